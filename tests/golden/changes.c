@@ -26,7 +26,11 @@ static struct mt_model *read_once[KINDS][HOSTS][REVISIONS];
 /* 0: not there. */
 static uint32_t revision[KINDS][HOSTS];
 
-static const char *const ports[] = {"tcp-metaprotocol-dubbo", "tcp-metaprotocol-thrift", "tcp"};
+static const char *const ports[] = {"tcp-metaprotocol-dubbo", "tcp-metaprotocol-thrift", "tls"};
+
+/* What each name of an instance leads to: nobody, one, or three of these. */
+static struct mt_addr looked_up[HOSTS][3];
+static uint32_t n_looked_up[HOSTS];
 
 #define HEAD(group, kind) "apiVersion: " group "/v1\nkind: " kind "\n"
 
@@ -37,9 +41,13 @@ static void service(FILE *f, uint32_t host, uint32_t rev)
 							    "  hosts: [h%u.x%s]\n"
 							    "  addresses: [192.0.2.%u]\n"
 							    "  location: MESH_INTERNAL\n"
-							    "  resolution: STATIC\n  ports:\n"
+							    "  resolution: %s\n  ports:\n"
 							    "  - {number: 80, name: %s}\n",
-		host, host, rev % 5 == 1 ? ", other.x" : "", host + 1, ports[rev % 3]);
+		host, host, rev % 5 == 1 ? ", other.x" : "", host + 1,
+		rev % 4 == 3   ? "DNS"
+		: rev % 4 == 2 ? "DNS_ROUND_ROBIN"
+			       : "STATIC",
+		ports[rev % 3]);
 	if (rev % 4 == 1)
 		fprintf(f, "  - {number: 81, name: tcp-2}\n");
 	fprintf(f, "  endpoints:\n");
@@ -47,6 +55,11 @@ static void service(FILE *f, uint32_t host, uint32_t rev)
 		fprintf(f, "  - {address: 198.51.100.%u, weight: %u, labels: {version: v%u}%s}\n",
 			host * 8 + i + 1, rev % 2 + i + 1, (rev + i) % 2 + 1,
 			i == rev % 2 ? ", locality: r/z" : "");
+	if (rev % 4 >= 2)
+		fprintf(f,
+			"  - {address: n%u.test, labels: {version: v1}}\n"
+			"  - {address: n%u.test, weight: 2, labels: {version: v2}}\n",
+			host, rev % HOSTS);
 }
 
 static void rule(FILE *f, uint32_t host, uint32_t rev)
@@ -94,6 +107,14 @@ static void routes(FILE *f, uint32_t host, uint32_t rev)
 	destination(f, rev * 3 + 1);
 	fprintf(f, "  tcp:\n  - route:\n");
 	destination(f, rev + 2);
+	if (rev % 3 == 0)
+		return;
+	fprintf(f, "  tls:\n  - match: [{sniHosts: [a.h%u.x, s%u.h%u.x]}]\n    route:\n", host,
+		rev % 4, host);
+	destination(f, rev + 1);
+	fprintf(f, "  - match: [{sniHosts: ['*.h%u.x'], gateways: [%s]}]\n    route:\n", host,
+		rev % 2 ? "mesh" : "g1");
+	destination(f, rev + 3);
 }
 
 static void router(FILE *f, uint32_t host, uint32_t rev)
@@ -115,7 +136,13 @@ static void policy(FILE *f, uint32_t host, uint32_t rev)
 	fprintf(f,
 		HEAD("security.istio.io", "AuthorizationPolicy") "metadata: {name: p%u}\nspec:\n",
 		host);
-	if (rev % 3 == 0)
+	if (host == 1)
+		fprintf(f,
+			"  targetRefs: [{group: networking.istio.io, kind: Gateway, name: g%u}]\n"
+			"  action: DENY\n  rules: [{from: [{source: {ipBlocks: "
+			"[10.%u.0.0/16]}}]}]\n",
+			rev % HOSTS, rev % 2);
+	else if (rev % 3 == 0)
 		fprintf(f,
 			"  selector: {matchLabels: {version: v%u}}\n  action: DENY\n"
 			"  rules: [{}]\n",
@@ -129,11 +156,14 @@ static void policy(FILE *f, uint32_t host, uint32_t rev)
 
 static void gateway(FILE *f, uint32_t host, uint32_t rev)
 {
+	static const char *const hosts[] = {"*", "./*.x", "*.h1.x", "other/*"};
+
 	fprintf(f,
 		HEAD("networking.istio.io", "Gateway") "metadata: {name: g%u}\nspec:\n  servers:\n"
 						       "  - {port: {number: %u, name: %s}, "
-						       "hosts: ['*']}\n",
-		host, 9000 + host, ports[rev % 3]);
+						       "hosts: ['%s']%s}\n",
+		host, 9000 + host, ports[rev % 3], hosts[rev % 4],
+		rev % 3 == 2 ? ", tls: {mode: PASSTHROUGH}" : "");
 }
 
 static void write_document(FILE *f, enum kind kind, uint32_t host, uint32_t rev)
@@ -176,7 +206,47 @@ static bool is_there(enum kind kind, uint32_t host)
 {
 	uint32_t rev = revision[kind][host];
 
-	return rev && (kind != POLICY || (host == 0 && rev > REVISIONS / 2));
+	return rev && (kind != POLICY || (host <= 1 && rev > REVISIONS / 2));
+}
+
+/* Filters in the proxies of clients, of which nobody runs any: of one port, or of the other. */
+static void add_closing(struct mt_model *m)
+{
+	static struct mt_closing_place places[] = {
+		{MT_CONTEXT_OUTBOUND, MT_CHAIN_ANY, 80}, {MT_CONTEXT_OUTBOUND, MT_CHAIN_ANY, 81}};
+	static struct mt_closing closing = {
+		.about = {.kind = "EnvoyFilter", .ns = "default", .name = "f"},
+		.of = MT_CLOSING_BARE,
+		.n_places = 1};
+	uint32_t rev = revision[POLICY][2];
+
+	if (rev <= REVISIONS / 2)
+		return;
+	closing.about.serial = 1000000 + rev;
+	closing.places = &places[rev % 2];
+	m->closings = &closing;
+	m->n_closings = 1;
+}
+
+static const struct mt_addr *find_name(void *arg, const char *name, uint32_t *n, const char **why)
+{
+	uint32_t host = (uint32_t)strtoul(name + 1, NULL, 10) % HOSTS;
+
+	(void)arg;
+	*n = n_looked_up[host];
+	*why = *n || host % 2 ? NULL : "no such name";
+	return looked_up[host];
+}
+
+static void change_name(uint32_t host, uint32_t what)
+{
+	char text[32];
+
+	n_looked_up[host] = what % 4;
+	for (uint32_t i = 0; i < 3; i++) {
+		snprintf(text, sizeof(text), "203.0.113.%u", host * 20 + what % 7 + i + 1);
+		MT_ASSERT(mt_addr_parse(text, &looked_up[host][i]) == 0);
+	}
 }
 
 static struct mt_model *model(void)
@@ -187,6 +257,8 @@ static struct mt_model *model(void)
 		for (uint32_t i = 0; i < HOSTS; i++)
 			if (is_there(k, i))
 				MT_ASSERT(mt_model_share(m, read_one(k, i, revision[k][i])) == 0);
+	add_closing(m);
+	m->names.find = find_name;
 	return m;
 }
 
@@ -245,6 +317,8 @@ static void change(struct mt_rand *r)
 	uint32_t rev = (uint32_t)(mt_rand_u64(r) % (REVISIONS * 3 / 2));
 
 	revision[kind][host] = rev < REVISIONS ? rev : 0;
+	if (mt_rand_u64(r) % 4 == 0)
+		change_name(host, (uint32_t)mt_rand_u64(r));
 }
 
 int main(int argc, char **argv)

@@ -2,6 +2,7 @@
 /* Clusters with their endpoints, priorities, limits and tables. */
 #include "golden.h"
 #include "mt_authz.h"
+#include "mt_snapshot.h"
 
 const char *golden_cluster_name(const struct mt_snapshot *s, uint32_t at)
 {
@@ -92,6 +93,21 @@ static json_t *guards(const struct mt_cluster *c)
 				add_text(list, "%s allows %s", mt_endpoint_name(&c->eps[i], name),
 					a->allow[k]->by);
 		}
+	}
+	return list;
+}
+
+json_t *golden_gate(const struct mt_gate_guard *g)
+{
+	json_t *list = json_array();
+
+	for (const struct mt_authz *a = g ? g->rules : NULL; a; a = a->also) {
+		for (uint32_t k = 0; k < a->n_deny; k++)
+			add_text(list, "%u %s %s", g->port,
+				a->deny[k]->action == MT_AUTHZ_CLOSE ? "closes" : "denies",
+				a->deny[k]->by);
+		for (uint32_t k = 0; k < a->n_allow; k++)
+			add_text(list, "%u allows %s", g->port, a->allow[k]->by);
 	}
 	return list;
 }

@@ -23,6 +23,9 @@ json_t *golden_clusters(const struct mt_snapshot *s);
 json_t *golden_services(const struct mt_snapshot *s);
 json_t *golden_listeners(const struct mt_snapshot *s);
 json_t *golden_names(const struct mt_snapshot *s);
+/* Who may come in; NULL: everybody. */
+struct mt_gate_guard;
+json_t *golden_gate(const struct mt_gate_guard *g);
 
 /* "HOST:PORT", what its counters are found by, and " of LISTENER" of a discovery service's; to be freed. */
 char *golden_service_name(const struct mt_service *s);

@@ -206,6 +206,7 @@ static json_t *service(const struct mt_snapshot *snap, const struct mt_service *
 		put_json(one, "bytes by weight",
 			destinations(snap, s->tcp_dests, s->n_tcp_dests, s->tcp_total_weight));
 	}
+	put_json(one, "gate", golden_gate(s->gate));
 	put_json(one, "filters", filters(s));
 	put_json(one, "compiled filters", compiled(s->filters));
 	return one;
