@@ -29,6 +29,7 @@ struct mt_name_table {
 	struct mt_strmap names; /* struct name, by itself */
 	uint64_t now;
 	uint32_t load, n_under_way;
+	uint32_t at; /* place in names from which on it is looked for who is due */
 	bool changed;
 };
 
@@ -184,13 +185,18 @@ bool mt_name_table_turn(struct mt_name_table *t, uint64_t now)
 {
 	bool changed;
 	struct name *n;
-	uint32_t pos = 0;
 
 	t->now = now;
-	while (t->resolver && t->n_under_way < UNDER_WAY &&
-		(n = mt_strmap_next(&t->names, &pos, NULL)) != NULL)
+	/* Each has its turn: those whose servers never answer would else take all the places, again and again. */
+	for (uint32_t i = 0; t->resolver && t->n_under_way < UNDER_WAY && i < t->names.n; i++) {
+		n = mt_strmap_next(&t->names, &t->at, NULL);
+		if (!n) {
+			t->at = 0;
+			n = mt_strmap_next(&t->names, &t->at, NULL);
+		}
 		if (!n->lookup && now >= n->due)
 			ask(n);
+	}
 	changed = t->changed;
 	t->changed = false;
 	return changed;

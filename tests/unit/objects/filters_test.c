@@ -225,7 +225,8 @@ static void say_touches(const struct mt_object_row *row, char buf[128])
 {
 	char *to = buf;
 
-	qsort((void *)row->touches, row->n_touches, sizeof(*row->touches), by_text);
+	if (row->n_touches)
+		qsort((void *)row->touches, row->n_touches, sizeof(*row->touches), by_text);
 	*to = '\0';
 	for (uint32_t i = 0; i < row->n_touches; i++)
 		to += sprintf(to, "%s%s", i ? "," : "", row->touches[i]);
