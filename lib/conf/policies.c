@@ -443,13 +443,10 @@ static const struct mt_workload *by_name(struct mt_build *b, const struct mt_hos
 }
 
 /* Nobody asks for its guards as long as it has no address: what they would be is told of the policies. */
-static void look_at_name(struct mt_build *b, const struct mt_host *h)
+static void look_at_name(struct mt_build *b, const struct mt_host *h, const struct mt_workload *w)
 {
-	const struct mt_workload *w = by_name(b, h);
 	uint64_t ignored = 0;
 
-	if (!w)
-		return;
 	look_at(b, h, w);
 	for (const struct mt_unit *u = h->units; u; u = u->next) {
 		const struct mt_policed to = {h, w, u, mt_b_endpoint_port(u, w)};
@@ -458,13 +455,39 @@ static void look_at_name(struct mt_build *b, const struct mt_host *h)
 	}
 }
 
+/* Its name leads to nobody yet, or nobody looks it up. */
+static bool is_unresolved(const struct mt_build *b, const struct mt_workload *w)
+{
+	const struct mt_model_names *names = &b->model->names;
+	const char *why;
+	uint32_t n = 0;
+
+	if (mt_b_has_address(w))
+		return false;
+	if (names->find)
+		(void)names->find(names->arg, w->address_text.s, &n, &why);
+	return n == 0;
+}
+
+static void look_at_names(struct mt_build *b, const struct mt_host *h)
+{
+	const struct mt_workload *w = by_name(b, h);
+	const struct mt_service_entry *se = h->se;
+
+	if (w)
+		look_at_name(b, h, w);
+	for (uint32_t i = 0; se->resolution.v >= MT_RESOLUTION_DNS && i < se->n_endpoints; i++)
+		if (is_unresolved(b, &se->endpoints[i]))
+			look_at_name(b, h, &se->endpoints[i]);
+}
+
 static void look_at_all(struct mt_build *b)
 {
 	for (uint32_t i = 0; i < b->n_hosts; i++) {
 		const struct mt_host *h = &b->host_list[i];
 
 		if (h->units)
-			look_at_name(b, h);
+			look_at_names(b, h);
 
 		for (uint32_t k = 0; h->units && k < h->n_workloads; k++)
 			look_at(b, h, h->workloads[k]);

@@ -30,6 +30,12 @@
 	"apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: a, namespace: "  \
 	"x}\nspec:\n  hosts: [a.test]\n  location: " location "\n  resolution: DNS\n"              \
 	"  ports: [{number: 80, name: tcp-metaprotocol-dubbo}, {number: 81, name: tcp}]\n"
+/* Instances that have names, which nobody has looked up. */
+#define UNRESOLVED                                                                                 \
+	"---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: n, "        \
+	"namespace: x}\nspec:\n  hosts: [n.test]\n  location: MESH_INTERNAL\n  resolution: DNS\n"  \
+	"  ports: [{number: 80, name: tcp-metaprotocol-dubbo}]\n"                                  \
+	"  endpoints: [{address: e.test, labels: {app: a}}]\n"
 #define POLICY(kind, name, ns, spec)                                                               \
 	"---\napiVersion: security.istio.io/v1\nkind: " kind "\nmetadata: {name: " name            \
 	", namespace: " ns "}\nspec: " spec "\n"
@@ -140,6 +146,11 @@ static const struct row rows[] = {
 	{NAMED("MESH_INTERNAL") PEERS("{mtls: {mode: STRICT}}"), "", "", MT_DIAG_CLOSED, ""},
 	{NAMED("MESH_INTERNAL") AP("{selector: {matchLabels: {app: a}}}"), "", "", MT_DIAG_INERT,
 		"selects nothing"},
+	/* It selects instances which are to be resolved, so no others that may be its own. */
+	{SERVICE("", "MESH_INTERNAL") UNRESOLVED AP("{selector: {matchLabels: {app: a}}}"),
+		"- - - - -", "- - - - -", MT_DIAG_WARNING, "proxy of their own"},
+	{SERVICE("", "MESH_INTERNAL") UNRESOLVED PEERS("{mtls: {mode: STRICT}}"), "- - - - -",
+		"- - - - -", MT_DIAG_CLOSED, ""},
 	/* A namespace that nobody has written. */
 	{SERVICE("", "MESH_INTERNAL") AP("{}"), "C C - - C", "C C - - C", MT_DIAG_CLOSED,
 		"sources[].namespace"},
