@@ -69,6 +69,14 @@ static void add_unit(struct mt_build *b, struct server *sv, const struct mt_meta
 		b, l, sv->codec, sv->opts, s, &sv->gateway->meta, conf->port.number.line, sv->path);
 }
 
+/* Whether it is for clients there. */
+static bool is_exported(
+	struct mt_build *b, const struct mt_virtual_service *vs, const struct mt_gateway *g)
+{
+	return vs->gateway_api ||
+	       mt_b_rule_visible(b, &vs->export_to, &vs->meta, false, g->meta.ns);
+}
+
 /*
  * A connection of bytes or RPC carries no host: the first one leads, of those that name the gateway, share a host with its server,
  * and have a route from this port; behind it nobody is asked.
@@ -85,7 +93,8 @@ static void bind_virtual_services(struct mt_build *b, struct server *sv)
 
 		if (!vs->n_hosts ||
 			!mt_b_names_gateway(vs->gateways, vs->n_gateways, vs->meta.ns, g) ||
-			!mt_b_is_of_server(b, vs, sv->gateway, sv->conf))
+			!mt_b_is_of_server(b, vs, sv->gateway, sv->conf) ||
+			!is_exported(b, vs, sv->gateway))
 			continue;
 		list = mt_b_rule_list(vs, sv->protocol);
 		if (!list || !mt_b_leads_from(
@@ -127,7 +136,8 @@ static void bind_names(struct mt_build *b, struct server *sv)
 		if (vs->n_hosts &&
 			mt_b_names_gateway(
 				vs->gateways, vs->n_gateways, vs->meta.ns, &sv->gateway->meta) &&
-			(vs->gateway_api || mt_b_is_of_server(b, vs, sv->gateway, sv->conf)))
+			(vs->gateway_api || mt_b_is_of_server(b, vs, sv->gateway, sv->conf)) &&
+			is_exported(b, vs, sv->gateway))
 			sv->used |= mt_b_bind_tls(b, &door, vs);
 	}
 }
@@ -255,10 +265,34 @@ static void check_lists(struct mt_build *b, const struct mt_virtual_service *vs)
 			"no port of its gateways carries messages");
 }
 
+/* Told once, however many ports those gateways have. */
+static void check_exports(struct mt_build *b, const struct mt_virtual_service *vs)
+{
+	const struct mt_gateway *hidden = NULL;
+
+	for (uint32_t i = 0; vs->n_gateways && !hidden && i < b->model->gateways.n; i++) {
+		const struct mt_gateway *g = b->model->gateways.v[i];
+
+		if (!is_exported(b, vs, g) && mt_b_selects_node(b, &g->selector) &&
+			mt_b_names_gateway(vs->gateways, vs->n_gateways, vs->meta.ns, &g->meta))
+			hidden = g;
+	}
+	if (hidden && vs->n_gateways == 1)
+		mt_b_inert(b, &vs->meta, vs->meta.origin.line, "spec.exportTo", NULL,
+			"it is not exported to the namespace of gateway %s/%s", hidden->meta.ns,
+			hidden->meta.name);
+	else if (hidden)
+		mt_b_warn(b, &vs->meta, vs->meta.origin.line, "spec.exportTo", NULL,
+			"it is not exported to the namespace of gateway %s/%s", hidden->meta.ns,
+			hidden->meta.name);
+}
+
 void mt_b_gateways(struct mt_build *b)
 {
-	for (uint32_t i = 0; i < b->model->virtual_services.n; i++)
+	for (uint32_t i = 0; i < b->model->virtual_services.n; i++) {
 		check_lists(b, b->model->virtual_services.v[i]);
+		check_exports(b, b->model->virtual_services.v[i]);
+	}
 	for (uint32_t i = 0; i < b->model->gateways.n; i++) {
 		const struct mt_gateway *g = b->model->gateways.v[i];
 

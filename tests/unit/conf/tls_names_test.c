@@ -116,6 +116,38 @@ static void of_whose_routes(void)
 	unbuild(&b);
 }
 
+/* What is not exported to a gateway's namespace leads nothing there. */
+static void for_clients_of_others(void)
+{
+#define PRIVATE(name, ns, more)                                                                    \
+	"---\napiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: " name    \
+	", namespace: " ns                                                                         \
+	"}\nspec:\n  hosts: ['*']\n  exportTo: ['.']\n  gateways: [default/g]\n" more
+	static const char text[] = SERVICES ISTIO("Gateway",
+		"g") "  selector: {}\n  servers:\n"
+		     "  - port: {number: 8443, name: tls, protocol: TLS}\n    tls: {mode: "
+		     "PASSTHROUGH}\n"
+		     "    hosts: ['*']\n  - {port: {number: 9000, name: tcp}, hosts: "
+		     "['*']}\n" PRIVATE("a", "evil",
+			     "  tls:\n" TO("sniHosts: [a.example]", "p.x")) PRIVATE("b", "evil",
+			     "  tcp: [{route: [{destination: {host: p.x}}]}]\n")
+			     PRIVATE("c", "default",
+				     "  tcp: [{route: [{destination: {host: q.x}}]}]\n  tls:\n" TO(
+					     "sniHosts: [a.example]", "q.x"));
+	struct built b = build_text(NULL, text);
+	static const uint16_t at[] = {8443, 9000};
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+	for (size_t i = 0; i < MT_ARRAY_LEN(at); i++) {
+		const struct mt_listener *l = listener(b.s, "0.0.0.0", at[i]);
+
+		l = l ? l : listener(b.s, "::", at[i]);
+		LEADS(b, l, i ? NULL : "a.example", Q);
+	}
+	CU_ASSERT_EQUAL(b.diags.inert, 2);
+	unbuild(&b);
+}
+
 /* TLS that a server is to end is not served, and least of all in clear text. */
 static void tls_is_not_ended(void)
 {
@@ -179,6 +211,7 @@ static void names_of_tls_only(void)
 const struct mt_test tls_names_tests[] = {
 	{"at_a_gateway", at_a_gateway},
 	{"who_has_a_name", who_has_a_name},
+	{"for_clients_of_others", for_clients_of_others},
 	{"of_whose_routes", of_whose_routes},
 	{"tls_is_not_ended", tls_is_not_ended},
 	{"at_a_service", at_a_service},
