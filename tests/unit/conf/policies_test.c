@@ -148,7 +148,7 @@ static const struct row rows[] = {
 		"selects nothing"},
 	/* It selects instances which are to be resolved, so no others that may be its own. */
 	{SERVICE("", "MESH_INTERNAL") UNRESOLVED AP("{selector: {matchLabels: {app: a}}}"),
-		"- - - - -", "- - - - -", MT_DIAG_WARNING, "proxy of their own"},
+		"- - - - -", "- - - - -", MT_DIAG_SEVERITIES, ""},
 	{SERVICE("", "MESH_INTERNAL") UNRESOLVED PEERS("{mtls: {mode: STRICT}}"), "- - - - -",
 		"- - - - -", MT_DIAG_CLOSED, ""},
 	/* A namespace that nobody has written. */
