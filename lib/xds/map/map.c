@@ -54,7 +54,7 @@ static const struct {
 	map_fn *map;
 	uint32_t fixed;
 } kinds[MT_XDS_TYPES] = {
-	[MT_XDS_CDS] = {&xds__cluster__descriptor, map_cluster, 480},
+	[MT_XDS_CDS] = {&xds__cluster__descriptor, map_cluster, 496},
 	[MT_XDS_EDS] = {&xds__cluster_load_assignment__descriptor, map_assignment, 304},
 	[MT_XDS_LDS] = {&xds__listener__descriptor, map_listener, 1024},
 	[MT_XDS_RDS] = {&xds__route_configuration__descriptor, map_routes, 1024},
