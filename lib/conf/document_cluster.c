@@ -276,17 +276,12 @@ static const char *closed_by_tls(struct mt_build *b, const struct mt_host *h,
 
 /* ---- the whole of it -------------------------------------------------------------------------------- */
 
-static uint64_t hash_text(const char *s, uint64_t h)
-{
-	return s ? mt_hash_bytes(s, strlen(s) + 1, h) : mt_hash_u64(0, h);
-}
-
 static uint64_t hash_endpoints(const struct mt_mesh_endpoints *e, uint64_t h)
 {
 	for (uint32_t i = 0; i < e->n_localities; i++) {
 		const struct mt_mesh_locality *l = &e->localities[i];
 
-		h = hash_text(l->subzone, hash_text(l->zone, hash_text(l->region, h)));
+		h = mt_hash_text(l->subzone, mt_hash_text(l->zone, mt_hash_text(l->region, h)));
 		h = mt_hash_u64((uint64_t)l->priority << 32 | l->weight, h);
 		h = mt_hash_bytes(l->eps, sizeof(*l->eps) * l->n_eps, mt_hash_u64(l->n_eps, h));
 	}
@@ -300,7 +295,7 @@ static uint64_t serial_of(const struct mt_document_cluster *d)
 	uint64_t h = mt_hash_u64(c->lb, 1);
 
 	if (c->hash)
-		h = hash_text(c->hash->codec, hash_text(c->hash->key, h + c->hash->source));
+		h = mt_hash_text(c->hash->codec, mt_hash_text(c->hash->key, h + c->hash->source));
 	h = mt_hash_u64((uint64_t)c->ring_min << 1 | c->locality_weighted, h);
 	h = mt_hash_u64((uint64_t)c->port << 1 | c->multiplexing, h);
 	h = mt_hash_u64((uint64_t)c->connect_ms << 32 | c->max_connections, h);

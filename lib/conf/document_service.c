@@ -6,16 +6,11 @@
 #include <errno.h>
 #include <string.h>
 
-static uint64_t hash_text(const char *s, uint64_t h)
-{
-	return s ? mt_hash_bytes(s, strlen(s) + 1, h) : mt_hash_u64(0, h);
-}
-
 /* A list of joined documents is made anew with each load, and says what it was made of. */
 static uint64_t hash_list(const struct mt_rule_list *l, uint64_t h)
 {
 	if (l && l->made_of)
-		return mt_hash_u64(l->made_of, hash_text(l->name, h));
+		return mt_hash_u64(l->made_of, mt_hash_text(l->name, h));
 	return mt_hash_u64((uintptr_t)l, h);
 }
 
@@ -24,17 +19,17 @@ static uint64_t serial_of(const struct mt_build *b, const struct mt_document_ser
 {
 	const struct mt_route_for *f = &d->route;
 	const struct mt_service_slot *slot = d->slot;
-	uint64_t h = hash_text(slot->name, b->clients);
+	uint64_t h = mt_hash_text(slot->name, b->clients);
 
 	/* Rules are the snapshot's. */
 	if (d->gate)
 		return 0;
 	if ((f->list && !f->meta->serial) || (d->limit && !d->limit_meta->serial))
 		return 0;
-	h = hash_text(slot->key, h);
-	h = mt_hash_u64(slot->origin.line, hash_text(slot->origin.file, h));
-	h = mt_hash_u64((uint64_t)f->port << 8 | d->opts, hash_text(f->codec->name, h));
-	h = hash_text(f->gateway, h);
+	h = mt_hash_text(slot->key, h);
+	h = mt_hash_u64(slot->origin.line, mt_hash_text(slot->origin.file, h));
+	h = mt_hash_u64((uint64_t)f->port << 8 | d->opts, mt_hash_text(f->codec->name, h));
+	h = mt_hash_text(f->gateway, h);
 	h = hash_list(f->list, f->list ? mt_hash_u64(f->meta->serial, h) : h);
 	if (d->limit)
 		h = mt_hash_u64((uintptr_t)d->limit, mt_hash_u64(d->limit_meta->serial, h));

@@ -53,18 +53,12 @@ struct mt_matcher_def *mt_b_defs(struct mt_build *b, const struct mt_rule_match 
 	return defs;
 }
 
-/* With the end of the text, so that "ab", "c" and "a", "bc" differ. */
-static uint64_t hash_text(const char *s, uint64_t h)
-{
-	return s ? mt_hash_bytes(s, strlen(s) + 1, h) : mt_hash_u64(0, h);
-}
-
 static uint64_t hash_match(const struct mt_rule_match *m, uint64_t h)
 {
 	for (uint32_t i = 0; m && i < m->n_conds; i++) {
 		const struct mt_cond *c = &m->conds[i];
 
-		h = hash_text(c->value.s, hash_text(c->key.s, h));
+		h = mt_hash_text(c->value.s, mt_hash_text(c->key.s, h));
 		h = mt_hash_u64(((uint64_t)c->op << 3) | (uint64_t)c->missing_as_empty << 2 |
 					(uint64_t)c->invert << 1 | c->ignore_case,
 			h);
@@ -217,17 +211,17 @@ static uint64_t hash_cluster(const struct mt_build *b, uint32_t at, uint64_t h)
 /* Clusters by name and not by place: places move when a service is added before them. */
 static uint64_t hash_action(const struct mt_build *b, const struct mt_route_action *a, uint64_t h)
 {
-	h = mt_hash_u64(a->timeout_ms, hash_text(a->name, h));
+	h = mt_hash_u64(a->timeout_ms, mt_hash_text(a->name, h));
 	for (uint32_t i = 0; i < a->n_dests; i++)
 		h = mt_hash_u64(a->dests[i].weight, hash_cluster(b, a->dests[i].cluster, h));
 	for (uint32_t i = 0; i < a->n_req_mut; i++)
-		h = hash_text(a->req_mut[i].value, hash_text(a->req_mut[i].key, h));
+		h = mt_hash_text(a->req_mut[i].value, mt_hash_text(a->req_mut[i].key, h));
 	for (uint32_t i = 0; i < a->n_rsp_mut; i++)
-		h = hash_text(a->rsp_mut[i].value, hash_text(a->rsp_mut[i].key, h));
+		h = mt_hash_text(a->rsp_mut[i].value, mt_hash_text(a->rsp_mut[i].key, h));
 	if (a->mirror_ppm)
 		h = mt_hash_u64(a->mirror_ppm, hash_cluster(b, a->mirror_cluster, h));
 	for (uint32_t i = 0; i < a->hash.n_keys; i++)
-		h = hash_text(a->hash.keys[i].name, h);
+		h = mt_hash_text(a->hash.keys[i].name, h);
 	return mt_hash_u64(a->hash.source, h);
 }
 
@@ -252,7 +246,7 @@ static int add_route(struct table_build *t, struct mt_route_action *a,
 	defs = mt_b_defs(t->b, m);
 	if (!defs)
 		return -ENOMEM;
-	a->id = hash_match(m, hash_text(a->name, t->service->id));
+	a->id = hash_match(m, mt_hash_text(a->name, t->service->id));
 	a->index = mt_route_index_get(&t->b->conf->routes, a->id);
 	*t->hash = hash_match(m, hash_action(t->b, a, *t->hash));
 	rc = mt_route_builder_add(t->builder, defs, m->n_conds, a, err, sizeof(err));

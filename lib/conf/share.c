@@ -10,18 +10,13 @@
 
 /* ---- where names lead ---------------------------------------------------------------------------- */
 
-static uint64_t hash_name(const char *s, uint64_t h)
-{
-	return mt_hash_bytes(s, strlen(s) + 1, h);
-}
-
 static uint64_t hash_host(const struct mt_host *host, uint64_t h)
 {
 	for (uint32_t i = 0; i < host->se->n_hosts; i++)
-		h = hash_name(host->se->hosts[i].s, h);
+		h = mt_hash_text(host->se->hosts[i].s, h);
 	h = mt_hash_u64(host->se->n_hosts, h);
 	for (uint32_t i = 0; host->rule && i < host->rule->n_subsets; i++)
-		h = hash_name(host->rule->subsets[i].name.s, h);
+		h = mt_hash_text(host->rule->subsets[i].name.s, h);
 	return mt_hash_u64(host->rule ? host->rule->n_subsets + 1 : 0, h);
 }
 
@@ -38,9 +33,9 @@ static uint64_t hash_clients(const struct mt_build *b, uint64_t h)
 	const struct mt_node *node = b->model->node;
 
 	for (uint32_t i = 0; node && i < node->meta.labels.n_kv; i++)
-		h = hash_name(
-			node->meta.labels.kv[i].value, hash_name(node->meta.labels.kv[i].key, h));
-	return b->model->mesh.ns ? hash_name(b->model->mesh.ns, h) : mt_hash_u64(0, h);
+		h = mt_hash_text(node->meta.labels.kv[i].value,
+			mt_hash_text(node->meta.labels.kv[i].key, h));
+	return b->model->mesh.ns ? mt_hash_text(b->model->mesh.ns, h) : mt_hash_u64(0, h);
 }
 
 /*
