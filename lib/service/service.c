@@ -20,13 +20,11 @@ struct mt_service {
 	struct queue todo, done; /* under the lock */
 	uint32_t n;		 /* handed over, done() not yet called; control thread */
 	bool busy, stop;	 /* under the lock */
+	bool left;		 /* to its thread, which frees it; under the lock */
 	bool stuck;		 /* given up; control thread */
 	uint64_t patience;
 	int fd;
 };
-
-/* The last one that hung when it was freed: it stays, for its thread. */
-static struct mt_service *left;
 
 static void push(struct queue *q, struct mt_task *t)
 {
@@ -62,11 +60,21 @@ static struct mt_task *next_task(struct mt_service *s)
 	return t;
 }
 
+static void destroy(struct mt_service *s)
+{
+	pthread_cond_destroy(&s->work);
+	pthread_cond_destroy(&s->idle);
+	pthread_mutex_destroy(&s->lock);
+	close(s->fd);
+	free(s);
+}
+
 static void *loop(void *arg)
 {
 	struct mt_service *s = arg;
 	const uint64_t one = 1;
 	struct mt_task *t;
+	bool left;
 
 	pthread_mutex_lock(&s->lock);
 	while ((t = next_task(s)) != NULL) {
@@ -78,7 +86,10 @@ static void *loop(void *arg)
 	}
 	s->busy = false;
 	pthread_cond_broadcast(&s->idle);
+	left = s->left;
 	pthread_mutex_unlock(&s->lock);
+	if (left)
+		destroy(s);
 	return NULL;
 }
 
@@ -136,25 +147,26 @@ struct mt_service *mt_service_new(const char *name, struct mt_err *e)
 
 void mt_service_free(struct mt_service *s)
 {
+	pthread_t thread;
+	bool left;
+
 	if (!s)
 		return;
 	mt_service_drain(s);
+	thread = s->thread;
+	left = s->stuck;
 	pthread_mutex_lock(&s->lock);
 	s->stop = true;
+	s->left = left;
 	pthread_cond_signal(&s->work);
 	pthread_mutex_unlock(&s->lock);
 	/* What it stands in ends with the process, or never; the thread has its own to look at until then. */
-	if (s->stuck) {
-		left = s;
-		pthread_detach(s->thread);
+	if (left) {
+		pthread_detach(thread);
 		return;
 	}
-	pthread_join(s->thread, NULL);
-	pthread_cond_destroy(&s->work);
-	pthread_cond_destroy(&s->idle);
-	pthread_mutex_destroy(&s->lock);
-	close(s->fd);
-	free(s);
+	pthread_join(thread, NULL);
+	destroy(s);
 }
 
 int mt_service_submit(struct mt_service *s, struct mt_task *t)
