@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 Which calls a server's machine has acknowledged, read off its wire: those may lie in its queue, unread, when the server closes, and
-nobody can know from outside. A call of which not every byte was acknowledged never came.
+nobody can know from outside. So may one of which a part was acknowledged: no more is known of it. A call of which no byte was never came.
 
-Prints {"ready": true}, and on SIGTERM the tokens of the calls that came.
+Prints {"ready": true}, and on SIGTERM, once nothing more comes, the tokens of the calls that came.
 """
 
 import argparse
@@ -12,6 +12,7 @@ import json
 import signal
 import socket
 import struct
+import time
 
 import kit
 
@@ -19,6 +20,7 @@ ETH_P_ALL, ETHERTYPE_IP4, TCP = 3, 0x0800, 6
 SO_RCVBUFFORCE = 33  # Python does not name it
 SYN, RST, ACK = 2, 4, 16
 MOD = 1 << 32
+STRAGGLERS = 5  # seconds for what waits in the socket
 
 
 class Flow:
@@ -38,12 +40,13 @@ class Flow:
             self.acked = max(self.acked, at)
 
     def bytes(self):
+        """What was acknowledged, and what was sent behind it."""
         out = bytearray()
         for at, data in sorted(self.pieces.items()):
             if at > len(out):
                 break
             out[at:] = data if len(data) + at > len(out) else out[at:]
-        return bytes(out[:self.acked])
+        return bytes(out[:self.acked]), bytes(out[self.acked:])
 
 
 def segment(frame):
@@ -76,7 +79,11 @@ class Wire:
 
     def tokens(self, proto):
         for flow in self.all:
-            for message in kit.Splitter(proto).feed(flow.bytes()):
+            splitter = kit.Splitter(proto)
+            acked, behind = flow.bytes()
+            came = splitter.feed(acked)
+            came += splitter.feed(behind)[:1] if splitter.buffer else []
+            for message in came:
                 if message.kind == kit.CALL:
                     yield message.text.split(" ")[0]
 
@@ -87,16 +94,17 @@ def main():
     args = parser.parse_args()
     proto = kit.PROTOCOLS[args.proto]
     wire, over = Wire(proto.port), []
-    signal.signal(signal.SIGTERM, lambda *_: over.append(True))
+    signal.signal(signal.SIGTERM, lambda *_: over.append(time.monotonic() + STRAGGLERS))
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL)) as sock:
         sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 64 << 20)
         sock.settimeout(0.1)
         print(json.dumps({"ready": True}), flush=True)
-        while not over:
+        while not over or time.monotonic() < over[0]:
             try:
                 wire.take(sock.recv(1 << 17))
             except socket.timeout:
-                continue
+                if over:
+                    break
     print(json.dumps({"came": sorted(set(wire.tokens(proto)))}), flush=True)
 
 
