@@ -54,7 +54,7 @@ static uint64_t longest_turn(void *arg)
 	return MT_MAX(d->turn_longest[0], d->turn_longest[1]);
 }
 
-static const struct mt_object_table *objects(void *arg)
+static struct mt_object_table *objects(void *arg)
 {
 	const struct daemon *d = arg;
 

@@ -10,7 +10,7 @@
 struct mt_strmap_slot {
 	const char *key; /* NULL: free */
 	void *value;
-	uint64_t hash;
+	uint64_t hash; /* the map's own */
 };
 
 struct mt_strmap {
@@ -21,7 +21,11 @@ struct mt_strmap {
 /* FNV-1a with a final mix: well spread for names, also used as stable identity of names. */
 uint64_t mt_strhash(const char *s, uint64_t seed);
 uint64_t mt_hash_bytes(const void *p, size_t len, uint64_t seed);
+/* Eight bytes a step, for what is neither kept nor shown: it may become another one with any version. */
+uint64_t mt_hash_words(const void *p, size_t len, uint64_t seed);
 
+/* Room for so many more keys at once: who knows how many come need not see the map grow. 0 or -ENOMEM, nothing changed. */
+int mt_strmap_reserve(struct mt_strmap *m, uint32_t more);
 void *mt_strmap_get(const struct mt_strmap *m, const char *key);
 /* Adds or replaces; *old receives what was there (or NULL) if not NULL. 0 or -ENOMEM. */
 int mt_strmap_put(struct mt_strmap *m, const char *key, void *value, void **old);

@@ -103,7 +103,7 @@ struct pieces {
 		size_t len;
 	} v[PIECES];
 	uint32_t n;
-	char digits[PIECES][12];
+	char digits[PIECES][20];
 	size_t len;
 };
 
@@ -114,45 +114,70 @@ static void add_piece(struct pieces *p, const char *s, size_t len)
 	p->len += len;
 }
 
-static void add_digits(struct pieces *p, unsigned int v)
+static void add_digits(struct pieces *p, unsigned long v, unsigned int base)
 {
 	char *end = p->digits[p->n] + sizeof(p->digits[0]), *at = end;
 
 	do
-		*--at = (char)('0' + v % 10);
-	while (v /= 10);
+		*--at = "0123456789abcdef"[v % base];
+	while (v /= base);
 	add_piece(p, at, (size_t)(end - at));
 }
 
-/* False: there is more in it than %s, %u and text. `ap` is used up then, too. */
-static bool cut(struct pieces *p, const char *fmt, va_list ap)
+/* A text of which at most so many bytes count; NULL is printf's to say. */
+static bool add_text(struct pieces *p, const char *text, size_t most)
+{
+	if (text)
+		add_piece(p, text, strnlen(text, most));
+	return text;
+}
+
+/* A conversion behind its %; where it ends. NULL: it is another one. */
+static const char *add_conversion(struct pieces *p, const char *at, va_list *ap)
+{
+	int most;
+
+	switch (*at++) {
+	case 's':
+		return add_text(p, va_arg(*ap, const char *), PTRDIFF_MAX) ? at : NULL;
+	case 'u':
+		add_digits(p, va_arg(*ap, unsigned int), 10);
+		return at;
+	case 'l':
+		if (*at != 'u' && *at != 'x')
+			return NULL;
+		add_digits(p, va_arg(*ap, unsigned long), *at == 'u' ? 10 : 16);
+		return at + 1;
+	case '.':
+		if (at[0] != '*' || at[1] != 's')
+			return NULL;
+		most = va_arg(*ap, int);
+		if (most < 0 || !add_text(p, va_arg(*ap, const char *), (size_t)most))
+			return NULL;
+		return at + 2;
+	default:
+		return NULL;
+	}
+}
+
+/* False: there is more in it than %s, %.*s, %u, %lu, %lx and text. `ap` is used up then, too. */
+static bool cut(struct pieces *p, const char *fmt, va_list *ap)
 {
 	p->n = 0;
 	p->len = 0;
-	while (*fmt) {
-		size_t plain = strcspn(fmt, "%");
+	for (;;) {
+		const char *percent = strchrnul(fmt, '%');
 
 		if (p->n > PIECES - 2)
 			return false;
-		if (plain)
-			add_piece(p, fmt, plain);
-		fmt += plain;
-		if (!*fmt)
-			break;
-		if (fmt[1] == 's') {
-			const char *text = va_arg(ap, const char *);
-
-			if (!text)
-				return false;
-			add_piece(p, text, strlen(text));
-		} else if (fmt[1] == 'u') {
-			add_digits(p, va_arg(ap, unsigned int));
-		} else {
+		if (percent > fmt)
+			add_piece(p, fmt, (size_t)(percent - fmt));
+		if (!*percent)
+			return true;
+		fmt = add_conversion(p, percent + 1, ap);
+		if (!fmt)
 			return false;
-		}
-		fmt += 2;
 	}
-	return true;
 }
 
 static char *join(struct mt_region *a, const struct pieces *p)
@@ -175,7 +200,7 @@ char *mt_region_vprintf(struct mt_region *a, const char *fmt, va_list ap)
 	int n;
 
 	va_copy(again, ap);
-	simple = cut(&pieces, fmt, again);
+	simple = cut(&pieces, fmt, &again);
 	va_end(again);
 	if (simple)
 		return join(a, &pieces);

@@ -27,6 +27,34 @@ uint64_t mt_strhash(const char *s, uint64_t seed)
 	return mt_hash_bytes(s, strlen(s), seed);
 }
 
+/* Two words into one: the product's halves (as in wyhash). */
+static uint64_t fold(uint64_t a, uint64_t b)
+{
+	unsigned __int128 r = (unsigned __int128)a * b;
+
+	return (uint64_t)r ^ (uint64_t)(r >> 64);
+}
+
+uint64_t mt_hash_words(const void *p, size_t len, uint64_t seed)
+{
+	const uint64_t k = 0x9e3779b97f4a7c15ull;
+	const uint8_t *b = p;
+	uint64_t h = seed ^ len * k, word;
+
+	for (; len >= sizeof(word); len -= sizeof(word), b += sizeof(word)) {
+		memcpy(&word, b, sizeof(word));
+		h = fold(h ^ word ^ k, 0xe7037ed1a0b428dbull);
+	}
+	word = 0;
+	memcpy(&word, b, len);
+	return fold(h ^ word ^ k, 0xa0761d6478bd642full);
+}
+
+static uint64_t key_hash(const char *s)
+{
+	return mt_hash_words(s, strlen(s), 0);
+}
+
 static struct mt_strmap_slot *find(const struct mt_strmap *m, const char *key, uint64_t hash)
 {
 	if (!m->cap)
@@ -43,7 +71,7 @@ static struct mt_strmap_slot *find(const struct mt_strmap *m, const char *key, u
 
 void *mt_strmap_get(const struct mt_strmap *m, const char *key)
 {
-	struct mt_strmap_slot *s = find(m, key, mt_strhash(key, 0));
+	struct mt_strmap_slot *s = find(m, key, key_hash(key));
 
 	return s ? s->value : NULL;
 }
@@ -58,21 +86,23 @@ static void insert(struct mt_strmap *m, const char *key, uint64_t hash, void *va
 }
 
 /* At most 3 of 4 slots are taken, dead ones included, so every probe ends. */
-static int make_room(struct mt_strmap *m)
+static int make_room(struct mt_strmap *m, uint32_t more)
 {
 	struct mt_strmap old = *m;
-	uint32_t cap = old.cap ? old.cap : MIN_CAP;
+	uint64_t cap = old.cap ? old.cap : MIN_CAP;
 
-	if (old.cap && (old.n + old.dead + 1) * 4ull <= old.cap * 3ull)
+	if (old.cap && ((uint64_t)old.n + old.dead + more) * 4 <= old.cap * 3ull)
 		return 0;
-	while ((old.n + 1) * 2ull > cap)
+	while (((uint64_t)old.n + more) * 2 > cap)
 		cap *= 2;
+	if (cap > UINT32_MAX)
+		return -ENOMEM;
 	m->slots = calloc(cap, sizeof(*m->slots));
 	if (!m->slots) {
 		m->slots = old.slots;
 		return -ENOMEM;
 	}
-	m->cap = cap;
+	m->cap = (uint32_t)cap;
 	m->dead = 0;
 	for (uint32_t i = 0; i < old.cap; i++)
 		if (old.slots[i].key && old.slots[i].key != dead_key)
@@ -81,9 +111,14 @@ static int make_room(struct mt_strmap *m)
 	return 0;
 }
 
+int mt_strmap_reserve(struct mt_strmap *m, uint32_t more)
+{
+	return make_room(m, more);
+}
+
 int mt_strmap_put(struct mt_strmap *m, const char *key, void *value, void **old)
 {
-	uint64_t hash = mt_strhash(key, 0);
+	uint64_t hash = key_hash(key);
 	struct mt_strmap_slot *s = find(m, key, hash);
 
 	if (old)
@@ -93,7 +128,7 @@ int mt_strmap_put(struct mt_strmap *m, const char *key, void *value, void **old)
 		s->value = value;
 		return 0;
 	}
-	if (make_room(m))
+	if (make_room(m, 1))
 		return -ENOMEM;
 	insert(m, key, hash, value);
 	m->n++;
@@ -102,7 +137,7 @@ int mt_strmap_put(struct mt_strmap *m, const char *key, void *value, void **old)
 
 void *mt_strmap_del(struct mt_strmap *m, const char *key)
 {
-	struct mt_strmap_slot *s = find(m, key, mt_strhash(key, 0));
+	struct mt_strmap_slot *s = find(m, key, key_hash(key));
 
 	if (!s)
 		return NULL;

@@ -4,6 +4,7 @@
  * that no router carries, or a connection that the node opens to itself.
  */
 #include "mt_conf_priv.h"
+#include "mt_idmap.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -134,39 +135,56 @@ bool mt_b_serve_address(struct mt_build *b, const struct mt_meta *meta, uint32_t
 
 /* ---- instances ---------------------------------------------------------------------------------- */
 
+/* An address that some service has. */
 struct served {
 	struct mt_addr addr;
 	const struct mt_host *host;
+	struct served *next; /* another address of the same hash */
 };
-
-static int by_addr(const void *a, const void *b)
-{
-	return memcmp(a, b, sizeof(struct mt_addr));
-}
-
-/* All addresses that services have, sorted: ten thousand instances are looked up in them. */
-static struct served *served_addresses(struct mt_build *b, uint32_t *n)
-{
-	struct served *v;
-
-	*n = 0;
-	for (uint32_t i = 0; i < b->n_hosts; i++)
-		*n += b->host_list[i].n_addrs;
-	v = mt_region_alloc(&b->tmp, sizeof(*v) * (*n + 1));
-	*n = 0;
-	for (uint32_t i = 0; v && i < b->n_hosts; i++)
-		for (uint32_t k = 0; k < b->host_list[i].n_addrs; k++)
-			v[(*n)++] = (struct served){b->host_list[i].addrs[k], &b->host_list[i]};
-	if (v)
-		qsort(v, *n, sizeof(*v), by_addr);
-	return v;
-}
 
 struct instances {
 	struct mt_build *b;
-	struct served *served;
-	uint32_t n_served;
+	struct mt_idmap served; /* struct served, by hash */
 };
+
+/* No map has an id 0. */
+static uint64_t hash_addr(const struct mt_addr *a)
+{
+	uint64_t h = mt_hash_u64(a->q[1], mt_hash_u64(a->q[0], 0));
+
+	return h ? h : 1;
+}
+
+static const struct mt_host *who_serves(const struct instances *in, const struct mt_addr *a)
+{
+	const struct served *s = mt_idmap_get(&in->served, hash_addr(a));
+
+	while (s && !mt_addr_eq(&s->addr, a))
+		s = s->next;
+	return s ? s->host : NULL;
+}
+
+static void add_served(struct instances *in, const struct mt_addr *a, const struct mt_host *h)
+{
+	uint64_t id = hash_addr(a);
+	struct served *s = mt_region_alloc(&in->b->tmp, sizeof(*s));
+
+	if (!s || who_serves(in, a))
+		return;
+	*s = (struct served){*a, h, mt_idmap_get(&in->served, id)};
+	if (mt_idmap_put(&in->served, id, s))
+		in->b->tmp.failed = true;
+}
+
+/* All addresses that services have: ten thousand instances are looked up in them. */
+static void index_served(struct instances *in)
+{
+	const struct mt_build *b = in->b;
+
+	for (uint32_t i = 0; i < b->n_hosts; i++)
+		for (uint32_t k = 0; k < b->host_list[i].n_addrs; k++)
+			add_served(in, &b->host_list[i].addrs[k], &b->host_list[i]);
+}
 
 /* The path is only written when it is needed: there may be ten thousand instances. */
 static void bad_instance(struct mt_build *b, const struct mt_meta *meta,
@@ -184,7 +202,7 @@ static void check_instance(
 {
 	const char *why = mt_addr_unusable(&w->address);
 	const struct mt_node_port *own;
-	const struct served *s;
+	const struct mt_host *other;
 
 	if (!mt_b_has_address(w))
 		return;
@@ -195,12 +213,12 @@ static void check_instance(
 		return;
 	}
 	own = mt_b_own_port(in->b, &w->address);
-	s = bsearch(&w->address, in->served, in->n_served, sizeof(*s), by_addr);
-	if (s)
+	other = who_serves(in, &w->address);
+	if (other)
 		bad_instance(in->b, meta, w, i,
 			"an address that this node itself answers, so calls would come back: it "
 			"serves",
-			s->host->se->hosts[0].s);
+			other->se->hosts[0].s);
 	else if (own)
 		bad_instance(in->b, meta, w, i,
 			"an address that this node itself answers, so calls would come back: that "
@@ -212,7 +230,7 @@ static void check_instance(
 static bool comes_back(struct instances *in, const struct mt_workload *w)
 {
 	return mt_addr_unusable(&w->address) || mt_b_own_port(in->b, &w->address) ||
-	       bsearch(&w->address, in->served, in->n_served, sizeof(*in->served), by_addr);
+	       who_serves(in, &w->address);
 }
 
 static void drop_what_comes_back(struct instances *in, struct mt_host *h)
@@ -241,9 +259,7 @@ void mt_b_instances(struct mt_build *b)
 {
 	struct instances in = {.b = b};
 
-	in.served = served_addresses(b, &in.n_served);
-	if (!in.served)
-		return;
+	index_served(&in);
 	for (uint32_t i = 0; i < b->n_hosts; i++) {
 		const struct mt_service_entry *se = b->host_list[i].se;
 
@@ -257,4 +273,5 @@ void mt_b_instances(struct mt_build *b)
 
 		check_instance(&in, &we->meta, &we->w, MT_NO_ENDPOINT);
 	}
+	mt_idmap_fini(&in.served);
 }

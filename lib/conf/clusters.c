@@ -49,7 +49,8 @@ static int list_clusters(struct mt_build *b)
 	uint32_t n = s->n_doc_clusters = s->n_clusters;
 
 	b->clusters_v = mt_region_alloc(&s->region, sizeof(*b->clusters_v) * n);
-	if (!b->clusters_v || mt_b_place_clusters(b, s->clusters, n))
+	if (!b->clusters_v || mt_strmap_reserve(&b->clusters, n) ||
+		mt_b_place_clusters(b, s->clusters, n))
 		return -ENOMEM;
 	b->n_clusters = n;
 	for (uint32_t i = 0; i < n; i++) {

@@ -212,7 +212,12 @@ void mt_b_index(struct mt_build *b)
 		&m->destination_rules, &m->virtual_services, &m->meta_routers, &m->app_protocols,
 		&m->gateways, &m->envoy_filters};
 	struct mt_strmap names = {0};
+	uint32_t n = 0;
 
+	for (size_t i = 0; i < MT_ARRAY_LEN(all); i++)
+		n += all[i]->n;
+	if (mt_strmap_reserve(&names, n))
+		b->tmp.failed = true;
 	for (size_t i = 0; i < MT_ARRAY_LEN(all); i++)
 		check_names(b, all[i], &names);
 	mt_strmap_fini(&names);

@@ -137,7 +137,7 @@ void mt_b_index_hosts(struct mt_build *b)
 	const struct mt_objs *ses = &b->model->service_entries;
 
 	b->host_list = mt_region_alloc(&b->tmp, sizeof(*b->host_list) * ses->n);
-	if (!b->host_list)
+	if (!b->host_list || mt_strmap_reserve(&b->hosts, ses->n))
 		return;
 	for (int r = 0; r <= 2; r++)
 		for (uint32_t i = 0; i < ses->n; i++) {

@@ -149,6 +149,7 @@ struct mt_host {
 	uint32_t n_workloads;
 	struct mt_addr *addrs;
 	uint32_t n_addrs;
+	bool own_address; /* it is written, readable or not */
 };
 
 /* TLS that asks for one of these names, passed through; no names: any TLS. */
@@ -192,6 +193,23 @@ struct mt_gateway_unit {
 
 struct mt_service_deps;
 
+enum mt_port_kind { MT_PORT_NOT_SERVED, MT_PORT_MESSAGES, MT_PORT_BYTES, MT_PORT_BAD };
+
+/* What is written of a port; NULL: not. kubernetes: `protocol` is the transport's. */
+struct mt_port_words {
+	const char *name, *protocol, *app_protocol;
+	bool kubernetes;
+};
+/* Whether a proxy of the mesh reads HTTP there; nothing says a protocol: it may find out. */
+enum mt_port_web { MT_WEB_NOT, MT_WEB_MAYBE, MT_WEB };
+struct mt_port_is {
+	enum mt_port_kind kind;
+	const struct mt_proto *proto; /* MESSAGES: NULL: nobody knows `word` */
+	const char *word;
+	const char *told; /* what the operator is told of it; NULL: nothing */
+	enum mt_port_web web;
+};
+
 struct mt_build {
 	struct mt_conf *conf;
 	const struct mt_model *model;
@@ -229,6 +247,9 @@ struct mt_build {
 		topology, /* where names of hosts, subsets, gateways and protocols lead; by mt_b_topology() */
 		clients; /* the node's namespace and labels, which routes ask for */
 	struct mt_policies *policies;
+	struct mt_port_words
+		port_words; /* of the port that was looked at last; no name: none was */
+	struct mt_port_is port_is;
 	struct mt_strmap lost; /* serials of documents that lead to what is not here */
 };
 
@@ -325,25 +346,9 @@ int mt_b_dns_mesh(struct mt_build *b, struct mt_dns_builder *names);
 int mt_b_dns_table(struct mt_build *b);
 
 /* protocols.c: which codec a port has. */
-enum mt_port_kind { MT_PORT_NOT_SERVED, MT_PORT_MESSAGES, MT_PORT_BYTES, MT_PORT_BAD };
-
 void mt_b_protocols(struct mt_build *b);
 struct mt_proto *mt_b_protocol(struct mt_build *b, const char *name);
 const char *mt_b_protocol_remedy(struct mt_build *b, const char *name);
-/* What is written of a port; NULL: not. kubernetes: `protocol` is the transport's. */
-struct mt_port_words {
-	const char *name, *protocol, *app_protocol;
-	bool kubernetes;
-};
-/* Whether a proxy of the mesh reads HTTP there; nothing says a protocol: it may find out. */
-enum mt_port_web { MT_WEB_NOT, MT_WEB_MAYBE, MT_WEB };
-struct mt_port_is {
-	enum mt_port_kind kind;
-	const struct mt_proto *proto; /* MESSAGES: NULL: nobody knows `word` */
-	const char *word;
-	const char *told; /* what the operator is told of it; NULL: nothing */
-	enum mt_port_web web;
-};
 void mt_b_port(struct mt_build *b, const struct mt_port_words *w, struct mt_port_is *is);
 
 /* hosts.c: the instances of each service. */
@@ -531,13 +536,14 @@ bool mt_b_listen_add(struct mt_build *b, struct mt_listen *l, const struct mt_co
 void mt_b_listen_tls(struct mt_build *b, struct mt_listen *l, const struct mt_listen_tls *t,
 	const struct mt_meta *meta, uint32_t line, const char *path);
 
+/* Of what is compared with what was said before: it leaves no process, so it may be a quick one. */
 static inline uint64_t mt_hash_u64(uint64_t v, uint64_t h)
 {
-	return mt_hash_bytes(&v, sizeof(v), h);
+	return mt_hash_words(&v, sizeof(v), h);
 }
 
 /* With the end of the text, so that "ab", "c" and "a", "bc" differ. NULL: none. */
 static inline uint64_t mt_hash_text(const char *s, uint64_t h)
 {
-	return s ? mt_hash_bytes(s, strlen(s) + 1, h) : mt_hash_u64(0, h);
+	return s ? mt_hash_words(s, strlen(s) + 1, h) : mt_hash_u64(0, h);
 }

@@ -230,8 +230,24 @@ static enum mt_port_web web_of(const struct mt_port_words *w, const struct mt_po
 	return is->told == unsaid ? MT_WEB_MAYBE : MT_WEB_NOT;
 }
 
+static bool same_word(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool same_words(const struct mt_port_words *a, const struct mt_port_words *b)
+{
+	return a->kubernetes == b->kubernetes && same_word(a->name, b->name) &&
+	       same_word(a->protocol, b->protocol) && same_word(a->app_protocol, b->app_protocol);
+}
+
+/* Most of ten thousand ports are called as the one before. */
 void mt_b_port(struct mt_build *b, const struct mt_port_words *w, struct mt_port_is *is)
 {
-	find_kind(b, w, is);
-	is->web = web_of(w, is);
+	if (!b->port_words.name || !same_words(&b->port_words, w)) {
+		find_kind(b, w, &b->port_is);
+		b->port_is.web = web_of(w, &b->port_is);
+		b->port_words = *w;
+	}
+	*is = b->port_is;
 }

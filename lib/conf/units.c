@@ -135,9 +135,12 @@ static void written_address(struct mt_build *b, struct mt_host *h, uint32_t i)
 	char path[MT_INDEX_PATH], text[MT_ADDR_STRLEN];
 	struct mt_addr a;
 	uint8_t prefix;
+	int rc = mt_prefix_parse(t->s, &a, &prefix);
 
 	mt_index_path(path, "spec.addresses", i, "");
-	if (mt_prefix_parse(t->s, &a, &prefix))
+	/* Networks are nobody's address. */
+	h->own_address |= rc || prefix == (mt_addr_is4(&a) ? 32 : 128);
+	if (rc)
 		mt_b_error(b, meta, t->line, path, "write it like 240.240.0.1",
 			"\"%.64s\" is not an address", t->s);
 	else if (prefix != (mt_addr_is4(&a) ? 32 : 128))
@@ -148,20 +151,6 @@ static void written_address(struct mt_build *b, struct mt_host *h, uint32_t i)
 		mt_strmap_put(&b->explicit_addrs, mt_region_strdup(&b->tmp, mt_addr_str(&a, text)),
 			h, NULL);
 	}
-}
-
-/* Networks are nobody's address. */
-static bool has_own_address(const struct mt_service_entry *se)
-{
-	for (uint32_t i = 0; i < se->n_addresses; i++) {
-		struct mt_addr a;
-		uint8_t prefix;
-
-		if (mt_prefix_parse(se->addresses[i].s, &a, &prefix) ||
-			prefix == (mt_addr_is4(&a) ? 32 : 128))
-			return true;
-	}
-	return false;
 }
 
 /* Whether some document writes this address, for any service. */
@@ -175,7 +164,7 @@ static bool is_taken(void *arg, const struct mt_addr *a)
 
 static bool needs_address(const struct mt_host *h)
 {
-	return h->units && !has_own_address(h->se) && !h->n_addrs;
+	return h->units && !h->own_address && !h->n_addrs;
 }
 
 static void keep_address(struct mt_build *b, struct mt_host *h)
@@ -219,6 +208,8 @@ static bool is_served(struct mt_build *b, const struct mt_service_entry *se)
 void mt_b_units(struct mt_build *b)
 {
 	mt_b_hosts(b);
+	if (mt_strmap_reserve(&b->explicit_addrs, b->n_hosts))
+		b->tmp.failed = true;
 	for (uint32_t i = 0; i < b->n_hosts; i++) {
 		struct mt_host *h = &b->host_list[i];
 

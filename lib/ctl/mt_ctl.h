@@ -137,7 +137,7 @@ struct mt_ctl_env {
 	/* The longest turn of the control loop within the last one to two minutes, ns. */
 	uint64_t (*longest_turn)(void *arg);
 	/* What becomes of each object that was read. */
-	const struct mt_object_table *(*objects)(void *arg);
+	struct mt_object_table *(*objects)(void *arg);
 	/* No last good version is held for that object any more, and what follows is loaded. As reload. */
 	int (*forget)(void *arg, const struct mt_who *who, const char *kind, const char *ns,
 		const char *name, char *words, size_t size);

@@ -2,7 +2,7 @@
 /*
  * An object as a source gave it: one document, or one item of a List. It has an identity (source, group, kind,
  * namespace, name), an origin (file and line, which are no part of the identity) and content, and each load gives it a
- * status. Objects are immutable once read, and shared by the loads that list them. Control thread only.
+ * status. Objects are immutable once read but for hints, and shared by the loads that list them. Control thread only.
  */
 #pragma once
 
@@ -53,8 +53,10 @@ struct mt_object {
 		hash; /* of its content: not of where it stands, its status and what an API server notes */
 	int64_t created;   /* creationTimestamp, seconds since 1970; 0: not written, the oldest */
 	bool ns_unwritten; /* its namespace is the default one because nobody says another */
-	bool illegible;	   /* no YAML: identity as far as its lines tell */
-	bool is_node;	   /* the Node document */
+	uint32_t place,
+		age_place; /* in the last table that was sorted, from 1 on; 0: none. Hints, which anybody may change */
+	bool illegible; /* no YAML: identity as far as its lines tell */
+	bool is_node;	/* the Node document */
 	enum mt_object_status
 		status;	   /* as reading left it: IN_FORCE, or FOREIGN, INERT, REFUSED with why */
 	const char *why;   /* NULL: its errors tell */

@@ -74,10 +74,11 @@ json_t *mt_row_json(const struct mt_object_row *row)
 	return all;
 }
 
-json_t *mt_table_json(const struct mt_object_table *t)
+json_t *mt_table_json(struct mt_object_table *t)
 {
 	json_t *all = json_array();
 
+	mt_table_touch(t);
 	for (uint32_t i = 0; all && i < t->n; i++)
 		json_array_append_new(all, mt_row_json(&t->rows[i]));
 	return all;

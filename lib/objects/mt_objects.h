@@ -14,6 +14,7 @@
  */
 #pragma once
 
+#include "mt_idmap.h"
 #include "mt_object.h"
 #include "mt_source.h"
 
@@ -65,7 +66,7 @@ struct mt_object_row {
 	const char *why; /* NULL: nothing to say */
 	struct mt_note *notes;
 	struct mt_origin *origins; /* where else the same stands */
-	const char **touches;	   /* hosts that it is about */
+	const char **touches;	   /* hosts that it is about: mt_table_touch() */
 	uint32_t n_notes, n_origins, n_touches;
 	uint32_t age; /* place in the order in which objects count */
 	bool absent;  /* it is nowhere now: what may hold it could not be read */
@@ -85,8 +86,10 @@ struct mt_object_table {
 	struct mt_model *model;	    /* NULL: to be made of what is used */
 	struct mt_objects objects;  /* what rows are made of */
 	struct mt_object_row *rows; /* by identity */
-	uint32_t n;
-	struct mt_object_row **by_age, **by_serial;
+	uint32_t n, cap;
+	struct mt_object_row **by_age;
+	struct mt_idmap by_serial;   /* rows, by what they use */
+	bool touched;		     /* mt_table_touch() has been here */
 	struct mt_closing *closings; /* what objects that cannot be evaluated close */
 	int64_t wall, until; /* when it was made; when somebody's leave ends next, 0: nobody's */
 	struct mt_mesh_settings mesh;
@@ -119,6 +122,9 @@ bool mt_table_refuse(struct mt_object_table *t, const struct mt_diags *diags);
 /* All verdicts are in: each row's status, reason and notes. What closes is told in `diags`, too. */
 void mt_table_finish(struct mt_object_table *t, struct mt_diags *diags);
 
+/* After mt_table_finish(), for who looks at rows' touches: which hosts each object is about, by what became of it. */
+void mt_table_touch(struct mt_object_table *t);
+
 /* A day has passed until which something was not enforced: it is to be made anew. */
 bool mt_table_is_due(const struct mt_object_table *t, int64_t wall);
 
@@ -128,6 +134,6 @@ void mt_table_counts(const struct mt_object_table *t, uint32_t counts[MT_OBJECT_
 bool mt_table_has_trouble(const struct mt_object_table *t);
 
 /* Every row, as an array. NULL: no memory. */
-json_t *mt_table_json(const struct mt_object_table *t);
-/* One object, as `show objects --json` and `--check --json` print it. NULL: no memory. */
+json_t *mt_table_json(struct mt_object_table *t);
+/* One object, as `show objects --json` and `--check --json` print it, after mt_table_touch(). NULL: no memory. */
 json_t *mt_row_json(const struct mt_object_row *row);

@@ -4,7 +4,9 @@
 
 #include "mt_objects.h"
 
+#include "mt_idmap.h"
 #include "mt_log.h"
+#include "mt_sort.h"
 #include "mt_strmap.h"
 
 #define MT_OBJECT_KEY_MAX 2048
@@ -51,6 +53,11 @@ char *mt_document_text(const struct mt_ynode *root);
 /* verdict.c: the newest version cannot be used: the last good one is, or none. */
 void mt_row_fall_back(struct mt_object_table *t, struct mt_object_row *row);
 
+/* order.c: by identity; in the order in which they count. What did not change since the last table costs little. */
+void mt_order_objects(struct mt_object_table *t);
+void mt_order_rows(struct mt_object_table *t);
+bool mt_order_by_age(struct mt_object_table *t);
+
 /* table.c: another version is used from now on. */
 void mt_table_changed(struct mt_object_table *t);
 
@@ -83,9 +90,7 @@ void mt_table_gateway_api(struct mt_object_table *t, struct mt_model *m);
 void mt_table_delegate(struct mt_object_table *t, struct mt_model *m);
 /* Once all other statuses are known. */
 void mt_table_delegates_settle(struct mt_object_table *t);
-/* touches.c: by the statuses that objects have. */
-void mt_table_touch(struct mt_object_table *t);
-/* verdict.c: the row whose used version has that serial; NULL: none. During mt_table_finish() only. */
+/* verdict.c: the row whose used version has that serial; NULL: none. From mt_table_finish() on. */
 struct mt_object_row *mt_table_row(const struct mt_object_table *t, uint64_t serial);
 
 /* unenforced.c: what the Node leaves out; and what is to be told of its list. */

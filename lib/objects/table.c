@@ -6,26 +6,29 @@
 #include <stdio.h>
 #include <string.h>
 
-static struct mt_object_row *add_row(struct mt_object_table *t, struct mt_object *o)
+/* Rows are large: there is room for all from the start. */
+static bool grow(struct mt_object_table *t, uint32_t cap)
 {
-	struct mt_object_row *row =
-		mt_region_push(&t->region, (void **)&t->rows, &t->n, sizeof(*row));
+	struct mt_object_row *rows = mt_region_alloc(&t->region, sizeof(*rows) * cap);
 
-	if (row)
-		*row = (struct mt_object_row){.o = o, .status = o->status, .why = o->why};
-	return row;
+	if (!rows)
+		return false;
+	if (t->n)
+		memcpy(rows, t->rows, sizeof(*rows) * t->n);
+	t->rows = rows;
+	t->cap = cap;
+	return true;
 }
 
-static int by_object(const void *a, const void *b)
+static struct mt_object_row *add_row(struct mt_object_table *t, struct mt_object *o)
 {
-	const struct mt_object *const *x = a, *const *y = b;
-	int c = mt_object_cmp(*x, *y);
+	struct mt_object_row *row;
 
-	if (!c)
-		c = strcmp((*x)->origin.file, (*y)->origin.file);
-	return c ? c
-		 : ((*x)->origin.line > (*y)->origin.line) -
-			       ((*x)->origin.line < (*y)->origin.line);
+	if (t->n == t->cap && !grow(t, t->n ? 2 * t->n : t->objects.n))
+		return NULL;
+	row = &t->rows[t->n++];
+	*row = (struct mt_object_row){.o = o, .status = o->status, .why = o->why};
+	return row;
 }
 
 static bool same_identity(const struct mt_object *a, const struct mt_object *b)
@@ -84,7 +87,7 @@ static void add_objects(struct mt_object_table *t)
 {
 	uint32_t first = 0;
 
-	qsort(t->objects.v, t->objects.n, sizeof(struct mt_object *), by_object);
+	mt_order_objects(t);
 	for (uint32_t i = 0; i < t->objects.n; i++) {
 		struct mt_object *o = t->objects.v[i];
 		bool twice = t->n && is_named(o) && is_named(t->rows[first].o) &&
@@ -114,13 +117,6 @@ static void choose(struct mt_object_table *t, struct mt_kept *kept)
 			mt_row_fall_back(t, row);
 		}
 	}
-}
-
-static int by_row(const void *a, const void *b)
-{
-	const struct mt_object_row *x = a, *y = b;
-
-	return by_object(&x->o, &y->o);
 }
 
 /* What is nowhere, and was last seen where not everything could be read, goes on. */
@@ -153,29 +149,7 @@ static void add_absent(
 			"%s, where it was seen last, could not be read to its end", one->file);
 	}
 	mt_strmap_fini(&here);
-	qsort(t->rows, t->n, sizeof(*t->rows), by_row);
-}
-
-static int by_age(const void *a, const void *b)
-{
-	const struct mt_object_row *const *x = a, *const *y = b;
-	int c = mt_object_age_cmp((*x)->o, (*y)->o);
-
-	return c ? c : by_object(&(*x)->o, &(*y)->o);
-}
-
-static bool order(struct mt_object_table *t)
-{
-	t->by_age = mt_region_alloc(&t->region, sizeof(struct mt_object_row *) * (t->n + 1));
-	t->by_serial = mt_region_alloc(&t->region, sizeof(struct mt_object_row *) * (t->n + 1));
-	if (!t->by_age || !t->by_serial)
-		return false;
-	for (uint32_t i = 0; i < t->n; i++)
-		t->by_age[i] = &t->rows[i];
-	qsort(t->by_age, t->n, sizeof(struct mt_object_row *), by_age);
-	for (uint32_t i = 0; i < t->n; i++)
-		t->by_age[i]->age = i;
-	return true;
+	mt_order_rows(t);
 }
 
 /* The first Node that was read is the Node, or an equal one that stands elsewhere, too. */
@@ -251,7 +225,7 @@ struct mt_object_table *mt_table_new(struct mt_source_reading *r, struct mt_kept
 	t->node_refused = !node || node->status == MT_OBJECT_REFUSED;
 	mt_table_mesh(t);
 	mt_table_unenforce(t, mt_table_node(t), kept);
-	if (order(t) && mt_table_close(t) && !t->region.failed) {
+	if (mt_order_by_age(t) && mt_table_close(t) && !t->region.failed) {
 		remember(t);
 		return t;
 	}
@@ -267,6 +241,7 @@ void mt_table_free(struct mt_object_table *t)
 	mt_diags_fini(&t->told);
 	mt_diags_fini(&t->translated);
 	mt_model_free(t->model);
+	mt_idmap_fini(&t->by_serial);
 	mt_region_fini(&t->words);
 	mt_region_fini(&t->region);
 	free(t);

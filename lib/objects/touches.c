@@ -260,8 +260,9 @@ void mt_table_touch(struct mt_object_table *t)
 {
 	struct touching x = {.t = t, .m = t->model};
 
-	if (!t->model)
+	if (!t->model || t->touched)
 		return;
+	t->touched = true;
 	index_hosts(&x);
 	index_entries(&x);
 	for (uint32_t i = 0; i < t->n; i++)

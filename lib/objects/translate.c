@@ -16,7 +16,7 @@ struct translation {
 	struct mt_strmap pods,
 		addresses; /* struct mt_kube_pod, by "NAMESPACE/NAME" and "NAMESPACE/IP" */
 	struct mt_by_label entries, by_pod_label;
-	struct mt_strmap used; /* serials of objects that some service uses */
+	struct mt_idmap used; /* serials of objects that some service uses */
 };
 
 static char *key_of(struct translation *x, const char *ns, const char *name)
@@ -58,11 +58,10 @@ static void tell(struct translation *x, enum mt_diag_severity severity, const st
 
 static void use(struct translation *x, const struct mt_meta *meta)
 {
-	char *key = mt_region_printf(&x->m->region, "%lu", (unsigned long)meta->serial);
-
-	if (!key || mt_strmap_get(&x->used, key))
+	if (mt_idmap_get(&x->used, meta->serial))
 		return;
-	mt_strmap_put(&x->used, key, x, NULL);
+	if (mt_idmap_put(&x->used, meta->serial, x))
+		x->m->region.failed = true;
 	if (meta->as_of)
 		mt_diag_object(&x->t->translated, MT_DIAG_WARNING, meta, meta->origin.line, NULL,
 			"a discovery server (xDS) tells what is there now",
@@ -73,9 +72,7 @@ static void use(struct translation *x, const struct mt_meta *meta)
 
 static bool is_used(struct translation *x, const struct mt_meta *meta)
 {
-	char *key = mt_region_printf(&x->m->region, "%lu", (unsigned long)meta->serial);
-
-	return key && mt_strmap_get(&x->used, key);
+	return mt_idmap_get(&x->used, meta->serial) != NULL;
 }
 
 /* ---- by name --------------------------------------------------------------------------------------- */
@@ -542,7 +539,7 @@ void mt_table_translate(struct mt_object_table *t, struct mt_model *m)
 	mt_strmap_fini(&x.endpoints);
 	mt_strmap_fini(&x.pods);
 	mt_strmap_fini(&x.addresses);
-	mt_strmap_fini(&x.used);
+	mt_idmap_fini(&x.used);
 	mt_by_label_fini(&x.entries);
 	mt_by_label_fini(&x.by_pod_label);
 }

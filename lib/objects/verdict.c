@@ -13,34 +13,19 @@ static uint64_t serial_of(const struct mt_object_row *row)
 	return row->used ? row->used->serial : row->o->serial;
 }
 
-static int by_serial(const void *a, const void *b)
-{
-	const struct mt_object_row *const *x = a, *const *y = b;
-	uint64_t p = serial_of(*x), q = serial_of(*y);
-
-	return (p > q) - (p < q);
-}
-
 static void index_serials(struct mt_object_table *t)
 {
+	mt_idmap_clear(&t->by_serial);
+	if (mt_idmap_reserve(&t->by_serial, t->n))
+		t->region.failed = true;
 	for (uint32_t i = 0; i < t->n; i++)
-		t->by_serial[i] = &t->rows[i];
-	qsort(t->by_serial, t->n, sizeof(struct mt_object_row *), by_serial);
+		if (mt_idmap_put(&t->by_serial, serial_of(&t->rows[i]), &t->rows[i]))
+			t->region.failed = true;
 }
 
 struct mt_object_row *mt_table_row(const struct mt_object_table *t, uint64_t serial)
 {
-	uint32_t lo = 0, hi = t->n;
-
-	while (lo < hi) {
-		uint32_t mid = (lo + hi) / 2;
-
-		if (serial_of(t->by_serial[mid]) < serial)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo < t->n && serial_of(t->by_serial[lo]) == serial ? t->by_serial[lo] : NULL;
+	return mt_idmap_get(&t->by_serial, serial);
 }
 
 static char *words_of(struct mt_object_table *t, const struct mt_diag *e)
@@ -141,34 +126,25 @@ static void apply(struct mt_object_table *t, const struct mt_diag *e)
 }
 
 /* The newest version's own errors are why it is not used. */
-static int by_newest(const void *a, const void *b)
-{
-	const struct mt_object_row *const *x = a, *const *y = b;
-
-	return ((*x)->o->serial > (*y)->o->serial) - ((*x)->o->serial < (*y)->o->serial);
-}
-
-static int row_of_newest(const void *key, const void *row)
-{
-	const uint64_t *serial = key;
-	const struct mt_object_row *const *r = row;
-
-	return (*serial > (*r)->o->serial) - (*serial < (*r)->o->serial);
-}
-
 static void give_reasons(struct mt_object_table *t, const struct mt_diags *diags)
 {
-	qsort(t->by_serial, t->n, sizeof(struct mt_object_row *), by_newest);
+	struct mt_idmap newest = {0};
+
+	if (!diags->errors)
+		return;
+	for (uint32_t i = 0; i < t->n; i++)
+		if (mt_idmap_put(&newest, t->rows[i].o->serial, &t->rows[i]))
+			t->region.failed = true;
 	for (uint32_t i = 0; i < diags->n; i++) {
 		const struct mt_diag *e = &diags->items[i];
-		struct mt_object_row **row = NULL;
+		struct mt_object_row *row = NULL;
 
 		if (e->severity == MT_DIAG_ERROR && e->object)
-			row = bsearch(&e->object, t->by_serial, t->n,
-				sizeof(struct mt_object_row *), row_of_newest);
-		if (row && !(*row)->why)
-			(*row)->why = words_of(t, e);
+			row = mt_idmap_get(&newest, e->object);
+		if (row && !row->why)
+			row->why = words_of(t, e);
 	}
+	mt_idmap_fini(&newest);
 }
 
 static void touch(struct mt_object_table *t, struct mt_object_row *row, const char *host)
@@ -236,7 +212,6 @@ void mt_table_finish(struct mt_object_table *t, struct mt_diags *diags)
 		settle(t, &t->rows[i]);
 	for (uint32_t i = 0; i < t->told.n; i++)
 		mt_diags_copy(diags, &t->told.items[i], MT_DIAG_ERROR);
-	mt_table_touch(t);
+	t->touched = false;
 	give_reasons(t, diags);
-	index_serials(t);
 }

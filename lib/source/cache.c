@@ -17,16 +17,9 @@
  */
 #define RACY (2 * MT_SEC)
 
-struct identity {
-	dev_t dev;
-	ino_t ino;
-	off_t size;
-	uint64_t mtime, ctime; /* ns */
-};
-
 struct entry {
 	char *path;
-	struct identity id;
+	struct mt_file_identity id;
 	uint64_t read_at; /* ns, the clock of files */
 	uint64_t hash;	  /* of the content that the objects are made of */
 	size_t len;
@@ -43,9 +36,10 @@ struct entry {
 };
 
 struct mt_source_cache {
-	struct mt_strmap by_path; /* struct entry */
-	uint64_t round;		  /* of the load that is under way */
-	uint32_t n_read;	  /* files of that load so far */
+	struct mt_strmap by_path;  /* struct entry */
+	struct mt_strmap listings; /* struct mt_listing, by path */
+	uint64_t round;		   /* of the load that is under way */
+	uint32_t n_read;	   /* files of that load so far */
 };
 
 struct mt_source_cache *mt_source_cache_new(void)
@@ -65,6 +59,7 @@ static void free_entry(struct entry *e)
 
 void mt_source_cache_free(struct mt_source_cache *c)
 {
+	struct mt_listing *l;
 	struct entry *e;
 	uint32_t pos = 0;
 
@@ -73,6 +68,12 @@ void mt_source_cache_free(struct mt_source_cache *c)
 	while ((e = mt_strmap_next(&c->by_path, &pos, NULL)) != NULL)
 		free_entry(e);
 	mt_strmap_fini(&c->by_path);
+	pos = 0;
+	while ((l = mt_strmap_next(&c->listings, &pos, NULL)) != NULL) {
+		mt_listing_fini(l);
+		free(l);
+	}
+	mt_strmap_fini(&c->listings);
 	free(c);
 }
 
@@ -82,12 +83,27 @@ void mt_cache_begin(struct mt_source_cache *c)
 	c->n_read = 0;
 }
 
+static void forget_listings(struct mt_source_cache *c)
+{
+	struct mt_listing *l;
+	uint32_t pos = 0;
+
+	while ((l = mt_strmap_next(&c->listings, &pos, NULL)) != NULL) {
+		if (l->round == c->round)
+			continue;
+		mt_strmap_del(&c->listings, l->path);
+		mt_listing_fini(l);
+		free(l);
+	}
+}
+
 /* A file that is gone takes what it said with it; not so when the Node could not tell its directories. */
 void mt_cache_end(struct mt_source_cache *c, bool all)
 {
 	struct entry *e;
 	uint32_t pos = 0;
 
+	forget_listings(c);
 	while (all && (e = mt_strmap_next(&c->by_path, &pos, NULL)) != NULL) {
 		if (e->round == c->round)
 			continue;
@@ -103,28 +119,28 @@ static uint64_t ns_of(const struct timespec *t)
 	return (uint64_t)t->tv_sec * MT_SEC + (uint64_t)t->tv_nsec;
 }
 
-static struct identity identity_of(const struct stat *st)
+struct mt_file_identity mt_file_identity(const struct stat *st)
 {
-	return (struct identity){
+	return (struct mt_file_identity){
 		st->st_dev, st->st_ino, st->st_size, ns_of(&st->st_mtim), ns_of(&st->st_ctim)};
 }
 
-static bool same_identity(const struct identity *a, const struct identity *b)
+bool mt_file_settled(
+	const struct mt_file_identity *was, const struct mt_file_identity *now, uint64_t read_at)
 {
-	return a->dev == b->dev && a->ino == b->ino && a->size == b->size && a->mtime == b->mtime &&
-	       a->ctime == b->ctime;
+	return was->dev == now->dev && was->ino == now->ino && was->size == now->size &&
+	       was->mtime == now->mtime && was->ctime == now->ctime && read_at >= now->ctime + RACY;
 }
 
 /* Whether the content need not be looked at. */
 static bool is_settled(const struct entry *e, const struct stat *st)
 {
-	struct identity now = identity_of(st);
+	struct mt_file_identity now = mt_file_identity(st);
 
-	return e->read && same_identity(&e->id, &now) && e->read_at >= now.ctime + RACY;
+	return e->read && mt_file_settled(&e->id, &now, e->read_at);
 }
 
-/* The clock that stamps files; it decides nothing but whether a file is read once more. */
-static uint64_t file_clock(void)
+uint64_t mt_file_clock(void)
 {
 	struct timespec t;
 
@@ -150,6 +166,26 @@ static struct entry *find(struct mt_source_cache *c, const char *path)
 		return NULL;
 	}
 	return e;
+}
+
+struct mt_listing *mt_cache_listing(struct mt_source_cache *c, const char *path)
+{
+	struct mt_listing *l = mt_strmap_get(&c->listings, path);
+
+	if (!l) {
+		l = calloc(1, sizeof(*l));
+		if (!l)
+			return NULL;
+		mt_region_init(&l->region, 0);
+		l->path = strdup(path);
+		if (!l->path || mt_strmap_put(&c->listings, l->path, l, NULL)) {
+			mt_listing_fini(l);
+			free(l);
+			return NULL;
+		}
+	}
+	l->round = c->round;
+	return l;
 }
 
 /* Commented out, or not yet written: told with every load, because nothing else shows it. */
@@ -218,7 +254,7 @@ static void move(struct entry *e, const struct mt_source_place *place)
 
 static int refresh(struct entry *e, const struct mt_source_place *place, struct mt_diags *diags)
 {
-	uint64_t at = file_clock(), hash;
+	uint64_t at = mt_file_clock(), hash;
 	struct stat st;
 	size_t len;
 	int rc;
@@ -229,7 +265,7 @@ static int refresh(struct entry *e, const struct mt_source_place *place, struct 
 	hash = mt_hash_bytes(text, len, 0);
 	e->torn = rc == MT_FILE_TORN;
 	e->emptied = is_being_written(e, len);
-	e->id = identity_of(&st);
+	e->id = mt_file_identity(&st);
 	/* So it is read again by the next load. */
 	e->read_at = e->torn ? 0 : at;
 	if (e->emptied || (e->read && e->hash == hash && e->len == len)) {

@@ -2,9 +2,8 @@
 /* A whole configuration: the Node's file and all directories, each file once. */
 #include "mt_files.h"
 
-#include "mt_strmap.h"
+#include "mt_idmap.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <string.h>
 #include <time.h>
@@ -16,11 +15,17 @@ struct load {
 	struct mt_source_reading *reading;
 	struct mt_diags *diags;
 	struct mt_region region;
-	struct mt_strmap visited; /* by device and inode: what is named twice is read once */
+	struct mt_idmap visited; /* struct visit by inode: what is named twice is read once */
 	struct listed *listed;
 	uint32_t n_listed;
 	uint64_t
 		began; /* wall(): stamps of before are not later, finer ones of some kernels neither */
+};
+
+/* One file or directory; those of other devices with the same inode follow. */
+struct visit {
+	dev_t dev;
+	struct visit *next;
 };
 
 /* A directory as it was before its names were read. */
@@ -64,12 +69,19 @@ bool mt_source_is_partial(const struct mt_source_reading *r, const char *file)
 /* true: for the first time. */
 static bool first_visit(struct load *l, const struct stat *st)
 {
-	char *key = mt_region_printf(
-		&l->region, "%lx %lx", (unsigned long)st->st_dev, (unsigned long)st->st_ino);
+	/* No file has inode 0, and no map an id 0. */
+	uint64_t id = st->st_ino ? st->st_ino : UINT64_MAX;
+	struct visit *first = mt_idmap_get(&l->visited, id), *v;
 
-	if (!key || mt_strmap_get(&l->visited, key))
+	for (v = first; v; v = v->next)
+		if (v->dev == st->st_dev)
+			return false;
+	v = mt_region_alloc(&l->region, sizeof(*v));
+	if (!v)
 		return false;
-	mt_strmap_put(&l->visited, key, l, NULL);
+	*v = (struct visit){st->st_dev, first};
+	if (mt_idmap_put(&l->visited, id, v))
+		l->region.failed = true;
 	return true;
 }
 
@@ -108,38 +120,21 @@ static void read_path(struct load *l, const char *path, bool named, unsigned int
 		(void)mt_cache_read(l->cache, l->reading, l->diags, l->place, path, &st);
 }
 
-/* Files that hold documents, and directories; nothing hidden. */
-static int wants_entry(const struct dirent *e)
-{
-	if (e->d_name[0] == '.')
-		return 0;
-	return e->d_type == DT_DIR || e->d_type == DT_LNK || e->d_type == DT_UNKNOWN ||
-	       mt_source_wants(e->d_name);
-}
-
 /* A link that is not named like a document may lead to a directory; other files are not for us. */
-static bool is_wanted(const char *path, const char *name)
+static bool is_wanted(const struct mt_listed_name *name)
 {
 	struct stat st;
 
-	return mt_source_wants(name) || (stat(path, &st) == 0 && S_ISDIR(st.st_mode));
+	return name->wanted || (stat(name->path, &st) == 0 && S_ISDIR(st.st_mode));
 }
 
-static int by_name(const struct dirent **a, const struct dirent **b)
+static void add_listed(struct load *l, const char *path, const struct stat *st)
 {
-	return strcmp((*a)->d_name, (*b)->d_name);
-}
+	struct listed *d =
+		mt_region_push(&l->region, (void **)&l->listed, &l->n_listed, sizeof(*d));
 
-static void add_listed(struct load *l, const char *path)
-{
-	struct stat st;
-	struct listed *d;
-
-	if (stat(path, &st))
-		return;
-	d = mt_region_push(&l->region, (void **)&l->listed, &l->n_listed, sizeof(*d));
 	if (d)
-		*d = (struct listed){mt_region_strdup(&l->region, path), st};
+		*d = (struct listed){mt_region_strdup(&l->region, path), *st};
 }
 
 static uint64_t wall(void)
@@ -174,36 +169,39 @@ static void find_changed(struct load *l)
 	}
 }
 
+/* Its names as of now, after it has been noted how it was before they were read. 0 or -errno. */
+static int list(struct load *l, const char *path, struct mt_listing **names)
+{
+	struct stat st;
+
+	if (stat(path, &st))
+		return -errno;
+	add_listed(l, path, &st);
+	*names = mt_cache_listing(l->cache, path);
+	return *names ? mt_listing_read(*names, &st) : -ENOMEM;
+}
+
 static void scan(struct load *l, const char *path, unsigned int depth)
 {
-	struct dirent **names = NULL;
-	size_t len = strlen(path);
-	int n;
+	struct mt_listing *names = NULL;
+	int rc;
 
 	if (depth > MT_SOURCE_DEPTH) {
 		errno = ELOOP;
 		cannot_read(l, path, "32 directories below each other at most");
 		return;
 	}
-	add_listed(l, path);
-	n = scandir(path, &names, wants_entry, by_name);
-	if (n < 0) {
+	rc = list(l, path, &names);
+	if (rc) {
+		errno = -rc;
 		cannot_read(l, path,
-			errno == EACCES ? "let this user read and search it"
-					: "create the directory or mend its name");
+			rc == -EACCES ? "let this user read and search it"
+				      : "create the directory or mend its name");
 		return;
 	}
-	while (len > 1 && path[len - 1] == '/')
-		len--;
-	for (int i = 0; i < n; i++) {
-		char *file = mt_region_printf(&l->region, "%.*s%s%s", (int)len, path,
-			len == 1 && *path == '/' ? "" : "/", names[i]->d_name);
-
-		if (file && is_wanted(file, names[i]->d_name))
-			read_path(l, file, false, depth);
-		free(names[i]);
-	}
-	free(names);
+	for (uint32_t i = 0; i < names->n; i++)
+		if (is_wanted(&names->v[i]))
+			read_path(l, names->v[i].path, false, depth);
 }
 
 static void read_directory(struct load *l, const struct mt_source_place *place, const char *path)
@@ -279,7 +277,7 @@ int mt_source_read(struct mt_source_cache *cache, struct mt_source_reading *r,
 	mt_cache_end(l.cache, !node_file || node_of(r));
 	if (!cache)
 		mt_source_cache_free(l.cache);
-	mt_strmap_fini(&l.visited);
+	mt_idmap_fini(&l.visited);
 	failed = l.region.failed;
 	mt_region_fini(&l.region);
 	return failed ? -ENOMEM : 0;

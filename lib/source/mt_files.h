@@ -60,6 +60,44 @@ void mt_pieces_fini(struct mt_pieces *p);
 /* A file or directory cannot be read; returns -err. */
 int mt_load_error(struct mt_diags *diags, const char *path, const char *remedy, int err);
 
+/* By what a file or directory is known to be the same as when it was read. */
+struct mt_file_identity {
+	dev_t dev;
+	ino_t ino;
+	off_t size;
+	uint64_t mtime, ctime; /* ns */
+};
+
+/* cache.c */
+struct mt_file_identity mt_file_identity(const struct stat *st);
+/* The clock that stamps files, ns; it decides nothing but whether something is read once more. */
+uint64_t mt_file_clock(void);
+/* What was read then need not be read again. */
+bool mt_file_settled(
+	const struct mt_file_identity *was, const struct mt_file_identity *now, uint64_t read_at);
+
+/* A name in a directory, with the directory's before it. */
+struct mt_listed_name {
+	const char *path;
+	bool wanted; /* it is called like a document; else it may lead to a directory */
+};
+
+/* The cache's: names in order. Some may be gone by now. */
+struct mt_listing {
+	char *path; /* of the directory */
+	struct mt_region region;
+	struct mt_file_identity id;
+	uint64_t read_at, round;
+	struct mt_listed_name *v;
+	uint32_t n;
+};
+
+/* cache.c: that of a directory, for this load; NULL: no memory. */
+struct mt_listing *mt_cache_listing(struct mt_source_cache *c, const char *path);
+/* listing.c: as the directory is now, of which `st` was just asked for. 0 or -errno, then it lists nothing. */
+int mt_listing_read(struct mt_listing *l, const struct stat *st);
+void mt_listing_fini(struct mt_listing *l);
+
 /*
  * cache.c: the objects of a file go into the reading, read now or before; `st` is what stat() says of it now. 0, or
  * -errno when it cannot be read (also in `diags`).

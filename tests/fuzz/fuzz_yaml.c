@@ -66,7 +66,7 @@ static void check_row(const struct mt_object_row *row)
 	}
 }
 
-static void check_rows(const struct mt_object_table *t, uint32_t n_read)
+static void check_rows(struct mt_object_table *t, uint32_t n_read)
 {
 	uint32_t n = 0;
 	json_t *all = mt_table_json(t);

@@ -140,14 +140,14 @@ json_t *mt_ctl_services_json(const struct mt_snapshot *s)
 
 /* ---- objects --------------------------------------------------------------------------------------- */
 
-static const struct mt_object_table *table_of(struct mt_ctl *c)
+static struct mt_object_table *table_of(struct mt_ctl *c)
 {
 	return c->env.objects ? c->env.objects(c->env.arg) : NULL;
 }
 
 json_t *mt_show_objects(struct mt_ctl *c, const struct mt_request *r)
 {
-	const struct mt_object_table *t = table_of(c);
+	struct mt_object_table *t = table_of(c);
 
 	return json_pack("{s:o, s:o}", "objects", t ? mt_table_json(t) : json_array(), "services",
 		mt_ctl_services_json(mt_ctl_snapshot(c)));
@@ -155,9 +155,11 @@ json_t *mt_show_objects(struct mt_ctl *c, const struct mt_request *r)
 
 json_t *mt_show_held(struct mt_ctl *c, const struct mt_request *r)
 {
-	const struct mt_object_table *t = table_of(c);
+	struct mt_object_table *t = table_of(c);
 	json_t *all = json_array();
 
+	if (t)
+		mt_table_touch(t);
 	for (uint32_t i = 0; t && i < t->n; i++)
 		if (t->rows[i].status == MT_OBJECT_HELD)
 			json_array_append_new(all, mt_row_json(&t->rows[i]));

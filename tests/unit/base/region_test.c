@@ -38,6 +38,10 @@ static void pieces(void)
 	CU_ASSERT_STRING_EQUAL(mt_region_printf(&r, "%u%u%u%u%u%u%u%u%u%u%u%u%u%u%u%u%u%u", 1, 2, 3,
 				       4, 5, 6, 7, 8, 9, 0, 1, 2, 3, 4, 5, 6, 7, 8),
 		"123456789012345678");
+	CU_ASSERT_STRING_EQUAL(
+		mt_region_printf(&r, "%.*s/%lx-%lu%s", 2, "abcdef", 0xbeefl, ~0ul, ""),
+		"ab/beef-18446744073709551615");
+	CU_ASSERT_STRING_EQUAL(mt_region_printf(&r, "%.*s|%ld|%u", -1, "abc", -5l, 7u), "abc|-5|7");
 	CU_ASSERT_STRING_EQUAL(mt_region_strndup(&r, "abc", 2), "ab");
 	CU_ASSERT_FALSE(r.failed);
 	mt_region_fini(&r);

@@ -107,6 +107,7 @@ static void load(struct scene *sc, const char *file, const char *const *dirs, ui
 		mt_diags_rewind(&sc->diags, &mark);
 	}
 	mt_table_finish(sc->t, &sc->diags);
+	mt_table_touch(sc->t);
 	if (sc->s)
 		CU_ASSERT_EQUAL(mt_kept_update(sc->kept, sc->t, WALL), 0);
 }

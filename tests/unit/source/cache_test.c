@@ -262,6 +262,59 @@ static void the_node_file(void)
 	end();
 }
 
+static uint32_t count(void)
+{
+	struct loaded l = load(NULL);
+	uint32_t n = l.m->service_entries.n;
+
+	CU_ASSERT_EQUAL(l.diags.n, 0);
+	unload(&l);
+	return n;
+}
+
+static void sh(const char *cmd)
+{
+	char all[256];
+
+	snprintf(all, sizeof(all), "cd %s && %s", dir, cmd);
+	CU_ASSERT_EQUAL(system(all), 0);
+}
+
+/* A directory that has not changed for long is not listed again; every change of it is seen all the same. */
+static void directories_that_have_settled(void)
+{
+	begin();
+	sh("mkdir sub other && ln -s other link");
+	write_service("a.yaml", "a");
+	write_service("sub/b.yaml", "b");
+	write_service("other/c.yaml", "c");
+	CU_ASSERT_EQUAL(count(), 3);
+	/* By then it is known of their times that nothing can have changed within one tick of them. */
+	usleep(2100000);
+	CU_ASSERT_EQUAL(count(), 3);
+	CU_ASSERT_EQUAL(count(), 3);
+	write_service("sub/d.yaml", "d");
+	CU_ASSERT_EQUAL(count(), 4);
+	sh("rm a.yaml");
+	CU_ASSERT_EQUAL(count(), 3);
+	sh("mkdir far && mv sub/b.yaml far/b.txt && rm link && ln -s far/b.txt link");
+	CU_ASSERT_EQUAL(count(), 2);
+	/* What a link leads to changes no directory here. */
+	usleep(2100000);
+	CU_ASSERT_EQUAL(count(), 2);
+	sh("mkdir -p ../$(basename $PWD)-out && rm link && ln -s ../$(basename $PWD)-out link");
+	CU_ASSERT_EQUAL(count(), 2);
+	usleep(2100000);
+	CU_ASSERT_EQUAL(count(), 2);
+	sh("mv far/b.txt ../$(basename $PWD)-out/b.yaml");
+	CU_ASSERT_EQUAL(count(), 3);
+	sh("mv sub gone && mv gone .sub");
+	CU_ASSERT_EQUAL(count(), 2);
+	sh("rm -r ../$(basename $PWD)-out link");
+	CU_ASSERT_EQUAL(count(), 1);
+	end();
+}
+
 const struct mt_test cache_tests[] = {
 	{"only_changed_files_are_read", only_changed_files_are_read},
 	{"only_changed_documents_are_read", only_changed_documents_are_read},
@@ -269,5 +322,6 @@ const struct mt_test cache_tests[] = {
 	{"only_comments", only_comments},
 	{"mistakes_are_told_again", mistakes_are_told_again},
 	{"the_node_file", the_node_file},
+	{"directories_that_have_settled", directories_that_have_settled},
 	{0},
 };

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Maps by number, room made at once, hashes that are not kept, lists that are nearly in order. */
+#include "mt_idmap.h"
+#include "mt_rand.h"
+#include "mt_sort.h"
+#include "mt_strmap.h"
+#include "suites.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define IDS 3000
+
+static void by_number(void)
+{
+	static uint64_t of[IDS];
+	struct mt_idmap m = {0};
+	struct mt_rand rnd;
+	uint32_t n = 0;
+
+	mt_rand_seed(&rnd, 3);
+	CU_ASSERT_PTR_NULL(mt_idmap_get(&m, 7));
+	for (int i = 0; i < 3 * IDS; i++) {
+		/* Near each other, and far: with the same low bits. */
+		uint32_t k = mt_rand_below(&rnd, IDS);
+		uint64_t id = k % 2 ? k : (uint64_t)k << 40;
+
+		id = id ? id : UINT64_MAX;
+		n += of[k] == 0;
+		of[k] = id;
+		CU_ASSERT_EQUAL(mt_idmap_put(&m, id, &of[k]), 0);
+		CU_ASSERT_EQUAL(m.n, n);
+	}
+	for (uint32_t k = 0; k < IDS; k++) {
+		uint64_t id = k % 2 ? k : (uint64_t)k << 40;
+
+		CU_ASSERT_PTR_EQUAL(mt_idmap_get(&m, id ? id : UINT64_MAX), of[k] ? &of[k] : NULL);
+	}
+	CU_ASSERT(m.cap <= 4 * n);
+	mt_idmap_clear(&m);
+	CU_ASSERT_EQUAL(m.n, 0);
+	CU_ASSERT_PTR_NULL(mt_idmap_get(&m, 1));
+	mt_idmap_fini(&m);
+}
+
+static void room_at_once(void)
+{
+	struct mt_strmap m = {0};
+	struct mt_idmap ids = {0};
+	static char keys[1000][8];
+	uint32_t cap;
+
+	CU_ASSERT_EQUAL(mt_strmap_reserve(&m, 1000), 0);
+	CU_ASSERT_EQUAL(mt_idmap_reserve(&ids, 1000), 0);
+	cap = m.cap;
+	for (uint32_t i = 0; i < 1000; i++) {
+		snprintf(keys[i], sizeof(keys[i]), "k%u", i);
+		CU_ASSERT_EQUAL(mt_strmap_put(&m, keys[i], keys[i], NULL), 0);
+		CU_ASSERT_EQUAL(mt_idmap_put(&ids, i + 1, keys[i]), 0);
+	}
+	CU_ASSERT_EQUAL(m.cap, cap);
+	CU_ASSERT_EQUAL(ids.cap, 2048);
+	CU_ASSERT_EQUAL(mt_strmap_reserve(&m, 10), 0);
+	CU_ASSERT_EQUAL(m.cap, cap);
+	CU_ASSERT_PTR_EQUAL(mt_strmap_get(&m, "k999"), keys[999]);
+	mt_strmap_fini(&m);
+	mt_idmap_fini(&ids);
+}
+
+/* Each byte, the length and the seed count, at every alignment. */
+static void words(void)
+{
+	uint8_t v[48 + 8] = {0};
+	uint64_t all[49];
+
+	for (size_t len = 0; len <= 48; len++) {
+		all[len] = mt_hash_words(v, len, 1);
+		CU_ASSERT_NOT_EQUAL(all[len], mt_hash_words(v, len, 2));
+		for (size_t i = 0; i < len; i++)
+			CU_ASSERT_NOT_EQUAL(all[i], all[len]);
+		for (size_t i = 0; i < len; i++) {
+			v[i] = 1;
+			CU_ASSERT_NOT_EQUAL(all[len], mt_hash_words(v, len, 1));
+			v[i] = 0;
+		}
+	}
+	for (size_t at = 0; at < 8; at++) {
+		memset(v, 0, sizeof(v));
+		memcpy(v + at, "some words that are as long as 37 b.", 37);
+		CU_ASSERT_EQUAL(mt_hash_words(v + at, 37, 5),
+			mt_hash_words("some words that are as long as 37 b.", 37, 5));
+	}
+}
+
+static uint32_t compared;
+
+static int by_value(const void *a, const void *b)
+{
+	const uint32_t *x = a, *y = b;
+
+	compared++;
+	return (*x > *y) - (*x < *y);
+}
+
+static void nearly_in_order(void)
+{
+	uint32_t v[1000];
+
+	for (uint32_t i = 0; i < 1000; i++)
+		v[i] = i / 2;
+	mt_sort(v, 1000, sizeof(*v), by_value);
+	CU_ASSERT_EQUAL(compared, 999);
+	v[999] = 0;
+	mt_sort(v, 1000, sizeof(*v), by_value);
+	for (uint32_t i = 1; i < 1000; i++)
+		CU_ASSERT(v[i - 1] <= v[i]);
+	mt_sort(v, 0, sizeof(*v), by_value);
+	mt_sort(NULL, 0, sizeof(*v), by_value);
+}
+
+const struct mt_test maps_tests[] = {
+	{"by_number", by_number},
+	{"room_at_once", room_at_once},
+	{"words", words},
+	{"nearly_in_order", nearly_in_order},
+	{0},
+};
