@@ -24,6 +24,7 @@ COLD = {
     "base/base_base.c": "MT_ASSERT's last words",
     "base/base_file.c": "files of the control thread and of tools",
     "base/base_heap.c": "what the rooms below allocate by, at boot and on the control thread",
+    "base/base_idmap.c": "compiles configuration",
     "base/base_log.c": "the log of the control thread",
     "base/base_rand.c": "seeds at boot",
     "base/base_region.c": "compiles configuration",
