@@ -17,7 +17,13 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 DEFAULT = os.path.join(HERE, "..", "..", "build", "bench", "path", "path")
 
 
-def run(program, samples, options):
+def of_libc(profile):
+    """Those of memcmp() and its like: where bytes lie on their pages decides how many, and so how two builds were linked."""
+    out = subprocess.run(["callgrind_annotate", "--threshold=100", "--auto=no", profile], capture_output=True, text=True, check=True).stdout
+    return sum(int(n.replace(",", "")) for n in re.findall(r"^\s*([\d,]+) \(.*?\)  \S*:__(?:mem|str)\w+_(?:avx|sse|evex)\w*", out, re.M))
+
+
+def run(program, samples, options, without_libc=False):
     """Instructions inside of measured turns, and exchanges; both of the whole run after its warm-up."""
     # A test runner may have freed memory filled, which would be counted as work.
     env = {name: value for name, value in os.environ.items() if name != "MALLOC_PERTURB_"}
@@ -27,10 +33,11 @@ def run(program, samples, options):
              "--toggle-collect=measured_turn*", program, "--hugepages", "off", "--samples", str(samples),
              "--exchanges", "2000", "--json"] + options,
             capture_output=True, text=True, check=False, env=env)
-    found = re.search(r"Collected : (\d+)", out.stderr)
+        found = re.search(r"Collected : (\d+)", out.stderr)
+        libc = of_libc(os.path.join(tmp, "out")) if without_libc and found else 0
     if out.returncode or not found:
         sys.exit(out.stderr[-2000:] + "\ninstructions: " + program + " failed under callgrind")
-    return int(found.group(1)), json.loads(out.stdout.splitlines()[-1])
+    return int(found.group(1)) - libc, json.loads(out.stdout.splitlines()[-1])
 
 
 def main():
