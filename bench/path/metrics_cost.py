@@ -5,7 +5,8 @@ trace that is compiled in and off beside a build without its tests, at most 0.5 
 
   metrics_cost.py PATH PATH_UNCOUNTED PATH_UNTRACED
 
-The C library's comparing and copying is left out: the same calls take more or fewer, as two builds were linked. Fails also when a cost is nothing at all, because then nothing was compared.
+The C library's comparing and copying is left out: the same calls take more or fewer, as two builds were linked. Fails also when a
+cost is nothing at all, because then nothing was compared.
 """
 import json
 import sys
