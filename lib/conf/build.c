@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The compiler as a list of steps, and what its steps share. */
-#include "mt_conf_service_priv.h"
+#include "mt_conf_listener_priv.h"
 
 #include <ctype.h>
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Gateway: ports on the node's own addresses, for the VirtualServices and MetaRouters that name it. */
-#include "mt_conf_service_priv.h"
+#include "mt_conf_listener_priv.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -52,12 +52,16 @@ static void add_unit(struct mt_build *b, struct server *sv, const struct mt_meta
 {
 	const struct mt_gateway_server *conf = sv->conf;
 	uint16_t port = (uint16_t)conf->port.number.v;
-	struct mt_listen *l = mt_b_listen(b, &conf->bind_addr, port);
+	const struct mt_listen_port at = {.addr = &conf->bind_addr,
+		.port = port,
+		.meta = &sv->gateway->meta,
+		.line = conf->port.number.line,
+		.path = sv->path};
 	struct mt_service_slot *s = mt_b_service_slot(b, host, host, port, meta->origin);
 	struct mt_gateway_unit *u = mt_region_push(
 		&b->tmp, (void **)&b->gateway_units, &b->n_gateway_units, sizeof(*u));
 
-	if (!l || !s || !u) {
+	if (!s || !u) {
 		b->tmp.failed = true;
 		return;
 	}
@@ -65,8 +69,7 @@ static void add_unit(struct mt_build *b, struct server *sv, const struct mt_meta
 	s->unique = unique_name(b, sv, meta, host);
 	*u = (struct mt_gateway_unit){sv->gateway, meta, list, limit, sv->codec, port, sv->opts, s,
 		sv->gate, sv->gate_hash};
-	mt_b_listen_add(
-		b, l, sv->codec, sv->opts, s, &sv->gateway->meta, conf->port.number.line, sv->path);
+	mt_b_listen_add(b, &at, sv->codec, sv->opts, s);
 }
 
 /* Whether it is for clients there. */

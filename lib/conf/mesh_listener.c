@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Listeners of discovery services: which of their addresses are served, and by which filter chain. One chain of a listener is
- * served so far, and none of TLS; connections that the others are for are refused (mesh_chains.c).
+ * served so far, and none of TLS; connections that the others are for are refused.
  */
+#include "mt_conf_listener_priv.h"
 #include "mt_conf_mesh_priv.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-#define DOWN_IDLE_S 3600u
-
 /* What can be said of a chain. */
 enum verdict { SERVES, NO_MATCH, PASSING, UNSERVED, BY_TLS };
+
+static const char not_served[] = "this filter chain of the listener is not served";
 
 static const char *const why_not[] = {
 	[NO_MATCH] = "no filter chain is for its address and port",
@@ -151,7 +152,7 @@ static const char *not_there(struct mt_build *b, const struct mt_mesh_address *a
 	char *buf, size_t size)
 {
 	const char *why = at->port ? NULL : "it has no port";
-	const struct mt_listen *other = mt_strmap_get(&b->listens, text);
+	const struct mt_listen *other = mt_b_listen_at(b, text);
 	char addr[MT_ADDR_STRLEN], line[16] = "";
 
 	if (!why && !mt_addr_is_zero(&at->addr))
@@ -161,42 +162,57 @@ static const char *not_there(struct mt_build *b, const struct mt_mesh_address *a
 			mt_addr_port_str(&at->addr, at->port, addr), why);
 		return buf;
 	}
-	if (!other || (!other->n_services && !other->n_tls))
+	if (!other)
 		return NULL;
 	if (other->origin.line)
 		snprintf(line, sizeof(line), ":%u", other->origin.line);
-	snprintf(buf, size, "%s is in use by %.128s of %s%s", text,
-		other->n_services ? other->services[0]->name : other->tls[0].service->name,
+	snprintf(buf, size, "%s is in use by %.128s of %s%s", text, mt_b_listen_name(other),
 		other->origin.file ? other->origin.file : "?", line);
 	return buf;
 }
 
-/* Everything about a listener at an address that its service does not say. */
-static int listen_at(struct mt_build *b, const struct mt_mesh_listener *ml,
-	struct mt_shared_service *sv, const struct mt_mesh_address *at, const char *text)
+/* All of its chains, of which one serves; the default one is `last`. In b->tmp; NULL: no memory. */
+static struct mt_listen_chain *said_chains(
+	struct mt_build *b, const struct mt_mesh_listener *ml, const struct mt_shared_service *sv)
 {
-	struct mt_listen *l = mt_region_alloc(&b->tmp, sizeof(*l)), **slot;
-	struct mt_service_slot **services, *of = mt_region_alloc(&b->tmp, sizeof(*of));
+	uint32_t n = ml->n_chains + (ml->fallback != NULL);
+	struct mt_listen_chain *v = mt_region_alloc(&b->tmp, sizeof(*v) * n);
+	struct mt_service_slot **services = mt_region_alloc(&b->tmp, sizeof(*services));
+	struct mt_service_slot *of = mt_region_alloc(&b->tmp, sizeof(*of));
 
-	slot = mt_region_push(&b->tmp, (void **)&b->listen_list, &b->n_listens, sizeof(*slot));
-	services = mt_region_alloc(&b->tmp, sizeof(struct mt_service_slot *));
-	if (!l || !slot || !services || !of || mt_strmap_put(&b->listens, text, l, NULL))
-		return -ENOMEM;
-	*slot = l;
+	if (!v || !services || !of)
+		return NULL;
+	*services = of;
 	*of = (struct mt_service_slot){
 		.unique = sv->name, .name = sv->s->name, .key = sv->s->key, .s = sv->s};
-	*services = of;
-	*l = (struct mt_listen){.addr = at->addr,
-		.port = at->port,
+	for (uint32_t i = 0; i < n; i++) {
+		/* A default chain takes what is left, whatever it says itself. */
+		v[i].match = i < ml->n_chains ? &ml->chains[i].match : NULL;
+		v[i].refuse = not_served;
+	}
+	v[sv->chain] = (struct mt_listen_chain){.match = v[sv->chain].match,
 		.codec = sv->codec,
 		.opts = sv->opts,
-		.idle_s = sv->idle_s ? sv->idle_s : DOWN_IDLE_S,
+		.idle_s = sv->idle_s,
 		.services = services,
-		.n_services = 1,
-		.origin = {sv->s->file, 0},
-		.text = text,
-		.mesh = ml,
-		.chain = sv->chain};
+		.n_services = 1};
+	return v;
+}
+
+static int listen_at(struct mt_build *b, const struct mt_mesh_listener *ml,
+	const struct mt_shared_service *sv, const struct mt_mesh_address *at, const char *text,
+	struct mt_listen_chain *chains)
+{
+	struct mt_listen *l = mt_b_listen(b, &at->addr, at->port, text);
+
+	if (!l)
+		return -ENOMEM;
+	l->discovered = true;
+	l->origin = (struct mt_origin){sv->s->file, 0};
+	l->chains = chains;
+	l->n_chains = ml->n_chains;
+	l->fallback = ml->fallback != NULL;
+	l->last = l->fallback ? &chains[ml->n_chains] : NULL;
 	return 0;
 }
 
@@ -225,8 +241,11 @@ static void tell_some(struct mt_build *b, const struct mt_mesh_listener *l, uint
 static int serve(struct mt_build *b, const struct mt_mesh_listener *l, struct mt_shared_service *sv,
 	uint32_t *n)
 {
+	struct mt_listen_chain *chains = said_chains(b, l, sv);
 	char words[320], first[320] = "";
 
+	if (!chains)
+		return -ENOMEM;
 	for (uint32_t i = 0; i < l->n_addresses; i++) {
 		struct mt_mesh_address at = {
 			mt_mesh_any_or_same(&l->addresses[i].addr), l->addresses[i].port};
@@ -236,7 +255,7 @@ static int serve(struct mt_build *b, const struct mt_mesh_listener *l, struct mt
 			memcpy(first, words, sizeof(first));
 		if (why)
 			continue;
-		if (listen_at(b, l, sv, &at, sv->texts[i]))
+		if (listen_at(b, l, sv, &at, sv->texts[i], chains))
 			return -ENOMEM;
 		(*n)++;
 	}

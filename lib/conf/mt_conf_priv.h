@@ -152,31 +152,6 @@ struct mt_host {
 	bool own_address; /* it is written, readable or not */
 };
 
-/* TLS that asks for one of these names, passed through; no names: any TLS. */
-struct mt_listen_tls {
-	const char **names;
-	uint32_t n_names;
-	struct mt_service_slot *service;
-};
-
-/* A listener under construction. */
-struct mt_listen {
-	struct mt_addr addr; /* zero: any local address */
-	uint16_t port;
-	const struct mt_codec *codec;
-	uint8_t opts;
-	uint32_t idle_s;
-	struct mt_service_slot **services;
-	uint32_t n_services;
-	struct mt_listen_tls *tls; /* before `services`: TLS connections by server names */
-	uint32_t n_tls;
-	struct mt_origin origin; /* of the port that was first */
-	const char *text;	 /* "address:port" */
-	/* A discovery service's; origin.file lives with the service. NULL: documents'. */
-	const struct mt_mesh_listener *mesh;
-	uint32_t chain; /* of its filter chains the one that is served; n_chains: the default one */
-};
-
 /* What a gateway's port leads to, or a server name. */
 struct mt_gateway_unit {
 	const struct mt_gateway *gateway; /* NULL: clients of a service's address */
@@ -192,6 +167,7 @@ struct mt_gateway_unit {
 };
 
 struct mt_service_deps;
+struct mt_listen;
 
 enum mt_port_kind { MT_PORT_NOT_SERVED, MT_PORT_MESSAGES, MT_PORT_BYTES, MT_PORT_BAD };
 
@@ -236,7 +212,7 @@ struct mt_build {
 	struct mt_strmap explicit_addrs; /* addresses that documents write, by text */
 	struct mt_host *host_list;
 	uint32_t n_hosts;
-	struct mt_listen **listen_list;
+	struct mt_listen **listen_list; /* mt_conf_listener_priv.h */
 	uint32_t n_listens;
 	struct mt_gateway_unit *gateway_units;
 	uint32_t n_gateway_units;
@@ -520,21 +496,8 @@ int mt_b_gateway_routes(struct mt_build *b);
 bool mt_b_names_gateway(
 	const struct mt_text *texts, uint32_t n, const char *ns, const struct mt_meta *gateway);
 
-/* listeners.c */
+/* document_listener.c: services' own addresses. */
 void mt_b_listeners(struct mt_build *b);
-int mt_b_listeners_finish(struct mt_build *b);
-/* mesh_chains.c: the chains of a discovery service's listener. 0 or -ENOMEM. */
-int mt_mesh_chains(struct mt_build *b, const struct mt_listen *l, struct mt_listener *out);
-/* Found or new (codec NULL). NULL: no memory. */
-struct mt_listen *mt_b_listen(struct mt_build *b, const struct mt_addr *a, uint16_t port);
-/* Adds a service; false after an error, which is reported at `line` of the object's file. */
-bool mt_b_listen_add(struct mt_build *b, struct mt_listen *l, const struct mt_codec *codec,
-	uint8_t opts, struct mt_service_slot *s, const struct mt_meta *meta, uint32_t line,
-	const char *path);
-
-/* Adds TLS by server names: of those that nobody has there yet. */
-void mt_b_listen_tls(struct mt_build *b, struct mt_listen *l, const struct mt_listen_tls *t,
-	const struct mt_meta *meta, uint32_t line, const char *path);
 
 /* Of what is compared with what was said before: it leaves no process, so it may be a quick one. */
 static inline uint64_t mt_hash_u64(uint64_t v, uint64_t h)

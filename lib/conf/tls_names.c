@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Rules of `tls`: TLS that is passed through, by the server name that its ClientHello asks for. */
-#include "mt_conf_priv.h"
+#include "mt_conf_listener_priv.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -98,6 +98,8 @@ static bool bind_rule(struct mt_build *b, const struct mt_tls_door *d,
 {
 	struct mt_route_for f = {.meta = &vs->meta, .port = d->port};
 	struct mt_listen_tls t = {.n_names = 0};
+	struct mt_listen_port at = {
+		.port = d->port, .meta = &vs->meta, .line = list->rules[i].origin.line};
 	struct mt_gateway_unit *u;
 	const char *name;
 	bool any = false;
@@ -120,11 +122,10 @@ static bool bind_rule(struct mt_build *b, const struct mt_tls_door *d,
 	*u = (struct mt_gateway_unit){d->gateway, &vs->meta, only(b, list, vs->meta.serial, i),
 		NULL, mt_codec_find("tcp"), d->port, 0, t.service, d->gate, d->gate_hash};
 	snprintf(path, sizeof(path), "spec.tls[%u]", i);
+	at.path = path;
 	for (uint32_t k = 0; k < d->n_addrs; k++) {
-		struct mt_listen *l = mt_b_listen(b, &d->addrs[k], d->port);
-
-		if (l)
-			mt_b_listen_tls(b, l, &t, &vs->meta, list->rules[i].origin.line, path);
+		at.addr = &d->addrs[k];
+		mt_b_listen_tls(b, &at, &t);
 	}
 	return true;
 }

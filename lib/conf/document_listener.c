@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Addresses and ports at which documents are answered for, and which of their services share one. */
+#include "mt_conf_listener_priv.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char another[] = "give one of them another port or address";
+
+/* Names both sides: the port that is refused and the file and line of the one that has it. */
+static bool refuse(struct mt_build *b, const struct mt_listen *l, const struct mt_listen_port *at,
+	const char *remedy, const char *why)
+{
+	mt_b_error(b, at->meta, at->line, at->path, remedy, "%s is in use by %.128s at %s:%u%s",
+		l->text, mt_b_listen_name(l), l->origin.file, l->origin.line, why);
+	return false;
+}
+
+/* Thousands of interfaces may share one port, so keys are looked up and not compared in turn. */
+static bool first_with_key(struct mt_build *b, const struct mt_listen *l, struct mt_service_slot *s)
+{
+	char *key = mt_region_printf(&b->tmp, "%s %s", l->text, s->key);
+	void *before = NULL;
+
+	if (key)
+		mt_strmap_put(&b->keys, key, s, &before);
+	return before == NULL;
+}
+
+/* One name is one route's on a listener, as a connection asks for it once: the first one's. */
+static bool first_with_name(struct mt_build *b, const struct mt_listen *l, const char *name)
+{
+	char *key = mt_region_printf(&b->tmp, "%s tls %s", l->text, name);
+	void *before = NULL;
+
+	if (key)
+		mt_strmap_put(&b->keys, key, b, &before);
+	return before == NULL;
+}
+
+static struct mt_origin origin(struct mt_build *b, const struct mt_listen_port *at)
+{
+	return (struct mt_origin){mt_b_file(b, at->meta->origin.file), at->line};
+}
+
+/* ---- TLS by server names ------------------------------------------------------------------------ */
+
+/* What a chain for them matches; *any of them taken already: the names that are left. NULL: none is, or no memory. */
+static const struct mt_mesh_match *match_names(struct mt_build *b, const struct mt_listen *l,
+	const struct mt_listen_port *at, const struct mt_listen_tls *t)
+{
+	struct mt_mesh_match *m = mt_region_alloc(&b->tmp, sizeof(*m));
+	const char **own = mt_region_alloc(&b->tmp, sizeof(*own) * (t->n_names + 1));
+
+	if (!m || !own)
+		return NULL;
+	*m = (struct mt_mesh_match){.transport = "tls", .server_names = own};
+	for (uint32_t i = 0; i < t->n_names; i++) {
+		if (first_with_name(b, l, t->names[i]))
+			own[m->n_server_names++] = t->names[i];
+		else
+			mt_b_warn(b, at->meta, at->line, at->path, NULL,
+				"server name \"%.128s\" is that of an older one", t->names[i]);
+	}
+	if (t->n_names ? !m->n_server_names : !first_with_name(b, l, "*"))
+		return NULL;
+	return m;
+}
+
+void mt_b_listen_tls(
+	struct mt_build *b, const struct mt_listen_port *at, const struct mt_listen_tls *t)
+{
+	struct mt_listen *l = mt_b_listen(b, at->addr, at->port, NULL);
+	struct mt_service_slot **services = mt_region_alloc(&b->tmp, sizeof(*services));
+	const struct mt_mesh_match *m;
+	struct mt_listen_chain *c;
+
+	if (!l || !services)
+		return;
+	if (l->last && !l->last->codec->opaque) {
+		refuse(b, l, at, another, " with another protocol");
+		return;
+	}
+	m = match_names(b, l, at, t);
+	c = m ? mt_region_push(&b->tmp, (void **)&l->chains, &l->n_chains, sizeof(*c)) : NULL;
+	if (!c)
+		return;
+	*services = t->service;
+	*c = (struct mt_listen_chain){
+		.match = m, .codec = mt_codec_find("tcp"), .services = services, .n_services = 1};
+	if (!l->origin.file)
+		l->origin = origin(b, at);
+}
+
+/* ---- what is left of a port --------------------------------------------------------------------- */
+
+/* The listener's chain for everybody; NULL: it cannot share that of somebody else, which is told, or no memory. */
+static struct mt_listen_chain *own_chain(struct mt_build *b, struct mt_listen *l,
+	const struct mt_listen_port *at, const struct mt_codec *codec, uint8_t opts)
+{
+	struct mt_listen_chain *c = l->last;
+
+	if (l->n_chains && !codec->opaque) {
+		mt_b_error(b, at->meta, at->line, at->path, another,
+			"%s is in use for TLS by %s:%u", l->text, l->origin.file, l->origin.line);
+		return NULL;
+	}
+	if (!c) {
+		c = l->last = mt_region_alloc(&b->tmp, sizeof(*c));
+		if (!c)
+			return NULL;
+		*c = (struct mt_listen_chain){.codec = codec, .opts = opts};
+		l->origin = origin(b, at);
+		return c;
+	}
+	if (c->codec == codec && c->opts == opts && codec->service_key)
+		return c;
+	refuse(b, l, at, another,
+		c->codec == codec && c->opts == opts ? "" : " with another protocol");
+	return NULL;
+}
+
+bool mt_b_listen_add(struct mt_build *b, const struct mt_listen_port *at,
+	const struct mt_codec *codec, uint8_t opts, struct mt_service_slot *s)
+{
+	struct mt_listen *l = mt_b_listen(b, at->addr, at->port, NULL);
+	struct mt_listen_chain *c = l ? own_chain(b, l, at, codec, opts) : NULL;
+	struct mt_service_slot **slot;
+
+	if (!c)
+		return false;
+	if (!first_with_key(b, l, s))
+		return refuse(b, l, at, "annotate it with its own interface",
+			" for the same service key");
+	slot = mt_region_push(&b->tmp, (void **)&c->services, &c->n_services, sizeof(*slot));
+	if (!slot)
+		return false;
+	*slot = s;
+	if (at->idle_s)
+		c->idle_s = at->idle_s;
+	return true;
+}
+
+/* ---- services' own addresses -------------------------------------------------------------------- */
+
+static void listen_unit(struct mt_build *b, const struct mt_host *h, struct mt_unit *u)
+{
+	struct mt_listen_port at = {.port = (uint16_t)u->port->number.v,
+		.meta = &h->se->meta,
+		.line = u->port->number.line};
+	char path[MT_INDEX_PATH];
+
+	at.path = mt_index_path(path, "spec.ports", (uint32_t)(u->port - h->se->ports), ".number");
+	if (u->patch && u->patch->idle_ms.set)
+		at.idle_s = (u->patch->idle_ms.v + 999) / 1000;
+	for (uint32_t i = 0; i < h->n_addrs; i++) {
+		at.addr = &h->addrs[i];
+		if (!mt_b_listen_add(b, &at, u->codec, u->opts, u->service))
+			return;
+	}
+}
+
+void mt_b_listeners(struct mt_build *b)
+{
+	for (uint32_t i = 0; i < b->n_hosts; i++)
+		for (struct mt_unit *u = b->host_list[i].units; u; u = u->next)
+			if (u->service)
+				listen_unit(b, &b->host_list[i], u);
+}

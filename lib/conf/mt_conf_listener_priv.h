@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside lib/conf: addresses that are answered for and the filter chains behind them, whoever says them (listener.c). */
+#pragma once
+
+#include "mt_conf_service_priv.h"
+
+/* What a filter chain of a listener is for, and what serves it. */
+struct mt_listen_chain {
+	const struct mt_mesh_match *match; /* NULL: everybody, or whoever is left */
+	const char *
+		refuse; /* not NULL: whom it is for are refused, for this reason; nothing of what follows is set */
+	const struct mt_codec *codec;
+	uint8_t opts;
+	uint32_t idle_s; /* 0: not said */
+	struct mt_service_slot **services;
+	uint32_t n_services; /* several: each has its own key */
+};
+
+/* A listener while it is made. Who says it owns its texts until the snapshot is whole; `origin.file` lives as long as the snapshot. */
+struct mt_listen {
+	struct mt_addr addr; /* zero: any local address */
+	uint16_t port;
+	bool discovered;	 /* by a discovery service */
+	const char *text;	 /* "address:port" */
+	struct mt_origin origin; /* of what was first there */
+	struct mt_listen_chain *chains;
+	uint32_t n_chains;
+	struct mt_listen_chain *last; /* behind them; NULL: none */
+	bool fallback;		      /* `last` is for those that no other one is for */
+};
+
+/* Found, or new and still without a chain, in b->tmp. text: its key, which lives as long; NULL: made here. NULL: no memory. */
+struct mt_listen *mt_b_listen(
+	struct mt_build *b, const struct mt_addr *a, uint16_t port, const char *text);
+/* Who has the address; NULL: nobody. */
+const struct mt_listen *mt_b_listen_at(const struct mt_build *b, const char *text);
+/* The name of a service there. */
+const char *mt_b_listen_name(const struct mt_listen *l);
+/* All of them, documents' first, into the snapshot. 0 or -ENOMEM. */
+int mt_b_listeners_finish(struct mt_build *b);
+
+/* ---- of documents (document_listener.c) ----------------------------------------------------------- */
+
+/* TLS that asks for one of these names, passed through; no names: any TLS. */
+struct mt_listen_tls {
+	const char **names;
+	uint32_t n_names;
+	struct mt_service_slot *service;
+};
+
+/* Where a port answers, and who says it: whatever is wrong is told at that line of the object. */
+struct mt_listen_port {
+	const struct mt_addr *addr;
+	uint16_t port;
+	const struct mt_meta *meta;
+	uint32_t line;
+	const char *path;
+	uint32_t idle_s; /* 0: not said */
+};
+
+/* Everybody who comes there and is not led by his server name. False: no memory, or somebody else has it, which is told. */
+bool mt_b_listen_add(struct mt_build *b, const struct mt_listen_port *at,
+	const struct mt_codec *codec, uint8_t opts, struct mt_service_slot *s);
+/* TLS by server names: of those that nobody has there yet. */
+void mt_b_listen_tls(
+	struct mt_build *b, const struct mt_listen_port *at, const struct mt_listen_tls *t);
