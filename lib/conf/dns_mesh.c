@@ -59,18 +59,48 @@ static bool routes_lead_to(const struct mt_build *b, const struct mt_service *s,
 	return true;
 }
 
-/* NULL: to several, or nobody knows. */
-static const char *host_of_service(const struct mt_build *b, const struct mt_service *s)
+/* False: to several, or nobody knows. */
+static bool service_leads_to(
+	const struct mt_build *b, const struct mt_service *s, const char **host)
+{
+	if (s->routes)
+		return routes_lead_to(b, s, host);
+	if (s->n_tcp_dests == 0)
+		return leads_to(b, s->tcp_cluster, host);
+	for (uint32_t i = 0; i < s->n_tcp_dests; i++)
+		if (!leads_to(b, s->tcp_dests[i].cluster, host))
+			return false;
+	return true;
+}
+
+/* The chain of a service; NULL: somebody else was at its address before. */
+static const struct mt_filter_chain *chain_of(
+	const struct mt_listener *l, const struct mt_service *s)
+{
+	for (uint32_t i = 0; i < l->n_protos; i++)
+		for (uint32_t k = 0; k < l->protos[i].n_services; k++)
+			if (l->protos[i].services[k] == s)
+				return l->protos[i].chain;
+	return NULL;
+}
+
+static bool is_for_everybody(const struct mt_filter_chain_match *m)
+{
+	return !m->n_server_names && !m->n_alpn && !m->n_src && m->transport != MT_TRANSPORT_TLS;
+}
+
+/* What everybody gets says whose address it is, else all chains together; NULL: they lead to several, or nobody knows. */
+static const char *host_of_listener(const struct mt_build *b, const struct mt_listener *l,
+	const struct mt_filter_chain *first, const struct mt_service *s)
 {
 	const char *host = NULL;
 
-	if (s->routes)
-		return routes_lead_to(b, s, &host) ? host : NULL;
-	if (s->n_tcp_dests == 0)
-		return host_of(b, s->tcp_cluster);
-	for (uint32_t i = 0; i < s->n_tcp_dests; i++)
-		if (!leads_to(b, s->tcp_dests[i].cluster, &host))
-			return NULL;
+	if (is_for_everybody(&first->match))
+		return service_leads_to(b, s, &host) ? host : NULL;
+	for (uint32_t i = 0; i < l->n_protos; i++)
+		for (uint32_t k = 0; k < l->protos[i].n_services; k++)
+			if (!service_leads_to(b, l->protos[i].services[k], &host))
+				return NULL;
 	return host;
 }
 
@@ -96,22 +126,21 @@ static void note(struct names *n, const struct mt_addr *a, const char *host)
 	*slot = p;
 }
 
+/* The first service of a listener has its addresses. */
 static void note_service(struct names *n, const struct mt_shared_service *sv)
 {
-	const char *host = host_of_service(n->b, sv->s);
-
 	for (uint32_t i = 0; i < sv->n_texts; i++) {
 		struct mt_dns_address at;
+		const struct mt_filter_chain *c;
 		const struct mt_listener *l;
 
 		/* Any address is no host's. */
 		if (mt_dns_address_parse(sv->texts[i], 0, &at) || mt_addr_is_zero(&at.addr))
 			continue;
 		l = mt_snapshot_listener(&n->b->snap->pub, &at.addr, at.port);
-		/* Somebody else may have been there before. */
-		if (l && mt_addr_eq(&l->addr, &at.addr) && l->n_protos && l->protos[0].n_services &&
-			l->protos[0].services[0] == sv->s)
-			note(n, &at.addr, host);
+		c = l && mt_addr_eq(&l->addr, &at.addr) ? chain_of(l, sv->s) : NULL;
+		if (c)
+			note(n, &at.addr, host_of_listener(n->b, l, c, sv->s));
 	}
 }
 

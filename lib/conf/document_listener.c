@@ -70,7 +70,7 @@ static const struct mt_mesh_match *match_names(struct mt_build *b, const struct 
 void mt_b_listen_tls(
 	struct mt_build *b, const struct mt_listen_port *at, const struct mt_listen_tls *t)
 {
-	struct mt_listen *l = mt_b_listen(b, at->addr, at->port, NULL);
+	struct mt_listen *l = mt_b_listen(b, at->addr, at->port);
 	struct mt_service_slot **services = mt_region_alloc(&b->tmp, sizeof(*services));
 	const struct mt_mesh_match *m;
 	struct mt_listen_chain *c;
@@ -123,7 +123,7 @@ static struct mt_listen_chain *own_chain(struct mt_build *b, struct mt_listen *l
 bool mt_b_listen_add(struct mt_build *b, const struct mt_listen_port *at,
 	const struct mt_codec *codec, uint8_t opts, struct mt_service_slot *s)
 {
-	struct mt_listen *l = mt_b_listen(b, at->addr, at->port, NULL);
+	struct mt_listen *l = mt_b_listen(b, at->addr, at->port);
 	struct mt_listen_chain *c = l ? own_chain(b, l, at, codec, opts) : NULL;
 	struct mt_service_slot **slot;
 

@@ -12,26 +12,32 @@
 
 /* ---- addresses ---------------------------------------------------------------------------------- */
 
-struct mt_listen *mt_b_listen(
+struct mt_listen *mt_b_listen_new(
 	struct mt_build *b, const struct mt_addr *a, uint16_t port, const char *text)
 {
-	char made[MT_ADDR_STRLEN];
-	const char *key = text ? text : mt_addr_port_str(a, port, made);
-	struct mt_listen *l = mt_strmap_get(&b->listens, key), **slot;
+	struct mt_listen *l = mt_region_alloc(&b->tmp, sizeof(*l)), **slot;
 
-	if (l)
-		return l;
-	l = mt_region_alloc(&b->tmp, sizeof(*l));
 	slot = mt_region_push(&b->tmp, (void **)&b->listen_list, &b->n_listens, sizeof(*slot));
-	if (!text)
-		key = mt_region_strdup(&b->tmp, made);
-	if (!l || !slot || !key || mt_strmap_put(&b->listens, key, l, NULL)) {
+	if (!l || !slot || mt_strmap_put(&b->listens, text, l, NULL)) {
 		b->tmp.failed = true;
 		return NULL;
 	}
 	*slot = l;
-	*l = (struct mt_listen){.addr = *a, .port = port, .text = key};
+	*l = (struct mt_listen){.addr = *a, .port = port, .text = text};
 	return l;
+}
+
+struct mt_listen *mt_b_listen(struct mt_build *b, const struct mt_addr *a, uint16_t port)
+{
+	char text[MT_ADDR_STRLEN], *key;
+	struct mt_listen *l;
+
+	mt_addr_port_str(a, port, text);
+	l = mt_strmap_get(&b->listens, text);
+	if (l)
+		return l;
+	key = mt_region_strdup(&b->tmp, text);
+	return key ? mt_b_listen_new(b, a, port, key) : NULL;
 }
 
 static bool is_used(const struct mt_listen *l)

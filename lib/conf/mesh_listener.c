@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Listeners of discovery services: which of their addresses are served, and by which filter chain. One chain of a listener is
- * served so far, and none of TLS; connections that the others are for are refused.
+ * Listeners of discovery services: which of their addresses and filter chains are served. A chain that is not refuses its own
+ * clients, and so does one that ends TLS, as long as nobody does.
  */
 #include "mt_conf_listener_priv.h"
 #include "mt_conf_mesh_priv.h"
@@ -19,7 +19,7 @@ static const char *const why_not[] = {
 	[NO_MATCH] = "no filter chain is for its address and port",
 	[PASSING] = "it passes on what was redirected to it",
 	[UNSERVED] = "its filter chain has no filter that can be served",
-	[BY_TLS] = "filter chains that need TLS, or what TLS says, cannot be served yet",
+	[BY_TLS] = "filter chains that need TLS to be ended cannot be served yet",
 };
 
 /* ---- chains ------------------------------------------------------------------------------------- */
@@ -55,19 +55,29 @@ static const struct mt_mesh_chain *body_of(
 	return x ? &x->chain : chain;
 }
 
-static enum verdict judge(struct mt_build *b, const struct mt_mesh_chain *chain)
+static bool is_plain(const struct mt_mesh_match *m)
 {
-	const struct mt_mesh_match *m = &chain->match;
-	const struct mt_mesh_chain *body;
-	uint64_t serial;
+	return m->transport && strcmp(m->transport, "raw_buffer") == 0;
+}
 
-	if (chain->tls || m->n_server_names || m->n_alpn ||
-		(m->transport && strcmp(m->transport, "raw_buffer") != 0 && *m->transport))
+/* Whom it is for is known only when the client has said so in TLS. */
+static bool asks_tls(const struct mt_mesh_match *m)
+{
+	return m->n_server_names || m->n_alpn || (m->transport && *m->transport && !is_plain(m));
+}
+
+/* TLS is passed through as bytes, by what it says in clear text. */
+static enum verdict judge(struct mt_build *b, const struct mt_mesh_chain *chain, bool by_tls,
+	const struct mt_mesh_chain **body, uint64_t *serial)
+{
+	*body = body_of(b, chain, serial);
+	if (chain->tls)
 		return BY_TLS;
-	body = body_of(b, chain, &serial);
-	if (chain->unserved || body->unserved || (!body->proxy && !body->n_dests))
+	if (chain->unserved || (*body)->unserved || (!(*body)->proxy && !(*body)->n_dests))
 		return UNSERVED;
-	return only_passes(b, body) ? PASSING : SERVES;
+	if (by_tls && (*body)->proxy)
+		return BY_TLS;
+	return only_passes(b, *body) ? PASSING : SERVES;
 }
 
 /* How closely it matches: the port first, then the longest prefix, as Envoy does; -1: not at all. */
@@ -83,66 +93,100 @@ static int closeness(const struct mt_mesh_match *m, const struct mt_mesh_address
 	return best < 0 ? -1 : best + (m->port ? 1000 : 0);
 }
 
-struct choice {
-	enum verdict verdict;		  /* of the closest chain that is for all that come to it */
+/* A chain of a listener; the default one is behind the others. */
+struct judged {
+	enum verdict verdict;
+	bool reached;			  /* some connection may get it */
 	const struct mt_mesh_chain *body; /* its filters */
 	uint64_t serial;		  /* of the extension that says them */
-	uint32_t at;
-	uint32_t n_refused; /* chains whose connections are refused beside it */
-	const char *words;  /* why it is not served, of the source's own; NULL: none */
+	struct mt_shared_service *sv;	  /* NULL: it is not served */
 };
 
-static void take(struct choice *c, struct mt_build *b, const struct mt_mesh_chain *chain,
-	uint32_t at, enum verdict v)
+struct choice {
+	struct judged *v, few[2]; /* `few`, where they are */
+	uint32_t n, n_served;
+	uint32_t
+		first; /* the one that has the listener's name: of those that are served, if any is */
+};
+
+/* Criteria behind the destination's. */
+static uint32_t count_criteria(const struct mt_mesh_match *m)
 {
-	c->verdict = v;
-	c->at = at;
-	c->body = body_of(b, chain, &c->serial);
-	c->words = chain->unserved ? chain->unserved : c->body->unserved;
+	return (m->n_sources != 0) + (m->n_server_names != 0) + (m->n_alpn != 0) +
+	       (m->transport && *m->transport);
 }
 
-/* As Envoy: the closest one takes the connection, whether it can be served or not. */
-static void closest(
-	struct mt_build *b, const struct mt_mesh_listener *l, bool by_client, struct choice *c)
+/*
+ * As in Envoy only the closest chains are left for an address, and nothing goes back: of two that ask the same the first one gets
+ * the connections, and the default chain gets none where one of the others asks for nothing more. Who asks for two things may
+ * have fit the first of them only.
+ */
+static void reach(
+	const struct mt_mesh_listener *l, const struct mt_mesh_address *a, struct judged *v)
 {
-	int best = -1;
+	bool all = false, plain = false, narrow = false;
+	int best = 0;
 
+	for (uint32_t i = 0; i < l->n_chains; i++)
+		best = MT_MAX(best, closeness(&l->chains[i].match, a));
 	for (uint32_t i = 0; i < l->n_chains; i++) {
 		const struct mt_mesh_match *m = &l->chains[i].match;
-		int close = closeness(m, &l->addresses[0]);
-		enum verdict v;
+		uint32_t n = count_criteria(m);
+		bool only_plain = n == 1 && is_plain(m);
 
-		if (close <= best || (m->n_sources != 0) != by_client)
+		if (closeness(m, a) != best || (is_plain(m) && asks_tls(m)))
 			continue;
-		v = judge(b, &l->chains[i]);
-		if (v == BY_TLS)
-			continue;
-		best = close;
-		take(c, b, &l->chains[i], i, v);
+		v[i].reached |= !(n == 0 && all) && !(only_plain && plain);
+		all |= n == 0;
+		plain |= only_plain;
+		narrow |= n > 1;
 	}
+	if (l->fallback)
+		v[l->n_chains].reached |= !all || narrow;
 }
 
-/* Of those that are for every client first; who asks for TLS is never the one. */
-static struct choice choose(struct mt_build *b, const struct mt_mesh_listener *l)
+/* Who speaks for the listener, or says why it is not served: a chain for every client first, the default one, one for some, TLS. */
+static uint32_t rank(
+	const struct mt_mesh_listener *l, uint32_t i, const struct judged *c, bool by_tls)
 {
-	struct choice c = {.verdict = NO_MATCH};
-	enum verdict v;
+	uint32_t served = c->verdict == SERVES ? 10 : 0;
 
-	closest(b, l, false, &c);
-	if (c.verdict == NO_MATCH && l->fallback) {
-		v = judge(b, l->fallback);
-		if (v != BY_TLS)
-			take(&c, b, l->fallback, l->n_chains, v);
+	if (c->verdict == NO_MATCH)
+		return 1;
+	if (c->verdict == BY_TLS || by_tls)
+		return served + 2;
+	if (i == l->n_chains)
+		return served + 4;
+	return served + (l->chains[i].match.n_sources ? 3 : 5);
+}
+
+/* False: no memory. */
+static bool choose(struct mt_build *b, const struct mt_mesh_listener *l, struct choice *c)
+{
+	uint32_t best = 0;
+
+	*c = (struct choice){.v = c->few, .n = l->n_chains + (l->fallback != NULL)};
+	if (c->n > MT_ARRAY_LEN(c->few))
+		c->v = mt_region_alloc(&b->tmp, sizeof(*c->v) * c->n);
+	for (uint32_t i = 0; c->v && i < l->n_addresses; i++)
+		reach(l, &l->addresses[i], c->v);
+	for (uint32_t i = 0; c->v && i < c->n; i++) {
+		/* A default chain takes what is left, whatever it says itself. */
+		const struct mt_mesh_chain *chain = i < l->n_chains ? &l->chains[i] : l->fallback;
+		bool by_tls = i < l->n_chains && asks_tls(&chain->match);
+		uint32_t r;
+
+		c->v[i].verdict = c->v[i].reached
+					  ? judge(b, chain, by_tls, &c->v[i].body, &c->v[i].serial)
+					  : NO_MATCH;
+		c->n_served += c->v[i].verdict == SERVES;
+		r = rank(l, i, &c->v[i], by_tls);
+		if (r > best) {
+			best = r;
+			c->first = i;
+		}
 	}
-	if (c.verdict == NO_MATCH)
-		closest(b, l, true, &c);
-	for (uint32_t i = 0; i < l->n_chains && c.verdict == NO_MATCH; i++)
-		if (closeness(&l->chains[i].match, &l->addresses[0]) >= 0)
-			c.verdict = BY_TLS;
-	if (c.verdict == NO_MATCH && l->fallback)
-		c.verdict = BY_TLS;
-	c.n_refused = l->n_chains + (l->fallback != NULL) - 1;
-	return c;
+	return c->v != NULL;
 }
 
 /* ---- addresses ---------------------------------------------------------------------------------- */
@@ -171,31 +215,41 @@ static const char *not_there(struct mt_build *b, const struct mt_mesh_address *a
 	return buf;
 }
 
-/* All of its chains, of which one serves; the default one is `last`. In b->tmp; NULL: no memory. */
-static struct mt_listen_chain *said_chains(
-	struct mt_build *b, const struct mt_mesh_listener *ml, const struct mt_shared_service *sv)
+/* What serves a chain; false: no memory. */
+static bool say_service(
+	struct mt_build *b, const struct mt_shared_service *sv, struct mt_listen_chain *to)
 {
-	uint32_t n = ml->n_chains + (ml->fallback != NULL);
-	struct mt_listen_chain *v = mt_region_alloc(&b->tmp, sizeof(*v) * n);
-	struct mt_service_slot **services = mt_region_alloc(&b->tmp, sizeof(*services));
-	struct mt_service_slot *of = mt_region_alloc(&b->tmp, sizeof(*of));
+	struct {
+		struct mt_service_slot *list, of;
+	} *s = mt_region_alloc(&b->tmp, sizeof(*s));
 
-	if (!v || !services || !of)
-		return NULL;
-	*services = of;
-	*of = (struct mt_service_slot){
+	if (!s)
+		return false;
+	s->list = &s->of;
+	s->of = (struct mt_service_slot){
 		.unique = sv->name, .name = sv->s->name, .key = sv->s->key, .s = sv->s};
-	for (uint32_t i = 0; i < n; i++) {
-		/* A default chain takes what is left, whatever it says itself. */
-		v[i].match = i < ml->n_chains ? &ml->chains[i].match : NULL;
-		v[i].refuse = not_served;
-	}
-	v[sv->chain] = (struct mt_listen_chain){.match = v[sv->chain].match,
+	*to = (struct mt_listen_chain){.match = to->match,
 		.codec = sv->codec,
 		.opts = sv->opts,
 		.idle_s = sv->idle_s,
-		.services = services,
+		.services = &s->list,
 		.n_services = 1};
+	return true;
+}
+
+/* All of its chains; the default one is the last. In b->tmp; NULL: no memory. */
+static struct mt_listen_chain *say_chains(
+	struct mt_build *b, const struct mt_mesh_listener *ml, const struct choice *c)
+{
+	struct mt_listen_chain *v = mt_region_alloc(&b->tmp, sizeof(*v) * c->n);
+
+	for (uint32_t i = 0; v && i < c->n; i++) {
+		v[i].match = i < ml->n_chains ? &ml->chains[i].match : NULL;
+		if (!c->v[i].sv)
+			v[i].refuse = not_served;
+		else if (!say_service(b, c->v[i].sv, &v[i]))
+			return NULL;
+	}
 	return v;
 }
 
@@ -203,7 +257,7 @@ static int listen_at(struct mt_build *b, const struct mt_mesh_listener *ml,
 	const struct mt_shared_service *sv, const struct mt_mesh_address *at, const char *text,
 	struct mt_listen_chain *chains)
 {
-	struct mt_listen *l = mt_b_listen(b, &at->addr, at->port, text);
+	struct mt_listen *l = mt_b_listen_new(b, &at->addr, at->port, text);
 
 	if (!l)
 		return -ENOMEM;
@@ -220,28 +274,42 @@ static int listen_at(struct mt_build *b, const struct mt_mesh_listener *ml,
 
 static void tell_none(struct mt_build *b, const struct mt_mesh_listener *l, const struct choice *c)
 {
-	if (c->verdict == PASSING)
+	const struct judged *j = &c->v[c->first];
+	const struct mt_mesh_chain *chain =
+		c->first < l->n_chains ? &l->chains[c->first] : l->fallback;
+	const char *words = why_not[j->verdict];
+
+	if (j->verdict == PASSING) {
 		mt_mesh_passing(b, &l->meta);
-	else
-		mt_diag_resource(b->diags, MT_DIAG_NOT_SERVED, &l->meta, "filter_chains", NULL,
-			"%s", c->words ? c->words : why_not[c->verdict]);
+		return;
+	}
+	if (j->verdict == UNSERVED && chain->unserved)
+		words = chain->unserved;
+	else if (j->verdict == UNSERVED && j->body->unserved)
+		words = j->body->unserved;
+	mt_diag_resource(
+		b->diags, MT_DIAG_NOT_SERVED, &l->meta, "filter_chains", NULL, "%s", words);
 }
 
-static void tell_some(struct mt_build *b, const struct mt_mesh_listener *l, uint32_t n_refused)
+static void tell_some(struct mt_build *b, const struct mt_mesh_listener *l, const struct choice *c)
 {
-	if (n_refused)
-		mt_diag_resource(b->diags, MT_DIAG_WARNING, &l->meta, "filter_chains", NULL,
-			"one of its filter chains is served; connections that the %u others are "
-			"for "
-			"are refused",
-			n_refused);
+	char served[32] = "one of its filter chains is";
+
+	if (c->n_served == c->n)
+		return;
+	if (c->n_served > 1)
+		snprintf(served, sizeof(served), "%u filter chains are", c->n_served);
+	mt_diag_resource(b->diags, MT_DIAG_WARNING, &l->meta, "filter_chains", NULL,
+		"%s served; connections that the %u others are for are refused", served,
+		c->n - c->n_served);
 }
 
 /* The listener's addresses that nobody else has. *n: how many; none at all is the listener's fault. */
-static int serve(struct mt_build *b, const struct mt_mesh_listener *l, struct mt_shared_service *sv,
-	uint32_t *n)
+static int serve(
+	struct mt_build *b, const struct mt_mesh_listener *l, const struct choice *c, uint32_t *n)
 {
-	struct mt_listen_chain *chains = said_chains(b, l, sv);
+	const struct mt_shared_service *sv = c->v[c->first].sv;
+	struct mt_listen_chain *chains = say_chains(b, l, c);
 	char words[320], first[320] = "";
 
 	if (!chains)
@@ -265,11 +333,58 @@ static int serve(struct mt_build *b, const struct mt_mesh_listener *l, struct mt
 	return 0;
 }
 
+/* For so many services in all. 0 or -ENOMEM. */
+static int make_room(struct mt_build *b, uint32_t n)
+{
+	struct mt_snap *s = b->snap;
+	struct mt_shared_service **all =
+		mt_region_alloc(&s->region, sizeof(struct mt_shared_service *) * n);
+
+	if (!all)
+		return -ENOMEM;
+	if (s->n_services)
+		memcpy(all, s->services, sizeof(*all) * s->n_services);
+	s->services = all;
+	b->mesh_build->services_room = n;
+	return 0;
+}
+
+/* Found or made, of a chain that serves; the first one is the listener's by its name. NULL: it is told, or no memory. */
+static struct mt_shared_service *service_of(struct mt_build *b, const struct mt_mesh_listener *l,
+	const struct choice *c, uint32_t i, struct mt_shared_service *same)
+{
+	struct mt_mesh_serve serve = {.listener = l,
+		.unique = l->meta.name,
+		.body = c->v[i].body,
+		.at = i,
+		.extension = c->v[i].serial};
+	uint32_t n = b->snap->n_services;
+	struct mt_shared_service *sv;
+
+	/* Most listeners have one, for which there is room. */
+	if (n == b->mesh_build->services_room && make_room(b, n + n / 2 + 16))
+		return NULL;
+	if (i != c->first) {
+		serve.unique = mt_region_printf(&b->tmp, "%s chain %u", l->meta.name, i);
+		if (!serve.unique)
+			return NULL;
+		same = mt_strmap_get(&b->conf->mesh.services, serve.unique);
+	}
+	sv = mt_mesh_service_get(b, &serve, same);
+	if (!sv)
+		return NULL;
+	/* The snapshot's also when no address of it is served: it need not be made again. */
+	sv->build = b->mesh_build->id;
+	sv->n_served = 0;
+	b->snap->services[b->snap->n_services++] = sv;
+	return sv;
+}
+
 static int add_listener(struct mt_build *b, const struct mt_mesh_listener *l, uint32_t at,
 	struct mt_shared_service *same)
 {
-	struct mt_shared_service *sv;
 	struct choice c;
+	struct judged *first;
 	uint32_t n = 0;
 	int rc;
 
@@ -277,22 +392,30 @@ static int add_listener(struct mt_build *b, const struct mt_mesh_listener *l, ui
 		mt_mesh_passing(b, &l->meta);
 		return 0;
 	}
-	c = l->n_addresses ? choose(b, l) : (struct choice){.verdict = NO_MATCH};
-	if (c.verdict != SERVES) {
+	if (!choose(b, l, &c))
+		return -ENOMEM;
+	if (!c.n_served) {
 		tell_none(b, l, &c);
 		return 0;
 	}
-	sv = mt_mesh_service_get(b, l, c.body, c.at, c.serial, same);
-	if (!sv)
+	first = &c.v[c.first];
+	first->sv = service_of(b, l, &c, c.first, same);
+	if (!first->sv)
 		return b->tmp.failed ? -ENOMEM : 0;
-	tell_some(b, l, c.n_refused);
-	rc = serve(b, l, sv, &n);
-	/* The snapshot's also when no address of it is served: it need not be made again. */
-	sv->build = b->mesh_build->id;
-	sv->n_served = n;
-	sv->at = at;
-	b->conf->mesh.last_services.v[at] = sv;
-	b->snap->services[b->snap->n_services++] = sv;
+	first->sv->at = at;
+	b->conf->mesh.last_services.v[at] = first->sv;
+	for (uint32_t i = 0; i < c.n; i++) {
+		if (c.v[i].verdict != SERVES || i == c.first)
+			continue;
+		c.v[i].sv = service_of(b, l, &c, i, NULL);
+		if (!c.v[i].sv)
+			return b->tmp.failed ? -ENOMEM : 0;
+	}
+	tell_some(b, l, &c);
+	rc = serve(b, l, &c, &n);
+	for (uint32_t i = 0; i < c.n; i++)
+		if (c.v[i].sv)
+			c.v[i].sv->n_served = n;
 	return rc;
 }
 
@@ -327,27 +450,13 @@ static int add_unique(struct mt_build *b, uint32_t at, const struct mt_mesh_list
 	return 0;
 }
 
-/* For so many more services. 0 or -ENOMEM. */
-static int make_room(struct mt_build *b, uint32_t n)
-{
-	struct mt_snap *s = b->snap;
-	struct mt_shared_service **all = mt_region_alloc(
-		&s->region, sizeof(struct mt_shared_service *) * (s->n_services + n));
-
-	if (!all)
-		return -ENOMEM;
-	if (s->n_services)
-		memcpy(all, s->services, sizeof(*all) * s->n_services);
-	s->services = all;
-	return 0;
-}
-
 int mt_mesh_listeners(struct mt_build *b)
 {
 	const struct mt_objs *objs = &b->model->mesh_listeners;
 	int rc = 0;
 
-	if (make_room(b, objs->n) || !mt_mesh_last_resize(&b->conf->mesh.last_services, objs->n))
+	if (make_room(b, b->snap->n_services + objs->n) ||
+		!mt_mesh_last_resize(&b->conf->mesh.last_services, objs->n))
 		return -ENOMEM;
 	/* Who is served as it is keeps its addresses: another one's mistake does not take them away. */
 	for (uint32_t i = 0; i < objs->n && rc == 0; i++) {

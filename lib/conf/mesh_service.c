@@ -161,27 +161,31 @@ static bool find_codec(struct mt_build *b, const struct mt_mesh_listener *l,
 	return true;
 }
 
-static int fill(struct mt_build *b, struct mt_shared_service *sv, const struct mt_mesh_listener *l,
-	const struct mt_mesh_chain *chain, const struct mt_mesh_routes *routes)
+static int fill(struct mt_build *b, struct mt_shared_service *sv, const struct mt_mesh_serve *what,
+	const struct mt_mesh_routes *routes)
 {
-	const struct mt_proxy_patch *p = chain->proxy;
-	uint32_t idle_ms = p && p->idle_ms.set ? p->idle_ms.v : chain->idle_ms;
-	int rc;
+	const struct mt_mesh_listener *l = what->listener;
+	const struct mt_proxy_patch *p = what->body->proxy;
+	uint32_t idle_ms = p && p->idle_ms.set ? p->idle_ms.v : what->body->idle_ms;
+	bool first = what->unique == l->meta.name;
+	int rc = 0;
 
 	sv->idle_s = (idle_ms + 999) / 1000;
-	sv->s->resource = sv->name;
+	sv->s->resource = first ? sv->name : mt_b_keep(b, l->meta.name);
 	if (p && p->routes_name.s)
 		sv->s->routes_resource = mt_b_keep(b, p->routes_name.s);
-	rc = add_texts(sv, l);
+	if (first)
+		rc = add_texts(sv, l);
 	if (rc)
 		return rc;
-	return p ? route_messages(b, sv, l, chain, routes) : route_bytes(b, sv, l, chain);
+	return p ? route_messages(b, sv, l, what->body, routes) : route_bytes(b, sv, l, what->body);
 }
 
-static struct mt_shared_service *make(struct mt_build *b, const struct mt_mesh_listener *l,
-	const struct mt_mesh_chain *chain, const struct mt_mesh_routes *routes)
+static struct mt_shared_service *make(
+	struct mt_build *b, const struct mt_mesh_serve *what, const struct mt_mesh_routes *routes)
 {
-	struct mt_service_said said = {.unique = l->meta.name,
+	const struct mt_mesh_listener *l = what->listener;
+	struct mt_service_said said = {.unique = what->unique,
 		.meta = &l->meta,
 		.origin = l->meta.origin,
 		.port = l->addresses[0].port};
@@ -189,13 +193,13 @@ static struct mt_shared_service *make(struct mt_build *b, const struct mt_mesh_l
 	int rc;
 
 	b->mesh = &l->meta;
-	said.name = said.key = service_name(b, l, chain);
-	sv = find_codec(b, l, chain, &said) ? mt_b_service_begin(b, &said) : NULL;
+	said.name = said.key = service_name(b, l, what->body);
+	sv = find_codec(b, l, what->body, &said) ? mt_b_service_begin(b, &said) : NULL;
 	if (sv) {
 		sv->serial = l->meta.serial;
 		sv->routes_serial = routes ? routes->meta.serial : 0;
 		sv->protocols = b->mesh_build->protocols;
-		rc = fill(b, sv, l, chain, routes);
+		rc = fill(b, sv, what, routes);
 		sv = mt_b_service_end(b, sv, rc);
 	}
 	b->mesh = NULL;
@@ -205,11 +209,10 @@ static struct mt_shared_service *make(struct mt_build *b, const struct mt_mesh_l
 /* ---- found or made ------------------------------------------------------------------------------ */
 
 static bool is_same(struct mt_build *b, struct mt_shared_service *sv,
-	const struct mt_mesh_listener *l, uint32_t at, uint64_t extension,
-	const struct mt_mesh_routes *routes)
+	const struct mt_mesh_serve *what, const struct mt_mesh_routes *routes)
 {
-	if (!sv->serial || sv->serial != l->meta.serial || sv->chain != at ||
-		sv->extension_serial != extension ||
+	if (!sv->serial || sv->serial != what->listener->meta.serial || sv->chain != what->at ||
+		sv->extension_serial != what->extension ||
 		sv->routes_serial != (routes ? routes->meta.serial : 0) ||
 		(routes && !sv->routes_serial) || sv->protocols != b->mesh_build->protocols ||
 		sv->turned != mt_overrides_service_stamp(&b->conf->overrides, sv->s->name))
@@ -226,29 +229,28 @@ static void tell_again(
 			tell_unknown(b, meta, NULL, sv->deps.v[i].of.name);
 }
 
-struct mt_shared_service *mt_mesh_service_get(struct mt_build *b, const struct mt_mesh_listener *l,
-	const struct mt_mesh_chain *chain, uint32_t at, uint64_t extension,
-	struct mt_shared_service *old)
+struct mt_shared_service *mt_mesh_service_get(
+	struct mt_build *b, const struct mt_mesh_serve *what, struct mt_shared_service *old)
 {
+	const struct mt_proxy_patch *p = what->body->proxy;
 	struct mt_shared_service *sv;
 	const struct mt_mesh_routes *routes = NULL;
 	uint32_t routes_at = old ? old->routes_at : MT_NO_CLUSTER;
 
-	if (chain->proxy && chain->proxy->routes_name.s)
-		routes = mt_mesh_find(
-			b, MT_MESH_NAMED_ROUTES, chain->proxy->routes_name.s, &routes_at);
-	if (old && is_same(b, old, l, at, extension, routes)) {
-		tell_again(b, old, routes ? &routes->meta : &l->meta);
+	if (p && p->routes_name.s)
+		routes = mt_mesh_find(b, MT_MESH_NAMED_ROUTES, p->routes_name.s, &routes_at);
+	if (old && is_same(b, old, what, routes)) {
+		tell_again(b, old, routes ? &routes->meta : &what->listener->meta);
 		b->conf->mesh.work.services_shared++;
 		old->refs++;
 		old->routes_at = routes_at;
 		return old;
 	}
-	sv = make(b, l, chain, routes);
+	sv = make(b, what, routes);
 	if (!sv)
 		return NULL;
 	sv->routes_at = routes_at;
-	sv->chain = at;
-	sv->extension_serial = extension;
+	sv->chain = what->at;
+	sv->extension_serial = what->extension;
 	return sv;
 }

@@ -29,9 +29,11 @@ struct mt_listen {
 	bool fallback;		      /* `last` is for those that no other one is for */
 };
 
-/* Found, or new and still without a chain, in b->tmp. text: its key, which lives as long; NULL: made here. NULL: no memory. */
-struct mt_listen *mt_b_listen(
+/* Without a chain, in b->tmp; `text` is its key, and lives as long. NULL: no memory. */
+struct mt_listen *mt_b_listen_new(
 	struct mt_build *b, const struct mt_addr *a, uint16_t port, const char *text);
+/* Found, or new. */
+struct mt_listen *mt_b_listen(struct mt_build *b, const struct mt_addr *a, uint16_t port);
 /* Who has the address; NULL: nobody. */
 const struct mt_listen *mt_b_listen_at(const struct mt_build *b, const char *text);
 /* The name of a service there. */

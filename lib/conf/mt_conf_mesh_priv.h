@@ -7,9 +7,18 @@
 
 /* ---- services (mesh_service.c) ------------------------------------------------------------------ */
 
-struct mt_shared_service *mt_mesh_service_get(struct mt_build *b, const struct mt_mesh_listener *l,
-	const struct mt_mesh_chain *chain, uint32_t at, uint64_t extension,
-	struct mt_shared_service *old);
+/* A chain of a listener that is to be served. */
+struct mt_mesh_serve {
+	const struct mt_mesh_listener *listener;
+	const char *unique; /* the listener's name: its addresses are this one's, too */
+	const struct mt_mesh_chain *body; /* its filters: its own, or those of its extension */
+	uint32_t at;			  /* among the listener's; n_chains: the default one */
+	uint64_t extension;		  /* its serial; 0: none */
+};
+
+/* `old` (NULL: none) if it would come out the same, or a new one; one reference is the caller's. NULL: it is told, or no memory. */
+struct mt_shared_service *mt_mesh_service_get(
+	struct mt_build *b, const struct mt_mesh_serve *what, struct mt_shared_service *old);
 
 /* ---- one build (mesh.c) ------------------------------------------------------------------------- */
 
@@ -21,7 +30,8 @@ struct mt_mesh_places {
 
 struct mt_mesh_build {
 	uint64_t id;
-	uint64_t protocols; /* hash of what names of codecs depend on */
+	uint32_t services_room; /* of the snapshot's list */
+	uint64_t protocols;	/* hash of what names of codecs depend on */
 	struct mt_mesh_places names[MT_MESH_NAMED];
 	struct mt_strmap original; /* clusters that lead to where the client wanted to go */
 	uint32_t n_passing;	   /* objects that only pass on what was redirected, */

@@ -128,8 +128,6 @@ static const struct mt_xds_row chain[] = {
 	MEANS_NOTHING("transport_socket_connect_timeout"),
 };
 static const struct mt_xds_row chain_match[] = {
-	TOLD("application_protocols", "a chain for TLS: its connections are refused"),
-	TOLD("server_names", "a chain for TLS: its connections are refused"),
 	REFUSED("source_ports", "not a condition that is tested here"),
 	REFUSED("source_type", "not a condition that is tested here"),
 	REFUSED("address_suffix", "not a condition that is tested here"),

@@ -140,6 +140,8 @@ class Oracle:
         try:
             self.connect(side, port).close()
             return True
+        except ConnectionResetError:  # accepted, but no filter chain is for who asks from here
+            return True
         except OSError:
             return False
 

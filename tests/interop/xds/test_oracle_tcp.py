@@ -2,8 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 TCP beside Envoy: which cluster, subset and endpoint 20,000 connections reach by weights and priorities (chi-square), and which filter
-chain connections from many addresses to several take, question by question: of a listener Meltemi serves one chain, and all that
-Envoy would give to it, and nobody else, must have it.
+chain connections from many addresses to several take, question by question.
 """
 
 import pathlib
@@ -15,7 +14,6 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import mesh  # noqa: E402
 from oracle import (ENVOY, LONG, MELTEMI, PICKS, SEED, SIDES, TCP, VIP, Shares, assignment, endpoint, listener, locality, name,  # noqa: E402
                     oracle, tally)
-from oracle_asks import NOBODY  # noqa: E402
 from meltemi_lab import check, main  # noqa: E402, I001
 from meltemi_lab.check import Failure  # noqa: E402
 
@@ -85,13 +83,11 @@ def by_chain(o, dice):
     for side in SIDES:  # everybody knows everybody
         o.connections(side, [((VIP, 10000), source) for source in SOURCES])
     ours, theirs = o.connections(MELTEMI, asked), o.connections(ENVOY, asked)
-    served = {port: {who for ((_, at), _), who in zip(asked, ours) if at == port and who != NOBODY} for port in range(11000, 11000 + SETS)}
-    check(all(len(who) <= 1 for who in served.values()), f"a listener serves more than one chain: {served}")
-    wrong = [f"{one_}: Meltemi {a}, Envoy {b}" for one_, a, b in zip(asked, ours, theirs) if a != (b if b in served[one_[0][1]] else NOBODY)]
+    wrong = [f"{one_}: Meltemi {a}, Envoy {b}" for one_, a, b in zip(asked, ours, theirs) if a != b]
     if wrong:
         raise Failure(f"{len(wrong)} of {PICKS} connections, so {wrong[0]}")
     print(f"  {PICKS} connections by {SETS} sets of chains: Envoy {tally(theirs)}, Meltemi {tally(ours)}")
-    check(len(tally(theirs)) > 5 and len(tally(ours)) > 3, "hardly any chain was taken")
+    check(len(tally(theirs)) > 5, "hardly any chain was taken")
 
 
 def body():

@@ -230,13 +230,32 @@ static void mesh_bytes(
 		mesh_dest(m, &c->dests, &c->n_dests, c2, 1);
 }
 
+/* A chain for this server name, and one for another (NULL: for everybody else). */
+static void mesh_tls(struct mt_model *m, const char *a, const char **name, const char *c1,
+	const char **other, const char *c2)
+{
+	struct mt_mesh_listener *l = mesh_listener(m, a, a, 1);
+	struct mt_mesh_chain *c = mesh_chain(m, l);
+
+	mesh_dest(m, &c->dests, &c->n_dests, c1, 1);
+	c->match.server_names = name;
+	c->match.n_server_names = 1;
+	c = mesh_chain(m, l);
+	mesh_dest(m, &c->dests, &c->n_dests, c2, 1);
+	c->match.server_names = other;
+	c->match.n_server_names = other != NULL;
+}
+
 /* What discovery services say: an address is a host's when all that is served there leads to it. */
 static void mesh_names(void)
 {
+	static const char *sni[] = {"1.x"}, *sni2[] = {"2.x"};
 	static const char *const clusters[] = {"outbound|1||a.x", "outbound|2||a.x",
 		"outbound|1||b.x", "outbound|1|v2|b.x", "other", "inbound|1||",
 		"outbound|1||no_label."};
 	static const char node[] = NODE("{}") ENTRY("d", "[d.x]", "  addresses: [192.0.2.9]\n");
+	static const char want[] = "d.x 192.0.2.9;a.x 240.240.0.1 240.240.0.9;"
+				   "b.x 240.240.0.10 240.240.0.7 2001:db8::4;";
 	struct built b = {.conf = new_conf(), .m = mt_model_new()};
 	struct mt_mesh_routes *r;
 	char text[1024];
@@ -258,6 +277,9 @@ static void mesh_names(void)
 	mesh_bytes(b.m, "240.240.0.5", 1, "other", NULL);
 	mesh_bytes(b.m, "240.240.0.6", 1, "inbound|1||", NULL);
 	mesh_bytes(b.m, "0.0.0.0", 9, "outbound|1||a.x", NULL);
+	mesh_tls(b.m, "240.240.0.8", sni, "outbound|1||a.x", sni2, "outbound|1||b.x");
+	mesh_tls(b.m, "240.240.0.9", sni, "outbound|1||a.x", sni2, "outbound|2||a.x");
+	mesh_tls(b.m, "240.240.0.10", sni, "outbound|1||a.x", NULL, "outbound|1||b.x");
 	mesh_proxy(b.m, mesh_listener(b.m, "240.240.0.7_1", "240.240.0.7", 1), "dubbo", "r");
 	r = mesh_routes(b.m, "r");
 	mesh_rule(b.m, &r->list, "all", "outbound|1||b.x");
@@ -265,9 +287,8 @@ static void mesh_names(void)
 	if (!b.s)
 		show_diags(&b);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
-	CU_ASSERT_STRING_EQUAL(
-		names(b.s, text), "d.x 192.0.2.9;a.x 240.240.0.1;b.x 240.240.0.7 2001:db8::4;");
-	if (strcmp(text, "d.x 192.0.2.9;a.x 240.240.0.1;b.x 240.240.0.7 2001:db8::4;") != 0)
+	CU_ASSERT_STRING_EQUAL(names(b.s, text), want);
+	if (strcmp(text, want) != 0)
 		printf("\n%s\n", text);
 	unbuild(&b);
 }

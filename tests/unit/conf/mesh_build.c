@@ -163,3 +163,61 @@ struct mt_cond *mesh_cond(struct mt_model *m, struct mt_rule *r, const char *key
 	c->value.s = text(m, value);
 	return c;
 }
+
+/* ---- loads -------------------------------------------------------------------------------------- */
+
+const struct mt_snapshot *mesh_publish(
+	struct mt_conf *c, const struct mt_model *m, struct mt_diags *diags)
+{
+	struct mt_snapshot *s = mt_conf_compile(c, m, diags, NOW);
+	struct mt_err err;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	CU_ASSERT_EQUAL(mt_conf_publish(c, s, NOW, NULL, &err), 0);
+	return s;
+}
+
+struct mesh_scene mesh_scene_new(void)
+{
+	struct mesh_scene sc = {.conf = new_conf(), .m = mt_model_new()};
+
+	mt_diags_init(&sc.diags);
+	return sc;
+}
+
+void mesh_load(struct mesh_scene *sc)
+{
+	mt_diags_fini(&sc->diags);
+	mt_diags_init(&sc->diags);
+	sc->s = mesh_publish(sc->conf, sc->m, &sc->diags);
+}
+
+void mesh_scene_end(struct mesh_scene *sc)
+{
+	mt_conf_destroy(sc->conf);
+	mt_model_free(sc->m);
+	mt_diags_fini(&sc->diags);
+}
+
+bool mesh_told(const struct mesh_scene *sc, enum mt_diag_severity severity, const char *resource,
+	const char *words)
+{
+	for (uint32_t i = 0; i < sc->diags.n; i++) {
+		const struct mt_diag *d = &sc->diags.items[i];
+
+		if (d->severity == severity && d->resource && strcmp(d->resource, resource) == 0 &&
+			strstr(d->message, words) && strcmp(d->origin.file, "xds:test") == 0)
+			return true;
+	}
+	return false;
+}
+
+struct mt_mesh_endpoints *mesh_simple_cluster(struct mt_model *m, const char *name)
+{
+	struct mt_mesh_endpoints *e = mesh_endpoints(m, name);
+
+	mesh_cluster(m, name);
+	mesh_endpoint(m, e, "198.51.100.1", 1, MT_MESH_HEALTHY);
+	mesh_endpoint(m, e, "198.51.100.2", 1, MT_MESH_HEALTHY);
+	return e;
+}

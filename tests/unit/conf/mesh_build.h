@@ -31,3 +31,24 @@ struct mt_rule *mesh_rule(
 	struct mt_model *m, struct mt_rule_list *list, const char *name, const char *cluster);
 struct mt_cond *mesh_cond(struct mt_model *m, struct mt_rule *r, const char *key,
 	enum mt_cond_op op, const char *value);
+
+/* A configuration of the test's own: model in, snapshot and diagnostics out. */
+struct mesh_scene {
+	struct mt_conf *conf;
+	struct mt_model *m;
+	struct mt_diags diags;
+	const struct mt_snapshot *s;
+};
+
+struct mesh_scene mesh_scene_new(void);
+/* Compiles and publishes. */
+void mesh_load(struct mesh_scene *sc);
+void mesh_scene_end(struct mesh_scene *sc);
+/* Says of this resource in these words. */
+bool mesh_told(const struct mesh_scene *sc, enum mt_diag_severity severity, const char *resource,
+	const char *words);
+/* Compiles and publishes; the model stays the caller's. */
+const struct mt_snapshot *mesh_publish(
+	struct mt_conf *c, const struct mt_model *m, struct mt_diags *diags);
+/* A cluster with two endpoints. */
+struct mt_mesh_endpoints *mesh_simple_cluster(struct mt_model *m, const char *name);
