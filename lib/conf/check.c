@@ -92,31 +92,37 @@ static void check_list_name(
 	mt_b_error(b, meta, l->origin.line, path, remedy, "neither a field nor a protocol");
 }
 
-/* One that is for other nodes is as good as none here. */
-static bool is_served_here(const struct mt_build *b, const struct mt_text *name, const char *ns)
+enum place { PLACE_NOWHERE, PLACE_ELSEWHERE, PLACE_HERE };
+
+/* ELSEWHERE: it is for nodes with other labels, which take what is bound to it. */
+static enum place place_of(const struct mt_build *b, const struct mt_text *name, const char *ns)
 {
 	if (strcmp(name->s, "mesh") == 0)
-		return true;
+		return PLACE_HERE;
 	for (uint32_t j = 0; j < b->model->gateways.n; j++) {
 		const struct mt_gateway *g = b->model->gateways.v[j];
 
 		if (mt_b_names_gateway(name, 1, ns, &g->meta))
-			return mt_b_selects_node(b, &g->selector);
+			return mt_b_selects_node(b, &g->selector) ? PLACE_HERE : PLACE_ELSEWHERE;
 	}
-	return false;
+	return PLACE_NOWHERE;
 }
 
-/* What is bound to gateways of others only has no effect here, as everywhere in the field. `here`: it has another place. */
+/*
+ * What is bound to gateways of others only has no effect here, as everywhere in the field. `here`: it has another place, and
+ * only a gateway that nobody has is a mistake then.
+ */
 static void check_gateways(struct mt_build *b, const struct mt_meta *meta,
 	const struct mt_text *texts, uint32_t n, uint32_t here)
 {
 
 	for (uint32_t i = 0; i < n; i++)
-		here += is_served_here(b, &texts[i], meta->ns);
+		here += place_of(b, &texts[i], meta->ns) == PLACE_HERE;
 	for (uint32_t i = 0; i < n; i++) {
+		enum place place = place_of(b, &texts[i], meta->ns);
 		char path[48];
 
-		if (is_served_here(b, &texts[i], meta->ns))
+		if (place == PLACE_HERE || (here && place == PLACE_ELSEWHERE))
 			continue;
 		snprintf(path, sizeof(path), "spec.gateways[%u]", i);
 		if (here)

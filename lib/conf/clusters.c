@@ -135,11 +135,8 @@ static void check_rule(struct mt_build *b, const struct mt_host *h)
 		warn_hash(b, h, i);
 		for (uint32_t j = 0; j < h->n_workloads; j++)
 			members += mt_labels_match(&s->labels, &h->workloads[j]->labels);
-		snprintf(path, sizeof(path), "spec.subsets[%u].labels", at);
 		if (!members && h->n_workloads)
-			mt_b_warn(b, meta, s->origin.line, path,
-				"label its instances, or remove it",
-				"no instance is in subset \"%.64s\"", s->name.s);
+			mt_b_empty_subset(b, h, s, meta, at);
 	}
 }
 

@@ -172,19 +172,13 @@ static bool find_codec(struct mt_build *b, struct server *sv)
 	mt_b_port(b, &words, &is);
 	sv->web = is.web;
 	if (is.told)
-		mt_b_warn(b, meta, p->name.line, sv->path, NULL, "%s", is.told);
+		mt_b_warn(b, meta, p->name.line, sv->path, is.remedy, "%s", is.told);
 	switch (is.kind) {
 	case MT_PORT_MESSAGES:
-		if (is.proto) {
-			sv->codec = is.proto->codec;
-			sv->protocol = is.proto->name;
-			sv->opts = is.proto->opts;
-		} else if (is.word) {
-			mt_b_error(b, meta, p->name.line, sv->path,
-				mt_b_protocol_remedy(b, is.word), "unknown protocol \"%s\"",
-				is.word);
-		}
-		return is.proto != NULL;
+		sv->codec = is.proto->codec;
+		sv->protocol = is.proto->name;
+		sv->opts = is.proto->opts;
+		return true;
 	case MT_PORT_BYTES:
 		sv->codec = mt_codec_find("tcp");
 		return true;

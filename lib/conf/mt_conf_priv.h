@@ -180,10 +180,16 @@ struct mt_port_words {
 enum mt_port_web { MT_WEB_NOT, MT_WEB_MAYBE, MT_WEB };
 struct mt_port_is {
 	enum mt_port_kind kind;
-	const struct mt_proto *proto; /* MESSAGES: NULL: nobody knows `word` */
-	const char *word;
-	const char *told; /* what the operator is told of it; NULL: nothing */
+	const struct mt_proto *proto; /* MESSAGES: not NULL */
+	const char *told, *remedy;    /* what the operator is told of it; NULL: nothing */
 	enum mt_port_web web;
+};
+
+struct mt_empty_subset {
+	const struct mt_host *host;
+	const struct mt_subset *subset;
+	const struct mt_meta *meta; /* of the rule that says it */
+	uint32_t at;		    /* in that rule's list */
 };
 
 struct mt_build {
@@ -226,6 +232,8 @@ struct mt_build {
 	struct mt_port_words
 		port_words; /* of the port that was looked at last; no name: none was */
 	struct mt_port_is port_is;
+	struct mt_empty_subset *empty_subsets;
+	uint32_t n_empty_subsets;
 	struct mt_strmap lost; /* serials of documents that lead to what is not here */
 };
 
@@ -327,6 +335,11 @@ struct mt_proto *mt_b_protocol(struct mt_build *b, const char *name);
 const char *mt_b_protocol_remedy(struct mt_build *b, const char *name);
 void mt_b_port(struct mt_build *b, const struct mt_port_words *w, struct mt_port_is *is);
 
+/* empty_subsets.c: subsets that nobody is in, and of those the ones that routes lead to. */
+void mt_b_empty_subset(struct mt_build *b, const struct mt_host *h, const struct mt_subset *s,
+	const struct mt_meta *meta, uint32_t at);
+void mt_b_empty_subsets_tell(struct mt_build *b);
+
 /* hosts.c: the instances of each service. */
 void mt_b_hosts(struct mt_build *b);
 /* "spec.endpoints[I].FIELD", or "spec.FIELD" for a WorkloadEntry; returns path. */
@@ -396,6 +409,8 @@ uint32_t mt_b_dest(struct mt_build *b, const struct mt_meta *meta, const char *p
 uint32_t mt_b_find_dest(
 	struct mt_build *b, const struct mt_dest *d, const char *ns, uint16_t default_port);
 uint32_t mt_b_find_cluster(const struct mt_build *b, const char *name);
+/* subset NULL: of all its instances. */
+uint32_t mt_b_unit_cluster(struct mt_build *b, const struct mt_unit *u, const char *subset);
 /* Whether some destination of the document was told to be nowhere. */
 bool mt_b_leads_nowhere(struct mt_build *b, const struct mt_meta *meta);
 /* "outbound|PORT|SUBSET|HOST" */

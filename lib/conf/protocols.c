@@ -135,15 +135,21 @@ static bool metaprotocol(struct mt_build *b, const char *rest, struct mt_port_is
 {
 	size_t len = strcspn(rest, "-");
 	const char *word = rest + len + 1;
+	char *name;
 
 	if (!same_token(rest, len, "metaprotocol"))
 		return false;
 	is->kind = MT_PORT_BAD;
 	if (rest[len] != '-' || *word == '\0' || *word == '-')
 		return true;
-	is->kind = MT_PORT_MESSAGES;
-	is->word = mt_region_strndup(&b->tmp, word, strcspn(word, "-"));
-	is->proto = is->word ? mt_b_protocol(b, is->word) : NULL;
+	name = mt_region_strndup(&b->tmp, word, strcspn(word, "-"));
+	is->proto = name ? mt_b_protocol(b, name) : NULL;
+	is->kind = is->proto ? MT_PORT_MESSAGES : MT_PORT_BYTES;
+	if (!name || is->proto)
+		return true;
+	is->told = mt_region_printf(
+		&b->tmp, "unknown protocol \"%s\": it is passed on as bytes", name);
+	is->remedy = mt_b_protocol_remedy(b, name);
 	return true;
 }
 

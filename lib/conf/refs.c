@@ -97,7 +97,7 @@ uint32_t mt_b_find_cluster(const struct mt_build *b, const char *name)
 	return at ? (uint32_t)(at - 1) : MT_NO_CLUSTER;
 }
 
-static uint32_t of_unit(struct mt_build *b, const struct mt_unit *u, const char *subset)
+uint32_t mt_b_unit_cluster(struct mt_build *b, const struct mt_unit *u, const char *subset)
 {
 	char *name = mt_region_printf(
 		&b->tmp, "outbound|%u|%s|%s", u->port->number.v, subset ? subset : "", u->host);
@@ -141,7 +141,7 @@ uint32_t mt_b_dest(struct mt_build *b, const struct mt_meta *meta, const char *p
 	const struct mt_dest *d, uint16_t default_port)
 {
 	const struct mt_unit *u = find_dest(b, meta, path, d, default_port);
-	uint32_t at = u ? of_unit(b, u, d->subset.s) : MT_NO_CLUSTER;
+	uint32_t at = u ? mt_b_unit_cluster(b, u, d->subset.s) : MT_NO_CLUSTER;
 	struct mt_service_dep *dep;
 
 	if (!b->deps || at == MT_NO_CLUSTER)
@@ -161,7 +161,7 @@ uint32_t mt_b_find_dest(
 	const struct mt_host *h = mt_b_host(b, d->host.s, ns);
 	const struct mt_unit *u = h ? find_unit(h, d, default_port) : NULL;
 
-	return u ? of_unit(b, u, d->subset.s) : MT_NO_CLUSTER;
+	return u ? mt_b_unit_cluster(b, u, d->subset.s) : MT_NO_CLUSTER;
 }
 
 uint32_t mt_b_named_cluster(struct mt_build *b, const struct mt_meta *meta, const char *path,

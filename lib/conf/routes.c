@@ -183,5 +183,8 @@ int mt_b_routes(struct mt_build *b)
 		if (h->units)
 			warn_unused(b, h);
 	}
-	return rc == -ENOMEM ? rc : mt_b_gateway_routes(b);
+	if (rc != -ENOMEM)
+		rc = mt_b_gateway_routes(b);
+	mt_b_empty_subsets_tell(b);
+	return rc;
 }

@@ -67,14 +67,10 @@ static void add_port(struct mt_build *b, struct mt_host *h, uint32_t i)
 		return;
 	mt_b_port(b, &words, &is);
 	if (is.told)
-		mt_b_warn(b, meta, port->name.line, path, NULL, "%s", is.told);
+		mt_b_warn(b, meta, port->name.line, path, is.remedy, "%s", is.told);
 	switch (is.kind) {
 	case MT_PORT_MESSAGES:
-		if (is.proto)
-			add_unit(b, h, port, is.proto, is.web);
-		else if (is.word)
-			mt_b_error(b, meta, port->name.line, path, mt_b_protocol_remedy(b, is.word),
-				"unknown protocol \"%s\"", is.word);
+		add_unit(b, h, port, is.proto, is.web);
 		break;
 	case MT_PORT_BYTES:
 		add_unit(b, h, port, &(struct mt_proto){.codec = mt_codec_find("tcp")}, is.web);

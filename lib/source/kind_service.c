@@ -5,8 +5,8 @@ static const struct mt_field port_fields[] = {
 	{"number", MT_F_NUM, AT(struct mt_se_port, number), .min = 1, .max = 65535,
 		.required = true, .help = "the port that clients connect to"},
 	{"name", MT_F_TEXT, AT(struct mt_se_port, name), .required = true,
-		.help = "`tcp-metaprotocol-PROTOCOL` is understood as messages, any other `tcp...` "
-			"is passed on as bytes"},
+		.help = "`tcp-metaprotocol-PROTOCOL` is understood as messages, if a codec reads "
+			"PROTOCOL; any other `tcp...` is passed on as bytes"},
 	{"protocol", MT_F_TEXT, AT(struct mt_se_port, protocol), .help = "`TCP`"},
 	{"targetPort", MT_F_NUM, AT(struct mt_se_port, target_port), .min = 1, .max = 65535,
 		.help = "the instances' port; default: `number`"},
@@ -49,7 +49,10 @@ static const struct mt_field service_fields[] = {
 		.count = offsetof(struct mt_service_entry, export_to.n),
 		.help = "namespaces of clients: names, `*`, `.` (its own), `~` (none); a node that "
 			"is in no namespace (spec.mesh) has clients in the service's own"},
-	{"subjectAltNames", MT_F_LATER, .help = "connections to instances are not encrypted"},
+	{"subjectAltNames", MT_F_SKIP,
+		.help = "whom TLS of the node's own making would accept: where a rule asks for "
+			"such "
+			"TLS the instances are not called, as none is made yet"},
 };
 
 static void check_service(struct mt_fctx *c, const struct mt_ynode *n, void *obj)

@@ -106,7 +106,7 @@ static void gateways_of_others(void)
 		{NODE(", labels: {istio: in, app: x}") TCP_B("") GATEWAY BOUND("[g]"), true, 0, 0},
 		{NODE(", labels: {istio: out}") TCP_B("") GATEWAY BOUND("[g]"), false, 2, 0},
 		{NODE("") TCP_B("") GATEWAY BOUND("[g]"), false, 2, 0},
-		{NODE("") TCP_B("") GATEWAY BOUND("[g, mesh]"), false, 1, 1},
+		{NODE("") TCP_B("") GATEWAY BOUND("[g, mesh]"), false, 1, 0},
 		{NODE("") TCP_B("") BOUND("[none]"), false, 1, 0},
 	};
 

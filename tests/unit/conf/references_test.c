@@ -43,10 +43,6 @@ static const struct refused refusals[] = {
 		   "  hosts: [b]\n  addresses: [192.0.2.1]\n  resolution: STATIC\n"
 		   "  ports: [{number: 20880, name: tcp-metaprotocol-dubbo}]\n",
 		23, "for the same service key"},
-	{ISTIO("ServiceEntry",
-		 "b") "  hosts: [b]\n  ports: [{number: 1, name: tcp-metaprotocol-duboo}]\n"
-		      "  resolution: STATIC\n",
-		7, "spec.ports[0].name: unknown protocol \"duboo\" (did you mean dubbo?)"},
 	{ISTIO("ServiceEntry", "b") "  hosts: [b]\n  ports: [{number: 1, name: tcp-metaprotocol}]\n"
 				    "  resolution: STATIC\n",
 		7, "spec.ports[0].name: \"tcp-metaprotocol\" names no protocol"},

@@ -6,7 +6,8 @@ int main(int argc, char **argv)
 	const struct mt_suite suites[] = {{"status", status_tests}, {"delegates", delegates_tests},
 		{"gateway_api", gateway_api_tests}, {"held", held_tests}, {"order", order_tests},
 		{"document", document_tests}, {"mesh", mesh_tests},
-		{"kubernetes", kubernetes_tests}, {"filters", filters_tests}, {0}};
+		{"kubernetes", kubernetes_tests}, {"filters", filters_tests},
+		{"notes", notes_tests}, {0}};
 
 	return mt_test_main(suites, argc, argv);
 }
