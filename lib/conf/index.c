@@ -103,7 +103,16 @@ struct claims {
 	uint32_t at;
 };
 
-/* The oldest owns the host; a MetaRouter's routes come before its. */
+/* Routes of bytes, which a MetaRouter has none of. */
+static bool leads_bytes(const struct mt_virtual_service *vs)
+{
+	for (uint32_t i = 0; i < vs->n_lists; i++)
+		if (strcmp(vs->lists[i].name, "tcp") == 0)
+			return true;
+	return false;
+}
+
+/* The oldest owns the host; a MetaRouter, be it for limits alone, comes before its routes of messages. */
 static void claim(struct mt_build *b, struct claims *c, uint32_t i, struct mt_host *h, bool exact)
 {
 	const struct mt_virtual_service *vs = c->vs;
@@ -114,7 +123,7 @@ static void claim(struct mt_build *b, struct claims *c, uint32_t i, struct mt_ho
 		c->hidden++;
 		return;
 	}
-	if (h->router && h->router->routes.n_rules)
+	if (h->router && !leads_bytes(vs))
 		by = &h->router->meta;
 	else if (h->vs && (exact || h->vs != vs))
 		by = h->vs == vs ? NULL : &h->vs->meta;

@@ -14,9 +14,12 @@ static void choose_rules(struct mt_host *h, const struct mt_unit *u, struct mt_r
 	if (u->patch && u->patch->routes.n_rules) {
 		f->meta = u->patch_meta;
 		f->list = &u->patch->routes;
-	} else if (protocol && h->router && h->router->routes.n_rules) {
-		f->meta = &h->router->meta;
-		f->list = &h->router->routes;
+	} else if (protocol && h->router) {
+		/* Without routes its calls go to the host, as Aeraki leads them. */
+		if (h->router->routes.n_rules) {
+			f->meta = &h->router->meta;
+			f->list = &h->router->routes;
+		}
 	} else if (h->vs) {
 		f->list = mt_b_rule_list(h->vs, protocol);
 		if (f->list && !f->list->n_rules)
@@ -157,8 +160,7 @@ static void warn_unused(struct mt_build *b, const struct mt_host *h)
 		mt_b_warn(b, m, h->router->hosts[0].line, "spec.hosts[0]", remedy,
 			"not used: no port of %.128s carries messages", h->se->hosts[0].s);
 	}
-	/* That a MetaRouter's routes come first was told already. */
-	if (h->vs && !h->vs_used && !(h->router_used && h->router && h->router->routes.n_rules)) {
+	if (h->vs && !h->vs_used) {
 		m = &h->vs->meta;
 		if (h->vs->n_hosts == 1 && h->vs->n_gateways < 2 && h->vs->hosts[0].s[0] != '*')
 			mt_b_inert(b, m, m->origin.line, NULL, remedy,

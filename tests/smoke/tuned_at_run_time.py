@@ -12,16 +12,26 @@ import time
 
 from meltemi_lab import Lab, check, equal, main, within
 from meltemi_lab.daemon import SHELL
-from meltemi_lab.documents import service, subsets, weights
+from meltemi_lab.documents import service, subsets
 
 HOST, VIP = "org.apache.dubbo.samples.basic.api.demoservice", "240.240.1.1"
 TARGET = f"{VIP}:20880"
-LIMIT = f"""\
+
+
+def router(v1, v2):
+    return f"""\
 apiVersion: metaprotocol.aeraki.io/v1alpha1
 kind: MetaRouter
-metadata: {{name: limit}}
+metadata: {{name: router}}
 spec:
   hosts: [{HOST}]
+  routes:
+  - name: split
+    route:
+    - destination: {{host: {HOST}, subset: v1}}
+      weight: {v1}
+    - destination: {{host: {HOST}, subset: v2}}
+      weight: {v2}
   localRateLimit:
     tokenBucket: {{fillInterval: 1s, maxTokens: 100000, tokensPerFill: 100000}}
 """
@@ -107,7 +117,7 @@ def confirmed_or_not(lab, daemon):
         else tell(daemon, "show", "history")["history"][0]["version"]
     tell(daemon, "commit", "confirm", "2s")
     tell(daemon, "tune", "split", HOST, "split", "v2=1")
-    daemon.write("weights.yaml", weights(HOST, {"v1": 50, "v2": 50}))
+    daemon.write("router.yaml", router(50, 50))
     equal(servers(lab), {"v2/s3": 200}, "while nobody has confirmed")
     within(10, lambda: tell(daemon, "show", "history")["history"][0]["from"] == "not confirmed", "it is undone")
     equal(sorted(servers(lab)), ["v1/s1", "v1/s2"], "as before")
@@ -169,7 +179,7 @@ def restarted(lab, daemon):
     number = [o["id"] for o in tell(daemon, "show", "overrides")["overrides"] if o["override"].startswith("drain")][0]
     tell(daemon, "tune", "keep", str(number))
     equal(daemon.stop(), 0, "end")
-    daemon.write("weights.yaml", weights(HOST, {"v1": 100, "v2": 0}))
+    daemon.write("router.yaml", router(100, 0))
     daemon.admin(log={"level": "warn", "modules": {"xds": "debug", "boot": "info"}})
     daemon.start()
     now = {row["module"]: row["level"] for row in tell(daemon, "show", "log")["log"]}
@@ -188,8 +198,7 @@ def body():
         daemon.write("service.yaml", service(HOST, VIP, 20880, "tcp-metaprotocol-dubbo",
                                              [(lab.server(n), 20880, {"version": tag}) for n, tag in ((1, "v1"), (2, "v1"), (3, "v2"))]))
         daemon.write("subsets.yaml", subsets(HOST, ["v1", "v2"]))
-        daemon.write("weights.yaml", weights(HOST, {"v1": 100, "v2": 0}))
-        daemon.write("limit.yaml", LIMIT)
+        daemon.write("router.yaml", router(100, 0))
         daemon.start()
         drained_under_load(lab, daemon)
         limited(lab, daemon)

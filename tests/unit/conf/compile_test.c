@@ -129,25 +129,50 @@ static void meta_router_wins(void)
 	unbuild(&b);
 }
 
+#define BYTES                                                                                      \
+	ISTIO("ServiceEntry", "a")                                                                 \
+	"  hosts: [a.x]\n  ports: [{number: 1, name: tcp-x}]\n"                                    \
+	"  endpoints: [{address: 198.51.100.1}]\n" ISTIO("VirtualService", "v") "  hosts: [a.x]\n"
+#define LIMIT                                                                                      \
+	ROUTER("m")                                                                                \
+	"  hosts: [a.x]\n  localRateLimit: {tokenBucket: {maxTokens: 1, fillInterval: 1s}}\n"
+
+/* A MetaRouter says all of a host's messages, be it limits alone; bytes are the VirtualService's. */
+static void beside_a_limit(void)
+{
+	struct built b = build_text(NULL,
+		SERVICE_A RULE_A ISTIO("VirtualService",
+			"v") "  hosts: [a.x]\n"
+			     "  http: [{route: [{destination: {host: a.x, subset: v1}}]}]\n"
+			     "  tcp: [{route: [{destination: {host: a.x}}]}]\n" LIMIT);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+	CU_ASSERT_STRING_EQUAL(mt_route_at(service(b.s, "a.x")->routes, 0)->name, "default");
+	CU_ASSERT_EQUAL(service(b.s, "a.x")->n_filter_insts, 1);
+	unbuild(&b);
+	b = build_text(NULL, BYTES "  tcp: [{route: [{destination: {host: a.x}, weight: 1}, "
+				   "{destination: {host: gone.x}, weight: 3}]}]\n" LIMIT);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+	CU_ASSERT_FALSE(has_diag(&b, MT_DIAG_SHADOWED, 14, "MetaRouter"));
+	CU_ASSERT_EQUAL(service(b.s, "a.x")->n_tcp_dests, 2);
+	CU_ASSERT_EQUAL(service(b.s, "a.x")->tcp_total_weight, 4);
+	unbuild(&b);
+}
+
 /* Routes for messages on a port of bytes do nothing, and that is told. */
 static void unused_routes(void)
 {
-	struct built b = build_text(NULL,
-		ISTIO("ServiceEntry",
-			"a") "  hosts: [a.x]\n"
-			     "  ports: [{number: 1, name: tcp-x}]\n"
-			     "  endpoints: [{address: 198.51.100.1}]\n" ISTIO("VirtualService",
-				     "v") "  hosts: [a.x]\n"
-					  "  http: [{route: [{destination: {host: "
-					  "a.x}}]}]\n" ROUTER("m") "  hosts: [a.x]\n"
-								   "  localRateLimit: "
-								   "{tokenBucket: {maxTokens: 1, "
-								   "fillInterval: 1s}}\n");
+	struct built b =
+		build_text(NULL, BYTES "  http: [{route: [{destination: {host: a.x}}]}]\n" LIMIT);
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
-	CU_ASSERT_EQUAL(b.diags.warnings, 1);
-	CU_ASSERT_TRUE(has_diag(&b, MT_DIAG_INERT, 10, "none of its lists is for a port of a.x"));
+	CU_ASSERT_TRUE(has_diag(&b, MT_DIAG_SHADOWED, 14, "is that of MetaRouter default/m"));
 	CU_ASSERT_TRUE(has_diag(&b, MT_DIAG_WARNING, 21, "no port of a.x carries messages"));
+	unbuild(&b);
+	b = build_text(NULL, BYTES "  http: [{route: [{destination: {host: a.x}}]}]\n");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+	CU_ASSERT_EQUAL(b.diags.warnings, 0);
+	CU_ASSERT_TRUE(has_diag(&b, MT_DIAG_INERT, 10, "none of its lists is for a port of a.x"));
 	unbuild(&b);
 }
 
@@ -471,6 +496,7 @@ const struct mt_test compile_tests[] = {
 	{"protocol_list", protocol_list},
 	{"meta_router_wins", meta_router_wins},
 	{"unused_routes", unused_routes},
+	{"beside_a_limit", beside_a_limit},
 	{"shared_port", shared_port},
 	{"workload_entries", workload_entries},
 	{"tcp_weights", tcp_weights},

@@ -178,12 +178,12 @@ static void file(void)
 
 /* ---- compiled ------------------------------------------------------------------------------------ */
 
-static const char documents[] = SERVICE_A RULE_A ISTIO("VirtualService",
-	"a") "  hosts: [a.x]\n  http:\n  - name: split\n    route:\n"
+static const char documents[] = SERVICE_A RULE_A ROUTER(
+	"a") "  hosts: [a.x]\n  routes:\n  - name: split\n    route:\n"
 	     "    - {destination: {host: a.x, subset: v1}, weight: 100}\n"
-	     "    - {destination: {host: a.x, subset: v2}, weight: 0}\n" ROUTER(
-		     "a") "  hosts: [a.x]\n  localRateLimit:\n"
-			  "    tokenBucket: {fillInterval: 60s, maxTokens: 5, tokensPerFill: 5}\n";
+	     "    - {destination: {host: a.x, subset: v2}, weight: 0}\n"
+	     "  localRateLimit:\n"
+	     "    tokenBucket: {fillInterval: 60s, maxTokens: 5, tokensPerFill: 5}\n";
 
 /* Compiles the documents with what is turned, publishes, and says what changed. */
 static void load(struct mt_conf *c, struct mt_model *m, const struct mt_overrides *s, char *words,
