@@ -52,23 +52,12 @@ bool mt_policy_is_about(
 	       mt_policy_is_of_gateways(p) && selects(b, p, g);
 }
 
-void mt_b_policies_at_gateways(struct mt_build *b)
-{
-	for (uint32_t i = 0; i < b->model->gateways.n; i++) {
-		const struct mt_gateway *g = b->model->gateways.v[i];
-
-		for (uint32_t k = 0; mt_b_selects_node(b, &g->selector) && k < b->policies->n; k++)
-			if (mt_policy_is_about(b, &b->policies->v[k], g))
-				b->policies->v[k].gateway = g;
-	}
-}
-
 /* Its hosts, each once: "NAMESPACE/HOST" says whose routes may be bound. */
-void mt_policy_touch_gate(struct mt_build *b, struct mt_policy *p, const struct mt_gate *at)
+static void touch_server(
+	struct mt_build *b, const struct mt_policy *p, const struct mt_gateway_server *server)
 {
-	p->at_gateways = true;
-	for (uint32_t i = 0; i < at->server->n_hosts; i++) {
-		const char *host = at->server->hosts[i].s, *slash = strchr(host, '/');
+	for (uint32_t i = 0; i < server->n_hosts; i++) {
+		const char *host = server->hosts[i].s, *slash = strchr(host, '/');
 		char *key;
 
 		host = slash ? slash + 1 : host;
@@ -78,6 +67,31 @@ void mt_policy_touch_gate(struct mt_build *b, struct mt_policy *p, const struct 
 		mt_strmap_put(&b->policies->touched, key, b, NULL);
 		mt_diag_host(b->diags, p->meta, host);
 	}
+}
+
+static void found_at(struct mt_build *b, struct mt_policy *p, const struct mt_gateway *g)
+{
+	p->gateway = g;
+	/* It is about all of it, also about what is not served; filters and tokens are only about some ports. */
+	for (uint32_t i = 0; p->kind == MT_POLICY_OF_AUTHORIZATION && i < g->n_servers; i++)
+		touch_server(b, p, &g->servers[i]);
+}
+
+void mt_b_policies_at_gateways(struct mt_build *b)
+{
+	for (uint32_t i = 0; i < b->model->gateways.n; i++) {
+		const struct mt_gateway *g = b->model->gateways.v[i];
+
+		for (uint32_t k = 0; mt_b_selects_node(b, &g->selector) && k < b->policies->n; k++)
+			if (mt_policy_is_about(b, &b->policies->v[k], g))
+				found_at(b, &b->policies->v[k], g);
+	}
+}
+
+void mt_policy_touch_gate(struct mt_build *b, struct mt_policy *p, const struct mt_gate *at)
+{
+	p->at_gateways = true;
+	touch_server(b, p, at->server);
 }
 
 static const struct mt_gate_guard *gate_of(
