@@ -90,6 +90,7 @@ struct mt_model {
 	/* of Kubernetes */
 	struct mt_objs services, slices, pods, namespaces, secrets, mesh_configs;
 	struct mt_objs gwapi_gateways, gwapi_routes, gwapi_grants, gwapi_backend_tls;
+	struct mt_objs proxy_settings;	   /* Telemetry and ProxyConfig */
 	struct mt_node *node;		   /* NULL: no Node document */
 	const struct mt_closing *closings; /* live as long as who lists the objects */
 	uint32_t n_closings;

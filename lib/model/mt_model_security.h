@@ -142,3 +142,17 @@ struct mt_request_authentication {
 	struct mt_jwt_rule *rules;
 	uint32_t n_rules;
 };
+
+/* Telemetry, ProxyConfig: which proxies it is for. What it asks of them was told when it was read. */
+struct mt_proxy_part {
+	struct mt_origin origin;
+};
+
+struct mt_proxy_setting {
+	struct mt_meta meta;
+	struct mt_selector *selector;	 /* NULL: none */
+	struct mt_policy_target *target; /* targetRef, the older form */
+	struct mt_policy_target *targets;
+	struct mt_proxy_part *logs, *traces, *metrics;
+	uint32_t n_targets, n_logs, n_traces, n_metrics;
+};

@@ -88,6 +88,8 @@ void mt_table_translate(struct mt_object_table *t, struct mt_model *m);
 void mt_table_gateway_api(struct mt_object_table *t, struct mt_model *m);
 /* delegates.c: VirtualServices with the rules of those that they delegate to; what is told goes to t->translated. */
 void mt_table_delegate(struct mt_object_table *t, struct mt_model *m);
+/* proxies.c: which Telemetry and ProxyConfig are for this node; what is told goes to t->translated. */
+void mt_table_proxies(struct mt_object_table *t, const struct mt_model *m);
 /* Once all other statuses are known. */
 void mt_table_delegates_settle(struct mt_object_table *t);
 /* verdict.c: the row whose used version has that serial; NULL: none. From mt_table_finish() on. */

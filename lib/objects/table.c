@@ -285,6 +285,7 @@ struct mt_model *mt_table_model(struct mt_object_table *t, int *rc)
 	mt_table_translate(t, m);
 	mt_table_gateway_api(t, m);
 	mt_table_delegate(t, m);
+	mt_table_proxies(t, m);
 	if (m->region.failed) {
 		mt_model_free(m);
 		*rc = -ENOMEM;

@@ -166,10 +166,14 @@ const struct mt_kind mt_kinds[] = {
 		.note = "every service of the configuration is served"},
 	{"WorkloadGroup", "networking.istio.io", istio_versions,
 		.note = "instances are WorkloadEntry documents"},
-	{"ProxyConfig", "networking.istio.io", istio_versions,
-		.note = "the Node document holds such settings"},
+	{"ProxyConfig", "networking.istio.io", istio_versions, &mt_sec_proxy_config,
+		sizeof(struct mt_proxy_setting), .list = LIST(proxy_settings),
+		.note = "Settings of proxies, which the Node document holds here: what differs is "
+			"told."},
 	{"Telemetry", "telemetry.istio.io", (const char *const[]){"v1", "v1alpha1", NULL},
-		.note = "metrics are always on"},
+		&mt_sec_telemetry, sizeof(struct mt_proxy_setting), .list = LIST(proxy_settings),
+		.note = "Logs, traces and metrics of proxies: metrics are always on, and there is "
+			"neither access log nor spans; what asks for one is told."},
 	{"WasmPlugin", "extensions.istio.io", alpha_versions,
 		.note = "no WebAssembly is run: it closes where it would stand",
 		.restricts = mt_restricts_always},

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Telemetry and ProxyConfig: for which proxies they are. A node at services' addresses or at a gateway is selected by its labels; those
+ * without a selector hold for the mesh (in the root namespace), or for a namespace, which is the node's own, or, where it has none,
+ * that of the services that it serves. Of several without a selector in one namespace the oldest counts.
+ */
+#include "mt_objects_priv.h"
+
+#include <string.h>
+
+struct proxies {
+	struct mt_object_table *t;
+	const struct mt_model *m;
+	struct mt_strmap served; /* namespaces of services, and of gateways that are this node */
+	struct mt_strmap first;	 /* struct mt_proxy_setting, by "KIND NAMESPACE" */
+};
+
+static void tell(struct proxies *x, enum mt_diag_severity severity, const struct mt_meta *meta,
+	const char *path, const char *fmt, const struct mt_meta *of)
+{
+	mt_diag_object(&x->t->translated, severity, meta, meta->origin.line, path, NULL, fmt,
+		of->kind, of->ns, of->name);
+}
+
+static const struct mt_labels *labels_of(const struct mt_model *m)
+{
+	static const struct mt_labels none;
+
+	return m->node ? &m->node->meta.labels : &none;
+}
+
+static bool is_here(const struct proxies *x, const struct mt_gateway *g)
+{
+	return mt_labels_match(&g->selector, labels_of(x->m));
+}
+
+static void index_namespaces(struct proxies *x)
+{
+	for (uint32_t i = 0; i < x->m->service_entries.n; i++) {
+		const struct mt_service_entry *se = x->m->service_entries.v[i];
+
+		mt_strmap_put(&x->served, se->meta.ns, x, NULL);
+	}
+	for (uint32_t i = 0; i < x->m->gateways.n; i++) {
+		const struct mt_gateway *g = x->m->gateways.v[i];
+
+		if (is_here(x, g))
+			mt_strmap_put(&x->served, g->meta.ns, x, NULL);
+	}
+}
+
+/* Waypoints, which services have, are not here. */
+static bool is_target(const struct proxies *x, const struct mt_policy_target *t, const char *ns)
+{
+	for (uint32_t i = 0; strcmp(t->kind.s, "Gateway") == 0 && i < x->m->gateways.n; i++) {
+		const struct mt_gateway *g = x->m->gateways.v[i];
+
+		if (g->gateway_api && strcmp(g->gateway_api, t->name.s) == 0 &&
+			strcmp(g->meta.ns, ns) == 0 && is_here(x, g))
+			return true;
+	}
+	return false;
+}
+
+static bool has_target(const struct proxies *x, const struct mt_proxy_setting *s)
+{
+	bool found = s->target && is_target(x, s->target, s->meta.ns);
+
+	for (uint32_t i = 0; i < s->n_targets; i++)
+		found |= is_target(x, &s->targets[i], s->meta.ns);
+	return found;
+}
+
+/* The node is of that namespace, as far as anybody knows. */
+static bool is_of_node(const struct proxies *x, const char *ns)
+{
+	if (strcmp(ns, mt_model_root(x->m)) == 0)
+		return true;
+	return x->m->mesh.ns ? strcmp(ns, x->m->mesh.ns) == 0
+			     : mt_strmap_get(&x->served, ns) != NULL;
+}
+
+/* NULL: it is for this node. */
+static const char *why_not(const struct proxies *x, const struct mt_proxy_setting *s)
+{
+	bool targets = s->target || s->n_targets;
+
+	if (targets)
+		return has_target(x, s) ? NULL : "none of its targets is this node";
+	if (s->selector && s->selector->labels.n_kv &&
+		!mt_labels_match(&s->selector->labels, labels_of(x->m)))
+		return "it is for proxies with other labels than this node's";
+	if (is_of_node(x, s->meta.ns))
+		return NULL;
+	return x->m->mesh.ns ? "it is of another namespace than this node"
+			     : "no service of its namespace is here";
+}
+
+static void judge(struct proxies *x, const struct mt_proxy_setting *s)
+{
+	const char *why = why_not(x, s);
+	const struct mt_proxy_setting *first;
+	char *key;
+
+	if (why) {
+		mt_diag_object(&x->t->translated, MT_DIAG_INERT, &s->meta, s->meta.origin.line,
+			NULL, NULL, "%s", why);
+		return;
+	}
+	if (s->target || s->n_targets || (s->selector && s->selector->labels.n_kv))
+		return;
+	key = mt_region_printf(&x->t->words, "%s %s", s->meta.kind, s->meta.ns);
+	first = key ? mt_strmap_get(&x->first, key) : NULL;
+	if (!first) {
+		if (key)
+			mt_strmap_put(&x->first, key, (void *)s, NULL);
+		return;
+	}
+	tell(x, MT_DIAG_SHADOWED, &s->meta, NULL, "%s %s/%s is older and counts instead",
+		&first->meta);
+	tell(x, MT_DIAG_WARNING, &first->meta, NULL,
+		"in place of %s %s/%s, which has no selector either", &s->meta);
+}
+
+void mt_table_proxies(struct mt_object_table *t, const struct mt_model *m)
+{
+	struct proxies x = {.t = t, .m = m};
+
+	if (!m->proxy_settings.n)
+		return;
+	index_namespaces(&x);
+	for (uint32_t i = 0; i < m->proxy_settings.n; i++)
+		judge(&x, m->proxy_settings.v[i]);
+	mt_strmap_fini(&x.served);
+	mt_strmap_fini(&x.first);
+}

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Telemetry and ProxyConfig: settings of the proxies that they select, of which this node may be one. What it does otherwise is
+ * told; what asks for nothing, as a log that is turned off, is not.
+ */
+#include "mt_fields.h"
+
+#include <string.h>
+
+static const struct mt_field selector_fields[] = {
+	{"matchLabels", MT_F_LABELS, AT(struct mt_selector, labels),
+		.help = "all of them must be among the Node's metadata.labels"},
+};
+
+static const struct mt_section selector_section = {"selector", sizeof(struct mt_selector),
+	MT_ARRAY_LEN(selector_fields), .fields = selector_fields};
+
+static const struct mt_field target_fields[] = {
+	{"group", .type = MT_F_SKIP},
+	{"kind", MT_F_TEXT, AT(struct mt_policy_target, kind), .required = true,
+		.help = "`Gateway` of Gateway API; others are proxies that are not here"},
+	{"name", MT_F_TEXT, AT(struct mt_policy_target, name), .required = true,
+		.help = "its name in the namespace of the object"},
+	{"namespace", .type = MT_F_SKIP},
+};
+
+static const struct mt_section target_section = {"target", sizeof(struct mt_policy_target),
+	MT_ARRAY_LEN(target_fields), .fields = target_fields};
+
+static bool is_true(const struct mt_ynode *n, const char *key)
+{
+	const struct mt_ynode *word = mt_yaml_get(n, key);
+
+	return word && word->type == MT_Y_SCALAR && strcmp(word->text, "true") == 0;
+}
+
+static void check_log(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	if (!is_true(n, "disabled"))
+		mt_f_warn(c, n->line, NULL, "accepted, not enforced: no access log is written");
+}
+
+static void check_tracing(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	if (!is_true(n, "disableSpanReporting"))
+		mt_f_warn(c, n->line, NULL,
+			"accepted, not enforced: no spans are sent; what clients say of their "
+			"trace is passed on");
+}
+
+/* By Prometheus, as it is: that is what is there anyway. */
+static void check_metrics(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	const struct mt_ynode *providers = mt_yaml_get(n, "providers");
+	const struct mt_ynode *overrides = mt_yaml_get(n, "overrides");
+
+	if (overrides && overrides->n)
+		mt_f_warn(c, overrides->key_line, NULL,
+			"accepted, not enforced: metrics have Meltemi's own names and labels");
+	for (const struct mt_ynode *p = providers ? providers->first : NULL; p; p = p->next) {
+		const struct mt_ynode *name = mt_yaml_get(p, "name");
+
+		if (!name || name->type != MT_Y_SCALAR || strcmp(name->text, "prometheus") != 0)
+			mt_f_warn(c, p->line, NULL,
+				"accepted, not enforced: metrics are scraped, or sent to the "
+				"collector that the Node names");
+	}
+}
+
+static const struct mt_field log_fields[] = {
+	{"disabled", MT_F_SKIP, .help = "`true` is how it is"},
+	{"providers", MT_F_SKIP, .help = "told: no access log is written"},
+	{"filter", .type = MT_F_SKIP},
+	{"match", .type = MT_F_SKIP},
+};
+
+static const struct mt_field tracing_fields[] = {
+	{"disableSpanReporting", MT_F_SKIP, .help = "`true` is how it is"},
+	{"providers", MT_F_SKIP, .help = "told: no spans are sent"},
+	{"match", .type = MT_F_SKIP},
+	{"randomSamplingPercentage", .type = MT_F_SKIP},
+	{"customTags", .type = MT_F_SKIP},
+	{"useRequestIdForTraceSampling", .type = MT_F_SKIP},
+	{"enableIstioTags", .type = MT_F_SKIP},
+};
+
+static const struct mt_field metrics_fields[] = {
+	{"providers", MT_F_SKIP, .help = "`prometheus` is how it is; others are told"},
+	{"overrides", MT_F_SKIP, .help = "told: metrics have Meltemi's own names and labels"},
+	{"reportingInterval", MT_F_LATER, .help = "metrics are as of the scrape"},
+};
+
+static const struct mt_section log_section = {"accessLogging", sizeof(struct mt_proxy_part),
+	MT_ARRAY_LEN(log_fields), .fields = log_fields, .after = check_log};
+static const struct mt_section tracing_section = {"tracing", sizeof(struct mt_proxy_part),
+	MT_ARRAY_LEN(tracing_fields), .fields = tracing_fields, .after = check_tracing};
+static const struct mt_section metrics_section = {"metrics", sizeof(struct mt_proxy_part),
+	MT_ARRAY_LEN(metrics_fields), .fields = metrics_fields, .after = check_metrics};
+
+#define SELECTOR                                                                                   \
+	{                                                                                          \
+		"selector", MT_F_POINTER, AT(struct mt_proxy_setting, selector),                   \
+			.sub = &selector_section,                                                  \
+			.help = "none: all proxies of the namespace, or of the mesh"               \
+	}
+
+static const struct mt_field telemetry_fields[] = {
+	SELECTOR,
+	{"targetRef", MT_F_POINTER, AT(struct mt_proxy_setting, target), .sub = &target_section,
+		.help = "the older form of `targetRefs`"},
+	{"targetRefs", MT_F_LIST, AT_LIST(struct mt_proxy_setting, targets),
+		.sub = &target_section},
+	{"accessLogging", MT_F_LIST, AT_LIST(struct mt_proxy_setting, logs), .sub = &log_section},
+	{"tracing", MT_F_LIST, AT_LIST(struct mt_proxy_setting, traces), .sub = &tracing_section},
+	{"metrics", MT_F_LIST, AT_LIST(struct mt_proxy_setting, metrics), .sub = &metrics_section},
+};
+
+const struct mt_section mt_sec_telemetry = {"Telemetry", sizeof(struct mt_proxy_setting),
+	MT_ARRAY_LEN(telemetry_fields), .fields = telemetry_fields};
+
+static const struct mt_field config_fields[] = {
+	SELECTOR,
+	{"concurrency", MT_F_LATER, .help = "how many threads run is the Node's word"},
+	{"environmentVariables", MT_F_LATER, .help = "nothing here reads a proxy's variables"},
+	{"image", MT_F_SKIP, .help = "of containers that Istio makes"},
+};
+
+const struct mt_section mt_sec_proxy_config = {"ProxyConfig", sizeof(struct mt_proxy_setting),
+	MT_ARRAY_LEN(config_fields), .fields = config_fields};
