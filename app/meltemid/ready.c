@@ -11,6 +11,7 @@
  * one bad policy must not take every node of a mesh out of its balancer.
  */
 #include "daemon.h"
+#include "mt_authz.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -45,7 +46,8 @@ static int name_closed(const struct mt_snapshot *s, struct mt_strmap *closed)
 			s->clusters[i].closed_by ? mt_cluster_host(&s->clusters[i]) : NULL;
 
 		if (host)
-			rc = mt_strmap_put(closed, host, (void *)s->clusters[i].closed_by, NULL);
+			rc = mt_strmap_put(
+				closed, host, (void *)s->clusters[i].closed_by->by, NULL);
 	}
 	return rc;
 }

@@ -389,7 +389,7 @@ static enum mt_authz_effect denied(const struct mt_authz_policy *p, enum fits f)
 }
 
 static enum mt_authz_effect judge(
-	const struct mt_authz *a, struct mt_authz_call *c, const char **by)
+	const struct mt_authz *a, struct mt_authz_call *c, const struct mt_authz_policy **by)
 {
 	const struct mt_authz_policy *nearly = NULL;
 	enum fits best = NO;
@@ -399,7 +399,7 @@ static enum mt_authz_effect judge(
 		enum fits f = policy_fits(c, a->deny[i]);
 
 		if (f != NO) {
-			*by = a->deny[i]->by;
+			*by = a->deny[i];
 			return denied(a->deny[i], f);
 		}
 	}
@@ -414,12 +414,12 @@ static enum mt_authz_effect judge(
 			nearly = a->allow[i];
 		best = MT_MAX(best, f);
 	}
-	*by = nearly->by;
+	*by = nearly;
 	return best == NO ? MT_AUTHZ_DENIED : denied(nearly, best);
 }
 
 enum mt_authz_effect mt_authz_judge(
-	const struct mt_authz *a, struct mt_authz_call *c, const char **by)
+	const struct mt_authz *a, struct mt_authz_call *c, const struct mt_authz_policy **by)
 {
 	enum mt_authz_effect e = MT_AUTHZ_ALLOWED;
 

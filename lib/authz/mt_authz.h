@@ -108,6 +108,17 @@ struct mt_authz_rule {
 	bool by_interface, by_method; /* what `to` asks for */
 };
 
+/* An object that closes what it selects. What is refused because of it is counted by it, in a place of workers' counters. */
+struct mt_closer {
+	const char *by; /* "KIND NAMESPACE/NAME" */
+	const char *kind, *ns, *name;
+	uint64_t id; /* of `by`: whose the place is, which may serve another one later */
+	uint32_t
+		index; /* under MT_AUTHZ_CLOSERS_MAX; 0: that of all that have found no place of their own */
+};
+
+#define MT_AUTHZ_CLOSERS_MAX 1024
+
 enum mt_authz_action {
 	MT_AUTHZ_ALLOW,
 	MT_AUTHZ_DENY,
@@ -123,6 +134,7 @@ struct mt_authz_policy {
 	const char *dropped;  /* a field that the codec does not have: of DENY it was left out */
 	const char *vanished; /* and a rule of ALLOW with it */
 	bool closes;	      /* some call may fit of which it cannot be said whether it should */
+	const struct mt_closer *closer; /* of what closes: its maker's to set */
 };
 
 /* All that an endpoint's calls are judged by. */
@@ -173,7 +185,12 @@ enum mt_authz_effect {
  * that the server may go by.
  */
 enum mt_authz_effect mt_authz_judge(
-	const struct mt_authz *a, struct mt_authz_call *c, const char **by);
+	const struct mt_authz *a, struct mt_authz_call *c, const struct mt_authz_policy **by);
+/* The policy's name for who operates the node. */
+static inline const char *mt_authz_by(const struct mt_authz_policy *by)
+{
+	return by ? by->by : "policies";
+}
 
 /* The most steps that judging can take of a call with so many metadata entries. */
 uint64_t mt_authz_work(const struct mt_authz *a, uint32_t entries);

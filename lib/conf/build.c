@@ -171,6 +171,7 @@ static void build_fini(struct mt_build *b)
 	mt_strmap_fini(&b->keys);
 	mt_strmap_fini(&b->files);
 	mt_strmap_fini(&b->lost);
+	mt_strmap_fini(&b->closers);
 	mt_strmap_fini(&b->explicit_addrs);
 	mt_region_fini(&b->tmp);
 }
@@ -207,6 +208,8 @@ static int finish(struct mt_build *b)
 	rc = mt_b_mesh(b);
 	if (rc == 0)
 		rc = mt_b_services_finish(b);
+	if (rc == 0)
+		rc = mt_b_closers_finish(b);
 	return rc ? rc : mt_b_listeners_finish(b);
 }
 

@@ -97,7 +97,7 @@ static uint64_t policy_hash(const struct mt_cluster *c, const struct mt_cluster_
 	for (uint32_t i = 0; i < c->n_hash_keys; i++)
 		h = mt_strhash(c->hash_keys[i].name, h);
 	if (g && g->closed_by)
-		h = mt_strhash(g->closed_by, h);
+		h = mt_hash_u64(g->closed_by->id, h);
 	h = mt_hash_u64(g ? g->hash : 0, h);
 
 	h = mt_hash_u64(((uint64_t)c->ring_min << 32) | c->ring_max, h);

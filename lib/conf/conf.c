@@ -57,6 +57,7 @@ void mt_conf_destroy(struct mt_conf *c)
 	free(c->mesh.last_clusters.v);
 	free(c->mesh.last_services.v);
 	mt_indexes_fini(&c->services);
+	mt_indexes_fini(&c->closers);
 	mt_route_indexes_fini(&c->routes);
 	mt_vips_fini(&c->vips);
 	free(c->checked);

@@ -223,10 +223,10 @@ static int add_endpoints(struct mt_build *b, const struct mt_host *h, const stru
  * By whom, if all instances are closed: then there is nobody to choose. NULL: some are not, or there are none. `tls`: they are
  * anyway, and what policies say of each is asked for their own verdicts.
  */
-static const char *closed_by(struct mt_build *b, const struct mt_host *h, const struct mt_unit *u,
-	const struct mt_labels *labels, const char *tls)
+static const struct mt_closer *closed_by(struct mt_build *b, const struct mt_host *h,
+	const struct mt_unit *u, const struct mt_labels *labels, const struct mt_closer *tls)
 {
-	const char *by = NULL;
+	const struct mt_closer *by = NULL;
 
 	for (uint32_t i = 0; i < h->n_workloads; i++) {
 		const struct mt_workload *w = h->workloads[i];
@@ -266,12 +266,12 @@ static const struct mt_meta *asks_for_tls(
 	return h->se->tls_by;
 }
 
-static const char *closed_by_tls(struct mt_build *b, const struct mt_host *h,
+static const struct mt_closer *closed_by_tls(struct mt_build *b, const struct mt_host *h,
 	const struct mt_unit *u, const struct mt_subset *subset)
 {
 	const struct mt_meta *m = asks_for_tls(h, u, subset);
 
-	return m ? mt_region_printf(&b->snap->region, "%s %s/%s", m->kind, m->ns, m->name) : NULL;
+	return m ? mt_b_closer(b, m) : NULL;
 }
 
 /* ---- the whole of it -------------------------------------------------------------------------------- */

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-struct mt_index *mt_indexes_get(struct mt_indexes *x, const char *name)
+struct mt_index *mt_indexes_get(struct mt_indexes *x, const char *name, uint32_t max)
 {
 	struct mt_index *i = mt_strmap_get(&x->by_name, name);
 	size_t len = strlen(name) + 1;
@@ -19,7 +19,7 @@ struct mt_index *mt_indexes_get(struct mt_indexes *x, const char *name)
 			return NULL;
 		x->n_free--;
 	} else {
-		if (x->next == MT_SNAPSHOT_SERVICES_MAX)
+		if (x->next == max)
 			return NULL;
 		i = malloc(sizeof(*i) + len);
 		if (!i)

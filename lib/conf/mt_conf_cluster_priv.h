@@ -31,7 +31,7 @@ struct mt_shared_cluster {
 struct mt_cluster_guards {
 	const struct mt_mesh_endpoint *of; /* the first one; all of them are one array */
 	const struct mt_authz **v;	   /* by endpoint; NULL: everybody may call all of them */
-	const char *closed_by;		   /* nobody may call any of them; NULL: some may */
+	const struct mt_closer *closed_by; /* nobody may call any of them; NULL: some may */
 	uint64_t hash;
 };
 

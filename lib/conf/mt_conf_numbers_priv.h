@@ -84,7 +84,7 @@ struct mt_addr mt_vip_addr(const struct mt_vip *vip);
 /* For qsort of pointers: longest gone first, who is there last. */
 int mt_vip_by_gone(const void *x, const void *y);
 
-/* ---- indexes.c: small stable numbers for services --------------------------------------------- */
+/* ---- indexes.c: small stable numbers for services, and for who closes ------------------------- */
 
 struct mt_indexes {
 	struct mt_strmap by_name; /* struct mt_index */
@@ -97,7 +97,8 @@ struct mt_index {
 	char name[];
 };
 
-struct mt_index *mt_indexes_get(struct mt_indexes *x, const char *name);
+/* From 0 on and under `max`; NULL: no memory, or none is left. */
+struct mt_index *mt_indexes_get(struct mt_indexes *x, const char *name, uint32_t max);
 void mt_indexes_put(struct mt_indexes *x, struct mt_index *i);
 void mt_indexes_fini(struct mt_indexes *x);
 

@@ -54,6 +54,8 @@ struct mt_snap {
 	struct mt_shared_service *
 		*services; /* as in pub.services, and those that are served nowhere */
 	uint32_t n_clusters, n_services;
+	struct mt_index **closers; /* those of pub.closers that have a place of their own */
+	uint32_t n_closers;
 	struct mt_vips_build *vips; /* NULL: no host needs an address */
 	struct mt_snap *next;	    /* retired list */
 	uint64_t token;		    /* RCU: quiescent when it has passed */
@@ -64,7 +66,7 @@ struct mt_conf {
 	struct mt_upstream_registry *upstreams;
 	struct mt_limit_registry *limits;
 	struct mt_heap clusters; /* struct mt_shared_cluster: a sync may replace all of them */
-	struct mt_indexes services;
+	struct mt_indexes services, closers;
 	struct mt_route_indexes routes;
 	struct mt_vips vips;
 	struct mt_snapshot *current; /* ctl: w, workers: r */
@@ -234,7 +236,8 @@ struct mt_build {
 	struct mt_port_is port_is;
 	struct mt_empty_subset *empty_subsets;
 	uint32_t n_empty_subsets;
-	struct mt_strmap lost; /* serials of documents that lead to what is not here */
+	struct mt_strmap closers; /* struct mt_closer, by its words */
+	struct mt_strmap lost;	  /* serials of documents that lead to what is not here */
 };
 
 /* Diagnostics. */
@@ -385,7 +388,11 @@ const struct mt_gate_guard *mt_b_gate_of_clients(
 /* What calls to it are judged by; NULL: everybody may. *hash follows what is said. */
 const struct mt_authz *mt_b_guard(struct mt_build *b, const struct mt_policed *to, uint64_t *hash);
 /* Closed for everybody, whatever they call: by whom; NULL: it is not. */
-const char *mt_b_guard_closes(const struct mt_authz *a);
+const struct mt_closer *mt_b_guard_closes(const struct mt_authz *a);
+/* closers.c: the object as one that closes; the snapshot's. NULL: no memory, which ends the build. */
+const struct mt_closer *mt_b_closer(struct mt_build *b, const struct mt_meta *m);
+/* All of them are known. 0 or -ENOMEM. */
+int mt_b_closers_finish(struct mt_build *b);
 /* After all clusters: what became of each policy. */
 void mt_b_policies_tell(struct mt_build *b);
 void mt_b_policies_fini(struct mt_build *b);

@@ -80,6 +80,7 @@ static struct mt_authz_policy *compiled(
 		c = compile(b, p, to, closing);
 		if (!c)
 			return NULL;
+		c->closer = c->closes ? mt_b_closer(b, p->meta) : NULL;
 		mt_strmap_put(&b->policies->compiled, mt_region_strdup(&b->tmp, key), c, NULL);
 	}
 	note_told(p, c, codec);
@@ -348,11 +349,11 @@ static bool closes_all(const struct mt_authz_policy *p)
 	return false;
 }
 
-const char *mt_b_guard_closes(const struct mt_authz *a)
+const struct mt_closer *mt_b_guard_closes(const struct mt_authz *a)
 {
 	for (; a; a = a->also)
 		for (uint32_t i = 0; i < a->n_deny; i++)
 			if (closes_all(a->deny[i]))
-				return a->deny[i]->by;
+				return a->deny[i]->closer;
 	return NULL;
 }

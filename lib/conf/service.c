@@ -119,7 +119,7 @@ static int name_it(
 
 	if (!id || !s)
 		return -ENOMEM;
-	sv->index = mt_indexes_get(&b->conf->services, id);
+	sv->index = mt_indexes_get(&b->conf->services, id, MT_SNAPSHOT_SERVICES_MAX);
 	if (!sv->index) {
 		mt_b_error(b, said->meta, said->origin.line, NULL, "fewer services, or more memory",
 			"there is no room for its counters (%u services at most)",

@@ -136,6 +136,8 @@ void mt_offer_connections(struct mt_ctl *c, const struct mt_request *r, struct m
 void mt_offer_exchanges(struct mt_ctl *c, const struct mt_request *r, struct mt_offers *o);
 void mt_offer_slow(struct mt_ctl *c, const struct mt_request *r, struct mt_offers *o);
 json_t *mt_show_objects(struct mt_ctl *c, const struct mt_request *r);
+/* By all workers, because of that object. */
+uint64_t mt_ctl_closed_by(const struct mt_ctl *c, const struct mt_closer *by);
 json_t *mt_show_held(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_neighbours(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_services(struct mt_ctl *c, const struct mt_request *r);

@@ -285,6 +285,7 @@ static void reply_nobody(struct mt_proxy *p, struct mt_exchange *ex)
 		return;
 	}
 	mt_count(p->counters, MT_PROXY_exchange_closed);
+	mt_account_closed(p, ex->cluster->closed_by);
 	mt_reply_local(p, ex, MT_REPLY_DENIED, "denied by policy");
 }
 

@@ -197,7 +197,8 @@ static enum mt_authz_read methods(struct mt_authz_call *c)
 
 static const struct mt_authz_reader reader = {interfaces, methods, metadata};
 
-enum mt_authz_effect mt_guard_judge(const struct mt_guard_ask *ask, const char **by)
+enum mt_authz_effect mt_guard_judge(
+	const struct mt_guard_ask *ask, const struct mt_authz_policy **by)
 {
 	struct reading_of r = {.call = {.peer = ask->peer,
 				       .server = ask->ep->addr,
@@ -209,7 +210,8 @@ enum mt_authz_effect mt_guard_judge(const struct mt_guard_ask *ask, const char *
 	return mt_authz_judge(ask->cluster->guards[ask->ep - ask->cluster->eps], &r.call, by);
 }
 
-enum mt_authz_effect mt_guard_judge_gate(const struct mt_guard_ask *ask, const char **by)
+enum mt_authz_effect mt_guard_judge_gate(
+	const struct mt_guard_ask *ask, const struct mt_authz_policy **by)
 {
 	struct reading_of r = {.call = {.peer = ask->peer,
 				       .server = ask->local,
@@ -223,11 +225,13 @@ enum mt_authz_effect mt_guard_judge_gate(const struct mt_guard_ask *ask, const c
 
 /* ---- calls ----------------------------------------------------------------------------------------- */
 
-static void count(struct mt_proxy *p, enum mt_authz_effect e)
+static void count(struct mt_proxy *p, enum mt_authz_effect e, const struct mt_authz_policy *by)
 {
 	mt_count(p->counters, e == MT_AUTHZ_CLOSED   ? MT_PROXY_exchange_closed
 			      : e == MT_AUTHZ_UNREAD ? MT_PROXY_exchange_unreadable
 						     : MT_PROXY_exchange_denied);
+	if (e == MT_AUTHZ_CLOSED)
+		mt_account_closed(p, by->closer);
 }
 
 bool mt_guard_passes(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_endpoint *ep)
@@ -239,13 +243,13 @@ bool mt_guard_passes(struct mt_proxy *p, struct mt_exchange *ex, const struct mt
 		.service = ex->service,
 		.scratch = &p->guard_scratch,
 		.whole = !ex->in_message};
-	const char *by;
+	const struct mt_authz_policy *by;
 	enum mt_authz_effect e = mt_guard_judge(&ask, &by);
 
 	if (e == MT_AUTHZ_ALLOWED)
 		return true;
-	count(p, e);
-	mt_exchange_trace_denied(p, ex, ep, by);
+	count(p, e, by);
+	mt_exchange_trace_denied(p, ex, ep, by ? by->by : NULL);
 	/* A denial is final: another endpoint is not asked. Who made it is not the caller's to know. */
 	mt_reply_local(p, ex, MT_REPLY_DENIED, "denied by policy");
 	return false;
@@ -265,12 +269,12 @@ static enum mt_filter_verdict ask_gate(
 		.service = ex->service,
 		.scratch = &p->guard_scratch,
 		.whole = !ex->in_message};
-	const char *by;
+	const struct mt_authz_policy *by;
 	enum mt_authz_effect e = mt_guard_judge_gate(&ask, &by);
 
 	if (e == MT_AUTHZ_ALLOWED)
 		return MT_FILTER_NEXT;
-	count(p, e);
+	count(p, e, by);
 	ctx->reply = MT_REPLY_DENIED;
 	ctx->reply_text = "denied by policy";
 	return MT_FILTER_REPLY;
@@ -282,7 +286,7 @@ static void explain_gate(const struct mt_filter_inst *f, struct mt_view *v, uint
 	static struct mt_guard_scratch scratch; /* the control thread's */
 	const struct mt_guard_ask ask = {
 		.v = v, .peer = v->peer, .gate = f->conf, .scratch = &scratch, .whole = true};
-	const char *by;
+	const struct mt_authz_policy *by;
 	enum mt_authz_effect e = mt_guard_judge_gate(&ask, &by);
 
 	if (e == MT_AUTHZ_ALLOWED)
@@ -290,7 +294,7 @@ static void explain_gate(const struct mt_filter_inst *f, struct mt_view *v, uint
 	told->verdict = MT_FILTER_REPLY;
 	told->reply = MT_REPLY_DENIED;
 	snprintf(told->words, sizeof(told->words), "%s %s",
-		e == MT_AUTHZ_CLOSED ? "closed by" : "denied by", by ? by : "policies");
+		e == MT_AUTHZ_CLOSED ? "closed by" : "denied by", mt_authz_by(by));
 }
 
 /* It is the snapshot's. */
@@ -305,25 +309,32 @@ const struct mt_filter mt_gate_filter = {.name = "authorization",
 
 /* ---- byte streams ---------------------------------------------------------------------------------- */
 
-static enum mt_authz_effect judge_bytes(
-	struct mt_stream *down, const struct mt_cluster *c, uint32_t at)
+static void count_bytes(
+	struct mt_proxy *p, enum mt_authz_effect e, const struct mt_authz_policy *by)
 {
-	const struct mt_guard_ask ask = {
-		.peer = mt_stream_ends(down)->remote, .cluster = c, .ep = &c->eps[at]};
-	const char *by;
+	if (e == MT_AUTHZ_CLOSED)
+		mt_guard_count_closed_bytes(p, by->closer);
+	else
+		mt_count(p->counters, MT_PROXY_opaque_denied);
+}
 
-	return mt_guard_judge(&ask, &by);
+void mt_guard_count_closed_bytes(struct mt_proxy *p, const struct mt_closer *by)
+{
+	mt_count(p->counters, MT_PROXY_opaque_closed);
+	mt_account_closed(p, by);
 }
 
 bool mt_guard_passes_bytes(
 	struct mt_proxy *p, struct mt_stream *down, const struct mt_cluster *c, uint32_t at)
 {
-	enum mt_authz_effect e = judge_bytes(down, c, at);
+	const struct mt_guard_ask ask = {
+		.peer = mt_stream_ends(down)->remote, .cluster = c, .ep = &c->eps[at]};
+	const struct mt_authz_policy *by;
+	enum mt_authz_effect e = mt_guard_judge(&ask, &by);
 
 	if (e == MT_AUTHZ_ALLOWED)
 		return true;
-	mt_count(p->counters,
-		e == MT_AUTHZ_CLOSED ? MT_PROXY_opaque_closed : MT_PROXY_opaque_denied);
+	count_bytes(p, e, by);
 	return false;
 }
 
@@ -331,13 +342,12 @@ bool mt_guard_lets_in(struct mt_proxy *p, struct mt_stream *down, const struct m
 {
 	const struct mt_tuple *ends = mt_stream_ends(down);
 	const struct mt_guard_ask ask = {.peer = ends->remote, .local = ends->local, .gate = gate};
-	const char *by;
+	const struct mt_authz_policy *by;
 	enum mt_authz_effect e = mt_guard_judge_gate(&ask, &by);
 
 	if (e == MT_AUTHZ_ALLOWED)
 		return true;
-	mt_count(p->counters,
-		e == MT_AUTHZ_CLOSED ? MT_PROXY_opaque_closed : MT_PROXY_opaque_denied);
+	count_bytes(p, e, by);
 	return false;
 }
 
@@ -350,7 +360,7 @@ static bool is_denied_at(struct mt_proxy *p, const struct mt_pair *pr, uint32_t 
 		return false;
 	c = &p->snap->clusters[at];
 	if (c->closed_by) {
-		mt_count(p->counters, MT_PROXY_opaque_closed);
+		mt_guard_count_closed_bytes(p, c->closed_by);
 		return true;
 	}
 	for (uint32_t i = 0; c->guards && i < c->n_eps; i++) {

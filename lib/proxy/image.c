@@ -273,6 +273,10 @@ static void by_service(struct mt_image *im, struct mt_proxy *p)
 	while (n > 0 && !p->route_hits[n - 1])
 		n--;
 	FIRST_OF(im, p->route_hits, count_of(im, n, MT_SNAPSHOT_ROUTES_MAX));
+	n = im->loading ? 0 : MT_AUTHZ_CLOSERS_MAX;
+	while (n > 0 && !p->closed[n - 1].refused)
+		n--;
+	FIRST_OF(im, p->closed, count_of(im, n, MT_AUTHZ_CLOSERS_MAX));
 }
 
 /* ---- the rest ----------------------------------------------------------------------------------- */

@@ -31,5 +31,7 @@ struct mt_guard_ask {
 extern const struct mt_filter mt_gate_filter;
 
 /* *by: who decided, or NULL. */
-enum mt_authz_effect mt_guard_judge_gate(const struct mt_guard_ask *ask, const char **by);
-enum mt_authz_effect mt_guard_judge(const struct mt_guard_ask *ask, const char **by);
+enum mt_authz_effect mt_guard_judge_gate(
+	const struct mt_guard_ask *ask, const struct mt_authz_policy **by);
+enum mt_authz_effect mt_guard_judge(
+	const struct mt_guard_ask *ask, const struct mt_authz_policy **by);

@@ -225,6 +225,10 @@ struct mt_ep_hist {
 };
 const struct mt_ep_hist *mt_proxy_ep_hist(const struct mt_proxy *p, uint32_t index);
 
+/* Calls, connections and byte streams that were refused because of the object; of one without a place: of all such. */
+struct mt_closer;
+uint64_t mt_proxy_closed_by(const struct mt_proxy *p, const struct mt_closer *by);
+
 /* Calls that a route was chosen for, by mt_route_action.index. */
 uint64_t mt_proxy_route_hits(const struct mt_proxy *p, uint32_t index);
 

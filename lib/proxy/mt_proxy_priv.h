@@ -65,6 +65,8 @@ static inline struct mt_ep_stats *mt_stats_endpoint(struct mt_proxy *p, const st
 }
 void mt_account_request(struct mt_proxy *p, struct mt_exchange *ex);
 void mt_account_route(struct mt_proxy *p, const struct mt_exchange *ex);
+/* Something was refused because of it; NULL: nobody has found a place for it. */
+void mt_account_closed(struct mt_proxy *p, const struct mt_closer *by);
 /* Does without a service that is gone. */
 void mt_account_reply(struct mt_proxy *p, const struct mt_exchange *ex, const struct mt_attempt *a,
 	const struct mt_msg *reply);
@@ -536,6 +538,7 @@ static inline enum mt_unread mt_up_unread(
  * call is answered.
  */
 bool mt_guard_passes(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_endpoint *ep);
+void mt_guard_count_closed_bytes(struct mt_proxy *p, const struct mt_closer *by);
 bool mt_guard_passes_bytes(
 	struct mt_proxy *p, struct mt_stream *down, const struct mt_cluster *c, uint32_t at);
 /* Whether the current rules deny a stream that is joined, or about to be: counted then. */

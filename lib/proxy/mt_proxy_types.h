@@ -506,6 +506,12 @@ struct mt_admit {
 #define MT_PROXY_SERVICES_MAX MT_SNAPSHOT_SERVICES_MAX
 #define MT_PROXY_CLUSTERS_MAX MT_UPSTREAM_CLUSTERS_MAX
 
+/* What was refused because of one object. */
+struct mt_closed_stats {
+	uint64_t id; /* mt_closer.id */
+	uint64_t refused;
+};
+
 struct mt_proxy {
 	struct mt_proxy_conf conf;
 	uint16_t worker, workers;
@@ -541,9 +547,10 @@ struct mt_proxy {
 	uint64_t exemplar_due;		/* when the next call becomes an example */
 	struct mt_ep_stats *ep_stats;
 	struct mt_ep_hist *ep_hists;
-	uint64_t *route_hits;	/* by mt_route_action.index */
-	struct mt_admit *admit; /* by endpoint index */
-	struct mt_list hungry;	/* lane groups to feed at the end of the turn */
+	uint64_t *route_hits;		/* by mt_route_action.index */
+	struct mt_closed_stats *closed; /* by mt_closer.index */
+	struct mt_admit *admit;		/* by endpoint index */
+	struct mt_list hungry;		/* lane groups to feed at the end of the turn */
 	struct mt_parking parking;
 	uint32_t rebind_idx;	 /* where moving to the new snapshot goes on */
 	uint32_t rebind_cluster; /* NAMED: the cluster whose endpoints are looked at */

@@ -90,6 +90,8 @@ struct mt_snapshot {
 	uint32_t n_clusters;
 	struct mt_service **services; /* all of them, by index order */
 	uint32_t n_services;
+	const struct mt_closer **closers; /* who closes something, by names */
+	uint32_t n_closers;
 	uint32_t max_cluster_index, max_ep_index,
 		max_service_index; /* sizes of per-worker arrays */
 	struct mt_dns_table *dns;  /* names of services; NULL: the node serves none */

@@ -208,7 +208,7 @@ void mt_opaque_joins_nobody(struct mt_proxy *p, struct mt_pair *pr)
 	if (why == MT_REPLY_NO_ENDPOINT)
 		mt_count(p->counters, MT_PROXY_opaque_no_endpoint);
 	if (closed)
-		mt_count(p->counters, MT_PROXY_opaque_closed);
+		mt_guard_count_closed_bytes(p, j->cluster->closed_by);
 }
 
 /* Whether the gate that it stands at, if it is a gateway's, is open to it. */

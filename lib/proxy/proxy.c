@@ -80,6 +80,7 @@ static int reserve_arrays(struct mt_proxy *p)
 	p->ep_stats = reserve(sizeof(*p->ep_stats) * MT_PROXY_EPS_MAX);
 	p->ep_hists = reserve(sizeof(*p->ep_hists) * MT_PROXY_EPS_MAX);
 	p->route_hits = reserve(sizeof(*p->route_hits) * MT_SNAPSHOT_ROUTES_MAX);
+	p->closed = reserve(sizeof(*p->closed) * MT_AUTHZ_CLOSERS_MAX);
 	p->admit = reserve(sizeof(*p->admit) * MT_PROXY_EPS_MAX);
 	p->lb.outstanding = reserve(sizeof(*p->lb.outstanding) * MT_PROXY_EPS_MAX);
 	p->lb.rr = reserve(sizeof(*p->lb.rr) * MT_PROXY_CLUSTERS_MAX);
@@ -88,7 +89,7 @@ static int reserve_arrays(struct mt_proxy *p)
 	return p->sides && p->lanes_by_ep && p->pending && p->pending_size && p->cluster_conns &&
 			       p->service_ids && p->service_stats && p->service_hists &&
 			       p->exemplars && p->ep_stats && p->ep_hists && p->route_hits &&
-			       p->admit && p->lb.outstanding && p->lb.rr
+			       p->closed && p->admit && p->lb.outstanding && p->lb.rr
 		       ? 0
 		       : -ENOMEM;
 }
@@ -218,6 +219,7 @@ void mt_proxy_destroy(struct mt_proxy *p)
 	unreserve(p->ep_stats, sizeof(*p->ep_stats) * MT_PROXY_EPS_MAX);
 	unreserve(p->ep_hists, sizeof(*p->ep_hists) * MT_PROXY_EPS_MAX);
 	unreserve(p->route_hits, sizeof(*p->route_hits) * MT_SNAPSHOT_ROUTES_MAX);
+	unreserve(p->closed, sizeof(*p->closed) * MT_AUTHZ_CLOSERS_MAX);
 	unreserve(p->admit, sizeof(*p->admit) * MT_PROXY_EPS_MAX);
 	unreserve(p->lb.outstanding, sizeof(*p->lb.outstanding) * MT_PROXY_EPS_MAX);
 	unreserve(p->lb.rr, sizeof(*p->lb.rr) * MT_PROXY_CLUSTERS_MAX);

@@ -78,6 +78,7 @@ struct mt_endpoint {
 };
 
 struct mt_authz;
+struct mt_closer;
 
 #define MT_CLUSTER_ZONES 255
 
@@ -144,8 +145,8 @@ struct mt_cluster {
 	uint32_t max_connections, max_pending;
 	uint32_t max_outstanding; /* not enforced: calls are not counted by cluster */
 	bool multiplexing;
-	/* What protects its service and cannot be evaluated ("Kind NAMESPACE/NAME"): it has no endpoints, and who is led to it is denied. */
-	const char *closed_by;
+	/* What protects its service and cannot be evaluated: it has no endpoints, and who is led to it is denied. */
+	const struct mt_closer *closed_by;
 	const struct mt_authz **guards;	 /* by endpoint; NULL: none of them has any */
 	bool guards_read, guards_search; /* names of a call; what does not lead it */
 	uint16_t port;			 /* the service's, that clients call */

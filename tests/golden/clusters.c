@@ -126,7 +126,7 @@ static json_t *cluster(const struct mt_cluster *c)
 	}
 	put_file(one, c->file, 0);
 	put_text(one, "endpoints' resource", c->endpoints_resource);
-	put_text(one, "closed by", c->closed_by);
+	put_text(one, "closed by", c->closed_by ? c->closed_by->by : NULL);
 	put_text(one, "balancer", mt_lb_str(c->lb));
 	put_true(one, "hashes by source", c->hash_by == MT_LB_HASH_SOURCE);
 	put_json(one, "hashes by", hash_keys(c));
@@ -134,7 +134,7 @@ static json_t *cluster(const struct mt_cluster *c)
 	put_number(one, "ring_max", c->ring_max);
 	put_tables(one, c);
 	put_json(one, "endpoints", endpoints(c));
-	put_text(one, "closed by", c->closed_by);
+	put_text(one, "closed by", c->closed_by ? c->closed_by->by : NULL);
 	put_json(one, "guards", guards(c));
 	put_number(one, "out of rotation", c->n_out);
 	put_json(one, "priorities", priorities(c));

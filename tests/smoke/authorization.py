@@ -6,11 +6,12 @@ selectors and namespaces, Aeraki's policies, a gateway's gates, rules that chang
 byte stream whose rules deny it is reset (outcomes exchange_denied, exchange_closed, opaque_denied).
 """
 
+import re
 import socket
 import threading
 import time
 
-from meltemi_lab import Lab, check, equal, main, streams
+from meltemi_lab import Lab, check, equal, main, within
 
 HOST, VIP = "org.apache.dubbo.samples.basic.api.demoservice", "240.240.1.1"
 INTERFACE = "org.apache.dubbo.samples.basic.api.DemoService"
@@ -157,8 +158,9 @@ PODS = [
 
 
 def echo(sock):
-    while data := sock.recv(4096):
-        sock.sendall(data)
+    with sock:
+        while data := sock.recv(4096):
+            sock.sendall(data)
 
 
 class Servers:
@@ -286,6 +288,51 @@ def explained(daemon):
         equal("denied by AuthorizationPolicy shop/p" in told, denied, f"explain of {method}: {told}")
 
 
+def refused(daemon):
+    """What each object that closes has refused: as `show objects` has it, which is what a scrape has."""
+    shown = {(row["kind"], row["namespace"], row["name"]): row["refused"] for row in daemon.show("objects")["closed_by_policy"]}
+    scraped = {}
+    for line in daemon.http("/metrics")[1].splitlines():
+        if match := re.match(r'meltemi_closed_by_policy_total\{kind="(.*)",namespace="(.*)",name="(.*)"\} (\d+)', line):
+            scraped[match.groups()[:3]] = int(match.group(4))
+    equal({key: n for key, n in scraped.items() if n}, shown, "what was refused by object, scraped and shown")
+    return shown
+
+
+def closed(name, field):
+    return policy("{%s, action: CUSTOM, provider: {name: none}, rules: [{%s}]}" % (SELECTS, field), name)
+
+
+STRICT = """---
+apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: {name: strict, namespace: shop}
+spec: {selector: {matchLabels: {app: echo}}, mtls: {mode: STRICT}}
+"""
+
+
+def counted(lab, daemon):
+    """What is refused because of an object is counted by that one, and what is denied by nobody."""
+    # Streams of before would be ended, and counted, too.
+    within(5, lambda: not any(n for name, n in daemon.in_use().items() if name.startswith("byte streams-")), "byte streams of before end")
+    in_force(daemon, closed("hello", to("methods: [sayHello]")) + "---\n" + closed("bye", to("methods: [sayBye]")) + STRICT)
+    equal(refused(daemon), {}, "refused by nobody has called")
+    equal(lab.dubbo_client(f"{VIP}:20880", count=CALLS).result()["failed"], CALLS, "calls of a closed method")
+    hello, strict = ("AuthorizationPolicy", "shop", "hello"), ("PeerAuthentication", "shop", "strict")
+    equal(refused(daemon), {hello: CALLS}, "refused because of the method")
+    equal(stream_passes(lab), False, "a byte stream to what asks for certificates")
+    equal(refused(daemon), {hello: CALLS, strict: 1}, "refused because of either")
+    # Numbers are the object's, whatever it or others say now; another one in its place begins anew.
+    in_force(daemon, closed("hello", to("methods: [sayHello, sayBye]")) + STRICT)
+    equal(refused(daemon), {hello: CALLS, strict: 1}, "after another one has left")
+    in_force(daemon, closed("another", to("methods: [sayHello]")))
+    equal(lab.dubbo_client(f"{VIP}:20880", count=CALLS).result()["failed"], CALLS, "calls of a method that another one closes")
+    equal(refused(daemon), {("AuthorizationPolicy", "shop", "another"): CALLS}, "refused because of another one")
+    in_force(daemon, policy("{action: DENY, rules: [{}]}"))
+    equal(lab.dubbo_client(f"{VIP}:20880", count=CALLS).result()["failed"], CALLS, "calls that are denied")
+    equal(refused(daemon), {}, "what is denied is not closed")
+
+
 def swap(lab, daemon):
     """Under traffic: streams of the denied end, calls are told, and nothing fails while everybody may call."""
     in_force(daemon, policy("{rules: [{}]}"))
@@ -315,18 +362,20 @@ def body():
         daemon.write("services.yaml", SERVICES)
         daemon.leaves("errors", "what CUSTOM closes is told as one", "its provider cannot be asked")
         daemon.leaves("errors", "so is what closes instances without a Pod", "as their Pods are not among the documents")
+        daemon.leaves("errors", "and what asks for certificates", "callers cannot bring certificates yet")
         daemon.start()
         for row in ROWS:
             judge(lab, daemon, servers, row)
         judge_pods(lab, daemon, servers)
         judge_gates(lab, daemon)
+        counted(lab, daemon)
         explained(daemon)
         swap(lab, daemon)
         counters = daemon.counters()
         denied = sum(CALLS for what, _, calls, _ in ROWS if not calls and what != "custom")
         denied += sum(CALLS for _, _, _, status, calls in PODS if not calls and status != "closed")
         check(counters["proxy_exchange_denied"] > denied, f"calls denied by policies: more than {denied}")
-        equal(counters["proxy_exchange_closed"], 2 * CALLS, "calls closed by policies")
+        equal(counters["proxy_exchange_closed"], 4 * CALLS, "calls closed by policies")
         # A client's first bytes, on their way when its connection is reset, may ask once more.
         check(counters["proxy_opaque_denied"] > sum(not row[3] for row in ROWS), "byte streams denied are not counted")
 

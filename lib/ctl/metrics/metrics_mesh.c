@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Numbers of discovery servers, by source, server and type. */
+#include "mt_authz.h"
 #include "mt_ctl_metrics_priv.h"
 
 #include <string.h>
@@ -144,9 +145,45 @@ static uint32_t collect_xds_types(
 	return 0;
 }
 
+/* Those without a place of their own, together: whichever of them is asked has the sum. */
+static void closed_by_others(const struct mt_ctl *c, struct mt_sink *out, const struct mt_family *f)
+{
+	static const struct mt_closer others = {.by = ""};
+	const struct mt_label l[] = {{"kind", MT_SERIES_OTHER}, {"namespace", MT_SERIES_OTHER},
+		{"name", MT_SERIES_OTHER}};
+	uint64_t n = mt_ctl_closed_by(c, &others);
+
+	if (n)
+		mt_sample(out, f, l, 3, (double)n);
+}
+
+static uint32_t collect_closed(
+	void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t pos)
+{
+	const struct mt_ctl *c = ((const struct mt_ctl_family *)arg)->c;
+	const struct mt_snapshot *s = mt_ctl_snapshot(c);
+
+	if (pos == 0)
+		closed_by_others(c, out, f);
+	for (; s && pos < s->n_closers && !mt_sink_full(out); pos++) {
+		const struct mt_closer *by = s->closers[pos];
+		const struct mt_label l[] = {
+			{"kind", by->kind}, {"namespace", by->ns}, {"name", by->name}};
+
+		if (by->index)
+			mt_sample(out, f, l, 3, (double)mt_ctl_closed_by(c, by));
+	}
+	return s && pos < s->n_closers ? pos : 0;
+}
+
 #define XDS(m) offsetof(struct mt_xds_type_info, m)
 
 const struct mt_family_row mt_families_mesh[] = {
+	{{"meltemi_closed_by_policy_total", MT_COUNTER, "refusals", "kind, namespace, name",
+		 "calls, connections and byte streams that were refused because of an object that "
+		 "closes what it selects; beyond 1023 of them `other` has the rest",
+		 collect_closed, NULL},
+		0},
 	{{"meltemi_xds_stream_up", MT_GAUGE, "boolean", "source, server, stream",
 		 "whether a stream to a discovery server is open", collect_xds_streams, NULL},
 		0},

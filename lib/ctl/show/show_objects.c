@@ -2,6 +2,7 @@
 /* What becomes of each object that was read, and of the services that they make. */
 #include "mt_ctl_priv.h"
 
+#include "mt_authz.h"
 #include "mt_objects.h"
 
 #include <string.h>
@@ -9,7 +10,8 @@
 /* ---- services -------------------------------------------------------------------------------------- */
 
 struct host {
-	const char *name, *closed_by;
+	const char *name;
+	const struct mt_closer *closed_by;
 	uint32_t instances; /* of the port that has most of them */
 	bool served, open;  /* some cluster has endpoints; some is not closed */
 };
@@ -110,7 +112,7 @@ static json_t *service_row(const struct host *h, json_t *ports)
 	const char *status = h->served ? "served" : h->open ? "no endpoints" : "closed";
 
 	return json_pack("{s:o, s:s, s:o, s:i, s:o}", "host", mt_json_text(h->name), "status",
-		status, "by", mt_json_text(h->closed_by ? h->closed_by : ""), "instances",
+		status, "by", mt_json_text(h->closed_by ? h->closed_by->by : ""), "instances",
 		(int)h->instances, "ports", ports);
 }
 
@@ -145,12 +147,41 @@ static struct mt_object_table *table_of(struct mt_ctl *c)
 	return c->env.objects ? c->env.objects(c->env.arg) : NULL;
 }
 
+uint64_t mt_ctl_closed_by(const struct mt_ctl *c, const struct mt_closer *by)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t w = 0; w < c->env.n_workers; w++)
+		sum += mt_proxy_closed_by(mt_worker_proxy(c->env.workers[w]), by);
+	return sum;
+}
+
+/* Because of whom something was refused, and how much; nobody who has refused nothing yet. */
+static json_t *refused_json(const struct mt_ctl *c)
+{
+	const struct mt_snapshot *s = mt_ctl_snapshot(c);
+	json_t *all = json_array();
+
+	for (uint32_t i = 0; s && i < s->n_closers; i++) {
+		const struct mt_closer *by = s->closers[i];
+		uint64_t n = by->index ? mt_ctl_closed_by(c, by) : 0;
+
+		if (n)
+			json_array_append_new(all,
+				json_pack("{s:o, s:o, s:o, s:I}", "kind", mt_json_text(by->kind),
+					"namespace", mt_json_text(by->ns), "name",
+					mt_json_text(by->name), "refused", (json_int_t)n));
+	}
+	return all;
+}
+
 json_t *mt_show_objects(struct mt_ctl *c, const struct mt_request *r)
 {
 	struct mt_object_table *t = table_of(c);
 
-	return json_pack("{s:o, s:o}", "objects", t ? mt_table_json(t) : json_array(), "services",
-		mt_ctl_services_json(mt_ctl_snapshot(c)));
+	return json_pack("{s:o, s:o, s:o}", "objects", t ? mt_table_json(t) : json_array(),
+		"services", mt_ctl_services_json(mt_ctl_snapshot(c)), "closed_by_policy",
+		refused_json(c));
 }
 
 json_t *mt_show_held(struct mt_ctl *c, const struct mt_request *r)

@@ -358,7 +358,7 @@ static bool judge(
 		.scratch = &scratch,
 		.whole = true};
 	enum mt_authz_effect e = MT_AUTHZ_ALLOWED;
-	const char *by = NULL;
+	const struct mt_authz_policy *by = NULL;
 
 	if (gate)
 		e = mt_guard_judge_gate(&ask, &by);
@@ -367,7 +367,7 @@ static bool judge(
 	words[0] = '\0';
 	if (e != MT_AUTHZ_ALLOWED)
 		snprintf(words, POLICY_MAX, "%s %s",
-			e == MT_AUTHZ_CLOSED ? "closed by" : "denied by", by ? by : "policies");
+			e == MT_AUTHZ_CLOSED ? "closed by" : "denied by", mt_authz_by(by));
 	return e != MT_AUTHZ_ALLOWED;
 }
 
@@ -404,7 +404,7 @@ static void add_cluster(struct explain *x, json_t *list, const struct tally *t)
 	if (t->none || cl->n_eps == 0)
 		json_array_append_new(list, without(cl->name, balancer, t->none));
 	if (cl->closed_by) {
-		snprintf(x->policy, sizeof(x->policy), "closed by %s", cl->closed_by);
+		snprintf(x->policy, sizeof(x->policy), "closed by %s", cl->closed_by->by);
 		x->n_led++;
 		x->n_denied++;
 	}

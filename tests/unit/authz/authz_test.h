@@ -21,7 +21,7 @@ struct said {
 
 /* Judged by lib/authz; *steps may be NULL. */
 enum mt_authz_effect said_judge(const struct said *s, const struct mt_authz *a,
-	const struct mt_codec *codec, const char **by, uint32_t *steps);
+	const struct mt_codec *codec, const struct mt_authz_policy **by, uint32_t *steps);
 
 /* ---- the second evaluator: straight from what is written, by strings and by trying everything ---- */
 

@@ -199,7 +199,7 @@ static const char *compare(struct chance *c, struct mt_region *r)
 	enum mt_authz_effect e;
 	const struct mt_authz *a;
 	static char words[128];
-	const char *by;
+	const struct mt_authz_policy *by;
 	bool plain;
 
 	for (uint32_t i = 0; i < n; i++) {

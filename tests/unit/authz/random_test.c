@@ -30,7 +30,7 @@ static void both_outcomes_are_met(void)
 		struct said s = chance_call(&c);
 		struct mt_authz_policy *p;
 		struct mt_region r;
-		const char *by;
+		const struct mt_authz_policy *by;
 
 		mt_region_init(&r, 1 << 20);
 		p = mt_authz_compile(&r, chance_policy(&c, &r), codec, NULL);

@@ -274,7 +274,8 @@ static bool judge_row(const struct row *r)
 	struct said s = whole(&r->call);
 	const struct mt_authz_ports at = {s.server_port, s.service_port};
 	enum mt_authz_effect e;
-	const char *by, *name;
+	const struct mt_authz_policy *by;
+	const char *name;
 	struct mt_region mem;
 	uint32_t n = m->authorization_policies.n;
 	bool good;
@@ -285,12 +286,12 @@ static bool judge_row(const struct row *r)
 		p[i] = mt_authz_compile(&mem, written[i], codec, i % 2 ? &at : NULL);
 	}
 	e = said_judge(&s, mt_authz_set(&mem, p, n, NULL), codec, &by, NULL);
-	name = by ? strrchr(by, '/') + 1 : NULL;
+	name = by ? strrchr(by->by, '/') + 1 : NULL;
 	good = e == r->effect && (name ? r->by && strcmp(name, r->by) == 0 : !r->by) &&
 	       naive_allows(written, n, &s, codec) == (r->effect == MT_AUTHZ_ALLOWED);
 	if (!good)
 		fprintf(stderr, "row %zu (%s): %d by %s, plainly %d\n", (size_t)(r - rows),
-			r->spec[0], e, by ? by : "nobody", naive_allows(written, n, &s, codec));
+			r->spec[0], e, by ? by->by : "nobody", naive_allows(written, n, &s, codec));
 	mt_region_fini(&mem);
 	mt_model_free(m);
 	return good;
@@ -334,7 +335,7 @@ static void calls_with_tokens(void)
 		struct mt_diags diags;
 		struct mt_region mem;
 		char text[512];
-		const char *by;
+		const struct mt_authz_policy *by;
 
 		snprintf(text, sizeof(text),
 			"apiVersion: security.istio.io/v1\nkind: RequestAuthentication\n"

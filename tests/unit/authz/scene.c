@@ -49,7 +49,7 @@ static enum mt_authz_read metadata(
 }
 
 enum mt_authz_effect said_judge(const struct said *s, const struct mt_authz *a,
-	const struct mt_codec *codec, const char **by, uint32_t *steps)
+	const struct mt_codec *codec, const struct mt_authz_policy **by, uint32_t *steps)
 {
 	static const struct mt_authz_reader reader = {interfaces, methods, metadata};
 	struct mt_authz_call c = {.server_port = s->server_port,

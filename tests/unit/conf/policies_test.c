@@ -431,7 +431,42 @@ static void closed_clusters(void)
 	const struct mt_cluster *c = cluster(b.s, "outbound|80||a.test");
 
 	CU_ASSERT_EQUAL(c->n_eps, 0);
-	CU_ASSERT_STRING_EQUAL(c->closed_by, "PeerAuthentication x/p");
+	CU_ASSERT_STRING_EQUAL(c->closed_by->by, "PeerAuthentication x/p");
+	unbuild(&b);
+}
+
+#define CUSTOM "---\napiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\n"
+
+/* What each closes is counted apart, as far as there are places. */
+static void places_of_who_closes(void)
+{
+	const uint32_t n = MT_AUTHZ_CLOSERS_MAX + 6;
+	uint64_t taken[MT_AUTHZ_CLOSERS_MAX / 64] = {0};
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+	struct built b;
+	uint32_t without = 0;
+
+	fputs(NODE INSIDE, f);
+	for (uint32_t i = 0; i < n; i++)
+		fprintf(f,
+			CUSTOM "metadata: {name: p%u, namespace: x}\nspec: {action: CUSTOM, "
+			       "provider: {name: a}, rules: [{}]}\n",
+			i);
+	fclose(f);
+	b = build_text(NULL, text);
+	CU_ASSERT_EQUAL_FATAL(b.s->n_closers, n);
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t at = b.s->closers[i]->index;
+
+		CU_ASSERT_FATAL(at < MT_AUTHZ_CLOSERS_MAX);
+		CU_ASSERT_TRUE(!at || !(taken[at / 64] >> at % 64 & 1));
+		taken[at / 64] |= 1ull << at % 64;
+		without += at == 0;
+	}
+	CU_ASSERT_EQUAL(without, n - MT_AUTHZ_CLOSERS_MAX + 1);
+	free(text);
 	unbuild(&b);
 }
 
@@ -514,5 +549,6 @@ const struct mt_test policies_tests[] = {
 	{"twins", twins},
 	{"at_gateways", at_gateways},
 	{"closed_clusters", closed_clusters},
+	{"places_of_who_closes", places_of_who_closes},
 	{0},
 };

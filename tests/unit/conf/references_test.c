@@ -3,6 +3,8 @@
 #include "conf_test.h"
 #include "conf_texts.h"
 
+#include "mt_authz.h"
+
 #include <stdio.h>
 
 struct refused {
@@ -176,7 +178,7 @@ static void tls_to_instances(void)
 		CU_ASSERT_EQUAL(whole->n_eps, by_tls[i].whole ? 0 : 2);
 		CU_ASSERT_EQUAL(subset->closed_by != NULL, by_tls[i].subset);
 		if (subset->closed_by)
-			CU_ASSERT_STRING_EQUAL(subset->closed_by, "DestinationRule default/c");
+			CU_ASSERT_STRING_EQUAL(subset->closed_by->by, "DestinationRule default/c");
 		CU_ASSERT_TRUE(b.diags.warnings > 0);
 		unbuild(&b);
 	}

@@ -146,7 +146,7 @@ static void test_changes_count(void)
 	struct mt_guard_ask ask = {
 		.v = &v, .cluster = &cluster, .ep = &ep, .scratch = &scratch, .whole = true};
 	struct mt_msg msg = {.kind = MT_MSG_REQUEST};
-	const char *by;
+	const struct mt_authz_policy *by;
 
 	write_rule(MT_AUTHZ_DENY, MT_AUTHZ_METADATA, "v");
 	guards[0] = &guard;
@@ -172,7 +172,7 @@ static void test_changes_count(void)
 	cond.key.icase = false;
 	v.n_mutations = 2;
 	CU_ASSERT_EQUAL(mt_guard_judge(&ask, &by), MT_AUTHZ_DENIED);
-	CU_ASSERT_STRING_EQUAL(by, "P a/b");
+	CU_ASSERT_STRING_EQUAL(by->by, "P a/b");
 	v.n_mutations = 0;
 	CU_ASSERT_EQUAL(mt_guard_judge(&ask, &by), MT_AUTHZ_DENIED);
 	v.meta.entry[0].kind = MT_META_OTHER;
