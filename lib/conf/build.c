@@ -210,7 +210,11 @@ static int finish(struct mt_build *b)
 		rc = mt_b_services_finish(b);
 	if (rc == 0)
 		rc = mt_b_closers_finish(b);
-	return rc ? rc : mt_b_listeners_finish(b);
+	if (rc == 0)
+		rc = mt_b_listeners_finish(b);
+	if (rc == 0)
+		mt_b_closed_listeners(b);
+	return rc;
 }
 
 static int run(struct mt_build *b)

@@ -213,7 +213,6 @@ static bool check_bind(struct mt_build *b, const struct server *sv, uint32_t j)
 	return mt_b_serve_address(b, &sv->gateway->meta, bind->line, path, &sv->conf->bind_addr);
 }
 
-/* false: nobody may come in, and the port is not opened. */
 static bool check_policies(struct mt_build *b, struct server *sv)
 {
 	const struct mt_gate at = {sv->gateway, sv->conf, sv->codec, sv->web};

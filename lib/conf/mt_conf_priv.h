@@ -376,7 +376,7 @@ struct mt_gate {
 	const struct mt_codec *codec;
 	enum mt_port_web web;
 };
-/* policy_gateways.c: who may come in; *gate NULL: everybody. false: nobody, whatever he calls. */
+/* policy_gateways.c: who may come in; *gate NULL: everybody. false: no memory. */
 bool mt_b_gate(struct mt_build *b, const struct mt_gate *at, const struct mt_gate_guard **gate,
 	uint64_t *hash);
 /*
@@ -391,6 +391,8 @@ const struct mt_authz *mt_b_guard(struct mt_build *b, const struct mt_policed *t
 const struct mt_closer *mt_b_guard_closes(const struct mt_authz *a);
 /* closers.c: the object as one that closes; the snapshot's. NULL: no memory, which ends the build. */
 const struct mt_closer *mt_b_closer(struct mt_build *b, const struct mt_meta *m);
+/* closed_listeners.c: finds those behind which everybody is closed. */
+void mt_b_closed_listeners(struct mt_build *b);
 /* All of them are known. 0 or -ENOMEM. */
 int mt_b_closers_finish(struct mt_build *b);
 /* After all clusters: what became of each policy. */

@@ -119,8 +119,6 @@ bool mt_b_gate(struct mt_build *b, const struct mt_gate *at, const struct mt_gat
 	*gate = NULL;
 	if (!a)
 		return true;
-	if (mt_b_guard_closes(a))
-		return false;
 	*gate = gate_of(b, a, (uint16_t)at->server->port.number.v);
 	return *gate != NULL;
 }

@@ -22,6 +22,11 @@ static int on_lookup(void *arg, const struct mt_addr *local, uint16_t lport)
 		mt_count(p->counters, MT_PROXY_down_draining);
 		return -1;
 	}
+	if (mt_unlikely(l && l->closed_by)) {
+		mt_count(p->counters, MT_PROXY_down_closed_by_policy);
+		mt_account_closed(p, l->closed_by);
+		return -1;
+	}
 	return l ? (int)(l - p->snap->listeners) : -1;
 }
 

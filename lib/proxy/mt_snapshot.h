@@ -72,6 +72,8 @@ struct mt_listener {
 	uint32_t n_protos;
 	/* Silence for so long means plain, where the server may speak first; 0: MT_LISTENER_DETECT_MS (lib/conf sets none yet). */
 	uint32_t detect_ms;
+	/* Whoever connects is refused by RST: nobody behind it may be called. NULL: somebody may, or it is answered otherwise. */
+	const struct mt_closer *closed_by;
 	bool decided; /* one chain with one protocol, and everybody gets it; set by mt_snapshot_index() */
 	const char *file;
 	uint32_t line;

@@ -178,6 +178,7 @@ static const struct remedy remedies[] = {
 	{"proxy", "down_full",
 		"too many clients for one node: `show workers`; raise spec.connections (memory: "
 		"`show memory`), spec.workers, or add nodes"},
+	{"proxy", "down_closed_by_policy", CLOSED},
 	{"proxy", "down_draining",
 		"intended: the node drains; let the load balancer in front ask /ready"},
 	{"proxy", "undecided_timeout",

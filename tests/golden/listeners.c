@@ -2,6 +2,7 @@
 /* Addresses that are answered for, with their chains; and the table of names. */
 #include "golden.h"
 
+#include "mt_authz.h"
 #include "mt_dns.h"
 #include "mt_dns_priv.h"
 
@@ -115,6 +116,7 @@ static json_t *listener(const struct mt_snapshot *s, const struct mt_listener *l
 	put_true(one, "is not found", mt_snapshot_listener(s, &l->addr, l->port) != l);
 	put_identity(one, "id", l->id);
 	put_file(one, l->file, l->line);
+	put_text(one, "closed by", l->closed_by ? l->closed_by->by : NULL);
 	put_number(one, "detect_ms", l->detect_ms);
 	put_true(one, "decided", l->decided);
 	put_json(one, "chains", chains(l));

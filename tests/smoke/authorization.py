@@ -3,7 +3,7 @@
 """
 AuthorizationPolicy in front of Dubbo and byte-stream servers: by method, path, metadata and address, `{}`, AUDIT, a dry run,
 selectors and namespaces, Aeraki's policies, a gateway's gates, rules that change under traffic, and Pods: one with a proxy of its own, one without, one that is not there. Who is denied never reaches a server, and is told natively; a
-byte stream whose rules deny it is reset (outcomes exchange_denied, exchange_closed, opaque_denied).
+byte stream whose rules deny it is reset (outcomes exchange_denied, exchange_closed, opaque_denied), and who connects to what is closed altogether is refused (down_closed_by_policy).
 """
 
 import re
@@ -180,8 +180,16 @@ def stream_passes(lab, address=ECHO, port=9000):
             sock.settimeout(5)
             sock.sendall(b"hello")
             return sock.recv(5) == b"hello"
-    except (ConnectionResetError, BrokenPipeError):
+    except (ConnectionResetError, BrokenPipeError, ConnectionRefusedError):
         return False
+
+
+def is_refused(lab, address, port):
+    try:
+        lab.connect("client", address, port).close()
+    except ConnectionRefusedError:
+        return True
+    return False
 
 
 def opened(daemon):
@@ -192,6 +200,17 @@ def opened(daemon):
 def in_force(daemon, text):
     daemon.write("policy.yaml", text)
     daemon.shell("reload", fail=False)
+
+
+def refused(daemon):
+    """What each object that closes has refused: as `show objects` has it, which is what a scrape has."""
+    shown = {(row["kind"], row["namespace"], row["name"]): row["refused"] for row in daemon.show("objects")["closed_by_policy"]}
+    scraped = {}
+    for line in daemon.http("/metrics")[1].splitlines():
+        if match := re.match(r'meltemi_closed_by_policy_total\{kind="(.*)",namespace="(.*)",name="(.*)"\} (\d+)', line):
+            scraped[match.groups()[:3]] = int(match.group(4))
+    equal({key: n for key, n in scraped.items() if n}, shown, "what was refused by object, scraped and shown")
+    return shown
 
 
 def judge(lab, daemon, servers, row):
@@ -212,7 +231,11 @@ def judge(lab, daemon, servers, row):
 def judge_pods(lab, daemon, servers):
     for what, pod, text, status, calls in PODS:
         daemon.write("services.yaml", KUBERNETES + pod)
-        judge(lab, daemon, servers, (what, text, calls, calls))
+        if status == "closed":
+            in_force(daemon, text)
+            check(is_refused(lab, VIP, 20880) and is_refused(lab, ECHO, 9000), f"{what}: services of which all is closed are open")
+        else:
+            judge(lab, daemon, servers, (what, text, calls, calls))
         found = [row for row in daemon.show("objects")["objects"] if row["kind"] == "AuthorizationPolicy"]
         equal([row["status"] for row in found], [status], f"{what}: status of the policy: {found}")
     daemon.write("services.yaml", SERVICES)
@@ -262,11 +285,8 @@ def judge_gates(lab, daemon):
               f"{what}: who does not come by the gateway")
     in_force(daemon, policy("{%s, action: CUSTOM, rules: [{}]}" % TARGETS, namespace="edge"))
     for port in (8089, 8090):
-        try:
-            lab.connect("client", NODE, port).close()
-            check(False, f"port {port} of a gateway that is closed for everybody is open")
-        except ConnectionRefusedError:
-            pass
+        check(is_refused(lab, NODE, port), f"port {port} of a gateway that is closed for everybody is open")
+    equal(refused(daemon), {("AuthorizationPolicy", "edge", "p"): 2}, "connections refused by the gateway")
     daemon.write("gateway.yaml", "# nothing\n")
 
 
@@ -286,17 +306,6 @@ def explained(daemon):
     for method, denied in (("sayHello", True), ("sayBye", False)):
         told = daemon.shell("explain", "protocol=dubbo", f"service={HOST}", f"method={method}", "src=192.0.2.2")
         equal("denied by AuthorizationPolicy shop/p" in told, denied, f"explain of {method}: {told}")
-
-
-def refused(daemon):
-    """What each object that closes has refused: as `show objects` has it, which is what a scrape has."""
-    shown = {(row["kind"], row["namespace"], row["name"]): row["refused"] for row in daemon.show("objects")["closed_by_policy"]}
-    scraped = {}
-    for line in daemon.http("/metrics")[1].splitlines():
-        if match := re.match(r'meltemi_closed_by_policy_total\{kind="(.*)",namespace="(.*)",name="(.*)"\} (\d+)', line):
-            scraped[match.groups()[:3]] = int(match.group(4))
-    equal({key: n for key, n in scraped.items() if n}, shown, "what was refused by object, scraped and shown")
-    return shown
 
 
 def closed(name, field):
@@ -331,6 +340,40 @@ def counted(lab, daemon):
     in_force(daemon, policy("{action: DENY, rules: [{}]}"))
     equal(lab.dubbo_client(f"{VIP}:20880", count=CALLS).result()["failed"], CALLS, "calls that are denied")
     equal(refused(daemon), {}, "what is denied is not closed")
+
+
+OTHER = """---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: other, namespace: shop, annotations: {interface: a.b.Other}}
+spec:
+  hosts: [other.shop]
+  addresses: [240.240.1.1]
+  location: MESH_INTERNAL
+  resolution: STATIC
+  ports: [{number: 20880, name: tcp-metaprotocol-dubbo}]
+  endpoints: [{address: 198.51.100.11, labels: {app: other}}]
+"""
+
+
+def peers(app, mode="STRICT"):
+    return STRICT.replace("app: echo", f"app: {app}").replace("name: strict", f"name: {app}").replace("STRICT", mode)
+
+
+def some_of_a_listener(lab, daemon):
+    """One of two services of an address is closed: everybody connects, its calls are denied and the other's answered. Both: nobody does."""
+    daemon.write("services.yaml", SERVICES.replace("metadata: {name: demo, namespace: shop}", "metadata: {name: demo, namespace: shop, "
+                                                   "annotations: {interface: %s}}" % INTERFACE) + OTHER)
+    for strict, answered in (("other", CALLS), ("demo", 0)):
+        in_force(daemon, peers(strict))
+        report = lab.dubbo_client(f"{VIP}:20880", count=CALLS).result()
+        equal((report["answered"], report["failed"]), (answered, CALLS - answered), f"calls beside {strict}, which is closed: {report}")
+    equal(report["error_samples"][:1], ["denied by policy"], "calls of a closed service on an open connection")
+    in_force(daemon, peers("other") + peers("demo"))
+    check(is_refused(lab, VIP, 20880), "an address of which all services are closed is open")
+    in_force(daemon, peers("other", "PERMISSIVE") + peers("demo", "PERMISSIVE"))
+    equal(lab.dubbo_client(f"{VIP}:20880", count=CALLS).result()["answered"], CALLS, "calls once nothing is closed")
+    daemon.write("services.yaml", SERVICES)
 
 
 def swap(lab, daemon):
@@ -369,6 +412,7 @@ def body():
         judge_pods(lab, daemon, servers)
         judge_gates(lab, daemon)
         counted(lab, daemon)
+        some_of_a_listener(lab, daemon)
         explained(daemon)
         swap(lab, daemon)
         counters = daemon.counters()
@@ -376,6 +420,7 @@ def body():
         denied += sum(CALLS for _, _, _, status, calls in PODS if not calls and status != "closed")
         check(counters["proxy_exchange_denied"] > denied, f"calls denied by policies: more than {denied}")
         equal(counters["proxy_exchange_closed"], 4 * CALLS, "calls closed by policies")
+        equal(counters["proxy_down_closed_by_policy"], 6, "connections to what is closed")
         # A client's first bytes, on their way when its connection is reset, may ask once more.
         check(counters["proxy_opaque_denied"] > sum(not row[3] for row in ROWS), "byte streams denied are not counted")
 

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 One document that is wrong, foreign or illegible costs itself only, its last good version goes on over a restart, and what
-protects and cannot be evaluated closes its services: their calls are denied natively and reach no server (outcomes exchange_closed, opaque_closed).
+protects and cannot be evaluated closes its services: who connects is refused, calls on connections of before are denied natively, and
+nothing reaches a server (outcomes exchange_closed, opaque_closed, down_closed_by_policy).
 """
 
 import json
@@ -50,12 +51,18 @@ def calls(lab, **wanted):
     return report
 
 
-def is_reset(lab, address, port):
+def is_refused(lab, address, port):
     try:
-        with lab.connect("client", address, port) as sock:
-            sock.settimeout(5)
-            sock.sendall(b"x")
-            return not sock.recv(10)
+        lab.connect("client", address, port).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def is_reset(sock):
+    sock.settimeout(5)
+    try:
+        return sock.recv(10) is None
     except ConnectionResetError:
         return True
 
@@ -128,22 +135,31 @@ def unenforced(lab, daemon):
 
 
 def closed(lab, daemon):
-    """Denied natively, nothing reaches a server, byte streams are reset; what makes no difference closes nothing."""
+    """Refused, or denied natively who was there before; nothing reaches a server, byte streams end; what makes no difference closes nothing."""
     daemon.write("bytes.yaml", ECHO)
     daemon.write("policy.yaml", POLICY % "{action: AUDIT, rules: [{}]}")
     settle(daemon, ServiceEntry_bytes="in-force", AuthorizationPolicy_nobody="in-force-with-notes")
     calls(lab, answered=200, failed=0)
+    stream = lab.connect("client", "240.240.0.77", 9000)
+    load = lab.dubbo_client(DUBBO, connections=2, outstanding=2, seconds=5)
+    load.wait_line("calling")
     custom = POLICY % "{action: CUSTOM, provider: {name: none}, rules: [{}]}"
     daemon.write("policy.yaml", custom)
     settle(daemon, AuthorizationPolicy_nobody="closed")
     served = daemon.counters()["proxy_up_opened"]
-    denied = lab.dubbo_client(DUBBO, count=200, outstanding=4).result()
-    equal(denied["answered"], 0, f"calls of a closed service that a server answered: {denied}")
+    check(is_reset(stream), "a byte stream of before is not reset")
+    equal(daemon.counters()["proxy_opaque_closed"], 1, "byte streams of before that were closed")
+    for address, port in (("240.240.0.77", 9000), tuple(DUBBO.split(":"))):
+        check(is_refused(lab, address, int(port)), f"{address}:{port} of a closed service is open")
+    equal(daemon.counters()["proxy_down_closed_by_policy"], 2, "connections refused")
+    report = load.result()
+    equal(set(report["errors"]), {"status-70"} if report["failed"] else set(), f"calls on connections of before: {report}")
+    check(report["failed"] >= 200 <= report["answered"], f"calls on connections of before: {report}")
     equal(daemon.counters()["proxy_up_opened"], served, "connections to servers for closed services")
-    check(daemon.counters()["proxy_exchange_closed"] >= 200, "proxy_exchange_closed is not counted")
-    check(daemon.counters()["proxy_reply_denied"] >= 200, "proxy_reply_denied is not counted")
-    check(is_reset(lab, "240.240.0.77", 9000), "a byte stream of a closed service is not reset")
-    check(daemon.counters()["proxy_opaque_closed"] >= 1, "proxy_opaque_closed is not counted")
+    equal(daemon.counters()["proxy_exchange_closed"], report["failed"], "calls that are counted as closed")
+    equal(daemon.counters()["proxy_reply_denied"], report["failed"], "native denials")
+    refused = daemon.show("objects")["closed_by_policy"]
+    equal([(row["name"], row["refused"]) for row in refused], [("nobody", report["failed"] + 3)], "what its object has refused")
     rows = {row["host"]: row for row in daemon.show("objects")["services"]}
     equal(rows["bytes.example.com"]["status"], "closed", "status of the service of bytes")
     check("meta-dubbo/nobody" in rows["bytes.example.com"]["by"], f"who closes it: {rows['bytes.example.com']}")
@@ -152,7 +168,7 @@ def closed(lab, daemon):
     # Illegible, it goes on closing; deleted, it does not.
     daemon.write("policy.yaml", custom + "x: [\n")
     settle(daemon, AuthorizationPolicy_nobody="held")
-    equal(lab.dubbo_client(DUBBO, count=20, outstanding=1).result()["answered"], 0, "calls beside a broken policy")
+    check(is_refused(lab, *DUBBO.split(":")), "a service beside a broken policy is open")
     (daemon.services / "policy.yaml").unlink()
     settle(daemon, AuthorizationPolicy_nobody=None)
     calls(lab, answered=200, failed=0)

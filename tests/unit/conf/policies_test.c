@@ -295,7 +295,9 @@ static const struct gate_row gate_rows[] = {
 
 static const struct mt_service *bound(const struct built *b, const char *name, uint16_t port)
 {
-	return listener(b->s, "203.0.113.9", port) ? service(b->s, name) : NULL;
+	const struct mt_listener *l = listener(b->s, "203.0.113.9", port);
+
+	return l && !l->closed_by ? service(b->s, name) : NULL;
 }
 
 static char *gate_of(const struct mt_service *s, char buf[16])

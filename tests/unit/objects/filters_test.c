@@ -63,20 +63,20 @@ struct row {
 #define RPC	 "  workloadSelector: {labels: {app: rpc}}\n"
 
 /*
- * Closed: by instance web.x at port 80 and 81, rpc.x, out.x, rpc.y ("X": all of it); which of the gateway's ports are opened.
+ * Closed: by instance web.x at port 80 and 81, rpc.x, out.x, rpc.y ("X": all of it); which of the gateway's ports, that lead to web.x at port 81,
+ * are opened.
  */
 static const struct row rows[] = {
 	/* Contexts. */
 	{FILTER("x", NETWORK("{" INBOUND "}")), "closed", "CC- CC- X - - 8080 8081", "rpc.x,web.x"},
-	{FILTER("x", NETWORK("{" OUTBOUND "}")), "closed", "X X X X - 8080 8081",
-		"out.x,rpc.x,web.x"},
+	{FILTER("x", NETWORK("{" OUTBOUND "}")), "closed", "X X X X -", "out.x,rpc.x,web.x"},
 	{FILTER("x", NETWORK("{" GATEWAY "}")), "closed", "--- --- - - -", "*,web.test"},
 	{FILTER("x", NETWORK("{context: ANY}")), "closed", "X X X X -", NULL},
 	{FILTER("x", NETWORK("{context: SIDE}")), "closed", "X X X X -", NULL},
 	{FILTER("x", NETWORK("{}")), "closed", "X X X X -", NULL},
 	{FILTER("istio-system", NETWORK("{" INBOUND "}")), "closed", "CC- CC- X - X 8080 8081",
 		"rpc.x,rpc.y,web.x"},
-	{FILTER("istio-system", NETWORK("{" OUTBOUND "}")), "closed", "X X X X X 8080 8081", NULL},
+	{FILTER("istio-system", NETWORK("{" OUTBOUND "}")), "closed", "X X X X X", NULL},
 	{FILTER("istio-system", NETWORK("{" GATEWAY "}")), "closed", "--- --- - - -", NULL},
 	{FILTER("z", NETWORK("{}")), "inert", "--- --- - - - 8080 8081", ""},
 	/* Who is selected. */
@@ -116,7 +116,7 @@ static const struct row rows[] = {
 	{FILTER("x", NETWORK("{" INBOUND ", listener: {portNumber: 9}}")), "inert",
 		"--- --- - - - 8080 8081", ""},
 	{FILTER("x", NETWORK("{" OUTBOUND ", listener: {portNumber: 81}}")), "closed",
-		"--- X - - - 8080 8081", "web.x"},
+		"--- X - - -", "web.x"},
 	{FILTER("x", NETWORK("{" GATEWAY ", listener: {portNumber: 8081}}")), "closed",
 		"--- --- - - - 8080", "web.test"},
 	{FILTER("x", NETWORK("{" GATEWAY ", listener: {portNumber: 8443}}")), "closed",
@@ -154,7 +154,7 @@ static const struct row rows[] = {
 	{PLUGIN("x", ", type: NETWORK, match: [{mode: SERVER}]"), "closed",
 		"CC- CC- X - - 8080 8081", "rpc.x,web.x"},
 	{PLUGIN("x", ", type: NETWORK, match: [{mode: CLIENT, ports: [{number: 81}]}]"), "closed",
-		"--- X - - - 8080 8081", "web.x"},
+		"--- X - - -", "web.x"},
 	{PLUGIN("x",
 		 ", type: NETWORK, selector: {matchLabels: {v: '1'}}, match: [{ports: [{number: "
 		 "81}]}, {ports: [{number: 8080}]}]"),
@@ -211,7 +211,7 @@ static void say_all(const struct scene *sc, char buf[64])
 	for (size_t i = 0; i < MT_ARRAY_LEN(names); i++)
 		to = say_cluster(cluster_of(sc, names[i]), to);
 	for (uint32_t i = 0; i < sc->s->n_listeners; i++)
-		if (sc->s->listeners[i].port >= 8000)
+		if (sc->s->listeners[i].port >= 8000 && !sc->s->listeners[i].closed_by)
 			to += sprintf(to, "%u ", sc->s->listeners[i].port);
 	to[-1] = '\0';
 }

@@ -287,6 +287,42 @@ static void test_swap_calls(void)
 	config_free(2);
 }
 
+/* Who connects to a listener that is closed altogether is refused, and counted by whoever closes it; who was there goes on. */
+static void test_closed_listener(void)
+{
+	struct mt_closer by = {.by = "P a/b", .id = 7, .index = 3}, other = by;
+	struct mt_snapshot *s;
+	struct fake_conn *c;
+
+	scene_start(1);
+	c = lab_client(CONFIG_SAFE);
+	s = config_make(2, 2, 1, true);
+	for (uint32_t i = 0; i < s->n_listeners; i++)
+		s->listeners[i].closed_by = &by;
+	write_rule(MT_AUTHZ_CLOSE, MT_AUTHZ_PEER, "192.0.2.0/24");
+	policy.closer = &by;
+	guard_some(s, 0, 1);
+	mt_proxy_adopt(lab.p, s);
+	lab_advance(MT_MSEC);
+	scene_send_request(c, 'Q', 2, 64);
+	is_denied(c, 2);
+	CU_ASSERT_EQUAL(mt_proxy_closed_by(lab.p, &by), 1);
+	CU_ASSERT_PTR_NULL(lab_client(CONFIG_SAFE));
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_closed_by_policy), 1);
+	CU_ASSERT_EQUAL(mt_proxy_closed_by(lab.p, &by), 2);
+	/* The place serves another one. */
+	other.id = 8;
+	for (uint32_t i = 0; i < s->n_listeners; i++)
+		s->listeners[i].closed_by = &other;
+	CU_ASSERT_EQUAL(mt_proxy_closed_by(lab.p, &other), 0);
+	CU_ASSERT_PTR_NULL(lab_client(CONFIG_SAFE));
+	CU_ASSERT_EQUAL(mt_proxy_closed_by(lab.p, &other), 1);
+	CU_ASSERT_EQUAL(mt_proxy_closed_by(lab.p, &by), 0);
+	scene_bye(c);
+	scene_stop();
+	config_free(2);
+}
+
 /* ---- gates of gateways ------------------------------------------------------------------------------ */
 
 static struct mt_gate_guard gate;
@@ -397,6 +433,7 @@ const struct mt_test guard_tests[] = {
 	{"bytes", test_bytes},
 	{"swap", test_swap},
 	{"swap_calls", test_swap_calls},
+	{"closed_listener", test_closed_listener},
 	{"gate_calls", test_gate_calls},
 	{"gate_ports", test_gate_ports},
 	{"gate_bytes", test_gate_bytes},
