@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mt_credential.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <string.h>
+
+/* What is encrypted must not ask. */
+static char no_password[] = "";
+
+/* ---- what it was made of, in short ------------------------------------------------------------ */
+
+static bool digest_certificates(STACK_OF(X509) * list, EVP_MD_CTX *md)
+{
+	uint8_t one[32];
+
+	for (int i = 0; list && i < sk_X509_num(list); i++)
+		if (X509_digest(sk_X509_value(list, i), EVP_sha256(), one, NULL) != 1 ||
+			EVP_DigestUpdate(md, one, sizeof(one)) != 1)
+			return false;
+	return true;
+}
+
+/* A list's text is as good as its content: who writes the same list differently gets new sessions, and no wrong ones. */
+static int digest(STACK_OF(X509) * list, const char *text, uint8_t out[32])
+{
+	EVP_MD_CTX *md = EVP_MD_CTX_new();
+	bool ok = md && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1 &&
+		  digest_certificates(list, md) &&
+		  (!text || EVP_DigestUpdate(md, text, strlen(text)) == 1) &&
+		  EVP_DigestFinal_ex(md, out, NULL) == 1;
+
+	EVP_MD_CTX_free(md);
+	return ok ? 0 : -ENOMEM;
+}
+
+/* ---- chain and key ------------------------------------------------------------------------------ */
+
+static int read_chain(
+	struct mt_credential *c, const struct mt_credential_texts *t, struct mt_err *e)
+{
+	const X509 *leaf;
+
+	if (!t->chain != !t->key)
+		return mt_err(e, -EINVAL, "a certificate and its key come together");
+	if (!t->chain)
+		return 0;
+	c->chain = mt_x509_list(t->chain, MT_CREDENTIAL_CERTS);
+	if (!c->chain)
+		return mt_err(e, -EINVAL, "the chain holds no PEM certificate");
+	c->key = mt_x509_key(t->key);
+	if (!c->key)
+		return mt_err(e, -EINVAL, "the key is no PEM private key without a password");
+	leaf = sk_X509_value(c->chain, 0);
+	if (X509_check_private_key(leaf, c->key) != 1)
+		return mt_err(e, -EINVAL, "the private key does not belong to the certificate");
+	c->not_before = mt_x509_time(X509_get0_notBefore(leaf));
+	c->not_after = mt_x509_time(X509_get0_notAfter(leaf));
+	if (digest(c->chain, NULL, c->chain_digest))
+		return mt_err(e, -ENOMEM, "no memory");
+	return 0;
+}
+
+/* ---- roots and revocation lists ------------------------------------------------------------------ */
+
+static bool trust(struct mt_credential *c, X509 *root)
+{
+	X509_NAME *name = X509_NAME_dup(X509_get_subject_name(root));
+
+	if (!name || !sk_X509_NAME_push(c->authorities, name)) {
+		X509_NAME_free(name);
+		return false;
+	}
+	return X509_STORE_add_cert(c->trust, root) == 1;
+}
+
+/* How many lists of a PEM text were of use. */
+static int add_crls(X509_STORE *store, const char *pem)
+{
+	BIO *bio = BIO_new_mem_buf(pem, -1);
+	X509_CRL *crl;
+	int n = 0;
+
+	while (bio && n < MT_CREDENTIAL_CRLS &&
+		(crl = PEM_read_bio_X509_CRL(bio, NULL, NULL, no_password)) != NULL) {
+		n += X509_STORE_add_crl(store, crl) == 1;
+		X509_CRL_free(crl);
+	}
+	BIO_free(bio);
+	ERR_clear_error();
+	return n;
+}
+
+static int read_crl(struct mt_credential *c, const struct mt_credential_texts *t, struct mt_err *e)
+{
+	unsigned long all = t->crl_leaf_only ? 0 : X509_V_FLAG_CRL_CHECK_ALL;
+
+	if (!t->crl)
+		return 0;
+	if (add_crls(c->trust, t->crl) == 0)
+		return mt_err(e, -EINVAL, "the CRL holds no PEM list");
+	X509_STORE_set_flags(c->trust, X509_V_FLAG_CRL_CHECK | all);
+	return 0;
+}
+
+static int read_trust(
+	struct mt_credential *c, const struct mt_credential_texts *t, struct mt_err *e)
+{
+	STACK_OF(X509) * roots;
+	bool ok;
+
+	if (!t->roots)
+		return t->crl ? mt_err(e, -EINVAL, "a CRL without roots is of no use") : 0;
+	roots = mt_x509_list(t->roots, MT_CREDENTIAL_CERTS);
+	if (!roots)
+		return mt_err(e, -EINVAL, "the roots hold no PEM certificate");
+	c->trust = X509_STORE_new();
+	c->authorities = sk_X509_NAME_new_null();
+	ok = c->trust && c->authorities;
+	for (int i = 0; ok && i < sk_X509_num(roots); i++)
+		ok = trust(c, sk_X509_value(roots, i));
+	ok = ok && digest(roots, t->crl, c->trust_digest) == 0;
+	mt_x509_list_free(roots);
+	if (!ok)
+		return mt_err(e, -ENOMEM, "no memory");
+	/* A root may be an intermediate authority: who put it there trusts it. */
+	X509_STORE_set_flags(c->trust, X509_V_FLAG_PARTIAL_CHAIN);
+	return read_crl(c, t, e);
+}
+
+/* ---- its life ------------------------------------------------------------------------------------ */
+
+struct mt_credential *mt_credential_new(const struct mt_credential_texts *t, struct mt_err *e)
+{
+	struct mt_credential *c = calloc(1, sizeof(*c));
+	int rc;
+
+	if (!c) {
+		mt_err(e, -ENOMEM, "no memory");
+		return NULL;
+	}
+	c->refs = 1;
+	rc = read_chain(c, t, e);
+	if (rc == 0)
+		rc = read_trust(c, t, e);
+	ERR_clear_error();
+	if (rc == 0)
+		return c;
+	mt_credential_drop(c);
+	return NULL;
+}
+
+struct mt_credential *mt_credential_hold(struct mt_credential *c)
+{
+	__atomic_add_fetch(&c->refs, 1, __ATOMIC_RELAXED);
+	return c;
+}
+
+void mt_credential_drop(struct mt_credential *c)
+{
+	if (!c || __atomic_sub_fetch(&c->refs, 1, __ATOMIC_ACQ_REL))
+		return;
+	mt_x509_list_free(c->chain);
+	EVP_PKEY_free(c->key); /* OpenSSL clears its numbers */
+	X509_STORE_free(c->trust);
+	sk_X509_NAME_pop_free(c->authorities, X509_NAME_free);
+	free(c);
+}

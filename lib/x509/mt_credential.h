@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who we are and whom we trust, as TLS needs it: a certificate chain with its key, the roots, revocation lists. Read once,
+ * never changed, counted by who holds it, on any thread.
+ */
+#pragma once
+
+#include "mt_log.h"
+#include "mt_x509.h"
+
+#define MT_CREDENTIAL_CERTS 32 /* of a chain, and of the roots */
+#define MT_CREDENTIAL_CRLS  32
+
+/* PEM texts; what is NULL is not there. */
+struct mt_credential_texts {
+	const char *chain, *key; /* both or neither */
+	const char *roots;
+	const char
+		*crl; /* with roots only: every authority on the way to a root needs a valid one */
+	bool crl_leaf_only; /* only who issued the leaf needs one */
+};
+
+struct mt_credential {
+	uint32_t refs;		/* any thread; mt_credential_hold(), mt_credential_drop() */
+	STACK_OF(X509) * chain; /* the leaf first; NULL: none */
+	EVP_PKEY *key;
+	X509_STORE *trust;		   /* NULL: nobody is trusted */
+	STACK_OF(X509_NAME) * authorities; /* the roots' names, that a client may choose by */
+	int64_t not_before, not_after;	   /* of the leaf, Unix, s; 0: there is none */
+	uint8_t chain_digest[32], trust_digest[32]; /* SHA-256; all 0: not there */
+};
+
+/* NULL with *e: the texts cannot be used, or do not belong together. */
+struct mt_credential *mt_credential_new(const struct mt_credential_texts *t, struct mt_err *e);
+struct mt_credential *mt_credential_hold(struct mt_credential *c);
+/* The last one frees it, key overwritten. NULL is allowed. */
+void mt_credential_drop(struct mt_credential *c);
