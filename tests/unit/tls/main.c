@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tls_test.h"
 
+#include "pki.h"
+
 #include <rte_eal.h>
 
 struct mt_pools tls_pools;
 
 int main(int argc, char **argv)
 {
-	const struct mt_suite suites[] = {{"ClientHello", hello_tests}, {0}};
+	const struct mt_suite suites[] = {{"ClientHello", hello_tests},
+		{"handshakes", handshake_tests}, {"refusals", refuse_tests}, {0}};
 	char *eal[] = {"unit", "--no-huge", "-m", "128", "--no-pci", "--no-telemetry",
 		"--no-shconf", "--log-level=error", "-l", "0"};
 	int rc;
@@ -18,6 +21,7 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	}
 	rc = mt_test_main(suites, argc, argv);
+	pki_end();
 	mt_pools_fini(&tls_pools);
 	return rc;
 }

@@ -6,4 +6,6 @@
 
 extern struct mt_pools tls_pools;
 
+extern const struct mt_test handshake_tests[];
 extern const struct mt_test hello_tests[];
+extern const struct mt_test refuse_tests[];

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One handshake: the library between two memories. */
+#include "mt_tls_priv.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <string.h>
+
+#define FATAL		 2
+#define ALERT_HEADER	 2 /* level and description */
+#define CLOSE_NOTIFY	 0
+#define MESSAGE_FINISHED 20
+#define SERVER_NAME_MAX	 MT_TLS_NAME_MAX
+
+static struct mt_tls_objects objects; /* any thread */
+
+struct mt_tls_objects mt_tls_objects(void)
+{
+	return (struct mt_tls_objects){__atomic_load_n(&objects.made, __ATOMIC_RELAXED),
+		__atomic_load_n(&objects.freed, __ATOMIC_RELAXED)};
+}
+
+/* ---- its life -------------------------------------------------------------------------------------------- */
+
+struct mt_tls_handshake *mt_tls_handshake_new(struct mt_tls_context *c, const char *sni)
+{
+	struct mt_tls_handshake *h = calloc(1, sizeof(*h));
+
+	if (!h)
+		return NULL;
+	h->context = mt_tls_context_hold(c);
+	if (!sni || (h->sni = strdup(sni)) != NULL)
+		return h;
+	mt_tls_handshake_free(h);
+	return NULL;
+}
+
+/* The memories stay: what is to be sent is in one of them. */
+static void free_ssl(struct mt_tls_handshake *h)
+{
+	if (!h->ssl)
+		return;
+	/* Without this the session would be taken for broken off, and not be resumed. */
+	SSL_set_shutdown(h->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+	SSL_free(h->ssl);
+	h->ssl = NULL;
+	__atomic_add_fetch(&objects.freed, 1, __ATOMIC_RELAXED);
+	BIO_free(h->in);
+	h->in = NULL;
+}
+
+void mt_tls_handshake_free(struct mt_tls_handshake *h)
+{
+	if (!h)
+		return;
+	free_ssl(h);
+	BIO_free(h->in);
+	BIO_free(h->out);
+	mt_tls_context_drop(h->context);
+	free(h->sni);
+	OPENSSL_cleanse(h, sizeof(*h));
+	free(h);
+}
+
+static bool begin(struct mt_tls_handshake *h)
+{
+	h->in = BIO_new(BIO_s_mem());
+	h->out = BIO_new(BIO_s_mem());
+	h->ssl = h->in && h->out ? SSL_new(h->context->ssl) : NULL;
+	if (!h->ssl)
+		return false;
+	__atomic_add_fetch(&objects.made, 1, __ATOMIC_RELAXED);
+	/* Its end is no end of the stream. */
+	BIO_set_mem_eof_return(h->in, -1);
+	BIO_up_ref(h->in);
+	BIO_up_ref(h->out);
+	SSL_set_bio(h->ssl, h->in, h->out);
+	SSL_set_app_data(h->ssl, h);
+	if (h->context->role == MT_TLS_SERVER) {
+		SSL_set_accept_state(h->ssl);
+		return true;
+	}
+	SSL_set_connect_state(h->ssl);
+	return !h->sni || SSL_set_tlsext_host_name(h->ssl, h->sni) == 1;
+}
+
+/* ---- what the library tells on the way -------------------------------------------------------------------- */
+
+void mt_tls_message(
+	int write_p, int version, int type, const void *buf, size_t len, SSL *ssl, void *arg)
+{
+	struct mt_tls_handshake *h = SSL_get_app_data(ssl);
+	const uint8_t *p = buf;
+
+	(void)version;
+	(void)arg;
+	if (type == SSL3_RT_ALERT && len == ALERT_HEADER && write_p) {
+		h->sent_alert = p[1];
+	} else if (type == SSL3_RT_ALERT && len == ALERT_HEADER) {
+		h->got_alert = p[1];
+		h->has_alert = p[0] == FATAL || p[1] == CLOSE_NOTIFY;
+	} else if (type == SSL3_RT_HANDSHAKE && write_p && len && p[0] == MESSAGE_FINISHED) {
+		/* Its own record's header came before it. */
+		h->finished_sent = true;
+	} else if (type == SSL3_RT_HEADER && write_p && h->finished_sent) {
+		h->sent_records++;
+	}
+}
+
+/* ---- why it has failed --------------------------------------------------------------------------------------- */
+
+static enum mt_tls_reason reason_of(unsigned long error)
+{
+	if (ERR_GET_LIB(error) != ERR_LIB_SSL)
+		return ERR_GET_REASON(error) == ERR_R_MALLOC_FAILURE ? MT_TLS_WHY_internal
+								     : MT_TLS_WHY_protocol_error;
+	switch (ERR_GET_REASON(error)) {
+	case SSL_R_NO_SHARED_CIPHER:
+	case SSL_R_NO_SUITABLE_KEY_SHARE:
+	case SSL_R_NO_SUITABLE_GROUPS:
+	case SSL_R_NO_SHARED_GROUPS:
+	case SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM:
+	case SSL_R_NO_SHARED_SIGNATURE_ALGORITHMS:
+	case SSL_R_MISSING_SIGALGS_EXTENSION:
+		return MT_TLS_WHY_no_shared_cipher;
+	case SSL_R_UNSUPPORTED_PROTOCOL:
+	case SSL_R_NO_PROTOCOLS_AVAILABLE:
+	case SSL_R_WRONG_SSL_VERSION:
+	case SSL_R_VERSION_TOO_LOW:
+	case SSL_R_VERSION_TOO_HIGH:
+	case SSL_R_INAPPROPRIATE_FALLBACK:
+		return MT_TLS_WHY_no_shared_version;
+	case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
+		return MT_TLS_WHY_no_certificate;
+	case SSL_R_EXCESSIVE_MESSAGE_SIZE:
+		return MT_TLS_WHY_too_long;
+	case ERR_R_MALLOC_FAILURE:
+	case ERR_R_INTERNAL_ERROR:
+		return MT_TLS_WHY_internal;
+	default:
+		return MT_TLS_WHY_protocol_error;
+	}
+}
+
+static enum mt_tls_step failed(struct mt_tls_handshake *h, enum mt_tls_reason why)
+{
+	OPENSSL_cleanse(&h->secrets, sizeof(h->secrets));
+	h->result = (struct mt_tls_result){.reason = why};
+	h->result.alert = why == MT_TLS_WHY_peer_alert ? h->got_alert : h->sent_alert;
+	ERR_clear_error();
+	free_ssl(h);
+	return MT_TLS_FAILED;
+}
+
+static enum mt_tls_step fail(struct mt_tls_handshake *h)
+{
+	enum mt_tls_reason why = h->judgement;
+
+	if (why == MT_TLS_WHY_none && h->has_alert)
+		why = MT_TLS_WHY_peer_alert;
+	if (why == MT_TLS_WHY_none)
+		why = reason_of(ERR_peek_error());
+	return failed(h, why);
+}
+
+/* ---- its end --------------------------------------------------------------------------------------------------- */
+
+static void copy(char *to, size_t size, const void *from, size_t len)
+{
+	if (from && len < size && !memchr(from, '\0', len))
+		memcpy(to, from, len);
+}
+
+static void to_lower(char *s)
+{
+	for (; *s; s++)
+		if (*s >= 'A' && *s <= 'Z')
+			*s |= 0x20;
+}
+
+/* false: of the certificate that was verified nothing may be made any more. */
+static bool describe(struct mt_tls_handshake *h, struct mt_tls_peer *p)
+{
+	const char *sni = h->sni ?: SSL_get_servername(h->ssl, TLSEXT_NAMETYPE_host_name);
+	const unsigned char *alpn;
+	unsigned int len;
+	X509 *leaf = SSL_get0_peer_certificate(h->ssl);
+
+	p->resumed = SSL_session_reused(h->ssl);
+	if (sni)
+		copy(p->sni, sizeof(p->sni), sni, strlen(sni));
+	to_lower(p->sni);
+	SSL_get0_alpn_selected(h->ssl, &alpn, &len);
+	copy(p->alpn, sizeof(p->alpn), alpn, len);
+	if (!leaf || h->context->trust == MT_TLS_ANYBODY)
+		return true;
+	p->certificate = true;
+	p->not_after = mt_x509_time(X509_get0_notAfter(leaf));
+	return mt_tls_principal(leaf, p->principal);
+}
+
+static enum mt_tls_step finish(struct mt_tls_handshake *h)
+{
+	struct mt_tls_result *r = &h->result;
+
+	/* The library has taken nothing beyond Finished out of the memory: what is there is records. */
+	if (SSL_has_pending(h->ssl) || !describe(h, &r->peer) || mt_tls_hand_over(h, &r->keys)) {
+		OPENSSL_cleanse(r, sizeof(*r));
+		return failed(h, MT_TLS_WHY_internal);
+	}
+	h->unread = (uint32_t)BIO_ctrl_pending(h->in);
+	r->tickets = r->keys.version == TLS1_3_VERSION ? h->sent_records : 0;
+	ERR_clear_error();
+	free_ssl(h);
+	return MT_TLS_DONE;
+}
+
+enum mt_tls_step mt_tls_handshake_step(struct mt_tls_handshake *h, const void *in, uint32_t n)
+{
+	int rc;
+
+	ERR_clear_error();
+	if (!h->ssl && !begin(h))
+		return failed(h, MT_TLS_WHY_internal);
+	if (n > MT_TLS_INPUT_MAX - h->taken)
+		return failed(h, MT_TLS_WHY_too_long);
+	if (n && BIO_write(h->in, in, (int)n) != (int)n)
+		return failed(h, MT_TLS_WHY_internal);
+	h->taken += n;
+	rc = SSL_do_handshake(h->ssl);
+	if (rc == 1)
+		return finish(h);
+	if (SSL_get_error(h->ssl, rc) == SSL_ERROR_WANT_READ)
+		return MT_TLS_MORE;
+	return fail(h);
+}
+
+/* ---- what goes out ------------------------------------------------------------------------------------------------ */
+
+uint32_t mt_tls_handshake_output(const struct mt_tls_handshake *h, const uint8_t **p)
+{
+	char *data = NULL;
+	long n = h->out ? BIO_get_mem_data(h->out, &data) : 0;
+
+	*p = (const uint8_t *)data;
+	return n > 0 ? (uint32_t)n : 0;
+}
+
+void mt_tls_handshake_sent(struct mt_tls_handshake *h, uint32_t n)
+{
+	const uint8_t *p;
+
+	/* Memories give up their begin by being read. */
+	MT_ASSERT(n <= mt_tls_handshake_output(h, &p));
+	for (uint8_t skipped[1024]; n;) {
+		int part = BIO_read(h->out, skipped, (int)MT_MIN(n, sizeof(skipped)));
+
+		MT_ASSERT(part > 0);
+		n -= (uint32_t)part;
+	}
+}
+
+uint32_t mt_tls_handshake_used(const struct mt_tls_handshake *h)
+{
+	return h->taken - h->unread;
+}
+
+const struct mt_tls_result *mt_tls_handshake_result(const struct mt_tls_handshake *h)
+{
+	return &h->result;
+}

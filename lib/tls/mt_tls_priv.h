@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside lib/tls: contexts and handshakes, which the library calls back. */
+#pragma once
+
+#include "mt_tls.h"
+
+#include <openssl/ssl.h>
+
+struct mt_tls_context {
+	uint32_t refs;
+	enum mt_tls_role role;
+	enum mt_tls_trust trust;
+	struct mt_credential *credential;
+	SSL_CTX *ssl;
+	struct mt_tls_san *sans;
+	char **trust_domains;
+	uint32_t n_sans, n_trust_domains;
+	uint8_t *alpn; /* a length byte and a name each */
+	uint32_t alpn_len;
+};
+
+/* What the key log gives of TLS 1.3. */
+struct mt_tls_secrets {
+	uint8_t client[48], server[48];
+	uint8_t client_len, server_len;
+};
+
+struct mt_tls_handshake {
+	struct mt_tls_context *context;
+	SSL *ssl; /* NULL: not yet, or no more */
+	BIO *in, *out;
+	char *sni;
+	uint32_t taken; /* bytes of the peer's, so far */
+	uint32_t unread;
+	bool finished_sent;
+	uint8_t sent_records; /* behind our Finished */
+	uint8_t got_alert, sent_alert;
+	bool has_alert;		      /* got_alert is fatal */
+	enum mt_tls_reason judgement; /* of the peer's certificate */
+	struct mt_tls_secrets secrets;
+	struct mt_tls_result result;
+};
+
+/* ---- verify.c ----- */
+
+/* SSL_CTX_set_cert_verify_callback(); arg: the context. */
+int mt_tls_verify(X509_STORE_CTX *x, void *arg);
+/* Names and times of a certificate whose chain was verified: none, or why not. */
+enum mt_tls_reason mt_tls_judge(const struct mt_tls_context *c, X509 *leaf);
+/* The principal of a leaf; false: its names are not those that a principal's certificate may have. "": it has none. */
+bool mt_tls_principal(X509 *leaf, char out[MT_TLS_PRINCIPAL_MAX + 1]);
+
+/* ---- handover.c ----- */
+
+/* SSL_CTX_set_keylog_callback() */
+void mt_tls_keylog(const SSL *ssl, const char *line);
+/* -EPROTO: no cipher of ours, -ENOMEM */
+int mt_tls_hand_over(struct mt_tls_handshake *h, struct mt_tls_keys *out);
+
+/* ---- handshake.c ----- */
+
+/* SSL_CTX_set_msg_callback() */
+void mt_tls_message(
+	int write_p, int version, int type, const void *buf, size_t len, SSL *ssl, void *arg);

@@ -1,0 +1,475 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Handshakes that fail: each reason, what the peer is told, and what the library would not have. */
+#include "ends.h"
+#include "pki.h"
+#include "tls_test.h"
+
+#include <openssl/err.h>
+
+/* Alerts of RFC 8446 §6. */
+enum {
+	UNEXPECTED_MESSAGE = 10,
+	HANDSHAKE_FAILURE = 40,
+	BAD_CERTIFICATE = 42,
+	CERTIFICATE_REVOKED = 44,
+	CERTIFICATE_EXPIRED = 45,
+	UNKNOWN_CA = 48,
+	PROTOCOL_VERSION = 70,
+	CERTIFICATE_REQUIRED = 116,
+};
+
+static const int versions[] = {TLS1_3_VERSION, TLS1_2_VERSION};
+
+/* ---- the peer's certificate ----------------------------------------------------------------------------- */
+
+static struct mt_credential *leaf_of(const struct pki_node *by, const struct pki_how *how)
+{
+	struct pki_node leaf = pki_make(by, how);
+	struct mt_credential *c = pki_credential(&leaf, NULL, pki()->roots, NULL);
+
+	pki_free(&leaf);
+	return c;
+}
+
+/* A peer of this credential, in both roles and versions; with `changed` rules. Ends with the reason and the alert. */
+static void refuse(const struct mt_tls_rules *changed, struct mt_credential *peer,
+	enum mt_tls_reason why, int alert)
+{
+	for (uint32_t i = 0; i < 4; i++) {
+		enum mt_tls_role role = i & 1 ? MT_TLS_CLIENT : MT_TLS_SERVER;
+		struct mt_tls_rules rules = ends_rules(role);
+		struct mt_tls_context *c;
+		struct mt_tls_handshake *h;
+		struct mt_tls_objects o;
+		struct ends_plain p;
+
+		rules.sans = changed->sans;
+		rules.n_sans = changed->n_sans;
+		rules.trust_domains = changed->trust_domains;
+		rules.n_trust_domains = changed->n_trust_domains;
+		if (changed->credential)
+			rules.credential = changed->credential;
+		c = ends_context(&rules);
+		h = mt_tls_handshake_new(c, "bob");
+		ends_plain_new(&p, !role, peer, versions[i / 2], NULL);
+		CU_ASSERT_EQUAL(ends_talk(h, &p, 1000),
+			why == MT_TLS_WHY_none ? MT_TLS_DONE : MT_TLS_FAILED);
+		CU_ASSERT_STRING_EQUAL(mt_tls_reason_name(mt_tls_handshake_result(h)->reason),
+			mt_tls_reason_name(why));
+		if (why != MT_TLS_WHY_none) {
+			uint8_t rest[64];
+
+			/* The peer has our alert, unless it believes itself done and reads it later. */
+			(void)SSL_read(p.ssl, rest, sizeof(rest));
+			CU_ASSERT_EQUAL(mt_tls_handshake_result(h)->alert, alert);
+			CU_ASSERT_EQUAL(p.alert, alert);
+		}
+		o = mt_tls_objects();
+		CU_ASSERT_EQUAL(o.made, o.freed);
+		mt_tls_handshake_free(h);
+		ends_plain_free(&p);
+		mt_tls_context_drop(c);
+	}
+}
+
+static void refuse_leaf(
+	const struct pki_node *by, const struct pki_how *how, enum mt_tls_reason why, int alert)
+{
+	struct mt_credential *peer = leaf_of(by, how);
+
+	refuse(&(struct mt_tls_rules){0}, peer, why, alert);
+	mt_credential_drop(peer);
+}
+
+static void test_expired(void)
+{
+	refuse_leaf(&pki()->root,
+		&(struct pki_how){.san = "URI:" PKI_BOB, .from = -7200, .until = -60},
+		MT_TLS_WHY_expired, CERTIFICATE_EXPIRED);
+}
+
+static void test_not_yet_valid(void)
+{
+	refuse_leaf(&pki()->root,
+		&(struct pki_how){.san = "URI:" PKI_BOB, .from = 600, .until = 7200},
+		MT_TLS_WHY_expired, BAD_CERTIFICATE);
+}
+
+static void test_unknown_ca(void)
+{
+	refuse_leaf(&pki()->other_root, &(struct pki_how){.san = "URI:" PKI_BOB},
+		MT_TLS_WHY_unknown_ca, UNKNOWN_CA);
+	refuse_leaf(
+		NULL, &(struct pki_how){.san = "URI:" PKI_BOB}, MT_TLS_WHY_unknown_ca, UNKNOWN_CA);
+	/* The intermediate authority is not shown. */
+	refuse_leaf(&pki()->mid, &(struct pki_how){.san = "URI:" PKI_BOB}, MT_TLS_WHY_unknown_ca,
+		UNKNOWN_CA);
+}
+
+/* Signed by a leaf, by an authority's name only, for another purpose. */
+static void test_bad_certificate(void)
+{
+	struct pki_node leaf = pki_make(&pki()->root, &(struct pki_how){0});
+	struct pki_node forged = {pki()->root.cert, pki()->other_root.key};
+	struct pki_node under = pki_make(&leaf, &(struct pki_how){.san = "URI:" PKI_BOB});
+	struct mt_credential *c = pki_credential(&under, &leaf, pki()->roots, NULL);
+
+	refuse(&(struct mt_tls_rules){0}, c, MT_TLS_WHY_bad_certificate, UNKNOWN_CA);
+	mt_credential_drop(c);
+	pki_free(&under);
+	pki_free(&leaf);
+	refuse_leaf(&forged, &(struct pki_how){.san = "URI:" PKI_BOB}, MT_TLS_WHY_bad_certificate,
+		51 /* decrypt_error */);
+	refuse_leaf(&pki()->root,
+		&(struct pki_how){.san = "URI:" PKI_BOB, .purpose = "emailProtection"},
+		MT_TLS_WHY_bad_certificate, 43 /* unsupported_certificate */);
+}
+
+/* X.509-SVID: one URI, no authority, an ID as SPIFFE writes it. */
+static void test_bad_principal(void)
+{
+	static const char *const bad[] = {"URI:" PKI_BOB ",URI:" PKI_ALICE,
+		"URI:" PKI_BOB ",URI:https://shop.example",
+		"URI:SPIFFE://cluster.local/ns/shop/sa/bob",
+		"URI:spiffe://cluster.local/ns//sa/bob",
+		"URI:spiffe://cluster.local/ns/shop/sa/bob/",
+		"URI:spiffe://Cluster.local/ns/shop/sa/bob", "URI:spiffe:///ns/shop",
+		"URI:spiffe://cluster.local/ns/../sa/bob", "URI:spiffe://cluster.local/ns/./sa",
+		"URI:spiffe://cluster.local/ns/shop/sa/b%6fb",
+		"URI:spiffe://cluster.local:8443/ns/shop/sa/bob",
+		"URI:spiffe://cluster.local/ns/shop/sa/bob?x", "URI:spiffe://"};
+	char longest[400] = "URI:spiffe://cluster.local/";
+
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(bad); i++)
+		refuse_leaf(&pki()->root, &(struct pki_how){.san = bad[i]},
+			MT_TLS_WHY_bad_certificate, BAD_CERTIFICATE);
+	memset(longest + strlen(longest), 'a', 4 + MT_TLS_PRINCIPAL_MAX - strlen(longest));
+	refuse_leaf(&pki()->root, &(struct pki_how){.san = longest}, MT_TLS_WHY_none, 0);
+	strcat(longest, "a");
+	refuse_leaf(&pki()->root, &(struct pki_how){.san = longest}, MT_TLS_WHY_bad_certificate,
+		BAD_CERTIFICATE);
+}
+
+/* Certificates that name nobody are good ones, where nobody in particular is asked for. */
+static void test_no_principal(void)
+{
+	static const char *const domain[] = {"cluster.local"};
+	const struct mt_tls_rules local = {.trust_domains = domain, .n_trust_domains = 1};
+	struct mt_credential *peer = leaf_of(
+		&pki()->root, &(struct pki_how){.san = "DNS:bob.example,URI:https://bob.example"});
+
+	refuse(&(struct mt_tls_rules){0}, peer, MT_TLS_WHY_none, 0);
+	refuse(&local, peer, MT_TLS_WHY_wrong_trust_domain, BAD_CERTIFICATE);
+	mt_credential_drop(peer);
+}
+
+static void test_trust_domain(void)
+{
+	static const char *const others[] = {"cluster.loca", "cluster.local.evil", "td"},
+				 *const one[] = {"td", "cluster.local"};
+
+	refuse(&(struct mt_tls_rules){.trust_domains = others, .n_trust_domains = 3}, pki()->bob,
+		MT_TLS_WHY_wrong_trust_domain, BAD_CERTIFICATE);
+	refuse(&(struct mt_tls_rules){.trust_domains = one, .n_trust_domains = 2}, pki()->bob,
+		MT_TLS_WHY_none, 0);
+}
+
+static void test_san(void)
+{
+	static const struct {
+		struct mt_tls_san san;
+		bool good;
+	} rows[] = {{{PKI_BOB, false}, true}, {{PKI_ALICE, false}, false},
+		{{"spiffe://cluster.local/ns/shop/", true}, true},
+		{{"spiffe://cluster.local/ns/shop/", false}, false},
+		{{"spiffe://cluster.local/ns/shopping/", true}, false},
+		{{PKI_BOB "s", false}, false}, {{PKI_BOB "s", true}, false}, {{"", false}, false},
+		/* *.bob.example */
+		{{"a.bob.example", false}, true}, {{"bob.example", false}, false},
+		{{"a.b.bob.example", false}, false}, {{"*.bob.example", false}, true},
+		{{"*.bob", true}, true}, {{"a.bob.example", true}, false}};
+	static const struct mt_tls_san two[] = {{PKI_ALICE, false}, {PKI_BOB, false}};
+
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(rows); i++)
+		refuse(&(struct mt_tls_rules){.sans = &rows[i].san, .n_sans = 1}, pki()->bob,
+			rows[i].good ? MT_TLS_WHY_none : MT_TLS_WHY_wrong_san, BAD_CERTIFICATE);
+	refuse(&(struct mt_tls_rules){.sans = two, .n_sans = 2}, pki()->bob, MT_TLS_WHY_none, 0);
+}
+
+/* A URI that is written into a name of another type is no URI. */
+static void test_san_of_another_type(void)
+{
+	static const struct mt_tls_san bob = {PKI_BOB, false}, begins = {"spiffe://cluster", true};
+	struct mt_credential *peer =
+		leaf_of(&pki()->root, &(struct pki_how){.san = "DNS:" PKI_BOB});
+
+	refuse(&(struct mt_tls_rules){.sans = &bob, .n_sans = 1}, peer, MT_TLS_WHY_wrong_san,
+		BAD_CERTIFICATE);
+	refuse(&(struct mt_tls_rules){.sans = &begins, .n_sans = 1}, peer, MT_TLS_WHY_wrong_san,
+		BAD_CERTIFICATE);
+	mt_credential_drop(peer);
+}
+
+/* Who trusts by these lists of the root's and of mid's. */
+static void with_crl(
+	const struct pki_node *gone, bool stale, bool of_mid, enum mt_tls_reason why, int alert)
+{
+	const struct pki *all = pki();
+	struct pki_node leaf = pki_make(&all->mid, &(struct pki_how){.san = "URI:" PKI_BOB});
+	char *root = pki_crl(&all->root, gone ? gone->cert : NULL, stale);
+	char *mid = of_mid ? pki_crl(&all->mid, gone ? NULL : leaf.cert, false) : strdup("");
+	struct mt_credential *peer = pki_credential(&leaf, &all->mid, all->roots, NULL), *ours;
+	struct pki_node own = pki_make(&all->root, &(struct pki_how){.san = "URI:" PKI_ALICE});
+	char *both;
+
+	CU_ASSERT_FATAL(asprintf(&both, "%s%s", root, mid) > 0);
+	ours = pki_credential(&own, NULL, all->roots, both);
+	refuse(&(struct mt_tls_rules){.credential = ours}, peer, why, alert);
+	mt_credential_drop(ours);
+	mt_credential_drop(peer);
+	pki_free(&leaf);
+	pki_free(&own);
+	free(root);
+	free(mid);
+	free(both);
+}
+
+static void test_revoked(void)
+{
+	with_crl(NULL, false, true, MT_TLS_WHY_revoked, CERTIFICATE_REVOKED);
+	with_crl(&pki()->mid, false, true, MT_TLS_WHY_revoked, CERTIFICATE_REVOKED);
+}
+
+static void test_no_crl(void)
+{
+	with_crl(&pki()->other_root, false, false, MT_TLS_WHY_no_crl, UNKNOWN_CA);
+	with_crl(&pki()->other_root, true, true, MT_TLS_WHY_no_crl, CERTIFICATE_EXPIRED);
+	with_crl(&pki()->other_root, false, true, MT_TLS_WHY_none, 0);
+}
+
+/* ---- no certificate, nothing in common -------------------------------------------------------------------- */
+
+/* A client of the library's that may do this and that not; our reason and alert. */
+static void client_is_refused(int version, const char *cipher, uint16_t our_max, uint16_t our_min,
+	enum mt_tls_reason why, int alert)
+{
+	struct mt_tls_rules rules = ends_rules(MT_TLS_SERVER);
+	bool shows = why != MT_TLS_WHY_no_certificate;
+	struct mt_tls_context *c;
+	struct mt_tls_handshake *h;
+	struct ends_plain p;
+	uint8_t rest[64];
+
+	rules.min_version = our_min;
+	rules.max_version = our_max;
+	if (why == MT_TLS_WHY_no_shared_cipher) {
+		rules.ciphers = "ECDHE-ECDSA-AES256-GCM-SHA384";
+		rules.suites = "TLS_AES_256_GCM_SHA384";
+	}
+	c = ends_context(&rules);
+	h = mt_tls_handshake_new(c, NULL);
+	ends_plain_new(&p, MT_TLS_CLIENT, shows ? pki()->alice : NULL, version, cipher);
+	CU_ASSERT_EQUAL(ends_talk(h, &p, 1000), MT_TLS_FAILED);
+	(void)SSL_read(p.ssl, rest, sizeof(rest));
+	CU_ASSERT_STRING_EQUAL(
+		mt_tls_reason_name(mt_tls_handshake_result(h)->reason), mt_tls_reason_name(why));
+	CU_ASSERT_EQUAL(mt_tls_handshake_result(h)->alert, alert);
+	CU_ASSERT_EQUAL(p.alert, alert);
+	mt_tls_handshake_free(h);
+	ends_plain_free(&p);
+	mt_tls_context_drop(c);
+}
+
+static void test_no_certificate(void)
+{
+	client_is_refused(
+		TLS1_3_VERSION, NULL, 0, 0, MT_TLS_WHY_no_certificate, CERTIFICATE_REQUIRED);
+	client_is_refused(TLS1_2_VERSION, NULL, 0, 0, MT_TLS_WHY_no_certificate, HANDSHAKE_FAILURE);
+}
+
+static void test_no_shared_cipher(void)
+{
+	client_is_refused(TLS1_3_VERSION, "TLS_AES_128_GCM_SHA256", 0, 0,
+		MT_TLS_WHY_no_shared_cipher, HANDSHAKE_FAILURE);
+	client_is_refused(TLS1_2_VERSION, "ECDHE-ECDSA-AES128-GCM-SHA256", 0, 0,
+		MT_TLS_WHY_no_shared_cipher, HANDSHAKE_FAILURE);
+	/* Their key is of a kind that the client has no signature for. */
+	client_is_refused(TLS1_2_VERSION, "ECDHE-RSA-AES256-GCM-SHA384", 0, 0,
+		MT_TLS_WHY_no_shared_cipher, HANDSHAKE_FAILURE);
+}
+
+static void test_no_shared_version(void)
+{
+	client_is_refused(TLS1_2_VERSION, NULL, 0, TLS1_3_VERSION, MT_TLS_WHY_no_shared_version,
+		PROTOCOL_VERSION);
+	client_is_refused(TLS1_3_VERSION, NULL, TLS1_2_VERSION, 0, MT_TLS_WHY_no_shared_version,
+		PROTOCOL_VERSION);
+}
+
+/* ---- alerts, garbage ----------------------------------------------------------------------------------------- */
+
+/* The peer does not like us: it says why. */
+static void test_peer_alert(void)
+{
+	struct pki_node stranger =
+		pki_make(&pki()->other_root, &(struct pki_how){.san = "URI:" PKI_ALICE});
+	struct mt_credential *ours = pki_credential(&stranger, NULL, pki()->roots, NULL);
+
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(versions); i++) {
+		struct mt_tls_rules rules = ends_rules(MT_TLS_SERVER);
+		struct mt_tls_context *c;
+		struct mt_tls_handshake *h;
+		struct ends_plain p;
+
+		rules.credential = ours;
+		c = ends_context(&rules);
+		h = mt_tls_handshake_new(c, NULL);
+		ends_plain_new(&p, MT_TLS_CLIENT, pki()->alice, versions[i], NULL);
+		CU_ASSERT_EQUAL(ends_talk(h, &p, 1000), MT_TLS_FAILED);
+		CU_ASSERT_EQUAL(mt_tls_handshake_result(h)->reason, MT_TLS_WHY_peer_alert);
+		CU_ASSERT_EQUAL(mt_tls_handshake_result(h)->alert, UNKNOWN_CA);
+		mt_tls_handshake_free(h);
+		ends_plain_free(&p);
+		mt_tls_context_drop(c);
+	}
+	mt_credential_drop(ours);
+	pki_free(&stranger);
+}
+
+/* What it sends as an answer to our hello; or, to a server, as one. */
+static void answer(
+	enum mt_tls_role role, const void *bytes, uint32_t n, enum mt_tls_reason why, int alert)
+{
+	struct mt_tls_rules rules = ends_rules(role);
+	struct mt_tls_context *c = ends_context(&rules);
+	struct mt_tls_handshake *h = mt_tls_handshake_new(c, NULL);
+	const uint8_t *out;
+
+	if (role == MT_TLS_CLIENT) {
+		CU_ASSERT_EQUAL(mt_tls_handshake_step(h, NULL, 0), MT_TLS_MORE);
+		mt_tls_handshake_sent(h, mt_tls_handshake_output(h, &out));
+	}
+	CU_ASSERT_EQUAL(mt_tls_handshake_step(h, bytes, n), MT_TLS_FAILED);
+		CU_ASSERT_STRING_EQUAL(
+		mt_tls_reason_name(mt_tls_handshake_result(h)->reason), mt_tls_reason_name(why));
+	CU_ASSERT_EQUAL(mt_tls_handshake_result(h)->alert, alert);
+	CU_ASSERT_EQUAL(ERR_peek_error(), 0);
+	if (why == MT_TLS_WHY_protocol_error) {
+		CU_ASSERT_EQUAL_FATAL(mt_tls_handshake_output(h, &out), 7);
+		CU_ASSERT_EQUAL(out[0], 21);
+		CU_ASSERT_EQUAL(out[6], alert);
+	}
+	mt_tls_handshake_free(h);
+	mt_tls_context_drop(c);
+}
+
+static void test_alerts_before_anything(void)
+{
+	answer(MT_TLS_CLIENT, "\x15\x03\x03\x00\x02\x02\x28", 7, MT_TLS_WHY_peer_alert,
+		HANDSHAKE_FAILURE);
+	answer(MT_TLS_CLIENT, "\x15\x03\x03\x00\x02\x01\x00", 7, MT_TLS_WHY_peer_alert, 0);
+}
+
+static void test_garbage(void)
+{
+	static uint8_t garbage[MT_TLS_INPUT_MAX + 1];
+
+	answer(MT_TLS_CLIENT, "\x16\x03\x03\x00\x04\x0e\x00\x00\x00", 9, MT_TLS_WHY_protocol_error,
+		UNEXPECTED_MESSAGE);
+	answer(MT_TLS_SERVER, "\x17\x03\x03\x00\x04\x0e\x00\x00\x00", 9, MT_TLS_WHY_protocol_error,
+		UNEXPECTED_MESSAGE);
+	answer(MT_TLS_SERVER, garbage, sizeof(garbage), MT_TLS_WHY_too_long, 0);
+}
+
+/* One byte of the server's flight is another one. The client ends, one way or the other, and nothing is left behind. */
+static void test_each_byte_changed(void)
+{
+	struct mt_tls_rules cr = ends_rules(MT_TLS_CLIENT), sr = ends_rules(MT_TLS_SERVER);
+	struct mt_tls_context *cc = ends_context(&cr), *sc = ends_context(&sr);
+	uint8_t flight[4096];
+	const uint8_t *p;
+
+	for (uint32_t at = 0, n = 1; at < n; at += 7) {
+		struct mt_tls_handshake *c = mt_tls_handshake_new(cc, NULL),
+					*s = mt_tls_handshake_new(sc, NULL);
+		struct mt_tls_objects o;
+
+		mt_tls_handshake_step(c, NULL, 0);
+		n = mt_tls_handshake_output(c, &p);
+		CU_ASSERT_EQUAL(mt_tls_handshake_step(s, p, n), MT_TLS_MORE);
+		n = mt_tls_handshake_output(s, &p);
+		memcpy(flight, p, n);
+		flight[at] ^= 0x10;
+		CU_ASSERT_NOT_EQUAL(mt_tls_handshake_step(c, flight, n), MT_TLS_DONE);
+		mt_tls_handshake_free(c);
+		mt_tls_handshake_free(s);
+		o = mt_tls_objects();
+		CU_ASSERT_EQUAL(o.made, o.freed);
+	}
+	mt_tls_context_drop(cc);
+	mt_tls_context_drop(sc);
+}
+
+/* ---- rules that nobody can mean --------------------------------------------------------------------------------- */
+
+static void no_context(struct mt_tls_rules r, const char *words)
+{
+	struct mt_err e = {""};
+
+	CU_ASSERT_PTR_NULL(mt_tls_context_new(&r, &e));
+	CU_ASSERT_PTR_NOT_NULL(strstr(e.text, words));
+}
+
+static void test_rules(void)
+{
+	struct mt_tls_rules server = ends_rules(MT_TLS_SERVER), client = ends_rules(MT_TLS_CLIENT),
+			    r;
+	static const struct mt_tls_san san = {PKI_BOB, false};
+	static const char *const long_alpn[] = {"a-protocol-whose-name-is-too-long-for-us"};
+	struct mt_err e;
+	struct mt_credential *only_roots =
+		mt_credential_new(&(struct mt_credential_texts){.roots = pki()->roots}, &e);
+
+	r = server;
+	r.credential = NULL;
+	no_context(r, "neither an identity nor a root");
+	r.credential = only_roots;
+	no_context(r, "needs a certificate");
+	r = client;
+	r.trust = MT_TLS_IF_SHOWN;
+	no_context(r, "always shows");
+	r.trust = MT_TLS_ANYBODY;
+	r.sans = &san;
+	r.n_sans = 1;
+	no_context(r, "say nothing");
+	r = client;
+	r.ciphers = "ECDHE-ECDSA-AES128-SHA256";
+	no_context(r, "ECDHE-ECDSA-AES128-SHA256: there are no records");
+	r.ciphers = "none at all";
+	no_context(r, "the library has none");
+	r = client;
+	r.suites = "TLS_AES_128_CCM_SHA256";
+	no_context(r, "there are no records");
+	r = client;
+	r.min_version = TLS1_1_VERSION;
+	no_context(r, "0303 and 0304");
+	r = client;
+	r.alpn = long_alpn;
+	no_context(r, "ALPN a-protocol");
+	mt_credential_drop(only_roots);
+}
+
+const struct mt_test refuse_tests[] = {{"expired", test_expired},
+	{"not yet valid", test_not_yet_valid}, {"unknown authority", test_unknown_ca},
+	{"bad certificates", test_bad_certificate},
+	{"names that no principal has", test_bad_principal},
+	{"certificates without a principal", test_no_principal},
+	{"trust domains", test_trust_domain}, {"expected names", test_san},
+	{"expected URIs in names of another type", test_san_of_another_type},
+	{"revoked", test_revoked}, {"revocation lists that are missing", test_no_crl},
+	{"no certificate", test_no_certificate}, {"no shared cipher", test_no_shared_cipher},
+	{"no shared version", test_no_shared_version}, {"the peer's alert", test_peer_alert},
+	{"alerts before anything", test_alerts_before_anything},
+	{"garbage in a handshake", test_garbage},
+	{"a byte of a flight changed", test_each_byte_changed},
+	{"rules that cannot be", test_rules}, {0}};
