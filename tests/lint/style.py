@@ -52,6 +52,8 @@ COLD = {
     "tcp/tcp_tcp.c": "boot",
     "tls/tls_context.c": "the control thread makes contexts",
     "tls/tls_handshake.c": "threads of handshakes",
+    "tls/tls_pool.c": "boot; wakes a thread of handshakes that sleeps",
+    "tls/tls_thread.c": "threads of handshakes",
     "tls/tls_verify.c": "threads of handshakes",
     "filter/filter_fault_fault.c": "compiles configuration",
     "filter/filter_inbox.c": "made at boot; filters' own threads wake a worker that sleeps",

@@ -5,23 +5,30 @@
 
 #include <rte_eal.h>
 
-struct mt_pools tls_pools;
+struct mt_pools tls_pools, tls_worker_pools[2];
 
 int main(int argc, char **argv)
 {
 	const struct mt_suite suites[] = {{"ClientHello", hello_tests},
-		{"handshakes", handshake_tests}, {"refusals", refuse_tests}, {0}};
+		{"handshakes", handshake_tests}, {"refusals", refuse_tests},
+		{"threads", pool_tests}, {0}};
 	char *eal[] = {"unit", "--no-huge", "-m", "128", "--no-pci", "--no-telemetry",
 		"--no-shconf", "--log-level=error", "-l", "0"};
 	int rc;
 
 	if (rte_eal_init(MT_ARRAY_LEN(eal), eal) < 0 || mt_buf_init() ||
-		mt_pools_init(&tls_pools, "t", 8191, 255, MT_BUF_DATA_ROOM, SOCKET_ID_ANY)) {
+		mt_pools_init(&tls_pools, "t", 8191, 255, MT_BUF_DATA_ROOM, SOCKET_ID_ANY) ||
+		mt_pools_init(
+			&tls_worker_pools[0], "w0", 2047, 255, MT_BUF_DATA_ROOM, SOCKET_ID_ANY) ||
+		mt_pools_init(
+			&tls_worker_pools[1], "w1", 2047, 255, MT_BUF_DATA_ROOM, SOCKET_ID_ANY)) {
 		fprintf(stderr, "EAL does not start\n");
 		return EXIT_FAILURE;
 	}
 	rc = mt_test_main(suites, argc, argv);
 	pki_end();
+	mt_pools_fini(&tls_worker_pools[0]);
+	mt_pools_fini(&tls_worker_pools[1]);
 	mt_pools_fini(&tls_pools);
 	return rc;
 }

@@ -350,7 +350,7 @@ static void answer(
 		mt_tls_handshake_sent(h, mt_tls_handshake_output(h, &out));
 	}
 	CU_ASSERT_EQUAL(mt_tls_handshake_step(h, bytes, n), MT_TLS_FAILED);
-		CU_ASSERT_STRING_EQUAL(
+	CU_ASSERT_STRING_EQUAL(
 		mt_tls_reason_name(mt_tls_handshake_result(h)->reason), mt_tls_reason_name(why));
 	CU_ASSERT_EQUAL(mt_tls_handshake_result(h)->alert, alert);
 	CU_ASSERT_EQUAL(ERR_peek_error(), 0);
