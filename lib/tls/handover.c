@@ -3,11 +3,11 @@
  * What records need, out of the library: of TLS 1.3 the traffic secrets come by its key log, and keys by HKDF-Expand-Label
  * (RFC 8446 §7.1, §7.3); of TLS 1.2 the key block by the PRF from the master secret (RFC 5246 §6.3).
  */
+#include "mt_tls_kdf.h"
 #include "mt_tls_priv.h"
 
 #include <errno.h>
 #include <openssl/core_names.h>
-#include <openssl/hmac.h>
 #include <openssl/kdf.h>
 #include <string.h>
 
@@ -44,16 +44,6 @@ static int cipher_of(const SSL_CIPHER *c, struct mt_tls_keys *k)
 	default:
 		return -EPROTO;
 	}
-}
-
-static uint32_t key_len(const struct mt_tls_keys *k)
-{
-	return k->cipher == MT_TLS_AES_128_GCM ? 16 : 32;
-}
-
-static uint32_t hash_len(const struct mt_tls_keys *k)
-{
-	return k->hash == MT_TLS_SHA384 ? 48 : 32;
 }
 
 /* ---- TLS 1.3 --------------------------------------------------------------------------------------------- */
@@ -95,41 +85,13 @@ void mt_tls_keylog(const SSL *ssl, const char *line)
 		s->server_len = read_hex(secret + 1, s->server, sizeof(s->server));
 }
 
-/* At most one block of the hash: T(1) of RFC 5869 §2.3. */
-static int expand(const EVP_MD *md, const uint8_t *secret, uint32_t n, const char *label,
-	uint8_t *out, uint32_t len)
-{
-	uint8_t info[32], block[EVP_MAX_MD_SIZE];
-	uint32_t name = (uint32_t)strlen(label), at = 0;
-
-	info[at++] = 0;
-	info[at++] = (uint8_t)len;
-	info[at++] = (uint8_t)(6 + name);
-	memcpy(info + at, "tls13 ", 6);
-	memcpy(info + at + 6, label, name);
-	at += 6 + name;
-	info[at++] = 0; /* no context */
-	info[at++] = 1; /* the block's number */
-	if (!HMAC(md, secret, (int)n, info, at, block, NULL))
-		return -ENOMEM;
-	memcpy(out, block, len);
-	OPENSSL_cleanse(block, sizeof(block));
-	return 0;
-}
-
 static int half_of_1_3(
 	const struct mt_tls_keys *k, const uint8_t *secret, uint8_t len, struct mt_tls_half *half)
 {
-	const EVP_MD *md = k->hash == MT_TLS_SHA384 ? EVP_sha384() : EVP_sha256();
-
-	if (len != hash_len(k))
+	if (len != mt_tls_hash_len(k->hash))
 		return -EPROTO;
 	memcpy(half->secret, secret, len);
-	half->seq = 0;
-	return expand(md, secret, len, "key", half->key, key_len(k)) ||
-			       expand(md, secret, len, "iv", half->iv, IV)
-		       ? -ENOMEM
-		       : 0;
+	return mt_tls_traffic_key(half, k->cipher, k->hash);
 }
 
 static int keys_of_1_3(struct mt_tls_handshake *h, struct mt_tls_keys *k)
@@ -176,7 +138,8 @@ static void half_of_1_2(const uint8_t *key, uint32_t key_n, const uint8_t *iv, u
 
 static int keys_of_1_2(struct mt_tls_handshake *h, struct mt_tls_keys *k)
 {
-	uint32_t key = key_len(k), iv = k->cipher == MT_TLS_CHACHA20_POLY1305 ? IV : GCM_IMPLICIT;
+	uint32_t key = mt_tls_key_len(k->cipher),
+		 iv = k->cipher == MT_TLS_CHACHA20_POLY1305 ? IV : GCM_IMPLICIT;
 	bool client = h->context->role == MT_TLS_CLIENT;
 	uint8_t master[MASTER_MAX], seed[2 * RANDOM], block[BLOCK_MAX];
 	const uint8_t *ivs = block + (size_t)2 * key;
