@@ -7,6 +7,17 @@
 
 struct mt_pools tls_pools, tls_worker_pools[2];
 
+uint32_t tls_unhex(const char *hex, uint8_t *out)
+{
+	uint32_t n = 0;
+
+	for (unsigned int v; sscanf(hex, " %2x", &v) == 1; hex += 2) {
+		hex += strspn(hex, " ");
+		out[n++] = (uint8_t)v;
+	}
+	return n;
+}
+
 int main(int argc, char **argv)
 {
 	const struct mt_suite suites[] = {{"ClientHello", hello_tests},
