@@ -214,6 +214,25 @@ int mt_chain_write(struct mt_chain *c, struct mt_pools *p, const void *bytes, ui
 	return 0;
 }
 
+int mt_chain_reserve(struct mt_chain *c, struct mt_pools *p, uint32_t n)
+{
+	uint32_t before = c->len;
+
+	while (n > 0) {
+		struct rte_mbuf *m = mt_buf_data(p);
+		uint32_t part;
+
+		if (mt_unlikely(!m)) {
+			mt_chain_truncate(c, before);
+			return -ENOMEM;
+		}
+		part = MT_MIN((uint32_t)m->buf_len - m->data_off, n);
+		mt_chain_append(c, m, m->data_off, part);
+		n -= part;
+	}
+	return 0;
+}
+
 /* Moves n bytes, less than the head's view, from src's head behind dst by copy. */
 static int move_copy(struct mt_chain *src, uint32_t n, struct mt_chain *dst, struct mt_pools *p)
 {

@@ -213,6 +213,48 @@ int mt_chain_forward(struct mt_chain *src, uint32_t n, struct mt_chain *dst, str
 int mt_chain_clone(
 	const struct mt_chain *src, uint32_t n, struct mt_chain *dst, struct mt_pools *p);
 
+/* The same, which costs nothing where only bytes of the last buffer go. */
+static inline void mt_chain_shorten(struct mt_chain *c, uint32_t n)
+{
+	struct mt_link *l;
+	uint32_t cut = c->len - n;
+
+	if (cut == 0)
+		return;
+	l = mt_link(c->tail);
+	if (mt_unlikely(l->len <= cut)) {
+		mt_chain_truncate(c, n);
+		return;
+	}
+	l->len -= (uint16_t)cut;
+	l->sum_off = 0;
+	c->len = n;
+}
+
+/* Where bytes may be written behind the last one, and how many; NULL: nowhere. mt_chain_grow() takes them. */
+static inline uint8_t *mt_chain_room(const struct mt_chain *c, uint32_t *n)
+{
+	const struct mt_link *l;
+
+	if (!c->tail || !mt_buf_writable(c->tail))
+		return NULL;
+	l = mt_link(c->tail);
+	*n = c->tail->buf_len - ((uint32_t)l->off + l->len);
+	return (uint8_t *)c->tail->buf_addr + l->off + l->len;
+}
+
+static inline void mt_chain_grow(struct mt_chain *c, uint32_t n)
+{
+	struct mt_link *l = mt_link(c->tail);
+
+	l->len += (uint16_t)n;
+	l->sum_off = 0;
+	c->len += n;
+}
+
+/* Appends n bytes of undefined content in fresh buffers. 0 or -ENOMEM (nothing appended then). */
+int mt_chain_reserve(struct mt_chain *c, struct mt_pools *p, uint32_t n) mt_must_check;
+
 /* Copies [off, off + n), which must exist, into fresh buffers behind dst. 0 or -ENOMEM. */
 int mt_chain_copy(const struct mt_chain *src, uint32_t off, uint32_t n, struct mt_chain *dst,
 	struct mt_pools *p);

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The fast provider: direct calls of intel-ipsec-mb, which has code for each generation of vector instructions. It has
+ * no comparison of tags; that is ours.
+ */
+#include "aead_priv.h"
+#include "mt_tls_kdf.h"
+
+#include <intel-ipsec-mb.h>
+#include <rte_malloc.h>
+
+/* Its code faults where a key is not aligned to 16 bytes. */
+struct expanded {
+	struct gcm_key_data key;
+} mt_cache_aligned;
+
+struct aead_ipsec_mb {
+	struct mt_aead a;
+	IMB_MGR *mgr;
+	struct mt_key_cache cache;
+	struct mt_key_place *places;
+	const struct gcm_key_data *now; /* of the record in hand */
+	union {
+		struct gcm_context_data gcm;
+		struct chacha20_poly1305_context_data chacha;
+	} context mt_cache_aligned;
+	struct expanded keys[]; /* the cache's, then the scratch */
+};
+
+static struct aead_ipsec_mb *self(struct mt_aead *a)
+{
+	return mt_container_of(a, struct aead_ipsec_mb, a);
+}
+
+/* The expanded key of AES. */
+static const struct gcm_key_data *key_of(struct aead_ipsec_mb *s, const struct mt_aead_job *j)
+{
+	bool load;
+	uint32_t len = j->cipher == MT_TLS_AES_128_GCM ? 16 : 32;
+	uint32_t i = mt_key_cache_find(&s->cache, j->cipher, j->key, len, &load);
+
+	if (load) {
+		if (len == 16)
+			IMB_AES128_GCM_PRE(s->mgr, j->key, &s->keys[i].key);
+		else
+			IMB_AES256_GCM_PRE(s->mgr, j->key, &s->keys[i].key);
+	}
+	return &s->keys[i].key;
+}
+
+static void begin(struct mt_aead *a, const struct mt_aead_job *j)
+{
+	struct aead_ipsec_mb *s = self(a);
+
+	if (j->cipher == MT_TLS_CHACHA20_POLY1305) {
+		IMB_CHACHA20_POLY1305_INIT(
+			s->mgr, j->key, &s->context.chacha, j->nonce, j->aad, j->aad_len);
+		return;
+	}
+	s->now = key_of(s, j);
+	if (j->cipher == MT_TLS_AES_128_GCM)
+		IMB_AES128_GCM_INIT(s->mgr, s->now, &s->context.gcm, j->nonce, j->aad, j->aad_len);
+	else
+		IMB_AES256_GCM_INIT(s->mgr, s->now, &s->context.gcm, j->nonce, j->aad, j->aad_len);
+}
+
+static void more(struct mt_aead *a, const struct mt_aead_job *j, uint8_t *to, const uint8_t *from,
+	uint32_t n)
+{
+	struct aead_ipsec_mb *s = self(a);
+	struct gcm_context_data *gcm = &s->context.gcm;
+
+	switch (j->cipher << 1 | j->seal) {
+	case MT_TLS_AES_128_GCM << 1 | 1:
+		IMB_AES128_GCM_ENC_UPDATE(s->mgr, s->now, gcm, to, from, n);
+		break;
+	case MT_TLS_AES_128_GCM << 1:
+		IMB_AES128_GCM_DEC_UPDATE(s->mgr, s->now, gcm, to, from, n);
+		break;
+	case MT_TLS_AES_256_GCM << 1 | 1:
+		IMB_AES256_GCM_ENC_UPDATE(s->mgr, s->now, gcm, to, from, n);
+		break;
+	case MT_TLS_AES_256_GCM << 1:
+		IMB_AES256_GCM_DEC_UPDATE(s->mgr, s->now, gcm, to, from, n);
+		break;
+	case MT_TLS_CHACHA20_POLY1305 << 1 | 1:
+		IMB_CHACHA20_POLY1305_ENC_UPDATE(s->mgr, j->key, &s->context.chacha, to, from, n);
+		break;
+	default:
+		IMB_CHACHA20_POLY1305_DEC_UPDATE(s->mgr, j->key, &s->context.chacha, to, from, n);
+		break;
+	}
+}
+
+/* What was computed becomes the tag, or is compared with it. */
+static bool settle(const struct mt_aead_job *j, const uint8_t *computed, uint8_t *tag)
+{
+	if (!j->seal)
+		return CRYPTO_memcmp(computed, tag, MT_AEAD_TAG) == 0;
+	memcpy(tag, computed, MT_AEAD_TAG);
+	return true;
+}
+
+static bool end(struct mt_aead *a, const struct mt_aead_job *j, uint8_t *tag)
+{
+	struct aead_ipsec_mb *s = self(a);
+	uint8_t computed[MT_AEAD_TAG];
+
+	if (j->cipher == MT_TLS_CHACHA20_POLY1305)
+		IMB_CHACHA20_POLY1305_ENC_FINALIZE(
+			s->mgr, &s->context.chacha, computed, MT_AEAD_TAG);
+	else if (j->cipher == MT_TLS_AES_128_GCM)
+		IMB_AES128_GCM_ENC_FINALIZE(s->mgr, s->now, &s->context.gcm, computed, MT_AEAD_TAG);
+	else
+		IMB_AES256_GCM_ENC_FINALIZE(s->mgr, s->now, &s->context.gcm, computed, MT_AEAD_TAG);
+	return settle(j, computed, tag);
+}
+
+static bool whole(struct mt_aead *a, const struct mt_aead_job *j, uint8_t *to, const uint8_t *from,
+	uint32_t n, uint8_t *tag)
+{
+	struct aead_ipsec_mb *s = self(a);
+	uint8_t computed[MT_AEAD_TAG];
+	const struct gcm_key_data *key;
+	aes_gcm_enc_dec_t run;
+
+	if (j->cipher == MT_TLS_CHACHA20_POLY1305) {
+		begin(a, j);
+		if (n)
+			more(a, j, to, from, n);
+		return end(a, j, tag);
+	}
+	key = key_of(s, j);
+	if (j->cipher == MT_TLS_AES_128_GCM)
+		run = j->seal ? s->mgr->gcm128_enc : s->mgr->gcm128_dec;
+	else
+		run = j->seal ? s->mgr->gcm256_enc : s->mgr->gcm256_dec;
+	run(key, &s->context.gcm, to, from, n, j->nonce, j->aad, j->aad_len, computed, MT_AEAD_TAG);
+	return settle(j, computed, tag);
+}
+
+/* The scratch may hold a key, too. */
+static void forget(struct mt_aead *a, enum mt_tls_cipher c, const uint8_t *key)
+{
+	struct aead_ipsec_mb *s = self(a);
+	uint32_t i = mt_key_cache_forget(&s->cache, c, key, mt_tls_key_len(c));
+
+	OPENSSL_cleanse(&s->keys[i], sizeof(s->keys[i]));
+	OPENSSL_cleanse(&s->keys[s->cache.n], sizeof(s->keys[0]));
+	OPENSSL_cleanse(&s->context, sizeof(s->context));
+}
+
+static void free_all(struct mt_aead *a)
+{
+	struct aead_ipsec_mb *s = self(a);
+
+	if (s->mgr)
+		free_mb_mgr(s->mgr);
+	if (s->places)
+		OPENSSL_cleanse(s->places, s->cache.n * sizeof(s->places[0]));
+	rte_free(s->places);
+	OPENSSL_cleanse(s->keys, (s->cache.n + 1) * sizeof(s->keys[0]));
+	rte_free(s);
+}
+
+static const struct mt_aead_ops ops = {
+	.name = "ipsec-mb",
+	.begin = begin,
+	.more = more,
+	.end = end,
+	.whole = whole,
+	.forget = forget,
+	.free = free_all,
+};
+
+struct mt_aead *mt_aead_ipsec_mb_new(uint32_t keys, int socket)
+{
+	const uint64_t needs = IMB_FEATURE_AESNI | IMB_FEATURE_PCLMULQDQ;
+	struct aead_ipsec_mb *s = rte_zmalloc_socket(
+		"aead", sizeof(*s) + (keys + 1) * sizeof(s->keys[0]), MT_CACHE_LINE, socket);
+
+	if (!s)
+		return NULL;
+	s->a.ops = &ops;
+	s->places = rte_zmalloc_socket(
+		"aead", MT_MAX(keys, 1u) * sizeof(s->places[0]), MT_CACHE_LINE, socket);
+	s->mgr = alloc_mb_mgr(0);
+	mt_key_cache_init(&s->cache, s->places, s->places ? keys : 0);
+	if (s->places && s->mgr) {
+		init_mb_mgr_auto(s->mgr, NULL);
+		if (imb_get_errno(s->mgr) == 0 && (s->mgr->features & needs) == needs)
+			return &s->a;
+	}
+	free_all(&s->a);
+	return NULL;
+}

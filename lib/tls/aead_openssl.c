@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The portable provider: OpenSSL's contexts, made once, each with a cipher of its own for good, because a context allocates
+ * when its cipher changes. One that holds a key is given the IV alone.
+ */
+#include "aead_priv.h"
+#include "mt_tls_kdf.h"
+
+#include <openssl/evp.h>
+#include <rte_malloc.h>
+
+#define N_CIPHERS 3
+
+struct aead_openssl {
+	struct mt_aead a;
+	struct mt_key_cache cache;
+	EVP_CIPHER_CTX *now; /* of the record in hand */
+	bool failed;
+	EVP_CIPHER_CTX **contexts; /* N_CIPHERS for each place, then those of the scratch */
+	struct mt_key_place places[];
+};
+
+static struct aead_openssl *self(struct mt_aead *a)
+{
+	return mt_container_of(a, struct aead_openssl, a);
+}
+
+static const EVP_CIPHER *cipher_of(uint32_t c)
+{
+	switch (c) {
+	case MT_TLS_AES_128_GCM:
+		return EVP_aes_128_gcm();
+	case MT_TLS_AES_256_GCM:
+		return EVP_aes_256_gcm();
+	default:
+		return EVP_chacha20_poly1305();
+	}
+}
+
+static void begin(struct mt_aead *a, const struct mt_aead_job *j)
+{
+	struct aead_openssl *s = self(a);
+	bool load;
+	uint32_t i =
+		mt_key_cache_find(&s->cache, j->cipher, j->key, mt_tls_key_len(j->cipher), &load);
+	int n;
+
+	s->now = s->contexts[i * N_CIPHERS + j->cipher];
+	s->failed = EVP_CipherInit_ex(
+			    s->now, NULL, NULL, load ? j->key : NULL, j->nonce, j->seal) != 1 ||
+		    EVP_CipherUpdate(s->now, NULL, &n, j->aad, j->aad_len) != 1;
+}
+
+static void more(struct mt_aead *a, const struct mt_aead_job *j, uint8_t *to, const uint8_t *from,
+	uint32_t n)
+{
+	struct aead_openssl *s = self(a);
+	int out;
+
+	if (EVP_CipherUpdate(s->now, to, &out, from, (int)n) != 1)
+		s->failed = true;
+}
+
+static bool end(struct mt_aead *a, const struct mt_aead_job *j, uint8_t *tag)
+{
+	struct aead_openssl *s = self(a);
+	uint8_t none[EVP_MAX_BLOCK_LENGTH];
+	int n;
+
+	if (!j->seal && EVP_CIPHER_CTX_ctrl(s->now, EVP_CTRL_AEAD_SET_TAG, MT_AEAD_TAG, tag) != 1)
+		return false;
+	if (EVP_CipherFinal_ex(s->now, none, &n) != 1 || s->failed)
+		return false;
+	return !j->seal ||
+	       EVP_CIPHER_CTX_ctrl(s->now, EVP_CTRL_AEAD_GET_TAG, MT_AEAD_TAG, tag) == 1;
+}
+
+static bool whole(struct mt_aead *a, const struct mt_aead_job *j, uint8_t *to, const uint8_t *from,
+	uint32_t n, uint8_t *tag)
+{
+	begin(a, j);
+	if (n)
+		more(a, j, to, from, n);
+	return end(a, j, tag);
+}
+
+/* The scratch may hold a key, too. */
+static void forget(struct mt_aead *a, enum mt_tls_cipher c, const uint8_t *key)
+{
+	static const uint8_t nothing[32];
+	struct aead_openssl *s = self(a);
+	uint32_t i = mt_key_cache_forget(&s->cache, c, key, mt_tls_key_len(c));
+
+	EVP_CipherInit_ex(s->contexts[i * N_CIPHERS + c], NULL, NULL, nothing, nothing, 1);
+	if (i != s->cache.n)
+		EVP_CipherInit_ex(
+			s->contexts[s->cache.n * N_CIPHERS + c], NULL, NULL, nothing, nothing, 1);
+}
+
+static void free_all(struct mt_aead *a)
+{
+	struct aead_openssl *s = self(a);
+
+	for (uint32_t i = 0; s->contexts && i < (s->cache.n + 1) * N_CIPHERS; i++)
+		EVP_CIPHER_CTX_free(s->contexts[i]);
+	rte_free(s->contexts);
+	OPENSSL_cleanse(s->places, s->cache.n * sizeof(s->places[0]));
+	rte_free(s);
+}
+
+static const struct mt_aead_ops ops = {
+	.name = "openssl",
+	.begin = begin,
+	.more = more,
+	.end = end,
+	.whole = whole,
+	.forget = forget,
+	.free = free_all,
+};
+
+struct mt_aead *mt_aead_openssl_new(uint32_t keys, int socket)
+{
+	size_t n = (size_t)(keys + 1) * N_CIPHERS;
+	struct aead_openssl *s = rte_zmalloc_socket(
+		"aead", sizeof(*s) + keys * sizeof(s->places[0]), MT_CACHE_LINE, socket);
+
+	if (!s)
+		return NULL;
+	s->a.ops = &ops;
+	mt_key_cache_init(&s->cache, s->places, keys);
+	s->contexts = rte_zmalloc_socket("aead", n * sizeof(s->contexts[0]), 0, socket);
+	for (size_t i = 0; s->contexts && i < n; i++) {
+		static const uint8_t nothing[32];
+		EVP_CIPHER_CTX *x = s->contexts[i] = EVP_CIPHER_CTX_new();
+
+		if (!x || EVP_CipherInit_ex(
+				  x, cipher_of(i % N_CIPHERS), NULL, nothing, nothing, 1) != 1) {
+			free_all(&s->a);
+			return NULL;
+		}
+	}
+	if (s->contexts)
+		return &s->a;
+	free_all(&s->a);
+	return NULL;
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A connection's records: begin and end, and the keys' limits. */
+#include "record_priv.h"
+#include "mt_tls_kdf.h"
+
+#include <errno.h>
+#include <openssl/crypto.h>
+
+void mt_record_init(struct mt_record *r, const struct mt_tls_keys *k, bool server)
+{
+	MT_ASSERT(k->version == 0x0303 || k->version == 0x0304);
+	MT_ASSERT(k->cipher <= MT_TLS_CHACHA20_POLY1305 && k->hash <= MT_TLS_SHA384);
+	*r = (struct mt_record){
+		.rx = k->rx,
+		.tx = k->tx,
+		.cipher = k->cipher,
+		.hash = k->hash,
+		.is_13 = k->version == 0x0304,
+		.server = server,
+	};
+}
+
+void mt_record_fini(struct mt_records *w, struct mt_record *r)
+{
+	w->aead->ops->forget(w->aead, r->cipher, r->rx.key);
+	w->aead->ops->forget(w->aead, r->cipher, r->tx.key);
+	OPENSSL_cleanse(r, sizeof(*r));
+}
+
+enum mt_record_got record_bad(struct mt_record *r, enum mt_tls_alert alert)
+{
+	r->alert = (uint8_t)alert;
+	r->rx_over = MT_RECORD_BAD;
+	return MT_RECORD_BAD;
+}
+
+/* Kept apart until the record that says so is sealed, under the key that goes. */
+int mt_record_update(struct mt_records *w, struct mt_record *r, bool ask, struct mt_chain *out)
+{
+	const uint8_t message[] = {24, 0, 0, 1, ask};
+	struct mt_tls_half next = r->tx;
+	int rc = r->is_13 ? mt_tls_next_secret(&next, r->cipher, r->hash) : -EOVERFLOW;
+
+	if (rc == 0)
+		rc = record_seal_bytes(w, r, CONTENT_HANDSHAKE, message, sizeof(message), out);
+	if (rc == 0) {
+		w->aead->ops->forget(w->aead, r->cipher, r->tx.key);
+		r->tx = next;
+		r->tx_bytes = 0;
+		r->due &= (uint8_t)~MT_RECORD_DUE_UPDATE;
+		mt_count(w->counts, MT_RECORD_N_UPDATE_OUT);
+	}
+	OPENSSL_cleanse(&next, sizeof(next));
+	return rc;
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Handshake messages after the handshake (RFC 8446 §4.6; RFC 5246 §7.4.1): as many as lie in a record, or one in many of them.
+ * What has a meaning for us is one byte long, so nothing is kept but a header.
+ */
+#include "record_priv.h"
+#include "mt_tls_kdf.h"
+
+enum message {
+	HELLO_REQUEST = 0,
+	CLIENT_HELLO = 1,
+	NEW_SESSION_TICKET = 4,
+	KEY_UPDATE = 24,
+};
+
+/* The longest ticket with all that belongs to it (RFC 8446 §4.6.1); a ClientHello that is refused is no longer. */
+#define BODY_MAX (4 + 4 + 1 + 255 + 2 + 65535 + 2 + 65534)
+
+/* 0, or the alert. */
+static int begin_message(struct mt_records *w, struct mt_record *r, uint64_t now)
+{
+	const uint8_t *h = r->message_head;
+	uint32_t len = (uint32_t)h[1] << 16 | (uint32_t)h[2] << 8 | h[3];
+
+	r->message_left = len;
+	switch (h[0] | (r->is_13 ? 0x100 : 0) | (r->server ? 0x200 : 0)) {
+	case 0x100 | NEW_SESSION_TICKET:
+		mt_count(w->counts, MT_RECORD_N_TICKET);
+		return len <= BODY_MAX ? 0 : MT_TLS_DECODE_ERROR;
+	case 0x100 | KEY_UPDATE:
+	case 0x300 | KEY_UPDATE:
+		return len == 1 ? 0 : MT_TLS_DECODE_ERROR;
+	case HELLO_REQUEST:
+		if (len)
+			return MT_TLS_DECODE_ERROR;
+		break;
+	case 0x200 | CLIENT_HELLO:
+		if (len > BODY_MAX)
+			return MT_TLS_DECODE_ERROR;
+		break;
+	default:
+		return MT_TLS_UNEXPECTED_MESSAGE;
+	}
+	if (!record_may_update(r, now))
+		return MT_TLS_UNEXPECTED_MESSAGE;
+	r->due |= MT_RECORD_DUE_REFUSAL;
+	return 0;
+}
+
+/* `last`: no byte is behind it in its record; a new key begins with a record (RFC 8446 §5.1). */
+static int key_update(
+	struct mt_records *w, struct mt_record *r, uint8_t asked, bool last, uint64_t now)
+{
+	if (asked > 1)
+		return MT_TLS_ILLEGAL_PARAMETER;
+	if (!last || !record_may_update(r, now))
+		return MT_TLS_UNEXPECTED_MESSAGE;
+	w->aead->ops->forget(w->aead, r->cipher, r->rx.key);
+	if (mt_tls_next_secret(&r->rx, r->cipher, r->hash))
+		return MT_TLS_INTERNAL_ERROR;
+	mt_count(w->counts, MT_RECORD_N_UPDATE_IN);
+	if (asked && !r->tx_over)
+		r->due |= MT_RECORD_DUE_UPDATE;
+	return 0;
+}
+
+/* The next n bytes; `last`: the record ends with them. */
+static int bytes_in(struct mt_records *w, struct mt_record *r, const uint8_t *p, uint32_t n,
+	bool last, uint64_t now)
+{
+	int alert = 0;
+
+	while (n > 0 && !alert) {
+		uint32_t part = 1;
+
+		if (r->message_n < sizeof(r->message_head)) {
+			r->message_head[r->message_n++] = *p;
+			if (r->message_n == sizeof(r->message_head))
+				alert = begin_message(w, r, now);
+		} else {
+			part = MT_MIN(n, r->message_left);
+			r->message_left -= part;
+			if (r->message_head[0] == KEY_UPDATE)
+				alert = key_update(w, r, *p, last && n == 1, now);
+		}
+		if (r->message_n == sizeof(r->message_head) && r->message_left == 0)
+			r->message_n = 0;
+		p += part;
+		n -= part;
+	}
+	return alert;
+}
+
+enum mt_record_got record_messages(
+	struct mt_records *w, struct mt_record *r, const struct opened *o, uint64_t now)
+{
+	uint32_t left = o->len;
+	int alert = 0;
+
+	/* RFC 8446 §5.1; and a flood of tickets is a flood. */
+	if (left == 0 || !record_may_be_empty(w, r, now))
+		return record_bad(r, MT_TLS_UNEXPECTED_MESSAGE);
+	if (o->flat)
+		alert = bytes_in(w, r, o->flat, left, true, now);
+	for (struct rte_mbuf *m = o->flat ? NULL : o->out.head; m && !alert; m = mt_link(m)->next) {
+		left -= mt_link(m)->len;
+		alert = bytes_in(w, r, mt_link_data(m), mt_link(m)->len, left == 0, now);
+	}
+	return alert ? record_bad(r, (enum mt_tls_alert)alert) : MT_RECORD_OWN;
+}

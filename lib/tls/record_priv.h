@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "mt_record.h"
+
+enum content_type {
+	CONTENT_CHANGE_CIPHER_SPEC = 20,
+	CONTENT_ALERT = 21,
+	CONTENT_HANDSHAKE = 22,
+	CONTENT_DATA = 23,
+};
+
+/* A header, and the explicit part of the nonce. */
+#define EXPLICIT_NONCE 8
+#define PREFIX_MAX     (MT_RECORD_HEADER + EXPLICIT_NONCE)
+
+/* How a direction's records are protected. */
+static inline bool has_explicit_nonce(const struct mt_record *r)
+{
+	return !r->is_13 && r->cipher != MT_TLS_CHACHA20_POLY1305;
+}
+
+static inline uint32_t prefix_len(const struct mt_record *r)
+{
+	return MT_RECORD_HEADER + (has_explicit_nonce(r) ? EXPLICIT_NONCE : 0);
+}
+
+/* Runs of bytes in a chain, or one that lies anywhere (m NULL). */
+struct run {
+	uint8_t *p;
+	uint32_t left;
+	struct rte_mbuf *m;
+};
+
+/* From the byte at `off` on; off < len. */
+struct run run_at(const struct mt_chain *c, uint32_t off);
+
+/* One record's protection under the next number of `half`. `header` is the one on the wire, `n` the plain text's length as TLS 1.2 has it. */
+void record_job(const struct mt_record *r, const struct mt_tls_half *half, bool seal,
+	const uint8_t *prefix, uint32_t n, struct mt_aead_job *j);
+
+/* The next n bytes of `at` in place. */
+void record_here(struct mt_aead *a, const struct mt_aead_job *j, struct run *at, uint32_t n);
+/* The next n bytes of `from` to where `to` stands. */
+void record_there(struct mt_aead *a, const struct mt_aead_job *j, struct run *from, struct run *to,
+	uint32_t n);
+
+/* What a record held: its bytes are `flat`, or if that is NULL the chain. */
+struct opened {
+	uint8_t type;
+	uint32_t len;
+	uint8_t *flat; /* in the room behind the user's last byte; nobody's so far */
+	struct mt_chain out;
+};
+
+#define OPENED	       0
+#define OPEN_NO_MEMORY -1
+
+/* Takes the record of `len` bytes behind its header off `from`. OPENED; OPEN_NO_MEMORY: nothing was taken; else the alert. */
+int record_open(struct mt_records *w, struct mt_record *r, struct mt_chain *from, uint32_t len,
+	const struct mt_chain *to, struct opened *o);
+
+/* Messages and alerts that came. */
+enum mt_record_got record_messages(
+	struct mt_records *w, struct mt_record *r, const struct opened *o, uint64_t now);
+enum mt_record_got record_alert_in(
+	struct mt_records *w, struct mt_record *r, const struct opened *o, uint64_t now);
+
+/* Nothing for the user once more, a key update once more; false: too often in this second. */
+bool record_may_be_empty(struct mt_records *w, struct mt_record *r, uint64_t now);
+bool record_may_update(struct mt_record *r, uint64_t now);
+
+enum mt_record_got record_bad(struct mt_record *r, enum mt_tls_alert alert);
+
+/* A record of few bytes of ours. */
+int record_seal_bytes(struct mt_records *w, struct mt_record *r, enum content_type type,
+	const uint8_t *bytes, uint32_t n, struct mt_chain *out) mt_must_check;

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Records one by one: what a header may say (RFC 8446 §5.1-5.2, RFC 5246 §6.2), and who gets what was in them. */
+#include "record_priv.h"
+
+#define SEALED_MAX_13 (MT_RECORD_PLAIN + 256)
+#define SEALED_MAX_12 (MT_RECORD_PLAIN + 2048)
+
+static uint32_t len_of(const uint8_t *header)
+{
+	return (uint32_t)header[3] << 8 | header[4];
+}
+
+uint32_t mt_record_len(const struct mt_chain *from)
+{
+	uint8_t scratch[MT_RECORD_HEADER];
+	const uint8_t *h = mt_chain_peek(from, 0, MT_RECORD_HEADER, scratch);
+
+	return h ? MT_RECORD_HEADER + len_of(h) : 0;
+}
+
+/* 0, or the alert. In TLS 1.3 all is application data from outside, after the handshake a ChangeCipherSpec, too (§5). */
+static int check_header(const struct mt_record *r, const uint8_t *h)
+{
+	bool known = r->is_13 ? h[0] == CONTENT_DATA
+			      : h[0] >= CONTENT_CHANGE_CIPHER_SPEC && h[0] <= CONTENT_DATA;
+
+	if (!known)
+		return MT_TLS_UNEXPECTED_MESSAGE;
+	if (h[1] != 3 || h[2] != 3)
+		return MT_TLS_PROTOCOL_VERSION;
+	if (len_of(h) > (r->is_13 ? SEALED_MAX_13 : SEALED_MAX_12))
+		return MT_TLS_RECORD_OVERFLOW;
+	return 0;
+}
+
+static enum mt_record_got data_in(struct mt_records *w, struct mt_record *r, struct opened *o,
+	struct mt_chain *to, uint64_t now)
+{
+	if (o->len == 0)
+		return record_may_be_empty(w, r, now) ? MT_RECORD_OWN
+						      : record_bad(r, MT_TLS_UNEXPECTED_MESSAGE);
+	if (o->flat)
+		mt_chain_grow(to, o->len);
+	else
+		mt_chain_concat(to, &o->out);
+	return MT_RECORD_DATA;
+}
+
+static enum mt_record_got dispatch(struct mt_records *w, struct mt_record *r, struct opened *o,
+	struct mt_chain *to, uint64_t now)
+{
+	/* A message that is divided has no other records between its parts. */
+	if (r->message_n && o->type != CONTENT_HANDSHAKE)
+		return record_bad(r, MT_TLS_UNEXPECTED_MESSAGE);
+	switch (o->type) {
+	case CONTENT_DATA:
+		return data_in(w, r, o, to, now);
+	case CONTENT_HANDSHAKE:
+		return record_messages(w, r, o, now);
+	case CONTENT_ALERT:
+		return record_alert_in(w, r, o, now);
+	default:
+		return record_bad(r, MT_TLS_UNEXPECTED_MESSAGE);
+	}
+}
+
+enum mt_record_got mt_record_read(struct mt_records *w, struct mt_record *r, struct mt_chain *from,
+	struct mt_chain *to, uint64_t now)
+{
+	uint8_t scratch[MT_RECORD_HEADER];
+	enum mt_record_got got;
+	const uint8_t *h;
+	struct opened o;
+	int alert;
+
+	if (r->rx_over)
+		return (enum mt_record_got)r->rx_over;
+	h = mt_chain_peek(from, 0, MT_RECORD_HEADER, scratch);
+	if (!h)
+		return MT_RECORD_MORE;
+	alert = check_header(r, h);
+	if (alert)
+		return record_bad(r, (enum mt_tls_alert)alert);
+	if (from->len < MT_RECORD_HEADER + len_of(h))
+		return MT_RECORD_MORE;
+	if (r->rx.seq == UINT64_MAX)
+		return record_bad(r, MT_TLS_INTERNAL_ERROR);
+	alert = record_open(w, r, from, len_of(h), to, &o);
+	if (alert == OPEN_NO_MEMORY)
+		return MT_RECORD_NO_MEMORY;
+	if (alert)
+		return record_bad(r, (enum mt_tls_alert)alert);
+	got = dispatch(w, r, &o, to, now);
+	mt_chain_free(&o.out);
+	return got;
+}

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Plain text to a record. Buffers that are taken whole and that nobody else holds are sealed in place, header and tag in the room
+ * before and behind them; the rest is sealed into new buffers. All memory is there before anything changes.
+ */
+#include "record_priv.h"
+
+#include <errno.h>
+
+/* After so much under one key it is changed (TLS 1.3) or used no more than it must (TLS 1.2); RFC 8446 §5.5 allows more. */
+#define KEY_BYTES   (1ull << 36)
+#define KEY_RECORDS (1ull << 31)
+
+/* What a new buffer holds in one piece. */
+#define FLAT_MAX (MT_BUF_DATA_ROOM - RTE_PKTMBUF_HEADROOM)
+
+static uint32_t trailer_len(const struct mt_record *r)
+{
+	return (r->is_13 ? 1 : 0) + MT_AEAD_TAG;
+}
+
+/* Header and explicit nonce of a record of n bytes. */
+static void write_prefix(const struct mt_record *r, enum content_type type, uint32_t n, uint8_t *p)
+{
+	uint32_t len = prefix_len(r) - MT_RECORD_HEADER + n + trailer_len(r);
+
+	p[0] = r->is_13 ? CONTENT_DATA : (uint8_t)type;
+	p[1] = 3;
+	p[2] = 3;
+	p[3] = (uint8_t)(len >> 8);
+	p[4] = (uint8_t)len;
+	for (uint32_t i = 0; has_explicit_nonce(r) && i < EXPLICIT_NONCE; i++)
+		p[MT_RECORD_HEADER + i] = (uint8_t)(r->tx.seq >> (56 - 8 * i));
+}
+
+static void count(struct mt_record *r, uint32_t n)
+{
+	r->tx.seq++;
+	r->tx_bytes += n;
+	r->tx_run += n;
+	if (mt_unlikely(r->tx_bytes >= KEY_BYTES || r->tx.seq >= KEY_RECORDS))
+		r->due |= r->is_13 ? MT_RECORD_DUE_UPDATE : MT_RECORD_DUE_DRAIN;
+}
+
+/* A record in one piece at p, whose plain text is in its place. */
+static int seal_flat(
+	struct mt_records *w, struct mt_record *r, enum content_type type, uint8_t *p, uint32_t n)
+{
+	uint8_t *text = p + prefix_len(r), *tag = text + n;
+	struct mt_aead_job j;
+
+	write_prefix(r, type, n, p);
+	record_job(r, &r->tx, true, p, n, &j);
+	if (r->is_13)
+		*tag++ = (uint8_t)type;
+	if (mt_unlikely(!w->aead->ops->whole(w->aead, &j, text, text, (uint32_t)(tag - text), tag)))
+		return -EIO;
+	count(r, n);
+	return 0;
+}
+
+/* Room of n bytes in one piece behind `out`, or a new buffer. NULL: no memory. */
+static uint8_t *flat_room(struct mt_records *w, struct mt_chain *out, uint32_t n)
+{
+	uint32_t room, before = out->len;
+	uint8_t *p = mt_chain_room(out, &room);
+
+	if (p && room >= n) {
+		mt_chain_grow(out, n);
+		return p;
+	}
+	if (mt_chain_reserve(out, w->pools, n))
+		return NULL;
+	MT_ASSERT(mt_link(out->tail)->len == n && out->len == before + n);
+	return mt_link_data(out->tail);
+}
+
+static int may_seal(const struct mt_record *r)
+{
+	if (r->tx_over)
+		return -EPIPE;
+	return r->tx.seq == UINT64_MAX ? -EOVERFLOW : 0;
+}
+
+int record_seal_bytes(struct mt_records *w, struct mt_record *r, enum content_type type,
+	const uint8_t *bytes, uint32_t n, struct mt_chain *out)
+{
+	int rc = may_seal(r);
+	uint8_t *p;
+
+	if (rc)
+		return rc;
+	p = flat_room(w, out, prefix_len(r) + n + trailer_len(r));
+	if (!p)
+		return -ENOMEM;
+	if (n)
+		memcpy(p + prefix_len(r), bytes, n);
+	return seal_flat(w, r, type, p, n);
+}
+
+/* What becomes of the plain text's buffers. */
+struct plan {
+	uint32_t here; /* its first bytes: whole buffers that may be written */
+	uint32_t copy;
+	bool room_before, room_behind; /* of those, for what frames the record */
+};
+
+static void plan(const struct mt_record *r, const struct mt_chain *plain, uint32_t n, bool take,
+	struct plan *p)
+{
+	struct rte_mbuf *m = plain->head, *last = NULL;
+
+	*p = (struct plan){.copy = n};
+	if (!take || n == 0)
+		return;
+	p->room_before = mt_link(m)->off >= prefix_len(r);
+	for (; p->copy && mt_link(m)->len <= p->copy && mt_buf_writable(m); m = mt_link(m)->next) {
+		p->here += mt_link(m)->len;
+		p->copy -= mt_link(m)->len;
+		last = m;
+	}
+	p->room_behind =
+		last && !p->copy &&
+		last->buf_len - (mt_link(last)->off + mt_link(last)->len) >= (int)trailer_len(r);
+}
+
+/* The record's buffers, without content but what stays where it is. false: no memory, nothing changed. */
+static bool lay_out(struct mt_records *w, const struct mt_record *r, const struct plan *p,
+	struct mt_chain *plain, struct mt_chain *rec)
+{
+	uint32_t before = prefix_len(r), behind = p->room_behind ? 0 : p->copy + trailer_len(r);
+	struct mt_chain front = {0}, back = {0};
+	int rc = 0;
+
+	if (!p->here)
+		behind += before;
+	else if (!p->room_before)
+		rc = mt_chain_reserve(&front, w->pools, before);
+	if (rc || (behind && mt_chain_reserve(&back, w->pools, behind))) {
+		mt_chain_free(&front);
+		return false;
+	}
+	mt_chain_concat(rec, &front);
+	if (p->here) {
+		struct mt_chain body = {0};
+
+		rc = mt_chain_split(plain, p->here, &body, NULL);
+		if (p->room_before && !mt_chain_resize_prefix(&body, 0, before, w->pools))
+			rc = -ENOMEM;
+		MT_ASSERT(rc == 0); /* whole buffers, and the room is there */
+		mt_chain_concat(rec, &body);
+	}
+	mt_chain_concat(rec, &back);
+	if (p->room_behind)
+		mt_chain_grow(rec, trailer_len(r));
+	return true;
+}
+
+static bool protect(struct mt_aead *a, const struct mt_aead_job *j, const struct plan *p,
+	struct run from, struct run to, bool type_byte, uint8_t *tag)
+{
+	uint32_t here = p->here;
+
+	if (!p->copy) {
+		here += type_byte;
+		if (to.left >= here) {
+			mt_link(to.m)->sum_off = 0;
+			return a->ops->whole(a, j, to.p, to.p, here, tag);
+		}
+	}
+	a->ops->begin(a, j);
+	record_here(a, j, &to, here);
+	record_there(a, j, &from, &to, p->copy);
+	if (p->copy)
+		record_here(a, j, &to, type_byte);
+	return a->ops->end(a, j, tag);
+}
+
+/* `from`: where what is copied stands, once the rest is taken. */
+static int seal_chain(struct mt_records *w, struct mt_record *r, const struct plan *p,
+	struct mt_chain *rec, struct run from, uint32_t n)
+{
+	uint8_t type = CONTENT_DATA, tag[MT_AEAD_TAG];
+	uint32_t at = prefix_len(r), behind = at + n;
+	struct mt_aead_job j;
+
+	write_prefix(r, CONTENT_DATA, n, mt_link_data(rec->head));
+	record_job(r, &r->tx, true, mt_link_data(rec->head), n, &j);
+	if (r->is_13 && mt_chain_patch(rec, behind++, &type, 1, w->pools))
+		return -EIO;
+	if (!protect(w->aead, &j, p, from, run_at(rec, at), r->is_13, tag) ||
+		mt_chain_patch(rec, behind, tag, sizeof(tag), w->pools))
+		return -EIO;
+	count(r, n);
+	mt_count(w->counts, p->copy ? MT_RECORD_N_COPIED : MT_RECORD_N_INPLACE);
+	return 0;
+}
+
+/* Of `plain`, which changes only if it is taken. */
+static int seal(struct mt_records *w, struct mt_record *r, struct mt_chain *plain, uint32_t off,
+	uint32_t n, bool take, struct mt_chain *out)
+{
+	uint32_t total = prefix_len(r) + n + trailer_len(r);
+	struct mt_chain rec = {0};
+	struct run from = {0};
+	struct plan p;
+	int rc;
+
+	plan(r, plain, n, take, &p);
+	if (!p.here && total <= FLAT_MAX) {
+		uint8_t *at = flat_room(w, out, total);
+
+		if (!at)
+			return -ENOMEM;
+		mt_chain_read(plain, off, at + prefix_len(r), n);
+		rc = seal_flat(w, r, CONTENT_DATA, at, n);
+		mt_count(w->counts, MT_RECORD_N_COPIED);
+	} else {
+		if (!lay_out(w, r, &p, plain, &rec))
+			return -ENOMEM;
+		if (p.copy)
+			from = run_at(plain, off);
+		rc = seal_chain(w, r, &p, &rec, from, n);
+		mt_chain_concat(out, &rec);
+	}
+	if (take && p.copy)
+		mt_chain_drop(plain, p.copy);
+	return rc;
+}
+
+static int seal_data(struct mt_records *w, struct mt_record *r, struct mt_chain *plain,
+	uint32_t off, uint32_t n, bool take, struct mt_chain *out)
+{
+	int rc = 0;
+
+	MT_ASSERT(n <= MT_RECORD_PLAIN && off <= plain->len && n <= plain->len - off);
+	if (mt_unlikely(r->due))
+		rc = mt_record_own(w, r, out);
+	if (rc == 0)
+		rc = may_seal(r);
+	return rc ? rc : seal(w, r, plain, off, n, take, out);
+}
+
+int mt_record_seal(struct mt_records *w, struct mt_record *r, struct mt_chain *plain, uint32_t n,
+	struct mt_chain *out)
+{
+	return seal_data(w, r, plain, 0, n, true, out);
+}
+
+int mt_record_seal_copy(struct mt_records *w, struct mt_record *r, const struct mt_chain *plain,
+	uint32_t off, uint32_t n, struct mt_chain *out)
+{
+	/* Without `take` nothing of it is written. */
+	return seal_data(w, r, (struct mt_chain *)(uintptr_t)plain, off, n, false, out);
+}
