@@ -64,7 +64,7 @@ static bool unprotect(struct mt_aead *a, const struct mt_aead_job *j, const stru
 	return a->ops->end(a, j, tag);
 }
 
-/* What was opened in place and what was copied. What of the tag lies in our buffers is behind it. */
+/* What was opened in place, without what of the tag lies in its buffers, and what was copied. */
 static void take(
 	const struct plan *p, struct mt_chain *from, struct mt_chain *copied, struct mt_chain *out)
 {
@@ -77,8 +77,8 @@ static void take(
 	MT_ASSERT(rc == 0); /* whole buffers move, no new one is needed */
 	if (p->total - p->skip - moved)
 		mt_chain_drop(from, p->total - p->skip - moved);
-	if (copied->len)
-		mt_chain_concat(out, copied);
+	mt_chain_concat(out, copied);
+	mt_chain_shorten(out, p->n);
 }
 
 /* Where the last byte of the first n that is not 0 stands; n: there is none. */
@@ -108,17 +108,11 @@ static uint32_t last_byte(const struct opened *o, uint32_t n, uint8_t *byte)
 static bool strip(struct opened *o, uint32_t n)
 {
 	struct rte_mbuf *tail = o->out.tail;
-	uint32_t behind = tail ? o->out.len - n : 0;
 
 	if (n == 0)
 		return false;
 	o->len = n - 1;
-	if (o->flat)
-		o->type = o->flat[n - 1];
-	else
-		o->type = mt_link(tail)->len > behind
-				  ? mt_link_data(tail)[mt_link(tail)->len - behind - 1]
-				  : 0;
+	o->type = o->flat ? o->flat[n - 1] : mt_link_data(tail)[mt_link(tail)->len - 1];
 	if (mt_unlikely(o->type == 0))
 		o->len = last_byte(o, n, &o->type);
 	return o->type != 0;
