@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "allocate.h"
 #include "scene.h"
 
 #include "pki.h"
@@ -27,6 +28,7 @@ int main(int argc, char **argv)
 		"--no-shconf", "--log-level=error", "-l", "0"};
 	int rc;
 
+	MT_ASSERT(allocate_count());
 	if (rte_eal_init(MT_ARRAY_LEN(eal), eal) < 0 || mt_buf_init() ||
 		mt_pools_init(&tls_pools, "t", 8191, 255, MT_BUF_DATA_ROOM, SOCKET_ID_ANY) ||
 		mt_pools_init(
