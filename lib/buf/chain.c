@@ -214,6 +214,14 @@ int mt_chain_write(struct mt_chain *c, struct mt_pools *p, const void *bytes, ui
 	return 0;
 }
 
+void mt_chain_move_head(struct mt_chain *src, struct mt_chain *dst, uint32_t off, uint32_t len)
+{
+	struct rte_mbuf *m = mt_chain_pop(src);
+
+	src->epoch++;
+	mt_chain_append(dst, m, off, len);
+}
+
 int mt_chain_reserve(struct mt_chain *c, struct mt_pools *p, uint32_t n)
 {
 	uint32_t before = c->len;

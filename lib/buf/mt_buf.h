@@ -252,6 +252,12 @@ static inline void mt_chain_grow(struct mt_chain *c, uint32_t n)
 	c->len += n;
 }
 
+/*
+ * Moves the first buffer behind dst with another view, of which nothing is known but that it is its content: [off, off + len)
+ * from buf_addr, len > 0.
+ */
+void mt_chain_move_head(struct mt_chain *src, struct mt_chain *dst, uint32_t off, uint32_t len);
+
 /* Appends n bytes of undefined content in fresh buffers. 0 or -ENOMEM (nothing appended then). */
 int mt_chain_reserve(struct mt_chain *c, struct mt_pools *p, uint32_t n) mt_must_check;
 

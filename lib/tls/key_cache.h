@@ -44,7 +44,12 @@ static inline uint32_t mt_key_bits(const uint8_t *key, uint32_t at)
 static inline bool mt_key_cache_has(
 	const struct mt_key_place *p, uint8_t cipher, const uint8_t *key, uint32_t key_len)
 {
-	return p->cipher == cipher && memcmp(p->key, key, key_len) == 0;
+	uint64_t a[4], b[4];
+
+	memcpy(a, p->key, sizeof(a));
+	memcpy(b, key, key_len == 32 ? 32 : 16);
+	return p->cipher == cipher && !((a[0] ^ b[0]) | (a[1] ^ b[1])) &&
+	       (key_len == 16 || !((a[2] ^ b[2]) | (a[3] ^ b[3])));
 }
 
 /* The place for a key of 16 or 32 bytes; *load: expand it there first. */

@@ -52,27 +52,43 @@ enum mt_record_due {
 	MT_RECORD_DUE_DRAIN = 4,   /* TLS 1.2: our key has done enough; no new requests, please */
 };
 
+/* What a direction's records are protected with. */
+struct mt_record_half {
+	uint8_t key[32];
+	uint64_t seq; /* of the next record */
+	uint8_t iv[12];
+	uint32_t run; /* what we sent since we were silent: how large records may be */
+};
+
+/* A line for what a record that comes needs, one for a record that goes, and the rest. */
 struct mt_record {
-	struct mt_tls_half rx, tx;
-	uint64_t tx_bytes; /* of plain text under this key */
-	uint32_t tx_run;   /* bytes since we were silent: how large records may be */
-	uint32_t tx_ms;	   /* when we sent last */
-	uint32_t second;   /* that `empties` and `updates` are of */
-	uint32_t
-		message_left; /* of a handshake message that is divided: bytes of its body to come */
-	uint16_t empties;
-	uint8_t updates;
-	uint8_t message_head[4];
-	uint8_t message_n; /* bytes of its header that are here */
+	struct mt_record_half rx;
 	uint8_t cipher, hash, alert;
 	uint8_t due;	 /* enum mt_record_due */
 	uint8_t rx_over; /* MT_RECORD_CLOSED or later; 0: it goes on */
+	uint8_t message_n; /* of a handshake message that is divided: bytes of its header that are here */
+	uint8_t updates;
 	bool is_13 : 1, server : 1;
 	bool tx_over : 1; /* close_notify or a fatal alert was the last */
-};
+	struct mt_record_half tx;
+	uint64_t tx_bytes;     /* of plain text under this key */
+	uint32_t tx_ms;	       /* when we sent last */
+	uint32_t second;       /* that `empties` and `updates` are of */
+	uint32_t message_left; /* bytes of that message's body to come */
+	uint16_t empties;
+	uint8_t message_head[4];
+	uint8_t rx_secret[48], tx_secret[48];
+} mt_cache_aligned;
 _Static_assert(sizeof(struct mt_record) <= 256, "one for each connection");
+_Static_assert(offsetof(struct mt_record, tx) == MT_CACHE_LINE, "a line for each direction");
 
-/* Takes what it needs of `k`, which the caller wipes then. `server`: we are. */
+/* A record comes, or goes, soon. */
+static inline void mt_record_prefetch(const struct mt_record *r)
+{
+	__builtin_prefetch(&r->rx);
+	__builtin_prefetch(&r->tx);
+}
+
 void mt_record_init(struct mt_record *r, const struct mt_tls_keys *k, bool server);
 /* No key is left. */
 void mt_record_fini(struct mt_records *w, struct mt_record *r);

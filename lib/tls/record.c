@@ -6,18 +6,45 @@
 #include <errno.h>
 #include <openssl/crypto.h>
 
+static void use(struct mt_record_half *half, uint8_t *secret, const struct mt_tls_half *k)
+{
+	memcpy(half->key, k->key, sizeof(half->key));
+	memcpy(half->iv, k->iv, sizeof(half->iv));
+	half->seq = k->seq;
+	memcpy(secret, k->secret, sizeof(k->secret));
+}
+
+static int next_of(const struct mt_record *r, const uint8_t *secret, struct mt_tls_half *next)
+{
+	memcpy(next->secret, secret, sizeof(next->secret));
+	return mt_tls_next_secret(next, r->cipher, r->hash);
+}
+
+int record_next_rx(struct mt_records *w, struct mt_record *r)
+{
+	struct mt_tls_half next;
+	int rc = next_of(r, r->rx_secret, &next);
+
+	if (rc == 0) {
+		w->aead->ops->forget(w->aead, r->cipher, r->rx.key);
+		use(&r->rx, r->rx_secret, &next);
+	}
+	OPENSSL_cleanse(&next, sizeof(next));
+	return rc;
+}
+
 void mt_record_init(struct mt_record *r, const struct mt_tls_keys *k, bool server)
 {
 	MT_ASSERT(k->version == 0x0303 || k->version == 0x0304);
 	MT_ASSERT(k->cipher <= MT_TLS_CHACHA20_POLY1305 && k->hash <= MT_TLS_SHA384);
 	*r = (struct mt_record){
-		.rx = k->rx,
-		.tx = k->tx,
 		.cipher = k->cipher,
 		.hash = k->hash,
 		.is_13 = k->version == 0x0304,
 		.server = server,
 	};
+	use(&r->rx, r->rx_secret, &k->rx);
+	use(&r->tx, r->tx_secret, &k->tx);
 }
 
 void mt_record_fini(struct mt_records *w, struct mt_record *r)
@@ -38,14 +65,14 @@ enum mt_record_got record_bad(struct mt_record *r, enum mt_tls_alert alert)
 int mt_record_update(struct mt_records *w, struct mt_record *r, bool ask, struct mt_chain *out)
 {
 	const uint8_t message[] = {24, 0, 0, 1, ask};
-	struct mt_tls_half next = r->tx;
-	int rc = r->is_13 ? mt_tls_next_secret(&next, r->cipher, r->hash) : -EOVERFLOW;
+	struct mt_tls_half next;
+	int rc = r->is_13 ? next_of(r, r->tx_secret, &next) : -EOVERFLOW;
 
 	if (rc == 0)
 		rc = record_seal_bytes(w, r, CONTENT_HANDSHAKE, message, sizeof(message), out);
 	if (rc == 0) {
 		w->aead->ops->forget(w->aead, r->cipher, r->tx.key);
-		r->tx = next;
+		use(&r->tx, r->tx_secret, &next);
 		r->tx_bytes = 0;
 		r->due &= (uint8_t)~MT_RECORD_DUE_UPDATE;
 		mt_count(w->counts, MT_RECORD_N_UPDATE_OUT);

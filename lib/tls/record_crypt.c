@@ -62,7 +62,7 @@ static void put_be64(uint8_t *p, uint64_t v)
 }
 
 /* RFC 8446 §5.3, RFC 7905 §2: the number over the IV; RFC 5288 §3: what the record says, behind the salt. */
-static void nonce_of(const struct mt_record *r, const struct mt_tls_half *half,
+static void nonce_of(const struct mt_record *r, const struct mt_record_half *half,
 	const uint8_t *prefix, uint8_t *nonce)
 {
 	uint64_t low;
@@ -77,7 +77,7 @@ static void nonce_of(const struct mt_record *r, const struct mt_tls_half *half,
 	memcpy(nonce + 4, &low, sizeof(low));
 }
 
-void record_job(const struct mt_record *r, const struct mt_tls_half *half, bool seal,
+void record_job(const struct mt_record *r, const struct mt_record_half *half, bool seal,
 	const uint8_t *prefix, uint32_t n, struct mt_aead_job *j)
 {
 	j->key = half->key;

@@ -4,7 +4,6 @@
  * What has a meaning for us is one byte long, so nothing is kept but a header.
  */
 #include "record_priv.h"
-#include "mt_tls_kdf.h"
 
 enum message {
 	HELLO_REQUEST = 0,
@@ -55,8 +54,7 @@ static int key_update(
 		return MT_TLS_ILLEGAL_PARAMETER;
 	if (!last || !record_may_update(r, now))
 		return MT_TLS_UNEXPECTED_MESSAGE;
-	w->aead->ops->forget(w->aead, r->cipher, r->rx.key);
-	if (mt_tls_next_secret(&r->rx, r->cipher, r->hash))
+	if (record_next_rx(w, r))
 		return MT_TLS_INTERNAL_ERROR;
 	mt_count(w->counts, MT_RECORD_N_UPDATE_IN);
 	if (asked && !r->tx_over)

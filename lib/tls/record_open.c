@@ -152,6 +152,36 @@ static int open_to(struct mt_records *w, struct mt_record *r, struct mt_chain *f
 	return OPENED;
 }
 
+/* The usual one: a buffer of ours with this record and nothing else. */
+static int open_alone(struct mt_records *w, struct mt_record *r, struct mt_chain *from,
+	uint32_t skip, uint32_t n, struct opened *o)
+{
+	struct mt_link *l = mt_link(from->head);
+	uint8_t *at = mt_link_data(from->head), *text = at + skip;
+	struct mt_aead_job j;
+
+	record_job(r, &r->rx, false, at, n, &j);
+	o->type = at[0];
+	if (mt_unlikely(!w->aead->ops->whole(w->aead, &j, text, text, n, text + n)))
+		return MT_TLS_BAD_RECORD_MAC;
+	r->rx.seq++;
+	mt_count(w->counts, MT_RECORD_N_INPLACE);
+	o->len = n;
+	if (r->is_13) {
+		while (n > 0 && text[n - 1] == 0)
+			n--;
+		if (mt_unlikely(n == 0))
+			return MT_TLS_UNEXPECTED_MESSAGE;
+		o->len = n - 1;
+		o->type = text[n - 1];
+	}
+	if (mt_likely(o->len))
+		mt_chain_move_head(from, &o->out, l->off + skip, o->len);
+	else
+		mt_chain_drop(from, l->len);
+	return OPENED;
+}
+
 int record_open(struct mt_records *w, struct mt_record *r, struct mt_chain *from, uint32_t len,
 	const struct mt_chain *to, struct opened *o)
 {
@@ -161,10 +191,12 @@ int record_open(struct mt_records *w, struct mt_record *r, struct mt_chain *from
 	struct run target = {0};
 	uint32_t room;
 
-	*o = (struct opened){.type = 0};
 	if (p.total < p.skip + MT_AEAD_TAG)
 		return MT_TLS_BAD_RECORD_MAC;
 	p.n = p.total - p.skip - MT_AEAD_TAG;
+	if (mt_likely(
+		    mt_link(from->head)->len == p.total && !to->len && mt_buf_writable(from->head)))
+		return open_alone(w, r, from, p.skip, p.n, o);
 	mt_chain_read(from, 0, prefix, p.skip);
 	if (p.n < SHORT && (o->flat = mt_chain_room(to, &room)) != NULL && room < p.n)
 		o->flat = NULL;

@@ -36,7 +36,7 @@ struct run {
 struct run run_at(const struct mt_chain *c, uint32_t off);
 
 /* One record's protection under the next number of `half`. `header` is the one on the wire, `n` the plain text's length as TLS 1.2 has it. */
-void record_job(const struct mt_record *r, const struct mt_tls_half *half, bool seal,
+void record_job(const struct mt_record *r, const struct mt_record_half *half, bool seal,
 	const uint8_t *prefix, uint32_t n, struct mt_aead_job *j);
 
 /* The next n bytes of `at` in place. */
@@ -69,6 +69,9 @@ enum mt_record_got record_alert_in(
 /* Nothing for the user once more, a key update once more; false: too often in this second. */
 bool record_may_be_empty(struct mt_records *w, struct mt_record *r, uint64_t now);
 bool record_may_update(struct mt_record *r, uint64_t now);
+
+/* The peer changes its key. 0 or -ENOMEM. */
+int record_next_rx(struct mt_records *w, struct mt_record *r);
 
 enum mt_record_got record_bad(struct mt_record *r, enum mt_tls_alert alert);
 

@@ -33,28 +33,25 @@ static int check_header(const struct mt_record *r, const uint8_t *h)
 	return 0;
 }
 
-static enum mt_record_got data_in(struct mt_records *w, struct mt_record *r, struct opened *o,
-	struct mt_chain *to, uint64_t now)
+static void take(struct opened *o, struct mt_chain *to)
 {
-	if (o->len == 0)
-		return record_may_be_empty(w, r, now) ? MT_RECORD_OWN
-						      : record_bad(r, MT_TLS_UNEXPECTED_MESSAGE);
 	if (o->flat)
 		mt_chain_grow(to, o->len);
 	else
 		mt_chain_concat(to, &o->out);
-	return MT_RECORD_DATA;
 }
 
-static enum mt_record_got dispatch(struct mt_records *w, struct mt_record *r, struct opened *o,
-	struct mt_chain *to, uint64_t now)
+/* What is not text for the user. */
+static enum mt_record_got dispatch(
+	struct mt_records *w, struct mt_record *r, const struct opened *o, uint64_t now)
 {
 	/* A message that is divided has no other records between its parts. */
 	if (r->message_n && o->type != CONTENT_HANDSHAKE)
 		return record_bad(r, MT_TLS_UNEXPECTED_MESSAGE);
 	switch (o->type) {
 	case CONTENT_DATA:
-		return data_in(w, r, o, to, now);
+		return record_may_be_empty(w, r, now) ? MT_RECORD_OWN
+						      : record_bad(r, MT_TLS_UNEXPECTED_MESSAGE);
 	case CONTENT_HANDSHAKE:
 		return record_messages(w, r, o, now);
 	case CONTENT_ALERT:
@@ -85,12 +82,18 @@ enum mt_record_got mt_record_read(struct mt_records *w, struct mt_record *r, str
 		return MT_RECORD_MORE;
 	if (r->rx.seq == UINT64_MAX)
 		return record_bad(r, MT_TLS_INTERNAL_ERROR);
+	o.flat = NULL;
+	o.out = (struct mt_chain){0};
 	alert = record_open(w, r, from, len_of(h), to, &o);
 	if (alert == OPEN_NO_MEMORY)
 		return MT_RECORD_NO_MEMORY;
 	if (alert)
 		return record_bad(r, (enum mt_tls_alert)alert);
-	got = dispatch(w, r, &o, to, now);
+	if (mt_likely(o.type == CONTENT_DATA && o.len && !r->message_n)) {
+		take(&o, to);
+		return MT_RECORD_DATA;
+	}
+	got = dispatch(w, r, &o, now);
 	mt_chain_free(&o.out);
 	return got;
 }

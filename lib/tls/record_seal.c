@@ -37,7 +37,7 @@ static void count(struct mt_record *r, uint32_t n)
 {
 	r->tx.seq++;
 	r->tx_bytes += n;
-	r->tx_run += n;
+	r->tx.run += n;
 	if (mt_unlikely(r->tx_bytes >= KEY_BYTES || r->tx.seq >= KEY_RECORDS))
 		r->due |= r->is_13 ? MT_RECORD_DUE_UPDATE : MT_RECORD_DUE_DRAIN;
 }
@@ -196,6 +196,27 @@ static int seal_chain(struct mt_records *w, struct mt_record *r, const struct pl
 	return 0;
 }
 
+/* The usual one: all of a buffer of ours, which has room before and behind. */
+static bool is_alone(const struct mt_record *r, const struct mt_chain *plain, uint32_t n)
+{
+	const struct mt_link *l = mt_link(plain->head);
+
+	return l->len == n && l->off >= prefix_len(r) &&
+	       (uint32_t)plain->head->buf_len >= l->off + n + trailer_len(r) &&
+	       mt_buf_writable(plain->head);
+}
+
+static int seal_alone(struct mt_records *w, struct mt_record *r, struct mt_chain *plain, uint32_t n,
+	struct mt_chain *out)
+{
+	uint32_t before = prefix_len(r), off = mt_link(plain->head)->off - before;
+	int rc = seal_flat(w, r, CONTENT_DATA, (uint8_t *)plain->head->buf_addr + off, n);
+
+	mt_count(w->counts, MT_RECORD_N_INPLACE);
+	mt_chain_move_head(plain, out, off, before + n + trailer_len(r));
+	return rc;
+}
+
 /* Of `plain`, which changes only if it is taken. */
 static int seal(struct mt_records *w, struct mt_record *r, struct mt_chain *plain, uint32_t off,
 	uint32_t n, bool take, struct mt_chain *out)
@@ -206,6 +227,8 @@ static int seal(struct mt_records *w, struct mt_record *r, struct mt_chain *plai
 	struct plan p;
 	int rc;
 
+	if (mt_likely(take && n && is_alone(r, plain, n)))
+		return seal_alone(w, r, plain, n, out);
 	plan(r, plain, n, take, &p);
 	if (!p.here && total <= FLAT_MAX) {
 		uint8_t *at = flat_room(w, out, total);

@@ -20,10 +20,10 @@ uint32_t mt_record_size(struct mt_record *r, uint32_t mss, uint64_t now)
 	uint32_t ms = (uint32_t)(now / MT_MSEC);
 
 	if (ms - r->tx_ms > IDLE_MS)
-		r->tx_run = 0;
+		r->tx.run = 0;
 	r->tx_ms = ms;
-	if (r->tx_run >= SMALL_UNTIL) {
-		r->tx_run = SMALL_UNTIL; /* it must not begin anew */
+	if (r->tx.run >= SMALL_UNTIL) {
+		r->tx.run = SMALL_UNTIL; /* it must not begin anew */
 		return MT_RECORD_PLAIN;
 	}
 	if (mss < SMALLEST + overhead(r))

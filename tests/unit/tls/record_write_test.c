@@ -332,7 +332,7 @@ static void test_both_ends(void)
 		s[1] = s[0];
 		s[1].w.aead = tls_aead[chance(providers)];
 		keys = (struct mt_tls_keys){tls_suites[i % N_SUITES].version, s[0].r.cipher,
-			s[0].r.hash, s[0].r.tx, s[0].r.rx};
+			s[0].r.hash, s[0].peer.rx, s[0].peer.tx};
 		mt_record_init(&s[1].r, &keys, true);
 		for (uint32_t k = 0; k < 60; k++) {
 			uint32_t me = chance(2);
