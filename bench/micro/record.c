@@ -5,8 +5,8 @@
  *
  *	bench_record [ROUNDS]
  *
- * The least of all rounds of 64 records, each of another connection (in turn; of many, by chance). The library works on one
- * flat buffer with a key that is expanded.
+ * The least of all rounds of 64 records, each of another connection (in turn; of many, by chance). The library works on
+ * flat buffers with as many keys, all expanded.
  */
 #include "mt_record.h"
 #include "mt_tls_kdf.h"
@@ -21,6 +21,7 @@
 
 #define BATCH  64
 #define ROUNDS 300
+#define AHEAD  4 /* connections are prefetched, as a worker does with a burst */
 #define PIECE  1448
 #define MANY   65536
 
@@ -101,6 +102,7 @@ static struct cost ours(struct mt_aead *a, uint32_t size, uint32_t n, uint32_t r
 		for (uint32_t i = 0; i < BATCH; i++) {
 			struct mt_chain out = {0};
 
+			mt_record_prefetch(&receivers[who[MT_MIN(i + AHEAD, BATCH - 1u)]]);
 			MT_ASSERT(mt_record_read(&w, &receivers[who[i]], &chains[i], &out, 0) ==
 				  MT_RECORD_DATA);
 			chains[i] = out;
@@ -153,8 +155,11 @@ static struct cost openssl(uint8_t cipher, uint32_t size, uint32_t rounds)
 }
 
 #ifdef MT_HAVE_IPSEC_MB
-static uint64_t ipsec_mb_batch(
-	IMB_MGR *mgr, const struct gcm_key_data *key, uint8_t cipher, uint32_t size, bool seal)
+static struct {
+	struct gcm_key_data key;
+} mt_cache_aligned keys[BATCH];
+
+static uint64_t ipsec_mb_batch(IMB_MGR *mgr, uint8_t cipher, uint32_t size, bool seal)
 {
 	static const uint8_t aad[5], raw[32] = {1}, nonce[12];
 	struct chacha20_poly1305_context_data chacha;
@@ -167,7 +172,8 @@ static uint64_t ipsec_mb_batch(
 
 	for (uint32_t i = 0; i < BATCH; i++) {
 		if (cipher != MT_TLS_CHACHA20_POLY1305) {
-			run(key, &gcm, flat[i], flat[i], size, nonce, aad, sizeof(aad), tag, 16);
+			run(&keys[i].key, &gcm, flat[i], flat[i], size, nonce, aad, sizeof(aad),
+				tag, 16);
 			continue;
 		}
 		IMB_CHACHA20_POLY1305_INIT(mgr, raw, &chacha, nonce, aad, sizeof(aad));
@@ -182,20 +188,20 @@ static uint64_t ipsec_mb_batch(
 
 static struct cost ipsec_mb(uint8_t cipher, uint32_t size, uint32_t rounds)
 {
-	static struct gcm_key_data expanded __attribute__((aligned(64)));
 	struct cost best = {UINT64_MAX, UINT64_MAX};
 	IMB_MGR *mgr = alloc_mb_mgr(0);
 	uint8_t key[32] = {1};
 
 	MT_ASSERT(mgr);
 	init_mb_mgr_auto(mgr, NULL);
-	if (cipher == MT_TLS_AES_128_GCM)
-		IMB_AES128_GCM_PRE(mgr, key, &expanded);
-	else
-		IMB_AES256_GCM_PRE(mgr, key, &expanded);
+	for (uint32_t i = 0; i < BATCH; i++)
+		if (cipher == MT_TLS_AES_128_GCM)
+			IMB_AES128_GCM_PRE(mgr, key, &keys[i].key);
+		else
+			IMB_AES256_GCM_PRE(mgr, key, &keys[i].key);
 	for (uint32_t round = 0; round < rounds; round++) {
-		lower(&best.seal, ipsec_mb_batch(mgr, &expanded, cipher, size, true));
-		lower(&best.open, ipsec_mb_batch(mgr, &expanded, cipher, size, false));
+		lower(&best.seal, ipsec_mb_batch(mgr, cipher, size, true));
+		lower(&best.open, ipsec_mb_batch(mgr, cipher, size, false));
 	}
 	free_mb_mgr(mgr);
 	return best;
@@ -236,8 +242,8 @@ int main(int argc, char **argv)
 	if (rte_eal_init(MT_ARRAY_LEN(eal), eal) < 0 || mt_buf_init() ||
 		mt_pools_init(&pools, "b", 4095, 255, MT_BUF_DATA_ROOM, SOCKET_ID_ANY))
 		return EXIT_FAILURE;
-	senders = calloc(MANY, sizeof(*senders));
-	receivers = calloc(MANY, sizeof(*receivers));
+	senders = aligned_alloc(MT_CACHE_LINE, MANY * sizeof(*senders));
+	receivers = aligned_alloc(MT_CACHE_LINE, MANY * sizeof(*receivers));
 	MT_ASSERT(senders && receivers);
 	for (uint32_t i = 0; i < BATCH; i++)
 		MT_ASSERT((flat[i] = calloc(1, MT_RECORD_PLAIN)) != NULL);

@@ -53,15 +53,17 @@ static void begin(struct mt_aead *a, const struct mt_aead_job *j)
 	struct aead_ipsec_mb *s = self(a);
 
 	if (j->cipher == MT_TLS_CHACHA20_POLY1305) {
-		IMB_CHACHA20_POLY1305_INIT(
-			s->mgr, j->key, &s->context.chacha, j->nonce, j->aad, j->aad_len);
+		IMB_CHACHA20_POLY1305_INIT(s->mgr, j->key, &s->context.chacha, mt_aead_nonce(j),
+			mt_aead_aad(j), j->aad_len);
 		return;
 	}
 	s->now = key_of(s, j);
 	if (j->cipher == MT_TLS_AES_128_GCM)
-		IMB_AES128_GCM_INIT(s->mgr, s->now, &s->context.gcm, j->nonce, j->aad, j->aad_len);
+		IMB_AES128_GCM_INIT(s->mgr, s->now, &s->context.gcm, mt_aead_nonce(j),
+			mt_aead_aad(j), j->aad_len);
 	else
-		IMB_AES256_GCM_INIT(s->mgr, s->now, &s->context.gcm, j->nonce, j->aad, j->aad_len);
+		IMB_AES256_GCM_INIT(s->mgr, s->now, &s->context.gcm, mt_aead_nonce(j),
+			mt_aead_aad(j), j->aad_len);
 }
 
 static void more(struct mt_aead *a, const struct mt_aead_job *j, uint8_t *to, const uint8_t *from,
@@ -92,15 +94,11 @@ static void more(struct mt_aead *a, const struct mt_aead_job *j, uint8_t *to, co
 	}
 }
 
-/* What was computed becomes the tag, or is compared with it, all of it at once. */
-static bool settle(const struct mt_aead_job *j, const uint8_t *computed, uint8_t *tag)
+/* All of a tag at once. */
+static bool same_tag(const uint8_t *computed, const uint8_t *tag)
 {
 	uint64_t is[2], want[2];
 
-	if (j->seal) {
-		memcpy(tag, computed, MT_AEAD_TAG);
-		return true;
-	}
 	memcpy(is, computed, sizeof(is));
 	memcpy(want, tag, sizeof(want));
 	return ((is[0] ^ want[0]) | (is[1] ^ want[1])) == 0;
@@ -109,23 +107,26 @@ static bool settle(const struct mt_aead_job *j, const uint8_t *computed, uint8_t
 static bool end(struct mt_aead *a, const struct mt_aead_job *j, uint8_t *tag)
 {
 	struct aead_ipsec_mb *s = self(a);
-	uint8_t computed[MT_AEAD_TAG];
+	uint8_t computed[MT_AEAD_TAG], *to_tag = j->seal ? tag : computed;
+	aes_gcm_enc_dec_finalize_t finish;
 
-	if (j->cipher == MT_TLS_CHACHA20_POLY1305)
-		IMB_CHACHA20_POLY1305_ENC_FINALIZE(
-			s->mgr, &s->context.chacha, computed, MT_AEAD_TAG);
-	else if (j->cipher == MT_TLS_AES_128_GCM)
-		IMB_AES128_GCM_ENC_FINALIZE(s->mgr, s->now, &s->context.gcm, computed, MT_AEAD_TAG);
+	if (j->cipher == MT_TLS_CHACHA20_POLY1305) {
+		IMB_CHACHA20_POLY1305_ENC_FINALIZE(s->mgr, &s->context.chacha, to_tag, MT_AEAD_TAG);
+		return j->seal || same_tag(computed, tag);
+	}
+	if (j->cipher == MT_TLS_AES_128_GCM)
+		finish = j->seal ? s->mgr->gcm128_enc_finalize : s->mgr->gcm128_dec_finalize;
 	else
-		IMB_AES256_GCM_ENC_FINALIZE(s->mgr, s->now, &s->context.gcm, computed, MT_AEAD_TAG);
-	return settle(j, computed, tag);
+		finish = j->seal ? s->mgr->gcm256_enc_finalize : s->mgr->gcm256_dec_finalize;
+	finish(s->now, &s->context.gcm, to_tag, MT_AEAD_TAG);
+	return j->seal || same_tag(computed, tag);
 }
 
 static bool whole(struct mt_aead *a, const struct mt_aead_job *j, uint8_t *to, const uint8_t *from,
 	uint32_t n, uint8_t *tag)
 {
 	struct aead_ipsec_mb *s = self(a);
-	uint8_t computed[MT_AEAD_TAG];
+	uint8_t computed[MT_AEAD_TAG], *to_tag = j->seal ? tag : computed;
 	const struct gcm_key_data *key;
 	aes_gcm_enc_dec_t run;
 
@@ -140,8 +141,9 @@ static bool whole(struct mt_aead *a, const struct mt_aead_job *j, uint8_t *to, c
 		run = j->seal ? s->mgr->gcm128_enc : s->mgr->gcm128_dec;
 	else
 		run = j->seal ? s->mgr->gcm256_enc : s->mgr->gcm256_dec;
-	run(key, &s->context.gcm, to, from, n, j->nonce, j->aad, j->aad_len, computed, MT_AEAD_TAG);
-	return settle(j, computed, tag);
+	run(key, &s->context.gcm, to, from, n, mt_aead_nonce(j), mt_aead_aad(j), j->aad_len, to_tag,
+		MT_AEAD_TAG);
+	return j->seal || same_tag(computed, tag);
 }
 
 /* The scratch may hold a key, too. */

@@ -46,9 +46,9 @@ static void begin(struct mt_aead *a, const struct mt_aead_job *j)
 	int n;
 
 	s->now = s->contexts[i * N_CIPHERS + j->cipher];
-	s->failed = EVP_CipherInit_ex(
-			    s->now, NULL, NULL, load ? j->key : NULL, j->nonce, j->seal) != 1 ||
-		    EVP_CipherUpdate(s->now, NULL, &n, j->aad, j->aad_len) != 1;
+	s->failed = EVP_CipherInit_ex(s->now, NULL, NULL, load ? j->key : NULL, mt_aead_nonce(j),
+			    j->seal) != 1 ||
+		    EVP_CipherUpdate(s->now, NULL, &n, mt_aead_aad(j), j->aad_len) != 1;
 }
 
 static void more(struct mt_aead *a, const struct mt_aead_job *j, uint8_t *to, const uint8_t *from,

@@ -18,9 +18,20 @@ struct mt_aead_job {
 	uint8_t cipher;	    /* enum mt_tls_cipher */
 	bool seal;
 	uint8_t aad_len;
-	uint8_t nonce[MT_AEAD_NONCE];
-	uint8_t aad[13];
+	/* Each written by one store: the library loads it as a vector, and would wait for several. */
+	uint64_t nonce[2] __attribute__((aligned(16)));
+	uint64_t aad[2] __attribute__((aligned(16)));
 };
+
+static inline const uint8_t *mt_aead_nonce(const struct mt_aead_job *j)
+{
+	return (const uint8_t *)j->nonce;
+}
+
+static inline const uint8_t *mt_aead_aad(const struct mt_aead_job *j)
+{
+	return (const uint8_t *)j->aad;
+}
 
 struct mt_aead;
 

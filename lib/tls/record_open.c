@@ -118,13 +118,22 @@ static bool strip(struct opened *o, uint32_t n)
 	return o->type != 0;
 }
 
+static void job_of(const struct mt_record *r, const uint8_t *prefix, uint32_t skip, uint32_t n,
+	struct mt_aead_job *j)
+{
+	uint64_t nonce = skip > MT_RECORD_HEADER ? load_nonce(prefix + MT_RECORD_HEADER) : 0;
+
+	record_job(
+		r, &r->rx, false, nonce, header_of(prefix[0]), r->is_13 ? n + MT_AEAD_TAG : n, j);
+}
+
 static int open_to(struct mt_records *w, struct mt_record *r, struct mt_chain *from, struct plan *p,
 	const uint8_t *prefix, struct run to, struct mt_chain *copied, struct opened *o)
 {
 	uint8_t tag[MT_AEAD_TAG];
 	struct mt_aead_job j;
 
-	record_job(r, &r->rx, false, prefix, p->n, &j);
+	job_of(r, prefix, p->skip, p->n, &j);
 	mt_chain_read(from, p->skip + p->n, tag, sizeof(tag));
 	if (!unprotect(w->aead, &j, p, from, to, tag)) {
 		mt_chain_free(copied);
@@ -160,8 +169,8 @@ static int open_alone(struct mt_records *w, struct mt_record *r, struct mt_chain
 	uint8_t *at = mt_link_data(from->head), *text = at + skip;
 	struct mt_aead_job j;
 
-	record_job(r, &r->rx, false, at, n, &j);
 	o->type = at[0];
+	job_of(r, at, skip, n, &j);
 	if (mt_unlikely(!w->aead->ops->whole(w->aead, &j, text, text, n, text + n)))
 		return MT_TLS_BAD_RECORD_MAC;
 	r->rx.seq++;

@@ -35,9 +35,26 @@ struct run {
 /* From the byte at `off` on; off < len. */
 struct run run_at(const struct mt_chain *c, uint32_t off);
 
-/* One record's protection under the next number of `half`. `header` is the one on the wire, `n` the plain text's length as TLS 1.2 has it. */
+/* The first bytes of a header, as they lie in memory: type and version. */
+static inline uint32_t header_of(uint8_t type)
+{
+	return type | 0x030300;
+}
+
+static inline uint64_t load_nonce(const uint8_t *p)
+{
+	uint64_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+/*
+ * One record's protection under the next number of `half`. `explicit_nonce` as it lies in the record; `len` is what TLS 1.3 has in the header, TLS 1.2
+ * beside it: the length with all that protects, and of the text alone.
+ */
 void record_job(const struct mt_record *r, const struct mt_record_half *half, bool seal,
-	const uint8_t *prefix, uint32_t n, struct mt_aead_job *j);
+	uint64_t explicit_nonce, uint32_t header, uint32_t len, struct mt_aead_job *j);
 
 /* The next n bytes of `at` in place. */
 void record_here(struct mt_aead *a, const struct mt_aead_job *j, struct run *at, uint32_t n);

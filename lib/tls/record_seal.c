@@ -6,6 +6,7 @@
 #include "record_priv.h"
 
 #include <errno.h>
+#include <rte_byteorder.h>
 
 /* After so much under one key it is changed (TLS 1.3) or used no more than it must (TLS 1.2); RFC 8446 §5.5 allows more. */
 #define KEY_BYTES   (1ull << 36)
@@ -19,18 +20,20 @@ static uint32_t trailer_len(const struct mt_record *r)
 	return (r->is_13 ? 1 : 0) + MT_AEAD_TAG;
 }
 
-/* Header and explicit nonce of a record of n bytes. */
-static void write_prefix(const struct mt_record *r, enum content_type type, uint32_t n, uint8_t *p)
+/* Header and explicit nonce of a record of n bytes, and what the provider is told of it. */
+static void begin_record(const struct mt_record *r, enum content_type type, uint32_t n, uint8_t *p,
+	struct mt_aead_job *j)
 {
 	uint32_t len = prefix_len(r) - MT_RECORD_HEADER + n + trailer_len(r);
+	uint32_t header = header_of(r->is_13 ? CONTENT_DATA : (uint8_t)type);
+	uint32_t begin = header | (len >> 8) << 24;
+	uint64_t nonce = rte_cpu_to_be_64(r->tx.seq);
 
-	p[0] = r->is_13 ? CONTENT_DATA : (uint8_t)type;
-	p[1] = 3;
-	p[2] = 3;
-	p[3] = (uint8_t)(len >> 8);
+	memcpy(p, &begin, sizeof(begin));
 	p[4] = (uint8_t)len;
-	for (uint32_t i = 0; has_explicit_nonce(r) && i < EXPLICIT_NONCE; i++)
-		p[MT_RECORD_HEADER + i] = (uint8_t)(r->tx.seq >> (56 - 8 * i));
+	if (has_explicit_nonce(r))
+		memcpy(p + MT_RECORD_HEADER, &nonce, sizeof(nonce));
+	record_job(r, &r->tx, true, nonce, header, r->is_13 ? len : n, j);
 }
 
 static void count(struct mt_record *r, uint32_t n)
@@ -49,8 +52,7 @@ static int seal_flat(
 	uint8_t *text = p + prefix_len(r), *tag = text + n;
 	struct mt_aead_job j;
 
-	write_prefix(r, type, n, p);
-	record_job(r, &r->tx, true, p, n, &j);
+	begin_record(r, type, n, p, &j);
 	if (r->is_13)
 		*tag++ = (uint8_t)type;
 	if (mt_unlikely(!w->aead->ops->whole(w->aead, &j, text, text, (uint32_t)(tag - text), tag)))
@@ -184,8 +186,7 @@ static int seal_chain(struct mt_records *w, struct mt_record *r, const struct pl
 	uint32_t at = prefix_len(r), behind = at + n;
 	struct mt_aead_job j;
 
-	write_prefix(r, CONTENT_DATA, n, mt_link_data(rec->head));
-	record_job(r, &r->tx, true, mt_link_data(rec->head), n, &j);
+	begin_record(r, CONTENT_DATA, n, mt_link_data(rec->head), &j);
 	if (r->is_13 && mt_chain_patch(rec, behind++, &type, 1, w->pools))
 		return -EIO;
 	if (!protect(w->aead, &j, p, from, run_at(rec, at), r->is_13, tag) ||

@@ -21,8 +21,9 @@ static void reference(const struct mt_aead_job *j, const uint8_t *in, uint32_t n
 	EVP_CIPHER_CTX *x = EVP_CIPHER_CTX_new();
 	int part;
 
-	MT_ASSERT(x && EVP_CipherInit_ex(x, cipher_of(j->cipher), NULL, j->key, j->nonce, 1) == 1);
-	MT_ASSERT(EVP_CipherUpdate(x, NULL, &part, j->aad, j->aad_len) == 1);
+	MT_ASSERT(x && EVP_CipherInit_ex(
+			       x, cipher_of(j->cipher), NULL, j->key, mt_aead_nonce(j), 1) == 1);
+	MT_ASSERT(EVP_CipherUpdate(x, NULL, &part, mt_aead_aad(j), j->aad_len) == 1);
 	MT_ASSERT(n == 0 || EVP_CipherUpdate(x, out, &part, in, (int)n) == 1);
 	MT_ASSERT(EVP_CipherFinal_ex(x, out + n, &part) == 1);
 	MT_ASSERT(EVP_CIPHER_CTX_ctrl(x, EVP_CTRL_AEAD_GET_TAG, 16, out + n) == 1);
@@ -33,8 +34,8 @@ static struct mt_aead_job job(uint8_t cipher, const uint8_t *key, uint32_t numbe
 {
 	struct mt_aead_job j = {.key = key, .cipher = cipher, .aad_len = number & 1 ? 5 : 13};
 
-	scene_fill(j.nonce, sizeof(j.nonce), number);
-	scene_fill(j.aad, sizeof(j.aad), number * 3);
+	scene_fill((uint8_t *)j.nonce, MT_AEAD_NONCE, number);
+	scene_fill((uint8_t *)j.aad, 13, number * 3);
 	return j;
 }
 
