@@ -20,7 +20,7 @@ static int next_of(const struct mt_record *r, const uint8_t *secret, struct mt_t
 	return mt_tls_next_secret(next, r->cipher, r->hash);
 }
 
-int record_next_rx(struct mt_records *w, struct mt_record *r)
+int mt_record_next_rx(struct mt_records *w, struct mt_record *r)
 {
 	struct mt_tls_half next;
 	int rc = next_of(r, r->rx_secret, &next);
@@ -54,7 +54,7 @@ void mt_record_fini(struct mt_records *w, struct mt_record *r)
 	OPENSSL_cleanse(r, sizeof(*r));
 }
 
-enum mt_record_got record_bad(struct mt_record *r, enum mt_tls_alert alert)
+enum mt_record_got mt_record_bad(struct mt_record *r, enum mt_tls_alert alert)
 {
 	r->alert = (uint8_t)alert;
 	r->rx_over = MT_RECORD_BAD;
@@ -69,7 +69,7 @@ int mt_record_update(struct mt_records *w, struct mt_record *r, bool ask, struct
 	int rc = r->is_13 ? next_of(r, r->tx_secret, &next) : -EOVERFLOW;
 
 	if (rc == 0)
-		rc = record_seal_bytes(w, r, CONTENT_HANDSHAKE, message, sizeof(message), out);
+		rc = mt_record_seal_bytes(w, r, CONTENT_HANDSHAKE, message, sizeof(message), out);
 	if (rc == 0) {
 		w->aead->ops->forget(w->aead, r->cipher, r->tx.key);
 		use(&r->tx, r->tx_secret, &next);

@@ -17,15 +17,15 @@ static bool may_pass(const struct mt_record *r, uint8_t level, uint8_t alert)
 	return r->is_13 ? alert == MT_TLS_USER_CANCELED : level == WARNING;
 }
 
-enum mt_record_got record_alert_in(
+enum mt_record_got mt_record_alert_in(
 	struct mt_records *w, struct mt_record *r, const struct opened *o, uint64_t now)
 {
 	uint8_t a[2];
 
 	if (o->len == 0)
-		return record_bad(r, MT_TLS_UNEXPECTED_MESSAGE);
+		return mt_record_bad(r, MT_TLS_UNEXPECTED_MESSAGE);
 	if (o->len != sizeof(a))
-		return record_bad(r, MT_TLS_DECODE_ERROR);
+		return mt_record_bad(r, MT_TLS_DECODE_ERROR);
 	if (o->flat)
 		memcpy(a, o->flat, sizeof(a));
 	else
@@ -33,11 +33,11 @@ enum mt_record_got record_alert_in(
 	if (a[1] == MT_TLS_CLOSE_NOTIFY)
 		return over(r, MT_RECORD_CLOSED, a[1]);
 	if (!r->is_13 && a[0] != WARNING && a[0] != FATAL)
-		return record_bad(r, MT_TLS_ILLEGAL_PARAMETER);
+		return mt_record_bad(r, MT_TLS_ILLEGAL_PARAMETER);
 	if (!may_pass(r, a[0], a[1]))
 		return over(r, MT_RECORD_ALERT, a[1]);
-	if (!record_may_be_empty(w, r, now))
-		return record_bad(r, MT_TLS_UNEXPECTED_MESSAGE);
+	if (!mt_record_may_be_empty(w, r, now))
+		return mt_record_bad(r, MT_TLS_UNEXPECTED_MESSAGE);
 	return MT_RECORD_OWN;
 }
 

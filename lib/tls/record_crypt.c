@@ -4,7 +4,7 @@
 
 #include <rte_byteorder.h>
 
-struct run run_at(const struct mt_chain *c, uint32_t off)
+struct run mt_run_at(const struct mt_chain *c, uint32_t off)
 {
 	struct rte_mbuf *m = c->head;
 
@@ -30,7 +30,7 @@ static void pass(struct run *at, uint32_t n)
 	at->left -= n;
 }
 
-void record_here(struct mt_aead *a, const struct mt_aead_job *j, struct run *at, uint32_t n)
+void mt_record_here(struct mt_aead *a, const struct mt_aead_job *j, struct run *at, uint32_t n)
 {
 	for (uint32_t part; n > 0; n -= part) {
 		next_run(at);
@@ -42,8 +42,8 @@ void record_here(struct mt_aead *a, const struct mt_aead_job *j, struct run *at,
 	}
 }
 
-void record_there(struct mt_aead *a, const struct mt_aead_job *j, struct run *from, struct run *to,
-	uint32_t n)
+void mt_record_there(struct mt_aead *a, const struct mt_aead_job *j, struct run *from,
+	struct run *to, uint32_t n)
 {
 	for (uint32_t part; n > 0; n -= part) {
 		next_run(from);
@@ -80,7 +80,7 @@ static void put_nonce(const struct mt_record *r, const struct mt_record_half *ha
 	put(nonce, first | last << 32, last >> 32);
 }
 
-void record_job(const struct mt_record *r, const struct mt_record_half *half, bool seal,
+void mt_record_job(const struct mt_record *r, const struct mt_record_half *half, bool seal,
 	uint64_t explicit_nonce, uint32_t header, uint32_t len, struct mt_aead_job *j)
 {
 	uint64_t said = header | (uint64_t)(uint8_t)(len >> 8) << 24 | (uint64_t)(uint8_t)len << 32;

@@ -16,14 +16,14 @@ static void look_at_clock(struct mt_record *r, uint64_t now)
 	r->updates = 0;
 }
 
-bool record_may_be_empty(struct mt_records *w, struct mt_record *r, uint64_t now)
+bool mt_record_may_be_empty(struct mt_records *w, struct mt_record *r, uint64_t now)
 {
 	mt_count(w->counts, MT_RECORD_N_EMPTY);
 	look_at_clock(r, now);
 	return ++r->empties <= EMPTIES_A_SECOND;
 }
 
-bool record_may_update(struct mt_record *r, uint64_t now)
+bool mt_record_may_update(struct mt_record *r, uint64_t now)
 {
 	look_at_clock(r, now);
 	return ++r->updates <= UPDATES_A_SECOND;

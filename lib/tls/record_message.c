@@ -40,7 +40,7 @@ static int begin_message(struct mt_records *w, struct mt_record *r, uint64_t now
 	default:
 		return MT_TLS_UNEXPECTED_MESSAGE;
 	}
-	if (!record_may_update(r, now))
+	if (!mt_record_may_update(r, now))
 		return MT_TLS_UNEXPECTED_MESSAGE;
 	r->due |= MT_RECORD_DUE_REFUSAL;
 	return 0;
@@ -52,9 +52,9 @@ static int key_update(
 {
 	if (asked > 1)
 		return MT_TLS_ILLEGAL_PARAMETER;
-	if (!last || !record_may_update(r, now))
+	if (!last || !mt_record_may_update(r, now))
 		return MT_TLS_UNEXPECTED_MESSAGE;
-	if (record_next_rx(w, r))
+	if (mt_record_next_rx(w, r))
 		return MT_TLS_INTERNAL_ERROR;
 	mt_count(w->counts, MT_RECORD_N_UPDATE_IN);
 	if (asked && !r->tx_over)
@@ -89,20 +89,20 @@ static int bytes_in(struct mt_records *w, struct mt_record *r, const uint8_t *p,
 	return alert;
 }
 
-enum mt_record_got record_messages(
+enum mt_record_got mt_record_messages(
 	struct mt_records *w, struct mt_record *r, const struct opened *o, uint64_t now)
 {
 	uint32_t left = o->len;
 	int alert = 0;
 
 	/* RFC 8446 §5.1; and a flood of tickets is a flood. */
-	if (left == 0 || !record_may_be_empty(w, r, now))
-		return record_bad(r, MT_TLS_UNEXPECTED_MESSAGE);
+	if (left == 0 || !mt_record_may_be_empty(w, r, now))
+		return mt_record_bad(r, MT_TLS_UNEXPECTED_MESSAGE);
 	if (o->flat)
 		alert = bytes_in(w, r, o->flat, left, true, now);
 	for (struct rte_mbuf *m = o->flat ? NULL : o->out.head; m && !alert; m = mt_link(m)->next) {
 		left -= mt_link(m)->len;
 		alert = bytes_in(w, r, mt_link_data(m), mt_link(m)->len, left == 0, now);
 	}
-	return alert ? record_bad(r, (enum mt_tls_alert)alert) : MT_RECORD_OWN;
+	return alert ? mt_record_bad(r, (enum mt_tls_alert)alert) : MT_RECORD_OWN;
 }

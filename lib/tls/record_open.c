@@ -51,7 +51,7 @@ static bool unprotect(struct mt_aead *a, const struct mt_aead_job *j, const stru
 	struct run at = {0};
 
 	if (p->n)
-		at = run_at(from, p->skip);
+		at = mt_run_at(from, p->skip);
 	if (mt_likely(at.left >= p->n && (here == 0 || p->copy == 0))) {
 		if (here)
 			mt_link(at.m)->sum_off = 0;
@@ -59,8 +59,8 @@ static bool unprotect(struct mt_aead *a, const struct mt_aead_job *j, const stru
 		return a->ops->whole(a, j, here || !p->n ? at.p : to.p, at.p, p->n, tag);
 	}
 	a->ops->begin(a, j);
-	record_here(a, j, &at, here);
-	record_there(a, j, &at, &to, p->copy);
+	mt_record_here(a, j, &at, here);
+	mt_record_there(a, j, &at, &to, p->copy);
 	return a->ops->end(a, j, tag);
 }
 
@@ -123,7 +123,7 @@ static void job_of(const struct mt_record *r, const uint8_t *prefix, uint32_t sk
 {
 	uint64_t nonce = skip > MT_RECORD_HEADER ? load_nonce(prefix + MT_RECORD_HEADER) : 0;
 
-	record_job(
+	mt_record_job(
 		r, &r->rx, false, nonce, header_of(prefix[0]), r->is_13 ? n + MT_AEAD_TAG : n, j);
 }
 
@@ -191,7 +191,7 @@ static int open_alone(struct mt_records *w, struct mt_record *r, struct mt_chain
 	return OPENED;
 }
 
-int record_open(struct mt_records *w, struct mt_record *r, struct mt_chain *from, uint32_t len,
+int mt_record_open(struct mt_records *w, struct mt_record *r, struct mt_chain *from, uint32_t len,
 	const struct mt_chain *to, struct opened *o)
 {
 	struct plan p = {.skip = prefix_len(r), .total = MT_RECORD_HEADER + len};
@@ -218,7 +218,7 @@ int record_open(struct mt_records *w, struct mt_record *r, struct mt_chain *from
 	if (p.copy) {
 		if (mt_chain_reserve(&copied, w->pools, p.copy))
 			return OPEN_NO_MEMORY;
-		target = run_at(&copied, 0);
+		target = mt_run_at(&copied, 0);
 	}
 	return open_to(w, r, from, &p, prefix, target, &copied, o);
 }

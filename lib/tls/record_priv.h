@@ -33,7 +33,7 @@ struct run {
 };
 
 /* From the byte at `off` on; off < len. */
-struct run run_at(const struct mt_chain *c, uint32_t off);
+struct run mt_run_at(const struct mt_chain *c, uint32_t off);
 
 /* The first bytes of a header, as they lie in memory: type and version. */
 static inline uint32_t header_of(uint8_t type)
@@ -53,14 +53,14 @@ static inline uint64_t load_nonce(const uint8_t *p)
  * One record's protection under the next number of `half`. `explicit_nonce` as it lies in the record; `len` is what TLS 1.3 has in the header, TLS 1.2
  * beside it: the length with all that protects, and of the text alone.
  */
-void record_job(const struct mt_record *r, const struct mt_record_half *half, bool seal,
+void mt_record_job(const struct mt_record *r, const struct mt_record_half *half, bool seal,
 	uint64_t explicit_nonce, uint32_t header, uint32_t len, struct mt_aead_job *j);
 
 /* The next n bytes of `at` in place. */
-void record_here(struct mt_aead *a, const struct mt_aead_job *j, struct run *at, uint32_t n);
+void mt_record_here(struct mt_aead *a, const struct mt_aead_job *j, struct run *at, uint32_t n);
 /* The next n bytes of `from` to where `to` stands. */
-void record_there(struct mt_aead *a, const struct mt_aead_job *j, struct run *from, struct run *to,
-	uint32_t n);
+void mt_record_there(struct mt_aead *a, const struct mt_aead_job *j, struct run *from,
+	struct run *to, uint32_t n);
 
 /* What a record held: its bytes are `flat`, or if that is NULL the chain. */
 struct opened {
@@ -74,24 +74,24 @@ struct opened {
 #define OPEN_NO_MEMORY -1
 
 /* Takes the record of `len` bytes behind its header off `from`. OPENED; OPEN_NO_MEMORY: nothing was taken; else the alert. */
-int record_open(struct mt_records *w, struct mt_record *r, struct mt_chain *from, uint32_t len,
+int mt_record_open(struct mt_records *w, struct mt_record *r, struct mt_chain *from, uint32_t len,
 	const struct mt_chain *to, struct opened *o);
 
 /* Messages and alerts that came. */
-enum mt_record_got record_messages(
+enum mt_record_got mt_record_messages(
 	struct mt_records *w, struct mt_record *r, const struct opened *o, uint64_t now);
-enum mt_record_got record_alert_in(
+enum mt_record_got mt_record_alert_in(
 	struct mt_records *w, struct mt_record *r, const struct opened *o, uint64_t now);
 
 /* Nothing for the user once more, a key update once more; false: too often in this second. */
-bool record_may_be_empty(struct mt_records *w, struct mt_record *r, uint64_t now);
-bool record_may_update(struct mt_record *r, uint64_t now);
+bool mt_record_may_be_empty(struct mt_records *w, struct mt_record *r, uint64_t now);
+bool mt_record_may_update(struct mt_record *r, uint64_t now);
 
 /* The peer changes its key. 0 or -ENOMEM. */
-int record_next_rx(struct mt_records *w, struct mt_record *r);
+int mt_record_next_rx(struct mt_records *w, struct mt_record *r);
 
-enum mt_record_got record_bad(struct mt_record *r, enum mt_tls_alert alert);
+enum mt_record_got mt_record_bad(struct mt_record *r, enum mt_tls_alert alert);
 
 /* A record of few bytes of ours. */
-int record_seal_bytes(struct mt_records *w, struct mt_record *r, enum content_type type,
+int mt_record_seal_bytes(struct mt_records *w, struct mt_record *r, enum content_type type,
 	const uint8_t *bytes, uint32_t n, struct mt_chain *out) mt_must_check;

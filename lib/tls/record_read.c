@@ -47,17 +47,18 @@ static enum mt_record_got dispatch(
 {
 	/* A message that is divided has no other records between its parts. */
 	if (r->message_n && o->type != CONTENT_HANDSHAKE)
-		return record_bad(r, MT_TLS_UNEXPECTED_MESSAGE);
+		return mt_record_bad(r, MT_TLS_UNEXPECTED_MESSAGE);
 	switch (o->type) {
 	case CONTENT_DATA:
-		return record_may_be_empty(w, r, now) ? MT_RECORD_OWN
-						      : record_bad(r, MT_TLS_UNEXPECTED_MESSAGE);
+		return mt_record_may_be_empty(w, r, now)
+			       ? MT_RECORD_OWN
+			       : mt_record_bad(r, MT_TLS_UNEXPECTED_MESSAGE);
 	case CONTENT_HANDSHAKE:
-		return record_messages(w, r, o, now);
+		return mt_record_messages(w, r, o, now);
 	case CONTENT_ALERT:
-		return record_alert_in(w, r, o, now);
+		return mt_record_alert_in(w, r, o, now);
 	default:
-		return record_bad(r, MT_TLS_UNEXPECTED_MESSAGE);
+		return mt_record_bad(r, MT_TLS_UNEXPECTED_MESSAGE);
 	}
 }
 
@@ -77,18 +78,18 @@ enum mt_record_got mt_record_read(struct mt_records *w, struct mt_record *r, str
 		return MT_RECORD_MORE;
 	alert = check_header(r, h);
 	if (alert)
-		return record_bad(r, (enum mt_tls_alert)alert);
+		return mt_record_bad(r, (enum mt_tls_alert)alert);
 	if (from->len < MT_RECORD_HEADER + len_of(h))
 		return MT_RECORD_MORE;
 	if (r->rx.seq == UINT64_MAX)
-		return record_bad(r, MT_TLS_INTERNAL_ERROR);
+		return mt_record_bad(r, MT_TLS_INTERNAL_ERROR);
 	o.flat = NULL;
 	o.out = (struct mt_chain){0};
-	alert = record_open(w, r, from, len_of(h), to, &o);
+	alert = mt_record_open(w, r, from, len_of(h), to, &o);
 	if (alert == OPEN_NO_MEMORY)
 		return MT_RECORD_NO_MEMORY;
 	if (alert)
-		return record_bad(r, (enum mt_tls_alert)alert);
+		return mt_record_bad(r, (enum mt_tls_alert)alert);
 	if (mt_likely(o.type == CONTENT_DATA && o.len && !r->message_n)) {
 		take(&o, to);
 		return MT_RECORD_DATA;

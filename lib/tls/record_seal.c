@@ -33,7 +33,7 @@ static void begin_record(const struct mt_record *r, enum content_type type, uint
 	p[4] = (uint8_t)len;
 	if (has_explicit_nonce(r))
 		memcpy(p + MT_RECORD_HEADER, &nonce, sizeof(nonce));
-	record_job(r, &r->tx, true, nonce, header, r->is_13 ? len : n, j);
+	mt_record_job(r, &r->tx, true, nonce, header, r->is_13 ? len : n, j);
 }
 
 static void count(struct mt_record *r, uint32_t n)
@@ -84,7 +84,7 @@ static int may_seal(const struct mt_record *r)
 	return r->tx.seq == UINT64_MAX ? -EOVERFLOW : 0;
 }
 
-int record_seal_bytes(struct mt_records *w, struct mt_record *r, enum content_type type,
+int mt_record_seal_bytes(struct mt_records *w, struct mt_record *r, enum content_type type,
 	const uint8_t *bytes, uint32_t n, struct mt_chain *out)
 {
 	int rc = may_seal(r);
@@ -171,10 +171,10 @@ static bool protect(struct mt_aead *a, const struct mt_aead_job *j, const struct
 		}
 	}
 	a->ops->begin(a, j);
-	record_here(a, j, &to, here);
-	record_there(a, j, &from, &to, p->copy);
+	mt_record_here(a, j, &to, here);
+	mt_record_there(a, j, &from, &to, p->copy);
 	if (p->copy)
-		record_here(a, j, &to, type_byte);
+		mt_record_here(a, j, &to, type_byte);
 	return a->ops->end(a, j, tag);
 }
 
@@ -189,7 +189,7 @@ static int seal_chain(struct mt_records *w, struct mt_record *r, const struct pl
 	begin_record(r, CONTENT_DATA, n, mt_link_data(rec->head), &j);
 	if (r->is_13 && mt_chain_patch(rec, behind++, &type, 1, w->pools))
 		return -EIO;
-	if (!protect(w->aead, &j, p, from, run_at(rec, at), r->is_13, tag) ||
+	if (!protect(w->aead, &j, p, from, mt_run_at(rec, at), r->is_13, tag) ||
 		mt_chain_patch(rec, behind, tag, sizeof(tag), w->pools))
 		return -EIO;
 	count(r, n);
@@ -243,7 +243,7 @@ static int seal(struct mt_records *w, struct mt_record *r, struct mt_chain *plai
 		if (!lay_out(w, r, &p, plain, &rec))
 			return -ENOMEM;
 		if (p.copy)
-			from = run_at(plain, off);
+			from = mt_run_at(plain, off);
 		rc = seal_chain(w, r, &p, &rec, from, n);
 		mt_chain_concat(out, &rec);
 	}

@@ -49,7 +49,7 @@ static int alert(struct mt_records *w, struct mt_record *r, uint8_t level, enum 
 {
 	const uint8_t bytes[] = {level, (uint8_t)what};
 
-	return record_seal_bytes(w, r, CONTENT_ALERT, bytes, sizeof(bytes), out);
+	return mt_record_seal_bytes(w, r, CONTENT_ALERT, bytes, sizeof(bytes), out);
 }
 
 int mt_record_own(struct mt_records *w, struct mt_record *r, struct mt_chain *out)

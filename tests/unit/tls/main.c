@@ -7,6 +7,7 @@
 #include <rte_eal.h>
 
 struct mt_pools tls_pools, tls_worker_pools[2];
+struct mt_aead *tls_aead[3];
 
 uint32_t tls_unhex(const char *hex, uint8_t *out)
 {
@@ -21,9 +22,12 @@ uint32_t tls_unhex(const char *hex, uint8_t *out)
 
 int main(int argc, char **argv)
 {
-	const struct mt_suite suites[] = {{"ClientHello", hello_tests},
-		{"handshakes", handshake_tests}, {"refusals", refuse_tests},
-		{"threads", pool_tests}, {0}};
+	const struct mt_suite suites[] = {{"ClientHello", hello_tests}, {"keys", kdf_tests},
+		{"providers", aead_tests}, {"allocations", allocate_tests},
+		{"reading records", record_read_tests}, {"wrong records", record_bad_tests},
+		{"writing records", record_write_tests},
+		{"records beside OpenSSL", record_openssl_tests}, {"handshakes", handshake_tests},
+		{"refusals", refuse_tests}, {"threads", pool_tests}, {0}};
 	char *eal[] = {"unit", "--no-huge", "-m", "128", "--no-pci", "--no-telemetry",
 		"--no-shconf", "--log-level=error", "-l", "0"};
 	int rc;
@@ -44,6 +48,8 @@ int main(int argc, char **argv)
 	tls_aead[1] = mt_aead_new(MT_AEAD_IPSEC_MB, 2, SOCKET_ID_ANY);
 	rc = mt_test_main(suites, argc, argv);
 	pki_end();
+	mt_aead_free(tls_aead[0]);
+	mt_aead_free(tls_aead[1]);
 	mt_pools_fini(&tls_worker_pools[0]);
 	mt_pools_fini(&tls_worker_pools[1]);
 	mt_pools_fini(&tls_pools);
