@@ -86,15 +86,26 @@ static void insert(struct mt_strmap *m, const char *key, uint64_t hash, void *va
 }
 
 /* At most 3 of 4 slots are taken, dead ones included, so every probe ends. */
-static int make_room(struct mt_strmap *m, uint32_t more)
+static bool has_room(const struct mt_strmap *m, uint32_t more)
+{
+	return m->cap && ((uint64_t)m->n + m->dead + more) * 4 <= m->cap * 3ull;
+}
+
+/* A power of two, not less than what there is. */
+static uint64_t cap_for(const struct mt_strmap *m, uint64_t slots)
+{
+	uint64_t cap = MT_MAX(m->cap, MIN_CAP);
+
+	while (cap < slots)
+		cap *= 2;
+	return cap;
+}
+
+/* Without dead slots. */
+static int resize(struct mt_strmap *m, uint64_t cap)
 {
 	struct mt_strmap old = *m;
-	uint64_t cap = old.cap ? old.cap : MIN_CAP;
 
-	if (old.cap && ((uint64_t)old.n + old.dead + more) * 4 <= old.cap * 3ull)
-		return 0;
-	while (((uint64_t)old.n + more) * 2 > cap)
-		cap *= 2;
 	if (cap > UINT32_MAX)
 		return -ENOMEM;
 	m->slots = calloc(cap, sizeof(*m->slots));
@@ -113,7 +124,7 @@ static int make_room(struct mt_strmap *m, uint32_t more)
 
 int mt_strmap_reserve(struct mt_strmap *m, uint32_t more)
 {
-	return make_room(m, more);
+	return has_room(m, more) ? 0 : resize(m, cap_for(m, ((uint64_t)m->n + more) * 4 / 3 + 1));
 }
 
 int mt_strmap_put(struct mt_strmap *m, const char *key, void *value, void **old)
@@ -128,7 +139,7 @@ int mt_strmap_put(struct mt_strmap *m, const char *key, void *value, void **old)
 		s->value = value;
 		return 0;
 	}
-	if (make_room(m, 1))
+	if (!has_room(m, 1) && resize(m, cap_for(m, 2 * (m->n + 1ull))))
 		return -ENOMEM;
 	insert(m, key, hash, value);
 	m->n++;

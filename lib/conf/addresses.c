@@ -4,7 +4,6 @@
  * that no router carries, or a connection that the node opens to itself.
  */
 #include "mt_conf_priv.h"
-#include "mt_idmap.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -118,10 +117,9 @@ bool mt_b_serve_address(struct mt_build *b, const struct mt_meta *meta, uint32_t
 	const struct mt_node_port *own = mt_b_own_port(b, a);
 	char text[MT_ADDR_STRLEN];
 
-	mt_addr_str(a, text);
 	if (why) {
 		mt_b_error(b, meta, line, path, "write an address that only this service has",
-			"%s is %s", text, why);
+			"%s is %s", mt_addr_str(a, text), why);
 		return false;
 	}
 	if (own)
@@ -129,7 +127,7 @@ bool mt_b_serve_address(struct mt_build *b, const struct mt_meta *meta, uint32_t
 			"give the service an address of its own, or write a Gateway",
 			"%s is the own address of port %.64s: the node answers for it with this "
 			"service",
-			text, own->name.s ? own->name.s : "?");
+			mt_addr_str(a, text), own->name.s ? own->name.s : "?");
 	return true;
 }
 
@@ -147,40 +145,41 @@ struct instances {
 	struct mt_idmap served; /* struct served, by hash */
 };
 
-/* No map has an id 0. */
-static uint64_t hash_addr(const struct mt_addr *a)
+static struct served *find_served(struct served *s, const struct mt_addr *a)
 {
-	uint64_t h = mt_hash_u64(a->q[1], mt_hash_u64(a->q[0], 0));
-
-	return h ? h : 1;
+	while (s && !mt_addr_eq(&s->addr, a))
+		s = s->next;
+	return s;
 }
 
 static const struct mt_host *who_serves(const struct instances *in, const struct mt_addr *a)
 {
-	const struct served *s = mt_idmap_get(&in->served, hash_addr(a));
+	const struct served *s = find_served(mt_idmap_get(&in->served, mt_hash_addr(a)), a);
 
-	while (s && !mt_addr_eq(&s->addr, a))
-		s = s->next;
 	return s ? s->host : NULL;
 }
 
 static void add_served(struct instances *in, const struct mt_addr *a, const struct mt_host *h)
 {
-	uint64_t id = hash_addr(a);
-	struct served *s = mt_region_alloc(&in->b->tmp, sizeof(*s));
+	uint64_t id = mt_hash_addr(a);
+	struct served *first = mt_idmap_get(&in->served, id), *s;
 
-	if (!s || who_serves(in, a))
+	if (find_served(first, a))
 		return;
-	*s = (struct served){*a, h, mt_idmap_get(&in->served, id)};
-	if (mt_idmap_put(&in->served, id, s))
+	s = mt_region_alloc(&in->b->tmp, sizeof(*s));
+	if (s)
+		*s = (struct served){*a, h, first};
+	if (!s || mt_idmap_put(&in->served, id, s))
 		in->b->tmp.failed = true;
 }
 
 /* All addresses that services have: ten thousand instances are looked up in them. */
 static void index_served(struct instances *in)
 {
-	const struct mt_build *b = in->b;
+	struct mt_build *b = in->b;
 
+	if (mt_idmap_reserve(&in->served, b->n_hosts))
+		b->tmp.failed = true;
 	for (uint32_t i = 0; i < b->n_hosts; i++)
 		for (uint32_t k = 0; k < b->host_list[i].n_addrs; k++)
 			add_served(in, &b->host_list[i].addrs[k], &b->host_list[i]);

@@ -172,7 +172,7 @@ static void build_fini(struct mt_build *b)
 	mt_strmap_fini(&b->files);
 	mt_strmap_fini(&b->lost);
 	mt_strmap_fini(&b->closers);
-	mt_strmap_fini(&b->explicit_addrs);
+	mt_idmap_fini(&b->explicit_addrs);
 	mt_region_fini(&b->tmp);
 }
 

@@ -166,8 +166,11 @@ static int host_clusters(struct mt_build *b, const struct mt_host *h)
 {
 	int rc = 0;
 
-	for (const struct mt_unit *u = h->units; u && rc == 0; u = u->next) {
+	for (struct mt_unit *u = h->units; u && rc == 0; u = u->next) {
+		uint32_t n = b->snap->n_clusters;
+
 		rc = add_cluster(b, h, u, NULL);
+		u->cluster = b->snap->n_clusters > n ? b->snap->clusters[n] : NULL;
 		for (uint32_t i = 0; h->rule && i < h->rule->n_subsets && rc == 0; i++)
 			rc = add_cluster(b, h, u, &h->rule->subsets[i]);
 	}

@@ -5,19 +5,26 @@
 #include <stdio.h>
 #include <string.h>
 
+static const char *path_of(const struct mt_listen_port *at, char buf[MT_INDEX_PATH])
+{
+	return at->path ? at->path : mt_index_path(buf, "spec.ports", at->at, ".number");
+}
+
 static const char another[] = "give one of them another port or address";
 
 /* Names both sides: the port that is refused and the file and line of the one that has it. */
 static bool refuse(struct mt_build *b, const struct mt_listen *l, const struct mt_listen_port *at,
 	const char *remedy, const char *why)
 {
-	mt_b_error(b, at->meta, at->line, at->path, remedy, "%s is in use by %.128s at %s:%u%s",
-		l->text, mt_b_listen_name(l), l->origin.file, l->origin.line, why);
+	char path[MT_INDEX_PATH];
+
+	mt_b_error(b, at->meta, at->line, path_of(at, path), remedy,
+		"%s is in use by %.128s at %s:%u%s", l->text, mt_b_listen_name(l), l->origin.file,
+		l->origin.line, why);
 	return false;
 }
 
-/* Thousands of interfaces may share one port, so keys are looked up and not compared in turn. */
-static bool first_with_key(struct mt_build *b, const struct mt_listen *l, struct mt_service_slot *s)
+static bool put_key(struct mt_build *b, const struct mt_listen *l, struct mt_service_slot *s)
 {
 	char *key = mt_region_printf(&b->tmp, "%s %s", l->text, s->key);
 	void *before = NULL;
@@ -25,6 +32,15 @@ static bool first_with_key(struct mt_build *b, const struct mt_listen *l, struct
 	if (key)
 		mt_strmap_put(&b->keys, key, s, &before);
 	return before == NULL;
+}
+
+/* Thousands of interfaces may share one port, so keys are looked up and not compared in turn; who is alone needs none. */
+static bool first_with_key(struct mt_build *b, const struct mt_listen *l,
+	const struct mt_listen_chain *c, struct mt_service_slot *s)
+{
+	if (c->n_services == 1)
+		(void)put_key(b, l, c->services[0]);
+	return !c->n_services || put_key(b, l, s);
 }
 
 /* One name is one route's on a listener, as a connection asks for it once: the first one's. */
@@ -51,6 +67,7 @@ static const struct mt_mesh_match *match_names(struct mt_build *b, const struct 
 {
 	struct mt_mesh_match *m = mt_region_alloc(&b->tmp, sizeof(*m));
 	const char **own = mt_region_alloc(&b->tmp, sizeof(*own) * (t->n_names + 1));
+	char path[MT_INDEX_PATH];
 
 	if (!m || !own)
 		return NULL;
@@ -59,7 +76,7 @@ static const struct mt_mesh_match *match_names(struct mt_build *b, const struct 
 		if (first_with_name(b, l, t->names[i]))
 			own[m->n_server_names++] = t->names[i];
 		else
-			mt_b_warn(b, at->meta, at->line, at->path, NULL,
+			mt_b_warn(b, at->meta, at->line, path_of(at, path), NULL,
 				"server name \"%.128s\" is that of an older one", t->names[i]);
 	}
 	if (t->n_names ? !m->n_server_names : !first_with_name(b, l, "*"))
@@ -99,9 +116,10 @@ static struct mt_listen_chain *own_chain(struct mt_build *b, struct mt_listen *l
 	const struct mt_listen_port *at, const struct mt_codec *codec, uint8_t opts)
 {
 	struct mt_listen_chain *c = l->last;
+	char path[MT_INDEX_PATH];
 
 	if (l->n_chains && !codec->opaque) {
-		mt_b_error(b, at->meta, at->line, at->path, another,
+		mt_b_error(b, at->meta, at->line, path_of(at, path), another,
 			"%s is in use for TLS by %s:%u", l->text, l->origin.file, l->origin.line);
 		return NULL;
 	}
@@ -129,7 +147,7 @@ bool mt_b_listen_add(struct mt_build *b, const struct mt_listen_port *at,
 
 	if (!c)
 		return false;
-	if (!first_with_key(b, l, s))
+	if (!first_with_key(b, l, c, s))
 		return refuse(b, l, at, "annotate it with its own interface",
 			" for the same service key");
 	slot = mt_region_push(&b->tmp, (void **)&c->services, &c->n_services, sizeof(*slot));
@@ -147,10 +165,9 @@ static void listen_unit(struct mt_build *b, const struct mt_host *h, struct mt_u
 {
 	struct mt_listen_port at = {.port = (uint16_t)u->port->number.v,
 		.meta = &h->se->meta,
-		.line = u->port->number.line};
-	char path[MT_INDEX_PATH];
+		.line = u->port->number.line,
+		.at = (uint32_t)(u->port - h->se->ports)};
 
-	at.path = mt_index_path(path, "spec.ports", (uint32_t)(u->port - h->se->ports), ".number");
 	if (u->patch && u->patch->idle_ms.set)
 		at.idle_s = (u->patch->idle_ms.v + 999) / 1000;
 	for (uint32_t i = 0; i < h->n_addrs; i++) {
@@ -162,6 +179,8 @@ static void listen_unit(struct mt_build *b, const struct mt_host *h, struct mt_u
 
 void mt_b_listeners(struct mt_build *b)
 {
+	if (mt_strmap_reserve(&b->listens, b->n_hosts))
+		b->tmp.failed = true;
 	for (uint32_t i = 0; i < b->n_hosts; i++)
 		for (struct mt_unit *u = b->host_list[i].units; u; u = u->next)
 			if (u->service)

@@ -5,34 +5,43 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The same kind, namespace and name twice. */
-/* "KIND/NAMESPACE/NAME", for each object of each load. */
-static const char *identity_of(struct mt_build *b, const struct mt_meta *meta)
-{
-	size_t kind = strlen(meta->kind), ns = strlen(meta->ns), name = strlen(meta->name);
-	char *key = mt_region_alloc(&b->tmp, kind + ns + name + 3);
+/* An object of this kind, namespace and name. */
+struct named {
+	const struct mt_meta *meta;
+	struct named *next; /* another name of the same hash */
+};
 
-	if (!key)
-		return NULL;
-	memcpy(key, meta->kind, kind);
-	key[kind] = '/';
-	memcpy(key + kind + 1, meta->ns, ns);
-	key[kind + 1 + ns] = '/';
-	memcpy(key + kind + ns + 2, meta->name, name + 1);
-	return key;
+static bool same_name(const struct mt_meta *a, const struct mt_meta *b)
+{
+	return strcmp(a->name, b->name) == 0 && strcmp(a->ns, b->ns) == 0 &&
+	       strcmp(a->kind, b->kind) == 0;
 }
 
-static void check_names(struct mt_build *b, const struct mt_objs *objs, struct mt_strmap *names)
+/* Who has the name already; NULL: nobody, so it is its own from now on. */
+static const struct mt_meta *take_name(
+	struct mt_build *b, struct mt_idmap *names, const struct mt_meta *meta)
+{
+	uint64_t h = mt_hash_text(meta->name, mt_hash_text(meta->ns, mt_hash_text(meta->kind, 0)));
+	uint64_t id = h ? h : 1; /* no map has an id 0 */
+	struct named *first = mt_idmap_get(names, id), *n;
+
+	for (n = first; n; n = n->next)
+		if (same_name(n->meta, meta))
+			return n->meta;
+	n = mt_region_alloc(&b->tmp, sizeof(*n));
+	if (n)
+		*n = (struct named){meta, first};
+	if (!n || mt_idmap_put(names, id, n))
+		b->tmp.failed = true;
+	return NULL;
+}
+
+/* The same kind, namespace and name twice. */
+static void check_names(struct mt_build *b, const struct mt_objs *objs, struct mt_idmap *names)
 {
 	for (uint32_t i = 0; i < objs->n; i++) {
-		const struct mt_meta *meta = objs->v[i], *first;
-		const char *key = identity_of(b, meta);
-		void *before = NULL;
+		const struct mt_meta *meta = objs->v[i], *first = take_name(b, names, meta);
 
-		if (!key)
-			return;
-		mt_strmap_put(names, key, (void *)meta, &before);
-		first = before;
 		if (first)
 			mt_b_error(b, meta, meta->origin.line, "metadata.name",
 				"give it another name, or remove one",
@@ -220,16 +229,16 @@ void mt_b_index(struct mt_build *b)
 	const struct mt_objs *const all[] = {&m->service_entries, &m->workload_entries,
 		&m->destination_rules, &m->virtual_services, &m->meta_routers, &m->app_protocols,
 		&m->gateways, &m->envoy_filters};
-	struct mt_strmap names = {0};
+	struct mt_idmap names = {0};
 	uint32_t n = 0;
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(all); i++)
 		n += all[i]->n;
-	if (mt_strmap_reserve(&names, n))
+	if (mt_idmap_reserve(&names, n))
 		b->tmp.failed = true;
 	for (size_t i = 0; i < MT_ARRAY_LEN(all); i++)
 		check_names(b, all[i], &names);
-	mt_strmap_fini(&names);
+	mt_idmap_fini(&names);
 	mt_b_index_hosts(b);
 	mt_b_index_rules(b);
 	index_routers(b);

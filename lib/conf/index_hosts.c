@@ -92,14 +92,16 @@ static void stand_back(
 		se->meta.name);
 }
 
-/* Every host of a ServiceEntry names it; clusters are called by the first. */
-static void add_names(struct mt_build *b, const struct mt_service_entry *se, struct mt_host *h)
+/* Every host of a ServiceEntry names it; clusters are called by the first, of which `key` is the lower-case form. */
+static void add_names(
+	struct mt_build *b, const struct mt_service_entry *se, char *key, struct mt_host *h)
 {
 	for (uint32_t i = 0; i < se->n_hosts; i++) {
-		char *key = mt_b_lower(b, se->hosts[i].s);
-		const struct mt_host *other = mt_strmap_get(&b->hosts, key);
+		const struct mt_host *other;
 		char path[32];
 
+		key = i ? mt_b_lower(b, se->hosts[i].s) : key;
+		other = mt_strmap_get(&b->hosts, key);
 		/* "*.example.com": all hosts below it, by one address. */
 		if (!mt_is_host(key + (strncmp(key, "*.", 2) == 0 ? 2 : 0))) {
 			bad_host(b, se, i);
@@ -119,7 +121,8 @@ static void add_names(struct mt_build *b, const struct mt_service_entry *se, str
 
 static void add_entry(struct mt_build *b, const struct mt_service_entry *se)
 {
-	struct mt_host *h = mt_strmap_get(&b->hosts, mt_b_lower(b, se->hosts[0].s));
+	char *key = mt_b_lower(b, se->hosts[0].s);
+	struct mt_host *h = mt_strmap_get(&b->hosts, key);
 
 	if (h && same_place(h->se, se)) {
 		join(b, h, se);
@@ -128,7 +131,7 @@ static void add_entry(struct mt_build *b, const struct mt_service_entry *se)
 	} else {
 		h = &b->host_list[b->n_hosts++];
 		h->se = se;
-		add_names(b, se, h);
+		add_names(b, se, key, h);
 	}
 }
 

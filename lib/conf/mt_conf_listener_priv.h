@@ -56,8 +56,9 @@ struct mt_listen_port {
 	uint16_t port;
 	const struct mt_meta *meta;
 	uint32_t line;
-	const char *path;
-	uint32_t idle_s; /* 0: not said */
+	const char *path; /* NULL: "spec.ports[I].number" */
+	uint32_t at;	  /* with path NULL: I */
+	uint32_t idle_s;  /* 0: not said */
 };
 
 /* Everybody who comes there and is not led by his server name. False: no memory, or somebody else has it, which is told. */

@@ -4,6 +4,7 @@
 
 #include "mt_conf_numbers_priv.h"
 #include "mt_heap.h"
+#include "mt_idmap.h"
 
 #include <string.h>
 
@@ -129,7 +130,8 @@ struct mt_unit {
 	uint8_t opts;
 	uint8_t web; /* enum mt_port_web */
 	struct mt_service_slot *service;
-	struct mt_unit *next; /* of the same ServiceEntry */
+	struct mt_unit *next;			 /* of the same ServiceEntry */
+	const struct mt_shared_cluster *cluster; /* of all its instances; NULL: none, or not yet */
 	const struct mt_proxy_patch *patch;
 	const struct mt_meta *patch_meta;
 };
@@ -216,8 +218,8 @@ struct mt_build {
 	struct {
 		const struct mt_region *kept_in;
 		char *kept;
-	} last_file;			 /* in what outlives it */
-	struct mt_strmap explicit_addrs; /* addresses that documents write, by text */
+	} last_file;			/* in what outlives it */
+	struct mt_idmap explicit_addrs; /* addresses that documents write, by their hash */
 	struct mt_host *host_list;
 	uint32_t n_hosts;
 	struct mt_listen **listen_list; /* mt_conf_listener_priv.h */
@@ -527,6 +529,14 @@ void mt_b_listeners(struct mt_build *b);
 static inline uint64_t mt_hash_u64(uint64_t v, uint64_t h)
 {
 	return mt_hash_words(&v, sizeof(v), h);
+}
+
+/* For maps by number (mt_idmap.h): never 0. */
+static inline uint64_t mt_hash_addr(const struct mt_addr *a)
+{
+	uint64_t h = mt_hash_u64(a->q[1], mt_hash_u64(a->q[0], 0));
+
+	return h ? h : 1;
 }
 
 /* With the end of the text, so that "ab", "c" and "a", "bc" differ. NULL: none. */

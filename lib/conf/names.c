@@ -2,22 +2,24 @@
 /* What names may hold: they become parts of clusters' and counters' names, and operators type them. */
 #include "mt_conf_priv.h"
 
-#include <ctype.h>
 #include <string.h>
 
 #define LABEL_MAX 63
 #define HOST_MAX  253
 
+static bool is_letter(unsigned char c, bool underscore)
+{
+	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
+	       (c >= 'A' && c <= 'Z') || (underscore && c == '_');
+}
+
 static bool is_word(const char *s, size_t len, size_t max, bool underscore)
 {
 	if (len == 0 || len > max || s[0] == '-' || s[len - 1] == '-')
 		return false;
-	for (size_t i = 0; i < len; i++) {
-		unsigned char c = (unsigned char)s[i];
-
-		if (c >= 0x80 || (!isalnum(c) && c != '-' && !(underscore && c == '_')))
+	for (size_t i = 0; i < len; i++)
+		if (!is_letter((unsigned char)s[i], underscore))
 			return false;
-	}
 	return true;
 }
 

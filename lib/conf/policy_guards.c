@@ -267,13 +267,11 @@ static const struct mt_authz *finish(struct gathered *g, uint64_t *hash)
 	return mt_authz_is_idle(a) ? NULL : a;
 }
 
-const struct mt_authz *mt_b_guard(struct mt_build *b, const struct mt_policed *to, uint64_t *hash)
+static const struct mt_authz *guard(struct mt_build *b, const struct mt_policed *to, uint64_t *hash)
 {
 	const char *ns = mt_instance_meta(to->h, to->w)->ns, *root = mt_b_root_namespace(b);
 	struct gathered g = {.b = b, .to = to, .class = mt_instance_class(to->h, to->w)};
 
-	if (!b->policies)
-		return NULL;
 	consider_peers(&g);
 	if (strcmp(ns, root) != 0)
 		consider_all(&g, mt_b_policies_of(b, root));
@@ -281,6 +279,11 @@ const struct mt_authz *mt_b_guard(struct mt_build *b, const struct mt_policed *t
 	consider_drifting(&g);
 	consider_clients(&g);
 	return finish(&g, hash);
+}
+
+const struct mt_authz *mt_b_guard(struct mt_build *b, const struct mt_policed *to, uint64_t *hash)
+{
+	return b->policies ? guard(b, to, hash) : NULL;
 }
 
 const struct mt_authz *mt_b_guard_clients(

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From what a route names to the cluster in the snapshot. */
+#include "mt_conf_cluster_priv.h"
 #include "mt_conf_service_priv.h"
 
 #include <stdio.h>
@@ -99,9 +100,11 @@ uint32_t mt_b_find_cluster(const struct mt_build *b, const char *name)
 
 uint32_t mt_b_unit_cluster(struct mt_build *b, const struct mt_unit *u, const char *subset)
 {
-	char *name = mt_region_printf(
-		&b->tmp, "outbound|%u|%s|%s", u->port->number.v, subset ? subset : "", u->host);
+	char *name;
 
+	if (!subset || !*subset)
+		return u->cluster ? u->cluster->place : MT_NO_CLUSTER;
+	name = mt_region_printf(&b->tmp, "outbound|%u|%s|%s", u->port->number.v, subset, u->host);
 	return name ? mt_b_find_cluster(b, name) : MT_NO_CLUSTER;
 }
 

@@ -131,14 +131,10 @@ static int route_unit(struct mt_build *b, struct mt_host *h, struct mt_unit *u)
 		.limit_meta = h->router ? &h->router->meta : NULL,
 		.opts = u->opts,
 		.gate_meta = &h->se->meta};
-	struct mt_text name = {0};
 
 	d.gate = mt_b_gate_of_clients(b, h, u, &d.gate_hash);
-
-	name.s = mt_region_printf(&b->tmp, "outbound|%u||%s", d.route.port, u->host);
-	if (!name.s)
-		return -ENOMEM;
-	d.route.fallback = mt_b_named_cluster(b, &h->se->meta, "spec", &name);
+	/* Without one it was told why. */
+	d.route.fallback = mt_b_unit_cluster(b, u, NULL);
 	if (d.route.fallback == MT_NO_CLUSTER)
 		return -EINVAL;
 	choose_rules(h, u, &d.route);

@@ -62,12 +62,15 @@ static void add_port(struct mt_build *b, struct mt_host *h, uint32_t i)
 	struct mt_port_is is;
 	char path[MT_INDEX_PATH];
 
-	mt_index_path(path, "spec.ports", i, ".name");
-	if (!mt_b_label(b, meta, &port->name, path, "port"))
+	if (!mt_is_label(port->name.s)) {
+		mt_index_path(path, "spec.ports", i, ".name");
+		(void)mt_b_label(b, meta, &port->name, path, "port");
 		return;
+	}
 	mt_b_port(b, &words, &is);
 	if (is.told)
-		mt_b_warn(b, meta, port->name.line, path, is.remedy, "%s", is.told);
+		mt_b_warn(b, meta, port->name.line, mt_index_path(path, "spec.ports", i, ".name"),
+			is.remedy, "%s", is.told);
 	switch (is.kind) {
 	case MT_PORT_MESSAGES:
 		add_unit(b, h, port, is.proto, is.web);
@@ -78,8 +81,9 @@ static void add_port(struct mt_build *b, struct mt_host *h, uint32_t i)
 	case MT_PORT_NOT_SERVED:
 		break;
 	case MT_PORT_BAD:
-		mt_b_error(b, meta, port->name.line, path, "write tcp-metaprotocol-dubbo",
-			"\"%.64s\" names no protocol", port->name.s);
+		mt_b_error(b, meta, port->name.line, mt_index_path(path, "spec.ports", i, ".name"),
+			"write tcp-metaprotocol-dubbo", "\"%.64s\" names no protocol",
+			port->name.s);
 		break;
 	}
 }
@@ -128,7 +132,7 @@ static void written_address(struct mt_build *b, struct mt_host *h, uint32_t i)
 {
 	const struct mt_text *t = &h->se->addresses[i];
 	const struct mt_meta *meta = &h->se->meta;
-	char path[MT_INDEX_PATH], text[MT_ADDR_STRLEN];
+	char path[MT_INDEX_PATH];
 	struct mt_addr a;
 	uint8_t prefix;
 	int rc = mt_prefix_parse(t->s, &a, &prefix);
@@ -144,18 +148,17 @@ static void written_address(struct mt_build *b, struct mt_host *h, uint32_t i)
 			"\"%.64s\" is not answered: only single addresses are", t->s);
 	else if (mt_b_serve_address(b, meta, t->line, path, &a)) {
 		add_address(b, h, &a);
-		mt_strmap_put(&b->explicit_addrs, mt_region_strdup(&b->tmp, mt_addr_str(&a, text)),
-			h, NULL);
+		if (mt_idmap_put(&b->explicit_addrs, mt_hash_addr(&a), h))
+			b->tmp.failed = true;
 	}
 }
 
-/* Whether some document writes this address, for any service. */
+/* Whether some document writes this address, for any service, or one of the same hash: that costs no more than an address. */
 static bool is_taken(void *arg, const struct mt_addr *a)
 {
 	struct mt_build *b = arg;
-	char text[MT_ADDR_STRLEN];
 
-	return mt_strmap_get(&b->explicit_addrs, mt_addr_str(a, text)) != NULL;
+	return mt_idmap_get(&b->explicit_addrs, mt_hash_addr(a)) != NULL;
 }
 
 static bool needs_address(const struct mt_host *h)
@@ -204,7 +207,8 @@ static bool is_served(struct mt_build *b, const struct mt_service_entry *se)
 void mt_b_units(struct mt_build *b)
 {
 	mt_b_hosts(b);
-	if (mt_strmap_reserve(&b->explicit_addrs, b->n_hosts))
+	if (mt_idmap_reserve(&b->explicit_addrs, b->n_hosts) ||
+		mt_strmap_reserve(&b->files, b->n_hosts))
 		b->tmp.failed = true;
 	for (uint32_t i = 0; i < b->n_hosts; i++) {
 		struct mt_host *h = &b->host_list[i];

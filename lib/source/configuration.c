@@ -270,6 +270,9 @@ int mt_source_read(struct mt_source_cache *cache, struct mt_source_reading *r,
 	if (!l.cache)
 		return -ENOMEM;
 	mt_region_init(&l.region, 0);
+	/* As many as there were before. */
+	if (mt_idmap_reserve(&l.visited, mt_cache_count(l.cache)))
+		l.region.failed = true;
 	mt_cache_begin(l.cache);
 	read_all(&l, node_file, directories, n);
 	find_changed(&l);
