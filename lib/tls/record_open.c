@@ -163,7 +163,7 @@ static int open_to(struct mt_records *w, struct mt_record *r, struct mt_chain *f
 
 /* The usual one: a buffer of ours with this record and nothing else. */
 static int open_alone(struct mt_records *w, struct mt_record *r, struct mt_chain *from,
-	uint32_t skip, uint32_t n, struct opened *o)
+	uint32_t skip, uint32_t n, struct mt_chain *to, struct opened *o)
 {
 	struct mt_link *l = mt_link(from->head);
 	uint8_t *at = mt_link_data(from->head), *text = at + skip;
@@ -184,7 +184,13 @@ static int open_alone(struct mt_records *w, struct mt_record *r, struct mt_chain
 		o->len = n - 1;
 		o->type = text[n - 1];
 	}
-	if (mt_likely(o->len))
+	if (mt_likely(o->type == CONTENT_DATA && o->len && !r->message_n)) {
+		mt_chain_move_head(from, to, l->off + skip, o->len);
+		return OPEN_DELIVERED;
+	}
+	o->flat = NULL;
+	o->out = (struct mt_chain){0};
+	if (o->len)
 		mt_chain_move_head(from, &o->out, l->off + skip, o->len);
 	else
 		mt_chain_drop(from, l->len);
@@ -192,7 +198,7 @@ static int open_alone(struct mt_records *w, struct mt_record *r, struct mt_chain
 }
 
 int mt_record_open(struct mt_records *w, struct mt_record *r, struct mt_chain *from, uint32_t len,
-	const struct mt_chain *to, struct opened *o)
+	struct mt_chain *to, struct opened *o)
 {
 	struct plan p = {.skip = prefix_len(r), .total = MT_RECORD_HEADER + len};
 	uint8_t prefix[PREFIX_MAX];
@@ -205,7 +211,9 @@ int mt_record_open(struct mt_records *w, struct mt_record *r, struct mt_chain *f
 	p.n = p.total - p.skip - MT_AEAD_TAG;
 	if (mt_likely(
 		    mt_link(from->head)->len == p.total && !to->len && mt_buf_writable(from->head)))
-		return open_alone(w, r, from, p.skip, p.n, o);
+		return open_alone(w, r, from, p.skip, p.n, to, o);
+	o->flat = NULL;
+	o->out = (struct mt_chain){0};
 	mt_chain_read(from, 0, prefix, p.skip);
 	if (p.n < SHORT && (o->flat = mt_chain_room(to, &room)) != NULL && room < p.n)
 		o->flat = NULL;

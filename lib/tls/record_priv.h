@@ -72,10 +72,11 @@ struct opened {
 
 #define OPENED	       0
 #define OPEN_NO_MEMORY -1
+#define OPEN_DELIVERED -2 /* its text is behind `to` already */
 
 /* Takes the record of `len` bytes behind its header off `from`. OPENED; OPEN_NO_MEMORY: nothing was taken; else the alert. */
 int mt_record_open(struct mt_records *w, struct mt_record *r, struct mt_chain *from, uint32_t len,
-	const struct mt_chain *to, struct opened *o);
+	struct mt_chain *to, struct opened *o);
 
 /* Messages and alerts that came. */
 enum mt_record_got mt_record_messages(

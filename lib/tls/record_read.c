@@ -73,7 +73,10 @@ enum mt_record_got mt_record_read(struct mt_records *w, struct mt_record *r, str
 
 	if (r->rx_over)
 		return (enum mt_record_got)r->rx_over;
-	h = mt_chain_peek(from, 0, MT_RECORD_HEADER, scratch);
+	if (mt_likely(from->len && mt_link(from->head)->len >= MT_RECORD_HEADER))
+		h = mt_link_data(from->head);
+	else
+		h = mt_chain_peek(from, 0, MT_RECORD_HEADER, scratch);
 	if (!h)
 		return MT_RECORD_MORE;
 	alert = check_header(r, h);
@@ -83,14 +86,14 @@ enum mt_record_got mt_record_read(struct mt_records *w, struct mt_record *r, str
 		return MT_RECORD_MORE;
 	if (r->rx.seq == UINT64_MAX)
 		return mt_record_bad(r, MT_TLS_INTERNAL_ERROR);
-	o.flat = NULL;
-	o.out = (struct mt_chain){0};
 	alert = mt_record_open(w, r, from, len_of(h), to, &o);
+	if (mt_likely(alert == OPEN_DELIVERED))
+		return MT_RECORD_DATA;
 	if (alert == OPEN_NO_MEMORY)
 		return MT_RECORD_NO_MEMORY;
 	if (alert)
 		return mt_record_bad(r, (enum mt_tls_alert)alert);
-	if (mt_likely(o.type == CONTENT_DATA && o.len && !r->message_n)) {
+	if (o.type == CONTENT_DATA && o.len && !r->message_n) {
 		take(&o, to);
 		return MT_RECORD_DATA;
 	}
