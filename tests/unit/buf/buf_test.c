@@ -178,6 +178,50 @@ static void op_coalesce(struct oracle *o)
 	o->len += n;
 }
 
+/* Bytes that are written where they will lie: in the room behind the last one, or in new buffers. */
+static void op_reserve(struct oracle *o)
+{
+	uint32_t room = 0, n = 1 + below(5000), at = o->len;
+	uint8_t *p = mt_chain_room(&o->c, &room);
+
+	if (o->len + n > MAX)
+		return;
+	if (p && room && below(2)) {
+		n = MT_MIN(n, room);
+		fill(o->bytes + at, n);
+		memcpy(p, o->bytes + at, n);
+		mt_chain_grow(&o->c, n);
+	} else {
+		fill(o->bytes + at, n);
+		CU_ASSERT_EQUAL(mt_chain_reserve(&o->c, &pools, n), 0);
+		CU_ASSERT_EQUAL(mt_chain_patch(&o->c, at, o->bytes + at, n, &pools), 0);
+	}
+	o->len += n;
+}
+
+/* The head goes with a part of what it shows. */
+static void op_move_head(struct oracle *from, struct oracle *to)
+{
+	uint32_t len = from->len ? mt_link(from->c.head)->len : 0;
+	uint32_t skip = below(len), n = 1 + below(len - skip);
+
+	if (len == 0 || to->len + n > MAX)
+		return;
+	mt_chain_move_head(&from->c, &to->c, mt_link(from->c.head)->off + skip, n);
+	memcpy(to->bytes + to->len, from->bytes + skip, n);
+	to->len += n;
+	memmove(from->bytes, from->bytes + len, from->len - len);
+	from->len -= len;
+}
+
+static void op_shorten(struct oracle *o)
+{
+	uint32_t n = o->len - below(o->len + 1) / (1 + below(60));
+
+	mt_chain_shorten(&o->c, n);
+	o->len = n;
+}
+
 static void op_drop(struct oracle *o)
 {
 	uint32_t n = below(o->len + 1) / (1 + below(8));
@@ -302,7 +346,7 @@ static void test_random_ops(void)
 	for (int i = 0; i < 20000; i++) {
 		struct oracle *o = below(2) ? &a : &b, *other = o == &a ? &b : &a;
 
-		switch (below(13)) {
+		switch (below(16)) {
 		case 0:
 		case 1:
 			op_append_pkt(o);
@@ -336,6 +380,15 @@ static void test_random_ops(void)
 			break;
 		case 11:
 			op_coalesce(o);
+			break;
+		case 12:
+			op_reserve(o);
+			break;
+		case 13:
+			op_shorten(o);
+			break;
+		case 14:
+			op_move_head(o, other);
 			break;
 		default:
 			op_reads(o);
@@ -431,6 +484,12 @@ static void test_no_memory(void)
 		n++;
 	CU_ASSERT_EQUAL(mt_chain_write(&o.c, &pools, o.bytes, 5000), -12);
 	check(&o);
+	CU_ASSERT_EQUAL(mt_chain_reserve(&o.c, &pools, 5000), -12);
+	check(&o);
+	mt_buf_free(taken[--n]); /* one is not enough, and comes back */
+	CU_ASSERT_EQUAL(mt_chain_reserve(&o.c, &pools, 5000), -12);
+	check(&o);
+	taken[n++] = mt_buf_data(&pools);
 	CU_ASSERT_EQUAL(mt_chain_splice(&o.c, 1, 1, "abc", 3, &pools), -12);
 	check(&o);
 	CU_ASSERT_EQUAL(mt_chain_split(&o.c, 1, &to.c, &pools), -12);
