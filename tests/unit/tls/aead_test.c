@@ -135,6 +135,7 @@ static void test_cache(void)
 {
 	struct mt_key_place places[4];
 	struct mt_key_cache c;
+	uint8_t long_ones[2][32] = {{3, 0, 0, 0, 'x', [30] = 1}, {3, 0, 0, 0, 'x', [30] = 2}};
 	uint8_t a[32] = {1, 0, 0, 0, 'a'}, b[32] = {1, 0, 0, 0, 'b'}, other[32] = {2, 0, 0, 0, 'c'};
 	bool load;
 
@@ -152,6 +153,10 @@ static void test_cache(void)
 	CU_ASSERT_TRUE(mt_key_cache_find(&c, 0, b, 16, &load) == 4 && load);
 	CU_ASSERT_TRUE(mt_key_cache_find(&c, 0, b, 16, &load) == 1 && load);
 	CU_ASSERT_TRUE(mt_key_cache_find(&c, 0, b, 16, &load) == 1 && !load);
+	/* All of a long key counts. */
+	CU_ASSERT_TRUE(mt_key_cache_find(&c, 1, long_ones[0], 32, &load) == 3 && load);
+	CU_ASSERT_TRUE(mt_key_cache_find(&c, 1, long_ones[1], 32, &load) == 4 && load);
+	CU_ASSERT_TRUE(mt_key_cache_find(&c, 1, long_ones[0], 32, &load) == 3 && !load);
 	CU_ASSERT_EQUAL(mt_key_cache_forget(&c, 0, a, 16), 4);
 	CU_ASSERT_EQUAL(mt_key_cache_forget(&c, 0, b, 16), 1);
 	CU_ASSERT_TRUE(mt_key_cache_find(&c, 0, b, 16, &load) == 1 && load);

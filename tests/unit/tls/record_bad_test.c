@@ -142,6 +142,50 @@ static void test_too_short(void)
 		}
 }
 
+/* A header that says too much is enough. */
+static void test_too_long(void)
+{
+	for (uint32_t i = 0; i < N_SUITES; i++) {
+		uint32_t most = tls_suites[i].version == 0x0304 ? 16640 : 18432;
+
+		for (uint32_t len = most - 1; len <= most + 1; len++) {
+			uint8_t bytes[6] = {23, 3, 3, (uint8_t)(len >> 8), (uint8_t)len, 0};
+			enum mt_record_got got;
+			struct scene s;
+
+			scene_begin(&s, &tls_suites[i], tls_aead[0], false);
+			scene_append(&s.rx, bytes, 6, 6);
+			got = mt_record_read(&s.w, &s.r, &s.rx, &s.text, s.now);
+			CU_ASSERT_EQUAL(got, len <= most ? MT_RECORD_MORE : MT_RECORD_BAD);
+			if (len > most)
+				check_bad(&s, got, MT_TLS_RECORD_OVERFLOW, "a header alone");
+			scene_end(&s);
+		}
+	}
+}
+
+/* What is behind a KeyUpdate lies in another buffer. */
+static void test_behind_update(void)
+{
+	static const uint8_t messages[] = {24, 0, 0, 1, 0, 4, 0, 0, 0};
+
+	for (uint32_t i = 0; i < 3; i++)
+		for (uint32_t first = 1; first < 40; first++) {
+			struct scene s;
+			uint32_t n;
+
+			scene_begin(&s, &tls_suites[i], tls_aead[0], false);
+			n = peer_seal(&s.peer, &(struct peer_how){.type = 22}, messages,
+				sizeof(messages), wire);
+			CU_ASSERT_FATAL(n < 40);
+			scene_append(&s.rx, wire, MT_MIN(first, n), 40);
+			scene_append(&s.rx, wire + MT_MIN(first, n), n - MT_MIN(first, n), 40);
+			check_bad(&s, mt_record_read(&s.w, &s.r, &s.rx, &s.text, s.now),
+				MT_TLS_UNEXPECTED_MESSAGE, "behind");
+			scene_end(&s);
+		}
+}
+
 /* A begin is waited for, and nothing of it is taken. */
 static void test_truncated(void)
 {
@@ -373,6 +417,7 @@ static void test_floods(void)
 
 const struct mt_test record_bad_tests[] = {{"wrong records", test_wrong_records},
 	{"each byte", test_each_byte}, {"too short", test_too_short}, {"truncated", test_truncated},
+	{"too long", test_too_long}, {"behind a key update", test_behind_update},
 	{"interleaved", test_interleaved}, {"tickets", test_tickets},
 	{"key updates", test_key_updates}, {"renegotiation", test_renegotiation},
 	{"alerts", test_alerts}, {"floods", test_floods}, {0}};

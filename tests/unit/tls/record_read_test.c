@@ -166,6 +166,34 @@ static void test_two_in_a_buffer(void)
 	each(two_in_a_buffer);
 }
 
+/* Of a long one only what lies with the next record is copied, and no sum of what lay there is left. */
+static void long_one(struct scene *s)
+{
+	static const uint32_t sizes[] = {16384, 16384};
+	uint32_t n, len = seal_all(s, sizes, 1, wire, &n);
+	struct rte_mbuf *m;
+	uint32_t i = 0;
+
+	scene_append(&s->rx, wire, len - 500, 1448);
+	scene_append(&s->rx, wire + len - 500, 500, 1448);
+	MT_ASSERT(mt_chain_write(&s->rx, &tls_pools, "next", 4) == 0);
+	for (m = s->rx.head; m; m = mt_link(m)->next)
+		mt_link(m)->sum_off = mt_link(m)->off;
+	m = s->rx.head;
+	CU_ASSERT_EQUAL(mt_record_read(&s->w, &s->r, &s->rx, &s->text, s->now), MT_RECORD_DATA);
+	CU_ASSERT_TRUE(scene_is(&s->text, 0, n));
+	CU_ASSERT_PTR_EQUAL(s->text.head, m);
+	CU_ASSERT_EQUAL(s->rx.segs, 1);
+	for (m = s->text.head; m; m = mt_link(m)->next, i++)
+		CU_ASSERT_EQUAL(mt_link(m)->sum_off, 0);
+	CU_ASSERT_EQUAL(i, 12);
+}
+
+static void test_long_one(void)
+{
+	each(long_one);
+}
+
 /* Short ones pin no buffer each. */
 static void short_ones(struct scene *s)
 {
@@ -251,5 +279,6 @@ static void test_rfc8448(void)
 
 const struct mt_test record_read_tests[] = {{"cut everywhere", test_cut_everywhere},
 	{"all segments", test_all_segments}, {"in place", test_in_place},
-	{"two in a buffer", test_two_in_a_buffer}, {"short ones", test_short_ones},
-	{"no memory", test_no_memory}, {"RFC 8448", test_rfc8448}, {0}};
+	{"two in a buffer", test_two_in_a_buffer}, {"a long one", test_long_one},
+	{"short ones", test_short_ones}, {"no memory", test_no_memory}, {"RFC 8448", test_rfc8448},
+	{0}};

@@ -86,6 +86,24 @@ static void in_place(struct scene *s)
 	CU_ASSERT_EQUAL(memcmp((uint8_t *)m->buf_addr + m->data_off, text + 1000, 1000), 0);
 	CU_ASSERT_EQUAL(s->w.counts[MT_RECORD_N_COPIED], 1);
 	mt_buf_free(m);
+
+	scene_fill(text, 1400, 0);
+	scene_append(&plain, text, 1400, 2048);
+	m = plain.head;
+	mt_buf_hold(m);
+	CU_ASSERT_EQUAL(mt_record_seal(&s->w, &s->r, &plain, 1400, &out), 0);
+	check_text(s, &out, 1, 0, 1400);
+	CU_ASSERT_EQUAL(memcmp((uint8_t *)m->buf_addr + m->data_off, text, 1400), 0);
+	mt_buf_free(m);
+
+	/* No sum of what lay there is left. */
+	scene_append(&plain, text, 1400, 500);
+	for (m = plain.head; m; m = mt_link(m)->next)
+		mt_link(m)->sum_off = mt_link(m)->off;
+	CU_ASSERT_EQUAL(mt_record_seal(&s->w, &s->r, &plain, 1400, &out), 0);
+	for (m = out.head; m; m = mt_link(m)->next)
+		CU_ASSERT_EQUAL(mt_link(m)->sum_off, 0);
+	check_text(s, &out, 1, 0, 1400);
 }
 
 static void test_in_place(void)
@@ -111,9 +129,34 @@ static void no_room(struct scene *s)
 		}
 }
 
+/* Neither a buffer for the header nor one for what is behind, or only one of them. */
+static void no_room_no_memory(struct scene *s)
+{
+	static struct rte_mbuf *all[10000];
+	struct mt_chain plain = {0}, out = {0};
+	struct rte_mbuf *m = mt_buf_data(&tls_pools);
+	uint32_t n = 0;
+
+	mt_chain_append(&plain, m, 4, m->buf_len - 4u);
+	while ((all[n] = mt_buf_data(&tls_pools)) != NULL)
+		n++;
+	for (int i = 0; i < 2; i++) {
+		CU_ASSERT_EQUAL(mt_record_seal(&s->w, &s->r, &plain, plain.len, &out), -ENOMEM);
+		CU_ASSERT_EQUAL(rte_mempool_avail_count(tls_pools.data), (unsigned int)i);
+		CU_ASSERT_TRUE(plain.head == m && plain.len == m->buf_len - 4u && !out.len);
+		mt_buf_free(all[--n]);
+	}
+	CU_ASSERT_EQUAL(mt_record_seal(&s->w, &s->r, &plain, plain.len, &out), 0);
+	CU_ASSERT_EQUAL(out.segs, 3);
+	mt_chain_free(&out);
+	while (n > 0)
+		mt_buf_free(all[--n]);
+}
+
 static void test_no_room(void)
 {
 	each(no_room);
+	each(no_room_no_memory);
 }
 
 static void no_memory(struct scene *s)
@@ -168,6 +211,7 @@ static void end(struct scene *s)
 	CU_ASSERT_EQUAL(mt_record_seal(&s->w, &s->r, &plain, 1, &out), -EPIPE);
 	CU_ASSERT_EQUAL(mt_record_end(&s->w, &s->r, MT_TLS_CLOSE_NOTIFY, &out), -EPIPE);
 	CU_ASSERT_EQUAL(out.len, 0);
+	CU_ASSERT_EQUAL(mt_record_due(&s->r), 0);
 	if (s->r.is_13) {
 		CU_ASSERT_EQUAL(scene_get(s, &(struct peer_how){.type = 22}, "\x18\0\0\1\1", 5),
 			MT_RECORD_OWN);
@@ -206,6 +250,15 @@ static void test_sizes(void)
 		n = (100 * 1024 - small + small - 1) / small;
 		check_text(&s, &out, n + (150000 - n * small + 16383) / 16384, 0, 150000);
 		CU_ASSERT_EQUAL(mt_record_size(&s.r, 1448, s.now + 2 * MT_SEC), 16384);
+		s.r.tx.run = UINT32_MAX - 100; /* 4 GiB later */
+		for (int k = 0; k < 2; k++) {
+			scene_append(&plain, text, 10000, 2048);
+			CU_ASSERT_EQUAL(
+				mt_record_write(&s.w, &s.r, &plain, &out, 1448, s.now + 2 * MT_SEC),
+				0);
+		}
+		CU_ASSERT_EQUAL(mt_record_size(&s.r, 1448, s.now + 2 * MT_SEC), 16384);
+		mt_chain_free(&out);
 		CU_ASSERT_EQUAL(mt_record_size(&s.r, 1448, s.now + 3 * MT_SEC + MT_MSEC), small);
 		CU_ASSERT_EQUAL(mt_record_size(&s.r, 100, s.now + 3 * MT_SEC), 256);
 		CU_ASSERT_EQUAL(mt_record_size(&s.r, 65000, s.now + 3 * MT_SEC), 16384);
