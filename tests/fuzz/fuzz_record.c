@@ -14,6 +14,7 @@
 
 #define COMMANDS 64
 #define TOLD	 512
+#define LONGEST	 60000
 
 /* What came of it, call by call. */
 struct outcome {
@@ -40,7 +41,7 @@ static uint32_t write_wire(struct reader *in, struct peer *p)
 {
 	uint32_t len = 0;
 
-	for (int i = 0; i < COMMANDS && in->left && len < WIRE_ROOM - 40000; i++) {
+	for (int i = 0; i < COMMANDS && in->left && len < LONGEST; i++) {
 		uint32_t command = u8(in), n = u16(in);
 		struct peer_how how = {.type = (uint8_t)(20 + command % 5)};
 

@@ -201,6 +201,12 @@ static void end(struct scene *s)
 	bool fatal = s->r.server;
 
 	scene_append(&plain, (const uint8_t *)"x", 1, 1);
+	if (s->r.is_13) { /* an answer that nobody waits for any more */
+		CU_ASSERT_EQUAL(scene_get(s, &(struct peer_how){.type = 22}, "\x18\0\0\1\1", 5),
+			MT_RECORD_OWN);
+		peer_next(&s->peer, &s->peer.tx);
+		CU_ASSERT_EQUAL(mt_record_due(&s->r), MT_RECORD_DUE_UPDATE);
+	}
 	CU_ASSERT_EQUAL(mt_record_end(&s->w, &s->r,
 				fatal ? MT_TLS_UNEXPECTED_MESSAGE : MT_TLS_CLOSE_NOTIFY, &out),
 		0);
