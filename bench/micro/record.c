@@ -15,6 +15,7 @@
 #include <rte_cycles.h>
 #include <rte_eal.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #ifdef MT_HAVE_IPSEC_MB
 #include <intel-ipsec-mb.h>
 #endif
@@ -93,6 +94,7 @@ static struct cost ours(struct mt_aead *a, uint32_t size, uint32_t n, uint32_t r
 		for (uint32_t i = 0; i < BATCH; i++) {
 			struct mt_chain out = {0};
 
+			mt_record_prefetch(&senders[who[MT_MIN(i + AHEAD, BATCH - 1u)]]);
 			MT_ASSERT(
 				mt_record_seal(&w, &senders[who[i]], &chains[i], size, &out) == 0);
 			chains[i] = out;
@@ -234,6 +236,16 @@ static void measure(struct mt_aead *a, bool is_openssl, uint8_t cipher, uint32_t
 	}
 }
 
+/* As a worker's slabs are, if the kernel has some. */
+static void *in_huge_pages(size_t n)
+{
+	void *p = aligned_alloc(2u << 20, n);
+
+	MT_ASSERT(p);
+	madvise(p, n, MADV_HUGEPAGE);
+	return p;
+}
+
 int main(int argc, char **argv)
 {
 	char *eal[] = {"bench", "--no-huge", "-m", "256", "--no-pci", "--no-telemetry",
@@ -243,9 +255,8 @@ int main(int argc, char **argv)
 	if (rte_eal_init(MT_ARRAY_LEN(eal), eal) < 0 || mt_buf_init() ||
 		mt_pools_init(&pools, "b", 4095, 255, MT_BUF_DATA_ROOM, SOCKET_ID_ANY))
 		return EXIT_FAILURE;
-	senders = aligned_alloc(MT_CACHE_LINE, MANY * sizeof(*senders));
-	receivers = aligned_alloc(MT_CACHE_LINE, MANY * sizeof(*receivers));
-	MT_ASSERT(senders && receivers);
+	senders = in_huge_pages(MANY * sizeof(*senders));
+	receivers = in_huge_pages(MANY * sizeof(*receivers));
 	for (uint32_t i = 0; i < BATCH; i++)
 		MT_ASSERT((flat[i] = calloc(1, MT_RECORD_PLAIN + 1)) != NULL);
 	for (int kind = MT_AEAD_OPENSSL; kind <= MT_AEAD_IPSEC_MB; kind++) {

@@ -228,8 +228,6 @@ static int seal(struct mt_records *w, struct mt_record *r, struct mt_chain *plai
 	struct plan p;
 	int rc;
 
-	if (mt_likely(take && n && is_alone(r, plain, n)))
-		return seal_alone(w, r, plain, n, out);
 	plan(r, plain, n, take, &p);
 	if (!p.here && total <= FLAT_MAX) {
 		uint8_t *at = flat_room(w, out, total);
@@ -268,6 +266,9 @@ static int seal_data(struct mt_records *w, struct mt_record *r, struct mt_chain 
 int mt_record_seal(struct mt_records *w, struct mt_record *r, struct mt_chain *plain, uint32_t n,
 	struct mt_chain *out)
 {
+	MT_ASSERT(n <= MT_RECORD_PLAIN && n <= plain->len);
+	if (mt_likely(n && !r->due && may_seal(r) == 0 && is_alone(r, plain, n)))
+		return seal_alone(w, r, plain, n, out);
 	return seal_data(w, r, plain, 0, n, true, out);
 }
 
