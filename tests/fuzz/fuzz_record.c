@@ -1,20 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reading records. The first byte chooses version, cipher, which end we are, and whether another one holds the buffers; then commands: bytes of
- * any kind arrive, or a record that is sealed as it should be and holds anything, so that what lies behind the tag is reached. All ways to divide
+ * Reading records. The first byte chooses version, cipher, which end we are, and whether another one holds the buffers; the rest is what
+ * record_wire() makes of it. All ways to divide
  * the bytes agree, and each call takes one record or nothing.
  */
 #include "fuzz.h"
-#include "fuzz_reader.h"
-#include "mt_record.h"
-#include "mt_tls_kdf.h"
-#include "peer.h"
+#include "record_wire.h"
 
 #include <string.h>
 
-#define COMMANDS 64
-#define TOLD	 512
-#define LONGEST	 60000
+#define TOLD 512
 
 /* What came of it, call by call. */
 struct outcome {
@@ -23,7 +18,7 @@ struct outcome {
 	uint64_t sum;
 };
 
-static uint8_t wire[WIRE_ROOM], text[65536];
+static uint8_t wire[WIRE_ROOM];
 static struct mt_aead *aead;
 
 static uint64_t sum_of(const struct mt_chain *c)
@@ -34,39 +29,6 @@ static uint64_t sum_of(const struct mt_chain *c)
 		for (uint32_t i = 0; i < mt_link(m)->len; i++)
 			sum = (sum ^ mt_link_data(m)[i]) * 1099511628211ull;
 	return sum;
-}
-
-/* The bytes that arrive, one behind the other; a KeyUpdate that is right changes the peer's key. */
-static uint32_t write_wire(struct reader *in, struct peer *p)
-{
-	uint32_t len = 0;
-
-	for (int i = 0; i < COMMANDS && in->left && len < LONGEST; i++) {
-		uint32_t command = u8(in), n = u16(in);
-		struct peer_how how = {.type = (uint8_t)(20 + command % 5)};
-
-		n = command & 0x80 ? n % 18000 : MT_MIN(n, (uint32_t)in->left);
-		memset(text, command, sizeof(text));
-		if (!(command & 0x80) && n) {
-			memcpy(text, in->at, n);
-			in->at += n;
-			in->left -= n;
-		}
-		if ((command & 0x60) == 0x60) {
-			memcpy(wire + len, text, n);
-			len += n;
-			continue;
-		}
-		if (command & 0x40)
-			how.padding = u16(in) % 600;
-		if (command & 0x20)
-			how.outer = (uint8_t)u8(in);
-		len += peer_seal(p, &how, text, n, wire + len);
-		if (how.type == 22 && n == 5 && text[0] == 24 && text[3] == 1 &&
-			p->suite->version == 0x0304)
-			peer_next(p, &p->tx);
-	}
-	return len;
 }
 
 static void take(struct mt_records *w, struct mt_record *r, struct mt_chain *from,
@@ -151,7 +113,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	how = u8(&in);
 	peer_make(&p, &tls_suites[how % 8 % N_SUITES], how, &keys);
-	len = write_wire(&in, &p);
+	len = record_wire(&in, &p, wire);
 	read_all(&keys, how, len, 2048, UINT32_MAX, &first);
 	for (uint32_t i = 0; i < MT_ARRAY_LEN(ways); i++) {
 		read_all(&keys, how, len, ways[i].piece, ways[i].call, &other);
