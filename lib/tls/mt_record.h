@@ -97,7 +97,7 @@ void mt_record_fini(struct mt_records *w, struct mt_record *r);
 uint32_t mt_record_len(const struct mt_chain *from);
 
 /*
- * Takes one record off `from` and puts its plain text, if it has some, behind `to`. Work and memory are bounded by the record. `now`
+ * Takes one record off `from` (of a stream: its rx, and mt_stream_consumed() is the caller's) and puts its plain text, if it has some, behind `to`. Work and memory are bounded by the record. `now`
  * in nanoseconds: what a peer may do a thousand times it may not do in a second.
  */
 enum mt_record_got mt_record_read(struct mt_records *w, struct mt_record *r, struct mt_chain *from,
