@@ -6,7 +6,7 @@
 #include "fuzz_steps.h"
 #include "record_wire.h"
 
-static const struct steps_bound bound = {1000, 44};
+static const struct steps_bound bound = {1000, 60};
 
 static uint8_t wire[WIRE_ROOM];
 static struct mt_aead *aead;
