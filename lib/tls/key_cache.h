@@ -84,7 +84,11 @@ static inline uint32_t mt_key_cache_forget(
 {
 	uint32_t i = mt_key_bits(key, 0) & (c->n - 1);
 
-	if (c->n == 0 || !mt_key_cache_has(&c->places[i], cipher, key, key_len))
+	if (c->n == 0)
+		return 0;
+	if (c->places[i].wanted == mt_key_bits(key, 4))
+		c->places[i].wanted = 0;
+	if (!mt_key_cache_has(&c->places[i], cipher, key, key_len))
 		return c->n;
 	OPENSSL_cleanse(c->places[i].key, sizeof(c->places[i].key));
 	c->places[i].cipher = MT_KEY_CACHE_NONE;

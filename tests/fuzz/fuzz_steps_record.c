@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reading records: no call takes more steps than the record that it takes allows, and one that takes none only a few, however the bytes are divided.
+ * Reading records: no call takes more steps than the record that is there allows, and one without only a few, however the bytes are divided.
  * The provider is OpenSSL, whose own steps are not counted.
  */
 #include "fuzz_steps.h"
@@ -24,11 +24,13 @@ static void read_all(const struct mt_tls_keys *k, bool server, uint32_t len, uin
 		n = MT_MIN(call, len - at);
 		fuzz_append(&from, wire + at, n, piece);
 		do {
-			uint64_t before = steps_taken, had = from.len;
+			uint32_t whole = mt_record_len(&from);
+			uint32_t bytes = whole <= from.len ? whole : 0;
+			uint64_t before = steps_taken;
 
 			got = mt_record_read(&w, &r, &from, &to, 0);
 			steps_hold(worst, "read", steps_taken - before,
-				bound.a + bound.b * (had - from.len));
+				bound.a + (uint64_t)bound.b * bytes);
 			*all += steps_taken - before;
 		} while (got == MT_RECORD_DATA || got == MT_RECORD_OWN);
 	}

@@ -167,15 +167,23 @@ static void test_forgotten(void)
 {
 	struct mt_key_place place;
 	struct mt_key_cache c;
-	uint8_t key[32], none[32] = {0};
+	uint8_t key[32], other[32], none[32] = {0};
 	bool load;
 
 	scene_fill(key, sizeof(key), 1);
+	scene_fill(other, sizeof(other), 2);
 	mt_key_cache_init(&c, &place, 1);
 	mt_key_cache_find(&c, 1, key, 32, &load);
 	CU_ASSERT_EQUAL(memcmp(place.key, key, 32), 0);
 	mt_key_cache_forget(&c, 1, key, 32);
 	CU_ASSERT_EQUAL(memcmp(place.key, none, 32), 0);
+	/* Nor bits of one that had no place. */
+	mt_key_cache_find(&c, 1, key, 32, &load);
+	mt_key_cache_find(&c, 1, other, 32, &load);
+	CU_ASSERT_TRUE(place.wanted != 0);
+	CU_ASSERT_EQUAL(mt_key_cache_forget(&c, 1, other, 32), 1);
+	CU_ASSERT_EQUAL(place.wanted, 0);
+	CU_ASSERT_EQUAL(memcmp(place.key, key, 32), 0);
 }
 
 const struct mt_test aead_tests[] = {{"beside a reference", test_reference},
