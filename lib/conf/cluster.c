@@ -84,7 +84,9 @@ static void set_policy(struct mt_cluster *c, const struct mt_mesh_cluster *mc)
 			.failures = said(&o->failures, MT_OUTLIER_FAILURES),
 			.base_ms = said(&o->base_ejection_ms, MT_OUTLIER_BASE_MS),
 			.max_ms = said(&o->max_ejection_ms, MT_OUTLIER_MAX_MS),
-			.errors = o->errors.v};
+			.errors = o->errors.v,
+			.most = o->max_percent.v < 100 ? (uint8_t)o->max_percent.v : 0};
+	c->min_health = mc->panic_percent.set ? (uint8_t)mc->panic_percent.v : 0;
 	c->outlier.max_ms = MT_MAX(c->outlier.max_ms, c->outlier.base_ms);
 }
 
@@ -104,7 +106,8 @@ static uint64_t policy_hash(const struct mt_cluster *c, const struct mt_cluster_
 	h = mt_hash_u64(((uint64_t)c->connect_ms << 32) | c->outlier.failures, h);
 	h = mt_hash_u64(((uint64_t)c->outlier.base_ms << 32) | c->outlier.max_ms, h);
 	h = mt_hash_u64(((uint64_t)c->max_connections << 32) | c->max_outstanding, h);
-	h = mt_hash_u64(c->outlier.errors, h);
+	h = mt_hash_u64(
+		(uint64_t)c->outlier.errors << 32 | c->outlier.most << 8 | c->min_health, h);
 	return mt_hash_u64(((uint64_t)c->max_pending << 32) | c->demand_ms, h);
 }
 
@@ -399,7 +402,21 @@ static void remember(struct mt_build *b, struct mt_shared_cluster *sc,
 	sc->turned = mt_overrides_cluster_stamp(&b->conf->overrides, sc->name);
 }
 
-static struct mt_shared_cluster *make(struct mt_build *b, const struct mt_cluster_said *said)
+/* By the balancers that Envoy has it with. */
+static int set_warmup(struct mt_build *b, struct mt_cluster *c, const struct mt_mesh_cluster *mc,
+	const struct mt_shared_cluster *old)
+{
+	const struct mt_warmup_rule rule = {.ms = mc->warmup_ms,
+		.least = mc->warmup_least,
+		.aggression = mc->warmup_aggression ? mc->warmup_aggression : 100};
+
+	if (!rule.ms || !c->n_eps || (c->lb != MT_LB_ROUND_ROBIN && c->lb != MT_LB_LEAST_REQUEST))
+		return 0;
+	return mt_cluster_warm(c, &rule, old ? &old->c : NULL, b->now);
+}
+
+static struct mt_shared_cluster *make(
+	struct mt_build *b, const struct mt_cluster_said *said, const struct mt_shared_cluster *old)
 {
 	const struct mt_mesh_cluster *mc = said->cluster;
 	const struct mt_mesh_endpoints *e = mc->endpoints ? mc->endpoints : said->endpoints;
@@ -421,6 +438,8 @@ static struct mt_shared_cluster *make(struct mt_build *b, const struct mt_cluste
 	remember(b, sc, said, said->endpoints);
 	rc = e ? add_endpoints(b, sc, said, e) : 0;
 	if (rc == 0)
+		rc = set_warmup(b, &sc->c, mc, old);
+	if (rc == 0)
 		rc = mt_cluster_build(&sc->c);
 	if (rc) {
 		free_cluster(b->conf, sc, b->now);
@@ -440,7 +459,7 @@ struct mt_shared_cluster *mt_b_cluster(
 		old->refs++;
 		return old;
 	}
-	sc = make(b, said);
+	sc = make(b, said, old);
 	if (!sc)
 		return NULL;
 	/* Routes name clusters by place: it stays where it was. */

@@ -10,6 +10,8 @@
 
 /* ---- policy ----------------------------------------------------------------------------------------- */
 
+#define WARMUP_LEAST 1000 /* ten percent, as istiod says where nothing is written */
+
 /* LEAST_REQUEST is what the ecosystem takes when nothing is written. */
 static enum mt_mesh_lb simple(const struct mt_lb_policy *lb)
 {
@@ -59,8 +61,20 @@ static struct mt_mesh_outlier *outlier(struct mt_build *b, const struct mt_outli
 	if (out)
 		*out = (struct mt_mesh_outlier){.failures = {.v = failures, .set = true},
 			.errors = {.v = errors, .set = true},
-			.base_ejection_ms = o->base_ejection};
+			.base_ejection_ms = o->base_ejection,
+			.max_percent = o->most};
 	return out;
+}
+
+static void set_warmup(struct mt_mesh_cluster *c, const struct mt_lb_policy *lb)
+{
+	const struct mt_warmup_policy *p = lb ? lb->warmup : NULL;
+
+	if (!lb)
+		return;
+	c->warmup_ms = p ? p->duration.v : lb->warmup_ms.v;
+	c->warmup_aggression = p ? p->aggression.v : 0;
+	c->warmup_least = p && p->least.set ? (uint16_t)p->least.v : WARMUP_LEAST;
 }
 
 /* What a policy says of the port alone; NULL: nothing. */
@@ -117,7 +131,10 @@ static void set_policy(struct mt_build *b, struct mt_document_cluster *out, cons
 	}
 	if (!c->connect_ms && b->model->mesh.config)
 		c->connect_ms = b->model->mesh.config->connect_timeout.v;
+	set_warmup(c, lb);
 	c->outlier = outlier(b, all.outlier);
+	if (all.outlier && all.outlier->least.v)
+		c->panic_percent = all.outlier->least;
 	out->locality = mt_b_locality_policy(b, lb, all.outlier != NULL);
 	c->multiplexing = u->opts & MT_CODEC_OPT_MULTIPLEXING;
 }
@@ -302,8 +319,12 @@ static uint64_t serial_of(const struct mt_document_cluster *d)
 	h = mt_hash_u64((uint64_t)c->max_requests << 32 | c->max_pending, h);
 	if (c->outlier) {
 		h = mt_hash_u64((uint64_t)c->outlier->failures.v << 32 | c->outlier->errors.v, h);
-		h = mt_hash_u64(c->outlier->base_ejection_ms.v, h);
+		h = mt_hash_u64(
+			(uint64_t)c->outlier->base_ejection_ms.v << 32 | c->outlier->max_percent.v,
+			h);
 	}
+	h = mt_hash_u64((uint64_t)c->warmup_ms << 32 | c->panic_percent.v, h);
+	h = mt_hash_u64((uint64_t)c->warmup_aggression << 32 | c->warmup_least, h);
 	h = hash_endpoints(&d->endpoints, h);
 	return h ? h : 1;
 }

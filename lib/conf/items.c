@@ -157,6 +157,10 @@ static void cluster_fields(
 	number(w, "consecutive errors", old->outlier.errors, new_->outlier.errors);
 	number(w, "base ejection, ms", old->outlier.base_ms, new_->outlier.base_ms);
 	number(w, "longest ejection, ms", old->outlier.max_ms, new_->outlier.max_ms);
+	number(w, "instances aside at most, %", old->outlier.most, new_->outlier.most);
+	number(w, "instances in rotation at least, %", old->min_health, new_->min_health);
+	number(w, "warm-up, ms", old->warmup ? old->warmup->rule.ms : 0,
+		new_->warmup ? new_->warmup->rule.ms : 0);
 	number(w, "smallest ring", old->ring_min, new_->ring_min);
 	number(w, "largest ring", old->ring_max, new_->ring_max);
 	number(w, "priorities", old->n_levels, new_->n_levels);

@@ -112,11 +112,15 @@ struct mt_mesh_cluster {
 	bool locality_weighted;
 	bool multiplexing; /* its instances answer out of order, whatever the codec's default is */
 	uint16_t port;	   /* that clients call; 0: not said */
+	/* A new endpoint has all of its share after so long (0: at once); see below for how. */
+	uint32_t warmup_ms;
 	struct mt_mesh_hash *hash;	 /* where a route says nothing; NULL: routes only */
 	struct mt_num panic_percent;	 /* healthy below this: all are used; not set: 50 */
+	uint32_t warmup_aggression;	 /* hundredths; 0: 100, in proportion */
 	struct mt_mesh_outlier *outlier; /* NULL: none */
 	struct mt_mesh_tls *tls;	 /* NULL: clear text */
 	bool tls_by_endpoint;		 /* `tls` is for endpoints that ask for it */
+	uint16_t warmup_least;		 /* hundredths of a percent of its share to begin with */
 	/*
 	 * Not 0: all that is known is that routes name it; a call that leads there asks for it and waits so long at
 	 * most (ms). Nothing else is said then.

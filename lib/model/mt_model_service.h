@@ -125,11 +125,19 @@ struct mt_locality_policy {
 	uint32_t n_labels;
 };
 
+struct mt_warmup_policy {
+	struct mt_origin origin;
+	struct mt_num duration;
+	struct mt_num least, aggression; /* percent, and a number, in hundredths */
+};
+
 struct mt_lb_policy {
 	struct mt_origin origin;
 	struct mt_num simple; /* enum mt_lb_simple */
 	struct mt_hash_policy *hash;
 	struct mt_locality_policy *locality; /* NULL: not said */
+	struct mt_warmup_policy *warmup;     /* NULL: not said */
+	struct mt_num warmup_ms;	     /* its older form */
 };
 
 struct mt_tcp_pool {
@@ -162,6 +170,7 @@ struct mt_outlier_policy {
 	struct mt_num errors;	      /* consecutive5xxErrors */
 	struct mt_num gateway, local; /* consecutiveGatewayErrors, consecutiveLocalOriginFailures */
 	struct mt_num base_ejection;
+	struct mt_num most, least; /* maxEjectionPercent, minHealthPercent */
 };
 
 struct mt_traffic_policy {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mt_fields.h"
 
+#include <stdlib.h>
+
 #define RING_MAX 8388608u /* as the field has it */
 
 static void read_cookie(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
@@ -38,6 +40,47 @@ static const struct mt_section hash_section = {"consistentHash", sizeof(struct m
 static const char *const simple_words[] = {
 	"UNSPECIFIED", "ROUND_ROBIN", "RANDOM", "LEAST_REQUEST", "LEAST_CONN", "PASSTHROUGH", NULL};
 
+/* In hundredths. false: it is none between `least` and `most`, and that is told. */
+static bool read_decimal(
+	struct mt_fctx *c, const struct mt_ynode *n, double least, double most, struct mt_num *out)
+{
+	char *end;
+	double v;
+
+	if (!mt_want_scalar(c, n, "a number"))
+		return false;
+	v = strtod(n->text, &end);
+	if (end == n->text || *end || !(v >= least && v <= most)) {
+		mt_f_error(c, n->line, NULL, "\"%.64s\" is not a number from %g to %g", n->text,
+			least, most);
+		return false;
+	}
+	*out = (struct mt_num){(uint32_t)(v * 100 + 0.5), n->line, true};
+	return true;
+}
+
+static void read_least(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	(void)read_decimal(c, n, 0, 100, &((struct mt_warmup_policy *)obj)->least);
+}
+
+static void read_aggression(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	(void)read_decimal(c, n, 1, 100, &((struct mt_warmup_policy *)obj)->aggression);
+}
+
+static const struct mt_field warmup_fields[] = {
+	{"duration", MT_F_DURATION, AT(struct mt_warmup_policy, duration), .min = 1,
+		.max = 86400000, .required = true, .help = "until it has all of its share"},
+	{"minimumPercent", MT_F_CUSTOM, .custom = read_least,
+		.help = "of its share that it begins with; default: 10"},
+	{"aggression", MT_F_CUSTOM, .custom = read_aggression,
+		.help = "1 (default): in proportion to its age; more: sooner"},
+};
+
+static const struct mt_section warmup_section = {"warmup", sizeof(struct mt_warmup_policy),
+	MT_ARRAY_LEN(warmup_fields), .fields = warmup_fields};
+
 static const struct mt_field lb_fields[] = {
 	{"simple", MT_F_WORD, AT(struct mt_lb_policy, simple), .words = simple_words,
 		.help = "default: LEAST_REQUEST (the better of two random instances)"},
@@ -46,14 +89,22 @@ static const struct mt_field lb_fields[] = {
 		.sub = &mt_sec_locality,
 		.help = "which instances are near; default: the MeshConfig's"},
 	{"zoneAwareLbSetting", MT_F_LATER, .help = "write localityLbSetting"},
-	{"warmupDurationSecs", MT_F_LATER, .help = "a new instance gets its whole share at once"},
-	{"warmup", MT_F_LATER, .help = "a new instance gets its whole share at once"},
+	{"warmupDurationSecs", MT_F_DURATION, AT(struct mt_lb_policy, warmup_ms), .min = 1,
+		.max = 86400000, .help = "the older form of `warmup.duration`"},
+	{"warmup", MT_F_POINTER, AT(struct mt_lb_policy, warmup), .sub = &warmup_section,
+		.help = "the share of a new instance, or of one that was put aside and is back, "
+			"grows; with ROUND_ROBIN and LEAST_REQUEST only"},
 };
 
 static void check_lb(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
 	const struct mt_lb_policy *lb = obj;
+	bool other = lb->hash || lb->simple.v == MT_SIMPLE_RANDOM;
 
+	if (other && (lb->warmup || lb->warmup_ms.set))
+		mt_f_warn(c, lb->warmup ? lb->warmup->origin.line : lb->warmup_ms.line,
+			"use ROUND_ROBIN or LEAST_REQUEST",
+			"accepted, not enforced: by chance and by hashes nobody warms up");
 	if (lb->simple.set && lb->hash)
 		mt_f_error(c, n->line, "keep one of them",
 			"simple and consistentHash exclude each other");
@@ -131,16 +182,6 @@ static const struct mt_field tls_fields[] = {
 static const struct mt_section tls_section = {
 	"tls", sizeof(struct mt_tls_settings), MT_ARRAY_LEN(tls_fields), .fields = tls_fields};
 
-static void read_most(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
-{
-	struct mt_num percent = {0};
-
-	if (mt_read_num(c, n, 0, 100, &percent) && percent.v < 100)
-		mt_f_warn(c, n->key_line, "write 100",
-			"accepted, not enforced: as many as fail are put aside; when all are, all "
-			"are used");
-}
-
 static const struct mt_field outlier_fields[] = {
 	{"consecutive5xxErrors", MT_F_NUM, AT(struct mt_outlier_policy, errors), .max = INT32_MAX,
 		.help = "so many calls in a row that fail, or are answered by an error of the "
@@ -160,10 +201,12 @@ static const struct mt_field outlier_fields[] = {
 	{"interval", MT_F_SKIP,
 		.help = "an instance is put aside with the last of its failures, and tried when "
 			"its time is over: nobody looks at intervals"},
-	{"maxEjectionPercent", MT_F_CUSTOM, .custom = read_most,
-		.help = "0-100; as many as fail are put aside, as with 100: less is told, and not "
-			"enforced. When all are, all are used"},
-	{"minHealthPercent", MT_F_LATER, .help = "when all are put aside all are used"},
+	{"maxEjectionPercent", MT_F_NUM, AT(struct mt_outlier_policy, most), .max = 100,
+		.help = "of the instances that are aside at once at most, but one always may be; "
+			"default, and 0: 100"},
+	{"minHealthPercent", MT_F_NUM, AT(struct mt_outlier_policy, least), .max = 100,
+		.help = "of the instances: with fewer of them in rotation those that are aside are "
+			"used like the others. Default, and 0: when all are aside all are used"},
 	{"splitExternalLocalOriginErrors", MT_F_LATER, .help = "failures of all sorts count alike"},
 	{"consecutiveErrors", MT_F_LATER, .help = "write consecutive5xxErrors"},
 };

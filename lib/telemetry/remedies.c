@@ -159,6 +159,7 @@ static const struct remedy remedies[] = {
 		"spec.routes"},
 
 	{"upstream", "all_aside", SERVER},
+	{"upstream", "panic", SERVER},
 	{"upstream", "no_endpoint",
 		"add endpoints to the ServiceEntry or check the subset's labels: `show clusters`"},
 	{"upstream", "ejected", SERVER},

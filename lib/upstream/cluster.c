@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The part of a cluster that is computed: the table of its balancer. */
+/* The part of a cluster that is computed: the table of its balancer, and how old its endpoints are. */
 #include "mt_upstream.h"
 
 #include <errno.h>
@@ -65,6 +65,7 @@ static int build_levels(struct mt_cluster *c)
 		l->in.n_levels = 0;
 		l->in.eps = c->eps + l->first;
 		l->in.n_eps = end - l->first;
+		l->in.careful = c->min_health || c->warmup;
 		rc = build_one(&l->in);
 	}
 	return rc;
@@ -74,16 +75,80 @@ int mt_cluster_build(struct mt_cluster *c)
 {
 	if (c->n_eps == 0)
 		return 0;
+	c->careful = c->n_levels || c->min_health || c->warmup;
 	return c->n_levels ? build_levels(c) : build_one(c);
+}
+
+/* ---- warm-up ---------------------------------------------------------------------------------------- */
+
+struct age {
+	const struct mt_ep_state *state;
+	uint64_t since;
+};
+
+static int by_state(const void *a, const void *b)
+{
+	uintptr_t x = (uintptr_t)((const struct age *)a)->state;
+	uintptr_t y = (uintptr_t)((const struct age *)b)->state;
+
+	return (x > y) - (x < y);
+}
+
+/* The endpoints of before, to look one up. NULL: none, or no memory. */
+static struct age *ages_of(const struct mt_cluster *old)
+{
+	struct age *v = old && old->n_eps ? malloc(sizeof(*v) * old->n_eps) : NULL;
+
+	for (uint32_t i = 0; v && i < old->n_eps; i++)
+		v[i] = (struct age){old->eps[i].state, old->warmup ? old->warmup->since[i] : 0};
+	if (v)
+		qsort(v, old->n_eps, sizeof(*v), by_state);
+	return v;
+}
+
+int mt_cluster_warm(struct mt_cluster *c, const struct mt_warmup_rule *rule,
+	const struct mt_cluster *old, uint64_t now)
+{
+	struct mt_warmup *w = malloc(sizeof(*w) + sizeof(w->since[0]) * c->n_eps);
+	struct age *ages = ages_of(old);
+
+	if (!w || (!ages && old && old->n_eps)) {
+		free(w);
+		free(ages);
+		return -ENOMEM;
+	}
+	w->rule = *rule;
+	w->eps = c->eps;
+	w->oldest = now;
+	for (uint32_t i = 0; i < c->n_eps; i++) {
+		const struct age key = {.state = c->eps[i].state};
+		const struct age *found =
+			ages ? bsearch(&key, ages, old->n_eps, sizeof(*ages), by_state) : NULL;
+
+		w->since[i] = found ? found->since : now;
+		w->oldest = MT_MIN(w->oldest, w->since[i]);
+	}
+	free(ages);
+	c->warmup = w;
+	return 0;
+}
+
+/* ---- the end ---------------------------------------------------------------------------------------- */
+
+static void free_tables(struct mt_cluster *c)
+{
+	mt_maglev_free(&c->maglev);
+	mt_ring_free(&c->ring);
+	mt_wseq_free(&c->wseq);
 }
 
 void mt_cluster_release(struct mt_cluster *c)
 {
 	for (uint32_t i = 0; i < c->n_levels; i++)
-		mt_cluster_release(&c->levels[i].in);
-	mt_maglev_free(&c->maglev);
-	mt_ring_free(&c->ring);
-	mt_wseq_free(&c->wseq);
+		free_tables(&c->levels[i].in);
+	free_tables(c);
+	free(c->warmup);
+	c->warmup = NULL;
 }
 
 const char *mt_cluster_host(const struct mt_cluster *c)

@@ -96,6 +96,11 @@ static inline char *mt_endpoint_name(const struct mt_endpoint *e, char buf[MT_AD
  */
 struct mt_outlier_rule {
 	uint32_t failures, base_ms, max_ms, errors;
+	/*
+	 * Percent of the cluster's endpoints that are aside at once at most, but one always may be; 0: any number. Only the rule that
+	 * is in a cluster (mt_cluster.outlier) says it, as its endpoints are counted.
+	 */
+	uint8_t most;
 };
 
 /* What a rule of a cluster's own leaves unsaid: as Envoy. */
@@ -117,21 +122,41 @@ struct mt_demand {
 
 #define MT_CLUSTER_HASH_KEYS 4
 
+/*
+ * A new endpoint's share grows from `least` of its weight to all of it within a time, in proportion; with an `aggression` over 1
+ * sooner, under 1 later. By round robin and least request only, as in Envoy.
+ */
+struct mt_warmup_rule {
+	uint32_t ms;
+	uint32_t least;	     /* hundredths of a percent */
+	uint32_t aggression; /* hundredths; > 0 */
+};
+
+struct mt_warmup {
+	struct mt_warmup_rule rule;
+	const struct mt_endpoint *eps; /* the cluster's, also in its levels */
+	uint64_t oldest;	       /* of `since` */
+	uint64_t since[];	       /* ns, by endpoint: when it came */
+};
+
 struct mt_cluster {
 	const char *name; /* "outbound|20880|v1|host" */
 	uint64_t id;	  /* hash of name */
 	uint32_t index;	  /* stable small index over snapshots */
 	enum mt_lb lb;
 	enum mt_lb_hash hash_by;
+	uint32_t n_out; /* endpoints that the control plane has out of rotation; not in eps */
 	struct mt_key hash_keys[MT_CLUSTER_HASH_KEYS];
 	uint32_t n_hash_keys;
+	uint32_t connect_ms; /* 0: default */
 	struct mt_endpoint *eps;
 	uint32_t n_eps;
-	const char **zones; /* of its endpoints */
-	uint32_t n_out;	    /* endpoints that the control plane has out of rotation; not in eps */
-	struct mt_maglev maglev; /* by mt_cluster_build() */
-	struct mt_ring ring;	 /* by mt_cluster_build() */
-	struct mt_wseq wseq;	 /* by mt_cluster_build() */
+	uint32_t demand_ms;	  /* how long a call waits for more */
+	const char **zones;	  /* of its endpoints */
+	struct mt_warmup *warmup; /* NULL: none; mt_cluster_warm() */
+	struct mt_maglev maglev;  /* by mt_cluster_build() */
+	struct mt_ring ring;	  /* by mt_cluster_build() */
+	struct mt_wseq wseq;	  /* by mt_cluster_build() */
 	uint32_t ring_min, ring_max;
 	/*
 	 * Priorities, the preferred one first; none: all endpoints are alike. Each is a cluster of its own
@@ -140,18 +165,19 @@ struct mt_cluster {
 	struct mt_lb_level *levels;
 	uint32_t n_levels;
 	struct mt_outlier_rule outlier;
-	uint32_t connect_ms; /* 0: default */
 	/* Of the whole node; 0: not said. max_pending: calls that wait for a connection. */
 	uint32_t max_connections, max_pending;
 	uint32_t max_outstanding; /* not enforced: calls are not counted by cluster */
 	bool multiplexing;
+	/* Percent of the endpoints in rotation below which those that are aside are used like the others; 0: when all are aside. */
+	uint8_t min_health;
+	bool careful; /* by mt_cluster_build(): choosing takes more than its balancer: levels, min_health, warm-up */
 	/* What protects its service and cannot be evaluated: it has no endpoints, and who is led to it is denied. */
 	const struct mt_closer *closed_by;
 	const struct mt_authz **guards;	 /* by endpoint; NULL: none of them has any */
 	bool guards_read, guards_search; /* names of a call; what does not lead it */
 	uint16_t port;			 /* the service's, that clients call */
 	struct mt_demand *demand; /* not NULL: only the name is there, and it has no endpoints */
-	uint32_t demand_ms;	  /* how long a call waits for more */
 	/* Where it was said: "xds:NAME", and the name of its ClusterLoadAssignment; NULL: by documents. */
 	const char *file, *endpoints_resource;
 };
@@ -176,6 +202,13 @@ struct mt_lb_level {
 };
 
 /*
+ * Its endpoints warm up, before mt_cluster_build(): those that `old` has (NULL: none) are as old as they are there, if it has a
+ * warm-up as well, else they are warm; others begin now. 0 or -ENOMEM.
+ */
+int mt_cluster_warm(struct mt_cluster *c, const struct mt_warmup_rule *rule,
+	const struct mt_cluster *old, uint64_t now);
+
+/*
  * Builds the balancer's table when lb, hash keys and endpoints are final; on the control thread, once.
  * 0 or -ENOMEM, -E2BIG. mt_cluster_release() frees the tables only.
  */
@@ -187,6 +220,10 @@ struct mt_lb_worker {
 	uint32_t *outstanding; /* by mt_ep_state.index */
 	uint32_t *rr; /* by mt_cluster.index; start at random values, so that workers differ */
 	uint32_t n_eps, n_clusters;
+	/* Whether too few of this cluster or level are in rotation, as it was counted in this millisecond (careful.c). */
+	const struct mt_cluster *panic_of;
+	uint64_t panic_ms;
+	bool panic;
 	uint64_t counters[MT_UPSTREAM_N_OUTCOMES];
 };
 

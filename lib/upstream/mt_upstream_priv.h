@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Inside lib/upstream: the two halves of the registry. */
+/* Inside lib/upstream: the two halves of the registry, and what choosing with care asks. */
 #pragma once
 
 #include "mt_upstream.h"
@@ -40,3 +40,9 @@ struct mt_upstream_registry {
 };
 
 void mt_cluster_index_fini(struct mt_cluster_index *x);
+
+/* careful.c: whether the endpoint of a cluster with a warm-up is warm enough for this draw of 64 random bits. */
+bool mt_endpoint_warm(const struct mt_cluster *c, uint32_t i, uint64_t rnd, uint64_t now);
+/* careful.c: fewer than min_health are in rotation, and all levels of `top` together cannot take the load; counted once a millisecond. */
+bool mt_cluster_panics(const struct mt_cluster *c, const struct mt_cluster *top,
+	struct mt_lb_worker *w, uint64_t now);

@@ -56,12 +56,23 @@ static bool move_until(struct mt_ep_state *e, uint64_t from, uint8_t n,
 	return true;
 }
 
+/* Others may see the same room at the same time: one more each. */
+static bool has_room(const struct mt_outlier_rule *rule, uint64_t now)
+{
+	const struct mt_cluster *c = mt_container_of(rule, struct mt_cluster, outlier);
+	uint64_t aside = 0;
+
+	for (uint32_t i = 0; i < c->n_eps; i++)
+		aside += mt_ep_ejected(c->eps[i].state, now);
+	return aside == 0 || (aside + 1) * 100 <= (uint64_t)rule->most * c->n_eps;
+}
+
 static bool eject(struct mt_ep_state *e, const struct mt_outlier_rule *rule, uint64_t now)
 {
 	uint64_t until = __atomic_load_n(&e->ejected_until, __ATOMIC_RELAXED);
 	uint8_t n = __atomic_load_n(&e->ejections, __ATOMIC_RELAXED);
 
-	if (until && now < until)
+	if ((until && now < until) || (rule->most && !has_room(rule, now)))
 		return false;
 	if (until && now - until > FORGET)
 		n = 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mt_mutant.h"
-#include "mt_upstream.h"
+#include "mt_upstream_priv.h"
 
 #include <string.h>
 
@@ -119,6 +119,11 @@ static uint32_t at_random(const struct mt_cluster *c, uint64_t x)
 	return mt_wseq_at(&c->wseq, mt_balance_random(x, places), c->n_eps);
 }
 
+static bool is_hashing(const struct mt_cluster *c)
+{
+	return c->lb == MT_LB_MAGLEV || c->lb == MT_LB_RING_HASH;
+}
+
 /* The balancer's choice; `x` is random, or the exchange's hash. */
 static uint32_t draw(const struct mt_cluster *c, struct mt_lb_worker *w, uint64_t x, uint64_t now,
 	uint64_t tried)
@@ -178,6 +183,93 @@ static inline int choose(const struct mt_cluster *c, struct mt_lb_worker *w, uin
 	return reroute(c, w, i, x, now, tried, any);
 }
 
+/* ---- with care --------------------------------------------------------------------------------------- */
+
+/* Draws to find one that is warm enough: more than a few only where hardly anybody is. */
+#define WARM_DRAWS 32
+
+static uint64_t next_of(uint64_t *x)
+{
+	return *x = mt_balance_hash(x, sizeof(*x), REDRAW_SEED);
+}
+
+/*
+ * As likely as it is warm, by its weight; the last one drawn where all are too cold. `in_turn`: the first one; a turn that is not
+ * taken moves nobody else's.
+ */
+static uint32_t draw_warm(
+	const struct mt_cluster *c, struct mt_lb_worker *w, uint64_t *x, uint64_t now, bool in_turn)
+{
+	uint32_t i = 0;
+
+	for (uint32_t k = 0; k < WARM_DRAWS; k++) {
+		i = in_turn && k == 0 ? round_robin(c, w, next_of(x)) : at_random(c, next_of(x));
+		if (!c->warmup || mt_endpoint_warm(c, i, next_of(x), now))
+			break;
+	}
+	return i;
+}
+
+/* Who is aside is drawn like the others: whether it may be is asked of who is drawn. */
+static uint32_t draw_with_care(
+	const struct mt_cluster *c, struct mt_lb_worker *w, uint64_t *x, uint64_t now)
+{
+	uint32_t a, b;
+
+	if (c->n_eps == 1)
+		return 0;
+	if (c->lb == MT_LB_ROUND_ROBIN)
+		return draw_warm(c, w, x, now, true);
+	if (c->lb != MT_LB_LEAST_REQUEST)
+		return draw(c, w, *x, now, 0);
+	if (!c->warmup) {
+		uint32_t places = c->wseq.n ? c->wseq.n : c->n_eps;
+
+		mt_balance_two(next_of(x), places, &a, &b);
+		a = mt_wseq_at(&c->wseq, a, c->n_eps);
+		b = mt_wseq_at(&c->wseq, b, c->n_eps);
+		return outstanding(c, w, b) < outstanding(c, w, a) ? b : a;
+	}
+	/* It may be the same one twice: as the other of every pair a cold one would get more than it may. */
+	a = draw_warm(c, w, x, now, false);
+	b = draw_warm(c, w, x, now, false);
+	return outstanding(c, w, b) < outstanding(c, w, a) ? b : a;
+}
+
+/* It is aside, and nothing else speaks against it. */
+static bool is_only_aside(const struct mt_cluster *c, uint32_t i, uint64_t now, uint64_t tried)
+{
+	const struct mt_ep_state *e = c->eps[i].state;
+
+	return !tried_before(tried, i) && mt_ep_ejected(e, now) && !mt_ep_is_leaving(e, now) &&
+	       !__atomic_load_n(&e->draining, __ATOMIC_RELAXED);
+}
+
+/* choose() for who warms up, or uses who is aside as well when too few are left; `top`: it, or what it is a level of. */
+static int choose_with_care(const struct mt_cluster *c, const struct mt_cluster *top,
+	struct mt_lb_worker *w, uint64_t x, uint64_t now, uint64_t tried, bool any)
+{
+	uint32_t first = draw_with_care(c, w, &x, now), i = first;
+
+	if (usable(c, i, now, tried))
+		return (int)i;
+	if (c->min_health && is_only_aside(c, i, now, tried) && mt_cluster_panics(c, top, w, now)) {
+		mt_count(w->counters, MT_UPSTREAM_panic);
+		return (int)i;
+	}
+	for (uint32_t k = 0; k < REDRAW_MAX; k++) {
+		next_of(&x);
+		i = is_hashing(c) ? by_hash(c, x) : draw_with_care(c, w, &x, now);
+		if (usable(c, i, now, tried)) {
+			mt_count(w->counters, MT_UPSTREAM_rerouted);
+			return (int)i;
+		}
+	}
+	return walk(c, w, first, now, tried, any);
+}
+
+/* ---- levels ------------------------------------------------------------------------------------------ */
+
 /*
  * As the mesh's other proxies have it, so that a key has the same level with all of them; what the balancers
  * look at next (high bits, a remainder by a prime) does not hang on it.
@@ -195,8 +287,11 @@ static int choose_in(const struct mt_cluster *c, uint32_t level, struct mt_lb_wo
 	uint64_t now, uint64_t tried, bool any)
 {
 	const struct mt_lb_level *l = &c->levels[level];
-	int i = choose(&l->in, w, x, now, l->first < 64 ? tried >> l->first : 0, any);
+	int i;
 
+	tried = l->first < 64 ? tried >> l->first : 0;
+	i = l->in.careful ? choose_with_care(&l->in, c, w, x, now, tried, any)
+			  : choose(&l->in, w, x, now, tried, any);
 	return i < 0 ? -1 : i + (int)l->first;
 }
 
@@ -204,7 +299,7 @@ static int choose_in(const struct mt_cluster *c, uint32_t level, struct mt_lb_wo
  * The level by its share of the load; when nobody of it is usable the best other one; and only then
  * somebody who is aside.
  */
-static mt_noinline int choose_level(const struct mt_cluster *c, struct mt_lb_worker *w, uint64_t x,
+static int choose_level(const struct mt_cluster *c, struct mt_lb_worker *w, uint64_t x,
 	uint64_t now, uint64_t tried)
 {
 	uint32_t first = first_level(c, x);
@@ -220,6 +315,13 @@ static mt_noinline int choose_level(const struct mt_cluster *c, struct mt_lb_wor
 	return i;
 }
 
+static mt_noinline int choose_among(const struct mt_cluster *c, struct mt_lb_worker *w, uint64_t x,
+	uint64_t now, uint64_t tried)
+{
+	return c->n_levels ? choose_level(c, w, x, now, tried)
+			   : choose_with_care(c, c, w, x, now, tried, true);
+}
+
 static bool route_hashes(const struct mt_hash_by *by)
 {
 	return by && (by->n_keys || by->source);
@@ -228,11 +330,6 @@ static bool route_hashes(const struct mt_hash_by *by)
 static bool cluster_hashes(const struct mt_cluster *c)
 {
 	return c->n_hash_keys || c->hash_by == MT_LB_HASH_SOURCE;
-}
-
-static bool is_hashing(const struct mt_cluster *c)
-{
-	return c->lb == MT_LB_MAGLEV || c->lb == MT_LB_RING_HASH;
 }
 
 /* Of the route, else of the cluster, else nothing but chance. */
@@ -268,8 +365,8 @@ int mt_cluster_pick_by(const struct mt_cluster *c, struct mt_lb_worker *w, struc
 	int i = -1;
 
 	if (mt_likely(c->n_eps > 0))
-		i = mt_likely(!c->n_levels) ? choose(c, w, x, now, tried, true)
-					    : choose_level(c, w, x, now, tried);
+		i = mt_likely(!c->careful) ? choose(c, w, x, now, tried, true)
+					   : choose_among(c, w, x, now, tried);
 	mt_count(w->counters, i >= 0 ? MT_UPSTREAM_picked : MT_UPSTREAM_no_endpoint);
 	return i;
 }

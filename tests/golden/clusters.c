@@ -65,6 +65,16 @@ static json_t *hash_keys(const struct mt_cluster *c)
 	return list;
 }
 
+static json_t *warmup(const struct mt_warmup_rule *r)
+{
+	json_t *one = json_object();
+
+	put_number(one, "ms", r->ms);
+	put_number(one, "hundredths of a percent at first", r->least);
+	put_number(one, "hundredths of aggression", r->aggression);
+	return one;
+}
+
 static json_t *outlier(const struct mt_outlier_rule *o)
 {
 	json_t *one = json_object();
@@ -73,6 +83,7 @@ static json_t *outlier(const struct mt_outlier_rule *o)
 	put_number(one, "errors", o->errors);
 	put_number(one, "base_ms", o->base_ms);
 	put_number(one, "max_ms", o->max_ms);
+	put_number(one, "percent aside at most", o->most);
 	return one;
 }
 
@@ -139,6 +150,9 @@ static json_t *cluster(const struct mt_cluster *c)
 	put_number(one, "out of rotation", c->n_out);
 	put_json(one, "priorities", priorities(c));
 	put_json(one, "outlier", outlier(&c->outlier));
+	put_number(one, "percent in rotation at least", c->min_health);
+	if (c->warmup)
+		put_json(one, "warm-up", warmup(&c->warmup->rule));
 	put_number(one, "connect_ms", c->connect_ms);
 	put_number(one, "max_connections", c->max_connections);
 	put_number(one, "max_outstanding", c->max_outstanding);

@@ -71,7 +71,6 @@ static const struct mt_xds_row thresholds[] = {
 };
 static const struct mt_xds_row outlier[] = {
 	TOLD("interval", "shown, not enforced: failures within ten seconds count"),
-	TOLD("max_ejection_percent", "shown, not enforced: when all are put aside all are used"),
 	TOLD("split_external_local_origin_errors", "failures of all sorts count alike"),
 };
 static const struct mt_xds_row maglev[] = {

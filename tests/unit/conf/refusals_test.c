@@ -196,10 +196,6 @@ static const struct odd later[] = {
 		"spec.trafficPolicy.connectionPool.http.maxRetries: accepted, not enforced"},
 	{"  trafficPolicy: {connectionPool: {http: {http2MaxRequests: 5}}}\n", W, AT(8),
 		"spec.trafficPolicy.connectionPool.http.http2MaxRequests: "},
-	{"  trafficPolicy: {outlierDetection: {minHealthPercent: 5}}\n", W, AT(8),
-		"spec.trafficPolicy.outlierDetection.minHealthPercent: accepted, not enforced"},
-	{"  trafficPolicy: {outlierDetection: {maxEjectionPercent: 99}}\n", W, AT(8),
-		"spec.trafficPolicy.outlierDetection.maxEjectionPercent: accepted, not enforced"},
 };
 
 static const struct odd later_router[] = {

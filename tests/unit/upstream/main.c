@@ -3,8 +3,8 @@
 
 int main(int argc, char **argv)
 {
-	const struct mt_suite suites[] = {{"outlier", outlier_tests}, {"pick", pick_tests},
-		{"registry", registry_tests}, {0}};
+	const struct mt_suite suites[] = {{"outlier", outlier_tests}, {"careful", careful_tests},
+		{"pick", pick_tests}, {"registry", registry_tests}, {0}};
 
 	return mt_test_main(suites, argc, argv);
 }

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What choosing with care asks: how warm an endpoint is, and whether so few are in rotation that those that are aside are used as
+ * well. Clusters that ask for neither never come here.
+ */
+#include "mt_upstream_priv.h"
+
+#include <math.h>
+
+/* ---- warm-up ---------------------------------------------------------------------------------------- */
+
+/* Of a whole share, at that age. */
+static double share_at(const struct mt_warmup_rule *r, uint64_t age)
+{
+	double part;
+
+	if (age >= r->ms * MT_MSEC)
+		return 1;
+	part = pow((double)age / (double)(r->ms * MT_MSEC), 100.0 / r->aggression);
+	return MT_MAX(part, r->least / 10000.0);
+}
+
+static uint64_t age(uint64_t since, uint64_t now)
+{
+	return now > since ? now - since : 0;
+}
+
+bool mt_endpoint_warm(const struct mt_cluster *c, uint32_t i, uint64_t rnd, uint64_t now)
+{
+	const struct mt_warmup *w = c->warmup;
+	const struct mt_endpoint *e = &c->eps[i];
+	uint64_t since = w->since[e - w->eps];
+	uint64_t back = __atomic_load_n(&e->state->ejected_until, __ATOMIC_RELAXED);
+	double chance;
+
+	/* Who was put aside begins anew when it is back. */
+	if (back <= now)
+		since = MT_MAX(since, back);
+	if (age(since, now) >= w->rule.ms * MT_MSEC)
+		return true;
+	/* Against the warmest: where all are new nobody waits for them. */
+	chance = (double)(rnd >> 11) * 0x1p-53 * share_at(&w->rule, age(w->oldest, now));
+	return chance < share_at(&w->rule, age(since, now));
+}
+
+/* ---- panic ------------------------------------------------------------------------------------------ */
+
+/* Envoy's: as much as a priority takes with a part of it aside, in percent of that part. */
+#define OVERPROVISION 140
+
+static uint32_t in_rotation(const struct mt_cluster *c, uint64_t now)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < c->n_eps; i++)
+		n += !mt_ep_ejected(c->eps[i].state, now);
+	return n;
+}
+
+/* What all levels together can take. */
+static uint64_t load_of(const struct mt_cluster *top, uint64_t now)
+{
+	uint64_t sum = 0;
+
+	if (!top->n_levels)
+		return (uint64_t)OVERPROVISION * in_rotation(top, now) / top->n_eps;
+	for (uint32_t i = 0; i < top->n_levels; i++) {
+		const struct mt_cluster *l = &top->levels[i].in;
+
+		sum += MT_MIN((uint64_t)OVERPROVISION * in_rotation(l, now) / l->n_eps, 100);
+	}
+	return sum;
+}
+
+bool mt_cluster_panics(const struct mt_cluster *c, const struct mt_cluster *top,
+	struct mt_lb_worker *w, uint64_t now)
+{
+	if (w->panic_of == c && w->panic_ms == now / MT_MSEC)
+		return w->panic;
+	w->panic_of = c;
+	w->panic_ms = now / MT_MSEC;
+	w->panic = in_rotation(c, now) * 100ull < (uint64_t)c->min_health * c->n_eps &&
+		   load_of(top, now) < 100;
+	return w->panic;
+}
