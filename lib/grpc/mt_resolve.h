@@ -12,7 +12,7 @@
 struct mt_resolver;
 struct mt_lookup;
 
-#define MT_LOOKUP_ADDRS 32 /* of one name; further ones are left out */
+#define MT_LOOKUP_ADDRS 32 /* of one name */
 
 struct mt_lookup_result {
 	struct mt_addr addrs[MT_LOOKUP_ADDRS];
@@ -20,6 +20,12 @@ struct mt_lookup_result {
 	uint32_t ttl_s;	 /* the shortest of them; 0 when the answer says none */
 	const char *why; /* with n == 0: why there is none */
 };
+
+/*
+ * One more. Of too many the smallest stay, in whatever order they come: servers turn their answers around, and a name's addresses
+ * must not be others each time.
+ */
+void mt_lookup_add(struct mt_lookup_result *out, const struct mt_addr *a, uint32_t ttl_s);
 
 /* NULL with *e set when the library cannot start. */
 struct mt_resolver *mt_resolver_new(struct mt_fds *fds, struct mt_err *e);

@@ -184,16 +184,30 @@ void mt_resolver_turn(struct mt_resolver *r)
 
 /* ---- lookups -------------------------------------------------------------------------------------- */
 
+void mt_lookup_add(struct mt_lookup_result *out, const struct mt_addr *a, uint32_t ttl_s)
+{
+	uint32_t most = 0;
+
+	if (out->n == 0 || ttl_s < out->ttl_s)
+		out->ttl_s = ttl_s;
+	if (out->n < MT_LOOKUP_ADDRS) {
+		out->addrs[out->n++] = *a;
+		return;
+	}
+	for (uint32_t i = 1; i < out->n; i++)
+		if (memcmp(&out->addrs[i], &out->addrs[most], sizeof(*a)) > 0)
+			most = i;
+	if (memcmp(a, &out->addrs[most], sizeof(*a)) < 0)
+		out->addrs[most] = *a;
+}
+
 static void gather(struct mt_lookup_result *out, const struct ares_addrinfo *info)
 {
-	for (const struct ares_addrinfo_node *n = info->nodes; n; n = n->ai_next) {
-		if (out->n == MT_LOOKUP_ADDRS ||
-			!mt_sockaddr_read(n->ai_addr, &out->addrs[out->n], NULL))
-			continue;
-		if (out->n == 0 || (uint32_t)n->ai_ttl < out->ttl_s)
-			out->ttl_s = n->ai_ttl > 0 ? (uint32_t)n->ai_ttl : 0;
-		out->n++;
-	}
+	struct mt_addr a;
+
+	for (const struct ares_addrinfo_node *n = info->nodes; n; n = n->ai_next)
+		if (mt_sockaddr_read(n->ai_addr, &a, NULL))
+			mt_lookup_add(out, &a, n->ai_ttl > 0 ? (uint32_t)n->ai_ttl : 0);
 }
 
 static void answered(void *arg, int status, int timeouts, struct ares_addrinfo *info)

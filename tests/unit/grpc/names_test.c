@@ -7,6 +7,7 @@
 #define mt_lookup_cancel fake_cancel
 #include "name_table.c"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 
 #define NAMES 1000
@@ -86,7 +87,40 @@ static void each_name_has_its_turn(void)
 	mt_name_table_free(t);
 }
 
+/* The n-th of as many addresses, from any of them on. */
+static struct mt_lookup_result turned(uint32_t n, uint32_t from)
+{
+	struct mt_lookup_result r = {.n = 0};
+
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t at = (from + i) % n;
+		struct mt_addr a = mt_addr4(htonl(0x0a000000u + at));
+
+		mt_lookup_add(&r, &a, 100 + at);
+	}
+	return r;
+}
+
+/* A server turns its answer around; more addresses than are kept are the same ones each time. */
+static void the_same_addresses_each_time(void)
+{
+	for (uint32_t from = 0; from < 100; from++) {
+		const struct mt_lookup_result r = turned(100, from);
+		uint64_t seen = 0;
+
+		CU_ASSERT_EQUAL_FATAL(r.n, MT_LOOKUP_ADDRS);
+		CU_ASSERT_EQUAL(r.ttl_s, 100);
+		for (uint32_t i = 0; i < r.n; i++)
+			seen |= 1ull << (ntohl(mt_addr_v4(&r.addrs[i])) & 63);
+		CU_ASSERT_EQUAL(seen, UINT32_MAX);
+	}
+	/* Fewer stay in their order: who answers says which one comes first. */
+	for (uint32_t from = 0; from < 5; from++)
+		CU_ASSERT_EQUAL(ntohl(mt_addr_v4(&turned(5, from).addrs[0])) & 7, from);
+}
+
 const struct mt_test names_tests[] = {
 	{"each_name_has_its_turn", each_name_has_its_turn},
+	{"the_same_addresses_each_time", the_same_addresses_each_time},
 	{0},
 };
