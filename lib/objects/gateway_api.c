@@ -1,67 +1,38 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Gateway API in the words that the compiler knows: each listener of a Gateway that this node is becomes a gateway, each route a
- * virtual service. Made with each model of the table, in its memory.
+ * virtual service (gateway_routes.c). Made with each model of the table, in its memory.
  */
-#include "mt_objects_priv.h"
+#include "mt_gateway_api_priv.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
-#define GROUP "gateway.networking.k8s.io"
-#define LABEL GROUP "/gateway-name"
+#define LABEL MT_GWAPI_GROUP "/gateway-name"
 
-/* One listener that is served here, and who has it. */
-struct bound {
-	const struct mt_gwapi_gateway *gateway;
-	const struct mt_gwapi_listener *listener;
-	const char *name;		    /* "NAMESPACE/GATEWAY~LISTENER" */
-	const struct mt_gwapi_route *route; /* of bytes one can have it; NULL: none yet */
-};
-
-struct gwapi {
-	struct mt_object_table *t;
-	struct mt_model *m;
-	struct bound *bound;
-	uint32_t n_bound;
-	bool *asked; /* grants, by place */
-	/* of the route that is under way */
-	const struct mt_gwapi_route *route;
-	const struct mt_meta *before; /* an older one has a listener that it asks for */
-	struct mt_rule *rule;
-	struct mt_rule_match *matches; /* of TLS: server names, for each listener */
-	struct mt_text *names;	       /* of listeners */
-	uint32_t n_matches;
-	const struct mt_gwapi_ref **services;
-	uint32_t n_names, n_services, n_made;
-	bool refused; /* a listener is here, and does not admit it */
-};
-
-static void tell(struct gwapi *x, enum mt_diag_severity severity, const struct mt_meta *meta,
+void mt_gwapi_tell(struct mt_gwapi *x, enum mt_diag_severity severity, const struct mt_meta *meta,
 	uint32_t line, const char *path, const char *words)
 {
 	mt_diag_object(&x->t->translated, severity, meta, line ? line : meta->origin.line, path,
 		NULL, "%s", words ? words : "no memory for the reason");
 }
 
-static bool is(const struct mt_text *t, const char *word)
+bool mt_gwapi_is(const struct mt_text *t, const char *word)
 {
 	return t->s && strcmp(t->s, word) == 0;
 }
 
-/* A Service, however its group is written. */
-static bool is_service(const struct mt_gwapi_ref *r, bool unsaid)
+bool mt_gwapi_is_service(const struct mt_gwapi_ref *r, bool unsaid)
 {
-	bool core = !r->group.s || !*r->group.s || is(&r->group, "core");
+	bool core = !r->group.s || !*r->group.s || mt_gwapi_is(&r->group, "core");
 
-	return core && (r->kind.s ? is(&r->kind, "Service") : unsaid);
+	return core && (r->kind.s ? mt_gwapi_is(&r->kind, "Service") : unsaid);
 }
 
 /* ---- gateways --------------------------------------------------------------------------------------- */
 
 /* Whose workload the node is, as Istio labels it; in the node's namespace, where that is said. */
-static bool is_here(const struct gwapi *x, const struct mt_gwapi_gateway *g)
+static bool is_here(const struct mt_gwapi *x, const struct mt_gwapi_gateway *g)
 {
 	const struct mt_node *node = mt_table_node(x->t);
 	const char *own = node ? mt_labels_get(&node->meta.labels, LABEL) : NULL;
@@ -73,22 +44,22 @@ static bool is_here(const struct gwapi *x, const struct mt_gwapi_gateway *g)
 /* NULL: it is served. */
 static const char *unserved(const struct mt_gwapi_listener *l)
 {
-	if (is(&l->protocol, "TCP"))
+	if (mt_gwapi_is(&l->protocol, "TCP"))
 		return NULL;
-	if (is(&l->protocol, "TLS"))
+	if (mt_gwapi_is(&l->protocol, "TLS"))
 		return l->tls && l->tls->mode.set && l->tls->mode.v == MT_GWAPI_PASSTHROUGH
 			       ? NULL
 			       : "not served: TLS is not ended here";
 	return "not served: no codec reads its protocol";
 }
 
-static void make_gateway(struct gwapi *x, const struct mt_gwapi_gateway *g, uint32_t i)
+static void make_gateway(struct mt_gwapi *x, const struct mt_gwapi_gateway *g, uint32_t i)
 {
 	const struct mt_gwapi_listener *l = &g->listeners[i];
 	struct mt_gateway *made = mt_region_alloc(&x->m->region, sizeof(*made));
 	struct mt_gateway_server *server = mt_region_alloc(&x->m->region, sizeof(*server));
 	struct mt_text *host = mt_region_alloc(&x->m->region, sizeof(*host));
-	struct bound *b;
+	struct mt_gwapi_bound *b;
 
 	struct mt_gateway_tls *tls = mt_region_alloc(&x->m->region, sizeof(*tls));
 
@@ -101,11 +72,11 @@ static void make_gateway(struct gwapi *x, const struct mt_gwapi_gateway *g, uint
 	*server = (struct mt_gateway_server){.origin = l->origin,
 		.port = {.origin = l->origin,
 			.number = l->port,
-			.name = {is(&l->protocol, "TLS") ? "tls" : "tcp", l->name.line},
+			.name = {mt_gwapi_is(&l->protocol, "TLS") ? "tls" : "tcp", l->name.line},
 			.protocol = l->protocol},
 		.hosts = host,
 		.n_hosts = 1,
-		.tls = is(&l->protocol, "TLS") ? tls : NULL};
+		.tls = mt_gwapi_is(&l->protocol, "TLS") ? tls : NULL};
 	*made = (struct mt_gateway){.meta = g->meta,
 		.servers = server,
 		.n_servers = 1,
@@ -113,16 +84,16 @@ static void make_gateway(struct gwapi *x, const struct mt_gwapi_gateway *g, uint
 		.gateway_class = g->class_name.s,
 		.listener = i};
 	made->meta.name = mt_region_printf(&x->m->region, "%s~%s", g->meta.name, l->name.s);
-	*b = (struct bound){g, l, NULL, NULL};
+	*b = (struct mt_gwapi_bound){g, l, NULL, NULL};
 	b->name = mt_region_printf(&x->m->region, "%s/%s~%s", g->meta.ns, g->meta.name, l->name.s);
 	if (made->meta.name && b->name)
 		mt_model_add(x->m, &x->m->gateways, made);
 }
 
-static void translate_gateway(struct gwapi *x, const struct mt_gwapi_gateway *g)
+static void translate_gateway(struct mt_gwapi *x, const struct mt_gwapi_gateway *g)
 {
 	if (!is_here(x, g)) {
-		tell(x, MT_DIAG_INERT, &g->meta, 0, NULL,
+		mt_gwapi_tell(x, MT_DIAG_INERT, &g->meta, 0, NULL,
 			"this node is not its workload: that has the label " LABEL
 			", of the Gateway's name");
 		return;
@@ -133,7 +104,8 @@ static void translate_gateway(struct gwapi *x, const struct mt_gwapi_gateway *g)
 
 		snprintf(path, sizeof(path), "spec.listeners[%u].protocol", i);
 		if (unserved(l))
-			tell(x, MT_DIAG_WARNING, &g->meta, l->protocol.line, path, unserved(l));
+			mt_gwapi_tell(
+				x, MT_DIAG_WARNING, &g->meta, l->protocol.line, path, unserved(l));
 		else
 			make_gateway(x, g, i);
 	}
@@ -141,7 +113,8 @@ static void translate_gateway(struct gwapi *x, const struct mt_gwapi_gateway *g)
 
 /* ---- which routes a listener takes ------------------------------------------------------------------ */
 
-static bool has_labels(const struct gwapi *x, const char *ns, const struct mt_gwapi_selector *want)
+static bool has_labels(
+	const struct mt_gwapi *x, const char *ns, const struct mt_gwapi_selector *want)
 {
 	for (uint32_t i = 0; want && !want->more && i < want->labels.n_kv; i++) {
 		const struct mt_kv *kv = &want->labels.kv[i];
@@ -161,7 +134,8 @@ static bool has_labels(const struct gwapi *x, const char *ns, const struct mt_gw
 	return want && !want->more;
 }
 
-static bool admits_namespace(const struct gwapi *x, const struct bound *b, const char *ns)
+static bool admits_namespace(
+	const struct mt_gwapi *x, const struct mt_gwapi_bound *b, const char *ns)
 {
 	const struct mt_gwapi_allowed *allowed = b->listener->allowed;
 	const struct mt_gwapi_namespaces *from = allowed ? allowed->namespaces : NULL;
@@ -178,400 +152,46 @@ static bool admits_namespace(const struct gwapi *x, const struct bound *b, const
 	}
 }
 
-static bool lists_kind(const struct bound *b, const char *kind)
+static bool lists_kind(const struct mt_gwapi_bound *b, const char *kind)
 {
 	const struct mt_gwapi_allowed *allowed = b->listener->allowed;
 
 	for (uint32_t i = 0; allowed && i < allowed->n_kinds; i++)
 		if (strcmp(allowed->kinds[i].kind.s, kind) == 0 &&
-			(!allowed->kinds[i].group.s || is(&allowed->kinds[i].group, GROUP)))
+			(!allowed->kinds[i].group.s ||
+				mt_gwapi_is(&allowed->kinds[i].group, MT_GWAPI_GROUP)))
 			return true;
 	return !allowed || !allowed->n_kinds;
 }
 
-static bool admits_kind(const struct bound *b, const char *kind)
+static bool admits_kind(const struct mt_gwapi_bound *b, const char *kind)
 {
-	if (is(&b->listener->protocol, "TLS") != (strcmp(kind, "TLSRoute") == 0))
+	if (mt_gwapi_is(&b->listener->protocol, "TLS") != (strcmp(kind, "TLSRoute") == 0))
 		return false;
 	return lists_kind(b, kind);
 }
 
-/* Whether the parent is this listener. */
-static bool is_parent(const struct gwapi *x, const struct mt_gwapi_ref *p, const struct bound *b)
+bool mt_gwapi_admits(const struct mt_gwapi *x, const struct mt_gwapi_bound *b)
+{
+	return admits_namespace(x, b, x->route->meta.ns) && admits_kind(b, x->route->meta.kind);
+}
+
+bool mt_gwapi_is_parent(
+	const struct mt_gwapi *x, const struct mt_gwapi_ref *p, const struct mt_gwapi_bound *b)
 {
 	const struct mt_meta *g = &b->gateway->meta;
 
-	return (!p->group.s || is(&p->group, GROUP)) && (!p->kind.s || is(&p->kind, "Gateway")) &&
+	return (!p->group.s || mt_gwapi_is(&p->group, MT_GWAPI_GROUP)) &&
+	       (!p->kind.s || mt_gwapi_is(&p->kind, "Gateway")) &&
 	       strcmp(p->name.s, g->name) == 0 &&
 	       strcmp(p->ns.s ? p->ns.s : x->route->meta.ns, g->ns) == 0 &&
-	       (!p->section.s || is(&p->section, b->listener->name.s)) &&
+	       (!p->section.s || mt_gwapi_is(&p->section, b->listener->name.s)) &&
 	       (!p->port.set || p->port.v == b->listener->port.v);
-}
-
-/* ---- destinations ----------------------------------------------------------------------------------- */
-
-static bool grants(const struct mt_gwapi_grant *g, const struct mt_meta *route, const char *name)
-{
-	bool from = false, to = false;
-
-	for (uint32_t i = 0; i < g->n_from; i++)
-		from |= is(&g->from[i].group, GROUP) && is(&g->from[i].kind, route->kind) &&
-			is(&g->from[i].ns, route->ns);
-	for (uint32_t i = 0; i < g->n_to; i++)
-		to |= is_service(&g->to[i], false) &&
-		      (!g->to[i].name.s || is(&g->to[i].name, name));
-	return from && to;
-}
-
-static bool is_granted(struct gwapi *x, const char *ns, const char *name, const char *host)
-{
-	bool granted = strcmp(ns, x->route->meta.ns) == 0;
-
-	for (uint32_t i = 0; i < x->m->gwapi_grants.n; i++) {
-		const struct mt_gwapi_grant *g = x->m->gwapi_grants.v[i];
-
-		if (strcmp(g->meta.ns, ns) != 0 || !grants(g, &x->route->meta, name))
-			continue;
-		granted = x->asked[i] = true;
-		mt_diag_host(&x->t->translated, &g->meta, host);
-	}
-	return granted;
-}
-
-static void add_backend(struct gwapi *x, const struct mt_gwapi_ref *r, uint32_t at)
-{
-	struct mt_rule_dest *d = mt_region_push(
-		&x->m->region, (void **)&x->rule->dests, &x->rule->n_dests, sizeof(*d));
-	const char *ns = r->ns.s ? r->ns.s : x->route->meta.ns;
-	bool host = is(&r->group, "networking.istio.io") && is(&r->kind, "Hostname");
-	char path[64];
-
-	if (!d)
-		return;
-	*d = (struct mt_rule_dest){.origin = r->origin, .weight = r->weight};
-	d->dest.origin = r->origin;
-	d->dest.port.number = r->port;
-	d->dest.host.line = r->name.line;
-	d->dest.host.s = host ? r->name.s
-			      : mt_region_printf(&x->m->region, "%s.%s.svc.%s", r->name.s, ns,
-					mt_model_domain(x->m));
-	snprintf(path, sizeof(path), "spec.rules[0].backendRefs[%u]", at);
-	d->dest.refused = !d->dest.host.s || !(host || is_service(r, true));
-	if (d->dest.refused)
-		tell(x, MT_DIAG_WARNING, &x->route->meta, r->origin.line, path,
-			"neither a Service nor a host: what gets there fails");
-	else if (!host && !is_granted(x, ns, r->name.s, d->dest.host.s)) {
-		d->dest.refused = true;
-		tell(x, MT_DIAG_WARNING, &x->route->meta, r->origin.line, path,
-			mt_region_printf(&x->m->region,
-				"no ReferenceGrant of namespace %s lets it lead there: what gets "
-				"there fails",
-				ns));
-	}
-}
-
-/* Shares that are all 0 are nobody's. */
-static void check_shares(struct gwapi *x)
-{
-	uint64_t sum = 0;
-
-	for (uint32_t i = 0; i < x->rule->n_dests; i++)
-		sum += x->rule->dests[i].weight.v;
-	if (sum || !x->rule->n_dests)
-		return;
-	x->rule->dests[0].weight.v = 1;
-	x->rule->dests[0].dest.refused = true;
-	tell(x, MT_DIAG_WARNING, &x->route->meta, x->rule->origin.line, "spec.rules[0]",
-		"all weights are 0: every connection fails");
-}
-
-static bool make_rule(struct gwapi *x)
-{
-	const struct mt_gwapi_rule *from = &x->route->rules[0];
-
-	x->rule = mt_region_alloc(&x->m->region, sizeof(*x->rule));
-	if (!x->rule)
-		return false;
-	x->rule->origin = from->origin;
-	x->rule->name = from->name;
-	for (uint32_t i = 0; i < from->n_backends; i++)
-		add_backend(x, &from->backends[i], i);
-	check_shares(x);
-	if (x->route->n_rules > 1)
-		tell(x, MT_DIAG_WARNING, &x->route->meta, x->route->rules[1].origin.line,
-			"spec.rules[1]", "the first rule takes every connection: the others none");
-	return true;
-}
-
-/* ---- routes ----------------------------------------------------------------------------------------- */
-
-static struct mt_virtual_service *make_service(struct gwapi *x, const struct mt_text host)
-{
-	struct mt_virtual_service *vs = mt_region_alloc(&x->m->region, sizeof(*vs));
-	struct mt_rule_list *list = mt_region_alloc(&x->m->region, sizeof(*list));
-	struct mt_text *hosts = mt_region_alloc(&x->m->region, sizeof(*hosts));
-
-	if (!vs || !list || !hosts || !host.s)
-		return NULL;
-	*hosts = host;
-	*list = (struct mt_rule_list){.origin = x->route->meta.origin,
-		.name = x->route->tls ? "tls" : "tcp",
-		.rules = x->rule,
-		.n_rules = 1};
-	*vs = (struct mt_virtual_service){.meta = x->route->meta,
-		.hosts = hosts,
-		.n_hosts = 1,
-		.lists = list,
-		.n_lists = 1,
-		.gateway_api = true};
-	/* Its parents' are several of one name. */
-	if (x->n_made++)
-		vs->meta.name =
-			mt_region_printf(&x->m->region, "%s~%u", x->route->meta.name, x->n_made);
-	if (!vs->meta.name || mt_model_add(x->m, &x->m->virtual_services, vs))
-		return NULL;
-	return vs;
-}
-
-static uint64_t stamp_text(const char *s, uint64_t h)
-{
-	return s ? mt_hash_bytes(s, strlen(s) + 1, h) : h + 1;
-}
-
-/* The list is made anew with each load: the same of what is the same. */
-static void stamp(const struct mt_virtual_service *vs)
-{
-	const struct mt_rule *r = vs->lists->rules;
-	uint64_t h = vs->meta.serial;
-
-	for (uint32_t i = 0; i < r->n_dests; i++) {
-		const struct mt_dest *d = &r->dests[i].dest;
-		const uint32_t n[] = {d->port.number.v, d->refused, r->dests[i].weight.v};
-
-		h = mt_hash_bytes(n, sizeof(n), stamp_text(d->host.s, h));
-	}
-	for (uint32_t i = 0; i < r->n_matches; i++) {
-		const struct mt_rule_match *m = &r->matches[i];
-
-		h = mt_hash_bytes(&m->port.v, sizeof(m->port.v), h);
-		for (uint32_t k = 0; k < m->n_sni; k++)
-			h = stamp_text(m->sni[k].s, h);
-		for (uint32_t k = 0; k < m->n_gateways; k++)
-			h = stamp_text(m->gateways[k].s, h);
-	}
-	vs->lists->made_of = h | 1;
-}
-
-static bool has_service(const struct gwapi *x, const char *ns, const char *name)
-{
-	for (uint32_t i = 0; i < x->m->services.n; i++) {
-		const struct mt_kube_service *s = x->m->services.v[i];
-
-		if (strcmp(s->meta.name, name) == 0 && strcmp(s->meta.ns, ns) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* The rule is shared with other parents, whose ports are others. */
-static void match_service(
-	struct gwapi *x, struct mt_virtual_service *vs, const struct mt_gwapi_ref *p)
-{
-	static struct mt_text any = {"*", 0};
-	struct mt_rule_match *match = mt_region_alloc(&x->m->region, sizeof(*match));
-	struct mt_rule *rule = mt_region_alloc(&x->m->region, sizeof(*rule));
-
-	if (!match || !rule)
-		return;
-	*match = (struct mt_rule_match){.origin = p->origin, .port = p->port};
-	if (x->route->tls) {
-		match->sni = x->route->n_hostnames ? x->route->hostnames : &any;
-		match->n_sni = MT_MAX(x->route->n_hostnames, 1u);
-	}
-	*rule = *x->rule;
-	rule->matches = match;
-	rule->n_matches = 1;
-	vs->lists->rules = rule;
-}
-
-/* Clients of a Service; those of the route's own namespace only where that is another one than the Service's. */
-static void bind_service(struct gwapi *x, const struct mt_gwapi_ref *p)
-{
-	static struct mt_text own = {".", 0};
-	const char *ns = p->ns.s ? p->ns.s : x->route->meta.ns;
-	const struct mt_text host = {mt_region_printf(&x->m->region, "%s.%s.svc.%s", p->name.s, ns,
-					     mt_model_domain(x->m)),
-		p->name.line};
-	struct mt_virtual_service *vs = make_service(x, host);
-
-	if (vs && strcmp(ns, x->route->meta.ns) != 0)
-		vs->export_to = (struct mt_exports){&own, 1};
-	if (!vs)
-		return;
-	if (p->port.set || x->route->tls)
-		match_service(x, vs, p);
-	stamp(vs);
-}
-
-/* What both say, if there is anything; NULL: nothing. */
-static const char *both(const char *listener, const char *route)
-{
-	if (strcasecmp(listener, route) == 0 || strcmp(listener, "*") == 0 ||
-		mt_host_covers(listener, route))
-		return route;
-	return strcmp(route, "*") == 0 || mt_host_covers(route, listener) ? listener : NULL;
-}
-
-/* The server names of the route that are the listener's, too; false: there is none. */
-static bool match_names(struct gwapi *x, const struct mt_text *own, const char *gateway)
-{
-	static const struct mt_text any = {"*", 0};
-	const struct mt_text *of = x->route->n_hostnames ? x->route->hostnames : &any;
-	struct mt_rule_match m = {.origin = x->route->meta.origin}, *slot;
-	struct mt_text *t;
-
-	for (uint32_t i = 0; i < MT_MAX(x->route->n_hostnames, 1u); i++) {
-		const char *name = both(own->s ? own->s : "*", of[i].s);
-
-		t = name ? mt_region_push(&x->m->region, (void **)&m.sni, &m.n_sni, sizeof(*t))
-			 : NULL;
-		if (t)
-			*t = (struct mt_text){name, x->route->meta.origin.line};
-	}
-	t = gateway ? mt_region_push(&x->m->region, (void **)&m.gateways, &m.n_gateways, sizeof(*t))
-		    : NULL;
-	if (t)
-		*t = (struct mt_text){gateway, x->route->meta.origin.line};
-	if (!m.n_sni)
-		return false;
-	slot = mt_region_push(&x->m->region, (void **)&x->matches, &x->n_matches, sizeof(*slot));
-	if (slot)
-		*slot = m;
-	return slot != NULL;
-}
-
-static void name_listener(struct gwapi *x, const struct bound *b)
-{
-	struct mt_text *name =
-		mt_region_push(&x->m->region, (void **)&x->names, &x->n_names, sizeof(*name));
-
-	if (name)
-		*name = (struct mt_text){b->name, x->route->meta.origin.line};
-}
-
-static void bind_listener(struct gwapi *x, struct bound *b)
-{
-
-	if (!admits_namespace(x, b, x->route->meta.ns) || !admits_kind(b, x->route->meta.kind)) {
-		x->refused = true;
-		return;
-	}
-	if (x->route->tls) {
-		if (match_names(x, &b->listener->hostname, b->name))
-			name_listener(x, b);
-		else
-			x->refused = true;
-		return;
-	}
-	if (b->route && b->route != x->route) {
-		x->before = x->before ? x->before : &b->route->meta;
-		return;
-	}
-	if (b->route)
-		return;
-	b->route = x->route;
-	name_listener(x, b);
-}
-
-static void bind_gateways(struct gwapi *x)
-{
-	const struct mt_text host = {
-		mt_region_printf(&x->m->region, "%s/%s", x->route->meta.ns, x->route->meta.name),
-		x->route->meta.origin.line};
-	struct mt_virtual_service *vs = make_service(x, host);
-
-	if (!vs)
-		return;
-	vs->gateways = x->names;
-	vs->n_gateways = x->n_names;
-	if (x->route->tls && x->matches) {
-		vs->lists->rules = mt_region_alloc(&x->m->region, sizeof(*x->rule));
-		if (!vs->lists->rules)
-			return;
-		*vs->lists->rules = *x->rule;
-		vs->lists->rules->matches = x->matches;
-		vs->lists->rules->n_matches = x->n_matches;
-	}
-	stamp(vs);
-}
-
-static void find_parents(struct gwapi *x)
-{
-	const struct mt_gwapi_route *r = x->route;
-
-	for (uint32_t i = 0; i < r->n_parents; i++) {
-		const struct mt_gwapi_ref *p = &r->parents[i], **slot;
-
-		if (is_service(p, false)) {
-			slot = has_service(x, p->ns.s ? p->ns.s : r->meta.ns, p->name.s)
-				       ? mt_region_push(&x->m->region, (void **)&x->services,
-						 &x->n_services, sizeof(*slot))
-				       : NULL;
-			if (slot)
-				*slot = p;
-			continue;
-		}
-		for (uint32_t k = 0; k < x->n_bound; k++)
-			if (is_parent(x, p, &x->bound[k]))
-				bind_listener(x, &x->bound[k]);
-	}
-}
-
-/* What of it is nowhere is told, and what others have. */
-static void tell_parents(struct gwapi *x)
-{
-	const struct mt_meta *meta = &x->route->meta;
-	bool served = x->n_names || x->n_services;
-
-	if (x->before) {
-		tell(x, served ? MT_DIAG_WARNING : MT_DIAG_SHADOWED, meta, 0, "spec.parentRefs",
-			mt_region_printf(&x->m->region,
-				"%s %s/%s, which is older, has the listener", x->before->kind,
-				x->before->ns, x->before->name));
-		tell(x, MT_DIAG_WARNING, x->before, 0, "spec.parentRefs",
-			mt_region_printf(&x->m->region,
-				"in place of %s %s/%s, which asks for the listener as well",
-				meta->kind, meta->ns, meta->name));
-	} else if (!served) {
-		tell(x, MT_DIAG_INERT, meta, 0, "spec.parentRefs",
-			x->refused ? "the listener does not admit it (allowedRoutes, hostname)"
-				   : "none of its parents is served here");
-	}
-}
-
-static void translate_route(struct gwapi *x, const struct mt_gwapi_route *r)
-{
-	x->route = r;
-	x->before = NULL;
-	x->names = NULL;
-	x->services = NULL;
-	x->n_names = x->n_services = x->n_made = 0;
-	x->refused = false;
-	x->matches = NULL;
-	x->n_matches = 0;
-	find_parents(x);
-	tell_parents(x);
-	if ((!x->n_names && !x->n_services) || !r->n_rules || !make_rule(x))
-		return;
-	for (uint32_t i = 0; i < x->n_services; i++)
-		bind_service(x, x->services[i]);
-	if (x->n_names)
-		bind_gateways(x);
 }
 
 /* ---- TLS to instances ------------------------------------------------------------------------------- */
 
-static bool wants_tls(struct gwapi *x, const struct mt_gwapi_backend_tls *p, const char *service)
+static bool wants_tls(struct mt_gwapi *x, const struct mt_gwapi_backend_tls *p, const char *service)
 {
 	for (uint32_t i = 0; i < x->m->service_entries.n; i++) {
 		/* Made with this model: it is nobody else's yet. */
@@ -587,25 +207,28 @@ static bool wants_tls(struct gwapi *x, const struct mt_gwapi_backend_tls *p, con
 	return false;
 }
 
-static void translate_backend_tls(struct gwapi *x, const struct mt_gwapi_backend_tls *p)
+static void translate_backend_tls(struct mt_gwapi *x, const struct mt_gwapi_backend_tls *p)
 {
 	bool here = false;
 
 	for (uint32_t i = 0; i < p->n_targets; i++)
-		here |= is_service(&p->targets[i], false) && wants_tls(x, p, p->targets[i].name.s);
+		here |= mt_gwapi_is_service(&p->targets[i], false) &&
+			wants_tls(x, p, p->targets[i].name.s);
 	if (here)
-		tell(x, MT_DIAG_WARNING, &p->meta, 0, "spec.validation",
+		mt_gwapi_tell(x, MT_DIAG_WARNING, &p->meta, 0, "spec.validation",
 			"TLS to instances is not made yet: they are not called, as clear text is "
 			"not "
 			"what is asked for");
 	else
-		tell(x, MT_DIAG_INERT, &p->meta, 0, "spec.targetRefs",
+		mt_gwapi_tell(x, MT_DIAG_INERT, &p->meta, 0, "spec.targetRefs",
 			"none of its Services is here");
 }
 
+/* ---- all of it -------------------------------------------------------------------------------------- */
+
 void mt_table_gateway_api(struct mt_object_table *t, struct mt_model *m)
 {
-	struct gwapi x = {.t = t, .m = m};
+	struct mt_gwapi x = {.t = t, .m = m};
 
 	x.asked = mt_region_alloc(&m->region, sizeof(*x.asked) * (m->gwapi_grants.n + 1));
 	if (!x.asked)
@@ -613,11 +236,11 @@ void mt_table_gateway_api(struct mt_object_table *t, struct mt_model *m)
 	for (uint32_t i = 0; i < m->gwapi_gateways.n; i++)
 		translate_gateway(&x, m->gwapi_gateways.v[i]);
 	for (uint32_t i = 0; i < m->gwapi_routes.n; i++)
-		translate_route(&x, m->gwapi_routes.v[i]);
+		mt_gwapi_route(&x, m->gwapi_routes.v[i]);
 	for (uint32_t i = 0; i < m->gwapi_backend_tls.n; i++)
 		translate_backend_tls(&x, m->gwapi_backend_tls.v[i]);
 	for (uint32_t i = 0; i < m->gwapi_grants.n; i++)
 		if (!x.asked[i])
-			tell(&x, MT_DIAG_INERT, m->gwapi_grants.v[i], 0, NULL,
+			mt_gwapi_tell(&x, MT_DIAG_INERT, m->gwapi_grants.v[i], 0, NULL,
 				"nothing here asks for what it grants");
 }
