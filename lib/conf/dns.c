@@ -139,8 +139,8 @@ static int add(struct mt_build *b, struct mt_dns_builder *names, const struct mt
 	for (uint32_t i = 0; i < se->n_hosts && rc == 0; i++) {
 		char path[32];
 
-		rc = mt_dns_builder_add(
-			names, MT_DNS_OF_DOCUMENTS, se->hosts[i].s, h->addrs, h->n_addrs);
+		rc = mt_dns_builder_add(names, MT_DNS_OF_DOCUMENTS, se->hosts[i].s, h->addrs,
+			h->n_addrs - h->n_unnamed);
 		if (rc != -EINVAL)
 			continue;
 		snprintf(path, sizeof(path), "spec.hosts[%u]", i);

@@ -152,8 +152,8 @@ struct mt_host {
 	const struct mt_workload **workloads;
 	uint32_t n_workloads;
 	struct mt_addr *addrs;
-	uint32_t n_addrs;
-	bool own_address; /* it is written, readable or not */
+	uint32_t n_addrs, n_unnamed; /* the last ones are no name's: of networks */
+	bool own_address;	     /* it is written, readable or not */
 };
 
 /* What a gateway's port leads to, or a server name. */
@@ -196,6 +196,8 @@ struct mt_empty_subset {
 	uint32_t at;		    /* in that rule's list */
 };
 
+struct mt_range;
+
 struct mt_build {
 	struct mt_conf *conf;
 	const struct mt_model *model;
@@ -220,6 +222,8 @@ struct mt_build {
 		char *kept;
 	} last_file;			/* in what outlives it */
 	struct mt_idmap explicit_addrs; /* addresses that documents write, by their hash */
+	struct mt_range *ranges;	/* of addresses; ranges.c */
+	uint32_t n_ranges, n_in_ranges;
 	struct mt_host *host_list;
 	uint32_t n_hosts;
 	struct mt_listen **listen_list; /* mt_conf_listener_priv.h */
@@ -355,6 +359,11 @@ bool mt_b_has_address(const struct mt_workload *w);
 
 /* units.c: which ports are served, at which addresses. */
 void mt_b_units(struct mt_build *b);
+/* ranges.c: the i-th of the host's addresses is a network; which addresses of networks are answered; and they are, from now on. */
+void mt_b_range(
+	struct mt_build *b, struct mt_host *h, uint32_t i, const struct mt_addr *a, uint8_t prefix);
+void mt_b_ranges(struct mt_build *b);
+void mt_b_ranges_add(struct mt_build *b);
 /* In b->tmp; `name` lives as long. NULL: no memory. */
 struct mt_service_slot *mt_b_service_slot(struct mt_build *b, const char *name, const char *key,
 	uint16_t port, struct mt_origin origin);

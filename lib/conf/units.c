@@ -144,8 +144,7 @@ static void written_address(struct mt_build *b, struct mt_host *h, uint32_t i)
 		mt_b_error(b, meta, t->line, path, "write it like 240.240.0.1",
 			"\"%.64s\" is not an address", t->s);
 	else if (prefix != (mt_addr_is4(&a) ? 32 : 128))
-		mt_b_warn(b, meta, t->line, path, "write single addresses",
-			"\"%.64s\" is not answered: only single addresses are", t->s);
+		mt_b_range(b, h, i, &a, prefix);
 	else if (mt_b_serve_address(b, meta, t->line, path, &a)) {
 		add_address(b, h, &a);
 		if (mt_idmap_put(&b->explicit_addrs, mt_hash_addr(&a), h))
@@ -221,6 +220,7 @@ void mt_b_units(struct mt_build *b)
 		for (uint32_t j = 0; j < h->se->n_addresses; j++)
 			written_address(b, h, j);
 	}
+	mt_b_ranges(b);
 	/* After all that documents write, and after who has one, so that nobody is given another's address. */
 	for (uint32_t i = 0; i < b->n_hosts; i++)
 		if (needs_address(&b->host_list[i]))
@@ -228,5 +228,6 @@ void mt_b_units(struct mt_build *b)
 	for (uint32_t i = 0; i < b->n_hosts; i++)
 		if (needs_address(&b->host_list[i]))
 			give_address(b, &b->host_list[i]);
+	mt_b_ranges_add(b);
 	mt_b_patches(b);
 }

@@ -30,7 +30,9 @@ static const struct mt_field service_fields[] = {
 	{"hosts", MT_F_TEXTS, AT_LIST(struct mt_service_entry, hosts), .required = true,
 		.help = "the service's name; the first one names it, the others are its aliases"},
 	{"addresses", MT_F_TEXTS, AT_LIST(struct mt_service_entry, addresses),
-		.help = "what clients connect to; default: one from 240.240.0.0/16, kept in the "
+		.help = "what clients connect to, or networks of 256 addresses at most, all of "
+			"whose addresses are answered; default: one from 240.240.0.0/16, kept in "
+			"the "
 			"state directory"},
 	{"ports", MT_F_LIST, AT_LIST(struct mt_service_entry, ports), .sub = &port_section,
 		.required = true, .help = "the service's ports"},
