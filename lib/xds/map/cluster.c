@@ -135,6 +135,37 @@ static bool ring(
 	return true;
 }
 
+/* How new endpoints warm up: what is not said is as Envoy has it. */
+static bool slow_start(
+	struct mt_xmap *m, const Xds__Cluster__SlowStartConfig *s, struct mt_mesh_cluster *out)
+{
+	double aggression = s && s->aggression ? s->aggression->default_value : 1;
+	double least = s && s->min_weight_percent ? s->min_weight_percent->value : 10;
+
+	if (!s)
+		return true;
+	if (!(aggression >= 0.01 && aggression <= 100))
+		return mt_xm_bad(m, "slow_start_config.aggression", "not within 0.01 and 100");
+	if (!(least >= 0 && least <= 100))
+		return mt_xm_bad(m, "slow_start_config.min_weight_percent", "not a percentage");
+	out->warmup_aggression = (uint32_t)(aggression * 100 + 0.5);
+	out->warmup_least = (uint16_t)(least * 100 + 0.5);
+	return mt_xm_ms(
+		m, "slow_start_config.slow_start_window", s->slow_start_window, 0, &out->warmup_ms);
+}
+
+/* Of another balancer than the cluster's nothing counts. */
+static bool warmup(struct mt_xmap *m, const Xds__Cluster *c, struct mt_mesh_cluster *out)
+{
+	if (out->lb == MT_MESH_ROUND_ROBIN &&
+		c->lb_config_case == XDS__CLUSTER__LB_CONFIG_ROUND_ROBIN_LB_CONFIG)
+		return slow_start(m, c->round_robin_lb_config->slow_start_config, out);
+	if (out->lb == MT_MESH_LEAST_REQUEST &&
+		c->lb_config_case == XDS__CLUSTER__LB_CONFIG_LEAST_REQUEST_LB_CONFIG)
+		return slow_start(m, c->least_request_lb_config->slow_start_config, out);
+	return true;
+}
+
 static bool balancer_sizes(struct mt_xmap *m, const Xds__Cluster *c, struct mt_mesh_cluster *out)
 {
 	if (c->lb_config_case == XDS__CLUSTER__LB_CONFIG_RING_HASH_LB_CONFIG &&
@@ -390,7 +421,7 @@ bool mt_xm_cluster(struct mt_xmap *m, const Xds__Cluster *c)
 
 	return out && mt_xm_add(m, &m->out->part->mesh_clusters, &out->meta, "Cluster", c->name) &&
 	       discovery(m, c, out) && balancer(m, c, out) && balancer_sizes(m, c, out) &&
-	       common(m, c->common_lb_config, out) &&
+	       warmup(m, c, out) && common(m, c->common_lb_config, out) &&
 	       mt_xm_ms(m, "connect_timeout", c->connect_timeout, 1, &out->connect_ms) &&
 	       breakers(m, c->circuit_breakers, out) && outlier(m, c->outlier_detection, out) &&
 	       sockets(m, c, out) && endpoints(m, c, out);

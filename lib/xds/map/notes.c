@@ -84,7 +84,9 @@ static const struct mt_xds_row common_lb[] = {
 };
 static const struct mt_xds_row least_request[] = {
 	TOLD("choice_count", "two endpoints are compared"),
+	TOLD("active_request_bias", "of two endpoints the one with fewer calls is taken"),
 };
+static const struct mt_xds_row runtime_double[] = {MEANS_NOTHING("runtime_key")};
 static const struct mt_xds_row socket_match[] = {MEANS_NOTHING("name")};
 static const struct mt_xds_row transport_socket[] = {MEANS_NOTHING("name")};
 static const struct mt_xds_row endpoint[] = {
@@ -278,6 +280,7 @@ const struct mt_xds_rows mt_xds_rows[] = {
 	ROWS(cluster__maglev_lb_config, maglev),
 	ROWS(cluster__common_lb_config, common_lb),
 	ROWS(cluster__least_request_lb_config, least_request),
+	ROWS(runtime_double, runtime_double),
 	ROWS(cluster__transport_socket_match, socket_match),
 	ROWS(transport_socket, transport_socket),
 	ROWS(endpoint, endpoint),

@@ -106,6 +106,14 @@ static const struct {
 		"{'name': 'a', 'ring_hash_lb_config': {'minimum_ring_size': 9, "
 		"'maximum_ring_size': 8}}",
 		"ring_hash_lb_config.minimum_ring_size: above the maximum"},
+	{CDS,
+		"{'name': 'a', 'round_robin_lb_config': {'slow_start_config': {'aggression': "
+		"{'default_value': 0}}}}",
+		"slow_start_config.aggression: not within 0.01 and 100"},
+	{CDS,
+		"{'name': 'a', 'lb_policy': 'LEAST_REQUEST', 'least_request_lb_config': "
+		"{'slow_start_config': {'min_weight_percent': {'value': 101}}}}",
+		"slow_start_config.min_weight_percent: not a percentage"},
 	{CDS, "{'name': 'a', 'maglev_lb_config': {'table_size': 65536}}",
 		"maglev_lb_config.table_size: 65536 is no prime"},
 	{CDS, "{'name': 'a', 'maglev_lb_config': {'table_size': 9}}",

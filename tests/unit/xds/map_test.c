@@ -153,6 +153,46 @@ static void kinds_of_clusters(void)
 	}
 }
 
+/* Endpoints that warm up: by the configuration of the balancer that the cluster has. */
+static void slow_starts(void)
+{
+#define SLOW(more) "{'slow_start_config': {'slow_start_window': '60s'" more "}}"
+	static const struct {
+		const char *text;
+		uint32_t ms, least, aggression;
+		const char *words;
+	} rows[] = {
+		{"{'name': 'a', 'round_robin_lb_config': " SLOW("") "}", 60000, 1000, 100, ""},
+		{"{'name': 'a', 'lb_policy': 'LEAST_REQUEST', 'least_request_lb_config': " SLOW(
+			 ", 'aggression': {'default_value': 1.5}, 'min_weight_percent': {'value': "
+			 "2.5}") "}",
+			60000, 250, 150, ""},
+		{"{'name': 'a', 'lb_policy': 'LEAST_REQUEST', 'round_robin_lb_config': " SLOW(
+			 "") "}",
+			0, 0, 0, ""},
+		{"{'name': 'a', 'lb_policy': 'RANDOM', 'round_robin_lb_config': " SLOW("") "}", 0,
+			0, 0, ""},
+		{"{'name': 'a', 'lb_policy': 'LEAST_REQUEST', 'least_request_lb_config': "
+		 "{'active_request_bias': {'default_value': 2}}}",
+			0, 0, 0,
+			"least_request_lb_config.active_request_bias: of two endpoints the one "
+			"with "
+			"fewer calls is taken\n"},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		struct mapped m = map_text(MT_XDS_CDS, rows[i].text);
+		const struct mt_mesh_cluster *c = (const void *)m.m.meta;
+
+		CU_ASSERT_EQUAL_FATAL(m.rc, 0);
+		CU_ASSERT_EQUAL(c->warmup_ms, rows[i].ms);
+		CU_ASSERT_EQUAL(c->warmup_least, rows[i].least);
+		CU_ASSERT_EQUAL(c->warmup_aggression, rows[i].aggression);
+		CU_ASSERT_STRING_EQUAL(ignored_str(&m), rows[i].words);
+		unmap(&m);
+	}
+}
+
 #define AT(address, port)                                                                          \
 	"'endpoint': {'address': {'socket_address': {'address': '" address                         \
 	"', 'port_value': " port "}}}"
@@ -529,7 +569,7 @@ static void order_and_clusters(void)
 const struct mt_test map_tests[] = {{"cluster_of_istio", cluster_of_istio},
 	{"clusters_taken_with_words", clusters_taken_with_words},
 	{"routes_taken_with_words", routes_taken_with_words},
-	{"kinds_of_clusters", kinds_of_clusters},
+	{"kinds_of_clusters", kinds_of_clusters}, {"slow_starts", slow_starts},
 	{"names_of_a_dns_cluster", names_of_a_dns_cluster}, {"assignment", assignment},
 	{"many_endpoints", many_endpoints}, {"idle_clusters", idle_clusters}, {"routes", routes},
 	{"order_and_clusters", order_and_clusters}, {0}};
