@@ -194,7 +194,6 @@ static step_fn *const steps[] = {
 	mt_b_listeners,
 	mt_b_tls_names,
 	mt_b_gateways,
-	mt_b_policies_tell,
 };
 
 /* Documents are whole; what discovery services say comes behind it. */
@@ -209,9 +208,12 @@ static int finish(struct mt_build *b)
 	if (rc == 0)
 		rc = mt_b_services_finish(b);
 	if (rc == 0)
-		rc = mt_b_closers_finish(b);
-	if (rc == 0)
 		rc = mt_b_listeners_finish(b);
+	if (rc == 0)
+		rc = mt_b_mesh_policies(b);
+	mt_b_policies_tell(b);
+	if (rc == 0)
+		rc = mt_b_closers_finish(b);
 	if (rc == 0)
 		mt_b_closed_listeners(b);
 	return rc;

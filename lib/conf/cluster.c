@@ -224,6 +224,7 @@ static int add_endpoint(struct mt_build *b, struct mt_shared_cluster *sc,
 		.port = ep->port,
 		.weight = use->weight,
 		.zone = zone,
+		.meshed = ep->tls,
 		.state = state};
 	if (c->guards)
 		guard(c, said->guards->v[ep - said->guards->of]);

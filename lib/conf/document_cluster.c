@@ -217,7 +217,7 @@ static int add_endpoints(struct mt_build *b, const struct mt_host *h, const stru
 		const struct mt_near as_written = {h->workloads[i], 0, i},
 				     *one = near ? &near[i] : &as_written;
 		const struct mt_workload *w = one->w;
-		const struct mt_policed to = {h, w, u, mt_b_endpoint_port(u, w)};
+		const struct mt_policed to = {h, w, u, mt_b_endpoint_port(u, w), false};
 		uint32_t at = out->endpoints.n_eps;
 
 		if (!is_member(u, w, labels))
@@ -247,7 +247,7 @@ static const struct mt_closer *closed_by(struct mt_build *b, const struct mt_hos
 
 	for (uint32_t i = 0; i < h->n_workloads; i++) {
 		const struct mt_workload *w = h->workloads[i];
-		const struct mt_policed to = {h, w, u, mt_b_endpoint_port(u, w)};
+		const struct mt_policed to = {h, w, u, mt_b_endpoint_port(u, w), false};
 		const struct mt_authz *a;
 		uint64_t ignored = 0;
 

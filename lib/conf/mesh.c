@@ -167,8 +167,11 @@ static int clusters(struct mt_build *b)
 		return -ENOMEM;
 	if (n_doc)
 		memcpy(all, b->clusters_v, sizeof(*all) * n_doc);
-	for (uint32_t i = n_doc; i < n; i++)
+	for (uint32_t i = n_doc; i < n; i++) {
 		all[i] = b->snap->clusters[i]->c;
+		if (b->policies && mt_b_may_be_guarded(b, mt_mesh_ns(b, b->snap->clusters[i])))
+			all[i].guards_read = all[i].guards_search = true;
+	}
 	b->clusters_v = b->snap->pub.clusters = all;
 	b->n_clusters = b->snap->pub.n_clusters = n;
 	return 0;
@@ -181,6 +184,18 @@ uint32_t mt_mesh_place(const struct mt_build *b, const char *name)
 	if (!sc || sc->build != b->mesh_build->id)
 		return MT_NO_CLUSTER;
 	return b->snap->n_doc_clusters + sc->place;
+}
+
+const char *mt_mesh_ns(const struct mt_build *b, const struct mt_shared_cluster *sc)
+{
+	const struct mt_mesh_cluster *mc = b->model->mesh_clusters.v[sc->at];
+	const struct mt_mesh_endpoints *e = sc->eps_at == MT_NO_CLUSTER
+						    ? mc->endpoints
+						    : b->model->mesh_endpoints.v[sc->eps_at];
+
+	if (mc->dns)
+		e = mc->dns->fixed;
+	return e ? e->ns : NULL;
 }
 
 /* ---- all of it ---------------------------------------------------------------------------------- */

@@ -39,6 +39,8 @@ struct mt_mesh_build {
 	const char *passing_file;
 };
 
+/* The namespace of its instances; NULL: nobody says one. */
+const char *mt_mesh_ns(const struct mt_build *b, const struct mt_shared_cluster *sc);
 /* The place of a mesh's cluster that is in this build, by name; MT_NO_CLUSTER: none. */
 uint32_t mt_mesh_place(const struct mt_build *b, const char *name);
 /* mesh_find.c */

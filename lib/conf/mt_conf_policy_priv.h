@@ -33,8 +33,11 @@ struct mt_policy {
 	} of;
 	uint32_t selected[MT_INSTANCE_CLASSES]; /* instances that it decides about */
 	uint32_t n_unsure;			/* of these: by labels that nobody knows */
-	bool drifts;				/* see mt_policies.drifting */
-	const struct mt_host *last_host;	/* told as touched already */
+	uint32_t n_unsure_told;			/* of these: of a discovery service */
+	bool of_mesh;			 /* a discovery service names instances of its namespace */
+	bool of_documents;		 /* some document's instances are selected */
+	bool drifts;			 /* see mt_policies.drifting */
+	const struct mt_host *last_host; /* told as touched already */
 	const struct mt_host *last_closed;
 	uint32_t n_hosts, n_closed_hosts; /* that it is about; of a closing: that it closes */
 	/* Of authorization: what compiling it for ports has told. */
@@ -52,6 +55,8 @@ struct mt_policies {
 	uint32_t n;
 	struct mt_strmap by_ns; /* struct mt_policy_bag */
 	struct mt_strmap guards, compiled, touched;
+	bool told;	  /* what is looked at is a discovery service's */
+	uint32_t n_alike; /* how many instances are looked at as one */
 	/*
 	 * Those that protect, and select nothing in their namespace, while there are instances whose namespace nobody has
 	 * written: it may be theirs.
@@ -69,6 +74,13 @@ struct mt_policy_bag {
 	uint32_t n;
 };
 
+/* policies.c: what an instance of a discovery service's host is to each of them; `n`: so many are alike. */
+void mt_b_policies_look(
+	struct mt_build *b, const struct mt_host *h, const struct mt_workload *w, uint32_t n);
+/* And what its clients' filters are to it. */
+void mt_b_policies_look_at_clients(struct mt_build *b, const struct mt_host *h);
+/* policy_mesh.c: which of them are about namespaces of discovery services' instances. */
+void mt_b_policies_of_mesh(struct mt_build *b);
 const char *mt_b_root_namespace(const struct mt_build *b);
 const struct mt_policy_bag *mt_b_policies_of(const struct mt_build *b, const char *ns);
 
@@ -85,6 +97,9 @@ bool mt_policy_selects(
 /* It protects, and whether it selects the instance hangs on labels that nobody knows: it closes; tokens are asked for. */
 bool mt_policy_may_select(const struct mt_build *b, const struct mt_policy *p,
 	const struct mt_host *h, const struct mt_workload *w);
+/* Either of these: where its namespace is nobody's word. */
+bool mt_policy_may_fit(const struct mt_build *b, const struct mt_policy *p, const struct mt_host *h,
+	const struct mt_workload *w);
 /* Of one name, with other content. */
 bool mt_policy_is_twin(const struct mt_policy *a, const struct mt_policy *b);
 /* Aeraki's, of Dubbo. */
@@ -126,6 +141,8 @@ bool mt_policy_has_targets(const struct mt_policy *p);
 /* Neither AUDIT nor a dry run. */
 bool mt_policy_is_real(const struct mt_policy *p);
 
+/* policy_peers.c: of PeerAuthentication, one of a workload, or of a namespace or the mesh. */
+bool mt_policy_is_level(const struct mt_build *b, const struct mt_policy *p, bool workload);
 /* Which mode holds at the instance's port, and whose word it is; NULL: nobody's. */
 enum mt_mtls_mode mt_b_peer_mode(struct mt_build *b, const struct mt_host *h,
 	const struct mt_workload *w, uint16_t port, struct mt_policy **whose);

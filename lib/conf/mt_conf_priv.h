@@ -378,7 +378,8 @@ struct mt_policed {
 	const struct mt_host *h;
 	const struct mt_workload *w;
 	const struct mt_unit *u;
-	uint16_t port; /* the instance's */
+	uint16_t port;	/* the instance's */
+	bool any_codec; /* messages of several protocols are led there: what protects closes */
 };
 /* A port of a gateway, and what comes in there. */
 struct mt_gate {
@@ -406,6 +407,10 @@ const struct mt_closer *mt_b_closer(struct mt_build *b, const struct mt_meta *m)
 void mt_b_closed_listeners(struct mt_build *b);
 /* All of them are known. 0 or -ENOMEM. */
 int mt_b_closers_finish(struct mt_build *b);
+/* policy_mesh.c: some of a cluster that a discovery service says may be guarded, which its messages will show. */
+bool mt_b_may_be_guarded(const struct mt_build *b, const char *ns);
+/* After all listeners: guards the instances that discovery services name. 0 or -ENOMEM. */
+int mt_b_mesh_policies(struct mt_build *b);
 /* After all clusters: what became of each policy. */
 void mt_b_policies_tell(struct mt_build *b);
 void mt_b_policies_fini(struct mt_build *b);

@@ -158,105 +158,35 @@ bool mt_policy_protects(const struct mt_policy *p)
 	return true;
 }
 
-/* A selector in the root namespace, and targets, are nobody's: Istio ignores them. */
-static bool is_level(const struct mt_build *b, const struct mt_policy *p, bool workload)
+/* A ServiceEntry that is not among the documents: a discovery service tells its hosts and not its name. */
+static bool may_be_target(const struct mt_policy *p, const struct mt_host *h)
 {
-	bool selects = mt_policy_selector(p) != NULL;
+	bool any = p->scope->target && strcmp(p->scope->target->kind.s, "ServiceEntry") == 0;
 
-	return p->kind == MT_POLICY_OF_PEERS && selects == workload &&
-	       !(selects && strcmp(p->meta->ns, mt_b_root_namespace(b)) == 0);
+	for (uint32_t i = 0; i < p->scope->n_targets; i++)
+		any |= strcmp(p->scope->targets[i].kind.s, "ServiceEntry") == 0;
+	return any && !p->of_documents && !*h->se->meta.name &&
+	       (h->se->meta.ns_unwritten || strcmp(p->meta->ns, h->se->meta.ns) == 0);
 }
 
 bool mt_policy_may_select(const struct mt_build *b, const struct mt_policy *p,
 	const struct mt_host *h, const struct mt_workload *w)
 {
-	if (!w->labels_unknown || mt_policy_has_targets(p) || !mt_policy_selector(p))
+	if (!w->labels_unknown)
 		return false;
-	if (p->kind == MT_POLICY_OF_PEERS && !is_level(b, p, true))
+	if (mt_policy_has_targets(p))
+		return may_be_target(p, h) && mt_policy_protects(p);
+	if (!mt_policy_selector(p))
+		return false;
+	if (p->kind == MT_POLICY_OF_PEERS && !mt_policy_is_level(b, p, true))
 		return false;
 	return p->kind == MT_POLICY_OF_TOKENS || mt_policy_protects(p);
 }
 
-/* ---- which TLS callers must bring ------------------------------------------------------------------ */
-
-/* Two of one name, which both count: the stricter one says. */
-bool mt_policy_is_twin(const struct mt_policy *a, const struct mt_policy *b)
+bool mt_policy_may_fit(const struct mt_build *b, const struct mt_policy *p, const struct mt_host *h,
+	const struct mt_workload *w)
 {
-	return strcmp(a->meta->ns, b->meta->ns) == 0 && strcmp(a->meta->name, b->meta->name) == 0;
-}
-
-/* The oldest of one level; the others are in its shadow. */
-static struct mt_policy *oldest(struct mt_build *b, const struct mt_host *h,
-	const struct mt_workload *w, const char *ns, bool workload)
-{
-	const struct mt_policy_bag *bag = mt_b_policies_of(b, ns);
-	struct mt_policy *first = NULL;
-
-	for (uint32_t i = 0; bag && i < bag->n; i++) {
-		struct mt_policy *p = bag->v[i];
-
-		if (!is_level(b, p, workload) || !mt_policy_selects(p, h, w))
-			continue;
-		if (first && mt_policy_is_twin(first, p) &&
-			p->of.peers->mtls.mode.v == MT_MTLS_STRICT) {
-			first->winner = p;
-			first = p;
-		} else if (first) {
-			p->winner = p->winner ? p->winner : first;
-		} else {
-			first = p;
-		}
-	}
-	return first;
-}
-
-#define LEVELS 3
-
-/* Workload, namespace, mesh. */
-static void levels(struct mt_build *b, const struct mt_host *h, const struct mt_workload *w,
-	struct mt_policy *at[LEVELS])
-{
-	const char *ns = mt_instance_meta(h, w)->ns;
-
-	at[0] = oldest(b, h, w, ns, true);
-	at[1] = oldest(b, h, w, ns, false);
-	at[2] = oldest(b, h, w, mt_b_root_namespace(b), false);
-}
-
-struct mt_policy *mt_b_peer_policy(
-	struct mt_build *b, const struct mt_host *h, const struct mt_workload *w)
-{
-	struct mt_policy *at[LEVELS];
-
-	levels(b, h, w, at);
-	return at[0] ? at[0] : at[1] ? at[1] : at[2];
-}
-
-static enum mt_mtls_mode port_mode(const struct mt_peer_authentication *p, uint16_t port)
-{
-	for (uint32_t i = 0; i < p->n_ports; i++)
-		if (p->ports[i].port == port)
-			return p->ports[i].mtls.mode.v;
-	return MT_MTLS_UNSET;
-}
-
-enum mt_mtls_mode mt_b_peer_mode(struct mt_build *b, const struct mt_host *h,
-	const struct mt_workload *w, uint16_t port, struct mt_policy **whose)
-{
-	struct mt_policy *at[LEVELS];
-	enum mt_mtls_mode mode = MT_MTLS_UNSET;
-
-	levels(b, h, w, at);
-	*whose = at[0];
-	if (at[0])
-		mode = port_mode(at[0]->of.peers, port);
-	for (int i = 0; i < LEVELS && mode == MT_MTLS_UNSET; i++) {
-		if (!at[i])
-			continue;
-		mode = at[i]->of.peers->mtls.mode.v;
-		*whose = at[i];
-	}
-	return mode;
+	return mt_policy_selects(p, h, w) || mt_policy_may_select(b, p, h, w);
 }
 
 /* ---- all of them ----------------------------------------------------------------------------------- */
@@ -351,7 +281,7 @@ static void selected(struct mt_build *b, struct mt_policy *p, const struct mt_ho
 {
 	enum mt_instance_class class = mt_instance_class(h, w);
 
-	p->selected[class]++;
+	p->selected[class] += b->policies->n_alike;
 	/* That it is about nobody it can do anything for is said of it as a whole. */
 	if (class != MT_INSTANCE_OUTSIDE || mt_policy_is_ours(p, class))
 		touch(b, p, h);
@@ -366,7 +296,8 @@ static void look_at_one(struct mt_build *b, struct mt_policy *p, const struct mt
 
 	if (!mt_policy_stands_before_any(p, h, w))
 		return;
-	p->n_unsure += unsure;
+	p->n_unsure += unsure ? b->policies->n_alike : 0;
+	p->n_unsure_told += unsure && b->policies->told ? b->policies->n_alike : 0;
 	if (unsure || (p->kind != MT_POLICY_OF_PEERS && mt_policy_selects(p, h, w)))
 		selected(b, p, h, w);
 }
@@ -413,7 +344,7 @@ static void find_outbound(struct mt_build *b)
 }
 
 /* A service, with and without instances: the node stands where its clients' proxies do. */
-static void look_at_clients(struct mt_build *b, const struct mt_host *h)
+void mt_b_policies_look_at_clients(struct mt_build *b, const struct mt_host *h)
 {
 	const struct mt_policies *all = b->policies;
 
@@ -449,7 +380,7 @@ static void look_at_name(struct mt_build *b, const struct mt_host *h, const stru
 
 	look_at(b, h, w);
 	for (const struct mt_unit *u = h->units; u; u = u->next) {
-		const struct mt_policed to = {h, w, u, mt_b_endpoint_port(u, w)};
+		const struct mt_policed to = {h, w, u, mt_b_endpoint_port(u, w), false};
 
 		(void)mt_b_guard(b, &to, &ignored);
 	}
@@ -491,7 +422,7 @@ static void look_at_all(struct mt_build *b)
 
 		for (uint32_t k = 0; h->units && k < h->n_workloads; k++)
 			look_at(b, h, h->workloads[k]);
-		look_at_clients(b, h);
+		mt_b_policies_look_at_clients(b, h);
 	}
 }
 
@@ -504,7 +435,7 @@ static void find_drifting(struct mt_build *b)
 		struct mt_policy *p = &all->v[i];
 		struct mt_policy **slot;
 
-		if (!has_nothing(p) || p->n_hosts || p->gateway || p->winner ||
+		if (!has_nothing(p) || p->n_hosts || p->gateway || p->winner || p->of_mesh ||
 			!mt_policy_protects(p) || mt_policy_has_targets(p))
 			continue;
 		slot = mt_region_push(
@@ -522,11 +453,22 @@ static void look_at_drifting(
 	for (uint32_t i = 0; i < b->policies->n_drifting; i++) {
 		struct mt_policy *p = b->policies->drifting[i];
 
-		if (mt_policy_selects(p, h, w) && mt_policy_stands_before_any(p, h, w)) {
+		if (mt_policy_may_fit(b, p, h, w) && mt_policy_stands_before_any(p, h, w)) {
 			p->drifts = true;
 			touch(b, p, h);
 		}
 	}
+}
+
+void mt_b_policies_look(
+	struct mt_build *b, const struct mt_host *h, const struct mt_workload *w, uint32_t n)
+{
+	b->policies->n_alike = n;
+	b->policies->told = true;
+	look_at(b, h, w);
+	look_at_drifting(b, h, w);
+	b->policies->n_alike = 1;
+	b->policies->told = false;
 }
 
 static void look_at_all_drifting(struct mt_build *b)
@@ -552,11 +494,15 @@ void mt_b_policies(struct mt_build *b)
 	if (!all->v)
 		return;
 	b->policies = all;
+	all->n_alike = 1;
 	add_all(b);
 	index_by_ns(b);
 	find_outbound(b);
 	look_at_all(b);
+	for (uint32_t i = 0; i < all->n; i++)
+		all->v[i].of_documents = !has_nothing(&all->v[i]);
 	mt_b_policies_at_gateways(b);
+	mt_b_policies_of_mesh(b);
 	find_drifting(b);
 	look_at_all_drifting(b);
 }

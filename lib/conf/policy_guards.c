@@ -101,17 +101,20 @@ static bool guards(const struct gathered *g, const struct mt_policy *p)
 static void consider(struct gathered *g, struct mt_policy *p)
 {
 	const struct mt_codec *codec = g->to->u->codec;
+	bool selects = mt_policy_selects(p, g->to->h, g->to->w);
 	bool unsure = mt_policy_may_select(g->b, p, g->to->h, g->to->w);
 	bool closing = p->kind == MT_POLICY_OF_CLOSING;
 	struct mt_authz_policy *c;
 
-	if (!unsure && (p->kind == MT_POLICY_OF_PEERS || !mt_policy_selects(p, g->to->h, g->to->w)))
+	if (!unsure && (p->kind == MT_POLICY_OF_PEERS || !selects))
 		return;
 	if (!guards(g, p))
 		return;
 	if (closing && p->of.closing->messages_only && codec->opaque)
 		return;
-	c = compiled(g->b, p, g->to, closing || (unsure && p->kind != MT_POLICY_OF_TOKENS));
+	closing |= unsure && p->kind != MT_POLICY_OF_TOKENS;
+	closing |= g->to->any_codec && (p->kind == MT_POLICY_OF_TOKENS || mt_policy_protects(p));
+	c = compiled(g->b, p, g->to, closing);
 	if (!c)
 		return;
 	gather(g, p, c);
@@ -143,10 +146,13 @@ static void consider_drifting(struct gathered *g)
 
 	if (!mt_instance_meta(g->to->h, g->to->w)->ns_unwritten || g->class != MT_INSTANCE_BARE)
 		return;
-	for (uint32_t i = 0; i < all->n_drifting; i++)
-		if (mt_policy_selects(all->drifting[i], g->to->h, g->to->w) &&
-			mt_policy_stands_before(all->drifting[i], g->to->w, g->to->u))
-			gather(g, all->drifting[i], compiled(g->b, all->drifting[i], g->to, true));
+	for (uint32_t i = 0; i < all->n_drifting; i++) {
+		struct mt_policy *p = all->drifting[i];
+
+		if (mt_policy_may_fit(g->b, p, g->to->h, g->to->w) &&
+			mt_policy_stands_before(p, g->to->w, g->to->u))
+			gather(g, p, compiled(g->b, p, g->to, true));
+	}
 }
 
 /* Filters in the proxies of clients, in whose place this node stands. */

@@ -7,6 +7,7 @@
 #define HERE	  "`meltemi show objects` names the services"
 #define INTERNAL  "write location: MESH_INTERNAL in the ServiceEntry"
 #define PODS	  "add the Pods to the documents, or name the policy in the Node's `unenforced`"
+#define LABELS	  "write it without a selector, or name the policy in the Node's `unenforced`"
 #define UNWRITTEN "write metadata.namespace at the services, or sources[].namespace in the Node"
 
 static uint32_t n_of(const struct mt_policy *p)
@@ -100,6 +101,13 @@ static bool tell_unsure(struct mt_build *b, const struct mt_policy *p)
 {
 	if (!p->n_unsure)
 		return false;
+	if (p->n_unsure_told == p->n_unsure) {
+		mt_b_verdict(b, MT_DIAG_CLOSED, p->meta, LABELS,
+			"whether it is about %u instances that a discovery server names is "
+			"unknown, as that one tells neither labels nor objects: they are closed",
+			p->n_unsure);
+		return true;
+	}
 	mt_b_verdict(b, MT_DIAG_CLOSED, p->meta, PODS,
 		"whether its selector is about %u instances is unknown, as their Pods are not "
 		"among "

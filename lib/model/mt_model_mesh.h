@@ -51,6 +51,7 @@ struct mt_mesh_endpoints {
 	struct mt_mesh_locality *localities;
 	uint32_t n_localities, n_eps;
 	uint32_t overprovisioning; /* percent; 140 when not said */
+	const char *ns; /* of the workloads, as Istio's metadata say; NULL: not said, or several */
 };
 
 /* One name of a DNS cluster; each of its addresses becomes an endpoint of the locality. */

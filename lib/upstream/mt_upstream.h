@@ -73,8 +73,9 @@ struct mt_endpoint {
 	struct mt_ep_state *state;
 	uint32_t weight;
 	uint16_t port;
-	uint8_t zone; /* place in the cluster's zones + 1; 0: not said */
-	bool guarded; /* calls to it are judged by mt_cluster.guards first */
+	uint8_t zone;	  /* place in the cluster's zones + 1; 0: not said */
+	bool guarded : 1; /* calls to it are judged by mt_cluster.guards first */
+	bool meshed : 1;  /* who told of it says that a proxy of its own is there */
 };
 
 struct mt_authz;

@@ -16,6 +16,7 @@ struct filling {
 	struct mt_mesh_locality *l;
 	uint32_t cap;
 	uint64_t sum; /* of weights */
+	bool several; /* namespaces, or none is said */
 };
 
 /* DEGRADED and so on by their numbers on the wire; UNKNOWN is healthy. */
@@ -54,6 +55,46 @@ static bool asks_for_tls(const Xds__Metadata *md)
 		       strcmp(v->string_value, "istio") == 0;
 	}
 	return false;
+}
+
+/* Of the metadata that Istio's telemetry reads: "istio": {"workload": "NAME;NAMESPACE;..."}. Empty: not said. */
+static struct mt_slice namespace_of(const Xds__LocalityLbEndpoints *l)
+{
+	const Xds__Metadata *md = l->n_lb_endpoints ? l->lb_endpoints[0]->metadata : NULL;
+	struct mt_slice none = {0};
+
+	for (size_t i = 0; md && i < md->n_filter_metadata; i++) {
+		const Xds__Value *v;
+		const char *from;
+
+		if (strcmp(md->filter_metadata[i]->key, "istio") != 0)
+			continue;
+		v = find(md->filter_metadata[i]->value, "workload");
+		from = v && v->kind_case == XDS__VALUE__KIND_STRING_VALUE
+			       ? strchr(v->string_value, ';')
+			       : NULL;
+		return from ? (struct mt_slice){(const uint8_t *)from + 1,
+				      (uint32_t)strcspn(from + 1, ";")}
+			    : none;
+	}
+	return none;
+}
+
+/* Those of one service are of one namespace, so the first of a locality speaks for it. */
+static bool note_namespace(struct mt_xmap *m, struct filling *f, const Xds__LocalityLbEndpoints *l)
+{
+	struct mt_slice ns = namespace_of(l);
+	const char *have = f->out->ns;
+
+	if (f->several || !l->n_lb_endpoints)
+		return true;
+	f->several =
+		!ns.len || (have && (strlen(have) != ns.len || memcmp(have, ns.p, ns.len) != 0));
+	if (f->several)
+		f->out->ns = NULL;
+	else if (!have)
+		f->out->ns = mt_region_printf(m->r, "%.*s", (int)ns.len, (const char *)ns.p);
+	return f->several || f->out->ns || mt_xm_no_memory(m);
 }
 
 /* What most endpoints are, without keeping track of where: an address and a port. */
@@ -206,7 +247,7 @@ static bool add_locality(struct mt_xmap *m, struct filling *f, const Xds__Locali
 		if (!add_endpoint(m, f, l->lb_endpoints[i], i))
 			return false;
 	f->out->n_eps += to->n_eps;
-	return true;
+	return note_namespace(m, f, l);
 }
 
 bool mt_xm_endpoints(struct mt_xmap *m, const Xds__ClusterLoadAssignment *a,
@@ -256,6 +297,7 @@ static size_t room_of(const struct mt_xmap *m, const Xds__ClusterLoadAssignment 
 		const Xds__LocalityLbEndpoints *l = a->endpoints[i];
 
 		room += rounded(l->n_lb_endpoints * sizeof(struct mt_mesh_endpoint));
+		room += i == 0 ? rounded(namespace_of(l).len + 1) : 0;
 		if (l->locality)
 			room += rounded(strlen(l->locality->region) + 1) +
 				rounded(strlen(l->locality->zone) + 1) +

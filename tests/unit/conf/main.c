@@ -112,7 +112,8 @@ int main(int argc, char **argv)
 		{"listeners", listeners_tests}, {"mesh", mesh_tests},
 		{"mesh_chain", mesh_chain_tests}, {"mesh_cluster", mesh_cluster_tests},
 		{"mesh_istio", mesh_istio_tests}, {"mesh_random", mesh_random_tests},
-		{"overrides", override_tests}, {"owners", owners_tests}, {"publish", publish_tests},
+		{"mesh_policies", mesh_policies_tests}, {"overrides", override_tests},
+		{"owners", owners_tests}, {"publish", publish_tests},
 		{"references", references_tests}, {"refusals", refusals_tests},
 		{"share", share_tests}, {"served", served_tests}, {"tls_names", tls_names_tests},
 		{"vips", vips_tests}, {0}};
