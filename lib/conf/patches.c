@@ -96,7 +96,11 @@ void mt_b_patches(struct mt_build *b)
 	for (uint32_t i = 0; i < b->model->envoy_filters.n; i++) {
 		const struct mt_envoy_filter *ef = b->model->envoy_filters.v[i];
 
-		if (mt_b_selects_node(b, &ef->selector))
+		if (ef->n_patches && ef->n_targets)
+			mt_b_inert(b, &ef->meta, ef->targets[0].origin.line, "spec.targetRefs",
+				"select workloads by labels",
+				"its listeners are looked for at gateways and waypoints");
+		else if (mt_b_selects_node(b, &ef->selector))
 			apply_all(b, ef);
 		else if (ef->n_patches)
 			mt_b_inert(b, &ef->meta, ef->meta.origin.line, "spec.workloadSelector",

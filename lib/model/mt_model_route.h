@@ -217,4 +217,7 @@ struct mt_envoy_filter {
 	struct mt_proxy_patch *patches; /* those that are understood */
 	uint32_t n_patches, n_written;
 	struct mt_labels selector; /* of workloads; none: all */
+	struct mt_policy_target
+		*targets; /* proxies of these alone; of it and `selector` at most one is written */
+	uint32_t n_targets;
 };

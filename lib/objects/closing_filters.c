@@ -189,8 +189,8 @@ static bool read_target(struct mt_region *r, struct mt_closing *c, const struct 
 		return false;
 	*t = (struct mt_policy_target){
 		.group = {group, n->line}, .kind = {kind, n->line}, .name = {name, n->line}};
-	return strcmp(kind, "Gateway") == 0 || strcmp(kind, "Service") == 0 ||
-	       strcmp(kind, "ServiceEntry") == 0;
+	return strcmp(kind, "Gateway") == 0 || strcmp(kind, "GatewayClass") == 0 ||
+	       strcmp(kind, "Service") == 0 || strcmp(kind, "ServiceEntry") == 0;
 }
 
 static bool read_targets(struct mt_region *r, struct mt_closing *c, const struct mt_ynode *spec)

@@ -489,8 +489,21 @@ static const struct mt_field filter_fields[] = {
 		.required = true, .help = "the MetaProtocolProxy of each patch"},
 	{"workloadSelector", MT_F_CUSTOM, .custom = read_selector,
 		.help = "all of `labels` must be among the Node's metadata.labels"},
+	{"targetRefs", MT_F_LIST, .offset = offsetof(struct mt_envoy_filter, targets),
+		.count = offsetof(struct mt_envoy_filter, n_targets), .sub = &mt_sec_policy_target,
+		.help = "in place of a selector; a MetaProtocolProxy is for no gateway or "
+			"waypoint"},
 	{"priority", .type = MT_F_SKIP},
 };
 
+static void check_filter(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	const struct mt_envoy_filter *ef = obj;
+
+	if (ef->selector.n_kv && ef->n_targets)
+		mt_f_error(c, ef->targets[0].origin.line, "keep one of them",
+			"workloadSelector and targetRefs exclude each other");
+}
+
 const struct mt_section mt_sec_envoy_filter = {"EnvoyFilter", sizeof(struct mt_envoy_filter),
-	MT_ARRAY_LEN(filter_fields), .fields = filter_fields};
+	MT_ARRAY_LEN(filter_fields), .fields = filter_fields, .after = check_filter};

@@ -29,16 +29,19 @@ static void read_group(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 
 static const struct mt_field target_fields[] = {
 	{"group", MT_F_CUSTOM, .custom = read_group,
-		.help = "`networking.istio.io` of a ServiceEntry, none of a Service"},
+		.help = "`networking.istio.io` of a ServiceEntry, none of a Service, "
+			"`gateway.networking.k8s.io` of a Gateway or a GatewayClass"},
 	{"kind", MT_F_TEXT, AT(struct mt_policy_target, kind), .required = true,
-		.help = "`ServiceEntry`, `Service`; others are not here"},
+		.help = "`ServiceEntry`, `Service`, `Gateway`; in the root namespace "
+			"`GatewayClass`; others "
+			"are not here"},
 	{"name", MT_F_TEXT, AT(struct mt_policy_target, name), .required = true,
 		.help = "its name in the policy's namespace"},
 	{"namespace", MT_F_TEXT, AT(struct mt_policy_target, ns),
 		.help = "the policy's own, if it is written"},
 };
 
-static const struct mt_section target_section = {"target", sizeof(struct mt_policy_target),
+const struct mt_section mt_sec_policy_target = {"target", sizeof(struct mt_policy_target),
 	MT_ARRAY_LEN(target_fields), .fields = target_fields};
 
 static void check_scope(
@@ -59,12 +62,12 @@ static void check_scope(
 		"selector", MT_F_POINTER, AT(type, scope.selector), .sub = &selector_section       \
 	}
 #define TARGET_FIELDS(type)                                                                        \
-	{"targetRef", MT_F_POINTER, AT(type, scope.target), .sub = &target_section,                \
+	{"targetRef", MT_F_POINTER, AT(type, scope.target), .sub = &mt_sec_policy_target,          \
 		.help = "the older form of `targetRefs`"},                                         \
 	{                                                                                          \
 		"targetRefs", MT_F_LIST, .offset = offsetof(type, scope.targets),                  \
 					 .count = offsetof(type, scope.n_targets),                 \
-					 .sub = &target_section,                                   \
+					 .sub = &mt_sec_policy_target,                             \
 					 .help = "instances of these services, wherever they are"  \
 	}
 

@@ -140,6 +140,8 @@ bool mt_looks_like_string_match(const struct mt_ynode *n);
 void mt_rule_weights(struct mt_fctx *c, struct mt_rule *rule);
 void mt_rule_shares(struct mt_fctx *c, struct mt_rule *rule);
 mt_field_fn mt_check_bucket;
+/* Of targetRefs. */
+extern const struct mt_section mt_sec_policy_target;
 extern const struct mt_section mt_sec_dest, mt_sec_percent, mt_sec_mutation, mt_sec_bucket,
 	mt_sec_dest_port, mt_sec_rule_dest, mt_sec_limit;
 struct mt_cond *mt_add_cond(struct mt_fctx *c, const struct mt_ynode *n, struct mt_rule_match *m);

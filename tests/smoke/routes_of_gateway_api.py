@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 Connections to a Gateway of Gateway API, at the node's own address: they go to the Services of the TCPRoute by its shares, to another
-namespace's only with its ReferenceGrant, and nowhere once the node's label is another Gateway's.
+namespace's only with its ReferenceGrant, not past a filter that names the Gateway or its class, and nowhere once the node's label is another Gateway's.
 """
 
 import collections
@@ -51,6 +51,26 @@ spec:
 """
 
 
+FILTER = """apiVersion: networking.istio.io/v1alpha3
+kind: EnvoyFilter
+metadata: {name: rules, namespace: %s}
+spec:
+  targetRefs: [{group: gateway.networking.k8s.io, kind: %s, name: %s}]
+  configPatches:
+  - applyTo: NETWORK_FILTER
+    match: {context: GATEWAY}
+    patch:
+      operation: INSERT_FIRST
+      value:
+        name: envoy.filters.network.rbac
+        typed_config: {'@type': type.googleapis.com/envoy.extensions.filters.network.rbac.v3.RBAC}
+"""
+# Whose filter it is, whom it names, and whether that is this node.
+FILTERS = [("near", "Gateway", "edge", True), ("near", "Gateway", "other", False), ("far", "Gateway", "edge", False),
+           ("istio-system", "GatewayClass", "istio", True), ("istio-system", "GatewayClass", "other", False),
+           ("near", "GatewayClass", "istio", False)]
+
+
 def says(word):
     def handler(sock):
         sock.recv(1)
@@ -88,6 +108,21 @@ def refused(lab):
         return True
 
 
+def filters(lab, daemon):
+    """A filter that nobody runs closes the port of the Gateway, or of those of the class, that it names, and no other one."""
+    daemon.leaves("errors", "what closes is told as one", "EnvoyFilter")
+    for ns, kind, name, closes in FILTERS:
+        daemon.write("filter.yaml", FILTER % (ns, kind, name))
+        daemon.shell("reload", fail=False)
+        equal((status(daemon, "EnvoyFilter", "rules"), refused(lab)), ("closed", True) if closes else ("inert", False),
+              f"a filter in {ns} for the {kind} {name}")
+        if closes:
+            found = daemon.show("objects")["closed_by_policy"]
+            equal([(row["kind"], row["namespace"], row["refused"]) for row in found], [("EnvoyFilter", ns, 1)], "who has refused")
+    daemon.write("filter.yaml", "# nothing\n")
+    daemon.shell("reload")
+
+
 def body():
     with Lab(servers=2) as lab, lab.listening("server1", 7000, says(b"near")), lab.listening("server2", 7000, says(b"far")):
         daemon = lab.meltemi()
@@ -100,6 +135,7 @@ def body():
         equal(said[b"near"] + said[b"far"], CONNECTIONS, "connections that were answered")
         check(60 < said[b"near"] < 115 and said[b"far"], f"3 to 1 is {dict(said)}")
         equal([status(daemon, "Gateway", "edge"), status(daemon, "TCPRoute", "raw")], ["in-force"] * 2, "statuses")
+        filters(lab, daemon)
         # What nobody grants any more keeps its share, and fails: nothing goes to the other one in its place.
         daemon.write("grant.yaml", "# nothing\n")
         daemon.shell("reload")

@@ -96,11 +96,31 @@ static const struct row rows[] = {
 	{FILTER("y", NETWORK("{" GATEWAY "}")), "inert", "--- --- - - - 8080 8081", ""},
 	{FILTER("x", "  targetRefs: [{group: networking.istio.io, kind: ServiceEntry, name: "
 		     "out}]\n" NETWORK("{}")),
-		"refused", "--- --- - X - 8080 8081", "out.x"},
+		"closed", "--- --- - X - 8080 8081", "out.x"},
+	{FILTER("x",
+		 "  targetRefs: [{group: networking.istio.io, kind: ServiceEntry, name: out}, "
+		 "{group: networking.istio.io, kind: ServiceEntry, name: rpc}]\n" NETWORK("{}")),
+		"closed", "--- --- X X - 8080 8081", "out.x,rpc.x"},
+	{FILTER("y", "  targetRefs: [{group: networking.istio.io, kind: ServiceEntry, name: "
+		     "out}]\n" NETWORK("{}")),
+		"inert", "--- --- - - - 8080 8081", ""},
+	{FILTER("x", "  targetRefs: [{group: networking.istio.io, kind: ServiceEntry, name: "
+		     "rpc}]\n" HTTP("{}")),
+		"inert", "--- --- - - - 8080 8081", ""},
+	/* A class that no gateway here has; one that selects, too; one that nobody knows. */
+	{FILTER("istio-system", "  targetRefs: [{group: gateway.networking.k8s.io, kind: "
+				"GatewayClass, name: istio}]\n" NETWORK("{}")),
+		"inert", "--- --- - - - 8080 8081", ""},
+	{FILTER("x", RPC "  targetRefs: [{group: networking.istio.io, kind: ServiceEntry, name: "
+			 "rpc}]\n" NETWORK("{}")),
+		"refused", "--- --- X - - 8080 8081", NULL},
+	{FILTER("x", "  targetRefs: [{group: gateway.networking.k8s.io, kind: HTTPRoute, name: "
+		     "out}]\n" NETWORK("{}")),
+		"closed", "X X X X -", NULL},
 	{FILTER("x",
 		 "  targetRefs: [{group: networking.istio.io, kind: Gateway, name: g}]\n" NETWORK(
 			 "{}")),
-		"refused", "--- --- - - -", NULL},
+		"closed", "--- --- - - -", NULL},
 	/* Ports: the service's, and the instance's. */
 	{FILTER("x", NETWORK("{" INBOUND ", listener: {portNumber: 81}}")), "closed",
 		"--- CC- - - - 8080 8081", "web.x"},
