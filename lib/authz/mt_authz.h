@@ -125,6 +125,8 @@ enum mt_authz_action {
 	MT_AUTHZ_CLOSE, /* who fits cannot be judged: denied, and told apart */
 };
 
+struct mt_filter_inst;
+
 struct mt_authz_policy {
 	uint8_t action; /* enum mt_authz_action */
 	const char *by; /* "AuthorizationPolicy NAMESPACE/NAME" */
@@ -142,8 +144,10 @@ struct mt_authz {
 	const struct mt_authz_policy **deny, **allow; /* deny: with CLOSE, which come first */
 	uint32_t n_deny, n_allow;
 	const struct mt_authz *also; /* who calls has to pass it, too; NULL: that is all */
-	bool reads;		     /* what a message is: names or metadata */
-	bool searches;		     /* what stands behind its arguments */
+	const struct mt_filter_inst *
+		limit; /* lib/filter's, for its own endpoint: calls that may pass take a token; NULL: none */
+	bool reads;    /* what a message is: names or metadata */
+	bool searches; /* what stands behind its arguments */
 };
 
 /* ---- compiled, on the control thread --------------------------------------------------------------- */

@@ -187,6 +187,7 @@ static step_fn *const steps[] = {
 	mt_b_units,
 	mt_b_instances,
 	mt_b_policies,
+	mt_b_inbound,
 	mt_b_meshed,
 	mt_b_clusters,
 	mt_b_topology,

@@ -194,6 +194,8 @@ static int guard(
 {
 	const struct mt_authz *a = mt_b_guard(b, to, &g->hash);
 
+	if (b->n_inbound)
+		a = mt_b_limited(b, to, a, &g->hash);
 	if (!a)
 		return b->tmp.failed ? -ENOMEM : 0;
 	if (!g->v)

@@ -49,31 +49,45 @@ static struct mt_limit_cond_def *conditions(
 	return c;
 }
 
-/* The service's name and port are the buckets' identity: a reload finds them with their tokens. */
-int mt_b_limit(struct mt_build *b, const struct mt_meta *meta, const struct mt_limit_conf *l,
-	const struct mt_codec *codec, uint16_t port, struct mt_service *s, uint64_t *hash)
+void *mt_b_limit_conf(struct mt_build *b, const struct mt_meta *meta, const struct mt_limit_conf *l,
+	const struct mt_codec *codec, const char *name, uint64_t *hash)
 {
-	struct mt_limit_def def = {.has_bucket = l->bucket != NULL, .n_conds = l->n_conds};
-	struct mt_filter_inst *f = mt_b_filter(b, s);
+	struct mt_limit_def def = {
+		.service = name, .has_bucket = l->bucket != NULL, .n_conds = l->n_conds};
 	char err[256] = "";
+	void *conf;
 
-	def.service = mt_region_printf(&b->tmp, "%s:%u", s->name, port);
 	def.conds = conditions(b, l, hash);
-	if (!f || !def.service || !def.conds)
-		return -ENOMEM;
+	if (!def.conds) {
+		b->tmp.failed = true;
+		return NULL;
+	}
 	if (l->bucket) {
 		def.numbers = numbers(l->bucket);
 		*hash = hash_numbers(&def.numbers, *hash);
 	}
+	conf = mt_limit_compile(b->conf->limits, codec, &def, b->now, err, sizeof(err));
+	if (!conf)
+		mt_b_error(b, meta, l->origin.line, "spec.localRateLimit", NULL, "%s",
+			*err ? err : "cannot be compiled");
+	return conf;
+}
+
+/* The service's name and port are the buckets' identity: a reload finds them with their tokens. */
+int mt_b_limit(struct mt_build *b, const struct mt_meta *meta, const struct mt_limit_conf *l,
+	const struct mt_codec *codec, uint16_t port, struct mt_service *s, uint64_t *hash)
+{
+	struct mt_filter_inst *f = mt_b_filter(b, s);
+	char *name = mt_region_printf(&b->tmp, "%s:%u", s->name, port);
+
+	if (!f || !name)
+		return -ENOMEM;
 	f->type = mt_filter_find("local_ratelimit");
 	f->file = mt_b_file(b, meta->origin.file);
 	f->line = l->origin.line;
-	f->conf = mt_limit_compile(b->conf->limits, codec, &def, b->now, err, sizeof(err));
-	if (!f->conf) {
-		mt_b_error(b, meta, l->origin.line, "spec.localRateLimit", NULL, "%s",
-			*err ? err : "cannot be compiled");
-		return -EINVAL;
-	}
+	f->conf = mt_b_limit_conf(b, meta, l, codec, name, hash);
+	if (!f->conf)
+		return b->tmp.failed ? -ENOMEM : -EINVAL;
 	s->n_filter_insts++;
 	return 0;
 }

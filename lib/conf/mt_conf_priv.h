@@ -55,6 +55,8 @@ struct mt_snap {
 	struct mt_shared_service *
 		*services; /* as in pub.services, and those that are served nowhere */
 	uint32_t n_clusters, n_services;
+	struct mt_filter_inst **limits; /* of instances, in pub.clusters' guards */
+	uint32_t n_limits;
 	struct mt_index **closers; /* those of pub.closers that have a place of their own */
 	uint32_t n_closers;
 	struct mt_vips_build *vips; /* NULL: no host needs an address */
@@ -242,6 +244,8 @@ struct mt_build {
 	struct mt_port_is port_is;
 	struct mt_empty_subset *empty_subsets;
 	uint32_t n_empty_subsets;
+	struct mt_inbound *inbound;
+	uint32_t n_inbound;
 	struct mt_strmap closers; /* struct mt_closer, by its words */
 	struct mt_strmap lost;	  /* serials of documents that lead to what is not here */
 };
@@ -399,6 +403,11 @@ const struct mt_gate_guard *mt_b_gate_of_clients(
 	struct mt_build *b, const struct mt_host *h, const struct mt_unit *u, uint64_t *hash);
 /* What calls to it are judged by; NULL: everybody may. *hash follows what is said. */
 const struct mt_authz *mt_b_guard(struct mt_build *b, const struct mt_policed *to, uint64_t *hash);
+/* inbound.c: limits in servers' own proxies. */
+void mt_b_inbound(struct mt_build *b);
+/* What calls to the instance are judged by, and the limit of its own proxy, if that is this node. */
+const struct mt_authz *mt_b_limited(struct mt_build *b, const struct mt_policed *to,
+	const struct mt_authz *rules, uint64_t *hash);
 /* Closed for everybody, whatever they call: by whom; NULL: it is not. */
 const struct mt_closer *mt_b_guard_closes(const struct mt_authz *a);
 /* closers.c: the object as one that closes; the snapshot's. NULL: no memory, which ends the build. */
@@ -510,6 +519,9 @@ uint32_t mt_b_turned_share(
 void mt_conf_apply_drains(struct mt_conf *c, struct mt_snapshot *s);
 
 /* limits.c */
+/* A filter's configuration; `name` is its buckets' identity. NULL after an error, or without memory. */
+void *mt_b_limit_conf(struct mt_build *b, const struct mt_meta *meta, const struct mt_limit_conf *l,
+	const struct mt_codec *codec, const char *name, uint64_t *hash);
 int mt_b_limit(struct mt_build *b, const struct mt_meta *meta, const struct mt_limit_conf *l,
 	const struct mt_codec *codec, uint16_t port, struct mt_service *s, uint64_t *hash);
 

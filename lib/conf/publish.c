@@ -20,6 +20,8 @@ void mt_snap_free(struct mt_conf *c, struct mt_snap *s, uint64_t now)
 		mt_shared_service_put(c, s->services[i]);
 	for (uint32_t i = 0; i < s->n_clusters; i++)
 		mt_shared_cluster_put(c, s->clusters[i], now);
+	for (uint32_t i = 0; i < s->n_limits; i++)
+		s->limits[i]->type->free_conf(s->limits[i]->conf);
 	for (uint32_t i = 0; i < s->n_closers; i++)
 		mt_indexes_put(&c->closers, s->closers[i]);
 	mt_vips_build_free(s->vips);

@@ -216,6 +216,9 @@ struct mt_envoy_filter {
 	struct mt_meta meta;
 	struct mt_proxy_patch *patches; /* those that are understood */
 	uint32_t n_patches, n_written;
+	struct mt_proxy_patch
+		*inbound; /* in place of a server's own TCP proxy; `port`: the server's */
+	uint32_t n_inbound;
 	struct mt_labels selector; /* of workloads; none: all */
 	struct mt_policy_target
 		*targets; /* proxies of these alone; of it and `selector` at most one is written */

@@ -246,8 +246,11 @@ bool mt_guard_passes(struct mt_proxy *p, struct mt_exchange *ex, const struct mt
 	const struct mt_authz_policy *by;
 	enum mt_authz_effect e = mt_guard_judge(&ask, &by);
 
-	if (e == MT_AUTHZ_ALLOWED)
-		return true;
+	if (e == MT_AUTHZ_ALLOWED) {
+		const struct mt_authz *a = ex->cluster->guards[ep - ex->cluster->eps];
+
+		return !a->limit || mt_exchange_within(p, ex, a->limit);
+	}
 	count(p, e, by);
 	mt_exchange_trace_denied(p, ex, ep, by ? by->by : NULL);
 	/* A denial is final: another endpoint is not asked. Who made it is not the caller's to know. */

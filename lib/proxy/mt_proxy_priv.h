@@ -538,6 +538,9 @@ static inline enum mt_unread mt_up_unread(
  * call is answered.
  */
 bool mt_guard_passes(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_endpoint *ep);
+/* filters.c: a limit in the server's place. false: the call is over it, and was answered. */
+bool mt_exchange_within(
+	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_filter_inst *limit);
 void mt_guard_count_closed_bytes(struct mt_proxy *p, const struct mt_closer *by);
 bool mt_guard_passes_bytes(
 	struct mt_proxy *p, struct mt_stream *down, const struct mt_cluster *c, uint32_t at);

@@ -354,8 +354,8 @@ static const struct mt_field proxy_fields[] = {
 	{"routeConfig", MT_F_OBJECT, AT(struct mt_proxy_patch, routes), .sub = &config_section,
 		.help = "routes of this listener; win over other documents"},
 	{"metaProtocolFilters", MT_F_CUSTOM, .custom = read_filters,
-		.help = "local_ratelimit; router, metadata_exchange and istio_stats have no "
-			"effect"},
+		.help = "local_ratelimit, in the inbound listener of each instance apart; router, "
+			"metadata_exchange and istio_stats have no effect"},
 	{"idleTimeout", MT_F_DURATION, AT(struct mt_proxy_patch, idle_ms), .min = 1000,
 		.help = "of a client's connection; default: 1h"},
 	{"tracing", MT_F_LATER, .help = "no spans are sent"},
@@ -403,13 +403,6 @@ static bool read_listener(struct mt_fctx *c, const struct mt_ynode *match, struc
 			"add match.listener.name: ADDRESS_PORT", "the patch names no listener");
 		return false;
 	}
-	if (strcmp(name->text, "virtualInbound") == 0) {
-		mt_f_warn(c, name->line, NULL,
-			"accepted, not enforced: Meltemi has no inbound listener; limits of a "
-			"service "
-			"belong into its MetaRouter");
-		return false;
-	}
 	sep = strrchr(name->text, '_');
 	port.text = sep ? sep + 1 : "";
 	port.line = name->line;
@@ -429,6 +422,34 @@ static bool is_word(const struct mt_ynode *n, const char *word)
 	return n && n->type == MT_Y_SCALAR && strcmp(n->text, word) == 0;
 }
 
+/* The listener of a server's own proxy. */
+static bool is_inbound(const struct mt_ynode *match)
+{
+	return is_word(mt_yaml_get(mt_yaml_get(match, "listener"), "name"), "virtualInbound") ||
+	       is_word(mt_yaml_get(match, "context"), "SIDECAR_INBOUND");
+}
+
+/* Which port is meant stands in the filter chain; not written: any. */
+static bool read_inbound(struct mt_fctx *c, const struct mt_ynode *match, struct mt_proxy_patch *p)
+{
+	const struct mt_ynode *listener = mt_yaml_get(match, "listener");
+	const struct mt_ynode *port =
+		mt_yaml_get(mt_yaml_get(listener, "filterChain"), "destinationPort");
+
+	return !port || mt_yaml_is_null(port) || mt_read_num(c, port, 1, 65535, &p->port);
+}
+
+/* What else it says of calls than how many there may be. */
+static void check_inbound(struct mt_fctx *c, const struct mt_proxy_patch *p)
+{
+	const struct mt_rule *r = p->routes.n_rules ? p->routes.rules : NULL;
+
+	if (r && (p->routes.n_rules > 1 || r->n_matches || r->n_req_mut || r->n_rsp_mut))
+		mt_f_warn(c, r->origin.line, NULL,
+			"accepted, not enforced: calls that arrive at a server are not routed "
+			"again");
+}
+
 static const char *word_of(const struct mt_ynode *n)
 {
 	return n && n->type == MT_Y_SCALAR ? n->text : "(none)";
@@ -442,6 +463,7 @@ static void read_patch(struct mt_fctx *c, const struct mt_ynode *n, struct mt_en
 	const struct mt_ynode *op = mt_yaml_get(patch, "operation");
 	const struct mt_ynode *proxy = find_proxy(patch);
 	struct mt_proxy_patch *p, tmp = {.origin = {c->file, n->line}};
+	bool inbound;
 
 	if (!proxy || !is_word(apply, "NETWORK_FILTER") || !is_word(op, "REPLACE")) {
 		mt_f_warn(c, n->line,
@@ -450,15 +472,22 @@ static void read_patch(struct mt_fctx *c, const struct mt_ynode *n, struct mt_en
 			proxy ? "a MetaProtocolProxy" : "another filter");
 		return;
 	}
-	if (!read_listener(c, mt_yaml_get(n, "match"), &tmp))
+	inbound = is_inbound(mt_yaml_get(n, "match"));
+	if (inbound ? !read_inbound(c, mt_yaml_get(n, "match"), &tmp)
+		    : !read_listener(c, mt_yaml_get(n, "match"), &tmp))
 		return;
-	p = mt_region_push(&c->model->region, (void **)&ef->patches, &ef->n_patches, sizeof(*p));
+	p = inbound ? mt_region_push(
+			      &c->model->region, (void **)&ef->inbound, &ef->n_inbound, sizeof(*p))
+		    : mt_region_push(
+			      &c->model->region, (void **)&ef->patches, &ef->n_patches, sizeof(*p));
 	if (!p)
 		return;
 	*p = tmp;
 	p->routes.name = "routeConfig.routes";
 	mt_path_push(c, "patch.value");
 	mt_section_read(c, &proxy_section, proxy, p);
+	if (inbound)
+		check_inbound(c, p);
 }
 
 static void read_patches(struct mt_fctx *c, const struct mt_ynode *n, void *obj)

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Limits that stand in servers' own proxies, by EnvoyFilters of the inbound listener such as Aeraki writes them. In front of a
+ * bare instance this node is that proxy: calls to it take tokens of the instance's own bucket, whichever service they are for.
+ */
+#include "mt_conf_policy_priv.h"
+
+#include "mt_filter_limit.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* One patch, and whether it was said already that it limits nobody. */
+struct mt_inbound {
+	const struct mt_envoy_filter *ef;
+	const struct mt_proxy_patch *p;
+	bool told;
+};
+
+static void add_all(struct mt_build *b, bool root)
+{
+	for (uint32_t i = 0; i < b->model->envoy_filters.n; i++) {
+		const struct mt_envoy_filter *ef = b->model->envoy_filters.v[i];
+
+		if ((strcmp(ef->meta.ns, mt_b_root_namespace(b)) == 0) != root || ef->n_targets)
+			continue;
+		for (uint32_t k = 0; k < ef->n_inbound; k++) {
+			struct mt_inbound *to = mt_region_push(
+				&b->tmp, (void **)&b->inbound, &b->n_inbound, sizeof(*to));
+
+			if (to)
+				*to = (struct mt_inbound){.ef = ef, .p = &ef->inbound[k]};
+		}
+	}
+}
+
+/* As Istio applies them: the root namespace's first, and once one has taken the TCP proxy's place the next finds none. */
+void mt_b_inbound(struct mt_build *b)
+{
+	add_all(b, true);
+	add_all(b, false);
+}
+
+static bool is_about(
+	const struct mt_build *b, const struct mt_inbound *in, const struct mt_policed *to)
+{
+	const char *ns = in->ef->meta.ns;
+
+	if (in->p->port.set && in->p->port.v != to->port && in->p->port.v != to->u->port->number.v)
+		return false;
+	if (strcmp(ns, mt_b_root_namespace(b)) != 0 &&
+		strcmp(ns, mt_instance_meta(to->h, to->w)->ns) != 0)
+		return false;
+	return mt_labels_match(&in->ef->selector, mt_instance_labels(to->h, to->w));
+}
+
+/* The proxy reads what the client of this node says, or there are no calls to limit. */
+static bool reads_the_same(struct mt_build *b, struct mt_inbound *in, const struct mt_policed *to)
+{
+	struct mt_proto proto;
+
+	if (!mt_b_proxy_codec(b, &in->ef->meta, in->p, "spec.configPatches", &proto))
+		return false;
+	if (proto.codec == to->u->codec)
+		return true;
+	if (!in->told)
+		mt_b_warn(b, &in->ef->meta, in->p->origin.line, "spec.configPatches",
+			"name the port for its protocol",
+			"%s is served as %s: nothing is limited there", to->u->host,
+			to->u->codec->name);
+	in->told = true;
+	return false;
+}
+
+static struct mt_filter_inst *compile(struct mt_build *b, const struct mt_inbound *in,
+	const struct mt_policed *to, uint64_t *hash)
+{
+	struct mt_snap *s = b->snap;
+	struct mt_filter_inst *f = mt_region_alloc(&s->region, sizeof(*f)), **slot;
+	char text[MT_ADDR_STRLEN];
+	char *name = mt_region_printf(
+		&b->tmp, "inbound %s", mt_addr_port_str(&to->w->address, to->port, text));
+
+	slot = mt_region_push(&s->region, (void **)&s->limits, &s->n_limits, sizeof(*slot));
+	if (!f || !name || !slot)
+		return NULL;
+	*slot = f;
+	f->type = mt_filter_find("local_ratelimit");
+	f->file = mt_b_file(b, in->ef->meta.origin.file);
+	f->line = in->p->limit->origin.line;
+	f->conf = mt_b_limit_conf(b, &in->ef->meta, in->p->limit, to->u->codec, name, hash);
+	if (f->conf)
+		return f;
+	s->n_limits--;
+	return NULL;
+}
+
+const struct mt_authz *mt_b_limited(struct mt_build *b, const struct mt_policed *to,
+	const struct mt_authz *rules, uint64_t *hash)
+{
+	for (uint32_t i = 0; i < b->n_inbound; i++) {
+		struct mt_inbound *in = &b->inbound[i];
+		struct mt_authz *a;
+
+		if (!is_about(b, in, to) || mt_instance_class(to->h, to->w) != MT_INSTANCE_BARE)
+			continue;
+		if (!in->p->limit || !reads_the_same(b, in, to))
+			return rules;
+		a = mt_region_alloc(&b->snap->region, sizeof(*a));
+		if (!a)
+			return rules;
+		a->also = rules;
+		a->limit = compile(b, in, to, hash);
+		/* Its conditions ask for metadata. */
+		a->reads = in->p->limit->n_conds || (rules && rules->reads);
+		a->searches = in->p->limit->n_conds || (rules && rules->searches);
+		return a;
+	}
+	return rules;
+}
