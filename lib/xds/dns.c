@@ -27,6 +27,7 @@ struct host {
 	uint16_t port;
 	uint32_t weight, locality;
 	uint64_t due;
+	bool tls;	    /* it asks for it */
 	bool asked, failed; /* since the cluster was told */
 	struct mt_addr addrs[MT_LOOKUP_ADDRS];
 	uint32_t n_addrs;
@@ -72,6 +73,7 @@ static void add_host(struct xds_dns *d, const Xds__LbEndpoint *e, uint32_t local
 	h->port = (uint16_t)s->port_value;
 	h->weight = e->load_balancing_weight ? e->load_balancing_weight->value : 1;
 	h->weight = h->weight ? h->weight : 1;
+	h->tls = mt_xds_asks_for_tls(e->metadata);
 	h->locality = locality;
 }
 
@@ -128,8 +130,10 @@ static void fill(const struct xds_dns *d, struct mt_mesh_locality *l, uint32_t l
 		const struct host *h = &d->hosts[i];
 
 		for (uint32_t k = 0; h->locality == locality && k < h->n_addrs; k++)
-			l->eps[l->n_eps++] = (struct mt_mesh_endpoint){
-				.addr = h->addrs[k], .weight = h->weight, .port = h->port};
+			l->eps[l->n_eps++] = (struct mt_mesh_endpoint){.addr = h->addrs[k],
+				.weight = h->weight,
+				.port = h->port,
+				.tls = h->tls};
 	}
 }
 

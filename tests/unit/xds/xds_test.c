@@ -418,6 +418,31 @@ static void renewed_and_not_there(void)
 	mesh_finish(&m);
 }
 
+#define TLS_MODE                                                                                   \
+	", 'metadata': {'filter_metadata': {'envoy.transport_socket_match': {'tlsMode': "          \
+	"'istio'}}}"
+#define DNS_CLUSTER_OF(name, host, more)                                                           \
+	"{'name': '" name "', 'type': 'STRICT_DNS', 'connect_timeout': '1s', 'load_assignment': "  \
+	"{'cluster_name': '" name                                                                  \
+	"', 'endpoints': [{'lb_endpoints': [{'endpoint': {'address': {'socket_address': "          \
+	"{'address': '" host "', 'port_value': 80}}}" more "}]}]}}"
+
+/* Whether an instance is to be called by TLS is said of its name, and holds for what that leads to. */
+static bool first_asks_for_tls(struct mesh *m)
+{
+	struct mt_model *model = mt_model_new();
+	const struct mt_mesh_endpoints *e;
+	bool tls;
+
+	CU_ASSERT_EQUAL(mt_xds_share(m->x, model), 0);
+	CU_ASSERT_EQUAL_FATAL(model->mesh_endpoints.n, 1);
+	e = model->mesh_endpoints.v[0];
+	CU_ASSERT_EQUAL_FATAL(e->n_eps, 1);
+	tls = e->localities[0].eps[0].tls;
+	mt_model_free(model);
+	return tls;
+}
+
 static void names_are_looked_up(void)
 {
 	struct mesh m;
@@ -429,6 +454,10 @@ static void names_are_looked_up(void)
 		fprintf(stderr, "%s\n", m.why.text);
 	(void)mesh_wait(&m, WHILE);
 	CU_ASSERT_STRING_EQUAL(mesh_live(&m), "CDS d, EDS d");
+	CU_ASSERT_FALSE(first_asks_for_tls(&m));
+	mesh_say(&m, MT_XDS_CDS, DNS_CLUSTER_OF("d", "192.0.2.7", TLS_MODE), NULL);
+	(void)mesh_wait(&m, WHILE);
+	CU_ASSERT_TRUE(first_asks_for_tls(&m));
 	mesh_say(&m, MT_XDS_CDS, EDS_CLUSTER("d"), NULL);
 	mesh_say(&m, MT_XDS_EDS, NO_ENDPOINTS("d"), NULL);
 	(void)mesh_wait(&m, WHILE);
