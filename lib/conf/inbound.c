@@ -10,11 +10,11 @@
 #include <stdio.h>
 #include <string.h>
 
-/* One patch, and whether it was said already that it limits nobody. */
+/* One patch, and whether it was said already that it limits nobody, or has a mistake. */
 struct mt_inbound {
 	const struct mt_envoy_filter *ef;
 	const struct mt_proxy_patch *p;
-	bool told;
+	bool told, bad;
 };
 
 static void add_all(struct mt_build *b, bool root)
@@ -59,7 +59,9 @@ static bool reads_the_same(struct mt_build *b, struct mt_inbound *in, const stru
 {
 	struct mt_proto proto;
 
-	if (!mt_b_proxy_codec(b, &in->ef->meta, in->p, "spec.configPatches", &proto))
+	in->bad =
+		in->bad || !mt_b_proxy_codec(b, &in->ef->meta, in->p, "spec.configPatches", &proto);
+	if (in->bad)
 		return false;
 	if (proto.codec == to->u->codec)
 		return true;
