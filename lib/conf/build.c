@@ -231,7 +231,7 @@ static int run(struct mt_build *b)
 		return -ENOMEM;
 	if (b->diags->errors != b->errors)
 		return -EINVAL;
-	rc = mt_b_routes(b);
+	rc = mt_b_document_services(b);
 	if (rc == 0 && b->diags->errors != b->errors)
 		rc = -EINVAL;
 	if (rc == 0)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A service of documents: taken over while the documents that route and limit it are the ones that they were. */
+/*
+ * Services of documents: which of them routes and limits it, and whether these are the ones that they were, while it is taken
+ * over.
+ */
 #include "mt_conf_mesh_priv.h"
 #include "mt_guard.h"
 
@@ -137,4 +140,96 @@ int mt_b_document_service(struct mt_build *b, const struct mt_document_service *
 	s->n_doc_services = ++s->n_services;
 	d->slot->s = sv->s;
 	return 0;
+}
+
+/* ---- which documents say it ---------------------------------------------------------------------- */
+
+/* A patch's own routes, then the MetaRouter's, then the VirtualService's, then the host itself. */
+static void choose_rules(struct mt_host *h, const struct mt_unit *u, struct mt_route_for *f)
+{
+	const char *protocol = u->codec->opaque ? NULL : u->protocol;
+
+	f->meta = &h->se->meta;
+	h->router_used |= protocol != NULL;
+	if (u->patch && u->patch->routes.n_rules) {
+		f->meta = u->patch_meta;
+		f->list = &u->patch->routes;
+	} else if (protocol && h->router) {
+		/* Without routes its calls go to the host, as Aeraki leads them. */
+		if (h->router->routes.n_rules) {
+			f->meta = &h->router->meta;
+			f->list = &h->router->routes;
+		}
+	} else if (h->vs) {
+		f->list = mt_b_rule_list(h->vs, protocol);
+		if (f->list && !f->list->n_rules)
+			f->list = NULL;
+		if (f->list)
+			f->meta = &h->vs->meta;
+		h->vs_used |= f->list != NULL;
+	}
+}
+
+static int route_unit(struct mt_build *b, struct mt_host *h, struct mt_unit *u)
+{
+	struct mt_document_service d = {.slot = u->service,
+		.route = {.codec = u->codec, .port = (uint16_t)u->port->number.v},
+		.limit = h->router ? h->router->limit : NULL,
+		.limit_meta = h->router ? &h->router->meta : NULL,
+		.opts = u->opts,
+		.gate_meta = &h->se->meta};
+
+	d.gate = mt_b_gate_of_clients(b, h, u, &d.gate_hash);
+	/* Without one it was told why. */
+	d.route.fallback = mt_b_unit_cluster(b, u, NULL);
+	if (d.route.fallback == MT_NO_CLUSTER)
+		return -EINVAL;
+	choose_rules(h, u, &d.route);
+	if (u->patch && u->patch->limit) {
+		d.limit = u->patch->limit;
+		d.limit_meta = u->patch_meta;
+	}
+	return mt_b_document_service(b, &d);
+}
+
+/* Routes that no port follows are told of: most often the port's name says bytes by mistake. */
+static void warn_unused(struct mt_build *b, const struct mt_host *h)
+{
+	static const char remedy[] = "name a port of the host tcp-metaprotocol-PROTOCOL";
+	const struct mt_meta *m;
+
+	if (h->router && !h->router_used) {
+		m = &h->router->meta;
+		mt_b_warn(b, m, h->router->hosts[0].line, "spec.hosts[0]", remedy,
+			"not used: no port of %.128s carries messages", h->se->hosts[0].s);
+	}
+	if (h->vs && !h->vs_used) {
+		m = &h->vs->meta;
+		if (h->vs->n_hosts == 1 && h->vs->n_gateways < 2 && h->vs->hosts[0].s[0] != '*')
+			mt_b_inert(b, m, m->origin.line, NULL, remedy,
+				"none of its lists is for a port of %.128s", h->se->hosts[0].s);
+		else
+			mt_b_warn(b, m, m->origin.line, NULL, remedy,
+				"not used: none of its lists is for a port of %.128s",
+				h->se->hosts[0].s);
+	}
+}
+
+/* Goes on after a refused service, so that one run tells of all of them. */
+int mt_b_document_services(struct mt_build *b)
+{
+	int rc = 0;
+
+	for (uint32_t i = 0; i < b->n_hosts && rc != -ENOMEM; i++) {
+		struct mt_host *h = &b->host_list[i];
+
+		for (struct mt_unit *u = h->units; u && rc != -ENOMEM; u = u->next)
+			rc = route_unit(b, h, u);
+		if (h->units)
+			warn_unused(b, h);
+	}
+	for (uint32_t i = 0; i < b->n_bound && rc != -ENOMEM; i++)
+		rc = mt_b_document_service(b, &b->bound[i]);
+	mt_b_empty_subsets_tell(b);
+	return rc == -ENOMEM ? rc : 0;
 }

@@ -67,3 +67,29 @@ bool mt_b_listen_add(struct mt_build *b, const struct mt_listen_port *at,
 /* TLS by server names: of those that nobody has there yet. */
 void mt_b_listen_tls(
 	struct mt_build *b, const struct mt_listen_port *at, const struct mt_listen_tls *t);
+
+/* Services' own addresses. */
+void mt_b_listeners(struct mt_build *b);
+
+/* ---- of Gateways, and of Gateway API's (document_gateway.c) ---------------------------------------- */
+
+void mt_b_gateways(struct mt_build *b);
+
+/* ---- rules of `tls` (document_tls.c) --------------------------------------------------------------- */
+
+/* Whose clients they may be for. */
+struct mt_tls_door {
+	const struct mt_gateway *gateway; /* NULL: a service's own addresses */
+	const struct mt_gateway_server *server;
+	const struct mt_addr *addrs;
+	uint32_t n_addrs;
+	uint16_t port;
+	const struct mt_gate_guard *gate; /* who may come in; NULL: everybody */
+	uint64_t gate_hash;
+};
+
+/* false: it has none. */
+bool mt_b_bind_tls(
+	struct mt_build *b, const struct mt_tls_door *d, const struct mt_virtual_service *vs);
+/* Those of all services' addresses. */
+void mt_b_tls_names(struct mt_build *b);

@@ -158,22 +158,9 @@ struct mt_host {
 	bool own_address;	     /* it is written, readable or not */
 };
 
-/* What a gateway's port leads to, or a server name. */
-struct mt_gateway_unit {
-	const struct mt_gateway *gateway; /* NULL: clients of a service's address */
-	const struct mt_meta *meta;	  /* of the VirtualService or MetaRouter */
-	const struct mt_rule_list *list;
-	const struct mt_limit_conf *limit;
-	const struct mt_codec *codec;
-	uint16_t port;
-	uint8_t opts;
-	struct mt_service_slot *service;
-	const struct mt_gate_guard *gate; /* NULL: everybody may come in */
-	uint64_t gate_hash;
-};
-
 struct mt_service_deps;
 struct mt_listen;
+struct mt_document_service;
 
 enum mt_port_kind { MT_PORT_NOT_SERVED, MT_PORT_MESSAGES, MT_PORT_BYTES, MT_PORT_BAD };
 
@@ -230,8 +217,8 @@ struct mt_build {
 	uint32_t n_hosts;
 	struct mt_listen **listen_list; /* mt_conf_listener_priv.h */
 	uint32_t n_listens;
-	struct mt_gateway_unit *gateway_units;
-	uint32_t n_gateway_units;
+	struct mt_document_service *bound; /* to gateways' ports and to server names */
+	uint32_t n_bound;
 	struct mt_service_deps *deps; /* of the service that is being compiled; NULL: none is */
 	struct mt_cluster *clusters_v;
 	uint32_t n_clusters;
@@ -298,7 +285,7 @@ const char *mt_b_client_ns(const struct mt_build *b, const char *ns);
 /* Whether clients of a service in `service_ns` see a DestinationRule, or a document that routes. */
 bool mt_b_rule_visible(struct mt_build *b, const struct mt_exports *to, const struct mt_meta *meta,
 	bool destination, const char *service_ns);
-/* gateways.c: whether a selector's labels are all among the node's. */
+/* document_gateway.c: whether a selector's labels are all among the node's. */
 bool mt_b_selects_node(const struct mt_build *b, const struct mt_labels *want);
 /* index_rules.c: the DestinationRule of each host. */
 void mt_b_index_rules(struct mt_build *b);
@@ -498,13 +485,6 @@ const struct mt_rule_list *mt_b_rule_list(
 	const struct mt_virtual_service *vs, const char *protocol);
 struct mt_matcher_def *mt_b_defs(struct mt_build *b, const struct mt_rule_match *m);
 
-/* routes.c: routes and filters of every unit. */
-int mt_b_routes(struct mt_build *b);
-/* Filters by a limit (NULL: none), and early_ok. */
-int mt_b_finish_service(struct mt_build *b, const struct mt_meta *meta,
-	const struct mt_limit_conf *limit, const struct mt_codec *codec, uint16_t port,
-	struct mt_service *s, uint64_t *hash);
-
 /* turn.c: what an operator has turned, in what is compiled and published. */
 /* Room for one more filter of a service, not yet counted; NULL: no memory. */
 struct mt_filter_inst *mt_b_filter(struct mt_build *b, struct mt_service *s);
@@ -525,31 +505,9 @@ void *mt_b_limit_conf(struct mt_build *b, const struct mt_meta *meta, const stru
 int mt_b_limit(struct mt_build *b, const struct mt_meta *meta, const struct mt_limit_conf *l,
 	const struct mt_codec *codec, uint16_t port, struct mt_service *s, uint64_t *hash);
 
-/* tls_names.c: rules of `tls` that are for clients of this door. */
-struct mt_tls_door {
-	const struct mt_gateway *gateway; /* NULL: a service's own addresses */
-	const struct mt_gateway_server *server;
-	const struct mt_addr *addrs;
-	uint32_t n_addrs;
-	uint16_t port;
-	const struct mt_gate_guard *gate; /* who may come in; NULL: everybody */
-	uint64_t gate_hash;
-};
-/* false: it has none. */
-bool mt_b_bind_tls(
-	struct mt_build *b, const struct mt_tls_door *d, const struct mt_virtual_service *vs);
-/* Those of all services' addresses. */
-void mt_b_tls_names(struct mt_build *b);
-
-/* gateways.c */
-void mt_b_gateways(struct mt_build *b);
-int mt_b_gateway_routes(struct mt_build *b);
-/* Whether one of the texts names this gateway: NAMESPACE/NAME, or NAME in the namespace of `ns`. */
+/* document_gateway.c: whether one of the texts names this gateway: NAMESPACE/NAME, or NAME in the namespace of `ns`. */
 bool mt_b_names_gateway(
 	const struct mt_text *texts, uint32_t n, const char *ns, const struct mt_meta *gateway);
-
-/* document_listener.c: services' own addresses. */
-void mt_b_listeners(struct mt_build *b);
 
 /* Of what is compared with what was said before: it leaves no process, so it may be a quick one. */
 static inline uint64_t mt_hash_u64(uint64_t v, uint64_t h)

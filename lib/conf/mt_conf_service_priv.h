@@ -84,6 +84,10 @@ struct mt_shared_service *mt_b_service_begin(
 /* By mt_b_route_service(). 0, -EINVAL or -ENOMEM. */
 int mt_b_service_route(
 	struct mt_build *b, struct mt_shared_service *sv, const struct mt_route_for *f);
+/* Filters by a limit (NULL: none), and early_ok. */
+int mt_b_finish_service(struct mt_build *b, const struct mt_meta *meta,
+	const struct mt_limit_conf *limit, const struct mt_codec *codec, uint16_t port,
+	struct mt_service *s, uint64_t *hash);
 /* rc not 0: it is given back. The service, found by its name from now on, with one reference; NULL: it was given back. */
 struct mt_shared_service *mt_b_service_end(
 	struct mt_build *b, struct mt_shared_service *sv, int rc);
@@ -109,3 +113,5 @@ struct mt_document_service {
 
 /* Found or compiled, into its slot. 0, -EINVAL after an error, or -ENOMEM. */
 int mt_b_document_service(struct mt_build *b, const struct mt_document_service *d);
+/* All of them, after whatever they lead to. */
+int mt_b_document_services(struct mt_build *b);

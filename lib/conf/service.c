@@ -191,6 +191,103 @@ struct mt_shared_service *mt_b_service_end(struct mt_build *b, struct mt_shared_
 	return sv;
 }
 
+/* ---- what it waits for ------------------------------------------------------------------------------ */
+
+/*
+ * Names in conditions do not regard case and this does: a key in other letters is taken for a late one,
+ * which only costs the early start.
+ */
+static bool key_is_leading(const struct mt_codec *codec, const char *key)
+{
+	struct mt_key k = mt_key_make(codec, key);
+
+	return k.id >= 0 && k.id < 32 && (codec->leading_keys >> k.id & 1);
+}
+
+static bool limit_is_leading(const struct mt_codec *codec, const struct mt_limit_conf *l)
+{
+	for (uint32_t i = 0; l && i < l->n_conds; i++)
+		for (uint32_t j = 0; j < l->conds[i].match->n_conds; j++)
+			if (!key_is_leading(codec, l->conds[i].match->conds[j].key.s))
+				return false;
+	return true;
+}
+
+/* A balancer that hashes a late key must wait for it. */
+static bool dests_are_leading(
+	const struct mt_build *b, const struct mt_codec *codec, const struct mt_route_action *a)
+{
+	for (uint32_t i = 0; i < a->n_dests; i++) {
+		const struct mt_cluster *c;
+
+		if (a->dests[i].cluster == MT_NO_CLUSTER)
+			continue;
+		c = &b->clusters_v[a->dests[i].cluster];
+		if (c->guards_search)
+			return false;
+		for (uint32_t j = 0; j < c->n_hash_keys; j++)
+			if (!key_is_leading(codec, c->hash_keys[j].name))
+				return false;
+	}
+	for (uint32_t i = 0; i < a->hash.n_keys; i++)
+		if (!key_is_leading(codec, a->hash.keys[i].name))
+			return false;
+	return true;
+}
+
+/* Whoever judges a call has to have it before any of it goes on. */
+static bool is_judged(const struct mt_build *b, const struct mt_service *s)
+{
+	for (uint32_t i = 0; i < mt_route_count(s->routes); i++) {
+		const struct mt_route_action *a = mt_route_at(s->routes, i);
+
+		for (uint32_t k = 0; k < a->n_dests; k++)
+			if (a->dests[k].cluster != MT_NO_CLUSTER &&
+				b->clusters_v[a->dests[k].cluster].guards_read)
+				return true;
+	}
+	return false;
+}
+
+/* Whether not only leading metadata decide, or requests are changed. */
+static bool searches(const struct mt_build *b, const struct mt_codec *codec,
+	const struct mt_limit_conf *limit, const struct mt_service *s)
+{
+	if (!mt_route_leading_only(s->routes) || !limit_is_leading(codec, limit))
+		return true;
+	for (uint32_t i = 0; i < mt_route_count(s->routes); i++) {
+		const struct mt_route_action *a = mt_route_at(s->routes, i);
+
+		if (a->n_req_mut || !dests_are_leading(b, codec, a))
+			return true;
+	}
+	return false;
+}
+
+int mt_b_finish_service(struct mt_build *b, const struct mt_meta *meta,
+	const struct mt_limit_conf *limit, const struct mt_codec *codec, uint16_t port,
+	struct mt_service *s, uint64_t *hash)
+{
+	int rc;
+
+	if (codec->opaque)
+		return 0;
+	rc = mt_b_fault(b, s, hash);
+	if (rc == 0 && limit)
+		rc = mt_b_limit(b, meta, limit, codec, port, s, hash);
+	if (rc == 0)
+		rc = mt_b_chain(b, meta, s);
+	if (rc)
+		return rc;
+	s->searches = searches(b, codec, limit, s) || (s->filters && s->filters->reads);
+	/* A request that may be held back is not begun to be forwarded. */
+	s->early_ok = !s->searches && !is_judged(b, s) &&
+		      !mt_overrides_fault(&b->conf->overrides, s->name);
+	return 0;
+}
+
+/* ---- all of them ------------------------------------------------------------------------------------ */
+
 /* Documents' first, then those of discovery services that are served somewhere. */
 int mt_b_services_finish(struct mt_build *b)
 {

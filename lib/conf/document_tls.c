@@ -96,11 +96,11 @@ static const char *unique_name(struct mt_build *b, const struct mt_tls_door *d,
 static bool bind_rule(struct mt_build *b, const struct mt_tls_door *d,
 	const struct mt_virtual_service *vs, const struct mt_rule_list *list, uint32_t i)
 {
-	struct mt_route_for f = {.meta = &vs->meta, .port = d->port};
+	struct mt_route_for f = {.meta = &vs->meta, .port = d->port, .fallback = MT_NO_CLUSTER};
 	struct mt_listen_tls t = {.n_names = 0};
 	struct mt_listen_port at = {
 		.port = d->port, .meta = &vs->meta, .line = list->rules[i].origin.line};
-	struct mt_gateway_unit *u;
+	struct mt_document_service *bound;
 	const char *name;
 	bool any = false;
 	char path[48];
@@ -113,14 +113,20 @@ static bool bind_rule(struct mt_build *b, const struct mt_tls_door *d,
 		return false;
 	name = t.n_names ? t.names[0] : vs->hosts[0].s;
 	t.service = mt_b_service_slot(b, name, name, d->port, vs->meta.origin);
-	u = mt_region_push(&b->tmp, (void **)&b->gateway_units, &b->n_gateway_units, sizeof(*u));
-	if (!t.service || !u) {
+	bound = mt_region_push(&b->tmp, (void **)&b->bound, &b->n_bound, sizeof(*bound));
+	if (!t.service || !bound) {
 		b->tmp.failed = true;
 		return false;
 	}
 	t.service->unique = unique_name(b, d, vs, name, i);
-	*u = (struct mt_gateway_unit){d->gateway, &vs->meta, only(b, list, vs->meta.serial, i),
-		NULL, mt_codec_find("tcp"), d->port, 0, t.service, d->gate, d->gate_hash};
+	f.list = only(b, list, vs->meta.serial, i);
+	f.codec = mt_codec_find("tcp");
+	*bound = (struct mt_document_service){.slot = t.service,
+		.route = f,
+		.limit_meta = &vs->meta,
+		.gate = d->gate,
+		.gate_hash = d->gate_hash,
+		.gate_meta = d->gateway ? &d->gateway->meta : NULL};
 	snprintf(path, sizeof(path), "spec.tls[%u]", i);
 	at.path = path;
 	for (uint32_t k = 0; k < d->n_addrs; k++) {

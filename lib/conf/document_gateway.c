@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Gateway: ports on the node's own addresses, for the VirtualServices and MetaRouters that name it. */
+/*
+ * Gateway, which listeners of Gateway API's become, too: ports on the node's own addresses, for the VirtualServices and MetaRouters
+ * that name it.
+ */
 #include "mt_conf_listener_priv.h"
 
 #include <errno.h>
@@ -25,6 +28,7 @@ bool mt_b_names_gateway(
 struct server {
 	const struct mt_gateway *gateway;
 	const struct mt_gateway_server *conf;
+	const char *name; /* the gateway's: NAMESPACE/NAME */
 	const struct mt_codec *codec;
 	const char *protocol; /* NULL: bytes */
 	uint8_t opts;
@@ -39,15 +43,13 @@ struct server {
 static const char *unique_name(
 	struct mt_build *b, const struct server *sv, const struct mt_meta *meta, const char *host)
 {
-	const struct mt_meta *g = &sv->gateway->meta;
-	const char *name = mt_region_printf(&b->tmp, "documents %s:%u %s/%s %s %s %s/%s", host,
-		sv->conf->port.number.v, g->ns, g->name, sv->path, meta->kind, meta->ns,
-		meta->name);
+	const char *name = mt_region_printf(&b->tmp, "documents %s:%u %s %s %s %s/%s", host,
+		sv->conf->port.number.v, sv->name, sv->path, meta->kind, meta->ns, meta->name);
 
 	return name ? name : "";
 }
 
-static void add_unit(struct mt_build *b, struct server *sv, const struct mt_meta *meta,
+static void bind_routes(struct mt_build *b, struct server *sv, const struct mt_meta *meta,
 	const struct mt_rule_list *list, const struct mt_limit_conf *limit, const char *host)
 {
 	const struct mt_gateway_server *conf = sv->conf;
@@ -58,17 +60,28 @@ static void add_unit(struct mt_build *b, struct server *sv, const struct mt_meta
 		.line = conf->port.number.line,
 		.path = sv->path};
 	struct mt_service_slot *s = mt_b_service_slot(b, host, host, port, meta->origin);
-	struct mt_gateway_unit *u = mt_region_push(
-		&b->tmp, (void **)&b->gateway_units, &b->n_gateway_units, sizeof(*u));
+	struct mt_document_service *d =
+		mt_region_push(&b->tmp, (void **)&b->bound, &b->n_bound, sizeof(*d));
 
-	if (!s || !u) {
+	if (!s || !d) {
 		b->tmp.failed = true;
 		return;
 	}
 	sv->used = true;
 	s->unique = unique_name(b, sv, meta, host);
-	*u = (struct mt_gateway_unit){sv->gateway, meta, list, limit, sv->codec, port, sv->opts, s,
-		sv->gate, sv->gate_hash};
+	*d = (struct mt_document_service){.slot = s,
+		.route = {.meta = meta,
+			.list = list,
+			.gateway = sv->name,
+			.codec = sv->codec,
+			.port = port,
+			.fallback = MT_NO_CLUSTER},
+		.limit = limit,
+		.limit_meta = meta,
+		.opts = sv->opts,
+		.gate = sv->gate,
+		.gate_hash = sv->gate_hash,
+		.gate_meta = &sv->gateway->meta};
 	mt_b_listen_add(b, &at, sv->codec, sv->opts, s);
 }
 
@@ -87,10 +100,9 @@ static bool is_exported(
 static void bind_virtual_services(struct mt_build *b, struct server *sv)
 {
 	const struct mt_meta *g = &sv->gateway->meta;
-	const char *gateway = mt_region_printf(&b->tmp, "%s/%s", g->ns, g->name);
 	const struct mt_meta *first = NULL;
 
-	for (uint32_t i = 0; gateway && i < b->model->virtual_services.n; i++) {
+	for (uint32_t i = 0; i < b->model->virtual_services.n; i++) {
 		const struct mt_virtual_service *vs = b->model->virtual_services.v[i];
 		const struct mt_rule_list *list;
 
@@ -100,18 +112,18 @@ static void bind_virtual_services(struct mt_build *b, struct server *sv)
 			!is_exported(b, vs, sv->gateway))
 			continue;
 		list = mt_b_rule_list(vs, sv->protocol);
-		if (!list || !mt_b_leads_from(
-				     list, (uint16_t)sv->conf->port.number.v, vs->meta.ns, gateway))
+		if (!list || !mt_b_leads_from(list, (uint16_t)sv->conf->port.number.v, vs->meta.ns,
+				     sv->name))
 			continue;
 		if (first) {
 			mt_b_warn(b, &vs->meta, vs->meta.origin.line, "spec.gateways", NULL,
 				"not used at port %u of %s: %s %s/%s leads from there",
-				sv->conf->port.number.v, gateway, first->kind, first->ns,
+				sv->conf->port.number.v, sv->name, first->kind, first->ns,
 				first->name);
 			continue;
 		}
 		first = &vs->meta;
-		add_unit(b, sv, &vs->meta, list, NULL, vs->hosts[0].s);
+		bind_routes(b, sv, &vs->meta, list, NULL, vs->hosts[0].s);
 	}
 }
 
@@ -122,7 +134,7 @@ static void bind_routers(struct mt_build *b, struct server *sv)
 
 		if (mr->routes.n_rules && mt_b_names_gateway(mr->gateways, mr->n_gateways,
 						  mr->meta.ns, &sv->gateway->meta))
-			add_unit(b, sv, &mr->meta, &mr->routes, mr->limit, mr->hosts[0].s);
+			bind_routes(b, sv, &mr->meta, &mr->routes, mr->limit, mr->hosts[0].s);
 	}
 }
 
@@ -291,7 +303,10 @@ void mt_b_gateways(struct mt_build *b)
 	}
 	for (uint32_t i = 0; i < b->model->gateways.n; i++) {
 		const struct mt_gateway *g = b->model->gateways.v[i];
+		const char *name = mt_region_printf(&b->tmp, "%s/%s", g->meta.ns, g->meta.name);
 
+		if (!name)
+			return;
 		if (!mt_b_selects_node(b, &g->selector)) {
 			mt_b_inert(b, &g->meta, g->meta.origin.line, "spec.selector",
 				"labels of the Node are its metadata.labels",
@@ -299,7 +314,7 @@ void mt_b_gateways(struct mt_build *b)
 			continue;
 		}
 		for (uint32_t j = 0; j < g->n_servers; j++) {
-			struct server sv = {.gateway = g, .conf = &g->servers[j]};
+			struct server sv = {.gateway = g, .conf = &g->servers[j], .name = name};
 
 			if (g->gateway_api)
 				snprintf(sv.path, sizeof(sv.path), "spec.listeners[%u].port",
@@ -323,32 +338,4 @@ void mt_b_gateways(struct mt_build *b)
 							 "from here");
 		}
 	}
-}
-
-int mt_b_gateway_routes(struct mt_build *b)
-{
-	int rc = 0;
-
-	for (uint32_t i = 0; i < b->n_gateway_units && rc != -ENOMEM; i++) {
-		const struct mt_gateway_unit *u = &b->gateway_units[i];
-		char *name = u->gateway ? mt_region_printf(&b->tmp, "%s/%s", u->gateway->meta.ns,
-						  u->gateway->meta.name)
-					: NULL;
-		const struct mt_document_service d = {.slot = u->service,
-			.route = {.meta = u->meta,
-				.list = u->list,
-				.gateway = name,
-				.codec = u->codec,
-				.port = u->port,
-				.fallback = MT_NO_CLUSTER},
-			.limit = u->limit,
-			.limit_meta = u->meta,
-			.opts = u->opts,
-			.gate = u->gate,
-			.gate_hash = u->gate_hash,
-			.gate_meta = u->gateway ? &u->gateway->meta : NULL};
-
-		rc = name || !u->gateway ? mt_b_document_service(b, &d) : -ENOMEM;
-	}
-	return rc == -ENOMEM ? rc : 0;
 }
