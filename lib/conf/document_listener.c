@@ -179,7 +179,7 @@ static void listen_unit(struct mt_build *b, const struct mt_host *h, struct mt_u
 
 void mt_b_listeners(struct mt_build *b)
 {
-	if (mt_strmap_reserve(&b->listens, b->n_hosts))
+	if (mt_strmap_reserve(&b->listens, b->n_hosts + b->model->mesh_listeners.n))
 		b->tmp.failed = true;
 	for (uint32_t i = 0; i < b->n_hosts; i++)
 		for (struct mt_unit *u = b->host_list[i].units; u; u = u->next)
