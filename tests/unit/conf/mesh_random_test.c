@@ -68,6 +68,31 @@ static void add_endpoints(struct mt_model *m, uint32_t i)
 	}
 }
 
+/* Of two chains one is for some clients only, and the other one speaks for the listener. */
+static bool has_two(uint32_t i)
+{
+	return st.listener[i] >= 3;
+}
+
+static uint32_t bytes_target(uint32_t i)
+{
+	return (i * 5 + st.listener[i]) % N;
+}
+
+static void add_bytes(struct mt_model *m, struct mt_mesh_listener *l, uint32_t i)
+{
+	struct mt_mesh_chain *c = mesh_chain(m, l);
+	struct mt_mesh_match *some = &l->chains[st.listener[i] % 2].match;
+	char name[16];
+
+	snprintf(name, sizeof(name), "c%u", bytes_target(i));
+	mesh_dest(m, &c->dests, &c->n_dests, name, 1);
+	some->sources = mt_region_alloc(&m->region, sizeof(*some->sources));
+	some->n_sources = 1;
+	CU_ASSERT_EQUAL(
+		mt_prefix_parse("10.0.0.0/8", &some->sources->addr, &some->sources->bits), 0);
+}
+
 static void add_listener(struct mt_model *m, uint32_t i)
 {
 	struct mt_mesh_listener *l;
@@ -79,6 +104,8 @@ static void add_listener(struct mt_model *m, uint32_t i)
 	l->meta.serial = st.serials[2][i] + 1;
 	snprintf(name, sizeof(name), "r%u", i);
 	mesh_proxy(m, l, "dubbo", name);
+	if (has_two(i))
+		add_bytes(m, l, i);
 }
 
 static void add_routes(struct mt_model *m, uint32_t i)
@@ -158,9 +185,23 @@ static void check_route(const struct mt_snapshot *s, const struct mt_listener *l
 	CU_ASSERT_STRING_EQUAL(s->clusters[at].name, name);
 }
 
+static void check_bytes(const struct mt_snapshot *s, const struct mt_listener *l, uint32_t i)
+{
+	const struct mt_service *v = l->protos[1].services[0];
+	char name[16];
+
+	CU_ASSERT_EQUAL(l->chains[st.listener[i] % 2].match.n_src, 1);
+	CU_ASSERT_EQUAL(l->chains[1 - st.listener[i] % 2].match.n_src, 0);
+	snprintf(name, sizeof(name), "c%u", bytes_target(i));
+	CU_ASSERT_EQUAL_FATAL(
+		v->tcp_cluster < s->n_clusters, st.cluster[bytes_target(i)] != ABSENT);
+	if (v->tcp_cluster < s->n_clusters)
+		CU_ASSERT_STRING_EQUAL(s->clusters[v->tcp_cluster].name, name);
+}
+
 static void check_listeners(const struct mt_snapshot *s)
 {
-	uint32_t n = 0;
+	uint32_t n = 0, n_more = 0;
 
 	for (uint32_t i = 0; i < N; i++) {
 		const struct mt_listener *l;
@@ -172,10 +213,15 @@ static void check_listeners(const struct mt_snapshot *s)
 		snprintf(address, sizeof(address), "192.0.2.%u", i + 1);
 		l = listener(s, address, (uint16_t)(1000 + st.listener[i]));
 		CU_ASSERT_PTR_NOT_NULL_FATAL(l);
+		CU_ASSERT_EQUAL_FATAL(l->n_protos, has_two(i) ? 2 : 1);
 		check_route(s, l, i);
+		if (!has_two(i))
+			continue;
+		n_more++;
+		check_bytes(s, l, i);
 	}
 	CU_ASSERT_EQUAL(s->n_listeners, n);
-	CU_ASSERT_EQUAL(s->n_services, n);
+	CU_ASSERT_EQUAL(s->n_services, n + n_more);
 }
 
 /* Some snapshots are held for a while, some are compiled and thrown away. */
