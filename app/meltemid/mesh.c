@@ -162,6 +162,7 @@ static int connect_one(struct daemon *d, struct mesh_source *s, uint64_t now)
 {
 	struct mt_xds_env env = {.fds = &d->mesh_fds,
 		.names = d->mesh_names,
+		.looked_up = d->looked_up,
 		.rng = &d->mesh_rng,
 		.service = d->service,
 		.answered = demand_answered,

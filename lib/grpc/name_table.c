@@ -12,12 +12,15 @@
 #define RETRY	    (5 * MT_SEC)
 #define UNDER_WAY   256 /* lookups at a time: a directory of 10,000 names is no flood */
 
-struct name {
+struct mt_name {
 	struct mt_name_table *t;
 	struct mt_lookup *lookup;
 	uint64_t due;
 	uint32_t load; /* the last one that asked for it */
-	bool answered;
+	bool asked;    /* by one that is in force, or was refused since */
+	uint32_t held;
+	uint64_t
+		answers; /* the table's, when its own was the last that was different; 0: it has none */
 	struct mt_addr addrs[MT_LOOKUP_ADDRS];
 	uint32_t n;
 	char why[128];
@@ -26,8 +29,8 @@ struct name {
 
 struct mt_name_table {
 	struct mt_resolver *resolver;
-	struct mt_strmap names; /* struct name, by itself */
-	uint64_t now;
+	struct mt_strmap names; /* struct mt_name, by itself */
+	uint64_t now, answers;
 	uint32_t load, n_under_way;
 	uint32_t at; /* place in names from which on it is looked for who is due */
 	bool changed;
@@ -38,7 +41,7 @@ struct mt_name_table *mt_name_table_new(void)
 	return calloc(1, sizeof(struct mt_name_table));
 }
 
-static void cancel(struct name *n)
+static void cancel(struct mt_name *n)
 {
 	if (!n->lookup)
 		return;
@@ -48,7 +51,7 @@ static void cancel(struct name *n)
 	n->t->n_under_way--;
 }
 
-static void free_name(struct name *n)
+static void free_name(struct mt_name *n)
 {
 	cancel(n);
 	free(n);
@@ -56,7 +59,7 @@ static void free_name(struct name *n)
 
 void mt_name_table_ask(struct mt_name_table *t, struct mt_resolver *r)
 {
-	struct name *n;
+	struct mt_name *n;
 	uint32_t pos = 0;
 
 	while (!r && (n = mt_strmap_next(&t->names, &pos, NULL)) != NULL)
@@ -66,7 +69,7 @@ void mt_name_table_ask(struct mt_name_table *t, struct mt_resolver *r)
 
 void mt_name_table_free(struct mt_name_table *t)
 {
-	struct name *n;
+	struct mt_name *n;
 	uint32_t pos = 0;
 
 	if (!t)
@@ -87,22 +90,26 @@ void mt_name_table_begin(struct mt_name_table *t)
 void mt_name_table_end(struct mt_name_table *t, bool refused)
 {
 	struct mt_strmap kept = {0};
-	struct name *n;
+	struct mt_name *n;
 	uint32_t pos = 0;
 
-	if (refused || !t->names.n)
+	if (refused || !t->names.n || mt_strmap_reserve(&kept, t->names.n))
 		return;
-	while ((n = mt_strmap_next(&t->names, &pos, NULL)) != NULL)
-		if (n->load != t->load || mt_strmap_put(&kept, n->text, n, NULL))
+	while ((n = mt_strmap_next(&t->names, &pos, NULL)) != NULL) {
+		n->asked = n->load == t->load;
+		if (n->asked || n->held)
+			mt_strmap_put(&kept, n->text, n, NULL);
+		else
 			free_name(n);
+	}
 	mt_strmap_fini(&t->names);
 	t->names = kept;
 }
 
-static struct name *add(struct mt_name_table *t, const char *text)
+static struct mt_name *add(struct mt_name_table *t, const char *text)
 {
 	size_t size = strlen(text) + 1;
-	struct name *n = calloc(1, sizeof(*n) + size);
+	struct mt_name *n = calloc(1, sizeof(*n) + size);
 
 	if (!n)
 		return NULL;
@@ -118,7 +125,7 @@ const struct mt_addr *mt_name_table_find(
 	void *table, const char *text, uint32_t *count, const char **why)
 {
 	struct mt_name_table *t = table;
-	struct name *n = mt_strmap_get(&t->names, text);
+	struct mt_name *n = mt_strmap_get(&t->names, text);
 
 	n = n ? n : add(t, text);
 	*why = NULL;
@@ -126,9 +133,10 @@ const struct mt_addr *mt_name_table_find(
 	if (!n)
 		return NULL;
 	n->load = t->load;
+	n->asked = true;
 	if (n->n)
 		return n->addrs;
-	*why = n->answered ? n->why : NULL;
+	*why = n->answers ? n->why : NULL;
 	return NULL;
 }
 
@@ -140,7 +148,7 @@ static int by_bytes(const void *a, const void *b)
 }
 
 /* Name servers turn their answers round: the same addresses in another order are the same. */
-static bool take(struct name *n, const struct mt_lookup_result *result)
+static bool take(struct mt_name *n, const struct mt_lookup_result *result)
 {
 	struct mt_addr sorted[MT_LOOKUP_ADDRS];
 
@@ -153,26 +161,35 @@ static bool take(struct name *n, const struct mt_lookup_result *result)
 	return true;
 }
 
+static void note_change(struct mt_name *n)
+{
+	n->answers = ++n->t->answers;
+	n->t->changed |= n->asked;
+}
+
 static void on_answer(void *arg, const struct mt_lookup_result *result)
 {
-	struct name *n = arg;
+	struct mt_name *n = arg;
 	uint64_t age = result->ttl_s ? result->ttl_s * MT_SEC : REFRESH;
+	bool first = !n->answers;
 
 	if (n->lookup)
 		n->t->n_under_way--;
 	n->lookup = NULL;
-	n->t->changed |= !n->answered;
-	n->answered = true;
 	if (!result->n) {
 		n->due = n->t->now + RETRY;
 		strncpy(n->why, result->why ? result->why : "no answer", sizeof(n->why) - 1);
+		if (first)
+			note_change(n);
 		return;
 	}
+	n->why[0] = '\0';
 	n->due = n->t->now + MT_MIN(MT_MAX(age, REFRESH_MIN), REFRESH_MAX);
-	n->t->changed |= take(n, result);
+	if (take(n, result) || first)
+		note_change(n);
 }
 
-static void ask(struct name *n)
+static void ask(struct mt_name *n)
 {
 	/* Not to be asked twice, should the answer come from within. */
 	n->due = MT_NEVER;
@@ -184,7 +201,7 @@ static void ask(struct name *n)
 bool mt_name_table_turn(struct mt_name_table *t, uint64_t now)
 {
 	bool changed;
-	struct name *n;
+	struct mt_name *n;
 
 	t->now = now;
 	/* Each has its turn: those whose servers never answer would else take all the places, again and again. */
@@ -204,11 +221,52 @@ bool mt_name_table_turn(struct mt_name_table *t, uint64_t now)
 
 const char *mt_name_table_waits(const struct mt_name_table *t)
 {
-	const struct name *n;
+	const struct mt_name *n;
 	uint32_t pos = 0;
 
 	while ((n = mt_strmap_next(&t->names, &pos, NULL)) != NULL)
-		if (!n->answered)
+		if (n->asked && !n->answers)
 			return n->text;
 	return NULL;
+}
+
+/* ---- held ------------------------------------------------------------------------------------------- */
+
+struct mt_name *mt_name_hold(struct mt_name_table *t, const char *text)
+{
+	struct mt_name *n = mt_strmap_get(&t->names, text);
+
+	n = n ? n : add(t, text);
+	if (n)
+		n->held++;
+	return n;
+}
+
+void mt_name_release(struct mt_name *n)
+{
+	if (--n->held || n->asked)
+		return;
+	mt_strmap_del(&n->t->names, n->text);
+	free_name(n);
+}
+
+const struct mt_addr *mt_name_addrs(const struct mt_name *n, uint32_t *count)
+{
+	*count = n->n;
+	return n->addrs;
+}
+
+const char *mt_name_why(const struct mt_name *n)
+{
+	return n->why;
+}
+
+uint64_t mt_name_answers(const struct mt_name *n)
+{
+	return n->answers;
+}
+
+uint64_t mt_name_table_answers(const struct mt_name_table *t)
+{
+	return t->answers;
 }

@@ -39,6 +39,12 @@ void mt_model_free(struct mt_model *m)
 	free(m);
 }
 
+struct mt_model *mt_model_hold(struct mt_model *m)
+{
+	m->refs++;
+	return m;
+}
+
 /* The lists stand in a row; nothing else is between them. */
 static struct mt_objs *list_at(struct mt_model *m, uint32_t i)
 {

@@ -103,6 +103,8 @@ struct mt_model *mt_model_new_resource(void);
 struct mt_model *mt_model_new(void);
 /* Gives back one reference; with the last one its objects die. NULL is allowed. */
 void mt_model_free(struct mt_model *m);
+/* One reference more; returns m. */
+struct mt_model *mt_model_hold(struct mt_model *m);
 
 /*
  * Lists all objects of `part`, which nobody changes from then on, behind those of `m`, and keeps it alive

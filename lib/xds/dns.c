@@ -1,195 +1,143 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Clusters whose endpoints are host names: each name is looked up, again when its answer has grown old, and what it
- * led to are the cluster's endpoints. A name that cannot be looked up keeps the addresses that it had.
+ * Clusters whose endpoints are host names: what the names lead to are the cluster's endpoints, beside those that it writes as
+ * addresses. Names are looked up as those of documents are, and once for all who have them (mt_name_table.h).
  */
+#include "mt_name_table.h"
 #include "mt_xds_priv.h"
 
-#include "cluster.pb-c.h"
-#include "mt_pb.h"
-
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define REFRESH	    (30 * MT_SEC) /* of an answer that says nothing of its age */
-#define REFRESH_MIN (5 * MT_SEC)
-#define REFRESH_MAX (3600 * MT_SEC)
-#define RETRY	    (5 * MT_SEC)
-#define HOSTS_MAX   1024
-#define ARENA	    (16u << 20)
-
-/* One endpoint as the cluster writes it. */
-struct host {
-	struct xds_dns *d;
-	struct mt_lookup *lookup;
-	char *name;
-	uint16_t port;
-	uint32_t weight, locality;
-	uint64_t due;
-	bool tls;	    /* it asks for it */
-	bool asked, failed; /* since the cluster was told */
-	struct mt_addr addrs[MT_LOOKUP_ADDRS];
-	uint32_t n_addrs;
-};
 
 struct xds_dns {
 	struct mt_list node; /* of x->dns */
 	struct mt_xds *x;
 	struct xds_res *r;
-	bool one; /* LOGICAL_DNS: one address of each name is used */
-	struct host *hosts;
-	uint32_t n_hosts;
-	struct mt_mesh_locality *localities; /* without endpoints; of `region` */
-	uint32_t n_localities;
-	struct mt_region region;
-	struct mt_model *part; /* NULL: no address yet */
-	struct mt_err why;
+	struct mt_model *said; /* the cluster's, which `dns` is of */
+	const struct mt_mesh_dns *dns;
+	bool one;		/* LOGICAL_DNS: one address of a name is used */
+	struct mt_name **names; /* as in dns->names; NULL: nobody can look them up yet */
+	uint64_t answers;	/* of the table, when the endpoints were made */
+	struct mt_model *part;	/* they; NULL: there are none */
+	struct mt_err why;	/* as it was told last */
 };
-
-/* ---- the cluster's own words ----------------------------------------------------------------------- */
-
-static const char *text_of(struct mt_region *region, const char *s)
-{
-	return s && *s ? mt_region_strdup(region, s) : NULL;
-}
-
-static void add_host(struct xds_dns *d, const Xds__LbEndpoint *e, uint32_t locality)
-{
-	bool is_endpoint = e->host_identifier_case == XDS__LB_ENDPOINT__HOST_IDENTIFIER_ENDPOINT;
-	const Xds__Address *a = is_endpoint && e->endpoint ? e->endpoint->address : NULL;
-	const Xds__SocketAddress *s = a && a->address_case == XDS__ADDRESS__ADDRESS_SOCKET_ADDRESS
-					      ? a->socket_address
-					      : NULL;
-	struct host *h;
-
-	if (!s || !*s->address || d->n_hosts == HOSTS_MAX)
-		return;
-	h = mt_region_push(&d->region, (void **)&d->hosts, &d->n_hosts, sizeof(*h));
-	if (!h)
-		return;
-	h->d = d;
-	h->name = mt_region_strdup(&d->region, s->address);
-	h->port = (uint16_t)s->port_value;
-	h->weight = e->load_balancing_weight ? e->load_balancing_weight->value : 1;
-	h->weight = h->weight ? h->weight : 1;
-	h->tls = mt_xds_asks_for_tls(e->metadata);
-	h->locality = locality;
-}
-
-static void add_locality(struct xds_dns *d, const Xds__LocalityLbEndpoints *from)
-{
-	struct mt_mesh_locality *l =
-		mt_region_push(&d->region, (void **)&d->localities, &d->n_localities, sizeof(*l));
-
-	if (!l)
-		return;
-	if (from->locality) {
-		l->region = text_of(&d->region, from->locality->region);
-		l->zone = text_of(&d->region, from->locality->zone);
-		l->subzone = text_of(&d->region, from->locality->sub_zone);
-	}
-	l->weight = from->load_balancing_weight ? from->load_balancing_weight->value : 0;
-	l->priority = from->priority;
-	for (size_t i = 0; i < from->n_lb_endpoints; i++)
-		add_host(d, from->lb_endpoints[i], d->n_localities - 1);
-}
-
-static void read_cluster(struct xds_dns *d, const struct xds_body *b)
-{
-	struct mt_pb_arena arena;
-	const char *why;
-	Xds__Cluster *c = NULL;
-	uint8_t *own;
-	const uint8_t *bytes = xds_body_bytes(d->x, b, &own);
-
-	mt_pb_arena_init(&arena, ARENA);
-	if (bytes)
-		c = mt_pb_unpack(&arena, &xds__cluster__descriptor, bytes, b->raw_len, &why);
-	for (size_t i = 0; c && c->load_assignment && i < c->load_assignment->n_endpoints; i++)
-		add_locality(d, c->load_assignment->endpoints[i]);
-	mt_pb_arena_fini(&arena);
-	free(own);
-}
 
 /* ---- what they lead to ----------------------------------------------------------------------------- */
 
-static uint32_t count(const struct xds_dns *d, uint32_t locality)
+/* Which families of a name's addresses are used. */
+static void families(const struct xds_dns *d, const struct mt_addr *a, uint32_t n, bool use[2])
 {
-	uint32_t n = 0;
+	bool has[2] = {false, false};
 
-	for (uint32_t i = 0; i < d->n_hosts; i++)
-		if (d->hosts[i].locality == locality)
-			n += d->hosts[i].n_addrs;
+	for (uint32_t i = 0; i < n; i++)
+		has[mt_addr_is4(&a[i])] = true;
+	switch (d->dns->family) {
+	case MT_MESH_AUTO:
+		use[0] = true;
+		use[1] = !has[0];
+		break;
+	case MT_MESH_V4_FIRST:
+		use[1] = true;
+		use[0] = !has[1];
+		break;
+	case MT_MESH_V4:
+	case MT_MESH_V6:
+		use[0] = d->dns->family == MT_MESH_V6;
+		use[1] = !use[0];
+		break;
+	case MT_MESH_BOTH:
+		use[0] = use[1] = true;
+		break;
+	}
+}
+
+/* The endpoints of a name, behind those that are there (eps NULL: none is written). How many. */
+static uint32_t endpoints_of(const struct xds_dns *d, uint32_t at, struct mt_mesh_endpoint *eps)
+{
+	const struct mt_mesh_dns_name *name = &d->dns->names[at];
+	uint32_t n_addrs = 0, n = 0;
+	const struct mt_addr *a = d->names ? mt_name_addrs(d->names[at], &n_addrs) : NULL;
+	bool use[2];
+
+	families(d, a, n_addrs, use);
+	for (uint32_t i = 0; i < n_addrs && !(d->one && n); i++) {
+		if (!use[mt_addr_is4(&a[i])])
+			continue;
+		if (eps)
+			eps[n] = (struct mt_mesh_endpoint){.addr = a[i],
+				.weight = name->weight,
+				.port = name->port,
+				.health = name->health,
+				.tls = name->tls};
+		n++;
+	}
 	return n;
 }
 
-static void fill(const struct xds_dns *d, struct mt_mesh_locality *l, uint32_t locality)
+static uint32_t count(const struct xds_dns *d, uint32_t locality)
 {
-	for (uint32_t i = 0; i < d->n_hosts; i++) {
-		const struct host *h = &d->hosts[i];
+	uint32_t n = d->dns->fixed->localities[locality].n_eps;
 
-		for (uint32_t k = 0; h->locality == locality && k < h->n_addrs; k++)
-			l->eps[l->n_eps++] = (struct mt_mesh_endpoint){.addr = h->addrs[k],
-				.weight = h->weight,
-				.port = h->port,
-				.tls = h->tls};
-	}
+	for (uint32_t i = 0; i < d->dns->n_names; i++)
+		if (d->dns->names[i].locality == locality)
+			n += endpoints_of(d, i, NULL);
+	return n;
 }
 
-static struct mt_mesh_locality *copy_locality(
-	const struct xds_dns *d, struct mt_region *region, uint32_t i, struct mt_mesh_locality *l)
+static const char *text_of(struct mt_region *region, const char *s)
 {
-	const struct mt_mesh_locality *from = &d->localities[i];
-	uint32_t n = count(d, i);
+	return s ? mt_region_strdup(region, s) : NULL;
+}
+
+/* The endpoints outlive what the cluster says. */
+static void fill(
+	const struct xds_dns *d, struct mt_region *r, struct mt_mesh_locality *l, uint32_t at)
+{
+	const struct mt_mesh_locality *from = &d->dns->fixed->localities[at];
 
 	*l = *from;
-	l->region = text_of(region, from->region);
-	l->zone = text_of(region, from->zone);
-	l->subzone = text_of(region, from->subzone);
-	l->eps = mt_region_alloc(region, sizeof(*l->eps) * (n + 1));
-	l->n_eps = 0;
-	if (l->eps)
-		fill(d, l, i);
-	return l;
+	l->region = text_of(r, from->region);
+	l->zone = text_of(r, from->zone);
+	l->subzone = text_of(r, from->subzone);
+	l->eps = mt_region_alloc(r, sizeof(*l->eps) * (count(d, at) + 1));
+	if (!l->eps)
+		return;
+	if (from->n_eps)
+		memcpy(l->eps, from->eps, sizeof(*l->eps) * from->n_eps);
+	for (uint32_t i = 0; i < d->dns->n_names; i++)
+		if (d->dns->names[i].locality == at)
+			l->n_eps += endpoints_of(d, i, l->eps + l->n_eps);
 }
 
-static struct mt_model *make_part(const struct xds_dns *d)
+static struct mt_mesh_endpoints *make_endpoints(const struct xds_dns *d, struct mt_region *r)
 {
-	struct mt_model *m = mt_model_new();
-	struct mt_mesh_endpoints *e = m ? mt_region_alloc(&m->region, sizeof(*e)) : NULL;
+	const struct mt_mesh_endpoints *fixed = d->dns->fixed;
+	struct mt_mesh_endpoints *e = mt_region_alloc(r, sizeof(*e));
 
-	if (e)
-		e->localities =
-			mt_region_alloc(&m->region, sizeof(*e->localities) * (d->n_localities + 1));
-	if (!e || !e->localities) {
-		mt_model_free(m);
+	if (!e)
 		return NULL;
+	*e = (struct mt_mesh_endpoints){.meta = {.kind = "ClusterLoadAssignment",
+						.ns = "default",
+						.name = mt_region_strdup(r, d->r->name),
+						.serial = ++d->x->serial},
+		.overprovisioning = fixed->overprovisioning,
+		.n_localities = fixed->n_localities};
+	e->meta.origin.file = mt_region_strdup(r, d->x->origin);
+	e->localities = mt_region_alloc(r, sizeof(*e->localities) * (e->n_localities + 1));
+	for (uint32_t i = 0; e->localities && i < e->n_localities; i++) {
+		fill(d, r, &e->localities[i], i);
+		e->n_eps += e->localities[i].n_eps;
 	}
-	e->meta.kind = "ClusterLoadAssignment";
-	e->meta.name = mt_region_strdup(&m->region, d->r->name);
-	e->meta.ns = "default";
-	e->meta.origin.file = mt_region_strdup(&m->region, d->x->origin);
-	e->meta.serial = ++d->x->serial;
-	e->overprovisioning = 140;
-	for (uint32_t i = 0; i < d->n_localities; i++)
-		e->n_eps +=
-			copy_locality(d, &m->region, i, &e->localities[e->n_localities++])->n_eps;
-	if (m->region.failed || mt_model_add(m, &m->mesh_endpoints, e)) {
-		mt_model_free(m);
-		return NULL;
-	}
-	return m;
+	return e;
 }
 
+/* Without an address it is as it was. */
 static void renew(struct xds_dns *d)
 {
-	struct mt_model *m = make_part(d);
-	uint32_t n = 0;
+	struct mt_model *m = mt_model_new_resource();
+	struct mt_mesh_endpoints *e = m ? make_endpoints(d, &m->region) : NULL;
 
-	for (uint32_t i = 0; i < d->n_localities; i++)
-		n += count(d, i);
-	if (!m || !n) {
+	if (!e || m->region.failed || !e->n_eps || mt_model_add(m, &m->mesh_endpoints, e)) {
 		mt_model_free(m);
 		return;
 	}
@@ -201,100 +149,81 @@ static void renew(struct xds_dns *d)
 
 /* ---- looking up ------------------------------------------------------------------------------------ */
 
-static int by_bytes(const void *a, const void *b)
+/* In place of what it held; whoever held them too keeps them from being forgotten. */
+static void release(struct xds_dns *d)
 {
-	return memcmp(a, b, sizeof(struct mt_addr));
+	for (uint32_t i = 0; d->names && i < d->dns->n_names; i++)
+		mt_name_release(d->names[i]);
+	free(d->names);
+	d->names = NULL;
 }
 
-/* Name servers turn their answers round: the same addresses in another order are the same. */
-static bool take_addresses(struct host *h, const struct mt_lookup_result *result)
+static void hold(struct xds_dns *d)
 {
-	struct mt_addr sorted[MT_LOOKUP_ADDRS];
-	uint32_t n = h->d->one ? MT_MIN(result->n, 1u) : result->n;
+	struct mt_name_table *t = d->x->env.looked_up;
+	uint32_t n = d->dns->n_names;
+	struct mt_name **names = t ? calloc(n + 1, sizeof(struct mt_name *)) : NULL;
 
-	memcpy(sorted, result->addrs, sizeof(*sorted) * result->n);
-	qsort(sorted, result->n, sizeof(*sorted), by_bytes);
-	if (n == h->n_addrs && memcmp(sorted, h->addrs, sizeof(*sorted) * n) == 0)
-		return false;
-	memcpy(h->addrs, sorted, sizeof(*sorted) * n);
-	h->n_addrs = n;
-	return true;
-}
-
-static uint64_t refresh_of(const struct mt_lookup_result *result)
-{
-	uint64_t ns = result->ttl_s ? result->ttl_s * MT_SEC : REFRESH;
-
-	return MT_MIN(MT_MAX(ns, REFRESH_MIN), REFRESH_MAX);
-}
-
-static void on_answer(void *arg, const struct mt_lookup_result *result)
-{
-	struct host *h = arg;
-	struct xds_dns *d = h->d;
-	bool first = !h->asked;
-
-	h->lookup = NULL;
-	h->asked = true;
-	h->failed = result->n == 0;
-	h->due = d->x->now + (h->failed ? RETRY : refresh_of(result));
-	if (h->failed)
-		mt_err(&d->why, 0, "%.200s cannot be looked up: %s", h->name, result->why);
-	else
-		d->why.text[0] = '\0';
-	if (!h->failed && take_addresses(h, result))
-		renew(d);
-	else if (first)
-		xds_touch(d->x);
-}
-
-static void ask(struct host *h)
-{
-	struct mt_lookup_result numeric = {.n = 1, .ttl_s = 3600};
-	struct mt_lookup *l;
-
-	if (mt_addr_parse(h->name, &numeric.addrs[0]) == 0) {
-		on_answer(h, &numeric);
+	for (uint32_t i = 0; names && i < n; i++) {
+		names[i] = mt_name_hold(t, d->dns->names[i].host);
+		if (names[i])
+			continue;
+		while (i > 0)
+			mt_name_release(names[--i]);
+		free(names);
 		return;
 	}
-	/* Not to be asked twice, should the answer come from within. */
-	h->due = MT_NEVER;
-	l = mt_lookup(h->d->x->env.names, h->name, on_answer, h);
-	if (l)
-		h->lookup = l;
+	d->names = names;
+}
+
+/* Whether some name of it has another answer since the endpoints were made. */
+static bool is_answered_anew(const struct xds_dns *d)
+{
+	for (uint32_t i = 0; d->names && i < d->dns->n_names; i++)
+		if (mt_name_answers(d->names[i]) > d->answers)
+			return true;
+	return false;
+}
+
+static void look(struct xds_dns *d)
+{
+	if (!d->names)
+		hold(d);
+	if (!is_answered_anew(d))
+		return;
+	d->answers = mt_name_table_answers(d->x->env.looked_up);
+	renew(d);
+	xds_touch(d->x);
+}
+
+void xds_dns_turn(struct mt_xds *x)
+{
+	uint64_t answers = x->env.looked_up ? mt_name_table_answers(x->env.looked_up) : 0;
+	struct mt_list *n;
+
+	if (x->dns_answers == answers + 1)
+		return;
+	x->dns_answers = answers + 1;
+	mt_list_foreach (n, &x->dns)
+		look(mt_list_entry(n, struct xds_dns, node));
 }
 
 /* ---- from outside ---------------------------------------------------------------------------------- */
 
-void xds_dns_free(struct xds_res *r)
+static void free_dns(struct xds_dns *d)
 {
-	struct xds_dns *d = r->dns;
-
-	if (!d)
-		return;
-	for (uint32_t i = 0; i < d->n_hosts; i++)
-		mt_lookup_cancel(d->hosts[i].lookup);
+	release(d);
 	mt_list_del(&d->node);
 	mt_model_free(d->part);
-	mt_region_fini(&d->region);
+	mt_model_free(d->said);
 	free(d);
-	r->dns = NULL;
 }
 
-/* Names that both have keep their addresses until they are looked up again. */
-static void inherit(struct xds_dns *d, const struct xds_dns *old)
+void xds_dns_free(struct xds_res *r)
 {
-	for (uint32_t i = 0; old && i < d->n_hosts; i++)
-		for (uint32_t k = 0; k < old->n_hosts; k++) {
-			const struct host *h = &old->hosts[k];
-
-			if (strcmp(h->name, d->hosts[i].name) != 0 || h->port != d->hosts[i].port)
-				continue;
-			memcpy(d->hosts[i].addrs, h->addrs, sizeof(h->addrs));
-			d->hosts[i].n_addrs = h->n_addrs;
-			d->hosts[i].asked = h->asked;
-			break;
-		}
+	if (r->dns)
+		free_dns(r->dns);
+	r->dns = NULL;
 }
 
 void xds_dns_set(struct mt_xds *x, struct xds_res *r, const struct xds_body *b)
@@ -302,7 +231,7 @@ void xds_dns_set(struct mt_xds *x, struct xds_res *r, const struct xds_body *b)
 	const struct mt_mesh_cluster *c = (const struct mt_mesh_cluster *)b->mapped.meta;
 	struct xds_dns *d, *old = r->dns;
 
-	if (c->discovery != MT_MESH_STRICT_DNS && c->discovery != MT_MESH_LOGICAL_DNS) {
+	if (!c->dns) {
 		xds_dns_free(r);
 		return;
 	}
@@ -311,41 +240,48 @@ void xds_dns_set(struct mt_xds *x, struct xds_res *r, const struct xds_body *b)
 		return;
 	d->x = x;
 	d->r = r;
+	d->said = mt_model_hold(b->mapped.part);
+	d->dns = c->dns;
 	d->one = c->discovery == MT_MESH_LOGICAL_DNS;
 	mt_list_init(&d->node);
 	mt_list_add_tail(&x->dns, &d->node);
-	mt_region_init(&d->region, ARENA);
-	read_cluster(d, b);
-	inherit(d, old);
-	xds_dns_free(r);
+	/* Before those of before are let go: names that both have keep their addresses. */
+	hold(d);
+	if (d->names)
+		d->answers = mt_name_table_answers(x->env.looked_up);
 	r->dns = d;
 	renew(d);
-}
-
-void xds_dns_turn(struct mt_xds *x)
-{
-	struct mt_list *n;
-
-	mt_list_foreach (n, &x->dns) {
-		struct xds_dns *d = mt_list_entry(n, struct xds_dns, node);
-
-		for (uint32_t i = 0; i < d->n_hosts; i++)
-			if (!d->hosts[i].lookup && x->now >= d->hosts[i].due)
-				ask(&d->hosts[i]);
+	/* Who leads nowhere yet leads where he led. */
+	if (old && !d->part) {
+		d->part = old->part;
+		old->part = NULL;
 	}
+	if (old)
+		free_dns(old);
+	x->dns_answers = 0;
 }
 
 struct mt_model *xds_dns_part(const struct xds_res *r, bool *answered)
 {
-	*answered = true;
-	if (!r->dns)
-		return NULL;
-	for (uint32_t i = 0; i < r->dns->n_hosts; i++)
-		*answered &= r->dns->hosts[i].asked;
-	return r->dns->part;
+	const struct xds_dns *d = r->dns;
+
+	*answered = !d || d->names || !d->dns->n_names;
+	for (uint32_t i = 0; d && d->names && i < d->dns->n_names; i++)
+		*answered &= mt_name_answers(d->names[i]) != 0;
+	return d ? d->part : NULL;
 }
 
 const char *xds_dns_why(const struct xds_res *r)
 {
-	return r->dns ? r->dns->why.text : "";
+	struct xds_dns *d = r->dns;
+
+	for (uint32_t i = 0; d && d->names && i < d->dns->n_names; i++) {
+		const char *words = mt_name_why(d->names[i]);
+
+		if (!*words)
+			continue;
+		mt_err(&d->why, 0, "%.200s cannot be looked up: %s", d->dns->names[i].host, words);
+		return d->why.text;
+	}
+	return "";
 }

@@ -45,6 +45,8 @@ struct mt_xds_conf {
 struct mt_xds_env {
 	struct mt_fds *fds;
 	struct mt_resolver *names;
+	struct mt_name_table
+		*looked_up; /* what endpoints have names of; NULL: those have no addresses */
 	struct mt_rand *rng;
 	struct mt_service *service; /* writes what is kept; NULL: at once */
 	struct mt_secrets *secrets; /* the node's certificates, and files of them */

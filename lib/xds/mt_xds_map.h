@@ -45,9 +45,6 @@ struct mt_xds_mapped {
 int mt_xds_map(enum mt_xds_type type, const Xds__Any *body, const char *source, uint64_t serial,
 	struct mt_xds_mapped *out, struct mt_err *why);
 
-/* What transport_socket_matches compare with: Istio's tlsMode. */
-bool mt_xds_asks_for_tls(const Xds__Metadata *md);
-
 /*
  * A hash of what a body says, whatever the order of its maps: some servers write the same Struct differently each
  * time. Two bodies with the same hash are the same resource.

@@ -180,6 +180,7 @@ struct mt_xds {
 	struct xds_type types[MT_XDS_TYPES];
 	struct mt_heap raws; /* bodies as they came: all leave when the state file has them */
 	struct mt_list conns, links, dns;
+	uint64_t dns_answers; /* of the table of names + 1, as `dns` knows them; 0: not at all */
 	struct mt_fd_watch timer;
 	struct xds_demands demand;
 

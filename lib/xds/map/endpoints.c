@@ -42,7 +42,8 @@ static const Xds__Value *find(const Xds__Struct *s, const char *key)
 	return NULL;
 }
 
-bool mt_xds_asks_for_tls(const Xds__Metadata *md)
+/* What transport_socket_matches compare with: Istio's tlsMode. */
+static bool asks_for_tls(const Xds__Metadata *md)
 {
 	const Xds__Value *v;
 
@@ -187,7 +188,7 @@ static bool add_endpoint(struct mt_xmap *m, struct filling *f, const Xds__LbEndp
 
 	if (e->load_balancing_weight)
 		ep.weight = e->load_balancing_weight->value;
-	ep.tls = mt_xds_asks_for_tls(e->metadata);
+	ep.tls = asks_for_tls(e->metadata);
 	if (e->health_status >= 0 && e->health_status < (int32_t)sizeof(healths))
 		ep.health = healths[e->health_status];
 	if (!ep.weight || !is_simple(e, &ep)) {

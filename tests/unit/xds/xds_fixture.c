@@ -50,8 +50,12 @@ static void on_answer(void *arg, const char *name, uint64_t until, const char *w
 
 void mesh_start(struct mesh *m)
 {
-	const struct mt_xds_env env = {
-		.fds = &m->fds, .names = m->names, .rng = &m->rng, .answered = on_answer, .arg = m};
+	const struct mt_xds_env env = {.fds = &m->fds,
+		.names = m->names,
+		.looked_up = m->looked_up,
+		.rng = &m->rng,
+		.answered = on_answer,
+		.arg = m};
 
 	CU_ASSERT_EQUAL(mt_xds_start(m->x, &env, m->now), 0);
 }
@@ -75,6 +79,8 @@ void mesh_begin_demand(struct mesh *m, const struct mt_xds_demand_conf *demand)
 	mt_rand_seed(&m->rng, 7);
 	CU_ASSERT_EQUAL(mt_fds_init(&m->fds), 0);
 	m->names = mt_resolver_new(&m->fds, &e);
+	m->looked_up = mt_name_table_new();
+	mt_name_table_ask(m->looked_up, m->names);
 	mt_pb_arena_init(&m->arena, 64 << 20);
 	make(m);
 	mesh_start(m);
@@ -91,6 +97,7 @@ void mesh_finish(struct mesh *m)
 	char path[96];
 
 	mt_xds_free(m->x);
+	mt_name_table_free(m->looked_up);
 	mt_resolver_free(m->names);
 	mt_fds_fini(&m->fds);
 	mt_pb_arena_fini(&m->arena);
@@ -282,6 +289,7 @@ uint32_t mesh_wait(struct mesh *m, uint64_t ns)
 
 	for (; m->now < end; m->now += step) {
 		mt_fds_dispatch(&m->fds, 16, 0);
+		(void)mt_name_table_turn(m->looked_up, m->now);
 		n += turn(m);
 	}
 	return n + turn(m);

@@ -4,6 +4,7 @@
 
 #include "suites.h"
 
+#include "mt_name_table.h"
 #include "mt_pb_json.h"
 #include "mt_xds_priv.h"
 
@@ -12,6 +13,7 @@ struct mesh {
 	struct mt_fds fds;
 	struct mt_rand rng;
 	struct mt_resolver *names;
+	struct mt_name_table *looked_up;
 	uint64_t now;
 	char dir[64]; /* the state directory */
 	struct mt_pb_arena arena;
