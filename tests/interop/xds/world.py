@@ -77,13 +77,13 @@ class World:
         self.lab.processes.append(self.adsd.process)
         return self.adsd
 
-    def meltemi(self, files=False, on_demand=None, **shape):
+    def meltemi(self, files=False, on_demand=None, resolv_conf=None, **shape):
         """
         Writes the Node document with the source beside the directory (files) or instead of it; on_demand: its onDemand, as
         YAML; start() is the caller's.
         """
         self.bootstrap.write_text(json.dumps(bootstrap(**shape), indent=1))
-        self.daemon = self.lab.meltemi()
+        self.daemon = self.lab.meltemi(**({"resolv_conf": resolv_conf} if resolv_conf else {}))
         text = self.daemon.node.read_text()
         directory = f"{{directory: {self.daemon.services}}}"
         more = f", onDemand: {on_demand}" if on_demand else ""
