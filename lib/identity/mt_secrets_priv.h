@@ -16,6 +16,10 @@ struct mt_secret_stamp {
 	struct timespec mtime, ctime;
 };
 
+/* As it looks now; all zero: it is not there. NULL is allowed. */
+struct mt_secret_stamp mt_secret_stamp(const char *path);
+bool mt_secret_stamp_same(const struct mt_secret_stamp *a, const struct mt_secret_stamp *b);
+
 struct mt_secret_name {
 	struct mt_list node;
 	char *name;

@@ -33,7 +33,7 @@ int mt_secret_file_name(struct mt_secret_name *n, struct mt_err *e)
 
 /* ---- whether a file changed ----------------------------------------------------------------------- */
 
-static struct mt_secret_stamp stamp(const char *path)
+struct mt_secret_stamp mt_secret_stamp(const char *path)
 {
 	struct mt_secret_stamp s = {0};
 	struct stat st;
@@ -53,7 +53,7 @@ static bool same_time(struct timespec a, struct timespec b)
 	return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
 }
 
-static bool same(const struct mt_secret_stamp *a, const struct mt_secret_stamp *b)
+bool mt_secret_stamp_same(const struct mt_secret_stamp *a, const struct mt_secret_stamp *b)
 {
 	return a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
 	       same_time(a->mtime, b->mtime) && same_time(a->ctime, b->ctime);
@@ -62,9 +62,11 @@ static bool same(const struct mt_secret_stamp *a, const struct mt_secret_stamp *
 static bool changed(struct mt_secret_name *n)
 {
 	struct mt_secret_stamp now[2] = {
-		stamp(n->chain_path ? n->chain_path : n->root_path), stamp(n->key_path)};
+		mt_secret_stamp(n->chain_path ? n->chain_path : n->root_path),
+		mt_secret_stamp(n->key_path)};
 
-	if (!same(&now[0], &n->stamps[0]) || !same(&now[1], &n->stamps[1])) {
+	if (!mt_secret_stamp_same(&now[0], &n->stamps[0]) ||
+		!mt_secret_stamp_same(&now[1], &n->stamps[1])) {
 		n->stamps[0] = now[0];
 		n->stamps[1] = now[1];
 		n->look_again = LOOK_AGAIN;

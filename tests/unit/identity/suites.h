@@ -3,4 +3,5 @@
 
 #include "mt_test.h"
 
-extern const struct mt_test bundle_tests[], renew_tests[], secrets_tests[], identity_tests[];
+extern const struct mt_test bundle_tests[], renew_tests[], secrets_tests[], identity_tests[],
+	source_tests[];

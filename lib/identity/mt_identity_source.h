@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who this machine is, from a directory that somebody else keeps fresh: cert-chain.pem, key.pem and root-cert.pem, which may
+ * hold several roots. They are read on a service thread, twice a second, and are in use within 2 s of their replacement. What
+ * cannot be used, or does not belong together, is told, and the last good one goes on. Control thread only.
+ */
+#pragma once
+
+#include "mt_credential.h"
+
+#define MT_IDENTITY_SOURCE_CHAIN "cert-chain.pem"
+#define MT_IDENTITY_SOURCE_KEY	 "key.pem"
+#define MT_IDENTITY_SOURCE_ROOTS "root-cert.pem"
+
+struct mt_identity_source;
+struct mt_service;
+
+/* There is another credential, to be held anew. */
+typedef void mt_identity_changed_fn(void *arg);
+
+/* Reads nothing yet: the first turn does. `s` NULL: turns read by themselves. NULL: no memory. */
+struct mt_identity_source *mt_identity_source_new(
+	struct mt_service *s, const char *dir, mt_identity_changed_fn *fn, void *arg);
+/* Also while it is read; what is held lives on. NULL is allowed. */
+void mt_identity_source_free(struct mt_identity_source *src);
+
+/* Time passes; `now` is monotonic, ns. Ten times a second; mt_service_turn() calls back. */
+void mt_identity_source_turn(struct mt_identity_source *src, uint64_t now);
+
+/* The last good one, held for the caller; NULL: there was none yet. */
+struct mt_credential *mt_identity_source_hold(struct mt_identity_source *src);
+/* Grows with each credential; 0: there is none. */
+uint64_t mt_identity_source_serial(const struct mt_identity_source *src);
+/* Why the files are not what is used; "": they are. */
+const char *mt_identity_source_why(const struct mt_identity_source *src);
+/* What is not good of files that are used: others can read the key; "": nothing. */
+const char *mt_identity_source_note(const struct mt_identity_source *src);

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* An identity that is a directory: replaced, half replaced, wrong, gone. */
+#include "mt_identity_source.h"
+
+#include "mt_file.h"
+#include "mt_service.h"
+#include "suites.h"
+#include "tls/pki.h"
+
+#include <pthread.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define STEP (500 * MT_MSEC)
+
+static char dir[64];
+static struct mt_identity_source *src;
+static uint64_t now;
+static uint32_t changes;
+
+/* One generation: a leaf of the root's. */
+struct generation {
+	char *chain, *key;
+};
+
+static struct generation generation(int64_t until)
+{
+	struct pki_node leaf = pki_make(&pki()->root,
+		&(struct pki_how){.san = "URI:" PKI_BOB, .from = -7200, .until = until});
+	struct generation g = {pki_pem((const X509 *const[]){leaf.cert}, 1), pki_key(leaf.key)};
+
+	pki_free(&leaf);
+	return g;
+}
+
+static void generation_free(struct generation *g)
+{
+	free(g->chain);
+	free(g->key);
+}
+
+static void put(const char *name, const char *text, size_t len, mode_t mode)
+{
+	char path[128];
+	struct mt_err e;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	CU_ASSERT_EQUAL_FATAL(mt_file_replace(path, text, len, mode, &e), 0);
+}
+
+static void put_generation(const struct generation *g)
+{
+	put(MT_IDENTITY_SOURCE_CHAIN, g->chain, strlen(g->chain), 0644);
+	put(MT_IDENTITY_SOURCE_KEY, g->key, strlen(g->key), 0600);
+}
+
+static void put_roots(const char *text)
+{
+	put(MT_IDENTITY_SOURCE_ROOTS, text, strlen(text), 0644);
+}
+
+static void changed(void *arg)
+{
+	(void)arg;
+	changes++;
+}
+
+/* 2 s: what is replaced is in use then. */
+static void two_seconds(void)
+{
+	for (int i = 0; i < 4; i++)
+		mt_identity_source_turn(src, now += STEP);
+}
+
+static void set_up(struct mt_service *s)
+{
+	strcpy(dir, "/tmp/mt-identity-XXXXXX");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
+	changes = 0;
+	src = mt_identity_source_new(s, dir, changed, NULL);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(src);
+}
+
+static void tear_down(void)
+{
+	static const char *const names[] = {
+		MT_IDENTITY_SOURCE_CHAIN, MT_IDENTITY_SOURCE_KEY, MT_IDENTITY_SOURCE_ROOTS};
+	char path[128];
+
+	mt_identity_source_free(src);
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(names); i++) {
+		snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
+		unlink(path);
+	}
+	rmdir(dir);
+}
+
+static bool is_used(const struct generation *g)
+{
+	struct mt_credential *c = mt_identity_source_hold(src);
+	char *pem = c ? pki_pem((const X509 *const[]){sk_X509_value(c->chain, 0)}, 1) : NULL;
+	bool used = pem && strcmp(pem, g->chain) == 0;
+
+	free(pem);
+	mt_credential_drop(c);
+	return used;
+}
+
+static void expect(const struct generation *used, uint32_t serial, const char *why)
+{
+	CU_ASSERT_TRUE(is_used(used));
+	CU_ASSERT_EQUAL(mt_identity_source_serial(src), serial);
+	CU_ASSERT_EQUAL(changes, serial);
+	CU_ASSERT_PTR_NOT_NULL(strstr(mt_identity_source_why(src), why));
+	CU_ASSERT_EQUAL(mt_identity_source_why(src)[0] == '\0', why[0] == '\0');
+}
+
+static void test_replaced(void)
+{
+	struct generation one = generation(3600), two = generation(3600);
+	struct mt_credential *held;
+
+	set_up(NULL);
+	CU_ASSERT_PTR_NULL(mt_identity_source_hold(src));
+	two_seconds();
+	CU_ASSERT_PTR_NULL(mt_identity_source_hold(src));
+	CU_ASSERT_PTR_NOT_NULL(strstr(mt_identity_source_why(src), MT_IDENTITY_SOURCE_CHAIN));
+	put_generation(&one);
+	put_roots(pki()->roots);
+	two_seconds();
+	expect(&one, 1, "");
+	held = mt_identity_source_hold(src);
+	two_seconds();
+	put_generation(&one); /* the same once more */
+	two_seconds();
+	expect(&one, 1, "");
+	put_generation(&two);
+	two_seconds();
+	expect(&two, 2, "");
+	CU_ASSERT_EQUAL(X509_check_private_key(sk_X509_value(held->chain, 0), held->key), 1);
+	mt_credential_drop(held);
+	generation_free(&one);
+	generation_free(&two);
+	tear_down();
+}
+
+static void test_two_generations(void)
+{
+	struct generation one = generation(3600), two = generation(3600);
+
+	set_up(NULL);
+	put_generation(&one);
+	put_roots(pki()->roots);
+	two_seconds();
+	put(MT_IDENTITY_SOURCE_KEY, two.key, strlen(two.key), 0600);
+	two_seconds();
+	expect(&one, 1, "does not belong to the certificate");
+	put(MT_IDENTITY_SOURCE_CHAIN, two.chain, strlen(two.chain), 0644);
+	two_seconds();
+	expect(&two, 2, "");
+	generation_free(&one);
+	generation_free(&two);
+	tear_down();
+}
+
+static void test_roots(void)
+{
+	struct generation one = generation(3600);
+	struct mt_credential *c;
+	char *both;
+
+	set_up(NULL);
+	put_generation(&one);
+	put_roots(pki()->roots);
+	two_seconds();
+	CU_ASSERT_FATAL(asprintf(&both, "%s%s", pki()->roots, pki()->other_roots) > 0);
+	put_roots(both);
+	two_seconds();
+	expect(&one, 2, "");
+	c = mt_identity_source_hold(src);
+	CU_ASSERT_EQUAL(sk_X509_NAME_num(c->authorities), 2);
+	mt_credential_drop(c);
+	free(both);
+	generation_free(&one);
+	tear_down();
+}
+
+/* Nothing of it displaces the last good one. */
+static void test_bad(void)
+{
+	static const struct {
+		const char *name, *text;
+		size_t len;
+		const char *why;
+	} rows[] = {{MT_IDENTITY_SOURCE_CHAIN, "", 0, "holds no PEM certificate"},
+		{MT_IDENTITY_SOURCE_CHAIN, "a\0b", 3, "it is no text"},
+		{MT_IDENTITY_SOURCE_KEY, "-----BEGIN PRIVATE KEY-----\n", 28, "no PEM private key"},
+		{MT_IDENTITY_SOURCE_ROOTS, "roots\n", 6, "the roots hold no PEM certificate"}};
+	struct generation one = generation(3600), old = generation(-60);
+
+	set_up(NULL);
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		put_generation(&one);
+		put_roots(pki()->roots);
+		two_seconds();
+		expect(&one, 1, "");
+		put(rows[i].name, rows[i].text, rows[i].len, 0600);
+		two_seconds();
+		expect(&one, 1, rows[i].why);
+	}
+	put_roots(pki()->roots);
+	put_generation(&old);
+	two_seconds();
+	expect(&one, 1, "has expired");
+	generation_free(&one);
+	generation_free(&old);
+	tear_down();
+}
+
+static void test_gone(void)
+{
+	struct generation one = generation(3600);
+	char path[128];
+
+	set_up(NULL);
+	put_generation(&one);
+	put_roots(pki()->roots);
+	two_seconds();
+	snprintf(path, sizeof(path), "%s/%s", dir, MT_IDENTITY_SOURCE_ROOTS);
+	unlink(path);
+	two_seconds();
+	expect(&one, 1, "No such file");
+	generation_free(&one);
+	tear_down();
+}
+
+static void test_mode(void)
+{
+	struct generation one = generation(3600);
+	char path[128];
+
+	set_up(NULL);
+	put_generation(&one);
+	put_roots(pki()->roots);
+	two_seconds();
+	CU_ASSERT_STRING_EQUAL(mt_identity_source_note(src), "");
+	snprintf(path, sizeof(path), "%s/%s", dir, MT_IDENTITY_SOURCE_KEY);
+	chmod(path, 0640);
+	two_seconds();
+	expect(&one, 1, "");
+	CU_ASSERT_PTR_NOT_NULL(strstr(mt_identity_source_note(src), "0640"));
+	chmod(path, 0600);
+	two_seconds();
+	CU_ASSERT_STRING_EQUAL(mt_identity_source_note(src), "");
+	generation_free(&one);
+	tear_down();
+}
+
+/* ---- elsewhere ------------------------------------------------------------------------------------------ */
+
+/* A task that holds the thread up, so that what comes behind it waits. */
+static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+
+static int wait_at_gate(struct mt_task *t)
+{
+	(void)t;
+	pthread_mutex_lock(&gate);
+	pthread_mutex_unlock(&gate);
+	return 0;
+}
+
+static void no_more(struct mt_task *t, int rc)
+{
+	(void)t;
+	(void)rc;
+}
+
+static void test_elsewhere(void)
+{
+	struct mt_err e;
+	struct mt_service *s = mt_service_new("mt-test", &e);
+	struct mt_task hold = {.run = wait_at_gate, .done = no_more};
+	struct generation one = generation(3600);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	set_up(s);
+	put_generation(&one);
+	put_roots(pki()->roots);
+	pthread_mutex_lock(&gate);
+	CU_ASSERT_EQUAL(mt_service_submit(s, &hold), 0);
+	two_seconds(); /* one look, and no other behind it */
+	CU_ASSERT_EQUAL(mt_identity_source_serial(src), 0);
+	pthread_mutex_unlock(&gate);
+	mt_service_drain(s);
+	expect(&one, 1, "");
+	/* It goes while it is being read. */
+	pthread_mutex_lock(&gate);
+	CU_ASSERT_EQUAL(mt_service_submit(s, &hold), 0);
+	put_roots(pki()->other_roots);
+	two_seconds();
+	tear_down();
+	src = NULL;
+	pthread_mutex_unlock(&gate);
+	mt_service_drain(s);
+	CU_ASSERT_EQUAL(changes, 1);
+	mt_service_free(s);
+	generation_free(&one);
+	pki_end();
+}
+
+const struct mt_test source_tests[] = {{"replaced", test_replaced},
+	{"a chain and a key of two generations", test_two_generations},
+	{"several roots", test_roots}, {"what cannot be used", test_bad},
+	{"a file that is gone", test_gone}, {"a key that others can read", test_mode},
+	{"read elsewhere", test_elsewhere}, {0}};
