@@ -6,6 +6,8 @@
 
 #include <openssl/err.h>
 
+#define APPLICATION 23
+
 uint8_t ends_unread[65536];
 uint32_t ends_unread_len;
 
@@ -303,4 +305,27 @@ uint32_t ends_open(struct mt_tls_keys *k, const uint8_t *in, uint32_t n, uint8_t
 	if (k->version == TLS1_3_VERSION)
 		*type = out[--text];
 	return text;
+}
+
+void ends_check_records(const struct mt_tls_result *r, struct ends_plain *p)
+{
+	static const char there[] = "what they say", back[] = "what we say";
+	struct mt_tls_keys k = r->keys;
+	uint8_t record[512], text[4096], type = 0;
+	uint32_t n = 0, used, at = 0;
+
+	CU_ASSERT_EQUAL(SSL_write(p->ssl, there, sizeof(there)), (int)sizeof(there));
+	ends_unread_len += ends_plain_says(p, ends_unread + ends_unread_len, 4096);
+	while (at < ends_unread_len && type != APPLICATION) {
+		n = ends_open(&k, ends_unread + at, ends_unread_len - at, text, &type, &used);
+		CU_ASSERT_FATAL(n > 0);
+		at += used;
+	}
+	CU_ASSERT_EQUAL(at, ends_unread_len);
+	CU_ASSERT_EQUAL(n, sizeof(there));
+	CU_ASSERT_EQUAL(memcmp(text, there, sizeof(there)), 0);
+	n = ends_seal(&k, APPLICATION, back, sizeof(back), record);
+	ends_plain_hears(p, record, n);
+	CU_ASSERT_EQUAL(SSL_read(p->ssl, text, sizeof(text)), (int)sizeof(back));
+	CU_ASSERT_EQUAL(memcmp(text, back, sizeof(back)), 0);
 }

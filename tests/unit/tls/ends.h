@@ -46,3 +46,6 @@ extern uint32_t ends_unread_len;
 uint32_t ends_seal(struct mt_tls_keys *k, uint8_t type, const void *text, uint32_t n, uint8_t *out);
 uint32_t ends_open(struct mt_tls_keys *k, const uint8_t *in, uint32_t n, uint8_t *out,
 	uint8_t *type, uint32_t *used);
+
+/* What the peer's library seals we open, behind what it said unasked (tickets), and the other way round. */
+void ends_check_records(const struct mt_tls_result *r, struct ends_plain *p);

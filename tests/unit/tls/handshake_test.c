@@ -5,8 +5,6 @@
 #include "pki.h"
 #include "tls_test.h"
 
-#define APPLICATION 23
-
 struct kind {
 	int version;
 	const char *name;
@@ -19,30 +17,6 @@ static const struct kind kinds[] = {{TLS1_3_VERSION, "TLS_AES_128_GCM_SHA256", M
 	{TLS1_2_VERSION, "ECDHE-ECDSA-AES128-GCM-SHA256", MT_TLS_AES_128_GCM},
 	{TLS1_2_VERSION, "ECDHE-ECDSA-AES256-GCM-SHA384", MT_TLS_AES_256_GCM},
 	{TLS1_2_VERSION, "ECDHE-ECDSA-CHACHA20-POLY1305", MT_TLS_CHACHA20_POLY1305}};
-
-/* What the peer's library seals we open, behind what it said unasked (tickets), and the other way round. */
-static void check_records(const struct mt_tls_result *r, struct ends_plain *p)
-{
-	static const char there[] = "what they say", back[] = "what we say";
-	struct mt_tls_keys k = r->keys;
-	uint8_t record[512], text[4096], type = 0;
-	uint32_t n = 0, used, at = 0;
-
-	CU_ASSERT_EQUAL(SSL_write(p->ssl, there, sizeof(there)), (int)sizeof(there));
-	ends_unread_len += ends_plain_says(p, ends_unread + ends_unread_len, 4096);
-	while (at < ends_unread_len && type != APPLICATION) {
-		n = ends_open(&k, ends_unread + at, ends_unread_len - at, text, &type, &used);
-		CU_ASSERT_FATAL(n > 0);
-		at += used;
-	}
-	CU_ASSERT_EQUAL(at, ends_unread_len);
-	CU_ASSERT_EQUAL(n, sizeof(there));
-	CU_ASSERT_EQUAL(memcmp(text, there, sizeof(there)), 0);
-	n = ends_seal(&k, APPLICATION, back, sizeof(back), record);
-	ends_plain_hears(p, record, n);
-	CU_ASSERT_EQUAL(SSL_read(p->ssl, text, sizeof(text)), (int)sizeof(back));
-	CU_ASSERT_EQUAL(memcmp(text, back, sizeof(back)), 0);
-}
 
 static void check_keys(
 	const struct mt_tls_result *r, const struct kind *kind, enum mt_tls_role role)
@@ -86,7 +60,7 @@ static void with_plain(enum mt_tls_role role, const struct kind *kind, uint32_t 
 	if (role == MT_TLS_CLIENT)
 		CU_ASSERT_STRING_EQUAL(SSL_get_servername(p.ssl, TLSEXT_NAMETYPE_host_name),
 			"outbound_.9090_._.Bob.shop");
-	check_records(r, &p);
+	ends_check_records(r, &p);
 	mt_tls_handshake_free(h);
 	ends_plain_free(&p);
 	mt_tls_context_drop(c);
@@ -238,7 +212,7 @@ static void test_retry_request(void)
 	/* A share of the first one only, which the server has not. */
 	SSL_set1_groups_list(p.ssl, "P-384:P-256");
 	CU_ASSERT_EQUAL(ends_talk(h, &p, 100), MT_TLS_DONE);
-	check_records(mt_tls_handshake_result(h), &p);
+	ends_check_records(mt_tls_handshake_result(h), &p);
 	mt_tls_handshake_free(h);
 	ends_plain_free(&p);
 	mt_tls_context_drop(c);
@@ -264,7 +238,7 @@ static void test_rsa(void)
 		ends_plain_new(&p, MT_TLS_CLIENT, pki()->alice,
 			ciphers[i] ? TLS1_2_VERSION : TLS1_3_VERSION, ciphers[i]);
 		CU_ASSERT_EQUAL(ends_talk(h, &p, 1000), MT_TLS_DONE);
-		check_records(mt_tls_handshake_result(h), &p);
+		ends_check_records(mt_tls_handshake_result(h), &p);
 		mt_tls_handshake_free(h);
 		ends_plain_free(&p);
 		mt_tls_context_drop(c);
@@ -317,7 +291,7 @@ static void test_nobody(void)
 		CU_ASSERT_EQUAL(ends_talk(h, &p, 1000), MT_TLS_DONE);
 		CU_ASSERT_STRING_EQUAL(mt_tls_handshake_result(h)->peer.principal, "");
 		CU_ASSERT_FALSE(mt_tls_handshake_result(h)->peer.certificate);
-		check_records(mt_tls_handshake_result(h), &p);
+		ends_check_records(mt_tls_handshake_result(h), &p);
 		mt_tls_handshake_free(h);
 		ends_plain_free(&p);
 		mt_tls_context_drop(c);

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Tickets of our servers: what is resumed, and what must not be. */
+#include "ends.h"
+#include "mt_tls_priv.h"
+#include "pki.h"
+#include "tls_test.h"
+
+static const int versions[] = {TLS1_3_VERSION, TLS1_2_VERSION};
+
+/* One connection of Alice's library; with a session of before, which is replaced by the new one. What ours says of it. */
+static struct mt_tls_result connect_with(
+	struct mt_tls_context *c, int version, SSL_SESSION **session)
+{
+	struct mt_tls_handshake *h = mt_tls_handshake_new(c, NULL);
+	struct mt_tls_result r;
+	struct ends_plain p;
+	uint8_t rest[64];
+
+	ends_plain_new(&p, MT_TLS_CLIENT, pki()->alice, version, NULL);
+	if (*session)
+		SSL_set_session(p.ssl, *session);
+	SSL_SESSION_free(*session);
+	(void)ends_talk(h, &p, 1000);
+	r = *mt_tls_handshake_result(h);
+	if (r.reason == MT_TLS_WHY_none)
+		ends_check_records(&r, &p);
+	(void)SSL_read(p.ssl, rest, sizeof(rest)); /* what is left: an alert */
+	*session = SSL_get1_session(p.ssl);
+	SSL_set_shutdown(p.ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+	mt_tls_handshake_free(h);
+	ends_plain_free(&p);
+	return r;
+}
+
+static struct mt_tls_rules rules_with_tickets(void)
+{
+	struct mt_tls_rules r = ends_rules(MT_TLS_SERVER);
+
+	r.tickets = true;
+	return r;
+}
+
+static void test_resumed(void)
+{
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(versions); i++) {
+		struct mt_tls_rules rules = rules_with_tickets();
+		struct mt_tls_context *c = ends_context(&rules);
+		SSL_SESSION *session = NULL;
+		struct mt_tls_result r = connect_with(c, versions[i], &session);
+
+		CU_ASSERT_FALSE(r.peer.resumed);
+		CU_ASSERT_TRUE(SSL_SESSION_has_ticket(session));
+		CU_ASSERT_TRUE(SSL_SESSION_get_ticket_lifetime_hint(session) <= MT_TLS_TICKET_S);
+		r = connect_with(c, versions[i], &session);
+		CU_ASSERT_EQUAL(r.reason, MT_TLS_WHY_none);
+		CU_ASSERT_TRUE(r.peer.resumed);
+		CU_ASSERT_TRUE(r.peer.certificate);
+		CU_ASSERT_STRING_EQUAL(r.peer.principal, PKI_ALICE);
+		CU_ASSERT_STRING_EQUAL(r.peer.alpn, "istio");
+		CU_ASSERT_EQUAL(r.peer.not_after, pki()->alice->not_after);
+		SSL_SESSION_free(session);
+		mt_tls_context_drop(c);
+	}
+}
+
+static void test_no_tickets(void)
+{
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(versions); i++) {
+		struct mt_tls_rules rules = ends_rules(MT_TLS_SERVER);
+		struct mt_tls_context *c = ends_context(&rules);
+		SSL_SESSION *session = NULL;
+		struct mt_tls_result r = connect_with(c, versions[i], &session);
+
+		CU_ASSERT_EQUAL(r.tickets, 0);
+		CU_ASSERT_FALSE(SSL_SESSION_has_ticket(session));
+		r = connect_with(c, versions[i], &session);
+		CU_ASSERT_EQUAL(r.reason, MT_TLS_WHY_none);
+		CU_ASSERT_FALSE(r.peer.resumed);
+		SSL_SESSION_free(session);
+		mt_tls_context_drop(c);
+	}
+}
+
+/* Contexts whose ticket keys are the same ones, so that only what a session is bound to keeps them apart. */
+static void share_keys(struct mt_tls_context *from, struct mt_tls_context *to)
+{
+	uint8_t keys[80];
+
+	CU_ASSERT_EQUAL(SSL_CTX_get_tlsext_ticket_keys(from->ssl, keys, sizeof(keys)), 1);
+	CU_ASSERT_EQUAL(SSL_CTX_set_tlsext_ticket_keys(to->ssl, keys, sizeof(keys)), 1);
+}
+
+static bool resumes(const struct mt_tls_rules *first, const struct mt_tls_rules *second,
+	bool shared, int version)
+{
+	struct mt_tls_context *one = ends_context(first), *two = ends_context(second);
+	SSL_SESSION *session = NULL;
+	struct mt_tls_result r;
+
+	if (shared)
+		share_keys(one, two);
+	(void)connect_with(one, version, &session);
+	r = connect_with(two, version, &session);
+	SSL_SESSION_free(session);
+	mt_tls_context_drop(one);
+	mt_tls_context_drop(two);
+	CU_ASSERT_EQUAL(r.reason, MT_TLS_WHY_none);
+	return r.peer.resumed;
+}
+
+/* Chain, roots and rules: with any of them changed a session is as none. */
+static void test_bound(void)
+{
+	static const struct mt_tls_san alice = {PKI_ALICE, false}, begins = {PKI_ALICE, true};
+	static const char *const local[] = {"cluster.local"};
+	struct mt_tls_rules same = rules_with_tickets(), other = same;
+	char *both;
+	struct pki_node leaf = pki_make(&pki()->root, &(struct pki_how){.san = "URI:" PKI_BOB});
+	struct mt_credential *new_leaf = pki_credential(&leaf, NULL, pki()->roots, NULL),
+			     *new_roots;
+
+	CU_ASSERT_FATAL(asprintf(&both, "%s%s", pki()->roots, pki()->other_roots) > 0);
+	new_roots = pki_credential(&leaf, NULL, both, NULL);
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(versions); i++) {
+		CU_ASSERT_TRUE(resumes(&same, &same, true, versions[i]));
+		CU_ASSERT_FALSE(resumes(&same, &same, false, versions[i]));
+		other.credential = new_leaf;
+		CU_ASSERT_FALSE(resumes(&same, &other, true, versions[i]));
+		same.credential = new_leaf;
+		other.credential = new_roots;
+		CU_ASSERT_FALSE(resumes(&same, &other, true, versions[i]));
+		other = same;
+		other.sans = &alice;
+		other.n_sans = 1;
+		CU_ASSERT_FALSE(resumes(&same, &other, true, versions[i]));
+		same.sans = &begins;
+		same.n_sans = 1;
+		CU_ASSERT_FALSE(resumes(&same, &other, true, versions[i]));
+		other = same;
+		other.trust_domains = local;
+		other.n_trust_domains = 1;
+		CU_ASSERT_FALSE(resumes(&same, &other, true, versions[i]));
+		other = same;
+		other.trust = MT_TLS_IF_SHOWN;
+		CU_ASSERT_FALSE(resumes(&same, &other, true, versions[i]));
+		same = other = rules_with_tickets();
+	}
+	mt_credential_drop(new_leaf);
+	mt_credential_drop(new_roots);
+	pki_free(&leaf);
+	free(both);
+}
+
+/* Its certificate would be refused by now: then a handshake says so, in full. */
+static void test_judged_anew(void)
+{
+	static const struct mt_tls_san alice = {PKI_ALICE, false};
+
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(versions); i++) {
+		struct mt_tls_rules rules = rules_with_tickets();
+		SSL_SESSION *session = NULL;
+		struct mt_tls_context *c;
+		struct mt_tls_result r;
+
+		rules.sans = &alice;
+		rules.n_sans = 1;
+		c = ends_context(&rules);
+		(void)connect_with(c, versions[i], &session);
+		((char *)c->sans[0].text)[0] = 'S'; /* as time passes */
+		r = connect_with(c, versions[i], &session);
+		CU_ASSERT_STRING_EQUAL(mt_tls_reason_name(r.reason), "wrong_san");
+		SSL_SESSION_free(session);
+		mt_tls_context_drop(c);
+	}
+}
+
+const struct mt_test session_tests[] = {{"sessions are resumed", test_resumed},
+	{"no tickets, no sessions", test_no_tickets},
+	{"sessions are bound to chain, trust and rules", test_bound},
+	{"a certificate in a ticket is judged anew", test_judged_anew}, {0}};
