@@ -31,6 +31,12 @@ static void check_keys(
 	CU_ASSERT_EQUAL(r->keys.tx.seq, new ? r->tickets : 1);
 }
 
+/* Our chain as it is, and no root behind it. */
+static int shown_to(const struct ends_plain *p)
+{
+	return sk_X509_num(SSL_get_peer_cert_chain(p->ssl)) + SSL_is_server(p->ssl);
+}
+
 static void with_plain(enum mt_tls_role role, const struct kind *kind, uint32_t piece)
 {
 	struct mt_tls_rules rules = ends_rules(role);
@@ -57,6 +63,7 @@ static void with_plain(enum mt_tls_role role, const struct kind *kind, uint32_t 
 	CU_ASSERT_FALSE(r->peer.resumed);
 	CU_ASSERT_EQUAL(
 		r->peer.not_after, (role == MT_TLS_SERVER ? pki()->alice : pki()->bob)->not_after);
+	CU_ASSERT_EQUAL(shown_to(&p), rules.credential == pki()->bob ? 2 : 1);
 	if (role == MT_TLS_CLIENT)
 		CU_ASSERT_STRING_EQUAL(SSL_get_servername(p.ssl, TLSEXT_NAMETYPE_host_name),
 			"outbound_.9090_._.Bob.shop");

@@ -192,6 +192,17 @@ static void check_pair(struct pair *p)
 	CU_ASSERT_EQUAL(first[0], 23);
 }
 
+/* What was taken is nowhere in the rings any more. */
+static void check_wiped(const struct crew *c, const struct mt_tls_keys *k)
+{
+	size_t n = (size_t)rte_ring_get_memsize_elem(MT_TLS_PIECE, MT_TLS_RING);
+
+	for (uint32_t i = 0; i < c->lane->n_threads; i++) {
+		CU_ASSERT_PTR_NULL(memmem(c->lane->wires[i].to_worker, n, k->rx.key, 16));
+		CU_ASSERT_PTR_NULL(memmem(c->lane->wires[i].to_worker, n, k->tx.secret, 32));
+	}
+}
+
 static void run_crews(uint32_t n_threads, uint32_t pairs)
 {
 	struct mt_tls_objects before = mt_tls_objects(), after;
@@ -213,6 +224,8 @@ static void run_crews(uint32_t n_threads, uint32_t pairs)
 		CU_ASSERT_EQUAL(crews[i].lane->stale, 0);
 		for (uint32_t k = 0; k < pairs; k++)
 			check_pair(&crews[i].pairs[k]);
+		for (uint32_t k = pairs - MT_MIN(pairs, 20); k < pairs; k++)
+			check_wiped(&crews[i], &crews[i].pairs[k].ends[k % 2].result.keys);
 		crew_free(&crews[i]);
 	}
 	after = mt_tls_objects();

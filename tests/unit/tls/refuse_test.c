@@ -143,6 +143,8 @@ static void test_bad_principal(void)
 	for (uint32_t i = 0; i < MT_ARRAY_LEN(bad); i++)
 		refuse_leaf(&pki()->root, &(struct pki_how){.san = bad[i]},
 			MT_TLS_WHY_bad_certificate, BAD_CERTIFICATE);
+	refuse_leaf(&pki()->root, &(struct pki_how){.san = "URI:" PKI_BOB, .authority = true},
+		MT_TLS_WHY_bad_certificate, BAD_CERTIFICATE);
 	memset(longest + strlen(longest), 'a', 4 + MT_TLS_PRINCIPAL_MAX - strlen(longest));
 	refuse_leaf(&pki()->root, &(struct pki_how){.san = longest}, MT_TLS_WHY_none, 0);
 	strcat(longest, "a");
@@ -370,6 +372,32 @@ static void test_alerts_before_anything(void)
 	answer(MT_TLS_CLIENT, "\x15\x03\x03\x00\x02\x01\x00", 7, MT_TLS_WHY_peer_alert, 0);
 }
 
+/* A warning is none of the reasons why we give up. */
+static void test_warning(void)
+{
+	static const char unrecognized_name[] = "\x15\x03\x03\x00\x02\x01\x70";
+	static const char hello_done[] = "\x16\x03\x03\x00\x04\x0e\x00\x00\x00";
+	uint8_t both[16];
+
+	memcpy(both, unrecognized_name, 7);
+	memcpy(both + 7, hello_done, 9);
+	answer(MT_TLS_CLIENT, both, sizeof(both), MT_TLS_WHY_protocol_error, UNEXPECTED_MESSAGE);
+}
+
+/* More certificates than anybody has. */
+static void test_long_chain(void)
+{
+	static char names[100000] = "URI:" PKI_BOB;
+	struct mt_credential *peer;
+	uint32_t n = (uint32_t)strlen(names);
+
+	for (uint32_t i = 0; n < 90000; i++)
+		n += (uint32_t)snprintf(names + n, sizeof(names) - n, ",DNS:name%u.example", i);
+	peer = leaf_of(&pki()->root, &(struct pki_how){.san = names});
+	refuse(&(struct mt_tls_rules){0}, peer, MT_TLS_WHY_too_long, 47 /* illegal_parameter */);
+	mt_credential_drop(peer);
+}
+
 static void test_garbage(void)
 {
 	static uint8_t garbage[MT_TLS_INPUT_MAX + 1];
@@ -469,7 +497,7 @@ const struct mt_test refuse_tests[] = {{"expired", test_expired},
 	{"revoked", test_revoked}, {"revocation lists that are missing", test_no_crl},
 	{"no certificate", test_no_certificate}, {"no shared cipher", test_no_shared_cipher},
 	{"no shared version", test_no_shared_version}, {"the peer's alert", test_peer_alert},
-	{"alerts before anything", test_alerts_before_anything},
-	{"garbage in a handshake", test_garbage},
+	{"alerts before anything", test_alerts_before_anything}, {"a warning", test_warning},
+	{"a chain that is too long", test_long_chain}, {"garbage in a handshake", test_garbage},
 	{"a byte of a flight changed", test_each_byte_changed},
 	{"rules that cannot be", test_rules}, {0}};

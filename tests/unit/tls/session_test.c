@@ -174,7 +174,26 @@ static void test_judged_anew(void)
 	}
 }
 
+/* Time passes for certificates in tickets, too. */
+static void test_end_of_certificate(void)
+{
+	struct mt_tls_rules rules = rules_with_tickets();
+	struct mt_tls_context *c = ends_context(&rules);
+	struct pki_node old = pki_make(
+		&pki()->root, &(struct pki_how){.san = "URI:" PKI_ALICE, .from = -60, .until = -2});
+	struct pki_node early = pki_make(
+		&pki()->root, &(struct pki_how){.san = "URI:" PKI_ALICE, .from = 60, .until = 120});
+
+	CU_ASSERT_EQUAL(mt_tls_judge(c, old.cert), MT_TLS_WHY_expired);
+	CU_ASSERT_EQUAL(mt_tls_judge(c, early.cert), MT_TLS_WHY_expired);
+	CU_ASSERT_EQUAL(mt_tls_judge(c, sk_X509_value(pki()->alice->chain, 0)), MT_TLS_WHY_none);
+	pki_free(&old);
+	pki_free(&early);
+	mt_tls_context_drop(c);
+}
+
 const struct mt_test session_tests[] = {{"sessions are resumed", test_resumed},
 	{"no tickets, no sessions", test_no_tickets},
 	{"sessions are bound to chain, trust and rules", test_bound},
-	{"a certificate in a ticket is judged anew", test_judged_anew}, {0}};
+	{"a certificate in a ticket is judged anew", test_judged_anew},
+	{"a certificate in a ticket that has expired", test_end_of_certificate}, {0}};
