@@ -40,8 +40,6 @@ static void free_ssl(struct mt_tls_handshake *h)
 {
 	if (!h->ssl)
 		return;
-	/* Without this the session would be taken for broken off, and not be resumed. */
-	SSL_set_shutdown(h->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 	SSL_free(h->ssl);
 	h->ssl = NULL;
 	__atomic_add_fetch(&objects.freed, 1, __ATOMIC_RELAXED);

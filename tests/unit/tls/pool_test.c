@@ -431,6 +431,34 @@ static void test_room(void)
 	tear_down();
 }
 
+static void count_room(void *arg, const struct mt_tls_event *e)
+{
+	(void)arg;
+	n_told += e->kind == MT_TLS_EVENT_ROOM;
+}
+
+/* Who does not want it any more has been told once. */
+static void test_room_is_told_once(void)
+{
+	struct end *s;
+
+	set_up(1);
+	s = &crew.pairs[0].ends[SERVER];
+	have_hello(&crew);
+	accept_it(&crew, &crew.pairs[0], 0);
+	(void)connect_many();
+	CU_ASSERT_EQUAL(mt_chain_write(&s->rx, crew.pools, "more", 4), 0);
+	mt_tls_lane_more(crew.lane, s->handshake, &s->rx);
+	CU_ASSERT_EQUAL(crew.lane->n_wanting, 1);
+	mt_tls_lane_flush(crew.lane);
+	wait_for(thread_sleeps);
+	n_told = 0;
+	while (mt_tls_lane_rung(crew.lane))
+		(void)mt_tls_lane_take(crew.lane, 1000, count_room, NULL);
+	CU_ASSERT_EQUAL(n_told, 1);
+	tear_down();
+}
+
 static void on_room(void *arg, const struct mt_tls_event *e)
 {
 	if (e->owner.idx == SERVER)
@@ -574,7 +602,7 @@ const struct mt_test pool_tests[] = {{"two workers, a thousand handshakes", test
 	{"a completion of a gone generation", test_gone_generation},
 	{"full rings and slots", test_full}, {"clients that begin leave a reserve", test_reserve},
 	{"bytes that find no room", test_room}, {"bytes that find room later", test_room_comes},
-	{"cancelled handshakes", test_cancel},
+	{"room is told once", test_room_is_told_once}, {"cancelled handshakes", test_cancel},
 	{"cancelled before it is begun", test_cancelled_at_once},
 	{"the end with handshakes under way", test_end_under_way},
 	{"half a hello costs no object", test_half_a_hello},

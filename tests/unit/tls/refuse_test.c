@@ -427,7 +427,8 @@ static void test_each_byte_changed(void)
 		CU_ASSERT_EQUAL(mt_tls_handshake_step(s, p, n), MT_TLS_MORE);
 		n = mt_tls_handshake_output(s, &p);
 		memcpy(flight, p, n);
-		flight[at] ^= 0x10;
+		/* Signatures are of several lengths: the last flight may have been longer. */
+		flight[MT_MIN(at, n - 1)] ^= 0x10;
 		CU_ASSERT_NOT_EQUAL(mt_tls_handshake_step(c, flight, n), MT_TLS_DONE);
 		mt_tls_handshake_free(c);
 		mt_tls_handshake_free(s);
