@@ -173,21 +173,27 @@ enum mt_tls_step ends_talk(struct mt_tls_handshake *h, struct ends_plain *p, uin
 	return step;
 }
 
+/* Behind its end, what is said to it stays unread; only the client is said more. */
 static bool pass(struct mt_tls_handshake *from, struct mt_tls_handshake *to, enum mt_tls_step *step)
 {
 	const uint8_t *p;
-	uint32_t n = mt_tls_handshake_output(from, &p);
+	uint32_t n = mt_tls_handshake_output(from, &p), used = mt_tls_handshake_used(to), taken = 0;
 
 	if (n == 0)
 		return false;
-	if (*step == MT_TLS_MORE)
+	if (*step == MT_TLS_MORE) {
 		*step = mt_tls_handshake_step(to, p, n);
+		taken = *step == MT_TLS_DONE ? mt_tls_handshake_used(to) - used : n;
+	}
+	memcpy(ends_unread + ends_unread_len, p + taken, n - taken);
+	ends_unread_len += n - taken;
 	mt_tls_handshake_sent(from, n);
 	return true;
 }
 
 void ends_pair_talk(struct ends_pair *p)
 {
+	ends_unread_len = 0;
 	p->server_step = MT_TLS_MORE;
 	p->client_step = mt_tls_handshake_step(p->client, NULL, 0);
 	while (pass(p->client, p->server, &p->server_step) ||

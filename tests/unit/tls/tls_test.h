@@ -20,4 +20,5 @@ extern const struct mt_test record_openssl_tests[];
 extern const struct mt_test record_read_tests[];
 extern const struct mt_test record_write_tests[];
 extern const struct mt_test refuse_tests[];
+extern const struct mt_test seam_tests[];
 extern const struct mt_test session_tests[];
