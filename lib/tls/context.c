@@ -9,13 +9,14 @@
 #define VERIFY_DEPTH 10
 
 /*
- * Istio's list with ChaCha20, as Envoy offers it. Only these three: records of others are not ours to seal. RSA's key exchange
- * comes last, for peers of Istio's that have nothing else.
+ * As Envoy offers them, and as Istio's sidecars take them, with ChaCha20. Only these three: records of others are not ours to
+ * seal. A server also has RSA's key exchange, last, for peers of Istio's that have nothing else.
  */
-static const char ciphers_default[] =
-	"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
-	"ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:"
-	"AES128-GCM-SHA256:AES256-GCM-SHA384";
+#define ECDHE                                                                                      \
+	"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:" \
+	"ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
+static const char *const ciphers_default[] = {
+	[MT_TLS_CLIENT] = ECDHE, [MT_TLS_SERVER] = ECDHE ":AES128-GCM-SHA256:AES256-GCM-SHA384"};
 static const char suites_default[] =
 	"TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
 /* The hybrid where the library has it. */
@@ -226,7 +227,7 @@ static int set_versions(struct mt_tls_context *c, const struct mt_tls_rules *r, 
 	if (SSL_CTX_set_min_proto_version(c->ssl, min) != 1 ||
 		SSL_CTX_set_max_proto_version(c->ssl, max) != 1)
 		return mt_err(e, -EINVAL, "the library does not speak this version of TLS");
-	if (SSL_CTX_set_cipher_list(c->ssl, r->ciphers ?: ciphers_default) != 1)
+	if (SSL_CTX_set_cipher_list(c->ssl, r->ciphers ?: ciphers_default[r->role]) != 1)
 		return mt_err(
 			e, -EINVAL, "ciphers %.200s: the library has none of them", r->ciphers);
 	if (SSL_CTX_set_ciphersuites(c->ssl, r->suites ?: suites_default) != 1)

@@ -59,9 +59,9 @@ struct mt_tls_rules {
 	const char *const *alpn;
 	uint32_t n_alpn;
 	uint16_t min_version, max_version; /* 0x0303, 0x0304; 0: TLS 1.2, 1.3 */
-	const char *ciphers;		   /* OpenSSL's names, for TLS 1.2; NULL: as Istio */
-	const char *suites;		   /* for TLS 1.3; NULL: all three */
-	bool tickets;			   /* a server gives one, and takes those that it gave */
+	const char *ciphers; /* OpenSSL's names, for TLS 1.2; NULL: as Envoy, as Istio's servers */
+	const char *suites;  /* for TLS 1.3; NULL: all three */
+	bool tickets;	     /* a server gives one, and takes those that it gave */
 };
 
 /* Never changes; held by who uses it, on any thread. */

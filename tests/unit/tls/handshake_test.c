@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Handshakes that succeed: with the library as anybody uses it, and between two of ours. */
 #include "ends.h"
+#include "mt_tls_alert.h"
 #include "hello_make.h"
 #include "pki.h"
 #include "tls_test.h"
@@ -254,6 +255,29 @@ static void test_rsa(void)
 	pki_free(&leaf);
 }
 
+/* What has no forward secrecy is not offered to servers. */
+static void test_rsa_key_exchange(void)
+{
+	struct pki_node leaf =
+		pki_make(&pki()->root, &(struct pki_how){.san = "URI:" PKI_BOB, .rsa = true});
+	struct mt_credential *rsa = pki_credential(&leaf, NULL, pki()->roots, NULL);
+	struct mt_tls_rules rules = ends_rules(MT_TLS_CLIENT);
+	struct mt_tls_context *c = ends_context(&rules);
+	struct mt_tls_handshake *h = mt_tls_handshake_new(c, NULL);
+	struct ends_plain p;
+
+	ends_plain_new(
+		&p, MT_TLS_SERVER, rsa, TLS1_2_VERSION, "AES256-GCM-SHA384:AES128-GCM-SHA256");
+	CU_ASSERT_EQUAL(ends_talk(h, &p, 1000), MT_TLS_FAILED);
+	CU_ASSERT_EQUAL(mt_tls_handshake_result(h)->reason, MT_TLS_WHY_peer_alert);
+	CU_ASSERT_EQUAL(mt_tls_handshake_result(h)->alert, MT_TLS_HANDSHAKE_FAILURE);
+	mt_tls_handshake_free(h);
+	ends_plain_free(&p);
+	mt_tls_context_drop(c);
+	mt_credential_drop(rsa);
+	pki_free(&leaf);
+}
+
 /* Only the first of ours that is offered; none of ours: none, and no failure. */
 static void test_alpn(void)
 {
@@ -333,6 +357,7 @@ const struct mt_test handshake_tests[] = {
 	{"a hello cut at each byte", test_hello_cut_anywhere},
 	{"no object before the first step", test_no_object_before_the_first_step},
 	{"a hello without a share that we have", test_retry_request},
-	{"RSA certificates", test_rsa}, {"ALPN: ours in our order, none is no failure", test_alpn},
+	{"RSA certificates", test_rsa}, {"RSA key exchange", test_rsa_key_exchange},
+	{"ALPN: ours in our order, none is no failure", test_alpn},
 	{"who shows no certificate is nobody", test_nobody},
 	{"a client that verifies nobody", test_client_takes_anybody}, {0}};

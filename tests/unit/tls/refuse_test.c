@@ -1,22 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Handshakes that fail: each reason, what the peer is told, and what the library would not have. */
 #include "ends.h"
+#include "mt_tls_alert.h"
 #include "pki.h"
 #include "tls_test.h"
 
 #include <openssl/err.h>
-
-/* Alerts of RFC 8446 §6. */
-enum {
-	UNEXPECTED_MESSAGE = 10,
-	HANDSHAKE_FAILURE = 40,
-	BAD_CERTIFICATE = 42,
-	CERTIFICATE_REVOKED = 44,
-	CERTIFICATE_EXPIRED = 45,
-	UNKNOWN_CA = 48,
-	PROTOCOL_VERSION = 70,
-	CERTIFICATE_REQUIRED = 116,
-};
 
 static const int versions[] = {TLS1_3_VERSION, TLS1_2_VERSION};
 
@@ -85,25 +74,25 @@ static void test_expired(void)
 {
 	refuse_leaf(&pki()->root,
 		&(struct pki_how){.san = "URI:" PKI_BOB, .from = -7200, .until = -60},
-		MT_TLS_WHY_expired, CERTIFICATE_EXPIRED);
+		MT_TLS_WHY_expired, MT_TLS_CERTIFICATE_EXPIRED);
 }
 
 static void test_not_yet_valid(void)
 {
 	refuse_leaf(&pki()->root,
 		&(struct pki_how){.san = "URI:" PKI_BOB, .from = 600, .until = 7200},
-		MT_TLS_WHY_expired, BAD_CERTIFICATE);
+		MT_TLS_WHY_expired, MT_TLS_BAD_CERTIFICATE);
 }
 
 static void test_unknown_ca(void)
 {
 	refuse_leaf(&pki()->other_root, &(struct pki_how){.san = "URI:" PKI_BOB},
-		MT_TLS_WHY_unknown_ca, UNKNOWN_CA);
-	refuse_leaf(
-		NULL, &(struct pki_how){.san = "URI:" PKI_BOB}, MT_TLS_WHY_unknown_ca, UNKNOWN_CA);
+		MT_TLS_WHY_unknown_ca, MT_TLS_UNKNOWN_CA);
+	refuse_leaf(NULL, &(struct pki_how){.san = "URI:" PKI_BOB}, MT_TLS_WHY_unknown_ca,
+		MT_TLS_UNKNOWN_CA);
 	/* The intermediate authority is not shown. */
 	refuse_leaf(&pki()->mid, &(struct pki_how){.san = "URI:" PKI_BOB}, MT_TLS_WHY_unknown_ca,
-		UNKNOWN_CA);
+		MT_TLS_UNKNOWN_CA);
 }
 
 /* Signed by a leaf, by an authority's name only, for another purpose. */
@@ -114,15 +103,15 @@ static void test_bad_certificate(void)
 	struct pki_node under = pki_make(&leaf, &(struct pki_how){.san = "URI:" PKI_BOB});
 	struct mt_credential *c = pki_credential(&under, &leaf, pki()->roots, NULL);
 
-	refuse(&(struct mt_tls_rules){0}, c, MT_TLS_WHY_bad_certificate, UNKNOWN_CA);
+	refuse(&(struct mt_tls_rules){0}, c, MT_TLS_WHY_bad_certificate, MT_TLS_UNKNOWN_CA);
 	mt_credential_drop(c);
 	pki_free(&under);
 	pki_free(&leaf);
 	refuse_leaf(&forged, &(struct pki_how){.san = "URI:" PKI_BOB}, MT_TLS_WHY_bad_certificate,
-		51 /* decrypt_error */);
+		MT_TLS_DECRYPT_ERROR);
 	refuse_leaf(&pki()->root,
 		&(struct pki_how){.san = "URI:" PKI_BOB, .purpose = "emailProtection"},
-		MT_TLS_WHY_bad_certificate, 43 /* unsupported_certificate */);
+		MT_TLS_WHY_bad_certificate, MT_TLS_UNSUPPORTED_CERTIFICATE);
 }
 
 /* X.509-SVID: one URI, no authority, an ID as SPIFFE writes it. */
@@ -142,14 +131,14 @@ static void test_bad_principal(void)
 
 	for (uint32_t i = 0; i < MT_ARRAY_LEN(bad); i++)
 		refuse_leaf(&pki()->root, &(struct pki_how){.san = bad[i]},
-			MT_TLS_WHY_bad_certificate, BAD_CERTIFICATE);
+			MT_TLS_WHY_bad_certificate, MT_TLS_BAD_CERTIFICATE);
 	refuse_leaf(&pki()->root, &(struct pki_how){.san = "URI:" PKI_BOB, .authority = true},
-		MT_TLS_WHY_bad_certificate, BAD_CERTIFICATE);
+		MT_TLS_WHY_bad_certificate, MT_TLS_BAD_CERTIFICATE);
 	memset(longest + strlen(longest), 'a', 4 + MT_TLS_PRINCIPAL_MAX - strlen(longest));
 	refuse_leaf(&pki()->root, &(struct pki_how){.san = longest}, MT_TLS_WHY_none, 0);
 	strcat(longest, "a");
 	refuse_leaf(&pki()->root, &(struct pki_how){.san = longest}, MT_TLS_WHY_bad_certificate,
-		BAD_CERTIFICATE);
+		MT_TLS_BAD_CERTIFICATE);
 }
 
 /* Certificates that name nobody are good ones, where nobody in particular is asked for. */
@@ -161,7 +150,7 @@ static void test_no_principal(void)
 		&pki()->root, &(struct pki_how){.san = "DNS:bob.example,URI:https://bob.example"});
 
 	refuse(&(struct mt_tls_rules){0}, peer, MT_TLS_WHY_none, 0);
-	refuse(&local, peer, MT_TLS_WHY_wrong_trust_domain, BAD_CERTIFICATE);
+	refuse(&local, peer, MT_TLS_WHY_wrong_trust_domain, MT_TLS_BAD_CERTIFICATE);
 	mt_credential_drop(peer);
 }
 
@@ -171,7 +160,7 @@ static void test_trust_domain(void)
 				 *const one[] = {"td", "cluster.local"};
 
 	refuse(&(struct mt_tls_rules){.trust_domains = others, .n_trust_domains = 3}, pki()->bob,
-		MT_TLS_WHY_wrong_trust_domain, BAD_CERTIFICATE);
+		MT_TLS_WHY_wrong_trust_domain, MT_TLS_BAD_CERTIFICATE);
 	refuse(&(struct mt_tls_rules){.trust_domains = one, .n_trust_domains = 2}, pki()->bob,
 		MT_TLS_WHY_none, 0);
 }
@@ -194,7 +183,8 @@ static void test_san(void)
 
 	for (uint32_t i = 0; i < MT_ARRAY_LEN(rows); i++)
 		refuse(&(struct mt_tls_rules){.sans = &rows[i].san, .n_sans = 1}, pki()->bob,
-			rows[i].good ? MT_TLS_WHY_none : MT_TLS_WHY_wrong_san, BAD_CERTIFICATE);
+			rows[i].good ? MT_TLS_WHY_none : MT_TLS_WHY_wrong_san,
+			MT_TLS_BAD_CERTIFICATE);
 	refuse(&(struct mt_tls_rules){.sans = two, .n_sans = 2}, pki()->bob, MT_TLS_WHY_none, 0);
 }
 
@@ -206,9 +196,9 @@ static void test_san_of_another_type(void)
 		leaf_of(&pki()->root, &(struct pki_how){.san = "DNS:" PKI_BOB});
 
 	refuse(&(struct mt_tls_rules){.sans = &bob, .n_sans = 1}, peer, MT_TLS_WHY_wrong_san,
-		BAD_CERTIFICATE);
+		MT_TLS_BAD_CERTIFICATE);
 	refuse(&(struct mt_tls_rules){.sans = &begins, .n_sans = 1}, peer, MT_TLS_WHY_wrong_san,
-		BAD_CERTIFICATE);
+		MT_TLS_BAD_CERTIFICATE);
 	mt_credential_drop(peer);
 }
 
@@ -238,14 +228,14 @@ static void with_crl(
 
 static void test_revoked(void)
 {
-	with_crl(NULL, false, true, MT_TLS_WHY_revoked, CERTIFICATE_REVOKED);
-	with_crl(&pki()->mid, false, true, MT_TLS_WHY_revoked, CERTIFICATE_REVOKED);
+	with_crl(NULL, false, true, MT_TLS_WHY_revoked, MT_TLS_CERTIFICATE_REVOKED);
+	with_crl(&pki()->mid, false, true, MT_TLS_WHY_revoked, MT_TLS_CERTIFICATE_REVOKED);
 }
 
 static void test_no_crl(void)
 {
-	with_crl(&pki()->other_root, false, false, MT_TLS_WHY_no_crl, UNKNOWN_CA);
-	with_crl(&pki()->other_root, true, true, MT_TLS_WHY_no_crl, CERTIFICATE_EXPIRED);
+	with_crl(&pki()->other_root, false, false, MT_TLS_WHY_no_crl, MT_TLS_UNKNOWN_CA);
+	with_crl(&pki()->other_root, true, true, MT_TLS_WHY_no_crl, MT_TLS_CERTIFICATE_EXPIRED);
 	with_crl(&pki()->other_root, false, true, MT_TLS_WHY_none, 0);
 }
 
@@ -285,27 +275,28 @@ static void client_is_refused(int version, const char *cipher, uint16_t our_max,
 static void test_no_certificate(void)
 {
 	client_is_refused(
-		TLS1_3_VERSION, NULL, 0, 0, MT_TLS_WHY_no_certificate, CERTIFICATE_REQUIRED);
-	client_is_refused(TLS1_2_VERSION, NULL, 0, 0, MT_TLS_WHY_no_certificate, HANDSHAKE_FAILURE);
+		TLS1_3_VERSION, NULL, 0, 0, MT_TLS_WHY_no_certificate, MT_TLS_CERTIFICATE_REQUIRED);
+	client_is_refused(
+		TLS1_2_VERSION, NULL, 0, 0, MT_TLS_WHY_no_certificate, MT_TLS_HANDSHAKE_FAILURE);
 }
 
 static void test_no_shared_cipher(void)
 {
 	client_is_refused(TLS1_3_VERSION, "TLS_AES_128_GCM_SHA256", 0, 0,
-		MT_TLS_WHY_no_shared_cipher, HANDSHAKE_FAILURE);
+		MT_TLS_WHY_no_shared_cipher, MT_TLS_HANDSHAKE_FAILURE);
 	client_is_refused(TLS1_2_VERSION, "ECDHE-ECDSA-AES128-GCM-SHA256", 0, 0,
-		MT_TLS_WHY_no_shared_cipher, HANDSHAKE_FAILURE);
+		MT_TLS_WHY_no_shared_cipher, MT_TLS_HANDSHAKE_FAILURE);
 	/* Their key is of a kind that the client has no signature for. */
 	client_is_refused(TLS1_2_VERSION, "ECDHE-RSA-AES256-GCM-SHA384", 0, 0,
-		MT_TLS_WHY_no_shared_cipher, HANDSHAKE_FAILURE);
+		MT_TLS_WHY_no_shared_cipher, MT_TLS_HANDSHAKE_FAILURE);
 }
 
 static void test_no_shared_version(void)
 {
 	client_is_refused(TLS1_2_VERSION, NULL, 0, TLS1_3_VERSION, MT_TLS_WHY_no_shared_version,
-		PROTOCOL_VERSION);
+		MT_TLS_PROTOCOL_VERSION);
 	client_is_refused(TLS1_3_VERSION, NULL, TLS1_2_VERSION, 0, MT_TLS_WHY_no_shared_version,
-		PROTOCOL_VERSION);
+		MT_TLS_PROTOCOL_VERSION);
 }
 
 /* ---- alerts, garbage ----------------------------------------------------------------------------------------- */
@@ -329,7 +320,7 @@ static void test_peer_alert(void)
 		ends_plain_new(&p, MT_TLS_CLIENT, pki()->alice, versions[i], NULL);
 		CU_ASSERT_EQUAL(ends_talk(h, &p, 1000), MT_TLS_FAILED);
 		CU_ASSERT_EQUAL(mt_tls_handshake_result(h)->reason, MT_TLS_WHY_peer_alert);
-		CU_ASSERT_EQUAL(mt_tls_handshake_result(h)->alert, UNKNOWN_CA);
+		CU_ASSERT_EQUAL(mt_tls_handshake_result(h)->alert, MT_TLS_UNKNOWN_CA);
 		mt_tls_handshake_free(h);
 		ends_plain_free(&p);
 		mt_tls_context_drop(c);
@@ -368,7 +359,7 @@ static void answer(
 static void test_alerts_before_anything(void)
 {
 	answer(MT_TLS_CLIENT, "\x15\x03\x03\x00\x02\x02\x28", 7, MT_TLS_WHY_peer_alert,
-		HANDSHAKE_FAILURE);
+		MT_TLS_HANDSHAKE_FAILURE);
 	answer(MT_TLS_CLIENT, "\x15\x03\x03\x00\x02\x01\x00", 7, MT_TLS_WHY_peer_alert, 0);
 }
 
@@ -381,7 +372,8 @@ static void test_warning(void)
 
 	memcpy(both, unrecognized_name, 7);
 	memcpy(both + 7, hello_done, 9);
-	answer(MT_TLS_CLIENT, both, sizeof(both), MT_TLS_WHY_protocol_error, UNEXPECTED_MESSAGE);
+	answer(MT_TLS_CLIENT, both, sizeof(both), MT_TLS_WHY_protocol_error,
+		MT_TLS_UNEXPECTED_MESSAGE);
 }
 
 /* More certificates than anybody has. */
@@ -394,7 +386,7 @@ static void test_long_chain(void)
 	for (uint32_t i = 0; n < 90000; i++)
 		n += (uint32_t)snprintf(names + n, sizeof(names) - n, ",DNS:name%u.example", i);
 	peer = leaf_of(&pki()->root, &(struct pki_how){.san = names});
-	refuse(&(struct mt_tls_rules){0}, peer, MT_TLS_WHY_too_long, 47 /* illegal_parameter */);
+	refuse(&(struct mt_tls_rules){0}, peer, MT_TLS_WHY_too_long, MT_TLS_ILLEGAL_PARAMETER);
 	mt_credential_drop(peer);
 }
 
@@ -403,9 +395,9 @@ static void test_garbage(void)
 	static uint8_t garbage[MT_TLS_INPUT_MAX + 1];
 
 	answer(MT_TLS_CLIENT, "\x16\x03\x03\x00\x04\x0e\x00\x00\x00", 9, MT_TLS_WHY_protocol_error,
-		UNEXPECTED_MESSAGE);
+		MT_TLS_UNEXPECTED_MESSAGE);
 	answer(MT_TLS_SERVER, "\x17\x03\x03\x00\x04\x0e\x00\x00\x00", 9, MT_TLS_WHY_protocol_error,
-		UNEXPECTED_MESSAGE);
+		MT_TLS_UNEXPECTED_MESSAGE);
 	answer(MT_TLS_SERVER, garbage, sizeof(garbage), MT_TLS_WHY_too_long, 0);
 }
 
