@@ -30,7 +30,8 @@ SANITIZED_SMOKE = ("dubbo_split_on_one_connection", "bad_input", "opaque_half_cl
 SANITIZED = {"ASAN_OPTIONS": "detect_leaks=1:abort_on_error=1",
              "LSAN_OPTIONS": f"suppressions={TESTS}/leaks.supp:print_suppressions=0"}
 DAEMON = ("app/meltemid/meltemid", "app/meltemi/meltemi")
-LAB = (*DAEMON, "bench/blast/meltemi-blast", "tests/attack/flood", "tests/smoke/impair", "tests/interop/xds/xds_probe")
+LAB = (*DAEMON, "bench/blast/meltemi-blast", "tests/attack/flood", "tests/smoke/impair", "tests/interop/xds/xds_probe",
+       "tests/interop/tls/tls_peer")
 OUTCOMES = ("tests/tcpscript/run", "tests/sim/sim", *(f"tests/unit/unit_{room}" for room in (
     "buf", "dns", "filter", "net", "port", "proxy", "tcp", "upstream", "worker")))  # what outcome_rows runs
 LINT = {"lint/metrics_page": DAEMON, "lint/tcp_page": ("tests/tcpscript/run",), "lint/outcome_rows": OUTCOMES}

@@ -1,0 +1,3 @@
+module meltemi.io/tests/gopeer
+
+go 1.22

@@ -1,0 +1,307 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""
+Handshakes and records of lib/tls beside other libraries, each of them as client and as server: OpenSSL's own programs, GnuTLS's, Go's
+crypto/tls and Java's JSSE, by version and cipher, with certificates and without, with sessions that are resumed, small lines and
+large ones. tls_peer is our end, over kernel sockets.
+"""
+
+import json
+import pathlib
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "smoke"))
+
+from meltemi_lab import ROOT, Skip, check, equal, main  # noqa: E402
+from meltemi_lab.paths import BUILD  # noqa: E402
+
+HERE = pathlib.Path(__file__).resolve().parent
+OURS = BUILD / "tests/interop/tls/tls_peer"
+OUT = ROOT / "build/interop/tls"
+ALICE, BOB = "spiffe://cluster.local/ns/shop/sa/alice", "spiffe://cluster.local/ns/shop/sa/bob"
+AES_128, AES_256, CHACHA = range(3)
+SUITES = {"0304": ("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"),
+          "0303": ("ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-ECDSA-CHACHA20-POLY1305")}
+GNUTLS = {"0304": "VERS-TLS1.3", "0303": "VERS-TLS1.2"}
+GNUTLS_CIPHERS = ("AES-128-GCM", "AES-256-GCM", "CHACHA20-POLY1305")
+GO_SUITES = (0xC02B, 0xC02C, 0xCCA9)
+SEEN = []  # connections
+JAVA = {"0304": "TLSv1.3", "0303": "TLSv1.2"}
+
+
+# ---- who is who ------------------------------------------------------------------------------------------------------
+
+def run(*words, text=None, seconds=60):
+    return subprocess.run([str(w) for w in words], input=text, text=True, capture_output=True, timeout=seconds, check=False)
+
+
+def openssl(*words):
+    done = run("openssl", *words)
+    check(done.returncode == 0, f"openssl {words[0]}: {done.stderr}")
+
+
+def make_leaf(at, name, uri, key):
+    """An identity in a directory of its own, as Istio's agent writes it, and as PKCS #12 for Java."""
+    where = at / name
+    where.mkdir()
+    (where / "ext").write_text(f"subjectAltName=URI:{uri},DNS:{name.split('-')[0]}.example\nextendedKeyUsage=serverAuth,clientAuth\n"
+                               "basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature,keyEncipherment\n")
+    openssl("req", "-newkey", *key, "-nodes", "-subj", "/O=x", "-keyout", where / "key.pem", "-out", where / "csr")
+    openssl("x509", "-req", "-in", where / "csr", "-CA", at / "root.pem", "-CAkey", at / "root.key", "-days", "2", "-extfile",
+            where / "ext", "-out", where / "cert-chain.pem")
+    shutil.copy(at / "root.pem", where / "root-cert.pem")
+    openssl("pkcs12", "-export", "-in", where / "cert-chain.pem", "-inkey", where / "key.pem", "-name", "me", "-passout",
+            "pass:changeit", "-out", where / "identity.p12")
+    return where
+
+
+def make_pki(at):
+    ec, rsa = ("ec", "-pkeyopt", "ec_paramgen_curve:P-256"), ("rsa:2048",)
+    openssl("req", "-x509", "-newkey", *ec, "-nodes", "-subj", "/O=root", "-days", "2", "-keyout", at / "root.key", "-out",
+            at / "root.pem", "-addext", "keyUsage=critical,keyCertSign,cRLSign")
+    return {"alice": make_leaf(at, "alice", ALICE, ec), "bob": make_leaf(at, "bob", BOB, ec),
+            "bob-rsa": make_leaf(at, "bob-rsa", BOB, rsa)}
+
+
+# ---- programs that serve ------------------------------------------------------------------------------------------------
+
+class Server:
+    """A process that says on which port it is ready; what it says else is read line by line."""
+
+    def __init__(self, *words):
+        self.process = subprocess.Popen([str(w) for w in words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                        stdin=subprocess.PIPE, text=True, bufsize=1)
+        self.port = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.communicate()
+
+    def line(self):
+        return self.process.stdout.readline()
+
+    def ready(self, pattern):
+        for _ in range(200):
+            line = self.line()
+            found = re.search(pattern, line)
+            if found:
+                self.port = int(found[1])
+                return self
+            check(line, "a server ends before it is ready")
+        raise AssertionError
+
+
+def ours(identity, *options):
+    return Server(OURS, "server", 0, identity, *options).ready(r"ready (\d+)")
+
+
+def our_result(server):
+    line = server.line()
+    check(line.startswith("{"), f"tls_peer: {line}")
+    return json.loads(line)
+
+
+def expect(found, what, version, cipher, who, echoed, resumed=False, end="closed"):
+    wanted = {"version": version, "principal": who, "echoed": echoed, "resumed": resumed, "end": end}
+    if cipher is not None:
+        wanted["cipher"] = cipher
+    equal({key: found[key] for key in wanted}, wanted, what)
+    SEEN.append(what)
+
+
+def call(port, identity, what, version, cipher, lines=3, length=100, **options):
+    """A connection of ours to whom is Bob, who answers each line."""
+    words = [f"{key}={value}" for key, value in options.items()]
+    done = run(OURS, "client", port, identity, f"min={version}", f"max={version}", f"lines={lines}", f"length={length}",
+               f"san={BOB}", *words)
+    check(done.stdout.startswith("{"), f"{what}: {done.stdout}{done.stderr}")
+    found = json.loads(done.stdout)
+    # Who has said goodbye is not always answered so: some just close.
+    equal(found["end"] in ("closed", "left"), True, f"{what}: {found}")
+    expect(found, what, version, cipher, BOB, lines * (length + 1), end=found["end"])
+
+
+# ---- OpenSSL's programs ----------------------------------------------------------------------------------------------------
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def openssl_serves(pki):
+    for version, suites in SUITES.items():
+        for cipher, suite in enumerate(suites):
+            named = ("-ciphersuites", suite) if version == "0304" else ("-cipher", suite)
+            port, bob = free_port(), pki["bob"]
+            with Server("openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-cert", bob / "cert-chain.pem", "-key",
+                        bob / "key.pem", "-CAfile", bob / "root-cert.pem", "-Verify", "2", "-verify_return_error", "-rev",
+                        "-alpn", "istio", *named) as server:
+                while "ACCEPT" not in server.line():
+                    check(server.process.poll() is None, "s_server has ended")
+                for _ in range(2):
+                    call(port, pki["alice"], f"s_server {suite}", version, cipher, reversed=1, sni="bob.example")
+
+
+def client_of_openssl(port, pki, *options, lines=3):
+    """What `openssl s_client` sees come back; it ends when it has nothing more to say and the other end has closed."""
+    alice = pki["alice"]
+    process = subprocess.Popen(["openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-CAfile", alice / "root-cert.pem",
+                                "-verify_return_error", "-quiet", "-servername", "bob.example", *options],
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1)
+    try:
+        for number in range(lines):
+            process.stdin.write(f"line {number}\n")
+            process.stdin.flush()
+            equal(process.stdout.readline(), f"line {number}\n", "s_client")
+    finally:
+        process.terminate()
+        process.communicate()
+
+
+def openssl_calls(pki):
+    alice = pki["alice"]
+    shown = ("-cert", alice / "cert-chain.pem", "-key", alice / "key.pem")
+    with ours(pki["bob"], "tickets=1") as server, tempfile.NamedTemporaryFile() as session:
+        for version, suites in SUITES.items():
+            for cipher, suite in enumerate(suites):
+                named = ("-tls1_3", "-ciphersuites", suite) if version == "0304" else ("-tls1_2", "-cipher", suite)
+                for resumed in (False, True):
+                    kept = ("-sess_in" if resumed else "-sess_out", session.name)
+                    client_of_openssl(server.port, pki, *shown, *named, *kept)
+                    expect(our_result(server), f"s_client {suite}", version, cipher, ALICE, 21, resumed, end="left")
+    with ours(pki["bob-rsa"], "trust=if-shown") as server:
+        for version, named in (("0304", ("-tls1_3",)), ("0303", ("-tls1_2", "-cipher", "ECDHE-RSA-AES256-GCM-SHA384")),
+                               ("0303", ("-tls1_2", "-cipher", "AES128-GCM-SHA256"))):
+            client_of_openssl(server.port, pki, *named)
+            expect(our_result(server), f"s_client {named}", version, None, "", 21, end="left")
+
+
+# ---- GnuTLS's ----------------------------------------------------------------------------------------------------------------
+
+def gnutls_serves(pki):
+    bob = pki["bob"]
+    for version, name in GNUTLS.items():
+        for cipher, what in enumerate(GNUTLS_CIPHERS):
+            port = free_port()
+            with Server("gnutls-serv", "--echo", "-p", port, "--x509certfile", bob / "cert-chain.pem", "--x509keyfile",
+                        bob / "key.pem", "--x509cafile", bob / "root-cert.pem", "--require-client-cert", "--verify-client-cert",
+                        "--priority", f"NORMAL:-VERS-ALL:+{name}:-CIPHER-ALL:+{what}") as server:
+                wait_for_port(port)
+                call(port, pki["alice"], f"gnutls-serv {name} {what}", version, cipher)
+
+
+def gnutls_calls(pki):
+    alice = pki["alice"]
+    with ours(pki["bob"], "tickets=1") as server:
+        for version, name in GNUTLS.items():
+            for cipher, what in enumerate(GNUTLS_CIPHERS):
+                done = run("gnutls-cli", "-p", server.port, "127.0.0.1", "--x509certfile", alice / "cert-chain.pem",
+                           "--x509keyfile", alice / "key.pem", "--x509cafile", alice / "root-cert.pem", "--sni-hostname",
+                           "bob.example", "--verify-hostname", "bob.example", "--priority",
+                           f"NORMAL:-VERS-ALL:+{name}:-CIPHER-ALL:+{what}", "--waitresumption", "--resume", "--logfile", "/dev/null",
+                           text="one line\nanother line\n")
+                check("one line" in done.stdout, f"gnutls-cli {name} {what}: {done.stdout}{done.stderr}")
+                expect(our_result(server), f"gnutls-cli {name} {what}", version, cipher, ALICE, 0)
+                expect(our_result(server), f"gnutls-cli {name} {what}, resumed", version, cipher, ALICE, 22, True)
+
+
+# ---- Go and Java ---------------------------------------------------------------------------------------------------------------
+
+def wait_for_port(port):
+    for _ in range(100):
+        with socket.socket() as s:
+            if s.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    check(False, f"nobody listens on {port}")
+
+
+def go_peer():
+    go = shutil.which("go") or shutil.which("/usr/local/go/bin/go")
+    if not go:
+        return None
+    OUT.mkdir(parents=True, exist_ok=True)
+    done = subprocess.run([go, "build", "-trimpath", "-o", OUT / "gopeer", "."], cwd=HERE / "gopeer", text=True, capture_output=True,
+                          timeout=300, check=False)
+    check(done.returncode == 0, f"go build: {done.stderr}")
+    return OUT / "gopeer"
+
+
+def go_serves(peer, pki):
+    for version in SUITES:
+        for cipher in (None,) if version == "0304" else range(3):
+            suite = () if cipher is None else ("-suite", GO_SUITES[cipher])
+            with Server(peer, "-server", "-dir", pki["bob"], "-version", int(version, 16), *suite) as server:
+                server.ready(r"ready 127.0.0.1:(\d+)")
+                call(server.port, pki["alice"], f"Go serves {version}", version, cipher, lines=20, length=5000)
+                check("ended <nil>" in server.line(), "Go's server has not seen our close_notify")
+                # Go has no say in the ciphers of TLS 1.3: the client's offer decides.
+                for one, suite in enumerate(SUITES[version]) if cipher is None else ():
+                    call(server.port, pki["alice"], f"Go serves {suite}", version, one, suites=suite)
+
+
+def go_calls(peer, pki):
+    with ours(pki["bob"], "tickets=1") as server:
+        for version in SUITES:
+            for cipher in (None,) if version == "0304" else range(3):
+                suite = () if cipher is None else ("-suite", GO_SUITES[cipher])
+                done = run(peer, "-dir", pki["alice"], "-port", server.port, "-version", int(version, 16), "-connections", 3,
+                           "-lines", 10, "-length", 40000, *suite)
+                equal((done.stdout.strip(), done.stderr), ("good", ""), f"Go calls {version} {suite}")
+                for number in range(3):
+                    expect(our_result(server), f"Go calls {version} {suite}", version, cipher, ALICE, 400010, number > 0)
+        done = run(peer, "-dir", pki["alice"], "-port", server.port, "-no-certificate")
+        check("certificate required" in done.stdout, f"without a certificate: {done.stdout}")
+        equal(our_result(server)["end"], "no_certificate 116", "without a certificate")
+
+
+def java_serves(pki):
+    with Server("java", HERE / "Peer.java", "server", 0, pki["bob"], ",".join(JAVA.values())) as server:
+        server.ready(r"ready 127.0.0.1:(\d+)")
+        for version, suites in SUITES.items():
+            for cipher, suite in enumerate(suites):
+                call(server.port, pki["alice"], f"Java serves {suite}", version, cipher, lines=5, length=20000,
+                     **{"suites" if version == "0304" else "ciphers": suite})
+                equal(server.line().strip(), "ended", f"Java's server with {suite}")
+
+
+def java_calls(pki):
+    with ours(pki["bob"], "tickets=1") as server:
+        done = run("java", HERE / "Peer.java", "client", server.port, pki["alice"], ",".join(JAVA.values()), 3, 10, 30000)
+        equal(done.stdout.strip(), "good", f"Java calls: {done.stderr}")
+        for version in JAVA:
+            for number in range(3):
+                expect(our_result(server), f"Java calls {version}", version, None, ALICE, 300010, number > 0)
+
+
+def body():
+    if not OURS.exists():
+        raise Skip(f"{OURS} is not built")
+    with tempfile.TemporaryDirectory() as at:
+        pki = make_pki(pathlib.Path(at))
+        openssl_serves(pki)
+        openssl_calls(pki)
+        if shutil.which("gnutls-serv"):
+            gnutls_serves(pki)
+            gnutls_calls(pki)
+        peer = go_peer()
+        if peer:
+            go_serves(peer, pki)
+            go_calls(peer, pki)
+        if shutil.which("java"):
+            java_serves(pki)
+            java_calls(pki)
+    print(f"{len(SEEN)} connections")
+
+
+main(body)
