@@ -177,9 +177,12 @@ static bool write_text(struct connection *c, struct mt_chain *plain)
 	       say_chain(c, &c->tx);
 }
 
+/* close_notify, or what the other end may not do. */
 static void say_goodbye(struct connection *c)
 {
-	if (mt_record_end(&records, &c->r, MT_TLS_CLOSE_NOTIFY, &c->tx) == 0)
+	bool bad = c->r.rx_over == MT_RECORD_BAD;
+
+	if (mt_record_end(&records, &c->r, bad ? c->r.alert : MT_TLS_CLOSE_NOTIFY, &c->tx) == 0)
 		(void)say_chain(c, &c->tx);
 }
 
