@@ -302,6 +302,8 @@ static int set_up(struct mt_tls_context *c, const struct mt_tls_rules *r, struct
 	SSL_CTX_set_recv_max_early_data(c->ssl, 0);
 	SSL_CTX_set_keylog_callback(c->ssl, mt_tls_keylog);
 	SSL_CTX_set_msg_callback(c->ssl, mt_tls_message);
+	if (r->role == MT_TLS_SERVER)
+		SSL_CTX_set_client_hello_cb(c->ssl, mt_tls_client_hello, NULL);
 	rc = set_versions(c, r, e);
 	if (rc == 0)
 		rc = set_identity(c, e);

@@ -10,7 +10,6 @@
 #define ALERT_HEADER	 2 /* level and description */
 #define CLOSE_NOTIFY	 0
 #define MESSAGE_FINISHED 20
-#define SERVER_NAME_MAX	 MT_TLS_NAME_MAX
 
 static struct mt_tls_objects objects; /* any thread */
 
@@ -105,6 +104,34 @@ void mt_tls_message(
 	}
 }
 
+/*
+ * The library's own function knows the name of a resumed session instead of the one that is asked for. What is malformed it
+ * refuses by itself, later.
+ */
+static void read_server_name(struct mt_tls_handshake *h, const uint8_t *p, size_t n)
+{
+	size_t len = n >= 5 ? (size_t)p[3] << 8 | p[4] : 0;
+
+	/* A list of one host_name, RFC 6066 §3. */
+	if (len == 0 || n != 5 + len || len > MT_TLS_NAME_MAX || p[2] != 0 || memchr(p + 5, 0, len))
+		return;
+	memcpy(h->asked_for, p + 5, len);
+	h->asked_for[len] = '\0';
+}
+
+int mt_tls_client_hello(SSL *ssl, int *alert, void *arg)
+{
+	struct mt_tls_handshake *h = SSL_get_app_data(ssl);
+	const unsigned char *p;
+	size_t n;
+
+	(void)alert;
+	(void)arg;
+	if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &p, &n))
+		read_server_name(h, p, n);
+	return SSL_CLIENT_HELLO_SUCCESS;
+}
+
 /* ---- why it has failed --------------------------------------------------------------------------------------- */
 
 static enum mt_tls_reason reason_of(unsigned long error)
@@ -179,14 +206,13 @@ static void to_lower(char *s)
 /* false: of the certificate that was verified nothing may be made any more. */
 static bool describe(struct mt_tls_handshake *h, struct mt_tls_peer *p)
 {
-	const char *sni = h->sni ?: SSL_get_servername(h->ssl, TLSEXT_NAMETYPE_host_name);
+	const char *sni = h->sni ?: h->asked_for;
 	const unsigned char *alpn;
 	unsigned int len;
 	X509 *leaf = SSL_get0_peer_certificate(h->ssl);
 
 	p->resumed = SSL_session_reused(h->ssl);
-	if (sni)
-		copy(p->sni, sizeof(p->sni), sni, strlen(sni));
+	copy(p->sni, sizeof(p->sni), sni, strlen(sni));
 	to_lower(p->sni);
 	SSL_get0_alpn_selected(h->ssl, &alpn, &len);
 	copy(p->alpn, sizeof(p->alpn), alpn, len);

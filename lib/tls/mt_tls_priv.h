@@ -29,8 +29,9 @@ struct mt_tls_handshake {
 	struct mt_tls_context *context;
 	SSL *ssl; /* NULL: not yet, or no more */
 	BIO *in, *out;
-	char *sni;
-	uint32_t taken; /* bytes of the peer's, so far */
+	char *sni;			     /* a client's */
+	char asked_for[MT_TLS_NAME_MAX + 1]; /* of a server */
+	uint32_t taken;			     /* bytes of the peer's, so far */
 	uint32_t unread;
 	bool finished_sent;
 	uint8_t sent_records; /* behind our Finished */
@@ -59,6 +60,8 @@ int mt_tls_hand_over(struct mt_tls_handshake *h, struct mt_tls_keys *out);
 
 /* ---- handshake.c ----- */
 
+/* SSL_CTX_set_client_hello_cb() */
+int mt_tls_client_hello(SSL *ssl, int *alert, void *arg);
 /* SSL_CTX_set_msg_callback() */
 void mt_tls_message(
 	int write_p, int version, int type, const void *buf, size_t len, SSL *ssl, void *arg);

@@ -7,6 +7,8 @@
 
 static const int versions[] = {TLS1_3_VERSION, TLS1_2_VERSION};
 
+static const char *asks_for = "Bob.shop";
+
 /* One connection of Alice's library; with a session of before, which is replaced by the new one. What ours says of it. */
 static struct mt_tls_result connect_with(
 	struct mt_tls_context *c, int version, SSL_SESSION **session)
@@ -17,6 +19,7 @@ static struct mt_tls_result connect_with(
 	uint8_t rest[64];
 
 	ends_plain_new(&p, MT_TLS_CLIENT, pki()->alice, version, NULL);
+	SSL_set_tlsext_host_name(p.ssl, asks_for);
 	if (*session)
 		SSL_set_session(p.ssl, *session);
 	SSL_SESSION_free(*session);
@@ -58,6 +61,13 @@ static void test_resumed(void)
 		CU_ASSERT_STRING_EQUAL(r.peer.principal, PKI_ALICE);
 		CU_ASSERT_STRING_EQUAL(r.peer.alpn, "istio");
 		CU_ASSERT_EQUAL(r.peer.not_after, pki()->alice->not_after);
+		CU_ASSERT_STRING_EQUAL(r.peer.sni, "bob.shop");
+		/* What is asked for now, not what was when the ticket was given. */
+		asks_for = "elsewhere";
+		r = connect_with(c, versions[i], &session);
+		asks_for = "Bob.shop";
+		CU_ASSERT_TRUE(r.peer.resumed);
+		CU_ASSERT_STRING_EQUAL(r.peer.sni, "elsewhere");
 		SSL_SESSION_free(session);
 		mt_tls_context_drop(c);
 	}
