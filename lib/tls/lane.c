@@ -166,10 +166,15 @@ void mt_tls_lane_more(struct mt_tls_lane *l, struct mt_ref handshake, const stru
 {
 	struct mt_tls_slot *s = slot_of(l, handshake);
 	struct put p = {.lane = l, .slot = handshake.idx};
-	uint32_t n = s ? pieces_of(c->len - s->given) : 0;
+	uint32_t n;
 	struct mt_tls_wire *w;
 	uint32_t room;
 
+	if (!s)
+		return;
+	/* What events told to be used was dropped. */
+	MT_ASSERT(c->len >= s->given);
+	n = pieces_of(c->len - s->given);
 	if (n == 0)
 		return;
 	w = wire_of(l, handshake.idx);
