@@ -40,6 +40,7 @@ struct crew {
 	struct mt_tls_context *contexts[2];
 	struct pair *pairs;
 	uint32_t n_pairs, n_begun, n_over, events;
+	uint32_t cancel_each; /* event of that number ends its connection; 0: none does */
 	int wake_fd;
 	bool failed; /* no assertions on other threads */
 	pthread_t id;
@@ -59,6 +60,8 @@ static void said(struct crew *c, uint32_t i, enum side to, const void *bytes, ui
 	struct pair *p = &c->pairs[i];
 	struct end *e = &p->ends[to];
 
+	if (c->cancel_each && e->over && !e->result.keys.version)
+		return;
 	if (mt_chain_write(&e->rx, c->pools, bytes, n))
 		c->failed = true;
 	if (e->live)
@@ -66,6 +69,22 @@ static void said(struct crew *c, uint32_t i, enum side to, const void *bytes, ui
 	else if (to == SERVER && !e->over && !p->whole &&
 		 mt_hello_read(&p->hello) == MT_HELLO_WHOLE)
 		accept_it(c, p, i);
+}
+
+/* As when a connection is reset: nothing is wanted of either end's handshake any more. */
+static void reset(struct crew *c, struct pair *p)
+{
+	for (int side = CLIENT; side <= SERVER; side++) {
+		struct end *e = &p->ends[side];
+
+		if (e->live)
+			mt_tls_lane_cancel(c->lane, e->handshake);
+		c->n_over += !e->over;
+		e->live = false;
+		e->over = true;
+		mt_chain_free(&e->rx);
+	}
+	p->whole = false;
 }
 
 static void on_event(void *arg, const struct mt_tls_event *ev)
@@ -78,6 +97,10 @@ static void on_event(void *arg, const struct mt_tls_event *ev)
 	c->events++;
 	if (!e->live || !mt_ref_eq(ev->handshake, e->handshake))
 		c->failed = true;
+	if (c->cancel_each && c->events % c->cancel_each == 0) {
+		reset(c, &c->pairs[i]);
+		return;
+	}
 	mt_chain_drop(&e->rx, ev->used);
 	if (ev->kind == MT_TLS_EVENT_OUT)
 		said(c, i, !side, ev->out.p, ev->out.len);
@@ -242,6 +265,41 @@ static void test_thousand(void)
 static void test_more_threads(void)
 {
 	run_crews(3, 30);
+}
+
+/* Connections that are reset at any moment, each lane its own way. Where no end was, the other one has it, too. */
+static void test_resets(void)
+{
+	struct mt_err e;
+	struct mt_tls_pool *p = mt_tls_pool_new(CREWS, 2, &e);
+	struct crew crews[CREWS];
+	uint32_t good = 0;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+	for (uint32_t i = 0; i < CREWS; i++) {
+		crew_new(&crews[i], mt_tls_pool_lane(p, i), &tls_worker_pools[i], 100);
+		crews[i].cancel_each = 5 + 2 * i;
+		CU_ASSERT_EQUAL(pthread_create(&crews[i].id, NULL, work, &crews[i]), 0);
+	}
+	for (uint32_t i = 0; i < CREWS; i++) {
+		const struct mt_tls_lane *l = crews[i].lane;
+
+		pthread_join(crews[i].id, NULL);
+		CU_ASSERT_FALSE(crews[i].failed);
+		CU_ASSERT_EQUAL(l->n_used, 0);
+		CU_ASSERT_TRUE(l->cancelled > 20);
+		CU_ASSERT_EQUAL(l->begun, l->done + l->failed + l->cancelled);
+		for (uint32_t k = 0; k < crews[i].n_pairs; k++)
+			if (crews[i].pairs[k].ends[SERVER].rx.len) {
+				check_pair(&crews[i].pairs[k]);
+				good++;
+			}
+	}
+	CU_ASSERT_TRUE(good > 20);
+	mt_tls_pool_free(p);
+	for (uint32_t i = 0; i < CREWS; i++)
+		crew_free(&crews[i]);
+	CU_ASSERT_EQUAL(mt_tls_objects().made, mt_tls_objects().freed);
 }
 
 /* ---- one lane, step by step ------------------------------------------------------------------------------- */
@@ -599,6 +657,7 @@ static void test_no_pool(void)
 
 const struct mt_test pool_tests[] = {{"two workers, a thousand handshakes", test_thousand},
 	{"two workers and three threads", test_more_threads},
+	{"connections that are reset", test_resets},
 	{"a completion of a gone generation", test_gone_generation},
 	{"full rings and slots", test_full}, {"clients that begin leave a reserve", test_reserve},
 	{"bytes that find no room", test_room}, {"bytes that find room later", test_room_comes},
