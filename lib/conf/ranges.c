@@ -82,7 +82,8 @@ static void index_instances(struct mt_build *b, struct mt_idmap *to)
 {
 	for (uint32_t i = 0; i < b->n_hosts; i++)
 		for (uint32_t k = 0; k < b->host_list[i].n_workloads; k++)
-			if (mt_idmap_put(to, mt_hash_addr(&b->host_list[i].workloads[k]->address), b))
+			if (mt_idmap_put(
+				    to, mt_hash_addr(&b->host_list[i].workloads[k]->address), b))
 				b->tmp.failed = true;
 }
 
