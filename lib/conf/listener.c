@@ -114,10 +114,36 @@ static int copy_match(
 	return copy_names(b, from->alpn, from->n_alpn, false, &to->alpn, &to->n_alpn);
 }
 
-/* Clear text names no application protocol, so it never fits, and nobody has to wait for the client's first bytes. */
+/* Clear text names no application protocol: nobody gets it. */
 static bool never_fits(const struct mt_mesh_match *m)
 {
-	return m && m->n_alpn && transport_of(m->transport) == MT_TRANSPORT_PLAIN;
+	return m && m->n_alpn && transport_of(m->transport) == MT_TRANSPORT_PLAIN &&
+	       !m->n_server_names && !m->port && !m->n_prefixes;
+}
+
+/* Clear text of everybody. */
+static bool is_plain(const struct mt_mesh_match *m)
+{
+	return transport_of(m->transport) == MT_TRANSPORT_PLAIN && !m->n_alpn &&
+	       !m->n_server_names && !m->port && !m->n_prefixes && !m->n_sources;
+}
+
+/*
+ * Chains that nobody gets are left out where that leads nobody elsewhere: then nobody has to wait for the client's first bytes. They
+ * keep clear text from chains that do not ask for it, as in Envoy.
+ */
+static bool may_go(const struct mt_listen *l)
+{
+	bool others = false;
+
+	for (uint32_t i = 0; i < l->n_chains; i++) {
+		const struct mt_mesh_match *m = l->chains[i].match;
+
+		if (m && is_plain(m))
+			return true;
+		others |= !never_fits(m);
+	}
+	return !others;
 }
 
 /* ---- into the snapshot -------------------------------------------------------------------------- */
@@ -152,11 +178,12 @@ static int fill_proto(
 }
 
 /* Behind the chains and protocols that are there already. */
-static int fill_chain(struct mt_build *b, const struct mt_listen_chain *c, struct mt_listener *out)
+static int fill_chain(struct mt_build *b, const struct mt_listen *l,
+	const struct mt_listen_chain *c, struct mt_listener *out)
 {
 	struct mt_filter_chain *to = &out->chains[out->n_chains];
 
-	if (c->refuse && never_fits(c->match))
+	if (c->refuse && never_fits(c->match) && may_go(l))
 		return 0;
 	*to = (struct mt_filter_chain){.name = "", .refuse = c->refuse};
 	if (c->match && copy_match(b, c->match, &to->match))
@@ -193,9 +220,9 @@ static int fill(struct mt_build *b, const struct mt_listen *l, struct mt_listene
 	if (!out->chains || !out->protos)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < l->n_chains; i++)
-		if (fill_chain(b, &l->chains[i], out))
+		if (fill_chain(b, l, &l->chains[i], out))
 			return -ENOMEM;
-	return l->last ? fill_chain(b, l->last, out) : 0;
+	return l->last ? fill_chain(b, l, l->last, out) : 0;
 }
 
 /* Those of documents, or of discovery services. */

@@ -80,6 +80,9 @@ static enum verdict judge(struct mt_build *b, const struct mt_mesh_chain *chain,
 	return only_passes(b, *body) ? PASSING : SERVES;
 }
 
+/* A chain that asks for the port takes its connections from those that do not, even if it is for other addresses. */
+#define PORT_ONLY 999
+
 /* How closely it matches: the port first, then the longest prefix, as Envoy does; -1: not at all. */
 static int closeness(const struct mt_mesh_match *m, const struct mt_mesh_address *a)
 {
@@ -90,7 +93,7 @@ static int closeness(const struct mt_mesh_match *m, const struct mt_mesh_address
 	for (uint32_t i = 0; i < m->n_prefixes; i++)
 		if (mt_prefix_contains(&m->prefixes[i].addr, m->prefixes[i].bits, &a->addr))
 			best = MT_MAX(best, m->prefixes[i].bits + 1);
-	return best < 0 ? -1 : best + (m->port ? 1000 : 0);
+	return m->port ? PORT_ONLY + 1 + best : best;
 }
 
 /* A chain of a listener; the default one is behind the others. */
@@ -134,12 +137,14 @@ static void reach(
 		uint32_t n = count_criteria(m);
 		bool only_plain = n == 1 && is_plain(m);
 
-		if (closeness(m, a) != best || (is_plain(m) && asks_tls(m)))
+		if (best == PORT_ONLY || closeness(m, a) != best)
+			continue;
+		narrow |= n > 1;
+		if (is_plain(m) && asks_tls(m))
 			continue;
 		v[i].reached |= !(n == 0 && all) && !(only_plain && plain);
 		all |= n == 0;
 		plain |= only_plain;
-		narrow |= n > 1;
 	}
 	if (l->fallback)
 		v[l->n_chains].reached |= !all || narrow;

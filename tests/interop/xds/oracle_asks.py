@@ -122,18 +122,23 @@ def _greeting(sock):
 
 
 def connections(questions, window=32):
-    """Who greets each connection: (address and port to connect to, own address or None)."""
+    """Who greets each connection: (address and port to connect to, own address or None, what it says first if it does)."""
     answers, poll, under_way, begun = [None] * len(questions), select.epoll(), {}, 0
     while begun < len(questions) or under_way:
         while begun < len(questions) and len(under_way) < window:
-            sock = _begin(*questions[begun])
+            sock = _begin(*questions[begun][:2])
             under_way[sock.fileno()] = (sock, begun)
-            poll.register(sock, select.EPOLLIN)
+            poll.register(sock, select.EPOLLOUT if questions[begun][2:] else select.EPOLLIN)
             begun += 1
         ready = poll.poll(10)
         if not ready:
             raise TimeoutError(f"{len(under_way)} connections have no answer, so {questions[next(iter(under_way.values()))[1]]}")
-        for number, _ in ready:
+        for number, event in ready:
+            if event == select.EPOLLOUT:
+                sock, at = under_way[number]
+                sock.send(questions[at][2])
+                poll.modify(sock, select.EPOLLIN)
+                continue
             sock, at = under_way.pop(number)
             poll.unregister(sock)
             answers[at] = _greeting(sock)

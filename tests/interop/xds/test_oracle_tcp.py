@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 TCP beside Envoy: which cluster, subset and endpoint 20,000 connections reach by weights and priorities (chi-square), and which filter
-chain connections from many addresses to several take, question by question.
+chain connections from many addresses to several take, question by question; then the same by what TLS says first.
 """
 
 import pathlib
 import random
+import ssl
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
@@ -20,6 +21,10 @@ from meltemi_lab.check import Failure  # noqa: E402
 VIPS = (VIP, "240.240.7.2", "240.240.7.3")
 SOURCES = [f"192.0.2.{n}" for n in (3, *range(16, 33), 64, 65, 127, 128, 200, 254)]
 SETS = 8
+TLS_PORT = 11100
+NAMES = ("a.test", "b.a.test", "c.b.a.test", "test", "other.example")
+SUFFIXES = ("a.test", "b.a.test", "*.a.test", "*.test", "*.b.a.test")
+PROTOCOLS = ("h2", "http/1.1")
 
 
 def one(number, **more):
@@ -69,6 +74,63 @@ def chains(dice, number):
     return out
 
 
+def by_tls_chains(dice, number):
+    """The same by what a ClientHello says; each chain asks for one name and one protocol at most, so that no two overlap."""
+    seen, found = set(), []
+    for _ in range(dice.randint(2, 6)):
+        match = {}
+        if dice.random() < 0.6:
+            match["serverNames"] = [dice.choice(SUFFIXES)]
+        if dice.random() < 0.3:
+            match["applicationProtocols"] = [dice.choice(PROTOCOLS)]
+        if dice.random() < 0.4:
+            match["transportProtocol"] = dice.choice(("tls", "raw_buffer"))
+        if dice.random() < 0.3:
+            match["sourcePrefixRanges"] = [ranges(dice, dice.choice(SOURCES), (24, 26, 28))]
+        key = repr(sorted(match.items())) if "sourcePrefixRanges" not in match else masked_tls(match)
+        if key not in seen:
+            seen.add(key)
+            found.append({"filterChainMatch": match, "filters": [mesh.tcp_proxy(f"y{number}", f"chain{len(found)}")]})
+    out = listener(TLS_PORT + number)
+    out["filterChains"] = found
+    out["listenerFilters"] = [{"name": "envoy.filters.listener.tls_inspector", "typedConfig": {
+        "@type": mesh.TYPE + "envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"}}]
+    if dice.random() < 0.5:
+        out["defaultFilterChain"] = {"filters": [mesh.tcp_proxy(f"y{number}", "chain6")]}
+    return out
+
+
+def masked_tls(match):
+    key, length = masked({"sourcePrefixRanges": match["sourcePrefixRanges"]})[0][0]
+    return repr(sorted((k, v) for k, v in match.items() if k != "sourcePrefixRanges")) + f" {key}/{length}"
+
+
+def hello(name, protocols):
+    """What a client of TLS says first."""
+    out, context = ssl.MemoryBIO(), ssl.create_default_context()
+    context.check_hostname = False
+    if protocols:
+        context.set_alpn_protocols(protocols)
+    try:
+        context.wrap_bio(ssl.MemoryBIO(), out, server_hostname=name).do_handshake()
+    except ssl.SSLWantReadError:
+        return out.read()
+    raise Failure("a handshake without a server")
+
+
+def by_hello(o, dice):
+    first = {(name_, sent): hello(name_, list(sent)) for name_ in (None, *NAMES) for sent in ((), ("h2",), ("http/1.1", "h2"), ("x",))}
+    first[None] = b"in clear text"
+    whats = list(first)
+    asked = [((VIP, TLS_PORT + dice.randrange(SETS)), dice.choice(SOURCES), dice.choice(whats)) for _ in range(PICKS // 4)]
+    ours, theirs = (o.connections(side, [(at, source, first[what]) for at, source, what in asked]) for side in (MELTEMI, ENVOY))
+    wrong = [f"{one_}: Meltemi {a}, Envoy {b}" for one_, a, b in zip(asked, ours, theirs) if a != b]
+    if wrong:
+        raise Failure(f"{len(wrong)} of {len(asked)} connections by TLS, so {wrong[0]}")
+    print(f"  {len(asked)} connections by {SETS} sets of chains for TLS: {tally(theirs)}")
+    check(len(tally(theirs)) > 5, "hardly any chain was taken")
+
+
 def masked(match):
     """What of a match tells it from others."""
     def network(listed):
@@ -95,7 +157,7 @@ def body():
     listed = list(shared())
     resources = [one_ for _, _, found, _ in listed for one_ in found]
     resources += [one_ for n in range(7) for one_ in (mesh.cluster(f"chain{n}"), assignment(f"chain{n}", [locality("a", [one(10 + n)])]))]
-    resources += [chains(dice, number) for number in range(SETS)]
+    resources += [chains(dice, number) for number in range(SETS)] + [by_tls_chains(dice, number) for number in range(SETS)]
     with oracle() as o:
         o.more_addresses(VIPS[1:], SOURCES)
         o.start(resources)
@@ -107,6 +169,7 @@ def body():
                 counted.add(what, side, answers, {name(number, TCP): share for number, share in shares.items()})
         counted.judge()
         by_chain(o, dice)
+        by_hello(o, dice)
 
 
 main(body)

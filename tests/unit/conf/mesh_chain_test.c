@@ -20,6 +20,8 @@ static const struct {
 	{"host", 0, "192.0.2.1/32", "raw_buffer", NULL, false},
 	{"elsewhere", 0, "198.51.100.0/24", NULL, NULL, false},
 	{"port", 1, NULL, NULL, NULL, false},
+	{"port elsewhere", 1, "198.51.100.0/24", NULL, NULL, false},
+	{"last", 0, NULL, NULL, NULL, false},
 };
 
 static void add_row(struct mt_model *m, struct mt_mesh_listener *l, size_t i)
@@ -76,6 +78,8 @@ static void chains(void)
 		{2, 2, "", "need TLS"},
 		{3, 3, "", "no filter chain is for its address"},
 		{7, 7, "", "no filter chain is for its address"},
+		{8, 10, "port", "the 2 others are for are refused"},
+		{9, 10, "", "no filter chain is for its address"},
 	};
 
 	for (size_t k = 0; k < MT_ARRAY_LEN(t); k++) {
@@ -212,6 +216,50 @@ static void nobody(void)
 	mesh_scene_end(&sc);
 }
 
+/*
+ * What asks clear text for an application protocol gets nobody, and takes clear text from chains that ask for less, as in Envoy; it
+ * is left out where that takes nothing from anybody.
+ */
+static void in_clear_text(void)
+{
+	static const char *h2[] = {"h2"}, *a[] = {"a.x"};
+	static const struct {
+		bool named, plain, any, fallback; /* the others */
+		const char *clear, *tls;
+		uint32_t n_chains;
+	} t[] = {
+		{.any = true, .clear = "none", .tls = "any", .n_chains = 2},
+		{.any = true, .fallback = true, .clear = "rest", .tls = "any", .n_chains = 3},
+		{.any = true, .plain = true, .clear = "plain", .tls = "any", .n_chains = 2},
+		{.fallback = true, .clear = "rest", .tls = "rest", .n_chains = 1},
+		{.named = true, .any = true, .clear = "any", .tls = "none", .n_chains = 2},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
+		struct mesh_scene sc = mesh_scene_new();
+		struct mt_mesh_listener *l = mesh_listener(sc.m, "l", "192.0.2.1", 1);
+		struct mt_mesh_chain *c = bytes_to(&sc, l, "nobody");
+
+		c->match.transport = "raw_buffer";
+		c->match.alpn = h2;
+		c->match.n_alpn = 1;
+		c->match.server_names = a;
+		c->match.n_server_names = t[i].named;
+		if (t[i].plain)
+			bytes_to(&sc, l, "plain")->match.transport = "raw_buffer";
+		if (t[i].any)
+			bytes_to(&sc, l, "any");
+		if (t[i].fallback)
+			l->fallback =
+				bytes_to(&sc, mesh_listener(sc.m, "other", "192.0.2.2", 1), "rest");
+		mesh_load(&sc);
+		CU_ASSERT_EQUAL(listener(sc.s, "192.0.2.1", 1)->n_chains, t[i].n_chains);
+		CU_ASSERT_STRING_EQUAL(led(&sc, "10.1.2.3", NULL), t[i].clear);
+		CU_ASSERT_STRING_EQUAL(led(&sc, "10.1.2.3", "a.x"), t[i].tls);
+		mesh_scene_end(&sc);
+	}
+}
+
 static const struct mt_service *of_listener(const struct mt_snapshot *s, uint32_t proto)
 {
 	return listener(s, "192.0.2.1", 1)->protos[proto].services[0];
@@ -288,6 +336,7 @@ const struct mt_test mesh_chain_tests[] = {
 	{"by_name", by_name},
 	{"by_address", by_address},
 	{"nobody", nobody},
+	{"in_clear_text", in_clear_text},
 	{"shared", shared},
 	{0},
 };
