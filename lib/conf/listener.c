@@ -86,11 +86,10 @@ static int copy_names(struct mt_build *b, const char **from, uint32_t n, bool lo
 
 	if (n && !v)
 		return -ENOMEM;
-	*n_to = 0;
 	for (uint32_t i = 0; i < n; i++)
-		if (strcmp(from[i], "*") != 0)
-			v[(*n_to)++] = mt_b_keep(b, lower ? mt_b_lower(b, from[i]) : from[i]);
+		v[i] = mt_b_keep(b, lower ? mt_b_lower(b, from[i]) : from[i]);
 	*to = v;
+	*n_to = n;
 	return 0;
 }
 

@@ -56,6 +56,24 @@ static bool names(struct mt_xmap *m, const char *field, char *const *from, size_
 	return true;
 }
 
+/* As in Envoy a star is the whole first label, and not the only one. */
+static bool server_names(
+	struct mt_xmap *m, const Xds__FilterChainMatch *f, struct mt_mesh_match *out)
+{
+	if (!names(m, "server_names", f->server_names, f->n_server_names, &out->server_names,
+		    &out->n_server_names))
+		return false;
+	for (uint32_t i = 0; i < out->n_server_names; i++) {
+		const char *name = out->server_names[i], *star = strrchr(name, '*');
+
+		if (!star || (star == name && name[1] == '.'))
+			continue;
+		mt_xm_at(m, "server_names", i);
+		return mt_xm_bad(m, NULL, "\"%.64s\" has a star that is no first label", name);
+	}
+	return true;
+}
+
 static bool chain_match(
 	struct mt_xmap *m, const Xds__FilterChainMatch *f, struct mt_mesh_match *out)
 {
@@ -69,8 +87,7 @@ static bool chain_match(
 		!mt_xm_name(m, "transport_protocol", f->transport_protocol, &out->transport))
 		return false;
 	if (!mt_xm_u32(m, "destination_port", f->destination_port, 1, 65535, &out->port) ||
-		!names(m, "server_names", f->server_names, f->n_server_names, &out->server_names,
-			&out->n_server_names) ||
+		!server_names(m, f, out) ||
 		!names(m, "application_protocols", f->application_protocols,
 			f->n_application_protocols, &out->alpn, &out->n_alpn) ||
 		!prefixes(m, "prefix_ranges", f->prefix_ranges, f->n_prefix_ranges, &out->prefixes,

@@ -225,6 +225,13 @@ static const struct {
 		L("'listener_filters': [{'name': 'p', " TYPED
 		  "envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol'}}]"),
 		"listener_filters[0]: the PROXY protocol is not read"},
+	{LDS, L("'filter_chains': [{'filter_chain_match': {'server_names': ['*.a.x', 'b*.x']}}]"),
+		"filter_chains[0].filter_chain_match.server_names[1]: \"b*.x\" has a star that is "
+		"no "
+		"first label"},
+	{LDS, L("'filter_chains': [{'filter_chain_match': {'server_names': ['*']}}]"),
+		"filter_chains[0].filter_chain_match.server_names[0]: \"*\" has a star that is no "
+		"first label"},
 	{LDS,
 		L("'filter_chains': [{'filter_chain_match': {'prefix_ranges': [{'address_prefix': "
 		  "'192.0.2.0', 'prefix_len': 33}]}}]"),
