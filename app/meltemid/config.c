@@ -251,8 +251,19 @@ int config_start(struct daemon *d, struct mt_err *e)
 	return rc;
 }
 
+static void forget_read(struct config_reading *p)
+{
+	if (!p->is)
+		return;
+	mt_diags_fini(&p->diags);
+	mt_source_reading_fini(&p->r);
+	mt_source_texts_free(p->texts);
+	*p = (struct config_reading){0};
+}
+
 void config_stop(struct daemon *d)
 {
+	forget_read(&d->reading);
 	mesh_close(d);
 	if (d->first)
 		mt_conf_discard(d->conf, d->first, 0);
@@ -404,25 +415,54 @@ bool config_is_due(const struct daemon *d)
 	return d->table && mt_table_is_due(d->table, wall_now(d));
 }
 
-int config_reload(struct daemon *d, uint64_t now)
+/* 0; else nothing was read, and it is told. */
+static int read_files(struct daemon *d)
 {
-	struct mt_source_reading r = {0};
-	struct mt_diags diags;
+	struct config_reading *p = &d->reading;
 	int rc;
 
-	mt_diags_init(&diags);
-	rc = read_documents(d, &r, &diags);
+	forget_read(p);
+	mt_diags_init(&p->diags);
+	p->is = p->fresh = true;
+	rc = read_documents(d, &p->r, &p->diags);
 	if (rc == 0) {
-		mesh_reread(d, &diags, now);
-		rc = take(d, &r, mt_source_texts_new(d->files), 0, &diags, now);
-		if (rc == 0)
-			rc = d->reload_rc;
-	} else {
-		rc = publish_note(d, rc, "no memory");
+		p->texts = mt_source_texts_new(d->files);
+		return 0;
 	}
-	mt_diags_fini(&diags);
-	mt_source_reading_fini(&r);
-	return rc;
+	forget_read(p);
+	return publish_note(d, rc, "no memory");
+}
+
+static int take_read(struct daemon *d, uint64_t now)
+{
+	struct config_reading *p = &d->reading;
+	struct mt_source_texts *texts = p->texts;
+	int rc;
+
+	mesh_reread(d, &p->diags, now);
+	p->texts = NULL;
+	rc = take(d, &p->r, texts, 0, &p->diags, now);
+	forget_read(p);
+	return rc ? rc : d->reload_rc;
+}
+
+int config_reload(struct daemon *d, uint64_t now)
+{
+	int rc = read_files(d);
+
+	return rc ? rc : take_read(d, now);
+}
+
+void config_read(struct daemon *d, uint64_t now)
+{
+	(void)read_files(d);
+}
+
+void config_take_read(struct daemon *d, uint64_t now)
+{
+	if (d->reading.is && !d->reading.fresh)
+		(void)take_read(d, now);
+	d->reading.fresh = false;
 }
 
 int config_from_texts(struct daemon *d, struct mt_source_texts *t, uint64_t version, uint64_t now)
@@ -431,6 +471,7 @@ int config_from_texts(struct daemon *d, struct mt_source_texts *t, uint64_t vers
 	struct mt_diags diags;
 	int rc;
 
+	forget_read(&d->reading);
 	mt_diags_init(&diags);
 	rc = mt_source_texts_read(t, &r, &diags);
 	if (rc == 0)

@@ -187,6 +187,22 @@ static void reload(struct daemon *d, uint64_t now)
 	notify_reload(d, false);
 }
 
+/* Files have changed: what they say is taken in the next turn. */
+static void read_changed(struct daemon *d, uint64_t now)
+{
+	notify_reload(d, true);
+	config_read(d, now);
+}
+
+static void take_changed(struct daemon *d, uint64_t now)
+{
+	bool was = d->reading.is && !d->reading.fresh;
+
+	config_take_read(d, now);
+	if (was)
+		notify_reload(d, false);
+}
+
 /* False: stop now. */
 static bool on_signal(struct daemon *d, int sig, uint64_t now)
 {
@@ -232,7 +248,7 @@ static bool on_event(struct daemon *d, int fd, uint64_t now)
 	else if (d->dns && fd == mt_dns_server_fd(d->dns))
 		dns_turn(d, now);
 	else if (fd == mt_watch_fd(d->watch) && mt_watch_on_event(d->watch, now))
-		reload(d, now);
+		read_changed(d, now);
 	else if (fd == d->signals)
 		while ((sig = signals_next(d->signals)))
 			if (!on_signal(d, sig, now))
@@ -259,12 +275,13 @@ void control_run(struct daemon *d)
 	mt_ctl_set_state(d->ctl, MT_CTL_SERVING);
 	for (;;) {
 		struct epoll_event ev[8];
-		int n = epoll_wait(d->epoll, ev, MT_ARRAY_LEN(ev), -1);
+		int n = epoll_wait(d->epoll, ev, MT_ARRAY_LEN(ev), d->reading.is ? 0 : -1);
 		uint64_t now = mt_clock_now(&d->clock);
 
 		for (int i = 0; i < n; i++)
 			if (!on_event(d, ev[i].data.fd, now))
 				return;
+		take_changed(d, now);
 		measure(d, now);
 		if (!d->draining)
 			continue;

@@ -90,6 +90,15 @@ struct turning {
 	char what[MT_OVERRIDE_TEXT + 16];
 };
 
+/* What files say, read in one turn of the control thread and taken in the next: neither is longer than it must be. */
+struct config_reading {
+	bool is;    /* there is one */
+	bool fresh; /* of this turn */
+	struct mt_source_reading r;
+	struct mt_source_texts *texts;
+	struct mt_diags diags;
+};
+
 struct daemon {
 	struct args args;
 	int exit_code;
@@ -114,6 +123,7 @@ struct daemon {
 	char waiting_words[512];
 	char reload_words[1024]; /* how the last reload ended */
 	int reload_rc;		 /* and in a number */
+	struct config_reading reading;
 	bool reload_unsaid; /* documents were taken, and not yet told to be in force (config.c) */
 	bool reload_node;   /* of these: the Node's own is to be looked at */
 	char reload_first[400];	  /* of these: the first error; "": none */
@@ -288,6 +298,9 @@ void check_connections(const struct mt_node *n, struct mt_diags *diags);
  * d->reload_words tell either.
  */
 int config_reload(struct daemon *d, uint64_t now);
+/* The same in two turns: files are read; what was read in a turn before is taken. Whoever loads anything else in between comes later, and counts. */
+void config_read(struct daemon *d, uint64_t now);
+void config_take_read(struct daemon *d, uint64_t now);
 /* What was read is in force: who changed the Node hears what of it is not. d->reload_rc: whether all is well. */
 void config_in_force(struct daemon *d);
 /* A day has passed until which an object was not enforced. */
