@@ -6,7 +6,7 @@
 #include "mt_source.h"
 #include "mt_test.h"
 
-extern const struct mt_test compile_tests[], documents_tests[], listeners_tests[],
+extern const struct mt_test compile_tests[], documents_tests[], inbound_tests[], listeners_tests[],
 	mesh_chain_tests[], mesh_cluster_tests[], mesh_istio_tests[], mesh_policies_tests[],
 	mesh_random_tests[], mesh_tests[], publish_tests[], references_tests[], refusals_tests[],
 	share_tests[], vips_tests[];

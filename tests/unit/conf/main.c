@@ -108,7 +108,7 @@ int main(int argc, char **argv)
 	const struct mt_suite suites[] = {{"compile", compile_tests}, {"dns", dns_tests},
 		{"documents", documents_tests}, {"istio", istio_tests},
 		{"locality", locality_tests}, {"policies", policies_tests},
-		{"careful", careful_tests}, {"ranges", ranges_tests},
+		{"careful", careful_tests}, {"ranges", ranges_tests}, {"inbound", inbound_tests},
 		{"listeners", listeners_tests}, {"mesh", mesh_tests},
 		{"mesh_chain", mesh_chain_tests}, {"mesh_cluster", mesh_cluster_tests},
 		{"mesh_istio", mesh_istio_tests}, {"mesh_random", mesh_random_tests},
