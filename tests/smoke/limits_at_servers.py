@@ -115,6 +115,8 @@ def body():
         equal(calls(lab, 60, attach="team=red")["answered"], 0, "calls that a policy denies")
         each(lab, {"v1/s1": TOKENS, "v2/s2": TOKENS}, "each instance has its own bucket")
         each(lab, {}, "which is empty", count=20)
+        told = daemon.shell("explain", "protocol=dubbo", f"service={HOST}", "method=sayHello", "src=192.0.2.2")
+        equal("over limit" in told and 'of inbound 198.51.100.11:20880: 0 of 20 tokens are there' in told, True, f"explain: {told}")
         each(lab, {}, "also for calls of another service that has it", count=20, vip=ALIAS)
         in_force(daemon, limit() + policy("blue"), ["in-force"])
         each(lab, {}, "and stays so over a reload", count=20)

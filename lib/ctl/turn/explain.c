@@ -28,7 +28,9 @@ struct explain {
 	const struct mt_route_action *route;
 	json_t *out;
 	uint32_t n_led,
-		n_denied; /* endpoints that lots lead to, and those of them that policies deny */
+		n_denied,  /* endpoints that lots lead to, and those of them that policies deny */
+		n_limited; /* of these: which are over a limit of their own */
+	bool over;	   /* the last one that was judged is */
 	char policy[POLICY_MAX]; /* whose, in words */
 };
 
@@ -342,6 +344,15 @@ static json_t *without(const char *cluster, const char *balancer, uint32_t draws
 }
 
 /* What policies in front of the endpoint say of the message; "": nothing against it. true: it is denied. */
+static bool is_over(struct explain *x, const struct mt_filter_inst *limit, char words[POLICY_MAX])
+{
+	struct mt_filter_told told = {.verdict = MT_FILTER_NEXT};
+
+	limit->type->explain(limit, &x->said.view, x->c->now, &told);
+	snprintf(words, POLICY_MAX, "%s", told.words);
+	return told.verdict == MT_FILTER_REPLY;
+}
+
 static bool judge(
 	struct explain *x, const struct mt_cluster *cl, uint32_t i, char words[POLICY_MAX])
 {
@@ -365,17 +376,22 @@ static bool judge(
 	if (e == MT_AUTHZ_ALLOWED && cl->eps[i].guarded)
 		e = mt_guard_judge(&ask, &by);
 	words[0] = '\0';
+	x->over = false;
 	if (e != MT_AUTHZ_ALLOWED)
 		snprintf(words, POLICY_MAX, "%s %s",
 			e == MT_AUTHZ_CLOSED ? "closed by" : "denied by", mt_authz_by(by));
-	return e != MT_AUTHZ_ALLOWED;
+	if (e != MT_AUTHZ_ALLOWED || !cl->eps[i].guarded || !cl->guards[i]->limit)
+		return e != MT_AUTHZ_ALLOWED;
+	x->over = is_over(x, cl->guards[i]->limit, words);
+	return x->over;
 }
 
 /* Of some lots, or of all of them. */
 static void tell_denied(struct explain *x)
 {
 	if (x->n_denied == x->n_led && x->n_denied)
-		end(x, MT_REPLY_DENIED, x->policy);
+		end(x, x->n_limited == x->n_denied ? MT_REPLY_OVER_LIMIT : MT_REPLY_DENIED,
+			x->policy);
 	else if (x->n_denied)
 		set(x->out, "note", "policies deny it where some endpoints are chosen");
 }
@@ -396,6 +412,7 @@ static void add_cluster(struct explain *x, json_t *list, const struct tally *t)
 		x->n_led += t->eps[i] != 0;
 		if (judge(x, cl, i, policy) && t->eps[i]) {
 			x->n_denied++;
+			x->n_limited += x->over;
 			snprintf(x->policy, sizeof(x->policy), "%s", policy);
 		}
 		set(row, "policy", policy);
