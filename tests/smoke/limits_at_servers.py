@@ -82,7 +82,7 @@ def in_force(daemon, text, wanted):
 
 
 def calls(lab, count=100, vip=VIP, **options):
-    report = lab.dubbo_client(f"{vip}:20880", count=count, outstanding=2, **options).result()
+    report = lab.dubbo_client(f"{vip}:20880", count=count, outstanding=2, rate=500, **options).result()
     equal(report["answered"] + report["failed"], count, "calls that came to an end")
     return report
 
