@@ -59,29 +59,29 @@ static char *cluster_name(uint32_t i, char name[64])
 static void make_cluster(struct mt_model **part, uint32_t i)
 {
 	char name[64];
-	struct mt_mesh_cluster *c =
-		OBJECT(part, mesh_clusters, mt_mesh_cluster, "Cluster", cluster_name(i, name));
+	struct mt_res_cluster *c =
+		OBJECT(part, res_clusters, mt_res_cluster, "Cluster", cluster_name(i, name));
 
-	c->discovery = MT_MESH_EDS;
+	c->discovery = MT_RES_EDS;
 	c->endpoints_name = c->meta.name;
-	c->lb = MT_MESH_LEAST_REQUEST;
+	c->lb = MT_RES_LEAST_REQUEST;
 }
 
 static void make_endpoints(struct mt_model **part, uint32_t i, uint32_t port)
 {
 	char name[64];
-	struct mt_mesh_endpoints *e = OBJECT(part, mesh_endpoints, mt_mesh_endpoints,
+	struct mt_res_endpoints *e = OBJECT(part, res_endpoints, mt_res_endpoints,
 		"ClusterLoadAssignment", cluster_name(i, name));
-	struct mt_mesh_locality *l = mt_region_alloc(&(*part)->region, sizeof(*l));
+	struct mt_res_locality *l = mt_region_alloc(&(*part)->region, sizeof(*l));
 
 	MT_ASSERT(l);
-	*l = (struct mt_mesh_locality){.region = "r", .zone = "r/z1", .n_eps = mesh.endpoints};
+	*l = (struct mt_res_locality){.region = "r", .zone = "r/z1", .n_eps = mesh.endpoints};
 	l->eps = mt_region_alloc(&(*part)->region, sizeof(*l->eps) * l->n_eps);
 	e->localities = l;
 	e->n_localities = 1;
 	e->n_eps = l->n_eps;
 	for (uint32_t k = 0; k < l->n_eps; k++)
-		l->eps[k] = (struct mt_mesh_endpoint){
+		l->eps[k] = (struct mt_res_endpoint){
 			.addr = mt_addr4(htonl(0x0a000000u + i * mesh.endpoints + k)),
 			.weight = 1,
 			.port = (uint16_t)(k ? 20880 : port)};
@@ -90,16 +90,16 @@ static void make_endpoints(struct mt_model **part, uint32_t i, uint32_t port)
 static void make_listener(struct mt_model **part, uint32_t i)
 {
 	char name[64];
-	struct mt_mesh_listener *l;
+	struct mt_res_listener *l;
 	struct mt_region *r;
 
 	snprintf(name, sizeof(name), "listener-%u", i);
-	l = OBJECT(part, mesh_listeners, mt_mesh_listener, "Listener", name);
+	l = OBJECT(part, res_listeners, mt_res_listener, "Listener", name);
 	r = &(*part)->region;
 	l->addresses = mt_region_alloc(r, sizeof(*l->addresses));
 	l->chains = mt_region_alloc(r, sizeof(*l->chains));
 	MT_ASSERT(l->addresses && l->chains);
-	l->addresses[0] = (struct mt_mesh_address){mt_addr4(htonl(0xf0f00001u + i)), 20880};
+	l->addresses[0] = (struct mt_res_address){mt_addr4(htonl(0xf0f00001u + i)), 20880};
 	l->n_addresses = l->n_chains = 1;
 	l->chains->proxy = mt_region_alloc(r, sizeof(*l->chains->proxy));
 	MT_ASSERT(l->chains->proxy);
@@ -110,11 +110,11 @@ static void make_listener(struct mt_model **part, uint32_t i)
 static void make_routes(struct mt_model **part, uint32_t i, const char *route)
 {
 	char name[64];
-	struct mt_mesh_routes *r;
+	struct mt_res_routes *r;
 	struct mt_rule *rule;
 
 	snprintf(name, sizeof(name), "service-%u.mesh.example_20880", i);
-	r = OBJECT(part, mesh_routes, mt_mesh_routes, "RouteConfiguration", name);
+	r = OBJECT(part, res_routes, mt_res_routes, "RouteConfiguration", name);
 	rule = mt_region_push(
 		&(*part)->region, (void **)&r->list.rules, &r->list.n_rules, sizeof(*rule));
 	MT_ASSERT(rule);

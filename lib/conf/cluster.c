@@ -8,7 +8,7 @@
 
 static void free_cluster(struct mt_conf *c, struct mt_shared_cluster *sc, uint64_t now)
 {
-	mt_mesh_last_forget(&c->mesh.last_clusters, sc->at, sc);
+	mt_shared_last_forget(&c->shared.last_clusters, sc->at, sc);
 	mt_cluster_release(&sc->c);
 	for (uint32_t i = 0; i < sc->c.n_eps; i++)
 		mt_upstream_ep_put(c->upstreams, sc->c.eps[i].state, now);
@@ -25,25 +25,25 @@ void mt_shared_cluster_put(struct mt_conf *c, struct mt_shared_cluster *sc, uint
 {
 	if (--sc->refs)
 		return;
-	if (mt_strmap_get(&c->mesh.clusters, sc->name) == sc)
-		mt_strmap_del(&c->mesh.clusters, sc->name);
+	if (mt_strmap_get(&c->shared.clusters, sc->name) == sc)
+		mt_strmap_del(&c->shared.clusters, sc->name);
 	free_cluster(c, sc, now);
 }
 
 /* ---- what it says ------------------------------------------------------------------------------- */
 
-static enum mt_lb balancer(enum mt_mesh_lb lb)
+static enum mt_lb balancer(enum mt_res_lb lb)
 {
 	switch (lb) {
-	case MT_MESH_LEAST_REQUEST:
+	case MT_RES_LEAST_REQUEST:
 		return MT_LB_LEAST_REQUEST;
-	case MT_MESH_RANDOM:
+	case MT_RES_RANDOM:
 		return MT_LB_RANDOM;
-	case MT_MESH_RING_HASH:
+	case MT_RES_RING_HASH:
 		return MT_LB_RING_HASH;
-	case MT_MESH_MAGLEV:
+	case MT_RES_MAGLEV:
 		return MT_LB_MAGLEV;
-	case MT_MESH_ROUND_ROBIN:
+	case MT_RES_ROUND_ROBIN:
 		break;
 	}
 	return MT_LB_ROUND_ROBIN;
@@ -55,7 +55,7 @@ static uint32_t said(const struct mt_num *n, uint32_t otherwise)
 }
 
 /* `key`: the hash key's name, for as long as the cluster lives. */
-static void set_hash(struct mt_cluster *c, const struct mt_mesh_hash *h, const char *key)
+static void set_hash(struct mt_cluster *c, const struct mt_res_hash *h, const char *key)
 {
 	const struct mt_codec *codec = h && h->codec ? mt_codec_find(h->codec) : NULL;
 
@@ -66,9 +66,9 @@ static void set_hash(struct mt_cluster *c, const struct mt_mesh_hash *h, const c
 	c->n_hash_keys = 1;
 }
 
-static void set_policy(struct mt_cluster *c, const struct mt_mesh_cluster *mc)
+static void set_policy(struct mt_cluster *c, const struct mt_res_cluster *mc)
 {
-	const struct mt_mesh_outlier *o = mc->outlier;
+	const struct mt_res_outlier *o = mc->outlier;
 
 	c->lb = balancer(mc->lb);
 	c->multiplexing = mc->multiplexing;
@@ -114,7 +114,7 @@ static uint64_t policy_hash(const struct mt_cluster *c, const struct mt_cluster_
 /* ---- endpoints ---------------------------------------------------------------------------------- */
 
 /* Why calls to it would reach nobody, or come back; NULL: it can be used. */
-static const char *refused(const struct mt_build *b, const struct mt_mesh_endpoint *ep)
+static const char *refused(const struct mt_build *b, const struct mt_res_endpoint *ep)
 {
 	const char *why = mt_addr_unusable(&ep->addr);
 
@@ -126,7 +126,7 @@ static const char *refused(const struct mt_build *b, const struct mt_mesh_endpoi
 /* Whether the cluster has this one already; remembers it. */
 static bool seen(struct mt_build *b, uint32_t index)
 {
-	struct mt_mesh_shared *m = &b->conf->mesh;
+	struct mt_shared *m = &b->conf->shared;
 	uint32_t word = index / 64;
 	uint64_t bit = 1ull << index % 64;
 
@@ -148,7 +148,7 @@ static bool seen(struct mt_build *b, uint32_t index)
 
 static void forget_seen(struct mt_build *b, const struct mt_cluster *c)
 {
-	struct mt_mesh_shared *m = &b->conf->mesh;
+	struct mt_shared *m = &b->conf->shared;
 
 	for (uint32_t i = 0; i < c->n_eps; i++)
 		if (c->eps[i].state->index / 64 < m->seen_words)
@@ -156,7 +156,7 @@ static void forget_seen(struct mt_build *b, const struct mt_cluster *c)
 }
 
 /* One block for the places and the texts of all localities' zones; equal ones share a place. */
-static int add_zones(struct mt_shared_cluster *sc, const struct mt_mesh_endpoints *e)
+static int add_zones(struct mt_shared_cluster *sc, const struct mt_res_endpoints *e)
 {
 	size_t size = 0;
 	uint32_t n = MT_MIN(e->n_localities, (uint32_t)MT_CLUSTER_ZONES);
@@ -170,7 +170,7 @@ static int add_zones(struct mt_shared_cluster *sc, const struct mt_mesh_endpoint
 	return sc->c.zones ? 0 : -ENOMEM;
 }
 
-static uint8_t zone_of(struct mt_shared_cluster *sc, const struct mt_mesh_locality *lo)
+static uint8_t zone_of(struct mt_shared_cluster *sc, const struct mt_res_locality *lo)
 {
 	size_t len = lo->zone ? strlen(lo->zone) + 1 : 0;
 
@@ -199,7 +199,7 @@ static void guard(struct mt_cluster *c, const struct mt_authz *a)
 static int add_endpoint(struct mt_build *b, struct mt_shared_cluster *sc,
 	const struct mt_cluster_said *said, const struct mt_endpoint_use *use, uint8_t zone)
 {
-	const struct mt_mesh_endpoint *ep = use->ep;
+	const struct mt_res_endpoint *ep = use->ep;
 	struct mt_cluster *c = &sc->c;
 	struct mt_ep_state *state;
 
@@ -257,7 +257,7 @@ static void set_levels(
 static int fill(struct mt_build *b, struct mt_shared_cluster *sc,
 	const struct mt_cluster_said *said, const struct mt_endpoint_plan *plan, uint32_t *firsts)
 {
-	const struct mt_mesh_locality *last = NULL;
+	const struct mt_res_locality *last = NULL;
 	uint32_t level = 0;
 	uint8_t zone = 0;
 	int rc = 0;
@@ -287,7 +287,7 @@ static int allocate(struct mt_cluster *c, const struct mt_cluster_guards *g,
 }
 
 static int add_endpoints(struct mt_build *b, struct mt_shared_cluster *sc,
-	const struct mt_cluster_said *said, const struct mt_mesh_endpoints *e)
+	const struct mt_cluster_said *said, const struct mt_res_endpoints *e)
 {
 	struct mt_endpoint_plan plan;
 	uint32_t *firsts;
@@ -330,20 +330,20 @@ static char *keep(char **at, const char *text)
 	return memcpy(kept, text, size);
 }
 
-static struct texts texts_of(const struct mt_mesh_cluster *mc)
+static struct texts texts_of(const struct mt_res_cluster *mc)
 {
 	struct texts t = {.name = mc->meta.name,
 		.file = mc->meta.origin.file,
 		.key = mc->hash ? mc->hash->key : NULL};
 
 	/* Most are called as their endpoints are. */
-	if (mc->discovery == MT_MESH_EDS && mc->endpoints_name &&
+	if (mc->discovery == MT_RES_EDS && mc->endpoints_name &&
 		strcmp(mc->endpoints_name, t.name) != 0)
 		t.endpoints = mc->endpoints_name;
 	return t;
 }
 
-static struct mt_shared_cluster *new_cluster(struct mt_build *b, const struct mt_mesh_cluster *mc)
+static struct mt_shared_cluster *new_cluster(struct mt_build *b, const struct mt_res_cluster *mc)
 {
 	const struct texts t = texts_of(mc);
 	size_t size = sizeof(struct mt_shared_cluster) + size_of(t.name) + size_of(t.file) +
@@ -359,7 +359,7 @@ static struct mt_shared_cluster *new_cluster(struct mt_build *b, const struct mt
 	sc->c.name = keep(&at, t.name);
 	sc->c.file = sc->origin = keep(&at, t.file);
 	sc->c.endpoints_resource = keep(&at, t.endpoints);
-	if (mc->discovery == MT_MESH_EDS && !t.endpoints)
+	if (mc->discovery == MT_RES_EDS && !t.endpoints)
 		sc->c.endpoints_resource = sc->name;
 	sc->place = sc->at = sc->eps_at = MT_NO_CLUSTER;
 	set_hash(&sc->c, mc->hash, keep(&at, t.key));
@@ -381,8 +381,8 @@ static uint64_t node_serial(const struct mt_build *b)
 static bool is_same(const struct mt_build *b, const struct mt_shared_cluster *sc,
 	const struct mt_cluster_said *said)
 {
-	const struct mt_mesh_cluster *mc = said->cluster;
-	const struct mt_mesh_endpoints *e = said->endpoints;
+	const struct mt_res_cluster *mc = said->cluster;
+	const struct mt_res_endpoints *e = said->endpoints;
 	const struct mt_cluster_guards *g = said->guards;
 
 	return !(g && (g->v || g->closed_by)) && sc->serial && sc->serial == mc->meta.serial &&
@@ -393,7 +393,7 @@ static bool is_same(const struct mt_build *b, const struct mt_shared_cluster *sc
 
 /* What it was made from; who is guarded belongs to this build, as the guards do. */
 static void remember(struct mt_build *b, struct mt_shared_cluster *sc,
-	const struct mt_cluster_said *said, const struct mt_mesh_endpoints *found)
+	const struct mt_cluster_said *said, const struct mt_res_endpoints *found)
 {
 	const struct mt_cluster_guards *g = said->guards;
 
@@ -404,7 +404,7 @@ static void remember(struct mt_build *b, struct mt_shared_cluster *sc,
 }
 
 /* By the balancers that Envoy has it with. */
-static int set_warmup(struct mt_build *b, struct mt_cluster *c, const struct mt_mesh_cluster *mc,
+static int set_warmup(struct mt_build *b, struct mt_cluster *c, const struct mt_res_cluster *mc,
 	const struct mt_shared_cluster *old)
 {
 	const struct mt_warmup_rule rule = {.ms = mc->warmup_ms,
@@ -419,8 +419,8 @@ static int set_warmup(struct mt_build *b, struct mt_cluster *c, const struct mt_
 static struct mt_shared_cluster *make(
 	struct mt_build *b, const struct mt_cluster_said *said, const struct mt_shared_cluster *old)
 {
-	const struct mt_mesh_cluster *mc = said->cluster;
-	const struct mt_mesh_endpoints *e = mc->endpoints ? mc->endpoints : said->endpoints;
+	const struct mt_res_cluster *mc = said->cluster;
+	const struct mt_res_endpoints *e = mc->endpoints ? mc->endpoints : said->endpoints;
 	struct mt_shared_cluster *sc = new_cluster(b, mc);
 	int rc;
 
@@ -446,7 +446,7 @@ static struct mt_shared_cluster *make(
 		free_cluster(b->conf, sc, b->now);
 		return NULL;
 	}
-	b->conf->mesh.work.clusters_made++;
+	b->conf->shared.work.clusters_made++;
 	return sc;
 }
 
@@ -456,7 +456,7 @@ struct mt_shared_cluster *mt_b_cluster(
 	struct mt_shared_cluster *sc;
 
 	if (old && is_same(b, old, said)) {
-		b->conf->mesh.work.clusters_shared++;
+		b->conf->shared.work.clusters_shared++;
 		old->refs++;
 		return old;
 	}
@@ -466,7 +466,7 @@ struct mt_shared_cluster *mt_b_cluster(
 	/* Routes name clusters by place: it stays where it was. */
 	if (old)
 		sc->place = old->place;
-	if (mt_strmap_put(&b->conf->mesh.clusters, sc->name, sc, NULL)) {
+	if (mt_strmap_put(&b->conf->shared.clusters, sc->name, sc, NULL)) {
 		free_cluster(b->conf, sc, b->now);
 		b->tmp.failed = true;
 		return NULL;
@@ -476,7 +476,7 @@ struct mt_shared_cluster *mt_b_cluster(
 }
 
 void mt_b_no_room_for_cluster(
-	struct mt_build *b, const struct mt_meta *document, const struct mt_mesh_cluster *mc)
+	struct mt_build *b, const struct mt_meta *document, const struct mt_res_cluster *mc)
 {
 	static const char remedy[] = "fewer clusters and endpoints, or more memory";
 	static const char what[] = "there is no room for it (%u endpoints and %u clusters at most)";

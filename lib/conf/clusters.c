@@ -29,7 +29,7 @@ static int add_cluster(struct mt_build *b, const struct mt_host *h, const struct
 	slot = mt_region_push(&s->region, (void **)&s->clusters, &s->n_clusters, sizeof(*slot));
 	if (!slot)
 		return -ENOMEM;
-	sc = mt_b_cluster(b, &said, mt_strmap_get(&b->conf->mesh.clusters, d.cluster.meta.name));
+	sc = mt_b_cluster(b, &said, mt_strmap_get(&b->conf->shared.clusters, d.cluster.meta.name));
 	if (!sc) {
 		s->n_clusters--;
 		if (!b->tmp.failed)

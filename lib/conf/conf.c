@@ -50,12 +50,12 @@ void mt_conf_destroy(struct mt_conf *c)
 		next = s->next;
 		mt_snap_free(c, s, 0);
 	}
-	mt_strmap_fini(&c->mesh.clusters);
-	mt_strmap_fini(&c->mesh.services);
+	mt_strmap_fini(&c->shared.clusters);
+	mt_strmap_fini(&c->shared.services);
 	mt_items_reset(&c->items);
-	free(c->mesh.seen);
-	free(c->mesh.last_clusters.v);
-	free(c->mesh.last_services.v);
+	free(c->shared.seen);
+	free(c->shared.last_clusters.v);
+	free(c->shared.last_services.v);
 	mt_indexes_fini(&c->services);
 	mt_indexes_fini(&c->closers);
 	mt_route_indexes_fini(&c->routes);

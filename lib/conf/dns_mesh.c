@@ -146,11 +146,11 @@ static void note_service(struct names *n, const struct mt_shared_service *sv)
 
 int mt_b_dns_told(struct mt_build *b, struct mt_dns_builder *names)
 {
-	const struct mt_objs *tables = &b->model->mesh_names;
+	const struct mt_objs *tables = &b->model->res_names;
 	int rc = 0;
 
 	for (uint32_t i = 0; i < tables->n; i++) {
-		const struct mt_mesh_names *t = tables->v[i];
+		const struct mt_res_names *t = tables->v[i];
 
 		/* The source has looked at hosts: DNS can name all of them. */
 		for (uint32_t k = 0; k < t->n_names && rc == 0; k++)

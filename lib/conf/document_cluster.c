@@ -13,29 +13,29 @@
 #define WARMUP_LEAST 1000 /* ten percent, as istiod says where nothing is written */
 
 /* LEAST_REQUEST is what the ecosystem takes when nothing is written. */
-static enum mt_mesh_lb simple(const struct mt_lb_policy *lb)
+static enum mt_res_lb simple(const struct mt_lb_policy *lb)
 {
 	switch (lb ? lb->simple.v : MT_SIMPLE_UNSPECIFIED) {
 	case MT_SIMPLE_ROUND_ROBIN:
-		return MT_MESH_ROUND_ROBIN;
+		return MT_RES_ROUND_ROBIN;
 	case MT_SIMPLE_RANDOM:
-		return MT_MESH_RANDOM;
+		return MT_RES_RANDOM;
 	default:
-		return MT_MESH_LEAST_REQUEST;
+		return MT_RES_LEAST_REQUEST;
 	}
 }
 
-static void set_hash(struct mt_build *b, struct mt_mesh_cluster *c, const struct mt_hash_policy *p,
+static void set_hash(struct mt_build *b, struct mt_res_cluster *c, const struct mt_hash_policy *p,
 	const struct mt_codec *codec)
 {
 	bool source = p->use_source_ip.v != 0, key = !source && p->header.s && !codec->opaque;
 
 	/* Neither a metadata key nor the source: the ecosystem then draws lots. */
-	c->lb = MT_MESH_RANDOM;
+	c->lb = MT_RES_RANDOM;
 	c->hash = source || key ? mt_region_alloc(&b->tmp, sizeof(*c->hash)) : NULL;
 	if (!c->hash)
 		return;
-	c->lb = p->ring || p->ring_min.v ? MT_MESH_RING_HASH : MT_MESH_MAGLEV;
+	c->lb = p->ring || p->ring_min.v ? MT_RES_RING_HASH : MT_RES_MAGLEV;
 	c->ring_min = p->ring && p->ring->min.v ? p->ring->min.v : p->ring_min.v;
 	c->hash->source = source;
 	if (key) {
@@ -45,10 +45,10 @@ static void set_hash(struct mt_build *b, struct mt_mesh_cluster *c, const struct
 }
 
 /* What is not said is as the ecosystem has it; all turned off leaves Meltemi's own rule. */
-static struct mt_mesh_outlier *outlier(struct mt_build *b, const struct mt_outlier_policy *o)
+static struct mt_res_outlier *outlier(struct mt_build *b, const struct mt_outlier_policy *o)
 {
 	uint32_t errors, failures;
-	struct mt_mesh_outlier *out;
+	struct mt_res_outlier *out;
 
 	if (!o)
 		return NULL;
@@ -59,14 +59,14 @@ static struct mt_mesh_outlier *outlier(struct mt_build *b, const struct mt_outli
 		failures = errors;
 	out = failures ? mt_region_alloc(&b->tmp, sizeof(*out)) : NULL;
 	if (out)
-		*out = (struct mt_mesh_outlier){.failures = {.v = failures, .set = true},
+		*out = (struct mt_res_outlier){.failures = {.v = failures, .set = true},
 			.errors = {.v = errors, .set = true},
 			.base_ejection_ms = o->base_ejection,
 			.max_percent = o->most};
 	return out;
 }
 
-static void set_warmup(struct mt_mesh_cluster *c, const struct mt_lb_policy *lb)
+static void set_warmup(struct mt_res_cluster *c, const struct mt_lb_policy *lb)
 {
 	const struct mt_warmup_policy *p = lb ? lb->warmup : NULL;
 
@@ -104,7 +104,7 @@ static void override(struct mt_traffic_policy *p, const struct mt_traffic_policy
 static void set_policy(struct mt_build *b, struct mt_document_cluster *out, const struct mt_unit *u,
 	const struct mt_traffic_policy *top, const struct mt_traffic_policy *own, bool subset)
 {
-	struct mt_mesh_cluster *c = &out->cluster;
+	struct mt_res_cluster *c = &out->cluster;
 	struct mt_traffic_policy mine = {.lb = NULL}, all = {.lb = NULL};
 	const struct mt_lb_policy *lb;
 	const struct mt_conn_pool *pool;
@@ -120,7 +120,7 @@ static void set_policy(struct mt_build *b, struct mt_document_cluster *out, cons
 	c->lb = simple(lb);
 	/* A subset takes over everything but a hash of metadata, which each must write itself. */
 	if (lb && lb->hash && inherited && !lb->hash->use_source_ip.v)
-		c->lb = MT_MESH_RANDOM;
+		c->lb = MT_RES_RANDOM;
 	else if (lb && lb->hash)
 		set_hash(b, c, lb->hash, u->codec);
 	if (pool) {
@@ -167,17 +167,17 @@ static bool is_same_locality(const char *a, const char *b)
 }
 
 /* Neighbours of one locality and rank share an entry. */
-static int add_endpoint(struct mt_build *b, struct mt_mesh_endpoints *e,
-	struct mt_mesh_endpoint *ep, const struct mt_near *near, const char **last)
+static int add_endpoint(struct mt_build *b, struct mt_res_endpoints *e, struct mt_res_endpoint *ep,
+	const struct mt_near *near, const char **last)
 {
-	struct mt_mesh_locality *l = e->n_localities ? &e->localities[e->n_localities - 1] : NULL;
+	struct mt_res_locality *l = e->n_localities ? &e->localities[e->n_localities - 1] : NULL;
 	const char *locality = near->w->locality.s, *at = locality;
 
 	if (!l || l->priority != near->rank || !is_same_locality(locality, *last)) {
 		l = mt_region_push(&b->tmp, (void **)&e->localities, &e->n_localities, sizeof(*l));
 		if (!l)
 			return -ENOMEM;
-		*l = (struct mt_mesh_locality){.eps = ep, .priority = near->rank};
+		*l = (struct mt_res_locality){.eps = ep, .priority = near->rank};
 		l->region = next_part(b, &at);
 		l->zone = next_part(b, &at);
 		l->subzone = next_part(b, &at);
@@ -209,7 +209,7 @@ static int guard(
 static int add_endpoints(struct mt_build *b, const struct mt_host *h, const struct mt_unit *u,
 	const struct mt_labels *labels, struct mt_document_cluster *out)
 {
-	struct mt_mesh_endpoint *eps = mt_region_alloc(&b->tmp, sizeof(*eps) * h->n_workloads);
+	struct mt_res_endpoint *eps = mt_region_alloc(&b->tmp, sizeof(*eps) * h->n_workloads);
 	struct mt_near *near = out->locality ? mt_b_near(b, out->locality, h) : NULL;
 	const char *last = NULL;
 	int rc = eps && (near || !out->locality) ? 0 : -ENOMEM;
@@ -295,10 +295,10 @@ static const struct mt_closer *closed_by_tls(struct mt_build *b, const struct mt
 
 /* ---- the whole of it -------------------------------------------------------------------------------- */
 
-static uint64_t hash_endpoints(const struct mt_mesh_endpoints *e, uint64_t h)
+static uint64_t hash_endpoints(const struct mt_res_endpoints *e, uint64_t h)
 {
 	for (uint32_t i = 0; i < e->n_localities; i++) {
-		const struct mt_mesh_locality *l = &e->localities[i];
+		const struct mt_res_locality *l = &e->localities[i];
 
 		h = mt_hash_text(l->subzone, mt_hash_text(l->zone, mt_hash_text(l->region, h)));
 		h = mt_hash_u64((uint64_t)l->priority << 32 | l->weight, h);
@@ -310,7 +310,7 @@ static uint64_t hash_endpoints(const struct mt_mesh_endpoints *e, uint64_t h)
 /* All that is said, as documents have no serial of their own for it. */
 static uint64_t serial_of(const struct mt_document_cluster *d)
 {
-	const struct mt_mesh_cluster *c = &d->cluster;
+	const struct mt_res_cluster *c = &d->cluster;
 	uint64_t h = mt_hash_u64(c->lb, 1);
 
 	if (c->hash)
@@ -335,7 +335,7 @@ int mt_b_document_cluster(struct mt_build *b, const struct mt_host *h, const str
 	const struct mt_subset *subset, struct mt_document_cluster *out)
 {
 	const struct mt_labels *labels = subset ? &subset->labels : NULL;
-	struct mt_mesh_cluster *c = &out->cluster;
+	struct mt_res_cluster *c = &out->cluster;
 	int rc = 0;
 
 	*out = (struct mt_document_cluster){0};
@@ -343,7 +343,7 @@ int mt_b_document_cluster(struct mt_build *b, const struct mt_host *h, const str
 		subset ? subset->name.s : "", u->host);
 	if (!c->meta.name)
 		return -ENOMEM;
-	c->discovery = MT_MESH_STATIC;
+	c->discovery = MT_RES_STATIC;
 	c->endpoints = &out->endpoints;
 	c->port = (uint16_t)u->port->number.v;
 	set_policy(b, out, u, h->rule ? h->rule->policy : NULL, subset ? subset->policy : NULL,

@@ -62,16 +62,16 @@ static struct mt_origin origin(struct mt_build *b, const struct mt_listen_port *
 /* ---- TLS by server names ------------------------------------------------------------------------ */
 
 /* What a chain for them matches; *any of them taken already: the names that are left. NULL: none is, or no memory. */
-static const struct mt_mesh_match *match_names(struct mt_build *b, const struct mt_listen *l,
+static const struct mt_res_match *match_names(struct mt_build *b, const struct mt_listen *l,
 	const struct mt_listen_port *at, const struct mt_listen_tls *t)
 {
-	struct mt_mesh_match *m = mt_region_alloc(&b->tmp, sizeof(*m));
+	struct mt_res_match *m = mt_region_alloc(&b->tmp, sizeof(*m));
 	const char **own = mt_region_alloc(&b->tmp, sizeof(*own) * (t->n_names + 1));
 	char path[MT_INDEX_PATH];
 
 	if (!m || !own)
 		return NULL;
-	*m = (struct mt_mesh_match){.transport = "tls", .server_names = own};
+	*m = (struct mt_res_match){.transport = "tls", .server_names = own};
 	for (uint32_t i = 0; i < t->n_names; i++) {
 		if (first_with_name(b, l, t->names[i]))
 			own[m->n_server_names++] = t->names[i];
@@ -89,7 +89,7 @@ void mt_b_listen_tls(
 {
 	struct mt_listen *l = mt_b_listen(b, at->addr, at->port);
 	struct mt_service_slot **services = mt_region_alloc(&b->tmp, sizeof(*services));
-	const struct mt_mesh_match *m;
+	const struct mt_res_match *m;
 	struct mt_listen_chain *c;
 
 	if (!l || !services)
@@ -179,7 +179,7 @@ static void listen_unit(struct mt_build *b, const struct mt_host *h, struct mt_u
 
 void mt_b_listeners(struct mt_build *b)
 {
-	if (mt_strmap_reserve(&b->listens, b->n_hosts + b->model->mesh_listeners.n))
+	if (mt_strmap_reserve(&b->listens, b->n_hosts + b->model->res_listeners.n))
 		b->tmp.failed = true;
 	for (uint32_t i = 0; i < b->n_hosts; i++)
 		for (struct mt_unit *u = b->host_list[i].units; u; u = u->next)

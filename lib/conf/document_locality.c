@@ -69,7 +69,7 @@ static struct place beside(struct place p, const struct place *node)
 	return p;
 }
 
-static struct place place_of_locality(const struct mt_mesh_locality *l, const struct place *node)
+static struct place place_of_locality(const struct mt_res_locality *l, const struct place *node)
 {
 	const struct place p = {{span_of(l->region), span_of(l->zone), span_of(l->subzone)}};
 
@@ -197,7 +197,7 @@ static int by_number(const void *a, const void *b)
 }
 
 /* 0, 1, 2 and so on, without gaps. */
-static int close_gaps(struct mt_build *b, struct mt_mesh_endpoints *e)
+static int close_gaps(struct mt_build *b, struct mt_res_endpoints *e)
 {
 	uint32_t *v = mt_region_alloc(&b->tmp, sizeof(*v) * e->n_localities), n = 0;
 
@@ -234,14 +234,14 @@ static uint32_t away(
 }
 
 static int order(struct mt_build *b, const struct mt_locality_policy *p, const struct place *node,
-	struct mt_mesh_endpoints *e)
+	struct mt_res_endpoints *e)
 {
 	if (p->n_labels && close_gaps(b, e))
 		return -ENOMEM;
 	if (p->n_labels && !p->n_failover)
 		return 0;
 	for (uint32_t i = 0; i < e->n_localities; i++) {
-		struct mt_mesh_locality *l = &e->localities[i];
+		struct mt_res_locality *l = &e->localities[i];
 		const struct place at = place_of_locality(l, node);
 
 		l->priority = l->priority * PLACES + away(p, node, &at);
@@ -271,7 +271,7 @@ static bool matches(const struct place *at, const char *rule)
 
 /* The first that is about the locality; NULL: none, it gets nothing. */
 static const struct mt_locality_to *to_of(const struct mt_locality_distribute *d,
-	const struct place *node, const struct mt_mesh_locality *l)
+	const struct place *node, const struct mt_res_locality *l)
 {
 	const struct place at = place_of_locality(l, node);
 
@@ -283,10 +283,10 @@ static const struct mt_locality_to *to_of(const struct mt_locality_distribute *d
 
 /* Whether a locality would be left out only since nobody knows its region. */
 static bool is_unknown(const struct mt_locality_distribute *d, const struct place *node,
-	const struct mt_mesh_endpoints *e)
+	const struct mt_res_endpoints *e)
 {
 	for (uint32_t i = 0; i < e->n_localities; i++) {
-		const struct mt_mesh_locality *l = &e->localities[i];
+		const struct mt_res_locality *l = &e->localities[i];
 
 		if (!l->region && l->zone && !to_of(d, node, l))
 			return true;
@@ -296,7 +296,7 @@ static bool is_unknown(const struct mt_locality_distribute *d, const struct plac
 
 /* Localities that one entry is about share its percents by their weights, in whole numbers upwards. */
 static int share(struct mt_build *b, const struct mt_locality_distribute *d,
-	const struct place *node, struct mt_mesh_endpoints *e)
+	const struct place *node, struct mt_res_endpoints *e)
 {
 	uint64_t *sums = mt_region_alloc(&b->tmp, sizeof(*sums) * d->n_to);
 
@@ -309,7 +309,7 @@ static int share(struct mt_build *b, const struct mt_locality_distribute *d,
 			sums[to - d->to] += e->localities[i].weight;
 	}
 	for (uint32_t i = 0; i < e->n_localities; i++) {
-		struct mt_mesh_locality *l = &e->localities[i];
+		struct mt_res_locality *l = &e->localities[i];
 		const struct mt_locality_to *to = to_of(d, node, l);
 		uint64_t sum = to ? sums[to - d->to] : 0;
 
@@ -325,7 +325,7 @@ static int share(struct mt_build *b, const struct mt_locality_distribute *d,
 }
 
 static int distribute(struct mt_build *b, const struct mt_locality_policy *p,
-	const struct place *node, struct mt_mesh_endpoints *e)
+	const struct place *node, struct mt_res_endpoints *e)
 {
 	for (uint32_t i = 0; i < p->n_distribute; i++) {
 		const struct mt_locality_distribute *d = &p->distribute[i];
@@ -336,10 +336,10 @@ static int distribute(struct mt_build *b, const struct mt_locality_policy *p,
 	return 0;
 }
 
-static void weigh(struct mt_mesh_endpoints *e)
+static void weigh(struct mt_res_endpoints *e)
 {
 	for (uint32_t i = 0; i < e->n_localities; i++) {
-		struct mt_mesh_locality *l = &e->localities[i];
+		struct mt_res_locality *l = &e->localities[i];
 		uint64_t sum = 0;
 
 		for (uint32_t k = 0; k < l->n_eps; k++)
@@ -349,7 +349,7 @@ static void weigh(struct mt_mesh_endpoints *e)
 }
 
 int mt_b_place_localities(struct mt_build *b, const struct mt_locality_policy *p,
-	struct mt_mesh_cluster *c, struct mt_mesh_endpoints *e)
+	struct mt_res_cluster *c, struct mt_res_endpoints *e)
 {
 	const struct place node = place_of_node(b);
 

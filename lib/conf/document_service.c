@@ -120,7 +120,7 @@ int mt_b_document_service(struct mt_build *b, const struct mt_document_service *
 {
 	struct mt_snap *s = b->snap;
 	uint64_t serial = serial_of(b, d);
-	struct mt_shared_service *sv = mt_strmap_get(&b->conf->mesh.services, d->slot->unique);
+	struct mt_shared_service *sv = mt_strmap_get(&b->conf->shared.services, d->slot->unique);
 	struct mt_shared_service **to;
 	int rc = 0;
 
@@ -129,7 +129,7 @@ int mt_b_document_service(struct mt_build *b, const struct mt_document_service *
 		return -ENOMEM;
 	s->n_services--;
 	if (sv && is_same(b, sv, d, serial)) {
-		b->conf->mesh.work.services_shared++;
+		b->conf->shared.work.services_shared++;
 		sv->refs++;
 	} else {
 		sv = make(b, d, serial, &rc);

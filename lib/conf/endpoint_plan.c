@@ -27,26 +27,26 @@ struct level {
 
 struct plan {
 	const struct mt_overrides *turned; /* by an operator, at run time */
-	const struct mt_mesh_cluster *mc;
-	const struct mt_mesh_endpoints *e;
+	const struct mt_res_cluster *mc;
+	const struct mt_res_endpoints *e;
 	uint32_t overprovision;
 	struct level levels[PRIORITIES_MAX];
 	uint32_t n;
 };
 
-static bool is_in(const struct mt_mesh_endpoint *ep, enum group g)
+static bool is_in(const struct mt_res_endpoint *ep, enum group g)
 {
-	return ep->health == (g == GROUP_HEALTHY ? MT_MESH_HEALTHY : MT_MESH_DEGRADED);
+	return ep->health == (g == GROUP_HEALTHY ? MT_RES_HEALTHY : MT_RES_DEGRADED);
 }
 
 /* What is said, unless an operator says otherwise. */
-static uint32_t weight_of(const struct plan *p, const struct mt_mesh_endpoint *ep)
+static uint32_t weight_of(const struct plan *p, const struct mt_res_endpoint *ep)
 {
 	return mt_overrides_weight(p->turned, p->mc->meta.name, &ep->addr, ep->port, ep->weight);
 }
 
-static bool is_used(const struct plan *p, const struct level *l, enum group g,
-	const struct mt_mesh_endpoint *ep)
+static bool is_used(
+	const struct plan *p, const struct level *l, enum group g, const struct mt_res_endpoint *ep)
 {
 	return (l->panic || is_in(ep, g)) && weight_of(p, ep);
 }
@@ -71,12 +71,12 @@ static struct level *level_of(struct plan *p, uint32_t priority)
 static void count(struct plan *p)
 {
 	for (uint32_t i = 0; i < p->e->n_localities; i++) {
-		const struct mt_mesh_locality *lo = &p->e->localities[i];
+		const struct mt_res_locality *lo = &p->e->localities[i];
 		struct level *l = lo->n_eps ? level_of(p, lo->priority) : NULL;
 
 		for (uint32_t k = 0; l && k < lo->n_eps; k++) {
 			l->all++;
-			l->total += lo->eps[k].health != MT_MESH_DRAINING;
+			l->total += lo->eps[k].health != MT_RES_DRAINING;
 			for (enum group g = GROUP_HEALTHY; g < GROUPS; g++)
 				l->n[g] += is_in(&lo->eps[k], g);
 		}
@@ -185,12 +185,12 @@ struct sums {
 
 static bool is_hashing(const struct plan *p)
 {
-	return p->mc->lb == MT_MESH_RING_HASH || p->mc->lb == MT_MESH_MAGLEV;
+	return p->mc->lb == MT_RES_RING_HASH || p->mc->lb == MT_RES_MAGLEV;
 }
 
 /* A locality's weight, less what its endpoints cannot take unless a key says where to go; 0: it gets nothing. */
-static struct sums sums_of(const struct plan *p, const struct level *l, enum group g,
-	const struct mt_mesh_locality *lo)
+static struct sums sums_of(
+	const struct plan *p, const struct level *l, enum group g, const struct mt_res_locality *lo)
 {
 	struct sums s = {0};
 	uint32_t n = 0, total = 0;
@@ -198,7 +198,7 @@ static struct sums sums_of(const struct plan *p, const struct level *l, enum gro
 	for (uint32_t k = 0; k < lo->n_eps; k++) {
 		s.weight += is_used(p, l, g, &lo->eps[k]) ? weight_of(p, &lo->eps[k]) : 0;
 		n += is_in(&lo->eps[k], g);
-		total += lo->eps[k].health != MT_MESH_DRAINING;
+		total += lo->eps[k].health != MT_RES_DRAINING;
 	}
 	if (s.weight)
 		s.effective = l->panic || is_hashing(p) ? 100 : percent(p, n, total);
@@ -211,7 +211,7 @@ static uint64_t common(const struct plan *p, const struct level *l, enum group g
 	uint64_t m = 1, most = 1;
 
 	for (uint32_t i = 0; i < p->e->n_localities; i++) {
-		const struct mt_mesh_locality *lo = &p->e->localities[i];
+		const struct mt_res_locality *lo = &p->e->localities[i];
 		struct sums s;
 
 		if (lo->priority != l->priority || !lo->weight)
@@ -253,7 +253,7 @@ static uint64_t total_weight(const struct plan *p, const struct level *l, enum g
 }
 
 static void add_locality(const struct plan *p, const struct level *l, enum group g,
-	const struct mt_mesh_locality *lo, uint64_t unit, uint64_t total,
+	const struct mt_res_locality *lo, uint64_t unit, uint64_t total,
 	struct mt_endpoint_plan *out)
 {
 	struct sums s = sums_of(p, l, g, lo);
@@ -261,7 +261,7 @@ static void add_locality(const struct plan *p, const struct level *l, enum group
 	bool weighted = by_locality(p, l);
 
 	for (uint32_t k = 0; k < lo->n_eps; k++) {
-		const struct mt_mesh_endpoint *ep = &lo->eps[k];
+		const struct mt_res_endpoint *ep = &lo->eps[k];
 		uint32_t said = weight_of(p, ep);
 		uint64_t w = said;
 
@@ -310,8 +310,8 @@ static void add_group(
 	out->levels[out->n_levels++].load = l->load[g] + (l->panic ? l->load[GROUP_DEGRADED] : 0);
 }
 
-int mt_b_endpoint_plan(struct mt_build *b, const struct mt_mesh_cluster *mc,
-	const struct mt_mesh_endpoints *e, struct mt_endpoint_plan *out)
+int mt_b_endpoint_plan(struct mt_build *b, const struct mt_res_cluster *mc,
+	const struct mt_res_endpoints *e, struct mt_endpoint_plan *out)
 {
 	struct plan p = {.turned = &b->conf->overrides, .mc = mc, .e = e};
 	uint32_t all = 0;

@@ -65,7 +65,7 @@ const char *mt_b_listen_name(const struct mt_listen *l)
 /* ---- whom a chain is for ------------------------------------------------------------------------ */
 
 /* A snapshot outlives what it is made of. */
-static int copy_prefixes(struct mt_build *b, const struct mt_mesh_prefix *from, uint32_t n,
+static int copy_prefixes(struct mt_build *b, const struct mt_res_prefix *from, uint32_t n,
 	struct mt_prefix **to, uint32_t *n_to)
 {
 	struct mt_prefix *v = n ? mt_region_alloc(&b->snap->region, sizeof(*v) * n) : NULL;
@@ -101,7 +101,7 @@ static enum mt_transport_kind transport_of(const char *word)
 }
 
 static int copy_match(
-	struct mt_build *b, const struct mt_mesh_match *from, struct mt_filter_chain_match *to)
+	struct mt_build *b, const struct mt_res_match *from, struct mt_filter_chain_match *to)
 {
 	to->dst_port = (uint16_t)from->port;
 	to->transport = transport_of(from->transport);
@@ -114,14 +114,14 @@ static int copy_match(
 }
 
 /* Clear text names no application protocol: nobody gets it. */
-static bool never_fits(const struct mt_mesh_match *m)
+static bool never_fits(const struct mt_res_match *m)
 {
 	return m && m->n_alpn && transport_of(m->transport) == MT_TRANSPORT_PLAIN &&
 	       !m->n_server_names && !m->port && !m->n_prefixes;
 }
 
 /* Clear text of everybody. */
-static bool is_plain(const struct mt_mesh_match *m)
+static bool is_plain(const struct mt_res_match *m)
 {
 	return transport_of(m->transport) == MT_TRANSPORT_PLAIN && !m->n_alpn &&
 	       !m->n_server_names && !m->port && !m->n_prefixes && !m->n_sources;
@@ -136,7 +136,7 @@ static bool may_go(const struct mt_listen *l)
 	bool others = false;
 
 	for (uint32_t i = 0; i < l->n_chains; i++) {
-		const struct mt_mesh_match *m = l->chains[i].match;
+		const struct mt_res_match *m = l->chains[i].match;
 
 		if (m && is_plain(m))
 			return true;

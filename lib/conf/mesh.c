@@ -23,33 +23,33 @@ void mt_mesh_passing(struct mt_build *b, const struct mt_meta *meta)
 /* ---- clusters ----------------------------------------------------------------------------------- */
 
 /* *at: where they are in the model's list. */
-static const struct mt_mesh_endpoints *endpoints_of(struct mt_build *b,
-	const struct mt_mesh_cluster *mc, const struct mt_shared_cluster *old, uint32_t *at)
+static const struct mt_res_endpoints *endpoints_of(struct mt_build *b,
+	const struct mt_res_cluster *mc, const struct mt_shared_cluster *old, uint32_t *at)
 {
 	*at = old ? old->eps_at : MT_NO_CLUSTER;
-	if (mc->discovery == MT_MESH_STATIC)
+	if (mc->discovery == MT_RES_STATIC)
 		return NULL;
-	return mt_mesh_find(b, MT_MESH_NAMED_ENDPOINTS,
+	return mt_mesh_find(b, MT_RES_NAMED_ENDPOINTS,
 		mc->endpoints_name ? mc->endpoints_name : mc->meta.name, at);
 }
 
 /* The newest of its name; NULL: none. Names that are asked for on demand share a serial. */
 static struct mt_shared_cluster *newest_of(
-	const struct mt_build *b, uint32_t at, const struct mt_mesh_cluster *mc)
+	const struct mt_build *b, uint32_t at, const struct mt_res_cluster *mc)
 {
-	const struct mt_mesh_last *l = &b->conf->mesh.last_clusters;
+	const struct mt_shared_last *l = &b->conf->shared.last_clusters;
 	struct mt_shared_cluster *sc = at < l->n ? l->v[at] : NULL;
 
 	if (sc && sc->serial && sc->serial == mc->meta.serial && !mc->demand_ms)
 		return sc;
-	return mt_strmap_get(&b->conf->mesh.clusters, mc->meta.name);
+	return mt_strmap_get(&b->conf->shared.clusters, mc->meta.name);
 }
 
 /* Whether it can be one of the snapshot's; says why not. */
 static bool wanted(
-	struct mt_build *b, const struct mt_mesh_cluster *mc, const struct mt_shared_cluster *same)
+	struct mt_build *b, const struct mt_res_cluster *mc, const struct mt_shared_cluster *same)
 {
-	if (mc->discovery == MT_MESH_ORIGINAL_DST) {
+	if (mc->discovery == MT_RES_ORIGINAL_DST) {
 		mt_mesh_passing(b, &mc->meta);
 		mt_strmap_put(&b->mesh_build->original, mc->meta.name, (void *)mc, NULL);
 		return false;
@@ -72,7 +72,7 @@ static bool wanted(
 }
 
 static void tell_refused(
-	struct mt_build *b, const struct mt_mesh_cluster *mc, const struct mt_shared_cluster *sc)
+	struct mt_build *b, const struct mt_res_cluster *mc, const struct mt_shared_cluster *sc)
 {
 	if (sc->n_refused)
 		mt_diag_resource(b->diags, MT_DIAG_WARNING, &mc->meta, NULL, NULL,
@@ -94,10 +94,10 @@ static bool has_it(const struct mt_build *b, const char *name, const struct mt_s
 	       (same && same->build == b->mesh_build->id);
 }
 
-static void take_cluster(struct mt_build *b, const struct mt_mesh_cluster *mc, uint32_t i)
+static void take_cluster(struct mt_build *b, const struct mt_res_cluster *mc, uint32_t i)
 {
 	struct mt_shared_cluster *old = newest_of(b, i, mc), *sc;
-	const struct mt_mesh_endpoints *eps;
+	const struct mt_res_endpoints *eps;
 	struct mt_cluster_said said;
 	struct mt_snap *s = b->snap;
 	uint32_t at;
@@ -111,7 +111,7 @@ static void take_cluster(struct mt_build *b, const struct mt_mesh_cluster *mc, u
 		mt_b_no_room_for_cluster(b, NULL, mc);
 	if (!sc)
 		return;
-	b->conf->mesh.last_clusters.v[i] = sc;
+	b->conf->shared.last_clusters.v[i] = sc;
 	sc->at = i;
 	sc->eps_at = at;
 	sc->build = b->mesh_build->id;
@@ -122,7 +122,7 @@ static void take_cluster(struct mt_build *b, const struct mt_mesh_cluster *mc, u
 /* Takes what the build uses, behind the documents'; 0 or -ENOMEM. */
 static int take_clusters(struct mt_build *b)
 {
-	const struct mt_objs *objs = &b->model->mesh_clusters;
+	const struct mt_objs *objs = &b->model->res_clusters;
 	struct mt_snap *s = b->snap;
 	struct mt_shared_cluster **all = mt_region_alloc(
 		&s->region, sizeof(struct mt_shared_cluster *) * (s->n_clusters + objs->n));
@@ -133,18 +133,18 @@ static int take_clusters(struct mt_build *b)
 	if (s->n_clusters)
 		memcpy(all, s->clusters, sizeof(*all) * s->n_clusters);
 	s->clusters = all;
-	if (!mt_mesh_last_resize(&b->conf->mesh.last_clusters, objs->n))
+	if (!mt_shared_last_resize(&b->conf->shared.last_clusters, objs->n))
 		return -ENOMEM;
 	/* Names alone come last: whoever has the cluster comes first. */
 	for (uint32_t i = 0; i < objs->n; i++) {
-		const struct mt_mesh_cluster *mc = objs->v[i];
+		const struct mt_res_cluster *mc = objs->v[i];
 
 		n_names += mc->demand_ms != 0;
 		if (!mc->demand_ms)
 			take_cluster(b, mc, i);
 	}
 	for (uint32_t i = 0; i < objs->n && n_names; i++) {
-		const struct mt_mesh_cluster *mc = objs->v[i];
+		const struct mt_res_cluster *mc = objs->v[i];
 
 		if (mc->demand_ms)
 			take_cluster(b, mc, i);
@@ -179,7 +179,7 @@ static int clusters(struct mt_build *b)
 
 uint32_t mt_mesh_place(const struct mt_build *b, const char *name)
 {
-	const struct mt_shared_cluster *sc = mt_strmap_get(&b->conf->mesh.clusters, name);
+	const struct mt_shared_cluster *sc = mt_strmap_get(&b->conf->shared.clusters, name);
 
 	if (!sc || sc->build != b->mesh_build->id)
 		return MT_NO_CLUSTER;
@@ -188,10 +188,9 @@ uint32_t mt_mesh_place(const struct mt_build *b, const char *name)
 
 const char *mt_mesh_ns(const struct mt_build *b, const struct mt_shared_cluster *sc)
 {
-	const struct mt_mesh_cluster *mc = b->model->mesh_clusters.v[sc->at];
-	const struct mt_mesh_endpoints *e = sc->eps_at == MT_NO_CLUSTER
-						    ? mc->endpoints
-						    : b->model->mesh_endpoints.v[sc->eps_at];
+	const struct mt_res_cluster *mc = b->model->res_clusters.v[sc->at];
+	const struct mt_res_endpoints *e =
+		sc->eps_at == MT_NO_CLUSTER ? mc->endpoints : b->model->res_endpoints.v[sc->eps_at];
 
 	if (mc->dns)
 		e = mc->dns->fixed;
@@ -233,10 +232,10 @@ static int build(struct mt_build *b)
 int mt_b_mesh(struct mt_build *b)
 {
 	const struct mt_model *m = b->model;
-	struct mt_mesh_build mb = {.id = ++b->conf->mesh.builds, .protocols = 1};
+	struct mt_mesh_build mb = {.id = ++b->conf->shared.builds, .protocols = 1};
 	int rc;
 
-	if (!m->mesh_clusters.n && !m->mesh_listeners.n)
+	if (!m->res_clusters.n && !m->res_listeners.n)
 		return 0;
 	b->mesh_build = &mb;
 	rc = build(b);
@@ -248,12 +247,12 @@ int mt_b_mesh(struct mt_build *b)
 
 const struct mt_cluster *mt_conf_cluster(const struct mt_conf *c, const char *name)
 {
-	const struct mt_shared_cluster *sc = mt_strmap_get(&c->mesh.clusters, name);
+	const struct mt_shared_cluster *sc = mt_strmap_get(&c->shared.clusters, name);
 
 	return sc ? &sc->c : NULL;
 }
 
 struct mt_conf_work mt_conf_work(const struct mt_conf *c)
 {
-	return c->mesh.work;
+	return c->shared.work;
 }

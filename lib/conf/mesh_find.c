@@ -8,15 +8,15 @@
 
 #include <string.h>
 
-static const struct mt_objs *objs_of(const struct mt_build *b, enum mt_mesh_named kind)
+static const struct mt_objs *objs_of(const struct mt_build *b, enum mt_res_named kind)
 {
 	switch (kind) {
-	case MT_MESH_NAMED_ENDPOINTS:
-		return &b->model->mesh_endpoints;
-	case MT_MESH_NAMED_ROUTES:
-		return &b->model->mesh_routes;
+	case MT_RES_NAMED_ENDPOINTS:
+		return &b->model->res_endpoints;
+	case MT_RES_NAMED_ROUTES:
+		return &b->model->res_routes;
 	default:
-		return &b->model->mesh_extensions;
+		return &b->model->res_extensions;
 	}
 }
 
@@ -26,20 +26,20 @@ static void said_twice(struct mt_build *b, const struct mt_meta *meta, const str
 		"%s has one of this name already", first->origin.file);
 }
 
-static void index_names(struct mt_build *b, enum mt_mesh_named kind)
+static void index_names(struct mt_build *b, enum mt_res_named kind)
 {
 	const struct mt_objs *objs = objs_of(b, kind);
 	struct mt_mesh_places *n = &b->mesh_build->names[kind];
 
 	n->indexed = true;
-	b->conf->mesh.twice[kind] = false;
+	b->conf->shared.twice[kind] = false;
 	for (uint32_t i = 0; i < objs->n; i++) {
 		struct mt_meta *meta = objs->v[i];
 		uintptr_t first = (uintptr_t)mt_strmap_get(&n->map, meta->name);
 
 		if (first) {
 			said_twice(b, meta, objs->v[first - 1]);
-			b->conf->mesh.twice[kind] = true;
+			b->conf->shared.twice[kind] = true;
 		} else if (mt_strmap_put(&n->map, meta->name, (void *)(uintptr_t)(i + 1), NULL)) {
 			b->tmp.failed = true;
 		}
@@ -57,19 +57,18 @@ static bool several_sources(const struct mt_objs *objs)
 
 void mt_mesh_names_begin(struct mt_build *b)
 {
-	for (enum mt_mesh_named k = 0; k < MT_MESH_NAMED; k++)
-		if (b->conf->mesh.twice[k] || several_sources(objs_of(b, k)))
+	for (enum mt_res_named k = 0; k < MT_RES_NAMED; k++)
+		if (b->conf->shared.twice[k] || several_sources(objs_of(b, k)))
 			index_names(b, k);
 }
 
 void mt_mesh_names_end(struct mt_build *b)
 {
-	for (enum mt_mesh_named k = 0; k < MT_MESH_NAMED; k++)
+	for (enum mt_res_named k = 0; k < MT_RES_NAMED; k++)
 		mt_strmap_fini(&b->mesh_build->names[k].map);
 }
 
-const void *mt_mesh_find(
-	struct mt_build *b, enum mt_mesh_named kind, const char *name, uint32_t *at)
+const void *mt_mesh_find(struct mt_build *b, enum mt_res_named kind, const char *name, uint32_t *at)
 {
 	const struct mt_objs *objs = objs_of(b, kind);
 	struct mt_mesh_places *n = &b->mesh_build->names[kind];
@@ -77,7 +76,7 @@ const void *mt_mesh_find(
 	uintptr_t found;
 
 	/* By name: what only stands for a table that was not fetched yet has a serial that others have, too. */
-	if (here && !b->conf->mesh.twice[kind] && strcmp(here->name, name) == 0)
+	if (here && !b->conf->shared.twice[kind] && strcmp(here->name, name) == 0)
 		return here;
 	if (!n->indexed)
 		index_names(b, kind);
@@ -88,7 +87,7 @@ const void *mt_mesh_find(
 
 /* ---- what was made last --------------------------------------------------------------------------- */
 
-bool mt_mesh_last_resize(struct mt_mesh_last *l, uint32_t n)
+bool mt_shared_last_resize(struct mt_shared_last *l, uint32_t n)
 {
 	void **grown;
 
@@ -103,7 +102,7 @@ bool mt_mesh_last_resize(struct mt_mesh_last *l, uint32_t n)
 	return true;
 }
 
-void mt_mesh_last_forget(struct mt_mesh_last *l, uint32_t at, const void *what)
+void mt_shared_last_forget(struct mt_shared_last *l, uint32_t at, const void *what)
 {
 	if (at < l->n && l->v[at] == what)
 		l->v[at] = NULL;

@@ -25,15 +25,15 @@ static const char *const why_not[] = {
 /* ---- chains ------------------------------------------------------------------------------------- */
 
 /* The names that control planes give to the two listeners behind a redirecting kernel. */
-static bool is_redirected(const struct mt_mesh_listener *l)
+static bool is_redirected(const struct mt_res_listener *l)
 {
 	return strcmp(l->meta.name, "virtualOutbound") == 0 ||
 	       strcmp(l->meta.name, "virtualInbound") == 0 ||
-	       (l->direction == MT_MESH_INBOUND && !l->bound);
+	       (l->direction == MT_RES_INBOUND && !l->bound);
 }
 
 /* All of its clusters lead to where the client wanted to go. */
-static bool only_passes(const struct mt_build *b, const struct mt_mesh_chain *chain)
+static bool only_passes(const struct mt_build *b, const struct mt_res_chain *chain)
 {
 	for (uint32_t i = 0; i < chain->n_dests; i++)
 		if (!chain->dests[i].cluster.s ||
@@ -43,32 +43,32 @@ static bool only_passes(const struct mt_build *b, const struct mt_mesh_chain *ch
 }
 
 /* What the chain's extension says, or the chain itself; *serial: the extension's. */
-static const struct mt_mesh_chain *body_of(
-	struct mt_build *b, const struct mt_mesh_chain *chain, uint64_t *serial)
+static const struct mt_res_chain *body_of(
+	struct mt_build *b, const struct mt_res_chain *chain, uint64_t *serial)
 {
-	const struct mt_mesh_extension *x = NULL;
+	const struct mt_res_extension *x = NULL;
 	uint32_t at = MT_NO_CLUSTER;
 
 	if (chain->extension)
-		x = mt_mesh_find(b, MT_MESH_NAMED_EXTENSIONS, chain->extension, &at);
+		x = mt_mesh_find(b, MT_RES_NAMED_EXTENSIONS, chain->extension, &at);
 	*serial = x ? x->meta.serial : 0;
 	return x ? &x->chain : chain;
 }
 
-static bool is_plain(const struct mt_mesh_match *m)
+static bool is_plain(const struct mt_res_match *m)
 {
 	return m->transport && strcmp(m->transport, "raw_buffer") == 0;
 }
 
 /* Whom it is for is known only when the client has said so in TLS. */
-static bool asks_tls(const struct mt_mesh_match *m)
+static bool asks_tls(const struct mt_res_match *m)
 {
 	return m->n_server_names || m->n_alpn || (m->transport && *m->transport && !is_plain(m));
 }
 
 /* TLS is passed through as bytes, by what it says in clear text. */
-static enum verdict judge(struct mt_build *b, const struct mt_mesh_chain *chain, bool by_tls,
-	const struct mt_mesh_chain **body, uint64_t *serial)
+static enum verdict judge(struct mt_build *b, const struct mt_res_chain *chain, bool by_tls,
+	const struct mt_res_chain **body, uint64_t *serial)
 {
 	*body = body_of(b, chain, serial);
 	if (chain->tls)
@@ -84,7 +84,7 @@ static enum verdict judge(struct mt_build *b, const struct mt_mesh_chain *chain,
 #define PORT_ONLY 999
 
 /* How closely it matches: the port first, then the longest prefix, as Envoy does; -1: not at all. */
-static int closeness(const struct mt_mesh_match *m, const struct mt_mesh_address *a)
+static int closeness(const struct mt_res_match *m, const struct mt_res_address *a)
 {
 	int best = m->n_prefixes ? -1 : 0;
 
@@ -99,10 +99,10 @@ static int closeness(const struct mt_mesh_match *m, const struct mt_mesh_address
 /* A chain of a listener; the default one is behind the others. */
 struct judged {
 	enum verdict verdict;
-	bool reached;			  /* some connection may get it */
-	const struct mt_mesh_chain *body; /* its filters */
-	uint64_t serial;		  /* of the extension that says them */
-	struct mt_shared_service *sv;	  /* NULL: it is not served */
+	bool reached;			 /* some connection may get it */
+	const struct mt_res_chain *body; /* its filters */
+	uint64_t serial;		 /* of the extension that says them */
+	struct mt_shared_service *sv;	 /* NULL: it is not served */
 };
 
 struct choice {
@@ -113,7 +113,7 @@ struct choice {
 };
 
 /* Criteria behind the destination's. */
-static uint32_t count_criteria(const struct mt_mesh_match *m)
+static uint32_t count_criteria(const struct mt_res_match *m)
 {
 	return (m->n_sources != 0) + (m->n_server_names != 0) + (m->n_alpn != 0) +
 	       (m->transport && *m->transport);
@@ -124,8 +124,7 @@ static uint32_t count_criteria(const struct mt_mesh_match *m)
  * the connections, and the default chain gets none where one of the others asks for nothing more. Who asks for two things may
  * have fit the first of them only.
  */
-static void reach(
-	const struct mt_mesh_listener *l, const struct mt_mesh_address *a, struct judged *v)
+static void reach(const struct mt_res_listener *l, const struct mt_res_address *a, struct judged *v)
 {
 	bool all = false, plain = false, narrow = false;
 	int best = 0;
@@ -133,7 +132,7 @@ static void reach(
 	for (uint32_t i = 0; i < l->n_chains; i++)
 		best = MT_MAX(best, closeness(&l->chains[i].match, a));
 	for (uint32_t i = 0; i < l->n_chains; i++) {
-		const struct mt_mesh_match *m = &l->chains[i].match;
+		const struct mt_res_match *m = &l->chains[i].match;
 		uint32_t n = count_criteria(m);
 		bool only_plain = n == 1 && is_plain(m);
 
@@ -152,7 +151,7 @@ static void reach(
 
 /* Who speaks for the listener, or says why it is not served: a chain for every client first, the default one, one for some, TLS. */
 static uint32_t rank(
-	const struct mt_mesh_listener *l, uint32_t i, const struct judged *c, bool by_tls)
+	const struct mt_res_listener *l, uint32_t i, const struct judged *c, bool by_tls)
 {
 	uint32_t served = c->verdict == SERVES ? 10 : 0;
 
@@ -166,7 +165,7 @@ static uint32_t rank(
 }
 
 /* False: no memory. */
-static bool choose(struct mt_build *b, const struct mt_mesh_listener *l, struct choice *c)
+static bool choose(struct mt_build *b, const struct mt_res_listener *l, struct choice *c)
 {
 	uint32_t best = 0;
 
@@ -177,7 +176,7 @@ static bool choose(struct mt_build *b, const struct mt_mesh_listener *l, struct 
 		reach(l, &l->addresses[i], c->v);
 	for (uint32_t i = 0; c->v && i < c->n; i++) {
 		/* A default chain takes what is left, whatever it says itself. */
-		const struct mt_mesh_chain *chain = i < l->n_chains ? &l->chains[i] : l->fallback;
+		const struct mt_res_chain *chain = i < l->n_chains ? &l->chains[i] : l->fallback;
 		bool by_tls = i < l->n_chains && asks_tls(&chain->match);
 		uint32_t r;
 
@@ -197,7 +196,7 @@ static bool choose(struct mt_build *b, const struct mt_mesh_listener *l, struct 
 /* ---- addresses ---------------------------------------------------------------------------------- */
 
 /* Why the listener cannot be at the address, in buf or for good; NULL: it can. */
-static const char *not_there(struct mt_build *b, const struct mt_mesh_address *at, const char *text,
+static const char *not_there(struct mt_build *b, const struct mt_res_address *at, const char *text,
 	char *buf, size_t size)
 {
 	const char *why = at->port ? NULL : "it has no port";
@@ -244,7 +243,7 @@ static bool say_service(
 
 /* All of its chains; the default one is the last. In b->tmp; NULL: no memory. */
 static struct mt_listen_chain *say_chains(
-	struct mt_build *b, const struct mt_mesh_listener *ml, const struct choice *c)
+	struct mt_build *b, const struct mt_res_listener *ml, const struct choice *c)
 {
 	struct mt_listen_chain *v = mt_region_alloc(&b->tmp, sizeof(*v) * c->n);
 
@@ -258,8 +257,8 @@ static struct mt_listen_chain *say_chains(
 	return v;
 }
 
-static int listen_at(struct mt_build *b, const struct mt_mesh_listener *ml,
-	const struct mt_shared_service *sv, const struct mt_mesh_address *at, const char *text,
+static int listen_at(struct mt_build *b, const struct mt_res_listener *ml,
+	const struct mt_shared_service *sv, const struct mt_res_address *at, const char *text,
 	struct mt_listen_chain *chains)
 {
 	struct mt_listen *l = mt_b_listen_new(b, &at->addr, at->port, text);
@@ -277,10 +276,10 @@ static int listen_at(struct mt_build *b, const struct mt_mesh_listener *ml,
 
 /* ---- all of them -------------------------------------------------------------------------------- */
 
-static void tell_none(struct mt_build *b, const struct mt_mesh_listener *l, const struct choice *c)
+static void tell_none(struct mt_build *b, const struct mt_res_listener *l, const struct choice *c)
 {
 	const struct judged *j = &c->v[c->first];
-	const struct mt_mesh_chain *chain =
+	const struct mt_res_chain *chain =
 		c->first < l->n_chains ? &l->chains[c->first] : l->fallback;
 	const char *words = why_not[j->verdict];
 
@@ -296,7 +295,7 @@ static void tell_none(struct mt_build *b, const struct mt_mesh_listener *l, cons
 		b->diags, MT_DIAG_NOT_SERVED, &l->meta, "filter_chains", NULL, "%s", words);
 }
 
-static void tell_some(struct mt_build *b, const struct mt_mesh_listener *l, const struct choice *c)
+static void tell_some(struct mt_build *b, const struct mt_res_listener *l, const struct choice *c)
 {
 	char served[32] = "one of its filter chains is";
 
@@ -311,7 +310,7 @@ static void tell_some(struct mt_build *b, const struct mt_mesh_listener *l, cons
 
 /* The listener's addresses that nobody else has. *n: how many; none at all is the listener's fault. */
 static int serve(
-	struct mt_build *b, const struct mt_mesh_listener *l, const struct choice *c, uint32_t *n)
+	struct mt_build *b, const struct mt_res_listener *l, const struct choice *c, uint32_t *n)
 {
 	const struct mt_shared_service *sv = c->v[c->first].sv;
 	struct mt_listen_chain *chains = say_chains(b, l, c);
@@ -320,7 +319,7 @@ static int serve(
 	if (!chains)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < l->n_addresses; i++) {
-		struct mt_mesh_address at = {
+		struct mt_res_address at = {
 			mt_mesh_any_or_same(&l->addresses[i].addr), l->addresses[i].port};
 		const char *why = not_there(b, &at, sv->texts[i], words, sizeof(words));
 
@@ -355,7 +354,7 @@ static int make_room(struct mt_build *b, uint32_t n)
 }
 
 /* Found or made, of a chain that serves; the first one is the listener's by its name. NULL: it is told, or no memory. */
-static struct mt_shared_service *service_of(struct mt_build *b, const struct mt_mesh_listener *l,
+static struct mt_shared_service *service_of(struct mt_build *b, const struct mt_res_listener *l,
 	const struct choice *c, uint32_t i, struct mt_shared_service *same)
 {
 	struct mt_mesh_serve serve = {.listener = l,
@@ -373,7 +372,7 @@ static struct mt_shared_service *service_of(struct mt_build *b, const struct mt_
 		serve.unique = mt_region_printf(&b->tmp, "%s chain %u", l->meta.name, i);
 		if (!serve.unique)
 			return NULL;
-		same = mt_strmap_get(&b->conf->mesh.services, serve.unique);
+		same = mt_strmap_get(&b->conf->shared.services, serve.unique);
 	}
 	sv = mt_mesh_service_get(b, &serve, same);
 	if (!sv)
@@ -385,7 +384,7 @@ static struct mt_shared_service *service_of(struct mt_build *b, const struct mt_
 	return sv;
 }
 
-static int add_listener(struct mt_build *b, const struct mt_mesh_listener *l, uint32_t at,
+static int add_listener(struct mt_build *b, const struct mt_res_listener *l, uint32_t at,
 	struct mt_shared_service *same)
 {
 	struct choice c;
@@ -408,7 +407,7 @@ static int add_listener(struct mt_build *b, const struct mt_mesh_listener *l, ui
 	if (!first->sv)
 		return b->tmp.failed ? -ENOMEM : 0;
 	first->sv->at = at;
-	b->conf->mesh.last_services.v[at] = first->sv;
+	b->conf->shared.last_services.v[at] = first->sv;
 	for (uint32_t i = 0; i < c.n; i++) {
 		if (c.v[i].verdict != SERVES || i == c.first)
 			continue;
@@ -426,23 +425,23 @@ static int add_listener(struct mt_build *b, const struct mt_mesh_listener *l, ui
 
 /* The newest of its name; NULL: none. */
 static struct mt_shared_service *newest_of(
-	const struct mt_build *b, uint32_t at, const struct mt_mesh_listener *l)
+	const struct mt_build *b, uint32_t at, const struct mt_res_listener *l)
 {
-	const struct mt_mesh_last *last = &b->conf->mesh.last_services;
+	const struct mt_shared_last *last = &b->conf->shared.last_services;
 	struct mt_shared_service *sv = at < last->n ? last->v[at] : NULL;
 
 	if (sv && sv->serial && sv->serial == l->meta.serial)
 		return sv;
-	return mt_strmap_get(&b->conf->mesh.services, l->meta.name);
+	return mt_strmap_get(&b->conf->shared.services, l->meta.name);
 }
 
 /* Whether the service was made from it, and is served. */
-static bool is_served(const struct mt_shared_service *sv, const struct mt_mesh_listener *l)
+static bool is_served(const struct mt_shared_service *sv, const struct mt_res_listener *l)
 {
 	return sv && sv->serial && sv->serial == l->meta.serial && sv->n_served;
 }
 
-static int add_unique(struct mt_build *b, uint32_t at, const struct mt_mesh_listener *l,
+static int add_unique(struct mt_build *b, uint32_t at, const struct mt_res_listener *l,
 	struct mt_shared_service *same)
 {
 	if (!same || same->build != b->mesh_build->id)
@@ -457,11 +456,11 @@ static int add_unique(struct mt_build *b, uint32_t at, const struct mt_mesh_list
 
 int mt_mesh_listeners(struct mt_build *b)
 {
-	const struct mt_objs *objs = &b->model->mesh_listeners;
+	const struct mt_objs *objs = &b->model->res_listeners;
 	int rc = 0;
 
 	if (make_room(b, b->snap->n_services + objs->n) ||
-		!mt_mesh_last_resize(&b->conf->mesh.last_services, objs->n))
+		!mt_shared_last_resize(&b->conf->shared.last_services, objs->n))
 		return -ENOMEM;
 	/* Who is served as it is keeps its addresses: another one's mistake does not take them away. */
 	for (uint32_t i = 0; i < objs->n && rc == 0; i++) {

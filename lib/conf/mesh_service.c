@@ -55,7 +55,7 @@ static const char *host_of_routes(struct mt_build *b, const char *name)
 	return mt_region_strndup(&b->tmp, name, (size_t)(end - name));
 }
 
-static const struct mt_text *first_cluster(const struct mt_mesh_chain *chain)
+static const struct mt_text *first_cluster(const struct mt_res_chain *chain)
 {
 	const struct mt_rule_list *l = chain->proxy ? &chain->proxy->routes : NULL;
 
@@ -66,7 +66,7 @@ static const struct mt_text *first_cluster(const struct mt_mesh_chain *chain)
 
 /* The service's host where names tell it, so that counters read as with documents; else the listener's. */
 static const char *service_name(
-	struct mt_build *b, const struct mt_mesh_listener *l, const struct mt_mesh_chain *chain)
+	struct mt_build *b, const struct mt_res_listener *l, const struct mt_res_chain *chain)
 {
 	const struct mt_text *cluster = first_cluster(chain);
 	const char *name = NULL;
@@ -81,7 +81,7 @@ static const char *service_name(
 /* ---- making it ---------------------------------------------------------------------------------- */
 
 /* As listeners are found: 0.0.0.0 and :: are both any local address. */
-static int add_texts(struct mt_shared_service *sv, const struct mt_mesh_listener *l)
+static int add_texts(struct mt_shared_service *sv, const struct mt_res_listener *l)
 {
 	char text[MT_ADDR_STRLEN];
 
@@ -99,8 +99,8 @@ static int add_texts(struct mt_shared_service *sv, const struct mt_mesh_listener
 static const struct mt_rule_list no_routes = {.name = "routes"};
 
 static int route_messages(struct mt_build *b, struct mt_shared_service *sv,
-	const struct mt_mesh_listener *l, const struct mt_mesh_chain *chain,
-	const struct mt_mesh_routes *routes)
+	const struct mt_res_listener *l, const struct mt_res_chain *chain,
+	const struct mt_res_routes *routes)
 {
 	const struct mt_proxy_patch *p = chain->proxy;
 	struct mt_route_for f = {.meta = &l->meta,
@@ -132,7 +132,7 @@ static int route_messages(struct mt_build *b, struct mt_shared_service *sv,
 
 /* One rule for all connections. */
 static int route_bytes(struct mt_build *b, struct mt_shared_service *sv,
-	const struct mt_mesh_listener *l, const struct mt_mesh_chain *chain)
+	const struct mt_res_listener *l, const struct mt_res_chain *chain)
 {
 	struct mt_rule rule = {.dests = chain->dests, .n_dests = chain->n_dests};
 	struct mt_rule_list list = {.name = "tcp", .rules = &rule, .n_rules = 1};
@@ -145,8 +145,8 @@ static int route_bytes(struct mt_build *b, struct mt_shared_service *sv,
 	return mt_b_service_route(b, sv, &f);
 }
 
-static bool find_codec(struct mt_build *b, const struct mt_mesh_listener *l,
-	const struct mt_mesh_chain *chain, struct mt_service_said *said)
+static bool find_codec(struct mt_build *b, const struct mt_res_listener *l,
+	const struct mt_res_chain *chain, struct mt_service_said *said)
 {
 	struct mt_proto proto;
 
@@ -162,9 +162,9 @@ static bool find_codec(struct mt_build *b, const struct mt_mesh_listener *l,
 }
 
 static int fill(struct mt_build *b, struct mt_shared_service *sv, const struct mt_mesh_serve *what,
-	const struct mt_mesh_routes *routes)
+	const struct mt_res_routes *routes)
 {
-	const struct mt_mesh_listener *l = what->listener;
+	const struct mt_res_listener *l = what->listener;
 	const struct mt_proxy_patch *p = what->body->proxy;
 	uint32_t idle_ms = p && p->idle_ms.set ? p->idle_ms.v : what->body->idle_ms;
 	bool first = what->unique == l->meta.name;
@@ -182,9 +182,9 @@ static int fill(struct mt_build *b, struct mt_shared_service *sv, const struct m
 }
 
 static struct mt_shared_service *make(
-	struct mt_build *b, const struct mt_mesh_serve *what, const struct mt_mesh_routes *routes)
+	struct mt_build *b, const struct mt_mesh_serve *what, const struct mt_res_routes *routes)
 {
-	const struct mt_mesh_listener *l = what->listener;
+	const struct mt_res_listener *l = what->listener;
 	struct mt_service_said said = {.unique = what->unique,
 		.meta = &l->meta,
 		.origin = l->meta.origin,
@@ -209,7 +209,7 @@ static struct mt_shared_service *make(
 /* ---- found or made ------------------------------------------------------------------------------ */
 
 static bool is_same(struct mt_build *b, struct mt_shared_service *sv,
-	const struct mt_mesh_serve *what, const struct mt_mesh_routes *routes)
+	const struct mt_mesh_serve *what, const struct mt_res_routes *routes)
 {
 	if (!sv->serial || sv->serial != what->listener->meta.serial || sv->chain != what->at ||
 		sv->extension_serial != what->extension ||
@@ -234,14 +234,14 @@ struct mt_shared_service *mt_mesh_service_get(
 {
 	const struct mt_proxy_patch *p = what->body->proxy;
 	struct mt_shared_service *sv;
-	const struct mt_mesh_routes *routes = NULL;
+	const struct mt_res_routes *routes = NULL;
 	uint32_t routes_at = old ? old->routes_at : MT_NO_CLUSTER;
 
 	if (p && p->routes_name.s)
-		routes = mt_mesh_find(b, MT_MESH_NAMED_ROUTES, p->routes_name.s, &routes_at);
+		routes = mt_mesh_find(b, MT_RES_NAMED_ROUTES, p->routes_name.s, &routes_at);
 	if (old && is_same(b, old, what, routes)) {
 		tell_again(b, old, routes ? &routes->meta : &what->listener->meta);
-		b->conf->mesh.work.services_shared++;
+		b->conf->shared.work.services_shared++;
 		old->refs++;
 		old->routes_at = routes_at;
 		return old;

@@ -29,16 +29,16 @@ struct mt_shared_cluster {
 
 /* What policies say of a cluster's instances. It is of one build, and so is what is compiled with it. */
 struct mt_cluster_guards {
-	const struct mt_mesh_endpoint *of; /* the first one; all of them are one array */
+	const struct mt_res_endpoint *of;  /* the first one; all of them are one array */
 	const struct mt_authz **v;	   /* by endpoint; NULL: everybody may call all of them */
 	const struct mt_closer *closed_by; /* nobody may call any of them; NULL: some may */
 	uint64_t hash;
 };
 
 struct mt_cluster_said {
-	const struct mt_mesh_cluster *cluster;
-	const struct mt_mesh_endpoints *endpoints; /* found by name; NULL: the cluster's own */
-	const struct mt_cluster_guards *guards;	   /* NULL: none */
+	const struct mt_res_cluster *cluster;
+	const struct mt_res_endpoints *endpoints; /* found by name; NULL: the cluster's own */
+	const struct mt_cluster_guards *guards;	  /* NULL: none */
 };
 
 /*
@@ -54,14 +54,14 @@ struct mt_shared_cluster *mt_b_cluster(
 int mt_b_place_clusters(struct mt_build *b, struct mt_shared_cluster **v, uint32_t n);
 /* Tells of one that there is no room for; document NULL: it is a discovery service's. */
 void mt_b_no_room_for_cluster(
-	struct mt_build *b, const struct mt_meta *document, const struct mt_mesh_cluster *mc);
+	struct mt_build *b, const struct mt_meta *document, const struct mt_res_cluster *mc);
 void mt_shared_cluster_put(struct mt_conf *c, struct mt_shared_cluster *sc, uint64_t now);
 
 /* ---- endpoints that are used, and how much (endpoint_plan.c) -------------------------------------- */
 
 struct mt_endpoint_use {
-	const struct mt_mesh_endpoint *ep;
-	const struct mt_mesh_locality *locality;
+	const struct mt_res_endpoint *ep;
+	const struct mt_res_locality *locality;
 	uint32_t weight; /* effective */
 };
 
@@ -76,8 +76,8 @@ struct mt_endpoint_plan {
 };
 
 /* In b->tmp. 0 or -ENOMEM. */
-int mt_b_endpoint_plan(struct mt_build *b, const struct mt_mesh_cluster *mc,
-	const struct mt_mesh_endpoints *e, struct mt_endpoint_plan *out);
+int mt_b_endpoint_plan(struct mt_build *b, const struct mt_res_cluster *mc,
+	const struct mt_res_endpoints *e, struct mt_endpoint_plan *out);
 
 /* ---- where documents' instances stand (document_locality.c) --------------------------------------- */
 
@@ -99,13 +99,13 @@ struct mt_near *mt_b_near(
 	struct mt_build *b, const struct mt_locality_policy *p, const struct mt_host *h);
 /* What becomes of localities, whose priorities are ranks until now: priorities and weights. 0 or -ENOMEM. */
 int mt_b_place_localities(struct mt_build *b, const struct mt_locality_policy *p,
-	struct mt_mesh_cluster *c, struct mt_mesh_endpoints *e);
+	struct mt_res_cluster *c, struct mt_res_endpoints *e);
 
 /* ---- of documents (document_cluster.c) ------------------------------------------------------------ */
 
 struct mt_document_cluster {
-	struct mt_mesh_cluster cluster;
-	struct mt_mesh_endpoints endpoints;
+	struct mt_res_cluster cluster;
+	struct mt_res_endpoints endpoints;
 	struct mt_cluster_guards guards;
 	const struct mt_locality_policy *locality; /* NULL: all localities are alike */
 };

@@ -9,11 +9,11 @@
 
 /* A chain of a listener that is to be served. */
 struct mt_mesh_serve {
-	const struct mt_mesh_listener *listener;
+	const struct mt_res_listener *listener;
 	const char *unique; /* the listener's name: its addresses are this one's, too */
-	const struct mt_mesh_chain *body; /* its filters: its own, or those of its extension */
-	uint32_t at;			  /* among the listener's; n_chains: the default one */
-	uint64_t extension;		  /* its serial; 0: none */
+	const struct mt_res_chain *body; /* its filters: its own, or those of its extension */
+	uint32_t at;			 /* among the listener's; n_chains: the default one */
+	uint64_t extension;		 /* its serial; 0: none */
 };
 
 /* `old` (NULL: none) if it would come out the same, or a new one; one reference is the caller's. NULL: it is told, or no memory. */
@@ -32,7 +32,7 @@ struct mt_mesh_build {
 	uint64_t id;
 	uint32_t services_room; /* of the snapshot's list */
 	uint64_t protocols;	/* hash of what names of codecs depend on */
-	struct mt_mesh_places names[MT_MESH_NAMED];
+	struct mt_mesh_places names[MT_RES_NAMED];
 	struct mt_strmap original; /* clusters that lead to where the client wanted to go */
 	uint32_t n_passing;	   /* objects that only pass on what was redirected, */
 	const char *passing;	   /* and the name of the first, */
@@ -48,11 +48,11 @@ void mt_mesh_names_begin(struct mt_build *b);
 void mt_mesh_names_end(struct mt_build *b);
 /* The object of that name; NULL: there is none. *at is where it was last, and becomes where it is. */
 const void *mt_mesh_find(
-	struct mt_build *b, enum mt_mesh_named kind, const char *name, uint32_t *at);
+	struct mt_build *b, enum mt_res_named kind, const char *name, uint32_t *at);
 /* False: no memory, and it is as it was. */
-bool mt_mesh_last_resize(struct mt_mesh_last *l, uint32_t n);
+bool mt_shared_last_resize(struct mt_shared_last *l, uint32_t n);
 /* It will be freed. */
-void mt_mesh_last_forget(struct mt_mesh_last *l, uint32_t at, const void *what);
+void mt_shared_last_forget(struct mt_shared_last *l, uint32_t at, const void *what);
 
 /* Notes an object that has no use where nothing is redirected. */
 void mt_mesh_passing(struct mt_build *b, const struct mt_meta *meta);

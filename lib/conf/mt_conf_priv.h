@@ -13,17 +13,17 @@
 /* ---- snapshots --------------------------------------------------------------------------------- */
 
 /* By place in the model's list, what the last build made of it or took over; NULL: nothing that is still there. */
-struct mt_mesh_last {
+struct mt_shared_last {
 	void **v;
 	uint32_t n;
 };
 
 /* Objects of discovery services that others name. */
-enum mt_mesh_named {
-	MT_MESH_NAMED_ENDPOINTS,
-	MT_MESH_NAMED_ROUTES,
-	MT_MESH_NAMED_EXTENSIONS,
-	MT_MESH_NAMED,
+enum mt_res_named {
+	MT_RES_NAMED_ENDPOINTS,
+	MT_RES_NAMED_ROUTES,
+	MT_RES_NAMED_EXTENSIONS,
+	MT_RES_NAMED,
 };
 
 /*
@@ -31,11 +31,11 @@ enum mt_mesh_named {
  * snapshots in which it would come out the same. The maps lead to the newest of each name and hold no
  * reference.
  */
-struct mt_mesh_shared {
+struct mt_shared {
 	struct mt_strmap clusters; /* struct mt_shared_cluster, by name */
 	struct mt_strmap services; /* struct mt_shared_service, by the listener's name */
-	struct mt_mesh_last last_clusters, last_services;
-	bool twice[MT_MESH_NAMED]; /* the last index found two of one name */
+	struct mt_shared_last last_clusters, last_services;
+	bool twice[MT_RES_NAMED]; /* the last index found two of one name */
 	uint64_t builds, stamps;
 	uint64_t *seen; /* bits by endpoint index: twice in one cluster */
 	uint32_t seen_words;
@@ -79,7 +79,7 @@ struct mt_conf {
 	/* Documents whose references were found good where names led as `topology` says. */
 	uint64_t topology, *checked; /* sorted serials */
 	uint32_t n_checked;
-	struct mt_mesh_shared mesh;
+	struct mt_shared shared;
 	struct mt_conf_items items; /* of the last publish */
 	struct mt_overrides overrides;
 	struct mt_limit_rule *limit_rules; /* of the overrides, as lib/filter has them */

@@ -38,7 +38,7 @@ struct told {
 
 /* ---- what they are about, before anything is compiled ------------------------------------------------ */
 
-static void mark(struct mt_build *b, const struct mt_mesh_endpoints *e)
+static void mark(struct mt_build *b, const struct mt_res_endpoints *e)
 {
 	const struct mt_policy_bag *bag = e && e->ns ? mt_b_policies_of(b, e->ns) : NULL;
 
@@ -51,12 +51,12 @@ void mt_b_policies_of_mesh(struct mt_build *b)
 	const struct mt_model *m = b->model;
 	const struct mt_policy_bag *root = mt_b_policies_of(b, mt_b_root_namespace(b));
 
-	for (uint32_t i = 0; m->mesh_clusters.n && root && i < root->n; i++)
+	for (uint32_t i = 0; m->res_clusters.n && root && i < root->n; i++)
 		root->v[i]->of_mesh = true;
-	for (uint32_t i = 0; i < m->mesh_endpoints.n; i++)
-		mark(b, m->mesh_endpoints.v[i]);
-	for (uint32_t i = 0; i < m->mesh_clusters.n; i++) {
-		const struct mt_mesh_cluster *mc = m->mesh_clusters.v[i];
+	for (uint32_t i = 0; i < m->res_endpoints.n; i++)
+		mark(b, m->res_endpoints.v[i]);
+	for (uint32_t i = 0; i < m->res_clusters.n; i++) {
+		const struct mt_res_cluster *mc = m->res_clusters.v[i];
 
 		mark(b, mc->dns ? mc->dns->fixed : mc->endpoints);
 	}

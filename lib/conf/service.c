@@ -16,7 +16,7 @@ static void free_service(struct mt_conf *c, struct mt_shared_service *sv)
 {
 	struct mt_service *s = sv->s;
 
-	mt_mesh_last_forget(&c->mesh.last_services, sv->at, sv);
+	mt_shared_last_forget(&c->shared.last_services, sv->at, sv);
 	if (s && s->routes)
 		mt_route_table_free(s->routes);
 	for (uint32_t i = 0; s && i < s->n_filter_insts; i++)
@@ -31,8 +31,8 @@ void mt_shared_service_put(struct mt_conf *c, struct mt_shared_service *sv)
 {
 	if (--sv->refs)
 		return;
-	if (mt_strmap_get(&c->mesh.services, sv->name) == sv)
-		mt_strmap_del(&c->mesh.services, sv->name);
+	if (mt_strmap_get(&c->shared.services, sv->name) == sv)
+		mt_strmap_del(&c->shared.services, sv->name);
 	free_service(c, sv);
 }
 
@@ -181,12 +181,12 @@ struct mt_shared_service *mt_b_service_end(struct mt_build *b, struct mt_shared_
 		return NULL;
 	}
 	sv->turned = mt_overrides_service_stamp(&b->conf->overrides, sv->s->name);
-	if (mt_strmap_put(&b->conf->mesh.services, sv->name, sv, NULL)) {
+	if (mt_strmap_put(&b->conf->shared.services, sv->name, sv, NULL)) {
 		free_service(b->conf, sv);
 		b->tmp.failed = true;
 		return NULL;
 	}
-	b->conf->mesh.work.services_made++;
+	b->conf->shared.work.services_made++;
 	sv->refs = 1;
 	return sv;
 }

@@ -61,7 +61,7 @@ static uint64_t content(const struct mt_shared_cluster *sc)
 static void diff_clusters(struct mt_conf *conf, const struct mt_snap *old,
 	const struct mt_snap *new_, struct mt_conf_change *ch)
 {
-	struct mt_mesh_shared *m = &conf->mesh;
+	struct mt_shared *m = &conf->shared;
 	uint64_t in_new = ++m->stamps, in_old = ++m->stamps;
 	struct mt_strmap gone = {0};
 	struct mt_shared_cluster *was;
@@ -105,7 +105,7 @@ static void diff_clusters(struct mt_conf *conf, const struct mt_snap *old,
 static void diff_services(struct mt_conf *conf, const struct mt_snap *old,
 	const struct mt_snap *new_, struct mt_conf_change *ch)
 {
-	struct mt_mesh_shared *m = &conf->mesh;
+	struct mt_shared *m = &conf->shared;
 	uint64_t in_new = ++m->stamps, in_old = ++m->stamps;
 	struct mt_strmap gone = {0};
 	struct mt_shared_service *was;

@@ -48,10 +48,10 @@ struct mt_model *mt_model_hold(struct mt_model *m)
 /* The lists stand in a row; nothing else is between them. */
 static struct mt_objs *list_at(struct mt_model *m, uint32_t i)
 {
-	return &m->mesh_clusters + i;
+	return &m->res_clusters + i;
 }
 
-_Static_assert(offsetof(struct mt_model, mesh_configs) - offsetof(struct mt_model, mesh_clusters) ==
+_Static_assert(offsetof(struct mt_model, mesh_configs) - offsetof(struct mt_model, res_clusters) ==
 		       23 * sizeof(struct mt_objs),
 	"lists stand in a row");
 

@@ -9,7 +9,7 @@
 #include "mt_region.h"
 #include "mt_model_gateway_api.h"
 #include "mt_model_kube.h"
-#include "mt_model_mesh.h"
+#include "mt_model_resource.h"
 #include "mt_model_node.h"
 #include "mt_model_route.h"
 #include "mt_model_security.h"
@@ -82,8 +82,8 @@ struct mt_model {
 	uint32_t n_parts;
 	size_t parts_bytes; /* what they take together */
 	/* Of discovery services. What one resource says is a model that ends behind these (mt_model_new_resource()). */
-	struct mt_objs mesh_clusters, mesh_endpoints, mesh_listeners, mesh_routes, mesh_secrets,
-		mesh_extensions, mesh_names;
+	struct mt_objs res_clusters, res_endpoints, res_listeners, res_routes, res_secrets,
+		res_extensions, res_names;
 	struct mt_objs service_entries, workload_entries, destination_rules, virtual_services,
 		meta_routers, app_protocols, gateways, envoy_filters, authorization_policies,
 		peer_authentications, request_authentications;

@@ -2,7 +2,7 @@
 /*
  * Clusters on demand. Routes name more clusters than calls lead to: each is asked for by its name when the first call
  * does, and leaves, with its endpoints, when none has for a while. Until then all that is known of it is the name,
- * which the model has as a cluster that has to be asked for (mt_mesh_cluster.demand_ms).
+ * which the model has as a cluster that has to be asked for (mt_res_cluster.demand_ms).
  *
  * With them, if that is wanted, route tables: as long as one is not there, the model has one in its place of which the only
  * route leads to a cluster that stands for it and has to be asked for. So a call waits first for the table and then for
@@ -392,7 +392,7 @@ void xds_demand_changed(struct mt_xds *x, const struct xds_res *r)
 static bool add_cluster(
 	const struct mt_xds *x, struct mt_model *m, const char *origin, const char *name)
 {
-	struct mt_mesh_cluster *c = mt_region_alloc(&m->region, sizeof(*c));
+	struct mt_res_cluster *c = mt_region_alloc(&m->region, sizeof(*c));
 
 	if (!c)
 		return false;
@@ -401,14 +401,14 @@ static bool add_cluster(
 	/* The same for all names at any time, and no resource's. */
 	c->meta.serial = x->serial_base;
 	c->demand_ms = (uint32_t)(x->demand.conf.timeout_ns / MT_MSEC);
-	return c->meta.name && mt_model_add(m, &m->mesh_clusters, c) == 0;
+	return c->meta.name && mt_model_add(m, &m->res_clusters, c) == 0;
 }
 
 /* The table that holds until the other is there. */
 static bool add_table(
 	const struct mt_xds *x, struct mt_model *m, const char *origin, const char *name)
 {
-	struct mt_mesh_routes *t = mt_region_alloc(&m->region, sizeof(*t));
+	struct mt_res_routes *t = mt_region_alloc(&m->region, sizeof(*t));
 	struct mt_rule *rule = mt_region_alloc(&m->region, sizeof(*rule));
 	struct mt_rule_dest *dest = mt_region_alloc(&m->region, sizeof(*dest));
 	char cluster[XDS_NAME_MAX + 64];
@@ -424,7 +424,7 @@ static bool add_table(
 	t->meta.serial = x->serial_base;
 	t->list = (struct mt_rule_list){.name = "routes", .rules = rule};
 	rule->n_dests = t->list.n_rules = 1;
-	return dest->cluster.s && t->meta.name && mt_model_add(m, &m->mesh_routes, t) == 0 &&
+	return dest->cluster.s && t->meta.name && mt_model_add(m, &m->res_routes, t) == 0 &&
 	       add_cluster(x, m, origin, cluster);
 }
 

@@ -14,7 +14,7 @@ struct xds_dns {
 	struct mt_xds *x;
 	struct xds_res *r;
 	struct mt_model *said; /* the cluster's, which `dns` is of */
-	const struct mt_mesh_dns *dns;
+	const struct mt_res_dns *dns;
 	bool one;		/* LOGICAL_DNS: one address of a name is used */
 	struct mt_name **names; /* as in dns->names; NULL: nobody can look them up yet */
 	uint64_t answers;	/* of the table, when the endpoints were made */
@@ -32,29 +32,29 @@ static void families(const struct xds_dns *d, const struct mt_addr *a, uint32_t 
 	for (uint32_t i = 0; i < n; i++)
 		has[mt_addr_is4(&a[i])] = true;
 	switch (d->dns->family) {
-	case MT_MESH_AUTO:
+	case MT_RES_AUTO:
 		use[0] = true;
 		use[1] = !has[0];
 		break;
-	case MT_MESH_V4_FIRST:
+	case MT_RES_V4_FIRST:
 		use[1] = true;
 		use[0] = !has[1];
 		break;
-	case MT_MESH_V4:
-	case MT_MESH_V6:
-		use[0] = d->dns->family == MT_MESH_V6;
+	case MT_RES_V4:
+	case MT_RES_V6:
+		use[0] = d->dns->family == MT_RES_V6;
 		use[1] = !use[0];
 		break;
-	case MT_MESH_BOTH:
+	case MT_RES_BOTH:
 		use[0] = use[1] = true;
 		break;
 	}
 }
 
 /* The endpoints of a name, behind those that are there (eps NULL: none is written). How many. */
-static uint32_t endpoints_of(const struct xds_dns *d, uint32_t at, struct mt_mesh_endpoint *eps)
+static uint32_t endpoints_of(const struct xds_dns *d, uint32_t at, struct mt_res_endpoint *eps)
 {
-	const struct mt_mesh_dns_name *name = &d->dns->names[at];
+	const struct mt_res_dns_name *name = &d->dns->names[at];
 	uint32_t n_addrs = 0, n = 0;
 	const struct mt_addr *a = d->names ? mt_name_addrs(d->names[at], &n_addrs) : NULL;
 	bool use[2];
@@ -64,7 +64,7 @@ static uint32_t endpoints_of(const struct xds_dns *d, uint32_t at, struct mt_mes
 		if (!use[mt_addr_is4(&a[i])])
 			continue;
 		if (eps)
-			eps[n] = (struct mt_mesh_endpoint){.addr = a[i],
+			eps[n] = (struct mt_res_endpoint){.addr = a[i],
 				.weight = name->weight,
 				.port = name->port,
 				.health = name->health,
@@ -91,9 +91,9 @@ static const char *text_of(struct mt_region *region, const char *s)
 
 /* The endpoints outlive what the cluster says. */
 static void fill(
-	const struct xds_dns *d, struct mt_region *r, struct mt_mesh_locality *l, uint32_t at)
+	const struct xds_dns *d, struct mt_region *r, struct mt_res_locality *l, uint32_t at)
 {
-	const struct mt_mesh_locality *from = &d->dns->fixed->localities[at];
+	const struct mt_res_locality *from = &d->dns->fixed->localities[at];
 
 	*l = *from;
 	l->region = text_of(r, from->region);
@@ -109,17 +109,17 @@ static void fill(
 			l->n_eps += endpoints_of(d, i, l->eps + l->n_eps);
 }
 
-static struct mt_mesh_endpoints *make_endpoints(const struct xds_dns *d, struct mt_region *r)
+static struct mt_res_endpoints *make_endpoints(const struct xds_dns *d, struct mt_region *r)
 {
-	const struct mt_mesh_endpoints *fixed = d->dns->fixed;
-	struct mt_mesh_endpoints *e = mt_region_alloc(r, sizeof(*e));
+	const struct mt_res_endpoints *fixed = d->dns->fixed;
+	struct mt_res_endpoints *e = mt_region_alloc(r, sizeof(*e));
 
 	if (!e)
 		return NULL;
-	*e = (struct mt_mesh_endpoints){.meta = {.kind = "ClusterLoadAssignment",
-						.ns = "default",
-						.name = mt_region_strdup(r, d->r->name),
-						.serial = ++d->x->serial},
+	*e = (struct mt_res_endpoints){.meta = {.kind = "ClusterLoadAssignment",
+					       .ns = "default",
+					       .name = mt_region_strdup(r, d->r->name),
+					       .serial = ++d->x->serial},
 		.overprovisioning = fixed->overprovisioning,
 		.n_localities = fixed->n_localities};
 	e->meta.origin.file = mt_region_strdup(r, d->x->origin);
@@ -135,9 +135,9 @@ static struct mt_mesh_endpoints *make_endpoints(const struct xds_dns *d, struct 
 static void renew(struct xds_dns *d)
 {
 	struct mt_model *m = mt_model_new_resource();
-	struct mt_mesh_endpoints *e = m ? make_endpoints(d, &m->region) : NULL;
+	struct mt_res_endpoints *e = m ? make_endpoints(d, &m->region) : NULL;
 
-	if (!e || m->region.failed || !e->n_eps || mt_model_add(m, &m->mesh_endpoints, e)) {
+	if (!e || m->region.failed || !e->n_eps || mt_model_add(m, &m->res_endpoints, e)) {
 		mt_model_free(m);
 		return;
 	}
@@ -228,7 +228,7 @@ void xds_dns_free(struct xds_res *r)
 
 void xds_dns_set(struct mt_xds *x, struct xds_res *r, const struct xds_body *b)
 {
-	const struct mt_mesh_cluster *c = (const struct mt_mesh_cluster *)b->mapped.meta;
+	const struct mt_res_cluster *c = (const struct mt_res_cluster *)b->mapped.meta;
 	struct xds_dns *d, *old = r->dns;
 
 	if (!c->dns) {
@@ -242,7 +242,7 @@ void xds_dns_set(struct mt_xds *x, struct xds_res *r, const struct xds_body *b)
 	d->r = r;
 	d->said = mt_model_hold(b->mapped.part);
 	d->dns = c->dns;
-	d->one = c->discovery == MT_MESH_LOGICAL_DNS;
+	d->one = c->discovery == MT_RES_LOGICAL_DNS;
 	mt_list_init(&d->node);
 	mt_list_add_tail(&x->dns, &d->node);
 	/* Before those of before are let go: names that both have keep their addresses. */

@@ -349,7 +349,7 @@ static bool is_named_so(const struct xds_res *r, const struct mt_xds_mapped *m, 
 /* Some servers answer for a route table that they know nothing of. */
 static bool is_empty_routes(const struct xds_res *r, const struct mt_xds_mapped *m)
 {
-	const struct mt_mesh_routes *routes = (const struct mt_mesh_routes *)m->meta;
+	const struct mt_res_routes *routes = (const struct mt_res_routes *)m->meta;
 
 	return r->type == MT_XDS_RDS && routes->list.n_rules == 0 &&
 	       !mt_mutant(MT_MUTANT_xds_empty_routes_taken);

@@ -35,16 +35,16 @@ static bool has_expired(const struct mt_xds *x, const struct xds_res *r)
 
 /* ---- clusters ------------------------------------------------------------------------------------- */
 
-static const struct mt_mesh_cluster *cluster_of(const struct xds_body *b)
+static const struct mt_res_cluster *cluster_of(const struct xds_body *b)
 {
-	return (const struct mt_mesh_cluster *)b->mapped.meta;
+	return (const struct mt_res_cluster *)b->mapped.meta;
 }
 
 static bool is_named(const struct xds_res *r)
 {
-	const struct mt_mesh_cluster *c = cluster_of(r->next ? r->next : r->live);
+	const struct mt_res_cluster *c = cluster_of(r->next ? r->next : r->live);
 
-	return c->discovery == MT_MESH_STRICT_DNS || c->discovery == MT_MESH_LOGICAL_DNS;
+	return c->discovery == MT_RES_STRICT_DNS || c->discovery == MT_RES_LOGICAL_DNS;
 }
 
 /* Endpoints of any resource that the body names, at least one. */
@@ -55,7 +55,7 @@ static bool finds_endpoints(const struct mt_xds *x, const struct xds_body *b)
 		const struct xds_body *e = t && !has_expired(x, t) ? xds_newest(t) : NULL;
 
 		if (b->mapped.refs[i].type == MT_XDS_EDS && e &&
-			((const struct mt_mesh_endpoints *)e->mapped.meta)->n_eps)
+			((const struct mt_res_endpoints *)e->mapped.meta)->n_eps)
 			return true;
 	}
 	return false;
@@ -63,17 +63,17 @@ static bool finds_endpoints(const struct mt_xds *x, const struct xds_body *b)
 
 static bool has_endpoints(const struct mt_xds *x, const struct xds_res *r)
 {
-	const struct mt_mesh_cluster *c;
+	const struct mt_res_cluster *c;
 	bool answered;
 
 	if (!r->live)
 		return false;
 	c = cluster_of(r->live);
-	if (c->discovery == MT_MESH_EDS)
+	if (c->discovery == MT_RES_EDS)
 		return finds_endpoints(x, r->live);
 	if (is_named(r))
 		return xds_dns_part(r, &answered) != NULL;
-	return c->discovery == MT_MESH_ORIGINAL_DST || (c->endpoints && c->endpoints->n_eps);
+	return c->discovery == MT_RES_ORIGINAL_DST || (c->endpoints && c->endpoints->n_eps);
 }
 
 /* ---- what a body waits for ------------------------------------------------------------------------ */

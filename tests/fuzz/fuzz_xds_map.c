@@ -61,7 +61,7 @@ static void check_rules(const struct mt_rule_list *l)
 }
 
 /* Served in one way, or not and why. */
-static void check_chain(const struct mt_mesh_chain *c)
+static void check_chain(const struct mt_res_chain *c)
 {
 	uint64_t sum = 0;
 
@@ -77,7 +77,7 @@ static void check_chain(const struct mt_mesh_chain *c)
 	}
 }
 
-static void check_endpoints(const struct mt_mesh_endpoints *e)
+static void check_endpoints(const struct mt_res_endpoints *e)
 {
 	uint32_t n = 0;
 
@@ -91,13 +91,13 @@ static void check_endpoints(const struct mt_mesh_endpoints *e)
 
 static void check(enum mt_xds_type type, const struct mt_meta *meta)
 {
-	const struct mt_mesh_listener *l = (const void *)meta;
-	const struct mt_mesh_cluster *c = (const void *)meta;
+	const struct mt_res_listener *l = (const void *)meta;
+	const struct mt_res_cluster *c = (const void *)meta;
 
 	MT_ASSERT(meta && meta->name && *meta->name && meta->kind && meta->serial == 1);
 	if (type == MT_XDS_CDS) {
-		MT_ASSERT((c->discovery == MT_MESH_STATIC) == (c->endpoints != NULL));
-		MT_ASSERT(c->discovery != MT_MESH_EDS || c->endpoints_name);
+		MT_ASSERT((c->discovery == MT_RES_STATIC) == (c->endpoints != NULL));
+		MT_ASSERT(c->discovery != MT_RES_EDS || c->endpoints_name);
 		if (c->endpoints)
 			check_endpoints(c->endpoints);
 	} else if (type == MT_XDS_EDS)
@@ -109,9 +109,9 @@ static void check(enum mt_xds_type type, const struct mt_meta *meta)
 		if (l->fallback)
 			check_chain(l->fallback);
 	} else if (type == MT_XDS_RDS)
-		check_rules(&((const struct mt_mesh_routes *)meta)->list);
+		check_rules(&((const struct mt_res_routes *)meta)->list);
 	else if (type == MT_XDS_ECDS)
-		check_chain(&((const struct mt_mesh_extension *)meta)->chain);
+		check_chain(&((const struct mt_res_extension *)meta)->chain);
 }
 
 static void map(enum mt_xds_type type, const Xds__Any *any)

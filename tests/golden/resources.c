@@ -81,14 +81,14 @@ static void add_resource(struct source *s, enum mt_xds_type type, const json_t *
 static void add_demanded(struct source *s, const json_t *item)
 {
 	const char *name = json_string_value(item);
-	struct mt_mesh_cluster *c = mt_region_alloc(&s->model->region, sizeof(*c));
+	struct mt_res_cluster *c = mt_region_alloc(&s->model->region, sizeof(*c));
 
 	MT_ASSERT(name && c);
 	c->meta.name = mt_region_strdup(&s->model->region, name);
 	c->meta.origin.file = SOURCE;
 	c->meta.serial = 1ull << 40;
 	c->demand_ms = 5000;
-	MT_ASSERT(mt_model_add(s->model, &s->model->mesh_clusters, c) == 0);
+	MT_ASSERT(mt_model_add(s->model, &s->model->res_clusters, c) == 0);
 }
 
 bool golden_resources(struct mt_model *m, const char *path, json_t *refused)

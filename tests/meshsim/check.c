@@ -26,14 +26,14 @@ static uint32_t serial_of_name(const char *s)
 
 static uint32_t serial_of(enum mt_xds_type type, const void *obj)
 {
-	const struct mt_mesh_listener *l = obj;
-	const struct mt_mesh_routes *r = obj;
+	const struct mt_res_listener *l = obj;
+	const struct mt_res_routes *r = obj;
 
 	switch (type) {
 	case MT_XDS_CDS:
-		return ((const struct mt_mesh_cluster *)obj)->connect_ms;
+		return ((const struct mt_res_cluster *)obj)->connect_ms;
 	case MT_XDS_EDS:
-		return ((const struct mt_mesh_endpoints *)obj)->overprovisioning - 100;
+		return ((const struct mt_res_endpoints *)obj)->overprovisioning - 100;
 	case MT_XDS_LDS:
 		return l->n_chains ? serial_of_name(l->chains[0].name) : 0;
 	default:
@@ -43,10 +43,10 @@ static uint32_t serial_of(enum mt_xds_type type, const void *obj)
 
 struct in_force force_of(struct world *w, const struct mt_model *m)
 {
-	const struct mt_objs *const objs[PLANE_TYPES] = {[MT_XDS_CDS] = &m->mesh_clusters,
-		[MT_XDS_EDS] = &m->mesh_endpoints,
-		[MT_XDS_LDS] = &m->mesh_listeners,
-		[MT_XDS_RDS] = &m->mesh_routes};
+	const struct mt_objs *const objs[PLANE_TYPES] = {[MT_XDS_CDS] = &m->res_clusters,
+		[MT_XDS_EDS] = &m->res_endpoints,
+		[MT_XDS_LDS] = &m->res_listeners,
+		[MT_XDS_RDS] = &m->res_routes};
 	struct in_force f = {0};
 
 	for (int i = 0; i < PLANE_TYPES; i++)

@@ -8,10 +8,10 @@
 #define TABLE_MAX	5000011u
 #define OUTLIER_DEFAULT 5u
 
-static bool discovery(struct mt_xmap *m, const Xds__Cluster *c, struct mt_mesh_cluster *out)
+static bool discovery(struct mt_xmap *m, const Xds__Cluster *c, struct mt_res_cluster *out)
 {
-	static const enum mt_mesh_discovery types[] = {MT_MESH_STATIC, MT_MESH_STRICT_DNS,
-		MT_MESH_LOGICAL_DNS, MT_MESH_EDS, MT_MESH_ORIGINAL_DST};
+	static const enum mt_res_discovery types[] = {MT_RES_STATIC, MT_RES_STRICT_DNS,
+		MT_RES_LOGICAL_DNS, MT_RES_EDS, MT_RES_ORIGINAL_DST};
 
 	if (c->cluster_discovery_type_case == XDS__CLUSTER__CLUSTER_DISCOVERY_TYPE_CLUSTER_TYPE)
 		return mt_xm_bad(m, "cluster_type.name", "\"%.64s\" is no type that is known here",
@@ -31,16 +31,16 @@ static bool discovery(struct mt_xmap *m, const Xds__Cluster *c, struct mt_mesh_c
 
 /* The first one of the list that is known, as the API wants it. */
 static bool policy(struct mt_xmap *m, const Xds__LoadBalancingPolicy *list, unsigned int depth,
-	struct mt_mesh_cluster *out)
+	struct mt_res_cluster *out)
 {
 	static const struct {
 		const char *type;
-		enum mt_mesh_lb lb;
-	} known[] = {{POLICIES "round_robin.v3.RoundRobin", MT_MESH_ROUND_ROBIN},
-		{POLICIES "least_request.v3.LeastRequest", MT_MESH_LEAST_REQUEST},
-		{POLICIES "random.v3.Random", MT_MESH_RANDOM},
-		{POLICIES "ring_hash.v3.RingHash", MT_MESH_RING_HASH},
-		{POLICIES "maglev.v3.Maglev", MT_MESH_MAGLEV}};
+		enum mt_res_lb lb;
+	} known[] = {{POLICIES "round_robin.v3.RoundRobin", MT_RES_ROUND_ROBIN},
+		{POLICIES "least_request.v3.LeastRequest", MT_RES_LEAST_REQUEST},
+		{POLICIES "random.v3.Random", MT_RES_RANDOM},
+		{POLICIES "ring_hash.v3.RingHash", MT_RES_RING_HASH},
+		{POLICIES "maglev.v3.Maglev", MT_RES_MAGLEV}};
 	const Xds__TypedExtensionConfig *config;
 	const Xds__WrrLocality *weighted;
 	struct mt_xm_any any;
@@ -66,28 +66,28 @@ static bool policy(struct mt_xmap *m, const Xds__LoadBalancingPolicy *list, unsi
 	return mt_xm_bad(m, "load_balancing_policy", "no policy that is known here");
 }
 
-static bool balancer(struct mt_xmap *m, const Xds__Cluster *c, struct mt_mesh_cluster *out)
+static bool balancer(struct mt_xmap *m, const Xds__Cluster *c, struct mt_res_cluster *out)
 {
 	if (c->load_balancing_policy)
 		return policy(m, c->load_balancing_policy, 1, out);
 	switch (c->lb_policy) {
 	case 0:
-		out->lb = MT_MESH_ROUND_ROBIN;
+		out->lb = MT_RES_ROUND_ROBIN;
 		return true;
 	case 1:
-		out->lb = MT_MESH_LEAST_REQUEST;
+		out->lb = MT_RES_LEAST_REQUEST;
 		return true;
 	case 2:
-		out->lb = MT_MESH_RING_HASH;
+		out->lb = MT_RES_RING_HASH;
 		return true;
 	case 3:
-		out->lb = MT_MESH_RANDOM;
+		out->lb = MT_RES_RANDOM;
 		return true;
 	case 5:
-		out->lb = MT_MESH_MAGLEV;
+		out->lb = MT_RES_MAGLEV;
 		return true;
 	case 6:
-		if (out->discovery != MT_MESH_ORIGINAL_DST)
+		if (out->discovery != MT_RES_ORIGINAL_DST)
 			mt_xm_note(m, MT_XDS_NOTE_lb_provided, "lb_policy");
 		return true;
 	case 7:
@@ -118,7 +118,7 @@ static bool u64(struct mt_xmap *m, const char *field, const Xds__UInt64Value *v,
 }
 
 static bool ring(
-	struct mt_xmap *m, const Xds__Cluster__RingHashLbConfig *r, struct mt_mesh_cluster *out)
+	struct mt_xmap *m, const Xds__Cluster__RingHashLbConfig *r, struct mt_res_cluster *out)
 {
 	uint32_t mark = mt_xm_in(m, "ring_hash_lb_config");
 
@@ -137,7 +137,7 @@ static bool ring(
 
 /* How new endpoints warm up: what is not said is as Envoy has it. */
 static bool slow_start(
-	struct mt_xmap *m, const Xds__Cluster__SlowStartConfig *s, struct mt_mesh_cluster *out)
+	struct mt_xmap *m, const Xds__Cluster__SlowStartConfig *s, struct mt_res_cluster *out)
 {
 	double aggression = s && s->aggression ? s->aggression->default_value : 1;
 	double least = s && s->min_weight_percent ? s->min_weight_percent->value : 10;
@@ -155,18 +155,18 @@ static bool slow_start(
 }
 
 /* Of another balancer than the cluster's nothing counts. */
-static bool warmup(struct mt_xmap *m, const Xds__Cluster *c, struct mt_mesh_cluster *out)
+static bool warmup(struct mt_xmap *m, const Xds__Cluster *c, struct mt_res_cluster *out)
 {
-	if (out->lb == MT_MESH_ROUND_ROBIN &&
+	if (out->lb == MT_RES_ROUND_ROBIN &&
 		c->lb_config_case == XDS__CLUSTER__LB_CONFIG_ROUND_ROBIN_LB_CONFIG)
 		return slow_start(m, c->round_robin_lb_config->slow_start_config, out);
-	if (out->lb == MT_MESH_LEAST_REQUEST &&
+	if (out->lb == MT_RES_LEAST_REQUEST &&
 		c->lb_config_case == XDS__CLUSTER__LB_CONFIG_LEAST_REQUEST_LB_CONFIG)
 		return slow_start(m, c->least_request_lb_config->slow_start_config, out);
 	return true;
 }
 
-static bool balancer_sizes(struct mt_xmap *m, const Xds__Cluster *c, struct mt_mesh_cluster *out)
+static bool balancer_sizes(struct mt_xmap *m, const Xds__Cluster *c, struct mt_res_cluster *out)
 {
 	if (c->lb_config_case == XDS__CLUSTER__LB_CONFIG_RING_HASH_LB_CONFIG &&
 		!ring(m, c->ring_hash_lb_config, out))
@@ -184,7 +184,7 @@ static bool balancer_sizes(struct mt_xmap *m, const Xds__Cluster *c, struct mt_m
 }
 
 static bool common(
-	struct mt_xmap *m, const Xds__Cluster__CommonLbConfig *c, struct mt_mesh_cluster *out)
+	struct mt_xmap *m, const Xds__Cluster__CommonLbConfig *c, struct mt_res_cluster *out)
 {
 	double panic;
 
@@ -213,7 +213,7 @@ static bool bound(struct mt_xmap *m, const char *field, const Xds__UInt32Value *
 	return true;
 }
 
-static bool breakers(struct mt_xmap *m, const Xds__CircuitBreakers *b, struct mt_mesh_cluster *out)
+static bool breakers(struct mt_xmap *m, const Xds__CircuitBreakers *b, struct mt_res_cluster *out)
 {
 	bool had = false;
 
@@ -285,9 +285,9 @@ static struct mt_num failures(const Xds__OutlierDetection *o)
 	return (struct mt_num){.v = off || o->consecutive_5xx ? 0 : OUTLIER_DEFAULT};
 }
 
-static bool outlier(struct mt_xmap *m, const Xds__OutlierDetection *o, struct mt_mesh_cluster *out)
+static bool outlier(struct mt_xmap *m, const Xds__OutlierDetection *o, struct mt_res_cluster *out)
 {
-	struct mt_mesh_outlier *to;
+	struct mt_res_outlier *to;
 	uint32_t mark = mt_xm_in(m, "outlier_detection");
 
 	if (!o) {
@@ -323,9 +323,9 @@ static bool is_tls_mode(const Xds__Struct *match)
 	       strcmp(v->string_value, "istio") == 0;
 }
 
-static bool sockets(struct mt_xmap *m, const Xds__Cluster *c, struct mt_mesh_cluster *out)
+static bool sockets(struct mt_xmap *m, const Xds__Cluster *c, struct mt_res_cluster *out)
 {
-	struct mt_mesh_tls *tls;
+	struct mt_res_tls *tls;
 
 	if (!mt_xm_upstream_tls(m, "transport_socket", c->transport_socket, &out->tls))
 		return false;
@@ -347,7 +347,7 @@ static bool sockets(struct mt_xmap *m, const Xds__Cluster *c, struct mt_mesh_clu
 	return true;
 }
 
-static bool from_eds(struct mt_xmap *m, const Xds__Cluster *c, struct mt_mesh_cluster *out)
+static bool from_eds(struct mt_xmap *m, const Xds__Cluster *c, struct mt_res_cluster *out)
 {
 	const Xds__Cluster__EdsClusterConfig *e = c->eds_cluster_config;
 	const char *name = e && *e->service_name ? e->service_name : c->name;
@@ -360,10 +360,10 @@ static bool from_eds(struct mt_xmap *m, const Xds__Cluster *c, struct mt_mesh_cl
 }
 
 /* The cluster's own assignment: it has the cluster's meta, whatever it calls itself. */
-static struct mt_mesh_endpoints *own(struct mt_xmap *m, const Xds__Cluster *c,
-	const struct mt_mesh_cluster *out, struct mt_mesh_dns *dns)
+static struct mt_res_endpoints *own(struct mt_xmap *m, const Xds__Cluster *c,
+	const struct mt_res_cluster *out, struct mt_res_dns *dns)
 {
-	struct mt_mesh_endpoints *e = mt_xm_alloc(m, sizeof(*e));
+	struct mt_res_endpoints *e = mt_xm_alloc(m, sizeof(*e));
 	static const Xds__ClusterLoadAssignment none = XDS__CLUSTER_LOAD_ASSIGNMENT__INIT;
 	uint32_t mark = mt_xm_in(m, "load_assignment");
 
@@ -377,15 +377,15 @@ static struct mt_mesh_endpoints *own(struct mt_xmap *m, const Xds__Cluster *c,
 	return e;
 }
 
-static bool from_dns(struct mt_xmap *m, const Xds__Cluster *c, struct mt_mesh_cluster *out)
+static bool from_dns(struct mt_xmap *m, const Xds__Cluster *c, struct mt_res_cluster *out)
 {
-	struct mt_mesh_dns *d = mt_xm_alloc(m, sizeof(*d));
+	struct mt_res_dns *d = mt_xm_alloc(m, sizeof(*d));
 
 	if (!d)
 		return false;
-	if (c->dns_lookup_family < 0 || c->dns_lookup_family > MT_MESH_BOTH)
+	if (c->dns_lookup_family < 0 || c->dns_lookup_family > MT_RES_BOTH)
 		return mt_xm_bad(m, "dns_lookup_family", "%d is not known", c->dns_lookup_family);
-	d->family = (enum mt_mesh_family)c->dns_lookup_family;
+	d->family = (enum mt_res_family)c->dns_lookup_family;
 	d->respect_ttl = c->respect_dns_ttl;
 	if (!mt_xm_ms(m, "dns_refresh_rate", c->dns_refresh_rate, 1, &d->refresh_ms))
 		return false;
@@ -394,20 +394,20 @@ static bool from_dns(struct mt_xmap *m, const Xds__Cluster *c, struct mt_mesh_cl
 	out->endpoints_name = out->meta.name;
 	if (!d->fixed)
 		return false;
-	if (out->discovery == MT_MESH_LOGICAL_DNS && d->n_names + d->fixed->n_eps != 1)
+	if (out->discovery == MT_RES_LOGICAL_DNS && d->n_names + d->fixed->n_eps != 1)
 		return mt_xm_bad(m, "load_assignment", "a LOGICAL_DNS cluster has one endpoint");
 	return true;
 }
 
-static bool endpoints(struct mt_xmap *m, const Xds__Cluster *c, struct mt_mesh_cluster *out)
+static bool endpoints(struct mt_xmap *m, const Xds__Cluster *c, struct mt_res_cluster *out)
 {
 	switch (out->discovery) {
-	case MT_MESH_EDS:
+	case MT_RES_EDS:
 		return from_eds(m, c, out);
-	case MT_MESH_STRICT_DNS:
-	case MT_MESH_LOGICAL_DNS:
+	case MT_RES_STRICT_DNS:
+	case MT_RES_LOGICAL_DNS:
 		return from_dns(m, c, out);
-	case MT_MESH_STATIC:
+	case MT_RES_STATIC:
 		out->endpoints = own(m, c, out, NULL);
 		return out->endpoints != NULL;
 	default:
@@ -417,9 +417,9 @@ static bool endpoints(struct mt_xmap *m, const Xds__Cluster *c, struct mt_mesh_c
 
 bool mt_xm_cluster(struct mt_xmap *m, const Xds__Cluster *c)
 {
-	struct mt_mesh_cluster *out = mt_xm_alloc(m, sizeof(*out));
+	struct mt_res_cluster *out = mt_xm_alloc(m, sizeof(*out));
 
-	return out && mt_xm_add(m, &m->out->part->mesh_clusters, &out->meta, "Cluster", c->name) &&
+	return out && mt_xm_add(m, &m->out->part->res_clusters, &out->meta, "Cluster", c->name) &&
 	       discovery(m, c, out) && balancer(m, c, out) && balancer_sizes(m, c, out) &&
 	       warmup(m, c, out) && common(m, c->common_lb_config, out) &&
 	       mt_xm_ms(m, "connect_timeout", c->connect_timeout, 1, &out->connect_ms) &&

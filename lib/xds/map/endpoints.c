@@ -11,17 +11,17 @@
 
 /* Kept endpoints are counted; the array was made for all that are written. */
 struct filling {
-	struct mt_mesh_endpoints *out;
-	struct mt_mesh_dns *dns; /* NULL: only addresses */
-	struct mt_mesh_locality *l;
+	struct mt_res_endpoints *out;
+	struct mt_res_dns *dns; /* NULL: only addresses */
+	struct mt_res_locality *l;
 	uint32_t cap;
 	uint64_t sum; /* of weights */
 	bool several; /* namespaces, or none is said */
 };
 
 /* DEGRADED and so on by their numbers on the wire; UNKNOWN is healthy. */
-static const uint8_t healths[] = {MT_MESH_HEALTHY, MT_MESH_HEALTHY, MT_MESH_UNHEALTHY,
-	MT_MESH_DRAINING, MT_MESH_UNHEALTHY, MT_MESH_DEGRADED};
+static const uint8_t healths[] = {MT_RES_HEALTHY, MT_RES_HEALTHY, MT_RES_UNHEALTHY, MT_RES_DRAINING,
+	MT_RES_UNHEALTHY, MT_RES_DEGRADED};
 
 /* Nobody's: unspecified, multicast, broadcast (RFC 6890, RFC 4291 section 2.7). */
 static bool is_nobodys(const struct mt_addr *a)
@@ -98,7 +98,7 @@ static bool note_namespace(struct mt_xmap *m, struct filling *f, const Xds__Loca
 }
 
 /* What most endpoints are, without keeping track of where: an address and a port. */
-static bool is_simple(const Xds__LbEndpoint *e, struct mt_mesh_endpoint *out)
+static bool is_simple(const Xds__LbEndpoint *e, struct mt_res_endpoint *out)
 {
 	const Xds__SocketAddress *s;
 
@@ -127,16 +127,16 @@ static bool is_host(const char *s)
 }
 
 static bool add_name(
-	struct mt_xmap *m, struct filling *f, const char *host, const struct mt_mesh_endpoint *e)
+	struct mt_xmap *m, struct filling *f, const char *host, const struct mt_res_endpoint *e)
 {
-	struct mt_mesh_dns_name *n;
+	struct mt_res_dns_name *n;
 
 	if (!is_host(host))
 		return mt_xm_bad(m, "address", "\"%.64s\" is no name of a host", host);
 	n = mt_region_push(m->r, (void **)&f->dns->names, &f->dns->n_names, sizeof(*n));
 	if (!n)
 		return mt_xm_no_memory(m);
-	*n = (struct mt_mesh_dns_name){.host = mt_region_strdup(m->r, host),
+	*n = (struct mt_res_dns_name){.host = mt_region_strdup(m->r, host),
 		.locality = (uint32_t)(f->l - f->out->localities),
 		.weight = e->weight,
 		.port = e->port,
@@ -147,7 +147,7 @@ static bool add_name(
 
 /* What is no plain address: says what is wrong, leaves it out with a note, or keeps its name. */
 static bool unusual(struct mt_xmap *m, struct filling *f, const Xds__LbEndpoint *e,
-	struct mt_mesh_endpoint *out, bool *keep)
+	struct mt_res_endpoint *out, bool *keep)
 {
 	const Xds__Address *a;
 	const char *host;
@@ -183,7 +183,7 @@ static bool unusual(struct mt_xmap *m, struct filling *f, const Xds__LbEndpoint 
 
 static bool add_endpoint(struct mt_xmap *m, struct filling *f, const Xds__LbEndpoint *e, size_t i)
 {
-	struct mt_mesh_endpoint ep = {.weight = 1};
+	struct mt_res_endpoint ep = {.weight = 1};
 	bool keep = true;
 
 	if (e->load_balancing_weight)
@@ -224,7 +224,7 @@ static bool place(struct mt_xmap *m, const char *field, const char *s, const cha
 
 static bool add_locality(struct mt_xmap *m, struct filling *f, const Xds__LocalityLbEndpoints *l)
 {
-	struct mt_mesh_locality *to = f->l;
+	struct mt_res_locality *to = f->l;
 
 	if (l->locality &&
 		(!place(m, "locality.region", l->locality->region, &to->region) ||
@@ -251,7 +251,7 @@ static bool add_locality(struct mt_xmap *m, struct filling *f, const Xds__Locali
 }
 
 bool mt_xm_endpoints(struct mt_xmap *m, const Xds__ClusterLoadAssignment *a,
-	struct mt_mesh_endpoints *out, struct mt_mesh_dns *dns)
+	struct mt_res_endpoints *out, struct mt_res_dns *dns)
 {
 	struct filling f = {.out = out, .dns = dns};
 
@@ -289,14 +289,14 @@ static size_t rounded(size_t n)
  */
 static size_t room_of(const struct mt_xmap *m, const Xds__ClusterLoadAssignment *a)
 {
-	size_t room = 64 + rounded(sizeof(struct mt_mesh_endpoints)) +
+	size_t room = 64 + rounded(sizeof(struct mt_res_endpoints)) +
 		      rounded(strlen(a->cluster_name) + 1) + rounded(strlen(m->source) + 1) +
-		      rounded(a->n_endpoints * sizeof(struct mt_mesh_locality));
+		      rounded(a->n_endpoints * sizeof(struct mt_res_locality));
 
 	for (size_t i = 0; i < a->n_endpoints; i++) {
 		const Xds__LocalityLbEndpoints *l = a->endpoints[i];
 
-		room += rounded(l->n_lb_endpoints * sizeof(struct mt_mesh_endpoint));
+		room += rounded(l->n_lb_endpoints * sizeof(struct mt_res_endpoint));
 		room += i == 0 ? rounded(namespace_of(l).len + 1) : 0;
 		if (l->locality)
 			room += rounded(strlen(l->locality->region) + 1) +
@@ -308,7 +308,7 @@ static size_t room_of(const struct mt_xmap *m, const Xds__ClusterLoadAssignment 
 
 bool mt_xm_assignment(struct mt_xmap *m, const Xds__ClusterLoadAssignment *a)
 {
-	struct mt_mesh_endpoints *e;
+	struct mt_res_endpoints *e;
 
 	m->r->first = MT_MIN(room_of(m, a), REGION_MAX);
 	e = mt_xm_alloc(m, sizeof(*e));
@@ -316,7 +316,7 @@ bool mt_xm_assignment(struct mt_xmap *m, const Xds__ClusterLoadAssignment *a)
 		return false;
 	if (!*a->cluster_name)
 		return mt_xm_bad(m, "cluster_name", "missing");
-	return mt_xm_add(m, &m->out->part->mesh_endpoints, &e->meta, "ClusterLoadAssignment",
+	return mt_xm_add(m, &m->out->part->res_endpoints, &e->meta, "ClusterLoadAssignment",
 		       a->cluster_name) &&
 	       mt_xm_endpoints(m, a, e, NULL);
 }

@@ -14,7 +14,7 @@
 /* ---- what a connection must be ------------------------------------------------------------------------- */
 
 static bool prefixes(struct mt_xmap *m, const char *field, Xds__CidrRange *const *r, size_t n,
-	struct mt_mesh_prefix **list, uint32_t *n_list)
+	struct mt_res_prefix **list, uint32_t *n_list)
 {
 	if (n > MATCHES_MAX)
 		return mt_xm_bad(m, field, "more than %u", MATCHES_MAX);
@@ -23,7 +23,7 @@ static bool prefixes(struct mt_xmap *m, const char *field, Xds__CidrRange *const
 		return false;
 	for (size_t i = 0; i < n; i++) {
 		uint32_t mark = mt_xm_at(m, field, i), bits = 0, most;
-		struct mt_mesh_prefix *p = &(*list)[(*n_list)++];
+		struct mt_res_prefix *p = &(*list)[(*n_list)++];
 
 		if (mt_addr_parse(r[i]->address_prefix, &p->addr))
 			return mt_xm_bad(m, "address_prefix", "\"%.64s\" is no IP address",
@@ -58,7 +58,7 @@ static bool names(struct mt_xmap *m, const char *field, char *const *from, size_
 
 /* As in Envoy a star is the whole first label, and not the only one. */
 static bool server_names(
-	struct mt_xmap *m, const Xds__FilterChainMatch *f, struct mt_mesh_match *out)
+	struct mt_xmap *m, const Xds__FilterChainMatch *f, struct mt_res_match *out)
 {
 	if (!names(m, "server_names", f->server_names, f->n_server_names, &out->server_names,
 		    &out->n_server_names))
@@ -74,8 +74,7 @@ static bool server_names(
 	return true;
 }
 
-static bool chain_match(
-	struct mt_xmap *m, const Xds__FilterChainMatch *f, struct mt_mesh_match *out)
+static bool chain_match(struct mt_xmap *m, const Xds__FilterChainMatch *f, struct mt_res_match *out)
 {
 	uint32_t mark = mt_xm_in(m, "filter_chain_match");
 
@@ -119,7 +118,7 @@ static bool tcp_clusters(struct mt_xmap *m, const Xds__TcpProxy *p, struct mt_xm
 	return mt_xm_weighed(m, "weighted_clusters", w);
 }
 
-static bool tcp_proxy(struct mt_xmap *m, const Xds__TcpProxy *p, struct mt_mesh_chain *c)
+static bool tcp_proxy(struct mt_xmap *m, const Xds__TcpProxy *p, struct mt_res_chain *c)
 {
 	struct mt_xm_weights w = {0};
 
@@ -133,22 +132,22 @@ static bool tcp_proxy(struct mt_xmap *m, const Xds__TcpProxy *p, struct mt_mesh_
 	return true;
 }
 
-static bool meta_proxy(struct mt_xmap *m, const void *msg, struct mt_mesh_chain *c)
+static bool meta_proxy(struct mt_xmap *m, const void *msg, struct mt_res_chain *c)
 {
 	return mt_xm_meta_proxy(m, msg, c);
 }
 
-static bool thrift_proxy(struct mt_xmap *m, const void *msg, struct mt_mesh_chain *c)
+static bool thrift_proxy(struct mt_xmap *m, const void *msg, struct mt_res_chain *c)
 {
 	return mt_xm_thrift_proxy(m, msg, c);
 }
 
-static bool dubbo_proxy(struct mt_xmap *m, const void *msg, struct mt_mesh_chain *c)
+static bool dubbo_proxy(struct mt_xmap *m, const void *msg, struct mt_res_chain *c)
 {
 	return mt_xm_dubbo_proxy(m, msg, c);
 }
 
-static bool bytes_proxy(struct mt_xmap *m, const void *msg, struct mt_mesh_chain *c)
+static bool bytes_proxy(struct mt_xmap *m, const void *msg, struct mt_res_chain *c)
 {
 	return tcp_proxy(m, msg, c);
 }
@@ -156,7 +155,7 @@ static bool bytes_proxy(struct mt_xmap *m, const void *msg, struct mt_mesh_chain
 static const struct terminal {
 	const char *type;
 	const ProtobufCMessageDescriptor *message;
-	bool (*map)(struct mt_xmap *m, const void *msg, struct mt_mesh_chain *c);
+	bool (*map)(struct mt_xmap *m, const void *msg, struct mt_res_chain *c);
 } terminals[] = {
 	{NETWORK "tcp_proxy.v3.TcpProxy", &xds__tcp_proxy__descriptor, bytes_proxy},
 	{"aeraki.meta_protocol_proxy.v1alpha.MetaProtocolProxy",
@@ -179,7 +178,7 @@ bool mt_xm_is_terminal(const char *type)
 }
 
 bool mt_xm_terminal(struct mt_xmap *m, const char *field, const struct mt_xm_any *config,
-	struct mt_mesh_chain *chain, bool *known)
+	struct mt_res_chain *chain, bool *known)
 {
 	const struct terminal *t = terminal_of(config->type);
 	uint32_t mark;
@@ -213,7 +212,7 @@ static bool is_harmless(const char *name, const char *type)
 }
 
 static void other_filter(
-	struct mt_xmap *m, const char *name, const char *type, struct mt_mesh_chain *c)
+	struct mt_xmap *m, const char *name, const char *type, struct mt_res_chain *c)
 {
 	if (is_harmless(name, type)) {
 		mt_xm_note(m, MT_XDS_NOTE_network_filter, NULL);
@@ -224,7 +223,7 @@ static void other_filter(
 }
 
 /* A filter whose configuration is a resource of its own, under the filter's name. */
-static bool from_elsewhere(struct mt_xmap *m, const Xds__Filter *f, struct mt_mesh_chain *c)
+static bool from_elsewhere(struct mt_xmap *m, const Xds__Filter *f, struct mt_res_chain *c)
 {
 	const Xds__ExtensionConfigSource *e = f->config_discovery;
 	uint32_t mark = mt_xm_in(m, "config_discovery");
@@ -257,13 +256,13 @@ static bool is_http(const char *type)
 	return strcmp(type, NETWORK "http_connection_manager.v3.HttpConnectionManager") == 0;
 }
 
-static bool ends(const struct mt_mesh_chain *c)
+static bool ends(const struct mt_res_chain *c)
 {
 	return c->proxy || c->n_dests || c->extension;
 }
 
 /* One filter. What is no proxy is told and left out: the list of what is not enforced is the operator's to read. */
-static bool filter(struct mt_xmap *m, const Xds__Filter *f, bool last, struct mt_mesh_chain *c)
+static bool filter(struct mt_xmap *m, const Xds__Filter *f, bool last, struct mt_res_chain *c)
 {
 	struct mt_xm_any any;
 	bool known;
@@ -292,7 +291,7 @@ static bool filter(struct mt_xmap *m, const Xds__Filter *f, bool last, struct mt
 	return true;
 }
 
-static bool filters(struct mt_xmap *m, const Xds__FilterChain *f, struct mt_mesh_chain *c)
+static bool filters(struct mt_xmap *m, const Xds__FilterChain *f, struct mt_res_chain *c)
 {
 	if (f->n_filters > FILTERS_MAX)
 		return mt_xm_bad(m, "filters", "more than %u", FILTERS_MAX);
@@ -312,7 +311,7 @@ static bool filters(struct mt_xmap *m, const Xds__FilterChain *f, struct mt_mesh
 	return true;
 }
 
-static bool chain(struct mt_xmap *m, const Xds__FilterChain *f, struct mt_mesh_chain *c)
+static bool chain(struct mt_xmap *m, const Xds__FilterChain *f, struct mt_res_chain *c)
 {
 	struct mt_text name = {0};
 
@@ -328,7 +327,7 @@ static bool chain(struct mt_xmap *m, const Xds__FilterChain *f, struct mt_mesh_c
 /* ---- where ------------------------------------------------------------------------------------------------- */
 
 static bool address(
-	struct mt_xmap *m, const char *field, const Xds__Address *a, struct mt_mesh_address *out)
+	struct mt_xmap *m, const char *field, const Xds__Address *a, struct mt_res_address *out)
 {
 	const char *host;
 
@@ -342,7 +341,7 @@ static bool address(
 	return true;
 }
 
-static bool addresses(struct mt_xmap *m, const Xds__Listener *l, struct mt_mesh_listener *out)
+static bool addresses(struct mt_xmap *m, const Xds__Listener *l, struct mt_res_listener *out)
 {
 	if (l->n_additional_addresses >= ADDRESSES_MAX)
 		return mt_xm_bad(m, "additional_addresses", "more than %u", ADDRESSES_MAX);
@@ -383,7 +382,7 @@ static bool listener_filters(struct mt_xmap *m, const Xds__Listener *l)
 	return true;
 }
 
-static bool chains(struct mt_xmap *m, const Xds__Listener *l, struct mt_mesh_listener *out)
+static bool chains(struct mt_xmap *m, const Xds__Listener *l, struct mt_res_listener *out)
 {
 	uint32_t mark;
 
@@ -409,13 +408,13 @@ static bool chains(struct mt_xmap *m, const Xds__Listener *l, struct mt_mesh_lis
 
 bool mt_xm_listener(struct mt_xmap *m, const Xds__Listener *l)
 {
-	struct mt_mesh_listener *out = mt_xm_alloc(m, sizeof(*out));
+	struct mt_res_listener *out = mt_xm_alloc(m, sizeof(*out));
 
-	if (!out || !mt_xm_add(m, &m->out->part->mesh_listeners, &out->meta, "Listener", l->name))
+	if (!out || !mt_xm_add(m, &m->out->part->res_listeners, &out->meta, "Listener", l->name))
 		return false;
-	if (l->traffic_direction < 0 || l->traffic_direction > MT_MESH_OUTBOUND)
+	if (l->traffic_direction < 0 || l->traffic_direction > MT_RES_OUTBOUND)
 		return mt_xm_bad(m, "traffic_direction", "%d is not known", l->traffic_direction);
-	out->direction = (enum mt_mesh_direction)l->traffic_direction;
+	out->direction = (enum mt_res_direction)l->traffic_direction;
 	out->bound = !l->bind_to_port || l->bind_to_port->value;
 	return addresses(m, l, out) && listener_filters(m, l) && chains(m, l, out);
 }
@@ -423,12 +422,12 @@ bool mt_xm_listener(struct mt_xmap *m, const Xds__Listener *l)
 /* What a chain's config_discovery waits for. */
 bool mt_xm_extension(struct mt_xmap *m, const Xds__TypedExtensionConfig *e)
 {
-	struct mt_mesh_extension *out = mt_xm_alloc(m, sizeof(*out));
+	struct mt_res_extension *out = mt_xm_alloc(m, sizeof(*out));
 	struct mt_xm_any any;
 	bool known;
 
-	if (!out || !mt_xm_add(m, &m->out->part->mesh_extensions, &out->meta,
-			    "TypedExtensionConfig", e->name))
+	if (!out || !mt_xm_add(m, &m->out->part->res_extensions, &out->meta, "TypedExtensionConfig",
+			    e->name))
 		return false;
 	out->chain.origin = out->meta.origin;
 	if (!e->typed_config)

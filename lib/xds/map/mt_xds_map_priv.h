@@ -146,21 +146,21 @@ bool mt_xm_names(struct mt_xmap *m, const Xds__NameTable *t);
 
 /* Endpoints into `out`; `dns` not NULL: names are allowed and go there. */
 bool mt_xm_endpoints(struct mt_xmap *m, const Xds__ClusterLoadAssignment *a,
-	struct mt_mesh_endpoints *out, struct mt_mesh_dns *dns);
+	struct mt_res_endpoints *out, struct mt_res_dns *dns);
 
 /* A transport socket; *out NULL: clear text. */
 bool mt_xm_upstream_tls(struct mt_xmap *m, const char *field, const Xds__TransportSocket *s,
-	struct mt_mesh_tls **out);
+	struct mt_res_tls **out);
 bool mt_xm_downstream_tls(struct mt_xmap *m, const char *field, const Xds__TransportSocket *s,
-	struct mt_mesh_tls **out);
+	struct mt_res_tls **out);
 
 /* A terminal filter's configuration into a chain. *known false: it is none of ours; nothing was filled. */
 bool mt_xm_terminal(struct mt_xmap *m, const char *field, const struct mt_xm_any *config,
-	struct mt_mesh_chain *chain, bool *known);
+	struct mt_res_chain *chain, bool *known);
 bool mt_xm_is_terminal(const char *type);
-bool mt_xm_meta_proxy(struct mt_xmap *m, const Xds__MetaProtocolProxy *p, struct mt_mesh_chain *c);
-bool mt_xm_thrift_proxy(struct mt_xmap *m, const Xds__ThriftProxy *p, struct mt_mesh_chain *c);
-bool mt_xm_dubbo_proxy(struct mt_xmap *m, const Xds__DubboProxy *p, struct mt_mesh_chain *c);
+bool mt_xm_meta_proxy(struct mt_xmap *m, const Xds__MetaProtocolProxy *p, struct mt_res_chain *c);
+bool mt_xm_thrift_proxy(struct mt_xmap *m, const Xds__ThriftProxy *p, struct mt_res_chain *c);
+bool mt_xm_dubbo_proxy(struct mt_xmap *m, const Xds__DubboProxy *p, struct mt_res_chain *c);
 bool mt_xm_limit(struct mt_xmap *m, const Xds__MetaLocalRateLimit *l, struct mt_limit_conf **out);
 
 /* ---- rules.c: what routes of all kinds share --------------------------------------------------- */

@@ -27,7 +27,7 @@ static bool is_address(const char *text, struct mt_addr *a)
 }
 
 static bool addresses(
-	struct mt_xmap *m, const Xds__NameTable__NameInfo *from, struct mt_mesh_name *out)
+	struct mt_xmap *m, const Xds__NameTable__NameInfo *from, struct mt_res_name *out)
 {
 	struct mt_addr *list = from->n_ips ? mt_xm_array(m, from->n_ips, sizeof(*list)) : NULL;
 	uint32_t n = 0;
@@ -45,12 +45,11 @@ static bool addresses(
 
 static int by_host(const void *a, const void *b)
 {
-	return strcmp(
-		((const struct mt_mesh_name *)a)->host, ((const struct mt_mesh_name *)b)->host);
+	return strcmp(((const struct mt_res_name *)a)->host, ((const struct mt_res_name *)b)->host);
 }
 
 /* One row into `out`; *used: whether it is one. */
-static bool row(struct mt_xmap *m, const Xds__NameTable__TableEntry *from, struct mt_mesh_name *out,
+static bool row(struct mt_xmap *m, const Xds__NameTable__TableEntry *from, struct mt_res_name *out,
 	bool *used)
 {
 	*used = false;
@@ -71,10 +70,10 @@ static bool row(struct mt_xmap *m, const Xds__NameTable__TableEntry *from, struc
 
 bool mt_xm_names(struct mt_xmap *m, const Xds__NameTable *t)
 {
-	struct mt_mesh_names *out = mt_xm_alloc(m, sizeof(*out));
+	struct mt_res_names *out = mt_xm_alloc(m, sizeof(*out));
 	uint32_t mark;
 
-	if (!out || !mt_xm_add(m, &m->out->part->mesh_names, &out->meta, "NameTable", "names"))
+	if (!out || !mt_xm_add(m, &m->out->part->res_names, &out->meta, "NameTable", "names"))
 		return false;
 	if (!t->n_table)
 		return true;

@@ -209,7 +209,7 @@ static bool routes(struct mt_xmap *m, const Xds__MetaProtocolProxy *p, struct mt
 		       out->routes_name.s);
 }
 
-bool mt_xm_meta_proxy(struct mt_xmap *m, const Xds__MetaProtocolProxy *p, struct mt_mesh_chain *c)
+bool mt_xm_meta_proxy(struct mt_xmap *m, const Xds__MetaProtocolProxy *p, struct mt_res_chain *c)
 {
 	struct mt_proxy_patch *out = mt_xm_alloc(m, sizeof(*out));
 

@@ -149,11 +149,11 @@ static bool route(struct mt_xmap *m, const Xds__Route *r, struct mt_rule *rule)
 
 bool mt_xm_route_configuration(struct mt_xmap *m, const Xds__RouteConfiguration *c)
 {
-	struct mt_mesh_routes *out = mt_xm_alloc(m, sizeof(*out));
+	struct mt_res_routes *out = mt_xm_alloc(m, sizeof(*out));
 	const Xds__VirtualHost *v = c->n_virtual_hosts ? c->virtual_hosts[0] : NULL;
 
-	if (!out || !mt_xm_add(m, &m->out->part->mesh_routes, &out->meta, "RouteConfiguration",
-			    c->name))
+	if (!out ||
+		!mt_xm_add(m, &m->out->part->res_routes, &out->meta, "RouteConfiguration", c->name))
 		return false;
 	out->list.origin = out->meta.origin;
 	out->list.name = "virtual_hosts[0].routes";

@@ -40,7 +40,7 @@ static struct mt_rule *add_rule(struct mt_xmap *m, struct mt_proxy_patch *p)
  * Anything but the router is told: what it would do is not done. What may protect must not be passed over, so then nobody
  * is served.
  */
-static void other_filter(struct mt_xmap *m, struct mt_mesh_chain *c, const char *name,
+static void other_filter(struct mt_xmap *m, struct mt_res_chain *c, const char *name,
 	enum mt_xds_note harmless, enum mt_xds_note note)
 {
 	if (strstr(name, "router"))
@@ -225,7 +225,7 @@ static bool thrift_route(struct mt_xmap *m, const Xds__ThriftRoute *r, struct mt
 	return thrift_action(m, r->route, rule);
 }
 
-bool mt_xm_thrift_proxy(struct mt_xmap *m, const Xds__ThriftProxy *t, struct mt_mesh_chain *c)
+bool mt_xm_thrift_proxy(struct mt_xmap *m, const Xds__ThriftProxy *t, struct mt_res_chain *c)
 {
 	struct mt_proxy_patch *p = start(m, "thrift");
 
@@ -347,7 +347,7 @@ static bool dubbo_routes(struct mt_xmap *m, const char *field,
 	return true;
 }
 
-bool mt_xm_dubbo_proxy(struct mt_xmap *m, const Xds__DubboProxy *d, struct mt_mesh_chain *c)
+bool mt_xm_dubbo_proxy(struct mt_xmap *m, const Xds__DubboProxy *d, struct mt_res_chain *c)
 {
 	struct mt_proxy_patch *p = start(m, "dubbo");
 	const Xds__DubboMultipleRouteConfiguration *many = NULL;

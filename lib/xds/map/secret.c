@@ -56,7 +56,7 @@ static bool fits(const char *chain, const char *pem, const char **why)
 	return ok;
 }
 
-static bool certificate(struct mt_xmap *m, const Xds__TlsCertificate *c, struct mt_mesh_secret *out)
+static bool certificate(struct mt_xmap *m, const Xds__TlsCertificate *c, struct mt_res_secret *out)
 {
 	const char *why;
 
@@ -72,7 +72,7 @@ static bool certificate(struct mt_xmap *m, const Xds__TlsCertificate *c, struct 
 }
 
 static bool roots(
-	struct mt_xmap *m, const Xds__CertificateValidationContext *v, struct mt_mesh_secret *out)
+	struct mt_xmap *m, const Xds__CertificateValidationContext *v, struct mt_res_secret *out)
 {
 	mt_xm_in(m, "validation_context");
 	if (!source(m, "trusted_ca", v->trusted_ca, &out->roots))
@@ -83,9 +83,9 @@ static bool roots(
 
 bool mt_xm_secret(struct mt_xmap *m, const Xds__Secret *s)
 {
-	struct mt_mesh_secret *out = mt_xm_alloc(m, sizeof(*out));
+	struct mt_res_secret *out = mt_xm_alloc(m, sizeof(*out));
 
-	if (!out || !mt_xm_add(m, &m->out->part->mesh_secrets, &out->meta, "Secret", s->name))
+	if (!out || !mt_xm_add(m, &m->out->part->res_secrets, &out->meta, "Secret", s->name))
 		return false;
 	switch (s->type_case) {
 	case XDS__SECRET__TYPE_TLS_CERTIFICATE:

@@ -32,7 +32,7 @@ static bool secret(
 	return true;
 }
 
-static bool add_san(struct mt_xmap *m, const Xds__StringMatcher *s, struct mt_mesh_tls *tls)
+static bool add_san(struct mt_xmap *m, const Xds__StringMatcher *s, struct mt_res_tls *tls)
 {
 	const char **slot;
 	struct mt_text t;
@@ -53,7 +53,7 @@ static bool add_san(struct mt_xmap *m, const Xds__StringMatcher *s, struct mt_me
 }
 
 static bool validation(
-	struct mt_xmap *m, const Xds__CertificateValidationContext *v, struct mt_mesh_tls *tls)
+	struct mt_xmap *m, const Xds__CertificateValidationContext *v, struct mt_res_tls *tls)
 {
 	if (!v)
 		return true;
@@ -68,7 +68,7 @@ static bool validation(
 	return true;
 }
 
-static bool trust(struct mt_xmap *m, const Xds__CommonTlsContext *c, struct mt_mesh_tls *tls)
+static bool trust(struct mt_xmap *m, const Xds__CommonTlsContext *c, struct mt_res_tls *tls)
 {
 	const Xds__CommonTlsContext__Combined *both;
 
@@ -91,9 +91,9 @@ static bool trust(struct mt_xmap *m, const Xds__CommonTlsContext *c, struct mt_m
 	}
 }
 
-static struct mt_mesh_tls *context(struct mt_xmap *m, const Xds__CommonTlsContext *c)
+static struct mt_res_tls *context(struct mt_xmap *m, const Xds__CommonTlsContext *c)
 {
-	struct mt_mesh_tls *tls = mt_xm_alloc(m, sizeof(*tls));
+	struct mt_res_tls *tls = mt_xm_alloc(m, sizeof(*tls));
 	uint32_t mark = mt_xm_in(m, "common_tls_context");
 
 	if (!tls)
@@ -131,7 +131,7 @@ static bool open_socket(
 }
 
 bool mt_xm_upstream_tls(struct mt_xmap *m, const char *field, const Xds__TransportSocket *s,
-	struct mt_mesh_tls **out)
+	struct mt_res_tls **out)
 {
 	const Xds__UpstreamTlsContext *u;
 	uint32_t mark = mt_xm_in(m, field);
@@ -152,7 +152,7 @@ bool mt_xm_upstream_tls(struct mt_xmap *m, const char *field, const Xds__Transpo
 }
 
 bool mt_xm_downstream_tls(struct mt_xmap *m, const char *field, const Xds__TransportSocket *s,
-	struct mt_mesh_tls **out)
+	struct mt_res_tls **out)
 {
 	const Xds__DownstreamTlsContext *d;
 	uint32_t mark = mt_xm_in(m, field);

@@ -221,7 +221,7 @@ static void mesh_bytes(
 	struct mt_model *m, const char *a, uint16_t port, const char *c1, const char *c2)
 {
 	char name[64];
-	struct mt_mesh_chain *c;
+	struct mt_res_chain *c;
 
 	snprintf(name, sizeof(name), "%s_%u", a, port);
 	c = mesh_chain(m, mesh_listener(m, name, a, port));
@@ -234,8 +234,8 @@ static void mesh_bytes(
 static void mesh_tls(struct mt_model *m, const char *a, const char **name, const char *c1,
 	const char **other, const char *c2)
 {
-	struct mt_mesh_listener *l = mesh_listener(m, a, a, 1);
-	struct mt_mesh_chain *c = mesh_chain(m, l);
+	struct mt_res_listener *l = mesh_listener(m, a, a, 1);
+	struct mt_res_chain *c = mesh_chain(m, l);
 
 	mesh_dest(m, &c->dests, &c->n_dests, c1, 1);
 	c->match.server_names = name;
@@ -257,16 +257,16 @@ static void mesh_names(void)
 	static const char want[] = "d.x 192.0.2.9;a.x 240.240.0.1 240.240.0.9;"
 				   "b.x 240.240.0.10 240.240.0.7 2001:db8::4;";
 	struct built b = {.conf = new_conf(), .m = mt_model_new()};
-	struct mt_mesh_routes *r;
+	struct mt_res_routes *r;
 	char text[1024];
 
 	mt_diags_init(&b.diags);
 	mt_source_text(b.m, &b.diags, "t", node, strlen(node));
 	for (size_t i = 0; i < MT_ARRAY_LEN(clusters); i++) {
-		struct mt_mesh_endpoints *e = mesh_endpoints(b.m, clusters[i]);
+		struct mt_res_endpoints *e = mesh_endpoints(b.m, clusters[i]);
 
 		mesh_cluster(b.m, clusters[i]);
-		mesh_endpoint(b.m, e, "198.51.100.1", 1, MT_MESH_HEALTHY);
+		mesh_endpoint(b.m, e, "198.51.100.1", 1, MT_RES_HEALTHY);
 	}
 	mesh_bytes(b.m, "240.240.0.1", 1, "outbound|1||a.x", NULL);
 	mesh_bytes(b.m, "240.240.0.1", 2, "outbound|2||a.x", NULL);
@@ -336,9 +336,9 @@ static void who_is_believed(void)
 	mesh_cluster(b.m, "outbound|1||m.x");
 	mesh_cluster(b.m, "outbound|1||l.x");
 	mesh_endpoint(
-		b.m, mesh_endpoints(b.m, "outbound|1||m.x"), "198.51.100.1", 1, MT_MESH_HEALTHY);
+		b.m, mesh_endpoints(b.m, "outbound|1||m.x"), "198.51.100.1", 1, MT_RES_HEALTHY);
 	mesh_endpoint(
-		b.m, mesh_endpoints(b.m, "outbound|1||l.x"), "198.51.100.1", 1, MT_MESH_HEALTHY);
+		b.m, mesh_endpoints(b.m, "outbound|1||l.x"), "198.51.100.1", 1, MT_RES_HEALTHY);
 	mesh_bytes(b.m, "240.240.0.3", 1, "outbound|1||m.x", NULL);
 	mesh_bytes(b.m, "240.240.0.5", 1, "outbound|1||l.x", NULL);
 	b.s = b.diags.errors ? NULL : mt_conf_compile(b.conf, b.m, &b.diags, NOW);

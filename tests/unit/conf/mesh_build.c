@@ -33,64 +33,64 @@ static struct mt_addr addr(const char *s)
 	return a;
 }
 
-struct mt_mesh_cluster *mesh_cluster(struct mt_model *m, const char *name)
+struct mt_res_cluster *mesh_cluster(struct mt_model *m, const char *name)
 {
-	struct mt_mesh_cluster *c = object(m, &m->mesh_clusters, sizeof(*c), "Cluster", name);
+	struct mt_res_cluster *c = object(m, &m->res_clusters, sizeof(*c), "Cluster", name);
 
-	c->discovery = MT_MESH_EDS;
+	c->discovery = MT_RES_EDS;
 	c->endpoints_name = c->meta.name;
 	return c;
 }
 
-struct mt_mesh_endpoints *mesh_endpoints(struct mt_model *m, const char *name)
+struct mt_res_endpoints *mesh_endpoints(struct mt_model *m, const char *name)
 {
-	return object(m, &m->mesh_endpoints, sizeof(struct mt_mesh_endpoints),
+	return object(m, &m->res_endpoints, sizeof(struct mt_res_endpoints),
 		"ClusterLoadAssignment", name);
 }
 
-struct mt_mesh_locality *mesh_locality(struct mt_model *m, struct mt_mesh_endpoints *e,
+struct mt_res_locality *mesh_locality(struct mt_model *m, struct mt_res_endpoints *e,
 	uint32_t priority, uint32_t weight, const char *zone)
 {
-	struct mt_mesh_locality *l =
+	struct mt_res_locality *l =
 		mt_region_push(&m->region, (void **)&e->localities, &e->n_localities, sizeof(*l));
 
-	*l = (struct mt_mesh_locality){
+	*l = (struct mt_res_locality){
 		.zone = zone ? text(m, zone) : NULL, .priority = priority, .weight = weight};
 	return l;
 }
 
-void mesh_endpoint(struct mt_model *m, struct mt_mesh_endpoints *e, const char *a, uint32_t weight,
-	enum mt_mesh_health health)
+void mesh_endpoint(struct mt_model *m, struct mt_res_endpoints *e, const char *a, uint32_t weight,
+	enum mt_res_health health)
 {
-	struct mt_mesh_locality *l = e->n_localities ? &e->localities[e->n_localities - 1]
-						     : mesh_locality(m, e, 0, 0, NULL);
-	struct mt_mesh_endpoint *ep =
+	struct mt_res_locality *l = e->n_localities ? &e->localities[e->n_localities - 1]
+						    : mesh_locality(m, e, 0, 0, NULL);
+	struct mt_res_endpoint *ep =
 		mt_region_push(&m->region, (void **)&l->eps, &l->n_eps, sizeof(*ep));
 
-	*ep = (struct mt_mesh_endpoint){
+	*ep = (struct mt_res_endpoint){
 		.addr = addr(a), .weight = weight, .port = 80, .health = (uint8_t)health};
 	e->n_eps++;
 }
 
-struct mt_mesh_listener *mesh_listener(
+struct mt_res_listener *mesh_listener(
 	struct mt_model *m, const char *name, const char *a, uint16_t port)
 {
-	struct mt_mesh_listener *l = object(m, &m->mesh_listeners, sizeof(*l), "Listener", name);
-	struct mt_mesh_address *at =
+	struct mt_res_listener *l = object(m, &m->res_listeners, sizeof(*l), "Listener", name);
+	struct mt_res_address *at =
 		mt_region_push(&m->region, (void **)&l->addresses, &l->n_addresses, sizeof(*at));
 
-	*at = (struct mt_mesh_address){addr(a), port};
-	l->direction = MT_MESH_OUTBOUND;
+	*at = (struct mt_res_address){addr(a), port};
+	l->direction = MT_RES_OUTBOUND;
 	return l;
 }
 
 void mesh_name(struct mt_model *m, const char *host, const char *a, const char *a2)
 {
-	struct mt_mesh_names *t = m->mesh_names.n ? m->mesh_names.v[0] : NULL;
-	struct mt_mesh_name *row;
+	struct mt_res_names *t = m->res_names.n ? m->res_names.v[0] : NULL;
+	struct mt_res_name *row;
 
 	if (!t)
-		t = object(m, &m->mesh_names, sizeof(*t), "NameTable", "names");
+		t = object(m, &m->res_names, sizeof(*t), "NameTable", "names");
 	row = mt_region_push(&m->region, (void **)&t->names, &t->n_names, sizeof(*row));
 	row->host = host;
 	row->addrs = mt_region_alloc(&m->region, 2 * sizeof(*row->addrs));
@@ -99,10 +99,10 @@ void mesh_name(struct mt_model *m, const char *host, const char *a, const char *
 		row->addrs[row->n_addrs++] = addr(a2);
 }
 
-struct mt_mesh_chain *mesh_chain(struct mt_model *m, struct mt_mesh_listener *l)
+struct mt_res_chain *mesh_chain(struct mt_model *m, struct mt_res_listener *l)
 {
 	return mt_region_push(
-		&m->region, (void **)&l->chains, &l->n_chains, sizeof(struct mt_mesh_chain));
+		&m->region, (void **)&l->chains, &l->n_chains, sizeof(struct mt_res_chain));
 }
 
 void mesh_dest(struct mt_model *m, struct mt_rule_dest **dests, uint32_t *n, const char *cluster,
@@ -115,9 +115,9 @@ void mesh_dest(struct mt_model *m, struct mt_rule_dest **dests, uint32_t *n, con
 }
 
 struct mt_proxy_patch *mesh_proxy(
-	struct mt_model *m, struct mt_mesh_listener *l, const char *protocol, const char *routes)
+	struct mt_model *m, struct mt_res_listener *l, const char *protocol, const char *routes)
 {
-	struct mt_mesh_chain *c = mesh_chain(m, l);
+	struct mt_res_chain *c = mesh_chain(m, l);
 
 	c->proxy = mt_region_alloc(&m->region, sizeof(*c->proxy));
 	c->proxy->protocol.s = text(m, protocol);
@@ -127,10 +127,9 @@ struct mt_proxy_patch *mesh_proxy(
 	return c->proxy;
 }
 
-struct mt_mesh_routes *mesh_routes(struct mt_model *m, const char *name)
+struct mt_res_routes *mesh_routes(struct mt_model *m, const char *name)
 {
-	struct mt_mesh_routes *r =
-		object(m, &m->mesh_routes, sizeof(*r), "RouteConfiguration", name);
+	struct mt_res_routes *r = object(m, &m->res_routes, sizeof(*r), "RouteConfiguration", name);
 
 	r->list.name = "routes";
 	return r;
@@ -212,12 +211,12 @@ bool mesh_told(const struct mesh_scene *sc, enum mt_diag_severity severity, cons
 	return false;
 }
 
-struct mt_mesh_endpoints *mesh_simple_cluster(struct mt_model *m, const char *name)
+struct mt_res_endpoints *mesh_simple_cluster(struct mt_model *m, const char *name)
 {
-	struct mt_mesh_endpoints *e = mesh_endpoints(m, name);
+	struct mt_res_endpoints *e = mesh_endpoints(m, name);
 
 	mesh_cluster(m, name);
-	mesh_endpoint(m, e, "198.51.100.1", 1, MT_MESH_HEALTHY);
-	mesh_endpoint(m, e, "198.51.100.2", 1, MT_MESH_HEALTHY);
+	mesh_endpoint(m, e, "198.51.100.1", 1, MT_RES_HEALTHY);
+	mesh_endpoint(m, e, "198.51.100.2", 1, MT_RES_HEALTHY);
 	return e;
 }

@@ -4,28 +4,28 @@
 
 #include "conf_test.h"
 
-struct mt_mesh_cluster *mesh_cluster(struct mt_model *m, const char *name);
-struct mt_mesh_endpoints *mesh_endpoints(struct mt_model *m, const char *name);
-struct mt_mesh_locality *mesh_locality(struct mt_model *m, struct mt_mesh_endpoints *e,
+struct mt_res_cluster *mesh_cluster(struct mt_model *m, const char *name);
+struct mt_res_endpoints *mesh_endpoints(struct mt_model *m, const char *name);
+struct mt_res_locality *mesh_locality(struct mt_model *m, struct mt_res_endpoints *e,
 	uint32_t priority, uint32_t weight, const char *zone);
 /* On port 80, in the last locality. */
-void mesh_endpoint(struct mt_model *m, struct mt_mesh_endpoints *e, const char *a, uint32_t weight,
-	enum mt_mesh_health health);
+void mesh_endpoint(struct mt_model *m, struct mt_res_endpoints *e, const char *a, uint32_t weight,
+	enum mt_res_health health);
 
 /* Outbound and not bound, as control planes send them to nodes with redirection. */
-struct mt_mesh_listener *mesh_listener(
+struct mt_res_listener *mesh_listener(
 	struct mt_model *m, const char *name, const char *a, uint16_t port);
-struct mt_mesh_chain *mesh_chain(struct mt_model *m, struct mt_mesh_listener *l);
+struct mt_res_chain *mesh_chain(struct mt_model *m, struct mt_res_listener *l);
 /* A chain of messages; routes NULL: inline ones. */
 struct mt_proxy_patch *mesh_proxy(
-	struct mt_model *m, struct mt_mesh_listener *l, const char *protocol, const char *routes);
+	struct mt_model *m, struct mt_res_listener *l, const char *protocol, const char *routes);
 void mesh_dest(struct mt_model *m, struct mt_rule_dest **dests, uint32_t *n, const char *cluster,
 	uint32_t weight);
 
 /* One row of a table of names, in the model's one table; a2 NULL: one address. */
 void mesh_name(struct mt_model *m, const char *host, const char *a, const char *a2);
 
-struct mt_mesh_routes *mesh_routes(struct mt_model *m, const char *name);
+struct mt_res_routes *mesh_routes(struct mt_model *m, const char *name);
 /* cluster NULL: none yet. */
 struct mt_rule *mesh_rule(
 	struct mt_model *m, struct mt_rule_list *list, const char *name, const char *cluster);
@@ -51,4 +51,4 @@ bool mesh_told(const struct mesh_scene *sc, enum mt_diag_severity severity, cons
 const struct mt_snapshot *mesh_publish(
 	struct mt_conf *c, const struct mt_model *m, struct mt_diags *diags);
 /* A cluster with two endpoints. */
-struct mt_mesh_endpoints *mesh_simple_cluster(struct mt_model *m, const char *name);
+struct mt_res_endpoints *mesh_simple_cluster(struct mt_model *m, const char *name);

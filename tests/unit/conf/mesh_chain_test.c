@@ -24,9 +24,9 @@ static const struct {
 	{"last", 0, NULL, NULL, NULL, false},
 };
 
-static void add_row(struct mt_model *m, struct mt_mesh_listener *l, size_t i)
+static void add_row(struct mt_model *m, struct mt_res_listener *l, size_t i)
 {
-	struct mt_mesh_chain *c = mesh_chain(m, l);
+	struct mt_res_chain *c = mesh_chain(m, l);
 	static const char *names[1];
 
 	mesh_dest(m, &c->dests, &c->n_dests, chain_rows[i].what, 1);
@@ -84,7 +84,7 @@ static void chains(void)
 
 	for (size_t k = 0; k < MT_ARRAY_LEN(t); k++) {
 		struct mesh_scene sc = mesh_scene_new();
-		struct mt_mesh_listener *l = mesh_listener(sc.m, "l", "192.0.2.1", 1);
+		struct mt_res_listener *l = mesh_listener(sc.m, "l", "192.0.2.1", 1);
 		char text[256];
 
 		for (size_t i = 0; i < MT_ARRAY_LEN(chain_rows); i++)
@@ -122,8 +122,7 @@ static const char *led(const struct mesh_scene *sc, const char *client, const ch
 	return sc->s->clusters[c->protos->services[0]->tcp_cluster].name;
 }
 
-static struct mt_mesh_match *limited(
-	struct mt_model *m, struct mt_mesh_chain *c, const char *clients)
+static struct mt_res_match *limited(struct mt_model *m, struct mt_res_chain *c, const char *clients)
 {
 	c->match.sources = mt_region_alloc(&m->region, sizeof(*c->match.sources));
 	c->match.n_sources = 1;
@@ -132,17 +131,17 @@ static struct mt_mesh_match *limited(
 	return &c->match;
 }
 
-static struct mt_mesh_chain *bytes_to(
-	struct mesh_scene *sc, struct mt_mesh_listener *l, const char *to)
+static struct mt_res_chain *bytes_to(
+	struct mesh_scene *sc, struct mt_res_listener *l, const char *to)
 {
-	struct mt_mesh_chain *c = mesh_chain(sc->m, l);
+	struct mt_res_chain *c = mesh_chain(sc->m, l);
 
 	mesh_simple_cluster(sc->m, to);
 	mesh_dest(sc->m, &c->dests, &c->n_dests, to, 1);
 	return c;
 }
 
-static void for_name(struct mt_mesh_chain *c, const char **name)
+static void for_name(struct mt_res_chain *c, const char **name)
 {
 	c->match.transport = "tls";
 	c->match.server_names = name;
@@ -153,7 +152,7 @@ static void for_name(struct mt_mesh_chain *c, const char **name)
 static void by_client(void)
 {
 	struct mesh_scene sc = mesh_scene_new();
-	struct mt_mesh_listener *l = mesh_listener(sc.m, "l", "192.0.2.1", 1);
+	struct mt_res_listener *l = mesh_listener(sc.m, "l", "192.0.2.1", 1);
 
 	limited(sc.m, bytes_to(&sc, l, "some"), "10.0.0.0/8");
 	bytes_to(&sc, l, "rest");
@@ -176,8 +175,8 @@ static void by_name(void)
 {
 	static const char *a[] = {"A.x"}, *b[] = {"*.b.x"}, *c[] = {"c.x"};
 	struct mesh_scene sc = mesh_scene_new();
-	struct mt_mesh_listener *l = mesh_listener(sc.m, "l", "192.0.2.1", 1);
-	struct mt_mesh_chain *ends;
+	struct mt_res_listener *l = mesh_listener(sc.m, "l", "192.0.2.1", 1);
+	struct mt_res_chain *ends;
 
 	for_name(bytes_to(&sc, l, "a"), a);
 	for_name(bytes_to(&sc, l, "b"), b);
@@ -201,8 +200,8 @@ static void nobody(void)
 {
 	static const char *a[] = {"a.x"};
 	struct mesh_scene sc = mesh_scene_new();
-	struct mt_mesh_listener *l = mesh_listener(sc.m, "l", "192.0.2.1", 1);
-	struct mt_mesh_chain *ends = bytes_to(&sc, l, "all");
+	struct mt_res_listener *l = mesh_listener(sc.m, "l", "192.0.2.1", 1);
+	struct mt_res_chain *ends = bytes_to(&sc, l, "all");
 
 	ends->tls = mt_region_alloc(&sc.m->region, sizeof(*ends->tls));
 	l->fallback = bytes_to(&sc, mesh_listener(sc.m, "other", "192.0.2.2", 1), "rest");
@@ -237,8 +236,8 @@ static void in_clear_text(void)
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
 		struct mesh_scene sc = mesh_scene_new();
-		struct mt_mesh_listener *l = mesh_listener(sc.m, "l", "192.0.2.1", 1);
-		struct mt_mesh_chain *c = bytes_to(&sc, l, "nobody");
+		struct mt_res_listener *l = mesh_listener(sc.m, "l", "192.0.2.1", 1);
+		struct mt_res_chain *c = bytes_to(&sc, l, "nobody");
 
 		c->match.transport = "raw_buffer";
 		c->match.alpn = h2;
@@ -269,10 +268,10 @@ static const struct mt_service *of_listener(const struct mt_snapshot *s, uint32_
 static void shared(void)
 {
 	struct mesh_scene sc = mesh_scene_new();
-	struct mt_mesh_listener *l = mesh_listener(sc.m, "l", "192.0.2.1", 1);
+	struct mt_res_listener *l = mesh_listener(sc.m, "l", "192.0.2.1", 1);
 	const struct mt_service *some, *rest;
-	struct mt_mesh_chain *c;
-	struct mt_mesh_routes *r;
+	struct mt_res_chain *c;
+	struct mt_res_routes *r;
 
 	mesh_simple_cluster(sc.m, "x");
 	mesh_proxy(sc.m, l, "dubbo", "r");
@@ -309,17 +308,17 @@ static void shared(void)
 static void by_address(void)
 {
 	struct mesh_scene sc = mesh_scene_new();
-	struct mt_mesh_listener *l = mesh_listener(sc.m, "l", "192.0.2.9", 1);
-	struct mt_mesh_address *at =
+	struct mt_res_listener *l = mesh_listener(sc.m, "l", "192.0.2.9", 1);
+	struct mt_res_address *at =
 		mt_region_push(&sc.m->region, (void **)&l->addresses, &l->n_addresses, sizeof(*at));
-	struct mt_mesh_chain *c;
+	struct mt_res_chain *c;
 
-	*at = (struct mt_mesh_address){.port = 1};
+	*at = (struct mt_res_address){.port = 1};
 	CU_ASSERT_EQUAL(mt_addr_parse("192.0.2.1", &at->addr), 0);
 	c = bytes_to(&sc, l, "second");
 	c->match.prefixes = mt_region_alloc(&sc.m->region, sizeof(*c->match.prefixes));
 	c->match.n_prefixes = 1;
-	c->match.prefixes[0] = (struct mt_mesh_prefix){at->addr, 32};
+	c->match.prefixes[0] = (struct mt_res_prefix){at->addr, 32};
 	bytes_to(&sc, l, "first");
 	bytes_to(&sc, l, "never");
 	mesh_load(&sc);

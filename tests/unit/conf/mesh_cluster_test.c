@@ -51,7 +51,7 @@ static void scene_end(struct scene *sc)
  * "p0w3:1h,2u p1:1h": localities with priority and weight (0: none), endpoints with weight and health
  * (h, g: degraded, d: draining, u: unhealthy), which have ascending addresses.
  */
-static void endpoints_of(struct mt_model *m, struct mt_mesh_endpoints *e, const char *spec)
+static void endpoints_of(struct mt_model *m, struct mt_res_endpoints *e, const char *spec)
 {
 	static const char letters[] = "hgdu";
 	uint32_t host = 0;
@@ -74,7 +74,7 @@ static void endpoints_of(struct mt_model *m, struct mt_mesh_endpoints *e, const 
 			p += 1 + n;
 			snprintf(address, sizeof(address), "198.51.100.%u", ++host);
 			mesh_endpoint(m, e, address, weight,
-				(enum mt_mesh_health)(strchr(letters, health) - letters));
+				(enum mt_res_health)(strchr(letters, health) - letters));
 		}
 	}
 }
@@ -156,7 +156,7 @@ static void plans(void)
 {
 	for (size_t i = 0; i < MT_ARRAY_LEN(plan_rows); i++) {
 		struct scene sc = scene_new();
-		struct mt_mesh_cluster *mc = mesh_cluster(sc.m, "c");
+		struct mt_res_cluster *mc = mesh_cluster(sc.m, "c");
 		const struct mt_cluster *c;
 		char got[256];
 
@@ -180,14 +180,14 @@ static void plans(void)
 static void endpoints_refused(void)
 {
 	struct scene sc = scene_new();
-	struct mt_mesh_endpoints *e = mesh_endpoints(sc.m, "c");
-	struct mt_mesh_cluster *mc = mesh_cluster(sc.m, "c");
+	struct mt_res_endpoints *e = mesh_endpoints(sc.m, "c");
+	struct mt_res_cluster *mc = mesh_cluster(sc.m, "c");
 	const struct mt_cluster *c;
 
-	mesh_endpoint(sc.m, e, "224.0.0.1", 1, MT_MESH_HEALTHY);
-	mesh_endpoint(sc.m, e, "198.51.100.1", 1, MT_MESH_HEALTHY);
-	mesh_endpoint(sc.m, e, "198.51.100.1", 7, MT_MESH_HEALTHY);
-	mesh_endpoint(sc.m, e, "198.51.100.2", 1, MT_MESH_HEALTHY);
+	mesh_endpoint(sc.m, e, "224.0.0.1", 1, MT_RES_HEALTHY);
+	mesh_endpoint(sc.m, e, "198.51.100.1", 1, MT_RES_HEALTHY);
+	mesh_endpoint(sc.m, e, "198.51.100.1", 7, MT_RES_HEALTHY);
+	mesh_endpoint(sc.m, e, "198.51.100.2", 1, MT_RES_HEALTHY);
 	e->localities->eps[3].tls = true;
 	/* In a cluster of clear text an endpoint's metadata ask for nothing. */
 	c = cluster(load(&sc), "c");
@@ -211,14 +211,14 @@ static void settings(void)
 	static const enum mt_lb want[] = {MT_LB_ROUND_ROBIN, MT_LB_LEAST_REQUEST, MT_LB_RANDOM,
 		MT_LB_RING_HASH, MT_LB_MAGLEV};
 
-	for (enum mt_mesh_lb lb = MT_MESH_ROUND_ROBIN; lb <= MT_MESH_MAGLEV; lb++) {
+	for (enum mt_res_lb lb = MT_RES_ROUND_ROBIN; lb <= MT_RES_MAGLEV; lb++) {
 		struct scene sc = scene_new();
-		struct mt_mesh_cluster *mc = mesh_cluster(sc.m, "c");
-		struct mt_mesh_outlier outlier = {
+		struct mt_res_cluster *mc = mesh_cluster(sc.m, "c");
+		struct mt_res_outlier outlier = {
 			.failures = {.v = 7, .set = true}, .errors = {.v = 9, .set = true}};
 		const struct mt_cluster *c;
 
-		mesh_endpoint(sc.m, mesh_endpoints(sc.m, "c"), "198.51.100.1", 1, MT_MESH_HEALTHY);
+		mesh_endpoint(sc.m, mesh_endpoints(sc.m, "c"), "198.51.100.1", 1, MT_RES_HEALTHY);
 		mc->lb = lb;
 		mc->connect_ms = 250;
 		mc->ring_min = 64;
@@ -229,7 +229,7 @@ static void settings(void)
 		CU_ASSERT(c->outlier.failures == 7 && c->outlier.errors == 9);
 		CU_ASSERT_EQUAL(c->outlier.base_ms, 30000);
 		CU_ASSERT_EQUAL(c->outlier.max_ms, 300000);
-		CU_ASSERT_EQUAL(c->ring.n, lb == MT_MESH_RING_HASH ? 64 : 0);
+		CU_ASSERT_EQUAL(c->ring.n, lb == MT_RES_RING_HASH ? 64 : 0);
 		scene_end(&sc);
 	}
 }
@@ -238,21 +238,21 @@ static void settings(void)
 static void where_endpoints_are(void)
 {
 	struct scene sc = scene_new();
-	struct mt_mesh_cluster *mc = mesh_cluster(sc.m, "static"), *dns = mesh_cluster(sc.m, "dns");
-	struct mt_mesh_endpoints own = {0}, fixed = {0}, *resolved;
+	struct mt_res_cluster *mc = mesh_cluster(sc.m, "static"), *dns = mesh_cluster(sc.m, "dns");
+	struct mt_res_endpoints own = {0}, fixed = {0}, *resolved;
 
-	mc->discovery = MT_MESH_STATIC;
-	mesh_endpoint(sc.m, &own, "198.51.100.1", 1, MT_MESH_HEALTHY);
+	mc->discovery = MT_RES_STATIC;
+	mesh_endpoint(sc.m, &own, "198.51.100.1", 1, MT_RES_HEALTHY);
 	mc->endpoints = &own;
-	dns->discovery = MT_MESH_STRICT_DNS;
+	dns->discovery = MT_RES_STRICT_DNS;
 	dns->dns = mt_region_alloc(&sc.m->region, sizeof(*dns->dns));
 	dns->dns->fixed = &fixed;
-	mesh_endpoint(sc.m, &fixed, "198.51.100.2", 1, MT_MESH_HEALTHY);
+	mesh_endpoint(sc.m, &fixed, "198.51.100.2", 1, MT_RES_HEALTHY);
 	CU_ASSERT_STRING_EQUAL(endpoint(cluster(load(&sc), "static"), 0), "198.51.100.1:80");
 	CU_ASSERT_STRING_EQUAL(
 		endpoint(cluster(mt_conf_current(sc.conf), "dns"), 0), "198.51.100.2:80");
 	resolved = mesh_endpoints(sc.m, "dns");
-	mesh_endpoint(sc.m, resolved, "198.51.100.3", 1, MT_MESH_HEALTHY);
+	mesh_endpoint(sc.m, resolved, "198.51.100.3", 1, MT_RES_HEALTHY);
 	CU_ASSERT_STRING_EQUAL(endpoint(cluster(load(&sc), "dns"), 0), "198.51.100.3:80");
 	scene_end(&sc);
 }
@@ -262,7 +262,7 @@ static void where_endpoints_are(void)
 #define N 50
 
 /* N services, each with a cluster, two endpoints, a listener and a route. */
-static void many(struct mt_model *m, struct mt_mesh_endpoints *e[N], struct mt_mesh_routes *r[N])
+static void many(struct mt_model *m, struct mt_res_endpoints *e[N], struct mt_res_routes *r[N])
 {
 	for (uint32_t i = 0; i < N; i++) {
 		char name[32], address[32];
@@ -271,8 +271,8 @@ static void many(struct mt_model *m, struct mt_mesh_endpoints *e[N], struct mt_m
 		mesh_cluster(m, name);
 		e[i] = mesh_endpoints(m, name);
 		snprintf(address, sizeof(address), "198.51.100.%u", i);
-		mesh_endpoint(m, e[i], address, 1, MT_MESH_HEALTHY);
-		mesh_endpoint(m, e[i], "198.51.100.200", 1, MT_MESH_HEALTHY);
+		mesh_endpoint(m, e[i], address, 1, MT_RES_HEALTHY);
+		mesh_endpoint(m, e[i], "198.51.100.200", 1, MT_RES_HEALTHY);
 		snprintf(address, sizeof(address), "192.0.2.%u", i);
 		mesh_proxy(m, mesh_listener(m, address, address, 20880), "dubbo", name);
 		r[i] = mesh_routes(m, name);
@@ -296,8 +296,8 @@ static struct mt_conf_work made(struct scene *sc, struct mt_conf_work *last)
 static void only_what_changed(void)
 {
 	struct scene sc = scene_new();
-	struct mt_mesh_endpoints *e[N];
-	struct mt_mesh_routes *r[N];
+	struct mt_res_endpoints *e[N];
+	struct mt_res_routes *r[N];
 	struct mt_conf_work last = {0}, d;
 	struct mt_conf_change ch;
 	const struct mt_ep_state *state;
@@ -322,7 +322,7 @@ static void only_what_changed(void)
 
 	/* One endpoint more: one cluster, no service; the others' endpoints keep their states. */
 	e[8]->meta.serial += 1000000;
-	mesh_endpoint(sc.m, e[8], "198.51.100.201", 1, MT_MESH_HEALTHY);
+	mesh_endpoint(sc.m, e[8], "198.51.100.201", 1, MT_RES_HEALTHY);
 	load_at(&sc, &ch, NOW);
 	d = made(&sc, &last);
 	CU_ASSERT(d.clusters_made == 1 && d.services_made == 0);
@@ -349,8 +349,8 @@ static void only_what_changed(void)
 static void places(void)
 {
 	struct scene sc = scene_new();
-	struct mt_mesh_endpoints *e[N];
-	struct mt_mesh_routes *r[N];
+	struct mt_res_endpoints *e[N];
+	struct mt_res_routes *r[N];
 	struct mt_conf_work last = {0}, d;
 	struct mt_conf_change ch;
 	const struct mt_snapshot *s;
@@ -370,8 +370,8 @@ static void places(void)
 	/* It goes again, and one from the middle: the last one moves into the gap, with its service. */
 	mt_model_free(sc.m);
 	sc.m = all;
-	memmove(&all->mesh_clusters.v[10], &all->mesh_clusters.v[11], (N - 11) * sizeof(void *));
-	all->mesh_clusters.n--;
+	memmove(&all->res_clusters.v[10], &all->res_clusters.v[11], (N - 11) * sizeof(void *));
+	all->res_clusters.n--;
 	s = load_at(&sc, &ch, NOW);
 	d = made(&sc, &last);
 	CU_ASSERT(d.clusters_made == 0 && ch.clusters_removed == 2 && ch.endpoints_removed == 2);
@@ -397,8 +397,8 @@ static void places(void)
 static void older_snapshots(void)
 {
 	struct scene sc = scene_new();
-	struct mt_mesh_endpoints *e[N];
-	struct mt_mesh_routes *r[N];
+	struct mt_res_endpoints *e[N];
+	struct mt_res_routes *r[N];
 	struct mt_snapshot *old, *dropped;
 
 	many(sc.m, e, r);
@@ -430,11 +430,11 @@ static void older_snapshots(void)
 static void churn(void)
 {
 	struct scene sc = scene_new();
-	struct mt_mesh_endpoints *e = mesh_endpoints(sc.m, "c");
+	struct mt_res_endpoints *e = mesh_endpoints(sc.m, "c");
 	uint64_t now = NOW;
 
 	mesh_cluster(sc.m, "c");
-	mesh_endpoint(sc.m, e, "198.51.100.1", 1, MT_MESH_HEALTHY);
+	mesh_endpoint(sc.m, e, "198.51.100.1", 1, MT_RES_HEALTHY);
 	for (uint32_t i = 0; i < 20000; i++) {
 		e->meta.serial += 1000000;
 		e->localities->eps[0].addr.b[14] = (uint8_t)(i >> 8);

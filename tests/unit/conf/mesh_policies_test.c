@@ -16,28 +16,28 @@ struct scene {
 	struct mt_conf *conf;
 	struct mt_model *m;
 	struct mt_diags diags;
-	struct mt_mesh_endpoints *e;
+	struct mt_res_endpoints *e;
 	const struct mt_snapshot *s;
 };
 
 static void bytes_too(struct mt_model *m)
 {
-	struct mt_mesh_chain *c = mesh_chain(m, mesh_listener(m, "bytes", "192.0.2.2", 20880));
+	struct mt_res_chain *c = mesh_chain(m, mesh_listener(m, "bytes", "192.0.2.2", 20880));
 
 	mesh_dest(m, &c->dests, &c->n_dests, C, 1);
 }
 
 static void build(struct scene *sc, const char *policy)
 {
-	struct mt_mesh_routes *r;
+	struct mt_res_routes *r;
 
 	*sc = (struct scene){.conf = new_conf(), .m = mt_model_new()};
 	mt_diags_init(&sc->diags);
 	CU_ASSERT_EQUAL(mt_source_text(sc->m, &sc->diags, "t", policy, strlen(policy)), 0);
 	(void)mesh_cluster(sc->m, C);
 	sc->e = mesh_endpoints(sc->m, C);
-	mesh_endpoint(sc->m, sc->e, "198.51.100.1", 1, MT_MESH_HEALTHY);
-	mesh_endpoint(sc->m, sc->e, "198.51.100.2", 1, MT_MESH_HEALTHY);
+	mesh_endpoint(sc->m, sc->e, "198.51.100.1", 1, MT_RES_HEALTHY);
+	mesh_endpoint(sc->m, sc->e, "198.51.100.2", 1, MT_RES_HEALTHY);
 	sc->e->localities[0].eps[1].tls = true;
 	sc->e->ns = "x";
 	r = mesh_routes(sc->m, "r");

@@ -46,7 +46,7 @@ static uint32_t target(uint32_t i)
 static void add_cluster(struct mt_model *m, uint32_t i)
 {
 	char name[16];
-	struct mt_mesh_cluster *c;
+	struct mt_res_cluster *c;
 
 	snprintf(name, sizeof(name), "c%u", i);
 	c = mesh_cluster(m, name);
@@ -56,7 +56,7 @@ static void add_cluster(struct mt_model *m, uint32_t i)
 
 static void add_endpoints(struct mt_model *m, uint32_t i)
 {
-	struct mt_mesh_endpoints *e;
+	struct mt_res_endpoints *e;
 	char name[32];
 
 	snprintf(name, sizeof(name), "c%u", i);
@@ -64,7 +64,7 @@ static void add_endpoints(struct mt_model *m, uint32_t i)
 	e->meta.serial = st.serials[1][i] + 1;
 	for (uint32_t k = 0; k < st.endpoints[i]; k++) {
 		snprintf(name, sizeof(name), "198.51.%u.%u", i, k + 1);
-		mesh_endpoint(m, e, name, 1, MT_MESH_HEALTHY);
+		mesh_endpoint(m, e, name, 1, MT_RES_HEALTHY);
 	}
 }
 
@@ -79,10 +79,10 @@ static uint32_t bytes_target(uint32_t i)
 	return (i * 5 + st.listener[i]) % N;
 }
 
-static void add_bytes(struct mt_model *m, struct mt_mesh_listener *l, uint32_t i)
+static void add_bytes(struct mt_model *m, struct mt_res_listener *l, uint32_t i)
 {
-	struct mt_mesh_chain *c = mesh_chain(m, l);
-	struct mt_mesh_match *some = &l->chains[st.listener[i] % 2].match;
+	struct mt_res_chain *c = mesh_chain(m, l);
+	struct mt_res_match *some = &l->chains[st.listener[i] % 2].match;
 	char name[16];
 
 	snprintf(name, sizeof(name), "c%u", bytes_target(i));
@@ -95,7 +95,7 @@ static void add_bytes(struct mt_model *m, struct mt_mesh_listener *l, uint32_t i
 
 static void add_listener(struct mt_model *m, uint32_t i)
 {
-	struct mt_mesh_listener *l;
+	struct mt_res_listener *l;
 	char name[32], address[32];
 
 	snprintf(name, sizeof(name), "l%u", i);
@@ -110,7 +110,7 @@ static void add_listener(struct mt_model *m, uint32_t i)
 
 static void add_routes(struct mt_model *m, uint32_t i)
 {
-	struct mt_mesh_routes *r;
+	struct mt_res_routes *r;
 	char name[16], cluster_name[16];
 
 	snprintf(name, sizeof(name), "r%u", i);

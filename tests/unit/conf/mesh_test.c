@@ -12,7 +12,7 @@ static void messages(void)
 	struct mesh_scene sc = mesh_scene_new();
 	const struct mt_route_action *a;
 	const struct mt_listener *l;
-	struct mt_mesh_routes *r;
+	struct mt_res_routes *r;
 	struct mt_rule *rule;
 
 	mesh_simple_cluster(sc.m, C1);
@@ -46,7 +46,7 @@ static void messages(void)
 static void bytes(void)
 {
 	struct mesh_scene sc = mesh_scene_new();
-	struct mt_mesh_chain *c;
+	struct mt_res_chain *c;
 	const struct mt_listener *l;
 
 	mesh_simple_cluster(sc.m, C1);
@@ -74,7 +74,7 @@ static void not_there(void)
 {
 	struct mesh_scene sc = mesh_scene_new();
 	const struct mt_route_action *a;
-	struct mt_mesh_routes *r;
+	struct mt_res_routes *r;
 	const struct mt_service *s;
 
 	mesh_proxy(sc.m, mesh_listener(sc.m, "l", "192.0.2.1", 1), "dubbo", "later");
@@ -105,9 +105,9 @@ static void not_there(void)
 static void left_out(void)
 {
 	struct mesh_scene sc = mesh_scene_new();
-	struct mt_mesh_listener *l;
-	struct mt_mesh_routes *r;
-	struct mt_mesh_cluster *tls;
+	struct mt_res_listener *l;
+	struct mt_res_routes *r;
+	struct mt_res_cluster *tls;
 	struct mt_rule *rule;
 
 	mesh_simple_cluster(sc.m, C1);
@@ -161,12 +161,12 @@ static void left_out(void)
 static void passing(void)
 {
 	struct mesh_scene sc = mesh_scene_new();
-	struct mt_mesh_chain *c;
-	struct mt_mesh_listener *l;
+	struct mt_res_chain *c;
+	struct mt_res_listener *l;
 
-	mesh_cluster(sc.m, "PassthroughCluster")->discovery = MT_MESH_ORIGINAL_DST;
-	mesh_cluster(sc.m, "InboundPassthroughCluster")->discovery = MT_MESH_ORIGINAL_DST;
-	mesh_cluster(sc.m, "BlackHoleCluster")->discovery = MT_MESH_STATIC;
+	mesh_cluster(sc.m, "PassthroughCluster")->discovery = MT_RES_ORIGINAL_DST;
+	mesh_cluster(sc.m, "InboundPassthroughCluster")->discovery = MT_RES_ORIGINAL_DST;
+	mesh_cluster(sc.m, "BlackHoleCluster")->discovery = MT_RES_STATIC;
 	c = mesh_chain(sc.m, mesh_listener(sc.m, "virtualOutbound", "0.0.0.0", 15001));
 	mesh_dest(sc.m, &c->dests, &c->n_dests, "PassthroughCluster", 1);
 	l = mesh_listener(sc.m, "virtualInbound", "0.0.0.0", 15006);
@@ -192,7 +192,7 @@ static void documents_win(void)
 {
 	struct mesh_scene sc = mesh_scene_new();
 	const struct mt_route_action *a;
-	struct mt_mesh_routes *r;
+	struct mt_res_routes *r;
 
 	CU_ASSERT_EQUAL(mt_source_text(sc.m, &sc.diags, "t", SE, strlen(SE)), 0);
 	mesh_simple_cluster(sc.m, C1);
@@ -219,9 +219,9 @@ static void only_named(void)
 {
 	static const char *const names[] = {C1, C2};
 	struct mesh_scene sc = mesh_scene_new();
-	struct mt_mesh_cluster *c[2];
+	struct mt_res_cluster *c[2];
 	const struct mt_route_table *routes;
-	struct mt_mesh_routes *r;
+	struct mt_res_routes *r;
 	struct mt_conf_work before, after;
 	const struct mt_cluster *cl;
 
@@ -253,9 +253,9 @@ static void only_named(void)
 	before = mt_conf_work(sc.conf);
 	c[1]->demand_ms = 0;
 	c[1]->meta.serial++;
-	c[1]->discovery = MT_MESH_EDS;
+	c[1]->discovery = MT_RES_EDS;
 	c[1]->endpoints_name = C2;
-	mesh_endpoint(sc.m, mesh_endpoints(sc.m, C2), "198.51.100.7", 1, MT_MESH_HEALTHY);
+	mesh_endpoint(sc.m, mesh_endpoints(sc.m, C2), "198.51.100.7", 1, MT_RES_HEALTHY);
 	mesh_load(&sc);
 	after = mt_conf_work(sc.conf);
 	CU_ASSERT_EQUAL(sc.diags.n, 0);
@@ -277,7 +277,7 @@ static void too_many(void)
 	mesh_simple_cluster(sc.m, C1);
 	for (uint32_t i = 0; i < n; i++) {
 		char name[32], address[32];
-		struct mt_mesh_chain *c;
+		struct mt_res_chain *c;
 
 		snprintf(name, sizeof(name), "l%u", i);
 		snprintf(address, sizeof(address), "10.%u.%u.1", i >> 8, i & 255);

@@ -44,8 +44,8 @@ static int waits(struct mesh *m, const char *name)
 	int ms = -1;
 
 	CU_ASSERT_EQUAL(mt_xds_share(m->x, model), 0);
-	for (uint32_t i = 0; i < model->mesh_clusters.n; i++) {
-		const struct mt_mesh_cluster *c = model->mesh_clusters.v[i];
+	for (uint32_t i = 0; i < model->res_clusters.n; i++) {
+		const struct mt_res_cluster *c = model->res_clusters.v[i];
 
 		if (strcmp(c->meta.name, name) != 0)
 			continue;
@@ -305,8 +305,8 @@ static const char *leads_to(struct mesh *m, const char *table)
 
 	buf[0] = '\0';
 	CU_ASSERT_EQUAL(mt_xds_share(m->x, model), 0);
-	for (uint32_t i = 0; i < model->mesh_routes.n; i++) {
-		const struct mt_mesh_routes *t = model->mesh_routes.v[i];
+	for (uint32_t i = 0; i < model->res_routes.n; i++) {
+		const struct mt_res_routes *t = model->res_routes.v[i];
 
 		if (strcmp(t->meta.name, table) == 0 && t->list.n_rules == 1)
 			snprintf(buf, sizeof(buf), "%s", t->list.rules[0].dests[0].cluster.s);

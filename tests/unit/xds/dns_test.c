@@ -84,13 +84,13 @@ static const char *endpoints(struct mesh *m, const char *name)
 	bool answered;
 	struct xds_res *r = xds_find(m->x, MT_XDS_CDS, name);
 	struct mt_model *part = r ? xds_dns_part(r, &answered) : NULL;
-	const struct mt_mesh_endpoints *e = part ? part->mesh_endpoints.v[0] : NULL;
+	const struct mt_res_endpoints *e = part ? part->res_endpoints.v[0] : NULL;
 	size_t len = 0;
 
 	text[0] = '\0';
 	for (uint32_t i = 0; e && i < e->n_localities; i++)
 		for (uint32_t k = 0; k < e->localities[i].n_eps; k++) {
-			const struct mt_mesh_endpoint *ep = &e->localities[i].eps[k];
+			const struct mt_res_endpoint *ep = &e->localities[i].eps[k];
 			char a[MT_ADDR_STRLEN];
 
 			len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s %s %u%s%s",

@@ -169,7 +169,7 @@ static void secrets(void)
 {
 	struct identity ca = identity_new(NULL, "DNS:ca"), a = identity_new(&ca, "DNS:a"),
 			b = identity_new(&ca, "DNS:b");
-	const struct mt_mesh_secret *s;
+	const struct mt_res_secret *s;
 	struct mapped m = secret(a.cert_pem, a.key_pem);
 	static char text[20000];
 
@@ -259,7 +259,7 @@ static void secrets_of_bytes(void)
 	m = map_text(MT_XDS_SDS, text);
 	CU_ASSERT_EQUAL_FATAL(m.rc, 0);
 	CU_ASSERT_STRING_EQUAL(
-		((const struct mt_mesh_secret *)(const void *)m.m.meta)->roots, ca.cert_pem);
+		((const struct mt_res_secret *)(const void *)m.m.meta)->roots, ca.cert_pem);
 	unmap(&m);
 	snprintf(long_text, sizeof(long_text),
 		"{'name': 's', 'validation_context': {'trusted_ca': {'inline_string': '%s%*s'}}}",

@@ -74,7 +74,7 @@ static const char binary[] =
 	" {'exact': 'sayHello'}}]}, 'token_bucket': {'max_tokens': 2, 'fill_interval': '1s'}}]}}], "
 	"'idle_timeout': '90s'}";
 
-static const struct mt_mesh_listener *listener(const struct mapped *m)
+static const struct mt_res_listener *listener(const struct mapped *m)
 {
 	return (const void *)m->m.meta;
 }
@@ -106,7 +106,7 @@ static void one_proxy_in_all_forms(void)
 		if (m.rc)
 			printf("\n  %s\n", m.why.text);
 		CU_ASSERT_EQUAL_FATAL(m.rc, 0);
-		CU_ASSERT_EQUAL(listener(&m)->direction, MT_MESH_OUTBOUND);
+		CU_ASSERT_EQUAL(listener(&m)->direction, MT_RES_OUTBOUND);
 		CU_ASSERT_TRUE(listener(&m)->bound);
 		CU_ASSERT_EQUAL_FATAL(listener(&m)->n_chains, 1);
 		CU_ASSERT_PTR_NULL(listener(&m)->chains[0].unserved);
@@ -215,8 +215,8 @@ static void bytes(void)
 			      " 'sds_config': {'ads': {}}}]}}}}],"
 			      " 'default_filter_chain': {'filters': [{'name': 'tcp', " TCP
 			      "'cluster': 'PassthroughCluster'}}]}}");
-	const struct mt_mesh_chain *c;
-	const struct mt_mesh_listener *l = listener(&m);
+	const struct mt_res_chain *c;
+	const struct mt_res_listener *l = listener(&m);
 
 	if (m.rc)
 		printf("\n  %s\n", m.why.text);
@@ -428,7 +428,7 @@ static void extensions(void)
 	CU_ASSERT_EQUAL_FATAL(m.rc, 0);
 	CU_ASSERT_STRING_EQUAL(m.m.meta->name, "ext");
 	CU_ASSERT_STRING_EQUAL(
-		((const struct mt_mesh_extension *)m.m.meta)->chain.dests[0].cluster.s, "e");
+		((const struct mt_res_extension *)m.m.meta)->chain.dests[0].cluster.s, "e");
 	unmap(&m);
 }
 

@@ -55,18 +55,18 @@ static const char istio_cluster[] =
 static void cluster_of_istio(void)
 {
 	struct mapped m = map_text(MT_XDS_CDS, istio_cluster);
-	const struct mt_mesh_cluster *c = (const void *)m.m.meta;
+	const struct mt_res_cluster *c = (const void *)m.m.meta;
 
 	CU_ASSERT_EQUAL_FATAL(m.rc, 0);
-	CU_ASSERT_PTR_EQUAL(m.m.part->mesh_clusters.v[0], c);
+	CU_ASSERT_PTR_EQUAL(m.m.part->res_clusters.v[0], c);
 	CU_ASSERT_STRING_EQUAL(c->meta.name, "outbound|20880|v1|org.example.demo");
 	CU_ASSERT_STRING_EQUAL(c->meta.kind, "Cluster");
 	CU_ASSERT_STRING_EQUAL(c->meta.origin.file, "xds:t");
 	CU_ASSERT_EQUAL(c->meta.serial, 7);
-	CU_ASSERT_EQUAL(c->discovery, MT_MESH_EDS);
+	CU_ASSERT_EQUAL(c->discovery, MT_RES_EDS);
 	CU_ASSERT_STRING_EQUAL(c->endpoints_name, "outbound|20880|v1|org.example.demo");
 	CU_ASSERT_PTR_NULL(c->endpoints);
-	CU_ASSERT_EQUAL(c->lb, MT_MESH_RING_HASH);
+	CU_ASSERT_EQUAL(c->lb, MT_RES_RING_HASH);
 	CU_ASSERT_EQUAL(c->ring_min, 1024);
 	CU_ASSERT_EQUAL(c->ring_max, 0);
 	CU_ASSERT_EQUAL(c->connect_ms, 10000);
@@ -104,18 +104,18 @@ static void kinds_of_clusters(void)
 {
 	static const struct {
 		const char *text;
-		enum mt_mesh_discovery discovery;
-		enum mt_mesh_lb lb;
+		enum mt_res_discovery discovery;
+		enum mt_res_lb lb;
 		const char *refs;
 	} rows[] = {
-		{"{'name': 'a'}", MT_MESH_STATIC, MT_MESH_ROUND_ROBIN, ""},
+		{"{'name': 'a'}", MT_RES_STATIC, MT_RES_ROUND_ROBIN, ""},
 		{"{'name': 'PassthroughCluster', 'type': 'ORIGINAL_DST', 'lb_policy': "
 		 "'CLUSTER_PROVIDED'}",
-			MT_MESH_ORIGINAL_DST, MT_MESH_ROUND_ROBIN, ""},
+			MT_RES_ORIGINAL_DST, MT_RES_ROUND_ROBIN, ""},
 		{"{'name': 'a', 'type': 'STRICT_DNS', 'lbPolicy': 'LEAST_REQUEST'}",
-			MT_MESH_STRICT_DNS, MT_MESH_LEAST_REQUEST, ""},
+			MT_RES_STRICT_DNS, MT_RES_LEAST_REQUEST, ""},
 		{"{'name': 'a', 'lb_policy': 'MAGLEV', 'maglev_lb_config': {'table_size': 65537}}",
-			MT_MESH_STATIC, MT_MESH_MAGLEV, ""},
+			MT_RES_STATIC, MT_RES_MAGLEV, ""},
 		{"{'name': 'a', 'lb_policy': 'LOAD_BALANCING_POLICY_CONFIG', "
 		 "'load_balancing_policy': {'policies': ["
 		 "{'typed_extension_config': {'name': 'new', 'typed_config': {'@type': "
@@ -128,20 +128,20 @@ static void kinds_of_clusters(void)
 		 " 'type.googleapis.com/"
 		 "envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest'}}}]}}}}]}"
 		 "}",
-			MT_MESH_STATIC, MT_MESH_LEAST_REQUEST, ""},
-		{"{'name': 'a', 'lb_policy': 'RANDOM'}", MT_MESH_STATIC, MT_MESH_RANDOM, ""},
+			MT_RES_STATIC, MT_RES_LEAST_REQUEST, ""},
+		{"{'name': 'a', 'lb_policy': 'RANDOM'}", MT_RES_STATIC, MT_RES_RANDOM, ""},
 		{"{'name': 'a', 'type': 'EDS', 'eds_cluster_config': {'eds_config': {'self': {}}}}",
-			MT_MESH_EDS, MT_MESH_ROUND_ROBIN, "EDS a"},
+			MT_RES_EDS, MT_RES_ROUND_ROBIN, "EDS a"},
 		{"{'name': 'a', 'type': 'EDS', 'eds_cluster_config': {'service_name': 'b', "
 		 "'eds_config': {'initial_fetch_timeout': '2.5s',"
 		 " 'api_config_source': {'api_type': 'DELTA_GRPC', 'grpc_services': "
 		 "[{'envoy_grpc': {'cluster_name': 'x'}}]}}}}",
-			MT_MESH_EDS, MT_MESH_ROUND_ROBIN, "EDS b @x delta 2500ms"},
+			MT_RES_EDS, MT_RES_ROUND_ROBIN, "EDS b @x delta 2500ms"},
 	};
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
 		struct mapped m = map_text(MT_XDS_CDS, rows[i].text);
-		const struct mt_mesh_cluster *c = (const void *)m.m.meta;
+		const struct mt_res_cluster *c = (const void *)m.m.meta;
 
 		if (m.rc)
 			printf("\n  %s: %s\n", rows[i].text, m.why.text);
@@ -182,7 +182,7 @@ static void slow_starts(void)
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
 		struct mapped m = map_text(MT_XDS_CDS, rows[i].text);
-		const struct mt_mesh_cluster *c = (const void *)m.m.meta;
+		const struct mt_res_cluster *c = (const void *)m.m.meta;
 
 		CU_ASSERT_EQUAL_FATAL(m.rc, 0);
 		CU_ASSERT_EQUAL(c->warmup_ms, rows[i].ms);
@@ -206,12 +206,12 @@ static void names_of_a_dns_cluster(void)
 			"192.0.2.1", "80") "}]}, {'priority': 1,"
 					   " 'lb_endpoints': [{" AT("db.example.org",
 						   "5432") ", 'load_balancing_weight': 3}]}]}}");
-	const struct mt_mesh_cluster *c = (const void *)m.m.meta;
+	const struct mt_res_cluster *c = (const void *)m.m.meta;
 
 	CU_ASSERT_EQUAL_FATAL(m.rc, 0);
 	CU_ASSERT_PTR_NULL(c->endpoints);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(c->dns);
-	CU_ASSERT_EQUAL(c->dns->family, MT_MESH_V4_FIRST);
+	CU_ASSERT_EQUAL(c->dns->family, MT_RES_V4_FIRST);
 	CU_ASSERT_EQUAL(c->dns->refresh_ms, 5000);
 	CU_ASSERT_TRUE(c->dns->respect_ttl);
 	CU_ASSERT_EQUAL(c->dns->fixed->n_eps, 1);
@@ -258,7 +258,7 @@ static void clusters_taken_with_words(void)
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
 		struct mapped m = map_text(MT_XDS_CDS, rows[i].text);
-		const struct mt_mesh_cluster *c = (const void *)m.m.meta;
+		const struct mt_res_cluster *c = (const void *)m.m.meta;
 
 		CU_ASSERT_EQUAL_FATAL(m.rc, 0);
 		CU_ASSERT_STRING_EQUAL(ignored_str(&m), rows[i].words);
@@ -328,8 +328,8 @@ static void assignment(void)
 								    "192.0.2.3",
 								    "80") ", 'health_status': "
 									  "'DEGRADED'}]}]}");
-	const struct mt_mesh_endpoints *e = (const void *)m.m.meta;
-	const struct mt_mesh_endpoint *ep;
+	const struct mt_res_endpoints *e = (const void *)m.m.meta;
+	const struct mt_res_endpoint *ep;
 
 	CU_ASSERT_EQUAL_FATAL(m.rc, 0);
 	CU_ASSERT_STRING_EQUAL(e->meta.kind, "ClusterLoadAssignment");
@@ -345,13 +345,13 @@ static void assignment(void)
 	ep = e->localities[0].eps;
 	CU_ASSERT_EQUAL(ep[0].weight, 5);
 	CU_ASSERT_TRUE(ep[0].tls);
-	CU_ASSERT_EQUAL(ep[0].health, MT_MESH_HEALTHY);
+	CU_ASSERT_EQUAL(ep[0].health, MT_RES_HEALTHY);
 	CU_ASSERT_EQUAL(ep[1].port, 8080);
 	CU_ASSERT_EQUAL(ep[1].weight, 1);
-	CU_ASSERT_EQUAL(ep[1].health, MT_MESH_DRAINING);
+	CU_ASSERT_EQUAL(ep[1].health, MT_RES_DRAINING);
 	CU_ASSERT_FALSE(ep[1].tls);
-	CU_ASSERT_EQUAL(ep[2].health, MT_MESH_UNHEALTHY);
-	CU_ASSERT_EQUAL(e->localities[1].eps[0].health, MT_MESH_DEGRADED);
+	CU_ASSERT_EQUAL(ep[2].health, MT_RES_UNHEALTHY);
+	CU_ASSERT_EQUAL(e->localities[1].eps[0].health, MT_RES_DEGRADED);
 	CU_ASSERT_STRING_EQUAL(ignored_str(&m),
 		"policy.drop_overloads: nothing is dropped\n"
 		"endpoints[0].lb_endpoints[2].endpoint: a pipe or an internal listener: left out, "
@@ -422,9 +422,9 @@ static void many_endpoints(void)
 	mt_region_init(&r, 0);
 	any = many_in(&r);
 	CU_ASSERT_EQUAL_FATAL(mt_xds_map(MT_XDS_EDS, &any, "xds:t", 1, &out, &why), 0);
-	CU_ASSERT_EQUAL(((struct mt_mesh_endpoints *)out.meta)->n_eps, MANY);
-	CU_ASSERT(out.part->region.used <= MANY * sizeof(struct mt_mesh_endpoint) + 1024);
-	CU_ASSERT(sizeof(struct mt_mesh_endpoint) <= 24);
+	CU_ASSERT_EQUAL(((struct mt_res_endpoints *)out.meta)->n_eps, MANY);
+	CU_ASSERT(out.part->region.used <= MANY * sizeof(struct mt_res_endpoint) + 1024);
+	CU_ASSERT(sizeof(struct mt_res_endpoint) <= 24);
 	mt_model_free(out.part);
 	mt_region_fini(&r);
 }
@@ -532,7 +532,7 @@ static void routes(void)
 {
 	for (size_t i = 0; i < MT_ARRAY_LEN(route_rows); i++) {
 		struct mapped m = map_text(MT_XDS_RDS, in_text(aeraki_routes, route_rows[i].text));
-		const struct mt_mesh_routes *r = (const void *)m.m.meta;
+		const struct mt_res_routes *r = (const void *)m.m.meta;
 
 		if (m.rc || strcmp(rules_str(&r->list), route_rows[i].want) != 0)
 			printf("\n  %s\n  %s\n", route_rows[i].want,
@@ -552,7 +552,7 @@ static void order_and_clusters(void)
 				       "'request_mirror_policies': [{'cluster': 'm'}]}},"
 				       "{'name': 'a', 'route': {'cluster': 'x'}}, {'name': 'c', "
 				       "'route': {'cluster': 'y'}}"));
-	const struct mt_mesh_routes *r = (const void *)m.m.meta;
+	const struct mt_res_routes *r = (const void *)m.m.meta;
 
 	CU_ASSERT_EQUAL_FATAL(m.rc, 0);
 	CU_ASSERT_STRING_EQUAL(rules_str(&r->list), "b:  -> y | a:  -> x | c:  -> y");
@@ -562,7 +562,7 @@ static void order_and_clusters(void)
 	/* What istiod answers when it is asked for a MetaProtocol route by mistake. */
 	m = map_text(MT_XDS_RDS, "{'name': 'x'}");
 	CU_ASSERT_EQUAL_FATAL(m.rc, 0);
-	CU_ASSERT_EQUAL(((const struct mt_mesh_routes *)m.m.meta)->list.n_rules, 0);
+	CU_ASSERT_EQUAL(((const struct mt_res_routes *)m.m.meta)->list.n_rules, 0);
 	unmap(&m);
 }
 
@@ -588,7 +588,7 @@ static void namespaces(void)
 	};
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
-		const struct mt_mesh_endpoints *e;
+		const struct mt_res_endpoints *e;
 		char text[1024];
 		struct mapped m;
 

@@ -9,7 +9,7 @@
 #define ROW(host, ips) "'" host "': {'ips': [" ips "], 'registry': 'External'}"
 #define WHILE	       (300 * MT_MSEC)
 
-static const char *rows_of(const struct mt_mesh_names *t)
+static const char *rows_of(const struct mt_res_names *t)
 {
 	static char text[1024];
 	size_t len = 0;
@@ -57,7 +57,7 @@ static void rows(void)
 
 		CU_ASSERT_EQUAL_FATAL(m.rc, 0);
 		CU_ASSERT_STRING_EQUAL(
-			rows_of((const struct mt_mesh_names *)m.m.meta), cases[i].want);
+			rows_of((const struct mt_res_names *)m.m.meta), cases[i].want);
 		CU_ASSERT_EQUAL(strncmp(ignored_str(&m), cases[i].told, strlen(cases[i].told)), 0);
 		CU_ASSERT_EQUAL(*ignored_str(&m) == '\0', *cases[i].told == '\0');
 		unmap(&m);

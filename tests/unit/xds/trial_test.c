@@ -32,8 +32,8 @@ static uint32_t port_of(struct mesh *m, const char *name)
 	uint32_t port = 0;
 
 	CU_ASSERT_EQUAL(mt_xds_share(m->x, model), 0);
-	for (uint32_t i = 0; i < model->mesh_listeners.n; i++) {
-		const struct mt_mesh_listener *l = model->mesh_listeners.v[i];
+	for (uint32_t i = 0; i < model->res_listeners.n; i++) {
+		const struct mt_res_listener *l = model->res_listeners.v[i];
 
 		if (strcmp(l->meta.name, name) == 0)
 			port = l->addresses[0].port;

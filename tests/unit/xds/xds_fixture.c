@@ -235,13 +235,13 @@ void mesh_gone(struct mesh *m, enum mt_xds_type type, const char *name)
 static void compile(struct mesh *m)
 {
 	struct mt_model *model = mt_model_new();
-	const struct mt_objs *objs = &model->mesh_listeners;
+	const struct mt_objs *objs = &model->res_listeners;
 
 	mt_xds_load_begin(m->x, m->now);
 	CU_ASSERT_EQUAL(mt_xds_share(m->x, model), 0);
 	m->compiled++;
 	for (uint32_t i = 0; i < objs->n; i++) {
-		const struct mt_mesh_listener *l = objs->v[i], *other;
+		const struct mt_res_listener *l = objs->v[i], *other;
 		bool bad = l->addresses[0].port == 666;
 
 		for (uint32_t k = 0; k < objs->n; k++) {
@@ -312,11 +312,11 @@ const char *mesh_live(struct mesh *m)
 
 	buf[0] = '\0';
 	CU_ASSERT_EQUAL(mt_xds_share(m->x, model), 0);
-	add(buf, sizeof(buf), &model->mesh_clusters, "CDS");
-	add(buf, sizeof(buf), &model->mesh_endpoints, "EDS");
-	add(buf, sizeof(buf), &model->mesh_listeners, "LDS");
-	add(buf, sizeof(buf), &model->mesh_routes, "RDS");
-	add(buf, sizeof(buf), &model->mesh_names, "NDS");
+	add(buf, sizeof(buf), &model->res_clusters, "CDS");
+	add(buf, sizeof(buf), &model->res_endpoints, "EDS");
+	add(buf, sizeof(buf), &model->res_listeners, "LDS");
+	add(buf, sizeof(buf), &model->res_routes, "RDS");
+	add(buf, sizeof(buf), &model->res_names, "NDS");
 	mt_model_free(model);
 	return buf;
 }

@@ -431,12 +431,12 @@ static void renewed_and_not_there(void)
 static bool first_asks_for_tls(struct mesh *m)
 {
 	struct mt_model *model = mt_model_new();
-	const struct mt_mesh_endpoints *e;
+	const struct mt_res_endpoints *e;
 	bool tls;
 
 	CU_ASSERT_EQUAL(mt_xds_share(m->x, model), 0);
-	CU_ASSERT_EQUAL_FATAL(model->mesh_endpoints.n, 1);
-	e = model->mesh_endpoints.v[0];
+	CU_ASSERT_EQUAL_FATAL(model->res_endpoints.n, 1);
+	e = model->res_endpoints.v[0];
 	CU_ASSERT_EQUAL_FATAL(e->n_eps, 1);
 	tls = e->localities[0].eps[0].tls;
 	mt_model_free(model);
