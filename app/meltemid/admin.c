@@ -204,7 +204,7 @@ int admin_start(struct daemon *d, struct mt_err *e)
 		.n_dns_addrs = d->n_dns_addrs,
 		.dns_allow = &d->dns_allow,
 		.reload = reload,
-		.tune = turn,
+		.tune = override,
 		.rollback = history_rollback,
 		.rolled_back = rolled_back,
 		.history = d->history,

@@ -28,7 +28,7 @@ static const struct room rooms[] = {
 	/* devices, buffers, queues */
 	{"ports", ports_start, ports_stop, false, EXIT_RUN},
 	/* what wakes the control thread up when workers ask */
-	{"bell", bell_start, bell_stop, false, EXIT_RUN},
+	{"wake", wake_start, wake_stop, false, EXIT_RUN},
 	/* sockets for names; workers get rings to them */
 	{"dns", dns_start, dns_stop, false, EXIT_RUN},
 	/* addresses, routes, VIPs */
@@ -45,7 +45,7 @@ static const struct room rooms[] = {
 	/* from here on packets are answered */
 	{"launch", launch_start, launch_stop, false, EXIT_RUN},
 	/* workers are as they were turned */
-	{"turn", turn_start, turn_stop, false, EXIT_RUN},
+	{"override", override_start, override_stop, false, EXIT_RUN},
 	/* who started us hears when workers have turned */
 	{"notify", notify_start, notify_stop, false, EXIT_RUN},
 };

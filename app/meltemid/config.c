@@ -219,8 +219,8 @@ static int first_load(
 		rc = make_conf(d, diags, e);
 	if (rc)
 		return rc;
-	turn_load(d);
-	turn_log(d);
+	override_load(d);
+	override_log(d);
 	history_documents(d, mt_source_texts_new(d->files), 0);
 	mesh_open(d, diags);
 	/* Of the Node, or of what it names. */

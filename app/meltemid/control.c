@@ -88,7 +88,7 @@ int control_start(struct daemon *d, struct mt_err *e)
 		return mt_err(e, -errno, "event loop: %s", strerror(errno));
 	rc = add(d, d->signals);
 	if (rc == 0)
-		rc = add(d, d->bell);
+		rc = add(d, d->wake_fd);
 	if (rc == 0)
 		rc = tick_timer(d);
 	if (rc)
@@ -241,8 +241,8 @@ static bool on_event(struct daemon *d, int fd, uint64_t now)
 		mt_ctl_turn(d->ctl, now);
 	else if (d->n_mesh && fd == d->mesh_fds.epoll)
 		mesh_turn(d, now);
-	else if (fd == d->bell)
-		bell_turn(d, now);
+	else if (fd == d->wake_fd)
+		wake_turn(d, now);
 	else if (fd == mt_service_fd(d->service))
 		files_turn(d, now);
 	else if (d->dns && fd == mt_dns_server_fd(d->dns))

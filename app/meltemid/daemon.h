@@ -79,8 +79,8 @@ struct waiting_cause {
 	char who[MT_WHO_LEN], what[512];
 };
 
-/* A change of overrides that counts when it is in the state directory (turn.c). */
-struct turning {
+/* A change of overrides that counts when it is in the state directory (override.c). */
+struct overriding {
 	struct mt_overrides to;
 	bool writing;
 	bool set; /* an override, and not only dropped or kept */
@@ -131,7 +131,7 @@ struct daemon {
 	char restart_fields[512]; /* of the Node document: changed since the start; "": none */
 	char *diagnostics;	  /* warnings and errors of the last load, as printed */
 
-	/* what was in force when, and what an operator has turned (history.c, turn.c) */
+	/* what was in force when, and what an operator has overridden (history.c, override.c) */
 	struct mt_history *history;
 	struct mt_source_texts *texts; /* of `documents` */
 	uint64_t rolled_back; /* the version that they are of; 0: they are what files say */
@@ -139,7 +139,7 @@ struct daemon {
 		*cause_what; /* of the load under way; NULL: files, or a discovery server */
 	char cause_who[MT_WHO_LEN];
 	struct mt_worker_knobs knobs_at_start, knobs;
-	struct turning turning;
+	struct overriding overriding;
 	/* what who asked by the shell last is still to be told (mt_ctl_answer()) */
 	enum { LATER_NOTHING, LATER_PUBLISHED, LATER_WRITTEN } later;
 
@@ -196,7 +196,7 @@ struct daemon {
 	uint64_t read_at;	    /* mt_watch_clock() when the last reading of files began */
 	int epoll, signals, ticks;
 	struct mt_service *service; /* writes files */
-	int bell;		    /* eventfd: workers have questions */
+	int wake_fd;		    /* eventfd: workers have questions */
 	bool draining;
 	uint64_t drain_until;
 	uint64_t second;		       /* when the once-a-second work is due */
@@ -225,9 +225,9 @@ int net_start(struct daemon *d, struct mt_err *e);
 void net_stop(struct daemon *d);
 int service_start(struct daemon *d, struct mt_err *e);
 void service_stop(struct daemon *d);
-int bell_start(struct daemon *d, struct mt_err *e);
-void bell_stop(struct daemon *d);
-void bell_turn(struct daemon *d, uint64_t now);
+int wake_start(struct daemon *d, struct mt_err *e);
+void wake_stop(struct daemon *d);
+void wake_turn(struct daemon *d, uint64_t now);
 int dns_start(struct daemon *d, struct mt_err *e);
 void dns_stop(struct daemon *d);
 /* 0, or the memory of this machine is not enough for the spec.connections that were asked for, with the numbers. */
@@ -373,24 +373,24 @@ void publish_forget(struct daemon *d, uint64_t now);
 /* Notes how a reload ended, for the shell and the log; returns `rc`. */
 int publish_note(struct daemon *d, int rc, const char *fmt, ...) mt_printf(3, 4);
 
-/* ---- turn.c: what an operator turns at run time ------------------------------------------- */
+/* ---- override.c: what an operator overrides at run time ------------------------------------------- */
 
-int turn_start(struct daemon *d, struct mt_err *e);
-void turn_stop(struct daemon *d);
+int override_start(struct daemon *d, struct mt_err *e);
+void override_stop(struct daemon *d);
 /* Overrides that were kept, before anything is compiled. */
-void turn_load(struct daemon *d);
+void override_load(struct daemon *d);
 /* Writes those that are kept, as they hold now; only the log hears of it. */
-void turn_save(struct daemon *d);
-/* Workers take over what is turned of them. */
-void turn_workers(struct daemon *d);
+void override_save(struct daemon *d);
+/* Workers take over what is overridden of them. */
+void override_workers(struct daemon *d);
 /* Gives the log the levels of the arguments, else of the Node, and above these the overrides'. */
-void turn_log(struct daemon *d);
+void override_log(struct daemon *d);
 /* For the shell; as mt_ctl_env.tune. */
-int turn(
+int override(
 	void *arg, const struct mt_who *who, const struct mt_ctl_tune *t, char *words, size_t size);
 /* A set as lines of text, to be freed (NULL: no memory), and back. */
-char *turn_text(const struct mt_overrides *s);
-int turn_from_text(struct mt_overrides *s, const char *text, const char *who, uint64_t wall);
+char *override_text(const struct mt_overrides *s);
+int override_from_text(struct mt_overrides *s, const char *text, const char *who, uint64_t wall);
 
 /* ---- history.c: what was in force when ------------------------------------------------------ */
 

@@ -71,7 +71,7 @@ void history_published(
 		mt_conf_change_str(change, counts, sizeof(counts));
 	else
 		snprintf(counts, sizeof(counts), "%u services", s->n_services);
-	/* What an operator turned is the change, where it is none of these. */
+	/* What an operator overrode is the change, where it is none of these. */
 	if (d->cause_what && change && mt_conf_change_none(change))
 		snprintf(what, sizeof(what), "%s", d->cause_what);
 	else
@@ -83,7 +83,7 @@ void history_published(
 				: "files");
 	snprintf(e.who, sizeof(e.who), "%s", d->cause_who[0] ? d->cause_who : "meltemid");
 	e.what = what;
-	e.overrides = turn_text(mt_conf_overrides(d->conf));
+	e.overrides = override_text(mt_conf_overrides(d->conf));
 	if (change)
 		e.changes = changes_of(mt_conf_items(d->conf));
 	if (d->texts)
@@ -108,7 +108,7 @@ static int set_overrides(
 	s.next_id = before->next_id;
 	s.version = before->version + 1;
 	if (rc == 0)
-		rc = turn_from_text(&s, e->overrides, e->who, e->wall);
+		rc = override_from_text(&s, e->overrides, e->who, e->wall);
 	if (rc == 0)
 		rc = mt_conf_set_overrides(d->conf, &s);
 	mt_overrides_fini(&s);
@@ -127,9 +127,9 @@ static int go_back(struct daemon *d, const struct mt_history_entry *e, uint64_t 
 	if (rc && !d->waiting) {
 		(void)mt_conf_set_overrides(d->conf, &before);
 	} else {
-		turn_save(d);
-		turn_workers(d);
-		turn_log(d);
+		override_save(d);
+		override_workers(d);
+		override_log(d);
 		rc = 0;
 	}
 	mt_source_texts_free(texts);

@@ -98,7 +98,7 @@ int workers_start(struct daemon *d, struct mt_err *e)
 								: MT_WORKER_ADAPTIVE,
 			.names = {mt_dns_server_lane(d->dns, i), d->dns_addrs, d->n_dns_addrs,
 				d->dns && mt_dns_server_passes_on(d->dns), &d->dns_allow},
-			.bell = d->bell,
+			.wake_fd = d->wake_fd,
 			.current = mt_conf_slot(d->conf),
 			.qsbr = d->rcu,
 			.clock = &d->clock,

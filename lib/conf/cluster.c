@@ -388,7 +388,7 @@ static bool is_same(const struct mt_build *b, const struct mt_shared_cluster *sc
 	return !(g && (g->v || g->closed_by)) && sc->serial && sc->serial == mc->meta.serial &&
 	       sc->eps_serial == (e ? e->meta.serial : 0) && (!e || sc->eps_serial) &&
 	       sc->node_serial == node_serial(b) &&
-	       sc->turned == mt_overrides_cluster_stamp(&b->conf->overrides, sc->name);
+	       sc->override_stamp == mt_overrides_cluster_stamp(&b->conf->overrides, sc->name);
 }
 
 /* What it was made from; who is guarded belongs to this build, as the guards do. */
@@ -400,7 +400,7 @@ static void remember(struct mt_build *b, struct mt_shared_cluster *sc,
 	sc->serial = g && (g->v || g->closed_by) ? 0 : said->cluster->meta.serial;
 	sc->eps_serial = found ? found->meta.serial : 0;
 	sc->node_serial = node_serial(b);
-	sc->turned = mt_overrides_cluster_stamp(&b->conf->overrides, sc->name);
+	sc->override_stamp = mt_overrides_cluster_stamp(&b->conf->overrides, sc->name);
 }
 
 /* By the balancers that Envoy has it with. */

@@ -43,7 +43,7 @@ static bool is_same(struct mt_build *b, struct mt_shared_service *sv,
 	const struct mt_document_service *d, uint64_t serial)
 {
 	return serial && sv->serial == serial &&
-	       sv->turned == mt_overrides_service_stamp(&b->conf->overrides, sv->s->name) &&
+	       sv->override_stamp == mt_overrides_service_stamp(&b->conf->overrides, sv->s->name) &&
 	       mt_b_service_leads(b, sv, d->route.meta->ns);
 }
 

@@ -26,7 +26,7 @@ struct level {
 };
 
 struct plan {
-	const struct mt_overrides *turned; /* by an operator, at run time */
+	const struct mt_overrides *overrides; /* by an operator, at run time */
 	const struct mt_res_cluster *mc;
 	const struct mt_res_endpoints *e;
 	uint32_t overprovision;
@@ -42,7 +42,7 @@ static bool is_in(const struct mt_res_endpoint *ep, enum group g)
 /* What is said, unless an operator says otherwise. */
 static uint32_t weight_of(const struct plan *p, const struct mt_res_endpoint *ep)
 {
-	return mt_overrides_weight(p->turned, p->mc->meta.name, &ep->addr, ep->port, ep->weight);
+	return mt_overrides_weight(p->overrides, p->mc->meta.name, &ep->addr, ep->port, ep->weight);
 }
 
 static bool is_used(
@@ -313,7 +313,7 @@ static void add_group(
 int mt_b_endpoint_plan(struct mt_build *b, const struct mt_res_cluster *mc,
 	const struct mt_res_endpoints *e, struct mt_endpoint_plan *out)
 {
-	struct plan p = {.turned = &b->conf->overrides, .mc = mc, .e = e};
+	struct plan p = {.overrides = &b->conf->overrides, .mc = mc, .e = e};
 	uint32_t all = 0;
 
 	*out = (struct mt_endpoint_plan){0};

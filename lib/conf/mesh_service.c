@@ -215,7 +215,7 @@ static bool is_same(struct mt_build *b, struct mt_shared_service *sv,
 		sv->extension_serial != what->extension ||
 		sv->routes_serial != (routes ? routes->meta.serial : 0) ||
 		(routes && !sv->routes_serial) || sv->protocols != b->mesh_build->protocols ||
-		sv->turned != mt_overrides_service_stamp(&b->conf->overrides, sv->s->name))
+		sv->override_stamp != mt_overrides_service_stamp(&b->conf->overrides, sv->s->name))
 		return false;
 	return mt_b_service_leads(b, sv, NULL);
 }

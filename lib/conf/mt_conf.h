@@ -119,7 +119,7 @@ struct mt_conf_work mt_conf_work(const struct mt_conf *c);
 const struct mt_cluster *mt_conf_cluster(const struct mt_conf *c, const char *name);
 
 /*
- * What an operator has turned at run time. A new set (copied) counts from the next compile on, drains and report-only
+ * What an operator has overridden at run time. A new set (copied) counts from the next compile on, drains and report-only
  * limits from the next publish on. 0 or -ENOMEM: the old set goes on.
  */
 int mt_conf_set_overrides(struct mt_conf *c, const struct mt_overrides *s);

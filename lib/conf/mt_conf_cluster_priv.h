@@ -16,7 +16,7 @@ struct mt_shared_cluster {
 	uint64_t serial, eps_serial, node_serial; /* of what it was made from */
 	uint64_t hash;				  /* of what it says, without endpoints */
 	uint64_t stamp;				  /* shared_diff.c */
-	uint64_t turned;			  /* mt_overrides_cluster_stamp() */
+	uint64_t override_stamp;		  /* mt_overrides_cluster_stamp() */
 	struct mt_cluster c; /* copied into snapshots; what it points to is here */
 	uint32_t n_tls;	     /* endpoints that ask for TLS */
 	uint32_t n_refused;  /* endpoints that nobody could reach */

@@ -485,7 +485,7 @@ const struct mt_rule_list *mt_b_rule_list(
 	const struct mt_virtual_service *vs, const char *protocol);
 struct mt_matcher_def *mt_b_defs(struct mt_build *b, const struct mt_rule_match *m);
 
-/* turn.c: what an operator has turned, in what is compiled and published. */
+/* override_apply.c: what an operator has overridden, in what is compiled and published. */
 /* Room for one more filter of a service, not yet counted; NULL: no memory. */
 struct mt_filter_inst *mt_b_filter(struct mt_build *b, struct mt_service *s);
 /* The fault of a service, if there is one, before its other filters. 0 or -ENOMEM. */
@@ -493,7 +493,7 @@ int mt_b_fault(struct mt_build *b, struct mt_service *s, uint64_t *hash);
 /* All filters of the service are known. 0, -ENOMEM or -EINVAL with its errors. */
 int mt_b_chain(struct mt_build *b, const struct mt_meta *meta, struct mt_service *s);
 /* The weight of a destination of this route, by cluster or by subset. */
-uint32_t mt_b_turned_share(
+uint32_t mt_b_overridden_share(
 	const struct mt_build *b, const struct mt_override *o, uint32_t cluster, uint32_t weight);
 /* Endpoints are drained, and those of before are not any more. */
 void mt_conf_apply_drains(struct mt_conf *c, struct mt_snapshot *s);

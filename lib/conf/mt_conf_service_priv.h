@@ -47,7 +47,7 @@ struct mt_shared_service {
 	uint64_t extension_serial;
 	uint64_t
 		topology; /* of documents: where all names led when it was made, or looked at last */
-	uint64_t turned;  /* mt_overrides_service_stamp() */
+	uint64_t override_stamp; /* mt_overrides_service_stamp() */
 	uint64_t hash, stamp;
 	struct mt_region region; /* the service and all of it but routes and filters */
 	struct mt_service *s;

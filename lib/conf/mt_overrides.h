@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What an operator has turned at run time, over what documents and discovery services say: a set of overrides, each about
+ * What an operator has overridden at run time, over what documents and discovery services say: a set of overrides, each about
  * one target. lib/conf applies them while it compiles and publishes; the worker's knobs and the log's levels are the daemon's to apply. They
  * hold until they are dropped or the daemon ends; those that are kept are in the state directory and hold over restarts.
  *
@@ -117,7 +117,7 @@ void mt_overrides_save(const struct mt_overrides *s, const char *state_dir,
 char *mt_overrides_text(const struct mt_overrides *s);
 int mt_overrides_load(struct mt_overrides *s, const char *state_dir, struct mt_err *e);
 
-/* What a compile asks: NULL or the value as given: nothing is turned. */
+/* What a compile asks: NULL or the value as given: nothing is overridden. */
 uint32_t mt_overrides_weight(const struct mt_overrides *s, const char *cluster,
 	const struct mt_addr *addr, uint16_t port, uint32_t weight);
 bool mt_overrides_drains(const struct mt_overrides *s, const char *cluster,

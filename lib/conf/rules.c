@@ -105,7 +105,7 @@ static int unsupported(struct mt_build *b, const struct mt_route_for *f, const s
 
 /* Adds a destination that has a share; one that is not here, or not known yet, keeps its own. */
 static void fill_dest(struct mt_build *b, const struct mt_route_for *f, const struct mt_rule *r,
-	const char *path, uint32_t i, const struct mt_override *turned, struct mt_route_action *a)
+	const char *path, uint32_t i, const struct mt_override *override, struct mt_route_action *a)
 {
 	/* One destination gets everything, whatever its weight says. */
 	uint32_t weight = r->n_dests == 1 ? 1 : r->dests[i].weight.v;
@@ -114,8 +114,8 @@ static void fill_dest(struct mt_build *b, const struct mt_route_for *f, const st
 
 	snprintf(below, sizeof(below), "%.200s.route[%u]", path, i);
 	cluster = mt_b_rule_dest(b, f->meta, below, &r->dests[i], f->port);
-	if (turned)
-		weight = mt_b_turned_share(b, turned, cluster, weight);
+	if (override)
+		weight = mt_b_overridden_share(b, override, cluster, weight);
 	if (!weight)
 		return;
 	a->dests[a->n_dests++] = (struct mt_route_dest){cluster, weight};
@@ -126,15 +126,15 @@ static void fill_dest(struct mt_build *b, const struct mt_route_for *f, const st
 static int fill_dests(struct mt_build *b, const struct mt_route_for *f, const struct mt_rule *r,
 	const char *path, struct mt_route_action *a)
 {
-	const struct mt_override *turned =
+	const struct mt_override *override =
 		mt_overrides_split(&b->conf->overrides, f->service, a->name);
 
 	a->dests = mt_region_alloc(b->keep, sizeof(*a->dests) * r->n_dests);
 	if (!a->dests)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < r->n_dests; i++)
-		fill_dest(b, f, r, path, i, turned, a);
-	if (!turned || a->n_dests)
+		fill_dest(b, f, r, path, i, override, a);
+	if (!override || a->n_dests)
 		return 0;
 	/* Its destinations have other names by now: it must not leave the route with none. */
 	mt_b_warn(b, f->meta, r->origin.line, path, "tune it anew, or drop it",

@@ -180,7 +180,7 @@ struct mt_shared_service *mt_b_service_end(struct mt_build *b, struct mt_shared_
 		free_service(b->conf, sv);
 		return NULL;
 	}
-	sv->turned = mt_overrides_service_stamp(&b->conf->overrides, sv->s->name);
+	sv->override_stamp = mt_overrides_service_stamp(&b->conf->overrides, sv->s->name);
 	if (mt_strmap_put(&b->conf->shared.services, sv->name, sv, NULL)) {
 		free_service(b->conf, sv);
 		b->tmp.failed = true;

@@ -2,7 +2,7 @@
 /*
  * Between one worker and the control thread: questions that other servers must be asked go one way, what they
  * said comes back the other. Both rings are bounded, with one writer and one reader each; neither side
- * waits. Who wakes the control thread up is its owner's business (lib/worker/bell.c); workers look.
+ * waits. Who wakes the control thread up is its owner's business (lib/worker/wake.c); workers look.
  */
 #pragma once
 

@@ -164,7 +164,7 @@ static void write_letter(
 	__atomic_store_n(&l->stamp, t->generation, __ATOMIC_RELEASE);
 }
 
-static void ring_bell(struct mt_filter_inbox *in)
+static void wake_control(struct mt_filter_inbox *in)
 {
 	const uint64_t one = 1;
 
@@ -185,7 +185,7 @@ static int put_shared(struct mt_filter_inbox *in, const struct mt_filter_ticket 
 	}
 	write_letter(at.ptr1, t, how);
 	rte_ring_enqueue_zc_elem_finish(in->ring, 1);
-	ring_bell(in);
+	wake_control(in);
 	return 0;
 }
 

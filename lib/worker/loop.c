@@ -112,7 +112,7 @@ int mt_worker_run(void *arg)
 		uint32_t work = mt_worker_turn(w, now, mt_clock_wall(w->clock, now));
 		uint64_t ns = 0;
 
-		mt_bell_turn(w);
+		mt_wake_turn(w);
 		if (work)
 			mt_idle_busy(&w->idle, now);
 		else

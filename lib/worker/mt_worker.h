@@ -98,7 +98,7 @@ struct mt_worker_conf {
 		const struct mt_dns_allow *allow; /* who is answered; NULL: everybody */
 	} names;
 	/* Written to (eventfd) when there are questions for the control thread; 0: it looks by itself. */
-	int bell;
+	int wake_fd;
 	/* Where the control thread publishes; the worker adopts what it finds there. */
 	struct mt_snapshot *const *current;
 	/* For mt_worker_run() only; NULL in the simulator. */
@@ -108,7 +108,7 @@ struct mt_worker_conf {
 
 /* Everything that `conf` points to outlives the worker. NULL: no memory. Boot only. */
 struct mt_worker *mt_worker_create(const struct mt_worker_conf *conf);
-/* Control thread, when conf.bell was rung, and before it takes the worker's questions: the next ones ring again. */
+/* Control thread, when conf.wake_fd was written to, and before it takes the worker's questions: the next ones ring again. */
 void mt_worker_heard(struct mt_worker *w);
 /* Connections are dropped without a word to peers. NULL is allowed. */
 void mt_worker_destroy(struct mt_worker *w);

@@ -84,11 +84,11 @@ struct mt_names {
 	uint64_t counters[MT_DNS_N_OUTCOMES];
 };
 
-/* bell.c */
-struct mt_bell {
+/* wake.c */
+struct mt_wake {
 	int fd;	       /* 0: none */
 	uint32_t put;  /* questions that were put when it was looked at */
-	uint32_t rung; /* worker: w, ctl: r */
+	uint32_t sent; /* worker: w, ctl: r */
 };
 
 struct mt_worker {
@@ -113,7 +113,7 @@ struct mt_worker {
 	const struct mt_clock *clock;
 	struct mt_worker_stats stats;
 	struct mt_names names;
-	struct mt_bell bell;
+	struct mt_wake wake;
 	struct mt_handover to[MT_WORKERS_MAX];
 
 	/* what the control thread writes */
@@ -121,7 +121,7 @@ struct mt_worker {
 	bool reset_all;		    /* ctl: w, worker: r; from now on mt_stop_turn() */
 	bool running;		    /* ctl: w true before the launch, worker: w false at its end */
 	uint32_t mail_tail;	    /* ctl: w, worker: r */
-	uint32_t bell_heard;	    /* ctl: w, worker: r; of bell.rung */
+	uint32_t wake_heard;	    /* ctl: w, worker: r; of wake.sent */
 	struct mt_mail mail[MT_MAILBOX];
 	uint32_t mail_head mt_cache_aligned; /* worker: w, ctl: r */
 	uint64_t turn;			     /* worker: w, ctl: r; finished turns */
@@ -154,8 +154,8 @@ static inline void mt_handoff_trace(
 /* stop.c: the turn of a worker that was told mt_worker_reset_all() */
 uint32_t mt_stop_turn(struct mt_worker *w, uint64_t now);
 
-/* bell.c: behind each turn. */
-void mt_bell_turn(struct mt_worker *w);
+/* wake.c: behind each turn. */
+void mt_wake_turn(struct mt_worker *w);
 
 /* names.c */
 bool mt_names_init(struct mt_worker *w, const struct mt_worker_conf *c);

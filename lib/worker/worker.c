@@ -88,7 +88,7 @@ struct mt_worker *mt_worker_create(const struct mt_worker_conf *c)
 	w->free_pct = 100;
 	w->burst = MT_WORKER_BURST;
 	mt_idle_init(&w->idle, c->idle, c->now);
-	w->bell.fd = c->bell;
+	w->wake.fd = c->wake_fd;
 	if (!list_queues(w, c) || !make_rooms(w, c)) {
 		mt_worker_destroy(w);
 		return NULL;

@@ -39,7 +39,7 @@ COLD = {
     "route/route_builder.c": "compiles configuration",
     "route/route_compile.c": "compiles configuration",
     "route/route_index.c": "compiles configuration",
-    "worker/worker_bell.c": "wakes a worker that sleeps",
+    "worker/worker_wake.c": "wakes a worker that sleeps",
     "worker/worker_clock.c": "the loop's one reading of the clock a turn",
     "worker/worker_idle.c": "sleeps",
     "worker/worker_mailbox.c": "the control thread waits for a worker",

@@ -14,7 +14,7 @@ struct rig {
 	struct mt_dns_lane *lane;
 	struct mt_addr addr, other;
 	struct mt_dns_allow allow; /* none: everybody */
-	int bell;
+	int wake_fd;
 	struct mt_worker *w;
 };
 
@@ -46,7 +46,7 @@ static void rig_init(struct rig *r)
 	r->snap.dns = mt_dns_builder_finish(b, NULL);
 	r->current = &r->snap;
 	r->lane = mt_dns_lane_new();
-	r->bell = c.bell = eventfd(0, EFD_NONBLOCK);
+	r->wake_fd = c.wake_fd = eventfd(0, EFD_NONBLOCK);
 	r->addr = mt_addr4(0x010200c0);
 	r->other = mt_addr4(0x020200c0);
 	c.names.lane = r->lane;
@@ -67,7 +67,7 @@ static void rig_fini(struct rig *r)
 	outcomes_seen(&mt_dns_outcomes, mt_worker_names_counters(r->w));
 	mt_worker_destroy(r->w);
 	mt_dns_lane_free(r->lane);
-	close(r->bell);
+	close(r->wake_fd);
 	mt_dns_table_put(r->snap.dns);
 	mt_steer_fini(&r->steer);
 	CU_ASSERT_EQUAL(rte_mempool_in_use_count(r->pools.data), 0);
@@ -578,7 +578,7 @@ static uint64_t rung(const struct rig *r)
 {
 	uint64_t n = 0;
 
-	(void)!read(r->bell, &n, sizeof(n));
+	(void)!read(r->wake_fd, &n, sizeof(n));
 	return n;
 }
 
@@ -592,19 +592,19 @@ static void questions_ring(void)
 	rig_init(&r);
 	n = query(q, 'a', 'x');
 	CU_ASSERT_TRUE(datagram(&r, &r.addr, 53, q, n));
-	mt_bell_turn(r.w);
+	mt_wake_turn(r.w);
 	CU_ASSERT_EQUAL(rung(&r), 0);
 	n = query(q, 'o', 'x');
 	for (int i = 0; i < 3; i++) {
 		CU_ASSERT_TRUE(datagram(&r, &r.addr, 53, q, n));
-		mt_bell_turn(r.w);
+		mt_wake_turn(r.w);
 	}
 	CU_ASSERT_EQUAL(rung(&r), 1);
 	mt_worker_heard(r.w);
-	mt_bell_turn(r.w);
+	mt_wake_turn(r.w);
 	CU_ASSERT_EQUAL(rung(&r), 0);
 	fakes[0].proxy_asks++;
-	mt_bell_turn(r.w);
+	mt_wake_turn(r.w);
 	CU_ASSERT_EQUAL(rung(&r), 1);
 	rig_fini(&r);
 }

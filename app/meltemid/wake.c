@@ -7,24 +7,24 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-int bell_start(struct daemon *d, struct mt_err *e)
+int wake_start(struct daemon *d, struct mt_err *e)
 {
-	d->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	return d->bell > 0 ? 0 : mt_err(e, -errno, "eventfd: %s", strerror(errno));
+	d->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	return d->wake_fd > 0 ? 0 : mt_err(e, -errno, "eventfd: %s", strerror(errno));
 }
 
-void bell_stop(struct daemon *d)
+void wake_stop(struct daemon *d)
 {
-	if (d->bell > 0)
-		close(d->bell);
-	d->bell = 0;
+	if (d->wake_fd > 0)
+		close(d->wake_fd);
+	d->wake_fd = 0;
 }
 
-void bell_turn(struct daemon *d, uint64_t now)
+void wake_turn(struct daemon *d, uint64_t now)
 {
 	uint64_t n;
 
-	(void)!read(d->bell, &n, sizeof(n));
+	(void)!read(d->wake_fd, &n, sizeof(n));
 	for (uint16_t w = 0; w < d->n_workers; w++)
 		mt_worker_heard(d->workers[w]);
 	if (d->dns)

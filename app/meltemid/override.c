@@ -48,7 +48,7 @@ static bool same_knobs(const struct mt_worker_knobs *a, const struct mt_worker_k
 	       a->sampling_ms == b->sampling_ms;
 }
 
-void turn_workers(struct daemon *d)
+void override_workers(struct daemon *d)
 {
 	struct mt_worker_knobs k = knobs_of(d);
 
@@ -78,7 +78,7 @@ static void log_at_start(const struct daemon *d)
 				(enum mt_log_module)i, (enum mt_log_level)n->modules[i].v);
 }
 
-void turn_log(struct daemon *d)
+void override_log(struct daemon *d)
 {
 	const struct mt_overrides *s = mt_conf_overrides(d->conf);
 	int module;
@@ -105,23 +105,23 @@ static void end_log_levels(struct mt_overrides *s, const struct mt_override *o)
 			(void)mt_overrides_drop(s, s->v[i].id);
 }
 
-int turn_start(struct daemon *d, struct mt_err *e)
+int override_start(struct daemon *d, struct mt_err *e)
 {
 	d->knobs = d->knobs_at_start = mt_worker_knobs(d->workers[0]);
-	turn_workers(d);
+	override_workers(d);
 	return 0;
 }
 
-void turn_stop(struct daemon *d)
+void override_stop(struct daemon *d)
 {
 	if (d->later == LATER_WRITTEN)
-		mt_overrides_fini(&d->turning.to);
+		mt_overrides_fini(&d->overriding.to);
 	d->later = LATER_NOTHING;
 }
 
 /* ---- the state directory ------------------------------------------------------------------------ */
 
-void turn_load(struct daemon *d)
+void override_load(struct daemon *d)
 {
 	struct mt_overrides s = {0};
 	struct mt_err e = {""};
@@ -138,7 +138,7 @@ void turn_load(struct daemon *d)
 
 /* ---- sets as text, for the history ---------------------------------------------------------------- */
 
-char *turn_text(const struct mt_overrides *s)
+char *override_text(const struct mt_overrides *s)
 {
 	struct mt_text_buf t = {0};
 	char line[MT_OVERRIDE_TEXT];
@@ -171,7 +171,7 @@ static int add_line(struct mt_overrides *s, char *line, const char *who, uint64_
 	return mt_overrides_set(s, &o, &id);
 }
 
-int turn_from_text(struct mt_overrides *s, const char *text, const char *who, uint64_t wall)
+int override_from_text(struct mt_overrides *s, const char *text, const char *who, uint64_t wall)
 {
 	char *copy = strdup(text), *save = NULL;
 	int rc = copy ? 0 : -ENOMEM;
@@ -203,12 +203,12 @@ static void saved_again(void *arg, int rc, const struct mt_err *e)
 			"%s: after a restart other overrides would hold than now", e->text);
 }
 
-void turn_save(struct daemon *d)
+void override_save(struct daemon *d)
 {
 	mt_overrides_save(mt_conf_overrides(d->conf), state_dir(d), d->service, saved_again, d);
 }
 
-static int turn_to(
+static int override_to(
 	struct daemon *d, const struct mt_overrides *to, uint64_t now, char *words, size_t size)
 {
 	struct mt_overrides before;
@@ -229,11 +229,11 @@ static int turn_to(
 	if (rc && !d->waiting) {
 		(void)mt_conf_set_overrides(d->conf, &before);
 		if (!is_written(to, &before))
-			turn_save(d);
+			override_save(d);
 	} else {
 		rc = 0;
-		turn_workers(d);
-		turn_log(d);
+		override_workers(d);
+		override_log(d);
 	}
 	snprintf(words, size, "%s", d->reload_words);
 	mt_overrides_fini(&before);
@@ -284,7 +284,7 @@ static void say_done(const struct daemon *d, const char *what, bool set, char *w
 /* As it was asked for. */
 static int finish(struct daemon *d, char *words, size_t size)
 {
-	struct turning *t = &d->turning;
+	struct overriding *t = &d->overriding;
 	char name[MT_WHO_LEN];
 	int rc = t->rc;
 
@@ -294,7 +294,7 @@ static int finish(struct daemon *d, char *words, size_t size)
 	} else {
 		history_cause(d, "tune", &t->who, t->what);
 		d->change_words[0] = '\0';
-		rc = turn_to(d, &t->to, mt_clock_now(&d->clock), words, size);
+		rc = override_to(d, &t->to, mt_clock_now(&d->clock), words, size);
 		history_cause(d, NULL, NULL, NULL);
 	}
 	if (rc) {
@@ -311,12 +311,12 @@ static int finish(struct daemon *d, char *words, size_t size)
 static void saved(void *arg, int rc, const struct mt_err *e)
 {
 	struct daemon *d = arg;
-	struct turning *t = &d->turning;
+	struct overriding *t = &d->overriding;
 	char words[1024];
 
 	t->rc = rc;
 	t->why = *e;
-	/* At the end of the daemon nobody waits any more, nor before turn() has returned. */
+	/* At the end of the daemon nobody waits any more, nor before override() has returned. */
 	if (!t->writing)
 		return;
 	t->writing = false;
@@ -330,7 +330,7 @@ static void saved(void *arg, int rc, const struct mt_err *e)
 /* Written before it counts: what is said to be kept must not be lost. */
 static int write_and_finish(struct daemon *d, char *words, size_t size)
 {
-	struct turning *t = &d->turning;
+	struct overriding *t = &d->overriding;
 
 	t->rc = 0;
 	t->writing = !is_written(mt_conf_overrides(d->conf), &t->to);
@@ -342,10 +342,11 @@ static int write_and_finish(struct daemon *d, char *words, size_t size)
 	return MT_CTL_LATER;
 }
 
-int turn(void *arg, const struct mt_who *who, const struct mt_ctl_tune *t, char *words, size_t size)
+int override(
+	void *arg, const struct mt_who *who, const struct mt_ctl_tune *t, char *words, size_t size)
 {
 	struct daemon *d = arg;
-	struct turning *next = &d->turning;
+	struct overriding *next = &d->overriding;
 	int rc;
 
 	if (d->later != LATER_NOTHING) {

@@ -4,10 +4,10 @@
  * looked last, so that a flood of questions costs no more of them than the control thread takes turns, and nobody who
  * has nothing to ask makes any. Each counter has one writer.
  *
- *	worker:   put, fence, heard == rung?  then rung++, write
- *	control:  (woken) heard = rung, fence, take all
+ *	worker:   put, fence, heard == sent?  then sent++, write
+ *	control:  (woken) heard = sent, fence, take all
  *
- * Either the worker sees that the last ring was heard, or what it put is there when the control thread takes.
+ * Either the worker sees that the last write was heard, or what it put is there when the control thread takes.
  */
 #include "mt_worker_priv.h"
 
@@ -21,25 +21,25 @@ static uint32_t put(const struct mt_worker *w)
 	return w->names.lane ? n + mt_dns_lane_asks(w->names.lane) : n;
 }
 
-void mt_bell_turn(struct mt_worker *w)
+void mt_wake_turn(struct mt_worker *w)
 {
 	const uint64_t one = 1;
 	uint32_t n = put(w);
 
-	if (mt_likely(n == w->bell.put))
+	if (mt_likely(n == w->wake.put))
 		return;
-	w->bell.put = n;
+	w->wake.put = n;
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (!w->bell.fd || w->bell.rung != __atomic_load_n(&w->bell_heard, __ATOMIC_ACQUIRE))
+	if (!w->wake.fd || w->wake.sent != __atomic_load_n(&w->wake_heard, __ATOMIC_ACQUIRE))
 		return;
-	__atomic_store_n(&w->bell.rung, w->bell.rung + 1, __ATOMIC_RELEASE);
-	(void)!write(w->bell.fd, &one, sizeof(one));
+	__atomic_store_n(&w->wake.sent, w->wake.sent + 1, __ATOMIC_RELEASE);
+	(void)!write(w->wake.fd, &one, sizeof(one));
 }
 
 void mt_worker_heard(struct mt_worker *w)
 {
-	uint32_t rung = __atomic_load_n(&w->bell.rung, __ATOMIC_ACQUIRE);
+	uint32_t sent = __atomic_load_n(&w->wake.sent, __ATOMIC_ACQUIRE);
 
-	__atomic_store_n(&w->bell_heard, rung, __ATOMIC_RELEASE);
+	__atomic_store_n(&w->wake_heard, sent, __ATOMIC_RELEASE);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What an operator has turned at run time, in what is compiled and published. */
+/* What an operator has overridden at run time, in what is compiled and published. */
 #include "mt_conf_priv.h"
 
 #include <errno.h>
@@ -72,7 +72,7 @@ static bool names(const char *said, const char *cluster)
 }
 
 /* One that is not named gets nothing: what was said is the whole split. */
-uint32_t mt_b_turned_share(
+uint32_t mt_b_overridden_share(
 	const struct mt_build *b, const struct mt_override *o, uint32_t cluster, uint32_t weight)
 {
 	if (cluster == MT_NO_CLUSTER)
