@@ -133,9 +133,9 @@ static const char *check_lanes(struct mt_proxy *p, const struct mt_lanes *ln)
 /* A byte stream's server is connected, or comes; its FIN is passed on or looked at again. */
 static const char *check_pair(const struct mt_proxy *p, const struct mt_pair *pr)
 {
-	const struct mt_joining *j = mt_joining_of(p, pr);
+	const struct mt_connecting *j = mt_connecting_of(p, pr);
 
-	if (!pr->up && !(j && j->parked))
+	if (!pr->up && !(j && j->awaits))
 		return "a byte stream has no server and asks for none";
 	if ((pr->fin_waits || !pr->up) && !mt_timer_armed(&pr->timer))
 		return "a byte stream waits and nobody looks";

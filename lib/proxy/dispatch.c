@@ -349,7 +349,7 @@ static void send_off(struct mt_proxy *p, struct mt_exchange *ex)
 
 	if (mt_unlikely(ex->cluster->n_eps == 0)) {
 		encode(p, ex);
-		if (mt_park_call(p, ex))
+		if (mt_await_call(p, ex))
 			return;
 	}
 	mt_exchange_trace_pick(p, ex);

@@ -67,9 +67,9 @@ void mt_exchange_detach(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	struct mt_attempt *a = mt_exchange_attempt(p, ex);
 
-	if (mt_unlikely(ex->state == MT_EX_PARKED && mt_list_linked(&ex->queue_node))) {
+	if (mt_unlikely(ex->state == MT_EX_AWAITING && mt_list_linked(&ex->queue_node))) {
 		mt_list_del(&ex->queue_node);
-		mt_park_left(p, ex);
+		mt_await_left(p, ex);
 	}
 	if (a)
 		mt_attempt_end(p, a);
@@ -114,8 +114,8 @@ void mt_exchange_expired(struct mt_proxy *p, struct mt_exchange *ex)
 	}
 	if (mt_unlikely(mt_oneway_expired(p, ex)))
 		return;
-	if (mt_unlikely(ex->state == MT_EX_PARKED)) {
-		mt_park_call_expired(p, ex);
+	if (mt_unlikely(ex->state == MT_EX_AWAITING)) {
+		mt_await_call_expired(p, ex);
 		return;
 	}
 	if (u && !mt_up_shares(u) && a->state != MT_ATTEMPT_CONNECTING)

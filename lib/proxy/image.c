@@ -7,7 +7,7 @@
 void mt_proxy_image_parts(struct mt_proxy *p, struct mt_image *im)
 {
 	const struct mt_slab *const pointed_to[] = {&p->downs, &p->ups, &p->exchanges, &p->attempts,
-		&p->lanes, &p->rings, &p->pairs, &p->joinings, &p->undecided, &p->fairs,
+		&p->lanes, &p->rings, &p->pairs, &p->connecting, &p->undecided, &p->fairs,
 		&p->probes};
 	const struct mt_stream_user *const users[] = {&mt_down_user, &mt_up_user, &mt_probe_user,
 		&mt_undecided_user, &mt_pair_down_user, &mt_pair_up_user};
@@ -108,10 +108,10 @@ static void pair(struct mt_image *im, void *obj, void *arg)
 	mt_image_list(im, &pr->timer.node);
 }
 
-static void joining(struct mt_image *im, void *obj, void *arg)
+static void connecting(struct mt_image *im, void *obj, void *arg)
 {
 	const struct proxy_image *x = arg;
-	struct mt_joining *j = obj;
+	struct mt_connecting *j = obj;
 
 	mt_name_codec(im, x, &j->codec);
 	mt_proxy_image_snapshot(im, x->names, &j->snap);
@@ -212,7 +212,7 @@ static void objects(struct mt_image *im, struct proxy_image *x)
 	mt_image_slab(im, &p->rings, NULL, NULL);
 	mt_image_slab(im, &p->undecided, undecided, x);
 	mt_image_slab(im, &p->pairs, pair, NULL);
-	mt_image_slab(im, &p->joinings, joining, x);
+	mt_image_slab(im, &p->connecting, connecting, x);
 	mt_image_slab(im, &p->probes, probe, x);
 	mt_image_slab(im, &p->exchanges, exchange, x);
 	mt_image_slab(im, &p->attempts, attempt, x);
@@ -322,7 +322,7 @@ static void waits(struct mt_image *im, struct mt_filter_worker *fw)
 	FIRST_OF(im, fw->waits, fw->n_waits);
 }
 
-static void parked(struct mt_image *im, struct mt_parked *k)
+static void await_list(struct mt_image *im, struct mt_await_list *k)
 {
 	mt_image_list(im, &k->list);
 	MT_IMAGE(im, k->n);
@@ -330,13 +330,13 @@ static void parked(struct mt_image *im, struct mt_parked *k)
 }
 
 /* Where answers are announced is the same for all clusters. */
-static void parking(struct mt_image *im, struct mt_proxy *p)
+static void awaiting(struct mt_image *im, struct mt_proxy *p)
 {
-	struct mt_parking *k = &p->parking;
+	struct mt_awaiting *k = &p->awaiting;
 	uint32_t i = 0;
 
-	parked(im, &k->calls);
-	parked(im, &k->streams);
+	await_list(im, &k->calls);
+	await_list(im, &k->streams);
 	MT_IMAGE(im, k->bytes);
 	MT_IMAGE(im, k->seen);
 	for (; im->loading && !k->serial && p->snap && i < p->snap->n_clusters; i++)
@@ -367,7 +367,7 @@ void mt_proxy_image(struct mt_proxy *p, struct mt_image *im, const struct mt_pro
 	waits(im, &p->filters);
 	mt_image_list(im, &p->hungry);
 	mt_image_list(im, &p->readings.queue);
-	parking(im, p);
+	awaiting(im, p);
 	if (im->loading)
 		p->moved = im->error != 0;
 }

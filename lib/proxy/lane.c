@@ -89,7 +89,7 @@ struct mt_lanes *mt_lanes_get(
 }
 
 struct mt_lanes *mt_lanes_opaque(
-	struct mt_proxy *p, const struct mt_joining *j, const struct mt_endpoint *ep)
+	struct mt_proxy *p, const struct mt_connecting *j, const struct mt_endpoint *ep)
 {
 	return lanes_get(p, j->codec, j->codec_opts, j->cluster, ep, 0);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* opaque.c, opaque_join.c: byte streams. Included by mt_proxy_priv.h. */
+/* opaque.c, opaque_connect.c: byte streams. Included by mt_proxy_priv.h. */
 #pragma once
 
 #include "mt_proxy_types.h"
@@ -8,9 +8,10 @@
 extern const struct mt_stream_user mt_pair_down_user, mt_pair_up_user;
 
 /* NULL: both ends are connected. */
-static inline struct mt_joining *mt_joining_of(const struct mt_proxy *p, const struct mt_pair *pr)
+static inline struct mt_connecting *mt_connecting_of(
+	const struct mt_proxy *p, const struct mt_pair *pr)
 {
-	return pr->joining ? mt_slab_at(&p->joinings, pr->joining - 1) : NULL;
+	return pr->connecting ? mt_slab_at(&p->connecting, pr->connecting - 1) : NULL;
 }
 
 /* The turn's time as mt_pair.last_ms has it: it wraps after 49 days. */
@@ -49,7 +50,7 @@ static inline const struct mt_service *mt_opaque_service(const struct mt_filter_
 	return proto && proto->n_services ? proto->services[0] : NULL;
 }
 
-/* ---- opaque_join.c: how it comes to a server ---- */
+/* ---- opaque_connect.c: how it comes to a server ---- */
 
 /* false: it can be joined to nobody, and is to be reset. */
 bool mt_opaque_begin(
@@ -57,7 +58,7 @@ bool mt_opaque_begin(
 /* What is known of its cluster may have changed. */
 void mt_opaque_again(struct mt_proxy *p, struct mt_pair *pr);
 /* Connected, or never: nothing of a snapshot is needed any more. */
-void mt_opaque_leave_joining(struct mt_proxy *p, struct mt_pair *pr);
+void mt_opaque_leave_connecting(struct mt_proxy *p, struct mt_pair *pr);
 /* For the ledger: what a stream that is joined again keeps of its client's. */
 void mt_opaque_holds(struct mt_stream *s, struct mt_sums *sums);
 /* Its server is there. */
@@ -77,7 +78,7 @@ bool mt_opaque_fin_waits(struct mt_proxy *p, struct mt_pair *pr);
 /* It was connected to a server, and still is for who counts it. */
 static inline bool mt_opaque_was_joined(const struct mt_pair *pr)
 {
-	return !pr->joining || pr->again;
+	return !pr->connecting || pr->again;
 }
 /* It is being joined and is going to be reset: counts why. A limit has counted itself and is no fault of the servers. */
 void mt_opaque_joins_nobody(struct mt_proxy *p, struct mt_pair *pr);

@@ -79,8 +79,8 @@ void mt_down_rebind(struct mt_proxy *p, struct mt_down *d);
 /* Moves a call that is not on its way to the current snapshot; false: its service is gone. */
 bool mt_exchange_rebind(struct mt_proxy *p, struct mt_exchange *ex);
 /* Moves a byte stream that is not joined yet; what serves it there, NULL: gone. */
-const struct mt_filter_chain_proto *mt_joining_rebind(
-	struct mt_proxy *p, const struct mt_stream *s, struct mt_joining *j);
+const struct mt_filter_chain_proto *mt_connecting_rebind(
+	struct mt_proxy *p, const struct mt_stream *s, struct mt_connecting *j);
 /* A slice of what a new snapshot has left to do. */
 void mt_rebind_slice(struct mt_proxy *p);
 
@@ -289,24 +289,24 @@ void mt_dispatch_view(struct mt_proxy *p, struct mt_exchange *ex);
 /* The filters are done with it: route, endpoint, lane. */
 void mt_dispatch_route(struct mt_proxy *p, struct mt_exchange *ex);
 
-/* park.c: only the name of the cluster is there */
-void mt_parking_init(struct mt_proxy *p);
+/* await.c: only the name of the cluster is there */
+void mt_awaiting_init(struct mt_proxy *p);
 /* Whether it is so: then the call waits, or was answered. */
-bool mt_park_call(struct mt_proxy *p, struct mt_exchange *ex);
+bool mt_await_call(struct mt_proxy *p, struct mt_exchange *ex);
 /* It is off the list and waits no longer. */
-void mt_park_left(struct mt_proxy *p, struct mt_exchange *ex);
-void mt_park_call_expired(struct mt_proxy *p, struct mt_exchange *ex);
+void mt_await_left(struct mt_proxy *p, struct mt_exchange *ex);
+void mt_await_call_expired(struct mt_proxy *p, struct mt_exchange *ex);
 /* The stream waits; false: it is not going to be there. */
-bool mt_park_stream(struct mt_proxy *p, struct mt_pair *pr, struct mt_joining *j);
-void mt_unpark_stream(struct mt_proxy *p, struct mt_joining *j);
+bool mt_await_stream(struct mt_proxy *p, struct mt_pair *pr, struct mt_connecting *j);
+void mt_await_stream_left(struct mt_proxy *p, struct mt_connecting *j);
 /* What waits is looked at again in the turns to come. */
-void mt_parking_look(struct mt_proxy *p);
+void mt_awaiting_look(struct mt_proxy *p);
 /* Only when something has waited. How many were looked at. */
-uint32_t mt_parking_turn(struct mt_proxy *p);
-uint64_t mt_parking_next(const struct mt_proxy *p);
-static inline bool mt_parking_busy(const struct mt_proxy *p)
+uint32_t mt_awaiting_turn(struct mt_proxy *p);
+uint64_t mt_awaiting_next(const struct mt_proxy *p);
+static inline bool mt_awaiting_busy(const struct mt_proxy *p)
 {
-	return p->parking.calls.n + p->parking.streams.n != 0;
+	return p->awaiting.calls.n + p->awaiting.streams.n != 0;
 }
 
 /* admit.c */
@@ -423,7 +423,7 @@ struct mt_lanes *mt_lanes_get(
 	struct mt_proxy *p, const struct mt_exchange *ex, const struct mt_endpoint *ep);
 /* The same for a byte stream. */
 struct mt_lanes *mt_lanes_opaque(
-	struct mt_proxy *p, const struct mt_joining *j, const struct mt_endpoint *ep);
+	struct mt_proxy *p, const struct mt_connecting *j, const struct mt_endpoint *ep);
 /*
  * Whether a call may take one of the endpoint's bulk connections, of which there are few, and who does not read holds
  * his for long: more of them must be left than its client's address has already, and more than twice as many as its

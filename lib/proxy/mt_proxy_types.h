@@ -41,7 +41,7 @@ struct mt_deadlines {
 
 enum mt_ex_state {
 	MT_EX_ROUTING,	 /* in this turn only: no attempt yet */
-	MT_EX_PARKED,	 /* waits for its cluster, of which only the name is there (park.c) */
+	MT_EX_AWAITING,	 /* waits for its cluster, of which only the name is there (await.c) */
 	MT_EX_SUSPENDED, /* a filter waits for something; mt_proxy_resume() goes on (filters.c) */
 	MT_EX_TRYING,	 /* no reply byte forwarded: its attempt says how far it is */
 	MT_EX_REPLYING,	 /* long reply: some bytes forwarded, more to come from the server */
@@ -99,8 +99,9 @@ struct mt_attempt {
 };
 
 struct mt_exchange {
-	struct mt_list down_node;  /* mt_down.exchanges, request order */
-	struct mt_list queue_node; /* PARKED: mt_parking.calls; READY, REPLYING: mt_down.waiting */
+	struct mt_list down_node; /* mt_down.exchanges, request order */
+	struct mt_list
+		queue_node; /* AWAITING: mt_awaiting.calls; READY, REPLYING: mt_down.waiting */
 	struct mt_deadline deadline;
 	struct mt_ref down;
 	uint32_t attempt; /* its index + 1; 0: there is none */
@@ -139,13 +140,13 @@ struct mt_exchange {
 	 */
 	const struct mt_filters *filters;
 	uint32_t cluster_index; /* for mt_proxy.pending */
-	uint32_t queued_size;	/* QUEUED, PARKED: what it counts for in pending_size */
+	uint32_t queued_size;	/* QUEUED, AWAITING: what it counts for in pending_size */
 	uint32_t pending;	/* while it waits: what it counts for in mt_down.pending */
 	struct mt_msg msg;	/* the request */
 	struct mt_chain
 		req; /* until it is sent: its bytes (a prefix of the message if in_message) */
 	struct mt_chain rsp; /* READY */
-	uint64_t parked_at;  /* first; 0: never */
+	uint64_t awaited_at; /* first; 0: never */
 	uint32_t req_left;   /* in_message: bytes still to come from the client */
 	uint64_t rnd;
 	struct mt_seed seed;
@@ -248,10 +249,10 @@ struct mt_pair {
 	struct mt_lanes *lanes;	     /* of `up`; NULL: none */
 	struct mt_timer timer;	     /* half-closed; fin_waits; until its cluster is fetched */
 	uint32_t last_ms;	     /* last event; with fin_waits: before that */
-	uint32_t joining;	     /* struct mt_joining, index + 1; 0: both ends are connected */
+	uint32_t connecting; /* struct mt_connecting, index + 1; 0: both ends are connected */
 	bool fin_to_up : 1, fin_to_down : 1; /* FINs passed on */
 	bool fin_waits : 1; /* the server's is not yet: whether it has read anything is not known */
-	uint8_t again : 2;  /* times that it was joined again (opaque_join.c) */
+	uint8_t again : 2;  /* times that it was joined again (opaque_connect.c) */
 	/*
 	 * For its bytes: mt_service.index + 1 of what the client's address names in the snapshot of this version
 	 * (the low half); 0: nothing. Looked up again under another, where the number may be another's.
@@ -262,7 +263,7 @@ struct mt_pair {
 _Static_assert(sizeof(struct mt_pair) <= MT_CACHE_LINE, "an idle byte stream stays small");
 
 /* What a byte stream needs until its server's side is connected. */
-struct mt_joining {
+struct mt_connecting {
 	const struct mt_codec *codec;
 	uint8_t codec_opts;
 	uint8_t tries;
@@ -277,22 +278,22 @@ struct mt_joining {
 	uint64_t rnd;
 	/* Joined again: what the server before has not read, which goes first; charged to the client's stream. */
 	struct mt_chain given;
-	/* While only the cluster's name is there (park.c). */
-	struct mt_list node; /* mt_parking.streams */
+	/* While only the cluster's name is there (await.c). */
+	struct mt_list node; /* mt_awaiting.streams */
 	uint32_t pair;	     /* its index */
-	uint32_t parked;     /* the cluster's index + 1; 0: does not wait */
+	uint32_t awaits;     /* the cluster's index + 1; 0: does not wait */
 	bool waited;
 };
 
-/* ---- waiting for a cluster (park.c) ---- */
+/* ---- waiting for a cluster (await.c) ---- */
 
-struct mt_parked {
+struct mt_await_list {
 	struct mt_list list;
 	uint32_t n, look; /* look: so many of them have still to be looked at */
 };
 
-struct mt_parking {
-	struct mt_parked calls, streams;
+struct mt_awaiting {
+	struct mt_await_list calls, streams;
 	uint64_t bytes;	  /* truesize of the calls */
 	uint64_t *serial; /* where answers are announced; NULL: nothing has waited yet */
 	uint64_t seen;
@@ -524,7 +525,7 @@ struct mt_proxy {
 	struct mt_rand rnd;
 	struct mt_wheel wheel;
 	struct mt_deadlines deadlines;
-	struct mt_slab downs, ups, exchanges, attempts, lanes, rings, pairs, joinings, undecided,
+	struct mt_slab downs, ups, exchanges, attempts, lanes, rings, pairs, connecting, undecided,
 		scans, fairs, probes;
 	uint32_t n_unacked;  /* exchanges that are, or were until their connection ended */
 	uint64_t fair_salt;  /* who shares a bucket with whom cannot be chosen from outside */
@@ -551,7 +552,7 @@ struct mt_proxy {
 	struct mt_closed_stats *closed; /* by mt_closer.index */
 	struct mt_admit *admit;		/* by endpoint index */
 	struct mt_list hungry;		/* lane groups to feed at the end of the turn */
-	struct mt_parking parking;
+	struct mt_awaiting awaiting;
 	uint32_t rebind_idx;	 /* where moving to the new snapshot goes on */
 	uint32_t rebind_cluster; /* NAMED: the cluster whose endpoints are looked at */
 	enum {
@@ -561,7 +562,7 @@ struct mt_proxy {
 		MT_REBIND_DOWNS,
 		MT_REBIND_UNDECIDED,
 		MT_REBIND_PAIRS, /* resets those that its rules deny */
-		MT_REBIND_JOININGS,
+		MT_REBIND_CONNECTING,
 		MT_REBIND_EXCHANGES,
 	} rebinding;
 	const struct mt_cluster *rebind_from, *rebind_to; /* the last pair found */

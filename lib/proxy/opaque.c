@@ -25,7 +25,7 @@ void mt_opaque_free(struct mt_proxy *p, struct mt_pair *pr)
 {
 	mt_count(p->counters, MT_PROXY_down_closed);
 	mt_wheel_cancel(&p->wheel, &pr->timer);
-	mt_opaque_leave_joining(p, pr);
+	mt_opaque_leave_connecting(p, pr);
 	mt_slab_free(&p->pairs, pr);
 }
 
@@ -147,7 +147,7 @@ static void pump(struct mt_proxy *p, struct mt_pair *pr)
 
 	if (mt_likely(!pr->fin_waits))
 		pr->last_ms = mt_opaque_ms(p);
-	if (pr->joining || !pr->down || !pr->up)
+	if (pr->connecting || !pr->down || !pr->up)
 		return;
 	in = pass(pr->down, pr->up);
 	if (has_ended(pr->down) && !pr->fin_to_up) {
@@ -172,9 +172,9 @@ void mt_opaque_timer(struct mt_proxy *p, struct mt_pair *pr)
 {
 	uint64_t quiet = mt_opaque_ms(p) - pr->last_ms, limit = p->conf.half_closed_s * 1000ull;
 
-	if (pr->joining) {
+	if (pr->connecting) {
 		mt_count(p->counters, MT_PROXY_demand_late);
-		mt_joining_of(p, pr)->limited = true;
+		mt_connecting_of(p, pr)->limited = true;
 		mt_opaque_give_up(p, pr);
 		return;
 	}
@@ -206,7 +206,7 @@ static void on_connected(struct mt_stream *s)
 	struct mt_pair *pr = pair_of(s);
 
 	/* Rules may have come while it was being connected. */
-	if (mt_unlikely(mt_joining_of(p, pr)->snap != p->snap) &&
+	if (mt_unlikely(mt_connecting_of(p, pr)->snap != p->snap) &&
 		mt_guard_ends(p, pr, &(uint32_t){0})) {
 		mt_opaque_end_denied(p, pr);
 		return;
@@ -220,7 +220,7 @@ static void on_up_closed(struct mt_stream *s, enum mt_close_reason reason)
 	struct mt_proxy *p = s->user_ctx;
 	struct mt_pair *pr = pair_of(s);
 
-	if (pr->joining) {
+	if (pr->connecting) {
 		mt_opaque_not_connected(p, pr, reason);
 		return;
 	}
@@ -269,9 +269,9 @@ static struct mt_addr client_of(const struct mt_stream *s)
 
 void mt_opaque_end_denied(struct mt_proxy *p, struct mt_pair *pr)
 {
-	if (pr->joining)
-		mt_joining_of(p, pr)->denied = true;
-	if (pr->joining)
+	if (pr->connecting)
+		mt_connecting_of(p, pr)->denied = true;
+	if (pr->connecting)
 		mt_opaque_joins_nobody(p, pr);
 	else
 		mt_opaque_count_closed(p, pr);
@@ -286,8 +286,8 @@ static void on_evict(struct mt_stream *s, enum mt_class c)
 	struct mt_pair *pr = pair_of(s);
 
 	mt_count(p->counters, MT_PROXY_evicted_streaming);
-	if (pr->joining) {
-		mt_joining_of(p, pr)->limited = true;
+	if (pr->connecting) {
+		mt_connecting_of(p, pr)->limited = true;
 		mt_opaque_joins_nobody(p, pr);
 	} else {
 		mt_opaque_count_closed(p, pr);

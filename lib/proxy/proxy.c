@@ -108,8 +108,8 @@ static int init_slabs(struct mt_proxy *p)
 		mt_slab_init(&p->pairs, "byte streams", sizeof(struct mt_pair), c->max_down) ||
 		mt_slab_init(&p->undecided, "undecided clients", sizeof(struct mt_undecided),
 			c->max_down) ||
-		mt_slab_init(&p->joinings, "byte streams being joined", sizeof(struct mt_joining),
-			c->max_down) ||
+		mt_slab_init(&p->connecting, "byte streams being joined",
+			sizeof(struct mt_connecting), c->max_down) ||
 		mt_slab_init(&p->fairs, "queues of endpoints", sizeof(struct mt_fair),
 			MT_FAIR_QUEUES * MT_PROXY_EPS_MAX) ||
 		mt_slab_init(&p->lanes, "lanes", sizeof(struct mt_lanes), MT_PROXY_EPS_MAX) ||
@@ -143,7 +143,7 @@ struct mt_proxy *mt_proxy_create(const struct mt_proxy_conf *conf, uint16_t work
 	mt_wheel_init(&p->wheel, now);
 	mt_deadlines_init(&p->deadlines);
 	mt_list_init(&p->hungry);
-	mt_parking_init(p);
+	mt_awaiting_init(p);
 	mt_readings_init(p);
 	mt_filter_worker_init(&p->filters, worker);
 	p->filters.inbox = mt_filter_inbox_new();
@@ -175,8 +175,8 @@ static void free_chains(struct mt_proxy *p)
 	while ((o = mt_slab_next(&p->downs, &i)))
 		mt_chain_free(&((struct mt_down *)o)->after);
 	i = 0;
-	while ((o = mt_slab_next(&p->joinings, &i)))
-		mt_chain_free(&((struct mt_joining *)o)->given);
+	while ((o = mt_slab_next(&p->connecting, &i)))
+		mt_chain_free(&((struct mt_connecting *)o)->given);
 	i = 0;
 	while ((ex = mt_slab_next(&p->exchanges, &i))) {
 		if (ex->filters && !p->moved)
@@ -197,7 +197,7 @@ void mt_proxy_destroy(struct mt_proxy *p)
 	mt_filter_inbox_free(p->filters.inbox);
 	mt_slab_fini(&p->downs);
 	mt_slab_fini(&p->pairs);
-	mt_slab_fini(&p->joinings);
+	mt_slab_fini(&p->connecting);
 	mt_slab_fini(&p->undecided);
 	mt_slab_fini(&p->ups);
 	mt_slab_fini(&p->exchanges);
@@ -305,8 +305,8 @@ uint32_t mt_proxy_timers(struct mt_proxy *p, uint32_t budget)
 		mt_exchange_expired(p, mt_container_of(e, struct mt_exchange, deadline));
 		n++;
 	}
-	if (mt_unlikely(mt_parking_busy(p)))
-		n += mt_parking_turn(p);
+	if (mt_unlikely(mt_awaiting_busy(p)))
+		n += mt_awaiting_turn(p);
 	if (mt_unlikely(!mt_list_empty(&p->readings.queue)))
 		n += mt_readings_turn(p);
 	if (!mt_list_empty(&p->hungry))
@@ -336,8 +336,8 @@ uint64_t mt_proxy_next(const struct mt_proxy *p)
 		!mt_list_empty(&p->readings.queue) || mt_filter_inbox_rung(p->filters.inbox))
 		return p->now;
 	wheel = MT_MIN(wheel, exchanges);
-	if (mt_unlikely(mt_parking_busy(p)))
-		wheel = MT_MIN(wheel, mt_parking_next(p));
+	if (mt_unlikely(mt_awaiting_busy(p)))
+		wheel = MT_MIN(wheel, mt_awaiting_next(p));
 	return MT_MIN(wheel, filters);
 }
 
@@ -389,7 +389,7 @@ uint32_t mt_proxy_pair_bytes(uint32_t calls)
 
 uint32_t mt_proxy_slabs(const struct mt_proxy *p, const struct mt_slab **slabs, uint32_t max)
 {
-	const struct mt_slab *all[] = {&p->downs, &p->pairs, &p->joinings, &p->undecided, &p->ups,
+	const struct mt_slab *all[] = {&p->downs, &p->pairs, &p->connecting, &p->undecided, &p->ups,
 		&p->exchanges, &p->lanes, &p->rings, &p->scans};
 	uint32_t n = MT_MIN(max, (uint32_t)MT_ARRAY_LEN(all));
 

@@ -30,7 +30,7 @@ void mt_proxy_adopt(struct mt_proxy *p, struct mt_snapshot *s)
 	p->rebind_idx = p->rebind_cluster = 0;
 	p->rebind_from = p->rebind_to = NULL;
 	p->rebinding = MT_REBIND_NAMED;
-	mt_parking_look(p);
+	mt_awaiting_look(p);
 }
 
 /* The cluster of the same name in the new snapshot, or NULL; what the walk costs is added to *cost. */
@@ -135,12 +135,12 @@ void mt_down_rebind(struct mt_proxy *p, struct mt_down *d)
  * A byte stream keeps the snapshot with its cluster until it is connected, or has to move: it may have to try
  * another endpoint. Afterwards it needs none. Returns what it cost.
  */
-static uint32_t rebind_joining(struct mt_proxy *p, struct mt_joining *j)
+static uint32_t rebind_connecting(struct mt_proxy *p, struct mt_connecting *j)
 {
 	uint32_t cost = 1;
 
-	/* Those that wait for their cluster have moved, or do so soon (park.c). */
-	if (j->snap == p->snap || j->parked || !must_move(p, j->snap))
+	/* Those that wait for their cluster have moved, or do so soon (await.c). */
+	if (j->snap == p->snap || j->awaits || !must_move(p, j->snap))
 		return cost;
 	switch_cluster(p, &j->cluster, &j->tried, &cost);
 	switch_snapshot(p, &j->snap, p->snap);
@@ -185,7 +185,7 @@ static uint32_t rebind_exchange(struct mt_proxy *p, struct mt_exchange *ex)
 	struct mt_service *service = NULL;
 	uint32_t cost = 1;
 
-	if (ex->state == MT_EX_PARKED || !must_move(p, ex->snap))
+	if (ex->state == MT_EX_AWAITING || !must_move(p, ex->snap))
 		return cost;
 	if (d->proto && ex->service)
 		service = mt_filter_chain_proto_same(d->proto, ex->service);
@@ -230,8 +230,8 @@ bool mt_exchange_rebind(struct mt_proxy *p, struct mt_exchange *ex)
 	return ex->service != NULL;
 }
 
-const struct mt_filter_chain_proto *mt_joining_rebind(
-	struct mt_proxy *p, const struct mt_stream *s, struct mt_joining *j)
+const struct mt_filter_chain_proto *mt_connecting_rebind(
+	struct mt_proxy *p, const struct mt_stream *s, struct mt_connecting *j)
 {
 	j->cluster = NULL;
 	j->tried = 0;
@@ -292,8 +292,8 @@ static void next_stage(struct mt_proxy *p)
 		[MT_REBIND_LANES] = MT_REBIND_DOWNS,
 		[MT_REBIND_DOWNS] = MT_REBIND_UNDECIDED,
 		[MT_REBIND_UNDECIDED] = MT_REBIND_PAIRS,
-		[MT_REBIND_PAIRS] = MT_REBIND_JOININGS,
-		[MT_REBIND_JOININGS] = MT_REBIND_EXCHANGES,
+		[MT_REBIND_PAIRS] = MT_REBIND_CONNECTING,
+		[MT_REBIND_CONNECTING] = MT_REBIND_EXCHANGES,
 		[MT_REBIND_EXCHANGES] = MT_REBIND_DONE,
 	};
 
@@ -309,7 +309,7 @@ static uint32_t rebind_next(struct mt_proxy *p)
 {
 	struct mt_undecided *u;
 	struct mt_exchange *ex;
-	struct mt_joining *j;
+	struct mt_connecting *j;
 	struct mt_down *d;
 
 	switch (p->rebinding) {
@@ -329,9 +329,9 @@ static uint32_t rebind_next(struct mt_proxy *p)
 		return u != NULL;
 	case MT_REBIND_PAIRS:
 		return rebind_pair(p);
-	case MT_REBIND_JOININGS:
-		j = mt_slab_next(&p->joinings, &p->rebind_idx);
-		return j ? rebind_joining(p, j) : 0;
+	case MT_REBIND_CONNECTING:
+		j = mt_slab_next(&p->connecting, &p->rebind_idx);
+		return j ? rebind_connecting(p, j) : 0;
 	default:
 		ex = mt_slab_next(&p->exchanges, &p->rebind_idx);
 		return ex ? rebind_exchange(p, ex) : 0;

@@ -26,7 +26,7 @@ static const char *const state_names[MT_EX_N_STATES] = {
 	[MT_EX_TRYING] = "sent",
 	[MT_EX_REPLYING] = "replying",
 	[MT_EX_READY] = "ready",
-	[MT_EX_PARKED] = "parked",
+	[MT_EX_AWAITING] = "awaiting",
 };
 
 static const char *const attempt_names[MT_ATTEMPT_N_STATES] = {

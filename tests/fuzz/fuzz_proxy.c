@@ -145,7 +145,7 @@ static void close_lab(void)
 			lab_close(&lab.conns[i], MT_CLOSE_OK);
 	MT_ASSERT(lab.p->downs.in_use == 0 && lab.p->ups.in_use == 0);
 	MT_ASSERT(lab.p->exchanges.in_use == 0 && lab.p->rings.in_use == 0);
-	MT_ASSERT(lab.p->pairs.in_use == 0 && lab.p->joinings.in_use == 0);
+	MT_ASSERT(lab.p->pairs.in_use == 0 && lab.p->connecting.in_use == 0);
 	for (uint32_t i = 0; i < EPS; i++)
 		MT_ASSERT(lab.p->lb.outstanding[i] == 0);
 	MT_ASSERT(lab.p->pending[0] == 0 && lab.p->pending_size[0] == 0);

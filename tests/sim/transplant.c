@@ -99,7 +99,7 @@ static void note_buffers(struct old *o, const struct mt_tcp *t, const struct mt_
 {
 	const struct mt_tcp_conn *c;
 	const struct mt_exchange *ex;
-	const struct mt_joining *j;
+	const struct mt_connecting *j;
 	const struct mt_down *d;
 	uint32_t i;
 
@@ -113,7 +113,7 @@ static void note_buffers(struct old *o, const struct mt_tcp *t, const struct mt_
 	}
 	for (i = 0; (d = mt_slab_next(&p->downs, &i));)
 		note_chain(o, &d->after);
-	for (i = 0; (j = mt_slab_next(&p->joinings, &i));)
+	for (i = 0; (j = mt_slab_next(&p->connecting, &i));)
 		note_chain(o, &j->given);
 	if (o->n)
 		qsort(o->bufs, o->n, sizeof(*o->bufs), by_address);
@@ -167,7 +167,7 @@ static void check_pointers(
 	const struct mt_tcp *t = mt_worker_tcp(to);
 	const struct mt_slab *const slabs[] = {&t->conns, &t->halves, &t->tws, &t->ooos, &t->losses,
 		&t->ledger.accounts, &t->ledger.places, &t->ledger.holders, &p->downs, &p->ups,
-		&p->exchanges, &p->attempts, &p->lanes, &p->rings, &p->pairs, &p->joinings,
+		&p->exchanges, &p->attempts, &p->lanes, &p->rings, &p->pairs, &p->connecting,
 		&p->undecided, &p->fairs, &p->probes};
 	struct old o = {.im = saved};
 

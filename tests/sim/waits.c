@@ -116,8 +116,8 @@ static const char *check_call(struct mt_proxy *p, struct mt_exchange *ex)
 	switch (ex->state) {
 	case MT_EX_ROUTING:
 		return "is nowhere";
-	case MT_EX_PARKED:
-		return timed && mt_list_linked(&ex->queue_node) ? NULL : "is parked nowhere";
+	case MT_EX_AWAITING:
+		return timed && mt_list_linked(&ex->queue_node) ? NULL : "awaits nothing";
 	case MT_EX_SUSPENDED:
 		return p->filters.n_waits ? NULL : "waits for a filter that does not wait";
 	case MT_EX_TRYING:
@@ -197,7 +197,7 @@ static bool stuck(const struct mt_stream *from, const struct mt_stream *to, bool
 
 static const char *check_pair(const struct mt_pair *pr)
 {
-	if (pr->joining || !pr->down || !pr->up)
+	if (pr->connecting || !pr->down || !pr->up)
 		return NULL;
 	if (stuck(pr->down, pr->up, pr->fin_to_up) ||
 		stuck(pr->up, pr->down, pr->fin_to_down || pr->fin_waits))
@@ -213,7 +213,7 @@ struct sums {
 
 static void add_call(struct sums *n, const struct mt_exchange *ex, const struct mt_attempt *a)
 {
-	bool queued = ex->state == MT_EX_PARKED || (a && a->state == MT_ATTEMPT_QUEUED);
+	bool queued = ex->state == MT_EX_AWAITING || (a && a->state == MT_ATTEMPT_QUEUED);
 
 	n->queued += queued;
 	n->size += queued ? ex->queued_size : 0;
@@ -263,8 +263,8 @@ static bool check_snapshots(struct sim *s, struct mt_proxy *p, const struct conf
 		if (snap && !config_is_alive(st, snap))
 			return wrong(s, p, "client", i - 1, "names a snapshot that was freed");
 	}
-	for (i = 0; (o = mt_slab_next(&p->joinings, &i));)
-		if (!config_is_alive(st, ((struct mt_joining *)o)->snap))
+	for (i = 0; (o = mt_slab_next(&p->connecting, &i));)
+		if (!config_is_alive(st, ((struct mt_connecting *)o)->snap))
 			return wrong(s, p, "byte stream", i - 1, "names a snapshot that was freed");
 	return true;
 }

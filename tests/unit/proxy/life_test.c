@@ -481,8 +481,8 @@ static void random_seeds(uint64_t from, uint64_t to, bool pools)
 		lab.snap = lab.p->snap;
 		if (random_generation() == 1)
 			CU_ASSERT_EQUAL(config_holds(0), 0);
-		CU_ASSERT_EQUAL(lab.p->parking.calls.n, 0);
-		CU_ASSERT_EQUAL(lab.p->parking.bytes, 0);
+		CU_ASSERT_EQUAL(lab.p->awaiting.calls.n, 0);
+		CU_ASSERT_EQUAL(lab.p->awaiting.bytes, 0);
 		waited += scene_counted(MT_PROXY_demand_waited);
 		scene_stop();
 		config_free(1);

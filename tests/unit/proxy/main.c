@@ -9,9 +9,10 @@ int main(int argc, char **argv)
 {
 	const struct mt_suite suites[] = {{"calls", calls_tests}, {"long messages", long_tests},
 		{"awkward ends", ends_tests}, {"bounds", bounds_tests}, {"rebind", rebind_tests},
-		{"admission", admit_tests}, {"life", life_tests}, {"parking", park_tests},
-		{"record", record_tests}, {"stray", stray_tests}, {"waits", waits_tests},
-		{"reading", reading_tests}, {"eviction", evict_tests}, {"sent again", repeat_tests},
+		{"admission", admit_tests}, {"life", life_tests},
+		{"awaiting clusters", await_tests}, {"record", record_tests},
+		{"stray", stray_tests}, {"waits", waits_tests}, {"reading", reading_tests},
+		{"eviction", evict_tests}, {"sent again", repeat_tests},
 		{"joined again", rejoin_tests}, {"queue", queue_tests}, {"wide", wide_tests},
 		{"window", window_tests}, {"silence", silence_tests},
 		{"one-way calls", oneway_tests}, {"unacknowledged one-way calls", unacked_tests},

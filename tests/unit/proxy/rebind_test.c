@@ -179,7 +179,7 @@ static void test_tried_elsewhere(void)
 }
 
 /* The listener goes while its byte stream is being joined: the stream still needs, and holds, its cluster. */
-static void test_joining_without_listener(void)
+static void test_connecting_without_listener(void)
 {
 	struct fake_conn *opaque, *s[2];
 	struct mt_addr first;
@@ -315,7 +315,7 @@ const struct mt_test rebind_tests[] = {
 	{"answered after many publishes", test_answered_after_many},
 	{"service gone", test_service_gone},
 	{"tried elsewhere after many publishes", test_tried_elsewhere},
-	{"byte stream being joined, listener gone", test_joining_without_listener},
+	{"byte stream being joined, listener gone", test_connecting_without_listener},
 	{"queued over many publishes", test_queued},
 	{"a large one in slices", test_large_one_in_slices},
 	{"suspended over many publishes", test_suspended},

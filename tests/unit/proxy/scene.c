@@ -45,7 +45,7 @@ void scene_stop(void)
 	lab_flush_detached();
 	CU_ASSERT_EQUAL(lab.p->downs.in_use, 0);
 	CU_ASSERT_EQUAL(lab.p->pairs.in_use, 0);
-	CU_ASSERT_EQUAL(lab.p->joinings.in_use, 0);
+	CU_ASSERT_EQUAL(lab.p->connecting.in_use, 0);
 	CU_ASSERT_EQUAL(lab.p->undecided.in_use, 0);
 	CU_ASSERT_EQUAL(lab.p->exchanges.in_use, 0);
 	for (uint32_t i = 0; i < lab.n; i++)

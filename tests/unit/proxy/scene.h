@@ -38,7 +38,7 @@ void scene_starve(void);
 void scene_relieve(void);
 
 extern const struct mt_test calls_tests[], long_tests[], ends_tests[], life_tests[], rebind_tests[],
-	admit_tests[], bounds_tests[], park_tests[], record_tests[], stray_tests[], waits_tests[],
+	admit_tests[], bounds_tests[], await_tests[], record_tests[], stray_tests[], waits_tests[],
 	reading_tests[], evict_tests[], repeat_tests[], rejoin_tests[], window_tests[],
 	queue_tests[], wide_tests[], silence_tests[], oneway_tests[], filters_tests[],
 	chain_tests[], undecided_tests[], image_tests[], unacked_tests[], guard_tests[];

@@ -20,7 +20,7 @@ static const struct mt_cluster *cluster_at(const struct mt_snapshot *s, uint32_t
 }
 
 static const struct mt_cluster *choose_cluster(
-	const struct mt_joining *j, const struct mt_filter_chain_proto *proto)
+	const struct mt_connecting *j, const struct mt_filter_chain_proto *proto)
 {
 	const struct mt_service *svc = mt_opaque_service(proto);
 	uint64_t at, sum = 0;
@@ -39,15 +39,15 @@ static const struct mt_cluster *choose_cluster(
 }
 
 /* It is to be joined under the current snapshot, as `proto` says. NULL: no memory. */
-static struct mt_joining *joining_new(
+static struct mt_connecting *connecting_new(
 	struct mt_proxy *p, struct mt_pair *pr, const struct mt_filter_chain_proto *proto)
 {
-	struct mt_joining *j = mt_slab_alloc(&p->joinings, NULL);
+	struct mt_connecting *j = mt_slab_alloc(&p->connecting, NULL);
 
 	if (!j)
 		return NULL;
 	mt_list_init(&j->node);
-	pr->joining = mt_slab_idx(&p->joinings, j) + 1;
+	pr->connecting = mt_slab_idx(&p->connecting, j) + 1;
 	j->codec = proto->codec;
 	j->codec_opts = proto->codec_opts;
 	j->chain_id = proto->chain->id;
@@ -63,7 +63,7 @@ static struct mt_pair *pair_new(
 {
 	struct mt_pair *pr = mt_slab_alloc(&p->pairs, NULL);
 
-	if (!pr || !joining_new(p, pr, proto)) {
+	if (!pr || !connecting_new(p, pr, proto)) {
 		if (pr)
 			mt_slab_free(&p->pairs, pr);
 		return NULL;
@@ -79,22 +79,22 @@ static struct mt_pair *pair_new(
 	return pr;
 }
 
-void mt_opaque_leave_joining(struct mt_proxy *p, struct mt_pair *pr)
+void mt_opaque_leave_connecting(struct mt_proxy *p, struct mt_pair *pr)
 {
-	struct mt_joining *j = mt_joining_of(p, pr);
+	struct mt_connecting *j = mt_connecting_of(p, pr);
 
 	if (!j)
 		return;
-	mt_unpark_stream(p, j);
+	mt_await_stream_left(p, j);
 	mt_snap_drop(p, j->snap);
 	if (j->given.len && pr->down)
 		mt_stream_touch(pr->down);
 	mt_chain_free(&j->given);
-	mt_slab_free(&p->joinings, j);
-	pr->joining = 0;
+	mt_slab_free(&p->connecting, j);
+	pr->connecting = 0;
 }
 
-static int pick(struct mt_proxy *p, const struct mt_pair *pr, const struct mt_joining *j)
+static int pick(struct mt_proxy *p, const struct mt_pair *pr, const struct mt_connecting *j)
 {
 	struct mt_chain nothing = {0};
 	struct mt_msg none = {0};
@@ -120,11 +120,11 @@ static bool open_up(struct mt_proxy *p, struct mt_pair *pr, struct mt_lanes *ln)
 
 	if (mt_unlikely(p->ups.in_use + p->pairs.in_use > p->conf.max_up)) {
 		mt_count(p->counters, MT_PROXY_up_full);
-		mt_joining_of(p, pr)->limited = true;
+		mt_connecting_of(p, pr)->limited = true;
 		return false;
 	}
 	if (mt_lanes_at_limit(p, ln)) {
-		mt_joining_of(p, pr)->limited = true;
+		mt_connecting_of(p, pr)->limited = true;
 		mt_count(p->counters, MT_PROXY_up_limited);
 		return false;
 	}
@@ -146,7 +146,7 @@ static bool open_up(struct mt_proxy *p, struct mt_pair *pr, struct mt_lanes *ln)
 }
 
 /* Opens towards the next endpoint that was not tried. false: none is left, or a limit forbids any. */
-static bool try_next(struct mt_proxy *p, struct mt_pair *pr, struct mt_joining *j)
+static bool try_next(struct mt_proxy *p, struct mt_pair *pr, struct mt_connecting *j)
 {
 	while (j->cluster && !j->limited &&
 		j->tries < MT_MIN(j->cluster->n_eps, (uint32_t)MAX_TRIES)) {
@@ -179,10 +179,10 @@ static bool try_next(struct mt_proxy *p, struct mt_pair *pr, struct mt_joining *
 }
 
 /* Whether it is on its way to a server, or waits for its cluster. */
-static bool go_on(struct mt_proxy *p, struct mt_pair *pr, struct mt_joining *j)
+static bool go_on(struct mt_proxy *p, struct mt_pair *pr, struct mt_connecting *j)
 {
 	if (mt_unlikely(j->cluster && j->cluster->demand)) {
-		j->limited = !mt_park_stream(p, pr, j);
+		j->limited = !mt_await_stream(p, pr, j);
 		return !j->limited;
 	}
 	return try_next(p, pr, j);
@@ -190,7 +190,7 @@ static bool go_on(struct mt_proxy *p, struct mt_pair *pr, struct mt_joining *j)
 
 void mt_opaque_joins_nobody(struct mt_proxy *p, struct mt_pair *pr)
 {
-	const struct mt_joining *j = mt_joining_of(p, pr);
+	const struct mt_connecting *j = mt_connecting_of(p, pr);
 	enum mt_local_reply why = j->limited ? MT_REPLY_OVERLOAD : MT_REPLY_NO_ENDPOINT;
 	struct mt_service_stats *st;
 	bool closed = j->cluster && j->cluster->closed_by;
@@ -219,7 +219,7 @@ static bool comes_in(
 
 	if (mt_likely(!svc || !svc->gate) || mt_guard_lets_in(p, pr->down, svc->gate))
 		return true;
-	mt_joining_of(p, pr)->denied = true;
+	mt_connecting_of(p, pr)->denied = true;
 	return false;
 }
 
@@ -235,7 +235,7 @@ bool mt_opaque_begin(
 	st = mt_opaque_stats(p, pr);
 	if (mt_likely(st))
 		st->requests++;
-	if (comes_in(p, pr, proto) && go_on(p, pr, mt_joining_of(p, pr)))
+	if (comes_in(p, pr, proto) && go_on(p, pr, mt_connecting_of(p, pr)))
 		return true;
 	mt_opaque_joins_nobody(p, pr);
 	mt_opaque_free(p, pr);
@@ -252,25 +252,25 @@ void mt_opaque_give_up(struct mt_proxy *p, struct mt_pair *pr)
 
 void mt_opaque_again(struct mt_proxy *p, struct mt_pair *pr)
 {
-	struct mt_joining *j = mt_joining_of(p, pr);
+	struct mt_connecting *j = mt_connecting_of(p, pr);
 	const struct mt_filter_chain_proto *proto;
 
 	if (j->snap != p->snap) {
-		proto = mt_joining_rebind(p, pr->down, j);
+		proto = mt_connecting_rebind(p, pr->down, j);
 		j->cluster = choose_cluster(j, proto);
 	}
 	if (!go_on(p, pr, j)) {
 		mt_opaque_give_up(p, pr);
 		return;
 	}
-	if (!j->parked)
+	if (!j->awaits)
 		mt_wheel_cancel(&p->wheel, &pr->timer);
 }
 
 void mt_opaque_not_connected(struct mt_proxy *p, struct mt_pair *pr, enum mt_close_reason reason)
 {
 	struct mt_ep_where at = mt_lanes_where(pr->lanes);
-	struct mt_joining *j = mt_joining_of(p, pr);
+	struct mt_connecting *j = mt_connecting_of(p, pr);
 
 	mt_opaque_forget_up(p, pr);
 	p->ep_stats[j->ep->index].failures++;
@@ -293,7 +293,7 @@ static void count_joined(struct mt_proxy *p, struct mt_pair *pr)
 
 void mt_opaque_joined(struct mt_proxy *p, struct mt_pair *pr)
 {
-	struct mt_joining *j = mt_joining_of(p, pr);
+	struct mt_connecting *j = mt_connecting_of(p, pr);
 	struct mt_ep_where at = mt_lanes_where(pr->lanes);
 
 	if (mt_likely(!pr->again))
@@ -306,7 +306,7 @@ void mt_opaque_joined(struct mt_proxy *p, struct mt_pair *pr)
 		mt_stream_touch(pr->down);
 		mt_stream_send(pr->up, &j->given);
 	}
-	mt_opaque_leave_joining(p, pr);
+	mt_opaque_leave_connecting(p, pr);
 }
 
 /* ---- joined again ---- */
@@ -337,7 +337,7 @@ bool mt_opaque_fin_waits(struct mt_proxy *p, struct mt_pair *pr)
 	return pr->fin_waits;
 }
 
-/* Where the endpoint stands in the cluster, as mt_joining.tried has it. */
+/* Where the endpoint stands in the cluster, as mt_connecting.tried has it. */
 static uint64_t place_of(const struct mt_cluster *c, const struct mt_ep_state *ep)
 {
 	for (uint32_t i = 0; c && i < MT_MIN(c->n_eps, 64u); i++)
@@ -349,7 +349,7 @@ static uint64_t place_of(const struct mt_cluster *c, const struct mt_ep_state *e
 /* To any but `from`, if that is the first time; else, or if there is none, to any. */
 static bool join_again(struct mt_proxy *p, struct mt_pair *pr, const struct mt_ep_state *from)
 {
-	struct mt_joining *j = mt_joining_of(p, pr);
+	struct mt_connecting *j = mt_connecting_of(p, pr);
 
 	if (++pr->again < REPEATS) {
 		j->tried = place_of(j->cluster, from);
@@ -368,7 +368,7 @@ bool mt_opaque_repeat(struct mt_proxy *p, struct mt_pair *pr)
 {
 	const struct mt_ep_state *from = pr->lanes->state;
 	const struct mt_filter_chain_proto *proto;
-	struct mt_joining *j;
+	struct mt_connecting *j;
 	struct mt_stream_end e;
 	int rc;
 
@@ -376,14 +376,14 @@ bool mt_opaque_repeat(struct mt_proxy *p, struct mt_pair *pr)
 	if (pr->again == REPEATS || !said_nothing(pr) || !read_nothing(p, &e))
 		return false;
 	proto = mt_opaque_proto(p, pr);
-	j = proto ? joining_new(p, pr, proto) : NULL;
+	j = proto ? connecting_new(p, pr, proto) : NULL;
 	if (!j)
 		return false;
 	rc = mt_stream_reclaim(pr->up, 0, e.pos.accepted, &j->given);
 	if (rc) {
 		if (rc == -ENOMEM)
 			mt_count(p->counters, MT_PROXY_no_memory);
-		mt_opaque_leave_joining(p, pr);
+		mt_opaque_leave_connecting(p, pr);
 		return false;
 	}
 	mt_stream_touch(pr->down);
@@ -399,7 +399,7 @@ bool mt_opaque_repeat(struct mt_proxy *p, struct mt_pair *pr)
 void mt_opaque_holds(struct mt_stream *s, struct mt_sums *sums)
 {
 	struct mt_proxy *p = s->user_ctx;
-	const struct mt_joining *j = mt_joining_of(p, mt_slab_at(&p->pairs, s->owner_idx));
+	const struct mt_connecting *j = mt_connecting_of(p, mt_slab_at(&p->pairs, s->owner_idx));
 	uint32_t n = j ? j->given.truesize : 0;
 
 	sums->of[MT_CLASS_STREAMING] += n;

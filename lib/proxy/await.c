@@ -9,19 +9,19 @@
 #include "mt_proxy_priv.h"
 
 /* Calls of all clusters that wait so, in times of what may wait for one. */
-#define PARKED_FACTOR 4u
+#define AWAITING_FACTOR 4u
 /* Looked at in one turn. */
-#define PARKED_SLICE 256u
+#define AWAITING_SLICE 256u
 /* A worker that sleeps looks for answers so often. */
-#define PARKED_STEP (1 * MT_MSEC)
+#define AWAITING_STEP (1 * MT_MSEC)
 
 static const char too_many[] = "too many calls wait for clusters that are not fetched yet";
 static const char late[] = "the control plane did not tell the cluster, or its endpoints, in time";
 
-void mt_parking_init(struct mt_proxy *p)
+void mt_awaiting_init(struct mt_proxy *p)
 {
-	mt_list_init(&p->parking.calls.list);
-	mt_list_init(&p->parking.streams.list);
+	mt_list_init(&p->awaiting.calls.list);
+	mt_list_init(&p->awaiting.streams.list);
 }
 
 /* ---- asking ---------------------------------------------------------------------------------------- */
@@ -64,9 +64,9 @@ static const char *absent(struct mt_proxy *p, const struct mt_cluster *c)
 
 static bool is_full(const struct mt_proxy *p, uint32_t cluster)
 {
-	const struct mt_parking *k = &p->parking;
+	const struct mt_awaiting *k = &p->awaiting;
 
-	return k->calls.n + k->streams.n >= PARKED_FACTOR * p->conf.pending_max ||
+	return k->calls.n + k->streams.n >= AWAITING_FACTOR * p->conf.pending_max ||
 	       k->bytes > p->conf.pending_bytes || p->pending[cluster] >= p->conf.pending_max;
 }
 
@@ -77,9 +77,9 @@ static bool is_full(const struct mt_proxy *p, uint32_t cluster)
 static bool may_wait(struct mt_proxy *p, const struct mt_cluster *c, bool first)
 {
 	/* Whoever answers says so by this. */
-	if (!p->parking.serial) {
-		p->parking.serial = c->demand->serial;
-		p->parking.seen = __atomic_load_n(p->parking.serial, __ATOMIC_ACQUIRE);
+	if (!p->awaiting.serial) {
+		p->awaiting.serial = c->demand->serial;
+		p->awaiting.seen = __atomic_load_n(p->awaiting.serial, __ATOMIC_ACQUIRE);
 	}
 	if ((first && is_full(p, c->index)) ||
 		(p->pending[c->index] == 0 && !ask(p, c->index) && first)) {
@@ -91,13 +91,13 @@ static bool may_wait(struct mt_proxy *p, const struct mt_cluster *c, bool first)
 	return true;
 }
 
-static void add(struct mt_parked *l, struct mt_list *node)
+static void add(struct mt_await_list *l, struct mt_list *node)
 {
 	mt_list_add_tail(&l->list, node);
 	l->n++;
 }
 
-static void take(struct mt_parked *l, struct mt_list *node)
+static void take(struct mt_await_list *l, struct mt_list *node)
 {
 	mt_list_del(node);
 	l->n--;
@@ -105,10 +105,10 @@ static void take(struct mt_parked *l, struct mt_list *node)
 
 /* ---- calls ----------------------------------------------------------------------------------------- */
 
-bool mt_park_call(struct mt_proxy *p, struct mt_exchange *ex)
+bool mt_await_call(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	const struct mt_cluster *c = ex->cluster;
-	bool first = ex->parked_at == 0;
+	bool first = ex->awaited_at == 0;
 	const char *why;
 
 	if (!c->demand)
@@ -126,27 +126,27 @@ bool mt_park_call(struct mt_proxy *p, struct mt_exchange *ex)
 	if (first) {
 		uint32_t left = mt_dispatch_left(p, ex);
 
-		ex->parked_at = p->now;
+		ex->awaited_at = p->now;
 		mt_deadline_arm(&p->deadlines, &ex->deadline, p->now, MT_MIN(left, c->demand_ms));
 	}
-	ex->state = MT_EX_PARKED;
+	ex->state = MT_EX_AWAITING;
 	mt_exchange_waits(p, ex);
 	ex->queued_size = ex->req.truesize;
 	mt_pending_add(p, ex);
-	p->parking.bytes += ex->queued_size;
-	add(&p->parking.calls, &ex->queue_node);
+	p->awaiting.bytes += ex->queued_size;
+	add(&p->awaiting.calls, &ex->queue_node);
 	mt_exchange_trace_queued(p, ex, "its cluster has to be fetched");
 	return true;
 }
 
-void mt_park_left(struct mt_proxy *p, struct mt_exchange *ex)
+void mt_await_left(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	mt_pending_sub(p, ex);
-	p->parking.bytes -= ex->queued_size;
-	p->parking.calls.n--;
+	p->awaiting.bytes -= ex->queued_size;
+	p->awaiting.calls.n--;
 }
 
-void mt_park_call_expired(struct mt_proxy *p, struct mt_exchange *ex)
+void mt_await_call_expired(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	mt_count(p->counters, MT_PROXY_demand_late);
 	mt_reply_local(p, ex, MT_REPLY_NO_CLUSTER, late);
@@ -156,26 +156,26 @@ void mt_park_call_expired(struct mt_proxy *p, struct mt_exchange *ex)
 static void look_at_call(struct mt_proxy *p)
 {
 	struct mt_exchange *ex =
-		mt_list_entry(p->parking.calls.list.next, struct mt_exchange, queue_node);
+		mt_list_entry(p->awaiting.calls.list.next, struct mt_exchange, queue_node);
 	const char *why = NULL;
 
 	if (ex->snap == p->snap && ex->cluster) {
 		why = absent(p, ex->cluster);
 		mt_list_del(&ex->queue_node);
-		mt_list_add_tail(&p->parking.calls.list, &ex->queue_node);
+		mt_list_add_tail(&p->awaiting.calls.list, &ex->queue_node);
 		if (why)
 			mt_reply_local(p, ex, MT_REPLY_NO_CLUSTER, why);
 		return;
 	}
 	mt_list_del(&ex->queue_node);
-	mt_park_left(p, ex);
+	mt_await_left(p, ex);
 	ex->state = MT_EX_ROUTING;
 	mt_dispatch_again(p, ex);
 }
 
 /* ---- byte streams ---------------------------------------------------------------------------------- */
 
-bool mt_park_stream(struct mt_proxy *p, struct mt_pair *pr, struct mt_joining *j)
+bool mt_await_stream(struct mt_proxy *p, struct mt_pair *pr, struct mt_connecting *j)
 {
 	bool first = !j->waited;
 
@@ -185,42 +185,44 @@ bool mt_park_stream(struct mt_proxy *p, struct mt_pair *pr, struct mt_joining *j
 		mt_wheel_arm(&p->wheel, &pr->timer, p->now + j->cluster->demand_ms * MT_MSEC);
 	j->waited = true;
 	j->pair = mt_slab_idx(&p->pairs, pr);
-	j->parked = j->cluster->index + 1;
+	j->awaits = j->cluster->index + 1;
 	p->pending[j->cluster->index]++;
-	add(&p->parking.streams, &j->node);
+	add(&p->awaiting.streams, &j->node);
 	return true;
 }
 
-void mt_unpark_stream(struct mt_proxy *p, struct mt_joining *j)
+void mt_await_stream_left(struct mt_proxy *p, struct mt_connecting *j)
 {
-	if (!j->parked)
+	if (!j->awaits)
 		return;
-	p->pending[j->parked - 1]--;
-	j->parked = 0;
-	take(&p->parking.streams, &j->node);
+	p->pending[j->awaits - 1]--;
+	j->awaits = 0;
+	take(&p->awaiting.streams, &j->node);
 }
 
 static void look_at_stream(struct mt_proxy *p)
 {
-	struct mt_joining *j = mt_list_entry(p->parking.streams.list.next, struct mt_joining, node);
+	struct mt_connecting *j =
+		mt_list_entry(p->awaiting.streams.list.next, struct mt_connecting, node);
 
-	mt_unpark_stream(p, j);
+	mt_await_stream_left(p, j);
 	mt_opaque_again(p, mt_slab_at(&p->pairs, j->pair));
 }
 
 /* ---- time ------------------------------------------------------------------------------------------ */
 
-void mt_parking_look(struct mt_proxy *p)
+void mt_awaiting_look(struct mt_proxy *p)
 {
-	p->parking.calls.look = p->parking.calls.n;
-	p->parking.streams.look = p->parking.streams.n;
+	p->awaiting.calls.look = p->awaiting.calls.n;
+	p->awaiting.streams.look = p->awaiting.streams.n;
 }
 
-static uint32_t look(struct mt_proxy *p, struct mt_parked *l, void (*at_first)(struct mt_proxy *p))
+static uint32_t look(
+	struct mt_proxy *p, struct mt_await_list *l, void (*at_first)(struct mt_proxy *p))
 {
 	uint32_t n = 0;
 
-	for (; l->look && n < PARKED_SLICE; n++) {
+	for (; l->look && n < AWAITING_SLICE; n++) {
 		l->look--;
 		if (mt_list_empty(&l->list))
 			l->look = 0;
@@ -230,21 +232,21 @@ static uint32_t look(struct mt_proxy *p, struct mt_parked *l, void (*at_first)(s
 	return n;
 }
 
-uint32_t mt_parking_turn(struct mt_proxy *p)
+uint32_t mt_awaiting_turn(struct mt_proxy *p)
 {
-	struct mt_parking *k = &p->parking;
+	struct mt_awaiting *k = &p->awaiting;
 	uint64_t serial = __atomic_load_n(k->serial, __ATOMIC_ACQUIRE);
 
 	if (serial != k->seen) {
 		k->seen = serial;
-		mt_parking_look(p);
+		mt_awaiting_look(p);
 	}
 	return look(p, &k->calls, look_at_call) + look(p, &k->streams, look_at_stream);
 }
 
-uint64_t mt_parking_next(const struct mt_proxy *p)
+uint64_t mt_awaiting_next(const struct mt_proxy *p)
 {
-	const struct mt_parking *k = &p->parking;
+	const struct mt_awaiting *k = &p->awaiting;
 
-	return k->calls.look || k->streams.look ? p->now : p->now + PARKED_STEP;
+	return k->calls.look || k->streams.look ? p->now : p->now + AWAITING_STEP;
 }
