@@ -6,9 +6,12 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Rows are large: there is room for all from the start. */
-static bool grow(struct mt_object_table *t, uint32_t cap)
+#define ROWS_MIN 16u
+
+/* Rows are large: there is room for all from the start. None may have been read at all, and some be absent. */
+static bool grow(struct mt_object_table *t)
 {
+	uint32_t cap = MT_MAX(MT_MAX(2 * t->n, t->objects.n), ROWS_MIN);
 	struct mt_object_row *rows = mt_region_alloc(&t->region, sizeof(*rows) * cap);
 
 	if (!rows)
@@ -24,7 +27,7 @@ static struct mt_object_row *add_row(struct mt_object_table *t, struct mt_object
 {
 	struct mt_object_row *row;
 
-	if (t->n == t->cap && !grow(t, t->n ? 2 * t->n : t->objects.n))
+	if (t->n == t->cap && !grow(t))
 		return NULL;
 	row = &t->rows[t->n++];
 	*row = (struct mt_object_row){.o = o, .status = o->status, .why = o->why};

@@ -313,6 +313,38 @@ static void a_damaged_file(void)
 	scene_end(&sc);
 }
 
+/* The only file of all is gone, be it that its directory is replaced: of everything in it the last good version is there. */
+static void all_that_there_was(void)
+{
+	struct scene sc;
+	char text[64 * 600], path[80];
+	size_t len = 0;
+	FILE *f;
+
+	scene_begin(&sc);
+	snprintf(path, sizeof(path), "%s/0-node.yaml", sc.dir);
+	for (int i = 0; i < 60; i++)
+		len += (size_t)snprintf(text + len, sizeof(text) - len,
+			"---\n" SERVICE("s%d", "x", "198.51.100.%d"), i, i, i + 1);
+	f = fopen(path, "a");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+	fputs(text, f);
+	fclose(f);
+	scene_load_node(&sc);
+	CU_ASSERT_EQUAL(sc.t->n, 61);
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, "s59.x"), 1);
+	scene_write(&sc, "0-node.yaml", NULL);
+	scene_load_node(&sc);
+	CU_ASSERT_TRUE(sc.t->node_refused);
+	CU_ASSERT_EQUAL(sc.t->n, 60);
+	CU_ASSERT(sc.t->cap >= sc.t->n);
+	for (uint32_t i = 0; i < sc.t->n; i++) {
+		CU_ASSERT_EQUAL(sc.t->rows[i].status, MT_OBJECT_HELD);
+		CU_ASSERT_TRUE(sc.t->rows[i].absent);
+	}
+	scene_end(&sc);
+}
+
 /* The file is written anew when most of it is stale, and says the same. */
 static void the_file_stays_small(void)
 {
@@ -345,6 +377,7 @@ const struct mt_test held_tests[] = {
 	{"broken_restrictions", broken_restrictions},
 	{"forgotten", forgotten},
 	{"a_damaged_file", a_damaged_file},
+	{"all_that_there_was", all_that_there_was},
 	{"the_file_stays_small", the_file_stays_small},
 	{0},
 };
