@@ -476,13 +476,15 @@ int config_from_texts(struct daemon *d, struct mt_source_texts *t, uint64_t vers
 	struct mt_diags diags;
 	int rc;
 
-	forget_read(&d->reading);
 	mt_diags_init(&diags);
 	rc = mt_source_texts_read(t, &r, &diags);
 	if (rc == 0)
 		rc = take(d, &r, mt_source_texts_ref(t), version, &diags, now);
 	else
 		rc = publish_note(d, rc, "no memory");
+	/* What files said a moment before is not what is wanted; but it is if these texts are not taken. */
+	if (rc == 0 || d->waiting)
+		forget_read(&d->reading);
 	mt_diags_fini(&diags);
 	mt_source_reading_fini(&r);
 	return rc;

@@ -191,16 +191,18 @@ static void reload(struct daemon *d, uint64_t now)
 static void read_changed(struct daemon *d, uint64_t now)
 {
 	notify_reload(d, true);
+	d->read_told = true;
 	config_read(d, now);
 }
 
+/* What was read may have been taken by who reloads, dropped by who goes back, or not be there: no memory. */
 static void take_changed(struct daemon *d, uint64_t now)
 {
-	bool was = d->reading.is && !d->reading.fresh;
-
 	config_take_read(d, now);
-	if (was)
-		notify_reload(d, false);
+	if (!d->read_told || d->reading.is)
+		return;
+	d->read_told = false;
+	notify_reload(d, false);
 }
 
 /* False: stop now. */

@@ -124,6 +124,7 @@ struct daemon {
 	char reload_words[1024]; /* how the last reload ended */
 	int reload_rc;		 /* and in a number */
 	struct config_reading reading;
+	bool read_told;	    /* the service manager waits for the end of it */
 	bool reload_unsaid; /* documents were taken, and not yet told to be in force (config.c) */
 	bool reload_node;   /* of these: the Node's own is to be looked at */
 	char reload_first[400];	  /* of these: the first error; "": none */
