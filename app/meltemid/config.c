@@ -453,8 +453,10 @@ static int take_read(struct daemon *d, uint64_t now)
 
 int config_reload(struct daemon *d, uint64_t now)
 {
-	int rc = read_files(d);
+	int rc;
 
+	mt_source_cache_doubt(d->files);
+	rc = read_files(d);
 	return rc ? rc : take_read(d, now);
 }
 

@@ -77,6 +77,15 @@ void mt_source_cache_free(struct mt_source_cache *c)
 	free(c);
 }
 
+void mt_source_cache_doubt(struct mt_source_cache *c)
+{
+	struct mt_listing *l;
+	uint32_t pos = 0;
+
+	while ((l = mt_strmap_next(&c->listings, &pos, NULL)) != NULL)
+		l->read_at = 0;
+}
+
 void mt_cache_begin(struct mt_source_cache *c)
 {
 	c->round++;

@@ -86,6 +86,11 @@ struct mt_source_cache;
 struct mt_source_cache *mt_source_cache_new(void);
 /* Models that were loaded with it live on. NULL is allowed. */
 void mt_source_cache_free(struct mt_source_cache *c);
+/*
+ * The next load asks every directory for its names. Some file systems (buckets, /proc) change what is in a directory and not its
+ * times: who reloads because of that must not be told what was there before.
+ */
+void mt_source_cache_doubt(struct mt_source_cache *c);
 
 /*
  * What all files of one load said, word for word, for who wants to go back to it or to compare. Files that did not change

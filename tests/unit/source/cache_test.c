@@ -2,6 +2,7 @@
 /* Loads one after the other: what is read again, what is shared, and files that are emptied or go. */
 #include "source_test.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -315,6 +316,48 @@ static void directories_that_have_settled(void)
 	end();
 }
 
+static uint32_t count_of(const char *directory)
+{
+	struct mt_source_reading r = {0};
+	struct mt_diags diags;
+	uint32_t n;
+
+	mt_diags_init(&diags);
+	CU_ASSERT_EQUAL(mt_source_read(cache, &r, &diags, NULL, &directory, 1), 0);
+	CU_ASSERT_EQUAL(diags.errors, 0);
+	n = r.objects.n;
+	mt_source_reading_fini(&r);
+	mt_diags_fini(&diags);
+	return n;
+}
+
+/*
+ * This directory has the names of our descriptors, some of which lead to directories, and its times stay as they are: who says so is
+ * told what is in it.
+ */
+static void a_directory_whose_times_stay(void)
+{
+	const char *const fds = "/proc/self/fd";
+	int before, after;
+
+	begin();
+	write_service("a.yaml", "a");
+	before = open(dir, O_RDONLY | O_DIRECTORY);
+	CU_ASSERT_FATAL(before >= 0);
+	CU_ASSERT_EQUAL(count_of(fds), 1);
+	usleep(2100000);
+	CU_ASSERT_EQUAL(count_of(fds), 1);
+	after = fcntl(before, F_DUPFD, before + 10);
+	CU_ASSERT_FATAL(after >= before + 10);
+	close(before);
+	mt_source_cache_doubt(cache);
+	CU_ASSERT_EQUAL(count_of(fds), 1);
+	close(after);
+	mt_source_cache_doubt(cache);
+	CU_ASSERT_EQUAL(count_of(fds), 0);
+	end();
+}
+
 const struct mt_test cache_tests[] = {
 	{"only_changed_files_are_read", only_changed_files_are_read},
 	{"only_changed_documents_are_read", only_changed_documents_are_read},
@@ -323,5 +366,6 @@ const struct mt_test cache_tests[] = {
 	{"mistakes_are_told_again", mistakes_are_told_again},
 	{"the_node_file", the_node_file},
 	{"directories_that_have_settled", directories_that_have_settled},
+	{"a_directory_whose_times_stay", a_directory_whose_times_stay},
 	{0},
 };
