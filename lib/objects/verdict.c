@@ -13,13 +13,20 @@ static uint64_t serial_of(const struct mt_object_row *row)
 	return row->used ? row->used->serial : row->o->serial;
 }
 
+/* A version that is held may stand in a file as well, and be refused there as the younger one: its user's row is meant. */
+static bool is_meant(const struct mt_object_table *t, const struct mt_object_row *row)
+{
+	return row->used || !mt_table_row(t, serial_of(row));
+}
+
 static void index_serials(struct mt_object_table *t)
 {
 	mt_idmap_clear(&t->by_serial);
 	if (mt_idmap_reserve(&t->by_serial, t->n))
 		t->region.failed = true;
 	for (uint32_t i = 0; i < t->n; i++)
-		if (mt_idmap_put(&t->by_serial, serial_of(&t->rows[i]), &t->rows[i]))
+		if (is_meant(t, &t->rows[i]) &&
+			mt_idmap_put(&t->by_serial, serial_of(&t->rows[i]), &t->rows[i]))
 			t->region.failed = true;
 }
 

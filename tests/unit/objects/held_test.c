@@ -313,6 +313,34 @@ static void a_damaged_file(void)
 	scene_end(&sc);
 }
 
+#define AGED(name, year, spec)                                                                     \
+	"apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: " name           \
+	", namespace: x, creationTimestamp: \"" year "-01-01T00:00:00Z\"}\nspec:\n"                \
+	"  hosts: [" name ".x]\n  ports: [{number: 80, name: tcp}]\n  resolution: STATIC\n" spec
+
+/* The last good version stands there as well, as the younger one of the name: what is wrong with it is its user's. */
+static void held_beside_itself(void)
+{
+	struct scene sc;
+
+	scene_begin(&sc);
+	scene_write(&sc, "a.yaml", AGED("a", "2020", "  endpoints: [{address: 198.51.100.1}]\n"));
+	scene_load(&sc);
+	scene_write(&sc, "b.yaml", AGED("a", "2010", "  endpoints: [{address: 127.0.0.1}]\n"));
+	scene_load(&sc);
+	IS_STATUS(&sc, "ServiceEntry", "a", "held");
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), 1);
+	scene_write(&sc, "c.yaml",
+		AGED("c", "2020",
+			"  addresses: [198.51.100.1]\n"
+			"  endpoints: [{address: 198.51.100.2}]\n"));
+	scene_load(&sc);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(sc.s);
+	IS_STATUS(&sc, "ServiceEntry", "a", "refused");
+	IS_STATUS(&sc, "ServiceEntry", "c", "in-force");
+	scene_end(&sc);
+}
+
 /* The only file of all is gone, be it that its directory is replaced: of everything in it the last good version is there. */
 static void all_that_there_was(void)
 {
@@ -377,6 +405,7 @@ const struct mt_test held_tests[] = {
 	{"broken_restrictions", broken_restrictions},
 	{"forgotten", forgotten},
 	{"a_damaged_file", a_damaged_file},
+	{"held_beside_itself", held_beside_itself},
 	{"all_that_there_was", all_that_there_was},
 	{"the_file_stays_small", the_file_stays_small},
 	{0},
