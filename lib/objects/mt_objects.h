@@ -82,7 +82,7 @@ struct mt_object_row {
 
 struct mt_object_table {
 	struct mt_region region;
-	struct mt_region words;	    /* of verdicts: gone with mt_table_reset() */
+	struct mt_region words;	    /* of verdicts, and touches: gone with mt_table_reset() */
 	struct mt_model *model;	    /* NULL: to be made of what is used */
 	struct mt_objects objects;  /* what rows are made of */
 	struct mt_object_row *rows; /* by identity */

@@ -195,6 +195,8 @@ void mt_table_reset(struct mt_object_table *t)
 		row->good_is_bad = false;
 		row->notes = NULL;
 		row->n_notes = 0;
+		row->touches = NULL;
+		row->n_touches = 0;
 	}
 	if (changed)
 		mt_table_changed(t);

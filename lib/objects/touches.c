@@ -16,10 +16,10 @@ struct touching {
 static void touch_new(struct mt_object_table *t, struct mt_object_row *row, const char *host)
 {
 	const char **slot =
-		mt_region_push(&t->region, (void **)&row->touches, &row->n_touches, sizeof(*slot));
+		mt_region_push(&t->words, (void **)&row->touches, &row->n_touches, sizeof(*slot));
 
 	if (slot)
-		*slot = mt_region_strdup(&t->region, host);
+		*slot = mt_region_strdup(&t->words, host);
 }
 
 static void touch(struct mt_object_table *t, struct mt_object_row *row, const char *host)

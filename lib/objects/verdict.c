@@ -157,7 +157,7 @@ static void give_reasons(struct mt_object_table *t, const struct mt_diags *diags
 static void touch(struct mt_object_table *t, struct mt_object_row *row, const char *host)
 {
 	const char **slot =
-		mt_region_push(&t->region, (void **)&row->touches, &row->n_touches, sizeof(*slot));
+		mt_region_push(&t->words, (void **)&row->touches, &row->n_touches, sizeof(*slot));
 
 	if (slot)
 		*slot = host;

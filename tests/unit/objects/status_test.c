@@ -254,6 +254,35 @@ static void a_closing_of_nobody_knows_what(void)
 	scene_end(&sc);
 }
 
+/* A discovery server speaks for days, and files say the same: what each object is about is found anew, and takes no more room. */
+static void what_is_said_again(void)
+{
+	const struct mt_object_row *row;
+	struct mt_diags diags;
+	struct scene sc;
+	size_t used;
+	int rc;
+
+	scene_begin(&sc);
+	scene_write(&sc, "a.yaml", SERVICE("a", "x", "198.51.100.1"));
+	scene_load(&sc);
+	row = scene_row(&sc, "ServiceEntry", "a");
+	used = sc.t->region.used;
+	for (int i = 0; i < 20; i++) {
+		mt_table_reset(sc.t);
+		CU_ASSERT_EQUAL(row->n_touches, 0);
+		mt_diags_init(&diags);
+		CU_ASSERT_PTR_NOT_NULL(mt_table_model(sc.t, &rc));
+		mt_table_finish(sc.t, &diags);
+		mt_table_touch(sc.t);
+		mt_diags_fini(&diags);
+		CU_ASSERT_EQUAL_FATAL(row->n_touches, 1);
+		CU_ASSERT_STRING_EQUAL(row->touches[0], "a.x");
+	}
+	CU_ASSERT_EQUAL(sc.t->region.used, used);
+	scene_end(&sc);
+}
+
 /* Between its two marks the page is exactly what the table says. */
 static void reference_page(void)
 {
@@ -284,6 +313,7 @@ static void reference_page(void)
 const struct mt_test status_tests[] = {
 	{"reference_page", reference_page},
 	{"one_costs_itself", one_costs_itself},
+	{"what_is_said_again", what_is_said_again},
 	{"one_node_counts", one_node_counts},
 	{"what_depends_on_it", what_depends_on_it},
 	{"no_error_is_hidden", no_error_is_hidden},
