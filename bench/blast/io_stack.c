@@ -92,6 +92,7 @@ static int error_of(enum mt_close_reason reason)
 		[MT_CLOSE_NO_SOURCE_PORT] = EADDRNOTAVAIL,
 		[MT_CLOSE_NO_MEMORY] = ENOMEM,
 		[MT_CLOSE_LOCAL] = ECONNABORTED,
+		[MT_CLOSE_HANDSHAKE] = EPROTO,
 	};
 
 	return errors[reason];

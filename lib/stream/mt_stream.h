@@ -27,7 +27,8 @@ enum mt_close_reason {
 	MT_CLOSE_UNREACHABLE, /* neighbour or ICMP says so */
 	MT_CLOSE_NO_SOURCE_PORT,
 	MT_CLOSE_NO_MEMORY,
-	MT_CLOSE_LOCAL, /* ended by our own side (drain, listener gone) */
+	MT_CLOSE_LOCAL,	    /* ended by our own side (drain, listener gone) */
+	MT_CLOSE_HANDSHAKE, /* a layer's handshake has failed */
 	MT_CLOSE_N_REASONS
 };
 

@@ -13,6 +13,7 @@ const char *mt_close_reason_str(enum mt_close_reason r)
 		[MT_CLOSE_NO_SOURCE_PORT] = "no source port",
 		[MT_CLOSE_NO_MEMORY] = "no memory",
 		[MT_CLOSE_LOCAL] = "closed by Meltemi",
+		[MT_CLOSE_HANDSHAKE] = "handshake failed",
 	};
 
 	return r < MT_CLOSE_N_REASONS ? words[r] : "unknown";

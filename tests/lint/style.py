@@ -52,6 +52,7 @@ COLD = {
     "tcp/tcp_tcp.c": "boot",
     "tls/tls_context.c": "the control thread makes contexts",
     "tls/tls_handshake.c": "threads of handshakes",
+    "tls/tls_layer_boot.c": "boot",
     "tls/tls_pool.c": "boot; wakes a thread of handshakes that sleeps",
     "tls/tls_thread.c": "threads of handshakes",
     "tls/tls_verify.c": "threads of handshakes",

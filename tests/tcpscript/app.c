@@ -98,6 +98,7 @@ static const char *const reasons[MT_CLOSE_N_REASONS] = {
 	[MT_CLOSE_NO_SOURCE_PORT] = "no-source-port",
 	[MT_CLOSE_NO_MEMORY] = "no-memory",
 	[MT_CLOSE_LOCAL] = "local",
+	[MT_CLOSE_HANDSHAKE] = "handshake",
 };
 
 /* These must be named by the script, in their order; the others may be. */

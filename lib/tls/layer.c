@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* TLS streams: their life, the lower stream's events, a worker's turn. */
+#include "layer_priv.h"
+
+#define TIMERS 256 /* looked at in a turn */
+
+/* ---- life ---- */
+
+struct tls_conn *tls_conn_new(struct mt_tls_layer *l)
+{
+	struct tls_conn *c = mt_slab_alloc(&l->streams, NULL);
+
+	if (!c)
+		return NULL;
+	c->layer = l;
+	c->s.ops = &l->ops;
+	c->s.user = &tls_nobody;
+	c->deadline = c->retry_at = MT_NEVER;
+	mt_timer_init(&c->timer);
+	return c;
+}
+
+void tls_take_lower(struct tls_conn *c, struct mt_stream *lower)
+{
+	c->lower = lower;
+	c->given = mt_stream_positions(lower).accepted;
+	c->s.tx_high = lower->tx_high;
+	c->s.rx_class = lower->rx_class;
+	c->s.tx_class = lower->tx_class;
+	c->s.silent = lower->silent;
+}
+
+static void let_go_of_bytes(struct tls_conn *c)
+{
+	mt_chain_free(&c->s.rx);
+	mt_chain_free(&c->plain);
+	c->s.keeps = false;
+}
+
+void tls_conn_free(struct tls_conn *c)
+{
+	struct mt_tls_layer *l = c->layer;
+
+	tls_hands_off(c);
+	let_go_of_bytes(c);
+	mt_wheel_cancel(&l->wheel, &c->timer);
+	tls_peer_drop(c);
+	if (c->k) {
+		mt_record_fini(&l->records, &c->k->r);
+		mt_slab_free(&l->keyed, c->k);
+	}
+	mt_slab_free(&l->streams, c);
+}
+
+void tls_arm(struct tls_conn *c)
+{
+	mt_wheel_arm(&c->layer->wheel, &c->timer, MT_MIN(c->deadline, c->retry_at));
+}
+
+void tls_put_off(struct tls_conn *c)
+{
+	c->retry_at = c->layer->now + TLS_RETRY_NS;
+	tls_arm(c);
+}
+
+/* None of the user's bytes is there that the peer does not have: an alert takes none along. */
+static bool all_arrived(struct tls_conn *c)
+{
+	tls_notes_acked(&c->k->notes, mt_stream_positions(c->lower).acked);
+	return c->k->notes.n == 0 && c->sealed == c->accepted;
+}
+
+void tls_end_lower(struct tls_conn *c, int alert, enum mt_abort_reason why)
+{
+	struct mt_chain out = {0};
+	bool told =
+		alert >= 0 && c->k && all_arrived(c) &&
+		mt_record_end(&c->layer->records, &c->k->r, (enum mt_tls_alert)alert, &out) == 0;
+
+	let_go_of_bytes(c);
+	tls_sync(c);
+	if (told) {
+		mt_count(c->layer->counts, MT_TLS_N_ALERT_OUT);
+		mt_stream_send(c->lower, &out);
+	}
+	/* A handshake that failed has left its alert. */
+	if (told || c->state == TLS_FAILED)
+		mt_stream_detach(c->lower);
+	else
+		mt_stream_abort(c->lower, why);
+	mt_chain_free(&out);
+}
+
+void tls_fail(struct tls_conn *c, int alert, enum mt_abort_reason why, enum mt_close_reason reason)
+{
+	if (alert >= 0) {
+		c->alert = (uint8_t)alert;
+		c->alert_sent = true;
+	}
+	if (c->known)
+		c->s.user->closed(&c->s, reason);
+	c->s.user = &tls_nobody;
+	tls_end_lower(c, alert, why);
+	tls_conn_free(c);
+}
+
+/* ---- the lower stream's events ---- */
+
+static void on_connected(struct mt_stream *lower)
+{
+	tls_connect(tls_above(lower));
+}
+
+static void on_readable(struct mt_stream *lower)
+{
+	tls_pump(tls_above(lower));
+}
+
+static void on_acked(struct mt_stream *lower, uint32_t bytes)
+{
+	struct tls_conn *c = tls_above(lower);
+	struct mt_tls_layer *l = c->layer;
+	struct mt_ref ref = mt_slab_ref(&l->streams, c);
+	uint64_t acked;
+
+	if (c->state != TLS_OPEN)
+		return;
+	tls_notes_acked(&c->k->notes, mt_stream_positions(lower).acked);
+	acked = c->k->notes.floor;
+	tls_drop_plain(c);
+	tls_flush(c); /* what waited for the reserve */
+	if (c->s.want_writable && c->s.tx_queued <= c->s.tx_high / 2) {
+		c->s.want_writable = false;
+		c->s.user->writable(&c->s);
+	}
+	if (!mt_slab_live(&l->streams, ref) || acked == c->told)
+		return;
+	bytes = (uint32_t)(acked - c->told);
+	c->told = acked;
+	if (c->s.user->acked)
+		c->s.user->acked(&c->s, bytes);
+}
+
+/* It comes by on_acked(). */
+static void on_writable(struct mt_stream *lower)
+{
+}
+
+static void on_closed(struct mt_stream *lower, enum mt_close_reason reason)
+{
+	struct tls_conn *c = tls_above(lower);
+
+	if (c->state == TLS_FAILED)
+		reason = (enum mt_close_reason)c->close;
+	else if (reason == MT_CLOSE_OK && !c->closed_in)
+		reason = MT_CLOSE_RESET;
+	if (c->known)
+		c->s.user->closed(&c->s, reason);
+	tls_conn_free(c);
+}
+
+static void on_holds(struct mt_stream *lower, struct mt_sums *sums)
+{
+	struct tls_conn *c = tls_above(lower);
+	struct mt_stream *s = &c->s;
+
+	sums->of[s->rx_class] += s->rx.truesize;
+	sums->of[c->retain ? MT_CLASS_RETAINED : s->tx_class] += c->plain.truesize;
+	if (s->keeps && s->user->holds)
+		s->user->holds(s, sums);
+	lower->keeps = s->rx.truesize || c->plain.truesize || s->keeps;
+}
+
+static void on_evict(struct mt_stream *lower, enum mt_class class)
+{
+	struct tls_conn *c = tls_above(lower);
+
+	if (c->s.user->evict)
+		c->s.user->evict(&c->s, class);
+	else if (c->detached || !c->known)
+		tls_fail(c, -1, MT_ABORT_SLOW, MT_CLOSE_LOCAL);
+}
+
+static struct mt_addr holder_of(const struct mt_stream *lower)
+{
+	const struct tls_conn *c = tls_above(lower);
+
+	return c->s.user->holder ? c->s.user->holder(&c->s) : mt_stream_ends(lower)->remote;
+}
+
+static void prefetch(const struct mt_stream *lower)
+{
+	__builtin_prefetch(tls_above(lower));
+}
+
+#define LOWER_USER                                                                                 \
+	.prefetch = prefetch, .connected = on_connected, .readable = on_readable,                  \
+	.eof = on_readable, .writable = on_writable, .acked = on_acked, .closed = on_closed,       \
+	.holds = on_holds, .evict = on_evict
+
+const struct mt_stream_user tls_lower_user = {LOWER_USER};
+const struct mt_stream_user tls_lower_user_of_held = {LOWER_USER, .holder = holder_of};
+
+static void never(struct mt_stream *s)
+{
+	mt_chain_free(&s->rx);
+}
+
+static void never_closed(struct mt_stream *s, enum mt_close_reason reason)
+{
+}
+
+const struct mt_stream_user tls_nobody = {.connected = never,
+	.readable = never,
+	.eof = never,
+	.writable = never,
+	.closed = never_closed};
+
+/* ---- a worker's ---- */
+
+static void fire(void *arg, struct mt_timer *t)
+{
+	struct tls_conn *c = mt_container_of(t, struct tls_conn, timer);
+	uint64_t now = c->layer->now;
+
+	if (now >= c->retry_at) {
+		c->retry_at = MT_NEVER;
+		c->retry = true;
+	}
+	if (now < c->deadline)
+		tls_arm(c);
+	mt_stream_again(c->lower);
+}
+
+void mt_tls_layer_turn(struct mt_tls_layer *l, uint64_t now)
+{
+	l->now = now;
+	(void)mt_wheel_run(&l->wheel, now, TIMERS, fire, l);
+}

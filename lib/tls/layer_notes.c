@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where records lie: a table without memory of its own. */
+#include "layer_priv.h"
+
+/* Pairs of neighbours become one: half of the table is free again, and what was merged often is old and soon gone. */
+static void merge(struct tls_notes *w)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i + 1 < w->n; i += 2, n++)
+		w->at[n] = (struct tls_note){w->at[i + 1].upper, w->at[i].first, w->at[i + 1].last};
+	if (w->n & 1)
+		w->at[n++] = w->at[w->n - 1];
+	w->n = n;
+}
+
+void tls_notes_add(struct tls_notes *w, struct tls_note note)
+{
+	if (mt_unlikely(w->n == TLS_NOTES))
+		merge(w);
+	w->at[w->n++] = note;
+}
+
+void tls_notes_acked(struct tls_notes *w, uint64_t acked)
+{
+	uint32_t gone = 0;
+
+	while (gone < w->n && w->at[gone].last <= acked)
+		w->floor = w->at[gone++].upper;
+	if (gone == 0)
+		return;
+	w->n -= gone;
+	for (uint32_t i = 0; i < w->n; i++)
+		w->at[i] = w->at[i + gone];
+}
+
+uint64_t tls_notes_whole(const struct tls_notes *w, uint64_t pos)
+{
+	uint64_t at = w->floor;
+
+	for (uint32_t i = 0; i < w->n && w->at[i].last <= pos; i++)
+		at = w->at[i].upper;
+	return at;
+}
+
+uint64_t tls_notes_begun(const struct tls_notes *w, uint64_t pos)
+{
+	uint64_t at = w->floor;
+
+	for (uint32_t i = 0; i < w->n && w->at[i].first < pos; i++)
+		at = w->at[i].upper;
+	return at;
+}

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The verbs of a TLS stream's user. */
+#include "layer_priv.h"
+
+#include <errno.h>
+
+/* Times its bytes that plain text may pin. */
+#define SPARSE_TIMES 4
+
+static void op_consumed(struct mt_stream *s)
+{
+	struct tls_conn *c = tls_conn_of(s);
+
+	tls_sync(c);
+	if (!c->pumping && tls_has_room(c) && c->lower->rx.len)
+		mt_stream_again(c->lower);
+}
+
+static void op_send(struct mt_stream *s, struct mt_chain *out)
+{
+	struct tls_conn *c = tls_conn_of(s);
+
+	c->accepted += out->len;
+	mt_chain_concat(&c->plain, out);
+	/* What is kept for long is not one buffer for each byte. */
+	if (c->retain && c->plain.segs > 1 && c->plain.truesize / SPARSE_TIMES > c->plain.len)
+		mt_chain_compact(&c->plain, c->layer->records.pools);
+	tls_flush(c);
+}
+
+static void op_shutdown(struct mt_stream *s)
+{
+	if (s->tx_shut)
+		return;
+	s->tx_shut = true;
+	tls_flush(tls_conn_of(s));
+}
+
+static void op_abort(struct mt_stream *s, enum mt_abort_reason why)
+{
+	struct tls_conn *c = tls_conn_of(s);
+
+	tls_end_lower(c, -1, why);
+	tls_conn_free(c);
+}
+
+void tls_maybe_leave(struct tls_conn *c)
+{
+	if (!c->detached || !c->close_sent)
+		return;
+	mt_chain_free(&c->s.rx);
+	mt_chain_free(&c->plain);
+	tls_sync(c);
+	mt_stream_detach(c->lower);
+	tls_conn_free(c);
+}
+
+static void op_detach(struct mt_stream *s)
+{
+	struct tls_conn *c = tls_conn_of(s);
+
+	if (c->state != TLS_OPEN) {
+		op_abort(s, MT_ABORT_CANCELLED);
+		return;
+	}
+	c->detached = true;
+	s->user = &tls_nobody;
+	s->keeps = false;
+	mt_chain_free(&s->rx);
+	s->rx_kept = 0;
+	s->tx_shut = true;
+	tls_flush(c);
+	tls_maybe_leave(c);
+}
+
+static void op_touch(struct mt_stream *s)
+{
+	mt_stream_touch(tls_conn_of(s)->lower);
+}
+
+static void op_again(struct mt_stream *s)
+{
+	mt_stream_again(tls_conn_of(s)->lower);
+}
+
+static void op_class(struct mt_stream *s, enum mt_class rx, enum mt_class tx)
+{
+	s->rx_class = (uint8_t)rx;
+	s->tx_class = (uint8_t)tx;
+	tls_sync(tls_conn_of(s));
+}
+
+static const struct mt_tuple *op_ends(const struct mt_stream *s)
+{
+	return mt_stream_ends(tls_conn_of(s)->lower);
+}
+
+static uint32_t op_room(const struct mt_stream *s)
+{
+	const struct tls_conn *c = tls_conn_of(s);
+	uint32_t room = mt_stream_room(c->lower);
+	uint64_t debt = TLS_RECORD_MORE + (c->accepted - c->sealed);
+
+	return room > debt ? room - (uint32_t)debt : 0;
+}
+
+/* Before there are keys nothing was sent. */
+static const struct tls_notes *notes_of(const struct tls_conn *c)
+{
+	static const struct tls_notes none;
+
+	return c->k ? &c->k->notes : &none;
+}
+
+static void op_positions(const struct mt_stream *s, struct mt_stream_pos *pos)
+{
+	const struct tls_conn *c = tls_conn_of(s);
+	struct mt_stream_pos low = mt_stream_positions(c->lower);
+
+	pos->accepted = c->accepted;
+	pos->sent = tls_notes_begun(notes_of(c), low.sent);
+	pos->acked = tls_notes_whole(notes_of(c), low.acked);
+}
+
+/*
+ * A part of a record can't be read. The other side's close proves nothing: its FIN does. Who refused us before it had sent a record has
+ * read nothing: in TLS 1.3 requests leave before the server has judged our certificate.
+ */
+static void op_end(const struct mt_stream *s, struct mt_stream_end *e)
+{
+	const struct tls_conn *c = tls_conn_of(s);
+
+	mt_stream_end(c->lower, e);
+	op_positions(s, &e->pos);
+	e->resent = tls_notes_begun(notes_of(c), e->resent);
+	e->fin_acked = tls_notes_whole(notes_of(c), e->fin_acked);
+	e->reset_acked = tls_notes_whole(notes_of(c), e->reset_acked);
+	if (c->refused) {
+		e->pos.sent = e->pos.acked = 0;
+		e->resent = e->fin_acked = e->reset_acked = 0;
+	}
+}
+
+static int op_reclaim(const struct mt_stream *s, uint64_t first, uint64_t last, struct mt_chain *to)
+{
+	const struct tls_conn *c = tls_conn_of(s);
+
+	if (!c->retain || first < c->plain_at || last > c->accepted)
+		return -ENODATA;
+	return mt_chain_copy(&c->plain, (uint32_t)(first - c->plain_at), (uint32_t)(last - first),
+		to, c->layer->records.pools);
+}
+
+void tls_ops_init(struct mt_stream_ops *ops)
+{
+	*ops = (struct mt_stream_ops){
+		.consumed = op_consumed,
+		.send = op_send,
+		.shutdown = op_shutdown,
+		.abort = op_abort,
+		.detach = op_detach,
+		.touch = op_touch,
+		.again = op_again,
+		.class = op_class,
+		.ends = op_ends,
+		.room = op_room,
+		.positions = op_positions,
+		.end = op_end,
+		.reclaim = op_reclaim,
+	};
+}
+
+/* ---- what it can say of itself ---- */
+
+bool mt_tls_stream_is(const struct mt_tls_layer *l, const struct mt_stream *s)
+{
+	return s->ops == &l->ops;
+}
+
+const struct mt_tls_peer *mt_tls_stream_peer(
+	const struct mt_tls_layer *l, const struct mt_stream *s)
+{
+	const struct tls_peer *p;
+
+	if (!mt_tls_stream_is(l, s) || !tls_conn_of(s)->peer)
+		return NULL;
+	p = mt_slab_at(&l->peers, tls_conn_of(s)->peer - 1);
+	return &p->is;
+}
+
+uint16_t mt_tls_stream_version(const struct mt_stream *s)
+{
+	const struct tls_keyed *k = tls_conn_of(s)->k;
+
+	if (!k)
+		return 0;
+	return k->r.is_13 ? 0x0304 : 0x0303;
+}
+
+uint8_t mt_tls_stream_cipher(const struct mt_stream *s)
+{
+	const struct tls_keyed *k = tls_conn_of(s)->k;
+
+	return k ? k->r.cipher : 0;
+}
+
+struct mt_tls_why mt_tls_stream_why(const struct mt_stream *s)
+{
+	const struct tls_conn *c = tls_conn_of(s);
+
+	return (struct mt_tls_why){(enum mt_tls_reason)c->reason, c->alert, c->alert_sent};
+}
+
+bool mt_tls_stream_worn(const struct mt_stream *s)
+{
+	const struct tls_keyed *k = tls_conn_of(s)->k;
+
+	return k && (mt_record_due(&k->r) & MT_RECORD_DUE_DRAIN);
+}
+
+void mt_tls_stream_update(struct mt_stream *s)
+{
+	struct tls_conn *c = tls_conn_of(s);
+
+	if (!c->k || !c->k->r.is_13 || c->close_sent)
+		return;
+	c->ask_due = true;
+	tls_flush(c);
+}

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "mt_tls_layer.h"
+
+#define TLS_RETRY_NS   (5 * MT_MSEC)
+#define TLS_NOTES      14
+#define TLS_PEER_HEADS 1024
+
+/* One sealed record or more: where it ends in the TLS stream, and where it lies in the lower one. */
+struct tls_note {
+	uint64_t upper;	      /* its text's end */
+	uint64_t first, last; /* [first, last) */
+};
+
+/*
+ * What of the TLS stream lies where in the lower one, as far as it is not acknowledged. Exact for few records under way; neighbours
+ * share a note when there are more, and then a part of them is nothing that was read and all that was sent: the safe side.
+ */
+struct tls_notes {
+	uint64_t floor; /* what is acknowledged: where the first note's text begins */
+	uint32_t n;
+	struct tls_note at[TLS_NOTES];
+};
+
+void tls_notes_add(struct tls_notes *w, struct tls_note note);
+/* The lower stream's bytes before `acked` are acknowledged: forgets those records. */
+void tls_notes_acked(struct tls_notes *w, uint64_t acked);
+/* Where the TLS stream is when all of the lower one before `pos` is there: a part of a record is nothing. */
+uint64_t tls_notes_whole(const struct tls_notes *w, uint64_t pos);
+/* The same, but a part of a record is all of it. */
+uint64_t tls_notes_begun(const struct tls_notes *w, uint64_t pos);
+
+enum tls_state {
+	TLS_CONNECTING, /* the lower stream is */
+	TLS_HELLO,	/* the client's is not whole yet */
+	TLS_WANTS,	/* there was no room for its handshake */
+	TLS_SHAKING,
+	TLS_FAILED, /* the user is to be told, */
+	TLS_DONE,   /* the same */
+	TLS_OPEN,
+};
+
+/* What a stream has from the end of its handshake on. */
+struct tls_keyed {
+	struct mt_record r; /* first */
+	struct tls_notes notes;
+};
+
+/* A peer that one stream has or many. */
+struct tls_peer {
+	struct mt_tls_peer is;
+	uint64_t hash;
+	uint32_t refs, next; /* index + 1 */
+};
+
+/*
+ * A stream. One queue each way: what is received rests in the lower stream until the user has room for a record; what is sent is sealed
+ * at once and rests there, too.
+ */
+struct tls_conn {
+	struct mt_stream s; /* first */
+	struct mt_stream *lower;
+	struct mt_tls_layer *layer;
+	struct tls_keyed *k;
+	union {
+		struct mt_tls_transport *by; /* while `waits` */
+		struct mt_tls_door *door;    /* until it is accepted */
+	};
+	struct mt_chain plain;		     /* from plain_at on: not acknowledged, or not sealed */
+	uint64_t plain_at, sealed, accepted; /* positions of its own */
+	uint64_t given;			     /* to the lower stream */
+	uint64_t told;			     /* to the user as acknowledged */
+	uint64_t own_until;		     /* where its own records end in the lower stream, */
+	uint64_t deadline, retry_at;	     /* MT_NEVER: none */
+	struct mt_timer timer;
+	union {
+		struct mt_hello hello; /* until the handshake begins */
+		struct mt_ref handshake;
+	};
+	uint32_t own_bytes; /* and how many bytes of them may be unacknowledged */
+	uint32_t peer;	    /* index + 1; 0: none */
+	int listener;
+	uint8_t state; /* enum tls_state */
+	uint8_t reason, alert,
+		close;	 /* enum mt_tls_reason, the alert of it, enum mt_close_reason */
+	uint8_t records; /* in rx, beyond what the user had when it had room */
+	bool opened : 1, waits : 1, retain : 1;
+	bool known : 1;	     /* the user has been told of it, or has opened it */
+	bool heard : 1;	     /* the peer has sent a record: it takes us for who we are */
+	bool refused : 1;    /* an alert came instead */
+	bool alert_sent : 1; /* `alert` is ours */
+	bool ask_due : 1;    /* mt_tls_stream_update() */
+	bool broken : 1;     /* nothing can be sealed any more */
+	bool gone_quiet : 1; /* the peer's FIN, in the handshake */
+	bool retry : 1;	     /* retry_at is over */
+	bool closed_in : 1, close_sent : 1, detached : 1, pumping : 1, full : 1;
+};
+
+#define TLS_LINES(n) (((n) + MT_CACHE_LINE - 1) / MT_CACHE_LINE * MT_CACHE_LINE)
+_Static_assert(TLS_LINES(sizeof(struct tls_conn)) + TLS_LINES(sizeof(struct tls_keyed)) <= 1024,
+	"an idle connection's");
+_Static_assert(sizeof(struct tls_conn) <= 512, "half a hello's");
+
+static inline struct tls_conn *tls_conn_of(const struct mt_stream *s)
+{
+	return (struct tls_conn *)(uintptr_t)s;
+}
+
+/* Of a lower stream. */
+static inline struct tls_conn *tls_above(const struct mt_stream *lower)
+{
+	struct mt_tls_layer *l = lower->user_ctx;
+
+	return mt_slab_at(&l->streams, lower->owner_idx);
+}
+
+/* ---- layer.c ---- */
+/* Of a stream that was let go, or is not accepted yet. */
+extern const struct mt_stream_user tls_nobody;
+/* Of a lower stream; and of one whose user has a holder of his own, who is charged. */
+extern const struct mt_stream_user tls_lower_user, tls_lower_user_of_held;
+struct tls_conn *tls_conn_new(struct mt_tls_layer *l);
+void tls_conn_free(struct tls_conn *c);
+/* The lower stream is there. */
+void tls_take_lower(struct tls_conn *c, struct mt_stream *lower);
+/* The timer is set for the nearest of its times. */
+void tls_arm(struct tls_conn *c);
+/* Nothing else will call: again in a while. */
+void tls_put_off(struct tls_conn *c);
+/* An alert, where none of the user's bytes is queued before it and `alert` is none of -1; else a reset. The lower stream is gone. */
+void tls_end_lower(struct tls_conn *c, int alert, enum mt_abort_reason why);
+/* The end, by the layer itself. The user is told, while the stream can still say how far it came. */
+void tls_fail(struct tls_conn *c, int alert, enum mt_abort_reason why, enum mt_close_reason reason);
+
+/* ---- layer_ops.c ---- */
+void tls_ops_init(struct mt_stream_ops *ops);
+/* Of a stream that was let go: it ends when all that it owes is given down. */
+void tls_maybe_leave(struct tls_conn *c);
+
+/* ---- layer_hands.c ---- */
+/* A client's handshake begins, or later. */
+void tls_connect(struct tls_conn *c);
+/* Reads on, before records: false: the stream may be gone. */
+void tls_shake(struct tls_conn *c);
+/* It wants nothing of its handshake any more. */
+void tls_hands_off(struct tls_conn *c);
+
+/* ---- layer_peer.c ---- */
+bool tls_peer_set(struct tls_conn *c, const struct mt_tls_peer *p);
+void tls_peer_drop(struct tls_conn *c);
+
+/* ---- layer_rx.c ---- */
+/* At most one record is above what the user keeps for a longer message. */
+bool tls_has_room(struct tls_conn *c);
+/* Looks at the clock, and goes on with what there is. The stream may be gone on return. */
+void tls_pump(struct tls_conn *c);
+
+/* ---- layer_tx.c ---- */
+/* Sends what is due: the layer's own records, then the user's bytes, then the close. */
+void tls_flush(struct tls_conn *c);
+/* Gives bytes to the lower stream. */
+void tls_give(struct tls_conn *c, struct mt_chain *out);
+/* Plain text that nobody will ask for any more. */
+void tls_drop_plain(struct tls_conn *c);
+/* Copies what both streams must agree about. */
+void tls_sync(struct tls_conn *c);
+/* Bytes of a record beside its text, at most. */
+#define TLS_RECORD_MORE 29

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a TLS stream receives: one record at a time, as the user has room. */
+#include "layer_priv.h"
+
+/* What a receiving step did. */
+enum did { DID_ONE, DID_WAIT, DID_GO };
+
+bool tls_has_room(struct tls_conn *c)
+{
+	bool room = c->s.rx.len <= c->s.rx_kept;
+
+	if (room)
+		c->records = 0;
+	return room;
+}
+
+/* Alerts that say what the peer thinks of who we are, and of what we offer: no application has seen a byte. */
+static bool is_refusal(uint8_t alert)
+{
+	return (alert >= MT_TLS_HANDSHAKE_FAILURE && alert <= MT_TLS_ACCESS_DENIED) ||
+	       alert == MT_TLS_CERTIFICATE_REQUIRED;
+}
+
+/* FIN, and no close before it: somebody else may have sent it. */
+static enum did cut_off(struct tls_conn *c)
+{
+	if (!c->lower->rx_eof)
+		return DID_WAIT;
+	mt_count(c->layer->counts, MT_TLS_N_CUT_OFF);
+	tls_fail(c, -1, MT_ABORT_PROTOCOL, MT_CLOSE_RESET);
+	return DID_GO;
+}
+
+/* The peer's first record: it has judged who we are. */
+static void hear(struct tls_conn *c)
+{
+	if (c->heard)
+		return;
+	c->heard = true;
+	tls_drop_plain(c);
+}
+
+static enum did data_in(struct tls_conn *c)
+{
+	hear(c);
+	c->records++;
+	mt_stream_consumed(c->lower);
+	tls_sync(c);
+	c->s.user->readable(&c->s);
+	return DID_ONE;
+}
+
+static enum did close_in(struct tls_conn *c)
+{
+	/* Nothing has a meaning behind it. */
+	mt_stream_drop(c->lower, c->lower->rx.len);
+	c->closed_in = c->s.rx_eof = true;
+	tls_sync(c);
+	c->s.user->eof(&c->s);
+	return DID_ONE;
+}
+
+static enum did alert_in(struct tls_conn *c)
+{
+	mt_count(c->layer->counts, MT_TLS_N_ALERT_IN);
+	c->alert = c->k->r.alert;
+	c->refused = c->opened && !c->heard && is_refusal(c->alert);
+	if (c->refused)
+		mt_count(c->layer->counts, MT_TLS_N_REFUSED);
+	tls_fail(c, -1, MT_ABORT_RELAYED, c->refused ? MT_CLOSE_HANDSHAKE : MT_CLOSE_RESET);
+	return DID_GO;
+}
+
+/* One record. DID_WAIT: none is there (*part, if it has begun), or the user has no room. */
+static enum did receive(struct tls_conn *c, bool *part)
+{
+	struct mt_stream *lower = c->lower;
+
+	*part = false;
+	if (c->closed_in) {
+		if (lower->rx.len)
+			mt_stream_drop(lower, lower->rx.len);
+		return DID_WAIT;
+	}
+	/* What a record is, also the last one, is known when it is opened: then it needs a place. */
+	if (!tls_has_room(c))
+		return DID_WAIT;
+	switch (mt_record_read(&c->layer->records, &c->k->r, &lower->rx, &c->s.rx, c->layer->now)) {
+	case MT_RECORD_MORE:
+		*part = true;
+		return cut_off(c);
+	case MT_RECORD_NO_MEMORY:
+		tls_put_off(c);
+		return DID_WAIT;
+	case MT_RECORD_DATA:
+		return data_in(c);
+	case MT_RECORD_OWN:
+		hear(c);
+		mt_stream_consumed(lower);
+		tls_flush(c);
+		return DID_ONE;
+	case MT_RECORD_CLOSED:
+		return close_in(c);
+	case MT_RECORD_ALERT:
+		return alert_in(c);
+	default:
+		tls_fail(c, c->k->r.alert, MT_ABORT_PROTOCOL, MT_CLOSE_RESET);
+		return DID_GO;
+	}
+}
+
+/* The user may end this stream, or any other, in each of its events. */
+static void receive_all(struct tls_conn *c)
+{
+	struct mt_tls_layer *l = c->layer;
+	struct mt_ref ref = mt_slab_ref(&l->streams, c);
+	bool part = false;
+	enum did did;
+
+	c->pumping = true;
+	do
+		did = receive(c, &part);
+	while (did == DID_ONE && mt_slab_live(&l->streams, ref));
+	if (did == DID_GO || !mt_slab_live(&l->streams, ref))
+		return;
+	c->pumping = false;
+	/* The rest of a record would never come through a window that its begin shuts. */
+	if (part && c->lower->rx.len)
+		mt_stream_keep(c->lower, c->lower->rx.len);
+	tls_flush(c);
+	tls_maybe_leave(c);
+}
+
+/* The handshake is done. false: the stream is gone. */
+static bool tell(struct tls_conn *c)
+{
+	struct mt_tls_layer *l = c->layer;
+	struct mt_ref ref = mt_slab_ref(&l->streams, c);
+
+	c->state = TLS_OPEN;
+	c->deadline = MT_NEVER;
+	tls_arm(c);
+	if (c->opened) {
+		mt_count(l->counts, MT_TLS_N_OPENED);
+		c->s.user->connected(&c->s);
+		return mt_slab_live(&l->streams, ref);
+	}
+	if (!c->door->listen->accept(c->door->arg, &c->s, c->listener)) {
+		c->s.user = &tls_nobody;
+		tls_fail(c, -1, MT_ABORT_CANCELLED, MT_CLOSE_LOCAL);
+		return false;
+	}
+	mt_count(l->counts, MT_TLS_N_ACCEPTED);
+	if (!mt_slab_live(&l->streams, ref))
+		return false;
+	c->door = NULL;
+	c->known = true;
+	if (c->s.user->holder)
+		c->lower->user = &tls_lower_user_of_held;
+	tls_sync(c);
+	return true;
+}
+
+void tls_pump(struct tls_conn *c)
+{
+	uint64_t now = c->layer->now;
+
+	if (now >= c->deadline && c->state != TLS_DONE) {
+		if (c->state == TLS_FAILED) {
+			tls_shake(c);
+			return;
+		}
+		mt_count(c->layer->counts, MT_TLS_N_TIMED_OUT);
+		c->layer->failed[MT_TLS_WHY_timed_out]++;
+		c->reason = MT_TLS_WHY_timed_out;
+		tls_fail(c, -1, MT_ABORT_SLOW, MT_CLOSE_CONNECT_TIMEOUT);
+		return;
+	}
+	if (c->state < TLS_DONE) {
+		tls_shake(c);
+		return;
+	}
+	c->retry = false;
+	if (c->broken) {
+		mt_count(c->layer->counts, MT_TLS_N_KEY_WORN);
+		tls_fail(c, -1, MT_ABORT_CANCELLED, MT_CLOSE_LOCAL);
+		return;
+	}
+	if (c->state == TLS_OPEN || tell(c))
+		receive_all(c);
+}

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a TLS stream sends. */
+#include "layer_priv.h"
+
+#include <errno.h>
+
+/* Bytes of the layer's own that may be unacknowledged, close and alert apart: who asks for more waits. An answer has at most two records. */
+#define OWN_MAX 80
+#define RESERVE (4 * OWN_MAX)
+
+void tls_sync(struct tls_conn *c)
+{
+	struct mt_stream *s = &c->s, *lower = c->lower;
+
+	if (lower->rx_class != s->rx_class || lower->tx_class != s->tx_class)
+		mt_stream_class(lower, s->rx_class, s->tx_class);
+	lower->yields = s->yields;
+	lower->silent = s->silent;
+	if (s->yields)
+		s->tx_high = lower->tx_high;
+	s->squeezed = lower->squeezed;
+	s->tx_queued = lower->tx_queued + c->plain.truesize;
+	/* What it keeps itself is the lower one's to be charged. */
+	mt_stream_touch(lower);
+}
+
+void tls_give(struct tls_conn *c, struct mt_chain *out)
+{
+	if (out->len == 0)
+		return;
+	c->given += out->len;
+	mt_stream_send(c->lower, out);
+}
+
+/*
+ * Acknowledged text goes. But of what a client has sent before its server said anything: that may still not like who we are, and then
+ * nobody has read it. A server that is silent for good holds half of a queue at most.
+ */
+void tls_drop_plain(struct tls_conn *c)
+{
+	uint64_t acked = c->k->notes.floor;
+	bool judged = c->heard || !c->k->r.is_13 ||
+		      c->lower->tx_queued + c->plain.truesize > c->s.tx_high / 2;
+
+	if (!c->retain || !judged || c->plain_at >= acked)
+		return;
+	mt_chain_drop(&c->plain, (uint32_t)(acked - c->plain_at));
+	c->plain_at = acked;
+}
+
+/* No memory: nothing else will call. Or there is no key: the user is told outside of his verbs. */
+static bool sealed(struct tls_conn *c, int rc)
+{
+	if (rc == -ENOMEM)
+		tls_put_off(c);
+	else if (rc && !c->broken) {
+		c->broken = true;
+		mt_stream_again(c->lower);
+	}
+	return rc == 0;
+}
+
+/* Updates and answers, from the reserve, whatever the user has queued. */
+static void send_own(struct tls_conn *c)
+{
+	struct mt_records *w = &c->layer->records;
+	struct mt_record *r = &c->k->r;
+	struct mt_chain out = {0};
+	int rc = 0;
+
+	if (mt_likely(!c->ask_due && !(mt_record_due(r) & ~MT_RECORD_DUE_DRAIN)))
+		return;
+	if (mt_stream_positions(c->lower).acked >= c->own_until)
+		c->own_bytes = 0;
+	c->full = c->own_bytes + OWN_MAX > RESERVE;
+	if (c->full)
+		return;
+	if (c->ask_due) {
+		rc = mt_record_update(w, r, true, &out);
+		if (rc == 0)
+			c->ask_due = false;
+	}
+	if (rc == 0)
+		rc = mt_record_own(w, r, &out);
+	c->own_bytes += out.len;
+	tls_give(c, &out);
+	c->own_until = c->given;
+	(void)sealed(c, rc);
+}
+
+static bool send_data(struct tls_conn *c)
+{
+	struct mt_records *w = &c->layer->records;
+	struct mt_record *r = &c->k->r;
+	struct mt_chain out = {0};
+	int rc = 0;
+
+	while (rc == 0 && c->sealed < c->accepted) {
+		uint32_t left = (uint32_t)MT_MIN(c->accepted - c->sealed, MT_RECORD_PLAIN);
+		uint32_t n = MT_MIN(left, mt_record_size(r, c->layer->mss, c->layer->now));
+		uint64_t first = c->given + out.len;
+
+		rc = c->retain ? mt_record_seal_copy(w, r, &c->plain,
+					 (uint32_t)(c->sealed - c->plain_at), n, &out)
+			       : mt_record_seal(w, r, &c->plain, n, &out);
+		if (rc)
+			break;
+		c->sealed += n;
+		if (!c->retain)
+			c->plain_at = c->sealed;
+		tls_notes_add(
+			&c->k->notes, (struct tls_note){c->sealed, first, c->given + out.len});
+	}
+	tls_give(c, &out);
+	return sealed(c, rc);
+}
+
+static void send_close(struct tls_conn *c)
+{
+	struct mt_chain out = {0};
+
+	if (!sealed(c, mt_record_end(&c->layer->records, &c->k->r, MT_TLS_CLOSE_NOTIFY, &out)))
+		return;
+	tls_give(c, &out);
+	c->close_sent = true;
+	c->ask_due = false;
+	mt_stream_shutdown(c->lower);
+}
+
+void tls_flush(struct tls_conn *c)
+{
+	if (c->state == TLS_OPEN && !c->broken && !c->close_sent) {
+		send_own(c);
+		if (send_data(c) && c->s.tx_shut)
+			send_close(c);
+	}
+	tls_sync(c);
+}
