@@ -123,8 +123,10 @@ static void on_acked(struct mt_stream *lower, uint32_t bytes)
 	struct mt_ref ref = mt_slab_ref(&l->streams, c);
 	uint64_t acked;
 
-	if (c->state != TLS_OPEN)
+	if (c->state != TLS_OPEN) {
+		tls_sync(c);
 		return;
+	}
 	tls_notes_acked(&c->k->notes, mt_stream_positions(lower).acked);
 	acked = c->k->notes.floor;
 	tls_drop_plain(c);

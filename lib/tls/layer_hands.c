@@ -235,6 +235,7 @@ void mt_tls_layer_event(void *layer, const struct mt_tls_event *e)
 	}
 	lost = e->out.len && mt_chain_write(&out, l->records.pools, e->out.p, e->out.len);
 	tls_give(c, &out);
+	tls_sync(c);
 	if (e->kind == MT_TLS_EVENT_FAILED) {
 		c->alert = e->result->alert;
 		c->alert_sent = e->result->reason != MT_TLS_WHY_peer_alert;

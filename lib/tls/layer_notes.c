@@ -5,12 +5,15 @@
 /* Pairs of neighbours become one: half of the table is free again, and what was merged often is old and soon gone. */
 static void merge(struct tls_notes *w)
 {
-	uint32_t n = 0;
+	uint32_t n = 0, last = w->many >> (w->n - 1);
 
 	for (uint32_t i = 0; i + 1 < w->n; i += 2, n++)
 		w->at[n] = (struct tls_note){w->at[i + 1].upper, w->at[i].first, w->at[i + 1].last};
-	if (w->n & 1)
+	w->many = (1u << n) - 1;
+	if (w->n & 1) {
+		w->many |= last << n;
 		w->at[n++] = w->at[w->n - 1];
+	}
 	w->n = n;
 }
 
@@ -30,6 +33,7 @@ void tls_notes_acked(struct tls_notes *w, uint64_t acked)
 	if (gone == 0)
 		return;
 	w->n -= gone;
+	w->many >>= gone;
 	for (uint32_t i = 0; i < w->n; i++)
 		w->at[i] = w->at[i + gone];
 }
@@ -40,6 +44,18 @@ uint64_t tls_notes_whole(const struct tls_notes *w, uint64_t pos)
 
 	for (uint32_t i = 0; i < w->n && w->at[i].last <= pos; i++)
 		at = w->at[i].upper;
+	return at;
+}
+
+uint64_t tls_notes_read(const struct tls_notes *w, uint64_t pos)
+{
+	uint64_t at = w->floor;
+
+	for (uint32_t i = 0; i < w->n && w->at[i].first < pos; i++) {
+		if (w->at[i].last > pos && !(w->many >> i & 1))
+			break;
+		at = w->at[i].upper;
+	}
 	return at;
 }
 

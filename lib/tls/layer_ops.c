@@ -131,10 +131,12 @@ static void op_end(const struct mt_stream *s, struct mt_stream_end *e)
 	const struct tls_conn *c = tls_conn_of(s);
 
 	mt_stream_end(c->lower, e);
-	op_positions(s, &e->pos);
+	e->pos.accepted = c->accepted;
+	e->pos.sent = tls_notes_begun(notes_of(c), e->pos.sent);
+	e->pos.acked = tls_notes_read(notes_of(c), e->pos.acked);
 	e->resent = tls_notes_begun(notes_of(c), e->resent);
-	e->fin_acked = tls_notes_whole(notes_of(c), e->fin_acked);
-	e->reset_acked = tls_notes_whole(notes_of(c), e->reset_acked);
+	e->fin_acked = tls_notes_read(notes_of(c), e->fin_acked);
+	e->reset_acked = tls_notes_read(notes_of(c), e->reset_acked);
 	if (c->refused) {
 		e->pos.sent = e->pos.acked = 0;
 		e->resent = e->fin_acked = e->reset_acked = 0;

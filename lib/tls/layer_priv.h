@@ -15,11 +15,12 @@ struct tls_note {
 
 /*
  * What of the TLS stream lies where in the lower one, as far as it is not acknowledged. Exact for few records under way; neighbours
- * share a note when there are more, and then a part of them is nothing that was read and all that was sent: the safe side.
+ * share a note when there are more, and who asks says which side is the safe one.
  */
 struct tls_notes {
 	uint64_t floor; /* what is acknowledged: where the first note's text begins */
 	uint32_t n;
+	uint32_t many; /* by bits: notes of more than one record */
 	struct tls_note at[TLS_NOTES];
 };
 
@@ -28,7 +29,9 @@ void tls_notes_add(struct tls_notes *w, struct tls_note note);
 void tls_notes_acked(struct tls_notes *w, uint64_t acked);
 /* Where the TLS stream is when all of the lower one before `pos` is there: a part of a record is nothing. */
 uint64_t tls_notes_whole(const struct tls_notes *w, uint64_t pos);
-/* The same, but a part of a record is all of it. */
+/* The same for who asks what was read: of records that share a note, all may have been. */
+uint64_t tls_notes_read(const struct tls_notes *w, uint64_t pos);
+/* A part of a record is all of it. */
 uint64_t tls_notes_begun(const struct tls_notes *w, uint64_t pos);
 
 enum tls_state {

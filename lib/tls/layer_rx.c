@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a TLS stream receives: one record at a time, as the user has room. */
 #include "layer_priv.h"
+#include "mt_mutant.h"
 
 /* What a receiving step did. */
 enum did { DID_ONE, DID_WAIT, DID_GO };
@@ -11,7 +12,7 @@ bool tls_has_room(struct tls_conn *c)
 
 	if (room)
 		c->records = 0;
-	return room;
+	return room || (mt_mutant(MT_MUTANT_tls_keeps_two) && c->records < 2);
 }
 
 /* Alerts that say what the peer thinks of who we are, and of what we offer: no application has seen a byte. */
@@ -125,7 +126,7 @@ static void receive_all(struct tls_conn *c)
 		return;
 	c->pumping = false;
 	/* The rest of a record would never come through a window that its begin shuts. */
-	if (part && c->lower->rx.len)
+	if (part && c->lower->rx.len && !mt_mutant(MT_MUTANT_tls_part_not_kept))
 		mt_stream_keep(c->lower, c->lower->rx.len);
 	tls_flush(c);
 	tls_maybe_leave(c);

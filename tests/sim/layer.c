@@ -16,17 +16,24 @@ const char *const sim_layer_event_names[SIM_LAYER_N] = {
 	[SIM_MUX_AWAY] = "mux_goaways",
 	[SIM_MUX_OUT_OF_CREDIT] = "mux_out_of_credit",
 	[SIM_MUX_BESIDE_PAUSED] = "mux_beside_paused",
+	[SIM_TLS_STREAM] = "tls_streams",
+	[SIM_TLS_UPDATE] = "tls_key_updates",
+	[SIM_TLS_LATER] = "tls_later",
 };
 
 struct layer *layer_new(enum layer_kind kind, struct sim *s, const char *name,
 	struct mt_pools *pools, struct mt_tcp *tcp)
 {
-	struct layer *l = kind == LAYER_MUX ? layer_mux_new() : layer_records_new();
+	struct layer *l = kind == LAYER_MUX   ? layer_mux_new()
+			  : kind == LAYER_TLS ? layer_tls_new()
+					      : layer_records_new();
 
 	l->sim = s;
 	l->name = name;
 	l->pools = pools;
 	l->lower = mt_tcp_transport(tcp);
+	if (kind == LAYER_TLS)
+		layer_tls_begin(l);
 	return l;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Layers of the simulator: transports over another transport, between a host's TCP and what uses streams there. They are toys of
- * what TLS and HTTP/2 will be, and hold lib/stream, lib/tcp and lib/proxy to what a layer needs of them.
+ * Layers of the simulator: transports over another transport, between a host's TCP and what uses streams there. Two are toys of
+ * what TLS and HTTP/2 will be, and hold lib/stream, lib/tcp and lib/proxy to what a layer needs of them; the third is TLS as it is built.
  */
 #pragma once
 
@@ -10,7 +10,7 @@
 
 struct layer;
 
-enum layer_kind { LAYER_NONE, LAYER_RECORDS, LAYER_MUX };
+enum layer_kind { LAYER_NONE, LAYER_RECORDS, LAYER_MUX, LAYER_TLS };
 
 struct layer_ops {
 	/* Before a turn of its worker: looks after its timers. Calls no user. */
@@ -56,3 +56,6 @@ static inline void layer_saw(const struct layer *l, enum sim_layer_event e)
 
 struct layer *layer_records_new(void);
 struct layer *layer_mux_new(void);
+struct layer *layer_tls_new(void);
+/* When it has what layer_new() gives it. */
+void layer_tls_begin(struct layer *l);

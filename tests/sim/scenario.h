@@ -31,7 +31,7 @@ extern const struct sim_scenario scenario_memory_pressure, scenario_flash_crowd,
 	scenario_pool_empty;
 extern const struct sim_scenario scenario_layered_calls, scenario_layered_others,
 	scenario_layered_streams, scenario_mux_calls, scenario_mux_others, scenario_mux_streams,
-	scenario_mux_hostile;
+	scenario_tls_calls, scenario_tls_others, scenario_tls_streams, scenario_mux_hostile;
 extern const struct sim_scenario scenario_goodput_loss, scenario_goodput_reorder,
 	scenario_goodput_near, scenario_goodput_late, scenario_goodput_clean, scenario_goodput_ecn,
 	scenario_goodput_bursts;

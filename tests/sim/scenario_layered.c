@@ -150,6 +150,9 @@ LAYERED(streams, layered, LAYER_RECORDS)
 LAYERED(calls, mux, LAYER_MUX)
 LAYERED(others, mux, LAYER_MUX)
 LAYERED(streams, mux, LAYER_MUX)
+LAYERED(calls, tls, LAYER_TLS)
+LAYERED(others, tls, LAYER_TLS)
+LAYERED(streams, tls, LAYER_TLS)
 
 const struct sim_scenario scenario_layered_calls = {
 	.name = "layered_calls",
@@ -205,6 +208,35 @@ const struct sim_scenario scenario_mux_others = {
 	.words = "other scenarios of calls, on streams that share a connection",
 	.weight = 4,
 	.run = run_mux_others,
+	.min_calls = 4,
+	.min_connections = 2,
+};
+
+const struct sim_scenario scenario_tls_calls = {
+	.name = "tls_calls",
+	.words = "calls in TLS, whose keys change, on either side of the proxy or "
+		 "both",
+	.weight = 2,
+	.run = run_tls_calls,
+	.min_calls = 10,
+	.min_exchanges = 2,
+	.min_connections = 2,
+};
+
+const struct sim_scenario scenario_tls_streams = {
+	.name = "tls_streams",
+	.words = "byte streams in TLS: half-close kept, reset passed on",
+	.weight = 2,
+	.run = run_tls_streams,
+	.min_bytes = 5000,
+	.min_connections = 8,
+};
+
+const struct sim_scenario scenario_tls_others = {
+	.name = "tls_others",
+	.words = "other scenarios of calls, in TLS",
+	.weight = 4,
+	.run = run_tls_others,
 	.min_calls = 4,
 	.min_connections = 2,
 };

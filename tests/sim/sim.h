@@ -64,6 +64,9 @@ enum sim_layer_event {
 	SIM_MUX_AWAY,	       /* a side asks for no more streams */
 	SIM_MUX_OUT_OF_CREDIT, /* a stream's bytes wait for who reads them */
 	SIM_MUX_BESIDE_PAUSED, /* bytes arrive beside a stream that is not read */
+	SIM_TLS_STREAM,
+	SIM_TLS_UPDATE, /* of keys */
+	SIM_TLS_LATER,	/* a handshake had to wait for room */
 	SIM_LAYER_N
 };
 

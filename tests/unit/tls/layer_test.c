@@ -561,6 +561,8 @@ static void test_notes(void)
 		}
 		CU_ASSERT_TRUE(tls_notes_begun(&w, pos) >= exact_begun);
 		CU_ASSERT_TRUE(tls_notes_whole(&w, pos) <= exact_whole);
+		CU_ASSERT_TRUE(tls_notes_read(&w, pos) >= exact_whole);
+		CU_ASSERT_TRUE(tls_notes_read(&w, pos) <= tls_notes_begun(&w, pos));
 		CU_ASSERT_EQUAL(tls_notes_whole(&w, low), upper);
 	}
 }
