@@ -17,6 +17,7 @@
 #define HELLO	  50
 #define FLIGHT	  4000 /* bytes of the longest message, at most 65,535 */
 #define LATEST_MS 3
+#define UPDATES	  12 /* that an end asks for */
 
 struct said {
 	uint64_t at;
@@ -42,6 +43,9 @@ struct tls {
 	struct mt_tls_door door;
 	struct fake fakes[STREAMS];
 	uint64_t update_at;
+	struct asked {
+		uint32_t gen, n;
+	} asked[STREAMS];
 };
 
 /* ---- handshakes ---- */
@@ -199,6 +203,17 @@ static void tell(struct tls *k, struct fake *f)
 
 /* ---- a worker's ---- */
 
+/* They wait for who does not read, and then come all at once: not more than a peer may do in a second. */
+static bool may_update(struct tls *k, const struct tls_conn *c)
+{
+	struct mt_ref ref = mt_slab_ref(&k->tls.streams, c);
+	struct asked *a = &k->asked[ref.idx];
+
+	if (a->gen != ref.gen)
+		*a = (struct asked){.gen = ref.gen};
+	return a->n++ < UPDATES;
+}
+
 static void update_some(struct tls *k)
 {
 	struct mt_rand *r = &k->l.sim->host_rand;
@@ -210,7 +225,7 @@ static void update_some(struct tls *k)
 	k->update_at =
 		k->tls.streams.in_use ? k->l.sim->now + sim_between(r, 1, 300) * MT_MSEC : MT_NEVER;
 	while ((c = mt_slab_next(&k->tls.streams, &i)))
-		if (sim_one_in(r, 4))
+		if (sim_one_in(r, 4) && may_update(k, c))
 			mt_tls_stream_update(&c->s);
 }
 
