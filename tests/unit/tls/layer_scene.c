@@ -262,3 +262,26 @@ struct pipe_end *layers_lower(int who)
 {
 	return &pipes.ends[who];
 }
+
+void layers_both_closed(void)
+{
+	for (int who = CLIENT; who <= SERVER; who++) {
+		layers_until(&layers.app[who].closed);
+		CU_ASSERT_EQUAL(layers.app[who].reason, MT_CLOSE_OK);
+	}
+}
+
+void layers_end_in_order(void)
+{
+	mt_stream_shutdown(layers.app[CLIENT].s);
+	mt_stream_shutdown(layers.app[SERVER].s);
+	layers_both_closed();
+	CU_ASSERT_TRUE(layers.app[CLIENT].eof && layers.app[SERVER].eof);
+}
+
+bool layers_has(const struct app *a, uint32_t n)
+{
+	for (uint32_t i = 0; a->got.len < n && i < 100000; i++)
+		layers_settle();
+	return scene_is(&a->got, 0, n);
+}

@@ -58,5 +58,10 @@ void layers_settle(void);
 void layers_pass(uint64_t ns);
 /* Of a user: bytes that are told from each other, from the place `from` of all bytes on. */
 void layers_say(int who, uint32_t from, uint32_t n, uint32_t piece);
+/* All of the first n bytes have come. */
+bool layers_has(const struct app *a, uint32_t n);
+/* Both users end their side, and hear of an end in order; that alone. */
+void layers_end_in_order(void);
+void layers_both_closed(void);
 /* The lower stream of a user's. */
 struct pipe_end *layers_lower(int who);

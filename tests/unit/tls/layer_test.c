@@ -6,33 +6,8 @@
 
 #include <errno.h>
 
-static const struct mt_stream_user tls_test_deaf;
-
 #define A (&layers.app[CLIENT])
 #define B (&layers.app[SERVER])
-
-static void both_closed(enum mt_close_reason reason)
-{
-	layers_until(&A->closed);
-	layers_until(&B->closed);
-	CU_ASSERT_EQUAL(A->reason, reason);
-	CU_ASSERT_EQUAL(B->reason, reason);
-}
-
-static void end_in_order(void)
-{
-	mt_stream_shutdown(A->s);
-	mt_stream_shutdown(B->s);
-	both_closed(MT_CLOSE_OK);
-	CU_ASSERT_TRUE(A->eof && B->eof);
-}
-
-static bool has(const struct app *a, uint32_t n)
-{
-	for (uint32_t i = 0; a->got.len < n && i < 100000; i++)
-		layers_settle();
-	return scene_is(&a->got, 0, n);
-}
 
 static void talk_by(const struct mt_tls_rules *client, const struct mt_tls_rules *server,
 	bool retain, uint32_t cut)
@@ -52,13 +27,13 @@ static void talk_by(const struct mt_tls_rules *client, const struct mt_tls_rules
 		layers_say(CLIENT, from, sizes[i], 700);
 		layers_say(SERVER, from, sizes[i], 2000);
 	}
-	CU_ASSERT_TRUE(has(A, from));
-	CU_ASSERT_TRUE(has(B, from));
+	CU_ASSERT_TRUE(layers_has(A, from));
+	CU_ASSERT_TRUE(layers_has(B, from));
 	layers_settle();
 	CU_ASSERT_EQUAL(A->acked, from);
 	CU_ASSERT_EQUAL(B->acked, from);
 	CU_ASSERT_EQUAL(A->s->tx_queued, 0);
-	end_in_order();
+	layers_end_in_order();
 	layers_end();
 }
 
@@ -93,8 +68,8 @@ static void test_one_record(void)
 	B->greedy = true;
 	mt_chain_concat(&B->got, &B->s->rx);
 	mt_stream_consumed(B->s);
-	CU_ASSERT_TRUE(has(B, 100000));
-	end_in_order();
+	CU_ASSERT_TRUE(layers_has(B, 100000));
+	layers_end_in_order();
 	layers_end();
 }
 
@@ -104,9 +79,9 @@ static void test_long_records(void)
 	layers_begin(NULL, NULL, true);
 	layers_connect();
 	layers_say(CLIENT, 0, 200000, 2000);
-	CU_ASSERT_TRUE(has(B, 200000));
+	CU_ASSERT_TRUE(layers_has(B, 200000));
 	CU_ASSERT_EQUAL(B->rx_most, 16384);
-	end_in_order();
+	layers_end_in_order();
 	layers_end();
 }
 
@@ -121,9 +96,9 @@ static void test_half_close(void)
 	CU_ASSERT_TRUE(scene_is(&B->got, 0, 10));
 	CU_ASSERT_FALSE(A->eof || A->closed);
 	layers_say(SERVER, 0, 50000, 1000);
-	CU_ASSERT_TRUE(has(A, 50000));
+	CU_ASSERT_TRUE(layers_has(A, 50000));
 	mt_stream_shutdown(B->s);
-	both_closed(MT_CLOSE_OK);
+	layers_both_closed();
 	layers_end();
 }
 
@@ -144,7 +119,7 @@ static void test_end_waits(void)
 		layers_settle();
 	}
 	CU_ASSERT_TRUE(scene_is(&B->got, 0, 3000));
-	both_closed(MT_CLOSE_OK);
+	layers_both_closed();
 	layers_end();
 }
 
@@ -194,58 +169,6 @@ static void test_changed(void)
 	}
 }
 
-/* Each side's reason of a handshake that fails, and its alert at the other side. */
-static void test_refused(void)
-{
-	struct mt_tls_rules client = ends_rules(MT_TLS_CLIENT);
-	const struct mt_tls_san other = {.text = "spiffe://cluster.local/ns/shop/sa/carol"};
-
-	client.sans = &other;
-	client.n_sans = 1;
-	layers_begin(&client, NULL, true);
-	layers_open(0);
-	layers_say(CLIENT, 0, 100, 100);
-	layers_until(&A->closed);
-	CU_ASSERT_FALSE(A->connected);
-	CU_ASSERT_EQUAL(A->reason, MT_CLOSE_HANDSHAKE);
-	CU_ASSERT_EQUAL(A->why.reason, MT_TLS_WHY_wrong_san);
-	CU_ASSERT_TRUE(A->why.alert_sent && A->why.alert);
-	CU_ASSERT_EQUAL(mt_stream_unread(&A->end, 0, 100), MT_UNREAD_PROVEN);
-	CU_ASSERT_EQUAL(A->reclaimed, 0);
-	CU_ASSERT_TRUE(scene_is(&A->again, 0, 100));
-	for (uint32_t i = 0; i < 100000 && !layers.layer[SERVER].failed[MT_TLS_WHY_peer_alert]; i++)
-		layers_settle();
-	CU_ASSERT_EQUAL(layers.layer[SERVER].failed[MT_TLS_WHY_peer_alert], 1);
-	layers_settle();
-	layers_end();
-}
-
-/* TLS 1.3: the client is done, and has sent requests, when the server finds that it shows nothing. */
-static void test_judged_late(void)
-{
-	struct mt_tls_rules server = ends_rules(MT_TLS_SERVER), client = ends_rules(MT_TLS_CLIENT);
-	struct mt_credential *stranger =
-		pki_credential(&pki()->other_root, NULL, pki()->roots, NULL);
-
-	client.credential = stranger;
-	layers_begin(&client, &server, true);
-	layers_open(0);
-	layers_say(CLIENT, 0, 5000, 1000);
-	layers_until(&A->closed);
-	CU_ASSERT_TRUE(A->connected);
-	CU_ASSERT_FALSE(B->connected);
-	CU_ASSERT_EQUAL(A->reason, MT_CLOSE_HANDSHAKE);
-	CU_ASSERT_FALSE(A->why.alert_sent);
-	CU_ASSERT_EQUAL(layers.layer[CLIENT].counts[MT_TLS_N_REFUSED], 1);
-	CU_ASSERT_EQUAL(A->acked, 5000);
-	CU_ASSERT_EQUAL(mt_stream_unread(&A->end, 0, 5000), MT_UNREAD_PROVEN);
-	CU_ASSERT_EQUAL(A->reclaimed, 0);
-	CU_ASSERT_TRUE(scene_is(&A->again, 0, 5000));
-	layers_settle();
-	layers_end();
-	mt_credential_drop(stranger);
-}
-
 /* Text is kept until it is acknowledged, where that was asked for. */
 static void test_reclaim(void)
 {
@@ -274,147 +197,6 @@ static void test_reclaim(void)
 	}
 }
 
-/* Half a hello is given up after 10 s; so is a server that says nothing, after the time that its user gave. */
-static void test_times(void)
-{
-	static const uint8_t half[] = {22, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3};
-	struct mt_stream_to to = {.user = NULL};
-	struct mt_chain c = {0};
-	enum mt_close_reason why;
-	struct mt_stream *raw;
-
-	layers_begin(NULL, NULL, true);
-	to.user = &tls_test_deaf;
-	raw = mt_stream_open(&pipes.transport, &to, &why);
-	scene_append(&c, half, sizeof(half), 4);
-	mt_stream_send(raw, &c);
-	layers_pass(9900 * MT_MSEC);
-	CU_ASSERT_EQUAL(layers.layer[SERVER].streams.in_use, 1);
-	layers_pass(200 * MT_MSEC);
-	CU_ASSERT_EQUAL(layers.layer[SERVER].streams.in_use, 0);
-	CU_ASSERT_EQUAL(layers.layer[SERVER].counts[MT_TLS_N_TIMED_OUT], 1);
-	CU_ASSERT_EQUAL(layers.lane[SERVER]->begun, 0);
-	layers_open(300);
-	layers.handshakes_stop = true;
-	layers_pass(290 * MT_MSEC);
-	CU_ASSERT_FALSE(A->closed);
-	layers_pass(20 * MT_MSEC);
-	CU_ASSERT_TRUE(A->closed);
-	CU_ASSERT_EQUAL(A->reason, MT_CLOSE_CONNECT_TIMEOUT);
-	layers.handshakes_stop = false;
-	layers_settle();
-	layers_end();
-}
-
-static struct mt_chain heard;
-
-static void deaf(struct mt_stream *s)
-{
-	mt_chain_concat(&heard, &s->rx);
-	mt_stream_consumed(s);
-}
-
-static void deaf_eof(struct mt_stream *s)
-{
-	mt_stream_shutdown(s);
-}
-
-static void deaf_closed(struct mt_stream *s, enum mt_close_reason reason)
-{
-}
-
-static const struct mt_stream_user tls_test_deaf = {.connected = deaf,
-	.readable = deaf,
-	.eof = deaf_eof,
-	.writable = deaf,
-	.closed = deaf_closed};
-
-/* What is no hello, or none that is served: an alert in plain text, or a reset where TLS was not meant. */
-static void say_raw(const uint8_t *bytes, uint32_t n, int alert)
-{
-	struct mt_stream_to to = {.user = &tls_test_deaf};
-	struct mt_chain c = {0};
-	enum mt_close_reason why;
-	uint8_t record[7] = {0};
-	uint32_t resets = pipes.resets;
-
-	scene_append(&c, bytes, n, 100);
-	mt_stream_send(mt_stream_open(&pipes.transport, &to, &why), &c);
-	layers_settle();
-	CU_ASSERT_EQUAL(layers.layer[SERVER].streams.in_use, 0);
-	CU_ASSERT_EQUAL(pipes.resets - resets, alert ? 0 : 1);
-	CU_ASSERT_EQUAL_FATAL(heard.len, alert ? 7 : 0);
-	if (alert) {
-		mt_chain_read(&heard, 0, record, 7);
-		CU_ASSERT_EQUAL(memcmp(record, "\x15\3\1\0\2\2", 6), 0);
-		CU_ASSERT_EQUAL(record[6], alert);
-	}
-	mt_chain_free(&heard);
-}
-
-static void test_wrong_hellos(void)
-{
-	static const uint8_t plain[] = "GET / HTTP/1.0\r\n\r\n";
-	static const uint8_t bad[] = {22, 3, 1, 0, 8, 1, 0, 0, 4, 3, 3, 0, 0};
-	static const uint8_t huge[] = {22, 3, 1, 64, 0, 1, 1, 0, 0, 3, 3, 0, 0};
-
-	layers_begin(NULL, NULL, true);
-	say_raw(plain, sizeof(plain) - 1, 0);
-	CU_ASSERT_EQUAL(layers.layer[SERVER].counts[MT_TLS_N_NO_TLS], 1);
-	say_raw(bad, sizeof(bad), MT_TLS_DECODE_ERROR);
-	say_raw(huge, sizeof(huge), MT_TLS_DECODE_ERROR);
-	CU_ASSERT_EQUAL(layers.layer[SERVER].counts[MT_TLS_N_BAD_HELLO], 2);
-	layers.no_context = true;
-	layers_open(0);
-	layers_until(&A->closed);
-	CU_ASSERT_EQUAL(A->reason, MT_CLOSE_HANDSHAKE);
-	CU_ASSERT_EQUAL(A->why.reason, MT_TLS_WHY_peer_alert);
-	CU_ASSERT_EQUAL(A->why.alert, MT_TLS_UNRECOGNIZED_NAME);
-	CU_ASSERT_EQUAL(layers.lane[SERVER]->begun, 0);
-	layers_settle();
-	layers_end();
-}
-
-/* The threads have no room at first. */
-static void test_later(void)
-{
-	layers_begin(NULL, NULL, true);
-	layers.not_yet = 1;
-	layers_open(0);
-	layers_settle();
-	layers_until(&A->connected);
-	layers_until(&B->connected);
-	layers.not_yet = 0;
-	CU_ASSERT_EQUAL(layers.layer[CLIENT].counts[MT_TLS_N_LATER] +
-				layers.layer[SERVER].counts[MT_TLS_N_LATER],
-		1);
-	end_in_order();
-	layers_end();
-	layers_begin(NULL, NULL, true);
-	layers.handshakes_stop = true;
-	layers_open(0);
-	layers_settle();
-	layers.not_yet = 3;
-	layers.handshakes_stop = false;
-	layers_until(&A->connected);
-	layers_until(&B->connected);
-	CU_ASSERT_EQUAL(layers.layer[SERVER].counts[MT_TLS_N_LATER], 3);
-	end_in_order();
-	layers_end();
-}
-
-/* Our user does not want it. */
-static void test_unwanted(void)
-{
-	layers_begin(NULL, NULL, true);
-	layers.refuses = true;
-	layers_open(0);
-	layers_until(&A->closed);
-	CU_ASSERT_EQUAL(A->reason, MT_CLOSE_RESET);
-	layers_settle();
-	layers_end();
-}
-
 /* Keys change whatever is queued, but no more answers than the reserve are under way. */
 static void test_updates(void)
 {
@@ -441,9 +223,9 @@ static void test_updates(void)
 	CU_ASSERT_EQUAL(n[MT_RECORD_N_UPDATE_OUT], 1 + 10);
 	layers_say(CLIENT, 1000, 1000, 1000);
 	layers_say(SERVER, 0, 1000, 1000);
-	CU_ASSERT_TRUE(has(A, 1000));
-	CU_ASSERT_TRUE(has(B, 2000));
-	end_in_order();
+	CU_ASSERT_TRUE(layers_has(A, 1000));
+	CU_ASSERT_TRUE(layers_has(B, 2000));
+	layers_end_in_order();
 	layers_end();
 }
 
@@ -455,7 +237,7 @@ static void test_detach(void)
 	layers_say(CLIENT, 0, 100000, 1448);
 	mt_stream_detach(A->s);
 	CU_ASSERT_EQUAL(layers.layer[CLIENT].streams.in_use, 0);
-	CU_ASSERT_TRUE(has(B, 100000));
+	CU_ASSERT_TRUE(layers_has(B, 100000));
 	layers_until(&B->eof);
 	mt_stream_shutdown(B->s);
 	layers_until(&B->closed);
@@ -473,7 +255,7 @@ static void test_no_memory(void)
 	layers_begin(NULL, NULL, true);
 	layers_connect();
 	layers_say(CLIENT, 0, 10, 10);
-	CU_ASSERT_TRUE(has(B, 10));
+	CU_ASSERT_TRUE(layers_has(B, 10));
 	layers_say(CLIENT, 10, 1000, 1000);
 	pipes.unplugged = true;
 	while ((held[n] = mt_buf_data(&tls_pools)))
@@ -487,8 +269,8 @@ static void test_no_memory(void)
 		rte_pktmbuf_free(held[--n]);
 	pipes.unplugged = false;
 	layers_pass(10 * MT_MSEC);
-	CU_ASSERT_TRUE(has(B, 1110));
-	end_in_order();
+	CU_ASSERT_TRUE(layers_has(B, 1110));
+	layers_end_in_order();
 	layers_end();
 }
 
@@ -505,8 +287,8 @@ static void test_writable(void)
 	pipes.deaf = false;
 	layers_settle();
 	CU_ASSERT_TRUE(A->writable);
-	CU_ASSERT_TRUE(has(B, 60000));
-	end_in_order();
+	CU_ASSERT_TRUE(layers_has(B, 60000));
+	layers_end_in_order();
 	layers_end();
 }
 
@@ -529,6 +311,40 @@ static void test_any_moment(void)
 		layers_pass(10 * MT_MSEC);
 		layers_end();
 	}
+}
+
+/* What the layer has is charged to the lower stream, under the user's classes; what it is told to give way with, it does. */
+static void test_charged(void)
+{
+	struct mt_sums sums = {0};
+	struct pipe_end *low;
+	uint32_t text;
+
+	layers_begin(NULL, NULL, true);
+	B->greedy = false;
+	layers_connect();
+	mt_stream_class(B->s, MT_CLASS_WAITING, MT_CLASS_REPLYING);
+	pipes.deaf = true;
+	layers_say(CLIENT, 0, 1000, 1000);
+	layers_settle();
+	low = layers_lower(CLIENT);
+	low->s.user->holds(&low->s, &sums);
+	CU_ASSERT_EQUAL(sums.of[MT_CLASS_RETAINED], A->s->tx_queued - low->s.tx_queued);
+	CU_ASSERT_TRUE(sums.of[MT_CLASS_RETAINED] >= 1000);
+	low = layers_lower(SERVER);
+	CU_ASSERT_EQUAL(low->s.rx_class, MT_CLASS_WAITING);
+	CU_ASSERT_EQUAL(low->s.tx_class, MT_CLASS_REPLYING);
+	text = B->s->rx.truesize;
+	sums = (struct mt_sums){0};
+	low->s.user->holds(&low->s, &sums);
+	CU_ASSERT_EQUAL(sums.of[MT_CLASS_WAITING], text);
+	CU_ASSERT_TRUE(text > 0 && low->s.keeps);
+	mt_stream_drop(B->s, B->s->rx.len);
+	low->s.user->holds(&low->s, &sums);
+	CU_ASSERT_FALSE(low->s.keeps);
+	pipes.deaf = false;
+	layers_end_in_order();
+	layers_end();
 }
 
 /* A table that forgets details errs on the safe side, and is right where nothing is under way. */
@@ -570,10 +386,7 @@ static void test_notes(void)
 const struct mt_test layer_tests[] = {{"both ways, both versions, any cut", test_talk},
 	{"one record for who does not read", test_one_record}, {"long records", test_long_records},
 	{"half-close", test_half_close}, {"the end waits", test_end_waits},
-	{"FIN alone", test_cut_off}, {"a changed byte", test_changed},
-	{"handshakes that fail", test_refused}, {"judged late", test_judged_late},
-	{"reclaim", test_reclaim}, {"times", test_times}, {"wrong hellos", test_wrong_hellos},
-	{"no room for a handshake", test_later}, {"unwanted", test_unwanted},
+	{"FIN alone", test_cut_off}, {"a changed byte", test_changed}, {"reclaim", test_reclaim},
 	{"key updates", test_updates}, {"detach", test_detach}, {"no memory", test_no_memory},
-	{"writable", test_writable}, {"any moment", test_any_moment},
+	{"writable", test_writable}, {"any moment", test_any_moment}, {"charged", test_charged},
 	{"where records lie", test_notes}, {0}};
