@@ -207,7 +207,8 @@ static void test_fin_early(void)
 	layers_open(0);
 	layers.handshakes_stop = true;
 	layers_settle();
-	layers_lower(SERVER)->shut = true;
+	layers.not_yet = UINT32_MAX; /* the server has nothing to say */
+	layers_lower(CLIENT)->fin_in = layers_lower(CLIENT)->s.rx_eof = true;
 	layers.handshakes_stop = false;
 	layers_until(&A->closed);
 	CU_ASSERT_EQUAL(A->reason, MT_CLOSE_RESET);
