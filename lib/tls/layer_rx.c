@@ -181,7 +181,6 @@ void tls_pump(struct tls_conn *c)
 		tls_shake(c);
 		return;
 	}
-	c->retry = false;
 	if (c->broken) {
 		mt_count(c->layer->counts, MT_TLS_N_KEY_WORN);
 		tls_fail(c, -1, MT_ABORT_CANCELLED, MT_CLOSE_LOCAL);

@@ -106,8 +106,6 @@ static bool send_data(struct tls_conn *c)
 		if (rc)
 			break;
 		c->sealed += n;
-		if (!c->retain)
-			c->plain_at = c->sealed;
 		tls_notes_add(
 			&c->k->notes, (struct tls_note){c->sealed, first, c->given + out.len});
 	}

@@ -266,14 +266,16 @@ static void test_taken_later(void)
 {
 	static const struct mt_listen_ops plain = {no_lookup, accept_plain};
 
-	layers_begin(NULL, NULL, true);
-	pipes.listen = &plain;
-	pipes.cut = 4;
-	layers_connect();
-	layers_say(CLIENT, 0, 1000, 1000);
-	CU_ASSERT_TRUE(layers_has(B, 1000));
-	layers_end_in_order();
-	layers_end();
+	for (uint32_t cut = 0; cut <= 4; cut += 4) {
+		layers_begin(NULL, NULL, true);
+		pipes.listen = &plain;
+		pipes.cut = cut;
+		layers_connect();
+		layers_say(CLIENT, 0, 1000, 1000);
+		CU_ASSERT_TRUE(layers_has(B, 1000));
+		layers_end_in_order();
+		layers_end();
+	}
 }
 
 const struct mt_test layer_begin_tests[] = {{"handshakes that fail", test_refused},

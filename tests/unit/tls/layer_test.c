@@ -256,20 +256,35 @@ static void test_no_memory(void)
 	layers_connect();
 	layers_say(CLIENT, 0, 10, 10);
 	CU_ASSERT_TRUE(layers_has(B, 10));
-	layers_say(CLIENT, 10, 1000, 1000);
-	pipes.unplugged = true;
+	layers_settle();
 	while ((held[n] = mt_buf_data(&tls_pools)))
 		n++;
 	rte_pktmbuf_free(held[--n]); /* for the test's own */
-	layers_say(CLIENT, 1010, 100, 100);
-	CU_ASSERT_EQUAL(mt_stream_positions(A->s).accepted, 1110);
+	layers_say(CLIENT, 10, 100, 100);
+	CU_ASSERT_EQUAL(mt_stream_positions(A->s).accepted, 110);
 	layers_settle();
+	CU_ASSERT_EQUAL(B->got.len, 10);
 	CU_ASSERT_FALSE(A->closed);
 	while (n)
 		rte_pktmbuf_free(held[--n]);
-	pipes.unplugged = false;
 	layers_pass(10 * MT_MSEC);
-	CU_ASSERT_TRUE(layers_has(B, 1110));
+	CU_ASSERT_TRUE(layers_has(B, 110));
+	layers_end_in_order();
+	layers_end();
+}
+
+/* What is acknowledged stays until the server has said something, and no longer. */
+static void test_heard(void)
+{
+	layers_begin(NULL, NULL, true);
+	layers_connect();
+	layers_say(CLIENT, 0, 1000, 1000);
+	layers_settle();
+	CU_ASSERT_EQUAL(A->acked, 1000);
+	CU_ASSERT_TRUE(A->s->tx_queued >= 1000);
+	layers_say(SERVER, 0, 1, 1);
+	CU_ASSERT_TRUE(layers_has(A, 1));
+	CU_ASSERT_EQUAL(A->s->tx_queued, 0);
 	layers_end_in_order();
 	layers_end();
 }
@@ -383,10 +398,29 @@ static void test_notes(void)
 	}
 }
 
+/* After a table was too short for a while it is exact again. */
+static void test_notes_exact(void)
+{
+	struct tls_notes w = {0};
+	uint64_t at = 0;
+
+	for (uint32_t i = 0; i < 20; i++, at += 10)
+		tls_notes_add(&w, (struct tls_note){at + 10, at * 2, at * 2 + 20});
+	CU_ASSERT_EQUAL(tls_notes_read(&w, 15), 20);
+	CU_ASSERT_EQUAL(tls_notes_whole(&w, 25), 0);
+	tls_notes_acked(&w, at * 2);
+	CU_ASSERT_EQUAL(w.n, 0);
+	for (uint32_t i = 0; i < 3; i++, at += 10)
+		tls_notes_add(&w, (struct tls_note){at + 10, at * 2, at * 2 + 20});
+	CU_ASSERT_EQUAL(tls_notes_read(&w, 2 * 215), 210);
+	CU_ASSERT_EQUAL(tls_notes_begun(&w, 2 * 215), 220);
+}
+
 const struct mt_test layer_tests[] = {{"both ways, both versions, any cut", test_talk},
 	{"one record for who does not read", test_one_record}, {"long records", test_long_records},
 	{"half-close", test_half_close}, {"the end waits", test_end_waits},
 	{"FIN alone", test_cut_off}, {"a changed byte", test_changed}, {"reclaim", test_reclaim},
 	{"key updates", test_updates}, {"detach", test_detach}, {"no memory", test_no_memory},
 	{"writable", test_writable}, {"any moment", test_any_moment}, {"charged", test_charged},
-	{"where records lie", test_notes}, {0}};
+	{"heard", test_heard}, {"where records lie", test_notes}, {"exact again", test_notes_exact},
+	{0}};
