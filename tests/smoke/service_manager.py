@@ -16,6 +16,7 @@ import time
 
 from meltemi_lab import ROOT, Lab, check, equal, main, netns
 from meltemi_lab.check import within
+from meltemi_lab.daemon import SHELL
 from meltemi_lab.documents import service
 
 ATTACH, DETACH, WALL = 16, 17, 0x40000000  # ptrace(2), waitpid(2)
@@ -84,6 +85,26 @@ def hung_worker(manager, daemon):
     within(5, daemon.ready, "ready again")
 
 
+def a_rollback_between(manager, daemon):
+    """Files are read in one turn and taken in the next; who goes back between both ends the reload that has begun."""
+    version = daemon.show("config")["version"]
+    for i in range(4):
+        manager.listen(0.5)
+        manager.heard.clear()
+        daemon.write("c.yaml", service(f"c{i}.example", "240.240.3.3", 80, "tcp", [("10.88.0.11", 80, {})]))
+        time.sleep(0.05)  # the watch waits for quiet
+        daemon.process.popen.send_signal(signal.SIGSTOP)
+        time.sleep(0.15)
+        command = [SHELL, "-s", daemon.directory / "admin.sock", "rollback", str(version)]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL) as shell:
+            time.sleep(0.2)
+            daemon.process.popen.send_signal(signal.SIGCONT)
+            equal(shell.wait(20), 0, "a rollback's exit status")
+        manager.listen(1.0)
+        told = [text.split("\n")[0] for text in manager.heard if text.startswith(("RELOADING=1", "READY=1"))]
+        check("RELOADING=1" in told and told[-1] == "READY=1", f"a reload that has begun has ended: {told}")
+
+
 def at_a_path(lab, daemon):
     manager = Manager(str(lab.directory / "notify"), daemon.namespace, WATCHDOG_USEC="2000000")
     daemon.start()
@@ -101,6 +122,7 @@ def at_a_path(lab, daemon):
     daemon.process.popen.send_signal(signal.SIGHUP)
     manager.hears("^RELOADING=1\nMONOTONIC_USEC=[0-9]+$", "a reload that was asked for begins")
     manager.hears("^READY=1$", "and ends")
+    a_rollback_between(manager, daemon)
     hung_worker(manager, daemon)
     manager.heard.clear()
     equal(daemon.stop(), 0, "exit status")
