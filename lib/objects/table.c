@@ -105,6 +105,22 @@ static void add_objects(struct mt_object_table *t)
 	}
 }
 
+/*
+ * The last good version of a row, which lives as long as the table does: what is kept of it is another one as soon as a newer version
+ * is in force, and that may be refused later, because of what a discovery server says.
+ */
+static struct mt_object *good_of(
+	struct mt_object_table *t, const struct mt_object_row *row, struct mt_kept *kept)
+{
+	struct mt_object *good = is_named(row->o) ? mt_kept_good(kept, row->o) : NULL;
+
+	if (good && good != row->o && mt_objects_add(&t->objects, good)) {
+		t->region.failed = true;
+		return NULL;
+	}
+	return good;
+}
+
 /* Which version is tried first: the newest, if it could be read. The last good one of an identity is its first row's. */
 static void choose(struct mt_object_table *t, struct mt_kept *kept)
 {
@@ -113,7 +129,7 @@ static void choose(struct mt_object_table *t, struct mt_kept *kept)
 
 		if (row->o->status == MT_OBJECT_FOREIGN || row->double_)
 			continue;
-		row->good = is_named(row->o) ? mt_kept_good(kept, row->o) : NULL;
+		row->good = good_of(t, row, kept);
 		if (row->o->status != MT_OBJECT_REFUSED) {
 			row->used = row->o;
 		} else if (row->good && !row->o->is_node) {

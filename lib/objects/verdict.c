@@ -49,7 +49,7 @@ void mt_row_fall_back(struct mt_object_table *t, struct mt_object_row *row)
 	bool older = row->good && row->good != row->used && !row->good_is_bad;
 
 	row->good_is_bad |= row->used == row->good;
-	row->used = older && mt_objects_add(&t->objects, row->good) == 0 ? row->good : NULL;
+	row->used = older ? row->good : NULL;
 	row->status = row->used ? MT_OBJECT_HELD : MT_OBJECT_REFUSED;
 	mt_table_changed(t);
 }

@@ -341,6 +341,46 @@ static void held_beside_itself(void)
 	scene_end(&sc);
 }
 
+/* In force, and refused later for what somebody else says: the version before it goes on, and takes no more room each time. */
+static void refused_later(void)
+{
+	struct scene sc;
+	struct mt_object_row *row;
+	struct mt_model *m;
+	uint32_t objects;
+	int rc;
+
+	scene_begin(&sc);
+	scene_write(&sc, "a.yaml",
+		AGED("a", "2020",
+			"  endpoints: [{address: 198.51.100.1}, {address: 198.51.100.2}]\n"));
+	scene_load(&sc);
+	scene_write(&sc, "a.yaml", AGED("a", "2020", "  endpoints: [{address: 198.51.100.3}]\n"));
+	scene_load(&sc);
+	row = (struct mt_object_row *)scene_row(&sc, "ServiceEntry", "a");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(row);
+	objects = sc.t->objects.n;
+	for (int i = 0; i < 3; i++) {
+		struct mt_diags diags;
+
+		mt_table_reset(sc.t);
+		CU_ASSERT_PTR_EQUAL(row->used, row->o);
+		mt_diags_init(&diags);
+		mt_diag_add(&diags, MT_DIAG_ERROR, row->o->origin, NULL, NULL, "said by others");
+		diags.items[0].object = row->o->serial;
+		CU_ASSERT_TRUE(mt_table_refuse(sc.t, &diags));
+		CU_ASSERT_EQUAL(row->status, MT_OBJECT_HELD);
+		m = mt_table_model(sc.t, &rc);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+		CU_ASSERT_EQUAL_FATAL(m->service_entries.n, 1);
+		CU_ASSERT_EQUAL(
+			((struct mt_service_entry *)m->service_entries.v[0])->n_endpoints, 2);
+		CU_ASSERT_EQUAL(sc.t->objects.n, objects);
+		mt_diags_fini(&diags);
+	}
+	scene_end(&sc);
+}
+
 /* The only file of all is gone, be it that its directory is replaced: of everything in it the last good version is there. */
 static void all_that_there_was(void)
 {
@@ -406,6 +446,7 @@ const struct mt_test held_tests[] = {
 	{"forgotten", forgotten},
 	{"a_damaged_file", a_damaged_file},
 	{"held_beside_itself", held_beside_itself},
+	{"refused_later", refused_later},
 	{"all_that_there_was", all_that_there_was},
 	{"the_file_stays_small", the_file_stays_small},
 	{0},
