@@ -150,19 +150,27 @@ static uint64_t changed_at(const struct stat *st)
 	return (uint64_t)st->st_mtim.tv_sec * MT_SEC + (uint64_t)st->st_mtim.tv_nsec;
 }
 
+/* While this load went on. A stamp that is later than now is another clock's: it would be later in each load to come. */
+static bool is_of_this_load(const struct load *l, const struct stat *st, uint64_t now)
+{
+	return changed_at(st) > l->began && changed_at(st) <= now;
+}
+
 /*
  * A document that was moved from a directory that was not yet read to one that was, or to another name, was in neither
  * list: what is missing from a directory that changed meanwhile is not taken as deleted. The watch tells soon.
  */
 static void find_changed(struct load *l)
 {
+	uint64_t now = wall();
+
 	for (uint32_t i = 0; i < l->n_listed && !l->region.failed; i++) {
 		const struct listed *d = &l->listed[i];
 		struct stat st;
 
 		if (stat(d->path, &st) == 0 && st.st_ino == d->st.st_ino &&
 			st.st_dev == d->st.st_dev && changed_at(&st) == changed_at(&d->st) &&
-			changed_at(&st) <= l->began)
+			!is_of_this_load(l, &st, now))
 			continue;
 		if (mt_reading_partial(l->reading, d->path))
 			l->region.failed = true;

@@ -381,6 +381,25 @@ static void refused_later(void)
 	scene_end(&sc);
 }
 
+/* Whose directory was written by a clock that is ahead of ours: nothing changed while it was read, so what is gone is gone. */
+static void a_directory_of_tomorrow(void)
+{
+	struct scene sc;
+	char cmd[80];
+
+	scene_begin(&sc);
+	scene_write(&sc, "a.yaml", SERVICE("a", "x", "198.51.100.1"));
+	scene_load(&sc);
+	scene_write(&sc, "a.yaml", NULL);
+	snprintf(cmd, sizeof(cmd), "touch -d tomorrow %s", sc.dir);
+	CU_ASSERT_EQUAL(system(cmd), 0);
+	scene_load(&sc);
+	scene_load(&sc);
+	IS_STATUS(&sc, "ServiceEntry", "a", "");
+	CU_ASSERT_EQUAL(sc.t->n_files_bad, 0);
+	scene_end(&sc);
+}
+
 /* The only file of all is gone, be it that its directory is replaced: of everything in it the last good version is there. */
 static void all_that_there_was(void)
 {
@@ -446,6 +465,7 @@ const struct mt_test held_tests[] = {
 	{"forgotten", forgotten},
 	{"a_damaged_file", a_damaged_file},
 	{"held_beside_itself", held_beside_itself},
+	{"a_directory_of_tomorrow", a_directory_of_tomorrow},
 	{"refused_later", refused_later},
 	{"all_that_there_was", all_that_there_was},
 	{"the_file_stays_small", the_file_stays_small},
