@@ -29,6 +29,32 @@ static void test_fast_reader_stays(void)
 	scene_stop();
 }
 
+/* More calls at once than there may be connections to servers: those that find none wait for one. */
+static void test_no_room_for_connections(void)
+{
+	enum { UPS = 4, CALLS = 8 };
+	static const struct mt_proxy_conf conf = {
+		.max_down = 64, .max_up = UPS, .max_exchanges = 4096, .serial_lanes = CALLS};
+	struct fake_conn *c, *s;
+
+	scene_start_with(1, &conf);
+	scene_patient();
+	c = lab_client(CONFIG_SERIAL);
+	for (uint32_t i = 0; i < CALLS; i++)
+		scene_send_request(c, 'Q', i, 64);
+	CU_ASSERT_EQUAL(lab_n_servers(), UPS);
+	CU_ASSERT(scene_counted(MT_PROXY_up_full) > 0);
+	for (uint32_t i = 0; i < CALLS; i++) {
+		s = scene_connected_server(i % UPS);
+		scene_answer(s, scene_next_sent(s).id, 1, 40);
+	}
+	for (uint32_t i = 0; i < CALLS; i++)
+		CU_ASSERT_EQUAL(scene_next_sent(c).id, i);
+	CU_ASSERT_EQUAL(lab.p->exchanges.in_use, 0);
+	lab_close(c, MT_CLOSE_RESET);
+	scene_stop();
+}
+
 /* Many answered calls wait for a slow one; the client reads all that it is given. */
 static void test_slow_server_is_no_slow_reader(void)
 {
@@ -396,6 +422,7 @@ static void test_shares(void)
 
 const struct mt_test bounds_tests[] = {
 	{"a fast reader stays", test_fast_reader_stays},
+	{"no room for connections", test_no_room_for_connections},
 	{"slow server, fast reader", test_slow_server_is_no_slow_reader},
 	{"a shared server does not read", test_shared_server_does_not_read},
 	{"a queue of long calls", test_queue_of_long_calls},
