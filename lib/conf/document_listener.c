@@ -26,7 +26,7 @@ static bool refuse(struct mt_build *b, const struct mt_listen *l, const struct m
 
 static bool put_key(struct mt_build *b, const struct mt_listen *l, struct mt_service_slot *s)
 {
-	char *key = mt_region_printf(&b->tmp, "%s %s", l->text, s->key);
+	char *key = mt_region_printf(&b->tmp, "%s key %s", l->text, s->key);
 	void *before = NULL;
 
 	if (key)

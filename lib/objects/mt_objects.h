@@ -97,6 +97,7 @@ struct mt_object_table {
 	struct mt_diags translated; /* what became of Kubernetes' objects on the way to the model */
 	struct mt_diags told;	    /* errors of versions that are not used any more */
 	bool node_refused;	    /* nothing can be compiled without it */
+	bool first_node_refused;    /* as it was before the compiler said anything */
 	bool unknown_closed; /* something protects, and not even its namespace can be read: the node is not ready */
 };
 

@@ -214,6 +214,7 @@ void mt_table_reset(struct mt_object_table *t)
 		row->touches = NULL;
 		row->n_touches = 0;
 	}
+	t->node_refused = t->first_node_refused;
 	if (changed)
 		mt_table_changed(t);
 	mt_diags_fini(&t->told);
@@ -243,7 +244,7 @@ struct mt_object_table *mt_table_new(struct mt_source_reading *r, struct mt_kept
 	choose(t, kept);
 	check_nodes(t, node);
 	add_absent(t, r, kept);
-	t->node_refused = !node || node->status == MT_OBJECT_REFUSED;
+	t->node_refused = t->first_node_refused = !node || node->status == MT_OBJECT_REFUSED;
 	mt_table_mesh(t);
 	mt_table_unenforce(t, mt_table_node(t), kept);
 	if (mt_order_by_age(t) && mt_table_close(t) && !t->region.failed) {
