@@ -321,7 +321,7 @@ static int some_refused(struct daemon *d)
 	if (!counts[MT_OBJECT_REFUSED] && !counts[MT_OBJECT_HELD])
 		return publish_note(d, -EINVAL,
 			"%.400s; but %u files could not be read to their end (`show "
-			"diagnostics`); %s",
+			"config`); %s",
 			words, d->table->n_files_bad, d->reload_first);
 	return publish_note(d, -EINVAL,
 		"%.400s; but %u objects are refused and %u held as they were last (`show "

@@ -8,7 +8,7 @@
 #include "mt_conf_policy_priv.h"
 
 #include <errno.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* What documents would say of such a host. */
@@ -119,14 +119,17 @@ static struct told_host *host_of(struct told *all, const char *host, const char 
 /* "outbound|PORT|SUBSET|HOST"; of another form: the name is the host, and no port is known. */
 static const char *read_name(const char *name, uint32_t *port)
 {
-	char end;
-	const char *host;
+	static const char outbound[] = "outbound|";
+	const char *digits = name + strlen(outbound), *host;
+	size_t n;
 
 	*port = 0;
-	if (sscanf(name, "outbound|%u%c", port, &end) != 2 || end != '|' || *port > 65535) {
-		*port = 0;
+	if (strncmp(name, outbound, strlen(outbound)) != 0)
 		return name;
-	}
+	n = strspn(digits, "0123456789");
+	if (!n || n > 5 || digits[n] != '|' || strtoul(digits, NULL, 10) > UINT16_MAX)
+		return name;
+	*port = (uint32_t)strtoul(digits, NULL, 10);
 	host = strrchr(name, '|') + 1;
 	return *host ? host : name;
 }

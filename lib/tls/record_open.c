@@ -209,8 +209,9 @@ int mt_record_open(struct mt_records *w, struct mt_record *r, struct mt_chain *f
 	if (p.total < p.skip + MT_AEAD_TAG)
 		return MT_TLS_BAD_RECORD_MAC;
 	p.n = p.total - p.skip - MT_AEAD_TAG;
-	if (mt_likely(
-		    mt_link(from->head)->len == p.total && !to->len && mt_buf_writable(from->head)))
+	/* Buffers of some ports hold more than a record may: that is looked at below. */
+	if (mt_likely(mt_link(from->head)->len == p.total && p.n <= MT_RECORD_PLAIN && !to->len &&
+		      mt_buf_writable(from->head)))
 		return open_alone(w, r, from, p.skip, p.n, to, o);
 	o->flat = NULL;
 	o->out = (struct mt_chain){0};
