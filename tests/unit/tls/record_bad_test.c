@@ -93,6 +93,31 @@ static void test_wrong_records(void)
 			}
 }
 
+/* Ports with large buffers give a record whole, also one that is too long. */
+static void test_one_buffer(void)
+{
+	struct mt_pools large;
+
+	CU_ASSERT_EQUAL_FATAL(mt_pools_init(&large, "large", 15, 15, 24576, SOCKET_ID_ANY), 0);
+	for (uint32_t i = 0; i < N_SUITES; i++)
+		for (uint32_t k = 0; k < MT_ARRAY_LEN(rows); k++) {
+			struct rte_mbuf *m = mt_buf_data(&large);
+			struct scene s;
+			uint32_t n;
+
+			MT_ASSERT(m);
+			scene_begin(&s, &tls_suites[i], tls_aead[0], k & 1);
+			n = peer_seal(&s.peer, &rows[k].how, text, fill_text(&rows[k]), wire);
+			memcpy((uint8_t *)m->buf_addr + m->data_off, wire, n);
+			mt_chain_append(&s.rx, m, m->data_off, n);
+			if (is_for(&rows[k], &tls_suites[i]))
+				check_bad(&s, mt_record_read(&s.w, &s.r, &s.rx, &s.text, s.now),
+					rows[k].alert, rows[k].what);
+			scene_end(&s);
+		}
+	mt_pools_fini(&large);
+}
+
 /* Each byte of a record is covered by something. */
 static void test_each_byte(void)
 {
@@ -416,8 +441,9 @@ static void test_floods(void)
 }
 
 const struct mt_test record_bad_tests[] = {{"wrong records", test_wrong_records},
-	{"each byte", test_each_byte}, {"too short", test_too_short}, {"truncated", test_truncated},
-	{"too long", test_too_long}, {"behind a key update", test_behind_update},
-	{"interleaved", test_interleaved}, {"tickets", test_tickets},
-	{"key updates", test_key_updates}, {"renegotiation", test_renegotiation},
-	{"alerts", test_alerts}, {"floods", test_floods}, {0}};
+	{"wrong records, one buffer", test_one_buffer}, {"each byte", test_each_byte},
+	{"too short", test_too_short}, {"truncated", test_truncated}, {"too long", test_too_long},
+	{"behind a key update", test_behind_update}, {"interleaved", test_interleaved},
+	{"tickets", test_tickets}, {"key updates", test_key_updates},
+	{"renegotiation", test_renegotiation}, {"alerts", test_alerts}, {"floods", test_floods},
+	{0}};
