@@ -235,6 +235,24 @@ static bool hung_up(const struct client *c)
 	return poll(&p, 1, 0) > 0;
 }
 
+/* What the daemon said as it closed a connection that nobody read: why this shell had to go. */
+static void farewell(struct client *c)
+{
+	size_t len;
+	int code;
+	char *words;
+
+	if (c->fd < 0 || !receive_head(c, &code, &len))
+		return;
+	words = malloc(len + 1);
+	if (words && receive(c, words, len)) {
+		words[len] = '\0';
+		screen_disarm(&words, STDERR_FILENO);
+		fprintf(stderr, "meltemi: %s", words);
+	}
+	free(words);
+}
+
 static bool is_one_line(const char *line)
 {
 	if (strlen(line) > LINE_MAX_BYTES)
@@ -273,6 +291,7 @@ int client_ask(struct client *c, const char *line, char **body)
 	if (!is_one_line(line))
 		return EXIT_USAGE;
 	if (anew) {
+		farewell(c);
 		client_close(c);
 		if (!open_quietly(c, &err)) {
 			explain(c, err);

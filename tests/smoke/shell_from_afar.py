@@ -115,7 +115,7 @@ def nobody_in_the_way(a):
 
 
 def replaced_in_place(a):
-    """Certificates change while a shell is open: newcomers meet the new ones, and so does it; broken files change nothing."""
+    """Certificates change while shells are open: newcomers meet the new ones, and so do they, busy or idle; broken files change nothing."""
     (a.folder / "node.crt").write_text("no certificate\n")
     told(a.run(a.leader, "show", "version"), 0, "serving")
     a.daemon.wait_log("the last certificates stay in use")
@@ -130,7 +130,16 @@ def replaced_in_place(a):
         s.sees("is not believed any more")
         s.type("quit\r")
         s.end()
-    a.serve(a.authority)
+    with netns.inside(a.daemon.namespace), Screen([SHELL, *a.words(newcomer, a.other.roots)], HOME=str(a.folder)) as s:
+        s.type("show version\r")
+        s.sees("serving")
+        a.serve(a.authority)
+        told_twice = "is closed: your certificate is not believed any more"
+        within(5, lambda: a.daemon.process.errors().count(told_twice) == 2, "the idle shell is closed, too", step=0.1)
+        s.type("show version\r")
+        s.sees("closed: your certificate is not believed any more")
+        s.type("quit\r")
+        s.end()
     within(5, lambda: a.run(a.leader, "show", "version").returncode == 0, "the first certificates are in use again")
 
 
