@@ -42,7 +42,9 @@ struct mt_authz_reader {
 struct mt_authz_call {
 	struct mt_addr peer, server;
 	uint16_t server_port, service_port;
-	struct mt_slice principal;	      /* "cluster.local/ns/a/sa/b"; p NULL: none */
+	struct mt_slice principal; /* "cluster.local/ns/a/sa/b"; p NULL: none */
+	struct mt_slice sni;	   /* that the caller's TLS asked for; p NULL: none */
+	bool mtls; /* the caller has shown a certificate that was verified, or its port vouches for it */
 	const struct mt_authz_reader *reader; /* NULL: bytes */
 	void *arg;			      /* the reader's */
 	/* By the reader. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mt_conf_priv.h"
+#include "mt_credential.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -37,6 +38,15 @@ fail:
 	return NULL;
 }
 
+void mt_conf_set_identity(struct mt_conf *c, struct mt_credential *credential)
+{
+	if (credential == c->identity)
+		return;
+	mt_credential_drop(c->identity);
+	c->identity = credential ? mt_credential_hold(credential) : NULL;
+	c->identity_serial++;
+}
+
 /* Snapshots first: they give back to the registries. Also takes a half-made one. */
 void mt_conf_destroy(struct mt_conf *c)
 {
@@ -63,6 +73,7 @@ void mt_conf_destroy(struct mt_conf *c)
 	free(c->checked);
 	mt_overrides_fini(&c->overrides);
 	free(c->limit_rules);
+	mt_credential_drop(c->identity);
 	if (c->upstreams)
 		mt_upstream_registry_free(c->upstreams);
 	if (c->limits)

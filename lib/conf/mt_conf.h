@@ -20,6 +20,7 @@
 #include "mt_snapshot.h"
 
 struct rte_rcu_qsbr;
+struct mt_credential;
 struct mt_conf;
 
 struct mt_conf_options {
@@ -117,6 +118,12 @@ struct mt_conf_work mt_conf_work(const struct mt_conf *c);
 
 /* The newest cluster of a discovery service of this name; NULL: none. Until the next compile or reap. */
 const struct mt_cluster *mt_conf_cluster(const struct mt_conf *c, const char *name);
+
+/*
+ * Who this node is, from the next compile on: held. NULL, as at first: it has no identity, and neither speaks nor ends the mesh's
+ * mutual TLS.
+ */
+void mt_conf_set_identity(struct mt_conf *c, struct mt_credential *credential);
 
 /*
  * What an operator has overridden at run time. A new set (copied) counts from the next compile on, drains and report-only

@@ -83,6 +83,8 @@ struct mt_conf {
 	struct mt_conf_items items; /* of the last publish */
 	struct mt_overrides overrides;
 	struct mt_limit_rule *limit_rules; /* of the overrides, as lib/filter has them */
+	struct mt_credential *identity;	   /* NULL: none; mt_conf_set_identity() */
+	uint64_t identity_serial;	   /* grows with each */
 	bool drains;			   /* some endpoint was drained by the last publish */
 	char state_dir[MT_CONF_PATH];
 };

@@ -15,6 +15,7 @@
 
 struct mt_listener;
 struct mt_service;
+struct mt_tls_context;
 
 enum mt_transport_kind {
 	MT_TRANSPORT_ANY,
@@ -71,6 +72,11 @@ struct mt_filter_chain {
 	 * they never get another chain.
 	 */
 	const char *refuse;
+	/*
+	 * TLS is ended by it, and `match.transport` is TLS; the snapshot holds it. NULL: it is not ended: TLS is bytes like any others. The
+	 * chain is chosen by what the hello says, so a connection has one before its handshake begins.
+	 */
+	struct mt_tls_context *tls;
 	uint32_t
 		n_protos; /* more than one: the client's first bytes say which (mt_codec.sniff), in this order */
 	uint32_t idle_s; /* downstream idle (default 3,600) */

@@ -45,6 +45,7 @@ enum mt_abort_reason {
 const char *mt_close_reason_str(enum mt_close_reason r);
 
 struct mt_stream;
+struct mt_tls_context;
 
 /* What the user is told. Events of one burst are merged: `readable` comes once, after the burst. */
 struct mt_stream_user {
@@ -140,6 +141,8 @@ struct mt_stream_to {
 	const struct mt_addr *local; /* NULL: chosen, so that this worker owns the stream */
 	uint32_t connect_ms;	     /* 0: the transport's default */
 	uint16_t silent_ms; /* rounded up to 100 ms, 25.5 s at most; see struct mt_stream */
+	/* TLS by this context, which is held as long as that needs it; NULL: clear text. For a transport that can. */
+	struct mt_tls_context *tls;
 	const struct mt_stream_user *user;
 	void *user_ctx;
 	uint32_t owner_idx;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What handshakes are made from: the library's context, and our rules beside it. */
+#include "mt_strmap.h"
 #include "mt_tls_priv.h"
 
 #include <errno.h>
@@ -75,7 +76,8 @@ static int copy_rules(struct mt_tls_context *c, const struct mt_tls_rules *r, st
 	c->role = r->role;
 	c->trust = r->trust;
 	c->credential = mt_credential_hold(r->credential);
-	if (copy_sans(c, r) || copy_domains(c, r))
+	c->sni = r->sni ? strdup(r->sni) : NULL;
+	if (copy_sans(c, r) || copy_domains(c, r) || (r->sni && !c->sni))
 		return mt_err(e, -ENOMEM, "no memory");
 	return copy_alpn(c, r, e);
 }
@@ -94,7 +96,69 @@ static int check(const struct mt_tls_rules *r, struct mt_err *e)
 	if (r->trust == MT_TLS_ANYBODY && (r->n_sans || r->n_trust_domains))
 		return mt_err(
 			e, -EINVAL, "names of a certificate that is not verified say nothing");
+	if (r->sni && (r->role == MT_TLS_SERVER || strlen(r->sni) > MT_TLS_NAME_MAX))
+		return mt_err(e, -EINVAL,
+			"server name %.64s: only clients send one, of %d bytes at most", r->sni,
+			MT_TLS_NAME_MAX);
 	return 0;
+}
+
+/* ---- what it is ---------------------------------------------------------------------------------------- */
+
+static uint64_t hash_number(uint64_t v, uint64_t h)
+{
+	return mt_hash_bytes(&v, sizeof(v), h);
+}
+
+static uint64_t hash_text(const char *text, uint64_t h)
+{
+	return hash_number(text ? mt_strhash(text, 1) : 0, h);
+}
+
+static uint64_t library_id(const struct mt_tls_context *c, const struct mt_tls_rules *r)
+{
+	const uint32_t words[] = {r->role, r->trust, r->min_version, r->max_version, r->tickets};
+	uint64_t h = mt_hash_bytes(words, sizeof(words), 0);
+
+	h = mt_hash_bytes(c->alpn, c->alpn_len, h);
+	return hash_text(r->suites, hash_text(r->ciphers, h));
+}
+
+/* Whose certificate we show, whatever its key and its time. */
+static uint64_t hash_self(const struct mt_credential *cr, uint64_t h)
+{
+	char principal[MT_TLS_PRINCIPAL_MAX + 1];
+
+	if (!cr->chain)
+		return hash_number(0, h);
+	if (mt_tls_principal(sk_X509_value(cr->chain, 0), principal) && *principal)
+		return hash_text(principal, h);
+	return mt_hash_bytes(cr->chain_digest, sizeof(cr->chain_digest), h);
+}
+
+static void set_ids(struct mt_tls_context *c, const struct mt_tls_rules *r)
+{
+	const struct mt_credential *cr = c->credential;
+	uint64_t h = c->library_id = library_id(c, r);
+
+	h = hash_text(c->sni, hash_self(cr, h));
+	h = mt_hash_bytes(cr->trust_digest, sizeof(cr->trust_digest), h);
+	for (uint32_t i = 0; i < c->n_sans; i++)
+		h = hash_text(c->sans[i].text, hash_number(c->sans[i].prefix, h));
+	h = hash_number(c->n_sans, h);
+	for (uint32_t i = 0; i < c->n_trust_domains; i++)
+		h = hash_text(c->trust_domains[i], h);
+	c->id = h;
+}
+
+uint64_t mt_tls_context_id(const struct mt_tls_context *c)
+{
+	return c->id;
+}
+
+const char *mt_tls_context_sni(const struct mt_tls_context *c)
+{
+	return c->sni;
 }
 
 /* ---- tickets ----------------------------------------------------------------------------------------- */
@@ -280,15 +344,28 @@ static bool set_trust(struct mt_tls_context *c)
 		SSL_CTX_set1_cert_store(c->ssl, c->credential->trust);
 	SSL_CTX_set_verify(c->ssl, mode, NULL);
 	SSL_CTX_set_verify_depth(c->ssl, VERIFY_DEPTH);
-	SSL_CTX_set_cert_verify_callback(c->ssl, mt_tls_verify, c);
+	SSL_CTX_set_cert_verify_callback(c->ssl, mt_tls_verify, NULL);
 	SSL_CTX_set_max_cert_list(c->ssl, MT_TLS_CHAIN_MAX);
 	return set_authorities(c);
+}
+
+/* What the library keeps of it knows nothing of names, and is never changed. */
+static bool share(struct mt_tls_context *c, const struct mt_tls_context *like)
+{
+	if (!like || c->role != MT_TLS_CLIENT || like->library_id != c->library_id ||
+		like->credential != c->credential || SSL_CTX_up_ref(like->ssl) != 1)
+		return false;
+	c->ssl = like->ssl;
+	return true;
 }
 
 static int set_up(struct mt_tls_context *c, const struct mt_tls_rules *r, struct mt_err *e)
 {
 	int rc;
 
+	set_ids(c, r);
+	if (share(c, r->like))
+		return 0;
 	c->ssl = SSL_CTX_new(r->role == MT_TLS_CLIENT ? TLS_client_method() : TLS_server_method());
 	if (!c->ssl)
 		return mt_err(e, -ENOMEM, "no memory");
@@ -342,10 +419,8 @@ struct mt_tls_context *mt_tls_context_hold(struct mt_tls_context *c)
 	return c;
 }
 
-void mt_tls_context_drop(struct mt_tls_context *c)
+static void free_context(struct mt_tls_context *c)
 {
-	if (!c || __atomic_sub_fetch(&c->refs, 1, __ATOMIC_ACQ_REL))
-		return;
 	SSL_CTX_free(c->ssl);
 	for (uint32_t i = 0; i < c->n_sans; i++)
 		free((char *)c->sans[i].text);
@@ -355,7 +430,38 @@ void mt_tls_context_drop(struct mt_tls_context *c)
 	free(c->trust_domains);
 	free(c->alpn);
 	mt_credential_drop(c->credential);
+	free(c->sni);
 	free(c);
+}
+
+void mt_tls_context_drop(struct mt_tls_context *c)
+{
+	if (c && __atomic_sub_fetch(&c->refs, 1, __ATOMIC_ACQ_REL) == 0)
+		free_context(c);
+}
+
+static struct mt_tls_context *left_ones; /* any thread; taken as a whole only */
+
+void mt_tls_context_leave(struct mt_tls_context *c)
+{
+	if (!c || __atomic_sub_fetch(&c->refs, 1, __ATOMIC_ACQ_REL))
+		return;
+	c->left = __atomic_load_n(&left_ones, __ATOMIC_RELAXED);
+	while (!__atomic_compare_exchange_n(
+		&left_ones, &c->left, c, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+		;
+}
+
+void mt_tls_contexts_sweep(void)
+{
+	struct mt_tls_context *c, *next;
+
+	if (!__atomic_load_n(&left_ones, __ATOMIC_RELAXED))
+		return;
+	for (c = __atomic_exchange_n(&left_ones, NULL, __ATOMIC_ACQUIRE); c; c = next) {
+		next = c->left;
+		free_context(c);
+	}
 }
 
 enum mt_tls_role mt_tls_context_role(const struct mt_tls_context *c)

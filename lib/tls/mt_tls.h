@@ -62,6 +62,12 @@ struct mt_tls_rules {
 	const char *ciphers; /* OpenSSL's names, for TLS 1.2; NULL: as Envoy, as Istio's servers */
 	const char *suites;  /* for TLS 1.3; NULL: all three */
 	bool tickets;	     /* a server gives one, and takes those that it gave */
+	const char *sni;     /* a client's, at most MT_TLS_NAME_MAX bytes; NULL: no name is sent */
+	/*
+	 * A client's: what the library keeps of this one is shared if it would be the same but for names and `sni`, so that ten thousand
+	 * of them cost no more memory than their names. NULL: it is not.
+	 */
+	const struct mt_tls_context *like;
 };
 
 /* Never changes; held by who uses it, on any thread. */
@@ -73,7 +79,17 @@ struct mt_tls_context *mt_tls_context_new(const struct mt_tls_rules *r, struct m
 struct mt_tls_context *mt_tls_context_hold(struct mt_tls_context *c);
 /* Frees with the last one, so never on a worker. NULL is allowed. */
 void mt_tls_context_drop(struct mt_tls_context *c);
+/* The same on a worker: the last one leaves it to mt_tls_contexts_sweep(). */
+void mt_tls_context_leave(struct mt_tls_context *c);
+/* Any thread but a worker's, now and then: frees those. */
+void mt_tls_contexts_sweep(void);
 enum mt_tls_role mt_tls_context_role(const struct mt_tls_context *c);
+const char *mt_tls_context_sni(const struct mt_tls_context *c);
+/*
+ * Of what a peer is judged by and is told: role, trust, roots, revocation lists, names, domains, protocols, versions, ciphers, server name, and whose our
+ * certificate is. Not of our chain: a connection that was made by another context of the same id is as good.
+ */
+uint64_t mt_tls_context_id(const struct mt_tls_context *c);
 
 /* ---- handshakes -------------------------------------------------------------------------------------- */
 

@@ -8,6 +8,10 @@
 
 struct mt_tls_context {
 	uint32_t refs;
+	struct mt_tls_context *left; /* the next one that a worker was the last to hold */
+	uint64_t id;
+	uint64_t library_id; /* of what `ssl` is made of, but for the credential */
+	char *sni;	     /* NULL: none */
 	enum mt_tls_role role;
 	enum mt_tls_trust trust;
 	struct mt_credential *credential;
@@ -44,7 +48,7 @@ struct mt_tls_handshake {
 
 /* ---- verify.c ----- */
 
-/* SSL_CTX_set_cert_verify_callback(); arg: the context. */
+/* SSL_CTX_set_cert_verify_callback(); the context is the handshake's. */
 int mt_tls_verify(X509_STORE_CTX *x, void *arg);
 /* Names and times of a certificate whose chain was verified: none, or why not. */
 enum mt_tls_reason mt_tls_judge(const struct mt_tls_context *c, X509 *leaf);

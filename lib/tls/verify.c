@@ -209,8 +209,9 @@ int mt_tls_verify(X509_STORE_CTX *x, void *arg)
 {
 	SSL *ssl = X509_STORE_CTX_get_ex_data(x, SSL_get_ex_data_X509_STORE_CTX_idx());
 	struct mt_tls_handshake *h = SSL_get_app_data(ssl);
-	const struct mt_tls_context *c = arg;
+	const struct mt_tls_context *c = h->context;
 
+	(void)arg;
 	if (c->trust == MT_TLS_ANYBODY)
 		return 1;
 	if (X509_verify_cert(x) != 1) {

@@ -76,10 +76,13 @@ struct mt_endpoint {
 	uint8_t zone;	  /* place in the cluster's zones + 1; 0: not said */
 	bool guarded : 1; /* calls to it are judged by mt_cluster.guards first */
 	bool meshed : 1;  /* who told of it says that a proxy of its own is there */
+	bool tls : 1;	  /* connections to it are made by mt_cluster.tls */
 };
 
 struct mt_authz;
 struct mt_closer;
+struct mt_lend;
+struct mt_tls_context;
 
 #define MT_CLUSTER_ZONES 255
 
@@ -175,6 +178,12 @@ struct mt_cluster {
 	bool careful; /* by mt_cluster_build(): choosing takes more than its balancer: levels, min_health, warm-up */
 	/* What protects its service and cannot be evaluated: it has no endpoints, and who is led to it is denied. */
 	const struct mt_closer *closed_by;
+	/* To endpoints with `tls`; held by who made the cluster. NULL: there are none. */
+	struct mt_tls_context *tls;
+	/* For whom the node's own identity is shown to them; NULL: for everybody. */
+	const struct mt_lend *lend;
+	/* Who is not among those has the other endpoints; NULL: there are none. Its index and name are the same. */
+	const struct mt_cluster *unlent;
 	const struct mt_authz **guards;	 /* by endpoint; NULL: none of them has any */
 	bool guards_read, guards_search; /* names of a call; what does not lead it */
 	uint16_t port;			 /* the service's, that clients call */

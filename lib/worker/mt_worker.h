@@ -97,6 +97,12 @@ struct mt_worker_conf {
 		bool recursion;			  /* there are other servers */
 		const struct mt_dns_allow *allow; /* who is answered; NULL: everybody */
 	} names;
+	/* TLS: handshakes, and how many streams at once; NULL: neither clients nor servers are spoken with by TLS. */
+	struct {
+		struct mt_tls_lane *lane;
+		struct mt_aead *aead; /* this worker's */
+		uint32_t streams;
+	} tls;
 	/* Written to (eventfd) when there are questions for the control thread; 0: it looks by itself. */
 	int wake_fd;
 	/* Where the control thread publishes; the worker adopts what it finds there. */

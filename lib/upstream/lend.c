@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* For whom the node's own identity is shown. */
+#include "mt_lend.h"
+
+#include <string.h>
+
+static bool is_principal(struct mt_slice want, struct mt_slice is)
+{
+	bool begins = want.len && want.p[want.len - 1] == '*';
+	uint32_t len = want.len - begins;
+
+	return (begins ? is.len >= len : is.len == len) && memcmp(want.p, is.p, len) == 0;
+}
+
+bool mt_lend_is_for(const struct mt_lend *l, const struct mt_addr *peer, struct mt_slice principal)
+{
+	for (uint32_t i = 0; i < l->n_prefixes; i++)
+		if (mt_prefix_contains(&l->prefixes[i].addr, l->prefixes[i].bits, peer))
+			return true;
+	for (uint32_t i = 0; principal.p && i < l->n_principals; i++)
+		if (is_principal(l->principals[i], principal))
+			return true;
+	return false;
+}
