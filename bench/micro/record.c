@@ -8,7 +8,7 @@
  * The least of all rounds of 64 records, each of another connection (in turn; of many, by chance). The library works on
  * flat buffers with as many keys, all expanded.
  */
-#include "mt_record.h"
+#include "mt_tls_record.h"
 #include "mt_tls_kdf.h"
 
 #include <openssl/evp.h>
@@ -27,7 +27,7 @@
 #define MANY   65536
 
 static struct mt_pools pools;
-static struct mt_record *senders, *receivers;
+static struct mt_tls_record *senders, *receivers;
 static struct mt_chain chains[BATCH];
 static uint8_t *flat[BATCH];
 
@@ -60,8 +60,8 @@ static void make_connections(uint8_t cipher, uint32_t n)
 		for (uint32_t b = 0; b < sizeof(k.tx.key); b++)
 			k.tx.key[b] = (uint8_t)chance();
 		k.rx = k.tx;
-		mt_record_init(&senders[i], &k, false);
-		mt_record_init(&receivers[i], &k, true);
+		mt_tls_record_init(&senders[i], &k, false);
+		mt_tls_record_init(&receivers[i], &k, true);
 	}
 }
 
@@ -80,7 +80,7 @@ static void make_chains(uint32_t size)
 
 static struct cost ours(struct mt_aead *a, uint32_t size, uint32_t n, uint32_t rounds)
 {
-	struct mt_records w = {.pools = &pools, .aead = a};
+	struct mt_tls_records w = {.pools = &pools, .aead = a};
 	struct cost best = {UINT64_MAX, UINT64_MAX};
 	uint32_t who[BATCH];
 
@@ -94,9 +94,9 @@ static struct cost ours(struct mt_aead *a, uint32_t size, uint32_t n, uint32_t r
 		for (uint32_t i = 0; i < BATCH; i++) {
 			struct mt_chain out = {0};
 
-			mt_record_prefetch(&senders[who[MT_MIN(i + AHEAD, BATCH - 1u)]]);
-			MT_ASSERT(
-				mt_record_seal(&w, &senders[who[i]], &chains[i], size, &out) == 0);
+			mt_tls_record_prefetch(&senders[who[MT_MIN(i + AHEAD, BATCH - 1u)]]);
+			MT_ASSERT(mt_tls_record_seal(
+					  &w, &senders[who[i]], &chains[i], size, &out) == 0);
 			chains[i] = out;
 		}
 		at[1] = rte_rdtsc_precise();
@@ -104,9 +104,9 @@ static struct cost ours(struct mt_aead *a, uint32_t size, uint32_t n, uint32_t r
 		for (uint32_t i = 0; i < BATCH; i++) {
 			struct mt_chain out = {0};
 
-			mt_record_prefetch(&receivers[who[MT_MIN(i + AHEAD, BATCH - 1u)]]);
-			MT_ASSERT(mt_record_read(&w, &receivers[who[i]], &chains[i], &out, 0) ==
-				  MT_RECORD_DATA);
+			mt_tls_record_prefetch(&receivers[who[MT_MIN(i + AHEAD, BATCH - 1u)]]);
+			MT_ASSERT(mt_tls_record_read(&w, &receivers[who[i]], &chains[i], &out, 0) ==
+				  MT_TLS_RECORD_DATA);
 			chains[i] = out;
 		}
 		at[3] = rte_rdtsc_precise();
@@ -258,7 +258,7 @@ int main(int argc, char **argv)
 	senders = in_huge_pages(MANY * sizeof(*senders));
 	receivers = in_huge_pages(MANY * sizeof(*receivers));
 	for (uint32_t i = 0; i < BATCH; i++)
-		MT_ASSERT((flat[i] = calloc(1, MT_RECORD_PLAIN + 1)) != NULL);
+		MT_ASSERT((flat[i] = calloc(1, MT_TLS_RECORD_PLAIN + 1)) != NULL);
 	for (int kind = MT_AEAD_OPENSSL; kind <= MT_AEAD_IPSEC_MB; kind++) {
 		struct mt_aead *a = mt_aead_new((enum mt_aead_kind)kind, 1024, SOCKET_ID_ANY);
 

@@ -184,7 +184,6 @@ bool mt_await_stream(struct mt_proxy *p, struct mt_pair *pr, struct mt_connectin
 	if (first)
 		mt_wheel_arm(&p->wheel, &pr->timer, p->now + j->cluster->demand_ms * MT_MSEC);
 	j->waited = true;
-	j->pair = mt_slab_idx(&p->pairs, pr);
 	j->awaits = j->cluster->index + 1;
 	p->pending[j->cluster->index]++;
 	add(&p->awaiting.streams, &j->node);

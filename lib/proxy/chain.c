@@ -266,7 +266,7 @@ void mt_listener_link(struct mt_listener *l)
 	}
 	MT_ASSERT(p == l->protos + l->n_protos);
 	l->decided = l->n_chains == 1 && l->n_protos == 1 && !l->chains[0].refuse &&
-		     takes_all(&l->chains[0].match);
+		     !l->chains[0].tls && takes_all(&l->chains[0].match);
 	if (!l->detect_ms)
 		l->detect_ms = MT_LISTENER_DETECT_MS;
 }

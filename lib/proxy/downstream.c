@@ -98,7 +98,7 @@ static bool on_accept(void *arg, struct mt_stream *s, int listener)
 	}
 	mt_count(p->counters, MT_PROXY_down_accepted);
 	if (mt_unlikely(!l->decided))
-		return mt_undecided_accept(p, s, l);
+		return mt_undecided_accept(p, s, l, NULL);
 	return l->protos->codec->opaque ? mt_opaque_begin(p, s, l->protos)
 					: mt_down_begin(p, s, l->protos);
 }

@@ -35,6 +35,8 @@ static mt_noinline struct mt_lanes *lanes_new(struct mt_proxy *p, const struct m
 	ln->codec = codec;
 	ln->codec_opts = opts;
 	ln->lane_class = lane_class;
+	MT_ASSERT(!ep->tls || c->tls);
+	ln->tls = ep->tls ? mt_tls_context_hold(c->tls) : NULL;
 	ln->addr = ep->addr;
 	ln->port = ep->port;
 	ln->seen = p->snap->version;
@@ -65,12 +67,14 @@ static mt_inline struct mt_lanes *lanes_get(struct mt_proxy *p, const struct mt_
 	uint8_t opts, const struct mt_cluster *c, const struct mt_endpoint *ep, uint8_t lane_class)
 {
 	struct mt_lanes *ln = p->lanes_by_ep[ep->state->index];
+	struct mt_tls_context *tls = ep->tls ? c->tls : NULL;
 
 	opts |= c->multiplexing ? MT_CODEC_OPT_MULTIPLEXING : 0;
 	if (mt_unlikely(ln && (ln->ep_id != ep->state->id || ln->codec != codec)))
 		ln = lanes_outdated(p, codec, ep->state);
 	/* A reload may change options: connections under the old ones end when they are idle. */
-	while (ln && mt_unlikely(ln->lane_class != lane_class || ln->codec_opts != opts))
+	while (ln && mt_unlikely(ln->lane_class != lane_class || ln->codec_opts != opts ||
+				 (ln->tls != tls && !mt_lanes_secured(ln, tls))))
 		ln = ln->next_class;
 	if (mt_unlikely(!ln)) {
 		ln = lanes_new(p, codec, opts, c, ep, lane_class);
@@ -102,6 +106,7 @@ void mt_lanes_maybe_free(struct mt_proxy *p, struct mt_lanes *ln)
 		if (ln->n_conns[i])
 			return;
 	mt_list_del(&ln->hungry_node);
+	mt_tls_context_leave(ln->tls);
 	mt_slab_free(&p->lanes, ln);
 }
 

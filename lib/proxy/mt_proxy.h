@@ -63,6 +63,9 @@ struct mt_proxy *mt_proxy_create(const struct mt_proxy_conf *conf, uint16_t work
 	uint16_t workers, struct mt_pools *pools, uint64_t seed, uint64_t now);
 /* What connections to servers are opened by; it outlives the proxy's last turn. */
 void mt_proxy_attach(struct mt_proxy *p, struct mt_transport *out);
+/* In place of that: they are opened by the layer, which also ends TLS of clients. Without it neither is done. */
+struct mt_tls_layer;
+void mt_proxy_attach_tls(struct mt_proxy *p, struct mt_tls_layer *tls);
 void mt_proxy_destroy(struct mt_proxy *p);
 
 /* What accepts clients; arg is the struct mt_proxy. */

@@ -595,6 +595,7 @@ bool mt_up_begin_long(struct mt_proxy *p, struct mt_up *u);
 bool mt_up_give_up_reply(struct mt_proxy *p, struct mt_up *u);
 void mt_up_continue_long(struct mt_proxy *p, struct mt_up *u);
 
+#include "mt_secure.h"
 #include "mt_exchange_filters.h"
 #include "mt_oneway.h"
 #include "mt_unacked.h"

@@ -19,6 +19,7 @@
 #include "mt_guard.h"
 #include "mt_hello.h"
 #include "mt_proxy.h"
+#include "mt_tls_layer.h"
 
 /* ---- deadlines: FIFO lists per distinct time-out value ---- */
 
@@ -278,9 +279,9 @@ struct mt_connecting {
 	uint64_t rnd;
 	/* Joined again: what the server before has not read, which goes first; charged to the client's stream. */
 	struct mt_chain given;
+	uint32_t pair; /* its index */
 	/* While only the cluster's name is there (await.c). */
 	struct mt_list node; /* mt_awaiting.streams */
-	uint32_t pair;	     /* its index */
 	uint32_t awaits;     /* the cluster's index + 1; 0: does not wait */
 	bool waited;
 };
@@ -441,6 +442,7 @@ struct mt_lanes {
 	uint8_t codec_opts;
 	uint8_t lane_class; /* dialect (mt_msg.lane_class): dialects never share a connection */
 	struct mt_lanes *next_class; /* same endpoint, other dialect */
+	struct mt_tls_context *tls;  /* held; NULL: clear text */
 	struct mt_addr addr;
 	uint16_t port;
 	uint32_t connect_ms;
@@ -466,6 +468,7 @@ struct mt_lanes {
 
 /* Which endpoint, for who tells of it or asks it when the group may be gone. */
 struct mt_ep_where {
+	struct mt_tls_context *tls; /* the group's; who keeps it holds it */
 	struct mt_addr addr;
 	uint16_t port;
 	uint32_t cluster; /* index */
@@ -518,7 +521,9 @@ struct mt_proxy {
 	uint16_t worker, workers;
 	struct mt_pools *pools;
 	struct mt_transport *out; /* to servers */
-	struct mt_trace *trace;	  /* NULL: nothing is traced */
+	struct mt_tls_layer *tls; /* NULL: none; and what makes its streams of clients' */
+	struct mt_tls_door door;
+	struct mt_trace *trace; /* NULL: nothing is traced */
 	struct mt_snapshot *snap;
 	uint64_t now, wall;
 	uint32_t free_pct; /* of data mbufs */

@@ -7,8 +7,9 @@
 /* Of its connection; the context is the proxy, owner_idx the object's. */
 extern const struct mt_stream_user mt_undecided_user;
 
-/* A client of a listener that has to be chosen from. false: it is refused. */
-bool mt_undecided_accept(struct mt_proxy *p, struct mt_stream *s, const struct mt_listener *l);
+/* A client of a listener that has to be chosen from; `chain`: which it is, if that is known. false: it is refused. */
+bool mt_undecided_accept(struct mt_proxy *p, struct mt_stream *s, const struct mt_listener *l,
+	const struct mt_filter_chain *chain);
 /* Its timer: silence decides, or its time is over. It may be gone on return, as behind the two below. */
 void mt_undecided_timer(struct mt_proxy *p, struct mt_undecided *u);
 /* Another snapshot: it is decided anew, under its listener there. */

@@ -77,10 +77,13 @@ static const struct mt_filter_chain_proto *same_proto(
 	const struct mt_proxy *p, const struct mt_pair *pr, const struct mt_listener *l)
 {
 	uint64_t id = pr->service ? p->service_ids[pr->service - 1] : 0;
+	bool tls = mt_proxy_tls_peer(p, pr->down) != NULL;
 
 	for (uint32_t i = 0; i < l->n_protos; i++) {
 		const struct mt_service *svc = mt_opaque_service(&l->protos[i]);
 
+		if (tls == !l->protos[i].chain->tls)
+			continue;
 		if (svc && l->protos[i].codec->opaque && (l->decided || svc->id == id))
 			return &l->protos[i];
 	}

@@ -38,6 +38,19 @@ static const struct mt_cluster *choose_cluster(
 	return NULL;
 }
 
+static void find_cluster(struct mt_proxy *p, const struct mt_pair *pr, struct mt_connecting *j,
+	const struct mt_filter_chain_proto *proto)
+{
+	j->cluster = choose_cluster(j, proto);
+	if (mt_likely(!j->cluster || !j->cluster->lend))
+		return;
+	j->cluster = mt_secure_judge(p, pr->down, j->cluster);
+	if (j->cluster)
+		return;
+	j->denied = true;
+	mt_count(p->counters, MT_PROXY_opaque_unlent);
+}
+
 /* It is to be joined under the current snapshot, as `proto` says. NULL: no memory. */
 static struct mt_connecting *connecting_new(
 	struct mt_proxy *p, struct mt_pair *pr, const struct mt_filter_chain_proto *proto)
@@ -47,6 +60,7 @@ static struct mt_connecting *connecting_new(
 	if (!j)
 		return NULL;
 	mt_list_init(&j->node);
+	j->pair = mt_slab_idx(&p->pairs, pr);
 	pr->connecting = mt_slab_idx(&p->connecting, j) + 1;
 	j->codec = proto->codec;
 	j->codec_opts = proto->codec_opts;
@@ -54,7 +68,7 @@ static struct mt_connecting *connecting_new(
 	j->snap = p->snap;
 	mt_snap_hold(p, j->snap);
 	j->rnd = mt_rand_u64(&p->rnd);
-	j->cluster = choose_cluster(j, proto);
+	find_cluster(p, pr, j, proto);
 	return j;
 }
 
@@ -63,12 +77,13 @@ static struct mt_pair *pair_new(
 {
 	struct mt_pair *pr = mt_slab_alloc(&p->pairs, NULL);
 
-	if (!pr || !connecting_new(p, pr, proto)) {
-		if (pr)
-			mt_slab_free(&p->pairs, pr);
+	if (!pr)
+		return NULL;
+	pr->down = s;
+	if (!connecting_new(p, pr, proto)) {
+		mt_slab_free(&p->pairs, pr);
 		return NULL;
 	}
-	pr->down = s;
 	pr->last_ms = mt_opaque_ms(p);
 	mt_timer_init(&pr->timer);
 	s->user = &mt_pair_down_user;
@@ -114,6 +129,7 @@ static bool open_up(struct mt_proxy *p, struct mt_pair *pr, struct mt_lanes *ln)
 		.port = ln->port,
 		.connect_ms = ln->connect_ms,
 		.silent_ms = MT_UP_SILENT_MS,
+		.tls = ln->tls,
 		.user = &mt_pair_up_user,
 		.user_ctx = p,
 		.owner_idx = mt_slab_idx(&p->pairs, pr)};
@@ -128,7 +144,7 @@ static bool open_up(struct mt_proxy *p, struct mt_pair *pr, struct mt_lanes *ln)
 		mt_count(p->counters, MT_PROXY_up_limited);
 		return false;
 	}
-	pr->up = mt_stream_open(p->out, &to, &why);
+	pr->up = mt_open(p, &to, &why);
 	if (mt_unlikely(!pr->up)) {
 		mt_count(p->counters, why == MT_CLOSE_NO_SOURCE_PORT ? MT_PROXY_up_no_source_port
 								     : MT_PROXY_up_connect_failed);
@@ -257,7 +273,7 @@ void mt_opaque_again(struct mt_proxy *p, struct mt_pair *pr)
 
 	if (j->snap != p->snap) {
 		proto = mt_connecting_rebind(p, pr->down, j);
-		j->cluster = choose_cluster(j, proto);
+		find_cluster(p, pr, j, proto);
 	}
 	if (!go_on(p, pr, j)) {
 		mt_opaque_give_up(p, pr);

@@ -24,6 +24,7 @@ static struct mt_probe *of(const struct mt_stream *s)
 static void end(struct mt_proxy *p, struct mt_probe *pr)
 {
 	mt_wheel_cancel(&p->wheel, &pr->timer);
+	mt_tls_context_leave(pr->at.tls);
 	mt_slab_free(&p->probes, pr);
 }
 
@@ -171,6 +172,7 @@ static void begin(struct mt_proxy *p, struct mt_probe *pr)
 		.port = pr->at.port,
 		.connect_ms = pr->at.connect_ms,
 		.silent_ms = MT_UP_SILENT_MS,
+		.tls = pr->at.tls,
 		.user = &mt_probe_user,
 		.user_ctx = p,
 		.owner_idx = mt_slab_idx(&p->probes, pr)};
@@ -179,7 +181,7 @@ static void begin(struct mt_proxy *p, struct mt_probe *pr)
 	mt_count(p->counters, MT_PROXY_probe_sent);
 	pr->asked = false;
 	p->probes_out++;
-	pr->s = mt_stream_open(p->out, &to, &why);
+	pr->s = mt_open(p, &to, &why);
 	if (!pr->s) {
 		failed(p, pr);
 		return;
@@ -220,6 +222,8 @@ void mt_probe_begin(struct mt_proxy *p, struct mt_ep_state *ep, const struct mt_
 	pr->ep_id = ep->id;
 	pr->ep_index = ep->index;
 	pr->at = *at;
+	if (at->tls)
+		mt_tls_context_hold(at->tls);
 	pr->again = AGAIN;
 	mt_ep_ask(ep);
 	mt_wheel_arm(&p->wheel, &pr->timer, __atomic_load_n(&ep->ejected_until, __ATOMIC_RELAXED));

@@ -166,6 +166,13 @@ void mt_proxy_attach(struct mt_proxy *p, struct mt_transport *out)
 	p->out = out;
 }
 
+void mt_proxy_attach_tls(struct mt_proxy *p, struct mt_tls_layer *tls)
+{
+	p->tls = tls;
+	p->out = &tls->transport;
+	mt_secure_begin(p);
+}
+
 static void free_chains(struct mt_proxy *p)
 {
 	struct mt_exchange *ex;
@@ -192,6 +199,7 @@ void mt_proxy_destroy(struct mt_proxy *p)
 {
 	mt_filter_inbox_close(p->filters.inbox);
 	free_chains(p);
+	mt_secure_end(p);
 	if (p->filter_ctx.fw)
 		mt_filter_flush(&p->filters);
 	mt_filter_inbox_free(p->filters.inbox);

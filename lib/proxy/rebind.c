@@ -68,14 +68,17 @@ static uint64_t move_tried(
 	return moved;
 }
 
-static void switch_cluster(
-	struct mt_proxy *p, const struct mt_cluster **cluster, uint64_t *tried, uint32_t *cost)
+/* Of the client whose stream it is. */
+static void switch_cluster(struct mt_proxy *p, const struct mt_stream *s,
+	const struct mt_cluster **cluster, uint64_t *tried, uint32_t *cost)
 {
 	const struct mt_cluster *to;
 
 	if (!*cluster)
 		return;
 	to = find_cluster(p, *cluster, cost);
+	if (to && mt_likely(s))
+		to = mt_secure_reach(p, s, to);
 	*tried = move_tried(*cluster, to, *tried, cost);
 	*cluster = to;
 }
@@ -96,8 +99,10 @@ static const struct mt_filter_chain_proto *same_proto(const struct mt_proxy *p,
 {
 	const struct mt_tuple *t = mt_stream_ends(s);
 	const struct mt_listener *l = mt_snapshot_listener(p->snap, &t->local, t->lport);
+	const struct mt_filter_chain_proto *to =
+		l ? mt_filter_chain_find(l, chain, codec, opts) : NULL;
 
-	return l ? mt_filter_chain_find(l, chain, codec, opts) : NULL;
+	return to && mt_secure_fits(p, s, to->chain) ? to : NULL;
 }
 
 /* Its chain speaks another protocol now, or is gone. */
@@ -137,12 +142,13 @@ void mt_down_rebind(struct mt_proxy *p, struct mt_down *d)
  */
 static uint32_t rebind_connecting(struct mt_proxy *p, struct mt_connecting *j)
 {
+	const struct mt_pair *pr = mt_slab_at(&p->pairs, j->pair);
 	uint32_t cost = 1;
 
 	/* Those that wait for their cluster have moved, or do so soon (await.c). */
 	if (j->snap == p->snap || j->awaits || !must_move(p, j->snap))
 		return cost;
-	switch_cluster(p, &j->cluster, &j->tried, &cost);
+	switch_cluster(p, pr->down, &j->cluster, &j->tried, &cost);
 	switch_snapshot(p, &j->snap, p->snap);
 	return cost;
 }
@@ -198,7 +204,7 @@ static uint32_t rebind_exchange(struct mt_proxy *p, struct mt_exchange *ex)
 	}
 	/* Only a call that was not sent may go to another endpoint. */
 	if (a && a->state <= MT_ATTEMPT_CONNECTING)
-		switch_cluster(p, &ex->cluster, &ex->tried, &cost);
+		switch_cluster(p, d->s, &ex->cluster, &ex->tried, &cost);
 	else
 		ex->cluster = NULL;
 	mt_count(p->counters,
@@ -241,10 +247,13 @@ const struct mt_filter_chain_proto *mt_connecting_rebind(
 
 /* ---- lane groups ---- */
 
-static void mark_lanes(struct mt_proxy *p, const struct mt_ep_state *st)
+/* Those whose peers would not be taken for who they are any more are not named. */
+static void mark_lanes(struct mt_proxy *p, const struct mt_cluster *c, const struct mt_endpoint *ep)
 {
+	const struct mt_ep_state *st = ep->state;
+
 	for (struct mt_lanes *ln = p->lanes_by_ep[st->index]; ln; ln = ln->next_class)
-		if (ln->ep_id == st->id)
+		if (ln->ep_id == st->id && mt_lanes_secured(ln, ep->tls ? c->tls : NULL))
 			ln->seen = p->snap->version;
 }
 
@@ -260,7 +269,7 @@ static bool mark_named(struct mt_proxy *p)
 			return false;
 		c = &s->clusters[p->rebind_cluster];
 		if (p->rebind_idx < c->n_eps) {
-			mark_lanes(p, c->eps[p->rebind_idx++].state);
+			mark_lanes(p, c, &c->eps[p->rebind_idx++]);
 			continue;
 		}
 		p->rebind_cluster++;

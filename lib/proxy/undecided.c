@@ -14,12 +14,14 @@
 
 /* What is to become of a connection. */
 struct verdict {
-	const struct mt_filter_chain_proto *proto; /* NULL: it waits, or is refused */
+	const struct mt_filter_chain_proto *proto; /* NULL: one of the others */
 	enum mt_proxy_outcome why;		   /* of a refusal */
 	bool waits;
+	bool to_tls; /* its handshake begins */
 };
 
 static const struct verdict wait_on = {.waits = true};
+static const struct verdict to_tls = {.to_tls = true};
 
 static struct verdict refuse(enum mt_proxy_outcome why)
 {
@@ -78,7 +80,11 @@ static struct verdict choose(struct mt_undecided *u, const struct mt_filter_chai
 	u->chain = mt_filter_chain_choose(u->listener, f);
 	if (!u->chain)
 		return refuse(MT_PROXY_chain_unmatched);
-	return u->chain->refuse ? refuse(MT_PROXY_chain_refused) : sniff(u, u->s->rx_eof);
+	if (u->chain->refuse)
+		return refuse(MT_PROXY_chain_refused);
+	if (u->chain->tls)
+		return f->tls ? to_tls : refuse(MT_PROXY_chain_unmatched);
+	return sniff(u, u->s->rx_eof);
 }
 
 /* Who would serve a client that waits for the server to speak first; NULL: nobody. */
@@ -88,7 +94,9 @@ static const struct mt_filter_chain_proto *server_first(const struct mt_undecide
 	const struct mt_filter_chain *c =
 		u->chain ? u->chain : mt_filter_chain_choose(u->listener, &f);
 
-	for (uint32_t i = 0; c && !c->refuse && i < c->n_protos; i++)
+	if (!c || c->refuse || (c->tls && !u->chain))
+		return NULL;
+	for (uint32_t i = 0; i < c->n_protos; i++)
 		if (c->protos[i].codec->server_speaks_first || c->protos[i].codec->opaque)
 			return &c->protos[i];
 	return NULL;
@@ -207,6 +215,16 @@ static void finish(struct mt_proxy *p, struct mt_undecided *u)
 	mt_stream_detach(s);
 }
 
+/* Whether the layer takes it; if not it is to be reset. */
+static bool begin_tls(struct mt_proxy *p, struct mt_undecided *u)
+{
+	struct mt_stream *s = u->s;
+
+	undecided_free(p, u);
+	s->keeps = false;
+	return mt_secure_take(p, s);
+}
+
 /* Whether the protocol takes it; if not it is to be reset. */
 static bool hand_over(
 	struct mt_proxy *p, struct mt_undecided *u, const struct mt_filter_chain_proto *proto)
@@ -243,7 +261,7 @@ static void act(struct mt_proxy *p, struct mt_undecided *u, struct verdict v)
 	struct mt_stream *s = u->s;
 
 	/* The walk that ends clients may be past the place that it would get. */
-	if (mt_unlikely(p->draining) && v.proto)
+	if (mt_unlikely(p->draining) && (v.proto || v.to_tls))
 		v = refuse(MT_PROXY_down_draining);
 	if (v.waits) {
 		if (s->rx.len && mt_unlikely(mt_stream_put_back(s)))
@@ -251,6 +269,9 @@ static void act(struct mt_proxy *p, struct mt_undecided *u, struct verdict v)
 		else
 			mt_stream_keep(s, s->rx.len);
 		arm(p, u);
+	} else if (v.to_tls) {
+		if (!begin_tls(p, u))
+			mt_stream_abort(s, MT_ABORT_CANCELLED);
 	} else if (!v.proto && v.why == MT_PROXY_undecided_left) {
 		finish(p, u);
 	} else if (!v.proto) {
@@ -263,20 +284,22 @@ static void act(struct mt_proxy *p, struct mt_undecided *u, struct verdict v)
 	}
 }
 
-/* Begins under the listener, of the current snapshot. */
-static void look_at(struct mt_proxy *p, struct mt_undecided *u, const struct mt_listener *l)
+/* Begins under the listener, of the current snapshot; `chain` NULL: nothing is known. */
+static void look_at(struct mt_proxy *p, struct mt_undecided *u, const struct mt_listener *l,
+	const struct mt_filter_chain *chain)
 {
 	struct mt_filter_chain_facts f = facts_of(u);
 
 	mt_snap_hold(p, p->snap);
 	u->snap = p->snap;
 	u->listener = l;
-	u->chain = NULL;
+	u->chain = chain;
 	u->asks_bytes = mt_filter_chain_asks_bytes(l, &f);
 	mt_hello_init(&u->hello, &u->s->rx);
 }
 
-bool mt_undecided_accept(struct mt_proxy *p, struct mt_stream *s, const struct mt_listener *l)
+bool mt_undecided_accept(struct mt_proxy *p, struct mt_stream *s, const struct mt_listener *l,
+	const struct mt_filter_chain *chain)
 {
 	struct mt_undecided *u = mt_slab_alloc(&p->undecided, NULL);
 	struct verdict v;
@@ -286,10 +309,12 @@ bool mt_undecided_accept(struct mt_proxy *p, struct mt_stream *s, const struct m
 	u->s = s;
 	u->since = p->now;
 	mt_timer_init(&u->timer);
-	look_at(p, u, l);
-	v = decide(p, u);
+	look_at(p, u, l, chain);
+	v = chain ? sniff(u, s->rx_eof) : decide(p, u);
 	if (v.proto)
 		return hand_over(p, u, v.proto);
+	if (v.to_tls)
+		return begin_tls(p, u);
 	if (!v.waits) {
 		end(p, u, v.why);
 		return false;
@@ -309,16 +334,19 @@ void mt_undecided_rebind(struct mt_proxy *p, struct mt_undecided *u)
 {
 	const struct mt_tuple *t = mt_stream_ends(u->s);
 	const struct mt_listener *l = mt_snapshot_listener(p->snap, &t->local, t->lport);
+	bool tls = p->tls && mt_tls_stream_is(p->tls, u->s);
+	const struct mt_filter_chain *chain;
 
 	if (u->snap == p->snap)
 		return;
-	if (!l) {
+	chain = l && tls ? mt_secure_chain(p, u->s, l) : NULL;
+	if (!l || (tls && !chain)) {
 		reset(p, u, MT_PROXY_down_listener_gone);
 		return;
 	}
 	mt_snap_drop(p, u->snap);
-	look_at(p, u, l);
-	act(p, u, decide(p, u));
+	look_at(p, u, l, chain);
+	act(p, u, chain ? sniff(u, u->s->rx_eof) : decide(p, u));
 }
 
 void mt_undecided_drain(struct mt_proxy *p, struct mt_undecided *u)

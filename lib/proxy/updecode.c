@@ -439,6 +439,8 @@ static void after(struct mt_proxy *p, struct mt_up *u)
 {
 	struct mt_ref ref = u->self;
 
+	if (mt_unlikely(u->lanes->tls) && u->state == MT_UP_OPEN && mt_tls_stream_worn(u->s))
+		u->state = MT_UP_DRAINING;
 	if (u->release) {
 		u->release = false;
 		/* The begin of something that nobody asked for is not the next call's reply. */

@@ -63,6 +63,7 @@ struct mt_up *mt_up_open(
 		.port = ln->port,
 		.connect_ms = ln->connect_ms,
 		.silent_ms = MT_UP_SILENT_MS,
+		.tls = ln->tls,
 		.user = &mt_up_user,
 		.user_ctx = p};
 
@@ -72,7 +73,7 @@ struct mt_up *mt_up_open(
 		return NULL;
 	}
 	to.owner_idx = u->self.idx;
-	u->s = mt_stream_open(p->out, &to, why);
+	u->s = mt_open(p, &to, why);
 	if (mt_unlikely(!u->s)) {
 		mt_count(p->counters, *why == MT_CLOSE_NO_SOURCE_PORT ? MT_PROXY_up_no_source_port
 								      : MT_PROXY_up_connect_failed);

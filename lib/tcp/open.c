@@ -280,6 +280,7 @@ struct mt_stream *mt_tcp_open(
 	struct mt_tcp_conn *c;
 	uint32_t iss, hash;
 
+	MT_ASSERT(!to->tls);
 	if (mt_net_route(t->net, to->local, to->remote, &dst) == MT_NET_NO_ROUTE)
 		return refuse(t, MT_TCP_open_no_route, MT_CLOSE_UNREACHABLE, why);
 	if (!choose_source(t, &tuple, to->local))

@@ -10,6 +10,10 @@
 #define MEMORY                                                                                     \
 	"raise spec.memory.mb in the Node and restart; `show memory` says which pool runs dry"
 #define CLOSED "`show objects` names what closes it, and why"
+#define UNLENT                                                                                     \
+	"the endpoints are behind proxies that want a mesh identity, and callers without one may " \
+	"not "                                                                                     \
+	"use this node's: name them in the Node's spec.mesh.lend if they should"
 #define DENIED                                                                                     \
 	"intended if the policy is; `explain` of such a call, or a trace, names it, `show "        \
 	"objects` what it is about"
@@ -242,6 +246,7 @@ static const struct remedy remedies[] = {
 	{"proxy", "exchange_oneway_lost", SERVER},
 	{"proxy", "exchange_closed", CLOSED},
 	{"proxy", "exchange_denied", DENIED},
+	{"proxy", "exchange_unlent", UNLENT},
 	{"proxy", "exchange_unreadable",
 		"look at the client: its serialization, its attachments' size and depth; "
 		"docs/operations/authorization.md says what can be read"},
@@ -281,6 +286,7 @@ static const struct remedy remedies[] = {
 		"look at their limits and logs"},
 	{"proxy", "opaque_closed", CLOSED},
 	{"proxy", "opaque_denied", DENIED},
+	{"proxy", "opaque_unlent", UNLENT},
 	{"proxy", "opaque_no_endpoint", SERVER},
 	{"proxy", "demand_absent",
 		"routes name a cluster that does not exist: `show resources` has its name and why"},

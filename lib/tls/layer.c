@@ -46,7 +46,7 @@ void tls_conn_free(struct tls_conn *c)
 	mt_wheel_cancel(&l->wheel, &c->timer);
 	tls_peer_drop(c);
 	if (c->k) {
-		mt_record_fini(&l->records, &c->k->r);
+		mt_tls_record_fini(&l->records, &c->k->r);
 		mt_slab_free(&l->keyed, c->k);
 	}
 	mt_slab_free(&l->streams, c);
@@ -73,9 +73,9 @@ static bool all_arrived(struct tls_conn *c)
 void tls_end_lower(struct tls_conn *c, int alert, enum mt_abort_reason why)
 {
 	struct mt_chain out = {0};
-	bool told =
-		alert >= 0 && c->k && all_arrived(c) &&
-		mt_record_end(&c->layer->records, &c->k->r, (enum mt_tls_alert)alert, &out) == 0;
+	bool told = alert >= 0 && c->k && all_arrived(c) &&
+		    mt_tls_record_end(
+			    &c->layer->records, &c->k->r, (enum mt_tls_alert)alert, &out) == 0;
 
 	let_go_of_bytes(c);
 	tls_sync(c);
@@ -167,7 +167,7 @@ static void on_holds(struct mt_stream *lower, struct mt_sums *sums)
 	struct mt_stream *s = &c->s;
 
 	sums->of[s->rx_class] += s->rx.truesize;
-	sums->of[c->retain ? MT_CLASS_RETAINED : s->tx_class] += c->plain.truesize;
+	sums->of[c->opened ? MT_CLASS_RETAINED : s->tx_class] += c->plain.truesize;
 	if (s->keeps && s->user->holds)
 		s->user->holds(s, sums);
 	lower->keeps = s->rx.truesize || c->plain.truesize || s->keeps;

@@ -7,6 +7,8 @@
 int mt_tls_layer_init(struct mt_tls_layer *l, const struct mt_tls_layer_conf *conf, uint64_t now)
 {
 	*l = (struct mt_tls_layer){
+		.transport = {tls_open},
+		.lower = conf->lower,
 		.records = {.pools = conf->pools, .aead = conf->aead},
 		.hands = conf->hands,
 		.hands_arg = conf->hands_arg,

@@ -38,7 +38,7 @@ const struct mt_tls_hands mt_tls_lane_hands = {lane_accept, lane_connect, lane_m
 static void stop_waiting(struct tls_conn *c)
 {
 	if (c->waits)
-		c->by->waiting--;
+		mt_tls_context_leave(c->context);
 	c->waits = false;
 }
 
@@ -73,8 +73,8 @@ void tls_connect(struct tls_conn *c)
 {
 	struct mt_tls_layer *l = c->layer;
 	struct mt_ref handshake;
-	int rc = l->hands->connect(
-		l->hands_arg, c->by->context, c->by->sni, mt_slab_ref(&l->streams, c), &handshake);
+	int rc = l->hands->connect(l->hands_arg, c->context, mt_tls_context_sni(c->context),
+		mt_slab_ref(&l->streams, c), &handshake);
 
 	if (rc == -EINVAL) {
 		tls_fail(c, -1, MT_ABORT_CANCELLED, MT_CLOSE_LOCAL);
@@ -111,12 +111,13 @@ static void serve(struct tls_conn *c)
 		refuse(c, MT_TLS_N_BAD_HELLO, MT_TLS_DECODE_ERROR);
 		return;
 	}
-	context = c->door->context(c->door->arg, c->lower, c->listener, &says);
+	context = c->door->context(c->door->arg, c->lower, c->listener, &says, &c->tag);
 	if (!context) {
 		refuse(c, MT_TLS_N_NOT_SERVED,
 			says.name.len ? MT_TLS_UNRECOGNIZED_NAME : MT_TLS_HANDSHAKE_FAILURE);
 		return;
 	}
+	c->context_id = mt_tls_context_id(context);
 	begun(c,
 		l->hands->accept(
 			l->hands_arg, context, &c->hello, mt_slab_ref(&l->streams, c), &handshake),
@@ -213,7 +214,7 @@ static void done(struct tls_conn *c, const struct mt_tls_result *r)
 		failed(c, MT_TLS_WHY_internal, MT_CLOSE_NO_MEMORY);
 		return;
 	}
-	mt_record_init(&c->k->r, &r->keys, !c->opened);
+	mt_tls_record_init(&c->k->r, &r->keys, !c->opened);
 	c->state = TLS_DONE;
 	c->gone_quiet = false;
 	c->retry_at = MT_NEVER;
@@ -254,51 +255,40 @@ void mt_tls_layer_event(void *layer, const struct mt_tls_event *e)
 
 /* ---- the transport ---- */
 
-static struct mt_stream *op_open(
-	struct mt_transport *transport, const struct mt_stream_to *to, enum mt_close_reason *why)
+struct mt_stream *tls_open(
+	struct mt_transport *t, const struct mt_stream_to *to, enum mt_close_reason *why)
 {
-	struct mt_tls_transport *t = (struct mt_tls_transport *)transport;
-	struct mt_tls_layer *l = t->layer;
-	struct tls_conn *c = tls_conn_new(l);
+	struct mt_tls_layer *l = (struct mt_tls_layer *)t;
 	uint32_t ms = to->connect_ms ? to->connect_ms : MT_TLS_HELLO_MS;
 	struct mt_stream_to down = *to;
 	struct mt_stream *lower;
+	struct tls_conn *c;
 
+	if (!to->tls)
+		return mt_stream_open(l->lower, to, why);
 	*why = MT_CLOSE_NO_MEMORY;
+	c = tls_conn_new(l);
 	if (!c)
 		return NULL;
+	down.tls = NULL;
 	down.user = to->user->holder ? &tls_lower_user_of_held : &tls_lower_user;
 	down.user_ctx = l;
 	down.owner_idx = mt_slab_idx(&l->streams, c);
-	lower = mt_stream_open(t->lower, &down, why);
+	lower = mt_stream_open(l->lower, &down, why);
 	if (!lower) {
 		tls_conn_free(c);
 		return NULL;
 	}
 	tls_take_lower(c, lower);
 	c->opened = c->known = c->waits = true;
-	c->retain = t->retain;
-	c->by = t;
-	t->waiting++;
+	c->context = mt_tls_context_hold(to->tls);
+	c->context_id = mt_tls_context_id(to->tls);
 	c->deadline = l->now + ms * MT_MSEC; /* connecting and handshake together */
 	tls_arm(c);
 	c->s.user = to->user;
 	c->s.user_ctx = to->user_ctx;
 	c->s.owner_idx = to->owner_idx;
 	return &c->s;
-}
-
-void mt_tls_transport_init(struct mt_tls_transport *t, struct mt_tls_layer *l,
-	struct mt_transport *lower, struct mt_tls_context *context, const char *sni, bool retain)
-{
-	*t = (struct mt_tls_transport){
-		.transport = {op_open},
-		.layer = l,
-		.lower = lower,
-		.context = context,
-		.sni = sni,
-		.retain = retain,
-	};
 }
 
 /* ---- the door ---- */

@@ -23,7 +23,7 @@ static void op_send(struct mt_stream *s, struct mt_chain *out)
 	c->accepted += out->len;
 	mt_chain_concat(&c->plain, out);
 	/* What is kept for long is not one buffer for each byte. */
-	if (c->retain && c->plain.segs > 1 && c->plain.truesize / SPARSE_TIMES > c->plain.len)
+	if (c->opened && c->plain.segs > 1 && c->plain.truesize / SPARSE_TIMES > c->plain.len)
 		mt_chain_compact(&c->plain, c->layer->records.pools);
 	tls_flush(c);
 }
@@ -147,7 +147,7 @@ static int op_reclaim(const struct mt_stream *s, uint64_t first, uint64_t last, 
 {
 	const struct tls_conn *c = tls_conn_of(s);
 
-	if (!c->retain || first < c->plain_at || last > c->accepted)
+	if (!c->opened || first < c->plain_at || last > c->accepted)
 		return -ENODATA;
 	return mt_chain_copy(&c->plain, (uint32_t)(first - c->plain_at), (uint32_t)(last - first),
 		to, c->layer->records.pools);
@@ -199,6 +199,16 @@ uint16_t mt_tls_stream_version(const struct mt_stream *s)
 	return k->r.is_13 ? 0x0304 : 0x0303;
 }
 
+uint64_t mt_tls_stream_context_id(const struct mt_stream *s)
+{
+	return tls_conn_of(s)->context_id;
+}
+
+uint64_t mt_tls_stream_tag(const struct mt_stream *s)
+{
+	return tls_conn_of(s)->tag;
+}
+
 uint8_t mt_tls_stream_cipher(const struct mt_stream *s)
 {
 	const struct tls_keyed *k = tls_conn_of(s)->k;
@@ -217,7 +227,7 @@ bool mt_tls_stream_worn(const struct mt_stream *s)
 {
 	const struct tls_keyed *k = tls_conn_of(s)->k;
 
-	return k && (mt_record_due(&k->r) & MT_RECORD_DUE_DRAIN);
+	return k && (mt_tls_record_due(&k->r) & MT_TLS_RECORD_DUE_DRAIN);
 }
 
 void mt_tls_stream_update(struct mt_stream *s)

@@ -46,7 +46,7 @@ enum tls_state {
 
 /* What a stream has from the end of its handshake on. */
 struct tls_keyed {
-	struct mt_record r; /* first */
+	struct mt_tls_record r; /* first */
 	struct tls_notes notes;
 };
 
@@ -67,9 +67,10 @@ struct tls_conn {
 	struct mt_tls_layer *layer;
 	struct tls_keyed *k;
 	union {
-		struct mt_tls_transport *by; /* while `waits` */
-		struct mt_tls_door *door;    /* until it is accepted */
+		struct mt_tls_context *context; /* held while `waits` */
+		struct mt_tls_door *door;	/* until it is accepted */
 	};
+	uint64_t context_id, tag;
 	struct mt_chain plain;		     /* from plain_at on: not acknowledged, or not sealed */
 	uint64_t plain_at, sealed, accepted; /* positions of its own */
 	uint64_t given;			     /* to the lower stream */
@@ -88,7 +89,7 @@ struct tls_conn {
 	uint8_t reason, alert,
 		close;	 /* enum mt_tls_reason, the alert of it, enum mt_close_reason */
 	uint8_t records; /* in rx, beyond what the user had when it had room */
-	bool opened : 1, waits : 1, retain : 1;
+	bool opened : 1, waits : 1;
 	bool known : 1;	     /* the user has been told of it, or has opened it */
 	bool heard : 1;	     /* the peer has sent a record: it takes us for who we are */
 	bool refused : 1;    /* an alert came instead */
@@ -135,6 +136,10 @@ void tls_put_off(struct tls_conn *c);
 void tls_end_lower(struct tls_conn *c, int alert, enum mt_abort_reason why);
 /* The end, by the layer itself. The user is told, while the stream can still say how far it came. */
 void tls_fail(struct tls_conn *c, int alert, enum mt_abort_reason why, enum mt_close_reason reason);
+
+/* ---- layer_hands.c, of struct mt_tls_layer.transport ---- */
+struct mt_stream *tls_open(
+	struct mt_transport *t, const struct mt_stream_to *to, enum mt_close_reason *why);
 
 /* ---- layer_ops.c ---- */
 void tls_ops_init(struct mt_stream_ops *ops);

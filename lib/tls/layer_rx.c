@@ -86,23 +86,24 @@ static enum did receive(struct tls_conn *c, bool *part)
 	/* What a record is, also the last one, is known when it is opened: then it needs a place. */
 	if (!tls_has_room(c))
 		return DID_WAIT;
-	switch (mt_record_read(&c->layer->records, &c->k->r, &lower->rx, &c->s.rx, c->layer->now)) {
-	case MT_RECORD_MORE:
+	switch (mt_tls_record_read(
+		&c->layer->records, &c->k->r, &lower->rx, &c->s.rx, c->layer->now)) {
+	case MT_TLS_RECORD_MORE:
 		*part = true;
 		return cut_off(c);
-	case MT_RECORD_NO_MEMORY:
+	case MT_TLS_RECORD_NO_MEMORY:
 		tls_put_off(c);
 		return DID_WAIT;
-	case MT_RECORD_DATA:
+	case MT_TLS_RECORD_DATA:
 		return data_in(c);
-	case MT_RECORD_OWN:
+	case MT_TLS_RECORD_OWN:
 		hear(c);
 		mt_stream_consumed(lower);
 		tls_flush(c);
 		return DID_ONE;
-	case MT_RECORD_CLOSED:
+	case MT_TLS_RECORD_CLOSED:
 		return close_in(c);
-	case MT_RECORD_ALERT:
+	case MT_TLS_RECORD_ALERT:
 		return alert_in(c);
 	default:
 		tls_fail(c, c->k->r.alert, MT_ABORT_PROTOCOL, MT_CLOSE_RESET);

@@ -42,7 +42,7 @@ void tls_drop_plain(struct tls_conn *c)
 	bool judged = c->heard || !c->k->r.is_13 ||
 		      c->lower->tx_queued + c->plain.truesize > c->s.tx_high / 2;
 
-	if (!c->retain || !judged || c->plain_at >= acked)
+	if (!c->opened || !judged || c->plain_at >= acked)
 		return;
 	mt_chain_drop(&c->plain, (uint32_t)(acked - c->plain_at));
 	c->plain_at = acked;
@@ -63,12 +63,12 @@ static bool sealed(struct tls_conn *c, int rc)
 /* Updates and answers, from the reserve, whatever the user has queued. */
 static void send_own(struct tls_conn *c)
 {
-	struct mt_records *w = &c->layer->records;
-	struct mt_record *r = &c->k->r;
+	struct mt_tls_records *w = &c->layer->records;
+	struct mt_tls_record *r = &c->k->r;
 	struct mt_chain out = {0};
 	int rc = 0;
 
-	if (mt_likely(!c->ask_due && !(mt_record_due(r) & ~MT_RECORD_DUE_DRAIN)))
+	if (mt_likely(!c->ask_due && !(mt_tls_record_due(r) & ~MT_TLS_RECORD_DUE_DRAIN)))
 		return;
 	if (mt_stream_positions(c->lower).acked >= c->own_until)
 		c->own_bytes = 0;
@@ -76,12 +76,12 @@ static void send_own(struct tls_conn *c)
 	if (c->full)
 		return;
 	if (c->ask_due) {
-		rc = mt_record_update(w, r, true, &out);
+		rc = mt_tls_record_update(w, r, true, &out);
 		if (rc == 0)
 			c->ask_due = false;
 	}
 	if (rc == 0)
-		rc = mt_record_own(w, r, &out);
+		rc = mt_tls_record_own(w, r, &out);
 	c->own_bytes += out.len;
 	tls_give(c, &out);
 	c->own_until = c->given;
@@ -90,19 +90,19 @@ static void send_own(struct tls_conn *c)
 
 static bool send_data(struct tls_conn *c)
 {
-	struct mt_records *w = &c->layer->records;
-	struct mt_record *r = &c->k->r;
+	struct mt_tls_records *w = &c->layer->records;
+	struct mt_tls_record *r = &c->k->r;
 	struct mt_chain out = {0};
 	int rc = 0;
 
 	while (rc == 0 && c->sealed < c->accepted) {
-		uint32_t left = (uint32_t)MT_MIN(c->accepted - c->sealed, MT_RECORD_PLAIN);
-		uint32_t n = MT_MIN(left, mt_record_size(r, c->layer->mss, c->layer->now));
+		uint32_t left = (uint32_t)MT_MIN(c->accepted - c->sealed, MT_TLS_RECORD_PLAIN);
+		uint32_t n = MT_MIN(left, mt_tls_record_size(r, c->layer->mss, c->layer->now));
 		uint64_t first = c->given + out.len;
 
-		rc = c->retain ? mt_record_seal_copy(w, r, &c->plain,
+		rc = c->opened ? mt_tls_record_seal_copy(w, r, &c->plain,
 					 (uint32_t)(c->sealed - c->plain_at), n, &out)
-			       : mt_record_seal(w, r, &c->plain, n, &out);
+			       : mt_tls_record_seal(w, r, &c->plain, n, &out);
 		if (rc)
 			break;
 		c->sealed += n;
@@ -117,7 +117,7 @@ static void send_close(struct tls_conn *c)
 {
 	struct mt_chain out = {0};
 
-	if (!sealed(c, mt_record_end(&c->layer->records, &c->k->r, MT_TLS_CLOSE_NOTIFY, &out)))
+	if (!sealed(c, mt_tls_record_end(&c->layer->records, &c->k->r, MT_TLS_CLOSE_NOTIFY, &out)))
 		return;
 	tls_give(c, &out);
 	c->close_sent = true;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What is left of a finished handshake, the library's object gone: all that records need. Wiped (OPENSSL_cleanse)
- * after mt_record_init().
+ * after mt_tls_record_init().
  */
 #pragma once
 

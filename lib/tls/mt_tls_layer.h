@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * lib/tls as a layer of lib/stream: TLS streams over the streams of another transport, of one worker. A struct mt_tls_transport opens
- * them, as clients; a struct mt_tls_door makes them of streams that were accepted, as servers. Handshakes are done elsewhere (struct
- * mt_tls_hands; a lane of mt_tls_pool.h is one), records here (mt_record.h). No system call, no lock, no call of the library.
+ * lib/tls as a layer of lib/stream: TLS streams over the streams of another transport, of one worker. As clients they are opened by its
+ * own transport; a struct mt_tls_door makes them of streams that were accepted, as servers. Handshakes are done elsewhere (struct
+ * mt_tls_hands; a lane of mt_tls_pool.h is one), records here (mt_tls_record.h). No system call, no lock, no call of the library.
  *
  * Users of both are told from events of the lower stream alone: never from inside a verb, nor while handshakes are taken.
  */
 #pragma once
 
-#include "mt_record.h"
+#include "mt_tls_record.h"
 #include "mt_slab.h"
 #include "mt_stream.h"
 #include "mt_tls_pool.h"
@@ -53,6 +53,7 @@ enum mt_tls_layer_count {
 struct mt_tls_layer_conf {
 	struct mt_pools *pools;
 	struct mt_aead *aead;
+	struct mt_transport *lower;
 	const struct mt_tls_hands *hands;
 	void *hands_arg;
 	uint32_t streams; /* at most */
@@ -61,7 +62,13 @@ struct mt_tls_layer_conf {
 };
 
 struct mt_tls_layer {
-	struct mt_records records;
+	/*
+	 * Opens streams by TLS where a context is said (struct mt_stream_to), others by `lower` as they are. What is sent by TLS is kept
+	 * until it is acknowledged: mt_stream_reclaim().
+	 */
+	struct mt_transport transport; /* first */
+	struct mt_transport *lower;
+	struct mt_tls_records records;
 	struct mt_slab streams, keyed, peers;
 	const struct mt_tls_hands *hands;
 	void *hands_arg;
@@ -91,23 +98,6 @@ static inline uint64_t mt_tls_layer_next(const struct mt_tls_layer *l)
 /* An mt_tls_event_fn: what came of a handshake. Outside of all verbs and events. */
 void mt_tls_layer_event(void *layer, const struct mt_tls_event *e);
 
-/* ---- clients ------------------------------------------------------------------------------------------- */
-
-/* Opens streams over `lower` by a context. */
-struct mt_tls_transport {
-	struct mt_transport transport; /* first */
-	struct mt_tls_layer *layer;
-	struct mt_transport *lower;
-	struct mt_tls_context *context;
-	const char *sni;  /* NULL: no name is sent */
-	bool retain;	  /* what was sent is kept until it is acknowledged: mt_stream_reclaim() */
-	uint32_t waiting; /* streams that are not connected yet: it stays until there are none */
-};
-
-/* The transport is the caller's; so are context and name. */
-void mt_tls_transport_init(struct mt_tls_transport *t, struct mt_tls_layer *l,
-	struct mt_transport *lower, struct mt_tls_context *context, const char *sni, bool retain);
-
 /* ---- servers ------------------------------------------------------------------------------------------- */
 
 /* What becomes of streams that others open. It stays while there are streams that came through it and are not accepted. */
@@ -115,9 +105,12 @@ struct mt_tls_door {
 	struct mt_tls_layer *layer;
 	const struct mt_listen_ops *listen; /* who takes TLS streams */
 	void *arg;
-	/* The context for who says this; NULL: there is none, and the client is told. Once a hello, or more often when it has to wait. */
+	/*
+	 * The context for who says this; NULL: there is none, and the client is told. Once a hello, or more often when it has to wait. *tag
+	 * is the caller's: mt_tls_stream_tag().
+	 */
 	struct mt_tls_context *(*context)(void *arg, const struct mt_stream *lower, int listener,
-		const struct mt_hello_says *says);
+		const struct mt_hello_says *says, uint64_t *tag);
 };
 
 /* Of a transport's listener whose streams are all TLS; `arg` is the door. */
@@ -142,6 +135,9 @@ bool mt_tls_stream_is(const struct mt_tls_layer *l, const struct mt_stream *s);
 /* Who the other end is, once it is connected: until closed() returned. NULL: no TLS stream. */
 const struct mt_tls_peer *mt_tls_stream_peer(
 	const struct mt_tls_layer *l, const struct mt_stream *s);
+/* mt_tls_context_id() of the context that it was made by; and of a server's, what its door said with that. */
+uint64_t mt_tls_stream_context_id(const struct mt_stream *s);
+uint64_t mt_tls_stream_tag(const struct mt_stream *s);
 /* 0x0303, 0x0304; 0: not connected. And its cipher (enum mt_tls_cipher). */
 uint16_t mt_tls_stream_version(const struct mt_stream *s);
 uint8_t mt_tls_stream_cipher(const struct mt_stream *s);

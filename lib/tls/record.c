@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <openssl/crypto.h>
 
-static void use(struct mt_record_half *half, uint8_t *secret, const struct mt_tls_half *k)
+static void use(struct mt_tls_record_half *half, uint8_t *secret, const struct mt_tls_half *k)
 {
 	memcpy(half->key, k->key, sizeof(half->key));
 	memcpy(half->iv, k->iv, sizeof(half->iv));
@@ -14,13 +14,13 @@ static void use(struct mt_record_half *half, uint8_t *secret, const struct mt_tl
 	memcpy(secret, k->secret, sizeof(k->secret));
 }
 
-static int next_of(const struct mt_record *r, const uint8_t *secret, struct mt_tls_half *next)
+static int next_of(const struct mt_tls_record *r, const uint8_t *secret, struct mt_tls_half *next)
 {
 	memcpy(next->secret, secret, sizeof(next->secret));
 	return mt_tls_next_secret(next, r->cipher, r->hash);
 }
 
-int mt_record_next_rx(struct mt_records *w, struct mt_record *r)
+int mt_tls_record_next_rx(struct mt_tls_records *w, struct mt_tls_record *r)
 {
 	struct mt_tls_half next;
 	int rc = next_of(r, r->rx_secret, &next);
@@ -33,11 +33,11 @@ int mt_record_next_rx(struct mt_records *w, struct mt_record *r)
 	return rc;
 }
 
-void mt_record_init(struct mt_record *r, const struct mt_tls_keys *k, bool server)
+void mt_tls_record_init(struct mt_tls_record *r, const struct mt_tls_keys *k, bool server)
 {
 	MT_ASSERT(k->version == 0x0303 || k->version == 0x0304);
 	MT_ASSERT(k->cipher <= MT_TLS_CHACHA20_POLY1305 && k->hash <= MT_TLS_SHA384);
-	*r = (struct mt_record){
+	*r = (struct mt_tls_record){
 		.cipher = k->cipher,
 		.hash = k->hash,
 		.is_13 = k->version == 0x0304,
@@ -47,35 +47,37 @@ void mt_record_init(struct mt_record *r, const struct mt_tls_keys *k, bool serve
 	use(&r->tx, r->tx_secret, &k->tx);
 }
 
-void mt_record_fini(struct mt_records *w, struct mt_record *r)
+void mt_tls_record_fini(struct mt_tls_records *w, struct mt_tls_record *r)
 {
 	w->aead->ops->forget(w->aead, r->cipher, r->rx.key);
 	w->aead->ops->forget(w->aead, r->cipher, r->tx.key);
 	OPENSSL_cleanse(r, sizeof(*r));
 }
 
-enum mt_record_got mt_record_bad(struct mt_record *r, enum mt_tls_alert alert)
+enum mt_tls_record_got mt_tls_record_bad(struct mt_tls_record *r, enum mt_tls_alert alert)
 {
 	r->alert = (uint8_t)alert;
-	r->rx_over = MT_RECORD_BAD;
-	return MT_RECORD_BAD;
+	r->rx_over = MT_TLS_RECORD_BAD;
+	return MT_TLS_RECORD_BAD;
 }
 
 /* Kept apart until the record that says so is sealed, under the key that goes. */
-int mt_record_update(struct mt_records *w, struct mt_record *r, bool ask, struct mt_chain *out)
+int mt_tls_record_update(
+	struct mt_tls_records *w, struct mt_tls_record *r, bool ask, struct mt_chain *out)
 {
 	const uint8_t message[] = {24, 0, 0, 1, ask};
 	struct mt_tls_half next;
 	int rc = r->is_13 ? next_of(r, r->tx_secret, &next) : -EOVERFLOW;
 
 	if (rc == 0)
-		rc = mt_record_seal_bytes(w, r, CONTENT_HANDSHAKE, message, sizeof(message), out);
+		rc = mt_tls_record_seal_bytes(
+			w, r, CONTENT_HANDSHAKE, message, sizeof(message), out);
 	if (rc == 0) {
 		w->aead->ops->forget(w->aead, r->cipher, r->tx.key);
 		use(&r->tx, r->tx_secret, &next);
 		r->tx_bytes = 0;
-		r->due &= (uint8_t)~MT_RECORD_DUE_UPDATE;
-		mt_count(w->counts, MT_RECORD_N_UPDATE_OUT);
+		r->due &= (uint8_t)~MT_TLS_RECORD_DUE_UPDATE;
+		mt_count(w->counts, MT_TLS_RECORD_N_UPDATE_OUT);
 	}
 	OPENSSL_cleanse(&next, sizeof(next));
 	return rc;

@@ -4,7 +4,8 @@
 
 enum level { WARNING = 1, FATAL = 2 };
 
-static enum mt_record_got over(struct mt_record *r, enum mt_record_got how, uint8_t alert)
+static enum mt_tls_record_got over(
+	struct mt_tls_record *r, enum mt_tls_record_got how, uint8_t alert)
 {
 	r->alert = alert;
 	r->rx_over = (uint8_t)how;
@@ -12,33 +13,33 @@ static enum mt_record_got over(struct mt_record *r, enum mt_record_got how, uint
 }
 
 /* Warnings that end nothing: in TLS 1.3 only the one that announces a close_notify, in TLS 1.2 whatever is called one. */
-static bool may_pass(const struct mt_record *r, uint8_t level, uint8_t alert)
+static bool may_pass(const struct mt_tls_record *r, uint8_t level, uint8_t alert)
 {
 	return r->is_13 ? alert == MT_TLS_USER_CANCELED : level == WARNING;
 }
 
-enum mt_record_got mt_record_alert_in(
-	struct mt_records *w, struct mt_record *r, const struct opened *o, uint64_t now)
+enum mt_tls_record_got mt_tls_record_alert_in(
+	struct mt_tls_records *w, struct mt_tls_record *r, const struct opened *o, uint64_t now)
 {
 	uint8_t a[2];
 
 	if (o->len == 0)
-		return mt_record_bad(r, MT_TLS_UNEXPECTED_MESSAGE);
+		return mt_tls_record_bad(r, MT_TLS_UNEXPECTED_MESSAGE);
 	if (o->len != sizeof(a))
-		return mt_record_bad(r, MT_TLS_DECODE_ERROR);
+		return mt_tls_record_bad(r, MT_TLS_DECODE_ERROR);
 	if (o->flat)
 		memcpy(a, o->flat, sizeof(a));
 	else
 		mt_chain_read(&o->out, 0, a, sizeof(a));
 	if (a[1] == MT_TLS_CLOSE_NOTIFY)
-		return over(r, MT_RECORD_CLOSED, a[1]);
+		return over(r, MT_TLS_RECORD_CLOSED, a[1]);
 	if (!r->is_13 && a[0] != WARNING && a[0] != FATAL)
-		return mt_record_bad(r, MT_TLS_ILLEGAL_PARAMETER);
+		return mt_tls_record_bad(r, MT_TLS_ILLEGAL_PARAMETER);
 	if (!may_pass(r, a[0], a[1]))
-		return over(r, MT_RECORD_ALERT, a[1]);
-	if (!mt_record_may_be_empty(w, r, now))
-		return mt_record_bad(r, MT_TLS_UNEXPECTED_MESSAGE);
-	return MT_RECORD_OWN;
+		return over(r, MT_TLS_RECORD_ALERT, a[1]);
+	if (!mt_tls_record_may_be_empty(w, r, now))
+		return mt_tls_record_bad(r, MT_TLS_UNEXPECTED_MESSAGE);
+	return MT_TLS_RECORD_OWN;
 }
 
 const char *mt_tls_alert_str(uint8_t alert)

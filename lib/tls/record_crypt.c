@@ -30,7 +30,7 @@ static void pass(struct run *at, uint32_t n)
 	at->left -= n;
 }
 
-void mt_record_here(struct mt_aead *a, const struct mt_aead_job *j, struct run *at, uint32_t n)
+void mt_tls_record_here(struct mt_aead *a, const struct mt_aead_job *j, struct run *at, uint32_t n)
 {
 	for (uint32_t part; n > 0; n -= part) {
 		next_run(at);
@@ -42,7 +42,7 @@ void mt_record_here(struct mt_aead *a, const struct mt_aead_job *j, struct run *
 	}
 }
 
-void mt_record_there(struct mt_aead *a, const struct mt_aead_job *j, struct run *from,
+void mt_tls_record_there(struct mt_aead *a, const struct mt_aead_job *j, struct run *from,
 	struct run *to, uint32_t n)
 {
 	for (uint32_t part; n > 0; n -= part) {
@@ -68,7 +68,7 @@ static void put(uint64_t *to, uint64_t low, uint64_t high)
  * The IV is 12 bytes, what counts in it the last 8. RFC 8446 §5.3, RFC 7905 §2: the number over them; RFC 5288 §3: in their place what the record
  * says.
  */
-static void put_nonce(const struct mt_record *r, const struct mt_record_half *half,
+static void put_nonce(const struct mt_tls_record *r, const struct mt_tls_record_half *half,
 	uint64_t explicit_nonce, uint64_t *nonce)
 {
 	uint64_t last, seq = rte_cpu_to_be_64(half->seq);
@@ -80,8 +80,8 @@ static void put_nonce(const struct mt_record *r, const struct mt_record_half *ha
 	put(nonce, first | last << 32, last >> 32);
 }
 
-void mt_record_job(const struct mt_record *r, const struct mt_record_half *half, bool seal,
-	uint64_t explicit_nonce, uint32_t header, uint32_t len, struct mt_aead_job *j)
+void mt_tls_record_job(const struct mt_tls_record *r, const struct mt_tls_record_half *half,
+	bool seal, uint64_t explicit_nonce, uint32_t header, uint32_t len, struct mt_aead_job *j)
 {
 	uint64_t said = header | (uint64_t)(uint8_t)(len >> 8) << 24 | (uint64_t)(uint8_t)len << 32;
 
@@ -93,5 +93,5 @@ void mt_record_job(const struct mt_record *r, const struct mt_record_half *half,
 		put(j->aad, said, 0);
 	else
 		put(j->aad, rte_cpu_to_be_64(half->seq), said); /* RFC 5246 §6.2.3.3 */
-	j->aad_len = r->is_13 ? MT_RECORD_HEADER : 8 + MT_RECORD_HEADER;
+	j->aad_len = r->is_13 ? MT_TLS_RECORD_HEADER : 8 + MT_TLS_RECORD_HEADER;
 }

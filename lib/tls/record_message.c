@@ -16,7 +16,7 @@ enum message {
 #define BODY_MAX (4 + 4 + 1 + 255 + 2 + 65535 + 2 + 65534)
 
 /* 0, or the alert. */
-static int begin_message(struct mt_records *w, struct mt_record *r, uint64_t now)
+static int begin_message(struct mt_tls_records *w, struct mt_tls_record *r, uint64_t now)
 {
 	const uint8_t *h = r->message_head;
 	uint32_t len = (uint32_t)h[1] << 16 | (uint32_t)h[2] << 8 | h[3];
@@ -24,7 +24,7 @@ static int begin_message(struct mt_records *w, struct mt_record *r, uint64_t now
 	r->message_left = len;
 	switch (h[0] | (r->is_13 ? 0x100 : 0) | (r->server ? 0x200 : 0)) {
 	case 0x100 | NEW_SESSION_TICKET:
-		mt_count(w->counts, MT_RECORD_N_TICKET);
+		mt_count(w->counts, MT_TLS_RECORD_N_TICKET);
 		return len <= BODY_MAX ? 0 : MT_TLS_DECODE_ERROR;
 	case 0x100 | KEY_UPDATE:
 	case 0x300 | KEY_UPDATE:
@@ -40,30 +40,30 @@ static int begin_message(struct mt_records *w, struct mt_record *r, uint64_t now
 	default:
 		return MT_TLS_UNEXPECTED_MESSAGE;
 	}
-	if (!mt_record_may_update(r, now))
+	if (!mt_tls_record_may_update(r, now))
 		return MT_TLS_UNEXPECTED_MESSAGE;
-	r->due |= MT_RECORD_DUE_REFUSAL;
+	r->due |= MT_TLS_RECORD_DUE_REFUSAL;
 	return 0;
 }
 
 /* `last`: no byte is behind it in its record; a new key begins with a record (RFC 8446 §5.1). */
 static int key_update(
-	struct mt_records *w, struct mt_record *r, uint8_t asked, bool last, uint64_t now)
+	struct mt_tls_records *w, struct mt_tls_record *r, uint8_t asked, bool last, uint64_t now)
 {
 	if (asked > 1)
 		return MT_TLS_ILLEGAL_PARAMETER;
-	if (!last || !mt_record_may_update(r, now))
+	if (!last || !mt_tls_record_may_update(r, now))
 		return MT_TLS_UNEXPECTED_MESSAGE;
-	if (mt_record_next_rx(w, r))
+	if (mt_tls_record_next_rx(w, r))
 		return MT_TLS_INTERNAL_ERROR;
-	mt_count(w->counts, MT_RECORD_N_UPDATE_IN);
+	mt_count(w->counts, MT_TLS_RECORD_N_UPDATE_IN);
 	if (asked && !r->tx_over)
-		r->due |= MT_RECORD_DUE_UPDATE;
+		r->due |= MT_TLS_RECORD_DUE_UPDATE;
 	return 0;
 }
 
 /* The next n bytes; `last`: the record ends with them. */
-static int bytes_in(struct mt_records *w, struct mt_record *r, const uint8_t *p, uint32_t n,
+static int bytes_in(struct mt_tls_records *w, struct mt_tls_record *r, const uint8_t *p, uint32_t n,
 	bool last, uint64_t now)
 {
 	int alert = 0;
@@ -89,20 +89,20 @@ static int bytes_in(struct mt_records *w, struct mt_record *r, const uint8_t *p,
 	return alert;
 }
 
-enum mt_record_got mt_record_messages(
-	struct mt_records *w, struct mt_record *r, const struct opened *o, uint64_t now)
+enum mt_tls_record_got mt_tls_record_messages(
+	struct mt_tls_records *w, struct mt_tls_record *r, const struct opened *o, uint64_t now)
 {
 	uint32_t left = o->len;
 	int alert = 0;
 
 	/* RFC 8446 §5.1; and a flood of tickets is a flood. */
-	if (left == 0 || !mt_record_may_be_empty(w, r, now))
-		return mt_record_bad(r, MT_TLS_UNEXPECTED_MESSAGE);
+	if (left == 0 || !mt_tls_record_may_be_empty(w, r, now))
+		return mt_tls_record_bad(r, MT_TLS_UNEXPECTED_MESSAGE);
 	if (o->flat)
 		alert = bytes_in(w, r, o->flat, left, true, now);
 	for (struct rte_mbuf *m = o->flat ? NULL : o->out.head; m && !alert; m = mt_link(m)->next) {
 		left -= mt_link(m)->len;
 		alert = bytes_in(w, r, mt_link_data(m), mt_link(m)->len, left == 0, now);
 	}
-	return alert ? mt_record_bad(r, (enum mt_tls_alert)alert) : MT_RECORD_OWN;
+	return alert ? mt_tls_record_bad(r, (enum mt_tls_alert)alert) : MT_TLS_RECORD_OWN;
 }

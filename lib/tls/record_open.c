@@ -59,8 +59,8 @@ static bool unprotect(struct mt_aead *a, const struct mt_aead_job *j, const stru
 		return a->ops->whole(a, j, here || !p->n ? at.p : to.p, at.p, p->n, tag);
 	}
 	a->ops->begin(a, j);
-	mt_record_here(a, j, &at, here);
-	mt_record_there(a, j, &at, &to, p->copy);
+	mt_tls_record_here(a, j, &at, here);
+	mt_tls_record_there(a, j, &at, &to, p->copy);
 	return a->ops->end(a, j, tag);
 }
 
@@ -118,17 +118,19 @@ static bool strip(struct opened *o, uint32_t n)
 	return o->type != 0;
 }
 
-static void job_of(const struct mt_record *r, const uint8_t *prefix, uint32_t skip, uint32_t n,
+static void job_of(const struct mt_tls_record *r, const uint8_t *prefix, uint32_t skip, uint32_t n,
 	struct mt_aead_job *j)
 {
-	uint64_t nonce = skip > MT_RECORD_HEADER ? load_nonce(prefix + MT_RECORD_HEADER) : 0;
+	uint64_t nonce =
+		skip > MT_TLS_RECORD_HEADER ? load_nonce(prefix + MT_TLS_RECORD_HEADER) : 0;
 
-	mt_record_job(
+	mt_tls_record_job(
 		r, &r->rx, false, nonce, header_of(prefix[0]), r->is_13 ? n + MT_AEAD_TAG : n, j);
 }
 
-static int open_to(struct mt_records *w, struct mt_record *r, struct mt_chain *from, struct plan *p,
-	const uint8_t *prefix, struct run to, struct mt_chain *copied, struct opened *o)
+static int open_to(struct mt_tls_records *w, struct mt_tls_record *r, struct mt_chain *from,
+	struct plan *p, const uint8_t *prefix, struct run to, struct mt_chain *copied,
+	struct opened *o)
 {
 	uint8_t tag[MT_AEAD_TAG];
 	struct mt_aead_job j;
@@ -140,19 +142,19 @@ static int open_to(struct mt_records *w, struct mt_record *r, struct mt_chain *f
 		return MT_TLS_BAD_RECORD_MAC;
 	}
 	r->rx.seq++;
-	mt_count(w->counts, p->copy ? MT_RECORD_N_COPIED : MT_RECORD_N_INPLACE);
+	mt_count(w->counts, p->copy ? MT_TLS_RECORD_N_COPIED : MT_TLS_RECORD_N_INPLACE);
 	if (o->flat)
 		mt_chain_drop(from, p->total);
 	else
 		take(p, from, copied, &o->out);
 	o->type = prefix[0];
 	o->len = p->n;
-	if (r->is_13 && (p->n > MT_RECORD_PLAIN + 1 || !strip(o, p->n))) {
+	if (r->is_13 && (p->n > MT_TLS_RECORD_PLAIN + 1 || !strip(o, p->n))) {
 		mt_chain_free(&o->out);
-		return p->n > MT_RECORD_PLAIN + 1 ? MT_TLS_RECORD_OVERFLOW
-						  : MT_TLS_UNEXPECTED_MESSAGE;
+		return p->n > MT_TLS_RECORD_PLAIN + 1 ? MT_TLS_RECORD_OVERFLOW
+						      : MT_TLS_UNEXPECTED_MESSAGE;
 	}
-	if (o->len > MT_RECORD_PLAIN) {
+	if (o->len > MT_TLS_RECORD_PLAIN) {
 		mt_chain_free(&o->out);
 		return MT_TLS_RECORD_OVERFLOW;
 	}
@@ -162,7 +164,7 @@ static int open_to(struct mt_records *w, struct mt_record *r, struct mt_chain *f
 }
 
 /* The usual one: a buffer of ours with this record and nothing else. */
-static int open_alone(struct mt_records *w, struct mt_record *r, struct mt_chain *from,
+static int open_alone(struct mt_tls_records *w, struct mt_tls_record *r, struct mt_chain *from,
 	uint32_t skip, uint32_t n, struct mt_chain *to, struct opened *o)
 {
 	struct mt_link *l = mt_link(from->head);
@@ -174,7 +176,7 @@ static int open_alone(struct mt_records *w, struct mt_record *r, struct mt_chain
 	if (mt_unlikely(!w->aead->ops->whole(w->aead, &j, text, text, n, text + n)))
 		return MT_TLS_BAD_RECORD_MAC;
 	r->rx.seq++;
-	mt_count(w->counts, MT_RECORD_N_INPLACE);
+	mt_count(w->counts, MT_TLS_RECORD_N_INPLACE);
 	o->len = n;
 	if (r->is_13) {
 		while (n > 0 && text[n - 1] == 0)
@@ -197,10 +199,10 @@ static int open_alone(struct mt_records *w, struct mt_record *r, struct mt_chain
 	return OPENED;
 }
 
-int mt_record_open(struct mt_records *w, struct mt_record *r, struct mt_chain *from, uint32_t len,
-	struct mt_chain *to, struct opened *o)
+int mt_tls_record_open(struct mt_tls_records *w, struct mt_tls_record *r, struct mt_chain *from,
+	uint32_t len, struct mt_chain *to, struct opened *o)
 {
-	struct plan p = {.skip = prefix_len(r), .total = MT_RECORD_HEADER + len};
+	struct plan p = {.skip = prefix_len(r), .total = MT_TLS_RECORD_HEADER + len};
 	uint8_t prefix[PREFIX_MAX];
 	struct mt_chain copied = {0};
 	struct run target = {0};
@@ -210,8 +212,8 @@ int mt_record_open(struct mt_records *w, struct mt_record *r, struct mt_chain *f
 		return MT_TLS_BAD_RECORD_MAC;
 	p.n = p.total - p.skip - MT_AEAD_TAG;
 	/* Buffers of some ports hold more than a record may: that is looked at below. */
-	if (mt_likely(mt_link(from->head)->len == p.total && p.n <= MT_RECORD_PLAIN && !to->len &&
-		      mt_buf_writable(from->head)))
+	if (mt_likely(mt_link(from->head)->len == p.total && p.n <= MT_TLS_RECORD_PLAIN &&
+		      !to->len && mt_buf_writable(from->head)))
 		return open_alone(w, r, from, p.skip, p.n, to, o);
 	o->flat = NULL;
 	o->out = (struct mt_chain){0};

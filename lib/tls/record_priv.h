@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-#include "mt_record.h"
+#include "mt_tls_record.h"
 
 enum content_type {
 	CONTENT_CHANGE_CIPHER_SPEC = 20,
@@ -12,17 +12,17 @@ enum content_type {
 
 /* A header, and the explicit part of the nonce. */
 #define EXPLICIT_NONCE 8
-#define PREFIX_MAX     (MT_RECORD_HEADER + EXPLICIT_NONCE)
+#define PREFIX_MAX     (MT_TLS_RECORD_HEADER + EXPLICIT_NONCE)
 
 /* How a direction's records are protected. */
-static inline bool has_explicit_nonce(const struct mt_record *r)
+static inline bool has_explicit_nonce(const struct mt_tls_record *r)
 {
 	return !r->is_13 && r->cipher != MT_TLS_CHACHA20_POLY1305;
 }
 
-static inline uint32_t prefix_len(const struct mt_record *r)
+static inline uint32_t prefix_len(const struct mt_tls_record *r)
 {
-	return MT_RECORD_HEADER + (has_explicit_nonce(r) ? EXPLICIT_NONCE : 0);
+	return MT_TLS_RECORD_HEADER + (has_explicit_nonce(r) ? EXPLICIT_NONCE : 0);
 }
 
 /* Runs of bytes in a chain, or one that lies anywhere (m NULL). */
@@ -53,13 +53,13 @@ static inline uint64_t load_nonce(const uint8_t *p)
  * One record's protection under the next number of `half`. `explicit_nonce` as it lies in the record; `len` is what TLS 1.3 has in the header, TLS 1.2
  * beside it: the length with all that protects, and of the text alone.
  */
-void mt_record_job(const struct mt_record *r, const struct mt_record_half *half, bool seal,
-	uint64_t explicit_nonce, uint32_t header, uint32_t len, struct mt_aead_job *j);
+void mt_tls_record_job(const struct mt_tls_record *r, const struct mt_tls_record_half *half,
+	bool seal, uint64_t explicit_nonce, uint32_t header, uint32_t len, struct mt_aead_job *j);
 
 /* The next n bytes of `at` in place. */
-void mt_record_here(struct mt_aead *a, const struct mt_aead_job *j, struct run *at, uint32_t n);
+void mt_tls_record_here(struct mt_aead *a, const struct mt_aead_job *j, struct run *at, uint32_t n);
 /* The next n bytes of `from` to where `to` stands. */
-void mt_record_there(struct mt_aead *a, const struct mt_aead_job *j, struct run *from,
+void mt_tls_record_there(struct mt_aead *a, const struct mt_aead_job *j, struct run *from,
 	struct run *to, uint32_t n);
 
 /* What a record held: its bytes are `flat`, or if that is NULL the chain. */
@@ -75,24 +75,25 @@ struct opened {
 #define OPEN_DELIVERED -2 /* its text is behind `to` already */
 
 /* Takes the record of `len` bytes behind its header off `from`. OPENED; OPEN_NO_MEMORY: nothing was taken; else the alert. */
-int mt_record_open(struct mt_records *w, struct mt_record *r, struct mt_chain *from, uint32_t len,
-	struct mt_chain *to, struct opened *o);
+int mt_tls_record_open(struct mt_tls_records *w, struct mt_tls_record *r, struct mt_chain *from,
+	uint32_t len, struct mt_chain *to, struct opened *o);
 
 /* Messages and alerts that came. */
-enum mt_record_got mt_record_messages(
-	struct mt_records *w, struct mt_record *r, const struct opened *o, uint64_t now);
-enum mt_record_got mt_record_alert_in(
-	struct mt_records *w, struct mt_record *r, const struct opened *o, uint64_t now);
+enum mt_tls_record_got mt_tls_record_messages(
+	struct mt_tls_records *w, struct mt_tls_record *r, const struct opened *o, uint64_t now);
+enum mt_tls_record_got mt_tls_record_alert_in(
+	struct mt_tls_records *w, struct mt_tls_record *r, const struct opened *o, uint64_t now);
 
 /* Nothing for the user once more, a key update once more; false: too often in this second. */
-bool mt_record_may_be_empty(struct mt_records *w, struct mt_record *r, uint64_t now);
-bool mt_record_may_update(struct mt_record *r, uint64_t now);
+bool mt_tls_record_may_be_empty(struct mt_tls_records *w, struct mt_tls_record *r, uint64_t now);
+bool mt_tls_record_may_update(struct mt_tls_record *r, uint64_t now);
 
 /* The peer changes its key. 0 or -ENOMEM. */
-int mt_record_next_rx(struct mt_records *w, struct mt_record *r);
+int mt_tls_record_next_rx(struct mt_tls_records *w, struct mt_tls_record *r);
 
-enum mt_record_got mt_record_bad(struct mt_record *r, enum mt_tls_alert alert);
+enum mt_tls_record_got mt_tls_record_bad(struct mt_tls_record *r, enum mt_tls_alert alert);
 
 /* A record of few bytes of ours. */
-int mt_record_seal_bytes(struct mt_records *w, struct mt_record *r, enum content_type type,
-	const uint8_t *bytes, uint32_t n, struct mt_chain *out) mt_must_check;
+int mt_tls_record_seal_bytes(struct mt_tls_records *w, struct mt_tls_record *r,
+	enum content_type type, const uint8_t *bytes, uint32_t n,
+	struct mt_chain *out) mt_must_check;

@@ -15,16 +15,16 @@
 /* What a new buffer holds in one piece. */
 #define FLAT_MAX (MT_BUF_DATA_ROOM - RTE_PKTMBUF_HEADROOM)
 
-static uint32_t trailer_len(const struct mt_record *r)
+static uint32_t trailer_len(const struct mt_tls_record *r)
 {
 	return (r->is_13 ? 1 : 0) + MT_AEAD_TAG;
 }
 
 /* Header and explicit nonce of a record of n bytes, and what the provider is told of it. */
-static void begin_record(const struct mt_record *r, enum content_type type, uint32_t n, uint8_t *p,
-	struct mt_aead_job *j)
+static void begin_record(const struct mt_tls_record *r, enum content_type type, uint32_t n,
+	uint8_t *p, struct mt_aead_job *j)
 {
-	uint32_t len = prefix_len(r) - MT_RECORD_HEADER + n + trailer_len(r);
+	uint32_t len = prefix_len(r) - MT_TLS_RECORD_HEADER + n + trailer_len(r);
 	uint32_t header = header_of(r->is_13 ? CONTENT_DATA : (uint8_t)type);
 	uint32_t begin = header | (len >> 8) << 24;
 	uint64_t nonce = rte_cpu_to_be_64(r->tx.seq);
@@ -32,22 +32,22 @@ static void begin_record(const struct mt_record *r, enum content_type type, uint
 	memcpy(p, &begin, sizeof(begin));
 	p[4] = (uint8_t)len;
 	if (has_explicit_nonce(r))
-		memcpy(p + MT_RECORD_HEADER, &nonce, sizeof(nonce));
-	mt_record_job(r, &r->tx, true, nonce, header, r->is_13 ? len : n, j);
+		memcpy(p + MT_TLS_RECORD_HEADER, &nonce, sizeof(nonce));
+	mt_tls_record_job(r, &r->tx, true, nonce, header, r->is_13 ? len : n, j);
 }
 
-static void count(struct mt_record *r, uint32_t n)
+static void count(struct mt_tls_record *r, uint32_t n)
 {
 	r->tx.seq++;
 	r->tx_bytes += n;
 	r->tx.run += n;
 	if (mt_unlikely(r->tx_bytes >= KEY_BYTES || r->tx.seq >= KEY_RECORDS))
-		r->due |= r->is_13 ? MT_RECORD_DUE_UPDATE : MT_RECORD_DUE_DRAIN;
+		r->due |= r->is_13 ? MT_TLS_RECORD_DUE_UPDATE : MT_TLS_RECORD_DUE_DRAIN;
 }
 
 /* A record in one piece at p, whose plain text is in its place. */
-static int seal_flat(
-	struct mt_records *w, struct mt_record *r, enum content_type type, uint8_t *p, uint32_t n)
+static int seal_flat(struct mt_tls_records *w, struct mt_tls_record *r, enum content_type type,
+	uint8_t *p, uint32_t n)
 {
 	uint8_t *text = p + prefix_len(r), *tag = text + n;
 	struct mt_aead_job j;
@@ -62,7 +62,7 @@ static int seal_flat(
 }
 
 /* Room of n bytes in one piece behind `out`, or a new buffer. NULL: no memory. */
-static uint8_t *flat_room(struct mt_records *w, struct mt_chain *out, uint32_t n)
+static uint8_t *flat_room(struct mt_tls_records *w, struct mt_chain *out, uint32_t n)
 {
 	uint32_t room, before = out->len;
 	uint8_t *p = mt_chain_room(out, &room);
@@ -77,15 +77,15 @@ static uint8_t *flat_room(struct mt_records *w, struct mt_chain *out, uint32_t n
 	return mt_link_data(out->tail);
 }
 
-static int may_seal(const struct mt_record *r)
+static int may_seal(const struct mt_tls_record *r)
 {
 	if (r->tx_over)
 		return -EPIPE;
 	return r->tx.seq == UINT64_MAX ? -EOVERFLOW : 0;
 }
 
-int mt_record_seal_bytes(struct mt_records *w, struct mt_record *r, enum content_type type,
-	const uint8_t *bytes, uint32_t n, struct mt_chain *out)
+int mt_tls_record_seal_bytes(struct mt_tls_records *w, struct mt_tls_record *r,
+	enum content_type type, const uint8_t *bytes, uint32_t n, struct mt_chain *out)
 {
 	int rc = may_seal(r);
 	uint8_t *p;
@@ -107,7 +107,7 @@ struct plan {
 	bool room_before, room_behind; /* of those, for what frames the record */
 };
 
-static void plan(const struct mt_record *r, const struct mt_chain *plain, uint32_t n, bool take,
+static void plan(const struct mt_tls_record *r, const struct mt_chain *plain, uint32_t n, bool take,
 	struct plan *p)
 {
 	struct rte_mbuf *m = plain->head, *last = NULL;
@@ -127,7 +127,7 @@ static void plan(const struct mt_record *r, const struct mt_chain *plain, uint32
 }
 
 /* The record's buffers, without content but what stays where it is. false: no memory, nothing changed. */
-static bool lay_out(struct mt_records *w, const struct mt_record *r, const struct plan *p,
+static bool lay_out(struct mt_tls_records *w, const struct mt_tls_record *r, const struct plan *p,
 	struct mt_chain *plain, struct mt_chain *rec)
 {
 	uint32_t before = prefix_len(r), behind = p->room_behind ? 0 : p->copy + trailer_len(r);
@@ -171,15 +171,15 @@ static bool protect(struct mt_aead *a, const struct mt_aead_job *j, const struct
 		}
 	}
 	a->ops->begin(a, j);
-	mt_record_here(a, j, &to, here);
-	mt_record_there(a, j, &from, &to, p->copy);
+	mt_tls_record_here(a, j, &to, here);
+	mt_tls_record_there(a, j, &from, &to, p->copy);
 	if (p->copy)
-		mt_record_here(a, j, &to, type_byte);
+		mt_tls_record_here(a, j, &to, type_byte);
 	return a->ops->end(a, j, tag);
 }
 
 /* `from`: where what is copied stands, once the rest is taken. */
-static int seal_chain(struct mt_records *w, struct mt_record *r, const struct plan *p,
+static int seal_chain(struct mt_tls_records *w, struct mt_tls_record *r, const struct plan *p,
 	struct mt_chain *rec, struct run from, uint32_t n)
 {
 	uint8_t type = CONTENT_DATA, tag[MT_AEAD_TAG];
@@ -193,12 +193,12 @@ static int seal_chain(struct mt_records *w, struct mt_record *r, const struct pl
 		mt_chain_patch(rec, behind, tag, sizeof(tag), w->pools))
 		return -EIO;
 	count(r, n);
-	mt_count(w->counts, p->copy ? MT_RECORD_N_COPIED : MT_RECORD_N_INPLACE);
+	mt_count(w->counts, p->copy ? MT_TLS_RECORD_N_COPIED : MT_TLS_RECORD_N_INPLACE);
 	return 0;
 }
 
 /* The usual one: all of a buffer of ours, which has room before and behind. */
-static bool is_alone(const struct mt_record *r, const struct mt_chain *plain, uint32_t n)
+static bool is_alone(const struct mt_tls_record *r, const struct mt_chain *plain, uint32_t n)
 {
 	const struct mt_link *l = mt_link(plain->head);
 
@@ -207,20 +207,20 @@ static bool is_alone(const struct mt_record *r, const struct mt_chain *plain, ui
 	       mt_buf_writable(plain->head);
 }
 
-static int seal_alone(struct mt_records *w, struct mt_record *r, struct mt_chain *plain, uint32_t n,
-	struct mt_chain *out)
+static int seal_alone(struct mt_tls_records *w, struct mt_tls_record *r, struct mt_chain *plain,
+	uint32_t n, struct mt_chain *out)
 {
 	uint32_t before = prefix_len(r), off = mt_link(plain->head)->off - before;
 	int rc = seal_flat(w, r, CONTENT_DATA, (uint8_t *)plain->head->buf_addr + off, n);
 
-	mt_count(w->counts, MT_RECORD_N_INPLACE);
+	mt_count(w->counts, MT_TLS_RECORD_N_INPLACE);
 	mt_chain_move_head(plain, out, off, before + n + trailer_len(r));
 	return rc;
 }
 
 /* Of `plain`, which changes only if it is taken. */
-static int seal(struct mt_records *w, struct mt_record *r, struct mt_chain *plain, uint32_t off,
-	uint32_t n, bool take, struct mt_chain *out)
+static int seal(struct mt_tls_records *w, struct mt_tls_record *r, struct mt_chain *plain,
+	uint32_t off, uint32_t n, bool take, struct mt_chain *out)
 {
 	uint32_t total = prefix_len(r) + n + trailer_len(r);
 	struct mt_chain rec = {0};
@@ -236,7 +236,7 @@ static int seal(struct mt_records *w, struct mt_record *r, struct mt_chain *plai
 			return -ENOMEM;
 		mt_chain_read(plain, off, at + prefix_len(r), n);
 		rc = seal_flat(w, r, CONTENT_DATA, at, n);
-		mt_count(w->counts, MT_RECORD_N_COPIED);
+		mt_count(w->counts, MT_TLS_RECORD_N_COPIED);
 	} else {
 		if (!lay_out(w, r, &p, plain, &rec))
 			return -ENOMEM;
@@ -250,30 +250,30 @@ static int seal(struct mt_records *w, struct mt_record *r, struct mt_chain *plai
 	return rc;
 }
 
-static int seal_data(struct mt_records *w, struct mt_record *r, struct mt_chain *plain,
+static int seal_data(struct mt_tls_records *w, struct mt_tls_record *r, struct mt_chain *plain,
 	uint32_t off, uint32_t n, bool take, struct mt_chain *out)
 {
 	int rc = 0;
 
-	MT_ASSERT(n <= MT_RECORD_PLAIN && off <= plain->len && n <= plain->len - off);
+	MT_ASSERT(n <= MT_TLS_RECORD_PLAIN && off <= plain->len && n <= plain->len - off);
 	if (mt_unlikely(r->due))
-		rc = mt_record_own(w, r, out);
+		rc = mt_tls_record_own(w, r, out);
 	if (rc == 0)
 		rc = may_seal(r);
 	return rc ? rc : seal(w, r, plain, off, n, take, out);
 }
 
-int mt_record_seal(struct mt_records *w, struct mt_record *r, struct mt_chain *plain, uint32_t n,
-	struct mt_chain *out)
+int mt_tls_record_seal(struct mt_tls_records *w, struct mt_tls_record *r, struct mt_chain *plain,
+	uint32_t n, struct mt_chain *out)
 {
-	MT_ASSERT(n <= MT_RECORD_PLAIN && n <= plain->len);
+	MT_ASSERT(n <= MT_TLS_RECORD_PLAIN && n <= plain->len);
 	if (mt_likely(n && !r->due && may_seal(r) == 0 && is_alone(r, plain, n)))
 		return seal_alone(w, r, plain, n, out);
 	return seal_data(w, r, plain, 0, n, true, out);
 }
 
-int mt_record_seal_copy(struct mt_records *w, struct mt_record *r, const struct mt_chain *plain,
-	uint32_t off, uint32_t n, struct mt_chain *out)
+int mt_tls_record_seal_copy(struct mt_tls_records *w, struct mt_tls_record *r,
+	const struct mt_chain *plain, uint32_t off, uint32_t n, struct mt_chain *out)
 {
 	/* Without `take` nothing of it is written. */
 	return seal_data(w, r, (struct mt_chain *)(uintptr_t)plain, off, n, false, out);

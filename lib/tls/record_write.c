@@ -8,14 +8,14 @@
 #define IDLE_MS	    1000
 #define SMALLEST    256 /* whatever the segments are */
 
-static uint32_t overhead(const struct mt_record *r)
+static uint32_t overhead(const struct mt_tls_record *r)
 {
 	uint32_t explicit = r->is_13 || r->cipher == MT_TLS_CHACHA20_POLY1305 ? 0 : EXPLICIT_NONCE;
 
-	return MT_RECORD_HEADER + explicit + (r->is_13 ? 1 : 0) + MT_AEAD_TAG;
+	return MT_TLS_RECORD_HEADER + explicit + (r->is_13 ? 1 : 0) + MT_AEAD_TAG;
 }
 
-uint32_t mt_record_size(struct mt_record *r, uint32_t mss, uint64_t now)
+uint32_t mt_tls_record_size(struct mt_tls_record *r, uint32_t mss, uint64_t now)
 {
 	uint32_t ms = (uint32_t)(now / MT_MSEC);
 
@@ -24,54 +24,54 @@ uint32_t mt_record_size(struct mt_record *r, uint32_t mss, uint64_t now)
 	r->tx_ms = ms;
 	if (r->tx.run >= SMALL_UNTIL) {
 		r->tx.run = SMALL_UNTIL; /* it must not begin anew */
-		return MT_RECORD_PLAIN;
+		return MT_TLS_RECORD_PLAIN;
 	}
 	if (mss < SMALLEST + overhead(r))
 		return SMALLEST;
-	return MT_MIN(mss - overhead(r), MT_RECORD_PLAIN);
+	return MT_MIN(mss - overhead(r), MT_TLS_RECORD_PLAIN);
 }
 
-int mt_record_write(struct mt_records *w, struct mt_record *r, struct mt_chain *plain,
+int mt_tls_record_write(struct mt_tls_records *w, struct mt_tls_record *r, struct mt_chain *plain,
 	struct mt_chain *out, uint32_t mss, uint64_t now)
 {
 	int rc = 0;
 
 	while (plain->len && rc == 0) {
-		uint32_t n = mt_record_size(r, mss, now);
+		uint32_t n = mt_tls_record_size(r, mss, now);
 
-		rc = mt_record_seal(w, r, plain, MT_MIN(n, plain->len), out);
+		rc = mt_tls_record_seal(w, r, plain, MT_MIN(n, plain->len), out);
 	}
 	return rc;
 }
 
-static int alert(struct mt_records *w, struct mt_record *r, uint8_t level, enum mt_tls_alert what,
-	struct mt_chain *out)
+static int alert(struct mt_tls_records *w, struct mt_tls_record *r, uint8_t level,
+	enum mt_tls_alert what, struct mt_chain *out)
 {
 	const uint8_t bytes[] = {level, (uint8_t)what};
 
-	return mt_record_seal_bytes(w, r, CONTENT_ALERT, bytes, sizeof(bytes), out);
+	return mt_tls_record_seal_bytes(w, r, CONTENT_ALERT, bytes, sizeof(bytes), out);
 }
 
-int mt_record_own(struct mt_records *w, struct mt_record *r, struct mt_chain *out)
+int mt_tls_record_own(struct mt_tls_records *w, struct mt_tls_record *r, struct mt_chain *out)
 {
 	int rc = 0;
 
 	if (r->tx_over)
 		return 0;
-	if (r->due & MT_RECORD_DUE_REFUSAL) {
+	if (r->due & MT_TLS_RECORD_DUE_REFUSAL) {
 		rc = alert(w, r, 1, MT_TLS_NO_RENEGOTIATION, out);
 		if (rc)
 			return rc;
-		r->due &= (uint8_t)~MT_RECORD_DUE_REFUSAL;
-		mt_count(w->counts, MT_RECORD_N_NO_RENEGOTIATION);
+		r->due &= (uint8_t)~MT_TLS_RECORD_DUE_REFUSAL;
+		mt_count(w->counts, MT_TLS_RECORD_N_NO_RENEGOTIATION);
 	}
-	if (r->due & MT_RECORD_DUE_UPDATE)
-		rc = mt_record_update(w, r, false, out);
+	if (r->due & MT_TLS_RECORD_DUE_UPDATE)
+		rc = mt_tls_record_update(w, r, false, out);
 	return rc;
 }
 
-int mt_record_end(
-	struct mt_records *w, struct mt_record *r, enum mt_tls_alert what, struct mt_chain *out)
+int mt_tls_record_end(struct mt_tls_records *w, struct mt_tls_record *r, enum mt_tls_alert what,
+	struct mt_chain *out)
 {
 	int rc = alert(w, r, what == MT_TLS_CLOSE_NOTIFY ? 1 : 2, what, out);
 

@@ -84,6 +84,25 @@ static bool is_wake(const struct mt_idle *i, const struct epoll_event *ev)
 	return true;
 }
 
+static void others_awake(struct mt_idle *i)
+{
+	if (i->inbox)
+		mt_filter_inbox_awake(i->inbox);
+	if (i->lane)
+		mt_tls_lane_awake(i->lane);
+}
+
+/* Who puts something there from here on ends the sleep; false: somebody has already. */
+static bool others_sleep(struct mt_idle *i)
+{
+	if (i->inbox && !mt_filter_inbox_sleep(i->inbox))
+		return false;
+	if (!i->lane || mt_tls_lane_sleep(i->lane))
+		return true;
+	others_awake(i);
+	return false;
+}
+
 void mt_idle_sleep(struct mt_idle *i, uint64_t ns)
 {
 	const struct timespec ts = {.tv_nsec = (long)ns};
@@ -95,12 +114,11 @@ void mt_idle_sleep(struct mt_idle *i, uint64_t ns)
 		i->woken = false;
 		return;
 	}
-	if (i->inbox && !mt_filter_inbox_sleep(i->inbox))
+	if (!others_sleep(i))
 		return;
 	/* Level-triggered: a packet that came since the last look ends it at once. */
 	n = epoll_pwait2(i->epoll, &ev, 1, &ts, NULL);
-	if (i->inbox)
-		mt_filter_inbox_awake(i->inbox);
+	others_awake(i);
 	i->woken = n > 0 && !is_wake(i, &ev);
 	if (i->woken && i->alarms <= ALARMS)
 		i->alarms++;
@@ -121,11 +139,14 @@ static bool watch_wake(struct mt_idle *i)
 {
 	struct epoll_event ev = {.events = EPOLLIN, .data.u32 = WAKE};
 
-	if (!i->inbox)
+	if (!i->inbox && !i->lane)
 		return true;
 	if (i->wake < 0)
 		i->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	i->inbox->wake_fd = i->wake;
+	if (i->inbox)
+		i->inbox->wake_fd = i->wake;
+	if (i->lane)
+		i->lane->wake_fd = i->wake;
 	return i->wake >= 0 && epoll_ctl(i->epoll, EPOLL_CTL_ADD, i->wake, &ev) == 0;
 }
 

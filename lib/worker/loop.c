@@ -26,6 +26,8 @@ static void begin(struct mt_worker *w, uint64_t now, uint64_t wall)
 
 	mt_net_begin(w->net, now);
 	mt_tcp_begin(w->tcp, now);
+	if (w->tls_lane)
+		mt_tls_layer_turn(&w->tls, now);
 	mt_proxy_begin(w->proxy, now, wall);
 	mt_names_begin(w, now);
 	if (mt_unlikely(s != w->snapshot)) {
@@ -80,6 +82,8 @@ uint64_t mt_worker_next(const struct mt_worker *w)
 	uint64_t next = MT_MIN(mt_tcp_next(w->tcp), mt_proxy_next(w->proxy));
 
 	next = MT_MIN(next, mt_names_next(w));
+	if (w->tls_lane)
+		next = MT_MIN(next, mt_tls_layer_next(&w->tls));
 	return MT_MIN(next, mt_net_next(w->net));
 }
 

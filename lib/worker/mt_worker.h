@@ -197,4 +197,6 @@ uint16_t mt_worker_index(const struct mt_worker *w);
 struct mt_tcp *mt_worker_tcp(struct mt_worker *w);
 struct mt_netw *mt_worker_net(struct mt_worker *w);
 struct mt_proxy *mt_worker_proxy(struct mt_worker *w);
+/* NULL: it speaks no TLS. */
+struct mt_tls_layer *mt_worker_tls(struct mt_worker *w);
 struct mt_pools *mt_worker_pools(struct mt_worker *w);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include "mt_tls_layer.h"
 #include "mt_trace.h"
 #include "mt_worker.h"
 
@@ -8,6 +9,7 @@
 #define MT_WORKER_HANDED_MAX 128 /* packets taken from other workers in one turn */
 /* Connections that give way in a turn, at most. */
 #define MT_WORKER_EVICTED     16
+#define MT_WORKER_HANDSHAKES  64  /* pieces taken from handshake threads in one turn */
 #define MT_WORKER_TIMERS      256 /* timers fired in one turn; the rest in the next */
 #define MT_WORKER_MARKS_EVERY 64  /* turns between two looks at the pools */
 #define MT_WORKER_RESETS      128 /* connections reset in one turn; what a transmit ring takes */
@@ -39,6 +41,7 @@ struct mt_idle {
 	/* Other threads end a sleep on `epoll` by it; -1: there was none yet. */
 	int wake;
 	struct mt_filter_inbox *inbox; /* what they have put there; NULL: nobody does */
+	struct mt_tls_lane *lane;      /* the same, of handshakes */
 };
 
 /* ---- names.c, names_tcp.c: DNS on the data path --------------------------------------------- */
@@ -102,6 +105,8 @@ struct mt_worker {
 	struct mt_netw *net;
 	struct mt_tcp *tcp;
 	struct mt_proxy *proxy;
+	struct mt_tls_lane *tls_lane; /* NULL: there is no TLS */
+	struct mt_tls_layer tls;
 	struct mt_pools *pools;
 	struct mt_trace *trace; /* NULL: nothing is traced */
 	struct mt_snapshot *const *current;

@@ -51,12 +51,20 @@ uint32_t mt_stage_handed(struct mt_worker *w)
 	return work;
 }
 
+/* What came of handshakes; what it leads to is delivered with TCP's events. */
+static uint32_t tls_events(struct mt_worker *w)
+{
+	if (!w->tls_lane || !mt_tls_lane_rung(w->tls_lane))
+		return 0;
+	return mt_tls_lane_take(w->tls_lane, MT_WORKER_HANDSHAKES, mt_tls_layer_event, &w->tls);
+}
+
 uint32_t mt_stage_events(struct mt_worker *w)
 {
 	uint32_t work;
 
 	mt_net_tick(w->net);
-	work = mt_tcp_timers(w->tcp, MT_WORKER_TIMERS);
+	work = tls_events(w) + mt_tcp_timers(w->tcp, MT_WORKER_TIMERS);
 	mt_tcp_deliver(w->tcp);
 	work += mt_tcp_evict(w->tcp, MT_WORKER_EVICTED);
 	work += mt_proxy_timers(w->proxy, MT_WORKER_TIMERS);
@@ -68,6 +76,8 @@ uint32_t mt_stage_send(struct mt_worker *w)
 {
 	mt_tcp_flush(w->tcp);
 	mt_net_flush(w->net);
+	if (w->tls_lane)
+		mt_tls_lane_flush(w->tls_lane);
 	return 0;
 }
 

@@ -49,6 +49,27 @@ static bool list_queues(struct mt_worker *w, const struct mt_worker_conf *c)
 	return true;
 }
 
+/* Of the first records of a connection, which are one segment each. */
+#define TLS_SEGMENT 1400
+
+static bool make_tls(struct mt_worker *w, const struct mt_worker_conf *c)
+{
+	struct mt_tls_layer_conf conf = {.pools = c->pools,
+		.aead = c->tls.aead,
+		.lower = mt_tcp_transport(w->tcp),
+		.hands = &mt_tls_lane_hands,
+		.hands_arg = c->tls.lane,
+		.streams = c->tls.streams,
+		.mss = TLS_SEGMENT};
+
+	memcpy(conf.secret, c->secret, sizeof(conf.secret));
+	if (mt_tls_layer_init(&w->tls, &conf, c->now))
+		return false;
+	w->tls_lane = w->idle.lane = c->tls.lane;
+	mt_proxy_attach_tls(w->proxy, &w->tls);
+	return true;
+}
+
 static bool make_rooms(struct mt_worker *w, const struct mt_worker_conf *c)
 {
 	bool names = c->names.lane != NULL;
@@ -66,7 +87,7 @@ static bool make_rooms(struct mt_worker *w, const struct mt_worker_conf *c)
 	mt_netw_set_events(w->net, &net_events, w->tcp);
 	mt_proxy_attach(w->proxy, mt_tcp_transport(w->tcp));
 	w->idle.inbox = mt_proxy_inbox(w->proxy);
-	return true;
+	return !c->tls.lane || make_tls(w, c);
 }
 
 struct mt_worker *mt_worker_create(const struct mt_worker_conf *c)
@@ -102,6 +123,8 @@ void mt_worker_destroy(struct mt_worker *w)
 		return;
 	if (w->proxy)
 		mt_proxy_destroy(w->proxy);
+	if (w->tls_lane)
+		mt_tls_layer_fini(&w->tls);
 	if (w->tcp)
 		mt_tcp_destroy(w->tcp);
 	mt_names_fini(w);
@@ -163,6 +186,11 @@ struct mt_netw *mt_worker_net(struct mt_worker *w)
 struct mt_proxy *mt_worker_proxy(struct mt_worker *w)
 {
 	return w->proxy;
+}
+
+struct mt_tls_layer *mt_worker_tls(struct mt_worker *w)
+{
+	return w->tls_lane ? &w->tls : NULL;
 }
 
 struct mt_pools *mt_worker_pools(struct mt_worker *w)

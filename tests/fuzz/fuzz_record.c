@@ -31,37 +31,37 @@ static uint64_t sum_of(const struct mt_chain *c)
 	return sum;
 }
 
-static void take(struct mt_records *w, struct mt_record *r, struct mt_chain *from,
+static void take(struct mt_tls_records *w, struct mt_tls_record *r, struct mt_chain *from,
 	struct mt_chain *to, struct outcome *o)
 {
-	enum mt_record_got got;
+	enum mt_tls_record_got got;
 
 	do {
-		uint32_t before = from->len, had = to->len, len = mt_record_len(from);
+		uint32_t before = from->len, had = to->len, len = mt_tls_record_len(from);
 
-		got = mt_record_read(w, r, from, to, 5 * MT_SEC);
-		MT_ASSERT(got != MT_RECORD_NO_MEMORY);
-		MT_ASSERT((to->len > had) == (got == MT_RECORD_DATA));
-		MT_ASSERT(to->len - had <= MT_RECORD_PLAIN);
-		if (got == MT_RECORD_MORE)
+		got = mt_tls_record_read(w, r, from, to, 5 * MT_SEC);
+		MT_ASSERT(got != MT_TLS_RECORD_NO_MEMORY);
+		MT_ASSERT((to->len > had) == (got == MT_TLS_RECORD_DATA));
+		MT_ASSERT(to->len - had <= MT_TLS_RECORD_PLAIN);
+		if (got == MT_TLS_RECORD_MORE)
 			MT_ASSERT(from->len == before && (len == 0 || before < len));
-		if (got == MT_RECORD_DATA || got == MT_RECORD_OWN)
+		if (got == MT_TLS_RECORD_DATA || got == MT_TLS_RECORD_OWN)
 			MT_ASSERT(before - from->len == len);
-		if (got != MT_RECORD_MORE && o->n < TOLD)
+		if (got != MT_TLS_RECORD_MORE && o->n < TOLD)
 			o->got[o->n++] = (uint8_t)got;
-	} while (got == MT_RECORD_DATA || got == MT_RECORD_OWN);
+	} while (got == MT_TLS_RECORD_DATA || got == MT_TLS_RECORD_OWN);
 }
 
 static void read_all(const struct mt_tls_keys *k, uint32_t how, uint32_t len, uint32_t piece,
 	uint32_t call, struct outcome *o)
 {
-	struct mt_records w = {.pools = fuzz_pools(), .aead = aead};
+	struct mt_tls_records w = {.pools = fuzz_pools(), .aead = aead};
 	struct mt_chain from = {0}, to = {0};
-	struct mt_record r;
+	struct mt_tls_record r;
 	bool held = how & 16;
 
 	memset(o, 0, sizeof(*o));
-	mt_record_init(&r, k, how & 8);
+	mt_tls_record_init(&r, k, how & 8);
 	for (uint32_t at = 0, n; at < len && r.rx_over == 0; at += n) {
 		struct mt_chain also = {0};
 
@@ -73,18 +73,19 @@ static void read_all(const struct mt_tls_keys *k, uint32_t how, uint32_t len, ui
 		mt_chain_free(&also);
 	}
 	o->alert = r.alert;
-	o->due = mt_record_due(&r);
+	o->due = mt_tls_record_due(&r);
 	o->text_len = to.len;
 	o->sum = sum_of(&to);
-	if (o->due & ~MT_RECORD_DUE_DRAIN) {
+	if (o->due & ~MT_TLS_RECORD_DUE_DRAIN) {
 		struct mt_chain out = {0};
 
-		MT_ASSERT(mt_record_own(&w, &r, &out) == 0 && out.len && !mt_record_due(&r));
+		MT_ASSERT(
+			mt_tls_record_own(&w, &r, &out) == 0 && out.len && !mt_tls_record_due(&r));
 		mt_chain_free(&out);
 	}
 	mt_chain_free(&from);
 	mt_chain_free(&to);
-	mt_record_fini(&w, &r);
+	mt_tls_record_fini(&w, &r);
 }
 
 static void free_aead(void)

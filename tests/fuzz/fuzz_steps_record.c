@@ -14,29 +14,29 @@ static struct mt_aead *aead;
 static void read_all(const struct mt_tls_keys *k, bool server, uint32_t len, uint32_t piece,
 	uint32_t call, struct steps_worst *worst, uint64_t *all)
 {
-	struct mt_records w = {.pools = fuzz_pools(), .aead = aead};
+	struct mt_tls_records w = {.pools = fuzz_pools(), .aead = aead};
 	struct mt_chain from = {0}, to = {0};
-	enum mt_record_got got;
-	struct mt_record r;
+	enum mt_tls_record_got got;
+	struct mt_tls_record r;
 
-	mt_record_init(&r, k, server);
+	mt_tls_record_init(&r, k, server);
 	for (uint32_t at = 0, n; at < len && r.rx_over == 0; at += n) {
 		n = MT_MIN(call, len - at);
 		fuzz_append(&from, wire + at, n, piece);
 		do {
-			uint32_t whole = mt_record_len(&from);
+			uint32_t whole = mt_tls_record_len(&from);
 			uint32_t bytes = whole <= from.len ? whole : 0;
 			uint64_t before = steps_taken;
 
-			got = mt_record_read(&w, &r, &from, &to, 0);
+			got = mt_tls_record_read(&w, &r, &from, &to, 0);
 			steps_hold(worst, "read", steps_taken - before,
 				bound.a + (uint64_t)bound.b * bytes);
 			*all += steps_taken - before;
-		} while (got == MT_RECORD_DATA || got == MT_RECORD_OWN);
+		} while (got == MT_TLS_RECORD_DATA || got == MT_TLS_RECORD_OWN);
 	}
 	mt_chain_free(&from);
 	mt_chain_free(&to);
-	mt_record_fini(&w, &r);
+	mt_tls_record_fini(&w, &r);
 }
 
 static void free_aead(void)

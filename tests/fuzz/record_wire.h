@@ -3,7 +3,7 @@
 #pragma once
 
 #include "fuzz_reader.h"
-#include "mt_record.h"
+#include "mt_tls_record.h"
 #include "peer.h"
 
 /*

@@ -8,6 +8,7 @@
  */
 #include "layer.h"
 #include "layer_priv.h"
+#include "mt_tls_priv.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -39,7 +40,7 @@ struct fake {
 struct tls {
 	struct layer l; /* first */
 	struct mt_tls_layer tls;
-	struct mt_tls_transport by;
+	struct mt_tls_context context; /* that nothing looks into */
 	struct mt_tls_door door;
 	struct fake fakes[STREAMS];
 	uint64_t update_at;
@@ -254,7 +255,7 @@ static uint64_t next(const struct layer *l)
 
 static const char *check_one(const struct tls_conn *c)
 {
-	bool own = c->k && (c->ask_due || (mt_record_due(&c->k->r) & ~MT_RECORD_DUE_DRAIN));
+	bool own = c->k && (c->ask_due || (mt_tls_record_due(&c->k->r) & ~MT_TLS_RECORD_DUE_DRAIN));
 
 	if (c->records > 1)
 		return "holds more than one record that its user has no room for";
@@ -296,7 +297,7 @@ static void destroy(struct layer *l)
 	uint64_t *seen = l->sim->st.layer;
 
 	seen[SIM_TLS_STREAM] += k->tls.counts[MT_TLS_N_OPENED] + k->tls.counts[MT_TLS_N_ACCEPTED];
-	seen[SIM_TLS_UPDATE] += k->tls.records.counts[MT_RECORD_N_UPDATE_IN];
+	seen[SIM_TLS_UPDATE] += k->tls.records.counts[MT_TLS_RECORD_N_UPDATE_IN];
 	seen[SIM_TLS_LATER] += k->tls.counts[MT_TLS_N_LATER];
 	mt_tls_layer_fini(&k->tls);
 	mt_aead_free(k->tls.records.aead);
@@ -319,9 +320,11 @@ static struct mt_stream *op_open(
 	struct mt_transport *t, const struct mt_stream_to *to, enum mt_close_reason *why)
 {
 	struct tls *k = mt_container_of(t, struct tls, l.transport);
+	struct mt_stream_to by_tls = *to;
 
 	has_one(k);
-	return mt_stream_open(&k->by.transport, to, why);
+	by_tls.tls = &k->context;
+	return mt_stream_open(&k->tls.transport, &by_tls, why);
 }
 
 static int on_lookup(void *arg, const struct mt_addr *local, uint16_t lport)
@@ -346,11 +349,12 @@ static bool on_accept(void *arg, struct mt_stream *s, int listener)
 	return l->listen->accept(l->listen_arg, s, listener);
 }
 
-/* Nothing looks into it. */
-static struct mt_tls_context *choose(
-	void *arg, const struct mt_stream *lower, int listener, const struct mt_hello_says *says)
+static struct mt_tls_context *choose(void *arg, const struct mt_stream *lower, int listener,
+	const struct mt_hello_says *says, uint64_t *tag)
 {
-	return arg;
+	struct tls *k = arg;
+
+	return &k->context;
 }
 
 static const struct mt_listen_ops from_below = {on_lookup, on_accept_lower};
@@ -373,13 +377,14 @@ void layer_tls_begin(struct layer *l)
 	struct tls *k = (struct tls *)l;
 	struct mt_tls_layer_conf conf = {.pools = l->pools,
 		.aead = mt_aead_new(MT_AEAD_OPENSSL, 0, SOCKET_ID_ANY),
+		.lower = l->lower,
 		.hands = &hands,
 		.hands_arg = k,
 		.streams = STREAMS,
 		.mss = 1400};
 
 	MT_ASSERT(conf.aead && mt_tls_layer_init(&k->tls, &conf, l->sim->now) == 0);
-	mt_tls_transport_init(&k->by, &k->tls, l->lower, NULL, NULL, true);
+	k->context.refs = 1;
 	k->door = (struct mt_tls_door){
 		.layer = &k->tls, .listen = &above, .arg = k, .context = choose};
 }

@@ -11,7 +11,7 @@
  * tickets (1), san, sni, lines, length (of a line), reversed (1).
  */
 #include "mt_file.h"
-#include "mt_record.h"
+#include "mt_tls_record.h"
 #include "mt_tls.h"
 
 #include <arpa/inet.h>
@@ -30,7 +30,7 @@
 #define ROOM	 65536
 
 static struct mt_pools pools;
-static struct mt_records records;
+static struct mt_tls_records records;
 
 static struct {
 	const char *min, *max, *ciphers, *suites, *trust, *tickets, *san, *sni, *lines, *length,
@@ -40,7 +40,7 @@ static struct {
 struct connection {
 	int fd;
 	struct mt_tls_handshake *handshake;
-	struct mt_record r;
+	struct mt_tls_record r;
 	struct mt_chain rx, text, tx;
 	uint64_t echoed;
 	char end[64];
@@ -128,7 +128,7 @@ static bool shake_hands(struct connection *c, bool client)
 		uint32_t rest = all - mt_tls_handshake_used(c->handshake);
 
 		MT_ASSERT(mt_chain_write(&c->rx, &pools, buf + n - rest, rest) == 0);
-		mt_record_init(&c->r, &r->keys, !client);
+		mt_tls_record_init(&c->r, &r->keys, !client);
 		return true;
 	}
 	snprintf(c->end, sizeof(c->end), "%s %u",
@@ -144,22 +144,22 @@ static bool read_text(struct connection *c)
 	static uint8_t buf[ROOM];
 
 	for (uint32_t n;;) {
-		switch (mt_record_read(&records, &c->r, &c->rx, &c->text, now())) {
-		case MT_RECORD_DATA:
+		switch (mt_tls_record_read(&records, &c->r, &c->rx, &c->text, now())) {
+		case MT_TLS_RECORD_DATA:
 			return true;
-		case MT_RECORD_OWN:
-			MT_ASSERT(mt_record_own(&records, &c->r, &c->tx) == 0);
+		case MT_TLS_RECORD_OWN:
+			MT_ASSERT(mt_tls_record_own(&records, &c->r, &c->tx) == 0);
 			break;
-		case MT_RECORD_MORE:
+		case MT_TLS_RECORD_MORE:
 			n = hear(c, buf);
 			if (n && mt_chain_write(&c->rx, &pools, buf, n) == 0)
 				break;
 			snprintf(c->end, sizeof(c->end), "left");
 			return false;
-		case MT_RECORD_CLOSED:
+		case MT_TLS_RECORD_CLOSED:
 			snprintf(c->end, sizeof(c->end), "closed");
 			return false;
-		case MT_RECORD_ALERT:
+		case MT_TLS_RECORD_ALERT:
 			snprintf(c->end, sizeof(c->end), "alert %u", c->r.alert);
 			return false;
 		default:
@@ -173,16 +173,16 @@ static bool read_text(struct connection *c)
 
 static bool write_text(struct connection *c, struct mt_chain *plain)
 {
-	return mt_record_write(&records, &c->r, plain, &c->tx, 1448, now()) == 0 &&
+	return mt_tls_record_write(&records, &c->r, plain, &c->tx, 1448, now()) == 0 &&
 	       say_chain(c, &c->tx);
 }
 
 /* close_notify, or what the other end may not do. */
 static void say_goodbye(struct connection *c)
 {
-	bool bad = c->r.rx_over == MT_RECORD_BAD;
+	bool bad = c->r.rx_over == MT_TLS_RECORD_BAD;
 
-	if (mt_record_end(&records, &c->r, bad ? c->r.alert : MT_TLS_CLOSE_NOTIFY, &c->tx) == 0)
+	if (mt_tls_record_end(&records, &c->r, bad ? c->r.alert : MT_TLS_CLOSE_NOTIFY, &c->tx) == 0)
 		(void)say_chain(c, &c->tx);
 }
 
@@ -262,7 +262,7 @@ static void serve(int fd, struct mt_tls_context *context, bool client)
 			ask(&c);
 		else
 			echo(&c);
-		mt_record_fini(&records, &c.r);
+		mt_tls_record_fini(&records, &c.r);
 	}
 	tell(&c);
 	mt_tls_handshake_free(c.handshake);
@@ -386,7 +386,7 @@ int main(int argc, char **argv)
 	if (rte_eal_init((int)MT_ARRAY_LEN(eal), eal) < 0 || mt_buf_init() ||
 		mt_pools_init(&pools, "p", 4095, 255, MT_BUF_DATA_ROOM, SOCKET_ID_ANY))
 		fail("EAL");
-	records = (struct mt_records){
+	records = (struct mt_tls_records){
 		.pools = &pools, .aead = mt_aead_new(MT_AEAD_OPENSSL, 16, SOCKET_ID_ANY)};
 	c = context_of(strcmp(argv[1], "server") == 0 ? MT_TLS_SERVER : MT_TLS_CLIENT, argv[3]);
 	if (mt_tls_context_role(c) == MT_TLS_SERVER)

@@ -32,7 +32,7 @@ static void make_cluster(struct mt_cluster *c, int gen, uint32_t index, uint32_t
 	for (uint32_t i = 0; i < n_eps; i++) {
 		struct mt_endpoint *e = &eps[gen][i];
 
-		e->guarded = false;
+		*e = (struct mt_endpoint){0};
 		states[i].id = 100 + i;
 		states[i].index = i;
 		mt_addr_parse("198.51.100.1", &e->addr);

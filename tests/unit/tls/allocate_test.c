@@ -45,7 +45,7 @@ static void test_records(void)
 
 				s[k] = s[0];
 				peer_make(&s[k].peer, &tls_suites[i], 1000 + k, &keys);
-				mt_record_init(&s[k].r, &keys, false);
+				mt_tls_record_init(&s[k].r, &keys, false);
 			}
 			for (uint32_t round = 0; round < 20; round++)
 				for (uint32_t k = 0; k < 8; k++) {
@@ -57,18 +57,18 @@ static void test_records(void)
 						text, sizeof(text), wire);
 					scene_append(&s[k].rx, wire, n, 900);
 					before = allocated;
-					CU_ASSERT_EQUAL(mt_record_read(&s[k].w, &s[k].r, &s[k].rx,
-								&s[k].text, s[k].now),
-						MT_RECORD_DATA);
-					CU_ASSERT_EQUAL(mt_record_seal(&s[k].w, &s[k].r, &s[k].text,
-								sizeof(text), &out),
+					CU_ASSERT_EQUAL(mt_tls_record_read(&s[k].w, &s[k].r,
+								&s[k].rx, &s[k].text, s[k].now),
+						MT_TLS_RECORD_DATA);
+					CU_ASSERT_EQUAL(mt_tls_record_seal(&s[k].w, &s[k].r,
+								&s[k].text, sizeof(text), &out),
 						0);
 					CU_ASSERT_EQUAL(allocated, before);
 					mt_chain_free(&out);
 				}
 			CU_ASSERT_TRUE(before > 0);
 			for (uint32_t k = 1; k < 8; k++)
-				mt_record_fini(&s[k].w, &s[k].r);
+				mt_tls_record_fini(&s[k].w, &s[k].r);
 			scene_end(&s[0]);
 		}
 }

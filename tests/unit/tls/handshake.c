@@ -135,7 +135,7 @@ void taken_begin(struct taken *t, const struct suite *suite, struct mt_aead *aea
 	BIO_up_ref(t->from);
 	SSL_free(ours);
 	scene_begin(&t->s, suite, aead, server);
-	mt_record_init(&t->s.r, &keys, server);
+	mt_tls_record_init(&t->s.r, &keys, server);
 }
 
 void taken_end(struct taken *t)

@@ -15,7 +15,7 @@ static void test_refused(void)
 
 	client.sans = &other;
 	client.n_sans = 1;
-	layers_begin(&client, NULL, true);
+	layers_begin(&client, NULL);
 	layers_open(0);
 	layers_say(CLIENT, 0, 100, 100);
 	layers_until(&A->closed);
@@ -41,7 +41,7 @@ static void test_judged_late(void)
 		pki_credential(&pki()->other_root, NULL, pki()->roots, NULL);
 
 	client.credential = stranger;
-	layers_begin(&client, &server, true);
+	layers_begin(&client, &server);
 	layers_open(0);
 	layers_say(CLIENT, 0, 5000, 1000);
 	layers_until(&A->closed);
@@ -68,7 +68,7 @@ static void test_times(void)
 	enum mt_close_reason why;
 	struct mt_stream *raw;
 
-	layers_begin(NULL, NULL, true);
+	layers_begin(NULL, NULL);
 	to.user = &tls_test_deaf;
 	raw = mt_stream_open(&pipes.transport, &to, &why);
 	scene_append(&c, half, sizeof(half), 4);
@@ -143,7 +143,7 @@ static void test_wrong_hellos(void)
 	static const uint8_t bad[] = {22, 3, 1, 0, 8, 1, 0, 0, 4, 3, 3, 0, 0};
 	static const uint8_t huge[] = {22, 3, 1, 64, 0, 1, 1, 0, 0, 3, 3, 0, 0};
 
-	layers_begin(NULL, NULL, true);
+	layers_begin(NULL, NULL);
 	say_raw(plain, sizeof(plain) - 1, 0);
 	CU_ASSERT_EQUAL(layers.layer[SERVER].counts[MT_TLS_N_NO_TLS], 1);
 	say_raw(bad, sizeof(bad), MT_TLS_DECODE_ERROR);
@@ -163,7 +163,7 @@ static void test_wrong_hellos(void)
 /* The threads have no room at first. */
 static void test_later(void)
 {
-	layers_begin(NULL, NULL, true);
+	layers_begin(NULL, NULL);
 	layers.not_yet = 1;
 	layers_open(0);
 	layers_settle();
@@ -175,7 +175,7 @@ static void test_later(void)
 		1);
 	layers_end_in_order();
 	layers_end();
-	layers_begin(NULL, NULL, true);
+	layers_begin(NULL, NULL);
 	layers.handshakes_stop = true;
 	layers_open(0);
 	layers_settle();
@@ -191,7 +191,7 @@ static void test_later(void)
 /* Our user does not want it. */
 static void test_unwanted(void)
 {
-	layers_begin(NULL, NULL, true);
+	layers_begin(NULL, NULL);
 	layers.refuses = true;
 	layers_open(0);
 	layers_until(&A->closed);
@@ -203,7 +203,7 @@ static void test_unwanted(void)
 /* The peer's FIN in the handshake: it is over, as soon as nothing that was said can finish it. */
 static void test_fin_early(void)
 {
-	layers_begin(NULL, NULL, true);
+	layers_begin(NULL, NULL);
 	layers_open(0);
 	layers.handshakes_stop = true;
 	layers_settle();
@@ -226,7 +226,7 @@ static void test_evicted(void)
 	struct mt_chain c = {0};
 	enum mt_close_reason why;
 
-	layers_begin(NULL, NULL, true);
+	layers_begin(NULL, NULL);
 	scene_append(&c, half, sizeof(half), 100);
 	mt_stream_send(mt_stream_open(&pipes.transport, &to, &why), &c);
 	layers_settle();
@@ -267,7 +267,7 @@ static void test_taken_later(void)
 	static const struct mt_listen_ops plain = {no_lookup, accept_plain};
 
 	for (uint32_t cut = 0; cut <= 4; cut += 4) {
-		layers_begin(NULL, NULL, true);
+		layers_begin(NULL, NULL);
 		pipes.listen = &plain;
 		pipes.cut = cut;
 		layers_connect();

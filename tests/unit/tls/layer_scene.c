@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "layer_scene.h"
 
+#include "mt_tls_priv.h"
+
 #include <errno.h>
 #include <unistd.h>
 
@@ -100,9 +102,10 @@ static bool accept_it(void *arg, struct mt_stream *s, int listener)
 
 static const struct mt_listen_ops listen_ops = {lookup, accept_it};
 
-static struct mt_tls_context *choose(
-	void *arg, const struct mt_stream *lower, int listener, const struct mt_hello_says *says)
+static struct mt_tls_context *choose(void *arg, const struct mt_stream *lower, int listener,
+	const struct mt_hello_says *says, uint64_t *tag)
 {
+	*tag = 77;
 	CU_ASSERT_TRUE(mt_slice_eq_str(says->name, "outbound_.80_._.bob"));
 	return layers.no_context ? NULL : layers.context[SERVER];
 }
@@ -134,6 +137,7 @@ static void begin_layer(int who)
 	static struct mt_tls_hands hands;
 	struct mt_tls_layer_conf conf = {.pools = &tls_pools,
 		.aead = tls_aead[0],
+		.lower = &pipes.transport,
 		.hands = &hands,
 		.hands_arg = layers.lane[who],
 		.streams = 16,
@@ -145,7 +149,7 @@ static void begin_layer(int who)
 	MT_ASSERT(mt_tls_layer_init(&layers.layer[who], &conf, layers.now) == 0);
 }
 
-void layers_begin(const struct mt_tls_rules *client, const struct mt_tls_rules *server, bool retain)
+void layers_begin(const struct mt_tls_rules *client, const struct mt_tls_rules *server)
 {
 	struct mt_tls_rules rules[] = {ends_rules(MT_TLS_CLIENT), ends_rules(MT_TLS_SERVER)};
 	struct mt_err e;
@@ -154,7 +158,10 @@ void layers_begin(const struct mt_tls_rules *client, const struct mt_tls_rules *
 	layers = (struct layers){.now = 1000 * MT_SEC};
 	layers.pool = mt_tls_pool_new(2, 1, &e);
 	MT_ASSERT(layers.pool);
-	layers.context[CLIENT] = ends_context(client ? client : &rules[CLIENT]);
+	if (client)
+		rules[CLIENT] = *client;
+	rules[CLIENT].sni = "outbound_.80_._.bob";
+	layers.context[CLIENT] = ends_context(&rules[CLIENT]);
 	layers.context[SERVER] = ends_context(server ? server : &rules[SERVER]);
 	for (int who = CLIENT; who <= SERVER; who++) {
 		layers.lane[who] = mt_tls_pool_lane(layers.pool, (uint32_t)who);
@@ -164,14 +171,11 @@ void layers_begin(const struct mt_tls_rules *client, const struct mt_tls_rules *
 	layers.door = (struct mt_tls_door){
 		.layer = &layers.layer[SERVER], .listen = &listen_ops, .context = choose};
 	pipes_begin(&mt_tls_door_ops, &layers.door);
-	mt_tls_transport_init(&layers.transport, &layers.layer[CLIENT], &pipes.transport,
-		layers.context[CLIENT], "outbound_.80_._.bob", retain);
 }
 
 void layers_end(void)
 {
 	CU_ASSERT_TRUE(pipes_over());
-	CU_ASSERT_EQUAL(layers.transport.waiting, 0);
 	for (int who = CLIENT; who <= SERVER; who++) {
 		CU_ASSERT_EQUAL(layers.layer[who].streams.in_use, 0);
 		CU_ASSERT_EQUAL(layers.layer[who].keyed.in_use, 0);
@@ -180,20 +184,26 @@ void layers_end(void)
 		mt_tls_layer_fini(&layers.layer[who]);
 		mt_chain_free(&layers.app[who].got);
 		mt_chain_free(&layers.app[who].again);
-		mt_tls_context_drop(layers.context[who]);
 	}
 	mt_tls_pool_free(layers.pool);
+	for (int who = CLIENT; who <= SERVER; who++) {
+		CU_ASSERT_EQUAL(layers.context[who]->refs, 1);
+		mt_tls_context_drop(layers.context[who]);
+	}
 	CU_ASSERT_EQUAL(free_buffers(), buffers);
 }
 
 void layers_open(uint32_t connect_ms)
 {
 	struct mt_addr remote = {0};
-	struct mt_stream_to to = {
-		.remote = &remote, .connect_ms = connect_ms, .user = &user, .owner_idx = CLIENT};
+	struct mt_stream_to to = {.remote = &remote,
+		.connect_ms = connect_ms,
+		.tls = layers.context[CLIENT],
+		.user = &user,
+		.owner_idx = CLIENT};
 	enum mt_close_reason why;
 
-	layers.app[CLIENT].s = mt_stream_open(&layers.transport.transport, &to, &why);
+	layers.app[CLIENT].s = mt_stream_open(&layers.layer[CLIENT].transport, &to, &why);
 	MT_ASSERT(layers.app[CLIENT].s);
 	layers.app[CLIENT].s->tx_high = 65536;
 }

@@ -32,7 +32,6 @@ struct layers {
 	struct mt_tls_lane *lane[2];
 	struct mt_tls_layer layer[2];
 	struct mt_tls_context *context[2];
-	struct mt_tls_transport transport;
 	struct mt_tls_door door;
 	struct app app[2];
 	uint64_t now;
@@ -45,8 +44,7 @@ struct layers {
 extern struct layers layers;
 
 /* NULL: the usual rules. */
-void layers_begin(
-	const struct mt_tls_rules *client, const struct mt_tls_rules *server, bool retain);
+void layers_begin(const struct mt_tls_rules *client, const struct mt_tls_rules *server);
 /* All memory is back. */
 void layers_end(void);
 /* A stream is opened; and it is connected, both users have it. */

@@ -9,13 +9,13 @@
 #define A (&layers.app[CLIENT])
 #define B (&layers.app[SERVER])
 
-static void talk_by(const struct mt_tls_rules *client, const struct mt_tls_rules *server,
-	bool retain, uint32_t cut)
+static void talk_by(
+	const struct mt_tls_rules *client, const struct mt_tls_rules *server, uint32_t cut)
 {
 	static const uint32_t sizes[] = {1, 100, 1448, 20000};
 	uint32_t from = 0;
 
-	layers_begin(client, server, retain);
+	layers_begin(client, server);
 	pipes.cut = cut;
 	layers_connect();
 	CU_ASSERT_STRING_EQUAL(A->peer.principal, PKI_BOB);
@@ -23,6 +23,9 @@ static void talk_by(const struct mt_tls_rules *client, const struct mt_tls_rules
 	CU_ASSERT_STRING_EQUAL(B->peer.sni, "outbound_.80_._.bob");
 	CU_ASSERT_STRING_EQUAL(A->peer.alpn, "istio");
 	CU_ASSERT_EQUAL(A->version, B->version);
+	CU_ASSERT_EQUAL(mt_tls_stream_tag(B->s), 77);
+	CU_ASSERT_EQUAL(mt_tls_stream_context_id(B->s), mt_tls_context_id(layers.context[SERVER]));
+	CU_ASSERT_EQUAL(mt_tls_stream_context_id(A->s), mt_tls_context_id(layers.context[CLIENT]));
 	for (uint32_t i = 0; i < MT_ARRAY_LEN(sizes); from += sizes[i++]) {
 		layers_say(CLIENT, from, sizes[i], 700);
 		layers_say(SERVER, from, sizes[i], 2000);
@@ -42,18 +45,18 @@ static void test_talk(void)
 	struct mt_tls_rules client = ends_rules(MT_TLS_CLIENT), server = ends_rules(MT_TLS_SERVER);
 
 	server.tickets = true;
-	talk_by(NULL, NULL, true, 0);
-	talk_by(NULL, NULL, false, 100);
-	talk_by(&client, &server, true, 1);
+	talk_by(NULL, NULL, 0);
+	talk_by(NULL, NULL, 100);
+	talk_by(&client, &server, 1);
 	client.max_version = 0x0303;
-	talk_by(&client, &server, true, 0);
-	talk_by(&client, &server, false, 37);
+	talk_by(&client, &server, 0);
+	talk_by(&client, &server, 37);
 }
 
 /* Who does not read has one record, and the window shuts; what is read comes on. */
 static void test_one_record(void)
 {
-	layers_begin(NULL, NULL, true);
+	layers_begin(NULL, NULL);
 	B->greedy = false;
 	layers_connect();
 	layers_say(CLIENT, 0, 100000, 1448);
@@ -76,7 +79,7 @@ static void test_one_record(void)
 /* Records of 16 KiB come through a window of 4,000 bytes, and behind 100 KiB they are of that size. */
 static void test_long_records(void)
 {
-	layers_begin(NULL, NULL, true);
+	layers_begin(NULL, NULL);
 	layers_connect();
 	layers_say(CLIENT, 0, 200000, 2000);
 	CU_ASSERT_TRUE(layers_has(B, 200000));
@@ -88,7 +91,7 @@ static void test_long_records(void)
 /* A request, close_notify and FIN in one go; all of the answer comes all the same. */
 static void test_half_close(void)
 {
-	layers_begin(NULL, NULL, true);
+	layers_begin(NULL, NULL);
 	layers_open(0);
 	layers_say(CLIENT, 0, 10, 10);
 	mt_stream_shutdown(A->s);
@@ -105,7 +108,7 @@ static void test_half_close(void)
 /* The end waits for who does not read. */
 static void test_end_waits(void)
 {
-	layers_begin(NULL, NULL, true);
+	layers_begin(NULL, NULL);
 	B->greedy = false;
 	layers_connect();
 	layers_say(CLIENT, 0, 3000, 1000);
@@ -126,7 +129,7 @@ static void test_end_waits(void)
 /* FIN alone may be anybody's. */
 static void test_cut_off(void)
 {
-	layers_begin(NULL, NULL, true);
+	layers_begin(NULL, NULL);
 	layers_connect();
 	layers_lower(CLIENT)->shut = true;
 	layers_until(&B->closed);
@@ -145,7 +148,7 @@ static void test_changed(void)
 			14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32};
 		struct mt_chain c = {0};
 
-		layers_begin(NULL, NULL, true);
+		layers_begin(NULL, NULL);
 		layers_connect();
 		layers_settle();
 		if (busy) {
@@ -169,32 +172,33 @@ static void test_changed(void)
 	}
 }
 
-/* Text is kept until it is acknowledged, where that was asked for. */
+/* A client's text is kept until it is acknowledged, a server's is not. */
 static void test_reclaim(void)
 {
-	for (int retain = 0; retain < 2; retain++) {
-		struct mt_chain c = {0};
+	struct mt_chain c = {0};
 
-		layers_begin(NULL, NULL, retain);
-		layers_connect();
-		layers_say(SERVER, 0, 10, 10);
-		layers_settle();
-		layers_say(CLIENT, 0, 10000, 1000);
-		layers_settle();
-		CU_ASSERT_EQUAL(mt_stream_reclaim(A->s, 0, 100, &c), -ENODATA);
-		pipes.deaf = true;
-		layers_say(CLIENT, 10000, 20000, 1000);
-		CU_ASSERT_EQUAL(mt_stream_reclaim(A->s, 10000, 30000, &c), retain ? 0 : -ENODATA);
-		CU_ASSERT_TRUE(scene_is(&c, 10000, retain ? 20000 : 0));
-		CU_ASSERT_EQUAL(mt_stream_reclaim(A->s, 10000, 30001, &c), -ENODATA);
-		mt_chain_free(&c);
-		CU_ASSERT_EQUAL(mt_stream_positions(A->s).acked, 10000);
-		CU_ASSERT_EQUAL(mt_stream_positions(A->s).sent, 10000);
-		mt_stream_abort(A->s, MT_ABORT_CANCELLED);
-		layers_until(&B->closed);
-		CU_ASSERT_EQUAL(B->reason, MT_CLOSE_RESET);
-		layers_end();
-	}
+	layers_begin(NULL, NULL);
+	layers_connect();
+	layers_say(SERVER, 0, 10, 10);
+	layers_settle();
+	layers_say(CLIENT, 0, 10000, 1000);
+	layers_settle();
+	CU_ASSERT_EQUAL(mt_stream_reclaim(A->s, 0, 100, &c), -ENODATA);
+	CU_ASSERT_EQUAL(mt_stream_reclaim(B->s, 0, 10, &c), -ENODATA);
+	pipes.deaf = true;
+	layers_say(CLIENT, 10000, 20000, 1000);
+	CU_ASSERT_EQUAL(mt_stream_reclaim(A->s, 10000, 30000, &c), 0);
+	CU_ASSERT_TRUE(scene_is(&c, 10000, 20000));
+	CU_ASSERT_EQUAL(mt_stream_reclaim(A->s, 10000, 30001, &c), -ENODATA);
+	mt_chain_free(&c);
+	layers_say(SERVER, 10, 100, 100);
+	CU_ASSERT_EQUAL(mt_stream_reclaim(B->s, 10, 110, &c), -ENODATA);
+	CU_ASSERT_EQUAL(mt_stream_positions(A->s).acked, 10000);
+	CU_ASSERT_EQUAL(mt_stream_positions(A->s).sent, 10000);
+	mt_stream_abort(A->s, MT_ABORT_CANCELLED);
+	layers_until(&B->closed);
+	CU_ASSERT_EQUAL(B->reason, MT_CLOSE_RESET);
+	layers_end();
 }
 
 /* Keys change whatever is queued, but no more answers than the reserve are under way. */
@@ -202,25 +206,25 @@ static void test_updates(void)
 {
 	uint64_t *n;
 
-	layers_begin(NULL, NULL, true);
+	layers_begin(NULL, NULL);
 	layers_connect();
 	layers_say(CLIENT, 0, 1000, 1000);
 	mt_tls_stream_update(A->s);
 	layers_settle();
-	CU_ASSERT_EQUAL(layers.layer[CLIENT].records.counts[MT_RECORD_N_UPDATE_OUT], 1);
-	CU_ASSERT_EQUAL(layers.layer[SERVER].records.counts[MT_RECORD_N_UPDATE_OUT], 1);
-	CU_ASSERT_EQUAL(layers.layer[CLIENT].records.counts[MT_RECORD_N_UPDATE_IN], 1);
+	CU_ASSERT_EQUAL(layers.layer[CLIENT].records.counts[MT_TLS_RECORD_N_UPDATE_OUT], 1);
+	CU_ASSERT_EQUAL(layers.layer[SERVER].records.counts[MT_TLS_RECORD_N_UPDATE_OUT], 1);
+	CU_ASSERT_EQUAL(layers.layer[CLIENT].records.counts[MT_TLS_RECORD_N_UPDATE_IN], 1);
 	pipes.deaf = true;
 	n = layers.layer[CLIENT].records.counts;
 	for (int i = 0; i < 10; i++) {
 		mt_tls_stream_update(A->s);
 		layers_settle();
 	}
-	CU_ASSERT_EQUAL(n[MT_RECORD_N_UPDATE_OUT], 1 + 9);
+	CU_ASSERT_EQUAL(n[MT_TLS_RECORD_N_UPDATE_OUT], 1 + 9);
 	CU_ASSERT_TRUE(layers_lower(CLIENT)->accepted - layers_lower(CLIENT)->acked <= 4 * 80);
 	pipes.deaf = false;
 	layers_settle();
-	CU_ASSERT_EQUAL(n[MT_RECORD_N_UPDATE_OUT], 1 + 10);
+	CU_ASSERT_EQUAL(n[MT_TLS_RECORD_N_UPDATE_OUT], 1 + 10);
 	layers_say(CLIENT, 1000, 1000, 1000);
 	layers_say(SERVER, 0, 1000, 1000);
 	CU_ASSERT_TRUE(layers_has(A, 1000));
@@ -232,7 +236,7 @@ static void test_updates(void)
 /* Let go: all of it arrives, then the end. */
 static void test_detach(void)
 {
-	layers_begin(NULL, NULL, true);
+	layers_begin(NULL, NULL);
 	layers_connect();
 	layers_say(CLIENT, 0, 100000, 1448);
 	mt_stream_detach(A->s);
@@ -252,7 +256,7 @@ static void test_no_memory(void)
 	static struct rte_mbuf *held[9000];
 	uint32_t n = 0;
 
-	layers_begin(NULL, NULL, true);
+	layers_begin(NULL, NULL);
 	layers_connect();
 	layers_say(CLIENT, 0, 10, 10);
 	CU_ASSERT_TRUE(layers_has(B, 10));
@@ -276,7 +280,7 @@ static void test_no_memory(void)
 /* What is acknowledged stays until the server has said something, and no longer. */
 static void test_heard(void)
 {
-	layers_begin(NULL, NULL, true);
+	layers_begin(NULL, NULL);
 	layers_connect();
 	layers_say(CLIENT, 0, 1000, 1000);
 	layers_settle();
@@ -292,7 +296,7 @@ static void test_heard(void)
 /* A full queue is told when it has room. */
 static void test_writable(void)
 {
-	layers_begin(NULL, NULL, true);
+	layers_begin(NULL, NULL);
 	layers_connect();
 	pipes.deaf = true;
 	layers_say(CLIENT, 0, 60000, 1448);
@@ -311,7 +315,7 @@ static void test_writable(void)
 static void test_any_moment(void)
 {
 	for (uint32_t at = 0; at < 40; at++) {
-		layers_begin(NULL, NULL, at & 1);
+		layers_begin(NULL, NULL);
 		pipes.cut = 300;
 		layers_open(0);
 		layers_say(CLIENT, 0, 5000, 1000);
@@ -335,7 +339,7 @@ static void test_charged(void)
 	struct pipe_end *low;
 	uint32_t text;
 
-	layers_begin(NULL, NULL, true);
+	layers_begin(NULL, NULL);
 	B->greedy = false;
 	layers_connect();
 	mt_stream_class(B->s, MT_CLASS_WAITING, MT_CLASS_REPLYING);

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "mt_record.h"
+#include "mt_tls_record.h"
 
 #define WIRE_ROOM 262144
 

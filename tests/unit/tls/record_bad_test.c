@@ -62,16 +62,16 @@ static bool is_for(const struct row *row, const struct suite *s)
 	return row->versions & (s->version == 0x0304 ? V13 : V12);
 }
 
-static void check_bad(struct scene *s, enum mt_record_got got, uint8_t alert, const char *what)
+static void check_bad(struct scene *s, enum mt_tls_record_got got, uint8_t alert, const char *what)
 {
-	CU_ASSERT_EQUAL(got, MT_RECORD_BAD);
+	CU_ASSERT_EQUAL(got, MT_TLS_RECORD_BAD);
 	CU_ASSERT_EQUAL(s->r.alert, alert);
-	if (got != MT_RECORD_BAD || s->r.alert != alert)
+	if (got != MT_TLS_RECORD_BAD || s->r.alert != alert)
 		fprintf(stderr, "%s, %s: %d, %s instead of %s\n", what, s->peer.suite->name, got,
 			mt_tls_alert_str(s->r.alert), mt_tls_alert_str(alert));
 	CU_ASSERT_EQUAL(s->text.len, 0);
 	/* It stays so. */
-	CU_ASSERT_EQUAL(scene_get(s, &(struct peer_how){.type = 23}, "x", 1), MT_RECORD_BAD);
+	CU_ASSERT_EQUAL(scene_get(s, &(struct peer_how){.type = 23}, "x", 1), MT_TLS_RECORD_BAD);
 	CU_ASSERT_EQUAL(s->r.alert, alert);
 	CU_ASSERT_EQUAL(s->text.len, 0);
 }
@@ -111,7 +111,7 @@ static void test_one_buffer(void)
 			memcpy((uint8_t *)m->buf_addr + m->data_off, wire, n);
 			mt_chain_append(&s.rx, m, m->data_off, n);
 			if (is_for(&rows[k], &tls_suites[i]))
-				check_bad(&s, mt_record_read(&s.w, &s.r, &s.rx, &s.text, s.now),
+				check_bad(&s, mt_tls_record_read(&s.w, &s.r, &s.rx, &s.text, s.now),
 					rows[k].alert, rows[k].what);
 			scene_end(&s);
 		}
@@ -133,15 +133,15 @@ static void test_each_byte(void)
 			n = peer_seal(
 				&s.peer, &(struct peer_how){.type = 23}, text, sizes[z], wire);
 			for (uint32_t at = 0; at < n; at++) {
-				struct mt_record begin = s.r;
-				enum mt_record_got got;
+				struct mt_tls_record begin = s.r;
+				enum mt_tls_record_got got;
 
 				wire[at] ^= 1u << at % 8;
 				scene_append(&s.rx, wire, n, 200);
-				got = mt_record_read(&s.w, &s.r, &s.rx, &s.text, s.now);
+				got = mt_tls_record_read(&s.w, &s.r, &s.rx, &s.text, s.now);
 				/* A longer one is waited for. */
-				CU_ASSERT_TRUE(got == MT_RECORD_BAD ||
-					       (got == MT_RECORD_MORE && (at == 3 || at == 4)));
+				CU_ASSERT_TRUE(got == MT_TLS_RECORD_BAD ||
+					       (got == MT_TLS_RECORD_MORE && (at == 3 || at == 4)));
 				CU_ASSERT_EQUAL(s.text.len, 0);
 				wire[at] ^= 1u << at % 8;
 				s.r = begin;
@@ -161,7 +161,7 @@ static void test_too_short(void)
 
 			scene_begin(&s, &tls_suites[i], tls_aead[0], false);
 			scene_append(&s.rx, bytes, 5u + len, 3);
-			check_bad(&s, mt_record_read(&s.w, &s.r, &s.rx, &s.text, s.now),
+			check_bad(&s, mt_tls_record_read(&s.w, &s.r, &s.rx, &s.text, s.now),
 				MT_TLS_BAD_RECORD_MAC, "too short");
 			scene_end(&s);
 		}
@@ -175,13 +175,13 @@ static void test_too_long(void)
 
 		for (uint32_t len = most - 1; len <= most + 1; len++) {
 			uint8_t bytes[6] = {23, 3, 3, (uint8_t)(len >> 8), (uint8_t)len, 0};
-			enum mt_record_got got;
+			enum mt_tls_record_got got;
 			struct scene s;
 
 			scene_begin(&s, &tls_suites[i], tls_aead[0], false);
 			scene_append(&s.rx, bytes, 6, 6);
-			got = mt_record_read(&s.w, &s.r, &s.rx, &s.text, s.now);
-			CU_ASSERT_EQUAL(got, len <= most ? MT_RECORD_MORE : MT_RECORD_BAD);
+			got = mt_tls_record_read(&s.w, &s.r, &s.rx, &s.text, s.now);
+			CU_ASSERT_EQUAL(got, len <= most ? MT_TLS_RECORD_MORE : MT_TLS_RECORD_BAD);
 			if (len > most)
 				check_bad(&s, got, MT_TLS_RECORD_OVERFLOW, "a header alone");
 			scene_end(&s);
@@ -205,7 +205,7 @@ static void test_behind_update(void)
 			CU_ASSERT_FATAL(n < 40);
 			scene_append(&s.rx, wire, MT_MIN(first, n), 40);
 			scene_append(&s.rx, wire + MT_MIN(first, n), n - MT_MIN(first, n), 40);
-			check_bad(&s, mt_record_read(&s.w, &s.r, &s.rx, &s.text, s.now),
+			check_bad(&s, mt_tls_record_read(&s.w, &s.r, &s.rx, &s.text, s.now),
 				MT_TLS_UNEXPECTED_MESSAGE, "behind");
 			scene_end(&s);
 		}
@@ -223,17 +223,17 @@ static void test_truncated(void)
 		n = peer_seal(&s.peer, &(struct peer_how){.type = 23}, text, 60, wire);
 		for (uint32_t len = 0; len < n; len++) {
 			scene_append(&s.rx, wire, len, 17);
-			CU_ASSERT_EQUAL(
-				mt_record_read(&s.w, &s.r, &s.rx, &s.text, s.now), MT_RECORD_MORE);
+			CU_ASSERT_EQUAL(mt_tls_record_read(&s.w, &s.r, &s.rx, &s.text, s.now),
+				MT_TLS_RECORD_MORE);
 			CU_ASSERT_EQUAL(s.rx.len, len);
-			CU_ASSERT_EQUAL(mt_record_len(&s.rx), len < 5 ? 0 : n);
+			CU_ASSERT_EQUAL(mt_tls_record_len(&s.rx), len < 5 ? 0 : n);
 			mt_chain_free(&s.rx);
 		}
 		scene_end(&s);
 	}
 }
 
-static enum mt_record_got get_hex(struct scene *s, uint8_t type, const char *hex)
+static enum mt_tls_record_got get_hex(struct scene *s, uint8_t type, const char *hex)
 {
 	uint32_t n = tls_unhex(hex, text);
 
@@ -252,7 +252,7 @@ static void test_interleaved(void)
 
 			scene_begin(&s, &tls_suites[i], tls_aead[0], !is_13);
 			CU_ASSERT_EQUAL(
-				get_hex(&s, 22, is_13 ? "0400" : "0100 0010"), MT_RECORD_OWN);
+				get_hex(&s, 22, is_13 ? "0400" : "0100 0010"), MT_TLS_RECORD_OWN);
 			check_bad(&s, get_hex(&s, types[t], "0100"), MT_TLS_UNEXPECTED_MESSAGE,
 				"between");
 			scene_end(&s);
@@ -269,10 +269,10 @@ static void test_tickets(void)
 
 		scene_begin(&s, &tls_suites[i], tls_aead[0], false);
 		CU_ASSERT_EQUAL(get_hex(&s, 22, "04000003 aabbcc 04000000 04000001 dd 1800000101"),
-			MT_RECORD_OWN);
-		CU_ASSERT_EQUAL(s.w.counts[MT_RECORD_N_TICKET], 3);
-		CU_ASSERT_EQUAL(s.w.counts[MT_RECORD_N_UPDATE_IN], 1);
-		CU_ASSERT_EQUAL(mt_record_due(&s.r), MT_RECORD_DUE_UPDATE);
+			MT_TLS_RECORD_OWN);
+		CU_ASSERT_EQUAL(s.w.counts[MT_TLS_RECORD_N_TICKET], 3);
+		CU_ASSERT_EQUAL(s.w.counts[MT_TLS_RECORD_N_UPDATE_IN], 1);
+		CU_ASSERT_EQUAL(mt_tls_record_due(&s.r), MT_TLS_RECORD_DUE_UPDATE);
 		peer_next(&s.peer, &s.peer.tx);
 		for (uint32_t k = 0; k < MT_ARRAY_LEN(pieces); k++) {
 			uint8_t ticket[304] = {4, 0, 1, 44};
@@ -281,13 +281,13 @@ static void test_tickets(void)
 				n = MT_MIN(pieces[k], (uint32_t)sizeof(ticket) - at);
 				CU_ASSERT_EQUAL(scene_get(&s, &(struct peer_how){.type = 22},
 							ticket + at, n),
-					MT_RECORD_OWN);
+					MT_TLS_RECORD_OWN);
 			}
-			CU_ASSERT_EQUAL(s.w.counts[MT_RECORD_N_TICKET], 4 + k);
+			CU_ASSERT_EQUAL(s.w.counts[MT_TLS_RECORD_N_TICKET], 4 + k);
 			s.now += MT_SEC;
 		}
 		CU_ASSERT_EQUAL(
-			scene_get(&s, &(struct peer_how){.type = 23}, "x", 1), MT_RECORD_DATA);
+			scene_get(&s, &(struct peer_how){.type = 23}, "x", 1), MT_TLS_RECORD_DATA);
 		scene_end(&s);
 		/* Clients give none. */
 		scene_begin(&s, &tls_suites[i], tls_aead[0], true);
@@ -316,21 +316,23 @@ static void test_key_updates(void)
 
 				CU_ASSERT_EQUAL(
 					get_hex(&s, 22, k & 1 ? "1800000101" : "1800000100"),
-					MT_RECORD_OWN);
+					MT_TLS_RECORD_OWN);
 				peer_next(&s.peer, &s.peer.tx);
 				CU_ASSERT_EQUAL(
 					scene_get(&s, &(struct peer_how){.type = 23}, "abc", 3),
-					MT_RECORD_DATA);
+					MT_TLS_RECORD_DATA);
 				scene_append(&s.text, (const uint8_t *)"defg", 4, 2048);
-				CU_ASSERT_EQUAL(mt_record_seal(&s.w, &s.r, &s.text, 7, &out), 0);
-				CU_ASSERT_EQUAL(mt_record_due(&s.r), 0);
+				CU_ASSERT_EQUAL(
+					mt_tls_record_seal(&s.w, &s.r, &s.text, 7, &out), 0);
+				CU_ASSERT_EQUAL(mt_tls_record_due(&s.r), 0);
 				if (k & 1) {
 					uint8_t update[64];
 					struct mt_chain rest = {0};
 
 					/* The answer, and under the next key what follows. */
-					CU_ASSERT_EQUAL(mt_chain_split(&out, mt_record_len(&out),
-								&rest, &tls_pools),
+					CU_ASSERT_EQUAL(
+						mt_chain_split(&out, mt_tls_record_len(&out), &rest,
+							&tls_pools),
 						0);
 					CU_ASSERT_EQUAL(
 						scene_opened(&s, &rest, types, update, &n), 1);
@@ -342,7 +344,7 @@ static void test_key_updates(void)
 				CU_ASSERT_TRUE(
 					types[0] == 23 && n == 7 && memcmp(is, "abcdefg", 7) == 0);
 			}
-			CU_ASSERT_EQUAL(s.w.counts[MT_RECORD_N_UPDATE_OUT], 3);
+			CU_ASSERT_EQUAL(s.w.counts[MT_TLS_RECORD_N_UPDATE_OUT], 3);
 			scene_end(&s);
 		}
 }
@@ -359,15 +361,15 @@ static void test_renegotiation(void)
 
 			scene_begin(&s, &tls_suites[i], tls_aead[0], server);
 			CU_ASSERT_EQUAL(get_hex(&s, 22, server ? "01000003 aabbcc" : "00000000"),
-				MT_RECORD_OWN);
-			CU_ASSERT_EQUAL(mt_record_due(&s.r), MT_RECORD_DUE_REFUSAL);
-			CU_ASSERT_EQUAL(mt_record_own(&s.w, &s.r, &out), 0);
-			CU_ASSERT_EQUAL(mt_record_due(&s.r), 0);
+				MT_TLS_RECORD_OWN);
+			CU_ASSERT_EQUAL(mt_tls_record_due(&s.r), MT_TLS_RECORD_DUE_REFUSAL);
+			CU_ASSERT_EQUAL(mt_tls_record_own(&s.w, &s.r, &out), 0);
+			CU_ASSERT_EQUAL(mt_tls_record_due(&s.r), 0);
 			CU_ASSERT_EQUAL(scene_opened(&s, &out, types, is, &n), 1);
 			CU_ASSERT_TRUE(types[0] == 21 && n == 2 && is[0] == 1 && is[1] == 100);
-			CU_ASSERT_EQUAL(s.w.counts[MT_RECORD_N_NO_RENEGOTIATION], 1);
+			CU_ASSERT_EQUAL(s.w.counts[MT_TLS_RECORD_N_NO_RENEGOTIATION], 1);
 			CU_ASSERT_EQUAL(scene_get(&s, &(struct peer_how){.type = 23}, "x", 1),
-				MT_RECORD_DATA);
+				MT_TLS_RECORD_DATA);
 			mt_chain_free(&s.text);
 			/* The other side asks for what it may not. */
 			check_bad(&s, get_hex(&s, 22, server ? "00000000" : "01000003 aabbcc"),
@@ -385,18 +387,18 @@ static void test_alerts(void)
 		for (uint32_t alert = 0; alert < 256; alert++)
 			for (uint8_t level = 1; level <= 2; level++) {
 				const uint8_t bytes[] = {level, (uint8_t)alert};
-				enum mt_record_got want, got;
+				enum mt_tls_record_got want, got;
 
 				scene_begin(&s, &tls_suites[i], tls_aead[0], false);
 				got = scene_get(&s, &(struct peer_how){.type = 21}, bytes, 2);
 				if (alert == 0)
-					want = MT_RECORD_CLOSED;
+					want = MT_TLS_RECORD_CLOSED;
 				else if (is_13 ? alert == 90 : level == 1)
-					want = MT_RECORD_OWN;
+					want = MT_TLS_RECORD_OWN;
 				else
-					want = MT_RECORD_ALERT;
+					want = MT_TLS_RECORD_ALERT;
 				CU_ASSERT_EQUAL(got, want);
-				if (want != MT_RECORD_OWN) {
+				if (want != MT_TLS_RECORD_OWN) {
 					CU_ASSERT_EQUAL(s.r.alert, alert);
 					CU_ASSERT_EQUAL(
 						scene_get(
@@ -419,7 +421,7 @@ static void flood(const struct suite *suite, bool server, uint8_t type, const ch
 	scene_begin(&s, suite, tls_aead[0], server);
 	for (uint32_t second = 0; second < 2; second++, s.now += MT_SEC)
 		for (uint32_t i = 0; i < limit; i++) {
-			CU_ASSERT_EQUAL(get_hex(&s, type, hex), MT_RECORD_OWN);
+			CU_ASSERT_EQUAL(get_hex(&s, type, hex), MT_TLS_RECORD_OWN);
 			if (updates)
 				peer_next(&s.peer, &s.peer.tx);
 		}

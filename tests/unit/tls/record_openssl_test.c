@@ -18,14 +18,14 @@ static void each(size_t padding, bool only_13, bool only_12, void (*run)(struct 
 }
 
 /* All that came, but what ends it. */
-static enum mt_record_got read_all(struct taken *t)
+static enum mt_tls_record_got read_all(struct taken *t)
 {
 	struct scene *s = &t->s;
-	enum mt_record_got got;
+	enum mt_tls_record_got got;
 
 	do
-		got = mt_record_read(&s->w, &s->r, &s->rx, &s->text, s->now);
-	while (got == MT_RECORD_DATA || got == MT_RECORD_OWN);
+		got = mt_tls_record_read(&s->w, &s->r, &s->rx, &s->text, s->now);
+	while (got == MT_TLS_RECORD_DATA || got == MT_TLS_RECORD_OWN);
 	return got;
 }
 
@@ -34,7 +34,7 @@ static void their_text(struct taken *t, uint32_t n, uint32_t piece)
 	scene_fill(text, n, n);
 	CU_ASSERT_EQUAL(SSL_write(t->other, text, (int)n), (int)n);
 	taken_receive(t, piece);
-	CU_ASSERT_EQUAL(read_all(t), MT_RECORD_MORE);
+	CU_ASSERT_EQUAL(read_all(t), MT_TLS_RECORD_MORE);
 	CU_ASSERT_EQUAL(t->s.rx.len, 0);
 	CU_ASSERT_TRUE(scene_is(&t->s.text, n, n));
 	mt_chain_free(&t->s.text);
@@ -47,7 +47,7 @@ static void our_text(struct taken *t, uint32_t n, uint32_t piece)
 
 	scene_fill(text, n, n);
 	scene_append(&plain, text, n, piece);
-	CU_ASSERT_EQUAL(mt_record_write(&t->s.w, &t->s.r, &plain, &out, 1448, t->s.now), 0);
+	CU_ASSERT_EQUAL(mt_tls_record_write(&t->s.w, &t->s.r, &plain, &out, 1448, t->s.now), 0);
 	taken_send(t, &out);
 	while (got < n) {
 		int part = SSL_read(t->other, is + got, (int)(n - got));
@@ -69,7 +69,7 @@ static void talk(struct taken *t)
 		their_text(t, sizes[i], 1448);
 		our_text(t, sizes[i], 1448);
 	}
-	CU_ASSERT_EQUAL(t->s.w.counts[MT_RECORD_N_TICKET], tickets ? 2 : 0);
+	CU_ASSERT_EQUAL(t->s.w.counts[MT_TLS_RECORD_N_TICKET], tickets ? 2 : 0);
 }
 
 static void test_talk(void)
@@ -93,16 +93,16 @@ static void key_updates(struct taken *t)
 			1);
 		CU_ASSERT_EQUAL(SSL_do_handshake(t->other), 1);
 		their_text(t, 500, 100);
-		CU_ASSERT_EQUAL(mt_record_due(&t->s.r), i & 1 ? MT_RECORD_DUE_UPDATE : 0);
+		CU_ASSERT_EQUAL(mt_tls_record_due(&t->s.r), i & 1 ? MT_TLS_RECORD_DUE_UPDATE : 0);
 		our_text(t, 500, 100);
 		/* We ask; theirs comes with their next bytes. */
-		CU_ASSERT_EQUAL(mt_record_update(&t->s.w, &t->s.r, i & 1, &out), 0);
+		CU_ASSERT_EQUAL(mt_tls_record_update(&t->s.w, &t->s.r, i & 1, &out), 0);
 		taken_send(t, &out);
 		our_text(t, 700, 100);
 		their_text(t, 700, 100);
 	}
-	CU_ASSERT_EQUAL(t->s.w.counts[MT_RECORD_N_UPDATE_OUT], 4 + 2);
-	CU_ASSERT_EQUAL(t->s.w.counts[MT_RECORD_N_UPDATE_IN], 4 + 2);
+	CU_ASSERT_EQUAL(t->s.w.counts[MT_TLS_RECORD_N_UPDATE_OUT], 4 + 2);
+	CU_ASSERT_EQUAL(t->s.w.counts[MT_TLS_RECORD_N_UPDATE_IN], 4 + 2);
 }
 
 static void test_key_updates(void)
@@ -119,13 +119,13 @@ static void renegotiation(struct taken *t)
 	CU_ASSERT_EQUAL(SSL_renegotiate(t->other), 1);
 	SSL_do_handshake(t->other);
 	taken_receive(t, 100);
-	CU_ASSERT_EQUAL(read_all(t), MT_RECORD_MORE);
-	CU_ASSERT_EQUAL(mt_record_due(&t->s.r), MT_RECORD_DUE_REFUSAL);
-	CU_ASSERT_EQUAL(mt_record_own(&t->s.w, &t->s.r, &out), 0);
+	CU_ASSERT_EQUAL(read_all(t), MT_TLS_RECORD_MORE);
+	CU_ASSERT_EQUAL(mt_tls_record_due(&t->s.r), MT_TLS_RECORD_DUE_REFUSAL);
+	CU_ASSERT_EQUAL(mt_tls_record_own(&t->s.w, &t->s.r, &out), 0);
 	taken_send(t, &out);
 	CU_ASSERT_TRUE(SSL_read(t->other, is, 1) <= 0);
 	taken_receive(t, 100);
-	CU_ASSERT_EQUAL(read_all(t), MT_RECORD_ALERT);
+	CU_ASSERT_EQUAL(read_all(t), MT_TLS_RECORD_ALERT);
 	CU_ASSERT_EQUAL(t->s.r.alert, MT_TLS_HANDSHAKE_FAILURE);
 }
 
@@ -140,7 +140,7 @@ static void we_close(struct taken *t)
 	int n;
 
 	our_text(t, 100, 100);
-	CU_ASSERT_EQUAL(mt_record_end(&t->s.w, &t->s.r, MT_TLS_CLOSE_NOTIFY, &out), 0);
+	CU_ASSERT_EQUAL(mt_tls_record_end(&t->s.w, &t->s.r, MT_TLS_CLOSE_NOTIFY, &out), 0);
 	taken_send(t, &out);
 	n = SSL_read(t->other, is, 1);
 	CU_ASSERT_EQUAL(SSL_get_error(t->other, n), SSL_ERROR_ZERO_RETURN);
@@ -153,7 +153,7 @@ static void they_close(struct taken *t)
 	their_text(t, 100, 100);
 	SSL_shutdown(t->other);
 	taken_receive(t, 5);
-	CU_ASSERT_EQUAL(read_all(t), MT_RECORD_CLOSED);
+	CU_ASSERT_EQUAL(read_all(t), MT_TLS_RECORD_CLOSED);
 	our_text(t, 100, 100);
 }
 
@@ -170,12 +170,12 @@ static void they_give_up(struct taken *t)
 
 	their_text(t, 100, 100);
 	scene_append(&plain, (const uint8_t *)"hello", 5, 5);
-	CU_ASSERT_EQUAL(mt_record_seal(&t->s.w, &t->s.r, &plain, 5, &out), 0);
+	CU_ASSERT_EQUAL(mt_tls_record_seal(&t->s.w, &t->s.r, &plain, 5, &out), 0);
 	mt_link_data(out.tail)[mt_link(out.tail)->len - 1] ^= 1;
 	taken_send(t, &out);
 	CU_ASSERT_TRUE(SSL_read(t->other, is, 1) <= 0);
 	taken_receive(t, 100);
-	CU_ASSERT_EQUAL(read_all(t), MT_RECORD_ALERT);
+	CU_ASSERT_EQUAL(read_all(t), MT_TLS_RECORD_ALERT);
 	CU_ASSERT_EQUAL(t->s.r.alert, MT_TLS_BAD_RECORD_MAC);
 }
 
@@ -184,7 +184,7 @@ static void we_give_up(struct taken *t)
 {
 	struct mt_chain out = {0};
 
-	CU_ASSERT_EQUAL(mt_record_end(&t->s.w, &t->s.r, MT_TLS_ACCESS_DENIED, &out), 0);
+	CU_ASSERT_EQUAL(mt_tls_record_end(&t->s.w, &t->s.r, MT_TLS_ACCESS_DENIED, &out), 0);
 	taken_send(t, &out);
 	CU_ASSERT_TRUE(SSL_read(t->other, is, 1) <= 0);
 	CU_ASSERT_EQUAL(SSL_get_shutdown(t->other) & SSL_RECEIVED_SHUTDOWN, SSL_RECEIVED_SHUTDOWN);

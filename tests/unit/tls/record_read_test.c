@@ -37,10 +37,11 @@ static uint32_t seal_all(
 static uint32_t read_all(struct scene *s)
 {
 	uint32_t n = 0;
-	enum mt_record_got got;
+	enum mt_tls_record_got got;
 
-	while ((got = mt_record_read(&s->w, &s->r, &s->rx, &s->text, s->now)) != MT_RECORD_MORE) {
-		CU_ASSERT_FATAL(got == MT_RECORD_DATA || got == MT_RECORD_OWN);
+	while ((got = mt_tls_record_read(&s->w, &s->r, &s->rx, &s->text, s->now)) !=
+		MT_TLS_RECORD_MORE) {
+		CU_ASSERT_FATAL(got == MT_TLS_RECORD_DATA || got == MT_TLS_RECORD_OWN);
 		n++;
 	}
 	return n;
@@ -51,7 +52,7 @@ static void cut_everywhere(struct scene *s)
 {
 	static const uint32_t sizes[] = {64, 1, 0, 90};
 	uint32_t n, len = seal_all(s, sizes, 4, wire, &n);
-	struct mt_record begin = s->r;
+	struct mt_tls_record begin = s->r;
 
 	for (uint32_t cut = 1; cut < len; cut++) {
 		uint32_t count;
@@ -78,7 +79,7 @@ static void in_pieces(
 {
 	static const uint32_t pieces[] = {1, 2, 5, 7, 16, 64, 333, 1448, 2048};
 	uint32_t n, len = seal_all(s, sizes, count, wire, &n);
-	struct mt_record begin = s->r, end = s->r;
+	struct mt_tls_record begin = s->r, end = s->r;
 
 	for (uint32_t i = first; i < last; i++) {
 		s->r = begin;
@@ -124,7 +125,7 @@ static void in_place(struct scene *s)
 	CU_ASSERT_EQUAL(read_all(s), 1);
 	CU_ASSERT_PTR_EQUAL(s->text.head, m);
 	CU_ASSERT_TRUE(scene_is(&s->text, 0, 1000));
-	CU_ASSERT_EQUAL(s->w.counts[MT_RECORD_N_INPLACE], 1);
+	CU_ASSERT_EQUAL(s->w.counts[MT_TLS_RECORD_N_INPLACE], 1);
 	mt_chain_free(&s->text);
 
 	n = peer_seal(&s->peer, &data, text, 1000, wire);
@@ -137,7 +138,7 @@ static void in_place(struct scene *s)
 	CU_ASSERT_TRUE(scene_is(&s->text, 0, 1000));
 	CU_ASSERT_EQUAL(memcmp(before, wire, n), 0);
 	CU_ASSERT_EQUAL(memcmp((uint8_t *)m->buf_addr + m->data_off, wire, n), 0);
-	CU_ASSERT_EQUAL(s->w.counts[MT_RECORD_N_COPIED], 1);
+	CU_ASSERT_EQUAL(s->w.counts[MT_TLS_RECORD_N_COPIED], 1);
 	mt_buf_free(m);
 }
 
@@ -180,7 +181,8 @@ static void long_one(struct scene *s)
 	for (m = s->rx.head; m; m = mt_link(m)->next)
 		mt_link(m)->sum_off = mt_link(m)->off;
 	m = s->rx.head;
-	CU_ASSERT_EQUAL(mt_record_read(&s->w, &s->r, &s->rx, &s->text, s->now), MT_RECORD_DATA);
+	CU_ASSERT_EQUAL(
+		mt_tls_record_read(&s->w, &s->r, &s->rx, &s->text, s->now), MT_TLS_RECORD_DATA);
 	CU_ASSERT_TRUE(scene_is(&s->text, 0, n));
 	CU_ASSERT_PTR_EQUAL(s->text.head, m);
 	CU_ASSERT_EQUAL(s->rx.segs, 1);
@@ -201,7 +203,7 @@ static void short_ones(struct scene *s)
 
 	for (uint32_t i = 0; i < 40; i++, n += 50) {
 		scene_fill(text, 50, n);
-		CU_ASSERT_EQUAL(scene_get(s, &data, text, 50), MT_RECORD_DATA);
+		CU_ASSERT_EQUAL(scene_get(s, &data, text, 50), MT_TLS_RECORD_DATA);
 	}
 	CU_ASSERT_TRUE(scene_is(&s->text, 0, n));
 	CU_ASSERT_TRUE(s->text.segs <= 2);
@@ -225,16 +227,17 @@ static void no_memory(struct scene *s)
 		mt_buf_hold(m);
 	while ((all[n] = mt_buf_data(&tls_pools)) != NULL)
 		n++;
-	CU_ASSERT_EQUAL(
-		mt_record_read(&s->w, &s->r, &s->rx, &s->text, s->now), MT_RECORD_NO_MEMORY);
+	CU_ASSERT_EQUAL(mt_tls_record_read(&s->w, &s->r, &s->rx, &s->text, s->now),
+		MT_TLS_RECORD_NO_MEMORY);
 	mt_buf_free(all[--n]); /* one is not enough, and comes back */
-	CU_ASSERT_EQUAL(
-		mt_record_read(&s->w, &s->r, &s->rx, &s->text, s->now), MT_RECORD_NO_MEMORY);
+	CU_ASSERT_EQUAL(mt_tls_record_read(&s->w, &s->r, &s->rx, &s->text, s->now),
+		MT_TLS_RECORD_NO_MEMORY);
 	CU_ASSERT_EQUAL(s->rx.len, len);
 	for (struct rte_mbuf *m = s->rx.head; m; m = mt_link(m)->next)
 		rte_mbuf_refcnt_update(m, -1);
 	/* Now they are ours, and none is needed. */
-	CU_ASSERT_EQUAL(mt_record_read(&s->w, &s->r, &s->rx, &s->text, s->now), MT_RECORD_DATA);
+	CU_ASSERT_EQUAL(
+		mt_tls_record_read(&s->w, &s->r, &s->rx, &s->text, s->now), MT_TLS_RECORD_DATA);
 	CU_ASSERT_TRUE(scene_is(&s->text, 0, 3000));
 	while (n > 0)
 		mt_buf_free(all[--n]);
@@ -266,13 +269,14 @@ static void test_rfc8448(void)
 		tls_unhex("17422dda596ed5d9acd890e3c63f5051", s.r.rx.key);
 		tls_unhex("5b78923dee08579033e523d9", s.r.rx.iv);
 		scene_append(&s.rx, bytes, tls_unhex(records[0], bytes), 2048);
-		CU_ASSERT_EQUAL(mt_record_read(&s.w, &s.r, &s.rx, &s.text, s.now), MT_RECORD_DATA);
+		CU_ASSERT_EQUAL(
+			mt_tls_record_read(&s.w, &s.r, &s.rx, &s.text, s.now), MT_TLS_RECORD_DATA);
 		CU_ASSERT_EQUAL_FATAL(s.text.len, sizeof(want));
 		mt_chain_read(&s.text, 0, is, sizeof(is));
 		CU_ASSERT_EQUAL(memcmp(is, want, sizeof(want)), 0);
 		scene_append(&s.rx, bytes, tls_unhex(records[1], bytes), 2048);
-		CU_ASSERT_EQUAL(
-			mt_record_read(&s.w, &s.r, &s.rx, &s.text, s.now), MT_RECORD_CLOSED);
+		CU_ASSERT_EQUAL(mt_tls_record_read(&s.w, &s.r, &s.rx, &s.text, s.now),
+			MT_TLS_RECORD_CLOSED);
 		scene_end(&s);
 	}
 }

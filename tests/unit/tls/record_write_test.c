@@ -45,12 +45,13 @@ static void all_layouts(struct scene *s)
 
 				scene_fill(text, n + more, 0);
 				scene_append(&plain, text, n + more, pieces[k]);
-				CU_ASSERT_EQUAL(
-					mt_record_seal_copy(&s->w, &s->r, &plain, more, n, &out),
+				CU_ASSERT_EQUAL(mt_tls_record_seal_copy(
+							&s->w, &s->r, &plain, more, n, &out),
 					0);
 				check_text(s, &out, 1, more, n);
 				CU_ASSERT_TRUE(scene_is(&plain, 0, n + more));
-				CU_ASSERT_EQUAL(mt_record_seal(&s->w, &s->r, &plain, n, &out), 0);
+				CU_ASSERT_EQUAL(
+					mt_tls_record_seal(&s->w, &s->r, &plain, n, &out), 0);
 				CU_ASSERT_TRUE(scene_is(&plain, n, more));
 				check_text(s, &out, 1, 0, n);
 				mt_chain_free(&plain);
@@ -71,27 +72,27 @@ static void in_place(struct scene *s)
 	scene_fill(text, 1400, 0);
 	scene_append(&plain, text, 1400, 2048);
 	m = plain.head;
-	CU_ASSERT_EQUAL(mt_record_seal(&s->w, &s->r, &plain, 1400, &out), 0);
+	CU_ASSERT_EQUAL(mt_tls_record_seal(&s->w, &s->r, &plain, 1400, &out), 0);
 	CU_ASSERT_PTR_EQUAL(out.head, m);
 	CU_ASSERT_EQUAL(out.segs, 1);
-	CU_ASSERT_EQUAL(s->w.counts[MT_RECORD_N_INPLACE], 1);
+	CU_ASSERT_EQUAL(s->w.counts[MT_TLS_RECORD_N_INPLACE], 1);
 	check_text(s, &out, 1, 0, 1400);
 
 	scene_fill(text, 4000, 0);
 	scene_append(&plain, text, 4000, 1000);
 	m = mt_link(plain.head)->next;
 	mt_buf_hold(m);
-	CU_ASSERT_EQUAL(mt_record_seal(&s->w, &s->r, &plain, 4000, &out), 0);
+	CU_ASSERT_EQUAL(mt_tls_record_seal(&s->w, &s->r, &plain, 4000, &out), 0);
 	check_text(s, &out, 1, 0, 4000);
 	CU_ASSERT_EQUAL(memcmp((uint8_t *)m->buf_addr + m->data_off, text + 1000, 1000), 0);
-	CU_ASSERT_EQUAL(s->w.counts[MT_RECORD_N_COPIED], 1);
+	CU_ASSERT_EQUAL(s->w.counts[MT_TLS_RECORD_N_COPIED], 1);
 	mt_buf_free(m);
 
 	scene_fill(text, 1400, 0);
 	scene_append(&plain, text, 1400, 2048);
 	m = plain.head;
 	mt_buf_hold(m);
-	CU_ASSERT_EQUAL(mt_record_seal(&s->w, &s->r, &plain, 1400, &out), 0);
+	CU_ASSERT_EQUAL(mt_tls_record_seal(&s->w, &s->r, &plain, 1400, &out), 0);
 	check_text(s, &out, 1, 0, 1400);
 	CU_ASSERT_EQUAL(memcmp((uint8_t *)m->buf_addr + m->data_off, text, 1400), 0);
 	mt_buf_free(m);
@@ -100,7 +101,7 @@ static void in_place(struct scene *s)
 	scene_append(&plain, text, 1400, 500);
 	for (m = plain.head; m; m = mt_link(m)->next)
 		mt_link(m)->sum_off = mt_link(m)->off;
-	CU_ASSERT_EQUAL(mt_record_seal(&s->w, &s->r, &plain, 1400, &out), 0);
+	CU_ASSERT_EQUAL(mt_tls_record_seal(&s->w, &s->r, &plain, 1400, &out), 0);
 	for (m = out.head; m; m = mt_link(m)->next)
 		CU_ASSERT_EQUAL(mt_link(m)->sum_off, 0);
 	check_text(s, &out, 1, 0, 1400);
@@ -123,7 +124,7 @@ static void no_room(struct scene *s)
 
 			scene_fill((uint8_t *)m->buf_addr + off, n, 0);
 			mt_chain_append(&plain, m, off, n);
-			CU_ASSERT_EQUAL(mt_record_seal(&s->w, &s->r, &plain, n, &out), 0);
+			CU_ASSERT_EQUAL(mt_tls_record_seal(&s->w, &s->r, &plain, n, &out), 0);
 			CU_ASSERT_EQUAL(out.segs, 3u - (uint32_t)before - (uint32_t)behind);
 			check_text(s, &out, 1, 0, n);
 		}
@@ -141,12 +142,12 @@ static void no_room_no_memory(struct scene *s)
 	while ((all[n] = mt_buf_data(&tls_pools)) != NULL)
 		n++;
 	for (int i = 0; i < 2; i++) {
-		CU_ASSERT_EQUAL(mt_record_seal(&s->w, &s->r, &plain, plain.len, &out), -ENOMEM);
+		CU_ASSERT_EQUAL(mt_tls_record_seal(&s->w, &s->r, &plain, plain.len, &out), -ENOMEM);
 		CU_ASSERT_EQUAL(rte_mempool_avail_count(tls_pools.data), (unsigned int)i);
 		CU_ASSERT_TRUE(plain.head == m && plain.len == m->buf_len - 4u && !out.len);
 		mt_buf_free(all[--n]);
 	}
-	CU_ASSERT_EQUAL(mt_record_seal(&s->w, &s->r, &plain, plain.len, &out), 0);
+	CU_ASSERT_EQUAL(mt_tls_record_seal(&s->w, &s->r, &plain, plain.len, &out), 0);
 	CU_ASSERT_EQUAL(out.segs, 3);
 	mt_chain_free(&out);
 	while (n > 0)
@@ -170,21 +171,21 @@ static void no_memory(struct scene *s)
 	mt_buf_hold(plain.head);
 	while ((all[n] = mt_buf_data(&tls_pools)) != NULL)
 		n++;
-	CU_ASSERT_EQUAL(mt_record_seal(&s->w, &s->r, &plain, 5000, &out), -ENOMEM);
+	CU_ASSERT_EQUAL(mt_tls_record_seal(&s->w, &s->r, &plain, 5000, &out), -ENOMEM);
 	mt_buf_free(all[--n]); /* one is not enough */
-	CU_ASSERT_EQUAL(mt_record_seal(&s->w, &s->r, &plain, 5000, &out), -ENOMEM);
+	CU_ASSERT_EQUAL(mt_tls_record_seal(&s->w, &s->r, &plain, 5000, &out), -ENOMEM);
 	CU_ASSERT_TRUE(out.len == 0 && scene_is(&plain, 0, 5000));
 	rte_mbuf_refcnt_update(plain.head, -1);
-	CU_ASSERT_EQUAL(mt_record_seal(&s->w, &s->r, &plain, 5000, &out), 0);
+	CU_ASSERT_EQUAL(mt_tls_record_seal(&s->w, &s->r, &plain, 5000, &out), 0);
 	check_text(s, &out, 1, 0, 5000);
 	n_out = n;
 	while ((all[n] = mt_buf_data(&tls_pools)) != NULL)
 		n++;
 	CU_ASSERT_TRUE(n >= n_out);
-	CU_ASSERT_EQUAL(mt_record_end(&s->w, &s->r, MT_TLS_CLOSE_NOTIFY, &out), -ENOMEM);
+	CU_ASSERT_EQUAL(mt_tls_record_end(&s->w, &s->r, MT_TLS_CLOSE_NOTIFY, &out), -ENOMEM);
 	while (n > 0)
 		mt_buf_free(all[--n]);
-	CU_ASSERT_EQUAL(mt_record_end(&s->w, &s->r, MT_TLS_CLOSE_NOTIFY, &out), 0);
+	CU_ASSERT_EQUAL(mt_tls_record_end(&s->w, &s->r, MT_TLS_CLOSE_NOTIFY, &out), 0);
 	CU_ASSERT_TRUE(scene_opened(s, &out, types, opened, &n) == 1 && types[0] == 21);
 }
 
@@ -203,28 +204,28 @@ static void end(struct scene *s)
 	scene_append(&plain, (const uint8_t *)"x", 1, 1);
 	if (s->r.is_13) { /* an answer that nobody waits for any more */
 		CU_ASSERT_EQUAL(scene_get(s, &(struct peer_how){.type = 22}, "\x18\0\0\1\1", 5),
-			MT_RECORD_OWN);
+			MT_TLS_RECORD_OWN);
 		peer_next(&s->peer, &s->peer.tx);
-		CU_ASSERT_EQUAL(mt_record_due(&s->r), MT_RECORD_DUE_UPDATE);
+		CU_ASSERT_EQUAL(mt_tls_record_due(&s->r), MT_TLS_RECORD_DUE_UPDATE);
 	}
-	CU_ASSERT_EQUAL(mt_record_end(&s->w, &s->r,
+	CU_ASSERT_EQUAL(mt_tls_record_end(&s->w, &s->r,
 				fatal ? MT_TLS_UNEXPECTED_MESSAGE : MT_TLS_CLOSE_NOTIFY, &out),
 		0);
 	CU_ASSERT_EQUAL(scene_opened(s, &out, types, opened, &n), 1);
 	CU_ASSERT_TRUE(types[0] == 21 && n == 2);
 	CU_ASSERT_EQUAL(opened[0], fatal ? 2 : 1);
 	CU_ASSERT_EQUAL(opened[1], fatal ? 10 : 0);
-	CU_ASSERT_EQUAL(mt_record_seal(&s->w, &s->r, &plain, 1, &out), -EPIPE);
-	CU_ASSERT_EQUAL(mt_record_end(&s->w, &s->r, MT_TLS_CLOSE_NOTIFY, &out), -EPIPE);
+	CU_ASSERT_EQUAL(mt_tls_record_seal(&s->w, &s->r, &plain, 1, &out), -EPIPE);
+	CU_ASSERT_EQUAL(mt_tls_record_end(&s->w, &s->r, MT_TLS_CLOSE_NOTIFY, &out), -EPIPE);
 	CU_ASSERT_EQUAL(out.len, 0);
-	CU_ASSERT_EQUAL(mt_record_due(&s->r), 0);
+	CU_ASSERT_EQUAL(mt_tls_record_due(&s->r), 0);
 	if (s->r.is_13) {
 		CU_ASSERT_EQUAL(scene_get(s, &(struct peer_how){.type = 22}, "\x18\0\0\1\1", 5),
-			MT_RECORD_OWN);
+			MT_TLS_RECORD_OWN);
 		peer_next(&s->peer, &s->peer.tx);
-		CU_ASSERT_EQUAL(mt_record_due(&s->r), 0);
+		CU_ASSERT_EQUAL(mt_tls_record_due(&s->r), 0);
 	}
-	CU_ASSERT_EQUAL(scene_get(s, &(struct peer_how){.type = 23}, "x", 1), MT_RECORD_DATA);
+	CU_ASSERT_EQUAL(scene_get(s, &(struct peer_how){.type = 23}, "x", 1), MT_TLS_RECORD_DATA);
 	mt_chain_free(&plain);
 }
 
@@ -242,32 +243,34 @@ static void test_sizes(void)
 		uint32_t n, small;
 
 		scene_begin(&s, &tls_suites[i], tls_aead[0], false);
-		small = mt_record_size(&s.r, 1448, s.now);
+		small = mt_tls_record_size(&s.r, 1448, s.now);
 		scene_fill(text, small, 0);
 		scene_append(&plain, text, small, 2048);
-		CU_ASSERT_EQUAL(mt_record_seal(&s.w, &s.r, &plain, small, &out), 0);
+		CU_ASSERT_EQUAL(mt_tls_record_seal(&s.w, &s.r, &plain, small, &out), 0);
 		CU_ASSERT_EQUAL(out.len, 1448);
 		check_text(&s, &out, 1, 0, small);
 
 		scene_fill(text, 150000, 0);
 		scene_append(&plain, text, 150000, 2048);
-		CU_ASSERT_EQUAL(mt_record_write(&s.w, &s.r, &plain, &out, 1448, s.now + MT_SEC), 0);
+		CU_ASSERT_EQUAL(
+			mt_tls_record_write(&s.w, &s.r, &plain, &out, 1448, s.now + MT_SEC), 0);
 		CU_ASSERT_EQUAL(plain.len, 0);
 		n = (100 * 1024 - small + small - 1) / small;
 		check_text(&s, &out, n + (150000 - n * small + 16383) / 16384, 0, 150000);
-		CU_ASSERT_EQUAL(mt_record_size(&s.r, 1448, s.now + 2 * MT_SEC), 16384);
+		CU_ASSERT_EQUAL(mt_tls_record_size(&s.r, 1448, s.now + 2 * MT_SEC), 16384);
 		s.r.tx.run = UINT32_MAX - 100; /* 4 GiB later */
 		for (int k = 0; k < 2; k++) {
 			scene_append(&plain, text, 10000, 2048);
-			CU_ASSERT_EQUAL(
-				mt_record_write(&s.w, &s.r, &plain, &out, 1448, s.now + 2 * MT_SEC),
+			CU_ASSERT_EQUAL(mt_tls_record_write(
+						&s.w, &s.r, &plain, &out, 1448, s.now + 2 * MT_SEC),
 				0);
 		}
-		CU_ASSERT_EQUAL(mt_record_size(&s.r, 1448, s.now + 2 * MT_SEC), 16384);
+		CU_ASSERT_EQUAL(mt_tls_record_size(&s.r, 1448, s.now + 2 * MT_SEC), 16384);
 		mt_chain_free(&out);
-		CU_ASSERT_EQUAL(mt_record_size(&s.r, 1448, s.now + 3 * MT_SEC + MT_MSEC), small);
-		CU_ASSERT_EQUAL(mt_record_size(&s.r, 100, s.now + 3 * MT_SEC), 256);
-		CU_ASSERT_EQUAL(mt_record_size(&s.r, 65000, s.now + 3 * MT_SEC), 16384);
+		CU_ASSERT_EQUAL(
+			mt_tls_record_size(&s.r, 1448, s.now + 3 * MT_SEC + MT_MSEC), small);
+		CU_ASSERT_EQUAL(mt_tls_record_size(&s.r, 100, s.now + 3 * MT_SEC), 256);
+		CU_ASSERT_EQUAL(mt_tls_record_size(&s.r, 65000, s.now + 3 * MT_SEC), 16384);
 		scene_end(&s);
 	}
 }
@@ -289,15 +292,18 @@ static void test_key_limits(void)
 				s.r.tx_bytes = (1ull << 36) - 20;
 			for (int k = 0; k < 3; k++) {
 				scene_append(&plain, (const uint8_t *)"0123456789", 10, 10);
-				CU_ASSERT_EQUAL(mt_record_seal(&s.w, &s.r, &plain, 10, &out), 0);
+				CU_ASSERT_EQUAL(
+					mt_tls_record_seal(&s.w, &s.r, &plain, 10, &out), 0);
 				if (k == 1)
-					CU_ASSERT_EQUAL(mt_record_due(&s.r),
-						is_13 ? MT_RECORD_DUE_UPDATE : MT_RECORD_DUE_DRAIN);
+					CU_ASSERT_EQUAL(mt_tls_record_due(&s.r),
+						is_13 ? MT_TLS_RECORD_DUE_UPDATE
+						      : MT_TLS_RECORD_DUE_DRAIN);
 				if (k == 2 && is_13) { /* it went before */
 					struct mt_chain first = {0};
 
-					CU_ASSERT_EQUAL(mt_chain_split(&out, mt_record_len(&out),
-								&first, &tls_pools),
+					CU_ASSERT_EQUAL(
+						mt_chain_split(&out, mt_tls_record_len(&out),
+							&first, &tls_pools),
 						0);
 					CU_ASSERT_EQUAL(
 						scene_opened(&s, &first, types, opened, &n), 1);
@@ -307,7 +313,8 @@ static void test_key_limits(void)
 				CU_ASSERT_EQUAL(scene_opened(&s, &out, types, opened, &n), 1);
 				CU_ASSERT_TRUE(types[0] == 23 && n == 10);
 			}
-			CU_ASSERT_EQUAL(mt_record_due(&s.r), is_13 ? 0 : MT_RECORD_DUE_DRAIN);
+			CU_ASSERT_EQUAL(
+				mt_tls_record_due(&s.r), is_13 ? 0 : MT_TLS_RECORD_DUE_DRAIN);
 			scene_end(&s);
 		}
 }
@@ -322,11 +329,11 @@ static void test_last_number(void)
 		scene_begin(&s, &tls_suites[i], tls_aead[0], false);
 		s.r.tx.seq = s.r.rx.seq = UINT64_MAX;
 		scene_append(&plain, (const uint8_t *)"x", 1, 1);
-		CU_ASSERT_EQUAL(mt_record_seal(&s.w, &s.r, &plain, 1, &out), -EOVERFLOW);
+		CU_ASSERT_EQUAL(mt_tls_record_seal(&s.w, &s.r, &plain, 1, &out), -EOVERFLOW);
 		CU_ASSERT_EQUAL(out.len, 0);
 		CU_ASSERT_EQUAL(s.r.tx.seq, UINT64_MAX);
 		CU_ASSERT_EQUAL(
-			scene_get(&s, &(struct peer_how){.type = 23}, "x", 1), MT_RECORD_BAD);
+			scene_get(&s, &(struct peer_how){.type = 23}, "x", 1), MT_TLS_RECORD_BAD);
 		CU_ASSERT_EQUAL(s.r.alert, MT_TLS_INTERNAL_ERROR);
 		mt_chain_free(&plain);
 		scene_end(&s);
@@ -341,7 +348,7 @@ static void test_update_asks(void)
 	uint32_t n;
 
 	scene_begin(&s, &tls_suites[1], tls_aead[0], false);
-	CU_ASSERT_EQUAL(mt_record_update(&s.w, &s.r, true, &out), 0);
+	CU_ASSERT_EQUAL(mt_tls_record_update(&s.w, &s.r, true, &out), 0);
 	CU_ASSERT_EQUAL(scene_opened(&s, &out, types, opened, &n), 1);
 	CU_ASSERT_EQUAL(memcmp(opened, "\x18\0\0\1\1", 5), 0);
 	scene_end(&s);
@@ -368,9 +375,9 @@ static void some_text(struct scene *a, struct scene *b, uint32_t *sent)
 	scene_fill(text, n, *sent);
 	scene_append(&plain, text, n, 16 + chance(2033));
 	if (chance(8) == 0 && a->r.is_13)
-		CU_ASSERT_EQUAL(mt_record_update(&a->w, &a->r, chance(2), &out), 0);
-	rc = chance(2) ? mt_record_seal_copy(&a->w, &a->r, &plain, 0, n, &out)
-		       : mt_record_seal(&a->w, &a->r, &plain, n, &out);
+		CU_ASSERT_EQUAL(mt_tls_record_update(&a->w, &a->r, chance(2), &out), 0);
+	rc = chance(2) ? mt_tls_record_seal_copy(&a->w, &a->r, &plain, 0, n, &out)
+		       : mt_tls_record_seal(&a->w, &a->r, &plain, n, &out);
 	CU_ASSERT_EQUAL(rc, 0);
 	mt_chain_free(&plain);
 	*sent += n;
@@ -392,16 +399,16 @@ static void test_both_ends(void)
 		s[1].w.aead = tls_aead[chance(providers)];
 		keys = (struct mt_tls_keys){tls_suites[i % N_SUITES].version, s[0].r.cipher,
 			s[0].r.hash, s[0].peer.rx, s[0].peer.tx};
-		mt_record_init(&s[1].r, &keys, true);
+		mt_tls_record_init(&s[1].r, &keys, true);
 		for (uint32_t k = 0; k < 60; k++) {
 			uint32_t me = chance(2);
-			enum mt_record_got rc;
+			enum mt_tls_record_got rc;
 
 			some_text(&s[me], &s[!me], &sent[me]);
 			s[me].now += 100 * MT_MSEC;
-			while ((rc = mt_record_read(&s[!me].w, &s[!me].r, &s[!me].rx, &s[!me].text,
-					s[!me].now)) != MT_RECORD_MORE)
-				CU_ASSERT_TRUE(rc == MT_RECORD_DATA || rc == MT_RECORD_OWN);
+			while ((rc = mt_tls_record_read(&s[!me].w, &s[!me].r, &s[!me].rx,
+					&s[!me].text, s[!me].now)) != MT_TLS_RECORD_MORE)
+				CU_ASSERT_TRUE(rc == MT_TLS_RECORD_DATA || rc == MT_TLS_RECORD_OWN);
 			if (chance(3) == 0)
 				continue;
 			CU_ASSERT_TRUE(scene_is(&s[!me].text, got[!me], s[!me].text.len));
@@ -411,7 +418,7 @@ static void test_both_ends(void)
 		}
 		mt_chain_free(&s[1].text);
 		scene_end(&s[0]);
-		mt_record_fini(&s[1].w, &s[1].r);
+		mt_tls_record_fini(&s[1].w, &s[1].r);
 	}
 }
 

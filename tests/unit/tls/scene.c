@@ -11,14 +11,14 @@ void scene_begin(struct scene *s, const struct suite *suite, struct mt_aead *aea
 	buffers = rte_mempool_avail_count(tls_pools.data) + rte_mempool_avail_count(tls_pools.ctrl);
 	*s = (struct scene){.w = {.pools = &tls_pools, .aead = aead}, .now = 1000 * MT_SEC};
 	peer_make(&s->peer, suite, number++, &keys);
-	mt_record_init(&s->r, &keys, server);
+	mt_tls_record_init(&s->r, &keys, server);
 }
 
 void scene_end(struct scene *s)
 {
 	mt_chain_free(&s->rx);
 	mt_chain_free(&s->text);
-	mt_record_fini(&s->w, &s->r);
+	mt_tls_record_fini(&s->w, &s->r);
 	CU_ASSERT_EQUAL(
 		rte_mempool_avail_count(tls_pools.data) + rte_mempool_avail_count(tls_pools.ctrl),
 		buffers);
@@ -36,13 +36,13 @@ void scene_append(struct mt_chain *c, const uint8_t *p, uint32_t n, uint32_t pie
 	}
 }
 
-enum mt_record_got scene_get(
+enum mt_tls_record_got scene_get(
 	struct scene *s, const struct peer_how *how, const void *text, uint32_t n)
 {
 	static uint8_t wire[WIRE_ROOM];
 
 	scene_append(&s->rx, wire, peer_seal(&s->peer, how, text, n, wire), 1448);
-	return mt_record_read(&s->w, &s->r, &s->rx, &s->text, s->now);
+	return mt_tls_record_read(&s->w, &s->r, &s->rx, &s->text, s->now);
 }
 
 uint32_t scene_opened(

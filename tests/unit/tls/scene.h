@@ -6,8 +6,8 @@
 #include "tls_test.h"
 
 struct scene {
-	struct mt_records w;
-	struct mt_record r;
+	struct mt_tls_records w;
+	struct mt_tls_record r;
 	struct peer peer;
 	struct mt_chain rx, text; /* what came and is not read; what was read */
 	uint64_t now;
@@ -24,7 +24,7 @@ void scene_end(struct scene *s);
 void scene_append(struct mt_chain *c, const uint8_t *p, uint32_t n, uint32_t piece);
 
 /* A record of the other end arrives in one buffer, or more if it is long; what came of it. */
-enum mt_record_got scene_get(
+enum mt_tls_record_got scene_get(
 	struct scene *s, const struct peer_how *how, const void *text, uint32_t n);
 
 /* What we sealed, record by record: each is opened by the other end. The types, and all text. */

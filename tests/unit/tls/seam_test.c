@@ -5,31 +5,31 @@
 #include "scene.h"
 
 struct side {
-	struct mt_records w;
-	struct mt_record r;
+	struct mt_tls_records w;
+	struct mt_tls_record r;
 	struct mt_chain rx, text;
 };
 
 static void side_begin(struct side *s, const struct mt_tls_handshake *h, bool server)
 {
 	*s = (struct side){.w = {.pools = &tls_pools, .aead = tls_aead[0]}};
-	mt_record_init(&s->r, &mt_tls_handshake_result(h)->keys, server);
+	mt_tls_record_init(&s->r, &mt_tls_handshake_result(h)->keys, server);
 }
 
 static void side_end(struct side *s)
 {
-	mt_record_fini(&s->w, &s->r);
+	mt_tls_record_fini(&s->w, &s->r);
 	mt_chain_free(&s->rx);
 	mt_chain_free(&s->text);
 }
 
-static enum mt_record_got read_all(struct side *s)
+static enum mt_tls_record_got read_all(struct side *s)
 {
-	enum mt_record_got got;
+	enum mt_tls_record_got got;
 
 	do
-		got = mt_record_read(&s->w, &s->r, &s->rx, &s->text, 0);
-	while (got == MT_RECORD_DATA || got == MT_RECORD_OWN);
+		got = mt_tls_record_read(&s->w, &s->r, &s->rx, &s->text, 0);
+	while (got == MT_TLS_RECORD_DATA || got == MT_TLS_RECORD_OWN);
 	return got;
 }
 
@@ -40,8 +40,8 @@ static void say(struct side *from, struct side *to, uint32_t n)
 
 	scene_fill(text, n, n);
 	scene_append(&plain, text, n, 1400);
-	CU_ASSERT_EQUAL(mt_record_write(&from->w, &from->r, &plain, &to->rx, 1448, 0), 0);
-	CU_ASSERT_EQUAL(read_all(to), MT_RECORD_MORE);
+	CU_ASSERT_EQUAL(mt_tls_record_write(&from->w, &from->r, &plain, &to->rx, 1448, 0), 0);
+	CU_ASSERT_EQUAL(read_all(to), MT_TLS_RECORD_MORE);
 	CU_ASSERT_TRUE(scene_is(&to->text, n, n));
 	mt_chain_free(&to->text);
 }
@@ -54,14 +54,14 @@ static void converse(struct side *c, struct side *s)
 		say(c, s, sizes[i]);
 		say(s, c, sizes[i]);
 		if (c->r.is_13) {
-			CU_ASSERT_EQUAL(mt_record_update(&c->w, &c->r, true, &s->rx), 0);
-			CU_ASSERT_EQUAL(read_all(s), MT_RECORD_MORE);
+			CU_ASSERT_EQUAL(mt_tls_record_update(&c->w, &c->r, true, &s->rx), 0);
+			CU_ASSERT_EQUAL(read_all(s), MT_TLS_RECORD_MORE);
 		}
 	}
-	CU_ASSERT_EQUAL(mt_record_end(&c->w, &c->r, MT_TLS_CLOSE_NOTIFY, &s->rx), 0);
-	CU_ASSERT_EQUAL(read_all(s), MT_RECORD_CLOSED);
-	CU_ASSERT_EQUAL(mt_record_end(&s->w, &s->r, MT_TLS_BAD_RECORD_MAC, &c->rx), 0);
-	CU_ASSERT_EQUAL(read_all(c), MT_RECORD_ALERT);
+	CU_ASSERT_EQUAL(mt_tls_record_end(&c->w, &c->r, MT_TLS_CLOSE_NOTIFY, &s->rx), 0);
+	CU_ASSERT_EQUAL(read_all(s), MT_TLS_RECORD_CLOSED);
+	CU_ASSERT_EQUAL(mt_tls_record_end(&s->w, &s->r, MT_TLS_BAD_RECORD_MAC, &c->rx), 0);
+	CU_ASSERT_EQUAL(read_all(c), MT_TLS_RECORD_ALERT);
 	CU_ASSERT_EQUAL(c->r.alert, MT_TLS_BAD_RECORD_MAC);
 }
 
@@ -89,7 +89,7 @@ static void with(uint16_t version, const char *cipher, bool tickets)
 	scene_append(&c.rx, ends_unread, ends_unread_len, 100);
 	ends_pair_free(&p);
 	converse(&c, &s);
-	CU_ASSERT_EQUAL(c.w.counts[MT_RECORD_N_TICKET], tickets && is_13 ? 1 : 0);
+	CU_ASSERT_EQUAL(c.w.counts[MT_TLS_RECORD_N_TICKET], tickets && is_13 ? 1 : 0);
 	side_end(&c);
 	side_end(&s);
 	mt_tls_context_drop(cc);

@@ -256,6 +256,12 @@ struct mt_filter_inbox *mt_proxy_inbox(const struct mt_proxy *p)
 	return NULL;
 }
 
+void mt_proxy_attach_tls(struct mt_proxy *p, struct mt_tls_layer *tls)
+{
+	(void)p;
+	(void)tls;
+}
+
 void mt_proxy_attach(struct mt_proxy *p, struct mt_transport *out)
 {
 	note(p, "attach");

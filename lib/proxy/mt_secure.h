@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* secure.c: connections that are TLS's (lib/tls), of clients and to servers, and for whom the node shows who it is. */
+#pragma once
+
+#include "mt_lend.h"
+#include "mt_proxy_types.h"
+#include "mt_tls_layer.h"
+
+/* A layer is attached; the proxy ends: contexts are given back. */
+void mt_secure_begin(struct mt_proxy *p);
+void mt_secure_end(struct mt_proxy *p);
+
+/* ---- to servers ---- */
+
+/* NULL also where TLS is asked for and there is none: nothing is ever sent in clear text instead. */
+struct mt_stream *mt_open(
+	struct mt_proxy *p, const struct mt_stream_to *to, enum mt_close_reason *why);
+/* Whether connections of the group are as good as new ones by this context, which it then has (NULL: clear text). */
+bool mt_lanes_secured(struct mt_lanes *ln, struct mt_tls_context *tls);
+
+/*
+ * The cluster, or of it what the caller at the other end of `s` may reach: connections that show the node's identity are not for
+ * everybody. NULL: nothing.
+ */
+const struct mt_cluster *mt_secure_judge(
+	const struct mt_proxy *p, const struct mt_stream *s, const struct mt_cluster *c);
+static inline const struct mt_cluster *mt_secure_reach(
+	const struct mt_proxy *p, const struct mt_stream *s, const struct mt_cluster *c)
+{
+	return mt_likely(!c->lend) ? c : mt_secure_judge(p, s, c);
+}
+
+/* ---- of clients ---- */
+
+/* Who the other end has shown to be; NULL: it is clear text. It holds as long as the stream. */
+static inline const struct mt_tls_peer *mt_proxy_tls_peer(
+	const struct mt_proxy *p, const struct mt_stream *s)
+{
+	return mt_unlikely(p->tls) && mt_tls_stream_is(p->tls, s) ? mt_tls_stream_peer(p->tls, s)
+								  : NULL;
+}
+
+/* The chain of a TLS stream, in the listener of the current snapshot; NULL: it is gone, or does not take its peer for good any more. */
+const struct mt_filter_chain *mt_secure_chain(
+	const struct mt_proxy *p, const struct mt_stream *s, const struct mt_listener *l);
+/* Whether what serves a stream as `chain` may go on with it: TLS by TLS's, clear text by another one. */
+bool mt_secure_fits(
+	const struct mt_proxy *p, const struct mt_stream *s, const struct mt_filter_chain *chain);
+/* The client's hello is there, for a chain that ends TLS. false: there is no room, and nothing has changed. */
+bool mt_secure_take(struct mt_proxy *p, struct mt_stream *s);

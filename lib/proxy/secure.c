@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where TLS meets the proxy. A client's connection is its chain's when the hello is there, then the layer's until the handshake is
+ * over, and then it comes back as another stream, which begins with the same chain.
+ */
+#include "mt_secure.h"
+
+#include "mt_proxy_priv.h"
+
+#include <string.h>
+
+/* ---- to servers ---------------------------------------------------------------------------------- */
+
+struct mt_stream *mt_open(
+	struct mt_proxy *p, const struct mt_stream_to *to, enum mt_close_reason *why)
+{
+	if (mt_likely(!to->tls || p->tls))
+		return mt_stream_open(p->out, to, why);
+	*why = MT_CLOSE_HANDSHAKE;
+	return NULL;
+}
+
+bool mt_lanes_secured(struct mt_lanes *ln, struct mt_tls_context *tls)
+{
+	if (!tls || !ln->tls || mt_tls_context_id(tls) != mt_tls_context_id(ln->tls))
+		return tls == ln->tls;
+	mt_tls_context_leave(ln->tls);
+	ln->tls = mt_tls_context_hold(tls);
+	return true;
+}
+
+/* ---- whose name is borrowed ------------------------------------------------------------------------ */
+
+static struct mt_slice principal_of(const struct mt_tls_peer *peer)
+{
+	static const char scheme[] = "spiffe://";
+	const size_t len = sizeof(scheme) - 1;
+
+	if (!peer || strncmp(peer->principal, scheme, len) != 0)
+		return (struct mt_slice){0};
+	return (struct mt_slice){
+		(const uint8_t *)peer->principal + len, (uint32_t)strlen(peer->principal + len)};
+}
+
+const struct mt_cluster *mt_secure_judge(
+	const struct mt_proxy *p, const struct mt_stream *s, const struct mt_cluster *c)
+{
+	const struct mt_addr peer = mt_stream_ends(s)->remote;
+
+	return mt_lend_is_for(c->lend, &peer, principal_of(mt_proxy_tls_peer(p, s))) ? c
+										     : c->unlent;
+}
+
+/* ---- of clients ------------------------------------------------------------------------------------ */
+
+static const struct mt_listener *listener_of(const struct mt_proxy *p, const struct mt_stream *s)
+{
+	const struct mt_tuple *t = mt_stream_ends(s);
+
+	return p->snap ? mt_snapshot_listener(p->snap, &t->local, t->lport) : NULL;
+}
+
+/* Asked once the whole hello is there, and again if its handshake has to wait. */
+static struct mt_tls_context *choose_context(void *arg, const struct mt_stream *lower, int listener,
+	const struct mt_hello_says *says, uint64_t *tag)
+{
+	struct mt_proxy *p = arg;
+	const struct mt_listener *l = listener_of(p, lower);
+	const struct mt_tuple *t = mt_stream_ends(lower);
+	const struct mt_filter_chain_facts f = {.local = t->local,
+		.remote = t->remote,
+		.lport = t->lport,
+		.rport = t->rport,
+		.tls = true,
+		.name = says->name,
+		.alpn = says->alpn};
+	const struct mt_filter_chain *c = l && !p->draining ? mt_filter_chain_choose(l, &f) : NULL;
+
+	(void)listener;
+	if (!c || c->refuse || !c->tls)
+		return NULL;
+	*tag = c->id;
+	return c->tls;
+}
+
+const struct mt_filter_chain *mt_secure_chain(
+	const struct mt_proxy *p, const struct mt_stream *s, const struct mt_listener *l)
+{
+	(void)p;
+	for (uint32_t i = 0; i < l->n_chains; i++) {
+		const struct mt_filter_chain *c = &l->chains[i];
+
+		if (c->id == mt_tls_stream_tag(s))
+			return c->tls && !c->refuse &&
+					       mt_tls_context_id(c->tls) ==
+						       mt_tls_stream_context_id(s)
+				       ? c
+				       : NULL;
+	}
+	return NULL;
+}
+
+bool mt_secure_fits(
+	const struct mt_proxy *p, const struct mt_stream *s, const struct mt_filter_chain *chain)
+{
+	if (mt_likely(!p->tls || !mt_tls_stream_is(p->tls, s)))
+		return !chain->tls;
+	return chain->tls && mt_tls_context_id(chain->tls) == mt_tls_stream_context_id(s);
+}
+
+bool mt_secure_take(struct mt_proxy *p, struct mt_stream *s)
+{
+	if (!p->tls || !mt_tls_door_take(&p->door, s, 0))
+		return mt_down_no_room(p);
+	mt_count(p->counters, MT_PROXY_down_to_tls);
+	mt_count(p->counters, MT_PROXY_down_closed);
+	return true;
+}
+
+/* Nobody listens by it: connections come by the transport below. */
+static int on_lookup(void *arg, const struct mt_addr *local, uint16_t lport)
+{
+	(void)arg;
+	(void)local;
+	(void)lport;
+	return -1;
+}
+
+/* Its handshake is over. */
+static bool on_accept(void *arg, struct mt_stream *s, int listener)
+{
+	struct mt_proxy *p = arg;
+	const struct mt_listener *l = listener_of(p, s);
+	const struct mt_filter_chain *c = l ? mt_secure_chain(p, s, l) : NULL;
+
+	(void)listener;
+	if (p->draining) {
+		mt_count(p->counters, MT_PROXY_down_draining);
+		return false;
+	}
+	if (mt_downs_full(p)) {
+		mt_count(p->counters, MT_PROXY_down_full);
+		return false;
+	}
+	if (!c) {
+		mt_count(p->counters, MT_PROXY_down_listener_gone);
+		return false;
+	}
+	mt_count(p->counters, MT_PROXY_down_accepted);
+	return mt_undecided_accept(p, s, l, c);
+}
+
+static const struct mt_listen_ops above = {on_lookup, on_accept};
+
+void mt_secure_begin(struct mt_proxy *p)
+{
+	p->door = (struct mt_tls_door){
+		.layer = p->tls, .listen = &above, .arg = p, .context = choose_context};
+}
+
+void mt_secure_end(struct mt_proxy *p)
+{
+	struct mt_lanes *ln;
+	struct mt_probe *pr;
+	uint32_t i = 0;
+
+	while ((ln = mt_slab_next(&p->lanes, &i)))
+		mt_tls_context_leave(ln->tls);
+	i = 0;
+	while ((pr = mt_slab_next(&p->probes, &i)))
+		mt_tls_context_leave(pr->at.tls);
+}
