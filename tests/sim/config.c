@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
+#include "layer.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -46,8 +47,9 @@ void config_store_init(struct config_store *st, struct sim *s, uint32_t workers)
 }
 
 static void build_cluster(struct config_store *st, struct built *b, uint32_t i,
-	const struct config_cluster *c, const struct mt_codec *codec)
+	const struct config *all, const struct mt_codec *codec)
 {
+	const struct config_cluster *c = &all->cluster[i];
 	struct mt_cluster *out = &b->clusters[i];
 
 	snprintf(b->cluster_names[i], sizeof(b->cluster_names[i]), "outbound|%u|sim", i);
@@ -62,6 +64,8 @@ static void build_cluster(struct config_store *st, struct built *b, uint32_t i,
 	out->ring_min = 64;
 	out->ring_max = 1024;
 	out->hash_by = c->hash_key ? MT_LB_HASH_KEY : MT_LB_HASH_SOURCE;
+	/* Another one with each snapshot, which is as good. */
+	out->tls = all->tls_up ? layer_tls_context(st->n) : NULL;
 	if (c->hash_key)
 		out->hash_keys[out->n_hash_keys++] = mt_key_make(codec, c->hash_key);
 	for (uint32_t e = 0; e < c->n_eps; e++) {
@@ -70,6 +74,7 @@ static void build_cluster(struct config_store *st, struct built *b, uint32_t i,
 		ep->addr = c->ep[e].addr;
 		ep->port = c->ep[e].port;
 		ep->weight = c->ep[e].weight ? c->ep[e].weight : 1;
+		ep->tls = all->tls_up;
 		ep->state = mt_upstream_ep_get(
 			st->registry, out->name, &ep->addr, ep->port, st->sim->now);
 		MT_ASSERT(ep->state);
@@ -138,24 +143,29 @@ static void build_limit(
 }
 
 /* In another order with each snapshot: connections find theirs again. */
-static void build_chains(
-	struct config_store *st, struct built *b, uint32_t i, const struct config_listener *l)
+static void build_chains(struct config_store *st, struct built *b, uint32_t i,
+	const struct config_listener *l, bool tls)
 {
-	struct mt_filter_chain *plain = &b->chains[i][l->chains && st->n & 1],
-			       *tls = &b->chains[i][!(st->n & 1)];
+	struct mt_filter_chain *serves = &b->chains[i][l->chains && st->n & 1],
+			       *other = &b->chains[i][!(st->n & 1)];
 
 	b->listeners[i].chains = b->chains[i];
 	b->listeners[i].n_chains = l->chains ? 2 : 1;
 	if (l->chains)
-		*tls = (struct mt_filter_chain){.name = "tls",
-			.match = {.transport = MT_TRANSPORT_TLS},
-			.refuse = "TLS is not spoken"};
-	*plain = (struct mt_filter_chain){.name = "", .n_protos = 1, .idle_s = 3600};
+		*other = (struct mt_filter_chain){.name = "other",
+			.match = {.transport = tls ? MT_TRANSPORT_PLAIN : MT_TRANSPORT_TLS},
+			.refuse = "it is not spoken"};
+	*serves = (struct mt_filter_chain){.name = "", .n_protos = 1, .idle_s = 3600};
+	if (!tls)
+		return;
+	serves->match.transport = MT_TRANSPORT_TLS;
+	serves->tls = layer_tls_context(st->n);
 }
 
 static void build_listener(
-	struct config_store *st, struct built *b, uint32_t i, const struct config_listener *l)
+	struct config_store *st, struct built *b, uint32_t i, const struct config *all)
 {
+	const struct config_listener *l = &all->listener[i];
 	struct mt_listener *out = &b->listeners[i];
 	struct mt_service *sv = &b->services[i];
 
@@ -175,7 +185,7 @@ static void build_listener(
 	memset(&out->addr, 0, sizeof(out->addr));
 	out->port = l->port;
 	out->id = 2000 + i;
-	build_chains(st, b, i, l);
+	build_chains(st, b, i, l, all->tls_down);
 	out->protos = &b->protos[i];
 	out->n_protos = 1;
 	b->protos[i] = (struct mt_filter_chain_proto){.codec = l->codec,
@@ -192,9 +202,9 @@ void config_publish(struct config_store *st, const struct config *c)
 	b->holds = calloc(st->workers, MT_CACHE_LINE);
 	MT_ASSERT(b->holds);
 	for (uint32_t i = 0; i < c->n_clusters; i++)
-		build_cluster(st, b, i, &c->cluster[i], c->listener[0].codec);
+		build_cluster(st, b, i, c, c->listener[0].codec);
 	for (uint32_t i = 0; i < c->n_listeners; i++)
-		build_listener(st, b, i, &c->listener[i]);
+		build_listener(st, b, i, c);
 	b->snap = (struct mt_snapshot){
 		.version = st->n + 1,
 		.keep_from = st->n + 1 > CONFIG_KEEP ? st->n + 2 - CONFIG_KEEP : 0,

@@ -48,6 +48,7 @@ struct config {
 	uint32_t n_listeners;
 	struct config_cluster cluster[CONFIG_CLUSTERS];
 	uint32_t n_clusters;
+	bool tls_down, tls_up; /* clients' TLS is ended, endpoints have it */
 };
 
 #define CONFIG_SNAPSHOTS 64

@@ -9,6 +9,8 @@
 #include "sim.h"
 
 struct layer;
+struct mt_tls_context;
+struct mt_tls_layer;
 
 enum layer_kind { LAYER_NONE, LAYER_RECORDS, LAYER_MUX, LAYER_TLS };
 
@@ -59,3 +61,6 @@ struct layer *layer_mux_new(void);
 struct layer *layer_tls_new(void);
 /* When it has what layer_new() gives it. */
 void layer_tls_begin(struct layer *l);
+/* For who has it by his configuration, in contexts that are alike but for who they are. */
+struct mt_tls_layer *layer_tls_of(struct layer *l);
+struct mt_tls_context *layer_tls_context(uint32_t n);

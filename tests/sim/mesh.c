@@ -234,6 +234,11 @@ void mesh_layer(struct mesh *m, enum layer_kind kind, bool down, bool up)
 		struct layer *l = layer_new(kind, m->sim, m->host.name, m->pools[i], tcp);
 
 		m->layer[i] = l;
+		/* Its configuration says where. */
+		if (kind == LAYER_TLS) {
+			mt_proxy_attach_tls(mt_worker_proxy(m->w[i]), layer_tls_of(l));
+			continue;
+		}
 		if (down)
 			layer_listen(l, tcp);
 		if (up)

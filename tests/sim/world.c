@@ -226,6 +226,8 @@ void world_go(struct world *w)
 {
 	uint32_t slot = w->huge_pools ? SIM_SLOT_HUGE : w->large_pools ? SIM_SLOT_LARGE : 0;
 
+	w->config.tls_down = w->layer.kind == LAYER_TLS && w->layer.down;
+	w->config.tls_up = w->layer.kind == LAYER_TLS && w->layer.up;
 	mesh_init(&w->mesh, w->sim, 10, w->sim->workers, slot, &w->tcp, &w->proxy, &w->config);
 	if (w->layer.kind)
 		mesh_layer(&w->mesh, w->layer.kind, w->layer.down, w->layer.up);
