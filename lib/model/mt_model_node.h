@@ -163,6 +163,12 @@ struct mt_node_otlp {
 	struct mt_text roots, certificate, key, server_name;
 };
 
+/* Who the node is: a directory of PEM files that somebody else keeps fresh. */
+struct mt_node_identity {
+	struct mt_origin origin;
+	struct mt_text directory;
+};
+
 /* For whom connections are made by the node's own certificate. */
 struct mt_node_lend {
 	struct mt_origin origin;
@@ -209,7 +215,8 @@ struct mt_node {
 	uint32_t n_routes;
 	struct mt_node_source *sources;
 	uint32_t n_sources;
-	struct mt_node_mesh *mesh; /* NULL: not written */
+	struct mt_node_identity *identity; /* NULL: that of a source, if there is one */
+	struct mt_node_mesh *mesh;	   /* NULL: not written */
 	struct mt_node_unenforced *unenforced;
 	uint32_t n_unenforced;
 	struct mt_text state_dir;

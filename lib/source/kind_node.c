@@ -424,6 +424,12 @@ static const struct mt_field node_fields[] = {
 	{"ports", MT_F_LIST, AT_LIST(struct mt_node, ports), .sub = &port_section},
 	{"routes", MT_F_LIST, AT_LIST(struct mt_node, routes), .sub = &route_section},
 	{"sources", MT_F_LIST, AT_LIST(struct mt_node, sources), .sub = &source_section},
+	{"identity", MT_F_POINTER, AT(struct mt_node, identity), .sub = &mt_sec_node_identity,
+		.help = "who the node is to its peers in the mesh, followed without a restart; "
+			"default: the identity of the first source that has one "
+			"(`sources[].xds.identity`)"},
+	{"identities", MT_F_REFUSED,
+		.help = "a node has one identity so far: write it as `identity`"},
 	{"mesh", MT_F_POINTER, AT(struct mt_node, mesh), .sub = &mt_sec_node_mesh,
 		.help = "where in the mesh the node stands; followed without a restart"},
 	{"unenforced", MT_F_LIST, AT_LIST(struct mt_node, unenforced),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* spec.mesh: where in a mesh the node stands; spec.unenforced: what of it is not enforced for a while. */
+/* spec.identity: who the node is; spec.mesh: where in a mesh it stands; spec.unenforced: what of it is not enforced for a while. */
 #include "mt_fields.h"
 
 #include <ctype.h>
@@ -34,12 +34,29 @@ static void check_domain(struct mt_fctx *c, const struct mt_text *t)
 
 /* ---- lend ------------------------------------------------------------------------------------------ */
 
+#define SCHEME "spiffe://"
+
+static void check_principal(struct mt_fctx *c, const struct mt_text *t)
+{
+	const char *name = t->s + strlen(SCHEME), *star = strchr(name, '*');
+
+	if (!*name || name[strcspn(name, " \t")])
+		mt_f_error(c, t->line, "write it like spiffe://TRUST-DOMAIN/ns/NS/sa/NAME",
+			"\"%.128s\" cannot be a principal", t->s);
+	else if (star && star[1])
+		mt_f_error(c, t->line,
+			"an asterisk stands for the end only: spiffe://cluster.local/ns/shop/*",
+			"\"%.128s\" has an asterisk within", t->s);
+}
+
 static void check_client(struct mt_fctx *c, const struct mt_text *t)
 {
 	struct mt_addr addr;
 	uint8_t prefix;
 
-	if (t->s && strncmp(t->s, "spiffe://", 9) != 0 && mt_prefix_parse(t->s, &addr, &prefix))
+	if (t->s && strncmp(t->s, SCHEME, strlen(SCHEME)) == 0)
+		check_principal(c, t);
+	else if (t->s && mt_prefix_parse(t->s, &addr, &prefix))
 		mt_f_error(c, t->line,
 			"write networks like 10.0.0.0/8, or spiffe://TRUST-DOMAIN/ns/NS/sa/NAME",
 			"\"%.128s\" is neither a network nor a principal", t->s);
@@ -58,7 +75,7 @@ static void check_lend(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 static const struct mt_field lend_fields[] = {
 	{"clients", MT_F_TEXTS, AT_LIST(struct mt_node_lend, clients), .required = true,
 		.help = "who may borrow the node's identity: networks, or principals "
-			"(spiffe://...)"},
+			"(spiffe://..., `*` at the end stands for anything)"},
 	{"to", MT_F_TEXTS, AT_LIST(struct mt_node_lend, to),
 		.help = "namespaces of the services that they may reach by it; default: all"},
 };
@@ -100,6 +117,27 @@ static const struct mt_field mesh_fields[] = {
 
 const struct mt_section mt_sec_node_mesh = {"mesh setting", sizeof(struct mt_node_mesh),
 	MT_ARRAY_LEN(mesh_fields), .fields = mesh_fields, .after = check_mesh};
+
+/* ---- identity -------------------------------------------------------------------------------------- */
+
+static void check_identity(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	mt_beside_the_node(c, &((struct mt_node_identity *)obj)->directory);
+}
+
+static const struct mt_field identity_fields[] = {
+	{"directory", MT_F_TEXT, AT(struct mt_node_identity, directory), .required = true,
+		.help = "a directory of the PEM files cert-chain.pem, key.pem and root-cert.pem, "
+			"which may hold several roots; whoever replaces them renames others over "
+			"them, which are used within 2 s; a relative path counts from the Node's "
+			"file"},
+	{"sds", MT_F_REFUSED,
+		.help = "no secret discovery service is asked: write directory, and let an agent "
+			"(istio-agent, spiffe-helper) write the files"},
+};
+
+const struct mt_section mt_sec_node_identity = {"identity", sizeof(struct mt_node_identity),
+	MT_ARRAY_LEN(identity_fields), .fields = identity_fields, .after = check_identity};
 
 /* ---- unenforced ------------------------------------------------------------------------------------ */
 
