@@ -35,3 +35,25 @@ struct mt_credential *mt_credential_new(const struct mt_credential_texts *t, str
 struct mt_credential *mt_credential_hold(struct mt_credential *c);
 /* The last one frees it, key overwritten. NULL is allowed. */
 void mt_credential_drop(struct mt_credential *c);
+
+/* ---- what it says of itself, for people: about.c ------------------------------------------------------ */
+
+#define MT_CREDENTIAL_TEXT 256
+
+struct mt_credential_leaf {
+	char principal[MT_CREDENTIAL_TEXT];    /* "spiffe://cluster.local/ns/a/sa/b"; "": none */
+	char trust_domain[MT_CREDENTIAL_TEXT]; /* of it */
+	char serial[64];		       /* hexadecimal, as its authority counts */
+	char issuer[128];		       /* "O=cluster.local" */
+};
+
+struct mt_credential_root {
+	char subject[128], serial[64];
+	int64_t not_after; /* Unix, s */
+};
+
+/* false: it has no certificate. */
+bool mt_credential_leaf(const struct mt_credential *c, struct mt_credential_leaf *out);
+/* Root number `which`, from 0 on, in the library's order; false: there are no more. */
+bool mt_credential_root(
+	const struct mt_credential *c, uint32_t which, struct mt_credential_root *out);

@@ -75,5 +75,61 @@ static void test_digests(void)
 	pki_end();
 }
 
+/* What an operator reads of it: names that a library would cut, or that are no SPIFFE IDs, are none. */
+static void test_leaf(void)
+{
+	struct pki_node one = pki_make(&pki()->root,
+				&(struct pki_how){.san = "DNS:a,URI:https://x/y,URI:" PKI_ALICE}),
+			none = pki_make(&pki()->root, &(struct pki_how){.san = "DNS:a"});
+	struct mt_credential *c = pki_credential(&one, NULL, NULL, NULL),
+			     *d = pki_credential(&none, NULL, NULL, NULL);
+	struct mt_credential_leaf said;
+	char serial[64];
+
+	CU_ASSERT_TRUE(mt_credential_leaf(c, &said));
+	CU_ASSERT_STRING_EQUAL(said.principal, PKI_ALICE);
+	CU_ASSERT_STRING_EQUAL(said.trust_domain, "cluster.local");
+	snprintf(serial, sizeof(serial), "%02x",
+		(unsigned int)ASN1_INTEGER_get(X509_get0_serialNumber(one.cert)));
+	CU_ASSERT_STRING_EQUAL(said.serial, serial);
+	CU_ASSERT_PTR_NOT_NULL(strstr(said.issuer, "="));
+	CU_ASSERT_TRUE(mt_credential_leaf(d, &said));
+	CU_ASSERT_STRING_EQUAL(said.principal, "");
+	CU_ASSERT_STRING_EQUAL(said.trust_domain, "");
+	CU_ASSERT_EQUAL(ERR_peek_error(), 0);
+	mt_credential_drop(c);
+	mt_credential_drop(d);
+	pki_free(&one);
+	pki_free(&none);
+	pki_end();
+}
+
+static void test_roots(void)
+{
+	struct mt_credential_root root;
+	struct mt_credential_leaf said;
+	struct mt_credential *both;
+	struct mt_err e;
+	char *texts;
+
+	CU_ASSERT_FATAL(asprintf(&texts, "%s%s", pki()->roots, pki()->other_roots) > 0);
+	both = mt_credential_new(&(struct mt_credential_texts){.roots = texts}, &e);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(both);
+	CU_ASSERT_FALSE(mt_credential_leaf(both, &said));
+	CU_ASSERT_STRING_EQUAL(said.serial, "");
+	for (uint32_t i = 0; i < 2; i++) {
+		CU_ASSERT_TRUE_FATAL(mt_credential_root(both, i, &root));
+		CU_ASSERT_TRUE(
+			root.not_after == mt_x509_time(X509_get0_notAfter(pki()->root.cert)) ||
+			root.not_after == mt_x509_time(X509_get0_notAfter(pki()->other_root.cert)));
+		CU_ASSERT_PTR_NOT_NULL(strstr(root.subject, "="));
+	}
+	CU_ASSERT_FALSE(mt_credential_root(both, 2, &root));
+	mt_credential_drop(both);
+	free(texts);
+	pki_end();
+}
+
 const struct mt_test credential_tests[] = {{"texts that are not what they should be", test_wrong},
-	{"digests of what is trusted and shown", test_digests}, {0}};
+	{"digests of what is trusted and shown", test_digests},
+	{"what a certificate says of itself", test_leaf}, {"roots, one by one", test_roots}, {0}};
