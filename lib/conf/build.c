@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The compiler as a list of steps, and what its steps share. */
+#include "mt_conf_credentials_priv.h"
 #include "mt_conf_listener_priv.h"
 
 #include <ctype.h>
@@ -268,7 +269,9 @@ struct mt_snapshot *mt_conf_compile(
 	b.snap->pub.holds = aligned_alloc(MT_CACHE_LINE, holds);
 	if (b.snap->pub.holds)
 		memset(b.snap->pub.holds, 0, holds);
+	mt_credentials_begin(c);
 	rc = b.snap->pub.holds ? run(&b) : -ENOMEM;
+	mt_credentials_end(c);
 	if (rc) {
 		mt_snap_free(c, b.snap, now);
 		b.snap = NULL;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "mt_conf_priv.h"
+#include "mt_conf_credentials_priv.h"
 #include "mt_credential.h"
 
 #include <errno.h>
@@ -73,6 +73,7 @@ void mt_conf_destroy(struct mt_conf *c)
 	free(c->checked);
 	mt_overrides_fini(&c->overrides);
 	free(c->limit_rules);
+	mt_credentials_fini(c);
 	mt_credential_drop(c->identity);
 	if (c->upstreams)
 		mt_upstream_registry_free(c->upstreams);

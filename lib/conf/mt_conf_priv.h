@@ -64,6 +64,14 @@ struct mt_snap {
 	uint64_t token;		    /* RCU: quiescent when it has passed */
 };
 
+/* What TLS is spoken with, by names of secrets (mt_conf_credentials_priv.h). */
+struct mt_conf_credential;
+struct mt_conf_credentials {
+	struct mt_strmap all;
+	struct mt_conf_credential *own; /* the node's own, during a build; NULL: not asked for */
+	uint64_t turn;			/* grows with each build */
+};
+
 struct mt_conf {
 	struct mt_conf_options o;
 	struct mt_upstream_registry *upstreams;
@@ -85,6 +93,7 @@ struct mt_conf {
 	struct mt_limit_rule *limit_rules; /* of the overrides, as lib/filter has them */
 	struct mt_credential *identity;	   /* NULL: none; mt_conf_set_identity() */
 	uint64_t identity_serial;	   /* grows with each */
+	struct mt_conf_credentials credentials;
 	bool drains;			   /* some endpoint was drained by the last publish */
 	char state_dir[MT_CONF_PATH];
 };

@@ -76,14 +76,28 @@ struct mt_res_dns {
 	bool respect_ttl;
 };
 
-/* Certificates are secrets by name. Kept ready and shown; nothing is encrypted yet. */
+/* A name that a peer's certificate may have. */
+struct mt_res_san {
+	const char *text;
+	bool prefix; /* it begins so */
+};
+
+/*
+ * What TLS is spoken with. Certificates are secrets by name: "default" and "ROOTCA" are the node's own identity, others the resources
+ * of that name. Documents say "kubernetes://NAMESPACE/NAME" for a Secret, with "-cacert" behind it for its roots, "file-cert:CHAIN~KEY"
+ * and "file-root:FILE" for files, and "file-root:system" for the roots of this machine; nobody else can name those.
+ */
 struct mt_res_tls {
 	struct mt_origin origin;
 	const char *certificate, *trust; /* names of secrets; NULL: none */
 	const char *sni;
-	const char **sans; /* names of which the peer must have one */
+	struct mt_res_san *sans; /* names of which the peer must have one */
 	uint32_t n_sans;
+	const char **alpn; /* protocols, as they are said */
+	uint32_t n_alpn;
+	const char *unmade;	 /* why it cannot be spoken as it is said; NULL: it can */
 	bool client_certificate; /* of a listener: required */
+	bool documents;		 /* documents say it */
 };
 
 struct mt_res_outlier {
@@ -195,7 +209,7 @@ struct mt_res_extension {
 struct mt_res_secret {
 	struct mt_meta meta;
 	const char *chain, *key; /* both or neither */
-	const char *roots;	 /* NULL: none */
+	const char *roots, *crl; /* NULL: none; crl: with roots only */
 };
 
 /* A control plane's table of names, by host. */

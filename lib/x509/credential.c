@@ -112,7 +112,7 @@ static int read_trust(
 
 	if (!t->roots)
 		return t->crl ? mt_err(e, -EINVAL, "a CRL without roots is of no use") : 0;
-	roots = mt_x509_list(t->roots, MT_CREDENTIAL_CERTS);
+	roots = mt_x509_list(t->roots, MT_CREDENTIAL_ROOTS);
 	if (!roots)
 		return mt_err(e, -EINVAL, "the roots hold no PEM certificate");
 	c->trust = X509_STORE_new();

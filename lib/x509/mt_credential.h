@@ -8,7 +8,8 @@
 #include "mt_log.h"
 #include "mt_x509.h"
 
-#define MT_CREDENTIAL_CERTS 32 /* of a chain, and of the roots */
+#define MT_CREDENTIAL_CERTS 32	 /* of a chain */
+#define MT_CREDENTIAL_ROOTS 1024 /* a machine's own list has some 150 */
 #define MT_CREDENTIAL_CRLS  32
 
 /* PEM texts; what is NULL is not there. */

@@ -240,23 +240,20 @@ static const struct mt_xds_row header_option[] = {
 	MEANS_NOTHING("keep_empty_value"),
 };
 static const struct mt_xds_row tls_params[] = {
-	TOLD("tls_minimum_protocol_version", "TLS is not spoken yet"),
-	TOLD("tls_maximum_protocol_version", "TLS is not spoken yet"),
-	TOLD("cipher_suites", "TLS is not spoken yet"),
-	TOLD("ecdh_curves", "TLS is not spoken yet"),
+	TOLD("tls_minimum_protocol_version", "TLS 1.2 and 1.3 are spoken"),
+	TOLD("tls_maximum_protocol_version", "TLS 1.2 and 1.3 are spoken"),
+	TOLD("cipher_suites", "those of Istio's proxies"),
+	TOLD("ecdh_curves", "those of Istio's proxies"),
 };
-static const struct mt_xds_row tls_context[] = {TOLD("alpn_protocols", "TLS is not spoken yet")};
-static const struct mt_xds_row upstream_tls[] = {
-	TOLD("common_tls_context",
-		"shown: TLS is not spoken yet, and no connection is made in clear text instead"),
+static const struct mt_xds_row tls_context[] = {
+	TOLD("alpn_protocols", "where `istio` is among them, it alone is offered and taken"),
 };
 static const struct mt_xds_row downstream_tls[] = {
 	TOLD("common_tls_context", "shown: TLS is not spoken yet, the chain is not served"),
 };
 static const struct mt_xds_row validation[] = {
-	TOLD("verify_certificate_hash", "TLS is not spoken yet"),
-	TOLD("verify_certificate_spki", "TLS is not spoken yet"),
-	TOLD("crl", "TLS is not spoken yet"),
+	TOLD("verify_certificate_hash", "not verified: no such TLS is spoken"),
+	TOLD("verify_certificate_spki", "not verified: no such TLS is spoken"),
 };
 /* Short names come of spec.dns.domain, for hosts of every registry. */
 static const struct mt_xds_row name_info[] = {
@@ -312,7 +309,6 @@ const struct mt_xds_rows mt_xds_rows[] = {
 	ROWS(header_value_option, header_option),
 	ROWS(tls_parameters, tls_params),
 	ROWS(common_tls_context, tls_context),
-	ROWS(upstream_tls_context, upstream_tls),
 	ROWS(downstream_tls_context, downstream_tls),
 	ROWS(certificate_validation_context, validation),
 	ROWS(extension_config_source, extension_source),

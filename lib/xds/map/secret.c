@@ -75,7 +75,8 @@ static bool roots(
 	struct mt_xmap *m, const Xds__CertificateValidationContext *v, struct mt_res_secret *out)
 {
 	mt_xm_in(m, "validation_context");
-	if (!source(m, "trusted_ca", v->trusted_ca, &out->roots))
+	if (!source(m, "trusted_ca", v->trusted_ca, &out->roots) ||
+		(v->crl && !source(m, "crl", v->crl, &out->crl)))
 		return false;
 	return holds_certificate(out->roots) ||
 	       mt_xm_bad(m, "trusted_ca", "it holds no certificate");

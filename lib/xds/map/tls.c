@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Transport sockets: kept and shown, with the secrets that they name. Nothing is encrypted yet. */
+/* Transport sockets: with what TLS is spoken, by the names of the secrets that it takes. */
 #include "mt_xds_map_priv.h"
 
 #include <string.h>
@@ -32,23 +32,33 @@ static bool secret(
 	return true;
 }
 
+/* Without what is not read it would be another TLS than the one that was asked for: none is spoken then. */
+static void unmade(struct mt_res_tls *tls, const char *why)
+{
+	tls->unmade = tls->unmade ? tls->unmade : why;
+}
+
 static bool add_san(struct mt_xmap *m, const Xds__StringMatcher *s, struct mt_res_tls *tls)
 {
-	const char **slot;
+	bool prefix = s && s->match_pattern_case == XDS__STRING_MATCHER__MATCH_PATTERN_PREFIX;
+	struct mt_res_san *slot;
 	struct mt_text t;
 
-	if (!s || s->match_pattern_case != XDS__STRING_MATCHER__MATCH_PATTERN_EXACT) {
+	if (!s || s->ignore_case ||
+		(!prefix && s->match_pattern_case != XDS__STRING_MATCHER__MATCH_PATTERN_EXACT)) {
 		mt_xm_note(m, MT_XDS_NOTE_san_pattern, "match_typed_subject_alt_names");
+		unmade(tls, "it names peers by patterns, which are not read");
 		return true;
 	}
 	if (tls->n_sans == SANS_MAX)
 		return mt_xm_bad(m, "match_typed_subject_alt_names", "more than %u", SANS_MAX);
-	if (!mt_xm_words(m, "match_typed_subject_alt_names", s->exact, 2048, &t))
+	if (!mt_xm_words(
+		    m, "match_typed_subject_alt_names", prefix ? s->prefix : s->exact, 2048, &t))
 		return false;
 	slot = mt_region_push(m->r, (void **)&tls->sans, &tls->n_sans, sizeof(*slot));
 	if (!slot)
 		return mt_xm_no_memory(m);
-	*slot = t.s;
+	*slot = (struct mt_res_san){t.s, prefix};
 	return true;
 }
 
@@ -57,8 +67,12 @@ static bool validation(
 {
 	if (!v)
 		return true;
-	if (v->trusted_ca)
+	if (v->trusted_ca) {
 		mt_xm_note(m, MT_XDS_NOTE_tls_inline, "trusted_ca");
+		unmade(tls, "its roots are no secret by name");
+	}
+	if (v->n_verify_certificate_hash || v->n_verify_certificate_spki || v->crl)
+		unmade(tls, "it asks for more of a peer's certificate than is verified");
 	for (size_t i = 0; i < v->n_match_subject_alt_names; i++)
 		if (!add_san(m, v->match_subject_alt_names[i], tls))
 			return false;
@@ -91,6 +105,22 @@ static bool trust(struct mt_xmap *m, const Xds__CommonTlsContext *c, struct mt_r
 	}
 }
 
+static bool protocols(struct mt_xmap *m, const Xds__CommonTlsContext *c, struct mt_res_tls *tls)
+{
+	struct mt_text t;
+
+	tls->alpn = c->n_alpn_protocols ? mt_xm_array(m, c->n_alpn_protocols, sizeof(*tls->alpn))
+					: NULL;
+	if (c->n_alpn_protocols && !tls->alpn)
+		return false;
+	for (size_t i = 0; i < c->n_alpn_protocols; i++) {
+		if (!mt_xm_words(m, "alpn_protocols", c->alpn_protocols[i], 255, &t))
+			return false;
+		tls->alpn[tls->n_alpn++] = t.s;
+	}
+	return true;
+}
+
 static struct mt_res_tls *context(struct mt_xmap *m, const Xds__CommonTlsContext *c)
 {
 	struct mt_res_tls *tls = mt_xm_alloc(m, sizeof(*tls));
@@ -99,13 +129,15 @@ static struct mt_res_tls *context(struct mt_xmap *m, const Xds__CommonTlsContext
 	if (!tls)
 		return NULL;
 	tls->origin.file = m->out->meta->origin.file;
-	if (c && c->n_tls_certificates)
+	if (c && c->n_tls_certificates) {
 		mt_xm_note(m, MT_XDS_NOTE_tls_inline, "tls_certificates");
+		unmade(tls, "its certificate is no secret by name");
+	}
 	if (c && c->n_tls_certificate_sds_secret_configs &&
 		!secret(m, "tls_certificate_sds_secret_configs[0]",
 			c->tls_certificate_sds_secret_configs[0], &tls->certificate))
 		return NULL;
-	if (c && !trust(m, c, tls))
+	if (c && (!trust(m, c, tls) || !protocols(m, c, tls)))
 		return NULL;
 	mt_xm_out(m, mark);
 	return tls;

@@ -88,12 +88,13 @@ static void cluster_of_istio(void)
 	CU_ASSERT_STRING_EQUAL(c->tls->trust, "ROOTCA");
 	CU_ASSERT_STRING_EQUAL(c->tls->sni, "outbound_.20880_.v1_.org.example.demo");
 	CU_ASSERT_EQUAL_FATAL(c->tls->n_sans, 1);
-	CU_ASSERT_STRING_EQUAL(c->tls->sans[0], "spiffe://cluster.local/ns/demo/sa/x");
+	CU_ASSERT_STRING_EQUAL(c->tls->sans[0].text, "spiffe://cluster.local/ns/demo/sa/x");
 	CU_ASSERT_STRING_EQUAL(refs_str(&m), "SDS default @sds-grpc; SDS ROOTCA @sds-grpc; EDS "
 					     "outbound|20880|v1|org.example.demo no limit");
 	CU_ASSERT_PTR_NOT_NULL(strstr(ignored_str(&m), "filters: "));
-	CU_ASSERT_PTR_NOT_NULL(strstr(ignored_str(&m),
-		"transport_socket_matches[0].transport_socket.typed_config.common_tls_context: "));
+	CU_ASSERT_EQUAL_FATAL(c->tls->n_alpn, 2);
+	CU_ASSERT_STRING_EQUAL(c->tls->alpn[1], "istio");
+	CU_ASSERT_PTR_NULL(c->tls->unmade);
 	/* What means nothing here is not told. */
 	CU_ASSERT_PTR_NULL(strstr(ignored_str(&m), "metadata: "));
 	CU_ASSERT_PTR_NULL(strstr(ignored_str(&m), "track_remaining"));

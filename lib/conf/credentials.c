@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What TLS is spoken with: the node's own identity, or what secrets hold, each made once. */
+#include "mt_conf_credentials_priv.h"
+
+#include <errno.h>
+#include <string.h>
+
+static bool is(const char *name, const char *word)
+{
+	return name && strcmp(name, word) == 0;
+}
+
+static void drop(struct mt_conf_credential *x)
+{
+	mt_tls_context_drop(x->like);
+	mt_credential_drop(x->credential);
+	x->like = NULL;
+	x->credential = NULL;
+}
+
+static void take(struct mt_conf_credential *x, struct mt_credential *credential, uint64_t stamp)
+{
+	drop(x);
+	x->credential = credential;
+	x->stamp = credential ? stamp : 0;
+}
+
+/* ---- the node's own -------------------------------------------------------------------------------- */
+
+static void look_at_own(struct mt_build *b, struct mt_conf_credential *x)
+{
+	struct mt_credential *own = b->conf->identity;
+	uint64_t stamp = mt_hash_u64(b->conf->identity_serial, 1) | 1;
+
+	if (!own)
+		mt_err(&x->why, -ENOENT, "the node has no identity yet: write spec.identity");
+	if (own && x->credential == own && x->stamp == stamp)
+		return;
+	take(x, own ? mt_credential_hold(own) : NULL, stamp);
+}
+
+/* ---- secrets --------------------------------------------------------------------------------------- */
+
+static uint64_t stamp_of(const struct mt_secret_texts *t)
+{
+	uint64_t h = mt_hash_text(t->key, mt_hash_text(t->chain, 1));
+
+	return mt_hash_text(t->crl, mt_hash_text(t->roots, h)) | 1;
+}
+
+static int read_texts(struct mt_build *b, const struct mt_res_tls *tls, struct mt_secret_texts *t,
+	struct mt_err *e)
+{
+	if (is(tls->certificate, MT_SECRET_OWN) || is(tls->trust, MT_SECRET_ROOTS))
+		return mt_err(e, -EINVAL,
+			"the node's identity and other secrets do not go together: either has a "
+			"certificate and roots");
+	if (tls->certificate) {
+		int rc = mt_b_secret_certificate(b, tls, tls->certificate, t, e);
+
+		if (rc)
+			return rc;
+	}
+	return tls->trust ? mt_b_secret_roots(b, tls, tls->trust, t, e) : 0;
+}
+
+static void look_at_secrets(
+	struct mt_build *b, const struct mt_res_tls *tls, struct mt_conf_credential *x)
+{
+	struct mt_secret_texts t = {NULL};
+	const struct mt_credential_texts pem = {NULL};
+	struct mt_credential_texts of = pem;
+	uint64_t stamp;
+
+	if (read_texts(b, tls, &t, &x->why)) {
+		take(x, NULL, 0);
+	} else if (x->credential && x->stamp == (stamp = stamp_of(&t))) {
+		/* It is the same. */
+	} else {
+		of.chain = t.chain;
+		of.key = t.key;
+		of.roots = t.roots;
+		of.crl = t.crl;
+		take(x, mt_credential_new(&of, &x->why), stamp_of(&t));
+	}
+	mt_secret_texts_fini(&t);
+}
+
+/* ---- found or made --------------------------------------------------------------------------------- */
+
+static struct mt_conf_credential *new_credential(struct mt_conf *c, const char *key)
+{
+	struct mt_conf_credential *x = calloc(1, sizeof(*x) + strlen(key) + 1);
+
+	if (!x)
+		return NULL;
+	memcpy(x->key, key, strlen(key) + 1);
+	if (mt_strmap_put(&c->credentials.all, x->key, x, NULL) == 0)
+		return x;
+	free(x);
+	return NULL;
+}
+
+/* Most clusters of a mesh name the node's own. */
+static struct mt_conf_credential *find_own(struct mt_conf *c)
+{
+	static const char key[] = MT_SECRET_OWN;
+
+	if (!c->credentials.own)
+		c->credentials.own = mt_strmap_get(&c->credentials.all, key);
+	if (!c->credentials.own)
+		c->credentials.own = new_credential(c, key);
+	if (c->credentials.own)
+		c->credentials.own->own = true;
+	return c->credentials.own;
+}
+
+static struct mt_conf_credential *find(struct mt_build *b, const struct mt_res_tls *tls)
+{
+	struct mt_conf_credential *x;
+	char *key;
+
+	if (is(tls->certificate, MT_SECRET_OWN) && (!tls->trust || is(tls->trust, MT_SECRET_ROOTS)))
+		return find_own(b->conf);
+	key = mt_region_printf(&b->tmp, "%d\n%s\n%s", tls->documents,
+		tls->certificate ? tls->certificate : "", tls->trust ? tls->trust : "");
+	x = key ? mt_strmap_get(&b->conf->credentials.all, key) : NULL;
+	return x || !key ? x : new_credential(b->conf, key);
+}
+
+struct mt_conf_credential *mt_b_credential(struct mt_build *b, const struct mt_res_tls *tls)
+{
+	struct mt_conf_credential *x = find(b, tls);
+
+	if (!x) {
+		b->tmp.failed = true;
+		return NULL;
+	}
+	if (x->turn == b->conf->credentials.turn)
+		return x;
+	x->turn = b->conf->credentials.turn;
+	if (x->own)
+		look_at_own(b, x);
+	else
+		look_at_secrets(b, tls, x);
+	return x;
+}
+
+/* ---- their life ------------------------------------------------------------------------------------ */
+
+void mt_credentials_begin(struct mt_conf *c)
+{
+	c->credentials.turn++;
+	c->credentials.own = NULL;
+}
+
+static void forget(struct mt_conf *c, bool all)
+{
+	struct mt_conf_credential *x;
+	uint32_t pos = 0;
+
+	while ((x = mt_strmap_next(&c->credentials.all, &pos, NULL)) != NULL) {
+		if (!all && x->turn == c->credentials.turn)
+			continue;
+		mt_strmap_del(&c->credentials.all, x->key);
+		drop(x);
+		free(x);
+	}
+}
+
+void mt_credentials_end(struct mt_conf *c)
+{
+	forget(c, false);
+	c->credentials.own = NULL;
+}
+
+void mt_credentials_fini(struct mt_conf *c)
+{
+	forget(c, true);
+	mt_strmap_fini(&c->credentials.all);
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Inside lib/conf: what TLS is spoken with. A credential is made once of the secrets that it is named by, is shared by all that name
+ * the same, and goes with the build that does not ask for it any more; who holds it goes on with it.
+ */
+#pragma once
+
+#include "mt_conf_priv.h"
+#include "mt_model_resource.h"
+#include "mt_tls.h"
+
+/* The node's own identity, as Istio's proxies call it. */
+#define MT_SECRET_OWN	"default"
+#define MT_SECRET_ROOTS "ROOTCA"
+
+struct mt_conf_credential {
+	struct mt_credential *credential; /* NULL: it cannot be had */
+	/* Another one with any change of what it is made of, and the same for the same; 0: it cannot be had. */
+	uint64_t stamp;
+	bool own; /* it shows the node's own identity */
+	struct mt_err
+		why; /* of one that cannot be had: names the secret, or what is to be written */
+	struct mt_tls_context *like; /* the last one of a client's; NULL: none yet */
+	uint64_t turn;		     /* the last build that asked for it */
+	char key[];		     /* the names that lead to it */
+};
+
+/*
+ * What a cluster's or a chain's TLS is spoken with, until the end of the build: who uses it holds it, by a context. One that cannot be
+ * had says why. NULL: no memory (`b->tmp.failed`).
+ */
+struct mt_conf_credential *mt_b_credential(struct mt_build *b, const struct mt_res_tls *tls);
+
+/* Around a build: who was not asked for between them is dropped. */
+void mt_credentials_begin(struct mt_conf *c);
+void mt_credentials_end(struct mt_conf *c);
+void mt_credentials_fini(struct mt_conf *c);
+
+/* secret_texts.c: what a name of a secret leads to; wiped and freed by mt_secret_texts_fini(). */
+struct mt_secret_texts {
+	char *chain, *key, *roots, *crl;
+};
+
+/* Adds to `out`: a certificate with its key, or roots. 0, or a negative errno with *e. */
+int mt_b_secret_certificate(struct mt_build *b, const struct mt_res_tls *tls, const char *name,
+	struct mt_secret_texts *out, struct mt_err *e);
+int mt_b_secret_roots(struct mt_build *b, const struct mt_res_tls *tls, const char *name,
+	struct mt_secret_texts *out, struct mt_err *e);
+void mt_secret_texts_fini(struct mt_secret_texts *t);
