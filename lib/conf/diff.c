@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a publish changes, and in which words it is told. */
 #include "mt_conf_mesh_priv.h"
+#include "mt_tls.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -11,11 +12,13 @@ struct item {
 	bool seen;
 };
 
-/* The server names of its chains. */
+/* The server names of its chains, and whose TLS they end. */
 static uint64_t names_of(const struct mt_listener *l)
 {
 	uint64_t h = l->n_chains;
 
+	for (uint32_t k = 0; k < l->n_chains; k++)
+		h = mt_hash_u64(l->chains[k].tls ? mt_tls_context_id(l->chains[k].tls) : 0, h);
 	for (uint32_t k = 0; k < l->n_chains; k++)
 		for (uint32_t i = 0; i < l->chains[k].match.n_server_names; i++)
 			h = mt_strhash(l->chains[k].match.server_names[i], h + k);

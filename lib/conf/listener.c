@@ -187,6 +187,10 @@ static int fill_chain(struct mt_build *b, const struct mt_listen *l,
 	*to = (struct mt_filter_chain){.name = "", .refuse = c->refuse};
 	if (c->match && copy_match(b, c->match, &to->match))
 		return -ENOMEM;
+	if (c->tls) {
+		to->tls = c->tls;
+		to->match.transport = MT_TRANSPORT_TLS;
+	}
 	out->n_chains++;
 	if (c->refuse)
 		return 0;
@@ -230,9 +234,15 @@ static int fill_all(struct mt_build *b, bool discovered)
 	struct mt_snapshot *s = &b->snap->pub;
 	int rc = 0;
 
-	for (uint32_t i = 0; i < b->n_listens && rc == 0; i++)
-		if (b->listen_list[i]->discovered == discovered && is_used(b->listen_list[i]))
-			rc = fill(b, b->listen_list[i], &s->listeners[s->n_listeners++]);
+	for (uint32_t i = 0; i < b->n_listens && rc == 0; i++) {
+		struct mt_listen *l = b->listen_list[i];
+
+		if (l->discovered != discovered || !is_used(l))
+			continue;
+		rc = mt_b_listen_split(b, l);
+		if (rc == 0)
+			rc = fill(b, l, &s->listeners[s->n_listeners++]);
+	}
 	return rc;
 }
 

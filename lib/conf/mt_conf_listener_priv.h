@@ -3,6 +3,7 @@
 #pragma once
 
 #include "mt_conf_service_priv.h"
+#include "mt_tls.h"
 
 /* What a filter chain of a listener is for, and what serves it. */
 struct mt_listen_chain {
@@ -14,7 +15,12 @@ struct mt_listen_chain {
 	uint32_t idle_s; /* 0: not said */
 	struct mt_service_slot **services;
 	uint32_t n_services; /* several: each has its own key */
+	/* It ends TLS, which alone it is for, whatever `match` says of that; the snapshot holds it. NULL: TLS is bytes. */
+	struct mt_tls_context *tls;
 };
+
+/* Whether the mesh's mutual TLS of clients is ended; NOT_SAID: nothing is behind it that would say so. */
+enum mt_listen_mtls { MT_LISTEN_NOT_SAID, MT_LISTEN_NEVER, MT_LISTEN_EITHER, MT_LISTEN_ALWAYS };
 
 /* A listener while it is made. Who says it owns its texts until the snapshot is whole; `origin.file` lives as long as the snapshot. */
 struct mt_listen {
@@ -27,6 +33,7 @@ struct mt_listen {
 	uint32_t n_chains;
 	struct mt_listen_chain *last; /* behind them; NULL: none */
 	bool fallback;		      /* `last` is for those that no other one is for */
+	enum mt_listen_mtls mtls;     /* of what is behind it */
 };
 
 /* Without a chain, in b->tmp; `text` is its key, and lives as long. NULL: no memory. */
@@ -40,6 +47,25 @@ const struct mt_listen *mt_b_listen_at(const struct mt_build *b, const char *tex
 const char *mt_b_listen_name(const struct mt_listen *l);
 /* All of them, documents' first, into the snapshot. 0 or -ENOMEM. */
 int mt_b_listeners_finish(struct mt_build *b);
+
+/* ---- TLS that is ended (listener_tls.c) ------------------------------------------------------------ */
+
+/*
+ * Of equal rules and of one credential there is one context in a snapshot, and in the next one: a load costs nothing, and the
+ * clients' tickets stay good. The snapshot holds it. NULL with *e: the rules are none, or no memory.
+ */
+struct mt_tls_context *mt_b_server_context(
+	struct mt_build *b, const struct mt_tls_rules *r, struct mt_err *e);
+/* Of the mesh's mutual TLS, by the node's identity. NULL: it has none, or no memory. */
+struct mt_tls_context *mt_b_mesh_context(struct mt_build *b);
+/* Which domains' principals are the mesh's, into `v`, which has room for all of them; in b->tmp. */
+#define MT_B_DOMAINS 64
+uint32_t mt_b_trust_domains(struct mt_build *b, const char *v[MT_B_DOMAINS]);
+/* What clients of a port of a host speak; also of what was there before. */
+void mt_b_listen_mtls(struct mt_build *b, struct mt_listen *l, const struct mt_host *h,
+	const struct mt_unit *u);
+/* Chains for the mesh's mutual TLS, for other TLS and for clear text, where there was one for all of them. 0 or -ENOMEM. */
+int mt_b_listen_split(struct mt_build *b, struct mt_listen *l);
 
 /* ---- of documents (document_listener.c) ----------------------------------------------------------- */
 

@@ -45,6 +45,12 @@ struct mt_shared {
 struct mt_shared_cluster;
 struct mt_shared_service;
 
+/* What ends clients' TLS: held, and by what it is found again. */
+struct mt_snap_end {
+	struct mt_tls_context *context;
+	const char *rules; /* all of them, and the credential's address, which the context keeps alive */
+};
+
 /* A snapshot with what lib/conf must know to compare and to free it. */
 struct mt_snap {
 	struct mt_snapshot pub; /* first */
@@ -59,6 +65,8 @@ struct mt_snap {
 	uint32_t n_limits;
 	struct mt_index **closers; /* those of pub.closers that have a place of their own */
 	uint32_t n_closers;
+	struct mt_snap_end *ends;
+	uint32_t n_ends;
 	struct mt_vips_build *vips; /* NULL: no host needs an address */
 	struct mt_snap *next;	    /* retired list */
 	uint64_t token;		    /* RCU: quiescent when it has passed */
@@ -245,6 +253,8 @@ struct mt_build {
 	struct mt_inbound *inbound;
 	uint32_t n_inbound;
 	struct mt_strmap closers; /* struct mt_closer, by its words */
+	struct mt_tls_context *mesh_context; /* mt_b_mesh_context(); NULL: nobody has asked, or: */
+	bool mesh_context_failed;	     /* it is told */
 	struct mt_strmap lost;	  /* serials of documents that lead to what is not here */
 };
 

@@ -2,6 +2,7 @@
 /* Snapshots made current, held, retired and freed. */
 #include "mt_conf_mesh_priv.h"
 #include "mt_dns.h"
+#include "mt_tls.h"
 
 #include <errno.h>
 #include <rte_rcu_qsbr.h>
@@ -24,6 +25,8 @@ void mt_snap_free(struct mt_conf *c, struct mt_snap *s, uint64_t now)
 		s->limits[i]->type->free_conf(s->limits[i]->conf);
 	for (uint32_t i = 0; i < s->n_closers; i++)
 		mt_indexes_put(&c->closers, s->closers[i]);
+	for (uint32_t i = 0; i < s->n_ends; i++)
+		mt_tls_context_drop(s->ends[i].context);
 	mt_vips_build_free(s->vips);
 	mt_dns_table_put(s->pub.dns);
 	if (s->pub.lookup)

@@ -2,6 +2,7 @@
 /* Which of a listener's filter chains a connection gets. */
 #include "mt_snapshot.h"
 #include "mt_strmap.h"
+#include "mt_tls.h"
 
 #include <string.h>
 
@@ -230,10 +231,13 @@ static uint64_t hash_prefixes(const struct mt_prefix *p, uint32_t n, uint64_t h)
 	return h;
 }
 
-static uint64_t identity(const struct mt_filter_chain_match *m)
+/* Who was judged by other rules of TLS, or by none, is not served by it as he is. */
+static uint64_t identity(const struct mt_filter_chain *c)
 {
+	const struct mt_filter_chain_match *m = &c->match;
 	const uint32_t numbers[] = {m->dst_port, m->transport, m->source};
-	uint64_t h = mt_hash_bytes(numbers, sizeof(numbers), 0);
+	uint64_t h =
+		mt_hash_bytes(numbers, sizeof(numbers), c->tls ? mt_tls_context_id(c->tls) : 0);
 
 	h = hash_prefixes(m->dst, m->n_dst, h);
 	h = hash_texts(m->server_names, m->n_server_names, h);
@@ -256,8 +260,9 @@ void mt_listener_link(struct mt_listener *l)
 		struct mt_filter_chain *c = &l->chains[i];
 
 		MT_ASSERT(c->refuse || c->n_protos);
+		MT_ASSERT(!c->tls || c->match.transport == MT_TRANSPORT_TLS);
 		c->listener = l;
-		c->id = identity(&c->match) + (l->has_fallback && i + 1 == l->n_chains);
+		c->id = identity(c) + (l->has_fallback && i + 1 == l->n_chains);
 		c->protos = p;
 		for (uint32_t k = 0; k < c->n_protos; k++, p++) {
 			p->chain = c;
@@ -265,6 +270,7 @@ void mt_listener_link(struct mt_listener *l)
 		}
 	}
 	MT_ASSERT(p == l->protos + l->n_protos);
+	/* Whose TLS is ended is no chain for everybody: what it matches asks for TLS. */
 	l->decided = l->n_chains == 1 && l->n_protos == 1 && !l->chains[0].refuse &&
 		     !l->chains[0].tls && takes_all(&l->chains[0].match);
 	if (!l->detect_ms)

@@ -97,6 +97,7 @@ static json_t *chains(const struct mt_listener *l)
 		put_text(one, "name", c->name);
 		put_json(one, "match", match(&c->match));
 		put_text(one, "refuses", c->refuse);
+		put_true(one, "ends TLS", c->tls != NULL);
 		put_number(one, "idle_s", c->idle_s);
 		put_json(one, "protocols", protocols(c));
 		json_array_append_new(list, one);

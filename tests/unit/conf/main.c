@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "conf_test.h"
 
+#include "../tls/pki.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -109,7 +111,7 @@ int main(int argc, char **argv)
 		{"documents", documents_tests}, {"istio", istio_tests},
 		{"locality", locality_tests}, {"policies", policies_tests},
 		{"careful", careful_tests}, {"ranges", ranges_tests}, {"inbound", inbound_tests},
-		{"listeners", listeners_tests}, {"mesh", mesh_tests},
+		{"ends", ends_tests}, {"listeners", listeners_tests}, {"mesh", mesh_tests},
 		{"mesh_chain", mesh_chain_tests}, {"mesh_cluster", mesh_cluster_tests},
 		{"mesh_istio", mesh_istio_tests}, {"mesh_random", mesh_random_tests},
 		{"mesh_policies", mesh_policies_tests}, {"overrides", override_tests},
@@ -118,5 +120,8 @@ int main(int argc, char **argv)
 		{"share", share_tests}, {"served", served_tests}, {"tls_names", tls_names_tests},
 		{"vips", vips_tests}, {0}};
 
-	return mt_test_main(suites, argc, argv);
+	int rc = mt_test_main(suites, argc, argv);
+
+	pki_end();
+	return rc;
 }
