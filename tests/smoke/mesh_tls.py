@@ -1,0 +1,120 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""
+The mesh's mutual TLS on both sides of calls and byte streams: a service of which one instance is behind a sidecar and one is not; clients
+with sidecars and without; who may borrow the node's identity; an instance that is not who it should be; certificates that are renewed
+while calls go on.
+"""
+
+import json
+import os
+import shutil
+
+from meltemi_lab import TESTS, Lab, check, equal, main
+from meltemi_lab.authority import Authority
+from meltemi_lab.check import within
+
+VIP, BYTES = "240.240.1.1", "240.240.1.2"
+ACCOUNT = "spiffe://cluster.local/ns/%s/sa/%s"
+NODE, QUOTES, CALLER = (ACCOUNT % who for who in (("edge", "meltemi"), ("shop", "quotes"), ("shop", "caller")))
+
+SERVICE = """apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: %(name)s, namespace: shop}
+spec:
+  hosts: [%(host)s]
+  addresses: [%(vip)s]
+  location: MESH_INTERNAL
+  resolution: STATIC
+  ports: [{number: 20880, name: %(port)s, protocol: TCP}]
+  workloadSelector: {labels: {app: quotes}}
+---
+"""
+INSTANCES = """apiVersion: networking.istio.io/v1
+kind: WorkloadEntry
+metadata: {name: quotes-meshed, namespace: shop}
+spec:
+  address: 198.51.100.11
+  serviceAccount: quotes
+  labels: {app: quotes, security.istio.io/tlsMode: istio}
+  ports: {tcp-metaprotocol-dubbo: 15006, tcp-bytes: 15006}
+---
+apiVersion: networking.istio.io/v1
+kind: WorkloadEntry
+metadata: {name: quotes-bare, namespace: shop}
+spec: {address: 198.51.100.12, labels: {app: quotes}}
+"""
+DOCUMENTS = (SERVICE % {"name": "quotes", "host": "com.shop.quotes", "vip": VIP, "port": "tcp-metaprotocol-dubbo"}
+             + SERVICE % {"name": "bytes", "host": "bytes.shop", "vip": BYTES, "port": "tcp-bytes"} + INSTANCES)
+
+
+class Mesh:
+    """A node with an identity, a sidecar in front of the first server, and one in front of a client."""
+
+    def __init__(self, lab):
+        self.lab = lab
+        self.authority = Authority(lab.directory / "ca")
+        self.folder = lab.directory / "identity"
+        self.folder.mkdir()
+        self.identify()
+        self.daemon = lab.meltemi()
+        self.daemon.write("quotes.yaml", DOCUMENTS)
+        self.lend("clients: [192.0.2.0/24]")
+        lab.dubbo_server(1, "v1").wait_line("ready")
+        lab.dubbo_server(2, "v2").wait_line("ready")
+        self.inbound = self.sidecar("server1", "server", QUOTES, listen="198.51.100.11:15006", to="127.0.0.1:20880", alpn="istio")
+
+    def sidecar(self, role, side, who, **options):
+        cert, key = self.authority.sign(who.rsplit("/", 1)[1] + f"-{len(self.lab.processes)}", f"URI:{who}")
+        process = self.lab.python(role, f"sidecar-{side}-{len(self.lab.processes)}", "smoke/meltemi_lab/sidecar.py", side, "--cert", cert,
+                                  "--key", key, "--roots", self.authority.roots, *(w for k, v in options.items() for w in (f"--{k}", v)))
+        process.wait_line("ready")
+        return process
+
+    def identify(self):
+        """A new certificate of the node's, in place at once."""
+        cert, key = self.authority.sign(f"node-{os.urandom(4).hex()}", f"URI:{NODE}")
+        for source, name in ((key, "key.pem"), (cert, "cert-chain.pem"), (self.authority.roots, "root-cert.pem")):
+            shutil.copyfile(source, self.folder / f".{name}")
+            os.rename(self.folder / f".{name}", self.folder / name)
+
+    def lend(self, words):
+        """Node: who it is, and who may borrow that."""
+        text = [line for line in self.daemon.node.read_text().split("\n") if not line.startswith(("  identity:", "  mesh:"))]
+        text.insert(text.index("spec:") + 1, f"  identity: {{directory: {self.folder}}}\n  mesh: {{namespace: edge, lend: {{{words}}}}}")
+        self.daemon.node.write_text("\n".join(text))
+
+    def calls(self, n, target=f"{VIP}:20880"):
+        return self.lab.dubbo_client(target, calls=n, service="com.shop.quotes").result()
+
+
+def rows(process):
+    return [json.loads(line) for line in process.output().splitlines() if line.startswith("{")]
+
+
+def half_meshed(m):
+    """One instance by TLS, one in clear text, of one service."""
+    equal(m.calls(20)["by"], {"v1/s1": 10, "v2/s2": 10}, "who answered")
+    said = rows(m.inbound)
+    equal(said[0], {"peer": [NODE], "sni": "outbound_.20880_._.com.shop.quotes", "alpn": "istio", "version": "TLSv1.3"}, "what the sidecar saw")
+
+
+def by_sidecar(m):
+    """A client's mutual TLS is ended; its bytes and its calls are the same."""
+    for version in ("1.3", "1.2"):
+        with m.lab.inside("client"):
+            out = m.sidecar("client", "client", CALLER, listen=f"127.0.0.1:209{version[-1]}0", to=f"{VIP}:20880", alpn="istio",
+                            sni="outbound_.20880_._.com.shop.quotes", **({"max-version": "1.2"} if version == "1.2" else {}))
+        equal(sum(m.calls(20, f"127.0.0.1:209{version[-1]}0")["by"].values()), 20, "calls by a sidecar")
+        equal(rows(out)[0], {"peer": [NODE], "sni": None, "alpn": "istio", "version": f"TLSv{version}"}, "what the client's sidecar saw")
+
+
+def body():
+    with Lab(servers=2) as lab:
+        m = Mesh(lab)
+        m.daemon.start()
+        half_meshed(m)
+        by_sidecar(m)
+
+
+main(body)
