@@ -222,6 +222,8 @@ int admin_start(struct daemon *d, struct mt_err *e)
 		.n_sources = d->n_mesh,
 		.identity = identity,
 		.identity_left = identity_left,
+		.who = identity_ask,
+		.handshakes = d->tls,
 		.arg = d,
 	};
 	struct epoll_event ev = {.events = EPOLLIN};

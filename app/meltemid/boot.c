@@ -21,6 +21,8 @@ static const struct room rooms[] = {
 	{"state", state_start, state_stop, false, EXIT_RUN},
 	/* a thread that waits for disks */
 	{"service", service_start, service_stop, false, EXIT_RUN},
+	/* who the node is, read by that thread from here on */
+	{"identity", identity_start, identity_stop, false, EXIT_RUN},
 	/* what was served, before addresses of who has gone are noted */
 	{"ready", ready_start, ready_stop, false, EXIT_RUN},
 	/* hugepages, EAL, clock */
@@ -33,6 +35,8 @@ static const struct room rooms[] = {
 	{"dns", dns_start, dns_stop, false, EXIT_RUN},
 	/* addresses, routes, VIPs */
 	{"net", net_start, net_stop, false, EXIT_RUN},
+	/* threads for handshakes, ciphers of workers */
+	{"tls", tls_start, tls_stop, false, EXIT_RUN},
 	{"workers", workers_start, workers_stop, false, EXIT_RUN},
 	/* the first snapshot, before anybody turns */
 	{"publish", publish_start, publish_stop, false, EXIT_RUN},

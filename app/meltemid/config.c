@@ -219,6 +219,8 @@ static int first_load(
 		rc = make_conf(d, diags, e);
 	if (rc)
 		return rc;
+	if (identity_load(d))
+		return mt_err(e, -ENOMEM, "no memory");
 	override_load(d);
 	override_log(d);
 	history_documents(d, mt_source_texts_new(d->files), 0);
@@ -227,8 +229,10 @@ static int first_load(
 	if (diags->errors != errors + d->sources_refused)
 		return -EINVAL;
 	d->first = load(d, d->table, diags, 0);
-	if (d->args.check)
+	if (d->args.check) {
 		check_connections(d->node, diags);
+		check_identity(d->node, diags);
+	}
 	return d->first ? 0 : -EINVAL;
 }
 
@@ -269,6 +273,7 @@ void config_stop(struct daemon *d)
 		mt_conf_discard(d->conf, d->first, 0);
 	if (d->conf)
 		mt_conf_destroy(d->conf);
+	identity_forget(d);
 	mt_name_table_free(d->looked_up);
 	d->looked_up = NULL;
 	mt_table_free(d->table);
@@ -372,6 +377,7 @@ void config_in_force(struct daemon *d)
 	if (part) {
 		tell_restart(d, part->node);
 		admin_roles(d, part->node);
+		identity_aim(d, part->node);
 	}
 	if (d->refused)
 		(void)some_refused(d);

@@ -168,10 +168,12 @@ static void on_tick(struct daemon *d, uint64_t now)
 		hints(d);
 		mt_log_turn();
 		demand_use(d, now);
+		mt_tls_contexts_sweep();
 		d->second = now + MT_SEC;
 		if (config_is_due(d))
 			(void)config_reload(d, now);
 	}
+	identity_turn(d, now);
 	mesh_turn(d, now);
 	publish_retry(d, now);
 	history_turn(d, now);

@@ -7,6 +7,7 @@
 
 #include "args.h"
 
+#include "mt_aead.h"
 #include "mt_conf.h"
 #include "mt_ctl.h"
 #include "mt_dns_server.h"
@@ -17,6 +18,7 @@
 #include "mt_served.h"
 #include "mt_source.h"
 #include "mt_strmap.h"
+#include "mt_tls_pool.h"
 #include "mt_worker.h"
 #include "mt_xds.h"
 
@@ -28,6 +30,20 @@
 #define DNS_ADDRS_MAX 64
 
 struct mt_identity;
+
+struct mt_identity_source;
+
+/* Who the node is to its peers (identity.c). */
+struct node_identity {
+	struct mt_identity_source *files; /* of spec.identity; NULL: none is written */
+	char *directory;		  /* theirs */
+	struct mt_credential *used;	  /* NULL: none */
+	char from[512];			  /* of that: the directory, or "xds:NAME" */
+	uint64_t serials[2];		  /* of the source's secrets that were looked at */
+	uint32_t changes;
+	char why[512];	/* what is there now cannot be used; "": it is used */
+	char note[512]; /* what is not good of it */
+};
 
 /* A source that is a discovery server. */
 struct mesh_source {
@@ -181,8 +197,12 @@ struct daemon {
 	uint32_t n_dns_addrs;
 	struct mt_dns_allow dns_allow; /* who is answered */
 	uint64_t dns_look;	       /* when resolv.conf is looked at again */
+	struct mt_tls_pool *tls;       /* handshakes */
+	struct mt_aead *aeads[MT_WORKERS_MAX];
 	struct mt_worker *workers[MT_WORKERS_MAX];
 	bool launched;
+
+	struct node_identity identity;
 
 	struct notify notify;
 	struct ready ready;
@@ -226,6 +246,10 @@ int net_start(struct daemon *d, struct mt_err *e);
 void net_stop(struct daemon *d);
 int service_start(struct daemon *d, struct mt_err *e);
 void service_stop(struct daemon *d);
+int identity_start(struct daemon *d, struct mt_err *e);
+void identity_stop(struct daemon *d);
+int tls_start(struct daemon *d, struct mt_err *e);
+void tls_stop(struct daemon *d);
 int wake_start(struct daemon *d, struct mt_err *e);
 void wake_stop(struct daemon *d);
 void wake_turn(struct daemon *d, uint64_t now);
@@ -432,6 +456,21 @@ const char *mesh_identity(struct daemon *d, uint32_t i);
 bool mesh_identity_left(struct daemon *d, uint32_t i, int64_t *left);
 /* On the tick, and when mesh_fds is readable; loads when there is something new. */
 void mesh_turn(struct daemon *d, uint64_t now);
+
+/* ---- identity.c --------------------------------------------------------------------------- */
+
+/* Before the first load: who spec.identity says that the node is. 0 or -ENOMEM; files that cannot be used are no error. */
+int identity_load(struct daemon *d);
+/* Nobody any more; when nothing runs. */
+void identity_forget(struct daemon *d);
+/* Ten times a second: another credential is compiled in. */
+void identity_turn(struct daemon *d, uint64_t now);
+/* As this Node says, from now on. */
+void identity_aim(struct daemon *d, const struct mt_node *node);
+/* For lib/ctl; arg: the daemon. */
+void identity_ask(void *arg, struct mt_ctl_identity *out);
+/* For --check: files that cannot be used on this machine, as a warning. */
+void check_identity(const struct mt_node *n, struct mt_diags *diags);
 
 /* ---- demand.c ----------------------------------------------------------------------------- */
 

@@ -98,6 +98,8 @@ int workers_start(struct daemon *d, struct mt_err *e)
 								: MT_WORKER_ADAPTIVE,
 			.names = {mt_dns_server_lane(d->dns, i), d->dns_addrs, d->n_dns_addrs,
 				d->dns && mt_dns_server_passes_on(d->dns), &d->dns_allow},
+			.tls = {mt_tls_pool_lane(d->tls, i), d->aeads[i],
+				proxy.max_down + proxy.max_up},
 			.wake_fd = d->wake_fd,
 			.current = mt_conf_slot(d->conf),
 			.qsbr = d->rcu,

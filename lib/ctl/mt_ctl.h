@@ -10,6 +10,7 @@
 #pragma once
 
 #include "mt_conf.h"
+#include "mt_credential.h"
 #include "mt_dns_server.h"
 #include "mt_model.h"
 #include "mt_telemetry.h"
@@ -18,6 +19,7 @@
 
 struct mt_who;
 struct mt_history;
+struct mt_tls_pool;
 
 /* What somebody may do. */
 enum mt_role {
@@ -68,6 +70,17 @@ struct mt_ctl_ready {
 	bool ready;
 	const struct mt_ctl_wait *waits;
 	uint32_t n;
+};
+
+/* Who the node is to its peers. Texts are never NULL unless said, and live until the next turn, as the credential. */
+struct mt_ctl_identity {
+	const struct mt_credential *credential; /* in use; NULL: none */
+	bool wanted;				/* something says who it is, or should */
+	const char *from;			/* of the credential: a directory, or "xds:NAME" */
+	const char *directory;			/* that is looked at; NULL: a source's identity */
+	const char *why;  /* what is there now cannot be used; "": it is what is used */
+	const char *note; /* what is not good of it; "" */
+	uint32_t changes;
 };
 
 /* Everything outlives the ctl. Pointers may be NULL (n 0) where a test has none. */
@@ -153,6 +166,9 @@ struct mt_ctl_env {
 	const char *(*identity)(void *arg, uint32_t i);
 	/* How long that certificate is valid, s; false: there is none. */
 	bool (*identity_left)(void *arg, uint32_t i, int64_t *left);
+	/* NULL: nobody knows. */
+	void (*who)(void *arg, struct mt_ctl_identity *out);
+	struct mt_tls_pool *handshakes; /* of workers; NULL: none */
 	void *arg;
 };
 

@@ -84,7 +84,7 @@ struct mt_family_row {
 
 /* Ended by a row without a name. */
 extern const struct mt_family_row mt_families_service[], mt_families_istio[], mt_families_node[],
-	mt_families_mesh[];
+	mt_families_mesh[], mt_families_identity[];
 extern const struct mt_family_row *const mt_family_tables[]; /* all of them, then NULL */
 
 /* metrics_service.c: bounds in microseconds, and how many. */

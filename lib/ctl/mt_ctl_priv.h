@@ -154,6 +154,14 @@ json_t *mt_show_dns(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_config(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_origin(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_mesh(struct mt_ctl *c, const struct mt_request *r);
+/* show_identity.c */
+json_t *mt_show_identity(struct mt_ctl *c, const struct mt_request *r);
+/* Whether something says who the node is, or should. */
+bool mt_ctl_node_identity(const struct mt_ctl *c, struct mt_ctl_identity *out);
+/* "good", "held": what is there now cannot be used, "expired", "missing". */
+const char *mt_ctl_identity_state(const struct mt_ctl *c, const struct mt_ctl_identity *who);
+/* From now until then (Unix, s). */
+int64_t mt_ctl_until(const struct mt_ctl *c, int64_t at);
 json_t *mt_show_xds(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_node(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_stages(struct mt_ctl *c, const struct mt_request *r);

@@ -18,9 +18,11 @@ struct mt_service;
 /* There is another credential, to be held anew. */
 typedef void mt_identity_changed_fn(void *arg);
 
-/* Reads nothing yet: the first turn does. `s` NULL: turns read by themselves. NULL: no memory. */
+/* Reads nothing yet: the first turn does. `s` NULL: turns read by themselves, as before there is a loop. NULL: no memory. */
 struct mt_identity_source *mt_identity_source_new(
 	struct mt_service *s, const char *dir, mt_identity_changed_fn *fn, void *arg);
+/* From now on it is read there; between turns without a thread. */
+void mt_identity_source_serve(struct mt_identity_source *src, struct mt_service *s);
 /* Also while it is read; what is held lives on. NULL is allowed. */
 void mt_identity_source_free(struct mt_identity_source *src);
 

@@ -207,6 +207,11 @@ struct mt_identity_source *mt_identity_source_new(
 	return NULL;
 }
 
+void mt_identity_source_serve(struct mt_identity_source *src, struct mt_service *s)
+{
+	src->service = s;
+}
+
 void mt_identity_source_free(struct mt_identity_source *src)
 {
 	if (!src)

@@ -148,6 +148,15 @@ const struct mt_command mt_commands_show[] = {
 		.args = "",
 		.help = "who the node is in its mesh, who tells it, versions, and the last refusal",
 		.run = mt_show_mesh},
+	{.words = "show identity",
+		.args = "",
+		.help = "whose certificate the node shows to its peers, and by which roots it "
+			"believes them",
+		.more = "The certificate of the Node's `spec.identity`, else that of the first "
+			"source that has one, with its number, its end and where it is from; "
+			"`held` is the last good one while what is there now cannot be used, and "
+			"why; the roots with their ends; handshakes of each worker.",
+		.run = mt_show_identity},
 	{.words = "show xds",
 		.args = "[TEXT]",
 		.help = "discovery servers: streams, types, versions, and what is wrong",

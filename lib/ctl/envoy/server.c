@@ -68,23 +68,39 @@ static unsigned int memory(struct mt_envoy *e, struct mt_text_buf *out)
 			number(resident * (uint64_t)sysconf(_SC_PAGESIZE))));
 }
 
+static void add_cert(json_t *list, json_t *uri, int64_t left)
+{
+	json_array_append_new(list,
+		json_pack("{s:[{s:[{s:o}], s:o}]}", "cert_chain", "subject_alt_names", "uri", uri,
+			"days_until_expiration", number(left > 0 ? (uint64_t)left / 86400 : 0)));
+}
+
+/* What peers see, if a directory says who the node is: else it is a source's. */
+static void add_identity(const struct mt_ctl *c, json_t *list)
+{
+	struct mt_credential_leaf leaf;
+	struct mt_ctl_identity who;
+
+	if (mt_ctl_node_identity(c, &who) && who.directory && who.credential &&
+		mt_credential_leaf(who.credential, &leaf))
+		add_cert(list, mt_json_text(leaf.principal),
+			mt_ctl_until(c, who.credential->not_after));
+}
+
 /* The node's own certificates; keys are nobody's to read here. */
 static unsigned int certs(struct mt_envoy *e, struct mt_text_buf *out)
 {
 	const struct mt_ctl_env *env = &e->c->env;
 	json_t *list = json_array();
 
+	add_identity(e->c, list);
 	for (uint32_t i = 0; i < env->n_sources; i++) {
 		const char *words = env->identity ? env->identity(env->arg, i) : NULL;
 		int64_t left = 0;
 
 		if (!words || !env->identity_left || !env->identity_left(env->arg, i, &left))
 			continue;
-		json_array_append_new(
-			list, json_pack("{s:[{s:[{s:o}], s:o}]}", "cert_chain", "subject_alt_names",
-				      "uri", mt_json_bytes(words, strcspn(words, ",")),
-				      "days_until_expiration",
-				      number(left > 0 ? (uint64_t)left / 86400 : 0)));
+		add_cert(list, mt_json_bytes(words, strcspn(words, ",")), left);
 	}
 	return whole(e, out, json_pack("{s:o}", "certificates", list));
 }

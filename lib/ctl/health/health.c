@@ -27,6 +27,7 @@ static const struct {
 	{"names", mt_check_names, "the name servers answer"},
 	{"control planes", mt_check_control_planes, "all are connected, nothing is refused"},
 	{"certificates", mt_check_certificates, "none ends soon"},
+	{"identity", mt_check_identity, "what says who the node is can be used, or nothing does"},
 	{"errors", mt_check_errors, "nothing was refused or lost in the last minute"},
 };
 

@@ -14,8 +14,8 @@ const struct mt_outcome_set *const mt_ctl_sets[] = {&mt_port_outcomes, &mt_net_o
 	&mt_filter_outcomes, &mt_worker_outcomes, &mt_dns_outcomes, &mt_otlp_outcomes};
 const size_t mt_n_ctl_sets = MT_ARRAY_LEN(mt_ctl_sets);
 
-const struct mt_family_row *const mt_family_tables[] = {
-	mt_families_istio, mt_families_service, mt_families_node, mt_families_mesh, NULL};
+const struct mt_family_row *const mt_family_tables[] = {mt_families_istio, mt_families_service,
+	mt_families_node, mt_families_mesh, mt_families_identity, NULL};
 
 const struct mt_family *mt_family_at(uint32_t i)
 {

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who the node is to its peers: by the directory of spec.identity, else by the first source that has an identity of its own. Only a
+ * good credential takes the place of another one; what cannot be used is told. Without any, nothing speaks the mesh's TLS.
+ */
+#include "daemon.h"
+
+#include "mt_cert.h"
+#include "mt_identity.h"
+#include "mt_identity_source.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LOOKS	3 /* before the first documents: files may change while they are read */
+#define LOOK_NS MT_SEC
+
+/* ---- what is used -------------------------------------------------------------------------------------- */
+
+static bool is_same(const struct mt_credential *a, const struct mt_credential *b)
+{
+	if (!a || !b)
+		return a == b;
+	return memcmp(a->chain_digest, b->chain_digest, sizeof(a->chain_digest)) == 0 &&
+	       memcmp(a->trust_digest, b->trust_digest, sizeof(a->trust_digest)) == 0;
+}
+
+static void say(const struct node_identity *id)
+{
+	struct mt_credential_leaf leaf;
+	char until[32];
+
+	if (!id->used) {
+		mt_log(MT_LOG_WARN, "xds", "the node has no identity any more");
+		return;
+	}
+	(void)mt_credential_leaf(id->used, &leaf);
+	mt_log(MT_LOG_INFO, "xds", "%s, serial number %s, until %s, by %s",
+		leaf.principal[0] ? leaf.principal : "a certificate without a SPIFFE ID",
+		leaf.serial, mt_time_words(id->used->not_after, until, sizeof(until)), id->from);
+}
+
+/* From the next compile on, which follows at once where there is a loop; `c` is taken over. */
+static void use(struct daemon *d, struct mt_credential *c, const char *from)
+{
+	struct node_identity *id = &d->identity;
+
+	if (is_same(c, id->used)) {
+		mt_credential_drop(c);
+		return;
+	}
+	mt_conf_set_identity(d->conf, c);
+	mt_credential_drop(id->used);
+	id->used = c;
+	id->changes++;
+	snprintf(id->from, sizeof(id->from), "%s", from);
+	d->mesh_changed = true;
+	say(id);
+}
+
+/* Once for each reason. */
+static void trouble(struct node_identity *id, const char *why)
+{
+	if (strcmp(id->why, why) == 0)
+		return;
+	snprintf(id->why, sizeof(id->why), "%s", why);
+	if (*why)
+		mt_log(MT_LOG_ERROR, "xds", "%s; %s", why,
+			id->used ? "the last good identity goes on"
+				 : "the node has no identity, and what needs one stays unused");
+	else
+		mt_log(MT_LOG_INFO, "xds", "what could not be used is in order");
+}
+
+/* ---- a directory --------------------------------------------------------------------------------------- */
+
+static void changed(void *arg)
+{
+	struct daemon *d = arg;
+
+	use(d, mt_identity_source_hold(d->identity.files), d->identity.directory);
+}
+
+static void turn_files(struct daemon *d, uint64_t now)
+{
+	struct node_identity *id = &d->identity;
+
+	mt_identity_source_turn(id->files, now);
+	trouble(id, mt_identity_source_why(id->files));
+	if (strcmp(id->note, mt_identity_source_note(id->files)) == 0)
+		return;
+	snprintf(id->note, sizeof(id->note), "%s", mt_identity_source_note(id->files));
+	if (id->note[0])
+		mt_log(MT_LOG_WARN, "xds", "%s", id->note);
+}
+
+static void close_files(struct node_identity *id)
+{
+	mt_identity_source_free(id->files);
+	free(id->directory);
+	id->files = NULL;
+	id->directory = NULL;
+	id->note[0] = '\0';
+}
+
+/* In place of what was looked at before, if there is memory for it. */
+static int open_files(struct daemon *d, const char *directory)
+{
+	struct node_identity *id = &d->identity;
+	char *path = strdup(directory);
+	struct mt_identity_source *files =
+		path ? mt_identity_source_new(d->service, path, changed, d) : NULL;
+
+	if (!files) {
+		free(path);
+		return -ENOMEM;
+	}
+	close_files(id);
+	id->files = files;
+	id->directory = path;
+	return 0;
+}
+
+/* ---- a source's ------------------------------------------------------------------------------------------ */
+
+static struct mesh_source *first_of(struct daemon *d)
+{
+	for (uint32_t i = 0; i < d->n_mesh; i++)
+		if (d->mesh[i].node->identity.s && d->mesh[i].secrets)
+			return &d->mesh[i];
+	return NULL;
+}
+
+static void take_secrets(struct daemon *d, const struct mesh_source *s,
+	const struct mt_secret *self, const struct mt_secret *roots)
+{
+	struct mt_err e = {""};
+	struct mt_credential *c = mt_credential_new(
+		&(struct mt_credential_texts){
+			.chain = self->chain, .key = self->key, .roots = roots->roots},
+		&e);
+	char from[sizeof(d->identity.from)];
+
+	trouble(&d->identity, e.text);
+	snprintf(from, sizeof(from), "xds:%s", s->node->name.s);
+	if (c)
+		use(d, c, from);
+}
+
+/* Its certificate is renewed by itself; a version of a secret never changes, and has a number of its own. */
+static void turn_secrets(struct daemon *d, const struct mesh_source *s)
+{
+	struct node_identity *id = &d->identity;
+	struct mt_err e = {""};
+	const struct mt_secret *self = mt_secrets_hold(s->secrets, MT_SECRET_IDENTITY, &e);
+	const struct mt_secret *roots =
+		self ? mt_secrets_hold(s->secrets, MT_SECRET_ROOTS, &e) : NULL;
+
+	if (!roots) {
+		trouble(id, s->identity ? e.text : s->no_identity.text);
+	} else if (self->serial != id->serials[0] || roots->serial != id->serials[1]) {
+		id->serials[0] = self->serial;
+		id->serials[1] = roots->serial;
+		take_secrets(d, s, self, roots);
+	}
+	mt_secret_drop(self);
+	mt_secret_drop(roots);
+}
+
+/* ---- the room -------------------------------------------------------------------------------------------- */
+
+void identity_turn(struct daemon *d, uint64_t now)
+{
+	const struct mesh_source *s = d->identity.files ? NULL : first_of(d);
+
+	if (d->identity.files)
+		turn_files(d, now);
+	else if (s)
+		turn_secrets(d, s);
+}
+
+int identity_load(struct daemon *d)
+{
+	const struct mt_node_identity *n = d->node->identity;
+
+	if (!n || d->args.check)
+		return 0;
+	if (open_files(d, n->directory.s))
+		return -ENOMEM;
+	for (uint64_t i = 1; i <= LOOKS && !d->identity.used; i++)
+		turn_files(d, i * LOOK_NS);
+	d->mesh_changed = false;
+	return 0;
+}
+
+int identity_start(struct daemon *d, struct mt_err *e)
+{
+	if (d->identity.files)
+		mt_identity_source_serve(d->identity.files, d->service);
+	return 0;
+}
+
+void identity_stop(struct daemon *d)
+{
+	close_files(&d->identity);
+}
+
+void identity_forget(struct daemon *d)
+{
+	close_files(&d->identity);
+	mt_credential_drop(d->identity.used);
+	d->identity.used = NULL;
+}
+
+/* ---- another Node document ------------------------------------------------------------------------------- */
+
+/* The sources' word counts now, and no directory's any more. */
+static void leave_files(struct daemon *d)
+{
+	const struct mesh_source *s = first_of(d);
+	uint32_t changes = d->identity.changes;
+
+	close_files(&d->identity);
+	memset(d->identity.serials, 0, sizeof(d->identity.serials));
+	if (s)
+		turn_secrets(d, s);
+	else
+		trouble(&d->identity, "");
+	if (d->identity.changes == changes)
+		use(d, NULL, "");
+}
+
+void identity_aim(struct daemon *d, const struct mt_node *node)
+{
+	const struct mt_node_identity *n = node->identity;
+	const char *now = d->identity.directory;
+
+	if (!n && now)
+		leave_files(d);
+	else if (n && (!now || strcmp(now, n->directory.s) != 0) && open_files(d, n->directory.s))
+		trouble(&d->identity, "no memory to look at another spec.identity.directory");
+}
+
+/* ---- told ------------------------------------------------------------------------------------------------ */
+
+void identity_ask(void *arg, struct mt_ctl_identity *out)
+{
+	struct daemon *d = arg;
+	const struct node_identity *id = &d->identity;
+
+	*out = (struct mt_ctl_identity){.credential = id->used,
+		.wanted = id->files || first_of(d),
+		.from = id->from,
+		.directory = id->directory,
+		.why = id->why,
+		.note = id->note,
+		.changes = id->changes};
+}
+
+static void nobody(void *arg)
+{
+}
+
+void check_identity(const struct mt_node *n, struct mt_diags *diags)
+{
+	const struct mt_node_identity *i = n->identity;
+	struct mt_identity_source *s =
+		i ? mt_identity_source_new(NULL, i->directory.s, nobody, NULL) : NULL;
+	const char *why, *note;
+
+	if (!s)
+		return;
+	mt_identity_source_turn(s, LOOK_NS);
+	why = mt_identity_source_why(s);
+	note = mt_identity_source_note(s);
+	if (*why || *note)
+		mt_diag_add(diags, MT_DIAG_WARNING,
+			(struct mt_origin){n->meta.origin.file, i->directory.line},
+			"spec.identity.directory",
+			*why ? "a node runs without, and what needs its identity stays unused"
+			     : NULL,
+			"%s", *why ? why : note);
+	mt_identity_source_free(s);
+}

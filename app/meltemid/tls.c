@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What workers need for TLS: threads that do handshakes, a lane to them and a provider of ciphers for each worker. */
+#include "daemon.h"
+
+#include <errno.h>
+
+#include <rte_memory.h>
+
+#define THREADS 1
+/*
+ * Expanded keys that a worker keeps, about 1 KiB each, from the start on: each connection has two. A node that says at its start
+ * that it is nobody in a mesh has few connections that are encrypted, or none.
+ */
+#define KEYS	 1024
+#define KEYS_FEW 16
+
+static bool is_somebody(const struct mt_node *n)
+{
+	for (uint32_t i = 0; i < n->n_sources; i++)
+		if (n->sources[i].xds && n->sources[i].xds->identity.s)
+			return true;
+	return n->identity != NULL;
+}
+
+int tls_start(struct daemon *d, struct mt_err *e)
+{
+	uint32_t keys = is_somebody(d->node) ? KEYS : KEYS_FEW;
+
+	d->tls = mt_tls_pool_new(d->n_workers, THREADS, e);
+	if (!d->tls)
+		return -ENOMEM;
+	for (uint16_t i = 0; i < d->n_workers; i++) {
+		d->aeads[i] = mt_aead_new(MT_AEAD_BEST, keys, SOCKET_ID_ANY);
+		if (!d->aeads[i])
+			return mt_err(e, -ENOMEM,
+				"no memory for the ciphers of worker %u: raise spec.memory.mb", i);
+	}
+	return 0;
+}
+
+/* Workers have ended. */
+void tls_stop(struct daemon *d)
+{
+	mt_tls_pool_free(d->tls);
+	d->tls = NULL;
+	for (uint16_t i = 0; i < d->n_workers; i++) {
+		mt_aead_free(d->aeads[i]);
+		d->aeads[i] = NULL;
+	}
+	mt_tls_contexts_sweep();
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who the node is to its peers: whether that can be used, and for how long. */
+#include "mt_health.h"
+
+#include "mt_cert.h"
+
+#include <string.h>
+
+#define LEFT	    10 /* less than one part in so many of its life is left */
+#define ROOT_SOON_S (14 * 86400)
+
+static const char renew[] =
+	"does what writes the directory run (istio-agent, spiffe-helper, a timer)? `show identity`";
+
+/* A source's certificate is looked at as the source's. */
+static void check_leaf(struct mt_health *h, const struct mt_ctl_identity *who, const char *about)
+{
+	const struct mt_credential *cr = who->credential;
+	int64_t left = mt_ctl_until(h->c, cr->not_after);
+	char words[64];
+
+	if (!who->directory)
+		return;
+	if (left <= 0)
+		mt_found(h, MT_FOUND_FAULT, about, renew,
+			"the node's certificate has expired: peers refuse it");
+	else if (left < (cr->not_after - cr->not_before) / LEFT)
+		mt_found(h, MT_FOUND_WARNING, about, renew,
+			"the node's certificate ends in %s and is not renewed",
+			mt_span_words(left, words, sizeof(words)));
+}
+
+static void check_root(struct mt_health *h, const struct mt_credential_root *root, uint32_t *n_good)
+{
+	int64_t left = mt_ctl_until(h->c, root->not_after);
+	char words[64];
+
+	*n_good += left > 0;
+	if (left <= 0)
+		mt_found(h, MT_FOUND_NOTE, root->subject,
+			"take it out of the roots, if nobody has a certificate by it",
+			"a root of the node has expired");
+	else if (left < ROOT_SOON_S)
+		mt_found(h, MT_FOUND_NOTE, root->subject,
+			"add the authority's next root to the roots before that",
+			"a root of the node ends in %s", mt_span_words(left, words, sizeof(words)));
+}
+
+static void check_roots(struct mt_health *h, const struct mt_credential *cr, const char *about)
+{
+	struct mt_credential_root root;
+	uint32_t n_good = 0;
+
+	for (uint32_t i = 0; mt_credential_root(cr, i, &root); i++)
+		check_root(h, &root, &n_good);
+	if (n_good == 0)
+		mt_found(h, MT_FOUND_FAULT, about,
+			"write the authority's present root to the roots",
+			"no root of the node is valid: no peer is believed");
+}
+
+void mt_check_identity(struct mt_health *h)
+{
+	struct mt_credential_leaf leaf = {0};
+	struct mt_ctl_identity who;
+
+	if (!mt_ctl_node_identity(h->c, &who))
+		return;
+	if (!who.credential) {
+		mt_found(h, MT_FOUND_FAULT, who.directory ? who.directory : "",
+			"mend that, a restart is not needed: it is looked at all the time",
+			"the node has no identity, and what needs one stays unused: %s",
+			*who.why ? who.why : "there is none yet");
+		return;
+	}
+	(void)mt_credential_leaf(who.credential, &leaf);
+	if (*who.why)
+		mt_found(h, MT_FOUND_WARNING, leaf.principal,
+			"mend that, a restart is not needed: it is looked at all the time",
+			"the last good identity goes on, what is there now cannot be used: %s",
+			who.why);
+	if (*who.note)
+		mt_found(h, MT_FOUND_WARNING, leaf.principal,
+			"let the key's file be read by its owner only", "%s", who.note);
+	check_leaf(h, &who, leaf.principal);
+	check_roots(h, who.credential, leaf.principal);
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Numbers of the node's own identity, and of handshakes. */
+#include "mt_ctl_metrics_priv.h"
+#include "mt_tls_pool.h"
+
+#include <string.h>
+
+static uint32_t collect_left(
+	void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t item)
+{
+	const struct mt_ctl *c = ((const struct mt_ctl_family *)arg)->c;
+	struct mt_ctl_identity who;
+
+	if (mt_ctl_node_identity(c, &who) && who.credential)
+		mt_sample(out, f, NULL, 0, (double)mt_ctl_until(c, who.credential->not_after));
+	return 0;
+}
+
+static uint32_t collect_roots(
+	void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t item)
+{
+	const struct mt_ctl *c = ((const struct mt_ctl_family *)arg)->c;
+	struct mt_credential_root root;
+	struct mt_ctl_identity who;
+	int64_t last = 0;
+
+	if (!mt_ctl_node_identity(c, &who) || !who.credential)
+		return 0;
+	for (uint32_t i = 0; mt_credential_root(who.credential, i, &root); i++)
+		last = MT_MAX(last, root.not_after);
+	mt_sample(out, f, NULL, 0, (double)mt_ctl_until(c, last));
+	return 0;
+}
+
+static uint32_t collect_good(
+	void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t item)
+{
+	const struct mt_ctl *c = ((const struct mt_ctl_family *)arg)->c;
+	struct mt_ctl_identity who;
+
+	if (mt_ctl_node_identity(c, &who))
+		mt_sample(out, f, NULL, 0, strcmp(mt_ctl_identity_state(c, &who), "good") == 0);
+	return 0;
+}
+
+static uint32_t collect_changes(
+	void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t item)
+{
+	const struct mt_ctl *c = ((const struct mt_ctl_family *)arg)->c;
+	struct mt_ctl_identity who;
+
+	if (mt_ctl_node_identity(c, &who))
+		mt_sample(out, f, NULL, 0, who.changes);
+	return 0;
+}
+
+static uint64_t sum_of(const struct mt_ctl *c, size_t offset)
+{
+	uint64_t sum = 0;
+
+	for (uint16_t i = 0; i < c->env.n_workers; i++)
+		sum += mt_count_read(
+			(const uint64_t *)((const char *)mt_tls_pool_lane(c->env.handshakes, i) +
+					   offset));
+	return sum;
+}
+
+static uint32_t collect_handshakes(
+	void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t item)
+{
+	static const struct {
+		const char *event;
+		size_t offset;
+	} all[] = {{"begun", offsetof(struct mt_tls_lane, begun)},
+		{"done", offsetof(struct mt_tls_lane, done)},
+		{"failed", offsetof(struct mt_tls_lane, failed)},
+		{"cancelled", offsetof(struct mt_tls_lane, cancelled)},
+		{"no_room", offsetof(struct mt_tls_lane, full)},
+		{"stale", offsetof(struct mt_tls_lane, stale)}};
+	const struct mt_ctl *c = ((const struct mt_ctl_family *)arg)->c;
+
+	for (size_t i = 0; c->env.handshakes && i < MT_ARRAY_LEN(all); i++) {
+		const struct mt_label l = {"event", all[i].event};
+
+		mt_sample(out, f, &l, 1, (double)sum_of(c, all[i].offset));
+	}
+	return 0;
+}
+
+const struct mt_family_row mt_families_identity[] = {
+	{{"meltemi_node_identity_good", MT_GAUGE, "boolean", "",
+		 "whether what says who this node is is what it uses, and has not expired; not "
+		 "there: nothing says who it is",
+		 collect_good, NULL},
+		0},
+	{{"meltemi_node_identity_left_seconds", MT_GAUGE, "seconds", "",
+		 "for how long this node's certificate towards its peers is valid; less than 0: no "
+		 "more",
+		 collect_left, NULL},
+		0},
+	{{"meltemi_node_roots_left_seconds", MT_GAUGE, "seconds", "",
+		 "for how long the last of the roots is valid by which this node believes its "
+		 "peers",
+		 collect_roots, NULL},
+		0},
+	{{"meltemi_node_identity_changes_total", MT_COUNTER, "changes", "",
+		 "certificates and roots that this node has taken into use", collect_changes, NULL},
+		0},
+	{{"meltemi_tls_handshakes_total", MT_COUNTER, "handshakes", "event",
+		 "TLS handshakes by what became of them; no_room: put off, too many are under way; "
+		 "stale: answers for connections that had gone",
+		 collect_handshakes, NULL},
+		0},
+	{{0}, 0},
+};

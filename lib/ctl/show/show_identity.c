@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who the node is to its peers in the mesh, whom it trusts, and how handshakes go. Never a key. */
+#include "mt_ctl_priv.h"
+
+#include "mt_cert.h"
+#include "mt_tls_pool.h"
+
+static json_t *text(const char *s)
+{
+	return s && *s ? mt_json_text(s) : json_null();
+}
+
+static json_t *moment(int64_t at)
+{
+	char words[32];
+
+	return json_string(mt_time_words(at, words, sizeof(words)));
+}
+
+int64_t mt_ctl_until(const struct mt_ctl *c, int64_t at)
+{
+	uint64_t wall = c->env.clock ? mt_clock_wall(c->env.clock, c->now) : c->now;
+
+	return at - (int64_t)(wall / MT_SEC);
+}
+
+bool mt_ctl_node_identity(const struct mt_ctl *c, struct mt_ctl_identity *out)
+{
+	*out = (struct mt_ctl_identity){.from = "", .why = "", .note = ""};
+	if (c->env.who)
+		c->env.who(c->env.arg, out);
+	return out->credential || out->wanted;
+}
+
+const char *mt_ctl_identity_state(const struct mt_ctl *c, const struct mt_ctl_identity *who)
+{
+	if (!who->credential)
+		return "missing";
+	if (mt_ctl_until(c, who->credential->not_after) <= 0)
+		return "expired";
+	return *who->why ? "held" : "good";
+}
+
+/* ---- show identity --------------------------------------------------------------------------------------- */
+
+static void add_leaf(const struct mt_ctl *c, const struct mt_ctl_identity *who, json_t *row)
+{
+	const struct mt_credential *cr = who->credential;
+	struct mt_credential_leaf leaf;
+
+	if (!cr || !mt_credential_leaf(cr, &leaf))
+		return;
+	json_object_set_new(row, "principal", text(leaf.principal));
+	json_object_set_new(row, "trust_domain", text(leaf.trust_domain));
+	json_object_set_new(row, "serial", text(leaf.serial));
+	json_object_set_new(row, "issuer", text(leaf.issuer));
+	json_object_set_new(row, "valid_from", moment(cr->not_before));
+	json_object_set_new(row, "valid_until", moment(cr->not_after));
+	json_object_set_new(row, "left_s", json_integer(mt_ctl_until(c, cr->not_after)));
+	json_object_set_new(row, "source", text(who->from));
+}
+
+static json_t *identity_row(const struct mt_ctl *c, const struct mt_ctl_identity *who)
+{
+	json_t *row = json_pack("{s:s}", "state", mt_ctl_identity_state(c, who));
+
+	add_leaf(c, who, row);
+	mt_render_absent(
+		row, "principal trust_domain serial issuer valid_from valid_until left_s source");
+	json_object_set_new(row, "directory", text(who->directory));
+	json_object_set_new(row, "changes", json_integer(who->changes));
+	json_object_set_new(row, "reason", text(who->why));
+	json_object_set_new(row, "note", text(who->note));
+	return row;
+}
+
+static void add_roots(const struct mt_ctl *c, const struct mt_credential *cr, json_t *list)
+{
+	struct mt_credential_root root;
+
+	for (uint32_t i = 0; mt_credential_root(cr, i, &root); i++)
+		json_array_append_new(list,
+			json_pack("{s:o, s:o, s:o, s:I}", "subject", text(root.subject), "serial",
+				text(root.serial), "valid_until", moment(root.not_after), "left_s",
+				(json_int_t)mt_ctl_until(c, root.not_after)));
+}
+
+static json_t *handshakes(const struct mt_ctl *c)
+{
+	json_t *list = json_array();
+
+	for (uint16_t i = 0; c->env.handshakes && i < c->env.n_workers; i++) {
+		const struct mt_tls_lane *l = mt_tls_pool_lane(c->env.handshakes, i);
+
+		json_array_append_new(
+			list, json_pack("{s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "worker", i,
+				      "under_way",
+				      (json_int_t)__atomic_load_n(&l->n_used, __ATOMIC_RELAXED),
+				      "begun", (json_int_t)mt_count_read(&l->begun), "done",
+				      (json_int_t)mt_count_read(&l->done), "failed",
+				      (json_int_t)mt_count_read(&l->failed), "cancelled",
+				      (json_int_t)mt_count_read(&l->cancelled), "no_room",
+				      (json_int_t)mt_count_read(&l->full), "stale",
+				      (json_int_t)mt_count_read(&l->stale)));
+	}
+	return list;
+}
+
+json_t *mt_show_identity(struct mt_ctl *c, const struct mt_request *r)
+{
+	json_t *self = json_array(), *roots = json_array();
+	struct mt_ctl_identity who;
+
+	if (mt_ctl_node_identity(c, &who))
+		json_array_append_new(self, identity_row(c, &who));
+	if (who.credential)
+		add_roots(c, who.credential, roots);
+	return json_pack(
+		"{s:o, s:o, s:o}", "identity", self, "roots", roots, "handshakes", handshakes(c));
+}

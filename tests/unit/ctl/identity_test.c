@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What operators are told of the node's own identity: used, held, expired, without roots; never its key. */
+#include "suites.h"
+
+#include "mt_ctl_metrics_priv.h"
+#include "tls/pki.h"
+
+#define HOUR 3600
+
+static struct mt_ctl_identity said;
+
+static void who(void *arg, struct mt_ctl_identity *out)
+{
+	*out = said;
+}
+
+/* s before the certificate's end. */
+static void set_left(struct mt_ctl *c, int64_t s)
+{
+	c->now = (uint64_t)(said.credential->not_after - s) * MT_SEC;
+}
+
+static struct mt_ctl *begin(const struct mt_credential *credential)
+{
+	struct mt_ctl *c = test_ctl(&(struct mt_ctl_env){.who = who});
+
+	said = (struct mt_ctl_identity){.credential = credential,
+		.wanted = true,
+		.from = "/etc/certs",
+		.directory = "/etc/certs",
+		.why = "",
+		.note = "",
+		.changes = 3};
+	if (credential)
+		set_left(c, HOUR);
+	return c;
+}
+
+static bool says(struct mt_ctl *c, const char *command, const char *words)
+{
+	int code;
+	char *out = test_run(c, command, &code);
+	bool yes = code == MT_CTL_OK && strstr(out, words) != NULL;
+
+	free(out);
+	return yes;
+}
+
+static void test_good(void)
+{
+	struct mt_ctl *c = begin(pki()->alice);
+	char serial[64];
+
+	snprintf(serial, sizeof(serial), "\"serial\": \"%02x\"",
+		(unsigned int)ASN1_INTEGER_get(
+			X509_get0_serialNumber(sk_X509_value(pki()->alice->chain, 0))));
+	CU_ASSERT(says(c, "--json show identity", "\"state\": \"good\""));
+	CU_ASSERT(says(c, "--json show identity", "\"principal\": \"" PKI_ALICE "\""));
+	CU_ASSERT(says(c, "--json show identity", "\"trust_domain\": \"cluster.local\""));
+	CU_ASSERT(says(c, "--json show identity", serial));
+	CU_ASSERT(says(c, "--json show identity", "\"left_s\": 3600"));
+	CU_ASSERT(says(c, "--json show identity", "\"subject\": \"O=authority"));
+	CU_ASSERT(says(c, "show health", "a root of the node ends in"));
+	CU_ASSERT_FALSE(says(c, "show health", "not renewed"));
+	mt_ctl_destroy(c);
+	pki_end();
+}
+
+/* What stands in the way, and how soon the end is. */
+static void test_ends(void)
+{
+	struct mt_ctl *c = begin(pki()->alice);
+
+	said.why = "key.pem: no such thing";
+	said.note = "key.pem: its mode is 0644";
+	CU_ASSERT(says(c, "--json show identity", "\"state\": \"held\""));
+	CU_ASSERT(says(c, "--json show identity", "\"reason\": \"key.pem: no such thing\""));
+	CU_ASSERT(says(c, "show health",
+		"the last good identity goes on, what is there now cannot be used: key.pem"));
+	CU_ASSERT(says(c, "show health", "its mode is 0644"));
+	set_left(c, 719);
+	CU_ASSERT(says(c, "show health", "certificate ends in 11 min 59 s and is not renewed"));
+	set_left(c, -1);
+	CU_ASSERT(says(c, "--json show identity", "\"state\": \"expired\""));
+	CU_ASSERT(says(c, "show health", "the node's certificate has expired"));
+	/* A source's certificate is told as the source's. */
+	said.directory = NULL;
+	CU_ASSERT_FALSE(says(c, "show health", "the node's certificate has expired"));
+	c->now += 1000ull * 365 * 86400 * MT_SEC;
+	CU_ASSERT(says(c, "show health", "no root of the node is valid"));
+	mt_ctl_destroy(c);
+	pki_end();
+}
+
+static void test_missing(void)
+{
+	struct mt_ctl *c = begin(NULL);
+
+	said.why = "cert-chain.pem: No such file";
+	CU_ASSERT(says(c, "--json show identity", "\"state\": \"missing\""));
+	CU_ASSERT(says(c, "--json show identity", "\"principal\": null"));
+	CU_ASSERT(says(c, "show health", "the node has no identity, and what needs one stays"));
+	said.wanted = false;
+	CU_ASSERT(says(c, "--json show identity", "\"identity\": []"));
+	CU_ASSERT_FALSE(says(c, "show health", "has no identity"));
+	mt_ctl_destroy(c);
+}
+
+const struct mt_test identity_tests[] = {{"a good identity", test_good},
+	{"held, ends soon, expired", test_ends}, {"none", test_missing}, {0}};
