@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Policies as they are written into rules as they are judged, for messages of one codec. */
-#include "mt_authz.h"
+#include "mt_authz_priv.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -12,6 +12,7 @@ struct build {
 	struct mt_authz_policy *p;
 	const char *ns;			 /* of the policy, for service accounts */
 	const struct mt_authz_ports *at; /* NULL: not known */
+	const struct mt_authz_callers *who;
 	const char *missing; /* the first field of the current rule that the codec does not have */
 };
 
@@ -56,6 +57,36 @@ static bool text_value(
 	return true;
 }
 
+static bool has_star(const char *s)
+{
+	return strchr(s, '*') != NULL;
+}
+
+/* As Istio has them: "*" stands for any letters wherever it is. */
+static bool namespace_value(struct build *b, struct mt_authz_value *v, const char *s, bool positive)
+{
+	if (!has_star(s) || strcmp(s, "*") == 0)
+		return text_value(b, v, s, positive, false);
+	s = mt_region_strdup(b->r, s);
+	if (!s)
+		return false;
+	v->match = MT_AUTHZ_STARS;
+	v->text = (struct mt_slice){(const uint8_t *)s, (uint32_t)strlen(s)};
+	return true;
+}
+
+/* What a ClientHello asks for is a name of DNS, whatever its case. */
+static bool sni_value(struct build *b, struct mt_authz_value *v, const char *s, bool positive)
+{
+	char *copy = mt_region_strdup(b->r, s);
+
+	if (!copy)
+		return false;
+	for (char *p = copy; *p; p++)
+		*p = (char)tolower((unsigned char)*p);
+	return text_value(b, v, copy, positive, false);
+}
+
 /* "NAME" is one of the policy's namespace. */
 static bool account_value(struct build *b, struct mt_authz_value *v, const char *s)
 {
@@ -78,6 +109,10 @@ static bool value(
 		return true;
 	case MT_AUTHZ_ACCOUNT:
 		return account_value(b, v, s);
+	case MT_AUTHZ_NAMESPACE:
+		return namespace_value(b, v, s, positive);
+	case MT_AUTHZ_SNI:
+		return sni_value(b, v, s, positive);
 	default:
 		return text_value(b, v, s, positive, field == MT_AUTHZ_PATH);
 	}
@@ -115,6 +150,33 @@ static struct mt_authz_cond *add(struct build *b, struct mt_authz_conds *l, uint
 	return w;
 }
 
+/* Those of a trust domain's aliases, too. */
+static void add_principals(struct build *b, struct mt_authz_conds *l, const struct mt_texts *yes,
+	const struct mt_texts *no)
+{
+	const struct mt_texts all = mt_authz_domains(b->r, b->who, yes),
+			      none = mt_authz_domains(b->r, b->who, no);
+
+	add(b, l, MT_AUTHZ_PRINCIPAL, &all, &none);
+}
+
+static bool any_star(const struct mt_texts *l)
+{
+	for (uint32_t i = 0; i < l->n; i++)
+		if (has_star(l->v[i].s))
+			return true;
+	return false;
+}
+
+/* Accounts are whole names: what another form means is not known, as soon as somebody may have one. */
+static void add_accounts(struct build *b, struct mt_authz_conds *l, const struct mt_texts *yes,
+	const struct mt_texts *no)
+{
+	bool known = !b->who->certified || !(any_star(yes) || any_star(no));
+
+	add(b, l, known ? MT_AUTHZ_ACCOUNT : MT_AUTHZ_UNKNOWN, yes, no);
+}
+
 /* What its messages have: service and method, metadata. */
 static bool has_names(const struct mt_codec *codec)
 {
@@ -143,9 +205,9 @@ static void source(struct build *b, struct mt_authz_conds *l, const struct mt_po
 		return;
 	add(b, l, MT_AUTHZ_PEER, &s->ip_blocks, &s->not_ip_blocks);
 	add(b, l, MT_AUTHZ_PEER, &s->remote_ip_blocks, &s->not_remote_ip_blocks);
-	add(b, l, MT_AUTHZ_PRINCIPAL, &s->principals, &s->not_principals);
+	add_principals(b, l, &s->principals, &s->not_principals);
 	add(b, l, MT_AUTHZ_NAMESPACE, &s->namespaces, &s->not_namespaces);
-	add(b, l, MT_AUTHZ_ACCOUNT, &s->service_accounts, &s->not_service_accounts);
+	add_accounts(b, l, &s->service_accounts, &s->not_service_accounts);
 	add(b, l, MT_AUTHZ_TRUST_DOMAIN, &s->trust_domains, &s->not_trust_domains);
 	add_if(b, l, !b->codec->opaque, MT_AUTHZ_NOBODY, "requestPrincipals",
 		&s->request_principals, &s->not_request_principals);
@@ -199,7 +261,7 @@ static const struct condition_kind kinds[] = {
 	{"request.headers[", MT_AUTHZ_METADATA, true, true},
 	{"destination.ip", MT_AUTHZ_SERVER, false, false},
 	{"destination.port", MT_AUTHZ_PORT, false, false},
-	{"connection.sni", MT_AUTHZ_NOBODY, false, false},
+	{"connection.sni", MT_AUTHZ_SNI, false, false},
 };
 
 static const struct condition_kind *kind_of(const char *key)
@@ -241,6 +303,14 @@ static void condition(
 	bool has = !k->messages || !b->codec->opaque;
 	struct mt_authz_cond *w;
 
+	if (k->field == MT_AUTHZ_PRINCIPAL) {
+		add_principals(b, l, &c->values, &c->not_values);
+		return;
+	}
+	if (k->field == MT_AUTHZ_ACCOUNT) {
+		add_accounts(b, l, &c->values, &c->not_values);
+		return;
+	}
 	if (k->field == MT_AUTHZ_METADATA)
 		has = has_metadata(b->codec);
 	w = add_if(b, l, has, k->field, c->key.s, &c->values, &c->not_values);
@@ -253,27 +323,28 @@ static void condition(
 
 /* ---- rules ----------------------------------------------------------------------------------------- */
 
-/* What no caller can fit: nobody has an identity or a token. */
-static bool is_nobodys(const struct mt_authz_conds *l)
+/* What no caller can fit: nobody has a token, nor an identity where nobody shows a certificate. */
+static bool is_nobodys(const struct build *b, const struct mt_authz_conds *l)
 {
+	uint8_t first = b->who->certified ? MT_AUTHZ_NOBODY : MT_AUTHZ_PRINCIPAL;
+
 	for (uint32_t i = 0; i < l->n; i++)
-		if (l->v[i].n_values && l->v[i].field >= MT_AUTHZ_PRINCIPAL &&
-			l->v[i].field <= MT_AUTHZ_NOBODY)
+		if (l->v[i].n_values && l->v[i].field >= first && l->v[i].field <= MT_AUTHZ_NOBODY)
 			return true;
 	return false;
 }
 
-static bool all_are_nobodys(const struct mt_authz_conds *l, uint32_t n)
+static bool all_are_nobodys(const struct build *b, const struct mt_authz_conds *l, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++)
-		if (!is_nobodys(&l[i]))
+		if (!is_nobodys(b, &l[i]))
 			return false;
 	return n > 0;
 }
 
-static bool is_possible(const struct mt_authz_rule *r)
+static bool is_possible(const struct build *b, const struct mt_authz_rule *r)
 {
-	return !all_are_nobodys(r->from, r->n_from) && !is_nobodys(&r->when);
+	return !all_are_nobodys(b, r->from, r->n_from) && !is_nobodys(b, &r->when);
 }
 
 static bool asks_unknown(const struct mt_authz_conds *l)
@@ -284,10 +355,12 @@ static bool asks_unknown(const struct mt_authz_conds *l)
 	return false;
 }
 
-static void look_at_operations(struct mt_authz_policy *p, struct mt_authz_rule *r)
+static void look_at_operations(const struct build *b, struct mt_authz_rule *r)
 {
 	bool unknown = asks_unknown(&r->when);
 
+	for (uint32_t i = 0; i < r->n_from; i++)
+		unknown |= asks_unknown(&r->from[i]);
 	for (uint32_t i = 0; i < r->n_to; i++) {
 		unknown |= asks_unknown(&r->to[i]);
 		for (uint32_t j = 0; j < r->to[i].n; j++) {
@@ -297,8 +370,8 @@ static void look_at_operations(struct mt_authz_policy *p, struct mt_authz_rule *
 			r->by_method |= f == MT_AUTHZ_PATH || f == MT_AUTHZ_METHOD;
 		}
 	}
-	if (is_possible(r) && (unknown || p->action == MT_AUTHZ_CLOSE))
-		p->closes = true;
+	if (is_possible(b, r) && (unknown || b->p->action == MT_AUTHZ_CLOSE))
+		b->p->closes = true;
 }
 
 /* As cond_fits_port() of judge.c has it: what is never asked for here is left out. */
@@ -381,7 +454,7 @@ static void compile_rules(struct build *b, const struct mt_authorization_policy 
 		/* A rule that allows, and asks for what the codec does not have, allows nobody. */
 		if (b->missing && !denies(b))
 			continue;
-		look_at_operations(b->p, to);
+		look_at_operations(b, to);
 		b->p->n_rules++;
 	}
 }
@@ -400,13 +473,15 @@ static struct mt_authz_policy *begin(
 
 struct mt_authz_policy *mt_authz_compile(struct mt_region *r,
 	const struct mt_authorization_policy *p, const struct mt_codec *codec,
-	const struct mt_authz_ports *at)
+	const struct mt_authz_ports *at, const struct mt_authz_callers *who)
 {
+	static const struct mt_authz_callers nobody;
 	static const uint8_t actions[] = {[MT_POLICY_ALLOW] = MT_AUTHZ_ALLOW,
 		[MT_POLICY_DENY] = MT_AUTHZ_DENY,
 		[MT_POLICY_AUDIT] = MT_AUTHZ_ALLOW,
 		[MT_POLICY_CUSTOM] = MT_AUTHZ_CLOSE};
-	struct build b = {.r = r, .codec = codec, .ns = p->meta.ns, .at = at};
+	struct build b = {
+		.r = r, .codec = codec, .ns = p->meta.ns, .at = at, .who = who ? who : &nobody};
 
 	MT_ASSERT(p->action.v != MT_POLICY_AUDIT);
 	b.p = begin(r, actions[p->action.v], &p->meta);
@@ -463,16 +538,41 @@ struct mt_authz_policy *mt_authz_compile_tokens(struct mt_region *r,
 	return r->failed || !b.p->n_rules ? NULL : b.p;
 }
 
-struct mt_authz_policy *mt_authz_compile_closing(struct mt_region *r, const char *by)
+/* ---- for everybody --------------------------------------------------------------------------------- */
+
+/* One rule, without conditions. */
+static struct mt_authz_policy *plain(
+	struct mt_region *r, enum mt_authz_action action, const char *by)
 {
 	struct mt_authz_policy *p = mt_region_alloc(r, sizeof(*p));
 
 	if (!p)
 		return NULL;
-	p->action = MT_AUTHZ_CLOSE;
-	p->closes = true;
+	p->action = (uint8_t)action;
 	p->by = mt_region_strdup(r, by);
 	p->rules = mt_region_alloc(r, sizeof(*p->rules));
 	p->n_rules = 1;
 	return p->by && p->rules ? p : NULL;
+}
+
+struct mt_authz_policy *mt_authz_compile_closing(struct mt_region *r, const char *by)
+{
+	struct mt_authz_policy *p = plain(r, MT_AUTHZ_CLOSE, by);
+
+	if (p)
+		p->closes = true;
+	return p;
+}
+
+struct mt_authz_policy *mt_authz_compile_strict(struct mt_region *r, const char *by)
+{
+	struct mt_authz_policy *p = plain(r, MT_AUTHZ_DENY, by);
+	struct mt_authz_cond *w =
+		p ? mt_region_push(r, (void **)&p->rules->when.v, &p->rules->when.n, sizeof(*w))
+		  : NULL;
+
+	if (!w)
+		return NULL;
+	w->field = MT_AUTHZ_CLEAR;
+	return p;
 }

@@ -59,6 +59,30 @@ static bool begins(const struct text *t, struct mt_slice want)
 	return true;
 }
 
+/* A star first takes no letter, and one more each time that what is behind it does not fit. */
+static bool fits_stars(struct mt_slice want, struct mt_slice t)
+{
+	uint32_t i = 0, at = 0, star = UINT32_MAX, from = 0;
+
+	while (at < t.len) {
+		if (i < want.len && want.p[i] == '*') {
+			star = i++;
+			from = at;
+		} else if (i < want.len && want.p[i] == t.p[at]) {
+			i++;
+			at++;
+		} else if (star != UINT32_MAX) {
+			i = star + 1;
+			at = ++from;
+		} else {
+			return false;
+		}
+	}
+	while (i < want.len && want.p[i] == '*')
+		i++;
+	return i == want.len;
+}
+
 static bool text_fits(const struct mt_authz_value *v, const struct text *t)
 {
 	switch ((enum mt_authz_match)v->match) {
@@ -75,6 +99,8 @@ static bool text_fits(const struct mt_authz_value *v, const struct text *t)
 		return t->len > 0;
 	case MT_AUTHZ_BEGINS:
 		return begins(t, v->text);
+	case MT_AUTHZ_STARS:
+		return fits_stars(v->text, t->part[0]);
 	}
 	return false;
 }
@@ -143,52 +169,68 @@ static enum fits cond_fits_port(struct mt_authz_call *c, const struct mt_authz_c
 
 /* ---- who calls ------------------------------------------------------------------------------------- */
 
-/* What is behind `mark`, up to the next slash. */
-static bool part_behind(struct mt_slice s, const char *mark, struct mt_slice *out)
+/* Up to the next slash, and then behind it; false: there is none, or nothing is before it. */
+static bool next_part(struct mt_slice *rest, struct mt_slice *part)
 {
-	size_t n = strlen(mark);
-	const uint8_t *at = memmem(s.p, s.len, mark, n), *end;
+	const uint8_t *end = memchr(rest->p, '/', rest->len);
 
-	if (!at)
+	if (!end || end == rest->p)
 		return false;
-	out->p = at + n;
-	out->len = s.len - (uint32_t)(out->p - s.p);
-	end = memchr(out->p, '/', out->len);
-	if (end)
-		out->len = (uint32_t)(end - out->p);
+	*part = (struct mt_slice){rest->p, (uint32_t)(end - rest->p)};
+	rest->p = end + 1;
+	rest->len -= part->len + 1;
 	return true;
 }
 
-/* Of the principal; false: it has none. */
-static bool identity(const struct mt_authz_call *c, uint8_t field, struct text *t)
+static bool is_word(struct mt_slice s, const char *word)
 {
-	struct mt_slice ns, account;
+	return s.len == strlen(word) && memcmp(s.p, word, s.len) == 0;
+}
+
+struct member {
+	struct mt_slice domain, ns, account;
+};
+
+/* "DOMAIN/ns/NAMESPACE/sa/ACCOUNT", and nothing else. */
+static bool is_member(struct mt_slice principal, struct member *m)
+{
+	struct mt_slice rest = principal, word;
+
+	if (!next_part(&rest, &m->domain) || !next_part(&rest, &word) || !is_word(word, "ns") ||
+		!next_part(&rest, &m->ns) || !next_part(&rest, &word) || !is_word(word, "sa"))
+		return false;
+	m->account = rest;
+	return rest.len && !memchr(rest.p, '/', rest.len);
+}
+
+/*
+ * Of the principal. Whoever has another form has no namespace and no account, unless he may be taken for somebody who has: that
+ * cannot be read.
+ */
+static enum mt_authz_read identity(const struct mt_authz_call *c, uint8_t field, struct text *t)
+{
+	struct mt_slice whole = c->principal;
+	struct member m;
 	const uint8_t *end;
 
-	if (!c->principal.p)
-		return false;
-	switch (field) {
-	case MT_AUTHZ_NAMESPACE:
-		if (!part_behind(c->principal, "/ns/", &ns))
-			return false;
-		*t = text_of(ns);
-		return true;
-	case MT_AUTHZ_ACCOUNT:
-		if (!part_behind(c->principal, "/ns/", &ns) ||
-			!part_behind(c->principal, "/sa/", &account))
-			return false;
-		*t = (struct text){{ns, slash, account}, ns.len + 1 + account.len};
-		return true;
-	case MT_AUTHZ_TRUST_DOMAIN:
-		end = memchr(c->principal.p, '/', c->principal.len);
-		*t = text_of(c->principal);
+	*t = text_of(whole);
+	if (!whole.p)
+		return MT_AUTHZ_NOT_READ;
+	if (field == MT_AUTHZ_PRINCIPAL)
+		return MT_AUTHZ_READ;
+	if (field == MT_AUTHZ_TRUST_DOMAIN) {
+		end = memchr(whole.p, '/', whole.len);
 		if (end)
-			t->len = t->part[0].len = (uint32_t)(end - c->principal.p);
-		return true;
-	default:
-		*t = text_of(c->principal);
-		return true;
+			t->len = t->part[0].len = (uint32_t)(end - whole.p);
+		return MT_AUTHZ_READ;
 	}
+	if (!is_member(whole, &m))
+		return memmem(whole.p, whole.len, "/ns/", 4) ? MT_AUTHZ_UNREADABLE
+							     : MT_AUTHZ_NOT_READ;
+	*t = field == MT_AUTHZ_NAMESPACE
+		     ? text_of(m.ns)
+		     : (struct text){{m.ns, slash, m.account}, m.ns.len + 1 + m.account.len};
+	return MT_AUTHZ_READ;
 }
 
 /* What a call lacks fits no value, and is none that is left out. */
@@ -201,7 +243,21 @@ static enum fits cond_fits_identity(struct mt_authz_call *c, const struct mt_aut
 {
 	struct text t;
 
-	return identity(c, w->field, &t) ? cond_fits_text(c, w, &t) : lacks(w);
+	switch (identity(c, w->field, &t)) {
+	case MT_AUTHZ_READ:
+		return cond_fits_text(c, w, &t);
+	case MT_AUTHZ_NOT_READ:
+		return lacks(w);
+	default:
+		return UNREAD;
+	}
+}
+
+static enum fits cond_fits_sni(struct mt_authz_call *c, const struct mt_authz_cond *w)
+{
+	struct text t = text_of(c->sni);
+
+	return c->sni.p ? cond_fits_text(c, w, &t) : lacks(w);
 }
 
 /* ---- what is called -------------------------------------------------------------------------------- */
@@ -281,6 +337,10 @@ static enum fits cond_fits(
 	case MT_AUTHZ_ACCOUNT:
 	case MT_AUTHZ_TRUST_DOMAIN:
 		return cond_fits_identity(c, w);
+	case MT_AUTHZ_SNI:
+		return cond_fits_sni(c, w);
+	case MT_AUTHZ_CLEAR:
+		return c->mtls ? NO : YES;
 	case MT_AUTHZ_NOBODY:
 		return lacks(w);
 	case MT_AUTHZ_METHOD:

@@ -43,7 +43,7 @@ struct mt_authz_call {
 	struct mt_addr peer, server;
 	uint16_t server_port, service_port;
 	struct mt_slice principal; /* "cluster.local/ns/a/sa/b"; p NULL: none */
-	struct mt_slice sni;	   /* that the caller's TLS asked for; p NULL: none */
+	struct mt_slice sni; /* that the caller's TLS asked for, in small letters; p NULL: none */
 	bool mtls; /* the caller has shown a certificate that was verified, or its port vouches for it */
 	const struct mt_authz_reader *reader; /* NULL: bytes */
 	void *arg;			      /* the reader's */
@@ -64,11 +64,13 @@ enum mt_authz_field {
 	MT_AUTHZ_NAMESPACE,
 	MT_AUTHZ_ACCOUNT,
 	MT_AUTHZ_TRUST_DOMAIN,
+	MT_AUTHZ_SNI,
 	MT_AUTHZ_NOBODY, /* no call has it */
 	MT_AUTHZ_METHOD,
 	MT_AUTHZ_INTERFACE,
 	MT_AUTHZ_PATH,
 	MT_AUTHZ_METADATA,
+	MT_AUTHZ_CLEAR,	  /* who has shown no certificate; no values */
 	MT_AUTHZ_UNKNOWN, /* whether it fits cannot be said */
 };
 
@@ -79,6 +81,7 @@ enum mt_authz_match {
 	MT_AUTHZ_PRESENT,  /* also without a text */
 	MT_AUTHZ_NONEMPTY, /* with one */
 	MT_AUTHZ_BEGINS,   /* as PREFIX, whatever the case */
+	MT_AUTHZ_STARS,	   /* each "*" in the text is any letters, also none */
 };
 
 struct mt_authz_value {
@@ -159,22 +162,31 @@ struct mt_authz_ports {
 	uint16_t server, service;
 };
 
+/* Who may call at all. */
+struct mt_authz_callers {
+	bool certified; /* some may show a certificate, or enter where the port vouches for them; false: nobody has a principal */
+	const char *const *domains; /* trust domains of the mesh: its own, and aliases */
+	uint32_t n_domains;
+};
+
 /*
- * A policy for messages of this codec at these ports (NULL: at any). What it says is copied into `r`. AUDIT and dry run are nobody's to compile. NULL: no
- * memory.
+ * A policy for messages of this codec at these ports (NULL: at any), for these callers (NULL: nobody has a principal). What it says is copied into `r`. AUDIT and
+ * dry run are nobody's to compile. NULL: no memory.
  */
 struct mt_authz_policy *mt_authz_compile(struct mt_region *r,
 	const struct mt_authorization_policy *p, const struct mt_codec *codec,
-	const struct mt_authz_ports *at);
+	const struct mt_authz_ports *at, const struct mt_authz_callers *who);
 /* Denies calls with a token where the rules look for one; NULL with r->failed not set: no message of the codec carries any. */
 struct mt_authz_policy *mt_authz_compile_tokens(struct mt_region *r,
 	const struct mt_request_authentication *p, const struct mt_codec *codec);
 /* Closes for everybody. `by` is copied. */
 struct mt_authz_policy *mt_authz_compile_closing(struct mt_region *r, const char *by);
+/* Denies who has shown no certificate. `by` is copied. */
+struct mt_authz_policy *mt_authz_compile_strict(struct mt_region *r, const char *by);
 /* Of these, in their order; they live in `r` as well. `also`: as it is there. NULL: no memory. */
 struct mt_authz *mt_authz_set(struct mt_region *r, struct mt_authz_policy *const *policies,
 	uint32_t n, const struct mt_authz *also);
-/* Whether it is nobody's while no caller has a certificate or a verified token: everybody passes. */
+/* Whether everybody passes, whoever calls. */
 bool mt_authz_is_idle(const struct mt_authz *a);
 
 /* ---- judged, on workers ---------------------------------------------------------------------------- */

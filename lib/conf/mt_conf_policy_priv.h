@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Between policies.c, policy_guards.c and policy_words.c. */
+/* Between policies.c and policy_*.c. */
 #pragma once
 
 #include "mt_authz.h"
-#include "mt_conf_priv.h"
+#include "mt_conf_listener_priv.h"
 
 /* Who enforces in front of an instance, judged in this order. */
 enum mt_instance_class {
@@ -66,6 +66,11 @@ struct mt_policies {
 	/* Filters in the proxies of clients. */
 	struct mt_policy **outbound;
 	uint32_t n_outbound;
+	/* Who may call at all. */
+	struct mt_authz_callers callers;
+	const char *domains[MT_B_DOMAINS]; /* of members of the mesh */
+	uint64_t callers_hash;		   /* 0: nobody has a principal */
+	bool mtls; /* the node has an identity, so that callers can bring the mesh's TLS */
 };
 
 /* Of one namespace, the oldest first. */
@@ -79,6 +84,8 @@ void mt_b_policies_look(
 	struct mt_build *b, const struct mt_host *h, const struct mt_workload *w, uint32_t n);
 /* And what its clients' filters are to it. */
 void mt_b_policies_look_at_clients(struct mt_build *b, const struct mt_host *h);
+/* policy_callers.c: whether callers can show certificates, and what principals of ours are called. */
+void mt_b_policy_callers(struct mt_build *b);
 /* policy_mesh.c: which of them are about namespaces of discovery services' instances. */
 void mt_b_policies_of_mesh(struct mt_build *b);
 const char *mt_b_root_namespace(const struct mt_build *b);

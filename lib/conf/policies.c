@@ -495,6 +495,7 @@ void mt_b_policies(struct mt_build *b)
 		return;
 	b->policies = all;
 	all->n_alike = 1;
+	mt_b_policy_callers(b);
 	add_all(b);
 	index_by_ns(b);
 	find_outbound(b);

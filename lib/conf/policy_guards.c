@@ -45,10 +45,12 @@ static struct mt_authz_policy *compile(
 	char by[512];
 
 	if (!closing && p->kind == MT_POLICY_OF_AUTHORIZATION)
-		return mt_authz_compile(r, p->of.authorization, codec, &at);
+		return mt_authz_compile(r, p->of.authorization, codec, &at, &b->policies->callers);
 	if (!closing && p->kind == MT_POLICY_OF_TOKENS)
 		return mt_authz_compile_tokens(r, p->of.tokens, codec);
 	snprintf(by, sizeof(by), "%s %s/%s", p->meta->kind, p->meta->ns, p->meta->name);
+	if (!closing && p->kind == MT_POLICY_OF_PEERS)
+		return mt_authz_compile_strict(r, by);
 	return mt_authz_compile_closing(r, by);
 }
 
@@ -128,7 +130,7 @@ static void consider_all(struct gathered *g, const struct mt_policy_bag *bag)
 		consider(g, bag->v[i]);
 }
 
-/* Nobody can bring a certificate yet: who asks for one closes. */
+/* Who brings no certificate is denied; where nobody can bring any, as the node has no identity, it is closed. */
 static void consider_peers(struct gathered *g)
 {
 	struct mt_policy *p;
@@ -136,8 +138,9 @@ static void consider_peers(struct gathered *g)
 	if (g->class != MT_INSTANCE_BARE ||
 		mt_b_peer_mode(g->b, g->to->h, g->to->w, g->to->port, &p) != MT_MTLS_STRICT)
 		return;
-	gather(g, p, compiled(g->b, p, g->to, true));
-	p->closes = true;
+	gather(g, p, compiled(g->b, p, g->to, !g->b->policies->mtls));
+	p->enforced = true;
+	p->closes |= !g->b->policies->mtls;
 }
 
 static void consider_drifting(struct gathered *g)
@@ -270,6 +273,8 @@ static const struct mt_authz *finish(struct gathered *g, uint64_t *hash)
 	}
 	for (uint32_t i = 0; i < g->n; i++)
 		*hash = mt_hash_u64(g->whose[i]->meta->serial, *hash);
+	if (g->b->policies->callers.certified)
+		*hash = mt_hash_u64(g->b->policies->callers_hash, *hash);
 	return mt_authz_is_idle(a) ? NULL : a;
 }
 

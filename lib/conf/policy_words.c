@@ -70,10 +70,13 @@ static bool is_mode(const struct mt_policy *p, enum mt_mtls_mode mode)
 	return p->of.peers->mtls.mode.v == (uint32_t)mode;
 }
 
-/* What it means for a service that is called from here, where nothing is encrypted: its calls fail, though nobody here denies them. */
-static const char *refusal(const struct mt_policy *p)
+/*
+ * What it means for a service that is called from here, where nothing is encrypted as the node has no identity: its calls fail, though nobody here denies
+ * them.
+ */
+static const char *refusal(const struct mt_build *b, const struct mt_policy *p)
 {
-	return p->kind == MT_POLICY_OF_PEERS && is_mode(p, MT_MTLS_STRICT)
+	return p->kind == MT_POLICY_OF_PEERS && is_mode(p, MT_MTLS_STRICT) && !b->policies->mtls
 		       ? ", so that they refuse this node's calls: it speaks no mTLS yet"
 		       : "";
 }
@@ -84,7 +87,7 @@ static bool tell_elsewhere(struct mt_build *b, const struct mt_policy *p)
 		return false;
 	mt_b_verdict(b, MT_DIAG_ELSEWHERE, p->meta, NULL,
 		"the proxies of the %u instances that it selects enforce it%s",
-		p->selected[MT_INSTANCE_MESHED], refusal(p));
+		p->selected[MT_INSTANCE_MESHED], refusal(b, p));
 	return true;
 }
 
@@ -93,7 +96,7 @@ static void note_meshed(struct mt_build *b, const struct mt_policy *p)
 	if (p->selected[MT_INSTANCE_MESHED] && n_ours(p))
 		mt_b_warn(b, p->meta, p->meta->origin.line, NULL, NULL,
 			"%u of %u instances have proxies of their own, which enforce it there%s",
-			p->selected[MT_INSTANCE_MESHED], n_of(p), refusal(p));
+			p->selected[MT_INSTANCE_MESHED], n_of(p), refusal(b, p));
 }
 
 /* true: it is told. */
@@ -166,7 +169,7 @@ static void tell_peers(struct mt_build *b, const struct mt_policy *p)
 	if (p->of.peers->n_ports && !selects)
 		warn(b, p, "spec.portLevelMtls", "%s needs a selector and is passed over",
 			"portLevelMtls");
-	if (is_mode(p, MT_MTLS_PERMISSIVE))
+	if (is_mode(p, MT_MTLS_PERMISSIVE) && !b->policies->mtls)
 		warn(b, p, "spec.mtls.mode", "%s: no TLS is ended, clear text passes",
 			"PERMISSIVE");
 	if (!tell_unsure(b, p) && p->closes)

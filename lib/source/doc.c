@@ -122,9 +122,8 @@ const struct mt_kind mt_kinds[] = {
 		.restricts = mt_restricts_authorization, .bare = true},
 	{"PeerAuthentication", "security.istio.io", security_versions, &mt_sec_peers,
 		sizeof(struct mt_peer_authentication), .list = LIST(peer_authentications),
-		.note = "Whether callers must bring a certificate; `STRICT` closes instances that "
-			"have no "
-			"proxy of their own.",
+		.note = "Whether callers must bring a certificate to instances that have no proxy "
+			"of their own; without an identity of the node `STRICT` closes them.",
 		.restricts = mt_restricts_peers, .bare = true},
 	{"RequestAuthentication", "security.istio.io", security_versions, &mt_sec_tokens,
 		sizeof(struct mt_request_authentication), .list = LIST(request_authentications),

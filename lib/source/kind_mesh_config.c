@@ -11,7 +11,7 @@ static const struct mt_field config_fields[] = {
 	{"trustDomain", MT_F_TEXT, AT(struct mt_mesh_config, trust_domain),
 		.help = "the Node's comes first"},
 	{"trustDomainAliases", MT_F_TEXTS, AT_LIST(struct mt_mesh_config, aliases),
-		.status = MT_S_KEPT},
+		.help = "principals of these are the trust domain's own in policies"},
 	{"enableAutoMtls", MT_F_BOOL, AT(struct mt_mesh_config, auto_mtls), .status = MT_S_KEPT,
 		.help = "default: true"},
 	{"defaultServiceExportTo", MT_F_TEXTS, AT_LIST(struct mt_mesh_config, service_export),

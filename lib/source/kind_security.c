@@ -123,7 +123,7 @@ static void check_section(struct mt_fctx *c, const struct mt_section *s, void *o
 
 /* ---- rules ----------------------------------------------------------------------------------------- */
 
-#define NOBODY	 "no caller has one as long as no certificate is asked for"
+#define NOBODY	 "of the caller's certificate; nobody has one on a node without an identity"
 #define NO_TOKEN "no caller has one as long as no token is verified"
 #define MATCH	 "`abc`, `abc*`, `*abc`, `*` (any)"
 
@@ -357,7 +357,8 @@ static const char *const modes[] = {"UNSET", "DISABLE", "PERMISSIVE", "STRICT", 
 
 static const struct mt_field mtls_fields[] = {
 	{"mode", MT_F_WORD, AT(struct mt_mtls, mode), .words = modes,
-		.help = "STRICT closes: nobody can bring a certificate yet"},
+		.help = "STRICT: who brings no certificate is denied; on a node without an "
+			"identity, where nobody can, it closes"},
 };
 
 static const struct mt_section mtls_section = {

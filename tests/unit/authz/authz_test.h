@@ -9,6 +9,8 @@
 /* A call as a server may see it. */
 struct said {
 	const char *peer, *server, *principal; /* principal NULL: none */
+	const char *sni;		       /* NULL: none */
+	bool mtls;
 	uint16_t server_port, service_port;
 	const char *interfaces[SAID_MAX], *methods[SAID_MAX];
 	uint32_t n_interfaces, n_methods;
@@ -26,7 +28,7 @@ enum mt_authz_effect said_judge(const struct said *s, const struct mt_authz *a,
 /* ---- the second evaluator: straight from what is written, by strings and by trying everything ---- */
 
 bool naive_allows(struct mt_authorization_policy *const *p, uint32_t n, const struct said *s,
-	const struct mt_codec *codec);
+	const struct mt_codec *codec, const struct mt_authz_callers *who);
 
 /* ---- by chance ---- */
 

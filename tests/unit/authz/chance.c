@@ -34,14 +34,22 @@ static const char *const nets[] = {
 	"10.0.0.0/8", "10.1.0.0/16", "10.1.2.3", "2001:db8::/32", "0.0.0.0/0", "192.0.2.1/32"};
 static const char *const hosts[] = {"10.1.2.3", "10.2.0.1", "192.0.2.1", "2001:db8::1"};
 static const char *const port_words[] = {"80", "81", "8080"};
-static const char *const identities[] = {"td/ns/a/sa/b", "td/ns/ab/sa/a", "x/ns/a/sa/a"};
-static const char *const accounts[] = {"a/b", "b", "ab/a", "a"};
+static const char *const identities[] = {"td/ns/a/sa/b", "td/ns/ab/sa/a", "x/ns/a/sa/a",
+	"old-td/ns/a/sa/b", "y/ns/bab/sa/a", "cluster.local/ns/a/sa/b", "td/ns/a/x/sa/b", "td/w",
+	"td/ns//sa/b", "td/ns/a/sa/b/c"};
+static const char *const domains[] = {"td", "x", "old-td", "*td", "*"};
+static const char *const principals[] = {"td/ns/a/sa/b", "td/ns/ab/sa/a", "x/ns/a/sa/a",
+	"y/ns/bab/sa/*", "cluster.local/ns/a/sa/b", "cluster.local/ns/a/*", "td/ns/a/*", "*/sa/b",
+	"*/ns/a/sa/b", "*-td/ns/a/sa/b", "*d/ns/a/sa/*", "td/ns/a/sa/*", "*", "td/w"};
+static const char *const namespaces[] = {"a", "ab", "a*", "*b", "*", "b*b", "**", "*a*", "*a*b*"};
+static const char *const snis[] = {"a.b", "ab", "b.c", ""};
+static const char *const accounts[] = {"a/b", "b", "ab/a", "a", "a/*"};
 static const char *const keys[] = {"k", "K", "group"};
 static const char *const conditions[] = {"source.ip", "remote.ip", "destination.ip",
 	"destination.port", "source.principal", "source.namespace", "connection.sni",
 	"request.auth.principal", "request.auth.claims[x]", "request.headers[k]",
 	"request.headers[K]", "request.headers[group]", "experimental.envoy.filters.a[b]",
-	"request.headers", "no.such.key"};
+	"request.headers", "no.such.key", "source.serviceAccount", "source.trustDomain"};
 
 /* As a rule none, or up to two. */
 static void fill(struct chance *c, struct mt_region *r, struct mt_texts *l, uint32_t rarely,
@@ -68,16 +76,16 @@ static void source(struct chance *c, struct mt_region *r, struct mt_policy_from 
 	FILL(c, r, s->not_ip_blocks, 6, nets);
 	FILL(c, r, s->remote_ip_blocks, 9, nets);
 	FILL(c, r, s->not_remote_ip_blocks, 9, nets);
-	FILL(c, r, s->principals, 9, identities);
-	FILL(c, r, s->not_principals, 9, patterns);
+	FILL(c, r, s->principals, 5, principals);
+	FILL(c, r, s->not_principals, 7, principals);
 	FILL(c, r, s->request_principals, 16, patterns);
 	FILL(c, r, s->not_request_principals, 9, patterns);
-	FILL(c, r, s->namespaces, 9, patterns);
-	FILL(c, r, s->not_namespaces, 9, patterns);
+	FILL(c, r, s->namespaces, 7, namespaces);
+	FILL(c, r, s->not_namespaces, 9, namespaces);
 	FILL(c, r, s->service_accounts, 9, accounts);
 	FILL(c, r, s->not_service_accounts, 9, accounts);
-	FILL(c, r, s->trust_domains, 16, identities);
-	FILL(c, r, s->not_trust_domains, 9, patterns);
+	FILL(c, r, s->trust_domains, 16, domains);
+	FILL(c, r, s->not_trust_domains, 9, domains);
 }
 
 static void operation(struct chance *c, struct mt_region *r, struct mt_policy_to *t)
@@ -110,6 +118,9 @@ static void condition(struct chance *c, struct mt_region *r, struct mt_policy_co
 	} else if (k == 3) {
 		FILL(c, r, w->values, 2, port_words);
 		FILL(c, r, w->not_values, 3, port_words);
+	} else if (k == 4) {
+		FILL(c, r, w->values, 2, principals);
+		FILL(c, r, w->not_values, 3, principals);
 	} else {
 		FILL(c, r, w->values, 2, patterns);
 		FILL(c, r, w->not_values, 3, patterns);
@@ -166,8 +177,11 @@ struct said chance_call(struct chance *c)
 		.no_methods = chance_of(c, 16) == 0,
 		.no_metadata = chance_of(c, 16) == 0};
 
-	if (chance_of(c, 3) == 0)
+	if (chance_of(c, 3))
 		s.principal = PICK(c, identities);
+	s.mtls = s.principal && chance_of(c, 4);
+	if (chance_of(c, 2))
+		s.sni = PICK(c, snis);
 	for (uint32_t i = 0; i < s.n_interfaces; i++)
 		s.interfaces[i] = PICK(c, names);
 	for (uint32_t i = 0; i < s.n_methods; i++)
@@ -186,12 +200,27 @@ const struct mt_codec *chance_codec(struct chance *c)
 	return mt_codec_find(PICK(c, codecs));
 }
 
+/* Whose domain is td, with none, one or two other names; or where nobody shows a certificate. */
+static struct mt_authz_callers chance_callers(struct chance *c)
+{
+	static const char *const ours[] = {"td", "old-td", "y"}, *const local[] = {"cluster.local"};
+	struct mt_authz_callers who = {.certified = chance_of(c, 8) != 0};
+
+	if (!who.certified)
+		return who;
+	who.domains = chance_of(c, 8) ? ours : local;
+	who.n_domains = who.domains == ours ? 1 + chance_of(c, 3) : 1;
+	return who;
+}
+
 #define POLICIES 3
 
 static const char *compare(struct chance *c, struct mt_region *r)
 {
 	struct mt_authorization_policy *written[POLICIES];
-	struct mt_authz_policy *compiled[POLICIES];
+	struct mt_authz_policy *compiled[POLICIES + 1];
+	const struct mt_authz_callers who = chance_callers(c);
+	bool strict = chance_of(c, 4) == 0;
 	const struct mt_codec *codec = chance_codec(c);
 	uint32_t n = 1 + chance_of(c, POLICIES), steps;
 	struct said s = chance_call(c);
@@ -204,19 +233,24 @@ static const char *compare(struct chance *c, struct mt_region *r)
 
 	for (uint32_t i = 0; i < n; i++) {
 		written[i] = chance_policy(c, r);
-		compiled[i] = mt_authz_compile(r, written[i], codec, chance_of(c, 2) ? &at : NULL);
+		compiled[i] =
+			mt_authz_compile(r, written[i], codec, chance_of(c, 2) ? &at : NULL, &who);
 		MT_ASSERT(compiled[i]);
 	}
-	a = mt_authz_set(r, compiled, n, NULL);
-	MT_ASSERT(a);
+	compiled[n] = mt_authz_compile_strict(r, "PeerAuthentication a/p");
+	a = mt_authz_set(r, compiled, n + strict, NULL);
+	MT_ASSERT(compiled[n] && a);
 	e = said_judge(&s, a, codec, &by, &steps);
-	plain = naive_allows(written, n, &s, codec);
+	plain = naive_allows(written, n, &s, codec, &who) && (!strict || s.mtls);
 	snprintf(words, sizeof(words), "%s: judged %d, plainly %s, %u steps of %llu", codec->name,
 		e, plain ? "allowed" : "denied", steps,
 		(unsigned long long)mt_authz_work(a, s.n_metadata));
 	if ((e == MT_AUTHZ_ALLOWED) != plain || (e == MT_AUTHZ_ALLOWED) != (by == NULL))
 		return words;
 	if (mt_authz_is_idle(a) && !plain)
+		return words;
+	/* Whom it closes for was said, of all callers that there may be. */
+	if (e == MT_AUTHZ_CLOSED && !by->closes && (who.certified || !(s.principal || s.sni)))
 		return words;
 	return steps > mt_authz_work(a, s.n_metadata) ? words : NULL;
 }

@@ -5,6 +5,8 @@
  */
 #include "authz_test.h"
 
+#include <ctype.h>
+#include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +15,7 @@
 struct ask {
 	const struct said *s;
 	const struct mt_codec *codec;
+	const struct mt_authz_callers *who;
 	const char *ns;
 	bool deny;
 	const char *interface, *method; /* what it is taken for */
@@ -88,43 +91,165 @@ static bool ports(const struct ask *a, const struct mt_texts *yes, const struct 
 	return named && !has_port(no, a->s->server_port);
 }
 
-/* "TD/ns/NS/sa/SA" into its parts; NULL: no principal. */
-static const char *part(const struct ask *a, int which, char buf[64])
-{
-	char td[16], ns[16], sa[16];
+/* ---- who calls: one of ours is known by any of the names of our trust domain ---- */
 
-	if (!a->s->principal ||
-		sscanf(a->s->principal, "%15[^/]/ns/%15[^/]/sa/%15s", td, ns, sa) != 3)
-		return NULL;
-	if (which == 0)
-		snprintf(buf, 64, "%s", td);
-	else if (which == 1)
-		snprintf(buf, 64, "%s", ns);
-	else
-		snprintf(buf, 64, "%s/%s", ns, sa);
-	return buf;
+static bool is_ours(const struct mt_authz_callers *who, const char *domain)
+{
+	bool ours = false;
+
+	for (uint32_t i = 0; i < who->n_domains; i++)
+		ours |= strcmp(domain, who->domains[i]) == 0;
+	return ours;
+}
+
+/* A pattern's domain ("*d" is one that ends so) stands for ours, all of them. */
+static bool means_us(const struct mt_authz_callers *who, const char *domain)
+{
+	bool us = strcmp(domain, "cluster.local") == 0 || is_ours(who, domain);
+
+	for (uint32_t i = 0; domain[0] == '*' && i < who->n_domains; i++)
+		us |= matches(domain, who->domains[i], true);
+	return us;
+}
+
+/* Into up to 8 parts; how many there are. */
+static uint32_t split(const char *s, char parts[8][64])
+{
+	uint32_t n = 0;
+
+	for (; n < 8; n++, s++) {
+		size_t len = strcspn(s, "/");
+
+		snprintf(parts[n], 64, "%.*s", (int)len, s);
+		s += len;
+		if (!*s)
+			return n + 1;
+	}
+	return n;
+}
+
+static bool one_principal(const struct ask *a, const char *pattern)
+{
+	const char *p = a->s->principal;
+	char want[8][64], have[8][64];
+
+	split(p, have);
+	if (!a->who->n_domains || split(pattern, want) != 5 || strcmp(want[0], "*") == 0 ||
+		!means_us(a->who, want[0]))
+		return matches(pattern, p, a->deny);
+	if (want[0][0] == '*' && matches(pattern, p, true))
+		return true;
+	/* What ends as the pattern says is meant as it is written. */
+	if (want[0][0] == '*' && matches(want[0], have[0], true))
+		return false;
+	return is_ours(a->who, have[0]) &&
+	       matches(pattern + strcspn(pattern, "/"), p + strcspn(p, "/"), true);
+}
+
+static bool principals(const struct ask *a, const struct mt_texts *yes, const struct mt_texts *no)
+{
+	bool in_yes = yes->n == 0, in_no = false;
+	struct ask other = *a;
+
+	if (!a->s->principal)
+		return yes->n == 0;
+	other.deny = !a->deny;
+	for (uint32_t i = 0; i < yes->n; i++)
+		in_yes |= one_principal(a, yes->v[i].s);
+	for (uint32_t i = 0; i < no->n; i++)
+		in_no |= one_principal(&other, no->v[i].s);
+	return in_yes && !in_no;
+}
+
+enum form { NOBODY, MEMBER, ODD };
+
+/* "TD/ns/NS/sa/SA" */
+static enum form form_of(const struct ask *a, char parts[8][64])
+{
+	if (!a->s->principal)
+		return NOBODY;
+	if (split(a->s->principal, parts) == 5 && *parts[0] && *parts[2] && *parts[4] &&
+		strcmp(parts[1], "ns") == 0 && strcmp(parts[3], "sa") == 0)
+		return MEMBER;
+	return strstr(a->s->principal, "/ns/") ? ODD : NOBODY;
+}
+
+static bool any_shell(const struct mt_texts *l, const char *text)
+{
+	bool yes = false;
+
+	for (uint32_t i = 0; i < l->n; i++)
+		yes |= fnmatch(l->v[i].s, text, 0) == 0;
+	return yes;
+}
+
+static bool namespaces(const struct ask *a, const struct mt_texts *yes, const struct mt_texts *no)
+{
+	char parts[8][64];
+	enum form f = form_of(a, parts);
+
+	if (f == MEMBER)
+		return (yes->n == 0 || any_shell(yes, parts[2])) && !any_shell(no, parts[2]);
+	return yes->n + no->n == 0 || (f == ODD ? a->deny : yes->n == 0);
+}
+
+static bool domains(const struct ask *a, const struct mt_texts *yes, const struct mt_texts *no)
+{
+	char parts[8][64];
+
+	if (a->s->principal)
+		split(a->s->principal, parts);
+	return texts(a, a->s->principal ? parts[0] : NULL, yes, no);
+}
+
+static bool any_account(const struct ask *a, const struct mt_texts *l, char parts[8][64])
+{
+	bool yes = false;
+
+	for (uint32_t i = 0; i < l->n; i++) {
+		char want[64], have[192];
+
+		snprintf(want, sizeof(want), strchr(l->v[i].s, '/') ? "%s%s" : "%s/%s",
+			strchr(l->v[i].s, '/') ? "" : a->ns, l->v[i].s);
+		snprintf(have, sizeof(have), "%s/%s", parts[2], parts[4]);
+		yes |= strcmp(want, have) == 0;
+	}
+	return yes;
 }
 
 static bool accounts(const struct ask *a, const struct mt_texts *yes, const struct mt_texts *no)
 {
-	char buf[64], want[64];
-	const char *have = part(a, 2, buf);
-	bool in_yes = false, in_no = false;
+	char parts[8][64];
+	enum form f = form_of(a, parts);
+	bool stars = false;
 
-	for (uint32_t i = 0; have && i < yes->n + no->n; i++) {
-		const char *s = i < yes->n ? yes->v[i].s : no->v[i - yes->n].s;
+	for (uint32_t i = 0; i < yes->n + no->n; i++)
+		stars |= strchr(i < yes->n ? yes->v[i].s : no->v[i - yes->n].s, '*') != NULL;
+	if (stars && a->who->certified)
+		return a->deny;
+	if (f == MEMBER)
+		return (yes->n == 0 || any_account(a, yes, parts)) && !any_account(a, no, parts);
+	return yes->n + no->n == 0 || (f == ODD ? a->deny : yes->n == 0);
+}
 
-		snprintf(want, sizeof(want), strchr(s, '/') ? "%s%s" : "%s/%s",
-			strchr(s, '/') ? "" : a->ns, s);
-		*(i < yes->n ? &in_yes : &in_no) |= strcmp(want, have) == 0;
-	}
-	return (yes->n == 0 || in_yes) && !in_no;
+static bool sni(const struct ask *a, const struct mt_texts *yes, const struct mt_texts *no)
+{
+	struct mt_text v[2][SAID_MAX];
+	struct mt_texts both[2] = {{v[0], yes->n}, {v[1], no->n}};
+	char pool[2][SAID_MAX][64];
+
+	for (int w = 0; w < 2; w++)
+		for (uint32_t i = 0; i < both[w].n; i++) {
+			snprintf(pool[w][i], 64, "%s", w ? no->v[i].s : yes->v[i].s);
+			for (char *p = pool[w][i]; *p; p++)
+				*p = (char)tolower((unsigned char)*p);
+			v[w][i].s = pool[w][i];
+		}
+	return texts(a, a->s->sni, &both[0], &both[1]);
 }
 
 static bool from(const struct ask *a, const struct mt_policy_source *s)
 {
-	char buf[64];
-
 	if (!s)
 		return true;
 	if (a->codec->opaque && (s->request_principals.n || s->not_request_principals.n) &&
@@ -132,9 +257,9 @@ static bool from(const struct ask *a, const struct mt_policy_source *s)
 		return false;
 	return blocks(a->s->peer, &s->ip_blocks, &s->not_ip_blocks) &&
 	       blocks(a->s->peer, &s->remote_ip_blocks, &s->not_remote_ip_blocks) &&
-	       texts(a, a->s->principal, &s->principals, &s->not_principals) &&
-	       texts(a, part(a, 1, buf), &s->namespaces, &s->not_namespaces) &&
-	       texts(a, part(a, 0, buf), &s->trust_domains, &s->not_trust_domains) &&
+	       principals(a, &s->principals, &s->not_principals) &&
+	       namespaces(a, &s->namespaces, &s->not_namespaces) &&
+	       domains(a, &s->trust_domains, &s->not_trust_domains) &&
 	       accounts(a, &s->service_accounts, &s->not_service_accounts) &&
 	       (a->codec->opaque || !s->request_principals.n);
 }
@@ -221,7 +346,6 @@ static bool headers(const struct ask *a, const struct mt_policy_condition *c)
 static bool when(const struct ask *a, const struct mt_policy_condition *c)
 {
 	const char *k = c->key.s;
-	char buf[64];
 
 	if (strcmp(k, "source.ip") == 0 || strcmp(k, "remote.ip") == 0)
 		return blocks(a->s->peer, &c->values, &c->not_values);
@@ -230,11 +354,15 @@ static bool when(const struct ask *a, const struct mt_policy_condition *c)
 	if (strcmp(k, "destination.port") == 0)
 		return ports(a, &c->values, &c->not_values);
 	if (strcmp(k, "source.principal") == 0)
-		return texts(a, a->s->principal, &c->values, &c->not_values);
+		return principals(a, &c->values, &c->not_values);
 	if (strcmp(k, "source.namespace") == 0)
-		return texts(a, part(a, 1, buf), &c->values, &c->not_values);
+		return namespaces(a, &c->values, &c->not_values);
+	if (strcmp(k, "source.serviceAccount") == 0)
+		return accounts(a, &c->values, &c->not_values);
+	if (strcmp(k, "source.trustDomain") == 0)
+		return domains(a, &c->values, &c->not_values);
 	if (strcmp(k, "connection.sni") == 0)
-		return c->values.n == 0;
+		return sni(a, &c->values, &c->not_values);
 	if (strncmp(k, "request.auth.", 13) == 0)
 		return a->codec->opaque ? a->deny : c->values.n == 0;
 	if (strncmp(k, "request.headers[", 16) == 0)
@@ -310,9 +438,9 @@ static bool policy(struct ask *a, const struct mt_authorization_policy *p)
 }
 
 bool naive_allows(struct mt_authorization_policy *const *p, uint32_t n, const struct said *s,
-	const struct mt_codec *codec)
+	const struct mt_codec *codec, const struct mt_authz_callers *who)
 {
-	struct ask a = {.s = s, .codec = codec};
+	struct ask a = {.s = s, .codec = codec, .who = who};
 	bool one = false, some = false;
 
 	for (uint32_t i = 0; i < n; i++) {

@@ -33,7 +33,7 @@ static void both_outcomes_are_met(void)
 		const struct mt_authz_policy *by;
 
 		mt_region_init(&r, 1 << 20);
-		p = mt_authz_compile(&r, chance_policy(&c, &r), codec, NULL);
+		p = mt_authz_compile(&r, chance_policy(&c, &r), codec, NULL, NULL);
 		effects[said_judge(&s, mt_authz_set(&r, &p, 1, NULL), codec, &by, NULL)]++;
 		mt_region_fini(&r);
 	}

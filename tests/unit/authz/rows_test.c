@@ -134,6 +134,67 @@ static const struct row rows[] = {
 		DENIED("a")},
 	{{ALLOW(FROM("trustDomains: [cluster.local]"))},
 		CALL(.principal = "cluster.local/ns/a/sa/b"), ALLOWED},
+	/* A principal of an alias is one of ours, and cluster.local in a policy means us. */
+	{{ALLOW(FROM("principals: [corp/ns/a/sa/b]"))}, CALL(.principal = "old/ns/a/sa/b"),
+		ALLOWED},
+	{{ALLOW(FROM("principals: [old/ns/a/sa/b]"))}, CALL(.principal = "corp/ns/a/sa/b"),
+		ALLOWED},
+	{{ALLOW(FROM("principals: [cluster.local/ns/a/sa/b]"))},
+		CALL(.principal = "corp/ns/a/sa/b"), ALLOWED},
+	{{ALLOW(FROM("principals: [cluster.local/ns/a/sa/b]"))}, CALL(.principal = "old/ns/a/sa/b"),
+		ALLOWED},
+	{{ALLOW(FROM("principals: [cluster.local/ns/a/sa/b]"))},
+		CALL(.principal = "cluster.local/ns/a/sa/b"), DENIED("a")},
+	{{ALLOW(FROM("principals: [other/ns/a/sa/b]"))}, CALL(.principal = "corp/ns/a/sa/b"),
+		DENIED("a")},
+	{{ALLOW(FROM("principals: [other/ns/a/sa/b]"))}, CALL(.principal = "other/ns/a/sa/b"),
+		ALLOWED},
+	{{ALLOW(FROM("principals: ['corp/ns/a/sa/*']"))}, CALL(.principal = "old/ns/a/sa/c"),
+		ALLOWED},
+	{{ALLOW(FROM("principals: ['corp/ns/a/*']"))}, CALL(.principal = "old/ns/a/sa/c"),
+		DENIED("a")},
+	{{ALLOW(FROM("principals: ['*/ns/a/sa/b']"))}, CALL(.principal = "other/ns/a/sa/b"),
+		ALLOWED},
+	{{ALLOW(FROM("principals: ['*rp/ns/a/sa/b']"))}, CALL(.principal = "old/ns/a/sa/b"),
+		ALLOWED},
+	{{DENY(FROM("principals: [corp/ns/a/sa/b]"))}, CALL(.principal = "old/ns/a/sa/b"),
+		DENIED("a")},
+	{{DENY(FROM("notPrincipals: [corp/ns/a/sa/b]"))}, CALL(.principal = "old/ns/a/sa/b"),
+		ALLOWED},
+	{{DENY(WHEN("source.principal", "values: [corp/ns/a/sa/b]"))},
+		CALL(.principal = "old/ns/a/sa/b"), DENIED("a")},
+	{{ALLOW(WHEN("source.serviceAccount", "values: [a/b]"))},
+		CALL(.principal = "old/ns/a/sa/b"), ALLOWED},
+	/* Stars of namespaces are anywhere; accounts have none. */
+	{{DENY(FROM("namespaces: ['prod-*-eu']"))}, CALL(.principal = "corp/ns/prod-1-eu/sa/b"),
+		DENIED("a")},
+	{{DENY(FROM("namespaces: ['prod-*-eu']"))}, CALL(.principal = "corp/ns/prod-1-us/sa/b"),
+		ALLOWED},
+	{{ALLOW(FROM("namespaces: ['*d-*']"))}, CALL(.principal = "corp/ns/prod-1/sa/b"), ALLOWED},
+	{{ALLOW(WHEN("source.namespace", "notValues: ['*-1*']"))},
+		CALL(.principal = "corp/ns/prod-1/sa/b"), DENIED("a")},
+	{{ALLOW(FROM("serviceAccounts: ['a/*']"))}, CALL(.principal = "corp/ns/a/sa/b"),
+		CLOSED("a")},
+	/* Another form of principal: whoever may be taken for a member cannot be read, anybody else is none. */
+	{{ALLOW(FROM("namespaces: [a]"))}, CALL(.principal = "corp/ns/a/x/sa/b"), UNREAD_("a")},
+	{{DENY(FROM("namespaces: [x]"))}, CALL(.principal = "corp/ns/a/ns/b/sa/c"), UNREAD_("a")},
+	{{ALLOW(FROM("serviceAccounts: [a/b]"))}, CALL(.principal = "corp/ns/a/sa/b/c"),
+		UNREAD_("a")},
+	{{ALLOW(FROM("serviceAccounts: [a/b]"))}, CALL(.principal = "corp/w"), DENIED("a")},
+	{{DENY(FROM("namespaces: ['*']"))}, CALL(.principal = "corp/w"), ALLOWED},
+	{{ALLOW(FROM("principals: [corp/w]"))}, CALL(.principal = "corp/w"), ALLOWED},
+	/* The name that the caller's TLS asked for, whatever the case of the policy's. */
+	{{ALLOW(WHEN("connection.sni", "values: [A.test]"))}, CALL(.sni = "a.test"), ALLOWED},
+	{{ALLOW(WHEN("connection.sni", "values: ['*.Test']"))}, CALL(.sni = "a.test"), ALLOWED},
+	{{ALLOW(WHEN("connection.sni", "values: [b.test]"))}, CALL(.sni = "a.test"), DENIED("a")},
+	{{DENY(WHEN("connection.sni", "values: ['a.*']"))}, CALL(.sni = "a.test"), DENIED("a")},
+	{{DENY(WHEN("connection.sni", "notValues: [a.test]"))}, CALL(.sni = "a.test"), ALLOWED},
+	{{ALLOW(FROM("principals: [corp/ns/a/sa/b]"))}, CALL(.principal = "old/ns/a/sa/b"), ALLOWED,
+		.codec = "tcp"},
+	{{DENY(FROM("namespaces: [a]"))}, CALL(.principal = "old/ns/a/sa/b"), DENIED("a"),
+		.codec = "tcp"},
+	{{DENY(WHEN("connection.sni", "values: ['*']"))}, CALL(.sni = "x"), DENIED("a"),
+		.codec = "tcp"},
 	/* Metadata: names without case for DENY, exact for ALLOW; every value of a key. */
 	{{ALLOW(WHEN("request.headers[k]", "values: [v]"))}, CALL(KV1("k", "v")), ALLOWED},
 	{{ALLOW(WHEN("request.headers[k]", "values: [v]"))}, CALL(KV1("K", "v")), DENIED("a")},
@@ -228,6 +289,10 @@ static const struct row rows[] = {
 	{{DENY(FROM("notPrincipals: [td/ns/a/sa/s]"))}, DENIED("a"), .aeraki = true},
 };
 
+/* Of the trust domain corp, which was another one once. */
+static const char *const domains[] = {"corp", "old"};
+static const struct mt_authz_callers callers = {true, domains, 2};
+
 static struct said whole(const struct said *said)
 {
 	struct said s = *said;
@@ -283,15 +348,16 @@ static bool judge_row(const struct row *r)
 	mt_region_init(&mem, 1 << 20);
 	for (uint32_t i = 0; i < n; i++) {
 		written[i] = m->authorization_policies.v[i];
-		p[i] = mt_authz_compile(&mem, written[i], codec, i % 2 ? &at : NULL);
+		p[i] = mt_authz_compile(&mem, written[i], codec, i % 2 ? &at : NULL, &callers);
 	}
 	e = said_judge(&s, mt_authz_set(&mem, p, n, NULL), codec, &by, NULL);
 	name = by ? strrchr(by->by, '/') + 1 : NULL;
 	good = e == r->effect && (name ? r->by && strcmp(name, r->by) == 0 : !r->by) &&
-	       naive_allows(written, n, &s, codec) == (r->effect == MT_AUTHZ_ALLOWED);
+	       naive_allows(written, n, &s, codec, &callers) == (r->effect == MT_AUTHZ_ALLOWED);
 	if (!good)
 		fprintf(stderr, "row %zu (%s): %d by %s, plainly %d\n", (size_t)(r - rows),
-			r->spec[0], e, by ? by->by : "nobody", naive_allows(written, n, &s, codec));
+			r->spec[0], e, by ? by->by : "nobody",
+			naive_allows(written, n, &s, codec, &callers));
 	mt_region_fini(&mem);
 	mt_model_free(m);
 	return good;
@@ -374,6 +440,8 @@ static const struct told_row told[] = {
 	{CUSTOM("{}"), "dubbo", NULL, NULL, true, false},
 	{CUSTOM(""), "dubbo", NULL, NULL, false, true},
 	{CUSTOM(FROM("principals: [a]")), "dubbo", NULL, NULL, false, false},
+	{CUSTOM(WHEN("connection.sni", "values: [a]")), "dubbo", NULL, NULL, false, false},
+	{ALLOW(FROM("serviceAccounts: ['a*']")), "dubbo", NULL, NULL, false, false},
 	{DENY(WHEN("no.such", "values: [a]")), "dubbo", NULL, NULL, true, false},
 	{DENY("{from: [{source: {namespaces: [a]}}], when: [{key: no.such, values: [a]}]}"),
 		"dubbo", NULL, NULL, false, false},
@@ -382,28 +450,67 @@ static const struct told_row told[] = {
 		"dubbo", NULL, NULL, true, false},
 };
 
+/* Where callers may show certificates. */
+static const struct told_row told_of_members[] = {
+	{CUSTOM(FROM("principals: [a]")), "dubbo", NULL, NULL, true, false},
+	{CUSTOM(WHEN("connection.sni", "values: [a]")), "dubbo", NULL, NULL, true, false},
+	{CUSTOM(FROM("requestPrincipals: [a]")), "dubbo", NULL, NULL, false, false},
+	{ALLOW(FROM("serviceAccounts: ['a*']")), "dubbo", NULL, NULL, true, false},
+};
+
 static bool is_same(const char *a, const char *b)
 {
 	return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
-static void what_is_told(void)
+static void look(const struct told_row *v, size_t n, const struct mt_authz_callers *who)
 {
-	for (size_t i = 0; i < MT_ARRAY_LEN(told); i++) {
-		const struct row r = {.spec = {told[i].spec}};
+	for (size_t i = 0; i < n; i++) {
+		const struct row r = {.spec = {v[i].spec}};
 		struct mt_model *m = read_row(&r);
 		struct mt_authz_policy *p;
 		struct mt_region mem;
 
 		mt_region_init(&mem, 1 << 20);
 		p = mt_authz_compile(
-			&mem, m->authorization_policies.v[0], mt_codec_find(told[i].codec), NULL);
-		CU_ASSERT_TRUE(is_same(p->dropped, told[i].dropped));
-		CU_ASSERT_TRUE(is_same(p->vanished, told[i].vanished));
-		CU_ASSERT_EQUAL(p->closes, told[i].closes);
-		CU_ASSERT_EQUAL(mt_authz_is_idle(mt_authz_set(&mem, &p, 1, NULL)), told[i].idle);
+			&mem, m->authorization_policies.v[0], mt_codec_find(v[i].codec), NULL, who);
+		CU_ASSERT_TRUE(is_same(p->dropped, v[i].dropped));
+		CU_ASSERT_TRUE(is_same(p->vanished, v[i].vanished));
+		CU_ASSERT_EQUAL(p->closes, v[i].closes);
+		CU_ASSERT_EQUAL(mt_authz_is_idle(mt_authz_set(&mem, &p, 1, NULL)), v[i].idle);
 		mt_region_fini(&mem);
 		mt_model_free(m);
+	}
+}
+
+static void what_is_told(void)
+{
+	look(told, MT_ARRAY_LEN(told), NULL);
+	look(told_of_members, MT_ARRAY_LEN(told_of_members), &callers);
+}
+
+/* PeerAuthentication's STRICT, of messages and of bytes. */
+static void who_shows_no_certificate(void)
+{
+	const struct said clear = {0}, certified = {.mtls = true};
+	const struct said says[] = {whole(&clear), whole(&certified)};
+
+	for (int i = 0; i < 4; i++) {
+		const struct mt_authz_policy *by;
+		struct mt_authz_policy *p;
+		struct mt_region mem;
+		enum mt_authz_effect e;
+
+		mt_region_init(&mem, 1 << 20);
+		p = mt_authz_compile_strict(&mem, "PeerAuthentication a/b");
+		CU_ASSERT_FALSE(mt_authz_is_idle(mt_authz_set(&mem, &p, 1, NULL)));
+		CU_ASSERT_FALSE(p->closes);
+		e = said_judge(&says[i % 2], mt_authz_set(&mem, &p, 1, NULL),
+			mt_codec_find(i / 2 ? "tcp" : "dubbo"), &by, NULL);
+		CU_ASSERT_EQUAL(e, i % 2 ? MT_AUTHZ_ALLOWED : MT_AUTHZ_DENIED);
+		CU_ASSERT_STRING_EQUAL(
+			mt_authz_by(by), i % 2 ? "policies" : "PeerAuthentication a/b");
+		mt_region_fini(&mem);
 	}
 }
 
@@ -411,5 +518,6 @@ const struct mt_test rows_tests[] = {
 	{"what_a_rule_means", what_a_rule_means},
 	{"calls_with_tokens", calls_with_tokens},
 	{"what_is_told", what_is_told},
+	{"who_shows_no_certificate", who_shows_no_certificate},
 	{0},
 };

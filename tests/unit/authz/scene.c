@@ -54,6 +54,7 @@ enum mt_authz_effect said_judge(const struct said *s, const struct mt_authz *a,
 	static const struct mt_authz_reader reader = {interfaces, methods, metadata};
 	struct mt_authz_call c = {.server_port = s->server_port,
 		.service_port = s->service_port,
+		.mtls = s->mtls,
 		.reader = codec->opaque ? NULL : &reader,
 		.arg = (void *)s};
 	enum mt_authz_effect e;
@@ -62,6 +63,8 @@ enum mt_authz_effect said_judge(const struct said *s, const struct mt_authz *a,
 		return MT_AUTHZ_UNREAD;
 	if (s->principal)
 		c.principal = slice(s->principal);
+	if (s->sni)
+		c.sni = slice(s->sni);
 	e = mt_authz_judge(a, &c, by);
 	if (steps)
 		*steps = c.steps;

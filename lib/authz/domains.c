@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Principals of our trust domain are those of its aliases, too, as istiod writes them for proxies. */
+#include "mt_authz_priv.h"
+
+#include <string.h>
+
+/* In a policy it means the mesh's own trust domain, whatever that is. */
+#define LOCAL "cluster.local"
+
+/* "*-td": what ends so. */
+static bool ends_so(const char *domain, const char *want, size_t len)
+{
+	size_t n = strlen(domain);
+
+	return len && want[0] == '*' && n >= len - 1 &&
+	       memcmp(domain + n - (len - 1), want + 1, len - 1) == 0;
+}
+
+static bool is(const char *domain, const char *want, size_t len)
+{
+	return strlen(domain) == len && memcmp(domain, want, len) == 0;
+}
+
+/* How many letters of "DOMAIN/ns/NS/sa/SA" are the domain; 0: it has another form, and is left as it is. */
+static size_t domain_length(const char *s)
+{
+	uint32_t slashes = 0;
+
+	for (const char *p = s; *p; p++)
+		slashes += *p == '/';
+	return slashes == 4 ? strcspn(s, "/") : 0;
+}
+
+static bool is_ours(const struct mt_authz_callers *who, const char *s, size_t len)
+{
+	bool ours = is(LOCAL, s, len);
+
+	for (uint32_t i = 0; i < who->n_domains; i++)
+		ours |= is(who->domains[i], s, len) || ends_so(who->domains[i], s, len);
+	return ours;
+}
+
+static void put(struct mt_region *r, struct mt_texts *l, const char *s)
+{
+	struct mt_text *slot;
+
+	for (uint32_t i = 0; s && i < l->n; i++)
+		if (strcmp(l->v[i].s, s) == 0)
+			return;
+	slot = s ? mt_region_push(r, (void **)&l->v, &l->n, sizeof(*slot)) : NULL;
+	if (slot)
+		slot->s = s;
+	else
+		r->failed = true;
+}
+
+static void add(
+	struct mt_region *r, const struct mt_authz_callers *who, struct mt_texts *l, const char *s)
+{
+	size_t len = domain_length(s);
+
+	if (!len || !is_ours(who, s, len)) {
+		put(r, l, s);
+		return;
+	}
+	for (uint32_t i = 0; i < who->n_domains; i++) {
+		const char *domain = who->domains[i];
+
+		put(r, l,
+			ends_so(domain, s, len) ? s : mt_region_printf(r, "%s%s", domain, s + len));
+	}
+}
+
+struct mt_texts mt_authz_domains(
+	struct mt_region *r, const struct mt_authz_callers *who, const struct mt_texts *l)
+{
+	struct mt_texts all = {0};
+
+	if (!who->n_domains)
+		return *l;
+	for (uint32_t i = 0; i < l->n; i++)
+		add(r, who, &all, l->v[i].s);
+	return all;
+}
