@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A cluster, whoever says it: made once, shared by snapshots, given back with the last. */
 #include "mt_conf_mesh_priv.h"
+#include "mt_tls.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -9,7 +10,11 @@
 static void free_cluster(struct mt_conf *c, struct mt_shared_cluster *sc, uint64_t now)
 {
 	mt_shared_last_forget(&c->shared.last_clusters, sc->at, sc);
+	mt_unlent_free(sc->unlent);
 	mt_cluster_release(&sc->c);
+	mt_tls_context_drop(sc->c.tls);
+	mt_conf_lend_put(sc->lend);
+	free(sc->tls_why);
 	for (uint32_t i = 0; i < sc->c.n_eps; i++)
 		mt_upstream_ep_put(c->upstreams, sc->c.eps[i].state, now);
 	if (sc->c.id)
@@ -101,7 +106,7 @@ static uint64_t policy_hash(const struct mt_cluster *c, const struct mt_cluster_
 	if (g && g->closed_by)
 		h = mt_hash_u64(g->closed_by->id, h);
 	h = mt_hash_u64(g ? g->hash : 0, h);
-
+	h = mt_hash_u64(c->tls ? mt_tls_context_id(c->tls) : 0, h);
 	h = mt_hash_u64(((uint64_t)c->ring_min << 32) | c->ring_max, h);
 	h = mt_hash_u64(((uint64_t)c->connect_ms << 32) | c->outlier.failures, h);
 	h = mt_hash_u64(((uint64_t)c->outlier.base_ms << 32) | c->outlier.max_ms, h);
@@ -195,16 +200,23 @@ static void guard(struct mt_cluster *c, const struct mt_authz *a)
 	c->guards_search |= a->searches;
 }
 
+static bool asks_for_tls(const struct mt_res_cluster *mc, const struct mt_res_endpoint *ep)
+{
+	/* In a cluster of clear text their metadata mean nothing. */
+	return mc->tls_by_endpoint ? ep->tls : mc->tls != NULL;
+}
+
 /* 1: added, 0: not used, -ENOMEM. */
 static int add_endpoint(struct mt_build *b, struct mt_shared_cluster *sc,
 	const struct mt_cluster_said *said, const struct mt_endpoint_use *use, uint8_t zone)
 {
 	const struct mt_res_endpoint *ep = use->ep;
 	struct mt_cluster *c = &sc->c;
+	bool tls = asks_for_tls(said->cluster, ep);
 	struct mt_ep_state *state;
 
-	/* In a cluster of clear text their metadata mean nothing. */
-	if (ep->tls && said->cluster->tls_by_endpoint) {
+	/* Never in clear text instead. */
+	if (tls && !c->tls) {
 		sc->n_tls++;
 		return 0;
 	}
@@ -225,6 +237,7 @@ static int add_endpoint(struct mt_build *b, struct mt_shared_cluster *sc,
 		.weight = use->weight,
 		.zone = zone,
 		.meshed = ep->tls,
+		.tls = tls,
 		.state = state};
 	if (c->guards)
 		guard(c, said->guards->v[ep - said->guards->of]);
@@ -378,8 +391,8 @@ static uint64_t node_serial(const struct mt_build *b)
 	return b->model->node ? b->model->node->meta.serial : 0;
 }
 
-static bool is_same(const struct mt_build *b, const struct mt_shared_cluster *sc,
-	const struct mt_cluster_said *said)
+static bool is_same(
+	struct mt_build *b, const struct mt_shared_cluster *sc, const struct mt_cluster_said *said)
 {
 	const struct mt_res_cluster *mc = said->cluster;
 	const struct mt_res_endpoints *e = said->endpoints;
@@ -388,6 +401,7 @@ static bool is_same(const struct mt_build *b, const struct mt_shared_cluster *sc
 	return !(g && (g->v || g->closed_by)) && sc->serial && sc->serial == mc->meta.serial &&
 	       sc->eps_serial == (e ? e->meta.serial : 0) && (!e || sc->eps_serial) &&
 	       sc->node_serial == node_serial(b) &&
+	       sc->tls_stamp == mt_b_cluster_tls_stamp(b, said) && !sc->tls_why &&
 	       sc->override_stamp == mt_overrides_cluster_stamp(&b->conf->overrides, sc->name);
 }
 
@@ -416,33 +430,63 @@ static int set_warmup(struct mt_build *b, struct mt_cluster *c, const struct mt_
 	return mt_cluster_warm(c, &rule, old ? &old->c : NULL, b->now);
 }
 
+/* Those to whom nobody lends an identity have the rest of the endpoints, if there is one. */
+static int set_unlent(struct mt_build *b, struct mt_shared_cluster *sc,
+	const struct mt_res_cluster *mc, const struct mt_shared_cluster *old)
+{
+	uint32_t n = 0;
+	int rc;
+
+	for (uint32_t i = 0; i < sc->c.n_eps; i++)
+		n += !sc->c.eps[i].tls;
+	if (!sc->c.lend || !n || n == sc->c.n_eps)
+		return 0;
+	sc->unlent = mt_unlent_new(&sc->c);
+	if (!sc->unlent)
+		return -ENOMEM;
+	rc = set_warmup(b, sc->unlent, mc, old);
+	if (rc == 0)
+		rc = mt_cluster_build(sc->unlent);
+	sc->c.unlent = sc->unlent;
+	return rc;
+}
+
+static int complete(struct mt_build *b, struct mt_shared_cluster *sc,
+	const struct mt_cluster_said *said, const struct mt_shared_cluster *old)
+{
+	const struct mt_res_cluster *mc = said->cluster;
+	const struct mt_res_endpoints *e = mc->endpoints ? mc->endpoints : said->endpoints;
+	int rc = mt_b_cluster_tls(b, sc, said);
+
+	/* Until its names are resolved a DNS cluster has what is an address already. */
+	if (!e && mc->dns)
+		e = mc->dns->fixed;
+	sc->hash = policy_hash(&sc->c, said->guards);
+	if (rc == 0 && e)
+		rc = add_endpoints(b, sc, said, e);
+	if (rc == 0)
+		rc = set_unlent(b, sc, mc, old);
+	if (rc == 0)
+		rc = set_warmup(b, &sc->c, mc, old);
+	return rc ? rc : mt_cluster_build(&sc->c);
+}
+
 static struct mt_shared_cluster *make(
 	struct mt_build *b, const struct mt_cluster_said *said, const struct mt_shared_cluster *old)
 {
 	const struct mt_res_cluster *mc = said->cluster;
-	const struct mt_res_endpoints *e = mc->endpoints ? mc->endpoints : said->endpoints;
 	struct mt_shared_cluster *sc = new_cluster(b, mc);
-	int rc;
 
 	if (!sc)
 		return NULL;
-	/* Until its names are resolved a DNS cluster has what is an address already. */
-	if (!e && mc->dns)
-		e = mc->dns->fixed;
 	set_policy(&sc->c, mc);
 	if (mc->demand_ms) {
 		sc->c.demand = mt_upstream_demand(b->conf->upstreams, sc->c.index);
 		sc->c.demand_ms = mc->demand_ms;
 	}
 	sc->c.closed_by = said->guards ? said->guards->closed_by : NULL;
-	sc->hash = policy_hash(&sc->c, said->guards);
 	remember(b, sc, said, said->endpoints);
-	rc = e ? add_endpoints(b, sc, said, e) : 0;
-	if (rc == 0)
-		rc = set_warmup(b, &sc->c, mc, old);
-	if (rc == 0)
-		rc = mt_cluster_build(&sc->c);
-	if (rc) {
+	if (complete(b, sc, said, old)) {
 		free_cluster(b->conf, sc, b->now);
 		return NULL;
 	}

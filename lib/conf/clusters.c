@@ -21,7 +21,7 @@ static int add_cluster(struct mt_build *b, const struct mt_host *h, const struct
 {
 	struct mt_snap *s = b->snap;
 	struct mt_document_cluster d;
-	struct mt_cluster_said said = {&d.cluster, NULL, &d.guards};
+	struct mt_cluster_said said = {&d.cluster, NULL, &d.guards, h->se->meta.ns};
 	struct mt_shared_cluster **slot, *sc;
 
 	if (mt_b_document_cluster(b, h, u, subset, &d))

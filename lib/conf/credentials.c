@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What TLS is spoken with: the node's own identity, or what secrets hold, each made once. */
+#include "mt_conf_cluster_priv.h"
 #include "mt_conf_credentials_priv.h"
 
 #include <errno.h>
@@ -177,5 +178,7 @@ void mt_credentials_end(struct mt_conf *c)
 void mt_credentials_fini(struct mt_conf *c)
 {
 	forget(c, true);
+	for (int i = 0; i < 2; i++)
+		mt_conf_lend_put(c->credentials.lend[i]);
 	mt_strmap_fini(&c->credentials.all);
 }

@@ -49,6 +49,8 @@ static struct mt_shared_cluster *newest_of(
 static bool wanted(
 	struct mt_build *b, const struct mt_res_cluster *mc, const struct mt_shared_cluster *same)
 {
+	const char *no_tls;
+
 	if (mc->discovery == MT_RES_ORIGINAL_DST) {
 		mt_mesh_passing(b, &mc->meta);
 		mt_strmap_put(&b->mesh_build->original, mc->meta.name, (void *)mc, NULL);
@@ -65,15 +67,21 @@ static bool wanted(
 		return false;
 	}
 	/* To go on in clear text where encryption was asked for would be worse than not to answer. */
-	if (mc->tls && !mc->tls_by_endpoint)
+	no_tls = mc->tls && !mc->tls_by_endpoint ? mt_b_no_tls(b, mc->tls) : NULL;
+	if (no_tls)
 		mt_diag_resource(b->diags, MT_DIAG_NOT_SERVED, &mc->meta, "transport_socket",
-			"let it be plain text", "connections to instances cannot be encrypted yet");
-	return !mc->tls || mc->tls_by_endpoint;
+			"write spec.identity, or let it be plain text",
+			"connections to instances cannot be encrypted: %s", no_tls);
+	return !no_tls;
 }
 
 static void tell_refused(
 	struct mt_build *b, const struct mt_res_cluster *mc, const struct mt_shared_cluster *sc)
 {
+	const char *no_tls = sc->tls_why	    ? sc->tls_why
+			     : sc->n_tls && mc->tls ? mt_b_no_tls(b, mc->tls)
+						    : NULL;
+
 	if (sc->n_refused)
 		mt_diag_resource(b->diags, MT_DIAG_WARNING, &mc->meta, NULL, NULL,
 			"%u of its endpoints are not used: nobody can be reached there, or this "
@@ -81,10 +89,21 @@ static void tell_refused(
 			sc->n_refused);
 	if (sc->n_tls)
 		mt_diag_resource(b->diags, MT_DIAG_WARNING, &mc->meta, "transport_socket_matches",
-			"let them be plain text",
+			"write spec.identity, or let them be plain text",
 			"%u of its endpoints are not used: they ask for TLS, which cannot be "
-			"spoken yet",
-			sc->n_tls);
+			"spoken: %s",
+			sc->n_tls, no_tls ? no_tls : "");
+}
+
+/* "n of m endpoints need lend": towards them nobody has an identity but those who the operator says. */
+static void tell_lend(
+	struct mt_build *b, const struct mt_res_cluster *mc, const struct mt_shared_cluster *sc)
+{
+	uint32_t n = mt_b_need_lend(&sc->c);
+
+	if (n)
+		mt_diag_resource(b->diags, MT_DIAG_WARNING, &mc->meta, "transport_socket",
+			MT_LEND_REMEDY, MT_LEND_WORDS, n, sc->c.n_eps);
 }
 
 /* Of a name alone nothing is told: somebody else has the cluster, then that one is used. */
@@ -92,6 +111,13 @@ static bool has_it(const struct mt_build *b, const char *name, const struct mt_s
 {
 	return mt_strmap_get(&b->clusters, name) || mt_strmap_get(&b->mesh_build->original, name) ||
 	       (same && same->build == b->mesh_build->id);
+}
+
+/* As its workloads' metadata say. */
+static const char *ns_of(const struct mt_res_cluster *mc, const struct mt_res_endpoints *e)
+{
+	e = mc->dns ? mc->dns->fixed : e ? e : mc->endpoints;
+	return e ? e->ns : NULL;
 }
 
 static void take_cluster(struct mt_build *b, const struct mt_res_cluster *mc, uint32_t i)
@@ -105,7 +131,7 @@ static void take_cluster(struct mt_build *b, const struct mt_res_cluster *mc, ui
 	if (b->tmp.failed || (mc->demand_ms ? has_it(b, mc->meta.name, old) : !wanted(b, mc, old)))
 		return;
 	eps = endpoints_of(b, mc, old, &at);
-	said = (struct mt_cluster_said){mc, eps, NULL};
+	said = (struct mt_cluster_said){mc, eps, NULL, ns_of(mc, eps)};
 	sc = mt_b_cluster(b, &said, old);
 	if (!sc && !b->tmp.failed)
 		mt_b_no_room_for_cluster(b, NULL, mc);
@@ -117,6 +143,7 @@ static void take_cluster(struct mt_build *b, const struct mt_res_cluster *mc, ui
 	sc->build = b->mesh_build->id;
 	s->clusters[s->n_clusters++] = sc;
 	tell_refused(b, mc, sc);
+	tell_lend(b, mc, sc);
 }
 
 /* Takes what the build uses, behind the documents'; 0 or -ENOMEM. */
@@ -192,9 +219,7 @@ const char *mt_mesh_ns(const struct mt_build *b, const struct mt_shared_cluster 
 	const struct mt_res_endpoints *e =
 		sc->eps_at == MT_NO_CLUSTER ? mc->endpoints : b->model->res_endpoints.v[sc->eps_at];
 
-	if (mc->dns)
-		e = mc->dns->fixed;
-	return e ? e->ns : NULL;
+	return ns_of(mc, e);
 }
 
 /* ---- all of it ---------------------------------------------------------------------------------- */

@@ -4,6 +4,7 @@
 
 #include "mt_authz.h"
 #include "mt_conf_priv.h"
+#include "mt_lend.h"
 
 /* ---- compiled (cluster.c) ------------------------------------------------------------------------ */
 
@@ -17,9 +18,13 @@ struct mt_shared_cluster {
 	uint64_t hash;				  /* of what it says, without endpoints */
 	uint64_t stamp;				  /* shared_diff.c */
 	uint64_t override_stamp;		  /* mt_overrides_cluster_stamp() */
-	struct mt_cluster c; /* copied into snapshots; what it points to is here */
-	uint32_t n_tls;	     /* endpoints that ask for TLS */
-	uint32_t n_refused;  /* endpoints that nobody could reach */
+	struct mt_cluster c;	   /* copied into snapshots; what it points to is here */
+	struct mt_cluster *unlent; /* c.unlent */
+	struct mt_conf_lend *lend; /* whose c.lend is; NULL: none */
+	uint64_t tls_stamp;	   /* what its TLS was made of; 0: it has none */
+	char *tls_why;		   /* that it cannot be made of what is said; NULL: it could */
+	uint32_t n_tls;		   /* endpoints that ask for TLS and get none: they are not used */
+	uint32_t n_refused;	   /* endpoints that nobody could reach */
 	uint32_t n_zones;
 	uint32_t size;	  /* of this, with its texts */
 	char *origin;	  /* "xds:NAME", behind the name; NULL: documents */
@@ -39,6 +44,7 @@ struct mt_cluster_said {
 	const struct mt_res_cluster *cluster;
 	const struct mt_res_endpoints *endpoints; /* found by name; NULL: the cluster's own */
 	const struct mt_cluster_guards *guards;	  /* NULL: none */
+	const char *ns;				  /* of the service; NULL: not known */
 };
 
 /*
@@ -56,6 +62,37 @@ int mt_b_place_clusters(struct mt_build *b, struct mt_shared_cluster **v, uint32
 void mt_b_no_room_for_cluster(
 	struct mt_build *b, const struct mt_meta *document, const struct mt_res_cluster *mc);
 void mt_shared_cluster_put(struct mt_conf *c, struct mt_shared_cluster *sc, uint64_t now);
+
+/* ---- TLS (cluster_tls.c) -------------------------------------------------------------------------- */
+
+#define MT_SPIFFE "spiffe://"
+
+/* For whom the node's identity is shown: shared by clusters. */
+struct mt_conf_lend {
+	uint32_t refs;
+	uint64_t stamp; /* of what it was made */
+	struct mt_lend l;
+};
+
+void mt_conf_lend_put(struct mt_conf_lend *l);
+
+/* Another one whenever its TLS would come out otherwise; 0: there is none. */
+uint64_t mt_b_cluster_tls_stamp(struct mt_build *b, const struct mt_cluster_said *said);
+/* c.tls and c.lend, if TLS is asked for and can be spoken. 0 or -ENOMEM. */
+int mt_b_cluster_tls(
+	struct mt_build *b, struct mt_shared_cluster *sc, const struct mt_cluster_said *said);
+/* Why it cannot be spoken; NULL: it can. */
+const char *mt_b_no_tls(struct mt_build *b, const struct mt_res_tls *tls);
+/* How many endpoints are for those alone who the node lends its identity to, where those are nobody but the node; 0: none. */
+uint32_t mt_b_need_lend(const struct mt_cluster *c);
+#define MT_LEND_WORDS  "%u of %u endpoints need lend: who has no identity does not reach them"
+#define MT_LEND_REMEDY "name such clients in the Node's spec.mesh.lend"
+/*
+ * What those have of a cluster to whom the node does not lend its identity: its endpoints without TLS, to be warmed up and built like
+ * it. NULL: no memory.
+ */
+struct mt_cluster *mt_unlent_new(const struct mt_cluster *c);
+void mt_unlent_free(struct mt_cluster *u);
 
 /* ---- endpoints that are used, and how much (endpoint_plan.c) -------------------------------------- */
 

@@ -74,9 +74,11 @@ struct mt_snap {
 
 /* What TLS is spoken with, by names of secrets (mt_conf_credentials_priv.h). */
 struct mt_conf_credential;
+struct mt_conf_lend;
 struct mt_conf_credentials {
 	struct mt_strmap all;
 	struct mt_conf_credential *own; /* the node's own, during a build; NULL: not asked for */
+	struct mt_conf_lend *lend[2];	/* to nobody, and to whom the Node says; the last ones */
 	uint64_t turn;			/* grows with each build */
 };
 
@@ -102,7 +104,7 @@ struct mt_conf {
 	struct mt_credential *identity;	   /* NULL: none; mt_conf_set_identity() */
 	uint64_t identity_serial;	   /* grows with each */
 	struct mt_conf_credentials credentials;
-	bool drains;			   /* some endpoint was drained by the last publish */
+	bool drains; /* some endpoint was drained by the last publish */
 	char state_dir[MT_CONF_PATH];
 };
 

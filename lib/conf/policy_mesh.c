@@ -226,6 +226,52 @@ static bool find_guards(struct told *all, const struct told_cluster *t, const st
 	return any;
 }
 
+/* The snapshot's own endpoints, with guards; their ages are found by their place. Zero or -ENOMEM. */
+static int take_guards(struct mt_region *r, struct mt_cluster *c, const struct mt_authz **v)
+{
+	struct mt_endpoint *eps = mt_region_alloc(r, sizeof(*eps) * c->n_eps);
+	size_t size = c->warmup ? sizeof(*c->warmup) + sizeof(c->warmup->since[0]) * c->n_eps : 0;
+	struct mt_warmup *w = size ? mt_region_alloc(r, size) : NULL;
+
+	if (!eps || (size && !w))
+		return -ENOMEM;
+	memcpy(eps, c->eps, sizeof(*eps) * c->n_eps);
+	for (uint32_t i = 0; i < c->n_eps; i++) {
+		eps[i].guarded = v[i] != NULL;
+		c->guards_read |= v[i] && v[i]->reads;
+		c->guards_search |= v[i] && v[i]->searches;
+	}
+	/* Levels have a part of the cluster's own endpoints, and the warm-up of those. */
+	if (w && !c->n_levels) {
+		memcpy(w, c->warmup, size);
+		w->eps = eps;
+		c->warmup = w;
+	}
+	c->eps = eps;
+	c->guards = v;
+	return 0;
+}
+
+/* The endpoints without TLS once more, in their order, for whom nobody lends an identity. */
+static int guard_unlent(struct mt_region *r, struct mt_cluster *c, const struct mt_authz **v)
+{
+	struct mt_cluster *u = mt_region_alloc(r, sizeof(*u));
+	const struct mt_authz **own =
+		mt_region_alloc(r, sizeof(struct mt_authz *) * c->unlent->n_eps);
+	uint32_t n = 0;
+
+	if (!u || !own)
+		return -ENOMEM;
+	*u = *c->unlent;
+	u->port = c->port;
+	u->guards_read = u->guards_search = false;
+	for (uint32_t i = 0; i < c->n_eps && n < u->n_eps; i++)
+		if (!c->eps[i].tls)
+			own[n++] = v[i];
+	c->unlent = u;
+	return take_guards(r, u, own);
+}
+
 /* What the discovery service said is shared by snapshots; who is guarded is this one's. */
 static int guard(struct told *all, struct told_cluster *t)
 {
@@ -233,7 +279,6 @@ static int guard(struct told *all, struct told_cluster *t)
 	struct mt_cluster *c = t->c;
 	const struct mt_authz **v = mt_region_alloc(r, sizeof(struct mt_authz *) * c->n_eps);
 	const struct mt_closer *by = NULL;
-	struct mt_endpoint *eps;
 	bool open, any = v && find_guards(all, t, v, &open, &by);
 
 	c->guards_read = c->guards_search = false;
@@ -245,20 +290,12 @@ static int guard(struct told *all, struct told_cluster *t)
 	if (!open) {
 		c->closed_by = by;
 		c->n_eps = c->n_levels = 0;
+		c->unlent = NULL;
 		return 0;
 	}
-	eps = mt_region_alloc(r, sizeof(*eps) * c->n_eps);
-	if (!eps)
+	if (c->unlent && guard_unlent(r, c, v))
 		return -ENOMEM;
-	memcpy(eps, c->eps, sizeof(*eps) * c->n_eps);
-	for (uint32_t i = 0; i < c->n_eps; i++) {
-		eps[i].guarded = v[i] != NULL;
-		c->guards_read |= v[i] && v[i]->reads;
-		c->guards_search |= v[i] && v[i]->searches;
-	}
-	c->eps = eps;
-	c->guards = v;
-	return 0;
+	return take_guards(r, c, v);
 }
 
 static void look_at(struct told *all, const struct told_cluster *t)

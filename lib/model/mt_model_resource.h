@@ -98,6 +98,7 @@ struct mt_res_tls {
 	const char *unmade;	 /* why it cannot be spoken as it is said; NULL: it can */
 	bool client_certificate; /* of a listener: required */
 	bool documents;		 /* documents say it */
+	bool anybody;		 /* of a cluster without `trust`: any certificate will do */
 };
 
 struct mt_res_outlier {

@@ -91,6 +91,9 @@ const char *mt_tls_context_sni(const struct mt_tls_context *c);
  */
 uint64_t mt_tls_context_id(const struct mt_tls_context *c);
 
+/* The principal of a leaf; false: its names are not those that a principal's certificate may have. "": it has none. */
+bool mt_tls_principal(X509 *leaf, char out[MT_TLS_PRINCIPAL_MAX + 1]);
+
 /* ---- handshakes -------------------------------------------------------------------------------------- */
 
 /* Whom we speak with, as far as it is verified. */

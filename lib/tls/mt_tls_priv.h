@@ -52,8 +52,6 @@ struct mt_tls_handshake {
 int mt_tls_verify(X509_STORE_CTX *x, void *arg);
 /* Names and times of a certificate whose chain was verified: none, or why not. */
 enum mt_tls_reason mt_tls_judge(const struct mt_tls_context *c, X509 *leaf);
-/* The principal of a leaf; false: its names are not those that a principal's certificate may have. "": it has none. */
-bool mt_tls_principal(X509 *leaf, char out[MT_TLS_PRINCIPAL_MAX + 1]);
 
 /* ---- handover.c ----- */
 

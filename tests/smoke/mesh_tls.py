@@ -84,8 +84,8 @@ class Mesh:
         text.insert(text.index("spec:") + 1, f"  identity: {{directory: {self.folder}}}\n  mesh: {{namespace: edge, lend: {{{words}}}}}")
         self.daemon.node.write_text("\n".join(text))
 
-    def calls(self, n, target=f"{VIP}:20880"):
-        return self.lab.dubbo_client(target, calls=n, service="com.shop.quotes").result()
+    def calls(self, count, target=f"{VIP}:20880"):
+        return self.lab.dubbo_client(target, count=count).result()
 
 
 def rows(process):
@@ -94,7 +94,7 @@ def rows(process):
 
 def half_meshed(m):
     """One instance by TLS, one in clear text, of one service."""
-    equal(m.calls(20)["by"], {"v1/s1": 10, "v2/s2": 10}, "who answered")
+    equal(m.calls(20)["by_server"], {"v1/s1": 10, "v2/s2": 10}, "who answered")
     said = rows(m.inbound)
     equal(said[0], {"peer": [NODE], "sni": "outbound_.20880_._.com.shop.quotes", "alpn": "istio", "version": "TLSv1.3"}, "what the sidecar saw")
 
@@ -105,7 +105,7 @@ def by_sidecar(m):
         with m.lab.inside("client"):
             out = m.sidecar("client", "client", CALLER, listen=f"127.0.0.1:209{version[-1]}0", to=f"{VIP}:20880", alpn="istio",
                             sni="outbound_.20880_._.com.shop.quotes", **({"max-version": "1.2"} if version == "1.2" else {}))
-        equal(sum(m.calls(20, f"127.0.0.1:209{version[-1]}0")["by"].values()), 20, "calls by a sidecar")
+        equal(sum(m.calls(20, f"127.0.0.1:209{version[-1]}0")["by_server"].values()), 20, "calls by a sidecar")
         equal(rows(out)[0], {"peer": [NODE], "sni": None, "alpn": "istio", "version": f"TLSv{version}"}, "what the client's sidecar saw")
 
 

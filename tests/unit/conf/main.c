@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "conf_test.h"
+#include "tls/pki.h"
 
 #include "../tls/pki.h"
 
@@ -117,8 +118,8 @@ int main(int argc, char **argv)
 		{"mesh_random", mesh_random_tests}, {"mesh_policies", mesh_policies_tests},
 		{"overrides", override_tests}, {"owners", owners_tests}, {"publish", publish_tests},
 		{"references", references_tests}, {"refusals", refusals_tests},
-		{"share", share_tests}, {"served", served_tests}, {"tls_names", tls_names_tests},
-		{"vips", vips_tests}, {0}};
+		{"share", share_tests}, {"served", served_tests}, {"tls", tls_tests},
+		{"tls_names", tls_names_tests}, {"vips", vips_tests}, {0}};
 
 	int rc = mt_test_main(suites, argc, argv);
 
