@@ -174,6 +174,8 @@ static void build_fini(struct mt_build *b)
 	mt_strmap_fini(&b->lost);
 	mt_strmap_fini(&b->closers);
 	mt_idmap_fini(&b->explicit_addrs);
+	mt_idmap_fini(&b->secrets);
+	mt_idmap_fini(&b->bad_secrets);
 	mt_region_fini(&b->tmp);
 }
 
@@ -214,6 +216,7 @@ static int finish(struct mt_build *b)
 	if (rc == 0)
 		rc = mt_b_mesh_policies(b);
 	mt_b_policies_tell(b);
+	mt_b_secrets_tell(b);
 	if (rc == 0)
 		rc = mt_b_closers_finish(b);
 	if (rc == 0)

@@ -83,6 +83,8 @@ static void look_at_secrets(
 		of.roots = t.roots;
 		of.crl = t.crl;
 		take(x, mt_credential_new(&of, &x->why), stamp_of(&t));
+		if (!x->credential)
+			mt_b_secret_blame(b, tls, &t, x->why.text);
 	}
 	mt_secret_texts_fini(&t);
 }

@@ -35,6 +35,7 @@ struct server {
 	enum mt_port_web web;
 	const struct mt_gate_guard *gate;
 	uint64_t gate_hash;
+	const struct mt_listen_end *end; /* NULL: clear text, or TLS that is passed through */
 	char path[64];
 	bool used;
 };
@@ -58,7 +59,8 @@ static void bind_routes(struct mt_build *b, struct server *sv, const struct mt_m
 		.port = port,
 		.meta = &sv->gateway->meta,
 		.line = conf->port.number.line,
-		.path = sv->path};
+		.path = sv->path,
+		.end = sv->end};
 	struct mt_service_slot *s = mt_b_service_slot(b, host, host, port, meta->origin);
 	struct mt_document_service *d =
 		mt_region_push(&b->tmp, (void **)&b->bound, &b->n_bound, sizeof(*d));
@@ -157,19 +159,26 @@ static void bind_names(struct mt_build *b, struct server *sv)
 	}
 }
 
-/* false: it asks for TLS that is not ended here. It is never served in clear text. */
-static bool check_tls(struct mt_build *b, const struct server *sv, uint32_t j)
+static bool passes_tls(const struct server *sv)
 {
 	const struct mt_gateway_tls *tls = sv->conf->tls;
+
+	return tls && tls->mode.set && tls->mode.v == MT_GATEWAY_PASSTHROUGH;
+}
+
+/* false: it asks for TLS that cannot be ended. It is never served in clear text. */
+static bool check_tls(struct mt_build *b, struct server *sv, uint32_t j)
+{
 	char path[64];
 
-	if (!tls || (tls->mode.set && tls->mode.v == MT_GATEWAY_PASSTHROUGH))
+	if (!sv->conf->tls || passes_tls(sv))
 		return true;
-	snprintf(path, sizeof(path), "spec.servers[%u].tls", j);
-	mt_b_warn(b, &sv->gateway->meta, tls->origin.line, path, NULL,
-		tls->mode.set ? "TLS is not ended here: this server is not served"
-			      : "no HTTP is redirected: this server is not served");
-	return false;
+	if (sv->gateway->gateway_api)
+		snprintf(path, sizeof(path), "spec.listeners[%u].tls", sv->gateway->listener);
+	else
+		snprintf(path, sizeof(path), "spec.servers[%u].tls", j);
+	sv->end = mt_b_gateway_end(b, sv->gateway, sv->conf, path);
+	return sv->end != NULL;
 }
 
 static bool find_codec(struct mt_build *b, struct server *sv)
@@ -324,7 +333,7 @@ void mt_b_gateways(struct mt_build *b)
 			if (!check_tls(b, &sv, j) || !find_codec(b, &sv) ||
 				!check_bind(b, &sv, j) || !check_policies(b, &sv))
 				continue;
-			if (sv.conf->tls) {
+			if (passes_tls(&sv)) {
 				bind_names(b, &sv);
 			} else {
 				bind_virtual_services(b, &sv);

@@ -24,9 +24,10 @@ static bool refuse(struct mt_build *b, const struct mt_listen *l, const struct m
 	return false;
 }
 
-static bool put_key(struct mt_build *b, const struct mt_listen *l, struct mt_service_slot *s)
+static bool put_key(struct mt_build *b, const struct mt_listen *l, const struct mt_listen_chain *c,
+	struct mt_service_slot *s)
 {
-	char *key = mt_region_printf(&b->tmp, "%s key %s", l->text, s->key);
+	char *key = mt_region_printf(&b->tmp, "%s key %p %s", l->text, c->of, s->key);
 	void *before = NULL;
 
 	if (key)
@@ -38,9 +39,11 @@ static bool put_key(struct mt_build *b, const struct mt_listen *l, struct mt_ser
 static bool first_with_key(struct mt_build *b, const struct mt_listen *l,
 	const struct mt_listen_chain *c, struct mt_service_slot *s)
 {
+	if (c->n_services && !c->codec->service_key)
+		return false;
 	if (c->n_services == 1)
-		(void)put_key(b, l, c->services[0]);
-	return !c->n_services || put_key(b, l, s);
+		(void)put_key(b, l, c, c->services[0]);
+	return !c->n_services || put_key(b, l, c, s);
 }
 
 /* One name is one route's on a listener, as a connection asks for it once: the first one's. */
@@ -63,23 +66,23 @@ static struct mt_origin origin(struct mt_build *b, const struct mt_listen_port *
 
 /* What a chain for them matches; *any of them taken already: the names that are left. NULL: none is, or no memory. */
 static const struct mt_res_match *match_names(struct mt_build *b, const struct mt_listen *l,
-	const struct mt_listen_port *at, const struct mt_listen_tls *t)
+	const struct mt_listen_port *at, const char **names, uint32_t n)
 {
 	struct mt_res_match *m = mt_region_alloc(&b->tmp, sizeof(*m));
-	const char **own = mt_region_alloc(&b->tmp, sizeof(*own) * (t->n_names + 1));
+	const char **own = mt_region_alloc(&b->tmp, sizeof(*own) * (n + 1));
 	char path[MT_INDEX_PATH];
 
 	if (!m || !own)
 		return NULL;
 	*m = (struct mt_res_match){.transport = "tls", .server_names = own};
-	for (uint32_t i = 0; i < t->n_names; i++) {
-		if (first_with_name(b, l, t->names[i]))
-			own[m->n_server_names++] = t->names[i];
+	for (uint32_t i = 0; i < n; i++) {
+		if (first_with_name(b, l, names[i]))
+			own[m->n_server_names++] = names[i];
 		else
 			mt_b_warn(b, at->meta, at->line, path_of(at, path), NULL,
-				"server name \"%.128s\" is that of an older one", t->names[i]);
+				"server name \"%.128s\" is that of an older one", names[i]);
 	}
-	if (t->n_names ? !m->n_server_names : !first_with_name(b, l, "*"))
+	if (n ? !m->n_server_names : !first_with_name(b, l, "*"))
 		return NULL;
 	return m;
 }
@@ -98,7 +101,7 @@ void mt_b_listen_tls(
 		refuse(b, l, at, another, " with another protocol");
 		return;
 	}
-	m = match_names(b, l, at, t);
+	m = match_names(b, l, at, t->names, t->n_names);
 	c = m ? mt_region_push(&b->tmp, (void **)&l->chains, &l->n_chains, sizeof(*c)) : NULL;
 	if (!c)
 		return;
@@ -107,6 +110,33 @@ void mt_b_listen_tls(
 		.match = m, .codec = mt_codec_find("tcp"), .services = services, .n_services = 1};
 	if (!l->origin.file)
 		l->origin = origin(b, at);
+}
+
+/* ---- TLS that is ended ---------------------------------------------------------------------------- */
+
+/* The chain of that server, with the names that nobody has there yet; NULL: none is left, or somebody else's protocol, which is told. */
+static struct mt_listen_chain *end_chain(struct mt_build *b, struct mt_listen *l,
+	const struct mt_listen_port *at, const struct mt_codec *codec, uint8_t opts)
+{
+	const struct mt_res_match *m;
+	struct mt_listen_chain *c;
+
+	for (uint32_t i = 0; i < l->n_chains; i++)
+		if (l->chains[i].of == at->end)
+			return &l->chains[i];
+	if (l->last && !l->last->codec->opaque) {
+		refuse(b, l, at, another, " with another protocol");
+		return NULL;
+	}
+	m = match_names(b, l, at, at->end->names, at->end->n_names);
+	c = m ? mt_region_push(&b->tmp, (void **)&l->chains, &l->n_chains, sizeof(*c)) : NULL;
+	if (!c)
+		return NULL;
+	*c = (struct mt_listen_chain){
+		.match = m, .codec = codec, .opts = opts, .tls = at->end->tls, .of = at->end};
+	if (!l->origin.file)
+		l->origin = origin(b, at);
+	return c;
 }
 
 /* ---- what is left of a port --------------------------------------------------------------------- */
@@ -142,9 +172,11 @@ bool mt_b_listen_add(struct mt_build *b, const struct mt_listen_port *at,
 	const struct mt_codec *codec, uint8_t opts, struct mt_service_slot *s)
 {
 	struct mt_listen *l = mt_b_listen(b, at->addr, at->port);
-	struct mt_listen_chain *c = l ? own_chain(b, l, at, codec, opts) : NULL;
+	struct mt_listen_chain *c = NULL;
 	struct mt_service_slot **slot;
 
+	if (l)
+		c = at->end ? end_chain(b, l, at, codec, opts) : own_chain(b, l, at, codec, opts);
 	if (!c)
 		return false;
 	if (!first_with_key(b, l, c, s))

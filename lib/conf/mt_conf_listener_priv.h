@@ -17,6 +17,7 @@ struct mt_listen_chain {
 	uint32_t n_services; /* several: each has its own key */
 	/* It ends TLS, which alone it is for, whatever `match` says of that; the snapshot holds it. NULL: TLS is bytes. */
 	struct mt_tls_context *tls;
+	const void *of; /* who says it, where several end TLS at one port */
 };
 
 /* Whether the mesh's mutual TLS of clients is ended; NOT_SAID: nothing is behind it that would say so. */
@@ -62,8 +63,8 @@ struct mt_tls_context *mt_b_mesh_context(struct mt_build *b);
 #define MT_B_DOMAINS 64
 uint32_t mt_b_trust_domains(struct mt_build *b, const char *v[MT_B_DOMAINS]);
 /* What clients of a port of a host speak; also of what was there before. */
-void mt_b_listen_mtls(struct mt_build *b, struct mt_listen *l, const struct mt_host *h,
-	const struct mt_unit *u);
+void mt_b_listen_mtls(
+	struct mt_build *b, struct mt_listen *l, const struct mt_host *h, const struct mt_unit *u);
 /* Chains for the mesh's mutual TLS, for other TLS and for clear text, where there was one for all of them. 0 or -ENOMEM. */
 int mt_b_listen_split(struct mt_build *b, struct mt_listen *l);
 
@@ -82,12 +83,20 @@ struct mt_listen_port {
 	uint16_t port;
 	const struct mt_meta *meta;
 	uint32_t line;
-	const char *path; /* NULL: "spec.ports[I].number" */
-	uint32_t at;	  /* with path NULL: I */
-	uint32_t idle_s;  /* 0: not said */
+	const char *path;		 /* NULL: "spec.ports[I].number" */
+	uint32_t at;			 /* with path NULL: I */
+	uint32_t idle_s;		 /* 0: not said */
+	const struct mt_listen_end *end; /* NULL: clear text, or TLS that is passed through */
 };
 
-/* Everybody who comes there and is not led by his server name. False: no memory, or somebody else has it, which is told. */
+/* TLS that a gateway's server ends: of clients that ask for one of these names; no names: of all. */
+struct mt_listen_end {
+	struct mt_tls_context *tls;
+	const char **names;
+	uint32_t n_names;
+};
+
+/* Everybody who comes there and is not led by his server name; with `end`, whoever that is for. False: no memory, or somebody else has it, which is told. */
 bool mt_b_listen_add(struct mt_build *b, const struct mt_listen_port *at,
 	const struct mt_codec *codec, uint8_t opts, struct mt_service_slot *s);
 /* TLS by server names: of those that nobody has there yet. */
@@ -100,6 +109,10 @@ void mt_b_listeners(struct mt_build *b);
 /* ---- of Gateways, and of Gateway API's (document_gateway.c) ---------------------------------------- */
 
 void mt_b_gateways(struct mt_build *b);
+
+/* gateway_tls.c: what the server's TLS is ended with, in b->tmp. NULL: it is not, which is told. */
+const struct mt_listen_end *mt_b_gateway_end(struct mt_build *b, const struct mt_gateway *g,
+	const struct mt_gateway_server *server, const char *path);
 
 /* ---- rules of `tls` (document_tls.c) --------------------------------------------------------------- */
 

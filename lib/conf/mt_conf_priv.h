@@ -48,7 +48,8 @@ struct mt_shared_service;
 /* What ends clients' TLS: held, and by what it is found again. */
 struct mt_snap_end {
 	struct mt_tls_context *context;
-	const char *rules; /* all of them, and the credential's address, which the context keeps alive */
+	const char *
+		rules; /* all of them, and the credential's address, which the context keeps alive */
 };
 
 /* A snapshot with what lib/conf must know to compare and to free it. */
@@ -254,10 +255,12 @@ struct mt_build {
 	uint32_t n_empty_subsets;
 	struct mt_inbound *inbound;
 	uint32_t n_inbound;
-	struct mt_strmap closers; /* struct mt_closer, by its words */
+	struct mt_strmap closers;	     /* struct mt_closer, by its words */
 	struct mt_tls_context *mesh_context; /* mt_b_mesh_context(); NULL: nobody has asked, or: */
 	bool mesh_context_failed;	     /* it is told */
-	struct mt_strmap lost;	  /* serials of documents that lead to what is not here */
+	struct mt_idmap secrets,
+		bad_secrets; /* struct mt_kube_secret, by serial: that something names; that are refused */
+	struct mt_strmap lost; /* serials of documents that lead to what is not here */
 };
 
 /* Diagnostics. */
@@ -430,6 +433,8 @@ int mt_b_closers_finish(struct mt_build *b);
 bool mt_b_may_be_guarded(const struct mt_build *b, const char *ns);
 /* After all listeners: guards the instances that discovery services name. 0 or -ENOMEM. */
 int mt_b_mesh_policies(struct mt_build *b);
+/* secret_status.c: after all that could name one. */
+void mt_b_secrets_tell(struct mt_build *b);
 /* After all clusters: what became of each policy. */
 void mt_b_policies_tell(struct mt_build *b);
 void mt_b_policies_fini(struct mt_build *b);

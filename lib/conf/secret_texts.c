@@ -166,9 +166,8 @@ static int value_of(
 	return 0;
 }
 
-/* "NAMESPACE/NAME", of which the last `cut` bytes do not count. */
-static const struct mt_kube_secret *secret_of(
-	const struct mt_build *b, const char *name, size_t cut)
+/* "NAMESPACE/NAME", of which the last `cut` bytes do not count. Whoever is found is of use. */
+static const struct mt_kube_secret *secret_of(struct mt_build *b, const char *name, size_t cut)
 {
 	const struct mt_objs *all = &b->model->secrets;
 	const char *slash = strchr(name, '/');
@@ -178,8 +177,10 @@ static const struct mt_kube_secret *secret_of(
 		const struct mt_kube_secret *s = all->v[i];
 
 		if (strlen(s->meta.ns) == ns && strncmp(s->meta.ns, name, ns) == 0 &&
-			strlen(s->meta.name) == len && strncmp(s->meta.name, slash + 1, len) == 0)
+			strlen(s->meta.name) == len && strncmp(s->meta.name, slash + 1, len) == 0) {
+			mt_b_secret_is_used(b, s);
 			return s;
+		}
 	}
 	return NULL;
 }
@@ -193,13 +194,16 @@ static int pair_of_secret(
 	int rc;
 
 	if (!s)
-		return mt_err(e, -ENOENT, "Secret %s is not among the documents", name);
+		return mt_err(
+			e, -ENOENT, "Secret %s is not among the documents, or was refused", name);
 	rc = value_of(s, chains, &out->chain, e);
 	if (rc == 0)
 		rc = value_of(s, keys, &out->key, e);
 	if (rc == 0 && (!out->chain || !out->key))
 		rc = mt_err(e, -EINVAL,
 			"Secret %s has no certificate with a key (tls.crt, tls.key)", name);
+	if (rc)
+		mt_b_secret_is_bad(b, s, e->text);
 	return rc;
 }
 
@@ -216,14 +220,45 @@ static int roots_of_secret(
 	if (!s && n > cut && strcmp(name + n - cut, ONLY_ROOTS) == 0)
 		s = secret_of(b, name, cut);
 	if (!s)
-		return mt_err(e, -ENOENT, "Secret %s is not among the documents", name);
+		return mt_err(
+			e, -ENOENT, "Secret %s is not among the documents, or was refused", name);
 	rc = value_of(s, roots, &out->roots, e);
 	if (rc == 0)
 		rc = value_of(s, crls, &out->crl, e);
+	if (rc)
+		mt_b_secret_is_bad(b, s, e->text);
 	if (rc == 0 && !out->roots)
 		rc = mt_err(
 			e, -EINVAL, "Secret %s/%s has no roots (ca.crt)", s->meta.ns, s->meta.name);
 	return rc;
+}
+
+/* ---- whose fault it is ------------------------------------------------------------------------------- */
+
+static void blame(struct mt_build *b, const char *name, bool roots, const char *why)
+{
+	const char *of = name ? behind(name, OF_SECRET) : NULL;
+	size_t n = of ? strlen(of) : 0, cut = strlen(ONLY_ROOTS);
+	const struct mt_kube_secret *s = of ? secret_of(b, of, 0) : NULL;
+
+	if (!s && roots && n > cut && strcmp(of + n - cut, ONLY_ROOTS) == 0)
+		s = secret_of(b, of, cut);
+	if (s)
+		mt_b_secret_is_bad(b, s, why);
+}
+
+void mt_b_secret_blame(struct mt_build *b, const struct mt_res_tls *tls,
+	const struct mt_secret_texts *t, const char *why)
+{
+	const struct mt_credential_texts pair = {.chain = t->chain, .key = t->key};
+	struct mt_credential *c;
+	struct mt_err e;
+
+	if (!tls->documents)
+		return;
+	c = mt_credential_new(&pair, &e);
+	blame(b, c ? tls->trust : tls->certificate, c != NULL, why);
+	mt_credential_drop(c);
 }
 
 /* ---- resources --------------------------------------------------------------------------------------- */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What Kubernetes itself says of services: Service, EndpointSlice, Endpoints, Pod, Namespace, Secret, and the settings of a mesh
- * that a ConfigMap holds. The compiler knows none of these: lib/objects makes service entries and workloads of them.
+ * that a ConfigMap holds. The compiler knows only Secrets: of the others lib/objects makes service entries and workloads.
  */
 #pragma once
 

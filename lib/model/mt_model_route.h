@@ -169,11 +169,24 @@ enum mt_gateway_tls_mode {
 	MT_GATEWAY_OPTIONAL_MUTUAL
 };
 
+enum mt_gateway_tls_version {
+	MT_GATEWAY_TLS_AUTO,
+	MT_GATEWAY_TLS_1_0,
+	MT_GATEWAY_TLS_1_1,
+	MT_GATEWAY_TLS_1_2,
+	MT_GATEWAY_TLS_1_3
+};
+
 struct mt_gateway_tls {
 	struct mt_origin origin;
-	struct mt_num mode; /* enum mt_gateway_tls_mode */
-	struct mt_text credential;
+	struct mt_num mode;			     /* enum mt_gateway_tls_mode */
+	struct mt_text credential, root_credential;  /* Secrets; of roots alone */
+	const char *credential_ns;		     /* NULL: the gateway's */
+	struct mt_text certificate, key, roots, crl; /* files */
 	struct mt_num redirect;
+	struct mt_num min_version, max_version; /* enum mt_gateway_tls_version */
+	struct mt_text *credentials, *ciphers, *sans, *spki, *hashes;
+	uint32_t n_credentials, n_ciphers, n_sans, n_spki, n_hashes;
 };
 
 struct mt_gateway_server {

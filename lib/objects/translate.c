@@ -510,8 +510,6 @@ static void tell_unused(struct translation *x)
 				: !p->status.ip.s ? "it has no address"
 						  : "it is an instance of no service here");
 	}
-	for (uint32_t i = 0; i < x->m->secrets.n; i++)
-		tell(x, MT_DIAG_INERT, x->m->secrets.v[i], NULL, "nothing that is served names it");
 }
 
 void mt_table_translate(struct mt_object_table *t, struct mt_model *m)

@@ -25,27 +25,41 @@ static void read_bind(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 static const char *const modes[] = {"PASSTHROUGH", "SIMPLE", "MUTUAL", "AUTO_PASSTHROUGH",
 	"ISTIO_MUTUAL", "OPTIONAL_MUTUAL", NULL};
 
+static const char *const versions[] = {
+	"TLS_AUTO", "TLSV1_0", "TLSV1_1", "TLSV1_2", "TLSV1_3", NULL};
+
 static const struct mt_field tls_fields[] = {
 	{"mode", MT_F_WORD, AT(struct mt_gateway_tls, mode), .words = modes,
-		.help = "`PASSTHROUGH` is served; servers that end TLS are not yet, and never in "
-			"clear text"},
-	{"credentialName", MT_F_TEXT, AT(struct mt_gateway_tls, credential), .status = MT_S_KEPT,
-		.help = "a Secret"},
+		.help = "`AUTO_PASSTHROUGH` is not served yet; `ISTIO_MUTUAL` is, where the node "
+			"has an identity"},
+	{"credentialName", MT_F_TEXT, AT(struct mt_gateway_tls, credential),
+		.help = "a Secret among the documents, of the gateway's namespace"},
+	{"credentialNames", MT_F_TEXTS, AT_LIST(struct mt_gateway_tls, credentials),
+		.help = "the first one is shown to all clients"},
+	{"caCertCredentialName", MT_F_TEXT, AT(struct mt_gateway_tls, root_credential),
+		.help = "a Secret with the roots of clients"},
 	{"httpsRedirect", MT_F_BOOL, AT(struct mt_gateway_tls, redirect), .status = MT_S_KEPT,
 		.help = "HTTP only"},
-	{"credentialNames", .type = MT_F_SKIP},
-	{"serverCertificate", .type = MT_F_SKIP},
-	{"privateKey", .type = MT_F_SKIP},
-	{"caCertificates", .type = MT_F_SKIP},
-	{"caCrl", .type = MT_F_SKIP},
-	{"caCertCredentialName", .type = MT_F_SKIP},
+	{"serverCertificate", MT_F_TEXT, AT(struct mt_gateway_tls, certificate),
+		.help = "a file on the node, read with each load"},
+	{"privateKey", MT_F_TEXT, AT(struct mt_gateway_tls, key), .help = "a file on the node"},
+	{"caCertificates", MT_F_TEXT, AT(struct mt_gateway_tls, roots),
+		.help = "a file on the node: the roots of clients"},
+	{"caCrl", MT_F_TEXT, AT(struct mt_gateway_tls, crl),
+		.help = "not read: write the list into a Secret, as `ca.crl`"},
+	{"subjectAltNames", MT_F_TEXTS, AT_LIST(struct mt_gateway_tls, sans),
+		.help = "clients must have one of them"},
+	{"verifyCertificateSpki", MT_F_TEXTS, AT_LIST(struct mt_gateway_tls, spki),
+		.help = "not verified: a server with it is not served"},
+	{"verifyCertificateHash", MT_F_TEXTS, AT_LIST(struct mt_gateway_tls, hashes),
+		.help = "not verified: a server with it is not served"},
+	{"minProtocolVersion", MT_F_WORD, AT(struct mt_gateway_tls, min_version), .words = versions,
+		.help = "TLS 1.2 is the lowest that is spoken"},
+	{"maxProtocolVersion", MT_F_WORD, AT(struct mt_gateway_tls, max_version), .words = versions,
+		.help = "TLS 1.3 is the highest"},
+	{"cipherSuites", MT_F_TEXTS, AT_LIST(struct mt_gateway_tls, ciphers),
+		.help = "of TLS 1.2: those with ECDHE and AES-GCM or ChaCha20"},
 	{"tlsCertificates", .type = MT_F_SKIP},
-	{"subjectAltNames", .type = MT_F_SKIP},
-	{"verifyCertificateSpki", .type = MT_F_SKIP},
-	{"verifyCertificateHash", .type = MT_F_SKIP},
-	{"minProtocolVersion", .type = MT_F_SKIP},
-	{"maxProtocolVersion", .type = MT_F_SKIP},
-	{"cipherSuites", .type = MT_F_SKIP},
 };
 
 static const struct mt_section tls_section = {"TLS of a server", sizeof(struct mt_gateway_tls),

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * TLS that a gateway's server ends: by the node's identity, by Secrets among the documents, or by files. What it asks for and cannot
+ * have is told, and the server is not served; never in clear text, and never to more clients than it says.
+ */
+#include "mt_conf_credentials_priv.h"
+#include "mt_conf_listener_priv.h"
+#include "mt_conf_policy_priv.h"
+
+#include <string.h>
+
+struct server {
+	struct mt_build *b;
+	const struct mt_gateway *gateway;
+	const struct mt_gateway_server *conf;
+	const struct mt_gateway_tls *tls;
+	const char *path;
+};
+
+static const struct mt_listen_end *not_served(
+	const struct server *s, const char *remedy, const char *why)
+{
+	mt_b_warn(s->b, &s->gateway->meta, s->tls->origin.line, s->path, remedy,
+		"TLS cannot be ended: %s; this server is not served", why);
+	return NULL;
+}
+
+static bool is_mode(const struct server *s, enum mt_gateway_tls_mode mode)
+{
+	return s->tls->mode.set && s->tls->mode.v == (int64_t)mode;
+}
+
+static bool asks_clients(const struct server *s)
+{
+	return is_mode(s, MT_GATEWAY_MUTUAL) || is_mode(s, MT_GATEWAY_OPTIONAL_MUTUAL);
+}
+
+/* ---- whose certificate, and which roots -------------------------------------------------------------- */
+
+static const char *secret_named(const struct server *s, const char *name, const char *ending)
+{
+	const char *ns =
+		s->tls->credential_ns ? s->tls->credential_ns : mt_gateway_ns(s->b, s->gateway);
+
+	return mt_region_printf(&s->b->tmp, "kubernetes://%s/%s%s", ns, name, ending);
+}
+
+/* What is written of a certificate; NULL: nothing. */
+static const char *certificate_of(const struct server *s)
+{
+	const struct mt_gateway_tls *tls = s->tls;
+
+	if (tls->credential.s)
+		return secret_named(s, tls->credential.s, "");
+	if (tls->n_credentials)
+		return secret_named(s, tls->credentials[0].s, "");
+	if (tls->certificate.s && tls->key.s)
+		return mt_region_printf(
+			&s->b->tmp, "file-cert:%s~%s", tls->certificate.s, tls->key.s);
+	return NULL;
+}
+
+static const char *roots_of(const struct server *s)
+{
+	const struct mt_gateway_tls *tls = s->tls;
+
+	if (tls->root_credential.s)
+		return secret_named(s, tls->root_credential.s, "");
+	if (tls->credential.s)
+		return secret_named(s, tls->credential.s, "-cacert");
+	if (tls->n_credentials)
+		return secret_named(s, tls->credentials[0].s, "-cacert");
+	/* The machine's own list says nothing of clients. */
+	if (tls->roots.s && *tls->roots.s == '/')
+		return mt_region_printf(&s->b->tmp, "file-root:%s", tls->roots.s);
+	return NULL;
+}
+
+/* NULL: it is told, or no memory. */
+static struct mt_credential *credential_of(const struct server *s)
+{
+	struct mt_res_tls named = {.documents = true, .certificate = certificate_of(s)};
+	struct mt_conf_credential *x;
+
+	if (!named.certificate) {
+		not_served(s, "write credentialName, or serverCertificate and privateKey",
+			"no certificate is named with its key");
+		return NULL;
+	}
+	if (asks_clients(s)) {
+		named.trust = roots_of(s);
+		if (!named.trust) {
+			not_served(s, "write caCertificates with a whole path, or credentialName",
+				"no roots of clients are named");
+			return NULL;
+		}
+	}
+	x = mt_b_credential(s->b, &named);
+	if (x && !x->credential)
+		not_served(s, NULL, x->why.text);
+	return x ? x->credential : NULL;
+}
+
+/* ---- what it asks of clients ------------------------------------------------------------------------- */
+
+static const char *const ciphers_known[] = {"ECDHE-ECDSA-AES128-GCM-SHA256",
+	"ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384",
+	"ECDHE-RSA-AES256-GCM-SHA384", "ECDHE-ECDSA-CHACHA20-POLY1305",
+	"ECDHE-RSA-CHACHA20-POLY1305"};
+
+static bool is_known(const char *cipher)
+{
+	for (size_t i = 0; i < MT_ARRAY_LEN(ciphers_known); i++)
+		if (strcmp(cipher, ciphers_known[i]) == 0)
+			return true;
+	return false;
+}
+
+/* Those that are spoken here, of the ones that are written; false: none of them is, which is told. */
+static bool set_ciphers(const struct server *s, struct mt_tls_rules *r)
+{
+	const struct mt_gateway_tls *tls = s->tls;
+
+	for (uint32_t i = 0; i < tls->n_ciphers; i++) {
+		const char *one = tls->ciphers[i].s;
+
+		if (!is_known(one))
+			mt_b_warn(s->b, &s->gateway->meta, tls->ciphers[i].line, s->path, NULL,
+				"cipher suite \"%.64s\" is not spoken here", one);
+		else if (!r->ciphers)
+			r->ciphers = one;
+		else
+			r->ciphers = mt_region_printf(&s->b->tmp, "%s:%s", r->ciphers, one);
+	}
+	if (tls->n_ciphers && !r->ciphers)
+		not_served(s, "leave cipherSuites out", "none of its cipher suites is spoken here");
+	return !tls->n_ciphers || r->ciphers;
+}
+
+static bool set_versions(const struct server *s, struct mt_tls_rules *r)
+{
+	const struct mt_num *min = &s->tls->min_version, *max = &s->tls->max_version;
+	bool low = min->set && (min->v == MT_GATEWAY_TLS_1_0 || min->v == MT_GATEWAY_TLS_1_1);
+
+	if (max->set && (max->v == MT_GATEWAY_TLS_1_0 || max->v == MT_GATEWAY_TLS_1_1)) {
+		not_served(s, "leave maxProtocolVersion out",
+			"TLS 1.2 is the lowest that is spoken here");
+		return false;
+	}
+	if (low)
+		mt_b_warn(s->b, &s->gateway->meta, min->line, s->path, NULL,
+			"minProtocolVersion: TLS 1.2 is the lowest that is spoken here");
+	if (min->set && min->v == MT_GATEWAY_TLS_1_3)
+		r->min_version = 0x0304;
+	if (max->set && max->v == MT_GATEWAY_TLS_1_2)
+		r->max_version = 0x0303;
+	return true;
+}
+
+static bool set_names(const struct server *s, struct mt_tls_rules *r)
+{
+	const struct mt_gateway_tls *tls = s->tls;
+	struct mt_tls_san *sans = mt_region_alloc(&s->b->tmp, sizeof(*sans) * (tls->n_sans + 1));
+
+	if (!sans)
+		return false;
+	if (r->trust == MT_TLS_ANYBODY && tls->n_sans) {
+		not_served(s, "write mode: MUTUAL",
+			"subjectAltNames are of clients' certificates, for which it does not ask");
+		return false;
+	}
+	if (tls->n_spki || tls->n_hashes || tls->crl.s) {
+		not_served(s, tls->crl.s ? "write the list into the Secret, as ca.crl" : NULL,
+			"it asks for more of a client's certificate than is verified here");
+		return false;
+	}
+	for (uint32_t i = 0; i < tls->n_sans; i++)
+		sans[i] = (struct mt_tls_san){.text = tls->sans[i].s};
+	r->sans = sans;
+	r->n_sans = tls->n_sans;
+	return true;
+}
+
+/* The node's own identity, and the principals of its mesh. */
+static bool set_mesh(const struct server *s, struct mt_tls_rules *r)
+{
+	static const char *const alpn[] = {"istio"};
+	const char **domains = mt_region_alloc(&s->b->tmp, sizeof(*domains) * MT_B_DOMAINS);
+
+	r->credential = s->b->conf->identity;
+	if (!r->credential)
+		not_served(s, "write spec.identity into the Node", "the node has no identity");
+	if (!r->credential || !domains)
+		return false;
+	r->trust = MT_TLS_VERIFIED;
+	r->n_trust_domains = mt_b_trust_domains(s->b, domains);
+	r->trust_domains = domains;
+	r->alpn = alpn;
+	r->n_alpn = 1;
+	return true;
+}
+
+static bool set_rules(const struct server *s, struct mt_tls_rules *r)
+{
+	if (is_mode(s, MT_GATEWAY_ISTIO_MUTUAL)) {
+		if (!set_mesh(s, r))
+			return false;
+	} else {
+		r->trust = is_mode(s, MT_GATEWAY_MUTUAL)	    ? MT_TLS_VERIFIED
+			   : is_mode(s, MT_GATEWAY_OPTIONAL_MUTUAL) ? MT_TLS_IF_SHOWN
+								    : MT_TLS_ANYBODY;
+		r->credential = credential_of(s);
+		if (!r->credential)
+			return false;
+	}
+	if (s->tls->n_credentials > 1)
+		mt_b_warn(s->b, &s->gateway->meta, s->tls->credentials[1].line, s->path, NULL,
+			"credentialNames: the first one is shown to all clients");
+	return set_versions(s, r) && set_ciphers(s, r) && set_names(s, r);
+}
+
+/* ---- whom it is for ----------------------------------------------------------------------------------- */
+
+static bool is_among(const char **names, uint32_t n, const char *name)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (strcmp(names[i], name) == 0)
+			return true;
+	return false;
+}
+
+/* Hosts without whose routes they are for, each once; one for any is for all. */
+static bool set_hosts(const struct server *s, struct mt_listen_end *end)
+{
+	const struct mt_gateway_server *conf = s->conf;
+	const char **names = mt_region_alloc(&s->b->tmp, sizeof(*names) * (conf->n_hosts + 1));
+
+	if (!names)
+		return false;
+	end->names = names;
+	for (uint32_t i = 0; i < conf->n_hosts; i++) {
+		const char *slash = strchr(conf->hosts[i].s, '/');
+		const char *host = slash ? slash + 1 : conf->hosts[i].s;
+
+		if (strcmp(host, "*") == 0) {
+			end->n_names = 0;
+			return true;
+		}
+		host = mt_b_lower(s->b, host);
+		if (!is_among(names, end->n_names, host))
+			names[end->n_names++] = host;
+	}
+	return true;
+}
+
+const struct mt_listen_end *mt_b_gateway_end(struct mt_build *b, const struct mt_gateway *g,
+	const struct mt_gateway_server *server, const char *path)
+{
+	const struct server s = {b, g, server, server->tls, path};
+	struct mt_tls_rules r = {.role = MT_TLS_SERVER, .tickets = true};
+	struct mt_listen_end *end = mt_region_alloc(&b->tmp, sizeof(*end));
+	struct mt_err e;
+
+	if (!server->tls->mode.set) {
+		mt_b_warn(b, &g->meta, server->tls->origin.line, path, NULL,
+			"no HTTP is redirected: this server is not served");
+		return NULL;
+	}
+	if (is_mode(&s, MT_GATEWAY_AUTO_PASSTHROUGH))
+		return not_served(&s, NULL, "AUTO_PASSTHROUGH is not served yet");
+	if (!end || !set_rules(&s, &r) || !set_hosts(&s, end))
+		return NULL;
+	end->tls = mt_b_server_context(b, &r, &e);
+	return end->tls ? end : not_served(&s, NULL, e.text);
+}
