@@ -46,6 +46,17 @@ spec: {address: 198.51.100.12, labels: {app: quotes}}
 """
 DOCUMENTS = (SERVICE % {"name": "quotes", "host": "com.shop.quotes", "vip": VIP, "port": "tcp-metaprotocol-dubbo"}
              + SERVICE % {"name": "bytes", "host": "bytes.shop", "vip": BYTES, "port": "tcp-bytes"} + INSTANCES)
+STRICT = """apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: {name: strict, namespace: shop}
+spec: {mtls: {mode: STRICT}}
+---
+"""
+CALLERS = """apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: callers, namespace: shop}
+spec: {rules: [{from: [{source: {principals: [cluster.local/ns/shop/sa/caller]}}]}]}
+"""
 
 
 class Mesh:
@@ -109,12 +120,74 @@ def by_sidecar(m):
         equal(rows(out)[0], {"peer": [NODE], "sni": None, "alpn": "istio", "version": f"TLSv{version}"}, "what the client's sidecar saw")
 
 
+def only_bare(m, why, count):
+    """Whom the node may not, or cannot, speak with by TLS is passed by."""
+    equal(m.calls(10)["by_server"], {"v2/s2": 10}, why)
+    check(m.daemon.counters()[count] > 0, f"{count} counts nothing")
+
+
+def lent(m):
+    """The node's identity is lent to whom the operator names: nobody, if he names nobody; callers with one of their own by that."""
+    m.lend("clients: [203.0.113.0/24]")
+    m.daemon.shell("reload")
+    equal(m.calls(10)["by_server"], {"v2/s2": 10}, "who answers a client that may not borrow")
+    equal(sum(m.calls(10, "127.0.0.1:20930")["by_server"].values()), 10, "calls by the sidecar")
+    m.lend(f"clients: ['{CALLER}']")
+    m.daemon.shell("reload")
+    equal(m.calls(10, "127.0.0.1:20930")["by_server"], {"v1/s1": 5, "v2/s2": 5}, "who answers a principal that may")
+    m.lend("clients: [192.0.2.0/24]")
+    m.daemon.shell("reload")
+
+
+def strict(m):
+    """STRICT in front of the bare instance: who comes without a certificate is denied there, by name in what the operator sees."""
+    m.daemon.write("strict.yaml", STRICT)
+    m.daemon.shell("reload")
+    report = m.calls(20)
+    equal((report["by_server"], report["failed"]), ({"v1/s1": 10}, 10), "calls in clear text")
+    equal(m.calls(20, "127.0.0.1:20930")["failed"], 0, "calls by mutual TLS")
+    m.daemon.write("strict.yaml", STRICT + CALLERS)
+    m.daemon.shell("reload")
+    equal(m.calls(20, "127.0.0.1:20930")["failed"], 0, "calls of who is allowed")
+    m.daemon.write("strict.yaml", STRICT + CALLERS.replace("sa/caller", "sa/other"))
+    m.daemon.shell("reload")
+    equal(m.calls(20, "127.0.0.1:20930")["by_server"], {"v1/s1": 10}, "who answers one who is not")
+    (m.daemon.services / "strict.yaml").unlink()
+    m.daemon.shell("reload")
+
+
+def renewed(m):
+    """New certificates of the node's and new roots while calls go on: none is lost."""
+    clients = [m.lab.dubbo_client(target, seconds=6, connections=4, outstanding=4) for target in (f"{VIP}:20880", "127.0.0.1:20930")]
+    for client in clients:
+        client.wait_line("calling")
+    for _ in range(3):
+        serial = m.daemon.show("identity")["identity"]["serial"]
+        m.identify()
+        within(5, lambda was=serial: m.daemon.show("identity")["identity"]["serial"] != was, "the new certificate is in use")
+    for client in clients:
+        report = client.result()
+        equal((report["failed"], report["crossed"], report["strays"]), (0, 0, 0), f"calls that were lost beside {report['answered']}")
+
+
+def somebody_else(m):
+    """The meshed instance shows a certificate of another account: nothing is said to it, and why is told."""
+    m.inbound.stop()
+    m.inbound = m.sidecar("server1", "server", ACCOUNT % ("shop", "thief"), listen="198.51.100.11:15006", to="127.0.0.1:20880", alpn="istio")
+    only_bare(m, "who answers beside an impostor", "tls_wrong_san")
+    check(not [row for row in rows(m.inbound) if "peer" in row], "an impostor is spoken with")
+
+
 def body():
     with Lab(servers=2) as lab:
         m = Mesh(lab)
         m.daemon.start()
         half_meshed(m)
         by_sidecar(m)
+        lent(m)
+        strict(m)
+        renewed(m)
+        somebody_else(m)
 
 
 main(body)
