@@ -181,18 +181,48 @@ void identity_turn(struct daemon *d, uint64_t now)
 		turn_secrets(d, s);
 }
 
-int identity_load(struct daemon *d)
+/* What a source wrote down when the node last ran: who connects now and who connects in a moment meet the same node. */
+static void load_joined(struct daemon *d)
 {
-	const struct mt_node_identity *n = d->node->identity;
+	const struct mt_node_xds *x = NULL;
+	struct mt_credential *c;
+	char from[sizeof(d->identity.from)];
+	struct mt_err e;
 
-	if (!n || d->args.check)
-		return 0;
-	if (open_files(d, n->directory.s))
+	for (uint32_t i = 0; i < d->node->n_sources && !x; i++)
+		if (d->node->sources[i].xds && d->node->sources[i].xds->identity.s)
+			x = d->node->sources[i].xds;
+	/* That it cannot be read is told once there is a loop, which tries again. */
+	c = x ? mt_identity_peek(x->identity.s, &e) : NULL;
+	if (!c)
+		return;
+	snprintf(from, sizeof(from), "xds:%s", x->name.s);
+	use(d, c, from);
+}
+
+static int load_files(struct daemon *d, const char *directory)
+{
+	if (open_files(d, directory))
 		return -ENOMEM;
 	for (uint64_t i = 1; i <= LOOKS && !d->identity.used; i++)
 		turn_files(d, i * LOOK_NS);
-	d->mesh_changed = false;
 	return 0;
+}
+
+int identity_load(struct daemon *d)
+{
+	const struct mt_node_identity *n = d->node->identity;
+	int rc = 0;
+
+	if (d->args.check)
+		return 0;
+	if (n)
+		rc = load_files(d, n->directory.s);
+	else
+		load_joined(d);
+	/* The load that follows has it. */
+	d->mesh_changed = false;
+	return rc;
 }
 
 int identity_start(struct daemon *d, struct mt_err *e)

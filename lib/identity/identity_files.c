@@ -2,6 +2,7 @@
 #include "mt_identity.h"
 
 #include "mt_cert.h"
+#include "mt_credential.h"
 #include "mt_file.h"
 
 #include <errno.h>
@@ -95,6 +96,36 @@ int mt_identity_conf_write(const char *path, const struct mt_identity_conf *c, s
 		  : mt_err(e, -ENOMEM, "no memory");
 	free(text);
 	return rc;
+}
+
+static char *read_beside(const char *dir, const char *name, struct mt_err *e)
+{
+	char *path, *text = NULL;
+	size_t len;
+
+	if (asprintf(&path, "%s/%s", dir, name) < 0) {
+		(void)mt_err(e, -ENOMEM, "no memory");
+		return NULL;
+	}
+	if (mt_file_read(path, MT_FILE_SMALL, 0, &text, &len, e))
+		text = NULL;
+	free(path);
+	return text;
+}
+
+struct mt_credential *mt_identity_peek(const char *dir, struct mt_err *e)
+{
+	char *both = read_beside(dir, MT_IDENTITY_FILE, e);
+	char *roots = both ? read_beside(dir, MT_IDENTITY_ROOTS, e) : NULL;
+	struct mt_credential *c = NULL;
+
+	if (roots)
+		c = mt_credential_new(
+			&(struct mt_credential_texts){.chain = both, .key = both, .roots = roots},
+			e);
+	mt_wipe_free(both);
+	free(roots);
+	return c;
 }
 
 int mt_identity_save(const char *path, const char *chain, const char *key, struct mt_err *e)

@@ -21,6 +21,7 @@
 #define MT_IDENTITY_TTL_MAX_S (30 * 86400)
 
 struct mt_identity;
+struct mt_credential;
 struct mt_service;
 
 /*
@@ -46,6 +47,9 @@ const struct mt_renew *mt_identity_renew(const struct mt_identity *id);
 /* For an operator: "valid for 19 h 12 min, renewed in 14 h 24 min". Returns buf. */
 const char *mt_identity_words(
 	const struct mt_identity *id, uint64_t now, uint64_t wall, char *buf, size_t size);
+
+/* What its certificate, key and roots are now, without keeping them fresh: before there is a loop. NULL with *e. */
+struct mt_credential *mt_identity_peek(const char *dir, struct mt_err *e);
 
 /* identity.json, as join writes it and the daemon reads it. */
 struct mt_identity_conf {

@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """What stands in the Node as a header of others (a collector's key, a control plane's) is shown to nobody who may only look, whatever it is
-called, and is in no byte of `meltemi support`, which reads every document that the daemon reads."""
+called, and is in no byte of `meltemi support`, which reads every document that the daemon reads. The key of the node's identity is nowhere at
+all, and in no log: not the good one's, nor that of files that are refused."""
 
 import json
 import os
 import subprocess
 import tarfile
 
-from meltemi_lab import Lab, check, equal, main
+from meltemi_lab import Lab, check, equal, main, within
+from meltemi_lab.authority import Authority
 from meltemi_lab.daemon import SHELL
 
 # None of these headers is called like a secret.
@@ -35,9 +37,36 @@ def run(socket, *words):
     return subprocess.run([*nobody, SHELL, "-s", socket, *words], text=True, capture_output=True, timeout=60, check=False)
 
 
+KEYS = []  # lines of keys, which are theirs alone
+
+
 def nothing_of(text, where):
-    for secret in SECRETS:
+    for secret in (*SECRETS, *KEYS):
         check(secret not in text, f"{secret} is in {where}")
+
+
+def is_somebody(daemon, lab):
+    """Below the documents, where `support` looks around; a chain of one generation and a key of another come behind it."""
+    authority, certs = Authority(lab.directory / "ca"), daemon.services / "certs"
+    certs.mkdir()
+    for name in ("good", "refused"):
+        chain, key = authority.sign(name, f"URI:spiffe://cluster.local/ns/shop/sa/{name}")
+        KEYS.extend(line for line in key.read_text().splitlines() if len(line) > 40)
+        if name == "good":
+            (certs / "cert-chain.pem").write_text(chain.read_text())
+            (certs / "key.pem").write_text(key.read_text())
+    (certs / "root-cert.pem").write_text(authority.roots.read_text())
+    check(len(KEYS) >= 4, f"lines of keys: {len(KEYS)}")
+    daemon.node.write_text(daemon.node.read_text() + f"  identity: {{directory: {certs}}}\n")
+    daemon.leaves("errors", "a key that is another certificate's", "does not belong")
+    return certs / "key.pem", key.read_text()
+
+
+def is_refused(daemon, path, key):
+    os.chmod(path, 0o600)
+    path.write_text(key)
+    row = within(10, lambda: (r := daemon.show("identity")["identity"][0])["state"] == "held" and r, "an identity that is held", step=0.1)
+    check(row["principal"].endswith("/good"), f"the identity in use: {row}")
 
 
 def who_looks(daemon):
@@ -80,6 +109,7 @@ def body():
         daemon = lab.meltemi(workers=1)
         daemon.admin(viewSocket=daemon.directory / "view.sock", viewGroup="65534")
         os.chmod(daemon.directory, 0o755)
+        key = is_somebody(daemon, lab)
         text = daemon.node.read_text()
         daemon.node.write_text(text + OTLP % "hcaik-9f31c7")
         os.chmod(daemon.node, 0o600)
@@ -93,12 +123,16 @@ def body():
         (deep / ".hidden.yaml").write_text(SERVICE % ("hidden", "hidden.example"))
         os.symlink("..", deep / "loop")
         daemon.start()
+        is_refused(daemon, *key)
         daemon.node.write_text(text + OTLP % "hcaik-second-77")
         daemon.write("second.yaml", SERVICE % ("second", "second.example"))
         daemon.shell("reload", fail=False)  # below.json is of no service
         who_looks(daemon)
         in_the_archive(daemon)
         daemon.stop()
+        log = daemon.process.errors() + daemon.process.output()
+        check("does not belong" in log and "/sa/good" in log, "the log does not speak of the identity")
+        nothing_of(log, "the log")
 
 
 main(body)

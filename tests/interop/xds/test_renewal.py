@@ -98,6 +98,13 @@ def left(daemon):
     return float(found.group(1))
 
 
+def shows(daemon, state):
+    """What its peers see is that certificate, the newest one; nothing but the source says who the node is."""
+    row = daemon.show("identity")["identity"][0]
+    equal((row["state"], row["principal"], row["source"], row["directory"]), (state, URI, "xds:mesh", None), "the node's identity")
+    return row["serial"]
+
+
 def says(daemon, text, seconds=20):
     found = within(seconds, lambda: (w := words(daemon)) and text in w and w, f"an identity that is {text}", step=0.2)
     print(f"    {found}", flush=True)
@@ -105,11 +112,12 @@ def says(daemon, text, seconds=20):
 
 def renewed(peer, daemon, out):
     """Twice, each time with the certificate that is there; every new one is shown to the discovery server."""
-    first = (out / "identity.pem").read_text()
+    first, number = (out / "identity.pem").read_text(), shows(daemon, "good")
     within(30, lambda: asked(peer, certificate=URI) >= 2, "two renewals", step=0.2)
     within(10, lambda: (out / "identity.pem").read_text() != first, "a new file", step=0.2)
     # The first, which join has shown already, and those that came after.
     within(10, lambda: shown(peer) >= 3, "streams with the new certificates", step=0.2)
+    within(10, lambda: shows(daemon, "good") != number, "a node that shows the new certificate", step=0.2)
     equal(asked(peer, token=True), 1, "requests with the token: the one of join")
     says(daemon, "valid for")
     check(0 < left(daemon) <= LIFETIME, f"{left(daemon)} s are left of {LIFETIME}")
@@ -122,6 +130,7 @@ def away(peer, daemon):
     told = [row for row in daemon.show("health")["health"] if row["check"] == "certificates"]
     check(told and "has expired" in told[0]["words"] and told[0]["state"] == "fault", f"`show health` says {told}")
     check(left(daemon) <= 0, f"{left(daemon)} s are left of a certificate that has expired")
+    shows(daemon, "expired")
     peer.kill(signal.SIGCONT)
     says(daemon, "valid for", seconds=60)
     check(asked(peer, token=True) >= 2, "the token was not used")

@@ -7,6 +7,7 @@
 
 #include "grpc/grpc_server.h"
 #include "mt_cert.h"
+#include "mt_credential.h"
 #include "mt_file.h"
 #include "suites.h"
 
@@ -543,7 +544,37 @@ static void directories_that_are_no_identity(void)
 	}
 }
 
-const struct mt_test identity_tests[] = {
+/* Before there is a loop: what a node wrote when it ran last. */
+static void peeked_at(void)
+{
+	struct mt_credential *c;
+	const struct mt_secret *now;
+	struct mt_credential_leaf leaf;
+	struct mt_cert said;
+	struct mt_err e;
+
+	begin();
+	CU_ASSERT_PTR_NULL(mt_identity_peek(w.dir, &e));
+	CU_ASSERT_PTR_NOT_NULL(strstr(e.text, MT_IDENTITY_FILE ": No such file"));
+	open_identity();
+	run_until(MT_RENEW_GOOD);
+	c = mt_identity_peek(w.dir, &e);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+	now = mt_secrets_hold(w.secrets, MT_SECRET_IDENTITY, &e);
+	CU_ASSERT_EQUAL(mt_cert_read(now->chain, 0, &said, &e), 0);
+	CU_ASSERT_TRUE(mt_credential_leaf(c, &leaf));
+	CU_ASSERT_STRING_EQUAL(leaf.principal, said.uri);
+	CU_ASSERT_EQUAL(c->not_after, now->not_after);
+	CU_ASSERT_PTR_NOT_NULL(c->trust);
+	mt_secret_drop(now);
+	mt_credential_drop(c);
+	put(MT_IDENTITY_ROOTS, "x");
+	CU_ASSERT_PTR_NULL(mt_identity_peek(w.dir, &e));
+	CU_ASSERT_PTR_NOT_NULL(strstr(e.text, "the roots hold no PEM certificate"));
+	end();
+}
+
+const struct mt_test identity_tests[] = {{"peeked_at", peeked_at},
 	{"the_token_first_then_the_certificate", the_token_first_then_the_certificate},
 	{"failures_leave_what_is_there", failures_leave_what_is_there},
 	{"a_disk_that_is_full", a_disk_that_is_full},
