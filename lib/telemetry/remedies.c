@@ -31,11 +31,60 @@
 	"and port"
 #define CLIENT "look at the client: its log, its version of the protocol, its limits"
 
+#define CERTIFICATE                                                                                \
+	"one SPIFFE ID, no authority, for clients and servers both (`openssl x509 -text`)"
+
 struct remedy {
 	const char *room, *name, *text;
 };
 
 static const struct remedy remedies[] = {
+	{"tls", "timed_out", HOSTILE "; of servers: " SERVER},
+	{"tls", "no_tls",
+		"of clients: they speak clear text where mutual TLS is asked for (a "
+		"PeerAuthentication "
+		"of mode STRICT); of servers: their port does not speak TLS, though `show "
+		"clusters` "
+		"says so"},
+	{"tls", "bad_hello", HOSTILE},
+	{"tls", "not_served",
+		"is the name that the client asks for (SNI) a host of a Gateway's server, or the "
+		"service's? `show services`"},
+	{"tls", "refused",
+		"the server does not take this node's certificate: its log says why; `show "
+		"identity` "
+		"says whose it is and until when"},
+	{"tls", "cut_off", "look at the peer: it ends connections without close_notify"},
+	{"tls_failed", "bad_certificate", "look at the peer's certificate: " CERTIFICATE},
+	{"tls_failed", "expired",
+		"renew the peer's certificate, and compare both machines' clocks"},
+	{"tls_failed", "unknown_ca",
+		"is the peer of another mesh, or are this node's roots of before its authority's "
+		"change? `show identity` lists them"},
+	{"tls_failed", "wrong_san",
+		"the server is not who it should be: compare its certificate with subjectAltNames "
+		"of "
+		"the DestinationRule or ServiceEntry, or with its service account"},
+	{"tls_failed", "wrong_trust_domain",
+		"the peer is of another trust domain: name it in the MeshConfig's "
+		"trustDomainAliases if "
+		"it is to be believed"},
+	{"tls_failed", "revoked", "give the peer another certificate"},
+	{"tls_failed", "no_crl", "bring the authority's list of revocations up to date"},
+	{"tls_failed", "no_certificate",
+		"the client shows none where mutual TLS is asked for: is it in the mesh?"},
+	{"tls_failed", "no_shared_cipher",
+		"AES-GCM and ChaCha20-Poly1305 with X25519 or P-256 are spoken: what does the peer "
+		"offer?"},
+	{"tls_failed", "no_shared_version", "TLS 1.2 and 1.3 are spoken: raise the peer's"},
+	{"tls_failed", "protocol_error", HOSTILE},
+	{"tls_failed", "too_long", HOSTILE},
+	{"tls_failed", "peer_alert",
+		"the peer does not take what this node shows or offers: its log says why; `show "
+		"identity`"},
+	{"tls_failed", "timed_out", HOSTILE "; of servers: " SERVER},
+	{"tls_failed", "internal", MEMORY},
+
 	{"buf", "data_pool_empty", MEMORY},
 	{"buf", "ctrl_pool_empty", MEMORY},
 

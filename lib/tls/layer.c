@@ -80,7 +80,7 @@ void tls_end_lower(struct tls_conn *c, int alert, enum mt_abort_reason why)
 	let_go_of_bytes(c);
 	tls_sync(c);
 	if (told) {
-		mt_count(c->layer->counts, MT_TLS_N_ALERT_OUT);
+		mt_count(c->layer->counts, MT_TLS_N_alert_out);
 		mt_stream_send(c->lower, &out);
 	}
 	/* A handshake that failed has left its alert. */

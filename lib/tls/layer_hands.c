@@ -58,7 +58,7 @@ static void keep(struct tls_conn *c)
 static void begun(struct tls_conn *c, int rc, struct mt_ref handshake)
 {
 	if (rc) {
-		mt_count(c->layer->counts, MT_TLS_N_LATER);
+		mt_count(c->layer->counts, MT_TLS_N_later);
 		c->state = TLS_WANTS;
 		tls_put_off(c);
 		return;
@@ -86,7 +86,7 @@ void tls_connect(struct tls_conn *c)
 }
 
 /* Nothing is protected yet: the alert neither. */
-static void refuse(struct tls_conn *c, enum mt_tls_layer_count count, enum mt_tls_alert alert)
+static void refuse(struct tls_conn *c, enum mt_tls_outcome count, enum mt_tls_alert alert)
 {
 	const uint8_t record[] = {21, 3, 1, 0, 2, 2, (uint8_t)alert};
 	struct mt_chain out = {0};
@@ -108,12 +108,12 @@ static void serve(struct tls_conn *c)
 	struct mt_ref handshake;
 
 	if (!mt_hello_parse(&c->hello, l->hello, &says)) {
-		refuse(c, MT_TLS_N_BAD_HELLO, MT_TLS_DECODE_ERROR);
+		refuse(c, MT_TLS_N_bad_hello, MT_TLS_DECODE_ERROR);
 		return;
 	}
 	context = c->door->context(c->door->arg, c->lower, c->listener, &says, &c->tag);
 	if (!context) {
-		refuse(c, MT_TLS_N_NOT_SERVED,
+		refuse(c, MT_TLS_N_not_served,
 			says.name.len ? MT_TLS_UNRECOGNIZED_NAME : MT_TLS_HANDSHAKE_FAILURE);
 		return;
 	}
@@ -138,10 +138,10 @@ static void read_hello(struct tls_conn *c)
 		serve(c);
 		return;
 	case MT_HELLO_TOO_LONG:
-		refuse(c, MT_TLS_N_BAD_HELLO, MT_TLS_DECODE_ERROR);
+		refuse(c, MT_TLS_N_bad_hello, MT_TLS_DECODE_ERROR);
 		return;
 	default:
-		mt_count(c->layer->counts, MT_TLS_N_NO_TLS);
+		mt_count(c->layer->counts, MT_TLS_N_no_tls);
 		tls_fail(c, -1, MT_ABORT_PROTOCOL, MT_CLOSE_HANDSHAKE);
 	}
 }
@@ -154,7 +154,7 @@ static void go_on(struct tls_conn *c, bool retry)
 	if (!c->lower->rx_eof || c->lower->rx.len)
 		return;
 	if (c->gone_quiet && retry) {
-		mt_count(c->layer->counts, MT_TLS_N_CUT_OFF);
+		mt_count(c->layer->counts, MT_TLS_N_cut_off);
 		tls_fail(c, -1, MT_ABORT_PROTOCOL, MT_CLOSE_RESET);
 	} else if (!c->gone_quiet) {
 		c->gone_quiet = true;

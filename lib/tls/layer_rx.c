@@ -27,7 +27,7 @@ static enum did cut_off(struct tls_conn *c)
 {
 	if (!c->lower->rx_eof)
 		return DID_WAIT;
-	mt_count(c->layer->counts, MT_TLS_N_CUT_OFF);
+	mt_count(c->layer->counts, MT_TLS_N_cut_off);
 	tls_fail(c, -1, MT_ABORT_PROTOCOL, MT_CLOSE_RESET);
 	return DID_GO;
 }
@@ -63,11 +63,11 @@ static enum did close_in(struct tls_conn *c)
 
 static enum did alert_in(struct tls_conn *c)
 {
-	mt_count(c->layer->counts, MT_TLS_N_ALERT_IN);
+	mt_count(c->layer->counts, MT_TLS_N_alert_in);
 	c->alert = c->k->r.alert;
 	c->refused = c->opened && !c->heard && is_refusal(c->alert);
 	if (c->refused)
-		mt_count(c->layer->counts, MT_TLS_N_REFUSED);
+		mt_count(c->layer->counts, MT_TLS_N_refused);
 	tls_fail(c, -1, MT_ABORT_RELAYED, c->refused ? MT_CLOSE_HANDSHAKE : MT_CLOSE_RESET);
 	return DID_GO;
 }
@@ -143,7 +143,7 @@ static bool tell(struct tls_conn *c)
 	c->deadline = MT_NEVER;
 	tls_arm(c);
 	if (c->opened) {
-		mt_count(l->counts, MT_TLS_N_OPENED);
+		mt_count(l->counts, MT_TLS_N_opened);
 		c->s.user->connected(&c->s);
 		return mt_slab_live(&l->streams, ref);
 	}
@@ -152,7 +152,7 @@ static bool tell(struct tls_conn *c)
 		tls_fail(c, -1, MT_ABORT_CANCELLED, MT_CLOSE_LOCAL);
 		return false;
 	}
-	mt_count(l->counts, MT_TLS_N_ACCEPTED);
+	mt_count(l->counts, MT_TLS_N_accepted);
 	if (!mt_slab_live(&l->streams, ref))
 		return false;
 	c->door = NULL;
@@ -172,7 +172,7 @@ void tls_pump(struct tls_conn *c)
 			tls_shake(c);
 			return;
 		}
-		mt_count(c->layer->counts, MT_TLS_N_TIMED_OUT);
+		mt_count(c->layer->counts, MT_TLS_N_timed_out);
 		c->layer->failed[MT_TLS_WHY_timed_out]++;
 		c->reason = MT_TLS_WHY_timed_out;
 		tls_fail(c, -1, MT_ABORT_SLOW, MT_CLOSE_CONNECT_TIMEOUT);
@@ -183,7 +183,7 @@ void tls_pump(struct tls_conn *c)
 		return;
 	}
 	if (c->broken) {
-		mt_count(c->layer->counts, MT_TLS_N_KEY_WORN);
+		mt_count(c->layer->counts, MT_TLS_N_key_worn);
 		tls_fail(c, -1, MT_ABORT_CANCELLED, MT_CLOSE_LOCAL);
 		return;
 	}

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "mt_outcome.h"
 #include "mt_tls_record.h"
 #include "mt_slab.h"
 #include "mt_stream.h"
@@ -34,21 +35,16 @@ extern const struct mt_tls_hands mt_tls_lane_hands;
 
 /* ---- a worker's ---------------------------------------------------------------------------------------- */
 
-enum mt_tls_layer_count {
-	MT_TLS_N_OPENED,   /* handshakes that are done, of ours, */
-	MT_TLS_N_ACCEPTED, /* and of those that came */
-	MT_TLS_N_TIMED_OUT,
-	MT_TLS_N_NO_TLS,     /* what came is no TLS */
-	MT_TLS_N_BAD_HELLO,  /* a hello that no server takes */
-	MT_TLS_N_NOT_SERVED, /* or that asks for what is not there */
-	MT_TLS_N_LATER,	     /* handshakes that had to wait for room */
-	MT_TLS_N_ALERT_IN,   /* connections that the peer ended by an alert, */
-	MT_TLS_N_ALERT_OUT,  /* or we */
-	MT_TLS_N_REFUSED,    /* of the former: before it had answered anything */
-	MT_TLS_N_CUT_OFF,    /* FIN without close_notify */
-	MT_TLS_N_KEY_WORN,   /* no number is left under a key that cannot be changed */
+enum mt_tls_outcome {
+#define MT_OUTCOME(n, s, w) MT_TLS_N_##n,
+#include "tls_outcomes.def"
+#undef MT_OUTCOME
 	MT_TLS_N_COUNTS
 };
+
+extern const struct mt_outcome_set mt_tls_outcomes;
+/* Of struct mt_tls_layer.failed, from the second one on: the first is none. */
+extern const struct mt_outcome_set mt_tls_failed_outcomes;
 
 struct mt_tls_layer_conf {
 	struct mt_pools *pools;

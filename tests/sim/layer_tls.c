@@ -305,9 +305,9 @@ static void destroy(struct layer *l)
 	struct tls *k = (struct tls *)l;
 	uint64_t *seen = l->sim->st.layer;
 
-	seen[SIM_TLS_STREAM] += k->tls.counts[MT_TLS_N_OPENED] + k->tls.counts[MT_TLS_N_ACCEPTED];
+	seen[SIM_TLS_STREAM] += k->tls.counts[MT_TLS_N_opened] + k->tls.counts[MT_TLS_N_accepted];
 	seen[SIM_TLS_UPDATE] += k->tls.records.counts[MT_TLS_RECORD_N_UPDATE_IN];
-	seen[SIM_TLS_LATER] += k->tls.counts[MT_TLS_N_LATER];
+	seen[SIM_TLS_LATER] += k->tls.counts[MT_TLS_N_later];
 	mt_tls_layer_fini(&k->tls);
 	mt_aead_free(k->tls.records.aead);
 	free(k);

@@ -5,13 +5,15 @@
  */
 #include "mt_ctl_metrics_priv.h"
 #include "mt_ctl_otlp_priv.h"
+#include "mt_tls_layer.h"
 
 #include <errno.h>
 #include <string.h>
 
 const struct mt_outcome_set *const mt_ctl_sets[] = {&mt_port_outcomes, &mt_net_outcomes,
 	&mt_tcp_outcomes, &mt_buf_outcomes, &mt_proxy_outcomes, &mt_upstream_outcomes,
-	&mt_filter_outcomes, &mt_worker_outcomes, &mt_dns_outcomes, &mt_otlp_outcomes};
+	&mt_filter_outcomes, &mt_worker_outcomes, &mt_tls_outcomes, &mt_tls_failed_outcomes,
+	&mt_dns_outcomes, &mt_otlp_outcomes};
 const size_t mt_n_ctl_sets = MT_ARRAY_LEN(mt_ctl_sets);
 
 const struct mt_family_row *const mt_family_tables[] = {mt_families_istio, mt_families_service,
@@ -49,6 +51,15 @@ static int add_families(struct mt_ctl *c)
 
 /* ---- counters ------------------------------------------------------------------------------- */
 
+static int add_tls(struct mt_metrics *m, const struct mt_tls_layer *l)
+{
+	int rc = l ? mt_metrics_add(m, &mt_tls_outcomes, l->counts) : 0;
+
+	if (!l || rc)
+		return rc;
+	return mt_metrics_add(m, &mt_tls_failed_outcomes, l->failed + 1);
+}
+
 static int add_worker(struct mt_metrics *m, struct mt_worker *w)
 {
 	const struct {
@@ -68,7 +79,7 @@ static int add_worker(struct mt_metrics *m, struct mt_worker *w)
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(all) && rc == 0; i++)
 		rc = mt_metrics_add(m, all[i].set, all[i].counters);
-	return rc;
+	return rc ? rc : add_tls(m, mt_worker_tls(w));
 }
 
 int mt_ctl_metrics_init(struct mt_ctl *c)

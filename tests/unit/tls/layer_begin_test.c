@@ -49,7 +49,7 @@ static void test_judged_late(void)
 	CU_ASSERT_FALSE(B->connected);
 	CU_ASSERT_EQUAL(A->reason, MT_CLOSE_HANDSHAKE);
 	CU_ASSERT_FALSE(A->why.alert_sent);
-	CU_ASSERT_EQUAL(layers.layer[CLIENT].counts[MT_TLS_N_REFUSED], 1);
+	CU_ASSERT_EQUAL(layers.layer[CLIENT].counts[MT_TLS_N_refused], 1);
 	CU_ASSERT_EQUAL(A->acked, 5000);
 	CU_ASSERT_EQUAL(mt_stream_unread(&A->end, 0, 5000), MT_UNREAD_PROVEN);
 	CU_ASSERT_EQUAL(A->reclaimed, 0);
@@ -77,7 +77,7 @@ static void test_times(void)
 	CU_ASSERT_EQUAL(layers.layer[SERVER].streams.in_use, 1);
 	layers_pass(200 * MT_MSEC);
 	CU_ASSERT_EQUAL(layers.layer[SERVER].streams.in_use, 0);
-	CU_ASSERT_EQUAL(layers.layer[SERVER].counts[MT_TLS_N_TIMED_OUT], 1);
+	CU_ASSERT_EQUAL(layers.layer[SERVER].counts[MT_TLS_N_timed_out], 1);
 	CU_ASSERT_EQUAL(layers.lane[SERVER]->begun, 0);
 	layers_open(300);
 	layers.handshakes_stop = true;
@@ -145,10 +145,10 @@ static void test_wrong_hellos(void)
 
 	layers_begin(NULL, NULL);
 	say_raw(plain, sizeof(plain) - 1, 0);
-	CU_ASSERT_EQUAL(layers.layer[SERVER].counts[MT_TLS_N_NO_TLS], 1);
+	CU_ASSERT_EQUAL(layers.layer[SERVER].counts[MT_TLS_N_no_tls], 1);
 	say_raw(bad, sizeof(bad), MT_TLS_DECODE_ERROR);
 	say_raw(huge, sizeof(huge), MT_TLS_DECODE_ERROR);
-	CU_ASSERT_EQUAL(layers.layer[SERVER].counts[MT_TLS_N_BAD_HELLO], 2);
+	CU_ASSERT_EQUAL(layers.layer[SERVER].counts[MT_TLS_N_bad_hello], 2);
 	layers.no_context = true;
 	layers_open(0);
 	layers_until(&A->closed);
@@ -170,8 +170,8 @@ static void test_later(void)
 	layers_until(&A->connected);
 	layers_until(&B->connected);
 	layers.not_yet = 0;
-	CU_ASSERT_EQUAL(layers.layer[CLIENT].counts[MT_TLS_N_LATER] +
-				layers.layer[SERVER].counts[MT_TLS_N_LATER],
+	CU_ASSERT_EQUAL(layers.layer[CLIENT].counts[MT_TLS_N_later] +
+				layers.layer[SERVER].counts[MT_TLS_N_later],
 		1);
 	layers_end_in_order();
 	layers_end();
@@ -183,7 +183,7 @@ static void test_later(void)
 	layers.handshakes_stop = false;
 	layers_until(&A->connected);
 	layers_until(&B->connected);
-	CU_ASSERT_EQUAL(layers.layer[SERVER].counts[MT_TLS_N_LATER], 3);
+	CU_ASSERT_EQUAL(layers.layer[SERVER].counts[MT_TLS_N_later], 3);
 	layers_end_in_order();
 	layers_end();
 }
@@ -214,7 +214,7 @@ static void test_fin_early(void)
 	CU_ASSERT_EQUAL(A->reason, MT_CLOSE_RESET);
 	CU_ASSERT_FALSE(A->connected);
 	CU_ASSERT_TRUE(layers.now < 1000 * MT_SEC + 5 * MT_SEC);
-	CU_ASSERT_EQUAL(layers.layer[CLIENT].counts[MT_TLS_N_CUT_OFF], 1);
+	CU_ASSERT_EQUAL(layers.layer[CLIENT].counts[MT_TLS_N_cut_off], 1);
 	layers_settle();
 	layers_end();
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "../../outcomes_seen.h"
 #include "layer_scene.h"
 
 #include "mt_tls_priv.h"
@@ -181,6 +182,7 @@ void layers_end(void)
 		CU_ASSERT_EQUAL(layers.layer[who].keyed.in_use, 0);
 		CU_ASSERT_EQUAL(layers.layer[who].peers.in_use, 0);
 		CU_ASSERT_EQUAL(layers.lane[who]->n_used, 0);
+		outcomes_seen(&mt_tls_outcomes, layers.layer[who].counts);
 		mt_tls_layer_fini(&layers.layer[who]);
 		mt_chain_free(&layers.app[who].got);
 		mt_chain_free(&layers.app[who].again);
