@@ -27,6 +27,11 @@ static bool is_lent_to(const struct mt_node_lend *l, const char *ns)
 	return l && !l->n_to;
 }
 
+bool mt_b_is_lent(const struct mt_build *b, const char *ns)
+{
+	return is_lent_to(lend_of(b), ns);
+}
+
 static uint64_t lend_stamp(const struct mt_build *b, const struct mt_node_lend *l)
 {
 	uint64_t h = mt_hash_u64(b->conf->identity_serial, 3);

@@ -64,14 +64,35 @@ static void tell_tls(struct mt_build *b, const struct mt_meta *meta,
 	const struct mt_tls_settings *tls, const char *path, const char *field)
 {
 	char full[MT_CONF_PATH];
+	struct mt_res_tls made;
+	const char *why;
 
 	if (!tls || !tls->mode.set || tls->mode.v == MT_TLS_DISABLE)
 		return;
+	mt_b_settings_tls(b, tls, meta->ns, &made);
+	why = mt_b_no_tls(b, &made);
+	if (!why)
+		return;
 	snprintf(full, sizeof(full), "%s.%s", path, field);
 	mt_b_warn(b, meta, tls->mode.line, full, "write mode: DISABLE for clear text",
-		"TLS to instances is not made yet: they are not called, as clear text is not what "
-		"is "
-		"asked for");
+		"TLS to instances cannot be made: %s. They are not called, as clear text is not "
+		"what is asked for",
+		why);
+}
+
+/* A BackendTLSPolicy. */
+static void check_backend_tls(struct mt_build *b, const struct mt_service_entry *se)
+{
+	struct mt_res_tls made;
+	const char *why;
+
+	mt_b_settings_tls(b, se->tls, se->tls_by->ns, &made);
+	why = mt_b_no_tls(b, &made);
+	if (why)
+		mt_b_warn(b, se->tls_by, se->tls_by->origin.line, "spec.validation", NULL,
+			"TLS to instances cannot be made: %s. They are not called, as clear text "
+			"is not what is asked for",
+			why);
 }
 
 static void check_tls(struct mt_build *b, const struct mt_meta *meta,
@@ -187,6 +208,8 @@ void mt_b_clusters(struct mt_build *b)
 			check_subset_names(b, h->rule);
 		if (h->rule && h->units)
 			check_rule(b, h);
+		if (h->se->tls_by)
+			check_backend_tls(b, h->se);
 		if (b->diags->errors == errors && host_clusters(b, h))
 			b->tmp.failed = true;
 	}

@@ -77,16 +77,6 @@ static void set_warmup(struct mt_res_cluster *c, const struct mt_lb_policy *lb)
 	c->warmup_least = p && p->least.set ? (uint16_t)p->least.v : WARMUP_LEAST;
 }
 
-/* What a policy says of the port alone; NULL: nothing. */
-static const struct mt_traffic_policy *of_port(
-	const struct mt_traffic_policy *p, const struct mt_unit *u)
-{
-	for (uint32_t i = 0; p && i < p->n_ports; i++)
-		if (p->ports[i].port.v.v == u->port->number.v)
-			return &p->ports[i].policy;
-	return NULL;
-}
-
 /* `more` in place of what is there, part by part. */
 static void override(struct mt_traffic_policy *p, const struct mt_traffic_policy *more)
 {
@@ -106,13 +96,14 @@ static void set_policy(struct mt_build *b, struct mt_document_cluster *out, cons
 {
 	struct mt_res_cluster *c = &out->cluster;
 	struct mt_traffic_policy mine = {.lb = NULL}, all = {.lb = NULL};
+	const struct mt_traffic_policy *top_port = mt_b_policy_of_port(top, u);
 	const struct mt_lb_policy *lb;
 	const struct mt_conn_pool *pool;
 	bool inherited;
 
 	override(&mine, own);
-	override(&mine, of_port(own, u));
-	override(&all, of_port(top, u) ? of_port(top, u) : top);
+	override(&mine, mt_b_policy_of_port(own, u));
+	override(&all, top_port ? top_port : top);
 	override(&all, &mine);
 	lb = all.lb;
 	pool = all.pool;
@@ -206,8 +197,9 @@ static int guard(
 	return 0;
 }
 
+/* `automatic`: nothing is written of TLS, and each instance has what Istio's client would speak with it. */
 static int add_endpoints(struct mt_build *b, const struct mt_host *h, const struct mt_unit *u,
-	const struct mt_labels *labels, struct mt_document_cluster *out)
+	const struct mt_labels *labels, bool automatic, struct mt_document_cluster *out)
 {
 	struct mt_res_endpoint *eps = mt_region_alloc(&b->tmp, sizeof(*eps) * h->n_workloads);
 	struct mt_near *near = out->locality ? mt_b_near(b, out->locality, h) : NULL;
@@ -227,7 +219,7 @@ static int add_endpoints(struct mt_build *b, const struct mt_host *h, const stru
 		eps[at].addr = w->address;
 		eps[at].port = to.port;
 		eps[at].weight = w->weight.v;
-		eps[at].tls = mt_b_asks_for_mtls(b, h, w, to.port);
+		eps[at].tls = automatic && mt_b_asks_for_mtls(b, h, w, to.port);
 		out->cluster.tls_by_endpoint |= eps[at].tls;
 		rc = add_endpoint(b, &out->endpoints, &eps[at], one, &last);
 		if (rc == 0)
@@ -261,36 +253,6 @@ static const struct mt_closer *closed_by(struct mt_build *b, const struct mt_hos
 			return NULL;
 	}
 	return tls ? tls : by;
-}
-
-/*
- * Who asks for TLS to the instances, which is not made: then they are not called. To go on in clear text would be worse. NULL: nobody.
- */
-static const struct mt_meta *asks_for_tls(
-	const struct mt_host *h, const struct mt_unit *u, const struct mt_subset *subset)
-{
-	const struct mt_traffic_policy *top = h->rule ? h->rule->policy : NULL;
-	const struct mt_traffic_policy *own = subset ? subset->policy : NULL;
-	const struct mt_traffic_policy *top_port = of_port(top, u), *own_port = of_port(own, u);
-	const struct mt_tls_settings *tls = own_port ? own_port->tls : NULL;
-
-	if (!tls && own)
-		tls = own->tls;
-	if (tls && tls->mode.set && tls->mode.v != MT_TLS_DISABLE)
-		return subset->by ? subset->by : &h->rule->meta;
-	if (!tls)
-		tls = top_port ? top_port->tls : top ? top->tls : NULL;
-	if (tls && tls->mode.set && tls->mode.v != MT_TLS_DISABLE)
-		return &h->rule->meta;
-	return h->se->tls_by;
-}
-
-static const struct mt_closer *closed_by_tls(struct mt_build *b, const struct mt_host *h,
-	const struct mt_unit *u, const struct mt_subset *subset)
-{
-	const struct mt_meta *m = asks_for_tls(h, u, subset);
-
-	return m ? mt_b_closer(b, m) : NULL;
 }
 
 /* ---- the whole of it -------------------------------------------------------------------------------- */
@@ -327,16 +289,48 @@ static uint64_t serial_of(const struct mt_document_cluster *d)
 	}
 	h = mt_hash_u64((uint64_t)c->warmup_ms << 32 | c->panic_percent.v, h);
 	h = mt_hash_u64((uint64_t)c->warmup_aggression << 32 | c->warmup_least, h);
+	if (c->tls)
+		h = mt_hash_tls(c->tls, mt_hash_u64(c->tls_by_endpoint, h));
 	h = hash_endpoints(&d->endpoints, h);
 	return h ? h : 1;
+}
+
+/* TLS that is written and cannot be made: then nobody is called. To go on in clear text would be worse. */
+static const struct mt_closer *closed_by_tls(
+	struct mt_build *b, const struct mt_res_cluster *c, const struct mt_meta *by)
+{
+	return c->tls && !c->tls_by_endpoint && mt_b_no_tls(b, c->tls) ? mt_b_closer(b, by) : NULL;
+}
+
+static int set_endpoints(struct mt_build *b, const struct mt_host *h, const struct mt_unit *u,
+	const struct mt_subset *subset, struct mt_document_cluster *out)
+{
+	const struct mt_labels *labels = subset ? &subset->labels : NULL;
+	const struct mt_meta *by;
+	const struct mt_tls_settings *s = mt_b_tls_settings(h, u, subset, &by);
+	struct mt_res_cluster *c = &out->cluster;
+	bool automatic = !s && !h->se->tls_by, clear = s && s->mode.v == MT_TLS_DISABLE;
+
+	if (!automatic && !clear) {
+		c->tls = mt_b_document_tls(b, h, u, subset);
+		if (!c->tls)
+			return -ENOMEM;
+	}
+	out->guards.closed_by = closed_by(b, h, u, labels, closed_by_tls(b, c, by));
+	if (out->guards.closed_by)
+		return 0;
+	if (add_endpoints(b, h, u, labels, automatic, out))
+		return -ENOMEM;
+	if (c->tls_by_endpoint)
+		c->tls = mt_b_document_tls(b, h, u, subset);
+	return c->tls || !c->tls_by_endpoint ? 0 : -ENOMEM;
 }
 
 int mt_b_document_cluster(struct mt_build *b, const struct mt_host *h, const struct mt_unit *u,
 	const struct mt_subset *subset, struct mt_document_cluster *out)
 {
-	const struct mt_labels *labels = subset ? &subset->labels : NULL;
 	struct mt_res_cluster *c = &out->cluster;
-	int rc = 0;
+	int rc;
 
 	*out = (struct mt_document_cluster){0};
 	c->meta.name = mt_region_printf(&b->tmp, "outbound|%u|%s|%s", u->port->number.v,
@@ -348,9 +342,7 @@ int mt_b_document_cluster(struct mt_build *b, const struct mt_host *h, const str
 	c->port = (uint16_t)u->port->number.v;
 	set_policy(b, out, u, h->rule ? h->rule->policy : NULL, subset ? subset->policy : NULL,
 		subset != NULL);
-	out->guards.closed_by = closed_by(b, h, u, labels, closed_by_tls(b, h, u, subset));
-	if (!out->guards.closed_by)
-		rc = add_endpoints(b, h, u, labels, out);
+	rc = set_endpoints(b, h, u, subset, out);
 	c->meta.serial = serial_of(out);
 	return rc;
 }

@@ -83,6 +83,8 @@ int mt_b_cluster_tls(
 	struct mt_build *b, struct mt_shared_cluster *sc, const struct mt_cluster_said *said);
 /* Why it cannot be spoken; NULL: it can. */
 const char *mt_b_no_tls(struct mt_build *b, const struct mt_res_tls *tls);
+/* Whether the operator lends the node's identity to anybody towards services of the namespace. */
+bool mt_b_is_lent(const struct mt_build *b, const char *ns);
 /* How many endpoints are for those alone who the node lends its identity to, where those are nobody but the node; 0: none. */
 uint32_t mt_b_need_lend(const struct mt_cluster *c);
 #define MT_LEND_WORDS  "%u of %u endpoints need lend: who has no identity does not reach them"
@@ -137,6 +139,25 @@ struct mt_near *mt_b_near(
 /* What becomes of localities, whose priorities are ranks until now: priorities and weights. 0 or -ENOMEM. */
 int mt_b_place_localities(struct mt_build *b, const struct mt_locality_policy *p,
 	struct mt_res_cluster *c, struct mt_res_endpoints *e);
+
+/* ---- TLS that documents ask for (document_cluster_tls.c) -------------------------------------------- */
+
+/* What a policy says of the port alone; NULL: nothing. */
+const struct mt_traffic_policy *mt_b_policy_of_port(
+	const struct mt_traffic_policy *p, const struct mt_unit *u);
+/*
+ * What is written of TLS to a port's instances, or to those of a subset (NULL: all), and by whom. NULL: nothing, then each instance has
+ * Istio's mutual TLS or clear text (mt_b_asks_for_mtls()); but of a host with `tls_by`: no memory.
+ */
+const struct mt_tls_settings *mt_b_tls_settings(const struct mt_host *h, const struct mt_unit *u,
+	const struct mt_subset *subset, const struct mt_meta **by);
+/* These settings of an object in namespace `ns`, but for names that depend on the port. */
+void mt_b_settings_tls(struct mt_build *b, const struct mt_tls_settings *s, const char *ns,
+	struct mt_res_tls *out);
+/* All of it, for some or all instances. In b->tmp; NULL: no memory. */
+struct mt_res_tls *mt_b_document_tls(struct mt_build *b, const struct mt_host *h,
+	const struct mt_unit *u, const struct mt_subset *subset);
+uint64_t mt_hash_tls(const struct mt_res_tls *t, uint64_t h);
 
 /* ---- of documents (document_cluster.c) ------------------------------------------------------------ */
 

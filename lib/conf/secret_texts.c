@@ -104,7 +104,8 @@ static int read_pair(const char *files, struct mt_secret_texts *out, struct mt_e
 	return rc ? rc : read_file(key + 1, &out->key, e);
 }
 
-static int read_roots(const char *path, char **out, struct mt_err *e)
+/* A path, or the words for this machine's own list. */
+static int read_list(const char *path, char **out, struct mt_err *e)
 {
 	static const char *const of_machine[] = {"/etc/ssl/certs/ca-certificates.crt",
 		"/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem"};
@@ -116,6 +117,20 @@ static int read_roots(const char *path, char **out, struct mt_err *e)
 			return 0;
 	return mt_err(e, -ENOENT, "this machine has no list of roots (%s): write caCertificates",
 		of_machine[0]);
+}
+
+/* "ROOTS", "ROOTS~CRL" */
+static int read_roots(const char *files, struct mt_secret_texts *out, struct mt_err *e)
+{
+	size_t n = strcspn(files, "~");
+	char roots[1024];
+	int rc;
+
+	if (n >= sizeof(roots))
+		return mt_err(e, -EINVAL, "%.64s...: too long", files);
+	snprintf(roots, sizeof(roots), "%.*s", (int)n, files);
+	rc = read_list(roots, &out->roots, e);
+	return rc || !files[n] ? rc : read_file(files + n + 1, &out->crl, e);
 }
 
 /* ---- Secrets ---------------------------------------------------------------------------------------- */
@@ -306,7 +321,7 @@ int mt_b_secret_roots(struct mt_build *b, const struct mt_res_tls *tls, const ch
 	int rc;
 
 	if (tls->documents && (of = behind(name, OF_ROOTS)) != NULL)
-		return read_roots(of, &out->roots, e);
+		return read_roots(of, out, e);
 	if (tls->documents && (of = behind(name, OF_SECRET)) != NULL)
 		return roots_of_secret(b, of, out, e);
 	s = resource_of(b, name, e);

@@ -86,8 +86,23 @@ struct mt_gwapi_grant {
 	uint32_t n_from, n_to;
 };
 
+struct mt_gwapi_san {
+	struct mt_origin origin;
+	struct mt_text type, hostname, uri;
+};
+
+struct mt_gwapi_validation {
+	struct mt_origin origin;
+	struct mt_text hostname, well_known;
+	struct mt_gwapi_ref *refs; /* caCertificateRefs */
+	uint32_t n_refs;
+	struct mt_gwapi_san *sans;
+	uint32_t n_sans;
+};
+
 struct mt_gwapi_backend_tls {
 	struct mt_meta meta;
+	struct mt_gwapi_validation validation;
 	struct mt_gwapi_ref *targets;
 	uint32_t n_targets;
 };

@@ -49,6 +49,21 @@ struct mt_selector {
 	struct mt_labels labels;
 };
 
+enum mt_tls_mode { MT_TLS_DISABLE, MT_TLS_SIMPLE, MT_TLS_MUTUAL, MT_TLS_ISTIO_MUTUAL };
+
+struct mt_tls_settings {
+	struct mt_origin origin;
+	struct mt_num mode;
+	struct mt_text chain, key, roots, crl; /* files; roots "system": this machine's */
+	struct mt_text credential;	       /* a Secret */
+	struct mt_text sni;
+	struct mt_text *sans;
+	uint32_t n_sans;
+	struct mt_num anybody; /* any certificate will do */
+	const char *unmade;    /* why it cannot be made as it is written; NULL: it can */
+	bool roots_of_secret;  /* `credential` has roots alone */
+};
+
 struct mt_service_entry {
 	struct mt_meta meta;
 	struct mt_text *hosts;
@@ -62,8 +77,11 @@ struct mt_service_entry {
 	uint32_t n_endpoints;
 	struct mt_selector *selector; /* NULL: none */
 	struct mt_exports export_to;
-	bool kubernetes;	      /* made of a Service */
+	bool kubernetes;      /* made of a Service */
+	struct mt_text *sans; /* subjectAltNames: what its instances' certificates may be for */
+	uint32_t n_sans;
 	const struct mt_meta *tls_by; /* a BackendTLSPolicy: its instances want TLS; NULL: none */
+	const struct mt_tls_settings *tls; /* what it asks for */
 };
 
 struct mt_workload_entry {
@@ -155,13 +173,6 @@ struct mt_conn_pool {
 	struct mt_origin origin;
 	struct mt_tcp_pool tcp;
 	struct mt_http_pool http;
-};
-
-enum mt_tls_mode { MT_TLS_DISABLE, MT_TLS_SIMPLE, MT_TLS_MUTUAL, MT_TLS_ISTIO_MUTUAL };
-
-struct mt_tls_settings {
-	struct mt_origin origin;
-	struct mt_num mode;
 };
 
 /* outlierDetection; 0 is said, too: it turns the number off. */

@@ -191,7 +191,60 @@ bool mt_gwapi_is_parent(
 
 /* ---- TLS to instances ------------------------------------------------------------------------------- */
 
-static bool wants_tls(struct mt_gwapi *x, const struct mt_gwapi_backend_tls *p, const char *service)
+/* Whom it trusts: this machine's roots, or those of one Secret. */
+static void set_roots(struct mt_tls_settings *tls, const struct mt_gwapi_validation *v)
+{
+	if (v->n_refs == 1 && mt_gwapi_is(&v->refs[0].kind, "Secret") && !v->well_known.s) {
+		tls->credential = v->refs[0].name;
+		tls->roots_of_secret = true;
+	} else if (!v->n_refs && v->well_known.s && mt_gwapi_is(&v->well_known, "System")) {
+		tls->roots.s = "system";
+	} else {
+		tls->unmade = "spec.validation names neither wellKnownCACertificates: System nor "
+			      "one Secret "
+			      "in caCertificateRefs";
+	}
+}
+
+static void set_names(
+	struct mt_gwapi *x, struct mt_tls_settings *tls, const struct mt_gwapi_validation *v)
+{
+	uint32_t n = v->n_sans ? v->n_sans : 1;
+
+	tls->sni = v->hostname;
+	tls->sans = mt_region_alloc(&x->m->region, sizeof(*tls->sans) * n);
+	for (uint32_t i = 0; tls->sans && i < v->n_sans; i++) {
+		const struct mt_text *name =
+			v->sans[i].uri.s ? &v->sans[i].uri : &v->sans[i].hostname;
+
+		if (name->s)
+			tls->sans[tls->n_sans++] = *name;
+		else
+			tls->unmade = "a name of spec.validation.subjectAltNames is empty";
+	}
+	if (tls->sans && !v->n_sans && v->hostname.s)
+		tls->sans[tls->n_sans++] = v->hostname;
+	if (!v->hostname.s || !tls->sans)
+		tls->unmade = "spec.validation.hostname is missing";
+}
+
+/* In the words of DestinationRules. NULL: no memory. */
+static const struct mt_tls_settings *settings_of(
+	struct mt_gwapi *x, const struct mt_gwapi_backend_tls *p)
+{
+	struct mt_tls_settings *tls = mt_region_alloc(&x->m->region, sizeof(*tls));
+
+	if (!tls)
+		return NULL;
+	tls->origin = p->meta.origin;
+	tls->mode = (struct mt_num){.v = MT_TLS_SIMPLE, .set = true};
+	set_roots(tls, &p->validation);
+	set_names(x, tls, &p->validation);
+	return tls;
+}
+
+static bool wants_tls(struct mt_gwapi *x, const struct mt_gwapi_backend_tls *p,
+	const struct mt_tls_settings *tls, const char *service)
 {
 	for (uint32_t i = 0; i < x->m->service_entries.n; i++) {
 		/* Made with this model: it is nobody else's yet. */
@@ -200,7 +253,10 @@ static bool wants_tls(struct mt_gwapi *x, const struct mt_gwapi_backend_tls *p, 
 		if (!se->kubernetes || strcmp(se->meta.name, service) != 0 ||
 			strcmp(se->meta.ns, p->meta.ns) != 0)
 			continue;
-		se->tls_by = se->tls_by ? se->tls_by : &p->meta;
+		if (!se->tls_by) {
+			se->tls_by = &p->meta;
+			se->tls = tls;
+		}
 		mt_diag_host(&x->t->translated, &p->meta, se->hosts[0].s);
 		return true;
 	}
@@ -209,17 +265,13 @@ static bool wants_tls(struct mt_gwapi *x, const struct mt_gwapi_backend_tls *p, 
 
 static void translate_backend_tls(struct mt_gwapi *x, const struct mt_gwapi_backend_tls *p)
 {
+	const struct mt_tls_settings *tls = settings_of(x, p);
 	bool here = false;
 
 	for (uint32_t i = 0; i < p->n_targets; i++)
 		here |= mt_gwapi_is_service(&p->targets[i], false) &&
-			wants_tls(x, p, p->targets[i].name.s);
-	if (here)
-		mt_gwapi_tell(x, MT_DIAG_WARNING, &p->meta, 0, "spec.validation",
-			"TLS to instances is not made yet: they are not called, as clear text is "
-			"not "
-			"what is asked for");
-	else
+			wants_tls(x, p, tls, p->targets[i].name.s);
+	if (!here)
 		mt_gwapi_tell(x, MT_DIAG_INERT, &p->meta, 0, "spec.targetRefs",
 			"none of its Services is here");
 }

@@ -168,15 +168,30 @@ static const char *const tls_words[] = {"DISABLE", "SIMPLE", "MUTUAL", "ISTIO_MU
 
 static const struct mt_field tls_fields[] = {
 	{"mode", MT_F_WORD, AT(struct mt_tls_settings, mode), .words = tls_words,
-		.help = "`DISABLE`; TLS is not made yet: with others the instances are not called"},
-	{"clientCertificate", .type = MT_F_SKIP},
-	{"privateKey", .type = MT_F_SKIP},
-	{"caCertificates", .type = MT_F_SKIP},
-	{"credentialName", .type = MT_F_SKIP},
-	{"subjectAltNames", .type = MT_F_SKIP},
-	{"sni", .type = MT_F_SKIP},
-	{"insecureSkipVerify", .type = MT_F_SKIP},
-	{"caCrl", .type = MT_F_SKIP},
+		.help = "`DISABLE`: clear text; `SIMPLE`: TLS; `MUTUAL`: with a certificate; "
+			"`ISTIO_MUTUAL`: with the node's own (`spec.identity`). What cannot be "
+			"made so is "
+			"not called"},
+	{"clientCertificate", MT_F_TEXT, AT(struct mt_tls_settings, chain),
+		.help = "a PEM file of this machine, for MUTUAL"},
+	{"privateKey", MT_F_TEXT, AT(struct mt_tls_settings, key), .help = "a PEM file"},
+	{"caCertificates", MT_F_TEXT, AT(struct mt_tls_settings, roots),
+		.help = "a PEM file; default, and `system`: the roots of this machine"},
+	{"credentialName", MT_F_TEXT, AT(struct mt_tls_settings, credential),
+		.help = "a Secret of the rule's namespace in place of these files: its certificate "
+			"and key for MUTUAL (tls.crt, tls.key), and its roots (ca.crt), or those "
+			"of the Secret NAME-cacert"},
+	{"subjectAltNames", MT_F_TEXTS, AT_LIST(struct mt_tls_settings, sans),
+		.help = "one of them is in the instance's certificate; default: the "
+			"ServiceEntry's, "
+			"else the instances' service accounts for ISTIO_MUTUAL and `sni` for the "
+			"others"},
+	{"sni", MT_F_TEXT, AT(struct mt_tls_settings, sni),
+		.help = "default: for ISTIO_MUTUAL as Istio has it, else none"},
+	{"insecureSkipVerify", MT_F_BOOL, AT(struct mt_tls_settings, anybody),
+		.help = "any certificate will do"},
+	{"caCrl", MT_F_TEXT, AT(struct mt_tls_settings, crl),
+		.help = "a PEM file of revocation lists"},
 };
 
 static const struct mt_section tls_section = {

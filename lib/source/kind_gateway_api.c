@@ -271,11 +271,37 @@ static const struct mt_field grant_fields[] = {
 const struct mt_section mt_sec_gwapi_grant = {"ReferenceGrant", sizeof(struct mt_gwapi_grant),
 	MT_ARRAY_LEN(grant_fields), .fields = grant_fields, .unknown = mt_unknown_told};
 
+static const struct mt_field san_fields[] = {
+	{"type", MT_F_TEXT, AT(struct mt_gwapi_san, type), .help = "`Hostname` or `URI`"},
+	{"hostname", MT_F_TEXT, AT(struct mt_gwapi_san, hostname)},
+	{"uri", MT_F_TEXT, AT(struct mt_gwapi_san, uri)},
+};
+
+static const struct mt_section san_section = {"name of a certificate", sizeof(struct mt_gwapi_san),
+	MT_ARRAY_LEN(san_fields), .fields = san_fields, .unknown = mt_unknown_told};
+
+static const struct mt_field validation_fields[] = {
+	{"hostname", MT_F_TEXT, AT(struct mt_gwapi_validation, hostname),
+		.help = "the server name that is asked for, and that the certificate is for"},
+	{"wellKnownCACertificates", MT_F_TEXT, AT(struct mt_gwapi_validation, well_known),
+		.help = "`System`: the roots of this machine"},
+	{"caCertificateRefs", MT_F_LIST, AT_LIST(struct mt_gwapi_validation, refs),
+		.sub = &target_section, .help = "one Secret with `ca.crt` in its place"},
+	{"subjectAltNames", MT_F_LIST, AT_LIST(struct mt_gwapi_validation, sans),
+		.sub = &san_section,
+		.help = "names of which the certificate has one; default: `hostname`"},
+};
+
+static const struct mt_section validation_section = {"validation",
+	sizeof(struct mt_gwapi_validation), MT_ARRAY_LEN(validation_fields),
+	.fields = validation_fields, .unknown = mt_unknown_told};
+
 static const struct mt_field backend_tls_spec[] = {
 	{"targetRefs", MT_F_LIST, AT_LIST(struct mt_gwapi_backend_tls, targets),
 		.sub = &target_section, .required = true,
 		.help = "Services whose instances are to be called by TLS only"},
-	{"validation", MT_F_SKIP, .help = "no TLS is made to instances: they are not called"},
+	{"validation", MT_F_OBJECT, AT(struct mt_gwapi_backend_tls, validation),
+		.sub = &validation_section, .help = "what their certificates are judged by"},
 	{"options", .type = MT_F_SKIP},
 };
 

@@ -51,10 +51,9 @@ static const struct mt_field service_fields[] = {
 		.count = offsetof(struct mt_service_entry, export_to.n),
 		.help = "namespaces of clients: names, `*`, `.` (its own), `~` (none); a node that "
 			"is in no namespace (spec.mesh) has clients in the service's own"},
-	{"subjectAltNames", MT_F_SKIP,
-		.help = "whom TLS of the node's own making would accept: where a rule asks for "
-			"such "
-			"TLS the instances are not called, as none is made yet"},
+	{"subjectAltNames", MT_F_TEXTS, AT_LIST(struct mt_service_entry, sans),
+		.help = "whom TLS of the node's own making accepts, where the DestinationRule does "
+			"not say it"},
 };
 
 static void check_service(struct mt_fctx *c, const struct mt_ynode *n, void *obj)

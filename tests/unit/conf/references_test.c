@@ -139,10 +139,10 @@ struct by_tls {
 	bool whole, subset; /* whose cluster is closed */
 };
 
-/* Where a rule asks for TLS the instances are not called: clear text is not what is asked for. */
+/* Where a rule asks for TLS that cannot be made the instances are not called: clear text is not what is asked for. */
 static const struct by_tls by_tls[] = {
 	{"  host: a.x\n" TLS "  subsets: [{name: v1, labels: {version: v1}}]\n", true, true},
-	{"  host: a.x\n  trafficPolicy: {tls: {mode: SIMPLE}}\n  subsets: [{name: v1, labels: "
+	{"  host: a.x\n  trafficPolicy: {tls: {mode: MUTUAL}}\n  subsets: [{name: v1, labels: "
 	 "{version: v1}, "
 	 "trafficPolicy: {tls: {mode: DISABLE}}}]\n",
 		true, false},
@@ -150,12 +150,12 @@ static const struct by_tls by_tls[] = {
 	 "MUTUAL}}}]\n",
 		false, true},
 	{"  host: a.x\n  trafficPolicy: {portLevelSettings: [{port: {number: 20880}, tls: {mode: "
-	 "SIMPLE}}]}\n  subsets: [{name: v1, labels: {version: v1}}]\n",
+	 "MUTUAL}}]}\n  subsets: [{name: v1, labels: {version: v1}}]\n",
 		true, true},
 	{"  host: a.x\n  trafficPolicy: {portLevelSettings: [{port: {number: 1}, tls: {mode: "
-	 "SIMPLE}}]}\n  subsets: [{name: v1, labels: {version: v1}}]\n",
+	 "MUTUAL}}]}\n  subsets: [{name: v1, labels: {version: v1}}]\n",
 		false, false},
-	{"  host: a.x\n  trafficPolicy: {tls: {mode: SIMPLE}, portLevelSettings: [{port: {number: "
+	{"  host: a.x\n  trafficPolicy: {tls: {mode: MUTUAL}, portLevelSettings: [{port: {number: "
 	 "20880}, "
 	 "tls: {mode: DISABLE}}]}\n  subsets: [{name: v1, labels: {version: v1}}]\n",
 		false, false},
