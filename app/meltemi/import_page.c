@@ -39,7 +39,7 @@ static const struct {
 	{"no endpoints", "without instances",
 		"Without instances to call: none was read (EndpointSlices, Endpoints, Pods, "
 		"WorkloadEntries, endpoints of a ServiceEntry),\nor all of them expect mTLS, "
-		"which is not made yet; a discovery server may tell more"},
+		"which takes the Node's `identity`; a discovery server may tell more"},
 };
 
 /* "3 services: 2 served, 1 closed" */

@@ -214,7 +214,8 @@ static int add_endpoints(struct mt_build *b, const struct mt_host *h, const stru
 		const struct mt_policed to = {h, w, u, mt_b_endpoint_port(u, w), false};
 		uint32_t at = out->endpoints.n_eps;
 
-		if (!is_member(u, w, labels))
+		if (!is_member(u, w, labels) ||
+			(automatic && mt_b_asks_for_hbone(b, h, w, to.port)))
 			continue;
 		eps[at].addr = w->address;
 		eps[at].port = to.port;

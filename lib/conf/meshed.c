@@ -17,8 +17,14 @@ bool mt_b_asks_for_mtls(
 	return !b->policies || mt_b_peer_mode(b, h, w, port, &whose) != MT_MTLS_DISABLE;
 }
 
+bool mt_b_asks_for_hbone(
+	struct mt_build *b, const struct mt_host *h, const struct mt_workload *w, uint16_t port)
+{
+	return w->proxy == MT_PROXY_AMBIENT && mt_b_asks_for_mtls(b, h, w, port);
+}
+
 /* What its clients speak with the instance at a port. */
-enum spoken { CLEAR, OTHER_TLS, MESH_TLS };
+enum spoken { CLEAR, OTHER_TLS, MESH_TLS, TUNNEL };
 
 static enum spoken spoken(struct mt_build *b, const struct mt_host *h, const struct mt_unit *u,
 	const struct mt_workload *w)
@@ -30,32 +36,50 @@ static enum spoken spoken(struct mt_build *b, const struct mt_host *h, const str
 		return CLEAR;
 	if (s || h->se->tls_by)
 		return s && s->mode.v == MT_TLS_ISTIO_MUTUAL ? MESH_TLS : OTHER_TLS;
-	return mt_b_asks_for_mtls(b, h, w, mt_b_endpoint_port(u, w)) ? MESH_TLS : CLEAR;
+	if (!mt_b_asks_for_mtls(b, h, w, mt_b_endpoint_port(u, w)))
+		return CLEAR;
+	return w->proxy == MT_PROXY_AMBIENT ? TUNNEL : MESH_TLS;
 }
 
-/* At every port, so that who has no identity does not reach it. */
-static bool is_for_the_mesh(
+/* The same at every port, so that who cannot speak it does not reach it; else clear text. */
+static enum spoken spoken_everywhere(
 	struct mt_build *b, const struct mt_host *h, const struct mt_workload *w)
 {
+	enum spoken all = h->units ? spoken(b, h, h->units, w) : CLEAR;
+
 	for (const struct mt_unit *u = h->units; u; u = u->next)
-		if (spoken(b, h, u, w) != MESH_TLS)
-			return false;
-	return h->units != NULL;
+		if (spoken(b, h, u, w) != all)
+			return CLEAR;
+	return all;
 }
 
-static void tell(struct mt_build *b, const struct mt_host *h, uint32_t n, uint32_t of)
+/* Instances of a host that are in use, and those that are not for everybody. */
+struct instances {
+	uint32_t n, mesh, tunnel, own; /* own: by the mesh's mTLS, or its tunnel, with a proxy */
+};
+
+static void tell(struct mt_build *b, const struct mt_host *h, const struct instances *of)
 {
 	const struct mt_meta *m = &h->se->meta;
 
-	if (!b->conf->identity)
+	if (!b->conf->identity && of->own)
 		mt_b_warn(b, m, m->origin.line, NULL,
 			"write the Node's spec.identity, or a DestinationRule with tls: {mode: "
 			"DISABLE}, if they take clear text",
 			"%u of %u instances have a proxy of their own and are not called: it "
 			"expects mTLS, and this node has no identity",
-			n, of);
-	else if (!mt_b_is_lent(b, m->ns))
-		mt_b_warn(b, m, m->origin.line, NULL, MT_LEND_REMEDY, MT_LEND_WORDS, n, of);
+			of->own, of->n);
+	if (b->conf->identity && of->tunnel)
+		mt_b_warn(b, m, m->origin.line, NULL,
+			"write a DestinationRule with tls: {mode: DISABLE}, if they take clear "
+			"text",
+			"%u of %u instances are of an ambient mesh and are not called: HBONE is "
+			"not "
+			"spoken",
+			of->tunnel, of->n);
+	if (b->conf->identity && of->mesh && !mt_b_is_lent(b, m->ns))
+		mt_b_warn(
+			b, m, m->origin.line, NULL, MT_LEND_REMEDY, MT_LEND_WORDS, of->mesh, of->n);
 }
 
 /* Then any certificate of the mesh is taken for theirs. */
@@ -66,25 +90,35 @@ static bool is_anybody(struct mt_build *b, const struct mt_host *h)
 	return tls && !tls->n_sans && !tls->unmade;
 }
 
+static struct instances count(struct mt_build *b, const struct mt_host *h)
+{
+	struct instances of = {0};
+
+	for (uint32_t k = 0; h->units && k < h->n_workloads; k++) {
+		const struct mt_workload *w = h->workloads[k];
+		enum spoken all;
+
+		if (!w->weight.v)
+			continue;
+		all = spoken_everywhere(b, h, w);
+		of.n++;
+		of.mesh += all == MESH_TLS;
+		of.tunnel += all == TUNNEL;
+		of.own += (all == MESH_TLS || all == TUNNEL) &&
+			  mt_instance_class(h, w) == MT_INSTANCE_MESHED;
+	}
+	return of;
+}
+
 void mt_b_meshed(struct mt_build *b)
 {
 	for (uint32_t i = 0; i < b->n_hosts; i++) {
 		const struct mt_host *h = &b->host_list[i];
 		const struct mt_meta *m = &h->se->meta;
-		uint32_t n = 0, meshed = 0;
+		const struct instances of = count(b, h);
 
-		for (uint32_t k = 0; h->units && k < h->n_workloads; k++) {
-			const struct mt_workload *w = h->workloads[k];
-
-			n += w->weight.v > 0;
-			/* Without an identity a rule that asks for it of others tells so itself. */
-			meshed += w->weight.v && is_for_the_mesh(b, h, w) &&
-				  (b->conf->identity ||
-					  mt_instance_class(h, w) == MT_INSTANCE_MESHED);
-		}
-		if (meshed)
-			tell(b, h, meshed, n);
-		if (meshed && b->conf->identity && is_anybody(b, h))
+		tell(b, h, &of);
+		if (of.mesh && b->conf->identity && is_anybody(b, h))
 			mt_b_warn(b, m, m->origin.line, NULL,
 				"write subjectAltNames, or the instances' serviceAccount",
 				"any certificate of the mesh is taken for its instances': nobody "

@@ -443,6 +443,9 @@ void mt_b_meshed(struct mt_build *b);
 /* Whether Istio's client would speak mTLS to that port of the instance. */
 bool mt_b_asks_for_mtls(
 	struct mt_build *b, const struct mt_host *h, const struct mt_workload *w, uint16_t port);
+/* The same, but by a tunnel of ambient meshes, which nobody here speaks: it is not called. */
+bool mt_b_asks_for_hbone(
+	struct mt_build *b, const struct mt_host *h, const struct mt_workload *w, uint16_t port);
 
 /* clusters.c */
 void mt_b_clusters(struct mt_build *b);

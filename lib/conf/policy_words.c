@@ -70,14 +70,11 @@ static bool is_mode(const struct mt_policy *p, enum mt_mtls_mode mode)
 	return p->of.peers->mtls.mode.v == (uint32_t)mode;
 }
 
-/*
- * What it means for a service that is called from here, where nothing is encrypted as the node has no identity: its calls fail, though nobody here denies
- * them.
- */
+/* What it means for a service that is called by a node without an identity: its calls fail, though nobody here denies them. */
 static const char *refusal(const struct mt_build *b, const struct mt_policy *p)
 {
-	return p->kind == MT_POLICY_OF_PEERS && is_mode(p, MT_MTLS_STRICT) && !b->policies->mtls
-		       ? ", so that they refuse this node's calls: it speaks no mTLS yet"
+	return !b->policies->mtls && p->kind == MT_POLICY_OF_PEERS && is_mode(p, MT_MTLS_STRICT)
+		       ? ", so that they refuse this node's calls: it has no identity"
 		       : "";
 }
 

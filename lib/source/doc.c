@@ -154,9 +154,8 @@ const struct mt_kind mt_kinds[] = {
 	{"BackendTLSPolicy", GATEWAY_API, route_versions, &mt_sec_gwapi_backend_tls,
 		sizeof(struct mt_gwapi_backend_tls), .list = LIST(gwapi_backend_tls),
 		.kubernetes = true,
-		.note = "Asks for TLS to a Service's instances, which is not made yet: they are "
-			"not "
-			"called."},
+		.note = "Asks for TLS to a Service's instances; they are not called where it "
+			"cannot be made."},
 	{"HTTPRoute", GATEWAY_API, gateway_versions, .kubernetes = true,
 		.note = "no codec reads HTTP"},
 	{"GRPCRoute", GATEWAY_API, gateway_versions, .kubernetes = true,

@@ -289,7 +289,7 @@ static void names_of_tls(void)
 	scene_end(&sc);
 }
 
-/* Instances that are to be called by TLS are not called in clear text. */
+/* Instances that are to be called by TLS are not called in clear text where it cannot be made. */
 static void tls_to_a_service(void)
 {
 	struct scene sc;
@@ -298,9 +298,8 @@ static void tls_to_a_service(void)
 	scene_write(&sc, "a.yaml",
 		SERVICES OF("v1", "BackendTLSPolicy", "p",
 			"x") "{targetRefs: [{group: '', kind: Service, name: s}], validation: "
-			     "{hostname: a, "
-			     "wellKnownCACertificates: System}}\n" OF("v1alpha3",
-				     "BackendTLSPolicy", "q",
+			     "{hostname: a, caCertificateRefs: [{group: '', kind: Secret, name: "
+			     "roots}]}}\n" OF("v1alpha3", "BackendTLSPolicy", "q",
 				     "x") "{targetRefs: [{group: '', kind: Service, name: u}]}\n");
 	scene_load(&sc);
 	CU_ASSERT_EQUAL(scene_endpoints(&sc, HOST_S), -2);

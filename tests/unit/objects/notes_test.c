@@ -103,7 +103,7 @@ static void unknown_protocol(void)
 
 #define NAMES "  subjectAltNames: [who.test]\n"
 
-/* Names matter only where TLS is made, and where a rule asks for it nobody is called. */
+/* Names matter only where TLS is made, and where a rule asks for some that cannot be made nobody is called. */
 static void names_of_certificates(void)
 {
 	struct scene sc;
@@ -115,7 +115,7 @@ static void names_of_certificates(void)
 	CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), 1);
 	scene_write(&sc, "b.yaml",
 		ISTIO("DestinationRule", "dr",
-			"x") "  host: a.x\n  trafficPolicy: {tls: {mode: SIMPLE}}\n");
+			"x") "  host: a.x\n  trafficPolicy: {tls: {mode: MUTUAL}}\n");
 	scene_load(&sc);
 	IS_STATUS(&sc, "DestinationRule", "dr", "in-force-with-notes");
 	CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), -2);
