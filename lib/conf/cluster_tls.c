@@ -153,6 +153,8 @@ static struct mt_tls_context *new_context(struct mt_build *b, const struct mt_re
 		.alpn = istio ? &istio : tls->alpn,
 		.n_alpn = istio ? 1 : tls->n_alpn,
 		.sni = tls->sni,
+		.min_version = tls->min_version,
+		.max_version = tls->max_version,
 		.like = with->like};
 	struct mt_tls_context *c;
 

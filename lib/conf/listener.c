@@ -187,13 +187,10 @@ static int fill_chain(struct mt_build *b, const struct mt_listen *l,
 	*to = (struct mt_filter_chain){.name = "", .refuse = c->refuse};
 	if (c->match && copy_match(b, c->match, &to->match))
 		return -ENOMEM;
-	if (c->tls) {
-		to->tls = c->tls;
-		to->match.transport = MT_TRANSPORT_TLS;
-	}
 	out->n_chains++;
 	if (c->refuse)
 		return 0;
+	to->tls = c->tls;
 	to->idle_s = c->idle_s ? c->idle_s : DOWN_IDLE_S;
 	to->n_protos = 1;
 	return fill_proto(b, c, &out->protos[out->n_protos++]);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Listeners of discovery services: which of their addresses and filter chains are served. A chain that is not refuses its own
- * clients, and so does one that ends TLS, as long as nobody does.
+ * clients, and so does one that ends TLS with what is not here.
  */
 #include "mt_conf_listener_priv.h"
 #include "mt_conf_mesh_priv.h"
@@ -11,7 +11,7 @@
 #include <string.h>
 
 /* What can be said of a chain. */
-enum verdict { SERVES, NO_MATCH, PASSING, UNSERVED, BY_TLS };
+enum verdict { SERVES, NO_MATCH, PASSING, UNSERVED, BY_TLS, UNENDED };
 
 static const char not_served[] = "this filter chain of the listener is not served";
 
@@ -19,7 +19,7 @@ static const char *const why_not[] = {
 	[NO_MATCH] = "no filter chain is for its address and port",
 	[PASSING] = "it passes on what was redirected to it",
 	[UNSERVED] = "its filter chain has no filter that can be served",
-	[BY_TLS] = "filter chains that need TLS to be ended cannot be served yet",
+	[BY_TLS] = "its filter chain reads messages that come in TLS, and does not end that",
 };
 
 /* ---- chains ------------------------------------------------------------------------------------- */
@@ -66,16 +66,19 @@ static bool asks_tls(const struct mt_res_match *m)
 	return m->n_server_names || m->n_alpn || (m->transport && *m->transport && !is_plain(m));
 }
 
-/* TLS is passed through as bytes, by what it says in clear text. */
+/* TLS is passed through as bytes, by what it says in clear text, or ended with *end. */
 static enum verdict judge(struct mt_build *b, const struct mt_res_chain *chain, bool by_tls,
-	const struct mt_res_chain **body, uint64_t *serial)
+	struct mt_tls_context **end, const struct mt_res_chain **body, uint64_t *serial)
 {
+	struct mt_err why;
+
 	*body = body_of(b, chain, serial);
-	if (chain->tls)
-		return BY_TLS;
+	*end = chain->tls ? mt_mesh_end(b, chain->tls, &why) : NULL;
+	if (chain->tls && !*end)
+		return UNENDED;
 	if (chain->unserved || (*body)->unserved || (!(*body)->proxy && !(*body)->n_dests))
 		return UNSERVED;
-	if (by_tls && (*body)->proxy)
+	if (by_tls && !*end && (*body)->proxy)
 		return BY_TLS;
 	return only_passes(b, *body) ? PASSING : SERVES;
 }
@@ -103,6 +106,7 @@ struct judged {
 	const struct mt_res_chain *body; /* its filters */
 	uint64_t serial;		 /* of the extension that says them */
 	struct mt_shared_service *sv;	 /* NULL: it is not served */
+	struct mt_tls_context *end;	 /* of TLS that it ends; NULL: none */
 };
 
 struct choice {
@@ -157,7 +161,7 @@ static uint32_t rank(
 
 	if (c->verdict == NO_MATCH)
 		return 1;
-	if (c->verdict == BY_TLS || by_tls)
+	if (c->verdict == BY_TLS || c->verdict == UNENDED || by_tls)
 		return served + 2;
 	if (i == l->n_chains)
 		return served + 4;
@@ -180,9 +184,9 @@ static bool choose(struct mt_build *b, const struct mt_res_listener *l, struct c
 		bool by_tls = i < l->n_chains && asks_tls(&chain->match);
 		uint32_t r;
 
-		c->v[i].verdict = c->v[i].reached
-					  ? judge(b, chain, by_tls, &c->v[i].body, &c->v[i].serial)
-					  : NO_MATCH;
+		c->v[i].verdict = c->v[i].reached ? judge(b, chain, by_tls, &c->v[i].end,
+							    &c->v[i].body, &c->v[i].serial)
+						  : NO_MATCH;
 		c->n_served += c->v[i].verdict == SERVES;
 		r = rank(l, i, &c->v[i], by_tls);
 		if (r > best) {
@@ -233,6 +237,7 @@ static bool say_service(
 	s->of = (struct mt_service_slot){
 		.unique = sv->name, .name = sv->s->name, .key = sv->s->key, .s = sv->s};
 	*to = (struct mt_listen_chain){.match = to->match,
+		.tls = to->tls,
 		.codec = sv->codec,
 		.opts = sv->opts,
 		.idle_s = sv->idle_s,
@@ -249,6 +254,7 @@ static struct mt_listen_chain *say_chains(
 
 	for (uint32_t i = 0; v && i < c->n; i++) {
 		v[i].match = i < ml->n_chains ? &ml->chains[i].match : NULL;
+		v[i].tls = c->v[i].end;
 		if (!c->v[i].sv)
 			v[i].refuse = not_served;
 		else if (!say_service(b, c->v[i].sv, &v[i]))
@@ -282,7 +288,14 @@ static void tell_none(struct mt_build *b, const struct mt_res_listener *l, const
 	const struct mt_res_chain *chain =
 		c->first < l->n_chains ? &l->chains[c->first] : l->fallback;
 	const char *words = why_not[j->verdict];
+	struct mt_err why;
 
+	if (j->verdict == UNENDED) {
+		mt_mesh_end(b, chain->tls, &why);
+		mt_diag_resource(b->diags, MT_DIAG_NOT_SERVED, &l->meta, "transport_socket", NULL,
+			"TLS cannot be ended: %s", why.text);
+		return;
+	}
 	if (j->verdict == PASSING) {
 		mt_mesh_passing(b, &l->meta);
 		return;

@@ -15,7 +15,7 @@ struct mt_listen_chain {
 	uint32_t idle_s; /* 0: not said */
 	struct mt_service_slot **services;
 	uint32_t n_services; /* several: each has its own key */
-	/* It ends TLS, which alone it is for, whatever `match` says of that; the snapshot holds it. NULL: TLS is bytes. */
+	/* It ends TLS, and refuses clear text that it gets; the snapshot holds it. NULL: TLS is bytes. */
 	struct mt_tls_context *tls;
 	const void *of; /* who says it, where several end TLS at one port */
 };

@@ -65,3 +65,6 @@ static inline struct mt_addr mt_mesh_any_or_same(const struct mt_addr *a)
 
 /* mesh_listener.c */
 int mt_mesh_listeners(struct mt_build *b);
+/* mesh_tls.c: what a chain's TLS is ended with; the snapshot holds it. NULL with *e: it cannot be ended. */
+struct mt_tls_context *mt_mesh_end(
+	struct mt_build *b, const struct mt_res_tls *tls, struct mt_err *e);

@@ -95,10 +95,11 @@ struct mt_res_tls {
 	uint32_t n_sans;
 	const char **alpn; /* protocols, as they are said */
 	uint32_t n_alpn;
-	const char *unmade;	 /* why it cannot be spoken as it is said; NULL: it can */
-	bool client_certificate; /* of a listener: required */
-	bool documents;		 /* documents say it */
-	bool anybody;		 /* of a cluster without `trust`: any certificate will do */
+	uint16_t min_version, max_version; /* as records have them; 0: not said */
+	const char *unmade;		   /* why it cannot be spoken as it is said; NULL: it can */
+	bool client_certificate;	   /* of a listener: required */
+	bool documents;			   /* documents say it */
+	bool anybody; /* of a cluster without `trust`: any certificate will do */
 };
 
 struct mt_res_outlier {

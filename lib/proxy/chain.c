@@ -193,8 +193,8 @@ static bool asks(const struct mt_filter_chain_match *m)
 
 bool mt_filter_chain_asks_bytes(const struct mt_listener *l, const struct mt_filter_chain_facts *f)
 {
+	bool any = false, last = l->has_fallback && l->chains[l->n_chains - 1].tls;
 	uint32_t best = 0;
-	bool any = false;
 
 	for (uint32_t i = 0; i < n_matching(l); i++) {
 		const struct mt_filter_chain_match *m = &l->chains[i].match;
@@ -206,9 +206,9 @@ bool mt_filter_chain_asks_bytes(const struct mt_listener *l, const struct mt_fil
 		if ((port << width[DST] | dst) > best)
 			any = false;
 		best = port << width[DST] | dst;
-		any |= asks(m);
+		any |= asks(m) || l->chains[i].tls;
 	}
-	return any;
+	return any || last;
 }
 
 /* ---- identity ---------------------------------------------------------------------------------- */
@@ -260,7 +260,6 @@ void mt_listener_link(struct mt_listener *l)
 		struct mt_filter_chain *c = &l->chains[i];
 
 		MT_ASSERT(c->refuse || c->n_protos);
-		MT_ASSERT(!c->tls || c->match.transport == MT_TRANSPORT_TLS);
 		c->listener = l;
 		c->id = identity(c) + (l->has_fallback && i + 1 == l->n_chains);
 		c->protos = p;
@@ -270,7 +269,7 @@ void mt_listener_link(struct mt_listener *l)
 		}
 	}
 	MT_ASSERT(p == l->protos + l->n_protos);
-	/* Whose TLS is ended is no chain for everybody: what it matches asks for TLS. */
+	/* Whose TLS is ended is no chain for everybody. */
 	l->decided = l->n_chains == 1 && l->n_protos == 1 && !l->chains[0].refuse &&
 		     !l->chains[0].tls && takes_all(&l->chains[0].match);
 	if (!l->detect_ms)

@@ -73,8 +73,8 @@ struct mt_filter_chain {
 	 */
 	const char *refuse;
 	/*
-	 * TLS is ended by it, and `match.transport` is TLS; the snapshot holds it. NULL: it is not ended: TLS is bytes like any others. The
-	 * chain is chosen by what the hello says, so a connection has one before its handshake begins.
+	 * TLS is ended by it, and clear text that it gets is refused; the snapshot holds it. NULL: it is not ended: TLS is bytes like any
+	 * others. The chain is chosen by what the hello says, so a connection has one before its handshake begins.
 	 */
 	struct mt_tls_context *tls;
 	uint32_t

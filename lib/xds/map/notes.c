@@ -240,16 +240,11 @@ static const struct mt_xds_row header_option[] = {
 	MEANS_NOTHING("keep_empty_value"),
 };
 static const struct mt_xds_row tls_params[] = {
-	TOLD("tls_minimum_protocol_version", "TLS 1.2 and 1.3 are spoken"),
-	TOLD("tls_maximum_protocol_version", "TLS 1.2 and 1.3 are spoken"),
 	TOLD("cipher_suites", "those of Istio's proxies"),
 	TOLD("ecdh_curves", "those of Istio's proxies"),
 };
 static const struct mt_xds_row tls_context[] = {
 	TOLD("alpn_protocols", "where `istio` is among them, it alone is offered and taken"),
-};
-static const struct mt_xds_row downstream_tls[] = {
-	TOLD("common_tls_context", "shown: TLS is not spoken yet, the chain is not served"),
 };
 static const struct mt_xds_row validation[] = {
 	TOLD("verify_certificate_hash", "not verified: no such TLS is spoken"),
@@ -309,7 +304,6 @@ const struct mt_xds_rows mt_xds_rows[] = {
 	ROWS(header_value_option, header_option),
 	ROWS(tls_parameters, tls_params),
 	ROWS(common_tls_context, tls_context),
-	ROWS(downstream_tls_context, downstream_tls),
 	ROWS(certificate_validation_context, validation),
 	ROWS(extension_config_source, extension_source),
 	ROWS(name_table__name_info, name_info),

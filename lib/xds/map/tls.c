@@ -121,6 +121,22 @@ static bool protocols(struct mt_xmap *m, const Xds__CommonTlsContext *c, struct 
 	return true;
 }
 
+/* The lowest, or the highest; TLS 1.2 and 1.3 are spoken. */
+static void versions(const Xds__TlsParameters *p, struct mt_res_tls *tls)
+{
+	enum { NOT_SAID, TLS_1_0, TLS_1_1, TLS_1_2, TLS_1_3 };
+
+	if (!p)
+		return;
+	if (p->tls_minimum_protocol_version == TLS_1_3)
+		tls->min_version = 0x0304;
+	if (p->tls_maximum_protocol_version == TLS_1_2)
+		tls->max_version = 0x0303;
+	if (p->tls_maximum_protocol_version == TLS_1_0 ||
+		p->tls_maximum_protocol_version == TLS_1_1)
+		unmade(tls, "it asks for a version of TLS below 1.2");
+}
+
 static struct mt_res_tls *context(struct mt_xmap *m, const Xds__CommonTlsContext *c)
 {
 	struct mt_res_tls *tls = mt_xm_alloc(m, sizeof(*tls));
@@ -129,6 +145,8 @@ static struct mt_res_tls *context(struct mt_xmap *m, const Xds__CommonTlsContext
 	if (!tls)
 		return NULL;
 	tls->origin.file = m->out->meta->origin.file;
+	if (c)
+		versions(c->tls_params, tls);
 	if (c && c->n_tls_certificates) {
 		mt_xm_note(m, MT_XDS_NOTE_tls_inline, "tls_certificates");
 		unmade(tls, "its certificate is no secret by name");

@@ -75,7 +75,7 @@ static void chains(void)
 		{0, 1, "tls, sni", NULL},
 		/* Who ends TLS gets what asks for nothing, and "any" nothing. */
 		{0, 4, "tls, sni", "2 filter chains are served; connections that the 3 others"},
-		{2, 2, "", "need TLS"},
+		{2, 2, "", "TLS cannot be ended: it names no certificate"},
 		{3, 3, "", "no filter chain is for its address"},
 		{7, 7, "", "no filter chain is for its address"},
 		{8, 10, "port", "the 2 others are for are refused"},
@@ -210,8 +210,8 @@ static void nobody(void)
 	for_name(&l->chains[0], a);
 	mesh_load(&sc);
 	CU_ASSERT_EQUAL(sc.s->n_listeners, 1);
-	CU_ASSERT(mesh_told(&sc, MT_DIAG_NOT_SERVED, "l", "need TLS"));
-	CU_ASSERT(mesh_told(&sc, MT_DIAG_NOT_SERVED, "m", "need TLS"));
+	CU_ASSERT(mesh_told(&sc, MT_DIAG_NOT_SERVED, "l", "TLS cannot be ended"));
+	CU_ASSERT(mesh_told(&sc, MT_DIAG_NOT_SERVED, "m", "messages that come in TLS"));
 	mesh_scene_end(&sc);
 }
 

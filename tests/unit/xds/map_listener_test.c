@@ -211,7 +211,9 @@ static void bytes(void)
 			      "'type.googleapis.com/"
 			      "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext',"
 			      " 'require_client_certificate': true, 'common_tls_context': "
-			      "{'tls_certificate_sds_secret_configs': [{'name': 'default',"
+			      "{'tls_params': {'tls_minimum_protocol_version': 'TLSv1_3', "
+			      "'tls_maximum_protocol_version': 'TLSv1_3'}, "
+			      "'tls_certificate_sds_secret_configs': [{'name': 'default',"
 			      " 'sds_config': {'ads': {}}}]}}}}],"
 			      " 'default_filter_chain': {'filters': [{'name': 'tcp', " TCP
 			      "'cluster': 'PassthroughCluster'}}]}}");
@@ -243,6 +245,8 @@ static void bytes(void)
 	CU_ASSERT_EQUAL(c->idle_ms, 30000);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(c->tls);
 	CU_ASSERT_TRUE(c->tls->client_certificate);
+	CU_ASSERT_EQUAL(c->tls->min_version, 0x0304);
+	CU_ASSERT_EQUAL(c->tls->max_version, 0);
 	CU_ASSERT_STRING_EQUAL(c->tls->certificate, "default");
 	CU_ASSERT_PTR_NOT_NULL_FATAL(l->fallback);
 	CU_ASSERT_STRING_EQUAL(l->fallback->dests[0].cluster.s, "PassthroughCluster");
