@@ -197,6 +197,31 @@ static enum mt_authz_read methods(struct mt_authz_call *c)
 
 static const struct mt_authz_reader reader = {interfaces, methods, metadata};
 
+/* ---- who calls ------------------------------------------------------------------------------------- */
+
+#define SCHEME "spiffe://"
+
+static struct mt_slice text_of(const char *s)
+{
+	return (struct mt_slice){(const uint8_t *)s, (uint32_t)strlen(s)};
+}
+
+/*
+ * In front of endpoints whoever is none of the mesh's has no name: a gateway may ask for certificates of authorities that sign any
+ * name, and asks for these at its own gate only.
+ */
+static void identify(struct mt_authz_call *c, const struct mt_tls_peer *who, bool at_gate)
+{
+	if (mt_likely(!who))
+		return;
+	if (who->sni[0])
+		c->sni = text_of(who->sni);
+	c->mtls = who->certificate && who->member;
+	if (who->certificate && (who->member || at_gate) &&
+		strncmp(who->principal, SCHEME, strlen(SCHEME)) == 0)
+		c->principal = text_of(who->principal + strlen(SCHEME));
+}
+
 enum mt_authz_effect mt_guard_judge(
 	const struct mt_guard_ask *ask, const struct mt_authz_policy **by)
 {
@@ -207,6 +232,7 @@ enum mt_authz_effect mt_guard_judge(
 				       .reader = ask->v ? &reader : NULL},
 		.ask = ask};
 
+	identify(&r.call, ask->who, false);
 	return mt_authz_judge(ask->cluster->guards[ask->ep - ask->cluster->eps], &r.call, by);
 }
 
@@ -220,6 +246,7 @@ enum mt_authz_effect mt_guard_judge_gate(
 				       .reader = ask->v ? &reader : NULL},
 		.ask = ask};
 
+	identify(&r.call, ask->who, true);
 	return mt_authz_judge(ask->gate->rules, &r.call, by);
 }
 
@@ -238,6 +265,7 @@ bool mt_guard_passes(struct mt_proxy *p, struct mt_exchange *ex, const struct mt
 {
 	const struct mt_guard_ask ask = {.v = &p->view,
 		.peer = p->view.peer,
+		.who = mt_proxy_tls_peer(p, mt_exchange_down(p, ex)->s),
 		.cluster = ex->cluster,
 		.ep = ep,
 		.service = ex->service,
@@ -265,10 +293,12 @@ static enum mt_filter_verdict ask_gate(
 {
 	struct mt_proxy *p = mt_container_of(ctx, struct mt_proxy, filter_ctx);
 	struct mt_exchange *ex = mt_slab_at(&p->exchanges, ctx->exchange);
+	const struct mt_stream *down = mt_exchange_down(p, ex)->s;
 	const struct mt_guard_ask ask = {.v = v,
 		.peer = v->peer,
+		.who = mt_proxy_tls_peer(p, down),
 		.gate = f->conf,
-		.local = mt_stream_ends(mt_exchange_down(p, ex)->s)->local,
+		.local = mt_stream_ends(down)->local,
 		.service = ex->service,
 		.scratch = &p->guard_scratch,
 		.whole = !ex->in_message};
@@ -330,8 +360,10 @@ void mt_guard_count_closed_bytes(struct mt_proxy *p, const struct mt_closer *by)
 bool mt_guard_passes_bytes(
 	struct mt_proxy *p, struct mt_stream *down, const struct mt_cluster *c, uint32_t at)
 {
-	const struct mt_guard_ask ask = {
-		.peer = mt_stream_ends(down)->remote, .cluster = c, .ep = &c->eps[at]};
+	const struct mt_guard_ask ask = {.peer = mt_stream_ends(down)->remote,
+		.who = mt_proxy_tls_peer(p, down),
+		.cluster = c,
+		.ep = &c->eps[at]};
 	const struct mt_authz_policy *by;
 	enum mt_authz_effect e = mt_guard_judge(&ask, &by);
 
@@ -344,7 +376,10 @@ bool mt_guard_passes_bytes(
 bool mt_guard_lets_in(struct mt_proxy *p, struct mt_stream *down, const struct mt_gate_guard *gate)
 {
 	const struct mt_tuple *ends = mt_stream_ends(down);
-	const struct mt_guard_ask ask = {.peer = ends->remote, .local = ends->local, .gate = gate};
+	const struct mt_guard_ask ask = {.peer = ends->remote,
+		.who = mt_proxy_tls_peer(p, down),
+		.local = ends->local,
+		.gate = gate};
 	const struct mt_authz_policy *by;
 	enum mt_authz_effect e = mt_guard_judge_gate(&ask, &by);
 

@@ -8,6 +8,8 @@
 #include "mt_authz.h"
 #include "mt_snapshot.h"
 
+struct mt_tls_peer;
+
 /* Texts that cross buffers while one call is judged. */
 struct mt_guard_scratch {
 	uint8_t interface[MT_META_SCRATCH], method[MT_META_SCRATCH], inner[MT_META_SCRATCH],
@@ -18,6 +20,7 @@ struct mt_guard_scratch {
 struct mt_guard_ask {
 	struct mt_view *v; /* NULL: bytes from `peer` */
 	struct mt_addr peer;
+	const struct mt_tls_peer *who; /* the caller has shown to be; NULL: he came in clear text */
 	const struct mt_cluster *cluster;
 	const struct mt_endpoint *ep;
 	const struct mt_gate_guard *gate; /* in place of both: of a gateway's port */

@@ -36,7 +36,8 @@ static struct mt_slice principal_of(const struct mt_tls_peer *peer)
 	static const char scheme[] = "spiffe://";
 	const size_t len = sizeof(scheme) - 1;
 
-	if (!peer || strncmp(peer->principal, scheme, len) != 0)
+	/* Who is none of the mesh's may be called anything. */
+	if (!peer || !peer->member || strncmp(peer->principal, scheme, len) != 0)
 		return (struct mt_slice){0};
 	return (struct mt_slice){
 		(const uint8_t *)peer->principal + len, (uint32_t)strlen(peer->principal + len)};

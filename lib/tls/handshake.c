@@ -219,6 +219,7 @@ static bool describe(struct mt_tls_handshake *h, struct mt_tls_peer *p)
 	if (!leaf || h->context->trust == MT_TLS_ANYBODY)
 		return true;
 	p->certificate = true;
+	p->member = h->context->n_trust_domains > 0;
 	p->not_after = mt_x509_time(X509_get0_notAfter(leaf));
 	return mt_tls_principal(leaf, p->principal);
 }

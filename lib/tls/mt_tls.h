@@ -50,7 +50,8 @@ struct mt_tls_rules {
 	struct mt_credential *credential;
 	const struct mt_tls_san *sans; /* one of them; n_sans 0: any */
 	uint32_t n_sans;
-	const char *const *trust_domains; /* the principal's is one of them; 0: any, also none */
+	/* The principal's is one of them; 0: any, also none, and nobody is a member: the roots may be anybody's. */
+	const char *const *trust_domains;
 	uint32_t n_trust_domains;
 	/*
 	 * A client offers them in their order. A server takes the first that is offered; if none is, there is no protocol, and
@@ -103,6 +104,7 @@ struct mt_tls_peer {
 	char alpn[MT_TLS_ALPN_MAX + 1];		  /* agreed on; "": none */
 	int64_t not_after;			  /* of its certificate, Unix, s; 0: none */
 	bool certificate;			  /* one was shown and verified */
+	bool member; /* and its principal is of one of the context's trust domains, which names them */
 	bool resumed;
 };
 

@@ -425,6 +425,109 @@ static void test_gate_bytes(void)
 	config_free(2);
 }
 
+/* ---- who calls -------------------------------------------------------------------------------------- */
+
+/* Whom the other end of each stream has shown to be; NULL: the library is asked. */
+static const struct mt_tls_peer *shown;
+
+bool __real_mt_tls_stream_is(const struct mt_tls_layer *l, const struct mt_stream *s);
+bool __wrap_mt_tls_stream_is(const struct mt_tls_layer *l, const struct mt_stream *s);
+const struct mt_tls_peer *__real_mt_tls_stream_peer(
+	const struct mt_tls_layer *l, const struct mt_stream *s);
+const struct mt_tls_peer *__wrap_mt_tls_stream_peer(
+	const struct mt_tls_layer *l, const struct mt_stream *s);
+
+bool __wrap_mt_tls_stream_is(const struct mt_tls_layer *l, const struct mt_stream *s)
+{
+	return shown || __real_mt_tls_stream_is(l, s);
+}
+
+const struct mt_tls_peer *__wrap_mt_tls_stream_peer(
+	const struct mt_tls_layer *l, const struct mt_stream *s)
+{
+	return shown ? shown : __real_mt_tls_stream_peer(l, s);
+}
+
+#define WHO "spiffe://td/ns/a/sa/b"
+static const struct mt_tls_peer member = {.principal = WHO,
+					.sni = "a.test",
+					.certificate = true,
+					.member = true},
+				foreign = {.principal = WHO, .sni = "a.test", .certificate = true},
+				unnamed = {.sni = "a.test", .certificate = true, .member = true},
+				nobody = {.sni = "a.test"};
+
+struct who_row {
+	uint8_t action, field;
+	const char *text;
+	const struct mt_tls_peer *who; /* NULL: clear text */
+	bool allowed, at_gate;
+};
+
+static const struct who_row who_rows[] = {
+	{MT_AUTHZ_DENY, MT_AUTHZ_PRINCIPAL, "td/ns/a/sa/b", NULL, true, true},
+	{MT_AUTHZ_DENY, MT_AUTHZ_PRINCIPAL, "td/ns/a/sa/b", &nobody, true, true},
+	{MT_AUTHZ_DENY, MT_AUTHZ_PRINCIPAL, "td/ns/a/sa/b", &member, false, false},
+	{MT_AUTHZ_DENY, MT_AUTHZ_PRINCIPAL, "td/ns/a/sa/b", &unnamed, true, true},
+	{MT_AUTHZ_ALLOW, MT_AUTHZ_PRINCIPAL, "td/ns/a/sa/b", NULL, false, false},
+	{MT_AUTHZ_ALLOW, MT_AUTHZ_PRINCIPAL, "td/ns/a/sa/b", &member, true, true},
+	/* Of an authority that is not the mesh's, which may write any name. */
+	{MT_AUTHZ_ALLOW, MT_AUTHZ_PRINCIPAL, "td/ns/a/sa/b", &foreign, false, true},
+	{MT_AUTHZ_ALLOW, MT_AUTHZ_NAMESPACE, "a", &foreign, false, true},
+	{MT_AUTHZ_ALLOW, MT_AUTHZ_NAMESPACE, "a", &member, true, true},
+	{MT_AUTHZ_DENY, MT_AUTHZ_ACCOUNT, "a/b", &member, false, false},
+	{MT_AUTHZ_DENY, MT_AUTHZ_TRUST_DOMAIN, "td", &member, false, false},
+	{MT_AUTHZ_DENY, MT_AUTHZ_SNI, "a.test", NULL, true, true},
+	{MT_AUTHZ_DENY, MT_AUTHZ_SNI, "a.test", &nobody, false, false},
+	{MT_AUTHZ_ALLOW, MT_AUTHZ_SNI, "b.test", &member, false, false},
+	{MT_AUTHZ_DENY, MT_AUTHZ_CLEAR, "", NULL, false, false},
+	{MT_AUTHZ_DENY, MT_AUTHZ_CLEAR, "", &nobody, false, false},
+	{MT_AUTHZ_DENY, MT_AUTHZ_CLEAR, "", &foreign, false, false},
+	{MT_AUTHZ_DENY, MT_AUTHZ_CLEAR, "", &unnamed, true, true},
+	{MT_AUTHZ_DENY, MT_AUTHZ_CLEAR, "", &member, true, true},
+};
+
+static bool passes(const struct who_row *r, uint16_t port, bool at_gate)
+{
+	struct fake_conn *c;
+	bool passed;
+
+	scene_start(1);
+	/* Only asked whether it is there. */
+	lab.p->tls = (struct mt_tls_layer *)&lab;
+	write_rule(r->action, r->field, r->text);
+	if (at_gate)
+		gate_all(lab.snap);
+	else
+		guard_some(lab.snap, 0, 1);
+	shown = r->who;
+	c = lab_client(port);
+	if (port == CONFIG_NAMED)
+		scene_send_request(c, 'Q', 7, 64);
+	passed = lab_n_servers() == 1;
+	shown = NULL;
+	lab.p->tls = NULL;
+	CU_ASSERT_EQUAL(scene_counted(port == CONFIG_OPAQUE ? MT_PROXY_opaque_denied
+							    : MT_PROXY_exchange_denied),
+		!passed);
+	if (c)
+		lab_close(c, MT_CLOSE_RESET);
+	scene_stop();
+	return passed;
+}
+
+/* Calls and bytes, in front of an endpoint and at a gate. */
+static void test_who_calls(void)
+{
+	static const uint16_t ports[] = {CONFIG_NAMED, CONFIG_OPAQUE};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(who_rows); i++)
+		for (size_t k = 0; k < MT_ARRAY_LEN(ports); k++) {
+			CU_ASSERT_EQUAL(passes(&who_rows[i], ports[k], false), who_rows[i].allowed);
+			CU_ASSERT_EQUAL(passes(&who_rows[i], ports[k], true), who_rows[i].at_gate);
+		}
+}
+
 const struct mt_test guard_tests[] = {
 	{"rows", test_rows},
 	{"unreadable", test_unreadable},
@@ -437,5 +540,6 @@ const struct mt_test guard_tests[] = {
 	{"gate_calls", test_gate_calls},
 	{"gate_ports", test_gate_ports},
 	{"gate_bytes", test_gate_bytes},
+	{"who_calls", test_who_calls},
 	{0},
 };

@@ -308,6 +308,7 @@ static void test_alpn(void)
 static void test_nobody(void)
 {
 	static const enum mt_tls_trust trusts[] = {MT_TLS_IF_SHOWN, MT_TLS_ANYBODY};
+	static const char *const only[] = {"cluster.local"};
 
 	for (uint32_t i = 0; i < MT_ARRAY_LEN(trusts); i++) {
 		struct mt_tls_rules rules = ends_rules(MT_TLS_SERVER);
@@ -316,13 +317,44 @@ static void test_nobody(void)
 		struct ends_plain p;
 
 		rules.trust = trusts[i];
+		rules.trust_domains = i ? NULL : only;
+		rules.n_trust_domains = !i;
 		c = ends_context(&rules);
 		h = mt_tls_handshake_new(c, NULL);
 		ends_plain_new(&p, MT_TLS_CLIENT, NULL, TLS1_3_VERSION, NULL);
 		CU_ASSERT_EQUAL(ends_talk(h, &p, 1000), MT_TLS_DONE);
 		CU_ASSERT_STRING_EQUAL(mt_tls_handshake_result(h)->peer.principal, "");
 		CU_ASSERT_FALSE(mt_tls_handshake_result(h)->peer.certificate);
+		CU_ASSERT_FALSE(mt_tls_handshake_result(h)->peer.member);
 		ends_check_records(mt_tls_handshake_result(h), &p);
+		mt_tls_handshake_free(h);
+		ends_plain_free(&p);
+		mt_tls_context_drop(c);
+	}
+}
+
+/* Whose roots may be anybody's: only where trust domains are named a peer is a member of one. */
+static void test_members(void)
+{
+	static const char *const domains[] = {"cluster.local"};
+
+	for (int named = 0; named < 2; named++) {
+		struct mt_tls_rules rules = ends_rules(MT_TLS_SERVER);
+		struct mt_tls_context *c;
+		struct mt_tls_handshake *h;
+		const struct mt_tls_peer *peer;
+		struct ends_plain p;
+
+		rules.trust_domains = domains;
+		rules.n_trust_domains = (uint32_t)named;
+		c = ends_context(&rules);
+		h = mt_tls_handshake_new(c, NULL);
+		ends_plain_new(&p, MT_TLS_CLIENT, pki()->alice, TLS1_3_VERSION, NULL);
+		CU_ASSERT_EQUAL(ends_talk(h, &p, 1000), MT_TLS_DONE);
+		peer = &mt_tls_handshake_result(h)->peer;
+		CU_ASSERT_TRUE(peer->certificate);
+		CU_ASSERT_EQUAL(peer->member, named);
+		CU_ASSERT_STRING_EQUAL(peer->principal, PKI_ALICE);
 		mt_tls_handshake_free(h);
 		ends_plain_free(&p);
 		mt_tls_context_drop(c);
@@ -359,5 +391,5 @@ const struct mt_test handshake_tests[] = {
 	{"a hello without a share that we have", test_retry_request},
 	{"RSA certificates", test_rsa}, {"RSA key exchange", test_rsa_key_exchange},
 	{"ALPN: ours in our order, none is no failure", test_alpn},
-	{"who shows no certificate is nobody", test_nobody},
+	{"who shows no certificate is nobody", test_nobody}, {"members of the mesh", test_members},
 	{"a client that verifies nobody", test_client_takes_anybody}, {0}};
