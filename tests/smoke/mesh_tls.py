@@ -103,9 +103,15 @@ def rows(process):
     return [json.loads(line) for line in process.output().splitlines() if line.startswith("{")]
 
 
+def answer(report):
+    """Who did; nothing failed."""
+    equal(report["failed"], 0, f"calls that failed: {report['error_samples']}")
+    return set(report["by_server"])
+
+
 def half_meshed(m):
     """One instance by TLS, one in clear text, of one service."""
-    equal(m.calls(20)["by_server"], {"v1/s1": 10, "v2/s2": 10}, "who answered")
+    equal(answer(m.calls(40)), {"v1/s1", "v2/s2"}, "who answers")
     said = rows(m.inbound)
     equal(said[0], {"peer": [NODE], "sni": "outbound_.20880_._.com.shop.quotes", "alpn": "istio", "version": "TLSv1.3"}, "what the sidecar saw")
 
@@ -122,7 +128,7 @@ def by_sidecar(m):
 
 def only_bare(m, why, count):
     """Whom the node may not, or cannot, speak with by TLS is passed by."""
-    equal(m.calls(10)["by_server"], {"v2/s2": 10}, why)
+    equal(answer(m.calls(10)), {"v2/s2"}, why)
     check(m.daemon.counters()[count] > 0, f"{count} counts nothing")
 
 
@@ -130,11 +136,11 @@ def lent(m):
     """The node's identity is lent to whom the operator names: nobody, if he names nobody; callers with one of their own by that."""
     m.lend("clients: [203.0.113.0/24]")
     m.daemon.shell("reload")
-    equal(m.calls(10)["by_server"], {"v2/s2": 10}, "who answers a client that may not borrow")
-    equal(sum(m.calls(10, "127.0.0.1:20930")["by_server"].values()), 10, "calls by the sidecar")
+    equal(answer(m.calls(10)), {"v2/s2"}, "who answers a client that may not borrow")
+    equal(answer(m.calls(10, "127.0.0.1:20930")), {"v2/s2"}, "who answers a principal that may not")
     m.lend(f"clients: ['{CALLER}']")
     m.daemon.shell("reload")
-    equal(m.calls(10, "127.0.0.1:20930")["by_server"], {"v1/s1": 5, "v2/s2": 5}, "who answers a principal that may")
+    equal(answer(m.calls(40, "127.0.0.1:20930")), {"v1/s1", "v2/s2"}, "who answers a principal that may")
     m.lend("clients: [192.0.2.0/24]")
     m.daemon.shell("reload")
 
@@ -143,15 +149,16 @@ def strict(m):
     """STRICT in front of the bare instance: who comes without a certificate is denied there, by name in what the operator sees."""
     m.daemon.write("strict.yaml", STRICT)
     m.daemon.shell("reload")
-    report = m.calls(20)
-    equal((report["by_server"], report["failed"]), ({"v1/s1": 10}, 10), "calls in clear text")
-    equal(m.calls(20, "127.0.0.1:20930")["failed"], 0, "calls by mutual TLS")
+    report = m.calls(40)
+    equal(set(report["by_server"]), {"v1/s1"}, "who answers calls in clear text")
+    check(report["failed"] > 0, "no call in clear text came to the instance that wants TLS")
+    equal(answer(m.calls(40, "127.0.0.1:20930")), {"v1/s1", "v2/s2"}, "who answers calls by mutual TLS")
     m.daemon.write("strict.yaml", STRICT + CALLERS)
     m.daemon.shell("reload")
-    equal(m.calls(20, "127.0.0.1:20930")["failed"], 0, "calls of who is allowed")
+    equal(answer(m.calls(40, "127.0.0.1:20930")), {"v1/s1", "v2/s2"}, "who answers one who is allowed")
     m.daemon.write("strict.yaml", STRICT + CALLERS.replace("sa/caller", "sa/other"))
     m.daemon.shell("reload")
-    equal(m.calls(20, "127.0.0.1:20930")["by_server"], {"v1/s1": 10}, "who answers one who is not")
+    equal(set(m.calls(40, "127.0.0.1:20930")["by_server"]), {"v1/s1"}, "who answers one who is not")
     (m.daemon.services / "strict.yaml").unlink()
     m.daemon.shell("reload")
 
