@@ -369,6 +369,13 @@ static struct mt_model *node_part(const struct mt_object_table *t)
 	return NULL;
 }
 
+const struct mt_node *config_node(const struct daemon *d)
+{
+	const struct mt_model *part = d->table ? node_part(d->table) : NULL;
+
+	return part ? part->node : d->node;
+}
+
 void config_in_force(struct daemon *d)
 {
 	struct mt_model *part = d->reload_node ? node_part(d->table) : NULL;

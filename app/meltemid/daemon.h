@@ -328,6 +328,8 @@ void config_read(struct daemon *d, uint64_t now);
 void config_take_read(struct daemon *d, uint64_t now);
 /* What was read is in force: who changed the Node hears what of it is not. d->reload_rc: whether all is well. */
 void config_in_force(struct daemon *d);
+/* The Node document as it is in force now. */
+const struct mt_node *config_node(const struct daemon *d);
 /* A day has passed until which an object was not enforced. */
 bool config_is_due(const struct daemon *d);
 /* The same with the documents as they were read last: a discovery server has said something. */

@@ -275,6 +275,42 @@ void identity_aim(struct daemon *d, const struct mt_node *node)
 
 /* ---- told ------------------------------------------------------------------------------------------------ */
 
+/* Of "spiffe://TD/ns/NS/sa/NAME"; "": it has none. */
+static const char *account_of(const char *principal)
+{
+	const char *at = strstr(principal, "/sa/");
+
+	return at ? at + strlen("/sa/") : "";
+}
+
+static void differs(
+	const struct mt_text *said, const char *is, const char *field, char *buf, size_t size)
+{
+	size_t len = strlen(buf);
+
+	if (said->s && *is && strcmp(said->s, is) != 0)
+		snprintf(buf + len, size - len,
+			"%sspec.mesh.%s of the Node is %s, and the certificate's is %s",
+			len ? "; " : "", field, said->s, is);
+}
+
+/* What is not good of what is used: as its source says, and as the Node says otherwise. Until the next question. */
+static const char *notes(struct daemon *d)
+{
+	static char words[1024];
+	const struct node_identity *id = &d->identity;
+	const struct mt_node_mesh *mesh = config_node(d)->mesh;
+	struct mt_credential_leaf leaf;
+
+	snprintf(words, sizeof(words), "%s", id->note);
+	if (!id->used || !mesh || !mt_credential_leaf(id->used, &leaf))
+		return words;
+	differs(&mesh->trust_domain, leaf.trust_domain, "trustDomain", words, sizeof(words));
+	differs(&mesh->service_account, account_of(leaf.principal), "serviceAccount", words,
+		sizeof(words));
+	return words;
+}
+
 void identity_ask(void *arg, struct mt_ctl_identity *out)
 {
 	struct daemon *d = arg;
@@ -285,7 +321,7 @@ void identity_ask(void *arg, struct mt_ctl_identity *out)
 		.from = id->from,
 		.directory = id->directory,
 		.why = id->why,
-		.note = id->note,
+		.note = notes(d),
 		.changes = id->changes};
 }
 

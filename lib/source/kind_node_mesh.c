@@ -110,7 +110,6 @@ static const struct mt_field mesh_fields[] = {
 			"default: key `mesh` of ConfigMap `istio` in the root namespace among the "
 			"documents"},
 	{"lend", MT_F_POINTER, AT(struct mt_node_mesh, lend), .sub = &lend_section,
-		.status = MT_S_KEPT,
 		.help = "callers that the node connects for by its own certificate; default: "
 			"nobody"},
 };

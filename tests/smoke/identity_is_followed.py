@@ -105,6 +105,11 @@ def is_another(daemon, text, other, directory):
     daemon.node.write_text(text + f"  identity: {{directory: {directory}}}\n")
     is_soon(daemon, "another directory", state="good", serial="1003", directory=str(directory))
     equal(daemon.show("config")["restart_needed_for"], None, "fields that need a restart")
+    mesh = "  mesh: {trustDomain: other.domain, serviceAccount: gate}\n"
+    daemon.node.write_text(text + mesh + f"  identity: {{directory: {directory}}}\n")
+    within(10, lambda: identity(daemon)["note"], "a Node that says another trust domain", step=0.05)
+    told(daemon, "warning", "spec.mesh.trustDomain of the Node is other.domain, and the certificate's is cluster.local")
+    check("serviceAccount" not in identity(daemon)["note"], identity(daemon)["note"])
     daemon.node.write_text(text)
     is_soon(daemon, "a Node without an identity", state="none")
     equal(metric(daemon, "meltemi_node_identity_good"), None, "meltemi_node_identity_good")

@@ -81,7 +81,10 @@ void mt_check_identity(struct mt_health *h)
 			who.why);
 	if (*who.note)
 		mt_found(h, MT_FOUND_WARNING, leaf.principal,
-			"let the key's file be read by its owner only", "%s", who.note);
+			"what the Node says and what its certificate says should be the same; a "
+			"key is its "
+			"owner's only",
+			"%s", who.note);
 	check_leaf(h, &who, leaf.principal);
 	check_roots(h, who.credential, leaf.principal);
 }
