@@ -125,6 +125,7 @@ def at_the_start(daemon, text, directory):
     equal(row["changes"], 1, "changes since the start")
     time.sleep(SOON)
     equal(identity(daemon)["changes"], 1, "changes, though nothing has changed")
+    check("reloaded" not in daemon.process.errors(), "it came only after the first documents were in force")
     daemon.node.write_text(text + "  identity: {directory: nowhere}\n")
     status, words = daemon.check()
     equal(status, 0, "exit status of --check")

@@ -112,6 +112,7 @@ def says(daemon, text, seconds=20):
 
 def renewed(peer, daemon, out):
     """Twice, each time with the certificate that is there; every new one is shown to the discovery server."""
+    check("listener changed" not in daemon.process.errors(), "the identity came after listeners were there")
     first, number = (out / "identity.pem").read_text(), shows(daemon, "good")
     within(30, lambda: asked(peer, certificate=URI) >= 2, "two renewals", step=0.2)
     within(10, lambda: (out / "identity.pem").read_text() != first, "a new file", step=0.2)
