@@ -40,6 +40,9 @@ static const struct {
 		"Without instances to call: none was read (EndpointSlices, Endpoints, Pods, "
 		"WorkloadEntries, endpoints of a ServiceEntry),\nor all of them expect mTLS, "
 		"which takes the Node's `identity`; a discovery server may tell more"},
+	{"needs lend", "for members of the mesh",
+		"For who may borrow the node's identity (the Node's `mesh.lend`): their instances "
+		"expect mTLS"},
 };
 
 /* "3 services: 2 served, 1 closed" */

@@ -109,18 +109,6 @@ static struct mt_conf_lend *lend_for(struct mt_build *b, const char *ns)
 	return *l;
 }
 
-uint32_t mt_b_need_lend(const struct mt_cluster *c)
-{
-	uint32_t n = 0;
-
-	/* The node itself is among the principals. */
-	if (!c->lend || c->lend->n_prefixes || c->lend->n_principals > 1)
-		return 0;
-	for (uint32_t i = 0; i < c->n_eps; i++)
-		n += c->eps[i].tls;
-	return n;
-}
-
 /* ---- how -------------------------------------------------------------------------------------------- */
 
 static const char *offered_by_istio(const struct mt_res_tls *tls)

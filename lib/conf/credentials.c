@@ -52,17 +52,20 @@ static uint64_t stamp_of(const struct mt_secret_texts *t)
 static int read_texts(struct mt_build *b, const struct mt_res_tls *tls, struct mt_secret_texts *t,
 	struct mt_err *e)
 {
+	int rc = 0;
+
 	if (is(tls->certificate, MT_SECRET_OWN) || is(tls->trust, MT_SECRET_ROOTS))
 		return mt_err(e, -EINVAL,
 			"the node's identity and other secrets do not go together: either has a "
 			"certificate and roots");
-	if (tls->certificate) {
-		int rc = mt_b_secret_certificate(b, tls, tls->certificate, t, e);
-
-		if (rc)
-			return rc;
-	}
-	return tls->trust ? mt_b_secret_roots(b, tls, tls->trust, t, e) : 0;
+	if (tls->certificate)
+		rc = mt_b_secret_certificate(b, tls, tls->certificate, t, e);
+	if (rc == 0 && tls->trust)
+		rc = mt_b_secret_roots(b, tls, tls->trust, t, e);
+	/* Without roots it is of no use, but that it is no certificate is told as well. */
+	if (rc && t->chain)
+		mt_b_secret_blame(b, tls, t, NULL);
+	return rc;
 }
 
 static void look_at_secrets(

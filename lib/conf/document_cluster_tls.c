@@ -5,11 +5,10 @@
  */
 #include "mt_conf_cluster_priv.h"
 #include "mt_conf_credentials_priv.h"
+#include "mt_conf_listener_priv.h"
 #include "mt_conf_policy_priv.h"
 
 #include <string.h>
-
-#define DOMAIN "cluster.local"
 
 /* ---- which settings ---------------------------------------------------------------------------------- */
 
@@ -122,23 +121,6 @@ static void accept(struct mt_build *b, struct mt_res_tls *out, const char *name)
 		*slot = (struct mt_res_san){name, false};
 }
 
-/* The Node's word, MeshConfig's, the certificate's. */
-static const char *trust_domain(struct mt_build *b)
-{
-	const struct mt_credential *own = b->conf->identity;
-	char principal[MT_TLS_PRINCIPAL_MAX + 1] = "";
-	const char *domain = b->model->mesh.trust_domain;
-	size_t scheme = strlen(MT_SPIFFE);
-
-	if (domain || !own || !own->chain)
-		return domain ? domain : DOMAIN;
-	(void)mt_tls_principal(sk_X509_value(own->chain, 0), principal);
-	if (strncmp(principal, MT_SPIFFE, scheme) != 0)
-		return DOMAIN;
-	domain = mt_region_strndup(&b->tmp, principal + scheme, strcspn(principal + scheme, "/"));
-	return domain ? domain : DOMAIN;
-}
-
 static void accept_account(struct mt_build *b, struct mt_res_tls *out, const char *domain,
 	const char *ns, const char *sa)
 {
@@ -151,8 +133,8 @@ static void accept_account(struct mt_build *b, struct mt_res_tls *out, const cha
 /* Of all instances, as istiod has them. */
 static void accept_accounts(struct mt_build *b, struct mt_res_tls *out, const struct mt_host *h)
 {
-	const struct mt_mesh_config *mesh = b->model->mesh.config;
-	const char *domain = trust_domain(b);
+	const char *domains[MT_B_DOMAINS];
+	uint32_t n = mt_b_trust_domains(b, domains);
 
 	for (uint32_t i = 0; i < h->n_workloads; i++) {
 		const struct mt_workload *w = h->workloads[i];
@@ -164,9 +146,8 @@ static void accept_accounts(struct mt_build *b, struct mt_res_tls *out, const st
 			accept(b, out, sa);
 			continue;
 		}
-		accept_account(b, out, domain, ns, sa);
-		for (uint32_t k = 0; mesh && k < mesh->n_aliases; k++)
-			accept_account(b, out, mesh->aliases[k].s, ns, sa);
+		for (uint32_t k = 0; k < n; k++)
+			accept_account(b, out, domains[k], ns, sa);
 	}
 }
 

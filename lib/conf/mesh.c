@@ -99,7 +99,7 @@ static void tell_refused(
 static void tell_lend(
 	struct mt_build *b, const struct mt_res_cluster *mc, const struct mt_shared_cluster *sc)
 {
-	uint32_t n = mt_b_need_lend(&sc->c);
+	uint32_t n = mt_cluster_need_lend(&sc->c);
 
 	if (n)
 		mt_diag_resource(b->diags, MT_DIAG_WARNING, &mc->meta, "transport_socket",

@@ -85,8 +85,6 @@ int mt_b_cluster_tls(
 const char *mt_b_no_tls(struct mt_build *b, const struct mt_res_tls *tls);
 /* Whether the operator lends the node's identity to anybody towards services of the namespace. */
 bool mt_b_is_lent(const struct mt_build *b, const char *ns);
-/* How many endpoints are for those alone who the node lends its identity to, where those are nobody but the node; 0: none. */
-uint32_t mt_b_need_lend(const struct mt_cluster *c);
 #define MT_LEND_WORDS  "%u of %u endpoints need lend: who has no identity does not reach them"
 #define MT_LEND_REMEDY "name such clients in the Node's spec.mesh.lend"
 /*

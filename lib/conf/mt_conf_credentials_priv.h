@@ -47,7 +47,7 @@ int mt_b_secret_certificate(struct mt_build *b, const struct mt_res_tls *tls, co
 int mt_b_secret_roots(struct mt_build *b, const struct mt_res_tls *tls, const char *name,
 	struct mt_secret_texts *out, struct mt_err *e);
 void mt_secret_texts_fini(struct mt_secret_texts *t);
-/* No credential comes of the texts: the Secret that they are of is refused. */
+/* No credential comes of the texts: the Secret that they are of is refused; `why` NULL: if it is that of the certificate. */
 void mt_b_secret_blame(struct mt_build *b, const struct mt_res_tls *tls,
 	const struct mt_secret_texts *t, const char *why);
 

@@ -272,7 +272,10 @@ void mt_b_secret_blame(struct mt_build *b, const struct mt_res_tls *tls,
 	if (!tls->documents)
 		return;
 	c = mt_credential_new(&pair, &e);
-	blame(b, c ? tls->trust : tls->certificate, c != NULL, why);
+	if (!c)
+		blame(b, tls->certificate, false, e.text);
+	else if (why)
+		blame(b, tls->trust, true, why);
 	mt_credential_drop(c);
 }
 

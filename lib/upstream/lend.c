@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* For whom the node's own identity is shown. */
 #include "mt_lend.h"
+#include "mt_upstream.h"
 
 #include <string.h>
 
@@ -21,4 +22,16 @@ bool mt_lend_is_for(const struct mt_lend *l, const struct mt_addr *peer, struct 
 		if (is_principal(l->principals[i], principal))
 			return true;
 	return false;
+}
+
+uint32_t mt_cluster_need_lend(const struct mt_cluster *c)
+{
+	uint32_t n = 0;
+
+	/* The node itself is among the principals. */
+	if (!c->lend || c->lend->n_prefixes || c->lend->n_principals > 1)
+		return 0;
+	for (uint32_t i = 0; i < c->n_eps; i++)
+		n += c->eps[i].tls;
+	return n;
 }

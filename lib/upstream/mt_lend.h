@@ -23,3 +23,8 @@ struct mt_lend {
 
 /* A caller at the address; `principal.p` NULL: he has shown none. */
 bool mt_lend_is_for(const struct mt_lend *l, const struct mt_addr *peer, struct mt_slice principal);
+
+struct mt_cluster;
+
+/* How many of its endpoints nobody but the node itself reaches, as they want its identity and it is lent to nobody. */
+uint32_t mt_cluster_need_lend(const struct mt_cluster *c);

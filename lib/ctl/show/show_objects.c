@@ -3,6 +3,7 @@
 #include "mt_ctl_priv.h"
 
 #include "mt_authz.h"
+#include "mt_lend.h"
 #include "mt_objects.h"
 
 #include <string.h>
@@ -13,7 +14,8 @@ struct host {
 	const char *name;
 	const struct mt_closer *closed_by;
 	uint32_t instances; /* of the port that has most of them */
-	bool served, open;  /* some cluster has endpoints; some is not closed */
+	bool served, open;  /* some cluster has endpoints that clients reach; some is not closed */
+	bool lend;	    /* some cluster has others, which want the node's identity */
 };
 
 /* Where calls to it come in. */
@@ -56,6 +58,7 @@ static uint32_t merge(struct host *v, uint32_t n)
 		}
 		last->served |= v[i].served;
 		last->open |= v[i].open;
+		last->lend |= v[i].lend;
 		last->instances = MT_MAX(last->instances, v[i].instances);
 		if (!last->closed_by)
 			last->closed_by = v[i].closed_by;
@@ -109,7 +112,10 @@ static json_t *ports_json(const struct place *v, uint32_t n, uint32_t *at, const
 
 static json_t *service_row(const struct host *h, json_t *ports)
 {
-	const char *status = h->served ? "served" : h->open ? "no endpoints" : "closed";
+	const char *status = h->served ? "served"
+			     : h->lend ? "needs lend"
+			     : h->open ? "no endpoints"
+				       : "closed";
 
 	return json_pack("{s:o, s:s, s:o, s:i, s:o}", "host", mt_json_text(h->name), "status",
 		status, "by", mt_json_text(h->closed_by ? h->closed_by->by : ""), "instances",
@@ -126,10 +132,11 @@ json_t *mt_ctl_services_json(const struct mt_snapshot *s)
 	for (uint32_t i = 0; v && i < s->n_clusters; i++) {
 		const struct mt_cluster *c = &s->clusters[i];
 		const char *name = mt_cluster_host(c);
+		uint32_t lend = mt_cluster_need_lend(c);
 
 		if (name)
-			v[n++] = (struct host){
-				name, c->closed_by, c->n_eps, c->n_eps || c->demand, !c->closed_by};
+			v[n++] = (struct host){name, c->closed_by, c->n_eps,
+				c->n_eps > lend || c->demand, !c->closed_by, lend > 0};
 	}
 	n = v ? merge(v, n) : 0;
 	for (uint32_t i = 0; i < n; i++)
