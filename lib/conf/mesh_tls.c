@@ -42,6 +42,17 @@ static bool set_names(struct mt_build *b, const struct mt_res_tls *tls, struct m
 	return v != NULL;
 }
 
+/* Whoever the mesh's own roots have signed is of one of its domains, and a member. */
+static bool set_domains(struct mt_build *b, const struct mt_res_tls *tls, struct mt_tls_rules *r)
+{
+	const char **v = mt_region_alloc(&b->tmp, sizeof(*v) * MT_B_DOMAINS);
+
+	if (v && tls->trust && strcmp(tls->trust, MT_SECRET_ROOTS) == 0)
+		r->n_trust_domains = mt_b_trust_domains(b, v);
+	r->trust_domains = v;
+	return v != NULL;
+}
+
 /* Why it cannot be ended as it is said; NULL: it can. */
 static const char *unmade(const struct mt_res_tls *tls)
 {
@@ -72,7 +83,7 @@ struct mt_tls_context *mt_mesh_end(
 	r.trust = tls->client_certificate ? MT_TLS_VERIFIED
 		  : tls->trust		  ? MT_TLS_IF_SHOWN
 					  : MT_TLS_ANYBODY;
-	if (!set_protocols(b, tls, &r) || !set_names(b, tls, &r)) {
+	if (!set_protocols(b, tls, &r) || !set_names(b, tls, &r) || !set_domains(b, tls, &r)) {
 		mt_err(e, -ENOMEM, "no memory");
 		return NULL;
 	}

@@ -64,6 +64,7 @@ static void by_identity(void)
 	struct mt_res_listener *l = mesh_listener(sc.m, "l", "192.0.2.1", 1);
 	struct mt_res_tls *tls = tls_of(&sc, bytes_to(&sc, l, "a"), "default", "ROOTCA");
 	const struct mt_filter_chain_facts none = {.lport = 1};
+	uint64_t id;
 
 	tls->client_certificate = true;
 	tls->sans = &of_mesh;
@@ -80,6 +81,11 @@ static void by_identity(void)
 	CU_ASSERT_FALSE(listener(sc.s, "192.0.2.1", 1)->decided);
 	CU_ASSERT_TRUE(mt_filter_chain_asks_bytes(listener(sc.s, "192.0.2.1", 1), &none));
 	CU_ASSERT_EQUAL(sc.diags.n, 0);
+	/* Whoever comes by it is a member of the mesh, of the domain that is its own. */
+	id = mt_tls_context_id(chain_for(&sc, true)->tls);
+	sc.m->mesh.trust_domain = "other.example";
+	mesh_load(&sc);
+	CU_ASSERT_NOT_EQUAL(mt_tls_context_id(chain_for(&sc, true)->tls), id);
 	mesh_scene_end(&sc);
 }
 
