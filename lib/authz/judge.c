@@ -257,6 +257,8 @@ static enum fits cond_fits_sni(struct mt_authz_call *c, const struct mt_authz_co
 {
 	struct text t = text_of(c->sni);
 
+	if (c->sni_unkept)
+		return UNREAD;
 	return c->sni.p ? cond_fits_text(c, w, &t) : lacks(w);
 }
 

@@ -44,6 +44,7 @@ struct mt_authz_call {
 	uint16_t server_port, service_port;
 	struct mt_slice principal; /* "cluster.local/ns/a/sa/b"; p NULL: none */
 	struct mt_slice sni; /* that the caller's TLS asked for, in small letters; p NULL: none */
+	bool sni_unkept;     /* he has asked for one that nobody knows any more */
 	bool mtls; /* the caller has shown a certificate that was verified, or its port vouches for it */
 	const struct mt_authz_reader *reader; /* NULL: bytes */
 	void *arg;			      /* the reader's */

@@ -229,6 +229,7 @@ enum mt_authz_effect mt_guard_judge(
 				       .server = ask->ep->addr,
 				       .server_port = ask->ep->port,
 				       .service_port = ask->cluster->port,
+				       .sni_unkept = ask->sni_unkept,
 				       .reader = ask->v ? &reader : NULL},
 		.ask = ask};
 
@@ -243,6 +244,7 @@ enum mt_authz_effect mt_guard_judge_gate(
 				       .server = ask->local,
 				       .server_port = ask->gate->port,
 				       .service_port = ask->gate->port,
+				       .sni_unkept = ask->sni_unkept,
 				       .reader = ask->v ? &reader : NULL},
 		.ask = ask};
 
@@ -358,10 +360,11 @@ void mt_guard_count_closed_bytes(struct mt_proxy *p, const struct mt_closer *by)
 }
 
 bool mt_guard_passes_bytes(
-	struct mt_proxy *p, struct mt_stream *down, const struct mt_cluster *c, uint32_t at)
+	struct mt_proxy *p, const struct mt_pair *pr, const struct mt_cluster *c, uint32_t at)
 {
-	const struct mt_guard_ask ask = {.peer = mt_stream_ends(down)->remote,
-		.who = mt_proxy_tls_peer(p, down),
+	const struct mt_guard_ask ask = {.peer = mt_stream_ends(pr->down)->remote,
+		.who = mt_proxy_tls_peer(p, pr->down),
+		.sni_unkept = pr->sni_unkept,
 		.cluster = c,
 		.ep = &c->eps[at]};
 	const struct mt_authz_policy *by;
@@ -373,11 +376,13 @@ bool mt_guard_passes_bytes(
 	return false;
 }
 
-bool mt_guard_lets_in(struct mt_proxy *p, struct mt_stream *down, const struct mt_gate_guard *gate)
+bool mt_guard_lets_in(
+	struct mt_proxy *p, const struct mt_pair *pr, const struct mt_gate_guard *gate)
 {
-	const struct mt_tuple *ends = mt_stream_ends(down);
+	const struct mt_tuple *ends = mt_stream_ends(pr->down);
 	const struct mt_guard_ask ask = {.peer = ends->remote,
-		.who = mt_proxy_tls_peer(p, down),
+		.who = mt_proxy_tls_peer(p, pr->down),
+		.sni_unkept = pr->sni_unkept,
 		.local = ends->local,
 		.gate = gate};
 	const struct mt_authz_policy *by;
@@ -404,7 +409,7 @@ static bool is_denied_at(struct mt_proxy *p, const struct mt_pair *pr, uint32_t 
 	for (uint32_t i = 0; c->guards && i < c->n_eps; i++) {
 		(*cost)++;
 		if (c->eps[i].state == pr->lanes->state && c->eps[i].guarded)
-			return !mt_guard_passes_bytes(p, pr->down, c, i);
+			return !mt_guard_passes_bytes(p, pr, c, i);
 	}
 	return false;
 }
@@ -420,7 +425,7 @@ bool mt_guard_ends(struct mt_proxy *p, const struct mt_pair *pr, uint32_t *cost)
 	svc = proto ? mt_opaque_service(proto) : NULL;
 	if (!svc)
 		return false;
-	if (svc->gate && !mt_guard_lets_in(p, pr->down, svc->gate))
+	if (svc->gate && !mt_guard_lets_in(p, pr, svc->gate))
 		return true;
 	if (svc->n_tcp_dests == 0)
 		return is_denied_at(p, pr, svc->tcp_cluster, cost);

@@ -27,7 +27,8 @@ struct mt_guard_ask {
 	struct mt_addr local; /* the address that was called, of a gate; zero: not known */
 	const struct mt_service *service; /* NULL: it has left */
 	struct mt_guard_scratch *scratch;
-	bool whole; /* all of the message is there */
+	bool whole;	 /* all of the message is there */
+	bool sni_unkept; /* of bytes: mt_pair */
 };
 
 /* A filter that judges calls by the gate of their service, which is its configuration. */

@@ -543,9 +543,10 @@ bool mt_exchange_within(
 	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_filter_inst *limit);
 void mt_guard_count_closed_bytes(struct mt_proxy *p, const struct mt_closer *by);
 bool mt_guard_passes_bytes(
-	struct mt_proxy *p, struct mt_stream *down, const struct mt_cluster *c, uint32_t at);
+	struct mt_proxy *p, const struct mt_pair *pr, const struct mt_cluster *c, uint32_t at);
 /* Whether the current rules deny a stream that is joined, or about to be: counted then. */
-bool mt_guard_lets_in(struct mt_proxy *p, struct mt_stream *down, const struct mt_gate_guard *gate);
+bool mt_guard_lets_in(
+	struct mt_proxy *p, const struct mt_pair *pr, const struct mt_gate_guard *gate);
 bool mt_guard_ends(struct mt_proxy *p, const struct mt_pair *pr, uint32_t *cost);
 
 /* repeat.c: the calls of a server's connection that ends */

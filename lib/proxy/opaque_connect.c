@@ -72,6 +72,11 @@ static struct mt_connecting *connecting_new(
 	return j;
 }
 
+static bool passes_tls(const struct mt_filter_chain_match *m)
+{
+	return m->transport == MT_TRANSPORT_TLS || m->n_server_names;
+}
+
 static struct mt_pair *pair_new(
 	struct mt_proxy *p, struct mt_stream *s, const struct mt_filter_chain_proto *proto)
 {
@@ -80,6 +85,7 @@ static struct mt_pair *pair_new(
 	if (!pr)
 		return NULL;
 	pr->down = s;
+	pr->sni_unkept = passes_tls(&proto->chain->match) && !proto->chain->tls;
 	if (!connecting_new(p, pr, proto)) {
 		mt_slab_free(&p->pairs, pr);
 		return NULL;
@@ -174,7 +180,7 @@ static bool try_next(struct mt_proxy *p, struct mt_pair *pr, struct mt_connectin
 			return false;
 		ep = &j->cluster->eps[pos];
 		j->denied = mt_unlikely(ep->guarded) &&
-			    !mt_guard_passes_bytes(p, pr->down, j->cluster, (uint32_t)pos);
+			    !mt_guard_passes_bytes(p, pr, j->cluster, (uint32_t)pos);
 		if (mt_unlikely(j->denied))
 			return false;
 		j->tries++;
@@ -233,7 +239,7 @@ static bool comes_in(
 {
 	const struct mt_service *svc = mt_opaque_service(proto);
 
-	if (mt_likely(!svc || !svc->gate) || mt_guard_lets_in(p, pr->down, svc->gate))
+	if (mt_likely(!svc || !svc->gate) || mt_guard_lets_in(p, pr, svc->gate))
 		return true;
 	mt_connecting_of(p, pr)->denied = true;
 	return false;

@@ -182,6 +182,7 @@ struct said chance_call(struct chance *c)
 	s.mtls = s.principal && chance_of(c, 4);
 	if (chance_of(c, 2))
 		s.sni = PICK(c, snis);
+	s.sni_unkept = chance_of(c, 8) == 0;
 	for (uint32_t i = 0; i < s.n_interfaces; i++)
 		s.interfaces[i] = PICK(c, names);
 	for (uint32_t i = 0; i < s.n_methods; i++)

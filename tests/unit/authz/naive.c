@@ -234,6 +234,8 @@ static bool accounts(const struct ask *a, const struct mt_texts *yes, const stru
 
 static bool sni(const struct ask *a, const struct mt_texts *yes, const struct mt_texts *no)
 {
+	if (a->s->sni_unkept)
+		return a->deny;
 	struct mt_text v[2][SAID_MAX];
 	struct mt_texts both[2] = {{v[0], yes->n}, {v[1], no->n}};
 	char pool[2][SAID_MAX][64];

@@ -55,6 +55,7 @@ enum mt_authz_effect said_judge(const struct said *s, const struct mt_authz *a,
 	struct mt_authz_call c = {.server_port = s->server_port,
 		.service_port = s->service_port,
 		.mtls = s->mtls,
+		.sni_unkept = s->sni_unkept,
 		.reader = codec->opaque ? NULL : &reader,
 		.arg = (void *)s};
 	enum mt_authz_effect e;

@@ -493,13 +493,17 @@ static bool passes(const struct who_row *r, uint16_t port, bool at_gate)
 	bool passed;
 
 	scene_start(1);
-	/* Only asked whether it is there. */
+	/* Only asked whether they are there. */
 	lab.p->tls = (struct mt_tls_layer *)&lab;
 	write_rule(r->action, r->field, r->text);
 	if (at_gate)
 		gate_all(lab.snap);
 	else
 		guard_some(lab.snap, 0, 1);
+	for (uint32_t i = 0; r->who && i < lab.snap->n_listeners; i++) {
+		lab.snap->listeners[i].chains[0].match.transport = MT_TRANSPORT_TLS;
+		lab.snap->listeners[i].chains[0].tls = (struct mt_tls_context *)&lab;
+	}
 	shown = r->who;
 	c = lab_client(port);
 	if (port == CONFIG_NAMED)
@@ -528,6 +532,37 @@ static void test_who_calls(void)
 		}
 }
 
+/* Of TLS that passes through, the name was read to find its chain, and is not kept: nobody who asks for it lets it pass. */
+static void test_unkept_names(void)
+{
+	static const char *names[] = {"a.test"};
+	static const struct {
+		struct mt_filter_chain_match match;
+		bool passes;
+	} cases[] = {{{.transport = MT_TRANSPORT_PLAIN}, true}, {{0}, true},
+		{{.transport = MT_TRANSPORT_TLS}, false},
+		{{.server_names = names, .n_server_names = 1}, false}};
+
+	for (size_t i = 0; i < 2 * MT_ARRAY_LEN(cases); i++) {
+		struct fake_conn *c;
+
+		scene_start(1);
+		write_rule(MT_AUTHZ_DENY, MT_AUTHZ_SNI, "b.test");
+		if (i % 2)
+			gate_all(lab.snap);
+		else
+			guard_some(lab.snap, 0, 1);
+		for (uint32_t k = 0; k < lab.snap->n_listeners; k++)
+			lab.snap->listeners[k].chains[0].match = cases[i / 2].match;
+		c = lab_client(CONFIG_OPAQUE);
+		CU_ASSERT_EQUAL(c != NULL, cases[i / 2].passes);
+		CU_ASSERT_EQUAL(scene_counted(MT_PROXY_opaque_denied), !cases[i / 2].passes);
+		if (c)
+			lab_close(c, MT_CLOSE_RESET);
+		scene_stop();
+	}
+}
+
 const struct mt_test guard_tests[] = {
 	{"rows", test_rows},
 	{"unreadable", test_unreadable},
@@ -541,5 +576,6 @@ const struct mt_test guard_tests[] = {
 	{"gate_ports", test_gate_ports},
 	{"gate_bytes", test_gate_bytes},
 	{"who_calls", test_who_calls},
+	{"unkept_names", test_unkept_names},
 	{0},
 };
