@@ -7,45 +7,11 @@ while calls go on.
 """
 
 import json
-import os
-import shutil
 
-from meltemi_lab import TESTS, Lab, check, equal, main
-from meltemi_lab.authority import Authority
+from meltemi_lab import Lab, check, equal, main
 from meltemi_lab.check import within
+from meltemi_lab.meshed import ACCOUNT, BYTES, CALLER, NODE, VIP, Mesh
 
-VIP, BYTES = "240.240.1.1", "240.240.1.2"
-ACCOUNT = "spiffe://cluster.local/ns/%s/sa/%s"
-NODE, QUOTES, CALLER = (ACCOUNT % who for who in (("edge", "meltemi"), ("shop", "quotes"), ("shop", "caller")))
-
-SERVICE = """apiVersion: networking.istio.io/v1
-kind: ServiceEntry
-metadata: {name: %(name)s, namespace: shop}
-spec:
-  hosts: [%(host)s]
-  addresses: [%(vip)s]
-  location: MESH_INTERNAL
-  resolution: STATIC
-  ports: [{number: 20880, name: %(port)s, protocol: TCP}]
-  workloadSelector: {labels: {app: quotes}}
----
-"""
-INSTANCES = """apiVersion: networking.istio.io/v1
-kind: WorkloadEntry
-metadata: {name: quotes-meshed, namespace: shop}
-spec:
-  address: 198.51.100.11
-  serviceAccount: quotes
-  labels: {app: quotes, security.istio.io/tlsMode: istio}
-  ports: {tcp-metaprotocol-dubbo: 15006, tcp-bytes: 15006}
----
-apiVersion: networking.istio.io/v1
-kind: WorkloadEntry
-metadata: {name: quotes-bare, namespace: shop}
-spec: {address: 198.51.100.12, labels: {app: quotes}}
-"""
-DOCUMENTS = (SERVICE % {"name": "quotes", "host": "com.shop.quotes", "vip": VIP, "port": "tcp-metaprotocol-dubbo"}
-             + SERVICE % {"name": "bytes", "host": "bytes.shop", "vip": BYTES, "port": "tcp-bytes"} + INSTANCES)
 STRICT = """apiVersion: security.istio.io/v1
 kind: PeerAuthentication
 metadata: {name: strict, namespace: shop}
@@ -57,46 +23,6 @@ kind: AuthorizationPolicy
 metadata: {name: callers, namespace: shop}
 spec: {rules: [{from: [{source: {principals: [cluster.local/ns/shop/sa/caller]}}]}]}
 """
-
-
-class Mesh:
-    """A node with an identity, a sidecar in front of the first server, and one in front of a client."""
-
-    def __init__(self, lab):
-        self.lab = lab
-        self.authority = Authority(lab.directory / "ca")
-        self.folder = lab.directory / "identity"
-        self.folder.mkdir()
-        self.identify()
-        self.daemon = lab.meltemi()
-        self.daemon.write("quotes.yaml", DOCUMENTS)
-        self.lend("clients: [192.0.2.0/24]")
-        lab.dubbo_server(1, "v1").wait_line("ready")
-        lab.dubbo_server(2, "v2").wait_line("ready")
-        self.inbound = self.sidecar("server1", "server", QUOTES, listen="198.51.100.11:15006", to="127.0.0.1:20880", alpn="istio")
-
-    def sidecar(self, role, side, who, **options):
-        cert, key = self.authority.sign(who.rsplit("/", 1)[1] + f"-{len(self.lab.processes)}", f"URI:{who}")
-        process = self.lab.python(role, f"sidecar-{side}-{len(self.lab.processes)}", "smoke/meltemi_lab/sidecar.py", side, "--cert", cert,
-                                  "--key", key, "--roots", self.authority.roots, *(w for k, v in options.items() for w in (f"--{k}", v)))
-        process.wait_line("ready")
-        return process
-
-    def identify(self):
-        """A new certificate of the node's, in place at once."""
-        cert, key = self.authority.sign(f"node-{os.urandom(4).hex()}", f"URI:{NODE}")
-        for source, name in ((key, "key.pem"), (cert, "cert-chain.pem"), (self.authority.roots, "root-cert.pem")):
-            shutil.copyfile(source, self.folder / f".{name}")
-            os.rename(self.folder / f".{name}", self.folder / name)
-
-    def lend(self, words):
-        """Node: who it is, and who may borrow that."""
-        text = [line for line in self.daemon.node.read_text().split("\n") if not line.startswith(("  identity:", "  mesh:"))]
-        text.insert(text.index("spec:") + 1, f"  identity: {{directory: {self.folder}}}\n  mesh: {{namespace: edge, lend: {{{words}}}}}")
-        self.daemon.node.write_text("\n".join(text))
-
-    def calls(self, count, target=f"{VIP}:20880"):
-        return self.lab.dubbo_client(target, count=count).result()
 
 
 def rows(process):
@@ -126,10 +52,18 @@ def by_sidecar(m):
         equal(rows(out)[0], {"peer": [NODE], "sni": None, "alpn": "istio", "version": f"TLSv{version}"}, "what the client's sidecar saw")
 
 
+def bytes_alike(m):
+    """Byte streams of clients with a sidecar and without, to instances with one and without."""
+    with m.lab.inside("client"):
+        m.sidecar("client", "client", CALLER, listen="127.0.0.1:20940", to=f"{BYTES}:20880", alpn="istio", sni="outbound_.20880_._.bytes.shop")
+    for target in (f"{BYTES}:20880", "127.0.0.1:20940"):
+        equal(answer(m.calls(64, target, connections=16, size=20000)), {"v1/s1", "v2/s2"}, f"who answers byte streams by {target}")
+
+
 def only_bare(m, why, count):
     """Whom the node may not, or cannot, speak with by TLS is passed by."""
     equal(answer(m.calls(10)), {"v2/s2"}, why)
-    check(m.daemon.counters()[count] > 0, f"{count} counts nothing")
+    check(m.daemon.counters().get(count, 0) > 0, f"{count} counts nothing")
 
 
 def lent(m):
@@ -163,15 +97,19 @@ def strict(m):
     m.daemon.shell("reload")
 
 
+def generation(m):
+    return m.daemon.show("identity")["identity"][0]["serial"]
+
+
 def renewed(m):
     """New certificates of the node's and new roots while calls go on: none is lost."""
     clients = [m.lab.dubbo_client(target, seconds=6, connections=4, outstanding=4) for target in (f"{VIP}:20880", "127.0.0.1:20930")]
     for client in clients:
         client.wait_line("calling")
     for _ in range(3):
-        serial = m.daemon.show("identity")["identity"]["serial"]
+        serial = generation(m)
         m.identify()
-        within(5, lambda was=serial: m.daemon.show("identity")["identity"]["serial"] != was, "the new certificate is in use")
+        within(5, lambda was=serial: generation(m) != was, "the new certificate is in use")
     for client in clients:
         report = client.result()
         equal((report["failed"], report["crossed"], report["strays"]), (0, 0, 0), f"calls that were lost beside {report['answered']}")
@@ -181,7 +119,7 @@ def somebody_else(m):
     """The meshed instance shows a certificate of another account: nothing is said to it, and why is told."""
     m.inbound.stop()
     m.inbound = m.sidecar("server1", "server", ACCOUNT % ("shop", "thief"), listen="198.51.100.11:15006", to="127.0.0.1:20880", alpn="istio")
-    only_bare(m, "who answers beside an impostor", "tls_wrong_san")
+    only_bare(m, "who answers beside an impostor", "tls_failed_wrong_san")
     check(not [row for row in rows(m.inbound) if "peer" in row], "an impostor is spoken with")
 
 
@@ -191,6 +129,7 @@ def body():
         m.daemon.start()
         half_meshed(m)
         by_sidecar(m)
+        bytes_alike(m)
         lent(m)
         strict(m)
         renewed(m)
