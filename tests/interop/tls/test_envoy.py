@@ -16,59 +16,12 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "smoke"))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "xds"))
 
 import environment  # noqa: E402
+from envoy_words import ISTIO_CIPHERS, VERSIONS, address, chain, cluster, common, permissive, socket_of  # noqa: E402
 from meltemi_lab import Skip, check, equal, main  # noqa: E402
 from tls_lab import (ALICE, BOB, OURS, SEEN, SUITES, Server, call, expect, free_port, make_pki, our_result, ours, run,  # noqa: E402
                      wait_for_port)
 
-TYPE = "type.googleapis.com/envoy.extensions."
-TLS = TYPE + "transport_sockets.tls.v3."
 SNI = "outbound_.9090_._.bob.shop.svc.cluster.local"
-ISTIO_CIPHERS = ["ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-RSA-AES256-GCM-SHA384", "ECDHE-ECDSA-AES128-GCM-SHA256",
-                 "ECDHE-RSA-AES128-GCM-SHA256", "AES256-GCM-SHA384", "AES128-GCM-SHA256"]
-VERSIONS = {"0304": "TLSv1_3", "0303": "TLSv1_2"}
-
-
-def address(port):
-    return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
-
-
-def common(identity, peer, alpn, **parameters):
-    """The common context, as istiod says it: who we are, whom we trust, and who the other one must be."""
-    return {"alpn_protocols": alpn, "tls_params": parameters,
-            "tls_certificates": [{"certificate_chain": {"filename": str(identity / "cert-chain.pem")},
-                                  "private_key": {"filename": str(identity / "key.pem")}}],
-            "validation_context": {"trusted_ca": {"filename": str(identity / "root-cert.pem")},
-                                   "match_typed_subject_alt_names": [{"san_type": "URI", "matcher": peer}]}}
-
-
-def socket_of(kind, context, **more):
-    return {"name": "envoy.transport_sockets.tls",
-            "typed_config": {"@type": TLS + kind, "common_tls_context": context, **more}}
-
-
-def cluster(name, port, transport=None):
-    out = {"name": name, "type": "STATIC", "connect_timeout": "5s",
-           "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address(port)}}]}]}}
-    return {**out, "transport_socket": transport} if transport else out
-
-
-def chain(to, **more):
-    proxy = {"@type": TYPE + "filters.network.tcp_proxy.v3.TcpProxy", "stat_prefix": to, "cluster": to}
-    return {"filters": [{"name": "envoy.filters.network.tcp_proxy", "typed_config": proxy}], **more}
-
-
-def permissive(port, identity):
-    """TLS with Istio's protocols, or plain text."""
-    tls = common(identity, {"prefix": "spiffe://cluster.local/"}, ["istio-peer-exchange", "h2", "http/1.1"],
-                 tls_minimum_protocol_version="TLSv1_2", tls_maximum_protocol_version="TLSv1_3", cipher_suites=ISTIO_CIPHERS)
-    match = {"transport_protocol": "tls", "application_protocols": ["istio", "istio-peer-exchange", "istio-http/1.0",
-                                                                    "istio-http/1.1", "istio-h2"]}
-    inspector = {"@type": TYPE + "filters.listener.tls_inspector.v3.TlsInspector"}
-    return {"name": "permissive", "address": address(port),
-            "listener_filters": [{"name": "envoy.filters.listener.tls_inspector", "typed_config": inspector}],
-            "filter_chains": [chain("echo", filter_chain_match=match, transport_socket=socket_of(
-                "DownstreamTlsContext", tls, require_client_certificate=True)),
-                chain("echo", filter_chain_match={"transport_protocol": "raw_buffer"})]}
 
 
 class Echo(threading.Thread):
