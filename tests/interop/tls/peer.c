@@ -76,6 +76,9 @@ static bool say(struct connection *c, const uint8_t *p, uint32_t n)
 	while (n) {
 		ssize_t part = send(c->fd, p, n, MSG_NOSIGNAL);
 
+		/* The other end does not listen any more; why can still be read. */
+		if (part < 0 && (errno == EPIPE || errno == ECONNRESET))
+			return true;
 		if (part <= 0)
 			return false;
 		p += part;
