@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Connections to servers that TLS is asked for, and callers for whom the node's identity is not shown. */
+#include "scene.h"
+
+#include "mt_lend.h"
+#include "mt_proxy_priv.h"
+#include "mt_tls_priv.h"
+
+static struct mt_tls_context contexts[] = {
+	{.refs = 1u << 30, .id = 1}, {.refs = 1u << 30, .id = 1}, {.refs = 1u << 30, .id = 2}};
+static const struct mt_lend nobody;
+static const struct mt_lend_prefix clients[] = {{.bits = 24}};
+
+bool __real_mt_tls_stream_worn(const struct mt_stream *s);
+bool __wrap_mt_tls_stream_worn(const struct mt_stream *s);
+static bool worn;
+
+/* Streams of these tests are not TLS's. */
+bool __wrap_mt_tls_stream_worn(const struct mt_stream *s)
+{
+	return worn;
+}
+
+static void secure(struct mt_snapshot *s, uint32_t n, struct mt_tls_context *context)
+{
+	s->clusters[0].tls = context;
+	for (uint32_t i = 0; i < n; i++)
+		s->clusters[0].eps[i].tls = true;
+}
+
+static void is_answered(struct fake_conn *c, enum mt_local_reply what)
+{
+	struct toy t = scene_next_sent(c);
+
+	CU_ASSERT_EQUAL(t.status, 1);
+	CU_ASSERT_EQUAL(t.first, what);
+}
+
+/* Nothing goes in clear text where TLS is asked for. */
+static void test_no_layer(void)
+{
+	struct fake_conn *c;
+
+	scene_start(2);
+	secure(lab.snap, 2, &contexts[0]);
+	c = lab_client(CONFIG_SAFE);
+	scene_send_request(c, 'Q', 7, 64);
+	lab_advance(MT_SEC);
+	CU_ASSERT_EQUAL(lab_n_servers(), 0);
+	is_answered(c, MT_REPLY_NO_ENDPOINT);
+	CU_ASSERT_PTR_NULL(lab_client(CONFIG_OPAQUE));
+	CU_ASSERT_EQUAL(lab_n_servers(), 0);
+	scene_bye(c);
+	scene_stop();
+}
+
+static void test_lent_to_nobody(void)
+{
+	struct fake_conn *c;
+
+	scene_start(2);
+	lab.snap->clusters[0].lend = &nobody;
+	c = lab_client(CONFIG_SAFE);
+	scene_send_request(c, 'Q', 7, 64);
+	is_answered(c, MT_REPLY_DENIED);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_unlent), 1);
+	CU_ASSERT_PTR_NULL(lab_client(CONFIG_OPAQUE));
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_opaque_unlent), 1);
+	CU_ASSERT_EQUAL(mt_proxy_service_stats(lab.p, 1)->local[MT_REPLY_DENIED], 1);
+	CU_ASSERT_EQUAL(lab_n_servers(), 0);
+	scene_bye(c);
+	scene_stop();
+}
+
+/* The second endpoint is for everybody. */
+static struct mt_cluster make_others(const struct mt_cluster *all)
+{
+	struct mt_cluster c = *all;
+
+	c.eps = all->eps + 1;
+	c.n_eps = 1;
+	c.lend = NULL;
+	memset(&c.maglev, 0, sizeof(c.maglev));
+	memset(&c.ring, 0, sizeof(c.ring));
+	memset(&c.wseq, 0, sizeof(c.wseq));
+	CU_ASSERT_EQUAL_FATAL(mt_cluster_build(&c), 0);
+	return c;
+}
+
+/* Which endpoints so many calls come to, as bits. */
+static uint32_t called(struct fake_conn *c, uint32_t n)
+{
+	uint32_t seen = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		scene_send_request(c, 'Q', i, 64);
+		for (uint32_t k = 0; k < lab_n_servers(); k++) {
+			struct fake_conn *s = lab_server(k);
+			struct toy t;
+
+			if (!s->connected)
+				lab_connect(s);
+			while ((t = scene_next_sent(s)).kind) {
+				seen |= 1u << (s->t.remote.b[15] - 1);
+				scene_answer(s, t.id, 1, 40);
+			}
+		}
+		CU_ASSERT_EQUAL(scene_next_sent(c).status, 0);
+	}
+	return seen;
+}
+
+static void test_lent_to_some(void)
+{
+	struct mt_lend_prefix some = clients[0];
+	struct mt_lend lend = {.prefixes = &some, .n_prefixes = 1};
+	struct mt_cluster others;
+	struct fake_conn *c;
+
+	scene_start(2);
+	others = make_others(&lab.snap->clusters[0]);
+	lab.snap->clusters[0].lend = &lend;
+	lab.snap->clusters[0].unlent = &others;
+	c = lab_client(CONFIG_SAFE);
+	mt_addr_parse("203.0.113.0", &some.addr);
+	CU_ASSERT_EQUAL(called(c, 8), 2);
+	/* Judged for each call, also on a connection that is there. */
+	mt_addr_parse("192.0.2.0", &some.addr);
+	CU_ASSERT_EQUAL(called(c, 8), 3);
+	mt_addr_parse("203.0.113.0", &some.addr);
+	CU_ASSERT_EQUAL(called(c, 8), 2);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_unlent), 0);
+	scene_bye(c);
+	scene_stop();
+	mt_cluster_release(&others);
+}
+
+static void test_principals(void)
+{
+#define TEXT(s)                                                                                    \
+	{                                                                                          \
+		(const uint8_t *)(s), sizeof(s) - 1                                                \
+	}
+	const struct mt_slice names[] = {TEXT("td/ns/a/sa/b"), TEXT("td/ns/c/*")};
+	const struct mt_lend lend = {.principals = names, .n_principals = 2};
+	const struct mt_addr peer = {0};
+	const struct {
+		struct mt_slice is;
+		bool may;
+	} rows[] = {{TEXT("td/ns/a/sa/b"), true}, {TEXT("td/ns/a/sa/bb"), false},
+		{TEXT("td/ns/a/sa/"), false}, {TEXT("td/ns/c/sa/x"), true},
+		{TEXT("td/ns/c/"), true}, {TEXT("td/ns/c"), false}, {{NULL, 0}, false}};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++)
+		CU_ASSERT_EQUAL(mt_lend_is_for(&lend, &peer, rows[i].is), rows[i].may);
+}
+
+/* The layer is there; what it opens are the streams of the tests. */
+static void start_secured(struct mt_tls_layer *layer)
+{
+	scene_start(1);
+	secure(lab.snap, 1, &contexts[0]);
+	layer->transport = lab_transport;
+	mt_proxy_attach_tls(lab.p, layer);
+}
+
+/* A renewed certificate costs no connection; other roots, or another name, drain those that are there. */
+static void test_contexts_that_change(void)
+{
+	static struct mt_tls_layer layer;
+	struct mt_snapshot *s;
+	struct fake_conn *c, *first;
+
+	start_secured(&layer);
+	c = lab_client(CONFIG_SAFE);
+	CU_ASSERT_EQUAL(called(c, 2), 1);
+	first = lab_server(0);
+	for (uint32_t i = 1; i < MT_ARRAY_LEN(contexts); i++) {
+		s = config_make((int)i, i + 1, 1, true);
+		secure(s, 1, &contexts[i]);
+		mt_proxy_adopt(lab.p, s);
+		lab_advance(MT_MSEC);
+		CU_ASSERT_EQUAL(first->detached, contexts[i].id != contexts[0].id);
+		CU_ASSERT_EQUAL(called(c, 2), 1);
+	}
+	CU_ASSERT_EQUAL(lab_n_servers(), 1);
+	CU_ASSERT_PTR_NOT_EQUAL(lab_server(0), first);
+	scene_bye(c);
+	scene_stop();
+	for (uint32_t i = 1; i < MT_ARRAY_LEN(contexts); i++)
+		config_free((int)i);
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(contexts); i++)
+		CU_ASSERT_EQUAL(contexts[i].refs, 1u << 30);
+}
+
+/* A key has done enough: what is out on the connection is answered, and the next call gets another one. */
+static void test_worn(void)
+{
+	static struct mt_tls_layer layer;
+	struct fake_conn *c, *first;
+
+	start_secured(&layer);
+	c = lab_client(CONFIG_SAFE);
+	CU_ASSERT_EQUAL(called(c, 1), 1);
+	first = lab_server(0);
+	worn = true;
+	CU_ASSERT_EQUAL(called(c, 1), 1);
+	worn = false;
+	CU_ASSERT_TRUE(first->detached);
+	CU_ASSERT_EQUAL(called(c, 1), 1);
+	CU_ASSERT_PTR_NOT_EQUAL(lab_server(0), first);
+	scene_bye(c);
+	scene_stop();
+}
+
+const struct mt_test secure_tests[] = {{"no layer", test_no_layer},
+	{"lent to nobody", test_lent_to_nobody}, {"lent to some", test_lent_to_some},
+	{"principals that may borrow", test_principals},
+	{"contexts that change", test_contexts_that_change}, {"a key that is worn", test_worn},
+	{0}};
