@@ -81,6 +81,7 @@ void mt_ctl_destroy(struct mt_ctl *c)
 	for (size_t i = 0; i < MT_ARRAY_LEN(c->ui); i++)
 		mt_text_fini(&c->ui[i].body);
 	mt_ctl_rte_close(c);
+	mt_ctl_otlp_close(c);
 	mt_ctl_metrics_fini(c);
 	for (size_t i = 0; i < MT_ARRAY_LEN(c->asks); i++)
 		free(c->asks[i]);
