@@ -247,6 +247,26 @@ static void names(void)
 	unbuild(&b);
 }
 
+/* What a rule says of TLS is what its cluster is made of. */
+static void another_word(void)
+{
+	struct built first = build(SERVICE(""),
+			     RULE("{tls: {mode: SIMPLE, insecureSkipVerify: true, sni: a.x}}"),
+			     false),
+		     second;
+	char got[1024];
+
+	second = build_text(first.conf,
+		SERVICE("") RULE("{tls: {mode: SIMPLE, insecureSkipVerify: true, sni: b.x}}"));
+	CU_ASSERT_PTR_NOT_NULL_FATAL(second.s);
+	words(cluster(second.s, "outbound|1||m.x"), got, sizeof(got));
+	CU_ASSERT_STRING_EQUAL(got, "TTT sni b.x alpn - of nobody, any for all");
+	mt_conf_discard(first.conf, first.s, NOW);
+	mt_diags_fini(&first.diags);
+	mt_model_free(first.m);
+	unbuild(&second);
+}
+
 /* ---- Secrets ----------------------------------------------------------------------------------------- */
 
 static void put_value(FILE *f, const char *key, const char *pem)
@@ -370,6 +390,7 @@ static void ambient(void)
 const struct mt_test tls_document_tests[] = {
 	{"as_written", as_written},
 	{"names", names},
+	{"another_word", another_word},
 	{"secrets", secrets},
 	{"rest_of_them", rest_of_them},
 	{"ambient", ambient},

@@ -106,6 +106,9 @@ static void another_identity(void)
 {
 	struct mesh_scene sc = mesh_scene_new();
 	const struct mt_tls_context *first;
+	struct mt_conf_change change;
+	struct mt_snapshot *s;
+	struct mt_err err;
 	uint64_t made, shared, id;
 
 	meshed(sc.m, "a", 7);
@@ -126,7 +129,11 @@ static void another_identity(void)
 	CU_ASSERT_EQUAL(work(&sc).clusters_shared, shared + 3);
 	CU_ASSERT_PTR_EQUAL(cluster(sc.s, "a")->tls, first);
 	mt_conf_set_identity(sc.conf, pki()->bob);
-	mesh_load(&sc);
+	s = mt_conf_compile(sc.conf, sc.m, &sc.diags, NOW);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	CU_ASSERT_EQUAL(mt_conf_publish(sc.conf, s, NOW, &change, &err), 0);
+	sc.s = s;
+	CU_ASSERT_EQUAL(change.clusters_changed, 2);
 	CU_ASSERT_EQUAL(work(&sc).clusters_made, made + 2);
 	CU_ASSERT_EQUAL(work(&sc).clusters_shared, shared + 4);
 	CU_ASSERT_PTR_EQUAL(cluster(sc.s, "a")->tls->credential, pki()->bob);
