@@ -456,7 +456,7 @@ static int complete(struct mt_build *b, struct mt_shared_cluster *sc,
 {
 	const struct mt_res_cluster *mc = said->cluster;
 	const struct mt_res_endpoints *e = mc->endpoints ? mc->endpoints : said->endpoints;
-	int rc = mt_b_cluster_tls(b, sc, said);
+	int rc = sc->c.closed_by ? 0 : mt_b_cluster_tls(b, sc, said);
 
 	/* Until its names are resolved a DNS cluster has what is an address already. */
 	if (!e && mc->dns)

@@ -5,7 +5,7 @@ What pictures are made of: the documents of all tests, demos and pages, and thos
   NAME.yaml   documents
   NAME.json   resources of a discovery service
   NAME/       both: *.yaml, resources*.json (each a file of its own), before*.json (resources as they were before), node.yaml (a
-              Node), overrides (lines as `tune` takes them)
+              Node), overrides (lines as `tune` takes them), identity (the node has one)
 """
 
 import dataclasses
@@ -33,6 +33,7 @@ class Case:
     resources: list = dataclasses.field(default_factory=list)
     before: list = dataclasses.field(default_factory=list)
     overrides: str = None
+    identity: bool = False  # the node has one
 
 
 def texts(*paths):
@@ -94,7 +95,9 @@ def own(path):
     case = Case(path.parent.name, path.name if path.is_dir() else path.stem)
     files = sorted(path.iterdir()) if path.is_dir() else [path]
     for file in files:
-        if file.name == "overrides":
+        if file.name == "identity":
+            case.identity = True
+        elif file.name == "overrides":
             case.overrides = file.read_text()
         elif file.name.startswith("before"):
             case.before.append(json.loads(file.read_text()))

@@ -2,7 +2,9 @@
 /* Clusters with their endpoints, priorities, limits and tables. */
 #include "golden.h"
 #include "mt_authz.h"
+#include "mt_lend.h"
 #include "mt_snapshot.h"
+#include "mt_tls_priv.h"
 
 const char *golden_cluster_name(const struct mt_snapshot *s, uint32_t at)
 {
@@ -21,9 +23,9 @@ static json_t *endpoints(const struct mt_cluster *c)
 		const char *zone = mt_endpoint_zone(c, e);
 		char name[MT_ADDR_STRLEN];
 
-		add_text(list, "%s weight %u%s%s%s", mt_endpoint_name(e, name), e->weight,
+		add_text(list, "%s weight %u%s%s%s%s", mt_endpoint_name(e, name), e->weight,
 			zone ? " zone " : "", zone ? zone : "",
-			e->state->draining ? " draining" : "");
+			e->state->draining ? " draining" : "", e->tls ? " by TLS" : "");
 	}
 	return list;
 }
@@ -123,6 +125,43 @@ json_t *golden_gate(const struct mt_gate_guard *g)
 	return list;
 }
 
+/* As it goes over the wire: lengths before names. */
+static json_t *protocols(const struct mt_tls_context *t)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < t->alpn_len; i += 1u + t->alpn[i])
+		add_text(list, "%.*s", (int)t->alpn[i], (const char *)t->alpn + i + 1);
+	return list;
+}
+
+static json_t *tls(const struct mt_tls_context *t)
+{
+	json_t *one = json_object(), *names = json_array();
+
+	for (uint32_t i = 0; i < t->n_sans; i++)
+		add_text(names, "%s%s", t->sans[i].text, t->sans[i].prefix ? "*" : "");
+	put_text(one, "server name", t->sni);
+	put_json(one, "protocols", protocols(t));
+	put_true(one, "any certificate", t->trust == MT_TLS_ANYBODY);
+	put_json(one, "names", names);
+	put_true(one, "shows a certificate", t->credential->chain != NULL);
+	return one;
+}
+
+static json_t *lend(const struct mt_lend *l)
+{
+	json_t *list = json_array();
+	char text[MT_ADDR_STRLEN];
+
+	for (uint32_t i = 0; i < l->n_prefixes; i++)
+		add_text(list, "%s/%u", mt_addr_str(&l->prefixes[i].addr, text),
+			l->prefixes[i].bits);
+	for (uint32_t i = 0; i < l->n_principals; i++)
+		add_text(list, "%.*s", (int)l->principals[i].len, (const char *)l->principals[i].p);
+	return list;
+}
+
 static json_t *cluster(const struct mt_cluster *c)
 {
 	json_t *one = json_object();
@@ -145,6 +184,14 @@ static json_t *cluster(const struct mt_cluster *c)
 	put_number(one, "ring_max", c->ring_max);
 	put_tables(one, c);
 	put_json(one, "endpoints", endpoints(c));
+	if (c->tls) {
+		put_json(one, "TLS", tls(c->tls));
+		put_identity(one, "TLS's", mt_tls_context_id(c->tls));
+	}
+	if (c->lend)
+		put_json(one, "lent to", lend(c->lend));
+	if (c->unlent)
+		put_json(one, "to others", endpoints(c->unlent));
 	put_text(one, "closed by", c->closed_by ? c->closed_by->by : NULL);
 	put_json(one, "guards", guards(c));
 	put_number(one, "out of rotation", c->n_out);

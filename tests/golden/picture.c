@@ -2,8 +2,9 @@
 /*
  * Prints what documents and resources of discovery services compile to, as JSON; or, when they are refused, why.
  *
- *	picture [-l] [-c NODE] [-b RESOURCES]... [-x RESOURCES]... [-o OVERRIDES] [DIRECTORY]...
+ *	picture [-i] [-l] [-c NODE] [-b RESOURCES]... [-x RESOURCES]... [-o OVERRIDES] [DIRECTORY]...
  *
+ * -i: the node has an identity, of spiffe://cluster.local/ns/shop/sa/alice.
  * -l: names of instances are looked up: each has an address of 100.64.0.0/10, which "looked up" tells. Else they have none.
  * Everything is loaded and published twice: the second snapshot, which shares what it can with the first one, has
  * to give the same picture, and to find the same counters. With -b what was before is loaded and published first.
@@ -13,8 +14,11 @@
 #include "mt_conf.h"
 #include "mt_objects.h"
 #include "mt_source.h"
+#include "tls/pki.h"
 
+#include <CUnit/CUnit.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -91,7 +95,7 @@ static struct {
 	struct mt_addr addr;
 } looked_up[NAMES_MAX];
 static uint32_t n_looked_up;
-static bool look_up;
+static bool look_up, has_identity;
 
 static const struct mt_addr *find_name(void *arg, const char *name, uint32_t *n, const char **why)
 {
@@ -281,9 +285,11 @@ static bool arguments(int argc, char **argv, struct input *in)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "lc:b:x:o:")) != -1) {
+	while ((c = getopt(argc, argv, "ilc:b:x:o:")) != -1) {
 		if (c == 'l')
 			look_up = true;
+		else if (c == 'i')
+			has_identity = true;
 		else if (c == 'c')
 			in->node = optarg;
 		else if (c == 'o')
@@ -300,6 +306,19 @@ static bool arguments(int argc, char **argv, struct input *in)
 	return true;
 }
 
+/* What makes certificates belongs to the unit tests: what must hold there must hold here. */
+CU_BOOL CU_assertImplementation(CU_BOOL holds, unsigned int line, const char *condition,
+	const char *file, const char *function, CU_BOOL fatal)
+{
+	(void)function;
+	(void)fatal;
+	if (!holds) {
+		fprintf(stderr, "%s:%u: %s\n", file, line, condition);
+		abort();
+	}
+	return holds;
+}
+
 int main(int argc, char **argv)
 {
 	const struct mt_conf_options options = {.workers = 1};
@@ -310,7 +329,7 @@ int main(int argc, char **argv)
 
 	if (!arguments(argc, argv, &in)) {
 		fprintf(stderr,
-			"usage: %s [-l] [-c NODE] [-b RESOURCES]... [-x RESOURCES]... [-o "
+			"usage: %s [-i] [-l] [-c NODE] [-b RESOURCES]... [-x RESOURCES]... [-o "
 			"OVERRIDES] "
 			"[DIRECTORY]...\n",
 			argv[0]);
@@ -318,12 +337,16 @@ int main(int argc, char **argv)
 	}
 	conf = mt_conf_create(&options, &err);
 	MT_ASSERT(conf);
+	if (has_identity)
+		mt_conf_set_identity(conf, pki()->alice);
 	/* What is turned, and what is said anew, takes hold of what was compiled before. */
 	if (in.overrides || in.n_before)
 		load_before(conf, &in);
 	if (!in.overrides || turn(conf, in.overrides))
 		rc = show(conf, &in);
 	mt_conf_destroy(conf);
+	if (has_identity)
+		pki_end();
 	for (uint32_t i = 0; i < n_looked_up; i++)
 		free(looked_up[i].text);
 	return rc;

@@ -41,6 +41,8 @@ def picture(program, case):
             for number, resources in enumerate(files):
                 (place / f"resources{option}{number}.json").write_text(json.dumps(resources))
                 argv += [option, f"resources{option}{number}.json"]
+        if case.identity:
+            argv.append("-i")
         if case.overrides:
             (place / "overrides").write_text(case.overrides)
             argv += ["-o", "overrides"]
