@@ -287,7 +287,7 @@ static void tell_none(struct mt_build *b, const struct mt_res_listener *l, const
 	const struct judged *j = &c->v[c->first];
 	const struct mt_res_chain *chain =
 		c->first < l->n_chains ? &l->chains[c->first] : l->fallback;
-	const char *words = why_not[j->verdict];
+	const char *words;
 	struct mt_err why;
 
 	if (j->verdict == UNENDED) {
@@ -300,6 +300,7 @@ static void tell_none(struct mt_build *b, const struct mt_res_listener *l, const
 		mt_mesh_passing(b, &l->meta);
 		return;
 	}
+	words = why_not[j->verdict];
 	if (j->verdict == UNSERVED && chain->unserved)
 		words = chain->unserved;
 	else if (j->verdict == UNSERVED && j->body->unserved)
