@@ -55,20 +55,20 @@ static enum spoken spoken_everywhere(
 
 /* Instances of a host that are in use, and those that are not for everybody. */
 struct instances {
-	uint32_t n, mesh, tunnel, own; /* own: by the mesh's mTLS, or its tunnel, with a proxy */
+	uint32_t n, mesh, tunnel; /* with proxies of their own: by the mesh's mTLS, by its tunnel */
 };
 
 static void tell(struct mt_build *b, const struct mt_host *h, const struct instances *of)
 {
 	const struct mt_meta *m = &h->se->meta;
 
-	if (!b->conf->identity && of->own)
+	if (!b->conf->identity && of->mesh + of->tunnel)
 		mt_b_warn(b, m, m->origin.line, NULL,
 			"write the Node's spec.identity, or a DestinationRule with tls: {mode: "
 			"DISABLE}, if they take clear text",
 			"%u of %u instances have a proxy of their own and are not called: it "
 			"expects mTLS, and this node has no identity",
-			of->own, of->n);
+			of->mesh + of->tunnel, of->n);
 	if (b->conf->identity && of->tunnel)
 		mt_b_warn(b, m, m->origin.line, NULL,
 			"write a DestinationRule with tls: {mode: DISABLE}, if they take clear "
@@ -102,10 +102,11 @@ static struct instances count(struct mt_build *b, const struct mt_host *h)
 			continue;
 		all = spoken_everywhere(b, h, w);
 		of.n++;
+		/* A rule that asks for it of others says so itself. */
+		if (mt_instance_class(h, w) != MT_INSTANCE_MESHED)
+			continue;
 		of.mesh += all == MESH_TLS;
 		of.tunnel += all == TUNNEL;
-		of.own += (all == MESH_TLS || all == TUNNEL) &&
-			  mt_instance_class(h, w) == MT_INSTANCE_MESHED;
 	}
 	return of;
 }
