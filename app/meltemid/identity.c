@@ -214,8 +214,6 @@ int identity_load(struct daemon *d)
 	const struct mt_node_identity *n = d->node->identity;
 	int rc = 0;
 
-	if (d->args.check)
-		return 0;
 	if (n)
 		rc = load_files(d, n->directory.s);
 	else

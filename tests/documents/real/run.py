@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 What `meltemid --check --json` says of each directory beside this script, held against its expected.tsv: each object appears exactly
-once, with the status of the column "without" and what it touches. Rows that the program does not meet yet stand in not_yet.tsv, a
-list that may only shrink: a wrong row that is not in it fails, and so does a row in it that is right.
+once, with the status of the column "without" and what it touches; and with an identity of the node in the trust domain cluster.local,
+with that of the column "with". Rows that the program does not meet yet stand in not_yet.tsv and not_yet_with.tsv, lists that may
+only shrink: a wrong row that is not in its list fails, and so does a row in it that is right.
 
-  run.py [--program MELTEMID] [--show] [--update [--admit]] [DIRECTORY]...
+  run.py [--program MELTEMID] [--column without|with] [--show] [--update [--admit]] [DIRECTORY]...
 
---show prints what is wrong with every row, listed or not; --update takes out of not_yet.tsv what is right, and writes what the others
+--show prints what is wrong with every row, listed or not; --update takes out of the lists what is right, and writes what the others
 are now; --admit puts in what is wrong and is not there.
 """
 
@@ -26,9 +27,12 @@ import yaml
 
 import check
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "smoke"))
+from meltemi_lab import authority  # noqa: E402
+
 HERE = pathlib.Path(__file__).resolve().parent
 BUILD = pathlib.Path(os.environ.get("MELTEMI_BUILD", HERE.parents[2] / "build-debug"))
-LIST = HERE / "not_yet.tsv"
+LISTS = {"without": HERE / "not_yet.tsv", "with": HERE / "not_yet_with.tsv"}
 HEAD = "#directory\torigin\tkind\tnamespace\tname\tnow\n"
 SECONDS = 60
 # A wide one: a port with a network, and nothing else that a document could ask for.
@@ -37,12 +41,26 @@ NODE = {"apiVersion": "meltemi.io/v1", "kind": "Node", "metadata": {"name": "rea
 Found = collections.namedtuple("Found", "kind namespace name status touches reason notes")
 
 
-def node_document(directory, state):
-    """The Node of a directory, from wherever it is started, and without kept state."""
+def identity_in(place):
+    """A directory as an agent writes it."""
+    ca = authority.Authority(place / "authority")
+    chain, key = ca.sign("node", "URI:spiffe://cluster.local/ns/default/sa/meltemi")
+    here = place / "identity"
+    here.mkdir()
+    for name, path in (("cert-chain.pem", chain), ("key.pem", key), ("root-cert.pem", ca.roots)):
+        (here / name).write_bytes(path.read_bytes())
+        (here / name).chmod(0o600)
+    return here
+
+
+def node_document(directory, state, identity):
+    """The Node of a directory, from wherever it is started, and without kept state; identity None: it has none."""
     own = HERE / f"{directory.name}.node.yaml"
     node = yaml.safe_load(own.read_text()) if own.exists() else json.loads(json.dumps(NODE))
     spec = node["spec"]
     spec["stateDirectory"] = str(state)
+    if identity:
+        spec["identity"] = {"directory": str(identity)}
     for source in spec.setdefault("sources", [{"directory": directory.name}]):
         source["directory"] = str(HERE / source["directory"])
     if "config" in spec.get("mesh", {}):
@@ -50,11 +68,11 @@ def node_document(directory, state):
     return json.dumps(node)
 
 
-def said(program, directory):
+def said(program, directory, identity):
     """What the program prints of a directory; an exit status other than 0 and 1 is a fault of its own."""
     with tempfile.TemporaryDirectory(prefix="real") as place:
         place = pathlib.Path(place)
-        (place / "node.json").write_text(node_document(directory, place / "state"))
+        (place / "node.json").write_text(node_document(directory, place / "state", identity))
         done = subprocess.run([program, "-c", place / "node.json", "--check", "--json"], capture_output=True, text=True,
                               timeout=SECONDS, check=False)
     if done.returncode not in (0, 1):
@@ -102,21 +120,21 @@ def by_thing(directory, objects):
     return out, faults
 
 
-def wrong(row, found):
+def wrong(row, found, column):
     """Why what was found of a row is not what it says; None: it is."""
     if found is None:
         return "it does not appear"
     identity = (row["kind"], row["namespace"], row["name"])
     if found[:3] != identity:
         return f"it is called {' '.join(found[:3])}"
-    if found.status != row["without"]:
-        return f"{found.status}, not {row['without']}"
+    if found.status != row[column]:
+        return f"{found.status}, not {row[column]}"
     return None if found.touches == row["touches"] else f"touches {found.touches}, not {row['touches']}"
 
 
-def judge(program, directory):
+def judge(program, directory, column, identity):
     """[(key, found, why it is wrong)] of each row, and faults of the directory as a whole."""
-    report, fault = said(program, directory)
+    report, fault = said(program, directory, identity)
     rows = list(check.read_rows(directory))
     if fault:
         return [], [f"{directory.name}: {fault}"]
@@ -128,18 +146,19 @@ def judge(program, directory):
         ones = {found.get(thing[:3]) for thing in meant}
         one = ones.pop() if len(ones) == 1 else None
         key = (directory.name, row["origin"], row["kind"], row["namespace"], row["name"])
-        out.append((key, one, wrong(row, one), row["reason"]))
+        out.append((key, one, wrong(row, one, column), row["reason"]))
     return out, faults
 
 
-def read_list():
-    lines = LIST.read_text().splitlines() if LIST.exists() else []
+def read_list(path):
+    lines = path.read_text().splitlines() if path.exists() else []
     return {tuple(line.split("\t")[:5]): line.split("\t")[5] for line in lines if not line.startswith("#")}
 
 
 def arguments():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--program", default=BUILD / "app/meltemid/meltemid", type=pathlib.Path)
+    p.add_argument("--column", choices=LISTS)
     p.add_argument("--show", action="store_true")
     p.add_argument("--update", action="store_true")
     p.add_argument("--admit", action="store_true")
@@ -147,17 +166,14 @@ def arguments():
     return p.parse_args()
 
 
-def main():
-    a = arguments()
-    wanted = [p for p in sorted(HERE.iterdir()) if p.is_dir() and (p / "expected.tsv").exists()
-              and (not a.directories or p.name in a.directories)]
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        judged = list(pool.map(lambda d: judge(a.program, d), wanted))
-    listed, faults, right, now = read_list(), [], 0, {}
+def hold(a, column, judged):
+    """Faults of one column; writes its list anew where that is asked for."""
+    path = LISTS[column]
+    listed, faults, right, now = read_list(path), [], 0, {}
     for rows, of_directory in judged:
         faults += of_directory
         for key, found, why, reason in rows:
-            words = f"{key[0]}/{key[1]}: {' '.join(key[2:])}: {why}"
+            words = f"{key[0]}/{key[1]}: {' '.join(key[2:])} {column}: {why}"
             if why:
                 now[key] = why
             right += not why
@@ -166,15 +182,28 @@ def main():
             if why and key not in listed and not a.admit:
                 faults.append(words)
             if not why and key in listed and not a.update:
-                faults.append(f"{key[0]}/{key[1]}: {' '.join(key[2:])} is right: take it out of not_yet.tsv (--update)")
+                faults.append(f"{key[0]}/{key[1]}: {' '.join(key[2:])} is right: take it out of {path.name} (--update)")
     if not a.directories:
-        faults += [f"not_yet.tsv: there is no row {' '.join(key)}" for key in listed
+        faults += [f"{path.name}: there is no row {' '.join(key)}" for key in listed
                    if key not in {k for rows, _ in judged for k, *_ in rows} and not a.update]
     if a.update:
         kept = {key: why for key, why in now.items() if key in listed or a.admit}
         kept.update({key: why for key, why in listed.items() if a.directories and key[0] not in a.directories})
-        LIST.write_text(HEAD + "".join("\t".join((*key, why)) + "\n" for key, why in sorted(kept.items())))
-    print(f"{len(wanted)} directories, {right + len(now)} rows: {right} as they should be, {len(now)} not yet")
+        path.write_text(HEAD + "".join("\t".join((*key, why)) + "\n" for key, why in sorted(kept.items())))
+    print(f"{column} an identity: {len(judged)} directories, {right + len(now)} rows: {right} as they should be, {len(now)} not yet")
+    return faults
+
+
+def main():
+    a = arguments()
+    wanted = [p for p in sorted(HERE.iterdir()) if p.is_dir() and (p / "expected.tsv").exists()
+              and (not a.directories or p.name in a.directories)]
+    faults = []
+    with tempfile.TemporaryDirectory(prefix="real") as place, concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        identity = identity_in(pathlib.Path(place))
+        for column in [a.column] if a.column else LISTS:
+            one = identity if column == "with" else None
+            faults += hold(a, column, list(pool.map(lambda d: judge(a.program, d, column, one), wanted)))
     for fault in faults:
         print(fault, file=sys.stderr)
     return 1 if faults else 0
