@@ -110,7 +110,7 @@ static void bind_virtual_services(struct mt_build *b, struct server *sv)
 
 		if (!vs->n_hosts ||
 			!mt_b_names_gateway(vs->gateways, vs->n_gateways, vs->meta.ns, g) ||
-			!mt_b_is_of_server(b, vs, sv->gateway, sv->conf) ||
+			!(vs->gateway_api || mt_b_is_of_server(b, vs, sv->gateway, sv->conf)) ||
 			!is_exported(b, vs, sv->gateway))
 			continue;
 		list = mt_b_rule_list(vs, sv->protocol);

@@ -45,6 +45,10 @@ enum mt_gwapi_tls_mode { MT_GWAPI_TERMINATE, MT_GWAPI_PASSTHROUGH };
 struct mt_gwapi_tls {
 	struct mt_origin origin;
 	struct mt_num mode; /* enum mt_gwapi_tls_mode */
+	struct mt_gwapi_ref *certificates;
+	uint32_t n_certificates;
+	struct mt_labels options;
+	bool asks_clients; /* frontendValidation is written */
 };
 
 struct mt_gwapi_listener {

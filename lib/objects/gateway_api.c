@@ -41,17 +41,119 @@ static bool is_here(const struct mt_gwapi *x, const struct mt_gwapi_gateway *g)
 	       (!x->m->mesh.ns || strcmp(x->m->mesh.ns, g->meta.ns) == 0);
 }
 
-/* NULL: it is served. */
-static const char *unserved(const struct mt_gwapi_listener *l)
+/* ---- their TLS -------------------------------------------------------------------------------------- */
+
+static bool is_tls(const struct mt_gwapi_listener *l)
 {
-	if (mt_gwapi_is(&l->protocol, "TCP"))
-		return NULL;
-	if (mt_gwapi_is(&l->protocol, "TLS"))
-		return l->tls && l->tls->mode.set && l->tls->mode.v == MT_GWAPI_PASSTHROUGH
-			       ? NULL
-			       : "not served: TLS is not ended here";
-	return "not served: no codec reads its protocol";
+	return mt_gwapi_is(&l->protocol, "TLS");
 }
+
+static bool passes_tls(const struct mt_gwapi_listener *l)
+{
+	return is_tls(l) && l->tls && l->tls->mode.set && l->tls->mode.v == MT_GWAPI_PASSTHROUGH;
+}
+
+/* A Gateway may use a Secret of that name in another namespace if a grant there says so. */
+static bool may_use(struct mt_gwapi *x, const struct mt_meta *g, const struct mt_gwapi_ref *secret)
+{
+	bool granted = !secret->ns.s || strcmp(secret->ns.s, g->ns) == 0;
+
+	for (uint32_t i = 0; !granted && i < x->m->gwapi_grants.n; i++) {
+		const struct mt_gwapi_grant *grant = x->m->gwapi_grants.v[i];
+		bool from = false, to = false;
+
+		for (uint32_t k = 0; k < grant->n_from; k++)
+			from |= mt_gwapi_is(&grant->from[k].group, MT_GWAPI_GROUP) &&
+				mt_gwapi_is(&grant->from[k].kind, "Gateway") &&
+				mt_gwapi_is(&grant->from[k].ns, g->ns);
+		for (uint32_t k = 0; k < grant->n_to; k++)
+			to |= (!grant->to[k].group.s || !*grant->to[k].group.s) &&
+			      mt_gwapi_is(&grant->to[k].kind, "Secret") &&
+			      (!grant->to[k].name.s ||
+				      mt_gwapi_is(&grant->to[k].name, secret->name.s));
+		granted = strcmp(grant->meta.ns, secret->ns.s) == 0 && from && to;
+		x->asked[i] |= granted;
+	}
+	return granted;
+}
+
+#define TERMINATE_MODE "gateway.istio.io/tls-terminate-mode"
+
+/* How TLS is ended, as Istio's option says; false: there is another option, or another word. */
+static bool ending_mode(const struct mt_gwapi_tls *tls, enum mt_gateway_tls_mode *mode)
+{
+	static const struct {
+		const char *word;
+		enum mt_gateway_tls_mode mode;
+	} of[] = {{"SIMPLE", MT_GATEWAY_SIMPLE}, {"MUTUAL", MT_GATEWAY_MUTUAL},
+		{"ISTIO_MUTUAL", MT_GATEWAY_ISTIO_MUTUAL}};
+	const char *word = mt_labels_get(&tls->options, TERMINATE_MODE);
+
+	*mode = MT_GATEWAY_SIMPLE;
+	for (size_t i = 0; word && i < MT_ARRAY_LEN(of); i++)
+		if (strcmp(word, of[i].word) == 0) {
+			*mode = of[i].mode;
+			return tls->options.n_kv == 1;
+		}
+	return !word && !tls->options.n_kv;
+}
+
+/* NULL: TLS is ended as it says. */
+static const char *unended(
+	struct mt_gwapi *x, const struct mt_gwapi_gateway *g, const struct mt_gwapi_listener *l)
+{
+	const struct mt_gwapi_ref *secret =
+		l->tls && l->tls->n_certificates ? l->tls->certificates : NULL;
+	enum mt_gateway_tls_mode mode;
+
+	if (!l->tls || !ending_mode(l->tls, &mode))
+		return l->tls ? "not served: no TLS is ended by its options"
+			      : "not served: no certificate is named";
+	if (l->tls->asks_clients)
+		return "not served: clients' certificates are asked for by the "
+		       "option " TERMINATE_MODE;
+	if (mode == MT_GATEWAY_ISTIO_MUTUAL)
+		return NULL;
+	if (!secret)
+		return "not served: no certificate is named";
+	if ((secret->group.s && *secret->group.s) ||
+		(secret->kind.s && !mt_gwapi_is(&secret->kind, "Secret")))
+		return "not served: its certificate is no Secret";
+	return may_use(x, &g->meta, secret) ? NULL
+					    : "not served: no ReferenceGrant lets it use the "
+					      "Secret of another namespace";
+}
+
+/* NULL: it is served. */
+static const char *unserved(
+	struct mt_gwapi *x, const struct mt_gwapi_gateway *g, const struct mt_gwapi_listener *l)
+{
+	if (mt_gwapi_is(&l->protocol, "TCP") || passes_tls(l))
+		return NULL;
+	return is_tls(l) ? unended(x, g, l) : "not served: no codec reads its protocol";
+}
+
+static struct mt_gateway_tls *make_tls(
+	struct mt_gwapi *x, const struct mt_gwapi_gateway *g, const struct mt_gwapi_listener *l)
+{
+	struct mt_gateway_tls *tls = mt_region_alloc(&x->m->region, sizeof(*tls));
+	enum mt_gateway_tls_mode mode = MT_GATEWAY_PASSTHROUGH;
+
+	if (!tls)
+		return NULL;
+	if (is_tls(l) && !passes_tls(l))
+		ending_mode(l->tls, &mode);
+	*tls = (struct mt_gateway_tls){.origin = l->origin, .mode = {mode, l->origin.line, true}};
+	if (mode != MT_GATEWAY_PASSTHROUGH && l->tls->n_certificates) {
+		const struct mt_gwapi_ref *secret = l->tls->certificates;
+
+		tls->credential = secret->name;
+		tls->credential_ns = secret->ns.s ? secret->ns.s : g->meta.ns;
+	}
+	return tls;
+}
+
+/* ---- gateways that this node is --------------------------------------------------------------------- */
 
 static void make_gateway(struct mt_gwapi *x, const struct mt_gwapi_gateway *g, uint32_t i)
 {
@@ -61,22 +163,20 @@ static void make_gateway(struct mt_gwapi *x, const struct mt_gwapi_gateway *g, u
 	struct mt_text *host = mt_region_alloc(&x->m->region, sizeof(*host));
 	struct mt_gwapi_bound *b;
 
-	struct mt_gateway_tls *tls = mt_region_alloc(&x->m->region, sizeof(*tls));
+	struct mt_gateway_tls *tls = make_tls(x, g, l);
 
 	b = mt_region_push(&x->m->region, (void **)&x->bound, &x->n_bound, sizeof(*b));
 	if (!made || !server || !host || !tls || !b)
 		return;
-	*tls = (struct mt_gateway_tls){
-		.origin = l->origin, .mode = {MT_GATEWAY_PASSTHROUGH, l->origin.line, true}};
 	*host = l->hostname.s ? l->hostname : (struct mt_text){"*", l->origin.line};
 	*server = (struct mt_gateway_server){.origin = l->origin,
 		.port = {.origin = l->origin,
 			.number = l->port,
-			.name = {mt_gwapi_is(&l->protocol, "TLS") ? "tls" : "tcp", l->name.line},
+			.name = {is_tls(l) ? "tls" : "tcp", l->name.line},
 			.protocol = l->protocol},
 		.hosts = host,
 		.n_hosts = 1,
-		.tls = mt_gwapi_is(&l->protocol, "TLS") ? tls : NULL};
+		.tls = is_tls(l) ? tls : NULL};
 	*made = (struct mt_gateway){.meta = g->meta,
 		.servers = server,
 		.n_servers = 1,
@@ -100,12 +200,12 @@ static void translate_gateway(struct mt_gwapi *x, const struct mt_gwapi_gateway 
 	}
 	for (uint32_t i = 0; i < g->n_listeners; i++) {
 		const struct mt_gwapi_listener *l = &g->listeners[i];
+		const char *why = unserved(x, g, l);
 		char path[48];
 
 		snprintf(path, sizeof(path), "spec.listeners[%u].protocol", i);
-		if (unserved(l))
-			mt_gwapi_tell(
-				x, MT_DIAG_WARNING, &g->meta, l->protocol.line, path, unserved(l));
+		if (why)
+			mt_gwapi_tell(x, MT_DIAG_WARNING, &g->meta, l->protocol.line, path, why);
 		else
 			make_gateway(x, g, i);
 	}
@@ -166,7 +266,8 @@ static bool lists_kind(const struct mt_gwapi_bound *b, const char *kind)
 
 static bool admits_kind(const struct mt_gwapi_bound *b, const char *kind)
 {
-	if (mt_gwapi_is(&b->listener->protocol, "TLS") != (strcmp(kind, "TLSRoute") == 0))
+	/* What is in TLS that was ended is bytes. */
+	if (passes_tls(b->listener) != (strcmp(kind, "TLSRoute") == 0))
 		return false;
 	return lists_kind(b, kind);
 }

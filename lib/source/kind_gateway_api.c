@@ -114,12 +114,30 @@ static const struct mt_section allowed_section = {"admitted routes",
 	sizeof(struct mt_gwapi_allowed), MT_ARRAY_LEN(allowed_fields), .fields = allowed_fields,
 	.unknown = mt_unknown_told};
 
+static const struct mt_field certificate_fields[] = {
+	REF_NAMES("`Secret` (the default)"),
+};
+
+static const struct mt_section certificate_section = {"certificate", sizeof(struct mt_gwapi_ref),
+	MT_ARRAY_LEN(certificate_fields), .fields = certificate_fields, .unknown = mt_unknown_told};
+
+static void read_validation(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	(void)c;
+	(void)n;
+	((struct mt_gwapi_tls *)obj)->asks_clients = true;
+}
+
 static const struct mt_field tls_fields[] = {
 	{"mode", MT_F_WORD, AT(struct mt_gwapi_tls, mode), .words = modes,
-		.help = "`Passthrough` is served; `Terminate` (the default) is not"},
-	{"certificateRefs", MT_F_SKIP, .help = "TLS is not ended here"},
-	{"options", .type = MT_F_SKIP},
-	{"frontendValidation", .type = MT_F_SKIP},
+		.help = "default: Terminate, for TCPRoutes; TLSRoutes are for `Passthrough`"},
+	{"certificateRefs", MT_F_LIST, AT_LIST(struct mt_gwapi_tls, certificates),
+		.sub = &certificate_section, .help = "the first one is shown to all clients"},
+	{"options", MT_F_LABELS, AT(struct mt_gwapi_tls, options),
+		.help = "`gateway.istio.io/tls-terminate-mode`: SIMPLE, MUTUAL, ISTIO_MUTUAL; a "
+			"listener with another one is not served"},
+	{"frontendValidation", MT_F_CUSTOM, .custom = read_validation,
+		.help = "not read: a listener with it is not served"},
 };
 
 static const struct mt_section tls_section = {"TLS of a listener", sizeof(struct mt_gwapi_tls),

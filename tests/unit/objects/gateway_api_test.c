@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Gateway API as documents: which ports are answered, where connections go, and what becomes of each object. */
+#include "../tls/pki.h"
 #include "objects_test.h"
+
+#include <stdlib.h>
 
 #define NODE(labels)                                                                               \
 	"apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n, labels: {" labels "}}\n"       \
@@ -289,6 +292,93 @@ static void names_of_tls(void)
 	scene_end(&sc);
 }
 
+/* A Secret of `ns`, of a leaf that is made for it. */
+static void write_secret(struct scene *sc, const char *file, const char *name, const char *ns)
+{
+	static const struct pki_how how = {.san = "DNS:a.example"};
+	struct pki_node leaf = pki_make(&pki()->root, &how);
+	const X509 *certs[] = {leaf.cert};
+	char *chain = pki_pem(certs, 1), *key = pki_key(leaf.key), text[8192];
+	size_t len;
+
+	len = (size_t)snprintf(text, sizeof(text),
+		"apiVersion: v1\nkind: Secret\nmetadata: {name: %s, namespace: %s}\nstringData:\n",
+		name, ns);
+	for (int i = 0; i < 2; i++) {
+		len += (size_t)snprintf(
+			text + len, sizeof(text) - len, "  tls.%s: \"", i ? "key" : "crt");
+		for (const char *p = i ? key : chain; *p; p++)
+			len += (size_t)snprintf(
+				text + len, sizeof(text) - len, *p == '\n' ? "\\n" : "%c", *p);
+		len += (size_t)snprintf(text + len, sizeof(text) - len, "\"\n");
+	}
+	scene_write(sc, file, text);
+	free(chain);
+	free(key);
+	pki_free(&leaf);
+}
+
+/* Whether clients' TLS is ended at that port. */
+static bool ends(const struct scene *sc, uint16_t port)
+{
+	for (uint32_t i = 0; sc->s && i < sc->s->n_listeners; i++)
+		if (sc->s->listeners[i].port == port)
+			return sc->s->listeners[i].chains[0].tls != NULL;
+	return false;
+}
+
+#define ENDED(name, port, more)                                                                    \
+	"{name: " name ", port: " port ", protocol: TLS, hostname: a.example, tls: {" more "}}, "
+
+/* TLS that is ended, by Secrets of the Gateway's namespace or of one that grants it, leads where TCPRoutes say. */
+static void tls_that_is_ended(void)
+{
+	static const uint16_t served[] = {1, 2}, not_served[] = {3, 4, 5, 6, 7, 8};
+	struct scene sc;
+
+	scene_begin(&sc);
+	scene_write(&sc, "0-node.yaml", NODE(LABEL "g"));
+	write_secret(&sc, "1-own.yaml", "own", "x");
+	write_secret(&sc, "2-lent.yaml", "lent", "y");
+	write_secret(&sc, "3-kept.yaml", "kept", "y");
+	scene_write(&sc, "a.yaml",
+		SERVICES OF("v1", "Gateway", "g",
+			"x") "{gatewayClassName: istio, listeners: [" ENDED("a", "1",
+			"certificateRefs: [{name: own}]") ENDED("b", "2",
+			"mode: Terminate, certificateRefs: [{group: '', kind: Secret, name: "
+			"lent, namespace: y}]") ENDED("c", "3",
+			"certificateRefs: [{name: kept, namespace: y}]") ENDED("d", "4",
+			"mode: Terminate") ENDED("e", "5",
+			"certificateRefs: [{name: own}], "
+			"frontendValidation: {caCertificateRefs: []}") ENDED("f", "6",
+			"certificateRefs: [{name: own}], "
+			"options: {x.example/y: z}") ENDED("h", "7",
+			"options: "
+			"{gateway.istio.io/"
+			"tls-terminate-mode: "
+			"ISTIO_MUTUAL}") ENDED("i", "8",
+			"certificateRefs: "
+			"[{kind: ConfigMap, "
+			"name: own}]") "]}\n" TCP("raw", "x",
+			PARENT TO("{name: s, "
+				  "port: 80}")) OF("v1", "ReferenceGrant", "lend",
+			"y") "{from: [{group: gateway.networking.k8s.io, kind: Gateway, namespace: "
+			     "x}], to: [{group: '', kind: Secret, name: lent}]}\n");
+	scene_load(&sc);
+	for (size_t i = 0; i < MT_ARRAY_LEN(served); i++) {
+		CU_ASSERT_TRUE(ends(&sc, served[i]));
+		LEADS(&sc, served[i], true, "outbound|80||" HOST_S);
+	}
+	for (size_t i = 0; i < MT_ARRAY_LEN(not_served); i++)
+		CU_ASSERT_PTR_NULL(at_port(&sc, not_served[i], true));
+	IS_STATUS(&sc, "Secret", "own", "in-force");
+	IS_STATUS(&sc, "Secret", "lent", "in-force");
+	IS_STATUS(&sc, "Secret", "kept", "inert");
+	IS_STATUS(&sc, "ReferenceGrant", "lend", "in-force");
+	IS_STATUS(&sc, "Gateway", "g", "in-force-with-notes");
+	scene_end(&sc);
+}
+
 /* Instances that are to be called by TLS are not called in clear text where it cannot be made. */
 static void tls_to_a_service(void)
 {
@@ -384,6 +474,7 @@ const struct mt_test gateway_api_tests[] = {
 	{"two_for_one_listener", two_for_one_listener},
 	{"clients_of_a_service", clients_of_a_service},
 	{"names_of_tls", names_of_tls},
+	{"tls_that_is_ended", tls_that_is_ended},
 	{"tls_to_a_service", tls_to_a_service},
 	{"what_is_not_served", what_is_not_served},
 	{"policies_of_a_gateway", policies_of_a_gateway},

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "../tls/pki.h"
 #include "objects_test.h"
 
 int main(int argc, char **argv)
@@ -9,5 +10,8 @@ int main(int argc, char **argv)
 		{"kubernetes", kubernetes_tests}, {"filters", filters_tests},
 		{"notes", notes_tests}, {"proxies", proxies_tests}, {0}};
 
-	return mt_test_main(suites, argc, argv);
+	int rc = mt_test_main(suites, argc, argv);
+
+	pki_end();
+	return rc;
 }
