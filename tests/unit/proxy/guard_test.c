@@ -479,6 +479,7 @@ static const struct who_row who_rows[] = {
 	{MT_AUTHZ_DENY, MT_AUTHZ_TRUST_DOMAIN, "td", &member, false, false},
 	{MT_AUTHZ_DENY, MT_AUTHZ_SNI, "a.test", NULL, true, true},
 	{MT_AUTHZ_DENY, MT_AUTHZ_SNI, "a.test", &nobody, false, false},
+	{MT_AUTHZ_ALLOW, MT_AUTHZ_SNI, "a.test", &member, true, true},
 	{MT_AUTHZ_ALLOW, MT_AUTHZ_SNI, "b.test", &member, false, false},
 	{MT_AUTHZ_DENY, MT_AUTHZ_CLEAR, "", NULL, false, false},
 	{MT_AUTHZ_DENY, MT_AUTHZ_CLEAR, "", &nobody, false, false},
