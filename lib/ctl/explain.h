@@ -3,6 +3,7 @@
 #pragma once
 
 #include "mt_ctl_priv.h"
+#include "mt_tls.h"
 
 #define MT_SAID_PAIRS 16
 
@@ -18,6 +19,8 @@ struct mt_said {
 	const struct mt_codec *protocol; /* NULL: not said */
 	const char *service;		 /* NULL: not said */
 	bool has_src, has_listener;
+	bool by_tls;		/* the client comes by TLS that is ended here, */
+	struct mt_tls_peer who; /* and shows to be this one */
 	struct mt_addr listener;
 	uint16_t listener_port;
 	struct mt_said_pair pairs[MT_SAID_PAIRS];

@@ -315,12 +315,16 @@ static enum mt_filter_verdict ask_gate(
 	return MT_FILTER_REPLY;
 }
 
-static void explain_gate(const struct mt_filter_inst *f, struct mt_view *v, uint64_t now,
-	struct mt_filter_told *told)
+void mt_guard_explain(const struct mt_filter_inst *f, struct mt_view *v,
+	const struct mt_tls_peer *who, struct mt_filter_told *told)
 {
 	static struct mt_guard_scratch scratch; /* the control thread's */
-	const struct mt_guard_ask ask = {
-		.v = v, .peer = v->peer, .gate = f->conf, .scratch = &scratch, .whole = true};
+	const struct mt_guard_ask ask = {.v = v,
+		.peer = v->peer,
+		.who = who,
+		.gate = f->conf,
+		.scratch = &scratch,
+		.whole = true};
 	const struct mt_authz_policy *by;
 	enum mt_authz_effect e = mt_guard_judge_gate(&ask, &by);
 
@@ -330,6 +334,12 @@ static void explain_gate(const struct mt_filter_inst *f, struct mt_view *v, uint
 	told->reply = MT_REPLY_DENIED;
 	snprintf(told->words, sizeof(told->words), "%s %s",
 		e == MT_AUTHZ_CLOSED ? "closed by" : "denied by", mt_authz_by(by));
+}
+
+static void explain_gate(const struct mt_filter_inst *f, struct mt_view *v, uint64_t now,
+	struct mt_filter_told *told)
+{
+	mt_guard_explain(f, v, NULL, told);
 }
 
 /* It is the snapshot's. */

@@ -34,6 +34,9 @@ struct mt_guard_ask {
 /* A filter that judges calls by the gate of their service, which is its configuration. */
 extern const struct mt_filter mt_gate_filter;
 
+/* What the gate `f` says of a message of this caller (NULL: in clear text). Control thread. */
+void mt_guard_explain(const struct mt_filter_inst *f, struct mt_view *v,
+	const struct mt_tls_peer *who, struct mt_filter_told *told);
 /* *by: who decided, or NULL. */
 enum mt_authz_effect mt_guard_judge_gate(
 	const struct mt_guard_ask *ask, const struct mt_authz_policy **by);

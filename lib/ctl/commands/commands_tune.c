@@ -42,7 +42,9 @@ const struct mt_command mt_commands_tune[] = {
 	{.words = "explain",
 		.args = "KEY=VALUE...",
 		.help = "what a message would meet, without sending one",
-		.more = "protocol=NAME service=NAME method=NAME src=ADDRESS listener=ADDRESS:PORT, "
+		.more = "protocol=NAME service=NAME method=NAME src=ADDRESS principal=PRINCIPAL "
+			"sni=NAME "
+			"listener=ADDRESS:PORT, "
 			"and KEY=VALUE "
 			"for any other metadata of the message (.KEY=VALUE where KEY is one of "
 			"these words). Either "

@@ -163,6 +163,12 @@ static const char *verdict_str(enum mt_filter_verdict v)
 	}
 }
 
+/* NULL: the client comes in clear text. */
+static const struct mt_tls_peer *who(const struct explain *x)
+{
+	return x->said.by_tls ? &x->said.who : NULL;
+}
+
 /* False: one of them answers. */
 static bool run_filters(struct explain *x)
 {
@@ -174,7 +180,9 @@ static bool run_filters(struct explain *x)
 		struct mt_filter_told told = {.verdict = MT_FILTER_NEXT};
 		json_t *row = json_object();
 
-		if (f->type->explain)
+		if (f->type == &mt_gate_filter)
+			mt_guard_explain(f, &x->said.view, who(x), &told);
+		else if (f->type->explain)
 			f->type->explain(f, &x->said.view, x->c->now, &told);
 		set(row, "filter", f->type->name);
 		set(row, "verdict", verdict_str(told.verdict));
@@ -362,6 +370,7 @@ static bool judge(
 	const struct mt_gate_guard *gate = opaque && x->service ? x->service->gate : NULL;
 	const struct mt_guard_ask ask = {.v = opaque ? NULL : &x->said.view,
 		.peer = x->said.view.peer,
+		.who = who(x),
 		.cluster = cl,
 		.ep = &cl->eps[i],
 		.gate = gate,

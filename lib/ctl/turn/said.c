@@ -6,7 +6,9 @@
 #include "explain.h"
 #include "names.h"
 
+#include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -114,12 +116,39 @@ static int parse_src(struct mt_said *s, const char *text, struct mt_err *e)
 	return 0;
 }
 
+/* With "spiffe://" or without it. */
+static int parse_principal(struct mt_said *s, const char *text, struct mt_err *e)
+{
+	static const char scheme[] = "spiffe://";
+	size_t n = sizeof(scheme) - 1;
+
+	text += strncmp(text, scheme, n) == 0 ? n : 0;
+	if (!*text || strlen(text) > MT_TLS_PRINCIPAL_MAX - n)
+		return mt_err(e, -EINVAL,
+			"principal=%.64s: want TRUSTDOMAIN/ns/NAMESPACE/sa/ACCOUNT", text);
+	snprintf(s->who.principal, sizeof(s->who.principal), "%s%s", scheme, text);
+	s->by_tls = s->who.certificate = s->who.member = true;
+	return 0;
+}
+
+static int parse_sni(struct mt_said *s, const char *text, struct mt_err *e)
+{
+	if (!*text || strlen(text) > MT_TLS_NAME_MAX)
+		return mt_err(e, -EINVAL, "sni=%.64s: want a name", text);
+	for (size_t i = 0; text[i]; i++)
+		s->who.sni[i] = (char)tolower((unsigned char)text[i]);
+	s->by_tls = true;
+	return 0;
+}
+
 static const struct {
 	const char *name;
 	int (*parse)(struct mt_said *s, const char *text, struct mt_err *e);
 } words_of_ours[] = {
 	{"protocol", parse_protocol},
 	{"src", parse_src},
+	{"principal", parse_principal},
+	{"sni", parse_sni},
 	{"listener", parse_listener},
 };
 
@@ -191,6 +220,8 @@ void mt_offer_said(struct mt_ctl *c, const struct mt_request *r, struct mt_offer
 		else
 			mt_offer(o, rows[i].word, rows[i].help);
 	}
+	mt_offer(o, "principal=", "whom the client shows to be, by a certificate of the mesh");
+	mt_offer(o, "sni=", "the name that its TLS asks for");
 	mt_offer_keys(o);
 	if (strncmp(o->part, "listener=", strlen("listener=")) == 0)
 		offer_listeners(c, o);

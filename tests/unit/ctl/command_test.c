@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "explain.h"
 #include "suites.h"
 
 #include <errno.h>
@@ -486,6 +487,37 @@ static void test_render(void)
 		NULL, "a\n-\n1\n");
 }
 
+/* Who a message that is only described comes from. */
+static void test_said_callers(void)
+{
+	static const struct {
+		const char *word, *principal, *sni;
+		bool by_tls;
+	} t[] = {
+		{"src=192.0.2.1", "", "", false},
+		{"principal=td/ns/a/sa/b", "spiffe://td/ns/a/sa/b", "", true},
+		{"principal=spiffe://td/ns/a/sa/b", "spiffe://td/ns/a/sa/b", "", true},
+		{"sni=A.Test", "", "a.test", true},
+		/* Metadata of that name. */
+		{".sni=A.Test", "", "", false},
+	};
+	static const char *const bad[] = {"principal=", "principal=spiffe://", "sni="};
+	struct mt_said s;
+	struct mt_err e;
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
+		const char *const words[] = {"protocol=dubbo", t[i].word};
+
+		CU_ASSERT_EQUAL(mt_said_parse(&s, words, 2, &e), 0);
+		CU_ASSERT_EQUAL(s.by_tls, t[i].by_tls);
+		CU_ASSERT_STRING_EQUAL(s.who.principal, t[i].principal);
+		CU_ASSERT_STRING_EQUAL(s.who.sni, t[i].sni);
+		CU_ASSERT_EQUAL(s.who.member, *t[i].principal != '\0');
+	}
+	for (size_t i = 0; i < MT_ARRAY_LEN(bad); i++)
+		CU_ASSERT_EQUAL(mt_said_parse(&s, &bad[i], 1, &e), -EINVAL);
+}
+
 const struct mt_test command_tests[] = {
 	{"lines and objects", test_parse},
 	{"commands and their short forms", test_find},
@@ -501,5 +533,6 @@ const struct mt_test command_tests[] = {
 	{"Node fields that need a restart", test_restart},
 	{"reload, drain, diagnostics", test_actions},
 	{"text for people", test_render},
+	{"who a described message is from", test_said_callers},
 	{0},
 };

@@ -468,7 +468,6 @@ static const struct who_row who_rows[] = {
 	{MT_AUTHZ_DENY, MT_AUTHZ_PRINCIPAL, "td/ns/a/sa/b", NULL, true, true},
 	{MT_AUTHZ_DENY, MT_AUTHZ_PRINCIPAL, "td/ns/a/sa/b", &nobody, true, true},
 	{MT_AUTHZ_DENY, MT_AUTHZ_PRINCIPAL, "td/ns/a/sa/b", &member, false, false},
-	{MT_AUTHZ_DENY, MT_AUTHZ_PRINCIPAL, "td/ns/a/sa/b", &unnamed, true, true},
 	{MT_AUTHZ_ALLOW, MT_AUTHZ_PRINCIPAL, "td/ns/a/sa/b", NULL, false, false},
 	{MT_AUTHZ_ALLOW, MT_AUTHZ_PRINCIPAL, "td/ns/a/sa/b", &member, true, true},
 	/* Of an authority that is not the mesh's, which may write any name. */
@@ -533,6 +532,22 @@ static void test_who_calls(void)
 		}
 }
 
+/* `explain` asks for a caller that is only described. */
+static void test_gate_explained(void)
+{
+	struct mt_view v = {.codec = &toy_named_codec};
+	const struct mt_filter_inst f = {.type = &mt_gate_filter, .conf = &gate};
+	struct mt_filter_told told = {.verdict = MT_FILTER_NEXT};
+
+	gate = (struct mt_gate_guard){&guard, 8089};
+	write_rule(MT_AUTHZ_DENY, MT_AUTHZ_PRINCIPAL, "td/ns/a/sa/b");
+	mt_gate_filter.explain(&f, &v, 0, &told);
+	CU_ASSERT_EQUAL(told.verdict, MT_FILTER_NEXT);
+	mt_guard_explain(&f, &v, &member, &told);
+	CU_ASSERT_EQUAL(told.verdict, MT_FILTER_REPLY);
+	CU_ASSERT_STRING_EQUAL(told.words, "denied by P a/b");
+}
+
 /* Of TLS that passes through, the name was read to find its chain, and is not kept: nobody who asks for it lets it pass. */
 static void test_unkept_names(void)
 {
@@ -578,5 +593,6 @@ const struct mt_test guard_tests[] = {
 	{"gate_bytes", test_gate_bytes},
 	{"who_calls", test_who_calls},
 	{"unkept_names", test_unkept_names},
+	{"gate_explained", test_gate_explained},
 	{0},
 };
