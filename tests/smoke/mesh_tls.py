@@ -79,6 +79,13 @@ def lent(m):
     m.daemon.shell("reload")
 
 
+def explained(m, denied, *who):
+    """What the operator is told of a call to the instance that no proxy is in front of."""
+    told = m.daemon.shell("explain", "protocol=dubbo", "service=com.shop.quotes", "method=call", *who)
+    equal([name for name in ("PeerAuthentication shop/strict", "AuthorizationPolicy shop/callers") if f"denied by {name}" in told],
+          [denied] if denied else [], f"who denies a call of {who}: {told}")
+
+
 def strict(m):
     """STRICT in front of the bare instance: who comes without a certificate is denied there, by name in what the operator sees."""
     m.daemon.write("strict.yaml", STRICT)
@@ -87,9 +94,13 @@ def strict(m):
     equal(set(report["by_server"]), {"v1/s1"}, "who answers calls in clear text")
     check(report["failed"] > 0, "no call in clear text came to the instance that wants TLS")
     equal(answer(m.calls(40, "127.0.0.1:20930")), {"v1/s1", "v2/s2"}, "who answers calls by mutual TLS")
+    explained(m, "PeerAuthentication shop/strict")
+    explained(m, None, f"principal={ACCOUNT % ('shop', 'quotes')}")
     m.daemon.write("strict.yaml", STRICT + CALLERS)
     m.daemon.shell("reload")
     equal(answer(m.calls(40, "127.0.0.1:20930")), {"v1/s1", "v2/s2"}, "who answers one who is allowed")
+    explained(m, None, f"principal={CALLER}")
+    explained(m, "AuthorizationPolicy shop/callers", f"principal={ACCOUNT % ('shop', 'quotes')}")
     m.daemon.write("strict.yaml", STRICT + CALLERS.replace("sa/caller", "sa/other"))
     m.daemon.shell("reload")
     equal(set(m.calls(40, "127.0.0.1:20930")["by_server"]), {"v1/s1"}, "who answers one who is not")
