@@ -1,8 +1,49 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Policies together: in the order in which they are asked, and what asking them costs. */
+/* Policies that ask for nothing of a message; all of them together: in the order in which they are asked, and what asking them costs. */
 #include "mt_authz.h"
 
 #include <stdlib.h>
+
+/* ---- for everybody --------------------------------------------------------------------------------- */
+
+/* One rule, without conditions. */
+static struct mt_authz_policy *plain(
+	struct mt_region *r, enum mt_authz_action action, const char *by)
+{
+	struct mt_authz_policy *p = mt_region_alloc(r, sizeof(*p));
+
+	if (!p)
+		return NULL;
+	p->action = (uint8_t)action;
+	p->by = mt_region_strdup(r, by);
+	p->rules = mt_region_alloc(r, sizeof(*p->rules));
+	p->n_rules = 1;
+	return p->by && p->rules ? p : NULL;
+}
+
+struct mt_authz_policy *mt_authz_compile_closing(struct mt_region *r, const char *by)
+{
+	struct mt_authz_policy *p = plain(r, MT_AUTHZ_CLOSE, by);
+
+	if (p)
+		p->closes = true;
+	return p;
+}
+
+struct mt_authz_policy *mt_authz_compile_strict(struct mt_region *r, const char *by)
+{
+	struct mt_authz_policy *p = plain(r, MT_AUTHZ_DENY, by);
+	struct mt_authz_cond *w =
+		p ? mt_region_push(r, (void **)&p->rules->when.v, &p->rules->when.n, sizeof(*w))
+		  : NULL;
+
+	if (!w)
+		return NULL;
+	w->field = MT_AUTHZ_CLEAR;
+	return p;
+}
+
+/* ---- together --------------------------------------------------------------------------------------- */
 
 static bool asks_metadata(const struct mt_authz_rule *r)
 {
