@@ -171,7 +171,8 @@ static void tell_peers(struct mt_build *b, const struct mt_policy *p)
 			"PERMISSIVE");
 	if (!tell_unsure(b, p) && p->closes)
 		mt_b_verdict(b, MT_DIAG_CLOSED, p->meta, HERE,
-			"callers cannot bring certificates yet: what asks for them is closed");
+			"without an identity of the node no caller can bring a certificate: what "
+			"asks for one is closed");
 }
 
 static void tell_tokens(struct mt_build *b, const struct mt_policy *p)

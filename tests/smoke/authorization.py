@@ -405,7 +405,7 @@ def body():
         daemon.write("services.yaml", SERVICES)
         daemon.leaves("errors", "what CUSTOM closes is told as one", "its provider cannot be asked")
         daemon.leaves("errors", "so is what closes instances without a Pod", "as their Pods are not among the documents")
-        daemon.leaves("errors", "and what asks for certificates", "callers cannot bring certificates yet")
+        daemon.leaves("errors", "and what asks for certificates", "no caller can bring a certificate")
         daemon.start()
         for row in ROWS:
             judge(lab, daemon, servers, row)

@@ -94,20 +94,20 @@ struct row {
 };
 
 static const struct row rows[] = {
-	{STRICT, "C C -", "S S -", NULL, "cannot bring certificates", NULL},
+	{STRICT, "C C -", "S S -", NULL, "no caller can bring a certificate", NULL},
 	{PEERS("{mtls: {mode: PERMISSIVE}}"), "- - -", "- - -", NULL, NULL, NULL},
 	{PEERS("{mtls: {mode: DISABLE}}") ROOT("{mtls: {mode: STRICT}}"), "- - -", "- - -", NULL,
 		NULL, NULL},
 	{PEERS("{mtls: {mode: UNSET}}") ROOT("{mtls: {mode: STRICT}}"), "C C -", "S S -", NULL,
-		"cannot bring certificates", NULL},
+		"no caller can bring a certificate", NULL},
 	{PEERS("{selector: {matchLabels: {app: a}}, mtls: {mode: DISABLE}, portLevelMtls: "
 	       "{'20880': {mode: STRICT}}}"),
-		"- C -", "- S -", "- - -", "cannot bring certificates", NULL},
+		"- C -", "- S -", "- - -", "no caller can bring a certificate", NULL},
 	{PEERS("{selector: {matchLabels: {app: a}}, mtls: {mode: STRICT}, portLevelMtls: "
 	       "{'20880': {mode: PERMISSIVE}}}"),
-		"- - -", "- - -", "- S -", "cannot bring certificates", NULL},
+		"- - -", "- - -", "- S -", "no caller can bring a certificate", NULL},
 	{STRICT AP("{action: DENY, " FROM("principals: [corp/ns/a/sa/b]") "}"), "CD CD -",
-		"SD SD -", NULL, "cannot bring certificates", NULL},
+		"SD SD -", NULL, "no caller can bring a certificate", NULL},
 	/* Nobody fits who has no principal. */
 	{AP("{action: CUSTOM, " FROM("principals: [corp/ns/a/sa/b]") "}"), "C C -", "C C -", NULL,
 		NULL, "provider cannot be asked"},
@@ -135,7 +135,7 @@ static void judge_row(const struct row *r, struct mt_credential *who)
 		good &= strcmp(bytes, r->bytes ? r->bytes : want) == 0;
 	good &= closed ? has_words(&b, MT_DIAG_CLOSED, closed) : !has_words(&b, MT_DIAG_CLOSED, "");
 	/* What it means that nothing is encrypted is only said where that is so. */
-	good &= !who || !has_words(&b, MT_DIAG_WARNING, "speaks no mTLS");
+	good &= !who || !has_words(&b, MT_DIAG_WARNING, "it has no identity");
 	good &= !who || !has_words(&b, MT_DIAG_WARNING, "no TLS is ended");
 	CU_ASSERT_TRUE(good);
 	if (!good) {
@@ -253,7 +253,7 @@ static void gateways_that_end_tls(void)
 		CU_ASSERT_STRING_EQUAL(guards_of(b.s, "outbound|80||a.test", buf), "CC CC -");
 		CU_ASSERT_EQUAL(has_words(&b, MT_DIAG_CLOSED, "provider cannot be asked"),
 			cases[i].certified);
-		CU_ASSERT_TRUE(has_words(&b, MT_DIAG_CLOSED, "cannot bring certificates"));
+		CU_ASSERT_TRUE(has_words(&b, MT_DIAG_CLOSED, "no caller can bring a certificate"));
 		unbuild(&b);
 	}
 }
