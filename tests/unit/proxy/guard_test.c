@@ -427,8 +427,7 @@ static void test_gate_bytes(void)
 
 /* ---- who calls -------------------------------------------------------------------------------------- */
 
-/* Whom the other end of each stream has shown to be; NULL: the library is asked. */
-static const struct mt_tls_peer *shown;
+const struct mt_tls_peer *scene_shown;
 
 bool __real_mt_tls_stream_is(const struct mt_tls_layer *l, const struct mt_stream *s);
 bool __wrap_mt_tls_stream_is(const struct mt_tls_layer *l, const struct mt_stream *s);
@@ -439,13 +438,13 @@ const struct mt_tls_peer *__wrap_mt_tls_stream_peer(
 
 bool __wrap_mt_tls_stream_is(const struct mt_tls_layer *l, const struct mt_stream *s)
 {
-	return shown || __real_mt_tls_stream_is(l, s);
+	return scene_shown || __real_mt_tls_stream_is(l, s);
 }
 
 const struct mt_tls_peer *__wrap_mt_tls_stream_peer(
 	const struct mt_tls_layer *l, const struct mt_stream *s)
 {
-	return shown ? shown : __real_mt_tls_stream_peer(l, s);
+	return scene_shown ? scene_shown : __real_mt_tls_stream_peer(l, s);
 }
 
 #define WHO "spiffe://td/ns/a/sa/b"
@@ -504,12 +503,12 @@ static bool passes(const struct who_row *r, uint16_t port, bool at_gate)
 		lab.snap->listeners[i].chains[0].match.transport = MT_TRANSPORT_TLS;
 		lab.snap->listeners[i].chains[0].tls = (struct mt_tls_context *)&lab;
 	}
-	shown = r->who;
+	scene_shown = r->who;
 	c = lab_client(port);
 	if (port == CONFIG_NAMED)
 		scene_send_request(c, 'Q', 7, 64);
 	passed = lab_n_servers() == 1;
-	shown = NULL;
+	scene_shown = NULL;
 	lab.p->tls = NULL;
 	CU_ASSERT_EQUAL(scene_counted(port == CONFIG_OPAQUE ? MT_PROXY_opaque_denied
 							    : MT_PROXY_exchange_denied),

@@ -9,6 +9,8 @@
 #define SCENE_BUF (1 << 20)
 
 extern uint8_t scene_buf[SCENE_BUF];
+/* Whom the other end of each stream has shown to be, as TLS's (guard_test.c); NULL: the library is asked. */
+extern const struct mt_tls_peer *scene_shown;
 
 /* Remembers how full the pools are before any test. */
 void scene_full(void);

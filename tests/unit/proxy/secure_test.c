@@ -135,6 +135,33 @@ static void test_lent_to_some(void)
 	mt_cluster_release(&others);
 }
 
+/* A principal that others than the mesh's authorities have signed is nobody's. */
+static void test_lent_to_members(void)
+{
+	static const char name[] = "td/ns/a/sa/b";
+	const struct mt_slice who = {(const uint8_t *)name, sizeof(name) - 1};
+	const struct mt_lend lend = {.principals = &who, .n_principals = 1};
+	struct mt_tls_peer peer = {.principal = "spiffe://td/ns/a/sa/b", .certificate = true};
+	struct fake_conn *c;
+
+	scene_start(2);
+	/* Only asked whether it is there. */
+	lab.p->tls = (struct mt_tls_layer *)&lab;
+	lab.snap->clusters[0].lend = &lend;
+	c = lab_client(CONFIG_SAFE);
+	scene_shown = &peer;
+	scene_send_request(c, 'Q', 7, 64);
+	is_answered(c, MT_REPLY_DENIED);
+	CU_ASSERT_EQUAL(lab_n_servers(), 0);
+	peer.member = true;
+	scene_send_request(c, 'Q', 8, 64);
+	CU_ASSERT_EQUAL(lab_n_servers(), 1);
+	scene_shown = NULL;
+	lab.p->tls = NULL;
+	lab_close(c, MT_CLOSE_RESET);
+	scene_stop();
+}
+
 static void test_principals(void)
 {
 #define TEXT(s)                                                                                    \
@@ -216,5 +243,6 @@ static void test_worn(void)
 const struct mt_test secure_tests[] = {{"no layer", test_no_layer},
 	{"lent to nobody", test_lent_to_nobody}, {"lent to some", test_lent_to_some},
 	{"principals that may borrow", test_principals},
+	{"lent to members of the mesh", test_lent_to_members},
 	{"contexts that change", test_contexts_that_change}, {"a key that is worn", test_worn},
 	{0}};
