@@ -43,6 +43,7 @@ struct node_identity {
 	uint32_t changes;
 	char why[512];	/* what is there now cannot be used; "": it is used */
 	char note[512]; /* what is not good of it */
+	bool quiet;	/* --check tells by diagnostics */
 };
 
 /* A source that is a discovery server. */

@@ -32,6 +32,8 @@ static void say(const struct node_identity *id)
 	struct mt_credential_leaf leaf;
 	char until[32];
 
+	if (id->quiet)
+		return;
 	if (!id->used) {
 		mt_log(MT_LOG_WARN, "xds", "the node has no identity any more");
 		return;
@@ -66,6 +68,8 @@ static void trouble(struct node_identity *id, const char *why)
 	if (strcmp(id->why, why) == 0)
 		return;
 	snprintf(id->why, sizeof(id->why), "%s", why);
+	if (id->quiet)
+		return;
 	if (*why)
 		mt_log(MT_LOG_ERROR, "xds", "%s; %s", why,
 			id->used ? "the last good identity goes on"
@@ -92,7 +96,7 @@ static void turn_files(struct daemon *d, uint64_t now)
 	if (strcmp(id->note, mt_identity_source_note(id->files)) == 0)
 		return;
 	snprintf(id->note, sizeof(id->note), "%s", mt_identity_source_note(id->files));
-	if (id->note[0])
+	if (id->note[0] && !id->quiet)
 		mt_log(MT_LOG_WARN, "xds", "%s", id->note);
 }
 
@@ -214,6 +218,7 @@ int identity_load(struct daemon *d)
 	const struct mt_node_identity *n = d->node->identity;
 	int rc = 0;
 
+	d->identity.quiet = d->args.check;
 	if (n)
 		rc = load_files(d, n->directory.s);
 	else

@@ -130,6 +130,7 @@ def at_the_start(daemon, text, directory):
     status, words = daemon.check()
     equal(status, 0, "exit status of --check")
     check(f"{daemon.directory}/nowhere/cert-chain.pem: No such file" in words and "node.yaml:" in words, words)
+    equal(words.count("No such file"), 1, f"how often it is said in {words}")
 
 
 def body():
