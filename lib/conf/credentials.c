@@ -34,7 +34,8 @@ static void look_at_own(struct mt_build *b, struct mt_conf_credential *x)
 	uint64_t stamp = mt_hash_u64(b->conf->identity_serial, 1) | 1;
 
 	if (!own)
-		mt_err(&x->why, -ENOENT, "the node has no identity yet: write spec.identity");
+		mt_err(&x->why, -ENOENT,
+			"the node has no identity: write spec.identity, of files that can be used");
 	if (own && x->credential == own && x->stamp == stamp)
 		return;
 	take(x, own ? mt_credential_hold(own) : NULL, stamp);
