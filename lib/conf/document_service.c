@@ -104,6 +104,7 @@ static struct mt_shared_service *make(
 	sv->deps.joined = f->list && f->list->made_of;
 	if (f->fallback != MT_NO_CLUSTER)
 		mt_b_note_dep(b, MT_DEP_PLACE, f->fallback);
+	sv->s->gateway = f->gateway != NULL;
 	*rc = mt_b_service_route(b, sv, f);
 	if (*rc == 0)
 		*rc = add_gate(b, d, sv);

@@ -271,6 +271,7 @@ struct mt_connecting {
 	uint8_t tries;
 	bool denied;			  /* a policy's word: no other endpoint is asked */
 	bool limited;			  /* a limit of ours is why none could be opened */
+	bool gateway;			  /* the client came by one */
 	struct mt_snapshot *snap;	  /* held */
 	uint64_t chain_id;		  /* mt_filter_chain.id */
 	const struct mt_cluster *cluster; /* of `snap`; NULL: gone */

@@ -24,10 +24,11 @@ bool mt_lanes_secured(struct mt_lanes *ln, struct mt_tls_context *tls);
  */
 const struct mt_cluster *mt_secure_judge(
 	const struct mt_proxy *p, const struct mt_stream *s, const struct mt_cluster *c);
-static inline const struct mt_cluster *mt_secure_reach(
-	const struct mt_proxy *p, const struct mt_stream *s, const struct mt_cluster *c)
+/* `gateway`: he came by one, whose clients have the identity, as those of Istio's gateways. */
+static inline const struct mt_cluster *mt_secure_reach(const struct mt_proxy *p,
+	const struct mt_stream *s, bool gateway, const struct mt_cluster *c)
 {
-	return mt_likely(!c->lend) ? c : mt_secure_judge(p, s, c);
+	return mt_likely(!c->lend) || gateway ? c : mt_secure_judge(p, s, c);
 }
 
 /* ---- of clients ---- */

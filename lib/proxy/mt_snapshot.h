@@ -45,6 +45,8 @@ struct mt_service {
 	uint32_t n_tcp_dests, tcp_total_weight;
 	const struct mt_gate_guard
 		*gate; /* of a gateway's service; NULL: everybody. Calls are judged by a filter */
+	/* A gateway's: what enters by it is called for by the node's own identity (mt_cluster.lend), whoever it is of. */
+	bool gateway;
 	const char *file; /* origin of the ServiceEntry */
 	uint32_t line;
 	const char *resource,

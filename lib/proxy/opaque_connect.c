@@ -41,10 +41,13 @@ static const struct mt_cluster *choose_cluster(
 static void find_cluster(struct mt_proxy *p, const struct mt_pair *pr, struct mt_connecting *j,
 	const struct mt_filter_chain_proto *proto)
 {
+	const struct mt_service *svc = mt_opaque_service(proto);
+
 	j->cluster = choose_cluster(j, proto);
+	j->gateway = svc && svc->gateway;
 	if (mt_likely(!j->cluster || !j->cluster->lend))
 		return;
-	j->cluster = mt_secure_judge(p, pr->down, j->cluster);
+	j->cluster = mt_secure_reach(p, pr->down, j->gateway, j->cluster);
 	if (j->cluster)
 		return;
 	j->denied = true;

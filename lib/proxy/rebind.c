@@ -69,7 +69,7 @@ static uint64_t move_tried(
 }
 
 /* Of the client whose stream it is. */
-static void switch_cluster(struct mt_proxy *p, const struct mt_stream *s,
+static void switch_cluster(struct mt_proxy *p, const struct mt_stream *s, bool gateway,
 	const struct mt_cluster **cluster, uint64_t *tried, uint32_t *cost)
 {
 	const struct mt_cluster *to;
@@ -78,7 +78,7 @@ static void switch_cluster(struct mt_proxy *p, const struct mt_stream *s,
 		return;
 	to = find_cluster(p, *cluster, cost);
 	if (to && mt_likely(s))
-		to = mt_secure_reach(p, s, to);
+		to = mt_secure_reach(p, s, gateway, to);
 	*tried = move_tried(*cluster, to, *tried, cost);
 	*cluster = to;
 }
@@ -148,7 +148,7 @@ static uint32_t rebind_connecting(struct mt_proxy *p, struct mt_connecting *j)
 	/* Those that wait for their cluster have moved, or do so soon (await.c). */
 	if (j->snap == p->snap || j->awaits || !must_move(p, j->snap))
 		return cost;
-	switch_cluster(p, pr->down, &j->cluster, &j->tried, &cost);
+	switch_cluster(p, pr->down, j->gateway, &j->cluster, &j->tried, &cost);
 	switch_snapshot(p, &j->snap, p->snap);
 	return cost;
 }
@@ -204,7 +204,8 @@ static uint32_t rebind_exchange(struct mt_proxy *p, struct mt_exchange *ex)
 	}
 	/* Only a call that was not sent may go to another endpoint. */
 	if (a && a->state <= MT_ATTEMPT_CONNECTING)
-		switch_cluster(p, d->s, &ex->cluster, &ex->tried, &cost);
+		switch_cluster(p, d->s, ex->service && ex->service->gateway, &ex->cluster,
+			&ex->tried, &cost);
 	else
 		ex->cluster = NULL;
 	mt_count(p->counters,

@@ -180,6 +180,11 @@ static void of_messages(void)
 	CU_ASSERT_STRING_EQUAL(l->protos[0].codec->name, "dubbo");
 	CU_ASSERT_EQUAL(l->protos[0].n_services, 2);
 	CU_ASSERT_PTR_NOT_NULL(l->chains[0].tls);
+	/* Whoever comes by a gateway is called for by the node's own identity. */
+	CU_ASSERT_TRUE(l->protos[0].services[0]->gateway);
+	l = listener(b.s, "192.0.2.1", 20880);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(l);
+	CU_ASSERT_FALSE(l->protos[0].services[0]->gateway);
 	unbuild(&b);
 	pki_free(&one);
 }

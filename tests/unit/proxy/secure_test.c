@@ -110,6 +110,29 @@ static uint32_t called(struct fake_conn *c, uint32_t n)
 	return seen;
 }
 
+/* Whoever comes by a gateway has the node's identity. */
+static void test_gateway(void)
+{
+	struct fake_conn *c, *o;
+	uint32_t n;
+
+	scene_start(2);
+	lab.snap->clusters[0].lend = &nobody;
+	for (uint32_t i = 0; i < lab.snap->n_services; i++)
+		lab.snap->services[i]->gateway = true;
+	c = lab_client(CONFIG_SAFE);
+	CU_ASSERT_NOT_EQUAL(called(c, 1), 0);
+	n = lab_n_servers();
+	o = lab_client(CONFIG_OPAQUE);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(o);
+	CU_ASSERT_EQUAL(lab_n_servers(), n + 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_unlent), 0);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_opaque_unlent), 0);
+	lab_close(o, MT_CLOSE_RESET);
+	scene_bye(c);
+	scene_stop();
+}
+
 static void test_lent_to_some(void)
 {
 	struct mt_lend_prefix some = clients[0];
@@ -241,8 +264,8 @@ static void test_worn(void)
 }
 
 const struct mt_test secure_tests[] = {{"no layer", test_no_layer},
-	{"lent to nobody", test_lent_to_nobody}, {"lent to some", test_lent_to_some},
-	{"principals that may borrow", test_principals},
+	{"lent to nobody", test_lent_to_nobody}, {"by a gateway", test_gateway},
+	{"lent to some", test_lent_to_some}, {"principals that may borrow", test_principals},
 	{"lent to members of the mesh", test_lent_to_members},
 	{"contexts that change", test_contexts_that_change}, {"a key that is worn", test_worn},
 	{0}};
