@@ -51,6 +51,9 @@ static bool tell_absent(struct mt_build *b, const struct mt_policy *p)
 		mt_b_verdict(b, MT_DIAG_SHADOWED, p->meta, "keep one of them",
 			"%s/%s is older and counts instead", p->winner->meta->ns,
 			p->winner->meta->name);
+		mt_b_warn(b, p->winner->meta, p->winner->meta->origin.line, NULL, NULL,
+			"in place of %s %s/%s, which is newer", p->meta->kind, p->meta->ns,
+			p->meta->name);
 		return true;
 	}
 	if (n_of(p) == 0) {

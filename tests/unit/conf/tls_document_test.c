@@ -86,7 +86,7 @@ static void words(const struct mt_cluster *c, char *buf, size_t size)
 	fclose(f);
 }
 
-/* DIR is where the files are. */
+/* "@" is where the files are: no letter of a PEM text. */
 static struct built build(const char *text, const char *more, bool identity)
 {
 	struct mt_conf *conf = new_conf();
@@ -97,12 +97,10 @@ static struct built build(const char *text, const char *more, bool identity)
 
 	fputs(text, f);
 	for (const char *p = more; *p; p++)
-		if (strncmp(p, "DIR", 3) == 0) {
+		if (*p == '@')
 			fputs(dir, f);
-			p += 2;
-		} else {
+		else
 			fputc(*p, f);
-		}
 	fclose(f);
 	mt_conf_set_identity(conf, identity ? pki()->alice : NULL);
 	b = build_text(conf, all);
@@ -142,26 +140,25 @@ static const struct {
 					"tls: {mode: ISTIO_MUTUAL}}]}}]\n",
 		"outbound|1|v1|m.x", "TT" MESH("1", "v1"), "closed"},
 	/* TLS that takes no identity. */
-	{RULE("{tls: {mode: SIMPLE, sni: s.x, caCertificates: DIR/roots}}"), "outbound|1||m.x",
+	{RULE("{tls: {mode: SIMPLE, sni: s.x, caCertificates: @/roots}}"), "outbound|1||m.x",
 		"TTT sni s.x alpn - of nobody for s.x", NULL},
-	{RULE("{tls: {mode: SIMPLE, caCertificates: DIR/roots, caCrl: DIR/crl}}"),
-		"outbound|1||m.x", "TTT sni - alpn - of nobody for all", NULL},
+	{RULE("{tls: {mode: SIMPLE, caCertificates: @/roots, caCrl: @/crl}}"), "outbound|1||m.x",
+		"TTT sni - alpn - of nobody for all", NULL},
 	{RULE("{tls: {mode: SIMPLE, insecureSkipVerify: true, sni: s.x}}"), "outbound|1||m.x",
 		"TTT sni s.x alpn - of nobody, any for all", NULL},
-	{RULE("{tls: {mode: MUTUAL, sni: s.x, subjectAltNames: [a.x], caCertificates: DIR/roots, "
-	      "clientCertificate: DIR/chain, privateKey: DIR/key}}"),
+	{RULE("{tls: {mode: MUTUAL, sni: s.x, subjectAltNames: [a.x], caCertificates: @/roots, "
+	      "clientCertificate: @/chain, privateKey: @/key}}"),
 		"outbound|1||m.x", "TTT sni s.x alpn - of another for a.x", NULL},
-	{RULE("{tls: {mode: MUTUAL, caCertificates: DIR/roots, clientCertificate: DIR/chain}}"),
+	{RULE("{tls: {mode: MUTUAL, caCertificates: @/roots, clientCertificate: @/chain}}"),
 		"outbound|1||m.x", "closed", NULL},
-	{RULE("{tls: {mode: MUTUAL, caCertificates: DIR/roots, clientCertificate: DIR/chain, "
-	      "privateKey: DIR/roots}}"),
+	{RULE("{tls: {mode: MUTUAL, caCertificates: @/roots, clientCertificate: @/chain, "
+	      "privateKey: @/roots}}"),
 		"outbound|1||m.x", "closed", NULL},
-	{RULE("{tls: {mode: SIMPLE, caCertificates: DIR/none}}"), "outbound|1||m.x", "closed",
-		NULL},
-	{RULE("{tls: {mode: SIMPLE, caCertificates: DIR}}"), "outbound|1||m.x", "closed", NULL},
+	{RULE("{tls: {mode: SIMPLE, caCertificates: @/none}}"), "outbound|1||m.x", "closed", NULL},
+	{RULE("{tls: {mode: SIMPLE, caCertificates: @}}"), "outbound|1||m.x", "closed", NULL},
 	{RULE("{tls: {mode: SIMPLE, caCertificates: roots}}"), "outbound|1||m.x", "closed", NULL},
-	{RULE("{tls: {mode: SIMPLE, caCertificates: DIR/roots, caCrl: DIR/none}}"),
-		"outbound|1||m.x", "closed", NULL},
+	{RULE("{tls: {mode: SIMPLE, caCertificates: @/roots, caCrl: @/none}}"), "outbound|1||m.x",
+		"closed", NULL},
 	{RULE("{tls: {mode: SIMPLE, credentialName: none}}"), "outbound|1||m.x", "closed", NULL},
 };
 
