@@ -64,6 +64,7 @@ struct mt_gwapi_gateway {
 	struct mt_text class_name;
 	struct mt_gwapi_listener *listeners;
 	uint32_t n_listeners;
+	bool asks_clients; /* `tls` is written, which says of clients' certificates, or of instances' */
 };
 
 struct mt_gwapi_rule {

@@ -109,7 +109,7 @@ static const char *unended(
 	if (!l->tls || !ending_mode(l->tls, &mode))
 		return l->tls ? "not served: no TLS is ended by its options"
 			      : "not served: no certificate is named";
-	if (l->tls->asks_clients)
+	if (l->tls->asks_clients || g->asks_clients)
 		return "not served: clients' certificates are asked for by the "
 		       "option " TERMINATE_MODE;
 	if (mode == MT_GATEWAY_ISTIO_MUTUAL)

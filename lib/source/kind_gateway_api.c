@@ -160,11 +160,20 @@ static const struct mt_field listener_fields[] = {
 static const struct mt_section listener_section = {"listener", sizeof(struct mt_gwapi_listener),
 	MT_ARRAY_LEN(listener_fields), .fields = listener_fields, .unknown = mt_unknown_told};
 
+static void read_tls(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	(void)c;
+	(void)n;
+	((struct mt_gwapi_gateway *)obj)->asks_clients = true;
+}
+
 static const struct mt_field gateway_spec[] = {
 	{"gatewayClassName", MT_F_TEXT, AT(struct mt_gwapi_gateway, class_name),
 		.status = MT_S_KEPT, .help = "the Node's label says whose gateway it is"},
 	{"listeners", MT_F_LIST, AT_LIST(struct mt_gwapi_gateway, listeners),
 		.sub = &listener_section, .required = true, .help = "the ports"},
+	{"tls", MT_F_CUSTOM, .custom = read_tls,
+		.help = "not read: no listener of a Gateway with it ends TLS"},
 	{"addresses", MT_F_SKIP, .help = "the node answers on all of its addresses"},
 	{"infrastructure", MT_F_SKIP, .help = "of a controller"},
 };

@@ -379,6 +379,25 @@ static void tls_that_is_ended(void)
 	scene_end(&sc);
 }
 
+/* What says of clients' certificates for all of a Gateway's listeners is not read: none of them lets everybody in. */
+static void tls_of_a_whole_gateway(void)
+{
+	struct scene sc;
+
+	scene_begin(&sc);
+	scene_write(&sc, "0-node.yaml", NODE(LABEL "g"));
+	write_secret(&sc, "1-own.yaml", "own", "x");
+	scene_write(&sc, "a.yaml",
+		SERVICES OF("v1", "Gateway",
+			"g", "x") "{gatewayClassName: istio, tls: {frontend: {}}, listeners: "
+				  "[" ENDED("a", "1",
+					  "certificateRefs: [{name: own}]") "]}\n" TCP("raw", "x",
+					  PARENT TO("{name: s, port: 80}")));
+	scene_load(&sc);
+	CU_ASSERT_PTR_NULL(at_port(&sc, 1, true));
+	scene_end(&sc);
+}
+
 /* Instances that are to be called by TLS are not called in clear text where it cannot be made. */
 static void tls_to_a_service(void)
 {
@@ -475,6 +494,7 @@ const struct mt_test gateway_api_tests[] = {
 	{"clients_of_a_service", clients_of_a_service},
 	{"names_of_tls", names_of_tls},
 	{"tls_that_is_ended", tls_that_is_ended},
+	{"tls_of_a_whole_gateway", tls_of_a_whole_gateway},
 	{"tls_to_a_service", tls_to_a_service},
 	{"what_is_not_served", what_is_not_served},
 	{"policies_of_a_gateway", policies_of_a_gateway},
