@@ -28,6 +28,7 @@ static const struct {
 	 "[[:space:]:=\"'{]*((exact|prefix|regex)[[:space:]:=\"']+)?([^][:space:]\"',;{}<]+)",
 		6},
 	{"(AKIA[0-9A-Z]{16})", 1},
+	{"(LS0tLS1CRUdJTi[a-z0-9+/=]+)", 1}, /* "-----BEGIN ", in base64 */
 };
 
 struct redact {
@@ -92,11 +93,22 @@ static bool is_secret(const char *key)
 	return strcmp(flat, "pwd") == 0 || (n >= 5 && strcmp(flat + n - 5, "token") == 0);
 }
 
+/* What a Secret of Kubernetes holds, whatever its keys are called. */
+static bool is_of_secret(const json_t *object, const char *key)
+{
+	const char *kind = json_string_value(json_object_get(object, "kind"));
+
+	return kind && strcmp(kind, "Secret") == 0 &&
+	       (strcmp(key, "data") == 0 || strcmp(key, "stringData") == 0);
+}
+
 /* Headers and metadata that are sent with requests: a key of some vendor is called as he likes. */
-static bool is_place(const char *key)
+static bool is_place(const json_t *object, const char *key)
 {
 	static const char *const places[] = {"headers", "initialMetadata", "initial_metadata"};
 
+	if (is_of_secret(object, key))
+		return true;
 	for (size_t i = 0; i < MT_ARRAY_LEN(places); i++)
 		if (strcmp(key, places[i]) == 0)
 			return true;
@@ -198,7 +210,7 @@ static void learn(struct redact *r, const json_t *v, bool match)
 	{
 		if (masked_member(v, key))
 			know(r, k);
-		else if (is_place(key) && !match)
+		else if (is_place(v, key) && !match)
 			know_values(r, k);
 		if (r->names)
 			learn_name(r, key, k);
@@ -375,9 +387,9 @@ static json_t *redacted_object(struct redact *r, const json_t *v)
 
 		r->masked += hide;
 		json_object_set_new(out, name,
-			hide		? json_string(MASK)
-			: is_place(key) ? redacted_values(r, k)
-					: redact_json(r, k));
+			hide		   ? json_string(MASK)
+			: is_place(v, key) ? redacted_values(r, k)
+					   : redact_json(r, k));
 		free(name);
 	}
 	return out;

@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What stands in the Node as a header of others (a collector's key, a control plane's) is shown to nobody who may only look, whatever it is
 called, and is in no byte of `meltemi support`, which reads every document that the daemon reads. The key of the node's identity is nowhere at
-all, and in no log: not the good one's, nor that of files that are refused."""
+all, and in no log: not the good one's, nor that of files that are refused. Nor is the key of a Secret by which a gateway ends TLS, in clear or in
+base64, whether it is of use or refused."""
 
+import base64
 import json
 import os
 import subprocess
@@ -37,12 +39,38 @@ def run(socket, *words):
     return subprocess.run([*nobody, SHELL, "-s", socket, *words], text=True, capture_output=True, timeout=60, check=False)
 
 
+GATEWAY = """\
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: edge}
+spec:
+  selector: {}
+  servers:
+    - {port: {number: 8443, name: tls, protocol: TLS}, hosts: [a.example], tls: {mode: SIMPLE, credentialName: good-pair}}
+    - {port: {number: 8444, name: tls, protocol: TLS}, hosts: [b.example], tls: {mode: SIMPLE, credentialName: bad-pair}}
+"""
+
 KEYS = []  # lines of keys, which are theirs alone
 
 
 def nothing_of(text, where):
     for secret in (*SECRETS, *KEYS):
         check(secret not in text, f"{secret} is in {where}")
+
+
+def in_secrets(daemon, authority):
+    """One of use in base64, one in clear whose chain is another's."""
+    pairs = {name: [path.read_text() for path in authority.sign(name, f"DNS:{name}.example")] for name in ("first", "second")}
+    coded = {name: base64.b64encode(key.encode()).decode() for name, (_, key) in pairs.items()}
+    for name, (_, key) in pairs.items():
+        KEYS.extend(line for line in key.splitlines() if len(line) > 40)
+        KEYS.append(coded[name][44:144])
+    good = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "good-pair"},
+            "data": {"tls.crt": base64.b64encode(pairs["first"][0].encode()).decode(), "tls.key": coded["first"]}}
+    bad = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "bad-pair"},
+           "stringData": {"tls.crt": pairs["first"][0], "tls.key": pairs["second"][1]}}
+    daemon.write("pairs.yaml", "\n---\n".join([json.dumps(good), json.dumps(bad), GATEWAY]))
+    daemon.leaves("errors", "a Secret whose key is another certificate's", "bad-pair")
 
 
 def is_somebody(daemon, lab):
@@ -57,6 +85,7 @@ def is_somebody(daemon, lab):
             (certs / "key.pem").write_text(key.read_text())
     (certs / "root-cert.pem").write_text(authority.roots.read_text())
     check(len(KEYS) >= 4, f"lines of keys: {len(KEYS)}")
+    in_secrets(daemon, authority)
     daemon.node.write_text(daemon.node.read_text() + f"  identity: {{directory: {certs}}}\n")
     daemon.leaves("errors", "a key that is another certificate's", "does not belong")
     return certs / "key.pem", key.read_text()
@@ -127,6 +156,8 @@ def body():
         daemon.node.write_text(text + OTLP % "hcaik-second-77")
         daemon.write("second.yaml", SERVICE % ("second", "second.example"))
         daemon.shell("reload", fail=False)  # below.json is of no service
+        said = {row["name"]: row["status"] for row in daemon.show("objects")["objects"] if row["kind"] == "Secret"}
+        equal(said, {"good-pair": "in-force", "bad-pair": "refused"}, "what became of Secrets")
         who_looks(daemon)
         in_the_archive(daemon)
         daemon.stop()
