@@ -105,7 +105,10 @@ def who_looks(daemon):
     diff = run(view, "diff", versions[1], versions[0])
     nothing_of(diff.stdout + diff.stderr, "diff of who may only look")
     equal(diff.returncode, 1, "exit status of diff of who may only look")
-    check("hcaik-second-77" in run(operate, "diff", versions[1], versions[0]).stdout, "an operator sees no difference")
+    differs = run(operate, "diff", versions[1], versions[0]).stdout
+    check("hcaik-second-77" in differs and "it holds a Secret" in differs, f"what an operator sees of a difference: {differs}")
+    for key in KEYS:
+        check(key not in differs, f"{key} is in the difference that an operator sees")
     shows = [row["command"] for row in json.loads(run(view, "--json", "help").stdout)["commands"] if row["command"].startswith("show ")]
     check(len(shows) > 20, f"only {shows}")
     for command in shows:
@@ -155,6 +158,7 @@ def body():
         is_refused(daemon, *key)
         daemon.node.write_text(text + OTLP % "hcaik-second-77")
         daemon.write("second.yaml", SERVICE % ("second", "second.example"))
+        daemon.write("pairs.yaml", (daemon.services / "pairs.yaml").read_text() + "\n# the same\n")
         daemon.shell("reload", fail=False)  # below.json is of no service
         said = {row["name"]: row["status"] for row in daemon.show("objects")["objects"] if row["kind"] == "Secret"}
         equal(said, {"good-pair": "in-force", "bad-pair": "refused"}, "what became of Secrets")

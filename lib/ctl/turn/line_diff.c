@@ -122,6 +122,40 @@ static void compare(
 		put(out, ' ', a, a->n - tail + i);
 }
 
+static bool has(const char *text, size_t len, const char *word)
+{
+	return memmem(text, len, word, strlen(word)) != NULL;
+}
+
+/* What stands before `at`, but for quotes and spaces, ends in the word; *before: where that begins. */
+static bool is_behind(const char *text, const char *at, const char *word, const char **before)
+{
+	size_t n = strlen(word);
+
+	while (at > text && strchr("\"' \t\r\n", at[-1]))
+		at--;
+	if ((size_t)(at - text) < n)
+		return false;
+	*before = at - n;
+	return memcmp(at - n, word, n) == 0;
+}
+
+/* A Secret stands in it, in YAML or JSON, or what is nobody's to see. */
+static bool holds_secret(const char *text, size_t len)
+{
+	static const char secret[] = "Secret";
+	const char *at = text, *colon, *key;
+
+	if (has(text, len, "PRIVATE KEY") || has(text, len, "LS0tLS1CRUdJTi"))
+		return true;
+	while ((at = memmem(at, len - (size_t)(at - text), secret, strlen(secret))) != NULL) {
+		if (is_behind(text, at, ":", &colon) && is_behind(text, colon, "kind", &key))
+			return true;
+		at++;
+	}
+	return false;
+}
+
 void mt_line_diff(const char *name, const char *a, size_t a_len, const char *b, size_t b_len,
 	struct mt_text_buf *out)
 {
@@ -129,6 +163,11 @@ void mt_line_diff(const char *name, const char *a, size_t a_len, const char *b, 
 
 	if (a_len == b_len && memcmp(a, b, a_len) == 0)
 		return;
+	if (holds_secret(a, a_len) || holds_secret(b, b_len)) {
+		mt_text_add(
+			out, "%s: differs; it holds a Secret, and its lines are not shown\n", name);
+		return;
+	}
 	if (split(&la, a, a_len) && split(&lb, b, b_len))
 		compare(name, &la, &lb, out);
 	unsplit(&la);

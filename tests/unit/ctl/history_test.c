@@ -195,6 +195,33 @@ static void test_lines(void)
 	}
 }
 
+/* Of a file with a Secret nothing is shown, whichever side has it. */
+static void test_secrets(void)
+{
+	static const char *const texts[] = {"a: 1\nkind: Secret\ndata: {k: djE=}\n",
+		"{\"kind\" : \"Secret\", \"data\": {\"k\": \"djE=\"}}", "kind:\n  'Secret'\n",
+		"x: -----BEGIN EC PRIVATE KEY-----\n", "x: LS0tLS1CRUdJTiBQUklWQVRF\n"};
+	static const char grant[] = "kind: ReferenceGrant\nto: Secret\n";
+
+	for (size_t i = 0; i < 2 * MT_ARRAY_LEN(texts); i++) {
+		const char *a = i % 2 ? texts[i / 2] : "b: 2\n",
+			   *b = i % 2 ? "b: 2\n" : texts[i / 2];
+		struct mt_text_buf out = {0};
+
+		mt_line_diff("f", a, strlen(a), b, strlen(b), &out);
+		CU_ASSERT_STRING_EQUAL(
+			out.p, "f: differs; it holds a Secret, and its lines are not shown\n");
+		mt_text_fini(&out);
+	}
+	for (size_t n = 0; n < sizeof(grant); n++) {
+		struct mt_text_buf out = {0};
+
+		mt_line_diff("f", grant, n, "x\n", 2, &out);
+		CU_ASSERT_PTR_NULL(strstr(out.p, "not shown"));
+		mt_text_fini(&out);
+	}
+}
+
 /* Two long texts without a line in common are shown whole, and soon. */
 static void test_long(void)
 {
@@ -219,6 +246,7 @@ const struct mt_test history_tests[] = {
 	{"bytes", test_bytes},
 	{"confirm", test_confirm},
 	{"lines", test_lines},
+	{"secrets", test_secrets},
 	{"long", test_long},
 	{0},
 };
