@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define LEND_TOLD 64 /* clusters that are told of by name: it may be all of a mesh */
+
 void mt_mesh_passing(struct mt_build *b, const struct mt_meta *meta)
 {
 	struct mt_mesh_build *m = b->mesh_build;
@@ -101,7 +103,10 @@ static void tell_lend(
 {
 	uint32_t n = mt_cluster_need_lend(&sc->c);
 
-	if (n)
+	if (!n)
+		return;
+	b->mesh_build->lend_file = mc->meta.origin.file;
+	if (b->mesh_build->n_lend++ < LEND_TOLD)
 		mt_diag_resource(b->diags, MT_DIAG_WARNING, &mc->meta, "transport_socket",
 			MT_LEND_REMEDY, MT_LEND_WORDS, n, sc->c.n_eps);
 }
@@ -237,6 +242,18 @@ static void tell_passing(struct mt_build *b)
 			m->n_passing, m->passing, m->n_passing > 1 ? ", ..." : "");
 }
 
+static void tell_more_lend(struct mt_build *b)
+{
+	const struct mt_mesh_build *m = b->mesh_build;
+
+	if (m->n_lend > LEND_TOLD)
+		mt_diag_add(b->diags, MT_DIAG_WARNING, (struct mt_origin){m->lend_file, 0}, NULL,
+			MT_LEND_REMEDY,
+			"%u more clusters have endpoints that need lend (`show objects` names the "
+			"services)",
+			m->n_lend - LEND_TOLD);
+}
+
 static int build(struct mt_build *b)
 {
 	const struct mt_objs *protocols = &b->model->app_protocols;
@@ -251,6 +268,7 @@ static int build(struct mt_build *b)
 	if (rc == 0)
 		rc = mt_mesh_listeners(b);
 	tell_passing(b);
+	tell_more_lend(b);
 	return rc;
 }
 

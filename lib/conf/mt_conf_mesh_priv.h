@@ -37,6 +37,8 @@ struct mt_mesh_build {
 	uint32_t n_passing;	   /* objects that only pass on what was redirected, */
 	const char *passing;	   /* and the name of the first, */
 	const char *passing_file;
+	uint32_t n_lend;       /* clusters with endpoints that need lend */
+	const char *lend_file; /* of the last one */
 };
 
 /* The namespace of its instances; NULL: nobody says one. */

@@ -253,6 +253,26 @@ static void lent(void)
 	mesh_scene_end(&sc);
 }
 
+/* It may be all of a mesh: some are told by name, the others by their number. */
+static void many_need_lend(void)
+{
+	struct mesh_scene sc = mesh_scene_new();
+	char names[70][8];
+
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(names); i++) {
+		snprintf(names[i], sizeof(names[i]), "c%u", i);
+		meshed(sc.m, names[i], i + 1);
+	}
+	mt_conf_set_identity(sc.conf, pki()->alice);
+	mesh_load(&sc);
+	CU_ASSERT_EQUAL(sc.diags.warnings, 65);
+	CU_ASSERT(mesh_told(&sc, MT_DIAG_WARNING, "c63", "need lend"));
+	CU_ASSERT_FALSE(mesh_told(&sc, MT_DIAG_WARNING, "c64", "need lend"));
+	CU_ASSERT_PTR_NOT_NULL(
+		strstr(sc.diags.items[sc.diags.n - 1].message, "6 more clusters have endpoints"));
+	mesh_scene_end(&sc);
+}
+
 /* ---- secrets ----------------------------------------------------------------------------------------- */
 
 static void secrets(void)
@@ -339,6 +359,7 @@ const struct mt_test tls_tests[] = {
 	{"another_identity", another_identity},
 	{"half_meshed", half_meshed},
 	{"lent", lent},
+	{"many_need_lend", many_need_lend},
 	{"secrets", secrets},
 	{"not_made", not_made},
 	{"names_too_long", names_too_long},
