@@ -388,11 +388,10 @@ static void tls_of_a_whole_gateway(void)
 	scene_write(&sc, "0-node.yaml", NODE(LABEL "g"));
 	write_secret(&sc, "1-own.yaml", "own", "x");
 	scene_write(&sc, "a.yaml",
-		SERVICES OF("v1", "Gateway",
-			"g", "x") "{gatewayClassName: istio, tls: {frontend: {}}, listeners: "
-				  "[" ENDED("a", "1",
-					  "certificateRefs: [{name: own}]") "]}\n" TCP("raw", "x",
-					  PARENT TO("{name: s, port: 80}")));
+		SERVICES OF("v1", "Gateway", "g",
+			"x") "{gatewayClassName: istio, tls: {frontend: {}}, listeners: "
+			     "[" ENDED("a", "1", "certificateRefs: [{name: own}]") "]}\n" TCP(
+				     "raw", "x", PARENT TO("{name: s, port: 80}")));
 	scene_load(&sc);
 	CU_ASSERT_PTR_NULL(at_port(&sc, 1, true));
 	scene_end(&sc);
