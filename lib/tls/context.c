@@ -141,7 +141,8 @@ static void set_ids(struct mt_tls_context *c, const struct mt_tls_rules *r)
 	const struct mt_credential *cr = c->credential;
 	uint64_t h = c->library_id = library_id(c, r);
 
-	h = hash_text(c->sni, hash_self(cr, h));
+	/* Clients are not judged by what they are shown. */
+	h = hash_text(c->sni, c->role == MT_TLS_CLIENT ? hash_self(cr, h) : h);
 	h = mt_hash_bytes(cr->trust_digest, sizeof(cr->trust_digest), h);
 	for (uint32_t i = 0; i < c->n_sans; i++)
 		h = hash_text(c->sans[i].text, hash_number(c->sans[i].prefix, h));

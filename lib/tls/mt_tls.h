@@ -87,7 +87,7 @@ void mt_tls_contexts_sweep(void);
 enum mt_tls_role mt_tls_context_role(const struct mt_tls_context *c);
 const char *mt_tls_context_sni(const struct mt_tls_context *c);
 /*
- * Of what a peer is judged by and is told: role, trust, roots, revocation lists, names, domains, protocols, versions, ciphers, server name, and whose our
+ * Of what a peer is judged by and is told: role, trust, roots, revocation lists, names, domains, protocols, versions, ciphers, server name, and of a client's whose our
  * certificate is. Not of our chain: a connection that was made by another context of the same id is as good.
  */
 uint64_t mt_tls_context_id(const struct mt_tls_context *c);

@@ -411,6 +411,7 @@ static void replaced(void)
 {
 	struct pki_node one = leaf(), two = leaf(), new_ = leaf();
 	const struct mt_tls_context *first, *second;
+	uint64_t id;
 	struct mt_model *m;
 	struct mt_err err;
 	struct built b;
@@ -420,6 +421,7 @@ static void replaced(void)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
 	first = at(&b, 8443)->chains[0].tls;
 	second = at(&b, 8444)->chains[0].tls;
+	id = at(&b, 8443)->chains[0].id;
 	CU_ASSERT_EQUAL_FATAL(mt_conf_publish(b.conf, b.s, NOW, NULL, &err), 0);
 	m = b.m;
 	mt_diags_fini(&b.diags);
@@ -429,6 +431,8 @@ static void replaced(void)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
 	CU_ASSERT_PTR_NOT_EQUAL(at(&b, 8443)->chains[0].tls, first);
 	CU_ASSERT_PTR_EQUAL(at(&b, 8444)->chains[0].tls, second);
+	/* Who is connected was judged by the same rules, and is served on. */
+	CU_ASSERT_EQUAL(at(&b, 8443)->chains[0].id, id);
 	unbuild(&b);
 	pki_free(&one);
 	pki_free(&two);

@@ -1,0 +1,112 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""
+Gateways end clients' TLS by Secrets among the documents, on a node without an identity: Dubbo calls in SIMPLE and MUTUAL, of one port by
+server names; clients without a certificate, with another authority's, with another name, and in clear text; a Secret that is replaced while
+calls go on, and one that is gone.
+"""
+
+import base64
+import json
+
+from meltemi_lab import Lab, check, equal, main, within
+from meltemi_lab.authority import Authority
+
+DOCUMENTS = """apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: quotes}
+spec:
+  hosts: [com.shop.quotes]
+  location: MESH_INTERNAL
+  resolution: STATIC
+  ports: [{number: 20880, name: tcp-metaprotocol-dubbo, protocol: TCP}]
+  endpoints: [{address: 198.51.100.11}]
+---
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: edge}
+spec:
+  selector: {}
+  servers:
+    - {port: {number: 8443, name: tcp-metaprotocol-dubbo, protocol: TLS}, hosts: [open.example], tls: {mode: SIMPLE, credentialName: pair}}
+    - {port: {number: 8443, name: tcp-metaprotocol-dubbo, protocol: TLS}, hosts: [closed.example], tls: {mode: MUTUAL, credentialName: pair}}
+---
+apiVersion: metaprotocol.aeraki.io/v1alpha1
+kind: MetaRouter
+metadata: {name: quotes}
+spec: {hosts: [com.shop.quotes], gateways: [edge], routes: [{route: [{destination: {host: com.shop.quotes}}]}]}
+"""
+
+
+def encoded(path):
+    return base64.b64encode(path.read_bytes()).decode()
+
+
+class Scene:
+    def __init__(self, lab):
+        self.lab, self.ports = lab, iter(range(21000, 21100))
+        self.ours, self.others = (Authority(lab.directory / name) for name in ("ours", "others"))
+        self.daemon = lab.meltemi()
+        self.daemon.write("edge.yaml", DOCUMENTS)
+        lab.dubbo_server(1, "v1").wait_line("ready")
+
+    def secret(self, serial):
+        chain, key = self.ours.sign(f"edge-{serial}", "DNS:open.example,DNS:closed.example")
+        pair = {"tls.crt": encoded(chain), "tls.key": encoded(key), "ca.crt": encoded(self.ours.roots)}
+        self.daemon.write("pair.json", json.dumps({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "pair"}, "data": pair}))
+
+    def client(self, sni, authority=None):
+        """By which its calls go: an address on the client's host, behind which TLS begins."""
+        words, port = [], next(self.ports)
+        if authority:
+            cert, key = authority.sign(f"client-{port}", "URI:spiffe://partner/ns/x/sa/y")
+            words = ["--cert", cert, "--key", key]
+        process = self.lab.python("client", f"client-{port}", "smoke/meltemi_lab/sidecar.py", "client", "--roots", self.ours.roots,
+                                  "--listen", f"127.0.0.1:{port}", "--to", "192.0.2.1:8443", "--sni", sni, *words)
+        process.wait_line("ready")
+        return f"127.0.0.1:{port}"
+
+    def answered(self, target):
+        return self.lab.dubbo_client(target, count=20).result()["answered"]
+
+
+def who_is_served(s):
+    equal(s.answered(s.client("open.example")), 20, "calls of anybody")
+    equal(s.answered(s.client("closed.example", s.ours)), 20, "calls of who has a certificate")
+    equal(s.answered(s.client("closed.example")), 0, "calls of who has none")
+    equal(s.answered(s.client("closed.example", s.others)), 0, "calls of who has another authority's")
+    equal(s.answered(s.client("other.example", s.ours)), 0, "calls by another name")
+    equal(s.answered("192.0.2.1:8443"), 0, "calls in clear text")
+
+
+def replaced(s):
+    """Who is connected goes on."""
+    target = s.client("open.example")
+    calls = s.lab.dubbo_client(target, seconds=4, connections=2)
+    calls.wait_line("calling")
+    s.secret(2)
+    s.daemon.shell("reload")
+    report = calls.result()
+    equal(report["failed"], 0, f"calls that were lost beside {report['answered']}")
+    equal(s.answered(target), 20, "calls by the new certificate")
+
+
+def gone(s):
+    (s.daemon.services / "pair.json").unlink()
+    s.daemon.shell("reload")
+    gateway = within(5, lambda: next(row for row in s.daemon.show("objects")["objects"] if row["kind"] == "Gateway" and row["notes"]), "a note")
+    check(any("Secret default/pair" in note["text"] for note in gateway["notes"]), f"what is told of the Gateway: {gateway}")
+    equal(s.answered(s.client("open.example")), 0, "calls without a Secret")
+
+
+def body():
+    with Lab(servers=1) as lab:
+        s = Scene(lab)
+        s.secret(1)
+        s.daemon.start()
+        who_is_served(s)
+        replaced(s)
+        gone(s)
+
+
+main(body)
