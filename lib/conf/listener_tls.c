@@ -208,7 +208,7 @@ void mt_b_listen_mtls(
 
 /* ---- their chains -------------------------------------------------------------------------------- */
 
-static const struct mt_res_match plain = {.transport = "raw_buffer"}, tls = {.transport = "tls"},
+static const struct mt_res_match tls = {.transport = "tls"},
 				 mesh = {.transport = "tls",
 					 .alpn = alpn_of_mesh,
 					 .n_alpn = MT_ARRAY_LEN(alpn_of_mesh)};
@@ -239,7 +239,8 @@ static bool add_chain(struct mt_build *b, struct mt_listen *l, const struct mt_r
 
 /*
  * As in Istio: where clear text is welcome, too, it ends TLS only of those that name the mesh's protocols, and other TLS is bytes like
- * any others. Where it is not, nothing else has a chain.
+ * any others. Where it is not, nothing else has a chain. Clear text has the chain that it would have without all this: its clients stay
+ * when the node gets an identity, or has none any more.
  */
 int mt_b_listen_split(struct mt_build *b, struct mt_listen *l)
 {
@@ -255,8 +256,7 @@ int mt_b_listen_split(struct mt_build *b, struct mt_listen *l)
 	ok = add_chain(b, l, always && !others ? &tls : &mesh, ends);
 	if (ok && !always && !others)
 		ok = add_chain(b, l, &tls, NULL);
-	if (ok && !always)
-		ok = add_chain(b, l, &plain, NULL);
-	l->last = NULL;
+	if (always)
+		l->last = NULL;
 	return ok ? 0 : -ENOMEM;
 }

@@ -68,7 +68,7 @@ static void check_either(const struct mt_listener *l)
 	CU_ASSERT_EQUAL(l->chains[0].match.n_alpn, 5);
 	CU_ASSERT_STRING_EQUAL(l->chains[0].match.alpn[0], "istio");
 	CU_ASSERT_EQUAL(l->chains[1].match.transport, MT_TRANSPORT_TLS);
-	CU_ASSERT_EQUAL(l->chains[2].match.transport, MT_TRANSPORT_PLAIN);
+	CU_ASSERT_EQUAL(l->chains[2].match.transport, MT_TRANSPORT_ANY);
 	for (uint32_t i = 0; i < 3; i++)
 		CU_ASSERT_PTR_EQUAL(
 			l->chains[i].protos[0].services[0], l->chains[0].protos[0].services[0]);
@@ -103,6 +103,20 @@ static void without_identity(void)
 		CU_ASSERT_PTR_NULL(b.s->listeners[i].chains[0].tls);
 	}
 	unbuild(&b);
+}
+
+/* Clients in clear text go on in their chain when the node gets an identity, or loses it. */
+static void clear_text_stays(void)
+{
+	struct built with = build_as(pki()->bob, DUBBO BYTES),
+		     without = build_as(NULL, DUBBO BYTES);
+
+	CU_ASSERT_EQUAL_FATAL(with.s->n_listeners, without.s->n_listeners);
+	for (uint32_t i = 0; i < with.s->n_listeners; i++)
+		CU_ASSERT_EQUAL(
+			with.s->listeners[i].chains[2].id, without.s->listeners[i].chains[0].id);
+	unbuild(&with);
+	unbuild(&without);
 }
 
 static void strict(void)
@@ -248,7 +262,7 @@ static void from_load_to_load(void)
 	b = again(&b, DUBBO BYTES);
 	l = listener(b.s, "192.0.2.1", 20880);
 	CU_ASSERT_NOT_EQUAL(l->chains[0].id, id);
-	CU_ASSERT_EQUAL(l->chains[2].match.transport, MT_TRANSPORT_PLAIN);
+	CU_ASSERT_EQUAL(l->chains[2].match.transport, MT_TRANSPORT_ANY);
 	unbuild(&b);
 	mt_credential_drop(other);
 	mt_credential_drop(strangers);
@@ -280,6 +294,7 @@ const struct mt_test ends_tests[] = {
 	{"permissive", permissive},
 	{"without_identity", without_identity},
 	{"strict", strict},
+	{"clear text stays", clear_text_stays},
 	{"disabled", disabled},
 	{"of_several_minds", of_several_minds},
 	{"by_port", by_port},
