@@ -375,7 +375,9 @@ struct mt_ep_state *mt_attempt_ep(const struct mt_attempt *a);
 /* Clients that are connected, to listeners of any kind. */
 static inline bool mt_downs_full(const struct mt_proxy *p)
 {
-	return p->downs.in_use + p->pairs.in_use + p->undecided.in_use >= p->conf.max_down;
+	return p->downs.in_use + p->pairs.in_use + p->undecided.in_use +
+		       (p->tls ? p->tls->coming : 0) >=
+	       p->conf.max_down;
 }
 
 /* lane.c */

@@ -127,7 +127,8 @@ int mt_tls_client_hello(SSL *ssl, int *alert, void *arg)
 
 	(void)alert;
 	(void)arg;
-	if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &p, &n))
+	/* The chain was chosen by the first one, which a second, behind HelloRetryRequest, repeats (RFC 8446 §4.1.2). */
+	if (!*h->asked_for && SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &p, &n))
 		read_server_name(h, p, n);
 	return SSL_CLIENT_HELLO_SUCCESS;
 }

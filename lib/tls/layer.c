@@ -42,6 +42,7 @@ void tls_conn_free(struct tls_conn *c)
 	struct mt_tls_layer *l = c->layer;
 
 	tls_hands_off(c);
+	l->coming -= c->coming;
 	let_go_of_bytes(c);
 	mt_wheel_cancel(&l->wheel, &c->timer);
 	tls_peer_drop(c);

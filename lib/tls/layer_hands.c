@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A stream's handshake: the hello, bytes to and from who does it, its end; and the two ways by which streams come to be. */
 #include "layer_priv.h"
+#include "mt_siphash.h"
 
 #include <errno.h>
 
@@ -42,9 +43,41 @@ static void stop_waiting(struct tls_conn *c)
 	c->waits = false;
 }
 
+/* ---- shares ---- */
+
+static uint8_t share_of(const struct tls_conn *c)
+{
+	const struct mt_addr *a = &mt_stream_ends(c->lower)->remote;
+
+	return (uint8_t)mt_siphash(c->layer->secret, a->b, mt_addr_is4(a) ? sizeof(a->b) : 8);
+}
+
+static bool share_is_full(const struct tls_conn *c)
+{
+	return c->layer->n_shaking >= MT_TLS_SHARE_FROM &&
+	       c->layer->shaking[c->share] >= MT_TLS_SHARE;
+}
+
+static void take_share(struct tls_conn *c)
+{
+	c->shares = true;
+	c->layer->shaking[c->share]++;
+	c->layer->n_shaking++;
+}
+
+static void give_share(struct tls_conn *c)
+{
+	if (!c->shares)
+		return;
+	c->shares = false;
+	c->layer->shaking[c->share]--;
+	c->layer->n_shaking--;
+}
+
 void tls_hands_off(struct tls_conn *c)
 {
 	stop_waiting(c);
+	give_share(c);
 	if (c->state == TLS_SHAKING)
 		c->layer->hands->cancel(c->layer->hands_arg, c->handshake);
 }
@@ -58,13 +91,19 @@ static void keep(struct tls_conn *c)
 static void begun(struct tls_conn *c, int rc, struct mt_ref handshake)
 {
 	if (rc) {
-		mt_count(c->layer->counts, MT_TLS_N_later);
+		if (c->state != TLS_WANTS)
+			mt_count(c->layer->counts, MT_TLS_N_later);
 		c->state = TLS_WANTS;
 		tls_put_off(c);
 		return;
 	}
 	c->handshake = handshake;
 	c->state = TLS_SHAKING;
+	if (!c->opened) {
+		take_share(c);
+		c->deadline = MT_MIN(c->deadline, c->layer->now + MT_TLS_SHAKE_MS * MT_MSEC);
+		tls_arm(c);
+	}
 	if (c->lower->rx.len)
 		c->layer->hands->more(c->layer->hands_arg, c->handshake, &c->lower->rx);
 }
@@ -105,8 +144,14 @@ static void serve(struct tls_conn *c)
 	struct mt_tls_layer *l = c->layer;
 	struct mt_tls_context *context;
 	struct mt_hello_says says;
-	struct mt_ref handshake;
+	struct mt_ref handshake = MT_REF_NONE;
+	int rc;
 
+	/* Nothing is read for it in vain: one has found that there is no room in this turn, or its address has its share. */
+	if (share_is_full(c) || (c->state == TLS_WANTS && l->full_at == l->now)) {
+		begun(c, -EAGAIN, handshake);
+		return;
+	}
 	if (!mt_hello_parse(&c->hello, l->hello, &says)) {
 		refuse(c, MT_TLS_N_bad_hello, MT_TLS_DECODE_ERROR);
 		return;
@@ -118,10 +163,11 @@ static void serve(struct tls_conn *c)
 		return;
 	}
 	c->context_id = mt_tls_context_id(context);
-	begun(c,
-		l->hands->accept(
-			l->hands_arg, context, &c->hello, mt_slab_ref(&l->streams, c), &handshake),
-		handshake);
+	rc = l->hands->accept(
+		l->hands_arg, context, &c->hello, mt_slab_ref(&l->streams, c), &handshake);
+	if (rc)
+		l->full_at = l->now;
+	begun(c, rc, handshake);
 }
 
 static void read_hello(struct tls_conn *c)
@@ -173,7 +219,9 @@ void tls_shake(struct tls_conn *c)
 		read_hello(c);
 		break;
 	case TLS_WANTS:
-		if (!retry)
+		if (!retry && !c->opened)
+			mt_stream_keep(c->lower, MT_MIN(c->lower->rx.len, c->hello.cur.pos));
+		else if (!retry)
 			keep(c);
 		else if (c->opened)
 			tls_connect(c);
@@ -195,6 +243,7 @@ void tls_shake(struct tls_conn *c)
 
 static void failed(struct tls_conn *c, enum mt_tls_reason reason, enum mt_close_reason close)
 {
+	give_share(c);
 	c->state = TLS_FAILED;
 	c->reason = (uint8_t)reason;
 	c->close = (uint8_t)close;
@@ -206,6 +255,7 @@ static void done(struct tls_conn *c, const struct mt_tls_result *r)
 {
 	struct mt_tls_layer *l = c->layer;
 
+	give_share(c);
 	c->k = mt_slab_alloc(&l->keyed, NULL);
 	if (!c->k || !tls_peer_set(c, &r->peer)) {
 		if (c->k)
@@ -296,11 +346,14 @@ struct mt_stream *tls_open(
 bool mt_tls_door_take(struct mt_tls_door *d, struct mt_stream *lower, int listener)
 {
 	struct mt_tls_layer *l = d->layer;
-	struct tls_conn *c = tls_conn_new(l);
+	struct tls_conn *c = l->coming < l->streams.cap / MT_TLS_COMING ? tls_conn_new(l) : NULL;
 
 	if (!c)
 		return false;
 	tls_take_lower(c, lower);
+	c->coming = true;
+	l->coming++;
+	c->share = share_of(c);
 	c->door = d;
 	c->listener = listener;
 	c->state = TLS_HELLO;

@@ -88,8 +88,11 @@ struct tls_conn {
 	uint8_t state; /* enum tls_state */
 	uint8_t reason, alert,
 		close;	 /* enum mt_tls_reason, the alert of it, enum mt_close_reason */
+	uint8_t share;	 /* place in mt_tls_layer.shaking */
 	uint8_t records; /* in rx, beyond what the user had when it had room */
 	bool opened : 1, waits : 1;
+	bool coming : 1;     /* counted in mt_tls_layer.coming, */
+	bool shares : 1;     /* and in .shaking */
 	bool known : 1;	     /* the user has been told of it, or has opened it */
 	bool heard : 1;	     /* the peer has sent a record: it takes us for who we are */
 	bool refused : 1;    /* an alert came instead */

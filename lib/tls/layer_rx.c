@@ -65,7 +65,8 @@ static enum did alert_in(struct tls_conn *c)
 {
 	mt_count(c->layer->counts, MT_TLS_N_alert_in);
 	c->alert = c->k->r.alert;
-	c->refused = c->opened && !c->heard && is_refusal(c->alert);
+	/* A server of TLS 1.2 has judged before it heard the first request. */
+	c->refused = c->opened && !c->heard && c->k->r.is_13 && is_refusal(c->alert);
 	if (c->refused)
 		mt_count(c->layer->counts, MT_TLS_N_refused);
 	tls_fail(c, -1, MT_ABORT_RELAYED, c->refused ? MT_CLOSE_HANDSHAKE : MT_CLOSE_RESET);
@@ -147,6 +148,8 @@ static bool tell(struct tls_conn *c)
 		c->s.user->connected(&c->s);
 		return mt_slab_live(&l->streams, ref);
 	}
+	l->coming--;
+	c->coming = false;
 	if (!c->door->listen->accept(c->door->arg, &c->s, c->listener)) {
 		c->s.user = &tls_nobody;
 		tls_fail(c, -1, MT_ABORT_CANCELLED, MT_CLOSE_LOCAL);

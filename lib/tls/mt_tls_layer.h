@@ -15,8 +15,18 @@
 #include "mt_tls_pool.h"
 #include "mt_wheel.h"
 
-/* The longest that a client may take for its hello and for what follows until its handshake is over. */
+/* The longest that a client may take for its hello and for what follows until its handshake is over; and for the latter alone. */
 #define MT_TLS_HELLO_MS 10000
+#define MT_TLS_SHAKE_MS 5000
+/* Of all streams, those of clients that are not accepted yet: a part of so much. */
+#define MT_TLS_COMING 4
+/*
+ * Clients' addresses (IPv6: /64) by hash: while so many handshakes of clients are under way, one of them has no more than so many, so
+ * that who begins and says nothing more does not keep others out.
+ */
+#define MT_TLS_SHARES	  256
+#define MT_TLS_SHARE_FROM (MT_TLS_SLOTS / 4)
+#define MT_TLS_SHARE	  (MT_TLS_SLOTS / 16)
 
 /* ---- who does handshakes ------------------------------------------------------------------------------ */
 
@@ -74,7 +84,11 @@ struct mt_tls_layer {
 	struct mt_stream_ops ops;
 	uint32_t *peer_heads; /* of the table of peers, by hash: index + 1 */
 	uint8_t secret[16];
-	uint8_t *hello; /* MT_HELLO_MAX bytes: the one in hand */
+	uint8_t *hello;	    /* MT_HELLO_MAX bytes: the one in hand */
+	uint32_t coming;    /* streams of clients that are not accepted yet */
+	uint32_t n_shaking; /* handshakes of theirs */
+	uint16_t shaking[MT_TLS_SHARES];
+	uint64_t full_at; /* the turn in which there was no room for a handshake */
 	uint64_t counts[MT_TLS_N_COUNTS];
 	uint64_t failed[MT_TLS_REASONS]; /* handshakes, by reason */
 };

@@ -2,6 +2,9 @@
 /* TLS streams before there are any: hellos, handshakes that fail, times, who is let in. */
 #include "layer_scene.h"
 
+#include <string.h>
+#include <unistd.h>
+
 #define A (&layers.app[CLIENT])
 #define B (&layers.app[SERVER])
 
@@ -88,6 +91,53 @@ static void test_times(void)
 	CU_ASSERT_EQUAL(A->reason, MT_CLOSE_CONNECT_TIMEOUT);
 	layers.handshakes_stop = false;
 	layers_settle();
+	layers_end();
+}
+
+/* Who begins and says nothing more has five seconds; and his address, when many are under way, no more than its share. */
+static void test_shares(void)
+{
+	struct mt_tls_layer *l = &layers.layer[SERVER];
+
+	layers_begin(NULL, NULL);
+	layers_open(0);
+	for (uint32_t i = 0; i < 50000 && !l->n_shaking; i++) {
+		layers_pass(0);
+		usleep(100); /* a thread makes the hello */
+	}
+	layers.handshakes_stop = true;
+	layers_pass(4900 * MT_MSEC);
+	CU_ASSERT_EQUAL(l->n_shaking, 1);
+	CU_ASSERT_EQUAL(l->coming, 1);
+	layers_pass(200 * MT_MSEC);
+	CU_ASSERT_EQUAL(l->streams.in_use, 0);
+	CU_ASSERT_EQUAL(l->n_shaking, 0);
+	CU_ASSERT_EQUAL(l->coming, 0);
+	CU_ASSERT_EQUAL(l->counts[MT_TLS_N_timed_out], 1);
+	layers.handshakes_stop = false;
+	layers_until(&A->closed);
+	layers_settle();
+	layers_end();
+	layers_begin(NULL, NULL);
+	l->n_shaking = MT_TLS_SHARE_FROM;
+	for (uint32_t i = 0; i < MT_TLS_SHARES; i++)
+		l->shaking[i] = MT_TLS_SHARE;
+	layers_open(0);
+	for (uint32_t i = 0; i < 50000 && !l->counts[MT_TLS_N_later]; i++) {
+		layers_pass(0);
+		usleep(100); /* a thread makes the hello */
+	}
+	layers_pass(200 * MT_MSEC);
+	CU_ASSERT_FALSE(B->connected);
+	CU_ASSERT_EQUAL(l->counts[MT_TLS_N_later], 1);
+	CU_ASSERT_EQUAL(l->coming, 1);
+	CU_ASSERT_EQUAL(layers.lane[SERVER]->begun, 0);
+	memset(l->shaking, 0, sizeof(l->shaking));
+	l->n_shaking = 0;
+	layers_until(&A->connected);
+	layers_until(&B->connected);
+	CU_ASSERT_EQUAL(l->counts[MT_TLS_N_later], 1);
+	layers_end_in_order();
 	layers_end();
 }
 
@@ -183,7 +233,7 @@ static void test_later(void)
 	layers.handshakes_stop = false;
 	layers_until(&A->connected);
 	layers_until(&B->connected);
-	CU_ASSERT_EQUAL(layers.layer[SERVER].counts[MT_TLS_N_later], 3);
+	CU_ASSERT_EQUAL(layers.layer[SERVER].counts[MT_TLS_N_later], 1);
 	layers_end_in_order();
 	layers_end();
 }
@@ -279,7 +329,7 @@ static void test_taken_later(void)
 }
 
 const struct mt_test layer_begin_tests[] = {{"handshakes that fail", test_refused},
-	{"judged late", test_judged_late}, {"times", test_times},
+	{"judged late", test_judged_late}, {"times", test_times}, {"shares", test_shares},
 	{"wrong hellos", test_wrong_hellos}, {"no room for a handshake", test_later},
 	{"unwanted", test_unwanted}, {"FIN in the handshake", test_fin_early},
 	{"half a hello gives way", test_evicted}, {"taken later", test_taken_later}, {0}};
