@@ -439,7 +439,12 @@ static int set_unlent(struct mt_build *b, struct mt_shared_cluster *sc,
 
 	for (uint32_t i = 0; i < sc->c.n_eps; i++)
 		n += !sc->c.eps[i].tls;
-	if (!sc->c.lend || !n || n == sc->c.n_eps)
+	if (!sc->c.lend)
+		return 0;
+	/* To none of them an identity is shown: there is nothing to lend. */
+	if (n == sc->c.n_eps)
+		sc->c.lend = NULL;
+	if (!n || n == sc->c.n_eps)
 		return 0;
 	sc->unlent = mt_unlent_new(&sc->c);
 	if (!sc->unlent)

@@ -69,16 +69,36 @@ static int read_texts(struct mt_build *b, const struct mt_res_tls *tls, struct m
 	return rc;
 }
 
+static bool is_file(const char *name)
+{
+	return name && strncmp(name, "file-", 5) == 0;
+}
+
+/* What is there now is of no use: the last good one goes on, but for a Secret that is not there any more. */
+static void hold(
+	struct mt_conf_credential *x, const struct mt_res_tls *tls, bool found, const char *before)
+{
+	if (!x->credential || (!found && !is_file(tls->certificate) && !is_file(tls->trust))) {
+		take(x, NULL, 0);
+		return;
+	}
+	if (strcmp(before, x->why.text) != 0)
+		mt_log(MT_LOG_WARN, "config", "the last good certificate and roots stay in use: %s",
+			x->why.text);
+}
+
 static void look_at_secrets(
 	struct mt_build *b, const struct mt_res_tls *tls, struct mt_conf_credential *x)
 {
+	const struct mt_err before = x->why;
+	struct mt_credential *credential;
 	struct mt_secret_texts t = {NULL};
 	const struct mt_credential_texts pem = {NULL};
 	struct mt_credential_texts of = pem;
 	uint64_t stamp;
 
 	if (read_texts(b, tls, &t, &x->why)) {
-		take(x, NULL, 0);
+		hold(x, tls, false, before.text);
 	} else if (x->credential && x->stamp == (stamp = stamp_of(&t))) {
 		/* It is the same. */
 	} else {
@@ -86,9 +106,13 @@ static void look_at_secrets(
 		of.key = t.key;
 		of.roots = t.roots;
 		of.crl = t.crl;
-		take(x, mt_credential_new(&of, &x->why), stamp_of(&t));
-		if (!x->credential)
+		credential = mt_credential_new(&of, &x->why);
+		if (credential)
+			take(x, credential, stamp_of(&t));
+		else
 			mt_b_secret_blame(b, tls, &t, x->why.text);
+		if (!credential)
+			hold(x, tls, true, before.text);
 	}
 	mt_secret_texts_fini(&t);
 }

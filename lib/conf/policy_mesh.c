@@ -290,6 +290,7 @@ static int guard(struct told *all, struct told_cluster *t)
 	if (!open) {
 		c->closed_by = by;
 		c->n_eps = c->n_levels = 0;
+		c->lend = NULL;
 		c->unlent = NULL;
 		return 0;
 	}

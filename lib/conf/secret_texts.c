@@ -57,12 +57,18 @@ static int read_all(int fd, char **out, const char *path, struct mt_err *e)
 {
 	char *text = malloc(TEXT_MAX + 1);
 	size_t n = 0;
-	ssize_t got;
+	ssize_t got = 0;
 
 	if (!text)
 		return mt_err(e, -ENOMEM, "no memory");
 	while (n <= TEXT_MAX && (got = read(fd, text + n, TEXT_MAX + 1 - n)) > 0)
 		n += (size_t)got;
+	if (got < 0) {
+		got = errno;
+		OPENSSL_cleanse(text, n);
+		free(text);
+		return mt_err(e, -EIO, "%s: %s", path, strerror((int)got));
+	}
 	if (n == 0 || n > TEXT_MAX || memchr(text, '\0', n)) {
 		OPENSSL_cleanse(text, n);
 		free(text);

@@ -405,7 +405,8 @@ bool mt_guard_lets_in(
 }
 
 /* Whether a stream to the endpoint would be joined now, if the cluster has it; *cost grows with what is looked at. */
-static bool is_denied_at(struct mt_proxy *p, const struct mt_pair *pr, uint32_t at, uint32_t *cost)
+static bool is_denied_at(
+	struct mt_proxy *p, const struct mt_pair *pr, uint32_t at, bool gateway, uint32_t *cost)
 {
 	const struct mt_cluster *c;
 
@@ -416,10 +417,16 @@ static bool is_denied_at(struct mt_proxy *p, const struct mt_pair *pr, uint32_t 
 		mt_guard_count_closed_bytes(p, c->closed_by);
 		return true;
 	}
-	for (uint32_t i = 0; c->guards && i < c->n_eps; i++) {
+	for (uint32_t i = 0; (c->guards || c->lend) && i < c->n_eps; i++) {
 		(*cost)++;
-		if (c->eps[i].state == pr->lanes->state && c->eps[i].guarded)
-			return !mt_guard_passes_bytes(p, pr, c, i);
+		if (c->eps[i].state != pr->lanes->state)
+			continue;
+		/* The identity that was shown for it is not lent to it any more. */
+		if (c->eps[i].tls && mt_secure_reach(p, pr->down, gateway, c) != c) {
+			mt_count(p->counters, MT_PROXY_opaque_unlent);
+			return true;
+		}
+		return c->eps[i].guarded && !mt_guard_passes_bytes(p, pr, c, i);
 	}
 	return false;
 }
@@ -438,9 +445,9 @@ bool mt_guard_ends(struct mt_proxy *p, const struct mt_pair *pr, uint32_t *cost)
 	if (svc->gate && !mt_guard_lets_in(p, pr, svc->gate))
 		return true;
 	if (svc->n_tcp_dests == 0)
-		return is_denied_at(p, pr, svc->tcp_cluster, cost);
+		return is_denied_at(p, pr, svc->tcp_cluster, svc->gateway, cost);
 	for (uint32_t i = 0; i < svc->n_tcp_dests; i++)
-		if (is_denied_at(p, pr, svc->tcp_dests[i].cluster, cost))
+		if (is_denied_at(p, pr, svc->tcp_dests[i].cluster, svc->gateway, cost))
 			return true;
 	return false;
 }

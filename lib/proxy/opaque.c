@@ -72,22 +72,32 @@ void mt_opaque_count_for(struct mt_proxy *p, struct mt_pair *pr, const struct mt
 		(void)mt_stats_service(p, svc);
 }
 
-/* Which of the listener's byte streams it is: the only one, or that of the same service. NULL: none. */
+/* Of chains that end TLS, or of the others. */
+static const struct mt_filter_chain_proto *proto_of(
+	const struct mt_listener *l, uint64_t service, bool tls)
+{
+	for (uint32_t i = 0; i < l->n_protos; i++) {
+		const struct mt_service *svc = mt_opaque_service(&l->protos[i]);
+
+		if (tls == (l->protos[i].chain->tls != NULL) && svc && l->protos[i].codec->opaque &&
+			(l->decided || svc->id == service))
+			return &l->protos[i];
+	}
+	return NULL;
+}
+
+/*
+ * Which of the listener's byte streams it is: the only one, or that of the same service. NULL: none. Its own kind may not be served
+ * any more, where clear text was: then the other one's rules judge it, by who it is.
+ */
 static const struct mt_filter_chain_proto *same_proto(
 	const struct mt_proxy *p, const struct mt_pair *pr, const struct mt_listener *l)
 {
 	uint64_t id = pr->service ? p->service_ids[pr->service - 1] : 0;
 	bool tls = mt_proxy_tls_peer(p, pr->down) != NULL;
+	const struct mt_filter_chain_proto *own = proto_of(l, id, tls);
 
-	for (uint32_t i = 0; i < l->n_protos; i++) {
-		const struct mt_service *svc = mt_opaque_service(&l->protos[i]);
-
-		if (tls == !l->protos[i].chain->tls)
-			continue;
-		if (svc && l->protos[i].codec->opaque && (l->decided || svc->id == id))
-			return &l->protos[i];
-	}
-	return NULL;
+	return mt_likely(own) ? own : proto_of(l, id, !tls);
 }
 
 const struct mt_filter_chain_proto *mt_opaque_proto(struct mt_proxy *p, const struct mt_pair *pr)

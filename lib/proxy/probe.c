@@ -156,14 +156,23 @@ const struct mt_stream_user mt_probe_user = {
 
 /* ---- when ---- */
 
-/* Its lanes stand as long as the configuration has the endpoint, and this protocol for it. */
-static bool is_configured(const struct mt_proxy *p, const struct mt_probe *pr)
+/* They stand as long as the configuration has the endpoint, and this protocol for it. NULL: it has not. */
+static const struct mt_lanes *lanes_of(const struct mt_proxy *p, const struct mt_probe *pr)
 {
 	const struct mt_lanes *ln = p->lanes_by_ep[pr->ep_index];
 
 	while (ln && (ln->ep_id != pr->ep_id || ln->codec != pr->at.codec))
 		ln = ln->next_class;
-	return ln != NULL;
+	return ln;
+}
+
+/* By what calls to it are secured now. */
+static void secure(struct mt_probe *pr, const struct mt_lanes *ln)
+{
+	if (ln->tls == pr->at.tls)
+		return;
+	mt_tls_context_leave(pr->at.tls);
+	pr->at.tls = ln->tls ? mt_tls_context_hold(ln->tls) : NULL;
 }
 
 static void begin(struct mt_proxy *p, struct mt_probe *pr)
@@ -201,14 +210,18 @@ static void unanswered(struct mt_proxy *p, struct mt_probe *pr)
 
 void mt_probe_timer(struct mt_proxy *p, struct mt_probe *pr)
 {
-	if (pr->s && pr->asked)
+	const struct mt_lanes *ln = lanes_of(p, pr);
+
+	if (pr->s && pr->asked) {
 		unanswered(p, pr);
-	else if (p->draining || is_another(pr) || !is_configured(p, pr))
+	} else if (p->draining || is_another(pr) || !ln) {
 		give_up(p, pr);
-	else if (p->probes_out >= AT_ONCE)
+	} else if (p->probes_out >= AT_ONCE) {
 		mt_wheel_arm(&p->wheel, &pr->timer, p->now + BUSY);
-	else
+	} else {
+		secure(pr, ln);
 		begin(p, pr);
+	}
 }
 
 void mt_probe_begin(struct mt_proxy *p, struct mt_ep_state *ep, const struct mt_ep_where *at)

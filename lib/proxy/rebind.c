@@ -77,7 +77,9 @@ static void switch_cluster(struct mt_proxy *p, const struct mt_stream *s, bool g
 	if (!*cluster)
 		return;
 	to = find_cluster(p, *cluster, cost);
-	if (to && mt_likely(s))
+	if (to && to->lend && mt_unlikely(!s))
+		to = to->unlent;
+	else if (to)
 		to = mt_secure_reach(p, s, gateway, to);
 	*tried = move_tried(*cluster, to, *tried, cost);
 	*cluster = to;

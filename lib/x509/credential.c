@@ -76,6 +76,14 @@ static bool trust(struct mt_credential *c, X509 *root)
 }
 
 /* How many lists of a PEM text were of use. */
+/* As many are in the text as were read: of a text that was half written, or is broken in the middle, nothing is used. */
+static bool are_all(const char *pem, const char *label, int n)
+{
+	for (const char *at = pem; (at = strstr(at, label)) != NULL; at += strlen(label))
+		n--;
+	return n >= 0;
+}
+
 static int add_crls(X509_STORE *store, const char *pem)
 {
 	BIO *bio = BIO_new_mem_buf(pem, -1);
@@ -95,11 +103,17 @@ static int add_crls(X509_STORE *store, const char *pem)
 static int read_crl(struct mt_credential *c, const struct mt_credential_texts *t, struct mt_err *e)
 {
 	unsigned long all = t->crl_leaf_only ? 0 : X509_V_FLAG_CRL_CHECK_ALL;
+	int n;
 
 	if (!t->crl)
 		return 0;
-	if (add_crls(c->trust, t->crl) == 0)
+	n = add_crls(c->trust, t->crl);
+	if (n == 0)
 		return mt_err(e, -EINVAL, "the CRL holds no PEM list");
+	if (!are_all(t->crl, "-----BEGIN X509 CRL-----", n))
+		return mt_err(e, -EINVAL,
+			"not all lists of the CRL can be read, or they are more than %d",
+			MT_CREDENTIAL_CRLS);
 	X509_STORE_set_flags(c->trust, X509_V_FLAG_CRL_CHECK | all);
 	return 0;
 }
@@ -115,6 +129,12 @@ static int read_trust(
 	roots = mt_x509_list(t->roots, MT_CREDENTIAL_ROOTS);
 	if (!roots)
 		return mt_err(e, -EINVAL, "the roots hold no PEM certificate");
+	if (!are_all(t->roots, "-----BEGIN CERTIFICATE-----", sk_X509_num(roots))) {
+		mt_x509_list_free(roots);
+		return mt_err(e, -EINVAL,
+			"not all certificates of the roots can be read, or they are more than %d",
+			MT_CREDENTIAL_ROOTS);
+	}
 	c->trust = X509_STORE_new();
 	c->authorities = sk_X509_NAME_new_null();
 	ok = c->trust && c->authorities;

@@ -323,9 +323,35 @@ static bool is_tls_mode(const Xds__Struct *match)
 	       strcmp(v->string_value, "istio") == 0;
 }
 
+/*
+ * TLS for endpoints by metadata that are not read here: which of them it is for is not known, and to call all of them in clear text
+ * would be worse than none.
+ */
+static bool other_socket(struct mt_xmap *m, const Xds__Cluster__TransportSocketMatch *t,
+	struct mt_res_cluster *out, bool *closed)
+{
+	struct mt_res_tls *tls;
+
+	if (!mt_xm_upstream_tls(m, "transport_socket", t->transport_socket, &tls))
+		return false;
+	if (!tls) {
+		if (t->match && t->match->n_fields)
+			mt_xm_note(m, MT_XDS_NOTE_socket_match, "match");
+		return true;
+	}
+	if (out->tls && !out->tls_by_endpoint)
+		return true; /* all of them have it anyway */
+	tls->unmade = "its TLS is for endpoints by metadata other than tlsMode, which are not read";
+	out->tls = tls;
+	out->tls_by_endpoint = false;
+	*closed = true;
+	return true;
+}
+
 static bool sockets(struct mt_xmap *m, const Xds__Cluster *c, struct mt_res_cluster *out)
 {
 	struct mt_res_tls *tls;
+	bool closed = false;
 
 	if (!mt_xm_upstream_tls(m, "transport_socket", c->transport_socket, &out->tls))
 		return false;
@@ -340,8 +366,9 @@ static bool sockets(struct mt_xmap *m, const Xds__Cluster *c, struct mt_res_clus
 				out->tls = tls;
 				out->tls_by_endpoint = true;
 			}
-		} else if (t->match && t->match->n_fields)
-			mt_xm_note(m, MT_XDS_NOTE_socket_match, "match");
+		} else if (!closed && !other_socket(m, t, out, &closed)) {
+			return false;
+		}
 		mt_xm_out(m, mark);
 	}
 	return true;

@@ -78,6 +78,12 @@ static bool roots(
 	if (!source(m, "trusted_ca", v->trusted_ca, &out->roots) ||
 		(v->crl && !source(m, "crl", v->crl, &out->crl)))
 		return false;
+	/* Whoever names the secret means all of it. */
+	if (v->n_verify_certificate_hash || v->n_verify_certificate_spki ||
+		v->n_match_subject_alt_names || v->n_match_typed_subject_alt_names)
+		return mt_xm_bad(m, "match_typed_subject_alt_names",
+			"a secret that asks for more than roots is not read: say it beside the "
+			"secret's name");
 	return holds_certificate(out->roots) ||
 	       mt_xm_bad(m, "trusted_ca", "it holds no certificate");
 }

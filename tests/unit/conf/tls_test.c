@@ -273,6 +273,21 @@ static void many_need_lend(void)
 	mesh_scene_end(&sc);
 }
 
+/* A cluster may offer TLS and have nobody who wants it: then everybody calls them, and lending says nothing. */
+static void nobody_wants_it(void)
+{
+	struct mesh_scene sc = mesh_scene_new();
+	struct mt_res_cluster *c = meshed(sc.m, "c", 7);
+
+	c->tls_by_endpoint = true;
+	mt_conf_set_identity(sc.conf, pki()->alice);
+	mesh_load(&sc);
+	CU_ASSERT_TRUE(cluster(sc.s, "c")->n_eps > 0);
+	CU_ASSERT_PTR_NULL(cluster(sc.s, "c")->lend);
+	CU_ASSERT_PTR_NULL(cluster(sc.s, "c")->unlent);
+	mesh_scene_end(&sc);
+}
+
 /* ---- secrets ----------------------------------------------------------------------------------------- */
 
 static void secrets(void)
@@ -281,7 +296,10 @@ static void secrets(void)
 	struct mt_res_cluster *c = meshed(sc.m, "c", 7);
 	struct mt_res_secret s = {.meta = {.name = "roots"}, .roots = pki()->roots};
 	uint64_t id, made;
+	char half[8192];
 
+	snprintf(half, sizeof(half), "%s%.*s", pki()->roots, (int)strlen(pki()->other_roots) / 2,
+		pki()->other_roots);
 	*c->tls = (struct mt_res_tls){.trust = "roots", .sni = "c.example"};
 	mesh_load(&sc);
 	CU_ASSERT_FALSE(is_there(&sc, "c"));
@@ -299,9 +317,17 @@ static void secrets(void)
 	mesh_load(&sc);
 	CU_ASSERT_EQUAL(work(&sc).clusters_made, made + 1);
 	CU_ASSERT_NOT_EQUAL(id_of(&sc, "c"), id);
+	/* What cannot be read, or not to its end, does not replace what is good; a secret that leaves takes it along. */
+	id = id_of(&sc, "c");
 	s.roots = "words";
 	mesh_load(&sc);
-	CU_ASSERT(mesh_told(&sc, MT_DIAG_NOT_SERVED, "c", "the roots hold no PEM certificate"));
+	CU_ASSERT_EQUAL(id_of(&sc, "c"), id);
+	s.roots = half;
+	mesh_load(&sc);
+	CU_ASSERT_EQUAL(id_of(&sc, "c"), id);
+	sc.m->res_secrets.n = 0;
+	mesh_load(&sc);
+	CU_ASSERT(mesh_told(&sc, MT_DIAG_NOT_SERVED, "c", "the secret \"roots\" is not here"));
 	mesh_scene_end(&sc);
 }
 
@@ -360,6 +386,7 @@ const struct mt_test tls_tests[] = {
 	{"half_meshed", half_meshed},
 	{"lent", lent},
 	{"many_need_lend", many_need_lend},
+	{"nobody wants it", nobody_wants_it},
 	{"secrets", secrets},
 	{"not_made", not_made},
 	{"names_too_long", names_too_long},

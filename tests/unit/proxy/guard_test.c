@@ -3,8 +3,11 @@
 #include "scene.h"
 
 #include "mt_authz.h"
+#include "mt_lend.h"
 #include "mt_proxy_priv.h"
+#include "mt_tls_priv.h"
 
+static struct mt_tls_context context = {.refs = 1u << 30};
 static struct mt_authz_value value;
 static struct mt_authz_cond cond;
 static struct mt_authz_conds conds;
@@ -531,6 +534,42 @@ static void test_who_calls(void)
 		}
 }
 
+/* A stream in clear text, where from now on only TLS is served, or what it was shown for it is not lent any more. */
+static void test_streams_that_may_not_stay(void)
+{
+	static const struct mt_lend nobody_borrows;
+
+	for (int lent = 0; lent < 2; lent++) {
+		struct fake_conn *c, *server;
+		struct mt_snapshot *s;
+
+		scene_start(2);
+		c = lab_client(CONFIG_OPAQUE);
+		server = scene_connected_server(0);
+		s = publish(2);
+		write_rule(MT_AUTHZ_DENY, MT_AUTHZ_CLEAR, "");
+		for (uint32_t i = 0; !lent && i < s->n_listeners; i++) {
+			s->listeners[i].chains[0].match.transport = MT_TRANSPORT_TLS;
+			s->listeners[i].chains[0].tls = (struct mt_tls_context *)&lab;
+		}
+		if (!lent)
+			guard_some(s, 0, 2);
+		else
+			s->clusters[0].lend = &nobody_borrows;
+		for (uint32_t i = 0; lent && i < 2; i++)
+			s->clusters[0].eps[i].tls = true;
+		s->clusters[0].tls = &context;
+		mt_proxy_adopt(lab.p, s);
+		lab_advance(MT_MSEC);
+		CU_ASSERT_TRUE(c->aborted);
+		CU_ASSERT_TRUE(server->aborted);
+		CU_ASSERT_EQUAL(scene_counted(MT_PROXY_opaque_denied), !lent);
+		CU_ASSERT_EQUAL(scene_counted(MT_PROXY_opaque_unlent), lent);
+		scene_stop();
+		config_free(2);
+	}
+}
+
 /* `explain` asks for a caller that is only described. */
 static void test_gate_explained(void)
 {
@@ -591,6 +630,7 @@ const struct mt_test guard_tests[] = {
 	{"gate_ports", test_gate_ports},
 	{"gate_bytes", test_gate_bytes},
 	{"who_calls", test_who_calls},
+	{"streams_that_may_not_stay", test_streams_that_may_not_stay},
 	{"unkept_names", test_unkept_names},
 	{"gate_explained", test_gate_explained},
 	{0},
