@@ -206,6 +206,13 @@ static bool asks_for_tls(const struct mt_res_cluster *mc, const struct mt_res_en
 	return mc->tls_by_endpoint ? ep->tls : mc->tls != NULL;
 }
 
+static void secure_again(struct mt_cluster *c, const struct mt_ep_state *state, bool tls)
+{
+	for (uint32_t i = 0; tls && i < c->n_eps; i++)
+		if (c->eps[i].state == state)
+			c->eps[i].tls = c->eps[i].meshed = true;
+}
+
 /* 1: added, 0: not used, -ENOMEM. */
 static int add_endpoint(struct mt_build *b, struct mt_shared_cluster *sc,
 	const struct mt_cluster_said *said, const struct mt_endpoint_use *use, uint8_t zone)
@@ -227,8 +234,9 @@ static int add_endpoint(struct mt_build *b, struct mt_shared_cluster *sc,
 	state = mt_upstream_ep_get(b->conf->upstreams, c->name, &ep->addr, ep->port, b->now);
 	if (!state)
 		return -ENOMEM;
-	/* An instance that is said twice counts once. */
+	/* An instance that is said twice counts once, and has TLS if it is said once. */
 	if (seen(b, state->index)) {
+		secure_again(c, state, tls);
 		mt_upstream_ep_put(b->conf->upstreams, state, b->now);
 		return 0;
 	}

@@ -213,6 +213,9 @@ static const struct {
 	{"{'name': 's', 'tls_certificate': {}}", "tls_certificate.certificate_chain: missing"},
 	{"{'name': 's', 'tls_certificate': {'certificate_chain': {}}}",
 		"tls_certificate.certificate_chain: missing"},
+	{"{'name': 's', 'validation_context': {'trusted_ca': {'inline_string': 'x'}, "
+	 "'match_typed_subject_alt_names': [{'san_type': 'URI', 'matcher': {'exact': 'a'}}]}}",
+		"validation_context.match_typed_subject_alt_names: a secret that asks for more"},
 	{"{'name': 's', 'validation_context': {'trusted_ca': {'filename': '/etc/shadow'}}}",
 		"validation_context.trusted_ca: only texts come over the network"},
 	{"{'name': 's', 'validation_context': {'trusted_ca': {'environment_variable': 'HOME'}}}",

@@ -268,6 +268,46 @@ static void clusters_taken_with_words(void)
 	}
 }
 
+#define UPSTREAM_TLS                                                                               \
+	"'transport_socket': {'name': 'tls', 'typed_config': {'@type': "                           \
+	"'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext', "     \
+	"'sni': 'a.test'}}"
+
+/* TLS for endpoints that nobody can tell: none is called in clear text, whatever else is said. */
+static void sockets_by_other_metadata(void)
+{
+	static const struct {
+		const char *text;
+		bool by_endpoint, unmade;
+	} rows[] = {
+		{"[{'match': {'tlsMode': 'istio'}, " UPSTREAM_TLS "}, {'match': {}}]", true, false},
+		{"[{'match': {}, " UPSTREAM_TLS "}]", false, true},
+		{"[{'match': {'a': 'b'}, " UPSTREAM_TLS "}]", false, true},
+		{"[{'match': {'a': 'b'}, " UPSTREAM_TLS
+		 "}, {'match': {'tlsMode': 'istio'}, " UPSTREAM_TLS "}]",
+			false, true},
+		{"[{'match': {'tlsMode': 'istio'}, " UPSTREAM_TLS "}, {'match': {}, " UPSTREAM_TLS
+		 "}]",
+			false, true},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		char text[2048];
+		struct mapped m;
+		const struct mt_res_cluster *c;
+
+		snprintf(text, sizeof(text), "{'name': 'a', 'transport_socket_matches': %s}",
+			rows[i].text);
+		m = map_text(MT_XDS_CDS, text);
+		c = (const void *)m.m.meta;
+		CU_ASSERT_EQUAL_FATAL(m.rc, 0);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(c->tls);
+		CU_ASSERT_EQUAL(c->tls_by_endpoint, rows[i].by_endpoint);
+		CU_ASSERT_EQUAL(c->tls->unmade != NULL, rows[i].unmade);
+		unmap(&m);
+	}
+}
+
 #define ROUTE(rest)                                                                                \
 	"{'name': 'r', 'virtual_hosts': [{'routes': [{'route': {'cluster': 'c'" rest "}]}]}"
 #define RULE "virtual_hosts[0].routes[0]."
@@ -607,6 +647,7 @@ static void namespaces(void)
 
 const struct mt_test map_tests[] = {{"cluster_of_istio", cluster_of_istio},
 	{"clusters_taken_with_words", clusters_taken_with_words},
+	{"sockets_by_other_metadata", sockets_by_other_metadata},
 	{"routes_taken_with_words", routes_taken_with_words},
 	{"kinds_of_clusters", kinds_of_clusters}, {"slow_starts", slow_starts},
 	{"names_of_a_dns_cluster", names_of_a_dns_cluster}, {"namespaces", namespaces},
