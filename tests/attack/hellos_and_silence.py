@@ -1,0 +1,71 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""
+Somebody sends whole ClientHellos, on many connections, and nothing behind them: as many handshakes as a worker has at once would wait for
+him. Others, who come by mutual TLS and in clear text meanwhile, get in and are answered; what he holds is given back.
+"""
+
+import pathlib
+import socket
+import ssl
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "smoke"))
+
+from meltemi_lab import Lab, check, equal, main, netns  # noqa: E402
+from meltemi_lab.check import within  # noqa: E402
+from meltemi_lab.meshed import CALLER, VIP, Mesh  # noqa: E402
+
+MANY = 400
+FROM = "192.0.2.9"
+
+
+def hello():
+    """The mesh's, as a client of OpenSSL's says it."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_alpn_protocols(["istio"])
+    back, out = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = context.wrap_bio(back, out, server_hostname="outbound_.20880_._.com.shop.quotes")
+    try:
+        tls.do_handshake()
+    except ssl.SSLWantReadError:
+        pass
+    return out.read()
+
+
+def hold(lab, words):
+    with lab.inside("client"):
+        held = []
+        for _ in range(MANY):
+            sock = socket.socket()
+            sock.settimeout(5)
+            sock.bind((FROM, 0))
+            sock.connect((VIP, 20880))
+            sock.sendall(words)
+            held.append(sock)
+    lab.sockets.extend(held)
+    return held
+
+
+def body():
+    with Lab(servers=2) as lab:
+        m = Mesh(lab)
+        netns.run("ip", "-n", lab.namespace("client"), "addr", "add", f"{FROM}/24", "dev", "c0")
+        m.daemon.start()
+        with lab.inside("client"):
+            m.sidecar("client", "client", CALLER, listen="127.0.0.1:20930", to=f"{VIP}:20880", alpn="istio", sni="outbound_.20880_._.com.shop.quotes")
+        equal(m.calls(10, "127.0.0.1:20930")["failed"], 0, "calls before all that")
+        held = hold(lab, hello())
+        within(5, lambda: m.daemon.counters().get("tls_later", 0) > 0, "handshakes have to wait", step=0.1)
+        for round_ in range(3):
+            for target in ("127.0.0.1:20930", f"{VIP}:20880"):
+                report = m.calls(40, target, connections=10)
+                equal((report["failed"], report["answered"]), (0, 40), f"calls by {target}, round {round_}")
+        within(20, lambda: m.daemon.counters().get("tls_timed_out", 0) >= MANY, "the silent ones are given up", step=0.2)
+        for sock in held:
+            sock.close()
+        check(m.calls(10, "127.0.0.1:20930")["failed"] == 0, "calls behind all that fail")
+
+
+main(body)
