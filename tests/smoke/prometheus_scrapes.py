@@ -160,10 +160,12 @@ scrape_configs:
 
 
 def up(daemon):
+    """Prometheus listens before its store is read, and says 503 until then."""
     try:
-        return [r["value"][1] for r in query(daemon, 'up{job="meltemi"}')] == ["1"]
+        ready = get(daemon, 9797, "/-/ready")[0] == 200
     except OSError:
         return False
+    return ready and [r["value"][1] for r in query(daemon, 'up{job="meltemi"}')] == ["1"]
 
 
 def scraped(lab, daemon):

@@ -7,6 +7,10 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../../.." && pwd)
 [ $# -gt 0 ] || set -- 2.7.23 3.2.16
+mkdir -p "$root/build/interop"
+# Several tests may start at once.
+exec 9>"$root/build/interop/dubbo.lock"
+flock 9
 
 for version; do
 	out=$root/build/interop/dubbo-$version

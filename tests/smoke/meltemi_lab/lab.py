@@ -231,7 +231,7 @@ class Lab:
 
     def java(self, role, name, version, program, *args):
         """A Dubbo peer, Provider or Consumer (tests/interop/dubbo), built when it is first wanted, or has changed."""
-        done = subprocess.run([TESTS / "interop/dubbo/build.sh", version], text=True, capture_output=True, timeout=450,
+        done = subprocess.run([TESTS / "interop/dubbo/build.sh", version], text=True, capture_output=True, timeout=900,
                               check=False)
         if done.returncode:
             raise Skip(f"no Dubbo {version} peers: {(done.stderr.strip().splitlines() or ['build.sh failed'])[-1]}")
