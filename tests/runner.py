@@ -31,7 +31,7 @@ SANITIZED = {"ASAN_OPTIONS": "detect_leaks=1:abort_on_error=1",
              "LSAN_OPTIONS": f"suppressions={TESTS}/leaks.supp:print_suppressions=0"}
 DAEMON = ("app/meltemid/meltemid", "app/meltemi/meltemi")
 LAB = (*DAEMON, "bench/blast/meltemi-blast", "tests/attack/flood", "tests/smoke/impair", "tests/interop/xds/xds_probe",
-       "tests/interop/tls/tls_peer")
+       "tests/interop/tls/tls_peer", "tests/interop/authz/authz_judge")
 OUTCOMES = ("tests/tcpscript/run", "tests/sim/sim", *(f"tests/unit/unit_{room}" for room in (
     "buf", "dns", "filter", "net", "port", "proxy", "tcp", "upstream", "worker")))  # what outcome_rows runs
 LINT = {"lint/metrics_page": DAEMON, "lint/tcp_page": ("tests/tcpscript/run",), "lint/outcome_rows": OUTCOMES}
@@ -129,6 +129,7 @@ def jobs_of(options):
     jobs = meson_jobs(known, options) + simulator(options) + scripts(TESTS / "documents", "*", 300, debug, root=False, targets=DAEMON)
     jobs += scripts(TESTS / "documents/real", "check.py", 60, debug, root=False, targets=())
     jobs += scripts(TESTS / "documents/real", "run.py", 300, debug, root=False, targets=DAEMON)
+    jobs += scripts(TESTS / "documents/analyse", "run.py", 300, debug, root=False, targets=DAEMON)
     jobs += scripts(TESTS / "documents/istiod", "run.py", 300, debug, root=False, targets=("tests/golden/picture",))
     for job in scripts(TESTS / "lint", "*", 300, debug, root=False):
         job.targets = rooms if job.name == "lint/style" else LINT.get(job.name, ())

@@ -92,8 +92,8 @@ static void agreed(struct conn *c, const struct frame *f)
 static int look(struct conns *cs, const struct frame *f)
 {
 	bool ours = conns_is_local(cs, &f->src);
-	struct mt_tuple t = ours ? (struct mt_tuple){f->src, f->dst, f->sport, f->dport}
-				 : (struct mt_tuple){f->dst, f->src, f->dport, f->sport};
+	struct mt_tuple t = ours ? (struct mt_tuple){f->src, f->dst, f->sport, f->dport, 0}
+				 : (struct mt_tuple){f->dst, f->src, f->dport, f->sport, 0};
 	struct conn *c = conns_find(cs, &t);
 
 	if (!ours && !conns_is_local(cs, &f->dst))

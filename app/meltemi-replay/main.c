@@ -138,7 +138,7 @@ static void play(struct stack *s, struct frame *f, const struct options *o, uint
 
 	stack_advance(s, f->ns);
 	if (f->ip && conns_is_local(s->conns, &f->src)) {
-		struct mt_tuple t = {f->src, f->dst, f->sport, f->dport};
+		struct mt_tuple t = {f->src, f->dst, f->sport, f->dport, 0};
 
 		c = f->tcp ? conns_find(s->conns, &t) : NULL;
 		if (c)
@@ -151,7 +151,7 @@ static void play(struct stack *s, struct frame *f, const struct options *o, uint
 		return;
 	}
 	if (f->tcp) {
-		struct mt_tuple t = {f->dst, f->src, f->dport, f->sport};
+		struct mt_tuple t = {f->dst, f->src, f->dport, f->sport, 0};
 
 		c = conns_find(s->conns, &t);
 	}

@@ -210,7 +210,7 @@ static void sent(struct stack *s, const struct frame *f)
 	s->frames_out++;
 	trace(s, f);
 	if (f->tcp) {
-		struct mt_tuple t = {f->src, f->dst, f->sport, f->dport};
+		struct mt_tuple t = {f->src, f->dst, f->sport, f->dport, 0};
 
 		c = conns_find(s->conns, &t);
 		if (c) {

@@ -311,11 +311,14 @@ int client_ask(struct client *c, const char *line, char **body)
 int client_run(struct client *c, const char *line, bool pages)
 {
 	char *body;
+	bool found;
 	int code;
 
 	if (polled_run(c, line, &code))
 		return code;
 	code = client_ask(c, line, &body);
+	found = code == ANSWER_FOUND;
+	code = found ? EXIT_DONE : code;
 	if (body)
 		screen_disarm(&body, code ? STDERR_FILENO : STDOUT_FILENO);
 	if (body && code)
@@ -324,5 +327,5 @@ int client_run(struct client *c, const char *line, bool pages)
 		screen_show(body, pages);
 	free(body);
 	(void)screen_broken(&code);
-	return code;
+	return found && code == EXIT_DONE ? EXIT_REFUSED : code;
 }

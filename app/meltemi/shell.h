@@ -9,6 +9,7 @@
 #define EXIT_REFUSED	 1 /* the daemon could not do it */
 #define EXIT_USAGE	 2 /* no such command or option */
 #define EXIT_UNREACHABLE 3 /* no daemon, or no right to talk to it */
+#define ANSWER_FOUND	 4 /* of an answer: done, and something was found; the exit status is 1 */
 
 #define SOCKET_DEFAULT "/run/meltemi/admin.sock"
 #define LINE_MAX_BYTES 1024 /* of the protocol */

@@ -213,6 +213,7 @@ int admin_start(struct daemon *d, struct mt_err *e)
 		.diagnostics = diagnostics,
 		.longest_turn = longest_turn,
 		.objects = objects,
+		.analyse = analyse_ask,
 		.forget = forget,
 		.waiting = waiting,
 		.restart = restart,

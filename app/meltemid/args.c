@@ -9,34 +9,44 @@
 
 static const char usage[] =
 	"usage: meltemid -c NODE.yaml [-d DIRECTORY]... [--check [--json]] [--log-level LEVEL]\n"
-	"                [--log-format FORMAT] [--log-time]\n"
+	"                [--log-format FORMAT] [--log-time] [--core-files]\n"
 	"\n"
 	"  -c, --config FILE      the Node document\n"
 	"  -d, --directory DIR    a directory of documents, besides the Node's sources; "
 	"repeatable\n"
 	"      --check            read, check and compile everything, start nothing\n"
-	"      --json             with --check: what becomes of each object, as JSON\n"
+	"      --json             with --check: what becomes of each object, as JSON; with "
+	"--analyse:\n"
+	"                         what is found\n"
+	"      --analyse          the same as --check, and what is wrong with policies instead of "
+	"counts;\n"
+	"                         --principal P [--from A]: what that caller may call\n"
 	"      --metrics          print docs/reference/metrics.md: every metric, with its meaning\n"
 	"      --commands         print the commands of meltemi(1) as a section of its manual "
 	"page\n"
 	"      --log-level LEVEL  error, warn, info (default) or debug\n"
 	"      --log-format FMT   text (default) or json\n"
 	"      --log-time         put the time into each line\n"
+	"      --core-files       let the kernel write core files: they hold keys of identities\n"
 	"  -h, --help             this text\n"
 	"  -V, --version          the version\n"
 	"\n"
 	"Exit codes: 0 ok, 1 run time, 2 the Node document; of --check: 0 nothing is refused or\n"
-	"held, 1 something is, 2 the Node document cannot be used. SIGTERM drains, SIGHUP "
-	"reloads.\n";
+	"held, 1 something is, 2 the Node document cannot be used; of --analyse: 1 something is\n"
+	"found. SIGTERM drains, SIGHUP reloads.\n";
 
 enum {
 	OPT_CHECK = 256,
 	OPT_JSON,
+	OPT_ANALYSE,
+	OPT_PRINCIPAL,
+	OPT_FROM,
 	OPT_METRICS,
 	OPT_COMMANDS,
 	OPT_LOG_LEVEL,
 	OPT_LOG_FORMAT,
-	OPT_LOG_TIME
+	OPT_LOG_TIME,
+	OPT_CORE_FILES
 };
 
 static const struct option options[] = {
@@ -44,11 +54,15 @@ static const struct option options[] = {
 	{"directory", required_argument, NULL, 'd'},
 	{"check", no_argument, NULL, OPT_CHECK},
 	{"json", no_argument, NULL, OPT_JSON},
+	{"analyse", no_argument, NULL, OPT_ANALYSE},
+	{"principal", required_argument, NULL, OPT_PRINCIPAL},
+	{"from", required_argument, NULL, OPT_FROM},
 	{"metrics", no_argument, NULL, OPT_METRICS},
 	{"commands", no_argument, NULL, OPT_COMMANDS},
 	{"log-level", required_argument, NULL, OPT_LOG_LEVEL},
 	{"log-format", required_argument, NULL, OPT_LOG_FORMAT},
 	{"log-time", no_argument, NULL, OPT_LOG_TIME},
+	{"core-files", no_argument, NULL, OPT_CORE_FILES},
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, 'V'},
 	{0},
@@ -107,8 +121,20 @@ static int one(struct args *a, int opt)
 	case OPT_CHECK:
 		a->check = true;
 		return -1;
+	case OPT_CORE_FILES:
+		a->core_files = true;
+		return -1;
 	case OPT_JSON:
 		a->json = true;
+		return -1;
+	case OPT_ANALYSE:
+		a->check = a->analyse = true;
+		return -1;
+	case OPT_PRINCIPAL:
+		a->principal = optarg;
+		return -1;
+	case OPT_FROM:
+		a->from = optarg;
 		return -1;
 	case OPT_LOG_LEVEL:
 		return log_level(a, optarg);
@@ -149,6 +175,8 @@ int args_read(struct args *a, int argc, char **argv)
 		return wrong("there is an argument too many");
 	if (a->json && !a->check)
 		return wrong("--json belongs to --check");
+	if ((a->principal || a->from) && !a->analyse)
+		return wrong("--principal and --from belong to --analyse");
 	if (!a->node)
 		return wrong("the Node document is missing (-c NODE.yaml)");
 	return -1;

@@ -18,8 +18,11 @@ struct args {
 	const char *dirs[ARGS_DIRS_MAX];
 	uint32_t n_dirs;
 	bool check, json;
+	bool analyse;		      /* with `check` */
+	const char *principal, *from; /* whose calls it is about; NULL: all that is to be found */
 	bool debug;
-	int log_level; /* enum mt_log_level; -1: not said */
+	bool core_files; /* a core file of the daemon may be written, with the keys in it */
+	int log_level;	 /* enum mt_log_level; -1: not said */
 };
 
 /* Reads the arguments. -1: go on; else the exit code (--help, --version, or a mistake, told). */

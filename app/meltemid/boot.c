@@ -13,6 +13,8 @@ struct room {
 };
 
 static const struct room rooms[] = {
+	/* where keys are put when they are read */
+	{"keys", keys_start, keys_stop, true, EXIT_RUN},
 	/* documents, checked and compiled */
 	{"config", config_start, config_stop, true, EXIT_CONFIG},
 	/* what is in force from now on can come back */
@@ -46,6 +48,8 @@ static const struct room rooms[] = {
 	{"xds", mesh_start, mesh_stop, false, EXIT_RUN},
 	/* admin socket, HTTP */
 	{"admin", admin_start, admin_stop, false, EXIT_RUN},
+	/* nothing more is opened: what that took is given up */
+	{"rights", rights_start, rights_stop, false, EXIT_RUN},
 	/* from here on packets are answered */
 	{"launch", launch_start, launch_stop, false, EXIT_RUN},
 	/* workers are as they were turned */

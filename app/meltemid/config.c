@@ -76,6 +76,11 @@ static struct mt_snapshot *compile(
 	return s;
 }
 
+struct mt_snapshot *config_compile(struct daemon *d, struct mt_diags *diags, uint64_t now)
+{
+	return d->table ? compile(d, d->table, diags, now) : NULL;
+}
+
 /* How often one load is compiled: what one round refuses may get in the way of what the next one has instead. */
 #define ROUNDS	 4
 #define REFUSALS 64
@@ -192,7 +197,10 @@ static int make_conf(struct daemon *d, struct mt_diags *diags, struct mt_err *e)
 	o.rcu = d->rcu;
 	o.state_dir = state_dir(d);
 	d->conf = mt_conf_create(&o, e);
-	return d->conf ? 0 : -EINVAL;
+	if (!d->conf)
+		return -EINVAL;
+	mt_conf_set_ports(d->conf, d->node);
+	return 0;
 }
 
 /*

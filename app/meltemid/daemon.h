@@ -35,11 +35,11 @@ struct mt_identity_source;
 
 /* Who the node is to its peers (identity.c). */
 struct node_identity {
-	struct mt_identity_source *files; /* of spec.identity; NULL: none is written */
-	char *directory;		  /* theirs */
-	struct mt_credential *used;	  /* NULL: none */
-	char from[512];			  /* of that: the directory, or "xds:NAME" */
-	uint64_t serials[2];		  /* of the source's secrets that were looked at */
+	struct mt_identity_source *told; /* of spec.identity; NULL: none is written */
+	char *where;			 /* of it: a directory, or "unix:SOCKET" */
+	struct mt_credential *used;	 /* NULL: none */
+	char from[512];			 /* of that: the directory, or "xds:NAME" */
+	uint64_t serials[2];		 /* of the source's secrets that were looked at */
 	uint32_t changes;
 	char why[512];	/* what is there now cannot be used; "": it is used */
 	char note[512]; /* what is not good of it */
@@ -270,6 +270,10 @@ int admin_start(struct daemon *d, struct mt_err *e);
 /* The roles of spec.admin.tls as this Node has them, from now on. */
 void admin_roles(struct daemon *d, const struct mt_node *n);
 void admin_stop(struct daemon *d);
+int keys_start(struct daemon *d, struct mt_err *e);
+void keys_stop(struct daemon *d);
+int rights_start(struct daemon *d, struct mt_err *e);
+void rights_stop(struct daemon *d);
 int launch_start(struct daemon *d, struct mt_err *e);
 void launch_stop(struct daemon *d);
 
@@ -371,6 +375,17 @@ void tally(struct daemon *d);
 
 /* The objects of the documents in force are what goes on where one of them cannot be used. */
 void config_keep(struct daemon *d);
+
+/* What is in force, compiled once more for who looks at it: to be discarded. NULL: it cannot be. */
+struct mt_snapshot *config_compile(struct daemon *d, struct mt_diags *diags, uint64_t now);
+
+/* ---- analyse.c ---------------------------------------------------------------------------- */
+
+/* As struct mt_ctl_env has it; `arg` is the daemon. */
+struct json_t *analyse_ask(
+	void *arg, const char *principal, const struct mt_addr *from, struct mt_err *e);
+/* For --analyse: on stdout. The exit code. */
+int analyse_print(struct daemon *d);
 
 /* ---- tell.c ------------------------------------------------------------------------------- */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who the node is to its peers: by the directory of spec.identity, else by the first source that has an identity of its own. Only a
+ * Who the node is to its peers: by spec.identity, a directory or an agent's socket, else by the first source that has an identity of its own. Only a
  * good credential takes the place of another one; what cannot be used is told. Without any, nothing speaks the mesh's TLS.
  */
 #include "daemon.h"
@@ -13,9 +13,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-#define LOOKS	3 /* before the first documents: files may change while they are read */
-#define LOOK_NS MT_SEC
+#define LOOKS	 3 /* before the first documents: files may change while they are read */
+#define LOOK_NS	 MT_SEC
+#define AGENT_NS (2 * MT_SEC) /* how long the first documents wait for an agent */
 
 /* ---- what is used -------------------------------------------------------------------------------------- */
 
@@ -78,52 +80,65 @@ static void trouble(struct node_identity *id, const char *why)
 		mt_log(MT_LOG_INFO, "xds", "what could not be used is in order");
 }
 
-/* ---- a directory --------------------------------------------------------------------------------------- */
+/* ---- a directory, an agent ------------------------------------------------------------------------------ */
 
 static void changed(void *arg)
 {
 	struct daemon *d = arg;
 
-	use(d, mt_identity_source_hold(d->identity.files), d->identity.directory);
+	use(d, mt_identity_source_hold(d->identity.told), d->identity.where);
 }
 
-static void turn_files(struct daemon *d, uint64_t now)
+static void turn_told(struct daemon *d, uint64_t now)
 {
 	struct node_identity *id = &d->identity;
 
-	mt_identity_source_turn(id->files, now);
-	trouble(id, mt_identity_source_why(id->files));
-	if (strcmp(id->note, mt_identity_source_note(id->files)) == 0)
+	mt_identity_source_turn(id->told, now);
+	trouble(id, mt_identity_source_why(id->told));
+	if (strcmp(id->note, mt_identity_source_note(id->told)) == 0)
 		return;
-	snprintf(id->note, sizeof(id->note), "%s", mt_identity_source_note(id->files));
+	snprintf(id->note, sizeof(id->note), "%s", mt_identity_source_note(id->told));
 	if (id->note[0] && !id->quiet)
 		mt_log(MT_LOG_WARN, "xds", "%s", id->note);
 }
 
-static void close_files(struct node_identity *id)
+static void close_told(struct node_identity *id)
 {
-	mt_identity_source_free(id->files);
-	free(id->directory);
-	id->files = NULL;
-	id->directory = NULL;
+	mt_identity_source_free(id->told);
+	free(id->where);
+	id->told = NULL;
+	id->where = NULL;
 	id->note[0] = '\0';
 }
 
+/* What is asked, in words; to be freed. */
+static char *place_of(const struct mt_node_identity *n)
+{
+	char *words = NULL;
+
+	if (n->directory.s)
+		return strdup(n->directory.s);
+	return asprintf(&words, "unix:%s", n->sds.s) < 0 ? NULL : words;
+}
+
 /* In place of what was looked at before, if there is memory for it. */
-static int open_files(struct daemon *d, const char *directory)
+static int open_told(struct daemon *d, const struct mt_node_identity *n)
 {
 	struct node_identity *id = &d->identity;
-	char *path = strdup(directory);
-	struct mt_identity_source *files =
-		path ? mt_identity_source_new(d->service, path, changed, d) : NULL;
+	char *where = place_of(n);
+	struct mt_identity_source *told = NULL;
 
-	if (!files) {
-		free(path);
+	if (where)
+		told = n->directory.s
+			       ? mt_identity_directory_new(d->service, n->directory.s, changed, d)
+			       : mt_identity_sds_new(n->sds.s, d->node->meta.name, changed, d);
+	if (!told) {
+		free(where);
 		return -ENOMEM;
 	}
-	close_files(id);
-	id->files = files;
-	id->directory = path;
+	close_told(id);
+	id->told = told;
+	id->where = where;
 	return 0;
 }
 
@@ -177,10 +192,10 @@ static void turn_secrets(struct daemon *d, const struct mesh_source *s)
 
 void identity_turn(struct daemon *d, uint64_t now)
 {
-	const struct mesh_source *s = d->identity.files ? NULL : first_of(d);
+	const struct mesh_source *s = d->identity.told ? NULL : first_of(d);
 
-	if (d->identity.files)
-		turn_files(d, now);
+	if (d->identity.told)
+		turn_told(d, now);
 	else if (s)
 		turn_secrets(d, s);
 }
@@ -204,12 +219,40 @@ static void load_joined(struct daemon *d)
 	use(d, c, from);
 }
 
-static int load_files(struct daemon *d, const char *directory)
+static void look_at_files(struct daemon *d)
 {
-	if (open_files(d, directory))
-		return -ENOMEM;
 	for (uint64_t i = 1; i <= LOOKS && !d->identity.used; i++)
-		turn_files(d, i * LOOK_NS);
+		turn_told(d, i * LOOK_NS);
+}
+
+/*
+ * An agent on this machine answers at once, or is not there yet: then its answer is compiled in when it comes. There is no clock yet, and
+ * what is made now with this one's times goes on by another: so they are small.
+ */
+static void wait_for_agent(struct daemon *d)
+{
+	const uint64_t began = mt_watch_clock();
+	uint64_t passed = 0;
+
+	while (!d->identity.used && passed < AGENT_NS) {
+		mt_identity_source_turn(d->identity.told, passed);
+		nanosleep(&(struct timespec){.tv_nsec = 10 * MT_MSEC}, NULL);
+		passed = mt_watch_clock() - began;
+	}
+	turn_told(d, passed);
+}
+
+static int load_told(struct daemon *d, const struct mt_node_identity *n)
+{
+	/* Nobody is asked who only checks. */
+	if (n->sds.s && d->args.check)
+		return 0;
+	if (open_told(d, n))
+		return -ENOMEM;
+	if (n->sds.s)
+		wait_for_agent(d);
+	else
+		look_at_files(d);
 	return 0;
 }
 
@@ -220,7 +263,7 @@ int identity_load(struct daemon *d)
 
 	d->identity.quiet = d->args.check;
 	if (n)
-		rc = load_files(d, n->directory.s);
+		rc = load_told(d, n);
 	else
 		load_joined(d);
 	/* The load that follows has it. */
@@ -230,19 +273,19 @@ int identity_load(struct daemon *d)
 
 int identity_start(struct daemon *d, struct mt_err *e)
 {
-	if (d->identity.files)
-		mt_identity_source_serve(d->identity.files, d->service);
+	if (d->identity.told)
+		mt_identity_source_serve(d->identity.told, d->service);
 	return 0;
 }
 
 void identity_stop(struct daemon *d)
 {
-	close_files(&d->identity);
+	close_told(&d->identity);
 }
 
 void identity_forget(struct daemon *d)
 {
-	close_files(&d->identity);
+	close_told(&d->identity);
 	mt_credential_drop(d->identity.used);
 	d->identity.used = NULL;
 }
@@ -250,12 +293,12 @@ void identity_forget(struct daemon *d)
 /* ---- another Node document ------------------------------------------------------------------------------- */
 
 /* The sources' word counts now, and no directory's any more. */
-static void leave_files(struct daemon *d)
+static void leave_told(struct daemon *d)
 {
 	const struct mesh_source *s = first_of(d);
 	uint32_t changes = d->identity.changes;
 
-	close_files(&d->identity);
+	close_told(&d->identity);
 	memset(d->identity.serials, 0, sizeof(d->identity.serials));
 	if (s)
 		turn_secrets(d, s);
@@ -268,12 +311,14 @@ static void leave_files(struct daemon *d)
 void identity_aim(struct daemon *d, const struct mt_node *node)
 {
 	const struct mt_node_identity *n = node->identity;
-	const char *now = d->identity.directory;
+	const char *now = d->identity.where;
+	char *where = n ? place_of(n) : NULL;
 
 	if (!n && now)
-		leave_files(d);
-	else if (n && (!now || strcmp(now, n->directory.s) != 0) && open_files(d, n->directory.s))
-		trouble(&d->identity, "no memory to look at another spec.identity.directory");
+		leave_told(d);
+	else if (n && (!where || !now || strcmp(now, where) != 0) && open_told(d, n))
+		trouble(&d->identity, "no memory to look at another spec.identity");
+	free(where);
 }
 
 /* ---- told ------------------------------------------------------------------------------------------------ */
@@ -320,9 +365,9 @@ void identity_ask(void *arg, struct mt_ctl_identity *out)
 	const struct node_identity *id = &d->identity;
 
 	*out = (struct mt_ctl_identity){.credential = id->used,
-		.wanted = id->files || first_of(d),
+		.wanted = id->told || first_of(d),
 		.from = id->from,
-		.directory = id->directory,
+		.directory = id->where,
 		.why = id->why,
 		.note = notes(d),
 		.changes = id->changes};
@@ -336,7 +381,8 @@ void check_identity(const struct mt_node *n, struct mt_diags *diags)
 {
 	const struct mt_node_identity *i = n->identity;
 	struct mt_identity_source *s =
-		i ? mt_identity_source_new(NULL, i->directory.s, nobody, NULL) : NULL;
+		i && i->directory.s ? mt_identity_directory_new(NULL, i->directory.s, nobody, NULL)
+				    : NULL;
 	const char *why, *note;
 
 	if (!s)

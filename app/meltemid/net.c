@@ -85,7 +85,9 @@ static int add_ports(struct daemon *d, struct tables *t, struct mt_err *e)
 			return mt_err(e, -EINVAL,
 				"%s:%u: exception: %s is not another port of this node",
 				p->origin.file, p->exception.line, p->exception.s);
-		t->ports[i] = (struct mt_net_port_conf){(uint16_t)p->vlan.v, exception};
+		t->ports[i] = (struct mt_net_port_conf){.vlan = (uint16_t)p->vlan.v,
+			.exception = exception,
+			.workloads = p->side.v == MT_SIDE_WORKLOADS};
 	}
 	return 0;
 }
@@ -268,6 +270,24 @@ void net_forget_vips(struct net_vips *v)
 	free(v);
 }
 
+static int bind_workloads(struct mt_net_vips *set, const struct mt_snapshot *s)
+{
+	struct mt_net_bound *v = calloc(s->n_bound + 1, sizeof(*v));
+	int rc;
+
+	if (!v)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < s->n_bound; i++) {
+		v[i].addr = s->bound[i].addr;
+		v[i].port = s->bound[i].port;
+		v[i].has_mac = s->bound[i].has_mac;
+		memcpy(&v[i].mac, s->bound[i].mac, sizeof(v[i].mac));
+	}
+	rc = mt_net_vips_bind(set, v, s->n_bound);
+	free(v);
+	return rc;
+}
+
 struct net_vips *net_prepare_vips(struct daemon *d, const struct mt_snapshot *s, struct mt_err *e)
 {
 	struct net_vips *v = calloc(1, sizeof(*v));
@@ -282,7 +302,7 @@ struct net_vips *net_prepare_vips(struct daemon *d, const struct mt_snapshot *s,
 			v->vips[v->n_vips + i] = v->leaving[i].addr;
 		v->set = mt_net_vips_new(v->vips, v->n_vips + v->n_leaving, v->n_leaving);
 	}
-	if (v && v->set)
+	if (v && v->set && bind_workloads(v->set, s) == 0)
 		return v;
 	net_forget_vips(v);
 	mt_err(e, -ENOMEM, "no memory for the addresses of services");

@@ -79,6 +79,8 @@ static void port(
 		same_texts(
 			a->kernel_routes, a->n_kernel_routes, b->kernel_routes, b->n_kernel_routes),
 		"spec.ports[%u].kernelRoutes", i);
+	/* Who lives there is followed. */
+	add(l, a->side.v == b->side.v, "spec.ports[%u].side", i);
 }
 
 static bool same_routes(const struct mt_node *a, const struct mt_node *b)

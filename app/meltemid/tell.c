@@ -129,7 +129,9 @@ int check_report(struct daemon *d, const struct mt_diags *diags, int rc)
 	d->exit_code = rc						      ? EXIT_CONFIG
 		       : mt_table_has_trouble(d->table) || d->sources_refused ? EXIT_REFUSED_SOME
 									      : EXIT_OK;
-	if (d->args.json) {
+	if (d->args.analyse && rc == 0) {
+		d->exit_code = analyse_print(d);
+	} else if (d->args.json) {
 		print_json(d, diags, rc);
 	} else if (rc == 0) {
 		printf("%s: %u services, %u listeners, %u clusters, %u warnings\n", d->args.node,

@@ -225,6 +225,7 @@ static const struct ops_case cases[] = {
 	{"dubbo_decode", run_dubbo_decode},
 	{"dubbo_metadata", run_dubbo_metadata},
 	{"thrift_decode", run_thrift_decode},
+	{"authz_100", ops_authz},
 	{"bucket", run_bucket},
 	{"maglev", run_maglev},
 	{"checksum_64", run_checksum_64},

@@ -19,6 +19,7 @@ struct ops_case {
 
 #define OPS_MEASURED __attribute__((noinline, noclone))
 
+uint32_t ops_authz(struct mt_pools *p); /* authz.c */
 /* tcp.c */
 uint32_t ops_net_input(struct mt_pools *p);
 uint32_t ops_tcp_input(struct mt_pools *p);

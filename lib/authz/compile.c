@@ -160,6 +160,15 @@ static void add_principals(struct build *b, struct mt_authz_conds *l, const stru
 	add(b, l, MT_AUTHZ_PRINCIPAL, &all, &none);
 }
 
+static void add_trust_domains(struct build *b, struct mt_authz_conds *l, const struct mt_texts *yes,
+	const struct mt_texts *no)
+{
+	const struct mt_texts all = mt_authz_trust_domains(b->r, b->who, yes),
+			      none = mt_authz_trust_domains(b->r, b->who, no);
+
+	add(b, l, MT_AUTHZ_TRUST_DOMAIN, &all, &none);
+}
+
 static bool any_star(const struct mt_texts *l)
 {
 	for (uint32_t i = 0; i < l->n; i++)
@@ -208,7 +217,7 @@ static void source(struct build *b, struct mt_authz_conds *l, const struct mt_po
 	add_principals(b, l, &s->principals, &s->not_principals);
 	add(b, l, MT_AUTHZ_NAMESPACE, &s->namespaces, &s->not_namespaces);
 	add_accounts(b, l, &s->service_accounts, &s->not_service_accounts);
-	add(b, l, MT_AUTHZ_TRUST_DOMAIN, &s->trust_domains, &s->not_trust_domains);
+	add_trust_domains(b, l, &s->trust_domains, &s->not_trust_domains);
 	add_if(b, l, !b->codec->opaque, MT_AUTHZ_NOBODY, "requestPrincipals",
 		&s->request_principals, &s->not_request_principals);
 }
@@ -309,6 +318,10 @@ static void condition(
 	}
 	if (k->field == MT_AUTHZ_ACCOUNT) {
 		add_accounts(b, l, &c->values, &c->not_values);
+		return;
+	}
+	if (k->field == MT_AUTHZ_TRUST_DOMAIN) {
+		add_trust_domains(b, l, &c->values, &c->not_values);
 		return;
 	}
 	if (k->field == MT_AUTHZ_METADATA)
@@ -444,7 +457,7 @@ static void compile_rules(struct build *b, const struct mt_authorization_policy 
 	for (uint32_t i = 0; r && i < p->n_rules; i++) {
 		struct mt_authz_rule *to = &r[b->p->n_rules];
 
-		*to = (struct mt_authz_rule){0};
+		*to = (struct mt_authz_rule){.line = p->rules[i].origin.line};
 		if (!compile_rule(b, &p->rules[i], to))
 			return;
 		if (never_fits_here(b, to))
@@ -467,6 +480,7 @@ static struct mt_authz_policy *begin(
 	if (!p)
 		return NULL;
 	p->action = (uint8_t)action;
+	p->serial = meta->serial;
 	p->by = mt_region_printf(r, "%s %s/%s", meta->kind, meta->ns, meta->name);
 	return p->by ? p : NULL;
 }

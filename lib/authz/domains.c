@@ -82,3 +82,22 @@ struct mt_texts mt_authz_domains(
 		add(r, who, &all, l->v[i].s);
 	return all;
 }
+
+/* Patterns stay as they are, and so does cluster.local: istiod takes neither for the mesh's own here. */
+struct mt_texts mt_authz_trust_domains(
+	struct mt_region *r, const struct mt_authz_callers *who, const struct mt_texts *l)
+{
+	struct mt_texts all = {0};
+
+	for (uint32_t i = 0; i < l->n; i++) {
+		const char *s = l->v[i].s;
+		bool ours = false;
+
+		for (uint32_t d = 0; d < who->n_domains; d++)
+			ours |= strcmp(who->domains[d], s) == 0;
+		put(r, &all, s);
+		for (uint32_t d = 0; ours && d < who->n_domains; d++)
+			put(r, &all, who->domains[d]);
+	}
+	return all;
+}

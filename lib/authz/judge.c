@@ -4,7 +4,7 @@
  * UNREAD < YES. All of several is the least of them, one of several the greatest. Of the names and values that a server may
  * go by, a rule that denies has to fit one, and a rule that allows all of them.
  */
-#include "mt_authz.h"
+#include "mt_authz_priv.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -29,6 +29,8 @@ static struct text text_of(struct mt_slice a)
 /* Whether want[0..n) stands in t from `at` on; at + n <= t->len. */
 static bool stands_at(const struct text *t, uint32_t at, const uint8_t *want, uint32_t n)
 {
+	if (mt_likely(t->part[0].len == t->len))
+		return memcmp(t->part[0].p + at, want, n) == 0;
 	for (uint32_t i = 0; i < MT_ARRAY_LEN(t->part) && n > 0; i++) {
 		struct mt_slice p = t->part[i];
 		uint32_t len;
@@ -169,40 +171,6 @@ static enum fits cond_fits_port(struct mt_authz_call *c, const struct mt_authz_c
 
 /* ---- who calls ------------------------------------------------------------------------------------- */
 
-/* Up to the next slash, and then behind it; false: there is none, or nothing is before it. */
-static bool next_part(struct mt_slice *rest, struct mt_slice *part)
-{
-	const uint8_t *end = memchr(rest->p, '/', rest->len);
-
-	if (!end || end == rest->p)
-		return false;
-	*part = (struct mt_slice){rest->p, (uint32_t)(end - rest->p)};
-	rest->p = end + 1;
-	rest->len -= part->len + 1;
-	return true;
-}
-
-static bool is_word(struct mt_slice s, const char *word)
-{
-	return s.len == strlen(word) && memcmp(s.p, word, s.len) == 0;
-}
-
-struct member {
-	struct mt_slice domain, ns, account;
-};
-
-/* "DOMAIN/ns/NAMESPACE/sa/ACCOUNT", and nothing else. */
-static bool is_member(struct mt_slice principal, struct member *m)
-{
-	struct mt_slice rest = principal, word;
-
-	if (!next_part(&rest, &m->domain) || !next_part(&rest, &word) || !is_word(word, "ns") ||
-		!next_part(&rest, &m->ns) || !next_part(&rest, &word) || !is_word(word, "sa"))
-		return false;
-	m->account = rest;
-	return rest.len && !memchr(rest.p, '/', rest.len);
-}
-
 /*
  * Of the principal. Whoever has another form has no namespace and no account, unless he may be taken for somebody who has: that
  * cannot be read.
@@ -210,12 +178,12 @@ static bool is_member(struct mt_slice principal, struct member *m)
 static enum mt_authz_read identity(const struct mt_authz_call *c, uint8_t field, struct text *t)
 {
 	struct mt_slice whole = c->principal;
-	struct member m;
+	struct mt_authz_member m;
 	const uint8_t *end;
 
 	*t = text_of(whole);
 	if (!whole.p)
-		return MT_AUTHZ_NOT_READ;
+		return c->unnamed ? MT_AUTHZ_UNREADABLE : MT_AUTHZ_NOT_READ;
 	if (field == MT_AUTHZ_PRINCIPAL)
 		return MT_AUTHZ_READ;
 	if (field == MT_AUTHZ_TRUST_DOMAIN) {
@@ -224,7 +192,7 @@ static enum mt_authz_read identity(const struct mt_authz_call *c, uint8_t field,
 			t->len = t->part[0].len = (uint32_t)(end - whole.p);
 		return MT_AUTHZ_READ;
 	}
-	if (!is_member(whole, &m))
+	if (!mt_authz_member(whole, &m))
 		return memmem(whole.p, whole.len, "/ns/", 4) ? MT_AUTHZ_UNREADABLE
 							     : MT_AUTHZ_NOT_READ;
 	*t = field == MT_AUTHZ_NAMESPACE
@@ -417,16 +385,17 @@ static enum fits operation_fits(struct mt_authz_call *c, const struct mt_authz_r
 static enum fits rule_fits(struct mt_authz_call *c, const struct mt_authz_rule *r, bool denies)
 {
 	const struct taken_for nothing = {0, 0};
-	enum fits all, f;
+	enum fits all = YES, f;
 
 	c->steps++;
-	all = one_fits(c, r->from, r->n_from, denies, nothing);
-	if (all == NO)
-		return NO;
-	f = all_fit(c, &r->when, denies, nothing);
-	all = MT_MIN(all, f);
-	if (all == NO)
-		return NO;
+	if (r->n_from)
+		all = one_fits(c, r->from, r->n_from, denies, nothing);
+	if (all != NO && r->when.n) {
+		f = all_fit(c, &r->when, denies, nothing);
+		all = MT_MIN(all, f);
+	}
+	if (all == NO || !r->n_to)
+		return all;
 	f = operation_fits(c, r, denies);
 	return MT_MIN(all, f);
 }
@@ -450,7 +419,8 @@ static enum mt_authz_effect denied(const struct mt_authz_policy *p, enum fits f)
 	return f == UNKNOWN || p->action == MT_AUTHZ_CLOSE ? MT_AUTHZ_CLOSED : MT_AUTHZ_DENIED;
 }
 
-static enum mt_authz_effect judge(
+/* Each of them, one after the other. */
+static enum mt_authz_effect judge_by_all(
 	const struct mt_authz *a, struct mt_authz_call *c, const struct mt_authz_policy **by)
 {
 	const struct mt_authz_policy *nearly = NULL;
@@ -478,6 +448,49 @@ static enum mt_authz_effect judge(
 	}
 	*by = nearly;
 	return best == NO ? MT_AUTHZ_DENIED : denied(nearly, best);
+}
+
+/* The same by rules that the index leaves, in the order of their policies: the others fit nobody, or not this call. */
+static enum mt_authz_effect judge_by_index(
+	const struct mt_authz *a, struct mt_authz_call *c, const struct mt_authz_policy **by)
+{
+	const struct mt_authz_index *x = a->index;
+	const struct mt_authz_policy *nearly = a->n_allow ? a->allow[0] : NULL;
+	uint64_t left[MT_AUTHZ_INDEX_WORDS];
+	enum fits best = NO;
+
+	*by = NULL;
+	mt_authz_narrow(x, c, left);
+	for (uint32_t w = 0; w < x->words; w++) {
+		for (; left[w]; left[w] &= left[w] - 1) {
+			const struct mt_authz_indexed *i =
+				&x->rules[64 * w + (uint32_t)__builtin_ctzll(left[w])];
+			bool denies = i->policy->action != MT_AUTHZ_ALLOW;
+			enum fits f = rule_fits(c, i->rule, denies);
+
+			if (f == NO)
+				continue;
+			if (denies) {
+				*by = i->policy;
+				return denied(i->policy, policy_fits(c, i->policy));
+			}
+			if (f == YES)
+				return MT_AUTHZ_ALLOWED;
+			if (f > best)
+				nearly = i->policy;
+			best = MT_MAX(best, f);
+		}
+	}
+	if (!a->n_allow)
+		return MT_AUTHZ_ALLOWED;
+	*by = nearly;
+	return best == NO ? MT_AUTHZ_DENIED : denied(nearly, best);
+}
+
+static enum mt_authz_effect judge(
+	const struct mt_authz *a, struct mt_authz_call *c, const struct mt_authz_policy **by)
+{
+	return a->index ? judge_by_index(a, c, by) : judge_by_all(a, c, by);
 }
 
 enum mt_authz_effect mt_authz_judge(

@@ -45,7 +45,8 @@ struct mt_authz_call {
 	struct mt_slice principal; /* "cluster.local/ns/a/sa/b"; p NULL: none */
 	struct mt_slice sni; /* that the caller's TLS asked for, in small letters; p NULL: none */
 	bool sni_unkept;     /* he has asked for one that nobody knows any more */
-	bool mtls; /* the caller has shown a certificate that was verified, or its port vouches for it */
+	bool unnamed; /* his port says that he is one of the mesh's, and nobody can say which: what asks for his name cannot be read */
+	bool mtls; /* he has shown a certificate that was verified, or his port says by name who he is */
 	const struct mt_authz_reader *reader; /* NULL: bytes */
 	void *arg;			      /* the reader's */
 	/* By the reader. */
@@ -112,6 +113,7 @@ struct mt_authz_rule {
 	struct mt_authz_conds *from, *to, when;
 	uint32_t n_from, n_to;
 	bool by_interface, by_method; /* what `to` asks for */
+	uint32_t line;		      /* where it was written; 0: nowhere */
 };
 
 /* An object that closes what it selects. What is refused because of it is counted by it, in a place of workers' counters. */
@@ -143,12 +145,15 @@ struct mt_authz_policy {
 	const char *vanished; /* and a rule of ALLOW with it */
 	bool closes;	      /* some call may fit of which it cannot be said whether it should */
 	const struct mt_closer *closer; /* of what closes: its maker's to set */
+	uint64_t serial;		/* of the document; 0: of none */
 };
 
 /* All that an endpoint's calls are judged by. */
 struct mt_authz {
 	const struct mt_authz_policy **deny, **allow; /* deny: with CLOSE, which come first */
 	uint32_t n_deny, n_allow;
+	const struct mt_authz_index
+		*index;		     /* of rules, where there are many; NULL: each is asked */
 	const struct mt_authz *also; /* who calls has to pass it, too; NULL: that is all */
 	const struct mt_filter_inst *
 		limit; /* lib/filter's, for its own endpoint: calls that may pass take a token; NULL: none */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Policies that ask for nothing of a message; all of them together: in the order in which they are asked, and what asking them costs. */
-#include "mt_authz.h"
+#include "mt_authz_priv.h"
 
 #include <stdlib.h>
 
@@ -90,7 +90,8 @@ struct mt_authz *mt_authz_set(struct mt_region *r, struct mt_authz_policy *const
 	a->also = also;
 	a->reads |= also && also->reads;
 	a->searches |= also && also->searches;
-	return a;
+	a->index = mt_authz_index_new(r, a);
+	return r->failed ? NULL : a;
 }
 
 /* A rule without conditions. */
@@ -144,7 +145,7 @@ static uint64_t work_of_rule(const struct mt_authz_rule *r, uint32_t entries)
 
 uint64_t mt_authz_work(const struct mt_authz *a, uint32_t entries)
 {
-	uint64_t sum = a->also ? mt_authz_work(a->also, entries) : 0;
+	uint64_t sum = 0;
 
 	for (uint32_t i = 0; i < a->n_deny + a->n_allow; i++) {
 		const struct mt_authz_policy *p =
@@ -153,5 +154,8 @@ uint64_t mt_authz_work(const struct mt_authz *a, uint32_t entries)
 		for (uint32_t k = 0; k < p->n_rules; k++)
 			sum += work_of_rule(&p->rules[k], entries);
 	}
-	return sum;
+	/* By an index: its own work, and that policy once more which denies. */
+	if (a->index)
+		sum = 2 * sum + mt_authz_narrow_work(a->index);
+	return sum + (a->also ? mt_authz_work(a->also, entries) : 0);
 }

@@ -20,6 +20,8 @@ struct mt_addr {
 struct mt_tuple {
 	struct mt_addr local, remote;
 	uint16_t lport, rport;
+	/* Of a stream from somebody: the node's port by which he came, and 1; 0: not known. No part of which flow it is. */
+	uint16_t entry;
 };
 
 /* Bytes 8 to 15 of a v4-mapped address, and 8 to 11 of any of them. */

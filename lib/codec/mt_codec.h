@@ -195,6 +195,12 @@ struct mt_codec {
 	/* Metadata, to be searched for, that servers may take the service's name from as well; for authorization. */
 	const struct mt_key *service_aliases;
 	uint32_t n_service_aliases;
+	/*
+	 * Servers take "GROUP/NAME:VERSION" for NAME as well, with or without GROUP and VERSION: the metadata whose place these take; for
+	 * authorization.
+	 */
+	const struct mt_key *service_parts;
+	uint32_t n_service_parts;
 	/* Metadata with the caller's time-out in ms as decimal text, for complete requests; name NULL:
 	 * the protocol carries none, or decode() fills msg->timeout_ms. */
 	struct mt_key deadline_key;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The compiler as a list of steps, and what its steps share. */
+#include "mt_audit.h"
 #include "mt_conf_credentials_priv.h"
 #include "mt_conf_listener_priv.h"
 
@@ -186,6 +187,7 @@ static step_fn *const steps[] = {
 	mt_b_protocols,
 	mt_b_index,
 	mt_b_node,
+	mt_b_bound_check,
 	mt_b_dns_check,
 	mt_b_units,
 	mt_b_instances,
@@ -216,11 +218,14 @@ static int finish(struct mt_build *b)
 	if (rc == 0)
 		rc = mt_b_mesh_policies(b);
 	mt_b_policies_tell(b);
+	mt_b_audit(b);
 	mt_b_secrets_tell(b);
 	if (rc == 0)
 		rc = mt_b_closers_finish(b);
 	if (rc == 0)
 		mt_b_closed_listeners(b);
+	if (rc == 0)
+		mt_b_bound(b);
 	return rc;
 }
 
@@ -269,6 +274,8 @@ struct mt_snapshot *mt_conf_compile(
 		return NULL;
 	mt_region_init(&b.snap->region, TMP_LIMIT);
 	b.keep = &b.snap->region;
+	if (c->audit)
+		c->audit->n_rows = c->audit->n_gates = 0;
 	b.snap->pub.holds = aligned_alloc(MT_CACHE_LINE, holds);
 	if (b.snap->pub.holds)
 		memset(b.snap->pub.holds, 0, holds);

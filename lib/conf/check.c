@@ -50,6 +50,10 @@ static void check_rule(
 		snprintf(below, sizeof(below), "%.200s.mirror", path);
 		mt_b_dest(b, meta, below, r->mirror, 0);
 	}
+	for (uint32_t i = 0; i < r->n_mirrors; i++) {
+		snprintf(below, sizeof(below), "%.200s.mirrors[%u]", path, i);
+		mt_b_rule_dest(b, meta, below, &r->mirrors[i].to, 0);
+	}
 }
 
 static void check_list(struct mt_build *b, const struct mt_meta *meta, const struct mt_rule_list *l,

@@ -47,6 +47,11 @@ void mt_conf_set_identity(struct mt_conf *c, struct mt_credential *credential)
 	c->identity_serial++;
 }
 
+void mt_conf_set_ports(struct mt_conf *c, const struct mt_node *node)
+{
+	c->started_as = node;
+}
+
 /* Snapshots first: they give back to the registries. Also takes a half-made one. */
 void mt_conf_destroy(struct mt_conf *c)
 {

@@ -107,6 +107,35 @@ static void diff_listeners(struct mt_conf_items *out, const struct mt_snap *old,
 	free(items);
 }
 
+static bool is_other_bound(const struct mt_bound *a, const struct mt_bound *b)
+{
+	const char *is = a->principal ? a->principal : "", *was = b->principal ? b->principal : "";
+
+	return a->port != b->port || a->has_mac != b->has_mac ||
+	       memcmp(a->mac, b->mac, sizeof(a->mac)) != 0 || strcmp(is, was) != 0;
+}
+
+/* Both are in the order of addresses. */
+static void diff_bound(
+	const struct mt_snapshot *old, const struct mt_snapshot *new_, struct mt_conf_change *ch)
+{
+	uint32_t n_old = old ? old->n_bound : 0, i = 0, k = 0;
+
+	while (i < n_old || k < new_->n_bound) {
+		int way = i == n_old	       ? 1
+			  : k == new_->n_bound ? -1
+					       : memcmp(&old->bound[i].addr, &new_->bound[k].addr,
+							 sizeof(struct mt_addr));
+
+		ch->workloads_removed += way < 0;
+		ch->workloads_added += way > 0;
+		if (way == 0)
+			ch->workloads_changed += is_other_bound(&old->bound[i], &new_->bound[k]);
+		i += way <= 0;
+		k += way >= 0;
+	}
+}
+
 void mt_snap_diff(struct mt_conf *conf, const struct mt_snap *old, const struct mt_snap *new_,
 	struct mt_conf_change *out)
 {
@@ -114,6 +143,7 @@ void mt_snap_diff(struct mt_conf *conf, const struct mt_snap *old, const struct 
 	mt_items_reset(&conf->items);
 	diff_listeners(&conf->items, old, new_, out);
 	mt_snap_diff_shared(conf, old, new_, out);
+	diff_bound(old ? &old->pub : NULL, &new_->pub, out);
 }
 
 bool mt_conf_change_none(const struct mt_conf_change *change)
@@ -140,6 +170,9 @@ char *mt_conf_change_str(const struct mt_conf_change *c, char *buf, size_t size)
 		{"cluster", "changed", c->clusters_changed},
 		{"endpoint", "added", c->endpoints_added},
 		{"endpoint", "removed", c->endpoints_removed},
+		{"workload", "added", c->workloads_added},
+		{"workload", "removed", c->workloads_removed},
+		{"workload", "changed", c->workloads_changed},
 	};
 	size_t len = 0;
 

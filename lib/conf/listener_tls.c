@@ -90,39 +90,19 @@ struct mt_tls_context *mt_b_server_context(
 static const char *alpn_of_mesh[] = {
 	"istio", "istio-peer-exchange", "istio-http/1.0", "istio-http/1.1", "istio-h2"};
 
-#define SCHEME "spiffe://"
-
-struct own_domain {
-	struct mt_region *r;
-	const char *name;
-};
-
-static bool look_at_name(void *arg, int type, const char *text, size_t len)
-{
-	struct own_domain *d = arg;
-	const char *slash;
-
-	(void)type;
-	if (d->name || len <= strlen(SCHEME) || memcmp(text, SCHEME, strlen(SCHEME)) != 0)
-		return true;
-	text += strlen(SCHEME);
-	slash = memchr(text, '/', len - strlen(SCHEME));
-	if (slash)
-		d->name = mt_region_strndup(d->r, text, (size_t)(slash - text));
-	return true;
-}
-
 /* What somebody has written, else that of the node's own certificate. */
 static const char *trust_domain(struct mt_build *b)
 {
 	const struct mt_credential *own = b->conf->identity;
-	struct own_domain d = {.r = &b->tmp};
+	struct mt_credential_leaf leaf = {.trust_domain = ""};
+	const char *domain;
 
 	if (b->model->mesh.trust_domain)
 		return b->model->mesh.trust_domain;
-	if (own && own->chain)
-		mt_x509_names(sk_X509_value(own->chain, 0), MT_X509_ALL, look_at_name, &d);
-	return d.name ? d.name : "cluster.local";
+	if (own)
+		(void)mt_credential_leaf(own, &leaf);
+	domain = *leaf.trust_domain ? mt_region_strdup(&b->tmp, leaf.trust_domain) : NULL;
+	return domain ? domain : "cluster.local";
 }
 
 uint32_t mt_b_trust_domains(struct mt_build *b, const char *v[MT_B_DOMAINS])
@@ -256,7 +236,8 @@ int mt_b_listen_split(struct mt_build *b, struct mt_listen *l)
 	ok = add_chain(b, l, always && !others ? &tls : &mesh, ends);
 	if (ok && !always && !others)
 		ok = add_chain(b, l, &tls, NULL);
-	if (always)
+	/* Workloads whom their port vouches for need none: all others are denied behind it. */
+	if (always && !mt_b_has_workload_ports(b))
 		l->last = NULL;
 	return ok ? 0 : -ENOMEM;
 }

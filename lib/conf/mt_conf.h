@@ -53,6 +53,10 @@ void mt_conf_serve(struct mt_conf *c, struct mt_service *s);
 struct mt_snapshot *mt_conf_compile(
 	struct mt_conf *c, const struct mt_model *m, struct mt_diags *diags, uint64_t now);
 
+struct mt_audit;
+/* Compiles tell it what instances are judged by (mt_audit.h), each from the beginning; NULL, as at first: nobody. */
+void mt_conf_set_audit(struct mt_conf *c, struct mt_audit *a);
+
 /* Frees a snapshot that was compiled and not published. */
 void mt_conf_discard(struct mt_conf *c, struct mt_snapshot *s, uint64_t now);
 
@@ -62,6 +66,7 @@ struct mt_conf_change {
 	uint32_t services_added, services_removed, services_changed;
 	uint32_t clusters_added, clusters_removed, clusters_changed;
 	uint32_t endpoints_added, endpoints_removed;
+	uint32_t workloads_added, workloads_removed, workloads_changed; /* of ports of that side */
 };
 
 enum mt_conf_verb { MT_CONF_ADDED, MT_CONF_REMOVED, MT_CONF_CHANGED };
@@ -124,6 +129,12 @@ const struct mt_cluster *mt_conf_cluster(const struct mt_conf *c, const char *na
  * mutual TLS.
  */
 void mt_conf_set_identity(struct mt_conf *c, struct mt_credential *credential);
+
+/*
+ * The Node with whose ports the daemon has started, from the next compile on; it outlives `c`. Addresses are bound to these by their
+ * places (struct mt_bound). NULL, as at first: those of the document that is compiled.
+ */
+void mt_conf_set_ports(struct mt_conf *c, const struct mt_node *node);
 
 /*
  * What an operator has overridden at run time. A new set (copied) counts from the next compile on, drains and report-only

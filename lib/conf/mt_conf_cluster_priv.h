@@ -65,8 +65,6 @@ void mt_shared_cluster_put(struct mt_conf *c, struct mt_shared_cluster *sc, uint
 
 /* ---- TLS (cluster_tls.c) -------------------------------------------------------------------------- */
 
-#define MT_SPIFFE "spiffe://"
-
 /* For whom the node's identity is shown: shared by clusters. */
 struct mt_conf_lend {
 	uint32_t refs;

@@ -2,16 +2,9 @@
 /* Between policies.c and policy_*.c. */
 #pragma once
 
+#include "mt_audit.h"
 #include "mt_authz.h"
 #include "mt_conf_listener_priv.h"
-
-/* Who enforces in front of an instance, judged in this order. */
-enum mt_instance_class {
-	MT_INSTANCE_OUTSIDE, /* inline, of an entry that is no part of the mesh: nobody */
-	MT_INSTANCE_MESHED,  /* its own proxy */
-	MT_INSTANCE_BARE,    /* nobody else: this node */
-	MT_INSTANCE_CLASSES
-};
 
 enum mt_policy_kind {
 	MT_POLICY_OF_AUTHORIZATION,
@@ -70,6 +63,7 @@ struct mt_policies {
 	struct mt_authz_callers callers;
 	const char *domains[MT_B_DOMAINS]; /* of members of the mesh */
 	uint64_t callers_hash;		   /* 0: nobody has a principal */
+	bool vouched; /* a port is one of workloads, who come by no other: it satisfies what asks for mTLS */
 	bool mtls; /* the node has an identity, so that callers can bring the mesh's TLS */
 };
 
@@ -125,6 +119,11 @@ bool mt_policy_is_outbound(const struct mt_policy *p);
 bool mt_policy_stands_at(
 	const struct mt_build *b, const struct mt_policy *p, uint16_t port, enum mt_port_web web);
 bool mt_policy_is_of_gateways(const struct mt_policy *p);
+/*
+ * policy_guards.c: all that an instance's calls are judged by, also where everybody passes, and by its own proxy where it has
+ * one; NULL: nothing is about it.
+ */
+const struct mt_authz *mt_b_guard_whole(struct mt_build *b, const struct mt_policed *to);
 /* policy_guards.c: what calls at a gateway's port are judged by; NULL: nothing. */
 const struct mt_authz *mt_b_guard_gate(
 	struct mt_build *b, const struct mt_gate *at, uint64_t *hash);

@@ -85,6 +85,7 @@ struct mt_conf_credentials {
 
 struct mt_conf {
 	struct mt_conf_options o;
+	struct mt_audit *audit; /* NULL: nobody asks */
 	struct mt_upstream_registry *upstreams;
 	struct mt_limit_registry *limits;
 	struct mt_heap clusters; /* struct mt_shared_cluster: a sync may replace all of them */
@@ -102,6 +103,7 @@ struct mt_conf {
 	struct mt_conf_items items; /* of the last publish */
 	struct mt_overrides overrides;
 	struct mt_limit_rule *limit_rules; /* of the overrides, as lib/filter has them */
+	const struct mt_node *started_as;  /* whose ports it has; NULL: those of the document */
 	struct mt_credential *identity;	   /* NULL: none; mt_conf_set_identity() */
 	uint64_t identity_serial;	   /* grows with each */
 	struct mt_conf_credentials credentials;
@@ -316,6 +318,11 @@ bool mt_b_selects_node(const struct mt_build *b, const struct mt_labels *want);
 /* index_rules.c: the DestinationRule of each host. */
 void mt_b_index_rules(struct mt_build *b);
 
+/* bound.c: whether a port is one of workloads; what is written of such ports; who may come in by them, once all clusters are there. */
+bool mt_b_has_workload_ports(const struct mt_build *b);
+void mt_b_bound_check(struct mt_build *b);
+void mt_b_bound(struct mt_build *b);
+
 /* names.c: what names may hold. */
 /* "LIST[I]FIELD", made for each field of each document, most often for nothing; returns buf. */
 #define MT_INDEX_PATH 64
@@ -425,6 +432,9 @@ const struct mt_authz *mt_b_limited(struct mt_build *b, const struct mt_policed 
 const struct mt_closer *mt_b_guard_closes(const struct mt_authz *a);
 /* closers.c: the object as one that closes; the snapshot's. NULL: no memory, which ends the build. */
 const struct mt_closer *mt_b_closer(struct mt_build *b, const struct mt_meta *m);
+/* audit.c: what instances are judged by, and ports of gateways, for who asks. */
+void mt_b_audit(struct mt_build *b);
+void mt_b_audit_gate(struct mt_build *b, const struct mt_gate *at, const struct mt_authz *rules);
 /* closed_listeners.c: finds those behind which everybody is closed. */
 void mt_b_closed_listeners(struct mt_build *b);
 /* All of them are known. 0 or -ENOMEM. */

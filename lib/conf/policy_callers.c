@@ -30,7 +30,7 @@ static bool is_gateway_of_tls(const struct mt_build *b)
 static uint64_t hash_callers(const struct mt_policies *all)
 {
 	const struct mt_authz_callers *who = &all->callers;
-	uint64_t h = mt_hash_u64(who->n_domains, 1 + all->mtls);
+	uint64_t h = mt_hash_u64(who->n_domains, 1 + all->mtls + 2 * all->vouched);
 
 	for (uint32_t i = 0; i < who->n_domains; i++)
 		h = mt_hash_text(who->domains[i], h);
@@ -42,7 +42,8 @@ void mt_b_policy_callers(struct mt_build *b)
 	struct mt_policies *all = b->policies;
 
 	all->mtls = b->conf->identity != NULL;
-	all->callers.certified = all->mtls || is_gateway_of_tls(b);
+	all->vouched = mt_b_has_workload_ports(b);
+	all->callers.certified = all->mtls || all->vouched || is_gateway_of_tls(b);
 	if (!all->callers.certified)
 		return;
 	all->callers.domains = all->domains;

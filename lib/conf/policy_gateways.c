@@ -116,6 +116,7 @@ bool mt_b_gate(struct mt_build *b, const struct mt_gate *at, const struct mt_gat
 {
 	const struct mt_authz *a = b->policies ? mt_b_guard_gate(b, at, hash) : NULL;
 
+	mt_b_audit_gate(b, at, a);
 	*gate = NULL;
 	if (!a)
 		return true;

@@ -82,6 +82,7 @@ static struct mt_authz_policy *compiled(
 		c = compile(b, p, to, closing);
 		if (!c)
 			return NULL;
+		c->serial = p->meta->serial;
 		c->closer = c->closes ? mt_b_closer(b, p->meta) : NULL;
 		mt_strmap_put(&b->policies->compiled, mt_region_strdup(&b->tmp, key), c, NULL);
 	}
@@ -130,17 +131,21 @@ static void consider_all(struct gathered *g, const struct mt_policy_bag *bag)
 		consider(g, bag->v[i]);
 }
 
-/* Who brings no certificate is denied; where nobody can bring any, as the node has no identity, it is closed. */
+/*
+ * Who brings no certificate is denied, nor comes by a port of workloads; where nobody can, as the node has neither an identity nor
+ * such a port, it is closed.
+ */
 static void consider_peers(struct gathered *g)
 {
+	bool closing = !g->b->policies->mtls && !g->b->policies->vouched;
 	struct mt_policy *p;
 
 	if (g->class != MT_INSTANCE_BARE ||
 		mt_b_peer_mode(g->b, g->to->h, g->to->w, g->to->port, &p) != MT_MTLS_STRICT)
 		return;
-	gather(g, p, compiled(g->b, p, g->to, !g->b->policies->mtls));
+	gather(g, p, compiled(g->b, p, g->to, closing));
 	p->enforced = true;
-	p->closes |= !g->b->policies->mtls;
+	p->closes |= closing;
 }
 
 static void consider_drifting(struct gathered *g)
@@ -275,13 +280,20 @@ static const struct mt_authz *finish(struct gathered *g, uint64_t *hash)
 		*hash = mt_hash_u64(g->whose[i]->meta->serial, *hash);
 	if (g->b->policies->callers.certified)
 		*hash = mt_hash_u64(g->b->policies->callers_hash, *hash);
-	return mt_authz_is_idle(a) ? NULL : a;
+	return a;
 }
 
-static const struct mt_authz *guard(struct mt_build *b, const struct mt_policed *to, uint64_t *hash)
+/* Where everybody passes nobody is asked. */
+static const struct mt_authz *unless_idle(const struct mt_authz *a)
+{
+	return a && !mt_authz_is_idle(a) ? a : NULL;
+}
+
+static const struct mt_authz *guard(struct mt_build *b, const struct mt_policed *to,
+	enum mt_instance_class class, uint64_t *hash)
 {
 	const char *ns = mt_instance_meta(to->h, to->w)->ns, *root = mt_b_root_namespace(b);
-	struct gathered g = {.b = b, .to = to, .class = mt_instance_class(to->h, to->w)};
+	struct gathered g = {.b = b, .to = to, .class = class};
 
 	consider_peers(&g);
 	if (strcmp(ns, root) != 0)
@@ -294,7 +306,19 @@ static const struct mt_authz *guard(struct mt_build *b, const struct mt_policed 
 
 const struct mt_authz *mt_b_guard(struct mt_build *b, const struct mt_policed *to, uint64_t *hash)
 {
-	return b->policies ? guard(b, to, hash) : NULL;
+	if (!b->policies)
+		return NULL;
+	return unless_idle(guard(b, to, mt_instance_class(to->h, to->w), hash));
+}
+
+const struct mt_authz *mt_b_guard_whole(struct mt_build *b, const struct mt_policed *to)
+{
+	enum mt_instance_class class = mt_instance_class(to->h, to->w);
+	uint64_t ignored = 0;
+
+	if (class == MT_INSTANCE_MESHED)
+		class = MT_INSTANCE_BARE;
+	return b->policies ? guard(b, to, class, &ignored) : NULL;
 }
 
 const struct mt_authz *mt_b_guard_clients(
@@ -304,7 +328,7 @@ const struct mt_authz *mt_b_guard_clients(
 	struct gathered g = {.b = b, .to = &to};
 
 	consider_clients(&g);
-	return finish(&g, hash);
+	return unless_idle(finish(&g, hash));
 }
 
 /* ---- gateways ---------------------------------------------------------------------------------------- */
@@ -352,7 +376,7 @@ const struct mt_authz *mt_b_guard_gate(struct mt_build *b, const struct mt_gate 
 		consider_all_at(&g, own, at);
 	if (strcmp(ns, own) != 0 && strcmp(ns, root) != 0)
 		consider_all_at(&g, ns, at);
-	return finish(&g, hash);
+	return unless_idle(finish(&g, hash));
 }
 
 static bool closes_all(const struct mt_authz_policy *p)

@@ -176,8 +176,8 @@ static void led_by_service(
 
 		for (uint32_t k = 0; k < a->n_dests; k++)
 			led(all, a->dests[k].cluster, codec);
-		if (a->mirror_ppm)
-			led(all, a->mirror_cluster, codec);
+		for (uint32_t k = 0; k < a->n_mirrors; k++)
+			led(all, a->mirrors[k].cluster, codec);
 	}
 	for (uint32_t i = 0; i < s->n_tcp_dests; i++)
 		led(all, s->tcp_dests[i].cluster, codec);

@@ -130,7 +130,8 @@ static const struct mt_unit *find_dest(struct mt_build *b, const struct mt_meta 
 	if (d->subset.s && !check_subset(b, meta, path, d, h, !default_port))
 		return NULL;
 	u = find_unit(h, d, default_port);
-	if (u || !tell)
+	/* Of a host that is not served its own entry tells. */
+	if (u || !tell || h->se->resolution.v == MT_RESOLUTION_NONE)
 		return u;
 	snprintf(words, sizeof(words), "%.128s has no served port %u", d->host.s,
 		ported ? default_port : d->port.number.v);

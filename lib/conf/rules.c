@@ -158,18 +158,46 @@ static struct mt_mutation *mutations(
 	return m;
 }
 
-/* Checked and shown by `explain`; no copies are sent yet. */
-static void fill_mirror(struct mt_build *b, const struct mt_route_for *f, const struct mt_rule *r,
+/* A mirror whose cluster is not known gets nothing, and the route goes on without it. */
+static void add_mirror(struct mt_build *b, const struct mt_route_for *f, const char *path,
+	uint32_t cluster, const struct mt_rule_percent *percent, struct mt_route_action *a)
+{
+	uint32_t ppm = percent ? percent->ppm.v : 1000000;
+
+	if (cluster == MT_NO_CLUSTER || !ppm)
+		return;
+	if (a->n_mirrors == MT_ROUTE_MIRRORS_MAX) {
+		mt_b_warn(b, f->meta, a->line, path, "remove one",
+			"a route has at most %u mirrors: this one gets no copies",
+			MT_ROUTE_MIRRORS_MAX);
+		return;
+	}
+	a->mirrors[a->n_mirrors++] = (struct mt_route_mirror){cluster, ppm};
+}
+
+static int fill_mirrors(struct mt_build *b, const struct mt_route_for *f, const struct mt_rule *r,
 	const char *path, struct mt_route_action *a)
 {
 	char below[MT_CONF_PATH];
 
-	if (!r->mirror)
-		return;
-	snprintf(below, sizeof(below), "%.200s.mirror", path);
-	a->mirror_cluster = mt_b_dest(b, f->meta, below, r->mirror, f->port);
-	if (a->mirror_cluster != MT_NO_CLUSTER)
-		a->mirror_ppm = r->mirror_percent ? r->mirror_percent->ppm.v : 1000000;
+	if (!r->mirror && !r->n_mirrors)
+		return 0;
+	a->mirrors = mt_region_alloc(&b->tmp, sizeof(*a->mirrors) * MT_ROUTE_MIRRORS_MAX);
+	if (!a->mirrors)
+		return -ENOMEM;
+	if (r->mirror) {
+		snprintf(below, sizeof(below), "%.200s.mirror", path);
+		add_mirror(b, f, below, mt_b_dest(b, f->meta, below, r->mirror, f->port),
+			r->mirror_percent, a);
+	}
+	for (uint32_t i = 0; i < r->n_mirrors; i++) {
+		const struct mt_rule_mirror *m = &r->mirrors[i];
+
+		snprintf(below, sizeof(below), "%.200s.mirrors[%u]", path, i);
+		add_mirror(b, f, below, mt_b_rule_dest(b, f->meta, below, &m->to, f->port),
+			m->percent, a);
+	}
+	return 0;
 }
 
 /* Names borrow the model's strings: lib/route copies them. */
@@ -199,7 +227,8 @@ static int fill_action(struct mt_build *b, const struct mt_route_for *f, const s
 	a->hash.keys = hash_keys(b, f, r);
 	if (!a->name || !a->req_mut || !a->rsp_mut || !a->hash.keys)
 		return -ENOMEM;
-	fill_mirror(b, f, r, path, a);
+	if (fill_mirrors(b, f, r, path, a))
+		return -ENOMEM;
 	return fill_dests(b, f, r, path, a);
 }
 
@@ -218,8 +247,8 @@ static uint64_t hash_action(const struct mt_build *b, const struct mt_route_acti
 		h = mt_hash_text(a->req_mut[i].value, mt_hash_text(a->req_mut[i].key, h));
 	for (uint32_t i = 0; i < a->n_rsp_mut; i++)
 		h = mt_hash_text(a->rsp_mut[i].value, mt_hash_text(a->rsp_mut[i].key, h));
-	if (a->mirror_ppm)
-		h = mt_hash_u64(a->mirror_ppm, hash_cluster(b, a->mirror_cluster, h));
+	for (uint32_t i = 0; i < a->n_mirrors; i++)
+		h = mt_hash_u64(a->mirrors[i].ppm, hash_cluster(b, a->mirrors[i].cluster, h));
 	for (uint32_t i = 0; i < a->hash.n_keys; i++)
 		h = mt_hash_text(a->hash.keys[i].name, h);
 	return mt_hash_u64(a->hash.source, h);
@@ -372,6 +401,9 @@ static int route_bytes(
 	}
 	snprintf(path, sizeof(path), "spec.%.64s[%u]", f->list->name, f->list->made_of ? r->at : i);
 	rc = tcp_unsupported(b, f, r, path);
+	if (r->mirror || r->n_mirrors)
+		mt_b_warn(b, f->meta, r->origin.line, path, "remove its mirror",
+			"byte streams are not copied");
 	if (rc == 0)
 		rc = fill_dests(b, f, r, path, &a);
 	if (rc)

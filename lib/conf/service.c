@@ -229,6 +229,9 @@ static bool dests_are_leading(
 			if (!key_is_leading(codec, c->hash_keys[j].name))
 				return false;
 	}
+	for (uint32_t i = 0; i < a->n_mirrors; i++)
+		if (b->clusters_v[a->mirrors[i].cluster].guards_search)
+			return false;
 	for (uint32_t i = 0; i < a->hash.n_keys; i++)
 		if (!key_is_leading(codec, a->hash.keys[i].name))
 			return false;

@@ -151,6 +151,12 @@ struct mt_ctl_env {
 	uint64_t (*longest_turn)(void *arg);
 	/* What becomes of each object that was read. */
 	struct mt_object_table *(*objects)(void *arg);
+	/*
+	 * What is wrong with policies, or what a caller of that principal (NULL: the first) may call, from that address (NULL: any):
+	 * lib/analyse's answer. NULL: e says why not.
+	 */
+	struct json_t *(*analyse)(
+		void *arg, const char *principal, const struct mt_addr *from, struct mt_err *e);
 	/* No last good version is held for that object any more, and what follows is loaded. As reload. */
 	int (*forget)(void *arg, const struct mt_who *who, const char *kind, const char *ns,
 		const char *name, char *words, size_t size);
@@ -238,6 +244,8 @@ int mt_ctl_command(struct mt_ctl *c, const struct mt_who *who, const char *line,
 
 /* What became of the services of a snapshot (NULL: of none), as --check prints it. NULL: no memory. */
 struct json_t *mt_ctl_services_json(const struct mt_snapshot *s);
+/* An answer as text for people, appended to `out`. */
+void mt_ctl_text(const struct json_t *j, struct mt_text_buf *out);
 /* docs/reference/metrics.md, of the tables alone. */
 void mt_ctl_metrics_page(struct mt_text_buf *out);
 /* The table of commands as a section of a manual page, appended to `out`; needs no daemon. */

@@ -73,7 +73,7 @@ struct mt_command {
 /* The table in its parts, each ended by a row without words; a topic is a file. */
 extern const struct mt_command mt_commands_show[], mt_commands_act[], mt_commands_trace[],
 	mt_commands_capture[], mt_commands_help[], mt_commands_load[];
-extern const struct mt_command mt_commands_tune[], mt_commands_log[];
+extern const struct mt_command mt_commands_tune[], mt_commands_log[], mt_commands_analyse[];
 
 /* Row i of all parts together, in the order of `help`; NULL behind the last. */
 const struct mt_command *mt_command_at(uint32_t i);
@@ -88,6 +88,8 @@ void mt_command_arity(const char *args, uint32_t *min, uint32_t *max);
 #define MT_CTL_OK      0
 #define MT_CTL_FAILED  1
 #define MT_CTL_USAGE   2
+/* Done, and what was asked for is there: the answer says what, and who asked for a status gets 1. */
+#define MT_CTL_FOUND 4
 
 /* The command whose words the request begins with (words may be shortened while they are unique);
  * *used: how many. NULL with the reason in e. */
@@ -140,6 +142,7 @@ json_t *mt_show_objects(struct mt_ctl *c, const struct mt_request *r);
 uint64_t mt_ctl_closed_by(const struct mt_ctl *c, const struct mt_closer *by);
 json_t *mt_show_held(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_neighbours(struct mt_ctl *c, const struct mt_request *r);
+json_t *mt_show_workloads(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_services(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_routes(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_clusters(struct mt_ctl *c, const struct mt_request *r);

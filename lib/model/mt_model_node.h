@@ -21,6 +21,17 @@ struct mt_node_addr {
 	uint8_t prefix; /* bits of the written family */
 };
 
+/* An address that enters by its port, and from one station if `mac_text` is written. */
+struct mt_node_bound {
+	struct mt_origin origin;
+	struct mt_text address_text, mac_text;
+	struct mt_addr address;
+	uint8_t mac[6];
+};
+
+/* Who is at the other end of a port: anybody, or workloads of ours. */
+enum mt_node_side { MT_SIDE_NETWORK, MT_SIDE_WORKLOADS };
+
 struct mt_node_port {
 	struct mt_origin origin;
 	struct mt_text name;
@@ -34,6 +45,11 @@ struct mt_node_port {
 	/* Of the kernel's side, where the driver makes it (TAP). */
 	struct mt_text *kernel_addresses, *kernel_routes;
 	uint32_t n_kernel_addresses, n_kernel_routes;
+	struct mt_num side; /* enum mt_node_side */
+	/* Of MT_SIDE_WORKLOADS: who enters; not written: the instances and WorkloadEntries in the port's networks. */
+	struct mt_node_bound *workloads;
+	uint32_t n_workloads, workloads_line;
+	bool workloads_set;
 };
 
 struct mt_node_route {
@@ -163,10 +179,10 @@ struct mt_node_otlp {
 	struct mt_text roots, certificate, key, server_name;
 };
 
-/* Who the node is: a directory of PEM files that somebody else keeps fresh. */
+/* Who the node is: a directory of PEM files that somebody else keeps fresh, or the socket of an agent that does. One of both. */
 struct mt_node_identity {
 	struct mt_origin origin;
-	struct mt_text directory;
+	struct mt_text directory, sds;
 };
 
 /* For whom connections are made by the node's own certificate. */
@@ -229,4 +245,6 @@ struct mt_node {
  * Whether the node itself answers DNS at that address and port: at its own (spec.dns.listen), or on its ports. Asked there
  * for others' names it would ask itself.
  */
+/* Whether the address is of one who lives on a port of `side: workloads`: it is listed there, or in its networks where none is. */
+bool mt_node_has_workload(const struct mt_node *n, const struct mt_addr *a);
 bool mt_node_answers_names(const struct mt_node *n, const struct mt_addr *a, uint16_t port);

@@ -72,6 +72,13 @@ struct mt_rule_percent {
 	struct mt_num ppm; /* `value`, in millionths of all messages */
 };
 
+/* Of a list of mirrors. */
+struct mt_rule_mirror {
+	struct mt_origin origin;
+	struct mt_rule_dest to;
+	struct mt_rule_percent *percent; /* NULL: all */
+};
+
 /* Another VirtualService, whose rules stand in place of this one. */
 struct mt_rule_delegate {
 	struct mt_origin origin;
@@ -87,6 +94,8 @@ struct mt_rule {
 	uint32_t n_dests;
 	struct mt_dest *mirror;
 	struct mt_rule_percent *mirror_percent;
+	struct mt_rule_mirror *mirrors; /* written in place of `mirror` */
+	uint32_t n_mirrors;
 	struct mt_rule_mutation *req_mut, *rsp_mut;
 	uint32_t n_req_mut, n_rsp_mut;
 	struct mt_num timeout;

@@ -28,3 +28,22 @@ bool mt_node_answers_names(const struct mt_node *n, const struct mt_addr *a, uin
 			return true;
 	return !d->addresses_set && is_of_a_port(n, a);
 }
+
+static bool lives_on(const struct mt_node_port *p, const struct mt_addr *a)
+{
+	for (uint32_t k = 0; k < p->n_workloads; k++)
+		if (mt_addr_eq(&p->workloads[k].address, a))
+			return true;
+	for (uint32_t k = 0; !p->workloads_set && k < p->n_addresses; k++)
+		if (mt_prefix_contains(&p->addresses[k].addr, p->addresses[k].prefix, a))
+			return true;
+	return false;
+}
+
+bool mt_node_has_workload(const struct mt_node *n, const struct mt_addr *a)
+{
+	for (uint32_t i = 0; i < n->n_ports; i++)
+		if (n->ports[i].side.v == MT_SIDE_WORKLOADS && lives_on(&n->ports[i], a))
+			return true;
+	return false;
+}

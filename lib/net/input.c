@@ -29,10 +29,14 @@ static bool vlan_ok(const struct mt_netw *w, struct net_rx *rx, uint16_t *type)
 	return id == want; /* id 0 is a priority tag: untagged */
 }
 
-static bool is_exceptional(const struct mt_netw *w, uint16_t port)
+/* Of a port that is not like most; false: somebody has taken the frame. */
+static mt_noinline bool flagged_in(struct mt_netw *w, struct net_rx *rx, uint16_t type)
 {
-	return w->table->ports[port].exception != MT_NET_PORT_NONE ||
-	       w->table->uplink[port] != MT_NET_PORT_NONE;
+	uint8_t flags = w->table->flags[rx->port->index];
+
+	if (flags & NET_PORT_BOUND && !net_bound(w, rx, type))
+		return false;
+	return !(flags & NET_PORT_PUNTS) || !net_punt_early(w, rx);
 }
 
 /* One frame; true when rx->m is a TCP segment for the caller. */
@@ -55,7 +59,7 @@ static bool frame_in(struct mt_netw *w, struct net_rx *rx)
 		net_drop(w, rx->m, MT_NET_vlan_unknown);
 		return false;
 	}
-	if (mt_unlikely(is_exceptional(w, rx->port->index)) && net_punt_early(w, rx))
+	if (mt_unlikely(w->table->flags[rx->port->index]) && !flagged_in(w, rx, type))
 		return false;
 	if (rx->l2_unicast &&
 		mt_unlikely(!rte_is_same_ether_addr(&eth->dst_addr, &rx->port->mac))) {
@@ -124,7 +128,7 @@ static bool tcp_in(struct mt_netw *w, struct net_rx *rx)
 			 (rx->is4 ? RTE_PTYPE_L3_IPV4_EXT_UNKNOWN : RTE_PTYPE_L3_IPV6_EXT_UNKNOWN);
 	if (w->net->workers > 1 && !(rx->port->caps.rss && m->ol_flags & RTE_MBUF_F_RX_RSS_HASH)) {
 		struct mt_tuple t = {rx->dst, rx->src, rte_be_to_cpu_16(tcp->dst_port),
-			rte_be_to_cpu_16(tcp->src_port)};
+			rte_be_to_cpu_16(tcp->src_port), 0};
 
 		m->hash.rss = mt_steer_hash(w->net->steer, &t);
 	}

@@ -89,6 +89,7 @@ struct mt_net_route_conf {
 struct mt_net_port_conf {
 	uint16_t vlan;	    /* the one 802.1Q id that is ours; 0: untagged */
 	uint16_t exception; /* TAP that gets what is not ours; MT_NET_PORT_NONE */
+	bool workloads; /* only addresses that are bound to it enter by it (mt_net_vips_bind()) */
 };
 
 struct mt_net_conf {
@@ -145,6 +146,18 @@ int mt_net_set_vips_leaving(struct mt_net *net, const struct mt_addr *vips, uint
  */
 struct mt_net_vips;
 struct mt_net_vips *mt_net_vips_new(const struct mt_addr *vips, uint32_t n, uint32_t n_leaving);
+/*
+ * An address that enters by this port and by no other: packets with it as their source, and whoever claims it by ARP or ND, are
+ * dropped elsewhere. A port of `workloads` takes nobody else.
+ */
+struct mt_net_bound {
+	struct mt_addr addr;
+	uint16_t port;
+	bool has_mac;
+	struct rte_ether_addr mac; /* has_mac: of that station only */
+};
+/* They come with the set, and replace those of the one before as a whole. Of one address the first counts. 0 or -ENOMEM. */
+int mt_net_vips_bind(struct mt_net_vips *v, const struct mt_net_bound *bound, uint32_t n);
 void mt_net_vips_use(struct mt_net *net, struct mt_net_vips *v, struct mt_net_old **old);
 void mt_net_vips_drop(struct mt_net_vips *v);
 

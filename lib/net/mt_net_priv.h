@@ -36,6 +36,8 @@ struct net_addr {
 	uint8_t prefix;
 	bool fresh;   /* to be announced */
 	bool leaving; /* heard for what is still under way, and claimed no more */
+	bool has_mac; /* of `bound` */
+	struct rte_ether_addr mac;
 };
 
 /* Open addressing, at most half full; values are indices into `list` + 1. */
@@ -46,14 +48,25 @@ struct net_set {
 	uint32_t *slots;
 };
 
+/* What the control thread swaps as one when another configuration is in force. */
+struct net_served {
+	struct net_set vips;
+	struct net_set bound; /* others' addresses, each with the port by which it enters */
+};
+
+/* What frames of a port meet before anything else. */
+#define NET_PORT_PUNTS 0x01 /* it has an exception TAP, or is one */
+#define NET_PORT_BOUND 0x02 /* sources are held against `bound`: there is a port of workloads */
+
 struct net_table {
 	struct net_route *routes; /* longest prefix first */
 	uint32_t n_routes;
-	struct net_set own; /* addresses of ports (with link-local ones) and sources */
-	uint32_t n_sources; /* the last ones of own.list */
-	uint32_t gen;	    /* conf_gen with which it came */
-	uint8_t hop_limit;  /* of TCP segments */
-	uint8_t tos;	    /* DSCP in its place, ECN 0 */
+	struct net_set own;	     /* addresses of ports (with link-local ones) and sources */
+	uint32_t n_sources;	     /* the last ones of own.list */
+	uint32_t gen;		     /* conf_gen with which it came */
+	uint8_t hop_limit;	     /* of TCP segments */
+	uint8_t tos;		     /* DSCP in its place, ECN 0 */
+	uint8_t flags[MT_PORTS_MAX]; /* NET_PORT_* */
 	struct mt_net_port_conf ports[MT_PORTS_MAX];
 	uint16_t uplink[MT_PORTS_MAX]; /* of an exception TAP: the port it stands for */
 };
@@ -61,7 +74,7 @@ struct net_table {
 /* Exactly one of the two is set. */
 struct mt_net_old {
 	struct net_table *table;
-	struct net_set *vips;
+	struct net_served *served;
 };
 
 int net_set_init(struct net_set *s, uint32_t cap);
@@ -75,6 +88,8 @@ bool net_is_ours(const struct mt_netw *w, const struct mt_addr *a);
 /* Adds unless it is there; the capacity given at init is not exceeded. */
 void net_set_add(struct net_set *s, const struct net_addr *a);
 void net_table_free(struct net_table *t);
+/* NULL is allowed. */
+void net_served_free(struct net_served *s);
 /* The best route, or NULL. */
 const struct net_route *net_lookup(const struct net_table *t, const struct mt_addr *remote);
 /* The connected route that holds the address, on `port` (or any: MT_NET_PORT_NONE), or NULL. */
@@ -182,7 +197,7 @@ struct mt_net {
 	uint16_t workers;
 	const struct mt_steer *steer;
 	_Atomic(struct net_table *) table;
-	_Atomic(struct net_set *) vips;
+	_Atomic(struct net_served *) served;
 	_Atomic uint32_t dst_gen;    /* grows when cached destinations are stale */
 	_Atomic uint32_t conf_gen;   /* grows with each new table or VIP set */
 	_Atomic uint32_t announced;  /* the conf_gen whose announcements are done */
@@ -253,7 +268,7 @@ struct net_owner {
 struct mt_netw {
 	struct mt_net *net;
 	const struct net_table *table;
-	const struct net_set *vips;
+	const struct net_set *vips; /* of a struct net_served */
 	struct mt_pools *pools;
 	uint64_t now;
 	uint32_t gen; /* of destinations; see mt_net_begin() */
@@ -414,6 +429,13 @@ bool net_ip4_input(struct mt_netw *w, struct net_rx *rx);
 bool net_ip6_input(struct mt_netw *w, struct net_rx *rx);
 /* Behind the IP header of a packet for us. */
 bool net_l4_input(struct mt_netw *w, struct net_rx *rx);
+/*
+ * bound.c. Whether the frame may come by its port as whom it says that it is of; false: it was dropped and counted. What is too
+ * short to say it passes: it is nobody's further on, either.
+ */
+bool net_bound(struct mt_netw *w, struct net_rx *rx, uint16_t type);
+/* The same for one address that the packet speaks for. */
+bool net_speaks_for(struct mt_netw *w, struct net_rx *rx, const struct mt_addr *a);
 void net_arp_input(struct mt_netw *w, struct net_rx *rx);
 void net_arp_send(struct mt_netw *w, uint16_t port, uint16_t op, const struct rte_ether_addr *to,
 	const struct mt_addr *from, const struct mt_addr *target, const struct rte_ether_addr *tha);

@@ -147,6 +147,9 @@ static void advertise_in(struct mt_netw *w, struct net_rx *rx, const struct nd_m
 		net_drop(w, rx->m, MT_NET_nd_bad);
 		return;
 	}
+	if (mt_unlikely(w->table->flags[rx->port->index] & NET_PORT_BOUND) &&
+		!net_speaks_for(w, rx, &nd->target))
+		return;
 	if (net_answers(w, rx->port, &nd->target)) {
 		net_drop(w, rx->m, MT_NET_address_conflict);
 		return;

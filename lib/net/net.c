@@ -51,12 +51,8 @@ struct mt_net *mt_net_create(struct mt_port *const *ports, uint16_t n_ports, uin
 
 void mt_net_destroy(struct mt_net *net)
 {
-	struct net_set *vips = atomic_load(&net->vips);
-
 	net_table_free(atomic_load(&net->table));
-	if (vips)
-		net_set_fini(vips);
-	free(vips);
+	net_served_free(atomic_load(&net->served));
 	free(net->neigh);
 	free(net);
 }
@@ -132,7 +128,7 @@ void mt_net_begin(struct mt_netw *w, uint64_t now)
 	/* Read first: the tables are at least as new as what is noted as announced. */
 	w->conf = atomic_load_explicit(&w->net->conf_gen, memory_order_acquire);
 	w->table = atomic_load_explicit(&w->net->table, memory_order_acquire);
-	w->vips = atomic_load_explicit(&w->net->vips, memory_order_acquire);
+	w->vips = &atomic_load_explicit(&w->net->served, memory_order_acquire)->vips;
 }
 
 void mt_net_tick(struct mt_netw *w)

@@ -93,7 +93,7 @@ static void add_route(struct net_table *t, const struct net_route *r)
 static int add_addr(const struct mt_net *net, struct net_table *t, const struct mt_net_addr_conf *c,
 	struct mt_err *e)
 {
-	struct net_addr a = {c->addr, c->port, c->prefix, true, false};
+	struct net_addr a = {.addr = c->addr, .port = c->port, .prefix = c->prefix, .fresh = true};
 	struct net_route r = {
 		.to = c->addr, .prefix = c->prefix, .connected = true, .port = c->port};
 	char text[MT_ADDR_STRLEN];
@@ -108,8 +108,10 @@ static int add_addr(const struct mt_net *net, struct net_table *t, const struct 
 	net_set_add(&t->own, &a);
 	add_route(t, &r);
 	if (!r.is4) {
-		struct net_addr ll = {
-			link_local(&net->ports[c->port]->mac), c->port, 64, true, false};
+		struct net_addr ll = {.addr = link_local(&net->ports[c->port]->mac),
+			.port = c->port,
+			.prefix = 64,
+			.fresh = true};
 
 		net_set_add(&t->own, &ll);
 	}
@@ -150,11 +152,26 @@ static int add_static(const struct mt_net *net, struct net_table *t,
 	return 0;
 }
 
+/* Who belongs to one port is looked for at all of them. */
+static void set_flags(struct net_table *t)
+{
+	uint8_t all = 0;
+
+	for (uint16_t i = 0; i < MT_PORTS_MAX; i++)
+		all |= t->ports[i].workloads ? NET_PORT_BOUND : 0;
+	for (uint16_t i = 0; i < MT_PORTS_MAX; i++) {
+		bool punts = t->ports[i].exception != MT_NET_PORT_NONE ||
+			     t->uplink[i] != MT_NET_PORT_NONE;
+
+		t->flags[i] = (uint8_t)(all | (punts ? NET_PORT_PUNTS : 0));
+	}
+}
+
 static int fill_ports(const struct mt_net *net, struct net_table *t,
 	const struct mt_net_port_conf *ports, struct mt_err *e)
 {
 	for (uint16_t i = 0; i < MT_PORTS_MAX; i++) {
-		t->ports[i] = (struct mt_net_port_conf){0, MT_NET_PORT_NONE};
+		t->ports[i] = (struct mt_net_port_conf){0, MT_NET_PORT_NONE, false};
 		t->uplink[i] = MT_NET_PORT_NONE;
 	}
 	for (uint16_t i = 0; ports && i < net->n_ports; i++) {
@@ -170,6 +187,7 @@ static int fill_ports(const struct mt_net *net, struct net_table *t,
 		if (tap != MT_NET_PORT_NONE)
 			t->uplink[tap] = i;
 	}
+	set_flags(t);
 	return 0;
 }
 
@@ -188,7 +206,10 @@ static int compile(const struct mt_net *net, struct net_table *t, const struct m
 		return rc;
 	t->n_sources = t->own.n;
 	for (uint32_t i = 0; i < c->n_sources; i++) {
-		struct net_addr a = {c->sources[i], MT_NET_PORT_NONE, 128, true, false};
+		struct net_addr a = {.addr = c->sources[i],
+			.port = MT_NET_PORT_NONE,
+			.prefix = 128,
+			.fresh = true};
 
 		net_set_add(&t->own, &a);
 	}
@@ -210,14 +231,21 @@ static void mark_known(struct mt_net *net, struct net_set *s, const struct net_s
 	}
 }
 
+void net_served_free(struct net_served *s)
+{
+	if (!s)
+		return;
+	net_set_fini(&s->vips);
+	net_set_fini(&s->bound);
+	free(s);
+}
+
 void mt_net_old_free(struct mt_net_old *old)
 {
 	if (!old)
 		return;
 	net_table_free(old->table);
-	if (old->vips)
-		net_set_fini(old->vips);
-	free(old->vips);
+	net_served_free(old->served);
 	free(old);
 }
 
@@ -275,7 +303,7 @@ int mt_net_set_vips(
 
 /* What is used, and the place of what it replaces. */
 struct mt_net_vips {
-	struct net_set *set;
+	struct net_served *set;
 	struct mt_net_old *old;
 };
 
@@ -283,9 +311,7 @@ void mt_net_vips_drop(struct mt_net_vips *v)
 {
 	if (!v)
 		return;
-	if (v->set)
-		net_set_fini(v->set);
-	free(v->set);
+	net_served_free(v->set);
 	free(v->old);
 	free(v);
 }
@@ -298,24 +324,46 @@ struct mt_net_vips *mt_net_vips_new(const struct mt_addr *vips, uint32_t n, uint
 		return NULL;
 	v->old = calloc(1, sizeof(*v->old));
 	v->set = calloc(1, sizeof(*v->set));
-	if (!v->old || !v->set || net_set_init(v->set, n)) {
+	if (!v->old || !v->set || net_set_init(&v->set->vips, n) ||
+		net_set_init(&v->set->bound, 0)) {
 		mt_net_vips_drop(v);
 		return NULL;
 	}
 	for (uint32_t i = 0; i < n; i++) {
 		bool leaving = i >= n - n_leaving;
-		struct net_addr a = {vips[i], MT_NET_PORT_NONE, 128, !leaving, leaving};
+		struct net_addr a = {.addr = vips[i],
+			.port = MT_NET_PORT_NONE,
+			.prefix = 128,
+			.fresh = !leaving,
+			.leaving = leaving};
 
-		net_set_add(v->set, &a);
+		net_set_add(&v->set->vips, &a);
 	}
 	return v;
 }
 
+int mt_net_vips_bind(struct mt_net_vips *v, const struct mt_net_bound *bound, uint32_t n)
+{
+	struct net_set s;
+
+	if (net_set_init(&s, n))
+		return -ENOMEM;
+	for (uint32_t i = 0; i < n; i++)
+		net_set_add(&s, &(struct net_addr){.addr = bound[i].addr,
+					.port = bound[i].port,
+					.prefix = 128,
+					.has_mac = bound[i].has_mac,
+					.mac = bound[i].mac});
+	net_set_fini(&v->set->bound);
+	v->set->bound = s;
+	return 0;
+}
+
 void mt_net_vips_use(struct mt_net *net, struct mt_net_vips *v, struct mt_net_old **old)
 {
-	v->old->vips = atomic_load_explicit(&net->vips, memory_order_relaxed);
-	mark_known(net, v->set, v->old->vips);
-	atomic_store_explicit(&net->vips, v->set, memory_order_release);
+	v->old->served = atomic_load_explicit(&net->served, memory_order_relaxed);
+	mark_known(net, &v->set->vips, v->old->served ? &v->old->served->vips : NULL);
+	atomic_store_explicit(&net->served, v->set, memory_order_release);
 	atomic_fetch_add_explicit(&net->conf_gen, 1, memory_order_release);
 	retire(v->old, old);
 	free(v);

@@ -171,9 +171,11 @@ static void join_rule(struct joining *x, const struct mt_rule *root,
 		joined.name = root->name;
 	if (!leaf->timeout.set)
 		joined.timeout = root->timeout;
-	if (!leaf->mirror) {
+	if (!leaf->mirror && !leaf->n_mirrors) {
 		joined.mirror = root->mirror;
 		joined.mirror_percent = root->mirror_percent;
+		joined.mirrors = root->mirrors;
+		joined.n_mirrors = root->n_mirrors;
 	}
 	if (!leaf->n_req_mut && !leaf->n_rsp_mut) {
 		joined.req_mut = root->req_mut;

@@ -484,6 +484,9 @@ static void use_selected(struct translation *x)
 	for (uint32_t i = 0; i < x->m->workload_entries.n; i++) {
 		const struct mt_workload_entry *we = x->m->workload_entries.v[i];
 
+		/* Who is called by nobody may call. */
+		if (x->m->node && mt_node_has_workload(x->m->node, &we->w.address))
+			use(x, &we->meta);
 		if (!is_used(x, &we->meta))
 			tell(x, MT_DIAG_INERT, &we->meta, NULL,
 				"no service of its namespace selects it");

@@ -53,8 +53,13 @@ void mt_account_reply(struct mt_proxy *p, const struct mt_exchange *ex, const st
 	struct mt_service_stats *st;
 
 	account_endpoint(p, a);
-	if (mt_unlikely(!ex->service))
-		return; /* its numbers have gone with it */
+	if (mt_unlikely(!ex->service)) {
+		/* Its numbers have gone with it. */
+		mt_count(p->counters,
+			ex->mirrored ? MT_PROXY_mirror_answered : MT_PROXY_exchange_answered);
+		return;
+	}
+	mt_count(p->counters, MT_PROXY_exchange_answered);
 	st = mt_stats_service(p, ex->service);
 	if (reply->status == MT_STATUS_OK)
 		st->ok++;
@@ -69,10 +74,13 @@ void mt_account_reply(struct mt_proxy *p, const struct mt_exchange *ex, const st
 	mt_hist_add(h->reply, MT_SIZE_BUCKETS, MT_SIZE_BITS, reply->len - 1);
 }
 
-void mt_account_oneway(struct mt_proxy *p, const struct mt_exchange *ex)
+void mt_account_oneway(struct mt_proxy *p, const struct mt_exchange *ex, enum mt_proxy_outcome what)
 {
 	if (mt_likely(ex->service))
 		mt_stats_service(p, ex->service)->oneway++;
+	else if (ex->mirrored)
+		what = MT_PROXY_mirror_oneway;
+	mt_count(p->counters, what);
 }
 
 void mt_account_left(struct mt_proxy *p, const struct mt_exchange *ex, bool cut_off)

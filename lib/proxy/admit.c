@@ -18,7 +18,7 @@
 #define WINDOW	(20 * MT_MSEC) /* at least, and until so many replies have come */
 #define ENOUGH	8
 #define STALE	(1 * MT_SEC) /* what was known so long ago is replaced, not averaged */
-#define FEW	64
+#define FEW	MT_ADMIT_FEW
 #define BUSY	(FEW / 2) /* so many calls out: there is work */
 #define MANY	1024
 #define LONG_NS (32 * MT_MSEC) /* replies faster than this show no queue */
@@ -115,14 +115,13 @@ static bool in_time(const struct mt_proxy *p, const struct mt_admit *a, uint64_t
 	       wait * MT_MAX(a->n, UINT64_C(1));
 }
 
-bool mt_admit_refuses(
+bool mt_admit_looks(
 	struct mt_proxy *p, const struct mt_exchange *ex, uint32_t ep_index, uint64_t ep_id)
 {
 	uint64_t out = p->ep_stats[ep_index].outstanding, left, wait;
 	const struct mt_admit *a;
 
-	if (mt_likely(out < FEW) || ex->oneway || ex->deadline.at <= p->now ||
-		mt_mutant(MT_MUTANT_admits_all))
+	if (ex->oneway || ex->deadline.at <= p->now || mt_mutant(MT_MUTANT_admits_all))
 		return false;
 	a = admit_of(p, ep_index, ep_id);
 	left = ex->deadline.at - p->now;

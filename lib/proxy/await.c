@@ -62,6 +62,12 @@ static const char *absent(struct mt_proxy *p, const struct mt_cluster *c)
 	return __atomic_load_n(&c->demand->why, __ATOMIC_RELAXED);
 }
 
+void mt_await_ask(struct mt_proxy *p, const struct mt_cluster *c)
+{
+	if (p->now >= __atomic_load_n(&c->demand->absent_until, __ATOMIC_ACQUIRE))
+		(void)ask(p, c->index);
+}
+
 static bool is_full(const struct mt_proxy *p, uint32_t cluster)
 {
 	const struct mt_awaiting *k = &p->awaiting;

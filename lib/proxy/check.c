@@ -142,6 +142,24 @@ static const char *check_pair(const struct mt_proxy *p, const struct mt_pair *pr
 	return NULL;
 }
 
+/* Copies are counted, and what waits of them is charged. */
+static const char *check_copies(struct mt_proxy *p)
+{
+	const struct mt_mirror *m = &p->mirror;
+	uint64_t bytes = 0, waits = 0;
+	const struct mt_down *d;
+	uint32_t n = 0, i = 0;
+
+	while ((d = mt_slab_next(&p->downs, &i))) {
+		n += d->copy != 0;
+		bytes += d->copy;
+		waits += d->copy ? d->pending : 0;
+	}
+	if (n != m->n || bytes != m->bytes)
+		return "other copies are counted than are there";
+	return waits == m->waits ? NULL : "waiting copies are not what was charged";
+}
+
 const char *mt_proxy_check(struct mt_proxy *p)
 {
 	const char *wrong = NULL;
@@ -166,5 +184,5 @@ const char *mt_proxy_check(struct mt_proxy *p)
 	i = 0;
 	while (!wrong && (o = mt_slab_next(&p->lanes, &i)))
 		wrong = check_lanes(p, o);
-	return wrong;
+	return wrong ? wrong : check_copies(p);
 }

@@ -107,7 +107,7 @@ static void encode(struct mt_proxy *p, struct mt_exchange *ex)
 }
 
 /* The caller's own time-out in ms; 0: none that can be read. */
-static uint32_t carried_timeout(struct mt_proxy *p, struct mt_exchange *ex)
+static mt_inline uint32_t carried_timeout(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	const struct mt_key *key = &ex->codec->deadline_key;
 	struct mt_slice v;
@@ -205,14 +205,46 @@ static bool metadata_known(struct mt_proxy *p, struct mt_exchange *ex)
 	return false;
 }
 
-static void send_off(struct mt_proxy *p, struct mt_exchange *ex);
+static bool send_off(struct mt_proxy *p, struct mt_exchange *ex);
+
+/*
+ * Its route has mirrors. What is copied has the route's changes, so they go into the message before an endpoint is picked; and
+ * the copies go when the call itself is on its way.
+ */
+static mt_noinline void send_mirrored(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	struct mt_mirroring copies;
+
+	if (ex->cluster->n_eps == 0 || !mt_mirror_choose(p, ex, &copies)) {
+		(void)send_off(p, ex);
+		return;
+	}
+	if (p->view.n_mutations) {
+		encode(p, ex);
+		view_of(p, ex, mt_exchange_down(p, ex));
+	}
+	mt_mirror_copy(p, ex, &copies);
+	mt_mirror_send(p, &copies, send_off(p, ex));
+}
+
+static mt_noinline void route_mirrored(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	mt_filter_mutate(&p->filters, &p->view, ex->route->req_mut, ex->route->n_req_mut);
+	mt_deadline_arm(&p->deadlines, &ex->deadline, p->now, mt_dispatch_left(p, ex));
+	send_mirrored(p, ex);
+}
 
 void mt_dispatch_route(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	if (!find_cluster(p, ex))
 		return;
-	if (mt_unlikely(ex->route->n_req_mut))
+	if (mt_unlikely(ex->route->rare)) {
+		if (ex->route->n_mirrors) {
+			route_mirrored(p, ex);
+			return;
+		}
 		mt_filter_mutate(&p->filters, &p->view, ex->route->req_mut, ex->route->n_req_mut);
+	}
 	/* The time in which filters waited is part of it. */
 	mt_deadline_arm(&p->deadlines, &ex->deadline, p->now,
 		mt_unlikely(ex->filter_at)
@@ -343,11 +375,15 @@ void mt_dispatch_again(struct mt_proxy *p, struct mt_exchange *ex)
 	/* As long as it goes on waiting, the time that it may is counted from the beginning. */
 	if (!ex->cluster->demand || !mt_list_linked(&ex->deadline.node))
 		mt_deadline_arm(&p->deadlines, &ex->deadline, p->now, mt_dispatch_left(p, ex));
-	send_off(p, ex);
+	/* One that is sent again had its copies. */
+	if (ex->route->n_mirrors && !ex->tries && !ex->repeats)
+		send_mirrored(p, ex);
+	else
+		send_off(p, ex);
 }
 
-/* Its cluster is known, and the view shows it. */
-static void send_off(struct mt_proxy *p, struct mt_exchange *ex)
+/* Its cluster is known, and the view shows it. false: it was answered natively, and may be gone. */
+static bool send_off(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	const struct mt_endpoint *ep;
 	struct mt_attempt *a;
@@ -356,21 +392,22 @@ static void send_off(struct mt_proxy *p, struct mt_exchange *ex)
 	if (mt_unlikely(ex->cluster->n_eps == 0)) {
 		encode(p, ex);
 		if (mt_await_call(p, ex))
-			return;
+			return true;
 	}
 	mt_exchange_trace_pick(p, ex);
 	ep = pick(p, ex);
 	if (!ep || (mt_unlikely(ep->guarded) && !mt_guard_passes(p, ex, ep)))
-		return;
+		return false;
 	mt_exchange_trace_endpoint(p, ex, ep);
 	encode(p, ex);
 	a = mt_attempt_new(p, ex, ep);
 	ln = a ? mt_lanes_get(p, ex, ep) : NULL;
 	if (mt_unlikely(!ln)) {
 		mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "too many endpoints");
-		return;
+		return false;
 	}
 	mt_lane_submit(p, ln, a);
+	return true;
 }
 
 void mt_dispatch_pick(struct mt_proxy *p, struct mt_exchange *ex)

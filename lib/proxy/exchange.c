@@ -6,7 +6,8 @@
 /* Endpoints tried for one call at most, whatever the cluster's size. */
 #define MAX_TRIES 8
 
-struct mt_exchange *mt_exchange_new(struct mt_proxy *p, struct mt_down *d)
+static mt_inline struct mt_exchange *born(
+	struct mt_proxy *p, struct mt_down *d, struct mt_snapshot *snap, bool mirrored)
 {
 	struct mt_ref ref;
 	struct mt_exchange *ex = mt_slab_alloc(&p->exchanges, &ref);
@@ -18,7 +19,7 @@ struct mt_exchange *mt_exchange_new(struct mt_proxy *p, struct mt_down *d)
 	mt_list_init(&ex->queue_node);
 	mt_list_init(&ex->deadline.node);
 	ex->down = d->self;
-	ex->snap = d->snap;
+	ex->snap = snap;
 	ex->codec = d->codec;
 	ex->codec_opts = d->codec_opts;
 	ex->started = p->now;
@@ -26,8 +27,22 @@ struct mt_exchange *mt_exchange_new(struct mt_proxy *p, struct mt_down *d)
 	mt_snap_hold(p, ex->snap);
 	mt_list_add_tail(&d->exchanges, &ex->down_node);
 	d->outstanding++;
-	mt_count(p->counters, MT_PROXY_exchange_started);
+	if (mirrored)
+		ex->mirrored = true;
+	else
+		mt_count(p->counters, MT_PROXY_exchange_started);
 	return ex;
+}
+
+struct mt_exchange *mt_exchange_new(struct mt_proxy *p, struct mt_down *d)
+{
+	return born(p, d, d->snap, false);
+}
+
+struct mt_exchange *mt_exchange_new_copy(
+	struct mt_proxy *p, struct mt_down *d, struct mt_snapshot *snap)
+{
+	return born(p, d, snap, true);
 }
 
 struct mt_up *mt_exchange_up(struct mt_proxy *p, const struct mt_exchange *ex)
@@ -158,7 +173,6 @@ void mt_exchange_count_reply(struct mt_proxy *p, struct mt_exchange *ex, const s
 	const struct mt_attempt *a = mt_exchange_attempt(p, ex);
 	struct mt_ep_state *ep = mt_attempt_ep(a);
 
-	mt_count(p->counters, MT_PROXY_exchange_answered);
 	mt_exchange_replied(ex, reply->status, p->now);
 	ex->reply_len = reply->len;
 	mt_admit_answered(p, a);
@@ -168,4 +182,6 @@ void mt_exchange_count_reply(struct mt_proxy *p, struct mt_exchange *ex, const s
 		mt_ep_succeeded(ep);
 	if (MT_COUNTED)
 		mt_account_reply(p, ex, a, reply);
+	else
+		mt_count(p->counters, MT_PROXY_exchange_answered);
 }

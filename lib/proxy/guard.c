@@ -96,6 +96,53 @@ static enum mt_authz_read next_entry(const struct mt_guard_ask *a, const struct 
 	return MT_AUTHZ_READ;
 }
 
+static enum mt_authz_read interfaces(struct mt_authz_call *c);
+static enum mt_authz_read methods(struct mt_authz_call *c);
+
+static bool is_part(const struct mt_codec *codec, const struct mt_key *key)
+{
+	for (uint32_t i = 0; i < codec->n_service_parts; i++)
+		if (is_of(&codec->service_parts[i], key->name, key->len))
+			return true;
+	return false;
+}
+
+/* Whether the service's name may say more than the name. */
+static bool is_more_than_a_name(struct mt_slice name)
+{
+	return memchr(name.p, '/', name.len) || memchr(name.p, ':', name.len);
+}
+
+/* A part that a name may hold: what the server takes for it is not what the metadata say. */
+static bool is_in_a_name(struct mt_authz_call *c)
+{
+	if (c->interfaces_read == MT_AUTHZ_NOT_READ)
+		c->interfaces_read = (uint8_t)interfaces(c);
+	for (uint32_t i = 0; i < c->n_interfaces; i++)
+		if (is_more_than_a_name(c->interfaces[i]))
+			return true;
+	return c->interfaces_read != MT_AUTHZ_READ;
+}
+
+/* Of the metadata that say what is called: whether the server may go by another name than theirs. */
+static bool is_ambiguous(
+	struct mt_authz_call *c, const struct mt_codec *codec, const struct mt_key *key)
+{
+	const char *service = codec->service_key;
+
+	if (service && is_of(key, service, (uint32_t)strlen(service))) {
+		if (c->interfaces_read == MT_AUTHZ_NOT_READ)
+			c->interfaces_read = (uint8_t)interfaces(c);
+		return c->interfaces_read != MT_AUTHZ_READ || c->n_interfaces > 1;
+	}
+	if (codec->method_key.name && is_of(key, codec->method_key.name, codec->method_key.len)) {
+		if (c->methods_read == MT_AUTHZ_NOT_READ)
+			c->methods_read = (uint8_t)methods(c);
+		return c->methods_read != MT_AUTHZ_READ || c->n_methods > 1;
+	}
+	return false;
+}
+
 /* Places: 0 what leads the message, then changes, then its entries. */
 static enum mt_authz_read metadata(
 	struct mt_authz_call *c, const struct mt_key *key, uint32_t *pos, struct mt_slice *value)
@@ -106,6 +153,8 @@ static enum mt_authz_read metadata(
 	uint32_t at;
 
 	if (*pos == 0) {
+		if ((is_part(v->codec, key) && is_in_a_name(c)) || is_ambiguous(c, v->codec, key))
+			return MT_AUTHZ_UNREADABLE;
 		*pos = 1;
 		/* Without an index all of it is there at once. */
 		if ((key->id >= 0 || !v->codec->index) && v->codec->metadata &&
@@ -136,6 +185,24 @@ static bool add_interface(struct mt_authz_call *c, struct mt_slice name)
 	return true;
 }
 
+/* With each NAME that stands in "GROUP/NAME:VERSION": groups may have slashes and colons, too. */
+static bool add_names(struct mt_authz_call *c, const struct mt_codec *codec, struct mt_slice name)
+{
+	const uint8_t *end = name.p + name.len, *colon, *slash;
+
+	if (!add_interface(c, name))
+		return false;
+	if (!codec->n_service_parts || mt_likely(!is_more_than_a_name(name)))
+		return true;
+	for (const uint8_t *p = name.p; p; p = slash ? slash + 1 : NULL) {
+		slash = memchr(p, '/', (size_t)(end - p));
+		colon = memchr(p, ':', (size_t)(end - p));
+		if (!add_interface(c, (struct mt_slice){p, (uint32_t)((colon ? colon : end) - p)}))
+			return false;
+	}
+	return true;
+}
+
 /* Whatever of it the server may take for the service's name, under each key that it may look at. */
 static enum mt_authz_read add_aliases(struct mt_authz_call *c, const struct mt_codec *codec)
 {
@@ -148,7 +215,7 @@ static enum mt_authz_read add_aliases(struct mt_authz_call *c, const struct mt_c
 			if (!v.p)
 				break;
 			/* A number is no name, and is written where the next one will be. */
-			if (v.p == ask_of(c)->scratch->value || !add_interface(c, v))
+			if (v.p == ask_of(c)->scratch->value || !add_names(c, codec, v))
 				return MT_AUTHZ_UNREADABLE;
 		}
 	return MT_AUTHZ_READ;
@@ -159,13 +226,16 @@ static enum mt_authz_read interfaces(struct mt_authz_call *c)
 	const struct mt_guard_ask *a = ask_of(c);
 	const struct mt_codec *codec = a->v->codec;
 	struct mt_slice v;
+	bool more;
 
 	if (codec->service_key && codec->metadata) {
 		struct mt_key key = mt_key_make(codec, codec->service_key);
 
 		if (codec->metadata(a->v->msg, a->v->chain, &key, &v, a->scratch->interface))
-			(void)add_interface(c, v);
-		else if (codec->n_service_aliases)
+			more = !v.len || !add_names(c, codec, v);
+		else
+			more = codec->n_service_aliases > 0;
+		if (more)
 			return MT_AUTHZ_UNREADABLE;
 	}
 	if (add_aliases(c, codec) != MT_AUTHZ_READ)
@@ -177,6 +247,15 @@ static enum mt_authz_read interfaces(struct mt_authz_call *c)
 	return c->n_interfaces ? MT_AUTHZ_READ : MT_AUTHZ_UNREADABLE;
 }
 
+/*
+ * No method has such a name. A server that takes names apart ("SERVICE:METHOD" of Thrift, of which Apache's in C++ passes over empty
+ * parts) may find one in it that we do not.
+ */
+static bool is_no_method(struct mt_slice name)
+{
+	return !name.len || memchr(name.p, ':', name.len);
+}
+
 static enum mt_authz_read methods(struct mt_authz_call *c)
 {
 	const struct mt_guard_ask *a = ask_of(c);
@@ -184,8 +263,10 @@ static enum mt_authz_read methods(struct mt_authz_call *c)
 	struct mt_slice v;
 	int inner = 0;
 
-	if (!codec->metadata || !codec->metadata(a->v->msg, a->v->chain, &codec->method_key, &v,
-					a->scratch->method))
+	if (!codec->metadata ||
+		!codec->metadata(
+			a->v->msg, a->v->chain, &codec->method_key, &v, a->scratch->method) ||
+		is_no_method(v))
 		return MT_AUTHZ_UNREADABLE;
 	c->methods[c->n_methods++] = v;
 	if (codec->inner_method)
@@ -199,8 +280,6 @@ static const struct mt_authz_reader reader = {interfaces, methods, metadata};
 
 /* ---- who calls ------------------------------------------------------------------------------------- */
 
-#define SCHEME "spiffe://"
-
 static struct mt_slice text_of(const char *s)
 {
 	return (struct mt_slice){(const uint8_t *)s, (uint32_t)strlen(s)};
@@ -210,16 +289,30 @@ static struct mt_slice text_of(const char *s)
  * In front of endpoints whoever is none of the mesh's has no name: a gateway may ask for certificates of authorities that sign any
  * name, and asks for these at its own gate only.
  */
-static void identify(struct mt_authz_call *c, const struct mt_tls_peer *who, bool at_gate)
+static void identify_by_tls(struct mt_authz_call *c, const struct mt_tls_peer *who, bool at_gate)
 {
-	if (mt_likely(!who))
-		return;
 	if (who->sni[0])
 		c->sni = text_of(who->sni);
 	c->mtls = who->certificate && who->member;
-	if (who->certificate && (who->member || at_gate) &&
-		strncmp(who->principal, SCHEME, strlen(SCHEME)) == 0)
-		c->principal = text_of(who->principal + strlen(SCHEME));
+	if (who->certificate && (who->member || at_gate))
+		c->principal = mt_secure_principal(who);
+}
+
+/*
+ * By what he has shown, else by his port, which vouches for him as a certificate does. Whose name there is disputed, or nowhere
+ * written, has shown nothing, and is not nobody: he could have brought that about to leave a name that is denied.
+ */
+static void identify(struct mt_authz_call *c, const struct mt_guard_ask *ask, bool at_gate)
+{
+	if (ask->who)
+		identify_by_tls(c, ask->who, at_gate);
+	if (mt_likely(!ask->bound))
+		return;
+	if (!c->principal.p && ask->bound->principal) {
+		c->principal = text_of(ask->bound->principal);
+		c->mtls = true;
+	}
+	c->unnamed = !c->principal.p;
 }
 
 enum mt_authz_effect mt_guard_judge(
@@ -233,7 +326,7 @@ enum mt_authz_effect mt_guard_judge(
 				       .reader = ask->v ? &reader : NULL},
 		.ask = ask};
 
-	identify(&r.call, ask->who, false);
+	identify(&r.call, ask, false);
 	return mt_authz_judge(ask->cluster->guards[ask->ep - ask->cluster->eps], &r.call, by);
 }
 
@@ -248,7 +341,7 @@ enum mt_authz_effect mt_guard_judge_gate(
 				       .reader = ask->v ? &reader : NULL},
 		.ask = ask};
 
-	identify(&r.call, ask->who, true);
+	identify(&r.call, ask, true);
 	return mt_authz_judge(ask->gate->rules, &r.call, by);
 }
 
@@ -263,16 +356,26 @@ static void count(struct mt_proxy *p, enum mt_authz_effect e, const struct mt_au
 		mt_account_closed(p, by->closer);
 }
 
-bool mt_guard_passes(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_endpoint *ep)
+/* Of the call's own client, whoever else asks in his place. */
+static struct mt_guard_ask ask_for(struct mt_proxy *p, const struct mt_exchange *ex,
+	const struct mt_cluster *c, const struct mt_endpoint *ep)
 {
-	const struct mt_guard_ask ask = {.v = &p->view,
+	const struct mt_stream *down = mt_exchange_down(p, ex)->s;
+
+	return (struct mt_guard_ask){.v = &p->view,
 		.peer = p->view.peer,
-		.who = mt_proxy_tls_peer(p, mt_exchange_down(p, ex)->s),
-		.cluster = ex->cluster,
+		.who = mt_proxy_tls_peer(p, down),
+		.bound = mt_snapshot_bound(p->snap, down),
+		.cluster = c,
 		.ep = ep,
 		.service = ex->service,
 		.scratch = &p->guard_scratch,
 		.whole = !ex->in_message};
+}
+
+bool mt_guard_passes(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_endpoint *ep)
+{
+	const struct mt_guard_ask ask = ask_for(p, ex, ex->cluster, ep);
 	const struct mt_authz_policy *by;
 	enum mt_authz_effect e = mt_guard_judge(&ask, &by);
 
@@ -288,6 +391,21 @@ bool mt_guard_passes(struct mt_proxy *p, struct mt_exchange *ex, const struct mt
 	return false;
 }
 
+bool mt_guard_lets_copy(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_cluster *c,
+	const struct mt_endpoint *ep)
+{
+	const struct mt_guard_ask ask = ask_for(p, ex, c, ep);
+	const struct mt_filter_inst *limit;
+	const struct mt_authz_policy *by;
+
+	if (mt_likely(!ep->guarded))
+		return true;
+	if (mt_guard_judge(&ask, &by) != MT_AUTHZ_ALLOWED)
+		return false;
+	limit = c->guards[ep - c->eps]->limit;
+	return !limit || limit->type->on_request(limit, &p->view, &p->filter_ctx) == MT_FILTER_NEXT;
+}
+
 /* ---- gates ----------------------------------------------------------------------------------------- */
 
 static enum mt_filter_verdict ask_gate(
@@ -299,6 +417,7 @@ static enum mt_filter_verdict ask_gate(
 	const struct mt_guard_ask ask = {.v = v,
 		.peer = v->peer,
 		.who = mt_proxy_tls_peer(p, down),
+		.bound = mt_snapshot_bound(p->snap, down),
 		.gate = f->conf,
 		.local = mt_stream_ends(down)->local,
 		.service = ex->service,
@@ -316,12 +435,13 @@ static enum mt_filter_verdict ask_gate(
 }
 
 void mt_guard_explain(const struct mt_filter_inst *f, struct mt_view *v,
-	const struct mt_tls_peer *who, struct mt_filter_told *told)
+	const struct mt_tls_peer *who, const struct mt_bound *bound, struct mt_filter_told *told)
 {
 	static struct mt_guard_scratch scratch; /* the control thread's */
 	const struct mt_guard_ask ask = {.v = v,
 		.peer = v->peer,
 		.who = who,
+		.bound = bound,
 		.gate = f->conf,
 		.scratch = &scratch,
 		.whole = true};
@@ -339,7 +459,7 @@ void mt_guard_explain(const struct mt_filter_inst *f, struct mt_view *v,
 static void explain_gate(const struct mt_filter_inst *f, struct mt_view *v, uint64_t now,
 	struct mt_filter_told *told)
 {
-	mt_guard_explain(f, v, NULL, told);
+	mt_guard_explain(f, v, NULL, NULL, told);
 }
 
 /* It is the snapshot's. */
@@ -374,6 +494,7 @@ bool mt_guard_passes_bytes(
 {
 	const struct mt_guard_ask ask = {.peer = mt_stream_ends(pr->down)->remote,
 		.who = mt_proxy_tls_peer(p, pr->down),
+		.bound = mt_snapshot_bound(p->snap, pr->down),
 		.sni_unkept = pr->sni_unkept,
 		.cluster = c,
 		.ep = &c->eps[at]};
@@ -392,6 +513,7 @@ bool mt_guard_lets_in(
 	const struct mt_tuple *ends = mt_stream_ends(pr->down);
 	const struct mt_guard_ask ask = {.peer = ends->remote,
 		.who = mt_proxy_tls_peer(p, pr->down),
+		.bound = mt_snapshot_bound(p->snap, pr->down),
 		.sni_unkept = pr->sni_unkept,
 		.local = ends->local,
 		.gate = gate};

@@ -290,6 +290,10 @@ static void numbers(struct mt_image *im, struct mt_proxy *p)
 	MT_IMAGE(im, p->fair_salt);
 	MT_IMAGE(im, p->probes_out);
 	MT_IMAGE(im, p->n_unacked);
+	MT_IMAGE(im, p->mirror.n);
+	MT_IMAGE(im, p->mirror.bytes);
+	MT_IMAGE(im, p->mirror.waits);
+	MT_IMAGE(im, p->mirror.ask_at);
 	MT_IMAGE(im, p->readings.turn);
 	MT_IMAGE(im, p->readings.left);
 	MT_IMAGE(im, p->rebind_idx);

@@ -21,6 +21,7 @@ struct mt_guard_ask {
 	struct mt_view *v; /* NULL: bytes from `peer` */
 	struct mt_addr peer;
 	const struct mt_tls_peer *who; /* the caller has shown to be; NULL: he came in clear text */
+	const struct mt_bound *bound;  /* he entered by a port of workloads; NULL: he did not */
 	const struct mt_cluster *cluster;
 	const struct mt_endpoint *ep;
 	const struct mt_gate_guard *gate; /* in place of both: of a gateway's port */
@@ -34,9 +35,9 @@ struct mt_guard_ask {
 /* A filter that judges calls by the gate of their service, which is its configuration. */
 extern const struct mt_filter mt_gate_filter;
 
-/* What the gate `f` says of a message of this caller (NULL: in clear text). Control thread. */
+/* What the gate `f` says of a message of this caller (both NULL: in clear text, by any port). Control thread. */
 void mt_guard_explain(const struct mt_filter_inst *f, struct mt_view *v,
-	const struct mt_tls_peer *who, struct mt_filter_told *told);
+	const struct mt_tls_peer *who, const struct mt_bound *bound, struct mt_filter_told *told);
 /* *by: who decided, or NULL. */
 enum mt_authz_effect mt_guard_judge_gate(
 	const struct mt_guard_ask *ask, const struct mt_authz_policy **by);

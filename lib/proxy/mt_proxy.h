@@ -55,6 +55,8 @@ struct mt_proxy_conf {
 	uint32_t up_idle_s;	   /* + jitter (60) */
 	uint32_t half_closed_s;	   /* opaque (300) */
 	uint32_t drain_ms;	   /* (30,000) */
+	uint32_t mirror_max;	   /* copies of calls that are under way (max_exchanges / 64) */
+	uint32_t mirror_bytes;	   /* truesize of those (4,194,304) */
 	bool unread_strict; /* what was transmitted may have been read, whatever the server's TCP says */
 };
 
@@ -63,6 +65,8 @@ struct mt_proxy *mt_proxy_create(const struct mt_proxy_conf *conf, uint16_t work
 	uint16_t workers, struct mt_pools *pools, uint64_t seed, uint64_t now);
 /* What connections to servers are opened by; it outlives the proxy's last turn. */
 void mt_proxy_attach(struct mt_proxy *p, struct mt_transport *out);
+/* Who is told of what is held for no connection: copies of calls that wait for theirs. */
+void mt_proxy_attach_ledger(struct mt_proxy *p, struct mt_ledger *l);
 /* In place of that: they are opened by the layer, which also ends TLS of clients. Without it neither is done. */
 struct mt_tls_layer;
 void mt_proxy_attach_tls(struct mt_proxy *p, struct mt_tls_layer *tls);
@@ -94,6 +98,10 @@ void mt_proxy_pressure(struct mt_proxy *p, uint32_t free_pct);
  */
 void mt_proxy_drain(struct mt_proxy *p);
 bool mt_proxy_idle(const struct mt_proxy *p);
+/* Copies of calls that are under way: mt_proxy_idle() does not wait for them. */
+uint32_t mt_proxy_copies(const struct mt_proxy *p);
+/* Truesize of those that wait for a connection: part of what is charged as MT_CLASS_RETAINED. */
+uint64_t mt_proxy_copies_waiting(const struct mt_proxy *p);
 
 /*
  * Goes on with an exchange that a filter suspended: with the next filter, or with a native answer. false: that wait is over,

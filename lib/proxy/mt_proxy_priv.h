@@ -67,10 +67,12 @@ void mt_account_request(struct mt_proxy *p, struct mt_exchange *ex);
 void mt_account_route(struct mt_proxy *p, const struct mt_exchange *ex);
 /* Something was refused because of it; NULL: nobody has found a place for it. */
 void mt_account_closed(struct mt_proxy *p, const struct mt_closer *by);
-/* Does without a service that is gone. */
+/* Does without a service that is gone, or that a copy has not. */
 void mt_account_reply(struct mt_proxy *p, const struct mt_exchange *ex, const struct mt_attempt *a,
 	const struct mt_msg *reply);
-void mt_account_oneway(struct mt_proxy *p, const struct mt_exchange *ex);
+/* Nothing answers it, which is counted as `what`. */
+void mt_account_oneway(
+	struct mt_proxy *p, const struct mt_exchange *ex, enum mt_proxy_outcome what);
 void mt_account_left(struct mt_proxy *p, const struct mt_exchange *ex, bool cut_off);
 
 /* rebind.c */
@@ -301,6 +303,8 @@ bool mt_await_stream(struct mt_proxy *p, struct mt_pair *pr, struct mt_connectin
 void mt_await_stream_left(struct mt_proxy *p, struct mt_connecting *j);
 /* What waits is looked at again in the turns to come. */
 void mt_awaiting_look(struct mt_proxy *p);
+/* Nothing waits for it here, but it would be used. */
+void mt_await_ask(struct mt_proxy *p, const struct mt_cluster *c);
 /* Only when something has waited. How many were looked at. */
 uint32_t mt_awaiting_turn(struct mt_proxy *p);
 uint64_t mt_awaiting_next(const struct mt_proxy *p);
@@ -310,14 +314,24 @@ static inline bool mt_awaiting_busy(const struct mt_proxy *p)
 }
 
 /* admit.c */
-/* Whether the endpoint cannot be expected to answer the call, whose deadline is armed, in time. */
-bool mt_admit_refuses(
+#define MT_ADMIT_FEW 64
+bool mt_admit_looks(
 	struct mt_proxy *p, const struct mt_exchange *ex, uint32_t ep_index, uint64_t ep_id);
+/* Whether the endpoint cannot be expected to answer the call, whose deadline is armed, in time. */
+static inline bool mt_admit_refuses(
+	struct mt_proxy *p, const struct mt_exchange *ex, uint32_t ep_index, uint64_t ep_id)
+{
+	return mt_unlikely(p->ep_stats[ep_index].outstanding >= MT_ADMIT_FEW) &&
+	       mt_admit_looks(p, ex, ep_index, ep_id);
+}
 /* The attempt was answered by its endpoint, or had to be given up. */
 void mt_admit_answered(struct mt_proxy *p, const struct mt_attempt *a);
 
 /* exchange.c */
 struct mt_exchange *mt_exchange_new(struct mt_proxy *p, struct mt_down *d);
+/* For a copy of a call of this snapshot; d is nobody. */
+struct mt_exchange *mt_exchange_new_copy(
+	struct mt_proxy *p, struct mt_down *d, struct mt_snapshot *snap);
 /* Its client; NULL: gone. */
 static inline struct mt_down *mt_exchange_down(
 	const struct mt_proxy *p, const struct mt_exchange *ex)
@@ -375,7 +389,7 @@ struct mt_ep_state *mt_attempt_ep(const struct mt_attempt *a);
 /* Clients that are connected, to listeners of any kind. */
 static inline bool mt_downs_full(const struct mt_proxy *p)
 {
-	return p->downs.in_use + p->pairs.in_use + p->undecided.in_use +
+	return p->downs.in_use - p->mirror.n + p->pairs.in_use + p->undecided.in_use +
 		       (p->tls ? p->tls->coming : 0) >=
 	       p->conf.max_down;
 }
@@ -540,6 +554,9 @@ static inline enum mt_unread mt_up_unread(
  * call is answered.
  */
 bool mt_guard_passes(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_endpoint *ep);
+/* Whether a copy of the call may go to an endpoint of another cluster. Nothing is counted or answered. */
+bool mt_guard_lets_copy(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_cluster *c,
+	const struct mt_endpoint *ep);
 /* filters.c: a limit in the server's place. false: the call is over it, and was answered. */
 bool mt_exchange_within(
 	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_filter_inst *limit);
@@ -598,6 +615,7 @@ bool mt_up_begin_long(struct mt_proxy *p, struct mt_up *u);
 bool mt_up_give_up_reply(struct mt_proxy *p, struct mt_up *u);
 void mt_up_continue_long(struct mt_proxy *p, struct mt_up *u);
 
+#include "mt_mirror.h"
 #include "mt_secure.h"
 #include "mt_exchange_filters.h"
 #include "mt_oneway.h"

@@ -77,6 +77,16 @@ static inline void mt_exchange_trace_endpoint(
 		mt_traced_endpoint(p, ex, ep);
 }
 
+/* Of its copy; ep NULL: `why` there is none. */
+void mt_traced_mirror(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_cluster *c,
+	const struct mt_endpoint *ep, const char *why);
+static inline void mt_exchange_trace_mirror(struct mt_proxy *p, struct mt_exchange *ex,
+	const struct mt_cluster *c, const struct mt_endpoint *ep, const char *why)
+{
+	if (mt_traced(ex->trace))
+		mt_traced_mirror(p, ex, c, ep, why);
+}
+
 void mt_traced_queued(struct mt_proxy *p, struct mt_exchange *ex, const char *why);
 static inline void mt_exchange_trace_queued(
 	struct mt_proxy *p, struct mt_exchange *ex, const char *why)

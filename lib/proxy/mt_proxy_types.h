@@ -114,6 +114,7 @@ struct mt_exchange {
 	struct mt_ref self;
 	bool oneway;
 	bool unacked;	   /* its attempt is, or was until its connection ended, UNACKED */
+	bool mirrored;	   /* it is a copy of one (mirror.c): its answer goes nowhere */
 	bool in_message;   /* the client still sends this request */
 	bool rsp_complete; /* READY: rsp holds the whole reply */
 	uint8_t lane;	   /* enum mt_up_role, where ids tell replies apart: SHARED, WIDE or BULK */
@@ -223,6 +224,20 @@ struct mt_down {
 	bool own_lane;	   /* was above soft: its calls use lanes of their own */
 	/* So many of its next calls, but the last of them, are not SHARED: an earlier one's reply was not short. Not 0 with own_lane. */
 	uint8_t apart;
+	uint32_t
+		copy; /* not 0: nobody, but where the answer to a copy goes (mirror.c), which had this truesize */
+};
+
+/* Copies of calls (mirror.c). */
+struct mt_mirror {
+	struct mt_stream nobody; /* mt_down.s of all copies: what is sent to it is gone */
+	uint32_t n;		 /* under way */
+	uint64_t bytes;		 /* truesize of those, as they were made */
+	uint64_t waits;		 /* truesize of those that wait for a connection */
+	/* Has that, as no connection does; NULL: nobody is told. */
+	struct mt_ledger *ledger;
+	struct mt_endpoint ep; /* of the copy that is dispatched just now */
+	uint64_t ask_at; /* when a cluster of which only the name is there may be asked for again */
 };
 
 /* A client of which it is not known yet what serves it (undecided.c). */
@@ -588,4 +603,5 @@ struct mt_proxy {
 	struct mt_asides asides;
 	uint64_t trace_picks[MT_UPSTREAM_N_OUTCOMES]; /* lb.counters before a traced pick */
 	struct mt_guard_scratch guard_scratch;
+	struct mt_mirror mirror;
 };

@@ -41,11 +41,14 @@ static inline const struct mt_tls_peer *mt_proxy_tls_peer(
 								  : NULL;
 }
 
-/* The chain of a TLS stream, in the listener of the current snapshot; NULL: it is gone, or does not take its peer for good any more. */
+/* As policies write it, "cluster.local/ns/a/sa/b", whoever has signed it; p NULL: none. */
+struct mt_slice mt_secure_principal(const struct mt_tls_peer *peer);
+
+/*
+ * The chain of a TLS stream, in the listener of the current snapshot; NULL: it is gone, or does not take its peer for good any more:
+ * by what it judges them is a part of a chain's id.
+ */
 const struct mt_filter_chain *mt_secure_chain(
-	const struct mt_proxy *p, const struct mt_stream *s, const struct mt_listener *l);
-/* Whether what serves a stream as `chain` may go on with it: TLS by TLS's, clear text by another one. */
-bool mt_secure_fits(
-	const struct mt_proxy *p, const struct mt_stream *s, const struct mt_filter_chain *chain);
+	const struct mt_stream *s, const struct mt_listener *l);
 /* The client's hello is there, for a chain that ends TLS. false: there is no room, and nothing has changed. */
 bool mt_secure_take(struct mt_proxy *p, struct mt_stream *s);

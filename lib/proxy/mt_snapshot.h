@@ -9,6 +9,7 @@
 #include "mt_filter.h"
 #include "mt_filter_chain.h"
 #include "mt_route.h"
+#include "mt_stream.h"
 #include "mt_upstream.h"
 
 struct mt_dns_table;
@@ -81,6 +82,16 @@ struct mt_listener {
 	uint32_t line;
 };
 
+/* An address that enters by one port of the node, and no other (lib/net), so that it says who it is. */
+struct mt_bound {
+	struct mt_addr addr; /* first */
+	uint16_t port;
+	bool has_mac; /* it is of that station only */
+	uint8_t mac[6];
+	const char *principal; /* "cluster.local/ns/a/sa/b"; NULL: none, and `why` */
+	const char *by, *why;  /* whose word it is; NULL: nobody's */
+};
+
 struct mt_snapshot {
 	uint64_t version; /* grows by one with each publish */
 	/*
@@ -97,9 +108,11 @@ struct mt_snapshot {
 	const struct mt_closer **closers; /* who closes something, by names */
 	uint32_t n_closers;
 	uint32_t max_cluster_index, max_ep_index,
-		max_service_index; /* sizes of per-worker arrays */
-	struct mt_dns_table *dns;  /* names of services; NULL: the node serves none */
-	void *lookup;		   /* listener hash, built by lib/conf (mt_snapshot_index()) */
+		max_service_index;    /* sizes of per-worker arrays */
+	const struct mt_bound *bound; /* by address */
+	uint32_t n_bound;
+	struct mt_dns_table *dns; /* names of services; NULL: the node serves none */
+	void *lookup;		  /* listener hash, built by lib/conf (mt_snapshot_index()) */
 	uint32_t *holds; /* [worker]: objects of this worker that name this snapshot; worker: w,
 				 * ctl: r; one cache line each */
 	void *arena;	 /* lib/conf's */
@@ -133,6 +146,17 @@ static inline void mt_snapshot_drop(struct mt_snapshot *s, uint16_t worker)
 /* The listener for a local address and port: exact address first, then any. NULL: none. */
 const struct mt_listener *mt_snapshot_listener(
 	const struct mt_snapshot *s, const struct mt_addr *local, uint16_t port);
+
+/* Whose address it is, by whichever port; NULL: nobody says. */
+const struct mt_bound *mt_snapshot_bound_at(const struct mt_snapshot *s, const struct mt_addr *a);
+/* Who is at the other end of a stream, if it came in by the port of that address; NULL: nobody says. */
+const struct mt_bound *mt_snapshot_find_bound(
+	const struct mt_snapshot *s, const struct mt_stream *from);
+static inline const struct mt_bound *mt_snapshot_bound(
+	const struct mt_snapshot *s, const struct mt_stream *from)
+{
+	return mt_likely(!s->n_bound) ? NULL : mt_snapshot_find_bound(s, from);
+}
 
 /* Builds `lookup` and links chains; called once by lib/conf (and tests) when listeners are final. 0 or -ENOMEM. */
 int mt_snapshot_index(struct mt_snapshot *s);

@@ -229,8 +229,10 @@ const struct mt_endpoint *mt_oneway_bound(struct mt_proxy *p, struct mt_exchange
 	struct mt_up *u = of_client(p, ex);
 	uint32_t at;
 
-	if (mt_likely(!u) || u->lanes->codec != ex->codec || c->lb == MT_LB_MAGLEV ||
-		c->lb == MT_LB_RING_HASH || !shares(p, u))
+	if (mt_likely(!u))
+		return ex->mirrored ? mt_mirror_endpoint(p) : NULL;
+	if (u->lanes->codec != ex->codec || c->lb == MT_LB_MAGLEV || c->lb == MT_LB_RING_HASH ||
+		!shares(p, u))
 		return NULL;
 	at = place_of(c, u);
 	if (at == c->n_eps || (at < 64 && ex->tried >> at & 1) || !mt_cluster_usable(c, at, p->now))
@@ -360,8 +362,7 @@ static void end_silent(struct mt_proxy *p, struct mt_attempt *a)
 	if (u) /* else its connection has ended, and knows it no more */
 		mt_oneway_off(p, u, a);
 	a->up = MT_REF_NONE;
-	mt_count(p->counters, MT_PROXY_exchange_oneway_learnt);
-	mt_account_oneway(p, ex);
+	mt_account_oneway(p, ex, MT_PROXY_exchange_oneway_learnt);
 	ex->oneway = true;
 	mt_exchange_end(p, ex);
 }

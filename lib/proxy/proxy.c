@@ -48,6 +48,8 @@ static void apply_defaults(struct mt_proxy_conf *c)
 	set_default(&c->up_idle_s, 60);
 	set_default(&c->half_closed_s, 300);
 	set_default(&c->drain_ms, 30000);
+	set_default(&c->mirror_max, c->max_exchanges / 64);
+	set_default(&c->mirror_bytes, 4194304);
 }
 
 /* Address space for an array that is indexed by stable indexes; memory comes as it is touched. */
@@ -67,7 +69,7 @@ static void unreserve(void *p, size_t len)
 
 static int reserve_arrays(struct mt_proxy *p)
 {
-	p->sides = reserve(sizeof(*p->sides) * p->conf.max_exchanges);
+	p->sides = reserve(sizeof(*p->sides) * p->exchanges.cap);
 	p->lanes_by_ep = reserve(sizeof(*p->lanes_by_ep) * MT_PROXY_EPS_MAX);
 	p->pending = reserve(sizeof(*p->pending) * MT_PROXY_CLUSTERS_MAX);
 	p->pending_size = reserve(sizeof(*p->pending_size) * MT_PROXY_CLUSTERS_MAX);
@@ -98,13 +100,14 @@ static int init_slabs(struct mt_proxy *p)
 {
 	const struct mt_proxy_conf *c = &p->conf;
 	uint32_t rings = MT_MIN(c->max_up, 4096u);
+	/* Copies take no place of a client's call. */
+	uint32_t exchanges = c->max_exchanges + c->mirror_max;
 
-	if (mt_slab_init(&p->downs, "downstream", sizeof(struct mt_down), c->max_down) ||
+	if (mt_slab_init(
+		    &p->downs, "downstream", sizeof(struct mt_down), c->max_down + c->mirror_max) ||
 		mt_slab_init(&p->ups, "upstream", sizeof(struct mt_up), c->max_up) ||
-		mt_slab_init(
-			&p->exchanges, "exchange", sizeof(struct mt_exchange), c->max_exchanges) ||
-		mt_slab_init(
-			&p->attempts, "attempt", sizeof(struct mt_attempt), c->max_exchanges) ||
+		mt_slab_init(&p->exchanges, "exchange", sizeof(struct mt_exchange), exchanges) ||
+		mt_slab_init(&p->attempts, "attempt", sizeof(struct mt_attempt), exchanges) ||
 		mt_slab_init(&p->pairs, "byte streams", sizeof(struct mt_pair), c->max_down) ||
 		mt_slab_init(&p->undecided, "undecided clients", sizeof(struct mt_undecided),
 			c->max_down) ||
@@ -145,6 +148,7 @@ struct mt_proxy *mt_proxy_create(const struct mt_proxy_conf *conf, uint16_t work
 	mt_list_init(&p->hungry);
 	mt_awaiting_init(p);
 	mt_readings_init(p);
+	mt_mirror_init(p);
 	mt_filter_worker_init(&p->filters, worker);
 	p->filters.inbox = mt_filter_inbox_new();
 	if (!p->filters.inbox || init_slabs(p) || reserve_arrays(p)) {
@@ -197,6 +201,8 @@ static void free_chains(struct mt_proxy *p)
 
 void mt_proxy_destroy(struct mt_proxy *p)
 {
+	const uint32_t exchanges = p->exchanges.cap;
+
 	mt_filter_inbox_close(p->filters.inbox);
 	free_chains(p);
 	mt_secure_end(p);
@@ -215,7 +221,7 @@ void mt_proxy_destroy(struct mt_proxy *p)
 	mt_slab_fini(&p->rings);
 	mt_slab_fini(&p->scans);
 	mt_slab_fini(&p->probes);
-	unreserve(p->sides, sizeof(*p->sides) * p->conf.max_exchanges);
+	unreserve(p->sides, sizeof(*p->sides) * exchanges);
 	unreserve(p->lanes_by_ep, sizeof(*p->lanes_by_ep) * MT_PROXY_EPS_MAX);
 	unreserve(p->pending, sizeof(*p->pending) * MT_PROXY_CLUSTERS_MAX);
 	unreserve(p->pending_size, sizeof(*p->pending_size) * MT_PROXY_CLUSTERS_MAX);
@@ -364,8 +370,8 @@ void mt_proxy_drain(struct mt_proxy *p)
 
 bool mt_proxy_idle(const struct mt_proxy *p)
 {
-	return p->downs.in_use == 0 && p->pairs.in_use == 0 && p->undecided.in_use == 0 &&
-	       p->exchanges.in_use == 0;
+	return p->downs.in_use == p->mirror.n && p->pairs.in_use == 0 && p->undecided.in_use == 0 &&
+	       p->exchanges.in_use == p->mirror.n;
 }
 
 struct mt_filter_inbox *mt_proxy_inbox(const struct mt_proxy *p)

@@ -101,10 +101,8 @@ static const struct mt_filter_chain_proto *same_proto(const struct mt_proxy *p,
 {
 	const struct mt_tuple *t = mt_stream_ends(s);
 	const struct mt_listener *l = mt_snapshot_listener(p->snap, &t->local, t->lport);
-	const struct mt_filter_chain_proto *to =
-		l ? mt_filter_chain_find(l, chain, codec, opts) : NULL;
 
-	return to && mt_secure_fits(p, s, to->chain) ? to : NULL;
+	return l ? mt_filter_chain_find(l, chain, codec, opts) : NULL;
 }
 
 /* Its chain speaks another protocol now, or is gone. */

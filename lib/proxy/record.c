@@ -235,8 +235,11 @@ static void fill(const struct mt_proxy *p, const struct mt_exchange *ex, struct 
 
 bool mt_proxy_record_next(struct mt_proxy *p, uint32_t *idx, struct mt_record *r)
 {
-	const struct mt_exchange *ex = mt_slab_next(&p->exchanges, idx);
+	const struct mt_exchange *ex;
 
+	do
+		ex = mt_slab_next(&p->exchanges, idx);
+	while (ex && ex->mirrored);
 	if (!ex)
 		return false;
 	fill(p, ex, r);
@@ -248,6 +251,8 @@ mt_noinline void mt_exchange_record_wanted(struct mt_proxy *p, struct mt_exchang
 {
 	struct mt_record r;
 
+	if (ex->mirrored)
+		return;
 	fill(p, ex, &r);
 	r.state = status_of(ex);
 	if (r.took >= p->slow.floor)

@@ -154,6 +154,10 @@ void mt_reply_local(
 	struct mt_ref down = ex->down;
 	struct mt_chain out = {0};
 
+	if (ex->mirrored) {
+		mt_mirror_failed(p, ex);
+		return;
+	}
 	if (ex->oneway) {
 		count_local(p, ex, what, text);
 		mt_exchange_end(p, ex);

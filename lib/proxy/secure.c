@@ -31,25 +31,33 @@ bool mt_lanes_secured(struct mt_lanes *ln, struct mt_tls_context *tls)
 
 /* ---- whose name is borrowed ------------------------------------------------------------------------ */
 
-static struct mt_slice principal_of(const struct mt_tls_peer *peer)
+struct mt_slice mt_secure_principal(const struct mt_tls_peer *peer)
 {
-	static const char scheme[] = "spiffe://";
-	const size_t len = sizeof(scheme) - 1;
+	const size_t len = strlen(MT_SPIFFE);
 
-	/* Who is none of the mesh's may be called anything. */
-	if (!peer || !peer->member || strncmp(peer->principal, scheme, len) != 0)
+	if (strncmp(peer->principal, MT_SPIFFE, len) != 0)
 		return (struct mt_slice){0};
 	return (struct mt_slice){
 		(const uint8_t *)peer->principal + len, (uint32_t)strlen(peer->principal + len)};
 }
 
+/* Names that other authorities have signed are nobody's in the mesh. */
+static struct mt_slice member(const struct mt_tls_peer *peer)
+{
+	return peer && peer->member ? mt_secure_principal(peer) : (struct mt_slice){0};
+}
+
 const struct mt_cluster *mt_secure_judge(
 	const struct mt_proxy *p, const struct mt_stream *s, const struct mt_cluster *c)
 {
-	const struct mt_addr peer = mt_stream_ends(s)->remote;
+	const struct mt_tuple *ends = mt_stream_ends(s);
+	const struct mt_bound *bound = mt_snapshot_bound(p->snap, s);
+	struct mt_slice name = member(mt_proxy_tls_peer(p, s));
 
-	return mt_lend_is_for(c->lend, &peer, principal_of(mt_proxy_tls_peer(p, s))) ? c
-										     : c->unlent;
+	if (!name.p && bound && bound->principal)
+		name = (struct mt_slice){
+			(const uint8_t *)bound->principal, (uint32_t)strlen(bound->principal)};
+	return mt_lend_is_for(c->lend, &ends->remote, name) ? c : c->unlent;
 }
 
 /* ---- of clients ------------------------------------------------------------------------------------ */
@@ -85,28 +93,12 @@ static struct mt_tls_context *choose_context(void *arg, const struct mt_stream *
 }
 
 const struct mt_filter_chain *mt_secure_chain(
-	const struct mt_proxy *p, const struct mt_stream *s, const struct mt_listener *l)
+	const struct mt_stream *s, const struct mt_listener *l)
 {
-	(void)p;
-	for (uint32_t i = 0; i < l->n_chains; i++) {
-		const struct mt_filter_chain *c = &l->chains[i];
-
-		if (c->id == mt_tls_stream_tag(s))
-			return c->tls && !c->refuse &&
-					       mt_tls_context_id(c->tls) ==
-						       mt_tls_stream_context_id(s)
-				       ? c
-				       : NULL;
-	}
+	for (uint32_t i = 0; i < l->n_chains; i++)
+		if (l->chains[i].id == mt_tls_stream_tag(s))
+			return l->chains[i].tls && !l->chains[i].refuse ? &l->chains[i] : NULL;
 	return NULL;
-}
-
-bool mt_secure_fits(
-	const struct mt_proxy *p, const struct mt_stream *s, const struct mt_filter_chain *chain)
-{
-	if (mt_likely(!p->tls || !mt_tls_stream_is(p->tls, s)))
-		return !chain->tls;
-	return chain->tls && mt_tls_context_id(chain->tls) == mt_tls_stream_context_id(s);
 }
 
 bool mt_secure_take(struct mt_proxy *p, struct mt_stream *s)
@@ -132,7 +124,7 @@ static bool on_accept(void *arg, struct mt_stream *s, int listener)
 {
 	struct mt_proxy *p = arg;
 	const struct mt_listener *l = listener_of(p, s);
-	const struct mt_filter_chain *c = l ? mt_secure_chain(p, s, l) : NULL;
+	const struct mt_filter_chain *c = l ? mt_secure_chain(s, l) : NULL;
 
 	(void)listener;
 	if (p->draining) {

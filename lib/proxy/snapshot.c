@@ -77,3 +77,31 @@ const struct mt_listener *mt_snapshot_listener(
 		l = find(s, &any6, port);
 	return l;
 }
+
+const struct mt_bound *mt_snapshot_bound_at(const struct mt_snapshot *s, const struct mt_addr *a)
+{
+	uint32_t from = 0, to = s->n_bound;
+
+	while (from < to) {
+		uint32_t mid = from + (to - from) / 2;
+		const struct mt_bound *b = &s->bound[mid];
+		int way = memcmp(a, &b->addr, sizeof(*a));
+
+		if (way == 0)
+			return b;
+		if (way < 0)
+			to = mid;
+		else
+			from = mid + 1;
+	}
+	return NULL;
+}
+
+const struct mt_bound *mt_snapshot_find_bound(
+	const struct mt_snapshot *s, const struct mt_stream *from)
+{
+	const struct mt_tuple *ends = mt_stream_ends(from);
+	const struct mt_bound *b = mt_snapshot_bound_at(s, &ends->remote);
+
+	return b && b->port + 1 == ends->entry ? b : NULL;
+}

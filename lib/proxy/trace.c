@@ -248,6 +248,19 @@ void mt_traced_passed_by(struct mt_proxy *p, struct mt_exchange *ex, const struc
 		STEP(passed_by, ((const char *[]){mt_endpoint_name(ep, name)}), ((uint64_t[]){0}));
 }
 
+void mt_traced_mirror(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_cluster *c,
+	const struct mt_endpoint *ep, const char *why)
+{
+	struct mt_trace_journey *j = journey(p, ex);
+	char name[MT_ADDR_STRLEN];
+
+	if (j && ep)
+		STEP(mirror, ((const char *[]){mt_endpoint_name(ep, name), c->name}),
+			((uint64_t[]){0}));
+	else if (j)
+		STEP(mirror_not, ((const char *[]){c->name, why}), ((uint64_t[]){0}));
+}
+
 void mt_traced_denied(
 	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_endpoint *ep, const char *by)
 {

@@ -19,11 +19,11 @@ static void release(struct mt_proxy *p, struct mt_exchange *ex, struct mt_attemp
 	mt_attempt_leave_endpoint(p, a);
 }
 
-/* So many of all clients, or of this one, that it is not worth more of them. */
+/* So many of all clients, or of this one, that it is not worth more of them. A copy never is. */
 static bool too_many(const struct mt_proxy *p, const struct mt_down *d)
 {
 	return p->n_unacked >= p->conf.max_exchanges / UNACKED_PART ||
-	       d->unacked >= p->conf.down_outstanding;
+	       d->unacked >= p->conf.down_outstanding || d->copy;
 }
 
 bool mt_unacked_wait(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
@@ -64,8 +64,7 @@ void mt_unacked_expired(struct mt_proxy *p, struct mt_exchange *ex)
 
 void mt_unacked_end(struct mt_proxy *p, struct mt_exchange *ex)
 {
-	mt_count(p->counters, MT_PROXY_exchange_oneway);
-	mt_account_oneway(p, ex);
+	mt_account_oneway(p, ex, MT_PROXY_exchange_oneway);
 	mt_exchange_end(p, ex);
 }
 

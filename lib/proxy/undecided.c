@@ -339,7 +339,7 @@ void mt_undecided_rebind(struct mt_proxy *p, struct mt_undecided *u)
 
 	if (u->snap == p->snap)
 		return;
-	chain = l && tls ? mt_secure_chain(p, u->s, l) : NULL;
+	chain = l && tls ? mt_secure_chain(u->s, l) : NULL;
 	if (!l || (tls && !chain)) {
 		reset(p, u, MT_PROXY_down_listener_gone);
 		return;

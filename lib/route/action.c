@@ -47,13 +47,14 @@ int mt_action_copy(
 	to->file = mt_arena_str(a, from->file, &ok);
 	to->dests = mt_arena_dup(a, from->dests, sizeof(*from->dests) * from->n_dests);
 	to->req_mut = copy_mutations(a, from->req_mut, from->n_req_mut, &ok);
+	to->mirrors = mt_arena_dup(a, from->mirrors, sizeof(*from->mirrors) * from->n_mirrors);
 	to->rsp_mut = copy_mutations(a, from->rsp_mut, from->n_rsp_mut, &ok);
 	to->hash.keys = copy_keys(a, from->hash.keys, from->hash.n_keys, &ok);
 	/* Summed here, once: what configuration calls the total is not what the weights add up to. */
 	to->total_weight = 0;
 	for (uint32_t i = 0; i < from->n_dests; i++)
 		to->total_weight += from->dests[i].weight;
-	return ok && to->dests ? 0 : -ENOMEM;
+	return ok && to->dests && (to->mirrors || !to->n_mirrors) ? 0 : -ENOMEM;
 }
 
 uint32_t mt_route_pick(const struct mt_route_action *a, uint64_t rnd)

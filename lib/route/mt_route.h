@@ -65,15 +65,31 @@ struct mt_route_dest {
 	uint32_t weight;
 };
 
+/* Where copies of a share of a route's requests go. */
+struct mt_route_mirror {
+	uint32_t cluster; /* index in the snapshot's clusters */
+	uint32_t ppm;	  /* millionths of the requests; not 0 */
+};
+
+/* Of one route. */
+#define MT_ROUTE_MIRRORS_MAX 4u
+
 /* What a route says; strings and arrays are copied by the builder. */
 struct mt_route_action {
 	const char *name;
 	struct mt_route_dest *dests;
 	uint32_t n_dests, total_weight; /* total_weight: filled by the builder */
 	struct mt_mutation *req_mut, *rsp_mut;
-	uint32_t n_req_mut, n_rsp_mut;
-	uint32_t timeout_ms;		     /* 0: the default */
-	uint32_t mirror_cluster, mirror_ppm; /* mirror_ppm 0: none */
+	struct mt_route_mirror *mirrors;
+	/* What few routes do to a request, so that one look finds that a route does nothing of it. */
+	union {
+		struct {
+			uint32_t n_req_mut, n_mirrors;
+		};
+		uint64_t rare;
+	};
+	uint32_t n_rsp_mut;
+	uint32_t timeout_ms;	/* 0: the default */
 	struct mt_hash_by hash; /* nothing: what the cluster says; names of keys are copied, too */
 	uint64_t id;		/* stable identity (hash of listener, name and match) */
 	uint32_t index;		/* stable small index over snapshots, for per-worker counters */

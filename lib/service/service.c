@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mt_service.h"
 
+#include "mt_rights.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -100,6 +102,7 @@ static int start(struct mt_service *s)
 	int rc;
 
 	sigfillset(&all);
+	sigdelset(&all, MT_RIGHTS_SIGNAL);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	rc = pthread_create(&s->thread, NULL, loop, s);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);

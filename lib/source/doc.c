@@ -123,7 +123,8 @@ const struct mt_kind mt_kinds[] = {
 	{"PeerAuthentication", "security.istio.io", security_versions, &mt_sec_peers,
 		sizeof(struct mt_peer_authentication), .list = LIST(peer_authentications),
 		.note = "Whether callers must bring a certificate to instances that have no proxy "
-			"of their own; without an identity of the node `STRICT` closes them.",
+			"of their own; on a node with neither an identity nor a "
+			"port of `side: workloads` `STRICT` closes them.",
 		.restricts = mt_restricts_peers, .bare = true},
 	{"RequestAuthentication", "security.istio.io", security_versions, &mt_sec_tokens,
 		sizeof(struct mt_request_authentication), .list = LIST(request_authentications),
@@ -482,6 +483,7 @@ static void read_spec(struct mt_fctx *c, const struct mt_kind *k, struct mt_obje
 
 static void read_known(struct mt_fctx *c, const struct mt_kind *k, struct mt_object *o)
 {
+	uint32_t errors = c->diags->errors;
 	struct mt_origin ignored = {0};
 	struct mt_meta meta;
 
@@ -491,6 +493,9 @@ static void read_known(struct mt_fctx *c, const struct mt_kind *k, struct mt_obj
 			mt_yaml_get(o->root, "metadata"), mt_yaml_get(o->root, "spec"));
 	if (!k->kubernetes)
 		mt_section_read(c, &document_section, o->root, &ignored);
+	/* What is misspelled there may be its spec. */
+	if (k->restricts && !o->restricts && c->diags->errors != errors)
+		o->restricts = MT_RESTRICTS_CALLS;
 	if (k->spec) {
 		read_spec(c, k, o);
 		return;

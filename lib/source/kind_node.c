@@ -67,6 +67,8 @@ static void read_cores(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 	}
 }
 
+static const char *const side_words[] = {"network", "workloads", NULL};
+
 static const struct mt_field port_fields[] = {
 	{"name", MT_F_TEXT, AT(struct mt_node_port, name), .required = true,
 		.help = "what commands and counters call the port"},
@@ -87,13 +89,18 @@ static const struct mt_field port_fields[] = {
 		.help = "TAP: addresses with their prefixes that the kernel's side gets"},
 	{"kernelRoutes", MT_F_TEXTS, AT_LIST(struct mt_node_port, kernel_routes),
 		.help = "TAP: networks that the kernel routes to Meltemi"},
-	{"side", MT_F_REFUSED,
-		.help = "addresses are not bound to a port's callers yet: who enters by it is "
-			"judged as anybody else"},
+	{"side", MT_F_WORD, AT(struct mt_node_port, side), .words = side_words,
+		.help = "who is at the other end: `network` (default), anybody; `workloads`: our "
+			"own processes, machines or containers, known by their addresses; packets "
+			"from any other are dropped"},
+	{"workloads", MT_F_CUSTOM, .custom = mt_read_node_workloads, .sub = &mt_sec_node_bound,
+		.help = "with `side: workloads`: the addresses that live there, and no others; "
+			"default: those of WorkloadEntries and of services' instances in the "
+			"port's networks"},
 };
 
-static const struct mt_section port_section = {
-	"port", sizeof(struct mt_node_port), MT_ARRAY_LEN(port_fields), .fields = port_fields};
+static const struct mt_section port_section = {"port", sizeof(struct mt_node_port),
+	MT_ARRAY_LEN(port_fields), .fields = port_fields, .after = mt_check_node_port};
 
 static void read_to(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {

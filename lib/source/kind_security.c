@@ -123,7 +123,9 @@ static void check_section(struct mt_fctx *c, const struct mt_section *s, void *o
 
 /* ---- rules ----------------------------------------------------------------------------------------- */
 
-#define NOBODY	 "of the caller's certificate; nobody has one on a node without an identity"
+#define NOBODY                                                                                     \
+	"of the caller's certificate, or of its address on a port of `side: workloads`; nobody "   \
+	"else has one"
 #define NO_TOKEN "no caller has one as long as no token is verified"
 #define MATCH	 "`abc`, `abc*`, `*abc`, `*` (any)"
 

@@ -182,6 +182,16 @@ static void read_mirror_percent(struct mt_fctx *c, const struct mt_ynode *n, voi
 		r->mirror_percent->ppm = (struct mt_num){v.v * 10000, v.line, true};
 }
 
+static const struct mt_field mirror_fields[] = {
+	{"destination", MT_F_OBJECT, AT(struct mt_rule_mirror, to.dest), .sub = &mt_sec_dest,
+		.required = true},
+	{"percentage", MT_F_POINTER, AT(struct mt_rule_mirror, percent), .sub = &mt_sec_percent,
+		.help = "default: all"},
+};
+
+static const struct mt_section mirror_section = {"mirror", sizeof(struct mt_rule_mirror),
+	MT_ARRAY_LEN(mirror_fields), .fields = mirror_fields};
+
 static const struct mt_field delegate_fields[] = {
 	{"name", MT_F_TEXT, AT(struct mt_rule_delegate, name), .required = true,
 		.help = "a VirtualService without `hosts`"},
@@ -201,14 +211,14 @@ static const struct mt_field rule_fields[] = {
 	{"timeout", MT_F_DURATION, AT(struct mt_rule, timeout),
 		.help = "of a call; default: the deadline in the message, else 5m"},
 	{"mirror", MT_F_POINTER, AT(struct mt_rule, mirror), .sub = &mt_sec_dest,
-		.status = MT_S_LATER, .instead = "no copies are sent",
-		.help = "where a copy of each request goes"},
+		.help = "where a copy of each request goes; its answer is dropped"},
 	{"mirrorPercentage", MT_F_POINTER, AT(struct mt_rule, mirror_percent),
 		.sub = &mt_sec_percent},
 	{"mirrorPercent", MT_F_CUSTOM, .custom = read_mirror_percent, .help = "1 to 100"},
 	{"headers", MT_F_CUSTOM, .custom = read_rule_headers,
 		.help = "request and response: {set, add, remove} metadata; `add` replaces"},
-	{"mirrors", MT_F_LATER, .help = "use mirror"},
+	{"mirrors", MT_F_LIST, AT_LIST(struct mt_rule, mirrors), .sub = &mirror_section,
+		.help = "several of them, 4 at most"},
 	{"retries", MT_F_LATER, .help = "only calls that no instance has read are sent again"},
 	{"fault", MT_F_LATER, .help = "no faults are injected"},
 	{"corsPolicy", MT_F_LATER, .help = "HTTP only"},
@@ -235,6 +245,9 @@ static void check_rule(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 	if (r->mirror_percent && !r->mirror)
 		mt_f_error(c, r->mirror_percent->ppm.line, "add mirror, or remove it",
 			"a mirror's share without a mirror");
+	if (r->mirror && r->n_mirrors)
+		mt_f_error(c, r->mirrors->origin.line, "keep one of them",
+			"both mirror and mirrors are written");
 	mt_rule_shares(c, r);
 }
 

@@ -170,6 +170,10 @@ struct mt_kind {
 };
 
 extern const struct mt_kind mt_kinds[]; /* kind NULL ends it */
+/* kind_node_workloads.c */
+extern const struct mt_section mt_sec_node_bound;
+mt_field_fn mt_read_node_workloads, mt_check_node_port;
+
 extern const struct mt_section mt_sec_metadata, mt_sec_node, mt_sec_service_entry, mt_sec_workload,
 	mt_sec_destination_rule, mt_sec_virtual_service, mt_sec_meta_router, mt_sec_app_protocol,
 	mt_sec_gateway, mt_sec_envoy_filter, mt_sec_node_dns, mt_sec_node_demand, mt_sec_node_log,

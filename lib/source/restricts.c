@@ -18,10 +18,30 @@ static bool is_empty(const struct mt_ynode *n)
 	return !n || mt_yaml_is_null(n) || (n->type != MT_Y_SCALAR && n->n == 0);
 }
 
+/* A field of another name is one of these that is misspelled, and may be what would have restricted. */
+static bool has_only(const struct mt_ynode *n, const char *const *names)
+{
+	if (is_empty(n))
+		return true;
+	if (n->type != MT_Y_MAP)
+		return false;
+	for (const struct mt_ynode *k = n->first; k; k = k->next) {
+		const char *const *name = names;
+
+		while (*name && strcmp(*name, k->key) != 0)
+			name++;
+		if (!*name)
+			return false;
+	}
+	return true;
+}
+
 /* AuthorizationPolicy: istio.io/latest/docs/reference/config/security/authorization-policy */
 enum mt_object_restricts mt_restricts_authorization(
 	const struct mt_ynode *meta, const struct mt_ynode *spec)
 {
+	static const char *const known[] = {
+		"selector", "targetRef", "targetRefs", "action", "rules", "provider", NULL};
 	const struct mt_ynode *action = mt_yaml_get(spec, "action");
 	const struct mt_ynode *rules = mt_yaml_get(spec, "rules");
 	bool allow = is_empty(action) || is_word(action, "ALLOW");
@@ -29,6 +49,8 @@ enum mt_object_restricts mt_restricts_authorization(
 	if (is_word(mt_yaml_get(mt_yaml_get(meta, "annotations"), "istio.io/dry-run"), "true") ||
 		is_word(action, "AUDIT"))
 		return MT_RESTRICTS_NOT;
+	if (!has_only(spec, known))
+		return MT_RESTRICTS_CALLS;
 	/* Nothing is denied by no rule; a rule without conditions allows everything. */
 	if (!allow)
 		return is_empty(rules) && is_word(action, "DENY") ? MT_RESTRICTS_NOT
@@ -44,8 +66,11 @@ enum mt_object_restricts mt_restricts_authorization(
 static bool is_lax(const struct mt_ynode *mtls)
 {
 	static const char *const lax[] = {"PERMISSIVE", "DISABLE", "UNSET"};
+	static const char *const known[] = {"mode", NULL};
 	const struct mt_ynode *mode = mt_yaml_get(mtls, "mode");
 
+	if (!has_only(mtls, known))
+		return false;
 	if (is_empty(mtls) || is_empty(mode))
 		return true;
 	for (size_t i = 0; i < MT_ARRAY_LEN(lax); i++)
@@ -57,9 +82,10 @@ static bool is_lax(const struct mt_ynode *mtls)
 enum mt_object_restricts mt_restricts_peers(
 	const struct mt_ynode *meta, const struct mt_ynode *spec)
 {
+	static const char *const known[] = {"selector", "mtls", "portLevelMtls", NULL};
 	const struct mt_ynode *ports = mt_yaml_get(spec, "portLevelMtls");
 
-	if (!is_lax(mt_yaml_get(spec, "mtls")))
+	if (!has_only(spec, known) || !is_lax(mt_yaml_get(spec, "mtls")))
 		return MT_RESTRICTS_CALLS;
 	if (ports && ports->type == MT_Y_MAP)
 		for (const struct mt_ynode *p = ports->first; p; p = p->next)
@@ -71,7 +97,12 @@ enum mt_object_restricts mt_restricts_peers(
 enum mt_object_restricts mt_restricts_tokens(
 	const struct mt_ynode *meta, const struct mt_ynode *spec)
 {
-	return is_empty(mt_yaml_get(spec, "jwtRules")) ? MT_RESTRICTS_NOT : MT_RESTRICTS_MESSAGES;
+	static const char *const known[] = {
+		"selector", "targetRef", "targetRefs", "jwtRules", NULL};
+
+	return has_only(spec, known) && is_empty(mt_yaml_get(spec, "jwtRules"))
+		       ? MT_RESTRICTS_NOT
+		       : MT_RESTRICTS_MESSAGES;
 }
 
 enum mt_object_restricts mt_restricts_always(

@@ -204,7 +204,7 @@ static inline struct mt_stream *mt_stream_open(
 	return t->open(t, to, why);
 }
 
-/* Addresses and ports of both ends, as we see them; valid as long as the stream. */
+/* Addresses and ports of both ends, as we see them, and where an accepted one came in; valid as long as the stream. */
 static inline const struct mt_tuple *mt_stream_ends(const struct mt_stream *s)
 {
 	return s->ops->ends(s);

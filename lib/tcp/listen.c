@@ -164,6 +164,7 @@ static struct mt_tcp_conn *make_conn(struct mt_tcp *t, struct mt_tcp_half *h,
 
 	if (!c)
 		return NULL;
+	c->tuple.entry = (uint16_t)(seg->m->port + 1);
 	val = mt_tcp_val(MT_TCP_KIND_CONN, mt_slab_idx(&t->conns, c));
 	if (h) {
 		MT_ASSERT(mt_table_replace(&t->table, seg->hash,

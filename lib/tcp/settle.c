@@ -137,6 +137,9 @@ const char *mt_tcp_ledger_wrong(struct mt_tcp *t)
 			all[k] += was.of[k];
 		}
 	}
+	/* Of what is retained a part is no connection's. */
+	all[MT_CLASS_RETAINED] =
+		MT_MAX(all[MT_CLASS_RETAINED], t->ledger.classes[MT_CLASS_RETAINED].charged);
 	for (int k = 0; k < MT_N_CLASSES; k++)
 		if (all[k] != t->ledger.classes[k].charged)
 			return "a class is not the sum of its accounts";

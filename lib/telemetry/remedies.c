@@ -82,6 +82,10 @@ static const struct remedy remedies[] = {
 	{"tls_failed", "peer_alert",
 		"the peer does not take what this node shows or offers: its log says why; `show "
 		"identity`"},
+	{"tls_failed", "left",
+		"who does not take what this node shows may go without a word: the peer's log says "
+		"why; "
+		"`show identity`"},
 	{"tls_failed", "timed_out", HOSTILE "; of servers: " SERVER},
 	{"tls_failed", "internal", MEMORY},
 
@@ -111,6 +115,15 @@ static const struct remedy remedies[] = {
 	{"net", "ip_fragment_refused",
 		"lower the sender's MTU or let it discover the path's; TCP does so by itself"},
 	{"net", "martian_source", HOSTILE},
+	{"net", "source_unbound",
+		"`show workloads` says which addresses live on the port: give the workload a "
+		"WorkloadEntry, or list it under the port's `workloads`"},
+	{"net", "source_other_mac",
+		"another station uses the address: find it, or mend the `mac` that is listed under "
+		"the port's `workloads`"},
+	{"net", "source_elsewhere",
+		"somebody on another network says to be one of the workloads: filter it at its "
+		"switch port; if the workload has moved, mend its port's `workloads`"},
 	{"net", "not_local",
 		"a route of some host leads here by mistake, or a service's address is missing: "
 		"`show services`"},
@@ -244,7 +257,9 @@ static const struct remedy remedies[] = {
 	{"proxy", "hello_cut_off", HOSTILE},
 	{"proxy", "chain_unmatched",
 		"which server name, application protocol or address does the client use? add a "
-		"filter chain for it, or a default one"},
+		"filter chain for it, or a default one; clear text where mutual TLS is asked for "
+		"(a "
+		"PeerAuthentication of mode STRICT) finds none"},
 	{"proxy", "chain_refused",
 		"the filter chain that is for these clients cannot be served; they are refused "
 		"rather than given another one"},
@@ -333,6 +348,18 @@ static const struct remedy remedies[] = {
 	{"proxy", "opaque_repeated",
 		"nothing, if servers restart; if it grows steadily, they turn connections away: "
 		"look at their limits and logs"},
+	{"proxy", "mirror_failed",
+		"look at the mirror's servers: `show clusters`; the calls themselves are not "
+		"touched by it"},
+	{"proxy", "mirror_full",
+		"the mirror is too slow for its share: lower the route's mirrorPercentage, or give "
+		"it more servers; `show memory` if that is what is short"},
+	{"proxy", "mirror_too_long", "nothing; longer calls than 64 KiB are not copied"},
+	{"proxy", "mirror_denied",
+		"a copy is judged as the call's own client: let it call the mirror, too, or take "
+		"the mirror out; a trace of such a call says so"},
+	{"proxy", "mirror_no_endpoint",
+		"look at the mirror's cluster: `show clusters`, `show outliers`"},
 	{"proxy", "opaque_closed", CLOSED},
 	{"proxy", "opaque_denied", DENIED},
 	{"proxy", "opaque_unlent", UNLENT},

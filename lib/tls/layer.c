@@ -153,6 +153,10 @@ static void on_closed(struct mt_stream *lower, enum mt_close_reason reason)
 {
 	struct tls_conn *c = tls_above(lower);
 
+	if (c->state == TLS_SHAKING) {
+		c->layer->failed[MT_TLS_WHY_left]++;
+		c->reason = MT_TLS_WHY_left;
+	}
 	if (c->state == TLS_FAILED)
 		reason = (enum mt_close_reason)c->close;
 	else if (reason == MT_CLOSE_OK && !c->closed_in)

@@ -201,6 +201,8 @@ static void go_on(struct tls_conn *c, bool retry)
 		return;
 	if (c->gone_quiet && retry) {
 		mt_count(c->layer->counts, MT_TLS_N_cut_off);
+		c->layer->failed[MT_TLS_WHY_left]++;
+		c->reason = MT_TLS_WHY_left;
 		tls_fail(c, -1, MT_ABORT_PROTOCOL, MT_CLOSE_RESET);
 	} else if (!c->gone_quiet) {
 		c->gone_quiet = true;

@@ -10,6 +10,8 @@
  */
 #include "mt_tls_pool_priv.h"
 
+#include "mt_rights.h"
+
 #include <errno.h>
 #include <openssl/crypto.h>
 #include <signal.h>
@@ -68,6 +70,7 @@ static int start(struct mt_tls_thread *t)
 	if (t->fd < 0)
 		return -errno;
 	sigfillset(&all);
+	sigdelset(&all, MT_RIGHTS_SIGNAL);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	rc = pthread_create(&t->id, NULL, loop, t);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);

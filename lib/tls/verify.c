@@ -7,7 +7,6 @@
 #include <time.h>
 
 #define NAMES_MAX 256 /* of a certificate, that are looked at */
-#define SCHEME	  "spiffe://"
 
 /* ---- the principal (SPIFFE ID §2, X.509-SVID §2 and §4) --------------------------------------------- */
 
@@ -52,16 +51,16 @@ static bool is_spiffe_id(const char *p, size_t len)
 static bool look_at_uri(void *arg, int type, const char *text, size_t len)
 {
 	struct uris *u = arg;
-	size_t scheme = strlen(SCHEME);
+	size_t scheme = strlen(MT_SPIFFE);
 
 	if (type != GEN_URI)
 		return true;
 	u->n++;
 	/* A scheme is of any case, but an ID that is written so would be another text than the one in a policy. */
-	if (len < scheme || strncasecmp(text, SCHEME, scheme) != 0)
+	if (len < scheme || strncasecmp(text, MT_SPIFFE, scheme) != 0)
 		return true;
 	u->n_spiffe++;
-	u->good = len <= MT_TLS_PRINCIPAL_MAX && memcmp(text, SCHEME, scheme) == 0 &&
+	u->good = len <= MT_TLS_PRINCIPAL_MAX && memcmp(text, MT_SPIFFE, scheme) == 0 &&
 		  is_spiffe_id(text + scheme, len - scheme);
 	if (u->good) {
 		memcpy(u->out, text, len);
@@ -89,7 +88,7 @@ bool mt_tls_principal(X509 *leaf, char out[MT_TLS_PRINCIPAL_MAX + 1])
 
 static bool has_domain(const struct mt_tls_context *c, const char *principal)
 {
-	const char *td = principal + strlen(SCHEME);
+	const char *td = principal + strlen(MT_SPIFFE);
 	size_t len;
 
 	if (!principal[0])

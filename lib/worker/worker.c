@@ -86,6 +86,7 @@ static bool make_rooms(struct mt_worker *w, const struct mt_worker_conf *c)
 		return false;
 	mt_netw_set_events(w->net, &net_events, w->tcp);
 	mt_proxy_attach(w->proxy, mt_tcp_transport(w->tcp));
+	mt_proxy_attach_ledger(w->proxy, mt_tcp_ledger(w->tcp));
 	w->idle.inbox = mt_proxy_inbox(w->proxy);
 	return !c->tls.lane || make_tls(w, c);
 }

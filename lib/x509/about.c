@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SCHEME	  "spiffe://"
 #define NAMES_MAX 256
 
 /* As other programs print it; what is not printable is escaped. */
@@ -37,7 +36,7 @@ static bool take_principal(void *arg, int type, const char *text, size_t len)
 	char *out = arg;
 
 	if (type != GEN_URI || len >= MT_CREDENTIAL_TEXT || memchr(text, '\0', len) ||
-		len < strlen(SCHEME) || memcmp(text, SCHEME, strlen(SCHEME)) != 0)
+		len < strlen(MT_SPIFFE) || memcmp(text, MT_SPIFFE, strlen(MT_SPIFFE)) != 0)
 		return true;
 	memcpy(out, text, len);
 	out[len] = '\0';
@@ -54,7 +53,7 @@ bool mt_credential_leaf(const struct mt_credential *c, struct mt_credential_leaf
 		return false;
 	leaf = sk_X509_value(c->chain, 0);
 	mt_x509_names(leaf, NAMES_MAX, take_principal, out->principal);
-	domain = out->principal[0] ? out->principal + strlen(SCHEME) : "";
+	domain = out->principal[0] ? out->principal + strlen(MT_SPIFFE) : "";
 	snprintf(out->trust_domain, sizeof(out->trust_domain), "%.*s", (int)strcspn(domain, "/"),
 		domain);
 	serial_text(leaf, out->serial, sizeof(out->serial));
@@ -75,6 +74,23 @@ bool mt_credential_root(
 		name_text(X509_get_subject_name(x), out->subject, sizeof(out->subject));
 		serial_text(x, out->serial, sizeof(out->serial));
 		out->not_after = mt_x509_time(X509_get0_notAfter(x));
+		return true;
+	}
+	return false;
+}
+
+bool mt_credential_crl(const struct mt_credential *c, uint32_t which, struct mt_credential_crl *out)
+{
+	STACK_OF(X509_OBJECT) *all = c->trust ? X509_STORE_get0_objects(c->trust) : NULL;
+
+	for (int i = 0; all && i < sk_X509_OBJECT_num(all); i++) {
+		const X509_CRL *x = X509_OBJECT_get0_X509_CRL(sk_X509_OBJECT_value(all, i));
+
+		if (!x || which--)
+			continue;
+		name_text(X509_CRL_get_issuer(x), out->issuer, sizeof(out->issuer));
+		out->this_update = mt_x509_time(X509_CRL_get0_lastUpdate(x));
+		out->next_update = mt_x509_time(X509_CRL_get0_nextUpdate(x));
 		return true;
 	}
 	return false;

@@ -53,8 +53,16 @@ struct mt_credential_root {
 	int64_t not_after; /* Unix, s */
 };
 
+struct mt_credential_crl {
+	char issuer[128];
+	int64_t this_update, next_update; /* Unix, s; 0: it has none */
+};
+
 /* false: it has no certificate. */
 bool mt_credential_leaf(const struct mt_credential *c, struct mt_credential_leaf *out);
 /* Root number `which`, from 0 on, in the library's order; false: there are no more. */
 bool mt_credential_root(
 	const struct mt_credential *c, uint32_t which, struct mt_credential_root *out);
+/* Revocation list number `which`, likewise. */
+bool mt_credential_crl(
+	const struct mt_credential *c, uint32_t which, struct mt_credential_crl *out);

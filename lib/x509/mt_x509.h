@@ -13,6 +13,9 @@
 
 #define MT_X509_ALL INT_MAX
 
+/* What a SPIFFE ID begins with (SPIFFE-ID §2): "spiffe://cluster.local/ns/a/sa/b". */
+#define MT_SPIFFE "spiffe://"
+
 /*
  * The certificates of a PEM text, in their order, at most `max`; what stands between them, and behind one that cannot be
  * read, is passed over in silence. NULL: there is none. Freed by mt_x509_list_free().

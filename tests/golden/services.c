@@ -73,6 +73,16 @@ static json_t *hash_by(const struct mt_hash_by *h)
 	return list;
 }
 
+static json_t *mirrors(const struct mt_snapshot *s, const struct mt_route_action *a)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < a->n_mirrors; i++)
+		add_text(list, "%u of a million to %s", a->mirrors[i].ppm,
+			golden_cluster_name(s, a->mirrors[i].cluster));
+	return list;
+}
+
 static json_t *route(const struct mt_snapshot *s, const struct mt_route_action *a)
 {
 	json_t *one = json_object();
@@ -85,9 +95,8 @@ static json_t *route(const struct mt_snapshot *s, const struct mt_route_action *
 	put_number(one, "timeout_ms", a->timeout_ms);
 	put_json(one, "request", mutations(a->req_mut, a->n_req_mut));
 	put_json(one, "reply", mutations(a->rsp_mut, a->n_rsp_mut));
-	if (a->mirror_ppm)
-		put_text(one, "mirror", golden_cluster_name(s, a->mirror_cluster));
-	put_number(one, "mirror_ppm", a->mirror_ppm);
+	if (a->n_mirrors)
+		put_json(one, "mirrors", mirrors(s, a));
 	put_json(one, "hashes by", hash_by(&a->hash));
 	put_file(one, a->file, a->line);
 	return one;

@@ -126,7 +126,8 @@ struct rpc_client {
 	uint8_t *ended_how; /* of each call: 1 + enum rpc_end */
 	uint8_t *
 		came; /* of each call: to a server's machine, but its application closed without reading it */
-	uint8_t *seen; /* of each call: how often servers saw it */
+	uint8_t *seen;	 /* of each call: how often servers saw it, */
+	uint8_t *copied; /* and how often a mirror did */
 };
 
 struct rpc_conn;
@@ -152,6 +153,8 @@ struct rpc_server {
 	uint32_t stray;	     /* replies (per million) that nobody asked for */
 	uint32_t heartbeats; /* of its own, per million replies */
 	bool die_fin;	     /* it ends by FIN instead */
+	bool mirror;	     /* what comes are copies of calls that others see, too */
+	bool silent;	     /* it answers nothing */
 	struct rpc_conn *conns[RPC_CONNS];
 	uint32_t n_conns, live, max_live;
 	uint32_t calls;

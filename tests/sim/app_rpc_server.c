@@ -234,7 +234,7 @@ static const char *check_id(const struct rpc_conn *n, const struct wire_msg *m)
 	return NULL;
 }
 
-static const char *check_token(struct rpc_set *set, const uint8_t *t)
+static const char *check_token(struct rpc_set *set, bool mirror, const uint8_t *t)
 {
 	uint32_t client = sim_get32(t), call = sim_get32(t + 4);
 	uint8_t want[RPC_TOKEN], *seen;
@@ -244,6 +244,8 @@ static const char *check_token(struct rpc_set *set, const uint8_t *t)
 	rpc_token(set->sim, client, call, want);
 	if (memcmp(want, t, RPC_TOKEN) != 0)
 		return "a token that nobody made";
+	if (mirror)
+		return set->client[client].copied[call]++ ? "a copy that came twice" : NULL;
 	seen = &set->client[client].seen[call];
 	if (*seen && set->replayed && set->replayed(set->replayed_arg))
 		return NULL; /* nobody remembers a connection that a cookie made and that was reset (RFC 4987 §3.6) */
@@ -272,7 +274,7 @@ static const char *check_call(
 
 	if (m->body_len < RPC_ORDER)
 		return "a request too short";
-	bad = check_token(set, t);
+	bad = check_token(set, n->server->mirror, t);
 	if (bad)
 		return bad;
 	if (!rpc_filled(t + RPC_ORDER, m->body_len - RPC_ORDER, t, 1))
@@ -335,7 +337,7 @@ static void keep(struct rpc_conn *n, const struct wire_msg *m)
 		.id = m->id,
 		.route = m->route,
 		.reply_len = sim_get32(t + RPC_TOKEN),
-		.ask = sim_get32(t + RPC_TOKEN + 8)};
+		.ask = n->server->silent ? RPC_ASK_SILENCE : sim_get32(t + RPC_TOKEN + 8)};
 	memcpy(q->token, t, RPC_TOKEN);
 	n->n_pending++;
 	at = due_at(n, q, sim_get32(t + RPC_TOKEN + 4) * MT_USEC);

@@ -99,8 +99,14 @@ static struct mt_route_table *routes(const struct config_listener *l)
 			.total_weight = 1,
 			.timeout_ms = l->timeout_ms},
 	};
+	struct mt_route_mirror mirror = {l->mirror, l->mirror_ppm};
 	struct mt_route_builder *rb = mt_route_builder_new(l->codec);
 	char err[128];
+
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(act) && l->mirror_ppm; i++) {
+		act[i].mirrors = &mirror;
+		act[i].n_mirrors = 1;
+	}
 
 	for (uint32_t i = 0; i < MT_ARRAY_LEN(act) && l->whole_replies; i++) {
 		act[i].rsp_mut = &nothing;

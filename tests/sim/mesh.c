@@ -188,7 +188,8 @@ static void make_worker(struct mesh *m, uint32_t i, uint32_t slot, const struct 
 		sim_fail(m->sim, "harness: no memory for a worker");
 		return;
 	}
-	sim_refs_stack(m->pools[i], mt_worker_tcp(m->w[i]), mt_worker_net(m->w[i]));
+	sim_refs_stack(m->pools[i], mt_worker_tcp(m->w[i]), mt_worker_net(m->w[i]),
+		mt_worker_proxy(m->w[i]));
 	/* A pool here is less than what one client may hold: only worlds that say so share it out. */
 	mesh_share_out(m, i, 0);
 }
@@ -252,7 +253,8 @@ bool mesh_idle(const struct mesh *m)
 		uint32_t conns, half, tw;
 
 		mt_tcp_counts(mt_worker_tcp(m->w[i]), &conns, &half, &tw);
-		if (conns + half + tw || !mt_proxy_idle(mt_worker_proxy(m->w[i])))
+		if (conns + half + tw || !mt_proxy_idle(mt_worker_proxy(m->w[i])) ||
+			mt_proxy_copies(mt_worker_proxy(m->w[i])))
 			return false;
 	}
 	return true;

@@ -203,7 +203,7 @@ static void make_worker(struct own *o, uint32_t i, uint32_t slot, const struct m
 		sim_fail(o->sim, "harness: no memory for a worker");
 	mt_net_begin(w->net, o->sim->now);
 	mt_tcp_begin(w->tcp, o->sim->now);
-	sim_refs_stack(w->pools, w->tcp, w->net);
+	sim_refs_stack(w->pools, w->tcp, w->net, NULL);
 }
 
 void own_init(struct own *o, struct sim *s, const char *name, uint8_t number, uint32_t workers,

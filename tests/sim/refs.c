@@ -14,6 +14,7 @@ static struct {
 		struct mt_pools *pools;
 		struct mt_tcp *tcp;
 		struct mt_netw *net;
+		const struct mt_proxy *proxy;
 	} stacks[STACKS];
 	const struct sim_port *ports[PORTS];
 	const struct mt_steer *steers[PORTS];
@@ -25,14 +26,15 @@ void sim_refs_begin(void)
 	memset(&all, 0, sizeof(all));
 }
 
-void sim_refs_stack(struct mt_pools *pools, struct mt_tcp *tcp, struct mt_netw *net)
+void sim_refs_stack(struct mt_pools *pools, struct mt_tcp *tcp, struct mt_netw *net,
+	const struct mt_proxy *proxy)
 {
 	uint32_t i = 0;
 
 	while (i < all.n_stacks && all.stacks[i].pools != pools)
 		i++;
 	MT_ASSERT(i < STACKS);
-	all.stacks[i] = (struct stack){pools, tcp, net};
+	all.stacks[i] = (struct stack){pools, tcp, net, proxy};
 	all.n_stacks = MT_MAX(all.n_stacks, i + 1);
 }
 
@@ -110,6 +112,8 @@ void sim_refs_check(struct sim *s)
 	for (uint32_t i = 0; i < all.n_stacks; i++) {
 		refs += sim_pools_refs(all.stacks[i].pools);
 		charged += mt_tcp_held(all.stacks[i].tcp);
+		if (all.stacks[i].proxy)
+			charged += mt_proxy_copies_waiting(all.stacks[i].proxy);
 		packets += of_net(all.stacks[i].net);
 	}
 	for (uint32_t i = 0; i < all.n_ports; i++)

@@ -8,12 +8,14 @@
 
 #include "port_sim.h"
 
+#include "mt_proxy.h"
 #include "mt_tcp.h"
 
 /* A seed begins, or another world of it: there are no stacks and no ports. */
 void sim_refs_begin(void);
-/* A worker of some host; takes the place of an earlier one with these pools. */
-void sim_refs_stack(struct mt_pools *pools, struct mt_tcp *tcp, struct mt_netw *net);
+/* A worker of some host; takes the place of an earlier one with these pools. proxy NULL: it has none. */
+void sim_refs_stack(struct mt_pools *pools, struct mt_tcp *tcp, struct mt_netw *net,
+	const struct mt_proxy *proxy);
 void sim_refs_port(const struct sim_port *port, const struct mt_steer *steer);
 /* Behind a turn of all workers of a host; looks at some of them. Fails the seed when the sides differ. */
 void sim_refs_check(struct sim *s);

@@ -22,6 +22,8 @@ extern const struct sim_scenario scenario_victim_pipeliner, scenario_victim_deaf
 extern const struct sim_scenario scenario_released_drain, scenario_released_listener,
 	scenario_released_clients, scenario_released_server, scenario_released_timeout,
 	scenario_released_evicted;
+extern const struct sim_scenario scenario_mirror_answers, scenario_mirror_dead,
+	scenario_mirror_silent, scenario_mirror_deaf, scenario_mirror_resets;
 extern const struct sim_scenario scenario_stopped_replies, scenario_stopped_whole_replies;
 extern const struct sim_scenario scenario_newcomers, scenario_slow_server,
 	scenario_slow_server_limits, scenario_slow_server_no_rss;

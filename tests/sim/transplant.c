@@ -191,7 +191,7 @@ static void go_on(struct mesh *m, uint32_t i, struct mt_worker *to)
 	mt_worker_moved(m->w[i]);
 	m->w[i] = to;
 	mesh_share_out(m, i, m->shared_out[i]);
-	sim_refs_stack(m->pools[i], mt_worker_tcp(to), mt_worker_net(to));
+	sim_refs_stack(m->pools[i], mt_worker_tcp(to), mt_worker_net(to), mt_worker_proxy(to));
 	m->sim->st.transplants++;
 }
 

@@ -149,6 +149,12 @@ static const struct mt_key aliases[] = {
 	{.name = "interface", .len = 9, .id = -1, .hash = MT_KEY_HASH("interface")},
 };
 
+/* Services are filed as "GROUP/NAME:VERSION", and found by a name that says the same. */
+static const struct mt_key parts[] = {
+	{.name = "group", .len = 5, .id = -1, .icase = true, .hash = MT_KEY_HASH("group")},
+	{.name = "version", .len = 7, .id = -1, .icase = true, .hash = MT_KEY_HASH("version")},
+};
+
 const struct mt_codec mt_codec_dubbo = {
 	.name = "dubbo",
 	.aeraki_name = "aeraki.meta_protocol.codec.dubbo",
@@ -162,6 +168,8 @@ const struct mt_codec mt_codec_dubbo = {
 	.service_key = "interface",
 	.service_aliases = aliases,
 	.n_service_aliases = MT_ARRAY_LEN(aliases),
+	.service_parts = parts,
+	.n_service_parts = MT_ARRAY_LEN(parts),
 	/* consumers of 3.x send it */
 	.method_key = {.name = "method",
 		.len = 6,

@@ -11,6 +11,7 @@
 static const struct mt_command *const parts[] = {
 	mt_commands_show,
 	mt_commands_load,
+	mt_commands_analyse,
 	mt_commands_act,
 	mt_commands_tune,
 	mt_commands_log,
@@ -201,6 +202,12 @@ static void ask_for_help(struct mt_request *r)
 	r->n++;
 }
 
+/* What looks for something says whether it found any. */
+static int found(const json_t *j)
+{
+	return json_integer_value(json_object_get(j, "found")) > 0 ? MT_CTL_FOUND : MT_CTL_OK;
+}
+
 /* The answer of a request that was understood; *code as in mt_ctl_command(). */
 static json_t *run(struct mt_ctl *c, struct mt_request *r, int *code)
 {
@@ -234,7 +241,14 @@ static json_t *run(struct mt_ctl *c, struct mt_request *r, int *code)
 		json_decref(j);
 		return mt_ctl_error("%s", e.text);
 	}
+	if (*code == MT_CTL_OK)
+		*code = found(j);
 	return j ? j : mt_ctl_error("no memory");
+}
+
+void mt_ctl_text(const json_t *j, struct mt_text_buf *out)
+{
+	mt_render_text(j, out);
 }
 
 json_t *mt_command_look(struct mt_ctl *c, const char *words)

@@ -237,6 +237,19 @@ json_t *mt_envoy_listener_json(struct mt_envoy *e, const struct mt_listener *l, 
 
 /* ---- routes --------------------------------------------------------------------------------- */
 
+static json_t *mirrors(const struct mt_snapshot *snap, const struct mt_route_action *a)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < a->n_mirrors; i++)
+		json_array_append_new(
+			list, json_pack("{s:o, s:{s:{s:I, s:s}}}", "cluster",
+				      cluster_name(snap, a->mirrors[i].cluster), "runtime_fraction",
+				      "default_value", "numerator", (json_int_t)a->mirrors[i].ppm,
+				      "denominator", "MILLION"));
+	return list;
+}
+
 static json_t *route_target(const struct mt_snapshot *snap, const struct mt_route_action *a)
 {
 	json_t *r = json_object(), *list;
@@ -252,6 +265,8 @@ static json_t *route_target(const struct mt_snapshot *snap, const struct mt_rout
 					      (json_int_t)a->dests[i].weight));
 		set(r, "weighted_clusters", json_pack("{s:o}", "clusters", list));
 	}
+	if (a->n_mirrors)
+		set(r, "request_mirror_policies", mirrors(snap, a));
 	if (a->timeout_ms)
 		set(r, "timeout", duration(a->timeout_ms));
 	return r;

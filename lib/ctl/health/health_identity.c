@@ -59,6 +59,33 @@ static void check_roots(struct mt_health *h, const struct mt_credential *cr, con
 			"no root of the node is valid: no peer is believed");
 }
 
+/* Behind its next update a list says nothing any more, and so nobody whom its authority has signed is believed. */
+static void check_crl(struct mt_health *h, const struct mt_credential_crl *crl)
+{
+	static const char remedy[] = "put the authority's newest list into ca-crl.pem; what writes "
+				     "it should do so in time";
+	int64_t left = mt_ctl_until(h->c, crl->next_update);
+	char words[64];
+
+	if (left <= 0)
+		mt_found(h, MT_FOUND_FAULT, crl->issuer, remedy,
+			"a revocation list of the node is out of date: peers whom its authority "
+			"has "
+			"signed are refused");
+	else if (left < (crl->next_update - crl->this_update) / LEFT)
+		mt_found(h, MT_FOUND_WARNING, crl->issuer, remedy,
+			"a revocation list of the node ends in %s",
+			mt_span_words(left, words, sizeof(words)));
+}
+
+static void check_crls(struct mt_health *h, const struct mt_credential *cr)
+{
+	struct mt_credential_crl crl;
+
+	for (uint32_t i = 0; mt_credential_crl(cr, i, &crl); i++)
+		check_crl(h, &crl);
+}
+
 void mt_check_identity(struct mt_health *h)
 {
 	struct mt_credential_leaf leaf = {0};
@@ -87,4 +114,5 @@ void mt_check_identity(struct mt_health *h)
 			"%s", who.note);
 	check_leaf(h, &who, leaf.principal);
 	check_roots(h, who.credential, leaf.principal);
+	check_crls(h, who.credential);
 }

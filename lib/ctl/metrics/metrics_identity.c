@@ -32,6 +32,24 @@ static uint32_t collect_roots(
 	return 0;
 }
 
+/* Of the list that ends first. */
+static uint32_t collect_crls(
+	void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t item)
+{
+	const struct mt_ctl *c = ((const struct mt_ctl_family *)arg)->c;
+	struct mt_credential_crl crl;
+	struct mt_ctl_identity who;
+	int64_t first = INT64_MAX;
+
+	if (!mt_ctl_node_identity(c, &who) || !who.credential)
+		return 0;
+	for (uint32_t i = 0; mt_credential_crl(who.credential, i, &crl); i++)
+		first = MT_MIN(first, crl.next_update);
+	if (first != INT64_MAX)
+		mt_sample(out, f, NULL, 0, (double)mt_ctl_until(c, first));
+	return 0;
+}
+
 static uint32_t collect_good(
 	void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t item)
 {
@@ -102,6 +120,11 @@ const struct mt_family_row mt_families_identity[] = {
 		 "for how long the last of the roots is valid by which this node believes its "
 		 "peers",
 		 collect_roots, NULL},
+		0},
+	{{"meltemi_node_revocations_left_seconds", MT_GAUGE, "seconds", "",
+		 "for how long the revocation list that ends first is valid; less than 0: peers "
+		 "by its authority are refused",
+		 collect_crls, NULL},
 		0},
 	{{"meltemi_node_identity_changes_total", MT_COUNTER, "changes", "",
 		 "certificates and roots that this node has taken into use", collect_changes, NULL},

@@ -85,6 +85,17 @@ static void add_roots(const struct mt_ctl *c, const struct mt_credential *cr, js
 				(json_int_t)mt_ctl_until(c, root.not_after)));
 }
 
+static void add_crls(const struct mt_ctl *c, const struct mt_credential *cr, json_t *list)
+{
+	struct mt_credential_crl crl;
+
+	for (uint32_t i = 0; mt_credential_crl(cr, i, &crl); i++)
+		json_array_append_new(
+			list, json_pack("{s:o, s:o, s:I}", "issuer", text(crl.issuer),
+				      "next_update", moment(crl.next_update), "left_s",
+				      (json_int_t)mt_ctl_until(c, crl.next_update)));
+}
+
 static json_t *handshakes(const struct mt_ctl *c)
 {
 	json_t *list = json_array();
@@ -108,13 +119,15 @@ static json_t *handshakes(const struct mt_ctl *c)
 
 json_t *mt_show_identity(struct mt_ctl *c, const struct mt_request *r)
 {
-	json_t *self = json_array(), *roots = json_array();
+	json_t *self = json_array(), *roots = json_array(), *crls = json_array();
 	struct mt_ctl_identity who;
 
 	if (mt_ctl_node_identity(c, &who))
 		json_array_append_new(self, identity_row(c, &who));
 	if (who.credential)
 		add_roots(c, who.credential, roots);
-	return json_pack(
-		"{s:o, s:o, s:o}", "identity", self, "roots", roots, "handshakes", handshakes(c));
+	if (who.credential)
+		add_crls(c, who.credential, crls);
+	return json_pack("{s:o, s:o, s:o, s:o}", "identity", self, "roots", roots, "revocations",
+		crls, "handshakes", handshakes(c));
 }

@@ -162,6 +162,36 @@ json_t *mt_show_workers(struct mt_ctl *c, const struct mt_request *r)
 
 /* ---- neighbours ----------------------------------------------------------------------------- */
 
+/* Addresses that enter by ports of workloads only, and whom policies know them by. */
+json_t *mt_show_workloads(struct mt_ctl *c, const struct mt_request *r)
+{
+	const struct mt_snapshot *s = mt_ctl_snapshot(c);
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; s && i < s->n_bound; i++) {
+		const struct mt_bound *b = &s->bound[i];
+		char addr[MT_ADDR_STRLEN], mac[RTE_ETHER_ADDR_FMT_SIZE] = "";
+		json_t *row = add_row(list);
+
+		if (b->has_mac)
+			rte_ether_format_addr(
+				mac, sizeof(mac), (const struct rte_ether_addr *)b->mac);
+		json_object_set_new(row, "address", json_string(mt_addr_str(&b->addr, addr)));
+		json_object_set_new(row, "port",
+			json_string(b->port < c->env.n_ports ? c->env.ports[b->port]->name : "?"));
+		if (b->has_mac)
+			json_object_set_new(row, "mac", json_string(mac));
+		if (b->principal)
+			json_object_set_new(row, "principal", mt_json_text(b->principal));
+		if (b->by)
+			json_object_set_new(row, "by", mt_json_text(b->by));
+		if (b->why)
+			json_object_set_new(row, "reason", mt_json_text(b->why));
+		mt_render_absent(row, "mac principal by reason");
+	}
+	return json_pack("{s:o}", "workloads", list);
+}
+
 json_t *mt_show_neighbours(struct mt_ctl *c, const struct mt_request *r)
 {
 	struct mt_net_neigh_info info;

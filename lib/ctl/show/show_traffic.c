@@ -113,6 +113,14 @@ static void add_dests(const struct mt_snapshot *snap, const struct mt_route_dest
 	}
 }
 
+static void add_mirrors(
+	const struct mt_snapshot *snap, const struct mt_route_action *a, struct mt_text_buf *out)
+{
+	for (uint32_t i = 0; i < a->n_mirrors; i++)
+		mt_text_add(out, "%s%g %% copied to %s", i ? ", " : "; ",
+			a->mirrors[i].ppm / 10000.0, snap->clusters[a->mirrors[i].cluster].name);
+}
+
 /* Of a byte stream's route: its connections. */
 static uint64_t hits_of(
 	const struct mt_ctl *c, const struct mt_service *s, const struct mt_route_action *a)
@@ -135,6 +143,7 @@ static void add_route(const struct mt_ctl *c, json_t *list, const struct mt_snap
 
 	json_array_append_new(list, row);
 	add_dests(snap, a->dests, a->n_dests, a->total_weight, &dests);
+	add_mirrors(snap, a, &dests);
 	set_str(row, "service", s->name);
 	set_int(row, "place", place);
 	set_str(row, "route", a->name);

@@ -169,6 +169,25 @@ static const struct mt_tls_peer *who(const struct explain *x)
 	return x->said.by_tls ? &x->said.who : NULL;
 }
 
+/* The client's address enters by one port only; NULL: no port says who he is. */
+static const struct mt_bound *bound(const struct explain *x)
+{
+	return x->said.has_src ? mt_snapshot_bound_at(x->snap, &x->said.view.peer) : NULL;
+}
+
+static void tell_bound(struct explain *x)
+{
+	const struct mt_bound *b = bound(x);
+	char text[512];
+
+	if (!b)
+		return;
+	snprintf(text, sizeof(text), "by port %.31s: %.400s",
+		b->port < x->c->env.n_ports ? x->c->env.ports[b->port]->name : "?",
+		b->principal ? b->principal : b->why);
+	set(x->out, "caller", text);
+}
+
 /* False: one of them answers. */
 static bool run_filters(struct explain *x)
 {
@@ -181,7 +200,7 @@ static bool run_filters(struct explain *x)
 		json_t *row = json_object();
 
 		if (f->type == &mt_gate_filter)
-			mt_guard_explain(f, &x->said.view, who(x), &told);
+			mt_guard_explain(f, &x->said.view, who(x), bound(x), &told);
 		else if (f->type->explain)
 			f->type->explain(f, &x->said.view, x->c->now, &told);
 		set(row, "filter", f->type->name);
@@ -265,21 +284,28 @@ static void add_timeout(struct explain *x)
 	set(x->out, "timeout", text);
 }
 
+static void add_mirrors(struct explain *x, const struct mt_route_action *a)
+{
+	struct mt_text_buf text = {0};
+
+	for (uint32_t i = 0; i < a->n_mirrors; i++)
+		mt_text_add(&text, "%s%g %% are copied to %s", i ? ", " : "",
+			a->mirrors[i].ppm / 10000.0, cluster_name(x, a->mirrors[i].cluster));
+	if (a->n_mirrors)
+		set(x->out, "mirror", text.p ? text.p : "");
+	mt_text_fini(&text);
+}
+
 /* What the route does besides choosing. */
 static void tell_route(struct explain *x)
 {
 	const struct mt_route_action *a = x->route;
-	char text[512];
 
 	add_timeout(x);
 	set(x->out, "retries", "only while it is certain that no server has read it");
 	add_changes(x, "request_changes", a->req_mut, a->n_req_mut);
 	add_changes(x, "reply_changes", a->rsp_mut, a->n_rsp_mut);
-	if (!a->mirror_ppm)
-		return;
-	snprintf(text, sizeof(text), "%g %% to %s: checked, but no copies are sent",
-		a->mirror_ppm / 10000.0, cluster_name(x, a->mirror_cluster));
-	set(x->out, "mirror", text);
+	add_mirrors(x, a);
 }
 
 /* ---- endpoints ---------------------------------------------------------------------------------- */
@@ -371,6 +397,7 @@ static bool judge(
 	const struct mt_guard_ask ask = {.v = opaque ? NULL : &x->said.view,
 		.peer = x->said.view.peer,
 		.who = who(x),
+		.bound = bound(x),
 		.cluster = cl,
 		.ep = &cl->eps[i],
 		.gate = gate,
@@ -515,6 +542,7 @@ static json_t *explain(struct explain *x)
 		return error;
 	/* First, so that it is read first; what comes next may replace it. */
 	set(x->out, "result", "");
+	tell_bound(x);
 	if (!find_service(x) || !run_filters(x))
 		return NULL;
 	if (x->proto->codec->opaque) {
@@ -540,9 +568,10 @@ json_t *mt_run_explain(struct mt_ctl *c, const struct mt_request *r)
 		return mt_ctl_error("there is no configuration yet");
 	x.out = json_object();
 	error = explain(&x);
-	mt_render_absent(x.out, "also_at listener listener_origin protocol service service_origin "
-				"filters routes_before_these routes timeout "
-				"retries request_changes reply_changes mirror endpoints note");
+	mt_render_absent(x.out,
+		"caller also_at listener listener_origin protocol service service_origin "
+		"filters routes_before_these routes timeout "
+		"retries request_changes reply_changes mirror endpoints note");
 	if (!error)
 		return x.out;
 	json_decref(x.out);

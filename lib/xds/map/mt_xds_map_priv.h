@@ -184,6 +184,9 @@ bool mt_xm_weigh(struct mt_xmap *m, struct mt_xm_weights *w, const char *name, u
 bool mt_xm_weighed(struct mt_xmap *m, const char *field, const struct mt_xm_weights *w);
 bool mt_xm_weighted(
 	struct mt_xmap *m, const char *field, const Xds__WeightedCluster *w, struct mt_rule *rule);
+/* request_mirror_policies[i]; share NULL: all. */
+bool mt_xm_mirror(struct mt_xmap *m, size_t i, const char *cluster,
+	const Xds__RuntimeFractionalPercent *share, struct mt_rule *rule);
 /* value NULL: the key is taken out. */
 bool mt_xm_mutation(struct mt_xmap *m, const char *key, const char *value,
 	struct mt_rule_mutation **list, uint32_t *n);

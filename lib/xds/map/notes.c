@@ -158,9 +158,6 @@ static const struct mt_xds_row meta_proxy[] = {
 };
 static const struct mt_xds_row meta_codec[] = {MEANS_NOTHING("config")};
 static const struct mt_xds_row meta_routes[] = {MEANS_NOTHING("name")};
-static const struct mt_xds_row meta_action[] = {
-	TOLD("request_mirror_policies", "no copies are sent"),
-};
 static const struct mt_xds_row meta_limit[] = {MEANS_NOTHING("stat_prefix")};
 static const struct mt_xds_row thrift_proxy[] = {
 	MEANS_NOTHING("stat_prefix"),
@@ -171,7 +168,6 @@ static const struct mt_xds_row thrift_proxy[] = {
 };
 static const struct mt_xds_row thrift_routes[] = {MEANS_NOTHING("name")};
 static const struct mt_xds_row thrift_action[] = {
-	TOLD("request_mirror_policies", "no copies are sent"),
 	TOLD("metadata_match", "a cluster's endpoints are not chosen by metadata"),
 };
 static const struct mt_xds_row thrift_weight[] = {
@@ -224,7 +220,6 @@ static const struct mt_xds_row route_match[] = {
 	REFUSED("filter_state", "not a condition that is tested here"),
 };
 static const struct mt_xds_row route_action[] = {
-	TOLD("request_mirror_policies", "no copies are sent"),
 	TOLD("idle_timeout", "the timeout bounds the whole exchange"),
 	TOLD("metadata_match", "a cluster's endpoints are not chosen by metadata"),
 	TOLD("retry_policy", "retries are Meltemi's own"),
@@ -285,7 +280,6 @@ const struct mt_xds_rows mt_xds_rows[] = {
 	ROWS(meta_protocol_proxy, meta_proxy),
 	ROWS(meta_codec, meta_codec),
 	ROWS(meta_route_configuration, meta_routes),
-	ROWS(meta_route_action, meta_action),
 	ROWS(meta_local_rate_limit, meta_limit),
 	ROWS(thrift_proxy, thrift_proxy),
 	ROWS(thrift_route_configuration, thrift_routes),

@@ -93,6 +93,12 @@ static bool action(struct mt_xmap *m, const Xds__RouteAction *a, struct mt_rule 
 	if (!ok || !mt_xm_ms(m, "timeout", a->timeout, 0, &rule->timeout.v) ||
 		!hash_policies(m, a, rule))
 		return false;
+	for (size_t i = 0; i < a->n_request_mirror_policies; i++) {
+		const Xds__RouteAction__RequestMirrorPolicy *one = a->request_mirror_policies[i];
+
+		if (!mt_xm_mirror(m, i, one->cluster, one->runtime_fraction, rule))
+			return false;
+	}
 	rule->timeout.set = rule->timeout.v != 0;
 	mt_xm_out(m, mark);
 	return true;
@@ -193,6 +199,9 @@ static bool meta_action(struct mt_xmap *m, const Xds__MetaRouteAction *a, struct
 		return mt_xm_bad(m, NULL, "neither cluster nor weighted_clusters");
 	for (size_t i = 0; ok && i < a->n_hash_policy; i++)
 		ok = hash_key(m, "hash_policy", a->hash_policy[i], rule);
+	for (size_t i = 0; ok && i < a->n_request_mirror_policies; i++)
+		ok = mt_xm_mirror(m, i, a->request_mirror_policies[i]->cluster,
+			a->request_mirror_policies[i]->runtime_fraction, rule);
 	if (!ok)
 		return false;
 	mt_xm_out(m, mark);

@@ -203,6 +203,9 @@ static bool thrift_action(struct mt_xmap *m, const Xds__ThriftRouteAction *a, st
 		return mt_xm_bad(m, NULL, "neither cluster nor weighted_clusters");
 	if (a->strip_service_name)
 		return mt_xm_bad(m, "strip_service_name", "methods' names are not changed here");
+	for (size_t i = 0; ok && i < a->n_request_mirror_policies; i++)
+		ok = mt_xm_mirror(m, i, a->request_mirror_policies[i]->cluster,
+			a->request_mirror_policies[i]->runtime_fraction, rule);
 	return ok;
 }
 

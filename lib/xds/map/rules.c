@@ -216,6 +216,31 @@ bool mt_xm_one_cluster(struct mt_xmap *m, const char *name, struct mt_rule *rule
 	return true;
 }
 
+bool mt_xm_mirror(struct mt_xmap *m, size_t i, const char *cluster,
+	const Xds__RuntimeFractionalPercent *share, struct mt_rule *rule)
+{
+	uint32_t mark = mt_xm_at(m, "request_mirror_policies", i), ppm = 1000000;
+	struct mt_rule_mirror *one;
+
+	if (share &&
+		!mt_xm_fraction(m, "runtime_fraction.default_value", share->default_value, &ppm))
+		return false;
+	one = mt_region_push(
+		m->r, (void **)&rule->mirrors, &rule->n_mirrors, sizeof(*rule->mirrors));
+	if (!one)
+		return mt_xm_no_memory(m);
+	one->origin.file = m->out->meta->origin.file;
+	one->percent = mt_xm_alloc(m, sizeof(*one->percent));
+	if (!one->percent)
+		return false;
+	one->percent->ppm = (struct mt_num){.v = ppm, .set = true};
+	if (!mt_xm_name_text(m, "cluster", cluster, &one->to.cluster) ||
+		!mt_xm_needs_cluster(m, one->to.cluster.s))
+		return false;
+	mt_xm_out(m, mark);
+	return true;
+}
+
 /* ---- mutations ----------------------------------------------------------------------------------------- */
 
 bool mt_xm_mutation(struct mt_xmap *m, const char *key, const char *value,

@@ -81,7 +81,7 @@ class Told:
         to = [(int(text.split()[0]), text.split(" to ", 1)[1]) for text in one["destinations"]]
         keys = one.get("hashes by") or list(dict.fromkeys(key for _, name in to for key in self.clusters[name].get("hashes by", [])))
         return {"name": one["name"], "match": [] if one["match"] == "*" else sorted(one["match"].split(", ")), "to": asked.shares(to),
-                "mirror": [f"{one['mirror_ppm']} of a million to {one['mirror']}"] if "mirror" in one else [],
+                "mirror": one.get("mirrors", []),
                 "request": [text.removeprefix("set ") for text in one.get("request", [])],
                 "reply": [text.removeprefix("set ") for text in one.get("reply", [])],
                 "hash": [key.removeprefix("key ").removesuffix(" (known)") for key in keys]}

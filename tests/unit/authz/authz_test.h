@@ -37,6 +37,7 @@ struct chance {
 	uint64_t seed;	     /* of data NULL */
 	const uint8_t *data; /* 0 behind its end */
 	size_t size;
+	bool long_words; /* names, principals and values of many letters, alike at both ends */
 };
 
 /* Below n. */

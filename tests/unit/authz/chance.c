@@ -3,6 +3,7 @@
 #include "authz_test.h"
 
 #include <stdio.h>
+#include <string.h>
 
 uint32_t chance_of(struct chance *c, uint32_t n)
 {
@@ -19,9 +20,29 @@ uint32_t chance_of(struct chance *c, uint32_t n)
 	return (uint32_t)(c->seed >> 33) % n;
 }
 
+/* The same words with more letters: where they were equal, or one a part of the other, they still are. */
+static const char *lengthen(const char *word)
+{
+	static const struct {
+		const char *word, *longer;
+	} all[] = {{"a", "org.shop.Orders"}, {"ab", "org.shop.OrdersOfToday"},
+		{"a*", "org.shop.Orders*"}, {"*b", "*OfToday"}, {"/a/ab", "/org.shop.Orders/ab"},
+		{"/a/*", "/org.shop.Orders/*"}, {"*/ab", "*/org.shop.OrdersOfToday"},
+		{"td/ns/a/sa/b", "td/ns/a/sa/client-of-orders"},
+		{"td/ns/ab/sa/a", "td/ns/ab/sa/client-of-stocks"},
+		{"*/sa/b", "*/sa/client-of-orders"}};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(all); i++)
+		if (strcmp(all[i].word, word) == 0)
+			return all[i].longer;
+	return word;
+}
+
 static const char *pick(struct chance *c, const char *const *words, uint32_t n)
 {
-	return words[chance_of(c, n)];
+	const char *word = words[chance_of(c, n)];
+
+	return c->long_words ? lengthen(word) : word;
 }
 
 #define PICK(c, words) pick(c, words, MT_ARRAY_LEN(words))
@@ -60,7 +81,7 @@ static void fill(struct chance *c, struct mt_region *r, struct mt_texts *l, uint
 	l->n = 1 + chance_of(c, 2);
 	l->v = mt_region_alloc(r, sizeof(*l->v) * l->n);
 	for (uint32_t i = 0; i < l->n; i++)
-		l->v[i].s = words[chance_of(c, n)];
+		l->v[i].s = pick(c, words, n);
 }
 
 #define FILL(c, r, l, rarely, words) fill(c, r, &(l), rarely, words, MT_ARRAY_LEN(words))

@@ -193,13 +193,26 @@ static bool namespaces(const struct ask *a, const struct mt_texts *yes, const st
 	return yes->n + no->n == 0 || (f == ODD ? a->deny : yes->n == 0);
 }
 
+/* A name of ours is each of them. */
+static bool any_domain(const struct ask *a, const struct mt_texts *l, const char *have, bool none)
+{
+	bool yes = false;
+
+	for (uint32_t i = 0; i < l->n; i++)
+		yes |= is_ours(a->who, l->v[i].s) ? is_ours(a->who, have)
+						  : matches(l->v[i].s, have, none);
+	return yes;
+}
+
 static bool domains(const struct ask *a, const struct mt_texts *yes, const struct mt_texts *no)
 {
 	char parts[8][64];
 
-	if (a->s->principal)
-		split(a->s->principal, parts);
-	return texts(a, a->s->principal ? parts[0] : NULL, yes, no);
+	if (!a->s->principal)
+		return yes->n == 0;
+	split(a->s->principal, parts);
+	return (yes->n == 0 || any_domain(a, yes, parts[0], a->deny)) &&
+	       !any_domain(a, no, parts[0], !a->deny);
 }
 
 static bool any_account(const struct ask *a, const struct mt_texts *l, char parts[8][64])

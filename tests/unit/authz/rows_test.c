@@ -134,6 +134,13 @@ static const struct row rows[] = {
 		DENIED("a")},
 	{{ALLOW(FROM("trustDomains: [cluster.local]"))},
 		CALL(.principal = "cluster.local/ns/a/sa/b"), ALLOWED},
+	{{ALLOW(FROM("trustDomains: [old]"))}, CALL(.principal = "corp/ns/a/sa/b"), ALLOWED},
+	{{DENY(FROM("trustDomains: [corp]"))}, CALL(.principal = "old/ns/a/sa/b"), DENIED("a")},
+	{{ALLOW(FROM("notTrustDomains: [corp]"))}, CALL(.principal = "old/ns/a/sa/b"), DENIED("a")},
+	{{DENY(WHEN("source.trustDomain", "values: [old]"))}, CALL(.principal = "corp/ns/a/sa/b"),
+		DENIED("a")},
+	{{ALLOW(FROM("trustDomains: [cluster.local]"))}, CALL(.principal = "corp/ns/a/sa/b"),
+		DENIED("a")},
 	/* A principal of an alias is one of ours, and cluster.local in a policy means us. */
 	{{ALLOW(FROM("principals: [corp/ns/a/sa/b]"))}, CALL(.principal = "old/ns/a/sa/b"),
 		ALLOWED},

@@ -114,7 +114,7 @@ int main(int argc, char **argv)
 		{"callers", callers_tests}, {"careful", careful_tests}, {"ranges", ranges_tests},
 		{"inbound", inbound_tests}, {"ends", ends_tests},
 		{"ends_gateway", ends_gateway_tests}, {"mesh_ends", mesh_ends_tests},
-		{"listeners", listeners_tests}, {"mesh", mesh_tests},
+		{"bound", bound_tests}, {"listeners", listeners_tests}, {"mesh", mesh_tests},
 		{"mesh_chain", mesh_chain_tests}, {"mesh_cluster", mesh_cluster_tests},
 		{"mesh_istio", mesh_istio_tests}, {"mesh_random", mesh_random_tests},
 		{"mesh_policies", mesh_policies_tests}, {"overrides", override_tests},

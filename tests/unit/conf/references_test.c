@@ -212,7 +212,7 @@ static void keeps_its_share(void)
 	CU_ASSERT_EQUAL(a->dests[1].cluster, MT_ROUTE_NO_CLUSTER);
 	CU_ASSERT_EQUAL(mt_route_pick(a, 1), MT_ROUTE_NO_CLUSTER);
 	CU_ASSERT_NOT_EQUAL(mt_route_pick(a, 0), MT_ROUTE_NO_CLUSTER);
-	CU_ASSERT_EQUAL(a->mirror_ppm, 0);
+	CU_ASSERT_EQUAL(a->n_mirrors, 0);
 	t = service(b.s, "t.x");
 	CU_ASSERT_EQUAL_FATAL(t->n_tcp_dests, 2);
 	CU_ASSERT_EQUAL(t->tcp_dests[0].cluster, MT_ROUTE_NO_CLUSTER);

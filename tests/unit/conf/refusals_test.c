@@ -199,8 +199,6 @@ static const struct odd later[] = {
 };
 
 static const struct odd later_router[] = {
-	{"  routes: [{name: r, mirror: {host: a.x}, route: [{destination: {host: a.x}}]}]\n", W,
-		AT(8), "spec.routes[0].mirror: "},
 	{"  globalRateLimit: {domain: d}\n", W, AT(8),
 		"spec.globalRateLimit: accepted, not enforced"},
 };

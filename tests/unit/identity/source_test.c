@@ -23,14 +23,19 @@ struct generation {
 	char *chain, *key;
 };
 
-static struct generation generation(int64_t until)
+static struct generation generation_of(int64_t from, int64_t until)
 {
 	struct pki_node leaf = pki_make(&pki()->root,
-		&(struct pki_how){.san = "URI:" PKI_BOB, .from = -7200, .until = until});
+		&(struct pki_how){.san = "URI:" PKI_BOB, .from = from, .until = until});
 	struct generation g = {pki_pem((const X509 *const[]){leaf.cert}, 1), pki_key(leaf.key)};
 
 	pki_free(&leaf);
 	return g;
+}
+
+static struct generation generation(int64_t until)
+{
+	return generation_of(-7200, until);
 }
 
 static void generation_free(struct generation *g)
@@ -77,7 +82,7 @@ static void set_up(struct mt_service *s)
 	strcpy(dir, "/tmp/mt-identity-XXXXXX");
 	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
 	changes = 0;
-	src = mt_identity_source_new(s, dir, changed, NULL);
+	src = mt_identity_directory_new(s, dir, changed, NULL);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(src);
 }
 
@@ -93,6 +98,14 @@ static void tear_down(void)
 		unlink(path);
 	}
 	rmdir(dir);
+}
+
+static void remove_crl(void)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, MT_IDENTITY_SOURCE_CRL);
+	CU_ASSERT_EQUAL(unlink(path), 0);
 }
 
 static bool is_used(const struct generation *g)
@@ -186,6 +199,63 @@ static void test_roots(void)
 }
 
 /* Nothing of it displaces the last good one. */
+static void put_crl(const X509 *gone, bool stale)
+{
+	char *text = pki_crl(&pki()->root, gone, stale);
+
+	put(MT_IDENTITY_SOURCE_CRL, text, strlen(text), 0644);
+	free(text);
+}
+
+static uint32_t n_crls(void)
+{
+	struct mt_credential *c = mt_identity_source_hold(src);
+	struct mt_credential_crl crl;
+	uint32_t n = 0;
+
+	while (c && mt_credential_crl(c, n, &crl)) {
+		CU_ASSERT_TRUE(crl.next_update > crl.this_update && crl.this_update > 0);
+		CU_ASSERT_TRUE(crl.issuer[0] != '\0');
+		n++;
+	}
+	mt_credential_drop(c);
+	return n;
+}
+
+/* It comes, changes, is broken and goes; what is out of date is used all the same, and lets nobody in. */
+static void test_revocations(void)
+{
+	struct generation g = generation(3600);
+
+	set_up(NULL);
+	put_generation(&g);
+	put_roots(pki()->roots);
+	two_seconds();
+	expect(&g, 1, "");
+	CU_ASSERT_EQUAL(n_crls(), 0);
+	put_crl(NULL, false);
+	two_seconds();
+	expect(&g, 2, "");
+	CU_ASSERT_EQUAL(n_crls(), 1);
+	put_crl(pki()->root.cert, false);
+	two_seconds();
+	expect(&g, 3, "");
+	put(MT_IDENTITY_SOURCE_CRL, "-----BEGIN X509 CRL-----\nno\n", 28, 0644);
+	two_seconds();
+	expect(&g, 3, "the CRL holds no PEM list");
+	CU_ASSERT_EQUAL(n_crls(), 1);
+	put_crl(NULL, true);
+	two_seconds();
+	expect(&g, 4, "");
+	CU_ASSERT_EQUAL(n_crls(), 1);
+	remove_crl();
+	two_seconds();
+	expect(&g, 5, "");
+	CU_ASSERT_EQUAL(n_crls(), 0);
+	tear_down();
+	generation_free(&g);
+}
+
 static void test_bad(void)
 {
 	static const struct {
@@ -214,6 +284,27 @@ static void test_bad(void)
 	expect(&one, 1, "has expired");
 	generation_free(&one);
 	generation_free(&old);
+	tear_down();
+}
+
+/* Before its time it displaces none that is good, and is better than none. */
+static void test_too_early(void)
+{
+	struct generation one = generation(3600), early = generation_of(3600, 7200);
+
+	set_up(NULL);
+	put_generation(&early);
+	put_roots(pki()->roots);
+	two_seconds();
+	expect(&early, 1, "");
+	put_generation(&one);
+	two_seconds();
+	expect(&one, 2, "");
+	put_generation(&early);
+	two_seconds();
+	expect(&one, 2, "not valid yet");
+	generation_free(&one);
+	generation_free(&early);
 	tear_down();
 }
 
@@ -309,7 +400,8 @@ static void test_elsewhere(void)
 }
 
 const struct mt_test source_tests[] = {{"replaced", test_replaced},
+	{"revocations", test_revocations},
 	{"a chain and a key of two generations", test_two_generations},
 	{"several roots", test_roots}, {"what cannot be used", test_bad},
-	{"a file that is gone", test_gone}, {"a key that others can read", test_mode},
-	{"read elsewhere", test_elsewhere}, {0}};
+	{"too early", test_too_early}, {"a file that is gone", test_gone},
+	{"a key that others can read", test_mode}, {"read elsewhere", test_elsewhere}, {0}};

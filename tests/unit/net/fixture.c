@@ -111,7 +111,7 @@ void fx_open_node(struct fx *f, uint16_t workers)
 		{fx_addr("0.0.0.0"), 0, fx_addr("192.0.2.254"), MT_NET_PORT_NONE},
 		{fx_addr("::"), 0, fx_addr("2001:db8::fe"), MT_NET_PORT_NONE}};
 	const struct mt_net_port_conf port_conf[FX_PORTS] = {
-		{0, MT_NET_PORT_NONE}, {7, MT_NET_PORT_NONE}};
+		{0, MT_NET_PORT_NONE, false}, {7, MT_NET_PORT_NONE, false}};
 	const struct mt_net_conf conf = {
 		.addrs = addrs, .n_addrs = 3, .routes = routes, .n_routes = 2, .ports = port_conf};
 	const struct mt_addr vips[] = {

@@ -40,7 +40,7 @@ static void errors_in(void)
 	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
 		const char *us = rows[i].six ? "2001:db8::80" : "203.0.113.80";
 		const char *them = rows[i].six ? "2001:db8:7::9" : "10.0.0.9";
-		struct mt_tuple want = {fx_addr(us), fx_addr(them), 2000, 8080};
+		struct mt_tuple want = {fx_addr(us), fx_addr(them), 2000, 8080, 0};
 		struct fx_pkt p = {0};
 
 		fx_icmp_error(&p, rows[i].six ? "2001:db8::fe" : "192.0.2.254", rows[i].type,
@@ -60,7 +60,7 @@ static void errors_handed_over(void)
 {
 	fx_open(&f, 3);
 	for (uint16_t port = 1; port <= 60; port++) {
-		struct mt_tuple t = {fx_addr("192.0.2.1"), fx_addr("10.0.0.9"), port, 80};
+		struct mt_tuple t = {fx_addr("192.0.2.1"), fx_addr("10.0.0.9"), port, 80, 0};
 		uint16_t owner = mt_steer_owner(&f.steer, &t), next = 0;
 		uint16_t at = (uint16_t)((owner + 1) % 3);
 		struct rte_mbuf *m, *tcp;
@@ -91,7 +91,7 @@ static void tcp_is_hashed(void)
 {
 	struct fx_pkt p = {0};
 	struct rte_mbuf *m, *same;
-	struct mt_tuple t = {fx_addr("192.0.2.1"), fx_addr("192.0.2.9"), 80, 4000};
+	struct mt_tuple t = {fx_addr("192.0.2.1"), fx_addr("192.0.2.9"), 80, 4000, 0};
 
 	fx_open(&f, 3);
 	fx_tcp(&p, "192.0.2.9", 4000, "192.0.2.1", 80, 5);
@@ -164,7 +164,7 @@ static void exception_tap(void)
 {
 	static const uint8_t kernel_mac[6] = {2, 0, 0, 0, 0, 2};
 	const struct mt_net_addr_conf addrs[] = {{fx_addr("192.0.2.1"), 24, 0}};
-	const struct mt_net_port_conf ports[] = {{0, 1}, {0, MT_NET_PORT_NONE}};
+	const struct mt_net_port_conf ports[] = {{0, 1, false}, {0, MT_NET_PORT_NONE, false}};
 	const struct mt_net_conf conf = {.addrs = addrs, .n_addrs = 1, .ports = ports};
 	struct fx_pkt p = {0};
 	struct mt_err e;
@@ -208,7 +208,7 @@ static void exception_tap(void)
 static void exception_tap_tagged(void)
 {
 	static const uint8_t kernel_mac[6] = {2, 0, 0, 0, 0, 2}, tag[6] = {0x81, 0, 0, 5, 8, 0};
-	const struct mt_net_port_conf ports[] = {{5, 1}, {0, MT_NET_PORT_NONE}};
+	const struct mt_net_port_conf ports[] = {{5, 1, false}, {0, MT_NET_PORT_NONE, false}};
 	const struct mt_net_conf conf = {.ports = ports};
 	struct fx_pkt plain = {0}, tagged = {0};
 	struct rte_mbuf *m;
@@ -262,8 +262,9 @@ static void bad_configurations(void)
 		{fx_addr("10.0.0.0"), 8, fx_addr("::"), MT_NET_PORT_NONE},
 		{fx_addr("10.0.0.0"), 8, fx_addr("192.0.2.9"), 9}};
 	const struct mt_net_port_conf ports[][FX_PORTS] = {
-		{{4095, MT_NET_PORT_NONE}, {0, MT_NET_PORT_NONE}}, {{0, 0}, {0, MT_NET_PORT_NONE}},
-		{{0, 5}, {0, MT_NET_PORT_NONE}}};
+		{{4095, MT_NET_PORT_NONE, false}, {0, MT_NET_PORT_NONE, false}},
+		{{0, 0, false}, {0, MT_NET_PORT_NONE, false}},
+		{{0, 5, false}, {0, MT_NET_PORT_NONE, false}}};
 	struct mt_net_old *old;
 	struct mt_err e;
 

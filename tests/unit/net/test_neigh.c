@@ -92,7 +92,7 @@ static void failed_comes_back(void)
 /* Marks the neighbour as used by sending to it. */
 static enum mt_net_result use(uint16_t worker, const char *remote, struct mt_net_dst *dst)
 {
-	struct mt_tuple t = {fx_addr("192.0.2.1"), fx_addr(remote), 1, 2};
+	struct mt_tuple t = {fx_addr("192.0.2.1"), fx_addr(remote), 1, 2, 0};
 	uint8_t tcp[20] = {0};
 	struct rte_mbuf *m = fx_mbuf(&f, tcp, sizeof(tcp), 0);
 	enum mt_net_result rc = fx_send(&f, worker, m, &t, dst, 0);
@@ -455,7 +455,7 @@ static void leaving_addresses(void)
 /* Sends the answer to `in`; false: it found no way. */
 static bool answer(const struct rte_mbuf *in, const char *remote)
 {
-	struct mt_tuple t = {fx_addr("192.0.2.80"), fx_addr(remote), 80, 4000};
+	struct mt_tuple t = {fx_addr("192.0.2.80"), fx_addr(remote), 80, 4000, 0};
 	uint8_t bytes[20] = {0, 80, 0x0f, 0xa0, [12] = 5 << 4, [13] = 0x12};
 	struct rte_mbuf *m = fx_mbuf(&f, bytes, sizeof(bytes), 0);
 	struct mt_net_dst dst = {0};

@@ -27,7 +27,7 @@ static struct rte_mbuf *segment(const struct mt_tuple *t, uint16_t len, bool cha
 
 static struct mt_tuple tuple(const char *local, const char *remote)
 {
-	return (struct mt_tuple){fx_addr(local), fx_addr(remote), 2000, 8080};
+	return (struct mt_tuple){fx_addr(local), fx_addr(remote), 2000, 8080, 0};
 }
 
 static void answer_arp(const char *ip, const uint8_t mac[6])

@@ -17,7 +17,7 @@ static void set_up(void)
 {
 	struct fx_pkt p = {0};
 
-	tuple = (struct mt_tuple){fx_addr("192.0.2.1"), fx_addr("192.0.2.9"), 2000, 8080};
+	tuple = (struct mt_tuple){fx_addr("192.0.2.1"), fx_addr("192.0.2.9"), 2000, 8080, 0};
 	memset(&dst, 0, sizeof(dst));
 	fx_open(&f, 1);
 	mt_net_route(f.w[0], NULL, &tuple.remote, &dst);

@@ -226,6 +226,7 @@ struct fake_conn *lab_client_from(uint16_t port, uint8_t host)
 	c->t.remote.b[15] = host;
 	c->t.lport = port;
 	c->t.rport = (uint16_t)(40000 + lab.n);
+	c->t.entry = lab.entry;
 	c->accepted = c->connected = true;
 	if (mt_proxy_listen_ops.lookup(lab.p, &c->t.local, port) < 0 ||
 		!mt_proxy_listen_ops.accept(lab.p, &c->s, 0)) {

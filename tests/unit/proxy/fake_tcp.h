@@ -36,6 +36,7 @@ struct lab {
 	uint32_t n;
 	bool refuse_open;
 	bool puts_back; /* mt_stream_put_back() does */
+	uint16_t entry; /* of clients from now on: by which port they come, and 1 */
 };
 
 extern struct lab lab;

@@ -464,29 +464,62 @@ struct who_row {
 	const char *text;
 	const struct mt_tls_peer *who; /* NULL: clear text */
 	bool allowed, at_gate;
+	const struct mt_bound *bound; /* NULL: no address is */
+	uint16_t entry;
 };
 
+/* The client's address, 192.0.2.2, another one's, and one without a name; they live on port 3. */
+#define LIVES(host, name)                                                                          \
+	{                                                                                          \
+		.addr = {.b = {[10] = 0xff, 0xff, 192, 0, 2, host}}, .port = 3, .principal = name  \
+	}
+static const struct mt_bound lives = LIVES(2, "td/ns/a/sa/b"), another = LIVES(3, "td/ns/a/sa/b"),
+			     nameless = LIVES(2, NULL), unlike = LIVES(2, "td/ns/a/sa/c");
+
 static const struct who_row who_rows[] = {
-	{MT_AUTHZ_DENY, MT_AUTHZ_PRINCIPAL, "td/ns/a/sa/b", NULL, true, true},
-	{MT_AUTHZ_DENY, MT_AUTHZ_PRINCIPAL, "td/ns/a/sa/b", &nobody, true, true},
-	{MT_AUTHZ_DENY, MT_AUTHZ_PRINCIPAL, "td/ns/a/sa/b", &member, false, false},
-	{MT_AUTHZ_ALLOW, MT_AUTHZ_PRINCIPAL, "td/ns/a/sa/b", NULL, false, false},
-	{MT_AUTHZ_ALLOW, MT_AUTHZ_PRINCIPAL, "td/ns/a/sa/b", &member, true, true},
+	{MT_AUTHZ_DENY, MT_AUTHZ_PRINCIPAL, "td/ns/a/sa/b", NULL, true, true, NULL, 0},
+	{MT_AUTHZ_DENY, MT_AUTHZ_PRINCIPAL, "td/ns/a/sa/b", &nobody, true, true, NULL, 0},
+	{MT_AUTHZ_DENY, MT_AUTHZ_PRINCIPAL, "td/ns/a/sa/b", &member, false, false, NULL, 0},
+	{MT_AUTHZ_ALLOW, MT_AUTHZ_PRINCIPAL, "td/ns/a/sa/b", NULL, false, false, NULL, 0},
+	{MT_AUTHZ_ALLOW, MT_AUTHZ_PRINCIPAL, "td/ns/a/sa/b", &member, true, true, NULL, 0},
 	/* Of an authority that is not the mesh's, which may write any name. */
-	{MT_AUTHZ_ALLOW, MT_AUTHZ_PRINCIPAL, "td/ns/a/sa/b", &foreign, false, true},
-	{MT_AUTHZ_ALLOW, MT_AUTHZ_NAMESPACE, "a", &foreign, false, true},
-	{MT_AUTHZ_ALLOW, MT_AUTHZ_NAMESPACE, "a", &member, true, true},
-	{MT_AUTHZ_DENY, MT_AUTHZ_ACCOUNT, "a/b", &member, false, false},
-	{MT_AUTHZ_DENY, MT_AUTHZ_TRUST_DOMAIN, "td", &member, false, false},
-	{MT_AUTHZ_DENY, MT_AUTHZ_SNI, "a.test", NULL, true, true},
-	{MT_AUTHZ_DENY, MT_AUTHZ_SNI, "a.test", &nobody, false, false},
-	{MT_AUTHZ_ALLOW, MT_AUTHZ_SNI, "a.test", &member, true, true},
-	{MT_AUTHZ_ALLOW, MT_AUTHZ_SNI, "b.test", &member, false, false},
-	{MT_AUTHZ_DENY, MT_AUTHZ_CLEAR, "", NULL, false, false},
-	{MT_AUTHZ_DENY, MT_AUTHZ_CLEAR, "", &nobody, false, false},
-	{MT_AUTHZ_DENY, MT_AUTHZ_CLEAR, "", &foreign, false, false},
-	{MT_AUTHZ_DENY, MT_AUTHZ_CLEAR, "", &unnamed, true, true},
-	{MT_AUTHZ_DENY, MT_AUTHZ_CLEAR, "", &member, true, true},
+	{MT_AUTHZ_ALLOW, MT_AUTHZ_PRINCIPAL, "td/ns/a/sa/b", &foreign, false, true, NULL, 0},
+	{MT_AUTHZ_ALLOW, MT_AUTHZ_NAMESPACE, "a", &foreign, false, true, NULL, 0},
+	{MT_AUTHZ_ALLOW, MT_AUTHZ_NAMESPACE, "a", &member, true, true, NULL, 0},
+	{MT_AUTHZ_DENY, MT_AUTHZ_ACCOUNT, "a/b", &member, false, false, NULL, 0},
+	{MT_AUTHZ_DENY, MT_AUTHZ_TRUST_DOMAIN, "td", &member, false, false, NULL, 0},
+	{MT_AUTHZ_DENY, MT_AUTHZ_SNI, "a.test", NULL, true, true, NULL, 0},
+	{MT_AUTHZ_DENY, MT_AUTHZ_SNI, "a.test", &nobody, false, false, NULL, 0},
+	{MT_AUTHZ_ALLOW, MT_AUTHZ_SNI, "a.test", &member, true, true, NULL, 0},
+	{MT_AUTHZ_ALLOW, MT_AUTHZ_SNI, "b.test", &member, false, false, NULL, 0},
+	{MT_AUTHZ_DENY, MT_AUTHZ_CLEAR, "", NULL, false, false, NULL, 0},
+	{MT_AUTHZ_DENY, MT_AUTHZ_CLEAR, "", &nobody, false, false, NULL, 0},
+	{MT_AUTHZ_DENY, MT_AUTHZ_CLEAR, "", &foreign, false, false, NULL, 0},
+	{MT_AUTHZ_DENY, MT_AUTHZ_CLEAR, "", &unnamed, true, true, NULL, 0},
+	{MT_AUTHZ_DENY, MT_AUTHZ_CLEAR, "", &member, true, true, NULL, 0},
+	/* By the port. */
+	{MT_AUTHZ_ALLOW, MT_AUTHZ_PRINCIPAL, "td/ns/a/sa/b", NULL, true, true, &lives, 4},
+	{MT_AUTHZ_DENY, MT_AUTHZ_PRINCIPAL, "td/ns/a/sa/b", NULL, false, false, &lives, 4},
+	{MT_AUTHZ_ALLOW, MT_AUTHZ_NAMESPACE, "a", NULL, true, true, &lives, 4},
+	{MT_AUTHZ_ALLOW, MT_AUTHZ_PRINCIPAL, "td/ns/a/sa/b", NULL, false, false, &unlike, 4},
+	{MT_AUTHZ_ALLOW, MT_AUTHZ_PRINCIPAL, "td/ns/a/sa/b", NULL, false, false, &nameless, 4},
+	{MT_AUTHZ_ALLOW, MT_AUTHZ_PRINCIPAL, "td/ns/a/sa/b", NULL, false, false, &another, 4},
+	{MT_AUTHZ_DENY, MT_AUTHZ_CLEAR, "", NULL, true, true, &lives, 4},
+	/* Nobody knows which one he is: what asks for that denies, and what wants to know him. */
+	{MT_AUTHZ_DENY, MT_AUTHZ_CLEAR, "", NULL, false, false, &nameless, 4},
+	{MT_AUTHZ_DENY, MT_AUTHZ_PRINCIPAL, "td/ns/a/sa/b", NULL, false, false, &nameless, 4},
+	{MT_AUTHZ_DENY, MT_AUTHZ_NAMESPACE, "evil", NULL, false, false, &nameless, 4},
+	{MT_AUTHZ_ALLOW, MT_AUTHZ_NAMESPACE, "a", NULL, false, false, &nameless, 4},
+	{MT_AUTHZ_DENY, MT_AUTHZ_CLEAR, "", NULL, false, false, &another, 4},
+	/* Who came by another port, or by one that nobody knows. */
+	{MT_AUTHZ_ALLOW, MT_AUTHZ_PRINCIPAL, "td/ns/a/sa/b", NULL, false, false, &lives, 3},
+	{MT_AUTHZ_ALLOW, MT_AUTHZ_PRINCIPAL, "td/ns/a/sa/b", NULL, false, false, &lives, 0},
+	{MT_AUTHZ_DENY, MT_AUTHZ_CLEAR, "", NULL, false, false, &lives, 3},
+	{MT_AUTHZ_DENY, MT_AUTHZ_CLEAR, "", NULL, false, false, &lives, 0},
+	/* A certificate says more than the port, if it is the mesh's. */
+	{MT_AUTHZ_ALLOW, MT_AUTHZ_PRINCIPAL, "td/ns/a/sa/c", &member, false, false, &unlike, 4},
+	{MT_AUTHZ_ALLOW, MT_AUTHZ_PRINCIPAL, "td/ns/a/sa/c", &nobody, true, true, &unlike, 4},
+	{MT_AUTHZ_ALLOW, MT_AUTHZ_PRINCIPAL, "td/ns/a/sa/c", &foreign, true, false, &unlike, 4},
 };
 
 static bool passes(const struct who_row *r, uint16_t port, bool at_gate)
@@ -497,6 +530,9 @@ static bool passes(const struct who_row *r, uint16_t port, bool at_gate)
 	scene_start(1);
 	/* Only asked whether they are there. */
 	lab.p->tls = (struct mt_tls_layer *)&lab;
+	lab.snap->bound = r->bound;
+	lab.snap->n_bound = r->bound != NULL;
+	lab.entry = r->entry;
 	write_rule(r->action, r->field, r->text);
 	if (at_gate)
 		gate_all(lab.snap);
@@ -513,8 +549,10 @@ static bool passes(const struct who_row *r, uint16_t port, bool at_gate)
 	passed = lab_n_servers() == 1;
 	scene_shown = NULL;
 	lab.p->tls = NULL;
-	CU_ASSERT_EQUAL(scene_counted(port == CONFIG_OPAQUE ? MT_PROXY_opaque_denied
-							    : MT_PROXY_exchange_denied),
+	lab.entry = 0;
+	CU_ASSERT_EQUAL(port == CONFIG_OPAQUE ? scene_counted(MT_PROXY_opaque_denied)
+					      : scene_counted(MT_PROXY_exchange_denied) +
+							scene_counted(MT_PROXY_exchange_unreadable),
 		!passed);
 	if (c)
 		lab_close(c, MT_CLOSE_RESET);
@@ -532,6 +570,37 @@ static void test_who_calls(void)
 			CU_ASSERT_EQUAL(passes(&who_rows[i], ports[k], false), who_rows[i].allowed);
 			CU_ASSERT_EQUAL(passes(&who_rows[i], ports[k], true), who_rows[i].at_gate);
 		}
+}
+
+/* Whose address is not bound any more has no name, on an open connection either. */
+static void test_address_is_let_go(void)
+{
+	struct fake_conn *calls, *bytes;
+	struct mt_snapshot *s;
+
+	scene_start(2);
+	write_rule(MT_AUTHZ_ALLOW, MT_AUTHZ_PRINCIPAL, "td/ns/a/sa/b");
+	guard_some(lab.snap, 0, 2);
+	lab.snap->bound = &lives;
+	lab.snap->n_bound = 1;
+	lab.entry = 4;
+	bytes = lab_client(CONFIG_OPAQUE);
+	scene_connected_server(0);
+	calls = lab_client(CONFIG_NAMED);
+	scene_send_request(calls, 'Q', 1, 64);
+	scene_answer(scene_connected_server(1), scene_next_sent(lab_server(1)).id, 1, 40);
+	CU_ASSERT_EQUAL(scene_next_sent(calls).status, 0);
+	s = publish(2);
+	guard_some(s, 0, 2);
+	mt_proxy_adopt(lab.p, s);
+	lab_advance(MT_MSEC);
+	CU_ASSERT_TRUE(bytes->aborted);
+	scene_send_request(calls, 'Q', 2, 64);
+	is_denied(calls, 2);
+	lab.entry = 0;
+	scene_bye(calls);
+	scene_stop();
+	config_free(2);
 }
 
 /* A stream in clear text, where from now on only TLS is served, or what it was shown for it is not lent any more. */
@@ -581,9 +650,12 @@ static void test_gate_explained(void)
 	write_rule(MT_AUTHZ_DENY, MT_AUTHZ_PRINCIPAL, "td/ns/a/sa/b");
 	mt_gate_filter.explain(&f, &v, 0, &told);
 	CU_ASSERT_EQUAL(told.verdict, MT_FILTER_NEXT);
-	mt_guard_explain(&f, &v, &member, &told);
+	mt_guard_explain(&f, &v, &member, NULL, &told);
 	CU_ASSERT_EQUAL(told.verdict, MT_FILTER_REPLY);
 	CU_ASSERT_STRING_EQUAL(told.words, "denied by P a/b");
+	told = (struct mt_filter_told){.verdict = MT_FILTER_NEXT};
+	mt_guard_explain(&f, &v, NULL, &lives, &told);
+	CU_ASSERT_EQUAL(told.verdict, MT_FILTER_REPLY);
 }
 
 /* Of TLS that passes through, the name was read to find its chain, and is not kept: nobody who asks for it lets it pass. */
@@ -630,6 +702,7 @@ const struct mt_test guard_tests[] = {
 	{"gate_ports", test_gate_ports},
 	{"gate_bytes", test_gate_bytes},
 	{"who_calls", test_who_calls},
+	{"address_is_let_go", test_address_is_let_go},
 	{"streams_that_may_not_stay", test_streams_that_may_not_stay},
 	{"unkept_names", test_unkept_names},
 	{"gate_explained", test_gate_explained},

@@ -16,9 +16,10 @@ int main(int argc, char **argv)
 		{"joined again", rejoin_tests}, {"queue", queue_tests}, {"wide", wide_tests},
 		{"window", window_tests}, {"silence", silence_tests},
 		{"one-way calls", oneway_tests}, {"unacknowledged one-way calls", unacked_tests},
-		{"guarded endpoints", guard_tests}, {"secured endpoints", secure_tests},
-		{"filters", filters_tests}, {"filter chains", chain_tests},
-		{"undecided clients", undecided_tests}, {"image", image_tests}, {0}};
+		{"guarded endpoints", guard_tests}, {"mirrors", mirror_tests},
+		{"secured endpoints", secure_tests}, {"filters", filters_tests},
+		{"filter chains", chain_tests}, {"undecided clients", undecided_tests},
+		{"image", image_tests}, {0}};
 	char *eal[] = {"unit", "--no-huge", "-m", "128", "--no-pci", "--no-telemetry",
 		"--no-shconf", "--log-level=error", "-l", "0"};
 	int rc;

@@ -185,6 +185,34 @@ static void test_lent_to_members(void)
 	scene_stop();
 }
 
+/* Nor has who comes by another port the name of one who lives on a port of workloads. */
+static void test_lent_to_workloads(void)
+{
+	static const char name[] = "td/ns/a/sa/b";
+	static const struct mt_bound lives = {
+		.addr = {.b = {[10] = 0xff, 0xff, 192, 0, 2, 2}}, .port = 3, .principal = name};
+	const struct mt_slice who = {(const uint8_t *)name, sizeof(name) - 1};
+	const struct mt_lend lend = {.principals = &who, .n_principals = 1};
+
+	for (uint16_t entry = 3; entry <= 4; entry++) {
+		struct fake_conn *c;
+
+		scene_start(2);
+		lab.snap->clusters[0].lend = &lend;
+		lab.snap->bound = &lives;
+		lab.snap->n_bound = 1;
+		lab.entry = entry;
+		c = lab_client(CONFIG_SAFE);
+		scene_send_request(c, 'Q', 7, 64);
+		if (entry == 3)
+			is_answered(c, MT_REPLY_DENIED);
+		CU_ASSERT_EQUAL(lab_n_servers(), entry == 4);
+		lab.entry = 0;
+		lab_close(c, MT_CLOSE_RESET);
+		scene_stop();
+	}
+}
+
 static void test_principals(void)
 {
 #define TEXT(s)                                                                                    \
@@ -267,5 +295,6 @@ const struct mt_test secure_tests[] = {{"no layer", test_no_layer},
 	{"lent to nobody", test_lent_to_nobody}, {"by a gateway", test_gateway},
 	{"lent to some", test_lent_to_some}, {"principals that may borrow", test_principals},
 	{"lent to members of the mesh", test_lent_to_members},
+	{"lent to workloads", test_lent_to_workloads},
 	{"contexts that change", test_contexts_that_change}, {"a key that is worn", test_worn},
 	{0}};

@@ -77,10 +77,10 @@ static const struct bad_document bad_documents[] = {
 		"5: error: spec.mesh.lend: \"spiffe://*/sa/b\" has an asterisk within"},
 	{NODE "  mesh: {lend: {clients: [10.0.0.0/33]}}\n",
 		"5: error: spec.mesh.lend: \"10.0.0.0/33\" is neither a network nor a principal"},
-	{NODE "  identity: {}\n", "5: error: spec.identity: the identity is missing its directory"},
+	{NODE "  identity: {}\n",
+		"5: error: spec.identity: an identity is in a directory, or is served by an agent"},
 	{NODE "  identity: {directory: d,\n    sds: /run/sds}\n",
-		"6: error: spec.identity.sds: no secret discovery service is asked: write "
-		"directory"},
+		"5: error: spec.identity: an identity is in a directory, or is served by an agent"},
 	{NODE "  identity: /etc/certs\n", "5: error: spec.identity: "},
 	{NODE "  identities: [{directory: d}]\n", "5: error: spec.identities: a node has one "
 						  "identity so far: write it as `identity`"},
@@ -88,8 +88,8 @@ static const struct bad_document bad_documents[] = {
 		"5: error: spec.sources[0]: \"-x\" cannot be a namespace"},
 	{NODE "  sources: [{xds: {bootstrap: b}, namespace: x}]\n",
 		"5: error: spec.sources[0]: name and namespace are a directory's"},
-	{NODE "  ports: [{name: p0, device: d, side: workloads}]\n",
-		"5: error: spec.ports[0].side: addresses are not bound to a port's callers yet"},
+	{NODE "  ports: [{name: p0, device: d, side: guests}]\n",
+		"5: error: spec.ports[0].side: \"guests\" is not known here"},
 	{NODE "  unenforced: [{kind: EnvoyFilter, namespace: a, name: b, hash: 0123456789abcdef, "
 	      "until: \"2030-01-31\"}]\n",
 		"5: error: spec.unenforced[0]: the object that is not enforced is missing its "
@@ -194,6 +194,9 @@ static const struct bad_document bad_documents[] = {
 		"7: error: spec.localRateLimit.tokenBucket.fillInterval: 10ms is too short"},
 	{MR "  hosts: [a]\n  localRateLimit:\n    tokenBucket: {maxTokens: 0, fillInterval: 1s}\n",
 		"7: error: spec.localRateLimit.tokenBucket.maxTokens: 0 is out of range"},
+	{VS "  hosts: [a]\n  http:\n  - route: [{destination: {host: a}}]\n    mirror: {host: b}\n"
+	    "    mirrors: [{destination: {host: b}}]\n",
+		"9: error: spec.http[0]: both mirror and mirrors are written"},
 	{MR "  hosts: [a]\n  routes:\n  - route: [{destination: {host: a}}]\n"
 	    "    mirrorPercentage: {value: 10}\n",
 		"8: error: spec.routes[0]: a mirror's share without a mirror"},

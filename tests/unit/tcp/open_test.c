@@ -443,7 +443,30 @@ static void test_cookie_then_record(void)
 	}
 }
 
+/* By which port a client came is known of its stream, whether there was a record of it or a cookie; nobody comes by what we opened. */
+static void entry_is_known(void)
+{
+	for (int cookies = 0; cookies < 2; cookies++) {
+		up(&(struct mt_tcp_conf){.cookies_always = cookies != 0});
+		w.in_port = 7;
+		rx(.flags = S, .mss = 1460);
+		skip_all();
+		w.in_port = 5;
+		rx(.flags = A, .seq = 1, .ack = 1);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(w.s);
+		CU_ASSERT_EQUAL(mt_stream_ends(w.s)->entry, 6);
+		down();
+	}
+	up(NULL);
+	opened();
+	w.in_port = 5;
+	rx(.flags = SA, .seq = 0, .ack = 1, .mss = 1460);
+	CU_ASSERT_EQUAL(mt_stream_ends(w.s)->entry, 0);
+	down();
+}
+
 const struct mt_test open_tests[] = {
+	{"the port that a client came by", entry_is_known},
 	{"a cookie, then a record", test_cookie_then_record},
 	{"passive, plain", passive_plain},
 	{"passive, all options, data with the ACK", passive_options},

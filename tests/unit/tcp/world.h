@@ -59,6 +59,7 @@ struct world {
 	bool ip6;
 	uint16_t mtu;
 	uint16_t lport, rport;
+	uint16_t in_port;  /* by which segments come */
 	uint32_t iss, irs; /* ours and the peer's initial sequence numbers */
 	bool iss_known;
 	enum mt_net_result route; /* what lib/net answers */

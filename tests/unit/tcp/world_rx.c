@@ -112,6 +112,7 @@ void rx_later(struct say s)
 	h[13] = s.flags;
 	mt_put_be16(h + 14, (uint16_t)(s.shut ? 0 : s.wnd ? s.wnd : 65535));
 	mt_put_be32(h + 16, 0);
+	m->port = w.in_port;
 	m->l2_len = 14;
 	m->l3_len = w.ip6 ? 40 : 20;
 	m->l4_len = 20 + opt_len;

@@ -265,6 +265,25 @@ static void test_fin_early(void)
 	CU_ASSERT_FALSE(A->connected);
 	CU_ASSERT_TRUE(layers.now < 1000 * MT_SEC + 5 * MT_SEC);
 	CU_ASSERT_EQUAL(layers.layer[CLIENT].counts[MT_TLS_N_cut_off], 1);
+	CU_ASSERT_EQUAL(layers.layer[CLIENT].failed[MT_TLS_WHY_left], 1);
+	layers_settle();
+	layers_end();
+}
+
+/* Or its RST, as of who leaves what it does not believe unread. */
+static void test_reset_early(void)
+{
+	layers_begin(NULL, NULL);
+	layers_open(0);
+	layers.handshakes_stop = true;
+	layers_settle();
+	CU_ASSERT_EQUAL(layers.layer[CLIENT].failed[MT_TLS_WHY_left], 0);
+	layers_lower(CLIENT)->reset_in = layers_lower(SERVER)->reset_in = true;
+	layers_until(&A->closed);
+	CU_ASSERT_EQUAL(A->reason, MT_CLOSE_RESET);
+	CU_ASSERT_EQUAL(A->why.reason, MT_TLS_WHY_left);
+	CU_ASSERT_EQUAL(layers.layer[CLIENT].failed[MT_TLS_WHY_left], 1);
+	layers.handshakes_stop = false;
 	layers_settle();
 	layers_end();
 }
@@ -332,4 +351,5 @@ const struct mt_test layer_begin_tests[] = {{"handshakes that fail", test_refuse
 	{"judged late", test_judged_late}, {"times", test_times}, {"shares", test_shares},
 	{"wrong hellos", test_wrong_hellos}, {"no room for a handshake", test_later},
 	{"unwanted", test_unwanted}, {"FIN in the handshake", test_fin_early},
-	{"half a hello gives way", test_evicted}, {"taken later", test_taken_later}, {0}};
+	{"RST in the handshake", test_reset_early}, {"half a hello gives way", test_evicted},
+	{"taken later", test_taken_later}, {0}};

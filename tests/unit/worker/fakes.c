@@ -267,6 +267,18 @@ void mt_proxy_attach(struct mt_proxy *p, struct mt_transport *out)
 	note(p, "attach");
 }
 
+struct mt_ledger *mt_tcp_ledger(struct mt_tcp *t)
+{
+	(void)t;
+	return NULL;
+}
+
+void mt_proxy_attach_ledger(struct mt_proxy *p, struct mt_ledger *l)
+{
+	(void)p;
+	(void)l;
+}
+
 void mt_proxy_destroy(struct mt_proxy *p)
 {
 	note(p, "proxy-destroy");

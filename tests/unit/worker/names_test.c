@@ -57,7 +57,7 @@ static void rig_init(struct rig *r)
 	r->w = mt_worker_create(&c);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(r->w);
 	fakes[0].pools = &r->pools;
-	fakes[0].tuple = (struct mt_tuple){r->addr, r->other, 53, 4000};
+	fakes[0].tuple = (struct mt_tuple){r->addr, r->other, 53, 4000, 0};
 	mt_worker_turn(r->w, MT_SEC, MT_SEC);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "grpc/grpc_server.h"
 #include "mt_test.h"
+#include "mt_keys.h"
 #include "mt_x509.h"
 
 #include <openssl/err.h>
@@ -237,6 +238,23 @@ static void keys(void)
 	identity_free(&a);
 }
 
+static void locked_keys(void)
+{
+	struct identity a = identity_new(NULL, "DNS:a");
+	size_t before;
+	EVP_PKEY *key;
+
+	/* Not where nothing may be locked. */
+	(void)mt_keys_lock();
+	before = CRYPTO_secure_used();
+	key = mt_x509_key(a.key_pem);
+	CU_ASSERT_PTR_NOT_NULL(key);
+	CU_ASSERT_TRUE(CRYPTO_secure_used() > before);
+	EVP_PKEY_free(key);
+	CU_ASSERT_EQUAL(CRYPTO_secure_used(), before);
+	identity_free(&a);
+}
+
 /* ---- times ----------------------------------------------------------------------------------- */
 
 static void times(void)
@@ -273,6 +291,7 @@ const struct mt_test x509_tests[] = {
 	{"lists", lists},
 	{"many", many},
 	{"keys", keys},
+	{"locked_keys", locked_keys},
 	{"times", times},
 	{0},
 };

@@ -109,6 +109,9 @@ static void put_rule(struct text *t, const struct mt_rule *r)
 		put(t, " hash source");
 	put_mutations(t, "req", r->req_mut, r->n_req_mut);
 	put_mutations(t, "rsp", r->rsp_mut, r->n_rsp_mut);
+	for (uint32_t i = 0; i < r->n_mirrors; i++)
+		put(t, " %u copied to %s", r->mirrors[i].percent->ppm.v,
+			r->mirrors[i].to.cluster.s);
 }
 
 const char *rules_str(const struct mt_rule_list *list)

@@ -173,10 +173,9 @@ static void inline_routes(void)
 	CU_ASSERT_PTR_NULL(p->routes_name.s);
 	CU_ASSERT_STRING_EQUAL(rules_str(&p->routes),
 		"a: method exact x -> c=1 d=3 hash user hash tenant "
-		"req a=b rsp c=d | :  -> e");
-	CU_ASSERT_STRING_EQUAL(refs_str(&m), "CDS c; CDS d; CDS e");
+		"req a=b rsp c=d 500 copied to m | :  -> e");
+	CU_ASSERT_STRING_EQUAL(refs_str(&m), "CDS c; CDS d; CDS m; CDS e");
 	CU_ASSERT_PTR_NOT_NULL(strstr(ignored_str(&m), "total_weight: the sum of the weights"));
-	CU_ASSERT_PTR_NOT_NULL(strstr(ignored_str(&m), "request_mirror_policies: no copies"));
 	unmap(&m);
 }
 
@@ -456,7 +455,7 @@ static const struct {
 	 " 'envoy.filters.thrift.router'}]}",
 		"thrift",
 		": !service present, method exact ping -> a | : service exact Calc, k exact v -> "
-		"b=1 c=2 | "
+		"b=1 c=2 1000000 copied to m | "
 		": service present; !method exact ping or missing -> d | :  -> e"},
 	{"{'@type': '" NETWORK "thrift_proxy.v3.ThriftProxy', 'route_config': {'routes': "
 	 "[{'match': {'method_name': 'Calc:ping'}, 'route': {'cluster': 'a'}}, {'match': "

@@ -318,8 +318,7 @@ static void routes_taken_with_words(void)
 		const char *text, *words;
 	} rows[] = {
 		{ROUTE("}"), ""},
-		{ROUTE(", 'request_mirror_policies': [{'cluster': 'd'}]}"),
-			RULE "route.request_mirror_policies: no copies are sent\n"},
+		{ROUTE(", 'request_mirror_policies': [{'cluster': 'd'}]}"), ""},
 		{ROUTE("}, 'request_headers_to_add': [{'header': {'key': 'k', 'value': 'v'}, "
 		       "'append_action': 'OVERWRITE_IF_EXISTS_OR_ADD'}]"),
 			""},
@@ -553,17 +552,17 @@ static const struct {
 	 "{'source_ip': true}}],"
 	 " 'request_mirror_policies': [{'cluster': 'm', 'runtime_fraction': {'default_value': "
 	 "{'numerator': 25, 'denominator': 'HUNDRED'}}}]}}",
-		":  -> c 1235ms hash user hash tenant hash source"},
+		":  -> c 1235ms hash user hash tenant hash source 250000 copied to m"},
 	{"{'match': {'prefix': '/'}, 'route': {'cluster': 'c', 'request_mirror_policies': "
 	 "[{'cluster': 'm'}]}, 'request_headers_to_add':"
 	 " [{'header': {'key': 'k', 'value': 'v w'}, 'append_action': "
 	 "'OVERWRITE_IF_EXISTS_OR_ADD'}], 'request_headers_to_remove': ['old'],"
 	 " 'response_headers_to_add': [{'header': {'key': 'r', 'value': ''}}]}",
-		":  -> c req -old req k=v w rsp r="},
+		":  -> c req -old req k=v w rsp r= 1000000 copied to m"},
 	{"{'match': {'prefix': '/'}, 'route': {'cluster': 'c', 'request_mirror_policies': "
 	 "[{'cluster': 'm', 'runtime_fraction':"
 	 " {'default_value': {'numerator': 0}}}]}}",
-		":  -> c"},
+		":  -> c 0 copied to m"},
 	{"{'match': {'prefix': '/'}, 'route': {'weighted_clusters': {'clusters': [{'name': 'a', "
 	 "'weight': 4294967295}, {'name': 'b'}]}}}",
 		":  -> a=4294967295 b=0"},
@@ -596,9 +595,9 @@ static void order_and_clusters(void)
 	const struct mt_res_routes *r = (const void *)m.m.meta;
 
 	CU_ASSERT_EQUAL_FATAL(m.rc, 0);
-	CU_ASSERT_STRING_EQUAL(rules_str(&r->list), "b:  -> y | a:  -> x | c:  -> y");
-	/* Nothing is sent to a mirror, so it is not asked for. */
-	CU_ASSERT_STRING_EQUAL(refs_str(&m), "CDS y; CDS x");
+	CU_ASSERT_STRING_EQUAL(
+		rules_str(&r->list), "b:  -> y 1000000 copied to m | a:  -> x | c:  -> y");
+	CU_ASSERT_STRING_EQUAL(refs_str(&m), "CDS y; CDS m; CDS x");
 	unmap(&m);
 	/* What istiod answers when it is asked for a MetaProtocol route by mistake. */
 	m = map_text(MT_XDS_RDS, "{'name': 'x'}");

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the daemon may do once its ports and sockets are open. Root's rights are for opening them; what reads peers' bytes,
+ * control planes' messages and documents has no use for them (capabilities(7), seccomp(2)).
+ */
+#include "daemon.h"
+
+#include "mt_keys.h"
+#include "mt_rights.h"
+
+#include <linux/capability.h>
+#include <rte_eal.h>
+#include <rte_ethdev.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Drivers that share a device with the kernel's: what they ask it for is checked again at each request, also at the end. */
+static bool shares_device(const char *driver)
+{
+	static const char *const with[] = {
+		"mlx4", "mlx5", "net_mlx", "mana", "net_mana", "net_af_xdp"};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(with); i++)
+		if (strncmp(driver, with[i], strlen(with[i])) == 0)
+			return true;
+	return false;
+}
+
+static uint64_t of_devices(void)
+{
+	uint64_t keep = 0;
+	uint16_t id;
+
+	RTE_ETH_FOREACH_DEV(id)
+	{
+		struct rte_eth_dev_info info;
+
+		if (rte_eth_dev_info_get(id, &info) == 0 && shares_device(info.driver_name))
+			keep |= MT_RIGHT(CAP_NET_RAW) | MT_RIGHT(CAP_NET_ADMIN);
+	}
+	/* Where memory that is mapped later lies in the machine, only they are told. */
+	if (rte_eal_iova_mode() == RTE_IOVA_PA)
+		keep |= MT_RIGHT(CAP_SYS_ADMIN);
+	return keep;
+}
+
+/* Somebody else's directory is written by this right alone. */
+static uint64_t of_state(const struct daemon *d)
+{
+	struct stat st;
+
+	if (stat(state_dir(d), &st) == 0 && st.st_uid == geteuid())
+		return 0;
+	mt_log(MT_LOG_WARN, "boot",
+		"%s is not the daemon's own: CAP_DAC_OVERRIDE is kept (make its owner the user "
+		"that runs meltemid)",
+		state_dir(d));
+	return MT_RIGHT(CAP_DAC_OVERRIDE);
+}
+
+static const char *names(uint64_t rights, char buf[128])
+{
+	static const struct {
+		int number;
+		const char *name;
+	} all[] = {{CAP_DAC_OVERRIDE, "cap_dac_override"},
+		{CAP_DAC_READ_SEARCH, "cap_dac_read_search"}, {CAP_NET_ADMIN, "cap_net_admin"},
+		{CAP_NET_RAW, "cap_net_raw"}, {CAP_IPC_LOCK, "cap_ipc_lock"},
+		{CAP_SYS_ADMIN, "cap_sys_admin"}};
+	size_t len = 0;
+
+	buf[0] = '\0';
+	for (size_t i = 0; i < MT_ARRAY_LEN(all); i++)
+		if (rights & MT_RIGHT(all[i].number))
+			len += (size_t)snprintf(
+				buf + len, 128 - len, "%s%s", len ? " " : "", all[i].name);
+	return len ? buf : "none";
+}
+
+/* Who connects to a socket of another user needs this right for it, whenever that user comes back. */
+static uint64_t of_sockets(const struct daemon *d)
+{
+	bool connects = d->node->identity && d->node->identity->sds.s;
+
+	for (uint32_t i = 0; i < d->node->n_sources; i++)
+		connects |= d->node->sources[i].xds != NULL;
+	for (uint32_t i = 0; i < d->node->n_ports; i++)
+		connects |= d->node->ports[i].device.s &&
+			    strstr(d->node->ports[i].device.s, "memif") != NULL;
+	return connects ? MT_RIGHT(CAP_DAC_OVERRIDE) : 0;
+}
+
+int keys_start(struct daemon *d, struct mt_err *e)
+{
+	(void)e;
+	/* A core file has everything that the process knows; it is nobody else's either, under /proc. */
+	if (!d->args.core_files)
+		(void)prctl(PR_SET_DUMPABLE, 0);
+	if (!mt_keys_lock() && !d->args.check)
+		mt_log(MT_LOG_WARN, "boot",
+			"private keys can be swapped to a disk: memory cannot be locked "
+			"(LimitMEMLOCK=infinity, or ulimit -l)");
+	return 0;
+}
+
+/* They end with the process: whoever still holds a key goes on. */
+void keys_stop(struct daemon *d)
+{
+	(void)d;
+}
+
+int rights_start(struct daemon *d, struct mt_err *e)
+{
+	/* Documents, certificates and keys are read whoever they belong to. */
+	const uint64_t reading = MT_RIGHT(CAP_DAC_READ_SEARCH), now = mt_rights_now();
+	uint64_t keep =
+		MT_RIGHT(CAP_IPC_LOCK) | reading | of_devices() | of_state(d) | of_sockets(d);
+	char left[128];
+	int rc;
+
+	if (!(now & reading))
+		keep |= MT_RIGHT(CAP_DAC_OVERRIDE);
+	rc = mt_rights_keep(keep, e);
+	if (!rc)
+		rc = mt_rights_refuse_calls(e);
+	if (!rc)
+		mt_log(MT_LOG_INFO, "boot",
+			"ports are open; of the capabilities are left: %s; no program can be "
+			"started any more",
+			names(mt_rights_now(), left));
+	return rc;
+}
+
+/* There is no way back, and none is wanted. */
+void rights_stop(struct daemon *d)
+{
+	(void)d;
+}

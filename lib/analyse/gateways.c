@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Ports of gateways that this node is: who comes in, and where he is led. Tokens that nobody has to bring. */
+#include "mt_analyse_priv.h"
+
+#include <string.h>
+#include <strings.h>
+
+/* ---- clear text ------------------------------------------------------------------------------------- */
+
+/* "*", or "*" of a namespace. */
+static bool is_any(const char *host)
+{
+	const char *slash = strchr(host, '/');
+
+	return strcmp(slash ? slash + 1 : host, "*") == 0;
+}
+
+static bool asks_who(const struct mt_audit_gate *g)
+{
+	const struct mt_gateway_tls *t = g->server->tls;
+
+	/* Of TLS that is passed on, whoever ends it asks. */
+	if (t && (t->mode.v == MT_GATEWAY_MUTUAL || t->mode.v == MT_GATEWAY_ISTIO_MUTUAL ||
+			 t->mode.v == MT_GATEWAY_PASSTHROUGH ||
+			 t->mode.v == MT_GATEWAY_AUTO_PASSTHROUGH))
+		return true;
+	return g->rules && !mt_authz_is_idle(g->rules);
+}
+
+static void check_text(struct mt_analysis *a, const struct mt_audit_gate *g)
+{
+	const struct mt_gateway_server *s = g->server;
+	bool bytes = s->port.protocol.s && strcasecmp(s->port.protocol.s, "TCP") == 0;
+
+	for (uint32_t i = 0; !s->tls && i < s->n_hosts; i++)
+		if (is_any(s->hosts[i].s) || (bytes && !asks_who(g))) {
+			mt_an_found(a, MT_FINDING_ID_plain_gateway, &g->gateway->meta,
+				s->origin.line, "port %u takes clear text for %s", s->port.number.v,
+				s->hosts[i].s);
+			return;
+		}
+}
+
+/* ---- who comes in ----------------------------------------------------------------------------------- */
+
+static bool names_gateway(const struct mt_virtual_service *v, const struct mt_gateway *g)
+{
+	for (uint32_t i = 0; i < v->n_gateways; i++) {
+		const char *s = v->gateways[i].s, *slash = strchr(s, '/');
+		size_t len = slash ? (size_t)(slash - s) : 0;
+
+		if (strcmp(slash ? slash + 1 : s, g->meta.name) != 0)
+			continue;
+		if (!slash ? strcmp(v->meta.ns, g->meta.ns) == 0
+			   : strncmp(s, g->meta.ns, len) == 0 && !g->meta.ns[len])
+			return true;
+	}
+	return false;
+}
+
+static void note_hosts(struct mt_analysis *a)
+{
+	static char guarded[] = "guarded";
+
+	for (uint32_t i = 0; i < a->in->audit->n_rows; i++) {
+		const struct mt_audit_row *r = &a->in->audit->rows[i];
+		bool closed = r->class == MT_INSTANCE_OUTSIDE ||
+			      (r->rules && !mt_authz_is_idle(r->rules));
+
+		if (closed || !mt_strmap_get(&a->hosts, r->host))
+			(void)mt_strmap_put(
+				&a->hosts, r->host, closed ? guarded : (char *)r->host, NULL);
+	}
+}
+
+/* A service of ours which nobody guards; NULL: there is no such host, or somebody does. */
+static const char *unguarded(const struct mt_analysis *a, const char *word, const char *ns)
+{
+	const char *found = mt_strmap_get(&a->hosts, word);
+	char host[256];
+
+	if (!found && mt_long_name(word, ns, a->in->audit->domain, host, sizeof(host)))
+		found = mt_strmap_get(&a->hosts, host);
+	return found && strcmp(found, "guarded") != 0 ? found : NULL;
+}
+
+static const char *first_open(const struct mt_analysis *a, const struct mt_virtual_service *v)
+{
+	for (uint32_t i = 0; i < v->n_lists; i++)
+		for (uint32_t k = 0; k < v->lists[i].n_rules; k++) {
+			const struct mt_rule *r = &v->lists[i].rules[k];
+
+			for (uint32_t d = 0; d < r->n_dests; d++) {
+				const char *word = r->dests[d].dest.host.s,
+					   *host = word ? unguarded(a, word, v->meta.ns) : NULL;
+
+				if (host)
+					return host;
+			}
+		}
+	return NULL;
+}
+
+static void check_way(struct mt_analysis *a, const struct mt_audit_gate *g)
+{
+	if (asks_who(g))
+		return;
+	for (uint32_t i = 0; i < a->m->virtual_services.n; i++) {
+		const struct mt_virtual_service *v = a->m->virtual_services.v[i];
+		const char *host = names_gateway(v, g->gateway) ? first_open(a, v) : NULL;
+
+		if (host)
+			mt_an_found(a, MT_FINDING_ID_open_gateway, &g->gateway->meta,
+				g->server->origin.line,
+				"port %u leads everybody to %s, by VirtualService %s/%s",
+				g->server->port.number.v, host, v->meta.ns, v->meta.name);
+	}
+}
+
+/* ---- tokens ----------------------------------------------------------------------------------------- */
+
+static bool asks_token(const struct mt_authorization_policy *p)
+{
+	for (uint32_t i = 0; i < p->n_rules; i++) {
+		const struct mt_policy_rule *r = &p->rules[i];
+
+		for (uint32_t k = 0; k < r->n_when; k++)
+			if (strncmp(r->when[k].key.s, "request.auth.", 13) == 0)
+				return true;
+		for (uint32_t k = 0; k < r->n_from; k++)
+			if (r->from[k].source &&
+				(r->from[k].source->request_principals.n ||
+					r->from[k].source->not_request_principals.n))
+				return true;
+	}
+	return false;
+}
+
+static void check_token(struct mt_analysis *a, const struct mt_request_authentication *t)
+{
+	const struct mt_object_row *row = mt_an_row(a, t->meta.serial);
+
+	if (row && row->status == MT_OBJECT_INERT)
+		return;
+	for (uint32_t i = 0; i < a->m->authorization_policies.n; i++) {
+		const struct mt_authorization_policy *p = a->m->authorization_policies.v[i];
+		const char *root = a->in->audit->root_ns;
+
+		/* Whether it is about the same instances is not looked at: somebody thought of it. */
+		if ((strcmp(p->meta.ns, t->meta.ns) == 0 || strcmp(p->meta.ns, root) == 0 ||
+			    strcmp(t->meta.ns, root) == 0) &&
+			mt_an_is_enforced(p) && asks_token(p))
+			return;
+	}
+	if (t->n_rules)
+		mt_an_found(a, MT_FINDING_ID_token_optional, &t->meta, 0,
+			"calls without a token of %s pass",
+			t->rules[0].issuer.s ? t->rules[0].issuer.s : "its issuer");
+}
+
+void mt_an_gateways(struct mt_analysis *a)
+{
+	note_hosts(a);
+	for (uint32_t i = 0; i < a->in->audit->n_gates; i++) {
+		check_text(a, &a->in->audit->gates[i]);
+		check_way(a, &a->in->audit->gates[i]);
+	}
+	for (uint32_t i = 0; i < a->m->request_authentications.n; i++)
+		check_token(a, a->m->request_authentications.v[i]);
+}

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What calls are for, as rules have it: interfaces, methods and paths that no call has. */
+#include "mt_analyse_priv.h"
+
+#include <ctype.h>
+#include <string.h>
+
+static const char *lower(struct mt_analysis *a, const char *s, size_t len)
+{
+	char *copy = mt_region_strndup(&a->region, s, len);
+
+	for (char *p = copy; p && *p; p++)
+		*p = (char)tolower((unsigned char)*p);
+	return copy;
+}
+
+static const char *last_of(const char *s)
+{
+	const char *dot = strrchr(s, '.');
+
+	return dot ? dot + 1 : s;
+}
+
+/* An interface of the same package whose name goes on, or of the same name in another package. */
+static const char *alike(struct mt_analysis *a, const char *name)
+{
+	const char *key, *best = NULL, *own = last_of(name);
+	size_t package = (size_t)(own - name);
+	uint32_t pos = 0;
+
+	while (mt_strmap_next(&a->interfaces, &pos, &key)) {
+		const char *other = last_of(key);
+		size_t both = MT_MIN(strlen(own), strlen(other));
+		bool same_package =
+			(size_t)(other - key) == package && strncmp(key, name, package) == 0;
+
+		if (((same_package && package && both >= 4 && strncmp(own, other, both) == 0) ||
+			    (both >= 6 && strcmp(own, other) == 0)) &&
+			(!best || strcmp(key, best) < 0))
+			best = key;
+	}
+	return best;
+}
+
+/* Services of Kubernetes have names of their own: which interfaces are behind them nobody says. */
+static void check_interface(struct mt_analysis *a, const struct mt_written *w,
+	const struct mt_policy_use *use, const char *s, size_t len, uint32_t line)
+{
+	const char *name = lower(a, s, len), *meant;
+
+	if (!name || !*name || strchr(name, '*') || mt_strmap_get(&a->interfaces, name))
+		return;
+	meant = mt_an_near_of(&a->interfaces, name);
+	if (!meant)
+		meant = alike(a, name);
+	if (meant)
+		mt_an_found(a, MT_FINDING_ID_unknown_interface, &w->p->meta, line,
+			"there is no %.*s; %s is there", (int)len, s,
+			(const char *)mt_strmap_get(&a->interfaces, meant));
+	else if (use->dubbo && !use->kubernetes && !a->mesh)
+		mt_an_found(a, MT_FINDING_ID_interface_unseen, &w->p->meta, line,
+			"no host, annotation or route here is %.*s", (int)len, s);
+}
+
+static void check_method(
+	struct mt_analysis *a, const struct mt_written *w, const char *s, uint32_t line)
+{
+	const char *meant = mt_strmap_get(&a->methods, s) ? NULL : mt_an_slip_of(&a->methods, s);
+
+	if (meant)
+		mt_an_found(a, MT_FINDING_ID_interface_unseen, &w->p->meta, line,
+			"the method %s; routes here ask for %s", s, meant);
+}
+
+/* ---- methods, interfaces ---------------------------------------------------------------------------- */
+
+static bool is_verb(const char *s)
+{
+	static const char *const verbs[] = {
+		"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(verbs); i++)
+		if (strcmp(s, verbs[i]) == 0)
+			return true;
+	return false;
+}
+
+/* In front of ports of bytes, too, they may be meant for HTTP there. */
+static void methods(struct mt_analysis *a, const struct mt_written *w,
+	const struct mt_policy_use *use, const struct mt_texts *l)
+{
+	const char *verbs = NULL;
+	uint32_t line = 0;
+
+	for (uint32_t i = 0; i < l->n; i++) {
+		const struct mt_text *t = &l->v[i];
+
+		if (mt_an_star_inside(a, w, t) || (is_verb(t->s) && use->bytes))
+			continue;
+		if (strpbrk(t->s, "/ \t") && !use->bytes) {
+			mt_an_found(a, MT_FINDING_ID_method_form, &w->p->meta, t->line,
+				"no method is called \"%s\"", t->s);
+			continue;
+		}
+		if (!is_verb(t->s)) {
+			check_method(a, w, t->s, t->line);
+			continue;
+		}
+		verbs = verbs ? mt_region_printf(&a->region, "%s, %s", verbs, t->s) : t->s;
+		line = line ? line : t->line;
+	}
+	if (verbs)
+		mt_an_found(a, MT_FINDING_ID_http_method, &w->p->meta, line, "%s: of HTTP", verbs);
+}
+
+static void interfaces(struct mt_analysis *a, const struct mt_written *w,
+	const struct mt_policy_use *use, const struct mt_texts *l)
+{
+	for (uint32_t i = 0; i < l->n; i++)
+		if (!mt_an_star_inside(a, w, &l->v[i]))
+			check_interface(a, w, use, l->v[i].s, strlen(l->v[i].s), l->v[i].line);
+}
+
+/* ---- paths ------------------------------------------------------------------------------------------ */
+
+static uint32_t slashes(const char *s)
+{
+	uint32_t n = 0;
+
+	for (; *s; s++)
+		n += *s == '/';
+	return n;
+}
+
+/* "/INTERFACE/METHOD", of which a star may stand for the begin or the end. */
+static void check_path(struct mt_analysis *a, const struct mt_written *w,
+	const struct mt_policy_use *use, const struct mt_text *t)
+{
+	const char *s = t->s[0] == '/' ? t->s + 1 : t->s, *end = strchr(s, '/');
+	size_t len = strlen(t->s);
+	bool any = t->s[0] == '*', cut = len > 1 && t->s[len - 1] == '*';
+	/* A suffix may hold both slashes, all others one behind the first. */
+	uint32_t n = slashes(any ? t->s : s), most = any ? 2 : 1;
+
+	if (len == 0 || strcmp(t->s, "*") == 0 || strchr(t->s, '{') || mt_an_star_inside(a, w, t))
+		return;
+	if (n > most || (n < 1 && !any && !cut)) {
+		mt_an_found(a, MT_FINDING_ID_path_form, &w->p->meta, t->line,
+			"%s is not /INTERFACE/METHOD", t->s);
+		return;
+	}
+	if (!any && end && end > s)
+		check_interface(a, w, use, s, (size_t)(end - s), t->line);
+	if (!any && end && end[1] && !cut)
+		check_method(a, w, end + 1, t->line);
+}
+
+static void paths(struct mt_analysis *a, const struct mt_written *w,
+	const struct mt_policy_use *use, const struct mt_texts *l)
+{
+	for (uint32_t i = 0; i < l->n; i++)
+		check_path(a, w, use, &l->v[i]);
+}
+
+void mt_an_operation(
+	struct mt_analysis *a, const struct mt_written *w, const struct mt_policy_operation *o)
+{
+	const struct mt_policy_use *use = mt_an_policy_use_of(a, w->p->meta.serial);
+
+	/* What HTTP means by these, where other proxies judge it, is theirs. */
+	if (!use || !use->messages)
+		return;
+	methods(a, w, use, &o->methods);
+	methods(a, w, use, &o->not_methods);
+	interfaces(a, w, use, &o->interfaces);
+	interfaces(a, w, use, &o->not_interfaces);
+	paths(a, w, use, &o->paths);
+	paths(a, w, use, &o->not_paths);
+}

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is found of rules over all places where they are enforced. */
+#include "mt_analyse_priv.h"
+
+#include <string.h>
+
+static const struct mt_authorization_policy *policy_of(const struct mt_analysis *a, uint64_t serial)
+{
+	for (uint32_t i = 0; i < a->m->authorization_policies.n; i++) {
+		const struct mt_authorization_policy *p = a->m->authorization_policies.v[i];
+
+		if (p->meta.serial == serial)
+			return p;
+	}
+	return NULL;
+}
+
+/* "AuthorizationPolicy a/b, line 7", of the file if it is another one's. */
+static const char *name_of(struct mt_analysis *a, const struct mt_rule_use *u)
+{
+	const struct mt_authorization_policy *by = policy_of(a, u->by->serial);
+	const char *words;
+
+	if (!by)
+		return u->by->by;
+	words = mt_region_printf(&a->region, "%s (%s:%u)%s", u->by->by, by->meta.origin.file,
+		mt_an_line_or(u->by_line, &by->meta), u->others ? ", elsewhere another one" : "");
+	return words ? words : u->by->by;
+}
+
+static void check_use(
+	struct mt_analysis *a, const struct mt_authorization_policy *p, const struct mt_rule_use *u)
+{
+	bool allow = p->action.v == MT_POLICY_ALLOW;
+
+	if (u->seen && u->denied == u->seen)
+		mt_an_found(a, MT_FINDING_ID_denied_rule, &p->meta, u->line,
+			"whatever it admits is denied by %s", name_of(a, u));
+	else if (u->seen && u->covered + u->denied == u->seen)
+		mt_an_found(a, MT_FINDING_ID_shadowed_rule, &p->meta, u->line,
+			"whatever it %s, %s %s", allow ? "admits" : "denies", name_of(a, u),
+			allow ? "admits as well" : "denies as well");
+	if (u->clear)
+		mt_an_found(a, MT_FINDING_ID_deny_clear_text, &p->meta, u->line,
+			"%s takes clear text, and who comes in clear text has no name",
+			u->clear_host);
+	if (u->nameless && u->nameless == u->seen && a->in->identity)
+		mt_an_found(a, MT_FINDING_ID_nameless_rule, &p->meta, u->line,
+			"it asks who the caller is, and %s takes clear text alone, in which nobody "
+			"has a "
+			"name",
+			u->nameless_host);
+	if (u->lone)
+		mt_an_found(a, MT_FINDING_ID_open_without_certificate, &p->meta, u->line,
+			"%s takes clear text, and who comes in clear text is none of those that "
+			"are "
+			"left out",
+			u->lone_host);
+}
+
+/* ---- rules that are enforced nowhere though their policy is ----------------------------------------- */
+
+static bool has_ports(const struct mt_policy_rule *r, const char **one, uint32_t *line)
+{
+	for (uint32_t i = 0; i < r->n_to; i++) {
+		const struct mt_policy_operation *o = r->to[i].operation;
+
+		if (!o || !o->ports.n)
+			continue;
+		*one = o->ports.v[0].s;
+		*line = o->ports.v[0].line;
+		return true;
+	}
+	for (uint32_t i = 0; i < r->n_when; i++)
+		if (strcmp(r->when[i].key.s, "destination.port") == 0 && r->when[i].values.n) {
+			*one = r->when[i].values.v[0].s;
+			*line = r->when[i].values.v[0].line;
+			return true;
+		}
+	return false;
+}
+
+static bool has_message_fields(const struct mt_policy_rule *r)
+{
+	for (uint32_t i = 0; i < r->n_to; i++) {
+		const struct mt_policy_operation *o = r->to[i].operation;
+
+		if (o && (o->methods.n || o->not_methods.n || o->paths.n || o->not_paths.n ||
+				 o->interfaces.n || o->not_interfaces.n || o->hosts.n ||
+				 o->not_hosts.n))
+			return true;
+	}
+	for (uint32_t i = 0; i < r->n_when; i++)
+		if (strncmp(r->when[i].key.s, "request.", 8) == 0)
+			return true;
+	for (uint32_t i = 0; i < r->n_from; i++) {
+		const struct mt_policy_source *s = r->from[i].source;
+
+		if (s && (s->request_principals.n || s->not_request_principals.n))
+			return true;
+	}
+	return false;
+}
+
+/* Of all that it may select the ports are known. */
+static bool is_all_known(const struct mt_analysis *a, const struct mt_authorization_policy *p)
+{
+	return !a->mesh && !mt_an_has_templates(a, p->meta.ns);
+}
+
+static void check_absent(struct mt_analysis *a, const struct mt_authorization_policy *p,
+	const struct mt_policy_rule *r, const struct mt_policy_use *use)
+{
+	const char *port = NULL;
+	uint32_t line = 0;
+
+	if (use->unsure && has_message_fields(r))
+		return;
+	if (use->vanished && p->action.v == MT_POLICY_ALLOW && has_message_fields(r))
+		mt_an_found(a, MT_FINDING_ID_no_such_field, &p->meta, r->origin.line,
+			"\"%s\" is not known of any call to what it selects", use->vanished);
+	else if (is_all_known(a, p) && has_ports(r, &port, &line))
+		mt_an_found(a, MT_FINDING_ID_unknown_port, &p->meta, line,
+			"nothing that it selects has port %s", port);
+}
+
+static void check_rule(struct mt_analysis *a, const struct mt_authorization_policy *p,
+	const struct mt_policy_rule *r, const struct mt_rule_use *u)
+{
+	if (u->impossible) {
+		mt_an_found(a, MT_FINDING_ID_impossible_rule, &p->meta, r->origin.line,
+			"what it asks for excludes itself");
+		return;
+	}
+	if (p->action.v == MT_POLICY_ALLOW && u->open)
+		mt_an_found(a, MT_FINDING_ID_open_rule, &p->meta, r->origin.line,
+			"this rule admits everybody");
+	check_use(a, p, u);
+	if (p->action.v == MT_POLICY_ALLOW && !u->lone && mt_an_leaves_out_only(r))
+		mt_an_found(a, MT_FINDING_ID_all_but, &p->meta, r->origin.line,
+			"it admits everybody but those that it leaves out");
+}
+
+static void check_policy(struct mt_analysis *a, const struct mt_authorization_policy *p,
+	const struct mt_policy_use *use)
+{
+	if (use->beside && use->beside == use->lists && !p->n_rules &&
+		p->action.v == MT_POLICY_ALLOW)
+		mt_an_found(a, MT_FINDING_ID_allow_nothing, &p->meta, 0,
+			"it has no rules, and %s is for more instances and admits calls",
+			use->by->by);
+	if (use->dropped && (!use->messages || use->dropped_of_messages) &&
+		p->action.v == MT_POLICY_DENY)
+		mt_an_found(a, MT_FINDING_ID_deny_widened, &p->meta, 0,
+			"\"%s\" is not known of any call to what it selects, so it is passed over",
+			use->dropped_of_messages ? use->dropped_of_messages : use->dropped);
+	for (uint32_t i = 0; i < p->n_rules; i++) {
+		const struct mt_rule_use *u =
+			mt_an_use_of(a, p->meta.serial, p->rules[i].origin.line);
+
+		if (u && u->seen) {
+			check_rule(a, p, &p->rules[i], u);
+		} else {
+			check_absent(a, p, &p->rules[i], use);
+		}
+	}
+}
+
+/* A DENY of which no rule is left denies nobody, and is in no list. */
+static void check_gone(struct mt_analysis *a, const struct mt_authorization_policy *p)
+{
+	const struct mt_object_row *row = mt_an_row(a, p->meta.serial);
+	const char *port;
+	uint32_t line;
+
+	if (!row || row->status > MT_OBJECT_ELSEWHERE || !row->n_touches || !is_all_known(a, p))
+		return;
+	for (uint32_t i = 0; i < p->n_rules; i++)
+		if (has_ports(&p->rules[i], &port, &line))
+			mt_an_found(a, MT_FINDING_ID_unknown_port, &p->meta, line,
+				"nothing that it selects has port %s", port);
+}
+
+void mt_an_rules(struct mt_analysis *a)
+{
+	for (uint32_t i = 0; i < a->m->authorization_policies.n; i++) {
+		const struct mt_authorization_policy *p = a->m->authorization_policies.v[i];
+		const struct mt_policy_use *use = mt_an_policy_use_of(a, p->meta.serial);
+
+		if (!mt_an_is_enforced(p) || p->action.v == MT_POLICY_CUSTOM)
+			continue;
+		if (use)
+			check_policy(a, p, use);
+		else if (p->action.v == MT_POLICY_DENY)
+			check_gone(a, p);
+	}
+}

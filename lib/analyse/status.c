@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What became of documents, as far as it protects or exposes: refused, held, servers that are kept closed, hosts that are nobody's. */
+#include "mt_analyse_priv.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static struct mt_meta meta_of(const struct mt_object *o)
+{
+	return (struct mt_meta){.origin = o->origin, .kind = o->kind, .ns = o->ns, .name = o->name};
+}
+
+/* ---- refused ---------------------------------------------------------------------------------------- */
+
+static bool closes(const struct mt_analysis *a, const struct mt_object_row *row)
+{
+	const struct mt_object_table *t = a->in->table;
+
+	for (uint32_t i = 0; i < t->n_closings; i++)
+		if (!t->closings[i].harmless &&
+			strcmp(t->closings[i].about.kind, row->o->kind) == 0 &&
+			strcmp(t->closings[i].about.ns, row->o->ns) == 0 &&
+			strcmp(t->closings[i].about.name, row->o->name) == 0)
+			return true;
+	return false;
+}
+
+static void check_row(struct mt_analysis *a, const struct mt_object_row *row)
+{
+	const struct mt_meta m = meta_of(row->o);
+	const char *why = row->why ? row->why : "it cannot be used";
+
+	if (row->status == MT_OBJECT_HELD)
+		mt_an_found(a, MT_FINDING_ID_held, &m, 0, "%s; its last good version goes on", why);
+	else if (row->status == MT_OBJECT_REFUSED)
+		mt_an_found(a, MT_FINDING_ID_refused, &m, 0, "%s%s", why,
+			closes(a, row) ? "; until then what it may be about is closed" : "");
+}
+
+/* ---- servers of gateways ---------------------------------------------------------------------------- */
+
+/* The compiler has told why; its note names the server. */
+static void check_servers(
+	struct mt_analysis *a, const struct mt_gateway *g, const struct mt_object_row *row)
+{
+	for (uint32_t i = 0; i < row->n_notes; i++) {
+		const struct mt_note *n = &row->notes[i];
+		uint32_t at, line = 0;
+		/* Repositories seldom have them, and then none. */
+		bool elsewhere = !a->m->secrets.n && strstr(n->text, "is not among the documents");
+
+		if (!strstr(n->text, "TLS cannot be ended"))
+			continue;
+		if (n->field && sscanf(n->field, "spec.servers[%u]", &at) == 1 && at < g->n_servers)
+			line = g->servers[at].tls ? g->servers[at].tls->origin.line
+						  : g->servers[at].origin.line;
+		mt_an_found(a,
+			elsewhere ? MT_FINDING_ID_secret_unseen : MT_FINDING_ID_server_closed,
+			&g->meta, line, "%s%s%s", n->field ? n->field : "", n->field ? ": " : "",
+			n->text);
+	}
+}
+
+/* ---- hosts ------------------------------------------------------------------------------------------ */
+
+static bool is_host(const struct mt_analysis *a, const char *host, const char *ns)
+{
+	char name[256];
+
+	return strchr(host, '*') || mt_strmap_get(&a->named, host) ||
+	       (mt_long_name(host, ns, a->in->audit->domain, name, sizeof(name)) &&
+		       mt_strmap_get(&a->named, name));
+}
+
+static void check_host(struct mt_analysis *a, const struct mt_meta *of, const struct mt_text *host)
+{
+	const char *meant;
+
+	if (!host->s || is_host(a, host->s, of->ns) || a->words++ > MT_AN_WORDS)
+		return;
+	meant = mt_an_near_of(&a->named, host->s);
+	if (meant)
+		mt_an_found(a, MT_FINDING_ID_unknown_host, of, host->line,
+			"nothing has the host %s; %s is there", host->s, meant);
+}
+
+static void check_rules_of(struct mt_analysis *a, const struct mt_virtual_service *v)
+{
+	for (uint32_t i = 0; i < v->n_lists; i++)
+		for (uint32_t k = 0; k < v->lists[i].n_rules; k++)
+			for (uint32_t d = 0; d < v->lists[i].rules[k].n_dests; d++)
+				check_host(a, &v->meta, &v->lists[i].rules[k].dests[d].dest.host);
+}
+
+void mt_an_status(struct mt_analysis *a)
+{
+	const struct mt_object_table *t = a->in->table;
+	const struct mt_model *m = a->m;
+
+	for (uint32_t i = 0; i < t->n; i++)
+		if (!t->rows[i].o->is_node)
+			check_row(a, &t->rows[i]);
+	for (uint32_t i = 0; i < m->gateways.n; i++) {
+		const struct mt_gateway *g = m->gateways.v[i];
+		const struct mt_object_row *row = mt_an_row(a, g->meta.serial);
+
+		if (row)
+			check_servers(a, g, row);
+	}
+	for (uint32_t i = 0; !a->mesh && i < m->destination_rules.n; i++) {
+		const struct mt_destination_rule *d = m->destination_rules.v[i];
+
+		check_host(a, &d->meta, &d->host);
+	}
+	for (uint32_t i = 0; !a->mesh && i < m->virtual_services.n; i++)
+		check_rules_of(a, m->virtual_services.v[i]);
+}

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Instances of one service, and services of one address and port, of which one is asked for by a policy of ALLOW and another is not. */
+#include "mt_analyse_priv.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* ---- what is about an instance ---------------------------------------------------------------------- */
+
+static const struct mt_authz_policy *allow_of(const struct mt_authz *rules)
+{
+	for (; rules; rules = rules->also)
+		for (uint32_t i = 0; i < rules->n_allow; i++)
+			if (rules->allow[i]->serial)
+				return rules->allow[i];
+	return NULL;
+}
+
+bool mt_an_has_allow(const struct mt_authz *rules)
+{
+	return allow_of(rules) != NULL;
+}
+
+/* What closes is asked by nobody, and lets nobody in. */
+static bool is_closed(const struct mt_authz *rules)
+{
+	for (; rules; rules = rules->also)
+		for (uint32_t i = 0; i < rules->n_deny; i++) {
+			const struct mt_authz_policy *p = rules->deny[i];
+
+			if (p->action == MT_AUTHZ_CLOSE)
+				return true;
+			for (uint32_t k = 0; k < p->n_rules; k++)
+				if (mt_an_rule_is_empty(&p->rules[k]))
+					return true;
+		}
+	return false;
+}
+
+static bool is_nowhere(const struct mt_addr *a)
+{
+	static const struct mt_addr nowhere;
+
+	return memcmp(a, &nowhere, sizeof(nowhere)) == 0;
+}
+
+static const char *where(
+	struct mt_analysis *a, const struct mt_audit_row *r, char *buf, size_t size)
+{
+	char addr[MT_ADDR_STRLEN];
+
+	(void)a;
+	if (is_nowhere(&r->addr))
+		snprintf(buf, size, "one that is not known yet");
+	else
+		snprintf(buf, size, "%s", mt_addr_str(&r->addr, addr));
+	return buf;
+}
+
+/* ---- one service ------------------------------------------------------------------------------------ */
+
+static const struct mt_labels *selector_of(const struct mt_analysis *a, uint64_t serial)
+{
+	for (uint32_t i = 0; i < a->m->authorization_policies.n; i++) {
+		const struct mt_authorization_policy *p = a->m->authorization_policies.v[i];
+
+		if (p->meta.serial == serial)
+			return p->scope.selector ? &p->scope.selector->labels : NULL;
+	}
+	return NULL;
+}
+
+static bool is_alike(const char *x, const char *y)
+{
+	return strcmp(x, y) == 0 || (strlen(x) >= 4 && mt_edit_distance(x, y, 2) <= 1);
+}
+
+/* A label that nearly is what is wanted: which of the two was meant is plain. */
+static const char *near_label(
+	struct mt_analysis *a, const struct mt_labels *want, const struct mt_labels *have)
+{
+	for (uint32_t i = 0; want && i < want->n_kv; i++)
+		for (uint32_t k = 0; k < have->n_kv; k++) {
+			const struct mt_kv *w = &want->kv[i], *h = &have->kv[k];
+			const char *own = mt_labels_get(have, w->key);
+			bool key = strcmp(w->key, h->key) == 0,
+			     value = strcmp(w->value, h->value) == 0;
+
+			if (key == value || (own && strcmp(own, w->value) == 0) ||
+				!is_alike(w->key, h->key) || !is_alike(w->value, h->value))
+				continue;
+			return mt_region_printf(&a->region, "; it has %s=%s, and %s=%s is selected",
+				h->key, h->value, w->key, w->value);
+		}
+	return "";
+}
+
+struct group {
+	const struct mt_audit_row *with, *without; /* the first ones */
+	uint32_t n, n_without;
+};
+
+static void look(struct group *g, const struct mt_audit_row *r)
+{
+	if (r->class == MT_INSTANCE_OUTSIDE || r->labels_unknown)
+		return;
+	g->n++;
+	if (is_closed(r->rules) || allow_of(r->rules)) {
+		g->with = g->with || !allow_of(r->rules) ? g->with : r;
+		return;
+	}
+	g->without = g->without ? g->without : r;
+	g->n_without++;
+}
+
+static void check_group(struct mt_analysis *a, const struct group *g)
+{
+	const struct mt_authz_policy *by = g->with ? allow_of(g->with->rules) : NULL;
+	char buf[MT_ADDR_STRLEN + 32];
+
+	/* Where no one asks for certificates either, that is an open service. */
+	if (!by || !g->without || !g->without->rules || mt_authz_is_idle(g->without->rules))
+		return;
+	mt_an_found(a, MT_FINDING_ID_unequal_instances, g->without->of, 0,
+		"%s is about %u of the %u instances of %s:%u, and no policy of ALLOW about the "
+		"others (%s)%s: %s may call those",
+		by->by, g->n - g->n_without, g->n, g->without->host, g->without->port,
+		where(a, g->without, buf, sizeof(buf)),
+		near_label(a, selector_of(a, by->serial), &g->without->labels),
+		g->without->mode == MT_MTLS_STRICT ? "any member of the mesh" : "everybody");
+}
+
+/* ---- one address ------------------------------------------------------------------------------------ */
+
+static void check_pair(
+	struct mt_analysis *a, const struct mt_audit_row *guarded, const struct mt_audit_row *other)
+{
+	const struct mt_authz_policy *by = allow_of(guarded->rules);
+	char addr[MT_ADDR_STRLEN];
+
+	if (!by || strcmp(guarded->host, other->host) == 0 || allow_of(other->rules) ||
+		is_closed(other->rules))
+		return;
+	mt_an_found(a, MT_FINDING_ID_second_name, &other->se->meta, 0,
+		"%s:%u leads to %s:%u, as %s:%u does, which %s is about: by this name it is not "
+		"asked",
+		other->host, other->port, mt_addr_str(&other->addr, addr), other->server_port,
+		guarded->host, guarded->port, by->by);
+}
+
+static void check_address(
+	struct mt_analysis *a, struct mt_strmap *seen, const struct mt_audit_row *r)
+{
+	char addr[MT_ADDR_STRLEN];
+	const struct mt_audit_row *first;
+	char *key;
+
+	if (is_nowhere(&r->addr))
+		return;
+	key = mt_region_printf(&a->region, "%s %u", mt_addr_str(&r->addr, addr), r->server_port);
+	first = key ? mt_strmap_get(seen, key) : NULL;
+	if (first) {
+		check_pair(a, first, r);
+		check_pair(a, r, first);
+	}
+	/* One that a policy is about is what others are held against. */
+	if (key && (!first || (!allow_of(first->rules) && allow_of(r->rules))))
+		(void)mt_strmap_put(seen, key, (void *)r, NULL);
+}
+
+void mt_an_unequal(struct mt_analysis *a)
+{
+	const struct mt_audit *all = a->in->audit;
+	struct mt_strmap seen = {0}, groups = {0};
+	const char *key;
+	struct group *g;
+	uint32_t pos = 0;
+
+	for (uint32_t i = 0; i < all->n_rows; i++) {
+		const struct mt_audit_row *r = &all->rows[i];
+		char *name = mt_region_printf(&a->region, "%s %u", r->host, r->port);
+
+		check_address(a, &seen, r);
+		g = name ? mt_strmap_get(&groups, name) : NULL;
+		if (!g && name) {
+			g = mt_region_alloc(&a->region, sizeof(*g));
+			if (g)
+				(void)mt_strmap_put(&groups, name, g, NULL);
+		}
+		if (g)
+			look(g, r);
+	}
+	while ((g = mt_strmap_next(&groups, &pos, &key)))
+		check_group(a, g);
+	mt_strmap_fini(&seen);
+	mt_strmap_fini(&groups);
+}

@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The index of a set of policies; what it is stands in mt_authz_priv.h. */
+#include "mt_authz_priv.h"
+
+#include <string.h>
+
+#define AT_MAX 47  /* how far from its end of a text a probe may be */
+#define SAMPLE 64  /* rules that its place is chosen by */
+#define VALUES 256 /* of all of them; of one rule's list a sixteenth */
+
+#define ROW_WORDS (MT_AUTHZ_ROWS / 64)
+
+/* Rows in which a rule may be. */
+struct rowset {
+	uint64_t rows[ROW_WORDS];
+	bool shorter, absent;
+};
+
+#define ALL_ROWS                                                                                   \
+	{                                                                                          \
+		UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX                                     \
+	}
+
+static const struct rowset everywhere = {ALL_ROWS, true, true}, nowhere = {0};
+
+static struct rowset either(struct rowset a, struct rowset b)
+{
+	for (uint32_t i = 0; i < ROW_WORDS; i++)
+		a.rows[i] |= b.rows[i];
+	a.shorter |= b.shorter;
+	a.absent |= b.absent;
+	return a;
+}
+
+static struct rowset both(struct rowset a, struct rowset b)
+{
+	for (uint32_t i = 0; i < ROW_WORDS; i++)
+		a.rows[i] &= b.rows[i];
+	a.shorter &= b.shorter;
+	a.absent &= b.absent;
+	return a;
+}
+
+static uint32_t size_of(const struct rowset *s)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < ROW_WORDS; i++)
+		n += (uint32_t)__builtin_popcountll(s->rows[i]);
+	return n;
+}
+
+/* ---- where a value may be -------------------------------------------------------------------------- */
+
+static void add_row(struct rowset *s, const uint8_t two[2])
+{
+	uint32_t row = mt_authz_row(two);
+
+	s->rows[row / 64] |= UINT64_C(1) << row % 64;
+}
+
+static void add_all(struct rowset *s)
+{
+	*s = either(*s, (struct rowset){.rows = ALL_ROWS});
+}
+
+static uint32_t bits_of(const struct mt_authz_value *v)
+{
+	return v->bits + (mt_addr_is4(&v->net) ? 96u : 0u);
+}
+
+/* With as many bits of the two bytes as the prefix has there. */
+static void add_net(
+	struct rowset *s, const struct mt_authz_value *v, const struct mt_authz_probe *p)
+{
+	uint32_t bits = bits_of(v), from = 8u * p->at, free;
+
+	if (p->from_end || bits < from + 8u) {
+		add_all(s);
+		return;
+	}
+	free = bits >= from + 16u ? 0 : from + 16u - bits;
+	for (uint32_t i = 0; i < 1u << free; i++) {
+		uint8_t mask = (uint8_t)(0xff << free);
+
+		add_row(s,
+			(uint8_t[2]){v->net.b[p->at], (uint8_t)((v->net.b[p->at + 1] & mask) | i)});
+	}
+}
+
+/* Whether the value says which bytes stand there. */
+static bool says(const struct mt_authz_value *v, const struct mt_authz_probe *p)
+{
+	return (v->match == MT_AUTHZ_EXACT ||
+		       v->match == (p->from_end ? MT_AUTHZ_SUFFIX : MT_AUTHZ_PREFIX)) &&
+	       v->text.len >= p->at + 2u;
+}
+
+static const uint8_t *two_of(const struct mt_authz_value *v, const struct mt_authz_probe *p)
+{
+	return v->text.p + (p->from_end ? v->text.len - 2u - p->at : p->at);
+}
+
+static void add_text(
+	struct rowset *s, const struct mt_authz_value *v, const struct mt_authz_probe *p)
+{
+	if (says(v, p)) {
+		add_row(s, two_of(v, p));
+		return;
+	}
+	s->shorter = true;
+	if (v->match != MT_AUTHZ_EXACT)
+		add_all(s);
+}
+
+/* Where a value's text or network may be. */
+static void add_value(
+	struct rowset *s, const struct mt_authz_cond *w, uint32_t i, const struct mt_authz_probe *p)
+{
+	if (w->field == MT_AUTHZ_PEER)
+		add_net(s, &w->values[i], p);
+	else
+		add_text(s, &w->values[i], p);
+}
+
+/* Whether that is one row. */
+static bool is_known(const struct mt_authz_cond *w, uint32_t i, const struct mt_authz_probe *p)
+{
+	return w->field == MT_AUTHZ_PEER ? bits_of(&w->values[i]) >= 8u * p->at + 16u
+					 : says(&w->values[i], p);
+}
+
+/* ---- where a rule may be --------------------------------------------------------------------------- */
+
+static bool same_key(const struct mt_key *a, const struct mt_key *b)
+{
+	return a->id == b->id && a->icase == b->icase && a->len == b->len &&
+	       memcmp(a->name, b->name, a->len) == 0;
+}
+
+static bool asks(const struct mt_authz_cond *w, const struct mt_authz_index_field *f)
+{
+	return w->field == f->field &&
+	       (w->field != MT_AUTHZ_METADATA || same_key(&w->key, &f->key));
+}
+
+/* What is left out leaves no row out: it takes more than two bytes to know. */
+static struct rowset of_cond(const struct mt_authz_cond *w, const struct mt_authz_probe *p)
+{
+	struct rowset s = nowhere;
+
+	if (!w->n_values)
+		return everywhere;
+	for (uint32_t i = 0; i < w->n_values; i++)
+		add_value(&s, w, i, p);
+	return s;
+}
+
+static struct rowset of_conds(const struct mt_authz_conds *l, const struct mt_authz_index_field *f,
+	const struct mt_authz_probe *p)
+{
+	struct rowset s = everywhere;
+
+	for (uint32_t i = 0; i < l->n; i++)
+		if (asks(&l->v[i], f))
+			s = both(s, of_cond(&l->v[i], p));
+	return s;
+}
+
+static struct rowset of_one(const struct mt_authz_conds *l, uint32_t n,
+	const struct mt_authz_index_field *f, const struct mt_authz_probe *p)
+{
+	struct rowset s = n ? nowhere : everywhere;
+
+	for (uint32_t i = 0; i < n; i++)
+		s = either(s, of_conds(&l[i], f, p));
+	return s;
+}
+
+static struct rowset of_rule(const struct mt_authz_rule *r, const struct mt_authz_index_field *f,
+	const struct mt_authz_probe *p)
+{
+	return both(of_conds(&r->when, f, p),
+		both(of_one(r->from, r->n_from, f, p), of_one(r->to, r->n_to, f, p)));
+}
+
+/* ---- which probes ---------------------------------------------------------------------------------- */
+
+static void for_each(const struct mt_authz_rule *r,
+	void (*take)(void *arg, const struct mt_authz_cond *w), void *arg)
+{
+	for (uint32_t i = 0; i < r->when.n; i++)
+		take(arg, &r->when.v[i]);
+	for (uint32_t k = 0; k < r->n_from; k++)
+		for (uint32_t i = 0; i < r->from[k].n; i++)
+			take(arg, &r->from[k].v[i]);
+	for (uint32_t k = 0; k < r->n_to; k++)
+		for (uint32_t i = 0; i < r->to[k].n; i++)
+			take(arg, &r->to[k].v[i]);
+}
+
+/* Over how many rows the values of all rules are spread, and of how many of them a row is known. */
+struct spread {
+	const struct mt_authz_index_field *f;
+	const struct mt_authz_probe *p;
+	struct rowset rows;
+	uint32_t values, known;
+};
+
+static void spread(void *arg, const struct mt_authz_cond *w)
+{
+	const uint32_t step = w->n_values / 16 + 1;
+	struct spread *s = arg;
+
+	if (!asks(w, s->f))
+		return;
+	for (uint32_t i = 0; i < w->n_values && s->values < VALUES; i += step) {
+		s->values++;
+		if (!is_known(w, i, s->p))
+			continue;
+		add_value(&s->rows, w, i, s->p);
+		s->known++;
+	}
+}
+
+static uint32_t askers(const struct mt_authz_index *x, const struct mt_authz_index_field *f)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < x->words; i++)
+		n += (uint32_t)__builtin_popcountll(f->asked_by[i]);
+	return n;
+}
+
+/* A part of those who ask is enough: it chooses a place, and decides nothing. */
+static struct spread spread_of(const struct mt_authz_index *x, const struct mt_authz_index_field *f,
+	const struct mt_authz_probe *p)
+{
+	const uint32_t step = askers(x, f) / SAMPLE + 1;
+	struct spread s = {.f = f, .p = p};
+	uint32_t at = 0;
+
+	for (uint32_t k = 0; k < x->n_rules && s.values < VALUES; k++)
+		if ((f->asked_by[k / 64] >> k % 64 & 1) && at++ % step == 0)
+			for_each(x->rules[k].rule, spread, &s);
+	return s;
+}
+
+/* One probe is enough where it knows all values, and tells most of them apart. */
+static bool tells_apart(const struct mt_authz_index *x, const struct mt_authz_index_field *f,
+	const struct mt_authz_probe *p)
+{
+	struct spread s = spread_of(x, f, p);
+
+	return s.known == s.values && size_of(&s.rows) * 2 >= MT_MIN(s.values, MT_AUTHZ_ROWS / 2u);
+}
+
+/* At the place where values differ most; false: they say nothing at this end. */
+static bool choose_place(const struct mt_authz_index *x, const struct mt_authz_index_field *f,
+	struct mt_authz_probe *p, int not_at)
+{
+	const int last = f->field == MT_AUTHZ_PEER ? (int)sizeof(struct mt_addr) - 2 : AT_MAX;
+	uint32_t best = 0;
+
+	for (int i = 0; i <= last; i++) {
+		struct mt_authz_probe here = {.at = (uint16_t)i, .from_end = p->from_end};
+		struct spread s = spread_of(x, f, &here);
+
+		if (i == not_at || size_of(&s.rows) <= best)
+			continue;
+		best = size_of(&s.rows);
+		p->at = (uint16_t)i;
+		if (best * 8 >= MT_MIN(s.values, MT_AUTHZ_ROWS / 2u) * 7)
+			break;
+	}
+	return best > 0;
+}
+
+static bool fill(struct mt_region *r, const struct mt_authz_index *x,
+	const struct mt_authz_index_field *f, struct mt_authz_probe *p)
+{
+	uint64_t *rows = mt_region_alloc(r, sizeof(*rows) * MT_AUTHZ_ROWS_ALL * x->words);
+
+	if (!rows)
+		return false;
+	for (uint32_t k = 0; k < x->n_rules; k++) {
+		struct rowset s = of_rule(x->rules[k].rule, f, p);
+		uint64_t *word = rows + k / 64, bit = UINT64_C(1) << k % 64;
+
+		for (uint32_t i = 0; i < MT_AUTHZ_ROWS; i++)
+			word[i * x->words] |= s.rows[i / 64] >> i % 64 & 1 ? bit : 0;
+		word[MT_AUTHZ_ROW_SHORT * x->words] |= s.shorter ? bit : 0;
+		word[MT_AUTHZ_ROW_ABSENT * x->words] |= s.absent ? bit : 0;
+	}
+	p->rows = rows;
+	return true;
+}
+
+static bool choose_probes(
+	struct mt_region *r, const struct mt_authz_index *x, struct mt_authz_index_field *f)
+{
+	struct mt_authz_probe *p = f->probes;
+
+	p[1].from_end = f->field != MT_AUTHZ_PEER;
+	if (choose_place(x, f, &p[0], -1) && !fill(r, x, f, &p[0]))
+		return false;
+	if (p[0].rows && tells_apart(x, f, &p[0]))
+		return true;
+	if (choose_place(x, f, &p[1], p[1].from_end || !p[0].rows ? -1 : p[0].at) &&
+		!fill(r, x, f, &p[1]))
+		return false;
+	return true;
+}
+
+/* ---- which fields ---------------------------------------------------------------------------------- */
+
+struct asked {
+	struct mt_authz_index_field f;
+	bool by; /* the rule that is looked at, for one of some values */
+};
+
+static void is_asked(void *arg, const struct mt_authz_cond *w)
+{
+	struct asked *a = arg;
+
+	a->by |= asks(w, &a->f) && w->n_values > 0;
+}
+
+static bool add_field(struct mt_region *r, struct mt_authz_index *x, struct asked *a)
+{
+	uint64_t *mask = mt_region_alloc(r, sizeof(*mask) * x->words);
+	uint32_t n = 0;
+
+	if (!mask)
+		return false;
+	for (uint32_t k = 0; k < x->n_rules; k++) {
+		a->by = false;
+		for_each(x->rules[k].rule, is_asked, a);
+		mask[k / 64] |= (uint64_t)a->by << k % 64;
+		n += a->by;
+	}
+	if (n < MT_AUTHZ_FEW || x->n_fields == MT_AUTHZ_INDEX_FIELDS)
+		return true;
+	a->f.asked_by = mask;
+	x->fields[x->n_fields] = a->f;
+	return choose_probes(r, x, &x->fields[x->n_fields++]);
+}
+
+/* The next key that is not among the fields yet. */
+struct keys {
+	const struct mt_authz_index *x;
+	struct mt_key tried[2 * MT_AUTHZ_INDEX_FIELDS], next;
+	uint32_t n;
+};
+
+static void find_key(void *arg, const struct mt_authz_cond *w)
+{
+	struct keys *k = arg;
+
+	if (w->field != MT_AUTHZ_METADATA || k->next.name)
+		return;
+	for (uint32_t i = 0; i < k->n; i++)
+		if (same_key(&k->tried[i], &w->key))
+			return;
+	k->next = w->key;
+}
+
+static bool add_keys(struct mt_region *r, struct mt_authz_index *x)
+{
+	struct keys keys = {.x = x};
+
+	while (keys.n < MT_ARRAY_LEN(keys.tried)) {
+		struct asked a = {.f = {.field = MT_AUTHZ_METADATA}};
+
+		keys.next = (struct mt_key){0};
+		for (uint32_t k = 0; k < x->n_rules && !keys.next.name; k++)
+			for_each(x->rules[k].rule, find_key, &keys);
+		if (!keys.next.name)
+			return true;
+		a.f.key = keys.tried[keys.n++] = keys.next;
+		if (!add_field(r, x, &a))
+			return false;
+	}
+	return true;
+}
+
+static void number_rules(struct mt_authz_indexed *to, const struct mt_authz *a)
+{
+	for (uint32_t i = 0; i < a->n_deny + a->n_allow; i++) {
+		const struct mt_authz_policy *p =
+			i < a->n_deny ? a->deny[i] : a->allow[i - a->n_deny];
+
+		for (uint32_t k = 0; k < p->n_rules; k++)
+			*to++ = (struct mt_authz_indexed){&p->rules[k], p};
+	}
+}
+
+static uint32_t count(const struct mt_authz *a)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < a->n_deny; i++)
+		n += a->deny[i]->n_rules;
+	for (uint32_t i = 0; i < a->n_allow; i++)
+		n += a->allow[i]->n_rules;
+	return n;
+}
+
+const struct mt_authz_index *mt_authz_index_new(struct mt_region *r, const struct mt_authz *a)
+{
+	static const uint8_t fields[] = {MT_AUTHZ_PEER, MT_AUTHZ_PRINCIPAL, MT_AUTHZ_NAMESPACE,
+		MT_AUTHZ_ACCOUNT, MT_AUTHZ_SNI, MT_AUTHZ_METHOD, MT_AUTHZ_PATH, MT_AUTHZ_INTERFACE};
+	uint32_t n = count(a);
+	struct mt_authz_indexed *rules;
+	struct mt_authz_index *x;
+
+	if (n < MT_AUTHZ_INDEX_MIN || n > 64 * MT_AUTHZ_INDEX_WORDS)
+		return NULL;
+	x = mt_region_alloc(r, sizeof(*x));
+	rules = mt_region_alloc(r, sizeof(*rules) * n);
+	if (!x || !rules)
+		return NULL;
+	number_rules(rules, a);
+	*x = (struct mt_authz_index){.words = (n + 63) / 64, .n_rules = n, .rules = rules};
+	for (size_t i = 0; i < MT_ARRAY_LEN(fields); i++)
+		if (!add_field(r, x, &(struct asked){.f = {.field = fields[i]}}))
+			return NULL;
+	return add_keys(r, x) && x->n_fields ? x : NULL;
+}

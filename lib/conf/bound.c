@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Ports of `side: workloads`: which addresses live there, and whom policies know them by. lib/net lets nobody else in by such a port
+ * and them by no other, so an address with its port is as good as a name. The WorkloadEntry that has the address says which name.
+ */
+#include "mt_conf_listener_priv.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MORE_OWNERS   "keep one of them, or give them the same namespace and serviceAccount"
+#define LIST_THEM     "list them under the port's `workloads`"
+#define NO_ACCOUNT    "write its serviceAccount"
+#define WHOSE_ADDRESS "lives on port %.31s, and policies know it by no principal: "
+
+static const char two_owners[] = "two have the address";
+
+/* ---- the node's ports ---------------------------------------------------------------------------- */
+
+/* Those that it has; what the document says now of their devices and networks is for the next start. */
+static const struct mt_node *node_of(const struct mt_build *b)
+{
+	return b->conf->started_as ? b->conf->started_as : b->model->node;
+}
+
+static bool is_of_workloads(const struct mt_node_port *p)
+{
+	return p->side.v == MT_SIDE_WORKLOADS;
+}
+
+bool mt_b_has_workload_ports(const struct mt_build *b)
+{
+	const struct mt_node *n = node_of(b);
+
+	for (uint32_t i = 0; n && i < n->n_ports; i++)
+		if (is_of_workloads(&n->ports[i]))
+			return true;
+	return false;
+}
+
+/* Who lives there is followed: as the document says now, unless it does not have the port any more. */
+static const struct mt_node_port *as_written(const struct mt_build *b, const struct mt_node_port *p)
+{
+	const struct mt_node *n = b->model->node;
+
+	for (uint32_t i = 0; n && i < n->n_ports; i++)
+		if (is_of_workloads(&n->ports[i]) && n->ports[i].name.s && p->name.s &&
+			strcmp(n->ports[i].name.s, p->name.s) == 0)
+			return &n->ports[i];
+	return p;
+}
+
+/* ---- what is written of them --------------------------------------------------------------------- */
+
+static bool is_in_network(const struct mt_node_port *p, const struct mt_addr *a)
+{
+	for (uint32_t k = 0; k < p->n_addresses; k++)
+		if (mt_prefix_contains(&p->addresses[k].addr, p->addresses[k].prefix, a))
+			return true;
+	return false;
+}
+
+/* Where the node's document binds an address before; NULL: nowhere. */
+static const struct mt_node_bound *bound_before(
+	const struct mt_node *n, uint32_t port, uint32_t k, const struct mt_addr *a)
+{
+	for (uint32_t i = 0; i <= port; i++)
+		for (uint32_t j = 0; j < n->ports[i].n_workloads && (i < port || j < k); j++)
+			if (mt_addr_eq(&n->ports[i].workloads[j].address, a))
+				return &n->ports[i].workloads[j];
+	return NULL;
+}
+
+static void check_one(struct mt_build *b, uint32_t i, uint32_t k)
+{
+	const struct mt_node *n = b->model->node;
+	const struct mt_node_port *p = &n->ports[i];
+	const struct mt_node_bound *w = &p->workloads[k];
+	const struct mt_node_bound *before = bound_before(n, i, k, &w->address);
+	char path[64];
+
+	snprintf(path, sizeof(path), "spec.ports[%u].workloads[%u].address", i, k);
+	if (mt_b_own_port(b, &w->address))
+		mt_b_node_error(b, w->address_text.line, path, "write the workload's",
+			"%.64s is the node's own address", w->address_text.s);
+	else if (!is_in_network(p, &w->address))
+		mt_b_node_error(b, w->address_text.line, path,
+			"give the port an address of the workload's network",
+			"%.64s is in no network of the port: somebody else brings what comes from "
+			"it",
+			w->address_text.s);
+	else if (before)
+		mt_b_node_error(b, w->address_text.line, path, "keep one of them",
+			"%.64s is written twice, first on line %u", w->address_text.s,
+			before->address_text.line);
+}
+
+/* What comes from beyond a router has the router's station, and an address that is not bound. */
+static void check_routers(struct mt_build *b, const struct mt_node_port *p)
+{
+	const struct mt_node *n = b->model->node;
+	char path[48];
+
+	for (uint32_t i = 0; i < n->n_routes; i++) {
+		const struct mt_node_route *r = &n->routes[i];
+
+		snprintf(path, sizeof(path), "spec.routes[%u]", i);
+		if (r->via_text.s && is_in_network(p, &r->via))
+			mt_b_warn(b, &n->meta, r->via_text.line, path,
+				"lead the route by a port of the network's side",
+				"port %.31s is one of workloads: what comes from beyond a router "
+				"there is dropped",
+				p->name.s ? p->name.s : "?");
+	}
+}
+
+void mt_b_bound_check(struct mt_build *b)
+{
+	const struct mt_node *n = b->model->node;
+
+	for (uint32_t i = 0; n && i < n->n_ports; i++) {
+		for (uint32_t k = 0; k < n->ports[i].n_workloads; k++)
+			check_one(b, i, k);
+		if (is_of_workloads(&n->ports[i]))
+			check_routers(b, &n->ports[i]);
+	}
+}
+
+/* ---- which addresses ----------------------------------------------------------------------------- */
+
+struct bindings {
+	struct mt_build *b;
+	const struct mt_node *n;
+	struct mt_bound *v;
+	uint32_t count;
+	struct mt_addr lost, unclear; /* one of each; zero: there is none */
+	uint32_t lost_at;
+};
+
+#define NO_PORT UINT32_MAX
+#define UNCLEAR (UINT32_MAX - 1)
+
+/* Two have the same network. */
+static uint32_t either(const struct bindings *x, uint32_t a, uint32_t b)
+{
+	if (a == b || a == UNCLEAR)
+		return a;
+	return is_of_workloads(&x->n->ports[a]) || is_of_workloads(&x->n->ports[b]) ? UNCLEAR : a;
+}
+
+/* Whose network it is, the smallest one's that has it. */
+static uint32_t port_of(const struct bindings *x, const struct mt_addr *a)
+{
+	uint32_t best = NO_PORT;
+	int bits = -1;
+
+	for (uint32_t i = 0; i < x->n->n_ports; i++)
+		for (uint32_t k = 0; k < x->n->ports[i].n_addresses; k++) {
+			const struct mt_node_addr *net = &x->n->ports[i].addresses[k];
+
+			if (!mt_prefix_contains(&net->addr, net->prefix, a) || net->prefix < bits)
+				continue;
+			best = net->prefix == bits ? either(x, best, i) : i;
+			bits = net->prefix;
+		}
+	return best;
+}
+
+static void add(struct bindings *x, const struct mt_addr *a, uint32_t port, const uint8_t *mac)
+{
+	struct mt_bound *to = mt_region_push(&x->b->tmp, (void **)&x->v, &x->count, sizeof(*x->v));
+
+	if (!to)
+		return;
+	*to = (struct mt_bound){.addr = *a, .port = (uint16_t)port, .has_mac = mac != NULL};
+	if (mac)
+		memcpy(to->mac, mac, sizeof(to->mac));
+}
+
+/* Nobody has listed who lives there: what is called there does, and what says so itself. */
+static void consider(struct bindings *x, const struct mt_addr *a)
+{
+	uint32_t port = mt_addr_is_zero(a) ? NO_PORT : port_of(x, a);
+
+	if (port == UNCLEAR)
+		x->unclear = *a;
+	if (port >= UNCLEAR || !is_of_workloads(&x->n->ports[port]))
+		return;
+	if (!as_written(x->b, &x->n->ports[port])->workloads_set)
+		add(x, a, port, NULL);
+}
+
+static void gather(struct bindings *x)
+{
+	const struct mt_snapshot *s = &x->b->snap->pub;
+	const struct mt_objs *entries = &x->b->model->workload_entries;
+
+	for (uint32_t i = 0; i < x->n->n_ports; i++) {
+		const struct mt_node_port *p = as_written(x->b, &x->n->ports[i]);
+
+		for (uint32_t k = 0; is_of_workloads(&x->n->ports[i]) && k < p->n_workloads; k++)
+			add(x, &p->workloads[k].address, i,
+				p->workloads[k].mac_text.s ? p->workloads[k].mac : NULL);
+	}
+	for (uint32_t i = 0; i < entries->n; i++)
+		consider(x, &((const struct mt_workload_entry *)entries->v[i])->w.address);
+	for (uint32_t i = 0; i < s->n_clusters; i++)
+		for (uint32_t k = 0; k < s->clusters[i].n_eps; k++)
+			consider(x, &s->clusters[i].eps[k].addr);
+}
+
+static int by_address(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct mt_addr));
+}
+
+/* Each once; of one that is written for a port nobody else has said anything. */
+static void sort(struct bindings *x)
+{
+	uint32_t kept = 0;
+
+	if (x->count)
+		qsort(x->v, x->count, sizeof(*x->v), by_address);
+	for (uint32_t i = 0; i < x->count; i++)
+		if (!kept || !mt_addr_eq(&x->v[kept - 1].addr, &x->v[i].addr))
+			x->v[kept++] = x->v[i];
+	x->count = kept;
+}
+
+static struct mt_bound *find(const struct bindings *x, const struct mt_addr *a)
+{
+	return x->count ? bsearch(a, x->v, x->count, sizeof(*x->v), by_address) : NULL;
+}
+
+/* ---- whose they are ------------------------------------------------------------------------------ */
+
+/* "DOMAIN/ns/NAMESPACE/sa/ACCOUNT", of its own namespace only; NULL with *why. */
+static const char *principal_of(
+	struct mt_build *b, const struct mt_workload_entry *e, const char *domain, const char **why)
+{
+	const char *account = e->w.service_account.s, *own;
+
+	*why = "it has no serviceAccount";
+	if (!account || !*account)
+		return NULL;
+	own = mt_region_printf(&b->tmp, MT_SPIFFE "%s/ns/%s/sa/", domain, e->meta.ns);
+	if (own && strncmp(account, own, strlen(own)) == 0)
+		account += strlen(own);
+	*why = "its serviceAccount is not one of its namespace";
+	if (!*account || strchr(account, '/'))
+		return NULL;
+	return mt_region_printf(&b->tmp, "%s/ns/%s/sa/%s", domain, e->meta.ns, account);
+}
+
+static void note(struct bindings *x, const struct mt_workload_entry *e, const struct mt_bound *at,
+	const char *remedy, const char *why)
+{
+	mt_b_warn(x->b, &e->meta, e->w.address_text.line, "spec.address", remedy,
+		WHOSE_ADDRESS "%s", x->n->ports[at->port].name.s, why);
+}
+
+/* The words of the object: it is what `show workloads` calls the owner. */
+static const char *name_of(struct mt_build *b, const struct mt_workload_entry *e)
+{
+	return mt_region_printf(&b->tmp, "WorkloadEntry %s/%s", e->meta.ns, e->meta.name);
+}
+
+/* Who says the same of himself as those before is no second owner. */
+static void own(struct bindings *x, const struct mt_workload_entry *e, const char *domain,
+	const struct mt_workload_entry **first)
+{
+	struct mt_bound *at = find(x, &e->w.address);
+	const struct mt_workload_entry *other;
+	const char *why, *is, *name;
+	char words[512];
+
+	/* A Pod's address is somebody else's tomorrow. */
+	if (!at || e->w.pod)
+		return;
+	is = principal_of(x->b, e, domain, &why);
+	name = name_of(x->b, e);
+	other = first[at - x->v];
+	if (!other) {
+		first[at - x->v] = e;
+		at->by = name;
+		at->principal = is;
+		at->why = is ? NULL : why;
+		if (!is)
+			note(x, e, at, NO_ACCOUNT, why);
+		return;
+	}
+	if (at->principal && is && strcmp(at->principal, is) == 0)
+		return;
+	snprintf(words, sizeof(words), "%.200s has its address, too", name_of(x->b, other));
+	note(x, e, at, MORE_OWNERS, words);
+	if (at->why != two_owners) {
+		snprintf(words, sizeof(words), "%.200s has its address, too", name);
+		note(x, other, at, MORE_OWNERS, words);
+	}
+	at->principal = NULL;
+	at->why = two_owners;
+}
+
+static void own_all(struct bindings *x)
+{
+	const struct mt_objs *entries = &x->b->model->workload_entries;
+	const struct mt_workload_entry **first =
+		mt_region_alloc(&x->b->tmp, sizeof(*first) * (x->count + 1));
+	const char *domains[MT_B_DOMAINS];
+
+	if (!first)
+		return;
+	(void)mt_b_trust_domains(x->b, domains);
+	for (uint32_t i = 0; i < entries->n; i++)
+		own(x, entries->v[i], domains[0], first);
+}
+
+/* ---- what is told -------------------------------------------------------------------------------- */
+
+/* An instance on a port that lists others: it is called, and not heard. */
+static void look_for_lost(struct bindings *x)
+{
+	const struct mt_snapshot *s = &x->b->snap->pub;
+
+	for (uint32_t i = 0; i < s->n_clusters; i++)
+		for (uint32_t k = 0; k < s->clusters[i].n_eps; k++) {
+			const struct mt_addr *a = &s->clusters[i].eps[k].addr;
+			uint32_t port = mt_addr_is_zero(a) ? NO_PORT : port_of(x, a);
+
+			if (port >= UNCLEAR || !is_of_workloads(&x->n->ports[port]) || find(x, a))
+				continue;
+			x->lost = *a;
+			x->lost_at = port;
+			return;
+		}
+}
+
+static void tell(struct bindings *x)
+{
+	const struct mt_meta *meta = x->b->model->node ? &x->b->model->node->meta : &x->n->meta;
+	char text[MT_ADDR_STRLEN];
+
+	for (uint32_t i = 0; i < x->n->n_ports; i++) {
+		uint32_t n = 0;
+
+		for (uint32_t k = 0; k < x->count; k++)
+			n += x->v[k].port == i;
+		if (!n && is_of_workloads(&x->n->ports[i]))
+			mt_b_warn(x->b, meta, x->n->ports[i].side.line, "spec.ports",
+				"write WorkloadEntries with addresses of the port's networks, or "
+				"list "
+				"them under its `workloads`",
+				"nobody may enter by port %.31s: no address lives there",
+				x->n->ports[i].name.s);
+	}
+	if (!mt_addr_is_zero(&x->lost))
+		mt_b_warn(x->b, meta, x->n->ports[x->lost_at].side.line, "spec.ports", LIST_THEM,
+			"instances in the networks of port %.31s are not listed there, so that "
+			"their "
+			"answers are dropped, such as those of %s",
+			x->n->ports[x->lost_at].name.s, mt_addr_str(&x->lost, text));
+	if (!mt_addr_is_zero(&x->unclear))
+		mt_b_warn(x->b, meta, meta->origin.line, "spec.ports", LIST_THEM,
+			"addresses of workloads are in a network that several ports have, and "
+			"bound to "
+			"none, such as %s",
+			mt_addr_str(&x->unclear, text));
+}
+
+/* ---- all of it ----------------------------------------------------------------------------------- */
+
+static void keep(struct bindings *x)
+{
+	struct mt_snapshot *s = &x->b->snap->pub;
+	struct mt_bound *v = mt_region_alloc(&x->b->snap->region, sizeof(*v) * (x->count + 1));
+
+	if (!v)
+		return;
+	for (uint32_t i = 0; i < x->count; i++) {
+		v[i] = x->v[i];
+		v[i].principal = v[i].principal ? mt_b_keep(x->b, v[i].principal) : NULL;
+		v[i].by = v[i].by ? mt_b_keep(x->b, v[i].by) : NULL;
+		v[i].why = v[i].principal ? NULL
+			   : v[i].why	  ? mt_b_keep(x->b, v[i].why)
+					  : "no WorkloadEntry has the address";
+	}
+	s->bound = v;
+	s->n_bound = x->count;
+}
+
+void mt_b_bound(struct mt_build *b)
+{
+	struct bindings x = {.b = b, .n = node_of(b)};
+
+	if (!mt_b_has_workload_ports(b))
+		return;
+	gather(&x);
+	sort(&x);
+	own_all(&x);
+	look_for_lost(&x);
+	tell(&x);
+	keep(&x);
+}

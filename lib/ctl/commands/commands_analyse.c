@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `analyse`: what is wrong with policies that are right, and what a caller may call. */
+#include "mt_ctl_priv.h"
+
+#include <string.h>
+
+/* The text behind "NAME="; NULL: it is another word. */
+static const char *value_of(const char *word, const char *name)
+{
+	size_t len = strlen(name);
+
+	return strncmp(word, name, len) == 0 && word[len] == '=' ? word + len + 1 : NULL;
+}
+
+static json_t *run_analyse(struct mt_ctl *c, const struct mt_request *r)
+{
+	const char *principal = NULL, *from = NULL;
+	struct mt_err e = {""};
+	struct mt_addr addr;
+	json_t *j;
+
+	for (uint32_t i = 0; i < r->n_args; i++) {
+		const char *p = value_of(r->args[i], "principal"),
+			   *f = value_of(r->args[i], "from");
+
+		if (!p && !f)
+			return mt_ctl_error("usage: analyse [principal=PRINCIPAL] [from=ADDRESS]");
+		principal = p ? p : principal;
+		from = f ? f : from;
+	}
+	if (from && mt_addr_parse(from, &addr))
+		return mt_ctl_error("from=%s is no address", from);
+	if (!c->env.analyse)
+		return mt_ctl_error("there is nothing to look at");
+	if (from && !principal)
+		principal = "";
+	j = c->env.analyse(c->env.arg, principal, from ? &addr : NULL, &e);
+	return j ? j : mt_ctl_error("%s", e.text);
+}
+
+const struct mt_command mt_commands_analyse[] = {
+	/* What it costs hangs on all that is in force, and the control thread does it. */
+	{.words = "analyse",
+		.role = MT_ROLE_OPERATE,
+		.args = "[WORD...]",
+		.help = "what is wrong with policies: services that are open, rules that never "
+			"decide",
+		.more = "analyse [principal=PRINCIPAL] [from=ADDRESS]\n"
+			"\n"
+			"Services that nobody guards, rules that never decide, what travels in "
+			"clear "
+			"text, names that nobody has, each with file and line; of all that is in "
+			"force. docs/operations/analyse.md lists what may be found. Exit status 1: "
+			"something more than notes is. With `principal=cluster.local/ns/a/sa/b` "
+			"(nothing behind the sign: a caller in clear text): which services a "
+			"caller of "
+			"that name may call, all of it or some methods, and the rule that says so.",
+		.run = run_analyse},
+	{0},
+};

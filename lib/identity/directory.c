@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who this machine is, by files that somebody else writes. */
+#include "mt_identity_source_priv.h"
+
+#include "mt_file.h"
+#include "mt_secrets_priv.h"
+#include "mt_service.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define LOOK_NS	   (500 * MT_MSEC)
+#define LOOK_AGAIN 3 /* times of files are coarse: a change is looked at again, whatever they say */
+#define FILES	   4
+#define CRL	   3
+
+static const char *const names[FILES] = {MT_IDENTITY_SOURCE_CHAIN, MT_IDENTITY_SOURCE_KEY,
+	MT_IDENTITY_SOURCE_ROOTS, MT_IDENTITY_SOURCE_CRL};
+
+/* What is read, and by what; the task's alone between submit and done. */
+struct reading {
+	struct mt_task task;
+	struct directory *src; /* control thread; NULL: it is gone */
+	char *paths[FILES];
+	struct mt_secret_stamp stamps[FILES]; /* of what was read last */
+	unsigned int look_again;
+	struct mt_credential *found; /* NULL: nothing new, or it cannot be used */
+	struct mt_err why, note;
+};
+
+struct directory {
+	struct mt_identity_source s;
+	struct mt_service *service; /* NULL: turns read by themselves */
+	struct reading *reading;
+	bool under_way;
+	uint64_t next_look;
+};
+
+/* ---- on the service thread -------------------------------------------------------------------------- */
+
+static void look(const struct reading *r, struct mt_secret_stamp stamps[FILES])
+{
+	for (int i = 0; i < FILES; i++)
+		stamps[i] = mt_secret_stamp(r->paths[i]);
+}
+
+static bool same(const struct mt_secret_stamp *a, const struct mt_secret_stamp *b)
+{
+	for (int i = 0; i < FILES; i++)
+		if (!mt_secret_stamp_same(&a[i], &b[i]))
+			return false;
+	return true;
+}
+
+/* NUL bytes inside would hide what follows them from every PEM reader. */
+static int read_text(const char *path, char **text, struct mt_err *e)
+{
+	size_t len;
+	int rc = mt_file_read(path, MT_FILE_SMALL, 0, text, &len, e);
+
+	if (rc == 0 && strlen(*text) != len)
+		rc = mt_err(e, -EINVAL, "%s: it is no text", path);
+	return rc;
+}
+
+/* A key is its owner's: who else reads it is told of, and it is used, as its owner wants. */
+static void look_at_mode(struct reading *r)
+{
+	struct stat st;
+
+	r->note.text[0] = '\0';
+	if (stat(r->paths[1], &st) == 0 && (st.st_mode & 077))
+		(void)mt_err(&r->note, 0,
+			"%s: its mode is %04o, so others can use this key: chmod 600", r->paths[1],
+			(unsigned int)st.st_mode & 07777);
+}
+
+static struct mt_credential *read_all(struct reading *r, char *texts[FILES])
+{
+	struct mt_err e;
+	struct mt_credential *c;
+
+	for (int i = 0; i < FILES; i++) {
+		int rc = read_text(r->paths[i], &texts[i], &r->why);
+
+		if (rc == -ENOENT && i == CRL)
+			r->why.text[0] = '\0';
+		else if (rc)
+			return NULL;
+	}
+	c = mt_credential_new(
+		&(struct mt_credential_texts){
+			.chain = texts[0], .key = texts[1], .roots = texts[2], .crl = texts[CRL]},
+		&e);
+	if (!c)
+		(void)mt_err(&r->why, -EINVAL, "%s: %s", r->paths[0], e.text);
+	return c;
+}
+
+static int run(struct mt_task *t)
+{
+	struct reading *r = mt_container_of(t, struct reading, task);
+	struct mt_secret_stamp before[FILES], after[FILES];
+	char *texts[FILES] = {NULL};
+
+	r->found = NULL;
+	look(r, before);
+	if (!same(before, r->stamps))
+		r->look_again = LOOK_AGAIN;
+	else if (r->look_again)
+		r->look_again--;
+	else if (!r->why.text[0])
+		return -EALREADY;
+	r->why.text[0] = '\0';
+	r->found = read_all(r, texts);
+	for (int i = 0; i < FILES; i++)
+		mt_wipe_free(texts[i]);
+	look_at_mode(r);
+	look(r, after);
+	memcpy(r->stamps, before, sizeof(before));
+	if (same(before, after))
+		return 0;
+	/* Files of two generations, perhaps: the next look sees that they have changed. */
+	mt_credential_drop(r->found);
+	r->found = NULL;
+	return -EAGAIN;
+}
+
+/* ---- on the control thread --------------------------------------------------------------------------- */
+
+static void reading_free(struct reading *r)
+{
+	for (int i = 0; r && i < FILES; i++)
+		free(r->paths[i]);
+	free(r);
+}
+
+static void done(struct mt_task *t, int rc)
+{
+	struct reading *r = mt_container_of(t, struct reading, task);
+	struct directory *d = r->src;
+	struct mt_credential *found = r->found;
+
+	r->found = NULL;
+	if (!d) {
+		mt_credential_drop(found);
+		reading_free(r);
+		return;
+	}
+	d->under_way = false;
+	/* Of what is between two generations nothing is told: soon there is one. */
+	if (rc)
+		return;
+	d->s.note = r->note;
+	(void)mt_identity_source_take(&d->s, found, &r->why, r->paths[0]);
+	/* An expired one is looked at again, as one that cannot be read. */
+	r->why = d->s.why;
+}
+
+static struct reading *reading_new(struct directory *src, const char *dir)
+{
+	struct reading *r = calloc(1, sizeof(*r));
+
+	if (!r)
+		return NULL;
+	r->task = (struct mt_task){.run = run, .done = done};
+	r->src = src;
+	r->look_again = 1; /* files that are not there look as files that were never read */
+	for (int i = 0; i < FILES; i++)
+		if (asprintf(&r->paths[i], "%s/%s", dir, names[i]) < 0) {
+			r->paths[i] = NULL;
+			reading_free(r);
+			return NULL;
+		}
+	return r;
+}
+
+static void serve(struct mt_identity_source *src, struct mt_service *s)
+{
+	((struct directory *)src)->service = s;
+}
+
+static void directory_free(struct mt_identity_source *src)
+{
+	struct directory *d = (struct directory *)src;
+
+	/* What is under way is the task's own, and ends with it. */
+	d->reading->src = NULL;
+	if (!d->under_way)
+		reading_free(d->reading);
+	free(d);
+}
+
+static void turn(struct mt_identity_source *src, uint64_t now)
+{
+	struct directory *d = (struct directory *)src;
+
+	if (d->under_way || now < d->next_look)
+		return;
+	d->next_look = now + LOOK_NS;
+	d->under_way = true;
+	/* Too many tasks: at the next look. */
+	if (mt_service_submit(d->service, &d->reading->task))
+		d->under_way = false;
+}
+
+struct mt_identity_source *mt_identity_directory_new(
+	struct mt_service *s, const char *dir, mt_identity_changed_fn *fn, void *arg)
+{
+	static const struct mt_identity_source_ops ops = {turn, serve, directory_free};
+	struct directory *d = calloc(1, sizeof(*d));
+
+	if (!d)
+		return NULL;
+	*d = (struct directory){.s = {.ops = &ops, .fn = fn, .arg = arg}, .service = s};
+	d->reading = reading_new(d, dir);
+	if (d->reading)
+		return &d->s;
+	free(d);
+	return NULL;
+}

@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who this machine is, by an agent that signs in for it and renews: istio-agent, SPIRE. Two secrets over one stream of Envoy's
+ * secret discovery service; each comes by itself, and together they are a credential. What does not fit together with the other one is
+ * refused (NACK), with the reason.
+ */
+#include "mt_identity_source_priv.h"
+
+#include "mt_ads.h"
+#include "mt_fds.h"
+#include "mt_file.h"
+#include "mt_grpc.h"
+#include "mt_pb.h"
+#include "mt_rand.h"
+
+#include "tls.pb-c.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define METHOD	   "/envoy.service.secret.v3.SecretDiscoveryService/StreamSecrets"
+#define OWN	   "default"
+#define ROOTS	   "ROOTCA"
+#define OPEN_MIN   (500 * MT_MSEC)
+#define OPEN_MAX   (10 * MT_SEC)
+#define EVENTS	   16
+#define MESSAGES   (16u << 20)
+#define PEM_MAX	   (1u << 20)
+#define PING_AFTER (60 * MT_SEC)
+#define PING_WAIT  (10 * MT_SEC)
+
+/* As they were told, or NULL: not yet. */
+struct texts {
+	char *chain, *key, *roots, *crl;
+};
+
+struct sds {
+	struct mt_identity_source s;
+	struct mt_fds fds;
+	struct mt_rand rng;
+	struct mt_grpc *grpc;
+	struct mt_grpc_stream *call;
+	struct mt_ads *ads;
+	Xds__Node node;
+	char *server, *path, *name;
+	const char *servers[1];
+	struct texts texts;
+	uint64_t now, next_open, backoff;
+};
+
+/* ---- a secret --------------------------------------------------------------------------------------- */
+
+static void wipe(struct texts *t)
+{
+	mt_wipe_free(t->chain);
+	mt_wipe_free(t->key);
+	mt_wipe_free(t->roots);
+	mt_wipe_free(t->crl);
+	*t = (struct texts){NULL};
+}
+
+/* A file or a variable that the agent names is not read: it sends texts. */
+static int text_of(const Xds__DataSource *d, const char *field, char **out, struct mt_err *e)
+{
+	const char *p = NULL;
+	size_t len = 0;
+
+	if (d && d->specifier_case == XDS__DATA_SOURCE__SPECIFIER_INLINE_BYTES) {
+		p = (const char *)d->inline_bytes.data;
+		len = d->inline_bytes.len;
+	} else if (d && d->specifier_case == XDS__DATA_SOURCE__SPECIFIER_INLINE_STRING) {
+		p = d->inline_string;
+		len = strlen(p);
+	}
+	if (!len || len > PEM_MAX || memchr(p, '\0', len))
+		return mt_err(
+			e, -EINVAL, "%s: not a PEM text (inline_bytes, inline_string)", field);
+	mt_wipe_free(*out);
+	*out = strndup(p, len);
+	return *out ? 0 : mt_err(e, -ENOMEM, "no memory");
+}
+
+static int take_own(const Xds__Secret *s, struct texts *t, struct mt_err *e)
+{
+	const Xds__TlsCertificate *c = s->tls_certificate;
+
+	if (s->type_case != XDS__SECRET__TYPE_TLS_CERTIFICATE)
+		return mt_err(e, -EINVAL, "not a tls_certificate");
+	if (c->password)
+		return mt_err(e, -EINVAL, "password: keys with a passphrase are not read");
+	if (text_of(c->certificate_chain, "certificate_chain", &t->chain, e))
+		return -EINVAL;
+	return text_of(c->private_key, "private_key", &t->key, e);
+}
+
+static int take_roots(const Xds__Secret *s, struct texts *t, struct mt_err *e)
+{
+	const Xds__CertificateValidationContext *v = s->validation_context;
+
+	if (s->type_case != XDS__SECRET__TYPE_VALIDATION_CONTEXT)
+		return mt_err(e, -EINVAL, "not a validation_context");
+	if (v->n_verify_certificate_hash || v->n_verify_certificate_spki ||
+		v->n_match_subject_alt_names || v->n_match_typed_subject_alt_names)
+		return mt_err(e, -EINVAL,
+			"match_typed_subject_alt_names: a secret that asks for more than roots is "
+			"not read");
+	mt_wipe_free(t->crl);
+	t->crl = NULL;
+	if (v->crl && text_of(v->crl, "crl", &t->crl, e))
+		return -EINVAL;
+	return text_of(v->trusted_ca, "trusted_ca", &t->roots, e);
+}
+
+static int take_secret(const struct mt_ads_resource *item, struct texts *t, struct mt_err *e)
+{
+	struct mt_pb_arena arena;
+	const char *why;
+	Xds__Secret *s;
+	int rc = 0;
+
+	mt_pb_arena_init(&arena, MESSAGES);
+	s = mt_pb_unpack(&arena, &xds__secret__descriptor, item->body->value.data,
+		item->body->value.len, &why);
+	if (!s)
+		rc = mt_err(e, -EINVAL, "%s", why);
+	else if (strcmp(s->name, OWN) == 0)
+		rc = take_own(s, t, e);
+	else if (strcmp(s->name, ROOTS) == 0)
+		rc = take_roots(s, t, e);
+	mt_pb_arena_fini(&arena);
+	return rc;
+}
+
+/* ---- a response ------------------------------------------------------------------------------------- */
+
+static int copy(char **to, const char *from)
+{
+	*to = from ? strdup(from) : NULL;
+	return from && !*to ? -ENOMEM : 0;
+}
+
+static int copy_all(struct texts *to, const struct texts *from)
+{
+	return copy(&to->chain, from->chain) || copy(&to->key, from->key) ||
+			       copy(&to->roots, from->roots) || copy(&to->crl, from->crl)
+		       ? -ENOMEM
+		       : 0;
+}
+
+/* With the other secret, if that is there. What is bad is refused; what has expired is not wrong, and is not used. */
+static int use(struct sds *d, const struct texts *t, struct mt_err *e)
+{
+	struct mt_credential *c;
+
+	if (!t->chain || !t->roots) {
+		if (!d->s.current)
+			(void)mt_err(&d->s.why, 0, "%s: it has not told the secret %s yet", d->path,
+				t->chain ? ROOTS : OWN);
+		return 0;
+	}
+	c = mt_credential_new(
+		&(struct mt_credential_texts){
+			.chain = t->chain, .key = t->key, .roots = t->roots, .crl = t->crl},
+		e);
+	if (!c)
+		return -EINVAL;
+	e->text[0] = '\0';
+	(void)mt_identity_source_take(&d->s, c, e, d->path);
+	return 0;
+}
+
+static int take_all(
+	struct sds *d, const struct mt_ads_update *u, struct texts *next, struct mt_err *why)
+{
+	int rc = copy_all(next, &d->texts);
+
+	for (uint32_t i = 0; rc == 0 && i < u->n; i++)
+		rc = take_secret(&u->items[i], next, why);
+	return rc ? rc : use(d, next, why);
+}
+
+static enum mt_ads_verdict on_update(void *arg, const struct mt_ads_update *u, struct mt_err *why)
+{
+	struct sds *d = arg;
+	struct texts next = {NULL};
+
+	mt_err(why, -ENOMEM, "no memory");
+	if (take_all(d, u, &next, why)) {
+		wipe(&next);
+		(void)mt_err(&d->s.why, -EINVAL, "%s: %.300s", d->path, why->text);
+		for (uint32_t i = 0; i < u->n; i++)
+			u->items[i].refused = true;
+		return MT_ADS_REFUSED;
+	}
+	wipe(&d->texts);
+	d->texts = next;
+	d->backoff = 0;
+	mt_grpc_useful(d->grpc);
+	return MT_ADS_TAKEN;
+}
+
+/* ---- a stream --------------------------------------------------------------------------------------- */
+
+static int on_send(void *arg, const uint8_t *data, size_t len)
+{
+	struct sds *d = arg;
+
+	return d->call ? mt_grpc_send(d->call, data, len) : -ENOTCONN;
+}
+
+/* Without it what is used ends some day; without any it is why there is none. */
+static void trouble(struct sds *d, const char *words)
+{
+	if (d->s.current)
+		(void)mt_err(&d->s.note, 0,
+			"%s: %.300s: nobody renews the certificate until that is mended", d->path,
+			words);
+	else
+		(void)mt_err(&d->s.why, 0, "%s: %.300s", d->path, words);
+}
+
+static void over(struct sds *d, const char *words)
+{
+	d->call = NULL;
+	mt_ads_down(d->ads);
+	d->backoff = d->backoff ? MT_MIN(2 * d->backoff, OPEN_MAX) : OPEN_MIN;
+	d->next_open = d->now + d->backoff;
+	trouble(d, words);
+}
+
+static void on_message(void *arg, const uint8_t *data, size_t len)
+{
+	struct sds *d = arg;
+
+	d->s.note.text[0] = '\0';
+	mt_ads_message(d->ads, data, len, d->now);
+	if (d->call && !mt_ads_is_up(d->ads)) {
+		mt_grpc_cancel(d->call);
+		over(d, "it does not take what is asked");
+	}
+}
+
+static void on_end(void *arg, int status, const char *words)
+{
+	char text[400];
+
+	snprintf(text, sizeof(text), "the stream ended: status %d%s%s", status, *words ? ": " : "",
+		words);
+	over(arg, text);
+}
+
+static void on_up(void *arg)
+{
+	((struct sds *)arg)->next_open = 0;
+}
+
+static void on_down(void *arg, const char *why)
+{
+	trouble(arg, why);
+}
+
+static void open_call(struct sds *d)
+{
+	static const struct mt_grpc_stream_events events = {.message = on_message, .end = on_end};
+
+	if (d->call || mt_grpc_state(d->grpc) != MT_GRPC_UP || d->now < d->next_open)
+		return;
+	d->call = mt_grpc_open(d->grpc, METHOD, &events, d);
+	if (d->call)
+		mt_ads_up(d->ads, d->now);
+	else
+		d->next_open = d->now + OPEN_MIN;
+}
+
+static void turn(struct mt_identity_source *src, uint64_t now)
+{
+	struct sds *d = (struct sds *)src;
+
+	d->now = now;
+	mt_fds_dispatch(&d->fds, EVENTS, 0);
+	mt_grpc_turn(d->grpc, now, &d->rng);
+	open_call(d);
+	mt_ads_flush(d->ads, now);
+	mt_fds_dispatch(&d->fds, EVENTS, 0);
+}
+
+/* ---- its life --------------------------------------------------------------------------------------- */
+
+static void sds_free(struct mt_identity_source *src)
+{
+	struct sds *d = (struct sds *)src;
+
+	if (d->grpc)
+		mt_grpc_free(d->grpc);
+	if (d->ads)
+		mt_ads_free(d->ads);
+	if (d->fds.epoll >= 0)
+		mt_fds_fini(&d->fds);
+	wipe(&d->texts);
+	free(d->server);
+	free(d->path);
+	free(d->name);
+	free(d);
+}
+
+static int set_up(struct sds *d, const char *path, const char *node)
+{
+	static const struct mt_ads_events heard = {on_send, on_update};
+	static const struct mt_grpc_events events = {on_up, on_down};
+	const struct mt_grpc_conf conf = {.servers = d->servers,
+		.n_servers = 1,
+		.max_message = MESSAGES,
+		.ping_after_ns = PING_AFTER,
+		.ping_wait_ns = PING_WAIT,
+		.backoff_max_ns = OPEN_MAX};
+
+	d->path = strdup(path);
+	d->name = strdup(node);
+	if (!d->path || !d->name || asprintf(&d->server, "unix:%s", path) < 0)
+		return -ENOMEM;
+	if (mt_fds_init(&d->fds))
+		return -ENOMEM;
+	mt_rand_seed(&d->rng, (uint64_t)(uintptr_t)d);
+	d->servers[0] = d->server;
+	xds__node__init(&d->node);
+	d->node.id = d->name;
+	d->ads = mt_ads_new(
+		&(struct mt_ads_conf){.node = &d->node, .max_memory = MESSAGES}, &heard, d);
+	if (!d->ads || mt_ads_subscribe(d->ads, MT_XDS_SDS, OWN) ||
+		mt_ads_subscribe(d->ads, MT_XDS_SDS, ROOTS))
+		return -ENOMEM;
+	d->grpc = mt_grpc_new(&d->fds, NULL, &conf, &events, d);
+	return d->grpc ? 0 : -ENOMEM;
+}
+
+struct mt_identity_source *mt_identity_sds_new(
+	const char *path, const char *node, mt_identity_changed_fn *fn, void *arg)
+{
+	static const struct mt_identity_source_ops ops = {turn, NULL, sds_free};
+	struct sds *d = calloc(1, sizeof(*d));
+
+	if (!d)
+		return NULL;
+	d->s = (struct mt_identity_source){.ops = &ops, .fn = fn, .arg = arg};
+	d->fds.epoll = -1;
+	if (set_up(d, path, node) == 0)
+		return &d->s;
+	sds_free(&d->s);
+	return NULL;
+}

@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Mirrors: a share of the calls that a route takes is copied to other clusters, fire and forget, as Envoy's
+ * request_mirror_policies do. A copy is an exchange of its own with bytes of its own. Its client is nobody: a mt_down whose
+ * stream drops what it is sent, and which ends with its exchange. So a copy takes the ordinary lanes, and whatever happens to it
+ * happens to nobody. It is tried once. The call's own endpoint, filters, numbers and records are not told of it.
+ *
+ * What copies may take from calls is bounded: in number and truesize, for as long as they are under way
+ * (mt_proxy_conf.mirror_max, mirror_bytes), and they end first when memory is short. All copies wait in one
+ * bucket of an endpoint's queue (queue.c), as those of one client.
+ */
+#include "mt_proxy_priv.h"
+
+/* Longer calls are not copied. */
+#define LONGEST 65536u
+/* Below this share of free data mbufs none is made; calls are refused below 20 %. */
+#define COPY_ABOVE_PCT 30
+/* A copy of a call for which nothing says a time-out. */
+#define PATIENCE_MS 15000u
+/* Neither another endpoint nor the same one is tried again: as if that had been done as often as it may be. */
+#define TRIED 100
+
+/* ---- nobody ----------------------------------------------------------------------------------------- */
+
+static void nothing(struct mt_stream *s)
+{
+}
+
+static void drop(struct mt_stream *s, struct mt_chain *c)
+{
+	mt_chain_free(c);
+}
+
+static void nothing_aborted(struct mt_stream *s, enum mt_abort_reason why)
+{
+}
+
+static const struct mt_tuple *no_ends(const struct mt_stream *s)
+{
+	static const struct mt_tuple none;
+
+	return &none;
+}
+
+static uint32_t any_room(const struct mt_stream *s)
+{
+	return MT_STREAM_AHEAD;
+}
+
+/* What is not named here is not asked of a client's stream. */
+static const struct mt_stream_ops nobody_ops = {.consumed = nothing,
+	.send = drop,
+	.shutdown = nothing,
+	.abort = nothing_aborted,
+	.detach = nothing,
+	.touch = nothing,
+	.again = nothing,
+	.ends = no_ends,
+	.room = any_room};
+
+void mt_mirror_init(struct mt_proxy *p)
+{
+	p->mirror.nobody.ops = &nobody_ops;
+	p->mirror.nobody.user = &mt_down_user;
+	p->mirror.nobody.user_ctx = p;
+	p->mirror.nobody.tx_high = UINT32_MAX;
+}
+
+/* Ends when its exchange does. */
+static struct mt_down *nobody_new(struct mt_proxy *p, const struct mt_exchange *ex, uint32_t size)
+{
+	struct mt_ref ref;
+	struct mt_down *d = mt_slab_alloc(&p->downs, &ref);
+
+	if (!d)
+		return NULL;
+	d->self = ref;
+	d->s = &p->mirror.nobody;
+	d->codec = ex->codec;
+	d->codec_opts = ex->codec_opts;
+	mt_list_init(&d->exchanges);
+	mt_list_init(&d->waiting);
+	mt_timer_init(&d->timer);
+	mt_list_init(&d->reading.node);
+	mt_decoder_init(&d->dec, d->codec, MT_DIR_DOWN, d->codec_opts, &d->s->rx);
+	d->last_rx = p->now;
+	d->closing = true;
+	d->copy = size;
+	p->mirror.n++;
+	p->mirror.bytes += size;
+	return d;
+}
+
+void mt_mirror_ended(struct mt_proxy *p, const struct mt_down *nobody)
+{
+	p->mirror.n--;
+	p->mirror.bytes -= nobody->copy;
+}
+
+void mt_mirror_holds(struct mt_proxy *p, int32_t more)
+{
+	p->mirror.waits += (uint64_t)(int64_t)more;
+	if (p->mirror.ledger)
+		mt_ledger_add(p->mirror.ledger, MT_CLASS_RETAINED, more);
+}
+
+void mt_proxy_attach_ledger(struct mt_proxy *p, struct mt_ledger *l)
+{
+	p->mirror.ledger = l;
+}
+
+uint64_t mt_proxy_copies_waiting(const struct mt_proxy *p)
+{
+	return p->mirror.waits;
+}
+
+uint32_t mt_proxy_copies(const struct mt_proxy *p)
+{
+	return p->mirror.n;
+}
+
+/* ---- who gets one ----------------------------------------------------------------------------------- */
+
+/* Somebody would use the cluster: calls that lead there would ask for it, too. Once a second is enough. */
+static void ask_for(struct mt_proxy *p, const struct mt_cluster *c)
+{
+	if (!c->demand || p->now < p->mirror.ask_at)
+		return;
+	p->mirror.ask_at = p->now + MT_SEC;
+	mt_await_ask(p, c);
+}
+
+/* The endpoint that gets a copy; NULL: none, and why. As for the call itself, once: a copy is not worth a second look. */
+static const struct mt_endpoint *pick(struct mt_proxy *p, struct mt_exchange *ex,
+	const struct mt_cluster **c, enum mt_proxy_outcome *why)
+{
+	const struct mt_endpoint *ep;
+	int at;
+
+	*why = MT_PROXY_mirror_denied;
+	*c = mt_secure_reach(p, mt_exchange_down(p, ex)->s, ex->service->gateway, *c);
+	if (!*c || (*c)->closed_by)
+		return NULL;
+	*why = MT_PROXY_mirror_no_endpoint;
+	if ((*c)->n_eps == 0)
+		ask_for(p, *c);
+	at = mt_cluster_pick_by(
+		*c, &p->lb, &p->view, &ex->route->hash, mt_rand_u64(&p->rnd), p->now, 0);
+	if (at < 0)
+		return NULL;
+	ep = &(*c)->eps[at];
+	if (mt_admit_refuses(p, ex, ep->state->index, ep->state->id))
+		return NULL;
+	*why = MT_PROXY_mirror_denied;
+	return mt_guard_lets_copy(p, ex, *c, ep) ? ep : NULL;
+}
+
+/* Whether another copy may be made at all. */
+static bool may_copy(
+	const struct mt_proxy *p, const struct mt_exchange *ex, enum mt_proxy_outcome *why)
+{
+	*why = MT_PROXY_mirror_too_long;
+	if (ex->in_message || ex->msg.len > LONGEST)
+		return false;
+	*why = MT_PROXY_mirror_full;
+	if (p->mirror.ledger && mt_ledger_full(p->mirror.ledger, MT_CLASS_RETAINED))
+		return false;
+	return p->mirror.n < p->conf.mirror_max &&
+	       p->mirror.bytes + ex->req.len <= p->conf.mirror_bytes &&
+	       p->free_pct >= COPY_ABOVE_PCT;
+}
+
+static const char *words_of(enum mt_proxy_outcome why)
+{
+	switch (why) {
+	case MT_PROXY_mirror_too_long:
+		return "the call is too long, or not complete yet";
+	case MT_PROXY_mirror_full:
+		return "as many copies as may be are under way, or memory is short";
+	case MT_PROXY_mirror_denied:
+		return "its caller may not call that";
+	default:
+		return "it has no endpoint that could take one";
+	}
+}
+
+/* How long an answer to a copy is awaited: the route's time-out or the service's, else the caller's and 15 s at most. */
+static uint32_t patience(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	uint32_t left = mt_dispatch_left(p, ex);
+
+	if (mt_snapshot_timeout(ex->route, ex->service))
+		return left;
+	return MT_MIN(left, PATIENCE_MS);
+}
+
+bool mt_mirror_choose(struct mt_proxy *p, struct mt_exchange *ex, struct mt_mirroring *m)
+{
+	m->n = 0;
+	m->ms = patience(p, ex);
+	for (uint32_t i = 0; i < ex->route->n_mirrors; i++) {
+		const struct mt_route_mirror *to = &ex->route->mirrors[i];
+		const struct mt_cluster *c = &ex->snap->clusters[to->cluster];
+		const struct mt_endpoint *ep = NULL;
+		enum mt_proxy_outcome why;
+
+		if (mt_rand_u64(&p->rnd) % 1000000 >= to->ppm)
+			continue;
+		if (may_copy(p, ex, &why))
+			ep = pick(p, ex, &c, &why);
+		mt_exchange_trace_mirror(
+			p, ex, c ? c : &ex->snap->clusters[to->cluster], ep, words_of(why));
+		if (!ep) {
+			mt_count(p->counters, why);
+			continue;
+		}
+		m->to[m->n].cluster = c;
+		m->to[m->n++].ep = ep;
+	}
+	return m->n > 0;
+}
+
+/* ---- copies ----------------------------------------------------------------------------------------- */
+
+/* Long messages of few bytes a buffer are copied together by that. */
+static struct mt_exchange *copy_of(
+	struct mt_proxy *p, const struct mt_exchange *ex, const struct mt_cluster *c)
+{
+	struct mt_exchange *copy;
+	struct mt_chain req = {0};
+	struct mt_down *d;
+
+	if (mt_chain_copy(&ex->req, 0, ex->req.len, &req, p->pools))
+		return NULL;
+	d = nobody_new(p, ex, req.truesize);
+	copy = d ? mt_exchange_new_copy(p, d, ex->snap) : NULL;
+	if (!copy) {
+		mt_chain_free(&req);
+		if (d)
+			mt_down_maybe_finish(p, d);
+		return NULL;
+	}
+	copy->req = req;
+	copy->msg = ex->msg;
+	copy->seed = ex->seed;
+	copy->oneway = ex->oneway;
+	copy->lane = (uint8_t)MT_MIN(ex->lane, (uint8_t)MT_UP_WIDE);
+	copy->cluster = c;
+	copy->cluster_index = c->index;
+	copy->tries = copy->repeats = TRIED;
+	return copy;
+}
+
+void mt_mirror_copy(struct mt_proxy *p, const struct mt_exchange *ex, struct mt_mirroring *m)
+{
+	for (uint32_t i = 0; i < m->n; i++) {
+		m->to[i].copy = copy_of(p, ex, m->to[i].cluster);
+		if (!m->to[i].copy)
+			mt_count(p->counters, MT_PROXY_mirror_full);
+	}
+}
+
+/* It ends uncounted. */
+static void give_up(struct mt_proxy *p, struct mt_exchange *copy)
+{
+	struct mt_ref down = copy->down;
+
+	mt_exchange_end(p, copy);
+	mt_reply_settle(p, down);
+}
+
+/*
+ * Like any call that waits for another try (mt_dispatch_pick()), but that its endpoint is known: the reference to a connection
+ * that it would have to share, of which there is none, is what asks for it (mt_oneway_bound()).
+ */
+static void send_one(
+	struct mt_proxy *p, struct mt_exchange *copy, const struct mt_endpoint *ep, uint32_t ms)
+{
+	mt_count(p->counters, MT_PROXY_mirror_started);
+	mt_deadline_arm(&p->deadlines, &copy->deadline, p->now, ms);
+	p->mirror.ep = *ep;
+	p->mirror.ep.guarded = false; /* it was judged, for the call's own client */
+	mt_exchange_down(p, copy)->serial = (struct mt_ref){0, UINT32_MAX};
+	mt_dispatch_pick(p, copy);
+}
+
+const struct mt_endpoint *mt_mirror_endpoint(struct mt_proxy *p)
+{
+	return &p->mirror.ep;
+}
+
+void mt_mirror_send(struct mt_proxy *p, struct mt_mirroring *m, bool out)
+{
+	for (uint32_t i = 0; i < m->n; i++) {
+		struct mt_exchange *copy = m->to[i].copy;
+
+		if (copy && out)
+			send_one(p, copy, m->to[i].ep, m->ms);
+		else if (copy)
+			give_up(p, copy);
+	}
+}
+
+void mt_mirror_failed(struct mt_proxy *p, struct mt_exchange *copy)
+{
+	/* Else it was answered, by a long reply that broke off. */
+	if (!copy->status)
+		mt_count(p->counters, MT_PROXY_mirror_failed);
+	give_up(p, copy);
+}

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A list of what is refused, not of what is allowed: libraries may make calls that nobody has thought of here, and what is
+ * not in the list is bounded by capabilities. With the sanitizers' leak search, which starts a process that looks into this
+ * one, that part of the list is left out.
+ */
+#include "mt_rights.h"
+
+#include "mt_base.h"
+
+#include <errno.h>
+#include <linux/sched.h>
+#include <seccomp.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define LOOKS_INTO_ITSELF true
+#else
+#define LOOKS_INTO_ITSELF false
+#endif
+
+/* Other processes. */
+static const int processes[] = {SCMP_SYS(fork), SCMP_SYS(vfork), SCMP_SYS(ptrace),
+	SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev), SCMP_SYS(kcmp),
+	SCMP_SYS(pidfd_getfd), SCMP_SYS(process_madvise)};
+
+static const int always[] = {SCMP_SYS(execve), SCMP_SYS(execveat),
+	/* what is seen of the machine */
+	SCMP_SYS(unshare), SCMP_SYS(setns), SCMP_SYS(chroot), SCMP_SYS(pivot_root), SCMP_SYS(mount),
+	SCMP_SYS(umount2), SCMP_SYS(move_mount), SCMP_SYS(open_tree), SCMP_SYS(fsopen),
+	SCMP_SYS(fsconfig), SCMP_SYS(fsmount), SCMP_SYS(fspick), SCMP_SYS(mount_setattr),
+	SCMP_SYS(open_by_handle_at), SCMP_SYS(name_to_handle_at), SCMP_SYS(mknod),
+	SCMP_SYS(mknodat), SCMP_SYS(quotactl), SCMP_SYS(fanotify_init),
+	/* the kernel */
+	SCMP_SYS(init_module), SCMP_SYS(finit_module), SCMP_SYS(delete_module),
+	SCMP_SYS(kexec_load), SCMP_SYS(kexec_file_load), SCMP_SYS(reboot), SCMP_SYS(swapon),
+	SCMP_SYS(swapoff), SCMP_SYS(acct), SCMP_SYS(syslog), SCMP_SYS(bpf),
+	SCMP_SYS(perf_event_open), SCMP_SYS(userfaultfd), SCMP_SYS(lookup_dcookie),
+	SCMP_SYS(io_uring_setup), SCMP_SYS(iopl), SCMP_SYS(ioperm), SCMP_SYS(modify_ldt),
+	SCMP_SYS(vhangup), SCMP_SYS(nfsservctl),
+	/* its keys, clocks and names */
+	SCMP_SYS(add_key), SCMP_SYS(request_key), SCMP_SYS(keyctl), SCMP_SYS(settimeofday),
+	SCMP_SYS(clock_settime), SCMP_SYS(clock_adjtime), SCMP_SYS(adjtimex), SCMP_SYS(stime),
+	SCMP_SYS(sethostname), SCMP_SYS(setdomainname),
+	/* who we are */
+	SCMP_SYS(setuid), SCMP_SYS(setgid), SCMP_SYS(setreuid), SCMP_SYS(setregid),
+	SCMP_SYS(setresuid), SCMP_SYS(setresgid), SCMP_SYS(setfsuid), SCMP_SYS(setfsgid),
+	SCMP_SYS(setgroups), SCMP_SYS(personality)};
+
+/* Sockets of these families see or make packets, or leave the machine by another way than the network. */
+static const int families[] = {AF_PACKET, AF_XDP, AF_VSOCK, AF_ALG, AF_BLUETOOTH, AF_CAN};
+
+static int refuse(scmp_filter_ctx ctx, const int *calls, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		int rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), calls[i], 0);
+
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+static int refuse_processes(scmp_filter_ctx ctx)
+{
+	int rc = refuse(ctx, processes, MT_ARRAY_LEN(processes));
+
+	/* A thread is made by the same call; the newer one hides its arguments, and the C library does without it. */
+	if (!rc)
+		rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1,
+			SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0));
+	if (!rc)
+		rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+	return rc;
+}
+
+/* The kernel looks at 32 bits of it. */
+static int refuse_sockets(scmp_filter_ctx ctx)
+{
+	static const int internet[] = {AF_INET, AF_INET6};
+	int rc = 0;
+
+	for (size_t i = 0; !rc && i < MT_ARRAY_LEN(families); i++)
+		rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 1,
+			SCMP_A0(SCMP_CMP_MASKED_EQ, UINT32_MAX, (scmp_datum_t)families[i]));
+	for (size_t i = 0; !rc && i < MT_ARRAY_LEN(internet); i++)
+		rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 2,
+			SCMP_A0(SCMP_CMP_MASKED_EQ, UINT32_MAX, (scmp_datum_t)internet[i]),
+			SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, SOCK_RAW));
+	return rc;
+}
+
+/* Threads are, by the C library, of this process alone. */
+static int refuse_signals(scmp_filter_ctx ctx)
+{
+	static const int calls[] = {SCMP_SYS(kill), SCMP_SYS(tgkill), SCMP_SYS(rt_sigqueueinfo),
+		SCMP_SYS(rt_tgsigqueueinfo)};
+	int rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(tkill), 0);
+
+	if (!rc)
+		rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(pidfd_send_signal), 0);
+	for (size_t i = 0; !rc && i < MT_ARRAY_LEN(calls); i++)
+		rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), calls[i], 1,
+			SCMP_A0(SCMP_CMP_NE, (scmp_datum_t)getpid()));
+	return rc;
+}
+
+static int fill(scmp_filter_ctx ctx)
+{
+	/* All threads at once; refused calls are EPERM for who makes them, not the end of a process that serves. */
+	int rc = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1);
+
+	if (!rc)
+		rc = refuse(ctx, always, MT_ARRAY_LEN(always));
+	if (!rc && !LOOKS_INTO_ITSELF)
+		rc = refuse_processes(ctx);
+	if (!rc && !LOOKS_INTO_ITSELF)
+		rc = refuse_signals(ctx);
+	return rc ? rc : refuse_sockets(ctx);
+}
+
+int mt_rights_refuse_calls(struct mt_err *e)
+{
+	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
+	int rc;
+
+	if (!ctx)
+		return mt_err(e, -ENOMEM, "no memory for a filter of system calls");
+	rc = fill(ctx);
+	if (!rc)
+		rc = seccomp_load(ctx);
+	seccomp_release(ctx);
+	return rc ? mt_err(e, rc, "system calls cannot be refused: %s", strerror(-rc)) : 0;
+}
