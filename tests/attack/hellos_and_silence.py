@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 Somebody sends whole ClientHellos, on many connections, and nothing behind them: as many handshakes as a worker has at once would wait for
-him. Others, who come by mutual TLS and in clear text meanwhile, get in and are answered; what he holds is given back.
+him. Others, who come by mutual TLS and in clear text meanwhile, get in and are answered; what he holds is given back. So is what is held
+for a hello that never is whole.
 """
 
+import json
 import pathlib
 import selectors
 import socket
@@ -75,6 +77,22 @@ class Silent(threading.Thread):
             sock.close()
 
 
+def half_a_hello(lab):
+    sock = lab.connect("client", VIP, 20880)
+    sock.sendall(hello()[:100])
+    return sock
+
+
+def is_ended(sock):
+    sock.setblocking(False)
+    try:
+        return sock.recv(1) == b""
+    except BlockingIOError:
+        return False
+    except ConnectionResetError:
+        return True
+
+
 def body():
     with Lab(servers=2) as lab:
         m = Mesh(lab)
@@ -83,6 +101,7 @@ def body():
         with lab.inside("client"):
             m.sidecar("client", "client", CALLER, listen="127.0.0.1:20930", to=f"{VIP}:20880", alpn="istio", sni="outbound_.20880_._.com.shop.quotes")
         equal(m.calls(10, "127.0.0.1:20930")["failed"], 0, "calls before all that")
+        half = half_a_hello(lab)
         silent = Silent(lab, hello())
         silent.start()
         within(5, lambda: m.daemon.counters().get("tls_later", 0) > 0, "handshakes have to wait", step=0.1)
@@ -93,6 +112,9 @@ def body():
         within(30, lambda: silent.opened > MANY + 50, "the silent ones are given up", step=0.2)
         silent.over = True
         silent.join(10)
+        within(12, lambda: is_ended(half), "half a hello is given up", step=0.2)
+        shown = {row["name"] for row in json.loads(m.daemon.shell("--json", "show", "errors"))["errors"]}
+        check({"proxy_undecided_timeout", "tls_failed_timed_out"} <= shown, f"what is told of them: {shown}")
         within(10, lambda: m.daemon.show("identity")["handshakes"][0]["under_way"] == 0, "what they held is given back", step=0.2)
         check(m.calls(10, "127.0.0.1:20930")["failed"] == 0, "calls behind all that fail")
 

@@ -61,7 +61,7 @@ def large(daemon, good):
     daemon.node.write_text(good.replace("  workers: 1", "  workers: 1\n  connections: 100000"))
     daemon.start()
     sizes = {pool["name"]: pool["size"] for pool in daemon.show("memory")["pools"]}
-    equal(sizes["downstream-w0"], 100000, "places for clients")
+    check(100000 <= sizes["downstream-w0"] < 104000, f"places for clients, and for copies of calls to mirrors: {sizes['downstream-w0']}")
     check(sizes["upstream-w0"] >= 100000, f"{sizes['upstream-w0']} places for servers' connections")
     check(sizes["tcp connections-w0"] >= 200000, f"{sizes['tcp connections-w0']} places for connections in all")
     daemon.stop()

@@ -154,7 +154,7 @@ def closed(lab, daemon):
     equal(daemon.counters()["proxy_down_closed_by_policy"], 2, "connections refused")
     report = load.result()
     equal(set(report["errors"]), {"status-70"} if report["failed"] else set(), f"calls on connections of before: {report}")
-    check(report["failed"] >= 200 <= report["answered"], f"calls on connections of before: {report}")
+    check(report["failed"] >= 200 and report["answered"] >= 20, f"calls on connections of before: {report}")
     equal(daemon.counters()["proxy_up_opened"], served, "connections to servers for closed services")
     equal(daemon.counters()["proxy_exchange_closed"], report["failed"], "calls that are counted as closed")
     equal(daemon.counters()["proxy_reply_denied"], report["failed"], "native denials")

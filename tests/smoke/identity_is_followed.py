@@ -22,7 +22,7 @@ def put(directory, **files):
     """Each is renamed over what is there; the key's is its owner's."""
     directory.mkdir(exist_ok=True)
     for name, source in files.items():
-        name = {"chain": "cert-chain.pem", "key": "key.pem", "roots": "root-cert.pem"}[name]
+        name = {"chain": "cert-chain.pem", "key": "key.pem", "roots": "root-cert.pem", "crl": "ca-crl.pem"}[name]
         scratch = directory / f".{name}"
         shutil.copyfile(source, scratch)
         os.chmod(scratch, 0o600 if name == "key.pem" else 0o644)
@@ -79,6 +79,20 @@ def is_replaced(daemon, directory, second, third):
     equal(metric(daemon, "meltemi_node_identity_good"), 0, "meltemi_node_identity_good")
     put(directory, key=third["key"])
     is_soon(daemon, "the key of that chain", state="good", serial="1002", reason=None)
+
+
+def is_revoked(daemon, directory, authority):
+    """A list comes, is out of date, and goes."""
+    for stale, state, words in ((False, None, ""), (True, "fault", "a revocation list of the node is out of date")):
+        put(directory, crl=authority.revoked(stale=stale))
+        within(SOON, lambda old=stale: [r["left_s"] < 0 for r in daemon.show("identity")["revocations"]] == [old], "a revocation list", step=0.05)
+        left = metric(daemon, "meltemi_node_revocations_left_seconds")
+        check(left < 0 if stale else 0 < left <= 2 * 24 * 3600, f"the list's end in the metrics: {left}")
+        if state:
+            told(daemon, state, words)
+    (directory / "ca-crl.pem").unlink()
+    within(SOON, lambda: not daemon.show("identity")["revocations"], "no list any more", step=0.05)
+    equal(metric(daemon, "meltemi_node_revocations_left_seconds"), None, "the end of no list")
 
 
 def is_broken(daemon, directory, files, other):
@@ -147,6 +161,7 @@ def body():
         directory = daemon.directory / "certs"
         comes_late(daemon, directory, files[0], "1000")
         is_replaced(daemon, directory, files[1], files[2])
+        is_revoked(daemon, directory, authority)
         is_broken(daemon, directory, files[2], other)
         is_another(daemon, text, files[3], daemon.directory / "certs2")
         at_the_start(daemon, text, daemon.directory / "certs2")

@@ -3,7 +3,7 @@
 """
 The mesh's mutual TLS on both sides of calls and byte streams: a service of which one instance is behind a sidecar and one is not; clients
 with sidecars and without; who may borrow the node's identity; an instance that is not who it should be; certificates that are renewed
-while calls go on.
+while calls go on, and are revoked.
 """
 
 import json
@@ -126,6 +126,20 @@ def renewed(m):
         equal((report["failed"], report["crossed"], report["strays"]), (0, 0, 0), f"calls that were lost beside {report['answered']}")
 
 
+def revoked(m):
+    """Whose certificate the mesh's authority takes back comes in no more, also who was in; others are as before."""
+    with m.lab.inside("client"):
+        gone, stays = (m.sidecar("client", "client", CALLER, listen=f"127.0.0.1:{port}", to=f"{VIP}:20880", alpn="istio") for port in (20950, 20960))
+    client = m.lab.dubbo_client("127.0.0.1:20950", seconds=4, connections=2)
+    client.wait_line("calling")
+    m.revoke(gone.certificate)
+    within(2, lambda: m.daemon.show("identity")["revocations"], "the list is in use")
+    check(client.result()["failed"] > 0, "who was in when it was revoked still is")
+    equal(answer(m.calls(20, "127.0.0.1:20960")), {"v1/s1", "v2/s2"}, "who answers one who is not on the list")
+    equal(stays.running() and m.calls(4, "127.0.0.1:20950")["answered"], 0, "calls of who is on it")
+    check(m.daemon.counters().get("tls_failed_revoked", 0) > 0, "tls_failed_revoked counts nothing")
+
+
 def somebody_else(m):
     """The meshed instance shows a certificate of another account: nothing is said to it, and why is told."""
     m.inbound.stop()
@@ -144,6 +158,7 @@ def body():
         lent(m)
         strict(m)
         renewed(m)
+        revoked(m)
         somebody_else(m)
 
 

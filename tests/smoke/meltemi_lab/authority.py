@@ -55,27 +55,28 @@ class Authority:
         path.write_text(EXTENSIONS.format(names=f"subjectAltName={names}" if names else "", folder=self.folder, subject=subject))
         return path
 
-    def sign(self, name, names="", expired=False):
-        """A certificate of the authority with the common name and subjectAltName; expired: since an hour."""
+    def sign(self, name, names="", expired=False, early=False):
+        """A certificate of the authority with the common name and subjectAltName; expired: since an hour; early: valid in an hour."""
         chain, key, request = (self.folder / f"{name}.{kind}" for kind in ("pem", "key", "csr"))
         config = self._config(name, names)
         openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-config", config, "-keyout", key, "-out", request)
         now = datetime.datetime.utcnow()
-        begin, end = (now + datetime.timedelta(hours=h) for h in ((-3, -1) if expired else (-1, 24)))
+        begin, end = (now + datetime.timedelta(hours=h) for h in ((-3, -1) if expired else (1, 24) if early else (-1, 24)))
         openssl("ca", "-batch", "-notext", "-config", config, "-name", "signer", "-extensions", "leaf", "-cert", self.roots, "-keyfile", self.key,
                 "-startdate", f"{begin:%Y%m%d%H%M%SZ}", "-enddate", f"{end:%Y%m%d%H%M%SZ}", "-in", request, "-out", chain)
         return chain, key
 
-    def revoked(self, certificate=None):
-        """The list of certificates that it takes back, with this one from now on; without any, nobody is on it."""
-        config, crl = self._config("list"), self.folder / "list.crl"
+    def revoked(self, certificate=None, stale=False):
+        """The list of certificates that it takes back, with this one from now on; without any, nobody is on it. stale: of yesterday."""
+        config, crl = self._config("list"), self.folder / ("stale.crl" if stale else "list.crl")
         common = ("ca", "-config", config, "-name", "signer", "-cert", self.roots, "-keyfile", self.key)
         if certificate:
             openssl(*common, "-revoke", certificate)
         else:
             lines = (self.folder / "index.txt").read_text().splitlines()
             (self.folder / "index.txt").write_text("".join(f"{self._valid(line)}\n" for line in lines))
-        openssl(*common, "-gencrl", "-out", crl)
+        old = ("-crl_lastupdate", "20260101000000Z", "-crl_nextupdate", "20260102000000Z") if stale else ()
+        openssl(*common, "-gencrl", *old, "-out", crl)
         return crl
 
     @staticmethod

@@ -63,6 +63,7 @@ class Mesh:
         cert, key = self.authority.sign(who.rsplit("/", 1)[1] + f"-{len(self.lab.processes)}", f"URI:{who}")
         process = self.lab.python(role, f"sidecar-{side}-{len(self.lab.processes)}", "smoke/meltemi_lab/sidecar.py", side, "--cert", cert,
                                   "--key", key, "--roots", self.authority.roots, *(w for k, v in options.items() for w in (f"--{k}", v)))
+        process.certificate = cert
         process.wait_line("ready")
         return process
 
@@ -70,8 +71,15 @@ class Mesh:
         """A new certificate of the node's, in place at once."""
         cert, key = self.authority.sign(f"node-{os.urandom(4).hex()}", f"URI:{NODE}")
         for source, name in ((key, "key.pem"), (cert, "cert-chain.pem"), (self.authority.roots, "root-cert.pem")):
-            shutil.copyfile(source, self.folder / f".{name}")
-            os.rename(self.folder / f".{name}", self.folder / name)
+            self._put(source, name)
+
+    def revoke(self, certificate):
+        """The authority takes a certificate back, in what the node looks at."""
+        self._put(self.authority.revoked(certificate), "ca-crl.pem")
+
+    def _put(self, source, name):
+        shutil.copyfile(source, self.folder / f".{name}")
+        os.rename(self.folder / f".{name}", self.folder / name)
 
     def lend(self, words):
         """Node: who it is, and who may borrow that."""

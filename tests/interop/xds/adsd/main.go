@@ -24,6 +24,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -56,9 +57,17 @@ type options struct {
 	pingMin                  time.Duration
 }
 
+// listenOn listens on "host:port", or on the socket of "unix:PATH".
+func listenOn(address string) (net.Listener, error) {
+	if path, found := strings.CutPrefix(address, "unix:"); found {
+		return net.Listen("unix", path)
+	}
+	return net.Listen("tcp", address)
+}
+
 // serveGRPC starts a plane's server; it returns the address.
 func serveGRPC(p *plane, address string, register func(*grpc.Server, server.Server), certs string, pingMin time.Duration) (string, error) {
-	inner, err := net.Listen("tcp", address)
+	inner, err := listenOn(address)
 	if err != nil {
 		return "", err
 	}
@@ -152,7 +161,7 @@ func main() {
 		return
 	}
 	var o options
-	flag.StringVar(&o.ads, "ads", "127.0.0.1:0", "address of the discovery server")
+	flag.StringVar(&o.ads, "ads", "127.0.0.1:0", "address of the discovery server, or unix:PATH")
 	flag.StringVar(&o.rds, "rds", "", "address of the server of routes")
 	flag.StringVar(&o.control, "control", "127.0.0.1:0", "address of the control port")
 	flag.StringVar(&o.certs, "certs", "", "directory that adsd certs has filled")

@@ -77,6 +77,12 @@ final class Demo implements DemoService {
     }
 
     @Override
+    public String mark() {
+        notes.incrementAndGet();
+        return "marked by " + self;
+    }
+
+    @Override
     public String notes() {
         return notes.get() + " from " + self;
     }

@@ -25,6 +25,9 @@ public interface DemoService {
     /** Called one-way: no reply ever comes. */
     void note(String text);
 
+    /** A note without an argument, so that a caller need not say of what types they are. */
+    String mark();
+
     /** "NUMBER from TAG/ID": how many notes this server has taken. */
     String notes();
 

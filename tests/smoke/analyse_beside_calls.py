@@ -1,0 +1,64 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""
+`meltemi analyse` on a node under calls says what `meltemid --analyse` says of the same files, which policy is in the way of a caller, and
+disturbs nothing: the same version of the configuration is in force, and no call fails.
+"""
+
+import json
+import subprocess
+
+from meltemi_lab import TESTS, Lab, check, equal, main
+from meltemi_lab.daemon import MELTEMID, SHELL
+
+# Clients of the lab come from 192.0.2.0/24, in clear text.
+POLICY = """apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: %s, namespace: meta-dubbo}
+spec:
+  rules:
+  - from: [{source: {ipBlocks: [192.0.2.0/24]}}]
+%s"""
+METHOD = "    to: [{operation: {methods: [sayHello]}}]\n"
+
+
+def asked(daemon, *words):
+    """(exit status, answer, what went to standard error)"""
+    done = subprocess.run([SHELL, "-s", daemon.directory / "admin.sock", "--json", "analyse", *words], text=True, capture_output=True,
+                          timeout=30, check=False)
+    return done.returncode, json.loads(done.stdout) if done.stdout else None, done.stderr
+
+
+def of_files(daemon):
+    done = subprocess.run([MELTEMID, "-c", daemon.node, "--analyse", "--json"], text=True, capture_output=True, timeout=30, check=False)
+    return done.returncode, json.loads(done.stdout)
+
+
+def body():
+    with Lab(servers=2) as lab:
+        for number in (1, 2):
+            lab.dubbo_server(number, f"v{number}").wait_line("ready")
+        daemon = lab.meltemi(TESTS / "documents/talks")
+        daemon.write("clients.yaml", POLICY % ("clients", ""))
+        daemon.write("hello.yaml", POLICY % ("hello", METHOD))
+        daemon.start()
+        version = daemon.show("version")["configuration"]
+        client = lab.dubbo_client("240.240.0.10:20880", seconds=4, outstanding=4)
+        for _ in range(20):
+            status, answer, error = asked(daemon)
+            equal((status, error), (1, ""), "the exit status, and standard error")
+        report = client.result()
+        equal(report["failed"], 0, f"calls that failed meanwhile: {report}")
+        equal(daemon.show("version")["configuration"], version, "the version of the configuration")
+        equal(of_files(daemon), (1, answer), "what is said of files, and of the node that reads them")
+        found = {f["finding"]: f for f in answer["findings"]}
+        check("hello.yaml:6" in found["shadowed-rule"]["where"] and "clients.yaml:6" in found["shadowed-rule"]["reason"], f"{found}")
+        inside, outside = (asked(daemon, "principal=", f"from={address}")[1]["calls"] for address in ("192.0.2.7", "203.0.113.7"))
+        may = [{row["service"].split(".")[-1]: row["may"] for row in rows} for rows in (inside, outside)]
+        equal([m["demoservice"] for m in may], ["all", "nothing"], "who may call: from within, and from elsewhere")
+        daemon.write("hello.yaml", "# nothing\n")
+        daemon.shell("reload")
+        check("shadowed-rule" not in [f["finding"] for f in asked(daemon)[1]["findings"]], "it is still found when it is mended")
+
+
+main(body)

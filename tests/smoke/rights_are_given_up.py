@@ -1,0 +1,82 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""
+Once its ports are open the daemon has given up what it does not need: no thread of it has more than two capabilities, none can start
+a program, private keys are locked in memory, and when it dies the kernel writes no core file. It goes on to serve, and to read what
+belongs to others.
+"""
+
+import os
+import pathlib
+import resource
+import signal
+
+from meltemi_lab import Lab, check, equal, main
+from meltemi_lab.check import within
+from meltemi_lab.documents import service
+
+DAC_READ_SEARCH, IPC_LOCK = 2, 14
+NOBODY = 65534
+KEYS_KB = 4096
+
+
+def status(path):
+    return dict(line.split(":\t", 1) for line in path.read_text().splitlines() if ":\t" in line)
+
+
+def threads_are_bound(pid):
+    names = set()
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        of = status(task / "status")
+        names.add(of["Name"])
+        for which in ("CapPrm", "CapEff", "CapInh"):
+            more = int(of[which], 16) & ~(1 << DAC_READ_SEARCH | 1 << IPC_LOCK)
+            equal(more, 0, f"{which} that {of['Name']} has besides")
+        equal((of["NoNewPrivs"], of["Seccomp"]), ("1", "2"), f"no new privileges, and the filter, of {of['Name']}")
+    check(len(names) >= 4, f"the worker, the disk's, the handshakes' and DPDK's threads were looked at: {names}")
+
+
+def echoes(lab, address):
+    with lab.connect("client", address, 7000) as sock:
+        sock.settimeout(10)
+        sock.sendall(b"hello")
+        return sock.recv(5) == b"hello"
+
+
+def somebody_elses(lab, daemon):
+    """A document that only its owner may read."""
+    scratch = daemon.directory / "theirs"
+    scratch.write_text(service("theirs.example", "203.0.113.10", 7000, "tcp", [(lab.server(1), 7000, {})]))
+    scratch.chmod(0o600)
+    os.chown(scratch, NOBODY, NOBODY)
+    os.rename(scratch, daemon.services / "theirs.yaml")
+    within(10, lambda: "theirs.example" in daemon.shell("show", "services"), "somebody else's document is read")
+    check(echoes(lab, "203.0.113.10"), "its service is not served")
+
+
+def dies_without_a_core(daemon):
+    pid = daemon.process.popen.pid
+    resource.prlimit(pid, resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    os.kill(pid, signal.SIGSEGV)
+    _, how = os.waitpid(pid, 0)
+    daemon.process.popen.returncode = -signal.SIGSEGV
+    daemon.process.asked_by.append(-signal.SIGSEGV)
+    equal((os.WTERMSIG(how), os.WCOREDUMP(how)), (signal.SIGSEGV, False), "the signal that ended it, and a core file")
+
+
+def body():
+    with Lab(servers=1) as lab, lab.listening("server1", 7000, lambda sock: sock.sendall(sock.recv(5))):
+        daemon = lab.meltemi()
+        daemon.write("ours.yaml", service("ours.example", "203.0.113.9", 7000, "tcp", [(lab.server(1), 7000, {})]))
+        daemon.start()
+        pid = daemon.process.popen.pid
+        daemon.wait_log("of the capabilities are left: cap_dac_read_search cap_ipc_lock")
+        threads_are_bound(pid)
+        check(int(status(pathlib.Path(f"/proc/{pid}/status"))["VmLck"].split()[0]) >= KEYS_KB, "keys are not locked in memory")
+        check(echoes(lab, "203.0.113.9"), "the service is not served")
+        somebody_elses(lab, daemon)
+        daemon.leaves("memory", "it is killed")
+        dies_without_a_core(daemon)
+
+
+main(body)
