@@ -21,6 +21,8 @@ static json_t *ask(struct daemon *d, const struct mt_audit *audit, const struct 
 	struct mt_credential_leaf leaf;
 	struct mt_analyse_in in = {.table = d->table, .audit = audit, .snap = s};
 
+	/* Where nothing runs beside it, it may take its time. */
+	in.steps = d->args.check ? UINT64_MAX : 0;
 	identity_ask(d, &who);
 	in.identity = who.credential != NULL;
 	if (who.credential && mt_credential_leaf(who.credential, &leaf) && leaf.principal[0])

@@ -41,14 +41,73 @@ void mt_an_found(struct mt_analysis *a, enum mt_finding_id id, const struct mt_m
 	va_end(ap);
 }
 
+bool mt_an_may(struct mt_analysis *a, uint64_t steps)
+{
+	uint64_t most = a->in->steps ? a->in->steps : MT_ANALYSE_STEPS;
+
+	if (steps > most - a->steps) {
+		a->bounded = true;
+		return false;
+	}
+	a->steps += steps;
+	return true;
+}
+
+/* ---- documents by their serial ---------------------------------------------------------------------- */
+
+static void put_serial(struct mt_analysis *a, struct mt_strmap *m, uint64_t serial, const void *of)
+{
+	char *key = mt_region_printf(&a->region, "%" PRIu64, serial);
+
+	if (key)
+		(void)mt_strmap_put(m, key, (void *)of, NULL);
+}
+
+static void *by_serial(const struct mt_strmap *m, uint64_t serial)
+{
+	char key[32];
+
+	snprintf(key, sizeof(key), "%" PRIu64, serial);
+	return mt_strmap_get(m, key);
+}
+
+const struct mt_authorization_policy *mt_an_written(const struct mt_analysis *a, uint64_t serial)
+{
+	return by_serial(&a->written, serial);
+}
+
 const struct mt_object_row *mt_an_row(const struct mt_analysis *a, uint64_t serial)
 {
-	const struct mt_object_table *t = a->in->table;
+	return serial ? by_serial(&a->rows, serial) : NULL;
+}
 
-	for (uint32_t i = 0; serial && i < t->n; i++)
-		if (t->rows[i].used && t->rows[i].used->serial == serial)
-			return &t->rows[i];
-	return NULL;
+void mt_an_begin(struct mt_analysis *a, const struct mt_analyse_in *in)
+{
+	const struct mt_object_table *t = in->table;
+	int rc;
+
+	*a = (struct mt_analysis){.in = in};
+	mt_region_init(&a->region, 0);
+	a->m = mt_table_model(in->table, &rc);
+	for (uint32_t i = 0; a->m && i < a->m->authorization_policies.n; i++) {
+		const struct mt_authorization_policy *p = a->m->authorization_policies.v[i];
+
+		put_serial(a, &a->written, p->meta.serial, p);
+	}
+	for (uint32_t i = 0; a->m && i < t->n; i++)
+		if (t->rows[i].used)
+			put_serial(a, &a->rows, t->rows[i].used->serial, &t->rows[i]);
+}
+
+void mt_an_end(struct mt_analysis *a)
+{
+	struct mt_strmap *maps[] = {&a->namespaces, &a->accounts, &a->interfaces, &a->methods,
+		&a->served, &a->listed, &a->named, &a->hosts, &a->templates, &a->uses, &a->policies,
+		&a->written, &a->rows};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(maps); i++)
+		mt_strmap_fini(maps[i]);
+	mt_region_fini(&a->region);
 }
 
 /* ---- in order --------------------------------------------------------------------------------------- */
@@ -150,18 +209,16 @@ static json_t *answer(struct mt_analysis *a)
 		json_array_append_new(list, finding_json(&a->v[i]));
 	}
 	return json_pack("{s:I, s:I, s:b, s:o, s:o}", "found", found, "notes",
-		(json_int_t)a->n - found, "bounded", a->pairs > MT_AN_PAIRS, "services", services,
+		(json_int_t)a->n - found, "bounded", a->bounded, "services", services,
 		"findings", list);
 }
 
 json_t *mt_analyse(const struct mt_analyse_in *in)
 {
-	struct mt_analysis a = {.in = in};
+	struct mt_analysis a;
 	json_t *j = NULL;
-	int rc;
 
-	mt_region_init(&a.region, 0);
-	a.m = mt_table_model(in->table, &rc);
+	mt_an_begin(&a, in);
 	if (a.m) {
 		mt_table_touch(in->table);
 		mt_an_names_gather(&a);
@@ -179,17 +236,6 @@ json_t *mt_analyse(const struct mt_analyse_in *in)
 		join(&a);
 		j = a.region.failed ? NULL : answer(&a);
 	}
-	mt_strmap_fini(&a.namespaces);
-	mt_strmap_fini(&a.accounts);
-	mt_strmap_fini(&a.interfaces);
-	mt_strmap_fini(&a.methods);
-	mt_strmap_fini(&a.served);
-	mt_strmap_fini(&a.listed);
-	mt_strmap_fini(&a.named);
-	mt_strmap_fini(&a.hosts);
-	mt_strmap_fini(&a.templates);
-	mt_strmap_fini(&a.uses);
-	mt_strmap_fini(&a.policies);
-	mt_region_fini(&a.region);
+	mt_an_end(&a);
 	return j;
 }

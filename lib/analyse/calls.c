@@ -18,6 +18,7 @@ enum may { NOTHING, SOME, ALL };
 
 struct caller {
 	struct mt_analysis *a;
+	struct mt_region scratch; /* of one rule */
 	struct mt_slice principal;
 	const struct mt_addr *from; /* NULL: anywhere */
 	bool vouched;		    /* by the port that the address enters by */
@@ -61,7 +62,7 @@ static bool is_told(
 }
 
 /* Those conditions that are told; *rest: there are others. */
-static struct mt_authz_conds told(const struct caller *c, const struct mt_audit_row *at,
+static struct mt_authz_conds told(struct caller *c, const struct mt_audit_row *at,
 	const struct mt_authz_conds *l, bool *rest)
 {
 	struct mt_authz_conds out = {0};
@@ -73,14 +74,14 @@ static struct mt_authz_conds told(const struct caller *c, const struct mt_audit_
 			*rest = true;
 			continue;
 		}
-		w = mt_region_push(&c->a->region, (void **)&out.v, &out.n, sizeof(*w));
+		w = mt_region_push(&c->scratch, (void **)&out.v, &out.n, sizeof(*w));
 		if (w)
 			*w = l->v[i];
 	}
 	return out;
 }
 
-static enum may judge(const struct caller *c, const struct mt_audit_row *at,
+static enum may judge(struct caller *c, const struct mt_audit_row *at,
 	const struct mt_authz_rule *r, bool denies)
 {
 	struct mt_authz_rule copy = *r;
@@ -94,7 +95,7 @@ static enum may judge(const struct caller *c, const struct mt_audit_row *at,
 		.mtls = c->principal.p,
 		.unnamed = c->vouched && !c->principal.p};
 	const struct mt_authz_policy *by;
-	struct mt_authz *set = mt_authz_set(&c->a->region, &one, 1, NULL);
+	struct mt_authz *set = mt_authz_set(&c->scratch, &one, 1, NULL);
 
 	if (c->from)
 		call.peer = *c->from;
@@ -108,7 +109,7 @@ static enum may judge(const struct caller *c, const struct mt_audit_row *at,
 	}
 }
 
-static enum may fits_part(const struct caller *c, const struct mt_audit_row *at,
+static enum may fits_part(struct caller *c, const struct mt_audit_row *at,
 	const struct mt_authz_rule *r, uint32_t f, uint32_t t, bool denies)
 {
 	bool rest = false;
@@ -124,21 +125,32 @@ static enum may fits_part(const struct caller *c, const struct mt_audit_row *at,
 	return m == ALL && rest ? SOME : m;
 }
 
-static enum may fits(const struct caller *c, const struct mt_audit_row *at,
-	const struct mt_authz_rule *r, bool denies)
+/* Each conjunction is compiled and judged. */
+static uint64_t cost(const struct mt_authz_rule *r)
+{
+	return mt_an_cost(r) + (uint64_t)MT_MAX(r->n_from, 1u) * MT_MAX(r->n_to, 1u) * MT_AN_WORD;
+}
+
+static enum may fits(struct caller *c, const struct mt_audit_row *at, const struct mt_authz_rule *r,
+	bool denies)
 {
 	enum may most = NOTHING;
 
+	if (!mt_an_may(c->a, cost(r)))
+		return NOTHING;
+	mt_region_init(&c->scratch, 0);
 	for (uint32_t f = 0; f < MT_MAX(r->n_from, 1u); f++)
 		for (uint32_t t = 0; t < MT_MAX(r->n_to, 1u) && most != ALL; t++)
 			most = MT_MAX(most, fits_part(c, at, r, f, t, denies));
+	c->a->region.failed |= c->scratch.failed;
+	mt_region_fini(&c->scratch);
 	return most;
 }
 
 /* ---- all of them ------------------------------------------------------------------------------------ */
 
 /* The rule of these policies that fits most of his calls. */
-static struct verdict best(const struct caller *c, const struct mt_audit_row *at,
+static struct verdict best(struct caller *c, const struct mt_audit_row *at,
 	const struct mt_authz_policy *const *v, uint32_t n, bool denies)
 {
 	struct verdict out = {.may = NOTHING, .by = n ? v[0] : NULL};
@@ -154,7 +166,7 @@ static struct verdict best(const struct caller *c, const struct mt_audit_row *at
 }
 
 static struct verdict judge_list(
-	const struct caller *c, const struct mt_audit_row *at, const struct mt_authz *l)
+	struct caller *c, const struct mt_audit_row *at, const struct mt_authz *l)
 {
 	struct verdict deny = best(c, at, l->deny, l->n_deny, true), allow;
 	const char *names = "";
@@ -186,7 +198,7 @@ static const struct mt_cluster *cluster_of(struct caller *c, const struct mt_aud
 		return c->cluster;
 	snprintf(name, sizeof(name), "outbound|%u||%s", at->port, at->host);
 	c->cluster = NULL;
-	for (uint32_t i = 0; i < s->n_clusters && !c->cluster; i++)
+	for (uint32_t i = 0; mt_an_may(c->a, 1) && i < s->n_clusters && !c->cluster; i++)
 		if (strcmp(s->clusters[i].name, name) == 0)
 			c->cluster = &s->clusters[i];
 	c->host = at->host;
@@ -353,13 +365,19 @@ static json_t *all_rows(struct caller *c)
 	for (uint32_t i = 0; i < all->n_rows; i++) {
 		json_t *row = row_json(c, &all->rows[i]);
 
+		/* What was not looked at to its end is not said. */
+		if (c->a->bounded) {
+			json_decref(row);
+			break;
+		}
 		/* Instances that are judged alike are one row; those of a host follow each other. */
 		if (!host || strcmp(host, all->rows[i].host) != 0) {
 			json_decref(of_host);
 			of_host = json_array();
 			host = all->rows[i].host;
 		}
-		if (!is_there(of_host, row)) {
+		if (mt_an_may(c->a, json_array_size(of_host) * MT_AN_WORD) &&
+			!is_there(of_host, row)) {
 			json_array_append(of_host, row);
 			json_array_append(list, row);
 		}
@@ -374,10 +392,9 @@ json_t *mt_analyse_principal(
 {
 	const struct mt_bound *bound =
 		in->snap && from ? mt_snapshot_bound_at(in->snap, from) : NULL;
-	struct mt_analysis a = {.in = in};
+	struct mt_analysis a;
 	struct caller c = {.a = &a, .from = from, .vouched = bound};
 	json_t *list = NULL;
-	int rc;
 
 	/* Who shows nothing is who lives there. */
 	if (!*principal && bound && bound->principal)
@@ -385,16 +402,16 @@ json_t *mt_analyse_principal(
 	if (*principal)
 		c.principal =
 			(struct mt_slice){(const uint8_t *)principal, (uint32_t)strlen(principal)};
-	mt_region_init(&a.region, 0);
-	a.m = mt_table_model(in->table, &rc);
+	mt_an_begin(&a, in);
 	if (a.m)
 		list = all_rows(&c);
 	if (a.region.failed) {
 		json_decref(list);
 		list = NULL;
 	}
-	mt_region_fini(&a.region);
-	return list ? json_pack("{s:s, s:o}", "principal",
-			      *principal ? principal : "none: in clear text", "calls", list)
+	mt_an_end(&a);
+	return list ? json_pack("{s:s, s:b, s:o}", "principal",
+			      *principal ? principal : "none: in clear text", "bounded", a.bounded,
+			      "calls", list)
 		    : NULL;
 }

@@ -156,6 +156,8 @@ static void check_outside(struct mt_analysis *a, const struct mt_audit_row *r)
 	if (r->class != MT_INSTANCE_OUTSIDE || r->se->location.set || r->se->kubernetes ||
 		r->se->resolution.v >= MT_RESOLUTION_DNS)
 		return;
+	if (!mt_an_may(a, a->m->authorization_policies.n))
+		return;
 	by = would_be_about(a, r);
 	if (by)
 		mt_an_found(a, MT_FINDING_ID_outside_by_default, &r->se->meta, 0,

@@ -103,7 +103,7 @@ static const char *first_open(const struct mt_analysis *a, const struct mt_virtu
 
 static void check_way(struct mt_analysis *a, const struct mt_audit_gate *g)
 {
-	if (asks_who(g))
+	if (asks_who(g) || !mt_an_may(a, a->m->virtual_services.n))
 		return;
 	for (uint32_t i = 0; i < a->m->virtual_services.n; i++) {
 		const struct mt_virtual_service *v = a->m->virtual_services.v[i];
@@ -138,8 +138,11 @@ static bool asks_token(const struct mt_authorization_policy *p)
 
 static void check_token(struct mt_analysis *a, const struct mt_request_authentication *t)
 {
-	const struct mt_object_row *row = mt_an_row(a, t->meta.serial);
+	const struct mt_object_row *row;
 
+	if (!mt_an_may(a, a->in->table->n + a->m->authorization_policies.n))
+		return;
+	row = mt_an_row(a, t->meta.serial);
 	if (row && row->status == MT_OBJECT_INERT)
 		return;
 	for (uint32_t i = 0; i < a->m->authorization_policies.n; i++) {

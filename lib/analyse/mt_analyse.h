@@ -40,6 +40,12 @@ const struct mt_finding_kind *mt_finding_kind(enum mt_finding_id id);
 /* "open", ... */
 const char *mt_finding_severity_str(enum mt_finding_severity s);
 
+/*
+ * So many comparisons (values of rules, names, rows) one question costs at most, some tenths of a second, as a node answers between its
+ * other work. What is behind that is not said, and the answer says so.
+ */
+#define MT_ANALYSE_STEPS UINT64_C(20000000)
+
 struct mt_analyse_in {
 	struct mt_object_table *table;	/* finished */
 	const struct mt_audit *audit;	/* of compiling it */
@@ -49,17 +55,19 @@ struct mt_analyse_in {
 		until; /* from when to when the node's certificate is good; until 0: it has none */
 	bool identity; /* the node has one */
 	const char *principal; /* of it, "cluster.local/ns/a/sa/b"; NULL: none, or not known */
+	uint64_t steps;	       /* comparisons at most; 0: MT_ANALYSE_STEPS */
 };
 
 /*
  * {"found": N, "notes": M, "bounded": false, "services": [...], "findings": [{"severity", "finding", "where", "object", "reason", "remedy"}]}; N is how
- * many are more than notes; bounded: there are so many rules that not all were held against each other. NULL: no memory.
+ * many are more than notes; bounded: there is so much that not all was looked at. NULL: no memory.
  */
 json_t *mt_analyse(const struct mt_analyse_in *in);
 
 /*
  * What a caller of that principal ("cluster.local/ns/a/sa/b"; "": one without a certificate) may call, from that address (NULL:
- * any). {"principal", "calls": [{"service", "port", "may": "all" | "methods" | "nothing", "which", "rule"}]}. NULL: no memory.
+ * any). {"principal", "bounded", "calls": [{"service", "port", "may": "all" | "methods" | "nothing", "which", "rule"}]}; bounded: there
+ * are more of them. NULL: no memory.
  */
 json_t *mt_analyse_principal(
 	const struct mt_analyse_in *in, const char *principal, const struct mt_addr *from);

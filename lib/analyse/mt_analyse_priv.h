@@ -44,9 +44,8 @@ struct mt_policy_use {
 	const char *dropped_of_messages; /* which no message of theirs has */
 };
 
-/* So many rules are held against others, and so many words against words; what is behind that is not said. */
-#define MT_AN_PAIRS 3000000ull
-#define MT_AN_WORDS 1000000ull
+/* One comparison of words, letter by letter, is so many of values. */
+#define MT_AN_WORD 16u
 
 struct mt_analysis {
 	const struct mt_analyse_in *in;
@@ -65,11 +64,21 @@ struct mt_analysis {
 	bool mesh;		    /* discovery services name instances, too */
 	struct mt_strmap named;	    /* hosts of services, whoever guards them */
 	struct mt_strmap hosts;	    /* that somebody guards, or that are outside */
-	uint64_t pairs, words; /* compared so far: bounded, as a node answers between packets */
+	uint64_t steps;	       /* so far */
+	bool bounded;	       /* something was not looked at, as all steps were done */
+	struct mt_strmap written; /* "SERIAL": struct mt_authorization_policy */
+	struct mt_strmap rows;	  /* "SERIAL": const struct mt_object_row */
 	bool all_namespaces;   /* `namespaces` are all there are */
 };
 
 /* ---- analyse.c ---- */
+/* Begins, before anything else; the model NULL: no memory. */
+void mt_an_begin(struct mt_analysis *a, const struct mt_analyse_in *in);
+void mt_an_end(struct mt_analysis *a);
+/* Whether there is room for so many more comparisons, which are counted. Asked before them: half a look would say what is not so. */
+bool mt_an_may(struct mt_analysis *a, uint64_t steps);
+/* The document; NULL: it is no AuthorizationPolicy. */
+const struct mt_authorization_policy *mt_an_written(const struct mt_analysis *a, uint64_t serial);
 void mt_an_found(struct mt_analysis *a, enum mt_finding_id id, const struct mt_meta *of,
 	uint32_t line, const char *fmt, ...) mt_printf(5, 6);
 /* The row of what the compiler used; NULL: none. */
@@ -85,10 +94,10 @@ void mt_an_names_gather(struct mt_analysis *a);
 /* A slip of the pen: one letter is too much, missing, another or has changed places, so that one is meant by the other. */
 bool mt_an_is_slip(const char *a, const char *b);
 /* The one of the map's keys that was meant; NULL: none is like it. */
-const char *mt_an_slip_of(const struct mt_strmap *m, const char *word);
+const char *mt_an_slip_of(struct mt_analysis *a, const struct mt_strmap *m, const char *word);
 /* The same for whole names, of which nobody has a second one on purpose: also two letters, and the last one of a word. */
 bool mt_an_is_near(const char *a, const char *b);
-const char *mt_an_near_of(const struct mt_strmap *m, const char *word);
+const char *mt_an_near_of(struct mt_analysis *a, const struct mt_strmap *m, const char *word);
 /* Something there makes workloads of which the documents say nothing: Deployments and the like. */
 bool mt_an_has_templates(const struct mt_analysis *a, const char *ns);
 /* "NAMESPACE/ACCOUNT". */
@@ -139,6 +148,11 @@ bool mt_an_rule_within(
 	const struct mt_authz_rule *x, const struct mt_authz_rule *y, bool other_action);
 /* Whether no call fits it, for certain. */
 bool mt_an_rule_is_impossible(const struct mt_authz_rule *x);
+/* What holding one rule against another may cost at most, and a rule against itself. */
+uint64_t mt_an_cost_within(const struct mt_authz_rule *x, const struct mt_authz_rule *y);
+uint64_t mt_an_cost_impossible(const struct mt_authz_rule *x);
+/* Of looking at each of its values, in each of its conjunctions. */
+uint64_t mt_an_cost(const struct mt_authz_rule *x);
 /* Whether every call fits it, for certain: `{}`, an empty source, any method. */
 bool mt_an_rule_is_open(const struct mt_authz_rule *x);
 bool mt_an_rule_is_empty(const struct mt_authz_rule *x);

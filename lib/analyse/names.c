@@ -257,11 +257,19 @@ bool mt_an_is_slip(const char *a, const char *b)
 	       (at > 0 || isalpha((unsigned char)a[1]));
 }
 
-const char *mt_an_slip_of(const struct mt_strmap *m, const char *word)
+/* Of each of them a word is compared with. */
+static bool may_look(struct mt_analysis *a, const struct mt_strmap *m)
+{
+	return mt_an_may(a, (uint64_t)m->n * MT_AN_WORD);
+}
+
+const char *mt_an_slip_of(struct mt_analysis *a, const struct mt_strmap *m, const char *word)
 {
 	uint32_t pos = 0;
 	const char *key, *best = NULL;
 
+	if (!may_look(a, m))
+		return NULL;
 	while (mt_strmap_next(m, &pos, &key))
 		if (mt_an_is_slip(key, word) && (!best || strcmp(key, best) < 0))
 			best = key;
@@ -317,12 +325,12 @@ bool mt_an_is_near(const char *a, const char *b)
 	       same_marks(a, b) && is_in_long_word(a, at) && is_in_long_word(b, at);
 }
 
-const char *mt_an_near_of(const struct mt_strmap *m, const char *word)
+const char *mt_an_near_of(struct mt_analysis *a, const struct mt_strmap *m, const char *word)
 {
 	uint32_t pos = 0;
-	const char *key, *best = mt_an_slip_of(m, word);
+	const char *key, *best = mt_an_slip_of(a, m, word);
 
-	if (best)
+	if (best || !may_look(a, m))
 		return best;
 	while (mt_strmap_next(m, &pos, &key))
 		if (mt_an_is_near(key, word) && (!best || strcmp(key, best) < 0))
@@ -336,6 +344,8 @@ const char *mt_an_account_slip(struct mt_analysis *a, const char *ns, const char
 	size_t len = strlen(ns) + 1;
 	uint32_t pos = 0;
 
+	if (!may_look(a, &a->accounts))
+		return NULL;
 	while (key && mt_strmap_next(&a->accounts, &pos, &other))
 		if (strncmp(other, key, len) == 0 && mt_an_is_near(other + len, account) &&
 			(!best || strcmp(other, best) < 0))

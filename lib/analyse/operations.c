@@ -28,6 +28,8 @@ static const char *alike(struct mt_analysis *a, const char *name)
 	size_t package = (size_t)(own - name);
 	uint32_t pos = 0;
 
+	if (!mt_an_may(a, (uint64_t)a->interfaces.n * MT_AN_WORD))
+		return NULL;
 	while (mt_strmap_next(&a->interfaces, &pos, &key)) {
 		const char *other = last_of(key);
 		size_t both = MT_MIN(strlen(own), strlen(other));
@@ -50,7 +52,7 @@ static void check_interface(struct mt_analysis *a, const struct mt_written *w,
 
 	if (!name || !*name || strchr(name, '*') || mt_strmap_get(&a->interfaces, name))
 		return;
-	meant = mt_an_near_of(&a->interfaces, name);
+	meant = mt_an_near_of(a, &a->interfaces, name);
 	if (!meant)
 		meant = alike(a, name);
 	if (meant)
@@ -65,7 +67,7 @@ static void check_interface(struct mt_analysis *a, const struct mt_written *w,
 static void check_method(
 	struct mt_analysis *a, const struct mt_written *w, const char *s, uint32_t line)
 {
-	const char *meant = mt_strmap_get(&a->methods, s) ? NULL : mt_an_slip_of(&a->methods, s);
+	const char *meant = mt_strmap_get(&a->methods, s) ? NULL : mt_an_slip_of(a, &a->methods, s);
 
 	if (meant)
 		mt_an_found(a, MT_FINDING_ID_interface_unseen, &w->p->meta, line,

@@ -76,8 +76,11 @@ static bool is_rehearsal(const struct mt_analysis *a, const struct mt_authorizat
 
 static void check_unenforced(struct mt_analysis *a, const struct mt_authorization_policy *p)
 {
-	bool other = is_rehearsal(a, p);
+	bool other;
 
+	if (!mt_an_may(a, a->in->audit->n_rows))
+		return;
+	other = is_rehearsal(a, p);
 	mt_an_found(a, other ? MT_FINDING_ID_rehearsal : MT_FINDING_ID_not_enforced, &p->meta,
 		p->action.line, "%s: %s",
 		p->action.v == MT_POLICY_AUDIT ? "`action: AUDIT`" : "istio.io/dry-run",
@@ -190,6 +193,13 @@ static bool shares(const struct mt_texts *a, const struct mt_texts *b)
 	return false;
 }
 
+static uint64_t cost_of_shares(const struct mt_policy_source *x, const struct mt_policy_source *y)
+{
+	return (uint64_t)x->not_principals.n * y->not_principals.n +
+	       (uint64_t)x->not_namespaces.n * y->not_namespaces.n +
+	       (uint64_t)x->not_ip_blocks.n * y->not_ip_blocks.n;
+}
+
 static void check_left_out(struct mt_analysis *a, const struct mt_written *w)
 {
 	const struct mt_policy_source *first = NULL;
@@ -199,6 +209,8 @@ static void check_left_out(struct mt_analysis *a, const struct mt_written *w)
 
 		if (!only_leaves_out(s))
 			continue;
+		if (first && !mt_an_may(a, cost_of_shares(first, s)))
+			return;
 		if (first && !shares(&first->not_principals, &s->not_principals) &&
 			!shares(&first->not_namespaces, &s->not_namespaces) &&
 			!shares(&first->not_ip_blocks, &s->not_ip_blocks)) {
@@ -223,6 +235,8 @@ static void check_token(struct mt_analysis *a, const struct mt_written *w)
 	for (uint32_t i = 0; i < w->rule->n_from && !asked; i++)
 		if (w->rule->from[i].source && w->rule->from[i].source->request_principals.n)
 			asked = &w->rule->from[i].source->request_principals;
+	if (!asked || !mt_an_may(a, a->m->request_authentications.n))
+		return;
 	for (uint32_t i = 0; i < a->m->request_authentications.n; i++) {
 		const struct mt_request_authentication *t = a->m->request_authentications.v[i];
 
@@ -231,10 +245,9 @@ static void check_token(struct mt_analysis *a, const struct mt_written *w)
 			strcmp(w->p->meta.ns, a->in->audit->root_ns) == 0)
 			return;
 	}
-	if (asked)
-		mt_an_found(a, MT_FINDING_ID_token_of_nobody, &w->p->meta, asked->v[0].line,
-			"requestPrincipals: no RequestAuthentication is in namespace %s or in %s",
-			w->p->meta.ns, a->in->audit->root_ns);
+	mt_an_found(a, MT_FINDING_ID_token_of_nobody, &w->p->meta, asked->v[0].line,
+		"requestPrincipals: no RequestAuthentication is in namespace %s or in %s",
+		w->p->meta.ns, a->in->audit->root_ns);
 }
 
 static void check_rule(struct mt_analysis *a, const struct mt_written *w)

@@ -38,9 +38,9 @@ static void check_namespace(
 	if (!*ns || has_star(ns) || mt_strmap_get(&a->namespaces, ns) ||
 		mt_strmap_get(&a->served, ns))
 		return;
-	meant = mt_an_near_of(&a->namespaces, ns);
+	meant = mt_an_near_of(a, &a->namespaces, ns);
 	if (!meant)
-		meant = mt_an_near_of(&a->served, ns);
+		meant = mt_an_near_of(a, &a->served, ns);
 	if (meant)
 		mt_an_found(a, MT_FINDING_ID_unknown_namespace, &w->p->meta, line,
 			"there is no namespace %s; %s is there", ns, meant);
@@ -58,11 +58,13 @@ static bool knows_namespace(const struct mt_analysis *a, const char *ns)
 }
 
 /* Of which namespace an account of that name is, if not of this one; NULL: of none. */
-static const char *elsewhere(const struct mt_analysis *a, const char *account)
+static const char *elsewhere(struct mt_analysis *a, const char *account)
 {
 	const char *key, *best = NULL;
 	uint32_t pos = 0;
 
+	if (!mt_an_may(a, a->accounts.n))
+		return NULL;
 	while (mt_strmap_next(&a->accounts, &pos, &key))
 		if (strcmp(strchr(key, '/') + 1, account) == 0 && (!best || strcmp(key, best) < 0))
 			best = key;

@@ -4,21 +4,10 @@
 
 #include <string.h>
 
-static const struct mt_authorization_policy *policy_of(const struct mt_analysis *a, uint64_t serial)
-{
-	for (uint32_t i = 0; i < a->m->authorization_policies.n; i++) {
-		const struct mt_authorization_policy *p = a->m->authorization_policies.v[i];
-
-		if (p->meta.serial == serial)
-			return p;
-	}
-	return NULL;
-}
-
 /* "AuthorizationPolicy a/b, line 7", of the file if it is another one's. */
 static const char *name_of(struct mt_analysis *a, const struct mt_rule_use *u)
 {
-	const struct mt_authorization_policy *by = policy_of(a, u->by->serial);
+	const struct mt_authorization_policy *by = mt_an_written(a, u->by->serial);
 	const char *words;
 
 	if (!by)

@@ -137,7 +137,7 @@ static void look_at(void *arg, const struct mt_meta *of, const struct mt_labels 
 		return;
 	}
 	for (uint32_t i = 0; p->want && i < p->want->n_kv; i++)
-		if (!n->meant && p->a->words++ < MT_AN_WORDS)
+		if (!n->meant)
 			look_at_label(n, &p->want->kv[i], labels);
 	if (n->meant && !n->left && has(labels, n->meant))
 		note_left(n, row);
@@ -263,7 +263,7 @@ static void tell_labels(const struct idle *p, const struct near *n)
 
 static void tell_namespace(const struct idle *p)
 {
-	const char *meant = mt_an_near_of(&p->a->served, p->meta->ns);
+	const char *meant = mt_an_near_of(p->a, &p->a->served, p->meta->ns);
 
 	/* One for all that is not in the root namespace is for nobody. */
 	if (!meant && !p->want)
@@ -314,11 +314,23 @@ static const char *gateways_ns(const struct idle *p)
 	return ns;
 }
 
+/* All that may be selected, each label of it against those that are wanted. */
+static uint64_t cost(const struct idle *p)
+{
+	const struct mt_model *m = p->a->m;
+	uint64_t all = (uint64_t)p->a->in->table->n + p->a->in->audit->n_rows + m->pods.n +
+		       m->gateways.n + m->workload_entries.n;
+
+	return all * (1 + (p->want ? p->want->n_kv : 0) * MT_AN_WORD);
+}
+
 static void tell(const struct idle *p)
 {
 	struct near n = {.p = p};
 	const struct mt_policy_target *target = first_target(p->scope);
 
+	if (!mt_an_may(p->a, cost(p)))
+		return;
 	if (target) {
 		tell_target(p, target);
 		return;

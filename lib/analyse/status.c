@@ -32,7 +32,7 @@ static void check_row(struct mt_analysis *a, const struct mt_object_row *row)
 
 	if (row->status == MT_OBJECT_HELD)
 		mt_an_found(a, MT_FINDING_ID_held, &m, 0, "%s; its last good version goes on", why);
-	else if (row->status == MT_OBJECT_REFUSED)
+	else if (row->status == MT_OBJECT_REFUSED && mt_an_may(a, a->in->table->n_closings))
 		mt_an_found(a, MT_FINDING_ID_refused, &m, 0, "%s%s", why,
 			closes(a, row) ? "; until then what it may be about is closed" : "");
 }
@@ -76,9 +76,9 @@ static void check_host(struct mt_analysis *a, const struct mt_meta *of, const st
 {
 	const char *meant;
 
-	if (!host->s || is_host(a, host->s, of->ns) || a->words++ > MT_AN_WORDS)
+	if (!host->s || is_host(a, host->s, of->ns))
 		return;
-	meant = mt_an_near_of(&a->named, host->s);
+	meant = mt_an_near_of(a, &a->named, host->s);
 	if (meant)
 		mt_an_found(a, MT_FINDING_ID_unknown_host, of, host->line,
 			"nothing has the host %s; %s is there", host->s, meant);

@@ -359,6 +359,78 @@ bool mt_an_rule_within(
 	return true;
 }
 
+/* ---- what that costs -------------------------------------------------------------------------------- */
+
+/* Values, of any length: so many bytes are compared in a step. */
+#define STEP_BYTES 32u
+
+static uint64_t weight_of_values(const struct mt_authz_value *v, uint32_t n)
+{
+	uint64_t w = n;
+
+	for (uint32_t i = 0; i < n; i++)
+		w += v[i].text.len / STEP_BYTES;
+	return w;
+}
+
+static uint64_t weight(const struct mt_authz_conds *l)
+{
+	uint64_t w = 1;
+
+	for (uint32_t i = 0; i < l->n; i++)
+		w += 1 + weight_of_values(l->v[i].values, l->v[i].n_values) +
+		     weight_of_values(l->v[i].nots, l->v[i].n_nots);
+	return w;
+}
+
+static uint64_t weight_of_all(const struct mt_authz_conds *v, uint32_t n, uint64_t *most)
+{
+	uint64_t sum = 0;
+
+	*most = 0;
+	for (uint32_t i = 0; i < n; i++) {
+		uint64_t w = weight(&v[i]);
+
+		sum += w;
+		*most = MT_MAX(*most, w);
+	}
+	return sum;
+}
+
+/* Of all its conjunctions; *most: of one. */
+static uint64_t weight_of_rule(const struct mt_authz_rule *r, uint64_t *most)
+{
+	uint64_t from_most, to_most, when = weight(&r->when);
+	uint64_t from = weight_of_all(r->from, r->n_from, &from_most),
+		 to = weight_of_all(r->to, r->n_to, &to_most);
+
+	*most = from_most + to_most + when;
+	return from * MT_MAX(r->n_to, 1u) + to * MT_MAX(r->n_from, 1u) + when * parts(r);
+}
+
+uint64_t mt_an_cost(const struct mt_authz_rule *x)
+{
+	uint64_t most;
+
+	return weight_of_rule(x, &most);
+}
+
+uint64_t mt_an_cost_within(const struct mt_authz_rule *x, const struct mt_authz_rule *y)
+{
+	uint64_t most;
+
+	if (parts(x) > PARTS_MAX || parts(y) > PARTS_MAX)
+		return 1;
+	return weight_of_rule(x, &most) * weight_of_rule(y, &most);
+}
+
+uint64_t mt_an_cost_impossible(const struct mt_authz_rule *x)
+{
+	uint64_t most, all = weight_of_rule(x, &most);
+
+	return parts(x) > PARTS_MAX ? 1 : all * most;
+}
+
 /* ---- what cannot be --------------------------------------------------------------------------------- */
 
 /* All values of x, as y's field, are left out by y, or are none of y's. */

@@ -67,13 +67,18 @@ static const char *mode_word(uint8_t mode)
 
 static void check_mode(struct mt_analysis *a, const struct mt_audit_row *r)
 {
-	const struct mt_peer_authentication *p = peers_of(a, r->mode_by), *strict;
-	const struct mt_port_mtls *port = p && selects(p) ? port_of(p, r->server_port) : NULL;
+	const struct mt_peer_authentication *p, *strict;
+	const struct mt_port_mtls *port;
 	enum mt_finding_id id;
 
-	if (!p || r->class == MT_INSTANCE_OUTSIDE ||
-		(r->mode != MT_MTLS_PERMISSIVE && r->mode != MT_MTLS_DISABLE))
+	if (r->class == MT_INSTANCE_OUTSIDE ||
+		(r->mode != MT_MTLS_PERMISSIVE && r->mode != MT_MTLS_DISABLE) ||
+		!mt_an_may(a, 2 * (uint64_t)a->m->peer_authentications.n))
 		return;
+	p = peers_of(a, r->mode_by);
+	if (!p)
+		return;
+	port = selects(p) ? port_of(p, r->server_port) : NULL;
 	strict = port && p->mtls.mode.v == MT_MTLS_STRICT ? p : wider(a, r, width(a, p));
 	if (!strict)
 		return;
@@ -134,6 +139,8 @@ static void check_ports(struct mt_analysis *a, const struct mt_peer_authenticati
 	for (uint32_t i = 0; i < p->n_ports; i++) {
 		bool any = false;
 
+		if (!mt_an_may(a, (uint64_t)a->in->audit->n_rows + a->m->pods.n))
+			return;
 		if (has_port(a, p, p->ports[i].port, &any) || !any || a->mesh ||
 			is_of_container(a, p, p->ports[i].port) ||
 			mt_an_has_templates(a, p->meta.ns))
@@ -220,10 +227,18 @@ static void check_no_auto(struct mt_analysis *a, const struct mt_audit_row *r)
 
 /* ---- whose certificates are taken ------------------------------------------------------------------- */
 
-static bool has_outside(const struct mt_analysis *a, const struct mt_destination_rule *d)
+/* Each row against each host that a document is about. */
+static uint64_t cost_of_touches(const struct mt_analysis *a, const struct mt_object_row *row)
+{
+	return (uint64_t)a->in->audit->n_rows * (row ? row->n_touches + 1 : 1);
+}
+
+static bool has_outside(struct mt_analysis *a, const struct mt_destination_rule *d)
 {
 	const struct mt_object_row *row = mt_an_row(a, d->meta.serial);
 
+	if (!mt_an_may(a, a->in->table->n + cost_of_touches(a, row)))
+		return false;
 	for (uint32_t i = 0; row && i < a->in->audit->n_rows; i++) {
 		const struct mt_audit_row *r = &a->in->audit->rows[i];
 
@@ -280,8 +295,11 @@ static bool is_about(const struct mt_object_row *row, const char *host)
 /* What a subset says replaces what its rule says. */
 static void check_subsets(struct mt_analysis *a, const struct mt_destination_rule *d)
 {
-	const struct mt_object_row *row = mt_an_row(a, d->meta.serial);
+	const struct mt_object_row *row = d->n_subsets ? mt_an_row(a, d->meta.serial) : NULL;
 
+	if (!d->n_subsets ||
+		!mt_an_may(a, a->in->table->n + d->n_subsets * cost_of_touches(a, row)))
+		return;
 	for (uint32_t i = 0; i < d->n_subsets; i++)
 		for (uint32_t k = 0; d->subsets[i].policy && k < a->in->audit->n_rows; k++) {
 			const struct mt_audit_row *r = &a->in->audit->rows[k];
@@ -328,7 +346,7 @@ static bool fits_nobody(
 {
 	bool any = false;
 
-	if (!all_are_ids(v, n))
+	if (!all_are_ids(v, n) || !mt_an_may(a, (uint64_t)a->in->audit->n_rows * (1 + n)))
 		return false;
 	for (uint32_t i = 0; i < a->in->audit->n_rows; i++) {
 		const struct mt_audit_row *r = &a->in->audit->rows[i];
@@ -370,9 +388,11 @@ void mt_an_tls(struct mt_analysis *a)
 		const struct mt_tls_settings *t = mt_an_settings_of(r->policy, r->port);
 
 		/* Instances of one service follow each other. */
-		if (t && (!by || all->rows[i - 1].policy != r->policy))
+		if (t && (!by || all->rows[i - 1].policy != r->policy)) {
+			if (!mt_an_may(a, a->m->destination_rules.n))
+				return;
 			by = rule_of(a, r);
-
+		}
 		check_mode(a, r);
 		if (t && t->mode.set)
 			check_rule(a, r, t, by);

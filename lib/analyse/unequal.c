@@ -61,13 +61,9 @@ static const char *where(
 
 static const struct mt_labels *selector_of(const struct mt_analysis *a, uint64_t serial)
 {
-	for (uint32_t i = 0; i < a->m->authorization_policies.n; i++) {
-		const struct mt_authorization_policy *p = a->m->authorization_policies.v[i];
+	const struct mt_authorization_policy *p = mt_an_written(a, serial);
 
-		if (p->meta.serial == serial)
-			return p->scope.selector ? &p->scope.selector->labels : NULL;
-	}
-	return NULL;
+	return p && p->scope.selector ? &p->scope.selector->labels : NULL;
 }
 
 static bool is_alike(const char *x, const char *y)

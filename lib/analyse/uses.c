@@ -174,16 +174,11 @@ static bool covers(const struct mt_authz_rule *other, bool before, const struct 
 	       (before || !mt_an_rule_within(other, r, false));
 }
 
-static uint64_t parts_of(const struct mt_authz_rule *r)
-{
-	return (uint64_t)MT_MAX(r->n_from, 1u) * MT_MAX(r->n_to, 1u);
-}
-
+/* Both ways. */
 static bool may_compare(
 	struct mt_analysis *a, const struct mt_authz_rule *x, const struct mt_authz_rule *y)
 {
-	a->pairs += parts_of(x) * parts_of(y);
-	return a->pairs <= MT_AN_PAIRS;
+	return mt_an_may(a, 2 * mt_an_cost_within(x, y));
 }
 
 /* Its rules are all that they are for whoever judges by them. */
@@ -266,7 +261,8 @@ static void look_at_rule(const struct place *at, const struct mt_authz_policy *c
 	if (!u)
 		return;
 	u->seen++;
-	u->impossible |= mt_an_rule_is_impossible(&p->rules[k]);
+	if (mt_an_may(at->a, mt_an_cost_impossible(&p->rules[k])))
+		u->impossible |= mt_an_rule_is_impossible(&p->rules[k]);
 	u->open |= mt_an_rule_is_open(&p->rules[k]);
 	by = p->action == MT_AUTHZ_ALLOW ? find_denial(at, &p->rules[k], &line) : NULL;
 	u->denied += by != NULL;
@@ -282,15 +278,10 @@ static void look_at_rule(const struct place *at, const struct mt_authz_policy *c
 /* A selector or targets: narrower than a namespace. */
 static bool is_narrow(const struct mt_analysis *a, uint64_t serial)
 {
-	for (uint32_t i = 0; i < a->m->authorization_policies.n; i++) {
-		const struct mt_authorization_policy *p = a->m->authorization_policies.v[i];
-		const struct mt_policy_scope *s = &p->scope;
+	const struct mt_authorization_policy *p = mt_an_written(a, serial);
 
-		if (p->meta.serial == serial)
-			return (s->selector && s->selector->labels.n_kv) || s->target ||
-			       s->n_targets;
-	}
-	return false;
+	return p && ((p->scope.selector && p->scope.selector->labels.n_kv) || p->scope.target ||
+			    p->scope.n_targets);
 }
 
 /* Of an ALLOW without rules here: one with rules beside it that is for more instances. */
@@ -301,7 +292,8 @@ static void look_beside(const struct place *at, const struct mt_authz_policy *p)
 	if (!u)
 		return;
 	u->lists++;
-	if (p->n_rules || !is_narrow(at->a, p->serial))
+	if (p->n_rules || !is_narrow(at->a, p->serial) ||
+		!mt_an_may(at->a, (uint64_t)at->l->n_allow * MT_AN_WORD))
 		return;
 	for (uint32_t i = 0; i < at->l->n_allow; i++) {
 		const struct mt_authz_policy *o = at->l->allow[i];

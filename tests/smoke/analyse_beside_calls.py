@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 `meltemi analyse` on a node under calls says what `meltemid --analyse` says of the same files, which policy is in the way of a caller, and
-disturbs nothing: the same version of the configuration is in force, and no call fails.
+disturbs nothing: the same version of the configuration is in force, and no call fails. There is a bound to what it costs.
 """
 
 import json
+import pathlib
 import subprocess
 
 from meltemi_lab import TESTS, Lab, check, equal, main
@@ -19,6 +20,7 @@ spec:
   rules:
   - from: [{source: {ipBlocks: [192.0.2.0/24]}}]
 %s"""
+POLICIES, VALUES = 400, 200
 METHOD = "    to: [{operation: {methods: [sayHello]}}]\n"
 
 
@@ -32,6 +34,28 @@ def asked(daemon, *words):
 def of_files(daemon):
     done = subprocess.run([MELTEMID, "-c", daemon.node, "--analyse", "--json"], text=True, capture_output=True, timeout=30, check=False)
     return done.returncode, json.loads(done.stdout)
+
+
+def many(daemon):
+    """So many rules in front of one service that each value against each other one would be billions of comparisons."""
+    values = ", ".join(f"cluster.local/ns/web/sa/client-%d-{n}" for n in range(VALUES))
+    rule = "  - from: [{source: {principals: [" + values + "]}}]\n"
+    daemon.write("many.yaml", "---\n".join(
+        f"apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {{name: many-{k}, namespace: meta-dubbo}}\nspec:\n  rules:\n"
+        + rule % ((k,) * VALUES) for k in range(POLICIES)))
+    daemon.shell("reload")
+    before = cpu_seconds(daemon)
+    status, answer, error = asked(daemon)
+    spent = cpu_seconds(daemon) - before
+    print(f"{POLICIES} policies of {VALUES} values: {spent:.2f} s", flush=True)
+    equal((status, error, answer["bounded"]), (1, "", True), "the exit status, standard error, and whether not all was looked at")
+    check(spent < 4, f"{spent} s of the control thread for one question: all of it would be more than a minute")
+
+
+def cpu_seconds(daemon):
+    """Of the control thread."""
+    pid = daemon.process.pid
+    return int(pathlib.Path(f"/proc/{pid}/task/{pid}/schedstat").read_text().split()[0]) / 1e9
 
 
 def body():
@@ -58,7 +82,9 @@ def body():
         equal([m["demoservice"] for m in may], ["all", "nothing"], "who may call: from within, and from elsewhere")
         daemon.write("hello.yaml", "# nothing\n")
         daemon.shell("reload")
+        equal(asked(daemon)[1]["bounded"], False, "whether not all was looked at")
         check("shadowed-rule" not in [f["finding"] for f in asked(daemon)[1]["findings"]], "it is still found when it is mended")
+        many(daemon)
 
 
 main(body)
