@@ -39,6 +39,15 @@ static bool has_host_bits(const struct mt_addr *net, uint8_t bits, bool v4)
 	return false;
 }
 
+/* What no host has: the last byte of it is zero, or of IPv6 the last eight. */
+static bool is_network(const struct mt_addr *net, bool v4)
+{
+	for (uint32_t i = v4 ? 15 : 8; i < 16; i++)
+		if (net->b[i])
+			return false;
+	return true;
+}
+
 static const char *masked(struct mt_addr net, uint8_t bits, bool v4, char *buf, size_t size)
 {
 	char addr[MT_ADDR_STRLEN];
@@ -71,7 +80,10 @@ static void check_block(
 		return;
 	}
 	private = private_within(&net, bits, v4);
-	if (private)
+	if (bits == (v4 ? 32 : 128) && !strchr(t->s, '/') && is_network(&net, v4))
+		mt_an_found(a, MT_FINDING_ID_one_address, &w->p->meta, t->line,
+			"%s is that address alone, which is a network's", t->s);
+	else if (private)
 		mt_an_found(a, MT_FINDING_ID_wide_addresses, &w->p->meta, t->line,
 			"%s is %s and public addresses around it", t->s, private);
 	else if (has_host_bits(&net, bits, v4))

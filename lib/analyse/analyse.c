@@ -209,8 +209,8 @@ static json_t *answer(struct mt_analysis *a)
 		json_array_append_new(list, finding_json(&a->v[i]));
 	}
 	return json_pack("{s:I, s:I, s:b, s:o, s:o}", "found", found, "notes",
-		(json_int_t)a->n - found, "bounded", a->bounded, "services", services,
-		"findings", list);
+		(json_int_t)a->n - found, "bounded", a->bounded, "services", services, "findings",
+		list);
 }
 
 json_t *mt_analyse(const struct mt_analyse_in *in)

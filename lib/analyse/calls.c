@@ -62,8 +62,8 @@ static bool is_told(
 }
 
 /* Those conditions that are told; *rest: there are others. */
-static struct mt_authz_conds told(struct caller *c, const struct mt_audit_row *at,
-	const struct mt_authz_conds *l, bool *rest)
+static struct mt_authz_conds told(
+	struct caller *c, const struct mt_audit_row *at, const struct mt_authz_conds *l, bool *rest)
 {
 	struct mt_authz_conds out = {0};
 
@@ -81,8 +81,8 @@ static struct mt_authz_conds told(struct caller *c, const struct mt_audit_row *a
 	return out;
 }
 
-static enum may judge(struct caller *c, const struct mt_audit_row *at,
-	const struct mt_authz_rule *r, bool denies)
+static enum may judge(
+	struct caller *c, const struct mt_audit_row *at, const struct mt_authz_rule *r, bool denies)
 {
 	struct mt_authz_rule copy = *r;
 	struct mt_authz_policy p = {
@@ -131,8 +131,8 @@ static uint64_t cost(const struct mt_authz_rule *r)
 	return mt_an_cost(r) + (uint64_t)MT_MAX(r->n_from, 1u) * MT_MAX(r->n_to, 1u) * MT_AN_WORD;
 }
 
-static enum may fits(struct caller *c, const struct mt_audit_row *at, const struct mt_authz_rule *r,
-	bool denies)
+static enum may fits(
+	struct caller *c, const struct mt_audit_row *at, const struct mt_authz_rule *r, bool denies)
 {
 	enum may most = NOTHING;
 

@@ -28,6 +28,9 @@ struct mt_rule_use {
 	const char *lone_host;
 	uint32_t nameless; /* where only clear text is taken, and it asks for a name */
 	const char *nameless_host;
+	uint32_t
+		unasked; /* where it asks for a name, and the gateway's port asks for no certificate */
+	const struct mt_audit_gate *unasked_gate;
 	bool impossible, open; /* in some list no call fits it, or every one */
 };
 
@@ -64,11 +67,11 @@ struct mt_analysis {
 	bool mesh;		    /* discovery services name instances, too */
 	struct mt_strmap named;	    /* hosts of services, whoever guards them */
 	struct mt_strmap hosts;	    /* that somebody guards, or that are outside */
-	uint64_t steps;	       /* so far */
-	bool bounded;	       /* something was not looked at, as all steps were done */
-	struct mt_strmap written; /* "SERIAL": struct mt_authorization_policy */
-	struct mt_strmap rows;	  /* "SERIAL": const struct mt_object_row */
-	bool all_namespaces;   /* `namespaces` are all there are */
+	uint64_t steps;		    /* so far */
+	bool bounded;		    /* something was not looked at, as all steps were done */
+	struct mt_strmap written;   /* "SERIAL": struct mt_authorization_policy */
+	struct mt_strmap rows;	    /* "SERIAL": const struct mt_object_row */
+	bool all_namespaces;	    /* `namespaces` are all there are */
 };
 
 /* ---- analyse.c ---- */

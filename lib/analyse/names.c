@@ -132,10 +132,15 @@ static void gather_own(struct mt_analysis *a)
 static void put_interface(struct mt_analysis *a, const char *name)
 {
 	char *copy = name ? mt_region_strdup(&a->region, name) : NULL;
+	const char *before;
 
 	for (char *p = copy; p && *p; p++)
 		*p = (char)tolower((unsigned char)*p);
-	if (copy && *copy && !mt_strmap_get(&a->interfaces, copy))
+	if (!copy || !*copy)
+		return;
+	before = mt_strmap_get(&a->interfaces, copy);
+	/* One that is written with capitals is how servers have it; hosts are seldom. */
+	if (!before || !strcmp(before, copy))
 		(void)mt_strmap_put(&a->interfaces, copy, (void *)name, NULL);
 }
 

@@ -48,9 +48,16 @@ static const char *alike(struct mt_analysis *a, const char *name)
 static void check_interface(struct mt_analysis *a, const struct mt_written *w,
 	const struct mt_policy_use *use, const char *s, size_t len, uint32_t line)
 {
-	const char *name = lower(a, s, len), *meant;
+	const char *name = lower(a, s, len), *meant, *known;
 
-	if (!name || !*name || strchr(name, '*') || mt_strmap_get(&a->interfaces, name))
+	if (!name || !*name || strchr(name, '*'))
+		return;
+	known = mt_strmap_get(&a->interfaces, name);
+	/* Hosts are in small letters whatever the interface is; one with capitals is the interface itself. */
+	if (known && strcmp(known, name) != 0 && strncmp(known, s, len) != 0)
+		mt_an_found(a, MT_FINDING_ID_unknown_interface, &w->p->meta, line,
+			"there is no %.*s; %s is there, and capitals count", (int)len, s, known);
+	if (known)
 		return;
 	meant = mt_an_near_of(a, &a->interfaces, name);
 	if (!meant)

@@ -17,6 +17,20 @@ static const char *name_of(struct mt_analysis *a, const struct mt_rule_use *u)
 	return words ? words : u->by->by;
 }
 
+static const char *mode_word(const struct mt_gateway_server *s)
+{
+	if (!s->tls)
+		return "clear text";
+	switch ((enum mt_gateway_tls_mode)s->tls->mode.v) {
+	case MT_GATEWAY_PASSTHROUGH:
+		return "tls.mode PASSTHROUGH: whoever ends TLS behind it may ask";
+	case MT_GATEWAY_AUTO_PASSTHROUGH:
+		return "tls.mode AUTO_PASSTHROUGH: whoever ends TLS behind it may ask";
+	default:
+		return "tls.mode SIMPLE";
+	}
+}
+
 static void check_use(
 	struct mt_analysis *a, const struct mt_authorization_policy *p, const struct mt_rule_use *u)
 {
@@ -39,6 +53,12 @@ static void check_use(
 			"has a "
 			"name",
 			u->nameless_host);
+	if (u->unasked && u->unasked == u->seen)
+		mt_an_found(a, MT_FINDING_ID_nameless_rule, &p->meta, u->line,
+			"it asks who the caller is, and port %u of Gateway %s/%s asks nobody for a "
+			"certificate (%s)",
+			u->unasked_gate->server->port.number.v, u->unasked_gate->gateway->meta.ns,
+			u->unasked_gate->gateway->meta.name, mode_word(u->unasked_gate->server));
 	if (u->lone)
 		mt_an_found(a, MT_FINDING_ID_open_without_certificate, &p->meta, u->line,
 			"%s takes clear text, and who comes in clear text is none of those that "

@@ -13,9 +13,10 @@
 struct place {
 	struct mt_analysis *a;
 	const struct mt_authz *l;
-	const char *host;    /* or the gateway */
-	bool certified;	     /* who has shown no certificate is refused */
-	bool gate, disabled; /* a gateway; only clear text is taken */
+	const char *host;		  /* or the gateway */
+	bool certified;			  /* who has shown no certificate is refused */
+	const struct mt_audit_gate *gate; /* NULL: an instance */
+	bool disabled;			  /* only clear text is taken */
 	bool meshed; /* proxies beside the instances judge, which may know more of a call than this node */
 };
 
@@ -236,12 +237,24 @@ static void note_by(struct mt_rule_use *u, const struct mt_authz_policy *by, uin
 	u->others |= u->by->serial != by->serial || u->by_line != line;
 }
 
+/* Whether its callers may show who they are: whoever ends TLS behind it asks them itself, and tells nobody here. */
+static bool asks_certificate(const struct mt_audit_gate *g)
+{
+	const struct mt_gateway_tls *t = g->server->tls;
+
+	return t && (t->mode.v == MT_GATEWAY_MUTUAL || t->mode.v == MT_GATEWAY_ISTIO_MUTUAL ||
+			    t->mode.v == MT_GATEWAY_OPTIONAL_MUTUAL);
+}
+
 /* What it says of who calls; at gateways who has no certificate may be let in on purpose. */
 static void look_at_callers(
 	const struct place *at, struct mt_rule_use *u, const struct mt_authz_rule *r, bool allow)
 {
 	if (allow && at->disabled && !at->a->vouched && mt_an_wants_name(r) && u->nameless++ == 0)
 		u->nameless_host = at->host;
+	if (at->gate && !at->a->vouched && !asks_certificate(at->gate) && mt_an_wants_name(r) &&
+		u->unasked++ == 0)
+		u->unasked_gate = at->gate;
 	if (at->certified || at->gate || !at->a->strangers)
 		return;
 	if (allow && leaves_out_only(r) && u->lone++ == 0)
@@ -324,10 +337,10 @@ static void look_at_list(const struct place *at)
 
 /* ---- everywhere ------------------------------------------------------------------------------------- */
 
-static void note_policies(
-	struct mt_analysis *a, const struct mt_authz *l, const struct mt_audit_row *row)
+static void note_policies(struct mt_analysis *a, const struct mt_authz *l,
+	const struct mt_audit_row *row, const struct mt_audit_gate *gate)
 {
-	const struct mt_codec *codec = row ? row->codec : NULL;
+	const struct mt_codec *codec = row ? row->codec : gate->codec;
 
 	for (uint32_t i = 0; i < l->n_deny + l->n_allow; i++) {
 		const struct mt_authz_policy *p =
@@ -338,14 +351,14 @@ static void note_policies(
 			continue;
 		u->gates |= row == NULL;
 		/* What proxies beside instances make of messages is theirs. */
-		if (!row || row->class == MT_INSTANCE_MESHED) {
+		if (row && row->class == MT_INSTANCE_MESHED) {
 			u->unsure |= p->vanished || p->dropped;
 			continue;
 		}
 		u->messages |= !codec->opaque;
 		u->bytes |= codec->opaque;
 		u->dubbo |= strcmp(codec->name, "dubbo") == 0;
-		u->kubernetes |= row->se->kubernetes;
+		u->kubernetes |= row && row->se->kubernetes;
 		if (p->vanished)
 			u->vanished = p->vanished;
 		if (p->dropped)
@@ -356,18 +369,19 @@ static void note_policies(
 }
 
 static void look(struct mt_analysis *a, struct mt_strmap *seen, const struct mt_authz *rules,
-	const struct mt_audit_row *row, const char *host)
+	const struct mt_audit_row *row, const struct mt_audit_gate *gate)
 {
+	const char *host = row ? row->host : gate->gateway->meta.name;
 	bool certified = mt_an_asks_certificate(rules);
 
 	for (const struct mt_authz *l = rules; l; l = l->also) {
 		bool meshed = row && row->class == MT_INSTANCE_MESHED;
 		bool disabled = row && row->mode == MT_MTLS_DISABLE;
-		const struct place at = {a, l, host, certified, row == NULL, disabled, meshed};
-		char *key =
-			mt_region_printf(&a->region, "%p %d %d", (const void *)l, meshed, disabled);
+		const struct place at = {a, l, host, certified, gate, disabled, meshed};
+		char *key = mt_region_printf(&a->region, "%p %d %d %d", (const void *)l, meshed,
+			disabled, gate && asks_certificate(gate));
 
-		note_policies(a, l, row);
+		note_policies(a, l, row, gate);
 		if (!key || mt_strmap_get(seen, key))
 			continue;
 		(void)mt_strmap_put(seen, key, key, NULL);
@@ -382,9 +396,9 @@ void mt_an_uses_gather(struct mt_analysis *a)
 
 	for (uint32_t i = 0; i < all->n_rows; i++)
 		if (all->rows[i].rules)
-			look(a, &seen, all->rows[i].rules, &all->rows[i], all->rows[i].host);
+			look(a, &seen, all->rows[i].rules, &all->rows[i], NULL);
 	for (uint32_t i = 0; i < all->n_gates; i++)
 		if (all->gates[i].rules)
-			look(a, &seen, all->gates[i].rules, NULL, all->gates[i].gateway->meta.name);
+			look(a, &seen, all->gates[i].rules, NULL, &all->gates[i]);
 	mt_strmap_fini(&seen);
 }

@@ -98,5 +98,5 @@ void mt_b_audit_gate(struct mt_build *b, const struct mt_gate *at, const struct 
 		a ? mt_region_push(&a->region, (void **)&a->gates, &a->n_gates, sizeof(*g)) : NULL;
 
 	if (g)
-		*g = (struct mt_audit_gate){at->gateway, at->server, rules};
+		*g = (struct mt_audit_gate){at->gateway, at->server, at->codec, rules};
 }

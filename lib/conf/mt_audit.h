@@ -40,6 +40,7 @@ struct mt_audit_row {
 struct mt_audit_gate {
 	const struct mt_gateway *gateway;
 	const struct mt_gateway_server *server;
+	const struct mt_codec *codec;
 	const struct mt_authz *rules; /* NULL: everybody may come in */
 };
 
