@@ -384,6 +384,27 @@ static bool add_keys(struct mt_region *r, struct mt_authz_index *x)
 	return true;
 }
 
+/* What is judged at once, where the call has one name and one value. */
+static const struct mt_authz_cond *only_of(const struct mt_authz_rule *r)
+{
+	const struct mt_authz_conds *l = r->when.n ? &r->when : r->n_from ? r->from : r->to;
+	const struct mt_authz_cond *w = l ? l->v : NULL;
+
+	if ((r->when.n > 0) + r->n_from + r->n_to != 1 || l->n != 1 || w->n_values != 1 ||
+		w->n_nots)
+		return NULL;
+	return w->field == MT_AUTHZ_PEER || w->field == MT_AUTHZ_METADATA ? w : NULL;
+}
+
+static void find_keys(struct mt_authz_index *x)
+{
+	for (uint32_t k = 0; k < x->n_rules; k++)
+		for (uint32_t i = 0; x->rules[k].only && i < x->n_fields; i++)
+			if (x->fields[i].field == MT_AUTHZ_METADATA &&
+				asks(x->rules[k].only, &x->fields[i]))
+				x->rules[k].key = &x->fields[i].key;
+}
+
 static void number_rules(struct mt_authz_indexed *to, const struct mt_authz *a)
 {
 	for (uint32_t i = 0; i < a->n_deny + a->n_allow; i++) {
@@ -391,7 +412,8 @@ static void number_rules(struct mt_authz_indexed *to, const struct mt_authz *a)
 			i < a->n_deny ? a->deny[i] : a->allow[i - a->n_deny];
 
 		for (uint32_t k = 0; k < p->n_rules; k++)
-			*to++ = (struct mt_authz_indexed){&p->rules[k], p};
+			*to++ = (struct mt_authz_indexed){
+				&p->rules[k], p, only_of(&p->rules[k]), NULL};
 	}
 }
 
@@ -425,5 +447,8 @@ const struct mt_authz_index *mt_authz_index_new(struct mt_region *r, const struc
 	for (size_t i = 0; i < MT_ARRAY_LEN(fields); i++)
 		if (!add_field(r, x, &(struct asked){.f = {.field = fields[i]}}))
 			return NULL;
-	return add_keys(r, x) && x->n_fields ? x : NULL;
+	if (!add_keys(r, x) || !x->n_fields)
+		return NULL;
+	find_keys(x);
+	return x;
 }

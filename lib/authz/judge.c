@@ -450,6 +450,37 @@ static enum mt_authz_effect judge_by_all(
 	return best == NO ? MT_AUTHZ_DENIED : denied(nearly, best);
 }
 
+/* A rule of one condition with one value; UNREAD: it has to be judged as any other. */
+static mt_inline enum fits only_fits(struct mt_authz_call *c, const struct mt_authz_indexed *i)
+{
+	const struct mt_authz_value *v = i->only->values;
+	struct text t;
+
+	if (i->only->field == MT_AUTHZ_PEER)
+		return mt_prefix_contains(&v->net, v->bits, &c->peer) ? YES : NO;
+	if (!i->key || i->key != c->kept_of)
+		return UNREAD;
+	if (v->match == MT_AUTHZ_EXACT)
+		return v->text.len == c->kept.len && memcmp(v->text.p, c->kept.p, v->text.len) == 0
+			       ? YES
+			       : NO;
+	t = text_of(c->kept);
+	return text_fits(v, &t) ? YES : NO;
+}
+
+static mt_inline enum fits indexed_fits(
+	struct mt_authz_call *c, const struct mt_authz_indexed *i, bool denies)
+{
+	enum fits f = i->only ? only_fits(c, i) : UNREAD;
+
+	c->steps++;
+	if (f != UNREAD)
+		return f;
+	/* It may find other values. */
+	c->kept_of = NULL;
+	return rule_fits(c, i->rule, denies);
+}
+
 /* The same by rules that the index leaves, in the order of their policies: the others fit nobody, or not this call. */
 static enum mt_authz_effect judge_by_index(
 	const struct mt_authz *a, struct mt_authz_call *c, const struct mt_authz_policy **by)
@@ -466,7 +497,7 @@ static enum mt_authz_effect judge_by_index(
 			const struct mt_authz_indexed *i =
 				&x->rules[64 * w + (uint32_t)__builtin_ctzll(left[w])];
 			bool denies = i->policy->action != MT_AUTHZ_ALLOW;
-			enum fits f = rule_fits(c, i->rule, denies);
+			enum fits f = indexed_fits(c, i, denies);
 
 			if (f == NO)
 				continue;

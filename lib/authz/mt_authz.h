@@ -33,7 +33,7 @@ struct mt_authz_reader {
 	enum mt_authz_read (*methods)(struct mt_authz_call *c);
 	/*
 	 * The value of the key's entry at *pos or behind it; *pos is then where to look for its next one. READ without a value
-	 * (v->p NULL): there is no other. The value holds until the next call.
+	 * (v->p NULL): there is no other. The value holds until another one is found.
 	 */
 	enum mt_authz_read (*metadata)(struct mt_authz_call *c, const struct mt_key *key,
 		uint32_t *pos, struct mt_slice *v);
@@ -53,6 +53,9 @@ struct mt_authz_call {
 	struct mt_slice interfaces[MT_AUTHZ_INTERFACES], methods[MT_AUTHZ_METHODS];
 	uint8_t n_interfaces, n_methods;
 	uint8_t interfaces_read, methods_read; /* enum mt_authz_read */
+	/* The index's: the only value of that key, the last that was found; kept_of NULL: there is none. */
+	const struct mt_key *kept_of;
+	struct mt_slice kept;
 	uint32_t steps; /* work done so far: values compared, conditions and rules looked at */
 };
 

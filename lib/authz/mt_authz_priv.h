@@ -56,11 +56,14 @@ struct mt_authz_index_field {
 struct mt_authz_indexed {
 	const struct mt_authz_rule *rule;
 	const struct mt_authz_policy *policy;
+	const struct mt_authz_cond
+		*only; /* it asks for one value of this, and for nothing else; NULL: for more */
+	const struct mt_key *key; /* of such a one of METADATA: the index's */
 };
 
 struct mt_authz_index {
 	uint32_t words, n_rules, n_fields;
-	const struct mt_authz_indexed *rules; /* those that deny first */
+	struct mt_authz_indexed *rules; /* those that deny first */
 	/* What the caller is stands before what has to be read of the message. */
 	struct mt_authz_index_field fields[MT_AUTHZ_INDEX_FIELDS];
 };

@@ -3,51 +3,51 @@
 
 #include <string.h>
 
-/* A field's text: `head`, or with `joined` LEAD head "/" tail, LEAD being nothing or a slash. */
-struct text {
+/* ---- rows of a text --------------------------------------------------------------------------------- */
+
+static mt_inline uint32_t row_of(const struct mt_authz_probe *p, struct mt_slice s)
+{
+	if (mt_unlikely(s.len < p->at + 2u))
+		return MT_AUTHZ_ROW_SHORT;
+	return mt_authz_row(s.p + (p->from_end ? s.len - 2u - p->at : p->at));
+}
+
+/* "HEAD/TAIL", behind a slash with `lead`: of namespaces and accounts, of interfaces and methods. */
+struct joined {
 	struct mt_slice head, tail;
-	uint32_t len; /* of all */
-	bool joined, lead;
+	bool lead;
 };
 
-static struct text whole(struct mt_slice s)
+/* One of its two bytes is a slash. */
+static mt_inline uint32_t row_of_edge(const struct joined *t, uint32_t at)
 {
-	return (struct text){.head = s, .len = s.len};
-}
+	uint32_t middle = t->lead + t->head.len;
+	uint8_t two[2] = {'/', '/'};
 
-static struct text joined(struct mt_slice head, struct mt_slice tail, bool lead)
-{
-	return (struct text){.head = head,
-		.tail = tail,
-		.len = lead + head.len + 1 + tail.len,
-		.joined = true,
-		.lead = lead};
-}
-
-static uint8_t byte_of(const struct text *t, uint32_t at)
-{
-	if (at < t->lead)
-		return '/';
-	at -= t->lead;
-	if (at < t->head.len)
-		return t->head.p[at];
-	at -= t->head.len;
-	return at ? t->tail.p[at - 1] : '/';
-}
-
-static uint32_t row_of(const struct mt_authz_probe *p, const struct text *t)
-{
-	uint32_t at = p->from_end ? t->len - 2 - p->at : p->at;
-	uint8_t two[2];
-
-	if (t->len < p->at + 2u)
-		return MT_AUTHZ_ROW_SHORT;
-	if (mt_likely(!t->joined))
-		return mt_authz_row(t->head.p + at);
-	two[0] = byte_of(t, at);
-	two[1] = byte_of(t, at + 1);
+	if (at + 1 == middle && t->head.len)
+		two[0] = t->head.p[t->head.len - 1];
+	else if (at == middle)
+		two[1] = t->tail.p[0];
+	else if (t->head.len)
+		two[1] = t->head.p[0];
 	return mt_authz_row(two);
 }
+
+static mt_inline uint32_t row_of_joined(const struct mt_authz_probe *p, const struct joined *t)
+{
+	uint32_t middle = t->lead + t->head.len, len = middle + 1 + t->tail.len, at;
+
+	if (mt_unlikely(len < p->at + 2u))
+		return MT_AUTHZ_ROW_SHORT;
+	at = p->from_end ? len - 2 - p->at : p->at;
+	if (at > middle)
+		return mt_authz_row(t->tail.p + (at - middle - 1));
+	if (at >= t->lead && at + 2 <= middle)
+		return mt_authz_row(t->head.p + (at - t->lead));
+	return row_of_edge(t, at);
+}
+
+/* ---- rules that are left ---------------------------------------------------------------------------- */
 
 static mt_inline void keep(
 	uint64_t *left, uint32_t words, const struct mt_authz_probe *p, uint32_t row)
@@ -66,145 +66,132 @@ static mt_inline void keep_absent(
 			keep(left, words, &f->probes[i], MT_AUTHZ_ROW_ABSENT);
 }
 
-static mt_inline void keep_one(
-	uint64_t *left, uint32_t words, const struct mt_authz_index_field *f, const struct text *t)
+static mt_inline void keep_text(
+	uint64_t *left, uint32_t words, const struct mt_authz_index_field *f, struct mt_slice s)
 {
-	for (uint32_t i = 0; i < MT_ARRAY_LEN(f->probes); i++)
-		if (f->probes[i].rows)
-			keep(left, words, &f->probes[i], row_of(&f->probes[i], t));
+	if (mt_likely(f->probes[0].rows))
+		keep(left, words, &f->probes[0], row_of(&f->probes[0], s));
+	if (f->probes[1].rows)
+		keep(left, words, &f->probes[1], row_of(&f->probes[1], s));
 }
 
-/* Rules that may fit one of these texts. */
-static void keep_any(uint64_t *left, uint32_t words, const struct mt_authz_index_field *f,
-	const struct text *t, uint32_t n)
+static mt_inline void keep_joined(uint64_t *left, uint32_t words,
+	const struct mt_authz_index_field *f, const struct joined *t)
+{
+	if (mt_likely(f->probes[0].rows))
+		keep(left, words, &f->probes[0], row_of_joined(&f->probes[0], t));
+	if (f->probes[1].rows)
+		keep(left, words, &f->probes[1], row_of_joined(&f->probes[1], t));
+}
+
+/* ---- of the caller ---------------------------------------------------------------------------------- */
+
+static mt_noinline void keep_identity(uint64_t *left, uint32_t words, const struct mt_authz_call *c,
+	const struct mt_authz_index_field *f)
+{
+	struct mt_authz_member m;
+
+	if (!c->principal.p) {
+		if (!c->unnamed)
+			keep_absent(left, words, f);
+	} else if (f->field == MT_AUTHZ_PRINCIPAL) {
+		keep_text(left, words, f, c->principal);
+	} else if (!mt_authz_member(c->principal, &m)) {
+		/* What looks like one and is none is the rules' to judge. */
+	} else if (f->field == MT_AUTHZ_NAMESPACE) {
+		keep_text(left, words, f, m.ns);
+	} else {
+		keep_joined(left, words, f, &(struct joined){m.ns, m.account, false});
+	}
+}
+
+static void keep_sni(uint64_t *left, uint32_t words, const struct mt_authz_call *c,
+	const struct mt_authz_index_field *f)
+{
+	if (c->sni_unkept)
+		return;
+	if (c->sni.p)
+		keep_text(left, words, f, c->sni);
+	else
+		keep_absent(left, words, f);
+}
+
+/* ---- of the message --------------------------------------------------------------------------------- */
+
+/* One value, or none; of several, or what cannot be read, the rules have to look themselves. */
+static mt_inline void keep_metadata(uint64_t *left, uint32_t words, struct mt_authz_call *c,
+	const struct mt_authz_index_field *f)
+{
+	struct mt_slice v = {0}, more = {0};
+	uint32_t pos = 0;
+
+	c->kept_of = NULL;
+	if (c->reader->metadata(c, &f->key, &pos, &v) != MT_AUTHZ_READ)
+		return;
+	if (!v.p) {
+		keep_absent(left, words, f);
+		return;
+	}
+	if (c->reader->metadata(c, &f->key, &pos, &more) != MT_AUTHZ_READ || more.p)
+		return;
+	c->kept_of = &f->key;
+	c->kept = v;
+	keep_text(left, words, f, v);
+}
+
+static mt_inline void keep_name(uint64_t *left, uint32_t words, const struct mt_authz_call *c,
+	const struct mt_authz_index_field *f, uint32_t i, uint32_t m)
+{
+	if (f->field == MT_AUTHZ_METHOD)
+		keep_text(left, words, f, c->methods[m]);
+	else if (f->field == MT_AUTHZ_INTERFACE)
+		keep_text(left, words, f, c->interfaces[i]);
+	else
+		keep_joined(
+			left, words, f, &(struct joined){c->interfaces[i], c->methods[m], true});
+}
+
+/* Rules that may fit one of the names that the server may know it by. */
+static mt_noinline void keep_any(uint64_t *left, uint32_t words, const struct mt_authz_call *c,
+	const struct mt_authz_index_field *f, uint32_t n_i, uint32_t n_m)
 {
 	uint64_t any[MT_AUTHZ_INDEX_WORDS] = {0};
 
-	for (uint32_t k = 0; k < n; k++) {
+	for (uint32_t k = 0; k < n_i * n_m; k++) {
 		uint64_t one[MT_AUTHZ_INDEX_WORDS];
 
 		memcpy(one, left, words * sizeof(*left));
-		keep_one(one, words, f, &t[k]);
+		keep_name(one, words, c, f, k / n_m, k % n_m);
 		for (uint32_t w = 0; w < words; w++)
 			any[w] |= one[w];
 	}
 	memcpy(left, any, words * sizeof(*left));
 }
 
-/* ---- of the caller --------------------------------------------------------------------------------- */
-
-enum there { THERE, ABSENT, UNSAID };
-
-static enum there identity(const struct mt_authz_call *c, uint8_t field, struct text *t)
-{
-	struct mt_authz_member m;
-
-	if (!c->principal.p)
-		return c->unnamed ? UNSAID : ABSENT;
-	*t = whole(c->principal);
-	if (field == MT_AUTHZ_PRINCIPAL)
-		return THERE;
-	/* What looks like one and is none is the rules' to judge. */
-	if (!mt_authz_member(c->principal, &m))
-		return UNSAID;
-	*t = field == MT_AUTHZ_NAMESPACE ? whole(m.ns) : joined(m.ns, m.account, false);
-	return THERE;
-}
-
-static enum there of_caller(const struct mt_authz_call *c, uint8_t field, struct text *t)
-{
-	switch (field) {
-	case MT_AUTHZ_PEER:
-		*t = whole((struct mt_slice){c->peer.b, sizeof(c->peer.b)});
-		return THERE;
-	case MT_AUTHZ_SNI:
-		*t = whole(c->sni);
-		if (c->sni_unkept)
-			return UNSAID;
-		return c->sni.p ? THERE : ABSENT;
-	default:
-		return identity(c, field, t);
-	}
-}
-
-/* ---- of the message -------------------------------------------------------------------------------- */
-
-/* One value, none, or what the rules have to look at themselves. */
-static enum there metadata(
-	struct mt_authz_call *c, const struct mt_authz_index_field *f, uint32_t rows[2])
-{
-	struct mt_slice v = {0}, more = {0};
-	struct text t;
-	uint32_t pos = 0;
-
-	if (c->reader->metadata(c, &f->key, &pos, &v) != MT_AUTHZ_READ)
-		return UNSAID;
-	if (!v.p)
-		return ABSENT;
-	/* Before the next is asked for: it is only there until then. */
-	t = whole(v);
-	for (uint32_t i = 0; i < MT_ARRAY_LEN(f->probes); i++)
-		rows[i] = row_of(&f->probes[i], &t);
-	return c->reader->metadata(c, &f->key, &pos, &more) == MT_AUTHZ_READ && !more.p ? THERE
-											: UNSAID;
-}
-
-static mt_inline void keep_metadata(uint64_t *left, uint32_t words, struct mt_authz_call *c,
-	const struct mt_authz_index_field *f)
-{
-	uint32_t rows[2];
-
-	switch (metadata(c, f, rows)) {
-	case THERE:
-		for (uint32_t i = 0; i < MT_ARRAY_LEN(rows); i++)
-			if (f->probes[i].rows)
-				keep(left, words, &f->probes[i], rows[i]);
-		break;
-	case ABSENT:
-		keep_absent(left, words, f);
-		break;
-	case UNSAID:
-		break;
-	}
-}
-
-/* 0: they cannot be read. */
-static uint32_t names(struct mt_authz_call *c, uint8_t field,
-	struct text t[MT_AUTHZ_INTERFACES * MT_AUTHZ_METHODS])
-{
-	uint32_t n = 0;
-
-	if (field != MT_AUTHZ_INTERFACE && c->methods_read == MT_AUTHZ_NOT_READ)
-		c->methods_read = (uint8_t)c->reader->methods(c);
-	if (field != MT_AUTHZ_METHOD && c->interfaces_read == MT_AUTHZ_NOT_READ)
-		c->interfaces_read = (uint8_t)c->reader->interfaces(c);
-	if ((field != MT_AUTHZ_INTERFACE && c->methods_read != MT_AUTHZ_READ) ||
-		(field != MT_AUTHZ_METHOD && c->interfaces_read != MT_AUTHZ_READ))
-		return 0;
-	if (field == MT_AUTHZ_METHOD)
-		for (uint32_t m = 0; m < c->n_methods; m++)
-			t[n++] = whole(c->methods[m]);
-	if (field == MT_AUTHZ_INTERFACE)
-		for (uint32_t i = 0; i < c->n_interfaces; i++)
-			t[n++] = whole(c->interfaces[i]);
-	if (field == MT_AUTHZ_PATH)
-		for (uint32_t i = 0; i < c->n_interfaces * c->n_methods; i++)
-			t[n++] = joined(c->interfaces[i / c->n_methods],
-				c->methods[i % c->n_methods], true);
-	return n;
-}
-
 static mt_inline void keep_names(uint64_t *left, uint32_t words, struct mt_authz_call *c,
 	const struct mt_authz_index_field *f)
 {
-	struct text t[MT_AUTHZ_INTERFACES * MT_AUTHZ_METHODS];
-	uint32_t n = names(c, f->field, t);
+	uint32_t n_i = 1, n_m = 1;
 
-	c->steps += n;
-	if (n == 1)
-		keep_one(left, words, f, &t[0]);
-	else if (n)
-		keep_any(left, words, f, t, n);
+	if (f->field != MT_AUTHZ_INTERFACE) {
+		if (c->methods_read == MT_AUTHZ_NOT_READ)
+			c->methods_read = (uint8_t)c->reader->methods(c);
+		if (c->methods_read != MT_AUTHZ_READ)
+			return;
+		n_m = c->n_methods;
+	}
+	if (f->field != MT_AUTHZ_METHOD) {
+		if (c->interfaces_read == MT_AUTHZ_NOT_READ)
+			c->interfaces_read = (uint8_t)c->reader->interfaces(c);
+		if (c->interfaces_read != MT_AUTHZ_READ)
+			return;
+		n_i = c->n_interfaces;
+	}
+	c->steps += n_i * n_m;
+	if (mt_likely(n_i == 1 && n_m == 1))
+		keep_name(left, words, c, f, 0, 0);
+	else
+		keep_any(left, words, c, f, n_i, n_m);
 }
 
 /* ---- together -------------------------------------------------------------------------------------- */
@@ -217,29 +204,27 @@ static mt_inline bool any_of(const uint64_t *left, const uint64_t *mask, uint32_
 	return false;
 }
 
-static bool of_message(uint8_t field)
-{
-	return field == MT_AUTHZ_METADATA || field == MT_AUTHZ_METHOD ||
-	       field == MT_AUTHZ_INTERFACE || field == MT_AUTHZ_PATH;
-}
-
 static mt_inline void narrow_by(uint64_t *left, uint32_t words, struct mt_authz_call *c,
 	const struct mt_authz_index_field *f)
 {
-	struct text t;
-
 	c->steps++;
-	if (f->field == MT_AUTHZ_METADATA) {
+	switch (f->field) {
+	case MT_AUTHZ_PEER:
+		keep_text(left, words, f, (struct mt_slice){c->peer.b, sizeof(c->peer.b)});
+		break;
+	case MT_AUTHZ_METADATA:
 		keep_metadata(left, words, c, f);
-	} else if (of_message(f->field)) {
+		break;
+	case MT_AUTHZ_METHOD:
+	case MT_AUTHZ_INTERFACE:
+	case MT_AUTHZ_PATH:
 		keep_names(left, words, c, f);
-	} else {
-		enum there is = of_caller(c, f->field, &t);
-
-		if (is == THERE)
-			keep_one(left, words, f, &t);
-		else if (is == ABSENT)
-			keep_absent(left, words, f);
+		break;
+	case MT_AUTHZ_SNI:
+		keep_sni(left, words, c, f);
+		break;
+	default:
+		keep_identity(left, words, c, f);
 	}
 }
 
