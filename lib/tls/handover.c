@@ -133,7 +133,7 @@ static void half_of_1_2(const uint8_t *key, uint32_t key_n, const uint8_t *iv, u
 {
 	memcpy(half->key, key, key_n);
 	memcpy(half->iv, iv, iv_n);
-	half->seq = 1; /* Finished was 0 */
+	half->seq = 1; /* Finished was 0: the library writes it in one record */
 }
 
 static int keys_of_1_2(struct mt_tls_handshake *h, struct mt_tls_keys *k)
@@ -152,6 +152,7 @@ static int keys_of_1_2(struct mt_tls_handshake *h, struct mt_tls_keys *k)
 	if (rc == 0) {
 		half_of_1_2(block, key, ivs, iv, client ? &k->tx : &k->rx);
 		half_of_1_2(block + key, key, ivs + iv, iv, client ? &k->rx : &k->tx);
+		k->rx.seq = h->got_records;
 	}
 	OPENSSL_cleanse(master, sizeof(master));
 	OPENSSL_cleanse(block, sizeof(block));

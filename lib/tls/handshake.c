@@ -101,6 +101,12 @@ void mt_tls_message(
 		h->finished_sent = true;
 	} else if (type == SSL3_RT_HEADER && write_p && h->finished_sent) {
 		h->sent_records++;
+	} else if (type == SSL3_RT_HEADER && !write_p && len) {
+		/* Finished may come in several (RFC 5246 §6.2.1), and TLS 1.2 goes on counting. */
+		if (p[0] == SSL3_RT_CHANGE_CIPHER_SPEC)
+			h->got_records = 0;
+		else
+			h->got_records++;
 	}
 }
 

@@ -39,6 +39,7 @@ struct mt_tls_handshake {
 	uint32_t unread;
 	bool finished_sent;
 	uint8_t sent_records; /* behind our Finished */
+	uint32_t got_records; /* behind the peer's ChangeCipherSpec */
 	uint8_t got_alert, sent_alert;
 	bool has_alert;		      /* got_alert is fatal */
 	enum mt_tls_reason judgement; /* of the peer's certificate */

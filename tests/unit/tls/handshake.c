@@ -78,7 +78,7 @@ static void expand_block(SSL *ssl, const struct suite *suite, uint8_t *block, si
 	EVP_KDF_free(kdf);
 }
 
-static void take_keys(SSL *ssl, const struct suite *suite, bool server, struct mt_tls_keys *k)
+void taken_keys(SSL *ssl, const struct suite *suite, bool server, struct mt_tls_keys *k)
 {
 	struct mt_tls_half *client = server ? &k->rx : &k->tx, *srv = server ? &k->tx : &k->rx;
 	uint32_t key = mt_tls_key_len(suite->cipher);
@@ -130,7 +130,7 @@ void taken_begin(struct taken *t, const struct suite *suite, struct mt_aead *aea
 	for (int i = 0; i < 10 && (done[0] != 1 || done[1] != 1); i++)
 		done[i & 1] = SSL_do_handshake(ends[i & 1]);
 	CU_ASSERT_FATAL(done[0] == 1 && done[1] == 1);
-	take_keys(ours, suite, server, &keys);
+	taken_keys(ours, suite, server, &keys);
 	BIO_up_ref(t->to);
 	BIO_up_ref(t->from);
 	SSL_free(ours);

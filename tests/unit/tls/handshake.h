@@ -18,6 +18,9 @@ void taken_begin(struct taken *t, const struct suite *suite, struct mt_aead *aea
 	size_t padding);
 void taken_end(struct taken *t);
 
+/* What the server's or the client's end of `ssl` has, whichever `ssl` is; of TLS 1.3 that of the last taken_begin(). */
+void taken_keys(SSL *ssl, const struct suite *suite, bool server, struct mt_tls_keys *k);
+
 /* What the other end has written comes, in buffers of `piece` bytes. */
 void taken_receive(struct taken *t, uint32_t piece);
 

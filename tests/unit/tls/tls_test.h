@@ -11,6 +11,7 @@ uint32_t tls_unhex(const char *hex, uint8_t *out);
 
 extern const struct mt_test aead_tests[];
 extern const struct mt_test allocate_tests[];
+extern const struct mt_test finished_tests[];
 extern const struct mt_test handshake_tests[];
 extern const struct mt_test hello_tests[];
 extern const struct mt_test kdf_tests[];
