@@ -377,7 +377,8 @@ static int set_up(struct mt_tls_context *c, const struct mt_tls_rules *r, struct
 	/* What is behind Finished stays in our hands. */
 	SSL_CTX_set_read_ahead(c->ssl, 0);
 	SSL_CTX_set_max_early_data(c->ssl, 0);
-	SSL_CTX_set_recv_max_early_data(c->ssl, 0);
+	/* What a client sends early all the same, by a ticket of before or of another's, is skipped. */
+	SSL_CTX_set_recv_max_early_data(c->ssl, MT_TLS_EARLY_SKIPPED);
 	SSL_CTX_set_keylog_callback(c->ssl, mt_tls_keylog);
 	SSL_CTX_set_msg_callback(c->ssl, mt_tls_message);
 	if (r->role == MT_TLS_SERVER)

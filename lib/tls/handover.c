@@ -159,6 +159,65 @@ static int keys_of_1_2(struct mt_tls_handshake *h, struct mt_tls_keys *k)
 	return rc;
 }
 
+/* ---- an alert, where no record of ours can be ------------------------------------------------------------ */
+
+#define HEADER	 5
+#define EXPLICIT 8 /* bytes of a nonce that TLS 1.2 writes */
+#define TAG	 16
+
+static const EVP_CIPHER *evp_of(const struct mt_tls_keys *k)
+{
+	switch (k->cipher) {
+	case MT_TLS_AES_128_GCM:
+		return EVP_aes_128_gcm();
+	case MT_TLS_AES_256_GCM:
+		return EVP_aes_256_gcm();
+	default:
+		return EVP_chacha20_poly1305();
+	}
+}
+
+static void put_seq(uint8_t *p, uint64_t seq)
+{
+	for (int i = 0; i < 8; i++)
+		p[i] = (uint8_t)(seq >> (56 - 8 * i));
+}
+
+static bool seal_alert(const struct mt_tls_keys *k, uint8_t nonce[IV], const uint8_t aad[13],
+	const uint8_t alert[2], uint8_t *out)
+{
+	EVP_CIPHER_CTX *x = EVP_CIPHER_CTX_new();
+	int n;
+	bool ok = x && EVP_EncryptInit_ex(x, evp_of(k), NULL, k->tx.key, nonce) == 1 &&
+		  EVP_EncryptUpdate(x, NULL, &n, aad, 13) == 1 &&
+		  EVP_EncryptUpdate(x, out, &n, alert, 2) == 1 &&
+		  EVP_EncryptFinal_ex(x, out + 2, &n) == 1 &&
+		  EVP_CIPHER_CTX_ctrl(x, EVP_CTRL_AEAD_GET_TAG, TAG, out + 2) == 1;
+
+	EVP_CIPHER_CTX_free(x);
+	return ok;
+}
+
+uint32_t mt_tls_alert_record(const struct mt_tls_keys *k, uint8_t alert, uint8_t *out)
+{
+	bool chacha = k->cipher == MT_TLS_CHACHA20_POLY1305;
+	uint32_t explicit = chacha ? 0 : EXPLICIT, len = explicit + 2 + TAG;
+	uint8_t nonce[IV], aad[13], seq[8];
+	const uint8_t bytes[2] = {SSL3_AL_FATAL, alert};
+
+	if (k->version != TLS1_2_VERSION)
+		return 0;
+	put_seq(seq, k->tx.seq);
+	memcpy(nonce, k->tx.iv, IV);
+	for (int i = 0; i < 8; i++)
+		nonce[GCM_IMPLICIT + i] = chacha ? nonce[GCM_IMPLICIT + i] ^ seq[i] : seq[i];
+	memcpy(aad, seq, 8);
+	memcpy(aad + 8, (const uint8_t[]){SSL3_RT_ALERT, 3, 3, 0, 2}, 5);
+	memcpy(out, (const uint8_t[]){SSL3_RT_ALERT, 3, 3, 0, (uint8_t)len}, HEADER);
+	memcpy(out + HEADER, seq, explicit);
+	return seal_alert(k, nonce, aad, bytes, out + HEADER + explicit) ? HEADER + len : 0;
+}
+
 int mt_tls_hand_over(struct mt_tls_handshake *h, struct mt_tls_keys *out)
 {
 	int rc = cipher_of(SSL_get_current_cipher(h->ssl), out);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One handshake: the library between two memories. */
+#include "mt_tls_alert.h"
 #include "mt_tls_priv.h"
 
 #include <errno.h>
@@ -231,15 +232,29 @@ static bool describe(struct mt_tls_handshake *h, struct mt_tls_peer *p)
 	return mt_tls_principal(leaf, p->principal);
 }
 
+/* Something is behind Finished in its record, which the library keeps, and no application data can be. */
+static enum mt_tls_step fail_behind(struct mt_tls_handshake *h)
+{
+	uint8_t record[MT_TLS_ALERT_RECORD];
+	int n = (int)mt_tls_alert_record(&h->result.keys, MT_TLS_UNEXPECTED_MESSAGE, record);
+
+	if (n && BIO_write(h->out, record, n) == n)
+		h->sent_alert = MT_TLS_UNEXPECTED_MESSAGE;
+	OPENSSL_cleanse(&h->result, sizeof(h->result));
+	return failed(h, MT_TLS_WHY_protocol_error);
+}
+
 static enum mt_tls_step finish(struct mt_tls_handshake *h)
 {
 	struct mt_tls_result *r = &h->result;
 
-	/* The library has taken nothing beyond Finished out of the memory: what is there is records. */
-	if (SSL_has_pending(h->ssl) || !describe(h, &r->peer) || mt_tls_hand_over(h, &r->keys)) {
+	if (!describe(h, &r->peer) || mt_tls_hand_over(h, &r->keys)) {
 		OPENSSL_cleanse(r, sizeof(*r));
 		return failed(h, MT_TLS_WHY_internal);
 	}
+	/* The library has taken nothing beyond Finished out of the memory: what is there is records. */
+	if (SSL_has_pending(h->ssl))
+		return fail_behind(h);
 	h->unread = (uint32_t)BIO_ctrl_pending(h->in);
 	r->tickets = r->keys.version == TLS1_3_VERSION ? h->sent_records : 0;
 	ERR_clear_error();

@@ -127,7 +127,7 @@ void tls_connect(struct tls_conn *c)
 /* Nothing is protected yet: the alert neither. */
 static void refuse(struct tls_conn *c, enum mt_tls_outcome count, enum mt_tls_alert alert)
 {
-	const uint8_t record[] = {21, 3, 1, 0, 2, 2, (uint8_t)alert};
+	const uint8_t record[] = MT_TLS_ALERT_IN_CLEAR(alert);
 	struct mt_chain out = {0};
 
 	mt_count(c->layer->counts, count);

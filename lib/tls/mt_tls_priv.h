@@ -61,6 +61,10 @@ void mt_tls_keylog(const SSL *ssl, const char *line);
 /* -EPROTO: no cipher of ours, -ENOMEM */
 int mt_tls_hand_over(struct mt_tls_handshake *h, struct mt_tls_keys *out);
 
+#define MT_TLS_ALERT_RECORD 64
+/* Behind a handshake of TLS 1.2: a fatal alert under our new key. Its length; 0: it cannot be made. */
+uint32_t mt_tls_alert_record(const struct mt_tls_keys *k, uint8_t alert, uint8_t *out);
+
 /* ---- handshake.c ----- */
 
 /* SSL_CTX_set_client_hello_cb() */

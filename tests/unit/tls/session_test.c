@@ -202,8 +202,38 @@ static void test_end_of_certificate(void)
 	mt_tls_context_drop(c);
 }
 
+/* Nothing of it is taken, and the handshake goes on (RFC 8446 §4.2.10). */
+static void test_early_data_is_skipped(void)
+{
+	static const char early[] = "a request that anybody may repeat";
+	struct mt_tls_rules rules = rules_with_tickets();
+	struct mt_tls_context *c = ends_context(&rules);
+	SSL_SESSION *session = NULL;
+	struct mt_tls_handshake *h;
+	struct ends_plain p;
+	size_t n;
+
+	(void)connect_with(c, TLS1_3_VERSION, &session);
+	CU_ASSERT_EQUAL(SSL_SESSION_get_max_early_data(session), 0);
+	/* As if it were of another server's. */
+	CU_ASSERT_EQUAL(SSL_SESSION_set_max_early_data(session, sizeof(early)), 1);
+	h = mt_tls_handshake_new(c, NULL);
+	ends_plain_new(&p, MT_TLS_CLIENT, pki()->alice, TLS1_3_VERSION, NULL);
+	SSL_set_session(p.ssl, session);
+	CU_ASSERT_EQUAL(SSL_write_early_data(p.ssl, early, sizeof(early), &n), 1);
+	CU_ASSERT_EQUAL(ends_talk(h, &p, 1000), MT_TLS_DONE);
+	CU_ASSERT_EQUAL(SSL_get_early_data_status(p.ssl), SSL_EARLY_DATA_REJECTED);
+	CU_ASSERT_TRUE(mt_tls_handshake_result(h)->peer.resumed);
+	ends_check_records(mt_tls_handshake_result(h), &p);
+	mt_tls_handshake_free(h);
+	ends_plain_free(&p);
+	SSL_SESSION_free(session);
+	mt_tls_context_drop(c);
+}
+
 const struct mt_test session_tests[] = {{"sessions are resumed", test_resumed},
 	{"no tickets, no sessions", test_no_tickets},
+	{"early data is skipped", test_early_data_is_skipped},
 	{"sessions are bound to chain, trust and rules", test_bound},
 	{"a certificate in a ticket is judged anew", test_judged_anew},
 	{"a certificate in a ticket that has expired", test_end_of_certificate}, {0}};
