@@ -7,6 +7,7 @@
  * any bytes.
  */
 #include "mt_proxy_priv.h"
+#include "mt_tls_alert.h"
 
 #define SNIFFED 512 /* bytes that codecs are shown */
 /* A handshake record and version 3.x: what begins so, and ends too early, was no plain client's. */
@@ -206,6 +207,23 @@ static void reset(struct mt_proxy *p, struct mt_undecided *u, enum mt_proxy_outc
 	mt_stream_abort(s, mt_abort_of(why));
 }
 
+/* It speaks TLS, of which nobody can make anything: it is told so (RFC 8446 §6.2). */
+static void refuse_hello(struct mt_proxy *p, struct mt_undecided *u, enum mt_proxy_outcome why)
+{
+	static const uint8_t alert[] = MT_TLS_ALERT_IN_CLEAR(MT_TLS_DECODE_ERROR);
+	struct mt_stream *s = u->s;
+	struct mt_chain out = {0};
+
+	if (mt_chain_write(&out, p->pools, alert, sizeof(alert))) {
+		reset(p, u, why);
+		return;
+	}
+	end(p, u, why);
+	mt_stream_drop(s, s->rx.len);
+	mt_stream_send(s, &out);
+	mt_stream_detach(s);
+}
+
 /* It has sent nothing but FIN, and gets ours. */
 static void finish(struct mt_proxy *p, struct mt_undecided *u)
 {
@@ -274,6 +292,8 @@ static void act(struct mt_proxy *p, struct mt_undecided *u, struct verdict v)
 			mt_stream_abort(s, MT_ABORT_CANCELLED);
 	} else if (!v.proto && v.why == MT_PROXY_undecided_left) {
 		finish(p, u);
+	} else if (v.why == MT_PROXY_hello_malformed || v.why == MT_PROXY_hello_too_long) {
+		refuse_hello(p, u, v.why);
 	} else if (!v.proto) {
 		reset(p, u, v.why);
 	} else if (!hand_over(p, u, v.proto)) {

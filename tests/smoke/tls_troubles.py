@@ -245,7 +245,7 @@ CLIENTS = {
     "rubbish for a hello": (lambda t: t.raw(b"\x16\x03\x01\0\x20" + bytes(32)),
         "reset", "proxy_chain_unmatched"),
     "a hello whose lengths lie": (lambda t: t.raw(b"\x16\x03\x01\0\x26" + bytes.fromhex("01000022 0303") + bytes(32)),
-        "reset", "proxy_hello_malformed"),
+        "alert 50", "proxy_hello_malformed"),
     "a spoiled record later": (lambda t: t.spoiled(),
         "alert", "tls_alert_out"),
 }

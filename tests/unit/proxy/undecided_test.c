@@ -469,6 +469,17 @@ static void test_unmatched(void)
 	stop();
 }
 
+/* decode_error, in clear text, and then FIN. */
+static void check_told(struct fake_conn *c)
+{
+	static const uint8_t alert[] = {21, 3, 1, 0, 2, 2, 50};
+	uint8_t said[64];
+
+	CU_ASSERT_TRUE(c->detached);
+	CU_ASSERT_EQUAL(lab_take(c, said, sizeof(said)), sizeof(alert));
+	CU_ASSERT_EQUAL(memcmp(said, alert, sizeof(alert)), 0);
+}
+
 static void test_too_long(void)
 {
 	struct fake_conn *c;
@@ -476,7 +487,7 @@ static void test_too_long(void)
 	START(&tls_to_a, &plain_tcp);
 	c = client();
 	lab_feed(c, "\x16\x03\x01\x40\x00\x01\x01\x00\x00", 9);
-	CU_ASSERT_TRUE(c->aborted);
+	check_told(c);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_hello_too_long), 1);
 	stop();
 }
@@ -491,14 +502,14 @@ static void test_malformed(void)
 	START(&tls_to_a, &plain_tcp);
 	c = client();
 	lab_feed(c, bytes, hello_make(bytes, &how));
-	CU_ASSERT_TRUE(c->aborted);
+	check_told(c);
 	CU_ASSERT_EQUAL(lab_n_servers(), 0);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_hello_malformed), 1);
 	PUBLISH(1, &tls_to_a, &all);
 	c = client();
 	how = (struct hello_how){.names = {"a.example"}, .twice = true};
 	lab_feed(c, bytes, hello_make(bytes, &how));
-	CU_ASSERT_TRUE(c->aborted);
+	check_told(c);
 	CU_ASSERT_EQUAL(lab_n_servers(), 0);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_hello_malformed), 2);
 	stop();
