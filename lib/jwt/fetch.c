@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The thread that fetches sets of keys: all at once, each bounded in time and bytes (libcurl's multi interface). */
+#include "mt_jwks_store_priv.h"
+
+#include "mt_rights.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <jansson.h>
+#include <openssl/crypto.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define TRANSFERS 16 /* at once */
+#define LOOK_MS	  1000
+#define URI_MAX	  2048
+
+struct transfer {
+	struct mt_jwks_source *source;
+	CURL *easy;
+	char *text;
+	size_t len;
+	bool discovers; /* the document that says where they are */
+	bool too_long;
+	char error[CURL_ERROR_SIZE];
+};
+
+struct mt_jwks_fetcher {
+	struct mt_jwks_store *store;
+	CURLM *multi;
+	pthread_t id;
+	char *roots;
+	uint32_t stop;
+	uint32_t n;
+	struct transfer transfers[TRANSFERS];
+};
+
+static int64_t now_s(void)
+{
+	return (int64_t)time(NULL);
+}
+
+void mt_jwks_fetcher_wake(struct mt_jwks_fetcher *f)
+{
+	(void)curl_multi_wakeup(f->multi);
+}
+
+/* ---- one ------------------------------------------------------------------------------------------- */
+
+static size_t take(char *p, size_t size, size_t n, void *arg)
+{
+	struct transfer *t = arg;
+	char *more;
+
+	t->too_long = n > MT_JWKS_MAX - t->len;
+	more = t->too_long ? NULL : realloc(t->text, t->len + n + 1);
+	if (!more)
+		return 0;
+	memcpy(more + t->len, p, n);
+	t->text = more;
+	t->len += n;
+	return n;
+}
+
+static void clear(struct mt_jwks_fetcher *f, struct transfer *t)
+{
+	if (t->easy) {
+		curl_multi_remove_handle(f->multi, t->easy);
+		curl_easy_cleanup(t->easy);
+	}
+	free(t->text);
+	t->easy = NULL;
+	t->text = NULL;
+	t->len = 0;
+	t->too_long = false;
+	t->error[0] = '\0';
+}
+
+/* Nothing but HTTP and HTTPS, no redirections, no proxy that the environment names: what is written is what is asked. */
+static bool set_options(const struct mt_jwks_fetcher *f, struct transfer *t, const char *uri)
+{
+	CURL *c = t->easy;
+	bool ok = true;
+
+	ok &= !curl_easy_setopt(c, CURLOPT_URL, uri);
+	ok &= !curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
+	ok &= !curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0L);
+	ok &= !curl_easy_setopt(c, CURLOPT_PROXY, "");
+	ok &= !curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
+	ok &= !curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, (long)t->source->timeout_ms);
+	ok &= !curl_easy_setopt(c, CURLOPT_MAXFILESIZE, (long)MT_JWKS_MAX);
+	ok &= !curl_easy_setopt(c, CURLOPT_FAILONERROR, 1L);
+	ok &= !curl_easy_setopt(c, CURLOPT_USERAGENT, "meltemi/" MT_VERSION);
+	ok &= !curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, take);
+	ok &= !curl_easy_setopt(c, CURLOPT_WRITEDATA, t);
+	ok &= !curl_easy_setopt(c, CURLOPT_ERRORBUFFER, t->error);
+	ok &= !curl_easy_setopt(c, CURLOPT_PRIVATE, t);
+	if (f->roots)
+		ok &= !curl_easy_setopt(c, CURLOPT_CAINFO, f->roots);
+	return ok;
+}
+
+/* false: it has failed, and that is told. */
+static bool start(struct mt_jwks_fetcher *f, struct transfer *t, const char *uri)
+{
+	t->easy = curl_easy_init();
+	return t->easy && set_options(f, t, uri) && curl_multi_add_handle(f->multi, t->easy) == 0;
+}
+
+static void finish(
+	struct mt_jwks_fetcher *f, struct transfer *t, struct mt_jwks *keys, const char *why)
+{
+	struct mt_jwks_source *s = t->source;
+
+	mt_jwks_source_fetched(s, keys, why, now_s());
+	clear(f, t);
+	t->source = NULL;
+	f->n--;
+	mt_jwks_source_drop(s);
+}
+
+/* OpenID Connect Discovery 1.0 §3: "jwks_uri". */
+static bool go_on(struct mt_jwks_fetcher *f, struct transfer *t, struct mt_err *e)
+{
+	json_error_t why;
+	json_t *o = json_loadb(t->text ? t->text : "", t->len, JSON_REJECT_DUPLICATES, &why);
+	const char *uri = json_string_value(json_object_get(o, "jwks_uri"));
+	char text[URI_MAX];
+	bool ok = uri && (size_t)snprintf(text, sizeof(text), "%s", uri) < sizeof(text);
+
+	json_decref(o);
+	clear(f, t);
+	t->discovers = false;
+	if (!ok)
+		mt_err(e, -EINVAL, "the issuer's configuration has no \"jwks_uri\"");
+	else if (!start(f, t, text))
+		mt_err(e, -EINVAL, "the issuer's \"jwks_uri\" cannot be asked");
+	else
+		return true;
+	return false;
+}
+
+static void ended(struct mt_jwks_fetcher *f, struct transfer *t, CURLcode rc)
+{
+	struct mt_err e = {""};
+	struct mt_jwks *keys = NULL;
+
+	if (t->too_long || rc == CURLE_FILESIZE_EXCEEDED)
+		mt_err(&e, -EFBIG, "it is longer than %d bytes", MT_JWKS_MAX);
+	else if (rc)
+		mt_err(&e, -EIO, "%s", t->error[0] ? t->error : curl_easy_strerror(rc));
+	else if (t->discovers && go_on(f, t, &e))
+		return;
+	else if (!e.text[0])
+		keys = mt_jwks_parse(t->text ? t->text : "", t->len, &e);
+	finish(f, t, keys, e.text);
+}
+
+/* ---- all ------------------------------------------------------------------------------------------- */
+
+static struct transfer *free_one(struct mt_jwks_fetcher *f)
+{
+	for (uint32_t i = 0; i < TRANSFERS; i++)
+		if (!f->transfers[i].source)
+			return &f->transfers[i];
+	return NULL;
+}
+
+static int64_t begin_due(struct mt_jwks_fetcher *f)
+{
+	int64_t next = INT64_MAX;
+
+	while (f->n < TRANSFERS) {
+		struct mt_jwks_source *s = mt_jwks_store_due(f->store, now_s(), &next);
+		struct transfer *t = s ? free_one(f) : NULL;
+
+		if (!t)
+			break;
+		*t = (struct transfer){.source = s, .discovers = s->openid};
+		f->n++;
+		if (!start(f, t, s->uri))
+			finish(f, t, NULL, "it is no URI that can be asked");
+	}
+	return next;
+}
+
+static void end_done(struct mt_jwks_fetcher *f)
+{
+	struct CURLMsg *m;
+	int left;
+
+	while ((m = curl_multi_info_read(f->multi, &left))) {
+		struct transfer *t = NULL;
+
+		if (m->msg != CURLMSG_DONE)
+			continue;
+		curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, (char **)&t);
+		ended(f, t, m->data.result);
+	}
+}
+
+static void *loop(void *arg)
+{
+	struct mt_jwks_fetcher *f = arg;
+
+	while (!__atomic_load_n(&f->stop, __ATOMIC_ACQUIRE)) {
+		int running;
+
+		(void)begin_due(f);
+		(void)curl_multi_perform(f->multi, &running);
+		end_done(f);
+		(void)curl_multi_poll(f->multi, NULL, 0, LOOK_MS, NULL);
+	}
+	OPENSSL_thread_stop();
+	return NULL;
+}
+
+/* Signals are the control thread's. */
+static int start_thread(struct mt_jwks_fetcher *f)
+{
+	sigset_t all, before;
+	int rc;
+
+	sigfillset(&all);
+	sigdelset(&all, MT_RIGHTS_SIGNAL);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	rc = pthread_create(&f->id, NULL, loop, f);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (rc == 0)
+		(void)pthread_setname_np(f->id, "mt-jwks");
+	return -rc;
+}
+
+static void free_fetcher(struct mt_jwks_fetcher *f)
+{
+	if (f->multi)
+		curl_multi_cleanup(f->multi);
+	free(f->roots);
+	free(f);
+}
+
+int mt_jwks_store_start(struct mt_jwks_store *s, const char *roots, struct mt_err *e)
+{
+	struct mt_jwks_fetcher *f = calloc(1, sizeof(*f));
+	int rc = -ENOMEM;
+
+	if (f && curl_global_init(CURL_GLOBAL_DEFAULT) == 0) {
+		f->store = s;
+		f->multi = curl_multi_init();
+		f->roots = roots ? strdup(roots) : NULL;
+		if (f->multi && (f->roots || !roots))
+			rc = start_thread(f);
+	}
+	if (rc == 0) {
+		pthread_mutex_lock(&s->lock);
+		s->fetcher = f;
+		pthread_mutex_unlock(&s->lock);
+		return 0;
+	}
+	if (f)
+		free_fetcher(f);
+	return mt_err(e, rc, "a thread that fetches keys: %s", strerror(-rc));
+}
+
+void mt_jwks_store_stop(struct mt_jwks_store *s)
+{
+	struct mt_jwks_fetcher *f = s->fetcher;
+
+	if (!f)
+		return;
+	__atomic_store_n(&f->stop, 1, __ATOMIC_RELEASE);
+	mt_jwks_fetcher_wake(f);
+	pthread_join(f->id, NULL);
+	pthread_mutex_lock(&s->lock);
+	s->fetcher = NULL;
+	pthread_mutex_unlock(&s->lock);
+	for (uint32_t i = 0; i < TRANSFERS; i++)
+		if (f->transfers[i].source)
+			finish(f, &f->transfers[i], NULL, "the node stops");
+	free_fetcher(f);
+}

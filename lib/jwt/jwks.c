@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* JSON Web Key Sets: RFC 7517, with the keys of RFC 7518 §6.2 and §6.3 and of RFC 8037. */
+#include "mt_jwks.h"
+
+#include "mt_jwt_priv.h"
+
+#include <errno.h>
+#include <openssl/core_names.h>
+#include <openssl/err.h>
+#include <openssl/param_build.h>
+#include <string.h>
+
+/* A modulus of MT_JWKS_BITS_MAX, and a byte. */
+#define NUMBER_MAX (MT_JWKS_BITS_MAX / 8 + 1)
+
+/* The bytes of a member; 0: it has none that could be one. */
+static size_t bytes_of(const json_t *o, const char *name, uint8_t out[NUMBER_MAX])
+{
+	const json_t *v = json_object_get(o, name);
+	const char *s = json_string_value(v);
+	size_t len = json_string_length(v);
+	ssize_t n;
+
+	if (!s || len > NUMBER_MAX * 4 / 3)
+		return 0;
+	n = mt_base64url(s, len, out);
+	return n > 0 ? (size_t)n : 0;
+}
+
+static EVP_PKEY *from_params(const char *type, OSSL_PARAM_BLD *b)
+{
+	OSSL_PARAM *params = OSSL_PARAM_BLD_to_param(b);
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, type, NULL);
+	EVP_PKEY *key = NULL;
+
+	if (!params || !ctx || EVP_PKEY_fromdata_init(ctx) <= 0 ||
+		EVP_PKEY_fromdata(ctx, &key, EVP_PKEY_PUBLIC_KEY, params) <= 0)
+		key = NULL;
+	EVP_PKEY_CTX_free(ctx);
+	OSSL_PARAM_free(params);
+	return key;
+}
+
+static EVP_PKEY *rsa_key(const json_t *o)
+{
+	uint8_t n[NUMBER_MAX], e[NUMBER_MAX];
+	size_t n_len = bytes_of(o, "n", n), e_len = bytes_of(o, "e", e);
+	OSSL_PARAM_BLD *b = OSSL_PARAM_BLD_new();
+	BIGNUM *bn = NULL, *be = NULL;
+	EVP_PKEY *key = NULL;
+	int bits = 0;
+
+	/* Exponents longer than 64 bits serve nobody, and cost as much as a modulus. */
+	if (n_len && e_len && e_len <= 8) {
+		bn = BN_bin2bn(n, (int)n_len, NULL);
+		be = BN_bin2bn(e, (int)e_len, NULL);
+	}
+	if (bn)
+		bits = BN_num_bits(bn);
+	if (b && be && bits >= MT_JWKS_BITS_MIN && bits <= MT_JWKS_BITS_MAX && BN_is_odd(bn) &&
+		BN_is_odd(be) && !BN_is_one(be) &&
+		OSSL_PARAM_BLD_push_BN(b, OSSL_PKEY_PARAM_RSA_N, bn) &&
+		OSSL_PARAM_BLD_push_BN(b, OSSL_PKEY_PARAM_RSA_E, be))
+		key = from_params("RSA", b);
+	BN_free(bn);
+	BN_free(be);
+	OSSL_PARAM_BLD_free(b);
+	return key;
+}
+
+static const struct curve {
+	const char *name, *group;
+	uint16_t bits;
+} curves[] = {{"P-256", "P-256", 256}, {"P-384", "P-384", 384}, {"P-521", "P-521", 521}};
+
+/* The point as octets (SEC 1 §2.3.3): 4, x, y. That it lies on the curve is looked at as it is taken. */
+static EVP_PKEY *ec_key(const json_t *o, uint16_t *bits)
+{
+	const char *crv = json_string_value(json_object_get(o, "crv"));
+	uint8_t x[NUMBER_MAX], y[NUMBER_MAX], point[1 + 2 * 66] = {4};
+	size_t x_len = bytes_of(o, "x", x), y_len = bytes_of(o, "y", y), size;
+	OSSL_PARAM_BLD *b;
+	EVP_PKEY *key = NULL;
+
+	for (size_t i = 0; crv && i < MT_ARRAY_LEN(curves); i++)
+		if (strcmp(crv, curves[i].name) == 0)
+			*bits = curves[i].bits;
+	size = (*bits + 7u) / 8;
+	if (!*bits || x_len != size || y_len != size)
+		return NULL;
+	memcpy(point + 1, x, size);
+	memcpy(point + 1 + size, y, size);
+	b = OSSL_PARAM_BLD_new();
+	if (b && OSSL_PARAM_BLD_push_utf8_string(b, OSSL_PKEY_PARAM_GROUP_NAME, crv, 0) &&
+		OSSL_PARAM_BLD_push_octet_string(b, OSSL_PKEY_PARAM_PUB_KEY, point, 1 + 2 * size))
+		key = from_params("EC", b);
+	OSSL_PARAM_BLD_free(b);
+	return key;
+}
+
+static EVP_PKEY *okp_key(const json_t *o)
+{
+	const char *crv = json_string_value(json_object_get(o, "crv"));
+	uint8_t x[NUMBER_MAX];
+
+	if (!crv || strcmp(crv, "Ed25519") != 0 || bytes_of(o, "x", x) != 32)
+		return NULL;
+	return EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, x, 32);
+}
+
+static EVP_PKEY *key_of(const json_t *o, struct mt_jwk *k)
+{
+	const char *kty = json_string_value(json_object_get(o, "kty"));
+	EVP_PKEY *key = NULL;
+
+	if (!kty)
+		return NULL;
+	if (strcmp(kty, "RSA") == 0) {
+		k->type = MT_JWK_RSA;
+		key = rsa_key(o);
+	} else if (strcmp(kty, "EC") == 0) {
+		k->type = MT_JWK_EC;
+		key = ec_key(o, &k->bits);
+	} else if (strcmp(kty, "OKP") == 0) {
+		k->type = MT_JWK_OKP;
+		key = okp_key(o);
+	}
+	/* What the library says of keys is nobody's to read later. */
+	ERR_clear_error();
+	return key;
+}
+
+/* false: it is longer than there is room. */
+static bool text_of(const json_t *o, const char *name, char *to, size_t size)
+{
+	const char *s = json_string_value(json_object_get(o, name));
+
+	return (size_t)snprintf(to, size, "%s", s ? s : "") < size;
+}
+
+/* false: nothing that is signed can be verified by it. */
+static bool read_key(const json_t *o, struct mt_jwk *k)
+{
+	const char *use = json_string_value(json_object_get(o, "use"));
+
+	*k = (struct mt_jwk){0};
+	if (use && strcmp(use, "sig") != 0)
+		return false;
+	if (!text_of(o, "kid", k->kid, sizeof(k->kid)) ||
+		!text_of(o, "alg", k->alg, sizeof(k->alg)))
+		return false;
+	k->key = key_of(o, k);
+	if (k->key && (!*k->alg || mt_jwk_fits(k, k->alg)))
+		return true;
+	EVP_PKEY_free(k->key);
+	k->key = NULL;
+	return false;
+}
+
+static struct mt_jwks *read_keys(const json_t *list, struct mt_err *e)
+{
+	struct mt_jwks *k = calloc(1, sizeof(*k) + MT_JWKS_KEYS * sizeof(k->keys[0]));
+	const json_t *o;
+	size_t i;
+
+	if (!k) {
+		mt_err(e, -ENOMEM, "no memory");
+		return NULL;
+	}
+	k->refs = 1;
+	json_array_foreach((json_t *)list, i, o)
+	{
+		if (k->n < MT_JWKS_KEYS && read_key(o, &k->keys[k->n]))
+			k->n++;
+		else
+			k->passed_over++;
+	}
+	if (k->n)
+		return k;
+	mt_err(e, -EINVAL,
+		"none of its %u keys verifies signatures (RSA of %d to %d bits, EC of P-256, "
+		"P-384 and P-521, Ed25519)",
+		k->passed_over, MT_JWKS_BITS_MIN, MT_JWKS_BITS_MAX);
+	mt_jwks_drop(k);
+	return NULL;
+}
+
+struct mt_jwks *mt_jwks_parse(const char *text, size_t len, struct mt_err *e)
+{
+	struct mt_jwks *k = NULL;
+	json_error_t why;
+	json_t *o, *list;
+
+	if (len > MT_JWKS_MAX) {
+		mt_err(e, -EINVAL, "it is longer than %d bytes", MT_JWKS_MAX);
+		return NULL;
+	}
+	o = json_loadb(text, len, JSON_REJECT_DUPLICATES, &why);
+	list = json_object_get(o, "keys");
+	if (!o)
+		mt_err(e, -EINVAL, "it is no JSON: line %d: %s", why.line, why.text);
+	else if (!json_is_array(list))
+		mt_err(e, -EINVAL, "it has no list \"keys\" (RFC 7517 §5)");
+	else
+		k = read_keys(list, e);
+	json_decref(o);
+	return k;
+}
+
+struct mt_jwks *mt_jwks_hold(struct mt_jwks *k)
+{
+	__atomic_add_fetch(&k->refs, 1, __ATOMIC_RELAXED);
+	return k;
+}
+
+void mt_jwks_drop(struct mt_jwks *k)
+{
+	if (!k || __atomic_sub_fetch(&k->refs, 1, __ATOMIC_ACQ_REL))
+		return;
+	for (uint32_t i = 0; i < k->n; i++)
+		EVP_PKEY_free(k->keys[i].key);
+	free(k);
+}

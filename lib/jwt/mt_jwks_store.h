@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where sets of keys are from, and the thread that fetches them: by HTTP and HTTPS out of the machine's own network (the kernel's
+ * sockets, never the ports of workers). A set that was fetched is used until another one is.
+ */
+#pragma once
+
+#include "mt_token.h"
+
+#define MT_JWKS_REFRESH_S 1200 /* as Istio's control plane does */
+#define MT_JWKS_MISSED_S  15   /* a key that is missing is looked for so early at the earliest */
+#define MT_JWKS_BACKOFF_S                                                                          \
+	64 /* from one failure to the next attempt: 1 s, 2 s, 4 s, and so long at most */
+#define MT_JWKS_TIMEOUT_MS 5000
+#define MT_JWKS_SOURCES	   256 /* fetched ones */
+
+struct mt_jwks_store;
+
+/* What a rule says of its keys: one of these. */
+struct mt_jwks_said {
+	const char *text;    /* the set itself */
+	const char *uri;     /* where it is */
+	const char *issuer;  /* whose OpenID Connect Discovery document says where it is */
+	uint32_t timeout_ms; /* of a fetch; 0: MT_JWKS_TIMEOUT_MS */
+};
+
+/* A plain copy, for who tells. */
+struct mt_jwks_status {
+	const char *name; /* the uri, or "openid ISSUER"; lives as long as the source is held */
+	uint32_t keys;	  /* 0: there are none yet */
+	uint32_t passed_over;
+	uint64_t fetches, failures; /* since it is known */
+	uint32_t failed;	    /* in a row, the last ones */
+	int64_t fetched, next;	    /* seconds since 1970; 0: never, or just now */
+	char why[256];		    /* how the last fetch failed; "": it did not */
+};
+
+/* NULL: no memory. */
+struct mt_jwks_store *mt_jwks_store_new(void);
+/* When no source is held any more. NULL is allowed. */
+void mt_jwks_store_free(struct mt_jwks_store *s);
+
+/* Held. NULL with *e: no such set, no such uri, too many, or no memory. Control thread. */
+struct mt_jwks_source *mt_jwks_store_get(
+	struct mt_jwks_store *s, const struct mt_jwks_said *said, struct mt_err *e);
+
+/* Begins to fetch, trusting the machine's authorities and those in the file `roots` (NULL: none). Once. 0 or -errno with *e. */
+int mt_jwks_store_start(struct mt_jwks_store *s, const char *roots, struct mt_err *e);
+/* Ends the thread. */
+void mt_jwks_store_stop(struct mt_jwks_store *s);
+
+/* Of the i-th source that is fetched; false: there are fewer. Any thread but a worker. */
+bool mt_jwks_store_status(
+	struct mt_jwks_store *s, uint32_t i, struct mt_jwks_status *out, char *name, size_t size);
+
+/* Fetches and failures of all sources, also of those that are gone. */
+void mt_jwks_store_totals(struct mt_jwks_store *s, uint64_t *fetches, uint64_t *failures);

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mt_jwks_store_priv.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char discovery[] = "/.well-known/openid-configuration";
+
+struct mt_jwks_store *mt_jwks_store_new(void)
+{
+	struct mt_jwks_store *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	pthread_mutex_init(&s->lock, NULL);
+	mt_list_init(&s->sources);
+	return s;
+}
+
+void mt_jwks_store_free(struct mt_jwks_store *s)
+{
+	if (!s)
+		return;
+	mt_jwks_store_stop(s);
+	MT_ASSERT(mt_list_empty(&s->sources));
+	pthread_mutex_destroy(&s->lock);
+	free(s);
+}
+
+/* ---- counted --------------------------------------------------------------------------------------- */
+
+struct mt_jwks_source *mt_jwks_source_hold(struct mt_jwks_source *s)
+{
+	pthread_mutex_lock(&s->store->lock);
+	s->refs++;
+	pthread_mutex_unlock(&s->store->lock);
+	return s;
+}
+
+static void free_source(struct mt_jwks_source *s)
+{
+	mt_jwks_drop(s->keys);
+	free(s->name);
+	free(s->uri);
+	free(s);
+}
+
+void mt_jwks_source_drop(struct mt_jwks_source *s)
+{
+	struct mt_jwks_store *all = s->store;
+	bool last;
+
+	pthread_mutex_lock(&all->lock);
+	last = --s->refs == 0;
+	if (last) {
+		mt_list_del(&s->node);
+		all->n -= s->uri != NULL;
+	}
+	pthread_mutex_unlock(&all->lock);
+	if (last)
+		free_source(s);
+}
+
+uint64_t mt_jwks_source_generation(const struct mt_jwks_source *s)
+{
+	return __atomic_load_n(&s->generation, __ATOMIC_ACQUIRE);
+}
+
+struct mt_jwks *mt_jwks_source_keys(struct mt_jwks_source *s, uint64_t *generation)
+{
+	struct mt_jwks *k;
+
+	pthread_mutex_lock(&s->store->lock);
+	k = s->keys ? mt_jwks_hold(s->keys) : NULL;
+	*generation = s->generation;
+	pthread_mutex_unlock(&s->store->lock);
+	return k;
+}
+
+void mt_jwks_source_missed(struct mt_jwks_source *s)
+{
+	struct mt_jwks_fetcher *f = NULL;
+
+	pthread_mutex_lock(&s->store->lock);
+	if (s->uri && !s->missed) {
+		s->missed = true;
+		f = s->store->fetcher;
+	}
+	if (f)
+		mt_jwks_fetcher_wake(f);
+	pthread_mutex_unlock(&s->store->lock);
+}
+
+/* ---- made ------------------------------------------------------------------------------------------ */
+
+static char *name_of(const struct mt_jwks_said *said)
+{
+	char *name = NULL;
+	int rc;
+
+	if (said->text)
+		rc = asprintf(&name, "inline %s", said->text);
+	else if (said->uri)
+		rc = asprintf(&name, "%u %s", said->timeout_ms, said->uri);
+	else
+		rc = asprintf(&name, "%u openid %s", said->timeout_ms, said->issuer);
+	return rc < 0 ? NULL : name;
+}
+
+static char *uri_of(const struct mt_jwks_said *said)
+{
+	size_t len = said->uri ? 0 : strlen(said->issuer);
+	char *uri;
+
+	if (said->uri)
+		return strdup(said->uri);
+	while (len && said->issuer[len - 1] == '/')
+		len--;
+	return asprintf(&uri, "%.*s%s", (int)len, said->issuer, discovery) < 0 ? NULL : uri;
+}
+
+static struct mt_jwks_source *find(struct mt_jwks_store *s, const char *name)
+{
+	const struct mt_list *n;
+
+	mt_list_foreach (n, &s->sources) {
+		struct mt_jwks_source *src = mt_list_entry(n, struct mt_jwks_source, node);
+
+		if (strcmp(src->name, name) == 0) {
+			src->refs++;
+			return src;
+		}
+	}
+	return NULL;
+}
+
+static bool is_web(const char *uri)
+{
+	return strncmp(uri, "http://", 7) == 0 || strncmp(uri, "https://", 8) == 0;
+}
+
+static struct mt_jwks_source *make(
+	struct mt_jwks_store *all, const struct mt_jwks_said *said, struct mt_err *e)
+{
+	struct mt_jwks_source *s = calloc(1, sizeof(*s));
+
+	if (!s) {
+		mt_err(e, -ENOMEM, "no memory");
+		return NULL;
+	}
+	s->store = all;
+	s->refs = 1;
+	s->generation = 1;
+	s->timeout_ms = said->timeout_ms ? said->timeout_ms : MT_JWKS_TIMEOUT_MS;
+	s->openid = !said->text && !said->uri;
+	s->name = name_of(said);
+	if (said->text)
+		s->keys = mt_jwks_parse(said->text, strlen(said->text), e);
+	else
+		s->uri = uri_of(said);
+	if (s->name && !said->text && !s->uri)
+		mt_err(e, -ENOMEM, "no memory");
+	else if (s->uri && !is_web(s->uri))
+		mt_err(e, -EINVAL, "it is fetched by http:// or https:// alone");
+	else if (s->name && (s->keys || s->uri))
+		return s;
+	free_source(s);
+	return NULL;
+}
+
+struct mt_jwks_source *mt_jwks_store_get(
+	struct mt_jwks_store *all, const struct mt_jwks_said *said, struct mt_err *e)
+{
+	char *name = name_of(said);
+	struct mt_jwks_source *s = NULL;
+
+	if (!name) {
+		mt_err(e, -ENOMEM, "no memory");
+		return NULL;
+	}
+	pthread_mutex_lock(&all->lock);
+	s = find(all, name);
+	if (!s && !said->text && all->n == MT_JWKS_SOURCES)
+		mt_err(e, -ENOSPC, "more than %d sets of keys are to be fetched", MT_JWKS_SOURCES);
+	else if (!s && (s = make(all, said, e))) {
+		mt_list_add_tail(&all->sources, &s->node);
+		all->n += s->uri != NULL;
+		if (s->uri && all->fetcher)
+			mt_jwks_fetcher_wake(all->fetcher);
+	}
+	pthread_mutex_unlock(&all->lock);
+	free(name);
+	return s;
+}
+
+/* ---- fetched --------------------------------------------------------------------------------------- */
+
+static int64_t backoff(uint32_t failed)
+{
+	return failed > 7 ? MT_JWKS_BACKOFF_S
+			  : MT_MIN(INT64_C(1) << (failed - 1), MT_JWKS_BACKOFF_S);
+}
+
+/* The same keys again are no other generation: what was found of tokens by them still holds. */
+static bool are_same(const struct mt_jwks *a, const struct mt_jwks *b)
+{
+	if (!a || a->n != b->n)
+		return false;
+	for (uint32_t i = 0; i < a->n; i++)
+		if (strcmp(a->keys[i].kid, b->keys[i].kid) != 0 ||
+			strcmp(a->keys[i].alg, b->keys[i].alg) != 0 ||
+			EVP_PKEY_eq(a->keys[i].key, b->keys[i].key) != 1)
+			return false;
+	return true;
+}
+
+void mt_jwks_source_fetched(
+	struct mt_jwks_source *s, struct mt_jwks *keys, const char *why, int64_t now_s)
+{
+	struct mt_jwks_status *st = &s->status;
+
+	pthread_mutex_lock(&s->store->lock);
+	s->busy = s->missed = false;
+	st->fetches++;
+	s->store->fetches++;
+	if (keys) {
+		bool same = are_same(s->keys, keys);
+		struct mt_jwks *old = s->keys;
+
+		s->keys = keys;
+		mt_jwks_drop(old);
+		st->keys = keys->n;
+		st->passed_over = keys->passed_over;
+		st->failed = 0;
+		st->why[0] = '\0';
+		st->fetched = now_s;
+		st->next = now_s + MT_JWKS_REFRESH_S;
+		if (!same)
+			__atomic_store_n(&s->generation, s->generation + 1, __ATOMIC_RELEASE);
+	} else {
+		st->failures++;
+		s->store->failures++;
+		st->failed++;
+		st->next = now_s + backoff(st->failed);
+		snprintf(st->why, sizeof(st->why), "%s", why);
+	}
+	pthread_mutex_unlock(&s->store->lock);
+	if (!keys && st->failed == 1)
+		mt_log(MT_LOG_WARN, "jwt", "the keys at %s cannot be fetched: %s%s", s->uri, why,
+			s->keys ? "; those of before are used" : "");
+	else if (keys)
+		mt_log(MT_LOG_INFO, "jwt", "%u keys fetched from %s", keys->n, s->uri);
+}
+
+static int64_t due_at(const struct mt_jwks_source *s)
+{
+	int64_t early = s->status.fetched + MT_JWKS_MISSED_S;
+
+	return s->missed && !s->status.failed ? MT_MIN(s->status.next, early) : s->status.next;
+}
+
+struct mt_jwks_source *mt_jwks_store_due(struct mt_jwks_store *all, int64_t now_s, int64_t *next)
+{
+	struct mt_jwks_source *found = NULL;
+	const struct mt_list *n;
+
+	*next = INT64_MAX;
+	pthread_mutex_lock(&all->lock);
+	mt_list_foreach (n, &all->sources) {
+		struct mt_jwks_source *s = mt_list_entry(n, struct mt_jwks_source, node);
+		int64_t at = due_at(s);
+
+		if (!s->uri || s->busy)
+			continue;
+		/* The clock was set back: what was to be far away is not waited for. */
+		if (!found && (at <= now_s || at > now_s + MT_JWKS_REFRESH_S))
+			found = s;
+		else
+			*next = MT_MIN(*next, at);
+	}
+	if (found) {
+		found->refs++;
+		found->busy = true;
+	}
+	pthread_mutex_unlock(&all->lock);
+	return found;
+}
+
+/* ---- told ------------------------------------------------------------------------------------------ */
+
+bool mt_jwks_store_status(
+	struct mt_jwks_store *all, uint32_t i, struct mt_jwks_status *out, char *name, size_t size)
+{
+	const struct mt_list *n;
+	bool found = false;
+
+	pthread_mutex_lock(&all->lock);
+	mt_list_foreach (n, &all->sources) {
+		const struct mt_jwks_source *s = mt_list_entry(n, struct mt_jwks_source, node);
+
+		if (!s->uri || i--)
+			continue;
+		*out = s->status;
+		snprintf(name, size, "%s", s->uri);
+		out->name = name;
+		found = true;
+		break;
+	}
+	pthread_mutex_unlock(&all->lock);
+	return found;
+}
+
+void mt_jwks_store_totals(struct mt_jwks_store *all, uint64_t *fetches, uint64_t *failures)
+{
+	pthread_mutex_lock(&all->lock);
+	*fetches = all->fetches;
+	*failures = all->failures;
+	pthread_mutex_unlock(&all->lock);
+}
