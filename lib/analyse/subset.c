@@ -269,7 +269,8 @@ static bool cond_within(
 
 static bool is_known(const struct mt_authz_cond *c)
 {
-	return c->field != MT_AUTHZ_UNKNOWN && c->field != MT_AUTHZ_NOBODY;
+	return c->field != MT_AUTHZ_UNKNOWN && c->field != MT_AUTHZ_NOBODY &&
+	       c->field != MT_AUTHZ_TOKEN && c->field != MT_AUTHZ_CLAIM;
 }
 
 static bool is_of_call(uint8_t field)

@@ -65,13 +65,20 @@ static bool is_name(const struct mt_authz_cond *c)
 	return c->field >= MT_AUTHZ_PRINCIPAL && c->field <= MT_AUTHZ_TRUST_DOMAIN;
 }
 
+/* Of his token. */
+static bool is_token(const struct mt_authz_cond *c)
+{
+	return c->field == MT_AUTHZ_NOBODY || c->field == MT_AUTHZ_TOKEN ||
+	       c->field == MT_AUTHZ_CLAIM;
+}
+
 /* What is asked of the caller's name in it. */
 static void look_at(const struct mt_authz_conds *l, bool *wanted, bool *left_out, bool *address)
 {
 	for (uint32_t i = 0; i < l->n; i++) {
 		const struct mt_authz_cond *c = &l->v[i];
 
-		*wanted |= (is_name(c) || c->field == MT_AUTHZ_NOBODY) && c->n_values;
+		*wanted |= (is_name(c) || is_token(c)) && c->n_values;
 		*left_out |= is_name(c) && c->n_nots && !c->n_values;
 		*address |= c->field == MT_AUTHZ_PEER && c->n_values;
 	}

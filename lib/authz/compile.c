@@ -97,6 +97,52 @@ static bool account_value(struct build *b, struct mt_authz_value *v, const char 
 	return true;
 }
 
+struct part {
+	uint8_t match;
+	struct mt_slice text;
+};
+
+static struct part part(uint8_t match, const char *s, size_t len)
+{
+	return (struct part){match, {(const uint8_t *)s, (uint32_t)len}};
+}
+
+/*
+ * "ISSUER/SUBJECT", taken apart at the last slash, as issuers are URLs: so nobody's subject makes him another issuer's. A star counts
+ * at one end of the whole, and without a slash the other part is open, as Istio has it.
+ */
+static bool request_principal(
+	struct build *b, struct mt_authz_value *v, const char *s, bool positive)
+{
+	const char *all = mt_region_strdup(b->r, s), *slash = all ? strrchr(all, '/') : NULL;
+	size_t len = strlen(s), n = slash ? (size_t)(slash - all) : len;
+	const char *tail = slash ? slash + 1 : "";
+	struct part any = part((uint8_t)presence(b, positive), "", 0), iss, sub;
+
+	if (!all)
+		return false;
+	iss = part(MT_AUTHZ_EXACT, all, n);
+	sub = part(MT_AUTHZ_EXACT, tail, strlen(tail));
+	if (strcmp(s, "*") == 0)
+		iss = sub = any;
+	else if (s[0] == '*' && slash)
+		iss = n == 1 ? any : part(MT_AUTHZ_SUFFIX, all + 1, n - 1);
+	else if (s[0] == '*') {
+		iss = any;
+		sub = part(MT_AUTHZ_SUFFIX, all + 1, len - 1);
+	} else if (len && s[len - 1] == '*' && slash)
+		sub = strlen(tail) == 1 ? any : part(MT_AUTHZ_PREFIX, tail, strlen(tail) - 1);
+	else if (len && s[len - 1] == '*') {
+		iss = part(MT_AUTHZ_PREFIX, all, len - 1);
+		sub = any;
+	}
+	v->match = iss.match;
+	v->text = iss.text;
+	v->sub_match = sub.match;
+	v->sub = sub.text;
+	return true;
+}
+
 static bool value(
 	struct build *b, struct mt_authz_value *v, uint8_t field, const char *s, bool positive)
 {
@@ -111,6 +157,8 @@ static bool value(
 		return account_value(b, v, s);
 	case MT_AUTHZ_NAMESPACE:
 		return namespace_value(b, v, s, positive);
+	case MT_AUTHZ_TOKEN:
+		return request_principal(b, v, s, positive);
 	case MT_AUTHZ_SNI:
 		return sni_value(b, v, s, positive);
 	default:
@@ -218,7 +266,8 @@ static void source(struct build *b, struct mt_authz_conds *l, const struct mt_po
 	add(b, l, MT_AUTHZ_NAMESPACE, &s->namespaces, &s->not_namespaces);
 	add_accounts(b, l, &s->service_accounts, &s->not_service_accounts);
 	add_trust_domains(b, l, &s->trust_domains, &s->not_trust_domains);
-	add_if(b, l, !b->codec->opaque, MT_AUTHZ_NOBODY, "requestPrincipals",
+	add_if(b, l, !b->codec->opaque, b->who->tokens ? MT_AUTHZ_TOKEN : MT_AUTHZ_NOBODY,
+		"requestPrincipals",
 		&s->request_principals, &s->not_request_principals);
 }
 
@@ -263,10 +312,10 @@ static const struct condition_kind kinds[] = {
 	{"source.principal", MT_AUTHZ_PRINCIPAL, false, false},
 	{"source.serviceAccount", MT_AUTHZ_ACCOUNT, false, false},
 	{"source.trustDomain", MT_AUTHZ_TRUST_DOMAIN, false, false},
-	{"request.auth.principal", MT_AUTHZ_NOBODY, false, true},
-	{"request.auth.audiences", MT_AUTHZ_NOBODY, false, true},
-	{"request.auth.presenter", MT_AUTHZ_NOBODY, false, true},
-	{"request.auth.claims[", MT_AUTHZ_NOBODY, true, true},
+	{"request.auth.principal", MT_AUTHZ_TOKEN, false, true},
+	{"request.auth.audiences", MT_AUTHZ_CLAIM, false, true},
+	{"request.auth.presenter", MT_AUTHZ_CLAIM, false, true},
+	{"request.auth.claims[", MT_AUTHZ_CLAIM, true, true},
 	{"request.headers[", MT_AUTHZ_METADATA, true, true},
 	{"destination.ip", MT_AUTHZ_SERVER, false, false},
 	{"destination.port", MT_AUTHZ_PORT, false, false},
@@ -305,6 +354,48 @@ static struct mt_key key_of(struct build *b, const char *name, size_t len, bool 
 	return k;
 }
 
+/* "audiences", "presenter", "claims[a][b]". false: it is none that is known. */
+static bool claim_path(struct build *b, const char *key, struct mt_slice *out)
+{
+	uint8_t path[MT_CLAIMS_PATH], *copy;
+	const char *p = strchr(key, '[');
+	uint32_t len = 0;
+
+	if (strcmp(key, "request.auth.audiences") == 0)
+		len = mt_claims_path(path, 0, "aud", 3);
+	else if (strcmp(key, "request.auth.presenter") == 0)
+		len = mt_claims_path(path, 0, "azp", 3);
+	while (p && *p == '[') {
+		size_t n = strcspn(p + 1, "[]");
+
+		if (n == 0 || p[1 + n] != ']')
+			return false;
+		len = mt_claims_path(path, len, p + 1, (uint32_t)n);
+		p += n + 2;
+		if (!len || (*p && *p != '['))
+			return false;
+	}
+	copy = mt_region_alloc(b->r, MT_MAX(len, 1u));
+	if (copy)
+		memcpy(copy, path, len);
+	*out = (struct mt_slice){copy, len};
+	return copy && len;
+}
+
+static void claim(struct build *b, struct mt_authz_conds *l, const struct mt_policy_condition *c)
+{
+	struct mt_slice path = {0};
+	bool known = claim_path(b, c->key.s, &path);
+	uint8_t field = !known		 ? MT_AUTHZ_UNKNOWN
+			: b->who->tokens ? MT_AUTHZ_CLAIM
+					 : MT_AUTHZ_NOBODY;
+	struct mt_authz_cond *w =
+		add_if(b, l, !b->codec->opaque, field, c->key.s, &c->values, &c->not_values);
+
+	if (w)
+		w->path = path;
+}
+
 static void condition(
 	struct build *b, struct mt_authz_conds *l, const struct mt_policy_condition *c)
 {
@@ -324,9 +415,14 @@ static void condition(
 		add_trust_domains(b, l, &c->values, &c->not_values);
 		return;
 	}
+	if (k->field == MT_AUTHZ_CLAIM) {
+		claim(b, l, c);
+		return;
+	}
 	if (k->field == MT_AUTHZ_METADATA)
 		has = has_metadata(b->codec);
-	w = add_if(b, l, has, k->field, c->key.s, &c->values, &c->not_values);
+	w = add_if(b, l, has,
+		k->field == MT_AUTHZ_TOKEN && !b->who->tokens ? MT_AUTHZ_NOBODY : k->field, c->key.s, &c->values, &c->not_values);
 	if (w && k->field == MT_AUTHZ_METADATA) {
 		size_t n = strlen(k->key);
 
@@ -336,13 +432,19 @@ static void condition(
 
 /* ---- rules ----------------------------------------------------------------------------------------- */
 
-/* What no caller can fit: nobody has a token, nor an identity where nobody shows a certificate. */
+/* Of the caller's certificate, or of his address. */
+static bool is_of_peer(uint8_t field)
+{
+	return field >= MT_AUTHZ_PRINCIPAL && field <= MT_AUTHZ_SNI;
+}
+
+/* What no caller can fit: nobody has a token where none is verified, nor an identity where nobody shows a certificate. */
 static bool is_nobodys(const struct build *b, const struct mt_authz_conds *l)
 {
-	uint8_t first = b->who->certified ? MT_AUTHZ_NOBODY : MT_AUTHZ_PRINCIPAL;
-
 	for (uint32_t i = 0; i < l->n; i++)
-		if (l->v[i].n_values && l->v[i].field >= first && l->v[i].field <= MT_AUTHZ_NOBODY)
+		if (l->v[i].n_values &&
+			(l->v[i].field == MT_AUTHZ_NOBODY ||
+				(!b->who->certified && is_of_peer(l->v[i].field))))
 			return true;
 	return false;
 }
@@ -529,6 +631,44 @@ static void token(struct build *b, const char *name, const char *prefix)
 		w->values[0].text =
 			(struct mt_slice){(const uint8_t *)copy, (uint32_t)strlen(prefix)};
 	}
+}
+
+static struct mt_key *keys_of(
+	struct build *b, const char *(*name)(const struct mt_token_rules *r, uint32_t i), uint32_t n,
+	const struct mt_token_rules *rules)
+{
+	struct mt_key *k = mt_region_alloc(b->r, sizeof(*k) * MT_MAX(n, 1u));
+
+	for (uint32_t i = 0; k && i < n; i++)
+		k[i] = key_of(b, name(rules, i), strlen(name(rules, i)), true);
+	return k;
+}
+
+static const char *place_of(const struct mt_token_rules *r, uint32_t i)
+{
+	return r->places[i].key;
+}
+
+static const char *sanitized_of(const struct mt_token_rules *r, uint32_t i)
+{
+	return r->sanitized[i];
+}
+
+const struct mt_authz_tokens *mt_authz_tokens_for(
+	struct mt_region *r, struct mt_token_rules *rules, const struct mt_codec *codec)
+{
+	struct build b = {.r = r, .codec = codec};
+	struct mt_authz_tokens *t;
+
+	if (!has_metadata(codec))
+		return NULL;
+	t = mt_region_alloc(r, sizeof(*t));
+	if (!t)
+		return NULL;
+	t->rules = rules;
+	t->places = keys_of(&b, place_of, rules->n_places, rules);
+	t->sanitized = keys_of(&b, sanitized_of, rules->n_sanitized, rules);
+	return r->failed ? NULL : t;
 }
 
 struct mt_authz_policy *mt_authz_compile_tokens(struct mt_region *r,

@@ -230,6 +230,63 @@ static enum fits cond_fits_sni(struct mt_authz_call *c, const struct mt_authz_co
 	return c->sni.p ? cond_fits_text(c, w, &t) : lacks(w);
 }
 
+/* ---- his token ------------------------------------------------------------------------------------- */
+
+static bool part_fits(
+	const struct mt_claims *c, struct mt_claims_text of, uint8_t match, struct mt_slice want)
+{
+	const struct mt_authz_value v = {.match = match, .text = want};
+	struct text t = text_of(mt_claims_text(c, of));
+
+	return text_fits(&v, &t);
+}
+
+static bool one_principal_fits(
+	struct mt_authz_call *c, const struct mt_authz_value *v, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		c->steps++;
+		if (part_fits(c->claims, c->claims->issuer, v[i].match, v[i].text) &&
+			part_fits(c->claims, c->claims->subject, v[i].sub_match, v[i].sub))
+			return true;
+	}
+	return false;
+}
+
+/* Who has no issuer or no subject has no principal. */
+static enum fits cond_fits_token(struct mt_authz_call *c, const struct mt_authz_cond *w)
+{
+	if (!c->claims || !c->claims->issuer.off || !c->claims->subject.off)
+		return lacks(w);
+	return (!w->n_values || one_principal_fits(c, w->values, w->n_values)) &&
+			       !one_principal_fits(c, w->nots, w->n_nots)
+		       ? YES
+		       : NO;
+}
+
+/* One of its texts; of a claim that is no text, and no list of them, there is none. */
+static enum fits cond_fits_claim(struct mt_authz_call *c, const struct mt_authz_cond *w)
+{
+	bool there = false, fits = !w->n_values, spared = false;
+	struct mt_claim one;
+	uint32_t pos = 0;
+
+	while (c->claims && mt_claims_next(c->claims, &pos, &one)) {
+		struct text t = text_of(one.value);
+
+		c->steps++;
+		if (one.kind != MT_CLAIM_STRING || one.path.len != w->path.len ||
+			memcmp(one.path.p, w->path.p, w->path.len) != 0)
+			continue;
+		there = true;
+		fits = fits || one_text_fits(c, w->values, w->n_values, &t);
+		spared = spared || one_text_fits(c, w->nots, w->n_nots, &t);
+	}
+	if (!there)
+		return lacks(w);
+	return fits && !spared ? YES : NO;
+}
+
 /* ---- what is called -------------------------------------------------------------------------------- */
 
 /* Names i and m of the call, of those that it may be taken for. */
@@ -311,6 +368,10 @@ static enum fits cond_fits(
 		return cond_fits_sni(c, w);
 	case MT_AUTHZ_CLEAR:
 		return c->mtls ? NO : YES;
+	case MT_AUTHZ_TOKEN:
+		return cond_fits_token(c, w);
+	case MT_AUTHZ_CLAIM:
+		return cond_fits_claim(c, w);
 	case MT_AUTHZ_NOBODY:
 		return lacks(w);
 	case MT_AUTHZ_METHOD:

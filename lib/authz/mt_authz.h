@@ -9,6 +9,7 @@
 #include "mt_codec.h"
 #include "mt_model.h"
 #include "mt_region.h"
+#include "mt_token.h"
 
 /* ---- what is judged -------------------------------------------------------------------------------- */
 
@@ -47,6 +48,7 @@ struct mt_authz_call {
 	bool sni_unkept;     /* he has asked for one that nobody knows any more */
 	bool unnamed; /* his port says that he is one of the mesh's, and nobody can say which: what asks for his name cannot be read */
 	bool mtls; /* he has shown a certificate that was verified, or his port says by name who he is */
+	const struct mt_claims *claims; /* of his token, which is valid; NULL: he has none */
 	const struct mt_authz_reader *reader; /* NULL: bytes */
 	void *arg;			      /* the reader's */
 	/* By the reader. */
@@ -70,6 +72,8 @@ enum mt_authz_field {
 	MT_AUTHZ_ACCOUNT,
 	MT_AUTHZ_TRUST_DOMAIN,
 	MT_AUTHZ_SNI,
+	MT_AUTHZ_TOKEN,	 /* issuer and subject of the token */
+	MT_AUTHZ_CLAIM,	 /* one of it */
 	MT_AUTHZ_NOBODY, /* no call has it */
 	MT_AUTHZ_METHOD,
 	MT_AUTHZ_INTERFACE,
@@ -92,8 +96,9 @@ enum mt_authz_match {
 struct mt_authz_value {
 	uint8_t match; /* enum mt_authz_match, of texts */
 	uint8_t bits;  /* of addresses */
+	uint8_t sub_match; /* of TOKEN: of the subject, as `match` is of the issuer */
 	uint16_t port;
-	struct mt_slice text;
+	struct mt_slice text, sub;
 	struct mt_addr net;
 };
 
@@ -102,7 +107,8 @@ struct mt_authz_cond {
 	uint8_t field; /* enum mt_authz_field */
 	uint32_t n_values, n_nots;
 	struct mt_authz_value *values, *nots;
-	struct mt_key key; /* of METADATA */
+	struct mt_key key;    /* of METADATA */
+	struct mt_slice path; /* of CLAIM */
 };
 
 /* All of them. */
@@ -138,6 +144,12 @@ enum mt_authz_action {
 
 struct mt_filter_inst;
 
+/* What a call's token is verified by before it is judged. */
+struct mt_authz_tokens {
+	struct mt_token_rules *rules; /* its maker's to hold */
+	struct mt_key *places, *sanitized; /* as in `rules` */
+};
+
 struct mt_authz_policy {
 	uint8_t action; /* enum mt_authz_action */
 	const char *by; /* "AuthorizationPolicy NAMESPACE/NAME" */
@@ -158,6 +170,7 @@ struct mt_authz {
 	const struct mt_authz_index
 		*index;		     /* of rules, where there are many; NULL: each is asked */
 	const struct mt_authz *also; /* who calls has to pass it, too; NULL: that is all */
+	const struct mt_authz_tokens *tokens; /* NULL: nothing is asked of tokens */
 	const struct mt_filter_inst *
 		limit; /* lib/filter's, for its own endpoint: calls that may pass take a token; NULL: none */
 	bool reads;    /* what a message is: names or metadata */
@@ -173,6 +186,7 @@ struct mt_authz_ports {
 
 /* Who may call at all. */
 struct mt_authz_callers {
+	bool tokens;	/* some may have a token that is valid; false: nobody has a request principal */
 	bool certified; /* some may show a certificate, or enter where the port vouches for them; false: nobody has a principal */
 	const char *const *domains; /* trust domains of the mesh: its own, and aliases */
 	uint32_t n_domains;
@@ -185,6 +199,9 @@ struct mt_authz_callers {
 struct mt_authz_policy *mt_authz_compile(struct mt_region *r,
 	const struct mt_authorization_policy *p, const struct mt_codec *codec,
 	const struct mt_authz_ports *at, const struct mt_authz_callers *who);
+/* Of these rules, for messages of the codec, in `r`; NULL with r->failed not set: no message of it carries any. */
+const struct mt_authz_tokens *mt_authz_tokens_for(
+	struct mt_region *r, struct mt_token_rules *rules, const struct mt_codec *codec);
 /* Denies calls with a token where the rules look for one; NULL with r->failed not set: no message of the codec carries any. */
 struct mt_authz_policy *mt_authz_compile_tokens(struct mt_region *r,
 	const struct mt_request_authentication *p, const struct mt_codec *codec);

@@ -107,7 +107,7 @@ bool mt_authz_is_idle(const struct mt_authz *a)
 {
 	bool all = a->n_allow == 0;
 
-	if (a->also && !mt_authz_is_idle(a->also))
+	if (a->tokens || (a->also && !mt_authz_is_idle(a->also)))
 		return false;
 	for (uint32_t i = 0; i < a->n_deny; i++)
 		if (a->deny[i]->n_rules)
@@ -127,7 +127,11 @@ static uint64_t work_of(const struct mt_authz_conds *l, uint32_t entries)
 		/* A port may be looked for twice. */
 		uint64_t once = 2ull + 2ull * w->n_values + w->n_nots;
 
-		sum += w->field == MT_AUTHZ_METADATA ? once * (entries + 1ull) : once;
+		if (w->field == MT_AUTHZ_METADATA)
+			once *= entries + 1ull;
+		else if (w->field == MT_AUTHZ_CLAIM)
+			once *= MT_CLAIMS_ENTRIES + 1ull;
+		sum += once;
 	}
 	return sum;
 }

@@ -50,13 +50,14 @@ bool mt_claims_add(
 	struct head h = {.path = (uint16_t)path.len, .value = (uint16_t)len, .kind = kind};
 	uint8_t *to = c->bytes + c->len;
 
-	if (path.len > MT_CLAIMS_PATH || len > MT_CLAIMS_BYTES ||
+	if (c->n == MT_CLAIMS_ENTRIES || path.len > MT_CLAIMS_PATH || len > MT_CLAIMS_BYTES ||
 		c->len + sizeof(h) + path.len + len > MT_CLAIMS_BYTES)
 		return false;
 	memcpy(to, &h, sizeof(h));
 	memcpy(to + sizeof(h), path.p, path.len);
 	if (len)
 		memcpy(to + sizeof(h) + path.len, value, len);
+	c->n++;
 	c->len += (uint32_t)sizeof(h) + path.len + len;
 	return true;
 }

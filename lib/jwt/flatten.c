@@ -109,14 +109,13 @@ static bool add_object(struct walk *w, uint32_t len, const json_t *o, uint32_t d
 	return true;
 }
 
-/* A principal has both, and neither is empty. */
 static struct mt_claims_text top(const struct mt_claims *c, const char *name)
 {
 	uint8_t path[MT_CLAIMS_PATH];
 	uint32_t pos = 0, n = mt_claims_path(path, 0, name, (uint32_t)strlen(name));
 	struct mt_claim found;
 
-	if (mt_claims_find(c, (struct mt_slice){path, n}, &pos, &found) && found.value.len)
+	if (mt_claims_find(c, (struct mt_slice){path, n}, &pos, &found))
 		return (struct mt_claims_text){
 			(uint16_t)(found.value.p - c->bytes), (uint16_t)found.value.len};
 	return (struct mt_claims_text){0, 0};
@@ -126,7 +125,7 @@ bool mt_claims_flatten(struct mt_claims *c, const json_t *claims, const struct m
 {
 	struct walk w = {.c = c, .rule = r};
 
-	c->len = 0;
+	c->len = c->n = 0;
 	if (!add_object(&w, 0, claims, 0))
 		return false;
 	c->issuer = top(c, "iss");

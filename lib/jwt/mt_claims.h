@@ -9,15 +9,16 @@
 #include "mt_base.h"
 
 #define MT_CLAIMS_BYTES 3584
+#define MT_CLAIMS_ENTRIES 256
 #define MT_CLAIMS_DEPTH 8 /* objects in objects; what lies deeper is not there */
 #define MT_CLAIMS_PATH	512
 
 struct mt_claims {
 	int64_t expires; /* seconds since 1970, the tolerated skew counted; INT64_MAX: never */
-	uint32_t len;
+	uint32_t len, n; /* bytes, entries */
 	struct mt_claims_text {
 		uint16_t off, len;
-	} issuer, subject; /* in bytes[]; len 0: it has none, or an empty one */
+	} issuer, subject; /* in bytes[]; off 0: it has none */
 	uint8_t bytes[MT_CLAIMS_BYTES];
 };
 

@@ -355,7 +355,7 @@ void mt_token_verify(const struct mt_token_rules *rules, uint64_t allowed, const
 	out->rule = UINT32_MAX;
 	out->generation = 0;
 	out->until = 0;
-	out->claims.len = 0;
+	out->claims.len = out->claims.n = 0;
 	out->claims.expires = 0;
 	out->claims.issuer = out->claims.subject = (struct mt_claims_text){0, 0};
 	if (len > MT_TOKEN_MAX)

@@ -77,7 +77,7 @@ static struct mt_authz_policy *compile(struct mt_region *r, struct mt_authorizat
 	uint8_t action, const struct mt_codec *codec)
 {
 	static const char *const domains[] = {"td", "old-td"};
-	static const struct mt_authz_callers who = {true, domains, 2};
+	static const struct mt_authz_callers who = {false, true, domains, 2};
 
 	p->action.v = action;
 	return mt_authz_compile(r, p, codec, NULL, &who);

@@ -18,6 +18,13 @@ struct said {
 		const char *key, *value; /* value NULL: it has no text */
 	} metadata[SAID_MAX];
 	uint32_t n_metadata;
+	/* Of the token; iss NULL: it has none, and so on. No token: has_token false. */
+	bool has_token;
+	const char *iss, *sub;
+	struct {
+		const char *path[2], *value; /* path[1] NULL: one name */
+	} claims[SAID_MAX];
+	uint32_t n_claims;
 	bool no_interfaces, no_methods, no_metadata; /* they cannot be read */
 };
 

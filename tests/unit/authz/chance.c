@@ -62,13 +62,18 @@ static const char *const domains[] = {"td", "x", "old-td", "*td", "*"};
 static const char *const principals[] = {"td/ns/a/sa/b", "td/ns/ab/sa/a", "x/ns/a/sa/a",
 	"y/ns/bab/sa/*", "cluster.local/ns/a/sa/b", "cluster.local/ns/a/*", "td/ns/a/*", "*/sa/b",
 	"*/ns/a/sa/b", "*-td/ns/a/sa/b", "*d/ns/a/sa/*", "td/ns/a/sa/*", "*", "td/w"};
+static const char *const issuers[] = {"a", "https://a", "", "a/b"};
+static const char *const subjects[] = {"b", "a", "", "b/c"};
+static const char *const request_principals[] = {"*", "a/b", "https://a/b", "https://a/*", "*/b",
+	"a", "a*", "*a", "a/b/c", "*a/b", "a/", "https*", "*/*", "a/b*"};
 static const char *const namespaces[] = {"a", "ab", "a*", "*b", "*", "b*b", "**", "*a*", "*a*b*"};
 static const char *const snis[] = {"a.b", "ab", "b.c", ""};
 static const char *const accounts[] = {"a/b", "b", "ab/a", "a", "a/*"};
 static const char *const keys[] = {"k", "K", "group"};
 static const char *const conditions[] = {"source.ip", "remote.ip", "destination.ip",
 	"destination.port", "source.principal", "source.namespace", "connection.sni",
-	"request.auth.principal", "request.auth.claims[x]", "request.headers[k]",
+	"request.auth.principal", "request.auth.claims[x]", "request.auth.claims[x][y]",
+	"request.auth.audiences", "request.headers[k]",
 	"request.headers[K]", "request.headers[group]", "experimental.envoy.filters.a[b]",
 	"request.headers", "no.such.key", "source.serviceAccount", "source.trustDomain"};
 
@@ -99,8 +104,8 @@ static void source(struct chance *c, struct mt_region *r, struct mt_policy_from 
 	FILL(c, r, s->not_remote_ip_blocks, 9, nets);
 	FILL(c, r, s->principals, 5, principals);
 	FILL(c, r, s->not_principals, 7, principals);
-	FILL(c, r, s->request_principals, 16, patterns);
-	FILL(c, r, s->not_request_principals, 9, patterns);
+	FILL(c, r, s->request_principals, 9, request_principals);
+	FILL(c, r, s->not_request_principals, 9, request_principals);
 	FILL(c, r, s->namespaces, 7, namespaces);
 	FILL(c, r, s->not_namespaces, 9, namespaces);
 	FILL(c, r, s->service_accounts, 9, accounts);
@@ -184,6 +189,23 @@ struct mt_authorization_policy *chance_policy(struct chance *c, struct mt_region
 	return p;
 }
 
+static void chance_token(struct chance *c, struct said *s)
+{
+	static const char *const first[] = {"x", "aud", "z"};
+
+	s->has_token = chance_of(c, 3) != 0;
+	if (chance_of(c, 6))
+		s->iss = PICK(c, issuers);
+	if (chance_of(c, 6))
+		s->sub = PICK(c, subjects);
+	s->n_claims = chance_of(c, 4);
+	for (uint32_t i = 0; i < s->n_claims; i++) {
+		s->claims[i].path[0] = PICK(c, first);
+		s->claims[i].path[1] = chance_of(c, 3) ? NULL : "y";
+		s->claims[i].value = PICK(c, names);
+	}
+}
+
 struct said chance_call(struct chance *c)
 {
 	static const uint16_t ports[] = {80, 81, 8080};
@@ -212,6 +234,7 @@ struct said chance_call(struct chance *c)
 		s.metadata[i].key = PICK(c, keys);
 		s.metadata[i].value = chance_of(c, 8) ? PICK(c, names) : NULL;
 	}
+	chance_token(c, &s);
 	return s;
 }
 
@@ -226,7 +249,8 @@ const struct mt_codec *chance_codec(struct chance *c)
 static struct mt_authz_callers chance_callers(struct chance *c)
 {
 	static const char *const ours[] = {"td", "old-td", "y"}, *const local[] = {"cluster.local"};
-	struct mt_authz_callers who = {.certified = chance_of(c, 8) != 0};
+	struct mt_authz_callers who = {
+		.tokens = chance_of(c, 4) != 0, .certified = chance_of(c, 8) != 0};
 
 	if (!who.certified)
 		return who;

@@ -40,7 +40,7 @@ static bool agrees(const struct mt_authz *a, const struct said *s, const struct 
 static void as_each_rule_in_its_turn(void)
 {
 	static const char *const domains[] = {"td", "old-td"};
-	const struct mt_authz_callers who = {true, domains, 2};
+	const struct mt_authz_callers who = {true, true, domains, 2};
 	uint32_t wrong = 0;
 
 	for (uint64_t seed = 1; seed <= CASES && wrong < 5; seed++) {
@@ -76,7 +76,7 @@ static const struct mt_authz *denying(struct mt_region *r, struct mt_authorizati
 	uint32_t n, const struct mt_codec *codec)
 {
 	static const char *const domains[] = {"td"};
-	const struct mt_authz_callers who = {true, domains, 1};
+	const struct mt_authz_callers who = {true, true, domains, 1};
 	struct mt_authz_policy **v = mt_region_alloc(r, sizeof(struct mt_authz_policy *) * n);
 
 	for (uint32_t i = 0; i < n; i++) {

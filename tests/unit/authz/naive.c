@@ -263,6 +263,84 @@ static bool sni(const struct ask *a, const struct mt_texts *yes, const struct mt
 	return texts(a, a->s->sni, &both[0], &both[1]);
 }
 
+/* ---- tokens ---- */
+
+/* "*": any; else as it is written, of the part that has the star. */
+static bool part(const struct ask *a, const char *s, const char *pattern, bool left_out)
+{
+	size_t n = strlen(pattern), len = strlen(s);
+
+	if (strcmp(pattern, "*") == 0)
+		return len > 0 || a->deny != left_out;
+	if (n && pattern[0] == '*')
+		return len >= n - 1 && strcmp(s + len - (n - 1), pattern + 1) == 0;
+	if (n && pattern[n - 1] == '*')
+		return strncmp(s, pattern, n - 1) == 0;
+	return strcmp(s, pattern) == 0;
+}
+
+static bool one_issued(const struct ask *a, const char *want, bool left_out)
+{
+	const char *slash = strrchr(want, '/');
+	char iss[128];
+	bool first = want[0] == '*', last = !first && *want && want[strlen(want) - 1] == '*';
+
+	if (strcmp(want, "*") == 0)
+		return part(a, a->s->iss, "*", left_out) && part(a, a->s->sub, "*", left_out);
+	if (!slash && first)
+		return part(a, a->s->iss, "*", left_out) && part(a, a->s->sub, want, left_out);
+	if (!slash && last)
+		return part(a, a->s->iss, want, left_out) && part(a, a->s->sub, "*", left_out);
+	if (!slash)
+		return strcmp(a->s->iss, want) == 0 && !*a->s->sub;
+	snprintf(iss, sizeof(iss), "%.*s", (int)(slash - want), want);
+	return (first ? part(a, a->s->iss, iss, left_out) : strcmp(a->s->iss, iss) == 0) &&
+	       (last ? part(a, a->s->sub, slash + 1, left_out) : strcmp(a->s->sub, slash + 1) == 0);
+}
+
+static bool request_principals(
+	const struct ask *a, const struct mt_texts *yes, const struct mt_texts *no)
+{
+	bool fits = yes->n == 0;
+
+	if (!a->s->has_token || !a->s->iss || !a->s->sub || !a->who->tokens)
+		return yes->n == 0;
+	for (uint32_t i = 0; i < yes->n; i++)
+		fits |= one_issued(a, yes->v[i].s, false);
+	for (uint32_t i = 0; i < no->n; i++)
+		fits &= !one_issued(a, no->v[i].s, true);
+	return fits;
+}
+
+static bool is_claim(const struct said *s, uint32_t i, const char *key)
+{
+	char path[64];
+
+	if (strcmp(key, "request.auth.audiences") == 0)
+		key = "request.auth.claims[aud]";
+	if (s->claims[i].path[1])
+		snprintf(path, sizeof(path), "request.auth.claims[%s][%s]", s->claims[i].path[0],
+			s->claims[i].path[1]);
+	else
+		snprintf(path, sizeof(path), "request.auth.claims[%s]", s->claims[i].path[0]);
+	return strcmp(path, key) == 0;
+}
+
+static bool claims(const struct ask *a, const struct mt_policy_condition *c)
+{
+	static const struct mt_texts none;
+	bool there = false, fits = c->values.n == 0, spared = false;
+
+	for (uint32_t i = 0; a->s->has_token && a->who->tokens && i < a->s->n_claims; i++) {
+		if (!is_claim(a->s, i, c->key.s))
+			continue;
+		there = true;
+		fits |= c->values.n && texts(a, a->s->claims[i].value, &c->values, &none);
+		spared |= c->not_values.n && !texts(a, a->s->claims[i].value, &none, &c->not_values);
+	}
+	return there ? fits && !spared : c->values.n == 0;
+}
+
 static bool from(const struct ask *a, const struct mt_policy_source *s)
 {
 	if (!s)
@@ -276,7 +354,8 @@ static bool from(const struct ask *a, const struct mt_policy_source *s)
 	       namespaces(a, &s->namespaces, &s->not_namespaces) &&
 	       domains(a, &s->trust_domains, &s->not_trust_domains) &&
 	       accounts(a, &s->service_accounts, &s->not_service_accounts) &&
-	       (a->codec->opaque || !s->request_principals.n);
+	       (a->codec->opaque ||
+		       request_principals(a, &s->request_principals, &s->not_request_principals));
 }
 
 /* A path with its slash in front, as patterns are made. */
@@ -378,8 +457,12 @@ static bool when(const struct ask *a, const struct mt_policy_condition *c)
 		return domains(a, &c->values, &c->not_values);
 	if (strcmp(k, "connection.sni") == 0)
 		return sni(a, &c->values, &c->not_values);
+	if (strncmp(k, "request.auth.", 13) == 0 && a->codec->opaque)
+		return a->deny;
+	if (strcmp(k, "request.auth.principal") == 0)
+		return request_principals(a, &c->values, &c->not_values);
 	if (strncmp(k, "request.auth.", 13) == 0)
-		return a->codec->opaque ? a->deny : c->values.n == 0;
+		return claims(a, c);
 	if (strncmp(k, "request.headers[", 16) == 0)
 		return a->codec->opaque ? a->deny : headers(a, c);
 	return a->deny;

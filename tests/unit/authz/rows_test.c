@@ -302,7 +302,7 @@ static const struct row rows[] = {
 
 /* Of the trust domain corp, which was another one once. */
 static const char *const domains[] = {"corp", "old"};
-static const struct mt_authz_callers callers = {true, domains, 2};
+static const struct mt_authz_callers callers = {false, true, domains, 2};
 
 static struct said whole(const struct said *said)
 {

@@ -2,6 +2,7 @@
 #include "authz_test.h"
 
 #include <string.h>
+#include <stdlib.h>
 #include <strings.h>
 
 static struct mt_slice slice(const char *s)
@@ -48,6 +49,34 @@ static enum mt_authz_read metadata(
 	return MT_AUTHZ_READ;
 }
 
+static struct mt_claims_text add(struct mt_claims *c, const char *const path[2], const char *value)
+{
+	uint8_t bytes[MT_CLAIMS_PATH];
+	uint32_t n = mt_claims_path(bytes, 0, path[0], (uint32_t)strlen(path[0]));
+
+	if (path[1])
+		n = mt_claims_path(bytes, n, path[1], (uint32_t)strlen(path[1]));
+	if (!mt_claims_add(c, MT_CLAIM_STRING, (struct mt_slice){bytes, n}, value,
+		    (uint32_t)strlen(value)))
+		abort();
+	return (struct mt_claims_text){
+		(uint16_t)(c->len - strlen(value)), (uint16_t)strlen(value)};
+}
+
+/* As lib/jwt would have them of a token. */
+static const struct mt_claims *claims_of(const struct said *s, struct mt_claims *c)
+{
+	c->len = c->n = 0;
+	c->issuer = c->subject = (struct mt_claims_text){0, 0};
+	if (s->iss)
+		c->issuer = add(c, (const char *const[]){"iss", NULL}, s->iss);
+	if (s->sub)
+		c->subject = add(c, (const char *const[]){"sub", NULL}, s->sub);
+	for (uint32_t i = 0; i < s->n_claims; i++)
+		(void)add(c, s->claims[i].path, s->claims[i].value);
+	return s->has_token ? c : NULL;
+}
+
 enum mt_authz_effect said_judge(const struct said *s, const struct mt_authz *a,
 	const struct mt_codec *codec, const struct mt_authz_policy **by, uint32_t *steps)
 {
@@ -58,6 +87,7 @@ enum mt_authz_effect said_judge(const struct said *s, const struct mt_authz *a,
 		.sni_unkept = s->sni_unkept,
 		.reader = codec->opaque ? NULL : &reader,
 		.arg = (void *)s};
+	static struct mt_claims claims;
 	enum mt_authz_effect e;
 
 	if (mt_addr_parse(s->peer, &c.peer) || mt_addr_parse(s->server, &c.server))
@@ -66,6 +96,7 @@ enum mt_authz_effect said_judge(const struct said *s, const struct mt_authz *a,
 		c.principal = slice(s->principal);
 	if (s->sni)
 		c.sni = slice(s->sni);
+	c.claims = claims_of(s, &claims);
 	e = mt_authz_judge(a, &c, by);
 	if (steps)
 		*steps = c.steps;
