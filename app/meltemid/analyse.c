@@ -23,7 +23,7 @@ static json_t *ask(struct daemon *d, const struct mt_audit *audit, const struct 
 
 	/* Where nothing runs beside it, it may take its time. */
 	in.steps = d->args.check ? UINT64_MAX : 0;
-	identity_ask(d, &who);
+	(void)identity_ask(d, 0, &who);
 	in.identity = who.credential != NULL;
 	if (who.credential && mt_credential_leaf(who.credential, &leaf) && leaf.principal[0])
 		in.principal = leaf.principal + strlen(MT_SPIFFE);

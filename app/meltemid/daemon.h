@@ -33,17 +33,22 @@ struct mt_identity;
 
 struct mt_identity_source;
 
-/* Who the node is to its peers (identity.c). */
+struct daemon;
+
+/* Who the node is to its peers, or whom it stands for beside that (identity.c). */
 struct node_identity {
-	struct mt_identity_source *told; /* of spec.identity; NULL: none is written */
-	char *where;			 /* of it: a directory, or "unix:SOCKET" */
-	struct mt_credential *used;	 /* NULL: none */
-	char from[512];			 /* of that: the directory, or "xds:NAME" */
-	uint64_t serials[2];		 /* of the source's secrets that were looked at */
+	struct daemon *d;
+	char *claim; /* of spec.identities: whom it has to be for; NULL: the node's own */
+	struct mt_identity_source *told; /* NULL: none is written, or `where` is a source */
+	char *where; /* a directory, "unix:SOCKET" or "xds:NAME"; NULL: not written */
+	struct mt_credential *used; /* NULL: none */
+	char from[512];		    /* of that: the directory, or "xds:NAME" */
+	uint64_t serials[2];	    /* of the source's secrets that were looked at */
 	uint32_t changes;
 	char why[512];	/* what is there now cannot be used; "": it is used */
 	char note[512]; /* what is not good of it */
-	bool quiet;	/* --check tells by diagnostics */
+	bool fresh;	/* nothing was said of it yet: what it is for goes on as before */
+	uint64_t fresh_until;
 };
 
 /* A source that is a discovery server. */
@@ -203,7 +208,9 @@ struct daemon {
 	struct mt_worker *workers[MT_WORKERS_MAX];
 	bool launched;
 
-	struct node_identity identity;
+	struct node_identity identity, *held[MT_HELD_MAX];
+	uint32_t n_held;
+	bool held_untold; /* to the compiler */
 
 	struct notify notify;
 	struct ready ready;
@@ -477,7 +484,7 @@ void mesh_turn(struct daemon *d, uint64_t now);
 
 /* ---- identity.c --------------------------------------------------------------------------- */
 
-/* Before the first load: who spec.identity says that the node is. 0 or -ENOMEM; files that cannot be used are no error. */
+/* Before the first load: who spec.identity and spec.identities say that the node is. 0 or -ENOMEM; files that cannot be used are no error. */
 int identity_load(struct daemon *d);
 /* Nobody any more; when nothing runs. */
 void identity_forget(struct daemon *d);
@@ -486,7 +493,7 @@ void identity_turn(struct daemon *d, uint64_t now);
 /* As this Node says, from now on. */
 void identity_aim(struct daemon *d, const struct mt_node *node);
 /* For lib/ctl; arg: the daemon. */
-void identity_ask(void *arg, struct mt_ctl_identity *out);
+bool identity_ask(void *arg, uint32_t which, struct mt_ctl_identity *out);
 /* For --check: files that cannot be used on this machine, as a warning. */
 void check_identity(const struct mt_node *n, struct mt_diags *diags);
 

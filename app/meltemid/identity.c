@@ -1,13 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who the node is to its peers: by spec.identity, a directory or an agent's socket, else by the first source that has an identity of its own. Only a
- * good credential takes the place of another one; what cannot be used is told. Without any, nothing speaks the mesh's TLS.
+ * Who the node is to its peers: by spec.identity, a directory or an agent's socket, else by the first source that has an identity of its own; and
+ * whom it stands for beside that (spec.identities), each by a source of its own: at the start, from turn to turn, and when the Node says otherwise.
  */
-#include "daemon.h"
-
-#include "mt_cert.h"
-#include "mt_identity.h"
-#include "mt_identity_source.h"
+#include "identity.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -15,245 +11,139 @@
 #include <string.h>
 #include <time.h>
 
-#define LOOKS	 3 /* before the first documents: files may change while they are read */
-#define LOOK_NS	 MT_SEC
-#define AGENT_NS (2 * MT_SEC) /* how long the first documents wait for an agent */
+#define LOOKS	3 /* before the first documents: files may change while they are read */
+#define LOOK_NS MT_SEC
 
-/* ---- what is used -------------------------------------------------------------------------------------- */
-
-static bool is_same(const struct mt_credential *a, const struct mt_credential *b)
+static struct identity_place place_of_held(const struct mt_node_held *n)
 {
-	if (!a || !b)
-		return a == b;
-	return memcmp(a->chain_digest, b->chain_digest, sizeof(a->chain_digest)) == 0 &&
-	       memcmp(a->trust_digest, b->trust_digest, sizeof(a->trust_digest)) == 0;
+	return (struct identity_place){n->directory.s, n->sds.s, n->secret.s, n->xds.s};
 }
 
-static void say(const struct node_identity *id)
-{
-	struct mt_credential_leaf leaf;
-	char until[32];
-
-	if (id->quiet)
-		return;
-	if (!id->used) {
-		mt_log(MT_LOG_WARN, "xds", "the node has no identity any more");
-		return;
-	}
-	(void)mt_credential_leaf(id->used, &leaf);
-	mt_log(MT_LOG_INFO, "xds", "%s, serial number %s, until %s, by %s",
-		leaf.principal[0] ? leaf.principal : "a certificate without a SPIFFE ID",
-		leaf.serial, mt_time_words(id->used->not_after, until, sizeof(until)), id->from);
-}
-
-/* From the next compile on, which follows at once where there is a loop; `c` is taken over. */
-static void use(struct daemon *d, struct mt_credential *c, const char *from)
-{
-	struct node_identity *id = &d->identity;
-
-	if (is_same(c, id->used)) {
-		mt_credential_drop(c);
-		return;
-	}
-	mt_conf_set_identity(d->conf, c);
-	mt_credential_drop(id->used);
-	id->used = c;
-	id->changes++;
-	snprintf(id->from, sizeof(id->from), "%s", from);
-	d->mesh_changed = true;
-	say(id);
-}
-
-/* Once for each reason. */
-static void trouble(struct node_identity *id, const char *why)
-{
-	if (strcmp(id->why, why) == 0)
-		return;
-	snprintf(id->why, sizeof(id->why), "%s", why);
-	if (id->quiet)
-		return;
-	if (*why)
-		mt_log(MT_LOG_ERROR, "xds", "%s; %s", why,
-			id->used ? "the last good identity goes on"
-				 : "the node has no identity, and what needs one stays unused");
-	else
-		mt_log(MT_LOG_INFO, "xds", "what could not be used is in order");
-}
-
-/* ---- a directory, an agent ------------------------------------------------------------------------------ */
-
-static void changed(void *arg)
-{
-	struct daemon *d = arg;
-
-	use(d, mt_identity_source_hold(d->identity.told), d->identity.where);
-}
-
-static void turn_told(struct daemon *d, uint64_t now)
-{
-	struct node_identity *id = &d->identity;
-
-	mt_identity_source_turn(id->told, now);
-	trouble(id, mt_identity_source_why(id->told));
-	if (strcmp(id->note, mt_identity_source_note(id->told)) == 0)
-		return;
-	snprintf(id->note, sizeof(id->note), "%s", mt_identity_source_note(id->told));
-	if (id->note[0] && !id->quiet)
-		mt_log(MT_LOG_WARN, "xds", "%s", id->note);
-}
-
-static void close_told(struct node_identity *id)
-{
-	mt_identity_source_free(id->told);
-	free(id->where);
-	id->told = NULL;
-	id->where = NULL;
-	id->note[0] = '\0';
-}
-
-/* What is asked, in words; to be freed. */
-static char *place_of(const struct mt_node_identity *n)
-{
-	char *words = NULL;
-
-	if (n->directory.s)
-		return strdup(n->directory.s);
-	return asprintf(&words, "unix:%s", n->sds.s) < 0 ? NULL : words;
-}
-
-/* In place of what was looked at before, if there is memory for it. */
-static int open_told(struct daemon *d, const struct mt_node_identity *n)
-{
-	struct node_identity *id = &d->identity;
-	char *where = place_of(n);
-	struct mt_identity_source *told = NULL;
-
-	if (where)
-		told = n->directory.s
-			       ? mt_identity_directory_new(d->service, n->directory.s, changed, d)
-			       : mt_identity_sds_new(n->sds.s, d->node->meta.name, changed, d);
-	if (!told) {
-		free(where);
-		return -ENOMEM;
-	}
-	close_told(id);
-	id->told = told;
-	id->where = where;
-	return 0;
-}
-
-/* ---- a source's ------------------------------------------------------------------------------------------ */
-
-static struct mesh_source *first_of(struct daemon *d)
-{
-	for (uint32_t i = 0; i < d->n_mesh; i++)
-		if (d->mesh[i].node->identity.s && d->mesh[i].secrets)
-			return &d->mesh[i];
-	return NULL;
-}
-
-static void take_secrets(struct daemon *d, const struct mesh_source *s,
-	const struct mt_secret *self, const struct mt_secret *roots)
-{
-	struct mt_err e = {""};
-	struct mt_credential *c = mt_credential_new(
-		&(struct mt_credential_texts){
-			.chain = self->chain, .key = self->key, .roots = roots->roots},
-		&e);
-	char from[sizeof(d->identity.from)];
-
-	trouble(&d->identity, e.text);
-	snprintf(from, sizeof(from), "xds:%s", s->node->name.s);
-	if (c)
-		use(d, c, from);
-}
-
-/* Its certificate is renewed by itself; a version of a secret never changes, and has a number of its own. */
-static void turn_secrets(struct daemon *d, const struct mesh_source *s)
-{
-	struct node_identity *id = &d->identity;
-	struct mt_err e = {""};
-	const struct mt_secret *self = mt_secrets_hold(s->secrets, MT_SECRET_IDENTITY, &e);
-	const struct mt_secret *roots =
-		self ? mt_secrets_hold(s->secrets, MT_SECRET_ROOTS, &e) : NULL;
-
-	if (!roots) {
-		trouble(id, s->identity ? e.text : s->no_identity.text);
-	} else if (self->serial != id->serials[0] || roots->serial != id->serials[1]) {
-		id->serials[0] = self->serial;
-		id->serials[1] = roots->serial;
-		take_secrets(d, s, self, roots);
-	}
-	mt_secret_drop(self);
-	mt_secret_drop(roots);
-}
-
-/* ---- the room -------------------------------------------------------------------------------------------- */
+/* ---- from turn to turn -------------------------------------------------------------------------------- */
 
 void identity_turn(struct daemon *d, uint64_t now)
 {
-	const struct mesh_source *s = d->identity.told ? NULL : first_of(d);
+	const struct mesh_source *s = d->identity.told ? NULL : identity_first_source(d);
 
 	if (d->identity.told)
-		turn_told(d, now);
+		identity_turn_told(&d->identity, now);
 	else if (s)
-		turn_secrets(d, s);
+		identity_turn_secrets(&d->identity, s);
+	for (uint32_t i = 0; i < d->n_held; i++)
+		identity_turn_held(d->held[i], now);
+	if (d->held_untold)
+		identity_tell_held(d);
 }
 
 /* What a source wrote down when the node last ran: who connects now and who connects in a moment meet the same node. */
-static void load_joined(struct daemon *d)
+static void load_joined(struct node_identity *id, const char *name)
 {
+	const struct mt_node *n = id->d->node;
 	const struct mt_node_xds *x = NULL;
 	struct mt_credential *c;
-	char from[sizeof(d->identity.from)];
-	struct mt_err e;
+	struct mt_err e = {""};
 
-	for (uint32_t i = 0; i < d->node->n_sources && !x; i++)
-		if (d->node->sources[i].xds && d->node->sources[i].xds->identity.s)
-			x = d->node->sources[i].xds;
+	for (uint32_t i = 0; i < n->n_sources && !x; i++)
+		if (n->sources[i].xds && n->sources[i].xds->identity.s &&
+			(!name || strcmp(n->sources[i].xds->name.s, name) == 0))
+			x = n->sources[i].xds;
 	/* That it cannot be read is told once there is a loop, which tries again. */
 	c = x ? mt_identity_peek(x->identity.s, &e) : NULL;
 	if (!c)
 		return;
-	snprintf(from, sizeof(from), "xds:%s", x->name.s);
-	use(d, c, from);
+	e.text[0] = '\0';
+	identity_take(id, c, x->name.s, &e);
 }
 
-static void look_at_files(struct daemon *d)
+static void look_at_files(struct node_identity *id)
 {
-	for (uint64_t i = 1; i <= LOOKS && !d->identity.used; i++)
-		turn_told(d, i * LOOK_NS);
+	for (uint64_t i = 1; i <= LOOKS && !id->used; i++)
+		identity_turn_told(id, i * LOOK_NS);
+}
+
+static bool is_asked(const struct node_identity *id)
+{
+	return id->told && !id->used && strncmp(id->where, "unix:", 5) == 0;
+}
+
+static bool ask(struct node_identity *id, uint64_t passed)
+{
+	if (is_asked(id))
+		mt_identity_source_turn(id->told, passed);
+	return is_asked(id);
 }
 
 /*
- * An agent on this machine answers at once, or is not there yet: then its answer is compiled in when it comes. There is no clock yet, and
+ * Agents on this machine answer at once, or are not there yet: then the answer is compiled in when it comes. There is no clock yet, and
  * what is made now with this one's times goes on by another: so they are small.
  */
-static void wait_for_agent(struct daemon *d)
+static void wait_for_agents(struct daemon *d)
 {
 	const uint64_t began = mt_watch_clock();
 	uint64_t passed = 0;
 
-	while (!d->identity.used && passed < AGENT_NS) {
-		mt_identity_source_turn(d->identity.told, passed);
-		nanosleep(&(struct timespec){.tv_nsec = 10 * MT_MSEC}, NULL);
+	for (bool waits = true; waits && passed < IDENTITY_AGENT_NS;) {
+		waits = ask(&d->identity, passed);
+		for (uint32_t i = 0; i < d->n_held; i++)
+			waits |= ask(d->held[i], passed);
+		if (waits)
+			nanosleep(&(struct timespec){.tv_nsec = 10 * MT_MSEC}, NULL);
 		passed = mt_watch_clock() - began;
 	}
-	turn_told(d, passed);
+	if (is_asked(&d->identity))
+		identity_turn_told(&d->identity, passed);
+	for (uint32_t i = 0; i < d->n_held; i++)
+		if (is_asked(d->held[i]))
+			identity_turn_told(d->held[i], passed);
 }
 
-static int load_told(struct daemon *d, const struct mt_node_identity *n)
+static int load_from(struct node_identity *id, const struct identity_place *p)
 {
 	/* Nobody is asked who only checks. */
-	if (n->sds.s && d->args.check)
+	if (p->sds && id->d->args.check)
 		return 0;
-	if (open_told(d, n))
+	if (identity_open(id, p))
 		return -ENOMEM;
-	if (n->sds.s)
-		wait_for_agent(d);
-	else
-		look_at_files(d);
+	if (p->xds)
+		load_joined(id, p->xds);
+	else if (p->directory)
+		look_at_files(id);
 	return 0;
+}
+
+static struct node_identity *held_new(struct daemon *d, const char *principal)
+{
+	struct node_identity *id = calloc(1, sizeof(*id));
+
+	if (!id)
+		return NULL;
+	id->d = d;
+	id->claim = strdup(principal);
+	if (id->claim)
+		return id;
+	free(id);
+	return NULL;
+}
+
+static void held_free(struct node_identity *id)
+{
+	if (!id)
+		return;
+	identity_close(id);
+	mt_credential_drop(id->used);
+	free(id->claim);
+	free(id);
+}
+
+static int load_held(struct daemon *d, const struct mt_node_held *n)
+{
+	const struct identity_place p = place_of_held(n);
+	struct node_identity *id = held_new(d, n->principal.s);
+
+	if (!id)
+		return -ENOMEM;
+	d->held[d->n_held++] = id;
+	return load_from(id, &p);
 }
 
 int identity_load(struct daemon *d)
@@ -261,33 +151,47 @@ int identity_load(struct daemon *d)
 	const struct mt_node_identity *n = d->node->identity;
 	int rc = 0;
 
-	d->identity.quiet = d->args.check;
+	d->identity.d = d;
 	if (n)
-		rc = load_told(d, n);
+		rc = load_from(&d->identity,
+			&(struct identity_place){.directory = n->directory.s, .sds = n->sds.s});
 	else
-		load_joined(d);
+		load_joined(&d->identity, NULL);
+	for (uint32_t i = 0; i < d->node->n_identities && rc == 0; i++)
+		rc = load_held(d, &d->node->identities[i]);
+	if (rc)
+		return rc;
+	wait_for_agents(d);
+	identity_tell_held(d);
 	/* The load that follows has it. */
 	d->mesh_changed = false;
-	return rc;
+	return d->held_untold ? -ENOMEM : 0;
 }
 
 int identity_start(struct daemon *d, struct mt_err *e)
 {
 	if (d->identity.told)
 		mt_identity_source_serve(d->identity.told, d->service);
+	for (uint32_t i = 0; i < d->n_held; i++)
+		if (d->held[i]->told)
+			mt_identity_source_serve(d->held[i]->told, d->service);
 	return 0;
 }
 
 void identity_stop(struct daemon *d)
 {
-	close_told(&d->identity);
+	identity_close(&d->identity);
+	for (uint32_t i = 0; i < d->n_held; i++)
+		identity_close(d->held[i]);
 }
 
 void identity_forget(struct daemon *d)
 {
-	close_told(&d->identity);
+	identity_close(&d->identity);
 	mt_credential_drop(d->identity.used);
 	d->identity.used = NULL;
+	while (d->n_held)
+		held_free(d->held[--d->n_held]);
 }
 
 /* ---- another Node document ------------------------------------------------------------------------------- */
@@ -295,30 +199,82 @@ void identity_forget(struct daemon *d)
 /* The sources' word counts now, and no directory's any more. */
 static void leave_told(struct daemon *d)
 {
-	const struct mesh_source *s = first_of(d);
+	const struct mesh_source *s = identity_first_source(d);
 	uint32_t changes = d->identity.changes;
 
-	close_told(&d->identity);
+	identity_close(&d->identity);
 	memset(d->identity.serials, 0, sizeof(d->identity.serials));
 	if (s)
-		turn_secrets(d, s);
+		identity_turn_secrets(&d->identity, s);
 	else
-		trouble(&d->identity, "");
+		identity_trouble(&d->identity, "");
 	if (d->identity.changes == changes)
-		use(d, NULL, "");
+		identity_use(&d->identity, NULL, "");
+}
+
+/* What it has goes on until there is something good at the new place. */
+static void aim(struct node_identity *id, const struct identity_place *p)
+{
+	char *where = identity_words(p);
+
+	if ((!where || !id->where || strcmp(id->where, where) != 0) && identity_open(id, p))
+		identity_trouble(id, "no memory to look at another place for an identity");
+	free(where);
+}
+
+/* Of those that are looked at, which is not any more then; NULL: none is for it. */
+static struct node_identity *take_held(struct daemon *d, const char *principal)
+{
+	for (uint32_t i = 0; i < d->n_held; i++) {
+		struct node_identity *id = d->held[i];
+
+		if (id && strcmp(id->claim, principal) == 0) {
+			d->held[i] = NULL;
+			return id;
+		}
+	}
+	return NULL;
+}
+
+/* Each goes on with what it has, in the order of the document; whom it names no more is nobody's any more. */
+static void aim_held(struct daemon *d, const struct mt_node *node)
+{
+	struct node_identity *now[MT_HELD_MAX], *id;
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < node->n_identities; i++) {
+		const struct identity_place p = place_of_held(&node->identities[i]);
+
+		id = take_held(d, node->identities[i].principal.s);
+		if (!id) {
+			id = held_new(d, node->identities[i].principal.s);
+			if (!id)
+				continue;
+			id->fresh = true;
+		}
+		aim(id, &p);
+		now[n++] = id;
+	}
+	for (uint32_t i = 0; i < d->n_held; i++) {
+		if (d->held[i])
+			mt_log(MT_LOG_INFO, "xds", "%s is not held any more", d->held[i]->claim);
+		held_free(d->held[i]);
+	}
+	memcpy(d->held, now, sizeof(now[0]) * n);
+	d->n_held = n;
+	identity_tell_held(d);
 }
 
 void identity_aim(struct daemon *d, const struct mt_node *node)
 {
 	const struct mt_node_identity *n = node->identity;
-	const char *now = d->identity.where;
-	char *where = n ? place_of(n) : NULL;
 
-	if (!n && now)
+	if (!n && d->identity.where)
 		leave_told(d);
-	else if (n && (!where || !now || strcmp(now, where) != 0) && open_told(d, n))
-		trouble(&d->identity, "no memory to look at another spec.identity");
-	free(where);
+	else if (n)
+		aim(&d->identity,
+			&(struct identity_place){.directory = n->directory.s, .sds = n->sds.s});
+	aim_held(d, node);
 }
 
 /* ---- told ------------------------------------------------------------------------------------------------ */
@@ -359,43 +315,61 @@ static const char *notes(struct daemon *d)
 	return words;
 }
 
-void identity_ask(void *arg, struct mt_ctl_identity *out)
+bool identity_ask(void *arg, uint32_t which, struct mt_ctl_identity *out)
 {
 	struct daemon *d = arg;
-	const struct node_identity *id = &d->identity;
+	const struct node_identity *id = which ? NULL : &d->identity;
 
+	if (which > d->n_held)
+		return false;
+	id = which ? d->held[which - 1] : id;
 	*out = (struct mt_ctl_identity){.credential = id->used,
-		.wanted = id->told || first_of(d),
+		.held_for = id->claim,
+		.wanted = id->claim || id->told || identity_first_source(d),
 		.from = id->from,
-		.directory = id->where,
+		.directory = id->told ? id->where : NULL,
 		.why = id->why,
-		.note = notes(d),
+		.note = which ? id->note : notes(d),
 		.changes = id->changes};
+	return true;
 }
 
 static void nobody(void *arg)
 {
 }
 
-void check_identity(const struct mt_node *n, struct mt_diags *diags)
+static void check_directory(const struct mt_node *n, const struct mt_text *directory,
+	const char *claim, const char *path, struct mt_diags *diags)
 {
-	const struct mt_node_identity *i = n->identity;
 	struct mt_identity_source *s =
-		i && i->directory.s ? mt_identity_directory_new(NULL, i->directory.s, nobody, NULL)
-				    : NULL;
+		directory->s ? mt_identity_directory_new(NULL, directory->s, nobody, NULL) : NULL;
 	const char *why, *note;
 
 	if (!s)
 		return;
+	if (claim)
+		mt_identity_source_claim(s, claim);
 	mt_identity_source_turn(s, LOOK_NS);
 	why = mt_identity_source_why(s);
 	note = mt_identity_source_note(s);
 	if (*why || *note)
 		mt_diag_add(diags, MT_DIAG_WARNING,
-			(struct mt_origin){n->meta.origin.file, i->directory.line},
-			"spec.identity.directory",
+			(struct mt_origin){n->meta.origin.file, directory->line}, path,
 			*why ? "a node runs without, and what needs its identity stays unused"
 			     : NULL,
 			"%s", *why ? why : note);
 	mt_identity_source_free(s);
+}
+
+void check_identity(const struct mt_node *n, struct mt_diags *diags)
+{
+	char path[64];
+
+	if (n->identity)
+		check_directory(n, &n->identity->directory, NULL, "spec.identity.directory", diags);
+	for (uint32_t i = 0; i < n->n_identities; i++) {
+		snprintf(path, sizeof(path), "spec.identities[%u].directory", i);
+		check_directory(
+			n, &n->identities[i].directory, n->identities[i].principal.s, path, diags);
+	}
 }

@@ -85,6 +85,8 @@ static uint64_t of_sockets(const struct daemon *d)
 {
 	bool connects = d->node->identity && d->node->identity->sds.s;
 
+	for (uint32_t i = 0; i < d->node->n_identities; i++)
+		connects |= d->node->identities[i].sds.s != NULL;
 	for (uint32_t i = 0; i < d->node->n_sources; i++)
 		connects |= d->node->sources[i].xds != NULL;
 	for (uint32_t i = 0; i < d->node->n_ports; i++)

@@ -19,7 +19,7 @@ static bool is_somebody(const struct mt_node *n)
 	for (uint32_t i = 0; i < n->n_sources; i++)
 		if (n->sources[i].xds && n->sources[i].xds->identity.s)
 			return true;
-	return n->identity != NULL;
+	return n->identity || n->n_identities;
 }
 
 int tls_start(struct daemon *d, struct mt_err *e)

@@ -216,7 +216,7 @@ static const char *unreached(struct caller *c, const struct mt_audit_row *at)
 		return NULL;
 	if (cl->n_eps == 0 && !cl->closed_by && memcmp(&at->addr, &nowhere, sizeof(nowhere)) != 0)
 		return "its instances want mutual TLS, and this node has no identity";
-	if (cl->lend && !mt_lend_is_for(cl->lend, c->from ? c->from : &nowhere, c->principal))
+	if (cl->lend && mt_cluster_shows(cl, c->from ? c->from : &nowhere, c->principal, false) < 0)
 		return "its instances want mutual TLS, and the node's identity is not lent to this "
 		       "caller (spec.mesh.lend)";
 	return NULL;

@@ -12,9 +12,7 @@ static void free_cluster(struct mt_conf *c, struct mt_shared_cluster *sc, uint64
 	mt_shared_last_forget(&c->shared.last_clusters, sc->at, sc);
 	mt_unlent_free(sc->unlent);
 	mt_cluster_release(&sc->c);
-	mt_tls_context_drop(sc->c.tls);
-	mt_conf_lend_put(sc->lend);
-	free(sc->tls_why);
+	mt_b_cluster_tls_release(sc);
 	for (uint32_t i = 0; i < sc->c.n_eps; i++)
 		mt_upstream_ep_put(c->upstreams, sc->c.eps[i].state, now);
 	if (sc->c.id)
@@ -223,7 +221,7 @@ static int add_endpoint(struct mt_build *b, struct mt_shared_cluster *sc,
 	struct mt_ep_state *state;
 
 	/* Never in clear text instead. */
-	if (tls && !c->tls) {
+	if (tls && !c->tls && !c->as) {
 		sc->n_tls++;
 		return 0;
 	}
@@ -450,8 +448,10 @@ static int set_unlent(struct mt_build *b, struct mt_shared_cluster *sc,
 	if (!sc->c.lend)
 		return 0;
 	/* To none of them an identity is shown: there is nothing to lend. */
-	if (n == sc->c.n_eps)
+	if (n == sc->c.n_eps) {
 		sc->c.lend = NULL;
+		sc->c.as = NULL;
+	}
 	if (!n || n == sc->c.n_eps)
 		return 0;
 	sc->unlent = mt_unlent_new(&sc->c);

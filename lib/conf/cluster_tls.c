@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What TLS a cluster's instances are spoken with, and for whom the node's own identity is shown to them. */
+/* What TLS a cluster's instances are spoken with, and for whom which identity is shown to them. */
 #include "mt_conf_cluster_priv.h"
 #include "mt_conf_credentials_priv.h"
 
@@ -47,47 +47,60 @@ void mt_conf_lend_put(struct mt_conf_lend *l)
 		free(l);
 }
 
-/* One block: both lists, and the texts of the second one behind them. */
+static struct mt_slice put(char **to, const char *text)
+{
+	struct mt_slice s = {(const uint8_t *)*to, (uint32_t)strlen(text)};
+
+	memcpy(*to, text, s.len);
+	*to += s.len;
+	return s;
+}
+
+/* One block: the lists, and the texts of the last two behind them. */
 static struct mt_conf_lend *new_lend(
 	const struct mt_build *b, const struct mt_node_lend *from, uint64_t stamp)
 {
-	uint32_t n = from ? from->n_clients : 0;
+	uint32_t n = from ? from->n_clients : 0, n_held = b->conf->n_held;
 	char own[MT_TLS_PRINCIPAL_MAX + 1] = "";
 	size_t size = sizeof(struct mt_conf_lend) + sizeof(own) +
-		      (n + 1) * (sizeof(struct mt_lend_prefix) + sizeof(struct mt_slice));
+		      (n + 1) * (sizeof(struct mt_lend_prefix) + sizeof(struct mt_slice)) +
+		      n_held * sizeof(struct mt_slice);
 	struct mt_conf_lend *l;
 	struct mt_lend_prefix *prefixes;
-	struct mt_slice *principals;
+	struct mt_slice *principals, *held;
 	char *text;
 
 	for (uint32_t i = 0; i < n; i++)
 		size += strlen(from->clients[i].s);
+	for (uint32_t i = 0; i < n_held; i++)
+		size += strlen(b->conf->held[i].principal);
 	l = calloc(1, size);
 	if (!l)
 		return NULL;
 	prefixes = (void *)(l + 1);
 	principals = (void *)(prefixes + n + 1);
-	text = (void *)(principals + n + 1);
+	held = principals + n + 1;
+	text = (void *)(held + n_held);
 	l->refs = 1;
 	l->stamp = stamp;
 	l->l.prefixes = prefixes;
 	l->l.principals = principals;
-	if (b->conf->identity->chain)
+	l->l.held = held;
+	l->l.n_held = n_held;
+	l->l.nobody = !b->conf->identity;
+	for (uint32_t i = 0; i < n_held; i++)
+		held[i] = put(&text, b->conf->held[i].principal + strlen(MT_SPIFFE));
+	if (b->conf->identity && b->conf->identity->chain)
 		(void)mt_tls_principal(sk_X509_value(b->conf->identity->chain, 0), own);
 	for (uint32_t i = 0; i <= n; i++) {
 		const char *s = i < n ? from->clients[i].s : own;
 		struct mt_lend_prefix *p = &prefixes[l->l.n_prefixes];
 		size_t scheme = strlen(MT_SPIFFE);
 
-		if (strncmp(s, MT_SPIFFE, scheme) == 0) {
-			uint32_t len = (uint32_t)strlen(s + scheme);
-
-			principals[l->l.n_principals++] =
-				(struct mt_slice){memcpy(text, s + scheme, len), len};
-			text += len;
-		} else if (*s && mt_prefix_parse(s, &p->addr, &p->bits) == 0) {
+		if (strncmp(s, MT_SPIFFE, scheme) == 0)
+			principals[l->l.n_principals++] = put(&text, s + scheme);
+		else if (*s && mt_prefix_parse(s, &p->addr, &p->bits) == 0)
 			l->l.n_prefixes++;
-		}
 	}
 	return l;
 }
@@ -130,12 +143,12 @@ static struct mt_tls_san *sans_of(struct mt_build *b, const struct mt_res_tls *t
 
 /* NULL with *e. */
 static struct mt_tls_context *new_context(struct mt_build *b, const struct mt_res_tls *tls,
-	struct mt_conf_credential *with, struct mt_err *e)
+	struct mt_credential *credential, struct mt_tls_context **like, struct mt_err *e)
 {
 	const char *istio = offered_by_istio(tls);
 	struct mt_tls_rules rules = {.role = MT_TLS_CLIENT,
 		.trust = tls->trust ? MT_TLS_VERIFIED : MT_TLS_ANYBODY,
-		.credential = with->credential,
+		.credential = credential,
 		.sans = sans_of(b, tls),
 		.n_sans = tls->n_sans,
 		.alpn = istio ? &istio : tls->alpn,
@@ -143,7 +156,7 @@ static struct mt_tls_context *new_context(struct mt_build *b, const struct mt_re
 		.sni = tls->sni,
 		.min_version = tls->min_version,
 		.max_version = tls->max_version,
-		.like = with->like};
+		.like = *like};
 	struct mt_tls_context *c;
 
 	if (!rules.sans) {
@@ -153,9 +166,41 @@ static struct mt_tls_context *new_context(struct mt_build *b, const struct mt_re
 	c = mt_tls_context_new(&rules, e);
 	if (!c)
 		return NULL;
-	mt_tls_context_drop(with->like);
-	with->like = mt_tls_context_hold(c);
+	mt_tls_context_drop(*like);
+	*like = mt_tls_context_hold(c);
 	return c;
+}
+
+/* For callers whose own identity the node holds; one by one, as far as they can be had. 0 or -ENOMEM. */
+static int set_held(struct mt_build *b, struct mt_shared_cluster *sc, const struct mt_res_tls *tls)
+{
+	struct mt_conf *conf = b->conf;
+	struct mt_err why;
+
+	if (!conf->n_held)
+		return 0;
+	sc->as = calloc(conf->n_held, sizeof(struct mt_tls_context *));
+	if (!sc->as)
+		return -ENOMEM;
+	sc->n_as = conf->n_held;
+	for (uint32_t i = 0; i < conf->n_held; i++) {
+		struct mt_held *h = &conf->held[i];
+
+		if (h->credential)
+			sc->as[i] = new_context(b, tls, h->credential, &h->like, &why);
+	}
+	sc->c.as = sc->as;
+	return b->tmp.failed ? -ENOMEM : 0;
+}
+
+void mt_b_cluster_tls_release(struct mt_shared_cluster *sc)
+{
+	for (uint32_t i = 0; i < sc->n_as; i++)
+		mt_tls_context_drop(sc->as[i]);
+	free(sc->as);
+	mt_tls_context_drop(sc->c.tls);
+	mt_conf_lend_put(sc->lend);
+	free(sc->tls_why);
 }
 
 static const char *unmade(const struct mt_res_tls *tls)
@@ -164,6 +209,12 @@ static const char *unmade(const struct mt_res_tls *tls)
 		return tls->unmade;
 	/* Envoy takes any certificate then; nobody here does so but who has written that he means it. */
 	return tls->trust || tls->anybody ? NULL : "it does not say whose certificates are trusted";
+}
+
+/* Who shows one of the node's own can show any of those that it holds beside it. */
+static bool is_held(const struct mt_build *b, const struct mt_conf_credential *with)
+{
+	return with->own && mt_b_is_somebody(b);
 }
 
 uint64_t mt_b_cluster_tls_stamp(struct mt_build *b, const struct mt_cluster_said *said)
@@ -175,7 +226,7 @@ uint64_t mt_b_cluster_tls_stamp(struct mt_build *b, const struct mt_cluster_said
 	if (!tls || unmade(tls))
 		return 0;
 	with = mt_b_credential(b, tls);
-	if (!with || !with->stamp)
+	if (!with || (!with->stamp && !is_held(b, with)))
 		return 0;
 	return with->own
 		       ? mt_hash_u64(with->stamp, lend_stamp(b, is_lent_to(l, said->ns) ? l : NULL))
@@ -189,7 +240,7 @@ const char *mt_b_no_tls(struct mt_build *b, const struct mt_res_tls *tls)
 	if (unmade(tls))
 		return unmade(tls);
 	with = mt_b_credential(b, tls);
-	return !with ? "no memory" : with->credential ? NULL : with->why.text;
+	return !with ? "no memory" : with->credential || is_held(b, with) ? NULL : with->why.text;
 }
 
 int mt_b_cluster_tls(
@@ -203,11 +254,13 @@ int mt_b_cluster_tls(
 	if (!sc->tls_stamp)
 		return b->tmp.failed ? -ENOMEM : 0;
 	with = mt_b_credential(b, tls);
-	sc->c.tls = with ? new_context(b, tls, with, &why) : NULL;
-	if (b->tmp.failed)
+	if (with && with->credential)
+		sc->c.tls = new_context(b, tls, with->credential, &with->like, &why);
+	if (b->tmp.failed || (with->own && set_held(b, sc, tls)))
 		return -ENOMEM;
-	if (!sc->c.tls) {
+	if (!sc->c.tls && with->credential) {
 		/* Made anew with each build, which tells why. */
+		sc->c.as = NULL;
 		sc->tls_stamp = 0;
 		sc->tls_why = strdup(why.text);
 		return sc->tls_why ? 0 : -ENOMEM;
@@ -273,6 +326,7 @@ struct mt_cluster *mt_unlent_new(const struct mt_cluster *c)
 	*u = *c;
 	u->tls = NULL;
 	u->lend = NULL;
+	u->as = NULL;
 	u->warmup = NULL;
 	u->eps = malloc(sizeof(*u->eps) * (c->n_eps + 1));
 	u->levels = c->levels ? calloc(c->n_levels + 1, sizeof(*u->levels)) : NULL;

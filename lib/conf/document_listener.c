@@ -206,8 +206,10 @@ static void listen_unit(struct mt_build *b, const struct mt_host *h, struct mt_u
 		at.addr = &h->addrs[i];
 		if (!mt_b_listen_add(b, &at, u->codec, u->opts, u->service))
 			return;
-		if (b->conf->identity)
-			mt_b_listen_mtls(b, mt_b_listen(b, at.addr, at.port), h, u);
+		if (!b->conf->identity && !b->conf->n_held)
+			continue;
+		mt_b_listen_mtls(b, mt_b_listen(b, at.addr, at.port), h, u);
+		mt_b_listen_shows(b, mt_b_listen(b, at.addr, at.port), h, u);
 	}
 }
 

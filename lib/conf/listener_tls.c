@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* TLS that listeners end: the contexts of their chains, and at services' own addresses the chains of the mesh's mutual TLS. */
+#include "mt_conf_credentials_priv.h"
 #include "mt_conf_listener_priv.h"
 #include "mt_conf_policy_priv.h"
 
@@ -90,7 +91,7 @@ struct mt_tls_context *mt_b_server_context(
 static const char *alpn_of_mesh[] = {
 	"istio", "istio-peer-exchange", "istio-http/1.0", "istio-http/1.1", "istio-h2"};
 
-/* What somebody has written, else that of the node's own certificate. */
+/* What somebody has written, else that of the node's own certificate, else of what it holds beside it. */
 static const char *trust_domain(struct mt_build *b)
 {
 	const struct mt_credential *own = b->conf->identity;
@@ -101,7 +102,8 @@ static const char *trust_domain(struct mt_build *b)
 		return b->model->mesh.trust_domain;
 	if (own)
 		(void)mt_credential_leaf(own, &leaf);
-	domain = *leaf.trust_domain ? mt_region_strdup(&b->tmp, leaf.trust_domain) : NULL;
+	domain = *leaf.trust_domain ? mt_region_strdup(&b->tmp, leaf.trust_domain)
+				    : mt_b_held_domain(b);
 	return domain ? domain : "cluster.local";
 }
 
@@ -116,22 +118,29 @@ uint32_t mt_b_trust_domains(struct mt_build *b, const char *v[MT_B_DOMAINS])
 	return n;
 }
 
-struct mt_tls_context *mt_b_mesh_context(struct mt_build *b)
+struct mt_tls_context *mt_b_mesh_end(
+	struct mt_build *b, struct mt_credential *credential, struct mt_err *e)
 {
 	const char *domains[MT_B_DOMAINS];
 	struct mt_tls_rules r = {.role = MT_TLS_SERVER,
 		.trust = MT_TLS_VERIFIED,
-		.credential = b->conf->identity,
+		.credential = credential,
 		.trust_domains = domains,
 		.alpn = alpn_of_mesh,
 		.n_alpn = 1,
 		.tickets = true};
+
+	r.n_trust_domains = mt_b_trust_domains(b, domains);
+	return mt_b_server_context(b, &r, e);
+}
+
+struct mt_tls_context *mt_b_mesh_context(struct mt_build *b)
+{
 	struct mt_err e;
 
-	if (b->mesh_context || b->mesh_context_failed || !r.credential)
+	if (b->mesh_context || b->mesh_context_failed || !b->conf->identity)
 		return b->mesh_context;
-	r.n_trust_domains = mt_b_trust_domains(b, domains);
-	b->mesh_context = mt_b_server_context(b, &r, &e);
+	b->mesh_context = mt_b_mesh_end(b, b->conf->identity, &e);
 	if (!b->mesh_context && !b->mesh_context_failed)
 		mt_b_warn(b, NULL, 0, NULL, NULL,
 			"the mesh's TLS cannot be ended by the node's identity: %s", e.text);
@@ -217,6 +226,17 @@ static bool add_chain(struct mt_build *b, struct mt_listen *l, const struct mt_r
 	return true;
 }
 
+/* The service's own identity cannot be had, and nobody else's takes its place. */
+static bool add_refusal(struct mt_build *b, struct mt_listen *l, const struct mt_res_match *m)
+{
+	struct mt_listen_chain *c =
+		mt_region_push(&b->tmp, (void **)&l->chains, &l->n_chains, sizeof(*c));
+
+	if (c)
+		*c = (struct mt_listen_chain){.match = m, .refuse = "its identity cannot be had"};
+	return c != NULL;
+}
+
 /*
  * As in Istio: where clear text is welcome, too, it ends TLS only of those that name the mesh's protocols, and other TLS is bytes like
  * any others. Where it is not, nothing else has a chain. Clear text has the chain that it would have without all this: its clients stay
@@ -229,11 +249,12 @@ int mt_b_listen_split(struct mt_build *b, struct mt_listen *l)
 
 	if (l->mtls < MT_LISTEN_EITHER || !l->last)
 		return 0;
-	ends = mt_b_mesh_context(b);
-	/* Who asks for it closes for clear text by itself. */
-	if (!ends)
+	ends = l->shows ? mt_b_held_context(b, l->shows) : mt_b_mesh_context(b);
+	/* Who asks for it closes for clear text by itself; who is not who it would be closes for the mesh. */
+	if (!ends && !l->shows)
 		return 0;
-	ok = add_chain(b, l, always && !others ? &tls : &mesh, ends);
+	ok = ends ? add_chain(b, l, always && !others ? &tls : &mesh, ends)
+		  : add_refusal(b, l, always && !others ? &tls : &mesh);
 	if (ok && !always && !others)
 		ok = add_chain(b, l, &tls, NULL);
 	/* Workloads whom their port vouches for need none: all others are denied behind it. */

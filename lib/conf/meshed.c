@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Instances that are called by the mesh's mTLS only: who reads of the service is told whom they are for. */
 #include "mt_conf_cluster_priv.h"
+#include "mt_conf_credentials_priv.h"
+#include "mt_conf_listener_priv.h"
 #include "mt_conf_policy_priv.h"
 
 /*
@@ -62,14 +64,14 @@ static void tell(struct mt_build *b, const struct mt_host *h, const struct insta
 {
 	const struct mt_meta *m = &h->se->meta;
 
-	if (!b->conf->identity && of->mesh + of->tunnel)
+	if (!mt_b_is_somebody(b) && of->mesh + of->tunnel)
 		mt_b_warn(b, m, m->origin.line, NULL,
 			"write the Node's spec.identity, or a DestinationRule with tls: {mode: "
 			"DISABLE}, if they take clear text",
 			"%u of %u instances have a proxy of their own and are not called: it "
 			"expects mTLS, and this node has no identity",
 			of->mesh + of->tunnel, of->n);
-	if (b->conf->identity && of->tunnel)
+	if (mt_b_is_somebody(b) && of->tunnel)
 		mt_b_warn(b, m, m->origin.line, NULL,
 			"write a DestinationRule with tls: {mode: DISABLE}, if they take clear "
 			"text",
@@ -77,7 +79,7 @@ static void tell(struct mt_build *b, const struct mt_host *h, const struct insta
 			"not "
 			"spoken",
 			of->tunnel, of->n);
-	if (b->conf->identity && of->mesh && !mt_b_is_lent(b, m->ns))
+	if (mt_b_is_somebody(b) && of->mesh && !b->conf->n_held && !mt_b_is_lent(b, m->ns))
 		mt_b_warn(
 			b, m, m->origin.line, NULL, MT_LEND_REMEDY, MT_LEND_WORDS, of->mesh, of->n);
 }
@@ -113,13 +115,14 @@ static struct instances count(struct mt_build *b, const struct mt_host *h)
 
 void mt_b_meshed(struct mt_build *b)
 {
+	mt_b_tell_shown(b);
 	for (uint32_t i = 0; i < b->n_hosts; i++) {
 		const struct mt_host *h = &b->host_list[i];
 		const struct mt_meta *m = &h->se->meta;
 		const struct instances of = count(b, h);
 
 		tell(b, h, &of);
-		if (of.mesh && b->conf->identity && is_anybody(b, h))
+		if (of.mesh && mt_b_is_somebody(b) && is_anybody(b, h))
 			mt_b_warn(b, m, m->origin.line, NULL,
 				"write subjectAltNames, or the instances' serviceAccount",
 				"any certificate of the mesh is taken for its instances': nobody "

@@ -131,6 +131,17 @@ const struct mt_cluster *mt_conf_cluster(const struct mt_conf *c, const char *na
 void mt_conf_set_identity(struct mt_conf *c, struct mt_credential *credential);
 
 /*
+ * Identities that it holds beside its own, from the next compile on, in the order in which they count: copied, credentials held. Callers who
+ * have shown one of them are connected by it, and clients of services that have one of them are shown it; without a credential they are
+ * refused. n 0, as at first: none. At most MT_HELD_MAX. 1: they are others now; 0: the same; -ENOMEM: the ones before go on.
+ */
+struct mt_conf_held {
+	const char *principal;		  /* "spiffe://cluster.local/ns/a/sa/b" */
+	struct mt_credential *credential; /* NULL: it cannot be had */
+};
+int mt_conf_set_held(struct mt_conf *c, const struct mt_conf_held *v, uint32_t n);
+
+/*
  * The Node with whose ports the daemon has started, from the next compile on; it outlives `c`. Addresses are bound to these by their
  * places (struct mt_bound). NULL, as at first: those of the document that is compiled.
  */

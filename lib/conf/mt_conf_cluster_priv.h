@@ -18,13 +18,15 @@ struct mt_shared_cluster {
 	uint64_t hash;				  /* of what it says, without endpoints */
 	uint64_t stamp;				  /* shared_diff.c */
 	uint64_t override_stamp;		  /* mt_overrides_cluster_stamp() */
-	struct mt_cluster c;	   /* copied into snapshots; what it points to is here */
-	struct mt_cluster *unlent; /* c.unlent */
-	struct mt_conf_lend *lend; /* whose c.lend is; NULL: none */
-	uint64_t tls_stamp;	   /* what its TLS was made of; 0: it has none */
-	char *tls_why;		   /* that it cannot be made of what is said; NULL: it could */
-	uint32_t n_tls;		   /* endpoints that ask for TLS and get none: they are not used */
-	uint32_t n_refused;	   /* endpoints that nobody could reach */
+	struct mt_cluster c;	    /* copied into snapshots; what it points to is here */
+	struct mt_cluster *unlent;  /* c.unlent */
+	struct mt_conf_lend *lend;  /* whose c.lend is; NULL: none */
+	struct mt_tls_context **as; /* c.as, held; NULL in it: none */
+	uint32_t n_as;
+	uint64_t tls_stamp; /* what its TLS was made of; 0: it has none */
+	char *tls_why;	    /* that it cannot be made of what is said; NULL: it could */
+	uint32_t n_tls;	    /* endpoints that ask for TLS and get none: they are not used */
+	uint32_t n_refused; /* endpoints that nobody could reach */
 	uint32_t n_zones;
 	uint32_t size;	  /* of this, with its texts */
 	char *origin;	  /* "xds:NAME", behind the name; NULL: documents */
@@ -76,9 +78,11 @@ void mt_conf_lend_put(struct mt_conf_lend *l);
 
 /* Another one whenever its TLS would come out otherwise; 0: there is none. */
 uint64_t mt_b_cluster_tls_stamp(struct mt_build *b, const struct mt_cluster_said *said);
-/* c.tls and c.lend, if TLS is asked for and can be spoken. 0 or -ENOMEM. */
+/* c.tls, c.as and c.lend, if TLS is asked for and can be spoken. 0 or -ENOMEM. */
 int mt_b_cluster_tls(
 	struct mt_build *b, struct mt_shared_cluster *sc, const struct mt_cluster_said *said);
+/* What of it is the cluster's own. */
+void mt_b_cluster_tls_release(struct mt_shared_cluster *sc);
 /* Why it cannot be spoken; NULL: it can. */
 const char *mt_b_no_tls(struct mt_build *b, const struct mt_res_tls *tls);
 /* Whether the operator lends the node's identity to anybody towards services of the namespace. */

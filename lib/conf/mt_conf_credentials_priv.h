@@ -31,6 +31,21 @@ struct mt_conf_credential {
  */
 struct mt_conf_credential *mt_b_credential(struct mt_build *b, const struct mt_res_tls *tls);
 
+/* held.c: an identity beside the node's own. */
+struct mt_held {
+	char *principal;		  /* "spiffe://…" */
+	struct mt_credential *credential; /* NULL: it cannot be had */
+	struct mt_tls_context *like;	  /* the last one of a client's; NULL: none yet */
+	struct mt_tls_context *server;	  /* of build `turn`, whose snapshot holds it; NULL: none */
+	uint64_t turn;
+};
+
+void mt_held_fini(struct mt_conf *c);
+/* Whether anybody can be shown anything: the node's own identity, or one of these. */
+bool mt_b_is_somebody(const struct mt_build *b);
+/* The trust domain of the first; NULL: there is none. In b->tmp. */
+const char *mt_b_held_domain(struct mt_build *b);
+
 /* Around a build: who was not asked for between them is dropped. */
 void mt_credentials_begin(struct mt_conf *c);
 void mt_credentials_end(struct mt_conf *c);

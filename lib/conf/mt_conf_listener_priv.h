@@ -35,6 +35,9 @@ struct mt_listen {
 	struct mt_listen_chain *last; /* behind them; NULL: none */
 	bool fallback;		      /* `last` is for those that no other one is for */
 	enum mt_listen_mtls mtls;     /* of what is behind it */
+	struct mt_held
+		*shows; /* whose identity the mesh's mutual TLS is ended by; NULL: the node's own */
+	bool shows_said, shows_own; /* a service has said whose; several say otherwise */
 };
 
 /* Without a chain, in b->tmp; `text` is its key, and lives as long. NULL: no memory. */
@@ -59,6 +62,18 @@ struct mt_tls_context *mt_b_server_context(
 	struct mt_build *b, const struct mt_tls_rules *r, struct mt_err *e);
 /* Of the mesh's mutual TLS, by the node's identity. NULL: it has none, or no memory. */
 struct mt_tls_context *mt_b_mesh_context(struct mt_build *b);
+/* By this one, of the mesh. NULL with *e. */
+struct mt_tls_context *mt_b_mesh_end(
+	struct mt_build *b, struct mt_credential *credential, struct mt_err *e);
+/* held.c: by this one, which may have none: NULL. */
+struct mt_tls_context *mt_b_held_context(struct mt_build *b, struct mt_held *held);
+/* Which of those that the node holds is one of the accounts of the host's instances, the first of them; NULL: none. */
+struct mt_held *mt_b_held_of(struct mt_build *b, const struct mt_host *h);
+/* By whose identity a host that is served there is shown to clients of the mesh. */
+void mt_b_listen_shows(
+	struct mt_build *b, struct mt_listen *l, const struct mt_host *h, const struct mt_unit *u);
+/* Hosts whose clients are refused, as their identity cannot be had. */
+void mt_b_tell_shown(struct mt_build *b);
 /* Which domains' principals are the mesh's, into `v`, which has room for all of them; in b->tmp. */
 #define MT_B_DOMAINS 64
 uint32_t mt_b_trust_domains(struct mt_build *b, const char *v[MT_B_DOMAINS]);

@@ -64,7 +64,7 @@ struct mt_policies {
 	const char *domains[MT_B_DOMAINS]; /* of members of the mesh */
 	uint64_t callers_hash;		   /* 0: nobody has a principal */
 	bool vouched; /* a port is one of workloads, who come by no other: it satisfies what asks for mTLS */
-	bool mtls; /* the node has an identity, so that callers can bring the mesh's TLS */
+	bool mtls; /* the node has an identity, or somebody's, so that callers can bring the mesh's TLS */
 };
 
 /* Of one namespace, the oldest first. */

@@ -76,6 +76,7 @@ struct mt_snap {
 /* What TLS is spoken with, by names of secrets (mt_conf_credentials_priv.h). */
 struct mt_conf_credential;
 struct mt_conf_lend;
+struct mt_held;
 struct mt_conf_credentials {
 	struct mt_strmap all;
 	struct mt_conf_credential *own; /* the node's own, during a build; NULL: not asked for */
@@ -105,7 +106,9 @@ struct mt_conf {
 	struct mt_limit_rule *limit_rules; /* of the overrides, as lib/filter has them */
 	const struct mt_node *started_as;  /* whose ports it has; NULL: those of the document */
 	struct mt_credential *identity;	   /* NULL: none; mt_conf_set_identity() */
-	uint64_t identity_serial;	   /* grows with each */
+	struct mt_held *held;		   /* beside it; mt_conf_set_held() */
+	uint32_t n_held;
+	uint64_t identity_serial; /* grows with each change of these */
 	struct mt_conf_credentials credentials;
 	bool drains; /* some endpoint was drained by the last publish */
 	char state_dir[MT_CONF_PATH];

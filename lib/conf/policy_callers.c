@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Who may call: what policies may be asked of callers hangs on whether any of them can show a certificate. */
+#include "mt_conf_credentials_priv.h"
 #include "mt_conf_listener_priv.h"
 #include "mt_conf_policy_priv.h"
 
@@ -41,7 +42,7 @@ void mt_b_policy_callers(struct mt_build *b)
 {
 	struct mt_policies *all = b->policies;
 
-	all->mtls = b->conf->identity != NULL;
+	all->mtls = mt_b_is_somebody(b);
 	all->vouched = mt_b_has_workload_ports(b);
 	all->callers.certified = all->mtls || all->vouched || is_gateway_of_tls(b);
 	if (!all->callers.certified)

@@ -291,6 +291,7 @@ static int guard(struct told *all, struct told_cluster *t)
 		c->closed_by = by;
 		c->n_eps = c->n_levels = 0;
 		c->lend = NULL;
+		c->as = NULL;
 		c->unlent = NULL;
 		return 0;
 	}

@@ -72,14 +72,15 @@ struct mt_ctl_ready {
 	uint32_t n;
 };
 
-/* Who the node is to its peers. Texts are never NULL unless said, and live until the next turn, as the credential. */
+/* Who the node is to its peers, or whom it stands for beside that. Texts are never NULL unless said, and live until the next turn, as the credential. */
 struct mt_ctl_identity {
 	const struct mt_credential *credential; /* in use; NULL: none */
-	bool wanted;				/* something says who it is, or should */
-	const char *from;			/* of the credential: a directory, or "xds:NAME" */
-	const char *directory;			/* that is looked at; NULL: a source's identity */
-	const char *why;  /* what is there now cannot be used; "": it is what is used */
-	const char *note; /* what is not good of it; "" */
+	const char *held_for;  /* whom it has to be for, of spec.identities; NULL: the node's own */
+	bool wanted;	       /* something says who it is, or should */
+	const char *from;      /* of the credential: a directory, or "xds:NAME" */
+	const char *directory; /* that is looked at; NULL: a source's identity */
+	const char *why;       /* what is there now cannot be used; "": it is what is used */
+	const char *note;      /* what is not good of it; "" */
 	uint32_t changes;
 };
 
@@ -172,8 +173,8 @@ struct mt_ctl_env {
 	const char *(*identity)(void *arg, uint32_t i);
 	/* How long that certificate is valid, s; false: there is none. */
 	bool (*identity_left)(void *arg, uint32_t i, int64_t *left);
-	/* NULL: nobody knows. */
-	void (*who)(void *arg, struct mt_ctl_identity *out);
+	/* Which 0: the node's own, then those beside it; false: there are no more. NULL: nobody knows. */
+	bool (*who)(void *arg, uint32_t which, struct mt_ctl_identity *out);
 	struct mt_tls_pool *handshakes; /* of workers; NULL: none */
 	void *arg;
 };

@@ -161,6 +161,8 @@ json_t *mt_show_mesh(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_identity(struct mt_ctl *c, const struct mt_request *r);
 /* Whether something says who the node is, or should. */
 bool mt_ctl_node_identity(const struct mt_ctl *c, struct mt_ctl_identity *out);
+/* Number `which` of all, the node's own first: it may be none, then neither credential nor `wanted` is set. false: there are no more. */
+bool mt_ctl_identity_at(const struct mt_ctl *c, uint32_t which, struct mt_ctl_identity *out);
 /* "good", "held": what is there now cannot be used, "expired", "missing". */
 const char *mt_ctl_identity_state(const struct mt_ctl *c, const struct mt_ctl_identity *who);
 /* From now until then (Unix, s). */

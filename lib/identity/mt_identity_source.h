@@ -27,11 +27,18 @@ typedef void mt_identity_changed_fn(void *arg);
 struct mt_identity_source *mt_identity_directory_new(
 	struct mt_service *s, const char *dir, mt_identity_changed_fn *fn, void *arg);
 /*
- * A unix socket on which an agent serves the secrets "default" and "ROOTCA" (Envoy's secret discovery service, state of the world),
- * as istio-agent and SPIRE do. `node` is who asks, for the agent. Connects at the first turn, and again when it ends. NULL: no memory.
+ * A unix socket on which an agent serves the secrets `secret` (NULL: "default") and "ROOTCA" (Envoy's secret discovery service, state of the
+ * world), as istio-agent and SPIRE do. `node` is who asks, for the agent. Connects at the first turn, and again when it ends. NULL: no memory.
  */
-struct mt_identity_source *mt_identity_sds_new(
-	const char *path, const char *node, mt_identity_changed_fn *fn, void *arg);
+struct mt_identity_source *mt_identity_sds_new(const char *path, const char *secret,
+	const char *node, mt_identity_changed_fn *fn, void *arg);
+/*
+ * Whom its certificates have to be for, before the first turn: "spiffe://...", copied, at most MT_CREDENTIAL_TEXT with its end. What is for
+ * somebody else is told, and displaces nothing.
+ */
+void mt_identity_source_claim(struct mt_identity_source *src, const char *principal);
+/* The same, of anybody's: 0; -EPERM with *e: whose it is. "": whoever's. */
+int mt_identity_claimed(const struct mt_credential *c, const char *claim, struct mt_err *e);
 /* From now on files are read there; between turns without a thread. */
 void mt_identity_source_serve(struct mt_identity_source *src, struct mt_service *s);
 /* Also while it is read; what is held lives on. NULL is allowed. */

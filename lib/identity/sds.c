@@ -45,6 +45,7 @@ struct sds {
 	struct mt_ads *ads;
 	Xds__Node node;
 	char *server, *path, *name;
+	char *own; /* the secret's name */
 	const char *servers[1];
 	struct texts texts;
 	uint64_t now, next_open, backoff;
@@ -113,7 +114,8 @@ static int take_roots(const Xds__Secret *s, struct texts *t, struct mt_err *e)
 	return text_of(v->trusted_ca, "trusted_ca", &t->roots, e);
 }
 
-static int take_secret(const struct mt_ads_resource *item, struct texts *t, struct mt_err *e)
+static int take_secret(
+	const struct sds *d, const struct mt_ads_resource *item, struct texts *t, struct mt_err *e)
 {
 	struct mt_pb_arena arena;
 	const char *why;
@@ -125,7 +127,7 @@ static int take_secret(const struct mt_ads_resource *item, struct texts *t, stru
 		item->body->value.len, &why);
 	if (!s)
 		rc = mt_err(e, -EINVAL, "%s", why);
-	else if (strcmp(s->name, OWN) == 0)
+	else if (strcmp(s->name, d->own) == 0)
 		rc = take_own(s, t, e);
 	else if (strcmp(s->name, ROOTS) == 0)
 		rc = take_roots(s, t, e);
@@ -157,7 +159,7 @@ static int use(struct sds *d, const struct texts *t, struct mt_err *e)
 	if (!t->chain || !t->roots) {
 		if (!d->s.current)
 			(void)mt_err(&d->s.why, 0, "%s: it has not told the secret %s yet", d->path,
-				t->chain ? ROOTS : OWN);
+				t->chain ? ROOTS : d->own);
 		return 0;
 	}
 	c = mt_credential_new(
@@ -177,7 +179,7 @@ static int take_all(
 	int rc = copy_all(next, &d->texts);
 
 	for (uint32_t i = 0; rc == 0 && i < u->n; i++)
-		rc = take_secret(&u->items[i], next, why);
+		rc = take_secret(d, &u->items[i], next, why);
 	return rc ? rc : use(d, next, why);
 }
 
@@ -302,10 +304,11 @@ static void sds_free(struct mt_identity_source *src)
 	free(d->server);
 	free(d->path);
 	free(d->name);
+	free(d->own);
 	free(d);
 }
 
-static int set_up(struct sds *d, const char *path, const char *node)
+static int set_up(struct sds *d, const char *path, const char *secret, const char *node)
 {
 	static const struct mt_ads_events heard = {on_send, on_update};
 	static const struct mt_grpc_events events = {on_up, on_down};
@@ -318,7 +321,8 @@ static int set_up(struct sds *d, const char *path, const char *node)
 
 	d->path = strdup(path);
 	d->name = strdup(node);
-	if (!d->path || !d->name || asprintf(&d->server, "unix:%s", path) < 0)
+	d->own = strdup(secret ? secret : OWN);
+	if (!d->path || !d->name || !d->own || asprintf(&d->server, "unix:%s", path) < 0)
 		return -ENOMEM;
 	if (mt_fds_init(&d->fds))
 		return -ENOMEM;
@@ -328,15 +332,15 @@ static int set_up(struct sds *d, const char *path, const char *node)
 	d->node.id = d->name;
 	d->ads = mt_ads_new(
 		&(struct mt_ads_conf){.node = &d->node, .max_memory = MESSAGES}, &heard, d);
-	if (!d->ads || mt_ads_subscribe(d->ads, MT_XDS_SDS, OWN) ||
+	if (!d->ads || mt_ads_subscribe(d->ads, MT_XDS_SDS, d->own) ||
 		mt_ads_subscribe(d->ads, MT_XDS_SDS, ROOTS))
 		return -ENOMEM;
 	d->grpc = mt_grpc_new(&d->fds, NULL, &conf, &events, d);
 	return d->grpc ? 0 : -ENOMEM;
 }
 
-struct mt_identity_source *mt_identity_sds_new(
-	const char *path, const char *node, mt_identity_changed_fn *fn, void *arg)
+struct mt_identity_source *mt_identity_sds_new(const char *path, const char *secret,
+	const char *node, mt_identity_changed_fn *fn, void *arg)
 {
 	static const struct mt_identity_source_ops ops = {turn, NULL, sds_free};
 	struct sds *d = calloc(1, sizeof(*d));
@@ -345,7 +349,7 @@ struct mt_identity_source *mt_identity_sds_new(
 		return NULL;
 	d->s = (struct mt_identity_source){.ops = &ops, .fn = fn, .arg = arg};
 	d->fds.epoll = -1;
-	if (set_up(d, path, node) == 0)
+	if (set_up(d, path, secret, node) == 0)
 		return &d->s;
 	sds_free(&d->s);
 	return NULL;

@@ -3,6 +3,7 @@
 #include "mt_identity_source_priv.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -15,6 +16,21 @@ static bool is_new(const struct mt_credential *a, const struct mt_credential *b)
 static bool is_valid(const struct mt_credential *c, int64_t wall)
 {
 	return c->not_before <= wall && wall <= c->not_after;
+}
+
+void mt_identity_source_claim(struct mt_identity_source *src, const char *principal)
+{
+	snprintf(src->claim, sizeof(src->claim), "%s", principal);
+}
+
+int mt_identity_claimed(const struct mt_credential *c, const char *claim, struct mt_err *e)
+{
+	struct mt_credential_leaf leaf = {.principal = ""};
+
+	if (!*claim || (mt_credential_leaf(c, &leaf) && strcmp(leaf.principal, claim) == 0))
+		return 0;
+	return mt_err(e, -EPERM, "it is the certificate of %s, not of %s",
+		*leaf.principal ? leaf.principal : "somebody without a SPIFFE ID", claim);
 }
 
 /* One that has expired is no reason to give up another one, which may have not; nor is one that is not valid yet, or is by better clocks. */
@@ -32,9 +48,13 @@ static const char *not_now(const struct mt_identity_source *src, const struct mt
 bool mt_identity_source_take(struct mt_identity_source *src, struct mt_credential *found,
 	const struct mt_err *why, const char *what)
 {
-	const char *words = found ? not_now(src, found) : NULL;
+	const char *words = NULL;
+	struct mt_err whose;
 
 	src->why = *why;
+	if (found)
+		words = mt_identity_claimed(found, src->claim, &whose) ? whose.text
+								       : not_now(src, found);
 	if (words)
 		(void)mt_err(&src->why, -EINVAL, "%s: %s", what, words);
 	if (!found || words || !is_new(found, src->current)) {

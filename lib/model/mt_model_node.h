@@ -185,6 +185,18 @@ struct mt_node_identity {
 	struct mt_text directory, sds;
 };
 
+#define MT_HELD_MAX	      64  /* of a node, beside its own */
+#define MT_HELD_PRINCIPAL_MAX 255 /* bytes */
+
+/* Whom the node stands for beside itself, by what one of directory, agent and source has. */
+struct mt_node_held {
+	struct mt_origin origin;
+	struct mt_text principal; /* "spiffe://..." */
+	struct mt_text directory, sds;
+	struct mt_text secret; /* of `sds`; default: "default" */
+	struct mt_text xds;    /* a source with an identity */
+};
+
 /* For whom connections are made by the node's own certificate. */
 struct mt_node_lend {
 	struct mt_origin origin;
@@ -232,7 +244,9 @@ struct mt_node {
 	struct mt_node_source *sources;
 	uint32_t n_sources;
 	struct mt_node_identity *identity; /* NULL: that of a source, if there is one */
-	struct mt_node_mesh *mesh;	   /* NULL: not written */
+	struct mt_node_held *identities;
+	uint32_t n_identities;
+	struct mt_node_mesh *mesh; /* NULL: not written */
 	struct mt_node_unenforced *unenforced;
 	uint32_t n_unenforced;
 	struct mt_text state_dir;

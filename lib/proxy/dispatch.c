@@ -76,8 +76,8 @@ static bool find_cluster(struct mt_proxy *p, struct mt_exchange *ex)
 		mt_reply_local(p, ex, MT_REPLY_NO_CLUSTER, "the route's cluster is not known");
 		return false;
 	}
-	ex->cluster = mt_secure_reach(
-		p, mt_exchange_down(p, ex)->s, ex->service->gateway, &ex->snap->clusters[at]);
+	ex->cluster = mt_secure_reach(p, mt_exchange_down(p, ex)->s, ex->service->gateway,
+		&ex->snap->clusters[at], &ex->shows);
 	if (mt_unlikely(!ex->cluster)) {
 		mt_count(p->counters, MT_PROXY_exchange_unlent);
 		mt_reply_local(p, ex, MT_REPLY_DENIED, "no identity of this node is lent to you");

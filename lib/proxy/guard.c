@@ -531,6 +531,7 @@ static bool is_denied_at(
 	struct mt_proxy *p, const struct mt_pair *pr, uint32_t at, bool gateway, uint32_t *cost)
 {
 	const struct mt_cluster *c;
+	uint8_t shows;
 
 	if (at == MT_ROUTE_NO_CLUSTER)
 		return false;
@@ -543,8 +544,8 @@ static bool is_denied_at(
 		(*cost)++;
 		if (c->eps[i].state != pr->lanes->state)
 			continue;
-		/* The identity that was shown for it is not lent to it any more. */
-		if (c->eps[i].tls && mt_secure_reach(p, pr->down, gateway, c) != c) {
+		/* It would be joined by no identity any more. */
+		if (c->eps[i].tls && mt_secure_reach(p, pr->down, gateway, c, &shows) != c) {
 			mt_count(p->counters, MT_PROXY_opaque_unlent);
 			return true;
 		}

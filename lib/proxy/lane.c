@@ -21,7 +21,8 @@ enum mt_correlation mt_correlation_of(const struct mt_codec *codec, uint8_t opts
 }
 
 static mt_noinline struct mt_lanes *lanes_new(struct mt_proxy *p, const struct mt_codec *codec,
-	uint8_t opts, const struct mt_cluster *c, const struct mt_endpoint *ep, uint8_t lane_class)
+	uint8_t opts, const struct mt_cluster *c, const struct mt_endpoint *ep, uint8_t lane_class,
+	struct mt_tls_context *tls)
 {
 	struct mt_ref ref;
 	struct mt_lanes *ln = mt_slab_alloc(&p->lanes, &ref);
@@ -35,8 +36,9 @@ static mt_noinline struct mt_lanes *lanes_new(struct mt_proxy *p, const struct m
 	ln->codec = codec;
 	ln->codec_opts = opts;
 	ln->lane_class = lane_class;
-	MT_ASSERT(!ep->tls || c->tls);
-	ln->tls = ep->tls ? mt_tls_context_hold(c->tls) : NULL;
+	MT_ASSERT(!ep->tls == !tls);
+	ln->tls = tls ? mt_tls_context_hold(tls) : NULL;
+	ln->of_caller = tls && tls != c->tls;
 	ln->addr = ep->addr;
 	ln->port = ep->port;
 	ln->seen = p->snap->version;
@@ -64,10 +66,11 @@ static mt_noinline struct mt_lanes *lanes_outdated(
 }
 
 static mt_inline struct mt_lanes *lanes_get(struct mt_proxy *p, const struct mt_codec *codec,
-	uint8_t opts, const struct mt_cluster *c, const struct mt_endpoint *ep, uint8_t lane_class)
+	uint8_t opts, const struct mt_cluster *c, const struct mt_endpoint *ep, uint8_t lane_class,
+	uint8_t shows)
 {
 	struct mt_lanes *ln = p->lanes_by_ep[ep->state->index];
-	struct mt_tls_context *tls = ep->tls ? c->tls : NULL;
+	struct mt_tls_context *tls = ep->tls ? mt_cluster_tls(c, shows) : NULL;
 
 	opts |= c->multiplexing ? MT_CODEC_OPT_MULTIPLEXING : 0;
 	if (mt_unlikely(ln && (ln->ep_id != ep->state->id || ln->codec != codec)))
@@ -77,7 +80,7 @@ static mt_inline struct mt_lanes *lanes_get(struct mt_proxy *p, const struct mt_
 				 (ln->tls != tls && !mt_lanes_secured(ln, tls))))
 		ln = ln->next_class;
 	if (mt_unlikely(!ln)) {
-		ln = lanes_new(p, codec, opts, c, ep, lane_class);
+		ln = lanes_new(p, codec, opts, c, ep, lane_class, tls);
 		if (!ln)
 			return NULL;
 	}
@@ -89,13 +92,14 @@ static mt_inline struct mt_lanes *lanes_get(struct mt_proxy *p, const struct mt_
 struct mt_lanes *mt_lanes_get(
 	struct mt_proxy *p, const struct mt_exchange *ex, const struct mt_endpoint *ep)
 {
-	return lanes_get(p, ex->codec, ex->codec_opts, ex->cluster, ep, ex->msg.lane_class);
+	return lanes_get(
+		p, ex->codec, ex->codec_opts, ex->cluster, ep, ex->msg.lane_class, ex->shows);
 }
 
 struct mt_lanes *mt_lanes_opaque(
 	struct mt_proxy *p, const struct mt_connecting *j, const struct mt_endpoint *ep)
 {
-	return lanes_get(p, j->codec, j->codec_opts, j->cluster, ep, 0);
+	return lanes_get(p, j->codec, j->codec_opts, j->cluster, ep, 0, j->shows);
 }
 
 void mt_lanes_maybe_free(struct mt_proxy *p, struct mt_lanes *ln)

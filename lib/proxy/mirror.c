@@ -132,13 +132,13 @@ static void ask_for(struct mt_proxy *p, const struct mt_cluster *c)
 
 /* The endpoint that gets a copy; NULL: none, and why. As for the call itself, once: a copy is not worth a second look. */
 static const struct mt_endpoint *pick(struct mt_proxy *p, struct mt_exchange *ex,
-	const struct mt_cluster **c, enum mt_proxy_outcome *why)
+	const struct mt_cluster **c, uint8_t *shows, enum mt_proxy_outcome *why)
 {
 	const struct mt_endpoint *ep;
 	int at;
 
 	*why = MT_PROXY_mirror_denied;
-	*c = mt_secure_reach(p, mt_exchange_down(p, ex)->s, ex->service->gateway, *c);
+	*c = mt_secure_reach(p, mt_exchange_down(p, ex)->s, ex->service->gateway, *c, shows);
 	if (!*c || (*c)->closed_by)
 		return NULL;
 	*why = MT_PROXY_mirror_no_endpoint;
@@ -203,11 +203,12 @@ bool mt_mirror_choose(struct mt_proxy *p, struct mt_exchange *ex, struct mt_mirr
 		const struct mt_cluster *c = &ex->snap->clusters[to->cluster];
 		const struct mt_endpoint *ep = NULL;
 		enum mt_proxy_outcome why;
+		uint8_t shows = 0;
 
 		if (mt_rand_u64(&p->rnd) % 1000000 >= to->ppm)
 			continue;
 		if (may_copy(p, ex, &why))
-			ep = pick(p, ex, &c, &why);
+			ep = pick(p, ex, &c, &shows, &why);
 		mt_exchange_trace_mirror(
 			p, ex, c ? c : &ex->snap->clusters[to->cluster], ep, words_of(why));
 		if (!ep) {
@@ -215,6 +216,7 @@ bool mt_mirror_choose(struct mt_proxy *p, struct mt_exchange *ex, struct mt_mirr
 			continue;
 		}
 		m->to[m->n].cluster = c;
+		m->to[m->n].shows = shows;
 		m->to[m->n++].ep = ep;
 	}
 	return m->n > 0;
@@ -255,7 +257,9 @@ void mt_mirror_copy(struct mt_proxy *p, const struct mt_exchange *ex, struct mt_
 {
 	for (uint32_t i = 0; i < m->n; i++) {
 		m->to[i].copy = copy_of(p, ex, m->to[i].cluster);
-		if (!m->to[i].copy)
+		if (m->to[i].copy)
+			m->to[i].copy->shows = m->to[i].shows;
+		else
 			mt_count(p->counters, MT_PROXY_mirror_full);
 	}
 }

@@ -10,6 +10,7 @@ struct mt_mirroring {
 		const struct mt_cluster *cluster;
 		const struct mt_endpoint *ep;
 		struct mt_exchange *copy;
+		uint8_t shows; /* mt_exchange.shows */
 	} to[MT_ROUTE_MIRRORS_MAX];
 };
 

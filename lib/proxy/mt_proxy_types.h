@@ -118,6 +118,7 @@ struct mt_exchange {
 	bool in_message;   /* the client still sends this request */
 	bool rsp_complete; /* READY: rsp holds the whole reply */
 	uint8_t lane;	   /* enum mt_up_role, where ids tell replies apart: SHARED, WIDE or BULK */
+	uint8_t shows;	   /* of `cluster`: by which identity it is called (mt_cluster_shows()) */
 	bool fresh;	   /* on a connection that carried nothing before, if one can be had */
 	uint64_t tried;	   /* endpoint positions in `cluster` tried, this one too */
 	uint64_t started;  /* ns */
@@ -287,6 +288,7 @@ struct mt_connecting {
 	bool denied;			  /* a policy's word: no other endpoint is asked */
 	bool limited;			  /* a limit of ours is why none could be opened */
 	bool gateway;			  /* the client came by one */
+	uint8_t shows;			  /* of `cluster`: by which identity (mt_cluster_shows()) */
 	struct mt_snapshot *snap;	  /* held */
 	uint64_t chain_id;		  /* mt_filter_chain.id */
 	const struct mt_cluster *cluster; /* of `snap`; NULL: gone */
@@ -467,6 +469,7 @@ struct mt_lanes {
 	uint32_t conns_max;	/* of this worker to the whole cluster; 0: no limit of its own */
 	bool gone;		/* the endpoint left the configuration */
 	bool pinned;		/* must not be freed just now */
+	bool of_caller;		/* `tls` shows a caller's identity, not the node's */
 	uint32_t n_conns[MT_UP_ROLES];	   /* by role, connecting ones too */
 	uint32_t n_queued;		   /* attempts that wait, in `fair` and `bulk` */
 	struct mt_list conns[MT_UP_ROLES]; /* by role */
@@ -491,6 +494,7 @@ struct mt_ep_where {
 	uint32_t cluster; /* index */
 	const struct mt_codec *codec;
 	uint8_t codec_opts;
+	bool of_caller; /* mt_lanes.of_caller */
 	uint32_t connect_ms;
 };
 

@@ -20,15 +20,15 @@ bool mt_lanes_secured(struct mt_lanes *ln, struct mt_tls_context *tls);
 
 /*
  * The cluster, or of it what the caller at the other end of `s` may reach: connections that show the node's identity are not for
- * everybody. NULL: nothing.
+ * everybody, and those of others only for them. NULL: nothing. *shows: by which identity (mt_cluster_shows()).
  */
-const struct mt_cluster *mt_secure_judge(
-	const struct mt_proxy *p, const struct mt_stream *s, const struct mt_cluster *c);
-/* `gateway`: he came by one, whose clients have the identity, as those of Istio's gateways. */
+const struct mt_cluster *mt_secure_judge(const struct mt_proxy *p, const struct mt_stream *s,
+	bool gateway, const struct mt_cluster *c, uint8_t *shows);
+/* `gateway`: he came by one, whose clients have the node's identity, as those of Istio's gateways. */
 static inline const struct mt_cluster *mt_secure_reach(const struct mt_proxy *p,
-	const struct mt_stream *s, bool gateway, const struct mt_cluster *c)
+	const struct mt_stream *s, bool gateway, const struct mt_cluster *c, uint8_t *shows)
 {
-	return mt_likely(!c->lend) || gateway ? c : mt_secure_judge(p, s, c);
+	return mt_likely(!c->lend) ? c : mt_secure_judge(p, s, gateway, c, shows);
 }
 
 /* ---- of clients ---- */

@@ -47,7 +47,7 @@ static void find_cluster(struct mt_proxy *p, const struct mt_pair *pr, struct mt
 	j->gateway = svc && svc->gateway;
 	if (mt_likely(!j->cluster || !j->cluster->lend))
 		return;
-	j->cluster = mt_secure_reach(p, pr->down, j->gateway, j->cluster);
+	j->cluster = mt_secure_reach(p, pr->down, j->gateway, j->cluster, &j->shows);
 	if (j->cluster)
 		return;
 	j->denied = true;

@@ -156,14 +156,22 @@ const struct mt_stream_user mt_probe_user = {
 
 /* ---- when ---- */
 
-/* They stand as long as the configuration has the endpoint, and this protocol for it. NULL: it has not. */
+/*
+ * They stand as long as the configuration has the endpoint, and this protocol for it. NULL: it has not. The node's own
+ * identity asks, if there are connections by it: a caller's may be one that the endpoint does not take.
+ */
 static const struct mt_lanes *lanes_of(const struct mt_proxy *p, const struct mt_probe *pr)
 {
-	const struct mt_lanes *ln = p->lanes_by_ep[pr->ep_index];
+	const struct mt_lanes *of_caller = NULL;
 
-	while (ln && (ln->ep_id != pr->ep_id || ln->codec != pr->at.codec))
-		ln = ln->next_class;
-	return ln;
+	for (const struct mt_lanes *ln = p->lanes_by_ep[pr->ep_index]; ln; ln = ln->next_class) {
+		if (ln->ep_id != pr->ep_id || ln->codec != pr->at.codec)
+			continue;
+		if (!ln->of_caller)
+			return ln;
+		of_caller = of_caller ? of_caller : ln;
+	}
+	return of_caller;
 }
 
 /* By what calls to it are secured now. */

@@ -70,7 +70,7 @@ static uint64_t move_tried(
 
 /* Of the client whose stream it is. */
 static void switch_cluster(struct mt_proxy *p, const struct mt_stream *s, bool gateway,
-	const struct mt_cluster **cluster, uint64_t *tried, uint32_t *cost)
+	const struct mt_cluster **cluster, uint8_t *shows, uint64_t *tried, uint32_t *cost)
 {
 	const struct mt_cluster *to;
 
@@ -80,7 +80,7 @@ static void switch_cluster(struct mt_proxy *p, const struct mt_stream *s, bool g
 	if (to && to->lend && mt_unlikely(!s))
 		to = to->unlent;
 	else if (to)
-		to = mt_secure_reach(p, s, gateway, to);
+		to = mt_secure_reach(p, s, gateway, to, shows);
 	*tried = move_tried(*cluster, to, *tried, cost);
 	*cluster = to;
 }
@@ -148,7 +148,7 @@ static uint32_t rebind_connecting(struct mt_proxy *p, struct mt_connecting *j)
 	/* Those that wait for their cluster have moved, or do so soon (await.c). */
 	if (j->snap == p->snap || j->awaits || !must_move(p, j->snap))
 		return cost;
-	switch_cluster(p, pr->down, j->gateway, &j->cluster, &j->tried, &cost);
+	switch_cluster(p, pr->down, j->gateway, &j->cluster, &j->shows, &j->tried, &cost);
 	switch_snapshot(p, &j->snap, p->snap);
 	return cost;
 }
@@ -205,7 +205,7 @@ static uint32_t rebind_exchange(struct mt_proxy *p, struct mt_exchange *ex)
 	/* Only a call that was not sent may go to another endpoint. */
 	if (a && a->state <= MT_ATTEMPT_CONNECTING)
 		switch_cluster(p, d->s, ex->service && ex->service->gateway, &ex->cluster,
-			&ex->tried, &cost);
+			&ex->shows, &ex->tried, &cost);
 	else
 		ex->cluster = NULL;
 	mt_count(p->counters,
@@ -248,13 +248,25 @@ const struct mt_filter_chain_proto *mt_connecting_rebind(
 
 /* ---- lane groups ---- */
 
+/* By the node's identity, or by one of callers'. */
+static bool is_secured(
+	struct mt_lanes *ln, const struct mt_cluster *c, const struct mt_endpoint *ep)
+{
+	uint32_t n = ep->tls && c->as ? c->lend->n_held : 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		if (c->as[i] && mt_lanes_secured(ln, c->as[i]))
+			return true;
+	return ep->tls ? c->tls && mt_lanes_secured(ln, c->tls) : mt_lanes_secured(ln, NULL);
+}
+
 /* Those whose peers would not be taken for who they are any more are not named. */
 static void mark_lanes(struct mt_proxy *p, const struct mt_cluster *c, const struct mt_endpoint *ep)
 {
 	const struct mt_ep_state *st = ep->state;
 
 	for (struct mt_lanes *ln = p->lanes_by_ep[st->index]; ln; ln = ln->next_class)
-		if (ln->ep_id == st->id && mt_lanes_secured(ln, ep->tls ? c->tls : NULL))
+		if (ln->ep_id == st->id && is_secured(ln, c, ep))
 			ln->seen = p->snap->version;
 }
 

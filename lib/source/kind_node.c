@@ -435,8 +435,11 @@ static const struct mt_field node_fields[] = {
 		.help = "who the node is to its peers in the mesh, followed without a restart; "
 			"default: the identity of the first source that has one "
 			"(`sources[].xds.identity`)"},
-	{"identities", MT_F_REFUSED,
-		.help = "a node has one identity so far: write it as `identity`"},
+	{"identities", MT_F_LIST, AT_LIST(struct mt_node, identities), .sub = &mt_sec_node_held,
+		.help = "whom the node stands for beside that: a caller who has shown to be one of "
+			"them (by its certificate, or by a port of `side: workloads`) is connected "
+			"by it, and clients of a service of which an instance has this "
+			"serviceAccount are shown it; followed without a restart"},
 	{"mesh", MT_F_POINTER, AT(struct mt_node, mesh), .sub = &mt_sec_node_mesh,
 		.help = "where in the mesh the node stands; followed without a restart"},
 	{"unenforced", MT_F_LIST, AT_LIST(struct mt_node, unenforced),
@@ -514,6 +517,7 @@ static void check_node(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 	}
 	check_source_names(c, node);
 	mt_check_unenforced(c, node);
+	mt_check_identities(c, node);
 	if (node->mesh)
 		mt_beside_the_node(c, &node->mesh->config);
 	if (node->otlp) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* spec.identity: who the node is; spec.mesh: where in a mesh it stands; spec.unenforced: what of it is not enforced for a while. */
+/* spec.mesh: where in a mesh it stands; spec.unenforced: what of it is not enforced for a while. */
 #include "mt_fields.h"
 
 #include <ctype.h>
@@ -116,35 +116,6 @@ static const struct mt_field mesh_fields[] = {
 
 const struct mt_section mt_sec_node_mesh = {"mesh setting", sizeof(struct mt_node_mesh),
 	MT_ARRAY_LEN(mesh_fields), .fields = mesh_fields, .after = check_mesh};
-
-/* ---- identity -------------------------------------------------------------------------------------- */
-
-static void check_identity(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
-{
-	struct mt_node_identity *i = obj;
-
-	mt_beside_the_node(c, &i->directory);
-	mt_beside_the_node(c, &i->sds);
-	if (!i->directory.s == !i->sds.s)
-		mt_f_error(c, n->line, "write directory: DIR or sds: SOCKET, one of them",
-			"an identity is in a directory, or is served by an agent");
-}
-
-static const struct mt_field identity_fields[] = {
-	{"directory", MT_F_TEXT, AT(struct mt_node_identity, directory),
-		.help = "a directory of the PEM files cert-chain.pem, key.pem and root-cert.pem, "
-			"which may hold several roots, and if it is there ca-crl.pem, what their "
-			"authorities revoke; whoever replaces them renames others over them, which "
-			"are used within 2 s; a relative path counts from the Node's file"},
-	{"sds", MT_F_TEXT, AT(struct mt_node_identity, sds),
-		.help = "in place of directory: the unix socket of an agent that serves the "
-			"secrets "
-			"`default` and `ROOTCA` by Envoy's secret discovery service (istio-agent, "
-			"SPIRE); a relative path counts from the Node's file"},
-};
-
-const struct mt_section mt_sec_node_identity = {"identity", sizeof(struct mt_node_identity),
-	MT_ARRAY_LEN(identity_fields), .fields = identity_fields, .after = check_identity};
 
 /* ---- unenforced ------------------------------------------------------------------------------------ */
 

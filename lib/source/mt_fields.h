@@ -177,7 +177,7 @@ mt_field_fn mt_read_node_workloads, mt_check_node_port;
 extern const struct mt_section mt_sec_metadata, mt_sec_node, mt_sec_service_entry, mt_sec_workload,
 	mt_sec_destination_rule, mt_sec_virtual_service, mt_sec_meta_router, mt_sec_app_protocol,
 	mt_sec_gateway, mt_sec_envoy_filter, mt_sec_node_dns, mt_sec_node_demand, mt_sec_node_log,
-	mt_sec_node_tls, mt_sec_node_otlp, mt_sec_node_mesh, mt_sec_node_identity,
+	mt_sec_node_tls, mt_sec_node_otlp, mt_sec_node_mesh, mt_sec_node_identity, mt_sec_node_held,
 	mt_sec_node_unenforced, mt_sec_kube_service, mt_sec_kube_slice, mt_sec_kube_endpoints,
 	mt_sec_kube_pod, mt_sec_kube_namespace, mt_sec_kube_secret, mt_sec_mesh_config,
 	mt_sec_config_map, mt_sec_authorization, mt_sec_dubbo_authorization, mt_sec_peers,
@@ -197,6 +197,8 @@ void mt_beside_the_node(struct mt_fctx *c, struct mt_text *t);
 /* kind_node_mesh.c: a DNS label, or an error; not written is none. */
 void mt_check_label(struct mt_fctx *c, const struct mt_text *t, const char *what);
 void mt_check_unenforced(struct mt_fctx *c, const struct mt_node *node);
+/* kind_node_identity.c: each is somebody, once, by a source that there is. */
+void mt_check_identities(struct mt_fctx *c, const struct mt_node *node);
 
 /* doc.c: the objects of one document; `arg` is a struct mt_fctx. */
 void mt_document_read(void *arg, const struct mt_ynode *root);

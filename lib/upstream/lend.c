@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* For whom the node's own identity is shown. */
+/* For whom which identity is shown. */
 #include "mt_lend.h"
 #include "mt_upstream.h"
 
@@ -24,12 +24,29 @@ bool mt_lend_is_for(const struct mt_lend *l, const struct mt_addr *peer, struct 
 	return false;
 }
 
+static bool is_same(struct mt_slice a, struct mt_slice b)
+{
+	return a.len == b.len && memcmp(a.p, b.p, a.len) == 0;
+}
+
+int mt_cluster_shows(const struct mt_cluster *c, const struct mt_addr *peer,
+	struct mt_slice principal, bool gateway)
+{
+	const struct mt_lend *l = c->lend;
+
+	/* One that cannot be had is nobody else's to stand for. */
+	for (uint32_t i = 0; !gateway && principal.p && i < l->n_held; i++)
+		if (is_same(l->held[i], principal))
+			return c->as[i] ? (int)i + 1 : -1;
+	return !l->nobody && (gateway || mt_lend_is_for(l, peer, principal)) ? 0 : -1;
+}
+
 uint32_t mt_cluster_need_lend(const struct mt_cluster *c)
 {
 	uint32_t n = 0;
 
 	/* The node itself is among the principals. */
-	if (!c->lend || c->lend->n_prefixes || c->lend->n_principals > 1)
+	if (!c->lend || c->lend->n_prefixes || c->lend->n_principals > 1 || c->lend->n_held)
 		return 0;
 	for (uint32_t i = 0; i < c->n_eps; i++)
 		n += c->eps[i].tls;

@@ -178,10 +178,12 @@ struct mt_cluster {
 	bool careful; /* by mt_cluster_build(): choosing takes more than its balancer: levels, min_health, warm-up */
 	/* What protects its service and cannot be evaluated: it has no endpoints, and who is led to it is denied. */
 	const struct mt_closer *closed_by;
-	/* To endpoints with `tls`; held by who made the cluster. NULL: there are none. */
+	/* To endpoints with `tls`; held by who made the cluster. NULL: there are none, or `as` has those by which they are reached. */
 	struct mt_tls_context *tls;
 	/* For whom the node's own identity is shown to them; NULL: for everybody. */
 	const struct mt_lend *lend;
+	/* For callers that `lend` holds an identity of, by that, in its order; NULL in it: that one cannot be had. NULL: it holds none. */
+	struct mt_tls_context **as;
 	/* Who is not among those has the other endpoints; NULL: there are none. Its index and name are the same. */
 	const struct mt_cluster *unlent;
 	const struct mt_authz **guards;	 /* by endpoint; NULL: none of them has any */
@@ -197,6 +199,12 @@ struct mt_cluster {
  * the host's.
  */
 const char *mt_cluster_host(const struct mt_cluster *c);
+
+/* What connections to its endpoints with `tls` are made by, for who shows the identity that mt_cluster_shows() has said. */
+static inline struct mt_tls_context *mt_cluster_tls(const struct mt_cluster *c, uint8_t shows)
+{
+	return shows && c->as ? c->as[shows - 1] : c->tls;
+}
 
 /* NULL: not said. */
 static inline const char *mt_endpoint_zone(const struct mt_cluster *c, const struct mt_endpoint *e)

@@ -162,6 +162,16 @@ static json_t *lend(const struct mt_lend *l)
 	return list;
 }
 
+static json_t *held(const struct mt_cluster *c)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < c->lend->n_held; i++)
+		add_text(list, "%.*s%s", (int)c->lend->held[i].len,
+			(const char *)c->lend->held[i].p, c->as[i] ? "" : ": cannot be had");
+	return list;
+}
+
 static json_t *cluster(const struct mt_cluster *c)
 {
 	json_t *one = json_object();
@@ -190,6 +200,8 @@ static json_t *cluster(const struct mt_cluster *c)
 	}
 	if (c->lend)
 		put_json(one, "lent to", lend(c->lend));
+	if (c->as)
+		put_json(one, "by callers' own", held(c));
 	if (c->unlent)
 		put_json(one, "to others", endpoints(c->unlent));
 	put_text(one, "closed by", c->closed_by ? c->closed_by->by : NULL);

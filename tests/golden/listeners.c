@@ -5,6 +5,8 @@
 #include "mt_authz.h"
 #include "mt_dns.h"
 #include "mt_dns_priv.h"
+#include "mt_tls_priv.h"
+#include "tls/pki.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -86,6 +88,16 @@ static json_t *protocols(const struct mt_filter_chain *c)
 	return list;
 }
 
+/* Whom clients are shown, if that is somebody else than the node. */
+static void put_shown(json_t *one, const struct mt_tls_context *c)
+{
+	struct mt_credential_leaf leaf;
+
+	if (c && mt_credential_leaf(c->credential, &leaf) && leaf.principal[0] &&
+		strcmp(leaf.principal, PKI_ALICE) != 0)
+		put_text(one, "shows", leaf.principal);
+}
+
 static json_t *chains(const struct mt_listener *l)
 {
 	json_t *list = json_array();
@@ -98,6 +110,7 @@ static json_t *chains(const struct mt_listener *l)
 		put_json(one, "match", match(&c->match));
 		put_text(one, "refuses", c->refuse);
 		put_true(one, "ends TLS", c->tls != NULL);
+		put_shown(one, c->tls);
 		put_number(one, "idle_s", c->idle_s);
 		put_json(one, "protocols", protocols(c));
 		json_array_append_new(list, one);

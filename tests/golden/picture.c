@@ -144,6 +144,21 @@ static struct mt_model *joined(struct load *l)
 	return m;
 }
 
+/* Of those whom the Node holds beside its own there is only one that can be had. */
+static void hold(struct mt_conf *conf, const struct mt_node *n)
+{
+	struct mt_conf_held v[MT_HELD_MAX];
+
+	if (!has_identity || !n)
+		return;
+	for (uint32_t i = 0; i < n->n_identities; i++) {
+		const char *name = n->identities[i].principal.s;
+
+		v[i] = (struct mt_conf_held){name, strcmp(name, PKI_BOB) == 0 ? pki()->bob : NULL};
+	}
+	MT_ASSERT(mt_conf_set_held(conf, v, n->n_identities) >= 0);
+}
+
 /* As the daemon does: what is wrong with an object costs that one. */
 static struct mt_snapshot *compiled(struct mt_conf *conf, struct load *l, uint64_t now)
 {
@@ -151,8 +166,10 @@ static struct mt_snapshot *compiled(struct mt_conf *conf, struct load *l, uint64
 
 	for (;;) {
 		struct mt_model *m = joined(l);
-		struct mt_snapshot *s = mt_conf_compile(conf, m, &l->diags, now);
+		struct mt_snapshot *s;
 
+		hold(conf, m->node);
+		s = mt_conf_compile(conf, m, &l->diags, now);
 		mt_model_free(m);
 		if (s || !mt_table_refuse(l->table, &l->diags))
 			return s;

@@ -157,7 +157,8 @@ const struct mt_command mt_commands_show[] = {
 		.help = "whose certificate the node shows to its peers, and by which roots it "
 			"believes them",
 		.more = "The certificate of the Node's `spec.identity`, else that of the first "
-			"source that has one, with its number, its end and where it is from; "
+			"source that has one, then those of `spec.identities`, with number, end "
+			"and where each is from; "
 			"`held` is the last good one while what is there now cannot be used, and "
 			"why; the roots with their ends; handshakes of each worker.",
 		.run = mt_show_identity},

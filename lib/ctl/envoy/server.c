@@ -75,16 +75,16 @@ static void add_cert(json_t *list, json_t *uri, int64_t left)
 			"days_until_expiration", number(left > 0 ? (uint64_t)left / 86400 : 0)));
 }
 
-/* What peers see, if a directory says who the node is: else it is a source's. */
+/* What peers see, if a directory or an agent says whose it is: else it is a source's. */
 static void add_identity(const struct mt_ctl *c, json_t *list)
 {
 	struct mt_credential_leaf leaf;
 	struct mt_ctl_identity who;
 
-	if (mt_ctl_node_identity(c, &who) && who.directory && who.credential &&
-		mt_credential_leaf(who.credential, &leaf))
-		add_cert(list, mt_json_text(leaf.principal),
-			mt_ctl_until(c, who.credential->not_after));
+	for (uint32_t i = 0; mt_ctl_identity_at(c, i, &who); i++)
+		if (who.directory && who.credential && mt_credential_leaf(who.credential, &leaf))
+			add_cert(list, mt_json_text(leaf.principal),
+				mt_ctl_until(c, who.credential->not_after));
 }
 
 /* The node's own certificates; keys are nobody's to read here. */

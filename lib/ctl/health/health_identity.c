@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who the node is to its peers: whether that can be used, and for how long. */
+/* Who the node is to its peers, and whom it stands for: whether that can be used, and for how long. */
 #include "mt_health.h"
 
 #include "mt_cert.h"
@@ -86,33 +86,59 @@ static void check_crls(struct mt_health *h, const struct mt_credential *cr)
 		check_crl(h, &crl);
 }
 
-void mt_check_identity(struct mt_health *h)
+static const char look_again[] = "mend that, a restart is not needed: it is looked at all the time";
+
+static void none_there(struct mt_health *h, const struct mt_ctl_identity *who)
+{
+	const char *why = *who->why ? who->why : "there is none yet";
+
+	if (who->held_for)
+		mt_found(h, MT_FOUND_FAULT, who->held_for, look_again,
+			"the identity that the node holds for it cannot be had, and its calls and "
+			"its services' clients are refused: %s",
+			why);
+	else
+		mt_found(h, MT_FOUND_FAULT, who->directory ? who->directory : "", look_again,
+			"the node has no identity, and what needs one stays unused: %s", why);
+}
+
+/* `own`: the node's; whose roots and lists are the same has them told there. */
+static void check_one(
+	struct mt_health *h, const struct mt_ctl_identity *who, const struct mt_credential *own)
 {
 	struct mt_credential_leaf leaf = {0};
-	struct mt_ctl_identity who;
 
-	if (!mt_ctl_node_identity(h->c, &who))
-		return;
-	if (!who.credential) {
-		mt_found(h, MT_FOUND_FAULT, who.directory ? who.directory : "",
-			"mend that, a restart is not needed: it is looked at all the time",
-			"the node has no identity, and what needs one stays unused: %s",
-			*who.why ? who.why : "there is none yet");
+	if (!who->credential) {
+		none_there(h, who);
 		return;
 	}
-	(void)mt_credential_leaf(who.credential, &leaf);
-	if (*who.why)
-		mt_found(h, MT_FOUND_WARNING, leaf.principal,
-			"mend that, a restart is not needed: it is looked at all the time",
+	(void)mt_credential_leaf(who->credential, &leaf);
+	if (*who->why)
+		mt_found(h, MT_FOUND_WARNING, leaf.principal, look_again,
 			"the last good identity goes on, what is there now cannot be used: %s",
-			who.why);
-	if (*who.note)
+			who->why);
+	if (*who->note)
 		mt_found(h, MT_FOUND_WARNING, leaf.principal,
 			"what the Node says and what its certificate says should be the same; a "
 			"key is its "
 			"owner's only",
-			"%s", who.note);
-	check_leaf(h, &who, leaf.principal);
-	check_roots(h, who.credential, leaf.principal);
-	check_crls(h, who.credential);
+			"%s", who->note);
+	check_leaf(h, who, leaf.principal);
+	if (own && memcmp(own->trust_digest, who->credential->trust_digest,
+			   sizeof(own->trust_digest)) == 0)
+		return;
+	check_roots(h, who->credential, leaf.principal);
+	check_crls(h, who->credential);
+}
+
+void mt_check_identity(struct mt_health *h)
+{
+	const struct mt_credential *own = NULL;
+	struct mt_ctl_identity who;
+
+	for (uint32_t i = 0; mt_ctl_identity_at(h->c, i, &who); i++) {
+		if (who.credential || who.wanted)
+			check_one(h, &who, own);
+		own = i ? own : who.credential;
+	}
 }

@@ -1,9 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Numbers of the node's own identity, and of handshakes. */
+/* Numbers of the node's own identity, of those beside it, and of handshakes. */
 #include "mt_ctl_metrics_priv.h"
 #include "mt_tls_pool.h"
 
 #include <string.h>
+
+/* One that has no label is the node's own, as it always was. */
+static void sample(struct mt_sink *out, const struct mt_family *f,
+	const struct mt_ctl_identity *who, double value)
+{
+	const struct mt_label l = {"identity", who->held_for};
+
+	mt_sample(out, f, who->held_for ? &l : NULL, who->held_for != NULL, value);
+}
 
 static uint32_t collect_left(
 	void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t item)
@@ -11,8 +20,9 @@ static uint32_t collect_left(
 	const struct mt_ctl *c = ((const struct mt_ctl_family *)arg)->c;
 	struct mt_ctl_identity who;
 
-	if (mt_ctl_node_identity(c, &who) && who.credential)
-		mt_sample(out, f, NULL, 0, (double)mt_ctl_until(c, who.credential->not_after));
+	for (uint32_t i = 0; mt_ctl_identity_at(c, i, &who); i++)
+		if (who.credential)
+			sample(out, f, &who, (double)mt_ctl_until(c, who.credential->not_after));
 	return 0;
 }
 
@@ -22,13 +32,16 @@ static uint32_t collect_roots(
 	const struct mt_ctl *c = ((const struct mt_ctl_family *)arg)->c;
 	struct mt_credential_root root;
 	struct mt_ctl_identity who;
-	int64_t last = 0;
 
-	if (!mt_ctl_node_identity(c, &who) || !who.credential)
-		return 0;
-	for (uint32_t i = 0; mt_credential_root(who.credential, i, &root); i++)
-		last = MT_MAX(last, root.not_after);
-	mt_sample(out, f, NULL, 0, (double)mt_ctl_until(c, last));
+	for (uint32_t i = 0; mt_ctl_identity_at(c, i, &who); i++) {
+		int64_t last = 0;
+
+		if (!who.credential)
+			continue;
+		for (uint32_t k = 0; mt_credential_root(who.credential, k, &root); k++)
+			last = MT_MAX(last, root.not_after);
+		sample(out, f, &who, (double)mt_ctl_until(c, last));
+	}
 	return 0;
 }
 
@@ -39,14 +52,16 @@ static uint32_t collect_crls(
 	const struct mt_ctl *c = ((const struct mt_ctl_family *)arg)->c;
 	struct mt_credential_crl crl;
 	struct mt_ctl_identity who;
-	int64_t first = INT64_MAX;
 
-	if (!mt_ctl_node_identity(c, &who) || !who.credential)
-		return 0;
-	for (uint32_t i = 0; mt_credential_crl(who.credential, i, &crl); i++)
-		first = MT_MIN(first, crl.next_update);
-	if (first != INT64_MAX)
-		mt_sample(out, f, NULL, 0, (double)mt_ctl_until(c, first));
+	for (uint32_t i = 0; mt_ctl_identity_at(c, i, &who); i++) {
+		int64_t first = INT64_MAX;
+
+		for (uint32_t k = 0; who.credential && mt_credential_crl(who.credential, k, &crl);
+			k++)
+			first = MT_MIN(first, crl.next_update);
+		if (first != INT64_MAX)
+			sample(out, f, &who, (double)mt_ctl_until(c, first));
+	}
 	return 0;
 }
 
@@ -56,8 +71,9 @@ static uint32_t collect_good(
 	const struct mt_ctl *c = ((const struct mt_ctl_family *)arg)->c;
 	struct mt_ctl_identity who;
 
-	if (mt_ctl_node_identity(c, &who))
-		mt_sample(out, f, NULL, 0, strcmp(mt_ctl_identity_state(c, &who), "good") == 0);
+	for (uint32_t i = 0; mt_ctl_identity_at(c, i, &who); i++)
+		if (who.credential || who.wanted)
+			sample(out, f, &who, strcmp(mt_ctl_identity_state(c, &who), "good") == 0);
 	return 0;
 }
 
@@ -67,8 +83,9 @@ static uint32_t collect_changes(
 	const struct mt_ctl *c = ((const struct mt_ctl_family *)arg)->c;
 	struct mt_ctl_identity who;
 
-	if (mt_ctl_node_identity(c, &who))
-		mt_sample(out, f, NULL, 0, who.changes);
+	for (uint32_t i = 0; mt_ctl_identity_at(c, i, &who); i++)
+		if (who.credential || who.wanted)
+			sample(out, f, &who, who.changes);
 	return 0;
 }
 
@@ -106,27 +123,27 @@ static uint32_t collect_handshakes(
 }
 
 const struct mt_family_row mt_families_identity[] = {
-	{{"meltemi_node_identity_good", MT_GAUGE, "boolean", "",
+	{{"meltemi_node_identity_good", MT_GAUGE, "boolean", "identity",
 		 "whether what says who this node is is what it uses, and has not expired; not "
-		 "there: nothing says who it is",
+		 "there: nothing says who it is; without a label its own, else whom it stands for",
 		 collect_good, NULL},
 		0},
-	{{"meltemi_node_identity_left_seconds", MT_GAUGE, "seconds", "",
+	{{"meltemi_node_identity_left_seconds", MT_GAUGE, "seconds", "identity",
 		 "for how long this node's certificate towards its peers is valid; less than 0: no "
 		 "more",
 		 collect_left, NULL},
 		0},
-	{{"meltemi_node_roots_left_seconds", MT_GAUGE, "seconds", "",
+	{{"meltemi_node_roots_left_seconds", MT_GAUGE, "seconds", "identity",
 		 "for how long the last of the roots is valid by which this node believes its "
 		 "peers",
 		 collect_roots, NULL},
 		0},
-	{{"meltemi_node_revocations_left_seconds", MT_GAUGE, "seconds", "",
+	{{"meltemi_node_revocations_left_seconds", MT_GAUGE, "seconds", "identity",
 		 "for how long the revocation list that ends first is valid; less than 0: peers "
 		 "by its authority are refused",
 		 collect_crls, NULL},
 		0},
-	{{"meltemi_node_identity_changes_total", MT_COUNTER, "changes", "",
+	{{"meltemi_node_identity_changes_total", MT_COUNTER, "changes", "identity",
 		 "certificates and roots that this node has taken into use", collect_changes, NULL},
 		0},
 	{{"meltemi_tls_handshakes_total", MT_COUNTER, "handshakes", "event",

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who the node is to its peers in the mesh, whom it trusts, and how handshakes go. Never a key. */
+/* Who the node is to its peers in the mesh, whom it stands for beside that, whom it trusts, and how handshakes go. Never a key. */
 #include "mt_ctl_priv.h"
 
 #include "mt_cert.h"
@@ -24,11 +24,15 @@ int64_t mt_ctl_until(const struct mt_ctl *c, int64_t at)
 	return at - (int64_t)(wall / MT_SEC);
 }
 
-bool mt_ctl_node_identity(const struct mt_ctl *c, struct mt_ctl_identity *out)
+bool mt_ctl_identity_at(const struct mt_ctl *c, uint32_t which, struct mt_ctl_identity *out)
 {
 	*out = (struct mt_ctl_identity){.from = "", .why = "", .note = ""};
-	if (c->env.who)
-		c->env.who(c->env.arg, out);
+	return c->env.who && c->env.who(c->env.arg, which, out);
+}
+
+bool mt_ctl_node_identity(const struct mt_ctl *c, struct mt_ctl_identity *out)
+{
+	(void)mt_ctl_identity_at(c, 0, out);
 	return out->credential || out->wanted;
 }
 
@@ -62,7 +66,8 @@ static void add_leaf(const struct mt_ctl *c, const struct mt_ctl_identity *who, 
 
 static json_t *identity_row(const struct mt_ctl *c, const struct mt_ctl_identity *who)
 {
-	json_t *row = json_pack("{s:s}", "state", mt_ctl_identity_state(c, who));
+	json_t *row = json_pack("{s:o, s:s}", "for", text(who->held_for ? who->held_for : "node"),
+		"state", mt_ctl_identity_state(c, who));
 
 	add_leaf(c, who, row);
 	mt_render_absent(
@@ -74,26 +79,31 @@ static json_t *identity_row(const struct mt_ctl *c, const struct mt_ctl_identity
 	return row;
 }
 
-static void add_roots(const struct mt_ctl *c, const struct mt_credential *cr, json_t *list)
+static void add_roots(const struct mt_ctl *c, const struct mt_ctl_identity *who, json_t *list)
 {
+	const struct mt_credential *cr = who->credential;
 	struct mt_credential_root root;
 
-	for (uint32_t i = 0; mt_credential_root(cr, i, &root); i++)
-		json_array_append_new(list,
-			json_pack("{s:o, s:o, s:o, s:I}", "subject", text(root.subject), "serial",
-				text(root.serial), "valid_until", moment(root.not_after), "left_s",
-				(json_int_t)mt_ctl_until(c, root.not_after)));
+	for (uint32_t i = 0; cr && mt_credential_root(cr, i, &root); i++)
+		json_array_append_new(
+			list, json_pack("{s:o, s:o, s:o, s:o, s:I}", "for",
+				      text(who->held_for ? who->held_for : "node"), "subject",
+				      text(root.subject), "serial", text(root.serial),
+				      "valid_until", moment(root.not_after), "left_s",
+				      (json_int_t)mt_ctl_until(c, root.not_after)));
 }
 
-static void add_crls(const struct mt_ctl *c, const struct mt_credential *cr, json_t *list)
+static void add_crls(const struct mt_ctl *c, const struct mt_ctl_identity *who, json_t *list)
 {
+	const struct mt_credential *cr = who->credential;
 	struct mt_credential_crl crl;
 
-	for (uint32_t i = 0; mt_credential_crl(cr, i, &crl); i++)
+	for (uint32_t i = 0; cr && mt_credential_crl(cr, i, &crl); i++)
 		json_array_append_new(
-			list, json_pack("{s:o, s:o, s:I}", "issuer", text(crl.issuer),
-				      "next_update", moment(crl.next_update), "left_s",
-				      (json_int_t)mt_ctl_until(c, crl.next_update)));
+			list, json_pack("{s:o, s:o, s:o, s:I}", "for",
+				      text(who->held_for ? who->held_for : "node"), "issuer",
+				      text(crl.issuer), "next_update", moment(crl.next_update),
+				      "left_s", (json_int_t)mt_ctl_until(c, crl.next_update)));
 }
 
 static json_t *handshakes(const struct mt_ctl *c)
@@ -122,12 +132,12 @@ json_t *mt_show_identity(struct mt_ctl *c, const struct mt_request *r)
 	json_t *self = json_array(), *roots = json_array(), *crls = json_array();
 	struct mt_ctl_identity who;
 
-	if (mt_ctl_node_identity(c, &who))
-		json_array_append_new(self, identity_row(c, &who));
-	if (who.credential)
-		add_roots(c, who.credential, roots);
-	if (who.credential)
-		add_crls(c, who.credential, crls);
+	for (uint32_t i = 0; mt_ctl_identity_at(c, i, &who); i++) {
+		if (who.credential || who.wanted)
+			json_array_append_new(self, identity_row(c, &who));
+		add_roots(c, &who, roots);
+		add_crls(c, &who, crls);
+	}
 	return json_pack("{s:o, s:o, s:o, s:o}", "identity", self, "roots", roots, "revocations",
 		crls, "handshakes", handshakes(c));
 }

@@ -7,7 +7,9 @@
 #include "explain.h"
 
 #include "mt_guard.h"
+#include "mt_lend.h"
 #include "mt_rand.h"
+#include "mt_secure.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -316,6 +318,7 @@ struct tally {
 		*cluster; /* NULL: not known, or tallied with an earlier destination */
 	uint32_t *eps;	  /* by place in the cluster */
 	uint32_t none;	  /* no endpoint was left, or there is no such cluster */
+	bool unlent;	  /* the client has no identity that it is reached by */
 };
 
 static struct tally *tally_of(const struct mt_route_action *a, struct tally *t, uint32_t cluster)
@@ -463,8 +466,31 @@ static void add_cluster(struct explain *x, json_t *list, const struct tally *t)
 	}
 }
 
+/* What of the cluster the client reaches, and by whose identity; NULL: nothing. Nobody is said: all of it. */
+static const struct mt_cluster *reached(struct explain *x, const struct mt_cluster *c)
+{
+	const struct mt_bound *b = bound(x);
+	struct mt_slice name =
+		x->said.by_tls ? mt_secure_principal(&x->said.who) : (struct mt_slice){0};
+	char text[512] = "none: the node lends its own to somebody else (spec.mesh.lend)";
+	int shows;
+
+	if (!c->lend || (!x->said.has_src && !name.p))
+		return c;
+	if (!name.p && b && b->principal)
+		name = (struct mt_slice){
+			(const uint8_t *)b->principal, (uint32_t)strlen(b->principal)};
+	shows = mt_cluster_shows(c, &x->said.view.peer, name, x->service && x->service->gateway);
+	if (shows == 0)
+		snprintf(text, sizeof(text), "the node's own");
+	else if (shows > 0)
+		snprintf(text, sizeof(text), MT_SPIFFE "%.*s", (int)name.len, name.p);
+	set(x->out, "identity", text);
+	return shows < 0 ? c->unlent : c;
+}
+
 /* False: no memory. */
-static bool prepare(const struct explain *x, struct tally *t)
+static bool prepare(struct explain *x, struct tally *t)
 {
 	const struct mt_route_action *a = x->route;
 
@@ -473,12 +499,23 @@ static bool prepare(const struct explain *x, struct tally *t)
 
 		if (at >= x->snap->n_clusters || tally_of(a, t, at) != &t[i])
 			continue;
-		t[i].cluster = &x->snap->clusters[at];
+		t[i].cluster = reached(x, &x->snap->clusters[at]);
+		t[i].unlent = !t[i].cluster;
+		if (t[i].unlent)
+			continue;
 		t[i].eps = calloc(t[i].cluster->n_eps + 1, sizeof(*t[i].eps));
 		if (!t[i].eps)
 			return false;
 	}
 	return true;
+}
+
+static void tell_unlent(struct explain *x, json_t *list, const struct mt_cluster *c, uint32_t draws)
+{
+	json_array_append_new(list, without(c->name, mt_lb_str(c->lb), draws));
+	snprintf(x->policy, sizeof(x->policy), "no identity of this node is lent to the client");
+	x->n_led++;
+	x->n_denied++;
 }
 
 static void add_endpoints(struct explain *x)
@@ -492,6 +529,9 @@ static void add_endpoints(struct explain *x)
 		for (uint32_t i = 0; i < n; i++) {
 			if (t[i].cluster)
 				add_cluster(x, list, &t[i]);
+			else if (t[i].none && t[i].unlent)
+				tell_unlent(x, list, &x->snap->clusters[x->route->dests[i].cluster],
+					t[i].none);
 			else if (t[i].none)
 				json_array_append_new(list, without("not known", "", t[i].none));
 		}
@@ -571,7 +611,7 @@ json_t *mt_run_explain(struct mt_ctl *c, const struct mt_request *r)
 	mt_render_absent(x.out,
 		"caller also_at listener listener_origin protocol service service_origin "
 		"filters routes_before_these routes timeout "
-		"retries request_changes reply_changes mirror endpoints note");
+		"retries request_changes reply_changes mirror identity endpoints note");
 	if (!error)
 		return x.out;
 	json_decref(x.out);

@@ -46,13 +46,13 @@ DOCUMENTS = (SERVICE % {"name": "quotes", "host": "com.shop.quotes", "vip": VIP,
 class Mesh:
     """Mesh(lab): the node is not started, servers and the sidecar of the first one are. sidecar() is what others may make another way."""
 
-    def __init__(self, lab):
+    def __init__(self, lab, **node):
         self.lab = lab
         self.authority = Authority(lab.directory / "ca")
         self.folder = lab.directory / "identity"
         self.folder.mkdir()
         self.identify()
-        self.daemon = lab.meltemi()
+        self.daemon = lab.meltemi(**node)
         self.daemon.write("quotes.yaml", DOCUMENTS)
         self.lend("clients: [192.0.2.0/24]")
         lab.dubbo_server(1, "v1").wait_line("ready")
@@ -69,22 +69,37 @@ class Mesh:
 
     def identify(self):
         """A new certificate of the node's, in place at once."""
-        cert, key = self.authority.sign(f"node-{os.urandom(4).hex()}", f"URI:{NODE}")
+        self.identify_as(NODE, self.folder)
+
+    def identify_as(self, who, folder):
+        """One of somebody's, in a directory of its own."""
+        folder.mkdir(exist_ok=True)
+        cert, key = self.authority.sign(f"node-{os.urandom(4).hex()}", f"URI:{who}")
         for source, name in ((key, "key.pem"), (cert, "cert-chain.pem"), (self.authority.roots, "root-cert.pem")):
-            self._put(source, name)
+            self._put(source, name, folder)
 
     def revoke(self, certificate):
         """The authority takes a certificate back, in what the node looks at."""
         self._put(self.authority.revoked(certificate), "ca-crl.pem")
 
-    def _put(self, source, name):
-        shutil.copyfile(source, self.folder / f".{name}")
-        os.rename(self.folder / f".{name}", self.folder / name)
+    def _put(self, source, name, folder=None):
+        folder = folder or self.folder
+        shutil.copyfile(source, folder / f".{name}")
+        os.rename(folder / f".{name}", folder / name)
 
     def lend(self, words):
         """Node: who it is, and who may borrow that."""
-        text = [line for line in self.daemon.node.read_text().split("\n") if not line.startswith(("  identity:", "  mesh:"))]
-        text.insert(text.index("spec:") + 1, f"  identity: {{directory: {self.folder}}}\n  mesh: {{namespace: edge, lend: {{{words}}}}}")
+        self._write(identity=f"{{directory: {self.folder}}}", mesh=f"{{namespace: edge, lend: {{{words}}}}}")
+
+    def hold(self, **folders):
+        """Node: whom it stands for beside that, accounts of namespace shop."""
+        rows = (f"{{principal: '{ACCOUNT % ('shop', who)}', directory: {folder}}}" for who, folder in folders.items())
+        self._write(identities=f"[{', '.join(rows)}]")
+
+    def _write(self, **fields):
+        text = [line for line in self.daemon.node.read_text().split("\n") if not line.startswith(tuple(f"  {name}:" for name in fields))]
+        at = text.index("spec:") + 1
+        text[at:at] = [f"  {name}: {words}" for name, words in fields.items()]
         self.daemon.node.write_text("\n".join(text))
 
     def calls(self, count, target=f"{VIP}:20880", **options):

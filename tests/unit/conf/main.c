@@ -112,7 +112,7 @@ int main(int argc, char **argv)
 		{"documents", documents_tests}, {"istio", istio_tests},
 		{"locality", locality_tests}, {"policies", policies_tests},
 		{"callers", callers_tests}, {"careful", careful_tests}, {"ranges", ranges_tests},
-		{"inbound", inbound_tests}, {"ends", ends_tests},
+		{"inbound", inbound_tests}, {"ends", ends_tests}, {"held", held_tests},
 		{"ends_gateway", ends_gateway_tests}, {"mesh_ends", mesh_ends_tests},
 		{"bound", bound_tests}, {"listeners", listeners_tests}, {"mesh", mesh_tests},
 		{"mesh_chain", mesh_chain_tests}, {"mesh_cluster", mesh_cluster_tests},

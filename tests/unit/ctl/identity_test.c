@@ -9,9 +9,15 @@
 
 static struct mt_ctl_identity said;
 
-static void who(void *arg, struct mt_ctl_identity *out)
+static struct mt_ctl_identity beside[2];
+static uint32_t n_beside;
+
+static bool who(void *arg, uint32_t which, struct mt_ctl_identity *out)
 {
-	*out = said;
+	if (which > n_beside)
+		return false;
+	*out = which ? beside[which - 1] : said;
+	return true;
 }
 
 /* s before the certificate's end. */
@@ -106,5 +112,31 @@ static void test_missing(void)
 	mt_ctl_destroy(c);
 }
 
-const struct mt_test identity_tests[] = {{"a good identity", test_good},
-	{"held, ends soon, expired", test_ends}, {"none", test_missing}, {0}};
+/* Those beside the node's own, each by itself; a root that is the node's, too, is told of once. */
+static void test_beside(void)
+{
+	struct mt_ctl *c = begin(pki()->alice);
+
+	beside[0] = said;
+	beside[0].credential = pki()->bob;
+	beside[0].held_for = PKI_BOB;
+	beside[1] = (struct mt_ctl_identity){.held_for = "spiffe://x/carol",
+		.wanted = true,
+		.from = "",
+		.why = "carol/key.pem: no such thing",
+		.note = ""};
+	n_beside = 2;
+	CU_ASSERT(says(c, "--json show identity", "\"for\": \"node\""));
+	CU_ASSERT(says(c, "--json show identity", "\"for\": \"" PKI_BOB "\""));
+	CU_ASSERT(says(c, "--json show identity", "\"principal\": \"" PKI_BOB "\""));
+	CU_ASSERT(says(c, "--json show identity", "\"state\": \"missing\""));
+	CU_ASSERT(says(c, "show health", "its services' clients are refused: carol/key.pem"));
+	CU_ASSERT_FALSE(says(c, "show health", "the node has no identity"));
+	n_beside = 0;
+	mt_ctl_destroy(c);
+	pki_end();
+}
+
+const struct mt_test identity_tests[] = {{"those beside it", test_beside},
+	{"a good identity", test_good}, {"held, ends soon, expired", test_ends},
+	{"none", test_missing}, {0}};

@@ -399,8 +399,43 @@ static void test_elsewhere(void)
 	pki_end();
 }
 
-const struct mt_test source_tests[] = {{"replaced", test_replaced},
-	{"revocations", test_revocations},
+/* One that is somebody else's displaces nothing, and is told. */
+static void test_claimed(void)
+{
+	static const struct {
+		const char *san, *words;
+	} rows[] = {{"URI:" PKI_ALICE, "it is the certificate of " PKI_ALICE ", not of " PKI_BOB},
+		{"DNS:x", "it is the certificate of somebody without a SPIFFE ID, not of "}};
+	struct generation own = generation(3600);
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		struct pki_node node =
+			pki_make(&pki()->root, &(struct pki_how){.san = rows[i].san});
+		struct generation g = {
+			pki_pem((const X509 *const[]){node.cert}, 1), pki_key(node.key)};
+
+		set_up(NULL);
+		mt_identity_source_claim(src, PKI_BOB);
+		put_roots(pki()->roots);
+		put_generation(&g);
+		two_seconds();
+		CU_ASSERT_PTR_NULL(mt_identity_source_hold(src));
+		CU_ASSERT_PTR_NOT_NULL(strstr(mt_identity_source_why(src), rows[i].words));
+		put_generation(&own);
+		two_seconds();
+		expect(&own, 1, "");
+		put_generation(&g);
+		two_seconds();
+		expect(&own, 1, rows[i].words);
+		generation_free(&g);
+		pki_free(&node);
+		tear_down();
+	}
+	generation_free(&own);
+}
+
+const struct mt_test source_tests[] = {{"somebody else's", test_claimed},
+	{"replaced", test_replaced}, {"revocations", test_revocations},
 	{"a chain and a key of two generations", test_two_generations},
 	{"several roots", test_roots}, {"what cannot be used", test_bad},
 	{"too early", test_too_early}, {"a file that is gone", test_gone},

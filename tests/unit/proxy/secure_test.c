@@ -291,7 +291,127 @@ static void test_worn(void)
 	scene_stop();
 }
 
-const struct mt_test secure_tests[] = {{"no layer", test_no_layer},
+static struct mt_lanes *lanes_by(const struct mt_tls_context *tls)
+{
+	const struct mt_ep_state *st = lab.snap->clusters[0].eps[0].state;
+	struct mt_lanes *ln = lab.p->lanes_by_ep[st->index];
+
+	while (ln && ln->tls != tls)
+		ln = ln->next_class;
+	return ln;
+}
+
+static const char who_text[] = "td/ns/a/sa/b";
+static const struct mt_slice who_is = {(const uint8_t *)who_text, sizeof(who_text) - 1};
+static struct mt_tls_context *of_who[] = {&contexts[2]};
+static struct mt_tls_peer peer_who = {
+	.principal = "spiffe://td/ns/a/sa/b", .certificate = true, .member = true};
+
+static void lend_and_hold(struct mt_snapshot *s, struct mt_lend *lend)
+{
+	static struct mt_lend_prefix all = {.bits = 0};
+
+	mt_addr_parse("0.0.0.0", &all.addr);
+	*lend = (struct mt_lend){.prefixes = &all, .n_prefixes = 1, .held = &who_is, .n_held = 1};
+	s->clusters[0].lend = lend;
+	s->clusters[0].as = of_who;
+}
+
+/* Two callers of different identities never share a connection, whichever came first, on one client connection or on several. */
+static void test_held_apart(void)
+{
+	static struct mt_tls_layer layer;
+	struct mt_lend lend;
+	struct fake_conn *c;
+
+	start_secured(&layer);
+	lend_and_hold(lab.snap, &lend);
+	c = lab_client(CONFIG_SAFE);
+	for (uint32_t i = 0; i < 4; i++) {
+		scene_shown = i & 1 ? &peer_who : NULL;
+		CU_ASSERT_EQUAL(called(c, 3), 1);
+		CU_ASSERT_EQUAL(lab_n_servers(), i ? 2 : 1);
+	}
+	scene_shown = NULL;
+	CU_ASSERT_PTR_NOT_NULL_FATAL(lanes_by(&contexts[0]));
+	CU_ASSERT_PTR_NOT_NULL_FATAL(lanes_by(&contexts[2]));
+	CU_ASSERT_FALSE(lanes_by(&contexts[0])->of_caller);
+	CU_ASSERT_TRUE(lanes_by(&contexts[2])->of_caller);
+	/* One that cannot be had: the caller is denied, the others go on. */
+	of_who[0] = NULL;
+	scene_shown = &peer_who;
+	scene_send_request(c, 'Q', 7, 64);
+	is_answered(c, MT_REPLY_DENIED);
+	scene_shown = NULL;
+	CU_ASSERT_EQUAL(called(c, 1), 1);
+	of_who[0] = &contexts[2];
+	scene_bye(c);
+	scene_stop();
+}
+
+/* Whoever is connected stays when the snapshot changes, and goes when his identity is not held any more. */
+static void test_held_and_rebound(void)
+{
+	static struct mt_tls_layer layer;
+	struct mt_lend lend;
+	struct mt_snapshot *s;
+	struct fake_conn *c, *own, *his;
+
+	start_secured(&layer);
+	lend_and_hold(lab.snap, &lend);
+	c = lab_client(CONFIG_SAFE);
+	CU_ASSERT_EQUAL(called(c, 1), 1);
+	own = lab_server(0);
+	scene_shown = &peer_who;
+	CU_ASSERT_EQUAL(called(c, 1), 1);
+	his = lab_server(1);
+	for (uint32_t i = 1; i < 3; i++) {
+		s = config_make((int)i, i + 1, 1, true);
+		secure(s, 1, &contexts[0]);
+		if (i == 1)
+			lend_and_hold(s, &lend);
+		mt_proxy_adopt(lab.p, s);
+		lab_advance(MT_MSEC);
+		CU_ASSERT_FALSE(own->detached);
+		CU_ASSERT_EQUAL(his->detached, i == 2);
+	}
+	scene_shown = NULL;
+	scene_bye(c);
+	scene_stop();
+	config_free(1);
+	config_free(2);
+}
+
+/* A server that does not take a caller for who he is is as good as before for everybody else. */
+static void test_held_and_refused(void)
+{
+	static struct mt_tls_layer layer;
+	struct mt_ep_state *st;
+	struct mt_lend lend;
+	struct fake_conn *c;
+
+	for (int own = 0; own < 2; own++) {
+		start_secured(&layer);
+		lend_and_hold(lab.snap, &lend);
+		st = lab.snap->clusters[0].eps[0].state;
+		c = lab_client(CONFIG_SAFE);
+		scene_shown = own ? NULL : &peer_who;
+		for (uint32_t i = 0; i < 8; i++) {
+			scene_send_request(c, 'Q', i, 64);
+			while (lab_n_servers())
+				lab_close(lab_server(0), MT_CLOSE_HANDSHAKE);
+			(void)scene_next_sent(c);
+		}
+		CU_ASSERT_EQUAL(mt_ep_ejected(st, lab.p->now), own);
+		scene_shown = NULL;
+		scene_bye(c);
+		scene_stop();
+	}
+}
+
+const struct mt_test secure_tests[] = {{"callers by their own identities", test_held_apart},
+	{"their connections from load to load", test_held_and_rebound},
+	{"one that a server refuses", test_held_and_refused}, {"no layer", test_no_layer},
 	{"lent to nobody", test_lent_to_nobody}, {"by a gateway", test_gateway},
 	{"lent to some", test_lent_to_some}, {"principals that may borrow", test_principals},
 	{"lent to members of the mesh", test_lent_to_members},

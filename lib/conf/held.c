@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Identities that the node holds beside its own (Node `spec.identities`): of callers, who are connected by them, and of services, whose
+ * clients are shown them. One that cannot be had is nobody else's to stand for.
+ */
+#include "mt_conf_credentials_priv.h"
+#include "mt_conf_listener_priv.h"
+#include "mt_conf_policy_priv.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* ---- their life ------------------------------------------------------------------------------------ */
+
+static void drop(struct mt_held *h)
+{
+	mt_tls_context_drop(h->like);
+	mt_credential_drop(h->credential);
+	free(h->principal);
+}
+
+static void drop_all(struct mt_held *v, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		drop(&v[i]);
+	free(v);
+}
+
+void mt_held_fini(struct mt_conf *c)
+{
+	drop_all(c->held, c->n_held);
+	c->held = NULL;
+	c->n_held = 0;
+}
+
+static bool is_same(const struct mt_conf *c, const struct mt_conf_held *v, uint32_t n)
+{
+	for (uint32_t i = 0; n == c->n_held && i < n; i++)
+		if (c->held[i].credential != v[i].credential ||
+			strcmp(c->held[i].principal, v[i].principal) != 0)
+			return false;
+	return n == c->n_held;
+}
+
+/* What the library keeps of it is made once for all clusters, as long as it is the same. */
+static struct mt_tls_context *like_of(const struct mt_conf *c, const struct mt_credential *of)
+{
+	for (uint32_t i = 0; of && i < c->n_held; i++)
+		if (c->held[i].credential == of && c->held[i].like)
+			return mt_tls_context_hold(c->held[i].like);
+	return NULL;
+}
+
+int mt_conf_set_held(struct mt_conf *c, const struct mt_conf_held *v, uint32_t n)
+{
+	struct mt_held *held;
+
+	if (is_same(c, v, n))
+		return 0;
+	held = calloc(n + 1, sizeof(*held));
+	for (uint32_t i = 0; held && i < n; i++) {
+		held[i].principal = strdup(v[i].principal);
+		if (!held[i].principal) {
+			drop_all(held, i);
+			held = NULL;
+			break;
+		}
+		held[i].like = like_of(c, v[i].credential);
+		held[i].credential = v[i].credential ? mt_credential_hold(v[i].credential) : NULL;
+	}
+	if (!held)
+		return -ENOMEM;
+	mt_held_fini(c);
+	c->held = held;
+	c->n_held = n;
+	c->identity_serial++;
+	return 1;
+}
+
+bool mt_b_is_somebody(const struct mt_build *b)
+{
+	for (uint32_t i = 0; i < b->conf->n_held; i++)
+		if (b->conf->held[i].credential)
+			return true;
+	return b->conf->identity != NULL;
+}
+
+const char *mt_b_held_domain(struct mt_build *b)
+{
+	const char *name = b->conf->n_held ? b->conf->held[0].principal + strlen(MT_SPIFFE) : "";
+
+	return *name ? mt_region_printf(&b->tmp, "%.*s", (int)strcspn(name, "/"), name) : NULL;
+}
+
+/* ---- of services ------------------------------------------------------------------------------------ */
+
+static bool is_account(
+	const struct mt_held *held, const char *domain, const char *ns, const char *sa)
+{
+	const char *name = held->principal + strlen(MT_SPIFFE);
+	size_t n = strlen(domain);
+
+	if (strncmp(sa, MT_SPIFFE, strlen(MT_SPIFFE)) == 0)
+		return strcmp(sa, held->principal) == 0;
+	if (strncmp(name, domain, n) != 0 || strncmp(name + n, "/ns/", 4) != 0)
+		return false;
+	name += n + 4;
+	n = strlen(ns);
+	return strncmp(name, ns, n) == 0 && strncmp(name + n, "/sa/", 4) == 0 &&
+	       strcmp(name + n + 4, sa) == 0;
+}
+
+static bool is_of(const struct mt_held *held, const struct mt_host *h, const char *const *domains,
+	uint32_t n_domains)
+{
+	for (uint32_t i = 0; i < h->n_workloads; i++) {
+		const struct mt_workload *w = h->workloads[i];
+		const char *sa = w->service_account.s;
+
+		for (uint32_t k = 0; sa && *sa && k < n_domains; k++)
+			if (is_account(held, domains[k], mt_instance_meta(h, w)->ns, sa))
+				return true;
+	}
+	return false;
+}
+
+struct mt_held *mt_b_held_of(struct mt_build *b, const struct mt_host *h)
+{
+	const char *domains[MT_B_DOMAINS];
+	uint32_t n = b->conf->n_held ? mt_b_trust_domains(b, domains) : 0;
+
+	for (uint32_t i = 0; i < b->conf->n_held; i++)
+		if (is_of(&b->conf->held[i], h, domains, n))
+			return &b->conf->held[i];
+	return NULL;
+}
+
+/* An address and port of one service shows one identity. Of several services that would show different ones it shows the node's own. */
+void mt_b_listen_shows(
+	struct mt_build *b, struct mt_listen *l, const struct mt_host *h, const struct mt_unit *u)
+{
+	struct mt_held *held = b->conf->n_held ? mt_b_held_of(b, h) : NULL;
+
+	if (!l || l->shows_own)
+		return;
+	if (!l->shows_said)
+		l->shows = held;
+	else if (l->shows != held) {
+		mt_b_warn(b, &h->se->meta, u->port->number.line, NULL,
+			"give each an address of its own",
+			"%s is shared with a service of another account: clients by mutual TLS "
+			"are shown the node's own identity there",
+			l->text);
+		l->shows = NULL;
+		l->shows_own = true;
+	}
+	l->shows_said = true;
+}
+
+struct mt_tls_context *mt_b_held_context(struct mt_build *b, struct mt_held *held)
+{
+	struct mt_err e;
+
+	if (held->turn == b->conf->credentials.turn)
+		return held->server;
+	held->turn = b->conf->credentials.turn;
+	held->server = held->credential ? mt_b_mesh_end(b, held->credential, &e) : NULL;
+	if (held->credential && !held->server)
+		mt_b_warn(b, NULL, 0, NULL, NULL,
+			"the mesh's TLS cannot be ended by the identity of %s: %s", held->principal,
+			e.text);
+	return held->server;
+}
+
+/* Who has several accounts, or none, is not told of: nobody expects one. */
+void mt_b_tell_shown(struct mt_build *b)
+{
+	for (uint32_t i = 0; b->conf->n_held && i < b->n_hosts; i++) {
+		const struct mt_host *h = &b->host_list[i];
+		const struct mt_held *held = mt_b_held_of(b, h);
+
+		if (held && !held->credential)
+			mt_b_warn(b, &h->se->meta, h->se->meta.origin.line, NULL,
+				"`meltemi show identity` says why",
+				"clients by mutual TLS are refused: it has the identity of %s, "
+				"which "
+				"cannot be had",
+				held->principal);
+	}
+}

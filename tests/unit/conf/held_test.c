@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Identities beside the node's own: which callers are connected by them, and which services' clients are shown them. */
+#include "conf_texts.h"
+#include "mesh_build.h"
+#include "mt_lend.h"
+#include "mt_tls_priv.h"
+#include "tls/pki.h"
+
+#define CAROL "spiffe://cluster.local/ns/shop/sa/carol"
+
+static const struct mt_addr somebody;
+
+static void hold(struct mt_conf *c, const char *principal, struct mt_credential *credential)
+{
+	const struct mt_conf_held one = {principal, credential};
+
+	CU_ASSERT_EQUAL(mt_conf_set_held(c, &one, 1), 1);
+	CU_ASSERT_EQUAL(mt_conf_set_held(c, &one, 1), 0);
+}
+
+static int shows(const struct mt_cluster *c, const char *principal, bool gateway)
+{
+	const struct mt_slice name = {(const uint8_t *)principal + strlen(MT_SPIFFE),
+		(uint32_t)strlen(principal + strlen(MT_SPIFFE))};
+
+	return mt_cluster_shows(c, &somebody, name, gateway);
+}
+
+/* ---- callers ---------------------------------------------------------------------------------------- */
+
+static const char *const istio[] = {"istio"};
+
+static void meshed(struct mt_model *m, const char *name)
+{
+	struct mt_res_cluster *c;
+	struct mt_res_tls *tls = mt_region_alloc(&m->region, sizeof(*tls));
+
+	(void)mesh_simple_cluster(m, name);
+	c = m->res_clusters.v[m->res_clusters.n - 1];
+	*tls = (struct mt_res_tls){.certificate = "default",
+		.trust = "ROOTCA",
+		.alpn = (const char **)istio,
+		.n_alpn = 1};
+	c->meta.serial = 7;
+	c->tls = tls;
+}
+
+static struct mesh_scene scene(struct mt_credential *own)
+{
+	struct mesh_scene sc = mesh_scene_new();
+
+	meshed(sc.m, "c");
+	mt_conf_set_identity(sc.conf, own);
+	return sc;
+}
+
+/* Each by his own, whoever may borrow the node's; who comes by a gateway by the node's. */
+static void callers(void)
+{
+	struct mesh_scene sc = scene(pki()->alice);
+	const struct mt_cluster *c;
+
+	hold(sc.conf, PKI_BOB, pki()->bob);
+	mesh_load(&sc);
+	c = cluster(sc.s, "c");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(c->as);
+	CU_ASSERT_EQUAL(c->lend->n_held, 1);
+	CU_ASSERT_EQUAL(shows(c, PKI_BOB, false), 1);
+	CU_ASSERT_EQUAL(shows(c, PKI_BOB, true), 0);
+	CU_ASSERT_EQUAL(shows(c, PKI_ALICE, false), 0);
+	CU_ASSERT_EQUAL(shows(c, CAROL, false), -1);
+	CU_ASSERT_EQUAL(shows(c, PKI_BOB "by", false), -1);
+	CU_ASSERT_EQUAL(mt_cluster_shows(c, &somebody, (struct mt_slice){0}, false), -1);
+	CU_ASSERT_PTR_EQUAL(mt_cluster_tls(c, 0)->credential, pki()->alice);
+	CU_ASSERT_PTR_EQUAL(mt_cluster_tls(c, 1)->credential, pki()->bob);
+	/* Connections by one are never those by the other. */
+	CU_ASSERT_NOT_EQUAL(mt_tls_context_id(c->tls), mt_tls_context_id(c->as[0]));
+	CU_ASSERT_FALSE(mesh_told(&sc, MT_DIAG_WARNING, "c", "need lend"));
+	mesh_scene_end(&sc);
+}
+
+/* Another certificate of the same principal costs no connection of anybody's; and who is not held any more has none. */
+static void renewed(void)
+{
+	static const struct pki_how how = {.san = "URI:" PKI_BOB};
+	struct pki_node node = pki_make(&pki()->root, &how);
+	struct mt_credential *other = pki_credential(&node, &pki()->root, pki()->roots, NULL);
+	struct mesh_scene sc = scene(pki()->alice);
+	uint64_t own, held;
+
+	hold(sc.conf, PKI_BOB, pki()->bob);
+	mesh_load(&sc);
+	own = mt_tls_context_id(cluster(sc.s, "c")->tls);
+	held = mt_tls_context_id(cluster(sc.s, "c")->as[0]);
+	hold(sc.conf, PKI_BOB, other);
+	mesh_load(&sc);
+	CU_ASSERT_PTR_EQUAL(cluster(sc.s, "c")->as[0]->credential, other);
+	CU_ASSERT_EQUAL(mt_tls_context_id(cluster(sc.s, "c")->as[0]), held);
+	CU_ASSERT_EQUAL(mt_tls_context_id(cluster(sc.s, "c")->tls), own);
+	CU_ASSERT_EQUAL(mt_conf_set_held(sc.conf, NULL, 0), 1);
+	mesh_load(&sc);
+	CU_ASSERT_PTR_NULL(cluster(sc.s, "c")->as);
+	CU_ASSERT_EQUAL(shows(cluster(sc.s, "c"), PKI_BOB, false), -1);
+	CU_ASSERT_EQUAL(mt_tls_context_id(cluster(sc.s, "c")->tls), own);
+	mesh_scene_end(&sc);
+	mt_credential_drop(other);
+	pki_free(&node);
+}
+
+/* One that cannot be had is nobody's else to stand for, not even the node's that everybody may borrow; others go on. */
+static void broken(void)
+{
+	struct mt_text everybody = {.s = "0.0.0.0/0"};
+	struct mt_node_lend lend = {.clients = &everybody, .n_clients = 1};
+	struct mt_node_mesh mesh = {.lend = &lend};
+	struct mt_node node = {.meta = {.name = "n"}, .mesh = &mesh};
+	const struct mt_conf_held two[] = {{CAROL, NULL}, {PKI_BOB, pki()->bob}};
+	struct mesh_scene sc = scene(pki()->alice);
+	const struct mt_cluster *c;
+	struct mt_addr four;
+
+	CU_ASSERT_EQUAL(mt_conf_set_held(sc.conf, two, 2), 1);
+	sc.m->node = &node;
+	mesh_load(&sc);
+	c = cluster(sc.s, "c");
+	CU_ASSERT_EQUAL_FATAL(mt_addr_parse("192.0.2.1", &four), 0);
+	CU_ASSERT_EQUAL(mt_cluster_shows(c, &four, (struct mt_slice){0}, false), 0);
+	CU_ASSERT_EQUAL(
+		mt_cluster_shows(c, &four,
+			(struct mt_slice){(const uint8_t *)CAROL + 9, sizeof(CAROL) - 10}, false),
+		-1);
+	CU_ASSERT_EQUAL(shows(c, PKI_BOB, false), 2);
+	CU_ASSERT_PTR_NULL(c->as[0]);
+	sc.m->node = NULL;
+	mesh_scene_end(&sc);
+}
+
+/* The node's own is not there: who has one of his own has it all the same, and nobody else has anything. */
+static void without_own(void)
+{
+	struct mesh_scene sc = scene(NULL);
+	const struct mt_cluster *c;
+
+	mesh_load(&sc);
+	CU_ASSERT(mesh_told(&sc, MT_DIAG_NOT_SERVED, "c", "write spec.identity"));
+	hold(sc.conf, PKI_BOB, pki()->bob);
+	mesh_load(&sc);
+	CU_ASSERT_EQUAL(sc.diags.not_served, 0);
+	c = cluster(sc.s, "c");
+	CU_ASSERT_EQUAL_FATAL(c->n_eps, 2);
+	CU_ASSERT_TRUE(c->eps[0].tls);
+	CU_ASSERT_PTR_NULL(c->tls);
+	CU_ASSERT_EQUAL(shows(c, PKI_BOB, false), 1);
+	CU_ASSERT_EQUAL(shows(c, PKI_BOB, true), -1);
+	CU_ASSERT_EQUAL(shows(c, PKI_ALICE, false), -1);
+	mesh_scene_end(&sc);
+}
+
+/* ---- services --------------------------------------------------------------------------------------- */
+
+#define SERVICE(name, account)                                                                     \
+	ISTIO("ServiceEntry", name)                                                                \
+	"  hosts: [" name ".x]\n  addresses: [192.0.2.1]\n  resolution: STATIC\n"                  \
+	"  location: MESH_INTERNAL\n  ports: [{number: 20880, name: tcp-metaprotocol-dubbo}]\n"    \
+	"  endpoints: [{address: 198.51.100.1, labels: {app: d}" account "}]\n"
+#define BOBS	", serviceAccount: '" PKI_BOB "'"
+#define CAROLS	", serviceAccount: '" CAROL "'"
+#define SHOP_BY ", serviceAccount: bob"
+
+static const struct mt_filter_chain_facts is_plain = {.tls = false},
+					  is_mesh = {.tls = true,
+						  .alpn = {(const uint8_t *)"\5istio", 6}};
+
+/* Whose certificate clients of the mesh are shown; NULL: nobody's. */
+static const struct mt_credential *shown(const struct built *b)
+{
+	const struct mt_listener *l = listener(b->s, "192.0.2.1", 20880);
+	const struct mt_filter_chain *c;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(l);
+	c = mt_filter_chain_choose(l, &is_plain);
+	CU_ASSERT_TRUE(c && !c->refuse && !c->tls);
+	c = mt_filter_chain_choose(l, &is_mesh);
+	return c && !c->refuse && c->tls ? c->tls->credential : NULL;
+}
+
+static struct mt_conf *conf_of(
+	struct mt_credential *own, const char *principal, struct mt_credential *credential)
+{
+	struct mt_conf *c = new_conf();
+
+	mt_conf_set_identity(c, own);
+	hold(c, principal, credential);
+	return c;
+}
+
+static struct built again(struct built *before, const char *text)
+{
+	struct mt_conf *conf = before->conf;
+	struct mt_err err;
+	struct built b;
+
+	CU_ASSERT_EQUAL_FATAL(mt_conf_publish(conf, before->s, NOW, NULL, &err), 0);
+	mt_diags_fini(&before->diags);
+	mt_model_free(before->m);
+	b = build_text(conf, text);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+	return b;
+}
+
+static bool told(const struct built *b, const char *words)
+{
+	for (uint32_t i = 0; i < b->diags.n; i++)
+		if (strstr(b->diags.items[i].message, words))
+			return true;
+	return false;
+}
+
+static void services(void)
+{
+	struct built b = build_text(conf_of(pki()->alice, PKI_BOB, pki()->bob), SERVICE("d", BOBS));
+
+	CU_ASSERT_PTR_EQUAL(shown(&b), pki()->bob);
+	b = again(&b, SERVICE("d", ""));
+	CU_ASSERT_PTR_EQUAL(shown(&b), pki()->alice);
+	b = again(&b, SERVICE("d", CAROLS));
+	CU_ASSERT_PTR_EQUAL(shown(&b), pki()->alice);
+	/* Of its own namespace, by the mesh's trust domain. */
+	b = again(&b, SERVICE("d", SHOP_BY));
+	CU_ASSERT_PTR_EQUAL(shown(&b), pki()->alice);
+	unbuild(&b);
+	b = build_text(
+		conf_of(pki()->alice, "spiffe://cluster.local/ns/default/sa/bob", pki()->bob),
+		SERVICE("d", SHOP_BY));
+	CU_ASSERT_PTR_EQUAL(shown(&b), pki()->bob);
+	unbuild(&b);
+}
+
+/* Clear text goes on; those who ask for the mesh's mutual TLS are refused, and not shown anybody else. */
+static void broken_service(void)
+{
+	struct built b = build_text(conf_of(pki()->alice, PKI_BOB, NULL), SERVICE("d", BOBS));
+
+	CU_ASSERT_PTR_NULL(shown(&b));
+	CU_ASSERT(told(&b, "which cannot be had"));
+	hold(b.conf, PKI_BOB, pki()->bob);
+	b = again(&b, SERVICE("d", BOBS));
+	CU_ASSERT_PTR_EQUAL(shown(&b), pki()->bob);
+	unbuild(&b);
+}
+
+/* By the same roots whoever is connected is served on, whoever is shown. */
+static void from_own_to_held(void)
+{
+	struct built b = build_text(conf_of(pki()->alice, CAROL, NULL), SERVICE("d", BOBS));
+	uint64_t id = listener(b.s, "192.0.2.1", 20880)->chains[0].id;
+
+	CU_ASSERT_PTR_EQUAL(shown(&b), pki()->alice);
+	hold(b.conf, PKI_BOB, pki()->bob);
+	b = again(&b, SERVICE("d", BOBS));
+	CU_ASSERT_PTR_EQUAL(shown(&b), pki()->bob);
+	CU_ASSERT_EQUAL(listener(b.s, "192.0.2.1", 20880)->chains[0].id, id);
+	unbuild(&b);
+}
+
+/* Two services of different accounts at one address. */
+static void shared_address(void)
+{
+	struct built b = build_text(
+		conf_of(pki()->alice, PKI_BOB, pki()->bob), SERVICE("d", BOBS) SERVICE("e", BOBS));
+
+	CU_ASSERT_PTR_EQUAL(shown(&b), pki()->bob);
+	b = again(&b, SERVICE("d", BOBS) SERVICE("e", CAROLS));
+	CU_ASSERT_PTR_EQUAL(shown(&b), pki()->alice);
+	CU_ASSERT(told(&b, "is shared with a service of another account"));
+	unbuild(&b);
+}
+
+const struct mt_test held_tests[] = {{"callers by their own", callers}, {"renewed", renewed},
+	{"one that cannot be had", broken}, {"without the node's own", without_own},
+	{"clients of services", services}, {"a service without its identity", broken_service},
+	{"from the node's to its own", from_own_to_held}, {"two at one address", shared_address},
+	{0}};
