@@ -68,7 +68,8 @@ def start(lab, out):
     text = daemon.node.read_text()
     directory = f"{{directory: {daemon.services}}}"
     check(directory in text, "the Node document has no directory")
-    daemon.node.write_text(text.replace(directory, f"{directory}, {{xds: {{bootstrap: {out}/bootstrap.json, identity: {out}}}}}"))
+    text = text.replace(directory, f"{directory}, {{xds: {{bootstrap: {out}/bootstrap.json, identity: {out}}}}}")
+    daemon.node.write_text(text + f"  identities: [{{principal: '{URI}', xds: mesh}}]\n")
     daemon.write("service.yaml", service(HOST, VIP, 20880, "tcp-metaprotocol-dubbo", [(lab.server(1), 20880, {})]))
     return daemon.start()
 
@@ -100,8 +101,9 @@ def left(daemon):
 
 def shows(daemon, state):
     """What its peers see is that certificate, the newest one; nothing but the source says who the node is."""
-    row = daemon.show("identity")["identity"][0]
+    row, held = daemon.show("identity")["identity"]
     equal((row["state"], row["principal"], row["source"], row["directory"]), (state, URI, "xds:mesh", None), "the node's identity")
+    equal((held["for"], held["state"], held["source"], held["serial"]), (URI, state, "xds:mesh", row["serial"]), "the same, held for its principal")
     return row["serial"]
 
 

@@ -15,11 +15,12 @@ from meltemi_lab import Lab, check, equal, main, within  # noqa: E402
 from meltemi_lab.authority import Authority  # noqa: E402
 
 URI = "spiffe://cluster.local/ns/edge/sa/meltemi"
+BUYER = "spiffe://cluster.local/ns/shop/sa/buyer"
 SECRET = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"
 
 
-def own(cert, key):
-    return {"@type": SECRET, "name": "default", "tlsCertificate": {"certificateChain": {"inlineString": cert.read_text()},
+def own(cert, key, name="default"):
+    return {"@type": SECRET, "name": name, "tlsCertificate": {"certificateChain": {"inlineString": cert.read_text()},
                                                                   "privateKey": {"inlineString": key.read_text()}}}
 
 
@@ -41,6 +42,25 @@ def agent(lab, socket, *resources):
     lab.processes.append(one.process)
     one.apply(*resources)
     return one
+
+
+def held(daemon):
+    return {row["for"]: (row["state"], row["serial"], row["changes"]) for row in daemon.show("identity")["identity"][1:]}
+
+
+def beside(lab, daemon, ca, one):
+    """An identity beside the node's own, of the same agent, by the secret's name; another principal's in it is not taken."""
+    mine, others = (ca.sign(name, f"URI:{uri}") for name, uri in (("buyer", BUYER), ("gate", URI)))
+    one.apply(own(*mine, name=BUYER))
+    daemon.node.write_text(daemon.node.read_text() + f"  identities: [{{principal: '{BUYER}', sds: {lab.directory}/late.sock, secret: '{BUYER}'}}]\n")
+    within(10, lambda: held(daemon) == {BUYER: ("good", "1004", 1)}, "an identity beside the node's own", step=0.05)
+    one.apply(own(*others, name=BUYER))
+    within(4, lambda: held(daemon) == {BUYER: ("held", "1004", 1)}, "somebody else's", step=0.05)
+    equal((identity(daemon)["state"], identity(daemon)["serial"]), ("good", "1003"), "the node's own beside it")
+    daemon.stop()
+    one.apply(own(*mine, name=BUYER))
+    daemon.start()
+    equal(held(daemon), {BUYER: ("good", "1004", 1)}, "the first answer of a restart")
 
 
 def body():
@@ -84,8 +104,9 @@ def body():
         daemon.node.write_text(daemon.node.read_text().replace(str(socket), f"{lab.directory}/late.sock"))
         daemon.start()
         check("late.sock" in identity(daemon)["reason"] and identity(daemon)["state"] == "missing", f"a late agent: {identity(daemon)}")
-        agent(lab, f"{lab.directory}/late.sock", own(*pairs[3]), roots(ca))
+        late = agent(lab, f"{lab.directory}/late.sock", own(*pairs[3]), roots(ca))
         soon(daemon, "an agent that comes late", seconds=20, state="good", serial="1003")
+        beside(lab, daemon, ca, late)
 
 
 main(body)
