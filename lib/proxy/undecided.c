@@ -207,6 +207,11 @@ static void reset(struct mt_proxy *p, struct mt_undecided *u, enum mt_proxy_outc
 	mt_stream_abort(s, mt_abort_of(why));
 }
 
+static bool is_bad_hello(struct verdict v)
+{
+	return v.why == MT_PROXY_hello_malformed || v.why == MT_PROXY_hello_too_long;
+}
+
 /* It speaks TLS, of which nobody can make anything: it is told so (RFC 8446 §6.2). */
 static void refuse_hello(struct mt_proxy *p, struct mt_undecided *u, enum mt_proxy_outcome why)
 {
@@ -292,7 +297,7 @@ static void act(struct mt_proxy *p, struct mt_undecided *u, struct verdict v)
 			mt_stream_abort(s, MT_ABORT_CANCELLED);
 	} else if (!v.proto && v.why == MT_PROXY_undecided_left) {
 		finish(p, u);
-	} else if (v.why == MT_PROXY_hello_malformed || v.why == MT_PROXY_hello_too_long) {
+	} else if (is_bad_hello(v)) {
 		refuse_hello(p, u, v.why);
 	} else if (!v.proto) {
 		reset(p, u, v.why);
@@ -335,7 +340,8 @@ bool mt_undecided_accept(struct mt_proxy *p, struct mt_stream *s, const struct m
 		return hand_over(p, u, v.proto);
 	if (v.to_tls)
 		return begin_tls(p, u);
-	if (!v.waits) {
+	/* Nothing is said inside accept(). */
+	if (!v.waits && !is_bad_hello(v)) {
 		end(p, u, v.why);
 		return false;
 	}
@@ -347,6 +353,10 @@ bool mt_undecided_accept(struct mt_proxy *p, struct mt_stream *s, const struct m
 	/* An account of its own, because what it holds may change its class when it is known what it is. */
 	mt_stream_touch(s);
 	arm(p, u);
+	if (!v.waits) {
+		mt_hello_init(&u->hello, &s->rx);
+		mt_stream_again(s);
+	}
 	return true;
 }
 

@@ -217,6 +217,8 @@ struct fake_conn *lab_client(uint16_t port)
 	return lab_client_from(port, 2);
 }
 
+static bool read_what_came(struct fake_conn *c);
+
 struct fake_conn *lab_client_from(uint16_t port, uint8_t host)
 {
 	struct fake_conn *c = fresh();
@@ -228,11 +230,15 @@ struct fake_conn *lab_client_from(uint16_t port, uint8_t host)
 	c->t.rport = (uint16_t)(40000 + lab.n);
 	c->t.entry = lab.entry;
 	c->accepted = c->connected = true;
+	if (lab.n_first)
+		MT_ASSERT(mt_chain_write(&c->s.rx, &lab.pools, lab.first, lab.n_first) == 0);
 	if (mt_proxy_listen_ops.lookup(lab.p, &c->t.local, port) < 0 ||
 		!mt_proxy_listen_ops.accept(lab.p, &c->s, 0)) {
 		fake_gone(c);
 		return NULL;
 	}
+	if (lab.n_first)
+		(void)read_what_came(c);
 	return c;
 }
 
