@@ -16,7 +16,8 @@
 #define MT_TLS_INPUT_MAX     98304 /* bytes of the peer's that a handshake takes, headers and all */
 #define MT_TLS_CHAIN_MAX     65536 /* bytes of the peer's certificates */
 #define MT_TLS_TICKET_S	     7200  /* the longest life of a ticket */
-#define MT_TLS_EARLY_SKIPPED 16384 /* bytes of a client's early data, none of which is taken (RFC 8446 §4.2.10) */
+#define MT_TLS_EARLY_SKIPPED                                                                       \
+	16384 /* bytes of a client's early data, none of which is taken (RFC 8446 §4.2.10) */
 
 enum mt_tls_reason {
 #define MT_TLS_REASON(name, words) MT_TLS_WHY_##name,

@@ -35,7 +35,10 @@ enum mt_tls_alert {
 };
 
 /* A fatal one in clear text, as a whole record: who has said a hello has no keys yet. */
-#define MT_TLS_ALERT_IN_CLEAR(alert) {21, 3, 1, 0, 2, 2, (uint8_t)(alert)}
+#define MT_TLS_ALERT_IN_CLEAR(alert)                                                               \
+	{                                                                                          \
+		21, 3, 1, 0, 2, 2, (uint8_t)(alert)                                                \
+	}
 
 /* "bad_record_mac", ...; "alert" for a number without a name. */
 const char *mt_tls_alert_str(uint8_t alert);

@@ -35,8 +35,8 @@ struct lab {
 	struct fake_conn conns[512];
 	uint32_t n;
 	bool refuse_open;
-	bool puts_back; /* mt_stream_put_back() does */
-	uint16_t entry; /* of clients from now on: by which port they come, and 1 */
+	bool puts_back;	   /* mt_stream_put_back() does */
+	uint16_t entry;	   /* of clients from now on: by which port they come, and 1 */
 	const void *first; /* of clients from now on: bytes that are there when they are accepted */
 	uint32_t n_first;
 };

@@ -497,17 +497,14 @@ static void test_bad_at_once(void)
 {
 	static const uint8_t longer[] = {0x16, 3, 1, 0x40, 0, 1, 1, 0, 0};
 	struct hello_how how = {.names = {"a.example"}, .trailing = 1};
-	struct fake_conn *c;
 
 	START(&tls_to_a, &plain_tcp);
 	lab.first = bytes;
 	lab.n_first = hello_make(bytes, &how);
-	c = client();
-	check_told(c);
+	check_told(client());
 	lab.first = longer;
 	lab.n_first = sizeof(longer);
-	c = client();
-	check_told(c);
+	check_told(client());
 	lab.n_first = 0;
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_hello_malformed), 1);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_hello_too_long), 1);
@@ -792,7 +789,8 @@ const struct mt_test undecided_tests[] = {{"a ClientHello byte by byte", test_dr
 	{"sniffing to bytes", test_sniffing_to_bytes}, {"few bytes", test_few_bytes},
 	{"a ClientHello that stops", test_begun_hello}, {"a refused chain", test_refused},
 	{"decided by address", test_by_address}, {"no chain", test_unmatched},
-	{"too long", test_too_long}, {"malformed", test_malformed}, {"a hello that is there at once, and bad", test_bad_at_once},
+	{"too long", test_too_long}, {"malformed", test_malformed},
+	{"a hello that is there at once, and bad", test_bad_at_once},
 	{"published meanwhile", test_published_meanwhile},
 	{"silence ends when published", test_silence_ends_when_published},
 	{"listener gone", test_listener_gone}, {"a chain that moves", test_chain_moves},
