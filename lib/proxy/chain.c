@@ -167,23 +167,39 @@ static uint32_t n_matching(const struct mt_listener *l)
 	return l->n_chains - l->has_fallback;
 }
 
+/* The best one so far. */
+struct choice {
+	const struct mt_filter_chain *found;
+	uint64_t best;
+};
+
+/* Of equal ones the first, in whatever order they come. */
+static void consider(
+	struct choice *c, const struct mt_filter_chain *one, const struct mt_filter_chain_facts *f)
+{
+	bool fits;
+	uint64_t sum = rank_all(&one->match, f, c->best, &fits);
+
+	/* One that does not fit in the end may still have taken the connection from others. */
+	if (sum > c->best || (sum == c->best && fits && c->found && one < c->found)) {
+		c->best = sum;
+		c->found = fits ? one : NULL;
+	}
+}
+
 const struct mt_filter_chain *mt_filter_chain_choose(
 	const struct mt_listener *l, const struct mt_filter_chain_facts *f)
 {
-	const struct mt_filter_chain *found = NULL;
-	uint64_t best = 0;
+	struct choice c = {NULL, 0};
+	uint32_t at = 0, i;
 
-	for (uint32_t i = 0; i < n_matching(l); i++) {
-		bool fits;
-		uint64_t sum = rank_all(&l->chains[i].match, f, best, &fits);
-
-		/* One that does not fit in the end may still have taken the connection from others. */
-		if (sum > best) {
-			best = sum;
-			found = fits ? &l->chains[i] : NULL;
-		}
-	}
-	return found || !l->has_fallback ? found : &l->chains[l->n_chains - 1];
+	if (l->names)
+		while (mt_chain_names_next(l->names, f->name, &at, &i))
+			consider(&c, &l->chains[i], f);
+	else
+		for (i = 0; i < n_matching(l); i++)
+			consider(&c, &l->chains[i], f);
+	return c.found || !l->has_fallback ? c.found : &l->chains[l->n_chains - 1];
 }
 
 static bool asks(const struct mt_filter_chain_match *m)
@@ -196,6 +212,8 @@ bool mt_filter_chain_asks_bytes(const struct mt_listener *l, const struct mt_fil
 	bool any = false, last = l->has_fallback && l->chains[l->n_chains - 1].tls;
 	uint32_t best = 0;
 
+	if (l->names && l->names->asks)
+		return true;
 	for (uint32_t i = 0; i < n_matching(l); i++) {
 		const struct mt_filter_chain_match *m = &l->chains[i].match;
 		uint32_t dst = by_prefix(m->dst, m->n_dst, &f->local);

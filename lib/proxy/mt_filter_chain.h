@@ -86,6 +86,20 @@ struct mt_filter_chain {
 	uint64_t id; /* of what it matches: the same chain in another snapshot has the same */
 };
 
+/* An exact server name of a chain, and its place in the listener. */
+struct mt_chain_name {
+	const char *name; /* NULL: a free slot */
+	uint32_t len, hash, chain;
+};
+
+/* chain_names.c: chains that only clients of their names get, by these; open addressing. */
+struct mt_chain_names {
+	uint32_t mask, n_rest;
+	uint32_t *rest; /* places of all others, behind the slots */
+	bool asks;	/* none of those asks for an address: who comes is asked for his name */
+	struct mt_chain_name slots[];
+};
+
 /* What is known of a connection. */
 struct mt_filter_chain_facts {
 	struct mt_addr local, remote;
@@ -114,6 +128,14 @@ const struct mt_filter_chain_proto *mt_filter_chain_find(
 
 /* What mt_snapshot_index() does for one listener. */
 void mt_listener_link(struct mt_listener *l);
+/* And this, where names are many: mt_listener.names, for its owner to free. 0 or -ENOMEM. */
+int mt_chain_names_build(struct mt_listener *l);
+/*
+ * The next chain that the connection could get that asks for the name (empty: none): a place in the listener's. `at` begins as 0; false: there are
+ * no more. One may come twice.
+ */
+bool mt_chain_names_next(
+	const struct mt_chain_names *n, struct mt_slice name, uint32_t *at, uint32_t *chain);
 
 /* The service for a message of this protocol, by its service key; NULL: none matches. */
 struct mt_service *mt_filter_chain_proto_service(

@@ -78,6 +78,7 @@ struct mt_listener {
 	/* Whoever connects is refused by RST: nobody behind it may be called. NULL: somebody may, or it is answered otherwise. */
 	const struct mt_closer *closed_by;
 	bool decided; /* one chain with one protocol, and everybody gets it; set by mt_snapshot_index() */
+	struct mt_chain_names *names; /* by mt_snapshot_index(); NULL: there are few names */
 	const char *file;
 	uint32_t line;
 };

@@ -41,11 +41,20 @@ int mt_snapshot_index(struct mt_snapshot *s)
 		mt_listener_link(&s->listeners[i]);
 	}
 	s->lookup = l;
+	for (uint32_t i = 0; i < s->n_listeners; i++)
+		if (mt_chain_names_build(&s->listeners[i])) {
+			mt_snapshot_index_free(s);
+			return -ENOMEM;
+		}
 	return 0;
 }
 
 void mt_snapshot_index_free(struct mt_snapshot *s)
 {
+	for (uint32_t i = 0; s->lookup && i < s->n_listeners; i++) {
+		free(s->listeners[i].names);
+		s->listeners[i].names = NULL;
+	}
 	free(s->lookup);
 	s->lookup = NULL;
 }

@@ -260,7 +260,88 @@ static void test_identity(void)
 	CU_ASSERT_TRUE(l[0].decided);
 }
 
-const struct mt_test chain_tests[] = {{"server names", test_names}, {"order", test_order},
-	{"transport and protocols", test_transport_and_alpn},
+/* A chain of some of the criteria; most ask for a name alone, as those of gateways do. */
+static void draw_chain(struct mt_rand *rng, struct mt_filter_chain *c, char names[3][32],
+	const char *list[3], struct mt_prefix *net)
+{
+	static const char *const forms[] = {"n%u.example", "n%u.example", "*.n%u.example"};
+	uint32_t n = mt_rand_below(rng, 8) ? 1 + mt_rand_below(rng, 3) : 0;
+	bool wild = mt_rand_below(rng, 6) == 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		const char *form = forms[wild ? mt_rand_below(rng, 3) : 0];
+
+		snprintf(names[i], 32, form, mt_rand_below(rng, 24));
+		list[i] = names[i];
+	}
+	*c = (struct mt_filter_chain){
+		.name = "c", .match = {.server_names = list, .n_server_names = n}};
+	if (mt_rand_below(rng, 3) == 0)
+		c->match.transport = MT_TRANSPORT_TLS;
+	if (mt_rand_below(rng, 3) == 0) {
+		c->match.alpn = h2_or_http1;
+		c->match.n_alpn = 1 + mt_rand_below(rng, 2);
+	}
+	if (mt_rand_below(rng, 10) == 0) {
+		MT_ASSERT(mt_prefix_parse("192.0.2.0/24", &net->addr, &net->bits) == 0);
+		c->match.dst = net;
+		c->match.n_dst = 1;
+	}
+	c->match.dst_port = mt_rand_below(rng, 12) == 0 ? 443 : 0;
+}
+
+/* By the index of names as without it, whatever else chains ask for. */
+static void test_many_names(void)
+{
+	static struct mt_filter_chain chains[80];
+	static char names[80][3][32];
+	static const char *lists[80][3];
+	static struct mt_prefix nets[80];
+	uint32_t indexed = 0, found = 0;
+	struct mt_rand rng;
+
+	mt_rand_seed(&rng, 22);
+	for (uint32_t round = 0; round < 60; round++) {
+		struct mt_listener l = {.chains = chains, .n_chains = 20 + mt_rand_below(&rng, 60)};
+
+		for (uint32_t i = 0; i < l.n_chains; i++)
+			draw_chain(&rng, &chains[i], names[i], lists[i], &nets[i]);
+		l.has_fallback = mt_rand_below(&rng, 2);
+		CU_ASSERT_EQUAL_FATAL(mt_chain_names_build(&l), 0);
+		indexed += l.names != NULL;
+		for (uint32_t i = 0; l.names && i < 200; i++) {
+			char name[32];
+			struct mt_filter_chain_facts f = {
+				.lport = 443, .tls = mt_rand_below(&rng, 8)};
+			struct mt_chain_names *by = l.names;
+			const struct mt_filter_chain *c;
+			bool asks;
+
+			snprintf(name, sizeof(name),
+				mt_rand_below(&rng, 4) ? "n%u.example" : "x.n%u.example",
+				mt_rand_below(&rng, 28));
+			if (mt_rand_below(&rng, 8))
+				f.name = (struct mt_slice){
+					(const uint8_t *)name, (uint32_t)strlen(name)};
+			if (mt_rand_below(&rng, 2))
+				f.alpn = (struct mt_slice){(const uint8_t *)"\10http/1.1\2h2", 12};
+			mt_addr_parse(
+				mt_rand_below(&rng, 2) ? "192.0.2.1" : "198.51.100.1", &f.local);
+			c = mt_filter_chain_choose(&l, &f);
+			asks = mt_filter_chain_asks_bytes(&l, &f);
+			l.names = NULL;
+			CU_ASSERT_PTR_EQUAL(c, mt_filter_chain_choose(&l, &f));
+			CU_ASSERT_EQUAL(asks, mt_filter_chain_asks_bytes(&l, &f));
+			l.names = by;
+			found += c != NULL;
+		}
+		free(l.names);
+	}
+	CU_ASSERT(indexed > 30);
+	CU_ASSERT(found > 1000);
+}
+
+const struct mt_test chain_tests[] = {{"many names", test_many_names}, {"server names", test_names},
+	{"order", test_order}, {"transport and protocols", test_transport_and_alpn},
 	{"many protocols", test_many_protocols}, {"level", test_level}, {"sources", test_sources},
 	{"identity", test_identity}, {0}};
