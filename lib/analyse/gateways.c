@@ -41,6 +41,33 @@ static void check_text(struct mt_analysis *a, const struct mt_audit_gate *g)
 		}
 }
 
+/* ---- TLS that is passed on to whom it names ----------------------------------------------------------- */
+
+/* Services that are passed on to now; each has a name without a subset for each of its ports. */
+static uint32_t count_passed(const struct mt_snapshot *s)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; s && i < s->n_clusters; i++)
+		n += strncmp(s->clusters[i].name, "outbound_.", 10) == 0 &&
+		     strstr(s->clusters[i].name, "_._.") != NULL;
+	return n;
+}
+
+static void check_passing(struct mt_analysis *a, const struct mt_audit_gate *g)
+{
+	const struct mt_gateway_server *s = g->server;
+	bool any = s->n_hosts == 0;
+
+	for (uint32_t i = 0; i < s->n_hosts; i++)
+		any |= strcmp(s->hosts[i].s, "*") == 0 || strcmp(s->hosts[i].s, "*/*") == 0;
+	if (any && s->tls && s->tls->mode.v == MT_GATEWAY_AUTO_PASSTHROUGH &&
+		!(g->rules && !mt_authz_is_idle(g->rules)))
+		mt_an_found(a, MT_FINDING_ID_passes_everything, &g->gateway->meta, s->origin.line,
+			"port %u leads to all %u ports of services that have proxies",
+			s->port.number.v, count_passed(a->in->snap));
+}
+
 /* ---- who comes in ----------------------------------------------------------------------------------- */
 
 static bool names_gateway(const struct mt_virtual_service *v, const struct mt_gateway *g)
@@ -167,6 +194,7 @@ void mt_an_gateways(struct mt_analysis *a)
 	for (uint32_t i = 0; i < a->in->audit->n_gates; i++) {
 		check_text(a, &a->in->audit->gates[i]);
 		check_way(a, &a->in->audit->gates[i]);
+		check_passing(a, &a->in->audit->gates[i]);
 	}
 	for (uint32_t i = 0; i < a->m->request_authentications.n; i++)
 		check_token(a, a->m->request_authentications.v[i]);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* outbound|PORT|SUBSET|HOST: one cluster for each served port, and one more for each subset. */
+/*
+ * outbound|PORT|SUBSET|HOST: one cluster for each served port, and one more for each subset; outbound_.PORT_.SUBSET_.HOST beside them, where a
+ * gateway passes TLS on.
+ */
 #include "mt_conf_cluster_priv.h"
 
 #include <errno.h>
@@ -16,30 +19,57 @@ uint16_t mt_b_endpoint_port(const struct mt_unit *u, const struct mt_workload *w
 }
 
 /* Found or compiled, behind those that are there. */
-static int add_cluster(struct mt_build *b, const struct mt_host *h, const struct mt_unit *u,
-	const struct mt_subset *subset)
+static int take(struct mt_build *b, const struct mt_host *h, struct mt_document_cluster *d)
 {
 	struct mt_snap *s = b->snap;
-	struct mt_document_cluster d;
-	struct mt_cluster_said said = {&d.cluster, NULL, &d.guards, h->se->meta.ns};
+	struct mt_cluster_said said = {&d->cluster, NULL, &d->guards, h->se->meta.ns};
 	struct mt_shared_cluster **slot, *sc;
 
-	if (mt_b_document_cluster(b, h, u, subset, &d))
-		return -ENOMEM;
 	slot = mt_region_push(&s->region, (void **)&s->clusters, &s->n_clusters, sizeof(*slot));
 	if (!slot)
 		return -ENOMEM;
-	sc = mt_b_cluster(b, &said, mt_strmap_get(&b->conf->shared.clusters, d.cluster.meta.name));
+	sc = mt_b_cluster(b, &said, mt_strmap_get(&b->conf->shared.clusters, d->cluster.meta.name));
 	if (!sc) {
 		s->n_clusters--;
 		if (!b->tmp.failed)
-			mt_b_no_room_for_cluster(b, &h->se->meta, &d.cluster);
+			mt_b_no_room_for_cluster(b, &h->se->meta, &d->cluster);
 		return b->tmp.failed ? -ENOMEM : 0;
 	}
 	/* Whoever is a document's is none of the mesh's any more. */
 	sc->at = MT_NO_CLUSTER;
 	*slot = sc;
 	return 0;
+}
+
+static int add_cluster(struct mt_build *b, const struct mt_host *h, const struct mt_unit *u,
+	const struct mt_subset *subset)
+{
+	struct mt_document_cluster d;
+
+	return mt_b_document_cluster(b, h, u, subset, &d) ? -ENOMEM : take(b, h, &d);
+}
+
+/* A name that nobody could be reached by is none. */
+static int add_passed(struct mt_build *b, const struct mt_host *h, const struct mt_unit *u,
+	const struct mt_subset *subset)
+{
+	struct mt_document_cluster d;
+
+	if (mt_b_passed_cluster(b, h, u, subset, &d))
+		return -ENOMEM;
+	return d.endpoints.n_eps ? take(b, h, &d) : 0;
+}
+
+static int passed_clusters(struct mt_build *b, const struct mt_host *h)
+{
+	int rc = 0;
+
+	for (struct mt_unit *u = h->units; u && rc == 0; u = u->next) {
+		rc = add_passed(b, h, u, NULL);
+		for (uint32_t i = 0; h->rule && i < h->rule->n_subsets && rc == 0; i++)
+			rc = add_passed(b, h, u, &h->rule->subsets[i]);
+	}
+	return rc;
 }
 
 /* All of them are there: each has its place from now on. */
@@ -195,7 +225,7 @@ static int host_clusters(struct mt_build *b, const struct mt_host *h)
 		for (uint32_t i = 0; h->rule && i < h->rule->n_subsets && rc == 0; i++)
 			rc = add_cluster(b, h, u, &h->rule->subsets[i]);
 	}
-	return rc;
+	return rc || !mt_b_is_passed(b, h) ? rc : passed_clusters(b, h);
 }
 
 void mt_b_clusters(struct mt_build *b)

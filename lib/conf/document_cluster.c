@@ -197,9 +197,21 @@ static int guard(
 	return 0;
 }
 
-/* `automatic`: nothing is written of TLS, and each instance has what Istio's client would speak with it. */
+/*
+ * How instances are spoken with: as it is written for all of them; each as Istio's client would, where nothing is written; or not at all, as
+ * TLS of others is passed on to those that end it themselves.
+ */
+enum how { AS_WRITTEN, AUTOMATIC, PASSED };
+
+static bool is_left_out(struct mt_build *b, const struct mt_policed *to, enum how how)
+{
+	if (how == PASSED)
+		return !mt_b_ends_mtls(b, to->h, to->w, to->port);
+	return how == AUTOMATIC && mt_b_asks_for_hbone(b, to->h, to->w, to->port);
+}
+
 static int add_endpoints(struct mt_build *b, const struct mt_host *h, const struct mt_unit *u,
-	const struct mt_labels *labels, bool automatic, struct mt_document_cluster *out)
+	const struct mt_labels *labels, enum how how, struct mt_document_cluster *out)
 {
 	struct mt_res_endpoint *eps = mt_region_alloc(&b->tmp, sizeof(*eps) * h->n_workloads);
 	struct mt_near *near = out->locality ? mt_b_near(b, out->locality, h) : NULL;
@@ -214,14 +226,14 @@ static int add_endpoints(struct mt_build *b, const struct mt_host *h, const stru
 		const struct mt_policed to = {h, w, u, mt_b_endpoint_port(u, w), false};
 		uint32_t at = out->endpoints.n_eps;
 
-		if (!is_member(u, w, labels) ||
-			(automatic && mt_b_asks_for_hbone(b, h, w, to.port)))
+		if (!is_member(u, w, labels) || is_left_out(b, &to, how))
 			continue;
 		eps[at].addr = w->address;
 		eps[at].port = to.port;
 		eps[at].weight = w->weight.v;
-		eps[at].tls = automatic && mt_b_asks_for_mtls(b, h, w, to.port);
-		out->cluster.tls_by_endpoint |= eps[at].tls;
+		eps[at].tls =
+			how == PASSED || (how == AUTOMATIC && mt_b_asks_for_mtls(b, h, w, to.port));
+		out->cluster.tls_by_endpoint |= how == AUTOMATIC && eps[at].tls;
 		rc = add_endpoint(b, &out->endpoints, &eps[at], one, &last);
 		if (rc == 0)
 			rc = guard(b, &out->guards, &to, at);
@@ -320,30 +332,52 @@ static int set_endpoints(struct mt_build *b, const struct mt_host *h, const stru
 	out->guards.closed_by = closed_by(b, h, u, labels, closed_by_tls(b, c, by));
 	if (out->guards.closed_by)
 		return 0;
-	if (add_endpoints(b, h, u, labels, automatic, out))
+	if (add_endpoints(b, h, u, labels, automatic ? AUTOMATIC : AS_WRITTEN, out))
 		return -ENOMEM;
 	if (c->tls_by_endpoint)
 		c->tls = mt_b_document_tls(b, h, u, subset);
 	return c->tls || !c->tls_by_endpoint ? 0 : -ENOMEM;
 }
 
-int mt_b_document_cluster(struct mt_build *b, const struct mt_host *h, const struct mt_unit *u,
-	const struct mt_subset *subset, struct mt_document_cluster *out)
+/* All but who is in it. */
+static int begin(struct mt_build *b, const struct mt_host *h, const struct mt_unit *u,
+	const struct mt_subset *subset, char *name, struct mt_document_cluster *out)
 {
 	struct mt_res_cluster *c = &out->cluster;
-	int rc;
 
 	*out = (struct mt_document_cluster){0};
-	c->meta.name = mt_region_printf(&b->tmp, "outbound|%u|%s|%s", u->port->number.v,
-		subset ? subset->name.s : "", u->host);
-	if (!c->meta.name)
+	c->meta.name = name;
+	if (!name)
 		return -ENOMEM;
 	c->discovery = MT_RES_STATIC;
 	c->endpoints = &out->endpoints;
 	c->port = (uint16_t)u->port->number.v;
 	set_policy(b, out, u, h->rule ? h->rule->policy : NULL, subset ? subset->policy : NULL,
 		subset != NULL);
-	rc = set_endpoints(b, h, u, subset, out);
-	c->meta.serial = serial_of(out);
+	return 0;
+}
+
+int mt_b_document_cluster(struct mt_build *b, const struct mt_host *h, const struct mt_unit *u,
+	const struct mt_subset *subset, struct mt_document_cluster *out)
+{
+	char *name = mt_region_printf(&b->tmp, "outbound|%u|%s|%s", u->port->number.v,
+		subset ? subset->name.s : "", u->host);
+	int rc = begin(b, h, u, subset, name, out);
+
+	if (rc == 0)
+		rc = set_endpoints(b, h, u, subset, out);
+	out->cluster.meta.serial = serial_of(out);
+	return rc;
+}
+
+int mt_b_passed_cluster(struct mt_build *b, const struct mt_host *h, const struct mt_unit *u,
+	const struct mt_subset *subset, struct mt_document_cluster *out)
+{
+	int rc = begin(b, h, u, subset, mt_b_passed_name(b, u, subset), out);
+
+	out->cluster.multiplexing = false;
+	if (rc == 0)
+		rc = add_endpoints(b, h, u, subset ? &subset->labels : NULL, PASSED, out);
+	out->cluster.meta.serial = serial_of(out);
 	return rc;
 }

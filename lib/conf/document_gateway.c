@@ -166,12 +166,19 @@ static bool passes_tls(const struct server *sv)
 	return tls && tls->mode.set && tls->mode.v == MT_GATEWAY_PASSTHROUGH;
 }
 
+static bool passes_by_name(const struct server *sv)
+{
+	const struct mt_gateway_tls *tls = sv->conf->tls;
+
+	return tls && tls->mode.set && tls->mode.v == MT_GATEWAY_AUTO_PASSTHROUGH;
+}
+
 /* false: it asks for TLS that cannot be ended. It is never served in clear text. */
 static bool check_tls(struct mt_build *b, struct server *sv, uint32_t j)
 {
 	char path[64];
 
-	if (!sv->conf->tls || passes_tls(sv))
+	if (!sv->conf->tls || passes_tls(sv) || passes_by_name(sv))
 		return true;
 	if (sv->gateway->gateway_api)
 		snprintf(path, sizeof(path), "spec.listeners[%u].tls", sv->gateway->listener);
@@ -304,6 +311,24 @@ static void check_exports(struct mt_build *b, const struct mt_virtual_service *v
 			hidden->meta.name);
 }
 
+/* To services, by the names that the mesh's clients give them. */
+static void pass(struct mt_build *b, struct server *sv)
+{
+	const struct mt_passing at = {
+		sv->gateway, sv->conf, sv->name, sv->path, sv->gate, sv->gate_hash};
+	const struct mt_meta *meta = &sv->gateway->meta;
+
+	if (!sv->codec->opaque)
+		mt_b_warn(b, meta, sv->conf->port.name.line, sv->path, "name the port tls",
+			"AUTO_PASSTHROUGH reads nothing of what it passes on: %s is not served "
+			"here",
+			sv->codec->name);
+	else if (!mt_b_bind_passing(b, &at))
+		mt_b_warn(b, meta, sv->conf->origin.line, sv->path,
+			"write hosts of services that instances with proxies of their own have",
+			"there is no service that this port could pass TLS on to");
+}
+
 void mt_b_gateways(struct mt_build *b)
 {
 	for (uint32_t i = 0; i < b->model->virtual_services.n; i++) {
@@ -333,6 +358,10 @@ void mt_b_gateways(struct mt_build *b)
 			if (!check_tls(b, &sv, j) || !find_codec(b, &sv) ||
 				!check_bind(b, &sv, j) || !check_policies(b, &sv))
 				continue;
+			if (passes_by_name(&sv)) {
+				pass(b, &sv);
+				continue;
+			}
 			if (passes_tls(&sv)) {
 				bind_names(b, &sv);
 			} else {

@@ -65,7 +65,7 @@ static struct mt_origin origin(struct mt_build *b, const struct mt_listen_port *
 /* ---- TLS by server names ------------------------------------------------------------------------ */
 
 /* What a chain for them matches; *any of them taken already: the names that are left. NULL: none is, or no memory. */
-static const struct mt_res_match *match_names(struct mt_build *b, const struct mt_listen *l,
+static struct mt_res_match *match_names(struct mt_build *b, const struct mt_listen *l,
 	const struct mt_listen_port *at, const char **names, uint32_t n)
 {
 	struct mt_res_match *m = mt_region_alloc(&b->tmp, sizeof(*m));
@@ -92,7 +92,7 @@ void mt_b_listen_tls(
 {
 	struct mt_listen *l = mt_b_listen(b, at->addr, at->port);
 	struct mt_service_slot **services = mt_region_alloc(&b->tmp, sizeof(*services));
-	const struct mt_res_match *m;
+	struct mt_res_match *m;
 	struct mt_listen_chain *c;
 
 	if (!l || !services)
@@ -105,6 +105,8 @@ void mt_b_listen_tls(
 	c = m ? mt_region_push(&b->tmp, (void **)&l->chains, &l->n_chains, sizeof(*c)) : NULL;
 	if (!c)
 		return;
+	if (t->of_mesh)
+		m->alpn = mt_b_alpn_of_mesh(&m->n_alpn);
 	*services = t->service;
 	*c = (struct mt_listen_chain){
 		.match = m, .codec = mt_codec_find("tcp"), .services = services, .n_services = 1};

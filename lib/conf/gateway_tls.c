@@ -266,8 +266,6 @@ const struct mt_listen_end *mt_b_gateway_end(struct mt_build *b, const struct mt
 			"no HTTP is redirected: this server is not served");
 		return NULL;
 	}
-	if (is_mode(&s, MT_GATEWAY_AUTO_PASSTHROUGH))
-		return not_served(&s, NULL, "AUTO_PASSTHROUGH is not served yet");
 	if (!end || !set_rules(&s, &r) || !set_hosts(&s, end))
 		return NULL;
 	end->tls = mt_b_server_context(b, &r, &e);

@@ -28,14 +28,26 @@ static struct mt_exports exports_of(struct mt_text *v, uint32_t n)
 	return (struct mt_exports){v, n};
 }
 
-static bool is_visible(struct mt_build *b, const struct mt_service_entry *se)
+static bool is_exported(
+	const struct mt_build *b, const struct mt_service_entry *se, const char *client_ns)
 {
 	const struct mt_mesh_config *c = b->model->mesh.config;
 	struct mt_exports unsaid = {0};
 
 	if (c)
 		unsaid = exports_of(c->service_export, c->n_service_export);
-	return mt_is_exported(&se->export_to, &unsaid, se->meta.ns, mt_b_client_ns(b, se->meta.ns));
+	return mt_is_exported(&se->export_to, &unsaid, se->meta.ns, client_ns);
+}
+
+static bool is_visible(struct mt_build *b, const struct mt_service_entry *se)
+{
+	return is_exported(b, se, mt_b_client_ns(b, se->meta.ns));
+}
+
+bool mt_b_is_exported_to(
+	const struct mt_build *b, const struct mt_service_entry *se, const char *gateway_ns)
+{
+	return is_exported(b, se, mt_b_client_ns(b, gateway_ns));
 }
 
 bool mt_b_rule_visible(struct mt_build *b, const struct mt_exports *to, const struct mt_meta *meta,

@@ -91,6 +91,12 @@ struct mt_tls_context *mt_b_server_context(
 static const char *alpn_of_mesh[] = {
 	"istio", "istio-peer-exchange", "istio-http/1.0", "istio-http/1.1", "istio-h2"};
 
+const char **mt_b_alpn_of_mesh(uint32_t *n)
+{
+	*n = MT_ARRAY_LEN(alpn_of_mesh);
+	return alpn_of_mesh;
+}
+
 /* What somebody has written, else that of the node's own certificate, else of what it holds beside it. */
 static const char *trust_domain(struct mt_build *b)
 {

@@ -174,3 +174,19 @@ struct mt_document_cluster {
  */
 int mt_b_document_cluster(struct mt_build *b, const struct mt_host *h, const struct mt_unit *u,
 	const struct mt_subset *subset, struct mt_document_cluster *out);
+/*
+ * The same of those instances that end TLS themselves, for TLS that a gateway passes on to them: nothing is spoken with them but what comes.
+ * Without any it has none. 0 or -ENOMEM.
+ */
+int mt_b_passed_cluster(struct mt_build *b, const struct mt_host *h, const struct mt_unit *u,
+	const struct mt_subset *subset, struct mt_document_cluster *out);
+
+/* ---- TLS that is passed on to services by their names (passing.c) ---------------------------------- */
+
+/* Some port of AUTO_PASSTHROUGH is for it. */
+bool mt_b_is_passed(struct mt_build *b, const struct mt_host *h);
+/* Whether a proxy in front of the instance ends the mesh's mutual TLS at the port. */
+bool mt_b_ends_mtls(
+	struct mt_build *b, const struct mt_host *h, const struct mt_workload *w, uint16_t port);
+/* "outbound_.PORT_.SUBSET_.HOST", of its cluster and as clients write it, in b->tmp; NULL: no memory. */
+char *mt_b_passed_name(struct mt_build *b, const struct mt_unit *u, const struct mt_subset *subset);

@@ -60,6 +60,8 @@ int mt_b_listeners_finish(struct mt_build *b);
  */
 struct mt_tls_context *mt_b_server_context(
 	struct mt_build *b, const struct mt_tls_rules *r, struct mt_err *e);
+/* By which its clients say that they speak the mesh's mutual TLS; lives for ever. */
+const char **mt_b_alpn_of_mesh(uint32_t *n);
 /* Of the mesh's mutual TLS, by the node's identity. NULL: it has none, or no memory. */
 struct mt_tls_context *mt_b_mesh_context(struct mt_build *b);
 /* By this one, of the mesh. NULL with *e. */
@@ -90,6 +92,7 @@ struct mt_listen_tls {
 	const char **names;
 	uint32_t n_names;
 	struct mt_service_slot *service;
+	bool of_mesh; /* only of clients that offer the mesh's protocols */
 };
 
 /* Where a port answers, and who says it: whatever is wrong is told at that line of the object. */
@@ -124,6 +127,17 @@ void mt_b_listeners(struct mt_build *b);
 /* ---- of Gateways, and of Gateway API's (document_gateway.c) ---------------------------------------- */
 
 void mt_b_gateways(struct mt_build *b);
+
+/* passing.c: a server of AUTO_PASSTHROUGH. */
+struct mt_passing {
+	const struct mt_gateway *gateway;
+	const struct mt_gateway_server *server;
+	const char *name, *path; /* NAMESPACE/NAME; of the port in it */
+	const struct mt_gate_guard *gate;
+	uint64_t gate_hash;
+};
+/* A chain for each port and subset of the services that it is for; how many. */
+uint32_t mt_b_bind_passing(struct mt_build *b, const struct mt_passing *at);
 
 /* gateway_tls.c: what the server's TLS is ended with, in b->tmp. NULL: it is not, which is told. */
 const struct mt_listen_end *mt_b_gateway_end(struct mt_build *b, const struct mt_gateway *g,

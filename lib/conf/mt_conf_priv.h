@@ -313,6 +313,9 @@ void mt_b_index(struct mt_build *b);
 void mt_b_index_hosts(struct mt_build *b);
 /* The namespace of clients of a service that is in namespace `ns`. */
 const char *mt_b_client_ns(const struct mt_build *b, const char *ns);
+/* Whether clients of a Gateway in `gateway_ns` see the service. */
+bool mt_b_is_exported_to(
+	const struct mt_build *b, const struct mt_service_entry *se, const char *gateway_ns);
 /* Whether clients of a service in `service_ns` see a DestinationRule, or a document that routes. */
 bool mt_b_rule_visible(struct mt_build *b, const struct mt_exports *to, const struct mt_meta *meta,
 	bool destination, const char *service_ns);

@@ -30,7 +30,9 @@ static const char *const versions[] = {
 
 static const struct mt_field tls_fields[] = {
 	{"mode", MT_F_WORD, AT(struct mt_gateway_tls, mode), .words = modes,
-		.help = "`AUTO_PASSTHROUGH` is not served yet; `ISTIO_MUTUAL` is, where the node "
+		.help = "`AUTO_PASSTHROUGH`: to services by the names that the mesh's clients give "
+			"them, "
+			"without a VirtualService; `ISTIO_MUTUAL` where the node "
 			"has an identity"},
 	{"credentialName", MT_F_TEXT, AT(struct mt_gateway_tls, credential),
 		.help = "a Secret among the documents, of the gateway's namespace"},

@@ -224,7 +224,6 @@ static void not_served(void)
 	wants("mode: MUTUAL, credentialName: one", "has no roots");
 	wants("mode: OPTIONAL_MUTUAL, credentialName: one", "has no roots");
 	wants("mode: ISTIO_MUTUAL", "no identity");
-	wants("mode: AUTO_PASSTHROUGH", "AUTO_PASSTHROUGH");
 	wants("httpsRedirect: true", "no HTTP is redirected");
 	wants("mode: SIMPLE, credentialName: one, subjectAltNames: [a]", "write mode: MUTUAL");
 	wants("mode: SIMPLE, credentialName: one, verifyCertificateHash: [a]", "asks for more");

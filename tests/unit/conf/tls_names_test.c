@@ -151,8 +151,8 @@ static void for_clients_of_others(void)
 /* TLS that a server is to end is not served, and least of all in clear text. */
 static void tls_is_not_ended(void)
 {
-	static const char *const modes[] = {GATEWAY("SIMPLE"), GATEWAY("MUTUAL"),
-		GATEWAY("ISTIO_MUTUAL"), GATEWAY("AUTO_PASSTHROUGH")};
+	static const char *const modes[] = {
+		GATEWAY("SIMPLE"), GATEWAY("MUTUAL"), GATEWAY("ISTIO_MUTUAL")};
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(modes); i++) {
 		char text[4096];
@@ -208,7 +208,104 @@ static void names_of_tls_only(void)
 	unbuild(&b);
 }
 
+#define MESHED(name, ns, more)                                                                     \
+	"---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: " name      \
+	", namespace: " ns "}\nspec:\n  hosts: [" name ".x]\n  resolution: STATIC\n"               \
+	"  location: MESH_INTERNAL\n  ports: [{number: 443, name: tls}, {number: 80, name: http}]" \
+	"\n" more "  endpoints: [{address: 198.51.100.1, serviceAccount: s, labels: {v: a}}, "     \
+	"{address: 198.51.100.2}]\n"
+#define EAST_WEST(hosts)                                                                           \
+	ISTIO("Gateway", "g")                                                                      \
+	"  selector: {}\n  servers:\n  - port: {number: 15443, name: tls, protocol: TLS}\n"        \
+	"    hosts: [" hosts "]\n    tls: {mode: AUTO_PASSTHROUGH}\n"
+#define SUBSETS                                                                                    \
+	ISTIO("DestinationRule", "r")                                                              \
+	"  host: P.x\n  subsets: [{name: a, labels: {v: a}}, {name: none, labels: {v: b}}]\n"
+
+/* The cluster that a client of the mesh is passed on to; others offer what other TLS has. */
+static const char *passed(const struct built *b, const char *name, bool of_mesh)
+{
+	const struct mt_listener *l = listener(b->s, "::", 15443);
+	const struct mt_filter_chain_facts f = {.tls = true,
+		.name = {(const uint8_t *)name, (uint32_t)strlen(name)},
+		.alpn = {(const uint8_t *)(of_mesh ? "\2h2\5istio" : "\2h2"), of_mesh ? 9 : 3}};
+	const struct mt_filter_chain *c = l ? mt_filter_chain_choose(l, &f) : NULL;
+
+	return c ? b->s->clusters[c->protos[0].services[0]->tcp_cluster].name : "";
+}
+
+/* Services that have a proxy of their own somewhere, by port and subset; only those, and only for the mesh's clients. */
+static void to_services_by_name(void)
+{
+	struct built b = build_text(NULL,
+		EAST_WEST("'*'") MESHED("P", "default", "") MESHED("q", "shop", "  exportTo: [.]\n")
+			BYTES("bare", "bare.x", "192.0.2.41") SUBSETS);
+	static const struct {
+		const char *name, *to;
+	} rows[] = {{"outbound_.443_._.p.x", "outbound_.443_._.P.x"},
+		{"outbound_.80_._.p.x", "outbound_.80_._.P.x"},
+		{"outbound_.443_.a_.p.x", "outbound_.443_.a_.P.x"},
+		{"outbound_.443_.none_.p.x", ""}, {"outbound_.443_.other_.p.x", ""},
+		{"outbound_.81_._.p.x", ""}, {"outbound_.0443_._.p.x", ""},
+		{"outbound_.443_._.q.x", ""}, {"outbound_.443_._.bare.x", ""},
+		{"outbound|443||p.x", ""}, {"p.x", ""}, {"", ""}};
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		CU_ASSERT_STRING_EQUAL(passed(&b, rows[i].name, true), rows[i].to);
+		CU_ASSERT_STRING_EQUAL(passed(&b, rows[i].name, false), "");
+	}
+	/* To nobody but who ends it, and as it comes. */
+	for (uint32_t i = 0; i < b.s->n_clusters; i++) {
+		const struct mt_cluster *c = &b.s->clusters[i];
+
+		if (strncmp(c->name, "outbound_", 9) != 0)
+			continue;
+		CU_ASSERT_EQUAL(c->n_eps, 1);
+		CU_ASSERT_PTR_NULL(c->tls);
+		CU_ASSERT_FALSE(c->eps[0].tls);
+		CU_ASSERT_TRUE(c->eps[0].meshed);
+	}
+	unbuild(&b);
+}
+
+/* Whose `hosts` are of a namespace, or of other names. */
+static void to_some_services(void)
+{
+	struct built b =
+		build_text(NULL, EAST_WEST("shop/*, '*.test', P.x") MESHED("P", "default", "")
+					 MESHED("q", "shop", "") MESHED("r", "default", ""));
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+	CU_ASSERT_STRING_EQUAL(passed(&b, "outbound_.443_._.p.x", true), "outbound_.443_._.P.x");
+	CU_ASSERT_STRING_EQUAL(passed(&b, "outbound_.443_._.q.x", true), "outbound_.443_._.q.x");
+	CU_ASSERT_STRING_EQUAL(passed(&b, "outbound_.443_._.r.x", true), "");
+	unbuild(&b);
+}
+
+/* Nobody is there, or messages are to be read of what is not. */
+static void to_no_service(void)
+{
+	struct built b = build_text(NULL, EAST_WEST("'*'") BYTES("bare", "bare.x", "192.0.2.41"));
+
+	CU_ASSERT_PTR_NULL(listener(b.s, "::", 15443));
+	CU_ASSERT(has_diag(&b, MT_DIAG_WARNING, 8, "there is no service that this port could"));
+	unbuild(&b);
+	b = build_text(NULL,
+		ISTIO("Gateway", "g") "  selector: {}\n  servers:\n  - port: {number: 15443, name: "
+				      "tcp-metaprotocol-dubbo, protocol: TLS}\n    hosts: ['*']\n"
+				      "    tls: {mode: AUTO_PASSTHROUGH}\n" MESHED(
+					      "p", "shop", ""));
+	CU_ASSERT_PTR_NULL(listener(b.s, "::", 15443));
+	CU_ASSERT(has_diag(&b, MT_DIAG_WARNING, 8, "reads nothing of what it passes on"));
+	unbuild(&b);
+}
+
 const struct mt_test tls_names_tests[] = {
+	{"to services by name", to_services_by_name},
+	{"to some services", to_some_services},
+	{"to no service", to_no_service},
+
 	{"at_a_gateway", at_a_gateway},
 	{"who_has_a_name", who_has_a_name},
 	{"for_clients_of_others", for_clients_of_others},

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Ports of AUTO_PASSTHROUGH, as east-west gateways have them: TLS of the mesh's clients goes on unread to the service that its server name
+ * is made of, outbound_.PORT_.SUBSET_.HOST, without a VirtualService. Only to instances with a proxy of their own, which ends it and judges who
+ * comes: what no proxy is in front of would have policies gone round.
+ */
+#include "mt_conf_cluster_priv.h"
+#include "mt_conf_listener_priv.h"
+#include "mt_conf_policy_priv.h"
+
+#include <string.h>
+#include <strings.h>
+
+/* ---- which services ---------------------------------------------------------------------------------- */
+
+static bool is_auto(const struct mt_gateway_server *s)
+{
+	return s->tls && s->tls->mode.set && s->tls->mode.v == MT_GATEWAY_AUTO_PASSTHROUGH;
+}
+
+/* "NAMESPACE/HOST": of services there. */
+static bool is_admitted(
+	const struct mt_gateway *g, const struct mt_gateway_server *s, const struct mt_host *h)
+{
+	const char *name = h->units->host;
+
+	for (uint32_t i = 0; i < s->n_hosts; i++) {
+		const char *host = s->hosts[i].s, *slash = strchr(host, '/');
+
+		if (slash && !mt_b_is_routes_namespace(host, h->se->meta.ns, g))
+			continue;
+		host = slash ? slash + 1 : host;
+		if (strcmp(host, "*") == 0 || strcasecmp(host, name) == 0 ||
+			mt_host_covers(host, name))
+			return true;
+	}
+	return !s->n_hosts;
+}
+
+static bool is_passed(struct mt_build *b, const struct mt_gateway *g,
+	const struct mt_gateway_server *s, const struct mt_host *h)
+{
+	return h->units && h->se->location.v != MT_LOCATION_MESH_EXTERNAL && is_auto(s) &&
+	       is_admitted(g, s, h) && mt_b_is_exported_to(b, h->se, g->meta.ns);
+}
+
+bool mt_b_is_passed(struct mt_build *b, const struct mt_host *h)
+{
+	for (uint32_t i = 0; i < b->model->gateways.n; i++) {
+		const struct mt_gateway *g = b->model->gateways.v[i];
+
+		for (uint32_t k = 0; k < g->n_servers; k++)
+			if (is_auto(&g->servers[k]) && mt_b_selects_node(b, &g->selector) &&
+				is_passed(b, g, &g->servers[k], h))
+				return true;
+	}
+	return false;
+}
+
+bool mt_b_ends_mtls(
+	struct mt_build *b, const struct mt_host *h, const struct mt_workload *w, uint16_t port)
+{
+	struct mt_policy *whose;
+
+	return mt_instance_class(h, w) == MT_INSTANCE_MESHED && w->proxy != MT_PROXY_AMBIENT &&
+	       (!b->policies || mt_b_peer_mode(b, h, w, port, &whose) != MT_MTLS_DISABLE);
+}
+
+char *mt_b_passed_name(struct mt_build *b, const struct mt_unit *u, const struct mt_subset *subset)
+{
+	return mt_region_printf(&b->tmp, "outbound_.%u_.%s_.%s", u->port->number.v,
+		subset ? subset->name.s : "", u->host);
+}
+
+/* ---- their chains ------------------------------------------------------------------------------------ */
+
+/* What one port of a gateway leads to, while it is gone through. */
+struct port {
+	struct mt_build *b;
+	const struct mt_passing *at;
+	uint32_t n;
+};
+
+static void bind(struct port *p, const struct mt_host *h, const struct mt_unit *u,
+	const struct mt_subset *subset)
+{
+	struct mt_build *b = p->b;
+	const struct mt_gateway_server *s = p->at->server;
+	const struct mt_meta *g = &p->at->gateway->meta;
+	uint16_t port = (uint16_t)s->port.number.v;
+	char *name = mt_b_passed_name(b, u, subset);
+	const char **names = mt_region_alloc(&b->tmp, sizeof(*names));
+	uint32_t at = name ? mt_b_find_cluster(b, name) : MT_NO_CLUSTER;
+	struct mt_listen_tls t = {.names = names, .n_names = 1, .of_mesh = true};
+	const struct mt_listen_port where = {.addr = &s->bind_addr,
+		.port = port,
+		.meta = g,
+		.line = s->port.number.line,
+		.path = p->at->path};
+	struct mt_document_service *d;
+
+	if (!names || at == MT_NO_CLUSTER)
+		return;
+	names[0] = mt_b_lower(b, name);
+	t.service = mt_b_service_slot(b, name, name, port, g->origin);
+	d = mt_region_push(&b->tmp, (void **)&b->bound, &b->n_bound, sizeof(*d));
+	if (!t.service || !d) {
+		b->tmp.failed = true;
+		return;
+	}
+	t.service->unique =
+		mt_region_printf(&b->tmp, "documents %s %s %s", name, p->at->name, p->at->path);
+	if (!t.service->unique)
+		return;
+	*d = (struct mt_document_service){.slot = t.service,
+		.route = {.meta = &h->se->meta,
+			.gateway = p->at->name,
+			.codec = mt_codec_find("tcp"),
+			.port = port,
+			.fallback = at},
+		.limit_meta = g,
+		.gate = p->at->gate,
+		.gate_hash = p->at->gate_hash,
+		.gate_meta = g};
+	mt_b_listen_tls(b, &where, &t);
+	p->n++;
+}
+
+uint32_t mt_b_bind_passing(struct mt_build *b, const struct mt_passing *at)
+{
+	struct port p = {b, at, 0};
+
+	for (uint32_t i = 0; i < b->n_hosts; i++) {
+		const struct mt_host *h = &b->host_list[i];
+
+		if (!is_passed(b, at->gateway, at->server, h))
+			continue;
+		for (const struct mt_unit *u = h->units; u; u = u->next) {
+			bind(&p, h, u, NULL);
+			for (uint32_t k = 0; h->rule && k < h->rule->n_subsets; k++)
+				bind(&p, h, u, &h->rule->subsets[k]);
+		}
+	}
+	return p.n;
+}
