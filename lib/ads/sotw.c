@@ -87,6 +87,7 @@ void mt_sotw_message(
 
 	r = mt_pb_unpack(arena, &xds__discovery_response__descriptor, data, len, &why);
 	type = r ? mt_ads_type_of(r->type_url) : -1;
+	arena->region.wipe = type == MT_XDS_SDS;
 	/* What was never asked for cannot even be refused: there is no subscription that it belongs to. */
 	if (type < 0 || !a->types[type].asked) {
 		mt_ads_unreadable(a, r ? "a response of a type that was not asked for" : why);

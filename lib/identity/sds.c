@@ -12,8 +12,7 @@
 #include "mt_grpc.h"
 #include "mt_pb.h"
 #include "mt_rand.h"
-
-#include "tls.pb-c.h"
+#include "mt_secret.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -27,7 +26,6 @@
 #define OPEN_MAX   (10 * MT_SEC)
 #define EVENTS	   16
 #define MESSAGES   (16u << 20)
-#define PEM_MAX	   (1u << 20)
 #define PING_AFTER (60 * MT_SEC)
 #define PING_WAIT  (10 * MT_SEC)
 
@@ -62,56 +60,40 @@ static void wipe(struct texts *t)
 	*t = (struct texts){NULL};
 }
 
-/* A file or a variable that the agent names is not read: it sends texts. */
-static int text_of(const Xds__DataSource *d, const char *field, char **out, struct mt_err *e)
+static int take_text(const struct mt_slice *from, char **to, struct mt_err *e)
 {
-	const char *p = NULL;
-	size_t len = 0;
-
-	if (d && d->specifier_case == XDS__DATA_SOURCE__SPECIFIER_INLINE_BYTES) {
-		p = (const char *)d->inline_bytes.data;
-		len = d->inline_bytes.len;
-	} else if (d && d->specifier_case == XDS__DATA_SOURCE__SPECIFIER_INLINE_STRING) {
-		p = d->inline_string;
-		len = strlen(p);
-	}
-	if (!len || len > PEM_MAX || memchr(p, '\0', len))
-		return mt_err(
-			e, -EINVAL, "%s: not a PEM text (inline_bytes, inline_string)", field);
-	mt_wipe_free(*out);
-	*out = strndup(p, len);
-	return *out ? 0 : mt_err(e, -ENOMEM, "no memory");
+	mt_wipe_free(*to);
+	*to = from->p ? strndup((const char *)from->p, from->len) : NULL;
+	return *to || !from->p ? 0 : mt_err(e, -ENOMEM, "no memory");
 }
 
-static int take_own(const Xds__Secret *s, struct texts *t, struct mt_err *e)
+static int take_own(const struct mt_secret_message *s, struct texts *t, struct mt_err *e)
 {
-	const Xds__TlsCertificate *c = s->tls_certificate;
-
-	if (s->type_case != XDS__SECRET__TYPE_TLS_CERTIFICATE)
+	if (!s->chain.p)
 		return mt_err(e, -EINVAL, "not a tls_certificate");
-	if (c->password)
-		return mt_err(e, -EINVAL, "password: keys with a passphrase are not read");
-	if (text_of(c->certificate_chain, "certificate_chain", &t->chain, e))
-		return -EINVAL;
-	return text_of(c->private_key, "private_key", &t->key, e);
+	return take_text(&s->chain, &t->chain, e) || take_text(&s->key, &t->key, e) ? -ENOMEM : 0;
 }
 
-static int take_roots(const Xds__Secret *s, struct texts *t, struct mt_err *e)
+static int take_roots(const struct mt_secret_message *s, struct texts *t, struct mt_err *e)
 {
-	const Xds__CertificateValidationContext *v = s->validation_context;
-
-	if (s->type_case != XDS__SECRET__TYPE_VALIDATION_CONTEXT)
+	if (!s->roots.p)
 		return mt_err(e, -EINVAL, "not a validation_context");
-	if (v->n_verify_certificate_hash || v->n_verify_certificate_spki ||
-		v->n_match_subject_alt_names || v->n_match_typed_subject_alt_names)
-		return mt_err(e, -EINVAL,
-			"match_typed_subject_alt_names: a secret that asks for more than roots is "
-			"not read");
-	mt_wipe_free(t->crl);
-	t->crl = NULL;
-	if (v->crl && text_of(v->crl, "crl", &t->crl, e))
-		return -EINVAL;
-	return text_of(v->trusted_ca, "trusted_ca", &t->roots, e);
+	return take_text(&s->roots, &t->roots, e) || take_text(&s->crl, &t->crl, e) ? -ENOMEM : 0;
+}
+
+static int take_message(
+	const struct sds *d, const Xds__Secret *s, struct texts *t, struct mt_err *e)
+{
+	bool own = strcmp(s->name, d->own) == 0;
+	struct mt_secret_message said;
+	struct mt_secret_wrong wrong;
+
+	if (!own && strcmp(s->name, ROOTS) != 0)
+		return 0;
+	if (!mt_secret_read(s, &said, &wrong))
+		return mt_err(e, -EINVAL, "%s%s%s", wrong.field ? wrong.field : "",
+			wrong.field ? ": " : "", wrong.words);
+	return own ? take_own(&said, t, e) : take_roots(&said, t, e);
 }
 
 static int take_secret(
@@ -123,14 +105,13 @@ static int take_secret(
 	int rc = 0;
 
 	mt_pb_arena_init(&arena, MESSAGES);
+	arena.region.wipe = true;
 	s = mt_pb_unpack(&arena, &xds__secret__descriptor, item->body->value.data,
 		item->body->value.len, &why);
 	if (!s)
 		rc = mt_err(e, -EINVAL, "%s", why);
-	else if (strcmp(s->name, d->own) == 0)
-		rc = take_own(s, t, e);
-	else if (strcmp(s->name, ROOTS) == 0)
-		rc = take_roots(s, t, e);
+	else
+		rc = take_message(d, s, t, e);
 	mt_pb_arena_fini(&arena);
 	return rc;
 }
