@@ -19,6 +19,7 @@
 #include "mt_source.h"
 #include "mt_strmap.h"
 #include "mt_tls_pool.h"
+#include "mt_token_pool.h"
 #include "mt_worker.h"
 #include "mt_xds.h"
 
@@ -204,6 +205,7 @@ struct daemon {
 	struct mt_dns_allow dns_allow; /* who is answered */
 	uint64_t dns_look;	       /* when resolv.conf is looked at again */
 	struct mt_tls_pool *tls;       /* handshakes */
+	struct mt_token_pool *tokens;  /* what verifies them */
 	struct mt_aead *aeads[MT_WORKERS_MAX];
 	struct mt_worker *workers[MT_WORKERS_MAX];
 	bool launched;
@@ -258,6 +260,8 @@ int identity_start(struct daemon *d, struct mt_err *e);
 void identity_stop(struct daemon *d);
 int tls_start(struct daemon *d, struct mt_err *e);
 void tls_stop(struct daemon *d);
+int tokens_start(struct daemon *d, struct mt_err *e);
+void tokens_stop(struct daemon *d);
 int wake_start(struct daemon *d, struct mt_err *e);
 void wake_stop(struct daemon *d);
 void wake_turn(struct daemon *d, uint64_t now);

@@ -50,6 +50,11 @@ static const uint64_t *of_dns(struct daemon *d, uint16_t w)
 	return mt_worker_names_counters(d->workers[w]);
 }
 
+static const uint64_t *of_tokens(struct daemon *d, uint16_t w)
+{
+	return mt_proxy_token_counters(mt_worker_proxy(d->workers[w]));
+}
+
 static const struct set sets[] = {
 	{&mt_buf_outcomes, of_buf},
 	{&mt_net_outcomes, of_net},
@@ -57,6 +62,7 @@ static const struct set sets[] = {
 	{&mt_proxy_outcomes, of_proxy},
 	{&mt_upstream_outcomes, of_upstream},
 	{&mt_filter_outcomes, of_filter},
+	{&mt_token_outcomes, of_tokens},
 	{&mt_worker_outcomes, of_worker},
 	{&mt_dns_outcomes, of_dns},
 };

@@ -267,8 +267,7 @@ static void source(struct build *b, struct mt_authz_conds *l, const struct mt_po
 	add_accounts(b, l, &s->service_accounts, &s->not_service_accounts);
 	add_trust_domains(b, l, &s->trust_domains, &s->not_trust_domains);
 	add_if(b, l, !b->codec->opaque, b->who->tokens ? MT_AUTHZ_TOKEN : MT_AUTHZ_NOBODY,
-		"requestPrincipals",
-		&s->request_principals, &s->not_request_principals);
+		"requestPrincipals", &s->request_principals, &s->not_request_principals);
 }
 
 /* A path that is a template of Istio's ("/a/{*}") has no meaning here that would be known. */
@@ -422,7 +421,8 @@ static void condition(
 	if (k->field == MT_AUTHZ_METADATA)
 		has = has_metadata(b->codec);
 	w = add_if(b, l, has,
-		k->field == MT_AUTHZ_TOKEN && !b->who->tokens ? MT_AUTHZ_NOBODY : k->field, c->key.s, &c->values, &c->not_values);
+		k->field == MT_AUTHZ_TOKEN && !b->who->tokens ? MT_AUTHZ_NOBODY : k->field,
+		c->key.s, &c->values, &c->not_values);
 	if (w && k->field == MT_AUTHZ_METADATA) {
 		size_t n = strlen(k->key);
 
@@ -442,9 +442,8 @@ static bool is_of_peer(uint8_t field)
 static bool is_nobodys(const struct build *b, const struct mt_authz_conds *l)
 {
 	for (uint32_t i = 0; i < l->n; i++)
-		if (l->v[i].n_values &&
-			(l->v[i].field == MT_AUTHZ_NOBODY ||
-				(!b->who->certified && is_of_peer(l->v[i].field))))
+		if (l->v[i].n_values && (l->v[i].field == MT_AUTHZ_NOBODY ||
+						(!b->who->certified && is_of_peer(l->v[i].field))))
 			return true;
 	return false;
 }
@@ -633,8 +632,8 @@ static void token(struct build *b, const char *name, const char *prefix)
 	}
 }
 
-static struct mt_key *keys_of(
-	struct build *b, const char *(*name)(const struct mt_token_rules *r, uint32_t i), uint32_t n,
+static struct mt_key *keys_of(struct build *b,
+	const char *(*name)(const struct mt_token_rules *r, uint32_t i), uint32_t n,
 	const struct mt_token_rules *rules)
 {
 	struct mt_key *k = mt_region_alloc(b->r, sizeof(*k) * MT_MAX(n, 1u));
@@ -652,6 +651,11 @@ static const char *place_of(const struct mt_token_rules *r, uint32_t i)
 static const char *sanitized_of(const struct mt_token_rules *r, uint32_t i)
 {
 	return r->sanitized[i];
+}
+
+bool mt_authz_carries(const struct mt_codec *codec)
+{
+	return has_metadata(codec);
 }
 
 const struct mt_authz_tokens *mt_authz_tokens_for(

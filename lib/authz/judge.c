@@ -241,8 +241,7 @@ static bool part_fits(
 	return text_fits(&v, &t);
 }
 
-static bool one_principal_fits(
-	struct mt_authz_call *c, const struct mt_authz_value *v, uint32_t n)
+static bool one_principal_fits(struct mt_authz_call *c, const struct mt_authz_value *v, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++) {
 		c->steps++;

@@ -48,7 +48,7 @@ struct mt_authz_call {
 	bool sni_unkept;     /* he has asked for one that nobody knows any more */
 	bool unnamed; /* his port says that he is one of the mesh's, and nobody can say which: what asks for his name cannot be read */
 	bool mtls; /* he has shown a certificate that was verified, or his port says by name who he is */
-	const struct mt_claims *claims; /* of his token, which is valid; NULL: he has none */
+	const struct mt_claims *claims;	      /* of his token, which is valid; NULL: he has none */
 	const struct mt_authz_reader *reader; /* NULL: bytes */
 	void *arg;			      /* the reader's */
 	/* By the reader. */
@@ -94,8 +94,8 @@ enum mt_authz_match {
 };
 
 struct mt_authz_value {
-	uint8_t match; /* enum mt_authz_match, of texts */
-	uint8_t bits;  /* of addresses */
+	uint8_t match;	   /* enum mt_authz_match, of texts */
+	uint8_t bits;	   /* of addresses */
 	uint8_t sub_match; /* of TOKEN: of the subject, as `match` is of the issuer */
 	uint16_t port;
 	struct mt_slice text, sub;
@@ -146,7 +146,7 @@ struct mt_filter_inst;
 
 /* What a call's token is verified by before it is judged. */
 struct mt_authz_tokens {
-	struct mt_token_rules *rules; /* its maker's to hold */
+	struct mt_token_rules *rules;	   /* its maker's to hold */
 	struct mt_key *places, *sanitized; /* as in `rules` */
 };
 
@@ -186,7 +186,7 @@ struct mt_authz_ports {
 
 /* Who may call at all. */
 struct mt_authz_callers {
-	bool tokens;	/* some may have a token that is valid; false: nobody has a request principal */
+	bool tokens; /* some may have a token that is valid; false: nobody has a request principal */
 	bool certified; /* some may show a certificate, or enter where the port vouches for them; false: nobody has a principal */
 	const char *const *domains; /* trust domains of the mesh: its own, and aliases */
 	uint32_t n_domains;
@@ -199,6 +199,8 @@ struct mt_authz_callers {
 struct mt_authz_policy *mt_authz_compile(struct mt_region *r,
 	const struct mt_authorization_policy *p, const struct mt_codec *codec,
 	const struct mt_authz_ports *at, const struct mt_authz_callers *who);
+/* Whether messages of the codec may carry tokens. */
+bool mt_authz_carries(const struct mt_codec *codec);
 /* Of these rules, for messages of the codec, in `r`; NULL with r->failed not set: no message of it carries any. */
 const struct mt_authz_tokens *mt_authz_tokens_for(
 	struct mt_region *r, struct mt_token_rules *rules, const struct mt_codec *codec);

@@ -280,8 +280,11 @@ struct mt_snapshot *mt_conf_compile(
 	if (b.snap->pub.holds)
 		memset(b.snap->pub.holds, 0, holds);
 	mt_credentials_begin(c);
+	mt_conf_tokens_begin(&c->tokens);
 	rc = b.snap->pub.holds ? run(&b) : -ENOMEM;
 	mt_credentials_end(c);
+	if (rc == 0)
+		mt_conf_tokens_end(&c->tokens);
 	if (rc) {
 		mt_snap_free(c, b.snap, now);
 		b.snap = NULL;

@@ -19,7 +19,7 @@ struct mt_conf *mt_conf_create(const struct mt_conf_options *o, struct mt_err *e
 	c->o.workers = MT_MAX(c->o.workers, 1);
 	c->upstreams = mt_upstream_registry_new();
 	c->limits = mt_limit_registry_new(c->o.workers);
-	if (!c->upstreams || !c->limits) {
+	if (!c->upstreams || !c->limits || mt_conf_tokens_init(&c->tokens)) {
 		mt_err(err, -ENOMEM, "no memory");
 		goto fail;
 	}
@@ -79,6 +79,7 @@ void mt_conf_destroy(struct mt_conf *c)
 	mt_overrides_fini(&c->overrides);
 	free(c->limit_rules);
 	mt_credentials_fini(c);
+	mt_conf_tokens_fini(&c->tokens);
 	mt_credential_drop(c->identity);
 	mt_held_fini(c);
 	if (c->upstreams)
@@ -108,6 +109,11 @@ const struct mt_conf_items *mt_conf_items(const struct mt_conf *c)
 struct mt_upstream_registry *mt_conf_upstreams(struct mt_conf *c)
 {
 	return c->upstreams;
+}
+
+struct mt_jwks_store *mt_conf_jwks(struct mt_conf *c)
+{
+	return c->tokens.store;
 }
 
 struct mt_limit_registry *mt_conf_limits(struct mt_conf *c)

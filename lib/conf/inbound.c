@@ -112,6 +112,7 @@ const struct mt_authz *mt_b_limited(struct mt_build *b, const struct mt_policed 
 		if (!a)
 			return rules;
 		a->also = rules;
+		a->tokens = rules ? rules->tokens : NULL;
 		a->limit = compile(b, in, to, hash);
 		/* Its conditions ask for metadata. */
 		a->reads = in->p->limit->n_conds || (rules && rules->reads);

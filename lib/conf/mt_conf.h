@@ -166,4 +166,6 @@ void mt_conf_kept_hosts(const struct mt_conf *c, mt_conf_host_fn *fn, void *arg)
 
 /* What outlives snapshots, for the shell. */
 struct mt_upstream_registry *mt_conf_upstreams(struct mt_conf *c);
+/* Where keys of tokens are from: for who fetches them, and who tells of it. */
+struct mt_jwks_store *mt_conf_jwks(struct mt_conf *c);
 struct mt_limit_registry *mt_conf_limits(struct mt_conf *c);

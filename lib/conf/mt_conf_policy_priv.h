@@ -36,6 +36,7 @@ struct mt_policy {
 	/* Of authorization: what compiling it for ports has told. */
 	const char *dropped, *dropped_by, *vanished, *vanished_by;
 	uint32_t n_enforced, n_closed; /* instances' ports */
+	const char *keeps_token; /* of tokens: a protocol whose messages cannot be rid of one */
 	bool enforced, closes;
 	const struct mt_gateway *gateway; /* that it is about; NULL: none */
 	bool at_gateways;		  /* and about a port of it */
@@ -146,6 +147,13 @@ const struct mt_labels *mt_policy_selector(const struct mt_policy *p);
 bool mt_policy_has_targets(const struct mt_policy *p);
 /* Neither AUDIT nor a dry run. */
 bool mt_policy_is_real(const struct mt_policy *p);
+
+/*
+ * policy_tokens.c: what calls' tokens are verified by where these are in front, in their order; the snapshot holds it. NULL: no memory.
+ * They have MT_TOKEN_RULES rules at most.
+ */
+struct mt_token_rules *mt_b_tokens(struct mt_build *b, struct mt_policy *const *v, uint32_t n);
+uint32_t mt_b_tokens_count(struct mt_policy *const *v, uint32_t n);
 
 /* policy_peers.c: of PeerAuthentication, one of a workload, or of a namespace or the mesh. */
 bool mt_policy_is_level(const struct mt_build *b, const struct mt_policy *p, bool workload);

@@ -5,6 +5,7 @@
 #include "mt_conf_numbers_priv.h"
 #include "mt_heap.h"
 #include "mt_idmap.h"
+#include "mt_jwks_store.h"
 
 #include <string.h>
 
@@ -68,6 +69,8 @@ struct mt_snap {
 	uint32_t n_closers;
 	struct mt_snap_end *ends;
 	uint32_t n_ends;
+	struct mt_token_rules **tokens; /* held, by the guards */
+	uint32_t n_tokens;
 	struct mt_vips_build *vips; /* NULL: no host needs an address */
 	struct mt_snap *next;	    /* retired list */
 	uint64_t token;		    /* RCU: quiescent when it has passed */
@@ -83,6 +86,18 @@ struct mt_conf_credentials {
 	struct mt_conf_lend *lend[2];	/* to nobody, and to whom the Node says; the last ones */
 	uint64_t turn;			/* grows with each build */
 };
+
+/* Rules for tokens that snapshots share, and where their keys are from (policy_tokens.c). */
+struct mt_conf_tokens {
+	struct mt_jwks_store *store;
+	struct mt_strmap all; /* struct mt_conf_tokens_entry, by what they are made of */
+	uint64_t turn;	      /* grows with each build */
+};
+int mt_conf_tokens_init(struct mt_conf_tokens *t);
+void mt_conf_tokens_fini(struct mt_conf_tokens *t);
+/* A build, and the end of one that has come to its end: what it did not use is forgotten. */
+void mt_conf_tokens_begin(struct mt_conf_tokens *t);
+void mt_conf_tokens_end(struct mt_conf_tokens *t);
 
 struct mt_conf {
 	struct mt_conf_options o;
@@ -110,6 +125,7 @@ struct mt_conf {
 	uint32_t n_held;
 	uint64_t identity_serial; /* grows with each change of these */
 	struct mt_conf_credentials credentials;
+	struct mt_conf_tokens tokens;
 	bool drains; /* some endpoint was drained by the last publish */
 	char state_dir[MT_CONF_PATH];
 };

@@ -42,6 +42,7 @@ void mt_b_policy_callers(struct mt_build *b)
 {
 	struct mt_policies *all = b->policies;
 
+	all->callers.tokens = b->model->request_authentications.n > 0;
 	all->mtls = mt_b_is_somebody(b);
 	all->vouched = mt_b_has_workload_ports(b);
 	all->callers.certified = all->mtls || all->vouched || is_gateway_of_tls(b);

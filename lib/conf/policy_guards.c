@@ -11,8 +11,8 @@ struct gathered {
 	const struct mt_policed *to;
 	enum mt_instance_class class;
 	struct mt_authz_policy **v;
-	struct mt_policy **whose;
-	uint32_t n;
+	struct mt_policy **whose, **tokens; /* of v; that tokens are verified by */
+	uint32_t n, n_tokens;
 	bool failed;
 };
 
@@ -32,6 +32,35 @@ static void gather(struct gathered *g, struct mt_policy *whose, struct mt_authz_
 	}
 	*slot = p;
 	*by = whose;
+}
+
+/* From somewhere that calls have. */
+static bool takes_tokens(const struct mt_request_authentication *t)
+{
+	for (uint32_t i = 0; i < t->n_rules; i++)
+		if (t->rules[i].n_headers || (!t->rules[i].params.n && !t->rules[i].cookies.n))
+			return true;
+	return false;
+}
+
+/* Its rules, and who enforces it. false: it takes no token from such messages. */
+static bool gather_tokens(struct gathered *g, struct mt_policy *p)
+{
+	struct mt_policy **slot;
+
+	if (!takes_tokens(p->of.tokens) || !mt_authz_carries(g->to->u->codec))
+		return false;
+	slot = mt_region_push(&g->b->tmp, (void **)&g->tokens, &g->n_tokens, sizeof(*slot));
+	if (!slot) {
+		g->failed = true;
+		return false;
+	}
+	*slot = p;
+	p->enforced = true;
+	for (uint32_t i = 0; !g->to->u->codec->mutate && i < p->of.tokens->n_rules; i++)
+		if (!p->of.tokens->rules[i].forward.v)
+			p->keeps_token = g->to->u->codec->name;
+	return true;
 }
 
 /* ---- each compiled once for each codec -------------------------------------------------------------- */
@@ -116,6 +145,11 @@ static void consider(struct gathered *g, struct mt_policy *p)
 	if (closing && p->of.closing->messages_only && codec->opaque)
 		return;
 	closing |= unsure && p->kind != MT_POLICY_OF_TOKENS;
+	/* Where it is not known to be in front, a valid token opens nothing: any is denied. */
+	if (p->kind == MT_POLICY_OF_TOKENS && !unsure && !g->to->any_codec) {
+		(void)gather_tokens(g, p);
+		return;
+	}
 	closing |= g->to->any_codec && (p->kind == MT_POLICY_OF_TOKENS || mt_policy_protects(p));
 	c = compiled(g->b, p, g->to, closing);
 	if (!c)
@@ -238,28 +272,65 @@ static bool any_dubbo(const struct gathered *g)
 }
 
 /* Compiled policies are found by what they are of, so their addresses are a name. */
-static char *name_of(const struct gathered *g)
+static char *name_of(const struct gathered *g, const struct mt_authz_tokens *tokens)
 {
-	size_t size = 24 * (size_t)g->n + 1, len = 0;
+	size_t size = 24 * ((size_t)g->n + 1) + 1, len = 0;
 	char *name = mt_region_alloc(&g->b->tmp, size);
 
+	if (name)
+		len = (size_t)snprintf(name, size, "%p ", (const void *)tokens);
 	for (uint32_t i = 0; name && i < g->n; i++)
 		len += (size_t)snprintf(name + len, size - len, "%p ", (void *)g->v[i]);
 	return name;
 }
 
+/* By rules and codec, as guards are. */
+static const struct mt_authz_tokens *tokens_of(struct gathered *g)
+{
+	const struct mt_codec *codec = g->to->u->codec;
+	struct mt_strmap *guards = &g->b->policies->guards;
+	struct mt_token_rules *rules = mt_b_tokens(g->b, g->tokens, g->n_tokens);
+	char *name =
+		rules ? mt_region_printf(&g->b->tmp, "tokens %p %s", (void *)rules, codec->name)
+		      : NULL;
+	struct mt_authz_tokens *t = name ? mt_strmap_get(guards, name) : NULL;
+
+	if (t || !name)
+		return t;
+	t = (struct mt_authz_tokens *)mt_authz_tokens_for(&g->b->snap->region, rules, codec);
+	if (t)
+		mt_strmap_put(guards, name, t, NULL);
+	return t;
+}
+
+/* Calls have to be whole, with all of their metadata. */
+static struct mt_authz *with_tokens(
+	struct gathered *g, struct mt_authz *a, const struct mt_authz_tokens *t)
+{
+	if (!a)
+		a = mt_authz_set(&g->b->snap->region, NULL, 0, NULL);
+	if (a) {
+		a->tokens = t;
+		a->reads = a->searches = true;
+	}
+	return a;
+}
+
 static struct mt_authz *shared(struct gathered *g)
 {
 	struct mt_strmap *guards = &g->b->policies->guards;
-	char *name = name_of(g);
+	const struct mt_authz_tokens *tokens = g->n_tokens ? tokens_of(g) : NULL;
+	char *name = !g->n_tokens || tokens ? name_of(g, tokens) : NULL;
 	struct mt_authz *a = name ? mt_strmap_get(guards, name) : NULL;
 
 	if (a || !name)
 		return a;
 	/* In the mesh they are two filters of one chain: a call has to pass both. */
 	a = any_dubbo(g) ? make(g, true, NULL) : NULL;
-	if (a || !any_dubbo(g))
+	if (g->n && (a || !any_dubbo(g)))
 		a = make(g, false, a);
+	if (tokens)
+		a = with_tokens(g, a, tokens);
 	if (a)
 		mt_strmap_put(guards, name, a, NULL);
 	return a;
@@ -269,8 +340,14 @@ static const struct mt_authz *finish(struct gathered *g, uint64_t *hash)
 {
 	struct mt_authz *a;
 
-	if (!g->n)
+	if (!g->n && !g->n_tokens)
 		return NULL;
+	/* More than are told apart. */
+	if (mt_b_tokens_count(g->tokens, g->n_tokens) > MT_TOKEN_RULES) {
+		gather(g, g->tokens[0], compiled(g->b, g->tokens[0], g->to, true));
+		g->tokens[0]->closes = true;
+		g->n_tokens = 0;
+	}
 	a = shared(g);
 	if (!a || g->failed) {
 		g->b->tmp.failed = true;
@@ -278,6 +355,8 @@ static const struct mt_authz *finish(struct gathered *g, uint64_t *hash)
 	}
 	for (uint32_t i = 0; i < g->n; i++)
 		*hash = mt_hash_u64(g->whose[i]->meta->serial, *hash);
+	for (uint32_t i = 0; i < g->n_tokens; i++)
+		*hash = mt_hash_u64(g->tokens[i]->meta->serial, *hash + 1);
 	if (g->b->policies->callers.certified)
 		*hash = mt_hash_u64(g->b->policies->callers_hash, *hash);
 	return a;
@@ -342,11 +421,14 @@ static void consider_at(struct gathered *g, struct mt_policy *p, const struct mt
 		!mt_policy_stands_at(g->b, p, g->to->port, at->web) ||
 		(closing && p->of.closing->messages_only && at->codec->opaque))
 		return;
+	if (p->kind == MT_POLICY_OF_TOKENS) {
+		if (gather_tokens(g, p))
+			mt_policy_touch_gate(g->b, p, at);
+		return;
+	}
 	if (mt_policy_is_real(p) && !(closing && p->of.closing->harmless))
 		c = compiled(g->b, p, g->to, closing);
-	/* Bytes carry no token. */
-	if (c || p->kind != MT_POLICY_OF_TOKENS)
-		mt_policy_touch_gate(g->b, p, at);
+	mt_policy_touch_gate(g->b, p, at);
 	if (!c)
 		return;
 	gather(g, p, c);

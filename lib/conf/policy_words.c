@@ -178,6 +178,38 @@ static void tell_peers(struct mt_build *b, const struct mt_policy *p)
 			"asks for one is closed");
 }
 
+/* Whose tokens are never valid, as nobody has written or says where the keys are. */
+static void note_keys(struct mt_build *b, const struct mt_policy *p, const struct mt_jwt_rule *r)
+{
+	struct mt_err e;
+	struct mt_jwks *k = r->jwks.s ? mt_jwks_parse(r->jwks.s, strlen(r->jwks.s), &e) : NULL;
+
+	if (k && !k->n)
+		mt_b_warn(b, p->meta, r->jwks.line, "spec.jwtRules",
+			"write RSA of 2048 to 8192 bits, EC of P-256, P-384 or P-521, or Ed25519",
+			"none of these keys verifies tokens: none of %.64s is valid", r->issuer.s);
+	mt_jwks_drop(k);
+	if (!r->jwks.s && !r->jwks_uri.s && strncmp(r->issuer.s, "http", 4) != 0)
+		mt_b_warn(b, p->meta, r->issuer.line, "spec.jwtRules", "write jwks or jwksUri",
+			"nothing says where the keys of %.64s are: none of its tokens is valid",
+			r->issuer.s);
+}
+
+/* Where calls have no such thing. */
+static void note_places(struct mt_build *b, const struct mt_policy *p)
+{
+	for (uint32_t i = 0; p->enforced && i < p->of.tokens->n_rules; i++) {
+		const struct mt_jwt_rule *r = &p->of.tokens->rules[i];
+
+		note_keys(b, p, r);
+		if (r->params.n || r->cookies.n)
+			mt_b_warn(b, p->meta, r->origin.line, "spec.jwtRules",
+				"write fromHeaders, with a key of the metadata",
+				"calls have no %s: no token is taken from there",
+				r->params.n ? "query parameters" : "cookies");
+	}
+}
+
 static void tell_tokens(struct mt_build *b, const struct mt_policy *p)
 {
 	if (tell_absent(b, p) || tell_elsewhere(b, p))
@@ -188,9 +220,20 @@ static void tell_tokens(struct mt_build *b, const struct mt_policy *p)
 		return;
 	}
 	note_meshed(b, p);
-	if (p->enforced)
-		warn(b, p, "spec.jwtRules", "%s: calls that carry one are denied, others pass",
-			"no token can be verified yet");
+	if (p->closes)
+		mt_b_verdict(b, MT_DIAG_CLOSED, p->meta, "write fewer jwtRules",
+			"more than %d rules for tokens are in front of an instance",
+			MT_TOKEN_RULES);
+	if (p->n_unsure)
+		mt_b_warn(b, p->meta, p->meta->origin.line, NULL, PODS,
+			"whether it is about %u instances is unknown: calls to them that carry a "
+			"token are denied",
+			p->n_unsure);
+	note_places(b, p);
+	if (p->keeps_token)
+		mt_b_warn(b, p->meta, p->meta->origin.line, "spec.jwtRules",
+			"write forwardOriginalToken: true",
+			"metadata of %s cannot be changed: servers get the token", p->keeps_token);
 }
 
 static void tell_closing(struct mt_build *b, const struct mt_policy *p)

@@ -27,6 +27,8 @@ void mt_snap_free(struct mt_conf *c, struct mt_snap *s, uint64_t now)
 		mt_indexes_put(&c->closers, s->closers[i]);
 	for (uint32_t i = 0; i < s->n_ends; i++)
 		mt_tls_context_drop(s->ends[i].context);
+	for (uint32_t i = 0; i < s->n_tokens; i++)
+		mt_token_rules_drop(s->tokens[i]);
 	mt_vips_build_free(s->vips);
 	mt_dns_table_put(s->pub.dns);
 	if (s->pub.lookup)

@@ -24,6 +24,7 @@ struct mt_said {
 	struct mt_addr listener;
 	uint16_t listener_port;
 	struct mt_said_pair pairs[MT_SAID_PAIRS];
+	char joined[8448]; /* a value with blanks */
 	uint32_t n_pairs;
 };
 

@@ -173,6 +173,25 @@ static void wake_control(struct mt_filter_inbox *in)
 		(void)!write(in->wake_fd, &one, sizeof(one));
 }
 
+uint64_t mt_filter_inbox_who(const struct mt_filter_inbox *in)
+{
+	return (uint64_t)in->index << 32 | in->serial;
+}
+
+void mt_filter_inbox_ring(uint64_t who)
+{
+	uint32_t index = (uint32_t)(who >> 32);
+	struct mt_filter_inbox *in;
+
+	if (index >= MT_FILTER_INBOXES)
+		return;
+	__atomic_add_fetch(&inboxes[index].users, 1, __ATOMIC_SEQ_CST);
+	in = __atomic_load_n(&inboxes[index].in, __ATOMIC_SEQ_CST);
+	if (in && in->serial == (uint32_t)who)
+		wake_control(in);
+	__atomic_sub_fetch(&inboxes[index].users, 1, __ATOMIC_SEQ_CST);
+}
+
 static int put_shared(struct mt_filter_inbox *in, const struct mt_filter_ticket *t,
 	const struct mt_filter_completion *how)
 {

@@ -41,6 +41,11 @@ void mt_filter_inbox_close(struct mt_filter_inbox *in);
 /* When the worker has ended: closed, and what waits is dropped. NULL is allowed. */
 void mt_filter_inbox_free(struct mt_filter_inbox *in);
 
+/* Names the inbox to threads that have something for its worker elsewhere. */
+uint64_t mt_filter_inbox_who(const struct mt_filter_inbox *in);
+/* Any thread: its worker looks, and is woken if it sleeps. An inbox that is gone is passed over. */
+void mt_filter_inbox_ring(uint64_t who);
+
 /* Any thread: struct mt_filter_host's complete(). */
 int mt_filter_complete(const struct mt_filter_ticket *t, const struct mt_filter_completion *how);
 

@@ -132,8 +132,8 @@ static struct mt_token_known *oldest(struct mt_token_cache *c)
 	return NULL;
 }
 
-static void put_known(struct mt_token_cache *c, const struct mt_token_rules *rules,
-	const uint8_t *digest, const struct mt_token_result *r)
+static void put_known(struct mt_token_cache *c, uint64_t rules, const uint8_t *digest,
+	const struct mt_token_result *r)
 {
 	struct mt_token_known *k = find_known(c, digest);
 	uint16_t *bucket = bucket_of(c, digest);
@@ -146,7 +146,7 @@ static void put_known(struct mt_token_cache *c, const struct mt_token_rules *rul
 	forget(c, k);
 	memcpy(k->digest, digest, sizeof(k->digest));
 	memcpy(&k->claims, &r->claims, mt_claims_size(&r->claims));
-	k->rules = rules->id;
+	k->rules = rules;
 	k->generation = r->generation;
 	k->rule = r->rule;
 	k->used = true;
@@ -185,7 +185,7 @@ bool mt_token_cache_find(struct mt_token_cache *c, const struct mt_token_rules *
 	return no->until > now_s && same(no->digest, digest);
 }
 
-void mt_token_cache_put(struct mt_token_cache *c, const struct mt_token_rules *rules,
+void mt_token_cache_put(struct mt_token_cache *c, uint64_t rules,
 	const uint8_t digest[MT_TOKEN_DIGEST_LEN], const struct mt_token_result *r, int64_t now_s)
 {
 	struct refused *no = refused_at(c, digest);

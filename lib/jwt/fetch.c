@@ -155,6 +155,15 @@ static void ended(struct mt_jwks_fetcher *f, struct transfer *t, CURLcode rc)
 		return;
 	else if (!e.text[0])
 		keys = mt_jwks_parse(t->text ? t->text : "", t->len, &e);
+	/* An issuer that has keys does not have them all at once no more: it is taken for a mistake. */
+	if (keys && !keys->n) {
+		mt_err(&e, -EINVAL,
+			"none of its %u keys verifies signatures (RSA of %d to %d bits, EC of "
+			"P-256, P-384 and P-521, Ed25519)",
+			keys->passed_over, MT_JWKS_BITS_MIN, MT_JWKS_BITS_MAX);
+		mt_jwks_drop(keys);
+		keys = NULL;
+	}
 	finish(f, t, keys, e.text);
 }
 

@@ -8,10 +8,10 @@
 
 #include "mt_base.h"
 
-#define MT_CLAIMS_BYTES 3584
+#define MT_CLAIMS_BYTES	  3584
 #define MT_CLAIMS_ENTRIES 256
-#define MT_CLAIMS_DEPTH 8 /* objects in objects; what lies deeper is not there */
-#define MT_CLAIMS_PATH	512
+#define MT_CLAIMS_DEPTH	  8 /* objects in objects; what lies deeper is not there */
+#define MT_CLAIMS_PATH	  512
 
 struct mt_claims {
 	int64_t expires; /* seconds since 1970, the tolerated skew counted; INT64_MAX: never */

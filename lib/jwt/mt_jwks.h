@@ -32,7 +32,7 @@ struct mt_jwks {
 	struct mt_jwk keys[];
 };
 
-/* NULL with *e: it is no JWKS, or has no key that is of use. */
+/* NULL with *e: it is no JWKS. One without a key that is of use is one, too. */
 struct mt_jwks *mt_jwks_parse(const char *text, size_t len, struct mt_err *e);
 struct mt_jwks *mt_jwks_hold(struct mt_jwks *k);
 /* NULL is allowed. */

@@ -14,13 +14,23 @@
 #define MT_JWKS_TIMEOUT_MS 5000
 #define MT_JWKS_SOURCES	   256 /* fetched ones */
 
+enum mt_jwks_outcome {
+#define MT_OUTCOME(n, s, w) MT_JWKS_##n,
+#include "jwks_outcomes.def"
+#undef MT_OUTCOME
+	MT_JWKS_N_OUTCOMES
+};
+
+extern const struct mt_outcome_set mt_jwks_outcomes;
+
 struct mt_jwks_store;
 
 /* What a rule says of its keys: one of these. */
 struct mt_jwks_said {
-	const char *text;    /* the set itself */
-	const char *uri;     /* where it is */
-	const char *issuer;  /* whose OpenID Connect Discovery document says where it is */
+	const char *text; /* the set itself */
+	const char *uri;  /* where it is */
+	/* Whose OpenID Connect Discovery document says where it is; who is no URL has none, and so no keys. */
+	const char *issuer;
 	uint32_t timeout_ms; /* of a fetch; 0: MT_JWKS_TIMEOUT_MS */
 };
 
@@ -53,5 +63,5 @@ void mt_jwks_store_stop(struct mt_jwks_store *s);
 bool mt_jwks_store_status(
 	struct mt_jwks_store *s, uint32_t i, struct mt_jwks_status *out, char *name, size_t size);
 
-/* Fetches and failures of all sources, also of those that are gone. */
-void mt_jwks_store_totals(struct mt_jwks_store *s, uint64_t *fetches, uint64_t *failures);
+/* By enum mt_jwks_outcome, of all sources, also of those that are gone. */
+const uint64_t *mt_jwks_store_counters(const struct mt_jwks_store *s);

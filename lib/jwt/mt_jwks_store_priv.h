@@ -24,8 +24,8 @@ struct mt_jwks_store {
 	pthread_mutex_t lock;
 	struct mt_list sources;
 	uint32_t n;
-	uint64_t fetches, failures;	 /* of all */
-	struct mt_jwks_fetcher *fetcher; /* NULL: nobody fetches */
+	uint64_t counters[MT_JWKS_N_OUTCOMES]; /* by who fetches */
+	struct mt_jwks_fetcher *fetcher;       /* NULL: nobody fetches */
 };
 
 /* source.c: how a fetch ended, `keys` taken over (NULL: it failed, and `why`). */

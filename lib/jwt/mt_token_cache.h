@@ -40,7 +40,8 @@ void mt_token_cache_digest(struct mt_token_cache *c, const struct mt_token_rules
 bool mt_token_cache_find(struct mt_token_cache *c, const struct mt_token_rules *rules,
 	const uint8_t digest[MT_TOKEN_DIGEST_LEN], int64_t now_s, enum mt_token_outcome *o,
 	struct mt_token_known **known);
-void mt_token_cache_put(struct mt_token_cache *c, const struct mt_token_rules *rules,
+/* `rules`: their id. */
+void mt_token_cache_put(struct mt_token_cache *c, uint64_t rules,
 	const uint8_t digest[MT_TOKEN_DIGEST_LEN], const struct mt_token_result *r, int64_t now_s);
 
 /* It stays, whatever comes, until it is dropped as often; its number is not 0. */

@@ -15,6 +15,7 @@ struct mt_token_pool;
 /* The worker's, from when the lane gives it until it is asked, and from when it is taken until it is given back. */
 struct mt_token_slot {
 	struct mt_token_rules *rules; /* held while it is asked */
+	uint64_t rules_id;	      /* theirs, also behind that */
 	uint64_t allowed;
 	int64_t now_s;
 	uint8_t digest[MT_TOKEN_DIGEST]; /* the worker's name for it */

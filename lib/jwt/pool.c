@@ -69,6 +69,7 @@ static void ring(struct mt_token_pool *p)
 void mt_token_lane_ask(
 	struct mt_token_lane *l, struct mt_token_slot *s, const struct mt_token_rules *rules)
 {
+	s->rules_id = rules->id;
 	s->rules = mt_token_rules_hold((struct mt_token_rules *)rules);
 	put(&l->asked, mt_token_lane_index(l, s));
 	ring(l->pool);

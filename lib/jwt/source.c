@@ -5,6 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const struct mt_outcome rows[] = {
+#define MT_OUTCOME(n, s, w) {#n, s, w},
+#include "jwks_outcomes.def"
+#undef MT_OUTCOME
+};
+
+const struct mt_outcome_set mt_jwks_outcomes = {"jwks", rows, MT_ARRAY_LEN(rows)};
+
 static const char discovery[] = "/.well-known/openid-configuration";
 
 struct mt_jwks_store *mt_jwks_store_new(void)
@@ -158,12 +166,12 @@ static struct mt_jwks_source *make(
 	if (said->text)
 		s->keys = mt_jwks_parse(said->text, strlen(said->text), e);
 	else
-		s->uri = uri_of(said);
-	if (s->name && !said->text && !s->uri)
+		s->uri = said->uri || is_web(said->issuer) ? uri_of(said) : NULL;
+	if (s->name && !said->text && !s->uri && (said->uri || is_web(said->issuer)))
 		mt_err(e, -ENOMEM, "no memory");
 	else if (s->uri && !is_web(s->uri))
 		mt_err(e, -EINVAL, "it is fetched by http:// or https:// alone");
-	else if (s->name && (s->keys || s->uri))
+	else if (s->name && (s->keys || !said->text))
 		return s;
 	free_source(s);
 	return NULL;
@@ -223,7 +231,6 @@ void mt_jwks_source_fetched(
 	pthread_mutex_lock(&s->store->lock);
 	s->busy = s->missed = false;
 	st->fetches++;
-	s->store->fetches++;
 	if (keys) {
 		bool same = are_same(s->keys, keys);
 		struct mt_jwks *old = s->keys;
@@ -240,11 +247,11 @@ void mt_jwks_source_fetched(
 			__atomic_store_n(&s->generation, s->generation + 1, __ATOMIC_RELEASE);
 	} else {
 		st->failures++;
-		s->store->failures++;
 		st->failed++;
 		st->next = now_s + backoff(st->failed);
 		snprintf(st->why, sizeof(st->why), "%s", why);
 	}
+	mt_count(s->store->counters, keys ? MT_JWKS_fetched : MT_JWKS_fetch_failed);
 	pthread_mutex_unlock(&s->store->lock);
 	if (!keys && st->failed == 1)
 		mt_log(MT_LOG_WARN, "jwt", "the keys at %s cannot be fetched: %s%s", s->uri, why,
@@ -311,10 +318,7 @@ bool mt_jwks_store_status(
 	return found;
 }
 
-void mt_jwks_store_totals(struct mt_jwks_store *all, uint64_t *fetches, uint64_t *failures)
+const uint64_t *mt_jwks_store_counters(const struct mt_jwks_store *all)
 {
-	pthread_mutex_lock(&all->lock);
-	*fetches = all->fetches;
-	*failures = all->failures;
-	pthread_mutex_unlock(&all->lock);
+	return all->counters;
 }

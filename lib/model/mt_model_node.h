@@ -171,6 +171,13 @@ struct mt_node_dns {
 };
 
 /* A collector of OpenTelemetry's protocol. */
+/* How keys that tokens are verified by are fetched. */
+struct mt_node_jwks {
+	struct mt_origin origin;
+	struct mt_text
+		roots; /* who may sign certificates of who has them, besides the machine's authorities */
+};
+
 struct mt_node_otlp {
 	struct mt_origin origin;
 	struct mt_text endpoint;	 /* "http://HOST:PORT", "https://HOST:PORT" */
@@ -252,6 +259,7 @@ struct mt_node {
 	struct mt_text state_dir;
 	struct mt_node_admin admin;
 	struct mt_node_dns *dns;   /* NULL: none is served */
+	struct mt_node_jwks *jwks; /* NULL: nothing is said of it */
 	struct mt_node_otlp *otlp; /* NULL: metrics are not exported */
 };
 

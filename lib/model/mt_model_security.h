@@ -128,12 +128,26 @@ struct mt_jwt_header {
 	struct mt_text name, prefix;
 };
 
+/* A claim that servers are told in the metadata. */
+struct mt_jwt_output {
+	struct mt_origin origin;
+	struct mt_text header, claim; /* "a.b": b of a */
+};
+
 struct mt_jwt_rule {
 	struct mt_origin origin;
 	struct mt_text issuer;
+	struct mt_texts audiences;
+	struct mt_text jwks, jwks_uri; /* neither: the issuer's own discovery document says where */
+	struct mt_num timeout;
 	struct mt_jwt_header *headers;
 	uint32_t n_headers;
 	struct mt_texts params, cookies; /* where RPC has no token */
+	struct mt_num forward;
+	struct mt_text payload_to;
+	struct mt_jwt_output *outputs;
+	uint32_t n_outputs;
+	struct mt_texts spaced;
 };
 
 struct mt_request_authentication {

@@ -88,15 +88,15 @@ static bool find_cluster(struct mt_proxy *p, struct mt_exchange *ex)
 	return true;
 }
 
-/* What filters and the route have changed goes into the message, once. */
-static void encode(struct mt_proxy *p, struct mt_exchange *ex)
+/* What filters and the route have changed goes into the message, once. false: it was answered, as it does not go without. */
+static bool encode(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	const struct mt_codec *codec = ex->codec;
 	struct mt_view *v = &p->view;
 	bool ok;
 
 	if (mt_likely(v->n_mutations == 0))
-		return;
+		return true;
 	ok = codec->mutate && !ex->in_message &&
 	     codec->mutate(&ex->msg, &ex->req, &v->meta, v->mutations, v->n_mutations, p->pools) ==
 		     0;
@@ -104,6 +104,11 @@ static void encode(struct mt_proxy *p, struct mt_exchange *ex)
 		mt_count(p->counters, MT_PROXY_mutation_failed);
 	mt_exchange_trace_mutated(p, ex, v->n_mutations, ok);
 	v->n_mutations = 0;
+	if (ok || !ex->must_change)
+		return true;
+	mt_reply_local(
+		p, ex, MT_REPLY_OVERLOAD, "its metadata cannot be changed as its token asks for");
+	return false;
 }
 
 /* The caller's own time-out in ms; 0: none that can be read. */
@@ -220,7 +225,8 @@ static mt_noinline void send_mirrored(struct mt_proxy *p, struct mt_exchange *ex
 		return;
 	}
 	if (p->view.n_mutations) {
-		encode(p, ex);
+		if (!encode(p, ex))
+			return;
 		view_of(p, ex, mt_exchange_down(p, ex));
 	}
 	mt_mirror_copy(p, ex, &copies);
@@ -390,7 +396,8 @@ static bool send_off(struct mt_proxy *p, struct mt_exchange *ex)
 	struct mt_lanes *ln;
 
 	if (mt_unlikely(ex->cluster->n_eps == 0)) {
-		encode(p, ex);
+		if (!encode(p, ex))
+			return false;
 		if (mt_await_call(p, ex))
 			return true;
 	}
@@ -399,7 +406,8 @@ static bool send_off(struct mt_proxy *p, struct mt_exchange *ex)
 	if (!ep || (mt_unlikely(ep->guarded) && !mt_guard_passes(p, ex, ep)))
 		return false;
 	mt_exchange_trace_endpoint(p, ex, ep);
-	encode(p, ex);
+	if (mt_unlikely(!encode(p, ex)))
+		return false;
 	a = mt_attempt_new(p, ex, ep);
 	ln = a ? mt_lanes_get(p, ex, ep) : NULL;
 	if (mt_unlikely(!ln)) {
@@ -408,6 +416,24 @@ static bool send_off(struct mt_proxy *p, struct mt_exchange *ex)
 	}
 	mt_lane_submit(p, ln, a);
 	return true;
+}
+
+void mt_dispatch_verified(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	/* It has moved to another snapshot, perhaps to one without its service. */
+	if (!ex->service || (!ex->cluster && !mt_exchange_rebind(p, ex))) {
+		mt_reply_local(p, ex, MT_REPLY_NO_ROUTE, "its service has left");
+		return;
+	}
+	view_of(p, ex, mt_exchange_down(p, ex));
+	mt_overlay_restore(p, ex);
+	if (!ex->cluster && !find_cluster(p, ex))
+		return;
+	mt_deadline_arm(&p->deadlines, &ex->deadline, p->now, mt_dispatch_left(p, ex));
+	if (ex->route && ex->route->n_mirrors && !ex->tries && !ex->repeats)
+		send_mirrored(p, ex);
+	else
+		send_off(p, ex);
 }
 
 void mt_dispatch_pick(struct mt_proxy *p, struct mt_exchange *ex)

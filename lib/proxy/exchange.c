@@ -78,14 +78,22 @@ static void leave_down(struct mt_proxy *p, struct mt_exchange *ex)
 	}
 }
 
+/* It waited for its cluster, or for its token. */
+static mt_noinline void leave_waiting(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	mt_list_del(&ex->queue_node);
+	if (ex->state == MT_EX_AWAITING)
+		mt_await_left(p, ex);
+	else if (ex->verifies)
+		mt_tokens_left(p, ex);
+}
+
 void mt_exchange_detach(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	struct mt_attempt *a = mt_exchange_attempt(p, ex);
 
-	if (mt_unlikely(ex->state == MT_EX_AWAITING && mt_list_linked(&ex->queue_node))) {
-		mt_list_del(&ex->queue_node);
-		mt_await_left(p, ex);
-	}
+	if (mt_unlikely(ex->state <= MT_EX_SUSPENDED && mt_list_linked(&ex->queue_node)))
+		leave_waiting(p, ex);
 	if (a)
 		mt_attempt_end(p, a);
 }
@@ -95,6 +103,8 @@ void mt_exchange_end(struct mt_proxy *p, struct mt_exchange *ex)
 	mt_exchange_record(p, ex);
 	if (mt_unlikely(ex->filters))
 		mt_exchange_filters_end(p, ex, mt_exchange_ended(ex));
+	if (mt_unlikely(ex->token))
+		mt_tokens_drop(p, ex);
 	mt_exchange_detach(p, ex);
 	leave_down(p, ex);
 	mt_deadline_cancel(&ex->deadline);
@@ -143,7 +153,7 @@ void mt_exchange_expired(struct mt_proxy *p, struct mt_exchange *ex)
 		mt_silence_timed_out(p, ex);
 	}
 	mt_reply_local(p, ex, MT_REPLY_TIMEOUT,
-		mt_unlikely(ex->state == MT_EX_SUSPENDED) ? "a filter did not answer in time"
+		mt_unlikely(ex->state == MT_EX_SUSPENDED) ? mt_tokens_expired(p, ex)
 							  : "upstream did not answer in time");
 	/* Nobody knows when a connection of one call at a time would be free again; or it was asked (oneway.c). */
 	u = mt_slab_get(&p->ups, own);

@@ -109,6 +109,15 @@ bool mt_exchange_within(
 	return false;
 }
 
+void mt_exchange_filters_again(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	mt_dispatch_view(p, ex);
+	mt_overlay_restore(p, ex);
+	ex->filter_at--;
+	if (mt_exchange_filters_request(p, ex))
+		mt_dispatch_route(p, ex);
+}
+
 /* The wait that the ticket names, and no earlier one. */
 static struct mt_exchange *waiting(struct mt_proxy *p, const struct mt_filter_ticket *t)
 {
@@ -119,7 +128,7 @@ static struct mt_exchange *waiting(struct mt_proxy *p, const struct mt_filter_ti
 	if (t->exchange >= p->exchanges.cap || !(t->generation & 1))
 		return NULL;
 	ex = mt_slab_get(&p->exchanges, ref);
-	if (!ex || ex->state != MT_EX_SUSPENDED || ex->filter_at != t->wait)
+	if (!ex || ex->state != MT_EX_SUSPENDED || ex->verifies || ex->filter_at != t->wait)
 		return NULL;
 	return ex;
 }
@@ -153,7 +162,9 @@ static void told(void *arg, const struct mt_filter_resume *r)
 
 uint32_t mt_exchange_filters_turn(struct mt_proxy *p)
 {
-	return mt_filter_inbox_take(p->filters.inbox, &p->filters, COMPLETIONS, told, p);
+	uint32_t n = mt_filter_inbox_take(p->filters.inbox, &p->filters, COMPLETIONS, told, p);
+
+	return n + mt_tokens_turn(p);
 }
 
 /* ---- replies ------------------------------------------------------------------------------------ */

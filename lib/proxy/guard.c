@@ -4,6 +4,7 @@
 
 #include "mt_proxy_priv.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* ---- what the server may read ---------------------------------------------------------------------- */
@@ -172,6 +173,14 @@ static enum mt_authz_read metadata(
 	return r;
 }
 
+enum mt_authz_read mt_guard_metadata(const struct mt_guard_ask *ask, const struct mt_key *key,
+	uint32_t *pos, struct mt_slice *value)
+{
+	struct reading_of r = {.ask = ask};
+
+	return metadata(&r.call, key, pos, value);
+}
+
 /* false: there are more names than a call may have. */
 static bool add_interface(struct mt_authz_call *c, struct mt_slice name)
 {
@@ -323,6 +332,7 @@ enum mt_authz_effect mt_guard_judge(
 				       .server_port = ask->ep->port,
 				       .service_port = ask->cluster->port,
 				       .sni_unkept = ask->sni_unkept,
+				       .claims = ask->claims,
 				       .reader = ask->v ? &reader : NULL},
 		.ask = ask};
 
@@ -338,6 +348,7 @@ enum mt_authz_effect mt_guard_judge_gate(
 				       .server_port = ask->gate->port,
 				       .service_port = ask->gate->port,
 				       .sni_unkept = ask->sni_unkept,
+				       .claims = ask->claims,
 				       .reader = ask->v ? &reader : NULL},
 		.ask = ask};
 
@@ -373,16 +384,57 @@ static struct mt_guard_ask ask_for(struct mt_proxy *p, const struct mt_exchange 
 		.whole = !ex->in_message};
 }
 
+/* The endpoint was not asked: it may be chosen again. */
+static void put_back(struct mt_exchange *ex, const struct mt_endpoint *ep)
+{
+	uint32_t at = (uint32_t)(ep - ex->cluster->eps);
+
+	if (at < 64)
+		ex->tried &= ~(1ull << at);
+}
+
+/* false: it waits, or is answered (token->reply_given); or its metadata cannot be read. */
+static bool token_passes(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_endpoint *ep,
+	const struct mt_guard_ask *ask, struct mt_tokens_judged *token)
+{
+	const struct mt_authz_tokens *t = ex->cluster->guards[ep - ex->cluster->eps]->tokens;
+
+	switch (mt_tokens_judge(p, ex, ask, t, token)) {
+	case MT_TOKENS_PASS:
+		return true;
+	case MT_TOKENS_UNREAD:
+		return false;
+	case MT_TOKENS_WAITS:
+		put_back(ex, ep);
+		break;
+	case MT_TOKENS_ANSWER:
+		mt_exchange_trace_denied(p, ex, ep, token->by);
+		mt_reply_local(p, ex, token->reply, token->text);
+		break;
+	}
+	token->reply_given = true;
+	return false;
+}
+
 bool mt_guard_passes(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_endpoint *ep)
 {
-	const struct mt_guard_ask ask = ask_for(p, ex, ex->cluster, ep);
-	const struct mt_authz_policy *by;
-	enum mt_authz_effect e = mt_guard_judge(&ask, &by);
+	const struct mt_authz *a = ex->cluster->guards[ep - ex->cluster->eps];
+	struct mt_guard_ask ask = ask_for(p, ex, ex->cluster, ep);
+	struct mt_tokens_judged token = {0};
+	const struct mt_authz_policy *by = NULL;
+	enum mt_authz_effect e = MT_AUTHZ_UNREAD;
 
+	if (!a->tokens || token_passes(p, ex, ep, &ask, &token)) {
+		ask.claims = token.claims;
+		e = mt_guard_judge(&ask, &by);
+	} else if (token.reply_given) {
+		return false;
+	}
 	if (e == MT_AUTHZ_ALLOWED) {
-		const struct mt_authz *a = ex->cluster->guards[ep - ex->cluster->eps];
-
-		return !a->limit || mt_exchange_within(p, ex, a->limit);
+		if (a->limit && !mt_exchange_within(p, ex, a->limit))
+			return false;
+		mt_tokens_hold(p, ex, &token);
+		return true;
 	}
 	count(p, e, by);
 	mt_exchange_trace_denied(p, ex, ep, by ? by->by : NULL);
@@ -400,7 +452,8 @@ bool mt_guard_lets_copy(struct mt_proxy *p, struct mt_exchange *ex, const struct
 
 	if (mt_likely(!ep->guarded))
 		return true;
-	if (mt_guard_judge(&ask, &by) != MT_AUTHZ_ALLOWED)
+	/* Its token is the call's own: what it says is not told to who gets a copy. */
+	if (c->guards[ep - c->eps]->tokens || mt_guard_judge(&ask, &by) != MT_AUTHZ_ALLOWED)
 		return false;
 	limit = c->guards[ep - c->eps]->limit;
 	return !limit || limit->type->on_request(limit, &p->view, &p->filter_ctx) == MT_FILTER_NEXT;
@@ -414,7 +467,7 @@ static enum mt_filter_verdict ask_gate(
 	struct mt_proxy *p = mt_container_of(ctx, struct mt_proxy, filter_ctx);
 	struct mt_exchange *ex = mt_slab_at(&p->exchanges, ctx->exchange);
 	const struct mt_stream *down = mt_exchange_down(p, ex)->s;
-	const struct mt_guard_ask ask = {.v = v,
+	struct mt_guard_ask ask = {.v = v,
 		.peer = v->peer,
 		.who = mt_proxy_tls_peer(p, down),
 		.bound = mt_snapshot_bound(p->snap, down),
@@ -423,9 +476,27 @@ static enum mt_filter_verdict ask_gate(
 		.service = ex->service,
 		.scratch = &p->guard_scratch,
 		.whole = !ex->in_message};
-	const struct mt_authz_policy *by;
-	enum mt_authz_effect e = mt_guard_judge_gate(&ask, &by);
+	const struct mt_authz_policy *by = NULL;
+	enum mt_authz_effect e = MT_AUTHZ_UNREAD;
+	struct mt_tokens_judged token = {0};
 
+	switch (ask.gate->rules->tokens
+			? mt_tokens_judge(p, ex, &ask, ask.gate->rules->tokens, &token)
+			: MT_TOKENS_PASS) {
+	case MT_TOKENS_PASS:
+		ask.claims = token.claims;
+		e = mt_guard_judge_gate(&ask, &by);
+		break;
+	case MT_TOKENS_WAITS:
+		return MT_FILTER_SUSPEND;
+	case MT_TOKENS_ANSWER:
+		ctx->reply = token.reply;
+		ctx->reply_text = p->filters.answer;
+		snprintf(p->filters.answer, sizeof(p->filters.answer), "%s", token.text);
+		return MT_FILTER_REPLY;
+	case MT_TOKENS_UNREAD:
+		break;
+	}
 	if (e == MT_AUTHZ_ALLOWED)
 		return MT_FILTER_NEXT;
 	count(p, e, by);
@@ -435,23 +506,30 @@ static enum mt_filter_verdict ask_gate(
 }
 
 void mt_guard_explain(const struct mt_filter_inst *f, struct mt_view *v,
-	const struct mt_tls_peer *who, const struct mt_bound *bound, struct mt_filter_told *told)
+	const struct mt_tls_peer *who, const struct mt_bound *bound, int64_t now_s,
+	struct mt_filter_told *told)
 {
 	static struct mt_guard_scratch scratch; /* the control thread's */
-	const struct mt_guard_ask ask = {.v = v,
+	struct mt_guard_ask ask = {.v = v,
 		.peer = v->peer,
 		.who = who,
 		.bound = bound,
 		.gate = f->conf,
 		.scratch = &scratch,
 		.whole = true};
+	const struct mt_authz_tokens *tokens = ask.gate->rules->tokens;
 	const struct mt_authz_policy *by;
-	enum mt_authz_effect e = mt_guard_judge_gate(&ask, &by);
+	const char *why = tokens ? mt_tokens_explain(&ask, tokens, now_s, &ask.claims) : NULL;
+	enum mt_authz_effect e = why ? MT_AUTHZ_DENIED : mt_guard_judge_gate(&ask, &by);
 
 	if (e == MT_AUTHZ_ALLOWED)
 		return;
 	told->verdict = MT_FILTER_REPLY;
 	told->reply = MT_REPLY_DENIED;
+	if (why) {
+		snprintf(told->words, sizeof(told->words), "unauthenticated: %s", why);
+		return;
+	}
 	snprintf(told->words, sizeof(told->words), "%s %s",
 		e == MT_AUTHZ_CLOSED ? "closed by" : "denied by", mt_authz_by(by));
 }
@@ -459,7 +537,7 @@ void mt_guard_explain(const struct mt_filter_inst *f, struct mt_view *v,
 static void explain_gate(const struct mt_filter_inst *f, struct mt_view *v, uint64_t now,
 	struct mt_filter_told *told)
 {
-	mt_guard_explain(f, v, NULL, NULL, told);
+	mt_guard_explain(f, v, NULL, NULL, (int64_t)(now / MT_SEC), told);
 }
 
 /* It is the snapshot's. */

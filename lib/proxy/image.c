@@ -164,7 +164,7 @@ static void exchange(struct mt_image *im, void *obj, void *arg)
 	mt_image_chain(im, &ex->req);
 	mt_image_chain(im, &ex->rsp);
 	if (im->loading)
-		ex->trace = 0;
+		ex->trace = ex->token = 0;
 	side(im, x->p, ex);
 }
 

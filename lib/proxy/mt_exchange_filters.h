@@ -10,6 +10,8 @@ static inline struct mt_exchange_side *mt_exchange_side(
 }
 /* Of a service that has some, on a request that the view shows; from ex->filter_at on. false: it waits, or was answered. */
 bool mt_exchange_filters_request(struct mt_proxy *p, struct mt_exchange *ex);
+/* Its token is verified: the filter that waited for that judges it again, and it goes on. */
+void mt_exchange_filters_again(struct mt_proxy *p, struct mt_exchange *ex);
 /* Of an exchange that has some, on a reply that the view shows. false: one answers in its place (p->filter_ctx). */
 bool mt_exchange_filters_reply(struct mt_proxy *p, struct mt_exchange *ex);
 /* Of an exchange that has some: it is over for them. */

@@ -28,18 +28,23 @@ struct mt_guard_ask {
 	struct mt_addr local; /* the address that was called, of a gate; zero: not known */
 	const struct mt_service *service; /* NULL: it has left */
 	struct mt_guard_scratch *scratch;
-	bool whole;	 /* all of the message is there */
-	bool sni_unkept; /* of bytes: mt_pair */
+	const struct mt_claims *claims; /* of his token, which is valid; NULL: he has none */
+	bool whole;			/* all of the message is there */
+	bool sni_unkept;		/* of bytes: mt_pair */
 };
 
 /* A filter that judges calls by the gate of their service, which is its configuration. */
 extern const struct mt_filter mt_gate_filter;
 
-/* What the gate `f` says of a message of this caller (both NULL: in clear text, by any port). Control thread. */
+/* What the gate `f` says of a message of this caller (both NULL: in clear text, by any port) at that time, in seconds since 1970. Control thread. */
 void mt_guard_explain(const struct mt_filter_inst *f, struct mt_view *v,
-	const struct mt_tls_peer *who, const struct mt_bound *bound, struct mt_filter_told *told);
+	const struct mt_tls_peer *who, const struct mt_bound *bound, int64_t now_s,
+	struct mt_filter_told *told);
 /* *by: who decided, or NULL. */
 enum mt_authz_effect mt_guard_judge_gate(
 	const struct mt_guard_ask *ask, const struct mt_authz_policy **by);
+/* The next value of a key of the metadata, as mt_authz_reader has it. */
+enum mt_authz_read mt_guard_metadata(const struct mt_guard_ask *ask, const struct mt_key *key,
+	uint32_t *pos, struct mt_slice *value);
 enum mt_authz_effect mt_guard_judge(
 	const struct mt_guard_ask *ask, const struct mt_authz_policy **by);

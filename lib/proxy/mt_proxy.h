@@ -70,6 +70,9 @@ void mt_proxy_attach_ledger(struct mt_proxy *p, struct mt_ledger *l);
 /* In place of that: they are opened by the layer, which also ends TLS of clients. Without it neither is done. */
 struct mt_tls_layer;
 void mt_proxy_attach_tls(struct mt_proxy *p, struct mt_tls_layer *tls);
+/* By whom tokens are verified; it outlives the proxy's last turn. Without it all are denied. 0 or -ENOMEM. */
+struct mt_token_lane;
+int mt_proxy_attach_tokens(struct mt_proxy *p, struct mt_token_lane *lane);
 void mt_proxy_destroy(struct mt_proxy *p);
 
 /* What accepts clients; arg is the struct mt_proxy. */
@@ -167,6 +170,8 @@ bool mt_proxy_record_next(struct mt_proxy *p, uint32_t *idx, struct mt_record *r
 const struct mt_slow *mt_proxy_slow(const struct mt_proxy *p);
 
 /* Counters of filters and of balancing on this worker. */
+/* By enum mt_token_outcome. */
+const uint64_t *mt_proxy_token_counters(const struct mt_proxy *p);
 const uint64_t *mt_proxy_filter_counters(const struct mt_proxy *p);
 const uint64_t *mt_proxy_upstream_counters(const struct mt_proxy *p);
 

@@ -280,6 +280,7 @@ void mt_reply_flush(struct mt_proxy *p, struct mt_down *d);
 /* A request is decoded (complete, or leading metadata only): makes the exchange and starts it. */
 void mt_dispatch(struct mt_proxy *p, struct mt_down *d, bool complete);
 /* Picks an endpoint (again) and hands the exchange to its lanes. */
+void mt_dispatch_verified(struct mt_proxy *p, struct mt_exchange *ex);
 void mt_dispatch_pick(struct mt_proxy *p, struct mt_exchange *ex);
 
 /* Another configuration has what it waited for, perhaps: routes it again. */
@@ -557,6 +558,8 @@ bool mt_guard_passes(struct mt_proxy *p, struct mt_exchange *ex, const struct mt
 /* Whether a copy of the call may go to an endpoint of another cluster. Nothing is counted or answered. */
 bool mt_guard_lets_copy(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_cluster *c,
 	const struct mt_endpoint *ep);
+/* queue.c: which of MT_FAIR_BUCKETS an address is in, which nobody outside knows. */
+uint8_t mt_fair_bucket(const struct mt_proxy *p, const struct mt_addr *a);
 /* filters.c: a limit in the server's place. false: the call is over it, and was answered. */
 bool mt_exchange_within(
 	struct mt_proxy *p, struct mt_exchange *ex, const struct mt_filter_inst *limit);
@@ -618,6 +621,7 @@ void mt_up_continue_long(struct mt_proxy *p, struct mt_up *u);
 #include "mt_mirror.h"
 #include "mt_secure.h"
 #include "mt_exchange_filters.h"
+#include "mt_exchange_tokens.h"
 #include "mt_oneway.h"
 #include "mt_unacked.h"
 #include "mt_opaque.h"

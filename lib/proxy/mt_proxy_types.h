@@ -20,6 +20,7 @@
 #include "mt_hello.h"
 #include "mt_proxy.h"
 #include "mt_tls_layer.h"
+#include "mt_tokens.h"
 
 /* ---- deadlines: FIFO lists per distinct time-out value ---- */
 
@@ -113,6 +114,11 @@ struct mt_exchange {
 	uint16_t trace;	   /* its journey's number + 1; 0: it is not traced */
 	struct mt_ref self;
 	bool oneway;
+	bool verifies;	   /* SUSPENDED: until its token is verified (tokens.c) */
+	bool waited_token; /* it did so already */
+	bool must_change;  /* it is not sent without the changes of its metadata */
+	uint16_t
+		token; /* what its token says, which was taken out (mt_token_cache_held()); 0: nothing is held */
 	bool unacked;	   /* its attempt is, or was until its connection ended, UNACKED */
 	bool mirrored;	   /* it is a copy of one (mirror.c): its answer goes nowhere */
 	bool in_message;   /* the client still sends this request */
@@ -164,6 +170,10 @@ struct mt_exchange {
 struct mt_exchange_side {
 	uint8_t own[MT_FILTER_BYTES_MAX]; /* the filters', from the first one on */
 	struct mt_chain overlay; /* SUSPENDED: what filters have changed so far (overlay.c) */
+	/* mt_exchange.verifies: */
+	uint8_t token_waits, token_client; /* times; whose share of waiting it takes */
+	bool token_at_gate;
+	uint32_t token_bytes;
 };
 
 /* ---- decoding in portions (reading.c) ---- */
@@ -608,4 +618,5 @@ struct mt_proxy {
 	uint64_t trace_picks[MT_UPSTREAM_N_OUTCOMES]; /* lb.counters before a traced pick */
 	struct mt_guard_scratch guard_scratch;
 	struct mt_mirror mirror;
+	struct mt_tokens tokens;
 };

@@ -150,6 +150,7 @@ struct mt_proxy *mt_proxy_create(const struct mt_proxy_conf *conf, uint16_t work
 	mt_readings_init(p);
 	mt_mirror_init(p);
 	mt_filter_worker_init(&p->filters, worker);
+	mt_tokens_init(p);
 	p->filters.inbox = mt_filter_inbox_new();
 	if (!p->filters.inbox || init_slabs(p) || reserve_arrays(p)) {
 		mt_proxy_destroy(p);
@@ -206,6 +207,7 @@ void mt_proxy_destroy(struct mt_proxy *p)
 	mt_filter_inbox_close(p->filters.inbox);
 	free_chains(p);
 	mt_secure_end(p);
+	mt_tokens_fini(p);
 	if (p->filter_ctx.fw)
 		mt_filter_flush(&p->filters);
 	mt_filter_inbox_free(p->filters.inbox);

@@ -18,11 +18,16 @@
 
 /* ---- turns ----------------------------------------------------------------------------------------- */
 
+uint8_t mt_fair_bucket(const struct mt_proxy *p, const struct mt_addr *a)
+{
+	return (uint8_t)(mt_hash_bytes(a, sizeof(*a), p->fair_salt) >> (64 - MT_FAIR_BITS));
+}
+
 static uint8_t bucket_of(struct mt_proxy *p, const struct mt_exchange *ex)
 {
 	struct mt_addr a = mt_lane_holder(p, ex);
 
-	return (uint8_t)(mt_hash_bytes(&a, sizeof(a), p->fair_salt) >> (64 - MT_FAIR_BITS));
+	return mt_fair_bucket(p, &a);
 }
 
 /* Of an endpoint: those of mt_lanes.fair, and mt_lanes.bulk. */

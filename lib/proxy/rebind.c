@@ -183,6 +183,17 @@ static const struct mt_route_action *find_route(
 	return i < n ? mt_route_at(service->routes, i) : NULL;
 }
 
+/* It is led anew when its token is verified, with what filters have changed, whether or not they are still there. */
+static void rebind_in_front(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	struct mt_chain *overlay = &mt_exchange_side(p, ex)->overlay, kept = *overlay;
+
+	*overlay = (struct mt_chain){0};
+	mt_count(p->counters,
+		mt_exchange_rebind(p, ex) ? MT_PROXY_exchange_rebound : MT_PROXY_exchange_unbound);
+	*overlay = kept;
+}
+
 /* Returns what it cost. */
 static uint32_t rebind_exchange(struct mt_proxy *p, struct mt_exchange *ex)
 {
@@ -195,6 +206,10 @@ static uint32_t rebind_exchange(struct mt_proxy *p, struct mt_exchange *ex)
 		return cost;
 	if (d->proto && ex->service)
 		service = mt_filter_chain_proto_same(d->proto, ex->service);
+	if (mt_unlikely(mt_tokens_in_front(p, ex))) {
+		rebind_in_front(p, ex);
+		return cost;
+	}
 	if (ex->state == MT_EX_SUSPENDED && !mt_exchange_filters_wait_on(ex->service, service)) {
 		/* Now, while it holds their configuration: its answer may have to wait, and move. */
 		mt_exchange_filters_end(p, ex, MT_FILTER_ENDED_HERE);

@@ -128,9 +128,9 @@ const struct mt_kind mt_kinds[] = {
 		.restricts = mt_restricts_peers, .bare = true},
 	{"RequestAuthentication", "security.istio.io", security_versions, &mt_sec_tokens,
 		sizeof(struct mt_request_authentication), .list = LIST(request_authentications),
-		.note = "Where calls carry tokens. No token is verified yet: calls that carry one "
-			"there are "
-			"denied, others pass.",
+		.note = "Whose tokens calls may carry, and where. Who carries one that is not "
+			"valid is "
+			"denied; who carries none passes.",
 		.restricts = mt_restricts_tokens, .bare = true},
 	{"DubboAuthorizationPolicy", "dubbo.aeraki.io", alpha_versions, &mt_sec_dubbo_authorization,
 		sizeof(struct mt_authorization_policy), .list = LIST(authorization_policies),

@@ -386,6 +386,15 @@ static const char *const idle_words[] = {"adaptive", "poll", NULL};
 static const char *const unread_words[] = {"evidence", "strict", NULL};
 static const char *const ecn_words[] = {"accept", "off", "ask", NULL};
 
+static const struct mt_field jwks_fields[] = {
+	{"roots", MT_F_TEXT, AT(struct mt_node_jwks, roots),
+		.help = "a file of authorities (PEM) that may sign certificates of who has the "
+			"keys, besides the machine's own ones"},
+};
+
+static const struct mt_section jwks_section = {
+	"jwks", sizeof(struct mt_node_jwks), MT_ARRAY_LEN(jwks_fields), .fields = jwks_fields};
+
 static const struct mt_field node_fields[] = {
 	{"workers", MT_F_NUM, AT(struct mt_node, workers), .min = 1, .max = 64,
 		.help = "threads that carry traffic; default: 1"},
@@ -452,6 +461,8 @@ static const struct mt_field node_fields[] = {
 	{"admin", MT_F_OBJECT, AT(struct mt_node, admin), .sub = &admin_section},
 	{"dns", MT_F_POINTER, AT(struct mt_node, dns), .sub = &mt_sec_node_dns,
 		.help = "the names of services are answered for; `{}` is enough; default: not"},
+	{"jwks", MT_F_POINTER, AT(struct mt_node, jwks), .sub = &jwks_section,
+		.help = "how keys are fetched that tokens are verified by"},
 	{"otlp", MT_F_POINTER, AT(struct mt_node, otlp), .sub = &mt_sec_node_otlp,
 		.help = "metrics are sent to an OpenTelemetry collector; default: not"},
 };
@@ -520,6 +531,8 @@ static void check_node(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 	mt_check_identities(c, node);
 	if (node->mesh)
 		mt_beside_the_node(c, &node->mesh->config);
+	if (node->jwks)
+		mt_beside_the_node(c, &node->jwks->roots);
 	if (node->otlp) {
 		mt_beside_the_node(c, &node->otlp->roots);
 		mt_beside_the_node(c, &node->otlp->certificate);

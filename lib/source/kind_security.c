@@ -4,6 +4,7 @@
  * what its author meant must not be taken for another one.
  */
 #include "mt_fields.h"
+#include "mt_jwks.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -126,7 +127,7 @@ static void check_section(struct mt_fctx *c, const struct mt_section *s, void *o
 #define NOBODY                                                                                     \
 	"of the caller's certificate, or of its address on a port of `side: workloads`; nobody "   \
 	"else has one"
-#define NO_TOKEN "no caller has one as long as no token is verified"
+#define NO_TOKEN "of the caller's token, `ISSUER/SUBJECT`; nobody else has one"
 #define MATCH	 "`abc`, `abc*`, `*abc`, `*` (any)"
 
 #define SOURCE(name, member, words)                                                                \
@@ -412,31 +413,70 @@ static const struct mt_field header_fields[] = {
 static const struct mt_section header_section = {"header", sizeof(struct mt_jwt_header),
 	MT_ARRAY_LEN(header_fields), .fields = header_fields};
 
-#define NOT_VERIFIED "no token is verified yet"
+static const struct mt_field output_fields[] = {
+	{"header", MT_F_TEXT, AT(struct mt_jwt_output, header), .required = true,
+		.help = "the metadata key; what a caller says there is removed"},
+	{"claim", MT_F_TEXT, AT(struct mt_jwt_output, claim), .required = true,
+		.help = "a text, a number or a truth value; `a.b` is b of a"},
+};
+
+static const struct mt_section output_section = {"output", sizeof(struct mt_jwt_output),
+	MT_ARRAY_LEN(output_fields), .fields = output_fields};
 
 static const struct mt_field jwt_fields[] = {
-	{"issuer", MT_F_TEXT, AT(struct mt_jwt_rule, issuer), .status = MT_S_KEPT,
-		.help = NOT_VERIFIED},
-	{"audiences", .type = MT_F_SKIP, .help = NOT_VERIFIED},
-	{"jwksUri", .type = MT_F_SKIP, .help = NOT_VERIFIED},
-	{"jwks_uri", .type = MT_F_SKIP, .help = NOT_VERIFIED},
-	{"jwks", .type = MT_F_SKIP, .help = NOT_VERIFIED},
+	{"issuer", MT_F_TEXT, AT(struct mt_jwt_rule, issuer), .required = true,
+		.help = "`iss` of the tokens that it takes, letter by letter"},
+	{"audiences", MT_F_TEXTS, TEXTS(struct mt_jwt_rule, audiences),
+		.help = "one of `aud` has to be one of them, but for `http://`, `https://` and a "
+			"slash at the end; default: any"},
+	{"jwksUri", MT_F_TEXT, AT(struct mt_jwt_rule, jwks_uri),
+		.help = "where the issuer's keys are, by http or https; default: where "
+			"ISSUER/.well-known/openid-configuration says"},
+	{"jwks_uri", MT_F_TEXT, AT(struct mt_jwt_rule, jwks_uri), .help = "the same"},
+	{"jwks", MT_F_TEXT, AT(struct mt_jwt_rule, jwks),
+		.help = "the keys themselves, as JSON in a text"},
 	{"fromHeaders", MT_F_LIST, AT_LIST(struct mt_jwt_rule, headers), .sub = &header_section,
-		.help = "calls that carry a token there are denied; default: `authorization` with "
+		.help = "where a token stands in the metadata; default: `authorization` with "
 			"`Bearer `"},
 	{"fromParams", MT_F_TEXTS, TEXTS(struct mt_jwt_rule, params), .status = MT_S_KEPT,
 		.help = "messages have no query parameters"},
 	{"fromCookies", MT_F_TEXTS, TEXTS(struct mt_jwt_rule, cookies), .status = MT_S_KEPT,
 		.help = "messages have no cookies"},
-	{"outputPayloadToHeader", .type = MT_F_SKIP, .help = NOT_VERIFIED},
-	{"outputClaimToHeaders", .type = MT_F_SKIP, .help = NOT_VERIFIED},
-	{"forwardOriginalToken", .type = MT_F_SKIP, .help = NOT_VERIFIED},
-	{"timeout", .type = MT_F_SKIP, .help = NOT_VERIFIED},
-	{"spaceDelimitedClaims", .type = MT_F_SKIP, .help = NOT_VERIFIED},
+	{"outputPayloadToHeader", MT_F_TEXT, AT(struct mt_jwt_rule, payload_to),
+		.help = "a metadata key that has the claims, in base64url, when the server gets "
+			"the call; what a caller says there is removed"},
+	{"outputClaimToHeaders", MT_F_LIST, AT_LIST(struct mt_jwt_rule, outputs),
+		.sub = &output_section},
+	{"forwardOriginalToken", MT_F_BOOL, AT(struct mt_jwt_rule, forward),
+		.help = "default: false, the server does not get the token"},
+	{"timeout", MT_F_DURATION, AT(struct mt_jwt_rule, timeout), .min = 1, .max = 60000,
+		.help = "of a fetch; default: 5s"},
+	{"spaceDelimitedClaims", MT_F_TEXTS, TEXTS(struct mt_jwt_rule, spaced),
+		.help = "claims whose words are a list, besides `scope` and `permission`"},
 };
 
+static void check_jwt(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	const struct mt_jwt_rule *r = obj;
+	struct mt_err e = {""};
+	struct mt_jwks *k;
+
+	if (r->jwks.s && r->jwks_uri.s)
+		mt_f_error(
+			c, r->jwks.line, "keep one of them", "jwks and jwksUri exclude each other");
+	if (r->jwks_uri.s && strncmp(r->jwks_uri.s, "http://", 7) != 0 &&
+		strncmp(r->jwks_uri.s, "https://", 8) != 0)
+		mt_f_error(c, r->jwks_uri.line, "write it like https://issuer.example/keys",
+			"\"%.64s\" is not fetched: by http or https alone", r->jwks_uri.s);
+	k = r->jwks.s ? mt_jwks_parse(r->jwks.s, strlen(r->jwks.s), &e) : NULL;
+	if (r->jwks.s && !k)
+		mt_f_error(c, r->jwks.line, "write a JSON Web Key Set: {\"keys\": [...]}",
+			"these are no keys: %s", e.text);
+	mt_jwks_drop(k);
+}
+
 static const struct mt_section jwt_section = {"rule for tokens", sizeof(struct mt_jwt_rule),
-	MT_ARRAY_LEN(jwt_fields), .fields = jwt_fields};
+	MT_ARRAY_LEN(jwt_fields), .fields = jwt_fields, .after = check_jwt};
 
 static const struct mt_field token_fields[] = {
 	SELECTOR_FIELD(struct mt_request_authentication),

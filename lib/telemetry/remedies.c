@@ -34,11 +34,39 @@
 #define CERTIFICATE                                                                                \
 	"one SPIFFE ID, no authority, for clients and servers both (`openssl x509 -text`)"
 
+#define TOKEN                                                                                      \
+	"look at the caller: what it sends as a token, and where it has it from; many are an "     \
+	"attack"
+
 struct remedy {
 	const char *room, *name, *text;
 };
 
 static const struct remedy remedies[] = {
+	{"jwks", "fetch_failed",
+		"`show health` says which one and why; is its server there, and is its certificate "
+		"by "
+		"an authority that the machine or the Node's spec.jwks.roots knows?"},
+	{"jwt", "malformed", TOKEN},
+	{"jwt", "too_long", "have the issuer put less into its tokens"},
+	{"jwt", "several", "have the caller send one token"},
+	{"jwt", "algorithm",
+		"RS, PS and ES with 256, 384 or 512, and EdDSA are taken: have the issuer sign by "
+		"one "
+		"of these"},
+	{"jwt", "issuer",
+		"compare `iss` of the token, letter by letter, with `issuer` of the "
+		"RequestAuthentications, and its place with their fromHeaders"},
+	{"jwt", "not_yet", "compare the issuer's clock and this machine's"},
+	{"jwt", "expired", "have the caller renew its token, and compare the clocks"},
+	{"jwt", "audience", "compare `aud` of the token with `audiences`"},
+	{"jwt", "no_keys", "`show health` says why they could not be fetched"},
+	{"jwt", "no_key",
+		"has the issuer changed its keys? The set that jwksUri leads to has to have the "
+		"new ones; one of `jwks` "
+		"has to be written anew"},
+	{"jwt", "signature", TOKEN},
+	{"jwt", "internal", MEMORY},
 	{"tls", "timed_out", HOSTILE "; of servers: " SERVER},
 	{"tls", "no_tls",
 		"of clients: they speak clear text where mutual TLS is asked for (a "
@@ -310,6 +338,11 @@ static const struct remedy remedies[] = {
 	{"proxy", "exchange_oneway_lost", SERVER},
 	{"proxy", "exchange_closed", CLOSED},
 	{"proxy", "exchange_denied", DENIED},
+	{"proxy", "exchange_unauthenticated",
+		"the outcomes of jwt say why; `explain` of such a call does, too"},
+	{"proxy", "token_full",
+		"a flood of calls with new tokens: find the caller with `show talkers`"},
+	{"proxy", "token_late", WORKERS},
 	{"proxy", "exchange_unlent", UNLENT},
 	{"proxy", "exchange_unreadable",
 		"look at the client: its serialization, its attachments' size and depth; "

@@ -76,6 +76,8 @@ struct mt_worker_knobs {
 struct mt_worker;
 struct mt_trace;
 
+struct mt_token_lane;
+
 struct mt_worker_conf {
 	uint16_t index, workers;
 	struct mt_port *const *ports;
@@ -104,6 +106,7 @@ struct mt_worker_conf {
 		uint32_t streams;
 	} tls;
 	/* Written to (eventfd) when there are questions for the control thread; 0: it looks by itself. */
+	struct mt_token_lane *tokens; /* what verifies them; NULL: all are denied */
 	int wake_fd;
 	/* Where the control thread publishes; the worker adopts what it finds there. */
 	struct mt_snapshot *const *current;

@@ -95,8 +95,12 @@ static json_t *guards(const struct mt_cluster *c)
 	json_t *list = json_array();
 
 	for (uint32_t i = 0; c->guards && i < c->n_eps; i++) {
+		const struct mt_authz_tokens *t = c->guards[i] ? c->guards[i]->tokens : NULL;
 		char name[MT_ADDR_STRLEN];
 
+		for (uint32_t k = 0; t && k < t->rules->n; k++)
+			add_text(list, "%s verifies tokens by %s",
+				mt_endpoint_name(&c->eps[i], name), t->rules->rules[k].by);
 		for (const struct mt_authz *a = c->guards[i]; a; a = a->also) {
 			for (uint32_t k = 0; k < a->n_deny; k++)
 				add_text(list, "%s %s %s", mt_endpoint_name(&c->eps[i], name),
@@ -112,8 +116,11 @@ static json_t *guards(const struct mt_cluster *c)
 
 json_t *golden_gate(const struct mt_gate_guard *g)
 {
+	const struct mt_authz_tokens *t = g ? g->rules->tokens : NULL;
 	json_t *list = json_array();
 
+	for (uint32_t k = 0; t && k < t->rules->n; k++)
+		add_text(list, "%u verifies tokens by %s", g->port, t->rules->rules[k].by);
 	for (const struct mt_authz *a = g ? g->rules : NULL; a; a = a->also) {
 		for (uint32_t k = 0; k < a->n_deny; k++)
 			add_text(list, "%u %s %s", g->port,

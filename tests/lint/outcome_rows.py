@@ -19,6 +19,20 @@ UNITS = ("buf", "dns", "filter", "net", "port", "proxy", "tcp", "tls", "upstream
 SEEDS = "1-200"
 
 ELSEWHERE = {  # a test that needs root or the real program; it has the row's name in it
+    "jwks.fetch_failed": "smoke/tokens_are_verified.py",
+    "jwks.fetched": "smoke/tokens_are_verified.py",
+    "jwt.algorithm": "smoke/tokens_are_verified.py",
+    "jwt.audience": "smoke/tokens_are_verified.py",
+    "jwt.expired": "smoke/tokens_are_verified.py",
+    "jwt.issuer": "smoke/tokens_are_verified.py",
+    "jwt.malformed": "smoke/tokens_are_verified.py",
+    "jwt.no_key": "smoke/tokens_are_verified.py",
+    "jwt.no_keys": "smoke/tokens_are_verified.py",
+    "jwt.not_yet": "smoke/tokens_are_verified.py",
+    "jwt.several": "smoke/tokens_are_verified.py",
+    "jwt.signature": "smoke/tokens_are_verified.py",
+    "jwt.too_long": "smoke/tokens_are_verified.py",
+    "jwt.valid": "smoke/tokens_are_verified.py",
     "otlp.exports": "interop/otlp/test_otlp.py",
     "otlp.points": "interop/otlp/test_otlp.py",
     "otlp.retries": "interop/otlp/test_otlp.py",
@@ -31,6 +45,7 @@ ELSEWHERE = {  # a test that needs root or the real program; it has the row's na
 }
 UNREACHED = {
     "dns.no_socket": "the kernel would have to refuse a socket",
+    "jwt.internal": "the heap would have to fail on the thread that verifies",
     "net.neigh_full": "65,536 neighbours on one link",
     "otlp.no_memory": "the heap would have to fail on the control thread",
     "port.tx_full": "a device whose ring stays full: virtual ones here take what they are given",

@@ -3,6 +3,7 @@
 #include "mt_health.h"
 
 #include "mt_cert.h"
+#include "mt_jwks_store.h"
 
 #include <string.h>
 
@@ -140,5 +141,34 @@ void mt_check_identity(struct mt_health *h)
 		if (who.credential || who.wanted)
 			check_one(h, &who, own);
 		own = i ? own : who.credential;
+	}
+}
+
+/* ---- who the callers' tokens are of ---------------------------------------------------------------- */
+
+void mt_check_jwks(struct mt_health *h)
+{
+	static const char remedy[] =
+		"is its server there, and its certificate by an authority that the machine or the "
+		"Node's spec.jwks.roots knows?";
+	struct mt_jwks_status st;
+	char name[256];
+
+	if (!h->c->env.conf)
+		return;
+	for (uint32_t i = 0;
+		mt_jwks_store_status(mt_conf_jwks(h->c->env.conf), i, &st, name, sizeof(name));
+		i++) {
+		if (!st.failed)
+			continue;
+		if (st.keys)
+			mt_found(h, MT_FOUND_WARNING, name, remedy,
+				"%u times in a row the keys could not be fetched (%s): those of "
+				"before are used",
+				st.failed, st.why);
+		else
+			mt_found(h, MT_FOUND_FAULT, name, remedy,
+				"the keys cannot be fetched (%s): no token of its issuer is valid",
+				st.why);
 	}
 }

@@ -8,11 +8,13 @@
 
 #include "mt_guard.h"
 #include "mt_lend.h"
+#include "mt_tokens.h"
 #include "mt_rand.h"
 #include "mt_secure.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <strings.h>
 
 #define DRAWS	   8192
@@ -202,7 +204,7 @@ static bool run_filters(struct explain *x)
 		json_t *row = json_object();
 
 		if (f->type == &mt_gate_filter)
-			mt_guard_explain(f, &x->said.view, who(x), bound(x), &told);
+			mt_guard_explain(f, &x->said.view, who(x), bound(x), time(NULL), &told);
 		else if (f->type->explain)
 			f->type->explain(f, &x->said.view, x->c->now, &told);
 		set(row, "filter", f->type->name);
@@ -397,7 +399,7 @@ static bool judge(
 	bool opaque = x->proto->codec->opaque;
 	/* A gateway's: calls have met it among the filters. */
 	const struct mt_gate_guard *gate = opaque && x->service ? x->service->gate : NULL;
-	const struct mt_guard_ask ask = {.v = opaque ? NULL : &x->said.view,
+	struct mt_guard_ask ask = {.v = opaque ? NULL : &x->said.view,
 		.peer = x->said.view.peer,
 		.who = who(x),
 		.bound = bound(x),
@@ -412,10 +414,19 @@ static bool judge(
 
 	if (gate)
 		e = mt_guard_judge_gate(&ask, &by);
-	if (e == MT_AUTHZ_ALLOWED && cl->eps[i].guarded)
-		e = mt_guard_judge(&ask, &by);
 	words[0] = '\0';
 	x->over = false;
+	if (e == MT_AUTHZ_ALLOWED && cl->eps[i].guarded && cl->guards[i]->tokens) {
+		const char *why =
+			mt_tokens_explain(&ask, cl->guards[i]->tokens, time(NULL), &ask.claims);
+
+		if (why)
+			snprintf(words, POLICY_MAX, "unauthenticated: %s", why);
+		if (why)
+			return true;
+	}
+	if (e == MT_AUTHZ_ALLOWED && cl->eps[i].guarded)
+		e = mt_guard_judge(&ask, &by);
 	if (e != MT_AUTHZ_ALLOWED)
 		snprintf(words, POLICY_MAX, "%s %s",
 			e == MT_AUTHZ_CLOSED ? "closed by" : "denied by", mt_authz_by(by));

@@ -171,11 +171,29 @@ static int parse_word(struct mt_said *s, const char *word, struct mt_err *e)
 	return add(s, word, len, eq + 1, e);
 }
 
+/* "authorization=Bearer TOKEN": a word without a sign of equality is a part of the value before it. One value may have blanks. */
+static bool goes_on(struct mt_said *s, const char *before, const char *word)
+{
+	struct mt_said_pair *p = s->n_pairs ? &s->pairs[s->n_pairs - 1] : NULL;
+	bool begun = p && p->value == s->joined;
+	const char *eq = strchr(before, '=');
+	int n;
+
+	if (strchr(word, '=') || !p || (!begun && (!eq || p->value != eq + 1 || s->joined[0])))
+		return false;
+	n = begun ? (int)strlen(s->joined) : snprintf(s->joined, sizeof(s->joined), "%s", p->value);
+	if ((size_t)n + strlen(word) + 2 > sizeof(s->joined))
+		return false;
+	snprintf(s->joined + n, sizeof(s->joined) - (size_t)n, " %s", word);
+	p->value = s->joined;
+	return true;
+}
+
 int mt_said_parse(struct mt_said *s, const char *const *words, uint32_t n, struct mt_err *e)
 {
 	memset(s, 0, sizeof(*s));
 	for (uint32_t i = 0; i < n; i++)
-		if (parse_word(s, words[i], e))
+		if (!(i && goes_on(s, words[i - 1], words[i])) && parse_word(s, words[i], e))
 			return -EINVAL;
 	if (!s->protocol && !s->has_listener)
 		return mt_err(e, -EINVAL,

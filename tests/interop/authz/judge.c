@@ -122,7 +122,8 @@ int main(int argc, char **argv)
 	j.codec = argc > 1 ? mt_codec_find(argv[1]) : NULL;
 	if (!j.codec)
 		die("no such codec", argc > 1 ? argv[1] : "");
-	j.who = (struct mt_authz_callers){false, true, (const char *const *)&argv[2], (uint32_t)argc - 2};
+	j.who = (struct mt_authz_callers){
+		false, true, (const char *const *)&argv[2], (uint32_t)argc - 2};
 	while (fgets(line, sizeof(line), stdin)) {
 		line[strcspn(line, "\n")] = 0;
 		if (strncmp(line, "policy ", 7) == 0)

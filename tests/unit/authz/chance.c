@@ -73,9 +73,9 @@ static const char *const keys[] = {"k", "K", "group"};
 static const char *const conditions[] = {"source.ip", "remote.ip", "destination.ip",
 	"destination.port", "source.principal", "source.namespace", "connection.sni",
 	"request.auth.principal", "request.auth.claims[x]", "request.auth.claims[x][y]",
-	"request.auth.audiences", "request.headers[k]",
-	"request.headers[K]", "request.headers[group]", "experimental.envoy.filters.a[b]",
-	"request.headers", "no.such.key", "source.serviceAccount", "source.trustDomain"};
+	"request.auth.audiences", "request.headers[k]", "request.headers[K]",
+	"request.headers[group]", "experimental.envoy.filters.a[b]", "request.headers",
+	"no.such.key", "source.serviceAccount", "source.trustDomain"};
 
 /* As a rule none, or up to two. */
 static void fill(struct chance *c, struct mt_region *r, struct mt_texts *l, uint32_t rarely,

@@ -336,7 +336,8 @@ static bool claims(const struct ask *a, const struct mt_policy_condition *c)
 			continue;
 		there = true;
 		fits |= c->values.n && texts(a, a->s->claims[i].value, &c->values, &none);
-		spared |= c->not_values.n && !texts(a, a->s->claims[i].value, &none, &c->not_values);
+		spared |=
+			c->not_values.n && !texts(a, a->s->claims[i].value, &none, &c->not_values);
 	}
 	return there ? fits && !spared : c->values.n == 0;
 }

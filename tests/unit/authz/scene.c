@@ -59,8 +59,7 @@ static struct mt_claims_text add(struct mt_claims *c, const char *const path[2],
 	if (!mt_claims_add(c, MT_CLAIM_STRING, (struct mt_slice){bytes, n}, value,
 		    (uint32_t)strlen(value)))
 		abort();
-	return (struct mt_claims_text){
-		(uint16_t)(c->len - strlen(value)), (uint16_t)strlen(value)};
+	return (struct mt_claims_text){(uint16_t)(c->len - strlen(value)), (uint16_t)strlen(value)};
 }
 
 /* As lib/jwt would have them of a token. */

@@ -133,8 +133,13 @@ static const struct row rows[] = {
 	{INSIDE DUBBO("x", "{}") PEERS("{mtls: {mode: STRICT}}"), "C+A C+A - - C+A", "C C - - C",
 		MT_DIAG_CLOSED, ""},
 	/* Tokens. */
-	{INSIDE TOKENS("{jwtRules: [{issuer: i}]}"), "D D - - D", "- - - - -", MT_DIAG_WARNING,
-		"no token"},
+	{INSIDE TOKENS("{jwtRules: [{issuer: i}]}"), "T T - - T", "- - - - -", MT_DIAG_WARNING,
+		"nothing says where the keys of i are"},
+	{INSIDE TOKENS("{jwtRules: [{issuer: i, jwksUri: 'http://a/'}]}"), "T T - - T", "- - - - -",
+		MT_DIAG_WARNING, "proxies of their own"},
+	{INSIDE TOKENS("{jwtRules: [{issuer: i, jwksUri: 'http://a/'}]}") AP(
+		 "{action: DENY, rules: [{from: [{source: {notRequestPrincipals: ['*']}}]}]}"),
+		"TD TD - - TD", "D D - - D", MT_DIAG_WARNING, ""},
 	{INSIDE TOKENS("{jwtRules: [{issuer: i, fromParams: [t]}]}"), "- - - - -", "- - - - -",
 		MT_DIAG_INERT, "no call"},
 	/* A service that is its own instance, by its name. */
@@ -176,6 +181,8 @@ static char *guards_of(const struct mt_snapshot *s, const char *name, char buf[6
 			*to++ = ' ';
 		if (!a)
 			*to++ = '-';
+		if (a && a->tokens)
+			*to++ = 'T';
 		for (; a; a = a->also) {
 			for (uint32_t k = 0; k < a->n_deny; k++)
 				*to++ = a->deny[k]->action == MT_AUTHZ_CLOSE ? 'C' : 'D';
@@ -279,9 +286,9 @@ static const struct gate_row gate_rows[] = {
 		MT_DIAG_WARNING},
 	{AT("PeerAuthentication", "default", "{" GW ", mtls: {mode: STRICT}}"), "-", "-",
 		MT_DIAG_INERT},
-	{AT("RequestAuthentication", "default", "{" GW ", jwtRules: [{issuer: i}]}"), "D", "-",
+	{AT("RequestAuthentication", "default", "{" GW ", jwtRules: [{issuer: i}]}"), "T", "-",
 		MT_DIAG_WARNING},
-	{AT("RequestAuthentication", "default", "{jwtRules: [{issuer: i}]}"), "D", "-",
+	{AT("RequestAuthentication", "default", "{jwtRules: [{issuer: i}]}"), "T", "-",
 		MT_DIAG_WARNING},
 	{AT("RequestAuthentication", "default",
 		 "{targetRefs: [{group: networking.istio.io, kind: Gateway, name: g}], jwtRules: "
@@ -307,6 +314,8 @@ static char *gate_of(const struct mt_service *s, char buf[16])
 
 	if (!a)
 		*to++ = s ? '-' : '/';
+	if (a && a->tokens)
+		*to++ = 'T';
 	for (uint32_t k = 0; a && k < a->n_deny; k++)
 		*to++ = a->deny[k]->action == MT_AUTHZ_CLOSE ? 'C' : 'D';
 	for (uint32_t k = 0; a && k < a->n_allow; k++)

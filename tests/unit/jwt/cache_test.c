@@ -36,7 +36,7 @@ static void put(uint32_t n, enum mt_token_outcome o, int64_t until, int64_t now)
 	result.generation = mt_jwks_source_generation(rules->rules[0].keys);
 	result.until = result.claims.expires = until;
 	result.claims.len = 0;
-	mt_token_cache_put(cache, rules, digest, &result, now);
+	mt_token_cache_put(cache, rules->id, digest, &result, now);
 }
 
 static bool find(uint32_t n, int64_t now, enum mt_token_outcome *o, struct mt_token_known **k)

@@ -650,11 +650,11 @@ static void test_gate_explained(void)
 	write_rule(MT_AUTHZ_DENY, MT_AUTHZ_PRINCIPAL, "td/ns/a/sa/b");
 	mt_gate_filter.explain(&f, &v, 0, &told);
 	CU_ASSERT_EQUAL(told.verdict, MT_FILTER_NEXT);
-	mt_guard_explain(&f, &v, &member, NULL, &told);
+	mt_guard_explain(&f, &v, &member, NULL, 0, &told);
 	CU_ASSERT_EQUAL(told.verdict, MT_FILTER_REPLY);
 	CU_ASSERT_STRING_EQUAL(told.words, "denied by P a/b");
 	told = (struct mt_filter_told){.verdict = MT_FILTER_NEXT};
-	mt_guard_explain(&f, &v, NULL, &lives, &told);
+	mt_guard_explain(&f, &v, NULL, &lives, 0, &told);
 	CU_ASSERT_EQUAL(told.verdict, MT_FILTER_REPLY);
 }
 

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Tokens of calls: known, waited for, judged. */
+#include "mt_proxy_priv.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Times that a call may wait: other rules in front of another endpoint, or changed ones, each take one. */
+#define WAITS 4
+/* In mt_exchange.token: it was valid and is taken out, and what it says could not be kept. */
+#define LOST UINT16_MAX
+
+void mt_tokens_init(struct mt_proxy *p)
+{
+	mt_list_init(&p->tokens.later);
+	for (uint32_t i = 0; i < MT_TOKEN_SLOTS; i++)
+		mt_list_init(&p->tokens.by_slot[i]);
+}
+
+int mt_proxy_attach_tokens(struct mt_proxy *p, struct mt_token_lane *lane)
+{
+	p->tokens.cache = mt_token_cache_new();
+	if (!p->tokens.cache)
+		return -ENOMEM;
+	lane->wake = mt_filter_inbox_ring;
+	lane->who = mt_filter_inbox_who(p->filters.inbox);
+	p->tokens.lane = lane;
+	return 0;
+}
+
+void mt_tokens_fini(struct mt_proxy *p)
+{
+	mt_token_cache_free(p->tokens.cache);
+	p->tokens.cache = NULL;
+}
+
+const uint64_t *mt_proxy_token_counters(const struct mt_proxy *p)
+{
+	return p->tokens.counters;
+}
+
+/* ---- waiting --------------------------------------------------------------------------------------- */
+
+static bool is_full(const struct mt_proxy *p, const struct mt_exchange *ex, uint32_t client)
+{
+	const struct mt_tokens *k = &p->tokens;
+
+	return k->n >= MT_TOKENS_WAIT || k->bytes + ex->req.truesize > p->conf.pending_bytes ||
+	       k->by_client[client] >= MT_TOKENS_WAIT / 4;
+}
+
+/* Where the same one is verified already. */
+static struct mt_list *under_way(struct mt_tokens *k, const uint8_t *digest)
+{
+	for (uint32_t i = 0; i < MT_TOKEN_SLOTS; i++)
+		if (!mt_list_empty(&k->by_slot[i]) &&
+			memcmp(k->lane->slots[i].digest, digest, MT_TOKEN_DIGEST) == 0)
+			return &k->by_slot[i];
+	return NULL;
+}
+
+static struct mt_list *ask_for(struct mt_proxy *p, const struct mt_authz_tokens *t,
+	const struct mt_tokens_found *f, const uint8_t *digest)
+{
+	struct mt_tokens *k = &p->tokens;
+	struct mt_list *list = under_way(k, digest);
+	struct mt_token_slot *s = list ? NULL : mt_token_lane_slot(k->lane);
+
+	if (!s)
+		return list ? list : &k->later;
+	s->allowed = f->allowed;
+	s->now_s = (int64_t)(p->wall / MT_SEC);
+	memcpy(s->digest, digest, sizeof(s->digest));
+	s->len = f->len;
+	memcpy(s->token, k->token, f->len);
+	mt_token_lane_ask(k->lane, s, t->rules);
+	return &k->by_slot[mt_token_lane_index(k->lane, s)];
+}
+
+/* In front of an endpoint; at a gate the filter chain keeps the changes. */
+static bool suspend(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	if (mt_overlay_keep(p, ex))
+		return false;
+	ex->state = MT_EX_SUSPENDED;
+	mt_compact_waiting(p, &ex->req);
+	mt_exchange_waits(p, ex);
+	return true;
+}
+
+static bool begin_to_wait(struct mt_proxy *p, struct mt_exchange *ex,
+	const struct mt_authz_tokens *t, const struct mt_tokens_found *f, const uint8_t *digest,
+	bool at_gate)
+{
+	struct mt_exchange_side *side = mt_exchange_side(p, ex);
+	uint32_t left = mt_dispatch_left(p, ex);
+	struct mt_tokens *k = &p->tokens;
+	uint8_t client = mt_fair_bucket(p, &p->view.peer);
+
+	side->token_waits = ex->waited_token ? (uint8_t)(side->token_waits + 1) : 0;
+	if (side->token_waits == WAITS || is_full(p, ex, client) || (!at_gate && !suspend(p, ex))) {
+		mt_count(p->counters, MT_PROXY_token_full);
+		return false;
+	}
+	mt_count(p->counters, MT_PROXY_token_waited);
+	ex->verifies = ex->waited_token = true;
+	side->token_client = client;
+	side->token_at_gate = at_gate;
+	side->token_bytes = ex->req.truesize;
+	k->n++;
+	k->bytes += side->token_bytes;
+	k->by_client[client]++;
+	mt_list_add_tail(ask_for(p, t, f, digest), &ex->queue_node);
+	mt_deadline_arm(
+		&p->deadlines, &ex->deadline, p->now, MT_MIN(left, (uint32_t)MT_TOKENS_WAIT_MS));
+	mt_exchange_trace_queued(p, ex, "its token has to be verified");
+	return true;
+}
+
+void mt_tokens_left(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	const struct mt_exchange_side *side = mt_exchange_side(p, ex);
+
+	ex->verifies = false;
+	p->tokens.n--;
+	p->tokens.bytes -= side->token_bytes;
+	p->tokens.by_client[side->token_client]--;
+}
+
+const char *mt_tokens_expired(struct mt_proxy *p, const struct mt_exchange *ex)
+{
+	if (!ex->verifies)
+		return "a filter did not answer in time";
+	mt_count(p->counters, MT_PROXY_token_late);
+	return "its token was not verified in time";
+}
+
+bool mt_tokens_in_front(const struct mt_proxy *p, const struct mt_exchange *ex)
+{
+	return ex->verifies && !mt_exchange_side(p, ex)->token_at_gate;
+}
+
+/* The first call of a list goes on, where it began to wait. */
+static void go_on(struct mt_proxy *p, struct mt_list *list)
+{
+	struct mt_exchange *ex = mt_list_entry(list->next, struct mt_exchange, queue_node);
+	bool at_gate = mt_exchange_side(p, ex)->token_at_gate;
+
+	mt_list_del(&ex->queue_node);
+	mt_tokens_left(p, ex);
+	ex->state = MT_EX_ROUTING;
+	if (at_gate)
+		mt_exchange_filters_again(p, ex);
+	else
+		mt_dispatch_verified(p, ex);
+}
+
+uint32_t mt_tokens_turn(struct mt_proxy *p)
+{
+	struct mt_tokens *k = &p->tokens;
+	struct mt_token_slot *s;
+	uint32_t n = 0;
+
+	for (; k->lane && n < MT_TOKEN_SLOTS && (s = mt_token_lane_take(k->lane)); n++) {
+		struct mt_list *waiting = &k->by_slot[mt_token_lane_index(k->lane, s)];
+
+		mt_token_cache_put(k->cache, s->rules_id, s->digest, &s->result, s->now_s);
+		k->fresh = s;
+		while (!mt_list_empty(waiting))
+			go_on(p, waiting);
+		k->fresh = NULL;
+		mt_token_lane_give_back(k->lane, s);
+		while (k->lane->n_free && !mt_list_empty(&k->later))
+			go_on(p, &k->later);
+	}
+	return n;
+}
+
+/* ---- judged ---------------------------------------------------------------------------------------- */
+
+static enum mt_tokens_verdict denied(struct mt_proxy *p, enum mt_token_outcome o,
+	const struct mt_authz_tokens *t, uint32_t rule, struct mt_tokens_judged *j)
+{
+	mt_count(p->tokens.counters, o);
+	mt_count(p->counters, MT_PROXY_exchange_unauthenticated);
+	j->reply = MT_REPLY_DENIED;
+	snprintf(j->text, sizeof(j->text), "unauthenticated: %s", mt_token_words(o));
+	if (rule < t->rules->n)
+		j->by = t->rules->rules[rule].by;
+	return MT_TOKENS_ANSWER;
+}
+
+static enum mt_tokens_verdict overloaded(struct mt_tokens_judged *j, const char *why)
+{
+	j->reply = MT_REPLY_OVERLOAD;
+	snprintf(j->text, sizeof(j->text), "%s", why);
+	return MT_TOKENS_ANSWER;
+}
+
+/* Changes of its metadata that it does not go without. */
+static enum mt_tokens_verdict changed(
+	struct mt_proxy *p, struct mt_exchange *ex, bool ok, struct mt_tokens_judged *j)
+{
+	if (!ok)
+		return overloaded(j, "its metadata cannot be changed as its token asks for");
+	ex->must_change |= p->view.n_mutations > 0;
+	return MT_TOKENS_PASS;
+}
+
+/* Its token was taken out when it was first sent. */
+static enum mt_tokens_verdict again(struct mt_proxy *p, const struct mt_exchange *ex,
+	const struct mt_authz_tokens *t, struct mt_tokens_judged *j)
+{
+	const struct mt_token_known *k =
+		ex->token == LOST ? NULL : mt_token_cache_held(p->tokens.cache, ex->token);
+
+	if (!k || k->rules != t->rules->id)
+		return overloaded(j, "its token would have to be verified again");
+	j->claims = &k->claims;
+	return MT_TOKENS_PASS;
+}
+
+static enum mt_tokens_verdict valid(struct mt_proxy *p, struct mt_exchange *ex,
+	const struct mt_authz_tokens *t, const struct mt_tokens_found *f, uint32_t rule,
+	const struct mt_claims *claims, struct mt_tokens_judged *j)
+{
+	mt_count(p->tokens.counters, MT_TOKEN_valid);
+	j->claims = claims;
+	return changed(p, ex, mt_tokens_adorn(p, t, rule, claims, f->len), j);
+}
+
+static enum mt_tokens_verdict look_up(struct mt_proxy *p, struct mt_exchange *ex,
+	const struct mt_authz_tokens *t, const struct mt_tokens_found *f, bool at_gate,
+	struct mt_tokens_judged *j)
+{
+	const struct mt_token_slot *fresh = p->tokens.fresh;
+	uint8_t digest[MT_TOKEN_DIGEST];
+	enum mt_token_outcome o;
+
+	mt_token_cache_digest(
+		p->tokens.cache, t->rules, f->allowed, p->tokens.token, f->len, digest);
+	if (mt_token_cache_find(p->tokens.cache, t->rules, digest, (int64_t)(p->wall / MT_SEC), &o,
+		    &j->known)) {
+		if (j->known)
+			return valid(p, ex, t, f, j->known->rule, &j->known->claims, j);
+		return denied(p, o, t, UINT32_MAX, j);
+	}
+	/* What was found just now and could not be kept. */
+	if (fresh && memcmp(fresh->digest, digest, sizeof(digest)) == 0) {
+		if (fresh->result.outcome == MT_TOKEN_valid)
+			return valid(p, ex, t, f, fresh->result.rule, &fresh->result.claims, j);
+		return denied(p, fresh->result.outcome, t, fresh->result.rule, j);
+	}
+	if (begin_to_wait(p, ex, t, f, digest, at_gate))
+		return MT_TOKENS_WAITS;
+	return overloaded(j, "too many tokens have to be verified");
+}
+
+enum mt_tokens_verdict mt_tokens_judge(struct mt_proxy *p, struct mt_exchange *ex,
+	const struct mt_guard_ask *ask, const struct mt_authz_tokens *t, struct mt_tokens_judged *j)
+{
+	struct mt_tokens_found f;
+	enum mt_token_outcome o;
+
+	*j = (struct mt_tokens_judged){.by = t->rules->n ? t->rules->rules[0].by : NULL};
+	if (ex->token)
+		return again(p, ex, t, j);
+	mt_tokens_find(ask, t, p->tokens.token, &f);
+	if (f.read != MT_AUTHZ_READ)
+		return MT_TOKENS_UNREAD;
+	/* No change of the view has its text there any more. */
+	if (p->view.n_mutations == 0)
+		p->filters.text_used = 0;
+	o = f.too_long ? MT_TOKEN_too_long : f.n > 1 ? MT_TOKEN_several : MT_TOKEN_valid;
+	if (o)
+		return denied(p, o, t, UINT32_MAX, j);
+	if (!f.n)
+		return changed(p, ex, mt_tokens_sanitize(p, t), j);
+	if (!p->tokens.lane)
+		return denied(p, MT_TOKEN_internal, t, UINT32_MAX, j);
+	return look_up(p, ex, t, &f, ask->gate != NULL, j);
+}
+
+void mt_tokens_hold(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_tokens_judged *j)
+{
+	if (!j->claims || ex->token)
+		return;
+	ex->token = j->known ? (uint16_t)mt_token_cache_hold(p->tokens.cache, j->known) : LOST;
+}
+
+void mt_tokens_drop(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	if (ex->token != LOST)
+		mt_token_cache_drop(p->tokens.cache, ex->token);
+	ex->token = 0;
+}

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Calls whose tokens have to be verified, by the thread that does it: a filter puts the token into their metadata. */
+#include "scene.h"
+
+#include "../jwt/issuer.h"
+#include "mt_filter_limit.h"
+#include "mt_jwks_store_priv.h"
+#include "mt_proxy_priv.h"
+
+#include <unistd.h>
+
+static struct mt_jwks_store *store;
+static struct mt_token_rules *rules;
+static struct mt_token_pool *pool;
+static struct mt_key place;
+static struct mt_authz_tokens tokens;
+static struct mt_authz guard;
+static const struct mt_authz *guards[CONFIG_EPS];
+static struct mt_filter_inst chain[1];
+static char *token;
+
+static void guard_all(struct mt_snapshot *s)
+{
+	struct mt_cluster *c = &s->clusters[0];
+
+	c->guards = guards;
+	for (uint32_t i = 0; i < c->n_eps; i++) {
+		c->eps[i].guarded = true;
+		guards[i] = &guard;
+	}
+}
+
+/* All calls carry it from now on; they are of one that lasts as long as the scene. */
+static void carry(const char *key, const char *text)
+{
+	char *value = NULL;
+	struct mt_mutation m = {.key = key, .key_len = (uint16_t)strlen(key)};
+
+	CU_ASSERT_FATAL(asprintf(&value, "Bearer %s", text) > 0);
+	m.value = value;
+	m.value_len = (uint16_t)strlen(value);
+	if (chain[0].conf)
+		chain[0].type->free_conf(chain[0].conf);
+	chain[0] = (struct mt_filter_inst){
+		.type = mt_filter_find("mutation"), .conf = mt_mutation_compile(&m, 1, NULL, 0)};
+	scene_filters(chain, 1);
+	free(value);
+}
+
+static void start_at(const char *key)
+{
+	char *jwks = issuer_jwks(issuer_of("ES256"));
+	struct mt_err e;
+
+	scene_start(1);
+	store = mt_jwks_store_new();
+	rules = one_rule(store, jwks, NULL, 0);
+	rules->places[0].key = key;
+	pool = mt_token_pool_new(1, &e);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(pool);
+	CU_ASSERT_EQUAL_FATAL(mt_proxy_attach_tokens(lab.p, mt_token_pool_lane(pool, 0)), 0);
+	place = mt_key_make(&toy_codec, key);
+	place.icase = true;
+	tokens = (struct mt_authz_tokens){.rules = rules, .places = &place};
+	guard = (struct mt_authz){.tokens = &tokens, .reads = true, .searches = true};
+	guard_all(lab.snap);
+	token = issuer_sign(issuer_of("ES256"), NULL, "{\"iss\":\"iss\",\"sub\":\"s\"}");
+	carry(key, token);
+	free(jwks);
+}
+
+static void start(void)
+{
+	start_at("authorization");
+}
+
+static void stop(void)
+{
+	CU_ASSERT_EQUAL(lab.p->tokens.n, 0);
+	CU_ASSERT_EQUAL(lab.p->tokens.bytes, 0);
+	mt_token_pool_free(pool);
+	chain[0].type->free_conf(chain[0].conf);
+	chain[0].conf = NULL;
+	scene_stop();
+	mt_token_rules_drop(rules);
+	mt_jwks_store_free(store);
+	free(token);
+}
+
+/* The thread answers nothing until may(true). */
+static void may(bool answer)
+{
+	if (answer)
+		pthread_mutex_unlock(&store->lock);
+	else
+		pthread_mutex_lock(&store->lock);
+}
+
+static void until_verified(uint32_t n)
+{
+	for (uint32_t i = 0; i < 10000 && lab.p->tokens.n > n; i++) {
+		usleep(100);
+		lab_advance(MT_USEC);
+	}
+	CU_ASSERT_EQUAL(lab.p->tokens.n, n);
+}
+
+static uint64_t told(enum mt_token_outcome o)
+{
+	return mt_proxy_token_counters(lab.p)[o];
+}
+
+static void answered(struct fake_conn *c, uint64_t id)
+{
+	struct fake_conn *s = scene_connected_server(0);
+
+	scene_answer(s, scene_next_sent(s).id, 1, 40);
+	CU_ASSERT_EQUAL(scene_next_sent(c).id, id);
+}
+
+static void is_told(struct fake_conn *c, uint64_t id, enum mt_local_reply what)
+{
+	struct toy t = scene_next_sent(c);
+
+	CU_ASSERT_EQUAL(t.id, id);
+	CU_ASSERT_EQUAL(t.status, 1);
+	CU_ASSERT_EQUAL(t.first, what);
+}
+
+/* The first call waits, others of the same token with it; the next one is known, and goes without its token. */
+static void test_known(void)
+{
+	struct fake_conn *c;
+
+	start();
+	c = lab_client(CONFIG_SAFE);
+	may(false);
+	scene_send_request(c, 'Q', 1, 64);
+	scene_send_request(c, 'Q', 2, 64);
+	CU_ASSERT_EQUAL(lab_n_servers(), 0);
+	CU_ASSERT_EQUAL(lab.p->tokens.n, 2);
+	CU_ASSERT_EQUAL(lab.p->tokens.lane->n_free, MT_TOKEN_SLOTS - 1);
+	CU_ASSERT_PTR_NULL(mt_proxy_check(lab.p));
+	may(true);
+	until_verified(0);
+	toy_noted.changes[0] = '\0';
+	answered(c, 1);
+	answered(c, 2);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_token_waited), 2);
+	scene_send_request(c, 'Q', 3, 64);
+	CU_ASSERT_STRING_EQUAL(toy_noted.changes, "authorization;");
+	answered(c, 3);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_token_waited), 2);
+	CU_ASSERT_EQUAL(told(MT_TOKEN_valid), 3);
+	scene_bye(c);
+	stop();
+}
+
+static void test_not_valid(void)
+{
+	struct fake_conn *c;
+
+	start();
+	token[strlen(token) - 5] = token[strlen(token) - 5] == 'A' ? 'B' : 'A';
+	carry("authorization", token);
+	c = lab_client(CONFIG_SAFE);
+	scene_send_request(c, 'Q', 1, 64);
+	until_verified(0);
+	is_told(c, 1, MT_REPLY_DENIED);
+	scene_send_request(c, 'Q', 2, 64);
+	is_told(c, 2, MT_REPLY_DENIED);
+	CU_ASSERT_EQUAL(lab_n_servers(), 0);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_unauthenticated), 2);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_token_waited), 1);
+	CU_ASSERT_EQUAL(told(MT_TOKEN_signature), 2);
+	scene_bye(c);
+	stop();
+}
+
+/* Its client leaves, and another one does not wait as long as it takes: what comes then is known all the same. */
+static void test_gone(void)
+{
+	struct fake_conn *c, *d;
+
+	start();
+	c = lab_client(CONFIG_SAFE);
+	d = lab_client(CONFIG_SAFE);
+	may(false);
+	scene_send_request(c, 'Q', 1, 64);
+	scene_send_request(d, 'Q', 2, 64);
+	lab_close(c, MT_CLOSE_RESET);
+	CU_ASSERT_EQUAL(lab.p->tokens.n, 1);
+	lab_advance((MT_TOKENS_WAIT_MS + 1) * MT_MSEC);
+	is_told(d, 2, MT_REPLY_TIMEOUT);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_token_late), 1);
+	CU_ASSERT_EQUAL(lab.p->tokens.n, 0);
+	may(true);
+	for (uint32_t i = 0; i < 10000 && lab.p->tokens.lane->n_free < MT_TOKEN_SLOTS; i++) {
+		usleep(100);
+		lab_advance(MT_USEC);
+	}
+	scene_send_request(d, 'Q', 3, 64);
+	answered(d, 3);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_token_waited), 2);
+	scene_bye(d);
+	stop();
+}
+
+/* Of one address a quarter of those that may wait does. */
+static void test_full(void)
+{
+	struct fake_conn *c, *d;
+
+	start();
+	c = lab_client(CONFIG_SAFE);
+	d = lab_client_from(CONFIG_SAFE, 77);
+	may(false);
+	for (uint32_t i = 0; i <= MT_TOKENS_WAIT / 4; i++)
+		scene_send_request(c, 'Q', 1 + i, 64);
+	is_told(c, MT_TOKENS_WAIT / 4 + 1, MT_REPLY_OVERLOAD);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_token_full), 1);
+	scene_send_request(d, 'Q', 1, 64);
+	CU_ASSERT_EQUAL(lab.p->tokens.n, MT_TOKENS_WAIT / 4 + 1);
+	lab_close(c, MT_CLOSE_RESET);
+	CU_ASSERT_EQUAL(lab.p->tokens.n, 1);
+	may(true);
+	until_verified(0);
+	answered(d, 1);
+	scene_bye(d);
+	stop();
+}
+
+/* More tokens than there are slots: all of them in their turn. */
+static void test_slots(void)
+{
+	char *all[2 * MT_TOKEN_SLOTS], claims[64];
+	struct fake_conn *c;
+
+	start();
+	c = lab_client(CONFIG_SAFE);
+	may(false);
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(all); i++) {
+		snprintf(claims, sizeof(claims), "{\"iss\":\"iss\",\"sub\":\"%u\"}", i);
+		all[i] = issuer_sign(issuer_of("ES256"), NULL, claims);
+		carry("authorization", all[i]);
+		scene_send_request(c, 'Q', 1 + i, 64);
+	}
+	CU_ASSERT_EQUAL(lab.p->tokens.n, MT_ARRAY_LEN(all));
+	CU_ASSERT_EQUAL(lab.p->tokens.lane->n_free, 0);
+	may(true);
+	until_verified(0);
+	CU_ASSERT_EQUAL(lab.p->tokens.lane->n_free, MT_TOKEN_SLOTS);
+	CU_ASSERT_EQUAL(told(MT_TOKEN_valid), MT_ARRAY_LEN(all));
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(all); i++)
+		free(all[i]);
+	lab_close(c, MT_CLOSE_RESET);
+	stop();
+}
+
+/* It is led anew in a snapshot that came while it waited, and the old one can go. */
+static void test_another_snapshot(void)
+{
+	struct mt_snapshot *s;
+	struct fake_conn *c;
+
+	start();
+	c = lab_client(CONFIG_SAFE);
+	may(false);
+	scene_send_request(c, 'Q', 1, 64);
+	s = config_make(1, lab.snap->version + 1, 1, true);
+	s->keep_from = s->version;
+	guard_all(s);
+	mt_proxy_adopt(lab.p, s);
+	lab_advance(MT_MSEC);
+	CU_ASSERT_EQUAL(config_holds(0), 0);
+	CU_ASSERT_EQUAL(lab.p->tokens.n, 1);
+	may(true);
+	until_verified(0);
+	answered(c, 1);
+	lab_close(c, MT_CLOSE_RESET);
+	stop();
+	config_free(1);
+}
+
+/* A message that cannot go without its token does not go. */
+static void test_unchanged(void)
+{
+	struct fake_conn *c;
+
+	start_at("fixed");
+	c = lab_client(CONFIG_SAFE);
+	scene_send_request(c, 'Q', 1, 64);
+	until_verified(0);
+	is_told(c, 1, MT_REPLY_OVERLOAD);
+	CU_ASSERT_EQUAL(lab_n_servers(), 0);
+	scene_bye(c);
+	stop();
+}
+
+/* Without anybody who verifies nothing is valid. */
+static void test_nobody(void)
+{
+	struct fake_conn *c;
+
+	start();
+	lab.p->tokens.lane = NULL;
+	c = lab_client(CONFIG_SAFE);
+	scene_send_request(c, 'Q', 1, 64);
+	is_told(c, 1, MT_REPLY_DENIED);
+	CU_ASSERT_EQUAL(told(MT_TOKEN_internal), 1);
+	scene_bye(c);
+	stop();
+}
+
+const struct mt_test tokens_tests[] = {{"waited for, and known", test_known},
+	{"not valid", test_not_valid}, {"gone before", test_gone}, {"too many", test_full},
+	{"more than slots", test_slots}, {"another snapshot", test_another_snapshot},
+	{"it cannot be taken out", test_unchanged}, {"nobody verifies", test_nobody}, {0}};
