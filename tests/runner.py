@@ -68,7 +68,7 @@ def scripts(folder, pattern, seconds, env, root=True, build=DEBUG, targets=LAB, 
 
 
 # Rooms whose unit tests run threads, and which of their tests (a part of their names, or their suite's; empty: all).
-THREADED = {"filter": "", "identity": "read elsewhere", "net": "", "observe": "none is torn", "proxy": "filters", "tls": "threads", "upstream": "", "worker": ""}
+THREADED = {"filter": "", "identity": "read elsewhere", "jwt": "all slots", "net": "", "observe": "none is torn", "proxy": "filters", "tls": "threads", "upstream": "", "worker": ""}
 
 
 def simulator(options):

@@ -65,7 +65,7 @@ static void test_signature(void)
 		struct mt_token_rules *r = one_rule(s, jwks, NULL, 0);
 		char *sig = strrchr(token, '.') + 1, old;
 
-		for (char *at = sig; *at && at[1]; at += 7) {
+		for (char *at = sig; at < sig + strlen(sig) - 1; at += 7) {
 			old = *at;
 			*at = old == 'A' ? 'B' : 'A';
 			CU_ASSERT_EQUAL(verify(r, token), MT_TOKEN_signature);
