@@ -65,12 +65,13 @@ static mt_noinline struct mt_lanes *lanes_outdated(
 	return ln;
 }
 
+/* `shows` is read of those only that are spoken with by TLS. */
 static mt_inline struct mt_lanes *lanes_get(struct mt_proxy *p, const struct mt_codec *codec,
 	uint8_t opts, const struct mt_cluster *c, const struct mt_endpoint *ep, uint8_t lane_class,
-	uint8_t shows)
+	const uint8_t *shows)
 {
 	struct mt_lanes *ln = p->lanes_by_ep[ep->state->index];
-	struct mt_tls_context *tls = ep->tls ? mt_cluster_tls(c, shows) : NULL;
+	struct mt_tls_context *tls = mt_unlikely(ep->tls) ? mt_cluster_tls(c, *shows) : NULL;
 
 	opts |= c->multiplexing ? MT_CODEC_OPT_MULTIPLEXING : 0;
 	if (mt_unlikely(ln && (ln->ep_id != ep->state->id || ln->codec != codec)))
@@ -93,13 +94,13 @@ struct mt_lanes *mt_lanes_get(
 	struct mt_proxy *p, const struct mt_exchange *ex, const struct mt_endpoint *ep)
 {
 	return lanes_get(
-		p, ex->codec, ex->codec_opts, ex->cluster, ep, ex->msg.lane_class, ex->shows);
+		p, ex->codec, ex->codec_opts, ex->cluster, ep, ex->msg.lane_class, &ex->shows);
 }
 
 struct mt_lanes *mt_lanes_opaque(
 	struct mt_proxy *p, const struct mt_connecting *j, const struct mt_endpoint *ep)
 {
-	return lanes_get(p, j->codec, j->codec_opts, j->cluster, ep, 0, j->shows);
+	return lanes_get(p, j->codec, j->codec_opts, j->cluster, ep, 0, &j->shows);
 }
 
 void mt_lanes_maybe_free(struct mt_proxy *p, struct mt_lanes *ln)
