@@ -41,15 +41,21 @@ static inline uint32_t mt_key_bits(const uint8_t *key, uint32_t at)
 	return bits;
 }
 
+/* Of 16 bytes each; 0: they are the same. */
+static inline uint64_t mt_key_differs(const uint8_t *a, const uint8_t *b)
+{
+	uint64_t x[2], y[2];
+
+	memcpy(x, a, sizeof(x));
+	memcpy(y, b, sizeof(y));
+	return (x[0] ^ y[0]) | (x[1] ^ y[1]);
+}
+
 static inline bool mt_key_cache_has(
 	const struct mt_key_place *p, uint8_t cipher, const uint8_t *key, uint32_t key_len)
 {
-	uint64_t a[4], b[4];
-
-	memcpy(a, p->key, sizeof(a));
-	memcpy(b, key, key_len == 32 ? 32 : 16);
-	return p->cipher == cipher && !((a[0] ^ b[0]) | (a[1] ^ b[1])) &&
-	       (key_len == 16 || !((a[2] ^ b[2]) | (a[3] ^ b[3])));
+	return p->cipher == cipher && !mt_key_differs(p->key, key) &&
+	       (key_len == 16 || !mt_key_differs(p->key + 16, key + 16));
 }
 
 /* The place for a key of 16 or 32 bytes; *load: expand it there first. */
@@ -64,7 +70,8 @@ static inline uint32_t mt_key_cache_find(
 		return 0;
 	p = &c->places[i];
 	if (mt_likely(mt_key_cache_has(p, cipher, key, key_len))) {
-		p->wanted = 0;
+		if (mt_unlikely(p->wanted))
+			p->wanted = 0;
 		*load = false;
 		return i;
 	}

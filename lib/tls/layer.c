@@ -41,6 +41,8 @@ void tls_conn_free(struct tls_conn *c)
 {
 	struct mt_tls_layer *l = c->layer;
 
+	if (l->ahead == c)
+		l->ahead = NULL;
 	tls_hands_off(c);
 	l->coming -= c->coming;
 	let_go_of_bytes(c);
@@ -197,7 +199,24 @@ static struct mt_addr holder_of(const struct mt_stream *lower)
 
 static void prefetch(const struct mt_stream *lower)
 {
-	__builtin_prefetch(tls_above(lower));
+	struct mt_tls_layer *l = lower->user_ctx;
+
+	l->ahead = tls_above(lower);
+	for (size_t at = 0; at < sizeof(*l->ahead); at += MT_CACHE_LINE)
+		__builtin_prefetch((const char *)l->ahead + at, 1);
+}
+
+void tls_look_ahead(struct mt_tls_layer *l)
+{
+	const struct tls_conn *c = l->ahead;
+
+	l->ahead = NULL;
+	if (!c || !c->k)
+		return;
+	mt_tls_record_prefetch(&c->k->r);
+	__builtin_prefetch(&c->k->notes, 1);
+	if (c->s.user->prefetch)
+		c->s.user->prefetch(&c->s);
 }
 
 #define LOWER_USER                                                                                 \

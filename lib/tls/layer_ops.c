@@ -16,16 +16,35 @@ static void op_consumed(struct mt_stream *s)
 		mt_stream_again(c->lower);
 }
 
+/*
+ * Whoever sends a second time in a turn sends a third time, too: short messages share records, and the buffers below, when all of this
+ * turn's events are out.
+ */
+static bool gather(struct tls_conn *c)
+{
+	if (c->sealed_in != c->layer->now || c->state != TLS_OPEN ||
+		c->accepted - c->sealed >= MT_TLS_RECORD_PLAIN)
+		return false;
+	if (!c->gathers)
+		mt_stream_again(c->lower);
+	return c->gathers = true;
+}
+
 static void op_send(struct mt_stream *s, struct mt_chain *out)
 {
 	struct tls_conn *c = tls_conn_of(s);
 
 	c->accepted += out->len;
 	mt_chain_concat(&c->plain, out);
-	/* What is kept for long is not one buffer for each byte. */
-	if (c->opened && c->plain.segs > 1 && c->plain.truesize / SPARSE_TIMES > c->plain.len)
+	if (gather(c))
+		tls_sync(c);
+	else
+		tls_flush(c);
+	/* What is kept for long is not one buffer for each byte. Behind the sealing, which would wait for what a copy has just written. */
+	if (c->opened && c->plain.segs > 1 && c->plain.truesize / SPARSE_TIMES > c->plain.len) {
 		mt_chain_compact(&c->plain, c->layer->records.pools);
-	tls_flush(c);
+		tls_follow(c);
+	}
 }
 
 static void op_shutdown(struct mt_stream *s)

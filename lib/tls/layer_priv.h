@@ -4,7 +4,7 @@
 #include "mt_tls_layer.h"
 
 #define TLS_RETRY_NS   (5 * MT_MSEC)
-#define TLS_NOTES      14
+#define TLS_NOTES      12
 #define TLS_PEER_HEADS 1024
 
 /* One sealed record or more: where it ends in the TLS stream, and where it lies in the lower one. */
@@ -75,6 +75,7 @@ struct tls_conn {
 	uint64_t plain_at, sealed, accepted; /* positions of its own */
 	uint64_t given;			     /* to the lower stream */
 	uint64_t told;			     /* to the user as acknowledged */
+	uint64_t sealed_in;		     /* the last turn in which bytes of the user's were */
 	uint64_t own_until;		     /* where its own records end in the lower stream, */
 	uint64_t deadline, retry_at;	     /* MT_NEVER: none */
 	struct mt_timer timer;
@@ -101,11 +102,13 @@ struct tls_conn {
 	bool broken : 1;     /* nothing can be sealed any more */
 	bool gone_quiet : 1; /* the peer's FIN, in the handshake */
 	bool retry : 1;	     /* retry_at is over */
+	bool gathers : 1;    /* what is sent waits for the end of this turn's events */
 	bool closed_in : 1, close_sent : 1, detached : 1, pumping : 1, full : 1;
 };
 
 #define TLS_LINES(n) (((n) + MT_CACHE_LINE - 1) / MT_CACHE_LINE * MT_CACHE_LINE)
-_Static_assert(TLS_LINES(sizeof(struct tls_conn)) + TLS_LINES(sizeof(struct tls_keyed)) <= 1024,
+/* With their generations in the slabs. */
+_Static_assert(TLS_LINES(sizeof(struct tls_conn)) + TLS_LINES(sizeof(struct tls_keyed)) + 8 <= 1024,
 	"an idle connection's");
 _Static_assert(sizeof(struct tls_conn) <= 512, "half a hello's");
 
@@ -129,6 +132,8 @@ extern const struct mt_stream_user tls_nobody;
 extern const struct mt_stream_user tls_lower_user, tls_lower_user_of_held;
 struct tls_conn *tls_conn_new(struct mt_tls_layer *l);
 void tls_conn_free(struct tls_conn *c);
+/* What the next one's event will want beyond the object itself, which was asked for before. */
+void tls_look_ahead(struct mt_tls_layer *l);
 /* The lower stream is there. */
 void tls_take_lower(struct tls_conn *c, struct mt_stream *lower);
 /* The timer is set for the nearest of its times. */
@@ -175,6 +180,8 @@ void tls_give(struct tls_conn *c, struct mt_chain *out);
 /* Plain text that nobody will ask for any more. */
 void tls_drop_plain(struct tls_conn *c);
 /* Copies what both streams must agree about. */
+void tls_follow(struct tls_conn *c);
+/* The same, and has what the upper one holds charged. */
 void tls_sync(struct tls_conn *c);
 /* Bytes of a record beside its text, at most. */
 #define TLS_RECORD_MORE 29

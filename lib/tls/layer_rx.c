@@ -46,7 +46,9 @@ static enum did data_in(struct tls_conn *c)
 	hear(c);
 	c->records++;
 	mt_stream_consumed(c->lower);
-	tls_sync(c);
+	/* As a rule the user takes all of it: what is left is charged behind the last record. */
+	tls_follow(c);
+	tls_look_ahead(c->layer);
 	c->s.user->readable(&c->s);
 	return DID_ONE;
 }

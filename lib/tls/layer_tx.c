@@ -8,11 +8,11 @@
 #define OWN_MAX 80
 #define RESERVE (4 * OWN_MAX)
 
-void tls_sync(struct tls_conn *c)
+void tls_follow(struct tls_conn *c)
 {
 	struct mt_stream *s = &c->s, *lower = c->lower;
 
-	if (lower->rx_class != s->rx_class || lower->tx_class != s->tx_class)
+	if (mt_unlikely((lower->rx_class ^ s->rx_class) | (lower->tx_class ^ s->tx_class)))
 		mt_stream_class(lower, s->rx_class, s->tx_class);
 	lower->yields = s->yields;
 	lower->silent = s->silent;
@@ -20,8 +20,14 @@ void tls_sync(struct tls_conn *c)
 		s->tx_high = lower->tx_high;
 	s->squeezed = lower->squeezed;
 	s->tx_queued = lower->tx_queued + c->plain.truesize;
-	/* What it keeps itself is the lower one's to be charged. */
-	mt_stream_touch(lower);
+}
+
+void tls_sync(struct tls_conn *c)
+{
+	tls_follow(c);
+	/* What it keeps itself, or has kept until now, is the lower one's to be charged. */
+	if (c->s.rx.truesize | c->plain.truesize || c->s.keeps || c->lower->keeps)
+		mt_stream_touch(c->lower);
 }
 
 void tls_give(struct tls_conn *c, struct mt_chain *out)
@@ -95,6 +101,8 @@ static bool send_data(struct tls_conn *c)
 	struct mt_chain out = {0};
 	int rc = 0;
 
+	if (c->sealed < c->accepted)
+		c->sealed_in = c->layer->now;
 	while (rc == 0 && c->sealed < c->accepted) {
 		uint32_t left = (uint32_t)MT_MIN(c->accepted - c->sealed, MT_TLS_RECORD_PLAIN);
 		uint32_t n = MT_MIN(left, mt_tls_record_size(r, c->layer->mss, c->layer->now));
@@ -125,9 +133,17 @@ static void send_close(struct tls_conn *c)
 	mt_stream_shutdown(c->lower);
 }
 
+/* Something is due, or waits for memory; of what is open. */
+static bool owes(const struct tls_conn *c)
+{
+	return c->sealed != c->accepted || c->ask_due || c->s.tx_shut ||
+	       (mt_tls_record_due(&c->k->r) & ~MT_TLS_RECORD_DUE_DRAIN);
+}
+
 void tls_flush(struct tls_conn *c)
 {
-	if (c->state == TLS_OPEN && !c->broken && !c->close_sent) {
+	c->gathers = false;
+	if (c->state == TLS_OPEN && !c->broken && !c->close_sent && owes(c)) {
 		send_own(c);
 		if (send_data(c) && c->s.tx_shut)
 			send_close(c);

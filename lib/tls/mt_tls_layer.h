@@ -88,6 +88,8 @@ struct mt_tls_layer {
 	uint32_t coming;    /* streams of clients that are not accepted yet */
 	uint32_t n_shaking; /* handshakes of theirs */
 	uint16_t shaking[MT_TLS_SHARES];
+	struct tls_conn
+		*ahead; /* whose event comes next: asked for by and by; NULL: none, or it is gone */
 	uint64_t full_at; /* the turn in which there was no room for a handshake */
 	uint64_t counts[MT_TLS_N_COUNTS];
 	uint64_t failed[MT_TLS_REASONS]; /* handshakes, by reason */

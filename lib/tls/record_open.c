@@ -6,9 +6,6 @@
  */
 #include "record_priv.h"
 
-/* Below this a copy is cheaper than a buffer that is kept for it. */
-#define SHORT 384
-
 /* Where the record lies, and what becomes of it. */
 struct plan {
 	uint32_t skip;	/* header and explicit nonce */
@@ -163,6 +160,26 @@ static int open_to(struct mt_tls_records *w, struct mt_tls_record *r, struct mt_
 	return OPENED;
 }
 
+/* Text and type of n opened bytes in one piece: OPENED, or the alert. */
+static int content(const struct mt_tls_record *r, const uint8_t *text, uint32_t n, struct opened *o)
+{
+	o->len = n;
+	if (!r->is_13)
+		return OPENED;
+	while (n > 0 && text[n - 1] == 0)
+		n--;
+	if (mt_unlikely(n == 0))
+		return MT_TLS_UNEXPECTED_MESSAGE;
+	o->len = n - 1;
+	o->type = text[n - 1];
+	return OPENED;
+}
+
+static bool is_data(const struct mt_tls_record *r, const struct opened *o)
+{
+	return mt_likely(o->type == CONTENT_DATA && o->len && !r->message_n);
+}
+
 /* The usual one: a buffer of ours with this record and nothing else. */
 static int open_alone(struct mt_tls_records *w, struct mt_tls_record *r, struct mt_chain *from,
 	uint32_t skip, uint32_t n, struct mt_chain *to, struct opened *o)
@@ -170,6 +187,7 @@ static int open_alone(struct mt_tls_records *w, struct mt_tls_record *r, struct 
 	struct mt_link *l = mt_link(from->head);
 	uint8_t *at = mt_link_data(from->head), *text = at + skip;
 	struct mt_aead_job j;
+	int rc;
 
 	o->type = at[0];
 	job_of(r, at, skip, n, &j);
@@ -177,16 +195,10 @@ static int open_alone(struct mt_tls_records *w, struct mt_tls_record *r, struct 
 		return MT_TLS_BAD_RECORD_MAC;
 	r->rx.seq++;
 	mt_count(w->counts, MT_TLS_RECORD_N_INPLACE);
-	o->len = n;
-	if (r->is_13) {
-		while (n > 0 && text[n - 1] == 0)
-			n--;
-		if (mt_unlikely(n == 0))
-			return MT_TLS_UNEXPECTED_MESSAGE;
-		o->len = n - 1;
-		o->type = text[n - 1];
-	}
-	if (mt_likely(o->type == CONTENT_DATA && o->len && !r->message_n)) {
+	rc = content(r, text, n, o);
+	if (rc)
+		return rc;
+	if (is_data(r, o)) {
 		mt_chain_move_head(from, to, l->off + skip, o->len);
 		return OPEN_DELIVERED;
 	}
@@ -197,6 +209,41 @@ static int open_alone(struct mt_tls_records *w, struct mt_tls_record *r, struct 
 	else
 		mt_chain_drop(from, l->len);
 	return OPENED;
+}
+
+/* The next usual one: it lies in one piece, and the next record begins behind it. A buffer of its own. */
+static int open_beside(struct mt_tls_records *w, struct mt_tls_record *r, struct mt_chain *from,
+	uint32_t skip, uint32_t n, struct mt_chain *to, struct opened *o)
+{
+	uint8_t *at = mt_link_data(from->head), *text, *sealed = at + skip;
+	struct rte_mbuf *m = mt_buf_data(w->pools);
+	struct mt_aead_job j;
+	int rc;
+
+	if (mt_unlikely(!m))
+		return OPEN_NO_MEMORY;
+	text = (uint8_t *)m->buf_addr + m->data_off;
+	o->type = at[0];
+	job_of(r, at, skip, n, &j);
+	if (mt_unlikely(!w->aead->ops->whole(w->aead, &j, text, sealed, n, sealed + n))) {
+		mt_buf_free(m);
+		return MT_TLS_BAD_RECORD_MAC;
+	}
+	r->rx.seq++;
+	mt_count(w->counts, MT_TLS_RECORD_N_COPIED);
+	rc = content(r, text, n, o);
+	mt_chain_drop(from, skip + n + MT_AEAD_TAG);
+	if (mt_likely(!rc && is_data(r, o))) {
+		mt_chain_append(to, m, m->data_off, o->len);
+		return OPEN_DELIVERED;
+	}
+	o->flat = NULL;
+	o->out = (struct mt_chain){0};
+	if (!rc && o->len)
+		mt_chain_append(&o->out, m, m->data_off, o->len);
+	else
+		mt_buf_free(m);
+	return rc;
 }
 
 int mt_tls_record_open(struct mt_tls_records *w, struct mt_tls_record *r, struct mt_chain *from,
@@ -215,6 +262,8 @@ int mt_tls_record_open(struct mt_tls_records *w, struct mt_tls_record *r, struct
 	if (mt_likely(mt_link(from->head)->len == p.total && p.n <= MT_TLS_RECORD_PLAIN &&
 		      !to->len && mt_buf_writable(from->head)))
 		return open_alone(w, r, from, p.skip, p.n, to, o);
+	if (mt_likely(mt_link(from->head)->len > p.total && p.n <= FLAT_MAX && !to->len))
+		return open_beside(w, r, from, p.skip, p.n, to, o);
 	o->flat = NULL;
 	o->out = (struct mt_chain){0};
 	mt_chain_read(from, 0, prefix, p.skip);

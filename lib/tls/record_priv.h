@@ -14,6 +14,12 @@ enum content_type {
 #define EXPLICIT_NONCE 8
 #define PREFIX_MAX     (MT_TLS_RECORD_HEADER + EXPLICIT_NONCE)
 
+/* Below this a copy is cheaper than a buffer that is kept for it. */
+#define SHORT 384
+
+/* What a new buffer holds in one piece. */
+#define FLAT_MAX (MT_BUF_DATA_ROOM - RTE_PKTMBUF_HEADROOM)
+
 /* How a direction's records are protected. */
 static inline bool has_explicit_nonce(const struct mt_tls_record *r)
 {

@@ -12,9 +12,6 @@
 #define KEY_BYTES   (1ull << 36)
 #define KEY_RECORDS (1ull << 31)
 
-/* What a new buffer holds in one piece. */
-#define FLAT_MAX (MT_BUF_DATA_ROOM - RTE_PKTMBUF_HEADROOM)
-
 static uint32_t trailer_len(const struct mt_tls_record *r)
 {
 	return (r->is_13 ? 1 : 0) + MT_AEAD_TAG;
@@ -52,9 +49,10 @@ static int seal_flat(struct mt_tls_records *w, struct mt_tls_record *r, enum con
 	uint8_t *text = p + prefix_len(r), *tag = text + n;
 	struct mt_aead_job j;
 
-	begin_record(r, type, n, p, &j);
+	/* First: the library loads it with what is around it, and waits for a store that is too young. */
 	if (r->is_13)
 		*tag++ = (uint8_t)type;
+	begin_record(r, type, n, p, &j);
 	if (mt_unlikely(!w->aead->ops->whole(w->aead, &j, text, text, (uint32_t)(tag - text), tag)))
 		return -EIO;
 	count(r, n);
@@ -113,7 +111,8 @@ static void plan(const struct mt_tls_record *r, const struct mt_chain *plain, ui
 	struct rte_mbuf *m = plain->head, *last = NULL;
 
 	*p = (struct plan){.copy = n};
-	if (!take || n == 0)
+	/* Short ones are copied into one buffer: the library takes longer for each piece than for that. */
+	if (!take || n == 0 || (mt_link(m)->len < n && mt_link(m)->len < SHORT))
 		return;
 	p->room_before = mt_link(m)->off >= prefix_len(r);
 	for (; p->copy && mt_link(m)->len <= p->copy && mt_buf_writable(m); m = mt_link(m)->next) {
@@ -218,6 +217,30 @@ static int seal_alone(struct mt_tls_records *w, struct mt_tls_record *r, struct 
 	return rc;
 }
 
+/*
+ * All of `plain` from `off` on, which lies in the last buffer, from there to `p`: what is kept is sealed when it comes. TLS 1.3 has the type
+ * behind it, where nobody's bytes are. false: it is not so.
+ */
+static bool seal_end(struct mt_tls_records *w, struct mt_tls_record *r,
+	const struct mt_chain *plain, uint32_t off, uint32_t n, uint8_t *p, int *rc)
+{
+	uint32_t room, before = prefix_len(r);
+	uint8_t *end = mt_chain_room(plain, &room);
+	struct mt_aead_job j;
+
+	if (!n || off + n != plain->len || mt_link(plain->tail)->len < n || !end || !room)
+		return false;
+	if (r->is_13)
+		*end = CONTENT_DATA;
+	begin_record(r, CONTENT_DATA, n, p, &j);
+	p += before;
+	*rc = w->aead->ops->whole(w->aead, &j, p, end - n, n + r->is_13, p + n + r->is_13) ? 0
+											   : -EIO;
+	if (mt_likely(*rc == 0))
+		count(r, n);
+	return true;
+}
+
 /* Of `plain`, which changes only if it is taken. */
 static int seal(struct mt_tls_records *w, struct mt_tls_record *r, struct mt_chain *plain,
 	uint32_t off, uint32_t n, bool take, struct mt_chain *out)
@@ -234,8 +257,10 @@ static int seal(struct mt_tls_records *w, struct mt_tls_record *r, struct mt_cha
 
 		if (!at)
 			return -ENOMEM;
-		mt_chain_read(plain, off, at + prefix_len(r), n);
-		rc = seal_flat(w, r, CONTENT_DATA, at, n);
+		if (!seal_end(w, r, plain, off, n, at, &rc)) {
+			mt_chain_read(plain, off, at + prefix_len(r), n);
+			rc = seal_flat(w, r, CONTENT_DATA, at, n);
+		}
 		mt_count(w->counts, MT_TLS_RECORD_N_COPIED);
 	} else {
 		if (!lay_out(w, r, &p, plain, &rec))
