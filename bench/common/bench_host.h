@@ -8,6 +8,7 @@
 
 #include "bench_message.h"
 #include "bench_stack.h"
+#include "bench_tls.h"
 
 /* A connection's life, client's side. */
 enum bench_life {
@@ -30,6 +31,8 @@ struct bench_host_conf {
 	const struct mt_tcp_conf *tcp; /* max_conns is stated */
 	uint32_t outstanding;
 	uint64_t now;
+	const struct bench_tls_end
+		*tls; /* all connections are TLS; NULL: none is. It outlives the host */
 };
 
 struct bench_host_counts {

@@ -25,6 +25,14 @@ void bench_eal(enum mt_eal_pages pages, uint32_t mb, uint32_t workers, struct mt
 struct mt_net *bench_node_net(const struct bench_wire wire[2], uint32_t workers,
 	const struct mt_steer *steer, const struct mt_addr *vips, uint32_t n_vips);
 
-/* What `write` writes becomes a document in a directory of its own, is loaded, compiled and published. */
-struct mt_conf *bench_node_conf(
-	uint32_t workers, void (*write)(FILE *f, const void *arg), const void *arg, uint64_t now);
+/*
+ * What `write` writes becomes a document in a directory of its own, is loaded, compiled and published. `identity` is held; NULL: the
+ * node is nobody in a mesh.
+ */
+struct mt_conf *bench_node_conf(uint32_t workers, struct mt_credential *identity,
+	void (*write)(FILE *f, const void *arg), const void *arg, uint64_t now);
+
+/* A document of the node's, with a line of dashes behind it: clients borrow its identity, by their address or by who they show to be. */
+void bench_node_document(FILE *f);
+/* Of an endpoint, behind its address: bench_tls.h's server, which wants the mesh's mutual TLS. */
+#define BENCH_MESHED ", serviceAccount: echo, labels: {security.istio.io/tlsMode: istio}"

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bench_host.h"
 
+#include "mt_tls_layer.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
 #define CONNECT_MS 5000
+#define TLS_EVENTS 64	/* of handshakes, in a turn */
+#define TLS_MSS	   1400 /* as a worker has it */
 
 /* Frames may be longer than the receive window: bytes are taken at once and put together here. */
 struct conn {
@@ -21,12 +25,16 @@ struct bench_host {
 	enum bench_codec codec;
 	bool server;
 	struct bench_message message; /* what it sends */
-	uint32_t chunk;		      /* a segment's worth, each in a buffer of its own */
+	uint32_t reply_len; /* client: of what answers it; a native error is shorter or longer */
+	uint32_t chunk;	    /* a segment's worth, each in a buffer of its own */
 	uint32_t outstanding;
 	const struct mt_steer *node;
 	uint16_t worker;
 	struct bench_host_counts n;
 	uint64_t next_id;
+	const struct bench_tls_end *tls; /* NULL: clear text */
+	struct mt_tls_layer layer;	 /* over the stack's TCP */
+	struct mt_tls_door door;
 };
 
 static struct conn *conn_of(struct mt_stream *s)
@@ -92,9 +100,7 @@ static bool answered(struct bench_host *h, struct conn *c, uint32_t len)
 	h->n.replies++;
 	h->n.errors += !c->waits;
 	c->waits -= c->waits ? 1 : 0;
-	/* A native error is shorter or longer than the reply. */
-	if (h->codec != BENCH_DUBBO)
-		h->n.errors += len != h->message.len;
+	h->n.errors += len != h->reply_len;
 	if (c->life == BENCH_ONCE) {
 		mt_stream_shutdown(s);
 	} else if (c->life == BENCH_ONCE_LET_GO) {
@@ -180,6 +186,43 @@ static bool on_accept(void *arg, struct mt_stream *s, int listener)
 
 static const struct mt_listen_ops listen_ops = {on_lookup, on_accept};
 
+static struct mt_tls_context *context_of(void *arg, const struct mt_stream *lower, int listener,
+	const struct mt_hello_says *says, uint64_t *tag)
+{
+	return ((struct bench_host *)arg)->tls->context;
+}
+
+/* Behind the stack, whose streams carry the layer's. */
+static int put_tls(struct bench_host *h, const struct bench_host_conf *c)
+{
+	struct mt_tls_layer_conf conf = {.pools = c->pools,
+		.aead = c->tls->aead,
+		.lower = mt_tcp_transport(h->stack.tcp),
+		.hands = &mt_tls_lane_hands,
+		.hands_arg = c->tls->lane,
+		.streams = c->tcp->max_conns,
+		.mss = TLS_MSS};
+
+	h->tls = c->tls;
+	h->door = (struct mt_tls_door){
+		.layer = &h->layer, .listen = &listen_ops, .arg = h, .context = context_of};
+	return mt_tls_layer_init(&h->layer, &conf, c->now);
+}
+
+static void know_messages(struct bench_host *h, const struct bench_host_conf *c)
+{
+	struct bench_message reply;
+
+	bench_reply(c->codec, c->size, &reply);
+	h->reply_len = reply.len;
+	if (c->server) {
+		h->message = reply;
+		return;
+	}
+	free(reply.bytes);
+	bench_request(c->codec, c->size, &h->message);
+}
+
 struct bench_host *bench_host_create(const struct bench_host_conf *c, struct mt_err *e)
 {
 	struct bench_host *h = calloc(1, sizeof(*h));
@@ -204,12 +247,17 @@ struct bench_host *bench_host_create(const struct bench_host_conf *c, struct mt_
 	h->node = c->node;
 	h->worker = c->worker;
 	h->chunk = c->port->mtu - 60u - 12; /* headers, and timestamps as lib/tcp leaves room for */
+	if (c->tls && c->server) {
+		stack.listen = &mt_tls_door_ops;
+		stack.listen_arg = &h->door;
+	}
 	if (bench_stack_open(&h->stack, &stack, e))
 		return NULL;
-	if (c->server)
-		bench_reply(c->codec, c->size, &h->message);
-	else
-		bench_request(c->codec, c->size, &h->message);
+	if (c->tls && put_tls(h, c)) {
+		mt_err(e, -ENOMEM, "no memory for an end host's TLS");
+		return NULL;
+	}
+	know_messages(h, c);
 	return h;
 }
 
@@ -220,6 +268,8 @@ void bench_host_destroy(struct bench_host *h)
 	for (uint32_t i = 0; (c = mt_slab_next(&h->conns, &i));)
 		mt_chain_free(&c->in);
 	mt_slab_fini(&h->conns);
+	if (h->tls)
+		mt_tls_layer_fini(&h->layer);
 	bench_stack_close(&h->stack);
 	free(h->message.bytes);
 	free(h);
@@ -227,7 +277,15 @@ void bench_host_destroy(struct bench_host *h)
 
 void bench_host_turn(struct bench_host *h, uint64_t now)
 {
+	if (!h->tls) {
+		bench_stack_turn(&h->stack, now);
+		return;
+	}
+	mt_tls_layer_turn(&h->layer, now);
+	if (mt_tls_lane_rung(h->tls->lane))
+		mt_tls_lane_take(h->tls->lane, TLS_EVENTS, mt_tls_layer_event, &h->layer);
 	bench_stack_turn(&h->stack, now);
+	mt_tls_lane_flush(h->tls->lane);
 }
 
 /* Whether Meltemi's worker on our queue is the one that RSS would choose. */
@@ -252,10 +310,11 @@ bool bench_host_open(
 		return false;
 	c->life = (uint8_t)life;
 	for (uint32_t i = 0; i < tries; i++) {
-		c->s = mt_stream_open(mt_tcp_transport(h->stack.tcp),
+		c->s = mt_stream_open(h->tls ? &h->layer.transport : mt_tcp_transport(h->stack.tcp),
 			&(struct mt_stream_to){.remote = vip,
 				.port = port,
 				.connect_ms = CONNECT_MS,
+				.tls = h->tls ? h->tls->context : NULL,
 				.user = &user,
 				.user_ctx = h,
 				.owner_idx = mt_slab_idx(&h->conns, c)},

@@ -2,6 +2,8 @@
 #include "bench_node.h"
 
 #include "bench_counters.h"
+#include "bench_tls.h"
+#include "mt_tls_layer.h"
 #include "mt_source.h"
 
 #include <errno.h>
@@ -20,6 +22,10 @@ void bench_die_stalled(struct mt_worker *w, const char *what)
 	bench_tell(&mt_net_outcomes, mt_net_counters(mt_worker_net(w)));
 	bench_tell(&mt_tcp_outcomes, mt_tcp_counters(mt_worker_tcp(w)));
 	bench_tell(&mt_proxy_outcomes, mt_proxy_counters(mt_worker_proxy(w)));
+	if (mt_worker_tls(w)) {
+		bench_tell(&mt_tls_outcomes, mt_worker_tls(w)->counts);
+		bench_tell(&mt_tls_failed_outcomes, mt_worker_tls(w)->failed + 1);
+	}
 	bench_die(what, NULL);
 }
 
@@ -54,6 +60,13 @@ struct mt_net *bench_node_net(const struct bench_wire wire[2], uint32_t workers,
 	return net;
 }
 
+void bench_node_document(FILE *f)
+{
+	fprintf(f, "apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: bench}\nspec:\n"
+		   "  mesh: {namespace: bench, lend: {clients: [10.1.0.0/16, "
+		   "'spiffe://" BENCH_TRUST_DOMAIN "/*']}}\n---\n");
+}
+
 static bool load(struct mt_conf *conf, const char *dir, uint64_t now)
 {
 	const char *dirs[] = {dir};
@@ -75,8 +88,8 @@ static bool load(struct mt_conf *conf, const char *dir, uint64_t now)
 	return published;
 }
 
-struct mt_conf *bench_node_conf(
-	uint32_t workers, void (*write)(FILE *f, const void *arg), const void *arg, uint64_t now)
+struct mt_conf *bench_node_conf(uint32_t workers, struct mt_credential *identity,
+	void (*write)(FILE *f, const void *arg), const void *arg, uint64_t now)
 {
 	struct mt_conf_options co = {.workers = (uint16_t)workers};
 	char dir[] = "/tmp/meltemi-bench-XXXXXX", path[64];
@@ -88,6 +101,7 @@ struct mt_conf *bench_node_conf(
 	conf = mt_conf_create(&co, &e);
 	if (!conf)
 		bench_die("conf", &e);
+	mt_conf_set_identity(conf, identity);
 	MT_ASSERT(mkdtemp(dir));
 	snprintf(path, sizeof(path), "%s/bench.yaml", dir);
 	f = fopen(path, "we");

@@ -219,7 +219,8 @@ static void measure(struct mt_aead *a, bool is_openssl, uint8_t cipher, uint32_t
 {
 	static const struct {
 		uint32_t size, connections;
-	} rows[] = {{64, BATCH}, {64, MANY}, {1408, BATCH}, {1408, MANY}, {16384, BATCH}};
+	} rows[] = {{64, BATCH}, {64, MANY}, {256, BATCH}, {256, MANY}, {1408, BATCH}, {1408, MANY},
+		{16384, BATCH}};
 
 	make_connections(cipher, MANY);
 	for (uint32_t i = 0; i < MT_ARRAY_LEN(rows); i++) {

@@ -13,8 +13,8 @@ static void service(FILE *f, const struct path_options *o)
 		"spec:\n  hosts: [bench.echo]\n  addresses: [%s]\n  location: MESH_INTERNAL\n"
 		"  resolution: STATIC\n"
 		"  ports: [{number: %d, name: %s, protocol: TCP}]\n"
-		"  endpoints: [{address: " PATH_SERVER "}]\n",
-		PATH_VIP, BENCH_PORT, ports[o->codec]);
+		"  endpoints: [{address: " PATH_SERVER "%s}]\n",
+		PATH_VIP, BENCH_PORT, ports[o->codec], o->tls & PATH_TLS_UP ? BENCH_MESHED : "");
 	if (o->multiplexing)
 		fprintf(f, "---\napiVersion: metaprotocol.aeraki.io/v1alpha1\nkind: "
 			   "ApplicationProtocol\n"
@@ -46,6 +46,8 @@ void path_documents(FILE *f, const void *options)
 {
 	const struct path_options *o = options;
 
+	if (o->tls)
+		bench_node_document(f);
 	service(f, o);
 	if (o->codec != BENCH_TCP && (o->policies || o->routes > 1))
 		router(f, o);

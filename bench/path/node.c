@@ -85,12 +85,22 @@ static void join(struct path_node *b, int i, const char *name)
 	}
 }
 
+/* NULL: this end speaks clear text. */
+static const struct bench_tls_end *tls_end(const struct path_node *b, uint16_t lane, uint32_t end)
+{
+	static const uint8_t wants[] = {
+		PATH_TLS_BOTH, PATH_TLS_DOWN, PATH_TLS_UP}; /* Meltemi, client, server */
+
+	return b->o.tls & wants[end] ? &b->tls.ends[3 * lane + end] : NULL;
+}
+
 static void make_worker(struct path_node *b, uint16_t i, uint64_t now)
 {
 	static const struct mt_tcp_conf tcp = {.max_conns = 131072};
 	static const struct mt_proxy_conf proxy = {.max_up = 32768, .max_exchanges = 262144};
 	static const uint8_t secret[32] = "bench: not a secret";
 	struct mt_port *ports[] = {b->wire[0].meltemi, b->wire[1].meltemi};
+	const struct bench_tls_end *tls = tls_end(b, i, 0);
 	struct mt_worker_conf wc = {.index = i,
 		.workers = (uint16_t)b->o.workers,
 		.ports = ports,
@@ -106,6 +116,11 @@ static void make_worker(struct path_node *b, uint16_t i, uint64_t now)
 		.current = mt_conf_slot(b->conf),
 		.clock = &b->clock};
 
+	if (tls) {
+		wc.tls.lane = tls->lane;
+		wc.tls.aead = tls->aead;
+		wc.tls.streams = tcp.max_conns;
+	}
 	b->lanes[i].worker = mt_worker_create(&wc);
 	if (!b->lanes[i].worker)
 		bench_die("worker: no memory", NULL);
@@ -131,6 +146,7 @@ static void make_lane(struct path_node *b, uint16_t i, uint64_t now)
 		.node = &b->steer,
 		.worker = i,
 		.pools = &l->pools[1],
+		.tls = tls_end(b, i, 1),
 		.now = now};
 
 	l->o = &b->o;
@@ -140,6 +156,7 @@ static void make_lane(struct path_node *b, uint16_t i, uint64_t now)
 	peer.server = true;
 	peer.port = b->wire[1].peers[i];
 	peer.pools = &l->pools[2];
+	peer.tls = tls_end(b, i, 2);
 	path_peer_open(&l->server, &peer);
 	l->perf_fd = bench_instructions_open();
 	check_apart(l);
@@ -163,7 +180,9 @@ void path_node_up(struct path_node *b)
 	join(b, 1, "up");
 	mt_addr_parse(PATH_VIP, &b->vip);
 	b->net = bench_node_net(b->wire, b->o.workers, &b->steer, &b->vip, 1);
-	b->conf = bench_node_conf(b->o.workers, path_documents, &b->o, now);
+	if (b->o.tls)
+		bench_tls_make(&b->tls, b->o.workers, b->o.cipher);
+	b->conf = bench_node_conf(b->o.workers, b->tls.meltemi, path_documents, &b->o, now);
 	for (uint16_t i = 0; i < b->o.workers; i++)
 		make_lane(b, i, now);
 }
@@ -176,6 +195,7 @@ void path_node_down(struct path_node *b)
 		mt_worker_destroy(b->lanes[i].worker);
 	}
 	mt_conf_destroy(b->conf);
+	bench_tls_free(&b->tls);
 	mt_net_destroy(b->net);
 	mt_steer_fini(&b->steer);
 	mt_steer_fini(&b->peers_steer);

@@ -12,6 +12,7 @@
 #define WATCH_EVERY 500
 
 const char *const path_peer_names[] = {"stack", "stripped", NULL};
+const char *const path_tls_names[] = {"off", "down", "up", "both", NULL};
 /* As enum path_watch_kind. */
 static const char *const watch_names[] = {
 	"off", "services", "clusters", "connections", "exchanges", NULL};
@@ -35,6 +36,12 @@ static const char usage[] =
 	"                             most 100 cycles a packet, messages up to 16 KiB, no "
 	"retransmission\n"
 	"                             (stack)\n"
+	"  --tls off|down|up|both     mutual TLS of clients, towards servers, or of both (off); "
+	"not "
+	"with\n"
+	"                             --peer stripped\n"
+	"  --cipher aes-128-gcm|aes-256-gcm|chacha20-poly1305\n"
+	"                             of both sides (aes-128-gcm)\n"
 	"  --mtu N                    of both links, 576-9000 (1500)\n"
 	"  --hugepages auto|on|off    memory of the data path (auto)\n"
 	"  --samples N                samples (20)\n"
@@ -65,6 +72,8 @@ enum {
 	O_LINK,
 	O_MTU,
 	O_PEER,
+	O_TLS,
+	O_CIPHER,
 	O_PAGES,
 	O_SAMPLES,
 	O_EX,
@@ -88,6 +97,8 @@ static const struct option longs[] = {
 	{"threads", no_argument, NULL, O_THREADS},
 	{"link", required_argument, NULL, O_LINK},
 	{"peer", required_argument, NULL, O_PEER},
+	{"tls", required_argument, NULL, O_TLS},
+	{"cipher", required_argument, NULL, O_CIPHER},
 	{"mtu", required_argument, NULL, O_MTU},
 	{"hugepages", required_argument, NULL, O_PAGES},
 	{"samples", required_argument, NULL, O_SAMPLES},
@@ -143,6 +154,12 @@ static void set(struct path_options *o, int opt, const char *arg)
 		break;
 	case O_PEER:
 		o->peer = (enum path_peer_kind)bench_word("peer", arg, path_peer_names);
+		break;
+	case O_TLS:
+		o->tls = (enum path_tls)bench_word("tls", arg, path_tls_names);
+		break;
+	case O_CIPHER:
+		o->cipher = (enum mt_tls_cipher)bench_word("cipher", arg, bench_cipher_names);
 		break;
 	case O_PAGES:
 		o->pages = (enum mt_eal_pages)bench_word("hugepages", arg, bench_pages_names);
@@ -201,6 +218,11 @@ int path_options_parse(int argc, char **argv, struct path_options *o)
 			"path: --peer stripped: --size is at most %u; --peer stack sends longer "
 			"ones\n",
 			BENCH_STRIPPED_MAX - 512);
+		return 2;
+	}
+	if (o->peer == PATH_STRIPPED && o->tls) {
+		fprintf(stderr, "path: --tls: stripped peers speak clear text only; --peer stack "
+				"does both\n");
 		return 2;
 	}
 	if (o->watch && o->threads) {

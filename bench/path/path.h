@@ -10,8 +10,11 @@
 
 #include "bench_host.h"
 #include "bench_stripped.h"
+#include "bench_tls.h"
 
 enum path_peer_kind { PATH_STACK, PATH_STRIPPED };
+/* On which side the mesh's mutual TLS is spoken: by clients, towards servers. */
+enum path_tls { PATH_CLEAR, PATH_TLS_DOWN, PATH_TLS_UP, PATH_TLS_BOTH };
 /* Whether a scraper and `top` ask the control thread meanwhile, and which of its tables `top` shows. */
 enum path_watch_kind {
 	PATH_UNWATCHED,
@@ -25,6 +28,8 @@ struct path_options {
 	enum bench_codec codec;
 	enum bench_link link;
 	enum path_peer_kind peer;
+	enum path_tls tls;
+	enum mt_tls_cipher cipher;
 	enum mt_eal_pages pages;
 	uint32_t size; /* bytes of the string in request and reply */
 	uint32_t conns, outstanding, routes;
@@ -45,7 +50,7 @@ struct path_options {
 
 /* options.c */
 int path_options_parse(int argc, char **argv, struct path_options *o);
-extern const char *const path_peer_names[];
+extern const char *const path_peer_names[], *const path_tls_names[];
 
 /* config.c: writes the documents; `options` is a struct path_options. */
 void path_documents(FILE *f, const void *options);
@@ -66,6 +71,7 @@ struct path_peer_conf {
 	const struct mt_steer *node;  /* Meltemi's, and which of its workers is on our queue */
 	uint16_t worker;
 	struct mt_pools *pools;
+	const struct bench_tls_end *tls; /* NULL: clear text */
 	uint64_t now;
 };
 void path_peer_open(struct path_peer *p, const struct path_peer_conf *c);
@@ -90,6 +96,7 @@ struct path_lane {
 	struct mt_pools pools[3]; /* Meltemi, client, server */
 	int perf_fd;
 	uint64_t turn_cycles, instructions, turns, idle_turns;
+	uint64_t passed; /* by turns, ns */
 } mt_cache_aligned;
 
 struct path_watch;
@@ -101,6 +108,7 @@ struct path_node {
 	struct mt_steer steer, peers_steer; /* of Meltemi's workers; of one, for end hosts */
 	struct mt_net *net;
 	struct mt_conf *conf;
+	struct bench_tls tls; /* 0: nobody speaks it */
 	struct mt_addr vip;
 	struct path_lane lanes[MT_WORKERS_MAX];
 	struct path_watch *watch; /* NULL: nobody asks */

@@ -34,7 +34,8 @@ static void open_host(struct path_peer *p, const struct path_peer_conf *c)
 		.worker = c->worker,
 		.tcp = &tcp,
 		.outstanding = c->o->outstanding,
-		.now = c->now};
+		.now = c->now,
+		.tls = c->tls};
 	struct mt_err e;
 
 	if (bench_net_make(&net, address(c->server, true), "240.240.0.0/16",

@@ -3,7 +3,8 @@
 """
 Holds what idle connections may cost: check.py PROGRAM [--more]
 
-A byte stream with both ends, all tables included, at most 1,024 bytes, counted from the slabs (20,000 of them). A turn
+A byte stream with both ends, all tables included, at most 1,024 bytes, counted from the slabs (20,000 of them); by mutual TLS on both sides
+2,048 more (1,000 of them: handshakes take time). A turn
 that finds nothing: as many instructions beside 4,000 connections as beside 400, by callgrind. --more: 10 times as many.
 """
 import json
@@ -14,6 +15,8 @@ import sys
 import tempfile
 
 BYTES = 1024
+TLS_BYTES = 2048  # beyond those
+TLS_CONNS = 1000
 FEW, MANY = 400, 4000
 GROWTH = 1.01  # a tick of the timer wheel may fall into one of the two measurements and not into the other
 
@@ -25,10 +28,10 @@ def ran(argv):
     return p.stdout
 
 
-def bytes_held(program, conns):
+def bytes_held(program, conns, tls="off", most=BYTES):
     # --max-bytes makes the program itself fail, too.
-    line = ran([program, "--conns", str(conns), "--samples", "0", "--churn", "0", "--idle-hours", "0",
-                "--max-bytes", str(BYTES)]).splitlines()[-1]
+    line = ran([program, "--conns", str(conns), "--samples", "0", "--churn", "0", "--idle-hours", "0", "--tls", tls,
+                "--max-bytes", str(most)]).splitlines()[-1]
     return json.loads(line)["bytes"]
 
 
@@ -49,9 +52,11 @@ def main():
     program, factor = sys.argv[1], 10 if "--more" in sys.argv else 1
     held = bytes_held(program, 20000 * factor)
     print(f"{held:.1f} bytes a byte stream, at most {BYTES}")
+    plain, tls = bytes_held(program, TLS_CONNS * factor, most=0), bytes_held(program, TLS_CONNS * factor, "both", 0)
+    print(f"{tls - plain:.1f} more by TLS on both sides, at most {TLS_BYTES}")
     few, many = idle_instructions(program, FEW), idle_instructions(program, MANY * factor)
     print(f"instructions of idle turns: {few} beside {FEW} connections, {many} beside {MANY * factor}")
-    if held > BYTES or many > few * GROWTH:
+    if held > BYTES or not 0 < tls - plain <= TLS_BYTES or many > few * GROWTH:
         sys.exit("idle connections cost too much")
 
 

@@ -16,6 +16,8 @@ void scale_documents(FILE *f, const void *options)
 	static const char *const ports[] = {
 		"tcp-metaprotocol-thrift", "tcp-metaprotocol-dubbo", "tcp"};
 
+	if (o->tls)
+		bench_node_document(f);
 	fprintf(f, "apiVersion: networking.istio.io/v1alpha3\nkind: ServiceEntry\n"
 		   "metadata: {name: bench, namespace: bench}\nspec:\n  hosts: [bench.echo]\n"
 		   "  location: MESH_INTERNAL\n  resolution: STATIC\n");
@@ -25,7 +27,7 @@ void scale_documents(FILE *f, const void *options)
 		fprintf(f, "  - 240.240.0.%u\n", 1 + i);
 	fprintf(f, "  endpoints:\n");
 	for (uint32_t i = 0; i < SCALE_ADDRS; i++)
-		fprintf(f, "  - {address: 10.2.0.%u}\n", 2 + i);
+		fprintf(f, "  - {address: 10.2.0.%u%s}\n", 2 + i, o->tls ? BENCH_MESHED : "");
 	if (o->codec == BENCH_THRIFT)
 		fprintf(f,
 			"---\napiVersion: metaprotocol.aeraki.io/v1alpha1\n"

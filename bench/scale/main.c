@@ -13,8 +13,10 @@ static void number(const char *name, double v, const char *end)
 
 static void report(uint32_t n, const struct scale_figures *f)
 {
-	printf("{\"bench\":\"scale\",\"codec\":\"%s\",\"conns\":%u,\"size\":%u,\"outstanding\":%u,",
-		bench_codec_names[scale.o.codec], n, scale.o.size, scale.o.outstanding);
+	printf("{\"bench\":\"scale\",\"codec\":\"%s\",\"conns\":%u,\"size\":%u,\"outstanding\":%u,"
+	       "\"tls\":\"%s\",",
+		bench_codec_names[scale.o.codec], n, scale.o.size, scale.o.outstanding,
+		scale.o.tls ? "both" : "off");
 	number("bytes", f->counted, ",");
 	number("bytes_resident", f->resident, ",");
 	number("bytes_process", f->process, ",");

@@ -16,23 +16,21 @@
 void scale_measure_base(void)
 {
 	scale_open_up_to(1);
-	scale_memory_read(&scale.base, mt_worker_tcp(scale.worker), mt_worker_proxy(scale.worker));
+	scale_memory_read(&scale.base, scale.worker);
 	scale.base_hosts = scale_memory_host(scale.client) + scale_memory_host(scale.server);
 }
 
 static void measure_memory(uint32_t n, struct scale_figures *f)
 {
-	struct mt_tcp *tcp = mt_worker_tcp(scale.worker);
-	struct mt_proxy *proxy = mt_worker_proxy(scale.worker);
 	struct scale_memory m;
 	uint64_t hosts = scale_memory_host(scale.client) + scale_memory_host(scale.server);
 
-	scale_memory_read(&m, tcp, proxy);
+	scale_memory_read(&m, scale.worker);
 	f->counted = (double)(m.counted - scale.base.counted) / n;
 	f->resident = (double)(m.resident - scale.base.resident) / n;
 	f->process = (double)(m.process - scale.base.process - (hosts - scale.base_hosts)) / n;
 	fprintf(stderr, "%u connections, %.1f bytes each:\n", n, f->counted);
-	scale_memory_tell(tcp, proxy, n);
+	scale_memory_tell(scale.worker, n);
 }
 
 static int by_value(const void *a, const void *c)

@@ -3,6 +3,7 @@
 #include "scale.h"
 
 #include "mt_table.h"
+#include "mt_tls_layer.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -65,21 +66,29 @@ static uint64_t process(void)
 	return (uint64_t)rss * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-static uint32_t all_slabs(struct mt_tcp *tcp, struct mt_proxy *proxy, const struct mt_slab **slabs)
+static uint32_t all_slabs(struct mt_worker *w, const struct mt_slab *slabs[SLABS_MAX])
 {
-	uint32_t n = mt_tcp_slabs(tcp, slabs, SLABS_MAX);
+	const struct mt_tls_layer *tls = mt_worker_tls(w);
+	uint32_t n = mt_tcp_slabs(mt_worker_tcp(w), slabs, SLABS_MAX);
 
-	return n + mt_proxy_slabs(proxy, slabs + n, SLABS_MAX - n);
+	n += mt_proxy_slabs(mt_worker_proxy(w), slabs + n, SLABS_MAX - n);
+	if (!tls)
+		return n;
+	MT_ASSERT(n + 3 <= SLABS_MAX);
+	slabs[n++] = &tls->streams;
+	slabs[n++] = &tls->keyed;
+	slabs[n++] = &tls->peers;
+	return n;
 }
 
-void scale_memory_read(struct scale_memory *m, struct mt_tcp *tcp, struct mt_proxy *proxy)
+void scale_memory_read(struct scale_memory *m, struct mt_worker *w)
 {
 	const struct mt_slab *slabs[SLABS_MAX];
-	uint32_t n = all_slabs(tcp, proxy, slabs);
+	uint32_t n = all_slabs(w, slabs);
 
 	*m = (struct scale_memory){
-		.counted = table_bytes(mt_tcp_table(tcp)),
-		.resident = table_resident(mt_tcp_table(tcp)),
+		.counted = table_bytes(mt_tcp_table(mt_worker_tcp(w))),
+		.resident = table_resident(mt_tcp_table(mt_worker_tcp(w))),
 		.process = process(),
 	};
 	for (uint32_t i = 0; i < n; i++) {
@@ -88,11 +97,11 @@ void scale_memory_read(struct scale_memory *m, struct mt_tcp *tcp, struct mt_pro
 	}
 }
 
-void scale_memory_tell(struct mt_tcp *tcp, struct mt_proxy *proxy, uint32_t conns)
+void scale_memory_tell(struct mt_worker *w, uint32_t conns)
 {
-	const struct mt_table *t = mt_tcp_table(tcp);
+	const struct mt_table *t = mt_tcp_table(mt_worker_tcp(w));
 	const struct mt_slab *slabs[SLABS_MAX];
-	uint32_t n = all_slabs(tcp, proxy, slabs);
+	uint32_t n = all_slabs(w, slabs);
 
 	for (uint32_t i = 0; i < n; i++)
 		if (slabs[i]->in_use)

@@ -14,6 +14,8 @@ static const char usage[] =
 	"connection)\n"
 	"  --conns N[,N]...          client connections at each step, growing, at most 2000000 "
 	"(1000,10000,100000)\n"
+	"  --tls off|both            clear text, or mutual TLS of clients and towards servers "
+	"(off)\n"
 	"  --size N                  bytes of the string in request and reply, 1 to 1024 (20)\n"
 	"  --outstanding N           requests under way in all, one a connection, 1 to 4096 (256)\n"
 	"  --samples N               samples of exchanges, at most 1000 (20)\n"
@@ -29,6 +31,7 @@ static const char usage[] =
 
 enum {
 	O_CODEC = 1,
+	O_TLS,
 	O_CONNS,
 	O_SIZE,
 	O_OUT,
@@ -43,6 +46,7 @@ enum {
 
 static const struct option longs[] = {
 	{"codec", required_argument, NULL, O_CODEC},
+	{"tls", required_argument, NULL, O_TLS},
 	{"conns", required_argument, NULL, O_CONNS},
 	{"size", required_argument, NULL, O_SIZE},
 	{"outstanding", required_argument, NULL, O_OUT},
@@ -89,11 +93,15 @@ static int steps(const char *text, struct scale_options *o)
 
 static int take(int option, const char *text, struct scale_options *o)
 {
+	static const char *const tls[] = {"off", "both", NULL};
 	const char *name = longs[option - 1].name;
 
 	switch (option) {
 	case O_CODEC:
 		o->codec = (enum bench_codec)bench_word(name, text, bench_codec_names);
+		break;
+	case O_TLS:
+		o->tls = bench_word(name, text, tls);
 		break;
 	case O_PAGES:
 		o->pages = (enum mt_eal_pages)bench_word(name, text, bench_pages_names);

@@ -10,6 +10,7 @@
 #include "bench_node.h"
 
 #include "bench_host.h"
+#include "bench_tls.h"
 
 #define SCALE_STEPS_MAX 8
 #define SCALE_ADDRS	64	       /* addresses of clients' services, and of servers */
@@ -25,6 +26,7 @@ struct scale_options {
 	uint32_t churn;	     /* connections opened, used and closed at each step */
 	uint32_t idle_hours; /* virtual */
 	uint32_t max_bytes;  /* a pair may hold; 0: no matter */
+	bool tls;	     /* of clients and towards servers */
 };
 
 /* options.c */
@@ -40,11 +42,11 @@ struct scale_memory {
 	uint64_t resident; /* of the same, as the kernel says: whole pages */
 	uint64_t process;  /* resident memory of all of the process */
 };
-void scale_memory_read(struct scale_memory *m, struct mt_tcp *tcp, struct mt_proxy *proxy);
+void scale_memory_read(struct scale_memory *m, struct mt_worker *w);
 /* Bytes of memory that an end host's connections have touched. */
 uint64_t scale_memory_host(const struct bench_host *h);
 /* One line per kind of object. */
-void scale_memory_tell(struct mt_tcp *tcp, struct mt_proxy *proxy, uint32_t conns);
+void scale_memory_tell(struct mt_worker *w, uint32_t conns);
 
 /* lookup.c: cycles of one lookup among the stack's connections in random order. */
 struct scale_lookup {
@@ -60,6 +62,7 @@ struct scale {
 	struct mt_steer steer;
 	struct mt_net *net;
 	struct mt_conf *conf;
+	struct bench_tls tls; /* 0: all speak clear text */
 	struct mt_worker *worker;
 	struct bench_host *client, *server;
 	struct mt_rand rand;

@@ -1,0 +1,90 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""
+What the mesh's mutual TLS costs, beside the library alone, in one run: tables in Markdown.
+
+  tls_cost.py [--build DIR] [--rounds N] [--many]
+
+Exchanges: bench/path in clear text and with mutual TLS on both sides, by turns, the least of all samples (cycles of the time stamp counter,
+Meltemi's turns alone). They are held against the plain one and four records, each the library's own cost of 256 bytes and 60 cycles (`--many`: 4,096
+connections, more than keys are kept of, and 300 cycles). Handshakes and what idle connections hold come behind. A release build with LTO says most. Nothing is asserted: who
+reads it knows what else the machine did.
+"""
+import argparse
+import json
+import pathlib
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+CIPHERS = {"aes-128-gcm": "AES-128-GCM", "aes-256-gcm": "AES-256-GCM", "chacha20-poly1305": "CHACHA20-POLY1305"}
+CASES = (("dubbo", "64 x 1", []), ("dubbo", "16 x 8", ["--conns", "16", "--outstanding", "8"]), ("thrift", "64 x 1", []), ("tcp", "64 x 1", []))
+MANY = (("dubbo", "4,096 x 1", ["--conns", "4096"]), ("tcp", "4,096 x 1", ["--conns", "4096"]))
+
+
+def lines(program, *words):
+    ran = subprocess.run([program, *words], capture_output=True, text=True, check=False)
+    if ran.returncode:
+        sys.exit(f"{program} {' '.join(words)}: exit status {ran.returncode}\n{ran.stderr[-2000:]}")
+    return [json.loads(line) for line in ran.stdout.splitlines() if line.startswith("{")]
+
+
+def records(build):
+    """The provider that is used, by cipher and connections: (the library's seal and open, ours), of 256 bytes."""
+    rows = [r for r in lines(build / "bench/micro/bench_record") if r["bytes"] == 256]
+    used = rows[-1]["provider"]
+    return used, {(r["cipher"], r["connections"] > 64): ((r["library_seal"], r["library_open"]), (r["seal"], r["open"]))
+                  for r in rows if r["provider"] == used}
+
+
+def exchange(build, options, rounds, samples):
+    """(least, best median) of plain ones and of those by TLS, and segments of the latter."""
+    best = {"off": [], "both": []}
+    for _ in range(rounds):
+        for tls, found in best.items():
+            found.append(lines(build / "bench/path/path", "--json", "--tls", tls, "--link", "ring", *samples, *options)[-1])
+    return {tls: (min(r["cycles_min"] for r in found), min(r["cycles_median"] for r in found)) for tls, found in best.items()}
+
+
+def rows(build, cases, rounds, library, more, samples):
+    for codec, name, options in cases:
+        for cipher, called in CIPHERS.items():
+            cost = exchange(build, ["--codec", codec, "--cipher", cipher, *options], rounds, samples)
+            (plain, _), (tls, median) = cost["off"], cost["both"]
+            seal, opened = library[called, more == 300][0]
+            budget = plain + 2 * (seal + opened) + 4 * more
+            print(f"| {codec}, {name} | {called} | {plain:,.0f} | {tls:,.0f} | {median:,.0f} | {tls - plain:,.0f} | {2 * (seal + opened) + 4 * more:,.0f} | "
+                  f"{'yes' if tls <= budget else 'no'} |", flush=True)
+
+
+def held(build):
+    """Bytes of a byte stream that is idle, plain and by TLS on both sides."""
+    return [lines(build / "bench/scale/scale", "--conns", "10000", "--samples", "0", "--churn", "0", "--idle-hours", "0", "--tls", tls)[-1]
+            for tls in ("off", "both")]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--many", action="store_true", help="4,096 connections as well: a minute of handshakes for each line")
+    o = parser.parse_args()
+    provider, library = records(o.build)
+    print(f"Records of 256 bytes, {provider}; library: 64 keys, all expanded.\n\n| cipher | connections | library, seal / open | ours |\n|---|---|---|---|")
+    for (cipher, many), (theirs, ours) in library.items():
+        print(f"| {cipher} | {'65,536' if many else '64'} | {theirs[0]} / {theirs[1]} | {ours[0]} / {ours[1]} |")
+    print("\n| exchange of 20 B | cipher | plain, least | mTLS on both sides, least | its best median | more | 4 records (library + 60; many: + 300) | within |\n"
+          "|---|---|---|---|---|---|---|---|")
+    rows(o.build, CASES, o.rounds, library, 60, ["--samples", "300", "--exchanges", "300"])
+    if o.many:
+        rows(o.build, MANY, 1, library, 300, ["--samples", "30", "--exchanges", "20000"])
+    shake = lines(o.build / "bench/micro/bench_handshake")[-1]
+    print(f"\nFull handshake with certificates on both sides, server, thousands of cycles of CPU ({shake['library']}): library alone {shake['library_kcycles']}, "
+          f"ours in line {shake['in_line_kcycles']} ({shake['in_line_more_pct']:+} %), by the thread {shake['thread_kcycles']} ({shake['thread_more_pct']:+} %).")
+    plain, tls = held(o.build)
+    print(f"\nAn idle byte stream with both its connections: {plain['bytes']:,.0f} bytes, by TLS on both sides {tls['bytes']:,.0f} "
+          f"({tls['bytes'] - plain['bytes']:+,.0f}; resident {tls['bytes_resident'] - plain['bytes_resident']:+,.0f}).")
+
+
+if __name__ == "__main__":
+    main()
