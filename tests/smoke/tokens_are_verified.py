@@ -42,6 +42,19 @@ spec:
 """
 
 
+AWESOME = """apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: awesome, namespace: shop}
+spec:
+  hosts: [awesome.shop]
+  addresses: [240.240.1.2]
+  location: MESH_INTERNAL
+  resolution: STATIC
+  ports: [{number: 9200, name: tcp-metaprotocol-awesomeRPC}]
+  endpoints: [{address: 198.51.100.11, labels: {app: demo}}]
+"""
+
+
 def authentication(*rules, name="r"):
     spec = json.dumps({"selector": {"matchLabels": {"app": "demo"}}, "jwtRules": rules})
     return f"---\napiVersion: security.istio.io/v1\nkind: RequestAuthentication\nmetadata: {{name: {name}, namespace: shop}}\nspec: {spec}\n"
@@ -326,6 +339,24 @@ def fetched(daemon, caller, webs):
     late.close()
 
 
+def another_protocol(lab, daemon):
+    """Metadata of awesomeRPC cannot be changed: its server gets the token, which is told."""
+    key = Key("ES384", "k")
+    lab.awesome_server(1, "v1").wait_line("ready")
+    daemon.write("awesome.yaml", AWESOME)
+    write(daemon, authentication({"issuer": "me", "jwks": jwks(key)}) + allow({"requestPrincipals": ["me/alice"]}))
+
+    def answered(meta="user=x"):
+        return lab.awesome_client("240.240.1.2:9200", meta=meta, count=5).result()["answered"]
+
+    within(20, lambda: answered(f"authorization=Bearer {key.sign()}") == 5, "calls of awesomeRPC with a token", step=0.5)
+    equal(answered(f"authorization=Bearer {key.sign(sub='bob')}"), 0, "calls of somebody else")
+    equal(answered(f"authorization=Bearer {key.sign(seconds=-100)}"), 0, "calls with an expired token")
+    equal(answered(), 0, "calls without a token")
+    notes = [note["text"] for row in daemon.show("objects")["objects"] if row["kind"] == "RequestAuthentication" for note in row["notes"]]
+    equal([("servers get the token" in note) for note in notes], [True], f"what is told of it: {notes}")
+
+
 def flood(daemon, caller):
     key = Key("RS256", "k")
     write(daemon, authentication({"issuer": "me", "jwks": jwks(key)}))
@@ -379,6 +410,7 @@ def body():
             metadata(daemon, caller)
             policies(daemon, caller)
             fetched(daemon, caller, webs)
+            another_protocol(lab, daemon)
             flood(daemon, caller)
         for web in webs:
             web.close()
