@@ -87,7 +87,7 @@ static void write_policy(uint32_t i)
 static const struct mt_authz *build(void)
 {
 	static const char *const domains[] = {"cluster.local"};
-	const struct mt_authz_callers who = {true, domains, 1};
+	const struct mt_authz_callers who = {false, true, domains, 1};
 
 	mt_region_init(&region, 1 << 20);
 	for (uint32_t i = 0; i < POLICIES; i++) {
