@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Providers, and the connections of those that were asked. */
+#include "mt_extauthz_priv.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define CHECK	   "/envoy.service.auth.v3.Authorization/Check"
+#define ANSWER_MAX (64 * 1024)
+/* Who has waited so long for a first connection is told that there is none. */
+#define CONNECT_NS  (1 * MT_SEC)
+#define BACKOFF_MIN (100 * MT_MSEC)
+#define BACKOFF_MAX (5 * MT_SEC)
+#define SWEEP	    (1 * MT_SEC)
+
+/* ---- providers ------------------------------------------------------------------------------------- */
+
+static void free_provider(struct mt_extauthz_provider *p)
+{
+	for (uint32_t i = 0; p->servers && i < p->n_servers; i++)
+		free(p->servers[i]);
+	free(p->servers);
+	free(p->name);
+	free(p);
+}
+
+struct mt_extauthz_provider *mt_extauthz_provider_new(const struct mt_extauthz_conf *conf)
+{
+	struct mt_extauthz_provider *p = calloc(1, sizeof(*p));
+	bool ok;
+
+	if (!p)
+		return NULL;
+	p->refs = 1;
+	p->timeout = conf->timeout;
+	p->fail_open = conf->fail_open;
+	p->name = strdup(conf->name);
+	p->servers = calloc(conf->n_servers, sizeof(*p->servers));
+	ok = p->name && p->servers;
+	for (; ok && p->n_servers < conf->n_servers; p->n_servers++)
+		ok = (p->servers[p->n_servers] = strdup(conf->servers[p->n_servers])) != NULL;
+	if (ok)
+		return p;
+	free_provider(p);
+	return NULL;
+}
+
+struct mt_extauthz_provider *mt_extauthz_hold(struct mt_extauthz_provider *p)
+{
+	__atomic_fetch_add(&p->refs, 1, __ATOMIC_RELAXED);
+	return p;
+}
+
+void mt_extauthz_drop(struct mt_extauthz_provider *p)
+{
+	if (p && __atomic_sub_fetch(&p->refs, 1, __ATOMIC_ACQ_REL) == 0)
+		free_provider(p);
+}
+
+const char *mt_extauthz_name(const struct mt_extauthz_provider *p)
+{
+	return p->name;
+}
+
+bool mt_extauthz_fails_open(const struct mt_extauthz_provider *p)
+{
+	return p->fail_open;
+}
+
+/* ---- questions ------------------------------------------------------------------------------------- */
+
+static void end(struct mt_extauthz_call *c)
+{
+	mt_list_del(&c->node);
+	if (c->stream)
+		mt_grpc_cancel(c->stream);
+	c->stream = NULL;
+	mt_extauthz_lane_answered(c);
+}
+
+static void end_unjudged(struct mt_extauthz_call *c, enum mt_extauthz_outcome why)
+{
+	mt_extauthz_unjudged(c->slot, why);
+	end(c);
+}
+
+static void on_message(void *arg, const uint8_t *data, size_t len)
+{
+	struct mt_extauthz_call *c = arg;
+
+	/* A second answer to one question is none. */
+	if (c->answered)
+		mt_extauthz_unjudged(c->slot, MT_EXTAUTHZ_bad_answer);
+	else
+		mt_extauthz_read(c->slot, data, len);
+	c->answered = true;
+}
+
+static enum mt_extauthz_outcome why_of(int status)
+{
+	if (status == MT_GRPC_OK)
+		return MT_EXTAUTHZ_bad_answer;
+	return status == MT_GRPC_UNAVAILABLE ? MT_EXTAUTHZ_unreachable : MT_EXTAUTHZ_refused;
+}
+
+static void on_end(void *arg, int status, const char *words)
+{
+	struct mt_extauthz_call *c = arg;
+
+	c->stream = NULL;
+	if (status == MT_GRPC_OK && c->answered)
+		mt_grpc_useful(c->channel->grpc);
+	else
+		mt_extauthz_unjudged(c->slot, why_of(status));
+	end(c);
+}
+
+static void send(struct mt_extauthz_call *c)
+{
+	static const struct mt_grpc_stream_events events = {on_message, on_end, NULL};
+	size_t len = 0;
+	uint8_t *bytes = mt_extauthz_pack(c->slot, &len);
+
+	c->stream = bytes ? mt_grpc_open(c->channel->grpc, CHECK, &events, c) : NULL;
+	if (!c->stream || mt_grpc_send(c->stream, bytes, len))
+		end_unjudged(c, MT_EXTAUTHZ_no_memory);
+	else
+		mt_grpc_finish(c->stream);
+	free(bytes);
+}
+
+/* ---- channels -------------------------------------------------------------------------------------- */
+
+static void say(struct mt_extauthz_channel *ch, const char *why)
+{
+	pthread_mutex_lock(&ch->x->lock);
+	snprintf(ch->why, sizeof(ch->why), "%s", why);
+	pthread_mutex_unlock(&ch->x->lock);
+}
+
+static void on_up(void *arg)
+{
+	struct mt_extauthz_channel *ch = arg;
+	struct mt_list waiting;
+
+	say(ch, "");
+	mt_list_init(&waiting);
+	if (!mt_list_empty(&ch->calls))
+		mt_list_splice_tail(&waiting, &ch->calls);
+	while (!mt_list_empty(&waiting)) {
+		struct mt_extauthz_call *c =
+			mt_list_entry(waiting.next, struct mt_extauthz_call, node);
+
+		mt_list_del(&c->node);
+		mt_list_add_tail(&ch->calls, &c->node);
+		send(c);
+	}
+}
+
+/* Streams have ended before; who waits for the connection does not wait for the next attempt. */
+static void on_down(void *arg, const char *why)
+{
+	struct mt_extauthz_channel *ch = arg;
+	char words[200];
+
+	snprintf(words, sizeof(words), "%s: %s", mt_grpc_server(ch->grpc), why);
+	say(ch, words);
+	while (!mt_list_empty(&ch->calls))
+		end_unjudged(mt_list_entry(ch->calls.next, struct mt_extauthz_call, node),
+			MT_EXTAUTHZ_unreachable);
+}
+
+static struct mt_extauthz_channel *open_channel(
+	struct mt_extauthz *x, struct mt_extauthz_provider *p)
+{
+	static const struct mt_grpc_events events = {on_up, on_down};
+	const struct mt_grpc_conf conf = {.servers = (const char *const *)p->servers,
+		.n_servers = p->n_servers,
+		.max_message = ANSWER_MAX,
+		.connect_ns = CONNECT_NS,
+		.backoff_min_ns = BACKOFF_MIN,
+		.backoff_max_ns = BACKOFF_MAX};
+	struct mt_extauthz_channel *ch = calloc(1, sizeof(*ch));
+
+	if (!ch)
+		return NULL;
+	ch->x = x;
+	mt_list_init(&ch->calls);
+	ch->grpc = mt_grpc_new(&x->fds, x->names, &conf, &events, ch);
+	if (!ch->grpc) {
+		free(ch);
+		return NULL;
+	}
+	ch->provider = mt_extauthz_hold(p);
+	pthread_mutex_lock(&x->lock);
+	mt_list_add_tail(&x->channels, &ch->node);
+	pthread_mutex_unlock(&x->lock);
+	return ch;
+}
+
+static void close_channel(struct mt_extauthz_channel *ch)
+{
+	pthread_mutex_lock(&ch->x->lock);
+	mt_list_del(&ch->node);
+	pthread_mutex_unlock(&ch->x->lock);
+	mt_grpc_free(ch->grpc);
+	mt_extauthz_drop(ch->provider);
+	free(ch);
+}
+
+static struct mt_extauthz_channel *channel_of(struct mt_extauthz *x, struct mt_extauthz_provider *p)
+{
+	struct mt_list *n;
+
+	mt_list_foreach (n, &x->channels) {
+		struct mt_extauthz_channel *ch = mt_list_entry(n, struct mt_extauthz_channel, node);
+
+		if (ch->provider == p)
+			return ch;
+	}
+	return open_channel(x, p);
+}
+
+void mt_extauthz_begin(struct mt_extauthz *x, struct mt_extauthz_call *c)
+{
+	struct mt_extauthz_provider *p = c->slot->provider;
+
+	c->channel = channel_of(x, p);
+	if (!c->channel) {
+		end_unjudged(c, MT_EXTAUTHZ_no_memory);
+		return;
+	}
+	c->give_up = x->now + MT_MIN(p->timeout, c->slot->timeout);
+	mt_list_add_tail(&c->channel->calls, &c->node);
+	if (mt_grpc_state(c->channel->grpc) == MT_GRPC_UP)
+		send(c);
+	/* A connection has just failed, and the next attempt is not due: nobody is held up by that. */
+	else if (c->channel->why[0] && mt_grpc_state(c->channel->grpc) == MT_GRPC_WAITING)
+		end_unjudged(c, MT_EXTAUTHZ_unreachable);
+}
+
+/* ---- time ------------------------------------------------------------------------------------------ */
+
+static void look_at_times(struct mt_extauthz_channel *ch)
+{
+	struct mt_list *n = ch->calls.next;
+
+	while (n != &ch->calls) {
+		struct mt_extauthz_call *c = mt_list_entry(n, struct mt_extauthz_call, node);
+
+		n = n->next;
+		if (ch->x->now >= c->give_up)
+			end_unjudged(c, MT_EXTAUTHZ_late);
+	}
+}
+
+static bool is_nobodys(const struct mt_extauthz_channel *ch)
+{
+	return mt_list_empty(&ch->calls) &&
+	       __atomic_load_n(&ch->provider->refs, __ATOMIC_ACQUIRE) == 1;
+}
+
+int mt_extauthz_channels_turn(struct mt_extauthz *x)
+{
+	bool sweeps = x->now - x->swept >= SWEEP, busy = false;
+	struct mt_list *n = x->channels.next;
+
+	if (sweeps)
+		x->swept = x->now;
+	while (n != &x->channels) {
+		struct mt_extauthz_channel *ch = mt_list_entry(n, struct mt_extauthz_channel, node);
+
+		n = n->next;
+		if (sweeps && is_nobodys(ch)) {
+			close_channel(ch);
+			continue;
+		}
+		mt_grpc_turn(ch->grpc, x->now, &x->rng);
+		look_at_times(ch);
+		busy |= !mt_list_empty(&ch->calls);
+	}
+	return busy ? 5 : mt_list_empty(&x->channels) ? -1 : 50;
+}
+
+void mt_extauthz_channels_fini(struct mt_extauthz *x)
+{
+	while (!mt_list_empty(&x->channels)) {
+		struct mt_extauthz_channel *ch =
+			mt_list_entry(x->channels.next, struct mt_extauthz_channel, node);
+
+		while (!mt_list_empty(&ch->calls))
+			end_unjudged(mt_list_entry(ch->calls.next, struct mt_extauthz_call, node),
+				MT_EXTAUTHZ_unreachable);
+		close_channel(ch);
+	}
+}
+
+bool mt_extauthz_trouble(struct mt_extauthz *x, const char *name, char *why, size_t size)
+{
+	bool found = false;
+	struct mt_list *n;
+
+	pthread_mutex_lock(&x->lock);
+	mt_list_foreach (n, &x->channels) {
+		struct mt_extauthz_channel *ch = mt_list_entry(n, struct mt_extauthz_channel, node);
+
+		if (found || !ch->why[0] || strcmp(ch->provider->name, name) != 0)
+			continue;
+		snprintf(why, size, "%s", ch->why);
+		found = true;
+	}
+	pthread_mutex_unlock(&x->lock);
+	return found;
+}
