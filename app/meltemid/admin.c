@@ -200,6 +200,7 @@ int admin_start(struct daemon *d, struct mt_err *e)
 		.n_workers = d->n_workers,
 		.cores = d->eal.cores,
 		.dns = d->dns,
+		.asks = d->asks,
 		.dns_addrs = d->dns_addrs,
 		.n_dns_addrs = d->n_dns_addrs,
 		.dns_allow = &d->dns_allow,

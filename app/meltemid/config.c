@@ -185,7 +185,7 @@ static int make_table(struct daemon *d, struct mt_source_reading *r, struct mt_e
 
 static int make_conf(struct daemon *d, struct mt_diags *diags, struct mt_err *e)
 {
-	struct mt_conf_options o = {.read_only = d->args.check};
+	struct mt_conf_options o = {.read_only = d->args.check, .asks = true};
 
 	if (d->node->n_ports == 0)
 		mt_diag_add(diags, MT_DIAG_ERROR, d->node->meta.origin, "spec.ports",

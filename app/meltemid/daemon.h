@@ -19,6 +19,7 @@
 #include "mt_source.h"
 #include "mt_strmap.h"
 #include "mt_tls_pool.h"
+#include "mt_extauthz.h"
 #include "mt_token_pool.h"
 #include "mt_worker.h"
 #include "mt_xds.h"
@@ -206,6 +207,7 @@ struct daemon {
 	uint64_t dns_look;	       /* when resolv.conf is looked at again */
 	struct mt_tls_pool *tls;       /* handshakes */
 	struct mt_token_pool *tokens;  /* what verifies them */
+	struct mt_extauthz *asks;      /* what asks external authorization services */
 	struct mt_aead *aeads[MT_WORKERS_MAX];
 	struct mt_worker *workers[MT_WORKERS_MAX];
 	bool launched;

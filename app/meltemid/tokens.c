@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What workers need for tokens: a thread that verifies them, and one that fetches the keys. */
+/* What workers ask for: a thread that verifies tokens, one that fetches their keys, one that asks external authorization services. */
 #include "daemon.h"
 
 #include "mt_jwks_store.h"
@@ -11,7 +11,8 @@ int tokens_start(struct daemon *d, struct mt_err *e)
 	const struct mt_node_jwks *jwks = d->node->jwks;
 
 	d->tokens = mt_token_pool_new(d->n_workers, e);
-	if (!d->tokens)
+	d->asks = d->tokens ? mt_extauthz_new(d->n_workers, e) : NULL;
+	if (!d->asks)
 		return -ENOMEM;
 	return mt_jwks_store_start(mt_conf_jwks(d->conf), jwks ? jwks->roots.s : NULL, e);
 }
@@ -19,6 +20,8 @@ int tokens_start(struct daemon *d, struct mt_err *e)
 /* Workers have ended. */
 void tokens_stop(struct daemon *d)
 {
+	mt_extauthz_free(d->asks);
+	d->asks = NULL;
 	mt_token_pool_free(d->tokens);
 	d->tokens = NULL;
 	mt_jwks_store_stop(mt_conf_jwks(d->conf));

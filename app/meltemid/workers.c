@@ -100,6 +100,7 @@ int workers_start(struct daemon *d, struct mt_err *e)
 				d->dns && mt_dns_server_passes_on(d->dns), &d->dns_allow},
 			.tls = {mt_tls_pool_lane(d->tls, i), d->aeads[i],
 				proxy.max_down + proxy.max_up},
+			.asks = mt_extauthz_lane(d->asks, i),
 			.tokens = mt_token_pool_lane(d->tokens, i),
 			.wake_fd = d->wake_fd,
 			.current = mt_conf_slot(d->conf),

@@ -149,39 +149,48 @@ static enum may fits(
 
 /* ---- all of them ------------------------------------------------------------------------------------ */
 
-/* The rule of these policies that fits most of his calls. */
+/* The rule of these policies that fits most of his calls; of those alone that ask somebody, or of the others. */
 static struct verdict best(struct caller *c, const struct mt_audit_row *at,
-	const struct mt_authz_policy *const *v, uint32_t n, bool denies)
+	const struct mt_authz_policy *const *v, uint32_t n, bool denies, bool asks)
 {
 	struct verdict out = {.may = NOTHING, .by = n ? v[0] : NULL};
 
-	for (uint32_t i = 0; i < n; i++)
+	for (uint32_t i = 0; i < n; i++) {
+		if ((v[i]->asks != NULL) != asks)
+			continue;
 		for (uint32_t k = 0; k < v[i]->n_rules; k++) {
 			enum may m = fits(c, at, &v[i]->rules[k], denies);
 
 			if (m > out.may)
 				out = (struct verdict){m, v[i], &v[i]->rules[k], NULL};
 		}
+	}
 	return out;
 }
 
 static struct verdict judge_list(
 	struct caller *c, const struct mt_audit_row *at, const struct mt_authz *l)
 {
-	struct verdict deny = best(c, at, l->deny, l->n_deny, true), allow;
+	struct verdict deny = best(c, at, l->deny, l->n_deny, true, false),
+		       asked = best(c, at, l->deny, l->n_deny, true, true), allow;
 	const char *names = "";
 
 	if (deny.may == ALL) {
 		deny.may = NOTHING;
 		return deny;
 	}
-	allow = best(c, at, l->allow, l->n_allow, false);
+	allow = best(c, at, l->allow, l->n_allow, false, false);
 	for (uint32_t i = 0; names && i < l->n_allow && i < NAMES_MAX; i++)
 		names = mt_region_printf(&c->a->region, "%s%s%s", names, i ? ", " : "",
 			i + 1 == NAMES_MAX ? "..." : l->allow[i]->by);
 	allow.why = names;
 	if (l->n_allow == 0)
 		allow = (struct verdict){.may = ALL, .why = "no policy of ALLOW is about it"};
+	/* Whatever policies say, somebody else has a word. */
+	if (allow.may != NOTHING && asked.may != NOTHING) {
+		asked.may = SOME;
+		return asked;
+	}
 	if (allow.may == ALL && deny.may == SOME) {
 		deny.may = SOME;
 		return deny;
@@ -335,7 +344,9 @@ static json_t *row_json(struct caller *c, const struct mt_audit_row *at)
 	bool denies = v.by && v.by->action != MT_AUTHZ_ALLOW;
 	const char *some = v.may == SOME && v.rule ? which(c, at, v.rule) : NULL;
 
-	if (some && denies)
+	if (some && v.by->asks)
+		some = "what an external authorization service allows";
+	else if (some && denies)
 		some = mt_region_printf(&c->a->region, "all but: %s", some);
 	return json_pack("{s:o, s:i, s:s, s:o, s:o}", "service", text(at->host), "port",
 		(int)at->port, "may", words[v.may], "which", text(some), "rule",

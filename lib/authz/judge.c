@@ -472,10 +472,18 @@ static enum fits policy_fits(struct mt_authz_call *c, const struct mt_authz_poli
 	return one;
 }
 
+/* Who is asked about it has allowed it. */
+static mt_inline bool is_asked(const struct mt_authz_call *c, const struct mt_authz_policy *p)
+{
+	return p->asks_id && p->asks_id == c->asked;
+}
+
 static enum mt_authz_effect denied(const struct mt_authz_policy *p, enum fits f)
 {
 	if (f == UNREAD)
 		return MT_AUTHZ_UNREAD;
+	if (p->asks)
+		return MT_AUTHZ_ASK;
 	return f == UNKNOWN || p->action == MT_AUTHZ_CLOSE ? MT_AUTHZ_CLOSED : MT_AUTHZ_DENIED;
 }
 
@@ -488,7 +496,7 @@ static enum mt_authz_effect judge_by_all(
 
 	*by = NULL;
 	for (uint32_t i = 0; i < a->n_deny; i++) {
-		enum fits f = policy_fits(c, a->deny[i]);
+		enum fits f = is_asked(c, a->deny[i]) ? NO : policy_fits(c, a->deny[i]);
 
 		if (f != NO) {
 			*by = a->deny[i];
@@ -559,7 +567,7 @@ static enum mt_authz_effect judge_by_index(
 			bool denies = i->policy->action != MT_AUTHZ_ALLOW;
 			enum fits f = indexed_fits(c, i, denies);
 
-			if (f == NO)
+			if (f == NO || (denies && is_asked(c, i->policy)))
 				continue;
 			if (denies) {
 				*by = i->policy;

@@ -48,7 +48,8 @@ struct mt_authz_call {
 	bool sni_unkept;     /* he has asked for one that nobody knows any more */
 	bool unnamed; /* his port says that he is one of the mesh's, and nobody can say which: what asks for his name cannot be read */
 	bool mtls; /* he has shown a certificate that was verified, or his port says by name who he is */
-	const struct mt_claims *claims;	      /* of his token, which is valid; NULL: he has none */
+	const struct mt_claims *claims; /* of his token, which is valid; NULL: he has none */
+	uint32_t asked;			/* the one of asks_id has allowed it; 0: nobody was asked */
 	const struct mt_authz_reader *reader; /* NULL: bytes */
 	void *arg;			      /* the reader's */
 	/* By the reader. */
@@ -159,6 +160,9 @@ struct mt_authz_policy {
 	const char *dropped;  /* a field that the codec does not have: of DENY it was left out */
 	const char *vanished; /* and a rule of ALLOW with it */
 	bool closes;	      /* some call may fit of which it cannot be said whether it should */
+	/* Of CLOSE: who is asked about whoever fits, lib/extauthz's; its maker's to set. NULL: nobody, it is closed. */
+	struct mt_extauthz_provider *asks;
+	uint32_t asks_id;		/* of it; 0: of none */
 	const struct mt_closer *closer; /* of what closes: its maker's to set */
 	uint64_t serial;		/* of the document; 0: of none */
 };
@@ -224,6 +228,7 @@ enum mt_authz_effect {
 	MT_AUTHZ_DENIED,
 	MT_AUTHZ_UNREAD, /* denied: a rule asks for what cannot be read */
 	MT_AUTHZ_CLOSED, /* denied: whether a rule fits cannot be said */
+	MT_AUTHZ_ASK,	 /* denied, unless whom the policy `asks` allows it */
 };
 
 /*

@@ -85,8 +85,12 @@ struct mt_authz *mt_authz_set(struct mt_region *r, struct mt_authz_policy *const
 	put(all, &a->n_deny, policies, n, MT_AUTHZ_DENY);
 	a->allow = all + a->n_deny;
 	put(a->allow, &a->n_allow, policies, n, MT_AUTHZ_ALLOW);
-	for (uint32_t i = 0; i < n; i++)
+	for (uint32_t i = 0; i < n; i++) {
 		find_readers(a, policies[i]);
+		/* Who is asked is told all of it. */
+		a->reads |= policies[i]->asks != NULL;
+		a->searches |= policies[i]->asks != NULL;
+	}
 	a->also = also;
 	a->reads |= also && also->reads;
 	a->searches |= also && also->searches;

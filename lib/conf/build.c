@@ -281,10 +281,13 @@ struct mt_snapshot *mt_conf_compile(
 		memset(b.snap->pub.holds, 0, holds);
 	mt_credentials_begin(c);
 	mt_conf_tokens_begin(&c->tokens);
+	mt_conf_providers_begin(&c->providers);
 	rc = b.snap->pub.holds ? run(&b) : -ENOMEM;
 	mt_credentials_end(c);
-	if (rc == 0)
+	if (rc == 0) {
 		mt_conf_tokens_end(&c->tokens);
+		mt_conf_providers_end(&c->providers);
+	}
 	if (rc) {
 		mt_snap_free(c, b.snap, now);
 		b.snap = NULL;

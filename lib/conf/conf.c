@@ -80,6 +80,7 @@ void mt_conf_destroy(struct mt_conf *c)
 	free(c->limit_rules);
 	mt_credentials_fini(c);
 	mt_conf_tokens_fini(&c->tokens);
+	mt_conf_providers_fini(&c->providers);
 	mt_credential_drop(c->identity);
 	mt_held_fini(c);
 	if (c->upstreams)

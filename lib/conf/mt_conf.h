@@ -28,6 +28,7 @@ struct mt_conf_options {
 	struct rte_rcu_qsbr
 		*rcu; /* one thread per worker; NULL: no worker reads yet (tests, --check) */
 	const char *state_dir; /* where allocated addresses are kept; NULL: not kept */
+	bool asks; /* somebody asks the providers of policies of CUSTOM; else what their rules fit is closed */
 	bool read_only; /* --check: the state directory is read if it can be, never written */
 };
 

@@ -38,6 +38,7 @@ struct mt_policy {
 	uint32_t n_enforced, n_closed; /* instances' ports */
 	const char *keeps_token; /* of tokens: a protocol whose messages cannot be rid of one */
 	bool enforced, closes;
+	const char *unasked;		  /* of CUSTOM: why nobody is asked; NULL: somebody is */
 	const struct mt_gateway *gateway; /* that it is about; NULL: none */
 	bool at_gateways;		  /* and about a port of it */
 	/* Of peers: another one counts where it would. */
@@ -154,6 +155,13 @@ bool mt_policy_is_real(const struct mt_policy *p);
  */
 struct mt_token_rules *mt_b_tokens(struct mt_build *b, struct mt_policy *const *v, uint32_t n);
 uint32_t mt_b_tokens_count(struct mt_policy *const *v, uint32_t n);
+
+/*
+ * policy_providers.c: who is asked by policies that name it; the snapshot holds it. NULL: nobody can be asked, with *why for the operator,
+ * or no memory (*why NULL).
+ */
+struct mt_extauthz_provider *mt_b_provider(
+	struct mt_build *b, const struct mt_text *name, const char **why);
 
 /* policy_peers.c: of PeerAuthentication, one of a workload, or of a namespace or the mesh. */
 bool mt_policy_is_level(const struct mt_build *b, const struct mt_policy *p, bool workload);

@@ -71,6 +71,8 @@ struct mt_snap {
 	uint32_t n_ends;
 	struct mt_token_rules **tokens; /* held, by the guards */
 	uint32_t n_tokens;
+	struct mt_extauthz_provider **providers; /* held */
+	uint32_t n_providers;
 	struct mt_vips_build *vips; /* NULL: no host needs an address */
 	struct mt_snap *next;	    /* retired list */
 	uint64_t token;		    /* RCU: quiescent when it has passed */
@@ -99,6 +101,16 @@ void mt_conf_tokens_fini(struct mt_conf_tokens *t);
 void mt_conf_tokens_begin(struct mt_conf_tokens *t);
 void mt_conf_tokens_end(struct mt_conf_tokens *t);
 
+/* Who is asked by policies, shared by snapshots (policy_providers.c). */
+struct mt_conf_providers {
+	struct mt_strmap all; /* by what is said of them */
+	uint64_t turn;	      /* grows with each build */
+};
+void mt_conf_providers_fini(struct mt_conf_providers *t);
+/* A build, and the end of one that has come to its end: what it did not use is forgotten. */
+void mt_conf_providers_begin(struct mt_conf_providers *t);
+void mt_conf_providers_end(struct mt_conf_providers *t);
+
 struct mt_conf {
 	struct mt_conf_options o;
 	struct mt_audit *audit; /* NULL: nobody asks */
@@ -126,6 +138,7 @@ struct mt_conf {
 	uint64_t identity_serial; /* grows with each change of these */
 	struct mt_conf_credentials credentials;
 	struct mt_conf_tokens tokens;
+	struct mt_conf_providers providers;
 	bool drains; /* some endpoint was drained by the last publish */
 	char state_dir[MT_CONF_PATH];
 };

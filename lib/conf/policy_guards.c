@@ -2,6 +2,8 @@
 /* Policies that select an instance, as one object that its calls are judged by. Instances with the same ones share it. */
 #include "mt_conf_policy_priv.h"
 
+#include "mt_extauthz.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -83,6 +85,26 @@ static struct mt_authz_policy *compile(
 	return mt_authz_compile_closing(r, by);
 }
 
+/* By whom calls are judged that one of CUSTOM is about; nobody: it is closed to them. */
+static void find_asked(struct mt_build *b, struct mt_policy *p, struct mt_authz_policy *c,
+	const struct mt_codec *codec)
+{
+	const char *why =
+		b->conf->o.asks ? "of byte streams nobody is asked" : "this node asks nobody";
+
+	if (p->kind != MT_POLICY_OF_AUTHORIZATION ||
+		p->of.authorization->action.v != MT_POLICY_CUSTOM)
+		return;
+	if (!codec->opaque && b->conf->o.asks)
+		c->asks = mt_b_provider(b, &p->of.authorization->provider.name, &why);
+	if (!c->asks) {
+		p->unasked = p->unasked ? p->unasked : why;
+		return;
+	}
+	c->asks_id = mt_extauthz_id(c->asks);
+	c->closes = false;
+}
+
 static void note_told(struct mt_policy *p, const struct mt_authz_policy *c, const char *codec)
 {
 	if (c->dropped && !p->dropped) {
@@ -111,6 +133,8 @@ static struct mt_authz_policy *compiled(
 		c = compile(b, p, to, closing);
 		if (!c)
 			return NULL;
+		if (!closing)
+			find_asked(b, p, c, to->u->codec);
 		c->serial = p->meta->serial;
 		c->closer = c->closes ? mt_b_closer(b, p->meta) : NULL;
 		mt_strmap_put(&b->policies->compiled, mt_region_strdup(&b->tmp, key), c, NULL);
@@ -336,10 +360,46 @@ static struct mt_authz *shared(struct gathered *g)
 	return a;
 }
 
+static bool has_two_providers(const struct gathered *g)
+{
+	uint32_t id = 0;
+
+	for (uint32_t i = 0; i < g->n; i++) {
+		if (id && g->v[i]->asks_id && g->v[i]->asks_id != id)
+			return true;
+		id = g->v[i]->asks_id ? g->v[i]->asks_id : id;
+	}
+	return false;
+}
+
+/* As in Istio, where one workload has one provider: none of them is asked. */
+static void close_asked(struct gathered *g)
+{
+	for (uint32_t i = 0; i < g->n; i++) {
+		struct mt_policy *p = g->whose[i];
+
+		if (!g->v[i]->asks_id)
+			continue;
+		g->v[i] = compiled(g->b, p, g->to, true);
+		if (!g->v[i]) {
+			g->failed = true;
+			return;
+		}
+		p->closes = true;
+		p->unasked = "another policy of the same instances names another one";
+	}
+}
+
 static const struct mt_authz *finish(struct gathered *g, uint64_t *hash)
 {
 	struct mt_authz *a;
 
+	if (has_two_providers(g))
+		close_asked(g);
+	if (g->failed) {
+		g->b->tmp.failed = true;
+		return NULL;
+	}
 	if (!g->n && !g->n_tokens)
 		return NULL;
 	/* More than are told apart. */
@@ -354,7 +414,7 @@ static const struct mt_authz *finish(struct gathered *g, uint64_t *hash)
 		return NULL;
 	}
 	for (uint32_t i = 0; i < g->n; i++)
-		*hash = mt_hash_u64(g->whose[i]->meta->serial, *hash);
+		*hash = mt_hash_u64(g->whose[i]->meta->serial + g->v[i]->asks_id, *hash);
 	for (uint32_t i = 0; i < g->n_tokens; i++)
 		*hash = mt_hash_u64(g->tokens[i]->meta->serial, *hash + 1);
 	if (g->b->policies->callers.certified)

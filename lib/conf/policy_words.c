@@ -119,12 +119,16 @@ static bool tell_unsure(struct mt_build *b, const struct mt_policy *p)
 	return true;
 }
 
-static const char *why_closed(const struct mt_policy *p)
+static void tell_closed(struct mt_build *b, const struct mt_policy *p)
 {
-	return p->of.authorization->action.v == MT_POLICY_CUSTOM
-		       ? "its provider cannot be asked: what its rules fit is closed"
-		       : "a condition cannot be evaluated: what the rest of its rule fits is "
-			 "closed";
+	if (p->unasked)
+		mt_b_verdict(b, MT_DIAG_CLOSED, p->meta, HERE,
+			"its provider cannot be asked: what its rules fit is closed (%s)",
+			p->unasked);
+	else
+		mt_b_verdict(b, MT_DIAG_CLOSED, p->meta, HERE,
+			"a condition cannot be evaluated: what the rest of its rule fits is "
+			"closed");
 }
 
 static void tell_authorization(struct mt_build *b, const struct mt_policy *p)
@@ -147,7 +151,7 @@ static void tell_authorization(struct mt_build *b, const struct mt_policy *p)
 			p->vanished);
 	}
 	if (!tell_unsure(b, p) && p->closes)
-		mt_b_verdict(b, MT_DIAG_CLOSED, p->meta, HERE, "%s", why_closed(p));
+		tell_closed(b, p);
 }
 
 static void tell_peers(struct mt_build *b, const struct mt_policy *p)

@@ -2,6 +2,7 @@
 /* Snapshots made current, held, retired and freed. */
 #include "mt_conf_mesh_priv.h"
 #include "mt_dns.h"
+#include "mt_extauthz.h"
 #include "mt_tls.h"
 
 #include <errno.h>
@@ -29,6 +30,8 @@ void mt_snap_free(struct mt_conf *c, struct mt_snap *s, uint64_t now)
 		mt_tls_context_drop(s->ends[i].context);
 	for (uint32_t i = 0; i < s->n_tokens; i++)
 		mt_token_rules_drop(s->tokens[i]);
+	for (uint32_t i = 0; i < s->n_providers; i++)
+		mt_extauthz_drop(s->providers[i]);
 	mt_vips_build_free(s->vips);
 	mt_dns_table_put(s->pub.dns);
 	if (s->pub.lookup)

@@ -85,12 +85,15 @@ struct mt_ctl_identity {
 };
 
 /* Everything outlives the ctl. Pointers may be NULL (n 0) where a test has none. */
+struct mt_extauthz;
+
 struct mt_ctl_env {
 	const char *node;	 /* the Node's name */
 	struct mt_ctl_self self; /* for Istio's labels */
 	const char *node_file;	 /* -c */
 	const char *const *dirs; /* all directories that are read: `sources` and -d */
 	uint32_t n_dirs;
+	struct mt_extauthz *asks; /* who asks external authorization services; NULL: nobody */
 	const char *memory; /* how memory was got, in words (struct mt_eal_info) */
 
 	const char

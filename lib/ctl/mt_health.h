@@ -44,4 +44,5 @@ void mt_check_control_planes(struct mt_health *h);
 void mt_check_certificates(struct mt_health *h);
 /* health_identity.c */
 void mt_check_jwks(struct mt_health *h);
+void mt_check_asks(struct mt_health *h);
 void mt_check_identity(struct mt_health *h);

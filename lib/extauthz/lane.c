@@ -32,7 +32,7 @@ static bool take(struct mt_extauthz_ring *r, uint32_t *slot)
 	return true;
 }
 
-static uint32_t index_of(const struct mt_extauthz_lane *l, const struct mt_extauthz_slot *s)
+uint32_t mt_extauthz_index(const struct mt_extauthz_lane *l, const struct mt_extauthz_slot *s)
 {
 	return (uint32_t)(s - l->slots);
 }
@@ -79,7 +79,9 @@ void mt_extauthz_ask(
 	struct mt_extauthz_lane *l, struct mt_extauthz_slot *s, struct mt_extauthz_provider *p)
 {
 	s->provider = mt_extauthz_hold(p);
-	put(&l->asked, index_of(l, s));
+	s->asked = p->id;
+	s->fails_open = p->fail_open;
+	put(&l->asked, mt_extauthz_index(l, s));
 	mt_extauthz_ring_bell(l->x);
 }
 
@@ -92,7 +94,7 @@ struct mt_extauthz_slot *mt_extauthz_take(struct mt_extauthz_lane *l)
 
 void mt_extauthz_give_back(struct mt_extauthz_lane *l, struct mt_extauthz_slot *s)
 {
-	l->free[l->n_free++] = (uint8_t)index_of(l, s);
+	l->free[l->n_free++] = (uint8_t)mt_extauthz_index(l, s);
 }
 
 /* ---- thread ---------------------------------------------------------------------------------------- */
@@ -115,7 +117,7 @@ void mt_extauthz_lane_answered(struct mt_extauthz_call *c)
 	mt_count(c->lane->x->counters, s->why);
 	mt_extauthz_drop(s->provider);
 	s->provider = NULL;
-	put(&c->lane->answered, index_of(c->lane, s));
+	put(&c->lane->answered, mt_extauthz_index(c->lane, s));
 	c->lane->wake(c->lane->who);
 }
 

@@ -37,6 +37,8 @@ struct mt_extauthz_provider *mt_extauthz_provider_new(const struct mt_extauthz_c
 /* Any thread. The last one to drop it ends its connection, a little later. */
 struct mt_extauthz_provider *mt_extauthz_hold(struct mt_extauthz_provider *p);
 void mt_extauthz_drop(struct mt_extauthz_provider *p);
+/* Of no other one in this process, ever; not 0. */
+uint32_t mt_extauthz_id(const struct mt_extauthz_provider *p);
 const char *mt_extauthz_name(const struct mt_extauthz_provider *p);
 bool mt_extauthz_fails_open(const struct mt_extauthz_provider *p);
 
@@ -83,9 +85,9 @@ struct mt_extauthz_slot {
 	uint32_t n_entries;
 	uint64_t id;	  /* for the service's log */
 	uint64_t timeout; /* ns that the call has left; the provider's may be shorter */
-	/* What the worker knows it by; nobody else looks. */
-	uint32_t exchange, generation;
-	/* The answer. */
+	/* The answer, and who was asked. */
+	uint32_t asked; /* mt_extauthz_id() */
+	bool fails_open;
 	enum mt_extauthz_verdict verdict;
 	enum mt_extauthz_outcome why; /* which is counted */
 	struct mt_extauthz_change change[MT_EXTAUTHZ_CHANGES];
@@ -111,6 +113,9 @@ struct mt_extauthz_slot *mt_extauthz_take(struct mt_extauthz_lane *l);
 /* Of one that was taken, or not asked. */
 void mt_extauthz_give_back(struct mt_extauthz_lane *l, struct mt_extauthz_slot *s);
 
+/* Under MT_EXTAUTHZ_SLOTS. */
+uint32_t mt_extauthz_index(const struct mt_extauthz_lane *l, const struct mt_extauthz_slot *s);
+
 static inline const char *mt_extauthz_text(
 	const struct mt_extauthz_slot *s, struct mt_extauthz_text t)
 {
@@ -130,5 +135,10 @@ struct mt_extauthz_lane *mt_extauthz_lane(struct mt_extauthz *x, uint32_t worker
 void mt_extauthz_wake(struct mt_extauthz_lane *l, void (*wake)(uint64_t who), uint64_t who);
 /* Any thread. */
 uint64_t mt_extauthz_counter(const struct mt_extauthz *x, enum mt_extauthz_outcome o);
-/* Why a provider of that name has no connection now; false: it has one, or was not asked yet. Any thread. */
-bool mt_extauthz_trouble(struct mt_extauthz *x, const char *name, char *why, size_t size);
+const uint64_t *mt_extauthz_counters(const struct mt_extauthz *x);
+/* The i-th provider that was asked and has no connection now, and why; false: there are no more. Any thread. */
+struct mt_extauthz_trouble {
+	char name[128], why[200];
+	bool fails_open;
+};
+bool mt_extauthz_trouble(struct mt_extauthz *x, uint32_t i, struct mt_extauthz_trouble *t);

@@ -41,6 +41,7 @@ struct mt_extauthz_lane {
 
 struct mt_extauthz_provider {
 	uint32_t refs; /* any thread */
+	uint32_t id;
 	char *name;
 	char **servers;
 	uint32_t n_servers;

@@ -24,6 +24,9 @@ static void free_provider(struct mt_extauthz_provider *p)
 	free(p);
 }
 
+/* The control thread's. One for each change of a configuration: they do not come to their end. */
+static uint32_t last_id;
+
 struct mt_extauthz_provider *mt_extauthz_provider_new(const struct mt_extauthz_conf *conf)
 {
 	struct mt_extauthz_provider *p = calloc(1, sizeof(*p));
@@ -32,6 +35,7 @@ struct mt_extauthz_provider *mt_extauthz_provider_new(const struct mt_extauthz_c
 	if (!p)
 		return NULL;
 	p->refs = 1;
+	p->id = ++last_id;
 	p->timeout = conf->timeout;
 	p->fail_open = conf->fail_open;
 	p->name = strdup(conf->name);
@@ -55,6 +59,11 @@ void mt_extauthz_drop(struct mt_extauthz_provider *p)
 {
 	if (p && __atomic_sub_fetch(&p->refs, 1, __ATOMIC_ACQ_REL) == 0)
 		free_provider(p);
+}
+
+uint32_t mt_extauthz_id(const struct mt_extauthz_provider *p)
+{
+	return p->id;
 }
 
 const char *mt_extauthz_name(const struct mt_extauthz_provider *p)
@@ -295,7 +304,7 @@ void mt_extauthz_channels_fini(struct mt_extauthz *x)
 	}
 }
 
-bool mt_extauthz_trouble(struct mt_extauthz *x, const char *name, char *why, size_t size)
+bool mt_extauthz_trouble(struct mt_extauthz *x, uint32_t i, struct mt_extauthz_trouble *t)
 {
 	bool found = false;
 	struct mt_list *n;
@@ -304,9 +313,11 @@ bool mt_extauthz_trouble(struct mt_extauthz *x, const char *name, char *why, siz
 	mt_list_foreach (n, &x->channels) {
 		struct mt_extauthz_channel *ch = mt_list_entry(n, struct mt_extauthz_channel, node);
 
-		if (found || !ch->why[0] || strcmp(ch->provider->name, name) != 0)
+		if (found || !ch->why[0] || i-- > 0)
 			continue;
-		snprintf(why, size, "%s", ch->why);
+		snprintf(t->name, sizeof(t->name), "%s", ch->provider->name);
+		snprintf(t->why, sizeof(t->why), "%s", ch->why);
+		t->fails_open = ch->provider->fail_open;
 		found = true;
 	}
 	pthread_mutex_unlock(&x->lock);

@@ -37,7 +37,9 @@ struct packed {
 /* The library's fields are not const; it does not write to them. */
 static char *text(const struct mt_extauthz_slot *s, struct mt_extauthz_text t)
 {
-	return (char *)mt_extauthz_text(s, t);
+	static char none[] = "";
+
+	return t.len ? (char *)mt_extauthz_text(s, t) : none;
 }
 
 /* ---- who and where --------------------------------------------------------------------------------- */

@@ -25,6 +25,11 @@ uint64_t mt_extauthz_counter(const struct mt_extauthz *x, enum mt_extauthz_outco
 	return __atomic_load_n(&x->counters[o], __ATOMIC_RELAXED);
 }
 
+const uint64_t *mt_extauthz_counters(const struct mt_extauthz *x)
+{
+	return x->counters;
+}
+
 struct mt_extauthz_lane *mt_extauthz_lane(struct mt_extauthz *x, uint32_t worker)
 {
 	MT_ASSERT(worker < x->n_lanes);

@@ -136,6 +136,23 @@ struct mt_kube_secret {
 };
 
 /* What of MeshConfig is read. */
+/* envoyExtAuthzGrpc: who is asked by gRPC whether a call may pass. */
+struct mt_ext_authz {
+	struct mt_origin origin;
+	struct mt_text service; /* "NAMESPACE/HOST" or a host */
+	struct mt_num port;
+	struct mt_num timeout; /* ms; not set: 600 s */
+	struct mt_num fail_open;
+	bool wants_body;
+};
+
+/* Of MeshConfig's extensionProviders; all but ext_authz by gRPC: a name that somebody may ask for. */
+struct mt_ext_provider {
+	struct mt_origin origin;
+	struct mt_text name;
+	struct mt_ext_authz *grpc; /* NULL: it is another one */
+};
+
 struct mt_mesh_config {
 	struct mt_meta meta;
 	struct mt_text root_ns, trust_domain;
@@ -143,4 +160,6 @@ struct mt_mesh_config {
 	uint32_t n_aliases, n_service_export, n_route_export, n_rule_export;
 	struct mt_num auto_mtls, connect_timeout; /* ms */
 	struct mt_locality_policy *locality;	  /* NULL: not said */
+	struct mt_ext_provider *providers;
+	uint32_t n_providers;
 };

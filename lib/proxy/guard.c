@@ -32,7 +32,7 @@ static bool is_of(const struct mt_key *key, const char *p, uint32_t len)
 }
 
 /* A later change of the very same name. */
-static bool is_overlaid(const struct mt_view *v, uint32_t from, const uint8_t *p, uint32_t len)
+bool mt_guard_is_overlaid(const struct mt_view *v, uint32_t from, const uint8_t *p, uint32_t len)
 {
 	for (uint32_t i = from; i < v->n_mutations; i++)
 		if (same_text(&v->mutations[i], p, len))
@@ -48,7 +48,7 @@ static bool next_change(
 		const struct mt_mutation *m = &v->mutations[(*at)++];
 
 		if (!m->value || !is_of(key, m->key, m->key_len) ||
-			is_overlaid(v, *at, (const uint8_t *)m->key, m->key_len))
+			mt_guard_is_overlaid(v, *at, (const uint8_t *)m->key, m->key_len))
 			continue;
 		*value = (struct mt_slice){(const uint8_t *)m->value, m->value_len};
 		return true;
@@ -88,7 +88,7 @@ static enum mt_authz_read next_entry(const struct mt_guard_ask *a, const struct 
 		const struct mt_meta_entry *e = &v->meta.entry[i];
 
 		*at = i + 1;
-		if (is_overlaid(v, 0, e->key, e->key_len))
+		if (mt_guard_is_overlaid(v, 0, e->key, e->key_len))
 			continue;
 		return mt_meta_value(&v->meta, i, value, a->scratch->value) ? MT_AUTHZ_READ
 									    : MT_AUTHZ_UNREADABLE;
@@ -324,6 +324,24 @@ static void identify(struct mt_authz_call *c, const struct mt_guard_ask *ask, bo
 	c->unnamed = !c->principal.p;
 }
 
+bool mt_guard_tell(const struct mt_guard_ask *ask, struct mt_guard_told *t)
+{
+	struct reading_of r = {.ask = ask};
+	struct mt_authz_call *c = &r.call;
+
+	identify(c, ask, ask->gate != NULL);
+	/* Under several names it could be asked about as one, and be served as another. */
+	if (is_unreadable(ask) || interfaces(c) != MT_AUTHZ_READ || c->n_interfaces != 1 ||
+		methods(c) != MT_AUTHZ_READ)
+		return false;
+	*t = (struct mt_guard_told){.principal = c->principal,
+		.sni = c->sni,
+		.interface = c->interfaces[0],
+		/* What is called by way of another one is the last. */
+		.method = c->methods[c->n_methods - 1]};
+	return true;
+}
+
 enum mt_authz_effect mt_guard_judge(
 	const struct mt_guard_ask *ask, const struct mt_authz_policy **by)
 {
@@ -333,6 +351,7 @@ enum mt_authz_effect mt_guard_judge(
 				       .service_port = ask->cluster->port,
 				       .sni_unkept = ask->sni_unkept,
 				       .claims = ask->claims,
+				       .asked = ask->asked,
 				       .reader = ask->v ? &reader : NULL},
 		.ask = ask};
 
@@ -349,6 +368,7 @@ enum mt_authz_effect mt_guard_judge_gate(
 				       .service_port = ask->gate->port,
 				       .sni_unkept = ask->sni_unkept,
 				       .claims = ask->claims,
+				       .asked = ask->asked,
 				       .reader = ask->v ? &reader : NULL},
 		.ask = ask};
 
@@ -381,6 +401,7 @@ static struct mt_guard_ask ask_for(struct mt_proxy *p, const struct mt_exchange 
 		.ep = ep,
 		.service = ex->service,
 		.scratch = &p->guard_scratch,
+		.asked = ex->asked,
 		.whole = !ex->in_message};
 }
 
@@ -416,6 +437,20 @@ static bool token_passes(struct mt_proxy *p, struct mt_exchange *ex, const struc
 	return false;
 }
 
+/* It waits for what somebody says of it, or is answered. */
+static void ask_about(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_endpoint *ep,
+	const struct mt_guard_ask *ask, const struct mt_authz_policy *by)
+{
+	struct mt_unasked why;
+
+	if (mt_policy_asks_begin(p, ex, ask, by, &why)) {
+		put_back(ex, ep);
+		return;
+	}
+	mt_exchange_trace_denied(p, ex, ep, by->by);
+	mt_reply_local(p, ex, why.reply, why.text);
+}
+
 bool mt_guard_passes(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_endpoint *ep)
 {
 	const struct mt_authz *a = ex->cluster->guards[ep - ex->cluster->eps];
@@ -436,6 +471,12 @@ bool mt_guard_passes(struct mt_proxy *p, struct mt_exchange *ex, const struct mt
 		mt_tokens_hold(p, ex, &token);
 		return true;
 	}
+	if (e == MT_AUTHZ_ASK) {
+		/* Its token may be taken out by then. */
+		mt_tokens_hold(p, ex, &token);
+		ask_about(p, ex, ep, &ask, by);
+		return false;
+	}
 	count(p, e, by);
 	mt_exchange_trace_denied(p, ex, ep, by ? by->by : NULL);
 	/* A denial is final: another endpoint is not asked. Who made it is not the caller's to know. */
@@ -446,10 +487,12 @@ bool mt_guard_passes(struct mt_proxy *p, struct mt_exchange *ex, const struct mt
 bool mt_guard_lets_copy(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_cluster *c,
 	const struct mt_endpoint *ep)
 {
-	const struct mt_guard_ask ask = ask_for(p, ex, c, ep);
+	struct mt_guard_ask ask = ask_for(p, ex, c, ep);
 	const struct mt_filter_inst *limit;
 	const struct mt_authz_policy *by;
 
+	/* Who was asked was asked of the call itself. */
+	ask.asked = 0;
 	if (mt_likely(!ep->guarded))
 		return true;
 	/* Its token is the call's own: what it says is not told to who gets a copy. */
@@ -475,6 +518,7 @@ static enum mt_filter_verdict ask_gate(
 		.local = mt_stream_ends(down)->local,
 		.service = ex->service,
 		.scratch = &p->guard_scratch,
+		.asked = ex->asked,
 		.whole = !ex->in_message};
 	const struct mt_authz_policy *by = NULL;
 	enum mt_authz_effect e = MT_AUTHZ_UNREAD;
@@ -499,10 +543,27 @@ static enum mt_filter_verdict ask_gate(
 	}
 	if (e == MT_AUTHZ_ALLOWED)
 		return MT_FILTER_NEXT;
-	count(p, e, by);
 	ctx->reply = MT_REPLY_DENIED;
 	ctx->reply_text = "denied by policy";
+	if (e == MT_AUTHZ_ASK) {
+		struct mt_unasked why;
+
+		mt_tokens_hold(p, ex, &token);
+		if (mt_policy_asks_begin(p, ex, &ask, by, &why))
+			return MT_FILTER_SUSPEND;
+		ctx->reply = why.reply;
+		ctx->reply_text = why.text;
+		return MT_FILTER_REPLY;
+	}
+	count(p, e, by);
 	return MT_FILTER_REPLY;
+}
+
+const char *mt_guard_effect_str(enum mt_authz_effect e)
+{
+	return e == MT_AUTHZ_ASK      ? "it is up to the authorization service that is asked by"
+	       : e == MT_AUTHZ_CLOSED ? "closed by"
+				      : "denied by";
 }
 
 void mt_guard_explain(const struct mt_filter_inst *f, struct mt_view *v,
@@ -530,8 +591,8 @@ void mt_guard_explain(const struct mt_filter_inst *f, struct mt_view *v,
 		snprintf(told->words, sizeof(told->words), "unauthenticated: %s", why);
 		return;
 	}
-	snprintf(told->words, sizeof(told->words), "%s %s",
-		e == MT_AUTHZ_CLOSED ? "closed by" : "denied by", mt_authz_by(by));
+	snprintf(
+		told->words, sizeof(told->words), "%s %s", mt_guard_effect_str(e), mt_authz_by(by));
 }
 
 static void explain_gate(const struct mt_filter_inst *f, struct mt_view *v, uint64_t now,

@@ -163,8 +163,10 @@ static void exchange(struct mt_image *im, void *obj, void *arg)
 	mt_name_filters(im, ex->service, &ex->filters);
 	mt_image_chain(im, &ex->req);
 	mt_image_chain(im, &ex->rsp);
-	if (im->loading)
+	if (im->loading) {
 		ex->trace = ex->token = 0;
+		ex->asked = 0;
+	}
 	side(im, x->p, ex);
 }
 

@@ -28,6 +28,7 @@ struct mt_guard_ask {
 	struct mt_addr local; /* the address that was called, of a gate; zero: not known */
 	const struct mt_service *service; /* NULL: it has left */
 	struct mt_guard_scratch *scratch;
+	uint32_t asked;			/* mt_exchange.asked */
 	const struct mt_claims *claims; /* of his token, which is valid; NULL: he has none */
 	bool whole;			/* all of the message is there */
 	bool sni_unkept;		/* of bytes: mt_pair */
@@ -40,6 +41,18 @@ extern const struct mt_filter mt_gate_filter;
 void mt_guard_explain(const struct mt_filter_inst *f, struct mt_view *v,
 	const struct mt_tls_peer *who, const struct mt_bound *bound, int64_t now_s,
 	struct mt_filter_told *told);
+/* In front of a policy's name: what it does with a call. */
+const char *mt_guard_effect_str(enum mt_authz_effect e);
+/* What is to be told of a call to somebody who judges it. */
+struct mt_guard_told {
+	struct mt_slice principal, sni, interface,
+		method; /* p NULL: none; in the message or ask->scratch */
+};
+/* false: it cannot be read, or may be taken for several calls. */
+bool mt_guard_tell(const struct mt_guard_ask *ask, struct mt_guard_told *t);
+/* Whether a change from the `from`th on is of that very name. */
+bool mt_guard_is_overlaid(
+	const struct mt_view *v, uint32_t from, const uint8_t *name, uint32_t len);
 /* *by: who decided, or NULL. */
 enum mt_authz_effect mt_guard_judge_gate(
 	const struct mt_guard_ask *ask, const struct mt_authz_policy **by);

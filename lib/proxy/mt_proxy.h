@@ -73,6 +73,9 @@ void mt_proxy_attach_tls(struct mt_proxy *p, struct mt_tls_layer *tls);
 /* By whom tokens are verified; it outlives the proxy's last turn. Without it all are denied. 0 or -ENOMEM. */
 struct mt_token_lane;
 int mt_proxy_attach_tokens(struct mt_proxy *p, struct mt_token_lane *lane);
+/* By whom external authorization services are asked; it outlives the proxy's last turn. Without it what has to be asked about is denied. */
+struct mt_extauthz_lane;
+void mt_proxy_attach_asks(struct mt_proxy *p, struct mt_extauthz_lane *lane);
 void mt_proxy_destroy(struct mt_proxy *p);
 
 /* What accepts clients; arg is the struct mt_proxy. */

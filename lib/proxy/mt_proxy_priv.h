@@ -80,6 +80,8 @@ void mt_account_left(struct mt_proxy *p, const struct mt_exchange *ex, bool cut_
 void mt_down_rebind(struct mt_proxy *p, struct mt_down *d);
 /* Moves a call that is not on its way to the current snapshot; false: its service is gone. */
 bool mt_exchange_rebind(struct mt_proxy *p, struct mt_exchange *ex);
+/* One that waits in front of an endpoint: to the newest configuration, with the changes that are kept for it. */
+void mt_exchange_renew(struct mt_proxy *p, struct mt_exchange *ex);
 /* Moves a byte stream that is not joined yet; what serves it there, NULL: gone. */
 const struct mt_filter_chain_proto *mt_connecting_rebind(
 	struct mt_proxy *p, const struct mt_stream *s, struct mt_connecting *j);
@@ -622,6 +624,7 @@ void mt_up_continue_long(struct mt_proxy *p, struct mt_up *u);
 #include "mt_secure.h"
 #include "mt_exchange_filters.h"
 #include "mt_exchange_tokens.h"
+#include "mt_exchange_asks.h"
 #include "mt_oneway.h"
 #include "mt_unacked.h"
 #include "mt_opaque.h"

@@ -20,6 +20,7 @@
 #include "mt_hello.h"
 #include "mt_proxy.h"
 #include "mt_tls_layer.h"
+#include "mt_policy_asks.h"
 #include "mt_tokens.h"
 
 /* ---- deadlines: FIFO lists per distinct time-out value ---- */
@@ -116,6 +117,7 @@ struct mt_exchange {
 	bool oneway;
 	bool verifies;	   /* SUSPENDED: until its token is verified (tokens.c) */
 	bool waited_token; /* it did so already */
+	uint32_t asked;	   /* mt_authz_policy.asks_id of who has allowed it; 0: nobody was asked */
 	bool must_change;  /* it is not sent without the changes of its metadata */
 	uint16_t
 		token; /* what its token says, which was taken out (mt_token_cache_held()); 0: nothing is held */
@@ -173,6 +175,7 @@ struct mt_exchange_side {
 	/* mt_exchange.verifies: */
 	uint8_t token_waits, token_client; /* times; whose share of waiting it takes */
 	bool token_at_gate;
+	bool asks; /* for what an external authorization service says (asks.c); else for its token */
 	uint32_t token_bytes;
 };
 
@@ -619,4 +622,5 @@ struct mt_proxy {
 	struct mt_guard_scratch guard_scratch;
 	struct mt_mirror mirror;
 	struct mt_tokens tokens;
+	struct mt_asks_of_policy policy_asks;
 };

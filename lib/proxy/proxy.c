@@ -151,6 +151,7 @@ struct mt_proxy *mt_proxy_create(const struct mt_proxy_conf *conf, uint16_t work
 	mt_mirror_init(p);
 	mt_filter_worker_init(&p->filters, worker);
 	mt_tokens_init(p);
+	mt_policy_asks_init(p);
 	p->filters.inbox = mt_filter_inbox_new();
 	if (!p->filters.inbox || init_slabs(p) || reserve_arrays(p)) {
 		mt_proxy_destroy(p);

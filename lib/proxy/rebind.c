@@ -183,8 +183,8 @@ static const struct mt_route_action *find_route(
 	return i < n ? mt_route_at(service->routes, i) : NULL;
 }
 
-/* It is led anew when its token is verified, with what filters have changed, whether or not they are still there. */
-static void rebind_in_front(struct mt_proxy *p, struct mt_exchange *ex)
+/* It is led anew when its verdict is there, with what filters have changed, whether or not they are still there. */
+void mt_exchange_renew(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	struct mt_chain *overlay = &mt_exchange_side(p, ex)->overlay, kept = *overlay;
 
@@ -207,7 +207,7 @@ static uint32_t rebind_exchange(struct mt_proxy *p, struct mt_exchange *ex)
 	if (d->proto && ex->service)
 		service = mt_filter_chain_proto_same(d->proto, ex->service);
 	if (mt_unlikely(mt_tokens_in_front(p, ex))) {
-		rebind_in_front(p, ex);
+		mt_exchange_renew(p, ex);
 		return cost;
 	}
 	if (ex->state == MT_EX_SUSPENDED && !mt_exchange_filters_wait_on(ex->service, service)) {

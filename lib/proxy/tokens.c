@@ -89,21 +89,15 @@ static bool suspend(struct mt_proxy *p, struct mt_exchange *ex)
 	return true;
 }
 
-static bool begin_to_wait(struct mt_proxy *p, struct mt_exchange *ex,
-	const struct mt_authz_tokens *t, const struct mt_tokens_found *f, const uint8_t *digest,
-	bool at_gate)
+bool mt_verdict_wait(struct mt_proxy *p, struct mt_exchange *ex, bool at_gate)
 {
 	struct mt_exchange_side *side = mt_exchange_side(p, ex);
-	uint32_t left = mt_dispatch_left(p, ex);
 	struct mt_tokens *k = &p->tokens;
 	uint8_t client = mt_fair_bucket(p, &p->view.peer);
 
 	side->token_waits = ex->waited_token ? (uint8_t)(side->token_waits + 1) : 0;
-	if (side->token_waits == WAITS || is_full(p, ex, client) || (!at_gate && !suspend(p, ex))) {
-		mt_count(p->counters, MT_PROXY_token_full);
+	if (side->token_waits == WAITS || is_full(p, ex, client) || (!at_gate && !suspend(p, ex)))
 		return false;
-	}
-	mt_count(p->counters, MT_PROXY_token_waited);
 	ex->verifies = ex->waited_token = true;
 	side->token_client = client;
 	side->token_at_gate = at_gate;
@@ -111,6 +105,21 @@ static bool begin_to_wait(struct mt_proxy *p, struct mt_exchange *ex,
 	k->n++;
 	k->bytes += side->token_bytes;
 	k->by_client[client]++;
+	return true;
+}
+
+static bool begin_to_wait(struct mt_proxy *p, struct mt_exchange *ex,
+	const struct mt_authz_tokens *t, const struct mt_tokens_found *f, const uint8_t *digest,
+	bool at_gate)
+{
+	uint32_t left = mt_dispatch_left(p, ex);
+
+	if (!mt_verdict_wait(p, ex, at_gate)) {
+		mt_count(p->counters, MT_PROXY_token_full);
+		return false;
+	}
+	mt_count(p->counters, MT_PROXY_token_waited);
+	mt_exchange_side(p, ex)->asks = false;
 	mt_list_add_tail(ask_for(p, t, f, digest), &ex->queue_node);
 	mt_deadline_arm(
 		&p->deadlines, &ex->deadline, p->now, MT_MIN(left, (uint32_t)MT_TOKENS_WAIT_MS));
@@ -132,6 +141,10 @@ const char *mt_tokens_expired(struct mt_proxy *p, const struct mt_exchange *ex)
 {
 	if (!ex->verifies)
 		return "a filter did not answer in time";
+	if (mt_exchange_side(p, ex)->asks) {
+		mt_count(p->counters, MT_PROXY_asked_late);
+		return "whether it may pass was not answered in time";
+	}
 	mt_count(p->counters, MT_PROXY_token_late);
 	return "its token was not verified in time";
 }
@@ -141,19 +154,26 @@ bool mt_tokens_in_front(const struct mt_proxy *p, const struct mt_exchange *ex)
 	return ex->verifies && !mt_exchange_side(p, ex)->token_at_gate;
 }
 
-/* The first call of a list goes on, where it began to wait. */
-static void go_on(struct mt_proxy *p, struct mt_list *list)
+void mt_verdict_go_on(struct mt_proxy *p, struct mt_exchange *ex)
 {
-	struct mt_exchange *ex = mt_list_entry(list->next, struct mt_exchange, queue_node);
 	bool at_gate = mt_exchange_side(p, ex)->token_at_gate;
 
 	mt_list_del(&ex->queue_node);
 	mt_tokens_left(p, ex);
+	/* What has come into force while it waited holds for it. */
+	if (!at_gate && ex->snap != p->snap)
+		mt_exchange_renew(p, ex);
 	ex->state = MT_EX_ROUTING;
 	if (at_gate)
 		mt_exchange_filters_again(p, ex);
 	else
 		mt_dispatch_verified(p, ex);
+}
+
+/* The first call of a list. */
+static void go_on(struct mt_proxy *p, struct mt_list *list)
+{
+	mt_verdict_go_on(p, mt_list_entry(list->next, struct mt_exchange, queue_node));
 }
 
 uint32_t mt_tokens_turn(struct mt_proxy *p)

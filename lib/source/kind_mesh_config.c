@@ -5,6 +5,57 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Settings of proxies and of Istio itself are many, and new ones come. */
+static bool unknown_told(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	mt_f_warn(c, n->key_line, NULL, "accepted, not enforced: it is not read");
+	return true;
+}
+
+static void read_body(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	((struct mt_ext_authz *)obj)->wants_body = !mt_yaml_is_null(n);
+}
+
+static const struct mt_field ext_authz_fields[] = {
+	{"service", MT_F_TEXT, AT(struct mt_ext_authz, service), .required = true,
+		.help = "HOST or NAMESPACE/HOST: the addresses of its instances, else what DNS "
+			"says"},
+	{"port", MT_F_NUM, AT(struct mt_ext_authz, port), .min = 1, .max = 65535, .required = true,
+		.help = "of the service"},
+	{"timeout", MT_F_DURATION, AT(struct mt_ext_authz, timeout), .min = 1, .max = 600000,
+		.help = "for one call, within the call's own; default: 600s"},
+	{"failOpen", MT_F_BOOL, AT(struct mt_ext_authz, fail_open),
+		.help = "calls pass that it does not judge; default: false, they are denied"},
+	{"statusOnError", MT_F_SKIP, .help = "who is denied gets the protocol's own error"},
+	{"clearRouteCache", MT_F_SKIP, .help = "the route stays"},
+	{"pathPrefix", .type = MT_F_SKIP},
+	{"includeRequestBodyInCheck", MT_F_CUSTOM, .custom = read_body,
+		.help = "bodies are not shown: what its policies fit is closed"},
+};
+
+static const struct mt_section ext_authz_section = {"envoyExtAuthzGrpc",
+	sizeof(struct mt_ext_authz), MT_ARRAY_LEN(ext_authz_fields), .fields = ext_authz_fields,
+	.unknown = unknown_told};
+
+static const struct mt_field provider_fields[] = {
+	{"name", MT_F_TEXT, AT(struct mt_ext_provider, name), .required = true,
+		.help = "what an AuthorizationPolicy of CUSTOM asks for"},
+	{"envoyExtAuthzGrpc", MT_F_POINTER, AT(struct mt_ext_provider, grpc),
+		.sub = &ext_authz_section,
+		.help = "an external authorization service, asked by gRPC in plain text"},
+};
+
+/* Of tracing, logs and metrics, and of whatever comes: nothing of these is asked here. */
+static bool passed_over(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	return true;
+}
+
+static const struct mt_section provider_section = {"extension provider",
+	sizeof(struct mt_ext_provider), MT_ARRAY_LEN(provider_fields), .fields = provider_fields,
+	.unknown = passed_over};
+
 static const struct mt_field config_fields[] = {
 	{"rootNamespace", MT_F_TEXT, AT(struct mt_mesh_config, root_ns),
 		.help = "policies there are for all namespaces; the Node's comes first"},
@@ -22,7 +73,11 @@ static const struct mt_field config_fields[] = {
 		.help = "of DestinationRules that do not say it"},
 	{"defaultConfig", MT_F_LATER,
 		.help = "of proxies: the Node document holds such settings, and names its sources"},
-	{"extensionProviders", MT_F_SKIP, .help = "who asks for one says what becomes of it"},
+	{"extensionProviders", MT_F_LIST, AT_LIST(struct mt_mesh_config, providers),
+		.sub = &provider_section,
+		.help = "for policies of CUSTOM: one of envoyExtAuthzGrpc is asked, others close; "
+			"those of tracing "
+			"and logs are passed over"},
 	{"outboundTrafficPolicy", MT_F_LATER,
 		.help = "what is no service's is forwarded or not "
 			"by the Node's routes"},
@@ -52,15 +107,8 @@ static const struct mt_field config_fields[] = {
 	{"tlsDefaults", MT_F_SKIP, .help = "TLS 1.2 is the least that is spoken"},
 };
 
-/* Settings of proxies and of Istio itself are many, and new ones come. */
-static bool unknown(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
-{
-	mt_f_warn(c, n->key_line, NULL, "accepted, not enforced: it is not read");
-	return true;
-}
-
 const struct mt_section mt_sec_mesh_config = {"MeshConfig", sizeof(struct mt_mesh_config),
-	MT_ARRAY_LEN(config_fields), .fields = config_fields, .unknown = unknown};
+	MT_ARRAY_LEN(config_fields), .fields = config_fields, .unknown = unknown_told};
 
 struct inner {
 	struct mt_fctx *c;

@@ -252,8 +252,10 @@ static const struct mt_section rule_section = {
 	"rule", sizeof(struct mt_policy_rule), MT_ARRAY_LEN(rule_fields), .fields = rule_fields};
 
 static const struct mt_field provider_fields[] = {
-	{"name", MT_F_TEXT, AT(struct mt_policy_provider, name), .status = MT_S_KEPT,
-		.help = "nobody can be asked: what the rules fit is closed"},
+	{"name", MT_F_TEXT, AT(struct mt_policy_provider, name),
+		.help = "of MeshConfig's extensionProviders: one of envoyExtAuthzGrpc is asked "
+			"about messages; without one, and of byte streams, what the rules fit is "
+			"closed"},
 };
 
 static const struct mt_section provider_section = {"provider", sizeof(struct mt_policy_provider),
@@ -268,8 +270,7 @@ static const struct mt_field authorization_fields[] = {
 	TARGET_FIELDS(struct mt_authorization_policy),
 	{"action", MT_F_WORD, AT(struct mt_authorization_policy, action), .words = actions,
 		.help = "default: ALLOW. AUDIT denies nobody, and nothing is written; CUSTOM "
-			"closes "
-			"what its rules fit"},
+			"asks its provider"},
 	{"provider", MT_F_OBJECT, AT(struct mt_authorization_policy, provider),
 		.sub = &provider_section},
 	{"rules", MT_F_LIST, AT_LIST(struct mt_authorization_policy, rules), .sub = &rule_section,

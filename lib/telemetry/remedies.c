@@ -340,6 +340,22 @@ static const struct remedy remedies[] = {
 	{"proxy", "exchange_denied", DENIED},
 	{"proxy", "exchange_unauthenticated",
 		"the outcomes of jwt say why; `explain` of such a call does, too"},
+	{"proxy", "exchange_unjudged",
+		"look at the authorization service: `doctor` says whether it is reached, the "
+		"outcomes of extauthz what it did"},
+	{"proxy", "asked_full",
+		"the authorization service is slow, or there is a flood of calls: `show talkers`"},
+	{"proxy", "asked_late", "the authorization service is slower than the calls' time-out"},
+	{"extauthz", "unreachable",
+		"is it there, where MeshConfig's extensionProviders say? `doctor` says what "
+		"failed"},
+	{"extauthz", "late", "look at the service; or give its provider a longer `timeout`"},
+	{"extauthz", "refused", "look at the service's own log: it answered by an error"},
+	{"extauthz", "bad_answer",
+		"it answered something else than a CheckResponse, or wants changes that cannot be "
+		"made "
+		"(docs/operations/authorization.md)"},
+	{"extauthz", "no_memory", "look at the machine's memory"},
 	{"proxy", "token_full",
 		"a flood of calls with new tokens: find the caller with `show talkers`"},
 	{"proxy", "token_late", WORKERS},

@@ -106,7 +106,8 @@ struct mt_worker_conf {
 		uint32_t streams;
 	} tls;
 	/* Written to (eventfd) when there are questions for the control thread; 0: it looks by itself. */
-	struct mt_token_lane *tokens; /* what verifies them; NULL: all are denied */
+	struct mt_extauthz_lane *asks; /* what asks external authorization services; NULL: nobody */
+	struct mt_token_lane *tokens;  /* what verifies them; NULL: all are denied */
 	int wake_fd;
 	/* Where the control thread publishes; the worker adopts what it finds there. */
 	struct mt_snapshot *const *current;

@@ -88,6 +88,8 @@ static bool make_rooms(struct mt_worker *w, const struct mt_worker_conf *c)
 	mt_proxy_attach(w->proxy, mt_tcp_transport(w->tcp));
 	mt_proxy_attach_ledger(w->proxy, mt_tcp_ledger(w->tcp));
 	w->idle.inbox = mt_proxy_inbox(w->proxy);
+	if (c->asks)
+		mt_proxy_attach_asks(w->proxy, c->asks);
 	if (c->tokens && mt_proxy_attach_tokens(w->proxy, c->tokens))
 		return false;
 	return !c->tls.lane || make_tls(w, c);

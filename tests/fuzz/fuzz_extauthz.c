@@ -23,8 +23,8 @@ static void check_texts(const struct mt_extauthz_slot *s)
 }
 
 /* Texts of the input, each behind its length. */
-static const uint8_t *put(
-	struct mt_extauthz_slot *s, struct mt_extauthz_text *t, const uint8_t *p, const uint8_t *end)
+static const uint8_t *put(struct mt_extauthz_slot *s, struct mt_extauthz_text *t, const uint8_t *p,
+	const uint8_t *end)
 {
 	size_t len = p < end ? MT_MIN((size_t)*p * 4, (size_t)(end - p - 1)) : 0;
 

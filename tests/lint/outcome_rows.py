@@ -19,6 +19,12 @@ UNITS = ("buf", "dns", "filter", "net", "port", "proxy", "tcp", "tls", "upstream
 SEEDS = "1-200"
 
 ELSEWHERE = {  # a test that needs root or the real program; it has the row's name in it
+    "extauthz.allowed": "interop/authz/test_ext_authz.py",
+    "extauthz.bad_answer": "interop/authz/test_ext_authz.py",
+    "extauthz.denied": "interop/authz/test_ext_authz.py",
+    "extauthz.late": "interop/authz/test_ext_authz.py",
+    "extauthz.refused": "interop/authz/test_ext_authz.py",
+    "extauthz.unreachable": "interop/authz/test_ext_authz.py",
     "jwks.fetch_failed": "smoke/tokens_are_verified.py",
     "jwks.fetched": "smoke/tokens_are_verified.py",
     "jwt.algorithm": "smoke/tokens_are_verified.py",
@@ -45,6 +51,7 @@ ELSEWHERE = {  # a test that needs root or the real program; it has the row's na
 }
 UNREACHED = {
     "dns.no_socket": "the kernel would have to refuse a socket",
+    "extauthz.no_memory": "the heap would have to fail on the thread that asks",
     "jwt.internal": "the heap would have to fail on the thread that verifies",
     "net.neigh_full": "65,536 neighbours on one link",
     "otlp.no_memory": "the heap would have to fail on the control thread",

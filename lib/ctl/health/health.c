@@ -28,6 +28,7 @@ static const struct {
 	{"control planes", mt_check_control_planes, "all are connected, nothing is refused"},
 	{"certificates", mt_check_certificates, "none ends soon"},
 	{"identity", mt_check_identity, "what says who the node is can be used, or nothing does"},
+	{"authorization services", mt_check_asks, "all are reached, or none is asked"},
 	{"keys of tokens", mt_check_jwks, "all were fetched, or none is asked for"},
 	{"errors", mt_check_errors, "nothing was refused or lost in the last minute"},
 };

@@ -3,6 +3,7 @@
 #include "mt_health.h"
 
 #include "mt_cert.h"
+#include "mt_extauthz.h"
 #include "mt_jwks_store.h"
 
 #include <string.h>
@@ -171,4 +172,17 @@ void mt_check_jwks(struct mt_health *h)
 				"the keys cannot be fetched (%s): no token of its issuer is valid",
 				st.why);
 	}
+}
+
+/* ---- who is asked about calls ----------------------------------------------------------------------- */
+
+void mt_check_asks(struct mt_health *h)
+{
+	static const char remedy[] = "is it there, where MeshConfig's extensionProviders say?";
+	struct mt_extauthz_trouble t;
+
+	for (uint32_t i = 0; h->c->env.asks && mt_extauthz_trouble(h->c->env.asks, i, &t); i++)
+		mt_found(h, MT_FOUND_FAULT, t.name, remedy, "it cannot be asked (%s): %s", t.why,
+			t.fails_open ? "calls pass that it was to judge (failOpen)"
+				     : "calls are denied that it was to judge");
 }

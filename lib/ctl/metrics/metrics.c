@@ -5,6 +5,7 @@
  */
 #include "mt_ctl_metrics_priv.h"
 #include "mt_ctl_otlp_priv.h"
+#include "mt_extauthz.h"
 #include "mt_jwks_store.h"
 #include "mt_tls_layer.h"
 
@@ -14,7 +15,7 @@
 const struct mt_outcome_set *const mt_ctl_sets[] = {&mt_port_outcomes, &mt_net_outcomes,
 	&mt_tcp_outcomes, &mt_buf_outcomes, &mt_proxy_outcomes, &mt_upstream_outcomes,
 	&mt_filter_outcomes, &mt_worker_outcomes, &mt_tls_outcomes, &mt_tls_failed_outcomes,
-	&mt_token_outcomes, &mt_jwks_outcomes, &mt_dns_outcomes, &mt_otlp_outcomes};
+	&mt_token_outcomes, &mt_jwks_outcomes, &mt_extauthz_outcomes, &mt_dns_outcomes, &mt_otlp_outcomes};
 const size_t mt_n_ctl_sets = MT_ARRAY_LEN(mt_ctl_sets);
 
 const struct mt_family_row *const mt_family_tables[] = {mt_families_istio, mt_families_service,
@@ -102,6 +103,9 @@ int mt_ctl_metrics_init(struct mt_ctl *c)
 	if (rc == 0 && c->env.conf)
 		rc = mt_metrics_add(c->metrics, &mt_jwks_outcomes,
 			mt_jwks_store_counters(mt_conf_jwks(c->env.conf)));
+	if (rc == 0 && c->env.asks)
+		rc = mt_metrics_add(
+			c->metrics, &mt_extauthz_outcomes, mt_extauthz_counters(c->env.asks));
 	if (rc == 0 && c->env.dns)
 		rc = mt_metrics_add(
 			c->metrics, &mt_dns_outcomes, mt_dns_server_counters(c->env.dns));

@@ -428,8 +428,7 @@ static bool judge(
 	if (e == MT_AUTHZ_ALLOWED && cl->eps[i].guarded)
 		e = mt_guard_judge(&ask, &by);
 	if (e != MT_AUTHZ_ALLOWED)
-		snprintf(words, POLICY_MAX, "%s %s",
-			e == MT_AUTHZ_CLOSED ? "closed by" : "denied by", mt_authz_by(by));
+		snprintf(words, POLICY_MAX, "%s %s", mt_guard_effect_str(e), mt_authz_by(by));
 	if (e != MT_AUTHZ_ALLOWED || !cl->eps[i].guarded || !cl->guards[i]->limit)
 		return e != MT_AUTHZ_ALLOWED;
 	x->over = is_over(x, cl->guards[i]->limit, words);

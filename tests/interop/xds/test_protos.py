@@ -21,6 +21,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 PACKAGES = ["xds-protos==1.85.0", "protobuf", "googleapis-common-protos"]
 # Where the originals are declared: modules that have to be imported before their descriptors are known.
 MODULES = """
+envoy.service.auth.v3.external_auth_pb2
 envoy.service.discovery.v3.discovery_pb2 envoy.config.bootstrap.v3.bootstrap_pb2
 envoy.config.listener.v3.listener_pb2 envoy.config.cluster.v3.cluster_pb2
 envoy.config.endpoint.v3.endpoint_pb2 envoy.config.route.v3.route_pb2 envoy.config.ratelimit.v3.rls_pb2

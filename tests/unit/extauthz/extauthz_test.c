@@ -192,6 +192,7 @@ static void check_asked(void)
 	CU_ASSERT_EQUAL(a->source->address->socket_address->port_value, 40000);
 	CU_ASSERT_STRING_EQUAL(a->source->principal, "spiffe://cluster.local/ns/web/sa/front");
 	CU_ASSERT_STRING_EQUAL(a->destination->address->socket_address->address, "2001:db8::1");
+	CU_ASSERT_STRING_EQUAL(a->destination->principal, "");
 	CU_ASSERT_STRING_EQUAL(a->destination->service, "orders.shop.svc.cluster.local");
 	CU_ASSERT_STRING_EQUAL(h->path, "/org.shop.Orders/get");
 	CU_ASSERT_STRING_EQUAL(h->method, "POST");
@@ -380,20 +381,21 @@ static void test_unreachable(void)
 {
 	struct mt_extauthz_provider *p;
 	struct mt_extauthz_slot *s;
-	char why[200];
+	struct mt_extauthz_trouble t;
 
 	set_up(ECHO);
 	strcpy(at, "127.0.0.1:1");
 	p = provider(LONG);
-	CU_ASSERT(!mt_extauthz_trouble(x, "asked", why, sizeof(why)));
+	CU_ASSERT(!mt_extauthz_trouble(x, 0, &t));
 	for (int i = 0; i < 3; i++) {
 		s = ask(question(), p);
 		CU_ASSERT_EQUAL(s->why, MT_EXTAUTHZ_unreachable);
 		mt_extauthz_give_back(lane, s);
 	}
-	CU_ASSERT(mt_extauthz_trouble(x, "asked", why, sizeof(why)));
-	CU_ASSERT_PTR_NOT_NULL(strstr(why, "127.0.0.1:1"));
-	CU_ASSERT(!mt_extauthz_trouble(x, "other", why, sizeof(why)));
+	CU_ASSERT_FATAL(mt_extauthz_trouble(x, 0, &t));
+	CU_ASSERT_STRING_EQUAL(t.name, "asked");
+	CU_ASSERT_PTR_NOT_NULL(strstr(t.why, "127.0.0.1:1"));
+	CU_ASSERT(!t.fails_open && !mt_extauthz_trouble(x, 1, &t));
 	mt_extauthz_drop(p);
 	tear_down();
 }

@@ -19,7 +19,7 @@ int main(int argc, char **argv)
 		{"guarded endpoints", guard_tests}, {"mirrors", mirror_tests},
 		{"secured endpoints", secure_tests}, {"filters", filters_tests},
 		{"filter chains", chain_tests}, {"undecided clients", undecided_tests},
-		{"image", image_tests}, {"tokens", tokens_tests}, {0}};
+		{"image", image_tests}, {"tokens", tokens_tests}, {"asks", asks_tests}, {0}};
 	char *eal[] = {"unit", "--no-huge", "-m", "128", "--no-pci", "--no-telemetry",
 		"--no-shconf", "--log-level=error", "-l", "0"};
 	int rc;

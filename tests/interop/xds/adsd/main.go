@@ -7,10 +7,12 @@ always, nothing before it was quiet for a second, versions in seconds.
 
 	adsd --ads 127.0.0.1:0 --rds 127.0.0.1:0 --control 127.0.0.1:0 --certs DIR [--tls] [--linear] [--ping-min 15s]
 	adsd certs DIR
+	adsd authz ADDRESS
 	adsd read config_dump|clusters|listeners|server_info|memory|certs
 
 It prints one line of JSON with its addresses when it is ready, and ends when its standard input does. `read` takes an
-answer of Envoy's administration interface from standard input and tells which messages are in it.
+answer of Envoy's administration interface from standard input and tells which messages are in it. `authz` is an external
+authorization service (authz.go).
 */
 package main
 
@@ -147,6 +149,12 @@ func serve(o options) error {
 func main() {
 	if len(os.Args) == 3 && os.Args[1] == "certs" {
 		if err := makeCertificates(os.Args[2]); err != nil {
+			log.Fatal(err)
+		}
+		return
+	}
+	if len(os.Args) == 3 && os.Args[1] == "authz" {
+		if err := serveAuthz(os.Args[2]); err != nil {
 			log.Fatal(err)
 		}
 		return

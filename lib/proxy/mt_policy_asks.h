@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Calls that a policy of CUSTOM is about: an external authorization service (lib/extauthz) is asked whether each may pass, and the
+ * call waits, as one whose token is verified.
+ */
+#pragma once
+
+#include "mt_extauthz.h"
+#include "mt_list.h"
+
+/* A worker's. */
+struct mt_asks_of_policy {
+	struct mt_extauthz_lane *lane; /* NULL: nobody can be asked, and all are denied */
+	struct mt_list by_slot[MT_EXTAUTHZ_SLOTS]; /* the call that waits for its answer */
+};

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A call as it is told to an external authorization service: all of it, or nothing. */
+#include "mt_proxy_priv.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static bool put(struct mt_extauthz_slot *s, struct mt_extauthz_text *t, struct mt_slice text)
+{
+	return mt_extauthz_put(s, t, text.p, text.len);
+}
+
+static bool put_text(struct mt_extauthz_slot *s, struct mt_extauthz_text *t, const char *text)
+{
+	return mt_extauthz_put(s, t, text, strlen(text));
+}
+
+/* As certificates have it, and as Envoy tells it. */
+static bool put_principal(struct mt_extauthz_slot *s, struct mt_slice name)
+{
+	char text[sizeof(MT_SPIFFE) + MT_TLS_PRINCIPAL_MAX];
+	int len =
+		snprintf(text, sizeof(text), MT_SPIFFE "%.*s", (int)name.len, (const char *)name.p);
+
+	return !name.p || ((size_t)len < sizeof(text) && put_text(s, &s->source_principal, text));
+}
+
+static bool put_entry(struct mt_extauthz_slot *s, struct mt_slice key, struct mt_slice value)
+{
+	struct mt_extauthz_entry *e = &s->entry[s->n_entries];
+
+	if (s->n_entries == MT_EXTAUTHZ_ENTRIES || !put(s, &e->key, key) ||
+		!put(s, &e->value, value))
+		return false;
+	s->n_entries++;
+	return true;
+}
+
+static bool is_text(struct mt_slice v)
+{
+	return !v.len || !memchr(v.p, '\0', v.len);
+}
+
+static bool put_own(struct mt_extauthz_slot *s, const struct mt_guard_ask *ask)
+{
+	struct mt_view *v = ask->v;
+
+	for (uint32_t i = 0; v->codec->index && v->meta.state == MT_META_READ && i < v->meta.n;
+		i++) {
+		const struct mt_meta_entry *e = &v->meta.entry[i];
+		const struct mt_slice key = {e->key, e->key_len};
+		struct mt_slice value;
+
+		/* Nobody can ask for a key that is no text. */
+		if (!e->key || mt_guard_is_overlaid(v, 0, e->key, e->key_len))
+			continue;
+		if (!mt_meta_value(&v->meta, i, &value, ask->scratch->value) || !is_text(key) ||
+			!is_text(value) || !put_entry(s, key, value))
+			return false;
+	}
+	return true;
+}
+
+/* As filters and the route have changed it. */
+static bool put_changes(struct mt_extauthz_slot *s, const struct mt_view *v)
+{
+	for (uint32_t i = 0; i < v->n_mutations; i++) {
+		const struct mt_mutation *m = &v->mutations[i];
+		const struct mt_slice key = {(const uint8_t *)m->key, m->key_len},
+				      value = {(const uint8_t *)m->value, m->value_len};
+
+		if (m->value && !mt_guard_is_overlaid(v, i + 1, key.p, key.len) &&
+			(!is_text(key) || !is_text(value) || !put_entry(s, key, value)))
+			return false;
+	}
+	return true;
+}
+
+bool mt_guard_describe(const struct mt_guard_ask *ask, struct mt_extauthz_slot *s)
+{
+	struct mt_guard_told t;
+
+	s->source = ask->peer;
+	s->source_port = 0;
+	s->destination = ask->ep ? ask->ep->addr : ask->local;
+	s->destination_port = ask->ep ? ask->ep->port : ask->gate->port;
+	return mt_guard_tell(ask, &t) && put_principal(s, t.principal) &&
+	       put(s, &s->interface, t.interface) && put(s, &s->method, t.method) &&
+	       (!t.sni.p || put(s, &s->sni, t.sni)) &&
+	       put_text(s, &s->protocol, ask->v->codec->name) &&
+	       put_text(s, &s->service, ask->service ? ask->service->name : "") &&
+	       put_own(s, ask) && put_changes(s, ask->v);
+}

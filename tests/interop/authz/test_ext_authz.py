@@ -1,0 +1,236 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""
+Policies of CUSTOM: an external authorization service of go-control-plane is asked about Dubbo calls over gRPC, and the server sees none
+that it did not allow. What it is told of a call, what it changes, and what becomes of calls when it denies, fails, is slow or away, by
+failOpen; before policies of DENY and ALLOW; under load, and while policies change (exchange_unjudged, asked, asked_full and asked_late
+are its counters, and those of extauthz: unreachable, late, refused, bad_answer).
+"""
+
+import json
+import pathlib
+import subprocess
+import sys
+import threading
+
+sys.path[:0] = [str(pathlib.Path(__file__).resolve().parents[1] / "xds")]
+
+import adsd  # noqa: E402  (makes meltemi_lab known)
+from meltemi_lab import Lab, check, equal, main, within  # noqa: E402
+from meltemi_lab.asking import ANSWERED, read  # noqa: E402
+from meltemi_lab.process import Process  # noqa: E402
+
+import wire  # noqa: E402
+
+HOST, VIP, PORT, AT = wire.INTERFACE.lower(), "240.240.1.1", 20880, "127.0.0.1:9000"
+DENIED = "denied by policy"
+SERVICE = f"""apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {{name: demo, namespace: shop}}
+spec:
+  hosts: [{HOST}]
+  addresses: [{VIP}]
+  location: MESH_INTERNAL
+  resolution: STATIC
+  ports: [{{number: {PORT}, name: tcp-metaprotocol-dubbo}}]
+  endpoints: [{{address: 198.51.100.11, labels: {{app: demo}}}}]
+"""
+
+
+def mesh(**more):
+    providers = [{"name": "judge", "envoyExtAuthzGrpc": {"service": AT.split(":")[0], "port": AT.split(":")[1], **more}},
+                 {"name": "tracer", "zipkin": {"service": "z", "port": 1}}]
+    return ("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio, namespace: istio-system}\ndata:\n  mesh: |\n    "
+            + json.dumps({"extensionProviders": providers}) + "\n")
+
+
+def policy(name="custom", **spec):
+    spec = {"action": "CUSTOM", "provider": {"name": "judge"}, "rules": [{"to": [{"operation": {"methods": ["sayHello"]}}]}], **spec}
+    if spec["action"] != "CUSTOM":
+        del spec["provider"]
+    return (f"---\napiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {{name: {name}, namespace: shop}}\n"
+            f"spec: {json.dumps(spec)}\n")
+
+
+class Judge:
+    def __init__(self, lab, daemon):
+        self.lab, self.daemon, self.n = lab, daemon, 0
+        self.start()
+
+    def start(self):
+        self.n += 1
+        self.process = Process(self.lab.directory, f"judge-{self.n}", [adsd.PROGRAM, "authz", AT], self.daemon.namespace,
+                               stdin=subprocess.PIPE)
+        self.lab.processes.append(self.process)
+        self.process.wait_line('"ready"', 20)
+
+    def asked(self):
+        return [json.loads(line) for line in self.process.output().splitlines() if '"asked"' in line]
+
+
+class Server:
+    def __init__(self):
+        self.calls = []
+
+    def handle(self, sock):
+        while True:
+            try:
+                _, flags, _, ident, length = wire.HEADER.unpack(read(sock, wire.HEADER.size))
+                body = read(sock, length)
+            except EOFError:
+                return
+            if flags & wire.EVENT:
+                sock.sendall(wire.frame(wire.EVENT, wire.OK, ident, b"N"))
+                continue
+            _, _, args, attachments = wire.parse_request(body)
+            self.calls.append(attachments)
+            sock.sendall(wire.reply(ident, f"hello {args[0]} from v1/s1"))
+
+
+class Caller:
+    def __init__(self, lab, server):
+        self.lab, self.server = lab, server
+
+    def ask(self, how=None, method="sayHello", **attachments):
+        if how:
+            attachments["x-ext-authz"] = how
+        sock = self.lab.connect("client", VIP, PORT)
+        sock.settimeout(15)
+        try:
+            sock.sendall(wire.request(7, method, ["x"], attachments))
+            _, _, status, _, length = wire.HEADER.unpack(read(sock, wire.HEADER.size))
+            text = wire.parse_reply(status, read(sock, length))
+            return ANSWERED if status == wire.OK else text
+        finally:
+            sock.close()
+
+    def gets(self, expected, what, how=None, **more):
+        before = len(self.server.calls)
+        equal(self.ask(how, **more), expected, what)
+        equal(len(self.server.calls) - before, 1 if expected == ANSWERED else 0, f"{what}: calls at the server")
+        return self.server.calls[-1] if self.server.calls else {}
+
+
+def write(daemon, *texts, **provider):
+    daemon.write("mesh.yaml", mesh(**provider))
+    daemon.write("policies.yaml", "".join(texts))
+    daemon.shell("reload")
+
+
+# ---- the parts of the test ------------------------------------------------------------------------------------------------
+
+def verdicts(daemon, caller, judge):
+    write(daemon, policy())
+    caller.gets(DENIED, "one that it denies")
+    got = caller.gets(ANSWERED, "one that it allows", "allow", **{"x-secret": "s", "x-ext-authz-check-result": "forged", "Tenant": "a"})
+    equal({k: got.get(k) for k in ("x-ext-authz-check-result", "x-secret", "Tenant")},
+          {"x-ext-authz-check-result": "allowed", "x-secret": None, "Tenant": "a"}, "what the server gets")
+    n = len(judge.asked())
+    caller.gets(ANSWERED, "one that no rule fits", method="sayGoodbye")
+    equal(len(judge.asked()), n, "questions about it")
+    told = judge.asked()[-1]
+    equal((told["asked"], told["method"], told["host"], told["from"], told["to"], told["port"], told["who"]),
+          (f"/{wire.INTERFACE}/sayHello", "POST", HOST, "192.0.2.2", "198.51.100.11", PORT, ""), "what it is told")
+    equal({k: told["headers"].get(k) for k in ("x-ext-authz", "tenant", "x-secret")},
+          {"x-ext-authz": "allow", "tenant": "a", "x-secret": "s"}, "and of the metadata")
+    equal(told["more"], {"protocol": "dubbo", "interface": wire.INTERFACE, "method": "sayHello"}, "and besides")
+    caller.gets(DENIED, "an error of its own", "error")
+    caller.gets(DENIED, "a change that hangs on what is there", "absent")
+    caller.gets(DENIED, "a call that may be taken for another one", "allow", interface="org.other.Service")
+    counters = daemon.counters()
+    equal([n for n in ("extauthz_allowed", "extauthz_denied", "extauthz_refused", "extauthz_bad_answer", "proxy_exchange_unjudged",
+                       "proxy_exchange_denied", "proxy_asked") if not counters[n]], [], "what was not counted")
+
+
+def order(daemon, caller):
+    rule = {"rules": [{"to": [{"operation": {"methods": ["sayHello"]}}]}]}
+    write(daemon, policy(), policy("no", action="DENY", **rule))
+    caller.gets(DENIED, "allowed by it, and denied by a policy", "allow")
+    write(daemon, policy(), policy("others", action="ALLOW", rules=[{"from": [{"source": {"principals": ["a"]}}]}]))
+    caller.gets(DENIED, "allowed by it, and by no policy of ALLOW", "allow")
+    write(daemon, policy(), policy("clients", action="ALLOW", rules=[{"from": [{"source": {"ipBlocks": ["192.0.2.0/24"]}}]}]))
+    caller.gets(ANSWERED, "allowed by both", "allow")
+    caller.gets(DENIED, "allowed by a policy, and denied by it")
+    # By what it has set, too.
+    when = [{"when": [{"key": "request.headers[x-ext-authz-check-result]", "values": ["allowed"]}]}]
+    write(daemon, policy(), policy("result", action="ALLOW", rules=when))
+    caller.gets(ANSWERED, "by metadata that it sets", "allow")
+    told = daemon.shell("explain", "protocol=dubbo", f"service={HOST}", "method=sayHello", "src=192.0.2.2")
+    check("up to the authorization service" in told and "shop/custom" in told, f"explain: {told}")
+
+
+def times(daemon, caller):
+    write(daemon, policy())
+    caller.gets(ANSWERED, "one that takes it two seconds", "slow")
+    write(daemon, policy(), timeout="0.5s")
+    caller.gets(DENIED, "one that takes it longer than its provider's time-out", "slow")
+    caller.gets(ANSWERED, "the next one", "allow")
+    equal(daemon.counters()["extauthz_late"] > 0, True, "late answers are counted")
+    write(daemon, policy(), timeout="0.5s", failOpen=True)
+    caller.gets(ANSWERED, "the same with failOpen", "slow")
+    caller.gets(ANSWERED, "an error with failOpen", "error")
+    caller.gets(DENIED, "what it denies is denied with failOpen, too")
+    caller.gets(DENIED, "what cannot be told to it, too", "allow", interface="org.other.Service")
+
+
+def away(daemon, caller, judge):
+    write(daemon, policy())
+    caller.gets(ANSWERED, "before it goes", "allow")
+    judge.process.stop()
+    within(10, lambda: caller.ask("allow") == DENIED, "calls are denied when it is away", step=0.1)
+    caller.gets(DENIED, "a call when it is away", "allow")
+    text = daemon.shell("doctor", fail=False)
+    check("judge" in text and "cannot be asked" in text and "calls are denied" in text, f"doctor: {text}")
+    equal(daemon.counters()["extauthz_unreachable"] > 0, True, "unreachable is counted")
+    judge.start()
+    within(15, lambda: caller.ask("allow") == ANSWERED, "it is asked again when it is back", step=0.2)
+
+
+def changes(daemon, caller):
+    """A call that waits for its verdict when policies go, and when others come."""
+    for texts, expected in (([], ANSWERED), ([policy("no", action="DENY", rules=[{}])], DENIED)):
+        write(daemon, policy())
+        got = []
+        waits = threading.Thread(target=lambda got=got: got.append(caller.ask("slow")))
+        before = daemon.counters()["proxy_asked"]
+        waits.start()
+        within(10, lambda before=before: daemon.counters()["proxy_asked"] > before, "somebody is asked", step=0.05)
+        write(daemon, *texts)
+        waits.join(20)
+        equal(got, [expected], f"a call that was asked about before {'other policies came' if texts else 'its policy went'}")
+        caller.gets(expected, "the next one", method="sayGoodbye")
+
+
+def load(lab, daemon, judge):
+    write(daemon, policy())
+    before, asked = daemon.counters(), len(judge.asked())
+    report = lab.dubbo_client(f"{VIP}:{PORT}", connections=4, outstanding=8, count=2000, attach="x-ext-authz=allow").result()
+    equal((report["answered"], report["failed"], report["crossed"], report["strays"]), (2000, 0, 0, 0), f"under load: {report}")
+    after = daemon.counters()
+    equal(after["extauthz_allowed"] - before["extauthz_allowed"], 2000, "questions that were answered")
+    equal(len(judge.asked()) - asked, 2000, "questions that it had")
+
+
+def body():
+    adsd.build()
+    server = Server()
+    with Lab(servers=1) as lab, lab.listening("server1", PORT, server.handle):
+        daemon = lab.meltemi(workers=2)
+        daemon.write("services.yaml", SERVICE)
+        daemon.write("mesh.yaml", mesh())
+        daemon.leaves("errors", "what nobody is asked about is told as closed", "its provider cannot be asked")
+        daemon.start()
+        judge, caller = Judge(lab, daemon), Caller(lab, server)
+        verdicts(daemon, caller, judge)
+        order(daemon, caller)
+        times(daemon, caller)
+        away(daemon, caller, judge)
+        changes(daemon, caller)
+        load(lab, daemon, judge)
+        write(daemon, policy(provider={"name": "nobody"}))
+        caller.gets(DENIED, "no such provider", "allow")
+        caller.gets(ANSWERED, "and what no rule fits", method="sayGoodbye")
+        check("extensionProviders do not have it" in daemon.shell("show", "objects", "custom"), "show objects does not say why")
+
+
+main(body)

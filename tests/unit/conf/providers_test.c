@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Policies of CUSTOM: whom their rules ask, where that one is, and when nobody is asked, so that they close. */
+#include "conf_test.h"
+#include "mt_authz.h"
+#include "mt_extauthz_priv.h"
+#include "mt_source.h"
+
+#define NODE                                                                                       \
+	"apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n}\nspec:\n  ports: [{name: "     \
+	"p0, "                                                                                     \
+	"device: net_null0, addresses: [192.0.2.250/24]}]\n"
+#define SERVICES                                                                                   \
+	"---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: a, "        \
+	"namespace: shop}\nspec: {hosts: [a.test], addresses: [192.0.2.9], location: "             \
+	"MESH_INTERNAL, resolution: STATIC, "                                                      \
+	"ports: [{number: 80, name: tcp-metaprotocol-dubbo}, {number: 90, name: tcp}], "           \
+	"endpoints: "                                                                              \
+	"[{address: 192.0.2.1, labels: {app: a}}]}\n"                                              \
+	"---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: judge, "    \
+	"namespace: shop}\nspec: {hosts: [judge.test], addresses: [192.0.2.10], location: "        \
+	"MESH_INTERNAL, resolution: "                                                              \
+	"STATIC, "                                                                                 \
+	"ports: [{number: 9000, targetPort: 9001, name: grpc}], endpoints: "                       \
+	"[{address: 192.0.2.8}, {address: '2001:db8::8'}]}\n"
+#define MESH                                                                                       \
+	"---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio, namespace: istio-system}\n" \
+	"data:\n  mesh: |\n    extensionProviders:\n%s"
+#define GRPC(name, rest)                                                                           \
+	"    - {name: " name ", envoyExtAuthzGrpc: {service: judge.test, port: \"9000\"" rest "}}" \
+	"\n"
+#define POLICY(name, provider)                                                                     \
+	"---\napiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: " name \
+	", namespace: shop}\nspec: {action: CUSTOM, " provider                                     \
+	"rules: [{to: [{operation: {methods: "                                                     \
+	"[get]}}]}]}\n"
+#define ONE POLICY("p", "provider: {name: one}, ")
+
+struct scene {
+	struct mt_conf *conf;
+	struct mt_model *m;
+	struct mt_diags diags;
+	struct mt_snapshot *s;
+};
+
+static struct mt_conf *conf_new(bool asks)
+{
+	const struct mt_conf_options o = {.workers = 1, .asks = asks};
+	struct mt_err e;
+	struct mt_conf *c = mt_conf_create(&o, &e);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+	return c;
+}
+
+static void load(struct scene *sc, const char *mesh, const char *policies)
+{
+	static char text[8192];
+
+	snprintf(text, sizeof(text), NODE SERVICES MESH "%s", mesh, policies);
+	sc->m = mt_model_new();
+	mt_diags_init(&sc->diags);
+	mt_source_text(sc->m, &sc->diags, "t", text, strlen(text));
+	sc->m->mesh.config = sc->m->mesh_configs.n ? sc->m->mesh_configs.v[0] : NULL;
+	sc->s = mt_conf_compile(sc->conf, sc->m, &sc->diags, NOW);
+	if (!sc->s)
+		mt_diags_print((struct mt_diags *)&sc->diags, stderr);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(sc->s);
+}
+
+static void unload(struct scene *sc)
+{
+	mt_conf_discard(sc->conf, sc->s, NOW);
+	mt_diags_fini(&sc->diags);
+	mt_model_free(sc->m);
+}
+
+/* What guards the instance of port 80, or of 90. */
+static const struct mt_authz_policy *first_of(const struct scene *sc, const char *name)
+{
+	for (uint32_t i = 0; i < sc->s->n_clusters; i++) {
+		const struct mt_cluster *c = &sc->s->clusters[i];
+
+		if (strcmp(c->name, name) != 0)
+			continue;
+		CU_ASSERT_PTR_NOT_NULL_FATAL(c->guards);
+		CU_ASSERT_EQUAL_FATAL(c->guards[0]->deny[0]->action, MT_AUTHZ_CLOSE);
+		return c->guards[0]->deny[0];
+	}
+	mt_diags_print((struct mt_diags *)&sc->diags, stderr);
+	CU_FAIL_FATAL("no such cluster");
+	return NULL;
+}
+
+static bool is_told(const struct scene *sc, const char *words)
+{
+	for (uint32_t i = 0; i < sc->diags.n; i++)
+		if (strstr(sc->diags.items[i].message, words))
+			return true;
+	return false;
+}
+
+/* ---- asked ------------------------------------------------------------------------------------------ */
+
+static void asked(void)
+{
+	struct scene sc = {.conf = conf_new(true)};
+	const struct mt_extauthz_provider *p;
+	const struct mt_authz_policy *a;
+
+	load(&sc, GRPC("one", ", timeout: 0.5s, failOpen: true"), ONE);
+	a = first_of(&sc, "outbound|80||a.test");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(a->asks);
+	p = a->asks;
+	CU_ASSERT_EQUAL(a->asks_id, mt_extauthz_id(p));
+	CU_ASSERT_STRING_EQUAL(mt_extauthz_name(p), "one");
+	CU_ASSERT(mt_extauthz_fails_open(p));
+	CU_ASSERT_EQUAL(p->timeout, 500 * MT_MSEC);
+	CU_ASSERT_EQUAL_FATAL(p->n_servers, 2);
+	CU_ASSERT_STRING_EQUAL(p->servers[0], "192.0.2.8:9001");
+	CU_ASSERT_STRING_EQUAL(p->servers[1], "[2001:db8::8]:9001");
+	/* Of bytes nobody is asked. */
+	a = first_of(&sc, "outbound|90||a.test");
+	CU_ASSERT_PTR_NULL(a->asks);
+	CU_ASSERT(is_told(&sc, "of byte streams nobody is asked"));
+	unload(&sc);
+	mt_conf_destroy(sc.conf);
+}
+
+/* One that says the same is the same one, with its connection; what is not used any more goes with its last snapshot. */
+static void kept(void)
+{
+	struct scene sc = {.conf = conf_new(true)}, next = sc;
+	struct mt_extauthz_provider *p;
+	uint32_t id;
+
+	load(&sc, GRPC("one", ""), ONE);
+	p = first_of(&sc, "outbound|80||a.test")->asks;
+	id = mt_extauthz_id(p);
+	load(&next, GRPC("one", ""), ONE);
+	CU_ASSERT_PTR_EQUAL(first_of(&next, "outbound|80||a.test")->asks, p);
+	unload(&next);
+	load(&next, GRPC("one", ", timeout: 1s"), ONE);
+	CU_ASSERT_NOT_EQUAL(first_of(&next, "outbound|80||a.test")->asks_id, id);
+	CU_ASSERT_EQUAL(p->refs, sc.s ? 1 : 0);
+	unload(&next);
+	unload(&sc);
+	mt_conf_destroy(sc.conf);
+}
+
+/* ---- closed ----------------------------------------------------------------------------------------- */
+
+static const struct {
+	const char *mesh, *policies, *why;
+	bool asks;
+} closed_rows[] = {
+	{GRPC("other", ""), ONE, "MeshConfig's extensionProviders do not have it", true},
+	{"    - {name: one, envoyExtAuthzHttp: {service: judge.test, port: 9000}}\n", ONE,
+		"it is none of envoyExtAuthzGrpc", true},
+	{GRPC("one", ", includeRequestBodyInCheck: {maxRequestBytes: 10}"), ONE, "it wants bodies",
+		true},
+	{GRPC("one", ""), POLICY("p", ""), "it names none", true},
+	{GRPC("one", ""), ONE, "this node asks nobody", false},
+};
+
+static void closed(void)
+{
+	for (size_t i = 0; i < MT_ARRAY_LEN(closed_rows); i++) {
+		struct scene sc = {.conf = conf_new(closed_rows[i].asks)};
+
+		load(&sc, closed_rows[i].mesh, closed_rows[i].policies);
+		CU_ASSERT_PTR_NULL(first_of(&sc, "outbound|80||a.test")->asks);
+		CU_ASSERT(is_told(&sc, closed_rows[i].why));
+		CU_ASSERT(is_told(&sc, "its provider cannot be asked"));
+		unload(&sc);
+		mt_conf_destroy(sc.conf);
+	}
+}
+
+/* Istio denies all then, whatever the rules fit. */
+static void two_of_them(void)
+{
+	struct scene sc = {.conf = conf_new(true)};
+
+	load(&sc, GRPC("one", "") GRPC("two", ""), ONE POLICY("q", "provider: {name: two}, "));
+	for (uint32_t i = 0; i < sc.s->n_clusters; i++)
+		if (strcmp(sc.s->clusters[i].name, "outbound|80||a.test") == 0)
+			CU_ASSERT(sc.s->clusters[i].n_eps == 0 && sc.s->clusters[i].closed_by);
+	CU_ASSERT(is_told(&sc, "names another one"));
+	unload(&sc);
+	mt_conf_destroy(sc.conf);
+}
+
+/* One that is among no documents is what DNS says. */
+static void by_name(void)
+{
+	struct scene sc = {.conf = conf_new(true)};
+	const struct mt_authz_policy *a;
+
+	load(&sc, "    - {name: one, envoyExtAuthzGrpc: {service: shop/judge.example, port: 7}}\n",
+		ONE);
+	a = first_of(&sc, "outbound|80||a.test");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(a->asks);
+	CU_ASSERT_EQUAL_FATAL(a->asks->n_servers, 1);
+	CU_ASSERT_STRING_EQUAL(a->asks->servers[0], "judge.example:7");
+	unload(&sc);
+	mt_conf_destroy(sc.conf);
+}
+
+const struct mt_test providers_tests[] = {{"asked", asked}, {"kept", kept}, {"closed", closed},
+	{"two_of_them", two_of_them}, {"by_name", by_name}, {0}};

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Calls that somebody outside is asked about: the test is the thread that asks. */
+#include "scene.h"
+
+#include "mt_extauthz_priv.h"
+#include "mt_guard.h"
+#include "mt_proxy_priv.h"
+
+static struct mt_extauthz asker;
+static struct mt_extauthz_lane *lane;
+static struct mt_extauthz_provider *provider;
+static struct mt_authz_rule rule;
+static struct mt_authz_policy custom, deny;
+static const struct mt_authz_policy *list[] = {&custom}, *denies[] = {&deny};
+static struct mt_authz guard, other_guard;
+static const struct mt_authz *guards[CONFIG_EPS], *other_guards[CONFIG_EPS];
+
+static void guard_all(struct mt_snapshot *s, const struct mt_authz *a, const struct mt_authz **v)
+{
+	struct mt_cluster *c = &s->clusters[0];
+
+	c->guards = v;
+	for (uint32_t i = 0; i < c->n_eps; i++) {
+		c->eps[i].guarded = true;
+		v[i] = a;
+	}
+}
+
+static void start(bool fail_open)
+{
+	const char *const servers[] = {"127.0.0.1:1"};
+	const struct mt_extauthz_conf conf = {.name = "judge",
+		.servers = servers,
+		.n_servers = 1,
+		.timeout = MT_SEC,
+		.fail_open = fail_open};
+
+	scene_start(1);
+	memset(&asker, 0, sizeof(asker));
+	lane = aligned_alloc(MT_CACHE_LINE, sizeof(*lane));
+	CU_ASSERT_FATAL(lane && mt_extauthz_lane_init(&asker, lane));
+	provider = mt_extauthz_provider_new(&conf);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(provider);
+	mt_proxy_attach_asks(lab.p, lane);
+	custom = (struct mt_authz_policy){.action = MT_AUTHZ_CLOSE,
+		.by = "AuthorizationPolicy a/custom",
+		.rules = &rule,
+		.n_rules = 1,
+		.asks = provider,
+		.asks_id = mt_extauthz_id(provider)};
+	deny = (struct mt_authz_policy){
+		.action = MT_AUTHZ_DENY, .by = "d", .rules = &rule, .n_rules = 1};
+	guard = (struct mt_authz){.deny = list, .n_deny = 1, .reads = true, .searches = true};
+	other_guard = (struct mt_authz){.deny = denies, .n_deny = 1, .reads = true};
+	guard_all(lab.snap, &guard, guards);
+}
+
+static void stop(void)
+{
+	CU_ASSERT_EQUAL(lab.p->tokens.n, 0);
+	CU_ASSERT_EQUAL(lane->n_free, MT_EXTAUTHZ_SLOTS);
+	scene_stop();
+	CU_ASSERT_EQUAL(provider->refs, 1);
+	mt_extauthz_drop(provider);
+	mt_extauthz_lane_fini(lane);
+	free(lane);
+}
+
+/* The next question that was put. */
+static struct mt_extauthz_call *question(void)
+{
+	struct mt_extauthz_call *c = mt_extauthz_lane_asked(lane);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+	return c;
+}
+
+static void say(
+	struct mt_extauthz_call *c, enum mt_extauthz_verdict v, enum mt_extauthz_outcome why)
+{
+	c->slot->verdict = v;
+	c->slot->why = why;
+	mt_extauthz_lane_answered(c);
+	lab_advance(MT_USEC);
+}
+
+static void answered(struct fake_conn *c, uint64_t id)
+{
+	struct fake_conn *s = scene_connected_server(0);
+
+	scene_answer(s, scene_next_sent(s).id, 1, 40);
+	CU_ASSERT_EQUAL(scene_next_sent(c).id, id);
+}
+
+static void is_told(struct fake_conn *c, uint64_t id, enum mt_local_reply what)
+{
+	struct toy t = scene_next_sent(c);
+
+	CU_ASSERT_EQUAL(t.id, id);
+	CU_ASSERT_EQUAL(t.status, 1);
+	CU_ASSERT_EQUAL(t.first, what);
+}
+
+/* ---- answers ---------------------------------------------------------------------------------------- */
+
+/* It goes with the changes that the service wants. */
+static void allowed(void)
+{
+	struct mt_extauthz_change *change;
+	struct mt_extauthz_call *q;
+	struct fake_conn *c;
+
+	start(false);
+	c = lab_client(CONFIG_NAMED);
+	scene_send_request(c, 'Q', 1, 64);
+	CU_ASSERT_EQUAL(lab_n_servers(), 0);
+	CU_ASSERT_EQUAL(lab.p->tokens.n, 1);
+	CU_ASSERT_PTR_NULL(mt_proxy_check(lab.p));
+	q = question();
+	CU_ASSERT_PTR_EQUAL(q->slot->provider, provider);
+	q->slot->used = 0;
+	change = &q->slot->change[q->slot->n_changes++];
+	CU_ASSERT(mt_extauthz_put(q->slot, &change->key, "user", 4));
+	CU_ASSERT(mt_extauthz_put(q->slot, &change->value, "joe", 3));
+	change->remove = false;
+	toy_noted.changes[0] = '\0';
+	say(q, MT_EXTAUTHZ_ALLOW, MT_EXTAUTHZ_allowed);
+	CU_ASSERT_STRING_EQUAL(toy_noted.changes, "user=joe;");
+	answered(c, 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_asked), 1);
+	lab_close(c, MT_CLOSE_RESET);
+	stop();
+}
+
+static void check_verdict(bool fail_open, enum mt_extauthz_verdict v, enum mt_proxy_outcome counted)
+{
+	struct fake_conn *c;
+
+	start(fail_open);
+	c = lab_client(CONFIG_NAMED);
+	scene_send_request(c, 'Q', 1, 64);
+	say(question(), v, MT_EXTAUTHZ_denied);
+	if (counted == MT_PROXY_N_OUTCOMES) {
+		answered(c, 1);
+	} else {
+		is_told(c, 1, MT_REPLY_DENIED);
+		CU_ASSERT_EQUAL(scene_counted(counted), 1);
+		CU_ASSERT_EQUAL(lab_n_servers(), 0);
+	}
+	lab_close(c, MT_CLOSE_RESET);
+	stop();
+}
+
+static void verdicts(void)
+{
+	check_verdict(false, MT_EXTAUTHZ_DENY, MT_PROXY_exchange_denied);
+	check_verdict(true, MT_EXTAUTHZ_DENY, MT_PROXY_exchange_denied);
+	check_verdict(false, MT_EXTAUTHZ_UNJUDGED, MT_PROXY_exchange_unjudged);
+	check_verdict(true, MT_EXTAUTHZ_UNJUDGED, MT_PROXY_N_OUTCOMES);
+}
+
+/* ---- at a gate -------------------------------------------------------------------------------------- */
+
+static void filter_all(struct mt_filter_inst *chain, uint32_t n)
+{
+	static max_align_t memory[64];
+	struct mt_snapshot *s = lab.snap;
+	char err[64];
+
+	CU_ASSERT_FATAL(mt_filters_size(n) <= sizeof(memory));
+	for (uint32_t i = 0; i < s->n_services; i++) {
+		s->services[i]->filter_insts = chain;
+		s->services[i]->n_filter_insts = (uint16_t)n;
+		s->services[i]->filters = mt_filters_compile(memory, chain, n, err, sizeof(err));
+		CU_ASSERT_PTR_NOT_NULL_FATAL(s->services[i]->filters);
+	}
+}
+
+/* Its filter waits, and judges it again; the changes of the filter in front of it, and those of the service, go with it. */
+static void at_gate(void)
+{
+	static const struct mt_mutation first = {
+		.key = "first", .key_len = 5, .value = "1", .value_len = 1};
+	struct mt_gate_guard gate = {&guard, 8089};
+	struct mt_filter_inst chain[2] = {{.type = mt_filter_find("mutation"),
+						  .conf = mt_mutation_compile(&first, 1, NULL, 0)},
+		{.type = &mt_gate_filter, .conf = &gate}};
+	struct mt_extauthz_change *change;
+	struct mt_extauthz_call *q;
+	struct fake_conn *c;
+
+	start(false);
+	guard_all(lab.snap, NULL, guards);
+	for (uint32_t i = 0; i < lab.snap->clusters[0].n_eps; i++)
+		lab.snap->clusters[0].eps[i].guarded = false;
+	filter_all(chain, 2);
+	c = lab_client(CONFIG_NAMED);
+	scene_send_request(c, 'Q', 1, 64);
+	CU_ASSERT_EQUAL(lab_n_servers(), 0);
+	q = question();
+	CU_ASSERT_EQUAL(q->slot->n_entries, 1);
+	CU_ASSERT_EQUAL(q->slot->destination_port, 8089);
+	q->slot->used = 0;
+	change = &q->slot->change[q->slot->n_changes++];
+	CU_ASSERT(mt_extauthz_put(q->slot, &change->key, "gone", 4));
+	change->remove = true;
+	toy_noted.changes[0] = '\0';
+	say(q, MT_EXTAUTHZ_ALLOW, MT_EXTAUTHZ_allowed);
+	CU_ASSERT_STRING_EQUAL(toy_noted.changes, "first=1;gone;");
+	answered(c, 1);
+	scene_send_request(c, 'Q', 2, 64);
+	say(question(), MT_EXTAUTHZ_DENY, MT_EXTAUTHZ_denied);
+	is_told(c, 2, MT_REPLY_DENIED);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_denied), 1);
+	lab_close(c, MT_CLOSE_RESET);
+	chain[0].type->free_conf(chain[0].conf);
+	stop();
+}
+
+/* ---- no answer -------------------------------------------------------------------------------------- */
+
+/* Its client leaves, or its time is over: what is answered then is nobody's, and the slot is free again. */
+static void gone(void)
+{
+	struct mt_extauthz_call *first, *second;
+	struct fake_conn *c, *d;
+
+	start(true);
+	c = lab_client(CONFIG_NAMED);
+	d = lab_client(CONFIG_NAMED);
+	scene_send_request(c, 'Q', 1, 64);
+	scene_send_request(d, 'Q', 2, 64);
+	first = question();
+	second = question();
+	lab_close(c, MT_CLOSE_RESET);
+	CU_ASSERT_EQUAL(lab.p->tokens.n, 1);
+	lab_advance(lab.p->conf.exchange_ms * MT_MSEC + MT_SEC);
+	is_told(d, 2, MT_REPLY_TIMEOUT);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_asked_late), 1);
+	say(first, MT_EXTAUTHZ_ALLOW, MT_EXTAUTHZ_allowed);
+	say(second, MT_EXTAUTHZ_ALLOW, MT_EXTAUTHZ_allowed);
+	CU_ASSERT_EQUAL(lab_n_servers(), 0);
+	lab_close(d, MT_CLOSE_RESET);
+	stop();
+}
+
+static void full(void)
+{
+	struct fake_conn *c[8];
+
+	start(true);
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(c); i++)
+		c[i] = lab_client_from(CONFIG_NAMED, 70 + i);
+	for (uint32_t i = 0; i < MT_EXTAUTHZ_SLOTS; i++)
+		scene_send_request(c[i % MT_ARRAY_LEN(c)], 'Q', 1 + i, 64);
+	CU_ASSERT_EQUAL(lab.p->tokens.n, MT_EXTAUTHZ_SLOTS);
+	scene_send_request(c[0], 'Q', 1000, 64);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_asked_full), 1);
+	for (uint32_t i = 0; i < MT_EXTAUTHZ_SLOTS; i++)
+		say(question(), MT_EXTAUTHZ_DENY, MT_EXTAUTHZ_denied);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_denied), MT_EXTAUTHZ_SLOTS);
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(c); i++)
+		lab_close(c[i], MT_CLOSE_RESET);
+	stop();
+}
+
+/* What cannot be told is not asked about, and not passed either. */
+static void unreadable(void)
+{
+	struct fake_conn *c;
+
+	start(true);
+	/* This protocol has no methods. */
+	c = lab_client(CONFIG_SAFE);
+	scene_send_request(c, 'Q', 1, 64);
+	is_told(c, 1, MT_REPLY_DENIED);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_unreadable), 1);
+	scene_bye(c);
+	stop();
+}
+
+static void nobody_asks(void)
+{
+	struct fake_conn *c;
+
+	start(true);
+	lab.p->policy_asks.lane = NULL;
+	c = lab_client(CONFIG_NAMED);
+	scene_send_request(c, 'Q', 1, 64);
+	is_told(c, 1, MT_REPLY_OVERLOAD);
+	lab_close(c, MT_CLOSE_RESET);
+	stop();
+}
+
+/* What came into force meanwhile holds for it, whether or not it had to move. */
+static void check_snapshot(bool has_to_move)
+{
+	struct mt_snapshot *s;
+	struct fake_conn *c;
+
+	start(false);
+	c = lab_client(CONFIG_NAMED);
+	scene_send_request(c, 'Q', 1, 64);
+	s = config_make(1, lab.snap->version + 1, 1, true);
+	if (has_to_move)
+		s->keep_from = s->version;
+	guard_all(s, &other_guard, other_guards);
+	mt_proxy_adopt(lab.p, s);
+	lab_advance(MT_MSEC);
+	say(question(), MT_EXTAUTHZ_ALLOW, MT_EXTAUTHZ_allowed);
+	is_told(c, 1, MT_REPLY_DENIED);
+	CU_ASSERT_EQUAL(lab_n_servers(), 0);
+	lab_close(c, MT_CLOSE_RESET);
+	stop();
+	config_free(1);
+}
+
+static void another_snapshot(void)
+{
+	check_snapshot(true);
+	check_snapshot(false);
+}
+
+const struct mt_test asks_tests[] = {{"allowed, with changes", allowed}, {"verdicts", verdicts},
+	{"at a gate", at_gate}, {"gone before", gone}, {"too many", full},
+	{"what cannot be told", unreadable}, {"nobody asks", nobody_asks},
+	{"another snapshot", another_snapshot}, {0}};
