@@ -373,6 +373,10 @@ void mt_proxy_moved(struct mt_proxy *p)
 	note(p, "moved");
 }
 
+void mt_proxy_attach_asks(struct mt_proxy *p, struct mt_extauthz_lane *lane)
+{
+}
+
 int mt_proxy_attach_tokens(struct mt_proxy *p, struct mt_token_lane *lane)
 {
 	return 0;
