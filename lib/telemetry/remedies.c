@@ -346,6 +346,7 @@ static const struct remedy remedies[] = {
 	{"proxy", "asked_full",
 		"the authorization service is slow, or there is a flood of calls: `show talkers`"},
 	{"proxy", "asked_late", "the authorization service is slower than the calls' time-out"},
+	{"extauthz", "denied", "ask the service why: its own log has the call's path and metadata"},
 	{"extauthz", "unreachable",
 		"is it there, where MeshConfig's extensionProviders say? `doctor` says what "
 		"failed"},
