@@ -94,7 +94,7 @@ struct mt_ctl_env {
 	const char *const *dirs; /* all directories that are read: `sources` and -d */
 	uint32_t n_dirs;
 	struct mt_extauthz *asks; /* who asks external authorization services; NULL: nobody */
-	const char *memory; /* how memory was got, in words (struct mt_eal_info) */
+	const char *memory;	  /* how memory was got, in words (struct mt_eal_info) */
 
 	const char
 		*socket; /* admin.socket; NULL: none. An old socket nobody listens on is replaced */

@@ -18,9 +18,9 @@ void mt_proxy_attach_asks(struct mt_proxy *p, struct mt_extauthz_lane *lane)
 
 /* ---- asked ----------------------------------------------------------------------------------------- */
 
-static const struct mt_unasked full = {MT_REPLY_OVERLOAD,
-	"too many calls wait for what an authorization service says"},
-			       unread = {MT_REPLY_DENIED, "denied by policy"};
+static const struct mt_unasked
+	full = {MT_REPLY_OVERLOAD, "too many calls wait for what an authorization service says"},
+	unread = {MT_REPLY_DENIED, "denied by policy"};
 
 bool mt_policy_asks_begin(struct mt_proxy *p, struct mt_exchange *ex,
 	const struct mt_guard_ask *ask, const struct mt_authz_policy *by, struct mt_unasked *why)

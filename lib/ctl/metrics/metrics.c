@@ -15,7 +15,8 @@
 const struct mt_outcome_set *const mt_ctl_sets[] = {&mt_port_outcomes, &mt_net_outcomes,
 	&mt_tcp_outcomes, &mt_buf_outcomes, &mt_proxy_outcomes, &mt_upstream_outcomes,
 	&mt_filter_outcomes, &mt_worker_outcomes, &mt_tls_outcomes, &mt_tls_failed_outcomes,
-	&mt_token_outcomes, &mt_jwks_outcomes, &mt_extauthz_outcomes, &mt_dns_outcomes, &mt_otlp_outcomes};
+	&mt_token_outcomes, &mt_jwks_outcomes, &mt_extauthz_outcomes, &mt_dns_outcomes,
+	&mt_otlp_outcomes};
 const size_t mt_n_ctl_sets = MT_ARRAY_LEN(mt_ctl_sets);
 
 const struct mt_family_row *const mt_family_tables[] = {mt_families_istio, mt_families_service,

@@ -14,8 +14,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define EXPORT	     "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"
-#define ANSWER_MAX   (64 * 1024)
+#define EXPORT "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"
+/* A request is of MT_SLICE bytes and one family more, as counted, which is about. */
+#define MESSAGE_MAX  (8 * MT_SLICE)
 #define RETRY_MIN    (1 * MT_SEC)
 #define RETRY_MAX    (30 * MT_SEC)
 #define RESOURCE_MAX 32
@@ -364,7 +365,7 @@ static int connect_to(struct mt_ctl_otlp *o, struct mt_err *e)
 	struct mt_grpc_conf conf = {.servers = &o->server,
 		.n_servers = 1,
 		.headers = o->headers,
-		.max_message = ANSWER_MAX};
+		.max_message = MESSAGE_MAX};
 	const struct mt_labels *h = &o->conf->headers;
 	uint64_t seed;
 
