@@ -48,6 +48,11 @@ void mt_extauthz_ring_bell(struct mt_extauthz *x)
 
 /* ---- worker ---------------------------------------------------------------------------------------- */
 
+uint32_t mt_extauthz_room(const struct mt_extauthz_lane *l)
+{
+	return l->n_free;
+}
+
 struct mt_extauthz_slot *mt_extauthz_slot(struct mt_extauthz_lane *l)
 {
 	struct mt_extauthz_slot *s;

@@ -100,6 +100,8 @@ struct mt_extauthz_slot {
 
 struct mt_extauthz_lane;
 
+/* How many are free. */
+uint32_t mt_extauthz_room(const struct mt_extauthz_lane *l);
 /* A slot without texts; NULL: all are under way. */
 struct mt_extauthz_slot *mt_extauthz_slot(struct mt_extauthz_lane *l);
 /* false: there is no room for it. */

@@ -541,8 +541,11 @@ static enum mt_filter_verdict ask_gate(
 	case MT_TOKENS_UNREAD:
 		break;
 	}
-	if (e == MT_AUTHZ_ALLOWED)
+	if (e == MT_AUTHZ_ALLOWED) {
+		/* What was said of the gate says nothing of the instance behind it. */
+		ex->asked = 0;
 		return MT_FILTER_NEXT;
+	}
 	ctx->reply = MT_REPLY_DENIED;
 	ctx->reply_text = "denied by policy";
 	if (e == MT_AUTHZ_ASK) {

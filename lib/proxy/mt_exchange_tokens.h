@@ -37,7 +37,7 @@ bool mt_tokens_adorn(struct mt_proxy *p, const struct mt_authz_tokens *t, uint32
 /* What was verified; how many. */
 uint32_t mt_tokens_turn(struct mt_proxy *p);
 /*
- * A verdict is waited for, a token's or somebody's who is asked (asks.c): the call is suspended, within bounds. false: too many wait, or
+ * A verdict is waited for, a token's or somebody's who is asked (policy_asks.c): the call is suspended, within bounds. false: too many wait, or
  * it has waited too often; nothing has changed. The caller puts it into a list. And its end: it goes on where it began to wait.
  */
 bool mt_verdict_wait(struct mt_proxy *p, struct mt_exchange *ex, bool at_gate);

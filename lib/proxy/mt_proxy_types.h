@@ -117,8 +117,9 @@ struct mt_exchange {
 	bool oneway;
 	bool verifies;	   /* SUSPENDED: until its token is verified (tokens.c) */
 	bool waited_token; /* it did so already */
-	uint32_t asked;	   /* mt_authz_policy.asks_id of who has allowed it; 0: nobody was asked */
-	bool must_change;  /* it is not sent without the changes of its metadata */
+	uint32_t
+		asked; /* mt_authz_policy.asks_id of who has allowed it, in front of instances, or at its gate until it has passed that; 0: nobody */
+	bool must_change; /* it is not sent without the changes of its metadata */
 	uint16_t
 		token; /* what its token says, which was taken out (mt_token_cache_held()); 0: nothing is held */
 	bool unacked;	   /* its attempt is, or was until its connection ended, UNACKED */
@@ -175,7 +176,7 @@ struct mt_exchange_side {
 	/* mt_exchange.verifies: */
 	uint8_t token_waits, token_client; /* times; whose share of waiting it takes */
 	bool token_at_gate;
-	bool asks; /* for what an external authorization service says (asks.c); else for its token */
+	bool asks; /* for what an external authorization service says (policy_asks.c); else for its token */
 	uint32_t token_bytes;
 };
 

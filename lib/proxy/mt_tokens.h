@@ -14,7 +14,7 @@ struct mt_guard_ask;
 
 #define MT_TOKENS_WAIT	  1024 /* calls that may wait, of a client's address a quarter */
 #define MT_TOKENS_WAIT_MS 2000
-#define MT_TOKENS_CLIENTS 64
+#define MT_TOKENS_CLIENTS 64 /* as MT_FAIR_BUCKETS */
 
 /* A worker's. */
 struct mt_tokens {

@@ -4,6 +4,8 @@
 
 #include "mt_filter_inbox.h"
 
+#define QUARTER (MT_EXTAUTHZ_SLOTS / 4)
+
 void mt_policy_asks_init(struct mt_proxy *p)
 {
 	for (uint32_t i = 0; i < MT_EXTAUTHZ_SLOTS; i++)
@@ -22,11 +24,20 @@ static const struct mt_unasked
 	full = {MT_REPLY_OVERLOAD, "too many calls wait for what an authorization service says"},
 	unread = {MT_REPLY_DENIED, "denied by policy"};
 
+/* The last quarter is for clients' addresses that do not have a quarter already. */
+static bool has_room(const struct mt_proxy *p)
+{
+	const struct mt_extauthz_lane *l = p->policy_asks.lane;
+	uint32_t own = p->tokens.by_client[mt_fair_bucket(p, &p->view.peer)];
+
+	return l && (mt_extauthz_room(l) > QUARTER || own < QUARTER);
+}
+
 bool mt_policy_asks_begin(struct mt_proxy *p, struct mt_exchange *ex,
 	const struct mt_guard_ask *ask, const struct mt_authz_policy *by, struct mt_unasked *why)
 {
 	struct mt_asks_of_policy *k = &p->policy_asks;
-	struct mt_extauthz_slot *s = k->lane ? mt_extauthz_slot(k->lane) : NULL;
+	struct mt_extauthz_slot *s = has_room(p) ? mt_extauthz_slot(k->lane) : NULL;
 	uint32_t left = mt_dispatch_left(p, ex);
 
 	*why = full;

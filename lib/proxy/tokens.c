@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+_Static_assert(MT_TOKENS_CLIENTS == MT_FAIR_BUCKETS, "they are counted by mt_fair_bucket()");
+
 /* Times that a call may wait: other rules in front of another endpoint, or changed ones, each take one. */
 #define WAITS 4
 /* In mt_exchange.token: it was valid and is taken out, and what it says could not be kept. */

@@ -97,7 +97,8 @@ class Caller:
         sock = self.lab.connect("client", VIP, PORT)
         sock.settimeout(15)
         try:
-            sock.sendall(wire.request(7, method, ["x"], attachments))
+            # A character of Java's that is half of one: three bytes, and no UTF-8.
+            sock.sendall(wire.request(7, method, ["x"], attachments).replace("\N{EURO SIGN}".encode(), b"\xed\xa0\x80"))
             _, _, status, _, length = wire.HEADER.unpack(read(sock, wire.HEADER.size))
             text = wire.parse_reply(status, read(sock, length))
             return ANSWERED if status == wire.OK else text
@@ -171,6 +172,8 @@ def times(daemon, caller):
     caller.gets(ANSWERED, "an error with failOpen", "error")
     caller.gets(DENIED, "what it denies is denied with failOpen, too")
     caller.gets(DENIED, "what cannot be told to it, too", "allow", interface="org.other.Service")
+    caller.gets(DENIED, "what would make it fail, too", "allow", tenant="\N{EURO SIGN}")
+    caller.gets(ANSWERED, "other languages' letters", "allow", tenant="\N{GREEK SMALL LETTER ALPHA}")
 
 
 def away(daemon, caller, judge):

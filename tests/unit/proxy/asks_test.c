@@ -177,7 +177,7 @@ static void filter_all(struct mt_filter_inst *chain, uint32_t n)
 }
 
 /* Its filter waits, and judges it again; the changes of the filter in front of it, and those of the service, go with it. */
-static void at_gate(void)
+static void check_gate(bool guarded)
 {
 	static const struct mt_mutation first = {
 		.key = "first", .key_len = 5, .value = "1", .value_len = 1};
@@ -190,9 +190,8 @@ static void at_gate(void)
 	struct fake_conn *c;
 
 	start(false);
-	guard_all(lab.snap, NULL, guards);
 	for (uint32_t i = 0; i < lab.snap->clusters[0].n_eps; i++)
-		lab.snap->clusters[0].eps[i].guarded = false;
+		lab.snap->clusters[0].eps[i].guarded = guarded;
 	filter_all(chain, 2);
 	c = lab_client(CONFIG_NAMED);
 	scene_send_request(c, 'Q', 1, 64);
@@ -206,6 +205,13 @@ static void at_gate(void)
 	change->remove = true;
 	toy_noted.changes[0] = '\0';
 	say(q, MT_EXTAUTHZ_ALLOW, MT_EXTAUTHZ_allowed);
+	/* The instance is another question to the same service. */
+	if (guarded) {
+		CU_ASSERT_EQUAL(lab_n_servers(), 0);
+		q = question();
+		CU_ASSERT_NOT_EQUAL(q->slot->destination_port, 8089);
+		say(q, MT_EXTAUTHZ_ALLOW, MT_EXTAUTHZ_allowed);
+	}
 	CU_ASSERT_STRING_EQUAL(toy_noted.changes, "first=1;gone;");
 	answered(c, 1);
 	scene_send_request(c, 'Q', 2, 64);
@@ -215,6 +221,41 @@ static void at_gate(void)
 	lab_close(c, MT_CLOSE_RESET);
 	chain[0].type->free_conf(chain[0].conf);
 	stop();
+}
+
+static void at_gate(void)
+{
+	check_gate(false);
+	check_gate(true);
+}
+
+/* A server would fail with what is no UTF-8, and failOpen is not for callers to choose. */
+static void no_text(void)
+{
+	static const char *const values[] = {"\xff", "a\xed\xa0\x80", "\xc3", "\xc3\xa9"};
+	struct mt_mutation m = {.key = "k", .key_len = 1};
+	struct mt_filter_inst chain[1];
+	struct fake_conn *c;
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(values); i++) {
+		bool is_text = i == MT_ARRAY_LEN(values) - 1;
+
+		start(true);
+		m.value = values[i];
+		m.value_len = (uint16_t)strlen(values[i]);
+		chain[0] = (struct mt_filter_inst){.type = mt_filter_find("mutation"),
+			.conf = mt_mutation_compile(&m, 1, NULL, 0)};
+		filter_all(chain, 1);
+		c = lab_client(CONFIG_NAMED);
+		scene_send_request(c, 'Q', 1, 64);
+		CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_unreadable), !is_text);
+		if (is_text)
+			say(question(), MT_EXTAUTHZ_DENY, MT_EXTAUTHZ_denied);
+		is_told(c, 1, MT_REPLY_DENIED);
+		lab_close(c, MT_CLOSE_RESET);
+		chain[0].type->free_conf(chain[0].conf);
+		stop();
+	}
 }
 
 /* ---- no answer -------------------------------------------------------------------------------------- */
@@ -254,6 +295,7 @@ static void full(void)
 	for (uint32_t i = 0; i < MT_EXTAUTHZ_SLOTS; i++)
 		scene_send_request(c[i % MT_ARRAY_LEN(c)], 'Q', 1 + i, 64);
 	CU_ASSERT_EQUAL(lab.p->tokens.n, MT_EXTAUTHZ_SLOTS);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_asked_full), 0);
 	scene_send_request(c[0], 'Q', 1000, 64);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_asked_full), 1);
 	for (uint32_t i = 0; i < MT_EXTAUTHZ_SLOTS; i++)
@@ -261,6 +303,29 @@ static void full(void)
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_denied), MT_EXTAUTHZ_SLOTS);
 	for (uint32_t i = 0; i < MT_ARRAY_LEN(c); i++)
 		lab_close(c[i], MT_CLOSE_RESET);
+	stop();
+}
+
+/* One client's address leaves a quarter to others. */
+static void fair(void)
+{
+	const uint32_t most = MT_EXTAUTHZ_SLOTS - MT_EXTAUTHZ_SLOTS / 4;
+	struct fake_conn *c, *d;
+
+	start(true);
+	c = lab_client(CONFIG_NAMED);
+	d = lab_client_from(CONFIG_NAMED, 77);
+	for (uint32_t i = 0; i <= most; i++)
+		scene_send_request(c, 'Q', 1 + i, 64);
+	CU_ASSERT_EQUAL(lab.p->tokens.n, most);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_asked_full), 1);
+	scene_send_request(d, 'Q', 1, 64);
+	CU_ASSERT_EQUAL(lab.p->tokens.n, most + 1);
+	for (uint32_t i = 0; i <= most; i++)
+		say(question(), MT_EXTAUTHZ_DENY, MT_EXTAUTHZ_denied);
+	is_told(d, 1, MT_REPLY_DENIED);
+	lab_close(c, MT_CLOSE_RESET);
+	lab_close(d, MT_CLOSE_RESET);
 	stop();
 }
 
@@ -322,6 +387,6 @@ static void another_snapshot(void)
 }
 
 const struct mt_test asks_tests[] = {{"allowed, with changes", allowed}, {"verdicts", verdicts},
-	{"at a gate", at_gate}, {"gone before", gone}, {"too many", full},
-	{"what cannot be told", unreadable}, {"nobody asks", nobody_asks},
-	{"another snapshot", another_snapshot}, {0}};
+	{"at a gate", at_gate}, {"no text", no_text}, {"gone before", gone}, {"too many", full},
+	{"a client's part", fair}, {"what cannot be told", unreadable},
+	{"nobody asks", nobody_asks}, {"another snapshot", another_snapshot}, {0}};
