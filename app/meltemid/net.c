@@ -3,6 +3,7 @@
 #include "daemon.h"
 
 #include <errno.h>
+#include <ifaddrs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +38,7 @@ struct tables {
 	struct mt_net_route_conf *routes;
 	struct mt_addr *sources;
 	struct mt_net_port_conf ports[MT_PORTS_MAX];
+	struct ifaddrs *kernel;
 };
 
 static int add_addresses(struct daemon *d, struct tables *t, struct mt_err *e)
@@ -50,7 +52,8 @@ static int add_addresses(struct daemon *d, struct tables *t, struct mt_err *e)
 			int rc = 0;
 
 			if (mt_port_interface(d->ports[i])[0])
-				rc = mt_kernel_address_free(&p->addresses[k].addr, what, NULL, e);
+				rc = mt_kernel_address_free(
+					t->kernel, &p->addresses[k].addr, what, NULL, e);
 			if (rc)
 				return rc;
 			t->addrs[t->c.n_addrs++] = (struct mt_net_addr_conf){
@@ -104,7 +107,9 @@ static int fill(struct daemon *d, struct tables *t, struct mt_err *e)
 	t->sources = calloc(d->node->n_source_addresses + 1, sizeof(*t->sources));
 	if (!t->addrs || !t->routes || !t->sources)
 		return mt_err(e, -ENOMEM, "no memory");
-	rc = add_addresses(d, t, e);
+	rc = mt_kernel_addresses(&t->kernel, e);
+	if (rc == 0)
+		rc = add_addresses(d, t, e);
 	if (rc == 0)
 		rc = add_routes(d, t, e);
 	if (rc == 0)
@@ -136,6 +141,7 @@ int net_start(struct daemon *d, struct mt_err *e)
 	free(t.addrs);
 	free(t.routes);
 	free(t.sources);
+	freeifaddrs(t.kernel);
 	if (rc == 0)
 		rc = net_check_vips(d, d->first, e);
 	if (rc == 0)
@@ -173,15 +179,14 @@ bool net_is_port_address(const struct daemon *d, const struct mt_addr *a)
 	return false;
 }
 
-int net_check_vips(struct daemon *d, const struct mt_snapshot *s, struct mt_err *e)
+static int check_vips(struct daemon *d, const struct mt_snapshot *s, const struct ifaddrs *kernel,
+	struct mt_err *e)
 {
 	int rc = 0;
 
-	if (!kernel_sees_packets(d))
-		return 0;
 	for (uint32_t i = 0; rc == 0 && i < d->n_dns_addrs; i++)
 		if (!net_is_port_address(d, &d->dns_addrs[i]))
-			rc = mt_kernel_address_free(&d->dns_addrs[i], "spec.dns", NULL, e);
+			rc = mt_kernel_address_free(kernel, &d->dns_addrs[i], "spec.dns", NULL, e);
 	for (uint32_t i = 0; rc == 0 && i < s->n_listeners; i++) {
 		const struct mt_listener *l = &s->listeners[i];
 		char what[128];
@@ -191,8 +196,23 @@ int net_check_vips(struct daemon *d, const struct mt_snapshot *s, struct mt_err 
 		snprintf(what, sizeof(what), "service %.100s",
 			l->n_protos && l->protos[0].n_services ? l->protos[0].services[0]->name
 							       : "?");
-		rc = mt_kernel_address_free(&l->addr, what, NULL, e);
+		rc = mt_kernel_address_free(kernel, &l->addr, what, NULL, e);
 	}
+	return rc;
+}
+
+int net_check_vips(struct daemon *d, const struct mt_snapshot *s, struct mt_err *e)
+{
+	struct ifaddrs *kernel;
+	int rc;
+
+	if (!kernel_sees_packets(d))
+		return 0;
+	rc = mt_kernel_addresses(&kernel, e);
+	if (rc)
+		return rc;
+	rc = check_vips(d, s, kernel, e);
+	freeifaddrs(kernel);
 	return rc;
 }
 

@@ -24,18 +24,22 @@ static uint8_t prefix_of(const struct sockaddr *mask, bool is4)
 	return bits;
 }
 
-int mt_kernel_address_free(
-	const struct mt_addr *a, const char *what, const char *except, struct mt_err *e)
+int mt_kernel_addresses(struct ifaddrs **list, struct mt_err *e)
+{
+	if (getifaddrs(list) != 0)
+		return mt_err(
+			e, -errno, "the kernel's addresses cannot be read: %s", strerror(errno));
+	return 0;
+}
+
+int mt_kernel_address_free(const struct ifaddrs *list, const struct mt_addr *a, const char *what,
+	const char *except, struct mt_err *e)
 {
 	char text[MT_ADDR_STRLEN];
-	struct ifaddrs *list, *i;
 	struct mt_addr have;
 	int rc = 0;
 
-	if (getifaddrs(&list) != 0)
-		return mt_err(
-			e, -errno, "the kernel's addresses cannot be read: %s", strerror(errno));
-	for (i = list; i && rc == 0; i = i->ifa_next) {
+	for (const struct ifaddrs *i = list; i && rc == 0; i = i->ifa_next) {
 		if (!mt_sockaddr_read(i->ifa_addr, &have, NULL) || !mt_addr_eq(&have, a))
 			continue;
 		if (except && strcmp(except, i->ifa_name) == 0)
@@ -47,6 +51,5 @@ int mt_kernel_address_free(
 			"del %s/%u dev %s`",
 			what, text, text, prefix_of(i->ifa_netmask, mt_addr_is4(a)), i->ifa_name);
 	}
-	freeifaddrs(list);
 	return rc;
 }

@@ -14,6 +14,8 @@
 #include "mt_addr.h"
 #include "mt_port_profile.h"
 
+struct ifaddrs;
+
 enum mt_eal_pages { MT_EAL_PAGES_AUTO, MT_EAL_PAGES_ON, MT_EAL_PAGES_OFF };
 
 /* ---- EAL ---------------------------------------------------------------------------------- */
@@ -124,12 +126,17 @@ const char *mt_port_interface(const struct mt_port *p);
 /* ---- the kernel's side -------------------------------------------------------------------- */
 
 /*
- * Refuses (-EADDRINUSE) an address that an interface of the kernel in this network namespace owns:
- * the kernel would answer its packets, too, and reset every connection. `what` says whose address it
- * is ("port p0", "VIP of service x"). `except` is an interface that may own it, or NULL.
+ * The addresses of the kernel's interfaces in this network namespace, to be given to freeifaddrs().
+ * Each read is two dumps of the kernel's tables: who asks about many addresses reads once.
  */
-int mt_kernel_address_free(
-	const struct mt_addr *a, const char *what, const char *except, struct mt_err *e);
+int mt_kernel_addresses(struct ifaddrs **list, struct mt_err *e);
+/*
+ * Refuses (-EADDRINUSE) an address that is in `list`: the kernel would answer its packets, too, and
+ * reset every connection. `what` says whose address it is ("port p0", "VIP of service x"). `except`
+ * is an interface that may own it, or NULL.
+ */
+int mt_kernel_address_free(const struct ifaddrs *list, const struct mt_addr *a, const char *what,
+	const char *except, struct mt_err *e);
 
 /* Adds an address ("10.0.0.1/24") to an interface, or a route ("240.240.0.0/16") through it. */
 int mt_kernel_add_address(const char *iface, const char *prefix, struct mt_err *e);

@@ -2,6 +2,7 @@
 #include "mt_port_priv.h"
 #include "suites.h"
 
+#include <ifaddrs.h>
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
@@ -169,12 +170,15 @@ static void kernel_addresses(void)
 {
 	struct mt_addr lo = mt_addr4(htonl(INADDR_LOOPBACK)), other = mt_addr4(htonl(0xc6336401));
 	struct mt_err e = {""};
+	struct ifaddrs *kernel;
 
-	CU_ASSERT_EQUAL(mt_kernel_address_free(&other, "VIP of x", NULL, &e), 0);
-	CU_ASSERT_EQUAL(mt_kernel_address_free(&lo, "VIP of x", "lo", &e), 0);
-	CU_ASSERT_EQUAL(mt_kernel_address_free(&lo, "VIP of x", NULL, &e), -EADDRINUSE);
+	CU_ASSERT_EQUAL_FATAL(mt_kernel_addresses(&kernel, &e), 0);
+	CU_ASSERT_EQUAL(mt_kernel_address_free(kernel, &other, "VIP of x", NULL, &e), 0);
+	CU_ASSERT_EQUAL(mt_kernel_address_free(kernel, &lo, "VIP of x", "lo", &e), 0);
+	CU_ASSERT_EQUAL(mt_kernel_address_free(kernel, &lo, "VIP of x", NULL, &e), -EADDRINUSE);
 	CU_ASSERT_PTR_NOT_NULL(strstr(e.text, "VIP of x"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(e.text, "ip addr del 127.0.0.1/8 dev lo"));
+	freeifaddrs(kernel);
 }
 
 const struct mt_test arguments_tests[] = {
