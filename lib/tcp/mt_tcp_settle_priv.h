@@ -13,16 +13,16 @@
 #define MT_TCP_ADDED_MASK  ((1u << MT_TCP_ADDED_BITS) - 1)
 _Static_assert(MT_LEDGER_SMALL == 1u << MT_TCP_ADDED_BITS, "what needs no account fits in");
 
-/* So little that it needs no account. */
+/* So little that it needs no account, but for what its user keeps. */
 static inline bool mt_tcp_is_little(const struct mt_tcp *t, const struct mt_tcp_conn *c)
 {
-	return ((c->s.rx.truesize | c->tx.truesize) < MT_LEDGER_SMALL) & !c->ooo & !c->s.keeps &
+	return ((c->s.rx.truesize | c->tx.truesize) < MT_LEDGER_SMALL) & !c->ooo &
 	       !(c->s.squeezed | t->ledger.pressed);
 }
 
-static inline void mt_tcp_add(struct mt_tcp *t, struct mt_tcp_conn *c)
+/* Less than MT_LEDGER_SMALL each, of a connection that has no account. */
+static inline void mt_tcp_add(struct mt_tcp *t, struct mt_tcp_conn *c, uint32_t rx, uint32_t tx)
 {
-	uint32_t rx = c->s.rx.truesize, tx = c->tx.truesize;
 	uint32_t was = c->s.charged, now = rx | tx << MT_TCP_ADDED_BITS;
 
 	/* As a rule what was received has been taken within the turn. */
@@ -34,14 +34,15 @@ static inline void mt_tcp_add(struct mt_tcp *t, struct mt_tcp_conn *c)
 	c->s.charged = now;
 }
 
-/* By an account; one that is not needed any more ends here. */
-void mt_tcp_settle_account(struct mt_tcp *t, struct mt_tcp_conn *c);
+/* With what its user keeps; by an account, where it needs one. One that is not needed any more ends here. */
+void mt_tcp_settle_kept(struct mt_tcp *t, struct mt_tcp_conn *c);
 
 /* What the connection holds is charged as it is now. Once a turn for each that was marked. */
 static inline void mt_tcp_settle(struct mt_tcp *t, struct mt_tcp_conn *c)
 {
-	if (mt_likely(mt_tcp_is_little(t, c) && !(c->s.charged & MT_TCP_HAS_ACCOUNT)))
-		mt_tcp_add(t, c);
+	if (mt_likely(
+		    mt_tcp_is_little(t, c) && !(c->s.keeps | (c->s.charged & MT_TCP_HAS_ACCOUNT))))
+		mt_tcp_add(t, c, c->s.rx.truesize, c->tx.truesize);
 	else
-		mt_tcp_settle_account(t, c);
+		mt_tcp_settle_kept(t, c);
 }

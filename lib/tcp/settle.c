@@ -85,14 +85,30 @@ void mt_tcp_class(struct mt_stream *s, enum mt_class rx, enum mt_class tx)
 	mt_tcp_mark(t, c);
 }
 
-/* By an account; one that is not needed any more ends here. */
-void mt_tcp_settle_account(struct mt_tcp *t, struct mt_tcp_conn *c)
+/* Whether all that it holds is added up in two numbers: *rx and *tx, of their classes. */
+static bool adds_up(const struct mt_tcp *t, struct mt_tcp_conn *c, uint32_t *rx, uint32_t *tx)
+{
+	struct mt_sums now;
+	uint32_t all = 0;
+
+	*rx = c->s.rx.truesize;
+	*tx = c->tx.truesize;
+	if (!mt_tcp_is_little(t, c) || !c->s.keeps)
+		return mt_tcp_is_little(t, c);
+	now = sums_of(t, c);
+	*rx = now.of[c->s.rx_class];
+	*tx = c->s.tx_class == c->s.rx_class ? 0 : now.of[c->s.tx_class];
+	for (int k = 0; k < MT_N_CLASSES; k++)
+		all += now.of[k];
+	return (*rx | *tx) < MT_LEDGER_SMALL && all == *rx + *tx;
+}
+
+static void settle_account(struct mt_tcp *t, struct mt_tcp_conn *c, bool little)
 {
 	uint32_t account =
 		c->s.charged & MT_TCP_HAS_ACCOUNT ? (c->s.charged & ~MT_TCP_HAS_ACCOUNT) + 1 : 0;
 	struct mt_sums before = {0}, now = {0};
 	struct mt_account_owner owner = owner_of(t, c);
-	bool little = mt_tcp_is_little(t, c);
 
 	if (!account)
 		before = added(c);
@@ -101,8 +117,17 @@ void mt_tcp_settle_account(struct mt_tcp *t, struct mt_tcp_conn *c)
 	mt_ledger_settle(&t->ledger, &account, &before, &now, &owner, false);
 	squeeze(t, &c->s, account);
 	c->s.charged = account ? (account - 1) | MT_TCP_HAS_ACCOUNT : 0;
+}
+
+void mt_tcp_settle_kept(struct mt_tcp *t, struct mt_tcp_conn *c)
+{
+	uint32_t rx, tx;
+	bool little = adds_up(t, c, &rx, &tx);
+
+	if (!little || c->s.charged & MT_TCP_HAS_ACCOUNT)
+		settle_account(t, c, little);
 	if (little)
-		mt_tcp_add(t, c);
+		mt_tcp_add(t, c, rx, tx);
 }
 
 static struct mt_sums charged(const struct mt_tcp *t, const struct mt_tcp_conn *c)

@@ -174,7 +174,7 @@ static void on_holds(struct mt_stream *lower, struct mt_sums *sums)
 	struct mt_stream *s = &c->s;
 
 	sums->of[s->rx_class] += s->rx.truesize;
-	sums->of[c->opened ? MT_CLASS_RETAINED : s->tx_class] += c->plain.truesize;
+	sums->of[s->tx_class] += c->plain.truesize;
 	if (s->keeps && s->user->holds)
 		s->user->holds(s, sums);
 	lower->keeps = s->rx.truesize || c->plain.truesize || s->keeps;

@@ -11,8 +11,10 @@ static void op_consumed(struct mt_stream *s)
 {
 	struct tls_conn *c = tls_conn_of(s);
 
+	if (c->pumping)
+		return; /* the pump looks itself, and charges what is left */
 	tls_sync(c);
-	if (!c->pumping && tls_has_room(c) && c->lower->rx.len)
+	if (tls_has_room(c) && c->lower->rx.len)
 		mt_stream_again(c->lower);
 }
 

@@ -89,6 +89,8 @@ static enum did receive(struct tls_conn *c, bool *part)
 	/* What a record is, also the last one, is known when it is opened: then it needs a place. */
 	if (!tls_has_room(c))
 		return DID_WAIT;
+	if (lower->rx.len == 0)
+		return cut_off(c);
 	switch (mt_tls_record_read(
 		&c->layer->records, &c->k->r, &lower->rx, &c->s.rx, c->layer->now)) {
 	case MT_TLS_RECORD_MORE:
