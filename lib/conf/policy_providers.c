@@ -3,6 +3,8 @@
  * Who is asked by policies of CUSTOM: MeshConfig's extensionProviders. One that says the same is the same object, also in the next
  * snapshot, with its connection.
  */
+#include "mt_conf_cluster_priv.h"
+#include "mt_conf_credentials_priv.h"
 #include "mt_conf_policy_priv.h"
 
 #include "mt_extauthz.h"
@@ -84,21 +86,24 @@ static struct mt_extauthz_provider *remember(
 
 /* ---- where it is ------------------------------------------------------------------------------------- */
 
-struct servers {
+/* How a provider is reached, and what of its service's instances speak the mesh's mutual TLS, as its other clients have it. */
+struct reach {
 	struct mt_build *b;
-	const char *v[SERVERS_MAX];
-	uint32_t n;
+	const char *servers[SERVERS_MAX];
+	uint32_t n_servers;
+	struct mt_grpc_tls tls;
+	uint64_t tls_hash; /* of that; 0: plain text */
 };
 
-static void add_server(struct servers *s, const char *host, uint32_t port)
+static void add_server(struct reach *to, const char *host, uint32_t port)
 {
-	const char *text = s->n < SERVERS_MAX
-				   ? mt_region_printf(&s->b->tmp,
+	const char *text = to->n_servers < SERVERS_MAX
+				   ? mt_region_printf(&to->b->tmp,
 					     strchr(host, ':') ? "[%s]:%u" : "%s:%u", host, port)
 				   : NULL;
 
 	if (text)
-		s->v[s->n++] = text;
+		to->servers[to->n_servers++] = text;
 }
 
 /* Ports of gRPC are served to nobody here. */
@@ -110,31 +115,100 @@ static const struct mt_se_port *port_of(const struct mt_service_entry *se, uint3
 	return NULL;
 }
 
-/* The instances' addresses; false: there are none, or names. */
-static bool add_instances(struct servers *s, const struct mt_host *h, uint32_t port)
+enum which { ALL, MESHED, OTHERS };
+
+static bool is_of(struct mt_build *b, const struct mt_host *h, const struct mt_unit *u,
+	const struct mt_workload *w, enum which which)
 {
-	const struct mt_unit u = {.se = h->se, .port = port_of(h->se, port)};
-	char addr[MT_ADDR_STRLEN];
+	uint16_t port = mt_b_endpoint_port(u, w);
 
-	for (uint32_t i = 0; u.port && i < h->n_workloads; i++) {
-		const struct mt_workload *w = h->workloads[i];
-
-		if (!mt_addr_is_zero(&w->address))
-			add_server(s, mt_addr_str(&w->address, addr), mt_b_endpoint_port(&u, w));
-	}
-	return s->n > 0;
+	if (mt_addr_is_zero(&w->address) || which == ALL)
+		return which == ALL && !mt_addr_is_zero(&w->address);
+	if (!mt_b_asks_for_mtls(b, h, w, port))
+		return which == OTHERS;
+	return which == MESHED && !mt_b_asks_for_hbone(b, h, w, port);
 }
 
-static void find_servers(struct servers *s, const struct mt_ext_authz *g)
+/* The instances' addresses; names have none. */
+static void add_instances(
+	struct reach *to, const struct mt_host *h, const struct mt_unit *u, enum which which)
+{
+	char addr[MT_ADDR_STRLEN];
+
+	for (uint32_t i = 0; i < h->n_workloads; i++) {
+		const struct mt_workload *w = h->workloads[i];
+
+		if (is_of(to->b, h, u, w, which))
+			add_server(to, mt_addr_str(&w->address, addr), mt_b_endpoint_port(u, w));
+	}
+}
+
+/* NULL, or why it cannot be spoken. */
+static const char *set_tls(struct reach *to, const struct mt_host *h, const struct mt_unit *u)
+{
+	const struct mt_res_tls *said = mt_b_document_tls(to->b, h, u, NULL);
+	const char *why = said ? mt_b_no_tls(to->b, said) : "no memory";
+	const struct mt_conf_credential *with = why ? NULL : mt_b_credential(to->b, said);
+	const char **sans;
+
+	/* It is the node itself who asks: nobody's whose identity it holds beside its own. */
+	if (!why && (!with || !with->credential))
+		why = with ? with->why.text : "no memory";
+	if (why)
+		return why;
+	sans = mt_region_alloc(&to->b->tmp, sizeof(*sans) * (said->n_sans + 1u));
+	if (!sans)
+		return "no memory";
+	for (uint32_t i = 0; i < said->n_sans; i++)
+		sans[i] = said->sans[i].text;
+	to->tls = (struct mt_grpc_tls){.credential = with->credential,
+		.anybody = said->anybody,
+		.istio = said->n_alpn > 0,
+		.server_name = said->sni,
+		.sans = sans,
+		.n_sans = said->n_sans};
+	to->tls_hash = mt_hash_tls(said, with->stamp) | 1;
+	return NULL;
+}
+
+/*
+ * As the service's other clients would: what a DestinationRule says, else mutual TLS to those instances that ask for it. Where that
+ * cannot be spoken, instances that do not ask for it are asked.
+ */
+static const char *reach_instances(
+	struct reach *to, const struct mt_host *h, const struct mt_unit *u)
+{
+	const struct mt_meta *by;
+	const struct mt_tls_settings *s = mt_b_tls_settings(h, u, NULL, &by);
+	bool automatic = !s && !h->se->tls_by, clear = s && s->mode.v == MT_TLS_DISABLE;
+	const char *why = NULL;
+
+	if (!automatic && !clear)
+		why = set_tls(to, h, u);
+	add_instances(to, h, u, automatic ? MESHED : ALL);
+	if (!automatic || (to->n_servers && !(why = set_tls(to, h, u))))
+		return why;
+	to->n_servers = 0;
+	add_instances(to, h, u, OTHERS);
+	return to->n_servers ? NULL : why;
+}
+
+/* NULL, or why not. */
+static const char *find(struct reach *to, const struct mt_ext_authz *g)
 {
 	const char *slash = strchr(g->service.s, '/'), *name = slash ? slash + 1 : g->service.s;
-	const char *ns =
-		slash ? mt_region_strndup(&s->b->tmp, g->service.s, (size_t)(slash - g->service.s))
-		      : mt_b_root_namespace(s->b);
-	const struct mt_host *h = ns ? mt_b_host(s->b, name, ns) : NULL;
+	const char *why = NULL, *ns = slash ? mt_region_strndup(&to->b->tmp, g->service.s,
+						      (size_t)(slash - g->service.s))
+					    : mt_b_root_namespace(to->b);
+	const struct mt_host *h = ns ? mt_b_host(to->b, name, ns) : NULL;
+	const struct mt_unit u = {
+		.se = h ? h->se : NULL, .port = h ? port_of(h->se, g->port.v) : NULL, .host = name};
 
-	if (!h || !add_instances(s, h, g->port.v))
-		add_server(s, name, g->port.v);
+	if (u.port)
+		why = reach_instances(to, h, &u);
+	if (!why && !to->n_servers)
+		add_server(to, name, g->port.v);
+	return why;
 }
 
 /* ---- one of a name ----------------------------------------------------------------------------------- */
@@ -149,33 +223,39 @@ static const struct mt_ext_provider *written(struct mt_build *b, const char *nam
 	return NULL;
 }
 
-static const char *key_of(struct mt_build *b, const struct mt_extauthz_conf *conf)
+static const char *key_of(
+	struct mt_build *b, const struct mt_extauthz_conf *conf, const struct reach *to)
 {
-	const char *key = mt_region_printf(
-		&b->tmp, "%s %" PRIu64 " %d", conf->name, conf->timeout, conf->fail_open);
+	const char *key = mt_region_printf(&b->tmp, "%s %" PRIu64 " %d %" PRIx64, conf->name,
+		conf->timeout, conf->fail_open, to->tls_hash);
 
 	for (uint32_t i = 0; key && i < conf->n_servers; i++)
 		key = mt_region_printf(&b->tmp, "%s %s", key, conf->servers[i]);
 	return key;
 }
 
-static struct mt_extauthz_provider *get(struct mt_build *b, const struct mt_ext_provider *p)
+/* NULL: *why it cannot be asked; without that there is no memory. */
+static struct mt_extauthz_provider *get(
+	struct mt_build *b, const struct mt_ext_provider *p, const char **why)
 {
 	struct mt_conf_providers *t = &b->conf->providers;
-	struct servers servers = {.b = b};
+	struct reach to = {.b = b};
 	struct mt_extauthz_conf conf = {.name = p->name.s,
 		.timeout = (p->grpc->timeout.set ? p->grpc->timeout.v : TIMEOUT_MS) * MT_MSEC,
 		.fail_open = p->grpc->fail_open.v != 0};
 	const char *key;
 	struct entry *e;
 
-	find_servers(&servers, p->grpc);
-	conf.servers = servers.v;
-	conf.n_servers = servers.n;
-	key = key_of(b, &conf);
+	*why = find(&to, p->grpc);
+	if (*why)
+		return NULL;
+	conf.servers = to.servers;
+	conf.n_servers = to.n_servers;
+	conf.tls = to.tls_hash ? &to.tls : NULL;
+	key = key_of(b, &conf, &to);
 	e = key ? mt_strmap_get(&t->all, key) : NULL;
 	if (!e)
-		return key && servers.n ? remember(t, key, &conf) : NULL;
+		return key && to.n_servers ? remember(t, key, &conf) : NULL;
 	e->turn = t->turn;
 	return e->provider;
 }
@@ -193,7 +273,9 @@ struct mt_extauthz_provider *mt_b_provider(
 				     : NULL;
 	if (*why)
 		return NULL;
-	got = get(b, p);
+	got = get(b, p, why);
+	if (*why)
+		return NULL;
 	slot = got ? mt_region_push(&b->snap->region, (void **)&b->snap->providers,
 			     &b->snap->n_providers, sizeof(*slot))
 		   : NULL;

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "mt_addr.h"
+#include "mt_grpc.h"
 #include "mt_log.h"
 #include "mt_outcome.h"
 
@@ -30,6 +31,8 @@ struct mt_extauthz_conf {
 	uint32_t n_servers;
 	uint64_t timeout; /* ns for a question, whatever it waits for */
 	bool fail_open;	  /* what cannot be judged passes */
+	/* NULL: in plain text. Else by a credential, which is held; no texts. */
+	const struct mt_grpc_tls *tls;
 };
 
 /* Copied; held once. NULL: no memory. */

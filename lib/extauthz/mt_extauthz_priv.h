@@ -46,7 +46,10 @@ struct mt_extauthz_provider {
 	char **servers;
 	uint32_t n_servers;
 	uint64_t timeout;
-	bool fail_open;
+	bool fail_open, has_tls;
+	struct mt_grpc_tls tls; /* with these texts, and a credential that is held */
+	char *server_name;
+	char **sans;
 };
 
 /* A provider that was asked, and its connection. The thread's. */

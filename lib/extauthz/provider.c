@@ -15,13 +15,49 @@
 
 /* ---- providers ------------------------------------------------------------------------------------- */
 
+static void free_texts(char **v, uint32_t n)
+{
+	for (uint32_t i = 0; v && i < n; i++)
+		free(v[i]);
+	free(v);
+}
+
 static void free_provider(struct mt_extauthz_provider *p)
 {
-	for (uint32_t i = 0; p->servers && i < p->n_servers; i++)
-		free(p->servers[i]);
-	free(p->servers);
+	free_texts(p->servers, p->n_servers);
+	free_texts(p->sans, p->tls.n_sans);
+	free(p->server_name);
+	mt_credential_drop(p->tls.credential);
 	free(p->name);
 	free(p);
+}
+
+/* *n of them, as far as there was memory. */
+static bool copy_texts(char ***to, uint32_t *n, const char *const *from, uint32_t count)
+{
+	*n = 0;
+	*to = calloc(count + 1u, sizeof(**to));
+	if (!*to)
+		return false;
+	for (; *n < count; ++*n)
+		if (((*to)[*n] = strdup(from[*n])) == NULL)
+			return false;
+	return true;
+}
+
+static bool copy_tls(struct mt_extauthz_provider *p, const struct mt_grpc_tls *from)
+{
+	if (!from)
+		return true;
+	p->has_tls = true;
+	p->tls = *from;
+	p->tls.credential = mt_credential_hold(from->credential);
+	p->server_name = from->server_name ? strdup(from->server_name) : NULL;
+	p->tls.server_name = p->server_name;
+	if (!copy_texts(&p->sans, &p->tls.n_sans, from->sans, from->n_sans))
+		return false;
+	p->tls.sans = (const char *const *)p->sans;
+	return !from->server_name || p->server_name;
 }
 
 /* The control thread's. One for each change of a configuration: they do not come to their end. */
@@ -30,7 +66,6 @@ static uint32_t last_id;
 struct mt_extauthz_provider *mt_extauthz_provider_new(const struct mt_extauthz_conf *conf)
 {
 	struct mt_extauthz_provider *p = calloc(1, sizeof(*p));
-	bool ok;
 
 	if (!p)
 		return NULL;
@@ -39,11 +74,8 @@ struct mt_extauthz_provider *mt_extauthz_provider_new(const struct mt_extauthz_c
 	p->timeout = conf->timeout;
 	p->fail_open = conf->fail_open;
 	p->name = strdup(conf->name);
-	p->servers = calloc(conf->n_servers, sizeof(*p->servers));
-	ok = p->name && p->servers;
-	for (; ok && p->n_servers < conf->n_servers; p->n_servers++)
-		ok = (p->servers[p->n_servers] = strdup(conf->servers[p->n_servers])) != NULL;
-	if (ok)
+	if (p->name && copy_texts(&p->servers, &p->n_servers, conf->servers, conf->n_servers) &&
+		copy_tls(p, conf->tls))
 		return p;
 	free_provider(p);
 	return NULL;
@@ -185,6 +217,7 @@ static struct mt_extauthz_channel *open_channel(
 	static const struct mt_grpc_events events = {on_up, on_down};
 	const struct mt_grpc_conf conf = {.servers = (const char *const *)p->servers,
 		.n_servers = p->n_servers,
+		.tls = p->has_tls ? &p->tls : NULL,
 		.max_message = ANSWER_MAX,
 		.connect_ns = CONNECT_NS,
 		.backoff_min_ns = BACKOFF_MIN,

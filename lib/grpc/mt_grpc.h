@@ -7,15 +7,21 @@
  */
 #pragma once
 
+#include "mt_credential.h"
 #include "mt_fds.h"
 #include "mt_log.h"
 #include "mt_rand.h"
 #include "mt_resolve.h"
 
-/* Identity and trust, PEM texts. The texts must live as long as the channel uses them. */
+/* Identity and trust. What it points to must live as long as the channel uses it. */
 struct mt_grpc_tls {
-	const char *roots;	 /* who is trusted */
-	const char *chain, *key; /* who we are; both or neither */
+	/* PEM texts: who is trusted; who we are, both or neither. */
+	const char *roots;
+	const char *chain, *key;
+	struct mt_credential *credential; /* all of that, in their place; NULL: the texts */
+	bool anybody;			  /* any certificate will do */
+	/* To a member of Istio's mesh: its protocols are offered before HTTP/2, which is spoken whatever becomes of that. */
+	bool istio;
 	const char *
 		server_name; /* SNI, and a name that the certificate must have when `sans` is empty */
 	const char *const *sans; /* DNS names or URIs, of which the certificate must have one */

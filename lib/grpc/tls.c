@@ -49,25 +49,52 @@ static int use_identity(SSL_CTX *ctx, const struct mt_grpc_tls *t, struct mt_err
 	return rc;
 }
 
+static int use_texts(SSL_CTX *ctx, const struct mt_grpc_tls *t, struct mt_err *e)
+{
+	if (!t->anybody && (!t->roots || each_certificate(t->roots, trust, ctx) == 0))
+		return mt_err(e, -EINVAL, "the trusted roots hold no PEM certificate");
+	return t->chain ? use_identity(ctx, t, e) : 0;
+}
+
+static int use_credential(SSL_CTX *ctx, const struct mt_grpc_tls *t, struct mt_err *e)
+{
+	const struct mt_credential *c = t->credential;
+
+	if (!t->anybody && !c->trust)
+		return mt_err(e, -EINVAL, "there is no root to verify the server's certificate by");
+	if (c->trust)
+		SSL_CTX_set1_cert_store(ctx, c->trust);
+	if (!c->chain)
+		return 0;
+	if (SSL_CTX_use_certificate(ctx, sk_X509_value(c->chain, 0)) != 1 ||
+		SSL_CTX_use_PrivateKey(ctx, c->key) != 1)
+		return mt_err(e, -EINVAL, "our certificate and key cannot be used");
+	for (int i = 1; i < sk_X509_num(c->chain); i++)
+		if (SSL_CTX_add1_chain_cert(ctx, sk_X509_value(c->chain, i)) != 1)
+			return mt_err(e, -EINVAL, "our certificate chain cannot be used");
+	return 0;
+}
+
 SSL_CTX *mt_tls_context(const struct mt_grpc_tls *t, struct mt_err *e)
 {
-	static const unsigned char h2[] = "\x02h2";
+	static const unsigned char h2[] = "\x02h2", istio[] = "\x08istio-h2\x05istio\x02h2";
 	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+	int rc;
 
 	if (!ctx) {
 		mt_err(e, -ENOMEM, "no memory");
 		return NULL;
 	}
 	SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
-	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
+	SSL_CTX_set_verify(ctx, t->anybody ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, NULL);
 	SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-	SSL_CTX_set_alpn_protos(ctx, h2, sizeof(h2) - 1);
-	if (!t->roots || each_certificate(t->roots, trust, ctx) == 0)
-		mt_err(e, -EINVAL, "the trusted roots hold no PEM certificate");
-	else if (!t->chain || use_identity(ctx, t, e) == 0)
+	SSL_CTX_set_alpn_protos(
+		ctx, t->istio ? istio : h2, (t->istio ? sizeof(istio) : sizeof(h2)) - 1);
+	rc = t->credential ? use_credential(ctx, t, e) : use_texts(ctx, t, e);
+	ERR_clear_error();
+	if (rc == 0)
 		return ctx;
 	SSL_CTX_free(ctx);
-	ERR_clear_error();
 	return NULL;
 }
 
@@ -82,7 +109,8 @@ SSL *mt_tls_session(SSL_CTX *ctx, const struct mt_grpc_tls *t, int fd)
 		return NULL;
 	if (SSL_set_fd(ssl, fd) == 1 &&
 		(!told || SSL_set_tlsext_host_name(ssl, t->server_name) == 1) &&
-		(t->n_sans || !t->server_name || SSL_set1_host(ssl, t->server_name) == 1)) {
+		(t->anybody || t->n_sans || !t->server_name ||
+			SSL_set1_host(ssl, t->server_name) == 1)) {
 		SSL_set_connect_state(ssl);
 		return ssl;
 	}
@@ -138,6 +166,8 @@ int mt_tls_check_peer(SSL *ssl, const struct mt_grpc_tls *t, struct mt_err *e)
 		return mt_err(e, -EACCES, "the server's certificate is for %s, not for %.128s",
 			names, t->sans[0]);
 	SSL_get0_alpn_selected(ssl, &alpn, &len);
+	if (t->istio)
+		return 0;
 	if (len != 2 || memcmp(alpn, "h2", 2) != 0)
 		return mt_err(e, -EPROTO, "the server does not speak HTTP/2 over TLS");
 	return 0;

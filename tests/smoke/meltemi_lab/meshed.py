@@ -96,10 +96,14 @@ class Mesh:
         rows = (f"{{principal: '{ACCOUNT % ('shop', who)}', directory: {folder}}}" for who, folder in folders.items())
         self._write(identities=f"[{', '.join(rows)}]")
 
+    def forget(self):
+        """Node: it is nobody."""
+        self._write(identity=None)
+
     def _write(self, **fields):
         text = [line for line in self.daemon.node.read_text().split("\n") if not line.startswith(tuple(f"  {name}:" for name in fields))]
         at = text.index("spec:") + 1
-        text[at:at] = [f"  {name}: {words}" for name, words in fields.items()]
+        text[at:at] = [f"  {name}: {words}" for name, words in fields.items() if words]
         self.daemon.node.write_text("\n".join(text))
 
     def calls(self, count, target=f"{VIP}:20880", **options):

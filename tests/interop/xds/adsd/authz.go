@@ -4,11 +4,14 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"io"
 	"log"
 	"os"
+	"path/filepath"
 	"time"
 
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -16,16 +19,32 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/peer"
 	grpcstatus "google.golang.org/grpc/status"
 )
 
 // judge answers as the call's metadata say: x-ext-authz is "allow", "error", "slow", "absent"; anything else is denied.
-// Each question is a line of its output.
+// Each question is a line of its output, with who has shown a certificate, and for what name.
 type judge struct{}
 
-func (judge) Check(_ context.Context, r *authz.CheckRequest) (*authz.CheckResponse, error) {
+// asker is the principal of who asks, and the name that he asked for; without TLS there is none.
+func asker(c context.Context) (string, string) {
+	p, ok := peer.FromContext(c)
+	if !ok {
+		return "", ""
+	}
+	info, ok := p.AuthInfo.(credentials.TLSInfo)
+	if !ok || len(info.State.PeerCertificates) == 0 || len(info.State.PeerCertificates[0].URIs) == 0 {
+		return "", info.State.ServerName
+	}
+	return info.State.PeerCertificates[0].URIs[0].String(), info.State.ServerName
+}
+
+func (judge) Check(c context.Context, r *authz.CheckRequest) (*authz.CheckResponse, error) {
 	a := r.GetAttributes()
 	h := a.GetRequest().GetHttp()
+	by, name := asker(c)
 	line, err := json.Marshal(map[string]any{
 		"asked": h.GetPath(), "method": h.GetMethod(), "headers": h.GetHeaders(), "host": h.GetHost(),
 		"from": a.GetSource().GetAddress().GetSocketAddress().GetAddress(), "who": a.GetSource().GetPrincipal(),
@@ -33,6 +52,7 @@ func (judge) Check(_ context.Context, r *authz.CheckRequest) (*authz.CheckRespon
 		"port":   a.GetDestination().GetAddress().GetSocketAddress().GetPortValue(),
 		"more":   a.GetContextExtensions(),
 		"server": a.GetTlsSession().GetSni(),
+		"by":     by, "sni": name,
 	})
 	if err != nil {
 		return nil, err
@@ -60,13 +80,37 @@ func allowed(how core.HeaderValueOption_HeaderAppendAction) *authz.CheckResponse
 		OkResponse: &authz.OkHttpResponse{Headers: []*core.HeaderValueOption{set}, HeadersToRemove: []string{"x-secret"}}}}
 }
 
-// serveAuthz is an external authorization service at the address.
-func serveAuthz(address string) error {
+// mutual asks for a certificate; the directory holds what Istio's agents write.
+func mutual(directory string) (grpc.ServerOption, error) {
+	pair, err := tls.LoadX509KeyPair(filepath.Join(directory, "cert-chain.pem"), filepath.Join(directory, "key.pem"))
+	if err != nil {
+		return nil, err
+	}
+	roots, err := os.ReadFile(filepath.Join(directory, "root-cert.pem"))
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(roots)
+	return grpc.Creds(credentials.NewTLS(&tls.Config{MinVersion: tls.VersionTLS12, ClientAuth: tls.RequireAndVerifyClientCert,
+		ClientCAs: pool, Certificates: []tls.Certificate{pair}})), nil
+}
+
+// serveAuthz is an external authorization service at the address, by mutual TLS if a directory is named.
+func serveAuthz(address string, directory ...string) error {
 	listener, err := listenOn(address)
 	if err != nil {
 		return err
 	}
-	g := grpc.NewServer()
+	options := []grpc.ServerOption{}
+	for _, d := range directory {
+		o, err := mutual(d)
+		if err != nil {
+			return err
+		}
+		options = append(options, o)
+	}
+	g := grpc.NewServer(options...)
 	authz.RegisterAuthorizationServer(g, judge{})
 	fmt.Printf("{\"ready\": true, \"authz\": %q}\n", listener.Addr().String())
 	go func() { log.Fatal(g.Serve(listener)) }()

@@ -7,12 +7,12 @@ always, nothing before it was quiet for a second, versions in seconds.
 
 	adsd --ads 127.0.0.1:0 --rds 127.0.0.1:0 --control 127.0.0.1:0 --certs DIR [--tls] [--linear] [--ping-min 15s]
 	adsd certs DIR
-	adsd authz ADDRESS
+	adsd authz ADDRESS [DIR]
 	adsd read config_dump|clusters|listeners|server_info|memory|certs
 
 It prints one line of JSON with its addresses when it is ready, and ends when its standard input does. `read` takes an
 answer of Envoy's administration interface from standard input and tells which messages are in it. `authz` is an external
-authorization service (authz.go).
+authorization service (authz.go), by mutual TLS with what DIR holds.
 */
 package main
 
@@ -153,8 +153,8 @@ func main() {
 		}
 		return
 	}
-	if len(os.Args) == 3 && os.Args[1] == "authz" {
-		if err := serveAuthz(os.Args[2]); err != nil {
+	if (len(os.Args) == 3 || len(os.Args) == 4) && os.Args[1] == "authz" {
+		if err := serveAuthz(os.Args[2], os.Args[3:]...); err != nil {
 			log.Fatal(err)
 		}
 		return
