@@ -14,7 +14,6 @@ AT = f"{CONTROL}:15012"
 MESH = """\
 rootNamespace: istio-system
 trustDomain: cluster.local
-accessLogFile: ""
 configSources:
 - address: fs://{config}
 defaultConfig:
@@ -28,18 +27,23 @@ spec: {{address: {address}, labels: {{app: demo, version: v{number}, security.is
 """
 
 
-def binary():
-    done = subprocess.run([HERE / "istiod" / "build.sh"], text=True, capture_output=True, timeout=1100, check=False)
+def program(name="pilot-discovery"):
+    """One of Istio's own."""
+    done = subprocess.run([HERE / "istiod" / "build.sh", name], text=True, capture_output=True, timeout=1100, check=False)
     if done.returncode:
-        raise Skip(f"no istiod: {(done.stderr.strip().splitlines() or ['build.sh failed'])[-1]}")
-    return max((pathlib.Path.home() / ".cache/meltemi/istiod").glob("pilot-discovery-*"))
+        raise Skip(f"no {name}: {(done.stderr.strip().splitlines() or ['build.sh failed'])[-1]}")
+    return max((pathlib.Path.home() / ".cache/meltemi/istiod").glob(f"{name}-v*"))
 
 
 class Istiod:
-    """authority: a directory as ROOT_CA_DIR wants it; server: NAME of NAME.pem and NAME.key that it shows, roots: a file."""
+    """
+    authority: a directory as ROOT_CA_DIR wants it; server: NAME of NAME.pem and NAME.key that it shows, roots: a file; mesh: more lines of
+    MeshConfig.
+    """
 
-    def __init__(self, lab, authority, server, roots):
-        self.lab, self.program, self.authority, self.server, self.roots = lab, binary(), authority, server, roots
+    def __init__(self, lab, authority, server, roots, mesh=()):
+        self.lab, self.program, self.authority, self.server, self.roots = lab, program(), authority, server, roots
+        self.mesh = "".join(f"{line}\n" for line in mesh)
         self.config = lab.directory / "istio"
         self.config.mkdir()
         self.process = None
@@ -55,7 +59,7 @@ class Istiod:
 
     def start(self, **more):
         directory = self.lab.directory
-        (directory / "mesh.yaml").write_text(MESH.format(config=self.config, istiod=AT))
+        (directory / "mesh.yaml").write_text(MESH.format(config=self.config, istiod=AT) + self.mesh)
         env = {"POD_NAME": "istiod-lab", "POD_NAMESPACE": "istio-system", "REVISION": "default", "PILOT_CERT_PROVIDER": "istiod",
                "ENABLE_CA_SERVER": "true", "ROOT_CA_DIR": str(self.authority), "HOME": str(directory),
                "PATH": "/usr/bin:/bin:/usr/sbin:/sbin", **more}

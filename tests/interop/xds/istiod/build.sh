@@ -1,16 +1,17 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Builds into ~/.cache/meltemi/istiod/ an istiod that runs without Kubernetes: the module of Istio with one change (nokube.py). Or, by
-# its argument: istioctl; istiod-for-aeraki, with one more change (apigen.py) and without which Aeraki is told nothing; kube-apiserver of
-# Kubernetes; aeraki, from the checkouts aeraki, api, client-go and meta-protocol-control-plane-api of github.com/aeraki-mesh below
-# $AERAKI_SOURCE, since no module proxy has them. Needs Go 1.26; takes some minutes, 3 GB of disk for Go's caches, and gives way to
-# everything else. Run again: nothing to do.
+# its argument: istioctl; pilot-agent, Istio's agent beside an Envoy, and its template of that one's bootstrap; istiod-for-aeraki, with
+# one more change (apigen.py) and without which Aeraki is told nothing; kube-apiserver of Kubernetes; aeraki, from the checkouts aeraki,
+# api, client-go and meta-protocol-control-plane-api of github.com/aeraki-mesh below $AERAKI_SOURCE, since no module proxy has them. Needs
+# Go 1.26; takes some minutes, 3 GB of disk for Go's caches, and gives way to everything else. Run again: nothing to do.
 set -eu
 program=${1:-pilot-discovery}
 version=v0.0.0-20260827124520-eed52ebb66ad
 case $program in
 pilot-discovery | istiod-for-aeraki) package=./pilot/cmd/pilot-discovery ;;
 istioctl) package=./istioctl/cmd/istioctl ;;
+pilot-agent) package=./pilot/cmd/pilot-agent ;;
 kube-apiserver) package=. version=v1.36.3 ;;
 aeraki) package=./cmd/aeraki version=56e4de0 ;;
 *) echo "which program?" >&2; exit 1 ;;
@@ -61,6 +62,7 @@ echo "building $program $version (log: $out/go.log)"
 	case $program in
 	kube-apiserver) cp -r "$here/kube-apiserver" source && cd source ;;
 	aeraki) aeraki ;;
+	pilot-agent) istio && cp tools/packaging/common/envoy_bootstrap.json "$out/bootstrap-of-pilot-agent.json" ;;
 	*) istio ;;
 	esac
 	CGO_ENABLED=0 nice -n 19 go build -mod=mod -ldflags "-s -w" -o "$out/$program.new" "$package"
