@@ -30,7 +30,7 @@ static bool char_head(struct hs_str *s, uint8_t b)
 {
 	if (b < 0x80) {
 		s->units--;
-	} else if (b >= 0xc0 && b < 0xe0) {
+	} else if (b >= 0xc2 && b < 0xe0) {
 		s->cont = 1;
 		s->units--;
 	} else if (b >= 0xe0 && b < 0xf0) {
@@ -42,6 +42,8 @@ static bool char_head(struct hs_str *s, uint8_t b)
 	} else {
 		return false;
 	}
+	/* Below that fewer bytes would do. */
+	s->least = b == 0xe0 ? 0xa0 : b == 0xf0 ? 0x90 : 0x80;
 	return true;
 }
 
@@ -52,10 +54,12 @@ static uint32_t str_chars(struct hs_str *s, const uint8_t *p, uint32_t n)
 	while (i < n && (s->units || s->cont)) {
 		s->slow++;
 		if (s->cont) {
-			if ((p[i++] & 0xc0) != 0x80) {
+			if (p[i] < s->least || p[i] > 0xbf) {
 				s->phase = HS_BAD;
 				break;
 			}
+			i++;
+			s->least = 0x80;
 			s->cont--;
 		} else if ((run = hs_ascii_run(p + i, MT_MIN((uint32_t)s->units, n - i))) > 0) {
 			s->units = (uint16_t)(s->units - run);

@@ -14,7 +14,8 @@ enum hs_phase { HS_TAG, HS_LEN1, HS_LEN2, HS_CHARS, HS_DONE, HS_BAD };
 /*
  * A scanner over one string. Lengths on the wire count UTF-16 units, the text is UTF-8 with
  * supplementary characters as two 3-byte surrogates (or, from some encoders, as 4 bytes), so the end
- * is found only by walking the characters. All zero: at the tag.
+ * is found only by walking the characters. A character in more bytes than it needs is none (RFC 3629 section 3): Java's readers take
+ * it for what it stands for, so it would be another text here than there. All zero: at the tag.
  */
 struct hs_str {
 	uint32_t bytes; /* of text in the current chunk: the length, when DONE and not chunked */
@@ -22,6 +23,7 @@ struct hs_str {
 	uint16_t units; /* UTF-16 units still to come in this chunk */
 	uint8_t phase;	/* enum hs_phase */
 	uint8_t cont;	/* bytes still to come of a character that has begun */
+	uint8_t least;	/* the next one of these at least */
 	bool more;	/* another chunk follows this one */
 	bool chunked;	/* came in several chunks: the text is not contiguous */
 	bool null;	/* was 'N' */

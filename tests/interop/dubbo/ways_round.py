@@ -22,6 +22,12 @@ def chunked(value):
     return b"R" + (2).to_bytes(2, "big") + data[:2] + b"S" + (len(data) - 2).to_bytes(2, "big") + data[2:]
 
 
+def longer(value, size=2):
+    """The same text in characters of more bytes than they need, which is no UTF-8 (RFC 3629 section 3), and which Java's readers of Hessian take."""
+    forms = {2: lambda c: bytes((0xC0 | c >> 6, 0x80 | c & 0x3F)), 3: lambda c: bytes((0xE0, 0x80 | c >> 6, 0x80 | c & 0x3F))}
+    return (b"S" + len(value).to_bytes(2, "big")) + b"".join(map(forms[size], value.encode()))
+
+
 def pairs(*entries):
     """As they are written: no key is lost by being there twice. Bytes are values that are encoded already."""
     return b"".join(one if isinstance(one, bytes) else hessian2.encode(one) for entry in entries for one in entry)
@@ -41,7 +47,8 @@ def deep(levels):
 
 
 def body(interface=DEMO, version="0.0.0", method="note", types=STRING, args=text("x"), attached=attachments()):
-    return b"".join((b"\x052.0.2", text(interface), text(version), method if isinstance(method, bytes) else text(method), text(types), args, attached))
+    encoded = [one if isinstance(one, bytes) else text(one) for one in (interface, version, method, types)]
+    return b"".join((b"\x052.0.2", *encoded, args, attached))
 
 
 def mark(flags=wire.REQUEST | wire.TWO_WAY, args=b"", **parts):
@@ -105,6 +112,10 @@ WAYS = [
     ("$invoke with blanks around the name", "by-method", "23", generic(" \t note\r\n\0")),
     ("$invoke with the name in pieces", "by-method", "23", generic(chunked("note"))),
     ("the method's name in pieces", "by-method", "23", frame(method=chunked("note"))),
+    ("the method's name in longer forms", "by-method", "23", frame(method=longer("note"))),
+    ("the method's name in the longest forms", "by-method", "23", frame(method=longer("note", 3))),
+    ("$invoke with the name in longer forms", "by-method", "23", generic(longer("note"))),
+    ("$invoke in longer forms", "by-method", "23", generic("note", longer("$invoke"))),
     ("one way", "by-method", "23", frame(wire.REQUEST)),
     ("one way, $invoke", "by-method", "23", generic("note", flags=wire.REQUEST)),
     ("as an event", "by-method", "", frame(wire.REQUEST | wire.TWO_WAY | wire.EVENT)),
@@ -128,6 +139,9 @@ WAYS = [
     ("path in a map with a class", "by-path", "2", mark(interface=NOTHING, attached=typed(("path", DEMO)))),
     ("path in pieces", "by-path", "2", mark(interface=NOTHING, attached=attachments(("path", chunked(DEMO))))),
     ("the key path in pieces", "by-path", "2", mark(interface=NOTHING, attached=attachments((chunked("path"), DEMO)))),
+    ("path in longer forms", "by-path", "2", mark(interface=NOTHING, attached=attachments(("path", longer(DEMO))))),
+    ("the key path in longer forms", "by-path", "2", mark(interface=NOTHING, attached=attachments((longer("path"), DEMO)))),
+    ("the name in longer forms", "by-path", "23", mark(interface=longer(DEMO))),
     ("path, and $invoke", "by-path", "2", generic("note", interface=NOTHING, attached=attachments(("path", DEMO)))),
     ("path behind 129 attachments", "by-path", "2", mark(interface=NOTHING, attached=many(129, ("path", DEMO)))),
     ("path behind 40 KiB of attachments", "by-path", "2", mark(interface=NOTHING, attached=attachments(*((f"k{n}", "v" * 1000) for n in range(40)), ("path", DEMO)))),
@@ -148,6 +162,8 @@ WAYS = [
     ("$invoke, by the key method", "by-the-key-method", "23", generic("note")),
     ("as it is, by the key method", "by-the-key-method", "23", frame()),
     ("no role", "by-role", "23", frame()),
+    ("the group's key in longer forms", "by-group", "23", frame(version="1.0.0", attached=attachments((longer("group"), "g1")))),
+    ("a role of another's in longer forms", "by-role", "23", frame(attached=attachments(("role", "admin"), (longer("role"), "guest")))),
     ("two roles", "by-role", "23", frame(attached=attachments(("role", "admin"), ("role", "guest")))),
     ("two roles, the other way", "by-role", "23", frame(attached=attachments(("role", "guest"), ("role", "admin")))),
     ("a role of other letters", "by-role", "23", frame(attached=attachments(("role", "Admin")))),

@@ -74,6 +74,16 @@ static const struct {
 		true},
 	{"malformed", {0xda, 0xbb, 0xc2, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 9, 'H'}, 17, true},
 	{"malformed", {0xda, 0xbb, 0xc2, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 9, 1, 0x80}, 18, true},
+	/* 'n' in two, three and four bytes. */
+	{"malformed", {0xda, 0xbb, 0xc2, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 9, 1, 0xc1, 0xae}, 19,
+		true},
+	{"malformed",
+		{0xda, 0xbb, 0xc2, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 9, 1, 0xe0, 0x81, 0xae}, 20,
+		true},
+	{"malformed",
+		{0xda, 0xbb, 0xc2, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 9, 2, 0xf0, 0x80, 0x81,
+			0xae},
+		21, true},
 };
 
 static void refuse_malformed(void)
@@ -313,6 +323,13 @@ static const struct {
 	{"H\x90Z", false},		       /* a key without a value */
 	{"C\x01p\x49\x7f\xff\xff\xff", false}, /* as many fields */
 	{"\x02\xc3", false},		       /* a character that is cut */
+	{"\x01\xc2\x80", true},		       /* the least ones of two, three and four bytes */
+	{"\x01\xe0\xa0\x80", true},
+	{"\x02\xf0\x90\x80\x80", true},
+	{"\x02\xed\xa0\xbd\xed\xb8\x80", true}, /* a pair of surrogates, as Java writes it */
+	{"\x01\xc1\xbf", false},		/* what fewer bytes would do for */
+	{"\x01\xe0\x9f\xbf", false},
+	{"\x02\xf0\x8f\xbf\xbf", false},
 	{"@", false},
 };
 
