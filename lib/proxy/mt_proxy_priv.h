@@ -82,6 +82,8 @@ void mt_down_rebind(struct mt_proxy *p, struct mt_down *d);
 bool mt_exchange_rebind(struct mt_proxy *p, struct mt_exchange *ex);
 /* One that waits in front of an endpoint: to the newest configuration, with the changes that are kept for it. */
 void mt_exchange_renew(struct mt_proxy *p, struct mt_exchange *ex);
+/* One that waits at a gate likewise, to be judged there by what holds now; false: it cannot, and is answered. */
+bool mt_exchange_renew_at_gate(struct mt_proxy *p, struct mt_exchange *ex);
 /* Moves a byte stream that is not joined yet; what serves it there, NULL: gone. */
 const struct mt_filter_chain_proto *mt_connecting_rebind(
 	struct mt_proxy *p, const struct mt_stream *s, struct mt_connecting *j);

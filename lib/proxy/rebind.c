@@ -194,6 +194,28 @@ void mt_exchange_renew(struct mt_proxy *p, struct mt_exchange *ex)
 	*overlay = kept;
 }
 
+static void wait_is_void(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	mt_exchange_filters_end(p, ex, MT_FILTER_ENDED_HERE);
+	mt_reply_local(p, ex, MT_REPLY_NO_ROUTE, "its service changed while a filter waited");
+}
+
+bool mt_exchange_renew_at_gate(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	struct mt_down *d = mt_exchange_down(p, ex);
+	const struct mt_service *service = NULL;
+
+	mt_down_rebind(p, d);
+	if (d->proto && ex->service)
+		service = mt_filter_chain_proto_same(d->proto, ex->service);
+	if (!mt_exchange_filters_wait_on(ex->service, service)) {
+		wait_is_void(p, ex);
+		return false;
+	}
+	mt_exchange_renew(p, ex);
+	return true;
+}
+
 /* Returns what it cost. */
 static uint32_t rebind_exchange(struct mt_proxy *p, struct mt_exchange *ex)
 {
@@ -212,9 +234,7 @@ static uint32_t rebind_exchange(struct mt_proxy *p, struct mt_exchange *ex)
 	}
 	if (ex->state == MT_EX_SUSPENDED && !mt_exchange_filters_wait_on(ex->service, service)) {
 		/* Now, while it holds their configuration: its answer may have to wait, and move. */
-		mt_exchange_filters_end(p, ex, MT_FILTER_ENDED_HERE);
-		mt_reply_local(
-			p, ex, MT_REPLY_NO_ROUTE, "its service changed while a filter waited");
+		wait_is_void(p, ex);
 		return cost;
 	}
 	/* Only a call that was not sent may go to another endpoint. */

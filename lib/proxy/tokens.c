@@ -156,6 +156,15 @@ bool mt_tokens_in_front(const struct mt_proxy *p, const struct mt_exchange *ex)
 	return ex->verifies && !mt_exchange_side(p, ex)->token_at_gate;
 }
 
+/* false: it is answered. */
+static bool renew(struct mt_proxy *p, struct mt_exchange *ex, bool at_gate)
+{
+	if (at_gate)
+		return mt_exchange_renew_at_gate(p, ex);
+	mt_exchange_renew(p, ex);
+	return true;
+}
+
 void mt_verdict_go_on(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	bool at_gate = mt_exchange_side(p, ex)->token_at_gate;
@@ -163,8 +172,8 @@ void mt_verdict_go_on(struct mt_proxy *p, struct mt_exchange *ex)
 	mt_list_del(&ex->queue_node);
 	mt_tokens_left(p, ex);
 	/* What has come into force while it waited holds for it. */
-	if (!at_gate && ex->snap != p->snap)
-		mt_exchange_renew(p, ex);
+	if (ex->snap != p->snap && !renew(p, ex, at_gate))
+		return;
 	ex->state = MT_EX_ROUTING;
 	if (at_gate)
 		mt_exchange_filters_again(p, ex);

@@ -161,13 +161,13 @@ static void verdicts(void)
 
 /* ---- at a gate -------------------------------------------------------------------------------------- */
 
-static void filter_all(struct mt_filter_inst *chain, uint32_t n)
+static void filter_all(struct mt_snapshot *s, struct mt_filter_inst *chain, uint32_t n)
 {
-	static max_align_t memory[64];
-	struct mt_snapshot *s = lab.snap;
+	static max_align_t memories[2][64];
+	max_align_t *memory = memories[s == lab.snap];
 	char err[64];
 
-	CU_ASSERT_FATAL(mt_filters_size(n) <= sizeof(memory));
+	CU_ASSERT_FATAL(mt_filters_size(n) <= sizeof(memories[0]));
 	for (uint32_t i = 0; i < s->n_services; i++) {
 		s->services[i]->filter_insts = chain;
 		s->services[i]->n_filter_insts = (uint16_t)n;
@@ -192,7 +192,7 @@ static void check_gate(bool guarded)
 	start(false);
 	for (uint32_t i = 0; i < lab.snap->clusters[0].n_eps; i++)
 		lab.snap->clusters[0].eps[i].guarded = guarded;
-	filter_all(chain, 2);
+	filter_all(lab.snap, chain, 2);
 	c = lab_client(CONFIG_NAMED);
 	scene_send_request(c, 'Q', 1, 64);
 	CU_ASSERT_EQUAL(lab_n_servers(), 0);
@@ -245,7 +245,7 @@ static void no_text(void)
 		m.value_len = (uint16_t)strlen(values[i]);
 		chain[0] = (struct mt_filter_inst){.type = mt_filter_find("mutation"),
 			.conf = mt_mutation_compile(&m, 1, NULL, 0)};
-		filter_all(chain, 1);
+		filter_all(lab.snap, chain, 1);
 		c = lab_client(CONFIG_NAMED);
 		scene_send_request(c, 'Q', 1, 64);
 		CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_unreadable), !is_text);
@@ -386,7 +386,45 @@ static void another_snapshot(void)
 	check_snapshot(false);
 }
 
+/* Nor do a gate's old rules. */
+static void check_snapshot_at_gate(bool has_to_move, bool has_left)
+{
+	struct mt_gate_guard gate = {&guard, 8089}, closed = {&other_guard, 8089};
+	struct mt_filter_inst chain[1] = {{.type = &mt_gate_filter, .conf = &gate}},
+			      other[1] = {{.type = &mt_gate_filter, .conf = &closed}};
+	struct mt_snapshot *s;
+	struct fake_conn *c;
+
+	start(false);
+	lab.snap->clusters[0].guards = NULL;
+	for (uint32_t i = 0; i < lab.snap->clusters[0].n_eps; i++)
+		lab.snap->clusters[0].eps[i].guarded = false;
+	filter_all(lab.snap, chain, 1);
+	c = lab_client(CONFIG_NAMED);
+	scene_send_request(c, 'Q', 1, 64);
+	s = config_make(1, lab.snap->version + 1, 1, true);
+	if (has_to_move)
+		s->keep_from = s->version;
+	if (!has_left)
+		filter_all(s, other, 1);
+	mt_proxy_adopt(lab.p, s);
+	lab_advance(MT_MSEC);
+	say(question(), MT_EXTAUTHZ_ALLOW, MT_EXTAUTHZ_allowed);
+	is_told(c, 1, has_left ? MT_REPLY_NO_ROUTE : MT_REPLY_DENIED);
+	CU_ASSERT_EQUAL(lab_n_servers(), 0);
+	lab_close(c, MT_CLOSE_RESET);
+	stop();
+	config_free(1);
+}
+
+static void another_gate(void)
+{
+	for (int i = 0; i < 4; i++)
+		check_snapshot_at_gate(i & 1, i & 2);
+}
+
 const struct mt_test asks_tests[] = {{"allowed, with changes", allowed}, {"verdicts", verdicts},
 	{"at a gate", at_gate}, {"no text", no_text}, {"gone before", gone}, {"too many", full},
 	{"a client's part", fair}, {"what cannot be told", unreadable},
-	{"nobody asks", nobody_asks}, {"another snapshot", another_snapshot}, {0}};
+	{"nobody asks", nobody_asks}, {"another snapshot", another_snapshot},
+	{"another gate", another_gate}, {0}};
