@@ -34,6 +34,11 @@ void mt_tokens_drop(struct mt_proxy *p, struct mt_exchange *ex);
 bool mt_tokens_sanitize(struct mt_proxy *p, const struct mt_authz_tokens *t);
 bool mt_tokens_adorn(struct mt_proxy *p, const struct mt_authz_tokens *t, uint32_t rule,
 	const struct mt_claims *claims, uint32_t len);
+/*
+ * The view's metadata of that key, which is without case, are removed under each name that they are there by. Texts are in p->filters.text.
+ * false: there is no room.
+ */
+bool mt_metadata_strip(struct mt_proxy *p, const struct mt_key *key);
 /* What was verified; how many. */
 uint32_t mt_tokens_turn(struct mt_proxy *p);
 /*

@@ -8,8 +8,14 @@
 #include "mt_extauthz.h"
 #include "mt_list.h"
 
+#define MT_POLICY_ASKS_CLIENTS 64 /* as MT_FAIR_BUCKETS */
+
 /* A worker's. */
 struct mt_asks_of_policy {
 	struct mt_extauthz_lane *lane; /* NULL: nobody can be asked, and all are denied */
-	struct mt_list by_slot[MT_EXTAUTHZ_SLOTS]; /* the call that waits for its answer */
+	struct mt_list by_slot
+		[MT_EXTAUTHZ_SLOTS]; /* the call that waits for its answer; empty: it has left */
+	uint8_t client[MT_EXTAUTHZ_SLOTS]; /* whose call that was */
+	uint8_t by_client
+		[MT_POLICY_ASKS_CLIENTS]; /* questions under way, also those of calls that have left */
 };

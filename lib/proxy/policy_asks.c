@@ -6,6 +6,9 @@
 
 #define QUARTER (MT_EXTAUTHZ_SLOTS / 4)
 
+_Static_assert(MT_POLICY_ASKS_CLIENTS == MT_FAIR_BUCKETS, "they are counted by mt_fair_bucket()");
+_Static_assert(MT_EXTAUTHZ_SLOTS <= UINT8_MAX, "questions of a client are counted by a byte");
+
 void mt_policy_asks_init(struct mt_proxy *p)
 {
 	for (uint32_t i = 0; i < MT_EXTAUTHZ_SLOTS; i++)
@@ -28,7 +31,7 @@ static const struct mt_unasked
 static bool has_room(const struct mt_proxy *p)
 {
 	const struct mt_extauthz_lane *l = p->policy_asks.lane;
-	uint32_t own = p->tokens.by_client[mt_fair_bucket(p, &p->view.peer)];
+	uint32_t own = p->policy_asks.by_client[mt_fair_bucket(p, &p->view.peer)];
 
 	return l && (mt_extauthz_room(l) > QUARTER || own < QUARTER);
 }
@@ -62,6 +65,8 @@ bool mt_policy_asks_begin(struct mt_proxy *p, struct mt_exchange *ex,
 	s->id = (uint64_t)ex->self.idx << 32 | ex->self.gen;
 	s->timeout = left * MT_MSEC;
 	mt_list_add_tail(&k->by_slot[mt_extauthz_index(k->lane, s)], &ex->queue_node);
+	k->client[mt_extauthz_index(k->lane, s)] = mt_exchange_side(p, ex)->token_client;
+	k->by_client[mt_exchange_side(p, ex)->token_client]++;
 	mt_deadline_arm(&p->deadlines, &ex->deadline, p->now, left);
 	mt_exchange_trace_queued(p, ex, "somebody is asked whether it may pass");
 	mt_extauthz_ask(k->lane, s, by->asks);
@@ -69,6 +74,20 @@ bool mt_policy_asks_begin(struct mt_proxy *p, struct mt_exchange *ex,
 }
 
 /* ---- answered --------------------------------------------------------------------------------------- */
+
+/* The service knows names in small letters alone, and means each one that it was told so. */
+static bool change(
+	struct mt_proxy *p, const struct mt_extauthz_slot *s, const struct mt_extauthz_change *c)
+{
+	struct mt_key key = mt_key_make(p->view.codec, mt_extauthz_text(s, c->key));
+	const struct mt_mutation m = {.key = key.name,
+		.key_len = key.len,
+		.value = c->remove ? NULL : mt_extauthz_text(s, c->value),
+		.value_len = c->remove ? 0 : c->value.len};
+
+	key.icase = true;
+	return mt_metadata_strip(p, &key) && mt_filter_change(&p->filters, &p->view, &m);
+}
 
 /* Behind the changes that its filters have made. */
 static bool keep_changes(
@@ -78,16 +97,11 @@ static bool keep_changes(
 		return true;
 	mt_dispatch_view(p, ex);
 	mt_overlay_restore(p, ex);
-	for (uint32_t i = 0; i < s->n_changes; i++) {
-		const struct mt_extauthz_change *c = &s->change[i];
-		const struct mt_mutation m = {.key = mt_extauthz_text(s, c->key),
-			.key_len = c->key.len,
-			.value = c->remove ? NULL : mt_extauthz_text(s, c->value),
-			.value_len = c->remove ? 0 : c->value.len};
-
-		if (!mt_filter_change(&p->filters, &p->view, &m))
+	/* No change of the view has its text there. */
+	p->filters.text_used = 0;
+	for (uint32_t i = 0; i < s->n_changes; i++)
+		if (!change(p, s, &s->change[i]))
 			return false;
-	}
 	ex->must_change = true;
 	return mt_overlay_keep(p, ex) == 0;
 }
@@ -128,6 +142,7 @@ uint32_t mt_policy_asks_turn(struct mt_proxy *p)
 	for (; k->lane && n < MT_EXTAUTHZ_SLOTS && (s = mt_extauthz_take(k->lane)); n++) {
 		struct mt_list *waiting = &k->by_slot[mt_extauthz_index(k->lane, s)];
 
+		k->by_client[k->client[mt_extauthz_index(k->lane, s)]]--;
 		/* Its call may have left. */
 		if (!mt_list_empty(waiting))
 			told(p, mt_list_entry(waiting->next, struct mt_exchange, queue_node), s);

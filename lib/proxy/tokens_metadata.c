@@ -105,8 +105,7 @@ static bool is_named(const struct mt_key *key, const void *name, uint32_t len)
 	return len == key->len && strncasecmp(name, key->name, len) == 0;
 }
 
-/* Under each name that it is there by, whatever its case. */
-static bool strip(struct mt_proxy *p, const struct mt_key *key)
+bool mt_metadata_strip(struct mt_proxy *p, const struct mt_key *key)
 {
 	struct mt_view *v = &p->view;
 	uint32_t n = v->n_mutations;
@@ -129,7 +128,7 @@ static bool strip(struct mt_proxy *p, const struct mt_key *key)
 bool mt_tokens_sanitize(struct mt_proxy *p, const struct mt_authz_tokens *t)
 {
 	for (uint32_t i = 0; i < t->rules->n_sanitized; i++)
-		if (!strip(p, &t->sanitized[i]))
+		if (!mt_metadata_strip(p, &t->sanitized[i]))
 			return false;
 	return true;
 }
@@ -165,7 +164,7 @@ bool mt_tokens_adorn(struct mt_proxy *p, const struct mt_authz_tokens *t, uint32
 
 	for (uint32_t i = 0; strips && ok && i < t->rules->n_places; i++)
 		if (t->rules->places[i].rules >> rule & 1)
-			ok = strip(p, &t->places[i]);
+			ok = mt_metadata_strip(p, &t->places[i]);
 	if (ok && r->payload_to)
 		ok = payload(p, r->payload_to, len);
 	for (uint32_t i = 0; ok && i < r->n_outputs; i++)

@@ -329,6 +329,72 @@ static void fair(void)
 	stop();
 }
 
+/* Who asks and leaves has asked: his part is his until the answers are there. */
+static void fair_to_who_stays(void)
+{
+	const uint32_t most = MT_EXTAUTHZ_SLOTS - MT_EXTAUTHZ_SLOTS / 4;
+	struct fake_conn *c, *d;
+
+	start(true);
+	c = lab_client(CONFIG_NAMED);
+	for (uint32_t i = 0; i < most; i++)
+		scene_send_request(c, 'Q', 1 + i, 64);
+	lab_close(c, MT_CLOSE_RESET);
+	CU_ASSERT_EQUAL(lab.p->tokens.n, 0);
+	c = lab_client(CONFIG_NAMED);
+	d = lab_client_from(CONFIG_NAMED, 77);
+	scene_send_request(c, 'Q', 1, 64);
+	is_told(c, 1, MT_REPLY_OVERLOAD);
+	scene_send_request(d, 'Q', 1, 64);
+	CU_ASSERT_EQUAL(lab.p->tokens.n, 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_asked_full), 1);
+	for (uint32_t i = 0; i < most; i++)
+		say(question(), MT_EXTAUTHZ_DENY, MT_EXTAUTHZ_denied);
+	say(question(), MT_EXTAUTHZ_DENY, MT_EXTAUTHZ_denied);
+	is_told(d, 1, MT_REPLY_DENIED);
+	scene_send_request(c, 'Q', 2, 64);
+	say(question(), MT_EXTAUTHZ_DENY, MT_EXTAUTHZ_denied);
+	is_told(c, 2, MT_REPLY_DENIED);
+	lab_close(c, MT_CLOSE_RESET);
+	lab_close(d, MT_CLOSE_RESET);
+	stop();
+}
+
+/* The service is told names in small letters: what it changes is changed under whatever letters a caller chose. */
+static void whatever_the_case(void)
+{
+	static const struct mt_mutation users[] = {
+		{.key = "User", .key_len = 4, .value = "mallory", .value_len = 7},
+		{.key = "USER", .key_len = 4, .value = "eve", .value_len = 3},
+		{.key = "Gone", .key_len = 4, .value = "1", .value_len = 1}};
+	struct mt_filter_inst chain[1] = {{.type = mt_filter_find("mutation"),
+		.conf = mt_mutation_compile(users, MT_ARRAY_LEN(users), NULL, 0)}};
+	struct mt_extauthz_change *change;
+	struct mt_extauthz_call *q;
+	struct fake_conn *c;
+
+	start(false);
+	filter_all(lab.snap, chain, 1);
+	c = lab_client(CONFIG_NAMED);
+	scene_send_request(c, 'Q', 1, 64);
+	q = question();
+	q->slot->used = 0;
+	change = &q->slot->change[q->slot->n_changes++];
+	CU_ASSERT(mt_extauthz_put(q->slot, &change->key, "user", 4));
+	CU_ASSERT(mt_extauthz_put(q->slot, &change->value, "joe", 3));
+	change->remove = false;
+	change = &q->slot->change[q->slot->n_changes++];
+	CU_ASSERT(mt_extauthz_put(q->slot, &change->key, "gone", 4));
+	change->remove = true;
+	toy_noted.changes[0] = '\0';
+	say(q, MT_EXTAUTHZ_ALLOW, MT_EXTAUTHZ_allowed);
+	CU_ASSERT_STRING_EQUAL(toy_noted.changes, "User;USER;Gone;user=joe;gone;");
+	answered(c, 1);
+	lab_close(c, MT_CLOSE_RESET);
+	chain[0].type->free_conf(chain[0].conf);
+	stop();
+}
+
 /* What cannot be told is not asked about, and not passed either. */
 static void unreadable(void)
 {
@@ -425,6 +491,7 @@ static void another_gate(void)
 
 const struct mt_test asks_tests[] = {{"allowed, with changes", allowed}, {"verdicts", verdicts},
 	{"at a gate", at_gate}, {"no text", no_text}, {"gone before", gone}, {"too many", full},
-	{"a client's part", fair}, {"what cannot be told", unreadable},
+	{"a client's part", fair}, {"a part of who left", fair_to_who_stays},
+	{"whatever the case", whatever_the_case}, {"what cannot be told", unreadable},
 	{"nobody asks", nobody_asks}, {"another snapshot", another_snapshot},
 	{"another gate", another_gate}, {0}};
