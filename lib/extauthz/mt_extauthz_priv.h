@@ -24,6 +24,7 @@ struct mt_extauthz_call {
 	struct mt_grpc_stream *stream; /* NULL: it waits for the connection */
 	uint64_t give_up;
 	bool answered;
+	bool again; /* its first connection has ended under it */
 };
 
 struct mt_extauthz_lane {
@@ -59,6 +60,8 @@ struct mt_extauthz_channel {
 	struct mt_extauthz_provider *provider; /* held */
 	struct mt_grpc *grpc;
 	struct mt_list calls;
+	bool useful; /* somebody has answered over this connection */
+	bool leaves; /* its server takes no more questions: another channel does, and this one ends with its last */
 	char why[200]; /* x->lock; it has no connection; "": it has, or nothing is known */
 };
 

@@ -144,15 +144,34 @@ static enum mt_extauthz_outcome why_of(int status)
 	return status == MT_GRPC_UNAVAILABLE ? MT_EXTAUTHZ_unreachable : MT_EXTAUTHZ_refused;
 }
 
+static void put(struct mt_extauthz *x, struct mt_extauthz_call *c);
+
+/* A connection that was of use ends, as they do when servers are old or begin anew: that is no answer of theirs. Once for each question. */
+static bool is_cut_off(const struct mt_extauthz_call *c)
+{
+	const struct mt_extauthz_channel *ch = c->channel;
+
+	return ch->useful && !c->answered && !c->again &&
+	       (mt_grpc_state(ch->grpc) != MT_GRPC_UP || mt_grpc_is_leaving(ch->grpc));
+}
+
 static void on_end(void *arg, int status, const char *words)
 {
 	struct mt_extauthz_call *c = arg;
 
 	c->stream = NULL;
-	if (status == MT_GRPC_OK && c->answered)
+	if (status == MT_GRPC_UNAVAILABLE && is_cut_off(c)) {
+		c->again = true;
+		mt_list_del(&c->node);
+		put(c->channel->x, c);
+		return;
+	}
+	if (status == MT_GRPC_OK && c->answered) {
+		c->channel->useful = true;
 		mt_grpc_useful(c->channel->grpc);
-	else
+	} else {
 		mt_extauthz_unjudged(c->slot, why_of(status));
+	}
 	end(c);
 }
 
@@ -198,12 +217,17 @@ static void on_up(void *arg)
 	}
 }
 
-/* Streams have ended before; who waits for the connection does not wait for the next attempt. */
+/* Streams have ended before. Behind a connection that was of use another one is tried at once; else who waits does not wait for the next attempt. */
 static void on_down(void *arg, const char *why)
 {
 	struct mt_extauthz_channel *ch = arg;
 	char words[200];
 
+	if (ch->useful) {
+		ch->useful = false;
+		mt_grpc_hurry(ch->grpc);
+		return;
+	}
 	snprintf(words, sizeof(words), "%s: %s", mt_grpc_server(ch->grpc), why);
 	say(ch, words);
 	while (!mt_list_empty(&ch->calls))
@@ -257,28 +281,34 @@ static struct mt_extauthz_channel *channel_of(struct mt_extauthz *x, struct mt_e
 	mt_list_foreach (n, &x->channels) {
 		struct mt_extauthz_channel *ch = mt_list_entry(n, struct mt_extauthz_channel, node);
 
-		if (ch->provider == p)
+		if (ch->provider != p)
+			continue;
+		ch->leaves |= mt_grpc_is_leaving(ch->grpc);
+		if (!ch->leaves)
 			return ch;
 	}
 	return open_channel(x, p);
 }
 
-void mt_extauthz_begin(struct mt_extauthz *x, struct mt_extauthz_call *c)
+static void put(struct mt_extauthz *x, struct mt_extauthz_call *c)
 {
-	struct mt_extauthz_provider *p = c->slot->provider;
-
-	c->channel = channel_of(x, p);
+	c->channel = channel_of(x, c->slot->provider);
 	if (!c->channel) {
 		end_unjudged(c, MT_EXTAUTHZ_no_memory);
 		return;
 	}
-	c->give_up = x->now + MT_MIN(p->timeout, c->slot->timeout);
 	mt_list_add_tail(&c->channel->calls, &c->node);
 	if (mt_grpc_state(c->channel->grpc) == MT_GRPC_UP)
 		send(c);
 	/* A connection has just failed, and the next attempt is not due: nobody is held up by that. */
 	else if (c->channel->why[0] && mt_grpc_state(c->channel->grpc) == MT_GRPC_WAITING)
 		end_unjudged(c, MT_EXTAUTHZ_unreachable);
+}
+
+void mt_extauthz_begin(struct mt_extauthz *x, struct mt_extauthz_call *c)
+{
+	c->give_up = x->now + MT_MIN(c->slot->provider->timeout, c->slot->timeout);
+	put(x, c);
 }
 
 /* ---- time ------------------------------------------------------------------------------------------ */
@@ -299,7 +329,7 @@ static void look_at_times(struct mt_extauthz_channel *ch)
 static bool is_nobodys(const struct mt_extauthz_channel *ch)
 {
 	return mt_list_empty(&ch->calls) &&
-	       __atomic_load_n(&ch->provider->refs, __ATOMIC_ACQUIRE) == 1;
+	       (ch->leaves || __atomic_load_n(&ch->provider->refs, __ATOMIC_ACQUIRE) == 1);
 }
 
 int mt_extauthz_channels_turn(struct mt_extauthz *x)
@@ -313,7 +343,7 @@ int mt_extauthz_channels_turn(struct mt_extauthz *x)
 		struct mt_extauthz_channel *ch = mt_list_entry(n, struct mt_extauthz_channel, node);
 
 		n = n->next;
-		if (sweeps && is_nobodys(ch)) {
+		if ((sweeps || ch->leaves) && is_nobodys(ch)) {
 			close_channel(ch);
 			continue;
 		}

@@ -278,9 +278,19 @@ void mt_grpc_reconnect(struct mt_grpc *g, const char *why)
 	g->next_attempt = g->now;
 }
 
+void mt_grpc_hurry(struct mt_grpc *g)
+{
+	g->next_attempt = g->now;
+}
+
 enum mt_grpc_state mt_grpc_state(const struct mt_grpc *g)
 {
 	return g->state;
+}
+
+bool mt_grpc_is_leaving(const struct mt_grpc *g)
+{
+	return g->state == MT_GRPC_UP && g->going_away;
 }
 
 const char *mt_grpc_server(const struct mt_grpc *g)

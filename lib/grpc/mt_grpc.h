@@ -104,7 +104,12 @@ void mt_grpc_useful(struct mt_grpc *g);
 /* Ends the connection (a certificate was renewed); the next attempt is made at once. */
 void mt_grpc_reconnect(struct mt_grpc *g, const char *why);
 
+/* Of one that waits: the next attempt is made at the next turn. */
+void mt_grpc_hurry(struct mt_grpc *g);
+
 enum mt_grpc_state mt_grpc_state(const struct mt_grpc *g);
+/* Connected to a server that takes no new streams (GOAWAY, RFC 9113 section 6.8); those that are open go on, then the connection ends. */
+bool mt_grpc_is_leaving(const struct mt_grpc *g);
 /* The server that is, or will be, tried; as written. */
 const char *mt_grpc_server(const struct mt_grpc *g);
 

@@ -50,12 +50,13 @@ class Judge:
 
     def __init__(self, lab, daemon, at=AT, identity=None):
         self.lab, self.daemon, self.n = lab, daemon, 0
-        self.words = [adsd.PROGRAM, "authz", at, *([str(identity)] if identity else [])]
+        self.at, self.identity = at, identity
         self.start()
 
-    def start(self):
+    def start(self, age="0s"):
         self.n += 1
-        self.process = Process(self.lab.directory, f"judge-{self.n}", self.words, self.daemon.namespace,
+        words = [adsd.PROGRAM, "authz", self.at, age, *([str(self.identity)] if self.identity else [])]
+        self.process = Process(self.lab.directory, f"judge-{self.n}", words, self.daemon.namespace,
                                stdin=subprocess.PIPE)
         self.lab.processes.append(self.process)
         self.process.wait_line('"ready"', 20)

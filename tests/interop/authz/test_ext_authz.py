@@ -84,6 +84,28 @@ def away(daemon, caller, judge):
     within(15, lambda: caller.ask("allow") == ANSWERED, "it is asked again when it is back", step=0.2)
 
 
+def ages(lab, daemon, caller, judge):
+    """Its connections are asked to go again and again, as most services of gRPC do, while questions are out: nobody is denied by that."""
+    write(daemon, policy())
+    judge.process.stop()
+    judge.start("200ms")
+    within(15, lambda: caller.ask("allow") == ANSWERED, "it is asked again when it is back", step=0.2)
+    got, before = [], daemon.counters()
+    waits = [threading.Thread(target=lambda: got.append(caller.ask("slow"))) for _ in range(3)]
+    for thread in waits:
+        thread.start()
+        report = lab.dubbo_client(f"{VIP}:{PORT}", connections=2, outstanding=4, count=3000, attach="x-ext-authz=allow").result()
+        equal((report["answered"], report["failed"]), (3000, 0), f"while connections age: {report}")
+    for thread in waits:
+        thread.join(20)
+    equal(got, [ANSWERED] * len(waits), "calls that it takes long to judge")
+    after = daemon.counters()
+    equal([n for n in ("proxy_exchange_unjudged", "proxy_asked_full", "extauthz_unreachable", "extauthz_no_memory") if after[n] != before[n]], [], "failures")
+    judge.process.stop()
+    judge.start()
+    within(15, lambda: caller.ask("allow") == ANSWERED, "it is asked again when it is back", step=0.2)
+
+
 def changes(daemon, caller):
     """A call that waits for its verdict when policies go, and when others come."""
     for texts, expected in (([], ANSWERED), ([policy("no", action="DENY", rules=[{}])], DENIED)):
@@ -123,6 +145,7 @@ def body():
         order(daemon, caller)
         times(daemon, caller)
         away(daemon, caller, judge)
+        ages(lab, daemon, caller, judge)
         changes(daemon, caller)
         load(lab, daemon, judge)
         write(daemon, policy(provider={"name": "nobody"}))

@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #define LONG (30 * MT_SEC)
 
@@ -464,11 +465,78 @@ static void test_dropped(void)
 	tear_down();
 }
 
+/* It ends its connection, in order or not: who is asked about next is asked on another one, and is not denied by that. */
+static void check_renewed(bool in_order)
+{
+	Xds__CheckResponse yes = XDS__CHECK_RESPONSE__INIT;
+	struct mt_extauthz_provider *p;
+	struct mt_extauthz_slot *s;
+
+	set_up(ECHO);
+	p = provider(LONG);
+	reply = &yes;
+	for (uint32_t i = 0; i < 5; i++) {
+		s = ask(question(), p);
+		CU_ASSERT_EQUAL(s->verdict, MT_EXTAUTHZ_ALLOW);
+		mt_extauthz_give_back(lane, s);
+		CU_ASSERT_EQUAL(server.accepted, i + 1);
+		if (!in_order)
+			server_hang_up(&server);
+		else if (server.h2)
+			(void)nghttp2_session_terminate_session(server.h2, NGHTTP2_NO_ERROR);
+		/* It may know by then, or hear of it with the question. */
+		for (uint32_t k = 0; in_order && k < 30000 && server.fd >= 0; k++) {
+			server_turn(&server);
+			poll(NULL, 0, 1);
+		}
+	}
+	mt_extauthz_drop(p);
+	tear_down();
+}
+
+static void test_renewed(void)
+{
+	check_renewed(false);
+	check_renewed(true);
+}
+
+/* Under a question, and again under the next one: that is no service any more. */
+static void test_cut_off(void)
+{
+	Xds__CheckResponse yes = XDS__CHECK_RESPONSE__INIT;
+	struct mt_extauthz_provider *p;
+	struct mt_extauthz_slot *s;
+	char byte;
+
+	set_up(ECHO);
+	p = provider(LONG);
+	reply = &yes;
+	mt_extauthz_give_back(lane, ask(question(), p));
+	s = question();
+	mt_extauthz_ask(lane, s, p);
+	for (uint32_t i = 0; i < 30000 && recv(server.fd, &byte, 1, MSG_PEEK) < 1; i++)
+		poll(NULL, 0, 1);
+	server_hang_up(&server);
+	server.manner = SILENT;
+	for (uint32_t i = 0; i < 30000 && server.accepted < 2; i++) {
+		server_turn(&server);
+		poll(NULL, 0, 1);
+	}
+	server_hang_up(&server);
+	CU_ASSERT_PTR_EQUAL(answered(), s);
+	CU_ASSERT_EQUAL(s->verdict, MT_EXTAUTHZ_UNJUDGED);
+	CU_ASSERT_EQUAL(s->why, MT_EXTAUTHZ_unreachable);
+	CU_ASSERT(server.accepted >= 2);
+	mt_extauthz_give_back(lane, s);
+	mt_extauthz_drop(p);
+	tear_down();
+}
+
 static const struct mt_test tests[] = {{"asked", test_asked}, {"changes", test_changes},
 	{"too_many_changes", test_too_many_changes}, {"denied", test_denied},
 	{"unjudged", test_unjudged}, {"no_answer", test_no_answer},
 	{"unreachable", test_unreachable}, {"bounds", test_bounds}, {"many", test_many},
-	{"dropped", test_dropped}, {0}};
+	{"dropped", test_dropped}, {"renewed", test_renewed}, {"cut_off", test_cut_off}, {0}};
 
 int main(int argc, char **argv)
 {

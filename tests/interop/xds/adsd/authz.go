@@ -20,6 +20,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/peer"
 	grpcstatus "google.golang.org/grpc/status"
 )
@@ -96,13 +97,14 @@ func mutual(directory string) (grpc.ServerOption, error) {
 		ClientCAs: pool, Certificates: []tls.Certificate{pair}})), nil
 }
 
-// serveAuthz is an external authorization service at the address, by mutual TLS if a directory is named.
-func serveAuthz(address string, directory ...string) error {
+// serveAuthz is an external authorization service at the address, by mutual TLS if a directory is named. Its connections are asked to go
+// (GOAWAY) at that age; 0: never.
+func serveAuthz(address string, age time.Duration, directory ...string) error {
 	listener, err := listenOn(address)
 	if err != nil {
 		return err
 	}
-	options := []grpc.ServerOption{}
+	options := []grpc.ServerOption{grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionAge: age})}
 	for _, d := range directory {
 		o, err := mutual(d)
 		if err != nil {

@@ -7,7 +7,7 @@ always, nothing before it was quiet for a second, versions in seconds.
 
 	adsd --ads 127.0.0.1:0 --rds 127.0.0.1:0 --control 127.0.0.1:0 --certs DIR [--tls] [--linear] [--ping-min 15s]
 	adsd certs DIR
-	adsd authz ADDRESS [DIR]
+	adsd authz ADDRESS [AGE [DIR]]
 	adsd read config_dump|clusters|listeners|server_info|memory|certs
 
 It prints one line of JSON with its addresses when it is ready, and ends when its standard input does. `read` takes an
@@ -153,8 +153,12 @@ func main() {
 		}
 		return
 	}
-	if (len(os.Args) == 3 || len(os.Args) == 4) && os.Args[1] == "authz" {
-		if err := serveAuthz(os.Args[2], os.Args[3:]...); err != nil {
+	if len(os.Args) >= 3 && len(os.Args) <= 5 && os.Args[1] == "authz" {
+		age, err := time.ParseDuration(append(os.Args, "0s")[3])
+		if err == nil {
+			err = serveAuthz(os.Args[2], age, os.Args[min(4, len(os.Args)):]...)
+		}
+		if err != nil {
 			log.Fatal(err)
 		}
 		return
