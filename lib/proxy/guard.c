@@ -542,8 +542,10 @@ static enum mt_filter_verdict ask_gate(
 		break;
 	}
 	if (e == MT_AUTHZ_ALLOWED) {
-		/* What was said of the gate says nothing of the instance behind it. */
+		/* What was found at the gate says nothing of the instance behind it, which looks itself. */
 		ex->asked = 0;
+		if (ex->token)
+			mt_tokens_drop(p, ex);
 		return MT_FILTER_NEXT;
 	}
 	ctx->reply = MT_REPLY_DENIED;

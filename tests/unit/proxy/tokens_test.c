@@ -3,6 +3,7 @@
 #include "scene.h"
 
 #include "../jwt/issuer.h"
+#include "mt_extauthz_priv.h"
 #include "mt_filter_limit.h"
 #include "mt_jwks_store_priv.h"
 #include "mt_proxy_priv.h"
@@ -312,7 +313,84 @@ static void test_nobody(void)
 	stop();
 }
 
+/*
+ * At a gate its token is verified, and somebody is asked; what was found there is the gate's. In front of the instance, which has rules of its
+ * own, it is looked at anew, or is there no more.
+ */
+static void check_behind_gate(bool forward)
+{
+	const char *const servers[] = {"127.0.0.1:1"};
+	const struct mt_extauthz_conf conf = {
+		.name = "judge", .servers = servers, .n_servers = 1, .timeout = MT_SEC};
+	struct mt_extauthz_provider *judge = mt_extauthz_provider_new(&conf);
+	struct mt_extauthz_lane *asked = aligned_alloc(MT_CACHE_LINE, sizeof(*asked));
+	struct mt_extauthz asker = {0};
+	struct mt_authz_rule everybody = {0};
+	struct mt_authz_policy custom = {.action = MT_AUTHZ_CLOSE,
+		.by = "AuthorizationPolicy a/custom",
+		.rules = &everybody,
+		.n_rules = 1,
+		.asks = judge,
+		.asks_id = mt_extauthz_id(judge)};
+	const struct mt_authz_policy *list[] = {&custom};
+	char *jwks = issuer_jwks(issuer_of("ES256"));
+	struct mt_filter_inst both[2];
+	struct mt_token_rules *own;
+	struct mt_authz_tokens own_tokens;
+	struct mt_authz at_gate;
+	struct mt_gate_guard gate = {&at_gate, 8089};
+	struct mt_extauthz_call *q;
+	struct fake_conn *c;
+
+	start();
+	CU_ASSERT_FATAL(mt_extauthz_lane_init(&asker, asked));
+	mt_proxy_attach_asks(lab.p, asked);
+	own = one_rule(store, jwks, NULL, 0);
+	own->rules[0].forward = forward;
+	own_tokens = (struct mt_authz_tokens){.rules = own, .places = &place};
+	at_gate = (struct mt_authz){
+		.tokens = &own_tokens, .deny = list, .n_deny = 1, .reads = true, .searches = true};
+	both[0] = chain[0];
+	both[1] = (struct mt_filter_inst){.type = &mt_gate_filter, .conf = &gate};
+	scene_filters(both, 2);
+	for (uint32_t i = 1; i < lab.snap->n_services; i++) {
+		lab.snap->services[i]->filter_insts = both;
+		lab.snap->services[i]->n_filter_insts = 2;
+		lab.snap->services[i]->filters =
+			lab.snap->listeners[0].protos->services[0]->filters;
+	}
+	c = lab_client(CONFIG_NAMED);
+	scene_send_request(c, 'Q', 1, 64);
+
+	for (uint32_t i = 0; i < 10000 && !(q = mt_extauthz_lane_asked(asked)); i++) {
+		usleep(100);
+		lab_advance(MT_USEC);
+	}
+	CU_ASSERT_PTR_NOT_NULL_FATAL(q);
+	q->slot->verdict = MT_EXTAUTHZ_ALLOW;
+	mt_extauthz_lane_answered(q);
+	lab_advance(MT_USEC);
+	until_verified(0);
+	answered(c, 1);
+	CU_ASSERT_EQUAL(told(MT_TOKEN_valid), forward ? 2 : 1);
+	lab_close(c, MT_CLOSE_RESET);
+	lab.p->policy_asks.lane = NULL;
+	mt_token_rules_drop(own);
+	stop();
+	mt_extauthz_drop(judge);
+	mt_extauthz_lane_fini(asked);
+	free(asked);
+	free(jwks);
+}
+
+static void test_behind_gate(void)
+{
+	check_behind_gate(false);
+	check_behind_gate(true);
+}
+
 const struct mt_test tokens_tests[] = {{"waited for, and known", test_known},
 	{"not valid", test_not_valid}, {"gone before", test_gone}, {"too many", test_full},
 	{"more than slots", test_slots}, {"another snapshot", test_another_snapshot},
-	{"it cannot be taken out", test_unchanged}, {"nobody verifies", test_nobody}, {0}};
+	{"it cannot be taken out", test_unchanged}, {"nobody verifies", test_nobody},
+	{"behind a gate that asks", test_behind_gate}, {0}};
