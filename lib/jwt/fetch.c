@@ -121,7 +121,12 @@ static void finish(
 	mt_jwks_source_drop(s);
 }
 
-/* OpenID Connect Discovery 1.0 §3: "jwks_uri". */
+static bool is_safe(const char *uri)
+{
+	return strncmp(uri, "https://", 8) == 0;
+}
+
+/* OpenID Connect Discovery 1.0 §3: "jwks_uri", which is of https; by http only where the issuer itself is. */
 static bool go_on(struct mt_jwks_fetcher *f, struct transfer *t, struct mt_err *e)
 {
 	json_error_t why;
@@ -135,6 +140,8 @@ static bool go_on(struct mt_jwks_fetcher *f, struct transfer *t, struct mt_err *
 	t->discovers = false;
 	if (!ok)
 		mt_err(e, -EINVAL, "the issuer's configuration has no \"jwks_uri\"");
+	else if (is_safe(t->source->uri) && !is_safe(text))
+		mt_err(e, -EINVAL, "the issuer's \"jwks_uri\" leads from https to something else");
 	else if (!start(f, t, text))
 		mt_err(e, -EINVAL, "the issuer's \"jwks_uri\" cannot be asked");
 	else

@@ -130,23 +130,38 @@ static EVP_PKEY *key_of(const json_t *o, struct mt_jwk *k)
 	return key;
 }
 
-/* false: it is longer than there is room. */
+/* "": it is not there. false: it is longer than there is room, or no text. */
 static bool text_of(const json_t *o, const char *name, char *to, size_t size)
 {
-	const char *s = json_string_value(json_object_get(o, name));
+	const json_t *v = json_object_get(o, name);
+	const char *s = json_string_value(v);
 
-	return (size_t)snprintf(to, size, "%s", s ? s : "") < size;
+	return (s || !v) && (size_t)snprintf(to, size, "%s", s ? s : "") < size;
+}
+
+/* RFC 7517 §4.2 and §4.3; who says neither may be for all. */
+static bool is_for_signatures(const json_t *o)
+{
+	const json_t *ops = json_object_get(o, "key_ops"), *v;
+	bool verifies = !ops;
+	char use[4];
+	size_t i;
+
+	json_array_foreach((json_t *)ops, i, v)
+	{
+		const char *op = json_string_value(v);
+
+		verifies |= op && strcmp(op, "verify") == 0;
+	}
+	return verifies && text_of(o, "use", use, sizeof(use)) &&
+	       (!json_object_get(o, "use") || !strcmp(use, "sig"));
 }
 
 /* false: nothing that is signed can be verified by it. */
 static bool read_key(const json_t *o, struct mt_jwk *k)
 {
-	const char *use = json_string_value(json_object_get(o, "use"));
-
 	*k = (struct mt_jwk){0};
-	if (use && strcmp(use, "sig") != 0)
-		return false;
-	if (!text_of(o, "kid", k->kid, sizeof(k->kid)) ||
+	if (!is_for_signatures(o) || !text_of(o, "kid", k->kid, sizeof(k->kid)) ||
 		!text_of(o, "alg", k->alg, sizeof(k->alg)))
 		return false;
 	k->key = key_of(o, k);

@@ -327,6 +327,14 @@ def fetched(daemon, caller, webs):
     web.documents["/issuer/.well-known/openid-configuration"] = json.dumps({"jwks_uri": f"https://localhost:{HTTPS}/keys"})
     write(daemon, authentication({"issuer": issuer}))
     within(10, lambda: caller.ask(new.sign(iss=issuer)) == ANSWERED, "keys that are found by discovery")
+    # Who is asked by HTTPS does not lead to HTTP, where anybody could answer.
+    issuer = f"https://localhost:{HTTPS}/plain"
+    web.documents["/plain"], asked = jwks(new), len(web.asked)
+    tls.documents["/plain/.well-known/openid-configuration"] = json.dumps({"jwks_uri": f"http://127.0.0.1:{HTTP}/plain"})
+    write(daemon, authentication({"issuer": issuer}))
+    within(10, lambda: health(daemon, "/plain") == ["fault"], "what health says of a discovery that leads from HTTPS to HTTP")
+    caller.gets(refused("the keys of its token's issuer are not there"), "keys that are nowhere but at HTTP", new.sign(iss=issuer))
+    equal(len(web.asked), asked, "questions over HTTP")
     # Nobody is there; then somebody is.
     write(daemon, authentication({"issuer": "me", "jwksUri": f"http://127.0.0.1:{DEAD}/keys"}))
     caller.gets(refused("the keys of its token's issuer are not there"), "keys that cannot be had", new.sign(sub="b"))

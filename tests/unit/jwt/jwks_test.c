@@ -37,6 +37,14 @@ static void test_keys(void)
 	CU_ASSERT_EQUAL(key(issuer_of("RS256"), ",\"alg\":\"HS256\""), 0);
 	CU_ASSERT_EQUAL(key(issuer_of("ES256"), ",\"alg\":\"ES384\""), 0);
 	CU_ASSERT_EQUAL(key(issuer_of("ES256"), ",\"alg\":\"longer than any\""), 0);
+	/* RFC 7517 §4.2 to §4.5: what it is for, and texts that are texts. */
+	CU_ASSERT_EQUAL(key(issuer_of("RS256"), ",\"key_ops\":[\"verify\"]"), 1);
+	CU_ASSERT_EQUAL(key(issuer_of("RS256"), ",\"key_ops\":[\"sign\",\"verify\"]"), 1);
+	CU_ASSERT_EQUAL(key(issuer_of("RS256"), ",\"key_ops\":[\"encrypt\",\"wrapKey\"]"), 0);
+	CU_ASSERT_EQUAL(key(issuer_of("RS256"), ",\"key_ops\":[]"), 0);
+	CU_ASSERT_EQUAL(key(issuer_of("RS256"), ",\"key_ops\":\"verify\""), 0);
+	CU_ASSERT_EQUAL(key(issuer_of("RS256"), ",\"alg\":256"), 0);
+	CU_ASSERT_EQUAL(key(issuer_of("RS256"), ",\"use\":[\"enc\"]"), 0);
 	CU_ASSERT_EQUAL(key(&small, ""), 0);
 	issuer_free(&small);
 }
@@ -44,7 +52,10 @@ static void test_keys(void)
 static void test_wrong(void)
 {
 	static const char *const wrong[] = {"", "{", "[]", "{}", "{\"keys\":{}}", "{\"keys\":[]}",
-		"{\"keys\":[1,null,[],\"x\"]}", "{\"keys\":[{\"kty\":\"oct\",\"k\":\"AAAA\"}]}",
+		"{\"keys\":[1,null,[],\"x\"]}",
+		"{\"keys\":[{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"kid\":7,"
+		"\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}]}",
+		"{\"keys\":[{\"kty\":\"oct\",\"k\":\"AAAA\"}]}",
 		"{\"keys\":[{\"kty\":\"RSA\",\"n\":\"AQAB\",\"e\":\"AQAB\"}]}",
 		"{\"keys\":[{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"AA\",\"y\":\"AA\"}]}",
 		"{\"keys\":[{\"kty\":\"EC\",\"crv\":\"secp256k1\",\"x\":\"AA\",\"y\":\"AA\"}]}",
