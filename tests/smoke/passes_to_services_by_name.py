@@ -89,6 +89,43 @@ def refused(m, sni, alpn="istio"):
     equal(len(rows(m.inbound)), seen, f"connections to the server by {sni}")
 
 
+def written(sni):
+    """A ClientHello with those bytes for a server name, and no others changed: as many as the name that the library writes."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_alpn_protocols(["istio"])
+    out, plain = ssl.MemoryBIO(), ("a." * len(sni))[:len(sni) - 1] + "a"
+    client = context.wrap_bio(ssl.MemoryBIO(), out, server_hostname=plain)
+    try:
+        client.do_handshake()
+    except ssl.SSLWantReadError:
+        pass
+    data = out.read()
+    equal(data.count(plain.encode()), 1, f"names in the hello for {sni}")
+    return data.replace(plain.encode(), sni)
+
+
+def odd(m):
+    """Names that are the service's for who takes them for texts that end, or whatever their end."""
+    name = (SNI % "").encode()
+    for sni in (name + b"\0", name + b"\0.example", b"\0" + name, name + b".", name + b"..", b"*" + name[1:], name.replace(b"com.", b"com\0"), name.replace(b"_.com", b"_._.com"),
+                b" " + name, name + b"\xc3\xa9", b"a." * 60 + name, b"*.quotes", b"outbound_.20880_._.*"):
+        before, seen = m.daemon.counters().get("proxy_chain_unmatched", 0), len(rows(m.inbound))
+        with m.lab.connect("client", EAST_WEST, PORT) as sock:
+            sock.settimeout(10)
+            sock.sendall(written(sni))
+            try:
+                equal(sock.recv(1), b"", f"what {sni} is answered")
+            except ConnectionError:
+                pass
+        within(5, lambda: m.daemon.counters().get("proxy_chain_unmatched", 0) == before + 1, f"{sni} is counted", step=0.05)
+        equal(len(rows(m.inbound)), seen, f"connections to the server by {sni}")
+    with m.lab.connect("client", EAST_WEST, PORT) as sock:
+        sock.settimeout(10)
+        sock.sendall(written(name.upper()))
+        equal(sock.recv(1), b"\x16", "what the name is answered whatever its case (RFC 4343 section 3)")
+
+
 def by_openssl(m):
     """Another library's client, and its own words on what it was shown."""
     cert, key = m.authority.sign("other-client", f"URI:{CALLER}")
@@ -121,6 +158,7 @@ def body():
         refused(m, None)
         refused(m, SNI % "", alpn="h2")
         refused(m, SNI % "", alpn=None)
+        odd(m)
         told(m)
         passed(m, 20973, "outbound_.20880_._.bytes.shop")
         m.daemon.write("closed.yaml", CLOSED)
