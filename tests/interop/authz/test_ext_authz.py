@@ -7,10 +7,12 @@ failOpen; before policies of DENY and ALLOW; under load, and while policies chan
 are its counters, and those of extauthz: unreachable, late, refused, bad_answer).
 """
 
+import pathlib
+import socket
 import threading
 
-from ext_authz_lab import ANSWERED, DENIED, HOST, PORT, SERVICE, VIP, Caller, Judge, Server, adsd, mesh, policy, wire, write
-from meltemi_lab import Lab, check, equal, main, within
+from ext_authz_lab import ANSWERED, AT, DENIED, HOST, PORT, SERVICE, VIP, Caller, Judge, Server, adsd, mesh, policy, wire, write
+from meltemi_lab import Lab, check, equal, main, netns, within
 
 
 # ---- the parts of the test ------------------------------------------------------------------------------------------------
@@ -106,6 +108,71 @@ def ages(lab, daemon, caller, judge):
     within(15, lambda: caller.ask("allow") == ANSWERED, "it is asked again when it is back", step=0.2)
 
 
+def h2(kind, flags, stream, payload=b""):
+    """A frame of HTTP/2 (RFC 9113 section 4.1)."""
+    return len(payload).to_bytes(3, "big") + bytes((kind, flags)) + stream.to_bytes(4, "big") + payload
+
+
+SETTINGS, PING, GOAWAY = h2(4, 0, 0), h2(6, 0, 0, b"12345678"), h2(7, 0, 0, bytes(8))
+HEADERS = h2(1, 0, 1, b"\x88\x0f\x10\x10application/grpc")  # :status 200 and content-type; more follow
+# What a service says after its SETTINGS, again and again until nobody reads it any more.
+FLOODS = {
+    "settings": SETTINGS, "pings": PING, "goodbyes": GOAWAY, "resets": h2(3, 0, 1, bytes(4)), "resets of streams of its own": h2(3, 0, 2, bytes(4)),
+    "header blocks without end": HEADERS + h2(9, 0, 1, (b"\x00\x01a\x7f\x81\x7f" + b"b" * 256) * 60) * 4, "header blocks that are empty": HEADERS + h2(9, 0, 1) * 1000,
+    "windows": h2(8, 0, 0, (2**31 - 1).to_bytes(4, "big")), "data of nobody": h2(0, 0, 1, bytes(16000)), "a message without end": h2(1, 4, 1, HEADERS[9:]) + h2(0, 0, 1, b"\0\0\0\xff\xff" + bytes(15000)),
+    "frames of unknown kinds": h2(200, 0, 0, bytes(16000)), "promises": h2(5, 4, 1, b"\0\0\0\x02\x88"), "garbage": b"HTTP/1.1 200 OK\r\n\r\n" * 100,
+}
+
+
+def flooded(daemon, caller, judge):
+    """A service that floods who asks it: no answer, bounded work, and nothing is kept of it."""
+    write(daemon, policy(), timeout="2s")
+    judge.process.stop()
+    caller.gets(ANSWERED, "one that nobody is asked about", method="sayGoodbye")
+    address, port = AT.split(":")
+    for what, flood in FLOODS.items():
+        said = [0]
+
+        def serve(flood=flood, said=said):
+            while True:
+                try:
+                    sock, _ = listener.accept()
+                except OSError:
+                    return
+                with sock:
+                    sock.settimeout(5)
+                    try:
+                        sock.sendall(SETTINGS)
+                        sock.recv(65536)
+                        for _ in range(20000000 // len(flood)):
+                            sock.sendall(flood)
+                            said[0] += len(flood)
+                    except OSError:
+                        pass
+
+        with netns.inside(daemon.namespace):
+            listener = socket.create_server((address, int(port)), reuse_port=True)
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        before, memory = daemon.counters(), rss(daemon)
+        caller.gets(DENIED, f"a call when it sends {what}", "allow")
+        caller.gets(ANSWERED, f"one that nobody is asked about, when it sends {what}", method="sayGoodbye")
+        after = daemon.counters()
+        check(after["proxy_exchange_unjudged"] > before["proxy_exchange_unjudged"], f"{what}: no answer is counted")
+        check(said[0] > 0, f"{what}: nobody has come")
+        check(rss(daemon) - memory < 32 << 20, f"{what}: memory grew from {memory} to {rss(daemon)}")
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join(30)
+    judge.start()
+    within(15, lambda: caller.ask("allow") == ANSWERED, "it is asked again when it is back", step=0.2)
+
+
+def rss(daemon):
+    """Bytes."""
+    return int(pathlib.Path(f"/proc/{daemon.process.pid}/statm").read_text().split()[1]) * 4096
+
+
 def changes(daemon, caller):
     """A call that waits for its verdict when policies go, and when others come."""
     for texts, expected in (([], ANSWERED), ([policy("no", action="DENY", rules=[{}])], DENIED)):
@@ -145,6 +212,7 @@ def body():
         order(daemon, caller)
         times(daemon, caller)
         away(daemon, caller, judge)
+        flooded(daemon, caller, judge)
         ages(lab, daemon, caller, judge)
         changes(daemon, caller)
         load(lab, daemon, judge)
