@@ -84,8 +84,8 @@ static mt_noinline void leave_waiting(struct mt_proxy *p, struct mt_exchange *ex
 	mt_list_del(&ex->queue_node);
 	if (ex->state == MT_EX_AWAITING)
 		mt_await_left(p, ex);
-	else if (ex->verifies)
-		mt_tokens_left(p, ex);
+	else if (ex->awaits_verdict)
+		mt_verdict_left(p, ex);
 }
 
 void mt_exchange_detach(struct mt_proxy *p, struct mt_exchange *ex)
@@ -153,7 +153,7 @@ void mt_exchange_expired(struct mt_proxy *p, struct mt_exchange *ex)
 		mt_silence_timed_out(p, ex);
 	}
 	mt_reply_local(p, ex, MT_REPLY_TIMEOUT,
-		mt_unlikely(ex->state == MT_EX_SUSPENDED) ? mt_tokens_expired(p, ex)
+		mt_unlikely(ex->state == MT_EX_SUSPENDED) ? mt_verdict_expired(p, ex)
 							  : "upstream did not answer in time");
 	/* Nobody knows when a connection of one call at a time would be free again; or it was asked (oneway.c). */
 	u = mt_slab_get(&p->ups, own);

@@ -128,7 +128,7 @@ static struct mt_exchange *waiting(struct mt_proxy *p, const struct mt_filter_ti
 	if (t->exchange >= p->exchanges.cap || !(t->generation & 1))
 		return NULL;
 	ex = mt_slab_get(&p->exchanges, ref);
-	if (!ex || ex->state != MT_EX_SUSPENDED || ex->verifies || ex->filter_at != t->wait)
+	if (!ex || ex->state != MT_EX_SUSPENDED || ex->awaits_verdict || ex->filter_at != t->wait)
 		return NULL;
 	return ex;
 }

@@ -41,15 +41,3 @@ bool mt_tokens_adorn(struct mt_proxy *p, const struct mt_authz_tokens *t, uint32
 bool mt_metadata_strip(struct mt_proxy *p, const struct mt_key *key);
 /* What was verified; how many. */
 uint32_t mt_tokens_turn(struct mt_proxy *p);
-/*
- * A verdict is waited for, a token's or somebody's who is asked (policy_asks.c): the call is suspended, within bounds. false: too many wait, or
- * it has waited too often; nothing has changed. The caller puts it into a list. And its end: it goes on where it began to wait.
- */
-bool mt_verdict_wait(struct mt_proxy *p, struct mt_exchange *ex, bool at_gate);
-void mt_verdict_go_on(struct mt_proxy *p, struct mt_exchange *ex);
-/* It waits no more, and stands in no list. */
-void mt_tokens_left(struct mt_proxy *p, struct mt_exchange *ex);
-/* Of a suspended one: why it is answered. */
-const char *mt_tokens_expired(struct mt_proxy *p, const struct mt_exchange *ex);
-/* It waits in front of an endpoint. */
-bool mt_tokens_in_front(const struct mt_proxy *p, const struct mt_exchange *ex);

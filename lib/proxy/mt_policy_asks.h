@@ -7,8 +7,7 @@
 
 #include "mt_extauthz.h"
 #include "mt_list.h"
-
-#define MT_POLICY_ASKS_CLIENTS 64 /* as MT_FAIR_BUCKETS */
+#include "mt_verdict.h"
 
 /* A worker's. */
 struct mt_asks_of_policy {
@@ -17,5 +16,5 @@ struct mt_asks_of_policy {
 		[MT_EXTAUTHZ_SLOTS]; /* the call that waits for its answer; empty: it has left */
 	uint8_t client[MT_EXTAUTHZ_SLOTS]; /* whose call that was */
 	uint8_t by_client
-		[MT_POLICY_ASKS_CLIENTS]; /* questions under way, also those of calls that have left */
+		[MT_VERDICT_CLIENTS]; /* questions under way, also those of calls that have left */
 };

@@ -554,6 +554,8 @@ static inline enum mt_unread mt_up_unread(
 				     : mt_stream_unread(e, first, last);
 }
 
+/* Who is not let through, by what has judged him; counted. */
+void mt_guard_count(struct mt_proxy *p, enum mt_authz_effect e, const struct mt_authz_policy *by);
 /*
  * guard.c: whether the call, or the stream of bytes, may go to this endpoint, which is guarded. false: it is counted, and a
  * call is answered.
@@ -625,6 +627,7 @@ void mt_up_continue_long(struct mt_proxy *p, struct mt_up *u);
 #include "mt_mirror.h"
 #include "mt_secure.h"
 #include "mt_exchange_filters.h"
+#include "mt_exchange_verdict.h"
 #include "mt_exchange_tokens.h"
 #include "mt_exchange_asks.h"
 #include "mt_oneway.h"

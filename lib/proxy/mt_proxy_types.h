@@ -22,6 +22,7 @@
 #include "mt_tls_layer.h"
 #include "mt_policy_asks.h"
 #include "mt_tokens.h"
+#include "mt_verdict.h"
 
 /* ---- deadlines: FIFO lists per distinct time-out value ---- */
 
@@ -115,8 +116,8 @@ struct mt_exchange {
 	uint16_t trace;	   /* its journey's number + 1; 0: it is not traced */
 	struct mt_ref self;
 	bool oneway;
-	bool verifies;	   /* SUSPENDED: until its token is verified (tokens.c) */
-	bool waited_token; /* it did so already */
+	bool awaits_verdict; /* SUSPENDED: until that is there (verdict.c) */
+	bool waited_verdict; /* it did so already */
 	uint32_t
 		asked; /* mt_authz_policy.asks_id of who has allowed it, in front of instances, or at its gate until it has passed that; 0: nobody */
 	bool must_change; /* it is not sent without the changes of its metadata */
@@ -173,11 +174,11 @@ struct mt_exchange {
 struct mt_exchange_side {
 	uint8_t own[MT_FILTER_BYTES_MAX]; /* the filters', from the first one on */
 	struct mt_chain overlay; /* SUSPENDED: what filters have changed so far (overlay.c) */
-	/* mt_exchange.verifies: */
-	uint8_t token_waits, token_client; /* times; whose share of waiting it takes */
-	bool token_at_gate;
+	/* mt_exchange.awaits_verdict: */
+	uint8_t verdict_waits, verdict_client; /* times; whose share of waiting it takes */
+	bool verdict_at_gate;
 	bool asks; /* for what an external authorization service says (policy_asks.c); else for its token */
-	uint32_t token_bytes;
+	uint32_t verdict_bytes;
 };
 
 /* ---- decoding in portions (reading.c) ---- */
@@ -622,6 +623,7 @@ struct mt_proxy {
 	uint64_t trace_picks[MT_UPSTREAM_N_OUTCOMES]; /* lb.counters before a traced pick */
 	struct mt_guard_scratch guard_scratch;
 	struct mt_mirror mirror;
+	struct mt_verdicts verdicts;
 	struct mt_tokens tokens;
 	struct mt_asks_of_policy policy_asks;
 };

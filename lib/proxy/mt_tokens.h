@@ -12,20 +12,15 @@
 
 struct mt_guard_ask;
 
-#define MT_TOKENS_WAIT	  1024 /* calls that may wait, of a client's address a quarter */
 #define MT_TOKENS_WAIT_MS 2000
-#define MT_TOKENS_CLIENTS 64 /* as MT_FAIR_BUCKETS */
 
 /* A worker's. */
 struct mt_tokens {
 	struct mt_token_lane *lane;   /* NULL: none can be verified, and all are denied */
 	struct mt_token_cache *cache; /* with it */
 	struct mt_list
-		by_slot[MT_TOKEN_SLOTS]; /* calls that wait for the one that is verified there */
-	struct mt_list later;		 /* for a slot */
-	uint32_t n;			 /* that wait */
-	uint64_t bytes;			 /* truesize of those */
-	uint16_t by_client[MT_TOKENS_CLIENTS];
+		by_slot[MT_TOKEN_SLOTS];   /* calls that wait for the one that is verified there */
+	struct mt_list later;		   /* for a slot */
 	const struct mt_token_slot *fresh; /* whose calls go on just now */
 	uint64_t counters[MT_TOKEN_N_OUTCOMES];
 	char token[MT_TOKEN_MAX]; /* of the call that is looked at */

@@ -6,7 +6,6 @@
 
 #define QUARTER (MT_EXTAUTHZ_SLOTS / 4)
 
-_Static_assert(MT_POLICY_ASKS_CLIENTS == MT_FAIR_BUCKETS, "they are counted by mt_fair_bucket()");
 _Static_assert(MT_EXTAUTHZ_SLOTS <= UINT8_MAX, "questions of a client are counted by a byte");
 
 void mt_policy_asks_init(struct mt_proxy *p)
@@ -65,8 +64,8 @@ bool mt_policy_asks_begin(struct mt_proxy *p, struct mt_exchange *ex,
 	s->id = (uint64_t)ex->self.idx << 32 | ex->self.gen;
 	s->timeout = left * MT_MSEC;
 	mt_list_add_tail(&k->by_slot[mt_extauthz_index(k->lane, s)], &ex->queue_node);
-	k->client[mt_extauthz_index(k->lane, s)] = mt_exchange_side(p, ex)->token_client;
-	k->by_client[mt_exchange_side(p, ex)->token_client]++;
+	k->client[mt_extauthz_index(k->lane, s)] = mt_exchange_side(p, ex)->verdict_client;
+	k->by_client[mt_exchange_side(p, ex)->verdict_client]++;
 	mt_deadline_arm(&p->deadlines, &ex->deadline, p->now, left);
 	mt_exchange_trace_queued(p, ex, "somebody is asked whether it may pass");
 	mt_extauthz_ask(k->lane, s, by->asks);
@@ -110,7 +109,7 @@ static void answer(
 	struct mt_proxy *p, struct mt_exchange *ex, enum mt_local_reply what, const char *text)
 {
 	mt_list_del(&ex->queue_node);
-	mt_tokens_left(p, ex);
+	mt_verdict_left(p, ex);
 	mt_reply_local(p, ex, what, text);
 }
 

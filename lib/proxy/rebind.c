@@ -228,7 +228,7 @@ static uint32_t rebind_exchange(struct mt_proxy *p, struct mt_exchange *ex)
 		return cost;
 	if (d->proto && ex->service)
 		service = mt_filter_chain_proto_same(d->proto, ex->service);
-	if (mt_unlikely(mt_tokens_in_front(p, ex))) {
+	if (mt_unlikely(mt_verdict_in_front(p, ex))) {
 		mt_exchange_renew(p, ex);
 		return cost;
 	}

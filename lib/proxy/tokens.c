@@ -6,10 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-_Static_assert(MT_TOKENS_CLIENTS == MT_FAIR_BUCKETS, "they are counted by mt_fair_bucket()");
-
-/* Times that a call may wait: other rules in front of another endpoint, or changed ones, each take one. */
-#define WAITS 4
 /* In mt_exchange.token: it was valid and is taken out, and what it says could not be kept. */
 #define LOST UINT16_MAX
 
@@ -44,14 +40,6 @@ const uint64_t *mt_proxy_token_counters(const struct mt_proxy *p)
 
 /* ---- waiting --------------------------------------------------------------------------------------- */
 
-static bool is_full(const struct mt_proxy *p, const struct mt_exchange *ex, uint32_t client)
-{
-	const struct mt_tokens *k = &p->tokens;
-
-	return k->n >= MT_TOKENS_WAIT || k->bytes + ex->req.truesize > p->conf.pending_bytes ||
-	       k->by_client[client] >= MT_TOKENS_WAIT / 4;
-}
-
 /* Where the same one is verified already. */
 static struct mt_list *under_way(struct mt_tokens *k, const uint8_t *digest)
 {
@@ -80,36 +68,6 @@ static struct mt_list *ask_for(struct mt_proxy *p, const struct mt_authz_tokens 
 	return &k->by_slot[mt_token_lane_index(k->lane, s)];
 }
 
-/* In front of an endpoint; at a gate the filter chain keeps the changes. */
-static bool suspend(struct mt_proxy *p, struct mt_exchange *ex)
-{
-	if (mt_overlay_keep(p, ex))
-		return false;
-	ex->state = MT_EX_SUSPENDED;
-	mt_compact_waiting(p, &ex->req);
-	mt_exchange_waits(p, ex);
-	return true;
-}
-
-bool mt_verdict_wait(struct mt_proxy *p, struct mt_exchange *ex, bool at_gate)
-{
-	struct mt_exchange_side *side = mt_exchange_side(p, ex);
-	struct mt_tokens *k = &p->tokens;
-	uint8_t client = mt_fair_bucket(p, &p->view.peer);
-
-	side->token_waits = ex->waited_token ? (uint8_t)(side->token_waits + 1) : 0;
-	if (side->token_waits == WAITS || is_full(p, ex, client) || (!at_gate && !suspend(p, ex)))
-		return false;
-	ex->verifies = ex->waited_token = true;
-	side->token_client = client;
-	side->token_at_gate = at_gate;
-	side->token_bytes = ex->req.truesize;
-	k->n++;
-	k->bytes += side->token_bytes;
-	k->by_client[client]++;
-	return true;
-}
-
 static bool begin_to_wait(struct mt_proxy *p, struct mt_exchange *ex,
 	const struct mt_authz_tokens *t, const struct mt_tokens_found *f, const uint8_t *digest,
 	bool at_gate)
@@ -127,58 +85,6 @@ static bool begin_to_wait(struct mt_proxy *p, struct mt_exchange *ex,
 		&p->deadlines, &ex->deadline, p->now, MT_MIN(left, (uint32_t)MT_TOKENS_WAIT_MS));
 	mt_exchange_trace_queued(p, ex, "its token has to be verified");
 	return true;
-}
-
-void mt_tokens_left(struct mt_proxy *p, struct mt_exchange *ex)
-{
-	const struct mt_exchange_side *side = mt_exchange_side(p, ex);
-
-	ex->verifies = false;
-	p->tokens.n--;
-	p->tokens.bytes -= side->token_bytes;
-	p->tokens.by_client[side->token_client]--;
-}
-
-const char *mt_tokens_expired(struct mt_proxy *p, const struct mt_exchange *ex)
-{
-	if (!ex->verifies)
-		return "a filter did not answer in time";
-	if (mt_exchange_side(p, ex)->asks) {
-		mt_count(p->counters, MT_PROXY_asked_late);
-		return "whether it may pass was not answered in time";
-	}
-	mt_count(p->counters, MT_PROXY_token_late);
-	return "its token was not verified in time";
-}
-
-bool mt_tokens_in_front(const struct mt_proxy *p, const struct mt_exchange *ex)
-{
-	return ex->verifies && !mt_exchange_side(p, ex)->token_at_gate;
-}
-
-/* false: it is answered. */
-static bool renew(struct mt_proxy *p, struct mt_exchange *ex, bool at_gate)
-{
-	if (at_gate)
-		return mt_exchange_renew_at_gate(p, ex);
-	mt_exchange_renew(p, ex);
-	return true;
-}
-
-void mt_verdict_go_on(struct mt_proxy *p, struct mt_exchange *ex)
-{
-	bool at_gate = mt_exchange_side(p, ex)->token_at_gate;
-
-	mt_list_del(&ex->queue_node);
-	mt_tokens_left(p, ex);
-	/* What has come into force while it waited holds for it. */
-	if (ex->snap != p->snap && !renew(p, ex, at_gate))
-		return;
-	ex->state = MT_EX_ROUTING;
-	if (at_gate)
-		mt_exchange_filters_again(p, ex);
-	else
-		mt_dispatch_verified(p, ex);
 }
 
 /* The first call of a list. */

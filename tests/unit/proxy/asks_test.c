@@ -57,7 +57,7 @@ static void start(bool fail_open)
 
 static void stop(void)
 {
-	CU_ASSERT_EQUAL(lab.p->tokens.n, 0);
+	CU_ASSERT_EQUAL(lab.p->verdicts.n, 0);
 	CU_ASSERT_EQUAL(lane->n_free, MT_EXTAUTHZ_SLOTS);
 	scene_stop();
 	CU_ASSERT_EQUAL(provider->refs, 1);
@@ -114,7 +114,7 @@ static void allowed(void)
 	c = lab_client(CONFIG_NAMED);
 	scene_send_request(c, 'Q', 1, 64);
 	CU_ASSERT_EQUAL(lab_n_servers(), 0);
-	CU_ASSERT_EQUAL(lab.p->tokens.n, 1);
+	CU_ASSERT_EQUAL(lab.p->verdicts.n, 1);
 	CU_ASSERT_PTR_NULL(mt_proxy_check(lab.p));
 	q = question();
 	CU_ASSERT_PTR_EQUAL(q->slot->provider, provider);
@@ -274,7 +274,7 @@ static void gone(void)
 	first = question();
 	second = question();
 	lab_close(c, MT_CLOSE_RESET);
-	CU_ASSERT_EQUAL(lab.p->tokens.n, 1);
+	CU_ASSERT_EQUAL(lab.p->verdicts.n, 1);
 	lab_advance(lab.p->conf.exchange_ms * MT_MSEC + MT_SEC);
 	is_told(d, 2, MT_REPLY_TIMEOUT);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_asked_late), 1);
@@ -294,7 +294,7 @@ static void full(void)
 		c[i] = lab_client_from(CONFIG_NAMED, 70 + i);
 	for (uint32_t i = 0; i < MT_EXTAUTHZ_SLOTS; i++)
 		scene_send_request(c[i % MT_ARRAY_LEN(c)], 'Q', 1 + i, 64);
-	CU_ASSERT_EQUAL(lab.p->tokens.n, MT_EXTAUTHZ_SLOTS);
+	CU_ASSERT_EQUAL(lab.p->verdicts.n, MT_EXTAUTHZ_SLOTS);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_asked_full), 0);
 	scene_send_request(c[0], 'Q', 1000, 64);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_asked_full), 1);
@@ -317,10 +317,10 @@ static void fair(void)
 	d = lab_client_from(CONFIG_NAMED, 77);
 	for (uint32_t i = 0; i <= most; i++)
 		scene_send_request(c, 'Q', 1 + i, 64);
-	CU_ASSERT_EQUAL(lab.p->tokens.n, most);
+	CU_ASSERT_EQUAL(lab.p->verdicts.n, most);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_asked_full), 1);
 	scene_send_request(d, 'Q', 1, 64);
-	CU_ASSERT_EQUAL(lab.p->tokens.n, most + 1);
+	CU_ASSERT_EQUAL(lab.p->verdicts.n, most + 1);
 	for (uint32_t i = 0; i <= most; i++)
 		say(question(), MT_EXTAUTHZ_DENY, MT_EXTAUTHZ_denied);
 	is_told(d, 1, MT_REPLY_DENIED);
@@ -340,13 +340,13 @@ static void fair_to_who_stays(void)
 	for (uint32_t i = 0; i < most; i++)
 		scene_send_request(c, 'Q', 1 + i, 64);
 	lab_close(c, MT_CLOSE_RESET);
-	CU_ASSERT_EQUAL(lab.p->tokens.n, 0);
+	CU_ASSERT_EQUAL(lab.p->verdicts.n, 0);
 	c = lab_client(CONFIG_NAMED);
 	d = lab_client_from(CONFIG_NAMED, 77);
 	scene_send_request(c, 'Q', 1, 64);
 	is_told(c, 1, MT_REPLY_OVERLOAD);
 	scene_send_request(d, 'Q', 1, 64);
-	CU_ASSERT_EQUAL(lab.p->tokens.n, 1);
+	CU_ASSERT_EQUAL(lab.p->verdicts.n, 1);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_asked_full), 1);
 	for (uint32_t i = 0; i < most; i++)
 		say(question(), MT_EXTAUTHZ_DENY, MT_EXTAUTHZ_denied);

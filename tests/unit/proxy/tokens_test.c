@@ -77,8 +77,8 @@ static void start(void)
 
 static void stop(void)
 {
-	CU_ASSERT_EQUAL(lab.p->tokens.n, 0);
-	CU_ASSERT_EQUAL(lab.p->tokens.bytes, 0);
+	CU_ASSERT_EQUAL(lab.p->verdicts.n, 0);
+	CU_ASSERT_EQUAL(lab.p->verdicts.bytes, 0);
 	mt_token_pool_free(pool);
 	chain[0].type->free_conf(chain[0].conf);
 	chain[0].conf = NULL;
@@ -99,11 +99,11 @@ static void may(bool answer)
 
 static void until_verified(uint32_t n)
 {
-	for (uint32_t i = 0; i < 10000 && lab.p->tokens.n > n; i++) {
+	for (uint32_t i = 0; i < 10000 && lab.p->verdicts.n > n; i++) {
 		usleep(100);
 		lab_advance(MT_USEC);
 	}
-	CU_ASSERT_EQUAL(lab.p->tokens.n, n);
+	CU_ASSERT_EQUAL(lab.p->verdicts.n, n);
 }
 
 static uint64_t told(enum mt_token_outcome o)
@@ -139,7 +139,7 @@ static void test_known(void)
 	scene_send_request(c, 'Q', 1, 64);
 	scene_send_request(c, 'Q', 2, 64);
 	CU_ASSERT_EQUAL(lab_n_servers(), 0);
-	CU_ASSERT_EQUAL(lab.p->tokens.n, 2);
+	CU_ASSERT_EQUAL(lab.p->verdicts.n, 2);
 	CU_ASSERT_EQUAL(lab.p->tokens.lane->n_free, MT_TOKEN_SLOTS - 1);
 	CU_ASSERT_PTR_NULL(mt_proxy_check(lab.p));
 	may(true);
@@ -190,11 +190,11 @@ static void test_gone(void)
 	scene_send_request(c, 'Q', 1, 64);
 	scene_send_request(d, 'Q', 2, 64);
 	lab_close(c, MT_CLOSE_RESET);
-	CU_ASSERT_EQUAL(lab.p->tokens.n, 1);
+	CU_ASSERT_EQUAL(lab.p->verdicts.n, 1);
 	lab_advance((MT_TOKENS_WAIT_MS + 1) * MT_MSEC);
 	is_told(d, 2, MT_REPLY_TIMEOUT);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_token_late), 1);
-	CU_ASSERT_EQUAL(lab.p->tokens.n, 0);
+	CU_ASSERT_EQUAL(lab.p->verdicts.n, 0);
 	may(true);
 	for (uint32_t i = 0; i < 10000 && lab.p->tokens.lane->n_free < MT_TOKEN_SLOTS; i++) {
 		usleep(100);
@@ -216,14 +216,14 @@ static void test_full(void)
 	c = lab_client(CONFIG_SAFE);
 	d = lab_client_from(CONFIG_SAFE, 77);
 	may(false);
-	for (uint32_t i = 0; i <= MT_TOKENS_WAIT / 4; i++)
+	for (uint32_t i = 0; i <= MT_VERDICT_WAIT / 4; i++)
 		scene_send_request(c, 'Q', 1 + i, 64);
-	is_told(c, MT_TOKENS_WAIT / 4 + 1, MT_REPLY_OVERLOAD);
+	is_told(c, MT_VERDICT_WAIT / 4 + 1, MT_REPLY_OVERLOAD);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_token_full), 1);
 	scene_send_request(d, 'Q', 1, 64);
-	CU_ASSERT_EQUAL(lab.p->tokens.n, MT_TOKENS_WAIT / 4 + 1);
+	CU_ASSERT_EQUAL(lab.p->verdicts.n, MT_VERDICT_WAIT / 4 + 1);
 	lab_close(c, MT_CLOSE_RESET);
-	CU_ASSERT_EQUAL(lab.p->tokens.n, 1);
+	CU_ASSERT_EQUAL(lab.p->verdicts.n, 1);
 	may(true);
 	until_verified(0);
 	answered(d, 1);
@@ -246,7 +246,7 @@ static void test_slots(void)
 		carry("authorization", all[i]);
 		scene_send_request(c, 'Q', 1 + i, 64);
 	}
-	CU_ASSERT_EQUAL(lab.p->tokens.n, MT_ARRAY_LEN(all));
+	CU_ASSERT_EQUAL(lab.p->verdicts.n, MT_ARRAY_LEN(all));
 	CU_ASSERT_EQUAL(lab.p->tokens.lane->n_free, 0);
 	may(true);
 	until_verified(0);
@@ -274,7 +274,7 @@ static void test_another_snapshot(void)
 	mt_proxy_adopt(lab.p, s);
 	lab_advance(MT_MSEC);
 	CU_ASSERT_EQUAL(config_holds(0), 0);
-	CU_ASSERT_EQUAL(lab.p->tokens.n, 1);
+	CU_ASSERT_EQUAL(lab.p->verdicts.n, 1);
 	may(true);
 	until_verified(0);
 	answered(c, 1);

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Byte streams against the rules of gates and endpoints: as they are opened, and when rules change. */
+#include "mt_guard.h"
+
+#include "mt_proxy_priv.h"
+
+static void count_bytes(
+	struct mt_proxy *p, enum mt_authz_effect e, const struct mt_authz_policy *by)
+{
+	if (e == MT_AUTHZ_CLOSED)
+		mt_guard_count_closed_bytes(p, by->closer);
+	else
+		mt_count(p->counters, MT_PROXY_opaque_denied);
+}
+
+void mt_guard_count_closed_bytes(struct mt_proxy *p, const struct mt_closer *by)
+{
+	mt_count(p->counters, MT_PROXY_opaque_closed);
+	mt_account_closed(p, by);
+}
+
+bool mt_guard_passes_bytes(
+	struct mt_proxy *p, const struct mt_pair *pr, const struct mt_cluster *c, uint32_t at)
+{
+	const struct mt_guard_ask ask = {.peer = mt_stream_ends(pr->down)->remote,
+		.who = mt_proxy_tls_peer(p, pr->down),
+		.bound = mt_snapshot_bound(p->snap, pr->down),
+		.sni_unkept = pr->sni_unkept,
+		.cluster = c,
+		.ep = &c->eps[at]};
+	const struct mt_authz_policy *by;
+	enum mt_authz_effect e = mt_guard_judge(&ask, &by);
+
+	if (e == MT_AUTHZ_ALLOWED)
+		return true;
+	count_bytes(p, e, by);
+	return false;
+}
+
+bool mt_guard_lets_in(
+	struct mt_proxy *p, const struct mt_pair *pr, const struct mt_gate_guard *gate)
+{
+	const struct mt_tuple *ends = mt_stream_ends(pr->down);
+	const struct mt_guard_ask ask = {.peer = ends->remote,
+		.who = mt_proxy_tls_peer(p, pr->down),
+		.bound = mt_snapshot_bound(p->snap, pr->down),
+		.sni_unkept = pr->sni_unkept,
+		.local = ends->local,
+		.gate = gate};
+	const struct mt_authz_policy *by;
+	enum mt_authz_effect e = mt_guard_judge_gate(&ask, &by);
+
+	if (e == MT_AUTHZ_ALLOWED)
+		return true;
+	count_bytes(p, e, by);
+	return false;
+}
+
+/* Whether a stream to the endpoint would be joined now, if the cluster has it; *cost grows with what is looked at. */
+static bool is_denied_at(
+	struct mt_proxy *p, const struct mt_pair *pr, uint32_t at, bool gateway, uint32_t *cost)
+{
+	const struct mt_cluster *c;
+	uint8_t shows;
+
+	if (at == MT_ROUTE_NO_CLUSTER)
+		return false;
+	c = &p->snap->clusters[at];
+	if (c->closed_by) {
+		mt_guard_count_closed_bytes(p, c->closed_by);
+		return true;
+	}
+	for (uint32_t i = 0; (c->guards || c->lend) && i < c->n_eps; i++) {
+		(*cost)++;
+		if (c->eps[i].state != pr->lanes->state)
+			continue;
+		/* It would be joined by no identity any more. */
+		if (c->eps[i].tls && mt_secure_reach(p, pr->down, gateway, c, &shows) != c) {
+			mt_count(p->counters, MT_PROXY_opaque_unlent);
+			return true;
+		}
+		return c->eps[i].guarded && !mt_guard_passes_bytes(p, pr, c, i);
+	}
+	return false;
+}
+
+bool mt_guard_ends(struct mt_proxy *p, const struct mt_pair *pr, uint32_t *cost)
+{
+	const struct mt_filter_chain_proto *proto;
+	const struct mt_service *svc;
+
+	if (!pr->lanes || !pr->down)
+		return false;
+	proto = mt_opaque_proto(p, pr);
+	svc = proto ? mt_opaque_service(proto) : NULL;
+	if (!svc)
+		return false;
+	if (svc->gate && !mt_guard_lets_in(p, pr, svc->gate))
+		return true;
+	if (svc->n_tcp_dests == 0)
+		return is_denied_at(p, pr, svc->tcp_cluster, svc->gateway, cost);
+	for (uint32_t i = 0; i < svc->n_tcp_dests; i++)
+		if (is_denied_at(p, pr, svc->tcp_dests[i].cluster, svc->gateway, cost))
+			return true;
+	return false;
+}

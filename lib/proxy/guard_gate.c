@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Calls against the rules of the gate that they come in by: a filter in front of all others. */
+#include "mt_guard.h"
+
+#include "mt_proxy_priv.h"
+
+#include <stdio.h>
+
+static enum mt_filter_verdict ask_gate(
+	const struct mt_filter_inst *f, struct mt_view *v, struct mt_filter_ctx *ctx)
+{
+	struct mt_proxy *p = mt_container_of(ctx, struct mt_proxy, filter_ctx);
+	struct mt_exchange *ex = mt_slab_at(&p->exchanges, ctx->exchange);
+	const struct mt_stream *down = mt_exchange_down(p, ex)->s;
+	struct mt_guard_ask ask = {.v = v,
+		.peer = v->peer,
+		.who = mt_proxy_tls_peer(p, down),
+		.bound = mt_snapshot_bound(p->snap, down),
+		.gate = f->conf,
+		.local = mt_stream_ends(down)->local,
+		.service = ex->service,
+		.scratch = &p->guard_scratch,
+		.asked = ex->asked,
+		.whole = !ex->in_message};
+	const struct mt_authz_policy *by = NULL;
+	enum mt_authz_effect e = MT_AUTHZ_UNREAD;
+	struct mt_tokens_judged token = {0};
+
+	switch (ask.gate->rules->tokens
+			? mt_tokens_judge(p, ex, &ask, ask.gate->rules->tokens, &token)
+			: MT_TOKENS_PASS) {
+	case MT_TOKENS_PASS:
+		ask.claims = token.claims;
+		e = mt_guard_judge_gate(&ask, &by);
+		break;
+	case MT_TOKENS_WAITS:
+		return MT_FILTER_SUSPEND;
+	case MT_TOKENS_ANSWER:
+		ctx->reply = token.reply;
+		ctx->reply_text = p->filters.answer;
+		snprintf(p->filters.answer, sizeof(p->filters.answer), "%s", token.text);
+		return MT_FILTER_REPLY;
+	case MT_TOKENS_UNREAD:
+		break;
+	}
+	if (e == MT_AUTHZ_ALLOWED) {
+		/* What was found at the gate says nothing of the instance behind it, which looks itself. */
+		ex->asked = 0;
+		if (ex->token)
+			mt_tokens_drop(p, ex);
+		return MT_FILTER_NEXT;
+	}
+	ctx->reply = MT_REPLY_DENIED;
+	ctx->reply_text = "denied by policy";
+	if (e == MT_AUTHZ_ASK) {
+		struct mt_unasked why;
+
+		mt_tokens_hold(p, ex, &token);
+		if (mt_policy_asks_begin(p, ex, &ask, by, &why))
+			return MT_FILTER_SUSPEND;
+		ctx->reply = why.reply;
+		ctx->reply_text = why.text;
+		return MT_FILTER_REPLY;
+	}
+	mt_guard_count(p, e, by);
+	return MT_FILTER_REPLY;
+}
+
+const char *mt_guard_effect_str(enum mt_authz_effect e)
+{
+	return e == MT_AUTHZ_ASK      ? "it is up to the authorization service that is asked by"
+	       : e == MT_AUTHZ_CLOSED ? "closed by"
+				      : "denied by";
+}
+
+void mt_guard_explain(const struct mt_filter_inst *f, struct mt_view *v,
+	const struct mt_tls_peer *who, const struct mt_bound *bound, int64_t now_s,
+	struct mt_filter_told *told)
+{
+	static struct mt_guard_scratch scratch; /* the control thread's */
+	struct mt_guard_ask ask = {.v = v,
+		.peer = v->peer,
+		.who = who,
+		.bound = bound,
+		.gate = f->conf,
+		.scratch = &scratch,
+		.whole = true};
+	const struct mt_authz_tokens *tokens = ask.gate->rules->tokens;
+	const struct mt_authz_policy *by;
+	const char *why = tokens ? mt_tokens_explain(&ask, tokens, now_s, &ask.claims) : NULL;
+	enum mt_authz_effect e = why ? MT_AUTHZ_DENIED : mt_guard_judge_gate(&ask, &by);
+
+	if (e == MT_AUTHZ_ALLOWED)
+		return;
+	told->verdict = MT_FILTER_REPLY;
+	told->reply = MT_REPLY_DENIED;
+	if (why) {
+		snprintf(told->words, sizeof(told->words), "unauthenticated: %s", why);
+		return;
+	}
+	snprintf(
+		told->words, sizeof(told->words), "%s %s", mt_guard_effect_str(e), mt_authz_by(by));
+}
+
+static void explain_gate(const struct mt_filter_inst *f, struct mt_view *v, uint64_t now,
+	struct mt_filter_told *told)
+{
+	mt_guard_explain(f, v, NULL, NULL, (int64_t)(now / MT_SEC), told);
+}
+
+/* It is the snapshot's. */
+static void keep_conf(void *conf)
+{
+}
+
+const struct mt_filter mt_gate_filter = {.name = "authorization",
+	.on_request = ask_gate,
+	.explain = explain_gate,
+	.free_conf = keep_conf};
