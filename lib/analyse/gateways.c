@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Ports of gateways that this node is: who comes in, and where he is led. Tokens that nobody has to bring. */
+/* Ports of gateways that this node is: who comes in, and where he is led. */
 #include "mt_analyse_priv.h"
 
 #include <string.h>
@@ -144,50 +144,6 @@ static void check_way(struct mt_analysis *a, const struct mt_audit_gate *g)
 	}
 }
 
-/* ---- tokens ----------------------------------------------------------------------------------------- */
-
-static bool asks_token(const struct mt_authorization_policy *p)
-{
-	for (uint32_t i = 0; i < p->n_rules; i++) {
-		const struct mt_policy_rule *r = &p->rules[i];
-
-		for (uint32_t k = 0; k < r->n_when; k++)
-			if (strncmp(r->when[k].key.s, "request.auth.", 13) == 0)
-				return true;
-		for (uint32_t k = 0; k < r->n_from; k++)
-			if (r->from[k].source &&
-				(r->from[k].source->request_principals.n ||
-					r->from[k].source->not_request_principals.n))
-				return true;
-	}
-	return false;
-}
-
-static void check_token(struct mt_analysis *a, const struct mt_request_authentication *t)
-{
-	const struct mt_object_row *row;
-
-	if (!mt_an_may(a, a->in->table->n + a->m->authorization_policies.n))
-		return;
-	row = mt_an_row(a, t->meta.serial);
-	if (row && row->status == MT_OBJECT_INERT)
-		return;
-	for (uint32_t i = 0; i < a->m->authorization_policies.n; i++) {
-		const struct mt_authorization_policy *p = a->m->authorization_policies.v[i];
-		const char *root = a->in->audit->root_ns;
-
-		/* Whether it is about the same instances is not looked at: somebody thought of it. */
-		if ((strcmp(p->meta.ns, t->meta.ns) == 0 || strcmp(p->meta.ns, root) == 0 ||
-			    strcmp(t->meta.ns, root) == 0) &&
-			mt_an_is_enforced(p) && asks_token(p))
-			return;
-	}
-	if (t->n_rules)
-		mt_an_found(a, MT_FINDING_ID_token_optional, &t->meta, 0,
-			"calls without a token of %s pass",
-			t->rules[0].issuer.s ? t->rules[0].issuer.s : "its issuer");
-}
-
 void mt_an_gateways(struct mt_analysis *a)
 {
 	note_hosts(a);
@@ -196,6 +152,4 @@ void mt_an_gateways(struct mt_analysis *a)
 		check_way(a, &a->in->audit->gates[i]);
 		check_passing(a, &a->in->audit->gates[i]);
 	}
-	for (uint32_t i = 0; i < a->m->request_authentications.n; i++)
-		check_token(a, a->m->request_authentications.v[i]);
 }

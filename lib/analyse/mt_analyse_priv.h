@@ -31,6 +31,11 @@ struct mt_rule_use {
 	uint32_t
 		unasked; /* where it asks for a name, and the gateway's port asks for no certificate */
 	const struct mt_audit_gate *unasked_gate;
+	uint32_t
+		tokenless; /* where it goes by what a token says, and who brings none is not meant, but gets past */
+	const char *tokenless_host;
+	uint32_t
+		bounded; /* where it admits everybody, and a DENY leaves only those that it names */
 	bool impossible, open; /* in some list no call fits it, or every one */
 };
 
@@ -111,6 +116,9 @@ const char *mt_an_account_slip(struct mt_analysis *a, const char *ns, const char
 void mt_an_policies(struct mt_analysis *a);
 /* Neither AUDIT nor a dry run. */
 bool mt_an_is_enforced(const struct mt_authorization_policy *p);
+/* Whether it would be about that instance by its namespace and labels; `targetRefs` are not looked at. */
+bool mt_an_is_about(const struct mt_analysis *a, const struct mt_authorization_policy *p,
+	const struct mt_audit_row *r);
 /* Whether all that it says of the caller is who he must not be. */
 bool mt_an_leaves_out_only(const struct mt_policy_rule *r);
 /* ---- principals.c, addresses.c, operations.c: parts of their rules ---- */
@@ -160,6 +168,24 @@ uint64_t mt_an_cost(const struct mt_authz_rule *x);
 bool mt_an_rule_is_open(const struct mt_authz_rule *x);
 bool mt_an_rule_is_empty(const struct mt_authz_rule *x);
 
+/* ---- nots.c: what rules leave out ---- */
+static inline bool mt_an_is_name(const struct mt_authz_cond *c)
+{
+	return c->field >= MT_AUTHZ_PRINCIPAL && c->field <= MT_AUTHZ_TRUST_DOMAIN;
+}
+/* Of his token. */
+static inline bool mt_an_is_token(const struct mt_authz_cond *c)
+{
+	return c->field == MT_AUTHZ_NOBODY || c->field == MT_AUTHZ_TOKEN ||
+	       c->field == MT_AUTHZ_CLAIM;
+}
+/* Whether it asks for what a token says. */
+bool mt_an_wants_token(const struct mt_authz_rule *r);
+/* Whether who brings no token gets past what a rule of the list says of tokens. */
+bool mt_an_is_evaded(const struct mt_authz *l, const struct mt_authz_rule *r, bool allow);
+/* Whether a DENY leaves only callers that it names. */
+bool mt_an_bounds_callers(const struct mt_authz *l);
+
 /* ---- uses.c: rules where they are enforced ---- */
 void mt_an_uses_gather(struct mt_analysis *a);
 /* Whether it fits nobody who has no name. */
@@ -168,6 +194,8 @@ bool mt_an_wants_name(const struct mt_authz_rule *r);
 bool mt_an_has_allow(const struct mt_authz *rules);
 /* And whoever has no name is asked for his address by each rule that he may fit. */
 bool mt_an_goes_by_address(const struct mt_authz *rules);
+/* Everywhere a DENY leaves only those that it names. */
+bool mt_an_is_bounded(const struct mt_rule_use *u);
 /* NULL: it is enforced nowhere. */
 struct mt_policy_use *mt_an_policy_use_of(const struct mt_analysis *a, uint64_t serial);
 struct mt_rule_use *mt_an_use_of(struct mt_analysis *a, uint64_t serial, uint32_t line);
@@ -179,9 +207,14 @@ void mt_an_clear(struct mt_analysis *a);
 json_t *mt_an_services_json(struct mt_analysis *a);
 /* Whether who has shown no certificate is refused there whatever he calls. */
 bool mt_an_asks_certificate(const struct mt_authz *rules);
-/* ---- gateways.c, tls.c, mesh.c ---- */
+/* ---- gateways.c, tokens.c, tls.c, drops.c, mesh.c ---- */
 void mt_an_gateways(struct mt_analysis *a);
+void mt_an_tokens(struct mt_analysis *a);
 void mt_an_tls(struct mt_analysis *a);
+void mt_an_drops(struct mt_analysis *a);
+/* The DestinationRule whose policy it is: rules of one host are joined, and one of them gives it. NULL: none. */
+const struct mt_destination_rule *mt_an_rule_of(
+	const struct mt_analysis *a, const struct mt_traffic_policy *p);
 /* Of a DestinationRule for a port of its host; NULL: it says none. */
 const struct mt_tls_settings *mt_an_settings_of(const struct mt_traffic_policy *p, uint16_t port);
 void mt_an_mesh(struct mt_analysis *a);

@@ -18,7 +18,7 @@ static bool is_empty(const struct mt_policy_rule *r)
 
 /* ---- what is not enforced --------------------------------------------------------------------------- */
 
-static bool is_about(const struct mt_analysis *a, const struct mt_authorization_policy *p,
+bool mt_an_is_about(const struct mt_analysis *a, const struct mt_authorization_policy *p,
 	const struct mt_audit_row *r)
 {
 	if (strcmp(p->meta.ns, r->of->ns) != 0 && strcmp(p->meta.ns, a->in->audit->root_ns) != 0)
@@ -65,7 +65,7 @@ static bool is_rehearsal(const struct mt_analysis *a, const struct mt_authorizat
 	for (uint32_t i = 0; i < a->in->audit->n_rows; i++) {
 		const struct mt_audit_row *r = &a->in->audit->rows[i];
 
-		if (!is_about(a, p, r))
+		if (!mt_an_is_about(a, p, r))
 			continue;
 		if (!has_other(p, r->rules))
 			return false;
@@ -85,7 +85,10 @@ static void check_unenforced(struct mt_analysis *a, const struct mt_authorizatio
 		p->action.line, "%s: %s",
 		p->action.v == MT_POLICY_AUDIT ? "`action: AUDIT`" : "istio.io/dry-run",
 		other ? "others are enforced there"
-		      : "it denies nobody, and no other policy does in its place");
+		: p->action.v == MT_POLICY_DENY
+			? "it denies nobody, and no other policy of DENY is about the same "
+			  "instances"
+			: "it denies nobody, and no other policy does in its place");
 }
 
 /* ---- rules beside each other ------------------------------------------------------------------------ */
@@ -254,7 +257,8 @@ static void check_rule(struct mt_analysis *a, const struct mt_written *w)
 {
 	const struct mt_policy_rule *r = w->rule;
 
-	if (is_empty(r) && w->p->action.v == MT_POLICY_ALLOW)
+	if (is_empty(r) && w->p->action.v == MT_POLICY_ALLOW &&
+		!mt_an_is_bounded(mt_an_use_of(a, w->p->meta.serial, r->origin.line)))
 		mt_an_found(a, MT_FINDING_ID_open_rule, &w->p->meta, r->origin.line,
 			"this rule admits everybody");
 	if (w->p->action.v == MT_POLICY_ALLOW) {

@@ -2,6 +2,7 @@
 /* What is found of rules over all places where they are enforced. */
 #include "mt_analyse_priv.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* "AuthorizationPolicy a/b, line 7", of the file if it is another one's. */
@@ -47,6 +48,13 @@ static void check_use(
 		mt_an_found(a, MT_FINDING_ID_deny_clear_text, &p->meta, u->line,
 			"%s takes clear text, and who comes in clear text has no name",
 			u->clear_host);
+	if (u->tokenless)
+		mt_an_found(a,
+			allow ? MT_FINDING_ID_allow_without_token
+			      : MT_FINDING_ID_deny_without_token,
+			&p->meta, u->line, "who calls %s without a token %s", u->tokenless_host,
+			allow ? "has none of what it leaves out, and may"
+			      : "has nothing of what it denies, and nobody asks for one");
 	if (u->nameless && u->nameless == u->seen && a->in->identity)
 		mt_an_found(a, MT_FINDING_ID_nameless_rule, &p->meta, u->line,
 			"it asks who the caller is, and %s takes clear text alone, in which nobody "
@@ -133,15 +141,64 @@ static void check_absent(struct mt_analysis *a, const struct mt_authorization_po
 			"nothing that it selects has port %s", port);
 }
 
+/* What is left out is the instance's port; the service's, where that is another one, leaves out nothing. */
+static uint16_t instance_port(
+	const struct mt_analysis *a, const struct mt_authorization_policy *p, const char *word)
+{
+	unsigned long port = strtoul(word, NULL, 10);
+	uint16_t found = 0;
+
+	for (uint32_t i = 0; i < a->in->audit->n_rows; i++) {
+		const struct mt_audit_row *r = &a->in->audit->rows[i];
+
+		if (r->labels_unknown || !mt_an_is_about(a, p, r))
+			continue;
+		if (r->server_port == port)
+			return 0;
+		if (r->port == port)
+			found = r->server_port;
+	}
+	return found;
+}
+
+static void check_left_ports(
+	struct mt_analysis *a, const struct mt_authorization_policy *p, const struct mt_texts *l)
+{
+	for (uint32_t i = 0; i < l->n; i++) {
+		uint16_t port =
+			mt_an_may(a, a->in->audit->n_rows) ? instance_port(a, p, l->v[i].s) : 0;
+
+		if (port)
+			mt_an_found(a, MT_FINDING_ID_unknown_port, &p->meta, l->v[i].line,
+				"%s is the service's port, so it leaves out nothing: the "
+				"instance's is %u",
+				l->v[i].s, port);
+	}
+}
+
+static void check_ports(struct mt_analysis *a, const struct mt_authorization_policy *p,
+	const struct mt_policy_rule *r)
+{
+	if (p->scope.target || p->scope.n_targets)
+		return;
+	for (uint32_t i = 0; i < r->n_to; i++)
+		if (r->to[i].operation)
+			check_left_ports(a, p, &r->to[i].operation->not_ports);
+	for (uint32_t i = 0; i < r->n_when; i++)
+		if (strcmp(r->when[i].key.s, "destination.port") == 0)
+			check_left_ports(a, p, &r->when[i].not_values);
+}
+
 static void check_rule(struct mt_analysis *a, const struct mt_authorization_policy *p,
 	const struct mt_policy_rule *r, const struct mt_rule_use *u)
 {
+	check_ports(a, p, r);
 	if (u->impossible) {
 		mt_an_found(a, MT_FINDING_ID_impossible_rule, &p->meta, r->origin.line,
 			"what it asks for excludes itself");
 		return;
 	}
-	if (p->action.v == MT_POLICY_ALLOW && u->open)
+	if (p->action.v == MT_POLICY_ALLOW && u->open && !mt_an_is_bounded(u))
 		mt_an_found(a, MT_FINDING_ID_open_rule, &p->meta, r->origin.line,
 			"this rule admits everybody");
 	check_use(a, p, u);

@@ -72,12 +72,44 @@ static bool is_host(const struct mt_analysis *a, const char *host, const char *n
 		       mt_strmap_get(&a->named, name));
 }
 
+/* NAME.NAMESPACE.svc.DOMAIN, the name of that length. */
+static bool is_service(const struct mt_analysis *a, const char *host, size_t name)
+{
+	const char *behind = strchr(host + name + 1, '.');
+
+	return behind && strncmp(behind, ".svc.", 5) == 0 &&
+	       strcmp(behind + 5, a->in->audit->domain) == 0;
+}
+
+/* The Service of that short name in another namespace: a short name is one of the document's own. */
+static const char *of_another_namespace(struct mt_analysis *a, const char *word)
+{
+	const char *key, *best = NULL;
+	size_t len = strlen(word);
+	uint32_t pos = 0;
+
+	if (strchr(word, '.') || !mt_an_may(a, a->named.n))
+		return NULL;
+	while (mt_strmap_next(&a->named, &pos, &key))
+		if (strncmp(key, word, len) == 0 && key[len] == '.' && is_service(a, key, len) &&
+			(!best || strcmp(key, best) < 0))
+			best = key;
+	return best;
+}
+
 static void check_host(struct mt_analysis *a, const struct mt_meta *of, const struct mt_text *host)
 {
 	const char *meant;
 
 	if (!host->s || is_host(a, host->s, of->ns))
 		return;
+	meant = of_another_namespace(a, host->s);
+	if (meant) {
+		mt_an_found(a, MT_FINDING_ID_unknown_host, of, host->line,
+			"%s is %s.%s.svc.%s here, which nothing has; there is %s", host->s, host->s,
+			of->ns, a->in->audit->domain, meant);
+		return;
+	}
 	meant = mt_an_near_of(a, &a->named, host->s);
 	if (meant)
 		mt_an_found(a, MT_FINDING_ID_unknown_host, of, host->line,

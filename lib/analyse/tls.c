@@ -152,16 +152,23 @@ static void check_ports(struct mt_analysis *a, const struct mt_peer_authenticati
 
 /* ---- DestinationRules ------------------------------------------------------------------------------- */
 
-/* Whose policy it is: rules of one host are joined, and one of them gives it. */
-static const struct mt_meta *rule_of(const struct mt_analysis *a, const struct mt_audit_row *r)
+const struct mt_destination_rule *mt_an_rule_of(
+	const struct mt_analysis *a, const struct mt_traffic_policy *p)
 {
-	for (uint32_t i = 0; i < a->m->destination_rules.n; i++) {
+	for (uint32_t i = 0; p && i < a->m->destination_rules.n; i++) {
 		const struct mt_destination_rule *d = a->m->destination_rules.v[i];
 
-		if (d->policy == r->policy)
-			return &d->meta;
+		if (d->policy == p)
+			return d;
 	}
-	return &r->se->meta;
+	return NULL;
+}
+
+static const struct mt_meta *rule_of(const struct mt_analysis *a, const struct mt_audit_row *r)
+{
+	const struct mt_destination_rule *d = mt_an_rule_of(a, r->policy);
+
+	return d ? &d->meta : &r->se->meta;
 }
 
 /* What is said of the port replaces what is said of all. */

@@ -60,26 +60,14 @@ struct mt_rule_use *mt_an_use_of(struct mt_analysis *a, uint64_t serial, uint32_
 
 /* ---- who a rule asks for ---------------------------------------------------------------------------- */
 
-static bool is_name(const struct mt_authz_cond *c)
-{
-	return c->field >= MT_AUTHZ_PRINCIPAL && c->field <= MT_AUTHZ_TRUST_DOMAIN;
-}
-
-/* Of his token. */
-static bool is_token(const struct mt_authz_cond *c)
-{
-	return c->field == MT_AUTHZ_NOBODY || c->field == MT_AUTHZ_TOKEN ||
-	       c->field == MT_AUTHZ_CLAIM;
-}
-
 /* What is asked of the caller's name in it. */
 static void look_at(const struct mt_authz_conds *l, bool *wanted, bool *left_out, bool *address)
 {
 	for (uint32_t i = 0; i < l->n; i++) {
 		const struct mt_authz_cond *c = &l->v[i];
 
-		*wanted |= (is_name(c) || is_token(c)) && c->n_values;
-		*left_out |= is_name(c) && c->n_nots && !c->n_values;
+		*wanted |= (mt_an_is_name(c) || mt_an_is_token(c)) && c->n_values;
+		*left_out |= mt_an_is_name(c) && c->n_nots && !c->n_values;
 		*address |= c->field == MT_AUTHZ_PEER && c->n_values;
 	}
 }
@@ -115,6 +103,11 @@ static bool leaves_out_only(const struct mt_authz_rule *r)
 			return true;
 	}
 	return false;
+}
+
+bool mt_an_is_bounded(const struct mt_rule_use *u)
+{
+	return u && u->seen && u->bounded == u->seen;
 }
 
 /* Whether whoever has no name has to come from some address to fit it. */
@@ -262,11 +255,14 @@ static void look_at_callers(
 	if (at->gate && !at->a->vouched && !asks_certificate(at->gate) && mt_an_wants_name(r) &&
 		u->unasked++ == 0)
 		u->unasked_gate = at->gate;
+	if (mt_an_is_evaded(at->l, r, allow) && u->tokenless++ == 0)
+		u->tokenless_host = at->host;
 	if (at->certified || at->gate || !at->a->strangers)
 		return;
 	if (allow && leaves_out_only(r) && u->lone++ == 0)
 		u->lone_host = at->host;
-	if (!allow && mt_an_wants_name(r) && lets_nobodies(at->l) && u->clear++ == 0)
+	if (!allow && mt_an_wants_name(r) && !mt_an_wants_token(r) && lets_nobodies(at->l) &&
+		u->clear++ == 0)
 		u->clear_host = at->host;
 }
 
@@ -284,6 +280,7 @@ static void look_at_rule(const struct place *at, const struct mt_authz_policy *c
 	if (mt_an_may(at->a, mt_an_cost_impossible(&p->rules[k])))
 		u->impossible |= mt_an_rule_is_impossible(&p->rules[k]);
 	u->open |= mt_an_rule_is_open(&p->rules[k]);
+	u->bounded += mt_an_bounds_callers(at->l);
 	by = p->action == MT_AUTHZ_ALLOW ? find_denial(at, &p->rules[k], &line) : NULL;
 	u->denied += by != NULL;
 	if (!by) {

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* TLS that a DestinationRule asks for, and that instances are not called by, as something else is said in its place. */
+#include "mt_analyse_priv.h"
+
+#include <string.h>
+
+static const char *mode_word(const struct mt_tls_settings *t)
+{
+	static const char *const words[] = {"DISABLE", "SIMPLE", "MUTUAL", "ISTIO_MUTUAL"};
+
+	return t && t->mode.set ? words[t->mode.v] : "none";
+}
+
+/* The mesh's own is spoken to proxies whether or not it is written. */
+static bool is_lost(
+	const struct mt_analysis *a, const struct mt_audit_row *r, const struct mt_tls_settings *t)
+{
+	if (!t || !t->mode.set || t->mode.v == MT_TLS_DISABLE)
+		return false;
+	return r->class != MT_INSTANCE_MESHED ||
+	       (a->m->mesh.no_auto_mtls && t->mode.v == MT_TLS_ISTIO_MUTUAL);
+}
+
+/* ---- what is said of a port replaces all that is said of the host ------------------------------------ */
+
+static const struct mt_port_policy *port_of(const struct mt_traffic_policy *p, uint16_t port)
+{
+	for (uint32_t i = 0; p && i < p->n_ports; i++)
+		if (p->ports[i].port.v.v == port)
+			return &p->ports[i];
+	return NULL;
+}
+
+static void check_port(struct mt_analysis *a, const struct mt_audit_row *r,
+	const struct mt_meta *by, const struct mt_traffic_policy *p,
+	const struct mt_tls_settings *tls)
+{
+	const struct mt_port_policy *port = port_of(p, r->port);
+
+	if (port && !port->policy.tls && is_lost(a, r, tls))
+		mt_an_found(a, MT_FINDING_ID_port_drops_tls, by, port->origin.line,
+			"port %u of %s is called in clear text: its settings have no `tls`, and "
+			"%s of "
+			"line %u is not theirs",
+			r->port, r->host, mode_word(tls), tls->mode.line);
+}
+
+/* ---- of two rules for one host one gives the policy --------------------------------------------------- */
+
+static bool is_of_same_host(const struct mt_analysis *a, const struct mt_destination_rule *x,
+	const struct mt_audit_row *r)
+{
+	char name[256];
+
+	return strcmp(x->host.s, r->host) == 0 ||
+	       (mt_long_name(x->host.s, x->meta.ns, a->in->audit->domain, name, sizeof(name)) &&
+		       strcmp(name, r->host) == 0);
+}
+
+static void check_joined(struct mt_analysis *a, const struct mt_audit_row *r,
+	const struct mt_destination_rule *used, const struct mt_destination_rule *d)
+{
+	const struct mt_tls_settings *lost = mt_an_settings_of(d->policy, r->port),
+				     *instead = mt_an_settings_of(r->policy, r->port);
+
+	if (d == used || d->selector || used->selector || strcmp(d->meta.ns, used->meta.ns) != 0 ||
+		!is_of_same_host(a, d, r) || !is_of_same_host(a, used, r) || !is_lost(a, r, lost) ||
+		(instead && instead->mode.set && instead->mode.v == lost->mode.v))
+		return;
+	mt_an_found(a, MT_FINDING_ID_shadowed_object, &d->meta, lost->mode.line,
+		"its trafficPolicy is not used for port %u of %s, and so not its tls, %s: that of "
+		"DestinationRule %s/%s counts, whose tls is %s",
+		r->port, r->host, mode_word(lost), used->meta.ns, used->meta.name,
+		mode_word(instead));
+}
+
+static void check_row(struct mt_analysis *a, const struct mt_audit_row *r)
+{
+	const struct mt_destination_rule *used = mt_an_rule_of(a, r->policy);
+
+	/* What a BackendTLSPolicy asks for counts before both. */
+	if (!used || r->se->tls_by)
+		return;
+	check_port(a, r, &used->meta, r->policy, r->policy->tls);
+	for (uint32_t i = 0; i < a->m->destination_rules.n; i++)
+		check_joined(a, r, used, a->m->destination_rules.v[i]);
+}
+
+void mt_an_drops(struct mt_analysis *a)
+{
+	const struct mt_audit *all = a->in->audit;
+
+	for (uint32_t i = 0; i < all->n_rows; i++) {
+		if (!all->rows[i].policy)
+			continue;
+		if (!mt_an_may(a, (uint64_t)a->m->destination_rules.n * MT_AN_WORD))
+			return;
+		check_row(a, &all->rows[i]);
+	}
+}

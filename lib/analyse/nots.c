@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What rules leave out: callers whose token is not looked at, as they bring none; all but those that a DENY names. */
+#include "mt_analyse_priv.h"
+
+#include <string.h>
+
+/* ---- what a rule says of tokens --------------------------------------------------------------------- */
+
+/* Any one: of a call that has none nothing more is said. */
+static bool is_presence(const struct mt_authz_cond *c)
+{
+	for (uint32_t i = 0; i < c->n_nots; i++)
+		if (c->nots[i].match == MT_AUTHZ_PRESENT || c->nots[i].match == MT_AUTHZ_NONEMPTY)
+			return true;
+	return false;
+}
+
+/* Of what a token says: `wanted` some text, `left_out` some text, `absent`: that there is none. */
+struct token_words {
+	bool wanted, left_out, absent;
+};
+
+static void look_for_token(const struct mt_authz_conds *l, struct token_words *w)
+{
+	for (uint32_t i = 0; i < l->n; i++) {
+		const struct mt_authz_cond *c = &l->v[i];
+
+		if (!mt_an_is_token(c))
+			continue;
+		w->wanted |= c->n_values > 0;
+		w->absent |= is_presence(c);
+		w->left_out |= c->n_nots && !c->n_values && !is_presence(c);
+	}
+}
+
+static struct token_words token_words_of(const struct mt_authz_rule *r)
+{
+	struct token_words w = {0};
+
+	look_for_token(&r->when, &w);
+	for (uint32_t i = 0; i < r->n_from; i++)
+		look_for_token(&r->from[i], &w);
+	return w;
+}
+
+bool mt_an_wants_token(const struct mt_authz_rule *r)
+{
+	return token_words_of(r).wanted;
+}
+
+/* Some DENY is for who has no token: for which calls that is meant somebody has thought of. */
+static bool denies_tokenless(const struct mt_authz *l)
+{
+	for (uint32_t i = 0; i < l->n_deny; i++)
+		for (uint32_t k = 0; k < l->deny[i]->n_rules; k++)
+			if (token_words_of(&l->deny[i]->rules[k]).absent)
+				return true;
+	return false;
+}
+
+/* Each rule of ALLOW asks for one. */
+static bool allows_tokens_alone(const struct mt_authz *l)
+{
+	for (uint32_t i = 0; i < l->n_allow; i++)
+		for (uint32_t k = 0; k < l->allow[i]->n_rules; k++)
+			if (!token_words_of(&l->allow[i]->rules[k]).wanted)
+				return false;
+	return l->n_allow > 0;
+}
+
+bool mt_an_is_evaded(const struct mt_authz *l, const struct mt_authz_rule *r, bool allow)
+{
+	struct token_words w = token_words_of(r);
+
+	if (w.absent || denies_tokenless(l))
+		return false;
+	return allow ? w.left_out && !w.wanted : w.wanted && !allows_tokens_alone(l);
+}
+
+/* ---- who is left ------------------------------------------------------------------------------------ */
+
+static bool leaves_out(const struct mt_authz_conds *l, bool *any)
+{
+	for (uint32_t i = 0; i < l->n; i++) {
+		const struct mt_authz_cond *c = &l->v[i];
+
+		if (c->n_values ||
+			!(mt_an_is_name(c) || mt_an_is_token(c) || c->field == MT_AUTHZ_PEER))
+			return false;
+		*any |= c->n_nots > 0;
+	}
+	return true;
+}
+
+/* A rule of DENY that is for all calls of everybody but those that it names. */
+static bool is_for_others(const struct mt_authz_rule *r)
+{
+	bool any = false;
+
+	if (r->n_to || !leaves_out(&r->when, &any))
+		return false;
+	for (uint32_t i = 0; i < r->n_from; i++)
+		if (leaves_out(&r->from[i], &any) && any)
+			return true;
+	return !r->n_from && any;
+}
+
+bool mt_an_bounds_callers(const struct mt_authz *l)
+{
+	for (uint32_t i = 0; i < l->n_deny; i++)
+		for (uint32_t k = 0; k < l->deny[i]->n_rules; k++)
+			if (l->deny[i]->action == MT_AUTHZ_DENY && l->deny[i]->serial &&
+				strstr(l->deny[i]->by, "AuthorizationPolicy ") &&
+				is_for_others(&l->deny[i]->rules[k]))
+				return true;
+	return false;
+}
