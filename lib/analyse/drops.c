@@ -74,25 +74,47 @@ static void check_joined(struct mt_analysis *a, const struct mt_audit_row *r,
 		mode_word(instead));
 }
 
+/* ---- of its own namespace, and not for clients here ---------------------------------------------------- */
+
+static void check_export(
+	struct mt_analysis *a, const struct mt_audit_row *r, const struct mt_destination_rule *d)
+{
+	const struct mt_object_row *row = mt_an_row(a, d->meta.serial);
+	const struct mt_tls_settings *lost = mt_an_settings_of(d->policy, r->port);
+
+	if (row && row->status == MT_OBJECT_INERT && !d->selector &&
+		strcmp(d->meta.ns, r->se->meta.ns) == 0 && is_of_same_host(a, d, r) &&
+		is_lost(a, r, lost))
+		mt_an_found(a, MT_FINDING_ID_not_exported, &d->meta, lost->mode.line,
+			"%s is called without it, as it is not exported to namespace %s", r->host,
+			a->m->mesh.ns ? a->m->mesh.ns : r->se->meta.ns);
+}
+
+/* What a BackendTLSPolicy asks for counts before all of them. */
 static void check_row(struct mt_analysis *a, const struct mt_audit_row *r)
 {
 	const struct mt_destination_rule *used = mt_an_rule_of(a, r->policy);
+	bool none = !mt_an_settings_of(r->policy, r->port);
 
-	/* What a BackendTLSPolicy asks for counts before both. */
-	if (!used || r->se->tls_by)
+	if (r->se->tls_by)
 		return;
-	check_port(a, r, &used->meta, r->policy, r->policy->tls);
-	for (uint32_t i = 0; i < a->m->destination_rules.n; i++)
-		check_joined(a, r, used, a->m->destination_rules.v[i]);
+	if (used)
+		check_port(a, r, &used->meta, r->policy, r->policy->tls);
+	for (uint32_t i = 0; i < a->m->destination_rules.n; i++) {
+		const struct mt_destination_rule *d = a->m->destination_rules.v[i];
+
+		if (used)
+			check_joined(a, r, used, d);
+		if (none)
+			check_export(a, r, d);
+	}
 }
 
 void mt_an_drops(struct mt_analysis *a)
 {
 	const struct mt_audit *all = a->in->audit;
 
-	for (uint32_t i = 0; i < all->n_rows; i++) {
-		if (!all->rows[i].policy)
-			continue;
+	for (uint32_t i = 0; a->m->destination_rules.n && i < all->n_rows; i++) {
 		if (!mt_an_may(a, (uint64_t)a->m->destination_rules.n * MT_AN_WORD))
 			return;
 		check_row(a, &all->rows[i]);

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #define SCHEME "spiffe://"
 #define OF_DOMAIN                                                                                  \
@@ -30,6 +31,12 @@ bool mt_an_star_inside(struct mt_analysis *a, const struct mt_written *w, const 
 
 /* ---- namespaces and accounts ------------------------------------------------------------------------ */
 
+/* Whether Kubernetes lets one be called so. */
+static bool is_namespace(const char *s)
+{
+	return s[strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789-")] == '\0';
+}
+
 static void check_namespace(
 	struct mt_analysis *a, const struct mt_written *w, const char *ns, uint32_t line)
 {
@@ -44,6 +51,10 @@ static void check_namespace(
 	if (meant)
 		mt_an_found(a, MT_FINDING_ID_unknown_namespace, &w->p->meta, line,
 			"there is no namespace %s; %s is there", ns, meant);
+	else if (!is_namespace(ns))
+		mt_an_found(a, MT_FINDING_ID_unknown_namespace, &w->p->meta, line,
+			"no namespace can be called %s%s", ns,
+			strchr(ns, '/') ? ": `serviceAccounts` takes NAMESPACE/ACCOUNT" : "");
 	else if (a->all_namespaces)
 		mt_an_found(a, MT_FINDING_ID_unknown_namespace, &w->p->meta, line,
 			"there is no namespace %s among those that are listed", ns);
@@ -256,8 +267,11 @@ static void accounts(struct mt_analysis *a, const struct mt_written *w, const st
 		const char *ns = slash ? mt_region_strndup(&a->region, s, (size_t)(slash - s))
 				       : w->p->meta.ns;
 
+		if (slash && strchr(slash + 1, '/'))
+			mt_an_found(a, MT_FINDING_ID_unknown_account, &w->p->meta, l->v[i].line,
+				"%s is no NAMESPACE/ACCOUNT, as `serviceAccounts` takes it", s);
 		/* One without its namespace is of the policy's own, which need not be what was meant. */
-		if (!slash && !mt_an_knows_account(a, ns, s) && elsewhere(a, s))
+		else if (!slash && !mt_an_knows_account(a, ns, s) && elsewhere(a, s))
 			mt_an_found(a, MT_FINDING_ID_unknown_account, &w->p->meta, l->v[i].line,
 				"%s is %s/%s here, which nothing has; there is %s", s, ns, s,
 				elsewhere(a, s));
@@ -288,6 +302,40 @@ void mt_an_source(
 	mt_an_addresses(a, w, s);
 }
 
+/* ---- conditions ------------------------------------------------------------------------------------- */
+
+/* The key that is meant by one that is none; up to the bracket, if it names something there. */
+static const char *condition_meant(const char *key)
+{
+	const char *known;
+
+	for (uint32_t i = 0; (known = mt_authz_condition_key(i)) != NULL; i++) {
+		size_t len = strlen(known);
+
+		if (known[len - 1] == '['
+				? strncmp(known, key, len - 1) == 0
+				: strcasecmp(known, key) == 0 || mt_an_is_near(known, key))
+			return known;
+	}
+	return NULL;
+}
+
+static void check_key(
+	struct mt_analysis *a, const struct mt_written *w, const struct mt_policy_condition *c)
+{
+	const char *meant;
+	bool named;
+
+	/* Istio has these as well; that they cannot be evaluated is told of the policy. */
+	if (mt_authz_is_condition(c->key.s) || strncmp(c->key.s, "experimental.", 13) == 0)
+		return;
+	meant = condition_meant(c->key.s);
+	named = meant && meant[strlen(meant) - 1] == '[';
+	mt_an_found(a, MT_FINDING_ID_unknown_condition, &w->p->meta,
+		mt_an_line_or(c->key.line, &w->p->meta), "there is no condition %s%s%s%s", c->key.s,
+		meant ? "; there is " : "", meant ? meant : "", named ? "NAME]" : "");
+}
+
 void mt_an_condition(
 	struct mt_analysis *a, const struct mt_written *w, const struct mt_policy_condition *c)
 {
@@ -298,6 +346,7 @@ void mt_an_condition(
 	} kinds[] = {{"source.principal", principals}, {"source.namespace", namespaces},
 		{"source.serviceAccount", accounts}, {"source.trustDomain", domains}};
 
+	check_key(a, w, c);
 	for (size_t i = 0; i < MT_ARRAY_LEN(kinds); i++) {
 		if (strcmp(c->key.s, kinds[i].key) != 0)
 			continue;

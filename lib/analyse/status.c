@@ -25,6 +25,20 @@ static bool closes(const struct mt_analysis *a, const struct mt_object_row *row)
 	return false;
 }
 
+/* Another one of its name, with other content: of what protects both count here. */
+static void check_double(struct mt_analysis *a, const struct mt_object_row *row)
+{
+	const struct mt_object_row *first = row;
+	const struct mt_meta m = meta_of(row->o);
+
+	while (first > a->in->table->rows && first->double_)
+		first--;
+	if (row->double_ && row->used && row->o->restricts)
+		mt_an_found(a, MT_FINDING_ID_same_name, &m, 0,
+			"%s:%u has the same name, and says otherwise",
+			first->o->origin.file ? first->o->origin.file : "", first->o->origin.line);
+}
+
 static void check_row(struct mt_analysis *a, const struct mt_object_row *row)
 {
 	const struct mt_meta m = meta_of(row->o);
@@ -130,8 +144,10 @@ void mt_an_status(struct mt_analysis *a)
 	const struct mt_model *m = a->m;
 
 	for (uint32_t i = 0; i < t->n; i++)
-		if (!t->rows[i].o->is_node)
+		if (!t->rows[i].o->is_node) {
 			check_row(a, &t->rows[i]);
+			check_double(a, &t->rows[i]);
+		}
 	for (uint32_t i = 0; i < m->gateways.n; i++) {
 		const struct mt_gateway *g = m->gateways.v[i];
 		const struct mt_object_row *row = mt_an_row(a, g->meta.serial);

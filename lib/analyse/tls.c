@@ -222,14 +222,20 @@ static void check_rule(struct mt_analysis *a, const struct mt_audit_row *r,
 /* Nobody speaks mutual TLS for callers unless a rule says so. */
 static void check_no_auto(struct mt_analysis *a, const struct mt_audit_row *r)
 {
-	if (a->m->mesh.no_auto_mtls && r->class == MT_INSTANCE_MESHED && r->mode == MT_MTLS_STRICT)
+	static const char why[] = "MeshConfig says enableAutoMtls: false, and no DestinationRule "
+				  "asks for ISTIO_MUTUAL";
+
+	if (!a->m->mesh.no_auto_mtls || r->class != MT_INSTANCE_MESHED)
+		return;
+	if (r->mode == MT_MTLS_STRICT)
 		mt_an_found(a, MT_FINDING_ID_tls_refused, &r->se->meta, 0,
 			"instances of %s want mutual TLS (PeerAuthentication %s/%s), and are "
-			"called "
-			"in clear text: MeshConfig says enableAutoMtls: false, and no "
-			"DestinationRule asks for ISTIO_MUTUAL",
+			"called in clear text: %s",
 			r->host, r->mode_by ? r->mode_by->ns : "",
-			r->mode_by ? r->mode_by->name : "");
+			r->mode_by ? r->mode_by->name : "", why);
+	else if (r->mode != MT_MTLS_DISABLE)
+		mt_an_found(a, MT_FINDING_ID_plain_instance, &r->se->meta, 0,
+			"instances of %s have proxies of their own: %s", r->host, why);
 }
 
 /* ---- whose certificates are taken ------------------------------------------------------------------- */

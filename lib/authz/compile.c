@@ -337,6 +337,16 @@ static const struct condition_kind *kind_of(const char *key)
 	return &unknown;
 }
 
+bool mt_authz_is_condition(const char *key)
+{
+	return kind_of(key)->field != MT_AUTHZ_UNKNOWN;
+}
+
+const char *mt_authz_condition_key(uint32_t i)
+{
+	return i < MT_ARRAY_LEN(kinds) ? kinds[i].key : NULL;
+}
+
 /* How the codec finds the metadata key of these letters. */
 static struct mt_key key_of(struct build *b, const char *name, size_t len, bool icase)
 {

@@ -221,6 +221,11 @@ struct mt_authz *mt_authz_set(struct mt_region *r, struct mt_authz_policy *const
 /* Whether everybody passes, whoever calls. */
 bool mt_authz_is_idle(const struct mt_authz *a);
 
+/* Whether conditions of that key can be evaluated. */
+bool mt_authz_is_condition(const char *key);
+/* The keys, one by one: "source.ip"; "request.headers[" of those that name something in brackets. NULL: there are no more. */
+const char *mt_authz_condition_key(uint32_t i);
+
 /* ---- judged, on workers ---------------------------------------------------------------------------- */
 
 enum mt_authz_effect {
