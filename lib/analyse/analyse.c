@@ -233,6 +233,7 @@ json_t *mt_analyse(const struct mt_analyse_in *in)
 		mt_an_tokens(&a);
 		mt_an_tls(&a);
 		mt_an_drops(&a);
+		mt_an_claims(&a);
 		mt_an_mesh(&a);
 		sort(&a);
 		join(&a);

@@ -36,6 +36,7 @@ struct mt_rule_use {
 	const char *tokenless_host;
 	uint32_t
 		bounded; /* where it admits everybody, and a DENY leaves only those that it names */
+	uint32_t untokened;    /* where it asks for a token, and nobody's count */
 	bool impossible, open; /* in some list no call fits it, or every one */
 };
 
@@ -119,6 +120,8 @@ bool mt_an_is_enforced(const struct mt_authorization_policy *p);
 /* Whether it would be about that instance by its namespace and labels; `targetRefs` are not looked at. */
 bool mt_an_is_about(const struct mt_analysis *a, const struct mt_authorization_policy *p,
 	const struct mt_audit_row *r);
+/* Whether a RequestAuthentication is in its namespace, or one of the two is for all. */
+bool mt_an_has_authentication(const struct mt_analysis *a, const struct mt_authorization_policy *p);
 /* Whether all that it says of the caller is who he must not be. */
 bool mt_an_leaves_out_only(const struct mt_policy_rule *r);
 /* ---- principals.c, addresses.c, operations.c: parts of their rules ---- */
@@ -181,6 +184,8 @@ static inline bool mt_an_is_token(const struct mt_authz_cond *c)
 }
 /* Whether it asks for what a token says. */
 bool mt_an_wants_token(const struct mt_authz_rule *r);
+/* Whether no call without a token fits it. */
+bool mt_an_needs_token(const struct mt_authz_rule *r);
 /* Whether who brings no token gets past what a rule of the list says of tokens. */
 bool mt_an_is_evaded(const struct mt_authz *l, const struct mt_authz_rule *r, bool allow);
 /* Whether a DENY leaves only callers that it names. */
@@ -212,6 +217,8 @@ void mt_an_gateways(struct mt_analysis *a);
 void mt_an_tokens(struct mt_analysis *a);
 void mt_an_tls(struct mt_analysis *a);
 void mt_an_drops(struct mt_analysis *a);
+/* ---- claims.c: hosts that another namespace claims ---- */
+void mt_an_claims(struct mt_analysis *a);
 /* The DestinationRule whose policy it is: rules of one host are joined, and one of them gives it. NULL: none. */
 const struct mt_destination_rule *mt_an_rule_of(
 	const struct mt_analysis *a, const struct mt_traffic_policy *p);

@@ -43,6 +43,23 @@ static struct token_words token_words_of(const struct mt_authz_rule *r)
 	return w;
 }
 
+bool mt_an_needs_token(const struct mt_authz_rule *r)
+{
+	struct token_words w = {0};
+
+	look_for_token(&r->when, &w);
+	if (w.wanted)
+		return true;
+	for (uint32_t i = 0; i < r->n_from; i++) {
+		struct token_words from = {0};
+
+		look_for_token(&r->from[i], &from);
+		if (!from.wanted)
+			return false;
+	}
+	return r->n_from > 0;
+}
+
 bool mt_an_wants_token(const struct mt_authz_rule *r)
 {
 	return token_words_of(r).wanted;
@@ -58,14 +75,20 @@ static bool denies_tokenless(const struct mt_authz *l)
 	return false;
 }
 
-/* Each rule of ALLOW asks for one. */
-static bool allows_tokens_alone(const struct mt_authz *l)
+/* Some rule of ALLOW asks for one, and all others for who calls: who of them needs none somebody has thought of. */
+static bool allows_tokens(const struct mt_authz *l)
 {
+	bool any = false;
+
 	for (uint32_t i = 0; i < l->n_allow; i++)
-		for (uint32_t k = 0; k < l->allow[i]->n_rules; k++)
-			if (!token_words_of(&l->allow[i]->rules[k]).wanted)
+		for (uint32_t k = 0; k < l->allow[i]->n_rules; k++) {
+			bool token = token_words_of(&l->allow[i]->rules[k]).wanted;
+
+			if (!token && !mt_an_wants_name(&l->allow[i]->rules[k]))
 				return false;
-	return l->n_allow > 0;
+			any |= token;
+		}
+	return any;
 }
 
 bool mt_an_is_evaded(const struct mt_authz *l, const struct mt_authz_rule *r, bool allow)
@@ -74,7 +97,7 @@ bool mt_an_is_evaded(const struct mt_authz *l, const struct mt_authz_rule *r, bo
 
 	if (w.absent || denies_tokenless(l))
 		return false;
-	return allow ? w.left_out && !w.wanted : w.wanted && !allows_tokens_alone(l);
+	return allow ? w.left_out && !w.wanted : w.wanted && !allows_tokens(l);
 }
 
 /* ---- who is left ------------------------------------------------------------------------------------ */

@@ -230,6 +230,19 @@ static void check_left_out(struct mt_analysis *a, const struct mt_written *w)
 
 /* ---- a policy --------------------------------------------------------------------------------------- */
 
+bool mt_an_has_authentication(const struct mt_analysis *a, const struct mt_authorization_policy *p)
+{
+	for (uint32_t i = 0; i < a->m->request_authentications.n; i++) {
+		const struct mt_request_authentication *t = a->m->request_authentications.v[i];
+
+		if (strcmp(t->meta.ns, p->meta.ns) == 0 ||
+			strcmp(t->meta.ns, a->in->audit->root_ns) == 0 ||
+			strcmp(p->meta.ns, a->in->audit->root_ns) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* Whose tokens count somebody has to say, in its namespace or for all. */
 static void check_token(struct mt_analysis *a, const struct mt_written *w)
 {
@@ -238,19 +251,11 @@ static void check_token(struct mt_analysis *a, const struct mt_written *w)
 	for (uint32_t i = 0; i < w->rule->n_from && !asked; i++)
 		if (w->rule->from[i].source && w->rule->from[i].source->request_principals.n)
 			asked = &w->rule->from[i].source->request_principals;
-	if (!asked || !mt_an_may(a, a->m->request_authentications.n))
-		return;
-	for (uint32_t i = 0; i < a->m->request_authentications.n; i++) {
-		const struct mt_request_authentication *t = a->m->request_authentications.v[i];
-
-		if (strcmp(t->meta.ns, w->p->meta.ns) == 0 ||
-			strcmp(t->meta.ns, a->in->audit->root_ns) == 0 ||
-			strcmp(w->p->meta.ns, a->in->audit->root_ns) == 0)
-			return;
-	}
-	mt_an_found(a, MT_FINDING_ID_token_of_nobody, &w->p->meta, asked->v[0].line,
-		"requestPrincipals: no RequestAuthentication is in namespace %s or in %s",
-		w->p->meta.ns, a->in->audit->root_ns);
+	if (asked && mt_an_may(a, a->m->request_authentications.n) &&
+		!mt_an_has_authentication(a, w->p))
+		mt_an_found(a, MT_FINDING_ID_token_of_nobody, &w->p->meta, asked->v[0].line,
+			"requestPrincipals: no RequestAuthentication is in namespace %s or in %s",
+			w->p->meta.ns, a->in->audit->root_ns);
 }
 
 static void check_rule(struct mt_analysis *a, const struct mt_written *w)

@@ -48,7 +48,13 @@ static void check_use(
 		mt_an_found(a, MT_FINDING_ID_deny_clear_text, &p->meta, u->line,
 			"%s takes clear text, and who comes in clear text has no name",
 			u->clear_host);
-	if (u->tokenless)
+	if (u->untokened && u->untokened == u->seen &&
+		(!allow || (mt_an_may(a, a->m->request_authentications.n) &&
+				   mt_an_has_authentication(a, p))))
+		mt_an_found(a, MT_FINDING_ID_token_of_nobody, &p->meta, u->line,
+			"no RequestAuthentication counts for what it selects, so it %s nobody",
+			allow ? "admits" : "denies");
+	else if (u->tokenless)
 		mt_an_found(a,
 			allow ? MT_FINDING_ID_allow_without_token
 			      : MT_FINDING_ID_deny_without_token,
@@ -161,6 +167,14 @@ static uint16_t instance_port(
 	return found;
 }
 
+static bool has_number(const struct mt_texts *l, uint16_t port)
+{
+	for (uint32_t i = 0; i < l->n; i++)
+		if (strtoul(l->v[i].s, NULL, 10) == port)
+			return true;
+	return false;
+}
+
 static void check_left_ports(
 	struct mt_analysis *a, const struct mt_authorization_policy *p, const struct mt_texts *l)
 {
@@ -168,7 +182,8 @@ static void check_left_ports(
 		uint16_t port =
 			mt_an_may(a, a->in->audit->n_rows) ? instance_port(a, p, l->v[i].s) : 0;
 
-		if (port)
+		/* Who writes both leaves it out. */
+		if (port && !has_number(l, port))
 			mt_an_found(a, MT_FINDING_ID_unknown_port, &p->meta, l->v[i].line,
 				"%s is the service's port, so it leaves out nothing: the "
 				"instance's is %u",

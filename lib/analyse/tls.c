@@ -128,6 +128,18 @@ static bool is_of_container(
 	return false;
 }
 
+/* UNSET, or not written: what is wider holds, as it does without. */
+static void check_says(struct mt_analysis *a, const struct mt_peer_authentication *p)
+{
+	bool says = p->mtls.mode.v != MT_MTLS_UNSET;
+
+	for (uint32_t i = 0; i < p->n_ports; i++)
+		says |= p->ports[i].mtls.mode.v != MT_MTLS_UNSET;
+	if (!says)
+		mt_an_found(a, MT_FINDING_ID_no_mode, &p->meta, p->mtls.mode.line,
+			"it has no mode, so what is wider holds: PERMISSIVE, if nothing is");
+}
+
 static void check_ports(struct mt_analysis *a, const struct mt_peer_authentication *p)
 {
 	if (p->n_ports && !selects(p)) {
@@ -390,8 +402,10 @@ void mt_an_tls(struct mt_analysis *a)
 	const struct mt_audit *all = a->in->audit;
 	const struct mt_meta *by = NULL;
 
-	for (uint32_t i = 0; i < a->m->peer_authentications.n; i++)
+	for (uint32_t i = 0; i < a->m->peer_authentications.n; i++) {
+		check_says(a, a->m->peer_authentications.v[i]);
 		check_ports(a, a->m->peer_authentications.v[i]);
+	}
 	for (uint32_t i = 0; i < a->m->destination_rules.n; i++) {
 		check_subsets(a, a->m->destination_rules.v[i]);
 		check_trusts(a, a->m->destination_rules.v[i]);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Instances of one service, and services of one address and port, of which one is asked for by a policy of ALLOW and another is not. */
+/* Instances of one service, and services of one address and port, of which a policy of ALLOW, or STRICT, is about one and not about another. */
 #include "mt_analyse_priv.h"
 
 #include <stdio.h>
@@ -94,6 +94,8 @@ static const char *near_label(
 struct group {
 	const struct mt_audit_row *with, *without; /* the first ones */
 	uint32_t n, n_without;
+	const struct mt_audit_row *strict, *clear; /* the same of mutual TLS */
+	uint32_t n_clear;
 };
 
 static void look(struct group *g, const struct mt_audit_row *r)
@@ -101,6 +103,12 @@ static void look(struct group *g, const struct mt_audit_row *r)
 	if (r->class == MT_INSTANCE_OUTSIDE || r->labels_unknown)
 		return;
 	g->n++;
+	if (r->mode == MT_MTLS_STRICT) {
+		g->strict = g->strict ? g->strict : r;
+	} else {
+		g->clear = g->clear ? g->clear : r;
+		g->n_clear++;
+	}
 	if (is_closed(r->rules) || allow_of(r->rules)) {
 		g->with = g->with || !allow_of(r->rules) ? g->with : r;
 		return;
@@ -124,6 +132,38 @@ static void check_group(struct mt_analysis *a, const struct group *g)
 		where(a, g->without, buf, sizeof(buf)),
 		near_label(a, selector_of(a, by->serial), &g->without->labels),
 		g->without->mode == MT_MTLS_STRICT ? "any member of the mesh" : "everybody");
+}
+
+static const struct mt_labels *chosen_by(const struct mt_analysis *a, const struct mt_meta *by)
+{
+	for (uint32_t i = 0; by && i < a->m->peer_authentications.n; i++) {
+		const struct mt_peer_authentication *p = a->m->peer_authentications.v[i];
+
+		if (p->meta.serial == by->serial)
+			return p->scope.selector && p->scope.selector->labels.n_kv
+				       ? &p->scope.selector->labels
+				       : NULL;
+	}
+	return NULL;
+}
+
+/* STRICT chooses some of them by labels; that nobody chose the others for clear text. */
+static void check_modes(struct mt_analysis *a, const struct group *g)
+{
+	const struct mt_labels *want;
+	char buf[MT_ADDR_STRLEN + 32];
+
+	if (!g->strict || !g->clear || !mt_an_may(a, 2 * (uint64_t)a->m->peer_authentications.n))
+		return;
+	want = chosen_by(a, g->strict->mode_by);
+	if (!want || chosen_by(a, g->clear->mode_by))
+		return;
+	mt_an_found(a, MT_FINDING_ID_unequal_tls, g->clear->of, 0,
+		"PeerAuthentication %s/%s is STRICT for %u of the %u instances of %s:%u, and the "
+		"others (%s) take clear text%s",
+		g->strict->mode_by->ns, g->strict->mode_by->name, g->n - g->n_clear, g->n,
+		g->clear->host, g->clear->port, where(a, g->clear, buf, sizeof(buf)),
+		near_label(a, want, &g->clear->labels));
 }
 
 /* ---- one address ------------------------------------------------------------------------------------ */
@@ -186,8 +226,10 @@ void mt_an_unequal(struct mt_analysis *a)
 		if (g)
 			look(g, r);
 	}
-	while ((g = mt_strmap_next(&groups, &pos, &key)))
+	while ((g = mt_strmap_next(&groups, &pos, &key))) {
 		check_group(a, g);
+		check_modes(a, g);
+	}
 	mt_strmap_fini(&seen);
 	mt_strmap_fini(&groups);
 }

@@ -17,6 +17,7 @@ struct place {
 	bool certified;			  /* who has shown no certificate is refused */
 	const struct mt_audit_gate *gate; /* NULL: an instance */
 	bool disabled;			  /* only clear text is taken */
+	bool tokens;			  /* somebody's count */
 	bool meshed; /* proxies beside the instances judge, which may know more of a call than this node */
 };
 
@@ -255,6 +256,7 @@ static void look_at_callers(
 	if (at->gate && !at->a->vouched && !asks_certificate(at->gate) && mt_an_wants_name(r) &&
 		u->unasked++ == 0)
 		u->unasked_gate = at->gate;
+	u->untokened += !at->meshed && !at->tokens && mt_an_needs_token(r);
 	if (mt_an_is_evaded(at->l, r, allow) && u->tokenless++ == 0)
 		u->tokenless_host = at->host;
 	if (at->certified || at->gate || !at->a->strangers)
@@ -376,14 +378,16 @@ static void look(struct mt_analysis *a, struct mt_strmap *seen, const struct mt_
 	const struct mt_audit_row *row, const struct mt_audit_gate *gate)
 {
 	const char *host = row ? row->host : gate->gateway->meta.name;
-	bool certified = mt_an_asks_certificate(rules);
+	bool certified = mt_an_asks_certificate(rules), tokens = false;
 
+	for (const struct mt_authz *l = rules; l; l = l->also)
+		tokens |= l->tokens != NULL;
 	for (const struct mt_authz *l = rules; l; l = l->also) {
 		bool meshed = row && row->class == MT_INSTANCE_MESHED;
 		bool disabled = row && row->mode == MT_MTLS_DISABLE;
-		const struct place at = {a, l, host, certified, gate, disabled, meshed};
-		char *key = mt_region_printf(&a->region, "%p %d %d %d", (const void *)l, meshed,
-			disabled, gate && asks_certificate(gate));
+		const struct place at = {a, l, host, certified, gate, disabled, tokens, meshed};
+		char *key = mt_region_printf(&a->region, "%p %d %d %d %d", (const void *)l, meshed,
+			disabled, gate && asks_certificate(gate), tokens);
 
 		note_policies(a, l, row, gate);
 		if (!key || mt_strmap_get(seen, key))
