@@ -186,10 +186,16 @@ static inline bool mt_an_is_token(const struct mt_authz_cond *c)
 bool mt_an_wants_token(const struct mt_authz_rule *r);
 /* Whether no call without a token fits it. */
 bool mt_an_needs_token(const struct mt_authz_rule *r);
+/* What the rules of a list say together. */
+struct mt_list_words {
+	bool denies_tokenless; /* a DENY is for some calls without a token */
+	bool allows_tokens;    /* rules of ALLOW ask for one, and those that do not for who calls */
+	bool bounds;	       /* a DENY leaves only callers that it names */
+};
+/* In one step for each of its rules. */
+struct mt_list_words mt_an_list_words(const struct mt_authz *l);
 /* Whether who brings no token gets past what a rule of the list says of tokens. */
-bool mt_an_is_evaded(const struct mt_authz *l, const struct mt_authz_rule *r, bool allow);
-/* Whether a DENY leaves only callers that it names. */
-bool mt_an_bounds_callers(const struct mt_authz *l);
+bool mt_an_is_evaded(const struct mt_list_words *l, const struct mt_authz_rule *r, bool allow);
 
 /* ---- uses.c: rules where they are enforced ---- */
 void mt_an_uses_gather(struct mt_analysis *a);

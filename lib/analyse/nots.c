@@ -91,13 +91,13 @@ static bool allows_tokens(const struct mt_authz *l)
 	return any;
 }
 
-bool mt_an_is_evaded(const struct mt_authz *l, const struct mt_authz_rule *r, bool allow)
+bool mt_an_is_evaded(const struct mt_list_words *l, const struct mt_authz_rule *r, bool allow)
 {
 	struct token_words w = token_words_of(r);
 
-	if (w.absent || denies_tokenless(l))
+	if (w.absent || l->denies_tokenless)
 		return false;
-	return allow ? w.left_out && !w.wanted : w.wanted && !allows_tokens(l);
+	return allow ? w.left_out && !w.wanted : w.wanted && !l->allows_tokens;
 }
 
 /* ---- who is left ------------------------------------------------------------------------------------ */
@@ -128,7 +128,7 @@ static bool is_for_others(const struct mt_authz_rule *r)
 	return !r->n_from && any;
 }
 
-bool mt_an_bounds_callers(const struct mt_authz *l)
+static bool bounds_callers(const struct mt_authz *l)
 {
 	for (uint32_t i = 0; i < l->n_deny; i++)
 		for (uint32_t k = 0; k < l->deny[i]->n_rules; k++)
@@ -137,4 +137,9 @@ bool mt_an_bounds_callers(const struct mt_authz *l)
 				is_for_others(&l->deny[i]->rules[k]))
 				return true;
 	return false;
+}
+
+struct mt_list_words mt_an_list_words(const struct mt_authz *l)
+{
+	return (struct mt_list_words){denies_tokenless(l), allows_tokens(l), bounds_callers(l)};
 }

@@ -13,6 +13,7 @@
 struct place {
 	struct mt_analysis *a;
 	const struct mt_authz *l;
+	struct mt_list_words words;
 	const char *host;		  /* or the gateway */
 	bool certified;			  /* who has shown no certificate is refused */
 	const struct mt_audit_gate *gate; /* NULL: an instance */
@@ -257,7 +258,7 @@ static void look_at_callers(
 		u->unasked++ == 0)
 		u->unasked_gate = at->gate;
 	u->untokened += !at->meshed && !at->tokens && mt_an_needs_token(r);
-	if (mt_an_is_evaded(at->l, r, allow) && u->tokenless++ == 0)
+	if (mt_an_is_evaded(&at->words, r, allow) && u->tokenless++ == 0)
 		u->tokenless_host = at->host;
 	if (at->certified || at->gate || !at->a->strangers)
 		return;
@@ -282,7 +283,7 @@ static void look_at_rule(const struct place *at, const struct mt_authz_policy *c
 	if (mt_an_may(at->a, mt_an_cost_impossible(&p->rules[k])))
 		u->impossible |= mt_an_rule_is_impossible(&p->rules[k]);
 	u->open |= mt_an_rule_is_open(&p->rules[k]);
-	u->bounded += mt_an_bounds_callers(at->l);
+	u->bounded += at->words.bounds;
 	by = p->action == MT_AUTHZ_ALLOW ? find_denial(at, &p->rules[k], &line) : NULL;
 	u->denied += by != NULL;
 	if (!by) {
@@ -385,7 +386,7 @@ static void look(struct mt_analysis *a, struct mt_strmap *seen, const struct mt_
 	for (const struct mt_authz *l = rules; l; l = l->also) {
 		bool meshed = row && row->class == MT_INSTANCE_MESHED;
 		bool disabled = row && row->mode == MT_MTLS_DISABLE;
-		const struct place at = {a, l, host, certified, gate, disabled, tokens, meshed};
+		struct place at = {a, l, {0}, host, certified, gate, disabled, tokens, meshed};
 		char *key = mt_region_printf(&a->region, "%p %d %d %d %d", (const void *)l, meshed,
 			disabled, gate && asks_certificate(gate), tokens);
 
@@ -393,6 +394,7 @@ static void look(struct mt_analysis *a, struct mt_strmap *seen, const struct mt_
 		if (!key || mt_strmap_get(seen, key))
 			continue;
 		(void)mt_strmap_put(seen, key, key, NULL);
+		at.words = mt_an_list_words(l);
 		look_at_list(&at);
 	}
 }
