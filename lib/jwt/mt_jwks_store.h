@@ -36,7 +36,7 @@ struct mt_jwks_said {
 
 /* A plain copy, for who tells. */
 struct mt_jwks_status {
-	const char *name; /* the uri, or "openid ISSUER"; lives as long as the source is held */
+	const char *name; /* the uri without who asks, in the caller's memory */
 	uint32_t keys;	  /* 0: there are none yet */
 	uint32_t passed_over;
 	uint64_t fetches, failures; /* since it is known */

@@ -202,6 +202,16 @@ struct mt_jwks_source *mt_jwks_store_get(
 	return s;
 }
 
+/* What is told of one: not who asks there, and by what password (RFC 3986 §3.2.1). */
+static void show_uri(const char *uri, char *to, size_t size)
+{
+	const char *authority = strstr(uri, "://") + 3,
+		   *end = authority + strcspn(authority, "/?#"),
+		   *host = memrchr(authority, '@', (size_t)(end - authority));
+
+	snprintf(to, size, "%.*s%s", (int)(authority - uri), uri, host ? host + 1 : authority);
+}
+
 /* ---- fetched --------------------------------------------------------------------------------------- */
 
 static int64_t backoff(uint32_t failed)
@@ -227,7 +237,9 @@ void mt_jwks_source_fetched(
 	struct mt_jwks_source *s, struct mt_jwks *keys, const char *why, int64_t now_s)
 {
 	struct mt_jwks_status *st = &s->status;
+	char uri[256];
 
+	show_uri(s->uri, uri, sizeof(uri));
 	pthread_mutex_lock(&s->store->lock);
 	s->busy = s->missed = false;
 	st->fetches++;
@@ -254,10 +266,10 @@ void mt_jwks_source_fetched(
 	mt_count(s->store->counters, keys ? MT_JWKS_fetched : MT_JWKS_fetch_failed);
 	pthread_mutex_unlock(&s->store->lock);
 	if (!keys && st->failed == 1)
-		mt_log(MT_LOG_WARN, "jwt", "the keys at %s cannot be fetched: %s%s", s->uri, why,
+		mt_log(MT_LOG_WARN, "jwt", "the keys at %s cannot be fetched: %s%s", uri, why,
 			s->keys ? "; those of before are used" : "");
 	else if (keys)
-		mt_log(MT_LOG_INFO, "jwt", "%u keys fetched from %s", keys->n, s->uri);
+		mt_log(MT_LOG_INFO, "jwt", "%u keys fetched from %s", keys->n, uri);
 }
 
 static int64_t due_at(const struct mt_jwks_source *s)
@@ -309,7 +321,7 @@ bool mt_jwks_store_status(
 		if (!s->uri || i--)
 			continue;
 		*out = s->status;
-		snprintf(name, size, "%s", s->uri);
+		show_uri(s->uri, name, size);
 		out->name = name;
 		found = true;
 		break;

@@ -108,7 +108,8 @@ static void test_store(void)
 	struct mt_err e;
 	struct mt_jwks_source *a = get(s, jwks, NULL, NULL, &e), *b = get(s, jwks, NULL, NULL, &e),
 			      *c = get(s, NULL, "https://x/keys", NULL, &e),
-			      *d = get(s, NULL, NULL, "http://x/", &e);
+			      *d = get(s, NULL, NULL, "http://x/", &e),
+			      *f = get(s, NULL, "https://me:p@ss@x:8/k@y?a@b", NULL, &e);
 	struct mt_jwks_status st;
 	struct mt_jwks *k;
 	uint64_t generation;
@@ -117,6 +118,7 @@ static void test_store(void)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(a);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(c);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(d);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
 	k = mt_jwks_source_keys(a, &generation);
 	CU_ASSERT_PTR_NOT_NULL(k);
 	mt_jwks_drop(k);
@@ -129,11 +131,15 @@ static void test_store(void)
 	CU_ASSERT_STRING_EQUAL(name, "https://x/keys");
 	CU_ASSERT_TRUE(mt_jwks_store_status(s, 1, &st, name, sizeof(name)));
 	CU_ASSERT_STRING_EQUAL(name, "http://x/.well-known/openid-configuration");
-	CU_ASSERT_FALSE(mt_jwks_store_status(s, 2, &st, name, sizeof(name)));
+	/* Whoever looks is not told passwords. */
+	CU_ASSERT_TRUE(mt_jwks_store_status(s, 2, &st, name, sizeof(name)));
+	CU_ASSERT_STRING_EQUAL(name, "https://x:8/k@y?a@b");
+	CU_ASSERT_FALSE(mt_jwks_store_status(s, 3, &st, name, sizeof(name)));
 	mt_jwks_source_drop(a);
 	mt_jwks_source_drop(b);
 	mt_jwks_source_drop(c);
 	mt_jwks_source_drop(d);
+	mt_jwks_source_drop(f);
 	mt_jwks_store_free(s);
 	free(jwks);
 }
