@@ -260,6 +260,29 @@ static void no_text(void)
 
 /* ---- no answer -------------------------------------------------------------------------------------- */
 
+/* Nobody waits for an answer: it goes if it may, and is told to nobody if not. */
+static void one_way(void)
+{
+	struct fake_conn *c;
+
+	start(false);
+	c = lab_client(CONFIG_NAMED);
+	scene_send_request(c, 'O', 1, 64);
+	CU_ASSERT_EQUAL(lab_n_servers(), 0);
+	say(question(), MT_EXTAUTHZ_DENY, MT_EXTAUTHZ_denied);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_denied), 1);
+	CU_ASSERT_EQUAL(lab_n_servers(), 0);
+	scene_send_request(c, 'O', 2, 64);
+	say(question(), MT_EXTAUTHZ_ALLOW, MT_EXTAUTHZ_allowed);
+	CU_ASSERT_EQUAL(lab_n_servers(), 1);
+	scene_connected_server(0);
+	scene_send_request(c, 'Q', 3, 64);
+	say(question(), MT_EXTAUTHZ_DENY, MT_EXTAUTHZ_denied);
+	is_told(c, 3, MT_REPLY_DENIED);
+	lab_close(c, MT_CLOSE_RESET);
+	stop();
+}
+
 /* Its client leaves, or its time is over: what is answered then is nobody's, and the slot is free again. */
 static void gone(void)
 {
@@ -490,8 +513,8 @@ static void another_gate(void)
 }
 
 const struct mt_test asks_tests[] = {{"allowed, with changes", allowed}, {"verdicts", verdicts},
-	{"at a gate", at_gate}, {"no text", no_text}, {"gone before", gone}, {"too many", full},
-	{"a client's part", fair}, {"a part of who left", fair_to_who_stays},
+	{"at a gate", at_gate}, {"no text", no_text}, {"one way", one_way}, {"gone before", gone},
+	{"too many", full}, {"a client's part", fair}, {"a part of who left", fair_to_who_stays},
 	{"whatever the case", whatever_the_case}, {"what cannot be told", unreadable},
 	{"nobody asks", nobody_asks}, {"another snapshot", another_snapshot},
 	{"another gate", another_gate}, {0}};
