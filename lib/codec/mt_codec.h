@@ -283,6 +283,12 @@ struct mt_codec {
 	 */
 	int (*heartbeat)(const struct mt_msg *msg, const struct mt_chain *c, uint64_t id,
 		struct mt_chain *out, struct mt_pools *p);
+
+	/*
+	 * Appends what tells a client to send no more requests on its connection: those that it has sent are answered. 0 or -ENOMEM.
+	 * NULL: the protocol has no word for it.
+	 */
+	int (*goaway)(uint64_t id, struct mt_chain *out, struct mt_pools *p);
 };
 
 #define MT_META_SCRATCH 4096

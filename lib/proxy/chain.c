@@ -250,12 +250,11 @@ static uint64_t hash_prefixes(const struct mt_prefix *p, uint32_t n, uint64_t h)
 }
 
 /* Who was judged by other rules of TLS, or by none, is not served by it as he is. */
-static uint64_t identity(const struct mt_filter_chain *c)
+static uint64_t identity(const struct mt_filter_chain *c, uint64_t tls)
 {
 	const struct mt_filter_chain_match *m = &c->match;
 	const uint32_t numbers[] = {m->dst_port, m->transport, m->source};
-	uint64_t h =
-		mt_hash_bytes(numbers, sizeof(numbers), c->tls ? mt_tls_context_id(c->tls) : 0);
+	uint64_t h = mt_hash_bytes(numbers, sizeof(numbers), tls);
 
 	h = hash_prefixes(m->dst, m->n_dst, h);
 	h = hash_texts(m->server_names, m->n_server_names, h);
@@ -279,7 +278,9 @@ void mt_listener_link(struct mt_listener *l)
 
 		MT_ASSERT(c->refuse || c->n_protos);
 		c->listener = l;
-		c->id = identity(c) + (l->has_fallback && i + 1 == l->n_chains);
+		c->id = identity(c, c->tls ? mt_tls_context_id(c->tls) : 0) +
+			(l->has_fallback && i + 1 == l->n_chains);
+		c->kin = identity(c, c->tls != NULL) + (l->has_fallback && i + 1 == l->n_chains);
 		c->protos = p;
 		for (uint32_t k = 0; k < c->n_protos; k++, p++) {
 			p->chain = c;
@@ -302,6 +303,19 @@ const struct mt_filter_chain_proto *mt_filter_chain_find(
 
 		if (p->codec == codec && p->codec_opts == opts && p->chain->id == id &&
 			!p->chain->refuse)
+			return p;
+	}
+	return NULL;
+}
+
+const struct mt_filter_chain_proto *mt_filter_chain_heir(
+	const struct mt_listener *l, uint64_t kin, const struct mt_codec *codec, uint8_t opts)
+{
+	for (uint32_t i = 0; i < l->n_protos; i++) {
+		const struct mt_filter_chain_proto *p = &l->protos[i];
+
+		if (p->codec == codec && p->codec_opts == opts && p->chain->kin == kin &&
+			p->chain->tls && !p->chain->refuse)
 			return p;
 	}
 	return NULL;

@@ -12,7 +12,7 @@ static void bad_message(struct mt_proxy *p, struct mt_down *d)
 	struct mt_seed seed = {0};
 
 	mt_count(p->counters, d->dec.too_long ? MT_PROXY_oversized : MT_PROXY_malformed);
-	d->closing = true;
+	d->ending = MT_DOWN_CLOSING;
 	if (d->msg.can_reply && d->msg.kind == MT_MSG_REQUEST && codec->reply &&
 		mt_ref_is_none(d->streaming) && (!d->ordered || d->outstanding == 0)) {
 		codec->save(&d->msg, &d->s->rx, &seed);
@@ -74,7 +74,8 @@ static void complete_message(struct mt_proxy *p, struct mt_down *d)
 /* The service of a request whose leading metadata are there; NULL: none, or it is refused anyway. */
 static struct mt_service *service_of(struct mt_proxy *p, struct mt_down *d)
 {
-	if (d->msg.refuse || (d->msg.kind != MT_MSG_REQUEST && d->msg.kind != MT_MSG_ONEWAY))
+	if (d->msg.refuse || !d->proto ||
+		(d->msg.kind != MT_MSG_REQUEST && d->msg.kind != MT_MSG_ONEWAY))
 		return NULL;
 	mt_view_bind(&p->view, d->codec, &d->msg, &d->s->rx);
 	return mt_filter_chain_proto_service(d->proto, &p->view);
@@ -175,11 +176,11 @@ static enum mt_step whole_message(struct mt_proxy *p, struct mt_down *d)
 	return MT_STEP_ON;
 }
 
-static enum mt_step decode(struct mt_proxy *p, struct mt_down *d)
+static enum mt_step decoded(struct mt_proxy *p, struct mt_down *d, enum mt_decode rc)
 {
 	struct mt_ref ref = d->self;
 
-	switch (mt_reading_decode(p, &d->reading, &d->dec, &d->msg)) {
+	switch (rc) {
 	case MT_DECODE_MORE:
 		return part_of_message(p, d);
 	case MT_DECODE_LEADING:
@@ -199,6 +200,31 @@ static enum mt_step decode(struct mt_proxy *p, struct mt_down *d)
 	return MT_STEP_STOP;
 }
 
+/* Whether there is a message to decode, and it may be now. */
+static mt_inline bool may_decode(struct mt_proxy *p, struct mt_down *d)
+{
+	d->paused = over_limits(p, d);
+	if (d->paused) {
+		d->msg_started =
+			0; /* what is missing of a message may wait in the window: our doing */
+		return false;
+	}
+	return d->s->rx.len > 0 && mt_reading_may(p, &d->reading);
+}
+
+/* One that is wound up; where nothing serves it any more its requests are answered by us. */
+static mt_noinline enum mt_step step_ending(struct mt_proxy *p, struct mt_down *d)
+{
+	enum mt_decode rc;
+
+	if (d->ending == MT_DOWN_CLOSING || !may_decode(p, d))
+		return MT_STEP_STOP;
+	rc = mt_reading_decode(p, &d->reading, &d->dec, &d->msg);
+	if (rc == MT_DECODE_DONE && d->unserved)
+		d->msg.refuse = d->unserved;
+	return decoded(p, d, rc);
+}
+
 /* One step of the decode loop. */
 static enum mt_step step(struct mt_proxy *p, struct mt_down *d)
 {
@@ -209,17 +235,11 @@ static enum mt_step step(struct mt_proxy *p, struct mt_down *d)
 		mt_decoder_next(&d->dec);
 		return MT_STEP_ON;
 	}
-	if (mt_unlikely(d->closing))
+	if (mt_unlikely(d->ending))
+		return step_ending(p, d);
+	if (!may_decode(p, d))
 		return MT_STEP_STOP;
-	d->paused = over_limits(p, d);
-	if (d->paused) {
-		d->msg_started =
-			0; /* what is missing of a message may wait in the window: our doing */
-		return MT_STEP_STOP;
-	}
-	if (d->s->rx.len == 0 || !mt_reading_may(p, &d->reading))
-		return MT_STEP_STOP;
-	return decode(p, d);
+	return decoded(p, d, mt_reading_decode(p, &d->reading, &d->dec, &d->msg));
 }
 
 /* The client sent FIN in the middle of a message: the message will never be complete. */
@@ -231,7 +251,7 @@ static void cut_off(struct mt_proxy *p, struct mt_down *d)
 		mt_count(p->counters, MT_PROXY_message_truncated);
 	mt_stream_drop(d->s, d->s->rx.len);
 	d->skip_left = 0;
-	d->closing = true;
+	d->ending = MT_DOWN_CLOSING;
 	if (!ex)
 		return;
 	/* The reply has begun before the request was whole; nothing may follow half of it. */
@@ -250,13 +270,13 @@ static void after_pump(struct mt_proxy *p, struct mt_down *d)
 	/* A long request that waits for its connection or its window is not cut off yet. */
 	if (!mt_ref_is_none(d->cur) && d->s->rx.len > 0)
 		waits = true;
-	if (d->eof && !waits && (!d->closing || mt_down_in_message(d)))
+	if (d->eof && !waits && (d->ending != MT_DOWN_CLOSING || mt_down_in_message(d)))
 		cut_off(p, d);
 	if (!mt_slab_live(&p->downs, ref))
 		return;
 	if (d->eof && !waits)
 		mt_oneway_client_ended(p, d);
-	if (d->closing || d->eof) {
+	if (d->ending || d->eof) {
 		mt_down_maybe_finish(p, d);
 		if (!mt_slab_live(&p->downs, ref))
 			return;
@@ -278,11 +298,12 @@ void mt_down_pump(struct mt_proxy *p, struct mt_down *d)
 	enum mt_step did;
 	uint32_t epoch;
 
-	if (!d->s || d->decoding || (d->closing && !mt_down_in_message(d)))
+	if (!d->s || d->decoding || (d->ending == MT_DOWN_CLOSING && !mt_down_in_message(d)))
 		return;
 	if (mt_unlikely(d->snap != p->snap))
 		mt_down_rebind(p, d);
-	if (!mt_slab_live(&p->downs, ref) || (d->closing && !mt_down_in_message(d)))
+	if (!mt_slab_live(&p->downs, ref) ||
+		(d->ending == MT_DOWN_CLOSING && !mt_down_in_message(d)))
 		return;
 	d->decoding = true;
 	epoch = d->s->rx.epoch;

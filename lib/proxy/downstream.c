@@ -168,27 +168,27 @@ uint32_t mt_down_owed(const struct mt_down *d)
 	return d->outstanding + d->unacked;
 }
 
+/* Requests that were acknowledged before an end that we want are served. */
+static bool has_more(const struct mt_down *d)
+{
+	if (d->ending == MT_DOWN_CLOSING)
+		return false;
+	if (d->s->rx.len > 0)
+		return true;
+	return !d->eof &&
+	       (d->ending == MT_DOWN_WINDING || mt_down_in_message(d) || mt_stream_coming(d->s));
+}
+
 void mt_down_maybe_finish(struct mt_proxy *p, struct mt_down *d)
 {
 	struct mt_stream *s = d->s;
 
-	if (!s || d->decoding || !(d->closing || d->eof) || mt_down_owed(d) > 0)
+	if (!s || d->decoding || !(d->ending || d->eof) || mt_down_owed(d) > 0 || has_more(d))
 		return;
-	if (!d->closing && s->rx.len > 0)
-		return; /* requests that arrived before the FIN are still to be decoded */
 	d->s = NULL;
+	mt_stream_refuse(s);
 	mt_stream_detach(s);
 	mt_down_free(p, d);
-}
-
-void mt_down_wind_up(struct mt_proxy *p, struct mt_down *d)
-{
-	d->closing = true;
-	d->msg_started = 0;
-	/* The rest of a message that was taken still goes; one that has only begun does not. */
-	if (d->s && !mt_down_in_message(d))
-		mt_stream_drop(d->s, d->s->rx.len);
-	mt_down_maybe_finish(p, d);
 }
 
 /* ---- events ---- */
@@ -211,7 +211,7 @@ static void on_eof(struct mt_stream *s)
 	d->eof = true;
 	mt_down_pump(p, d);
 	/* A closing connection is not pumped: what is left of it ends here. */
-	if (mt_slab_live(&p->downs, ref) && d->closing)
+	if (mt_slab_live(&p->downs, ref) && d->ending)
 		mt_down_maybe_finish(p, d);
 }
 
@@ -330,10 +330,18 @@ void mt_down_arm(struct mt_proxy *p, struct mt_down *d)
 	arm_anew(p, d);
 }
 
-static void finish_now(struct mt_proxy *p, struct mt_down *d, enum mt_proxy_outcome why)
+static void stalled(struct mt_proxy *p, struct mt_down *d)
 {
-	mt_count(p->counters, why);
-	mt_down_wind_up(p, d);
+	struct mt_ref ref = d->self;
+
+	if (!d->wound_at || mt_down_in_message(d)) {
+		mt_down_reset(p, d, MT_PROXY_message_stalled);
+		return;
+	}
+	/* It ends all the same: what it is owed still goes. */
+	mt_down_cut_short(p, d, MT_PROXY_message_stalled);
+	if (mt_slab_live(&p->downs, ref))
+		mt_down_arm(p, d);
 }
 
 void mt_down_timer(struct mt_proxy *p, struct mt_down *d)
@@ -346,16 +354,19 @@ void mt_down_timer(struct mt_proxy *p, struct mt_down *d)
 		if (!mt_slab_live(&p->downs, ref))
 			return;
 	}
+	if (mt_unlikely(d->wound_at) && !mt_down_wind_on(p, d))
+		return;
 	if (p->now >= slow_deadline(p, d)) {
 		mt_down_reset(p, d, MT_PROXY_slow_reader);
 		return;
 	}
 	if (p->now >= stall_deadline(p, d)) {
-		mt_down_reset(p, d, MT_PROXY_message_stalled);
+		stalled(p, d);
 		return;
 	}
 	if (p->now >= idle_deadline(p, d)) {
-		finish_now(p, d, MT_PROXY_down_idle);
+		mt_count(p->counters, MT_PROXY_down_idle);
+		mt_down_end(p, d);
 		return;
 	}
 	mt_down_arm(p, d);

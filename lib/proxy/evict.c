@@ -36,7 +36,7 @@ static bool refuse_message(struct mt_proxy *p, struct mt_down *d)
 	mt_count(p->counters, MT_PROXY_reply_overload);
 	mt_count(p->counters, MT_PROXY_evicted_receiving);
 	mt_stream_send(d->s, &out);
-	mt_down_wind_up(p, d);
+	mt_down_close(p, d);
 	return true;
 }
 

@@ -31,6 +31,10 @@ static void drop(struct mt_stream *s, struct mt_chain *c)
 	mt_chain_free(c);
 }
 
+static void nothing_refused(struct mt_stream *s, uint32_t words)
+{
+}
+
 static void nothing_aborted(struct mt_stream *s, enum mt_abort_reason why)
 {
 }
@@ -53,6 +57,7 @@ static const struct mt_stream_ops nobody_ops = {.consumed = nothing,
 	.shutdown = nothing,
 	.abort = nothing_aborted,
 	.detach = nothing,
+	.refuse = nothing_refused,
 	.touch = nothing,
 	.again = nothing,
 	.ends = no_ends,
@@ -84,7 +89,7 @@ static struct mt_down *nobody_new(struct mt_proxy *p, const struct mt_exchange *
 	mt_list_init(&d->reading.node);
 	mt_decoder_init(&d->dec, d->codec, MT_DIR_DOWN, d->codec_opts, &d->s->rx);
 	d->last_rx = p->now;
-	d->closing = true;
+	d->ending = MT_DOWN_CLOSING;
 	d->copy = size;
 	p->mirror.n++;
 	p->mirror.bytes += size;

@@ -83,7 +83,9 @@ struct mt_filter_chain {
 	/* Set by mt_snapshot_index(): */
 	const struct mt_filter_chain_proto *protos; /* n_protos of mt_listener.protos */
 	const struct mt_listener *listener;
-	uint64_t id; /* of what it matches: the same chain in another snapshot has the same */
+	/* Of what it matches, and by what TLS judges clients: the same chain in another snapshot has the same. */
+	uint64_t id;
+	uint64_t kin; /* of what it matches, and of whether it ends TLS */
 };
 
 /* An exact server name of a chain, and its place in the listener. */
@@ -125,6 +127,10 @@ bool mt_filter_chain_asks_bytes(const struct mt_listener *l, const struct mt_fil
 /* The protocol with this codec and options, of the chain of this id; NULL: none, or the chain is refused. */
 const struct mt_filter_chain_proto *mt_filter_chain_find(
 	const struct mt_listener *l, uint64_t id, const struct mt_codec *codec, uint8_t opts);
+
+/* The same, of the chain that another one of this `kin` has become whose TLS judges clients otherwise. */
+const struct mt_filter_chain_proto *mt_filter_chain_heir(
+	const struct mt_listener *l, uint64_t kin, const struct mt_codec *codec, uint8_t opts);
 
 /* What mt_snapshot_index() does for one listener. */
 void mt_listener_link(struct mt_listener *l);

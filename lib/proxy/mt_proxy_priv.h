@@ -212,8 +212,6 @@ static inline bool mt_down_in_message(const struct mt_down *d)
 void mt_down_pump(struct mt_proxy *p, struct mt_down *d);
 /* FIN when nothing is owed any more and the client ended (or we want to). */
 void mt_down_maybe_finish(struct mt_proxy *p, struct mt_down *d);
-/* No new requests; those that were taken are answered, then FIN. */
-void mt_down_wind_up(struct mt_proxy *p, struct mt_down *d);
 /* RST now; every exchange ends. */
 void mt_down_reset(struct mt_proxy *p, struct mt_down *d, enum mt_proxy_outcome why);
 /* What a stream is told that is aborted for this. */
@@ -222,6 +220,20 @@ void mt_down_free(struct mt_proxy *p, struct mt_down *d);
 void mt_down_timer(struct mt_proxy *p, struct mt_down *d);
 void mt_down_arm(struct mt_proxy *p, struct mt_down *d);
 uint32_t mt_down_owed(const struct mt_down *d);
+
+/* wind_up.c: the end of a client's connection that we want */
+/* The client is told; what it has sent, and sends until it is quiet, is served; then FIN. It may have ended on return. */
+void mt_down_wind_up(struct mt_proxy *p, struct mt_down *d);
+/* The same where nothing is awaited of it: FIN as soon as nothing is owed and nothing is there. */
+void mt_down_end(struct mt_proxy *p, struct mt_down *d);
+/* It is wound up, and `what` is the answer to requests that still come: nothing serves it any more. */
+void mt_down_unserve(struct mt_proxy *p, struct mt_down *d, enum mt_local_reply what);
+/* Nothing more is decoded: what is there is dropped. */
+void mt_down_close(struct mt_proxy *p, struct mt_down *d);
+/* The message that has begun never ends: it is dropped, and what is owed goes. It may have ended on return. */
+void mt_down_cut_short(struct mt_proxy *p, struct mt_down *d, enum mt_proxy_outcome why);
+/* A timer of one that is wound up; false: it has ended. */
+bool mt_down_wind_on(struct mt_proxy *p, struct mt_down *d);
 
 /* evict.c: the ledger's part of streams' users (mt_stream.h: holds, evict) */
 void mt_down_holds(struct mt_stream *s, struct mt_sums *sums);

@@ -199,12 +199,21 @@ struct mt_readings {
 
 /* ---- downstream ---- */
 
+/* How far a client's connection has come on its way to its end (wind_up.c). */
+enum mt_down_ending {
+	MT_DOWN_GOES_ON,
+	MT_DOWN_WINDING, /* its requests are served until it is quiet, or for as long as a drain may take */
+	MT_DOWN_LAST, /* and now until nothing is owed and nothing is there: then FIN */
+	MT_DOWN_REFUSES, /* and nothing that still arrives is acknowledged: what is there is served, then FIN */
+	MT_DOWN_CLOSING, /* nothing is decoded any more; FIN after what is owed */
+};
+
 struct mt_down {
 	struct mt_ref self;
 	struct mt_stream *s; /* NULL when the connection is gone and only ends are left to do */
 	const struct mt_codec *codec;
 	uint8_t codec_opts;
-	/* Both NULL when the listener, or its chain, has left the configuration. */
+	/* proto: NULL when the listener, or its chain, has left the configuration (`unserved`). */
 	struct mt_snapshot *snap; /* held */
 	const struct mt_filter_chain_proto *proto;
 	struct mt_decoder dec; /* of s->rx */
@@ -236,10 +245,15 @@ struct mt_down {
 	bool ordered;	      /* replies go in request order */
 	bool decoding; /* guards against re-entry from replies given inside the decode loop */
 	bool paused;
-	bool eof, closing; /* closing: no more decoding; FIN after what is owed */
-	bool own_lane;	   /* was above soft: its calls use lanes of their own */
+	bool eof;
+	uint8_t ending; /* enum mt_down_ending */
+	bool told;	/* to send no more, in its protocol's word */
+	bool own_lane;	/* was above soft: its calls use lanes of their own */
 	/* So many of its next calls, but the last of them, are not SHARED: an earlier one's reply was not short. Not 0 with own_lane. */
 	uint8_t apart;
+	/* 1 + enum mt_local_reply: its requests are answered so, by us: `proto` is NULL. */
+	uint8_t unserved;
+	uint64_t wound_at; /* 0, or when its winding up began */
 	uint32_t
 		copy; /* not 0: nobody, but where the answer to a copy goes (mirror.c), which had this truesize */
 };

@@ -44,11 +44,11 @@ static inline const struct mt_tls_peer *mt_proxy_tls_peer(
 /* As policies write it, "cluster.local/ns/a/sa/b", whoever has signed it; p NULL: none. */
 struct mt_slice mt_secure_principal(const struct mt_tls_peer *peer);
 
-/*
- * The chain of a TLS stream, in the listener of the current snapshot; NULL: it is gone, or does not take its peer for good any more:
- * by what it judges them is a part of a chain's id.
- */
+/* The chain of a TLS stream, in the listener of the current snapshot; NULL: it is gone. It may judge clients otherwise than it judged this one. */
 const struct mt_filter_chain *mt_secure_chain(
 	const struct mt_stream *s, const struct mt_listener *l);
+/* What the peer of a TLS stream is to a chain that ends TLS; `old`: the context that it had before, NULL: it is not known. */
+enum mt_tls_standing mt_secure_standing(const struct mt_proxy *p, const struct mt_stream *s,
+	const struct mt_filter_chain *c, const struct mt_tls_context *old);
 /* The client's hello is there, for a chain that ends TLS. false: there is no room, and nothing has changed. */
 bool mt_secure_take(struct mt_proxy *p, struct mt_stream *s);

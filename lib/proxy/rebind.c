@@ -95,12 +95,18 @@ static void switch_snapshot(struct mt_proxy *p, struct mt_snapshot **held, struc
 
 /* ---- client connections ---- */
 
+static const struct mt_listener *listener_of(const struct mt_proxy *p, const struct mt_stream *s)
+{
+	const struct mt_tuple *t = mt_stream_ends(s);
+
+	return mt_snapshot_listener(p->snap, &t->local, t->lport);
+}
+
 /* What serves the connection in the current snapshot: the same chain of its listener, in the same protocol. NULL: gone. */
 static const struct mt_filter_chain_proto *same_proto(const struct mt_proxy *p,
 	const struct mt_stream *s, uint64_t chain, const struct mt_codec *codec, uint8_t opts)
 {
-	const struct mt_tuple *t = mt_stream_ends(s);
-	const struct mt_listener *l = mt_snapshot_listener(p->snap, &t->local, t->lport);
+	const struct mt_listener *l = listener_of(p, s);
 
 	return l ? mt_filter_chain_find(l, chain, codec, opts) : NULL;
 }
@@ -108,10 +114,20 @@ static const struct mt_filter_chain_proto *same_proto(const struct mt_proxy *p,
 /* Its chain speaks another protocol now, or is gone. */
 static void listener_gone(struct mt_proxy *p, struct mt_down *d)
 {
-	switch_snapshot(p, &d->snap, NULL);
-	d->proto = NULL;
 	mt_count(p->counters, MT_PROXY_down_listener_gone);
-	mt_down_wind_up(p, d);
+	mt_down_unserve(p, d, MT_REPLY_NO_ROUTE);
+}
+
+/* Its chain judges clients otherwise than it judged this one. */
+static void judged_otherwise(struct mt_proxy *p, struct mt_down *d, enum mt_tls_standing standing)
+{
+	if (standing == MT_TLS_CONDEMNED) {
+		mt_count(p->counters, MT_PROXY_down_condemned);
+		mt_down_unserve(p, d, MT_REPLY_DENIED);
+	} else if (standing == MT_TLS_OUTDATED && !d->ending) {
+		mt_count(p->counters, MT_PROXY_down_tls_outdated);
+		mt_down_wind_up(p, d);
+	}
 }
 
 static bool must_move(const struct mt_proxy *p, const struct mt_snapshot *held)
@@ -119,21 +135,41 @@ static bool must_move(const struct mt_proxy *p, const struct mt_snapshot *held)
 	return held->version < p->snap->keep_from && !mt_mutant(MT_MUTANT_not_rebound);
 }
 
+/* What serves it now, if anything does; *standing: what it is to the rules of that. */
+static const struct mt_filter_chain_proto *heir_of(
+	const struct mt_proxy *p, const struct mt_down *d, enum mt_tls_standing *standing)
+{
+	const struct mt_listener *l = listener_of(p, d->s);
+	const struct mt_filter_chain *was = d->proto->chain;
+	const struct mt_filter_chain_proto *to;
+
+	*standing = MT_TLS_STANDS;
+	to = l ? mt_filter_chain_find(l, was->id, d->codec, d->codec_opts) : NULL;
+	if (mt_likely(to || !l || !was->tls))
+		return to;
+	to = mt_filter_chain_heir(l, was->kin, d->codec, d->codec_opts);
+	if (to)
+		*standing = mt_secure_standing(p, d->s, to->chain, was->tls);
+	return to;
+}
+
 void mt_down_rebind(struct mt_proxy *p, struct mt_down *d)
 {
-	const struct mt_filter_chain_proto *to;
+	const struct mt_filter_chain_proto *to = NULL;
+	enum mt_tls_standing standing = MT_TLS_STANDS;
 
 	if (d->snap == p->snap || !d->snap || !d->s || d->decoding)
 		return;
-	to = same_proto(p, d->s, d->proto->chain->id, d->codec, d->codec_opts);
-	if (!to) {
-		listener_gone(p, d);
-		return;
-	}
-	if (to->idle_s != d->proto->idle_s)
+	if (mt_likely(d->proto))
+		to = heir_of(p, d, &standing);
+	if (to && to->idle_s != d->proto->idle_s)
 		mt_wheel_arm(&p->wheel, &d->timer, p->now); /* looks at its new one */
 	switch_snapshot(p, &d->snap, p->snap);
 	d->proto = to;
+	if (to)
+		judged_otherwise(p, d, standing);
+	else if (!d->unserved)
+		listener_gone(p, d);
 }
 
 /*

@@ -91,7 +91,7 @@ static struct mt_tls_context *choose_context(void *arg, const struct mt_stream *
 	(void)listener;
 	if (!c || c->refuse || !c->tls)
 		return NULL;
-	*tag = c->id;
+	*tag = c->kin;
 	return c->tls;
 }
 
@@ -99,9 +99,17 @@ const struct mt_filter_chain *mt_secure_chain(
 	const struct mt_stream *s, const struct mt_listener *l)
 {
 	for (uint32_t i = 0; i < l->n_chains; i++)
-		if (l->chains[i].id == mt_tls_stream_tag(s))
+		if (l->chains[i].kin == mt_tls_stream_tag(s))
 			return l->chains[i].tls && !l->chains[i].refuse ? &l->chains[i] : NULL;
 	return NULL;
+}
+
+enum mt_tls_standing mt_secure_standing(const struct mt_proxy *p, const struct mt_stream *s,
+	const struct mt_filter_chain *c, const struct mt_tls_context *old)
+{
+	if (mt_tls_stream_context_id(s) == mt_tls_context_id(c->tls))
+		return MT_TLS_STANDS;
+	return mt_tls_context_standing(c->tls, old, mt_proxy_tls_peer(p, s));
 }
 
 bool mt_secure_take(struct mt_proxy *p, struct mt_stream *s)
@@ -140,6 +148,11 @@ static bool on_accept(void *arg, struct mt_stream *s, int listener)
 	}
 	if (!c) {
 		mt_count(p->counters, MT_PROXY_down_listener_gone);
+		return false;
+	}
+	/* While its handshake was under way the rules may have changed. */
+	if (mt_secure_standing(p, s, c, NULL) == MT_TLS_CONDEMNED) {
+		mt_count(p->counters, MT_PROXY_down_condemned);
 		return false;
 	}
 	mt_count(p->counters, MT_PROXY_down_accepted);

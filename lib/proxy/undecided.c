@@ -248,6 +248,12 @@ static bool begin_tls(struct mt_proxy *p, struct mt_undecided *u)
 	return mt_secure_take(p, s);
 }
 
+static void outdated(struct mt_proxy *p, struct mt_down *d)
+{
+	mt_count(p->counters, MT_PROXY_down_tls_outdated);
+	mt_down_wind_up(p, d);
+}
+
 /* Whether the protocol takes it; if not it is to be reset. */
 static bool hand_over(
 	struct mt_proxy *p, struct mt_undecided *u, const struct mt_filter_chain_proto *proto)
@@ -261,7 +267,14 @@ static bool hand_over(
 		mt_stream_touch(s);
 	s->keeps = false;
 	s->rx_kept = 0;
-	return proto->codec->opaque ? mt_opaque_begin(p, s, proto) : mt_down_begin(p, s, proto);
+	if (proto->codec->opaque)
+		return mt_opaque_begin(p, s, proto);
+	if (!mt_down_begin(p, s, proto))
+		return false;
+	/* The rules of its chain have changed since its handshake. */
+	if (proto->chain->tls && mt_secure_standing(p, s, proto->chain, NULL) != MT_TLS_STANDS)
+		outdated(p, mt_down_of(s));
+	return true;
 }
 
 static void arm(struct mt_proxy *p, struct mt_undecided *u)
@@ -372,6 +385,10 @@ void mt_undecided_rebind(struct mt_proxy *p, struct mt_undecided *u)
 	chain = l && tls ? mt_secure_chain(u->s, l) : NULL;
 	if (!l || (tls && !chain)) {
 		reset(p, u, MT_PROXY_down_listener_gone);
+		return;
+	}
+	if (chain && mt_secure_standing(p, u->s, chain, NULL) == MT_TLS_CONDEMNED) {
+		reset(p, u, MT_PROXY_down_condemned);
 		return;
 	}
 	mt_snap_drop(p, u->snap);

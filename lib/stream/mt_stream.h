@@ -122,6 +122,8 @@ struct mt_stream_ops {
 	void (*shutdown)(struct mt_stream *s);
 	void (*abort)(struct mt_stream *s, enum mt_abort_reason why);
 	void (*detach)(struct mt_stream *s);
+	void (*refuse)(struct mt_stream *s, uint32_t words);
+	bool (*coming)(const struct mt_stream *s); /* NULL: never */
 	void (*touch)(struct mt_stream *s);
 	void (*again)(struct mt_stream *s);
 	void (*class)(struct mt_stream *s, enum mt_class rx, enum mt_class tx);
@@ -343,4 +345,25 @@ static inline void mt_stream_abort(struct mt_stream *s, enum mt_abort_reason why
 static inline void mt_stream_detach(struct mt_stream *s)
 {
 	s->ops->detach(s);
+}
+
+/*
+ * Nothing more is read: what arrives from here on, behind what has arrived, is not acknowledged, so that its sender knows that
+ * nobody has it. Behind mt_stream_detach() who sends such bytes all the same is reset, when it has all of ours. A FIN is still taken. `words`: so many bytes at most are
+ * acknowledged and dropped all the same, in which a layer's peer says that it ends, too.
+ */
+static inline void mt_stream_refuse_but(struct mt_stream *s, uint32_t words)
+{
+	s->ops->refuse(s, words);
+}
+
+static inline void mt_stream_refuse(struct mt_stream *s)
+{
+	mt_stream_refuse_but(s, 0);
+}
+
+/* Bytes have been acknowledged that are not in rx: a layer waits for the rest of what they are the begin of. */
+static inline bool mt_stream_coming(const struct mt_stream *s)
+{
+	return s->ops->coming && s->ops->coming(s);
 }

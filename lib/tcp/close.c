@@ -5,6 +5,11 @@
 
 /* How long a detached connection may take to deliver what is queued and see the peer's FIN. */
 #define DETACHED_MS 60000
+/*
+ * From when the peer has all of ours until it is reset for what it sends behind our end: its program may not have read what its machine
+ * has, and there are machines that throw that away for a reset.
+ */
+#define LATE_MS 100
 
 void mt_tcp_ended(struct mt_tcp *t, struct mt_tcp_conn *c)
 {
@@ -57,12 +62,22 @@ void mt_tcp_fin_sent(struct mt_tcp_conn *c)
 		c->state = MT_TCP_LAST_ACK;
 }
 
+/* RFC 9293 §3.6.1: who has closed and is sent more resets, to show that data was lost; but not before it has ours. */
+static void reset_late(struct mt_tcp *t, struct mt_tcp_conn *c)
+{
+	const uint32_t when = MT_CF_DETACHED | MT_CF_REFUSED;
+
+	if ((c->flags & when) == when && c->state == MT_TCP_FIN_WAIT_2)
+		c->at[MT_TCP_AT_LIMIT] = mt_tcp_in(t, LATE_MS);
+}
+
 void mt_tcp_fin_acked(struct mt_tcp *t, struct mt_tcp_conn *c)
 {
 	c->flags |= MT_CF_FIN_ACKED;
 	switch (c->state) {
 	case MT_TCP_FIN_WAIT_1:
 		c->state = MT_TCP_FIN_WAIT_2;
+		reset_late(t, c);
 		break;
 	case MT_TCP_CLOSING:
 		mt_tcp_tw_enter(t, c);
@@ -163,4 +178,32 @@ void mt_tcp_detach(struct mt_stream *s)
 	mt_tcp_consumed(s);
 	mt_tcp_shutdown(s);
 	mt_tcp_mark(t, c);
+}
+
+void mt_tcp_refuse(struct mt_stream *s, uint32_t words)
+{
+	struct mt_tcp *t = mt_tcp_of(s);
+	struct mt_tcp_conn *c = mt_tcp_conn_of(s);
+
+	if (s->rx_eof || c->flags & MT_CF_REFUSES)
+		return;
+	c->flags |= MT_CF_REFUSES;
+	c->words = words;
+	mt_tcp_ooo_free(t, c); /* none of it is acknowledged */
+}
+
+bool mt_tcp_refuses(struct mt_tcp *t, struct mt_tcp_conn *c, const struct mt_tcp_seg *seg)
+{
+	if (seg->len == 0)
+		return false;
+	if (seg->len <= c->words && seg->seq == c->rcv_nxt) {
+		c->words -= seg->len;
+		return false;
+	}
+	mt_tcp_note(t, MT_TCP_late_refused);
+	if (!(c->flags & MT_CF_REFUSED)) {
+		c->flags |= MT_CF_REFUSED;
+		reset_late(t, c);
+	}
+	return true;
 }

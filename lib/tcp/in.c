@@ -66,7 +66,7 @@ static inline bool unusual(
 {
 	return c->state != MT_TCP_ESTABLISHED || q_flags(seg) || q_options(c, seg) ||
 	       q_sequence(c, seg) || q_ack(c, seg) || q_loss(c) || q_memory(t, c) ||
-	       (c->flags & (MT_CF_PERSIST | MT_CF_DETACHED)) || seg->wnd == 0 ||
+	       (c->flags & (MT_CF_PERSIST | MT_CF_DETACHED | MT_CF_REFUSES)) || seg->wnd == 0 ||
 	       t->conf.slow_path_only;
 }
 

@@ -283,6 +283,8 @@ static void text(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg
 		mt_tcp_note(t, MT_TCP_after_fin);
 		return;
 	}
+	if (mt_unlikely(c->flags & MT_CF_REFUSES) && mt_tcp_refuses(t, c, seg))
+		return;
 	if (mt_mutant(MT_MUTANT_deaf_half_closed) && c->flags & MT_CF_FIN_SENT && !fin)
 		return;
 	if (seg->seq != c->rcv_nxt && !(fin && mt_mutant(MT_MUTANT_early_eof))) {

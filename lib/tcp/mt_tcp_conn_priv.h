@@ -69,6 +69,8 @@ enum mt_tcp_deadline {
 #define MT_CF_ECN	0x8000000 /* agreed (RFC 3168) */
 #define MT_CF_ECE	0x10000000 /* a marked packet came: ACKs say so until the peer has slowed down */
 #define MT_CF_CWR	0x20000000 /* we slowed down: the next new segment says so */
+#define MT_CF_REFUSES	0x40000000 /* the user reads nothing more: text is not taken */
+#define MT_CF_REFUSED	0x80000000 /* some was not */
 /* MT_TCP_ECE where MT_CF_ECE is set, without a branch. */
 #define MT_CF_ECE_BITS(flags) (((flags)&MT_CF_ECE) >> 22)
 _Static_assert(MT_CF_ECE_BITS(MT_CF_ECE) == MT_TCP_ECE, "one bit moved to the place of the other");
@@ -246,7 +248,10 @@ struct mt_tcp_conn {
 	uint8_t doubts : 3; /* with AT_LIMIT: eighths of the time after which the path is silent */
 	uint8_t wait_for;   /* a port or MT_TCP_WAIT_NEIGH, with MT_CF_WAITS */
 	uint8_t wait_round;
-	uint32_t fin_una; /* snd_una when the peer's FIN came */
+	union {
+		uint32_t fin_una; /* snd_una when the peer's FIN came */
+		uint32_t words; /* before that, with MT_CF_REFUSES: bytes that may still come */
+	};
 };
 
 #define MT_TCP_CONN_MAX 448 /* + 13 B of table; a multiple of the slab's cache lines */

@@ -515,6 +515,9 @@ void mt_tcp_ended(struct mt_tcp *t, struct mt_tcp_conn *c);
 void mt_tcp_shutdown(struct mt_stream *s);
 void mt_tcp_abort(struct mt_stream *s, enum mt_abort_reason why);
 void mt_tcp_detach(struct mt_stream *s);
+void mt_tcp_refuse(struct mt_stream *s, uint32_t words);
+/* Whether the text of a segment is not taken, since the user reads nothing more. */
+bool mt_tcp_refuses(struct mt_tcp *t, struct mt_tcp_conn *c, const struct mt_tcp_seg *seg);
 /* A TIME-WAIT record takes the connection's place in the table. */
 void mt_tcp_tw_enter(struct mt_tcp *t, struct mt_tcp_conn *c);
 void mt_tcp_tw_input(struct mt_tcp *t, struct mt_tcp_tw *tw, struct mt_tcp_seg *seg);

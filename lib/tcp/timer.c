@@ -172,6 +172,9 @@ static void limit(struct mt_tcp *t, struct mt_tcp_conn *c)
 	if (c->state == MT_TCP_SYN_SENT || c->state == MT_TCP_SYN_RCVD) {
 		mt_tcp_note(t, MT_TCP_connect_timeouts);
 		mt_tcp_conn_fail(t, c, MT_CLOSE_CONNECT_TIMEOUT);
+	} else if (c->flags & MT_CF_REFUSED && c->flags & MT_CF_FIN_ACKED) {
+		mt_tcp_note(t, MT_TCP_late_resets);
+		mt_tcp_abort(&c->s, MT_ABORT_CANCELLED);
 	} else if (c->flags & MT_CF_DETACHED) {
 		mt_tcp_note(t, MT_TCP_detach_timeouts);
 		mt_tcp_abort(&c->s, MT_ABORT_SLOW);

@@ -211,6 +211,25 @@ static void to_lower(char *s)
 			*s |= 0x20;
 }
 
+static void mark(struct mt_tls_peer *p, const X509 *x)
+{
+	/* Its authority's end counts more than its middle. */
+	struct mt_tls_mark *m = &p->marks[MT_MIN(p->n_marks, MT_TLS_MARKS - 1)];
+
+	*m = (struct mt_tls_mark){mt_x509_key_mark(x), mt_x509_issue_mark(x)};
+	p->n_marks = (uint8_t)(m - p->marks + 1);
+}
+
+static void mark_chain(struct mt_tls_handshake *h, struct mt_tls_peer *p, const X509 *leaf)
+{
+	const STACK_OF(X509) *chain = SSL_get0_verified_chain(h->ssl);
+
+	if (!chain)
+		mark(p, leaf);
+	for (int i = 0; i < sk_X509_num(chain); i++)
+		mark(p, sk_X509_value(chain, i));
+}
+
 /* false: of the certificate that was verified nothing may be made any more. */
 static bool describe(struct mt_tls_handshake *h, struct mt_tls_peer *p)
 {
@@ -229,6 +248,7 @@ static bool describe(struct mt_tls_handshake *h, struct mt_tls_peer *p)
 	p->certificate = true;
 	p->member = h->context->n_trust_domains > 0;
 	p->not_after = mt_x509_time(X509_get0_notAfter(leaf));
+	mark_chain(h, p, leaf);
 	return mt_tls_principal(leaf, p->principal);
 }
 

@@ -94,6 +94,25 @@ static void op_detach(struct mt_stream *s)
 	tls_maybe_leave(c);
 }
 
+/*
+ * What is refused is records: no part of them is opened. Who ends in order answers our close_notify by his, and is not refused that: of 31 bytes
+ * at most, with the ciphers that are spoken (RFC 5246 §6.2.3.3: header, nonce, alert, tag).
+ */
+#define CLOSE_NOTIFY_MAX 31
+
+static void op_refuse(struct mt_stream *s, uint32_t words)
+{
+	(void)words;
+	mt_stream_refuse_but(tls_conn_of(s)->lower, CLOSE_NOTIFY_MAX);
+}
+
+static bool op_coming(const struct mt_stream *s)
+{
+	const struct tls_conn *c = tls_conn_of(s);
+
+	return c->lower->rx.len > 0 || mt_stream_coming(c->lower);
+}
+
 static void op_touch(struct mt_stream *s)
 {
 	mt_stream_touch(tls_conn_of(s)->lower);
@@ -182,6 +201,8 @@ void tls_ops_init(struct mt_stream_ops *ops)
 		.shutdown = op_shutdown,
 		.abort = op_abort,
 		.detach = op_detach,
+		.refuse = op_refuse,
+		.coming = op_coming,
 		.touch = op_touch,
 		.again = op_again,
 		.class = op_class,

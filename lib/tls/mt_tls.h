@@ -99,6 +99,9 @@ bool mt_tls_principal(X509 *leaf, char out[MT_TLS_PRINCIPAL_MAX + 1]);
 
 /* ---- handshakes -------------------------------------------------------------------------------------- */
 
+/* Certificates of a peer's chain that are kept, by their numbers. */
+#define MT_TLS_MARKS 6
+
 /* Whom we speak with, as far as it is verified. */
 struct mt_tls_peer {
 	char principal[MT_TLS_PRINCIPAL_MAX + 1]; /* "spiffe://…"; "": none */
@@ -108,7 +111,26 @@ struct mt_tls_peer {
 	bool certificate;			  /* one was shown and verified */
 	bool member; /* and its principal is of one of the context's trust domains, which names them */
 	bool resumed;
+	/*
+	 * By what it is known again which roots have signed it, and that it is revoked: of each certificate of the chain as it was verified, the
+	 * leaf's first, mt_x509_key_mark() and mt_x509_issue_mark(). Of a longer one the last; of a session that was resumed the leaf's alone.
+	 */
+	struct mt_tls_mark {
+		uint64_t key, issue;
+	} marks[MT_TLS_MARKS];
+	uint8_t n_marks;
 };
+
+/* What somebody whom one context has let in is to another one. */
+enum mt_tls_standing {
+	MT_TLS_STANDS,	 /* it would let him in, too */
+	MT_TLS_OUTDATED, /* not as he has shown himself, or it cannot be told: he has to come again */
+	MT_TLS_CONDEMNED, /* it would not: revoked, of a domain that is not let in, or without the certificate that is asked for */
+};
+
+/* Any thread; `old` NULL: it is not known any more. A server's. */
+enum mt_tls_standing mt_tls_context_standing(const struct mt_tls_context *c,
+	const struct mt_tls_context *old, const struct mt_tls_peer *peer);
 
 struct mt_tls_result {
 	enum mt_tls_reason reason; /* none: it is done, and what follows counts */

@@ -53,6 +53,8 @@ struct mt_tls_handshake {
 int mt_tls_verify(X509_STORE_CTX *x, void *arg);
 /* Names and times of a certificate whose chain was verified: none, or why not. */
 enum mt_tls_reason mt_tls_judge(const struct mt_tls_context *c, X509 *leaf);
+/* Whether the principal is of one of its trust domains. */
+bool mt_tls_has_domain(const struct mt_tls_context *c, const char *principal);
 
 /* ---- handover.c ----- */
 

@@ -86,7 +86,7 @@ bool mt_tls_principal(X509 *leaf, char out[MT_TLS_PRINCIPAL_MAX + 1])
 
 /* ---- rules ------------------------------------------------------------------------------------------- */
 
-static bool has_domain(const struct mt_tls_context *c, const char *principal)
+bool mt_tls_has_domain(const struct mt_tls_context *c, const char *principal)
 {
 	const char *td = principal + strlen(MT_SPIFFE);
 	size_t len;
@@ -167,7 +167,7 @@ enum mt_tls_reason mt_tls_judge(const struct mt_tls_context *c, X509 *leaf)
 		return MT_TLS_WHY_bad_certificate;
 	if (!is_its_time(leaf))
 		return MT_TLS_WHY_expired;
-	if (c->n_trust_domains && !has_domain(c, principal))
+	if (c->n_trust_domains && !mt_tls_has_domain(c, principal))
 		return MT_TLS_WHY_wrong_trust_domain;
 	if (c->n_sans && !has_san(c, leaf))
 		return MT_TLS_WHY_wrong_san;

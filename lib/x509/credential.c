@@ -115,6 +115,7 @@ static int read_crl(struct mt_credential *c, const struct mt_credential_texts *t
 			"not all lists of the CRL can be read, or they are more than %d",
 			MT_CREDENTIAL_CRLS);
 	X509_STORE_set_flags(c->trust, X509_V_FLAG_CRL_CHECK | all);
+	c->revoked_leaf_only = t->crl_leaf_only;
 	return 0;
 }
 
@@ -123,6 +124,7 @@ static int read_trust(
 {
 	STACK_OF(X509) * roots;
 	bool ok;
+	int rc;
 
 	if (!t->roots)
 		return t->crl ? mt_err(e, -EINVAL, "a CRL without roots is of no use") : 0;
@@ -146,7 +148,10 @@ static int read_trust(
 		return mt_err(e, -ENOMEM, "no memory");
 	/* A root may be an intermediate authority: who put it there trusts it. */
 	X509_STORE_set_flags(c->trust, X509_V_FLAG_PARTIAL_CHAIN);
-	return read_crl(c, t, e);
+	rc = read_crl(c, t, e);
+	if (rc)
+		return rc;
+	return mt_credential_mark(c) ? 0 : mt_err(e, -ENOMEM, "no memory");
 }
 
 /* ---- its life ------------------------------------------------------------------------------------ */
@@ -185,5 +190,7 @@ void mt_credential_drop(struct mt_credential *c)
 	EVP_PKEY_free(c->key); /* OpenSSL clears its numbers */
 	X509_STORE_free(c->trust);
 	sk_X509_NAME_pop_free(c->authorities, X509_NAME_free);
+	free(c->trusted.at);
+	free(c->revoked.at);
 	free(c);
 }

@@ -21,6 +21,12 @@ struct mt_credential_texts {
 	bool crl_leaf_only; /* only who issued the leaf needs one */
 };
 
+/* Numbers of certificates (marks.c), sorted. */
+struct mt_marks {
+	uint64_t *at;
+	uint32_t n;
+};
+
 struct mt_credential {
 	uint32_t refs;		/* any thread; mt_credential_hold(), mt_credential_drop() */
 	STACK_OF(X509) * chain; /* the leaf first; NULL: none */
@@ -29,6 +35,10 @@ struct mt_credential {
 	STACK_OF(X509_NAME) * authorities; /* the roots' names, that a client may choose by */
 	int64_t not_before, not_after;	   /* of the leaf, Unix, s; 0: there is none */
 	uint8_t chain_digest[32], trust_digest[32]; /* SHA-256; all 0: not there */
+	struct mt_marks trusted;		    /* mt_x509_key_mark() of the roots */
+	struct mt_marks
+		revoked; /* mt_x509_issue_mark() of what is on the lists, whoever has signed those */
+	bool revoked_leaf_only; /* only leaves are looked for on the lists */
 };
 
 /* NULL with *e: the texts cannot be used, or do not belong together. */
@@ -36,6 +46,17 @@ struct mt_credential *mt_credential_new(const struct mt_credential_texts *t, str
 struct mt_credential *mt_credential_hold(struct mt_credential *c);
 /* The last one frees it, key overwritten. NULL is allowed. */
 void mt_credential_drop(struct mt_credential *c);
+
+/* ---- certificates that were verified before: marks.c ---------------------------------------------------- */
+
+/* Of whose it is and its key: a root that was issued again has the same. */
+uint64_t mt_x509_key_mark(const X509 *x);
+/* Of its authority's name and its number there. */
+uint64_t mt_x509_issue_mark(const X509 *x);
+/* Any thread: allocates nothing. */
+bool mt_marks_have(const struct mt_marks *m, uint64_t mark);
+/* Fills `trusted` and `revoked`; false: no memory. */
+bool mt_credential_mark(struct mt_credential *c);
 
 /* ---- what it says of itself, for people: about.c ------------------------------------------------------ */
 

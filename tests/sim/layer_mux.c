@@ -258,6 +258,11 @@ static void op_detach(struct mt_stream *s)
 	mt_stream_again(k->lower);
 }
 
+/* The connection below is others', too. */
+static void op_refuse(struct mt_stream *s, uint32_t words)
+{
+}
+
 static void op_touch(struct mt_stream *s)
 {
 	mt_stream_touch(mux_of(s)->link->lower);
@@ -573,6 +578,7 @@ struct layer *layer_mux_new(void)
 		.shutdown = op_shutdown,
 		.abort = op_abort,
 		.detach = op_detach,
+		.refuse = op_refuse,
 		.touch = op_touch,
 		.again = op_again,
 		.class = op_class,

@@ -274,6 +274,16 @@ static void op_detach(struct mt_stream *s)
 	rec_maybe_leave(r);
 }
 
+/* Records and the words of its peer's own end are not told apart below: its peers send on for ever. */
+static void op_refuse(struct mt_stream *s, uint32_t words)
+{
+}
+
+static bool op_coming(const struct mt_stream *s)
+{
+	return rec_of((struct mt_stream *)s)->lower->rx.len > 0;
+}
+
 static void op_touch(struct mt_stream *s)
 {
 	mt_stream_touch(rec_of(s)->lower);
@@ -487,6 +497,8 @@ struct layer *layer_records_new(void)
 		.shutdown = op_shutdown,
 		.abort = op_abort,
 		.detach = op_detach,
+		.refuse = op_refuse,
+		.coming = op_coming,
 		.touch = op_touch,
 		.again = op_again,
 		.class = op_class,

@@ -142,7 +142,8 @@ static const char *check_down(struct mt_proxy *p, const struct mt_down *d)
 		return d->outstanding == 1 ? NULL : "has not one copy";
 	if (!mt_timer_armed(&d->timer))
 		return "has no timer";
-	if (d->closing || mt_down_in_message(d) || d->retry_at || mt_reading_waits(&d->reading))
+	if (d->ending == MT_DOWN_CLOSING || mt_down_in_message(d) ||
+		(d->retry_at && !d->wound_at) || mt_reading_waits(&d->reading))
 		return NULL;
 	if (!d->paused)
 		return d->s->rx.len > d->s->rx_kept ? "has sent bytes that nobody looks at" : NULL;

@@ -134,6 +134,20 @@ static int heartbeat(const struct mt_msg *msg, const struct mt_chain *c, uint64_
 	return mt_chain_write(out, p, buf, DUBBO_HEADER + body);
 }
 
+/*
+ * READONLY, as Apache's servers say it before they end (HeaderExchangeServer): an event that wants no answer, the string "R" in hessian2, which
+ * consumers of all versions read.
+ */
+static int goaway(uint64_t id, struct mt_chain *out, struct mt_pools *p)
+{
+	uint8_t buf[DUBBO_HEADER + 2];
+
+	put_header(buf, DUBBO_REQUEST | DUBBO_EVENT | DUBBO_SER_HESSIAN, 0, id, 2);
+	buf[DUBBO_HEADER] = 1;
+	buf[DUBBO_HEADER + 1] = 'R';
+	return mt_chain_write(out, p, buf, sizeof(buf));
+}
+
 static const char *const keys[] = {
 	[DUBBO_K_INTERFACE] = "interface",
 	[DUBBO_K_METHOD] = "method",
@@ -195,4 +209,5 @@ const struct mt_codec mt_codec_dubbo = {
 	.mutate = dubbo_mutate,
 	.reply = reply,
 	.heartbeat = heartbeat,
+	.goaway = goaway,
 };

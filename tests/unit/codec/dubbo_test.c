@@ -160,6 +160,18 @@ static void heartbeats(void)
 	mt_chain_free(&c);
 }
 
+/* As a provider of 2.7 said it. */
+static void goes_away(void)
+{
+	uint8_t p[VECTOR_MAX];
+	uint32_t n = env_vector("dubbo/event-readonly", p);
+	struct mt_chain out = {0};
+
+	CU_ASSERT_EQUAL(mt_codec_dubbo.goaway(10, &out, &env_pools), 0);
+	CU_ASSERT(env_equal(&out, p, n));
+	mt_chain_free(&out);
+}
+
 #define SET(k, v)                                                                                  \
 	{                                                                                          \
 		.key = k, .key_len = sizeof(k) - 1, .value = v, .value_len = sizeof(v) - 1         \
@@ -424,6 +436,7 @@ const struct mt_test dubbo_tests[] = {
 	{"dubbo_reply_verified", reply_as_verified},
 	{"dubbo_reply_statuses", reply_statuses},
 	{"dubbo_heartbeats", heartbeats},
+	{"goes away", goes_away},
 	{"dubbo_mutations", mutations},
 	{"dubbo_reply_attachments", reply_gets_attachments},
 	{"dubbo_nomem", out_of_memory},

@@ -182,7 +182,7 @@ static void test_surplus_reply(void)
 	}
 }
 
-/* Meltemi drains while a long request is under way: it is finished and answered. */
+/* Meltemi drains while a long request is under way: it is finished and answered, and so is what comes behind it. */
 static void test_drain_in_message(void)
 {
 	enum { LEN = 100000 };
@@ -199,12 +199,17 @@ static void test_drain_in_message(void)
 	toy_make(scene_buf, 'Q', 1, "call", LEN);
 	lab_feed(c, scene_buf + 1000, LEN - 1000);
 	CU_ASSERT_EQUAL(s->sent.len, LEN);
-	/* But nothing new is taken. */
 	scene_send_request(c, 'Q', 2, 64);
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_started), 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_started), 2);
+	CU_ASSERT_EQUAL(scene_next_sent(c).kind, 'D');
 	scene_answer(s, 1, 0x17, 40);
 	CU_ASSERT_EQUAL(scene_next_sent(c).first, 0x17);
-	CU_ASSERT_TRUE(c->detached);
+	s = scene_connected_server(1);
+	scene_answer(s, scene_next_sent(s).id, 0x18, 40);
+	CU_ASSERT_EQUAL(scene_next_sent(c).first, 0x18);
+	CU_ASSERT_FALSE(c->detached);
+	scene_quiet();
+	CU_ASSERT_TRUE(c->detached && c->refuses);
 	scene_stop();
 }
 
@@ -221,8 +226,13 @@ static void test_drain_with_a_begun_message(void)
 	toy_make(scene_buf, 'Q', 2, "call", 64);
 	lab_feed(c, scene_buf, 30);
 	mt_proxy_drain(lab.p);
-	lab_advance(15 * MT_SEC);
+	lab_advance(9 * MT_SEC);
+	CU_ASSERT_FALSE(c->refuses);
+	lab_advance(6 * MT_SEC);
 	CU_ASSERT_TRUE_FATAL(c->live);
+	CU_ASSERT_TRUE(c->refuses);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_message_stalled), 1);
+	CU_ASSERT_EQUAL(scene_next_sent(c).kind, 'D');
 	scene_answer(s, scene_next_sent(s).id, 0x19, 40);
 	CU_ASSERT_EQUAL(scene_next_sent(c).first, 0x19);
 	CU_ASSERT_TRUE(c->detached);

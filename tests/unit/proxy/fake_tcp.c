@@ -63,6 +63,17 @@ static void op_detach(struct mt_stream *s)
 	s->user = NULL;
 }
 
+static void op_refuse(struct mt_stream *s, uint32_t words)
+{
+	MT_ASSERT(of(s)->live);
+	of(s)->refuses = true;
+}
+
+static bool op_coming(const struct mt_stream *s)
+{
+	return ((const struct fake_conn *)s)->coming;
+}
+
 static void op_again(struct mt_stream *s)
 {
 	MT_ASSERT(of(s)->live);
@@ -120,6 +131,8 @@ static const struct mt_stream_ops ops = {.consumed = op_consumed,
 	.shutdown = op_shutdown,
 	.abort = op_abort,
 	.detach = op_detach,
+	.refuse = op_refuse,
+	.coming = op_coming,
 	.touch = op_touch,
 	.again = op_again,
 	.class = op_class,

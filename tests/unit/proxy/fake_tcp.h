@@ -22,6 +22,8 @@ struct fake_conn {
 	bool stopped;	     /* what is given from now on is not transmitted */
 	struct mt_sums held; /* as the user said at the last turn's end */
 	bool touched;	     /* since then */
+	bool refuses;	     /* nothing more is read of it */
+	bool coming;	     /* mt_stream_coming() */
 	bool live, connected, shut, aborted, detached, accepted;
 };
 

@@ -267,7 +267,9 @@ static void test_drain(void)
 	until_told(1);
 	s = scene_connected_server(0);
 	scene_answer(s, scene_next_sent(s).id, 9, 40);
+	CU_ASSERT_EQUAL(scene_next_sent(c).kind, 'D');
 	CU_ASSERT_EQUAL(scene_next_sent(c).first, 9);
+	scene_quiet();
 	lab_flush_detached();
 	CU_ASSERT_TRUE(mt_proxy_idle(lab.p));
 	stop(1);

@@ -178,7 +178,11 @@ static void test_reload(void)
 	mt_proxy_adopt(lab.p, config_make(1, 2, 1, false));
 	lab_advance(MT_MSEC);
 	CU_ASSERT_EQUAL(config_holds(0), 1); /* the call */
-	CU_ASSERT_TRUE(gone->detached);	     /* its listener left */
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_listener_gone), 1);
+	CU_ASSERT_FALSE(gone->detached);
+	scene_send_request(gone, 'Q', 7, 64); /* its listener left, and says so */
+	CU_ASSERT_EQUAL(scene_next_sent(gone).first, MT_REPLY_NO_ROUTE);
+	scene_bye(gone);
 	scene_answer(s, id, 0x31, 40);
 	CU_ASSERT_EQUAL(scene_next_sent(c).first, 0x31);
 	CU_ASSERT_EQUAL(config_holds(0), 0);
@@ -448,8 +452,11 @@ static void test_drain(void)
 	CU_ASSERT_EQUAL(mt_proxy_listen_ops.lookup(lab.p, &c->t.local, 1), -1);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_draining), 1);
 	CU_ASSERT_PTR_NULL(lab_client(CONFIG_SAFE));
+	CU_ASSERT_EQUAL(scene_next_sent(c).kind, 'D');
 	scene_answer(s, id, 0x12, 40);
 	CU_ASSERT_EQUAL(scene_next_sent(c).first, 0x12);
+	CU_ASSERT_FALSE(mt_proxy_idle(lab.p));
+	scene_quiet();
 	CU_ASSERT_TRUE(c->detached);
 	CU_ASSERT_TRUE(mt_proxy_idle(lab.p));
 	scene_stop();
@@ -508,7 +515,7 @@ static uint32_t told(struct fake_conn **c, uint32_t n)
 	uint32_t gone = 0;
 
 	for (uint32_t i = 0; i < n; i++)
-		gone += c[i]->detached;
+		gone += c[i]->sent.len > 0;
 	return gone;
 }
 
@@ -533,6 +540,7 @@ static void test_drain_in_slices(void)
 		turns++;
 	}
 	CU_ASSERT_EQUAL(turns, 2);
+	scene_quiet();
 	CU_ASSERT_TRUE(mt_proxy_idle(lab.p));
 	scene_stop();
 }

@@ -582,7 +582,9 @@ static void test_drain(void)
 	mt_proxy_drain(lab.p);
 	lab_advance(MT_MSEC);
 	CU_ASSERT_FALSE(mt_proxy_idle(lab.p));
+	CU_ASSERT_EQUAL(scene_next_sent(c).kind, 'D');
 	answered(c, 1);
+	lab_close(c, MT_CLOSE_RESET);
 	CU_ASSERT_EQUAL(mt_proxy_copies(lab.p), 1);
 	CU_ASSERT_TRUE(mt_proxy_idle(lab.p));
 	lab_advance(2 * MT_SEC);

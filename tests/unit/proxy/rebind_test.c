@@ -140,7 +140,12 @@ static void test_service_gone(void)
 	/* The other one ends natively, also without its service. */
 	lab_close(lab_server(0) == s ? lab_server(1) : lab_server(0), MT_CLOSE_RESET);
 	CU_ASSERT_EQUAL(scene_next_sent(c).first, MT_REPLY_CONN_LOST);
-	CU_ASSERT_TRUE(c->detached);
+	/* And what comes meanwhile is answered by us. */
+	scene_send_request(c, 'Q', 3, 64);
+	CU_ASSERT_EQUAL(scene_next_sent(c).first, MT_REPLY_NO_ROUTE);
+	CU_ASSERT_FALSE(c->detached);
+	scene_quiet();
+	CU_ASSERT_TRUE(c->detached && c->refuses);
 	stop();
 }
 

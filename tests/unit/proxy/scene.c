@@ -156,6 +156,11 @@ void scene_bye(struct fake_conn *c)
 	lab_fin(c);
 }
 
+void scene_quiet(void)
+{
+	lab_advance(2100 * MT_MSEC);
+}
+
 static struct rte_mbuf *taken[16384];
 static uint32_t n_taken;
 

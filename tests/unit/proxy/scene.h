@@ -32,6 +32,8 @@ void scene_filters(struct mt_filter_inst *filters, uint32_t n);
 /* As a filter's own thread does, in this one: the worker learns of it in its next turn. */
 void scene_complete(
 	const struct mt_filter_ticket *t, enum mt_filter_verdict verdict, const char *text);
+/* Long enough without a byte that a client that is wound up ends. */
+void scene_quiet(void);
 /* The client's FIN. */
 void scene_bye(struct fake_conn *c);
 
@@ -44,4 +46,4 @@ extern const struct mt_test calls_tests[], long_tests[], ends_tests[], life_test
 	reading_tests[], evict_tests[], repeat_tests[], rejoin_tests[], window_tests[],
 	queue_tests[], wide_tests[], silence_tests[], oneway_tests[], filters_tests[],
 	chain_tests[], undecided_tests[], image_tests[], unacked_tests[], guard_tests[],
-	secure_tests[], mirror_tests[], tokens_tests[], asks_tests[];
+	secure_tests[], wind_up_tests[], mirror_tests[], tokens_tests[], asks_tests[];

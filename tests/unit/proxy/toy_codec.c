@@ -197,6 +197,14 @@ static int toy_heartbeat(const struct mt_msg *msg, const struct mt_chain *c, uin
 	return mt_chain_write(out, p, m, sizeof(m));
 }
 
+static int toy_goaway(uint64_t id, struct mt_chain *out, struct mt_pools *p)
+{
+	uint8_t m[TOY_HEADER];
+
+	toy_make(m, 'D', id, "stop", sizeof(m));
+	return mt_chain_write(out, p, m, sizeof(m));
+}
+
 #define TOY_COMMON                                                                                 \
 	.max_message = TOY_MAX, .id_min = 4096, .id_max = (1ull << 40) - 1,                        \
 	.deadline_key = {.name = "deadline", .len = 8, .id = -1}, .decode = toy_decode,            \
@@ -209,6 +217,7 @@ const struct mt_codec toy_codec = {.name = "toy",
 	.correlation_mux = MT_CORR_SAFE,
 	.heartbeat_s = 30,
 	.heartbeat = toy_heartbeat,
+	.goaway = toy_goaway,
 	TOY_COMMON};
 const struct mt_codec toy_serial_codec = {.name = "toyserial",
 	.correlation = MT_CORR_SERIAL,

@@ -334,6 +334,101 @@ static void detach_has_an_end(void)
 	down();
 }
 
+/* What nobody reads any more is not acknowledged; who goes on sending is reset when he has all of ours. */
+static void refused_behind_the_end(void)
+{
+	up(NULL);
+	accepted();
+	send_written(100, 100);
+	mt_stream_refuse(w.s);
+	mt_stream_detach(w.s);
+	turn();
+	tx(.flags = FPA, .seq = 1, .ack = 1, .len = 100);
+	rx(.flags = PA, .seq = 1, .ack = 1, .len = 70);
+	pass(150); /* the peer has not all of ours */
+	none();
+	rx(.flags = A, .seq = 71, .ack = 102);
+	pass(90);
+	none();
+	pass(20);
+	tx(.flags = RA, .seq = 102, .ack = 1);
+	CU_ASSERT_EQUAL(counter(MT_TCP_late_refused), 1);
+	CU_ASSERT_EQUAL(counter(MT_TCP_late_resets), 1);
+	CU_ASSERT_EQUAL(counter(MT_TCP_detach_timeouts), 0);
+	events("");
+	gone();
+	down();
+}
+
+/* The first bytes come behind our FIN's acknowledgement; neither the peer's FIN beside them is taken. */
+static void refused_late(void)
+{
+	up(NULL);
+	accepted();
+	mt_stream_refuse(w.s);
+	mt_stream_detach(w.s);
+	turn();
+	tx(.flags = FA, .seq = 1, .ack = 1);
+	rx(.flags = A, .seq = 1, .ack = 2);
+	pass(5000);
+	none();
+	rx(.flags = FPA, .seq = 1, .ack = 2, .len = 70);
+	none();
+	pass(110);
+	tx(.flags = RA, .seq = 2, .ack = 1);
+	gone();
+	down();
+}
+
+/* Before the end: what was there is read, what is owed goes, and nothing else is acknowledged. */
+static void refused_before_the_end(void)
+{
+	up(NULL);
+	accepted();
+	rx(.flags = PA, .seq = 1, .ack = 1, .len = 70);
+	rx(.flags = PA, .seq = 171, .ack = 1, .len = 30); /* behind a hole */
+	skip_all();
+	mt_stream_refuse(w.s);
+	rx(.flags = PA, .seq = 71, .ack = 1, .len = 100);
+	rx(.flags = PA, .seq = 71, .ack = 1, .len = 100);
+	pass(500);
+	none();
+	send_written(40, 40);
+	turn();
+	tx(.flags = PA, .seq = 1, .ack = 71, .len = 40);
+	mt_stream_detach(w.s);
+	turn();
+	tx(.flags = FA, .seq = 41, .ack = 71);
+	rx(.flags = A, .seq = 71, .ack = 42);
+	pass(110);
+	tx(.flags = RA, .seq = 42, .ack = 71);
+	gone();
+	down();
+}
+
+/* In order: a FIN alone, and the few words that a layer lets its peer say. */
+static void refused_but_an_end(void)
+{
+	for (uint32_t words = 0; words < 60; words += 31) {
+		uint32_t said = words ? 24 : 0;
+
+		up(NULL);
+		accepted();
+		mt_stream_refuse_but(w.s, words);
+		mt_stream_detach(w.s);
+		turn();
+		tx(.flags = FA, .seq = 1, .ack = 1);
+		if (said)
+			rx(.flags = PA, .seq = 1, .ack = 2, .len = 24);
+		rx(.flags = FA, .seq = 1 + said, .ack = 2);
+		skip_all();
+		CU_ASSERT_EQUAL(counter(MT_TCP_late_refused), 0);
+		CU_ASSERT_EQUAL(w.t->tw_live, 1);
+		gone();
+		down();
+	}
+}
+
 static void send_after_shutdown(void)
 {
 	up(NULL);
@@ -564,6 +659,10 @@ const struct mt_test close_tests[] = {
 	{"detach delivers", detach_delivers},
 	{"detach with unread bytes", detach_with_unread},
 	{"detach has an end", detach_has_an_end},
+	{"refused behind the end", refused_behind_the_end},
+	{"refused late", refused_late},
+	{"refused before the end", refused_before_the_end},
+	{"refused but an end", refused_but_an_end},
 	{"send after shutdown", send_after_shutdown},
 	{"ends inside events", ends_inside_events},
 	{0},

@@ -123,8 +123,14 @@ static int op_reclaim(const struct mt_stream *s, uint64_t first, uint64_t last, 
 	return -ENODATA;
 }
 
+static void op_refuse(struct mt_stream *s, uint32_t words)
+{
+	end_of(s)->refuses = words + 1;
+}
+
 static const struct mt_stream_ops ops = {op_consumed, op_send, op_shutdown, op_abort, op_detach,
-	op_touch, op_again, op_class, op_ends, op_room, op_positions, op_end, op_reclaim, NULL};
+	op_refuse, NULL, op_touch, op_again, op_class, op_ends, op_room, op_positions, op_end,
+	op_reclaim, NULL};
 
 static struct pipe_end *take(void)
 {

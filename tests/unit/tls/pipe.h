@@ -15,6 +15,7 @@ struct pipe_end {
 	uint64_t accepted, sent, acked;
 	bool live, connected, told, fin_in, eof_told, reset_in, let_go;
 	bool again, shut, touched;
+	uint32_t refuses; /* 1 + the words that are not refused */
 	uint32_t rx_most; /* bytes beyond what was kept */
 };
 

@@ -231,9 +231,91 @@ static void test_early_data_is_skipped(void)
 	mt_tls_context_drop(c);
 }
 
+/* ---- whom one context has let in, before another one ---- */
+
+static struct mt_tls_context *judge(const char *roots, const char *crl, const char *domain,
+	uint16_t min_version, enum mt_tls_trust trust)
+{
+	const struct pki_node bob = {
+		.cert = sk_X509_value(pki()->bob->chain, 0), .key = pki()->bob->key};
+	struct mt_credential *cr = pki_credential(&bob, &pki()->mid, roots, crl);
+	struct mt_tls_rules r = rules_with_tickets();
+	struct mt_tls_context *c;
+
+	r.credential = cr;
+	r.trust = trust;
+	r.min_version = min_version;
+	r.trust_domains = &domain;
+	r.n_trust_domains = domain != NULL;
+	c = ends_context(&r);
+	mt_credential_drop(cr);
+	return c;
+}
+
+static char *both_roots(void)
+{
+	const X509 *const certs[] = {pki()->other_root.cert, pki()->root.cert};
+
+	return pki_pem(certs, 2);
+}
+
+/* Of a client by the root: with its whole chain, and of a resumed session, of which the leaf alone is known. */
+static void check_standing(const struct mt_tls_context *old, struct mt_tls_context *c,
+	const struct mt_tls_peer *peer, enum mt_tls_standing whole, enum mt_tls_standing resumed)
+{
+	CU_ASSERT_EQUAL(mt_tls_context_standing(c, old, &peer[0]), whole);
+	CU_ASSERT_EQUAL(mt_tls_context_standing(c, old, &peer[1]), resumed);
+	mt_tls_context_drop(c);
+}
+
+static void test_standing(void)
+{
+	const X509 *alice = sk_X509_value(pki()->alice->chain, 0);
+	char *both = both_roots(), *revoked = pki_crl(&pki()->root, alice, false);
+	char *others = pki_crl(&pki()->root, pki()->mid.cert, false);
+	struct mt_tls_context *old =
+		judge(pki()->roots, NULL, "cluster.local", 0, MT_TLS_VERIFIED);
+	const struct mt_tls_peer nobody = {.certificate = false};
+	struct mt_tls_peer peer[2];
+	SSL_SESSION *session = NULL;
+
+	for (uint32_t i = 0; i < 2; i++)
+		peer[i] = connect_with(old, TLS1_3_VERSION, &session).peer;
+	CU_ASSERT(!peer[0].resumed && peer[1].resumed);
+	CU_ASSERT(peer[0].n_marks == 2 && peer[1].n_marks == 1);
+	check_standing(old, judge(both, NULL, "cluster.local", 0, MT_TLS_VERIFIED), peer,
+		MT_TLS_STANDS, MT_TLS_OUTDATED);
+	check_standing(old, judge(pki()->other_roots, NULL, "cluster.local", 0, MT_TLS_VERIFIED),
+		peer, MT_TLS_OUTDATED, MT_TLS_OUTDATED);
+	check_standing(old, judge(pki()->roots, others, "cluster.local", 0, MT_TLS_VERIFIED), peer,
+		MT_TLS_STANDS, MT_TLS_OUTDATED);
+	check_standing(old, judge(pki()->roots, revoked, "cluster.local", 0, MT_TLS_VERIFIED), peer,
+		MT_TLS_CONDEMNED, MT_TLS_CONDEMNED);
+	check_standing(old, judge(pki()->roots, NULL, "elsewhere", 0, MT_TLS_VERIFIED), peer,
+		MT_TLS_CONDEMNED, MT_TLS_CONDEMNED);
+	check_standing(old, judge(pki()->roots, NULL, "cluster.local", 0x0304, MT_TLS_VERIFIED),
+		peer, MT_TLS_OUTDATED, MT_TLS_OUTDATED);
+	check_standing(old, judge(pki()->roots, NULL, NULL, 0, MT_TLS_ANYBODY), peer,
+		MT_TLS_OUTDATED, MT_TLS_OUTDATED);
+	/* What was asked for before is not known any more. */
+	check_standing(NULL, judge(both, NULL, "cluster.local", 0, MT_TLS_VERIFIED), peer,
+		MT_TLS_OUTDATED, MT_TLS_OUTDATED);
+	/* Who has shown nothing. */
+	CU_ASSERT_EQUAL(mt_tls_context_standing(old, old, &nobody), MT_TLS_CONDEMNED);
+	mt_tls_context_drop(old);
+	old = judge(pki()->roots, NULL, "cluster.local", 0, MT_TLS_IF_SHOWN);
+	CU_ASSERT_EQUAL(mt_tls_context_standing(old, old, &nobody), MT_TLS_STANDS);
+	mt_tls_context_drop(old);
+	SSL_SESSION_free(session);
+	free(both);
+	free(revoked);
+	free(others);
+}
+
 const struct mt_test session_tests[] = {{"sessions are resumed", test_resumed},
 	{"no tickets, no sessions", test_no_tickets},
 	{"early data is skipped", test_early_data_is_skipped},
 	{"sessions are bound to chain, trust and rules", test_bound},
 	{"a certificate in a ticket is judged anew", test_judged_anew},
-	{"a certificate in a ticket that has expired", test_end_of_certificate}, {0}};
+	{"a certificate in a ticket that has expired", test_end_of_certificate},
+	{"standing before other rules", test_standing}, {0}};

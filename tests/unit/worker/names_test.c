@@ -402,10 +402,15 @@ static void on_detach(struct mt_stream *s)
 	mt_chain_free(&s->rx);
 }
 
+static void on_refuse(struct mt_stream *s, uint32_t words)
+{
+}
+
 static const struct mt_stream_ops ops = {.consumed = on_consumed,
 	.send = on_send,
 	.abort = on_abort,
 	.detach = on_detach,
+	.refuse = on_refuse,
 	.ends = on_ends};
 
 static void client(struct rig *r, struct wire *c)

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The end of a client's connection that we want, so that it loses no request that was acknowledged. The client is told in its
+ * protocol, where that has a word; what it has sent, and goes on sending, is served until it is quiet, or for a third of the time of a drain. Then
+ * the connection ends where nothing is owed and nothing is there. With its FIN it refuses what still comes (mt_stream_refuse()): that is not acknowledged, and answered by a
+ * reset, so who sent it can tell that nobody has read it.
+ */
+#include "mt_proxy_priv.h"
+
+/* Nothing came and nothing was answered for so long: it has heard, or asks for nothing more. */
+#define QUIET_NS MT_SEC
+/* A client that is never quiet is looked at so often for a moment between its messages. */
+#define LOOK_NS (10 * MT_MSEC)
+
+/* Of the time of a drain: when it is looked for such a moment, and when there need be none. The rest is for what is owed. */
+#define SERVED_PART 3
+#define LAST_PART   2
+
+static uint64_t drain_ns(const struct mt_proxy *p)
+{
+	return p->conf.drain_ms * MT_MSEC;
+}
+
+static void tell(struct mt_proxy *p, struct mt_down *d)
+{
+	struct mt_chain out = {0};
+
+	if (!d->codec->goaway || d->eof)
+		return;
+	if (d->codec->goaway(mt_rand_u64(&p->rnd) & INT32_MAX, &out, p->pools)) {
+		mt_count(p->counters, MT_PROXY_no_memory);
+		mt_chain_free(&out);
+		return;
+	}
+	d->told = true;
+	mt_count(p->counters, MT_PROXY_down_told);
+	mt_reply_aside(p, d, &out);
+}
+
+static uint64_t quiet_at(const struct mt_down *d)
+{
+	uint64_t last = MT_MAX(d->last_rx, d->last_ack);
+
+	return (d->told ? MT_MAX(last, d->wound_at) : last) + QUIET_NS;
+}
+
+/* Between two messages, and all of those that have come are taken. */
+static bool between(const struct mt_down *d)
+{
+	return d->s->rx.len == 0 && !d->msg_started && !mt_down_in_message(d) &&
+	       !mt_stream_coming(d->s);
+}
+
+void mt_down_cut_short(struct mt_proxy *p, struct mt_down *d, enum mt_proxy_outcome why)
+{
+	mt_count(p->counters, why);
+	mt_stream_refuse(d->s);
+	mt_down_close(p, d);
+}
+
+/* When to look again, or 0: there is nothing to look for. */
+static uint64_t next_look(const struct mt_proxy *p, const struct mt_down *d)
+{
+	uint64_t served = d->wound_at + drain_ns(p) / SERVED_PART;
+
+	switch (d->ending) {
+	case MT_DOWN_WINDING:
+		return MT_MIN(served, MT_MAX(quiet_at(d), p->now + LOOK_NS));
+	case MT_DOWN_LAST:
+		return p->now + LOOK_NS;
+	default:
+		return 0;
+	}
+}
+
+bool mt_down_wind_on(struct mt_proxy *p, struct mt_down *d)
+{
+	uint64_t age = p->now - d->wound_at;
+	struct mt_ref ref = d->self;
+
+	if (d->ending == MT_DOWN_WINDING &&
+		(age >= drain_ns(p) / SERVED_PART ||
+			(p->now >= quiet_at(d) && mt_down_owed(d) == 0 && between(d))))
+		d->ending = MT_DOWN_LAST;
+	if (d->ending == MT_DOWN_LAST && age >= drain_ns(p) / LAST_PART && between(d)) {
+		d->ending = MT_DOWN_REFUSES;
+		mt_stream_refuse(d->s);
+	}
+	if (d->ending == MT_DOWN_LAST && age >= drain_ns(p) / SERVED_PART * LAST_PART)
+		mt_down_cut_short(p, d, MT_PROXY_down_cut_short);
+	else
+		mt_down_maybe_finish(p, d);
+	if (!mt_slab_live(&p->downs, ref))
+		return false;
+	d->retry_at = next_look(p, d);
+	return true;
+}
+
+void mt_down_wind_up(struct mt_proxy *p, struct mt_down *d)
+{
+	struct mt_ref ref = d->self;
+
+	if (!d->s || d->ending || d->copy)
+		return;
+	d->ending = MT_DOWN_WINDING;
+	d->wound_at = p->now;
+	tell(p, d);
+	if (!d->decoding && mt_down_wind_on(p, d))
+		mt_down_arm(p, d);
+	else if (mt_slab_live(&p->downs, ref))
+		mt_wheel_arm(&p->wheel, &d->timer, p->now);
+}
+
+void mt_down_unserve(struct mt_proxy *p, struct mt_down *d, enum mt_local_reply what)
+{
+	d->unserved = (uint8_t)(1 + what);
+	d->proto = NULL;
+	mt_down_wind_up(p, d);
+}
+
+void mt_down_end(struct mt_proxy *p, struct mt_down *d)
+{
+	if (!d->ending)
+		d->ending = MT_DOWN_LAST;
+	mt_down_maybe_finish(p, d);
+}
+
+void mt_down_close(struct mt_proxy *p, struct mt_down *d)
+{
+	d->ending = MT_DOWN_CLOSING;
+	d->msg_started = 0;
+	/* The rest of a message that was taken still goes; one that has only begun does not. */
+	if (d->s && !mt_down_in_message(d))
+		mt_stream_drop(d->s, d->s->rx.len);
+	mt_down_maybe_finish(p, d);
+}

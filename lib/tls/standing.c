@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Whom one context has let in, before another one: what is kept of a connection's peer is looked at again when roots, revocation lists or rules
+ * change, without its certificates, which are gone.
+ */
+#include "mt_tls_priv.h"
+
+#include <string.h>
+
+static bool is_revoked(const struct mt_credential *cr, const struct mt_tls_peer *p)
+{
+	uint32_t n = cr->revoked_leaf_only ? MT_MIN(1, p->n_marks) : p->n_marks;
+
+	for (uint32_t i = 0; i < n; i++)
+		if (mt_marks_have(&cr->revoked, p->marks[i].issue))
+			return true;
+	return false;
+}
+
+/* A chain that leads to one of the roots, or through it. */
+static bool is_trusted(const struct mt_credential *cr, const struct mt_tls_peer *p)
+{
+	for (uint32_t i = 0; i < p->n_marks; i++)
+		if (mt_marks_have(&cr->trusted, p->marks[i].key))
+			return true;
+	return false;
+}
+
+static bool same_sans(const struct mt_tls_context *a, const struct mt_tls_context *b)
+{
+	bool same = a->n_sans == b->n_sans;
+
+	for (uint32_t i = 0; same && i < a->n_sans; i++)
+		same = a->sans[i].prefix == b->sans[i].prefix &&
+		       strcmp(a->sans[i].text, b->sans[i].text) == 0;
+	return same;
+}
+
+static bool same_domains(const struct mt_tls_context *a, const struct mt_tls_context *b)
+{
+	bool same = a->n_trust_domains == b->n_trust_domains;
+
+	for (uint32_t i = 0; same && i < a->n_trust_domains; i++)
+		same = strcmp(a->trust_domains[i], b->trust_domains[i]) == 0;
+	return same;
+}
+
+enum mt_tls_standing mt_tls_context_standing(const struct mt_tls_context *c,
+	const struct mt_tls_context *old, const struct mt_tls_peer *p)
+{
+	const struct mt_credential *cr = c->credential;
+	bool as_before = old && old->library_id == c->library_id && old->trust == c->trust &&
+			 same_sans(old, c) && same_domains(old, c);
+
+	if (!p || !p->certificate)
+		return c->trust == MT_TLS_VERIFIED ? MT_TLS_CONDEMNED
+		       : as_before		   ? MT_TLS_STANDS
+						   : MT_TLS_OUTDATED;
+	if (c->trust == MT_TLS_ANYBODY)
+		return MT_TLS_OUTDATED;
+	if (is_revoked(cr, p) || (c->n_trust_domains && !mt_tls_has_domain(c, p->principal)))
+		return MT_TLS_CONDEMNED;
+	return as_before && is_trusted(cr, p) ? MT_TLS_STANDS : MT_TLS_OUTDATED;
+}

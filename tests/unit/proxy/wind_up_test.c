@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Client connections that we end: what was acknowledged is served, whatever is still to come is not acknowledged. */
+#include "scene.h"
+
+#include "mt_proxy_priv.h"
+#include "mt_tls_priv.h"
+
+static struct fake_conn *c, *s;
+
+static void begin(uint16_t port)
+{
+	scene_start(1);
+	scene_patient();
+	c = lab_client(port);
+	scene_send_request(c, 'Q', 1, 64);
+	s = scene_connected_server(0);
+}
+
+static void hears(void)
+{
+	while (scene_next_sent(c).kind)
+		;
+}
+
+static void answer(void)
+{
+	scene_answer(s, scene_next_sent(s).id, 0x11, 40);
+}
+
+static void is_told(void)
+{
+	CU_ASSERT_EQUAL(scene_next_sent(c).kind, 'D');
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_told), 1);
+}
+
+static void drain(void)
+{
+	mt_proxy_drain(lab.p);
+	lab_advance(MT_MSEC);
+}
+
+static void has_ended(void)
+{
+	CU_ASSERT_TRUE(c->detached);
+	CU_ASSERT_TRUE(c->refuses);
+	scene_stop();
+}
+
+/* What comes until the client has heard that it should send no more is answered. */
+static void test_served_until_quiet(void)
+{
+	begin(CONFIG_SAFE);
+	answer();
+	CU_ASSERT_EQUAL(scene_next_sent(c).first, 0x11);
+	drain();
+	is_told();
+	for (uint64_t i = 2; i < 7; i++) {
+		lab_advance(900 * MT_MSEC);
+		scene_send_request(c, 'Q', i, 64);
+		answer();
+		CU_ASSERT_EQUAL(scene_next_sent(c).id, i);
+	}
+	lab_advance(900 * MT_MSEC);
+	CU_ASSERT_FALSE(c->detached);
+	lab_advance(200 * MT_MSEC);
+	has_ended();
+}
+
+/* No sooner than a second after its last call was answered, however long that took. */
+static void test_slow_call(void)
+{
+	begin(CONFIG_SAFE);
+	drain();
+	is_told();
+	lab_advance(8 * MT_SEC);
+	CU_ASSERT_FALSE(c->detached);
+	answer();
+	CU_ASSERT_EQUAL(scene_next_sent(c).first, 0x11);
+	lab_advance(900 * MT_MSEC);
+	CU_ASSERT_FALSE(c->detached);
+	lab_advance(200 * MT_MSEC);
+	has_ended();
+}
+
+/* Who has been quiet, and knows no word, is not waited for. */
+static void test_quiet_already(void)
+{
+	begin(CONFIG_SERIAL);
+	answer();
+	CU_ASSERT_EQUAL(scene_next_sent(c).first, 0x11);
+	lab_advance(MT_SEC);
+	drain();
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_told), 0);
+	has_ended();
+}
+
+/* Who never stops gets its FIN between two calls. */
+static void test_never_quiet(void)
+{
+	uint64_t asked = 1, answered = 1;
+
+	begin(CONFIG_SERIAL);
+	answer();
+	drain();
+	for (int i = 0; i < 400 && !c->detached; i++) {
+		scene_send_request(c, 'Q', ++asked, 64);
+		lab_advance(50 * MT_MSEC);
+		CU_ASSERT_FALSE(c->detached);
+		scene_answer(s, scene_next_sent(s).id, 0x11, 40);
+		answered++;
+		hears();
+	}
+	CU_ASSERT(asked == answered && asked > 190);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_started), asked);
+	has_ended();
+}
+
+/* Something is always owed: then it refuses first, and what it has taken is answered. */
+static void test_always_owed(void)
+{
+	uint64_t asked = 1;
+
+	begin(CONFIG_SAFE);
+	drain();
+	while (!c->refuses && asked < 400) {
+		scene_send_request(c, 'Q', ++asked, 64);
+		answer();
+		hears();
+		lab_advance(50 * MT_MSEC);
+	}
+	CU_ASSERT(asked > 290 && asked < 310);
+	lab_advance(8 * MT_SEC);
+	CU_ASSERT_FALSE(c->detached);
+	answer();
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_answered), asked);
+	has_ended();
+}
+
+/* Never between two messages: it ends in the middle of one, behind what it is owed. */
+static void test_always_in_a_message(void)
+{
+	begin(CONFIG_SAFE);
+	answer();
+	drain();
+	toy_make(scene_buf, 'Q', 2, "call", 64);
+	lab_feed(c, scene_buf, 40);
+	for (int i = 0; i < 300 && !c->detached; i++) {
+		uint8_t next[64];
+
+		toy_make(next, 'Q', 3, "call", 64);
+		memcpy(scene_buf, scene_buf + 40, 24);
+		memcpy(scene_buf + 24, next, 40);
+		lab_feed(c, scene_buf, 64);
+		answer();
+		hears();
+		memcpy(scene_buf, next, 64);
+		lab_advance(100 * MT_MSEC);
+	}
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_cut_short), 1);
+	CU_ASSERT_EQUAL(
+		scene_counted(MT_PROXY_exchange_answered), scene_counted(MT_PROXY_exchange_started));
+	has_ended();
+}
+
+/* A layer below has the begin of a record. */
+static void test_more_is_coming(void)
+{
+	begin(CONFIG_SERIAL);
+	answer();
+	c->coming = true;
+	drain();
+	lab_advance(3 * MT_SEC);
+	CU_ASSERT_FALSE(c->detached);
+	scene_send_request(c, 'Q', 2, 64);
+	c->coming = false;
+	answer();
+	scene_quiet();
+	has_ended();
+}
+
+/* Without a call for an hour: at once, and what crosses the FIN is refused. */
+static void test_idle(void)
+{
+	begin(CONFIG_SAFE);
+	answer();
+	CU_ASSERT_EQUAL(scene_next_sent(c).first, 0x11);
+	lab_advance(3601 * MT_SEC);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_idle), 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_told), 0);
+	CU_ASSERT_EQUAL(c->sent.len, 0);
+	has_ended();
+}
+
+/* Bytes of which nothing can be made: those behind them are not acknowledged, either. */
+static void test_malformed(void)
+{
+	begin(CONFIG_SAFE);
+	answer();
+	lab_feed(c, "this is nothing", 15);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_malformed), 0);
+	lab_feed(c, "that anybody knows", 18);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_malformed), 1);
+	has_ended();
+}
+
+/* ---- clients that would not be let in any more ---- */
+
+static uint64_t context_id;
+
+uint64_t __wrap_mt_tls_stream_context_id(const struct mt_stream *stream);
+
+uint64_t __wrap_mt_tls_stream_context_id(const struct mt_stream *stream)
+{
+	(void)stream;
+	return context_id;
+}
+
+static uint64_t old_root[] = {7}, both_roots[] = {7, 8}, new_root[] = {8}, gone[] = {30};
+static struct mt_credential trusts[] = {{.trusted = {old_root, 1}}, {.trusted = {both_roots, 2}},
+	{.trusted = {new_root, 1}}, {.trusted = {old_root, 1}, .revoked = {gone, 1}}};
+static struct mt_tls_context judges[] = {{.refs = 1u << 30, .id = 1, .credential = &trusts[0]},
+	{.refs = 1u << 30, .id = 2, .credential = &trusts[1]},
+	{.refs = 1u << 30, .id = 3, .credential = &trusts[2]},
+	{.refs = 1u << 30, .id = 4, .credential = &trusts[3]}};
+
+static void judged_by(struct mt_snapshot *snap, uint32_t i)
+{
+	struct mt_listener *l = (struct mt_listener *)mt_snapshot_listener(
+		snap, &c->t.local, CONFIG_SAFE);
+
+	l->chains[0].tls = &judges[i];
+	mt_listener_link(l);
+}
+
+static void changed_to(uint32_t i)
+{
+	struct mt_snapshot *snap = config_make(1, 2, 1, true);
+
+	judged_by(snap, i);
+	mt_proxy_adopt(lab.p, snap);
+	lab_advance(MT_MSEC);
+}
+
+static void judged(void)
+{
+	static struct mt_tls_layer layer;
+	static const struct mt_tls_peer who = {.principal = "spiffe://td/ns/a/sa/b",
+		.certificate = true,
+		.marks = {{5, 30}, {7, 31}},
+		.n_marks = 2};
+
+	begin(CONFIG_SAFE);
+	lab.p->tls = &layer;
+	scene_shown = &who;
+	context_id = 1;
+	judged_by(lab.snap, 0);
+}
+
+static void has_stayed(void)
+{
+	lab_advance(30 * MT_SEC);
+	answer();
+	CU_ASSERT_EQUAL(scene_next_sent(c).first, 0x11);
+	lab_advance(30 * MT_SEC);
+	CU_ASSERT_FALSE(c->detached);
+	scene_bye(c);
+}
+
+static void end_judged(void)
+{
+	scene_shown = NULL;
+	lab.p->tls = NULL;
+	scene_stop();
+	config_free(1);
+}
+
+static void test_root_added(void)
+{
+	judged();
+	changed_to(1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_listener_gone), 0);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_tls_outdated), 0);
+	has_stayed();
+	end_judged();
+}
+
+/* It is served for as long as a drain may take, and no longer. */
+static void test_root_taken_away(void)
+{
+	uint64_t asked = 1;
+
+	judged();
+	answer();
+	CU_ASSERT_EQUAL(scene_next_sent(c).first, 0x11);
+	changed_to(2);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_tls_outdated), 1);
+	is_told();
+	for (; !c->detached && asked < 400; asked++) {
+		scene_send_request(c, 'Q', asked + 1, 64);
+		answer();
+		hears();
+		lab_advance(50 * MT_MSEC);
+	}
+	CU_ASSERT(asked > 190 && asked < 210);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_answered), asked);
+	CU_ASSERT_TRUE(c->refuses);
+	end_judged();
+}
+
+/* The call that is under way is answered, none is served any more. */
+static void test_revoked(void)
+{
+	judged();
+	changed_to(3);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_condemned), 1);
+	is_told();
+	answer();
+	CU_ASSERT_EQUAL(scene_next_sent(c).first, 0x11);
+	scene_send_request(c, 'Q', 2, 64);
+	CU_ASSERT_EQUAL(s->sent.len, 0);
+	CU_ASSERT_EQUAL(scene_next_sent(c).first, MT_REPLY_DENIED);
+	scene_send_request(c, 'O', 3, 64);
+	CU_ASSERT_EQUAL(s->sent.len, 0);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_oneway_lost), 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_started), 3);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_reply_denied), 1);
+	scene_quiet();
+	CU_ASSERT_TRUE(c->detached);
+	end_judged();
+}
+
+const struct mt_test wind_up_tests[] = {
+	{"served until quiet", test_served_until_quiet},
+	{"a slow call", test_slow_call},
+	{"quiet already", test_quiet_already},
+	{"never quiet", test_never_quiet},
+	{"always owed", test_always_owed},
+	{"always in a message", test_always_in_a_message},
+	{"more is coming", test_more_is_coming},
+	{"idle", test_idle},
+	{"malformed", test_malformed},
+	{"a root added", test_root_added},
+	{"a root taken away", test_root_taken_away},
+	{"revoked", test_revoked},
+	{NULL, NULL},
+};
