@@ -91,7 +91,7 @@ static SSL_CTX *context(struct client *c)
 	ERR_clear_error();
 	if (!ok)
 		fail(c, "no memory");
-	if (ok && SSL_CTX_load_verify_file(ctx, r->ca) != 1)
+	if (ok && SSL_CTX_load_verify_locations(ctx, r->ca, NULL) != 1)
 		ok = fail(c, "--ca %s: %s", r->ca, reason());
 	if (ok && SSL_CTX_use_certificate_chain_file(ctx, r->cert) != 1)
 		ok = fail(c, "--cert %s: %s", r->cert, reason());
@@ -141,7 +141,7 @@ static bool want_name(SSL *tls, const char *name)
 static const char *alert_words(unsigned long code)
 {
 	switch (ERR_GET_REASON(code)) {
-	case SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED:
+	case SSL_AD_REASON_OFFSET + SSL_AD_CERTIFICATE_REQUIRED:
 	case SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE:
 		return "the daemon wants a certificate that it accepts (--cert, --key)";
 	case SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED:

@@ -5,7 +5,7 @@
  */
 #include "daemon.h"
 
-#include "mt_keys.h"
+#include "mt_crypto.h"
 #include "mt_rights.h"
 
 #include <linux/capability.h>
@@ -101,7 +101,7 @@ int keys_start(struct daemon *d, struct mt_err *e)
 	/* A core file has everything that the process knows; it is nobody else's either, under /proc. */
 	if (!d->args.core_files)
 		(void)prctl(PR_SET_DUMPABLE, 0);
-	if (!mt_keys_lock() && !d->args.check)
+	if (!mt_crypto_lock_keys() && !d->args.check)
 		mt_log(MT_LOG_WARN, "boot",
 			"private keys can be swapped to a disk: memory cannot be locked "
 			"(LimitMEMLOCK=infinity, or ulimit -l)");

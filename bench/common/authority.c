@@ -3,6 +3,7 @@
 #include "bench_node.h"
 #include "bench_tls.h"
 
+#include "mt_crypto.h"
 #include "mt_credential.h"
 
 #include <openssl/pem.h>
@@ -80,14 +81,14 @@ static char *pem_of_key(EVP_PKEY *key)
 
 struct mt_credential *bench_credential(const char *name)
 {
-	EVP_PKEY *key = EVP_EC_gen("P-256");
+	EVP_PKEY *key = mt_crypto_new_key();
 	char san[128], *chain, *pem, *roots;
 	struct mt_credential *c;
 	struct mt_err e;
 	X509 *x;
 
 	if (!authority.key) {
-		authority.key = EVP_EC_gen("P-256");
+		authority.key = mt_crypto_new_key();
 		authority.certificate = certify(authority.key, NULL);
 	}
 	snprintf(san, sizeof(san), "URI:spiffe://" BENCH_TRUST_DOMAIN "/ns/bench/sa/%s", name);

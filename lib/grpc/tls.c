@@ -14,7 +14,7 @@ static int each_certificate(const char *pem, int (*use)(SSL_CTX *ctx, X509 *x), 
 	STACK_OF(X509) *list = mt_x509_list(pem, MT_X509_ALL);
 	int n = 0;
 
-	for (int i = 0; list && i < sk_X509_num(list); i++)
+	for (int i = 0; list && i < (int)sk_X509_num(list); i++)
 		n += use(ctx, sk_X509_value(list, i));
 	mt_x509_list_free(list);
 	ERR_clear_error();
@@ -98,19 +98,29 @@ SSL_CTX *mt_tls_context(const struct mt_grpc_tls *t, struct mt_err *e)
 	return NULL;
 }
 
+/* What the certificate has to be for: a name, which the server is told, or an address, which it is not (RFC 6066 §3). */
+static bool expect(SSL *ssl, const struct mt_grpc_tls *t)
+{
+	struct mt_addr a;
+	bool address = t->server_name && mt_addr_parse(t->server_name, &a) == 0;
+
+	if (!t->server_name)
+		return true;
+	if (!address && SSL_set_tlsext_host_name(ssl, t->server_name) != 1)
+		return false;
+	if (t->n_sans || t->anybody)
+		return true;
+	return address ? X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), t->server_name) == 1
+		       : SSL_set1_host(ssl, t->server_name) == 1;
+}
+
 SSL *mt_tls_session(SSL_CTX *ctx, const struct mt_grpc_tls *t, int fd)
 {
 	SSL *ssl = SSL_new(ctx);
-	struct mt_addr a;
-	/* An address is no name to be told to the server (RFC 6066 section 3). */
-	bool told = t->server_name && mt_addr_parse(t->server_name, &a) != 0;
 
 	if (!ssl)
 		return NULL;
-	if (SSL_set_fd(ssl, fd) == 1 &&
-		(!told || SSL_set_tlsext_host_name(ssl, t->server_name) == 1) &&
-		(t->anybody || t->n_sans || !t->server_name ||
-			SSL_set1_host(ssl, t->server_name) == 1)) {
+	if (SSL_set_fd(ssl, fd) == 1 && expect(ssl, t)) {
 		SSL_set_connect_state(ssl);
 		return ssl;
 	}

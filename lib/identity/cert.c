@@ -56,7 +56,7 @@ void mt_cert_describe(X509 *x, struct mt_cert *out)
 uint32_t mt_cert_count(const char *pem)
 {
 	STACK_OF(X509) *list = mt_x509_list(pem, MT_CERT_TEXT);
-	uint32_t n = list ? (uint32_t)sk_X509_num(list) : 0;
+	uint32_t n = list ? (uint32_t)(int)sk_X509_num(list) : 0;
 
 	mt_x509_list_free(list);
 	return n;
@@ -69,10 +69,10 @@ int mt_cert_read(const char *pem, uint32_t which, struct mt_cert *out, struct mt
 
 	if (!list)
 		return mt_err(e, -EINVAL, "it holds no PEM certificate");
-	if (which < (uint32_t)sk_X509_num(list))
+	if (which < (uint32_t)(int)sk_X509_num(list))
 		mt_cert_describe(sk_X509_value(list, (int)which), out);
 	else
-		rc = mt_err(e, -ENOENT, "it holds only %d certificates", sk_X509_num(list));
+		rc = mt_err(e, -ENOENT, "it holds only %d certificates", (int)sk_X509_num(list));
 	mt_x509_list_free(list);
 	return rc;
 }
@@ -102,7 +102,7 @@ static X509_STORE *store_of(const char *roots)
 	STACK_OF(X509) *list = mt_x509_list(roots, MT_CERT_TEXT);
 	X509_STORE *store = list ? X509_STORE_new() : NULL;
 
-	for (int i = 0; store && i < sk_X509_num(list); i++)
+	for (int i = 0; store && i < (int)sk_X509_num(list); i++)
 		(void)X509_STORE_add_cert(store, sk_X509_value(list, i));
 	mt_x509_list_free(list);
 	return store;

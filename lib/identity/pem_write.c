@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mt_cert_priv.h"
 
+#include "mt_crypto.h"
+
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -20,8 +22,7 @@ static char *text_of(BIO *bio)
 
 static char *key_text(EVP_PKEY *key)
 {
-	/* Secure memory BIOs overwrite what they held, also when they grow. */
-	BIO *bio = BIO_new(BIO_s_secmem());
+	BIO *bio = mt_crypto_secret_text();
 
 	if (!bio)
 		return NULL;
@@ -75,10 +76,10 @@ static bool add_to_chain(BIO *bio, const char *pem, bool *first)
 	STACK_OF(X509) *list = mt_x509_list(pem, MT_CERT_TEXT);
 	bool ok = true;
 
-	for (int i = 0; list && i < sk_X509_num(list) && ok; i++) {
+	for (int i = 0; list && i < (int)sk_X509_num(list) && ok; i++) {
 		X509 *x = sk_X509_value(list, i);
 
-		if (*first || X509_self_signed(x, 0) != 1)
+		if (*first || !mt_crypto_self_signed(x, false))
 			ok = PEM_write_bio_X509(bio, x) == 1;
 		*first = false;
 	}
@@ -108,7 +109,7 @@ char *mt_cert_chain(char *const *pems, size_t n, struct mt_err *e)
 
 static bool has(STACK_OF(X509) * list, const X509 *x)
 {
-	for (int i = 0; i < sk_X509_num(list); i++)
+	for (int i = 0; i < (int)sk_X509_num(list); i++)
 		if (X509_cmp(sk_X509_value(list, i), x) == 0)
 			return true;
 	return false;
@@ -127,10 +128,10 @@ static bool add_roots(STACK_OF(X509) * known, STACK_OF(X509) * shown, int64_t at
 {
 	bool added = false;
 
-	for (int i = 1; i < sk_X509_num(shown); i++) {
+	for (int i = 1; i < (int)sk_X509_num(shown); i++) {
 		X509 *x = sk_X509_value(shown, i);
 
-		if (X509_self_signed(x, 1) != 1 || X509_check_ca(x) <= 0 || !is_valid(x, at) ||
+		if (!mt_crypto_self_signed(x, true) || X509_check_ca(x) <= 0 || !is_valid(x, at) ||
 			has(known, x))
 			continue;
 		if (!X509_up_ref(x))
@@ -150,10 +151,10 @@ char *mt_cert_merge(const char *roots, const char *answer, int64_t at)
 		       *shown = mt_x509_list(answer, MT_CERT_TEXT);
 	BIO *bio = BIO_new(BIO_s_mem());
 	bool ok = bio && known && shown && add_roots(known, shown, at) &&
-		  sk_X509_num(known) <= MT_CERT_ROOTS;
+		  (int)sk_X509_num(known) <= MT_CERT_ROOTS;
 	char *text = NULL;
 
-	for (int i = 0; ok && i < sk_X509_num(known); i++)
+	for (int i = 0; ok && i < (int)sk_X509_num(known); i++)
 		if (is_valid(sk_X509_value(known, i), at))
 			ok = PEM_write_bio_X509(bio, sk_X509_value(known, i)) == 1;
 	if (ok)
@@ -194,7 +195,7 @@ static char *request_for(EVP_PKEY *key, const char *uri)
 
 int mt_csr_new(const char *uri, char **key, char **csr, struct mt_err *e)
 {
-	EVP_PKEY *k = EVP_EC_gen("P-256");
+	EVP_PKEY *k = mt_crypto_new_key();
 
 	*key = k ? key_text(k) : NULL;
 	*csr = k ? request_for(k, uri) : NULL;

@@ -88,7 +88,7 @@ static SSL_CTX *context(const char *roots, struct mt_probe *p)
 	STACK_OF(X509) *list = mt_x509_list(roots, MT_CERT_TEXT);
 	struct mt_cert c;
 
-	for (int i = 0; ctx && list && i < sk_X509_num(list); i++)
+	for (int i = 0; ctx && list && i < (int)sk_X509_num(list); i++)
 		(void)X509_STORE_add_cert(SSL_CTX_get_cert_store(ctx), sk_X509_value(list, i));
 	if (list) {
 		mt_cert_describe(sk_X509_value(list, 0), &c);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mt_token_cache.h"
 
-#include <openssl/evp.h>
+#include "mt_crypto.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -57,7 +58,7 @@ void mt_token_cache_digest(struct mt_token_cache *c, const struct mt_token_rules
 	uint64_t allowed, const void *token, uint32_t len, uint8_t digest[MT_TOKEN_DIGEST_LEN])
 {
 	const uint64_t head[] = {rules->id, allowed};
-	bool ok = EVP_DigestInit_ex(c->md, NULL, NULL) == 1 &&
+	bool ok = mt_crypto_digest_again(c->md) &&
 		  EVP_DigestUpdate(c->md, head, sizeof(head)) == 1 &&
 		  EVP_DigestUpdate(c->md, token, len) == 1 &&
 		  EVP_DigestFinal_ex(c->md, digest, NULL) == 1;

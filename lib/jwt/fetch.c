@@ -2,12 +2,12 @@
 /* The thread that fetches sets of keys: all at once, each bounded in time and bytes (libcurl's multi interface). */
 #include "mt_jwks_store_priv.h"
 
+#include "mt_crypto.h"
 #include "mt_rights.h"
 
 #include <curl/curl.h>
 #include <errno.h>
 #include <jansson.h>
-#include <openssl/crypto.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -229,7 +229,7 @@ static void *loop(void *arg)
 		end_done(f);
 		(void)curl_multi_poll(f->multi, NULL, 0, LOOK_MS, NULL);
 	}
-	OPENSSL_thread_stop();
+	mt_crypto_thread_end();
 	return NULL;
 }
 

@@ -2,12 +2,11 @@
 /* JSON Web Key Sets: RFC 7517, with the keys of RFC 7518 §6.2 and §6.3 and of RFC 8037. */
 #include "mt_jwks.h"
 
+#include "mt_crypto.h"
 #include "mt_jwt_priv.h"
 
 #include <errno.h>
-#include <openssl/core_names.h>
 #include <openssl/err.h>
-#include <openssl/param_build.h>
 #include <string.h>
 
 /* A modulus of MT_JWKS_BITS_MAX, and a byte. */
@@ -27,25 +26,10 @@ static size_t bytes_of(const json_t *o, const char *name, uint8_t out[NUMBER_MAX
 	return n > 0 ? (size_t)n : 0;
 }
 
-static EVP_PKEY *from_params(const char *type, OSSL_PARAM_BLD *b)
-{
-	OSSL_PARAM *params = OSSL_PARAM_BLD_to_param(b);
-	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, type, NULL);
-	EVP_PKEY *key = NULL;
-
-	if (!params || !ctx || EVP_PKEY_fromdata_init(ctx) <= 0 ||
-		EVP_PKEY_fromdata(ctx, &key, EVP_PKEY_PUBLIC_KEY, params) <= 0)
-		key = NULL;
-	EVP_PKEY_CTX_free(ctx);
-	OSSL_PARAM_free(params);
-	return key;
-}
-
 static EVP_PKEY *rsa_key(const json_t *o)
 {
 	uint8_t n[NUMBER_MAX], e[NUMBER_MAX];
 	size_t n_len = bytes_of(o, "n", n), e_len = bytes_of(o, "e", e);
-	OSSL_PARAM_BLD *b = OSSL_PARAM_BLD_new();
 	BIGNUM *bn = NULL, *be = NULL;
 	EVP_PKEY *key = NULL;
 	int bits = 0;
@@ -57,14 +41,11 @@ static EVP_PKEY *rsa_key(const json_t *o)
 	}
 	if (bn)
 		bits = BN_num_bits(bn);
-	if (b && be && bits >= MT_JWKS_BITS_MIN && bits <= MT_JWKS_BITS_MAX && BN_is_odd(bn) &&
-		BN_is_odd(be) && !BN_is_one(be) &&
-		OSSL_PARAM_BLD_push_BN(b, OSSL_PKEY_PARAM_RSA_N, bn) &&
-		OSSL_PARAM_BLD_push_BN(b, OSSL_PKEY_PARAM_RSA_E, be))
-		key = from_params("RSA", b);
+	if (be && bits >= MT_JWKS_BITS_MIN && bits <= MT_JWKS_BITS_MAX && BN_is_odd(bn) &&
+		BN_is_odd(be) && !BN_is_one(be))
+		key = mt_crypto_rsa_key(bn, be);
 	BN_free(bn);
 	BN_free(be);
-	OSSL_PARAM_BLD_free(b);
 	return key;
 }
 
@@ -79,8 +60,6 @@ static EVP_PKEY *ec_key(const json_t *o, uint16_t *bits)
 	const char *crv = json_string_value(json_object_get(o, "crv"));
 	uint8_t x[NUMBER_MAX], y[NUMBER_MAX], point[1 + 2 * 66] = {4};
 	size_t x_len = bytes_of(o, "x", x), y_len = bytes_of(o, "y", y), size;
-	OSSL_PARAM_BLD *b;
-	EVP_PKEY *key = NULL;
 
 	for (size_t i = 0; crv && i < MT_ARRAY_LEN(curves); i++)
 		if (strcmp(crv, curves[i].name) == 0)
@@ -90,12 +69,7 @@ static EVP_PKEY *ec_key(const json_t *o, uint16_t *bits)
 		return NULL;
 	memcpy(point + 1, x, size);
 	memcpy(point + 1 + size, y, size);
-	b = OSSL_PARAM_BLD_new();
-	if (b && OSSL_PARAM_BLD_push_utf8_string(b, OSSL_PKEY_PARAM_GROUP_NAME, crv, 0) &&
-		OSSL_PARAM_BLD_push_octet_string(b, OSSL_PKEY_PARAM_PUB_KEY, point, 1 + 2 * size))
-		key = from_params("EC", b);
-	OSSL_PARAM_BLD_free(b);
-	return key;
+	return mt_crypto_ec_key(crv, point, 1 + 2 * size);
 }
 
 static EVP_PKEY *okp_key(const json_t *o)

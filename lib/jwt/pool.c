@@ -9,10 +9,10 @@
  */
 #include "mt_token_pool.h"
 
+#include "mt_crypto.h"
 #include "mt_rights.h"
 
 #include <errno.h>
-#include <openssl/crypto.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -131,7 +131,7 @@ static void *loop(void *arg)
 		if (!busy)
 			rest(p);
 	}
-	OPENSSL_thread_stop();
+	mt_crypto_thread_end();
 	return NULL;
 }
 

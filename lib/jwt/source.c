@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mt_jwks_store_priv.h"
 
+#include "mt_crypto.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -228,7 +230,7 @@ static bool are_same(const struct mt_jwks *a, const struct mt_jwks *b)
 	for (uint32_t i = 0; i < a->n; i++)
 		if (strcmp(a->keys[i].kid, b->keys[i].kid) != 0 ||
 			strcmp(a->keys[i].alg, b->keys[i].alg) != 0 ||
-			EVP_PKEY_eq(a->keys[i].key, b->keys[i].key) != 1)
+			!mt_crypto_same_key(a->keys[i].key, b->keys[i].key))
 			return false;
 	return true;
 }

@@ -9,20 +9,21 @@
 
 /* "none" and what is signed by a shared secret is not here: who verifies by a published set has no secret. */
 static const struct algorithm {
-	const char *name, *digest; /* digest NULL: the key's own */
-	uint8_t type;		   /* enum mt_jwk_type */
-	uint16_t bits;		   /* of a curve */
+	const char *name;
+	const EVP_MD *(*digest)(void); /* NULL: the key's own */
+	uint8_t type;		       /* enum mt_jwk_type */
+	uint16_t bits;		       /* of a curve */
 	bool pss;
 } algorithms[] = {
-	{"RS256", "SHA256", MT_JWK_RSA, 0, false},
-	{"RS384", "SHA384", MT_JWK_RSA, 0, false},
-	{"RS512", "SHA512", MT_JWK_RSA, 0, false},
-	{"PS256", "SHA256", MT_JWK_RSA, 0, true},
-	{"PS384", "SHA384", MT_JWK_RSA, 0, true},
-	{"PS512", "SHA512", MT_JWK_RSA, 0, true},
-	{"ES256", "SHA256", MT_JWK_EC, 256, false},
-	{"ES384", "SHA384", MT_JWK_EC, 384, false},
-	{"ES512", "SHA512", MT_JWK_EC, 521, false},
+	{"RS256", EVP_sha256, MT_JWK_RSA, 0, false},
+	{"RS384", EVP_sha384, MT_JWK_RSA, 0, false},
+	{"RS512", EVP_sha512, MT_JWK_RSA, 0, false},
+	{"PS256", EVP_sha256, MT_JWK_RSA, 0, true},
+	{"PS384", EVP_sha384, MT_JWK_RSA, 0, true},
+	{"PS512", EVP_sha512, MT_JWK_RSA, 0, true},
+	{"ES256", EVP_sha256, MT_JWK_EC, 256, false},
+	{"ES384", EVP_sha384, MT_JWK_EC, 384, false},
+	{"ES512", EVP_sha512, MT_JWK_EC, 521, false},
 	{"EdDSA", NULL, MT_JWK_OKP, 0, false},
 };
 
@@ -91,7 +92,8 @@ bool mt_jwk_verify(const struct mt_jwk *k, const char *alg, const char *text, si
 		sig = der;
 		ok = sig_len > 0;
 	}
-	ok = ok && EVP_DigestVerifyInit_ex(ctx, &of_key, a->digest, NULL, NULL, k->key, NULL) > 0 &&
+	ok = ok &&
+	     EVP_DigestVerifyInit(ctx, &of_key, a->digest ? a->digest() : NULL, NULL, k->key) > 0 &&
 	     (!a->pss || use_pss(of_key)) &&
 	     EVP_DigestVerify(ctx, sig, sig_len, (const uint8_t *)text, n) == 1;
 	EVP_MD_CTX_free(ctx);

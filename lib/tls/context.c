@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What handshakes are made from: the library's context, and our rules beside it. */
 #include "mt_strmap.h"
-#include "mt_tls_priv.h"
+#include "mt_tls_library.h"
 
 #include <errno.h>
 #include <openssl/err.h>
@@ -198,31 +198,6 @@ static bool bind_sessions(struct mt_tls_context *c)
 	return ok && SSL_CTX_set_session_id_context(c->ssl, id, sizeof(id)) == 1;
 }
 
-static int on_new_ticket(SSL *ssl, void *arg)
-{
-	(void)ssl;
-	(void)arg;
-	return 1;
-}
-
-/* A ticket whose certificate would be refused now is as none: a full handshake says why. */
-static SSL_TICKET_RETURN on_ticket(SSL *ssl, SSL_SESSION *session, const unsigned char *name,
-	size_t len, SSL_TICKET_STATUS status, void *arg)
-{
-	const struct mt_tls_context *c = arg;
-	X509 *leaf;
-
-	(void)ssl;
-	(void)name;
-	(void)len;
-	if (status != SSL_TICKET_SUCCESS && status != SSL_TICKET_SUCCESS_RENEW)
-		return SSL_TICKET_RETURN_IGNORE_RENEW;
-	leaf = SSL_SESSION_get0_peer(session);
-	if (leaf && c->trust != MT_TLS_ANYBODY && mt_tls_judge(c, leaf) != MT_TLS_WHY_none)
-		return SSL_TICKET_RETURN_IGNORE_RENEW;
-	return status == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE : SSL_TICKET_RETURN_USE_RENEW;
-}
-
 static bool set_tickets(struct mt_tls_context *c, bool wanted)
 {
 	/* What is kept is kept by the client: nothing here grows with their number. */
@@ -234,7 +209,7 @@ static bool set_tickets(struct mt_tls_context *c, bool wanted)
 	}
 	SSL_CTX_set_timeout(c->ssl, MT_TLS_TICKET_S);
 	return SSL_CTX_set_num_tickets(c->ssl, 1) == 1 && bind_sessions(c) &&
-	       SSL_CTX_set_session_ticket_cb(c->ssl, on_new_ticket, on_ticket, c) == 1;
+	       mt_tls_library_judge_tickets(c);
 }
 
 /* ---- the library's context ----------------------------------------------------------------------------- */
@@ -265,12 +240,12 @@ static int set_alpn(struct mt_tls_context *c)
 		       : 0;
 }
 
-/* The key log needs them told apart here, so that no handshake ends with a cipher that records have not. */
+/* They are told apart here, so that no handshake ends with a cipher that records have not. */
 static int check_ciphers(const struct mt_tls_context *c, struct mt_err *e)
 {
 	STACK_OF(SSL_CIPHER) *all = SSL_CTX_get_ciphers(c->ssl);
 
-	for (int i = 0; i < sk_SSL_CIPHER_num(all); i++) {
+	for (int i = 0; i < (int)sk_SSL_CIPHER_num(all); i++) {
 		const SSL_CIPHER *one = sk_SSL_CIPHER_value(all, i);
 		int nid = SSL_CIPHER_get_cipher_nid(one);
 
@@ -313,7 +288,7 @@ static int set_identity(struct mt_tls_context *c, struct mt_err *e)
 		return 0;
 	ok = SSL_CTX_use_certificate(c->ssl, sk_X509_value(cr->chain, 0)) == 1 &&
 	     SSL_CTX_use_PrivateKey(c->ssl, cr->key) == 1;
-	for (int i = 1; ok && i < sk_X509_num(cr->chain); i++)
+	for (int i = 1; ok && i < (int)sk_X509_num(cr->chain); i++)
 		ok = SSL_CTX_add1_chain_cert(c->ssl, sk_X509_value(cr->chain, i)) == 1;
 	return ok ? 0
 		  : mt_err(e, -EINVAL, "our certificate is none for TLS: %s",
@@ -376,14 +351,10 @@ static int set_up(struct mt_tls_context *c, const struct mt_tls_rules *r, struct
 		SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE);
 	/* What is behind Finished stays in our hands. */
 	SSL_CTX_set_read_ahead(c->ssl, 0);
-	SSL_CTX_set_max_early_data(c->ssl, 0);
-	/* What a client sends early all the same, by a ticket of before or of another's, is skipped. */
-	SSL_CTX_set_recv_max_early_data(c->ssl, MT_TLS_EARLY_SKIPPED);
-	SSL_CTX_set_keylog_callback(c->ssl, mt_tls_keylog);
 	SSL_CTX_set_msg_callback(c->ssl, mt_tls_message);
 	if (r->role == MT_TLS_SERVER)
 		SSL_CTX_set_client_hello_cb(c->ssl, mt_tls_client_hello, NULL);
-	rc = set_versions(c, r, e);
+	rc = mt_tls_library_set_up(c) ? set_versions(c, r, e) : mt_err(e, -ENOMEM, "no memory");
 	if (rc == 0)
 		rc = set_identity(c, e);
 	if (rc == 0 && (!set_trust(c) || set_alpn(c) != 0 || !set_tickets(c, r->tickets)))

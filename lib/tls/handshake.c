@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One handshake: the library between two memories. */
 #include "mt_tls_alert.h"
-#include "mt_tls_priv.h"
+#include "mt_tls_library.h"
 
 #include <errno.h>
 #include <openssl/err.h>
 #include <string.h>
 
-#define FATAL		 2
-#define ALERT_HEADER	 2 /* level and description */
-#define CLOSE_NOTIFY	 0
-#define MESSAGE_FINISHED 20
+#define FATAL	     2
+#define ALERT_HEADER 2 /* level and description */
+#define CLOSE_NOTIFY 0
 
 static struct mt_tls_objects objects; /* any thread */
 
@@ -97,17 +96,8 @@ void mt_tls_message(
 	} else if (type == SSL3_RT_ALERT && len == ALERT_HEADER) {
 		h->got_alert = p[1];
 		h->has_alert = p[0] == FATAL || p[1] == CLOSE_NOTIFY;
-	} else if (type == SSL3_RT_HANDSHAKE && write_p && len && p[0] == MESSAGE_FINISHED) {
-		/* Its own record's header came before it. */
-		h->finished_sent = true;
-	} else if (type == SSL3_RT_HEADER && write_p && h->finished_sent) {
-		h->sent_records++;
-	} else if (type == SSL3_RT_HEADER && !write_p && len) {
-		/* Finished may come in several (RFC 5246 §6.2.1), and TLS 1.2 goes on counting. */
-		if (p[0] == SSL3_RT_CHANGE_CIPHER_SPEC)
-			h->got_records = 0;
-		else
-			h->got_records++;
+	} else {
+		mt_tls_library_saw(h, write_p, type, p, len);
 	}
 }
 
@@ -148,21 +138,6 @@ static enum mt_tls_reason reason_of(unsigned long error)
 		return ERR_GET_REASON(error) == ERR_R_MALLOC_FAILURE ? MT_TLS_WHY_internal
 								     : MT_TLS_WHY_protocol_error;
 	switch (ERR_GET_REASON(error)) {
-	case SSL_R_NO_SHARED_CIPHER:
-	case SSL_R_NO_SUITABLE_KEY_SHARE:
-	case SSL_R_NO_SUITABLE_GROUPS:
-	case SSL_R_NO_SHARED_GROUPS:
-	case SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM:
-	case SSL_R_NO_SHARED_SIGNATURE_ALGORITHMS:
-	case SSL_R_MISSING_SIGALGS_EXTENSION:
-		return MT_TLS_WHY_no_shared_cipher;
-	case SSL_R_UNSUPPORTED_PROTOCOL:
-	case SSL_R_NO_PROTOCOLS_AVAILABLE:
-	case SSL_R_WRONG_SSL_VERSION:
-	case SSL_R_VERSION_TOO_LOW:
-	case SSL_R_VERSION_TOO_HIGH:
-	case SSL_R_INAPPROPRIATE_FALLBACK:
-		return MT_TLS_WHY_no_shared_version;
 	case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
 		return MT_TLS_WHY_no_certificate;
 	case SSL_R_EXCESSIVE_MESSAGE_SIZE:
@@ -171,7 +146,7 @@ static enum mt_tls_reason reason_of(unsigned long error)
 	case ERR_R_INTERNAL_ERROR:
 		return MT_TLS_WHY_internal;
 	default:
-		return MT_TLS_WHY_protocol_error;
+		return mt_tls_library_reason(ERR_GET_REASON(error));
 	}
 }
 
@@ -276,7 +251,7 @@ static enum mt_tls_step finish(struct mt_tls_handshake *h)
 	if (SSL_has_pending(h->ssl))
 		return fail_behind(h);
 	h->unread = (uint32_t)BIO_ctrl_pending(h->in);
-	r->tickets = r->keys.version == TLS1_3_VERSION ? h->sent_records : 0;
+	r->tickets = r->keys.version == TLS1_3_VERSION ? (uint8_t)r->keys.tx.seq : 0;
 	ERR_clear_error();
 	free_ssl(h);
 	return MT_TLS_DONE;

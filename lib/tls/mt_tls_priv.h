@@ -23,7 +23,7 @@ struct mt_tls_context {
 	uint32_t alpn_len;
 };
 
-/* What the key log gives of TLS 1.3. */
+/* OpenSSL: what the key log gives of TLS 1.3. */
 struct mt_tls_secrets {
 	uint8_t client[48], server[48];
 	uint8_t client_len, server_len;
@@ -37,6 +37,7 @@ struct mt_tls_handshake {
 	char asked_for[MT_TLS_NAME_MAX + 1]; /* of a server */
 	uint32_t taken;			     /* bytes of the peer's, so far */
 	uint32_t unread;
+	/* OpenSSL: what it does not count. */
 	bool finished_sent;
 	uint8_t sent_records; /* behind our Finished */
 	uint32_t got_records; /* behind the peer's ChangeCipherSpec */
@@ -58,8 +59,6 @@ bool mt_tls_has_domain(const struct mt_tls_context *c, const char *principal);
 
 /* ---- handover.c ----- */
 
-/* SSL_CTX_set_keylog_callback() */
-void mt_tls_keylog(const SSL *ssl, const char *line);
 /* -EPROTO: no cipher of ours, -ENOMEM */
 int mt_tls_hand_over(struct mt_tls_handshake *h, struct mt_tls_keys *out);
 

@@ -10,6 +10,7 @@
  */
 #include "mt_tls_pool_priv.h"
 
+#include "mt_crypto.h"
 #include "mt_rights.h"
 
 #include <errno.h>
@@ -55,7 +56,7 @@ static void *loop(void *arg)
 			rest(t);
 	}
 	/* What the library keeps for each thread. */
-	OPENSSL_thread_stop();
+	mt_crypto_thread_end();
 	return NULL;
 }
 

@@ -215,6 +215,9 @@ int mt_tls_verify(X509_STORE_CTX *x, void *arg)
 		return 1;
 	if (X509_verify_cert(x) != 1) {
 		h->judgement = reason_of(X509_STORE_CTX_get_error(x));
+		/* "Expired or is not currently valid" (RFC 8446 §6.2): libraries say another alert before its time. */
+		if (h->judgement == MT_TLS_WHY_expired)
+			X509_STORE_CTX_set_error(x, X509_V_ERR_CERT_HAS_EXPIRED);
 		return 0;
 	}
 	h->judgement = mt_tls_judge(c, X509_STORE_CTX_get0_cert(x));

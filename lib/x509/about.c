@@ -66,7 +66,7 @@ bool mt_credential_root(
 {
 	STACK_OF(X509_OBJECT) *all = c->trust ? X509_STORE_get0_objects(c->trust) : NULL;
 
-	for (int i = 0; all && i < sk_X509_OBJECT_num(all); i++) {
+	for (int i = 0; all && i < (int)sk_X509_OBJECT_num(all); i++) {
 		const X509 *x = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(all, i));
 
 		if (!x || which--)
@@ -83,7 +83,7 @@ bool mt_credential_crl(const struct mt_credential *c, uint32_t which, struct mt_
 {
 	STACK_OF(X509_OBJECT) *all = c->trust ? X509_STORE_get0_objects(c->trust) : NULL;
 
-	for (int i = 0; all && i < sk_X509_OBJECT_num(all); i++) {
+	for (int i = 0; all && i < (int)sk_X509_OBJECT_num(all); i++) {
 		const X509_CRL *x = X509_OBJECT_get0_X509_CRL(sk_X509_OBJECT_value(all, i));
 
 		if (!x || which--)

@@ -15,7 +15,7 @@ static bool digest_certificates(STACK_OF(X509) * list, EVP_MD_CTX *md)
 {
 	uint8_t one[32];
 
-	for (int i = 0; list && i < sk_X509_num(list); i++)
+	for (int i = 0; list && i < (int)sk_X509_num(list); i++)
 		if (X509_digest(sk_X509_value(list, i), EVP_sha256(), one, NULL) != 1 ||
 			EVP_DigestUpdate(md, one, sizeof(one)) != 1)
 			return false;
@@ -131,7 +131,7 @@ static int read_trust(
 	roots = mt_x509_list(t->roots, MT_CREDENTIAL_ROOTS);
 	if (!roots)
 		return mt_err(e, -EINVAL, "the roots hold no PEM certificate");
-	if (!are_all(t->roots, "-----BEGIN CERTIFICATE-----", sk_X509_num(roots))) {
+	if (!are_all(t->roots, "-----BEGIN CERTIFICATE-----", (int)sk_X509_num(roots))) {
 		mt_x509_list_free(roots);
 		return mt_err(e, -EINVAL,
 			"not all certificates of the roots can be read, or they are more than %d",
@@ -140,7 +140,7 @@ static int read_trust(
 	c->trust = X509_STORE_new();
 	c->authorities = sk_X509_NAME_new_null();
 	ok = c->trust && c->authorities;
-	for (int i = 0; ok && i < sk_X509_num(roots); i++)
+	for (int i = 0; ok && i < (int)sk_X509_num(roots); i++)
 		ok = trust(c, sk_X509_value(roots, i));
 	ok = ok && digest(roots, t->crl, c->trust_digest) == 0;
 	mt_x509_list_free(roots);

@@ -19,7 +19,7 @@ STACK_OF(X509) * mt_x509_list(const char *pem, int max)
 	STACK_OF(X509) *list = sk_X509_new_null();
 	X509 *x;
 
-	while (bio && list && sk_X509_num(list) < max &&
+	while (bio && list && (int)sk_X509_num(list) < max &&
 		(x = PEM_read_bio_X509(bio, NULL, NULL, no_password)) != NULL) {
 		if (!sk_X509_push(list, x)) {
 			X509_free(x);
@@ -29,7 +29,7 @@ STACK_OF(X509) * mt_x509_list(const char *pem, int max)
 	BIO_free(bio);
 	/* The end of the text is an error to OpenSSL. */
 	ERR_clear_error();
-	if (list && sk_X509_num(list) > 0)
+	if (list && (int)sk_X509_num(list) > 0)
 		return list;
 	sk_X509_free(list);
 	return NULL;
@@ -100,7 +100,7 @@ void mt_x509_names(const X509 *x, int max, mt_x509_name_fn *fn, void *arg)
 {
 	GENERAL_NAMES *names = X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL);
 
-	for (int i = 0; names && i < sk_GENERAL_NAME_num(names) && i < max; i++)
+	for (int i = 0; names && i < (int)sk_GENERAL_NAME_num(names) && i < max; i++)
 		if (!tell(sk_GENERAL_NAME_value(names, i), fn, arg))
 			break;
 	GENERAL_NAMES_free(names);

@@ -5,6 +5,7 @@
  */
 #include "fuzz.h"
 
+#include "mt_crypto.h"
 #include "mt_tls.h"
 
 #include <openssl/err.h>
@@ -24,7 +25,7 @@ static char *text_of(BIO *bio)
 
 static struct mt_credential *make_credential(void)
 {
-	EVP_PKEY *key = EVP_EC_gen("P-256");
+	EVP_PKEY *key = mt_crypto_new_key();
 	X509 *x = X509_new();
 	BIO *chain = BIO_new(BIO_s_mem()), *secret = BIO_new(BIO_s_mem());
 	struct mt_credential *c;

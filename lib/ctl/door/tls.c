@@ -89,7 +89,7 @@ static int load(SSL_CTX *ctx, const struct mt_ctl_tls *t, struct mt_err *e)
 	rc = load_key(ctx, t, e);
 	if (rc < 0)
 		return rc;
-	if (SSL_CTX_load_verify_file(ctx, t->client_roots) != 1)
+	if (SSL_CTX_load_verify_locations(ctx, t->client_roots, NULL) != 1)
 		return mt_err(
 			e, -EINVAL, "admin.tls.clientRoots %s: %s", t->client_roots, reason());
 	return t->client_revocations ? load_revocations(ctx, t, e) : 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "authority.h"
 
+#include "mt_crypto.h"
 #include "mt_test.h"
 
 #include <openssl/pem.h>
@@ -23,7 +24,7 @@ static void extend(X509 *x, X509 *issuer, int nid, const char *value)
 
 struct cert cert_make(const struct cert_words *w, const struct cert *by)
 {
-	struct cert c = {X509_new(), EVP_EC_gen("P-256")};
+	struct cert c = {X509_new(), mt_crypto_new_key()};
 	X509 *issuer = by ? by->x : c.x;
 	X509_NAME *name = X509_get_subject_name(c.x);
 

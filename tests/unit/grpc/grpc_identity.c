@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Certificates of the test's own making: nothing that expires lies in the tree. */
 #include "grpc_server.h"
+#include "mt_crypto.h"
 #include "mt_test.h"
 
 #include <openssl/pem.h>
@@ -31,7 +32,7 @@ static void extend(X509 *cert, X509 *issuer, int nid, const char *value)
 struct identity identity_new(const struct identity *ca, const char *san)
 {
 	static long serial = 1;
-	struct identity id = {.key = EVP_EC_gen("P-256"), .cert = X509_new()};
+	struct identity id = {.key = mt_crypto_new_key(), .cert = X509_new()};
 	X509_NAME *name = X509_get_subject_name(id.cert);
 	BIO *out;
 

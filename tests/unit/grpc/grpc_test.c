@@ -4,6 +4,7 @@
 #include "mt_grpc_priv.h"
 #include "suites.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -467,6 +468,13 @@ static void goodbye(void)
 
 #define SPIFFE "spiffe://cluster.local/ns/istio-system/sa/istiod"
 
+/* OpenSSL's server shows its root by itself. */
+#ifdef OPENSSL_IS_AWSLC
+#define FOREIGN "unable to get local issuer certificate"
+#else
+#define FOREIGN "self-signed certificate in certificate chain"
+#endif
+
 struct tls_case {
 	const char *server_san;	 /* what the server's certificate says */
 	const char *server_name; /* what we expect */
@@ -491,12 +499,30 @@ static const struct tls_case tls_cases[] = {
 	{"IP:192.0.2.7,DNS:a.x", "other", "192.0.2.8", false, false, false,
 		"the server's certificate is for 192.0.2.7, a.x, not for 192.0.2.8"},
 	{"DNS:istiod.x", "istiod.x", NULL, true, false, false,
-		"the server's certificate is refused: self-signed certificate in certificate "
-		"chain"},
+		"the server's certificate is refused: " FOREIGN},
 	{"DNS:istiod.x", "istiod.x", NULL, false, true, false, "certificate required"},
 	{"DNS:istiod.x", "istiod.x", NULL, false, false, true,
 		"our private key does not belong to our certificate"},
 };
+
+static void letters(const char *text, char out[512])
+{
+	for (size_t n = 0; *text && n < 511; text++)
+		if (isalnum((unsigned char)*text)) {
+			out[n++] = (char)tolower((unsigned char)*text);
+			out[n] = '\0';
+		}
+}
+
+/* Libraries' own words differ in capitals, hyphens and underscores. */
+static bool says(const char *text, const char *words)
+{
+	char a[512] = "", b[512] = "";
+
+	letters(text, a);
+	letters(words, b);
+	return strstr(a, b) != NULL;
+}
 
 static void tls_one(const struct tls_case *t, const struct identity *ca)
 {
@@ -518,8 +544,8 @@ static void tls_one(const struct tls_case *t, const struct identity *ca)
 	client_start(&c, &(struct mt_grpc_conf){.servers = &at, .n_servers = 1, .tls = &tls});
 	if (t->why) {
 		until(&c, &s, &c.downs, 1);
-		CU_ASSERT_PTR_NOT_NULL(strstr(c.why, t->why));
-		if (!strstr(c.why, t->why))
+		CU_ASSERT_TRUE(says(c.why, t->why));
+		if (!says(c.why, t->why))
 			fprintf(stderr, "want: %s\n got: %s\n", t->why, c.why);
 	} else {
 		until(&c, &s, &c.ups, 1);

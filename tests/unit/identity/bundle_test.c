@@ -268,10 +268,10 @@ static void a_request_names_exactly_the_uri(void)
 	req = PEM_read_bio_X509_REQ(bio, NULL, NULL, NULL);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(req);
 	CU_ASSERT_EQUAL(X509_REQ_verify(req, X509_REQ_get0_pubkey(req)), 1);
-	CU_ASSERT_EQUAL(EVP_PKEY_get_bits(X509_REQ_get0_pubkey(req)), 256);
+	CU_ASSERT_EQUAL(EVP_PKEY_bits(X509_REQ_get0_pubkey(req)), 256);
 	list = X509_REQ_get_extensions(req);
 	names = X509V3_get_d2i(list, NID_subject_alt_name, NULL, NULL);
-	CU_ASSERT_EQUAL_FATAL(sk_GENERAL_NAME_num(names), 1);
+	CU_ASSERT_EQUAL_FATAL((int)sk_GENERAL_NAME_num(names), 1);
 	CU_ASSERT_EQUAL(sk_GENERAL_NAME_value(names, 0)->type, GEN_URI);
 	CU_ASSERT_NSTRING_EQUAL(
 		ASN1_STRING_get0_data(sk_GENERAL_NAME_value(names, 0)->d.uniformResourceIdentifier),

@@ -191,7 +191,7 @@ static void test_roots(void)
 	two_seconds();
 	expect(&one, 2, "");
 	c = mt_identity_source_hold(src);
-	CU_ASSERT_EQUAL(sk_X509_NAME_num(c->authorities), 2);
+	CU_ASSERT_EQUAL((int)sk_X509_NAME_num(c->authorities), 2);
 	mt_credential_drop(c);
 	free(both);
 	generation_free(&one);

@@ -2,10 +2,12 @@
 #include "issuer.h"
 
 #include "mt_test.h"
+#include "mt_test_keys.h"
 
-#include <openssl/core_names.h>
+#include <openssl/asn1.h>
+#include <openssl/bn.h>
 #include <openssl/ecdsa.h>
-#include <openssl/rsa.h>
+#include <openssl/x509.h>
 
 char *base64url(const void *p, size_t n)
 {
@@ -30,11 +32,11 @@ struct issuer issuer_make(const char *alg, const char *kid)
 	struct issuer i = {.alg = alg, .kid = kid};
 
 	if (alg[0] == 'R' || alg[0] == 'P')
-		i.key = EVP_RSA_gen(2048);
+		i.key = mt_test_key(EVP_PKEY_RSA, 2048);
 	else if (strcmp(alg, "EdDSA") == 0)
-		i.key = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+		i.key = mt_test_key(EVP_PKEY_ED25519, 0);
 	else
-		i.key = EVP_PKEY_Q_keygen(NULL, NULL, "EC", curve_of(alg));
+		i.key = mt_test_key(EVP_PKEY_EC, EC_curve_nist2nid(curve_of(alg)));
 	CU_ASSERT_PTR_NOT_NULL_FATAL(i.key);
 	return i;
 }
@@ -58,16 +60,39 @@ const struct issuer *issuer_of(const char *alg)
 
 /* ---- its key --------------------------------------------------------------------------------------- */
 
-static char *number(const struct issuer *i, const char *name, int size)
+static char *integer(const uint8_t **p, const uint8_t *end)
 {
-	BIGNUM *n = NULL;
+	ASN1_INTEGER *i = d2i_ASN1_INTEGER(NULL, p, end - *p);
+	BIGNUM *n = i ? ASN1_INTEGER_to_BN(i, NULL) : NULL;
 	uint8_t bytes[1024];
+	int len;
 
-	CU_ASSERT_FATAL(EVP_PKEY_get_bn_param(i->key, name, &n));
-	size = size ? size : BN_num_bytes(n);
-	BN_bn2binpad(n, bytes, size);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(n);
+	len = BN_bn2bin(n, bytes);
 	BN_free(n);
-	return base64url(bytes, (size_t)size);
+	ASN1_INTEGER_free(i);
+	return base64url(bytes, (size_t)len);
+}
+
+/* Modulus and exponent (RFC 8017 §A.1.1), or the point's coordinates (SEC 1 §2.3.3). */
+static void numbers(const struct issuer *i, char **a, char **b)
+{
+	uint8_t *der = NULL;
+	int n = i2d_PublicKey(i->key, &der), tag, class;
+	const uint8_t *p = der;
+	long len;
+
+	CU_ASSERT_FATAL(n > 0);
+	if (EVP_PKEY_id(i->key) == EVP_PKEY_RSA) {
+		CU_ASSERT_FATAL((ASN1_get_object(&p, &len, &tag, &class, n) & 0x80) == 0);
+		*a = integer(&p, der + n);
+		*b = integer(&p, der + n);
+	} else {
+		CU_ASSERT_EQUAL_FATAL(der[0], 4);
+		*a = base64url(der + 1, (size_t)n / 2);
+		*b = base64url(der + 1 + n / 2, (size_t)n / 2);
+	}
+	OPENSSL_free(der);
 }
 
 char *issuer_jwk(const struct issuer *i, const char *more)
@@ -78,15 +103,11 @@ char *issuer_jwk(const struct issuer *i, const char *more)
 	int rc;
 
 	if (i->alg[0] == 'R' || i->alg[0] == 'P') {
-		a = number(i, OSSL_PKEY_PARAM_RSA_N, 0);
-		b = number(i, OSSL_PKEY_PARAM_RSA_E, 0);
+		numbers(i, &a, &b);
 		rc = asprintf(&out, "{\"kty\":\"RSA\",\"kid\":\"%s\",\"n\":\"%s\",\"e\":\"%s\"%s}",
 			i->kid, a, b, more);
 	} else if (i->alg[1] == 'S') {
-		int size = (EVP_PKEY_get_bits(i->key) + 7) / 8;
-
-		a = number(i, OSSL_PKEY_PARAM_EC_PUB_X, size);
-		b = number(i, OSSL_PKEY_PARAM_EC_PUB_Y, size);
+		numbers(i, &a, &b);
 		rc = asprintf(&out,
 			"{\"kty\":\"EC\",\"crv\":\"%s\",\"kid\":\"%s\",\"x\":\"%s\",\"y\":\"%s\"%"
 			"s}",
@@ -118,7 +139,7 @@ char *issuer_jwks(const struct issuer *i)
 /* r and s, of fixed size. */
 static size_t raw_ecdsa(const struct issuer *i, uint8_t *sig, size_t n)
 {
-	int half = (EVP_PKEY_get_bits(i->key) + 7) / 8;
+	int half = (EVP_PKEY_bits(i->key) + 7) / 8;
 	const uint8_t *p = sig;
 	ECDSA_SIG *both = d2i_ECDSA_SIG(NULL, &p, (long)n);
 
@@ -132,13 +153,15 @@ static size_t sign(const struct issuer *i, const char *text, uint8_t sig[1024])
 {
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	EVP_PKEY_CTX *k = NULL;
-	char digest[8] = "";
+	const EVP_MD *digest = NULL;
+	char name[8];
 	size_t n = 1024;
 
-	if (i->alg[0] != 'E' || i->alg[1] == 'S')
-		snprintf(digest, sizeof(digest), "SHA%s", i->alg + 2);
-	CU_ASSERT_FATAL(
-		EVP_DigestSignInit_ex(ctx, &k, *digest ? digest : NULL, NULL, NULL, i->key, NULL));
+	if (i->alg[0] != 'E' || i->alg[1] == 'S') {
+		snprintf(name, sizeof(name), "SHA%s", i->alg + 2);
+		digest = EVP_get_digestbyname(name);
+	}
+	CU_ASSERT_FATAL(EVP_DigestSignInit(ctx, &k, digest, NULL, i->key));
 	if (i->alg[0] == 'P')
 		CU_ASSERT_FATAL(EVP_PKEY_CTX_set_rsa_padding(k, RSA_PKCS1_PSS_PADDING) > 0 &&
 				EVP_PKEY_CTX_set_rsa_pss_saltlen(k, RSA_PSS_SALTLEN_DIGEST) > 0);

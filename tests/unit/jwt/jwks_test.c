@@ -2,6 +2,7 @@
 /* Sets of keys, and where they are from. */
 #include "issuer.h"
 #include "mt_test.h"
+#include "mt_test_keys.h"
 
 #include <openssl/rsa.h>
 
@@ -27,7 +28,8 @@ static uint32_t key(const struct issuer *i, const char *more)
 
 static void test_keys(void)
 {
-	struct issuer small = {.alg = "RS256", .kid = "small", .key = EVP_RSA_gen(1024)};
+	struct issuer small = {
+		.alg = "RS256", .kid = "small", .key = mt_test_key(EVP_PKEY_RSA, 1024)};
 
 	CU_ASSERT_EQUAL(key(issuer_of("RS256"), ""), 1);
 	CU_ASSERT_EQUAL(key(issuer_of("RS256"), ",\"use\":\"sig\",\"alg\":\"PS512\""), 1);

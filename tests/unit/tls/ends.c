@@ -69,7 +69,7 @@ void ends_plain_new(struct ends_plain *p, enum mt_tls_role role, const struct mt
 			1);
 	if (c && c->chain)
 		SSL_CTX_use_cert_and_key(ctx, sk_X509_value(c->chain, 0), c->key, NULL, 1);
-	for (int i = 1; c && c->chain && i < sk_X509_num(c->chain); i++)
+	for (int i = 1; c && c->chain && i < (int)sk_X509_num(c->chain); i++)
 		SSL_CTX_add1_chain_cert(ctx, sk_X509_value(c->chain, i));
 	if (c && c->trust) {
 		SSL_CTX_set1_cert_store(ctx, c->trust);

@@ -123,7 +123,8 @@ static void with(enum mt_tls_role role, const struct suite *suite, bool excess)
 			t.p.rc = SSL_do_handshake(t.p.ssl);
 		moved = hear(&t) || moved;
 	}
-	CU_ASSERT_EQUAL(t.p.rc, 1);
+	/* AWS-LC refuses what is too much before it has answered Finished. */
+	CU_ASSERT_TRUE(t.p.rc == 1 || excess);
 	if (excess)
 		check_excess(&t);
 	else

@@ -13,7 +13,7 @@ struct taken {
 	SSL_CTX *client, *server;
 };
 
-/* `server`: which end is ours. `padding`: of the other end's records, as SSL_set_block_padding() has it. */
+/* `server`: which end is ours. `padding`: of the other end's records, as SSL_set_block_padding() has it; AWS-LC pads nothing. */
 void taken_begin(struct taken *t, const struct suite *suite, struct mt_aead *aead, bool server,
 	size_t padding);
 void taken_end(struct taken *t);

@@ -35,7 +35,7 @@ static void check_keys(
 /* Our chain as it is, and no root behind it. */
 static int shown_to(const struct ends_plain *p)
 {
-	return sk_X509_num(SSL_get_peer_cert_chain(p->ssl)) + SSL_is_server(p->ssl);
+	return (int)sk_X509_num(SSL_get_peer_cert_chain(p->ssl)) + SSL_is_server(p->ssl);
 }
 
 static void with_plain(enum mt_tls_role role, const struct kind *kind, uint32_t piece)

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pki.h"
 
+#include "mt_crypto.h"
 #include "mt_test.h"
+#include "mt_test_keys.h"
 
 #include <openssl/evp.h>
 #include <openssl/pem.h>
-#include <openssl/rsa.h>
 #include <time.h>
 
 static long serial;
@@ -34,7 +35,7 @@ struct pki_node pki_make(const struct pki_node *by, const struct pki_how *how)
 	bool timed = how->from || how->until;
 	X509V3_CTX ctx;
 
-	n.key = how->rsa ? EVP_RSA_gen(2048) : EVP_EC_gen("P-256");
+	n.key = how->rsa ? mt_test_key(EVP_PKEY_RSA, 2048) : mt_crypto_new_key();
 	CU_ASSERT_PTR_NOT_NULL_FATAL(n.key);
 	X509_set_version(n.cert, 2);
 	ASN1_INTEGER_set(X509_get_serialNumber(n.cert), ++serial);
@@ -88,7 +89,7 @@ char *pki_key(const EVP_PKEY *key)
 {
 	BIO *bio = BIO_new(BIO_s_mem());
 
-	PEM_write_bio_PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL);
+	PEM_write_bio_PrivateKey(bio, (EVP_PKEY *)key, NULL, NULL, 0, NULL, NULL);
 	return text_of(bio);
 }
 
