@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "args.h"
 
+#include "mt_crypto.h"
 #include "mt_ctl.h"
 
 #include <getopt.h>
@@ -151,7 +152,7 @@ static int one(struct args *a, int opt)
 		fputs(usage, stdout);
 		return EXIT_OK;
 	case 'V':
-		puts("meltemid " MT_VERSION);
+		printf("meltemid " MT_VERSION " (%s)\n", mt_crypto_library());
 		return EXIT_OK;
 	default:
 		fputs(usage, stderr);

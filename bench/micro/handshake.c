@@ -12,6 +12,7 @@
 #include "bench_tls.h"
 
 #include "mt_credential.h"
+#include "mt_crypto.h"
 
 #include <openssl/ssl.h>
 #include <rte_cycles.h>
@@ -294,8 +295,8 @@ static void measure(uint32_t rounds)
 	printf("{\"bench\": \"handshake\", \"library\": \"%s\", \"library_kcycles\": %.0f, "
 	       "\"in_line_kcycles\": %.0f, \"thread_kcycles\": %.0f, \"in_line_more_pct\": %.1f, "
 	       "\"thread_more_pct\": %.1f}\n",
-		OpenSSL_version(OPENSSL_VERSION), kilocycles(library), kilocycles(inside),
-		kilocycles(thread), 100.0 * ((double)inside / (double)library - 1),
+		mt_crypto_library(), kilocycles(library), kilocycles(inside), kilocycles(thread),
+		100.0 * ((double)inside / (double)library - 1),
 		100.0 * ((double)thread / (double)library - 1));
 }
 

@@ -6,13 +6,17 @@
 #include <openssl/crypto.h>
 #include <openssl/param_build.h>
 #include <openssl/x509v3.h>
+#include <stdio.h>
 
 #define SMALLEST 32 /* bytes that the smallest piece of locked memory has */
 
 /* The library that runs, which may be newer than its headers. */
 const char *mt_crypto_library(void)
 {
-	return OpenSSL_version(OPENSSL_VERSION);
+	static _Thread_local char text[64];
+
+	snprintf(text, sizeof(text), "OpenSSL %s", OpenSSL_version(OPENSSL_FULL_VERSION_STRING));
+	return text;
 }
 
 void mt_crypto_thread_end(void)

@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Name and version: "OpenSSL 3.0.17 1 Jul 2025", "AWS-LC 5.12.0". Static. */
+/* Name and version: "OpenSSL 3.0.17", "AWS-LC 5.12.0". Until this thread asks again. */
 const char *mt_crypto_library(void);
 
 /* The last call of a thread that has called the library: frees what it keeps for each. */

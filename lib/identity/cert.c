@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mt_cert_priv.h"
 
+#include "mt_crypto.h"
+
 #include <errno.h>
 #include <openssl/err.h>
 #include <string.h>
@@ -88,7 +90,10 @@ int mt_cert_fits(const char *chain, const char *key, struct mt_err *e)
 	if (!list)
 		rc = mt_err(e, -EINVAL, "the chain holds no PEM certificate");
 	else if (!k)
-		rc = mt_err(e, -EINVAL, "the key is no PEM private key without a password");
+		rc = mt_err(e, -EINVAL,
+			"the key is no PEM private key without a password, or of a kind that %s "
+			"does not have",
+			mt_crypto_library());
 	else if (X509_check_private_key(sk_X509_value(list, 0), k) != 1)
 		rc = mt_err(e, -EINVAL, "the private key does not belong to the certificate");
 	EVP_PKEY_free(k);

@@ -269,6 +269,7 @@ enum mt_tls_step mt_tls_handshake_step(struct mt_tls_handshake *h, const void *i
 	if (n && BIO_write(h->in, in, (int)n) != (int)n)
 		return failed(h, MT_TLS_WHY_internal);
 	h->taken += n;
+	mt_tls_library_hears(h, in, n);
 	rc = SSL_do_handshake(h->ssl);
 	if (rc == 1)
 		return finish(h);

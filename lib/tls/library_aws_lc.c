@@ -108,6 +108,22 @@ void mt_tls_library_saw(
 	(void)len;
 }
 
+/*
+ * Clients by OpenSSL have not changed their key yet when they say why they do not believe us (TLS 1.3), and the library takes an alert in
+ * clear text for a record that it cannot open: it fails either way, and this is what it fails for.
+ */
+void mt_tls_library_hears(struct mt_tls_handshake *h, const uint8_t *p, uint32_t n)
+{
+	static const uint8_t fatal[] = {SSL3_RT_ALERT, 3, 3, 0, 2, SSL3_AL_FATAL};
+
+	if (h->context->role == MT_TLS_CLIENT || n <= sizeof(fatal) ||
+		SSL_version(h->ssl) != TLS1_3_VERSION ||
+		memcmp(p + n - sizeof(fatal) - 1, fatal, sizeof(fatal)) != 0)
+		return;
+	h->got_alert = p[n - 1];
+	h->has_alert = true;
+}
+
 enum mt_tls_reason mt_tls_library_reason(int reason)
 {
 	switch (reason) {
@@ -118,7 +134,6 @@ enum mt_tls_reason mt_tls_library_reason(int reason)
 	case SSL_R_UNSUPPORTED_PROTOCOL:
 	case SSL_R_NO_SUPPORTED_VERSIONS_ENABLED:
 	case SSL_R_WRONG_SSL_VERSION:
-	case SSL_R_WRONG_VERSION_NUMBER:
 	case SSL_R_INAPPROPRIATE_FALLBACK:
 		return MT_TLS_WHY_no_shared_version;
 	default:

@@ -107,6 +107,13 @@ void mt_tls_library_saw(
 	}
 }
 
+void mt_tls_library_hears(struct mt_tls_handshake *h, const uint8_t *p, uint32_t n)
+{
+	(void)h;
+	(void)p;
+	(void)n;
+}
+
 enum mt_tls_reason mt_tls_library_reason(int reason)
 {
 	switch (reason) {

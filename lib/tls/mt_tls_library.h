@@ -22,6 +22,8 @@ bool mt_tls_library_judge_tickets(struct mt_tls_context *c);
 /* What passes, as SSL_CTX_set_msg_callback() tells it. */
 void mt_tls_library_saw(
 	struct mt_tls_handshake *h, bool sent, int type, const uint8_t *p, size_t len);
+/* Bytes of the peer's, before the library has them. */
+void mt_tls_library_hears(struct mt_tls_handshake *h, const uint8_t *p, uint32_t n);
 /* Why it has failed, by the reason of an error of ERR_LIB_SSL; MT_TLS_WHY_protocol_error for all that have no other. */
 enum mt_tls_reason mt_tls_library_reason(int reason);
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mt_credential.h"
 
+#include "mt_crypto.h"
+
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -51,7 +53,10 @@ static int read_chain(
 		return mt_err(e, -EINVAL, "the chain holds no PEM certificate");
 	c->key = mt_x509_key(t->key);
 	if (!c->key)
-		return mt_err(e, -EINVAL, "the key is no PEM private key without a password");
+		return mt_err(e, -EINVAL,
+			"the key is no PEM private key without a password, or of a kind that %s "
+			"does not have",
+			mt_crypto_library());
 	leaf = sk_X509_value(c->chain, 0);
 	if (X509_check_private_key(leaf, c->key) != 1)
 		return mt_err(e, -EINVAL, "the private key does not belong to the certificate");

@@ -24,7 +24,7 @@ NO_SERVER = "error: no endpoint could be reached"
 # How the clock is: what a client gets, and what is counted of him and of a server.
 CLOCKS = {
     "the clock is set ahead": ("+2d", "alert SSLV3_ALERT_CERTIFICATE_EXPIRED", "tls_failed_expired"),
-    "the clock is set back": ("-2d", "alert SSLV3_ALERT_BAD_CERTIFICATE", "tls_failed_expired"),
+    "the clock is set back": ("-2d", "alert SSLV3_ALERT_CERTIFICATE_EXPIRED", "tls_failed_expired"),
 }
 STRICT = """apiVersion: networking.istio.io/v1
 kind: ServiceEntry

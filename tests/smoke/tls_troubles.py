@@ -214,7 +214,7 @@ CLIENTS = {
     "client's certificate expired": (lambda t: t.by(expired=True),
         "alert SSLV3_ALERT_CERTIFICATE_EXPIRED", "tls_failed_expired"),
     "client's certificate not valid yet": (lambda t: t.by(early=True),
-        "alert SSLV3_ALERT_BAD_CERTIFICATE", "tls_failed_expired"),
+        "alert SSLV3_ALERT_CERTIFICATE_EXPIRED", "tls_failed_expired"),
     "client's authority unknown": (lambda t: t.by(authority=t.others),
         "alert TLSV1_ALERT_UNKNOWN_CA", "tls_failed_unknown_ca"),
     "client shows no certificate": (lambda t: t.by(names=None),

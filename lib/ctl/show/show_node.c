@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the node itself is: version, ports, workers, memory, neighbours. */
+#include "mt_crypto.h"
 #include "mt_ctl_priv.h"
 
 #include <stdio.h>
@@ -35,11 +36,11 @@ json_t *mt_show_version(struct mt_ctl *c, const struct mt_request *r)
 	struct mt_ctl_ready ready;
 
 	mt_ctl_ready(c, &ready);
-	return json_pack("{s:s, s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:i}", "version", MT_VERSION,
-		"dpdk", rte_version(), "node", c->env.node ? c->env.node : "", "state",
-		state_str(c->state), "ready", mt_ctl_answers_ready(c), "waits_for",
-		(json_int_t)(ready.ready ? 0 : ready.n), "configuration",
-		(json_int_t)(s ? s->version : 0), "uptime_s",
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:i}", "version",
+		MT_VERSION, "dpdk", rte_version(), "tls", mt_crypto_library(), "node",
+		c->env.node ? c->env.node : "", "state", state_str(c->state), "ready",
+		mt_ctl_answers_ready(c), "waits_for", (json_int_t)(ready.ready ? 0 : ready.n),
+		"configuration", (json_int_t)(s ? s->version : 0), "uptime_s",
 		(json_int_t)((c->now - c->started) / MT_SEC), "pid", (int)getpid());
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Texts that belong together, and texts that do not. */
 #include "mt_credential.h"
+#include "mt_crypto.h"
 #include "mt_test.h"
 #include "tls/pki.h"
 
@@ -14,6 +15,12 @@ static void refuse(struct mt_credential_texts t, const char *words)
 	CU_ASSERT_PTR_NOT_NULL(strstr(e.text, words));
 	CU_ASSERT_EQUAL(ERR_peek_error(), 0);
 }
+
+/* A key of Ed448, made by openssl(1): AWS-LC knows none of them, and that is said. */
+static const char ed448[] = "-----BEGIN PRIVATE KEY-----\n"
+			    "MEcCAQAwBQYDK2VxBDsEOYlCo0DtrUsCdrOjAEbK86agNfGipX2SHoAlVllfUkbY\n"
+			    "1EYiDoi3vrzXCx2xPcHxRp47L5DXXOGQLQ==\n"
+			    "-----END PRIVATE KEY-----\n";
 
 static void test_wrong(void)
 {
@@ -29,6 +36,9 @@ static void test_wrong(void)
 		"the chain holds no PEM certificate");
 	refuse((struct mt_credential_texts){.chain = chain, .key = chain}, "no PEM private key");
 	refuse((struct mt_credential_texts){.chain = chain, .key = other}, "does not belong");
+	refuse((struct mt_credential_texts){.chain = chain, .key = (char *)ed448},
+		strncmp(mt_crypto_library(), "AWS-LC", 6) == 0 ? "of a kind that AWS-LC"
+							       : "does not belong");
 	refuse((struct mt_credential_texts){.roots = key}, "the roots hold no PEM certificate");
 	refuse((struct mt_credential_texts){.crl = crl}, "without roots");
 	refuse((struct mt_credential_texts){.roots = pki()->roots, .crl = chain},
