@@ -8,6 +8,7 @@
  */
 #include "layer.h"
 #include "layer_priv.h"
+#include "mt_tcp_priv.h"
 #include "mt_tls_priv.h"
 
 #include <errno.h>
@@ -262,6 +263,13 @@ static uint64_t next(const struct layer *l)
 	return at;
 }
 
+static bool will_be_called(const struct tls_conn *c)
+{
+	const struct mt_tcp_conn *lower = mt_tcp_conn_of(c->lower);
+
+	return (lower->flags & MT_CF_ON_EVENTS) && lower->events;
+}
+
 static const char *check_one(const struct tls_conn *c)
 {
 	bool own = c->k && (c->ask_due || (mt_tls_record_due(&c->k->r) & ~MT_TLS_RECORD_DUE_DRAIN));
@@ -280,9 +288,13 @@ static const char *check_one(const struct tls_conn *c)
 		return "owes a key update, and nothing hinders it";
 	if (own && c->lower->tx_queued == 0)
 		return "waits for its reserve, and nothing will give it back";
-	/* What is sent behind a turn's events may wait for those of the next one. */
+	/* What is sent behind a turn's events may wait for those of the next one, which is at once and which it has asked for. */
+	if (c->gathers && c->s.tx_shut)
+		return "gathers behind its end";
+	if (c->gathers && c->accepted - c->sealed > c->s.tx_high + MT_TLS_RECORD_PLAIN)
+		return "gathers more than it may queue";
 	if (c->gathers && c->sealed_in == c->layer->now)
-		return NULL;
+		return will_be_called(c) ? NULL : "gathers for an event that does not come";
 	return c->sealed < c->accepted ? "has bytes that it does not send" : NULL;
 }
 
