@@ -163,6 +163,9 @@ static enum mt_step whole_message(struct mt_proxy *p, struct mt_down *d)
 {
 	struct mt_ref ref = d->self;
 
+	/* Nothing serves the connection any more: its requests are answered by us. */
+	if (mt_unlikely(d->unserved))
+		d->msg.refuse = d->unserved;
 	look_through(p, d);
 	if (!looked_through(p, d)) {
 		d->msg_started = 0; /* it has arrived: the time is ours */
@@ -176,11 +179,11 @@ static enum mt_step whole_message(struct mt_proxy *p, struct mt_down *d)
 	return MT_STEP_ON;
 }
 
-static enum mt_step decoded(struct mt_proxy *p, struct mt_down *d, enum mt_decode rc)
+static enum mt_step decode(struct mt_proxy *p, struct mt_down *d)
 {
 	struct mt_ref ref = d->self;
 
-	switch (rc) {
+	switch (mt_reading_decode(p, &d->reading, &d->dec, &d->msg)) {
 	case MT_DECODE_MORE:
 		return part_of_message(p, d);
 	case MT_DECODE_LEADING:
@@ -200,31 +203,6 @@ static enum mt_step decoded(struct mt_proxy *p, struct mt_down *d, enum mt_decod
 	return MT_STEP_STOP;
 }
 
-/* Whether there is a message to decode, and it may be now. */
-static mt_inline bool may_decode(struct mt_proxy *p, struct mt_down *d)
-{
-	d->paused = over_limits(p, d);
-	if (d->paused) {
-		d->msg_started =
-			0; /* what is missing of a message may wait in the window: our doing */
-		return false;
-	}
-	return d->s->rx.len > 0 && mt_reading_may(p, &d->reading);
-}
-
-/* One that is wound up; where nothing serves it any more its requests are answered by us. */
-static mt_noinline enum mt_step step_ending(struct mt_proxy *p, struct mt_down *d)
-{
-	enum mt_decode rc;
-
-	if (d->ending == MT_DOWN_CLOSING || !may_decode(p, d))
-		return MT_STEP_STOP;
-	rc = mt_reading_decode(p, &d->reading, &d->dec, &d->msg);
-	if (rc == MT_DECODE_DONE && d->unserved)
-		d->msg.refuse = d->unserved;
-	return decoded(p, d, rc);
-}
-
 /* One step of the decode loop. */
 static enum mt_step step(struct mt_proxy *p, struct mt_down *d)
 {
@@ -235,11 +213,17 @@ static enum mt_step step(struct mt_proxy *p, struct mt_down *d)
 		mt_decoder_next(&d->dec);
 		return MT_STEP_ON;
 	}
-	if (mt_unlikely(d->ending))
-		return step_ending(p, d);
-	if (!may_decode(p, d))
+	if (mt_unlikely(d->ending == MT_DOWN_CLOSING))
 		return MT_STEP_STOP;
-	return decoded(p, d, mt_reading_decode(p, &d->reading, &d->dec, &d->msg));
+	d->paused = over_limits(p, d);
+	if (d->paused) {
+		d->msg_started =
+			0; /* what is missing of a message may wait in the window: our doing */
+		return MT_STEP_STOP;
+	}
+	if (d->s->rx.len == 0 || !mt_reading_may(p, &d->reading))
+		return MT_STEP_STOP;
+	return decode(p, d);
 }
 
 /* The client sent FIN in the middle of a message: the message will never be complete. */

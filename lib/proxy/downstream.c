@@ -179,16 +179,22 @@ static bool has_more(const struct mt_down *d)
 	       (d->ending == MT_DOWN_WINDING || mt_down_in_message(d) || mt_stream_coming(d->s));
 }
 
-void mt_down_maybe_finish(struct mt_proxy *p, struct mt_down *d)
+static mt_noinline void maybe_finish(struct mt_proxy *p, struct mt_down *d)
 {
 	struct mt_stream *s = d->s;
 
-	if (!s || d->decoding || !(d->ending || d->eof) || mt_down_owed(d) > 0 || has_more(d))
+	if (!s || d->decoding || mt_down_owed(d) > 0 || has_more(d))
 		return;
 	d->s = NULL;
 	mt_stream_refuse(s);
 	mt_stream_detach(s);
 	mt_down_free(p, d);
+}
+
+void mt_down_maybe_finish(struct mt_proxy *p, struct mt_down *d)
+{
+	if (mt_unlikely(d->ending || d->eof))
+		maybe_finish(p, d);
 }
 
 /* ---- events ---- */

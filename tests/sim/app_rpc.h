@@ -51,6 +51,7 @@ struct rpc_call {
 	uint8_t ask;
 	uint32_t no, reply_len, salt;
 	uint64_t id, at;
+	uint64_t end; /* of its bytes, in those of its connection */
 	uint64_t
 		due; /* when the server, and before it those to earlier calls, may be expected to answer */
 };
@@ -110,6 +111,8 @@ struct rpc_client {
 	bool half_close; /* FIN as soon as the last call is sent */
 	bool notes; /* its calls of route "b" are one-way and look like others (Apache Thrift in Go) */
 	/* What may become of its calls. */
+	/* The proxy may end its connection while calls are out that its machine has not acknowledged, and that no server has seen. */
+	bool may_lose_unread;
 	bool may_lose;	       /* the proxy may end its connection while calls are out */
 	uint32_t min_answered; /* so many at least are answered by servers */
 	/* All are, so long after the servers and the client's own reading allow it; 0: no matter when. */
@@ -118,6 +121,8 @@ struct rpc_client {
 	/* state */
 	struct sim_sock *sock;
 	bool up, unread, shut, over, leaving;
+	bool told;	  /* by the proxy: it sends no more on this connection */
+	uint64_t written; /* bytes of calls on this connection */
 	uint32_t begun, ended, n_out, attempts, moved;
 	uint64_t next_at, read_at, write_at, last_due;
 	struct rpc_call *out; /* `window` of them */

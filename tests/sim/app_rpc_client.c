@@ -69,7 +69,8 @@ static void connect_now(void *ctx, uint64_t n)
 	if (c->over)
 		return;
 	c->attempts++;
-	c->up = c->unread = c->shut = false;
+	c->up = c->unread = c->shut = c->told = false;
+	c->written = 0;
 	c->in.off = c->in.len = c->tx.off = c->tx.len = 0;
 	c->moved = 0;
 	c->sock = sim_connect(c->host, &c->to, c->port, &client_app, c);
@@ -166,7 +167,8 @@ static bool write_phase(struct rpc_client *c)
 
 	if (c->mute && s->now >= c->pause_from && s->now < c->pause_to)
 		return false;
-	while (c->up && c->begun < c->calls && c->n_out < c->window && s->now >= c->next_at) {
+	while (c->up && !c->told && c->begun < c->calls && c->n_out < c->window &&
+		s->now >= c->next_at) {
 		rpc_begin_call(c);
 		if (c->pace)
 			c->next_at = s->now + sim_between(&c->rand, 0, 2 * c->pace);
@@ -200,13 +202,13 @@ static void pump(struct rpc_client *c)
 		leave(c);
 		return;
 	}
-	if (!c->shut && sent && c->begun == c->calls && (c->half_close || !c->n_out)) {
+	if (!c->shut && sent && (c->told || c->begun == c->calls) && (c->half_close || !c->n_out)) {
 		c->shut = true;
 		sim_sock_shutdown(c->sock);
 	}
 	if (c->unread && c->read_at > s->now)
 		next = c->read_at;
-	if (c->begun < c->calls && c->n_out < c->window)
+	if (!c->told && c->begun < c->calls && c->n_out < c->window)
 		next = MT_MIN(next, MT_MAX(c->next_at, s->now + MT_USEC));
 	if (c->tx.off < c->tx.len && c->write_at > s->now)
 		next = MT_MIN(next, c->write_at);
@@ -239,12 +241,28 @@ static void on_pump(struct sim_sock *k)
 	pump(k->ctx);
 }
 
+/* A call that the proxy's machine has acknowledged, or that a server has seen, is answered. */
+static void check_unread(struct rpc_client *c, const struct sim_sock *k)
+{
+	uint64_t acked = k->ops->acked(k);
+
+	for (uint32_t i = 0; i < c->window; i++) {
+		const struct rpc_call *call = &c->out[i];
+
+		if (call->used && (call->end <= acked || c->seen[call->no]))
+			sim_fail(k->sim, "client %u: call %u has no answer, and was %s", c->no,
+				call->no, c->seen[call->no] ? "seen" : "acknowledged");
+	}
+}
+
 /* The proxy closes its side only when nothing is owed. */
 static void on_eof(struct sim_sock *k)
 {
 	struct rpc_client *c = k->ctx;
 
-	if (c->n_out && !c->may_lose)
+	if (c->may_lose_unread)
+		check_unread(c, k);
+	else if (c->n_out && !c->may_lose)
 		sim_fail(k->sim, "client %u: FIN while %u calls are outstanding", c->no, c->n_out);
 	if (c->set->steady && !c->shut)
 		sim_fail(k->sim, "client %u: the proxy ends the connection", c->no);
@@ -266,7 +284,9 @@ static void on_closed(struct sim_sock *k, enum sim_end how)
 	sim_trace(k->sim, "client %u closed %d, %u outstanding", c->no, how, c->n_out);
 	if (c->set->steady && c->up && !c->shut)
 		sim_fail(k->sim, "client %u: the proxy ends the connection", c->no);
-	if (c->n_out && !c->may_lose && !may_be_cut_off(c->set))
+	if (c->may_lose_unread)
+		check_unread(c, k);
+	else if (c->n_out && !c->may_lose && !may_be_cut_off(c->set))
 		sim_fail(k->sim, "client %u lost its connection with %u calls outstanding", c->no,
 			c->n_out);
 	again(c);

@@ -156,7 +156,9 @@ void rpc_begin_call(struct rpc_client *c)
 	if (c->mix.attachments)
 		call->salt = DUBBO_MANY | c->mix.attachments;
 	call->due = MT_MAX(now + delay, c->set->protocol.ordered ? c->last_due : 0);
+	c->written -= c->tx.len - c->tx.off;
 	write_call(c, call, len, (uint32_t)(delay / MT_USEC));
+	call->end = c->written += c->tx.len - c->tx.off;
 	c->begun++;
 	if (call->kind != WIRE_ONEWAY)
 		c->last_due = call->due;

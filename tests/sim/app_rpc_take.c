@@ -112,6 +112,10 @@ const char *rpc_take_reply(struct rpc_client *c, const uint8_t *p, uint32_t len)
 
 	if (bad)
 		return bad;
+	if (m.kind == WIRE_DRAIN) {
+		c->told = true;
+		return NULL;
+	}
 	if (m.kind != WIRE_REPLY && m.kind != WIRE_HEARTBEAT_REPLY)
 		return "a message that is no reply";
 	call = find(c, m.id);

@@ -26,7 +26,8 @@ struct own_sock {
 	bool used, connected_told, eof_told, lingering;
 	enum sim_end end_how;
 	uint64_t wake_gen;
-	uint8_t *left; /* bytes that the application had not read when the stream ended */
+	uint64_t acked; /* of a stream that has ended */
+	uint8_t *left;	/* bytes that the application had not read when the stream ended */
 	uint32_t left_len, left_off;
 };
 

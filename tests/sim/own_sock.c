@@ -181,6 +181,7 @@ static void on_closed(struct mt_stream *st, enum mt_close_reason why)
 	k->end_how = why == MT_CLOSE_OK	     ? SIM_END_OK
 		     : why == MT_CLOSE_RESET ? SIM_END_RESET
 					     : SIM_END_FAILED;
+	k->acked = mt_stream_positions(st).acked;
 	/* All that the other side sent is here; a reset behind its FIN does not take it away. */
 	if (st->rx_eof && !k->eof_told) {
 		linger(k);
@@ -290,7 +291,15 @@ static void k_wake(struct sim_sock *sock, uint64_t at)
 		0);
 }
 
-static const struct sim_sock_ops sock_ops = {k_send, k_recv, k_shutdown, k_abort, k_close, k_wake};
+static uint64_t k_acked(const struct sim_sock *sock)
+{
+	const struct own_sock *k = (const struct own_sock *)sock;
+
+	return k->st ? mt_stream_positions(k->st).acked : k->acked;
+}
+
+static const struct sim_sock_ops sock_ops = {
+	k_send, k_recv, k_shutdown, k_abort, k_close, k_wake, k_acked};
 
 /* ---- the host's verbs ---- */
 

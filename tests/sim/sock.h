@@ -34,6 +34,8 @@ struct sim_sock_ops {
 	/* Lets go: what was sent is delivered, what comes is not read. Gone on return as well. */
 	void (*close)(struct sim_sock *k);
 	void (*wake)(struct sim_sock *k, uint64_t at);
+	/* Of the bytes that were sent, those that the other side's machine has acknowledged. Also inside closed(). */
+	uint64_t (*acked)(const struct sim_sock *k);
 };
 
 struct sim_sock {

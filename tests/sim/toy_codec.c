@@ -163,12 +163,17 @@ static int heartbeat(const struct mt_msg *msg, const struct mt_chain *c, uint64_
 	return small(out, p, msg ? TOY_HEARTBEAT_REPLY : TOY_HEARTBEAT, 0, msg ? msg->id : id);
 }
 
+static int goaway(uint64_t id, struct mt_chain *out, struct mt_pools *p)
+{
+	return small(out, p, TOY_DRAIN, 0, id);
+}
+
 static const char *const keys[] = {"route", NULL};
 
 #define TOY_COMMON                                                                                 \
 	.max_message = 1u << 20, .heartbeat_s = 60, .keys = keys, .leading_keys = 1u << KEY_ROUTE, \
 	.sniff = sniff, .decode = decode, .metadata = metadata, .save = save, .set_id = put_id,    \
-	.restore_id = restore_id, .reply = reply, .heartbeat = heartbeat
+	.restore_id = restore_id, .reply = reply, .heartbeat = heartbeat, .goaway = goaway
 
 const struct mt_codec toy_safe = {
 	.name = "toy",

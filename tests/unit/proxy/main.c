@@ -17,9 +17,10 @@ int main(int argc, char **argv)
 		{"window", window_tests}, {"silence", silence_tests},
 		{"one-way calls", oneway_tests}, {"unacknowledged one-way calls", unacked_tests},
 		{"guarded endpoints", guard_tests}, {"mirrors", mirror_tests},
-		{"secured endpoints", secure_tests}, {"winding up", wind_up_tests}, {"filters", filters_tests},
-		{"filter chains", chain_tests}, {"undecided clients", undecided_tests},
-		{"image", image_tests}, {"tokens", tokens_tests}, {"asks", asks_tests}, {0}};
+		{"secured endpoints", secure_tests}, {"winding up", wind_up_tests},
+		{"filters", filters_tests}, {"filter chains", chain_tests},
+		{"undecided clients", undecided_tests}, {"image", image_tests},
+		{"tokens", tokens_tests}, {"asks", asks_tests}, {0}};
 	char *eal[] = {"unit", "--no-huge", "-m", "128", "--no-pci", "--no-telemetry",
 		"--no-shconf", "--log-level=error", "-l", "0"};
 	int rc;

@@ -157,8 +157,8 @@ static void test_always_in_a_message(void)
 		lab_advance(100 * MT_MSEC);
 	}
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_cut_short), 1);
-	CU_ASSERT_EQUAL(
-		scene_counted(MT_PROXY_exchange_answered), scene_counted(MT_PROXY_exchange_started));
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_answered),
+		scene_counted(MT_PROXY_exchange_started));
 	has_ended();
 }
 
@@ -225,8 +225,8 @@ static struct mt_tls_context judges[] = {{.refs = 1u << 30, .id = 1, .credential
 
 static void judged_by(struct mt_snapshot *snap, uint32_t i)
 {
-	struct mt_listener *l = (struct mt_listener *)mt_snapshot_listener(
-		snap, &c->t.local, CONFIG_SAFE);
+	struct mt_listener *l =
+		(struct mt_listener *)mt_snapshot_listener(snap, &c->t.local, CONFIG_SAFE);
 
 	l->chains[0].tls = &judges[i];
 	mt_listener_link(l);

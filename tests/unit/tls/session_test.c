@@ -298,8 +298,7 @@ static void test_standing(void)
 	const X509 *alice = sk_X509_value(pki()->alice->chain, 0);
 	char *both = both_roots(), *revoked = pki_crl(&pki()->root, alice, false);
 	char *others = pki_crl(&pki()->root, pki()->mid.cert, false);
-	struct mt_tls_context *old =
-		judge(pki()->roots, NULL, "cluster.local", 0, MT_TLS_VERIFIED);
+	struct mt_tls_context *old = judge(pki()->roots, NULL, "cluster.local", 0, MT_TLS_VERIFIED);
 	const struct mt_tls_peer nobody = {.certificate = false};
 	struct mt_tls_peer peer[2];
 	SSL_SESSION *session = NULL;
