@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 SIGTERM drains: calls that are under way are answered, the daemon ends with 0. New connections are refused before the client believes
-to have one, so that nothing is sent on them and the client may go elsewhere. Under a load that does not look, calls that cross the
-end of their connection are lost; but none that a server has seen is, so that all others may be tried again.
+to have one, so that nothing is sent on them and the client may go elsewhere. Clients are told to send no more (Dubbo's READONLY): who heeds that loses no call.
+Under a load that does not, and goes on for longer than a drain serves it, calls that cross the end of their connection are lost; but none that a server has seen is,
+so that all others may be tried again.
 """
 
 import signal
@@ -19,6 +20,7 @@ BLAST = MELTEMID.parent.parent.parent / "bench/blast/meltemi-blast"
 HOST, VIP = "org.apache.dubbo.samples.basic.api.demoservice", "240.240.1.1"
 HEADER, EVENT = struct.Struct(">HBBqI"), 0x20
 LOADS = (("-o", 1), ("-o", 4), ("-r", 5000))  # of a client that has 8 connections
+READONLY = dubbo.frame(0x80 | EVENT, 0, 0, b"\x01R")
 
 
 def refused(lab):
@@ -68,13 +70,71 @@ def under_load():
             daemon.start()
             server.seen = 0
             client = lab.run("client", f"blast{load[0]}{load[1]}", [BLAST, "--json", "--verify", "id", "--reply-size", "any", "-c", 8, *load,
-                                                                    "-d", "600ms", "-w", "0s", f"{VIP}:20880"])
+                                                                    "-d", "24s", "-w", "0s", f"{VIP}:20880"])
             while server.seen < 100:
                 time.sleep(0.02)
             equal(daemon.stop(), 0, "exit status")
-            report = client.result()
+            report = client.result(60)
             print(f"{load}: {report['sent']} sent, {report['answered']} answered, {server.seen} seen by the server", flush=True)
             equal(report["answered"], server.seen, "calls that were answered, and calls that the server has seen")
+
+
+class Heeds(threading.Thread):
+    """A client that calls on and on, without waiting for answers, until it is told to stop."""
+
+    def __init__(self, sock):
+        super().__init__(daemon=True)
+        self.sock, self.told, self.asked, self.answered, self.wrong, self.ended = sock, threading.Event(), 0, 0, [], False
+        self.calls = threading.Thread(target=self.call, daemon=True)
+
+    def call(self):
+        while not self.told.is_set():
+            self.sock.sendall(dubbo.request(self.asked, "echo", ["x"], interface=HOST))
+            self.asked += 1
+            time.sleep(0.001)
+
+    def run(self):
+        self.calls.start()
+        rest = b""
+        self.sock.settimeout(30)
+        while data := self.sock.recv(1 << 16):
+            rest = self.frames(rest + data)
+        self.calls.join()
+        self.ended = True
+
+    def frames(self, data):
+        at = 0
+        while len(data) - at >= HEADER.size:
+            _, flags, status, _, length = HEADER.unpack_from(data, at)
+            whole = data[at:at + HEADER.size + length]
+            if len(whole) < HEADER.size + length:
+                break
+            at += len(whole)
+            if flags & EVENT:
+                self.wrong += [] if whole[:4] + whole[12:] == READONLY[:4] + READONLY[12:] else [whole]
+                self.told.set()
+            else:
+                self.answered += 1
+                self.wrong += [] if status == 20 else [whole]
+        return data[at:]
+
+
+def told_to_go():
+    with Lab(servers=1) as lab, lab.listening("server1", 20880, Server()):
+        daemon = lab.meltemi()
+        daemon.write("service.yaml", service(HOST, VIP, 20880, "tcp-metaprotocol-dubbo", [(lab.server(1), 20880, {})]))
+        daemon.start()
+        clients = [Heeds(lab.connect("client", VIP, 20880)) for _ in range(8)]
+        for client in clients:
+            client.start()
+        within(20, lambda: all(client.answered > 100 for client in clients), "calls are answered")
+        equal(daemon.stop(), 0, "exit status")
+        within(30, lambda: all(client.ended for client in clients), "connections end in order")
+        print(f"told to go: {sum(c.asked for c in clients)} asked, {sum(c.answered for c in clients)} answered", flush=True)
+        for client in clients:
+            check(client.told.is_set(), "a client was not told")
+            equal(client.wrong, [], "what is no answer")
+            equal(client.answered, client.asked, "answers")
 
 
 def slow_calls():
@@ -101,6 +161,7 @@ def slow_calls():
 
 def body():
     slow_calls()
+    told_to_go()
     under_load()
 
 
