@@ -47,8 +47,8 @@ struct mt_slice mt_secure_principal(const struct mt_tls_peer *peer);
 /* The chain of a TLS stream, in the listener of the current snapshot; NULL: it is gone. It may judge clients otherwise than it judged this one. */
 const struct mt_filter_chain *mt_secure_chain(
 	const struct mt_stream *s, const struct mt_listener *l);
-/* What the peer of a TLS stream is to a chain that ends TLS; `old`: the context that it had before, NULL: it is not known. */
-enum mt_tls_standing mt_secure_standing(const struct mt_proxy *p, const struct mt_stream *s,
-	const struct mt_filter_chain *c, const struct mt_tls_context *old);
+/* What the peer of a TLS stream is to a chain that ends TLS. */
+enum mt_tls_standing mt_secure_standing(
+	const struct mt_proxy *p, const struct mt_stream *s, const struct mt_filter_chain *c);
 /* The client's hello is there, for a chain that ends TLS. false: there is no room, and nothing has changed. */
 bool mt_secure_take(struct mt_proxy *p, struct mt_stream *s);

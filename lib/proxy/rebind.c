@@ -149,7 +149,7 @@ static const struct mt_filter_chain_proto *heir_of(
 		return to;
 	to = mt_filter_chain_heir(l, was->kin, d->codec, d->codec_opts);
 	if (to)
-		*standing = mt_secure_standing(p, d->s, to->chain, was->tls);
+		*standing = mt_secure_standing(p, d->s, to->chain);
 	return to;
 }
 

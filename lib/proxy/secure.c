@@ -104,12 +104,12 @@ const struct mt_filter_chain *mt_secure_chain(
 	return NULL;
 }
 
-enum mt_tls_standing mt_secure_standing(const struct mt_proxy *p, const struct mt_stream *s,
-	const struct mt_filter_chain *c, const struct mt_tls_context *old)
+enum mt_tls_standing mt_secure_standing(
+	const struct mt_proxy *p, const struct mt_stream *s, const struct mt_filter_chain *c)
 {
 	if (mt_tls_stream_context_id(s) == mt_tls_context_id(c->tls))
 		return MT_TLS_STANDS;
-	return mt_tls_context_standing(c->tls, old, mt_proxy_tls_peer(p, s));
+	return mt_tls_context_standing(c->tls, mt_proxy_tls_peer(p, s));
 }
 
 bool mt_secure_take(struct mt_proxy *p, struct mt_stream *s)
@@ -151,7 +151,7 @@ static bool on_accept(void *arg, struct mt_stream *s, int listener)
 		return false;
 	}
 	/* While its handshake was under way the rules may have changed. */
-	if (mt_secure_standing(p, s, c, NULL) == MT_TLS_CONDEMNED) {
+	if (mt_secure_standing(p, s, c) == MT_TLS_CONDEMNED) {
 		mt_count(p->counters, MT_PROXY_down_condemned);
 		return false;
 	}

@@ -272,7 +272,7 @@ static bool hand_over(
 	if (!mt_down_begin(p, s, proto))
 		return false;
 	/* The rules of its chain have changed since its handshake. */
-	if (proto->chain->tls && mt_secure_standing(p, s, proto->chain, NULL) != MT_TLS_STANDS)
+	if (proto->chain->tls && mt_secure_standing(p, s, proto->chain) == MT_TLS_OUTDATED)
 		outdated(p, mt_down_of(s));
 	return true;
 }
@@ -387,7 +387,7 @@ void mt_undecided_rebind(struct mt_proxy *p, struct mt_undecided *u)
 		reset(p, u, MT_PROXY_down_listener_gone);
 		return;
 	}
-	if (chain && mt_secure_standing(p, u->s, chain, NULL) == MT_TLS_CONDEMNED) {
+	if (chain && mt_secure_standing(p, u->s, chain) == MT_TLS_CONDEMNED) {
 		reset(p, u, MT_PROXY_down_condemned);
 		return;
 	}

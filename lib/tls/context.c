@@ -136,6 +136,16 @@ static uint64_t hash_self(const struct mt_credential *cr, uint64_t h)
 	return mt_hash_bytes(cr->chain_digest, sizeof(cr->chain_digest), h);
 }
 
+static uint64_t hash_names(const struct mt_tls_context *c, uint64_t h)
+{
+	for (uint32_t i = 0; i < c->n_sans; i++)
+		h = hash_text(c->sans[i].text, hash_number(c->sans[i].prefix, h));
+	h = hash_number(c->n_sans, h);
+	for (uint32_t i = 0; i < c->n_trust_domains; i++)
+		h = hash_text(c->trust_domains[i], h);
+	return h;
+}
+
 static void set_ids(struct mt_tls_context *c, const struct mt_tls_rules *r)
 {
 	const struct mt_credential *cr = c->credential;
@@ -144,12 +154,8 @@ static void set_ids(struct mt_tls_context *c, const struct mt_tls_rules *r)
 	/* Clients are not judged by what they are shown. */
 	h = hash_text(c->sni, c->role == MT_TLS_CLIENT ? hash_self(cr, h) : h);
 	h = mt_hash_bytes(cr->trust_digest, sizeof(cr->trust_digest), h);
-	for (uint32_t i = 0; i < c->n_sans; i++)
-		h = hash_text(c->sans[i].text, hash_number(c->sans[i].prefix, h));
-	h = hash_number(c->n_sans, h);
-	for (uint32_t i = 0; i < c->n_trust_domains; i++)
-		h = hash_text(c->trust_domains[i], h);
-	c->id = h;
+	c->id = hash_names(c, h);
+	c->rules_id = hash_names(c, c->library_id);
 }
 
 uint64_t mt_tls_context_id(const struct mt_tls_context *c)

@@ -214,6 +214,7 @@ static bool describe(struct mt_tls_handshake *h, struct mt_tls_peer *p)
 	X509 *leaf = SSL_get0_peer_certificate(h->ssl);
 
 	p->resumed = SSL_session_reused(h->ssl);
+	p->rules = h->context->rules_id;
 	copy(p->sni, sizeof(p->sni), sni, strlen(sni));
 	to_lower(p->sni);
 	SSL_get0_alpn_selected(h->ssl, &alpn, &len);

@@ -16,7 +16,7 @@ static bool same(const struct mt_tls_peer *a, const struct mt_tls_peer *b)
 	return strcmp(a->principal, b->principal) == 0 && strcmp(a->sni, b->sni) == 0 &&
 	       strcmp(a->alpn, b->alpn) == 0 && a->not_after == b->not_after &&
 	       a->certificate == b->certificate && a->member == b->member &&
-	       a->resumed == b->resumed && a->n_marks == b->n_marks &&
+	       a->resumed == b->resumed && a->rules == b->rules && a->n_marks == b->n_marks &&
 	       memcmp(a->marks, b->marks, a->n_marks * sizeof(*a->marks)) == 0;
 }
 

@@ -111,6 +111,7 @@ struct mt_tls_peer {
 	bool certificate;			  /* one was shown and verified */
 	bool member; /* and its principal is of one of the context's trust domains, which names them */
 	bool resumed;
+	uint64_t rules; /* what was asked for of it: of the context, but for roots and lists */
 	/*
 	 * By what it is known again which roots have signed it, and that it is revoked: of each certificate of the chain as it was verified, the
 	 * leaf's first, mt_x509_key_mark() and mt_x509_issue_mark(). Of a longer one the last; of a session that was resumed the leaf's alone.
@@ -128,9 +129,9 @@ enum mt_tls_standing {
 	MT_TLS_CONDEMNED, /* it would not: revoked, of a domain that is not let in, or without the certificate that is asked for */
 };
 
-/* Any thread; `old` NULL: it is not known any more. A server's. */
-enum mt_tls_standing mt_tls_context_standing(const struct mt_tls_context *c,
-	const struct mt_tls_context *old, const struct mt_tls_peer *peer);
+/* Any thread. A server's. */
+enum mt_tls_standing mt_tls_context_standing(
+	const struct mt_tls_context *c, const struct mt_tls_peer *peer);
 
 struct mt_tls_result {
 	enum mt_tls_reason reason; /* none: it is done, and what follows counts */

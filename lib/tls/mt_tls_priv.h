@@ -10,6 +10,7 @@ struct mt_tls_context {
 	uint32_t refs;
 	struct mt_tls_context *left; /* the next one that a worker was the last to hold */
 	uint64_t id;
+	uint64_t rules_id;   /* of what a peer is asked for, but for the roots and lists */
 	uint64_t library_id; /* of what `ssl` is made of, but for the credential */
 	char *sni;	     /* NULL: none */
 	enum mt_tls_role role;

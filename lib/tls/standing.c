@@ -5,8 +5,6 @@
  */
 #include "mt_tls_priv.h"
 
-#include <string.h>
-
 static bool is_revoked(const struct mt_credential *cr, const struct mt_tls_peer *p)
 {
 	uint32_t n = cr->revoked_leaf_only ? MT_MIN(1, p->n_marks) : p->n_marks;
@@ -26,31 +24,11 @@ static bool is_trusted(const struct mt_credential *cr, const struct mt_tls_peer 
 	return false;
 }
 
-static bool same_sans(const struct mt_tls_context *a, const struct mt_tls_context *b)
-{
-	bool same = a->n_sans == b->n_sans;
-
-	for (uint32_t i = 0; same && i < a->n_sans; i++)
-		same = a->sans[i].prefix == b->sans[i].prefix &&
-		       strcmp(a->sans[i].text, b->sans[i].text) == 0;
-	return same;
-}
-
-static bool same_domains(const struct mt_tls_context *a, const struct mt_tls_context *b)
-{
-	bool same = a->n_trust_domains == b->n_trust_domains;
-
-	for (uint32_t i = 0; same && i < a->n_trust_domains; i++)
-		same = strcmp(a->trust_domains[i], b->trust_domains[i]) == 0;
-	return same;
-}
-
-enum mt_tls_standing mt_tls_context_standing(const struct mt_tls_context *c,
-	const struct mt_tls_context *old, const struct mt_tls_peer *p)
+enum mt_tls_standing mt_tls_context_standing(
+	const struct mt_tls_context *c, const struct mt_tls_peer *p)
 {
 	const struct mt_credential *cr = c->credential;
-	bool as_before = old && old->library_id == c->library_id && old->trust == c->trust &&
-			 same_sans(old, c) && same_domains(old, c);
+	bool as_before = p && p->rules == c->rules_id;
 
 	if (!p || !p->certificate)
 		return c->trust == MT_TLS_VERIFIED ? MT_TLS_CONDEMNED
