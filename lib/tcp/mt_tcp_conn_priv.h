@@ -250,7 +250,7 @@ struct mt_tcp_conn {
 	uint8_t wait_round;
 	union {
 		uint32_t fin_una; /* snd_una when the peer's FIN came */
-		uint32_t words; /* before that, with MT_CF_REFUSES: bytes that may still come */
+		uint32_t words;	  /* before that, with MT_CF_REFUSES: bytes that may still come */
 	};
 };
 
