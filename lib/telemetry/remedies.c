@@ -274,6 +274,10 @@ static const struct remedy remedies[] = {
 		"too many clients for one node: `show workers`; raise spec.connections (memory: "
 		"`show memory`), spec.workers, or add nodes"},
 	{"proxy", "down_closed_by_policy", CLOSED},
+	{"proxy", "down_condemned",
+		"intended, if somebody was taken back; else give the client a certificate of the "
+		"roots "
+		"that hold now"},
 	{"proxy", "down_draining",
 		"intended: the node drains; let the load balancer in front ask /ready"},
 	{"proxy", "undecided_timeout",
