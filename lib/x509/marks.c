@@ -13,11 +13,17 @@ static uint64_t hash_name(const X509_NAME *name)
 	return X509_NAME_hash_ex(name, NULL, NULL, NULL);
 }
 
+/* By a digest: an authority that is trusted no more must not have a key with the number of one that is. */
 uint64_t mt_x509_key_mark(const X509 *x)
 {
 	const ASN1_BIT_STRING *key = X509_get0_pubkey_bitstr(x);
+	uint8_t digest[EVP_MAX_MD_SIZE];
+	uint64_t mark;
 
-	return mt_hash_bytes(key->data, (size_t)key->length, hash_name(X509_get_subject_name(x)));
+	if (EVP_Digest(key->data, (size_t)key->length, digest, NULL, EVP_sha256(), NULL) != 1)
+		return 0;
+	memcpy(&mark, digest, sizeof(mark));
+	return (mark ^ hash_name(X509_get_subject_name(x))) | 1;
 }
 
 static uint64_t issue_mark(const X509_NAME *issuer, const ASN1_INTEGER *serial)
@@ -91,5 +97,5 @@ bool mt_credential_mark(struct mt_credential *c)
 
 bool mt_marks_have(const struct mt_marks *m, uint64_t mark)
 {
-	return m->n && bsearch(&mark, m->at, m->n, sizeof(*m->at), compare);
+	return m->n && mark && bsearch(&mark, m->at, m->n, sizeof(*m->at), compare);
 }

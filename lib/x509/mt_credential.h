@@ -49,7 +49,7 @@ void mt_credential_drop(struct mt_credential *c);
 
 /* ---- certificates that were verified before: marks.c ---------------------------------------------------- */
 
-/* Of whose it is and its key: a root that was issued again has the same. */
+/* Of whose it is and its key: a root that was issued again has the same. 0: no memory, which no mark is. */
 uint64_t mt_x509_key_mark(const X509 *x);
 /* Of its authority's name and its number there. */
 uint64_t mt_x509_issue_mark(const X509 *x);
