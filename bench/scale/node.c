@@ -87,9 +87,9 @@ void scale_set_up(void)
 	uint32_t max = scale.o.steps[scale.o.n_steps - 1];
 	/*
 	 * A connection that is used once in a while holds a buffer of the last reply until its delayed ACK:
-	 * in 40 ms, a million messages a second, so many.
+	 * in 40 ms, a million messages a second, so many. By TLS its plain text is held as well.
 	 */
-	uint32_t buffers = max > MANY ? 131071 : 65535;
+	uint32_t buffers = max > MANY || scale.o.tls ? 131071 : 65535;
 	struct mt_addr vips[SCALE_ADDRS];
 	struct mt_eal_info info;
 	struct mt_err e;
