@@ -89,12 +89,13 @@ void scale_set_up(void)
 	 * A connection that is used once in a while holds a buffer of the last reply until its delayed ACK:
 	 * in 40 ms, a million messages a second, so many. By TLS its plain text is held as well.
 	 */
-	uint32_t buffers = max > MANY || scale.o.tls ? 131071 : 65535;
+	bool large = max > MANY || scale.o.tls;
+	uint32_t buffers = large ? 131071 : 65535;
 	struct mt_addr vips[SCALE_ADDRS];
 	struct mt_eal_info info;
 	struct mt_err e;
 
-	bench_eal(scale.o.pages, max > MANY ? 1536 : 512, 1, &info);
+	bench_eal(scale.o.pages, large ? 1536 : 512, 1, &info);
 	scale.now = 1000 * MT_SEC;
 	mt_rand_seed(&scale.rand, 7);
 	if (mt_steer_init(&scale.steer, 1, 64))
