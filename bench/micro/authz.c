@@ -23,21 +23,23 @@ static struct mt_slice slice(const char *s)
 
 static enum mt_authz_read interfaces(struct mt_authz_call *c)
 {
-	c->interfaces[c->n_interfaces++] = slice("org.shop.Orders");
+	c->interfaces[0] = slice("org.shop.Orders");
+	c->n_interfaces = 1;
 	return MT_AUTHZ_READ;
 }
 
 static enum mt_authz_read methods(struct mt_authz_call *c)
 {
-	c->methods[c->n_methods++] = slice("get");
+	c->methods[0] = slice("get");
+	c->n_methods = 1;
 	return MT_AUTHZ_READ;
 }
 
 static enum mt_authz_read metadata(
 	struct mt_authz_call *c, const struct mt_key *key, uint32_t *pos, struct mt_slice *v)
 {
-	if ((*pos)++ == 0)
-		*v = slice("tenant-24-of-allow");
+	*v = slice("tenant-24-of-allow");
+	*pos = MT_AUTHZ_LAST;
 	return MT_AUTHZ_READ;
 }
 

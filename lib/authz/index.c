@@ -52,6 +52,17 @@ static uint32_t size_of(const struct rowset *s)
 
 /* ---- where a value may be -------------------------------------------------------------------------- */
 
+/* Where its first byte is, of one that counts from the begin. */
+static uint32_t at_of(const struct mt_authz_probe *p)
+{
+	return p->reach - 2u;
+}
+
+static uint32_t at_of_net(const struct mt_authz_probe *p)
+{
+	return p->from_end ? (uint32_t)sizeof(struct mt_addr) - p->reach : at_of(p);
+}
+
 static void add_row(struct rowset *s, const uint8_t two[2])
 {
 	uint32_t row = mt_authz_row(two);
@@ -73,9 +84,9 @@ static uint32_t bits_of(const struct mt_authz_value *v)
 static void add_net(
 	struct rowset *s, const struct mt_authz_value *v, const struct mt_authz_probe *p)
 {
-	uint32_t bits = bits_of(v), from = 8u * p->at, free;
+	uint32_t bits = bits_of(v), at = at_of_net(p), from = 8 * at, free;
 
-	if (p->from_end || bits < from + 8u) {
+	if (bits < from + 8u) {
 		add_all(s);
 		return;
 	}
@@ -83,8 +94,7 @@ static void add_net(
 	for (uint32_t i = 0; i < 1u << free; i++) {
 		uint8_t mask = (uint8_t)(0xff << free);
 
-		add_row(s,
-			(uint8_t[2]){v->net.b[p->at], (uint8_t)((v->net.b[p->at + 1] & mask) | i)});
+		add_row(s, (uint8_t[2]){v->net.b[at], (uint8_t)((v->net.b[at + 1] & mask) | i)});
 	}
 }
 
@@ -93,12 +103,12 @@ static bool says(const struct mt_authz_value *v, const struct mt_authz_probe *p)
 {
 	return (v->match == MT_AUTHZ_EXACT ||
 		       v->match == (p->from_end ? MT_AUTHZ_SUFFIX : MT_AUTHZ_PREFIX)) &&
-	       v->text.len >= p->at + 2u;
+	       v->text.len >= p->reach;
 }
 
 static const uint8_t *two_of(const struct mt_authz_value *v, const struct mt_authz_probe *p)
 {
-	return v->text.p + (p->from_end ? v->text.len - 2u - p->at : p->at);
+	return v->text.p + (p->from_end ? v->text.len - p->reach : at_of(p));
 }
 
 static void add_text(
@@ -126,22 +136,25 @@ static void add_value(
 /* Whether that is one row. */
 static bool is_known(const struct mt_authz_cond *w, uint32_t i, const struct mt_authz_probe *p)
 {
-	return w->field == MT_AUTHZ_PEER ? bits_of(&w->values[i]) >= 8u * p->at + 16u
+	return w->field == MT_AUTHZ_PEER ? bits_of(&w->values[i]) >= 8 * at_of_net(p) + 16
 					 : says(&w->values[i], p);
 }
 
 /* ---- where a rule may be --------------------------------------------------------------------------- */
 
-static bool same_key(const struct mt_key *a, const struct mt_key *b)
+/*
+ * Whether their case counts or not: a key for which it does not is in small letters, and finds at least what the other one finds. So
+ * a row for its value may hold rules of both, as it leaves out none that the row for an absent one leaves.
+ */
+static bool same_letters(const struct mt_key *a, const struct mt_key *b)
 {
-	return a->id == b->id && a->icase == b->icase && a->len == b->len &&
-	       memcmp(a->name, b->name, a->len) == 0;
+	return a->id == b->id && a->len == b->len && memcmp(a->name, b->name, a->len) == 0;
 }
 
 static bool asks(const struct mt_authz_cond *w, const struct mt_authz_index_field *f)
 {
 	return w->field == f->field &&
-	       (w->field != MT_AUTHZ_METADATA || same_key(&w->key, &f->key));
+	       (w->field != MT_AUTHZ_METADATA || same_letters(&w->key, &f->key));
 }
 
 /* What is left out leaves no row out: it takes more than two bytes to know. */
@@ -257,19 +270,19 @@ static bool tells_apart(const struct mt_authz_index *x, const struct mt_authz_in
 
 /* At the place where values differ most; false: they say nothing at this end. */
 static bool choose_place(const struct mt_authz_index *x, const struct mt_authz_index_field *f,
-	struct mt_authz_probe *p, int not_at)
+	struct mt_authz_probe *p, uint32_t not_reach)
 {
 	const int last = f->field == MT_AUTHZ_PEER ? (int)sizeof(struct mt_addr) - 2 : AT_MAX;
 	uint32_t best = 0;
 
 	for (int i = 0; i <= last; i++) {
-		struct mt_authz_probe here = {.at = (uint16_t)i, .from_end = p->from_end};
+		struct mt_authz_probe here = {.reach = (uint16_t)(i + 2), .from_end = p->from_end};
 		struct spread s = spread_of(x, f, &here);
 
-		if (i == not_at || size_of(&s.rows) <= best)
+		if (here.reach == not_reach || size_of(&s.rows) <= best)
 			continue;
 		best = size_of(&s.rows);
-		p->at = (uint16_t)i;
+		p->reach = here.reach;
 		if (best * 8 >= MT_MIN(s.values, MT_AUTHZ_ROWS / 2u) * 7)
 			break;
 	}
@@ -296,54 +309,61 @@ static bool fill(struct mt_region *r, const struct mt_authz_index *x,
 	return true;
 }
 
+/* At the begin there is always one, if at all: also where only the end tells values apart. */
 static bool choose_probes(
 	struct mt_region *r, const struct mt_authz_index *x, struct mt_authz_index_field *f)
 {
-	struct mt_authz_probe *p = f->probes;
+	struct mt_authz_probe *begin = &f->begin, *end = &f->end;
+	bool at_begin, at_end;
+	uint32_t same;
 
-	p[1].from_end = f->field != MT_AUTHZ_PEER;
-	if (choose_place(x, f, &p[0], -1) && !fill(r, x, f, &p[0]))
+	*begin = (struct mt_authz_probe){.reach = 2};
+	*end = (struct mt_authz_probe){.reach = 2, .from_end = true};
+	at_begin = choose_place(x, f, begin, 0);
+	/* All addresses are as long: the other end could be the same place. */
+	same = f->field == MT_AUTHZ_PEER ? (uint32_t)sizeof(struct mt_addr) + 2 - begin->reach : 0;
+	at_end = !(at_begin && tells_apart(x, f, begin)) && choose_place(x, f, end, same);
+	if ((at_begin || at_end) && !fill(r, x, f, begin))
 		return false;
-	if (p[0].rows && tells_apart(x, f, &p[0]))
-		return true;
-	if (choose_place(x, f, &p[1], p[1].from_end || !p[0].rows ? -1 : p[0].at) &&
-		!fill(r, x, f, &p[1]))
-		return false;
-	return true;
+	return !at_end || fill(r, x, f, end);
 }
 
 /* ---- which fields ---------------------------------------------------------------------------------- */
 
 struct asked {
 	struct mt_authz_index_field f;
-	bool by; /* the rule that is looked at, for one of some values */
+	bool by;    /* the rule that is looked at, for one of some values */
+	bool icase; /* one of them asks for the key whatever its case */
 };
 
 static void is_asked(void *arg, const struct mt_authz_cond *w)
 {
 	struct asked *a = arg;
 
-	a->by |= asks(w, &a->f) && w->n_values > 0;
+	if (!asks(w, &a->f) || !w->n_values)
+		return;
+	a->by = true;
+	a->icase |= w->key.icase;
 }
 
 static bool add_field(struct mt_region *r, struct mt_authz_index *x, struct asked *a)
 {
-	uint64_t *mask = mt_region_alloc(r, sizeof(*mask) * x->words);
 	uint32_t n = 0;
 
-	if (!mask)
-		return false;
 	for (uint32_t k = 0; k < x->n_rules; k++) {
 		a->by = false;
 		for_each(x->rules[k].rule, is_asked, a);
-		mask[k / 64] |= (uint64_t)a->by << k % 64;
+		a->f.asked_by[k / 64] |= (uint64_t)a->by << k % 64;
 		n += a->by;
 	}
 	if (n < MT_AUTHZ_FEW || x->n_fields == MT_AUTHZ_INDEX_FIELDS)
 		return true;
-	a->f.asked_by = mask;
-	x->fields[x->n_fields] = a->f;
-	return choose_probes(r, x, &x->fields[x->n_fields++]);
+	a->f.key.icase = a->icase;
+	if (!choose_probes(r, x, &a->f))
+		return false;
+	if (a->f.begin.rows)
+		x->fields[x->n_fields++] = a->f;
+	return true;
 }
 
 /* The next key that is not among the fields yet. */
@@ -360,7 +380,7 @@ static void find_key(void *arg, const struct mt_authz_cond *w)
 	if (w->field != MT_AUTHZ_METADATA || k->next.name)
 		return;
 	for (uint32_t i = 0; i < k->n; i++)
-		if (same_key(&k->tried[i], &w->key))
+		if (same_letters(&k->tried[i], &w->key))
 			return;
 	k->next = w->key;
 }
@@ -396,13 +416,29 @@ static const struct mt_authz_cond *only_of(const struct mt_authz_rule *r)
 	return w->field == MT_AUTHZ_PEER || w->field == MT_AUTHZ_METADATA ? w : NULL;
 }
 
-static void find_keys(struct mt_authz_index *x)
+static const struct mt_authz_index_field *field_of(
+	const struct mt_authz_index *x, const struct mt_authz_cond *w)
 {
-	for (uint32_t k = 0; k < x->n_rules; k++)
-		for (uint32_t i = 0; x->rules[k].only && i < x->n_fields; i++)
-			if (x->fields[i].field == MT_AUTHZ_METADATA &&
-				asks(x->rules[k].only, &x->fields[i]))
-				x->rules[k].key = &x->fields[i].key;
+	for (uint32_t i = 0; i < x->n_fields; i++)
+		if (asks(w, &x->fields[i]))
+			return &x->fields[i];
+	return NULL;
+}
+
+/* Whether, and how, it is judged by what the index has read. */
+static void set_only(const struct mt_authz_index *x, struct mt_authz_indexed *i)
+{
+	const struct mt_authz_cond *w = only_of(i->rule);
+	const struct mt_authz_index_field *f = w ? field_of(x, w) : NULL;
+
+	if (!w || (w->field == MT_AUTHZ_METADATA && !f))
+		return;
+	i->value = w->values;
+	i->text = w->values->text;
+	i->key = f ? &f->key : NULL;
+	i->only = w->field == MT_AUTHZ_PEER	       ? MT_AUTHZ_ONLY_PEER
+		  : w->values->match == MT_AUTHZ_EXACT ? MT_AUTHZ_ONLY_EXACT
+						       : MT_AUTHZ_ONLY_KEPT;
 }
 
 static void number_rules(struct mt_authz_indexed *to, const struct mt_authz *a)
@@ -412,8 +448,9 @@ static void number_rules(struct mt_authz_indexed *to, const struct mt_authz *a)
 			i < a->n_deny ? a->deny[i] : a->allow[i - a->n_deny];
 
 		for (uint32_t k = 0; k < p->n_rules; k++)
-			*to++ = (struct mt_authz_indexed){
-				&p->rules[k], p, only_of(&p->rules[k]), NULL};
+			*to++ = (struct mt_authz_indexed){.rule = &p->rules[k],
+				.policy = p,
+				.denies = p->action != MT_AUTHZ_ALLOW};
 	}
 }
 
@@ -428,11 +465,23 @@ static uint32_t count(const struct mt_authz *a)
 	return n;
 }
 
-const struct mt_authz_index *mt_authz_index_new(struct mt_region *r, const struct mt_authz *a)
+static bool add_fields(struct mt_region *r, struct mt_authz_index *x)
 {
 	static const uint8_t fields[] = {MT_AUTHZ_PEER, MT_AUTHZ_PRINCIPAL, MT_AUTHZ_NAMESPACE,
-		MT_AUTHZ_ACCOUNT, MT_AUTHZ_SNI, MT_AUTHZ_METHOD, MT_AUTHZ_PATH, MT_AUTHZ_INTERFACE};
-	uint32_t n = count(a);
+		MT_AUTHZ_ACCOUNT, MT_AUTHZ_SNI, MT_AUTHZ_METHOD, MT_AUTHZ_INTERFACE, MT_AUTHZ_PATH};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(fields); i++)
+		if (!add_field(r, x, &(struct asked){.f = {.field = fields[i]}}))
+			return false;
+	if (!add_keys(r, x))
+		return false;
+	x->fields[x->n_fields].field = MT_AUTHZ_UNKNOWN;
+	return true;
+}
+
+const struct mt_authz_index *mt_authz_index_new(struct mt_region *r, const struct mt_authz *a)
+{
+	uint32_t n = count(a), words = (n + 63) / 64;
 	struct mt_authz_indexed *rules;
 	struct mt_authz_index *x;
 
@@ -443,12 +492,12 @@ const struct mt_authz_index *mt_authz_index_new(struct mt_region *r, const struc
 	if (!x || !rules)
 		return NULL;
 	number_rules(rules, a);
-	*x = (struct mt_authz_index){.words = (n + 63) / 64, .n_rules = n, .rules = rules};
-	for (size_t i = 0; i < MT_ARRAY_LEN(fields); i++)
-		if (!add_field(r, x, &(struct asked){.f = {.field = fields[i]}}))
-			return NULL;
-	if (!add_keys(r, x) || !x->n_fields)
+	*x = (struct mt_authz_index){.words = words, .n_rules = n, .rules = rules};
+	if (!add_fields(r, x) || !x->n_fields)
 		return NULL;
-	find_keys(x);
+	for (uint32_t k = 0; k < n; k++) {
+		x->all[k / 64] |= UINT64_C(1) << k % 64;
+		set_only(x, &rules[k]);
+	}
 	return x;
 }

@@ -9,8 +9,6 @@
 #include <ctype.h>
 #include <string.h>
 
-enum fits { NO, UNKNOWN, UNREAD, YES };
-
 /* ---- texts ----------------------------------------------------------------------------------------- */
 
 /* In up to four parts that lie anywhere. */
@@ -105,6 +103,13 @@ static bool text_fits(const struct mt_authz_value *v, const struct text *t)
 		return fits_stars(v->text, t->part[0]);
 	}
 	return false;
+}
+
+bool mt_authz_text_fits(const struct mt_authz_value *v, struct mt_slice text)
+{
+	struct text t = text_of(text);
+
+	return text_fits(v, &t);
 }
 
 static bool one_text_fits(
@@ -327,7 +332,7 @@ static enum fits cond_fits_metadata(
 	enum fits all = denies ? NO : YES;
 	bool there = false;
 
-	for (uint32_t pos = 0;;) {
+	for (uint32_t pos = 0; pos != MT_AUTHZ_LAST;) {
 		struct mt_slice v = {0};
 		struct text t;
 		enum fits f;
@@ -442,7 +447,7 @@ static enum fits operation_fits(struct mt_authz_call *c, const struct mt_authz_r
 }
 
 /* What needs no reading comes first. */
-static enum fits rule_fits(struct mt_authz_call *c, const struct mt_authz_rule *r, bool denies)
+enum fits mt_authz_rule_fits(struct mt_authz_call *c, const struct mt_authz_rule *r, bool denies)
 {
 	const struct taken_for nothing = {0, 0};
 	enum fits all = YES, f;
@@ -460,25 +465,19 @@ static enum fits rule_fits(struct mt_authz_call *c, const struct mt_authz_rule *
 	return MT_MIN(all, f);
 }
 
-static enum fits policy_fits(struct mt_authz_call *c, const struct mt_authz_policy *p)
+enum fits mt_authz_policy_fits(struct mt_authz_call *c, const struct mt_authz_policy *p)
 {
 	enum fits one = NO;
 
 	for (uint32_t i = 0; i < p->n_rules && one != YES; i++) {
-		enum fits f = rule_fits(c, &p->rules[i], p->action != MT_AUTHZ_ALLOW);
+		enum fits f = mt_authz_rule_fits(c, &p->rules[i], p->action != MT_AUTHZ_ALLOW);
 
 		one = MT_MAX(one, f);
 	}
 	return one;
 }
 
-/* Who is asked about it has allowed it. */
-static mt_inline bool is_asked(const struct mt_authz_call *c, const struct mt_authz_policy *p)
-{
-	return p->asks_id && p->asks_id == c->asked;
-}
-
-static enum mt_authz_effect denied(const struct mt_authz_policy *p, enum fits f)
+enum mt_authz_effect mt_authz_denied(const struct mt_authz_policy *p, enum fits f)
 {
 	if (f == UNREAD)
 		return MT_AUTHZ_UNREAD;
@@ -488,25 +487,25 @@ static enum mt_authz_effect denied(const struct mt_authz_policy *p, enum fits f)
 }
 
 /* Each of them, one after the other. */
-static enum mt_authz_effect judge_by_all(
+static __attribute__((noinline)) enum mt_authz_effect judge_by_all(
 	const struct mt_authz *a, struct mt_authz_call *c, const struct mt_authz_policy **by)
 {
 	const struct mt_authz_policy *nearly = NULL;
 	enum fits best = NO;
 
-	*by = NULL;
 	for (uint32_t i = 0; i < a->n_deny; i++) {
-		enum fits f = is_asked(c, a->deny[i]) ? NO : policy_fits(c, a->deny[i]);
+		enum fits f =
+			mt_authz_is_asked(c, a->deny[i]) ? NO : mt_authz_policy_fits(c, a->deny[i]);
 
 		if (f != NO) {
 			*by = a->deny[i];
-			return denied(a->deny[i], f);
+			return mt_authz_denied(a->deny[i], f);
 		}
 	}
 	if (!a->n_allow)
 		return MT_AUTHZ_ALLOWED;
 	for (uint32_t i = 0; i < a->n_allow; i++) {
-		enum fits f = policy_fits(c, a->allow[i]);
+		enum fits f = mt_authz_policy_fits(c, a->allow[i]);
 
 		if (f == YES)
 			return MT_AUTHZ_ALLOWED;
@@ -515,90 +514,30 @@ static enum mt_authz_effect judge_by_all(
 		best = MT_MAX(best, f);
 	}
 	*by = nearly;
-	return best == NO ? MT_AUTHZ_DENIED : denied(nearly, best);
-}
-
-/* A rule of one condition with one value; UNREAD: it has to be judged as any other. */
-static mt_inline enum fits only_fits(struct mt_authz_call *c, const struct mt_authz_indexed *i)
-{
-	const struct mt_authz_value *v = i->only->values;
-	struct text t;
-
-	if (i->only->field == MT_AUTHZ_PEER)
-		return mt_prefix_contains(&v->net, v->bits, &c->peer) ? YES : NO;
-	if (!i->key || i->key != c->kept_of)
-		return UNREAD;
-	if (v->match == MT_AUTHZ_EXACT)
-		return v->text.len == c->kept.len && memcmp(v->text.p, c->kept.p, v->text.len) == 0
-			       ? YES
-			       : NO;
-	t = text_of(c->kept);
-	return text_fits(v, &t) ? YES : NO;
-}
-
-static mt_inline enum fits indexed_fits(
-	struct mt_authz_call *c, const struct mt_authz_indexed *i, bool denies)
-{
-	enum fits f = i->only ? only_fits(c, i) : UNREAD;
-
-	c->steps++;
-	if (f != UNREAD)
-		return f;
-	/* It may find other values. */
-	c->kept_of = NULL;
-	return rule_fits(c, i->rule, denies);
-}
-
-/* The same by rules that the index leaves, in the order of their policies: the others fit nobody, or not this call. */
-static enum mt_authz_effect judge_by_index(
-	const struct mt_authz *a, struct mt_authz_call *c, const struct mt_authz_policy **by)
-{
-	const struct mt_authz_index *x = a->index;
-	const struct mt_authz_policy *nearly = a->n_allow ? a->allow[0] : NULL;
-	uint64_t left[MT_AUTHZ_INDEX_WORDS];
-	enum fits best = NO;
-
-	*by = NULL;
-	mt_authz_narrow(x, c, left);
-	for (uint32_t w = 0; w < x->words; w++) {
-		for (; left[w]; left[w] &= left[w] - 1) {
-			const struct mt_authz_indexed *i =
-				&x->rules[64 * w + (uint32_t)__builtin_ctzll(left[w])];
-			bool denies = i->policy->action != MT_AUTHZ_ALLOW;
-			enum fits f = indexed_fits(c, i, denies);
-
-			if (f == NO || (denies && is_asked(c, i->policy)))
-				continue;
-			if (denies) {
-				*by = i->policy;
-				return denied(i->policy, policy_fits(c, i->policy));
-			}
-			if (f == YES)
-				return MT_AUTHZ_ALLOWED;
-			if (f > best)
-				nearly = i->policy;
-			best = MT_MAX(best, f);
-		}
-	}
-	if (!a->n_allow)
-		return MT_AUTHZ_ALLOWED;
-	*by = nearly;
-	return best == NO ? MT_AUTHZ_DENIED : denied(nearly, best);
+	return best == NO ? MT_AUTHZ_DENIED : mt_authz_denied(nearly, best);
 }
 
 static enum mt_authz_effect judge(
 	const struct mt_authz *a, struct mt_authz_call *c, const struct mt_authz_policy **by)
 {
-	return a->index ? judge_by_index(a, c, by) : judge_by_all(a, c, by);
+	return a->index ? mt_authz_judge_by_index(a, c, by) : judge_by_all(a, c, by);
+}
+
+static mt_noinline enum mt_authz_effect judge_by_several(
+	const struct mt_authz *a, struct mt_authz_call *c, const struct mt_authz_policy **by)
+{
+	enum mt_authz_effect e = MT_AUTHZ_ALLOWED;
+
+	for (; a && e == MT_AUTHZ_ALLOWED; a = a->also)
+		e = judge(a, c, by);
+	return e;
 }
 
 enum mt_authz_effect mt_authz_judge(
 	const struct mt_authz *a, struct mt_authz_call *c, const struct mt_authz_policy **by)
 {
-	enum mt_authz_effect e = MT_AUTHZ_ALLOWED;
-
 	*by = NULL;
-	for (; a && e == MT_AUTHZ_ALLOWED; a = a->also)
-		e = judge(a, c, by);
-	return e;
+	if (!a)
+		return MT_AUTHZ_ALLOWED;
+	return mt_unlikely(a->also) ? judge_by_several(a, c, by) : judge(a, c, by);
 }

@@ -26,6 +26,8 @@ enum mt_authz_read {
 
 struct mt_authz_call;
 
+#define MT_AUTHZ_LAST UINT32_MAX
+
 /* Asked when a rule wants to know, and not before. */
 struct mt_authz_reader {
 	/* Fills c->interfaces, at least one. */
@@ -34,7 +36,8 @@ struct mt_authz_reader {
 	enum mt_authz_read (*methods)(struct mt_authz_call *c);
 	/*
 	 * The value of the key's entry at *pos or behind it; *pos is then where to look for its next one. READ without a value
-	 * (v->p NULL): there is no other. The value holds until another one is found.
+	 * (v->p NULL): there is no other. *pos MT_AUTHZ_LAST with a value: nor is there one behind it, and its name is the key's letter
+	 * by letter; a reader need not know. The value holds until another one is found.
 	 */
 	enum mt_authz_read (*metadata)(struct mt_authz_call *c, const struct mt_key *key,
 		uint32_t *pos, struct mt_slice *v);

@@ -20,6 +20,24 @@ struct mt_authz_member {
 /* "DOMAIN/ns/NAMESPACE/sa/ACCOUNT", and nothing else. */
 bool mt_authz_member(struct mt_slice principal, struct mt_authz_member *m);
 
+/* ---- whether a rule fits (judge.c) ----------------------------------------------------------------- */
+
+/* All of several is the least of them, one of several the greatest. */
+enum fits { NO, UNKNOWN, UNREAD, YES };
+
+enum fits mt_authz_rule_fits(struct mt_authz_call *c, const struct mt_authz_rule *r, bool denies);
+enum fits mt_authz_policy_fits(struct mt_authz_call *c, const struct mt_authz_policy *p);
+/* A value of texts, and a text in one part. */
+bool mt_authz_text_fits(const struct mt_authz_value *v, struct mt_slice text);
+/* What becomes of a call that a policy of DENY fits, or that one of ALLOW does not fit. */
+enum mt_authz_effect mt_authz_denied(const struct mt_authz_policy *p, enum fits f);
+
+/* Who is asked about it has allowed it. */
+static inline bool mt_authz_is_asked(const struct mt_authz_call *c, const struct mt_authz_policy *p)
+{
+	return p->asks_id && p->asks_id == c->asked;
+}
+
 /* ---- the index (index.c: made; narrow.c: asked) ---------------------------------------------------- */
 
 /*
@@ -41,42 +59,61 @@ enum {
 };
 
 struct mt_authz_probe {
-	uint16_t at; /* of the first byte, or how many stand behind the second one */
-	bool from_end;
 	const uint64_t *rows; /* [MT_AUTHZ_ROWS_ALL][words]; NULL: there is no such probe */
+	uint16_t reach; /* so many bytes a text needs: up to the two, or from them on; with them */
+	bool from_end;
 };
 
 struct mt_authz_index_field {
-	uint8_t field;		  /* enum mt_authz_field */
-	struct mt_key key;	  /* of METADATA */
-	const uint64_t *asked_by; /* [words]: rules that ask for it */
-	struct mt_authz_probe probes[2];
+	/* Counted from the text's begin and from its end; of that there may be none. */
+	struct mt_authz_probe begin, end;
+	uint64_t asked_by[MT_AUTHZ_INDEX_WORDS]; /* rules that ask for it */
+	struct mt_key
+		key;   /* of METADATA; icase: some of those who ask for it ask whatever its case */
+	uint8_t field; /* enum mt_authz_field */
+};
+
+/* A rule that asks for one value and for nothing else is judged by what the index has read. */
+enum mt_authz_only {
+	MT_AUTHZ_ONLY_NOT,   /* it asks for more */
+	MT_AUTHZ_ONLY_PEER,  /* for a network */
+	MT_AUTHZ_ONLY_EXACT, /* for a key's value: this text */
+	MT_AUTHZ_ONLY_KEPT,  /* for one that fits otherwise */
 };
 
 struct mt_authz_indexed {
 	const struct mt_authz_rule *rule;
 	const struct mt_authz_policy *policy;
-	const struct mt_authz_cond
-		*only; /* it asks for one value of this, and for nothing else; NULL: for more */
-	const struct mt_key *key; /* of such a one of METADATA: the index's */
+	const struct mt_authz_value *value; /* of ONLY_* */
+	struct mt_slice text;		    /* of ONLY_EXACT: of the value */
+	const struct mt_key *key;	    /* of metadata: the index's */
+	uint8_t only;			    /* enum mt_authz_only */
+	bool denies;
 };
 
 struct mt_authz_index {
-	uint32_t words, n_rules, n_fields;
-	struct mt_authz_indexed *rules; /* those that deny first */
-	/* What the caller is stands before what has to be read of the message. */
-	struct mt_authz_index_field fields[MT_AUTHZ_INDEX_FIELDS];
+	uint32_t words, n_rules;
+	struct mt_authz_indexed *rules;	    /* those that deny first */
+	uint64_t all[MT_AUTHZ_INDEX_WORDS]; /* a bit for each of them */
+	uint32_t n_fields;
+	/* In the order of asking: PEER, what else the caller is, METHOD, INTERFACE, PATH, METADATA; behind them one of UNKNOWN. */
+	struct mt_authz_index_field fields[MT_AUTHZ_INDEX_FIELDS + 1];
 };
+
+static inline uint32_t mt_authz_row_of(uint32_t two)
+{
+	return (two * 0x9e3779b1u) >> 24;
+}
 
 static inline uint32_t mt_authz_row(const uint8_t two[2])
 {
-	return ((two[0] | (uint32_t)two[1] << 8) * 0x9e3779b1u) >> 24;
+	return mt_authz_row_of(two[0] | (uint32_t)two[1] << 8);
 }
 
 /* Of the policies of `a`; NULL: it is not worth it, or there is no memory (r->failed). */
 const struct mt_authz_index *mt_authz_index_new(struct mt_region *r, const struct mt_authz *a);
-/* The rules that the call may fit: a bit for each, in x->words words. */
-void mt_authz_narrow(const struct mt_authz_index *x, struct mt_authz_call *c,
-	uint64_t left[MT_AUTHZ_INDEX_WORDS]);
-/* The steps of it, at most. */
+/* mt_authz_judge() of a set that has an index, without `also`: only the rules that it leaves are asked. */
+enum mt_authz_effect mt_authz_judge_by_index(
+	const struct mt_authz *a, struct mt_authz_call *c, const struct mt_authz_policy **by);
+/* The steps of asking the index, at most. */
 uint32_t mt_authz_narrow_work(const struct mt_authz_index *x);

@@ -75,6 +75,7 @@ static bool is_unreadable(const struct mt_guard_ask *a)
 	}
 }
 
+/* *at MT_AUTHZ_LAST: as it is in mt_authz_reader. */
 static enum mt_authz_read next_entry(const struct mt_guard_ask *a, const struct mt_key *key,
 	uint32_t *at, struct mt_slice *value)
 {
@@ -87,9 +88,12 @@ static enum mt_authz_read next_entry(const struct mt_guard_ask *a, const struct 
 	for (uint32_t i = *at; (i = mt_meta_next(&v->meta, key, i)) != UINT32_MAX; i++) {
 		const struct mt_meta_entry *e = &v->meta.entry[i];
 
-		*at = i + 1;
 		if (mt_guard_is_overlaid(v, 0, e->key, e->key_len))
 			continue;
+		*at = i + 1;
+		if (memcmp(e->key, key->name, key->len) == 0 &&
+			mt_meta_next(&v->meta, key, i + 1) == UINT32_MAX)
+			*at = MT_AUTHZ_LAST;
 		return mt_meta_value(&v->meta, i, value, a->scratch->value) ? MT_AUTHZ_READ
 									    : MT_AUTHZ_UNREADABLE;
 	}
@@ -169,7 +173,7 @@ static enum mt_authz_read metadata(
 	}
 	at = *pos - 1 > v->n_mutations ? *pos - 1 - v->n_mutations : 0;
 	r = next_entry(a, key, &at, value);
-	*pos = at + 1 + v->n_mutations;
+	*pos = at == MT_AUTHZ_LAST ? MT_AUTHZ_LAST : at + 1 + v->n_mutations;
 	return r;
 }
 
@@ -216,7 +220,7 @@ static bool add_names(struct mt_authz_call *c, const struct mt_codec *codec, str
 static enum mt_authz_read add_aliases(struct mt_authz_call *c, const struct mt_codec *codec)
 {
 	for (uint32_t k = 0; k < codec->n_service_aliases; k++)
-		for (uint32_t pos = 1;;) {
+		for (uint32_t pos = 1; pos != MT_AUTHZ_LAST;) {
 			struct mt_slice v = {0};
 
 			if (metadata(c, &codec->service_aliases[k], &pos, &v) != MT_AUTHZ_READ)

@@ -29,7 +29,7 @@ static bool find_at(const struct mt_guard_ask *ask, const struct mt_authz_tokens
 {
 	const struct mt_token_place *at = &t->rules->places[place];
 
-	for (uint32_t pos = 0;;) {
+	for (uint32_t pos = 0; pos != MT_AUTHZ_LAST;) {
 		struct mt_slice v = {0}, one;
 
 		f->read = mt_guard_metadata(ask, &t->places[place], &pos, &v);
@@ -40,6 +40,7 @@ static bool find_at(const struct mt_guard_ask *ask, const struct mt_authz_tokens
 		if (mt_token_in(at->prefix, v, &one))
 			found(f, at->rules, one, token);
 	}
+	return true;
 }
 
 void mt_tokens_find(const struct mt_guard_ask *ask, const struct mt_authz_tokens *t, char *token,

@@ -72,7 +72,7 @@ static void as_each_rule_in_its_turn(void)
 		CU_ASSERT(tally.effects[e] > 50);
 }
 
-static const struct mt_authz *denying(struct mt_region *r, struct mt_authorization_policy *p,
+static const struct mt_authz *compiled(struct mt_region *r, const struct mt_authorization_policy *p,
 	uint32_t n, const struct mt_codec *codec)
 {
 	static const char *const domains[] = {"td"};
@@ -80,7 +80,6 @@ static const struct mt_authz *denying(struct mt_region *r, struct mt_authorizati
 	struct mt_authz_policy **v = mt_region_alloc(r, sizeof(struct mt_authz_policy *) * n);
 
 	for (uint32_t i = 0; i < n; i++) {
-		p[i].action.v = MT_POLICY_DENY;
 		v[i] = mt_authz_compile(r, &p[i], codec, NULL, &who);
 		MT_ASSERT(v[i]);
 	}
@@ -91,6 +90,7 @@ static struct mt_authorization_policy of_account(struct mt_region *r, const char
 {
 	struct mt_authorization_policy p = {
 		.meta = {.kind = "AuthorizationPolicy", .ns = "a", .name = "p"},
+		.action.v = MT_POLICY_DENY,
 		.n_rules = 1,
 		.rules = mt_region_alloc(r, sizeof(*p.rules))};
 	struct mt_policy_source *s = mt_region_alloc(r, sizeof(*s));
@@ -116,7 +116,7 @@ static void one_of_a_hundred(void)
 	mt_region_init(&r, 1 << 20);
 	for (uint32_t i = 0; i < 100; i++)
 		p[i] = of_account(&r, mt_region_printf(&r, "td/ns/shop/sa/client-%u", i));
-	a = denying(&r, p, 100, codec);
+	a = compiled(&r, p, 100, codec);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(a->index);
 	for (uint32_t i = 0; i < 110; i++) {
 		const struct mt_authz_policy *by;
@@ -132,8 +132,139 @@ static void one_of_a_hundred(void)
 	mt_region_fini(&r);
 }
 
+static struct mt_authorization_policy of_header(
+	struct mt_region *r, enum mt_policy_action action, const char *key, const char *value)
+{
+	struct mt_authorization_policy p = {
+		.meta = {.kind = "AuthorizationPolicy", .ns = "a", .name = "p"},
+		.action.v = action,
+		.n_rules = 1,
+		.rules = mt_region_alloc(r, sizeof(*p.rules))};
+	struct mt_policy_condition *w = mt_region_alloc(r, sizeof(*w));
+
+	p.rules->n_when = 1;
+	p.rules->when = w;
+	w->key.s = mt_region_printf(r, "request.headers[%s]", key);
+	w->values.n = 1;
+	w->values.v = mt_region_alloc(r, sizeof(*w->values.v));
+	w->values.v[0].s = value;
+	return p;
+}
+
+static enum mt_authz_effect of_headers(
+	const struct mt_authz *a, const char *const pairs[4], uint32_t n)
+{
+	const struct mt_codec *codec = mt_codec_find("dubbo");
+	const struct mt_authz_policy *by;
+	struct said s = {.peer = "10.0.0.1", .server = "10.0.0.2", .n_metadata = n};
+
+	for (uint32_t i = 0; i < n; i++) {
+		s.metadata[i].key = pairs[2 * i];
+		s.metadata[i].value = pairs[2 * i + 1];
+	}
+	CU_ASSERT(agrees(a, &s, codec));
+	return said_judge(&s, a, codec, &by, NULL);
+}
+
+/* Who allows means the letters as they are written, who denies means them all: one question answers both. */
+static void keys_in_other_letters(void)
+{
+	static const struct {
+		const char *pairs[4];
+		uint32_t n;
+		enum mt_authz_effect want;
+	} rows[] = {
+		{{"tenant", "good-3"}, 1, MT_AUTHZ_ALLOWED},
+		{{"Tenant", "good-3"}, 1, MT_AUTHZ_DENIED},
+		{{"tenant", "bad-3"}, 1, MT_AUTHZ_DENIED},
+		{{"TENANT", "bad-3"}, 1, MT_AUTHZ_DENIED},
+		{{"tenant", "good-3", "Tenant", "bad-3"}, 2, MT_AUTHZ_DENIED},
+		{{"Tenant", "other", "tenant", "good-3"}, 2, MT_AUTHZ_ALLOWED},
+		{{"tenant", "good-3", "tenant", "other"}, 2, MT_AUTHZ_DENIED},
+		{{"other", "good-3"}, 1, MT_AUTHZ_DENIED},
+	};
+	struct mt_authorization_policy p[40];
+	const struct mt_authz *a;
+	struct mt_region r;
+
+	mt_region_init(&r, 1 << 20);
+	for (uint32_t i = 0; i < 20; i++) {
+		p[i] = of_header(&r, MT_POLICY_DENY, "tenant", mt_region_printf(&r, "bad-%u", i));
+		p[20 + i] = of_header(
+			&r, MT_POLICY_ALLOW, "tenant", mt_region_printf(&r, "good-%u", i));
+	}
+	a = compiled(&r, p, 40, mt_codec_find("dubbo"));
+	CU_ASSERT_PTR_NOT_NULL_FATAL(a->index);
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++)
+		CU_ASSERT_EQUAL(of_headers(a, rows[i].pairs, rows[i].n), rows[i].want);
+	mt_region_fini(&r);
+}
+
+/* What was read of the first is not what the second one has. */
+static void two_keys(void)
+{
+	static const struct {
+		const char *pairs[4];
+		uint32_t n;
+		enum mt_authz_effect want;
+	} rows[] = {
+		{{"tenant", "bad-3"}, 1, MT_AUTHZ_DENIED},
+		{{"zone", "near-3"}, 1, MT_AUTHZ_ALLOWED},
+		{{"tenant", "bad-3", "zone", "near-3"}, 2, MT_AUTHZ_DENIED},
+		{{"tenant", "near-3", "zone", "bad-3"}, 2, MT_AUTHZ_DENIED},
+		{{"tenant", "good", "zone", "near-3"}, 2, MT_AUTHZ_ALLOWED},
+	};
+	struct mt_authorization_policy p[40];
+	const struct mt_authz *a;
+	struct mt_region r;
+
+	mt_region_init(&r, 1 << 20);
+	for (uint32_t i = 0; i < 20; i++) {
+		p[i] = of_header(&r, MT_POLICY_DENY, "tenant", mt_region_printf(&r, "bad-%u", i));
+		p[20 + i] =
+			of_header(&r, MT_POLICY_ALLOW, "zone", mt_region_printf(&r, "near-%u", i));
+	}
+	a = compiled(&r, p, 40, mt_codec_find("dubbo"));
+	CU_ASSERT_PTR_NOT_NULL_FATAL(a->index);
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++)
+		CU_ASSERT_EQUAL(of_headers(a, rows[i].pairs, rows[i].n), rows[i].want);
+	mt_region_fini(&r);
+}
+
+#define LONGEST 64
+
+/* A value of each length, and each of its letters counts. */
+static void each_letter_of_a_value(void)
+{
+	struct mt_authorization_policy p[LONGEST];
+	const struct mt_authz *a;
+	struct mt_region r;
+
+	mt_region_init(&r, 1 << 20);
+	for (uint32_t i = 0; i < LONGEST; i++)
+		p[i] = of_header(
+			&r, MT_POLICY_ALLOW, "tenant", mt_region_printf(&r, "%0*u", i + 1, 0));
+	a = compiled(&r, p, LONGEST, mt_codec_find("dubbo"));
+	CU_ASSERT_PTR_NOT_NULL_FATAL(a->index);
+	for (uint32_t len = 1; len <= LONGEST; len++) {
+		char *value = mt_region_printf(&r, "%0*u", len, 0);
+		const char *const pairs[4] = {"tenant", value};
+
+		CU_ASSERT_EQUAL(of_headers(a, pairs, 1), MT_AUTHZ_ALLOWED);
+		for (uint32_t i = 0; i < len; i++) {
+			value[i] = '1';
+			CU_ASSERT_EQUAL(of_headers(a, pairs, 1), MT_AUTHZ_DENIED);
+			value[i] = '0';
+		}
+	}
+	mt_region_fini(&r);
+}
+
 const struct mt_test index_tests[] = {
 	{"as_each_rule_in_its_turn", as_each_rule_in_its_turn},
 	{"one_of_a_hundred", one_of_a_hundred},
+	{"keys_in_other_letters", keys_in_other_letters},
+	{"two_keys", two_keys},
+	{"each_letter_of_a_value", each_letter_of_a_value},
 	{0},
 };
