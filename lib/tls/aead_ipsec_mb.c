@@ -19,6 +19,8 @@ struct aead_ipsec_mb {
 	IMB_MGR *mgr;
 	struct mt_key_cache cache;
 	struct mt_key_place *places;
+	struct mt_key_set *sets;
+	aes_gcm_enc_dec_t run[4];	/* of a whole record: by cipher, and whether it is sealed */
 	const struct gcm_key_data *now; /* of the record in hand */
 	union {
 		struct gcm_context_data gcm;
@@ -32,20 +34,33 @@ static struct aead_ipsec_mb *self(struct mt_aead *a)
 	return mt_container_of(a, struct aead_ipsec_mb, a);
 }
 
-/* The expanded key of AES. */
-static const struct gcm_key_data *key_of(struct aead_ipsec_mb *s, const struct mt_aead_job *j)
+static mt_noinline const struct gcm_key_data *key_anew(
+	struct aead_ipsec_mb *s, const struct mt_aead_job *j, uint32_t len)
 {
 	bool load;
-	uint32_t len = j->cipher == MT_TLS_AES_128_GCM ? 16 : 32;
-	uint32_t i = mt_key_cache_find(&s->cache, j->cipher, j->key, len, &load);
+	uint32_t i = mt_key_cache_find(&s->cache, j->cipher, j->key, len, j->hint, &load);
 
-	if (load) {
-		if (len == 16)
-			IMB_AES128_GCM_PRE(s->mgr, j->key, &s->keys[i].key);
-		else
-			IMB_AES256_GCM_PRE(s->mgr, j->key, &s->keys[i].key);
-	}
+	if (!load)
+		return &s->keys[i].key;
+	/* A shorter one would leave some of a longer one. */
+	if (i != s->cache.n)
+		OPENSSL_cleanse(&s->keys[i], sizeof(s->keys[i]));
+	if (len == 16)
+		IMB_AES128_GCM_PRE(s->mgr, j->key, &s->keys[i].key);
+	else
+		IMB_AES256_GCM_PRE(s->mgr, j->key, &s->keys[i].key);
 	return &s->keys[i].key;
+}
+
+/* The expanded key of AES. */
+static inline const struct gcm_key_data *key_of(
+	struct aead_ipsec_mb *s, const struct mt_aead_job *j)
+{
+	uint32_t len = j->cipher == MT_TLS_AES_128_GCM ? 16 : 32;
+
+	if (mt_likely(mt_key_cache_hits(&s->cache, j->cipher, j->key, len, *j->hint)))
+		return &s->keys[*j->hint].key;
+	return key_anew(s, j, len);
 }
 
 static void begin(struct mt_aead *a, const struct mt_aead_job *j)
@@ -154,18 +169,13 @@ static bool whole(struct mt_aead *a, const struct mt_aead_job *j, uint8_t *to, c
 	struct aead_ipsec_mb *s = self(a);
 	uint8_t computed[MT_AEAD_TAG], *to_tag = j->seal ? tag : computed;
 	const struct gcm_key_data *key;
-	aes_gcm_enc_dec_t run;
 
 	if (j->cipher == MT_TLS_CHACHA20_POLY1305)
 		return chacha_whole(s, j, to, from, n, to_tag) &&
 		       (j->seal || same_tag(computed, tag));
 	key = key_of(s, j);
-	if (j->cipher == MT_TLS_AES_128_GCM)
-		run = j->seal ? s->mgr->gcm128_enc : s->mgr->gcm128_dec;
-	else
-		run = j->seal ? s->mgr->gcm256_enc : s->mgr->gcm256_dec;
-	run(key, &s->context.gcm, to, from, n, mt_aead_nonce(j), mt_aead_aad(j), j->aad_len, to_tag,
-		MT_AEAD_TAG);
+	s->run[j->cipher << 1 | j->seal](key, &s->context.gcm, to, from, n, mt_aead_nonce(j),
+		mt_aead_aad(j), j->aad_len, to_tag, MT_AEAD_TAG);
 	return j->seal || same_tag(computed, tag);
 }
 
@@ -189,6 +199,7 @@ static void free_all(struct mt_aead *a)
 	if (s->places)
 		OPENSSL_cleanse(s->places, s->cache.n * sizeof(s->places[0]));
 	rte_free(s->places);
+	rte_free(s->sets);
 	OPENSSL_cleanse(s->keys, (s->cache.n + 1) * sizeof(s->keys[0]));
 	rte_free(s);
 }
@@ -214,10 +225,16 @@ struct mt_aead *mt_aead_ipsec_mb_new(uint32_t keys, int socket)
 	s->a.ops = &ops;
 	s->places = rte_zmalloc_socket(
 		"aead", MT_MAX(keys, 1u) * sizeof(s->places[0]), MT_CACHE_LINE, socket);
+	s->sets = rte_zmalloc_socket(
+		"aead", mt_key_cache_sets(keys) * sizeof(s->sets[0]), MT_CACHE_LINE, socket);
 	s->mgr = alloc_mb_mgr(0);
-	mt_key_cache_init(&s->cache, s->places, s->places ? keys : 0);
-	if (s->places && s->mgr) {
+	if (s->places && s->sets && s->mgr) {
+		mt_key_cache_init(&s->cache, s->places, s->sets, keys);
 		init_mb_mgr_auto(s->mgr, NULL);
+		s->run[MT_TLS_AES_128_GCM << 1] = s->mgr->gcm128_dec;
+		s->run[MT_TLS_AES_128_GCM << 1 | 1] = s->mgr->gcm128_enc;
+		s->run[MT_TLS_AES_256_GCM << 1] = s->mgr->gcm256_dec;
+		s->run[MT_TLS_AES_256_GCM << 1 | 1] = s->mgr->gcm256_enc;
 		if (imb_get_errno(s->mgr) == 0 && (s->mgr->features & needs) == needs)
 			return &s->a;
 	}

@@ -17,6 +17,7 @@ struct aead_openssl {
 	EVP_CIPHER_CTX *now; /* of the record in hand */
 	bool failed;
 	EVP_CIPHER_CTX **contexts; /* N_CIPHERS for each place, then those of the scratch */
+	struct mt_key_set *sets;
 	struct mt_key_place places[];
 };
 
@@ -37,14 +38,25 @@ static const EVP_CIPHER *cipher_of(uint32_t c)
 	}
 }
 
+static void wipe(const struct aead_openssl *s, uint32_t place, uint32_t cipher)
+{
+	static const uint8_t nothing[32];
+
+	EVP_CipherInit_ex(s->contexts[place * N_CIPHERS + cipher], NULL, NULL, nothing, nothing, 1);
+}
+
 static void begin(struct mt_aead *a, const struct mt_aead_job *j)
 {
 	struct aead_openssl *s = self(a);
 	bool load;
-	uint32_t i =
-		mt_key_cache_find(&s->cache, j->cipher, j->key, mt_tls_key_len(j->cipher), &load);
+	uint32_t i = mt_key_cache_find(
+		&s->cache, j->cipher, j->key, mt_tls_key_len(j->cipher), j->hint, &load);
 	int n;
 
+	/* The place may have been that of another cipher's key. */
+	for (uint32_t c = 0; mt_unlikely(load) && i != s->cache.n && c < N_CIPHERS; c++)
+		if (c != j->cipher)
+			wipe(s, i, c);
 	s->now = s->contexts[i * N_CIPHERS + j->cipher];
 	s->failed = EVP_CipherInit_ex(s->now, NULL, NULL, load ? j->key : NULL, mt_aead_nonce(j),
 			    j->seal) != 1 ||
@@ -87,14 +99,12 @@ static bool whole(struct mt_aead *a, const struct mt_aead_job *j, uint8_t *to, c
 /* The scratch may hold a key, too. */
 static void forget(struct mt_aead *a, enum mt_tls_cipher c, const uint8_t *key)
 {
-	static const uint8_t nothing[32];
 	struct aead_openssl *s = self(a);
 	uint32_t i = mt_key_cache_forget(&s->cache, c, key, mt_tls_key_len(c));
 
-	EVP_CipherInit_ex(s->contexts[i * N_CIPHERS + c], NULL, NULL, nothing, nothing, 1);
+	wipe(s, i, c);
 	if (i != s->cache.n)
-		EVP_CipherInit_ex(
-			s->contexts[s->cache.n * N_CIPHERS + c], NULL, NULL, nothing, nothing, 1);
+		wipe(s, s->cache.n, c);
 }
 
 static void free_all(struct mt_aead *a)
@@ -104,6 +114,7 @@ static void free_all(struct mt_aead *a)
 	for (uint32_t i = 0; s->contexts && i < (s->cache.n + 1) * N_CIPHERS; i++)
 		EVP_CIPHER_CTX_free(s->contexts[i]);
 	rte_free(s->contexts);
+	rte_free(s->sets);
 	OPENSSL_cleanse(s->places, s->cache.n * sizeof(s->places[0]));
 	rte_free(s);
 }
@@ -127,7 +138,13 @@ struct mt_aead *mt_aead_openssl_new(uint32_t keys, int socket)
 	if (!s)
 		return NULL;
 	s->a.ops = &ops;
-	mt_key_cache_init(&s->cache, s->places, keys);
+	s->sets =
+		rte_zmalloc_socket("aead", mt_key_cache_sets(keys) * sizeof(s->sets[0]), 0, socket);
+	if (!s->sets) {
+		free_all(&s->a);
+		return NULL;
+	}
+	mt_key_cache_init(&s->cache, s->places, s->sets, keys);
 	s->contexts = rte_zmalloc_socket("aead", n * sizeof(s->contexts[0]), 0, socket);
 	for (size_t i = 0; s->contexts && i < n; i++) {
 		static const uint8_t nothing[32];

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which of a provider's places holds what was expanded of a key. Keys are random, so their own bits are the hash, and a key is found by
- * comparing it: an entry cannot be stale. A place is given to a key that was wanted twice without its owner between: with more
- * connections than places those that are busy stay, and the others expand into the scratch, place number n.
+ * Which of a provider's places holds what was expanded of a key. Who asks remembers the place: it is right if the key there is his, so an entry
+ * cannot be stale. Keys are random, so their own bits say which places one may have: a set of four, so that nearly as many connections as
+ * there are places keep theirs. In a full set some of the keys that have no place, one in four, get that of a key that was not wanted
+ * since another looked; with more connections than places those that are busy stay, and the others expand into the scratch, place number n.
  */
 #pragma once
 
@@ -11,24 +12,50 @@
 #include <openssl/crypto.h>
 #include <string.h>
 
-#define MT_KEY_CACHE_NONE UINT8_MAX
+#define MT_KEY_CACHE_NONE   UINT8_MAX
+#define MT_KEY_CACHE_WAYS   4u
+#define MT_KEY_CACHE_ONE_IN 4u
 
 struct mt_key_place {
 	uint8_t key[32];
-	uint32_t wanted; /* bits of the key that was wanted last while another one is here */
-	uint8_t cipher;	 /* MT_KEY_CACHE_NONE: free */
-};
+	uint8_t cipher; /* MT_KEY_CACHE_NONE: free */
+	bool used;	/* wanted since one was looked for that may go */
+} mt_cache_aligned;
+
+/* What tells, for the most part without a look at a set's places, that a key has none of them and gets none. */
+struct mt_key_set {
+	uint32_t tags[MT_KEY_CACHE_WAYS]; /* bits of each place's key */
+	uint32_t taken;			  /* places, by bits */
+	uint32_t missed;		  /* how often a key had none, and all were taken */
+} __attribute__((aligned(32)));
 
 struct mt_key_cache {
 	struct mt_key_place *places;
-	uint32_t n; /* a power of two, or 0 */
+	struct mt_key_set *sets;
+	uint32_t n;    /* places: a power of two, or 0 */
+	uint32_t ways; /* of a set */
+	uint32_t mask; /* sets, less one */
 };
 
-/* `places` is n long. */
-static inline void mt_key_cache_init(
-	struct mt_key_cache *c, struct mt_key_place *places, uint32_t n)
+/* How many sets are n places. */
+static inline uint32_t mt_key_cache_sets(uint32_t n)
 {
-	*c = (struct mt_key_cache){.places = places, .n = n};
+	return MT_MAX(n / MT_KEY_CACHE_WAYS, 1u);
+}
+
+/* `places` is n long, `sets` mt_key_cache_sets(n). */
+static inline void mt_key_cache_init(
+	struct mt_key_cache *c, struct mt_key_place *places, struct mt_key_set *sets, uint32_t n)
+{
+	MT_ASSERT(n <= UINT16_MAX);
+	*c = (struct mt_key_cache){
+		.places = places,
+		.sets = sets,
+		.n = n,
+		.ways = MT_MIN(n, MT_KEY_CACHE_WAYS),
+		.mask = mt_key_cache_sets(n) - 1,
+	};
+	memset(sets, 0, mt_key_cache_sets(n) * sizeof(*sets));
 	for (uint32_t i = 0; i < n; i++)
 		places[i] = (struct mt_key_place){.cipher = MT_KEY_CACHE_NONE};
 }
@@ -41,6 +68,16 @@ static inline uint32_t mt_key_bits(const uint8_t *key, uint32_t at)
 	return bits;
 }
 
+static inline uint32_t mt_key_set_of(const struct mt_key_cache *c, const uint8_t *key)
+{
+	return mt_key_bits(key, 0) & c->mask;
+}
+
+static inline uint32_t mt_key_tag(const uint8_t *key)
+{
+	return mt_key_bits(key, 4);
+}
+
 /* Of 16 bytes each; 0: they are the same. */
 static inline uint64_t mt_key_differs(const uint8_t *a, const uint8_t *b)
 {
@@ -51,53 +88,105 @@ static inline uint64_t mt_key_differs(const uint8_t *a, const uint8_t *b)
 	return (x[0] ^ y[0]) | (x[1] ^ y[1]);
 }
 
-static inline bool mt_key_cache_has(
-	const struct mt_key_place *p, uint8_t cipher, const uint8_t *key, uint32_t key_len)
+static inline bool mt_key_place_has(
+	const struct mt_key_place *p, uint8_t cipher, const uint8_t *key, uint32_t len)
 {
 	return p->cipher == cipher && !mt_key_differs(p->key, key) &&
-	       (key_len == 16 || !mt_key_differs(p->key + 16, key + 16));
+	       (len == 16 || !mt_key_differs(p->key + 16, key + 16));
 }
 
-/* The place for a key of 16 or 32 bytes; *load: expand it there first. */
-static inline uint32_t mt_key_cache_find(
-	struct mt_key_cache *c, uint8_t cipher, const uint8_t *key, uint32_t key_len, bool *load)
+/* The place that has it; n: none. */
+static inline uint32_t mt_key_cache_search(
+	const struct mt_key_cache *c, uint8_t cipher, const uint8_t *key, uint32_t len)
 {
-	uint32_t i = mt_key_bits(key, 0) & (c->n - 1), who = mt_key_bits(key, 4);
-	struct mt_key_place *p;
+	uint32_t set = mt_key_set_of(c, key), tag = mt_key_tag(key);
 
-	*load = true;
-	if (mt_unlikely(c->n == 0))
-		return 0;
-	p = &c->places[i];
-	if (mt_likely(mt_key_cache_has(p, cipher, key, key_len))) {
-		if (mt_unlikely(p->wanted))
-			p->wanted = 0;
-		*load = false;
+	for (uint32_t w = 0; w < c->ways; w++)
+		if (c->sets[set].tags[w] == tag &&
+			mt_key_place_has(&c->places[set * c->ways + w], cipher, key, len))
+			return set * c->ways + w;
+	return c->n;
+}
+
+/* A place in this set for a key that has none, which may be another's still; n: not this time. */
+static inline uint32_t mt_key_cache_place(struct mt_key_cache *c, uint32_t at)
+{
+	struct mt_key_set *set = &c->sets[at];
+	uint32_t first = at * c->ways, end = first + c->ways;
+	uint32_t way = (uint32_t)__builtin_ctz(~set->taken);
+
+	if (way < c->ways)
+		return first + way;
+	if (mt_likely(++set->missed % MT_KEY_CACHE_ONE_IN))
+		return c->n;
+	for (uint32_t i = first; i < end; i++)
+		if (!c->places[i].used)
+			return i;
+	for (uint32_t i = first; i < end; i++)
+		c->places[i].used = false;
+	return c->n;
+}
+
+/* The key is not where it was: the place it has now; *load: expand it there first. */
+static inline uint32_t mt_key_cache_find_anew(
+	struct mt_key_cache *c, uint8_t cipher, const uint8_t *key, uint32_t len, bool *load)
+{
+	uint32_t i = mt_key_cache_search(c, cipher, key, len);
+
+	*load = i == c->n;
+	if (!*load) {
+		c->places[i].used = true;
 		return i;
 	}
-	if (p->cipher != MT_KEY_CACHE_NONE && p->wanted != who) {
-		p->wanted = who;
-		return c->n;
-	}
-	memcpy(p->key, key, key_len);
-	p->cipher = cipher;
-	p->wanted = 0;
+	i = c->n ? mt_key_cache_place(c, mt_key_set_of(c, key)) : 0;
+	if (i == c->n)
+		return i;
+	c->places[i] = (struct mt_key_place){.cipher = cipher};
+	memcpy(c->places[i].key, key, len);
+	c->sets[mt_key_set_of(c, key)].tags[i % c->ways] = mt_key_tag(key);
+	c->sets[mt_key_set_of(c, key)].taken |= 1u << i % c->ways;
+	return i;
+}
+
+/* Whether the place that is remembered has the key. */
+static inline bool mt_key_cache_hits(const struct mt_key_cache *c, uint8_t cipher,
+	const uint8_t *key, uint32_t len, uint32_t hint)
+{
+	if (mt_unlikely(hint >= c->n || !mt_key_place_has(&c->places[hint], cipher, key, len)))
+		return false;
+	if (mt_unlikely(!c->places[hint].used))
+		c->places[hint].used = true;
+	return true;
+}
+
+/*
+ * The place for a key of 16 or 32 bytes; *load: expand it there first. *hint is where the last call for it found it, or anything.
+ */
+static inline uint32_t mt_key_cache_find(struct mt_key_cache *c, uint8_t cipher, const uint8_t *key,
+	uint32_t len, uint16_t *hint, bool *load)
+{
+	uint32_t i = *hint;
+
+	*load = false;
+	if (mt_key_cache_hits(c, cipher, key, len, i))
+		return i;
+	i = mt_key_cache_find_anew(c, cipher, key, len, load);
+	*hint = (uint16_t)i;
 	return i;
 }
 
 /* The place that held it, which is free now and has to be wiped; n: none. */
 static inline uint32_t mt_key_cache_forget(
-	struct mt_key_cache *c, uint8_t cipher, const uint8_t *key, uint32_t key_len)
+	struct mt_key_cache *c, uint8_t cipher, const uint8_t *key, uint32_t len)
 {
-	uint32_t i = mt_key_bits(key, 0) & (c->n - 1);
+	uint32_t i = mt_key_cache_search(c, cipher, key, len);
+	struct mt_key_set *set = &c->sets[mt_key_set_of(c, key)];
 
-	if (c->n == 0)
-		return 0;
-	if (c->places[i].wanted == mt_key_bits(key, 4))
-		c->places[i].wanted = 0;
-	if (!mt_key_cache_has(&c->places[i], cipher, key, key_len))
-		return c->n;
+	if (i == c->n)
+		return i;
+	set->tags[i % c->ways] = 0;
+	set->taken &= ~(1u << i % c->ways);
 	OPENSSL_cleanse(c->places[i].key, sizeof(c->places[i].key));
-	c->places[i].cipher = MT_KEY_CACHE_NONE;
+	c->places[i] = (struct mt_key_place){.cipher = MT_KEY_CACHE_NONE};
 	return i;
 }

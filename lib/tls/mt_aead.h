@@ -15,6 +15,7 @@
 /* One record. Must stay as it is from begin() to end(). */
 struct mt_aead_job {
 	const uint8_t *key; /* as many bytes as the cipher has */
+	uint16_t *hint;	    /* of the key's owner, for the provider, who trusts it with nothing */
 	uint8_t cipher;	    /* enum mt_tls_cipher */
 	bool seal;
 	uint8_t aad_len;

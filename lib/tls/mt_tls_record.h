@@ -57,7 +57,7 @@ struct mt_tls_record_half {
 	uint8_t key[32];
 	uint64_t seq; /* of the next record */
 	uint8_t iv[12];
-	uint32_t run; /* what we sent since we were silent: how large records may be */
+	uint16_t hint; /* the provider's */
 };
 
 /* A line for what a record that comes needs, one for a record that goes, and the rest. */
@@ -69,9 +69,11 @@ struct mt_tls_record {
 	uint8_t message_n; /* of a handshake message that is divided: bytes of its header that are here */
 	uint8_t updates;
 	bool is_13 : 1, server : 1;
-	bool tx_over : 1; /* close_notify or a fatal alert was the last */
+	bool explicit_nonce : 1; /* RFC 5288 §3 */
+	bool tx_over : 1;	 /* close_notify or a fatal alert was the last */
 	struct mt_tls_record_half tx;
 	uint64_t tx_bytes;     /* of plain text under this key */
+	uint64_t tx_silent;    /* what it was when we were silent: how large records may be */
 	uint32_t tx_ms;	       /* when we sent last */
 	uint32_t second;       /* that `empties` and `updates` are of */
 	uint32_t message_left; /* bytes of that message's body to come */
@@ -80,7 +82,9 @@ struct mt_tls_record {
 	uint8_t rx_secret[48], tx_secret[48];
 } mt_cache_aligned;
 _Static_assert(sizeof(struct mt_tls_record) <= 256, "one for each connection");
-_Static_assert(offsetof(struct mt_tls_record, tx) == MT_CACHE_LINE, "a line for each direction");
+_Static_assert(offsetof(struct mt_tls_record, tx) == MT_CACHE_LINE &&
+		       offsetof(struct mt_tls_record, tx_silent) == 2 * MT_CACHE_LINE,
+	"a line for each direction");
 
 /* A record comes, or goes, soon. */
 static inline void mt_tls_record_prefetch(const struct mt_tls_record *r)
@@ -108,9 +112,13 @@ static inline uint8_t mt_tls_record_due(const struct mt_tls_record *r)
 	return r->due;
 }
 
+/* So much goes into one record, whatever segments there are. */
+#define MT_TLS_RECORD_LEAST 256
+
 /*
  * How much plain text the next record should have: at first as much as goes into one segment of `mss` bytes, so that a reader need
- * not wait for the second; from 100 KiB on the most. After 1 s of silence again from the begin.
+ * not wait for the second; from 100 KiB on the most. After 1 s without a call again from the begin: who has MT_TLS_RECORD_LEAST or less
+ * to send need not ask.
  */
 uint32_t mt_tls_record_size(struct mt_tls_record *r, uint32_t mss, uint64_t now);
 

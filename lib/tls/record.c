@@ -42,6 +42,7 @@ void mt_tls_record_init(struct mt_tls_record *r, const struct mt_tls_keys *k, bo
 		.hash = k->hash,
 		.is_13 = k->version == 0x0304,
 		.server = server,
+		.explicit_nonce = k->version == 0x0303 && k->cipher != MT_TLS_CHACHA20_POLY1305,
 	};
 	use(&r->rx, r->rx_secret, &k->rx);
 	use(&r->tx, r->tx_secret, &k->tx);
@@ -75,6 +76,7 @@ int mt_tls_record_update(
 	if (rc == 0) {
 		w->aead->ops->forget(w->aead, r->cipher, r->tx.key);
 		use(&r->tx, r->tx_secret, &next);
+		r->tx_silent -= r->tx_bytes; /* modulo 2^64: what was sent since stays the same */
 		r->tx_bytes = 0;
 		r->due &= (uint8_t)~MT_TLS_RECORD_DUE_UPDATE;
 		mt_count(w->counts, MT_TLS_RECORD_N_UPDATE_OUT);

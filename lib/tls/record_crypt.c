@@ -64,34 +64,41 @@ static void put(uint64_t *to, uint64_t low, uint64_t high)
 	memcpy(to, &v, sizeof(v));
 }
 
-/*
- * The IV is 12 bytes, what counts in it the last 8. RFC 8446 §5.3, RFC 7905 §2: the number over them; RFC 5288 §3: in their place what the record
- * says.
- */
-static void put_nonce(const struct mt_tls_record *r, const struct mt_tls_record_half *half,
-	uint64_t explicit_nonce, uint64_t *nonce)
+/* The IV is 12 bytes; `last` are the nonce's last 8. */
+static void put_nonce(const struct mt_tls_record_half *half, uint64_t last, uint64_t *nonce)
 {
-	uint64_t last, seq = rte_cpu_to_be_64(half->seq);
 	uint32_t first;
 
 	memcpy(&first, half->iv, sizeof(first));
-	memcpy(&last, half->iv + sizeof(first), sizeof(last));
-	last = has_explicit_nonce(r) ? explicit_nonce : last ^ seq;
 	put(nonce, first | last << 32, last >> 32);
 }
 
-void mt_tls_record_job(const struct mt_tls_record *r, const struct mt_tls_record_half *half,
-	bool seal, uint64_t explicit_nonce, uint32_t header, uint32_t len, struct mt_aead_job *j)
+/* The number over the IV's end: RFC 8446 §5.3, RFC 7905 §2. */
+static uint64_t numbered(const struct mt_tls_record_half *half)
 {
-	uint64_t said = header | (uint64_t)(uint8_t)(len >> 8) << 24 | (uint64_t)(uint8_t)len << 32;
+	uint64_t last;
+
+	memcpy(&last, half->iv + sizeof(uint32_t), sizeof(last));
+	return last ^ rte_cpu_to_be_64(half->seq);
+}
+
+void mt_tls_record_job(const struct mt_tls_record *r, struct mt_tls_record_half *half, bool seal,
+	uint64_t explicit_nonce, uint32_t header, uint32_t len, struct mt_aead_job *j)
+{
+	uint64_t said = header | (uint64_t)rte_cpu_to_be_16((uint16_t)len) << 24;
 
 	j->key = half->key;
+	j->hint = &half->hint;
 	j->cipher = r->cipher;
 	j->seal = seal;
-	put_nonce(r, half, explicit_nonce, j->nonce);
-	if (r->is_13)
+	if (mt_likely(r->is_13)) {
+		put_nonce(half, numbered(half), j->nonce);
 		put(j->aad, said, 0);
-	else
-		put(j->aad, rte_cpu_to_be_64(half->seq), said); /* RFC 5246 §6.2.3.3 */
-	j->aad_len = r->is_13 ? MT_TLS_RECORD_HEADER : 8 + MT_TLS_RECORD_HEADER;
+		j->aad_len = MT_TLS_RECORD_HEADER;
+		return;
+	}
+	/* In place of its end what the record says: RFC 5288 §3. */
+	put_nonce(half, has_explicit_nonce(r) ? explicit_nonce : numbered(half), j->nonce);
+	put(j->aad, rte_cpu_to_be_64(half->seq), said); /* RFC 5246 §6.2.3.3 */
+	j->aad_len = 8 + MT_TLS_RECORD_HEADER;
 }

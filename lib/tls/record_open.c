@@ -115,7 +115,7 @@ static bool strip(struct opened *o, uint32_t n)
 	return o->type != 0;
 }
 
-static void job_of(const struct mt_tls_record *r, const uint8_t *prefix, uint32_t skip, uint32_t n,
+static void job_of(struct mt_tls_record *r, const uint8_t *prefix, uint32_t skip, uint32_t n,
 	struct mt_aead_job *j)
 {
 	uint64_t nonce =

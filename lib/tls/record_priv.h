@@ -23,7 +23,7 @@ enum content_type {
 /* How a direction's records are protected. */
 static inline bool has_explicit_nonce(const struct mt_tls_record *r)
 {
-	return !r->is_13 && r->cipher != MT_TLS_CHACHA20_POLY1305;
+	return r->explicit_nonce;
 }
 
 static inline uint32_t prefix_len(const struct mt_tls_record *r)
@@ -59,8 +59,8 @@ static inline uint64_t load_nonce(const uint8_t *p)
  * One record's protection under the next number of `half`. `explicit_nonce` as it lies in the record; `len` is what TLS 1.3 has in the header, TLS 1.2
  * beside it: the length with all that protects, and of the text alone.
  */
-void mt_tls_record_job(const struct mt_tls_record *r, const struct mt_tls_record_half *half,
-	bool seal, uint64_t explicit_nonce, uint32_t header, uint32_t len, struct mt_aead_job *j);
+void mt_tls_record_job(const struct mt_tls_record *r, struct mt_tls_record_half *half, bool seal,
+	uint64_t explicit_nonce, uint32_t header, uint32_t len, struct mt_aead_job *j);
 
 /* The next n bytes of `at` in place. */
 void mt_tls_record_here(struct mt_aead *a, const struct mt_aead_job *j, struct run *at, uint32_t n);

@@ -24,7 +24,7 @@ static int check_header(const struct mt_tls_record *r, const uint8_t *h)
 	bool known = r->is_13 ? h[0] == CONTENT_DATA
 			      : h[0] >= CONTENT_CHANGE_CIPHER_SPEC && h[0] <= CONTENT_DATA;
 
-	if (!known)
+	if (mt_unlikely(!known))
 		return MT_TLS_UNEXPECTED_MESSAGE;
 	if (h[1] != 3 || h[2] != 3)
 		return MT_TLS_PROTOCOL_VERSION;

@@ -18,18 +18,20 @@ static uint32_t trailer_len(const struct mt_tls_record *r)
 }
 
 /* Header and explicit nonce of a record of n bytes, and what the provider is told of it. */
-static void begin_record(const struct mt_tls_record *r, enum content_type type, uint32_t n,
-	uint8_t *p, struct mt_aead_job *j)
+static void begin_record(struct mt_tls_record *r, enum content_type type, uint32_t n, uint8_t *p,
+	struct mt_aead_job *j)
 {
 	uint32_t len = prefix_len(r) - MT_TLS_RECORD_HEADER + n + trailer_len(r);
 	uint32_t header = header_of(r->is_13 ? CONTENT_DATA : (uint8_t)type);
-	uint32_t begin = header | (len >> 8) << 24;
-	uint64_t nonce = rte_cpu_to_be_64(r->tx.seq);
+	uint16_t said = rte_cpu_to_be_16((uint16_t)len);
+	uint64_t nonce = 0;
 
-	memcpy(p, &begin, sizeof(begin));
-	p[4] = (uint8_t)len;
-	if (has_explicit_nonce(r))
+	memcpy(p, &header, sizeof(header));
+	memcpy(p + 3, &said, sizeof(said));
+	if (has_explicit_nonce(r)) {
+		nonce = rte_cpu_to_be_64(r->tx.seq);
 		memcpy(p + MT_TLS_RECORD_HEADER, &nonce, sizeof(nonce));
+	}
 	mt_tls_record_job(r, &r->tx, true, nonce, header, r->is_13 ? len : n, j);
 }
 
@@ -37,7 +39,6 @@ static void count(struct mt_tls_record *r, uint32_t n)
 {
 	r->tx.seq++;
 	r->tx_bytes += n;
-	r->tx.run += n;
 	if (mt_unlikely(r->tx_bytes >= KEY_BYTES || r->tx.seq >= KEY_RECORDS))
 		r->due |= r->is_13 ? MT_TLS_RECORD_DUE_UPDATE : MT_TLS_RECORD_DUE_DRAIN;
 }

@@ -6,7 +6,6 @@
 
 #define SMALL_UNTIL (100u << 10)
 #define IDLE_MS	    1000
-#define SMALLEST    256 /* whatever the segments are */
 
 static uint32_t overhead(const struct mt_tls_record *r)
 {
@@ -20,14 +19,12 @@ uint32_t mt_tls_record_size(struct mt_tls_record *r, uint32_t mss, uint64_t now)
 	uint32_t ms = (uint32_t)(now / MT_MSEC);
 
 	if (ms - r->tx_ms > IDLE_MS)
-		r->tx.run = 0;
+		r->tx_silent = r->tx_bytes;
 	r->tx_ms = ms;
-	if (r->tx.run >= SMALL_UNTIL) {
-		r->tx.run = SMALL_UNTIL; /* it must not begin anew */
+	if (r->tx_bytes - r->tx_silent >= SMALL_UNTIL)
 		return MT_TLS_RECORD_PLAIN;
-	}
-	if (mss < SMALLEST + overhead(r))
-		return SMALLEST;
+	if (mss < MT_TLS_RECORD_LEAST + overhead(r))
+		return MT_TLS_RECORD_LEAST;
 	return MT_MIN(mss - overhead(r), MT_TLS_RECORD_PLAIN);
 }
 

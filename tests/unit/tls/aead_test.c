@@ -32,7 +32,10 @@ static void reference(const struct mt_aead_job *j, const uint8_t *in, uint32_t n
 
 static struct mt_aead_job job(uint8_t cipher, const uint8_t *key, uint32_t number)
 {
-	struct mt_aead_job j = {.key = key, .cipher = cipher, .aad_len = number & 1 ? 5 : 13};
+	/* Of all keys: a hint may be wrong. */
+	static uint16_t hint = UINT16_MAX;
+	struct mt_aead_job j = {
+		.key = key, .hint = &hint, .cipher = cipher, .aad_len = number & 1 ? 5 : 13};
 
 	scene_fill((uint8_t *)j.nonce, MT_AEAD_NONCE, number);
 	scene_fill((uint8_t *)j.aad, 13, number * 3);
@@ -130,62 +133,104 @@ static void test_keys(void)
 	keys_in_turn(64);
 }
 
-/* Who is busy keeps the place; who comes twice in a row gets it. */
-static void test_cache(void)
+/* Wanted at `place`, which holds it; or expanded there first. */
+static void wanted(
+	struct mt_key_cache *c, uint8_t cipher, const uint8_t *key, uint32_t place, bool expand)
 {
-	struct mt_key_place places[4];
-	struct mt_key_cache c;
-	uint8_t long_ones[2][32] = {{3, 0, 0, 0, 'x', [30] = 1}, {3, 0, 0, 0, 'x', [30] = 2}};
-	uint8_t a[32] = {1, 0, 0, 0, 'a'}, b[32] = {1, 0, 0, 0, 'b'}, other[32] = {2, 0, 0, 0, 'c'};
+	static uint16_t hint; /* the last key's */
 	bool load;
 
-	mt_key_cache_init(&c, places, 4);
-	CU_ASSERT_TRUE(mt_key_cache_find(&c, 0, a, 16, &load) == 1 && load);
-	CU_ASSERT_TRUE(mt_key_cache_find(&c, 0, a, 16, &load) == 1 && !load);
-	/* The same bytes for another cipher are another key. */
-	CU_ASSERT_TRUE(mt_key_cache_find(&c, 1, a, 32, &load) == 4 && load);
-	CU_ASSERT_TRUE(mt_key_cache_find(&c, 0, a, 16, &load) == 1 && !load);
-	for (int i = 0; i < 3; i++) {
-		CU_ASSERT_TRUE(mt_key_cache_find(&c, 0, b, 16, &load) == 4 && load);
-		CU_ASSERT_TRUE(mt_key_cache_find(&c, 0, a, 16, &load) == 1 && !load);
+	CU_ASSERT_EQUAL(mt_key_cache_find(c, cipher, key, cipher ? 32 : 16, &hint, &load), place);
+	CU_ASSERT_EQUAL(hint, place);
+	CU_ASSERT_EQUAL(load, expand);
+}
+
+/* A set of four, of eight places: who is busy keeps the place; others come to have that of one who is not. */
+static void test_cache(void)
+{
+	enum { SCRATCH = 8 };
+	struct mt_key_place places[8];
+	struct mt_key_set sets[2];
+	struct mt_key_cache c;
+	uint8_t keys[6][16] = {{1, 0, 0, 0, 'a'}, {1, 0, 0, 0, 'b'}, {3, 0, 0, 0, 'c'},
+		{1, 0, 0, 0, 'd'}, {1, 0, 0, 0, 'e'}, {1, 0, 0, 0, 'f'}};
+
+	CU_ASSERT_EQUAL(mt_key_cache_sets(8), 2);
+	mt_key_cache_init(&c, places, sets, 8);
+	for (uint32_t i = 0; i < 4; i++)
+		wanted(&c, 0, keys[i], 4 + i, true);
+	for (uint32_t round = 0; round < 16; round++) {
+		wanted(&c, 0, keys[4], SCRATCH, true);
+		for (uint32_t i = 0; i < 4; i++)
+			wanted(&c, 0, keys[i], 4 + i, false);
 	}
-	CU_ASSERT_TRUE(mt_key_cache_find(&c, 0, other, 16, &load) == 2 && load);
-	CU_ASSERT_TRUE(mt_key_cache_find(&c, 0, b, 16, &load) == 4 && load);
-	CU_ASSERT_TRUE(mt_key_cache_find(&c, 0, b, 16, &load) == 1 && load);
-	CU_ASSERT_TRUE(mt_key_cache_find(&c, 0, b, 16, &load) == 1 && !load);
-	/* All of a long key counts. */
-	CU_ASSERT_TRUE(mt_key_cache_find(&c, 1, long_ones[0], 32, &load) == 3 && load);
-	CU_ASSERT_TRUE(mt_key_cache_find(&c, 1, long_ones[1], 32, &load) == 4 && load);
-	CU_ASSERT_TRUE(mt_key_cache_find(&c, 1, long_ones[0], 32, &load) == 3 && !load);
-	CU_ASSERT_EQUAL(mt_key_cache_forget(&c, 0, a, 16), 4);
-	CU_ASSERT_EQUAL(mt_key_cache_forget(&c, 0, b, 16), 1);
-	CU_ASSERT_TRUE(mt_key_cache_find(&c, 0, b, 16, &load) == 1 && load);
+	/* One of them does not come any more. Two others have to look four times each time: that all are busy, and that this one is not. */
+	for (uint32_t i = 0; i < 7; i++) {
+		wanted(&c, 0, keys[4 + i % 2], SCRATCH, true);
+		wanted(&c, 0, keys[0], 4, false);
+		wanted(&c, 0, keys[2], 6, false);
+		wanted(&c, 0, keys[3], 7, false);
+	}
+	wanted(&c, 0, keys[5], 5, true);
+	wanted(&c, 0, keys[5], 5, false);
+	wanted(&c, 0, keys[0], 4, false);
+	wanted(&c, 0, keys[1], SCRATCH, true);
+	/* The other set has room. */
+	wanted(&c, 0, (const uint8_t[16]){2, 0, 0, 0, 'g'}, 0, true);
+	CU_ASSERT_EQUAL(mt_key_cache_forget(&c, 0, keys[1], 16), SCRATCH);
+	CU_ASSERT_EQUAL(mt_key_cache_forget(&c, 0, keys[5], 16), 5);
+	wanted(&c, 0, keys[1], 5, true);
+}
+
+/* All of a key counts, and its cipher. */
+static void test_cache_compares(void)
+{
+	struct mt_key_place places[4];
+	struct mt_key_set set;
+	struct mt_key_cache c;
+	uint8_t a[32] = {1, 0, 0, 0, 'a'}, b[32] = {1, 0, 0, 0, 'a', [15] = 1},
+		l[2][32] = {{1, 0, 0, 0, 'a', [30] = 1}, {1, 0, 0, 0, 'a', [30] = 2}};
+
+	mt_key_cache_init(&c, places, &set, 4);
+	wanted(&c, 0, a, 0, true);
+	wanted(&c, 0, b, 1, true);
+	wanted(&c, 1, l[0], 2, true);
+	wanted(&c, 1, l[1], 3, true);
+	wanted(&c, 2, l[1], 4, true);
+	wanted(&c, 0, a, 0, false);
+	wanted(&c, 0, b, 1, false);
+	wanted(&c, 1, l[0], 2, false);
+	wanted(&c, 1, l[1], 3, false);
+	CU_ASSERT_EQUAL(mt_key_cache_forget(&c, 2, l[0], 32), 4);
+	CU_ASSERT_EQUAL(mt_key_cache_forget(&c, 1, l[0], 32), 2);
+	wanted(&c, 1, l[1], 3, false);
 }
 
 /* What was expanded is gone with its key: looked for in all that the provider holds. */
 static void test_forgotten(void)
 {
 	struct mt_key_place place;
+	struct mt_key_set set;
 	struct mt_key_cache c;
 	uint8_t key[32], other[32], none[32] = {0};
+	uint16_t hint = 0;
 	bool load;
 
 	scene_fill(key, sizeof(key), 1);
 	scene_fill(other, sizeof(other), 2);
-	mt_key_cache_init(&c, &place, 1);
-	mt_key_cache_find(&c, 1, key, 32, &load);
+	mt_key_cache_init(&c, &place, &set, 1);
+	mt_key_cache_find(&c, 1, key, 32, &hint, &load);
 	CU_ASSERT_EQUAL(memcmp(place.key, key, 32), 0);
 	mt_key_cache_forget(&c, 1, key, 32);
 	CU_ASSERT_EQUAL(memcmp(place.key, none, 32), 0);
+	CU_ASSERT_EQUAL(set.tags[0], 0);
 	/* Nor bits of one that had no place. */
-	mt_key_cache_find(&c, 1, key, 32, &load);
-	mt_key_cache_find(&c, 1, other, 32, &load);
-	CU_ASSERT_TRUE(place.wanted != 0);
+	mt_key_cache_find(&c, 1, key, 32, &hint, &load);
+	mt_key_cache_find(&c, 1, other, 32, &hint, &load);
 	CU_ASSERT_EQUAL(mt_key_cache_forget(&c, 1, other, 32), 1);
-	CU_ASSERT_EQUAL(place.wanted, 0);
 	CU_ASSERT_EQUAL(memcmp(place.key, key, 32), 0);
 }
 
 const struct mt_test aead_tests[] = {{"beside a reference", test_reference},
 	{"wrong tags", test_wrong_tags}, {"many keys", test_keys}, {"which keys stay", test_cache},
-	{"forgotten keys", test_forgotten}, {0}};
+	{"keys are compared", test_cache_compares}, {"forgotten keys", test_forgotten}, {0}};
