@@ -172,26 +172,33 @@ struct mt_listen_ops {
 struct mt_stream {
 	const struct mt_stream_ops *ops;
 	const struct mt_stream_user
-		*user;		/* never NULL: a detached stream has a user that ignores */
-	void *user_ctx;		/* the user's per-worker context */
-	uint32_t owner_idx;	/* the user's object, in the user's slab */
-	uint32_t tx_queued;	/* truesize of what is sent but not acknowledged, or waits */
-	uint32_t charged;	/* the transport's: what the ledger has of it */
-	uint32_t tx_high;	/* above this mt_stream_sendable() is 0 */
-	struct mt_chain rx;	/* in-order bytes, read by the user */
-	bool rx_eof : 1;	/* FIN seen; nothing follows what is in rx */
-	bool tx_shut : 1;	/* shutdown was called */
-	bool want_writable : 1; /* sendable() said 0: tell when it changes */
-	bool keeps : 1;		/* the user keeps some of its bytes: the ledger asks `holds` */
-	bool yields : 1;	/* the transport may lower tx_high, if its holder has too much */
-	bool squeezed : 1;	/* the transport's: it has */
-	uint8_t rx_class, tx_class; /* enum mt_class of what comes and goes (mt_stream_class()) */
-	/*
-	 * In 100 ms: while something waits for its acknowledgement, or for a window, and nothing at all
-	 * comes from the peer for so long (longer on a slow path), the stream ends: MT_CLOSE_TIMEOUT. 0: when the
-	 * transport gives up by itself.
-	 */
-	uint8_t silent;
+		*user;	    /* never NULL: a detached stream has a user that ignores */
+	void *user_ctx;	    /* the user's per-worker context */
+	uint32_t owner_idx; /* the user's object, in the user's slab */
+	uint32_t tx_queued; /* truesize of what is sent but not acknowledged, or waits */
+	uint32_t charged;   /* the transport's: what the ledger has of it */
+	uint32_t tx_high;   /* above this mt_stream_sendable() is 0 */
+	struct mt_chain rx; /* in-order bytes, read by the user */
+	union {
+		struct {
+			bool rx_eof : 1;	/* FIN seen; nothing follows what is in rx */
+			bool tx_shut : 1;	/* shutdown was called */
+			bool want_writable : 1; /* sendable() said 0: tell when it changes */
+			bool keeps : 1; /* the user keeps some of its bytes: the ledger asks `holds` */
+			bool yields : 1; /* the transport may lower tx_high, if its holder has too much */
+			bool squeezed : 1; /* the transport's: it has */
+			bool final : 1; /* the user takes nothing back (mt_stream_reclaim()) any more */
+			/* enum mt_class of what comes and goes (mt_stream_class()) */
+			uint8_t rx_class, tx_class;
+			/*
+			 * In 100 ms: while something waits for its acknowledgement, or for a window, and nothing at all
+			 * comes from the peer for so long (longer on a slow path), the stream ends: MT_CLOSE_TIMEOUT. 0: when the
+			 * transport gives up by itself.
+			 */
+			uint8_t silent;
+		};
+		uint32_t manner; /* all of these at once, for a layer to compare */
+	};
 	uint32_t rx_kept; /* of rx: mt_stream_keep() */
 };
 _Static_assert(sizeof(struct mt_stream) == 80, "a stream is the begin of each connection");

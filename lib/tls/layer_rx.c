@@ -127,7 +127,8 @@ static void receive_all(struct tls_conn *c)
 	c->pumping = true;
 	do
 		did = receive(c, &part);
-	while (did == DID_ONE && mt_slab_live(&l->streams, ref));
+	while (did == DID_ONE && mt_slab_live(&l->streams, ref) &&
+		(c->lower->rx.len || c->lower->rx_eof));
 	if (did == DID_GO || !mt_slab_live(&l->streams, ref))
 		return;
 	c->pumping = false;

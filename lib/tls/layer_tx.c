@@ -8,26 +8,45 @@
 #define OWN_MAX 80
 #define RESERVE (4 * OWN_MAX)
 
-void tls_follow(struct tls_conn *c)
+/* What has changed of their manner: the user's wishes go down, the transport's come up. */
+static mt_noinline void agree(struct tls_conn *c)
 {
 	struct mt_stream *s = &c->s, *lower = c->lower;
 
-	if (mt_unlikely((lower->rx_class ^ s->rx_class) | (lower->tx_class ^ s->tx_class)))
+	if ((lower->rx_class ^ s->rx_class) | (lower->tx_class ^ s->tx_class))
 		mt_stream_class(lower, s->rx_class, s->tx_class);
 	lower->yields = s->yields;
 	lower->silent = s->silent;
 	if (s->yields)
 		s->tx_high = lower->tx_high;
 	s->squeezed = lower->squeezed;
+}
+
+void tls_follow(struct tls_conn *c)
+{
+	static const struct mt_stream same = {.yields = true,
+		.squeezed = true,
+		.rx_class = UINT8_MAX,
+		.tx_class = UINT8_MAX,
+		.silent = UINT8_MAX};
+	struct mt_stream *s = &c->s, *lower = c->lower;
+
+	/* While it is squeezed its mark goes up and down. */
+	if (mt_unlikely(((s->manner ^ lower->manner) & same.manner) || s->squeezed))
+		agree(c);
 	s->tx_queued = lower->tx_queued + c->plain.truesize;
 }
 
 void tls_sync(struct tls_conn *c)
 {
 	tls_follow(c);
-	/* What it keeps itself, or has kept until now, is the lower one's to be charged. */
-	if (c->s.rx.truesize | c->plain.truesize || c->s.keeps || c->lower->keeps)
+	/* What it keeps itself is the lower one's to be charged, and not any more when that is gone. */
+	if (c->s.rx.truesize | c->plain.truesize || c->s.keeps)
 		mt_stream_touch(c->lower);
+	else if (c->lower->keeps) {
+		c->lower->keeps = false;
+		c->lower->ops->touch(c->lower);
+	}
 }
 
 void tls_give(struct tls_conn *c, struct mt_chain *out)
@@ -94,8 +113,17 @@ static void send_own(struct tls_conn *c)
 	(void)sealed(c, rc);
 }
 
+/* What is sealed and still kept: nobody will ask for it. */
+static void let_go_of_sealed(struct tls_conn *c)
+{
+	if (c->sealed > c->plain_at)
+		mt_chain_drop(&c->plain, (uint32_t)(c->sealed - c->plain_at));
+	c->plain_at = c->sealed;
+}
+
 static bool send_data(struct tls_conn *c)
 {
+	bool copies = c->opened && !c->s.final;
 	struct mt_tls_records *w = &c->layer->records;
 	struct mt_tls_record *r = &c->k->r;
 	struct mt_chain out = {0};
@@ -103,17 +131,24 @@ static bool send_data(struct tls_conn *c)
 
 	if (c->sealed < c->accepted)
 		c->sealed_in = c->layer->now;
+	if (c->opened && !copies)
+		let_go_of_sealed(c);
 	while (rc == 0 && c->sealed < c->accepted) {
 		uint32_t left = (uint32_t)MT_MIN(c->accepted - c->sealed, MT_TLS_RECORD_PLAIN);
-		uint32_t n = MT_MIN(left, mt_tls_record_size(r, c->layer->mss, c->layer->now));
+		uint32_t n =
+			left <= MT_TLS_RECORD_LEAST
+				? left
+				: MT_MIN(left, mt_tls_record_size(r, c->layer->mss, c->layer->now));
 		uint64_t first = c->given + out.len;
 
-		rc = c->opened ? mt_tls_record_seal_copy(w, r, &c->plain,
-					 (uint32_t)(c->sealed - c->plain_at), n, &out)
-			       : mt_tls_record_seal(w, r, &c->plain, n, &out);
+		rc = copies ? mt_tls_record_seal_copy(
+				      w, r, &c->plain, (uint32_t)(c->sealed - c->plain_at), n, &out)
+			    : mt_tls_record_seal(w, r, &c->plain, n, &out);
 		if (rc)
 			break;
 		c->sealed += n;
+		if (!copies)
+			c->plain_at = c->sealed;
 		tls_notes_add(
 			&c->k->notes, (struct tls_note){c->sealed, first, c->given + out.len});
 	}
@@ -140,13 +175,17 @@ static bool owes(const struct tls_conn *c)
 	       (mt_tls_record_due(&c->k->r) & ~MT_TLS_RECORD_DUE_DRAIN);
 }
 
+static __attribute__((noinline)) void send_all(struct tls_conn *c)
+{
+	send_own(c);
+	if (send_data(c) && c->s.tx_shut)
+		send_close(c);
+}
+
 void tls_flush(struct tls_conn *c)
 {
 	c->gathers = false;
-	if (c->state == TLS_OPEN && !c->broken && !c->close_sent && owes(c)) {
-		send_own(c);
-		if (send_data(c) && c->s.tx_shut)
-			send_close(c);
-	}
+	if (c->state == TLS_OPEN && !c->broken && !c->close_sent && owes(c))
+		send_all(c);
 	tls_sync(c);
 }

@@ -250,6 +250,43 @@ static void test_reclaim(void)
 	layers_end();
 }
 
+/* A client that takes nothing back: what is kept of it goes with the next record, which is sealed where it lies. */
+static void test_final(void)
+{
+	const struct tls_conn *c;
+	uint64_t inplace;
+	struct mt_chain again = {0};
+
+	layers_begin(NULL, NULL);
+	layers_connect();
+	layers_say(SERVER, 0, 10, 10);
+	layers_settle();
+	c = tls_conn_of(A->s);
+	pipes.deaf = true;
+	layers_say(CLIENT, 0, 3000, 1000);
+	layers_say(CLIENT, 3000, 500, 500); /* gathered */
+	CU_ASSERT_TRUE(c->sealed == 3000 && c->accepted == 3500);
+	CU_ASSERT_EQUAL(mt_stream_reclaim(A->s, 0, 3500, &again), 0);
+	CU_ASSERT_TRUE(scene_is(&again, 0, 3500));
+	mt_chain_free(&again);
+	A->s->final = true;
+	inplace = layers.layer[CLIENT].records.counts[MT_TLS_RECORD_N_INPLACE];
+	layers_settle();
+	CU_ASSERT_EQUAL(c->sealed, 3500);
+	CU_ASSERT_EQUAL(c->plain.truesize, 0);
+	CU_ASSERT_EQUAL(layers.layer[CLIENT].records.counts[MT_TLS_RECORD_N_INPLACE], inplace + 1);
+	CU_ASSERT_EQUAL(mt_stream_reclaim(A->s, 0, 3500, &again), -ENODATA);
+	layers_say(CLIENT, 3500, 20000, 1000);
+	CU_ASSERT_EQUAL(mt_stream_reclaim(A->s, 3400, 3600, &again), -ENODATA);
+	pipes.deaf = false;
+	layers_settle();
+	CU_ASSERT_TRUE(layers_has(B, 23500));
+	CU_ASSERT_EQUAL(mt_stream_positions(A->s).acked, 23500);
+	CU_ASSERT_EQUAL(A->s->tx_queued, 0);
+	layers_end_in_order();
+	layers_end();
+}
+
 /* Keys change whatever is queued, but no more answers than the reserve are under way. */
 static void test_updates(void)
 {
@@ -475,7 +512,7 @@ const struct mt_test layer_tests[] = {{"both ways, both versions, any cut", test
 	{"one record for who does not read", test_one_record}, {"long records", test_long_records},
 	{"half-close", test_half_close}, {"the end waits", test_end_waits},
 	{"FIN alone", test_cut_off}, {"a changed byte", test_changed}, {"reclaim", test_reclaim},
-	{"key updates", test_updates}, {"detach", test_detach}, {"no memory", test_no_memory},
-	{"writable", test_writable}, {"any moment", test_any_moment}, {"charged", test_charged},
-	{"heard", test_heard}, {"where records lie", test_notes}, {"exact again", test_notes_exact},
-	{0}};
+	{"nothing is taken back", test_final}, {"key updates", test_updates},
+	{"detach", test_detach}, {"no memory", test_no_memory}, {"writable", test_writable},
+	{"any moment", test_any_moment}, {"charged", test_charged}, {"heard", test_heard},
+	{"where records lie", test_notes}, {"exact again", test_notes_exact}, {0}};
