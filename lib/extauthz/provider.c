@@ -146,12 +146,15 @@ static enum mt_extauthz_outcome why_of(int status)
 
 static void put(struct mt_extauthz *x, struct mt_extauthz_call *c);
 
-/* A connection that was of use ends, as they do when servers are old or begin anew: that is no answer of theirs. Once for each question. */
+/*
+ * A connection that was of use, or idle, ends, as they do when they are old or a server begins anew: that is no answer of its. Once for
+ * each question.
+ */
 static bool is_cut_off(const struct mt_extauthz_call *c)
 {
 	const struct mt_extauthz_channel *ch = c->channel;
 
-	return ch->useful && !c->answered && !c->again &&
+	return (ch->useful || ch->idled) && !c->answered && !c->again &&
 	       (mt_grpc_state(ch->grpc) != MT_GRPC_UP || mt_grpc_is_leaving(ch->grpc));
 }
 
@@ -204,6 +207,7 @@ static void on_up(void *arg)
 	struct mt_list waiting;
 
 	say(ch, "");
+	ch->idled = mt_list_empty(&ch->calls);
 	mt_list_init(&waiting);
 	if (!mt_list_empty(&ch->calls))
 		mt_list_splice_tail(&waiting, &ch->calls);
@@ -217,17 +221,21 @@ static void on_up(void *arg)
 	}
 }
 
-/* Streams have ended before. Behind a connection that was of use another one is tried at once; else who waits does not wait for the next attempt. */
+/*
+ * Streams have ended before. Behind a connection that was of use another one is tried at once, and behind an idle one when somebody is
+ * to be asked, for what ends connections on which nothing happens is no failure; else who waits does not wait for the next attempt.
+ */
 static void on_down(void *arg, const char *why)
 {
 	struct mt_extauthz_channel *ch = arg;
+	bool was_useful = ch->useful, had_idled = ch->idled;
 	char words[200];
 
-	if (ch->useful) {
-		ch->useful = false;
+	ch->useful = ch->idled = false;
+	if (was_useful || (had_idled && !mt_list_empty(&ch->calls)))
 		mt_grpc_hurry(ch->grpc);
+	if (was_useful || had_idled)
 		return;
-	}
 	snprintf(words, sizeof(words), "%s: %s", mt_grpc_server(ch->grpc), why);
 	say(ch, words);
 	while (!mt_list_empty(&ch->calls))
@@ -300,9 +308,13 @@ static void put(struct mt_extauthz *x, struct mt_extauthz_call *c)
 	mt_list_add_tail(&c->channel->calls, &c->node);
 	if (mt_grpc_state(c->channel->grpc) == MT_GRPC_UP)
 		send(c);
+	else if (mt_grpc_state(c->channel->grpc) != MT_GRPC_WAITING)
+		return;
 	/* A connection has just failed, and the next attempt is not due: nobody is held up by that. */
-	else if (c->channel->why[0] && mt_grpc_state(c->channel->grpc) == MT_GRPC_WAITING)
+	else if (c->channel->why[0])
 		end_unjudged(c, MT_EXTAUTHZ_unreachable);
+	else
+		mt_grpc_hurry(c->channel->grpc);
 }
 
 void mt_extauthz_begin(struct mt_extauthz *x, struct mt_extauthz_call *c)

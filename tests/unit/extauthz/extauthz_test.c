@@ -500,6 +500,67 @@ static void test_renewed(void)
 	check_renewed(true);
 }
 
+/* In order, and the client has heard of it. */
+static void end_connection(void)
+{
+	(void)nghttp2_session_terminate_session(server.h2, NGHTTP2_NO_ERROR);
+	for (uint32_t i = 0; i < 30000 && server.fd >= 0; i++) {
+		server_turn(&server);
+		poll(NULL, 0, 1);
+	}
+	CU_ASSERT_EQUAL_FATAL(server.fd, -1);
+}
+
+static void next_connection(uint32_t number)
+{
+	for (uint32_t i = 0; i < 30000 && (server.accepted < number || !server.h2); i++) {
+		server_turn(&server);
+		poll(NULL, 0, 1);
+	}
+	CU_ASSERT_EQUAL_FATAL(server.accepted, number);
+	for (uint32_t i = 0; i < 20; i++) {
+		server_turn(&server);
+		poll(NULL, 0, 1);
+	}
+}
+
+/* It ends connections on which nobody has asked anything, as servers do with idle ones: that is no trouble, and nobody is denied by it. */
+static void test_idle(void)
+{
+	Xds__CheckResponse yes = XDS__CHECK_RESPONSE__INIT;
+	struct mt_extauthz_provider *p;
+	struct mt_extauthz_slot *s;
+	struct mt_extauthz_trouble t;
+	uint32_t n = 0;
+	char byte;
+
+	set_up(ECHO);
+	p = provider(LONG);
+	reply = &yes;
+	for (uint32_t i = 0; i < 3; i++) {
+		s = ask(question(), p);
+		CU_ASSERT_EQUAL(s->verdict, MT_EXTAUTHZ_ALLOW);
+		mt_extauthz_give_back(lane, s);
+		n = server.accepted;
+		end_connection();
+		next_connection(n + 1);
+		end_connection();
+		CU_ASSERT(!mt_extauthz_trouble(x, 0, &t));
+	}
+	/* And not under the first question on such a one, either. */
+	next_connection(n + 2);
+	s = question();
+	mt_extauthz_ask(lane, s, p);
+	for (uint32_t i = 0; i < 30000 && recv(server.fd, &byte, 1, MSG_PEEK) < 1; i++)
+		poll(NULL, 0, 1);
+	server_hang_up(&server);
+	CU_ASSERT_PTR_EQUAL(answered(), s);
+	CU_ASSERT_EQUAL(s->verdict, MT_EXTAUTHZ_ALLOW);
+	mt_extauthz_give_back(lane, s);
+	mt_extauthz_drop(p);
+	tear_down();
+}
+
 /* Under a question, and again under the next one: that is no service any more. */
 static void test_cut_off(void)
 {
@@ -536,7 +597,8 @@ static const struct mt_test tests[] = {{"asked", test_asked}, {"changes", test_c
 	{"too_many_changes", test_too_many_changes}, {"denied", test_denied},
 	{"unjudged", test_unjudged}, {"no_answer", test_no_answer},
 	{"unreachable", test_unreachable}, {"bounds", test_bounds}, {"many", test_many},
-	{"dropped", test_dropped}, {"renewed", test_renewed}, {"cut_off", test_cut_off}, {0}};
+	{"dropped", test_dropped}, {"renewed", test_renewed}, {"idle", test_idle},
+	{"cut_off", test_cut_off}, {0}};
 
 int main(int argc, char **argv)
 {
