@@ -2,19 +2,21 @@
 /* Where records lie: a table without memory of its own. */
 #include "layer_priv.h"
 
-/* Pairs of neighbours become one: half of the table is free again, and what was merged often is old and soon gone. */
+/* Pairs of neighbours behind the first become one: half of the table is free again, and what was merged often is old and soon gone. */
 static void merge(struct tls_notes *w)
 {
-	uint32_t n = 0, last = w->many >> (w->n - 1);
+	uint32_t n = 1, i = 1, many = w->many & 1;
 
-	for (uint32_t i = 0; i + 1 < w->n; i += 2, n++)
+	for (; i + 1 < w->n; i += 2, n++) {
 		w->at[n] = (struct tls_note){w->at[i + 1].upper, w->at[i].first, w->at[i + 1].last};
-	w->many = (1u << n) - 1;
-	if (w->n & 1) {
-		w->many |= last << n;
-		w->at[n++] = w->at[w->n - 1];
+		many |= 1u << n;
+	}
+	for (; i < w->n; i++, n++) {
+		many |= (w->many >> i & 1) << n;
+		w->at[n] = w->at[i];
 	}
 	w->n = n;
+	w->many = many;
 }
 
 void tls_notes_add(struct tls_notes *w, struct tls_note note)

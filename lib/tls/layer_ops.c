@@ -183,14 +183,46 @@ static void op_end(const struct mt_stream *s, struct mt_stream_end *e)
 	}
 }
 
+/* Of the record whose text is nowhere else: the lower stream has it, as long as nothing of it is acknowledged. */
+static int reopen(const struct tls_conn *c, uint64_t first, uint64_t last, struct mt_chain *to)
+{
+	const struct tls_notes *w = notes_of(c);
+	const struct tls_note *n = &w->at[0];
+	struct mt_tls_records *records = &c->layer->records;
+	struct mt_chain rec = {0}, text = {0};
+	int rc;
+
+	if (c->s.final || !w->n || n->upper != c->plain_at || first < w->floor)
+		return -ENODATA;
+	rc = mt_stream_reclaim(c->lower, n->first, n->last, &rec);
+	if (rc == 0)
+		rc = mt_tls_record_reopen(records, &c->k->r, c->k->seq, &rec, &text);
+	if (rc == 0 && text.len != n->upper - w->floor)
+		rc = -ENODATA;
+	if (rc == 0)
+		rc = mt_chain_copy(&text, (uint32_t)(first - w->floor), (uint32_t)(last - first),
+			to, records->pools);
+	mt_chain_free(&text);
+	mt_chain_free(&rec);
+	return rc;
+}
+
 static int op_reclaim(const struct mt_stream *s, uint64_t first, uint64_t last, struct mt_chain *to)
 {
 	const struct tls_conn *c = tls_conn_of(s);
+	uint64_t kept = MT_MAX(first, c->plain_at);
+	struct mt_chain all = {0};
+	int rc = c->opened && last <= c->accepted ? 0 : -ENODATA;
 
-	if (!c->opened || first < c->plain_at || last > c->accepted)
-		return -ENODATA;
-	return mt_chain_copy(&c->plain, (uint32_t)(first - c->plain_at), (uint32_t)(last - first),
-		to, c->layer->records.pools);
+	if (rc == 0 && first < c->plain_at)
+		rc = reopen(c, first, MT_MIN(last, c->plain_at), &all);
+	if (rc == 0 && kept < last)
+		rc = mt_chain_copy(&c->plain, (uint32_t)(kept - c->plain_at),
+			(uint32_t)(last - kept), &all, c->layer->records.pools);
+	if (rc == 0)
+		mt_chain_concat(to, &all);
+	mt_chain_free(&all);
+	return rc;
 }
 
 void tls_ops_init(struct mt_stream_ops *ops)

@@ -15,7 +15,7 @@ struct tls_note {
 
 /*
  * What of the TLS stream lies where in the lower one, as far as it is not acknowledged. Exact for few records under way; neighbours
- * share a note when there are more, and who asks says which side is the safe one.
+ * behind the first share a note when there are more, and who asks says which side is the safe one.
  */
 struct tls_notes {
 	uint64_t floor; /* what is acknowledged: where the first note's text begins */
@@ -48,6 +48,8 @@ enum tls_state {
 struct tls_keyed {
 	struct mt_tls_record r; /* first */
 	struct tls_notes notes;
+	uint64_t
+		seq; /* the number of the first note's record, if its text is nowhere else (tls_conn.plain_at) */
 };
 
 /* A peer that one stream has or many. */
@@ -71,7 +73,11 @@ struct tls_conn {
 		struct mt_tls_door *door;	/* until it is accepted */
 	};
 	uint64_t context_id, tag;
-	struct mt_chain plain;		     /* from plain_at on: not acknowledged, or not sealed */
+	/*
+	 * From plain_at on: not sealed; of who may take it back also what is not acknowledged, but for one record that was sealed where it lay
+	 * when nothing else was under way. Its end is plain_at then, and the first note is its.
+	 */
+	struct mt_chain plain;
 	uint64_t plain_at, sealed, accepted; /* positions of its own */
 	uint64_t given;			     /* to the lower stream */
 	uint64_t told;			     /* to the user as acknowledged */

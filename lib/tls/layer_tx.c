@@ -121,17 +121,49 @@ static void let_go_of_sealed(struct tls_conn *c)
 	c->plain_at = c->sealed;
 }
 
+/*
+ * The next record is sealed where it lies. Who may take it back has it opened again (op_reclaim()), if nothing else is under way: several
+ * records share a note at times, and where the one is that is wanted would not be known.
+ */
+static bool may_seal_in_place(const struct tls_conn *c)
+{
+	if (!c->opened || c->s.final)
+		return true;
+	/* A server of TLS 1.3 that has not judged us may have read nothing of what it has acknowledged. */
+	return (c->heard || !c->k->r.is_13) && c->k->notes.n == 0 && c->plain_at == c->sealed;
+}
+
+/* Without an error the next n bytes are sealed. */
+static int seal_next(struct tls_conn *c, uint32_t n, struct mt_chain *out)
+{
+	struct mt_tls_records *w = &c->layer->records;
+	struct mt_tls_record *r = &c->k->r;
+	int rc;
+
+	if (!may_seal_in_place(c)) {
+		rc = mt_tls_record_seal_copy(
+			w, r, &c->plain, (uint32_t)(c->sealed - c->plain_at), n, out);
+		if (rc == 0)
+			c->sealed += n;
+		return rc;
+	}
+	rc = mt_tls_record_seal(w, r, &c->plain, n, out);
+	if (rc)
+		return rc;
+	c->sealed = c->plain_at = c->sealed + n;
+	c->k->seq = r->tx.seq - 1;
+	return 0;
+}
+
 static bool send_data(struct tls_conn *c)
 {
-	bool copies = c->opened && !c->s.final;
-	struct mt_tls_records *w = &c->layer->records;
 	struct mt_tls_record *r = &c->k->r;
 	struct mt_chain out = {0};
 	int rc = 0;
 
 	if (c->sealed < c->accepted)
 		c->sealed_in = c->layer->now;
-	if (c->opened && !copies)
+	if (c->s.final)
 		let_go_of_sealed(c);
 	while (rc == 0 && c->sealed < c->accepted) {
 		uint32_t left = (uint32_t)MT_MIN(c->accepted - c->sealed, MT_TLS_RECORD_PLAIN);
@@ -141,14 +173,9 @@ static bool send_data(struct tls_conn *c)
 				: MT_MIN(left, mt_tls_record_size(r, c->layer->mss, c->layer->now));
 		uint64_t first = c->given + out.len;
 
-		rc = copies ? mt_tls_record_seal_copy(
-				      w, r, &c->plain, (uint32_t)(c->sealed - c->plain_at), n, &out)
-			    : mt_tls_record_seal(w, r, &c->plain, n, &out);
+		rc = seal_next(c, n, &out);
 		if (rc)
 			break;
-		c->sealed += n;
-		if (!copies)
-			c->plain_at = c->sealed;
 		tls_notes_add(
 			&c->k->notes, (struct tls_note){c->sealed, first, c->given + out.len});
 	}

@@ -107,6 +107,13 @@ uint32_t mt_tls_record_len(const struct mt_chain *from);
 enum mt_tls_record_got mt_tls_record_read(struct mt_tls_records *w, struct mt_tls_record *r,
 	struct mt_chain *from, struct mt_chain *to, uint64_t now);
 
+/*
+ * A record of ours, which had the number `seq` and is all of `from`: its text behind `to`, if its key is still the one that we seal by. 0;
+ * -ENODATA: it cannot be opened; -ENOMEM. Without 0 nothing is appended. For the rare case.
+ */
+int mt_tls_record_reopen(struct mt_tls_records *w, const struct mt_tls_record *r, uint64_t seq,
+	struct mt_chain *from, struct mt_chain *to) mt_must_check;
+
 static inline uint8_t mt_tls_record_due(const struct mt_tls_record *r)
 {
 	return r->due;

@@ -2,6 +2,9 @@
 /* Records one by one: what a header may say (RFC 8446 §5.1-5.2, RFC 5246 §6.2), and who gets what was in them. */
 #include "record_priv.h"
 
+#include <errno.h>
+#include <openssl/crypto.h>
+
 #define SEALED_MAX_13 (MT_TLS_RECORD_PLAIN + 256)
 #define SEALED_MAX_12 (MT_TLS_RECORD_PLAIN + 2048)
 
@@ -100,4 +103,23 @@ enum mt_tls_record_got mt_tls_record_read(struct mt_tls_records *w, struct mt_tl
 	got = dispatch(w, r, &o, now);
 	mt_chain_free(&o.out);
 	return got;
+}
+
+/* As its reader would: what we seal by is what he opens by. */
+int mt_tls_record_reopen(struct mt_tls_records *w, const struct mt_tls_record *r, uint64_t seq,
+	struct mt_chain *from, struct mt_chain *to)
+{
+	struct mt_tls_records uncounted = {.pools = w->pools, .aead = w->aead};
+	struct mt_tls_record reader = {.rx = r->tx,
+		.cipher = r->cipher,
+		.is_13 = r->is_13,
+		.explicit_nonce = r->explicit_nonce};
+	enum mt_tls_record_got got;
+
+	reader.rx.seq = seq;
+	got = mt_tls_record_read(&uncounted, &reader, from, to, 0);
+	OPENSSL_cleanse(&reader, sizeof(reader));
+	if (got == MT_TLS_RECORD_DATA)
+		return 0;
+	return got == MT_TLS_RECORD_NO_MEMORY ? -ENOMEM : -ENODATA;
 }

@@ -250,6 +250,88 @@ static void test_reclaim(void)
 	layers_end();
 }
 
+static bool takes_back(uint64_t first, uint64_t last)
+{
+	struct mt_chain again = {0};
+	int rc = mt_stream_reclaim(A->s, first, last, &again);
+	bool same = rc == 0 && scene_is(&again, (uint32_t)first, (uint32_t)(last - first));
+
+	CU_ASSERT_TRUE(rc == 0 || (rc == -ENODATA && again.len == 0));
+	CU_ASSERT_EQUAL(rc == 0, same);
+	mt_chain_free(&again);
+	return same;
+}
+
+/*
+ * What a client sends while nothing is under way is sealed where it lies, once the server has said something, and opened again for who takes
+ * it back; what follows before that is acknowledged is kept.
+ */
+static void reopened_by(const struct mt_tls_rules *client)
+{
+	const uint64_t *n = layers.layer[CLIENT].records.counts;
+	const struct tls_conn *c;
+	uint64_t inplace;
+
+	layers_begin(client, NULL);
+	layers_connect();
+	layers_say(SERVER, 0, 10, 10);
+	layers_settle();
+	c = tls_conn_of(A->s);
+	pipes.deaf = true;
+	inplace = n[MT_TLS_RECORD_N_INPLACE];
+	layers_say(CLIENT, 0, 500, 500);
+	CU_ASSERT_EQUAL(n[MT_TLS_RECORD_N_INPLACE], inplace + 1);
+	CU_ASSERT_EQUAL(c->plain.truesize, 0);
+	CU_ASSERT_TRUE(takes_back(0, 500) && takes_back(0, 500) && takes_back(100, 200));
+	for (uint32_t i = 0; i < 30; i++) {
+		layers_settle();
+		layers_say(CLIENT, 500 + 100 * i, 100, 100);
+		CU_ASSERT_TRUE(takes_back(0, 600 + 100 * i) && takes_back(400, 520));
+	}
+	CU_ASSERT_EQUAL(n[MT_TLS_RECORD_N_INPLACE], inplace + 1);
+	CU_ASSERT_FALSE(takes_back(0, 3501));
+	/* A part of it has arrived; and all of it. */
+	pipes.deaf = false;
+	pipes.cut = 1;
+	layers_settle();
+	CU_ASSERT_TRUE(layers_has(B, 3500));
+	pipes.cut = 0;
+	layers_say(CLIENT, 3500, 1000, 1000);
+	CU_ASSERT_EQUAL(n[MT_TLS_RECORD_N_INPLACE], inplace + 2);
+	CU_ASSERT_TRUE(takes_back(3500, 4500) && !takes_back(3499, 3600));
+	pipes.cut = 5;
+	(void)pipes_step();
+	(void)pipes_step();
+	CU_ASSERT_EQUAL(mt_stream_positions(A->s).acked, 3500);
+	CU_ASSERT_FALSE(takes_back(3500, 4500));
+	pipes.cut = 0;
+	layers_settle();
+	/* Its key is gone. */
+	pipes.deaf = true;
+	layers_say(CLIENT, 4500, 100, 100);
+	layers_settle();
+	mt_tls_stream_update(A->s);
+	layers_settle();
+	layers_say(CLIENT, 4600, 100, 100);
+	CU_ASSERT_EQUAL(takes_back(4500, 4600), client != NULL);
+	CU_ASSERT_TRUE(takes_back(4600, 4700));
+	pipes.deaf = false;
+	layers_settle();
+	CU_ASSERT_TRUE(layers_has(B, 4700));
+	CU_ASSERT_EQUAL(A->s->tx_queued, 0);
+	layers_end_in_order();
+	layers_end();
+}
+
+static void test_reopened(void)
+{
+	struct mt_tls_rules client = ends_rules(MT_TLS_CLIENT);
+
+	reopened_by(NULL);
+	client.max_version = 0x0303; /* without key updates */
+	reopened_by(&client);
+}
+
 /* A client that takes nothing back: what is kept of it goes with the next record, which is sealed where it lies. */
 static void test_final(void)
 {
@@ -497,8 +579,10 @@ static void test_notes_exact(void)
 
 	for (uint32_t i = 0; i < 18; i++, at += 10)
 		tls_notes_add(&w, (struct tls_note){at + 10, at * 2, at * 2 + 20});
-	CU_ASSERT_EQUAL(tls_notes_read(&w, 15), 20);
-	CU_ASSERT_EQUAL(tls_notes_whole(&w, 25), 0);
+	CU_ASSERT_EQUAL(tls_notes_read(&w, 15), 0); /* the first stays exact */
+	CU_ASSERT_EQUAL(tls_notes_whole(&w, 25), 10);
+	CU_ASSERT_EQUAL(tls_notes_read(&w, 25), 50);
+	CU_ASSERT_EQUAL(tls_notes_whole(&w, 55), 10);
 	tls_notes_acked(&w, at * 2);
 	CU_ASSERT_EQUAL(w.n, 0);
 	for (uint32_t i = 0; i < 3; i++, at += 10)
@@ -512,7 +596,8 @@ const struct mt_test layer_tests[] = {{"both ways, both versions, any cut", test
 	{"one record for who does not read", test_one_record}, {"long records", test_long_records},
 	{"half-close", test_half_close}, {"the end waits", test_end_waits},
 	{"FIN alone", test_cut_off}, {"a changed byte", test_changed}, {"reclaim", test_reclaim},
-	{"nothing is taken back", test_final}, {"key updates", test_updates},
-	{"detach", test_detach}, {"no memory", test_no_memory}, {"writable", test_writable},
-	{"any moment", test_any_moment}, {"charged", test_charged}, {"heard", test_heard},
-	{"where records lie", test_notes}, {"exact again", test_notes_exact}, {0}};
+	{"opened again", test_reopened}, {"nothing is taken back", test_final},
+	{"key updates", test_updates}, {"detach", test_detach}, {"no memory", test_no_memory},
+	{"writable", test_writable}, {"any moment", test_any_moment}, {"charged", test_charged},
+	{"heard", test_heard}, {"where records lie", test_notes}, {"exact again", test_notes_exact},
+	{0}};

@@ -120,7 +120,12 @@ static void op_end(const struct mt_stream *s, struct mt_stream_end *e)
 
 static int op_reclaim(const struct mt_stream *s, uint64_t first, uint64_t last, struct mt_chain *to)
 {
-	return -ENODATA;
+	const struct pipe_end *e = end_of(s);
+
+	if (first < e->acked || last > e->accepted)
+		return -ENODATA;
+	return mt_chain_copy(
+		&e->tx, (uint32_t)(first - e->acked), (uint32_t)(last - first), to, &tls_pools);
 }
 
 static void op_refuse(struct mt_stream *s, uint32_t words)
