@@ -9,16 +9,19 @@
 #include <intel-ipsec-mb.h>
 #include <rte_malloc.h>
 
-/* Its code faults where a key is not aligned to 16 bytes. */
+/*
+ * Its code faults where a key is not aligned to 16 bytes. What is expanded begins with the key itself (FIPS 197 §5.2), and a mark
+ * lies behind the first powers of H, so that finding a key costs no cache line that its use would not.
+ */
 struct expanded {
 	struct gcm_key_data key;
+	struct mt_key_mark mark;
 } mt_cache_aligned;
 
 struct aead_ipsec_mb {
 	struct mt_aead a;
 	IMB_MGR *mgr;
 	struct mt_key_cache cache;
-	struct mt_key_place *places;
 	struct mt_key_set *sets;
 	aes_gcm_enc_dec_t run[4];	/* of a whole record: by cipher, and whether it is sealed */
 	const struct gcm_key_data *now; /* of the record in hand */
@@ -44,7 +47,7 @@ static mt_noinline const struct gcm_key_data *key_anew(
 		return &s->keys[i].key;
 	/* A shorter one would leave some of a longer one. */
 	if (i != s->cache.n)
-		OPENSSL_cleanse(&s->keys[i], sizeof(s->keys[i]));
+		OPENSSL_cleanse(&s->keys[i].key, sizeof(s->keys[i].key));
 	if (len == 16)
 		IMB_AES128_GCM_PRE(s->mgr, j->key, &s->keys[i].key);
 	else
@@ -185,8 +188,8 @@ static void forget(struct mt_aead *a, enum mt_tls_cipher c, const uint8_t *key)
 	struct aead_ipsec_mb *s = self(a);
 	uint32_t i = mt_key_cache_forget(&s->cache, c, key, mt_tls_key_len(c));
 
-	OPENSSL_cleanse(&s->keys[i], sizeof(s->keys[i]));
-	OPENSSL_cleanse(&s->keys[s->cache.n], sizeof(s->keys[0]));
+	OPENSSL_cleanse(&s->keys[i].key, sizeof(s->keys[i].key));
+	OPENSSL_cleanse(&s->keys[s->cache.n].key, sizeof(s->keys[0].key));
 	OPENSSL_cleanse(&s->context, sizeof(s->context));
 }
 
@@ -196,9 +199,6 @@ static void free_all(struct mt_aead *a)
 
 	if (s->mgr)
 		free_mb_mgr(s->mgr);
-	if (s->places)
-		OPENSSL_cleanse(s->places, s->cache.n * sizeof(s->places[0]));
-	rte_free(s->places);
 	rte_free(s->sets);
 	OPENSSL_cleanse(s->keys, (s->cache.n + 1) * sizeof(s->keys[0]));
 	rte_free(s);
@@ -214,6 +214,19 @@ static const struct mt_aead_ops ops = {
 	.free = free_all,
 };
 
+/* For the cache: with both lengths. */
+static bool expands_behind_the_key(struct aead_ipsec_mb *s)
+{
+	static const uint8_t key[32] = "a key to see where it lies then";
+	struct gcm_key_data *scratch = &s->keys[s->cache.n].key;
+	bool is_so;
+
+	IMB_AES128_GCM_PRE(s->mgr, key, scratch);
+	is_so = memcmp(scratch->expanded_keys, key, 16) == 0;
+	IMB_AES256_GCM_PRE(s->mgr, key, scratch);
+	return is_so && memcmp(scratch->expanded_keys, key, 32) == 0;
+}
+
 struct mt_aead *mt_aead_ipsec_mb_new(uint32_t keys, int socket)
 {
 	const uint64_t needs = IMB_FEATURE_AESNI | IMB_FEATURE_PCLMULQDQ;
@@ -223,19 +236,21 @@ struct mt_aead *mt_aead_ipsec_mb_new(uint32_t keys, int socket)
 	if (!s)
 		return NULL;
 	s->a.ops = &ops;
-	s->places = rte_zmalloc_socket(
-		"aead", MT_MAX(keys, 1u) * sizeof(s->places[0]), MT_CACHE_LINE, socket);
 	s->sets = rte_zmalloc_socket(
 		"aead", mt_key_cache_sets(keys) * sizeof(s->sets[0]), MT_CACHE_LINE, socket);
 	s->mgr = alloc_mb_mgr(0);
-	if (s->places && s->sets && s->mgr) {
-		mt_key_cache_init(&s->cache, s->places, s->sets, keys);
+	if (s->sets && s->mgr) {
+		const struct mt_key_places places = {
+			s->keys[0].key.expanded_keys, &s->keys[0].mark, sizeof(s->keys[0])};
+
+		mt_key_cache_init(&s->cache, places, s->sets, keys);
 		init_mb_mgr_auto(s->mgr, NULL);
 		s->run[MT_TLS_AES_128_GCM << 1] = s->mgr->gcm128_dec;
 		s->run[MT_TLS_AES_128_GCM << 1 | 1] = s->mgr->gcm128_enc;
 		s->run[MT_TLS_AES_256_GCM << 1] = s->mgr->gcm256_dec;
 		s->run[MT_TLS_AES_256_GCM << 1 | 1] = s->mgr->gcm256_enc;
-		if (imb_get_errno(s->mgr) == 0 && (s->mgr->features & needs) == needs)
+		if (imb_get_errno(s->mgr) == 0 && (s->mgr->features & needs) == needs &&
+			expands_behind_the_key(s))
 			return &s->a;
 	}
 	free_all(&s->a);

@@ -134,6 +134,7 @@ struct mt_aead *mt_aead_openssl_new(uint32_t keys, int socket)
 	size_t n = (size_t)(keys + 1) * N_CIPHERS;
 	struct aead_openssl *s = rte_zmalloc_socket(
 		"aead", sizeof(*s) + keys * sizeof(s->places[0]), MT_CACHE_LINE, socket);
+	struct mt_key_places places;
 
 	if (!s)
 		return NULL;
@@ -144,7 +145,8 @@ struct mt_aead *mt_aead_openssl_new(uint32_t keys, int socket)
 		free_all(&s->a);
 		return NULL;
 	}
-	mt_key_cache_init(&s->cache, s->places, s->sets, keys);
+	places = (struct mt_key_places){s->places[0].key, &s->places[0].mark, sizeof(s->places[0])};
+	mt_key_cache_init(&s->cache, places, s->sets, keys);
 	s->contexts = rte_zmalloc_socket("aead", n * sizeof(s->contexts[0]), 0, socket);
 	for (size_t i = 0; s->contexts && i < n; i++) {
 		static const uint8_t nothing[32];

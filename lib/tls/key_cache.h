@@ -16,11 +16,23 @@
 #define MT_KEY_CACHE_WAYS   4u
 #define MT_KEY_CACHE_ONE_IN 4u
 
-struct mt_key_place {
-	uint8_t key[32];
+struct mt_key_mark {
 	uint8_t cipher; /* MT_KEY_CACHE_NONE: free */
 	bool used;	/* wanted since one was looked for that may go */
+};
+
+/* A place for who has no better one. */
+struct mt_key_place {
+	uint8_t key[32];
+	struct mt_key_mark mark;
 } mt_cache_aligned;
+
+/* Where a provider has the key of its first place, 32 bytes, and its mark: those of the next are `stride` bytes behind. */
+struct mt_key_places {
+	uint8_t *keys;
+	struct mt_key_mark *marks;
+	size_t stride;
+};
 
 /* What tells, for the most part without a look at a set's places, that a key has none of them and gets none. */
 struct mt_key_set {
@@ -30,7 +42,7 @@ struct mt_key_set {
 } __attribute__((aligned(32)));
 
 struct mt_key_cache {
-	struct mt_key_place *places;
+	struct mt_key_places places;
 	struct mt_key_set *sets;
 	uint32_t n;    /* places: a power of two, or 0 */
 	uint32_t ways; /* of a set */
@@ -43,9 +55,19 @@ static inline uint32_t mt_key_cache_sets(uint32_t n)
 	return MT_MAX(n / MT_KEY_CACHE_WAYS, 1u);
 }
 
-/* `places` is n long, `sets` mt_key_cache_sets(n). */
+static inline uint8_t *mt_key_at(const struct mt_key_cache *c, uint32_t i)
+{
+	return c->places.keys + i * c->places.stride;
+}
+
+static inline struct mt_key_mark *mt_key_mark_at(const struct mt_key_cache *c, uint32_t i)
+{
+	return (struct mt_key_mark *)((uint8_t *)c->places.marks + i * c->places.stride);
+}
+
+/* There are n places; `sets` is mt_key_cache_sets(n) long. */
 static inline void mt_key_cache_init(
-	struct mt_key_cache *c, struct mt_key_place *places, struct mt_key_set *sets, uint32_t n)
+	struct mt_key_cache *c, struct mt_key_places places, struct mt_key_set *sets, uint32_t n)
 {
 	MT_ASSERT(n <= UINT16_MAX);
 	*c = (struct mt_key_cache){
@@ -57,7 +79,7 @@ static inline void mt_key_cache_init(
 	};
 	memset(sets, 0, mt_key_cache_sets(n) * sizeof(*sets));
 	for (uint32_t i = 0; i < n; i++)
-		places[i] = (struct mt_key_place){.cipher = MT_KEY_CACHE_NONE};
+		*mt_key_mark_at(c, i) = (struct mt_key_mark){.cipher = MT_KEY_CACHE_NONE};
 }
 
 static inline uint32_t mt_key_bits(const uint8_t *key, uint32_t at)
@@ -88,11 +110,13 @@ static inline uint64_t mt_key_differs(const uint8_t *a, const uint8_t *b)
 	return (x[0] ^ y[0]) | (x[1] ^ y[1]);
 }
 
-static inline bool mt_key_place_has(
-	const struct mt_key_place *p, uint8_t cipher, const uint8_t *key, uint32_t len)
+static inline bool mt_key_is_at(
+	const struct mt_key_cache *c, uint32_t i, uint8_t cipher, const uint8_t *key, uint32_t len)
 {
-	return p->cipher == cipher && !mt_key_differs(p->key, key) &&
-	       (len == 16 || !mt_key_differs(p->key + 16, key + 16));
+	const uint8_t *k = mt_key_at(c, i);
+
+	return mt_key_mark_at(c, i)->cipher == cipher && !mt_key_differs(k, key) &&
+	       (len == 16 || !mt_key_differs(k + 16, key + 16));
 }
 
 /* The place that has it; n: none. */
@@ -103,7 +127,7 @@ static inline uint32_t mt_key_cache_search(
 
 	for (uint32_t w = 0; w < c->ways; w++)
 		if (c->sets[set].tags[w] == tag &&
-			mt_key_place_has(&c->places[set * c->ways + w], cipher, key, len))
+			mt_key_is_at(c, set * c->ways + w, cipher, key, len))
 			return set * c->ways + w;
 	return c->n;
 }
@@ -120,10 +144,10 @@ static inline uint32_t mt_key_cache_place(struct mt_key_cache *c, uint32_t at)
 	if (mt_likely(++set->missed % MT_KEY_CACHE_ONE_IN))
 		return c->n;
 	for (uint32_t i = first; i < end; i++)
-		if (!c->places[i].used)
+		if (!mt_key_mark_at(c, i)->used)
 			return i;
 	for (uint32_t i = first; i < end; i++)
-		c->places[i].used = false;
+		mt_key_mark_at(c, i)->used = false;
 	return c->n;
 }
 
@@ -135,14 +159,14 @@ static inline uint32_t mt_key_cache_find_anew(
 
 	*load = i == c->n;
 	if (!*load) {
-		c->places[i].used = true;
+		mt_key_mark_at(c, i)->used = true;
 		return i;
 	}
 	i = c->n ? mt_key_cache_place(c, mt_key_set_of(c, key)) : 0;
 	if (i == c->n)
 		return i;
-	c->places[i] = (struct mt_key_place){.cipher = cipher};
-	memcpy(c->places[i].key, key, len);
+	*mt_key_mark_at(c, i) = (struct mt_key_mark){.cipher = cipher};
+	memcpy(mt_key_at(c, i), key, len);
 	c->sets[mt_key_set_of(c, key)].tags[i % c->ways] = mt_key_tag(key);
 	c->sets[mt_key_set_of(c, key)].taken |= 1u << i % c->ways;
 	return i;
@@ -152,10 +176,10 @@ static inline uint32_t mt_key_cache_find_anew(
 static inline bool mt_key_cache_hits(const struct mt_key_cache *c, uint8_t cipher,
 	const uint8_t *key, uint32_t len, uint32_t hint)
 {
-	if (mt_unlikely(hint >= c->n || !mt_key_place_has(&c->places[hint], cipher, key, len)))
+	if (mt_unlikely(hint >= c->n || !mt_key_is_at(c, hint, cipher, key, len)))
 		return false;
-	if (mt_unlikely(!c->places[hint].used))
-		c->places[hint].used = true;
+	if (mt_unlikely(!mt_key_mark_at(c, hint)->used))
+		mt_key_mark_at(c, hint)->used = true;
 	return true;
 }
 
@@ -175,7 +199,7 @@ static inline uint32_t mt_key_cache_find(struct mt_key_cache *c, uint8_t cipher,
 	return i;
 }
 
-/* The place that held it, which is free now and has to be wiped; n: none. */
+/* The place that held it, which is free now and has to be wiped, but for its mark; n: none. */
 static inline uint32_t mt_key_cache_forget(
 	struct mt_key_cache *c, uint8_t cipher, const uint8_t *key, uint32_t len)
 {
@@ -186,7 +210,7 @@ static inline uint32_t mt_key_cache_forget(
 		return i;
 	set->tags[i % c->ways] = 0;
 	set->taken &= ~(1u << i % c->ways);
-	OPENSSL_cleanse(c->places[i].key, sizeof(c->places[i].key));
-	c->places[i] = (struct mt_key_place){.cipher = MT_KEY_CACHE_NONE};
+	OPENSSL_cleanse(mt_key_at(c, i), 32);
+	*mt_key_mark_at(c, i) = (struct mt_key_mark){.cipher = MT_KEY_CACHE_NONE};
 	return i;
 }

@@ -133,6 +133,11 @@ static void test_keys(void)
 	keys_in_turn(64);
 }
 
+static struct mt_key_places all(struct mt_key_place *first)
+{
+	return (struct mt_key_places){first->key, &first->mark, sizeof(*first)};
+}
+
 /* Wanted at `place`, which holds it; or expanded there first. */
 static void wanted(
 	struct mt_key_cache *c, uint8_t cipher, const uint8_t *key, uint32_t place, bool expand)
@@ -156,7 +161,7 @@ static void test_cache(void)
 		{1, 0, 0, 0, 'd'}, {1, 0, 0, 0, 'e'}, {1, 0, 0, 0, 'f'}};
 
 	CU_ASSERT_EQUAL(mt_key_cache_sets(8), 2);
-	mt_key_cache_init(&c, places, sets, 8);
+	mt_key_cache_init(&c, all(places), sets, 8);
 	for (uint32_t i = 0; i < 4; i++)
 		wanted(&c, 0, keys[i], 4 + i, true);
 	for (uint32_t round = 0; round < 16; round++) {
@@ -191,7 +196,7 @@ static void test_cache_compares(void)
 	uint8_t a[32] = {1, 0, 0, 0, 'a'}, b[32] = {1, 0, 0, 0, 'a', [15] = 1},
 		l[2][32] = {{1, 0, 0, 0, 'a', [30] = 1}, {1, 0, 0, 0, 'a', [30] = 2}};
 
-	mt_key_cache_init(&c, places, &set, 4);
+	mt_key_cache_init(&c, all(places), &set, 4);
 	wanted(&c, 0, a, 0, true);
 	wanted(&c, 0, b, 1, true);
 	wanted(&c, 1, l[0], 2, true);
@@ -218,7 +223,7 @@ static void test_forgotten(void)
 
 	scene_fill(key, sizeof(key), 1);
 	scene_fill(other, sizeof(other), 2);
-	mt_key_cache_init(&c, &place, &set, 1);
+	mt_key_cache_init(&c, all(&place), &set, 1);
 	mt_key_cache_find(&c, 1, key, 32, &hint, &load);
 	CU_ASSERT_EQUAL(memcmp(place.key, key, 32), 0);
 	mt_key_cache_forget(&c, 1, key, 32);
