@@ -208,6 +208,14 @@ enum mt_down_ending {
 	MT_DOWN_CLOSING, /* nothing is decoded any more; FIN after what is owed */
 };
 
+/* What the client's last call was told of its cluster (mt_secure_reach_of()). */
+struct mt_lent {
+	const struct mt_cluster *cluster; /* NULL: nothing */
+	uint32_t version;		  /* the low half, of the snapshot that it was asked of */
+	uint8_t shows;
+	bool gateway, unlent;
+};
+
 struct mt_down {
 	struct mt_ref self;
 	struct mt_stream *s; /* NULL when the connection is gone and only ends are left to do */
@@ -253,6 +261,7 @@ struct mt_down {
 	uint8_t apart;
 	/* 1 + enum mt_local_reply: its requests are answered so, by us: `proto` is NULL. */
 	uint8_t unserved;
+	struct mt_lent lent;
 	uint64_t wound_at; /* 0, or when its winding up began */
 	uint32_t
 		copy; /* not 0: nobody, but where the answer to a copy goes (mirror.c), which had this truesize */

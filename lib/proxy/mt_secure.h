@@ -31,6 +31,23 @@ static inline const struct mt_cluster *mt_secure_reach(const struct mt_proxy *p,
 	return mt_likely(!c->lend) ? c : mt_secure_judge(p, s, gateway, c, shows);
 }
 
+/* The same for a client's call. Who a connection's client is does not change: he is judged once for a cluster of a snapshot. */
+const struct mt_cluster *mt_secure_judge_of(const struct mt_proxy *p, struct mt_down *d,
+	bool gateway, const struct mt_cluster *c, uint8_t *shows);
+static inline const struct mt_cluster *mt_secure_reach_of(const struct mt_proxy *p,
+	struct mt_down *d, bool gateway, const struct mt_cluster *c, uint8_t *shows)
+{
+	const struct mt_lent *l = &d->lent;
+
+	if (mt_likely(!c->lend))
+		return c;
+	if (mt_unlikely(l->cluster != c || l->version != (uint32_t)p->snap->version ||
+			l->gateway != gateway))
+		return mt_secure_judge_of(p, d, gateway, c, shows);
+	*shows = l->shows;
+	return mt_unlikely(l->unlent) ? c->unlent : c;
+}
+
 /* ---- of clients ---- */
 
 /* Who the other end has shown to be; NULL: it is clear text. It holds as long as the stream. */

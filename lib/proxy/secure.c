@@ -63,6 +63,19 @@ const struct mt_cluster *mt_secure_judge(const struct mt_proxy *p, const struct 
 	return as < 0 ? c->unlent : c;
 }
 
+const struct mt_cluster *mt_secure_judge_of(const struct mt_proxy *p, struct mt_down *d,
+	bool gateway, const struct mt_cluster *c, uint8_t *shows)
+{
+	const struct mt_cluster *to = mt_secure_judge(p, d->s, gateway, c, shows);
+
+	d->lent = (struct mt_lent){.cluster = c,
+		.version = (uint32_t)p->snap->version,
+		.shows = *shows,
+		.gateway = gateway,
+		.unlent = to != c};
+	return to;
+}
+
 /* ---- of clients ------------------------------------------------------------------------------------ */
 
 static const struct mt_listener *listener_of(const struct mt_proxy *p, const struct mt_stream *s)

@@ -147,9 +147,11 @@ static void test_lent_to_some(void)
 	c = lab_client(CONFIG_SAFE);
 	mt_addr_parse("203.0.113.0", &some.addr);
 	CU_ASSERT_EQUAL(called(c, 8), 2);
-	/* Judged for each call, also on a connection that is there. */
+	/* Judged by what holds when he calls, also on a connection that is there. */
+	lab.snap->version++;
 	mt_addr_parse("192.0.2.0", &some.addr);
 	CU_ASSERT_EQUAL(called(c, 8), 3);
+	lab.snap->version++;
 	mt_addr_parse("203.0.113.0", &some.addr);
 	CU_ASSERT_EQUAL(called(c, 8), 2);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_unlent), 0);
@@ -165,7 +167,7 @@ static void test_lent_to_members(void)
 	const struct mt_slice who = {(const uint8_t *)name, sizeof(name) - 1};
 	const struct mt_lend lend = {.principals = &who, .n_principals = 1};
 	struct mt_tls_peer peer = {.principal = "spiffe://td/ns/a/sa/b", .certificate = true};
-	struct fake_conn *c;
+	struct fake_conn *c, *member;
 
 	scene_start(2);
 	/* Only asked whether it is there. */
@@ -177,11 +179,13 @@ static void test_lent_to_members(void)
 	is_answered(c, MT_REPLY_DENIED);
 	CU_ASSERT_EQUAL(lab_n_servers(), 0);
 	peer.member = true;
-	scene_send_request(c, 'Q', 8, 64);
+	member = lab_client(CONFIG_SAFE);
+	scene_send_request(member, 'Q', 8, 64);
 	CU_ASSERT_EQUAL(lab_n_servers(), 1);
 	scene_shown = NULL;
 	lab.p->tls = NULL;
 	lab_close(c, MT_CLOSE_RESET);
+	lab_close(member, MT_CLOSE_RESET);
 	scene_stop();
 }
 
@@ -317,19 +321,20 @@ static void lend_and_hold(struct mt_snapshot *s, struct mt_lend *lend)
 	s->clusters[0].as = of_who;
 }
 
-/* Two callers of different identities never share a connection, whichever came first, on one client connection or on several. */
+/* Two callers of different identities never share a connection, whichever came first. */
 static void test_held_apart(void)
 {
 	static struct mt_tls_layer layer;
 	struct mt_lend lend;
-	struct fake_conn *c;
+	struct fake_conn *c[3];
 
 	start_secured(&layer);
 	lend_and_hold(lab.snap, &lend);
-	c = lab_client(CONFIG_SAFE);
+	for (uint32_t i = 0; i < 3; i++)
+		c[i] = lab_client(CONFIG_SAFE);
 	for (uint32_t i = 0; i < 4; i++) {
 		scene_shown = i & 1 ? &peer_who : NULL;
-		CU_ASSERT_EQUAL(called(c, 3), 1);
+		CU_ASSERT_EQUAL(called(c[i & 1], 3), 1);
 		CU_ASSERT_EQUAL(lab_n_servers(), i ? 2 : 1);
 	}
 	scene_shown = NULL;
@@ -340,13 +345,47 @@ static void test_held_apart(void)
 	/* One that cannot be had: the caller is denied, the others go on. */
 	of_who[0] = NULL;
 	scene_shown = &peer_who;
-	scene_send_request(c, 'Q', 7, 64);
-	is_answered(c, MT_REPLY_DENIED);
+	scene_send_request(c[2], 'Q', 7, 64);
+	is_answered(c[2], MT_REPLY_DENIED);
+	scene_send_request(c[2], 'Q', 8, 64);
+	is_answered(c[2], MT_REPLY_DENIED);
 	scene_shown = NULL;
-	CU_ASSERT_EQUAL(called(c, 1), 1);
+	CU_ASSERT_EQUAL(called(c[0], 1), 1);
 	of_who[0] = &contexts[2];
+	for (uint32_t i = 0; i < 3; i++)
+		scene_bye(c[i]);
+	scene_stop();
+}
+
+/* What a connection's calls are told is what the snapshot of each says: a client is judged again by the next one. */
+static void test_judged_anew(void)
+{
+	struct mt_snapshot *s;
+	struct fake_conn *c;
+
+	scene_start(1);
+	lab.snap->clusters[0].lend = &nobody;
+	c = lab_client(CONFIG_SAFE);
+	for (uint32_t i = 0; i < 6; i++) {
+		s = config_make((int)i % 2 + 1, i + 2, 1, true);
+		s->clusters[0].lend = i % 3 == 1 ? NULL : &nobody;
+		for (uint32_t k = 0; k < s->n_services; k++)
+			s->services[k]->gateway = i % 3 == 2;
+		mt_proxy_adopt(lab.p, s);
+		lab_advance(MT_MSEC);
+		if (i % 3 > 0) {
+			CU_ASSERT_EQUAL(called(c, 2), 1);
+			continue;
+		}
+		for (uint32_t k = 0; k < 2; k++) {
+			scene_send_request(c, 'Q', 7, 64);
+			is_answered(c, MT_REPLY_DENIED);
+		}
+	}
 	scene_bye(c);
 	scene_stop();
+	config_free(1);
+	config_free(2);
 }
 
 /* Whoever is connected stays when the snapshot changes, and goes when his identity is not held any more. */
@@ -355,15 +394,16 @@ static void test_held_and_rebound(void)
 	static struct mt_tls_layer layer;
 	struct mt_lend lend;
 	struct mt_snapshot *s;
-	struct fake_conn *c, *own, *his;
+	struct fake_conn *c, *who, *own, *his;
 
 	start_secured(&layer);
 	lend_and_hold(lab.snap, &lend);
 	c = lab_client(CONFIG_SAFE);
+	who = lab_client(CONFIG_SAFE);
 	CU_ASSERT_EQUAL(called(c, 1), 1);
 	own = lab_server(0);
 	scene_shown = &peer_who;
-	CU_ASSERT_EQUAL(called(c, 1), 1);
+	CU_ASSERT_EQUAL(called(who, 1), 1);
 	his = lab_server(1);
 	for (uint32_t i = 1; i < 3; i++) {
 		s = config_make((int)i, i + 1, 1, true);
@@ -377,6 +417,7 @@ static void test_held_and_rebound(void)
 	}
 	scene_shown = NULL;
 	scene_bye(c);
+	scene_bye(who);
 	scene_stop();
 	config_free(1);
 	config_free(2);
@@ -410,6 +451,7 @@ static void test_held_and_refused(void)
 }
 
 const struct mt_test secure_tests[] = {{"callers by their own identities", test_held_apart},
+	{"a client by each load", test_judged_anew},
 	{"their connections from load to load", test_held_and_rebound},
 	{"one that a server refuses", test_held_and_refused}, {"no layer", test_no_layer},
 	{"lent to nobody", test_lent_to_nobody}, {"by a gateway", test_gateway},
