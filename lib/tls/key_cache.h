@@ -2,7 +2,7 @@
 /*
  * Which of a provider's places holds what was expanded of a key. Who asks remembers the place: it is right if the key there is his, so an entry
  * cannot be stale. Keys are random, so their own bits say which places one may have: a set of four, so that nearly as many connections as
- * there are places keep theirs. In a full set some of the keys that have no place, one in four, get that of a key that was not wanted
+ * there are places keep theirs. In a full set some of the keys that have no place, one in sixteen, get that of a key that was not wanted
  * since another looked; with more connections than places those that are busy stay, and the others expand into the scratch, place number n.
  */
 #pragma once
@@ -14,7 +14,7 @@
 
 #define MT_KEY_CACHE_NONE   UINT8_MAX
 #define MT_KEY_CACHE_WAYS   4u
-#define MT_KEY_CACHE_ONE_IN 4u
+#define MT_KEY_CACHE_ONE_IN 16u
 
 struct mt_key_mark {
 	uint8_t cipher; /* MT_KEY_CACHE_NONE: free */

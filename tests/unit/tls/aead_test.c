@@ -164,13 +164,13 @@ static void test_cache(void)
 	mt_key_cache_init(&c, all(places), sets, 8);
 	for (uint32_t i = 0; i < 4; i++)
 		wanted(&c, 0, keys[i], 4 + i, true);
-	for (uint32_t round = 0; round < 16; round++) {
+	for (uint32_t round = 0; round < 4 * MT_KEY_CACHE_ONE_IN; round++) {
 		wanted(&c, 0, keys[4], SCRATCH, true);
 		for (uint32_t i = 0; i < 4; i++)
 			wanted(&c, 0, keys[i], 4 + i, false);
 	}
-	/* One of them does not come any more. Two others have to look four times each time: that all are busy, and that this one is not. */
-	for (uint32_t i = 0; i < 7; i++) {
+	/* One of them does not come any more. Two others look now and then: that all are busy, and that this one is not. */
+	for (uint32_t i = 0; i < 2 * MT_KEY_CACHE_ONE_IN - 1; i++) {
 		wanted(&c, 0, keys[4 + i % 2], SCRATCH, true);
 		wanted(&c, 0, keys[0], 4, false);
 		wanted(&c, 0, keys[2], 6, false);
