@@ -69,7 +69,7 @@ void tls_put_off(struct tls_conn *c)
 /* None of the user's bytes is there that the peer does not have: an alert takes none along. */
 static bool all_arrived(struct tls_conn *c)
 {
-	tls_notes_acked(&c->k->notes, mt_stream_positions(c->lower).acked);
+	tls_look_acked(c);
 	return c->k->notes.n == 0 && c->sealed == c->accepted;
 }
 
@@ -130,7 +130,12 @@ static void on_acked(struct mt_stream *lower, uint32_t bytes)
 		tls_sync(c);
 		return;
 	}
-	tls_notes_acked(&c->k->notes, mt_stream_positions(lower).acked);
+	/* Most often nobody waits for it. */
+	if (!c->plain.len && !c->s.want_writable && !c->s.user->acked && !tls_owes(c)) {
+		tls_follow(c);
+		return;
+	}
+	tls_look_acked(c);
 	acked = c->k->notes.floor;
 	tls_drop_plain(c);
 	tls_flush(c); /* what waited for the reserve */

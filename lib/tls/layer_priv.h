@@ -181,6 +181,18 @@ void tls_pump(struct tls_conn *c);
 /* ---- layer_tx.c ---- */
 /* Sends what is due: the layer's own records, then the user's bytes, then the close. */
 void tls_flush(struct tls_conn *c);
+/* Something is due, or waits for memory; of what is open. */
+static inline bool tls_owes(const struct tls_conn *c)
+{
+	return c->sealed != c->accepted || c->ask_due || c->s.tx_shut ||
+	       (mt_tls_record_due(&c->k->r) & ~MT_TLS_RECORD_DUE_DRAIN);
+}
+/* Forgets records that are acknowledged: it is done when somebody waits for that, or wants to know. */
+static inline void tls_look_acked(struct tls_conn *c)
+{
+	if (c->k->notes.n)
+		tls_notes_acked(&c->k->notes, mt_stream_positions(c->lower).acked);
+}
 /* Gives bytes to the lower stream. */
 void tls_give(struct tls_conn *c, struct mt_chain *out);
 /* Plain text that nobody will ask for any more. */

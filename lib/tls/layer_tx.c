@@ -125,12 +125,15 @@ static void let_go_of_sealed(struct tls_conn *c)
  * The next record is sealed where it lies. Who may take it back has it opened again (op_reclaim()), if nothing else is under way: several
  * records share a note at times, and where the one is that is wanted would not be known.
  */
-static bool may_seal_in_place(const struct tls_conn *c)
+static bool may_seal_in_place(struct tls_conn *c)
 {
 	if (!c->opened || c->s.final)
 		return true;
 	/* A server of TLS 1.3 that has not judged us may have read nothing of what it has acknowledged. */
-	return (c->heard || !c->k->r.is_13) && c->k->notes.n == 0 && c->plain_at == c->sealed;
+	if (c->plain_at != c->sealed || (!c->heard && c->k->r.is_13))
+		return false;
+	tls_look_acked(c);
+	return c->k->notes.n == 0;
 }
 
 /* Without an error the next n bytes are sealed. */
@@ -176,6 +179,8 @@ static bool send_data(struct tls_conn *c)
 		rc = seal_next(c, n, &out);
 		if (rc)
 			break;
+		if (mt_unlikely(c->k->notes.n == TLS_NOTES))
+			tls_look_acked(c);
 		tls_notes_add(
 			&c->k->notes, (struct tls_note){c->sealed, first, c->given + out.len});
 	}
@@ -195,13 +200,6 @@ static void send_close(struct tls_conn *c)
 	mt_stream_shutdown(c->lower);
 }
 
-/* Something is due, or waits for memory; of what is open. */
-static bool owes(const struct tls_conn *c)
-{
-	return c->sealed != c->accepted || c->ask_due || c->s.tx_shut ||
-	       (mt_tls_record_due(&c->k->r) & ~MT_TLS_RECORD_DUE_DRAIN);
-}
-
 static __attribute__((noinline)) void send_all(struct tls_conn *c)
 {
 	send_own(c);
@@ -212,7 +210,7 @@ static __attribute__((noinline)) void send_all(struct tls_conn *c)
 void tls_flush(struct tls_conn *c)
 {
 	c->gathers = false;
-	if (c->state == TLS_OPEN && !c->broken && !c->close_sent && owes(c))
+	if (c->state == TLS_OPEN && !c->broken && !c->close_sent && tls_owes(c))
 		send_all(c);
 	tls_sync(c);
 }
