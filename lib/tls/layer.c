@@ -207,7 +207,7 @@ static void prefetch(const struct mt_stream *lower)
 	struct mt_tls_layer *l = lower->user_ctx;
 
 	l->ahead = tls_above(lower);
-	for (size_t at = 0; at < sizeof(*l->ahead); at += MT_CACHE_LINE)
+	for (size_t at = 0; at < TLS_CONN_HOT; at += MT_CACHE_LINE)
 		__builtin_prefetch((const char *)l->ahead + at, 1);
 }
 
@@ -219,7 +219,7 @@ void tls_look_ahead(struct mt_tls_layer *l)
 	if (!c || !c->k)
 		return;
 	mt_tls_record_prefetch(&c->k->r);
-	__builtin_prefetch(&c->k->notes, 1);
+	__builtin_prefetch(&c->k->seq, 1);
 	if (c->s.user->prefetch)
 		c->s.user->prefetch(&c->s);
 }

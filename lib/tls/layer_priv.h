@@ -65,37 +65,11 @@ struct tls_peer {
  */
 struct tls_conn {
 	struct mt_stream s; /* first */
+	/* What records want, in the lines behind it. */
 	struct mt_stream *lower;
 	struct mt_tls_layer *layer;
 	struct tls_keyed *k;
-	union {
-		struct mt_tls_context *context; /* held while `waits` */
-		struct mt_tls_door *door;	/* until it is accepted */
-	};
-	uint64_t context_id, tag;
-	/*
-	 * From plain_at on: not sealed; of who may take it back also what is not acknowledged, but for one record that was sealed where it lay
-	 * when nothing else was under way. Its end is plain_at then, and the first note is its.
-	 */
-	struct mt_chain plain;
-	uint64_t plain_at, sealed, accepted; /* positions of its own */
-	uint64_t given;			     /* to the lower stream */
-	uint64_t told;			     /* to the user as acknowledged */
-	uint64_t sealed_in;		     /* the last turn in which bytes of the user's were */
-	uint64_t own_until;		     /* where its own records end in the lower stream, */
-	uint64_t deadline, retry_at;	     /* MT_NEVER: none */
-	struct mt_timer timer;
-	union {
-		struct mt_hello hello; /* until the handshake begins */
-		struct mt_ref handshake;
-	};
-	uint32_t own_bytes; /* and how many bytes of them may be unacknowledged */
-	uint32_t peer;	    /* index + 1; 0: none */
-	int listener;
-	uint8_t state; /* enum tls_state */
-	uint8_t reason, alert,
-		close;	 /* enum mt_tls_reason, the alert of it, enum mt_close_reason */
-	uint8_t share;	 /* place in mt_tls_layer.shaking */
+	uint8_t state;	 /* enum tls_state */
 	uint8_t records; /* in rx, beyond what the user had when it had room */
 	bool opened : 1, waits : 1;
 	bool coming : 1;     /* counted in mt_tls_layer.coming, */
@@ -110,9 +84,40 @@ struct tls_conn {
 	bool retry : 1;	     /* retry_at is over */
 	bool gathers : 1;    /* what is sent waits for the end of this turn's events */
 	bool closed_in : 1, close_sent : 1, detached : 1, pumping : 1, full : 1;
+	/*
+	 * From plain_at on: not sealed; of who may take it back also what is not acknowledged, but for one record that was sealed where it lay
+	 * when nothing else was under way. Its end is plain_at then, and the first note is its.
+	 */
+	struct mt_chain plain;
+	uint64_t plain_at, sealed, accepted; /* positions of its own */
+	uint64_t given;			     /* to the lower stream */
+	uint64_t sealed_in;		     /* the last turn in which bytes of the user's were */
+	uint64_t deadline;		     /* MT_NEVER: none */
+	/* And what they do not. */
+	uint64_t retry_at;  /* the same */
+	uint64_t told;	    /* to the user as acknowledged */
+	uint64_t own_until; /* where its own records end in the lower stream, */
+	union {
+		struct mt_tls_context *context; /* held while `waits` */
+		struct mt_tls_door *door;	/* until it is accepted */
+	};
+	uint64_t context_id, tag;
+	struct mt_timer timer;
+	union {
+		struct mt_hello hello; /* until the handshake begins */
+		struct mt_ref handshake;
+	};
+	uint32_t own_bytes; /* and how many bytes of them may be unacknowledged */
+	uint32_t peer;	    /* index + 1; 0: none */
+	int listener;
+	uint8_t reason, alert,
+		close; /* enum mt_tls_reason, the alert of it, enum mt_close_reason */
+	uint8_t share; /* place in mt_tls_layer.shaking */
 };
 
 #define TLS_LINES(n) (((n) + MT_CACHE_LINE - 1) / MT_CACHE_LINE * MT_CACHE_LINE)
+#define TLS_CONN_HOT offsetof(struct tls_conn, retry_at)
+_Static_assert(TLS_CONN_HOT <= 4 * MT_CACHE_LINE, "what is prefetched");
 /* With their generations in the slabs. */
 _Static_assert(TLS_LINES(sizeof(struct tls_conn)) + TLS_LINES(sizeof(struct tls_keyed)) + 8 <= 1024,
 	"an idle connection's");
