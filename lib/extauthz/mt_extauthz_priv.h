@@ -60,8 +60,8 @@ struct mt_extauthz_channel {
 	struct mt_extauthz_provider *provider; /* held */
 	struct mt_grpc *grpc;
 	struct mt_list calls;
-	bool useful; /* somebody has answered over this connection */
-	bool idled;  /* it was there before anybody was asked over it */
+	bool useful;	 /* somebody has answered over this connection */
+	bool up_unasked; /* it was up before anybody was asked over it */
 	bool leaves; /* its server takes no more questions: another channel does, and this one ends with its last */
 	char why[200]; /* x->lock; it has no connection; "": it has, or nothing is known */
 };

@@ -146,15 +146,21 @@ static enum mt_extauthz_outcome why_of(int status)
 
 static void put(struct mt_extauthz *x, struct mt_extauthz_call *c);
 
+/* Of a service that speaks HTTP/2: who accepts connections and ends them is none. */
+static bool was_idle(const struct mt_extauthz_channel *ch)
+{
+	return ch->up_unasked && mt_grpc_has_spoken(ch->grpc);
+}
+
 /*
- * A connection that was of use, or idle, ends, as they do when they are old or a server begins anew: that is no answer of its. Once for
- * each question.
+ * A connection that was of use, or idle, ends, as they do when they are old or a server begins anew: that says nothing about the question. Once
+ * for each.
  */
 static bool is_cut_off(const struct mt_extauthz_call *c)
 {
 	const struct mt_extauthz_channel *ch = c->channel;
 
-	return (ch->useful || ch->idled) && !c->answered && !c->again &&
+	return (ch->useful || was_idle(ch)) && !c->answered && !c->again &&
 	       (mt_grpc_state(ch->grpc) != MT_GRPC_UP || mt_grpc_is_leaving(ch->grpc));
 }
 
@@ -206,8 +212,7 @@ static void on_up(void *arg)
 	struct mt_extauthz_channel *ch = arg;
 	struct mt_list waiting;
 
-	say(ch, "");
-	ch->idled = mt_list_empty(&ch->calls);
+	ch->up_unasked = mt_list_empty(&ch->calls);
 	mt_list_init(&waiting);
 	if (!mt_list_empty(&ch->calls))
 		mt_list_splice_tail(&waiting, &ch->calls);
@@ -228,10 +233,10 @@ static void on_up(void *arg)
 static void on_down(void *arg, const char *why)
 {
 	struct mt_extauthz_channel *ch = arg;
-	bool was_useful = ch->useful, had_idled = ch->idled;
+	bool was_useful = ch->useful, had_idled = was_idle(ch);
 	char words[200];
 
-	ch->useful = ch->idled = false;
+	ch->useful = ch->up_unasked = false;
 	if (was_useful || (had_idled && !mt_list_empty(&ch->calls)))
 		mt_grpc_hurry(ch->grpc);
 	if (was_useful || had_idled)
@@ -360,6 +365,9 @@ int mt_extauthz_channels_turn(struct mt_extauthz *x)
 			continue;
 		}
 		mt_grpc_turn(ch->grpc, x->now, &x->rng);
+		if (ch->why[0] && mt_grpc_state(ch->grpc) == MT_GRPC_UP &&
+			mt_grpc_has_spoken(ch->grpc))
+			say(ch, "");
 		look_at_times(ch);
 		busy |= !mt_list_empty(&ch->calls);
 	}

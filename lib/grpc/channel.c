@@ -288,6 +288,11 @@ enum mt_grpc_state mt_grpc_state(const struct mt_grpc *g)
 	return g->state;
 }
 
+bool mt_grpc_has_spoken(const struct mt_grpc *g)
+{
+	return g->spoke;
+}
+
 bool mt_grpc_is_leaving(const struct mt_grpc *g)
 {
 	return g->state == MT_GRPC_UP && g->going_away;

@@ -53,6 +53,8 @@ static int on_frame(nghttp2_session *h2, const nghttp2_frame *frame, void *arg)
 	struct mt_grpc_stream *s = stream_of(h2, frame->hd.stream_id);
 	struct mt_grpc *g = arg;
 
+	if (frame->hd.type == NGHTTP2_SETTINGS && !(frame->hd.flags & NGHTTP2_FLAG_ACK))
+		g->spoke = true;
 	if (frame->hd.type == NGHTTP2_GOAWAY) {
 		g->going_away = true;
 		/* Too many pings for its taste: half as many from now on (gRPC A8, "server-side"). */
@@ -118,6 +120,7 @@ int mt_h2_start(struct mt_grpc *g)
 	};
 	int rc = make_session(g);
 
+	g->spoke = false;
 	mt_err(&g->complaint, 0, "the server breaks HTTP/2");
 	if (rc == 0)
 		rc = nghttp2_submit_settings(

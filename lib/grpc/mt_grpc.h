@@ -108,6 +108,8 @@ void mt_grpc_reconnect(struct mt_grpc *g, const char *why);
 void mt_grpc_hurry(struct mt_grpc *g);
 
 enum mt_grpc_state mt_grpc_state(const struct mt_grpc *g);
+/* Of the last connection: there was a server of HTTP/2 at its other end (its SETTINGS came, RFC 9113 section 3.4). Also in down(). */
+bool mt_grpc_has_spoken(const struct mt_grpc *g);
 /* Connected to a server that takes no new streams (GOAWAY, RFC 9113 section 6.8); those that are open go on, then the connection ends. */
 bool mt_grpc_is_leaving(const struct mt_grpc *g);
 /* The server that is, or will be, tried; as written. */

@@ -54,6 +54,7 @@ struct mt_grpc {
 	char authority[280];
 	struct mt_list streams;
 	bool going_away;	 /* the server takes no new streams */
+	bool spoke;		 /* its SETTINGS have come, of the last connection */
 	uint64_t heard, pinged;	 /* times; pinged 0: nothing is awaited */
 	bool broken;		 /* found where it cannot be told; the next turn tells */
 	struct mt_err why;	 /* the connection ended, or was not made */

@@ -545,6 +545,7 @@ static void test_idle(void)
 		end_connection();
 		next_connection(n + 1);
 		end_connection();
+		poll(NULL, 0, 10); /* its thread has heard of it */
 		CU_ASSERT(!mt_extauthz_trouble(x, 0, &t));
 	}
 	/* And not under the first question on such a one, either. */
@@ -556,6 +557,36 @@ static void test_idle(void)
 	server_hang_up(&server);
 	CU_ASSERT_PTR_EQUAL(answered(), s);
 	CU_ASSERT_EQUAL(s->verdict, MT_EXTAUTHZ_ALLOW);
+	mt_extauthz_give_back(lane, s);
+	mt_extauthz_drop(p);
+	tear_down();
+}
+
+/* It accepts and closes: that is trouble, also while nobody asks, and nobody waits for it. */
+static void test_accepts_and_closes(void)
+{
+	struct mt_extauthz_trouble t;
+	struct mt_extauthz_provider *p;
+	struct mt_extauthz_slot *s;
+
+	set_up(SILENT);
+	p = provider(LONG);
+	s = question();
+	mt_extauthz_ask(lane, s, p);
+	for (uint32_t i = 0; i < 30000 && server.accepted < 3; i++) {
+		server_turn(&server);
+		if (server.fd >= 0)
+			server_hang_up(&server);
+		poll(NULL, 0, 1);
+		CU_ASSERT(server.accepted < 2 || mt_extauthz_trouble(x, 0, &t));
+	}
+	CU_ASSERT_EQUAL_FATAL(server.accepted, 3);
+	CU_ASSERT_PTR_EQUAL(answered(), s);
+	CU_ASSERT_EQUAL(s->why, MT_EXTAUTHZ_unreachable);
+	mt_extauthz_give_back(lane, s);
+	s = ask(question(), p);
+	CU_ASSERT_EQUAL(s->why, MT_EXTAUTHZ_unreachable);
+	CU_ASSERT_EQUAL(server.accepted, 3);
 	mt_extauthz_give_back(lane, s);
 	mt_extauthz_drop(p);
 	tear_down();
@@ -598,7 +629,7 @@ static const struct mt_test tests[] = {{"asked", test_asked}, {"changes", test_c
 	{"unjudged", test_unjudged}, {"no_answer", test_no_answer},
 	{"unreachable", test_unreachable}, {"bounds", test_bounds}, {"many", test_many},
 	{"dropped", test_dropped}, {"renewed", test_renewed}, {"idle", test_idle},
-	{"cut_off", test_cut_off}, {0}};
+	{"accepts_and_closes", test_accepts_and_closes}, {"cut_off", test_cut_off}, {0}};
 
 int main(int argc, char **argv)
 {
