@@ -11,7 +11,7 @@
 
 /*
  * Its code faults where a key is not aligned to 16 bytes. What is expanded begins with the key itself (FIPS 197 §5.2), and a mark
- * lies behind the first powers of H, so that finding a key costs no cache line that its use would not.
+ * lies behind it, with VAES in the line of H: finding a key costs no cache line that its use would not.
  */
 struct expanded {
 	struct gcm_key_data key;
@@ -31,6 +31,8 @@ struct aead_ipsec_mb {
 	} context mt_cache_aligned;
 	struct expanded keys[]; /* the cache's, then the scratch */
 };
+
+_Static_assert(MT_TLS_AES_128_GCM < 2 && MT_TLS_AES_256_GCM < 2, "of run[]");
 
 static struct aead_ipsec_mb *self(struct mt_aead *a)
 {
@@ -214,17 +216,20 @@ static const struct mt_aead_ops ops = {
 	.free = free_all,
 };
 
-/* For the cache: with both lengths. */
+/* For the cache: with both lengths; and the mark stays as it is. */
 static bool expands_behind_the_key(struct aead_ipsec_mb *s)
 {
 	static const uint8_t key[32] = "a key to see where it lies then";
 	struct gcm_key_data *scratch = &s->keys[s->cache.n].key;
+	struct mt_key_mark *mark = &s->keys[s->cache.n].mark;
 	bool is_so;
 
+	*mark = (struct mt_key_mark){.cipher = MT_KEY_CACHE_NONE, .used = true};
 	IMB_AES128_GCM_PRE(s->mgr, key, scratch);
 	is_so = memcmp(scratch->expanded_keys, key, 16) == 0;
 	IMB_AES256_GCM_PRE(s->mgr, key, scratch);
-	return is_so && memcmp(scratch->expanded_keys, key, 32) == 0;
+	return is_so && memcmp(scratch->expanded_keys, key, 32) == 0 &&
+	       mark->cipher == MT_KEY_CACHE_NONE && mark->used;
 }
 
 struct mt_aead *mt_aead_ipsec_mb_new(uint32_t keys, int socket)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which of a provider's places holds what was expanded of a key. Who asks remembers the place: it is right if the key there is his, so an entry
- * cannot be stale. Keys are random, so their own bits say which places one may have: a set of four, so that nearly as many connections as
- * there are places keep theirs. In a full set some of the keys that have no place, one in sixteen, get that of a key that was not wanted
- * since another looked; with more connections than places those that are busy stay, and the others expand into the scratch, place number n.
+ * Which of a provider's places holds what was expanded of a key: a set-associative cache of four ways. Who asks remembers the place: it is right
+ * if the key there is his, so an entry cannot be stale. Keys are random, so their own bits choose the set, and nearly as many connections as
+ * there are places keep theirs. A full set replaces by second chance, and only at each sixteenth miss: with more connections than places those
+ * that are busy stay, and the others expand into the scratch, place number n.
  */
 #pragma once
 
@@ -13,21 +13,22 @@
 #include <string.h>
 
 #define MT_KEY_CACHE_NONE   UINT8_MAX
+#define MT_KEY_MAX	    32 /* bytes */
 #define MT_KEY_CACHE_WAYS   4u
 #define MT_KEY_CACHE_ONE_IN 16u
 
 struct mt_key_mark {
 	uint8_t cipher; /* MT_KEY_CACHE_NONE: free */
-	bool used;	/* wanted since one was looked for that may go */
+	bool used;	/* hit since the full set was searched in vain */
 };
 
-/* A place for who has no better one. */
+/* For a provider whose expanded keys do not begin with the key. */
 struct mt_key_place {
-	uint8_t key[32];
+	uint8_t key[MT_KEY_MAX];
 	struct mt_key_mark mark;
 } mt_cache_aligned;
 
-/* Where a provider has the key of its first place, 32 bytes, and its mark: those of the next are `stride` bytes behind. */
+/* Where a provider has the key of its first place, MT_KEY_MAX bytes, and its mark: those of the next are `stride` bytes behind. */
 struct mt_key_places {
 	uint8_t *keys;
 	struct mt_key_mark *marks;
@@ -69,7 +70,7 @@ static inline struct mt_key_mark *mt_key_mark_at(const struct mt_key_cache *c, u
 static inline void mt_key_cache_init(
 	struct mt_key_cache *c, struct mt_key_places places, struct mt_key_set *sets, uint32_t n)
 {
-	MT_ASSERT(n <= UINT16_MAX);
+	MT_ASSERT(n <= UINT16_MAX && (n & (n - 1)) == 0);
 	*c = (struct mt_key_cache){
 		.places = places,
 		.sets = sets,
@@ -167,6 +168,8 @@ static inline uint32_t mt_key_cache_find_anew(
 		return i;
 	*mt_key_mark_at(c, i) = (struct mt_key_mark){.cipher = cipher};
 	memcpy(mt_key_at(c, i), key, len);
+	if (len < MT_KEY_MAX)
+		OPENSSL_cleanse(mt_key_at(c, i) + len, MT_KEY_MAX - len);
 	c->sets[mt_key_set_of(c, key)].tags[i % c->ways] = mt_key_tag(key);
 	c->sets[mt_key_set_of(c, key)].taken |= 1u << i % c->ways;
 	return i;
@@ -210,7 +213,7 @@ static inline uint32_t mt_key_cache_forget(
 		return i;
 	set->tags[i % c->ways] = 0;
 	set->taken &= ~(1u << i % c->ways);
-	OPENSSL_cleanse(mt_key_at(c, i), 32);
+	OPENSSL_cleanse(mt_key_at(c, i), MT_KEY_MAX);
 	*mt_key_mark_at(c, i) = (struct mt_key_mark){.cipher = MT_KEY_CACHE_NONE};
 	return i;
 }

@@ -2,7 +2,10 @@
 /* Where records lie: a table without memory of its own. */
 #include "layer_priv.h"
 
-/* Pairs of neighbours behind the first become one: half of the table is free again, and what was merged often is old and soon gone. */
+/*
+ * Pairs of neighbours become one: five of twelve are free again, and what was merged often is old and soon gone. Not the first: the text of
+ * its record may be nowhere else (op_reclaim()).
+ */
 static void merge(struct tls_notes *w)
 {
 	uint32_t n = 1, i = 1, many = w->many & 1;

@@ -194,6 +194,7 @@ static int reopen(const struct tls_conn *c, uint64_t first, uint64_t last, struc
 
 	if (c->s.final || !w->n || n->upper != c->plain_at || first < w->floor)
 		return -ENODATA;
+	MT_ASSERT(!(w->many & 1));
 	rc = mt_stream_reclaim(c->lower, n->first, n->last, &rec);
 	if (rc == 0)
 		rc = mt_tls_record_reopen(records, &c->k->r, c->k->seq, &rec, &text);
@@ -214,6 +215,7 @@ static int op_reclaim(const struct mt_stream *s, uint64_t first, uint64_t last, 
 	struct mt_chain all = {0};
 	int rc = c->opened && last <= c->accepted ? 0 : -ENODATA;
 
+	MT_ASSERT(c->plain.len == c->accepted - c->plain_at);
 	if (rc == 0 && first < c->plain_at)
 		rc = reopen(c, first, MT_MIN(last, c->plain_at), &all);
 	if (rc == 0 && kept < last)

@@ -47,10 +47,15 @@ enum tls_state {
 /* What a stream has from the end of its handshake on. */
 struct tls_keyed {
 	struct mt_tls_record r; /* first */
-	struct tls_notes notes;
+	/* A line: what is noted while one record is under way. */
 	uint64_t
-		seq; /* the number of the first note's record, if its text is nowhere else (tls_conn.plain_at) */
+		seq; /* of the first note's record, if its text is nowhere else (tls_conn.plain_at) */
+	struct tls_notes notes;
 };
+_Static_assert(offsetof(struct tls_keyed, seq) % MT_CACHE_LINE == 0 &&
+		       offsetof(struct tls_keyed, notes.at[1]) - offsetof(struct tls_keyed, seq) <=
+			       MT_CACHE_LINE,
+	"prefetched by tls_look_ahead()");
 
 /* A peer that one stream has or many. */
 struct tls_peer {
@@ -85,8 +90,8 @@ struct tls_conn {
 	bool gathers : 1;    /* what is sent waits for the end of this turn's events */
 	bool closed_in : 1, close_sent : 1, detached : 1, pumping : 1, full : 1;
 	/*
-	 * From plain_at on: not sealed; of who may take it back also what is not acknowledged, but for one record that was sealed where it lay
-	 * when nothing else was under way. Its end is plain_at then, and the first note is its.
+	 * Text from plain_at to `accepted`: what is not sealed, and of who may take it back also what is not acknowledged. A record that was sealed
+	 * in place is not in it: plain_at is its end then, and the first note is its.
 	 */
 	struct mt_chain plain;
 	uint64_t plain_at, sealed, accepted; /* positions of its own */
@@ -94,7 +99,7 @@ struct tls_conn {
 	uint64_t sealed_in;		     /* the last turn in which bytes of the user's were */
 	uint64_t deadline;		     /* MT_NEVER: none */
 	/* And what they do not. */
-	uint64_t retry_at;  /* the same */
+	uint64_t retry_at;  /* MT_NEVER: none */
 	uint64_t told;	    /* to the user as acknowledged */
 	uint64_t own_until; /* where its own records end in the lower stream, */
 	union {
@@ -117,7 +122,7 @@ struct tls_conn {
 
 #define TLS_LINES(n) (((n) + MT_CACHE_LINE - 1) / MT_CACHE_LINE * MT_CACHE_LINE)
 #define TLS_CONN_HOT offsetof(struct tls_conn, retry_at)
-_Static_assert(TLS_CONN_HOT <= 4 * MT_CACHE_LINE, "what is prefetched");
+_Static_assert(TLS_CONN_HOT <= 3 * MT_CACHE_LINE, "what records want, prefetched");
 /* With their generations in the slabs. */
 _Static_assert(TLS_LINES(sizeof(struct tls_conn)) + TLS_LINES(sizeof(struct tls_keyed)) + 8 <= 1024,
 	"an idle connection's");

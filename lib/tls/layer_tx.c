@@ -123,7 +123,7 @@ static void let_go_of_sealed(struct tls_conn *c)
 
 /*
  * The next record is sealed where it lies. Who may take it back has it opened again (op_reclaim()), if nothing else is under way: several
- * records share a note at times, and where the one is that is wanted would not be known.
+ * records share a note at times, and where the one is that is wanted would not be known; and one number is kept (tls_keyed.seq).
  */
 static bool may_seal_in_place(struct tls_conn *c)
 {
@@ -131,6 +131,9 @@ static bool may_seal_in_place(struct tls_conn *c)
 		return true;
 	/* A server of TLS 1.3 that has not judged us may have read nothing of what it has acknowledged. */
 	if (c->plain_at != c->sealed || (!c->heard && c->k->r.is_13))
+		return false;
+	/* What is due goes before it, and would lie in its note. */
+	if (mt_tls_record_due(&c->k->r) & ~MT_TLS_RECORD_DUE_DRAIN)
 		return false;
 	tls_look_acked(c);
 	return c->k->notes.n == 0;
@@ -141,6 +144,7 @@ static int seal_next(struct tls_conn *c, uint32_t n, struct mt_chain *out)
 {
 	struct mt_tls_records *w = &c->layer->records;
 	struct mt_tls_record *r = &c->k->r;
+	uint32_t left;
 	int rc;
 
 	if (!may_seal_in_place(c)) {
@@ -150,12 +154,12 @@ static int seal_next(struct tls_conn *c, uint32_t n, struct mt_chain *out)
 			c->sealed += n;
 		return rc;
 	}
+	left = c->plain.len;
 	rc = mt_tls_record_seal(w, r, &c->plain, n, out);
-	if (rc)
-		return rc;
-	c->sealed = c->plain_at = c->sealed + n;
+	/* Where the library failed it may be gone, too. */
+	c->sealed = c->plain_at = c->sealed + (left - c->plain.len);
 	c->k->seq = r->tx.seq - 1;
-	return 0;
+	return rc;
 }
 
 static bool send_data(struct tls_conn *c)
@@ -177,6 +181,9 @@ static bool send_data(struct tls_conn *c)
 		uint64_t first = c->given + out.len;
 
 		rc = seal_next(c, n, &out);
+		/* The library failed: what it has left there is no record. */
+		if (mt_unlikely(rc == -EIO))
+			mt_chain_truncate(&out, (uint32_t)(first - c->given));
 		if (rc)
 			break;
 		if (mt_unlikely(c->k->notes.n == TLS_NOTES))
@@ -200,6 +207,7 @@ static void send_close(struct tls_conn *c)
 	mt_stream_shutdown(c->lower);
 }
 
+/* Not cold, as mt_noinline would have it. */
 static __attribute__((noinline)) void send_all(struct tls_conn *c)
 {
 	send_own(c);

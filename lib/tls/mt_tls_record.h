@@ -131,7 +131,8 @@ uint32_t mt_tls_record_size(struct mt_tls_record *r, uint32_t mss, uint64_t now)
 
 /*
  * A record of the first n bytes of `plain` (n <= MT_TLS_RECORD_PLAIN, n <= len), which are taken, behind `out`; what is due goes before it. 0; without 0 no plain
- * text was taken (what was due may have gone): -ENOMEM; -EPIPE after the end of what we say; -EOVERFLOW: no key is left.
+ * text was taken (what was due may have gone): -ENOMEM; -EPIPE after the end of what we say; -EOVERFLOW: no key is left. But -EIO: the library
+ * has failed, text may be gone, and what stands behind `out` is no record.
  */
 int mt_tls_record_seal(struct mt_tls_records *w, struct mt_tls_record *r, struct mt_chain *plain,
 	uint32_t n, struct mt_chain *out) mt_must_check;

@@ -229,7 +229,14 @@ static void test_forgotten(void)
 	mt_key_cache_forget(&c, 1, key, 32);
 	CU_ASSERT_EQUAL(memcmp(place.key, none, 32), 0);
 	CU_ASSERT_EQUAL(set.tags[0], 0);
-	/* Nor bits of one that had no place. */
+	/* Nor the end of one that a shorter one has followed. */
+	mt_key_cache_find(&c, 1, key, 32, &hint, &load);
+	for (uint32_t i = 0; place.mark.cipher != 0 && i < 3 * MT_KEY_CACHE_ONE_IN; i++)
+		mt_key_cache_find(&c, 0, other, 16, &hint, &load);
+	CU_ASSERT_EQUAL(memcmp(place.key, other, 16), 0);
+	CU_ASSERT_EQUAL(memcmp(place.key + 16, none, 16), 0);
+	mt_key_cache_forget(&c, 0, other, 16);
+	/* Nor is another's place touched by one that had none. */
 	mt_key_cache_find(&c, 1, key, 32, &hint, &load);
 	mt_key_cache_find(&c, 1, other, 32, &hint, &load);
 	CU_ASSERT_EQUAL(mt_key_cache_forget(&c, 1, other, 32), 1);

@@ -315,9 +315,24 @@ static void reopened_by(const struct mt_tls_rules *client)
 	layers_say(CLIENT, 4600, 100, 100);
 	CU_ASSERT_EQUAL(takes_back(4500, 4600), client != NULL);
 	CU_ASSERT_TRUE(takes_back(4600, 4700));
+	/* What is due goes before it. */
+	if (!client) {
+		pipes.deaf = false;
+		layers_settle();
+		pipes.deaf = true;
+		for (uint32_t i = 0; i < 10; i++) {
+			mt_tls_stream_update(A->s);
+			layers_settle();
+		}
+		tls_conn_of(A->s)->k->r.due |= MT_TLS_RECORD_DUE_UPDATE;
+		layers_say(CLIENT, 4700, 100, 100);
+		CU_ASSERT_TRUE(takes_back(4700, 4800));
+	} else {
+		layers_say(CLIENT, 4700, 100, 100);
+	}
 	pipes.deaf = false;
 	layers_settle();
-	CU_ASSERT_TRUE(layers_has(B, 4700));
+	CU_ASSERT_TRUE(layers_has(B, 4800));
 	CU_ASSERT_EQUAL(A->s->tx_queued, 0);
 	layers_end_in_order();
 	layers_end();
@@ -330,6 +345,89 @@ static void test_reopened(void)
 	reopened_by(NULL);
 	client.max_version = 0x0303; /* without key updates */
 	reopened_by(&client);
+}
+
+/* A server of TLS 1.2 has judged its client before; one of TLS 1.3 has when it says something. */
+static void test_kept_until_heard(void)
+{
+	struct mt_tls_rules client = ends_rules(MT_TLS_CLIENT);
+
+	for (client.max_version = 0x0303; client.max_version <= 0x0304; client.max_version++) {
+		layers_begin(&client, NULL);
+		layers_connect();
+		pipes.deaf = true;
+		layers_say(CLIENT, 0, 500, 500);
+		CU_ASSERT_EQUAL(
+			tls_conn_of(A->s)->plain.len, client.max_version == 0x0304 ? 500 : 0);
+		CU_ASSERT_TRUE(takes_back(0, 500));
+		pipes.deaf = false;
+		layers_end_in_order();
+		layers_end();
+	}
+}
+
+/* Of several buffers, short ones too; without memory nothing is taken back, and nothing is half there. */
+static void test_reopened_without_memory(void)
+{
+	static struct rte_mbuf *held[9000];
+	struct mt_chain again = {0};
+	uint32_t n = 0;
+
+	layers_begin(NULL, NULL);
+	layers_connect();
+	layers_say(SERVER, 0, 10, 10);
+	layers_settle();
+	pipes.deaf = true;
+	layers_say(CLIENT, 0, 300, 30);
+	layers_settle();
+	layers_say(CLIENT, 300, 600, 200);
+	CU_ASSERT_TRUE(takes_back(0, 900) && takes_back(200, 400));
+	while (n < MT_ARRAY_LEN(held) && (held[n] = mt_buf_data(&tls_pools)))
+		n++;
+	CU_ASSERT_EQUAL(mt_stream_reclaim(A->s, 0, 900, &again), -ENOMEM);
+	CU_ASSERT_EQUAL(mt_stream_reclaim(A->s, 0, 200, &again), -ENOMEM);
+	CU_ASSERT_EQUAL(again.len, 0);
+	for (uint32_t i = 0; i < n; i++)
+		rte_pktmbuf_free(held[i]);
+	CU_ASSERT_TRUE(takes_back(0, 900));
+	pipes.deaf = false;
+	layers_settle();
+	CU_ASSERT_TRUE(layers_has(B, 900));
+	layers_say(CLIENT, 900, 1400, 450);
+	CU_ASSERT_TRUE(layers_has(B, 2300));
+	layers_end_in_order();
+	layers_end();
+}
+
+/* Who does not hear of acknowledgements: they are looked at with the next record, or when notes are used up. */
+static void test_nobody_waits(void)
+{
+	static struct mt_stream_user quiet;
+	const struct tls_conn *c[2];
+
+	layers_begin(NULL, NULL);
+	layers_connect();
+	layers_say(SERVER, 0, 10, 10);
+	layers_settle();
+	c[CLIENT] = tls_conn_of(A->s);
+	c[SERVER] = tls_conn_of(B->s);
+	quiet = *A->s->user;
+	quiet.acked = NULL;
+	A->s->user = B->s->user = &quiet;
+	for (uint32_t i = 0; i < 40; i++) {
+		layers_say(CLIENT, 100 * i, 100, 100);
+		layers_say(SERVER, 10 + 100 * i, 100, 100);
+		layers_settle();
+		CU_ASSERT_EQUAL(c[CLIENT]->k->notes.n, 1);
+		CU_ASSERT_EQUAL(c[SERVER]->k->notes.many, 0);
+		CU_ASSERT_FALSE(takes_back(100 * i, 100 * i + 100));
+	}
+	CU_ASSERT_EQUAL(mt_stream_positions(A->s).acked, 4000);
+	CU_ASSERT_EQUAL(mt_stream_positions(B->s).acked, 4010);
+	CU_ASSERT_EQUAL(A->s->tx_queued + B->s->tx_queued, 0);
+	CU_ASSERT_TRUE(layers_has(A, 4010) && layers_has(B, 4000));
+	layers_end_in_order();
+	layers_end();
 }
 
 /* A client that takes nothing back: what is kept of it goes with the next record, which is sealed where it lies. */
@@ -596,7 +694,9 @@ const struct mt_test layer_tests[] = {{"both ways, both versions, any cut", test
 	{"one record for who does not read", test_one_record}, {"long records", test_long_records},
 	{"half-close", test_half_close}, {"the end waits", test_end_waits},
 	{"FIN alone", test_cut_off}, {"a changed byte", test_changed}, {"reclaim", test_reclaim},
-	{"opened again", test_reopened}, {"nothing is taken back", test_final},
+	{"opened again", test_reopened}, {"kept until it is heard", test_kept_until_heard},
+	{"opened again without memory", test_reopened_without_memory},
+	{"nobody waits for it", test_nobody_waits}, {"nothing is taken back", test_final},
 	{"key updates", test_updates}, {"detach", test_detach}, {"no memory", test_no_memory},
 	{"writable", test_writable}, {"any moment", test_any_moment}, {"charged", test_charged},
 	{"heard", test_heard}, {"where records lie", test_notes}, {"exact again", test_notes_exact},
