@@ -14,6 +14,7 @@ static struct fake_conn *given(uint32_t bytes, struct fake_conn **client)
 	if (bytes)
 		lab_feed(*client, "1234567890", bytes);
 	CU_ASSERT_EQUAL(s->sent.len, bytes);
+	CU_ASSERT_FALSE(s->s.final);
 	return s;
 }
 
@@ -47,6 +48,8 @@ static void answered(struct fake_conn *c, struct fake_conn *s)
 
 	lab_feed(s, "hello", 5);
 	CU_ASSERT_EQUAL(lab_take(c, out, sizeof(out)), 5);
+	/* It goes to no other one any more. */
+	CU_ASSERT_TRUE(s->s.final && !c->s.final);
 }
 
 static void repeated(uint64_t n)

@@ -9,6 +9,8 @@
 static struct mt_tls_context contexts[] = {
 	{.refs = 1u << 30, .id = 1}, {.refs = 1u << 30, .id = 1}, {.refs = 1u << 30, .id = 2}};
 static const struct mt_lend nobody;
+static const struct mt_lend_prefix anywhere[] = {{.addr = {.b = {[10] = 0xff, 0xff}}}};
+static const struct mt_lend everybody = {.prefixes = anywhere, .n_prefixes = 1};
 static const struct mt_lend_prefix clients[] = {{.bits = 24}};
 
 bool __real_mt_tls_stream_worn(const struct mt_stream *s);
@@ -128,6 +130,11 @@ static void test_gateway(void)
 	CU_ASSERT_EQUAL(lab_n_servers(), n + 1);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_unlent), 0);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_opaque_unlent), 0);
+	/* On the same connection, by the same cluster and snapshot, another service. */
+	for (uint32_t i = 0; i < lab.snap->n_services; i++)
+		lab.snap->services[i]->gateway = false;
+	scene_send_request(c, 'Q', 7, 64);
+	is_answered(c, MT_REPLY_DENIED);
 	lab_close(o, MT_CLOSE_RESET);
 	scene_bye(c);
 	scene_stop();
@@ -178,9 +185,12 @@ static void test_lent_to_members(void)
 	scene_send_request(c, 'Q', 7, 64);
 	is_answered(c, MT_REPLY_DENIED);
 	CU_ASSERT_EQUAL(lab_n_servers(), 0);
+	/* Who a connection's client is does not change: it is not asked again. */
 	peer.member = true;
+	scene_send_request(c, 'Q', 8, 64);
+	is_answered(c, MT_REPLY_DENIED);
 	member = lab_client(CONFIG_SAFE);
-	scene_send_request(member, 'Q', 8, 64);
+	scene_send_request(member, 'Q', 9, 64);
 	CU_ASSERT_EQUAL(lab_n_servers(), 1);
 	scene_shown = NULL;
 	lab.p->tls = NULL;
@@ -357,6 +367,31 @@ static void test_held_apart(void)
 	scene_stop();
 }
 
+/* One connection's calls to two clusters. */
+static void test_two_clusters(void)
+{
+	struct mt_cluster *real, both[2];
+	struct fake_conn *c;
+
+	scene_start(1);
+	real = lab.snap->clusters;
+	both[0] = both[1] = real[0];
+	both[0].lend = &nobody;
+	both[1].lend = NULL;
+	c = lab_client(CONFIG_SAFE);
+	for (uint32_t i = 0; i < 2; i++) {
+		lab.snap->clusters = &both[0];
+		scene_send_request(c, 'Q', 7, 64);
+		is_answered(c, MT_REPLY_DENIED);
+		lab.snap->clusters = &both[1];
+		both[1].lend = &everybody;
+		CU_ASSERT_EQUAL(called(c, 1), 1);
+	}
+	lab.snap->clusters = real;
+	scene_bye(c);
+	scene_stop();
+}
+
 /* What a connection's calls are told is what the snapshot of each says: a client is judged again by the next one. */
 static void test_judged_anew(void)
 {
@@ -367,6 +402,10 @@ static void test_judged_anew(void)
 	lab.snap->clusters[0].lend = &nobody;
 	c = lab_client(CONFIG_SAFE);
 	for (uint32_t i = 0; i < 6; i++) {
+		if (i >= 2) {
+			CU_ASSERT_EQUAL(config_holds((int)i % 2 + 1), 0);
+			config_free((int)i % 2 + 1); /* the next cluster is where it was */
+		}
 		s = config_make((int)i % 2 + 1, i + 2, 1, true);
 		s->clusters[0].lend = i % 3 == 1 ? NULL : &nobody;
 		for (uint32_t k = 0; k < s->n_services; k++)
@@ -451,7 +490,7 @@ static void test_held_and_refused(void)
 }
 
 const struct mt_test secure_tests[] = {{"callers by their own identities", test_held_apart},
-	{"a client by each load", test_judged_anew},
+	{"a client by each load", test_judged_anew}, {"two clusters", test_two_clusters},
 	{"their connections from load to load", test_held_and_rebound},
 	{"one that a server refuses", test_held_and_refused}, {"no layer", test_no_layer},
 	{"lent to nobody", test_lent_to_nobody}, {"by a gateway", test_gateway},
