@@ -87,7 +87,8 @@ void scale_set_up(void)
 	uint32_t max = scale.o.steps[scale.o.n_steps - 1];
 	/*
 	 * A connection that is used once in a while holds a buffer of the last reply until its delayed ACK:
-	 * in 40 ms, a million messages a second, so many. By TLS its plain text is held as well.
+	 * in 40 ms, a million messages a second, so many. By TLS a client's text is held as well, until
+	 * its server has said something.
 	 */
 	bool large = max > MANY || scale.o.tls;
 	uint32_t buffers = large ? 131071 : 65535;

@@ -237,8 +237,8 @@ static inline void mt_stream_end(const struct mt_stream *s, struct mt_stream_end
 /*
  * Copies the bytes [first, last), first <= last, as they were given to mt_stream_send(), behind `to`, while the
  * transport holds all of them: what is proven unread can be sent on another stream, and nobody need keep a copy of
- * each request for that. 0; -ENODATA: some are acknowledged or were never given; -ENOMEM. Without 0 nothing is
- * appended. Costs time and memory by the length of the range. Changes nothing in the stream. At any time, also inside
+ * each request for that. 0; -ENODATA: some are acknowledged, were never given, or are not to be had any more (`final`; of a
+ * layer's record, a part is acknowledged or its key has changed); -ENOMEM. Without 0 nothing is appended. Costs time and memory by the length of the range. Changes nothing in the stream. At any time, also inside
  * closed().
  */
 static inline int mt_stream_reclaim(
