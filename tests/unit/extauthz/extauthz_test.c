@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #define LONG (30 * MT_SEC)
 
@@ -518,7 +519,8 @@ static void next_connection(uint32_t number)
 		poll(NULL, 0, 1);
 	}
 	CU_ASSERT_EQUAL_FATAL(server.accepted, number);
-	for (uint32_t i = 0; i < 20; i++) {
+	/* They have said hello to each other. */
+	for (uint32_t i = 0; i < 100; i++) {
 		server_turn(&server);
 		poll(NULL, 0, 1);
 	}
@@ -581,12 +583,14 @@ static void test_accepts_and_closes(void)
 		CU_ASSERT(server.accepted < 2 || mt_extauthz_trouble(x, 0, &t));
 	}
 	CU_ASSERT_EQUAL_FATAL(server.accepted, 3);
+	close(server.listener);
+	server.listener = -1;
 	CU_ASSERT_PTR_EQUAL(answered(), s);
 	CU_ASSERT_EQUAL(s->why, MT_EXTAUTHZ_unreachable);
 	mt_extauthz_give_back(lane, s);
 	s = ask(question(), p);
 	CU_ASSERT_EQUAL(s->why, MT_EXTAUTHZ_unreachable);
-	CU_ASSERT_EQUAL(server.accepted, 3);
+	CU_ASSERT(mt_extauthz_trouble(x, 0, &t));
 	mt_extauthz_give_back(lane, s);
 	mt_extauthz_drop(p);
 	tear_down();
