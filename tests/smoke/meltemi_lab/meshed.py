@@ -59,10 +59,10 @@ class Mesh:
         lab.dubbo_server(2, "v2").wait_line("ready")
         self.inbound = self.sidecar("server1", "server", QUOTES, listen="198.51.100.11:15006", to="127.0.0.1:20880", alpn="istio")
 
-    def sidecar(self, role, side, who, **options):
+    def sidecar(self, role, side, who, *flags, **options):
         cert, key = self.authority.sign(who.rsplit("/", 1)[1] + f"-{len(self.lab.processes)}", f"URI:{who}")
         process = self.lab.python(role, f"sidecar-{side}-{len(self.lab.processes)}", "smoke/meltemi_lab/sidecar.py", side, "--cert", cert,
-                                  "--key", key, "--roots", self.authority.roots, *(w for k, v in options.items() for w in (f"--{k}", v)))
+                                  "--key", key, "--roots", self.authority.roots, *flags, *(w for k, v in options.items() for w in (f"--{k}", v)))
         process.certificate = cert
         process.wait_line("ready")
         return process

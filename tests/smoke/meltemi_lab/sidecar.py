@@ -8,7 +8,9 @@ JSON for each connection whose handshake is over (who the peer is, SNI, ALPN, ve
 import argparse
 import asyncio
 import json
+import socket
 import ssl
+import struct
 import sys
 
 
@@ -62,6 +64,8 @@ async def serve(a):
 
     async def joined(reader, writer):
         seen(writer)
+        if a.ends_by_reset:
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         try:
             out_reader, out = await asyncio.open_connection(*to, ssl=above, server_hostname=(a.sni or "") if above else None)
         except (OSError, ssl.SSLError) as error:
@@ -83,6 +87,7 @@ def main():
     p.add_argument("side", choices=("server", "client"))
     for option in ("listen", "to", "cert", "key", "roots", "sni", "alpn", "max-version"):
         p.add_argument(f"--{option}")
+    p.add_argument("--ends-by-reset", action="store_true", help="its end is a reset of what is connected, whatever is unread")
     try:
         asyncio.run(serve(p.parse_args()))
     except KeyboardInterrupt:
