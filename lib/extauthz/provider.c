@@ -233,13 +233,13 @@ static void on_up(void *arg)
 static void on_down(void *arg, const char *why)
 {
 	struct mt_extauthz_channel *ch = arg;
-	bool was_useful = ch->useful, had_idled = was_idle(ch);
+	bool was_useful = ch->useful, was_idle_only = was_idle(ch);
 	char words[200];
 
 	ch->useful = ch->up_unasked = false;
-	if (was_useful || (had_idled && !mt_list_empty(&ch->calls)))
+	if (was_useful || (was_idle_only && !mt_list_empty(&ch->calls)))
 		mt_grpc_hurry(ch->grpc);
-	if (was_useful || had_idled)
+	if (was_useful || was_idle_only)
 		return;
 	snprintf(words, sizeof(words), "%s: %s", mt_grpc_server(ch->grpc), why);
 	say(ch, words);
@@ -318,6 +318,7 @@ static void put(struct mt_extauthz *x, struct mt_extauthz_call *c)
 	/* A connection has just failed, and the next attempt is not due: nobody is held up by that. */
 	else if (c->channel->why[0])
 		end_unjudged(c, MT_EXTAUTHZ_unreachable);
+	/* Out of fail(), which says afterwards when the next one is: then on_down() hurries again. */
 	else
 		mt_grpc_hurry(c->channel->grpc);
 }

@@ -76,7 +76,7 @@ static bool find_cluster(struct mt_proxy *p, struct mt_exchange *ex)
 		mt_reply_local(p, ex, MT_REPLY_NO_CLUSTER, "the route's cluster is not known");
 		return false;
 	}
-	ex->cluster = mt_secure_reach_of(p, mt_exchange_down(p, ex), ex->service->gateway,
+	ex->cluster = mt_secure_reach_for_call(p, mt_exchange_down(p, ex), ex->service->gateway,
 		&ex->snap->clusters[at], &ex->shows);
 	if (mt_unlikely(!ex->cluster)) {
 		mt_count(p->counters, MT_PROXY_exchange_unlent);

@@ -208,7 +208,7 @@ enum mt_down_ending {
 	MT_DOWN_CLOSING, /* nothing is decoded any more; FIN after what is owed */
 };
 
-/* What the client's last call was told of its cluster (mt_secure_reach_of()). */
+/* What the client's last call was told of its cluster (mt_secure_reach_for_call()). */
 struct mt_lent {
 	const struct mt_cluster *cluster; /* NULL: nothing */
 	uint32_t version;		  /* the low half, of the snapshot that it was asked of */

@@ -32,9 +32,9 @@ static inline const struct mt_cluster *mt_secure_reach(const struct mt_proxy *p,
 }
 
 /* The same for a client's call. Who a connection's client is does not change: he is judged once for a cluster of a snapshot. */
-const struct mt_cluster *mt_secure_judge_of(const struct mt_proxy *p, struct mt_down *d,
+const struct mt_cluster *mt_secure_judge_for_call(const struct mt_proxy *p, struct mt_down *d,
 	bool gateway, const struct mt_cluster *c, uint8_t *shows);
-static inline const struct mt_cluster *mt_secure_reach_of(const struct mt_proxy *p,
+static inline const struct mt_cluster *mt_secure_reach_for_call(const struct mt_proxy *p,
 	struct mt_down *d, bool gateway, const struct mt_cluster *c, uint8_t *shows)
 {
 	const struct mt_lent *l = &d->lent;
@@ -43,7 +43,7 @@ static inline const struct mt_cluster *mt_secure_reach_of(const struct mt_proxy 
 		return c;
 	if (mt_unlikely(l->cluster != c || l->version != (uint32_t)p->snap->version ||
 			l->gateway != gateway))
-		return mt_secure_judge_of(p, d, gateway, c, shows);
+		return mt_secure_judge_for_call(p, d, gateway, c, shows);
 	*shows = l->shows;
 	return mt_unlikely(l->unlent) ? c->unlent : c;
 }

@@ -169,7 +169,7 @@ static void pump(struct mt_proxy *p, struct mt_pair *pr)
 	}
 	out = pass(pr->up, pr->down);
 	if (mt_likely(out))
-		pr->up->final = true; /* who has heard of this server is joined to no other */
+		pr->up->no_reclaim = true; /* who has heard of this server is joined to no other */
 	if (has_ended(pr->up) && !pr->fin_to_down && !mt_opaque_fin_waits(p, pr)) {
 		pr->fin_to_down = true;
 		pass_fin(pr->down);

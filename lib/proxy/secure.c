@@ -63,7 +63,7 @@ const struct mt_cluster *mt_secure_judge(const struct mt_proxy *p, const struct 
 	return as < 0 ? c->unlent : c;
 }
 
-const struct mt_cluster *mt_secure_judge_of(const struct mt_proxy *p, struct mt_down *d,
+const struct mt_cluster *mt_secure_judge_for_call(const struct mt_proxy *p, struct mt_down *d,
 	bool gateway, const struct mt_cluster *c, uint8_t *shows)
 {
 	const struct mt_cluster *to = mt_secure_judge(p, d->s, gateway, c, shows);

@@ -187,7 +187,7 @@ struct mt_stream {
 			bool keeps : 1; /* the user keeps some of its bytes: the ledger asks `holds` */
 			bool yields : 1; /* the transport may lower tx_high, if its holder has too much */
 			bool squeezed : 1; /* the transport's: it has */
-			bool final : 1; /* the user takes nothing back (mt_stream_reclaim()) any more */
+			bool no_reclaim : 1; /* the user takes nothing back (mt_stream_reclaim()) any more */
 			/* enum mt_class of what comes and goes (mt_stream_class()) */
 			uint8_t rx_class, tx_class;
 			/*
@@ -197,7 +197,7 @@ struct mt_stream {
 			 */
 			uint8_t silent;
 		};
-		uint32_t manner; /* all of these at once, for a layer to compare */
+		uint32_t settings; /* all of these at once, for a layer to compare */
 	};
 	uint32_t rx_kept; /* of rx: mt_stream_keep() */
 };
@@ -237,7 +237,7 @@ static inline void mt_stream_end(const struct mt_stream *s, struct mt_stream_end
 /*
  * Copies the bytes [first, last), first <= last, as they were given to mt_stream_send(), behind `to`, while the
  * transport holds all of them: what is proven unread can be sent on another stream, and nobody need keep a copy of
- * each request for that. 0; -ENODATA: some are acknowledged, were never given, or are not to be had any more (`final`; of a
+ * each request for that. 0; -ENODATA: some are acknowledged, were never given, or are not to be had any more (`no_reclaim`; of a
  * layer's record, a part is acknowledged or its key has changed); -ENOMEM. Without 0 nothing is appended. Costs time and memory by the length of the range. Changes nothing in the stream. At any time, also inside
  * closed().
  */
@@ -314,6 +314,15 @@ static inline uint32_t mt_stream_room(const struct mt_stream *s)
 static inline void mt_stream_touch(struct mt_stream *s)
 {
 	s->keeps = true;
+	s->ops->touch(s);
+}
+
+/* He keeps none any more: the ledger need not ask. */
+static inline void mt_stream_keeps_none(struct mt_stream *s)
+{
+	if (!s->keeps)
+		return;
+	s->keeps = false;
 	s->ops->touch(s);
 }
 

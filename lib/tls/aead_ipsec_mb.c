@@ -39,11 +39,11 @@ static struct aead_ipsec_mb *self(struct mt_aead *a)
 	return mt_container_of(a, struct aead_ipsec_mb, a);
 }
 
-static mt_noinline const struct gcm_key_data *key_anew(
+static mt_noinline const struct gcm_key_data *key_slow(
 	struct aead_ipsec_mb *s, const struct mt_aead_job *j, uint32_t len)
 {
 	bool load;
-	uint32_t i = mt_key_cache_find(&s->cache, j->cipher, j->key, len, j->hint, &load);
+	uint32_t i = mt_key_cache_find_slow(&s->cache, j->cipher, j->key, len, j->hint, &load);
 
 	if (!load)
 		return &s->keys[i].key;
@@ -63,9 +63,9 @@ static inline const struct gcm_key_data *key_of(
 {
 	uint32_t len = j->cipher == MT_TLS_AES_128_GCM ? 16 : 32;
 
-	if (mt_likely(mt_key_cache_hits(&s->cache, j->cipher, j->key, len, *j->hint)))
+	if (mt_likely(mt_key_cache_hit(&s->cache, j->cipher, j->key, len, *j->hint)))
 		return &s->keys[*j->hint].key;
-	return key_anew(s, j, len);
+	return key_slow(s, j, len);
 }
 
 static void begin(struct mt_aead *a, const struct mt_aead_job *j)

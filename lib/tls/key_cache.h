@@ -152,31 +152,33 @@ static inline uint32_t mt_key_cache_place(struct mt_key_cache *c, uint32_t at)
 	return c->n;
 }
 
-/* The key is not where it was: the place it has now; *load: expand it there first. */
-static inline uint32_t mt_key_cache_find_anew(
-	struct mt_key_cache *c, uint8_t cipher, const uint8_t *key, uint32_t len, bool *load)
+/* The key is not where *hint says: the place it has from now on, and *hint is that; *load: expand it there first. */
+static inline uint32_t mt_key_cache_find_slow(struct mt_key_cache *c, uint8_t cipher,
+	const uint8_t *key, uint32_t len, uint16_t *hint, bool *load)
 {
-	uint32_t i = mt_key_cache_search(c, cipher, key, len);
+	uint32_t at = mt_key_set_of(c, key), i = mt_key_cache_search(c, cipher, key, len);
 
 	*load = i == c->n;
+	if (*load && c->n)
+		i = mt_key_cache_place(c, at);
+	*hint = (uint16_t)i;
+	if (i == c->n)
+		return i;
 	if (!*load) {
 		mt_key_mark_at(c, i)->used = true;
 		return i;
 	}
-	i = c->n ? mt_key_cache_place(c, mt_key_set_of(c, key)) : 0;
-	if (i == c->n)
-		return i;
 	*mt_key_mark_at(c, i) = (struct mt_key_mark){.cipher = cipher};
 	memcpy(mt_key_at(c, i), key, len);
 	if (len < MT_KEY_MAX)
 		OPENSSL_cleanse(mt_key_at(c, i) + len, MT_KEY_MAX - len);
-	c->sets[mt_key_set_of(c, key)].tags[i % c->ways] = mt_key_tag(key);
-	c->sets[mt_key_set_of(c, key)].taken |= 1u << i % c->ways;
+	c->sets[at].tags[i % c->ways] = mt_key_tag(key);
+	c->sets[at].taken |= 1u << i % c->ways;
 	return i;
 }
 
-/* Whether the place that is remembered has the key. */
-static inline bool mt_key_cache_hits(const struct mt_key_cache *c, uint8_t cipher,
+/* Whether the place that is remembered has the key, which is used then. */
+static inline bool mt_key_cache_hit(const struct mt_key_cache *c, uint8_t cipher,
 	const uint8_t *key, uint32_t len, uint32_t hint)
 {
 	if (mt_unlikely(hint >= c->n || !mt_key_is_at(c, hint, cipher, key, len)))
@@ -195,11 +197,9 @@ static inline uint32_t mt_key_cache_find(struct mt_key_cache *c, uint8_t cipher,
 	uint32_t i = *hint;
 
 	*load = false;
-	if (mt_key_cache_hits(c, cipher, key, len, i))
+	if (mt_key_cache_hit(c, cipher, key, len, i))
 		return i;
-	i = mt_key_cache_find_anew(c, cipher, key, len, load);
-	*hint = (uint16_t)i;
-	return i;
+	return mt_key_cache_find_slow(c, cipher, key, len, hint, load);
 }
 
 /* The place that held it, which is free now and has to be wiped, but for its mark; n: none. */

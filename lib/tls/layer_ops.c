@@ -192,7 +192,7 @@ static int reopen(const struct tls_conn *c, uint64_t first, uint64_t last, struc
 	struct mt_chain rec = {0}, text = {0};
 	int rc;
 
-	if (c->s.final || !w->n || n->upper != c->plain_at || first < w->floor)
+	if (c->s.no_reclaim || !w->n || n->upper != c->plain_at || first < w->floor)
 		return -ENODATA;
 	MT_ASSERT(!(w->many & 1));
 	rc = mt_stream_reclaim(c->lower, n->first, n->last, &rec);

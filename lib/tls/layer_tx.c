@@ -8,7 +8,7 @@
 #define OWN_MAX 80
 #define RESERVE (4 * OWN_MAX)
 
-/* What has changed of their manner: the user's wishes go down, the transport's come up. */
+/* What has changed of their settings: the user's wishes go down, the transport's come up. */
 static mt_noinline void agree(struct tls_conn *c)
 {
 	struct mt_stream *s = &c->s, *lower = c->lower;
@@ -24,7 +24,7 @@ static mt_noinline void agree(struct tls_conn *c)
 
 void tls_follow(struct tls_conn *c)
 {
-	static const struct mt_stream same = {.yields = true,
+	static const struct mt_stream shared = {.yields = true,
 		.squeezed = true,
 		.rx_class = UINT8_MAX,
 		.tx_class = UINT8_MAX,
@@ -32,7 +32,7 @@ void tls_follow(struct tls_conn *c)
 	struct mt_stream *s = &c->s, *lower = c->lower;
 
 	/* While it is squeezed its mark goes up and down. */
-	if (mt_unlikely(((s->manner ^ lower->manner) & same.manner) || s->squeezed))
+	if (mt_unlikely(((s->settings ^ lower->settings) & shared.settings) || s->squeezed))
 		agree(c);
 	s->tx_queued = lower->tx_queued + c->plain.truesize;
 }
@@ -43,10 +43,8 @@ void tls_sync(struct tls_conn *c)
 	/* What it keeps itself is the lower one's to be charged, and not any more when that is gone. */
 	if (c->s.rx.truesize | c->plain.truesize || c->s.keeps)
 		mt_stream_touch(c->lower);
-	else if (c->lower->keeps) {
-		c->lower->keeps = false;
-		c->lower->ops->touch(c->lower);
-	}
+	else
+		mt_stream_keeps_none(c->lower);
 }
 
 void tls_give(struct tls_conn *c, struct mt_chain *out)
@@ -127,7 +125,7 @@ static void let_go_of_sealed(struct tls_conn *c)
  */
 static bool may_seal_in_place(struct tls_conn *c)
 {
-	if (!c->opened || c->s.final)
+	if (!c->opened || c->s.no_reclaim)
 		return true;
 	/* A server of TLS 1.3 that has not judged us may have read nothing of what it has acknowledged. */
 	if (c->plain_at != c->sealed || (!c->heard && c->k->r.is_13))
@@ -170,7 +168,7 @@ static bool send_data(struct tls_conn *c)
 
 	if (c->sealed < c->accepted)
 		c->sealed_in = c->layer->now;
-	if (c->s.final)
+	if (c->s.no_reclaim)
 		let_go_of_sealed(c);
 	while (rc == 0 && c->sealed < c->accepted) {
 		uint32_t left = (uint32_t)MT_MIN(c->accepted - c->sealed, MT_TLS_RECORD_PLAIN);

@@ -69,8 +69,8 @@ struct mt_tls_layer_conf {
 
 struct mt_tls_layer {
 	/*
-	 * Opens streams by TLS where a context is said (struct mt_stream_to), others by `lower` as they are. What is sent by TLS is at hand
-	 * until it is acknowledged (mt_stream_reclaim()), of one record only as long as nothing of it is, and its key is in use.
+	 * Opens streams by TLS where a context is said (struct mt_stream_to), others by `lower` as they are. What is sent by TLS can be
+	 * taken back until it is acknowledged (mt_stream_reclaim()); of a record that was sealed in place until a part of it is, or our key changes.
 	 */
 	struct mt_transport transport; /* first */
 	struct mt_transport *lower;

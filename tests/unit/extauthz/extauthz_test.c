@@ -501,6 +501,15 @@ static void test_renewed(void)
 	check_renewed(true);
 }
 
+/* At the service's machine, which has read none of it. */
+static void question_arrives(void)
+{
+	char byte;
+
+	for (uint32_t i = 0; i < 30000 && recv(server.fd, &byte, 1, MSG_PEEK) < 1; i++)
+		poll(NULL, 0, 1);
+}
+
 /* In order, and the client has heard of it. */
 static void end_connection(void)
 {
@@ -534,7 +543,6 @@ static void test_idle(void)
 	struct mt_extauthz_slot *s;
 	struct mt_extauthz_trouble t;
 	uint32_t n = 0;
-	char byte;
 
 	set_up(ECHO);
 	p = provider(LONG);
@@ -554,8 +562,7 @@ static void test_idle(void)
 	next_connection(n + 2);
 	s = question();
 	mt_extauthz_ask(lane, s, p);
-	for (uint32_t i = 0; i < 30000 && recv(server.fd, &byte, 1, MSG_PEEK) < 1; i++)
-		poll(NULL, 0, 1);
+	question_arrives();
 	server_hang_up(&server);
 	CU_ASSERT_PTR_EQUAL(answered(), s);
 	CU_ASSERT_EQUAL(s->verdict, MT_EXTAUTHZ_ALLOW);
@@ -602,7 +609,6 @@ static void test_cut_off(void)
 	Xds__CheckResponse yes = XDS__CHECK_RESPONSE__INIT;
 	struct mt_extauthz_provider *p;
 	struct mt_extauthz_slot *s;
-	char byte;
 
 	set_up(ECHO);
 	p = provider(LONG);
@@ -610,8 +616,7 @@ static void test_cut_off(void)
 	mt_extauthz_give_back(lane, ask(question(), p));
 	s = question();
 	mt_extauthz_ask(lane, s, p);
-	for (uint32_t i = 0; i < 30000 && recv(server.fd, &byte, 1, MSG_PEEK) < 1; i++)
-		poll(NULL, 0, 1);
+	question_arrives();
 	server_hang_up(&server);
 	server.manner = SILENT;
 	for (uint32_t i = 0; i < 30000 && server.accepted < 2; i++) {

@@ -14,7 +14,7 @@ static struct fake_conn *given(uint32_t bytes, struct fake_conn **client)
 	if (bytes)
 		lab_feed(*client, "1234567890", bytes);
 	CU_ASSERT_EQUAL(s->sent.len, bytes);
-	CU_ASSERT_FALSE(s->s.final);
+	CU_ASSERT_FALSE(s->s.no_reclaim);
 	return s;
 }
 
@@ -49,7 +49,7 @@ static void answered(struct fake_conn *c, struct fake_conn *s)
 	lab_feed(s, "hello", 5);
 	CU_ASSERT_EQUAL(lab_take(c, out, sizeof(out)), 5);
 	/* It goes to no other one any more. */
-	CU_ASSERT_TRUE(s->s.final && !c->s.final);
+	CU_ASSERT_TRUE(s->s.no_reclaim && !c->s.no_reclaim);
 }
 
 static void repeated(uint64_t n)
