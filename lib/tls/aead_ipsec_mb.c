@@ -16,6 +16,7 @@
 struct expanded {
 	struct gcm_key_data key;
 	struct mt_key_mark mark;
+	uint8_t apart[MT_CACHE_LINE]; /* else the lines that are used of each share few sets of a cache */
 } mt_cache_aligned;
 
 struct aead_ipsec_mb {
@@ -57,15 +58,33 @@ static mt_noinline const struct gcm_key_data *key_slow(
 	return &s->keys[i].key;
 }
 
+static inline uint32_t len_of(const struct mt_aead_job *j)
+{
+	return j->cipher == MT_TLS_AES_128_GCM ? 16 : 32;
+}
+
+/* The expanded key of AES where it was the last time; NULL: it is not there. */
+static inline const struct gcm_key_data *key_at_hint(
+	const struct aead_ipsec_mb *s, const struct mt_aead_job *j)
+{
+	uint32_t at = *j->hint;
+	const struct expanded *e = &s->keys[at];
+
+	if (mt_unlikely(at >= s->cache.n))
+		return NULL;
+	return mt_likely(mt_key_is_ready(
+		       e->key.expanded_keys, &e->mark, j->cipher, j->key, len_of(j)))
+		       ? &e->key
+		       : NULL;
+}
+
 /* The expanded key of AES. */
 static inline const struct gcm_key_data *key_of(
 	struct aead_ipsec_mb *s, const struct mt_aead_job *j)
 {
-	uint32_t len = j->cipher == MT_TLS_AES_128_GCM ? 16 : 32;
+	const struct gcm_key_data *key = key_at_hint(s, j);
 
-	if (mt_likely(mt_key_cache_hit(&s->cache, j->cipher, j->key, len, *j->hint)))
-		return &s->keys[*j->hint].key;
-	return key_slow(s, j, len);
+	return mt_likely(key != NULL) ? key : key_slow(s, j, len_of(j));
 }
 
 static void begin(struct mt_aead *a, const struct mt_aead_job *j)
@@ -168,20 +187,50 @@ static bool chacha_whole(struct aead_ipsec_mb *s, const struct mt_aead_job *j, u
 	return job && job->status == IMB_STATUS_COMPLETED;
 }
 
+static __attribute__((noinline)) bool chacha(struct aead_ipsec_mb *s, const struct mt_aead_job *j, uint8_t *to,
+	const uint8_t *from, uint32_t n, uint8_t *tag)
+{
+	uint8_t computed[MT_AEAD_TAG];
+
+	return chacha_whole(s, j, to, from, n, j->seal ? tag : computed) &&
+	       (j->seal || same_tag(computed, tag));
+}
+
+static inline bool aes(struct aead_ipsec_mb *s, const struct gcm_key_data *key,
+	const struct mt_aead_job *j, uint8_t *to, const uint8_t *from, uint32_t n, uint8_t *tag)
+{
+	aes_gcm_enc_dec_t run = s->run[j->cipher << 1 | j->seal];
+	uint8_t computed[MT_AEAD_TAG];
+
+	if (j->seal) {
+		run(key, &s->context.gcm, to, from, n, mt_aead_nonce(j), mt_aead_aad(j), j->aad_len,
+			tag, MT_AEAD_TAG);
+		return true;
+	}
+	run(key, &s->context.gcm, to, from, n, mt_aead_nonce(j), mt_aead_aad(j), j->aad_len,
+		computed, MT_AEAD_TAG);
+	return same_tag(computed, tag);
+}
+
+static mt_noinline bool aes_slow(struct aead_ipsec_mb *s, const struct mt_aead_job *j, uint8_t *to,
+	const uint8_t *from, uint32_t n, uint8_t *tag)
+{
+	return aes(s, key_slow(s, j, len_of(j)), j, to, from, n, tag);
+}
+
+/* Of each record: what is rare is called last, so that nothing is saved for it. */
 static bool whole(struct mt_aead *a, const struct mt_aead_job *j, uint8_t *to, const uint8_t *from,
 	uint32_t n, uint8_t *tag)
 {
 	struct aead_ipsec_mb *s = self(a);
-	uint8_t computed[MT_AEAD_TAG], *to_tag = j->seal ? tag : computed;
 	const struct gcm_key_data *key;
 
-	if (j->cipher == MT_TLS_CHACHA20_POLY1305)
-		return chacha_whole(s, j, to, from, n, to_tag) &&
-		       (j->seal || same_tag(computed, tag));
-	key = key_of(s, j);
-	s->run[j->cipher << 1 | j->seal](key, &s->context.gcm, to, from, n, mt_aead_nonce(j),
-		mt_aead_aad(j), j->aad_len, to_tag, MT_AEAD_TAG);
-	return j->seal || same_tag(computed, tag);
+	if (mt_unlikely(j->cipher == MT_TLS_CHACHA20_POLY1305))
+		return chacha(s, j, to, from, n, tag);
+	key = key_at_hint(s, j);
+	if (mt_unlikely(!key))
+		return aes_slow(s, j, to, from, n, tag);
+	return aes(s, key, j, to, from, n, tag);
 }
 
 /* The scratch may hold a key, too. */

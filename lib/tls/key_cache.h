@@ -177,15 +177,16 @@ static inline uint32_t mt_key_cache_find_slow(struct mt_key_cache *c, uint8_t ci
 	return i;
 }
 
-/* Whether the place that is remembered has the key, which is used then. */
-static inline bool mt_key_cache_hit(const struct mt_key_cache *c, uint8_t cipher,
-	const uint8_t *key, uint32_t len, uint32_t hint)
+/* Whether a place, with its mark, has the key and is marked as used: else mt_key_cache_find_slow() sees to it. */
+static mt_inline bool mt_key_is_ready(const uint8_t *place, const struct mt_key_mark *mark,
+	uint8_t cipher, const uint8_t *key, uint32_t len)
 {
-	if (mt_unlikely(hint >= c->n || !mt_key_is_at(c, hint, cipher, key, len)))
-		return false;
-	if (mt_unlikely(!mt_key_mark_at(c, hint)->used))
-		mt_key_mark_at(c, hint)->used = true;
-	return true;
+	const struct mt_key_mark want = {.cipher = cipher, .used = true};
+
+	/* Both of a mark's bytes in one comparison. */
+	return mt_likely(!memcmp(mark, &want, sizeof(want))) &&
+	       mt_likely(!mt_key_differs(place, key)) &&
+	       (len == 16 || !mt_key_differs(place + 16, key + 16));
 }
 
 /*
@@ -197,7 +198,8 @@ static inline uint32_t mt_key_cache_find(struct mt_key_cache *c, uint8_t cipher,
 	uint32_t i = *hint;
 
 	*load = false;
-	if (mt_key_cache_hit(c, cipher, key, len, i))
+	if (mt_likely(i < c->n) &&
+		mt_key_is_ready(mt_key_at(c, i), mt_key_mark_at(c, i), cipher, key, len))
 		return i;
 	return mt_key_cache_find_slow(c, cipher, key, len, hint, load);
 }

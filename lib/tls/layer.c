@@ -116,39 +116,62 @@ static void on_connected(struct mt_stream *lower)
 
 static void on_readable(struct mt_stream *lower)
 {
-	tls_pump(tls_above(lower));
+	struct tls_conn *c = tls_above(lower);
+
+	/* An open one has no deadline. */
+	if (mt_likely(c->state == TLS_OPEN && !c->broken))
+		tls_receive(c);
+	else
+		tls_pump(c);
 }
 
-static void on_acked(struct mt_stream *lower, uint32_t bytes)
+/* The user hears how much of his is acknowledged. */
+static void tell_acked(struct tls_conn *c)
 {
-	struct tls_conn *c = tls_above(lower);
+	uint64_t acked = c->k->notes.floor;
+	uint32_t bytes = (uint32_t)(acked - c->told);
+
+	if (!bytes)
+		return;
+	c->told = acked;
+	if (c->s.user->acked)
+		c->s.user->acked(&c->s, bytes);
+}
+
+/* Somebody waits for it: text is kept until then, more may be sent, or the user has too much under way. */
+static void acked_for_who_waits(struct tls_conn *c)
+{
 	struct mt_tls_layer *l = c->layer;
 	struct mt_ref ref = mt_slab_ref(&l->streams, c);
-	uint64_t acked;
 
-	if (c->state != TLS_OPEN) {
-		tls_sync(c);
-		return;
-	}
-	/* Most often nobody waits for it. */
-	if (!c->plain.len && !c->s.want_writable && !c->s.user->acked && !tls_owes(c)) {
-		tls_follow(c);
-		return;
-	}
 	tls_look_acked(c);
-	acked = c->k->notes.floor;
 	tls_drop_plain(c);
 	tls_flush(c); /* what waited for the reserve */
 	if (c->s.want_writable && c->s.tx_queued <= c->s.tx_high / 2) {
 		c->s.want_writable = false;
 		c->s.user->writable(&c->s);
 	}
-	if (!mt_slab_live(&l->streams, ref) || acked == c->told)
+	if (mt_slab_live(&l->streams, ref))
+		tell_acked(c);
+}
+
+static void on_acked(struct mt_stream *lower, uint32_t bytes)
+{
+	struct tls_conn *c = tls_above(lower);
+
+	if (mt_unlikely(c->state != TLS_OPEN)) {
+		tls_sync(c);
 		return;
-	bytes = (uint32_t)(acked - c->told);
-	c->told = acked;
-	if (c->s.user->acked)
-		c->s.user->acked(&c->s, bytes);
+	}
+	if (mt_unlikely(c->plain.len || c->s.want_writable || tls_owes(c))) {
+		acked_for_who_waits(c);
+		return;
+	}
+	tls_follow(c);
+	if (!c->s.user->acked)
+		return;
+	tls_look_acked(c);
+	tell_acked(c);
 }
 
 /* It comes by on_acked(). */

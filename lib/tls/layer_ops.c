@@ -36,6 +36,8 @@ static void op_send(struct mt_stream *s, struct mt_chain *out)
 {
 	struct tls_conn *c = tls_conn_of(s);
 
+	if (mt_likely(tls_send_alone(c, out) != -EAGAIN))
+		return;
 	c->accepted += out->len;
 	mt_chain_concat(&c->plain, out);
 	if (gather(c))

@@ -84,10 +84,10 @@ struct tls_conn {
 	bool refused : 1;    /* an alert came instead */
 	bool alert_sent : 1; /* `alert` is ours */
 	bool ask_due : 1;    /* mt_tls_stream_update() */
-	bool broken : 1;     /* nothing can be sealed any more */
 	bool gone_quiet : 1; /* the peer's FIN, in the handshake */
 	bool retry : 1;	     /* retry_at is over */
 	bool gathers : 1;    /* what is sent waits for the end of this turn's events */
+	bool broken : 1;     /* nothing can be sealed any more */
 	bool closed_in : 1, close_sent : 1, detached : 1, pumping : 1, full : 1;
 	/*
 	 * Text from plain_at to `accepted`: what is not sealed, and of who may take it back also what is not acknowledged. A record that was sealed
@@ -187,6 +187,8 @@ void tls_peer_drop(struct tls_conn *c);
 bool tls_has_room(struct tls_conn *c);
 /* Looks at the clock, and goes on with what there is. The stream may be gone on return. */
 void tls_pump(struct tls_conn *c);
+/* The same of one that is open. */
+void tls_receive(struct tls_conn *c);
 
 /* ---- layer_tx.c ---- */
 /* Sends what is due: the layer's own records, then the user's bytes, then the close. */
@@ -197,6 +199,8 @@ static inline bool tls_owes(const struct tls_conn *c)
 	return c->sealed != c->accepted || c->ask_due || c->s.tx_shut ||
 	       (mt_tls_record_due(&c->k->r) & ~MT_TLS_RECORD_DUE_DRAIN);
 }
+/* Gives a chain to the lower stream as one record, sealed where it is. -EAGAIN: it is not that simple, and nothing has happened. */
+int tls_send_alone(struct tls_conn *c, struct mt_chain *out);
 /* Forgets records that are acknowledged: it is done when somebody waits for that, or wants to know. */
 static inline void tls_look_acked(struct tls_conn *c)
 {
@@ -207,9 +211,40 @@ static inline void tls_look_acked(struct tls_conn *c)
 void tls_give(struct tls_conn *c, struct mt_chain *out);
 /* Plain text that nobody will ask for any more. */
 void tls_drop_plain(struct tls_conn *c);
+/* What has changed of their settings: the user's wishes go down, the transport's come up. */
+void tls_agree(struct tls_conn *c);
 /* Copies what both streams must agree about. */
-void tls_follow(struct tls_conn *c);
+static inline void tls_follow(struct tls_conn *c)
+{
+	static const struct mt_stream shared = {.yields = true,
+		.squeezed = true,
+		.rx_class = UINT8_MAX,
+		.tx_class = UINT8_MAX,
+		.silent = UINT8_MAX};
+	struct mt_stream *s = &c->s, *lower = c->lower;
+
+	/* While it is squeezed its mark goes up and down. */
+	if (mt_unlikely(((s->settings ^ lower->settings) & shared.settings) || s->squeezed))
+		tls_agree(c);
+	s->tx_queued = lower->tx_queued + c->plain.truesize;
+}
 /* The same, and has what the upper one holds charged. */
-void tls_sync(struct tls_conn *c);
+static inline void tls_sync(struct tls_conn *c)
+{
+	tls_follow(c);
+	/* What it keeps itself is the lower one's to be charged, and not any more when that is gone. */
+	if (c->s.rx.truesize | c->plain.truesize || c->s.keeps)
+		mt_stream_touch(c->lower);
+	else
+		mt_stream_keeps_none(c->lower);
+}
+/* The same where nothing was sent. */
+static inline void tls_settle(struct tls_conn *c)
+{
+	if (mt_unlikely(tls_owes(c)))
+		tls_flush(c);
+	else
+		tls_sync(c);
+}
 /* Bytes of a record beside its text, at most. */
 #define TLS_RECORD_MORE 29

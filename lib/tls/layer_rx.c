@@ -117,7 +117,7 @@ static enum did receive(struct tls_conn *c, bool *part)
 }
 
 /* The user may end this stream, or any other, in each of its events. */
-static void receive_all(struct tls_conn *c)
+void tls_receive(struct tls_conn *c)
 {
 	struct mt_tls_layer *l = c->layer;
 	struct mt_ref ref = mt_slab_ref(&l->streams, c);
@@ -135,7 +135,7 @@ static void receive_all(struct tls_conn *c)
 	/* The rest of a record would never come through a window that its begin shuts. */
 	if (part && c->lower->rx.len && !mt_mutant(MT_MUTANT_tls_part_not_kept))
 		mt_stream_keep(c->lower, c->lower->rx.len);
-	tls_flush(c);
+	tls_settle(c);
 	tls_maybe_leave(c);
 }
 
@@ -196,5 +196,5 @@ void tls_pump(struct tls_conn *c)
 		return;
 	}
 	if (c->state == TLS_OPEN || tell(c))
-		receive_all(c);
+		tls_receive(c);
 }

@@ -8,8 +8,7 @@
 #define OWN_MAX 80
 #define RESERVE (4 * OWN_MAX)
 
-/* What has changed of their settings: the user's wishes go down, the transport's come up. */
-static mt_noinline void agree(struct tls_conn *c)
+void tls_agree(struct tls_conn *c)
 {
 	struct mt_stream *s = &c->s, *lower = c->lower;
 
@@ -20,31 +19,6 @@ static mt_noinline void agree(struct tls_conn *c)
 	if (s->yields)
 		s->tx_high = lower->tx_high;
 	s->squeezed = lower->squeezed;
-}
-
-void tls_follow(struct tls_conn *c)
-{
-	static const struct mt_stream shared = {.yields = true,
-		.squeezed = true,
-		.rx_class = UINT8_MAX,
-		.tx_class = UINT8_MAX,
-		.silent = UINT8_MAX};
-	struct mt_stream *s = &c->s, *lower = c->lower;
-
-	/* While it is squeezed its mark goes up and down. */
-	if (mt_unlikely(((s->settings ^ lower->settings) & shared.settings) || s->squeezed))
-		agree(c);
-	s->tx_queued = lower->tx_queued + c->plain.truesize;
-}
-
-void tls_sync(struct tls_conn *c)
-{
-	tls_follow(c);
-	/* What it keeps itself is the lower one's to be charged, and not any more when that is gone. */
-	if (c->s.rx.truesize | c->plain.truesize || c->s.keeps)
-		mt_stream_touch(c->lower);
-	else
-		mt_stream_keeps_none(c->lower);
 }
 
 void tls_give(struct tls_conn *c, struct mt_chain *out)
@@ -205,18 +179,54 @@ static void send_close(struct tls_conn *c)
 	mt_stream_shutdown(c->lower);
 }
 
-/* Not cold, as mt_noinline would have it. */
-static __attribute__((noinline)) void send_all(struct tls_conn *c)
+/* Whether it is the usual one: nothing waits and nothing is due, so that what is sent may be a record at once, where it is. */
+static inline bool may_send_alone(struct tls_conn *c, uint32_t n)
 {
-	send_own(c);
-	if (send_data(c) && c->s.tx_shut)
-		send_close(c);
+	if (c->state != TLS_OPEN || c->sealed_in == c->layer->now || n > MT_TLS_RECORD_LEAST)
+		return false;
+	if (c->sealed != c->accepted || c->ask_due || c->s.tx_shut || c->broken || c->gathers)
+		return false;
+	/* Text that is kept may be let go of: send_data(). */
+	return !c->plain.len && may_seal_in_place(c);
+}
+
+/* As send_data(), of one record. */
+int tls_send_alone(struct tls_conn *c, struct mt_chain *out)
+{
+	uint64_t first = c->given;
+	struct tls_keyed *k = c->k;
+	uint32_t n = out->len;
+	int rc;
+
+	if (!may_send_alone(c, n))
+		return -EAGAIN;
+	rc = mt_tls_record_seal_alone(&c->layer->records, &k->r, out);
+	if (rc == -EAGAIN)
+		return rc;
+	c->sealed = c->plain_at = c->accepted += n;
+	if (mt_unlikely(rc)) {
+		mt_chain_free(out);
+		(void)sealed(c, rc);
+		return rc;
+	}
+	if (mt_unlikely(k->notes.n == TLS_NOTES))
+		tls_look_acked(c);
+	c->sealed_in = c->layer->now;
+	c->given += out->len;
+	k->seq = k->r.tx.seq - 1;
+	tls_notes_add(&k->notes, (struct tls_note){c->sealed, first, c->given});
+	mt_stream_send(c->lower, out);
+	tls_sync(c);
+	return 0;
 }
 
 void tls_flush(struct tls_conn *c)
 {
 	c->gathers = false;
-	if (c->state == TLS_OPEN && !c->broken && !c->close_sent && tls_owes(c))
-		send_all(c);
+	if (c->state == TLS_OPEN && !c->broken && !c->close_sent && tls_owes(c)) {
+		send_own(c);
+		if (send_data(c) && c->s.tx_shut)
+			send_close(c);
+	}
 	tls_sync(c);
 }

@@ -63,14 +63,13 @@ struct mt_tls_record_half {
 /* A line for what a record that comes needs, one for a record that goes, and the rest. */
 struct mt_tls_record {
 	struct mt_tls_record_half rx;
-	uint8_t cipher, hash, alert;
-	uint8_t due;	 /* enum mt_tls_record_due */
-	uint8_t rx_over; /* MT_TLS_RECORD_CLOSED or later; 0: it goes on */
+	uint8_t cipher;
+	uint8_t before, behind; /* the text: header and explicit nonce; type and tag */
+	uint8_t rx_over;	/* MT_TLS_RECORD_CLOSED or later; 0: it goes on */
 	uint8_t message_n; /* of a handshake message that is divided: bytes of its header that are here */
-	uint8_t updates;
+	uint8_t due;	   /* enum mt_tls_record_due */
+	bool tx_over;	   /* close_notify or a fatal alert was the last */
 	bool is_13 : 1, server : 1;
-	bool explicit_nonce : 1; /* RFC 5288 §3 */
-	bool tx_over : 1;	 /* close_notify or a fatal alert was the last */
 	struct mt_tls_record_half tx;
 	uint64_t tx_bytes;     /* of plain text under this key */
 	uint64_t tx_silent;    /* what it was when we were silent: how large records may be */
@@ -79,6 +78,7 @@ struct mt_tls_record {
 	uint32_t message_left; /* bytes of that message's body to come */
 	uint16_t empties;
 	uint8_t message_head[4];
+	uint8_t hash, alert, updates;
 	uint8_t rx_secret[48], tx_secret[48];
 } mt_cache_aligned;
 _Static_assert(sizeof(struct mt_tls_record) <= 256, "one for each connection");
@@ -136,6 +136,13 @@ uint32_t mt_tls_record_size(struct mt_tls_record *r, uint32_t mss, uint64_t now)
  */
 int mt_tls_record_seal(struct mt_tls_records *w, struct mt_tls_record *r, struct mt_chain *plain,
 	uint32_t n, struct mt_chain *out) mt_must_check;
+
+/*
+ * All of `plain` becomes a record where it is, if it lies in one buffer of ours that has room for what frames it, and nothing is due: as most of what
+ * is short. 0; -EAGAIN: it is not so, and nothing has happened; -EIO: the library has failed, and `plain` is neither.
+ */
+int mt_tls_record_seal_alone(
+	struct mt_tls_records *w, struct mt_tls_record *r, struct mt_chain *plain) mt_must_check;
 
 /* The same of [off, off + n), which stays as it is. */
 int mt_tls_record_seal_copy(struct mt_tls_records *w, struct mt_tls_record *r,

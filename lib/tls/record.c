@@ -40,10 +40,15 @@ void mt_tls_record_init(struct mt_tls_record *r, const struct mt_tls_keys *k, bo
 	*r = (struct mt_tls_record){
 		.cipher = k->cipher,
 		.hash = k->hash,
+		.before = MT_TLS_RECORD_HEADER,
+		.behind = MT_AEAD_TAG,
 		.is_13 = k->version == 0x0304,
 		.server = server,
-		.explicit_nonce = k->version == 0x0303 && k->cipher != MT_TLS_CHACHA20_POLY1305,
 	};
+	if (r->is_13)
+		r->behind++; /* the type: RFC 8446 §5.2 */
+	else if (k->cipher != MT_TLS_CHACHA20_POLY1305)
+		r->before += EXPLICIT_NONCE; /* RFC 5288 §3 */
 	use(&r->rx, r->rx_secret, &k->rx);
 	use(&r->tx, r->tx_secret, &k->tx);
 }

@@ -115,16 +115,6 @@ static bool strip(struct opened *o, uint32_t n)
 	return o->type != 0;
 }
 
-static void job_of(struct mt_tls_record *r, const uint8_t *prefix, uint32_t skip, uint32_t n,
-	struct mt_aead_job *j)
-{
-	uint64_t nonce =
-		skip > MT_TLS_RECORD_HEADER ? load_nonce(prefix + MT_TLS_RECORD_HEADER) : 0;
-
-	mt_tls_record_job(
-		r, &r->rx, false, nonce, header_of(prefix[0]), r->is_13 ? n + MT_AEAD_TAG : n, j);
-}
-
 static int open_to(struct mt_tls_records *w, struct mt_tls_record *r, struct mt_chain *from,
 	struct plan *p, const uint8_t *prefix, struct run to, struct mt_chain *copied,
 	struct opened *o)
@@ -132,7 +122,7 @@ static int open_to(struct mt_tls_records *w, struct mt_tls_record *r, struct mt_
 	uint8_t tag[MT_AEAD_TAG];
 	struct mt_aead_job j;
 
-	job_of(r, prefix, p->skip, p->n, &j);
+	mt_tls_record_open_job(r, prefix, p->n, &j);
 	mt_chain_read(from, p->skip + p->n, tag, sizeof(tag));
 	if (!unprotect(w->aead, &j, p, from, to, tag)) {
 		mt_chain_free(copied);
@@ -160,58 +150,7 @@ static int open_to(struct mt_tls_records *w, struct mt_tls_record *r, struct mt_
 	return OPENED;
 }
 
-/* Text and type of n opened bytes in one piece: OPENED, or the alert. */
-static int content(const struct mt_tls_record *r, const uint8_t *text, uint32_t n, struct opened *o)
-{
-	o->len = n;
-	if (!r->is_13)
-		return OPENED;
-	while (n > 0 && text[n - 1] == 0)
-		n--;
-	if (mt_unlikely(n == 0))
-		return MT_TLS_UNEXPECTED_MESSAGE;
-	o->len = n - 1;
-	o->type = text[n - 1];
-	return OPENED;
-}
-
-static bool is_data(const struct mt_tls_record *r, const struct opened *o)
-{
-	return mt_likely(o->type == CONTENT_DATA && o->len && !r->message_n);
-}
-
-/* The usual one: a buffer of ours with this record and nothing else. */
-static int open_alone(struct mt_tls_records *w, struct mt_tls_record *r, struct mt_chain *from,
-	uint32_t skip, uint32_t n, struct mt_chain *to, struct opened *o)
-{
-	struct mt_link *l = mt_link(from->head);
-	uint8_t *at = mt_link_data(from->head), *text = at + skip;
-	struct mt_aead_job j;
-	int rc;
-
-	o->type = at[0];
-	job_of(r, at, skip, n, &j);
-	if (mt_unlikely(!w->aead->ops->whole(w->aead, &j, text, text, n, text + n)))
-		return MT_TLS_BAD_RECORD_MAC;
-	r->rx.seq++;
-	mt_count(w->counts, MT_TLS_RECORD_N_INPLACE);
-	rc = content(r, text, n, o);
-	if (rc)
-		return rc;
-	if (is_data(r, o)) {
-		mt_chain_move_head(from, to, l->off + skip, o->len);
-		return OPEN_DELIVERED;
-	}
-	o->flat = NULL;
-	o->out = (struct mt_chain){0};
-	if (o->len)
-		mt_chain_move_head(from, &o->out, l->off + skip, o->len);
-	else
-		mt_chain_drop(from, l->len);
-	return OPENED;
-}
-
-/* The next usual one: it lies in one piece, and the next record begins behind it. A buffer of its own. */
+/* It lies in one piece, and the next record begins behind it. A buffer of its own. */
 static int open_beside(struct mt_tls_records *w, struct mt_tls_record *r, struct mt_chain *from,
 	uint32_t skip, uint32_t n, struct mt_chain *to, struct opened *o)
 {
@@ -224,16 +163,16 @@ static int open_beside(struct mt_tls_records *w, struct mt_tls_record *r, struct
 		return OPEN_NO_MEMORY;
 	text = (uint8_t *)m->buf_addr + m->data_off;
 	o->type = at[0];
-	job_of(r, at, skip, n, &j);
+	mt_tls_record_open_job(r, at, n, &j);
 	if (mt_unlikely(!w->aead->ops->whole(w->aead, &j, text, sealed, n, sealed + n))) {
 		mt_buf_free(m);
 		return MT_TLS_BAD_RECORD_MAC;
 	}
 	r->rx.seq++;
 	mt_count(w->counts, MT_TLS_RECORD_N_COPIED);
-	rc = content(r, text, n, o);
+	rc = mt_tls_record_content(r, text, n, o);
 	mt_chain_drop(from, skip + n + MT_AEAD_TAG);
-	if (mt_likely(!rc && is_data(r, o))) {
+	if (mt_likely(!rc && mt_tls_record_is_text(r, o))) {
 		mt_chain_append(to, m, m->data_off, o->len);
 		return OPEN_DELIVERED;
 	}
@@ -258,10 +197,6 @@ int mt_tls_record_open(struct mt_tls_records *w, struct mt_tls_record *r, struct
 	if (p.total < p.skip + MT_AEAD_TAG)
 		return MT_TLS_BAD_RECORD_MAC;
 	p.n = p.total - p.skip - MT_AEAD_TAG;
-	/* Buffers of some ports hold more than a record may: that is looked at below. */
-	if (mt_likely(mt_link(from->head)->len == p.total && p.n <= MT_TLS_RECORD_PLAIN &&
-		      !to->len && mt_buf_writable(from->head)))
-		return open_alone(w, r, from, p.skip, p.n, to, o);
 	if (mt_likely(mt_link(from->head)->len > p.total && p.n <= FLAT_MAX && !to->len))
 		return open_beside(w, r, from, p.skip, p.n, to, o);
 	o->flat = NULL;

@@ -65,44 +65,121 @@ static enum mt_tls_record_got dispatch(
 	}
 }
 
-enum mt_tls_record_got mt_tls_record_read(struct mt_tls_records *w, struct mt_tls_record *r,
-	struct mt_chain *from, struct mt_chain *to, uint64_t now)
+/*
+ * The protected bytes of the usual record, of which its header says all that is to be known before it is opened: a buffer of ours with application
+ * data and nothing else, and the user has taken what was before it. 0: it is none.
+ */
+static mt_inline uint32_t usual(
+	const struct mt_tls_record *r, const struct mt_chain *from, const struct mt_chain *to)
+{
+	uint32_t first, total, around = prefix_len(r) + MT_AEAD_TAG;
+	const struct rte_mbuf *m = from->head;
+	const uint8_t *h;
+
+	if (mt_unlikely(!from->len || to->len || r->rx_over || r->rx.seq == UINT64_MAX))
+		return 0;
+	if (mt_unlikely(mt_link(m)->len <= around || !mt_buf_writable(m)))
+		return 0;
+	h = mt_link_data(m);
+	memcpy(&first, h, sizeof(first));
+	total = MT_TLS_RECORD_HEADER + len_of(h);
+	if (mt_unlikely((first & 0xffffff) != header_of(CONTENT_DATA) || mt_link(m)->len != total ||
+			total > MT_TLS_RECORD_PLAIN))
+		return 0;
+	return total - around;
+}
+
+/* Opens it in place. As mt_tls_record_open(), but never OPEN_NO_MEMORY. */
+static mt_inline int open_usual(struct mt_tls_records *w, struct mt_tls_record *r,
+	struct mt_chain *from, uint32_t n, struct mt_chain *to, struct opened *o)
+{
+	uint32_t skip = prefix_len(r);
+	struct mt_link *l = mt_link(from->head);
+	uint8_t *at = mt_link_data(from->head), *text = at + skip;
+	struct mt_aead_job j;
+	int rc;
+
+	o->type = CONTENT_DATA;
+	mt_tls_record_open_job(r, at, n, &j);
+	if (mt_unlikely(!w->aead->ops->whole(w->aead, &j, text, text, n, text + n)))
+		return MT_TLS_BAD_RECORD_MAC;
+	r->rx.seq++;
+	mt_count(w->counts, MT_TLS_RECORD_N_INPLACE);
+	rc = mt_tls_record_content(r, text, n, o);
+	if (mt_likely(!rc && mt_tls_record_is_text(r, o))) {
+		mt_chain_move_head(from, to, l->off + skip, o->len);
+		return OPEN_DELIVERED;
+	}
+	o->flat = NULL;
+	o->out = (struct mt_chain){0};
+	if (!rc && o->len)
+		mt_chain_move_head(from, &o->out, l->off + skip, o->len);
+	else
+		mt_chain_drop(from, l->len);
+	return rc;
+}
+
+/* Checks its header and opens it: as mt_tls_record_open(), or OPEN_PART. */
+static int open_next(struct mt_tls_records *w, struct mt_tls_record *r, struct mt_chain *from,
+	struct mt_chain *to, struct opened *o)
 {
 	uint8_t scratch[MT_TLS_RECORD_HEADER];
-	enum mt_tls_record_got got;
 	const uint8_t *h;
-	struct opened o;
 	int alert;
 
-	if (r->rx_over)
-		return (enum mt_tls_record_got)r->rx_over;
 	if (mt_likely(from->len && mt_link(from->head)->len >= MT_TLS_RECORD_HEADER))
 		h = mt_link_data(from->head);
 	else
 		h = mt_chain_peek(from, 0, MT_TLS_RECORD_HEADER, scratch);
 	if (!h)
-		return MT_TLS_RECORD_MORE;
+		return OPEN_PART;
 	alert = check_header(r, h);
 	if (alert)
-		return mt_tls_record_bad(r, (enum mt_tls_alert)alert);
+		return alert;
 	if (from->len < MT_TLS_RECORD_HEADER + len_of(h))
-		return MT_TLS_RECORD_MORE;
+		return OPEN_PART;
 	if (r->rx.seq == UINT64_MAX)
-		return mt_tls_record_bad(r, MT_TLS_INTERNAL_ERROR);
-	alert = mt_tls_record_open(w, r, from, len_of(h), to, &o);
-	if (mt_likely(alert == OPEN_DELIVERED))
-		return MT_TLS_RECORD_DATA;
-	if (alert == OPEN_NO_MEMORY)
+		return MT_TLS_INTERNAL_ERROR;
+	return mt_tls_record_open(w, r, from, len_of(h), to, o);
+}
+
+/* What is seldom: `rc` is what opening it came to. */
+static mt_noinline enum mt_tls_record_got no_text(struct mt_tls_records *w, struct mt_tls_record *r,
+	struct opened *o, int rc, uint64_t now)
+{
+	enum mt_tls_record_got got;
+
+	if (rc == OPEN_PART)
+		return MT_TLS_RECORD_MORE;
+	if (rc == OPEN_NO_MEMORY)
 		return MT_TLS_RECORD_NO_MEMORY;
-	if (alert)
-		return mt_tls_record_bad(r, (enum mt_tls_alert)alert);
-	if (o.type == CONTENT_DATA && o.len && !r->message_n) {
+	if (rc)
+		return mt_tls_record_bad(r, (enum mt_tls_alert)rc);
+	got = dispatch(w, r, o, now);
+	mt_chain_free(&o->out);
+	return got;
+}
+
+enum mt_tls_record_got mt_tls_record_read(struct mt_tls_records *w, struct mt_tls_record *r,
+	struct mt_chain *from, struct mt_chain *to, uint64_t now)
+{
+	uint32_t n = usual(r, from, to);
+	struct opened o;
+	int rc;
+
+	if (mt_likely(n))
+		rc = open_usual(w, r, from, n, to, &o);
+	else if (r->rx_over)
+		return (enum mt_tls_record_got)r->rx_over;
+	else
+		rc = open_next(w, r, from, to, &o);
+	if (mt_likely(rc == OPEN_DELIVERED))
+		return MT_TLS_RECORD_DATA;
+	if (rc == OPENED && mt_tls_record_is_text(r, &o)) {
 		take(&o, to);
 		return MT_TLS_RECORD_DATA;
 	}
-	got = dispatch(w, r, &o, now);
-	mt_chain_free(&o.out);
-	return got;
+	return no_text(w, r, &o, rc, now);
 }
 
 /* As its reader would: what we seal by is what he opens by. */
@@ -113,7 +190,8 @@ int mt_tls_record_reopen(struct mt_tls_records *w, const struct mt_tls_record *r
 	struct mt_tls_record reader = {.rx = r->tx,
 		.cipher = r->cipher,
 		.is_13 = r->is_13,
-		.explicit_nonce = r->explicit_nonce};
+		.before = r->before,
+		.behind = r->behind};
 	enum mt_tls_record_got got;
 
 	reader.rx.seq = seq;

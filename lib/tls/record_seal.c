@@ -6,7 +6,6 @@
 #include "record_priv.h"
 
 #include <errno.h>
-#include <rte_byteorder.h>
 
 /* After so much under one key it is changed (TLS 1.3) or used no more than it must (TLS 1.2); RFC 8446 §5.5 allows more. */
 #define KEY_BYTES   (1ull << 36)
@@ -14,25 +13,25 @@
 
 static uint32_t trailer_len(const struct mt_tls_record *r)
 {
-	return (r->is_13 ? 1 : 0) + MT_AEAD_TAG;
+	return r->behind;
 }
 
 /* Header and explicit nonce of a record of n bytes, and what the provider is told of it. */
-static void begin_record(struct mt_tls_record *r, enum content_type type, uint32_t n, uint8_t *p,
+static mt_inline void begin_record(struct mt_tls_record *r, enum content_type type, uint32_t n, uint8_t *p,
 	struct mt_aead_job *j)
 {
 	uint32_t len = prefix_len(r) - MT_TLS_RECORD_HEADER + n + trailer_len(r);
 	uint32_t header = header_of(r->is_13 ? CONTENT_DATA : (uint8_t)type);
-	uint16_t said = rte_cpu_to_be_16((uint16_t)len);
-	uint64_t nonce = 0;
+	uint64_t said = mt_tls_record_said(header, len), nonce = 0;
 
-	memcpy(p, &header, sizeof(header));
-	memcpy(p + 3, &said, sizeof(said));
+	memcpy(p, &said, MT_TLS_RECORD_HEADER);
 	if (has_explicit_nonce(r)) {
 		nonce = rte_cpu_to_be_64(r->tx.seq);
 		memcpy(p + MT_TLS_RECORD_HEADER, &nonce, sizeof(nonce));
 	}
-	mt_tls_record_job(r, &r->tx, true, nonce, header, r->is_13 ? len : n, j);
+	if (mt_unlikely(!r->is_13))
+		said = mt_tls_record_said(header, n);
+	mt_tls_record_job(r, &r->tx, true, nonce, said, j);
 }
 
 static void count(struct mt_tls_record *r, uint32_t n)
@@ -44,7 +43,7 @@ static void count(struct mt_tls_record *r, uint32_t n)
 }
 
 /* A record in one piece at p, whose plain text is in its place. */
-static int seal_flat(struct mt_tls_records *w, struct mt_tls_record *r, enum content_type type,
+static mt_inline int seal_flat(struct mt_tls_records *w, struct mt_tls_record *r, enum content_type type,
 	uint8_t *p, uint32_t n)
 {
 	uint8_t *text = p + prefix_len(r), *tag = text + n;
@@ -215,6 +214,26 @@ static int seal_alone(struct mt_tls_records *w, struct mt_tls_record *r, struct 
 
 	mt_count(w->counts, MT_TLS_RECORD_N_INPLACE);
 	mt_chain_move_head(plain, out, off, before + n + trailer_len(r));
+	return rc;
+}
+
+int mt_tls_record_seal_alone(
+	struct mt_tls_records *w, struct mt_tls_record *r, struct mt_chain *plain)
+{
+	uint32_t before = prefix_len(r), n = plain->len, frame = before + trailer_len(r);
+	struct mt_link *l;
+	int rc;
+
+	if (mt_unlikely(r->due || !n || may_seal(r) || !is_alone(r, plain, n)))
+		return -EAGAIN;
+	l = mt_link(plain->head);
+	l->off -= (uint16_t)before;
+	rc = seal_flat(w, r, CONTENT_DATA, mt_link_data(plain->head), n);
+	l->len += (uint16_t)frame;
+	l->sum_off = 0;
+	plain->len += frame;
+	plain->epoch++;
+	mt_count(w->counts, MT_TLS_RECORD_N_INPLACE);
 	return rc;
 }
 

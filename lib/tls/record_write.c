@@ -9,9 +9,7 @@
 
 static uint32_t overhead(const struct mt_tls_record *r)
 {
-	uint32_t explicit = r->is_13 || r->cipher == MT_TLS_CHACHA20_POLY1305 ? 0 : EXPLICIT_NONCE;
-
-	return MT_TLS_RECORD_HEADER + explicit + (r->is_13 ? 1 : 0) + MT_AEAD_TAG;
+	return r->before + r->behind;
 }
 
 uint32_t mt_tls_record_size(struct mt_tls_record *r, uint32_t mss, uint64_t now)
