@@ -238,10 +238,10 @@ static inline void tls_sync(struct tls_conn *c)
 	else
 		mt_stream_keeps_none(c->lower);
 }
-/* The same where nothing was sent. */
+/* The end of an event: sends what is due, or what was to wait for it. */
 static inline void tls_settle(struct tls_conn *c)
 {
-	if (mt_unlikely(tls_owes(c)))
+	if (mt_unlikely(c->gathers || tls_owes(c)))
 		tls_flush(c);
 	else
 		tls_sync(c);
