@@ -4,6 +4,7 @@
  * no comparison of tags; that is ours.
  */
 #include "aead_priv.h"
+#include "gcm_short.h"
 #include "mt_tls_kdf.h"
 
 #include <intel-ipsec-mb.h>
@@ -16,7 +17,8 @@
 struct expanded {
 	struct gcm_key_data key;
 	struct mt_key_mark mark;
-	uint8_t apart[MT_CACHE_LINE]; /* else the lines that are used of each share few sets of a cache */
+	uint8_t apart
+		[MT_CACHE_LINE]; /* else the lines that are used of each share few sets of a cache */
 } mt_cache_aligned;
 
 struct aead_ipsec_mb {
@@ -26,6 +28,10 @@ struct aead_ipsec_mb {
 	struct mt_key_set *sets;
 	aes_gcm_enc_dec_t run[4];	/* of a whole record: by cipher, and whether it is sealed */
 	const struct gcm_key_data *now; /* of the record in hand */
+	bool short_works;
+	uint64_t shorts; /* records with `brief` */
+	/* A key without a place, for one record: not whole, so it is never looked for. */
+	struct gcm_key_data brief mt_cache_aligned;
 	union {
 		struct gcm_context_data gcm;
 		struct chacha20_poly1305_context_data chacha;
@@ -40,12 +46,10 @@ static struct aead_ipsec_mb *self(struct mt_aead *a)
 	return mt_container_of(a, struct aead_ipsec_mb, a);
 }
 
-static mt_noinline const struct gcm_key_data *key_slow(
-	struct aead_ipsec_mb *s, const struct mt_aead_job *j, uint32_t len)
+/* Place i has it, or is where it comes to be. */
+static const struct gcm_key_data *key_in(
+	struct aead_ipsec_mb *s, const struct mt_aead_job *j, uint32_t len, uint32_t i, bool load)
 {
-	bool load;
-	uint32_t i = mt_key_cache_find_slow(&s->cache, j->cipher, j->key, len, j->hint, &load);
-
 	if (!load)
 		return &s->keys[i].key;
 	/* A shorter one would leave some of a longer one. */
@@ -56,6 +60,15 @@ static mt_noinline const struct gcm_key_data *key_slow(
 	else
 		IMB_AES256_GCM_PRE(s->mgr, j->key, &s->keys[i].key);
 	return &s->keys[i].key;
+}
+
+static mt_noinline const struct gcm_key_data *key_slow(
+	struct aead_ipsec_mb *s, const struct mt_aead_job *j, uint32_t len)
+{
+	bool load;
+	uint32_t i = mt_key_cache_find_slow(&s->cache, j->cipher, j->key, len, j->hint, &load);
+
+	return key_in(s, j, len, i, load);
 }
 
 static inline uint32_t len_of(const struct mt_aead_job *j)
@@ -187,8 +200,8 @@ static bool chacha_whole(struct aead_ipsec_mb *s, const struct mt_aead_job *j, u
 	return job && job->status == IMB_STATUS_COMPLETED;
 }
 
-static __attribute__((noinline)) bool chacha(struct aead_ipsec_mb *s, const struct mt_aead_job *j, uint8_t *to,
-	const uint8_t *from, uint32_t n, uint8_t *tag)
+static __attribute__((noinline)) bool chacha(struct aead_ipsec_mb *s, const struct mt_aead_job *j,
+	uint8_t *to, const uint8_t *from, uint32_t n, uint8_t *tag)
 {
 	uint8_t computed[MT_AEAD_TAG];
 
@@ -212,10 +225,19 @@ static inline bool aes(struct aead_ipsec_mb *s, const struct gcm_key_data *key,
 	return same_tag(computed, tag);
 }
 
+/* A key without a place is expanded as far as its record needs. */
 static mt_noinline bool aes_slow(struct aead_ipsec_mb *s, const struct mt_aead_job *j, uint8_t *to,
 	const uint8_t *from, uint32_t n, uint8_t *tag)
 {
-	return aes(s, key_slow(s, j, len_of(j)), j, to, from, n, tag);
+	uint32_t len = len_of(j);
+	bool load;
+	uint32_t i = mt_key_cache_find_slow(&s->cache, j->cipher, j->key, len, j->hint, &load);
+
+	if (i != s->cache.n || n > MT_GCM_SHORT_MAX || !s->short_works)
+		return aes(s, key_in(s, j, len, i, load), j, to, from, n, tag);
+	mt_gcm_short_expand(&s->brief, j->key, len, n);
+	s->shorts++;
+	return aes(s, &s->brief, j, to, from, n, tag);
 }
 
 /* Of each record: what is rare is called last, so that nothing is saved for it. */
@@ -241,6 +263,7 @@ static void forget(struct mt_aead *a, enum mt_tls_cipher c, const uint8_t *key)
 
 	OPENSSL_cleanse(&s->keys[i].key, sizeof(s->keys[i].key));
 	OPENSSL_cleanse(&s->keys[s->cache.n].key, sizeof(s->keys[0].key));
+	OPENSSL_cleanse(&s->brief, sizeof(s->brief));
 	OPENSSL_cleanse(&s->context, sizeof(s->context));
 }
 
@@ -252,6 +275,7 @@ static void free_all(struct mt_aead *a)
 		free_mb_mgr(s->mgr);
 	rte_free(s->sets);
 	OPENSSL_cleanse(s->keys, (s->cache.n + 1) * sizeof(s->keys[0]));
+	OPENSSL_cleanse(&s->brief, sizeof(s->brief));
 	rte_free(s);
 }
 
@@ -264,6 +288,11 @@ static const struct mt_aead_ops ops = {
 	.forget = forget,
 	.free = free_all,
 };
+
+uint64_t mt_aead_ipsec_mb_shorts(const struct mt_aead *a)
+{
+	return a->ops == &ops ? mt_container_of(a, const struct aead_ipsec_mb, a)->shorts : 0;
+}
 
 /* For the cache: with both lengths; and the mark stays as it is. */
 static bool expands_behind_the_key(struct aead_ipsec_mb *s)
@@ -304,8 +333,10 @@ struct mt_aead *mt_aead_ipsec_mb_new(uint32_t keys, int socket)
 		s->run[MT_TLS_AES_256_GCM << 1] = s->mgr->gcm256_dec;
 		s->run[MT_TLS_AES_256_GCM << 1 | 1] = s->mgr->gcm256_enc;
 		if (imb_get_errno(s->mgr) == 0 && (s->mgr->features & needs) == needs &&
-			expands_behind_the_key(s))
+			expands_behind_the_key(s)) {
+			s->short_works = mt_gcm_short_works(s->mgr);
 			return &s->a;
+		}
 	}
 	free_all(&s->a);
 	return NULL;

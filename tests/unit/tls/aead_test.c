@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Providers: beside each other and a context of OpenSSL's made for each call, and their caches of keys. */
-#include "key_cache.h"
+#include "aead_priv.h"
 #include "scene.h"
 
 #include <openssl/evp.h>
+#ifdef MT_HAVE_IPSEC_MB
+#include "gcm_short.h"
+#endif
 
-#define N 600
+#define N	600
+#define LONGEST 2200
 
-static uint8_t text[N], sealed[N + MT_AEAD_TAG], is[N + MT_AEAD_TAG];
+static uint8_t text[LONGEST], sealed[LONGEST + MT_AEAD_TAG], is[LONGEST + MT_AEAD_TAG];
 
 static const EVP_CIPHER *cipher_of(uint8_t c)
 {
@@ -62,7 +66,7 @@ static void test_reference(void)
 	static const uint32_t pieces[] = {0, 1, 7, 15, 16, 17, 333};
 	uint8_t key[32];
 
-	scene_fill(text, N, 7);
+	scene_fill(text, LONGEST, 7);
 	for (uint32_t a = 0; tls_aead[a]; a++)
 		for (uint8_t cipher = 0; cipher < 3; cipher++)
 			for (uint32_t n = 0; n <= N; n += n < 70 ? 1 : 53)
@@ -132,6 +136,62 @@ static void test_keys(void)
 	keys_in_turn(4);
 	keys_in_turn(64);
 }
+
+#ifdef MT_HAVE_IPSEC_MB
+/* Records of all lengths around what a short one may be, each under a key of its own; how many had theirs expanded as far as needed. */
+static uint64_t short_records(uint32_t places, uint8_t cipher)
+{
+	struct mt_aead *a = mt_aead_new(MT_AEAD_IPSEC_MB, places, SOCKET_ID_ANY);
+	uint8_t key[32];
+	uint64_t shorts;
+
+	if (!a)
+		return 0;
+	for (uint32_t i = 0; i < 2 * (MT_GCM_SHORT_MAX + 40); i++) {
+		uint32_t n = i / 2;
+		struct mt_aead_job j = job(cipher, key, i);
+
+		scene_fill(key, sizeof(key), i * 7919);
+		reference(&j, text, n, sealed);
+		memcpy(is, text, n);
+		CU_ASSERT_TRUE(run(a, &j, true, is, n, 0));
+		CU_ASSERT_EQUAL(memcmp(is, sealed, n + MT_AEAD_TAG), 0);
+		CU_ASSERT_TRUE(run(a, &j, false, is, n, 0));
+		CU_ASSERT_EQUAL(memcmp(is, text, n), 0);
+		is[n] ^= 1;
+		CU_ASSERT_FALSE(run(a, &j, false, is, n, 0));
+		/* In parts, its key is expanded anew and as a whole. */
+		memcpy(is, text, n);
+		CU_ASSERT_TRUE(run(a, &j, true, is, n, 100));
+		CU_ASSERT_EQUAL(memcmp(is, sealed, n + MT_AEAD_TAG), 0);
+	}
+	shorts = mt_aead_ipsec_mb_shorts(a);
+	mt_aead_free(a);
+	return shorts;
+}
+
+/* With the version whose layout is known it works where the CPU can do it; with code for another CPU it says that it does not. */
+static void test_short_keys(void)
+{
+	const uint64_t needs = IMB_FEATURE_AVX512_SKX | IMB_FEATURE_VAES | IMB_FEATURE_VPCLMULQDQ;
+	IMB_MGR *mgr = alloc_mb_mgr(0);
+	bool works;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mgr);
+	init_mb_mgr_sse(mgr);
+	CU_ASSERT_FALSE(mt_gcm_short_works(mgr));
+	init_mb_mgr_auto(mgr, NULL);
+	works = mt_gcm_short_works(mgr);
+	if (imb_get_version() == IMB_VERSION(1, 3, 0) && (mgr->features & needs) == needs)
+		CU_ASSERT_TRUE(works);
+	free_mb_mgr(mgr);
+	for (uint8_t cipher = MT_TLS_AES_128_GCM; cipher <= MT_TLS_AES_256_GCM; cipher++) {
+		CU_ASSERT_EQUAL(
+			short_records(0, cipher), works ? 2 * 3 * (MT_GCM_SHORT_MAX + 1) : 0);
+		CU_ASSERT_EQUAL(short_records(4, cipher) > MT_GCM_SHORT_MAX, works);
+	}
+}
+#endif
 
 static struct mt_key_places all(struct mt_key_place *first)
 {
@@ -245,4 +305,8 @@ static void test_forgotten(void)
 
 const struct mt_test aead_tests[] = {{"beside a reference", test_reference},
 	{"wrong tags", test_wrong_tags}, {"many keys", test_keys}, {"which keys stay", test_cache},
-	{"keys are compared", test_cache_compares}, {"forgotten keys", test_forgotten}, {0}};
+	{"keys are compared", test_cache_compares}, {"forgotten keys", test_forgotten},
+#ifdef MT_HAVE_IPSEC_MB
+	{"keys of short records", test_short_keys},
+#endif
+	{0}};
