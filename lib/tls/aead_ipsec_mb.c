@@ -17,8 +17,8 @@
 struct expanded {
 	struct gcm_key_data key;
 	struct mt_key_mark mark;
-	uint8_t apart
-		[MT_CACHE_LINE]; /* else the lines that are used of each share few sets of a cache */
+	/* So that the lines that are used of each lie in all sets of a cache, not in the same few. */
+	uint8_t apart[MT_CACHE_LINE];
 } mt_cache_aligned;
 
 struct aead_ipsec_mb {

@@ -68,7 +68,7 @@ struct mt_tls_record {
 	uint8_t rx_over;	/* MT_TLS_RECORD_CLOSED or later; 0: it goes on */
 	uint8_t message_n; /* of a handshake message that is divided: bytes of its header that are here */
 	uint8_t due;	   /* enum mt_tls_record_due */
-	bool tx_over;	   /* close_notify or a fatal alert was the last */
+	bool tx_over; /* close_notify or a fatal alert was the last */
 	bool is_13 : 1, server : 1;
 	struct mt_tls_record_half tx;
 	uint64_t tx_bytes;     /* of plain text under this key */

@@ -144,8 +144,8 @@ static int open_next(struct mt_tls_records *w, struct mt_tls_record *r, struct m
 }
 
 /* What is seldom: `rc` is what opening it came to. */
-static mt_noinline enum mt_tls_record_got no_text(struct mt_tls_records *w, struct mt_tls_record *r,
-	struct opened *o, int rc, uint64_t now)
+static mt_noinline enum mt_tls_record_got no_text(
+	struct mt_tls_records *w, struct mt_tls_record *r, struct opened *o, int rc, uint64_t now)
 {
 	enum mt_tls_record_got got;
 

@@ -17,8 +17,8 @@ static uint32_t trailer_len(const struct mt_tls_record *r)
 }
 
 /* Header and explicit nonce of a record of n bytes, and what the provider is told of it. */
-static mt_inline void begin_record(struct mt_tls_record *r, enum content_type type, uint32_t n, uint8_t *p,
-	struct mt_aead_job *j)
+static mt_inline void begin_record(struct mt_tls_record *r, enum content_type type, uint32_t n,
+	uint8_t *p, struct mt_aead_job *j)
 {
 	uint32_t len = prefix_len(r) - MT_TLS_RECORD_HEADER + n + trailer_len(r);
 	uint32_t header = header_of(r->is_13 ? CONTENT_DATA : (uint8_t)type);
@@ -43,8 +43,8 @@ static void count(struct mt_tls_record *r, uint32_t n)
 }
 
 /* A record in one piece at p, whose plain text is in its place. */
-static mt_inline int seal_flat(struct mt_tls_records *w, struct mt_tls_record *r, enum content_type type,
-	uint8_t *p, uint32_t n)
+static mt_inline int seal_flat(struct mt_tls_records *w, struct mt_tls_record *r,
+	enum content_type type, uint8_t *p, uint32_t n)
 {
 	uint8_t *text = p + prefix_len(r), *tag = text + n;
 	struct mt_aead_job j;
