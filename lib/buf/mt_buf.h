@@ -253,6 +253,21 @@ static inline void mt_chain_grow(struct mt_chain *c, uint32_t n)
 }
 
 /*
+ * A chain of one buffer gets `before` bytes in front of its view and `behind` bytes after it, for which there is room. Cursors find
+ * their place again; what is known of its content is forgotten.
+ */
+static inline void mt_chain_frame(struct mt_chain *c, uint32_t before, uint32_t behind)
+{
+	struct mt_link *l = mt_link(c->head);
+
+	l->off -= (uint16_t)before;
+	l->len += (uint16_t)(before + behind);
+	l->sum_off = 0;
+	c->len += before + behind;
+	c->epoch++;
+}
+
+/*
  * Moves the first buffer behind dst with another view, of which nothing is known but that it is its content: [off, off + len)
  * from buf_addr, len > 0.
  */

@@ -91,7 +91,7 @@ static inline const struct gcm_key_data *key_at_hint(
 		       : NULL;
 }
 
-/* The expanded key of AES. */
+/* The expanded key of AES, for records in parts. */
 static inline const struct gcm_key_data *key_of(
 	struct aead_ipsec_mb *s, const struct mt_aead_job *j)
 {
@@ -200,6 +200,7 @@ static bool chacha_whole(struct aead_ipsec_mb *s, const struct mt_aead_job *j, u
 	return job && job->status == IMB_STATUS_COMPLETED;
 }
 
+/* Not cold, as mt_noinline would have it. */
 static __attribute__((noinline)) bool chacha(struct aead_ipsec_mb *s, const struct mt_aead_job *j,
 	uint8_t *to, const uint8_t *from, uint32_t n, uint8_t *tag)
 {

@@ -118,7 +118,7 @@ static void on_readable(struct mt_stream *lower)
 {
 	struct tls_conn *c = tls_above(lower);
 
-	/* An open one has no deadline. */
+	/* As tls_pump(), which comes to the same of most. */
 	if (mt_likely(c->state == TLS_OPEN && !c->broken))
 		tls_receive(c);
 	else

@@ -97,7 +97,7 @@ struct tls_conn {
 	uint64_t plain_at, sealed, accepted; /* positions of its own */
 	uint64_t given;			     /* to the lower stream */
 	uint64_t sealed_in;		     /* the last turn in which bytes of the user's were */
-	uint64_t deadline;		     /* MT_NEVER: none */
+	uint64_t deadline;		     /* MT_NEVER: none, as of all that are open */
 	/* And what they do not. */
 	uint64_t retry_at;  /* MT_NEVER: none */
 	uint64_t told;	    /* to the user as acknowledged */
@@ -238,7 +238,7 @@ static inline void tls_sync(struct tls_conn *c)
 	else
 		mt_stream_keeps_none(c->lower);
 }
-/* The end of an event: sends what is due, or what was to wait for it. */
+/* The end of an event, for who has sent nothing himself, mostly: what tls_flush() does, and less where nothing is to be sent. */
 static inline void tls_settle(struct tls_conn *c)
 {
 	if (mt_unlikely(c->gathers || tls_owes(c)))

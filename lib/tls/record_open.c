@@ -188,7 +188,7 @@ static int open_beside(struct mt_tls_records *w, struct mt_tls_record *r, struct
 int mt_tls_record_open(struct mt_tls_records *w, struct mt_tls_record *r, struct mt_chain *from,
 	uint32_t len, struct mt_chain *to, struct opened *o)
 {
-	struct plan p = {.skip = prefix_len(r), .total = MT_TLS_RECORD_HEADER + len};
+	struct plan p = {.skip = r->before, .total = MT_TLS_RECORD_HEADER + len};
 	uint8_t prefix[PREFIX_MAX];
 	struct mt_chain copied = {0};
 	struct run target = {0};

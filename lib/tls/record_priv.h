@@ -29,11 +29,6 @@ static inline bool has_explicit_nonce(const struct mt_tls_record *r)
 	return r->before > MT_TLS_RECORD_HEADER;
 }
 
-static inline uint32_t prefix_len(const struct mt_tls_record *r)
-{
-	return r->before;
-}
-
 /* Runs of bytes in a chain, or one that lies anywhere (m NULL). */
 struct run {
 	uint8_t *p;
@@ -134,7 +129,6 @@ struct opened {
 #define OPENED	       0
 #define OPEN_NO_MEMORY -1
 #define OPEN_DELIVERED -2 /* its text is behind `to` already */
-#define OPEN_PART      -3 /* it is not here as a whole */
 
 /* Takes the record of `len` bytes behind its header off `from`. OPENED; OPEN_NO_MEMORY: nothing was taken; else the alert. */
 int mt_tls_record_open(struct mt_tls_records *w, struct mt_tls_record *r, struct mt_chain *from,

@@ -72,7 +72,7 @@ static enum mt_tls_record_got dispatch(
 static mt_inline uint32_t usual(
 	const struct mt_tls_record *r, const struct mt_chain *from, const struct mt_chain *to)
 {
-	uint32_t first, total, around = prefix_len(r) + MT_AEAD_TAG;
+	uint32_t first, total, around = r->before + MT_AEAD_TAG;
 	const struct rte_mbuf *m = from->head;
 	const uint8_t *h;
 
@@ -80,6 +80,7 @@ static mt_inline uint32_t usual(
 		return 0;
 	if (mt_unlikely(mt_link(m)->len <= around || !mt_buf_writable(m)))
 		return 0;
+	/* Buffers of some ports hold more than a record may: those go the long way. */
 	h = mt_link_data(m);
 	memcpy(&first, h, sizeof(first));
 	total = MT_TLS_RECORD_HEADER + len_of(h);
@@ -93,7 +94,7 @@ static mt_inline uint32_t usual(
 static mt_inline int open_usual(struct mt_tls_records *w, struct mt_tls_record *r,
 	struct mt_chain *from, uint32_t n, struct mt_chain *to, struct opened *o)
 {
-	uint32_t skip = prefix_len(r);
+	uint32_t skip = r->before;
 	struct mt_link *l = mt_link(from->head);
 	uint8_t *at = mt_link_data(from->head), *text = at + skip;
 	struct mt_aead_job j;
@@ -118,6 +119,8 @@ static mt_inline int open_usual(struct mt_tls_records *w, struct mt_tls_record *
 		mt_chain_drop(from, l->len);
 	return rc;
 }
+
+#define OPEN_PART -3 /* beside what mt_tls_record_open() says: it is not here as a whole */
 
 /* Checks its header and opens it: as mt_tls_record_open(), or OPEN_PART. */
 static int open_next(struct mt_tls_records *w, struct mt_tls_record *r, struct mt_chain *from,
@@ -175,6 +178,7 @@ enum mt_tls_record_got mt_tls_record_read(struct mt_tls_records *w, struct mt_tl
 		rc = open_next(w, r, from, to, &o);
 	if (mt_likely(rc == OPEN_DELIVERED))
 		return MT_TLS_RECORD_DATA;
+	/* Of open_next() alone. */
 	if (rc == OPENED && mt_tls_record_is_text(r, &o)) {
 		take(&o, to);
 		return MT_TLS_RECORD_DATA;

@@ -11,16 +11,11 @@
 #define KEY_BYTES   (1ull << 36)
 #define KEY_RECORDS (1ull << 31)
 
-static uint32_t trailer_len(const struct mt_tls_record *r)
-{
-	return r->behind;
-}
-
 /* Header and explicit nonce of a record of n bytes, and what the provider is told of it. */
 static mt_inline void begin_record(struct mt_tls_record *r, enum content_type type, uint32_t n,
 	uint8_t *p, struct mt_aead_job *j)
 {
-	uint32_t len = prefix_len(r) - MT_TLS_RECORD_HEADER + n + trailer_len(r);
+	uint32_t len = r->before - MT_TLS_RECORD_HEADER + n + r->behind;
 	uint32_t header = header_of(r->is_13 ? CONTENT_DATA : (uint8_t)type);
 	uint64_t said = mt_tls_record_said(header, len), nonce = 0;
 
@@ -46,7 +41,7 @@ static void count(struct mt_tls_record *r, uint32_t n)
 static mt_inline int seal_flat(struct mt_tls_records *w, struct mt_tls_record *r,
 	enum content_type type, uint8_t *p, uint32_t n)
 {
-	uint8_t *text = p + prefix_len(r), *tag = text + n;
+	uint8_t *text = p + r->before, *tag = text + n;
 	struct mt_aead_job j;
 
 	/* First: the library loads it with what is around it, and waits for a store that is too young. */
@@ -90,11 +85,11 @@ int mt_tls_record_seal_bytes(struct mt_tls_records *w, struct mt_tls_record *r,
 
 	if (rc)
 		return rc;
-	p = flat_room(w, out, prefix_len(r) + n + trailer_len(r));
+	p = flat_room(w, out, r->before + n + r->behind);
 	if (!p)
 		return -ENOMEM;
 	if (n)
-		memcpy(p + prefix_len(r), bytes, n);
+		memcpy(p + r->before, bytes, n);
 	return seal_flat(w, r, type, p, n);
 }
 
@@ -114,7 +109,7 @@ static void plan(const struct mt_tls_record *r, const struct mt_chain *plain, ui
 	/* Short ones are copied into one buffer: the library takes longer for each piece than for that. */
 	if (!take || n == 0 || (mt_link(m)->len < n && mt_link(m)->len < SHORT))
 		return;
-	p->room_before = mt_link(m)->off >= prefix_len(r);
+	p->room_before = mt_link(m)->off >= r->before;
 	for (; p->copy && mt_link(m)->len <= p->copy && mt_buf_writable(m); m = mt_link(m)->next) {
 		p->here += mt_link(m)->len;
 		p->copy -= mt_link(m)->len;
@@ -122,14 +117,14 @@ static void plan(const struct mt_tls_record *r, const struct mt_chain *plain, ui
 	}
 	p->room_behind =
 		last && !p->copy &&
-		last->buf_len - (mt_link(last)->off + mt_link(last)->len) >= (int)trailer_len(r);
+		last->buf_len - (mt_link(last)->off + mt_link(last)->len) >= (int)r->behind;
 }
 
 /* The record's buffers, without content but what stays where it is. false: no memory, nothing changed. */
 static bool lay_out(struct mt_tls_records *w, const struct mt_tls_record *r, const struct plan *p,
 	struct mt_chain *plain, struct mt_chain *rec)
 {
-	uint32_t before = prefix_len(r), behind = p->room_behind ? 0 : p->copy + trailer_len(r);
+	uint32_t before = r->before, behind = p->room_behind ? 0 : p->copy + r->behind;
 	struct mt_chain front = {0}, back = {0};
 	int rc = 0;
 
@@ -153,7 +148,7 @@ static bool lay_out(struct mt_tls_records *w, const struct mt_tls_record *r, con
 	}
 	mt_chain_concat(rec, &back);
 	if (p->room_behind)
-		mt_chain_grow(rec, trailer_len(r));
+		mt_chain_grow(rec, r->behind);
 	return true;
 }
 
@@ -182,7 +177,7 @@ static int seal_chain(struct mt_tls_records *w, struct mt_tls_record *r, const s
 	struct mt_chain *rec, struct run from, uint32_t n)
 {
 	uint8_t type = CONTENT_DATA, tag[MT_AEAD_TAG];
-	uint32_t at = prefix_len(r), behind = at + n;
+	uint32_t at = r->before, behind = at + n;
 	struct mt_aead_job j;
 
 	begin_record(r, CONTENT_DATA, n, mt_link_data(rec->head), &j);
@@ -201,40 +196,39 @@ static bool is_alone(const struct mt_tls_record *r, const struct mt_chain *plain
 {
 	const struct mt_link *l = mt_link(plain->head);
 
-	return l->len == n && l->off >= prefix_len(r) &&
-	       (uint32_t)plain->head->buf_len >= l->off + n + trailer_len(r) &&
+	return l->len == n && l->off >= r->before &&
+	       (uint32_t)plain->head->buf_len >= l->off + n + r->behind &&
 	       mt_buf_writable(plain->head);
 }
 
-static int seal_alone(struct mt_tls_records *w, struct mt_tls_record *r, struct mt_chain *plain,
+static int seal_head(struct mt_tls_records *w, struct mt_tls_record *r, struct mt_chain *plain,
 	uint32_t n, struct mt_chain *out)
 {
-	uint32_t before = prefix_len(r), off = mt_link(plain->head)->off - before;
+	uint32_t before = r->before, off = mt_link(plain->head)->off - before;
 	int rc = seal_flat(w, r, CONTENT_DATA, (uint8_t *)plain->head->buf_addr + off, n);
 
 	mt_count(w->counts, MT_TLS_RECORD_N_INPLACE);
-	mt_chain_move_head(plain, out, off, before + n + trailer_len(r));
+	mt_chain_move_head(plain, out, off, before + n + r->behind);
 	return rc;
+}
+
+/* Nothing is due, and n bytes of text are all of a buffer that becomes the record. */
+static inline bool may_seal_alone(
+	const struct mt_tls_record *r, const struct mt_chain *plain, uint32_t n)
+{
+	return mt_likely(n && !r->due && may_seal(r) == 0 && is_alone(r, plain, n));
 }
 
 int mt_tls_record_seal_alone(
 	struct mt_tls_records *w, struct mt_tls_record *r, struct mt_chain *plain)
 {
-	uint32_t before = prefix_len(r), n = plain->len, frame = before + trailer_len(r);
-	struct mt_link *l;
-	int rc;
+	uint32_t n = plain->len;
 
-	if (mt_unlikely(r->due || !n || may_seal(r) || !is_alone(r, plain, n)))
+	if (!may_seal_alone(r, plain, n))
 		return -EAGAIN;
-	l = mt_link(plain->head);
-	l->off -= (uint16_t)before;
-	rc = seal_flat(w, r, CONTENT_DATA, mt_link_data(plain->head), n);
-	l->len += (uint16_t)frame;
-	l->sum_off = 0;
-	plain->len += frame;
-	plain->epoch++;
 	mt_count(w->counts, MT_TLS_RECORD_N_INPLACE);
-	return rc;
+	mt_chain_frame(plain, r->before, r->behind);
+	return seal_flat(w, r, CONTENT_DATA, mt_link_data(plain->head), n);
 }
 
 /*
@@ -244,7 +238,7 @@ int mt_tls_record_seal_alone(
 static bool seal_end(struct mt_tls_records *w, struct mt_tls_record *r,
 	const struct mt_chain *plain, uint32_t off, uint32_t n, uint8_t *p, int *rc)
 {
-	uint32_t room, before = prefix_len(r);
+	uint32_t room, before = r->before;
 	uint8_t *end = mt_chain_room(plain, &room);
 	struct mt_aead_job j;
 
@@ -265,7 +259,7 @@ static bool seal_end(struct mt_tls_records *w, struct mt_tls_record *r,
 static int seal(struct mt_tls_records *w, struct mt_tls_record *r, struct mt_chain *plain,
 	uint32_t off, uint32_t n, bool take, struct mt_chain *out)
 {
-	uint32_t total = prefix_len(r) + n + trailer_len(r);
+	uint32_t total = r->before + n + r->behind;
 	struct mt_chain rec = {0};
 	struct run from = {0};
 	struct plan p;
@@ -278,7 +272,7 @@ static int seal(struct mt_tls_records *w, struct mt_tls_record *r, struct mt_cha
 		if (!at)
 			return -ENOMEM;
 		if (!seal_end(w, r, plain, off, n, at, &rc)) {
-			mt_chain_read(plain, off, at + prefix_len(r), n);
+			mt_chain_read(plain, off, at + r->before, n);
 			rc = seal_flat(w, r, CONTENT_DATA, at, n);
 		}
 		mt_count(w->counts, MT_TLS_RECORD_N_COPIED);
@@ -312,8 +306,8 @@ int mt_tls_record_seal(struct mt_tls_records *w, struct mt_tls_record *r, struct
 	uint32_t n, struct mt_chain *out)
 {
 	MT_ASSERT(n <= MT_TLS_RECORD_PLAIN && n <= plain->len);
-	if (mt_likely(n && !r->due && may_seal(r) == 0 && is_alone(r, plain, n)))
-		return seal_alone(w, r, plain, n, out);
+	if (may_seal_alone(r, plain, n))
+		return seal_head(w, r, plain, n, out);
 	return seal_data(w, r, plain, 0, n, true, out);
 }
 

@@ -4,6 +4,8 @@
 
 #include <errno.h>
 
+#define AROUND 100 /* bytes, more than what frames a record */
+
 static uint8_t text[WIRE_ROOM], opened[WIRE_ROOM], types[4096];
 
 static void each(void (*run)(struct scene *s))
@@ -110,6 +112,63 @@ static void in_place(struct scene *s)
 static void test_in_place(void)
 {
 	each(in_place);
+}
+
+/* In its chain, if it is one buffer of ours with room around it and nothing is due; else nothing happens. */
+static void alone(struct scene *s)
+{
+	struct mt_chain plain = {0};
+	struct rte_mbuf *m = mt_buf_data(&tls_pools);
+	uint32_t n;
+
+	CU_ASSERT_EQUAL(mt_tls_record_seal_alone(&s->w, &s->r, &plain), -EAGAIN);
+	for (uint32_t before = 0; before < 2; before++)
+		for (uint32_t behind = 0; behind < 2; behind++)
+			for (uint32_t held = 0; held < 2; held++) {
+				uint32_t off = before ? AROUND : s->r.before - 1u;
+				bool may = before && behind && !held;
+
+				n = m->buf_len - off - (behind ? s->r.behind : s->r.behind - 1u);
+				scene_fill((uint8_t *)m->buf_addr + off, n, 0);
+				mt_chain_append(&plain, m, off, n);
+				mt_link(m)->sum_off = (uint16_t)off;
+				mt_buf_hold(m);
+				if (!held)
+					mt_buf_free(m);
+				CU_ASSERT_EQUAL(mt_tls_record_seal_alone(&s->w, &s->r, &plain),
+					may ? 0 : -EAGAIN);
+				CU_ASSERT_TRUE(plain.head == m && plain.segs == 1);
+				if (may) {
+					CU_ASSERT_EQUAL(mt_link(m)->sum_off, 0);
+					check_text(s, &plain, 1, 0, n);
+				} else {
+					CU_ASSERT_TRUE(scene_is(&plain, 0, n));
+				}
+				mt_chain_free(&plain);
+				if (held)
+					mt_buf_free(m);
+				m = mt_buf_data(&tls_pools);
+			}
+	mt_buf_free(m);
+	scene_fill(text, 100, 0);
+	scene_append(&plain, text, 100, 60);
+	CU_ASSERT_EQUAL(mt_tls_record_seal_alone(&s->w, &s->r, &plain), -EAGAIN);
+	mt_chain_free(&plain);
+	scene_append(&plain, text, 100, 100);
+	s->r.due = MT_TLS_RECORD_DUE_DRAIN;
+	CU_ASSERT_EQUAL(mt_tls_record_seal_alone(&s->w, &s->r, &plain), -EAGAIN);
+	s->r.due = 0;
+	s->r.tx_over = true;
+	CU_ASSERT_EQUAL(mt_tls_record_seal_alone(&s->w, &s->r, &plain), -EAGAIN);
+	s->r.tx_over = false;
+	CU_ASSERT_TRUE(scene_is(&plain, 0, 100));
+	CU_ASSERT_EQUAL(mt_tls_record_seal_alone(&s->w, &s->r, &plain), 0);
+	check_text(s, &plain, 1, 0, 100);
+}
+
+static void test_alone(void)
+{
+	each(alone);
 }
 
 /* A full buffer has no room for what frames the record. */
@@ -428,7 +487,7 @@ static void test_both_ends(void)
 }
 
 const struct mt_test record_write_tests[] = {{"all layouts", test_all_layouts},
-	{"sealed in place", test_in_place}, {"no room", test_no_room},
+	{"sealed in place", test_in_place}, {"sealed alone", test_alone}, {"no room", test_no_room},
 	{"no memory to seal", test_no_memory}, {"the end", test_end}, {"sizes", test_sizes},
 	{"key limits", test_key_limits}, {"the last number", test_last_number},
 	{"an update asks", test_update_asks}, {"both ends", test_both_ends}, {0}};
