@@ -4,7 +4,7 @@
  * no comparison of tags; that is ours.
  */
 #include "aead_priv.h"
-#include "gcm_short.h"
+#include "gcm_wide.h"
 #include "mt_tls_kdf.h"
 
 #include <intel-ipsec-mb.h>
@@ -28,8 +28,9 @@ struct aead_ipsec_mb {
 	struct mt_key_set *sets;
 	aes_gcm_enc_dec_t run[4];	/* of a whole record: by cipher, and whether it is sealed */
 	const struct gcm_key_data *now; /* of the record in hand */
-	bool short_works;
-	uint64_t shorts; /* records with `brief` */
+	bool wide_works;
+	uint32_t wide_max; /* bytes of a record that is not the library's affair; 0: all are */
+	uint64_t shorts;   /* records with `brief` */
 	/* A key without a place, for one record: not whole, so it is never looked for. */
 	struct gcm_key_data brief mt_cache_aligned;
 	union {
@@ -210,20 +211,26 @@ static __attribute__((noinline)) bool chacha(struct aead_ipsec_mb *s, const stru
 	       (j->seal || same_tag(computed, tag));
 }
 
-static inline bool aes(struct aead_ipsec_mb *s, const struct gcm_key_data *key,
+static inline bool aes_by_library(struct aead_ipsec_mb *s, const struct gcm_key_data *key,
 	const struct mt_aead_job *j, uint8_t *to, const uint8_t *from, uint32_t n, uint8_t *tag)
 {
 	aes_gcm_enc_dec_t run = s->run[j->cipher << 1 | j->seal];
 	uint8_t computed[MT_AEAD_TAG];
 
-	if (j->seal) {
-		run(key, &s->context.gcm, to, from, n, mt_aead_nonce(j), mt_aead_aad(j), j->aad_len,
-			tag, MT_AEAD_TAG);
-		return true;
-	}
 	run(key, &s->context.gcm, to, from, n, mt_aead_nonce(j), mt_aead_aad(j), j->aad_len,
-		computed, MT_AEAD_TAG);
-	return same_tag(computed, tag);
+		j->seal ? tag : computed, MT_AEAD_TAG);
+	return j->seal || same_tag(computed, tag);
+}
+
+static inline bool aes(struct aead_ipsec_mb *s, const struct gcm_key_data *key,
+	const struct mt_aead_job *j, uint8_t *to, const uint8_t *from, uint32_t n, uint8_t *tag)
+{
+	if (mt_unlikely(n - 1 >= s->wide_max))
+		return aes_by_library(s, key, j, to, from, n, tag);
+	if (!j->seal)
+		return mt_gcm_wide_open(key, j, to, from, n, tag);
+	mt_gcm_wide_seal(key, j, to, from, n, tag);
+	return true;
 }
 
 /* A key without a place is expanded as far as its record needs. */
@@ -234,9 +241,9 @@ static mt_noinline bool aes_slow(struct aead_ipsec_mb *s, const struct mt_aead_j
 	bool load;
 	uint32_t i = mt_key_cache_find_slow(&s->cache, j->cipher, j->key, len, j->hint, &load);
 
-	if (i != s->cache.n || n > MT_GCM_SHORT_MAX || !s->short_works)
+	if (i != s->cache.n || n > MT_GCM_WIDE_EXPAND_MAX || !s->wide_works)
 		return aes(s, key_in(s, j, len, i, load), j, to, from, n, tag);
-	mt_gcm_short_expand(&s->brief, j->key, len, n);
+	mt_gcm_wide_expand(&s->brief, j->key, len, n);
 	s->shorts++;
 	return aes(s, &s->brief, j, to, from, n, tag);
 }
@@ -335,7 +342,8 @@ struct mt_aead *mt_aead_ipsec_mb_new(uint32_t keys, int socket)
 		s->run[MT_TLS_AES_256_GCM << 1 | 1] = s->mgr->gcm256_enc;
 		if (imb_get_errno(s->mgr) == 0 && (s->mgr->features & needs) == needs &&
 			expands_behind_the_key(s)) {
-			s->short_works = mt_gcm_short_works(s->mgr);
+			s->wide_works = mt_gcm_wide_works(s->mgr);
+			s->wide_max = s->wide_works ? MT_GCM_WIDE_RECORD_MAX : 0;
 			return &s->a;
 		}
 	}

@@ -5,7 +5,7 @@
 
 #include <openssl/evp.h>
 #ifdef MT_HAVE_IPSEC_MB
-#include "gcm_short.h"
+#include "gcm_wide.h"
 #endif
 
 #define N	600
@@ -85,22 +85,65 @@ static void test_reference(void)
 				}
 }
 
-/* Each bit of the tag counts. */
-static void test_wrong_tags(void)
+/* Each bit counts, of the tag and of what is before it. */
+static void test_wrong_bits(void)
 {
+	static const uint32_t lengths[] = {1, 50, 200, 300};
 	uint8_t key[32];
 
 	scene_fill(key, sizeof(key), 99);
 	for (uint32_t a = 0; tls_aead[a]; a++)
 		for (uint8_t cipher = 0; cipher < 3; cipher++)
-			for (uint32_t bit = 0; bit < 128; bit++) {
-				struct mt_aead_job j = job(cipher, key, 3);
+			for (uint32_t l = 0; l < MT_ARRAY_LEN(lengths); l++)
+				for (uint32_t bit = 0; bit < 8 * (lengths[l] + MT_AEAD_TAG);
+					bit++) {
+					struct mt_aead_job j = job(cipher, key, 3);
+					uint32_t n = lengths[l];
 
-				reference(&j, text, 50, sealed);
-				sealed[50 + bit / 8] ^= (uint8_t)(1u << bit % 8);
-				CU_ASSERT_FALSE(
-					run(tls_aead[a], &j, false, sealed, 50, bit & 1 ? 9 : 0));
-			}
+					reference(&j, text, n, sealed);
+					sealed[bit / 8] ^= (uint8_t)(1u << bit % 8);
+					CU_ASSERT_FALSE(run(tls_aead[a], &j, false, sealed, n,
+						bit & 1 ? 9 : 0));
+				}
+}
+
+#define AROUND 64 /* bytes before and behind that are nobody's to write */
+
+static bool untouched(const uint8_t *at)
+{
+	for (uint32_t i = 0; i < AROUND; i++)
+		if (at[i] != 0xee)
+			return false;
+	return true;
+}
+
+/* From one buffer to another, and from none that is aligned: what lies around is not written. */
+static void beside(struct mt_aead *a, uint8_t cipher, uint32_t n)
+{
+	static uint8_t out[AROUND + LONGEST + MT_AEAD_TAG + AROUND], tag[MT_AEAD_TAG];
+	uint8_t key[32], *at = out + AROUND;
+	struct mt_aead_job j = job(cipher, key, n);
+
+	scene_fill(key, sizeof(key), n / 100);
+	reference(&j, text + 1, n, sealed);
+	memset(out, 0xee, sizeof(out));
+	j.seal = true;
+	CU_ASSERT_TRUE(a->ops->whole(a, &j, at, text + 1, n, tag));
+	CU_ASSERT_TRUE(memcmp(at, sealed, n) == 0 && memcmp(tag, sealed + n, MT_AEAD_TAG) == 0);
+	CU_ASSERT_TRUE(untouched(out) && untouched(at + n));
+	j.seal = false;
+	memset(out, 0xee, sizeof(out));
+	CU_ASSERT_TRUE(a->ops->whole(a, &j, at, sealed, n, tag));
+	CU_ASSERT_EQUAL(memcmp(at, text + 1, n), 0);
+	CU_ASSERT_TRUE(untouched(out) && untouched(at + n));
+}
+
+static void test_beside(void)
+{
+	for (uint32_t a = 0; tls_aead[a]; a++)
+		for (uint8_t cipher = 0; cipher < 3; cipher++)
+			for (uint32_t n = 0; n <= N; n++)
+				beside(tls_aead[a], cipher, n);
 }
 
 /* More keys than places, in turn and again and again: each record is under its own. */
@@ -147,7 +190,7 @@ static uint64_t short_records(uint32_t places, uint8_t cipher)
 
 	if (!a)
 		return 0;
-	for (uint32_t i = 0; i < 2 * (MT_GCM_SHORT_MAX + 40); i++) {
+	for (uint32_t i = 0; i < 2 * (MT_GCM_WIDE_EXPAND_MAX + 40); i++) {
 		uint32_t n = i / 2;
 		struct mt_aead_job j = job(cipher, key, i);
 
@@ -179,16 +222,16 @@ static void test_short_keys(void)
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(mgr);
 	init_mb_mgr_sse(mgr);
-	CU_ASSERT_FALSE(mt_gcm_short_works(mgr));
+	CU_ASSERT_FALSE(mt_gcm_wide_works(mgr));
 	init_mb_mgr_auto(mgr, NULL);
-	works = mt_gcm_short_works(mgr);
+	works = mt_gcm_wide_works(mgr);
 	if (imb_get_version() == IMB_VERSION(1, 3, 0) && (mgr->features & needs) == needs)
 		CU_ASSERT_TRUE(works);
 	free_mb_mgr(mgr);
 	for (uint8_t cipher = MT_TLS_AES_128_GCM; cipher <= MT_TLS_AES_256_GCM; cipher++) {
 		CU_ASSERT_EQUAL(
-			short_records(0, cipher), works ? 2 * 3 * (MT_GCM_SHORT_MAX + 1) : 0);
-		CU_ASSERT_EQUAL(short_records(4, cipher) > MT_GCM_SHORT_MAX, works);
+			short_records(0, cipher), works ? 2 * 3 * (MT_GCM_WIDE_EXPAND_MAX + 1) : 0);
+		CU_ASSERT_EQUAL(short_records(4, cipher) > MT_GCM_WIDE_EXPAND_MAX, works);
 	}
 }
 #endif
@@ -304,7 +347,8 @@ static void test_forgotten(void)
 }
 
 const struct mt_test aead_tests[] = {{"beside a reference", test_reference},
-	{"wrong tags", test_wrong_tags}, {"many keys", test_keys}, {"which keys stay", test_cache},
+	{"wrong bits", test_wrong_bits}, {"from one buffer to another", test_beside},
+	{"many keys", test_keys}, {"which keys stay", test_cache},
 	{"keys are compared", test_cache_compares}, {"forgotten keys", test_forgotten},
 #ifdef MT_HAVE_IPSEC_MB
 	{"keys of short records", test_short_keys},
