@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The fast provider: direct calls of intel-ipsec-mb, which has code for each generation of vector instructions. It has
- * no comparison of tags; that is ours.
+ * The fast provider: direct calls of intel-ipsec-mb, which has code for each generation of vector instructions, and code of our own where that is
+ * faster (gcm_wide.h). The library has no comparison of tags; that is ours.
  */
 #include "aead_priv.h"
 #include "gcm_wide.h"
@@ -28,9 +28,8 @@ struct aead_ipsec_mb {
 	struct mt_key_set *sets;
 	aes_gcm_enc_dec_t run[4];	/* of a whole record: by cipher, and whether it is sealed */
 	const struct gcm_key_data *now; /* of the record in hand */
-	bool wide_works;
-	uint32_t wide_max; /* bytes of a record that is not the library's affair; 0: all are */
-	uint64_t shorts;   /* records with `brief` */
+	uint32_t wide_max; /* bytes of a record of AES that gcm_wide.h takes; 0: it does not work */
+	uint64_t briefs;   /* records with `brief` */
 	/* A key without a place, for one record: not whole, so it is never looked for. */
 	struct gcm_key_data brief mt_cache_aligned;
 	union {
@@ -225,6 +224,7 @@ static inline bool aes_by_library(struct aead_ipsec_mb *s, const struct gcm_key_
 static inline bool aes(struct aead_ipsec_mb *s, const struct gcm_key_data *key,
 	const struct mt_aead_job *j, uint8_t *to, const uint8_t *from, uint32_t n, uint8_t *tag)
 {
+	/* Empty ones, for which this wraps, are the library's. */
 	if (mt_unlikely(n - 1 >= s->wide_max))
 		return aes_by_library(s, key, j, to, from, n, tag);
 	if (!j->seal)
@@ -241,10 +241,10 @@ static mt_noinline bool aes_slow(struct aead_ipsec_mb *s, const struct mt_aead_j
 	bool load;
 	uint32_t i = mt_key_cache_find_slow(&s->cache, j->cipher, j->key, len, j->hint, &load);
 
-	if (i != s->cache.n || n > MT_GCM_WIDE_EXPAND_MAX || !s->wide_works)
+	if (i != s->cache.n || n > MT_GCM_WIDE_EXPAND_MAX || !s->wide_max)
 		return aes(s, key_in(s, j, len, i, load), j, to, from, n, tag);
 	mt_gcm_wide_expand(&s->brief, j->key, len, n);
-	s->shorts++;
+	s->briefs++;
 	return aes(s, &s->brief, j, to, from, n, tag);
 }
 
@@ -297,9 +297,19 @@ static const struct mt_aead_ops ops = {
 	.free = free_all,
 };
 
-uint64_t mt_aead_ipsec_mb_shorts(const struct mt_aead *a)
+uint64_t mt_aead_ipsec_mb_briefs(struct mt_aead *a)
 {
-	return a->ops == &ops ? mt_container_of(a, const struct aead_ipsec_mb, a)->shorts : 0;
+	return self(a)->briefs;
+}
+
+uint32_t mt_aead_ipsec_mb_wide_max(struct mt_aead *a)
+{
+	return self(a)->wide_max;
+}
+
+void mt_aead_ipsec_mb_library_only(struct mt_aead *a)
+{
+	self(a)->wide_max = 0;
 }
 
 /* For the cache: with both lengths; and the mark stays as it is. */
@@ -342,8 +352,11 @@ struct mt_aead *mt_aead_ipsec_mb_new(uint32_t keys, int socket)
 		s->run[MT_TLS_AES_256_GCM << 1 | 1] = s->mgr->gcm256_enc;
 		if (imb_get_errno(s->mgr) == 0 && (s->mgr->features & needs) == needs &&
 			expands_behind_the_key(s)) {
-			s->wide_works = mt_gcm_wide_works(s->mgr);
-			s->wide_max = s->wide_works ? MT_GCM_WIDE_RECORD_MAX : 0;
+			s->wide_max = mt_gcm_wide_works(s->mgr) ? MT_GCM_WIDE_RECORD_MAX : 0;
+			if (!s->wide_max && mt_gcm_wide_is_possible(s->mgr))
+				s->a.note = "this version of intel-ipsec-mb expands keys in a way "
+					    "that is not known: all records of AES are left to it, "
+					    "and short ones take longer";
 			return &s->a;
 		}
 	}

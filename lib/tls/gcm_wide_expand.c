@@ -24,7 +24,7 @@ WIDE_INLINE __m128i not_rotated(__m128i last)
 
 WIDE_INLINE void put(uint8_t *to, uint32_t i, __m128i k)
 {
-	_mm_store_si128((__m128i *)(void *)(to + 16 * i), k);
+	_mm_store_si128((__m128i *)(void *)(to + GCM_BLOCK * i), k);
 }
 
 /* All round keys; H is 0 encrypted, which goes along as they come. */
@@ -63,13 +63,13 @@ WIDE_INLINE __m128i schedule_256(uint8_t *to, const uint8_t *key)
 	return _mm_aesenclast_si128(h, a);
 }
 
-/* H as it is kept, its bytes turned around: H << 1 modulo x^128 + x^127 + x^126 + x^121 + 1. */
+/* H as it is kept, its bytes reversed: H << 1 modulo x^128 + x^127 + x^126 + x^121 + 1. */
 WIDE_INLINE __m128i doubled(__m128i h)
 {
 	const __m128i poly = _mm_set_epi64x((long long)0xc200000000000000, 1);
 	__m128i top;
 
-	h = _mm_shuffle_epi8(h, turned());
+	h = _mm_shuffle_epi8(h, byte_reversal());
 	top = _mm_shuffle_epi32(_mm_srai_epi32(h, 31), 0xff);
 	h = _mm_or_si128(_mm_slli_epi64(h, 1), _mm_slli_si128(_mm_srli_epi64(h, 63), 8));
 	return _mm_xor_si128(h, _mm_and_si128(top, poly));
@@ -105,13 +105,13 @@ WIDE_INLINE void powers(uint8_t *h1, __m128i h, uint32_t blocks)
 	a = times(two, _mm512_mask_blend_epi64(0x0c, two, one)); /* H^4, H^3 */
 	by = first(a);
 	a = _mm512_mask_blend_epi64(0x30, _mm512_mask_blend_epi64(0xc0, a, one), two);
-	_mm512_storeu_si512(h1 -= 48, a);
+	_mm512_storeu_si512(h1 -= 3 * GCM_BLOCK, a);
 	b = times(a, by);
-	_mm512_storeu_si512(h1 -= 64, b);
+	_mm512_storeu_si512(h1 -= GCM_LANES, b);
 	by = first(b);
 	for (uint32_t done = 8; done < blocks; done += 4) {
 		next = times(a, by);
-		_mm512_storeu_si512(h1 -= 64, next);
+		_mm512_storeu_si512(h1 -= GCM_LANES, next);
 		a = b;
 		b = next;
 	}
@@ -123,9 +123,11 @@ WIDE void mt_gcm_wide_expand(
 {
 	uint32_t blocks = (n + GCM_BLOCK - 1) / GCM_BLOCK;
 	uint32_t read = n <= MT_GCM_WIDE_RECORD_MAX ? blocks + 2 : MT_MIN(blocks, GCM_POWERS);
+	uint8_t *h1 = to->ghash_keys.vaes_avx512.shifted_hkey + gcm_power_at(1);
 
 	if (key_len == 16)
-		powers(GCM_POWER(to, 1), schedule_128(to->expanded_keys, key), read);
+		powers(h1, schedule_128(to->expanded_keys, key), read);
 	else
-		powers(GCM_POWER(to, 1), schedule_256(to->expanded_keys, key), read);
+		powers(h1, schedule_256(to->expanded_keys, key), read);
+	(void)cleared(true);
 }

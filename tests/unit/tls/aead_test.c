@@ -7,6 +7,8 @@
 #ifdef MT_HAVE_IPSEC_MB
 #include "gcm_wide.h"
 #endif
+#include <sys/mman.h>
+#include <unistd.h>
 
 #define N	600
 #define LONGEST 2200
@@ -85,65 +87,105 @@ static void test_reference(void)
 				}
 }
 
-/* Each bit counts, of the tag and of what is before it. */
-static void test_wrong_bits(void)
+/* Each bit counts: of the nonce, of the additional data, of what is sealed and of its tag. */
+static void wrong_bits(struct mt_aead *a, uint8_t cipher, uint32_t n, uint32_t piece)
 {
-	static const uint32_t lengths[] = {1, 50, 200, 300};
+	uint32_t nonce = 8 * MT_AEAD_NONCE, aad = 8 * 5, all = nonce + aad + 8 * (n + MT_AEAD_TAG);
+	struct mt_aead_job right;
 	uint8_t key[32];
 
 	scene_fill(key, sizeof(key), 99);
-	for (uint32_t a = 0; tls_aead[a]; a++)
-		for (uint8_t cipher = 0; cipher < 3; cipher++)
-			for (uint32_t l = 0; l < MT_ARRAY_LEN(lengths); l++)
-				for (uint32_t bit = 0; bit < 8 * (lengths[l] + MT_AEAD_TAG);
-					bit++) {
-					struct mt_aead_job j = job(cipher, key, 3);
-					uint32_t n = lengths[l];
+	right = job(cipher, key, 3);
+	for (uint32_t bit = 0; bit <= all; bit++) {
+		struct mt_aead_job j = right;
+		uint8_t *part = bit < nonce	    ? (uint8_t *)j.nonce
+				: bit < nonce + aad ? (uint8_t *)j.aad
+						    : sealed;
+		uint32_t at = bit < nonce	  ? bit
+			      : bit < nonce + aad ? bit - nonce
+						  : bit - nonce - aad;
 
-					reference(&j, text, n, sealed);
-					sealed[bit / 8] ^= (uint8_t)(1u << bit % 8);
-					CU_ASSERT_FALSE(run(tls_aead[a], &j, false, sealed, n,
-						bit & 1 ? 9 : 0));
-				}
+		reference(&right, text, n, sealed);
+		/* The last time all is as it should be. */
+		if (bit < all)
+			part[at / 8] ^= (uint8_t)(1u << at % 8);
+		CU_ASSERT_EQUAL(run(a, &j, false, sealed, n, piece), bit == all);
+	}
 }
 
-#define AROUND 64 /* bytes before and behind that are nobody's to write */
-
-static bool untouched(const uint8_t *at)
+static void test_wrong_bits(void)
 {
-	for (uint32_t i = 0; i < AROUND; i++)
-		if (at[i] != 0xee)
+	/* One for each number of registers that a short one lies in, and a longer one. */
+	static const uint32_t lengths[] = {1, 50, 100, 150, 200, 300, 400};
+
+	for (uint32_t a = 0; tls_aead[a]; a++)
+		for (uint8_t cipher = 0; cipher < 3; cipher++)
+			for (uint32_t l = 0; l < MT_ARRAY_LEN(lengths); l++) {
+				wrong_bits(tls_aead[a], cipher, lengths[l], 0);
+				wrong_bits(tls_aead[a], cipher, lengths[l], 9);
+			}
+}
+
+/* Of n bytes that end where no page is: nobody may read, or write, behind them. */
+static uint8_t *before_nothing(uint8_t *pages, uint32_t n)
+{
+	return pages + getpagesize() - n;
+}
+
+static uint8_t *one_page(void)
+{
+	uint8_t *p = mmap(NULL, 2 * (size_t)getpagesize(), PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	MT_ASSERT(p != MAP_FAILED &&
+		  mprotect(p + getpagesize(), (size_t)getpagesize(), PROT_NONE) == 0);
+	return p;
+}
+
+/* What lies before n bytes stays as it is. */
+static bool untouched(const uint8_t *pages, uint32_t n)
+{
+	for (uint32_t i = 0; i < getpagesize() - n; i++)
+		if (pages[i] != 0xee)
 			return false;
 	return true;
 }
 
-/* From one buffer to another, and from none that is aligned: what lies around is not written. */
-static void beside(struct mt_aead *a, uint8_t cipher, uint32_t n)
+static void to_another_buffer(
+	struct mt_aead *a, uint8_t cipher, uint32_t n, uint8_t *pages_in, uint8_t *pages_out)
 {
-	static uint8_t out[AROUND + LONGEST + MT_AEAD_TAG + AROUND], tag[MT_AEAD_TAG];
-	uint8_t key[32], *at = out + AROUND;
-	struct mt_aead_job j = job(cipher, key, n);
+	uint8_t key[32], tag[MT_AEAD_TAG], *in = before_nothing(pages_in, n),
+					   *out = before_nothing(pages_out, n);
+	struct mt_aead_job j;
 
 	scene_fill(key, sizeof(key), n / 100);
-	reference(&j, text + 1, n, sealed);
-	memset(out, 0xee, sizeof(out));
+	j = job(cipher, key, n);
+	scene_fill(in, n, n);
+	reference(&j, in, n, sealed);
+	memset(pages_out, 0xee, (size_t)getpagesize());
 	j.seal = true;
-	CU_ASSERT_TRUE(a->ops->whole(a, &j, at, text + 1, n, tag));
-	CU_ASSERT_TRUE(memcmp(at, sealed, n) == 0 && memcmp(tag, sealed + n, MT_AEAD_TAG) == 0);
-	CU_ASSERT_TRUE(untouched(out) && untouched(at + n));
+	CU_ASSERT_TRUE(a->ops->whole(a, &j, out, in, n, tag));
+	CU_ASSERT_TRUE(memcmp(out, sealed, n) == 0 && memcmp(tag, sealed + n, MT_AEAD_TAG) == 0);
+	CU_ASSERT_TRUE(untouched(pages_out, n));
+	memcpy(in, sealed, n);
+	memset(pages_out, 0xee, (size_t)getpagesize());
 	j.seal = false;
-	memset(out, 0xee, sizeof(out));
-	CU_ASSERT_TRUE(a->ops->whole(a, &j, at, sealed, n, tag));
-	CU_ASSERT_EQUAL(memcmp(at, text + 1, n), 0);
-	CU_ASSERT_TRUE(untouched(out) && untouched(at + n));
+	CU_ASSERT_TRUE(a->ops->whole(a, &j, out, in, n, tag));
+	scene_fill(in, n, n);
+	CU_ASSERT_EQUAL(memcmp(out, in, n), 0);
+	CU_ASSERT_TRUE(untouched(pages_out, n));
 }
 
-static void test_beside(void)
+static void test_other_buffers(void)
 {
+	uint8_t *in = one_page(), *out = one_page();
+
 	for (uint32_t a = 0; tls_aead[a]; a++)
 		for (uint8_t cipher = 0; cipher < 3; cipher++)
 			for (uint32_t n = 0; n <= N; n++)
-				beside(tls_aead[a], cipher, n);
+				to_another_buffer(tls_aead[a], cipher, n, in, out);
+	munmap(in, 2 * (size_t)getpagesize());
+	munmap(out, 2 * (size_t)getpagesize());
 }
 
 /* More keys than places, in turn and again and again: each record is under its own. */
@@ -181,12 +223,12 @@ static void test_keys(void)
 }
 
 #ifdef MT_HAVE_IPSEC_MB
-/* Records of all lengths around what a short one may be, each under a key of its own; how many had theirs expanded as far as needed. */
-static uint64_t short_records(uint32_t places, uint8_t cipher)
+/* Records of all lengths around what such a one may be, each under a key of its own; how many had theirs expanded as far as needed. */
+static uint64_t brief_keys(uint32_t places, uint8_t cipher)
 {
 	struct mt_aead *a = mt_aead_new(MT_AEAD_IPSEC_MB, places, SOCKET_ID_ANY);
 	uint8_t key[32];
-	uint64_t shorts;
+	uint64_t briefs;
 
 	if (!a)
 		return 0;
@@ -208,15 +250,16 @@ static uint64_t short_records(uint32_t places, uint8_t cipher)
 		CU_ASSERT_TRUE(run(a, &j, true, is, n, 100));
 		CU_ASSERT_EQUAL(memcmp(is, sealed, n + MT_AEAD_TAG), 0);
 	}
-	shorts = mt_aead_ipsec_mb_shorts(a);
+	briefs = mt_aead_ipsec_mb_briefs(a);
 	mt_aead_free(a);
-	return shorts;
+	return briefs;
 }
 
 /* With the version whose layout is known it works where the CPU can do it; with code for another CPU it says that it does not. */
-static void test_short_keys(void)
+static bool wide_works(void)
 {
-	const uint64_t needs = IMB_FEATURE_AVX512_SKX | IMB_FEATURE_VAES | IMB_FEATURE_VPCLMULQDQ;
+	const uint64_t needs = IMB_FEATURE_AVX512_SKX | IMB_FEATURE_VAES | IMB_FEATURE_VPCLMULQDQ |
+			       IMB_FEATURE_GFNI;
 	IMB_MGR *mgr = alloc_mb_mgr(0);
 	bool works;
 
@@ -228,11 +271,116 @@ static void test_short_keys(void)
 	if (imb_get_version() == IMB_VERSION(1, 3, 0) && (mgr->features & needs) == needs)
 		CU_ASSERT_TRUE(works);
 	free_mb_mgr(mgr);
+	return works;
+}
+
+static void test_wide(void)
+{
+	bool works = wide_works();
+
+	if (!tls_aead[1])
+		return;
+	CU_ASSERT_EQUAL(mt_aead_ipsec_mb_wide_max(tls_aead[1]), works ? MT_GCM_WIDE_RECORD_MAX : 0);
+	CU_ASSERT_EQUAL(mt_aead_ipsec_mb_wide_max(tls_aead[2]), 0);
+	if (works)
+		CU_ASSERT_PTR_NULL(tls_aead[1]->note);
 	for (uint8_t cipher = MT_TLS_AES_128_GCM; cipher <= MT_TLS_AES_256_GCM; cipher++) {
 		CU_ASSERT_EQUAL(
-			short_records(0, cipher), works ? 2 * 3 * (MT_GCM_WIDE_EXPAND_MAX + 1) : 0);
-		CU_ASSERT_EQUAL(short_records(4, cipher) > MT_GCM_WIDE_EXPAND_MAX, works);
+			brief_keys(0, cipher), works ? 2 * 3 * (MT_GCM_WIDE_EXPAND_MAX + 1) : 0);
+		CU_ASSERT_EQUAL(brief_keys(4, cipher) > MT_GCM_WIDE_EXPAND_MAX, works);
 	}
+}
+
+/* Bytes of all vector registers that are not 0, as the last call left them. */
+#define KEEP(n) "vmovdqu64 %%zmm" #n ", 64*" #n "(%0)\n\t"
+static mt_inline uint32_t left_in_registers(void)
+{
+	static uint8_t is_there[32 * 64];
+	uint32_t left = 0;
+
+	__asm__ volatile(KEEP(0) KEEP(1) KEEP(2) KEEP(3) KEEP(4) KEEP(5) KEEP(6) KEEP(7) KEEP(
+		8) KEEP(9) KEEP(10) KEEP(11) KEEP(12) KEEP(13) KEEP(14) KEEP(15) KEEP(16) KEEP(17)
+				 KEEP(18) KEEP(19) KEEP(20) KEEP(21) KEEP(22) KEEP(23) KEEP(24)
+					 KEEP(25) KEEP(26) KEEP(27) KEEP(28) KEEP(29) KEEP(30)
+						 KEEP(31)
+			 :
+			 : "r"(is_there)
+			 : "memory");
+	for (uint32_t i = 0; i < sizeof(is_there); i++)
+		left += is_there[i] != 0;
+	return left;
+}
+
+static void test_wide_leaves_nothing(void)
+{
+	struct gcm_key_data key mt_cache_aligned;
+	uint8_t raw[32], tag[MT_AEAD_TAG];
+	struct mt_aead_job j;
+
+	if (!wide_works())
+		return;
+	scene_fill(raw, sizeof(raw), 5);
+	for (uint32_t n = 1; n <= MT_GCM_WIDE_RECORD_MAX; n += 63) {
+		j = job(MT_TLS_AES_256_GCM, raw, n);
+		mt_gcm_wide_expand(&key, raw, 32, n);
+		CU_ASSERT_EQUAL(left_in_registers(), 0);
+		mt_gcm_wide_seal(&key, &j, is, text, n, tag);
+		CU_ASSERT_EQUAL(left_in_registers(), 0);
+		CU_ASSERT_TRUE(mt_gcm_wide_open(&key, &j, is, is, n, tag));
+		CU_ASSERT_FALSE(mt_gcm_wide_open(&key, &j, is, is, n, tag));
+		CU_ASSERT_EQUAL(left_in_registers(), 0);
+	}
+}
+
+/* A library that differs, in one byte of text or tag of records of one length. */
+static struct {
+	aes_gcm_enc_dec_t is;
+	uint64_t n;
+	bool tag;
+} odd;
+
+static void odd_library(const struct gcm_key_data *key, struct gcm_context_data *context,
+	uint8_t *out, uint8_t const *in, uint64_t n, const uint8_t *iv, uint8_t const *aad,
+	uint64_t aad_len, uint8_t *tag, uint64_t tag_len)
+{
+	odd.is(key, context, out, in, n, iv, aad, aad_len, tag, tag_len);
+	/* By its own expansion alone, or both would be as odd. */
+	if (n == odd.n && key->ghash_keys.vaes_avx512.shifted_hkey[0] != 0xa5)
+		*(odd.tag ? tag + 7 : out + n / 2) ^= 4;
+}
+
+static bool agrees_if(aes_gcm_enc_dec_t *call, IMB_MGR *mgr, uint64_t n, bool tag)
+{
+	bool agrees;
+
+	odd.is = *call;
+	odd.n = n;
+	odd.tag = tag;
+	*call = odd_library;
+	agrees = mt_gcm_wide_agrees(mgr);
+	*call = odd.is;
+	return agrees;
+}
+
+/* All is left to the library where one byte differs, of any length. */
+static void test_wide_compares(void)
+{
+	static const uint64_t lengths[] = {1, 64, 65, 319, 320, 700};
+	IMB_MGR *mgr;
+
+	if (!wide_works())
+		return;
+	mgr = alloc_mb_mgr(0);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mgr);
+	init_mb_mgr_auto(mgr, NULL);
+	CU_ASSERT_TRUE(mt_gcm_wide_agrees(mgr));
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(lengths); i++) {
+		CU_ASSERT_FALSE(agrees_if(&mgr->gcm128_enc, mgr, lengths[i], false));
+		CU_ASSERT_FALSE(agrees_if(&mgr->gcm128_dec, mgr, lengths[i], true));
+		CU_ASSERT_FALSE(agrees_if(&mgr->gcm256_enc, mgr, lengths[i], true));
+		CU_ASSERT_FALSE(agrees_if(&mgr->gcm256_dec, mgr, lengths[i], false));
+	}
+	free_mb_mgr(mgr);
 }
 #endif
 
@@ -347,10 +495,11 @@ static void test_forgotten(void)
 }
 
 const struct mt_test aead_tests[] = {{"beside a reference", test_reference},
-	{"wrong bits", test_wrong_bits}, {"from one buffer to another", test_beside},
+	{"wrong bits", test_wrong_bits}, {"to other buffers", test_other_buffers},
 	{"many keys", test_keys}, {"which keys stay", test_cache},
 	{"keys are compared", test_cache_compares}, {"forgotten keys", test_forgotten},
 #ifdef MT_HAVE_IPSEC_MB
-	{"keys of short records", test_short_keys},
+	{"short records", test_wide}, {"short records are compared", test_wide_compares},
+	{"short records leave nothing in registers", test_wide_leaves_nothing},
 #endif
 	{0}};
