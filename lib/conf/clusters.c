@@ -18,13 +18,29 @@ uint16_t mt_b_endpoint_port(const struct mt_unit *u, const struct mt_workload *w
 	return (uint16_t)(u->port->target_port.set ? u->port->target_port.v : u->port->number.v);
 }
 
-/* Found or compiled, behind those that are there. */
+/*
+ * False if the snapshot has a cluster of that name already, which is an error: two ports with one number, say. Each place in the
+ * snapshot is one cluster's.
+ */
+static bool is_new(struct mt_build *b, const struct mt_host *h, const char *name)
+{
+	if (!mt_strmap_get(&b->clusters, name))
+		return true;
+	mt_b_error(b, &h->se->meta, h->se->meta.origin.line, NULL,
+		"give each port its own number and each subset its own name",
+		"it makes the cluster %.128s twice", name);
+	return false;
+}
+
+/* Found or compiled, after those that are there. */
 static int take(struct mt_build *b, const struct mt_host *h, struct mt_document_cluster *d)
 {
 	struct mt_snap *s = b->snap;
 	struct mt_cluster_said said = {&d->cluster, NULL, &d->guards, h->se->meta.ns};
 	struct mt_shared_cluster **slot, *sc;
 
+	if (!is_new(b, h, d->cluster.meta.name))
+		return 0;
 	slot = mt_region_push(&s->region, (void **)&s->clusters, &s->n_clusters, sizeof(*slot));
 	if (!slot)
 		return -ENOMEM;
@@ -38,7 +54,8 @@ static int take(struct mt_build *b, const struct mt_host *h, struct mt_document_
 	/* Whoever is a document's is none of the mesh's any more. */
 	sc->at = MT_NO_CLUSTER;
 	*slot = sc;
-	return 0;
+	/* Its place is known when all are there. */
+	return mt_strmap_put(&b->clusters, sc->name, (void *)(uintptr_t)s->n_clusters, NULL);
 }
 
 static int add_cluster(struct mt_build *b, const struct mt_host *h, const struct mt_unit *u,
@@ -79,8 +96,7 @@ static int list_clusters(struct mt_build *b)
 	uint32_t n = s->n_doc_clusters = s->n_clusters;
 
 	b->clusters_v = mt_region_alloc(&s->region, sizeof(*b->clusters_v) * n);
-	if (!b->clusters_v || mt_strmap_reserve(&b->clusters, n) ||
-		mt_b_place_clusters(b, s->clusters, n))
+	if (!b->clusters_v || mt_b_place_clusters(b, s->clusters, n))
 		return -ENOMEM;
 	b->n_clusters = n;
 	for (uint32_t i = 0; i < n; i++) {

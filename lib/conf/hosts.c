@@ -79,7 +79,7 @@ static void add_looked_up(struct mt_build *b, struct mt_host *h, const struct mt
 	copy->address = *a;
 	copy->looked_up = true;
 	if (!w->copy_of_inline && !w->copy_of_entry) {
-		bool entry = !is_inline(se, w) && !w->of_host;
+		bool entry = !is_inline(se, w);
 
 		copy->copy_of_inline = entry ? NULL : se;
 		copy->copy_of_entry =
@@ -136,7 +136,7 @@ static void add_hosts_themselves(
 		w->origin = se->meta.origin;
 		w->address_text = se->hosts[i];
 		w->weight = (struct mt_num){.v = 1};
-		w->of_host = true;
+		w->copy_of_inline = se;
 		w->by = &se->meta;
 		add_instance(b, h, se, w);
 	}
@@ -351,7 +351,7 @@ static const struct mt_workload *as_there(
 	copy->by = w->by ? w->by : &se->meta;
 	if (is_inline(se, w))
 		copy->copy_of_inline = se;
-	else if (!w->looked_up)
+	else if (!w->copy_of_inline && !w->copy_of_entry)
 		copy->copy_of_entry = mt_container_of(w, const struct mt_workload_entry, w);
 	for (uint32_t i = 0; i < se->n_ports; i++)
 		kv[i] = (struct mt_kv){.key = se->ports[i].name.s,

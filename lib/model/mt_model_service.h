@@ -34,12 +34,14 @@ struct mt_workload {
 	struct mt_text service_account, network;
 	const struct mt_meta *by;  /* whose word it is; NULL: of the object that holds it */
 	const struct mt_meta *pod; /* whose labels and identity these are; NULL: none */
-	/* Of a copy that joined another service's: who has it inline, or whose spec it is. */
+	/*
+	 * Of a workload that is in neither's array: the service that has it inline, or is its own
+	 * instance; or the entry whose spec it is a copy of.
+	 */
 	const struct mt_service_entry *copy_of_inline;
 	const struct mt_workload_entry *copy_of_entry;
 	enum mt_workload_proxy proxy;
 	bool own_ports;	     /* it has those of `ports` and no others */
-	bool of_host;	     /* nobody wrote it: it is what a service's own name leads to */
 	bool looked_up;	     /* a copy, whose address is one that its name led to */
 	bool labels_unknown; /* its Pod is not among the documents */
 };
