@@ -3,7 +3,7 @@
 """
 A kernel's TCP sends to Meltemi over a TAP behind a wire that loses 1 % each way, and gets as much back, by sha256.
 
-64 MB each way; --long: 1 GB each way.
+24 MB each way; --long: 1 GB each way.
 
     client c0 ─── p0 [wire, 1 % lost] TAP ─── Meltemi (opaque) ─── p1 ─── server1
 """
@@ -20,7 +20,7 @@ from meltemi_lab.documents import service
 
 VIP, PORT = "240.240.2.1", 7000
 LONG = "--long" in sys.argv or bool(os.environ.get("MELTEMI_LONG"))
-SIZE, SECONDS = (1 << 30, 900) if LONG else (64 << 20, 150)
+SIZE, SECONDS = (1 << 30, 900) if LONG else (24 << 20, 280)
 BLOCK = 1 << 18
 TAP = 'name: tap, device: "net_tap0,iface=mtap0", profile: tap, addresses: [192.0.2.1/24]'
 P1 = 'name: p1, device: "net_af_packet1,iface=p1", profile: af_packet, addresses: [198.51.100.1/24]'

@@ -66,7 +66,7 @@ def away_server(lab, daemon, ask, server):
     before = daemon.counters()["dns_no_server_answered"]
     began = time.monotonic()
     equal(ask("a1.example").code, "SERVFAIL", "while no server answers")
-    check(3 < time.monotonic() - began < 5.5, f"that took {time.monotonic() - began:.1f} s")
+    check(3 < time.monotonic() - began < 20, f"that took {time.monotonic() - began:.1f} s")
     equal(ask(f"echo.{CLUSTER}").code, "NOERROR", "names of the mesh meanwhile")
     equal(daemon.counters()["dns_no_server_answered"], before + 1, "counted")
 

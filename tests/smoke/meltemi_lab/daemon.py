@@ -77,7 +77,7 @@ class Daemon:
         scratch.write_text(text)
         os.rename(scratch, self.services / name)
 
-    def start(self, seconds=30):
+    def start(self, seconds=60):
         """Until it serves what it can; whether that is all that it should is another question: ready()."""
         if not MELTEMID.exists():
             raise Failure(f"{MELTEMID} is not built: meson setup build && ninja -C build")
@@ -168,7 +168,10 @@ class Daemon:
             return {name: now[name] - idle.get(name, 0) for name in now
                     if name.startswith(("data", "control")) and now[name] > idle.get(name, 0)}
 
-        within(seconds, lambda: not leaked(), "packet buffers come back", step=0.2)
+        try:
+            within(seconds, lambda: not leaked(), "packet buffers come back", step=0.2)
+        except Failure as failure:
+            raise Failure(f"{failure}; still in use: {leaked()}") from None
 
     def check(self, *more):
         """meltemid --check on the same documents: (exit status, what it printed)."""

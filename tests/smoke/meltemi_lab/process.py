@@ -51,8 +51,9 @@ class Process:
     def tail(self):
         return (self.errors().strip() or self.output().strip())[-600:]
 
-    def wait_line(self, text, seconds=20):
-        """Waits for a line of output that holds the text; fails at once if the program ended."""
+    def wait_line(self, text, seconds=60):
+        """Waits for a line of output that holds the text; fails at once if the program ended. The bound is at least 60 s, as of within()."""
+        seconds = max(seconds, 60)
         end = time.monotonic() + seconds
         while True:
             for line in self.output().split("\n")[:-1]:
@@ -64,7 +65,7 @@ class Process:
                 raise Failure(f"{self.name} did not print {text!r} within {seconds} s: {self.tail()}")
             time.sleep(0.02)
 
-    def result(self, seconds=60):
+    def result(self, seconds=180):
         """The JSON object on the last line of output, once the program has ended."""
         try:
             self.popen.wait(seconds)
