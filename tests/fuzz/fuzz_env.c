@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fuzz.h"
 
-#include <string.h>
+#include "../eal_unpinned.h"
 
-#include <rte_eal.h>
+#include <string.h>
 
 #define N_DATA 32767
 #define N_CTRL 8191
@@ -28,7 +28,7 @@ struct mt_pools *fuzz_pools(void)
 		"--log-level=error", "-l", "0", "--no-shconf"};
 
 	if (!pools.data) {
-		MT_ASSERT(rte_eal_init((int)MT_ARRAY_LEN(args), args) >= 0);
+		MT_ASSERT(eal_init_unpinned((int)MT_ARRAY_LEN(args), args) >= 0);
 		MT_ASSERT(mt_buf_init() == 0);
 		MT_ASSERT(mt_pools_init(&pools, "fuzz", N_DATA, N_CTRL, MT_BUF_DATA_ROOM,
 				  SOCKET_ID_ANY) == 0);

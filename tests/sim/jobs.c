@@ -5,6 +5,8 @@
  */
 #include "jobs.h"
 
+#include "../eal_unpinned.h"
+
 #include "options.h"
 #include "pool_sim.h"
 
@@ -20,8 +22,6 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-
-#include <rte_eal.h>
 
 #define CHUNK	  8
 #define BEAT_NS	  (100 * MT_MSEC)
@@ -53,7 +53,7 @@ static bool eal(void)
 	static char *args[] = {"sim", "--no-huge", "-m", "512", "--no-pci", "--no-telemetry",
 		"--no-shconf", "--log-level=error", "-l", "0", NULL};
 
-	if (rte_eal_init(MT_ARRAY_LEN(args) - 1, args) >= 0 && mt_buf_init() == 0)
+	if (eal_init_unpinned(MT_ARRAY_LEN(args) - 1, args) >= 0 && mt_buf_init() == 0)
 		return true;
 	fprintf(stderr, "sim: DPDK's EAL did not start (is 512 MB of memory free?)\n");
 	return false;

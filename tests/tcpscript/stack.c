@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The stack under test: made, turned, ended. */
 #include "stack_priv.h"
+
+#include "../eal_unpinned.h"
 #include "../outcomes_seen.h"
 
 #include "frame.h"
 
-#include <rte_eal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,7 +29,7 @@ void sc_stack_boot(void)
 	if (done)
 		return;
 	done = true;
-	if (rte_eal_init(MT_ARRAY_LEN(args), args) < 0 || mt_buf_init() ||
+	if (eal_init_unpinned(MT_ARRAY_LEN(args), args) < 0 || mt_buf_init() ||
 		mt_pools_init(&sc_pools, "script", 1023, 1023, MT_BUF_DATA_ROOM, SOCKET_ID_ANY))
 		abort();
 	atexit(free_pools);

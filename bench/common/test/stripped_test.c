@@ -5,14 +5,14 @@
  */
 #include "mt_test.h"
 
+#include "../../../tests/eal_unpinned.h"
+
 #include "bench_host.h"
 #include "bench_stripped.h"
 #include "bench_wire.h"
 #include "mt_net.h"
 
 #include <stdio.h>
-
-#include <rte_eal.h>
 
 #define MBUFS 8191
 #define STEP  (20 * MT_USEC)
@@ -300,7 +300,7 @@ int main(int argc, char **argv)
 		"--no-shconf", "--log-level=error", "-l", "0", NULL};
 	const struct mt_suite suites[] = {{"stripped", tests}, {0}};
 
-	if (rte_eal_init((int)MT_ARRAY_LEN(args) - 1, args) < 0 || mt_buf_init())
+	if (eal_init_unpinned((int)MT_ARRAY_LEN(args) - 1, args) < 0 || mt_buf_init())
 		return EXIT_FAILURE;
 	return mt_test_main(suites, argc, argv);
 }

@@ -11,6 +11,8 @@
  * tickets (1), san, sni, lines, length (of a line), reversed (1).
  */
 #include "mt_file.h"
+
+#include "../../eal_unpinned.h"
 #include "mt_tls_record.h"
 #include "mt_tls.h"
 
@@ -23,8 +25,6 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
-
-#include <rte_eal.h>
 
 #define PATIENCE 20000 /* ms without a byte */
 #define ROOM	 65536
@@ -386,7 +386,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	signal(SIGPIPE, SIG_IGN);
-	if (rte_eal_init((int)MT_ARRAY_LEN(eal), eal) < 0 || mt_buf_init() ||
+	if (eal_init_unpinned((int)MT_ARRAY_LEN(eal), eal) < 0 || mt_buf_init() ||
 		mt_pools_init(&pools, "p", 4095, 255, MT_BUF_DATA_ROOM, SOCKET_ID_ANY))
 		fail("EAL");
 	records = (struct mt_tls_records){

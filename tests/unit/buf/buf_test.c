@@ -4,13 +4,13 @@
  * give the same bytes, lengths and truesize, and every mbuf must come back.
  */
 #include "mt_buf.h"
+
+#include "../../eal_unpinned.h"
 #include "../../outcomes_seen.h"
 #include "mt_rand.h"
 #include "buf_test.h"
 
 #include <stdio.h>
-
-#include <rte_eal.h>
 
 #define MAX 60000
 
@@ -519,7 +519,7 @@ int main(int argc, char **argv)
 		"--no-shconf", "--log-level=error", "-l", "0"};
 	int rc;
 
-	if (rte_eal_init(MT_ARRAY_LEN(eal), eal) < 0 || mt_buf_init() ||
+	if (eal_init_unpinned(MT_ARRAY_LEN(eal), eal) < 0 || mt_buf_init() ||
 		mt_pools_init(&pools, "t", 4095, 4095, MT_BUF_DATA_ROOM, SOCKET_ID_ANY)) {
 		fprintf(stderr, "EAL does not start\n");
 		return EXIT_FAILURE;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "codec_test.h"
 
+#include "../../eal_unpinned.h"
+
 #include <errno.h>
 #include <stdio.h>
-
-#include <rte_eal.h>
 
 #define N_DATA 8191
 #define N_CTRL 255
@@ -18,7 +18,7 @@ int env_init(void)
 	char *args[] = {"unit_codec", "--no-huge", "-m", "128", "--no-pci", "--no-telemetry",
 		"--log-level=error", "-l", "0", "--no-shconf"};
 
-	if (rte_eal_init(MT_ARRAY_LEN(args), args) < 0 || mt_buf_init())
+	if (eal_init_unpinned(MT_ARRAY_LEN(args), args) < 0 || mt_buf_init())
 		return -1;
 	return mt_pools_init(&env_pools, "codec", N_DATA, N_CTRL, MT_BUF_DATA_ROOM, SOCKET_ID_ANY);
 }

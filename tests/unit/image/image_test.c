@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A small world of two slabs, a list, chains and timers: saved, loaded into another one, and spoiled in every way. */
 #include "mt_image.h"
+
+#include "../../eal_unpinned.h"
 #include "mt_test.h"
 
 #include <errno.h>
 #include <string.h>
-
-#include <rte_eal.h>
 
 static struct mt_pools pools;
 static uint32_t data_full, ctrl_full;
@@ -386,7 +386,7 @@ int main(int argc, char **argv)
 		"--no-shconf", "--log-level=error", "-l", "0"};
 	int rc;
 
-	if (rte_eal_init(MT_ARRAY_LEN(eal), eal) < 0 || mt_buf_init() ||
+	if (eal_init_unpinned(MT_ARRAY_LEN(eal), eal) < 0 || mt_buf_init() ||
 		mt_pools_init(&pools, "t", 1023, 1023, MT_BUF_DATA_ROOM, SOCKET_ID_ANY)) {
 		fprintf(stderr, "EAL does not start\n");
 		return EXIT_FAILURE;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fixture.h"
+
+#include "../../eal_unpinned.h"
 #include "../../outcomes_seen.h"
 
 #include "mt_poison.h"
 
 #include <stdio.h>
 #include <string.h>
-
-#include <rte_eal.h>
 
 const uint8_t fx_peer_mac[6] = {2, 0, 0, 0, 0, 0x99};
 const uint8_t fx_our_mac[FX_PORTS][6] = {{2, 0, 0, 0, 0, 1}, {2, 0, 0, 0, 0, 2}};
@@ -17,7 +17,7 @@ void fx_eal(void)
 	char *args[] = {"test", "--no-huge", "-m", "128", "--no-pci", "--no-telemetry",
 		"--no-shconf", "--log-level=error", "-l", "0", NULL};
 
-	if (rte_eal_init(MT_ARRAY_LEN(args) - 1, args) < 0 || mt_buf_init()) {
+	if (eal_init_unpinned(MT_ARRAY_LEN(args) - 1, args) < 0 || mt_buf_init()) {
 		fprintf(stderr, "the EAL did not start\n");
 		exit(EXIT_FAILURE);
 	}

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mt_port_boot.h"
-#include "suites.h"
 
-#include <rte_eal.h>
+#include "../../eal_unpinned.h"
+#include "suites.h"
 
 static struct mt_pools pools[2];
 struct mt_pools *test_pools[2] = {&pools[0], &pools[1]};
@@ -15,7 +15,7 @@ int main(int argc, char **argv)
 		{"arguments", arguments_tests}, {"device", device_tests}, {0}};
 	int rc;
 
-	if (rte_eal_init((int)MT_ARRAY_LEN(eal), eal) < 0 || mt_buf_init() != 0 ||
+	if (eal_init_unpinned((int)MT_ARRAY_LEN(eal), eal) < 0 || mt_buf_init() != 0 ||
 		mt_pools_init(&pools[0], "t0", 2047, 511, MT_BUF_DATA_ROOM, 0) != 0 ||
 		mt_pools_init(&pools[1], "t1", 2047, 511, MT_BUF_DATA_ROOM, 0) != 0)
 		return EXIT_FAILURE;

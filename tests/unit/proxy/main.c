@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "scene.h"
 
-#include <stdio.h>
+#include "../../eal_unpinned.h"
 
-#include <rte_eal.h>
+#include <stdio.h>
 
 int main(int argc, char **argv)
 {
@@ -25,7 +25,7 @@ int main(int argc, char **argv)
 		"--no-shconf", "--log-level=error", "-l", "0"};
 	int rc;
 
-	if (rte_eal_init(MT_ARRAY_LEN(eal), eal) < 0 || mt_buf_init() ||
+	if (eal_init_unpinned(MT_ARRAY_LEN(eal), eal) < 0 || mt_buf_init() ||
 		mt_pools_init(&lab.pools, "t", 4096, 4096, MT_BUF_DATA_ROOM, SOCKET_ID_ANY)) {
 		fprintf(stderr, "EAL does not start\n");
 		return EXIT_FAILURE;

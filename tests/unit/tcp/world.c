@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "world_priv.h"
+
+#include "../../eal_unpinned.h"
 #include "../../outcomes_seen.h"
 
-#include <rte_eal.h>
 #include <stdio.h>
 
 struct world w;
@@ -146,7 +147,7 @@ static void init_eal(void)
 	if (done)
 		return;
 	done = true;
-	if (rte_eal_init(MT_ARRAY_LEN(args), args) < 0 || mt_buf_init())
+	if (eal_init_unpinned(MT_ARRAY_LEN(args), args) < 0 || mt_buf_init())
 		abort();
 	if (mt_pools_init(&pools, "unit", 1023, 1023, MT_BUF_DATA_ROOM, SOCKET_ID_ANY))
 		abort();

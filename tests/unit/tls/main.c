@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "aead_priv.h"
+
+#include "../../eal_unpinned.h"
 #include "allocate.h"
 #include "scene.h"
 
 #include "pki.h"
-
-#include <rte_eal.h>
 
 struct mt_pools tls_pools, tls_worker_pools[2];
 struct mt_aead *tls_aead[4];
@@ -48,7 +48,7 @@ int main(int argc, char **argv)
 	int rc;
 
 	MT_ASSERT(allocate_count());
-	if (rte_eal_init(MT_ARRAY_LEN(eal), eal) < 0 || mt_buf_init() ||
+	if (eal_init_unpinned(MT_ARRAY_LEN(eal), eal) < 0 || mt_buf_init() ||
 		mt_pools_init(&tls_pools, "t", 8191, 255, MT_BUF_DATA_ROOM, SOCKET_ID_ANY) ||
 		mt_pools_init(
 			&tls_worker_pools[0], "w0", 2047, 255, MT_BUF_DATA_ROOM, SOCKET_ID_ANY) ||

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "suites.h"
 
+#include "../../eal_unpinned.h"
+
 #include "mt_base.h"
 #include "mt_buf.h"
-
-#include <rte_eal.h>
 
 int main(int argc, char **argv)
 {
@@ -13,7 +13,7 @@ int main(int argc, char **argv)
 	const struct mt_suite suites[] = {
 		{"turn", turn_tests}, {"control", control_tests}, {"names", names_tests}, {0}};
 
-	if (rte_eal_init((int)MT_ARRAY_LEN(eal), eal) < 0 || mt_buf_init() != 0)
+	if (eal_init_unpinned((int)MT_ARRAY_LEN(eal), eal) < 0 || mt_buf_init() != 0)
 		return EXIT_FAILURE;
 	return mt_test_main(suites, argc, argv);
 }
