@@ -16,7 +16,8 @@ const char *mt_b_root_namespace(const struct mt_build *b)
 static const struct mt_service_entry *holder_of(
 	const struct mt_host *h, const struct mt_workload *w)
 {
-	if (w >= h->se->endpoints && w < h->se->endpoints + h->se->n_endpoints)
+	if (h->se->n_endpoints && w >= h->se->endpoints &&
+		w < h->se->endpoints + h->se->n_endpoints)
 		return h->se;
 	return w->copy_of_inline;
 }
