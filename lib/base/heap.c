@@ -20,6 +20,14 @@ struct mt_heap_page {
 
 #define DATA_SIZE (PAGE_SIZE - sizeof(struct mt_heap_page))
 
+/* Pages of all heaps: heaps may belong to threads. */
+static _Atomic uint64_t mapped_pages;
+
+uint64_t mt_heap_mapped(void)
+{
+	return mapped_pages * PAGE_SIZE;
+}
+
 static uint32_t class_of(size_t size)
 {
 	return size ? (uint32_t)((size - 1) / MT_HEAP_STEP) : 0;
@@ -70,6 +78,7 @@ static struct mt_heap_page *new_page(struct mt_heap *h, uint32_t size)
 	mt_poison(k->data, DATA_SIZE);
 	add(h, k);
 	h->pages++;
+	mapped_pages++;
 	return k;
 }
 
@@ -125,6 +134,7 @@ void mt_heap_free(struct mt_heap *h, void *p, size_t size)
 		return;
 	leave(k);
 	h->pages--;
+	mapped_pages--;
 	mt_unpoison(k->data, DATA_SIZE);
 	(void)munmap(k, PAGE_SIZE);
 }

@@ -21,6 +21,8 @@ struct mt_heap {
 	uint64_t pages;
 };
 
+/* Bytes of the pages that all heaps of the process hold. Any thread. */
+uint64_t mt_heap_mapped(void);
 /* Zeroed, aligned for anything; NULL: no memory. */
 void *mt_heap_alloc(struct mt_heap *h, size_t size);
 /* `size` as it was asked for. NULL: nothing to do. The heap holds nothing of its own once all is freed. */

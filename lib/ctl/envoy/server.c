@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The process: what it is, how much it takes, its log, and its end. */
 #include "mt_envoy_priv.h"
+#include "mt_heap.h"
 #include "mt_overrides.h"
 
 #include <malloc.h>
@@ -53,6 +54,7 @@ static json_t *number(uint64_t n)
 static unsigned int memory(struct mt_envoy *e, struct mt_text_buf *out)
 {
 	struct mallinfo2 m = mallinfo2();
+	uint64_t heaps = mt_heap_mapped();
 	unsigned long size = 0, resident = 0;
 	FILE *f = fopen("/proc/self/statm", "re");
 
@@ -62,9 +64,10 @@ static unsigned int memory(struct mt_envoy *e, struct mt_text_buf *out)
 		fclose(f);
 	return whole(e, out,
 		json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "allocated",
-			number(m.uordblks + m.hblkhd), "heap_size", number(m.arena + m.hblkhd),
-			"pageheap_unmapped", number(0), "pageheap_free", number(m.fordblks),
-			"total_thread_cache", number(0), "total_physical_bytes",
+			number(m.uordblks + m.hblkhd + heaps), "heap_size",
+			number(m.arena + m.hblkhd + heaps), "pageheap_unmapped", number(0),
+			"pageheap_free", number(m.fordblks), "total_thread_cache", number(0),
+			"total_physical_bytes",
 			number(resident * (uint64_t)sysconf(_SC_PAGESIZE))));
 }
 
