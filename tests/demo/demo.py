@@ -13,12 +13,14 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 os.environ.setdefault("MELTEMI_BUILD", str(ROOT / "build"))
-sys.path[:0] = [str(ROOT / "tests" / "smoke"), str(HERE)]
+sys.path[:0] = [str(ROOT / "tests" / "smoke"), str(ROOT / "tests"), str(HERE)]
 
 import scenes  # noqa: E402
 from meltemi_lab import BUILD, Failure, Lab, Skip  # noqa: E402
+from running import cache  # noqa: E402
 from stage import Stage  # noqa: E402
 
+PROGRAMS = ("app/meltemid/meltemid", "app/meltemi/meltemi", "bench/blast/meltemi-blast")
 PICTURE = """\
   client 192.0.2.2 ──veth── p0 [ Meltemi: DPDK af_packet, TCP on mbufs ] p1 ──veth── 5 servers 198.51.100.11-15
 """
@@ -27,10 +29,16 @@ SERVERS = ((1, "v1", "3.2.16"), (2, "v2", "2.7.23"), (3, "v1", "2.7.23"), (4, "v
 
 def build(stage):
     stage.scene("Building")
+    environment, warning = cache.environment()
+    if warning:
+        stage.say(f"  {warning}")
+    environment = {**os.environ, **environment, **cache.compilers()}
+    peers = stage.start("Apache Dubbo peers (the first time Maven downloads Dubbo: 30 MB)", [ROOT / "tests/interop/dubbo/build.sh"], 1800)
     if not (BUILD / "build.ninja").exists():
-        stage.step("meson setup", ["meson", "setup", BUILD, "-Dbuildtype=release", "-Db_lto=true", "-Dtests=false"], 120, cwd=ROOT)
-    stage.step("ninja", ["ninja", "-C", BUILD], 1800)
-    stage.step("Apache Dubbo peers (the first time Maven downloads Dubbo: 30 MB)", [ROOT / "tests/interop/dubbo/build.sh"], 1800)
+        stage.step("meson setup", ["meson", "setup", BUILD, "-Dbuildtype=release", "-Db_lto=true", "-Dtests=false"], 120, cwd=ROOT,
+                   env=environment)
+    stage.step("ninja, while Maven builds the Java peers", ["ninja", "-C", BUILD, *PROGRAMS], 1800, env=environment)
+    stage.wait(peers)
 
 
 def start(stage):
@@ -98,6 +106,8 @@ def main():
     except (Failure, Skip, RuntimeError) as error:
         stage.say(f"\nthe demo cannot go on: {error}")
         return 1
+    finally:
+        stage.end()
     bad = stage.report()
     try_next(stage)
     return 1 if bad else 0

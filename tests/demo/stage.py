@@ -1,11 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the demo says, and what it found: each fact is printed when it is known, and again in the report."""
 
+import dataclasses
 import subprocess
 import sys
+import tempfile
 import time
+from typing import IO
 
 BOLD, PLAIN = ("\033[1m", "\033[0m") if sys.stdout.isatty() else ("", "")
+
+
+@dataclasses.dataclass
+class Step:
+    title: str
+    running: subprocess.Popen
+    output: IO
+    began: float
+    seconds: int
 
 
 class Stage:
@@ -13,6 +25,7 @@ class Stage:
         self.began = time.monotonic()
         self.facts = []
         self.lab = self.daemon = None
+        self.started = []  # programs of start()
 
     def say(self, text=""):
         print(text, flush=True)
@@ -25,25 +38,41 @@ class Stage:
         self.facts.append((what, found, good))
         self.say(f"  {'' if good else 'NOT AS EXPECTED: '}{what}: {found}")
 
-    def step(self, title, argv, seconds, **options):
-        """A long step: its name, a sign of life every 5 s, its time. Raises with the last output if it fails."""
-        began = time.monotonic()
-        print(f"  {title} ", end="", flush=True)
-        with subprocess.Popen([str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, text=True, **options) as running:
-            while True:
-                try:
-                    output, _ = running.communicate(timeout=5)
-                    break
-                except subprocess.TimeoutExpired:
-                    print(".", end="", flush=True)
-                    if time.monotonic() - began > seconds:
-                        running.kill()
-                        raise RuntimeError(f"{title}: not done within {seconds} s") from None
-        if running.returncode:
-            raise RuntimeError(f"{title} failed:\n{output[-2000:]}")
-        print(f" {time.monotonic() - began:.0f} s", flush=True)
+    def start(self, title, argv, seconds, **options):
+        """Starts a program for wait(), which limits its time to so many seconds."""
+        output = tempfile.TemporaryFile("w+", errors="replace")
+        running = subprocess.Popen([str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+                                   **options)
+        self.started.append(running)
+        return Step(title, running, output, time.monotonic(), seconds)
+
+    def wait(self, step):
+        """Prints the step's name, a sign of life every 5 s, and its time; returns its output. Raises with the last output if it fails."""
+        print(f"  {step.title} ", end="", flush=True)
+        while True:
+            try:
+                step.running.wait(timeout=5)
+                break
+            except subprocess.TimeoutExpired:
+                print(".", end="", flush=True)
+                if time.monotonic() - step.began > step.seconds:
+                    step.running.kill()
+                    raise RuntimeError(f"{step.title}: not done within {step.seconds} s") from None
+        step.output.seek(0)
+        output = step.output.read()
+        if step.running.returncode:
+            raise RuntimeError(f"{step.title} failed:\n{output[-2000:]}")
+        print(f" {time.monotonic() - step.began:.0f} s", flush=True)
         return output
+
+    def end(self):
+        """Ends the programs of start() that still run: a later step failed, or the demo was interrupted."""
+        for running in self.started:
+            if running.poll() is None:
+                running.terminate()
+
+    def step(self, title, argv, seconds, **options):
+        return self.wait(self.start(title, argv, seconds, **options))
 
     def report(self):
         """The facts once more; the number that were not as promised."""
