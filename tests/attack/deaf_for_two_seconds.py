@@ -21,7 +21,7 @@ def body():
             slow.read(10)
             print(f"client {number}: {slow.answered} of 8 answered", flush=True)
             equal(slow.verdict(), kit.GOOD, "calls of a client that paused")
-        unharmed(report(load), 100)
+        unharmed(report(load), 10)
         lab.daemon.memory_returns(lab.idle)
 
 

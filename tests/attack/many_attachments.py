@@ -27,7 +27,7 @@ def body():
         attacker.sock.sendall(message)
         left = attacker.read(20)
         print(f"its sender waited {time.monotonic() - began:.2f} s: {attacker.verdict()}", flush=True)
-        unharmed(report(load), 8)
+        unharmed(report(load), 3)
         check(not left and not attacker.closed, f"the sender has no answer: {attacker.verdict()}")
         lab.daemon.memory_returns(lab.idle)
 

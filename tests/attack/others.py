@@ -186,7 +186,7 @@ def report(load, seconds=60):
 
 
 def unharmed(found, least, who="others"):
-    """All of their calls were answered, and right; at least so many were made."""
+    """All of their calls were answered, and right; at least so many were made, or nothing was tried. How many more is the machine's."""
     print(f"{who}: {found['answered']} of {found['made']} answered, longest wait {found['worst_ms']} ms", flush=True)
     harm = {key: found[key] for key in ("refused", "closed", "unanswered", "wrong") if found[key]}
     check(not harm, f"{who} were harmed: {json.dumps(harm)}")

@@ -40,7 +40,7 @@ def body():
               "who holds most")
         check(sent // 2 < largest["held_bytes"] <= receiving["share_bytes"], f"what is held: {told['holders']}")
         time.sleep(1)
-        unharmed(report(load), 200)
+        unharmed(report(load), 20)
         for attacker in attackers:
             attacker.sock.close()
         lab.daemon.memory_returns(lab.idle)

@@ -28,7 +28,7 @@ def body():
         for version in ("2.7.23", "3.2.16"):
             for method, expected in (("sayHello", "v1/s1"), ("greet", "v2/s2")):
                 report = lab.java("client", f"{method}-{version}", version, "Consumer", "--target", f"{VIP}:20880",
-                                  "--scenario", "load", "--method", method, "--count", 500, "--concurrency", 4).result(60)
+                                  "--scenario", "load", "--method", method, "--count", 500, "--concurrency", 4, "--timeout", 30000).result(60)
                 print(f"client {version}, {method}: {report['by_server']} {report['errors']}", flush=True)
                 equal(report["by_server"], {expected: 500}, f"servers of {method}")
 

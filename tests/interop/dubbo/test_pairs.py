@@ -30,11 +30,11 @@ def build():
 def pair(lab, client, server, number):
     target = f"{lab.server(number)}:20880" if DIRECT else f"{VIP}:{20880 + number}"
     name = f"{client}-to-{server}"
-    checks = lab.java("client", f"checks-{name}", client, "Consumer", "--target", target, "--timeout", 1500,
+    checks = lab.java("client", f"checks-{name}", client, "Consumer", "--target", target, "--timeout", 5000,
                       "--heartbeat", 1000).result(90)
     bad = {check: verdict for check, verdict in checks["checks"].items() if verdict != "ok"}
     load = lab.java("client", f"load-{name}", client, "Consumer", "--target", target, "--scenario", "load",
-                    "--count", 4000, "--concurrency", 50).result(90)
+                    "--count", 4000, "--concurrency", 50, "--timeout", 30000).result(90)
     if load["failed"] or load["answered"] != 4000:
         bad["load"] = f"{load['answered']} answered, {load['failed']} failed {load['error_samples']}"
     print(f"client {client}, server {server}: {len(checks['checks']) - len(bad)} of {len(checks['checks'])} checks, "

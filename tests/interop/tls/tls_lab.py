@@ -125,7 +125,7 @@ def free_port():
 
 
 def wait_for_port(port):
-    for _ in range(100):
+    for _ in range(1200):
         with socket.socket() as s:
             if s.connect_ex(("127.0.0.1", port)) == 0:
                 return

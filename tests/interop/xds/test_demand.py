@@ -128,7 +128,8 @@ def misses(w, server):
     equal((moved(w, before, "proxy_demand_absent"), moved(w, before, "proxy_demand_late")), (51, 0), "misses")
     equal(moved(w, before, "proxy_demand_waited"), 1, "misses that waited")
     again = server.seen("cds")["requests"] - asked
-    check(again <= (time.monotonic() - began) // REMEMBERED, f"{again} requests for clusters meanwhile")
+    # The acknowledgement of the first miss may still be under way.
+    check(again <= 1 + (time.monotonic() - began) // REMEMBERED, f"{again} requests for clusters meanwhile")
     server.apply(*mesh.service(GHOST, VIPS[GHOST], PORT, "dubbo", [w.endpoint(2)])[:2])
     within(5, lambda: state(w, GHOST) == "active", "it is taken without a question")
     succeeded(calls(w, GHOST), 1, "a call when it is there")
