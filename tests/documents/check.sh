@@ -44,6 +44,13 @@ check talks 0 ""
 fresh
 cp "$here/slide/reviews-canary.yaml" "$work/docs/"
 check slide 0 "reviews-canary.yaml:12: warning: spec.awesomeRPC[0].match[0].user: stands beside headers"
+# Documents that once ended the daemon.
+fresh
+cp "$here/odd/port-number-twice.yaml" "$work/docs/"
+check odd/port-number-twice 1 "port-number-twice.yaml:7: error: spec.ports[1].number: already on line 7"
+fresh
+cp "$here/odd/address-by-dns.yaml" "$work/docs/"
+check odd/address-by-dns 0 "address-by-dns.yaml:9: no effect: it selects only instances outside of the mesh"
 while IFS=$'\t' read -r file stands verdict line words; do
 	case $file in '#'*) continue ;; esac
 	fresh
