@@ -44,7 +44,9 @@ def made_with(build):
     options = {o["name"]: o["value"] for o in json.loads(subprocess.check_output(
         ["meson", "introspect", "--buildoptions", build], text=True))}
     command = json.loads((build / "compile_commands.json").read_text())[0]["command"].split()
-    return {"compiler": said([c for c in command if not c.endswith("ccache")][0], "--version"), "buildtype": options["buildtype"], "lto": options["b_lto"],
+    # Debian's compiler prints the name by which it was called.
+    compiler = re.sub(r"^\S+", "cc", said([c for c in command if not c.endswith("ccache")][0], "--version"))
+    return {"compiler": compiler, "buildtype": options["buildtype"], "lto": options["b_lto"],
             "sanitize": str(options["b_sanitize"]), "march": options["march"], "dpdk": said("pkg-config", "--modversion", "libdpdk"),
             "valgrind": said("valgrind", "--version"), "libc": os.confstr("CS_GNU_LIBC_VERSION")}
 

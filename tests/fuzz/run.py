@@ -1,13 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """
-Fuzzes one target from its corpus on, in a build with -Dfuzz=true: run.py BUILD TARGET [--seconds N] [--keep]
+Fuzzes one target from its corpus on, in a build with -Dfuzz=true: run.py BUILD TARGET [--seconds N] [--seed N] [--keep]
 
 The corpus is what the target's replayer gets as a test. What is found beyond it, minimised, is left in
 BUILD/fuzz/TARGET/found, a file each; with --keep it also becomes lines of tests/fuzz/corpus/TARGET/found.lines, to be
 committed. Of a target that counts steps (steps_*) two inputs are kept: nearest.hex, of which a
 call came nearest to its bound, and dearest.hex, which took most steps for its bytes.
-An input that breaks the target is left in BUILD/fuzz/TARGET, and the exit status is not 0.
+An input that breaks the target is left in BUILD/fuzz/TARGET, and the exit status is 1.
 """
 
 import argparse
@@ -95,6 +95,7 @@ def main():
     parser.add_argument("build", type=pathlib.Path)
     parser.add_argument("target")
     parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument("--seed", type=int, default=0, help="of the random choices; 0: another one each time")
     parser.add_argument("--keep", action="store_true")
     options = parser.parse_args()
     build = options.build.absolute()
@@ -106,7 +107,7 @@ def main():
     files = start_folder(work / "start", folders, vectors)
     for name in ("all", "found"):
         (work / name).mkdir()
-    run = subprocess.run([program, f"-max_total_time={options.seconds}", f"-max_len={MAX_LEN}", f"-artifact_prefix={work}/",
+    run = subprocess.run([program, f"-max_total_time={options.seconds}", f"-seed={options.seed}", f"-max_len={MAX_LEN}", f"-artifact_prefix={work}/",
                           "-print_final_stats=1", work / "all", work / "start"],
                          env={"UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1", **os.environ})
     merge = subprocess.run([program, "-merge=1", f"-max_len={MAX_LEN}", work / "start", work / "all"], stderr=subprocess.DEVNULL)
@@ -118,7 +119,10 @@ def main():
         keep_worst(replay, work, options.target, folders)
     elif options.keep:
         keep(work / "found", options.target)
-    sys.exit(run.returncode or merge.returncode)
+    if run.returncode or merge.returncode:
+        inputs_of_failures = ", ".join(str(path) for path in sorted(work.iterdir()) if path.is_file()) or "none left"
+        print(f"FAILED: {options.target}: exit {run.returncode or merge.returncode}; inputs: {inputs_of_failures}")
+        sys.exit(1)
 
 
 main()

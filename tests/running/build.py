@@ -1,18 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes what the chosen tests need, and nothing else. Two runners may do it at once: one waits for the other."""
+"""Builds what the chosen tests need, and nothing else. Of two runners in one clone the second waits for the first."""
 
 import contextlib
+import dataclasses
 import fcntl
 import json
+import pathlib
 import time
 
-from .job import ASAN, DEBUG, FUZZ, ROOT, TSAN
+from . import cache
+from .job import ALL_CORES, ASAN, DEBUG, FUZZ, ROOT, TSAN
 from .process import run_limited
 
 SANITIZED = ("-Db_sanitize=address,undefined", "-Db_lundef=false")
 OPTIONS = {DEBUG: ("-Dwerror=true",), ASAN: SANITIZED, FUZZ: ("-Dfuzz=true", *SANITIZED),
            TSAN: ("-Db_sanitize=thread", "-Db_lundef=false")}
-ENVIRONMENT = {FUZZ: {"CC": "clang", "CXX": "clang++"}}
+COMPILERS = {FUZZ: ("clang", "clang++")}
+NICE = 10
 
 
 @contextlib.contextmanager
@@ -22,34 +26,72 @@ def _mine():
         yield
 
 
+def _configure(directory):
+    fresh = not (directory / "build.ninja").exists()
+    setup = ["meson", "setup", directory, "-Dbuildtype=debugoptimized", *OPTIONS[directory]]
+    env = {**cache.environment()[0], **cache.compilers(*COMPILERS.get(directory, ()))}
+    return run_limited(setup if fresh else ["ninja", "-C", directory, "build.ninja"], 180, env)
+
+
 def configured(directory):
-    """What meson knows of its tests is up to date; nothing is compiled."""
+    """Brings meson's list of tests up to date; compiles nothing."""
     with _mine():
-        fresh = not (directory / "build.ninja").exists()
-        setup = ["meson", "setup", directory, "-Dbuildtype=debugoptimized", *OPTIONS[directory]]
-        status, output = run_limited(setup if fresh else ["ninja", "-C", directory, "build.ninja"], 180, ENVIRONMENT.get(directory))
+        status, output, _ = _configure(directory)
     if status:
         print(output[-3000:], flush=True)
     return status == 0
 
 
-def built(directory, targets):
-    began = time.monotonic()
-    what = [] if "all" in targets else sorted(targets)
-    print(f"build {directory.name}: {f'{len(what)} targets' if what else 'all'}", flush=True)
-    if not configured(directory):
-        return False
-    with _mine():
-        status, output = run_limited(["ninja", "-C", directory, *what], 3600)
-    if status != 0:
-        print(output[-4000:], flush=True)
-    print(f"    {'done' if status == 0 else 'FAILED'} in {time.monotonic() - began:.0f} s", flush=True)
-    return status == 0
+@dataclasses.dataclass
+class Build:
+    """A job of the pool that makes some targets of a build directory. Compilers use all cores, at a low priority."""
+    directory: pathlib.Path
+    targets: tuple
+    number: int
+    name: str = ""
+    takes: str = ALL_CORES
+    after: tuple = ()
+    seconds: int = 3600
+
+    def __post_init__(self):
+        self.name = f"build/{self.directory.name.removeprefix('build-')}-{self.number}"
+
+    def make(self):
+        """As run_limited()."""
+        with _mine():
+            began = time.monotonic()
+            done = _configure(self.directory)
+            if done[0]:
+                return done
+            left = self.seconds - (time.monotonic() - began)
+            return run_limited(["ninja", "-C", self.directory, *sorted(self.targets)], left, cache.environment()[0], nice=NICE)
+
+
+def builds_of(jobs, first):
+    """
+    The builds that jobs need, in the order to make them: first the targets that many labs start with, so that labs run while
+    compilers work on the rest. Sets what each job waits for.
+    """
+    out = []
+    for directory in (DEBUG, ASAN, TSAN, FUZZ):
+        chosen = [job for job in jobs if job.build == directory and job.targets]
+        stages = [[job for job in chosen if set(job.targets) <= first], [job for job in chosen if not set(job.targets) <= first]]
+        for number, stage in enumerate(stages, 1):
+            if not stage:
+                continue
+            build = Build(directory, tuple({target for job in stage for target in job.targets}), number)
+            out.append(build)
+            for job in stage:
+                job.after = (*job.after, build.name)
+    # One after the other: two ninjas must not work in one directory.
+    for before, build in zip(out, out[1:]):
+        build.after = (before.name,)
+    return out
 
 
 def known_of(directory):
-    """(meson's tests: what `meson introspect` says of them, and the files that each needs; the files of the rooms' libraries)."""
-    status, output = run_limited(["meson", "introspect", "--tests", "--targets", directory], 60)
+    """(meson's tests, each with the files that it needs; the files of all libraries), as `meson introspect` prints them."""
+    status, output, _ = run_limited(["meson", "introspect", "--tests", "--targets", directory], 60)
     if status:
         raise SystemExit(output)
     found = json.loads(output)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One test as the runner knows it, and the places of the tree."""
+"""One test as the runner knows it, and the paths of the tree."""
 
 import dataclasses
 import pathlib
@@ -8,32 +8,36 @@ TESTS = pathlib.Path(__file__).resolve().parents[1]
 ROOT = TESTS.parent
 DEBUG, ASAN, FUZZ, TSAN = (ROOT / f"build-{kind}" for kind in ("debug", "asan", "fuzz", "tsan"))
 
-ALL_CORES = 1 << 20  # a weight: nothing runs beside it
-A_CORE, WAITS = 2, 1  # what computes; a lab, which waits for its peers most of the time
+# What a job takes of the machine while it runs. Labs mostly wait for their peers; the others compute.
+A_CORE, ALL_CORES, A_LAB = "a core", "all cores", "a lab"
 
 
 @dataclasses.dataclass
 class Job:
     name: str
     argv: list
-    seconds: int
+    seconds: int  # time limit
     env: dict = dataclasses.field(default_factory=dict)
     root: bool = False
     cwd: pathlib.Path = ROOT
     build: pathlib.Path = DEBUG
-    targets: tuple = ()  # what ninja has to make first; ("all",): everything
-    weight: int = A_CORE
-    alone: bool = False  # with nothing beside it, at the end
+    targets: tuple = ()  # of `build`; ninja makes them first
+    takes: str = A_CORE
+    alone: bool = False  # runs at the end, with no other job at the same time
+    after: tuple = ()  # names of jobs that must end first, if they are part of this run
+    must_fail: bool = False  # runs a broken program: exit status 0 means that no check noticed
+    seeds: range = range(0)  # of the simulator; each failing one is a verdict of its own
+    drawn: bool = False  # draws inputs at random: it may pass although tests/expected_failures lists it
 
 
 def table(name, fields):
-    """The lines of tests/NAME: {test: [its other fields]}. A line that names no test is an error: the list would rot."""
+    """The lines of tests/NAME as {name: [its other fields]}; verdict.check_tables() compares the names with the jobs."""
     out = {}
     for line in (TESTS / name).read_text().splitlines():
         if not line.strip() or line.startswith("#"):
             continue
         row = [field.strip() for field in line.split(" | ")]
-        if len(row) != fields or not (TESTS / f"{row[0]}.py").exists():
+        if len(row) != fields:
             raise SystemExit(f"tests/{name}: not a test and {fields - 1} more fields: {line}")
         out[row[0]] = row[1:]
     return out

@@ -1,43 +1,81 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Jobs beside each other, as many as there is room for; in their order, but that a light one may pass one that waits."""
+"""
+Runs jobs side by side in their order, within two limits: cores for what computes, and a number of labs, which mostly wait.
+A job starts when those that it comes after have ended.
+"""
 
 import queue
 import threading
 import time
 
-BEAT = 60  # seconds without a word from a test, after which the runner says what it waits for
+from .job import A_CORE, A_LAB, ALL_CORES
+
+BEAT = 60  # seconds without a result, after which the runner prints what is running
 
 
-def run(jobs, capacity, work, done):
-    """work(job) in a thread each; done(job, its result, seconds) in this one, as they end."""
+class _Room:
+    """What is free of the machine."""
+
+    def __init__(self, cores, labs):
+        self.cores, self.free = cores, {A_CORE: cores, A_LAB: labs}
+
+    def _need(self, job):
+        return (A_LAB, 1) if job.takes == A_LAB else (A_CORE, self.cores if job.takes == ALL_CORES else 1)
+
+    def take(self, job):
+        kind, n = self._need(job)
+        if self.free[kind] < n:
+            return False
+        self.free[kind] -= n
+        return True
+
+    def give_back(self, job):
+        kind, n = self._need(job)
+        self.free[kind] += n
+
+
+def _start_what_fits(waiting, running, room, start):
+    names = {job.name for job in waiting} | set(running)
+    cores_promised = False
+    for job in list(waiting):
+        if not names.isdisjoint(job.after):
+            continue
+        if cores_promised and job.takes != A_LAB:
+            continue
+        if not room.take(job):
+            cores_promised |= job.takes == ALL_CORES  # jobs of one core that pass it would keep it waiting for ever
+            continue
+        waiting.remove(job)
+        running[job.name] = job
+        start(job)
+
+
+def run(jobs, cores, labs, work, done):
+    """work(job) in a thread of its own; done(job, its result, seconds) in this one as jobs end; False from done stops the run."""
     waiting, running, ended = list(jobs), {}, queue.Queue()
+    room = _Room(cores, labs)
 
     def body(job):
         began = time.monotonic()
         try:
-            ended.put((job, work(job), time.monotonic() - began))
-        except BaseException as error:  # the runner's own fault: it must not wait for ever
-            ended.put((job, (1, f"the runner failed: {error!r}"), time.monotonic() - began))
+            result = work(job)
+        except BaseException as error:  # a fault of the runner itself must not keep it waiting for ever
+            result = (1, f"the runner failed: {error!r}", 0)
+        ended.put((job, result, time.monotonic() - began))
 
-    def start():
-        free = capacity - sum(running.values())
-        for job in list(waiting):
-            weight = min(job.weight, capacity)
-            if weight > free:
-                if weight == capacity:
-                    return  # it waits for all the room, and would wait for ever if others went before it
-                continue
-            waiting.remove(job)
-            running[job.name] = weight
-            free -= weight
-            threading.Thread(target=body, args=(job,), daemon=True).start()
+    def start(job):
+        threading.Thread(target=body, args=(job,), daemon=True).start()
 
     while waiting or running:
-        start()
+        _start_what_fits(waiting, running, room, start)
+        if not running:
+            raise RuntimeError(f"jobs wait for each other: {', '.join(job.name for job in waiting)}")
         try:
             job, result, seconds = ended.get(timeout=BEAT)
         except queue.Empty:
             print(f"      ... {', '.join(running)}", flush=True)
             continue
         del running[job.name]
-        done(job, result, seconds)
+        room.give_back(job)
+        if not done(job, result, seconds):
+            waiting.clear()

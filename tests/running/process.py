@@ -3,8 +3,10 @@
 
 import ctypes
 import os
+import select
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 
@@ -15,9 +17,11 @@ _running, _lock = {}, threading.Lock()
 _closing = threading.Event()
 
 
-def _die_with_runner():
-    """Not outliving a runner that was killed is for what is started; its labs see to their own processes."""
+def _prepare(nice):
+    """In the child: it dies with the runner; labs clean up what they started themselves."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if nice:
+        os.nice(nice)
 
 
 def _signal(started, number):
@@ -27,33 +31,56 @@ def _signal(started, number):
         pass
 
 
-def run_limited(argv, seconds, env=None, cwd=ROOT):
-    """(exit status, output); a program that outlives its time is ended with all that it started, and its status is None."""
-    with _lock:
-        if _closing.is_set():
-            return None, "the runner ends"
-        started = subprocess.Popen([str(a) for a in argv], cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                   stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True,
-                                   preexec_fn=_die_with_runner, env={**os.environ, **(env or {})})
-        _running[started.pid] = started
+def _ended_within(started, seconds):
+    """True if the process has ended; it is not reaped yet."""
+    fd = os.pidfd_open(started.pid)
     try:
-        output, _ = started.communicate(timeout=seconds)
-        return started.returncode, output
-    except subprocess.TimeoutExpired:
-        _signal(started, signal.SIGTERM)
-        try:
-            output, _ = started.communicate(timeout=15)
-        except subprocess.TimeoutExpired:
-            _signal(started, signal.SIGKILL)
-            output, _ = started.communicate()
-        return None, (output or "") + f"\nnot finished within {seconds} s"
+        poll = select.poll()
+        poll.register(fd, select.POLLIN)
+        return bool(poll.poll(max(0, seconds) * 1000))
     finally:
+        os.close(fd)
+
+
+def _reap(started):
+    """CPU seconds of the process and of all descendants that were waited for."""
+    _, status, usage = os.wait4(started.pid, 0)
+    started.returncode = os.waitstatus_to_exitcode(status)
+    return usage.ru_utime + usage.ru_stime
+
+
+def _end(started):
+    _signal(started, signal.SIGTERM)
+    if not _ended_within(started, 15):
+        _signal(started, signal.SIGKILL)
+        _ended_within(started, 60)
+
+
+def run_limited(argv, seconds, env=None, cwd=ROOT, nice=0):
+    """(Exit status, output, CPU seconds). A program that exceeds its time is ended with its process group: its status is None."""
+    with tempfile.TemporaryFile() as output:
         with _lock:
-            del _running[started.pid]
+            if _closing.is_set():
+                return None, "the runner ends", 0
+            started = subprocess.Popen([str(a) for a in argv], cwd=cwd, stdin=subprocess.DEVNULL, stdout=output,
+                                       stderr=subprocess.STDOUT, start_new_session=True, preexec_fn=lambda: _prepare(nice),
+                                       env={**os.environ, **(env or {})})
+            _running[started.pid] = started
+        try:
+            in_time = _ended_within(started, seconds)
+            if not in_time:
+                _end(started)
+        finally:
+            with _lock:
+                del _running[started.pid]
+                cpu = _reap(started)
+        output.seek(0)
+        text = output.read().decode(errors="replace")
+        return (started.returncode, text, cpu) if in_time else (None, f"{text}\nnot finished within {seconds:.0f} s", cpu)
 
 
 def end_all(seconds=15):
-    """Ends whatever runs: asked first, so that labs clean up, then killed, and their guards clean up."""
+    """Ends all programs: SIGTERM first, so that labs clean up; SIGKILL later, when the labs' guards clean up."""
     with _lock:
         _closing.set()
         left = list(_running.values())
@@ -62,6 +89,6 @@ def end_all(seconds=15):
     end = time.monotonic() + seconds
     while _running and time.monotonic() < end:
         time.sleep(0.05)
-    for started in left:
-        if started.poll() is None:
+    with _lock:
+        for started in _running.values():
             _signal(started, signal.SIGKILL)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What becomes of a test's exit status and words."""
+"""Turns a test's exit status and output into a verdict."""
 
 import dataclasses
 import os
@@ -8,10 +8,13 @@ import re
 from .job import table
 
 SKIPPED = 77
+NOT_RUN = (2, 126, 127, None)  # statuses of a broken program that did not get as far as its checks
 EXPECTED = table("expected_failures", 3)  # {name: (words, reason)}
 WALL_CLOCK = table("wall_clock", 2)       # {name: (reason)}
-# In CI what is skipped has failed, but for what needs something that tests/packages does not install.
+# CI counts a skipped test as failed, unless the test needs something that tests/packages does not install.
 MAY_SKIP = {"lint/ansible": "ansible-lint"}
+SEED = "sim/seed-"
+A_SEED_FAILED = re.compile(r"^seed (\d+) FAILED: (.*)$", re.M)
 
 
 @dataclasses.dataclass
@@ -37,30 +40,81 @@ class Tally:
         return 1 if self.failed else 0
 
 
+def check_tables(names):
+    """names: of all jobs that there are. A line that names none is an error, or the lists would rot."""
+    for file, rows in (("expected_failures", EXPECTED), ("wall_clock", WALL_CLOCK)):
+        for name in rows:
+            if name not in names and not re.fullmatch(rf"{SEED}\d+", name):
+                raise SystemExit(f"tests/{file}: there is no test {name}; `tests/run --list --long --timing` prints their names")
+
+
 def quote(output):
     return "\n".join("      | " + line for line in output.strip().splitlines()[-40:])
 
 
 def _as_expected(job, status, output, tally):
-    """The verdict on a test that should fail, or None: then it is judged as any other."""
+    """The verdict on a test that is listed in tests/expected_failures, or None: then it is judged like any other."""
     words, why = EXPECTED[job.name]
     if status == 1 and any(re.search(words, line) for line in output.splitlines() if line.startswith("FAILED: ")):
         tally.expected.append(job.name)
         return f"failed as expected: {why}"
-    if status == 0:
+    if status == 0 and not job.drawn:
         tally.failed.append(job.name)
-        return "FAILED: it passed; its line in tests/expected_failures must go"
+        return "FAILED: it passed; remove its line from tests/expected_failures"
     return None
 
 
+def _broken(job, status, output, tally):
+    """Of a program with a known bug compiled in: some check must fail, or the program crash."""
+    if status in NOT_RUN:
+        tally.failed.append(job.name)
+        print(quote(output), flush=True)
+        return f"FAILED: it did not run (exit {status})"
+    if status == 0 and job.name in EXPECTED:
+        tally.expected.append(job.name)
+        return f"not caught, as expected: {EXPECTED[job.name][1]}"
+    if status == 0:
+        tally.failed.append(job.name)
+        return "FAILED: no check noticed this bug"
+    if job.name in EXPECTED:
+        tally.failed.append(job.name)
+        return "FAILED: it was caught; remove its line from tests/expected_failures"
+    tally.passed.append(job.name)
+    first = re.search(r"^.*FAILED.*$", output, re.M)
+    return f"caught: {first.group(0).strip()[:100] if first else f'exit {status}'}"
+
+
+def _seeds(job, status, output, tally):
+    """Each failing seed is a verdict of its own; None: none of job.seeds fails or is listed."""
+    found = {f"{SEED}{number}": why for number, why in A_SEED_FAILED.findall(output)}
+    listed = {f"{SEED}{number}" for number in job.seeds} & set(EXPECTED)
+    if not found and not listed:
+        return None
+    as_expected = [name for name in found if name in EXPECTED and re.search(EXPECTED[name][0], found[name])]
+    passed = sorted(listed - set(found))
+    wrong = sorted(set(found) - set(as_expected)) + passed
+    tally.expected += as_expected
+    tally.failed += wrong
+    if wrong:
+        print(quote(output), flush=True)
+    else:
+        tally.passed.append(job.name)
+    words = [f"passes, remove its line from tests/expected_failures: {name}" for name in passed]
+    return "; ".join([f"{len(found)} seeds failed, {len(as_expected)} of them as expected", *words])
+
+
 def judge(job, status, output, tally):
-    """The verdict in words, and noted."""
-    last = output.strip().splitlines()[-1] if output.strip() else ""
+    """Counts the verdict in tally and returns its text."""
+    if job.must_fail:
+        return _broken(job, status, output, tally)
     found = _as_expected(job, status, output, tally) if job.name in EXPECTED else None
+    if not found and job.seeds and status in (0, 1):
+        found = _seeds(job, status, output, tally)
     if found:
         return found
     if status == SKIPPED and (os.environ.get("CI") != "true" or job.name in MAY_SKIP):
         tally.skipped.append(job.name)
+        last = output.strip().splitlines()[-1] if output.strip() else ""
         return f"skipped: {last.removeprefix('SKIPPED: ')}"
     if status == 0:
         tally.passed.append(job.name)

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The compiler cache of all builds that the project's scripts make: one a user, shared by clones. CCACHE_DIR and CCACHE_MAXSIZE
+of the caller are kept.
+"""
+
+import os
+import pathlib
+import shutil
+import tempfile
+
+MAX_SIZE = "8G"
+SPARE = 1 << 30  # bytes that must be free on its disk
+
+
+def _directory():
+    root = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+    return pathlib.Path(os.environ.get("CCACHE_DIR") or pathlib.Path(root, "meltemi", "ccache"))
+
+
+def _unusable(directory):
+    """Why the cache cannot be written, or None."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=directory):
+            pass
+    except OSError as error:
+        return error.strerror
+    free = shutil.disk_usage(directory).free
+    return f"only {free >> 20} MB are free on its disk" if free < SPARE else None
+
+
+def compilers(c="gcc", cxx="g++"):
+    """The environment of `meson setup`."""
+    launcher = "ccache " if shutil.which("ccache") else ""
+    return {"CC": launcher + c, "CXX": launcher + cxx}
+
+
+def environment():
+    """(The environment of ninja, a warning or None)."""
+    if not shutil.which("ccache"):
+        return {}, "ccache is not installed: compiling without a cache"
+    directory = _directory()
+    reason = _unusable(directory)
+    if reason:
+        return {"CCACHE_DISABLE": "1"}, f"compiler cache {directory}: {reason}: compiling without it"
+    # NOHASHDIR: objects of clones in other directories match although their debug information names the first clone.
+    # DEPEND: the list of headers comes from the compiler, in place of a second run of the preprocessor.
+    size = os.environ.get("CCACHE_MAXSIZE", MAX_SIZE)
+    return {"CCACHE_DIR": str(directory), "CCACHE_NOHASHDIR": "1", "CCACHE_DEPEND": "1", "CCACHE_MAXSIZE": size}, None

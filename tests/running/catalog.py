@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All jobs, and which of them a run contains."""
+
+import os
+import pathlib
+import re
+
+from . import verdict
+from .job import A_CORE, A_LAB, ALL_CORES, ASAN, DEBUG, FUZZ, ROOT, TESTS, TSAN, Job
+from .part import FIXED_SEEDS, LONG_SEEDS
+
+SANITIZED_SMOKE = ("dubbo_split_on_one_connection", "bad_input", "opaque_half_close", "kill_server_under_load")
+SANITIZED = {"ASAN_OPTIONS": "detect_leaks=1:abort_on_error=1",
+             "LSAN_OPTIONS": f"suppressions={TESTS}/leaks.supp:print_suppressions=0"}
+DAEMON = ("app/meltemid/meltemid", "app/meltemi/meltemi")
+LAB = (*DAEMON, "bench/blast/meltemi-blast", "tests/attack/flood", "tests/smoke/impair", "tests/smoke/libslow_disk.so",
+       "tests/interop/xds/xds_probe", "tests/interop/tls/tls_peer", "tests/interop/authz/authz_judge")
+SIM, MESHSIM, TCPSCRIPT, DIFFERENTIAL = ("tests/sim/sim", "tests/meshsim/meshsim", "tests/tcpscript/run", "tests/differential/run")
+GOLDEN = "tests/golden/picture"
+LINT = {"lint/metrics_page": DAEMON, "lint/tcp_page": (TCPSCRIPT,)}
+
+# Labs that compute for a minute and more: choices compared with Envoy's by statistics, and BoringSSL's suite.
+ROTATING_LABS = re.compile(r"interop/(xds/test_oracle_|tls/test_bogo$)")
+
+# Libraries whose unit tests run threads, and which of their tests (a part of their names, or their suite's; empty: all).
+THREADED = {"filter": "", "identity": "read elsewhere", "jwt": "all slots", "net": "", "observe": "none is torn",
+            "proxy": "filters", "tls": "threads", "upstream": "", "worker": ""}
+
+# Unit tests of the plain build: they count basic blocks or memory, which a sanitizer changes, look for secrets in freed memory,
+# compare texts, or test tools. The sanitized build has all others, and of these a seventh.
+PLAIN = re.compile(r"(steps|fuzz_steps_\w+|source|identity|rights|golden|changes|replay|blast|blast_loopback|bench_stripped)$")
+
+# Libraries whose unit tests report the outcomes that they reached.
+OUTCOMES = ("buf", "dns", "filter", "net", "port", "proxy", "tcp", "tls", "upstream", "worker")
+
+QUICK_SEEDS = range(1, 201)
+SEEDS_OF_A_MUTANT = "1-2000"
+# Mutants that seeds of all scenarios catch late or never, and where they show.
+MUTANT_ARGS = {
+    # They only make it slow or wasteful: goodput and retransmissions have bounds there.
+    **dict.fromkeys(("no_reorder_window", "dsack_ignored", "undo_missing"), ("--scenario", "goodput_late", "--seeds", "1-3")),
+    # Bytes queued after a long reply, and a lost window update, are rare in the worlds of all seeds.
+    "held_not_returned": ("--scenario", "proxy_mixed", "--seeds", "1-100"),
+    "no_probe": ("--scenario", "proxy_mixed", "--seeds", "101-300"),
+}
+# Rules of lib/tcp that a comparison with the kernel's TCP must notice when they are broken.
+KERNEL_BREAKS = """
+    paws_off paws_of_rst ts_recent_of_any ts_missing_taken rst_in_window_believed syn_resets outside_unanswered text_after_fin
+    fin_ack_delayed closing_skipped close_wait_skipped abort_silent options_after_end options_bad_taken scale_unlimited
+    half_rst_anywhere half_bad_ack tw_rst tw_any_syn refused_without_ack syn_sent_any_ack isn_stands_still dup_ack_of_any
+    sack_oldest_first checksum_not_verified ack_of_unsent mss_without_options window_stays_shut window_taken_back leaked_mbuf
+    overlap_not_trimmed reset_out_of_window deaf_half_closed early_eof timestamp_unchecked""".split()
+
+
+def _suite(test):
+    return test["suite"][0].split(":")[-1] if test["suite"] else "test"
+
+
+def _meson(test, build=DEBUG, prefix="", env=None):
+    """A test that meson knows, of another build directory if wanted."""
+    return Job(f"{prefix}{_suite(test)}/{test['name']}", [word.replace(str(DEBUG), str(build)) for word in test["cmd"]],
+               test["timeout"] * (2 if build == ASAN else 1), {**(env or {}), **test["env"]}, cwd=build, build=build,
+               targets=test["files"])
+
+
+def _units(known):
+    units = [test for test in known if _suite(test) == "unit"]
+    return [_meson(test) if PLAIN.match(test["name"]) else _meson(test, ASAN, env=SANITIZED) for test in units]
+
+
+def _plain_units_sanitized(known, part):
+    plain = [test for test in known if _suite(test) == "unit" and PLAIN.match(test["name"])]
+    return [_meson(test, ASAN, "asan/", SANITIZED) for test in part.of(plain)]
+
+
+def _threads():
+    return [Job(f"tsan/{room}", [TSAN / f"tests/unit/unit_{room}", which], 900, {"TSAN_OPTIONS": "halt_on_error=1:exitcode=66"},
+                build=TSAN, targets=(f"tests/unit/unit_{room}",)) for room, which in THREADED.items()]
+
+
+def _a_range(seeds):
+    return f"{seeds[0]}-{seeds[-1]}"
+
+
+def _seeds(name, seeds, *more, seconds=900):
+    return Job(f"sim/{name}", [DEBUG / SIM, "--seeds", _a_range(seeds), "--jobs", "all", *more], seconds, targets=(SIM,),
+               takes=ALL_CORES, seeds=seeds)
+
+
+def _simulators(known, part):
+    """
+    Scenarios and seeds in the plain build: the sanitized one quarantines freed slots, which hides faults that their immediate
+    reuse shows.
+    """
+    scenarios = [test for test in known if _suite(test) == "sim"]
+    jobs = [_meson(test) for test in scenarios]
+    jobs += [_meson(test, ASAN, "asan/", SANITIZED) for test in part.of(scenarios)]
+    jobs.append(Job("asan/sim/seeds", [ASAN / SIM, "--seeds", "1-200" if part.whole else "1-100"], 900, SANITIZED, build=ASAN, targets=(SIM,)))
+    if part.whole:
+        return [*jobs, _seeds("seeds", LONG_SEEDS, "--keep-going", seconds=5400), _seeds("fresh", part.fresh_seeds(), "--keep-going")]
+    return [*jobs, _seeds("seeds", FIXED_SEEDS), _seeds("fresh", part.fresh_seeds(), "--keep-going")]
+
+
+def _rows(name, macro):
+    """The names of the known bugs in a table of lib/base."""
+    return re.findall(rf"^{macro}\((\w+)", (ROOT / "lib/base" / name).read_text(), re.M)
+
+
+def _mutants(part):
+    """Known bugs, compiled in: each must make a check fail."""
+    jobs = [Job(f"mutants/sim/{name}", [DEBUG / SIM, "--mutant", name, *MUTANT_ARGS.get(name, ("--seeds", SEEDS_OF_A_MUTANT))], 900,
+                targets=(SIM,)) for name in part.of(_rows("mutants.def", "MT_MUTANT"))]
+    jobs += [Job(f"mutants/meshsim/{name}", [DEBUG / MESHSIM, "--mutant", name, "--seeds", "1-400"], 300, targets=(MESHSIM,))
+             for name in part.of(_rows("mutants_xds.def", "MT_XDS_MUTANT"))]
+    jobs += [Job(f"mutants/tcpscript/{name}", [DEBUG / TCPSCRIPT, "--break", name], 60, targets=(TCPSCRIPT,))
+             for name in part.of(_rows("breaks.def", "MT_BREAK"))]
+    for job in jobs:
+        job.must_fail = True
+    return jobs
+
+
+def _differential(part):
+    """lib/tcp against the kernel's TCP; and with rules broken, each of which must be noticed."""
+    seeds = "1-100000" if part.whole else "1-10000"
+    jobs = [Job("differential/seeds", [DEBUG / DIFFERENTIAL, "--seeds", seeds], 900, root=True, targets=(DIFFERENTIAL,))]
+    return jobs + [Job(f"differential/{name}", [DEBUG / DIFFERENTIAL, "--break", name], 120, root=True, targets=(DIFFERENTIAL,))
+                   for name in part.of(KERNEL_BREAKS)]
+
+
+def _fuzzers(known, part):
+    """One minute each from its corpus on; tests/fuzz/run.py leaves what it finds in the build directory."""
+    replayers = [pathlib.Path(test["cmd"][0]).relative_to(DEBUG) for test in known if test["name"].startswith("fuzz_")]
+    programs = [path.with_name(path.name.removesuffix("_replay")) for path in part.of(sorted(replayers))]
+    return [Job(f"fuzz/{path.name.removeprefix('fuzz_')}", [TESTS / "fuzz/run.py", FUZZ, path.name.removeprefix("fuzz_"),
+                                                           "--seed", str(part.day)], 600,
+                build=FUZZ, targets=(str(path), f"{path}_replay"), drawn=True) for path in programs]
+
+
+def _benches(known, part):
+    """Instruction counts. metrics_cost compiles the data path twice more."""
+    rotating = part.of(["metrics_cost", *("",) * 6])
+    return [_meson(test) for test in known if _suite(test) == "bench" and (test["name"] != "metrics_cost" or "metrics_cost" in rotating)]
+
+
+def _scripts(folder, pattern, seconds, env, root=True, build=DEBUG, targets=LAB, prefix=""):
+    found = sorted(p for p in folder.glob(pattern) if os.access(p, os.X_OK) and p.is_file())
+    out = []
+    for p in found:
+        name = f"{p.parent.relative_to(TESTS)}/{p.stem}"
+        out.append(Job(prefix + name, ["/usr/bin/python3", p] if p.suffix == ".py" else [p], seconds, env, root, build=build,
+                       targets=targets, takes=A_LAB if root else A_CORE, alone=not prefix and name in verdict.WALL_CLOCK))
+    return out
+
+
+def _labs(part):
+    longer = {"MELTEMI_LONG": "1"} if part.whole else {}
+    debug, asan = {"MELTEMI_BUILD": str(DEBUG), **longer}, {"MELTEMI_BUILD": str(ASAN), "MELTEMI_SLOW": "1"}
+    jobs = _scripts(TESTS / "smoke", "*.py", 1200 if part.whole else 300, debug)
+    jobs += _scripts(TESTS / "attack", "*.py", 900 if part.whole else 300, debug)
+    for name in ("*",) if part.whole else SANITIZED_SMOKE:
+        jobs += _scripts(TESTS / "smoke", f"{name}.py", 600, asan, build=ASAN, prefix="asan/")
+    if part.whole:
+        jobs += _scripts(TESTS / "interop", "*/long_*", 1500, debug)
+    interop = _scripts(TESTS / "interop", "*/test_*", 600, debug)
+    rotating = [job for job in interop if ROTATING_LABS.match(job.name)]
+    return jobs + [job for job in interop if job not in rotating] + part.of(rotating)
+
+
+def _documents(quick):
+    debug, folder = {"MELTEMI_BUILD": str(DEBUG)}, TESTS / "documents"
+    jobs = _scripts(folder, "*", 300, debug, root=False, targets=DAEMON)
+    jobs += _scripts(folder / "real", "check.py", 60, debug, root=False, targets=())
+    for name in ("real", "analyse"):
+        jobs += _scripts(folder / name, "run.py", 300, debug, root=False, targets=DAEMON)
+    jobs += _scripts(folder / "istiod", "run.py", 300, debug, root=False, targets=(GOLDEN,))
+    return jobs if quick else jobs + _scripts(folder / "real", "orders.py", 600, debug, root=False, targets=(*DAEMON, GOLDEN))
+
+
+def _lint(rooms):
+    jobs = _scripts(TESTS / "lint", "*", 300, {"MELTEMI_BUILD": str(DEBUG)}, root=False)
+    for job in jobs:
+        job.targets = rooms if job.name == "lint/style" else LINT.get(job.name, ())
+    return jobs
+
+
+def note_outcomes(jobs, folder):
+    """lint/outcome_rows reads which outcomes unit tests, packet scripts and fixed seeds reach as they run anyway."""
+    sources = ["sim/seeds", "unit/tcpscript", *(f"unit/{room}" for room in OUTCOMES)]
+    here = {job.name: job for job in jobs}
+    if "lint/outcome_rows" not in here or not here.keys() >= set(sources):
+        return
+    for name in sources:
+        here[name].env = {**here[name].env, "MELTEMI_OUTCOMES": str(pathlib.Path(folder, name.replace("/", "_")))}
+    lint = here["lint/outcome_rows"]
+    lint.env = {**lint.env, "MELTEMI_OUTCOMES_OF": str(folder)}
+    lint.after = (*lint.after, *sources)
+
+
+def _quick(jobs):
+    """Two minutes for two cores: without the corpora of the fuzzers and the load generator's own tests."""
+    return [job for job in jobs if not re.match(r"unit/(fuzz_|blast)", job.name)] + [_seeds("seeds", QUICK_SEEDS)]
+
+
+def every_job(known, rooms, part, quick=False):
+    jobs = _units(known) + _documents(quick) + _lint(rooms)
+    if quick:
+        return _quick(jobs)
+    return [*jobs, *_plain_units_sanitized(known, part), *_simulators(known, part), *_threads(), *_mutants(part), *_differential(part), *_fuzzers(known, part),
+            *_benches(known, part), *_labs(part)]

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Which seventh of the rotating tests a run contains. The date of the tested commit chooses it, so that a run can be repeated;
+--part chooses another one, --long all.
+"""
+
+import datetime
+import subprocess
+
+from .job import ROOT
+
+PARTS = 7
+FIXED_SEEDS = range(1, 501)
+FRESH = 500  # seeds of one day
+FIRST_FRESH = 1_000_000
+LONG_SEEDS = range(1, 50_001)
+
+
+def _day():
+    """The UTC day of the tested commit, in days since 1970; today's where there is no commit."""
+    try:
+        done = subprocess.run(["git", "-C", ROOT, "log", "-1", "--format=%ct"], capture_output=True, text=True, check=True)
+        seconds = int(done.stdout)
+    except (OSError, subprocess.CalledProcessError, ValueError):
+        seconds = datetime.datetime.now(datetime.timezone.utc).timestamp()
+    return int(seconds) // 86400
+
+
+class Part:
+    def __init__(self, number=None, whole=False):
+        """number: 1 to PARTS; None: by date. whole: all parts at once."""
+        self.day = _day()
+        self.whole = whole
+        self.number = number or self.day % PARTS + 1
+
+    def of(self, items):
+        """This part's share of a list; the shares of all parts make the list."""
+        return list(items) if self.whole else list(items)[self.number - 1::PARTS]
+
+    def fresh_seeds(self):
+        """A block that no other day has, and no other part of the same week."""
+        first = FIRST_FRESH + (self.day - self.day % PARTS + self.number - 1) * FRESH
+        return range(first, first + FRESH)
+
+    def __str__(self):
+        date = datetime.date(1970, 1, 1) + datetime.timedelta(days=self.day)
+        if self.whole:
+            return f"all {PARTS} parts"
+        seeds = self.fresh_seeds()
+        return f"part {self.number} of {PARTS}, commit of {date}, fresh seeds {seeds[0]}-{seeds[-1]} " \
+               f"(to repeat: --part {self.number} on a commit of that week)"
