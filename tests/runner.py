@@ -32,7 +32,7 @@ from running.job import A_LAB, DEBUG, ROOT
 from running.part import PARTS, Part
 from running.process import end_all, run_limited
 
-LABS_A_CORE = 2
+LABS_A_CORE = 1
 MEMORY_OF_A_LAB = 2 << 30
 SPACE_OF_BUILDS = 6 << 30
 

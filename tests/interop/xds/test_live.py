@@ -166,6 +166,7 @@ def removal(w, server):
     server.apply(*mesh.service(host, vip, PORT, "dubbo", [w.endpoint(1, 20881)]))
     w.serves(["slow/s1"], count=4, target=f"{vip}:{PORT}")
     load = w.lab.dubbo_client(f"{vip}:{PORT}", outstanding=8, count=8)
+    load.wait_line("calling")  # other calls are under way, too
     within(5, lambda: len(w.daemon.show("exchanges")["exchanges"]) >= 8, "the calls are under way", step=0.02)
     name = mesh.name_of(host, PORT)
     server.apply(remove=[("lds", f"{vip}_{PORT}"), ("rds", f"{host}_{PORT}"), ("cds", name), ("eds", name)])
