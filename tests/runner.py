@@ -3,7 +3,7 @@
 Builds what the chosen tests need (a plain build, and one with ASan and UBSan) and runs them side by side, each within its time
 limit. tests/run starts it after a look at the packages.
 
-  --quick      an answer in two minutes: unit tests, some seeds of the simulator, lint, documents; needs no root
+  --quick      an answer in some three minutes: unit tests, some seeds of the simulator, lint, documents; needs no root
   --timing     also the tests in tests/wall_clock, at the end, one at a time: an otherwise idle machine is best for them
   --part N     of the tests that rotate (mutants, fuzzing, fresh seeds, sanitized scenarios, broken TCP rules) the N-th seventh;
                by default the date of the tested commit chooses it

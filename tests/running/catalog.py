@@ -197,7 +197,7 @@ def note_outcomes(jobs, folder):
 
 
 def _quick(jobs):
-    """Two minutes for two cores: without the corpora of the fuzzers and the load generator's own tests."""
+    """Three minutes for two cores: without the corpora of the fuzzers and the load generator's own tests."""
     return [job for job in jobs if not re.match(r"unit/(fuzz_|blast)", job.name)] + [_seeds("seeds", QUICK_SEEDS)]
 
 
