@@ -80,14 +80,14 @@ class Runner:
         return True
 
     def run(self, cores, labs):
-        beside = self.costs.longest_first([job for job in self.jobs if not job.alone])
+        beside = self.costs.longest_first([job for job in self.jobs if not job.alone and not job.last])
         builds = builds_of(self.jobs, set(LAB))
         pool.run([*builds, *beside], cores, labs, self.work, self.done)
         if not any(name.startswith("build/") for name in self.tally.failed):
-            alone = [job for job in self.jobs if job.alone]
-            for job in alone:
-                job.after = ()
-            pool.run(alone, 1, 1, self.work, self.done)
+            for jobs in ([job for job in self.jobs if job.last], [job for job in self.jobs if job.alone]):
+                for job in jobs:
+                    job.after = ()  # all builds are made
+                pool.run(jobs, 1, 1, self.work, self.done)
 
 
 def labs_at_once(cores):

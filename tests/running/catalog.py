@@ -139,7 +139,11 @@ def _fuzzers(known, part):
 def _benches(known, part):
     """Instruction counts. metrics_cost compiles the data path twice more."""
     rotating = part.of(["metrics_cost", *("",) * 6])
-    return [_meson(test) for test in known if _suite(test) == "bench" and (test["name"] != "metrics_cost" or "metrics_cost" in rotating)]
+    jobs = [_meson(test) for test in known if _suite(test) == "bench" and (test["name"] != "metrics_cost" or "metrics_cost" in rotating)]
+    for job in jobs:
+        # The others count instructions of a program without time-outs; these run workers against peers in real time.
+        job.last = job.name not in ("bench/micro", "bench/documents_cost")
+    return jobs
 
 
 def _scripts(folder, pattern, seconds, env, root=True, build=DEBUG, targets=LAB, prefix=""):

@@ -23,7 +23,8 @@ class Job:
     build: pathlib.Path = DEBUG
     targets: tuple = ()  # of `build`; ninja makes them first
     takes: str = A_CORE
-    alone: bool = False  # runs at the end, with no other job at the same time
+    alone: bool = False  # judged by time: runs at the end with --timing, with no other job at the same time, and may be tried twice
+    last: bool = False  # runs after the pool, with no other job at the same time
     after: tuple = ()  # names of jobs that must end first, if they are part of this run
     must_fail: bool = False  # runs a broken program: exit status 0 means that no check noticed
     seeds: range = range(0)  # of the simulator; each failing one is a verdict of its own
