@@ -73,7 +73,7 @@ class Calls(dubbo.Frames):
 
 
 def alone(lab, server):
-    """Calls a second that the server answers when it is busy and nobody is refused."""
+    """Calls a second that the server answers when it is busy and no call is refused."""
     began, before = time.monotonic(), server.answered
     lab.run("client", f"alone{time.monotonic_ns()}", [*lab.blast(8, 2), "-w", "0s", f"{OTHER}:{PORT}"]).result()
     return (server.answered - before) / (time.monotonic() - began)

@@ -33,7 +33,7 @@ def leaves_in_order(version):
         load = lab.java("client", "load", version, "Consumer", "--target", f"{VIP}:20880", "--scenario", "readonly",
                         "--millis", 8000)
         load.wait_line("calling", 30)
-        within(30, lambda: daemon.counters()["proxy_exchange_started"] > 30, "calls to both")
+        within(30, lambda: daemon.counters()["proxy_exchange_started"] > 30, "30 calls")
         providers[0].stop(20)
         report = load.result(60)
         print(f"{version}: {report['answered']} answered by {report['by_server']}, errors {report['errors']} "
