@@ -13,6 +13,7 @@
 
 #define MT_WHEEL_LEVELS 4
 #define MT_WHEEL_SLOTS	256
+#define MT_WHEEL_WORDS	(MT_WHEEL_SLOTS / 64)
 
 /* Times are ticks, of which the lower half is kept: 2^31 of them lie ahead of any moment. */
 struct mt_timer {
@@ -27,9 +28,12 @@ struct mt_wheel {
 	bool unsettled; /* some are on falling[] */
 	struct mt_list slots[MT_WHEEL_LEVELS][MT_WHEEL_SLOTS];
 	struct mt_list falling[MT_WHEEL_LEVELS]; /* out of slots of this level, to be dealt out */
+	uint64_t full[MT_WHEEL_LEVELS][MT_WHEEL_WORDS]; /* a bit per slot: it holds timers */
 };
 
 void mt_wheel_init(struct mt_wheel *w, uint64_t now);
+/* After the slots were loaded from elsewhere: finds out which of them hold timers. */
+void mt_wheel_loaded(struct mt_wheel *w);
 
 static inline void mt_timer_init(struct mt_timer *t)
 {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mt_wheel.h"
 
+#include <string.h>
+
 /* Fewer ticks than this are run through one by one: looking for the next full slot costs more. */
 #define SKIP_MIN_MS 16
 /* A tick is told from a later one by the lower halves of both. */
@@ -17,6 +19,7 @@ void mt_wheel_init(struct mt_wheel *w, uint64_t now)
 	w->now_ms = now / MT_MSEC;
 	w->armed = 0;
 	w->unsettled = false;
+	memset(w->full, 0, sizeof(w->full));
 	for (int l = 0; l < MT_WHEEL_LEVELS; l++) {
 		mt_list_init(&w->falling[l]);
 		for (int s = 0; s < MT_WHEEL_SLOTS; s++)
@@ -30,31 +33,62 @@ static uint64_t widen(const struct mt_wheel *w, uint32_t ms)
 	return w->now_ms + (uint64_t)(int64_t)(int32_t)(ms - (uint32_t)w->now_ms);
 }
 
-/* The slot for a tick as seen from now_ms: the level is that of the highest byte in which they differ. */
-static struct mt_list *slot_for(struct mt_wheel *w, uint64_t tick)
+/* The level of a tick as seen from now_ms: that of the highest byte in which they differ. */
+static int level_for(const struct mt_wheel *w, uint64_t tick)
 {
 	uint64_t diff = tick ^ w->now_ms;
 	int level = 0;
 
 	while (level < MT_WHEEL_LEVELS - 1 && diff >> (8 * (level + 1)))
 		level++;
-	return &w->slots[level][(tick >> (8 * level)) % MT_WHEEL_SLOTS];
+	return level;
 }
 
 /* Into the slot for its due time, but not before `least`. */
 static void place(struct mt_wheel *w, struct mt_timer *t, uint64_t least)
 {
 	uint64_t tick = MT_MAX(widen(w, t->due_ms), least);
+	int level = level_for(w, tick);
+	uint32_t slot = (tick >> (8 * level)) % MT_WHEEL_SLOTS;
 
 	t->slot_ms = (uint32_t)tick;
-	mt_list_add_tail(slot_for(w, tick), &t->node);
+	mt_list_add_tail(&w->slots[level][slot], &t->node);
+	w->full[level][slot / 64] |= 1ull << (slot % 64);
+}
+
+/* `head` is empty now: that of a slot, or a list of falling timers, which has no bit. */
+static void emptied(struct mt_wheel *w, const struct mt_list *head)
+{
+	size_t i = ((uintptr_t)head - (uintptr_t)w->slots) / sizeof(*head);
+
+	if (i < MT_WHEEL_LEVELS * MT_WHEEL_SLOTS)
+		w->full[i / MT_WHEEL_SLOTS][i % MT_WHEEL_SLOTS / 64] &= ~(1ull << (i % 64));
+}
+
+static void take(struct mt_wheel *w, struct mt_list *n)
+{
+	const struct mt_list *prev = n->prev;
+	bool last = prev == n->next;
+
+	mt_list_del(n);
+	if (last)
+		emptied(w, prev);
+}
+
+void mt_wheel_loaded(struct mt_wheel *w)
+{
+	memset(w->full, 0, sizeof(w->full));
+	for (int l = 0; l < MT_WHEEL_LEVELS; l++)
+		for (uint32_t s = 0; s < MT_WHEEL_SLOTS; s++)
+			if (!mt_list_empty(&w->slots[l][s]))
+				w->full[l][s / 64] |= 1ull << (s % 64);
 }
 
 void mt_wheel_cancel(struct mt_wheel *w, struct mt_timer *t)
 {
 	if (!mt_timer_armed(t))
 		return;
-	mt_list_del(&t->node);
+	take(w, &t->node);
 	w->armed--;
 }
 
@@ -71,7 +105,7 @@ void mt_wheel_arm(struct mt_wheel *w, struct mt_timer *t, uint64_t deadline)
 	if (mt_timer_armed(t)) {
 		if (tick >= widen(w, t->slot_ms))
 			return; /* lazily: expiry will move it on */
-		mt_list_del(&t->node);
+		take(w, &t->node);
 		w->armed--;
 	}
 	place(w, t, w->now_ms + 1);
@@ -86,6 +120,7 @@ static void cascade(struct mt_wheel *w, int level)
 	if (mt_list_empty(slot))
 		return;
 	mt_list_splice_tail(&w->falling[level], slot);
+	emptied(w, slot);
 	w->unsettled = true;
 }
 
@@ -100,7 +135,7 @@ static mt_noinline void settle(struct mt_wheel *w, uint32_t *budget)
 				return;
 			(*budget)--;
 			__builtin_prefetch(n->next->next, 1);
-			mt_list_del(n);
+			mt_list_del(n); /* out of a list without a bit */
 			place(w, mt_list_entry(n, struct mt_timer, node), w->now_ms);
 		}
 	}
@@ -129,7 +164,7 @@ static uint32_t run_slot(struct mt_wheel *w, uint32_t *budget,
 		struct mt_timer *t = mt_list_entry(n, struct mt_timer, node);
 
 		(*budget)--;
-		mt_list_del(n);
+		take(w, n);
 		if (widen(w, t->due_ms) > w->now_ms) {
 			place(w, t, w->now_ms + 1);
 			continue;
@@ -141,18 +176,30 @@ static uint32_t run_slot(struct mt_wheel *w, uint32_t *budget,
 	return fired;
 }
 
-/* The first tick from now_ms on at which a slot is not empty or may be; something is armed. */
+/* The first slot of a level, from `from` on, that holds timers; MT_WHEEL_SLOTS: none. */
+static uint32_t full_slot(const uint64_t *full, uint32_t from)
+{
+	for (uint32_t i = from / 64; i < MT_WHEEL_WORDS; i++) {
+		uint64_t bits = i == from / 64 ? full[i] & ~0ull << (from % 64) : full[i];
+
+		if (bits)
+			return i * 64 + (uint32_t)__builtin_ctzll(bits);
+	}
+	return MT_WHEEL_SLOTS;
+}
+
+/* The first tick from now_ms on at which a slot holds timers; something is armed. */
 static uint64_t next_tick(const struct mt_wheel *w)
 {
 	if (!mt_list_empty(&w->slots[0][w->now_ms % MT_WHEEL_SLOTS]))
 		return w->now_ms;
 	for (int level = 0; level < MT_WHEEL_LEVELS; level++) {
 		uint64_t base = w->now_ms >> (8 * level);
+		/* A slot holds ticks of this turn of its level only, so no slot before `base` counts. */
+		uint32_t slot = full_slot(w->full[level], base % MT_WHEEL_SLOTS + 1);
 
-		/* A slot holds ticks of this turn of its level only, so no slot behind `base` counts. */
-		for (uint64_t i = 1; base % MT_WHEEL_SLOTS + i < MT_WHEEL_SLOTS; i++)
-			if (!mt_list_empty(&w->slots[level][(base + i) % MT_WHEEL_SLOTS]))
-				return (base + i) << (8 * level);
+		if (slot < MT_WHEEL_SLOTS)
+			return (base - base % MT_WHEEL_SLOTS + slot) << (8 * level);
 	}
 	/* Only beyond the top level's turn: look again there. */
 	return ((w->now_ms >> 32) + 1) << 32;

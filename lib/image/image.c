@@ -164,6 +164,8 @@ void mt_image_wheel(struct mt_image *im, struct mt_wheel *w)
 		for (int slot = 0; slot < MT_WHEEL_SLOTS; slot++)
 			mt_image_list(im, &w->slots[level][slot]);
 	}
+	if (im->loading && !im->error)
+		mt_wheel_loaded(w);
 }
 
 /* ---- streams ------------------------------------------------------------------------------------ */

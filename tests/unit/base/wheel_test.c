@@ -3,6 +3,8 @@
 #include "mt_wheel.h"
 #include "suites.h"
 
+#include <string.h>
+
 #define N 500
 
 static struct mt_timer timers[N];
@@ -39,6 +41,16 @@ static uint64_t earliest(void)
 	return min;
 }
 
+/* Whether the bits say of each slot what its list says. */
+static bool bits_are_right(struct mt_wheel *w)
+{
+	uint64_t kept[MT_WHEEL_LEVELS][MT_WHEEL_WORDS];
+
+	memcpy(kept, w->full, sizeof(kept));
+	mt_wheel_loaded(w);
+	return memcmp(kept, w->full, sizeof(kept)) == 0;
+}
+
 static void against_model(void)
 {
 	static struct mt_wheel w;
@@ -69,6 +81,7 @@ static void against_model(void)
 			mt_rand_u64(&r) % (mt_rand_below(&r, 50) ? 20 * MT_MSEC : 300 * MT_SEC);
 		mt_wheel_run(&w, model_now, UINT32_MAX, fired, NULL);
 		CU_ASSERT_EQUAL(late(), 0);
+		CU_ASSERT_TRUE(bits_are_right(&w));
 	}
 	CU_ASSERT_EQUAL(early, 0);
 	CU_ASSERT_EQUAL(unknown, 0);
