@@ -261,23 +261,38 @@ static void by_cluster(struct mt_image *im, const struct proxy_image *x)
 	FIRST_OF(im, p->lb.rr, n);
 }
 
+static bool is_zero(const uint8_t *p, size_t len)
+{
+	return p[0] == 0 && memcmp(p, p + 1, len - 1) == 0;
+}
+
+/* The number of elements up to the last one that is not zero. Large steps first: most of such an array was never written. */
+#define USED_OF(array, n) used_of((const uint8_t *)(array), sizeof(*(array)), n)
+#define LARGE_STEP	  4096
+
+static uint32_t used_of(const uint8_t *array, size_t size, size_t n)
+{
+	size_t len = size * n;
+
+	while (len >= LARGE_STEP && is_zero(array + len - LARGE_STEP, LARGE_STEP))
+		len -= LARGE_STEP;
+	len += (size - len % size) % size;
+	while (len > 0 && is_zero(array + len - size, size))
+		len -= size;
+	return (uint32_t)(len / size);
+}
+
 static void by_service(struct mt_image *im, struct mt_proxy *p)
 {
-	uint32_t n = im->loading ? 0 : MT_PROXY_SERVICES_MAX;
+	uint32_t n = im->loading ? 0 : USED_OF(p->service_ids, MT_PROXY_SERVICES_MAX);
 
-	while (n > 0 && !p->service_ids[n - 1])
-		n--;
 	n = count_of(im, n, MT_PROXY_SERVICES_MAX);
 	FIRST_OF(im, p->service_ids, n);
 	FIRST_OF(im, p->service_stats, n);
 	FIRST_OF(im, p->service_hists, n);
-	n = im->loading ? 0 : MT_SNAPSHOT_ROUTES_MAX;
-	while (n > 0 && !p->route_hits[n - 1])
-		n--;
+	n = im->loading ? 0 : USED_OF(p->route_hits, MT_SNAPSHOT_ROUTES_MAX);
 	FIRST_OF(im, p->route_hits, count_of(im, n, MT_SNAPSHOT_ROUTES_MAX));
-	n = im->loading ? 0 : MT_AUTHZ_CLOSERS_MAX;
-	while (n > 0 && !p->closed[n - 1].refused)
-		n--;
+	n = im->loading ? 0 : USED_OF(p->closed, MT_AUTHZ_CLOSERS_MAX);
 	FIRST_OF(im, p->closed, count_of(im, n, MT_AUTHZ_CLOSERS_MAX));
 }
 
