@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * ASan sees nothing inside mempools and slabs, because their memory is never returned to malloc.
- * These marks tell it; without ASan they cost nothing.
+ * These marks tell it; without ASan they cost nothing. MT_POISONS: whether they have an effect.
  */
 #pragma once
 
@@ -19,7 +19,10 @@
 #endif
 #endif
 
-#ifndef mt_poison
+#ifdef mt_poison
+#define MT_POISONS 1
+#else
+#define MT_POISONS	  0
 #define mt_poison(p, n)	  ((void)(p), (void)(n))
 #define mt_unpoison(p, n) ((void)(p), (void)(n))
 #endif

@@ -33,6 +33,9 @@ struct mt_slab {
 int mt_slab_init(struct mt_slab *s, const char *name, size_t size, uint32_t cap);
 void mt_slab_fini(struct mt_slab *s);
 
+/* From now on `fresh`, which only grows and is at most `cap`, is the first index that was never used. Of who loads a slab from an image. */
+void mt_slab_reach(struct mt_slab *s, uint32_t fresh);
+
 /* Every reference to the object is stale from here on. */
 void mt_slab_free(struct mt_slab *s, void *obj);
 

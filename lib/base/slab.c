@@ -6,10 +6,15 @@
 #include <string.h>
 #include <sys/mman.h>
 
-static void *reserve(size_t len)
+/*
+ * To poison all of a large slab fills an eighth of its size. So objects are poisoned a block at a time, and until then cannot be
+ * accessed at all. A block of objects of any size ends at the end of a page.
+ */
+#define BLOCK 4096u
+
+static void *reserve(size_t len, int access)
 {
-	void *p = mmap(NULL, len, PROT_READ | PROT_WRITE,
-		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *p = mmap(NULL, len, access, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	return p == MAP_FAILED ? NULL : p;
 }
@@ -31,6 +36,27 @@ static uint64_t inverse_of(uint64_t odd)
 	return x;
 }
 
+/* Of objects below `n`, rounded up to a block. */
+static size_t bytes_of_blocks(const struct mt_slab *s, uint32_t n)
+{
+	uint64_t objects = ((uint64_t)n + BLOCK - 1) / BLOCK * BLOCK;
+
+	return (size_t)s->size * MT_MIN(objects, (uint64_t)s->cap);
+}
+
+void mt_slab_reach(struct mt_slab *s, uint32_t fresh)
+{
+	size_t had = bytes_of_blocks(s, s->fresh), now = bytes_of_blocks(s, fresh);
+	int rc;
+
+	s->fresh = fresh;
+	if (!MT_POISONS || had == now)
+		return;
+	rc = mprotect(s->base + had, now - had, PROT_READ | PROT_WRITE);
+	MT_ASSERT(rc == 0);
+	mt_poison(s->base + had, now - had);
+}
+
 int mt_slab_init(struct mt_slab *s, const char *name, size_t size, uint32_t cap)
 {
 	memset(s, 0, sizeof(*s));
@@ -39,22 +65,21 @@ int mt_slab_init(struct mt_slab *s, const char *name, size_t size, uint32_t cap)
 	s->shift = (uint32_t)__builtin_ctz(s->size);
 	s->inverse = inverse_of(s->size >> s->shift);
 	s->cap = cap;
-	s->base = reserve((size_t)s->size * cap);
-	s->gens = reserve(sizeof(*s->gens) * cap);
-	s->free = reserve(sizeof(*s->free) * cap);
+	s->base = reserve((size_t)s->size * cap, MT_POISONS ? PROT_NONE : PROT_READ | PROT_WRITE);
+	s->gens = reserve(sizeof(*s->gens) * cap, PROT_READ | PROT_WRITE);
+	s->free = reserve(sizeof(*s->free) * cap, PROT_READ | PROT_WRITE);
 	if (!s->base || !s->gens || !s->free) {
 		mt_slab_fini(s);
 		return -ENOMEM;
 	}
 	s->gens[0] = 2; /* MT_REF_NONE names no object */
-	mt_poison(s->base, (size_t)s->size * cap);
 	return 0;
 }
 
 void mt_slab_fini(struct mt_slab *s)
 {
 	if (s->base) {
-		mt_unpoison(s->base, (size_t)s->size * s->cap);
+		mt_unpoison(s->base, bytes_of_blocks(s, s->fresh));
 		munmap(s->base, (size_t)s->size * s->cap);
 	}
 	if (s->gens)
@@ -70,8 +95,10 @@ int64_t mt_slab_take_slowly(struct mt_slab *s)
 {
 	uint32_t idx;
 
-	if (s->fresh < s->cap)
-		return s->fresh++;
+	if (s->fresh < s->cap) {
+		mt_slab_reach(s, s->fresh + 1);
+		return s->fresh - 1;
+	}
 	if (s->n_free == 0) {
 		s->failed++;
 		return -1;
@@ -90,8 +117,10 @@ static void give_index(struct mt_slab *s, uint32_t idx)
 /* None was given back that could be taken again. */
 int64_t mt_slab_take_slowly(struct mt_slab *s)
 {
-	if (s->fresh < s->cap)
-		return s->fresh++;
+	if (s->fresh < s->cap) {
+		mt_slab_reach(s, s->fresh + 1);
+		return s->fresh - 1;
+	}
 	s->failed++;
 	return -1;
 }

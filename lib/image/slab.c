@@ -38,7 +38,7 @@ static void take_head(struct mt_image *im, struct mt_slab *s, const struct head 
 		mt_image_fail(im, -EINVAL, "a slab of the image does not fit in here");
 		return;
 	}
-	s->fresh = h->fresh;
+	mt_slab_reach(s, h->fresh);
 	s->n_free = h->n_free;
 	s->peak = h->peak;
 	s->failed = h->failed;
