@@ -42,7 +42,7 @@ static void turn_took(struct mesh *m, uint32_t i, uint64_t steps)
 static uint32_t turn_one(struct mesh *m, uint32_t i)
 {
 	struct sim *s = m->sim;
-	uint64_t before = sim_steps;
+	uint64_t before = sim_steps();
 	uint32_t work;
 
 	if (m->ns_of_1000_steps)
@@ -51,7 +51,7 @@ static uint32_t turn_one(struct mesh *m, uint32_t i)
 		m->layer[i]->ops->turn(m->layer[i]);
 	work = mt_worker_turn(m->w[i], s->now, wall_of(s));
 	if (m->ns_of_1000_steps)
-		turn_took(m, i, sim_steps - before);
+		turn_took(m, i, sim_steps() - before);
 
 	config_turn_over(&m->store, i);
 	layer_check(m->layer[i]);

@@ -7,7 +7,7 @@
 #define STACKS 32
 #define PORTS  16
 /* Behind how many turns the buffers are counted: a walk over all of them. */
-#define EVERY 256
+#define EVERY 1024
 
 static struct {
 	struct stack {

@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-extern uint64_t sim_steps;
+uint64_t sim_steps(void);
 
 /*
  * What a thousand steps take: an exchange of Dubbo, 20 B, is some 3,300 steps in a debug build and 0.6 us without LTO on the machine
