@@ -32,7 +32,7 @@ from running.job import A_LAB, DEBUG, ROOT
 from running.part import PARTS, Part
 from running.process import end_all, run_limited
 
-LABS_A_CORE = 1
+LABS_A_CORE = 1.5
 MEMORY_OF_A_LAB = 2 << 30
 SPACE_OF_BUILDS = 6 << 30
 
@@ -92,7 +92,7 @@ class Runner:
 
 def labs_at_once(cores):
     free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return max(1, min(LABS_A_CORE * cores, free // MEMORY_OF_A_LAB))
+    return max(1, min(int(LABS_A_CORE * cores), free // MEMORY_OF_A_LAB))
 
 
 def enough_space():

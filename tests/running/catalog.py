@@ -22,6 +22,9 @@ LINT = {"lint/metrics_page": DAEMON, "lint/tcp_page": (TCPSCRIPT,)}
 # Labs that compute for a minute and more: choices compared with Envoy's by statistics, and BoringSSL's suite.
 ROTATING_LABS = re.compile(r"interop/(xds/test_oracle_|tls/test_bogo$)")
 
+# metrics_cost compiles the data path twice more; the others take 20 to 120 s of a core.
+ROTATING_BENCHES = ("metrics_cost", "documents_cost", "watch_cost", "scale", "stripped")
+
 # Libraries whose unit tests run threads, and which of their tests (a part of their names, or their suite's; empty: all).
 THREADED = {"filter": "", "identity": "read elsewhere", "jwt": "all slots", "net": "", "observe": "none is torn",
             "proxy": "filters", "tls": "threads", "upstream": "", "worker": ""}
@@ -95,7 +98,7 @@ def _simulators(known, part):
     scenarios = [test for test in known if _suite(test) == "sim"]
     jobs = [_meson(test) for test in scenarios]
     jobs += [_meson(test, ASAN, "asan/", SANITIZED) for test in part.of(scenarios)]
-    jobs.append(Job("asan/sim/seeds", [ASAN / SIM, "--seeds", "1-200" if part.whole else "1-100"], 900, SANITIZED, build=ASAN, targets=(SIM,)))
+    jobs.append(Job("asan/sim/seeds", [ASAN / SIM, "--seeds", _a_range(part.sanitized_seeds())], 900, SANITIZED, build=ASAN, targets=(SIM,)))
     if part.whole:
         return [*jobs, _seeds("seeds", LONG_SEEDS, "--keep-going", seconds=5400), _seeds("fresh", part.fresh_seeds(), "--keep-going")]
     return [*jobs, _seeds("seeds", FIXED_SEEDS), _seeds("fresh", part.fresh_seeds(), "--keep-going")]
@@ -137,9 +140,9 @@ def _fuzzers(known, part):
 
 
 def _benches(known, part):
-    """Instruction counts. metrics_cost compiles the data path twice more."""
-    rotating = part.of(["metrics_cost", *("",) * 6])
-    jobs = [_meson(test) for test in known if _suite(test) == "bench" and (test["name"] != "metrics_cost" or "metrics_cost" in rotating)]
+    """Instruction counts: each part has those of single operations, and one of those that take longer."""
+    elsewhere = set(ROTATING_BENCHES) - set(part.of(ROTATING_BENCHES))
+    jobs = [_meson(test) for test in known if _suite(test) == "bench" and test["name"] not in elsewhere]
     for job in jobs:
         # The others count instructions of a program without time-outs; these run workers against peers in real time.
         job.last = job.name not in ("bench/micro", "bench/documents_cost")
@@ -170,14 +173,19 @@ def _labs(part):
     return jobs + [job for job in interop if job not in rotating] + part.of(rotating)
 
 
-def _documents(quick):
+def _documents(quick, part):
     debug, folder = {"MELTEMI_BUILD": str(DEBUG)}, TESTS / "documents"
     jobs = _scripts(folder, "*", 300, debug, root=False, targets=DAEMON)
     jobs += _scripts(folder / "real", "check.py", 60, debug, root=False, targets=())
     for name in ("real", "analyse"):
         jobs += _scripts(folder / name, "run.py", 300, debug, root=False, targets=DAEMON)
     jobs += _scripts(folder / "istiod", "run.py", 300, debug, root=False, targets=(GOLDEN,))
-    return jobs if quick else jobs + _scripts(folder / "real", "orders.py", 600, debug, root=False, targets=(*DAEMON, GOLDEN))
+    if quick:
+        return jobs
+    orders = _scripts(folder / "real", "orders.py", 600, debug, root=False, targets=(*DAEMON, GOLDEN))
+    for job in orders:
+        job.argv += ["--orders", "20" if part.whole else "6", "--seed", str(part.day * 100)]
+    return jobs + orders
 
 
 def _lint(rooms):
@@ -206,7 +214,7 @@ def _quick(jobs):
 
 
 def every_job(known, rooms, part, quick=False):
-    jobs = _units(known) + _documents(quick) + _lint(rooms)
+    jobs = _units(known) + _documents(quick, part) + _lint(rooms)
     if quick:
         return _quick(jobs)
     return [*jobs, *_plain_units_sanitized(known, part), *_simulators(known, part), *_threads(), *_mutants(part), *_differential(part), *_fuzzers(known, part),

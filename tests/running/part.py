@@ -11,6 +11,7 @@ from .job import ROOT
 
 PARTS = 7
 FIXED_SEEDS = range(1, 501)
+SANITIZED_SEEDS = 60  # of one part
 FRESH = 500  # seeds of one day
 FIRST_FRESH = 1_000_000
 LONG_SEEDS = range(1, 50_001)
@@ -41,6 +42,11 @@ class Part:
         """A block that no other day has, and no other part of the same week."""
         first = FIRST_FRESH + (self.day - self.day % PARTS + self.number - 1) * FRESH
         return range(first, first + FRESH)
+
+    def sanitized_seeds(self):
+        """A block of the fixed seeds that no other part has."""
+        first = 1 if self.whole else 1 + (self.number - 1) * SANITIZED_SEEDS
+        return range(first, 1 + (PARTS if self.whole else self.number) * SANITIZED_SEEDS)
 
     def __str__(self):
         date = datetime.date(1970, 1, 1) + datetime.timedelta(days=self.day)
