@@ -28,7 +28,8 @@ struct mt_wheel {
 	bool unsettled; /* some are on falling[] */
 	struct mt_list slots[MT_WHEEL_LEVELS][MT_WHEEL_SLOTS];
 	struct mt_list falling[MT_WHEEL_LEVELS]; /* out of slots of this level, to be dealt out */
-	uint64_t full[MT_WHEEL_LEVELS][MT_WHEEL_WORDS]; /* a bit per slot: it holds timers */
+	/* A bit per slot, set in all that hold timers; one that lost its last timer keeps it for a while. */
+	uint64_t full[MT_WHEEL_LEVELS][MT_WHEEL_WORDS];
 };
 
 void mt_wheel_init(struct mt_wheel *w, uint64_t now);
@@ -65,4 +66,4 @@ uint32_t mt_wheel_run(struct mt_wheel *w, uint64_t now, uint32_t budget,
  * A lower bound of the next expiry in ns (exact within its level), MT_NEVER when nothing is armed: how
  * long a sleeping worker may sleep, and the simulator's next event.
  */
-uint64_t mt_wheel_next(const struct mt_wheel *w);
+uint64_t mt_wheel_next(struct mt_wheel *w);

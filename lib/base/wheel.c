@@ -56,25 +56,6 @@ static void place(struct mt_wheel *w, struct mt_timer *t, uint64_t least)
 	w->full[level][slot / 64] |= 1ull << (slot % 64);
 }
 
-/* `head` is empty now: that of a slot, or a list of falling timers, which has no bit. */
-static void emptied(struct mt_wheel *w, const struct mt_list *head)
-{
-	size_t i = ((uintptr_t)head - (uintptr_t)w->slots) / sizeof(*head);
-
-	if (i < MT_WHEEL_LEVELS * MT_WHEEL_SLOTS)
-		w->full[i / MT_WHEEL_SLOTS][i % MT_WHEEL_SLOTS / 64] &= ~(1ull << (i % 64));
-}
-
-static void take(struct mt_wheel *w, struct mt_list *n)
-{
-	const struct mt_list *prev = n->prev;
-	bool last = prev == n->next;
-
-	mt_list_del(n);
-	if (last)
-		emptied(w, prev);
-}
-
 void mt_wheel_loaded(struct mt_wheel *w)
 {
 	memset(w->full, 0, sizeof(w->full));
@@ -88,7 +69,7 @@ void mt_wheel_cancel(struct mt_wheel *w, struct mt_timer *t)
 {
 	if (!mt_timer_armed(t))
 		return;
-	take(w, &t->node);
+	mt_list_del(&t->node);
 	w->armed--;
 }
 
@@ -105,7 +86,7 @@ void mt_wheel_arm(struct mt_wheel *w, struct mt_timer *t, uint64_t deadline)
 	if (mt_timer_armed(t)) {
 		if (tick >= widen(w, t->slot_ms))
 			return; /* lazily: expiry will move it on */
-		take(w, &t->node);
+		mt_list_del(&t->node);
 		w->armed--;
 	}
 	place(w, t, w->now_ms + 1);
@@ -120,7 +101,6 @@ static void cascade(struct mt_wheel *w, int level)
 	if (mt_list_empty(slot))
 		return;
 	mt_list_splice_tail(&w->falling[level], slot);
-	emptied(w, slot);
 	w->unsettled = true;
 }
 
@@ -135,7 +115,7 @@ static mt_noinline void settle(struct mt_wheel *w, uint32_t *budget)
 				return;
 			(*budget)--;
 			__builtin_prefetch(n->next->next, 1);
-			mt_list_del(n); /* out of a list without a bit */
+			mt_list_del(n);
 			place(w, mt_list_entry(n, struct mt_timer, node), w->now_ms);
 		}
 	}
@@ -164,7 +144,7 @@ static uint32_t run_slot(struct mt_wheel *w, uint32_t *budget,
 		struct mt_timer *t = mt_list_entry(n, struct mt_timer, node);
 
 		(*budget)--;
-		take(w, n);
+		mt_list_del(n);
 		if (widen(w, t->due_ms) > w->now_ms) {
 			place(w, t, w->now_ms + 1);
 			continue;
@@ -176,27 +156,32 @@ static uint32_t run_slot(struct mt_wheel *w, uint32_t *budget,
 	return fired;
 }
 
-/* The first slot of a level, from `from` on, that holds timers; MT_WHEEL_SLOTS: none. */
-static uint32_t full_slot(const uint64_t *full, uint32_t from)
+/* The first slot of a level, from `from` on, that holds timers; MT_WHEEL_SLOTS: none. Clears the bits of empty ones. */
+static uint32_t full_slot(struct mt_wheel *w, int level, uint32_t from)
 {
 	for (uint32_t i = from / 64; i < MT_WHEEL_WORDS; i++) {
-		uint64_t bits = i == from / 64 ? full[i] & ~0ull << (from % 64) : full[i];
+		uint64_t *word = &w->full[level][i];
+		uint64_t looked_at = i == from / 64 ? ~0ull << (from % 64) : ~0ull;
 
-		if (bits)
-			return i * 64 + (uint32_t)__builtin_ctzll(bits);
+		for (uint64_t bits; (bits = *word & looked_at); *word &= ~(bits & -bits)) {
+			uint32_t slot = i * 64 + (uint32_t)__builtin_ctzll(bits);
+
+			if (!mt_list_empty(&w->slots[level][slot]))
+				return slot;
+		}
 	}
 	return MT_WHEEL_SLOTS;
 }
 
 /* The first tick from now_ms on at which a slot holds timers; something is armed. */
-static uint64_t next_tick(const struct mt_wheel *w)
+static uint64_t next_tick(struct mt_wheel *w)
 {
 	if (!mt_list_empty(&w->slots[0][w->now_ms % MT_WHEEL_SLOTS]))
 		return w->now_ms;
 	for (int level = 0; level < MT_WHEEL_LEVELS; level++) {
 		uint64_t base = w->now_ms >> (8 * level);
 		/* A slot holds ticks of this turn of its level only, so no slot before `base` counts. */
-		uint32_t slot = full_slot(w->full[level], base % MT_WHEEL_SLOTS + 1);
+		uint32_t slot = full_slot(w, level, base % MT_WHEEL_SLOTS + 1);
 
 		if (slot < MT_WHEEL_SLOTS)
 			return (base - base % MT_WHEEL_SLOTS + slot) << (8 * level);
@@ -244,7 +229,7 @@ uint32_t mt_wheel_run(struct mt_wheel *w, uint64_t now, uint32_t budget,
 	return fired;
 }
 
-uint64_t mt_wheel_next(const struct mt_wheel *w)
+uint64_t mt_wheel_next(struct mt_wheel *w)
 {
 	if (w->armed == 0)
 		return MT_NEVER;

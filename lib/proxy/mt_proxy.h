@@ -87,7 +87,7 @@ void mt_proxy_adopt(struct mt_proxy *p, struct mt_snapshot *s);
 /* Once per turn: `now`, then after input and events the exchange timers; returns work done. */
 void mt_proxy_begin(struct mt_proxy *p, uint64_t now, uint64_t wall);
 uint32_t mt_proxy_timers(struct mt_proxy *p, uint32_t budget);
-uint64_t mt_proxy_next(const struct mt_proxy *p);
+uint64_t mt_proxy_next(struct mt_proxy *p);
 
 /*
  * check.c, for tests: whether everything that waits stands in a list of what it waits for, and that will wake it. NULL,

@@ -342,7 +342,7 @@ uint32_t mt_proxy_timers(struct mt_proxy *p, uint32_t budget)
 	return n;
 }
 
-uint64_t mt_proxy_next(const struct mt_proxy *p)
+uint64_t mt_proxy_next(struct mt_proxy *p)
 {
 	uint64_t wheel = mt_wheel_next(&p->wheel);
 	uint64_t exchanges = mt_deadlines_next(&p->deadlines);

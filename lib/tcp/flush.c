@@ -130,7 +130,7 @@ void mt_tcp_flush(struct mt_tcp *t)
 	mt_tcp_conn_reap(t);
 }
 
-uint64_t mt_tcp_next(const struct mt_tcp *t)
+uint64_t mt_tcp_next(struct mt_tcp *t)
 {
 	uint64_t next = mt_wheel_next(&t->wheel);
 

@@ -101,7 +101,7 @@ void mt_tcp_deliver(struct mt_tcp *t);
 /* Sends what is due: data of connections touched this turn, then ACKs that were not piggy-backed. */
 void mt_tcp_flush(struct mt_tcp *t);
 /* The next moment at which a timer is due (MT_NEVER: none). */
-uint64_t mt_tcp_next(const struct mt_tcp *t);
+uint64_t mt_tcp_next(struct mt_tcp *t);
 
 /* ---- calls ---- */
 

@@ -102,7 +102,7 @@ void mt_tls_layer_fini(struct mt_tls_layer *l);
 
 /* The begin of a worker's turn: the time, and what is due. And when something is next. */
 void mt_tls_layer_turn(struct mt_tls_layer *l, uint64_t now);
-static inline uint64_t mt_tls_layer_next(const struct mt_tls_layer *l)
+static inline uint64_t mt_tls_layer_next(struct mt_tls_layer *l)
 {
 	return mt_wheel_next(&l->wheel);
 }

@@ -77,7 +77,7 @@ uint32_t mt_worker_turn(struct mt_worker *w, uint64_t now, uint64_t wall)
 	return work;
 }
 
-uint64_t mt_worker_next(const struct mt_worker *w)
+uint64_t mt_worker_next(struct mt_worker *w)
 {
 	uint64_t next = MT_MIN(mt_tcp_next(w->tcp), mt_proxy_next(w->proxy));
 

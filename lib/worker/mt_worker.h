@@ -130,7 +130,7 @@ void mt_worker_destroy(struct mt_worker *w);
 uint32_t mt_worker_turn(struct mt_worker *w, uint64_t now, uint64_t wall);
 
 /* The next moment at which a turn without packets would do something; MT_NEVER: none. */
-uint64_t mt_worker_next(const struct mt_worker *w);
+uint64_t mt_worker_next(struct mt_worker *w);
 
 /*
  * Before the lcore is launched, by who launches it: from here on calls wait for the worker's loop, which

@@ -53,7 +53,7 @@ void layer_check(struct layer *l)
 		sim_fail(l->sim, "%s, after a turn: a layer's stream %s", l->name, wrong);
 }
 
-uint64_t layer_next(const struct layer *l)
+uint64_t layer_next(struct layer *l)
 {
 	return l ? l->ops->next(l) : MT_NEVER;
 }

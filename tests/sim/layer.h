@@ -18,7 +18,7 @@ struct layer_ops {
 	/* Before a turn of its worker: looks after its timers. Calls no user. */
 	void (*turn)(struct layer *l);
 	/* When it wants a turn. */
-	uint64_t (*next)(const struct layer *l);
+	uint64_t (*next)(struct layer *l);
 	/* After a turn: what is wrong, or NULL. */
 	const char *(*check)(struct layer *l);
 	/* Streams that are there. */
@@ -44,7 +44,7 @@ struct layer *layer_new(enum layer_kind kind, struct sim *s, const char *name,
 	struct mt_pools *pools, struct mt_tcp *tcp);
 /* NULL is no layer, in these. */
 void layer_check(struct layer *l);
-uint64_t layer_next(const struct layer *l);
+uint64_t layer_next(struct layer *l);
 /* Fails the seed when streams are left, and frees it. */
 void layer_end(struct layer *l);
 /* From here on, what others open to this worker goes through the layer. */

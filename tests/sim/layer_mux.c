@@ -485,7 +485,7 @@ static void turn(struct layer *base)
 			mt_stream_again(k->lower);
 }
 
-static uint64_t next(const struct layer *base)
+static uint64_t next(struct layer *base)
 {
 	const struct muxes *l = (const struct muxes *)base;
 	uint64_t at = MT_NEVER;

@@ -421,7 +421,7 @@ static void turn(struct layer *l)
 			mt_stream_again(r->lower);
 }
 
-static uint64_t next(const struct layer *l)
+static uint64_t next(struct layer *l)
 {
 	const struct records *k = (const struct records *)l;
 	uint64_t at = MT_NEVER;

@@ -252,9 +252,9 @@ static void turn(struct layer *l)
 	update_some(k);
 }
 
-static uint64_t next(const struct layer *l)
+static uint64_t next(struct layer *l)
 {
-	const struct tls *k = (const struct tls *)l;
+	struct tls *k = (struct tls *)l;
 	uint64_t at = MT_MIN(mt_tls_layer_next(&k->tls), k->update_at);
 
 	for (uint32_t i = 0; i < STREAMS; i++)

@@ -178,7 +178,7 @@ void mt_tcp_flush(struct mt_tcp *t)
 	note(t, "tcp-flush");
 }
 
-uint64_t mt_tcp_next(const struct mt_tcp *t)
+uint64_t mt_tcp_next(struct mt_tcp *t)
 {
 	return FAKE(t)->tcp_next;
 }
@@ -301,7 +301,7 @@ uint32_t mt_proxy_timers(struct mt_proxy *p, uint32_t budget)
 	return 0;
 }
 
-uint64_t mt_proxy_next(const struct mt_proxy *p)
+uint64_t mt_proxy_next(struct mt_proxy *p)
 {
 	return FAKE(p)->proxy_next;
 }
