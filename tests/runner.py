@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Builds what the chosen tests need (a plain build, and one with ASan and UBSan) and runs them side by side, each within its time
+Builds what the chosen tests need (a plain build, sanitized ones, fuzz targets) and runs them side by side, each within its time
 limit. tests/run starts it after a look at the packages.
 
   --quick      an answer in some three minutes: unit tests, some seeds of the simulator, lint, documents; needs no root
   --timing     also the tests in tests/wall_clock, at the end, one at a time: an otherwise idle machine is best for them
   --part N     of the tests that rotate (mutants, fuzzing, fresh seeds, sanitized scenarios, broken TCP rules) the N-th seventh;
                by default the date of the tested commit chooses it
-  --long       all parts, --timing, more seeds, a gigabyte where 64 MB do otherwise, all labs with the sanitized build: hours
+  --long       all parts, --timing, more seeds, a gigabyte where 24 MB do otherwise, all smoke tests with the sanitized build: hours
   --only NAME  only tests whose name contains NAME (repeat for more)
   --list       print the names and build nothing (a build directory that does not exist is configured, for meson's tests)
   --hugepages on|off  whether labs use hugepages; by default they do if the machine has enough
@@ -18,6 +18,7 @@ import argparse
 import contextlib
 import os
 import pathlib
+import re
 import shutil
 import signal
 import sys
@@ -91,7 +92,7 @@ class Runner:
 
 
 def labs_at_once(cores):
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    free = int(re.search(r"^MemAvailable: +(\d+) kB", pathlib.Path("/proc/meminfo").read_text(), re.M).group(1)) << 10
     return max(1, min(int(LABS_A_CORE * cores), free // MEMORY_OF_A_LAB))
 
 
@@ -113,11 +114,18 @@ def scratch():
         if not pathlib.Path("/proc", old.name).exists():
             shutil.rmtree(old, ignore_errors=True)
     folder = parent / str(os.getpid())
+    shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _cores(text):
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text}: a number of cores, 1 or more")
+    return int(text)
 
 
 def arguments():
@@ -129,7 +137,7 @@ def arguments():
     parser.add_argument("--only", action="append", default=[])
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--hugepages", choices=("on", "off"))
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--jobs", type=_cores, metavar="N", default=os.cpu_count() or 1)
     return parser.parse_args()
 
 
@@ -142,7 +150,7 @@ def _elsewhere(options, known, rooms):
 def chosen_jobs(options, part):
     """What the options choose; ends the program if that is nothing."""
     known, rooms = known_of(DEBUG)
-    verdict.check_tables({job.name for job in every_job(known, rooms, Part(whole=True))})
+    verdict.check_tables([job.name for job in every_job(known, rooms, Part(whole=True))])
     named = [job for job in every_job(known, rooms, part, options.quick)
              if not options.only or any(name in job.name for name in options.only)]
     jobs = [job for job in named if not job.alone or options.timing or options.long]

@@ -32,15 +32,20 @@ class Part:
         """number: 1 to PARTS; None: by date. whole: all parts at once."""
         self.day = _day()
         self.whole = whole
-        self.number = number or self.day % PARTS + 1
+        # Shifted by one each week, so that a project that rests on some days of the week has all parts in seven weeks.
+        self.number = number or (self.day + self.day // PARTS) % PARTS + 1
 
     def of(self, items):
         """This part's share of a list; the shares of all parts make the list."""
         return list(items) if self.whole else list(items)[self.number - 1::PARTS]
 
+    @property
+    def block(self):
+        """A number that no other part has, in this week or another: what is drawn follows from it."""
+        return self.day - self.day % PARTS + self.number - 1
+
     def fresh_seeds(self):
-        """A block that no other day has, and no other part of the same week."""
-        first = FIRST_FRESH + (self.day - self.day % PARTS + self.number - 1) * FRESH
+        first = FIRST_FRESH + self.block * FRESH
         return range(first, first + FRESH)
 
     def sanitized_seeds(self):

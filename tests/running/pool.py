@@ -60,7 +60,7 @@ def run(jobs, cores, labs, work, done):
         try:
             result = work(job)
         except BaseException as error:  # a fault of the runner itself must not keep it waiting for ever
-            result = (1, f"the runner failed: {error!r}", 0)
+            result = (None, f"the runner failed: {error!r}", 0)
         ended.put((job, result, time.monotonic() - began))
 
     def start(job):

@@ -66,11 +66,13 @@ def run_limited(argv, seconds, env=None, cwd=ROOT, nice=0):
                                        stderr=subprocess.STDOUT, start_new_session=True, preexec_fn=lambda: _prepare(nice),
                                        env={**os.environ, **(env or {})})
             _running[started.pid] = started
+        in_time = False
         try:
             in_time = _ended_within(started, seconds)
+        finally:
             if not in_time:
                 _end(started)
-        finally:
+            _signal(started, signal.SIGKILL)  # what it left running in its process group
             with _lock:
                 del _running[started.pid]
                 cpu = _reap(started)
