@@ -9,14 +9,14 @@
  * What seeds 1 to 500 must do at least, and any longer range that begins with seed 1: each kind of fault fires, so many
  * cells are visited, ... Other ranges are too short or drawn by date, where a rare event may be missing by chance.
  */
-#define FLOOR_SEEDS	500
-#define FLOOR_DIALECT	2000
-#define FLOOR_LIMIT	10000
-#define FLOOR_CHANGES	50
-#define FLOOR_LAYER	1   /* of each that layers do */
-#define FLOOR_AGAIN	2   /* byte streams that are joined again */
-#define FLOOR_BEATS	150 /* of clients; of servers */
-#define FLOOR_BEATS_UP	10  /* of the proxy, on connections where calls wait for long */
+#define FLOOR_SEEDS    500
+#define FLOOR_DIALECT  2000
+#define FLOOR_LIMIT    10000
+#define FLOOR_CHANGES  50
+#define FLOOR_LAYER    1   /* of each that layers do */
+#define FLOOR_AGAIN    2   /* byte streams that are joined again */
+#define FLOOR_BEATS    150 /* of clients; of servers */
+#define FLOOR_BEATS_UP 10  /* of the proxy, on connections where calls wait for long */
 
 static const struct {
 	uint64_t seeds, cells;
