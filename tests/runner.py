@@ -8,7 +8,7 @@ limit. tests/run starts it after a look at the packages.
   --part N     of the tests that rotate (mutants, fuzzing, fresh seeds, sanitized scenarios, broken TCP rules) the N-th seventh;
                by default the date of the tested commit chooses it
   --long       all parts, --timing, more seeds, a gigabyte where 24 MB do otherwise, all smoke tests with the sanitized build: hours
-  --only NAME  only tests whose name contains NAME (repeat for more)
+  --only NAME  only tests whose name contains NAME, of all parts (repeat for more)
   --list       print the names and build nothing (a build directory that does not exist is configured, for meson's tests)
   --hugepages on|off  whether labs use hugepages; by default they do if the machine has enough
   --jobs N     as if there were N cores
@@ -29,13 +29,13 @@ from running.build import NICE, Build, builds_of, configured, known_of
 from running.catalog import LAB, every_job, note_outcomes
 from running.cost import Costs
 from running.hugepages import as_wanted
-from running.job import A_LAB, DEBUG, ROOT
+from running.job import A_LAB, ASAN, BESIDE, DEBUG, FUZZ, LAST, ROOT, TIMED, TSAN
 from running.part import PARTS, Part
 from running.process import end_all, run_limited
 
 LABS_A_CORE = 1.5
 MEMORY_OF_A_LAB = 2 << 30
-SPACE_OF_BUILDS = 6 << 30
+SPACE_OF_A_BUILD = {DEBUG: 2 << 30, ASAN: 2 << 30, TSAN: 1 << 30, FUZZ: 1 << 30}
 
 
 class Runner:
@@ -63,7 +63,7 @@ class Runner:
     @staticmethod
     def again(job, status):
         """Only tests whose verdict depends on the machine's pace have a second try."""
-        return status not in (0, verdict.SKIPPED) and job.alone and job.name not in verdict.EXPECTED
+        return status not in (0, verdict.SKIPPED) and job.stage == TIMED and job.name not in verdict.EXPECTED
 
     def done(self, job, result, seconds):
         """False if nothing more can be run."""
@@ -81,14 +81,12 @@ class Runner:
         return True
 
     def run(self, cores, labs):
-        beside = self.costs.longest_first([job for job in self.jobs if not job.alone and not job.last])
+        beside = self.costs.longest_first([job for job in self.jobs if job.stage == BESIDE])
         builds = builds_of(self.jobs, set(LAB))
         pool.run([*builds, *beside], cores, labs, self.work, self.done)
         if not any(name.startswith("build/") for name in self.tally.failed):
-            for jobs in ([job for job in self.jobs if job.last], [job for job in self.jobs if job.alone]):
-                for job in jobs:
-                    job.after = ()  # all builds are made
-                pool.run(jobs, 1, 1, self.work, self.done)
+            for stage in (LAST, TIMED):
+                pool.run([job for job in self.jobs if job.stage == stage], 1, 1, self.work, self.done)
 
 
 def labs_at_once(cores):
@@ -96,13 +94,13 @@ def labs_at_once(cores):
     return max(1, min(int(LABS_A_CORE * cores), free // MEMORY_OF_A_LAB))
 
 
-def enough_space():
-    free = shutil.disk_usage(ROOT).free
-    if free >= SPACE_OF_BUILDS or (DEBUG / "build.ninja").exists():
-        return True
-    print(f"{ROOT}: {free >> 20} MB are free; the builds need {SPACE_OF_BUILDS >> 20} MB: free some space, or use another disk",
-          flush=True)
-    return False
+def missing_space(jobs):
+    """What to say if the disk is too small for the builds that are not made yet, or None."""
+    new = {job.build for job in jobs if job.targets and not any((job.build / "lib").glob("*.a"))}
+    need, free = sum(SPACE_OF_A_BUILD[build] for build in new), shutil.disk_usage(ROOT).free
+    if free >= need:
+        return None
+    return f"{ROOT}: {free >> 20} MB are free; the builds need {need >> 20} MB: free some space, or use another disk"
 
 
 @contextlib.contextmanager
@@ -141,25 +139,29 @@ def arguments():
     return parser.parse_args()
 
 
-def _elsewhere(options, known, rooms):
-    """Which parts have tests of the wanted names, in words."""
-    found = [n for n in range(1, PARTS + 1) for job in every_job(known, rooms, Part(n)) if any(name in job.name for name in options.only)]
-    return f" in this part of the rotation: add --part {' or '.join(str(n) for n in sorted(set(found)))}" if found else ""
+def _named(options, part, known, rooms):
+    """--only looks in all parts of the rotation, unless --part says in which."""
+    parts = [part, *(Part(n) for n in range(1, PARTS + 1) if options.only and not options.part and not options.long)]
+    jobs = {}
+    for job in (job for one in parts for job in every_job(known, rooms, one, options.quick)):
+        if not options.only or any(name in job.name for name in options.only):
+            jobs.setdefault(job.name, job)
+    return list(jobs.values())
 
 
 def chosen_jobs(options, part):
     """What the options choose; ends the program if that is nothing."""
     known, rooms = known_of(DEBUG)
     verdict.check_tables([job.name for job in every_job(known, rooms, Part(whole=True))])
-    named = [job for job in every_job(known, rooms, part, options.quick)
-             if not options.only or any(name in job.name for name in options.only)]
-    jobs = [job for job in named if not job.alone or options.timing or options.long]
+    named = _named(options, part, known, rooms)
+    jobs = [job for job in named if job.stage != TIMED or options.timing or options.long]
     if len(jobs) < len(named):
-        print(f"left out, judged by time (add --timing): {', '.join(job.name for job in named if job.alone)}", file=sys.stderr)
+        print(f"left out, judged by time (add --timing): {', '.join(job.name for job in named if job.stage == TIMED)}", file=sys.stderr)
     if named and not jobs:
         raise SystemExit(1)
     if not named:
-        raise SystemExit(f"no test's name contains {' or '.join(options.only)}{_elsewhere(options, known, rooms)}")
+        where = " with --quick" if options.quick else f" in part {options.part}" if options.part else ""
+        raise SystemExit(f"no test's name contains {' or '.join(options.only)}{where}; `tests/run --list --long` prints all names")
     return jobs
 
 
@@ -188,8 +190,6 @@ def main():
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(143))
     part = Part(options.part, options.long)
-    if not enough_space():
-        return 1
     if not configured(DEBUG):
         print("meson could not configure the build", flush=True)
         return 1
@@ -197,6 +197,10 @@ def main():
     if options.list:
         print("\n".join(job.name for job in jobs), flush=True)
         return 0
+    too_small = missing_space(jobs)
+    if too_small:
+        print(too_small, flush=True)
+        return 1
     return run(options, part, jobs)
 
 

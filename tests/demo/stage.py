@@ -2,6 +2,8 @@
 """What the demo says, and what it found: each fact is printed when it is known, and again in the report."""
 
 import dataclasses
+import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -42,7 +44,7 @@ class Stage:
         """Starts a program for wait(), which limits its time to so many seconds."""
         output = tempfile.TemporaryFile("w+", errors="replace")
         running = subprocess.Popen([str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-                                   **options)
+                                   start_new_session=True, **options)
         self.started.append(running)
         return Step(title, running, output, time.monotonic(), seconds)
 
@@ -56,7 +58,7 @@ class Stage:
             except subprocess.TimeoutExpired:
                 print(".", end="", flush=True)
                 if time.monotonic() - step.began > step.seconds:
-                    step.running.kill()
+                    os.killpg(step.running.pid, signal.SIGKILL)
                     raise RuntimeError(f"{step.title}: not done within {step.seconds} s") from None
         step.output.seek(0)
         output = step.output.read()
@@ -69,7 +71,7 @@ class Stage:
         """Ends the programs of start() that still run: a later step failed, or the demo was interrupted."""
         for running in self.started:
             if running.poll() is None:
-                running.terminate()
+                os.killpg(running.pid, signal.SIGTERM)  # Maven starts the JVM as its child
 
     def step(self, title, argv, seconds, **options):
         return self.wait(self.start(title, argv, seconds, **options))

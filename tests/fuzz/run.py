@@ -11,6 +11,7 @@ An input that breaks the target is left in BUILD/fuzz/TARGET, and the exit statu
 """
 
 import argparse
+import fcntl
 import json
 import os
 import pathlib
@@ -90,6 +91,14 @@ def keep_worst(replay, work, target, folders):
         (FUZZ / "corpus" / target / f"{kind}.hex").write_text(f"# Of all that was found, {what}.\n" + "".join(lines))
 
 
+def alone(work):
+    """Waits for another run of the same target in this clone; the lock ends with the program."""
+    work.parent.mkdir(exist_ok=True)
+    lock = open(f"{work}.lock", "w", encoding="utf-8")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    return lock
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("build", type=pathlib.Path)
@@ -102,6 +111,7 @@ def main():
     replay, folders = test_of(build, options.target)
     is_steps = options.target.startswith("steps_")
     program, work = replay.removesuffix("_replay"), build / "fuzz" / options.target
+    lock = alone(work)
     shutil.rmtree(work, ignore_errors=True)
     vectors = test_of(build, options.target.removeprefix("steps_"))[1] if is_steps else []
     files = start_folder(work / "start", folders, vectors)
@@ -122,7 +132,8 @@ def main():
     if run.returncode or merge.returncode:
         inputs_of_failures = ", ".join(str(path) for path in sorted(work.iterdir()) if path.is_file()) or "none left"
         print(f"FAILED: {options.target}: exit {run.returncode or merge.returncode}; inputs: {inputs_of_failures}")
-        sys.exit(1)
+    lock.close()
+    sys.exit(bool(run.returncode or merge.returncode))
 
 
 main()

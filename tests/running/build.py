@@ -6,6 +6,7 @@ import dataclasses
 import fcntl
 import json
 import pathlib
+import sys
 import time
 
 from . import cache
@@ -22,7 +23,11 @@ NICE = 10
 @contextlib.contextmanager
 def _mine():
     with open(ROOT / "meson.build", encoding="utf-8") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("waiting for another run that builds in this clone", file=sys.stderr, flush=True)
+            fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 

@@ -30,9 +30,10 @@ def _unusable(directory):
     return f"only {free >> 20} MB are free on its disk" if free < SPARE else None
 
 
-def compilers(c="gcc", cxx="g++"):
-    """The environment of `meson setup`."""
-    launcher = "ccache " if shutil.which("ccache") else ""
+def compilers(c=None, cxx=None):
+    """The environment of `meson setup`; the caller's CC and CXX hold where a build does not need others."""
+    c, cxx = c or os.environ.get("CC", "gcc"), cxx or os.environ.get("CXX", "g++")
+    launcher = "ccache " if shutil.which("ccache") and "ccache" not in c else ""
     return {"CC": launcher + c, "CXX": launcher + cxx}
 
 

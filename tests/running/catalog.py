@@ -6,11 +6,11 @@ import pathlib
 import re
 
 from . import verdict
-from .job import A_CORE, A_LAB, ALL_CORES, ASAN, DEBUG, FUZZ, ROOT, TESTS, TSAN, Job
+from .job import A_CORE, A_LAB, ALL_CORES, ASAN, BESIDE, DEBUG, FUZZ, LAST, ROOT, TESTS, TIMED, TSAN, Job
 from .part import FIXED_SEEDS, LONG_SEEDS
 
 SANITIZED_SMOKE = ("dubbo_split_on_one_connection", "bad_input", "opaque_half_close", "kill_server_under_load")
-SANITIZED = {"ASAN_OPTIONS": "detect_leaks=1:abort_on_error=1",
+SANITIZED = {"ASAN_OPTIONS": "detect_leaks=1:abort_on_error=1", "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
              "LSAN_OPTIONS": f"suppressions={TESTS}/leaks.supp:print_suppressions=0"}
 DAEMON = ("app/meltemid/meltemid", "app/meltemi/meltemi")
 LAB = (*DAEMON, "bench/blast/meltemi-blast", "tests/attack/flood", "tests/smoke/impair", "tests/smoke/libslow_disk.so",
@@ -99,9 +99,10 @@ def _simulators(known, part):
     jobs = [_meson(test) for test in scenarios]
     jobs += [_meson(test, ASAN, "asan/", SANITIZED) for test in part.of(scenarios)]
     jobs.append(Job("asan/sim/seeds", [ASAN / SIM, "--seeds", _a_range(part.sanitized_seeds())], 900, SANITIZED, build=ASAN, targets=(SIM,)))
-    if part.whole:
-        return [*jobs, _seeds("seeds", LONG_SEEDS, seconds=5400), _seeds("fresh", part.fresh_seeds())]
-    return [*jobs, _seeds("seeds", FIXED_SEEDS), _seeds("fresh", part.fresh_seeds())]
+    fixed, fresh = LONG_SEEDS if part.whole else FIXED_SEEDS, part.fresh_seeds()
+    jobs += [_seeds("seeds", fixed, seconds=5400 if part.whole else 900), _seeds("fresh", fresh)]
+    # A fresh seed that failed once is listed, and runs every day until it is repaired.
+    return jobs + [_seeds(f"listed-{seed}", range(seed, seed + 1)) for seed in verdict.listed_seeds() if seed not in fixed and seed not in fresh]
 
 
 def _rows(name, macro):
@@ -150,8 +151,8 @@ def _benches(known, part):
     elsewhere = set(ROTATING_BENCHES) - set(part.of(ROTATING_BENCHES))
     jobs = [_meson(test) for test in known if _suite(test) == "bench" and test["name"] not in elsewhere]
     for job in jobs:
-        # The others count instructions of a program without time-outs; these run workers against peers in real time.
-        job.last = job.name not in ("bench/micro", "bench/documents_cost")
+        # Those two count instructions of a program without time-outs; the others run workers against peers in real time.
+        job.stage = BESIDE if job.name in ("bench/micro", "bench/documents_cost") else LAST
     return jobs
 
 
@@ -160,8 +161,9 @@ def _scripts(folder, pattern, seconds, env, root=True, build=DEBUG, targets=LAB,
     out = []
     for p in found:
         name = f"{p.parent.relative_to(TESTS)}/{p.stem}"
+        stage = TIMED if name in verdict.WALL_CLOCK and not prefix else BESIDE
         out.append(Job(prefix + name, ["/usr/bin/python3", p] if p.suffix == ".py" else [p], seconds, env, root, build=build,
-                       targets=targets, takes=A_LAB if root else A_CORE, alone=not prefix and name in verdict.WALL_CLOCK))
+                       targets=targets, takes=A_LAB if root else A_CORE, stage=stage))
     return out
 
 

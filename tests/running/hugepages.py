@@ -2,11 +2,21 @@
 """A run with hugepages, or without, whatever the machine has: labs take them from MELTEMI_HUGEPAGES."""
 
 import contextlib
+import fcntl
 import os
 import pathlib
 
 POOL = pathlib.Path("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages")
+LOCK = pathlib.Path("/run/lock/meltemi-tests-hugepages")
 A_LAB = 2 * 640  # MB, at most: two daemons, or two workers
+
+
+def _ask_for(pages):
+    POOL.write_text(str(pages))
+    have = int(POOL.read_text())
+    if have < A_LAB // 2:
+        raise SystemExit(f"this machine gave {2 * have} MB of hugepages, fewer than a lab may want")
+    print(f"{2 * have} MB of hugepages", flush=True)
 
 
 @contextlib.contextmanager
@@ -16,15 +26,17 @@ def as_wanted(want, beside):
         yield
         return
     os.environ["MELTEMI_HUGEPAGES"] = "auto" if want == "on" else "off"
-    before = POOL.read_text()
-    try:
-        if want == "on":
-            POOL.write_text(str(max(int(before), beside * A_LAB // 2)))
-            have = int(POOL.read_text())
-            if have < A_LAB // 2:
-                raise SystemExit(f"this machine gave {2 * have} MB of hugepages, fewer than a lab may want")
-            print(f"{2 * have} MB of hugepages", flush=True)
+    if want == "off":
         yield
-    finally:
-        if POOL.read_text() != before:
+        return
+    with LOCK.open("w") as lock:  # another run of this machine would restore what this one has set
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SystemExit("another run on this machine has --hugepages on; wait for its end") from None
+        before = POOL.read_text()
+        try:
+            _ask_for(max(int(before), beside * A_LAB // 2))
+            yield
+        finally:
             POOL.write_text(before)

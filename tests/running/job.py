@@ -10,6 +10,9 @@ DEBUG, ASAN, FUZZ, TSAN = (ROOT / f"build-{kind}" for kind in ("debug", "asan", 
 
 # What a job takes of the machine while it runs. Labs mostly wait for their peers; the others compute.
 A_CORE, ALL_CORES, A_LAB = "a core", "all cores", "a lab"
+# When it runs: side by side with others; after those, with no other job at the same time; at the very end and only with --timing,
+# with no other job either, because time judges it: only such a job has a second try.
+BESIDE, LAST, TIMED = "beside others", "last", "timed"
 
 
 @dataclasses.dataclass
@@ -23,8 +26,7 @@ class Job:
     build: pathlib.Path = DEBUG
     targets: tuple = ()  # of `build`; ninja makes them first
     takes: str = A_CORE
-    alone: bool = False  # judged by time: runs at the end with --timing, with no other job at the same time, and may be tried twice
-    last: bool = False  # runs after the pool, with no other job at the same time
+    stage: str = BESIDE
     after: tuple = ()  # names of jobs that must end first, if they are part of this run
     must_fail: bool = False  # runs a broken program: exit status 0 means that no check noticed
     seeds: range = range(0)  # of the simulator; each failing one is a verdict of its own

@@ -54,6 +54,10 @@ def check_tables(names):
                 raise SystemExit(f"tests/{file}: there is no test {name}; `tests/run --list --long --timing` prints their names")
 
 
+def listed_seeds():
+    return [int(name.removeprefix(SEED)) for name in EXPECTED if name.startswith(SEED)]
+
+
 def quote(output):
     return "\n".join("      | " + line for line in output.strip().splitlines()[-40:])
 

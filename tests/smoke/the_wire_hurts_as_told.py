@@ -114,16 +114,16 @@ def same_seed(lab, ends):
 
 
 def delay(lab, ends):
-    medians = []
+    fastest = []
     for want in (10, 50):
         lab.hurt_by(delay_us=want * 1000)
         took = sorted((received - sent) / 1e6 for _, sent, received, _ in ends.through(1, 200, pace=1e-3))
         print(f"delay {want} ms: {took[0]:.2f} to {took[-1]:.2f} ms, median {took[100]:.2f}", flush=True)
         equal(len(took), 200, "frames")
-        medians.append(took[100])
+        fastest.append(took[0])
         check(took[0] >= want, f"a frame came after {took[0]:.2f} ms")
-    check(medians[1] > medians[0], "frames that wait for 50 ms are not later than those that wait for 10 ms")
-    
+    check(fastest[0] < 50 <= fastest[1], f"the fastest frames took {fastest} ms")  # a busy machine only adds to it
+
 
 def rate(lab, ends):
     """Of 600 frames of 1,030 bytes that come at once those pass that the queue of 125,000 bytes holds, at 20 Mbit/s."""

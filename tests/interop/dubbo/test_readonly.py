@@ -35,7 +35,6 @@ def leaves_in_order(version):
         load.wait_line("calling", 30)
         within(30, lambda: daemon.counters()["proxy_exchange_started"] > 30, "30 calls")
         providers[0].stop(20)
-        before = daemon.counters()["proxy_exchange_started"]
         report = load.result(60)
         print(f"{version}: {report['answered']} answered by {report['by_server']}, errors {report['errors']} "
               f"{report['error_samples']}", flush=True)
@@ -46,8 +45,8 @@ def leaves_in_order(version):
         check(unexported <= MOMENT, f"{unexported} calls went to a provider that takes none")
         check(daemon.counters()["proxy_up_event_drain"] > 0, "no announcement was heard")
         check(report["by_server"].get("v1/s1", 0) > 0, "the server that left had no call before")
-        check(report["by_server"].get("v2/s2", 0) > 5 and daemon.counters()["proxy_exchange_started"] > before + 5,
-              "the other server did not take over")
+        # As long as both serve they have equally many calls.
+        check(report["by_server"].get("v2/s2", 0) > report["by_server"]["v1/s1"] + 5, "the other server did not take over")
 
 
 def body():

@@ -108,8 +108,9 @@ def renewed(m):
     for client in clients:
         client.wait_line("calling")
     for _ in range(2):
+        serial = m.daemon.show("identity")["identity"][0]["serial"]
         m.identify()
-        within(60, lambda: m.daemon.show("identity")["identity"][0]["state"] == "good", "the new certificate is in use")
+        within(60, lambda was=serial: m.daemon.show("identity")["identity"][0]["serial"] != was, "the new certificate is in use")
     for client in clients:
         report = client.result()
         equal((report["failed"], report["crossed"], report["strays"]), (0, 0, 0), f"calls that were lost beside {report['answered']}")

@@ -9,9 +9,8 @@ import re
 import signal
 import subprocess
 
-from .check import Failure, check, equal, within
+from .check import PATIENCE, Failure, check, equal, within
 
-PATIENCE = 12  # seconds: a message that began, and a client that reads nothing, have 10
 # Slabs that hold something only as long as a peer wants something; connections may stay open.
 SLABS = ("exchange", "tcp out of order", "byte streams being joined")
 BAD = re.compile(r"level=error|^EAL: .*(?:rror|annot|ailed)|AddressSanitizer|runtime error:|Assertion|MT_ASSERT", re.M)
