@@ -9,10 +9,10 @@
 /* Whether the frame's VLAN is the port's; sets l2_len and *type. */
 static bool vlan_ok(const struct mt_netw *w, struct net_rx *rx, uint16_t *type)
 {
-	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(rx->m, const struct rte_ether_hdr *);
+	const struct net_ether *eth = rte_pktmbuf_mtod(rx->m, const struct net_ether *);
 	uint16_t want = w->table->ports[rx->port->index].vlan, id = 0;
 
-	*type = rte_be_to_cpu_16(eth->ether_type);
+	*type = rte_be_to_cpu_16(eth->type);
 	rx->l2_len = sizeof(*eth);
 	/* Only the STRIPPED flag says that the tag is not in the frame any more. */
 	if (rx->m->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED) {
@@ -42,7 +42,7 @@ static mt_noinline bool flagged_in(struct mt_netw *w, struct net_rx *rx, uint16_
 /* One frame; true when rx->m is a TCP segment for the caller. */
 static bool frame_in(struct mt_netw *w, struct net_rx *rx)
 {
-	const struct rte_ether_hdr *eth;
+	const struct net_ether *eth;
 	uint16_t type;
 
 	rx->m = net_own(w, rx->m, rx->port->caps.rx_shared, NET_HEADERS_MAX);
@@ -52,17 +52,16 @@ static bool frame_in(struct mt_netw *w, struct net_rx *rx)
 		net_drop(w, rx->m, MT_NET_frame_short);
 		return false;
 	}
-	eth = rte_pktmbuf_mtod(rx->m, const struct rte_ether_hdr *);
-	rx->peer = eth->src_addr;
-	rx->l2_unicast = rte_is_unicast_ether_addr(&eth->dst_addr);
+	eth = rte_pktmbuf_mtod(rx->m, const struct net_ether *);
+	memcpy(&rx->peer, eth->src, sizeof(rx->peer));
+	rx->l2_unicast = !(eth->dst[0] & RTE_ETHER_GROUP_ADDR);
 	if (mt_unlikely(!vlan_ok(w, rx, &type))) {
 		net_drop(w, rx->m, MT_NET_vlan_unknown);
 		return false;
 	}
 	if (mt_unlikely(w->table->flags[rx->port->index]) && !flagged_in(w, rx, type))
 		return false;
-	if (rx->l2_unicast &&
-		mt_unlikely(!rte_is_same_ether_addr(&eth->dst_addr, &rx->port->mac))) {
+	if (rx->l2_unicast && mt_unlikely(!net_ether_is(eth->dst, &rx->port->mac))) {
 		net_drop(w, rx->m, MT_NET_not_our_mac);
 		return false;
 	}

@@ -387,6 +387,17 @@ uint32_t net_sum_keep(struct rte_mbuf *m, uint32_t off, uint32_t front);
 #define NET_QUOTE_MAX 112
 
 /* A received packet on its way through the layers. */
+/* An Ethernet header in a frame. It may lie at any address: a ring hands over headers that a sender put before its payload. */
+struct net_ether {
+	uint8_t dst[RTE_ETHER_ADDR_LEN], src[RTE_ETHER_ADDR_LEN];
+	rte_be16_t type;
+} __attribute__((packed));
+
+static inline bool net_ether_is(const uint8_t *addr, const struct rte_ether_addr *mac)
+{
+	return memcmp(addr, mac->addr_bytes, RTE_ETHER_ADDR_LEN) == 0;
+}
+
 struct net_rx {
 	struct mt_port *port;
 	struct rte_mbuf *m;

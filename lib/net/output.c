@@ -106,7 +106,6 @@ static enum mt_net_result way_back(struct mt_netw *w, const struct rte_mbuf *in,
 	const struct mt_addr *remote, struct mt_net_dst *dst)
 {
 	const struct net_route *r = find_route(w, remote, dst);
-	const struct rte_ether_hdr *eth;
 	struct rte_ether_addr mac;
 	uint64_t word;
 
@@ -120,13 +119,13 @@ static enum mt_net_result way_back(struct mt_netw *w, const struct rte_mbuf *in,
 	}
 	if (!in)
 		return MT_NET_WAIT;
-	eth = rte_pktmbuf_mtod(in, const struct rte_ether_hdr *);
-	if (!rte_is_unicast_ether_addr(&eth->src_addr) || rte_is_zero_ether_addr(&eth->src_addr))
+	memcpy(&mac, rte_pktmbuf_mtod(in, const struct net_ether *)->src, sizeof(mac));
+	if (!rte_is_unicast_ether_addr(&mac) || rte_is_zero_ether_addr(&mac))
 		return MT_NET_WAIT;
 	net_count(w, MT_NET_answered_back);
 	dst->port = in->port;
 	dst->neigh = NET_NEIGH_NOBODY;
-	write_l2(w, remote, &eth->src_addr, dst);
+	write_l2(w, remote, &mac, dst);
 	return MT_NET_SENT;
 }
 

@@ -62,7 +62,7 @@ static void to_wire(struct mt_netw *w, uint16_t port, struct rte_mbuf *m)
 
 bool net_punt_early(struct mt_netw *w, struct net_rx *rx)
 {
-	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(rx->m, const struct rte_ether_hdr *);
+	const struct net_ether *eth = rte_pktmbuf_mtod(rx->m, const struct net_ether *);
 	uint16_t uplink = w->table->uplink[rx->port->index];
 	uint16_t tap = w->table->ports[rx->port->index].exception;
 	const struct mt_port *kernel;
@@ -74,8 +74,7 @@ bool net_punt_early(struct mt_netw *w, struct net_rx *rx)
 	}
 	kernel = w->net->ports[tap];
 	if (rx->l2_unicast) {
-		if (rte_is_same_ether_addr(&eth->dst_addr, &rx->port->mac) ||
-			!rte_is_same_ether_addr(&eth->dst_addr, &kernel->mac))
+		if (net_ether_is(eth->dst, &rx->port->mac) || !net_ether_is(eth->dst, &kernel->mac))
 			return false;
 		to_kernel(w, rx, rx->m);
 		return true;

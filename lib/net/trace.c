@@ -35,13 +35,13 @@ static const void *take(struct head *h, uint32_t n)
 
 static uint16_t ethertype(struct head *h)
 {
-	const struct rte_ether_hdr *eth = take(h, sizeof(*eth));
+	const struct net_ether *eth = take(h, sizeof(*eth));
 	const struct rte_vlan_hdr *tag;
 
 	if (!eth)
 		return 0;
-	if (eth->ether_type != rte_cpu_to_be_16(RTE_ETHER_TYPE_VLAN))
-		return rte_be_to_cpu_16(eth->ether_type);
+	if (eth->type != rte_cpu_to_be_16(RTE_ETHER_TYPE_VLAN))
+		return rte_be_to_cpu_16(eth->type);
 	tag = take(h, sizeof(*tag));
 	return tag ? rte_be_to_cpu_16(tag->eth_proto) : 0;
 }
