@@ -130,11 +130,10 @@ def _mutants(part):
 
 
 def _differential(part):
-    """lib/tcp against the kernel's TCP; and with rules broken, each of which must be noticed."""
+    """lib/tcp against the kernel's TCP; and with rules broken, each of which must be noticed. One run of the kernel serves all."""
     seeds = "1-100000" if part.whole else "1-10000"
-    jobs = [Job("differential/seeds", [DEBUG / DIFFERENTIAL, "--seeds", seeds], 900, root=True, targets=(DIFFERENTIAL,))]
-    return jobs + [Job(f"differential/{name}", [DEBUG / DIFFERENTIAL, "--break", name], 120, root=True, targets=(DIFFERENTIAL,))
-                   for name in part.of(KERNEL_BREAKS)]
+    return [Job(f"differential/{name}", [DEBUG / DIFFERENTIAL, *argv], 900, root=True, targets=(DIFFERENTIAL,))
+            for name, argv in (("seeds", ["--seeds", seeds]), ("broken", ["--break", ",".join(KERNEL_BREAKS)]))]
 
 
 def _fuzzers(known, part):
