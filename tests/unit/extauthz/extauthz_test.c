@@ -42,7 +42,8 @@ static void frame(struct server *s, const uint8_t *p, size_t len)
 	s->room = 65536;
 	s->body = calloc(1, s->room);
 	memcpy(s->body + 1, &be, 4);
-	memcpy(s->body + 5, p, len);
+	if (len)
+		memcpy(s->body + 5, p, len);
 	s->have = len + 5;
 }
 
