@@ -188,7 +188,7 @@ def run(options, part, jobs):
 def main():
     options = arguments()
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: sys.exit(143))
+        signal.signal(number, signal.default_int_handler)  # as Ctrl-C: labs are ended, and what is known is printed
     part = Part(options.part, options.long)
     if not configured(DEBUG):
         print("meson could not configure the build", flush=True)
@@ -205,4 +205,7 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
