@@ -14,7 +14,7 @@ static void op_consumed(struct mt_stream *s)
 	if (c->pumping)
 		return; /* the pump looks itself, and charges what is left */
 	tls_sync(c);
-	if (tls_has_room(c) && c->lower->rx.len)
+	if (tls_has_room(c) && (c->lower->rx.len || c->lower->rx_eof))
 		mt_stream_again(c->lower);
 }
 

@@ -189,6 +189,27 @@ static void test_cut_off(void)
 	layers_end();
 }
 
+/* FIN alone, while the user has not yet taken the last record: the stream fails when it has. */
+static void test_cut_off_later(void)
+{
+	layers_begin(NULL, NULL);
+	B->greedy = false;
+	layers_connect();
+	layers_say(CLIENT, 0, 1000, 1000);
+	layers_settle();
+	CU_ASSERT_EQUAL(B->s->rx.len, 1000);
+	layers_lower(CLIENT)->shut = true;
+	layers_settle();
+	CU_ASSERT_FALSE(B->closed);
+	mt_chain_concat(&B->got, &B->s->rx);
+	mt_stream_consumed(B->s);
+	layers_until(&B->closed);
+	CU_ASSERT_EQUAL(B->reason, MT_CLOSE_RESET);
+	CU_ASSERT_EQUAL(layers.layer[SERVER].counts[MT_TLS_N_cut_off], 1);
+	layers_until(&A->closed);
+	layers_end();
+}
+
 /* A changed byte: the alert comes before the end. With bytes of the user's under way: a reset, which takes them along. */
 static void test_changed(void)
 {
@@ -447,7 +468,8 @@ const struct mt_test layer_tests[] = {{"both ways, both versions, any cut", test
 	{"gathered in a turn", test_gathered}, {"gathered, then the end", test_gathered_end},
 	{"one record for who does not read", test_one_record}, {"long records", test_long_records},
 	{"half-close", test_half_close}, {"the end waits", test_end_waits},
-	{"FIN alone", test_cut_off}, {"a changed byte", test_changed},
+	{"FIN alone", test_cut_off}, {"FIN alone, later", test_cut_off_later},
+	{"a changed byte", test_changed},
 
 	{"key updates", test_updates}, {"detach", test_detach}, {"no memory", test_no_memory},
 	{"writable", test_writable}, {"any moment", test_any_moment}, {"charged", test_charged},
