@@ -526,7 +526,7 @@ struct mt_ctl_later {
 struct mt_ctl {
 	struct mt_ctl_env env;
 	enum mt_ctl_state state;
-	bool told_unready; /* by /healthcheck/fail */
+	bool ready_off; /* by `ready off`: /ready answers 503 */
 	uint64_t now, started;
 	int epoll;
 	int rte_fd; /* eventfd: somebody asks; -1: none */

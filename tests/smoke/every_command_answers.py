@@ -35,7 +35,7 @@ WORDS = {
     "tune limit": "thrift-sample-server.meta-thrift.svc.cluster.local:9090 max=100 report-only=on",
     "tune fault": "thrift-sample-server.meta-thrift.svc.cluster.local delay=50ms delay-percent=1",
     "tune split": "org.apache.dubbo.samples.basic.api.demoservice traffic-splitting v1=50 v2=50", "tune keep": "all", "tune drop": "all", "log level": "dns warn",
-    "diff": "1 2", "forget": "DestinationRule meta-dubbo/dubbo-demoservice", "rollback": "1", "commit confirm": "60s",
+    "ready": "on", "diff": "1 2", "forget": "DestinationRule meta-dubbo/dubbo-demoservice", "rollback": "1", "commit confirm": "60s",
     "trace start": "service=*demoservice count 1", "trace show": "", "capture start": "messages service=*demoservice",
     "capture read": "2", "explain": "protocol=dubbo service=org.apache.dubbo.samples.basic.api.demoservice",
 }

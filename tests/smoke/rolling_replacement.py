@@ -69,10 +69,6 @@ class Node:
         self.lab.processes.remove(run)
         return report
 
-    def healthcheck(self, word):
-        """What takes a node out of its balancer, while it goes on serving."""
-        equal(self.daemon.http(f"/healthcheck/{word}", method="POST")[0], 200, f"{self.name}: /healthcheck/{word}")
-
     def clients(self):
         return json.loads(self.daemon.shell("--json", "show", "connections", "where", "side=client"))["connections"]
 
@@ -162,7 +158,7 @@ def served_by(balancer, node, lots=1):
 
 def take_out(balancer, node):
     """The first half of a replacement: out of the balancer, stopped when nobody but the slow calls is there, which are answered."""
-    node.healthcheck("fail")
+    node.daemon.shell("ready", "off")
     within(10, lambda: balancer.left(node), "the load goes elsewhere")
     within(10, lambda: not node.clients(), f"{node.name}: clients leave")
     slow = node.slow_calls()

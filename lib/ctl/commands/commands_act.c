@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Commands that act on the whole node. */
-#include "mt_ctl_priv.h"
+#include "names.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -61,6 +61,30 @@ static json_t *run_accept(struct mt_ctl *c, const struct mt_request *r)
 	return mt_ctl_when(c, r, rc, "accept", json_pack("{s:o}", "accept", mt_json_text(words)));
 }
 
+static json_t *run_ready(struct mt_ctl *c, const struct mt_request *r)
+{
+	bool off = strcmp(r->args[0], "off") == 0;
+	char who[MT_WHO_LEN];
+
+	if (!off && strcmp(r->args[0], "on") != 0)
+		return mt_ctl_error("usage: ready on|off");
+	c->ready_off = off;
+	mt_log(MT_LOG_INFO, "admin", "ready %s, by %s", r->args[0], mt_who_str(r->who, who));
+	return json_pack("{s:s}", "ready",
+		off ? "/ready answers 503 until `ready on`; clients are served as before"
+		: mt_ctl_answers_ready(c) ? "/ready answers 200"
+					  : "/ready answers by the node's state, which is not "
+					    "ready: see `show ready`");
+}
+
+static void offer_ready(struct mt_ctl *c, const struct mt_request *r, struct mt_offers *o)
+{
+	if (r->n_args)
+		return;
+	mt_offer(o, "on", "/ready answers by the node's state");
+	mt_offer(o, "off", "/ready answers 503");
+}
+
 const struct mt_command mt_commands_act[] = {
 	{.words = "reload",
 		.args = "",
@@ -80,6 +104,15 @@ const struct mt_command mt_commands_act[] = {
 		.help = "take no new connections, finish what is owed",
 		.role = MT_ROLE_OPERATE,
 		.run = run_drain},
+	{.words = "ready",
+		.args = "on|off",
+		.help = "off: /ready answers 503, so that load balancers leave the node; on: ends "
+			"that",
+		.more = "The node serves all clients as before, new ones too. `off` holds until "
+			"`ready on` or the end of the daemon; the next start does not know it.",
+		.role = MT_ROLE_OPERATE,
+		.offer = offer_ready,
+		.run = run_ready},
 	{.words = "accept",
 		.args = "",
 		.help = "what is served now is what is to be served: the node is ready",

@@ -234,7 +234,7 @@ static unsigned int quit(struct mt_envoy *e, struct mt_text_buf *out)
 static unsigned int healthcheck(struct mt_envoy *e, struct mt_text_buf *out, bool failed)
 {
 	mt_log(MT_LOG_INFO, "admin", "%s: readiness %s", e->who.name, failed ? "fails" : "is told");
-	e->c->told_unready = failed;
+	e->c->ready_off = failed;
 	mt_text_add(out, "OK\n");
 	return MHD_HTTP_OK;
 }

@@ -27,6 +27,9 @@ void mt_check_state(struct mt_health *h)
 			"not ready: waits for this %s%s%s%s: %s", r.waits[i].kind,
 			*r.waits[i].source ? " of " : "", r.waits[i].source,
 			r.n > READY_TOLD ? " and others" : "", r.waits[i].why);
+	if (h->c->ready_off)
+		mt_found(h, MT_FOUND_WARNING, "", "`ready on` when clients may come again",
+			"/ready answers 503: an operator ran `ready off`");
 	if (h->c->state == MT_CTL_DRAINING)
 		mt_found(h, MT_FOUND_WARNING, "", "restart meltemid to serve again",
 			"draining: no new connections are taken");

@@ -43,8 +43,8 @@ static unsigned int page_ready(struct mt_ctl *c, struct mt_text_buf *out)
 	};
 	struct mt_ctl_ready ready;
 
-	if (c->told_unready) {
-		mt_text_add(out, "told to be not ready (/healthcheck/fail)\n");
+	if (c->ready_off) {
+		mt_text_add(out, "not ready: an operator ran `ready off`; `ready on` ends it\n");
 		return MHD_HTTP_SERVICE_UNAVAILABLE;
 	}
 	mt_ctl_ready(c, &ready);

@@ -19,14 +19,14 @@ enum mt_ctl_state mt_ctl_state_now(const struct mt_ctl *c)
 
 bool mt_ctl_answers_ready(const struct mt_ctl *c)
 {
-	return !c->told_unready && mt_ctl_state_now(c) == MT_CTL_SERVING;
+	return !c->ready_off && mt_ctl_state_now(c) == MT_CTL_SERVING;
 }
 
 json_t *mt_show_ready(struct mt_ctl *c, const struct mt_request *r)
 {
 	struct mt_ctl_ready ready;
 	json_t *list = json_array();
-	const char *why = c->told_unready		? "told so by /healthcheck/fail"
+	const char *why = c->ready_off			? "`ready off`; `ready on` ends it"
 			  : c->state == MT_CTL_DRAINING ? "it drains"
 			  : c->state == MT_CTL_STARTING ? "it starts"
 							: NULL;

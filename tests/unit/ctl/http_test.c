@@ -141,6 +141,44 @@ static void test_waits(void)
 	mt_ctl_destroy(c);
 }
 
+static void run_and_see(struct mt_ctl *c, const char *line, int want, const char *says)
+{
+	int code;
+	char *out = test_run(c, line, &code);
+
+	CU_ASSERT_EQUAL(code, want);
+	CU_ASSERT(out && strstr(out, says));
+	free(out);
+}
+
+/* `ready off` holds until `ready on`, which does not make a node ready that is not. */
+static void test_ready_off(void)
+{
+	struct mt_ctl_env env = {.http_port = free_port()};
+	static const char request[] = "GET /ready HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+	static char buf[65536];
+	struct mt_ctl *c;
+
+	mt_addr_parse("127.0.0.1", &env.http_addr);
+	c = test_ctl(&env);
+	mt_ctl_set_state(c, MT_CTL_SERVING);
+	run_and_see(c, "ready", MT_CTL_USAGE, "usage: ready on|off");
+	run_and_see(c, "ready of", MT_CTL_FAILED, "usage: ready on|off");
+	CU_ASSERT_EQUAL(exchange(c, env.http_port, request, buf, sizeof(buf)), 200);
+	run_and_see(c, "ready off", MT_CTL_OK, "503");
+	CU_ASSERT_EQUAL(exchange(c, env.http_port, request, buf, sizeof(buf)), 503);
+	CU_ASSERT_PTR_NOT_NULL(strstr(buf, "`ready off`"));
+	run_and_see(c, "show ready", MT_CTL_OK, "`ready off`");
+	run_and_see(c, "show health", MT_CTL_OK, "`ready off`");
+	run_and_see(c, "ready on", MT_CTL_OK, "/ready answers 200");
+	CU_ASSERT_EQUAL(exchange(c, env.http_port, request, buf, sizeof(buf)), 200);
+	mt_ctl_set_state(c, MT_CTL_DRAINING);
+	run_and_see(c, "ready on", MT_CTL_OK, "not ready");
+	CU_ASSERT_EQUAL(exchange(c, env.http_port, request, buf, sizeof(buf)), 503);
+	run_and_see(c, "complete ready o*", MT_CTL_OK, "off");
+	mt_ctl_destroy(c);
+}
+
 /* The page is for who asks by an address, as localhost or by a name that was given. */
 static void test_page(void)
 {
@@ -334,6 +372,7 @@ static void test_time_limits(void)
 
 const struct mt_test http_tests[] = {
 	{"what is waited for", test_waits},
+	{"ready off and on", test_ready_off},
 	{"silent connections keep nobody out", test_silent},
 	{"half-asked questions keep nobody out", test_half_asked},
 	{"time limits", test_time_limits},
