@@ -3,7 +3,6 @@
 #include "daemon.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,12 +31,6 @@ static void drain(void *arg)
 
 	workers_drain(d);
 	mt_ctl_set_state(d->ctl, MT_CTL_DRAINING);
-}
-
-/* Through the loop, as if somebody else had sent it. */
-static void quit(void *arg)
-{
-	(void)kill(getpid(), SIGTERM);
 }
 
 static const char *diagnostics(void *arg)
@@ -210,7 +203,6 @@ int admin_start(struct daemon *d, struct mt_err *e)
 		.rolled_back = rolled_back,
 		.history = d->history,
 		.drain = drain,
-		.quit = quit,
 		.diagnostics = diagnostics,
 		.longest_turn = longest_turn,
 		.objects = objects,

@@ -102,7 +102,7 @@ struct mt_ctl_env {
 	const char *view_group;	 /* who may open it; NULL: the daemon's group */
 	struct mt_addr http_addr;
 	uint16_t http_port; /* 0: no HTTP */
-	/* Who may use Envoy's administration interface there. */
+	/* Which clients may read Envoy's administration pages there. */
 	enum mt_ctl_envoy { MT_CTL_ENVOY_LOOPBACK, MT_CTL_ENVOY_ANY, MT_CTL_ENVOY_OFF } envoy;
 	const struct mt_text
 		*http_names; /* admin.httpNames: besides addresses, that the page is asked for by */
@@ -147,8 +147,6 @@ struct mt_ctl_env {
 	struct mt_history *history; /* NULL: none */
 	/* Starts draining: no new connections, what is owed is finished. Harmless when repeated. */
 	void (*drain)(void *arg);
-	/* Ends the daemon as SIGTERM does: what is owed is finished first. Returns at once. */
-	void (*quit)(void *arg);
 	/* Warnings and errors of the last load (mt_diags_print()'s lines); NULL: not kept. */
 	const char *(*diagnostics)(void *arg);
 	/* The longest turn of the control loop within the last one to two minutes, ns. */

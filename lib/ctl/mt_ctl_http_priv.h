@@ -35,8 +35,9 @@ enum MHD_Result mt_http_slices(
 
 /* envoy/pages.c: Envoy's administration interface. */
 bool mt_http_is_envoy(const char *path);
-enum MHD_Result mt_http_envoy(
-	struct mt_ctl *c, struct MHD_Connection *conn, const char *path, const char *method);
+enum MHD_Result mt_http_envoy(struct mt_ctl *c, struct MHD_Connection *conn, const char *path);
+/* The command that does here what a POST to that path does to Envoy; NULL: it is no such path. */
+const char *mt_http_envoy_instead(const char *path);
 
 /* http_ui.c: whether the Host header names an address, or this node (DNS rebinding). */
 bool mt_http_host_ours(const struct mt_ctl *c, struct MHD_Connection *conn);

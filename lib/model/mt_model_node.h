@@ -136,8 +136,9 @@ struct mt_node_admin {
 	struct mt_text view_socket, view_group; /* of those who may only look */
 	struct mt_text http;			/* "127.0.0.1:15000", as written */
 	struct mt_addr http_addr;
-	uint16_t http_port;  /* 0: no HTTP */
-	struct mt_num envoy; /* who may use Envoy's administration: loopback, any, off */
+	uint16_t http_port; /* 0: no HTTP */
+	struct mt_num
+		envoy; /* clients that may read Envoy's administration pages: loopback, any, off */
 	struct mt_text *http_names;
 	uint32_t n_http_names;
 	struct mt_node_log log;

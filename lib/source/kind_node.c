@@ -370,9 +370,9 @@ static const struct mt_field admin_fields[] = {
 		.help = "names of this host that browsers may ask for the page by, besides "
 			"addresses and localhost"},
 	{"envoy", MT_F_WORD, AT(struct mt_node_admin, envoy), .words = envoy_words,
-		.help = "who may use Envoy's administration interface at `http`: clients on "
-			"`loopback` (default), `any` (to look; only this host may change "
-			"something), or `off`"},
+		.help = "which clients may read Envoy's administration pages at `http`: those on "
+			"`loopback` (default), `any`, or none (`off`); no request changes "
+			"anything"},
 	{"log", MT_F_OBJECT, AT(struct mt_node_admin, log), .sub = &mt_sec_node_log},
 	{"tls", MT_F_POINTER, AT(struct mt_node_admin, tls), .sub = &mt_sec_node_tls,
 		.help = "the shell from other machines, by certificates of both sides; default: "

@@ -17,16 +17,6 @@
 
 static uint64_t now;
 
-static int tune(
-	void *arg, const struct mt_who *who, const struct mt_ctl_tune *t, char *words, size_t size)
-{
-	return 0;
-}
-
-static void nothing(void *arg)
-{
-}
-
 static struct sockaddr_in any_port(void)
 {
 	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -43,7 +33,7 @@ static struct mt_ctl *the_ctl(struct sockaddr_in *at)
 {
 	static struct sockaddr_in where;
 	static struct mt_ctl *c;
-	struct mt_ctl_env env = {.node = "fuzz", .tune = tune, .drain = nothing, .quit = nothing};
+	struct mt_ctl_env env = {.node = "fuzz"};
 	struct mt_err e;
 
 	if (!c) {

@@ -1,17 +1,18 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """
-Envoy's administration interface: what curl gets from each page in each form, who may change something, wrong questions,
-and that a drain asked for there is one that clients feel.
+Envoy's administration interface: what curl gets from each page in each form, and wrong questions. No request changes the node,
+whatever the kernel knows of its sender's socket; the shell's commands do, and clients feel its drain.
 """
 
 import json
 import os
 import pathlib
 import pwd
+import socket
 import subprocess
 
-from meltemi_lab import TESTS, Lab, check, equal, main
+from meltemi_lab import TESTS, Lab, check, equal, main, netns
 from meltemi_lab.check import within
 from meltemi_lab.documents import service
 
@@ -31,10 +32,6 @@ def get(daemon, path, *more):
     status, kind, body = curl(daemon, path, *more)
     equal(status, 200, f"status of {path}: {body[:200]}")
     return json.loads(body) if kind.startswith("application/json") else body
-
-
-def post(daemon, path):
-    return get(daemon, path, "-X", "POST")
 
 
 def stats(daemon):
@@ -107,28 +104,25 @@ def server(daemon):
     info = get(daemon, "/server_info")
     equal((info["state"], info["node"]["id"]), ("LIVE", daemon.lab.id), "server_info")
     check(int(get(daemon, "/memory")["total_physical_bytes"]) > 1 << 20, "memory")
-    check("/logging (POST)" in get(daemon, "/help"), "help")
-    equal(post(daemon, "/logging").splitlines()[0], "active loggers:", "logging")
-    check("  xds: debug\n" in post(daemon, "/logging?xds=debug"), "one level")
-    answer = post(daemon, "/logging?paths=dns:trace,port:critical")
-    check("  dns: debug\n" in answer and "  port: error\n" in answer, f"several levels: {answer}")
-    check(all(line.endswith(": warning") for line in post(daemon, "/logging?level=warning").splitlines()[1:]), "all levels")
-    post(daemon, "/logging?level=info")
+    check("/logging" not in get(daemon, "/help"), "help")
     equal(curl(daemon, "/ready")[0], 200, "ready")
-    post(daemon, "/healthcheck/fail")
-    equal(curl(daemon, "/ready")[0], 503, "told to be not ready")
-    post(daemon, "/healthcheck/ok")
+    daemon.shell("ready", "off")
+    status, _, text = curl(daemon, "/ready")
+    check(status == 503 and "`ready off`" in text, f"/ready after `ready off`: {status} {text}")
+    daemon.shell("ready", "on")
     equal(curl(daemon, "/ready")[0], 200, "ready again")
 
 
 WRONG = (
     (("/nothing",), 404, "no such page"),
-    (("/logging?level=debug",), 405, "POST required"),
-    (("/drain_listeners",), 405, "POST required"),
-    (("/quitquitquit",), 405, "POST required"),
-    (("/stats", "-X", "POST"), 405, "GET required"),
-    (("/logging?level=loud", "-X", "POST"), 400, "unknown level"),
-    (("/logging?nobody=debug", "-X", "POST"), 400, "no such module"),
+    (("/logging?level=debug",), 403, "`meltemi log level "),
+    (("/logging?level=debug", "-X", "POST"), 403, "`meltemi log level "),
+    (("/drain_listeners?graceful", "-X", "POST"), 403, "`meltemi drain`"),
+    (("/healthcheck/fail", "-X", "POST", "-d", "x=1"), 403, "`meltemi ready off`"),
+    (("/healthcheck/ok", "-X", "POST"), 403, "`meltemi ready on`"),
+    (("/quitquitquit", "-X", "POST"), 403, "`systemctl stop meltemid`"),
+    (("/stats", "-X", "POST"), 405, "only GET and HEAD"),
+    (("/clusters", "-X", "DELETE"), 405, "only GET and HEAD"),
     (("/config_dump?resource=nothing",), 404, "not found"),
     (("/config_dump?mask=configs",), 400, "FieldMask configs could not be successfully applied to any configs"),
     (("/config_dump?mask=static_clusters,static_listeners",), 400, "to any configs"),
@@ -143,7 +137,6 @@ WRONG = (
     (("/stats?filter=%5B",), 400, "Invalid regex"),
     (("/clusters?filter=" + "a" * 2000,), 400, "Invalid regex"),
     (("/clusters", "-H", "Host: evil.example"), 403, "Host"),
-    (("/logging?level=debug", "-X", "POST", "-H", "Origin: http://evil.example"), 403, "browser"),
 )
 
 
@@ -151,13 +144,57 @@ def wrong(daemon):
     for args, status, words in WRONG:
         got, _, body = curl(daemon, *args)
         check(got == status and words in body, f"{args}: {got} {body[:200]!r}, not {status} {words!r}")
-    nobody = pwd.getpwnam("nobody").pw_uid
-    as_nobody = ["setpriv", f"--reuid={nobody}", "--clear-groups", "curl", "-s", "-m", "10", "-o", "/dev/null", "-w", "%{http_code}"]
-    for more, status in (([], "200"), (["-X", "POST"], "403")):
-        path = "/logging?level=debug" if more else "/clusters"
-        done = subprocess.run(["ip", "netns", "exec", daemon.namespace, *as_nobody, *more, BASE + path], text=True, capture_output=True, timeout=20, check=False)
-        equal(done.stdout, status, f"{path} by another user")
-    check("xds: info" in post(daemon, "/logging"), "nothing was changed")
+    done = subprocess.run(["ip", "netns", "exec", daemon.namespace, *AS_NOBODY, "curl", "-s", "-m", "10", "-o", "/dev/null", "-w", "%{http_code}", BASE + "/clusters"],
+                          text=True, capture_output=True, timeout=20, check=False)
+    equal(done.stdout, "200", "/clusters by another user")
+
+
+AS_NOBODY = ["setpriv", f"--reuid={pwd.getpwnam('nobody').pw_uid}", "--clear-groups"]
+CHANGES = ("/healthcheck/fail", "/logging?level=debug", "/drain_listeners", "/quitquitquit")
+# A long head makes the server's kernel acknowledge the FIN at once, so that no socket has an owner when the daemon reads.
+POST = """
+import socket, sys
+host, source, closes, *paths = sys.argv[1:]
+for path in paths:
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if int(source):
+        sock.bind(("", int(source)))
+    sock.connect((host, 15000))
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+    sock.sendall(f"POST {path} HTTP/1.1\\r\\nHost: {host}\\r\\nX-Pad: {'x' * 4000}\\r\\nContent-Length: 0\\r\\n\\r\\n".encode())
+    if closes == "closes":
+        sock.close()
+        continue
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
+    print(sock.recv(65536).split()[1].decode())
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, bytes([1, 0, 0, 0, 0, 0, 0, 0]))
+    sock.close()
+"""
+
+
+def posts(namespace, *argv, user=()):
+    done = subprocess.run(["ip", "netns", "exec", namespace, *user, "/usr/bin/python3", "-c", POST, *argv, *CHANGES], text=True, capture_output=True, timeout=20, check=False)
+    equal((done.returncode, done.stderr), (0, ""), "the client's own end")
+    return done.stdout.split()
+
+
+def nothing_changes(lab, daemon):
+    """A client that closes early as another user, and one on another host whose source port is that of a listener of root here."""
+    levels = daemon.show("log")
+    for _ in range(5):
+        posts(daemon.namespace, "127.0.0.1", "0", "closes", user=AS_NOBODY)
+    netns.veth(lab.namespace("client"), "afar", daemon.namespace, "admin")
+    netns.kernel_end(lab.namespace("client"), "afar", "172.31.0.1/24")
+    netns.kernel_end(daemon.namespace, "admin", "172.31.0.2/24")
+    with netns.inside(daemon.namespace):
+        listener = socket.create_server(("0.0.0.0", 22))
+    with listener:
+        equal(posts(lab.namespace("client"), "172.31.0.2", "22", "stays"), ["403"] * len(CHANGES), "answers to source port 22")
+    equal(curl(daemon, "/ready")[0], 200, "/ready")
+    equal([row["level"] for row in daemon.show("log")["log"]], [row["level"] for row in levels["log"]], "levels of the log")
+    equal(get(daemon, "/server_info")["state"], "LIVE", "state")
+    check(gets_in(lab), "new clients get in")
 
 
 def gets_in(lab):
@@ -169,13 +206,11 @@ def gets_in(lab):
 
 
 def drained(lab, daemon):
-    equal(post(daemon, "/drain_listeners?graceful"), "OK\n", "drain")
+    daemon.shell("drain")
     equal(get(daemon, "/server_info")["state"], "DRAINING", "state")
     equal(curl(daemon, "/ready")[0], 503, "ready while draining")
     within(5, lambda: not gets_in(lab), "the last client that gets in")
-    post(daemon, "/quitquitquit")
-    within(20, lambda: not daemon.process.running(), "the end of the daemon", step=0.1)
-    equal(daemon.process.popen.returncode, 0, "exit status")
+    equal(daemon.stop(), 0, "exit status")
 
 
 def body():
@@ -183,6 +218,7 @@ def body():
         for number in (1, 2):
             lab.dubbo_server(number, f"v{number}").wait_line("ready")
         daemon = lab.meltemi(TESTS / "documents/talks")
+        daemon.node.write_text(daemon.node.read_text().replace("http: 127.0.0.1:15000", "http: 0.0.0.0:15000, envoy: any"))
         odd = service("odd.example", "240.240.3.1", 20880, "tcp-metaprotocol-dubbo", [("198.51.100.11", 20880, {})])
         pathlib.Path(os.fsdecode(os.fsencode(daemon.directory / "services") + b"/odd\xff.yaml")).write_text(odd)
         daemon.start()
@@ -193,6 +229,7 @@ def body():
         masks(daemon)
         server(daemon)
         wrong(daemon)
+        nothing_changes(lab, daemon)
         drained(lab, daemon)
 
 

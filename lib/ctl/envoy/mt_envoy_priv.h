@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Envoy's administration interface, as far as the tools of a mesh ask for it: the same paths, arguments, names of fields
- * and messages (envoy.admin.v3), about what is compiled and in force here. A page begins (arguments are looked at, nothing
- * that cannot be answered goes on), then makes its answer in slices.
+ * and messages (envoy.admin.v3), about what is compiled and in force here. No page changes anything: the kernel cannot
+ * tell for certain which user sends over a TCP connection, so changes are made by the shell's sockets only. A page begins
+ * (arguments are looked at, nothing that cannot be answered goes on), then makes its answer in slices.
  */
 #pragma once
 
@@ -40,8 +41,7 @@ struct mt_envoy {
 	struct mt_ctl *c;
 	const struct mt_envoy_page *page;
 	struct MHD_Connection *conn; /* while it begins only */
-	struct mt_who who;
-	const char *type; /* of the content */
+	const char *type;	     /* of the content */
 	bool json, used_only, with_endpoints;
 	bool prometheus;       /* answered as a scrape */
 	struct mt_re2 *filter; /* NULL: all names */
@@ -59,7 +59,6 @@ struct mt_envoy {
 
 struct mt_envoy_page {
 	const char *path;
-	bool post; /* it changes something: POST only, and by who may */
 	const char *help;
 	/* Reads the arguments. 200: go on; another status with the words in `out`. Without `next` `out` is the answer. */
 	unsigned int (*begin)(struct mt_envoy *e, struct mt_text_buf *out);
@@ -92,9 +91,6 @@ json_t *mt_envoy_breakers(const struct mt_cluster *cl);
 json_t *mt_envoy_address(const struct mt_addr *a, uint16_t port);
 /* The name that Envoy would have for it: that of the control plane, else ADDRESS_PORT. */
 void mt_envoy_listener_name(const struct mt_listener *l, char *buf, size_t size);
-
-/* The user at the other end, who has to be on this host. -ENOENT: he cannot be told. */
-int mt_envoy_peer_uid(struct MHD_Connection *conn, uint32_t *uid);
 
 /* Pages, by file. */
 extern const struct mt_envoy_page mt_envoy_server[], mt_envoy_stats[], mt_envoy_objects[],

@@ -203,8 +203,8 @@ static bool listeners(struct mt_envoy *e, struct mt_text_buf *out)
 }
 
 const struct mt_envoy_page mt_envoy_objects[] = {
-	{"/clusters", false, "clusters with their endpoints: ?format=json, ?filter=REGEX", begin,
+	{"/clusters", "clusters with their endpoints: ?format=json, ?filter=REGEX", begin,
 		clusters},
-	{"/listeners", false, "listeners: ?format=json, ?filter=REGEX", begin, listeners},
+	{"/listeners", "listeners: ?format=json, ?filter=REGEX", begin, listeners},
 	{.path = NULL},
 };

@@ -1,18 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which page is asked for, by whom, and whether he may. */
+/* Finds the page of a request and checks that the client may read it. */
 #include "mt_envoy_priv.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #define TEXT "text/plain; charset=UTF-8"
 
 static unsigned int help(struct mt_envoy *e, struct mt_text_buf *out);
 
-static const struct mt_envoy_page own[] = {
-	{"/help", false, "this list", help, NULL}, {.path = NULL}};
+static const struct mt_envoy_page own[] = {{"/help", "this list", help, NULL}, {.path = NULL}};
 static const struct mt_envoy_page *const tables[] = {
 	mt_envoy_server, mt_envoy_stats, mt_envoy_objects, mt_envoy_dump, own};
 
@@ -38,6 +35,21 @@ static const struct mt_envoy_page *find_page(const char *path)
 bool mt_http_is_envoy(const char *path)
 {
 	return find_page(path) != NULL;
+}
+
+const char *mt_http_envoy_instead(const char *path)
+{
+	static const struct {
+		const char *path, *command;
+	} acts[] = {{"/logging", "meltemi log level [MODULE] LEVEL"},
+		{"/drain_listeners", "meltemi drain"}, {"/healthcheck/fail", "meltemi ready off"},
+		{"/healthcheck/ok", "meltemi ready on"},
+		{"/quitquitquit", "systemctl stop meltemid"}};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(acts); i++)
+		if (strcmp(acts[i].path, path) == 0)
+			return acts[i].command;
+	return NULL;
 }
 
 /* ---- arguments ------------------------------------------------------------------------------ */
@@ -133,21 +145,6 @@ static const char *may_look(struct mt_ctl *c, struct MHD_Connection *conn)
 	return NULL;
 }
 
-/* Root and the daemon's own user, as for the shell's socket; and no page of a browser. */
-static const char *may_change(struct MHD_Connection *conn, struct mt_who *who)
-{
-	uint32_t uid;
-
-	if (MHD_lookup_connection_value(conn, MHD_HEADER_KIND, MHD_HTTP_HEADER_ORIGIN))
-		return "not for pages of a browser\n";
-	if (mt_envoy_peer_uid(conn, &uid))
-		return "only users of this host may change something\n";
-	*who = (struct mt_who){.uid = uid, .role = MT_ROLE_OPERATE};
-	snprintf(who->name, sizeof(who->name), "user %u by HTTP", uid);
-	return uid == 0 || uid == geteuid() ? NULL
-					    : "only root and the user that runs meltemid may\n";
-}
-
 /* ---- answers -------------------------------------------------------------------------------- */
 
 static unsigned int help(struct mt_envoy *e, struct mt_text_buf *out)
@@ -156,9 +153,10 @@ static unsigned int help(struct mt_envoy *e, struct mt_text_buf *out)
 
 	mt_text_add(out, "admin commands are:\n");
 	for (uint32_t i = 0; (p = page_at(i)) != NULL; i++)
-		mt_text_add(out, "  %s%s: %s\n", p->path, p->post ? " (POST)" : "", p->help);
+		mt_text_add(out, "  %s: %s\n", p->path, p->help);
 	mt_text_add(out, "  /ready: 200 when serving, else 503\n"
-			 "  /stats/prometheus: statistics in Prometheus' format\n");
+			 "  /stats/prometheus: statistics in Prometheus' format\n"
+			 "commands that change something: `meltemi help` on the host\n");
 	return MHD_HTTP_OK;
 }
 
@@ -212,28 +210,16 @@ static enum MHD_Result answer(struct mt_envoy *e)
 	return mt_http_reply(conn, status, type, &body);
 }
 
-enum MHD_Result mt_http_envoy(
-	struct mt_ctl *c, struct MHD_Connection *conn, const char *path, const char *method)
+enum MHD_Result mt_http_envoy(struct mt_ctl *c, struct MHD_Connection *conn, const char *path)
 {
-	const struct mt_envoy_page *p = find_page(path);
 	const char *why = may_look(c, conn);
-	struct mt_who who = {.uid = UINT32_MAX, .name = "HTTP", .role = MT_ROLE_VIEW};
 	struct mt_envoy *e;
 
-	if (why)
-		return say(conn, MHD_HTTP_FORBIDDEN, why);
-	if (p->post && strcmp(method, MHD_HTTP_METHOD_POST) != 0)
-		return say(
-			conn, MHD_HTTP_METHOD_NOT_ALLOWED, "Method not allowed, POST required.\n");
-	if (!p->post && strcmp(method, MHD_HTTP_METHOD_POST) == 0)
-		return say(
-			conn, MHD_HTTP_METHOD_NOT_ALLOWED, "Method not allowed, GET required.\n");
-	why = p->post ? may_change(conn, &who) : NULL;
 	if (why)
 		return say(conn, MHD_HTTP_FORBIDDEN, why);
 	e = calloc(1, sizeof(*e));
 	if (!e)
 		return MHD_NO;
-	*e = (struct mt_envoy){.c = c, .conn = conn, .page = p, .who = who, .type = TEXT};
+	*e = (struct mt_envoy){.c = c, .conn = conn, .page = find_page(path), .type = TEXT};
 	return answer(e);
 }

@@ -162,7 +162,7 @@ static unsigned int begin(struct mt_envoy *e, struct mt_text_buf *out)
 }
 
 const struct mt_envoy_page mt_envoy_stats[] = {
-	{"/stats", false, "statistics: ?format=json|text|prometheus, ?filter=REGEX, ?usedonly",
-		begin, stats},
+	{"/stats", "statistics: ?format=json|text|prometheus, ?filter=REGEX, ?usedonly", begin,
+		stats},
 	{.path = NULL},
 };

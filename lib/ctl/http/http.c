@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The HTTP face: readiness, metrics and the built-in page, nothing that changes anything, but for who may use Envoy's
- * administration (envoy/). libmicrohttpd runs without threads
- * of its own; its epoll descriptor is nested in ours.
+ * The HTTP face: readiness, metrics, the built-in page and Envoy's administration pages (envoy/). No request changes
+ * anything. libmicrohttpd runs without threads of its own; its epoll descriptor is nested in ours.
  */
 #include "mt_ctl_http_priv.h"
 
@@ -92,12 +91,32 @@ enum MHD_Result mt_http_reply(struct MHD_Connection *conn, unsigned int status, 
 	return rc;
 }
 
+/* True if the request asks for a change: HTTP makes none. The answer names the command that does, if there is one. */
+static bool is_change(
+	const char *url, const char *method, unsigned int *status, struct mt_text_buf *body)
+{
+	const char *command = mt_http_envoy_instead(url);
+
+	if (command) {
+		*status = MHD_HTTP_FORBIDDEN;
+		mt_text_add(
+			body, "HTTP changes nothing on this node: run `%s` on its host\n", command);
+		return true;
+	}
+	if (strcmp(method, MHD_HTTP_METHOD_GET) == 0 || strcmp(method, MHD_HTTP_METHOD_HEAD) == 0)
+		return false;
+	*status = MHD_HTTP_METHOD_NOT_ALLOWED;
+	mt_text_add(body, "only GET and HEAD\n");
+	return true;
+}
+
 static enum MHD_Result handle(void *arg, struct MHD_Connection *conn, const char *url,
 	const char *method, const char *version, const char *upload, size_t *upload_size,
 	void **request)
 {
 	static int seen;
 	struct mt_text_buf body = {0};
+	unsigned int status;
 	struct mt_ctl *c = arg;
 	const struct page *p;
 
@@ -111,12 +130,10 @@ static enum MHD_Result handle(void *arg, struct MHD_Connection *conn, const char
 		return MHD_YES;
 	}
 	mt_http_asked(c, conn);
+	if (is_change(url, method, &status, &body))
+		return mt_http_reply(conn, status, "text/plain", &body);
 	if (mt_http_is_envoy(url))
-		return mt_http_envoy(c, conn, url, method);
-	if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0) {
-		mt_text_add(&body, "only GET and HEAD\n");
-		return mt_http_reply(conn, MHD_HTTP_METHOD_NOT_ALLOWED, "text/plain", &body);
-	}
+		return mt_http_envoy(c, conn, url);
 	if (is_ui(url))
 		return mt_http_ui(c, conn, url);
 	p = find_page(url);

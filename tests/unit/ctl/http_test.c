@@ -69,6 +69,13 @@ static void test_pages(void)
 		{MT_CTL_SERVING, "GET /config_dump", 403, "spec.admin.httpNames"},
 		{MT_CTL_SERVING, "GET /nothing", 404, "no such page"},
 		{MT_CTL_SERVING, "POST /ready", 405, "Allow: GET, HEAD"},
+		{MT_CTL_SERVING, "DELETE /clusters", 405, "Allow: GET, HEAD"},
+		{MT_CTL_SERVING, "POST /logging?level=debug", 403, "`meltemi log level "},
+		{MT_CTL_SERVING, "POST /drain_listeners", 403, "`meltemi drain`"},
+		{MT_CTL_SERVING, "POST /healthcheck/fail", 403, "`meltemi ready off`"},
+		{MT_CTL_SERVING, "POST /healthcheck/ok", 403, "`meltemi ready on`"},
+		{MT_CTL_SERVING, "POST /quitquitquit", 403, "`systemctl stop meltemid`"},
+		{MT_CTL_SERVING, "GET /quitquitquit", 403, "`systemctl stop meltemid`"},
 	};
 	struct mt_ctl_env env = {.http_port = free_port()};
 	struct mt_ctl *c;
