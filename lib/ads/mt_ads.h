@@ -33,11 +33,11 @@ const char *mt_xds_name(enum mt_xds_type type);
 
 /* One resource of a response; all of it lives until the callback returns. */
 struct mt_ads_resource {
-	const char *name;    /* NULL: only the resource itself says it (state of the world) */
-	const char *version; /* the resource's; "" when the server gives it none */
-	const Xds__Any *body;
-	uint64_t ttl_ns; /* 0: it does not expire by itself */
-	bool refused;	 /* by update(): what was had of it before stays */
+	const char *name;     /* NULL: only the resource itself says it (state of the world) */
+	const char *version;  /* the resource's; "" when the server gives it none */
+	const Xds__Any *body; /* NULL: only its time to live is renewed */
+	uint64_t ttl_ns;      /* 0: it does not expire by itself */
+	bool refused;	      /* by update(): what was had of it before stays */
 };
 
 struct mt_ads_update {

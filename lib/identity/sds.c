@@ -104,6 +104,11 @@ static int take_secret(
 	Xds__Secret *s;
 	int rc = 0;
 
+	/* Only the time to live is renewed: a credential ends by its own dates. */
+	if (!item->body)
+		return 0;
+	if (strcmp(item->body->type_url, mt_xds_url(MT_XDS_SDS)) != 0)
+		return mt_err(e, -EINVAL, "\"%.100s\" is not a Secret", item->body->type_url);
 	mt_pb_arena_init(&arena, MESSAGES);
 	arena.region.wipe = true;
 	s = mt_pb_unpack(&arena, &xds__secret__descriptor, item->body->value.data,

@@ -111,6 +111,7 @@ static int on_frame(nghttp2_session *h2, const nghttp2_frame *frame, void *arg)
 
 	if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
 		s->streams++;
+		s->stream = frame->hd.stream_id;
 		s->have = s->sent = 0;
 		s->ended = false;
 		answer(s, frame->hd.stream_id);
@@ -172,6 +173,16 @@ void server_start(struct server *s, enum manner manner, SSL_CTX *tls)
 	CU_ASSERT_FATAL(listen(s->listener, 8) == 0);
 	CU_ASSERT_FATAL(getsockname(s->listener, (struct sockaddr *)&a, &len) == 0);
 	s->port = ntohs(a.sin_port);
+}
+
+void server_tell(struct server *s, const void *message, size_t len)
+{
+	put(s,
+		(uint8_t[]){0, (uint8_t)(len >> 24), (uint8_t)(len >> 16), (uint8_t)(len >> 8),
+			(uint8_t)len},
+		5);
+	put(s, message, len);
+	nghttp2_session_resume_data(s->h2, s->stream);
 }
 
 void server_hang_up(struct server *s)

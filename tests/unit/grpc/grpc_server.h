@@ -19,6 +19,7 @@ enum manner {
 	NO_STATUS,    /* ends the stream without one */
 	COMPRESSED,   /* sets the flag */
 	GOODBYE,      /* GOAWAY, and closes when told to */
+	TELL,	      /* sends what server_tell() is given, and goes on */
 };
 
 struct server {
@@ -31,7 +32,8 @@ struct server {
 	uint32_t accepted, streams;
 	uint8_t *body; /* of the one stream that is answered */
 	size_t have, sent, room;
-	bool ended; /* by the client */
+	int32_t stream; /* the last one */
+	bool ended;	/* by the client */
 	char authorization[64];
 	/* With ECHO: nothing goes back before the client's end, and this may put something else into `body`. */
 	void (*on_end)(struct server *s);
@@ -41,6 +43,8 @@ struct server {
 void server_start(struct server *s, enum manner manner, SSL_CTX *tls);
 /* Reads and writes what can be; never waits. */
 void server_turn(struct server *s);
+/* One message on the stream that is open; TELL only. */
+void server_tell(struct server *s, const void *message, size_t len);
 void server_hang_up(struct server *s);
 void server_stop(struct server *s);
 

@@ -7,7 +7,7 @@ int main(int argc, char **argv)
 {
 	const struct mt_suite suites[] = {{"bundle", bundle_tests}, {"renew", renew_tests},
 		{"secrets", secrets_tests}, {"identity", identity_tests},
-		{"directory", source_tests}, {0}};
+		{"directory", source_tests}, {"agent", sds_tests}, {0}};
 
 	/* As the daemon does: OpenSSL writes to sockets whose other end is gone. */
 	signal(SIGPIPE, SIG_IGN);

@@ -4,4 +4,4 @@
 #include "mt_test.h"
 
 extern const struct mt_test bundle_tests[], renew_tests[], secrets_tests[], identity_tests[],
-	source_tests[];
+	source_tests[], sds_tests[];
