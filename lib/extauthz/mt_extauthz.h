@@ -70,6 +70,8 @@ enum mt_extauthz_verdict {
 	MT_EXTAUTHZ_ALLOW, /* with changes */
 	MT_EXTAUTHZ_DENY,
 	MT_EXTAUTHZ_UNJUDGED, /* by `why`; the provider says what becomes of it */
+	/* The call's own time ended first. Callers choose that, so it never passes, whatever the provider says. */
+	MT_EXTAUTHZ_EXPIRED,
 };
 
 /*

@@ -23,6 +23,7 @@ struct mt_extauthz_call {
 	struct mt_extauthz_channel *channel;
 	struct mt_grpc_stream *stream; /* NULL: it waits for the connection */
 	uint64_t give_up;
+	bool own_time; /* give_up is the end of the call's own time */
 	bool answered;
 	bool again; /* its first connection has ended under it */
 };

@@ -325,11 +325,20 @@ static void put(struct mt_extauthz *x, struct mt_extauthz_call *c)
 
 void mt_extauthz_begin(struct mt_extauthz *x, struct mt_extauthz_call *c)
 {
+	c->own_time = c->slot->timeout <= c->slot->provider->timeout;
 	c->give_up = x->now + MT_MIN(c->slot->provider->timeout, c->slot->timeout);
 	put(x, c);
 }
 
 /* ---- time ------------------------------------------------------------------------------------------ */
+
+static void end_late(struct mt_extauthz_call *c)
+{
+	mt_extauthz_unjudged(c->slot, MT_EXTAUTHZ_late);
+	if (c->own_time)
+		c->slot->verdict = MT_EXTAUTHZ_EXPIRED;
+	end(c);
+}
 
 static void look_at_times(struct mt_extauthz_channel *ch)
 {
@@ -340,7 +349,7 @@ static void look_at_times(struct mt_extauthz_channel *ch)
 
 		n = n->next;
 		if (ch->x->now >= c->give_up)
-			end_unjudged(c, MT_EXTAUTHZ_late);
+			end_late(c);
 	}
 }
 

@@ -113,11 +113,25 @@ static void answer(
 	mt_reply_local(p, ex, what, text);
 }
 
+/*
+ * Its time is over. A turn takes only so many expired deadlines before it comes to answers, and a deadline may be armed later than
+ * the time that the question was given.
+ */
+static bool is_over(
+	const struct mt_proxy *p, const struct mt_exchange *ex, const struct mt_extauthz_slot *s)
+{
+	return s->verdict == MT_EXTAUTHZ_EXPIRED || p->now >= ex->deadline.at;
+}
+
 static void told(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_extauthz_slot *s)
 {
 	bool passes = s->verdict == MT_EXTAUTHZ_ALLOW ||
 		      (s->verdict == MT_EXTAUTHZ_UNJUDGED && s->fails_open);
 
+	if (is_over(p, ex, s)) {
+		mt_exchange_expired(p, ex);
+		return;
+	}
 	if (!passes) {
 		mt_count(p->counters, s->verdict == MT_EXTAUTHZ_DENY ? MT_PROXY_exchange_denied
 								     : MT_PROXY_exchange_unjudged);

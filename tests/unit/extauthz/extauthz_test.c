@@ -359,6 +359,33 @@ static void test_unjudged(void)
 	check_unjudged(GARBAGE, LONG, MT_EXTAUTHZ_unreachable);
 }
 
+/* A call that has no more time than its provider: that the service is late is the caller's doing. */
+static void test_own_time(void)
+{
+	static const struct {
+		uint64_t own, providers;
+		enum mt_extauthz_verdict verdict;
+	} t[] = {{50 * MT_MSEC, LONG, MT_EXTAUTHZ_EXPIRED},
+		{50 * MT_MSEC, 50 * MT_MSEC, MT_EXTAUTHZ_EXPIRED},
+		{51 * MT_MSEC, 50 * MT_MSEC, MT_EXTAUTHZ_UNJUDGED}};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
+		struct mt_extauthz_provider *p;
+		struct mt_extauthz_slot *s;
+
+		set_up(SILENT);
+		p = provider(t[i].providers);
+		s = question();
+		s->timeout = t[i].own;
+		ask(s, p);
+		CU_ASSERT_EQUAL(s->verdict, t[i].verdict);
+		CU_ASSERT_EQUAL(s->why, MT_EXTAUTHZ_late);
+		mt_extauthz_give_back(lane, s);
+		mt_extauthz_drop(p);
+		tear_down();
+	}
+}
+
 static void test_no_answer(void)
 {
 	struct mt_extauthz_provider *p;
@@ -636,10 +663,11 @@ static void test_cut_off(void)
 
 static const struct mt_test tests[] = {{"asked", test_asked}, {"changes", test_changes},
 	{"too_many_changes", test_too_many_changes}, {"denied", test_denied},
-	{"unjudged", test_unjudged}, {"no_answer", test_no_answer},
-	{"unreachable", test_unreachable}, {"bounds", test_bounds}, {"many", test_many},
-	{"dropped", test_dropped}, {"renewed", test_renewed}, {"idle", test_idle},
-	{"accepts_and_closes", test_accepts_and_closes}, {"cut_off", test_cut_off}, {0}};
+	{"unjudged", test_unjudged}, {"no time of its own", test_own_time},
+	{"no_answer", test_no_answer}, {"unreachable", test_unreachable}, {"bounds", test_bounds},
+	{"many", test_many}, {"dropped", test_dropped}, {"renewed", test_renewed},
+	{"idle", test_idle}, {"accepts_and_closes", test_accepts_and_closes},
+	{"cut_off", test_cut_off}, {0}};
 
 int main(int argc, char **argv)
 {
