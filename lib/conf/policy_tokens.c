@@ -144,7 +144,8 @@ static void place(struct writing *w, const char *key, const char *prefix)
 /* false: told, and it takes no token. */
 static bool add_rule(struct writing *w, const struct mt_policy *p, const struct mt_jwt_rule *j)
 {
-	const struct mt_jwks_said said = {.text = j->jwks.s,
+	const struct mt_jwks_said said = {.ns = p->meta->ns,
+		.text = j->jwks.s,
 		.uri = j->jwks_uri.s,
 		.issuer = j->issuer.s,
 		.timeout_ms = j->timeout.set ? j->timeout.v : 0};

@@ -13,9 +13,8 @@
 #include <string.h>
 #include <time.h>
 
-#define TRANSFERS 16 /* at once */
-#define LOOK_MS	  1000
-#define URI_MAX	  2048
+#define LOOK_MS 1000
+#define URI_MAX 2048
 
 struct transfer {
 	struct mt_jwks_source *source;
@@ -34,7 +33,7 @@ struct mt_jwks_fetcher {
 	char *roots;
 	uint32_t stop;
 	uint32_t n;
-	struct transfer transfers[TRANSFERS];
+	struct transfer transfers[MT_JWKS_TRANSFERS];
 };
 
 static int64_t now_s(void)
@@ -178,7 +177,7 @@ static void ended(struct mt_jwks_fetcher *f, struct transfer *t, CURLcode rc)
 
 static struct transfer *free_one(struct mt_jwks_fetcher *f)
 {
-	for (uint32_t i = 0; i < TRANSFERS; i++)
+	for (uint32_t i = 0; i < MT_JWKS_TRANSFERS; i++)
 		if (!f->transfers[i].source)
 			return &f->transfers[i];
 	return NULL;
@@ -188,7 +187,7 @@ static int64_t begin_due(struct mt_jwks_fetcher *f)
 {
 	int64_t next = INT64_MAX;
 
-	while (f->n < TRANSFERS) {
+	while (f->n < MT_JWKS_TRANSFERS) {
 		struct mt_jwks_source *s = mt_jwks_store_due(f->store, now_s(), &next);
 		struct transfer *t = s ? free_one(f) : NULL;
 
@@ -292,7 +291,7 @@ void mt_jwks_store_stop(struct mt_jwks_store *s)
 	pthread_mutex_lock(&s->lock);
 	s->fetcher = NULL;
 	pthread_mutex_unlock(&s->lock);
-	for (uint32_t i = 0; i < TRANSFERS; i++)
+	for (uint32_t i = 0; i < MT_JWKS_TRANSFERS; i++)
 		if (f->transfers[i].source)
 			finish(f, &f->transfers[i], NULL, "the node stops");
 	free_fetcher(f);

@@ -11,8 +11,11 @@
 #define MT_JWKS_MISSED_S  15   /* a key that is missing is looked for so early at the earliest */
 #define MT_JWKS_BACKOFF_S                                                                          \
 	64 /* from one failure to the next attempt: 1 s, 2 s, 4 s, and so long at most */
-#define MT_JWKS_TIMEOUT_MS 5000
-#define MT_JWKS_SOURCES	   256 /* fetched ones */
+#define MT_JWKS_TIMEOUT_MS     5000
+#define MT_JWKS_TIMEOUT_MAX_MS 10000 /* a longer one counts as this */
+#define MT_JWKS_SOURCES                                                                            \
+	256 /* fetched ones; the last quarter is for namespaces that have less than a quarter */
+#define MT_JWKS_TRANSFERS 16 /* at once; the last quarter likewise */
 
 enum mt_jwks_outcome {
 #define MT_OUTCOME(n, s, w) MT_JWKS_##n,
@@ -25,8 +28,10 @@ extern const struct mt_outcome_set mt_jwks_outcomes;
 
 struct mt_jwks_store;
 
-/* What a rule says of its keys: one of these. */
+/* What a rule says of its keys: one of text, uri and issuer. */
 struct mt_jwks_said {
+	const char *
+		ns; /* of the rule; a fetched set counts against the namespace that named it first. NULL: "" */
 	const char *text; /* the set itself */
 	const char *uri;  /* where it is */
 	/* Whose OpenID Connect Discovery document says where it is; who is no URL has none, and so no keys. */

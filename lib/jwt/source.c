@@ -38,6 +38,35 @@ void mt_jwks_store_free(struct mt_jwks_store *s)
 	free(s);
 }
 
+/* ---- shares ---------------------------------------------------------------------------------------- */
+
+/* Sources that are fetched, or of these the busy ones, of a namespace. */
+static uint32_t count_of(const struct mt_jwks_store *all, const char *ns, bool busy)
+{
+	const struct mt_list *n;
+	uint32_t count = 0;
+
+	mt_list_foreach (n, &all->sources) {
+		const struct mt_jwks_source *s = mt_list_entry(n, struct mt_jwks_source, node);
+
+		count += s->uri && (s->busy || !busy) && strcmp(s->ns, ns) == 0;
+	}
+	return count;
+}
+
+/* The last quarter of places is for namespaces that have less than a quarter. */
+static bool has_place(const struct mt_jwks_store *all, const char *ns)
+{
+	return all->n < MT_JWKS_SOURCES - MT_JWKS_SOURCES / 4 ||
+	       (all->n < MT_JWKS_SOURCES && count_of(all, ns, false) < MT_JWKS_SOURCES / 4);
+}
+
+static bool may_begin(const struct mt_jwks_store *all, const char *ns)
+{
+	return all->n_busy < MT_JWKS_TRANSFERS - MT_JWKS_TRANSFERS / 4 ||
+	       (all->n_busy < MT_JWKS_TRANSFERS && count_of(all, ns, true) < MT_JWKS_TRANSFERS / 4);
+}
+
 /* ---- counted --------------------------------------------------------------------------------------- */
 
 struct mt_jwks_source *mt_jwks_source_hold(struct mt_jwks_source *s)
@@ -53,6 +82,7 @@ static void free_source(struct mt_jwks_source *s)
 	mt_jwks_drop(s->keys);
 	free(s->name);
 	free(s->uri);
+	free(s->ns);
 	free(s);
 }
 
@@ -104,6 +134,12 @@ void mt_jwks_source_missed(struct mt_jwks_source *s)
 
 /* ---- made ------------------------------------------------------------------------------------------ */
 
+static uint32_t timeout_of(const struct mt_jwks_said *said)
+{
+	return said->timeout_ms ? MT_MIN(said->timeout_ms, (uint32_t)MT_JWKS_TIMEOUT_MAX_MS)
+				: MT_JWKS_TIMEOUT_MS;
+}
+
 static char *name_of(const struct mt_jwks_said *said)
 {
 	char *name = NULL;
@@ -112,9 +148,9 @@ static char *name_of(const struct mt_jwks_said *said)
 	if (said->text)
 		rc = asprintf(&name, "inline %s", said->text);
 	else if (said->uri)
-		rc = asprintf(&name, "%u %s", said->timeout_ms, said->uri);
+		rc = asprintf(&name, "%u %s", timeout_of(said), said->uri);
 	else
-		rc = asprintf(&name, "%u openid %s", said->timeout_ms, said->issuer);
+		rc = asprintf(&name, "%u openid %s", timeout_of(said), said->issuer);
 	return rc < 0 ? NULL : name;
 }
 
@@ -162,18 +198,19 @@ static struct mt_jwks_source *make(
 	s->store = all;
 	s->refs = 1;
 	s->generation = 1;
-	s->timeout_ms = said->timeout_ms ? said->timeout_ms : MT_JWKS_TIMEOUT_MS;
+	s->timeout_ms = timeout_of(said);
 	s->openid = !said->text && !said->uri;
 	s->name = name_of(said);
+	s->ns = strdup(said->ns ? said->ns : "");
 	if (said->text)
 		s->keys = mt_jwks_parse(said->text, strlen(said->text), e);
 	else
 		s->uri = said->uri || is_web(said->issuer) ? uri_of(said) : NULL;
-	if (s->name && !said->text && !s->uri && (said->uri || is_web(said->issuer)))
+	if (!s->name || !s->ns || (!said->text && !s->uri && (said->uri || is_web(said->issuer))))
 		mt_err(e, -ENOMEM, "no memory");
 	else if (s->uri && !is_web(s->uri))
 		mt_err(e, -EINVAL, "it is fetched by http:// or https:// alone");
-	else if (s->name && (s->keys || !said->text))
+	else if (s->keys || !said->text)
 		return s;
 	free_source(s);
 	return NULL;
@@ -191,8 +228,14 @@ struct mt_jwks_source *mt_jwks_store_get(
 	}
 	pthread_mutex_lock(&all->lock);
 	s = find(all, name);
-	if (!s && !said->text && all->n == MT_JWKS_SOURCES)
-		mt_err(e, -ENOSPC, "more than %d sets of keys are to be fetched", MT_JWKS_SOURCES);
+	if (!s && !said->text && !has_place(all, said->ns ? said->ns : ""))
+		mt_err(e, -ENOSPC,
+			all->n == MT_JWKS_SOURCES
+				? "%d sets of keys are fetched already, which is the most"
+				: "of the %d sets of keys that can be fetched the last quarter is "
+				  "for "
+				  "namespaces with fewer of them",
+			MT_JWKS_SOURCES);
 	else if (!s && (s = make(all, said, e))) {
 		mt_list_add_tail(&all->sources, &s->node);
 		all->n += s->uri != NULL;
@@ -243,6 +286,7 @@ void mt_jwks_source_fetched(
 
 	show_uri(s->uri, uri, sizeof(uri));
 	pthread_mutex_lock(&s->store->lock);
+	s->store->n_busy -= s->busy;
 	s->busy = s->missed = false;
 	st->fetches++;
 	if (keys) {
@@ -281,6 +325,15 @@ static int64_t due_at(const struct mt_jwks_source *s)
 	return s->missed && !s->status.failed ? MT_MIN(s->status.next, early) : s->status.next;
 }
 
+/* The clock was set back: what was to be far away is not waited for. */
+static int64_t turn_of(const struct mt_jwks_source *s, int64_t now_s)
+{
+	int64_t at = due_at(s);
+
+	return at > now_s + MT_JWKS_REFRESH_S ? now_s : at;
+}
+
+/* Not the first of the list: those that fail would be due again before the last ones had their turn. */
 struct mt_jwks_source *mt_jwks_store_due(struct mt_jwks_store *all, int64_t now_s, int64_t *next)
 {
 	struct mt_jwks_source *found = NULL;
@@ -290,19 +343,19 @@ struct mt_jwks_source *mt_jwks_store_due(struct mt_jwks_store *all, int64_t now_
 	pthread_mutex_lock(&all->lock);
 	mt_list_foreach (n, &all->sources) {
 		struct mt_jwks_source *s = mt_list_entry(n, struct mt_jwks_source, node);
-		int64_t at = due_at(s);
+		int64_t at = turn_of(s, now_s);
 
 		if (!s->uri || s->busy)
 			continue;
-		/* The clock was set back: what was to be far away is not waited for. */
-		if (!found && (at <= now_s || at > now_s + MT_JWKS_REFRESH_S))
+		if (at <= now_s && (!found || at < turn_of(found, now_s)) && may_begin(all, s->ns))
 			found = s;
-		else
+		if (s != found)
 			*next = MT_MIN(*next, at);
 	}
 	if (found) {
 		found->refs++;
 		found->busy = true;
+		all->n_busy++;
 	}
 	pthread_mutex_unlock(&all->lock);
 	return found;

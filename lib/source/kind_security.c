@@ -4,7 +4,7 @@
  * what its author meant must not be taken for another one.
  */
 #include "mt_fields.h"
-#include "mt_jwks.h"
+#include "mt_jwks_store.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -451,7 +451,7 @@ static const struct mt_field jwt_fields[] = {
 	{"forwardOriginalToken", MT_F_BOOL, AT(struct mt_jwt_rule, forward),
 		.help = "default: false, the server does not get the token"},
 	{"timeout", MT_F_DURATION, AT(struct mt_jwt_rule, timeout), .min = 1, .max = 60000,
-		.help = "of a fetch; default: 5s"},
+		.help = "of a fetch; a longer one than 10s counts as 10s; default: 5s"},
 	{"spaceDelimitedClaims", MT_F_TEXTS, TEXTS(struct mt_jwt_rule, spaced),
 		.help = "claims whose words are a list, besides `scope` and `permission`"},
 };
@@ -469,6 +469,9 @@ static void check_jwt(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 		strncmp(r->jwks_uri.s, "https://", 8) != 0)
 		mt_f_error(c, r->jwks_uri.line, "write it like https://issuer.example/keys",
 			"\"%.64s\" is not fetched: by http or https alone", r->jwks_uri.s);
+	if (r->timeout.set && r->timeout.v > MT_JWKS_TIMEOUT_MAX_MS)
+		mt_f_warn(c, r->timeout.line, "write 10s at most",
+			"no fetch of keys takes longer than 10s: it is ended then");
 	k = r->jwks.s ? mt_jwks_parse(r->jwks.s, strlen(r->jwks.s), &e) : NULL;
 	if (r->jwks.s && !k)
 		mt_f_error(c, r->jwks.line, "write a JSON Web Key Set: {\"keys\": [...]}",

@@ -146,5 +146,134 @@ static void test_store(void)
 	free(jwks);
 }
 
+/* ---- who is fetched when -------------------------------------------------------------------------- */
+
+/* The thread that fetches, in virtual time: all but the last source accept a connection and send nothing. */
+static struct {
+	struct mt_jwks_store *store;
+	struct mt_jwks_source *all[MT_JWKS_SOURCES], *good;
+	uint32_t n, fetched; /* of the good one */
+	struct {
+		struct mt_jwks_source *s;
+		int64_t until;
+	} running[MT_JWKS_TRANSFERS];
+	int64_t longest; /* that the good one was due and not fetched, s */
+	char *jwks;
+} w;
+
+static struct mt_jwks_source *get_of(const char *ns, const char *uri, struct mt_err *e)
+{
+	const struct mt_jwks_said said = {.ns = ns, .uri = uri, .timeout_ms = 60000};
+
+	e->text[0] = '\0';
+	return mt_jwks_store_get(w.store, &said, e);
+}
+
+/* `slow` sources, in namespaces of `each`, and behind them a good one. */
+static void begin_world(uint32_t slow, uint32_t each)
+{
+	char uri[64], ns[32];
+	struct mt_err e;
+
+	memset(&w, 0, sizeof(w));
+	w.store = mt_jwks_store_new();
+	w.jwks = issuer_jwks(issuer_of("ES256"));
+	for (uint32_t i = 0; i < slow; i++) {
+		snprintf(uri, sizeof(uri), "http://slow/%u", i);
+		snprintf(ns, sizeof(ns), "ns%u", i / each);
+		w.all[w.n] = get_of(ns, uri, &e);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(w.all[w.n]);
+		w.n++;
+	}
+	w.good = get_of("good", "http://good/", &e);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(w.good);
+}
+
+static void end_world(void)
+{
+	for (uint32_t i = 0; i < MT_JWKS_TRANSFERS; i++)
+		if (w.running[i].s)
+			mt_jwks_source_drop(w.running[i].s);
+	for (uint32_t i = 0; i < w.n; i++)
+		mt_jwks_source_drop(w.all[i]);
+	mt_jwks_source_drop(w.good);
+	mt_jwks_store_free(w.store);
+	free(w.jwks);
+}
+
+static void end_transfer(uint32_t i, int64_t now)
+{
+	struct mt_jwks_source *s = w.running[i].s;
+	struct mt_err e;
+
+	w.running[i].s = NULL;
+	mt_jwks_source_fetched(
+		s, s == w.good ? mt_jwks_parse(w.jwks, strlen(w.jwks), &e) : NULL, "late", now);
+	w.fetched += s == w.good;
+	mt_jwks_source_drop(s);
+}
+
+static void one_second(int64_t now)
+{
+	struct mt_jwks_source *s;
+	int64_t next;
+
+	for (uint32_t i = 0; i < MT_JWKS_TRANSFERS; i++) {
+		if (w.running[i].s && now >= w.running[i].until)
+			end_transfer(i, now);
+		if (w.running[i].s || !(s = mt_jwks_store_due(w.store, now, &next)))
+			continue;
+		w.running[i].s = s;
+		w.running[i].until = now + (s == w.good ? 0 : (int64_t)s->timeout_ms / 1000);
+		if (s == w.good)
+			end_transfer(i, now);
+	}
+	if (!w.good->busy && w.good->status.next <= now)
+		w.longest = MT_MAX(w.longest, now - w.good->status.next);
+}
+
+/* However many fail slowly, and whosever they are, another one has its keys soon, and again each 20 min. */
+static void test_slow_ones(void)
+{
+	static const struct {
+		uint32_t slow, each;
+		int64_t most; /* s */
+	} t[] = {{32, 32, 1}, {48, 48, 1}, {192, 192, 1}, {255, 1, 160}, {255, 64, 160}};
+
+	for (size_t k = 0; k < MT_ARRAY_LEN(t); k++) {
+		int64_t start = 1000000000;
+
+		begin_world(t[k].slow, t[k].each);
+		/* It is new now, and not since 1970. */
+		w.good->status.next = start;
+		for (int64_t now = start; now < start + 3 * MT_JWKS_REFRESH_S; now++)
+			one_second(now);
+		CU_ASSERT(w.fetched >= 2);
+		CU_ASSERT(w.longest <= t[k].most);
+		end_world();
+	}
+}
+
+/* One namespace leaves a quarter of the places to others, and what is named already needs none. */
+static void test_places(void)
+{
+	const uint32_t most = MT_JWKS_SOURCES - MT_JWKS_SOURCES / 4;
+	struct mt_jwks_source *same;
+	struct mt_err e;
+
+	begin_world(most, most);
+	CU_ASSERT_PTR_NULL(get_of("ns0", "http://slow/more", &e));
+	CU_ASSERT_PTR_NOT_NULL(strstr(e.text, "the last quarter"));
+	same = get_of("ns1", "http://slow/0", &e);
+	CU_ASSERT_PTR_EQUAL(same, w.all[0]);
+	mt_jwks_source_drop(same);
+	end_world();
+	begin_world(MT_JWKS_SOURCES - 1, 32);
+	CU_ASSERT_PTR_NULL(get_of("ns100", "http://slow/more", &e));
+	CU_ASSERT_PTR_NOT_NULL(strstr(e.text, "the most"));
+	end_world();
+}
+
 const struct mt_test jwks_tests[] = {{"keys", test_keys}, {"no keys", test_wrong},
-	{"some of them", test_mixed}, {"where they are from", test_store}, {0}};
+	{"some of them", test_mixed}, {"where they are from", test_store},
+	{"slow ones beside others", test_slow_ones}, {"places by namespace", test_places}, {0}};
