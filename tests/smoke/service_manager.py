@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """
-What a service manager hears (sd_notify(3)), at a path and at an abstract name: ready once, alive as long as the control loop and
+What a service manager hears (sd_notify(3)) and gives (RUNTIME_DIRECTORY), at a path and at an abstract name: ready once, alive as long as the control loop and
 all workers turn and not while one hangs, a reload's begin and end, words for `systemctl status`, and the end.
 """
 
@@ -55,7 +55,7 @@ class Manager:
 
     def close(self):
         self.sock.close()
-        for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"):
+        for name in ("NOTIFY_SOCKET", "RUNTIME_DIRECTORY", "WATCHDOG_USEC", "WATCHDOG_PID"):
             os.environ.pop(name, None)
 
 
@@ -106,8 +106,12 @@ def a_rollback_between(manager, daemon):
 
 
 def at_a_path(lab, daemon):
-    manager = Manager(str(lab.directory / "notify"), daemon.namespace, WATCHDOG_USEC="2000000")
+    runtime = lab.directory / "run"
+    runtime.mkdir()
+    manager = Manager(str(lab.directory / "notify"), daemon.namespace, RUNTIME_DIRECTORY=str(runtime), WATCHDOG_USEC="2000000")
     daemon.start()
+    check([*runtime.glob("dpdk/*/dpdk_telemetry*")], "DPDK's directory is the service's")
+    check(not [*pathlib.Path("/var/run/dpdk").glob(f"*{lab.id}")], "nothing is in a directory that the unit cannot write")
     manager.hears("^READY=1$", "ready")
     manager.hears("^STATUS=serving 1 services, configuration 1$", "the status")
     manager.listen(4)
@@ -157,6 +161,8 @@ def unit(lab):
     text = (ROOT / "app/meltemid/meltemid.service").read_text()
     check("\nType=notify\n" in text and "\nWatchdogSec=" in text and "ExecStartPre" not in text, "the unit's way to start")
     check("\nRuntimeDirectoryMode=0711\n" in text, "a group can reach its socket in the runtime directory")
+    check("ReadWritePaths" not in text and "ProtectSystem=strict" in text, "the unit writes to its own directories only")
+    check("\nMemorySwapMax=0\n" in text and "/run/systemd/private" in text and "/run/dbus" in text, "neither swapped, nor at managers' sockets")
     copy = lab.directory / "meltemid.service"
     copy.write_text(re.sub("ExecStart=\\S+", "ExecStart=/bin/true", text).replace("Documentation=man:meltemid(8)\n", ""))
     done = subprocess.run(["systemd-analyze", "verify", copy], text=True, capture_output=True, timeout=60, check=False)
