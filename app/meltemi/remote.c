@@ -132,6 +132,7 @@ static bool want_name(SSL *tls, const char *name)
 		return true;
 	if (is_address(name))
 		return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(tls), name) == 1;
+	SSL_set_hostflags(tls, MT_X509_HOST_FLAGS);
 	return SSL_set_tlsext_host_name(tls, name) == 1 && SSL_set1_host(tls, name) == 1;
 }
 

@@ -110,6 +110,7 @@ static bool expect(SSL *ssl, const struct mt_grpc_tls *t)
 		return false;
 	if (t->n_sans || t->anybody)
 		return true;
+	SSL_set_hostflags(ssl, MT_X509_HOST_FLAGS);
 	return address ? X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), t->server_name) == 1
 		       : SSL_set1_host(ssl, t->server_name) == 1;
 }
@@ -167,8 +168,8 @@ int mt_tls_check_peer(SSL *ssl, const struct mt_grpc_tls *t, struct mt_err *e)
 	if (!x)
 		return mt_err(e, -EACCES, "the server shows no certificate");
 	for (uint32_t i = 0; i < t->n_sans && !ok; i++)
-		ok = X509_check_host(x, t->sans[i], 0, 0, NULL) == 1 ||
-		     X509_check_ip_asc(x, t->sans[i], 0) == 1 || mt_x509_has_uri(x, t->sans[i]);
+		ok = mt_x509_has_host(x, t->sans[i]) || X509_check_ip_asc(x, t->sans[i], 0) == 1 ||
+		     mt_x509_has_uri(x, t->sans[i]);
 	if (!ok)
 		names_of(x, names, sizeof(names));
 	X509_free(x);

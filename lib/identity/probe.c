@@ -3,6 +3,7 @@
 
 #include "mt_cert_priv.h"
 #include "mt_sockaddr.h"
+#include "mt_x509.h"
 
 #include <errno.h>
 #include <openssl/err.h>
@@ -167,7 +168,7 @@ static void look(SSL *ssl, const char *name, struct mt_probe *p)
 		return;
 	}
 	mt_cert_describe(x, &p->cert);
-	p->named = X509_check_host(x, name, 0, 0, NULL) == 1;
+	p->named = mt_x509_has_host(x, name);
 	mt_err(&p->distrust, 0, "%s", X509_verify_cert_error_string(p->verify));
 	X509_free(x);
 }

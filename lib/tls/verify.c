@@ -133,11 +133,7 @@ static bool compare(void *arg, int type, const char *text, size_t len)
 /* A name that the certificate's wildcards stand for. */
 static bool has_host(X509 *leaf, const struct mt_tls_san *san)
 {
-	const unsigned int flags =
-		X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS;
-
-	return !san->prefix && !is_uri(san->text) &&
-	       X509_check_host(leaf, san->text, 0, flags, NULL) == 1;
+	return !san->prefix && mt_x509_has_host(leaf, san->text);
 }
 
 static bool has_san(const struct mt_tls_context *c, X509 *leaf)

@@ -38,5 +38,15 @@ typedef bool mt_x509_name_fn(void *arg, int type, const char *text, size_t len);
 /* Subject alternative names of these types among the first `max` of all types. */
 void mt_x509_names(const X509 *x, int max, mt_x509_name_fn *fn, void *arg);
 
+/*
+ * How a host name is compared (RFC 9525 section 6.3): with DNS names alone, never with the common name, which authorities do not vouch
+ * for, and wildcards stand for a whole label. For SSL_set_hostflags(), where the library compares during the handshake.
+ */
+#define MT_X509_HOST_FLAGS                                                                         \
+	(X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS)
+
+/* True if the certificate is for that host name. A URI is none. */
+bool mt_x509_has_host(X509 *x, const char *name);
+
 /* Whether the URI is one of them, byte for byte. */
 bool mt_x509_has_uri(const X509 *x, const char *uri);

@@ -128,3 +128,12 @@ bool mt_x509_has_uri(const X509 *x, const char *uri)
 	mt_x509_names(x, MT_X509_ALL, is_wanted, &w);
 	return w.found;
 }
+
+bool mt_x509_has_host(X509 *x, const char *name)
+{
+	bool found =
+		!strstr(name, "://") && X509_check_host(x, name, 0, MT_X509_HOST_FLAGS, NULL) == 1;
+
+	ERR_clear_error();
+	return found;
+}

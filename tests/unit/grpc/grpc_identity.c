@@ -31,6 +31,11 @@ static void extend(X509 *cert, X509 *issuer, int nid, const char *value)
 
 struct identity identity_new(const struct identity *ca, const char *san)
 {
+	return identity_called(ca, san, NULL);
+}
+
+struct identity identity_called(const struct identity *ca, const char *san, const char *cn)
+{
 	static long serial = 1;
 	struct identity id = {.key = mt_crypto_new_key(), .cert = X509_new()};
 	X509_NAME *name = X509_get_subject_name(id.cert);
@@ -41,6 +46,9 @@ struct identity identity_new(const struct identity *ca, const char *san)
 	X509_gmtime_adj(X509_getm_notBefore(id.cert), -3600);
 	X509_gmtime_adj(X509_getm_notAfter(id.cert), 3600);
 	X509_NAME_add_entry_by_txt(name, "O", MBSTRING_ASC, (const unsigned char *)san, -1, -1, 0);
+	if (cn)
+		X509_NAME_add_entry_by_txt(
+			name, "CN", MBSTRING_ASC, (const unsigned char *)cn, -1, -1, 0);
 	X509_set_issuer_name(id.cert, ca ? X509_get_subject_name(ca->cert) : name);
 	X509_set_pubkey(id.cert, id.key);
 	extend(id.cert, ca ? ca->cert : id.cert, NID_basic_constraints,

@@ -58,6 +58,8 @@ struct identity {
 
 /* Signed by `ca`, NULL: by itself, and an authority. `san` like "DNS:a.x" or "URI:spiffe://x/y". */
 struct identity identity_new(const struct identity *ca, const char *san);
+/* The same with a common name; NULL: without. */
+struct identity identity_called(const struct identity *ca, const char *san, const char *cn);
 void identity_free(struct identity *id);
 /* A server's context; `clients` NULL: it asks for no certificate. */
 SSL_CTX *server_tls(const struct identity *id, const struct identity *clients);

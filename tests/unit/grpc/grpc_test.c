@@ -481,6 +481,7 @@ struct tls_case {
 	const char *san;	 /* or this; NULL: none */
 	bool foreign_roots, no_identity, other_key;
 	const char *why; /* NULL: it works */
+	const char *cn;	 /* the server's common name; NULL: none */
 };
 
 static const struct tls_case tls_cases[] = {
@@ -492,6 +493,11 @@ static const struct tls_case tls_cases[] = {
 	{"DNS:istiod.x,URI:" SPIFFE, "other", SPIFFE, false, false, false, NULL},
 	{"DNS:istiod.x,URI:" SPIFFE "2", "istiod.x", SPIFFE, false, false, false,
 		"the server's certificate is for istiod.x, " SPIFFE "2, not for " SPIFFE},
+	/* Authorities of a mesh vouch for URIs: a common name that the asker chose is nobody's. */
+	{"URI:" SPIFFE, "istiod.x", NULL, false, false, false,
+		"the server's certificate is refused: hostname mismatch", "istiod.x"},
+	{"URI:" SPIFFE, "other", "istiod.x", false, false, false,
+		"the server's certificate is for " SPIFFE ", not for istiod.x", "istiod.x"},
 	/* By its address: an extension of its own, and no name that is told in the handshake. */
 	{"IP:192.0.2.7", "192.0.2.7", NULL, false, false, false, NULL},
 	{"IP:2001:db8::7", "2001:db8::7", NULL, false, false, false, NULL},
@@ -526,7 +532,7 @@ static bool says(const char *text, const char *words)
 
 static void tls_one(const struct tls_case *t, const struct identity *ca)
 {
-	struct identity server = identity_new(ca, t->server_san);
+	struct identity server = identity_called(ca, t->server_san, t->cn);
 	struct identity me = identity_new(ca, "URI:spiffe://cluster.local/ns/a/sa/b");
 	struct identity other = identity_new(NULL, "DNS:other.x");
 	const struct mt_grpc_tls tls = {.roots = t->foreign_roots ? other.cert_pem : ca->cert_pem,

@@ -102,6 +102,23 @@ static void names(void)
 	identity_free(&id);
 }
 
+/* A common name is no name of a host, whatever else is in the certificate; nor is a part of a label a wildcard. */
+static void hosts(void)
+{
+	struct identity meshed =
+				identity_called(NULL, "URI:spiffe://mesh/ns/evil/sa/x", "istiod.x"),
+			both = identity_called(NULL, "DNS:*.a.x,DNS:b*.x", "istiod.x");
+
+	CU_ASSERT_FALSE(mt_x509_has_host(meshed.cert, "istiod.x"));
+	CU_ASSERT_FALSE(mt_x509_has_host(meshed.cert, "spiffe://mesh/ns/evil/sa/x"));
+	CU_ASSERT_FALSE(mt_x509_has_host(both.cert, "istiod.x"));
+	CU_ASSERT_FALSE(mt_x509_has_host(both.cert, "bc.x"));
+	CU_ASSERT(mt_x509_has_host(both.cert, "B.a.x"));
+	CU_ASSERT_EQUAL(ERR_peek_error(), 0);
+	identity_free(&meshed);
+	identity_free(&both);
+}
+
 static void no_names(void)
 {
 	X509 *none = X509_new(), *garbage = with_garbage();
@@ -307,6 +324,7 @@ static void times(void)
 
 const struct mt_test x509_tests[] = {
 	{"names", names},
+	{"hosts", hosts},
 	{"no_names", no_names},
 	{"hostile_names", hostile_names},
 	{"lists", lists},
