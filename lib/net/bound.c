@@ -10,8 +10,12 @@
 
 #define QINQ_OLD 0x9100 /* before 802.1ad */
 
-#define ND_SOLICIT   135
-#define ND_ADVERTISE 136
+#define MLD_REPORT	  131
+#define MLD_DONE	  132
+#define ND_ROUTER_SOLICIT 133
+#define ND_SOLICIT	  135
+#define ND_ADVERTISE	  136
+#define MLD2_REPORT	  143
 
 static const struct net_addr *find(const struct mt_netw *w, const struct mt_addr *a)
 {
@@ -45,17 +49,46 @@ static bool is_link_local(const struct mt_addr *a)
 }
 
 /*
- * A station's own address of the link, or none yet, is nobody's whom policies know: with it neighbours are found, and groups are
- * asked, of which only neighbour discovery is heard. Everything else would be a call of somebody who is not bound.
+ * Where the ICMPv6 message of a frame to a group begins, from the IPv6 header on: behind it, or behind the hop-by-hop options that
+ * MLD has (RFC 3810 section 5). 0: it is none, or it is not there.
  */
-static bool is_of_link(const struct net_rx *rx, const struct rte_ipv6_hdr *ip)
+static uint32_t icmp6_at(const struct net_rx *rx, const struct rte_ipv6_hdr *ip)
 {
-	const uint8_t *type = (const uint8_t *)(ip + 1);
+	const uint8_t *p = (const uint8_t *)ip;
+	uint32_t have = rx->m->data_len - rx->l2_len, at = sizeof(*ip);
+	uint8_t proto = ip->proto;
 
-	if (ip->dst_addr[0] == 0xff)
-		return true;
-	return ip->proto == IPPROTO_ICMPV6 && rx->m->data_len > rx->l2_len + sizeof(*ip) &&
-	       (*type == ND_SOLICIT || *type == ND_ADVERTISE);
+	if (proto == IPPROTO_HOPOPTS && have >= at + 8) {
+		proto = p[at];
+		at += (p[at + 1] + 1u) * 8;
+	}
+	return proto == IPPROTO_ICMPV6 && have > at ? at : 0;
+}
+
+/*
+ * A station's own address of the link, or none yet, is nobody's whom policies know: neighbours are found with it, and it may say which
+ * groups it listens to. Everything else would be a call of somebody who is not bound, or, as an advertisement of a router, a lie to
+ * the kernel behind an exception TAP.
+ */
+static enum mt_net_outcome judge_of_link(const struct net_rx *rx, const struct rte_ipv6_hdr *ip)
+{
+	bool group = ip->dst_addr[0] == 0xff;
+	uint32_t at = icmp6_at(rx, ip);
+
+	if (!at && group && ip->proto != IPPROTO_ICMPV6)
+		return MT_NET_multicast_ignored;
+	switch (at ? ((const uint8_t *)ip)[at] : 0) {
+	case ND_SOLICIT:
+	case ND_ADVERTISE:
+		return MT_NET_rx_tcp;
+	case ND_ROUTER_SOLICIT:
+	case MLD_REPORT:
+	case MLD_DONE:
+	case MLD2_REPORT:
+		return group ? MT_NET_rx_tcp : MT_NET_source_unbound;
+	default:
+		return MT_NET_source_unbound;
+	}
 }
 
 static enum mt_net_outcome judge4(const struct mt_netw *w, const struct net_rx *rx)
@@ -72,14 +105,18 @@ static enum mt_net_outcome judge4(const struct mt_netw *w, const struct net_rx *
 static enum mt_net_outcome judge6(const struct mt_netw *w, const struct net_rx *rx)
 {
 	const struct rte_ipv6_hdr *ip = rx_l3(rx);
+	enum mt_net_outcome o;
 	struct mt_addr src;
 
 	if (rx->m->data_len < rx->l2_len + sizeof(*ip))
 		return MT_NET_rx_tcp;
 	memcpy(&src, ip->src_addr, sizeof(src));
-	if ((mt_addr_is_zero(&src) || is_link_local(&src)) && is_of_link(rx, ip))
-		return MT_NET_rx_tcp;
-	return judge(w, rx, &src, NULL);
+	if (!mt_addr_is_zero(&src) && !is_link_local(&src))
+		return judge(w, rx, &src, NULL);
+	o = judge_of_link(rx, ip);
+	return o == MT_NET_rx_tcp || (is_of_port(w, rx) && !find(w, &src))
+		       ? o
+		       : judge(w, rx, &src, NULL);
 }
 
 /* A probe (RFC 5227) claims nothing yet. */

@@ -243,6 +243,55 @@ static void kernel_is_not_told_either(void)
 	CU_ASSERT_TRUE(fx_close(&f));
 }
 
+/* What a station says to groups from its address of the link: the kernel hears who looks for whom, and no router. */
+static void kernel_is_told_of_no_router(void)
+{
+	enum { ANY, OPTIONS };
+	static const struct {
+		const char *src, *dst;
+		uint8_t type; /* of ICMPv6; 0: UDP */
+		uint8_t behind;
+		bool passes;
+		enum mt_net_outcome counted;
+	} t[] = {
+		{"fe80::9", "ff02::1:ff00:1", 135, ANY, true, MT_NET_punted},
+		{"fe80::9", "ff02::1", 136, ANY, true, MT_NET_punted},
+		{"fe80::9", "ff02::2", 133, ANY, true, MT_NET_punted},
+		{"::", "ff02::16", 143, OPTIONS, true, MT_NET_punted},
+		{"fe80::9", "ff02::16", 143, OPTIONS, true, MT_NET_punted},
+		{"fe80::9", "ff02::2", 132, OPTIONS, true, MT_NET_punted},
+		{"fe80::9", "ff02::1", 134, ANY, false, MT_NET_source_unbound},
+		{"fe80::9", "ff02::1", 134, OPTIONS, false, MT_NET_source_unbound},
+		{"::", "ff02::1", 134, ANY, false, MT_NET_source_unbound},
+		{"fe80::9", "ff02::1", 137, ANY, false, MT_NET_source_unbound},
+		{"fe80::9", "ff02::1", 130, OPTIONS, false, MT_NET_source_unbound},
+		{"fe80::9", "ff02::1", 128, ANY, false, MT_NET_source_unbound},
+		{"fe80::9", "ff02::fb", 0, ANY, false, MT_NET_multicast_ignored},
+		{"fe80::9", "ff02::1:2", 0, ANY, false, MT_NET_multicast_ignored},
+	};
+
+	open_all();
+	configure(true, 1);
+	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
+		const uint8_t options[8 + 24] = {58, 0, 5, 2, 0, 0, 1, 0, t[i].type};
+		uint32_t skip = t[i].behind == OPTIONS ? 0 : 8;
+		uint64_t before = fx_count(&f, t[i].counted);
+		struct fx_pkt p = {0};
+
+		fx_clear(&f);
+		fx_eth(&p, NULL, 0x86dd);
+		fx_ip(&p, t[i].src, t[i].dst,
+			!t[i].type ? 17
+			: skip	   ? 58
+				   : 0,
+			options + skip, (uint16_t)(sizeof(options) - skip), -1);
+		fx_in(&f, 0, 0, p.b, p.len);
+		CU_ASSERT_EQUAL(f.port[1].n, t[i].passes);
+		CU_ASSERT_EQUAL(fx_count(&f, t[i].counted), before + 1);
+	}
+	CU_ASSERT_TRUE(fx_close(&f));
+}
+
 /* One tag is taken off, and a kernel would take off the next one and read what nobody has judged. */
 static void tags_do_not_go_round(void)
 {
@@ -272,4 +321,5 @@ const struct mt_test net_bound_tests[] = {{"who may come", who_may_come},
 	{"claims for another station", claims_for_another_station},
 	{"bindings come and go", bindings_come_and_go},
 	{"the kernel is not told either", kernel_is_not_told_either},
+	{"the kernel is told of no router", kernel_is_told_of_no_router},
 	{"tags do not go round", tags_do_not_go_round}, {NULL, NULL}};
