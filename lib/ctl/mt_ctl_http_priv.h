@@ -12,6 +12,8 @@ void mt_http_on_connection(void *ctl, struct MHD_Connection *conn, void **contex
 	enum MHD_ConnectionNotificationCode what);
 void mt_http_on_completed(void *ctl, struct MHD_Connection *conn, void **request,
 	enum MHD_RequestTerminationCode why);
+/* True if the client's address is of the loopback. */
+bool mt_http_from_loopback(struct MHD_Connection *conn);
 /* A request is whole, with what it uploads. */
 void mt_http_asked(struct mt_ctl *c, struct MHD_Connection *conn);
 

@@ -367,8 +367,9 @@ static const struct mt_field admin_fields[] = {
 			"default: "
 			"none"},
 	{"httpNames", MT_F_TEXTS, AT_LIST(struct mt_node_admin, http_names),
-		.help = "names of this host that browsers may ask for the page by, besides "
-			"addresses and localhost"},
+		.help = "names of this host that browsers may ask for the page by, and clients on "
+			"this "
+			"host for /metrics, besides addresses and localhost"},
 	{"envoy", MT_F_WORD, AT(struct mt_node_admin, envoy), .words = envoy_words,
 		.help = "which clients may read Envoy's administration pages at `http`: those on "
 			"`loopback` (default), `any`, or none (`off`); no request changes "

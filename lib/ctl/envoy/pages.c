@@ -121,23 +121,12 @@ void mt_envoy_put(struct mt_envoy *e, struct mt_text_buf *out, json_t *j)
 
 /* ---- who ------------------------------------------------------------------------------------ */
 
-static bool is_loopback(const struct mt_addr *a)
-{
-	static const struct mt_addr v6 = {.b = {[15] = 1}};
-
-	return mt_addr_is4(a) ? a->b[12] == 127 : mt_addr_eq(a, &v6);
-}
-
 /* NULL: he may look; else why not. */
 static const char *may_look(struct mt_ctl *c, struct MHD_Connection *conn)
 {
-	const union MHD_ConnectionInfo *i =
-		MHD_get_connection_info(conn, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-	const struct mt_http_client *h = i ? i->socket_context : NULL;
-
 	if (c->env.envoy == MT_CTL_ENVOY_OFF)
 		return "spec.admin.envoy of the Node is off\n";
-	if (c->env.envoy == MT_CTL_ENVOY_LOOPBACK && (!h || !is_loopback(&h->addr)))
+	if (c->env.envoy == MT_CTL_ENVOY_LOOPBACK && !mt_http_from_loopback(conn))
 		return "for clients on this host only (spec.admin.envoy of the Node)\n";
 	if (!mt_http_host_ours(c, conn))
 		return "the Host header has a name that is not this node's "

@@ -110,6 +110,22 @@ static bool is_change(
 	return true;
 }
 
+/*
+ * A page of another site may be in a browser on this host, with a name that leads here (DNS rebinding). Scrapers and probes come from
+ * other hosts by any name, from this one by an address, as localhost, or by spec.admin.httpNames.
+ */
+static bool may_be_rebound(const struct mt_ctl *c, struct MHD_Connection *conn)
+{
+	return mt_http_from_loopback(conn) && !mt_http_host_ours(c, conn);
+}
+
+static enum MHD_Result refuse_name(struct MHD_Connection *conn, struct mt_text_buf *body)
+{
+	mt_text_add(body, "the Host header has a name that is not this node's "
+			  "(spec.admin.httpNames)\n");
+	return mt_http_reply(conn, MHD_HTTP_FORBIDDEN, "text/plain", body);
+}
+
 static enum MHD_Result handle(void *arg, struct MHD_Connection *conn, const char *url,
 	const char *method, const char *version, const char *upload, size_t *upload_size,
 	void **request)
@@ -117,6 +133,7 @@ static enum MHD_Result handle(void *arg, struct MHD_Connection *conn, const char
 	static int seen;
 	struct mt_text_buf body = {0};
 	unsigned int status;
+	const char *end;
 	struct mt_ctl *c = arg;
 	const struct page *p;
 
@@ -142,8 +159,14 @@ static enum MHD_Result handle(void *arg, struct MHD_Connection *conn, const char
 		return mt_http_reply(conn, MHD_HTTP_NOT_FOUND, "text/plain", &body);
 	}
 	if (!p->write)
-		return mt_http_metrics(c, conn);
-	return mt_http_reply(conn, p->write(c, &body), p->type, &body);
+		return may_be_rebound(c, conn) ? refuse_name(conn, &body)
+					       : mt_http_metrics(c, conn);
+	status = p->write(c, &body);
+	/* Whether it is ready is for everybody, what it waits for is not. */
+	end = body.p ? memchr(body.p, '\n', body.len) : NULL;
+	if (end && may_be_rebound(c, conn))
+		body.len = (size_t)(end + 1 - body.p);
+	return mt_http_reply(conn, status, p->type, &body);
 }
 
 /* The library's own words about odd clients are not wanted on the log. */

@@ -58,6 +58,16 @@ static struct mt_http_client *of(struct MHD_Connection *conn)
 	return i ? i->socket_context : NULL;
 }
 
+bool mt_http_from_loopback(struct MHD_Connection *conn)
+{
+	static const struct mt_addr v6 = {.b = {[15] = 1}};
+	const struct mt_http_client *h = of(conn);
+
+	if (!h)
+		return false;
+	return mt_addr_is4(&h->addr) ? h->addr.b[12] == 127 : mt_addr_eq(&h->addr, &v6);
+}
+
 void mt_http_on_completed(
 	void *arg, struct MHD_Connection *conn, void **request, enum MHD_RequestTerminationCode why)
 {

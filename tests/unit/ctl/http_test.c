@@ -50,6 +50,8 @@ static int exchange(struct mt_ctl *c, uint16_t port, const char *request, char *
 	return status;
 }
 
+static const char get_ready[] = "GET /ready HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+
 static void test_pages(void)
 {
 	static const struct {
@@ -57,13 +59,20 @@ static void test_pages(void)
 		const char *request;
 		int status;
 		const char *says;
+		const char *host; /* NULL: "x" */
 	} t[] = {
 		{MT_CTL_STARTING, "GET /ready", 503, "starting"},
 		{MT_CTL_SERVING, "GET /ready", 200, "ready"},
 		{MT_CTL_DRAINING, "GET /ready", 503, "draining"},
 		{MT_CTL_SERVING, "HEAD /ready", 200, "Content-Type"},
-		{MT_CTL_SERVING, "GET /metrics", 200, "# TYPE meltemi_uptime_seconds gauge"},
-		{MT_CTL_SERVING, "GET /stats/prometheus", 200, "# HELP istio_requests_total"},
+		{MT_CTL_SERVING, "GET /metrics", 200, "# TYPE meltemi_uptime_seconds gauge",
+			"localhost"},
+		{MT_CTL_SERVING, "GET /metrics", 200, "# TYPE meltemi_uptime_seconds gauge",
+			"127.0.0.1:15000"},
+		{MT_CTL_SERVING, "GET /stats/prometheus", 200, "# HELP istio_requests_total",
+			"[::1]"},
+		{MT_CTL_SERVING, "GET /metrics", 403, "spec.admin.httpNames"},
+		{MT_CTL_SERVING, "GET /stats/prometheus", 403, "spec.admin.httpNames"},
 		{MT_CTL_SERVING, "GET /", 421, "spec.admin.httpNames"},
 		{MT_CTL_SERVING, "GET /ui/data/now", 421, "spec.admin.httpNames"},
 		{MT_CTL_SERVING, "GET /config_dump", 403, "spec.admin.httpNames"},
@@ -87,7 +96,8 @@ static void test_pages(void)
 	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
 		mt_ctl_set_state(c, t[i].state);
 		snprintf(request, sizeof(request),
-			"%s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", t[i].request);
+			"%s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", t[i].request,
+			t[i].host ? t[i].host : "x");
 		CU_ASSERT_EQUAL(exchange(c, env.http_port, request, buf, sizeof(buf)), t[i].status);
 		CU_ASSERT_PTR_NOT_NULL(strstr(buf, t[i].says));
 	}
@@ -117,7 +127,8 @@ static void waiting(void *arg, struct mt_ctl_ready *out)
 static void test_waits(void)
 {
 	struct mt_ctl_env env = {.http_port = free_port(), .ready = waiting};
-	static const char request[] = "GET /ready HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+	static const char request[] =
+		"GET /ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 	static char buf[65536];
 	struct mt_text_buf text = {0};
 	struct mt_ctl *c;
@@ -130,6 +141,10 @@ static void test_waits(void)
 	CU_ASSERT_PTR_NOT_NULL(
 		strstr(buf, "\r\n\r\nnot ready: waits for 2\nhost a.example (mesh): it is closed\n"
 			    "host a.example: it is closed\n"));
+	/* By a name that may be anybody's, on this host. */
+	CU_ASSERT_EQUAL(exchange(c, env.http_port, get_ready, buf, sizeof(buf)), 503);
+	CU_ASSERT_PTR_NOT_NULL(strstr(buf, "\r\n\r\nnot ready: waits for 2\n"));
+	CU_ASSERT_PTR_NULL(strstr(buf, "a.example"));
 	CU_ASSERT_EQUAL(mt_ctl_command(c, NULL, "--json show ready", 17, &text), 0);
 	CU_ASSERT_PTR_NOT_NULL(strstr(text.p, "\"source\": \"mesh\""));
 	mt_text_fini(&text);
@@ -162,7 +177,6 @@ static void run_and_see(struct mt_ctl *c, const char *line, int want, const char
 static void test_ready_off(void)
 {
 	struct mt_ctl_env env = {.http_port = free_port()};
-	static const char request[] = "GET /ready HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
 	static char buf[65536];
 	struct mt_ctl *c;
 
@@ -171,17 +185,17 @@ static void test_ready_off(void)
 	mt_ctl_set_state(c, MT_CTL_SERVING);
 	run_and_see(c, "ready", MT_CTL_USAGE, "usage: ready on|off");
 	run_and_see(c, "ready of", MT_CTL_FAILED, "usage: ready on|off");
-	CU_ASSERT_EQUAL(exchange(c, env.http_port, request, buf, sizeof(buf)), 200);
+	CU_ASSERT_EQUAL(exchange(c, env.http_port, get_ready, buf, sizeof(buf)), 200);
 	run_and_see(c, "ready off", MT_CTL_OK, "503");
-	CU_ASSERT_EQUAL(exchange(c, env.http_port, request, buf, sizeof(buf)), 503);
+	CU_ASSERT_EQUAL(exchange(c, env.http_port, get_ready, buf, sizeof(buf)), 503);
 	CU_ASSERT_PTR_NOT_NULL(strstr(buf, "`ready off`"));
 	run_and_see(c, "show ready", MT_CTL_OK, "`ready off`");
 	run_and_see(c, "show health", MT_CTL_OK, "`ready off`");
 	run_and_see(c, "ready on", MT_CTL_OK, "/ready answers 200");
-	CU_ASSERT_EQUAL(exchange(c, env.http_port, request, buf, sizeof(buf)), 200);
+	CU_ASSERT_EQUAL(exchange(c, env.http_port, get_ready, buf, sizeof(buf)), 200);
 	mt_ctl_set_state(c, MT_CTL_DRAINING);
 	run_and_see(c, "ready on", MT_CTL_OK, "not ready");
-	CU_ASSERT_EQUAL(exchange(c, env.http_port, request, buf, sizeof(buf)), 503);
+	CU_ASSERT_EQUAL(exchange(c, env.http_port, get_ready, buf, sizeof(buf)), 503);
 	run_and_see(c, "complete ready o*", MT_CTL_OK, "off");
 	mt_ctl_destroy(c);
 }
@@ -240,8 +254,6 @@ static void test_port_in_use(void)
 	CU_ASSERT_PTR_NOT_NULL(strstr(e.text, "admin.http 127.0.0.1:"));
 	mt_ctl_destroy(c);
 }
-
-static const char get_ready[] = "GET /ready HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
 
 static uint32_t doing(const struct mt_ctl *c, enum mt_http_doing what)
 {
