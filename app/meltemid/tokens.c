@@ -14,7 +14,8 @@ int tokens_start(struct daemon *d, struct mt_err *e)
 	d->asks = d->tokens ? mt_extauthz_new(d->n_workers, e) : NULL;
 	if (!d->asks)
 		return -ENOMEM;
-	return mt_jwks_store_start(mt_conf_jwks(d->conf), jwks ? jwks->roots.s : NULL, e);
+	return mt_jwks_store_start(
+		mt_conf_jwks(d->conf), jwks ? jwks->roots.s : NULL, jwks && jwks->local.v, e);
 }
 
 /* Workers have ended. */

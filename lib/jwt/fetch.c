@@ -4,6 +4,7 @@
 
 #include "mt_crypto.h"
 #include "mt_rights.h"
+#include "mt_sockaddr.h"
 
 #include <curl/curl.h>
 #include <errno.h>
@@ -23,6 +24,7 @@ struct transfer {
 	size_t len;
 	bool discovers; /* the document that says where they are */
 	bool too_long;
+	bool kept_out; /* an address of it was of the loopback, or of the link */
 	char error[CURL_ERROR_SIZE];
 };
 
@@ -31,6 +33,7 @@ struct mt_jwks_fetcher {
 	CURLM *multi;
 	pthread_t id;
 	char *roots;
+	bool local;
 	uint32_t stop;
 	uint32_t n;
 	struct transfer transfers[MT_JWKS_TRANSFERS];
@@ -63,6 +66,30 @@ static size_t take(char *p, size_t size, size_t n, void *arg)
 	return n;
 }
 
+/* The loopback and no address, to which the kernel connects there too; 169.254.0.0/16, where clouds have secrets, and fe80::/10. */
+static bool is_local(const struct mt_addr *a)
+{
+	static const struct mt_addr loopback = {.b = {[15] = 1}}, none = {.b = {0}};
+
+	if (mt_addr_is4(a))
+		return a->b[12] == 127 || a->b[12] == 0 || (a->b[12] == 169 && a->b[13] == 254);
+	return mt_addr_eq(a, &loopback) || mt_addr_eq(a, &none) ||
+	       (a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80);
+}
+
+/* For each address that a name has: what is written in a rule may lead anywhere. */
+static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *to)
+{
+	struct transfer *t = arg;
+	struct mt_addr a;
+
+	if (!mt_sockaddr_read(&to->addr, &a, NULL) || is_local(&a)) {
+		t->kept_out = true;
+		return CURL_SOCKET_BAD;
+	}
+	return socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
+}
+
 static void clear(struct mt_jwks_fetcher *f, struct transfer *t)
 {
 	if (t->easy) {
@@ -73,7 +100,7 @@ static void clear(struct mt_jwks_fetcher *f, struct transfer *t)
 	t->easy = NULL;
 	t->text = NULL;
 	t->len = 0;
-	t->too_long = false;
+	t->too_long = t->kept_out = false;
 	t->error[0] = '\0';
 }
 
@@ -96,6 +123,10 @@ static bool set_options(const struct mt_jwks_fetcher *f, struct transfer *t, con
 	ok &= !curl_easy_setopt(c, CURLOPT_WRITEDATA, t);
 	ok &= !curl_easy_setopt(c, CURLOPT_ERRORBUFFER, t->error);
 	ok &= !curl_easy_setopt(c, CURLOPT_PRIVATE, t);
+	if (!f->local) {
+		ok &= !curl_easy_setopt(c, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+		ok &= !curl_easy_setopt(c, CURLOPT_OPENSOCKETDATA, t);
+	}
 	if (f->roots)
 		ok &= !curl_easy_setopt(c, CURLOPT_CAINFO, f->roots);
 	return ok;
@@ -155,6 +186,11 @@ static void ended(struct mt_jwks_fetcher *f, struct transfer *t, CURLcode rc)
 
 	if (t->too_long || rc == CURLE_FILESIZE_EXCEEDED)
 		mt_err(&e, -EFBIG, "it is longer than %d bytes", MT_JWKS_MAX);
+	else if (rc && t->kept_out)
+		mt_err(&e, -EACCES,
+			"its address is of the loopback or of the link (spec.jwks.localAddresses "
+			"of "
+			"the Node)");
 	else if (rc)
 		mt_err(&e, -EIO, "%s", t->error[0] ? t->error : curl_easy_strerror(rc));
 	else if (t->discovers && go_on(f, t, &e))
@@ -256,13 +292,14 @@ static void free_fetcher(struct mt_jwks_fetcher *f)
 	free(f);
 }
 
-int mt_jwks_store_start(struct mt_jwks_store *s, const char *roots, struct mt_err *e)
+int mt_jwks_store_start(struct mt_jwks_store *s, const char *roots, bool local, struct mt_err *e)
 {
 	struct mt_jwks_fetcher *f = calloc(1, sizeof(*f));
 	int rc = -ENOMEM;
 
 	if (f && curl_global_init(CURL_GLOBAL_DEFAULT) == 0) {
 		f->store = s;
+		f->local = local;
 		f->multi = curl_multi_init();
 		f->roots = roots ? strdup(roots) : NULL;
 		if (f->multi && (f->roots || !roots))

@@ -59,8 +59,11 @@ void mt_jwks_store_free(struct mt_jwks_store *s);
 struct mt_jwks_source *mt_jwks_store_get(
 	struct mt_jwks_store *s, const struct mt_jwks_said *said, struct mt_err *e);
 
-/* Begins to fetch, trusting the machine's authorities and those in the file `roots` (NULL: none). Once. 0 or -errno with *e. */
-int mt_jwks_store_start(struct mt_jwks_store *s, const char *roots, struct mt_err *e);
+/*
+ * Begins to fetch, trusting the machine's authorities and those in the file `roots` (NULL: none). `local`: also from addresses of the
+ * loopback and of the link, which are out of reach for who only writes a rule. Once. 0 or -errno with *e.
+ */
+int mt_jwks_store_start(struct mt_jwks_store *s, const char *roots, bool local, struct mt_err *e);
 /* Ends the thread. */
 void mt_jwks_store_stop(struct mt_jwks_store *s);
 

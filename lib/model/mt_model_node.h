@@ -177,6 +177,7 @@ struct mt_node_jwks {
 	struct mt_origin origin;
 	struct mt_text
 		roots; /* who may sign certificates of who has them, besides the machine's authorities */
+	struct mt_num local; /* whether they may be at the loopback, or on the link */
 };
 
 struct mt_node_otlp {

@@ -391,6 +391,10 @@ static const struct mt_field jwks_fields[] = {
 	{"roots", MT_F_TEXT, AT(struct mt_node_jwks, roots),
 		.help = "a file of authorities (PEM) that may sign certificates of who has the "
 			"keys, besides the machine's own ones"},
+	{"localAddresses", MT_F_BOOL, AT(struct mt_node_jwks, local),
+		.help = "keys may be at addresses of the loopback and of the link (127.0.0.0/8, "
+			"::1, 169.254.0.0/16, fe80::/10), too, which who may write a rule would "
+			"else reach through the node; default: false"},
 };
 
 static const struct mt_section jwks_section = {

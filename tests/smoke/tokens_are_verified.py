@@ -404,7 +404,7 @@ def body():
     with Lab(servers=1) as lab:
         authority = Authority(lab.directory / "authority")
         daemon = lab.meltemi()
-        daemon.node.write_text(daemon.node.read_text() + f"  jwks: {{roots: {authority.roots}}}\n")
+        daemon.node.write_text(daemon.node.read_text() + f"  jwks: {{roots: {authority.roots}, localAddresses: true}}\n")
         daemon.write("services.yaml", SERVICE)
         daemon.start()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Sets of keys, and where they are from. */
 #include "issuer.h"
+#include "mt_jwks_store_priv.h"
 #include "mt_test.h"
 #include "mt_test_keys.h"
 
+#include <netinet/in.h>
 #include <openssl/rsa.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 static uint32_t keys_in(const char *text)
 {
@@ -274,6 +279,64 @@ static void test_places(void)
 	end_world();
 }
 
+/* ---- where it is fetched from ---------------------------------------------------------------------- */
+
+/* A listener on the loopback, by IPv4 and IPv6. */
+static int listen_here(uint16_t *port)
+{
+	struct sockaddr_in6 a = {.sin6_family = AF_INET6};
+	socklen_t len = sizeof(a);
+	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_NONBLOCK, 0), off = 0;
+
+	(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
+	CU_ASSERT_FATAL(bind(fd, (struct sockaddr *)&a, len) == 0 && listen(fd, 8) == 0);
+	CU_ASSERT_FATAL(getsockname(fd, (struct sockaddr *)&a, &len) == 0);
+	*port = ntohs(a.sin6_port);
+	return fd;
+}
+
+/* How the first fetch fails. */
+static void fetch_from(const char *host, bool local, int listener, uint16_t port)
+{
+	struct mt_jwks_store *s = mt_jwks_store_new();
+	struct mt_jwks_status st = {0};
+	struct mt_jwks_source *src;
+	char uri[128], name[128];
+	struct mt_err e;
+	int fd = -1;
+
+	snprintf(uri, sizeof(uri), "http://%s:%u/keys", host, port);
+	src = get(s, NULL, uri, NULL, &e);
+	CU_ASSERT_EQUAL_FATAL(mt_jwks_store_start(s, NULL, local, &e), 0);
+	for (int i = 0; i < 5000 && !st.failures; i++) {
+		poll(NULL, 0, 1);
+		if (fd < 0 && (fd = accept(listener, NULL, NULL)) >= 0)
+			close(fd);
+		(void)mt_jwks_store_status(s, 0, &st, name, sizeof(name));
+	}
+	CU_ASSERT_EQUAL(st.failures, 1);
+	CU_ASSERT_EQUAL(fd >= 0, local);
+	CU_ASSERT_EQUAL(strstr(st.why, "spec.jwks.localAddresses") != NULL, !local);
+	mt_jwks_store_stop(s);
+	mt_jwks_source_drop(src);
+	mt_jwks_store_free(s);
+}
+
+/* Who may write a rule does not reach by it what is for this host alone, by whatever name. */
+static void test_local(void)
+{
+	static const char *const hosts[] = {"127.0.0.1", "127.1.2.3", "localhost", "0.0.0.0",
+		"[::1]", "[::]", "[::ffff:127.0.0.1]", "169.254.169.254", "[fe80::1]"};
+	uint16_t port;
+	int listener = listen_here(&port);
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(hosts); i++)
+		fetch_from(hosts[i], false, listener, port);
+	fetch_from("127.0.0.1", true, listener, port);
+	close(listener);
+}
+
 const struct mt_test jwks_tests[] = {{"keys", test_keys}, {"no keys", test_wrong},
 	{"some of them", test_mixed}, {"where they are from", test_store},
-	{"slow ones beside others", test_slow_ones}, {"places by namespace", test_places}, {0}};
+	{"slow ones beside others", test_slow_ones}, {"places by namespace", test_places},
+	{"this host's own addresses", test_local}, {0}};
