@@ -15,6 +15,7 @@ static mt_inline struct mt_exchange *born(
 	if (mt_unlikely(!ex))
 		return NULL;
 	ex->self = ref;
+	mt_overlay_assert_empty(p, ex);
 	mt_list_init(&ex->down_node);
 	mt_list_init(&ex->queue_node);
 	mt_list_init(&ex->deadline.node);
@@ -105,6 +106,9 @@ void mt_exchange_end(struct mt_proxy *p, struct mt_exchange *ex)
 		mt_exchange_filters_end(p, ex, mt_exchange_ended(ex));
 	if (mt_unlikely(ex->token))
 		mt_tokens_drop(p, ex);
+	if (mt_unlikely(ex->changes_kept))
+		mt_overlay_drop(p, ex);
+	mt_overlay_assert_empty(p, ex);
 	mt_exchange_detach(p, ex);
 	leave_down(p, ex);
 	mt_deadline_cancel(&ex->deadline);

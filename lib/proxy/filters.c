@@ -191,7 +191,6 @@ void mt_exchange_filters_end(struct mt_proxy *p, struct mt_exchange *ex, enum mt
 		mt_filter_run_end(ex->filters, &end, &p->filter_ctx);
 	}
 	ex->filters = NULL;
-	mt_chain_free(&mt_exchange_side(p, ex)->overlay);
 }
 
 bool mt_exchange_filters_same(const struct mt_service *a, const struct mt_service *b)

@@ -141,7 +141,7 @@ static void side(struct mt_image *im, struct mt_proxy *p, const struct mt_exchan
 
 	if (ex->filters)
 		MT_IMAGE(im, s->own);
-	if (ex->state != MT_EX_SUSPENDED)
+	if (!ex->changes_kept)
 		return;
 	MT_IMAGE(im, s->overlay);
 	mt_image_chain(im, &s->overlay);

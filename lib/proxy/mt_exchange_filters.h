@@ -36,13 +36,24 @@ static inline uint32_t mt_exchange_truesize(const struct mt_proxy *p, const stru
 {
 	uint32_t n = ex->req.truesize;
 
-	if (mt_unlikely(ex->state == MT_EX_SUSPENDED))
+	if (mt_unlikely(ex->changes_kept))
 		n += mt_exchange_side(p, ex)->overlay.truesize;
 	return n;
 }
 
 /* overlay.c */
-/* Keeps the view's changes with an exchange that has to wait. 0 or -ENOMEM. */
+/* Keeps the view's changes with an exchange that is suspended and has none yet. 0 or -ENOMEM. */
 int mt_overlay_keep(struct mt_proxy *p, struct mt_exchange *ex);
-/* Gives them back to the view, which is the exchange's. */
+/* Moves the kept changes to the view, which shows the exchange and has none of its own; they replace any that it has. */
 void mt_overlay_restore(struct mt_proxy *p, struct mt_exchange *ex);
+/* Frees the kept changes of an exchange that is answered or ends (mt_exchange.changes_kept). */
+void mt_overlay_drop(struct mt_proxy *p, struct mt_exchange *ex);
+/* Debug builds and the simulator: the index holds no changes of this exchange, or of an earlier one. */
+static inline void mt_overlay_assert_empty(const struct mt_proxy *p, const struct mt_exchange *ex)
+{
+#if defined(MT_DEBUG_POOLS) || defined(MT_MUTANTS)
+	const struct mt_chain *c = &mt_exchange_side(p, ex)->overlay;
+
+	MT_ASSERT(!ex->changes_kept && !c->head && c->len == 0 && c->truesize == 0);
+#endif
+}

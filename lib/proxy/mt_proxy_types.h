@@ -120,7 +120,8 @@ struct mt_exchange {
 	bool waited_verdict; /* it did so already */
 	uint32_t
 		asked; /* mt_authz_policy.asks_id of who has allowed it, in front of instances, or at its gate until it has passed that; 0: nobody */
-	bool must_change; /* it is not sent without the changes of its metadata */
+	bool must_change;  /* it is not sent without the changes of its metadata */
+	bool changes_kept; /* its side's overlay holds changes (overlay.c) */
 	uint16_t
 		token; /* what its token says, which was taken out (mt_token_cache_held()); 0: nothing is held */
 	bool unacked;	   /* its attempt is, or was until its connection ended, UNACKED */
@@ -173,7 +174,8 @@ struct mt_exchange {
  */
 struct mt_exchange_side {
 	uint8_t own[MT_FILTER_BYTES_MAX]; /* the filters', from the first one on */
-	struct mt_chain overlay; /* SUSPENDED: what filters have changed so far (overlay.c) */
+	struct mt_chain
+		overlay; /* mt_exchange.changes_kept: metadata changes so far (overlay.c); else empty */
 	/* mt_exchange.awaits_verdict: */
 	uint8_t verdict_waits, verdict_client; /* times; whose share of waiting it takes */
 	bool verdict_at_gate;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Changes of metadata that wait with their exchange while a filter does. The view's are pointers to whatever
- * the filters hold; here they are bytes, in buffers of the worker's.
+ * Metadata changes of a suspended exchange. The view's changes point into memory of filters, routes and policies; here they
+ * are bytes, in buffers of the worker's. They are kept when the exchange is suspended, and restored when it continues, or
+ * freed when it is answered or ends.
  */
 #include "mt_proxy_priv.h"
 
@@ -15,6 +16,9 @@ int mt_overlay_keep(struct mt_proxy *p, struct mt_exchange *ex)
 	struct mt_chain *overlay = &mt_exchange_side(p, ex)->overlay;
 	const struct mt_view *v = &p->view;
 
+	mt_overlay_assert_empty(p, ex);
+	if (v->n_mutations == 0)
+		return 0;
 	for (uint32_t i = 0; i < v->n_mutations; i++) {
 		const struct mt_mutation *m = &v->mutations[i];
 		struct record r = {
@@ -30,32 +34,42 @@ int mt_overlay_keep(struct mt_proxy *p, struct mt_exchange *ex)
 			return -ENOMEM;
 		}
 	}
+	ex->changes_kept = true;
 	return 0;
+}
+
+void mt_overlay_drop(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	mt_chain_free(&mt_exchange_side(p, ex)->overlay);
+	ex->changes_kept = false;
 }
 
 void mt_overlay_restore(struct mt_proxy *p, struct mt_exchange *ex)
 {
-	struct mt_chain *overlay = &mt_exchange_side(p, ex)->overlay;
+	const struct mt_chain *overlay = &mt_exchange_side(p, ex)->overlay;
 	struct mt_view *v = &p->view;
 	uint32_t at = 0, used = 0;
 
 	v->n_mutations = 0;
+	if (!ex->changes_kept)
+		return;
 	while (at < overlay->len) {
-		struct mt_mutation *m = &v->mutations[v->n_mutations++];
 		uint8_t *to = p->overlay + used;
 		struct record r;
 
 		mt_chain_read(overlay, at, &r, sizeof(r));
 		at += (uint32_t)sizeof(r);
+		used += (uint32_t)r.key_len + r.value_len;
+		/* They came from one view (mt_filter_change()). */
+		MT_ASSERT(v->n_mutations < MT_VIEW_MUTATIONS && used <= sizeof(p->overlay));
 		mt_chain_read(overlay, at, to, (uint32_t)r.key_len + r.value_len);
 		at += (uint32_t)r.key_len + r.value_len;
-		used += (uint32_t)r.key_len + r.value_len;
-		*m = (struct mt_mutation){
+		v->mutations[v->n_mutations++] = (struct mt_mutation){
 			.key = (const char *)to,
 			.key_len = r.key_len,
 			.value = r.removes ? NULL : (const char *)to + r.key_len,
 			.value_len = r.value_len,
 		};
 	}
-	mt_chain_free(overlay);
+	mt_overlay_drop(p, ex);
 }

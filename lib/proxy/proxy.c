@@ -194,8 +194,8 @@ static void free_chains(struct mt_proxy *p)
 	while ((ex = mt_slab_next(&p->exchanges, &i))) {
 		if (ex->filters && !p->moved)
 			mt_exchange_filters_end(p, ex, MT_FILTER_ENDED_STOPPED);
-		if (ex->state == MT_EX_SUSPENDED)
-			mt_chain_free(&mt_exchange_side(p, ex)->overlay);
+		if (ex->changes_kept)
+			mt_overlay_drop(p, ex);
 		mt_chain_free(&ex->req);
 		mt_chain_free(&ex->rsp);
 	}

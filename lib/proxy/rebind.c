@@ -222,12 +222,8 @@ static const struct mt_route_action *find_route(
 /* It is led anew when its verdict is there, with what filters have changed, whether or not they are still there. */
 void mt_exchange_renew(struct mt_proxy *p, struct mt_exchange *ex)
 {
-	struct mt_chain *overlay = &mt_exchange_side(p, ex)->overlay, kept = *overlay;
-
-	*overlay = (struct mt_chain){0};
 	mt_count(p->counters,
 		mt_exchange_rebind(p, ex) ? MT_PROXY_exchange_rebound : MT_PROXY_exchange_unbound);
-	*overlay = kept;
 }
 
 static void wait_is_void(struct mt_proxy *p, struct mt_exchange *ex)

@@ -104,8 +104,8 @@ static void hold(
 	mt_exchange_trace_held(p, ex);
 	mt_exchange_detach(p, ex);
 	mt_chain_free(&ex->req); /* answered: nobody needs it any more */
-	if (mt_unlikely(ex->filters))
-		mt_chain_free(&mt_exchange_side(p, ex)->overlay);
+	if (mt_unlikely(ex->changes_kept))
+		mt_overlay_drop(p, ex);
 	if (ex->pending)
 		mt_exchange_waits_no_more(p, ex);
 	mt_chain_concat(&ex->rsp, reply);

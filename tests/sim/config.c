@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 #include "layer.h"
+#include "mt_authz.h"
+#include "mt_extauthz.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -25,6 +27,13 @@ struct built {
 		struct mt_filters c;
 		void *lists[5];
 	} compiled[CONFIG_LISTENERS];
+	/* Policies of clusters whose calls are asked about. */
+	struct {
+		struct mt_authz_policy policy;
+		const struct mt_authz_policy *list[1];
+		struct mt_authz rules;
+		const struct mt_authz *guards[CONFIG_EPS];
+	} asked[CONFIG_CLUSTERS];
 	uint32_t *holds;
 };
 
@@ -44,6 +53,28 @@ void config_store_init(struct config_store *st, struct sim *s, uint32_t workers)
 	}
 	st->oracle.sim = s;
 	st->oracle.workers = workers;
+}
+
+/* CUSTOM, of everybody. */
+static void build_guards(struct built *b, uint32_t i, struct mt_extauthz_provider *asks)
+{
+	static struct mt_authz_rule everybody;
+	struct mt_cluster *c = &b->clusters[i];
+
+	b->asked[i].policy = (struct mt_authz_policy){.action = MT_AUTHZ_CLOSE,
+		.by = "AuthorizationPolicy sim/asked",
+		.rules = &everybody,
+		.n_rules = 1,
+		.asks = asks,
+		.asks_id = mt_extauthz_id(asks)};
+	b->asked[i].list[0] = &b->asked[i].policy;
+	b->asked[i].rules = (struct mt_authz){
+		.deny = b->asked[i].list, .n_deny = 1, .reads = true, .searches = true};
+	c->guards = b->asked[i].guards;
+	for (uint32_t e = 0; e < c->n_eps; e++) {
+		b->asked[i].guards[e] = &b->asked[i].rules;
+		b->eps[i][e].guarded = true;
+	}
 }
 
 static void build_cluster(struct config_store *st, struct built *b, uint32_t i,
@@ -79,12 +110,18 @@ static void build_cluster(struct config_store *st, struct built *b, uint32_t i,
 			st->registry, out->name, &ep->addr, ep->port, st->sim->now);
 		MT_ASSERT(ep->state);
 	}
+	if (c->asks)
+		build_guards(b, i, c->asks);
 	MT_ASSERT(mt_cluster_build(out) == 0);
 }
 
 static struct mt_route_table *routes(const struct config_listener *l)
 {
-	static struct mt_mutation nothing = {.key = "absent", .key_len = 6};
+	static struct mt_mutation nothing = {.key = "absent", .key_len = 6},
+				  changed = {.key = "absent",
+					  .key_len = 6,
+					  .value = "changed",
+					  .value_len = 7};
 	const struct mt_matcher_def b = {.key = l->route_key, .op = MT_MATCH_EXACT, .value = "b"};
 	struct mt_route_dest dest[2] = {{l->cluster_b, 1}, {l->cluster, 1}};
 	struct mt_route_action act[2] = {
@@ -111,6 +148,10 @@ static struct mt_route_table *routes(const struct config_listener *l)
 	for (uint32_t i = 0; i < MT_ARRAY_LEN(act) && l->whole_replies; i++) {
 		act[i].rsp_mut = &nothing;
 		act[i].n_rsp_mut = 1;
+	}
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(act) && l->changes; i++) {
+		act[i].req_mut = i ? &nothing : &changed;
+		act[i].n_req_mut = 1;
 	}
 	MT_ASSERT(rb);
 	MT_ASSERT(mt_route_builder_add(rb, &b, 1, &act[0], err, sizeof(err)) == 0);

@@ -25,6 +25,7 @@ struct config_cluster {
 	const char *hash_key; /* of maglev and ring hash; NULL: the client's address */
 	struct mt_outlier_rule outlier;
 	uint32_t connect_ms;
+	struct mt_extauthz_provider *asks; /* about each call to it; NULL: all of them pass */
 };
 
 struct config_listener {
@@ -34,8 +35,9 @@ struct config_listener {
 	const char *route_key; /* metadata that names the route */
 	bool early_ok;	       /* it is known before a message is complete */
 	bool whole_replies; /* responseMutation, of a key that nobody sends: no reply is cut through */
-	uint32_t cluster;	     /* of calls that no route names, and of opaque bytes */
-	uint32_t cluster_b;	     /* of route "b" */
+	uint32_t cluster;   /* of calls that no route names, and of opaque bytes */
+	uint32_t cluster_b; /* of route "b" */
+	bool changes;	    /* route "b" sets a key, the other one removes it; nobody sends it */
 	uint32_t mirror, mirror_ppm; /* the cluster that gets copies; ppm 0: none does */
 	uint32_t timeout_ms;
 	/* Beside a chain for TLS, which is refused: first bytes, or silence, have to tell that clients are plain. */

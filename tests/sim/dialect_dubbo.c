@@ -17,7 +17,7 @@
 #define HESSIAN2   2
 #define SERIAL	   0x1f
 #define OK	   20
-#define APP_STATUS 70 /* "service error": the server's own, never the proxy's here */
+#define APP_STATUS 70 /* "service error": of the server, or a denial by the proxy */
 
 static uint32_t length(const struct dialect *d, const uint8_t *p, uint32_t n)
 {
@@ -178,6 +178,8 @@ static uint32_t native_of(uint8_t status)
 		return 1u << MT_REPLY_BAD_REPLY;
 	case 60:
 		return 1u << MT_REPLY_NO_ROUTE | 1u << MT_REPLY_NO_CLUSTER;
+	case APP_STATUS:
+		return 1u << MT_REPLY_DENIED;
 	case 80:
 		return 1u << MT_REPLY_NO_ENDPOINT | 1u << MT_REPLY_UNSUPPORTED;
 	case 100:
@@ -212,6 +214,14 @@ static const char *read_call(
 	return NULL;
 }
 
+/* A denial has the status of the service's own errors: their words begin with a token. */
+static bool is_denial(const struct wire_msg *m)
+{
+	static const char words[] = "denied by policy";
+
+	return m->body_len == sizeof(words) - 1 && memcmp(m->body, words, m->body_len) == 0;
+}
+
 static const char *read_reply(
 	const uint8_t *p, uint32_t n, struct rpc_bytes *flat, struct wire_msg *m)
 {
@@ -229,7 +239,7 @@ static const char *read_reply(
 	body_is(m, flat, 0);
 	m->native = native_of(p[3]);
 	m->status = p[3] == OK && !exception ? WIRE_OK : WIRE_APP_ERROR;
-	if (p[3] == OK || p[3] == APP_STATUS)
+	if (p[3] == OK || (p[3] == APP_STATUS && !is_denial(m)))
 		return NULL;
 	m->status = WIRE_NATIVE;
 	if (at + used != n)

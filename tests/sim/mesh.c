@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mesh.h"
+#include "asked.h"
 #include "refs.h"
 #include "steps.h"
 #include "transplant.h"
@@ -53,6 +54,8 @@ static uint32_t turn_one(struct mesh *m, uint32_t i)
 	if (m->ns_of_1000_steps)
 		turn_took(m, i, sim_steps() - before);
 
+	if (m->asked)
+		asked_turn(m->asked, i);
 	config_turn_over(&m->store, i);
 	layer_check(m->layer[i]);
 	transplant_turn(m, i);
@@ -179,6 +182,7 @@ static void make_worker(struct mesh *m, uint32_t i, uint32_t slot, const struct 
 		.now = m->sim->now,
 		.idle = MT_WORKER_POLL,
 		.current = &m->store.current,
+		.asks = m->asked ? m->asked->lane[i] : NULL,
 	};
 
 	m->pools[i] = m->conf[i].pools = sim_pools_get(m->sim, slot + i);

@@ -119,6 +119,10 @@ static const char *check_call(struct mt_proxy *p, struct mt_exchange *ex)
 	case MT_EX_AWAITING:
 		return timed && mt_list_linked(&ex->queue_node) ? NULL : "awaits nothing";
 	case MT_EX_SUSPENDED:
+		if (ex->awaits_verdict)
+			return timed && mt_list_linked(&ex->queue_node)
+				       ? NULL
+				       : "waits for a verdict that is not asked for";
 		return p->filters.n_waits ? NULL : "waits for a filter that does not wait";
 	case MT_EX_TRYING:
 		return check_attempt(p, ex, mt_exchange_attempt(p, ex), timed);

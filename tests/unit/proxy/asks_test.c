@@ -26,8 +26,10 @@ static void guard_all(struct mt_snapshot *s, const struct mt_authz *a, const str
 	}
 }
 
-static void start(bool fail_open)
+static void start_with(bool fail_open, uint32_t max_exchanges)
 {
+	const struct mt_proxy_conf proxy = {
+		.max_down = 64, .max_up = 64, .max_exchanges = max_exchanges};
 	const char *const servers[] = {"127.0.0.1:1"};
 	const struct mt_extauthz_conf conf = {.name = "judge",
 		.servers = servers,
@@ -35,7 +37,7 @@ static void start(bool fail_open)
 		.timeout = MT_SEC,
 		.fail_open = fail_open};
 
-	scene_start(1);
+	scene_start_with(1, &proxy);
 	memset(&asker, 0, sizeof(asker));
 	lane = aligned_alloc(MT_CACHE_LINE, sizeof(*lane));
 	CU_ASSERT_FATAL(lane && mt_extauthz_lane_init(&asker, lane));
@@ -53,6 +55,11 @@ static void start(bool fail_open)
 	guard = (struct mt_authz){.deny = list, .n_deny = 1, .reads = true, .searches = true};
 	other_guard = (struct mt_authz){.deny = denies, .n_deny = 1, .reads = true};
 	guard_all(lab.snap, &guard, guards);
+}
+
+static void start(bool fail_open)
+{
+	start_with(fail_open, 4096);
 }
 
 static void stop(void)
@@ -341,6 +348,88 @@ static void over(void)
 	check_over(MT_EXTAUTHZ_EXPIRED, MT_USEC);
 }
 
+/* The route of the listener sets these in each request. */
+static void route_sets(struct mt_mutation *m, uint32_t n)
+{
+	struct mt_route_action *a =
+		(struct mt_route_action *)mt_route_at(lab.snap->services[3]->routes, 0);
+
+	a->req_mut = m;
+	a->n_req_mut = n;
+}
+
+enum end { DENIED, TIMED_OUT, LEFT };
+
+/* One call that waits with a change, and ends before it is sent. */
+static void ends_in_vain(enum end how)
+{
+	static struct mt_mutation user = {
+		.key = "user", .key_len = 4, .value = "joe", .value_len = 3};
+	struct fake_conn *c = lab_client(CONFIG_NAMED);
+	struct mt_extauthz_call *q;
+
+	route_sets(&user, 1);
+	scene_send_request(c, 'Q', 1, 64);
+	CU_ASSERT_EQUAL(lab.p->verdicts.n, 1);
+	CU_ASSERT_PTR_NULL(mt_proxy_check(lab.p));
+	q = question();
+	if (how == TIMED_OUT)
+		lab_advance(lab.p->conf.exchange_ms * MT_MSEC + MT_SEC);
+	if (how == LEFT)
+		lab_close(c, MT_CLOSE_RESET);
+	say(q, how == DENIED ? MT_EXTAUTHZ_DENY : MT_EXTAUTHZ_ALLOW, MT_EXTAUTHZ_denied);
+	if (how != LEFT) {
+		is_told(c, 1, how == DENIED ? MT_REPLY_DENIED : MT_REPLY_TIMEOUT);
+		lab_close(c, MT_CLOSE_RESET);
+	}
+	route_sets(NULL, 0);
+}
+
+/* There is one exchange object: another client's call has the index of those that ended before. */
+static void leaves_no_changes(enum end how)
+{
+	struct fake_conn *c;
+
+	start_with(false, 1);
+	for (uint32_t i = 0; i < 2 * MT_VIEW_MUTATIONS; i++)
+		ends_in_vain(how);
+	c = lab_client_from(CONFIG_NAMED, 77);
+	scene_send_request(c, 'Q', 2, 64);
+	toy_noted.changes[0] = '\0';
+	say(question(), MT_EXTAUTHZ_ALLOW, MT_EXTAUTHZ_allowed);
+	CU_ASSERT_STRING_EQUAL(toy_noted.changes, "");
+	answered(c, 2);
+	lab_close(c, MT_CLOSE_RESET);
+	stop();
+}
+
+static void no_changes_left(void)
+{
+	for (enum end how = DENIED; how <= LEFT; how++)
+		leaves_no_changes(how);
+}
+
+/* The answer to a denied call waits for an earlier reply; its changes do not wait with it. */
+static void changes_of_an_answered_call(void)
+{
+	struct mt_mutation user = {.key = "user", .key_len = 4, .value = "joe", .value_len = 3};
+	struct fake_conn *c;
+
+	start(false);
+	route_sets(&user, 1);
+	c = lab_client(CONFIG_NAMED);
+	scene_send_request(c, 'Q', 1, 64);
+	say(question(), MT_EXTAUTHZ_ALLOW, MT_EXTAUTHZ_allowed);
+	scene_send_request(c, 'Q', 2, 64);
+	say(question(), MT_EXTAUTHZ_DENY, MT_EXTAUTHZ_denied);
+	CU_ASSERT_PTR_NULL(mt_proxy_check(lab.p));
+	answered(c, 1);
+	is_told(c, 2, MT_REPLY_DENIED);
+	lab_close(c, MT_CLOSE_RESET);
+	route_sets(NULL, 0);
+	stop();
+}
+
 static void full(void)
 {
 	struct fake_conn *c[8];
@@ -547,7 +636,9 @@ static void another_gate(void)
 
 const struct mt_test asks_tests[] = {{"allowed, with changes", allowed}, {"verdicts", verdicts},
 	{"at a gate", at_gate}, {"no text", no_text}, {"one way", one_way}, {"gone before", gone},
-	{"its time is over", over}, {"too many", full}, {"a client's part", fair},
-	{"a part of who left", fair_to_who_stays}, {"whatever the case", whatever_the_case},
-	{"what cannot be told", unreadable}, {"nobody asks", nobody_asks},
-	{"another snapshot", another_snapshot}, {"another gate", another_gate}, {0}};
+	{"its time is over", over}, {"no changes left", no_changes_left},
+	{"changes of an answered call", changes_of_an_answered_call}, {"too many", full},
+	{"a client's part", fair}, {"a part of who left", fair_to_who_stays},
+	{"whatever the case", whatever_the_case}, {"what cannot be told", unreadable},
+	{"nobody asks", nobody_asks}, {"another snapshot", another_snapshot},
+	{"another gate", another_gate}, {0}};

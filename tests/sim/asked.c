@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "asked.h"
+
+#include "mesh.h"
+
+#include <string.h>
+
+#define SOON (20 * MT_MSEC)
+
+struct asked *asked_new(struct sim *s, struct mesh *m, uint64_t late)
+{
+	static const char *const servers[] = {"127.0.0.1:1"};
+	const struct mt_extauthz_conf conf = {
+		.name = "sim", .servers = servers, .n_servers = 1, .timeout = MT_SEC};
+	struct asked *a = aligned_alloc(MT_CACHE_LINE, sizeof(*a));
+
+	MT_ASSERT(a);
+	memset(a, 0, sizeof(*a));
+	a->sim = s;
+	a->mesh = m;
+	a->late = late;
+	a->provider = mt_extauthz_provider_new(&conf);
+	MT_ASSERT(a->provider);
+	for (uint32_t i = 0; i < s->workers; i++) {
+		a->lane[i] = aligned_alloc(MT_CACHE_LINE, sizeof(*a->lane[i]));
+		MT_ASSERT(a->lane[i] && mt_extauthz_lane_init(&a->x, a->lane[i]));
+	}
+	return a;
+}
+
+/* Questions of a seed that has failed are not answered any more. */
+static void free_lane(struct mt_extauthz_lane *l)
+{
+	for (uint32_t i = 0; i < MT_EXTAUTHZ_SLOTS; i++) {
+		mt_extauthz_drop(l->slots[i].provider);
+		l->slots[i].provider = NULL;
+	}
+	mt_extauthz_lane_fini(l);
+	free(l);
+}
+
+void asked_free(struct asked *a)
+{
+	for (uint32_t i = 0; i < a->sim->workers; i++)
+		free_lane(a->lane[i]);
+	if (!a->sim->failed && a->provider->refs != 1)
+		sim_fail(a->sim, "%u questions are left", a->provider->refs - 1);
+	mt_extauthz_drop(a->provider);
+	free(a);
+}
+
+static void answer(struct sim *s, void *arg, uint64_t n)
+{
+	struct asked *a = arg;
+	struct mt_extauthz_lane *l = a->lane[n / MT_EXTAUTHZ_SLOTS];
+
+	mt_extauthz_lane_answered(&l->calls[n % MT_EXTAUTHZ_SLOTS]);
+	mesh_kick(a->mesh, s->now);
+}
+
+/* That no client sends: the message stays as it is. */
+static void remove_absent(struct mt_extauthz_slot *q)
+{
+	struct mt_extauthz_change *c = &q->change[q->n_changes++];
+
+	c->remove = true;
+	MT_ASSERT(mt_extauthz_put(q, &c->key, "absent", 6));
+}
+
+static void decide(struct asked *a, struct mt_extauthz_slot *q)
+{
+	struct mt_rand *r = &a->sim->host_rand;
+	bool b = mt_extauthz_text(q, q->method)[0] == 'b';
+
+	q->used = q->n_changes = 0;
+	if (b || sim_one_in(r, 8)) {
+		q->verdict = MT_EXTAUTHZ_DENY;
+		q->why = MT_EXTAUTHZ_denied;
+		return;
+	}
+	q->verdict = MT_EXTAUTHZ_ALLOW;
+	q->why = MT_EXTAUTHZ_allowed;
+	a->n_allowed++;
+	if (sim_one_in(r, 2))
+		remove_absent(q);
+}
+
+void asked_turn(struct asked *a, uint32_t worker)
+{
+	struct mt_extauthz_lane *l = a->lane[worker];
+	struct mt_rand *r = &a->sim->host_rand;
+	struct mt_extauthz_call *c;
+
+	while ((c = mt_extauthz_lane_asked(l))) {
+		uint64_t after = sim_one_in(r, 6) ? a->late : sim_between(r, 0, SOON);
+
+		decide(a, c->slot);
+		a->n_asked++;
+		sim_at(a->sim, a->sim->now + after, answer, a,
+			worker * MT_EXTAUTHZ_SLOTS + mt_extauthz_index(l, c->slot));
+	}
+}
