@@ -86,19 +86,20 @@ uint32_t mt_readings_turn(struct mt_proxy *p)
 
 	p->readings.left += TURN_STEPS / 2;
 	mt_list_init(&served);
-	/* Those that come to stand in the queue meanwhile go on in the next turn. */
+	/* Those that enter the queue meanwhile go on in the next turn, */
 	if (!mt_list_empty(&p->readings.queue))
 		mt_list_splice_tail(&served, &p->readings.queue);
-	while (!mt_list_empty(&served)) {
+	while (!mt_list_empty(&served) && p->readings.left) {
 		struct mt_list *node = served.next;
 
 		mt_list_del(node);
-		if (p->readings.left == 0) {
-			mt_list_add_tail(&p->readings.queue, node);
-			continue;
-		}
 		go_on(p, mt_list_entry(node, struct mt_reading, node));
 		n++;
 	}
+	/* after those for which no steps were left. */
+	if (!mt_list_empty(&p->readings.queue))
+		mt_list_splice_tail(&served, &p->readings.queue);
+	if (!mt_list_empty(&served))
+		mt_list_splice_tail(&p->readings.queue, &served);
 	return n;
 }

@@ -2,6 +2,8 @@
 /* What decoding may take of a turn, messages that are looked through, and changes that wait with their call. */
 #include "scene.h"
 
+#include "mt_proxy_priv.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -97,6 +99,45 @@ static void test_round_robin(void)
 	for (uint32_t i = 0; i < 8; i++)
 		CU_ASSERT_FALSE(c[i]->aborted);
 	lab_advance(MT_SEC);
+	scene_stop();
+}
+
+static struct mt_reading *reading_of(const struct fake_conn *c)
+{
+	return &((struct mt_down *)mt_slab_at(&lab.p->downs, c->s.owner_idx))->reading;
+}
+
+/* Clients that have work for many turns do not hold up one whose only request has found no steps left. */
+static void test_nobody_starves(void)
+{
+	static uint8_t all[5 * MANY * SHORT];
+	struct fake_conn *greedy[5], *other;
+	uint32_t turn;
+
+	scene_start(1);
+	other = lab_client(CONFIG_SAFE);
+	feed_many(other, 1);
+	drain_servers();
+	for (uint32_t i = 0; i < 5 * MANY; i++)
+		toy_make(all + i * SHORT, 'O', i, "call", SHORT);
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(greedy); i++) {
+		greedy[i] = lab_client(CONFIG_SAFE);
+		CU_ASSERT_TRUE_FATAL(lab_feed(greedy[i], all, sizeof(all)));
+	}
+	CU_ASSERT_EQUAL(mt_chain_write(&other->s.rx, &lab.pools, all, SHORT), 0);
+	other->touched = true;
+	mt_reading_wait(lab.p, reading_of(other));
+	turn = lab.p->readings.turn;
+	while (mt_reading_waits(reading_of(other)) && lab.p->readings.turn - turn < 20)
+		lab_advance(1);
+	CU_ASSERT(lab.p->readings.turn - turn <= 4); /* a step of time is two turns here */
+	CU_ASSERT_EQUAL(other->s.rx.len, 0);
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(greedy); i++)
+		CU_ASSERT_TRUE(mt_reading_waits(reading_of(greedy[i])));
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(greedy); i++)
+		lab_close(greedy[i], MT_CLOSE_RESET);
+	lab_close(other, MT_CLOSE_RESET);
+	turns_until_read();
 	scene_stop();
 }
 
@@ -308,6 +349,7 @@ static void test_reply_verdict(void)
 const struct mt_test reading_tests[] = {
 	{"decoding in portions", test_portions},
 	{"decoding round robin", test_round_robin},
+	{"decoding starves nobody", test_nobody_starves},
 	{"replies in portions", test_server},
 	{"looked through over turns", test_look_through},
 	{"look through in a crowd", test_look_through_in_a_crowd},
