@@ -270,8 +270,9 @@ static mt_inline struct mt_up *find_conn(struct mt_proxy *p, struct mt_lanes *ln
 {
 	struct mt_up *behind = NULL, *u;
 
-	if (mt_unlikely(fresh && may_open(p, ln, role)))
-		return mt_up_open(p, ln, role, why);
+	/* If none can be opened, any that is there will do: its queue's other calls are behind this one. */
+	if (mt_unlikely(fresh && may_open(p, ln, role)) && (u = mt_up_open(p, ln, role, why)))
+		return u;
 	u = role <= MT_UP_WIDE ? find_shared(p, ln, role, &behind)
 			       : find_idle(p, ln, role, &behind);
 	*why = MT_CLOSE_OK;

@@ -227,10 +227,18 @@ static void test_not_for_ever(void)
 	over(c, 2);
 }
 
-/* A fresh connection is opened though there is one that is free. */
-static void test_fresh_the_second_time(void)
+/* The server resets the connection; it has read nothing of the last call. */
+static void reset_unread(struct fake_conn *s)
 {
-	struct fake_conn *c, *s[3];
+	s->end.reset_ack = true;
+	s->end.reset_acked = s->end.pos.acked;
+	lab_close(s, MT_CLOSE_RESET);
+}
+
+/* A client, and three free connections that have carried a call; the last one is taken first. */
+static struct fake_conn *three_free(struct fake_conn *s[3])
+{
+	struct fake_conn *c;
 
 	scene_start(1);
 	c = lab_client(CONFIG_SERIAL);
@@ -243,16 +251,46 @@ static void test_fresh_the_second_time(void)
 		scene_bye(other);
 	}
 	for (uint64_t i = 0; i < 3; i++)
-		scene_answer(s[i], i, i, 64); /* free from here on, the last one is taken first */
+		scene_answer(s[i], i, i, 64);
+	return c;
+}
+
+/* A fresh connection is opened though there is one that is free. */
+static void test_fresh_the_second_time(void)
+{
+	struct fake_conn *s[3], *c = three_free(s);
+
 	scene_send_request(c, 'Q', 9, 64);
 	for (int i = 2; i > 0; i--) {
 		CU_ASSERT_TRUE(s[i]->sent.len > 0);
-		s[i]->end.reset_ack = true;
-		s[i]->end.reset_acked = s[i]->end.pos.acked;
-		lab_close(s[i], MT_CLOSE_RESET);
+		reset_unread(s[i]);
 	}
 	CU_ASSERT_EQUAL(s[0]->sent.len, 0);
 	answered_elsewhere(c, s[0], 9);
+	over(c, 2);
+}
+
+/* None can be opened: the call takes the one that is free, and calls behind it do not wait for its time-out. */
+static void test_no_fresh_one(void)
+{
+	struct fake_conn *s[3], *c = three_free(s), *other = lab_client(CONFIG_SERIAL);
+
+	scene_send_request(c, 'Q', 9, 64);
+	reset_unread(s[2]);
+	lab.refuse_open = true;
+	reset_unread(s[1]);
+	scene_send_request(other, 'Q', 10, 64);
+	CU_ASSERT_EQUAL(lab.p->pending[0], 1);
+	for (uint64_t id = 9; id <= 10; id++) {
+		struct toy q = scene_next_sent(s[0]);
+
+		CU_ASSERT_EQUAL(q.kind, 'Q');
+		scene_answer(s[0], q.id, id, 64);
+		lab_advance(1);
+	}
+	CU_ASSERT_EQUAL(scene_next_sent(c).id, 9);
+	CU_ASSERT_EQUAL(scene_next_sent(other).id, 10);
+	scene_bye(other);
 	over(c, 2);
 }
 
@@ -392,6 +430,7 @@ const struct mt_test repeat_tests[] = {{"crosses the end", test_crosses_the_end}
 	{"one of two", test_one_of_two}, {"never transmitted", test_never_transmitted},
 	{"strict", test_strict}, {"not for ever", test_not_for_ever},
 	{"fresh the second time", test_fresh_the_second_time},
+	{"no fresh one", test_no_fresh_one},
 	{"half a long one", test_half_a_long_one}, {"nobody waits", test_nobody_waits},
 	{"idle limit is learnt", test_idle_limit_is_learnt},
 	{"restart is no idle limit", test_restart_is_no_idle_limit}, {0}};
