@@ -5,7 +5,8 @@
 
 enum step {
 	STEP_START,  /* which transport; its length */
-	STEP_HEADER, /* THeader's block */
+	STEP_HEADER, /* THeader's fixed part, and the head of its block */
+	STEP_INFOS,  /* the rest of the block */
 	STEP_BEGIN,  /* the message's head, up to its sequence id */
 	STEP_RESULT, /* replies: the first field says how it went */
 	STEP_REST,
@@ -114,13 +115,85 @@ static enum mt_decode start(struct mt_decoder *d, struct mt_msg *msg)
 	return MT_DECODE_DONE;
 }
 
+/* Where the reading of a THeader block stands; in mt_decoder.state. */
+struct block {
+	uint32_t end;	  /* of the block, in the message */
+	uint32_t skip;	  /* bytes to step over before the next varint */
+	uint64_t strings; /* keys and values that the infos still have */
+	enum { NEXT_KIND, NEXT_COUNT, NEXT_STRING } next;
+	bool compact, transforms;
+};
+
+/* A varint of the block, of which `left` bytes are ahead. 0: not all of it is there, -1: malformed. */
+static int block_varint(struct mt_decoder *d, uint32_t left, uint32_t *v)
+{
+	uint32_t most = MT_MIN(left, (uint32_t)THRIFT_VARINT32);
+	uint32_t n = MT_MIN(mt_cursor_left(&d->cur), most);
+	uint8_t tmp[THRIFT_VARINT32];
+	const uint8_t *p = n ? mt_cursor_peek(&d->cur, n, tmp) : NULL;
+	int used = p ? thrift_varint(p, n, v) : 0;
+
+	if (used > 0)
+		mt_cursor_skip(&d->cur, (uint32_t)used);
+	return used == 0 && n == most ? -1 : used;
+}
+
+/*
+ * Takes the next varint of the infos, behind which `left` bytes of the block are. Returns how many bytes to step over. What
+ * thrift_index() does not read either ends the infos.
+ */
+static uint32_t take_info(struct block *b, struct mt_msg *msg, uint32_t v, uint32_t left)
+{
+	switch (b->next) {
+	case NEXT_KIND:
+		/* The server keeps them for its connection, on which calls of other clients follow. */
+		if (v == THRIFT_INFO_PERSISTENT)
+			msg->refuse = 1 + MT_REPLY_UNSUPPORTED;
+		b->next = NEXT_COUNT;
+		return v == THRIFT_INFO_KEY_VALUE ? 0 : left;
+	case NEXT_COUNT:
+		b->strings = 2ull * v;
+		b->next = v ? NEXT_STRING : NEXT_KIND;
+		return 0;
+	default:
+		if (--b->strings == 0)
+			b->next = NEXT_KIND;
+		return MT_MIN(v, left);
+	}
+}
+
+static enum mt_decode pass_block(struct mt_decoder *d, struct mt_msg *msg, struct block *b)
+{
+	uint32_t left, v;
+	int rc;
+
+	while ((left = b->end - mt_decoder_pos(d)) > 0) {
+		if (b->skip) {
+			b->skip -= mt_cursor_skip(&d->cur, b->skip);
+			if (b->skip)
+				return starved(d, msg);
+			continue;
+		}
+		if (mt_unlikely(d->steps == 0))
+			return MT_DECODE_MORE;
+		d->steps--;
+		rc = block_varint(d, left, &v);
+		if (rc == 0)
+			return starved(d, msg);
+		b->skip = rc < 0 ? left : take_info(b, msg, v, left - (uint32_t)rc);
+	}
+	return MT_DECODE_DONE;
+}
+
 static enum mt_decode header(struct mt_decoder *d, struct mt_msg *msg)
 {
+	struct block *b = (struct block *)d->state;
 	uint8_t tmp[THEADER_FIXED - 4];
 	struct thrift_header h;
 	const uint8_t *p;
 	uint32_t len;
 
+	_Static_assert(sizeof(*b) <= MT_DECODER_STATE, "decoder state");
 	p = mt_cursor_peek(&d->cur, sizeof(tmp), tmp);
 	if (!p)
 		return starved(d, msg);
@@ -130,7 +203,7 @@ static enum mt_decode header(struct mt_decoder *d, struct mt_msg *msg)
 	len = ((uint32_t)p[THEADER_WORDS - 4] << 8 | p[THEADER_WORDS - 3]) * 4;
 	if (len > THRIFT_MAX_HEADER)
 		return mt_decode_bad(d, "thrift: THeader block longer than the limit");
-	if (mt_cursor_left(&d->cur) < sizeof(tmp) + len)
+	if (mt_cursor_left(&d->cur) < sizeof(tmp) + MT_MIN(len, 2u * THRIFT_VARINT32))
 		return starved(d, msg);
 	if (thrift_header_read(d->cur.chain, d->cur.pos + sizeof(tmp), len, &h))
 		return mt_decode_bad(d, "thrift: THeader block malformed");
@@ -138,22 +211,40 @@ static enum mt_decode header(struct mt_decoder *d, struct mt_msg *msg)
 	msg->field[THRIFT_F_HEADER].len = len;
 	msg->field[THRIFT_F_INFO].off = h.info_off;
 	msg->field[THRIFT_F_INFO].len = THEADER_FIXED + len - h.info_off;
-	mt_cursor_skip(&d->cur, sizeof(tmp) + len);
+	*b = (struct block){.end = THEADER_FIXED + len,
+		.compact = h.protocol == 2,
+		.transforms = h.transforms > 0};
+	if (b->transforms || d->dir == MT_DIR_UP)
+		b->skip = b->end - mt_decoder_pos(d);
+	else
+		mt_cursor_skip(&d->cur, h.info_off - mt_decoder_pos(d));
+	d->step = STEP_INFOS;
+	return MT_DECODE_DONE;
+}
+
+static enum mt_decode infos(struct mt_decoder *d, struct mt_msg *msg)
+{
+	struct block *b = (struct block *)d->state;
+	enum mt_decode rc = pass_block(d, msg, b);
+
+	if (rc != MT_DECODE_DONE)
+		return rc;
 	d->step = STEP_BEGIN;
-	if (msg->len == THEADER_FIXED + len) {
+	if (msg->len == b->end) {
 		/* No message in it: the C++ library flushes so when a connection is closed. */
 		msg->kind = MT_MSG_EVENT;
 		msg->lead_len = msg->len;
 		msg->can_reply = true;
+		msg->refuse = 0;
 		d->step = STEP_REST;
 		return MT_DECODE_DONE;
 	}
-	if (h.transforms == 0)
+	if (!b->transforms)
 		return MT_DECODE_DONE;
 	/* The message is compressed or signed: only its frame and the outer id can be read. */
 	msg->kind = d->dir == MT_DIR_DOWN ? MT_MSG_REQUEST : MT_MSG_REPLY;
 	msg->id = msg->aux32;
-	msg->variant = THRIFT_VARIANT(THRIFT_HEADER, h.protocol == 2 ? THRIFT_COMPACT : 0);
+	msg->variant = THRIFT_VARIANT(THRIFT_HEADER, b->compact ? THRIFT_COMPACT : 0);
 	msg->lead_len = mt_decoder_pos(d);
 	msg->can_reply = true;
 	if (d->dir == MT_DIR_UP)
@@ -346,6 +437,7 @@ enum mt_decode thrift_decode(struct mt_decoder *d, struct mt_msg *msg)
 	static enum mt_decode (*const steps[])(struct mt_decoder *, struct mt_msg *) = {
 		[STEP_START] = start,
 		[STEP_HEADER] = header,
+		[STEP_INFOS] = infos,
 		[STEP_BEGIN] = begin,
 		[STEP_RESULT] = result,
 	};

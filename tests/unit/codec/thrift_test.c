@@ -100,6 +100,54 @@ static void long_theader(void)
 	}
 }
 
+/* The vector's bytes with other infos behind the block's protocol and number of transforms. */
+static uint32_t with_infos(const char *vector, const uint8_t infos[14], uint8_t *p)
+{
+	uint32_t n = env_vector(vector, p);
+
+	CU_ASSERT_EQUAL(p[THEADER_WORDS + 1] * 4, 2 + 14);
+	memcpy(p + THEADER_FIXED + 2, infos, 14);
+	return n;
+}
+
+/* A server keeps persistent infos for its connection: they are refused, wherever they stand. */
+static void persistent_infos(void)
+{
+	static const struct {
+		uint8_t infos[14];
+		bool refused;
+	} blocks[] = {
+		{{1, 1, 3, 's', 'v', 'c', 4, 'd', 'e', 'm', 'o'}, false},
+		{{2, 1, 3, 's', 'v', 'c', 4, 'd', 'e', 'm', 'o'}, true},
+		{{1, 1, 1, 'a', 1, 'b', 2, 1, 1, 'c', 1, 'd'}, true},
+		{{1, 0, 2, 1, 1, 'c', 1, 'd'}, true},
+		{{1, 1, 1, 'a', 0, 2}, true},
+		{{0, 2, 1, 1, 'c', 1, 'd'}, false}, /* padding ends them, as what follows does */
+		{{3, 2, 1, 1, 'c', 1, 'd'}, false},
+		{{1, 9, 1, 'a', 1, 'b', 2, 'c', 'd', 0, 0, 2}, false},
+		{{1, 1, 99, 2, 2, 2}, false},
+		{{0x81, 0x80, 0x80, 0x80, 0x80, 2}, false},
+	};
+	uint8_t p[VECTOR_MAX];
+
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(blocks); i++)
+		for (uint32_t piece = 0; piece < 20; piece++) {
+			uint32_t n = with_infos("thrift/theader-binary-call", blocks[i].infos, p);
+			struct mt_chain c = {0};
+			struct mt_msg msg;
+
+			env_append(&c, p, n, piece);
+			CU_ASSERT_EQUAL(env_decode(&mt_codec_thrift, IN, &c, &msg), MT_DECODE_DONE);
+			CU_ASSERT_EQUAL(
+				msg.refuse, blocks[i].refused ? 1 + MT_REPLY_UNSUPPORTED : 0);
+			CU_ASSERT_EQUAL(msg.kind, MT_MSG_REQUEST);
+			CU_ASSERT_EQUAL(msg.len, n);
+			CU_ASSERT_STRING_EQUAL(
+				env_meta(&mt_codec_thrift, &msg, &c, "method"), "hello");
+			mt_chain_free(&c);
+		}
+}
+
 /* Native errors that answer a call are the bytes which the Apache library writes. */
 static const struct {
 	const char *call, *error;
@@ -304,6 +352,7 @@ const struct mt_test thrift_tests[] = {
 	{"thrift_id_width", constant_width},
 	{"thrift_long_theader", long_theader},
 	{"thrift_error_replies", error_replies},
+	{"thrift_persistent_infos", persistent_infos},
 	{"thrift_theader_reply", theader_reply},
 	{"thrift_transforms", transforms},
 	{"thrift_mutations", mutations},
