@@ -343,6 +343,9 @@ static void oneway_done(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *
 	struct mt_exchange *ex = mt_attempt_exchange(p, a);
 	struct mt_ref down = ex->down;
 
+	/* A trial is over when it is acknowledged, also of a call that is only known to have no reply. */
+	if (mt_unlikely(a->trial))
+		ex->oneway = true;
 	if (ex->oneway && mt_unacked_wait(p, u, a)) {
 		if (!mt_up_shares(u))
 			mt_lane_free_conn(p, u);

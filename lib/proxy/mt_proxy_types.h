@@ -86,7 +86,7 @@ struct mt_attempt {
 	struct mt_ref self;
 	enum mt_attempt_state state : 8;
 	uint8_t bucket; /* QUEUED: of mt_lanes.fair */
-	bool trial;	/* its reply brings the endpoint back, which was put aside */
+	bool trial; /* its reply (one-way: its acknowledgement) brings the endpoint back, which was put aside */
 	uint32_t ep_index;
 	struct mt_ref up; /* the connection; none: not yet, or no more */
 	struct mt_ref lanes;

@@ -68,6 +68,14 @@ void mt_unacked_end(struct mt_proxy *p, struct mt_exchange *ex)
 	mt_exchange_end(p, ex);
 }
 
+/* The server's TCP stack has all of it. No reply will bring the endpoint back, so a trial is over by that. */
+static void delivered(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_attempt *a)
+{
+	if (mt_unlikely(a->trial))
+		mt_ep_answered(p, ex, a, MT_STATUS_OK);
+	mt_unacked_end(p, ex);
+}
+
 /* The first one; NULL: none is acknowledged up to there. */
 static struct mt_attempt *first_acked(const struct mt_up *u, uint64_t acked)
 {
@@ -98,7 +106,7 @@ bool mt_unacked_look(struct mt_proxy *p, struct mt_up *u)
 		struct mt_exchange *ex = mt_attempt_exchange(p, a);
 		struct mt_ref down = ex->down;
 
-		mt_unacked_end(p, ex);
+		delivered(p, ex, a);
 		mt_reply_settle(p, down);
 		if (!mt_slab_live(&p->ups, ref) || !u->s)
 			return false;

@@ -64,7 +64,7 @@ _Static_assert(sizeof(struct mt_ep_state) == 56, "56 bytes for each endpoint");
 /* How an endpoint that was put aside comes back, once its time is over. */
 enum mt_ep_back {
 	MT_EP_BACK_NOW,	  /* it is back, or was never away */
-	MT_EP_BACK_TRIAL, /* one call goes there, and its reply brings it back (mt_ep_try()) */
+	MT_EP_BACK_TRIAL, /* one call goes there, and its reply, or the acknowledgement of a one-way call, brings it back (mt_ep_try()) */
 	MT_EP_BACK_ASKED, /* a worker asks it, and says when it has answered (mt_ep_returned()) */
 };
 

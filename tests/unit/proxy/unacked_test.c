@@ -415,6 +415,69 @@ static void test_connection_ends_with_it(void)
 	over(2, 0, 0);
 }
 
+/* Its endpoint was ejected, and the time is over: the next call is on trial. */
+static struct mt_ep_state *eject(void)
+{
+	struct mt_ep_state *st = lab.snap->clusters[0].eps[0].state;
+
+	for (int i = 0; i < 3; i++)
+		mt_ep_failed(st, lab.now);
+	CU_ASSERT_TRUE(mt_ep_ejected(st, lab.now));
+	lab_advance(6 * MT_SEC);
+	CU_ASSERT_FALSE(mt_ep_ejected(st, lab.now));
+	return st;
+}
+
+static void is_back(struct mt_ep_state *st, bool back)
+{
+	CU_ASSERT_EQUAL(lab.p->lb.counters[MT_UPSTREAM_trial], 1);
+	CU_ASSERT_EQUAL(lab.p->lb.counters[MT_UPSTREAM_returned], back);
+	CU_ASSERT_EQUAL(mt_ep_ejected(st, lab.now), !back);
+}
+
+/* A service whose calls are all one-way: the acknowledgement of the trial brings the endpoint back, and nothing less. */
+static void test_trial(void)
+{
+	for (size_t i = 0; i < MT_ARRAY_LEN(ports); i++) {
+		struct mt_ep_state *st;
+		struct fake_conn *c, *s;
+
+		scene_start(1);
+		c = lab_client(ports[i]);
+		st = eject();
+		scene_send_request(c, 'O', 1, LEN);
+		s = scene_connected_server(0);
+		lab_take(s, scene_buf, LEN - 1);
+		is_back(st, false);
+		lab_take(s, scene_buf, 1);
+		is_back(st, true);
+		scene_bye(c);
+		over(1, 0, 0);
+	}
+}
+
+/* So does that of a call which is known to be one-way, though it does not say so. */
+static void test_trial_of_a_silent_call(void)
+{
+	struct mt_ep_state *st;
+	struct fake_conn *c, *s;
+
+	scene_start(1);
+	scene_patient();
+	learn_note();
+	c = lab_client(CONFIG_NAMED);
+	st = eject();
+	toy_make(scene_buf, 'Q', 2, "note", LEN);
+	lab_feed(c, scene_buf, LEN);
+	s = scene_connected_server(0);
+	CU_ASSERT_EQUAL(s->sent.len, LEN);
+	is_back(st, false);
+	lab_take(s, scene_buf, LEN);
+	is_back(st, true);
+	scene_bye(c);
+	over(1, 0, 0);
+}
+
 static uint32_t ended;
 
 static void ends(
@@ -470,5 +533,7 @@ const struct mt_test unacked_tests[] = {
 	{"drained meanwhile", test_drained_meanwhile},
 	{"acknowledged by the end", test_acknowledged_by_the_end},
 	{"not let go", test_not_let_go},
+	{"trial", test_trial},
+	{"trial of a silent call", test_trial_of_a_silent_call},
 	{0},
 };
