@@ -38,7 +38,7 @@ void mt_ep_blame(struct mt_proxy *p, struct mt_ep_state *ep, const struct mt_out
 	const struct mt_ep_where *at, enum mt_close_reason reason)
 {
 	/* That it does not take a caller for who he is says nothing of what it does for others. */
-	if (at->of_caller && reason == MT_CLOSE_HANDSHAKE)
+	if (mt_close_is_ours(reason) || (at->of_caller && reason == MT_CLOSE_HANDSHAKE))
 		return;
 	if (mt_ep_failed_by(ep, rule, p->now))
 		mt_ep_aside(p, ep, rule, at, mt_close_reason_str(reason), NULL);

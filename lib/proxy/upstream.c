@@ -287,7 +287,7 @@ static void on_closed(struct mt_stream *s, enum mt_close_reason reason)
 	lost = mt_up_end_calls(p, u, s, MT_UP_END_GONE, MT_REPLY_CONN_LOST,
 		mt_close_reason_str(reason), MT_ABORT_CANCELLED);
 	/* A server that ends an idle connection does no harm: what crossed its end is sent again. */
-	if (reason != MT_CLOSE_OK && reason != MT_CLOSE_LOCAL && (connecting || lost))
+	if (reason != MT_CLOSE_OK && (connecting || lost))
 		blame_endpoint(p, u, &blame, reason);
 	forget_and_feed(p, u);
 }

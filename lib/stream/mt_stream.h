@@ -29,8 +29,16 @@ enum mt_close_reason {
 	MT_CLOSE_NO_MEMORY,
 	MT_CLOSE_LOCAL,	    /* ended by our own side (drain, listener gone) */
 	MT_CLOSE_HANDSHAKE, /* a layer's handshake has failed */
+	MT_CLOSE_BUSY,	    /* our own side did not get to the handshake in time */
 	MT_CLOSE_N_REASONS
 };
+
+/* True if the stream ended for a shortage or a decision of our own: it tells nothing about the peer. */
+static inline bool mt_close_is_ours(enum mt_close_reason r)
+{
+	return r == MT_CLOSE_NO_SOURCE_PORT || r == MT_CLOSE_NO_MEMORY || r == MT_CLOSE_LOCAL ||
+	       r == MT_CLOSE_BUSY;
+}
 
 /* Why a stream is aborted: counted, and told to a peer whose protocol has words for it. */
 enum mt_abort_reason {

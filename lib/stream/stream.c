@@ -14,6 +14,7 @@ const char *mt_close_reason_str(enum mt_close_reason r)
 		[MT_CLOSE_NO_MEMORY] = "no memory",
 		[MT_CLOSE_LOCAL] = "closed by Meltemi",
 		[MT_CLOSE_HANDSHAKE] = "handshake failed",
+		[MT_CLOSE_BUSY] = "no thread was free for its handshake",
 	};
 
 	return r < MT_CLOSE_N_REASONS ? words[r] : "unknown";

@@ -292,7 +292,9 @@ void mt_tls_layer_event(void *layer, const struct mt_tls_event *e)
 	if (e->kind == MT_TLS_EVENT_FAILED) {
 		c->alert = e->result->alert;
 		c->alert_sent = e->result->reason != MT_TLS_WHY_peer_alert;
-		failed(c, e->result->reason, MT_CLOSE_HANDSHAKE);
+		failed(c, e->result->reason,
+			e->result->reason == MT_TLS_WHY_internal ? MT_CLOSE_NO_MEMORY
+								 : MT_CLOSE_HANDSHAKE);
 	} else if (lost) {
 		l->hands->cancel(l->hands_arg, c->handshake);
 		failed(c, MT_TLS_WHY_internal, MT_CLOSE_NO_MEMORY);

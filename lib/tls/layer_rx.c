@@ -171,6 +171,13 @@ static bool tell(struct tls_conn *c)
 	return true;
 }
 
+/* The handshake waits for our threads: for a slot, for the hello, or for what the peer has sent to be read. */
+static bool waits_for_us(const struct tls_conn *c)
+{
+	return c->state == TLS_WANTS ||
+	       (c->state == TLS_SHAKING && (c->given == 0 || c->lower->rx.len > 0));
+}
+
 void tls_pump(struct tls_conn *c)
 {
 	uint64_t now = c->layer->now;
@@ -183,7 +190,8 @@ void tls_pump(struct tls_conn *c)
 		mt_count(c->layer->counts, MT_TLS_N_timed_out);
 		c->layer->failed[MT_TLS_WHY_timed_out]++;
 		c->reason = MT_TLS_WHY_timed_out;
-		tls_fail(c, -1, MT_ABORT_SLOW, MT_CLOSE_CONNECT_TIMEOUT);
+		tls_fail(c, -1, MT_ABORT_SLOW,
+			waits_for_us(c) ? MT_CLOSE_BUSY : MT_CLOSE_CONNECT_TIMEOUT);
 		return;
 	}
 	if (c->state < TLS_DONE) {

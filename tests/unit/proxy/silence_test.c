@@ -16,7 +16,8 @@ enum conduct {
 };
 
 static enum conduct conduct[CONFIG_EPS];
-static uint32_t calls[CONFIG_EPS], beats[CONFIG_EPS]; /* that came to each */
+static enum mt_close_reason refused_by = MT_CLOSE_REFUSED; /* of who is GONE */
+static uint32_t calls[CONFIG_EPS], beats[CONFIG_EPS];	   /* that came to each */
 
 static uint32_t ep_of(const struct fake_conn *c)
 {
@@ -56,7 +57,7 @@ static void serve(void)
 		if (!s->live || s->accepted || s->detached)
 			continue;
 		if (conduct[ep_of(s)] == GONE) {
-			lab_close(s, s->connected ? MT_CLOSE_RESET : MT_CLOSE_REFUSED);
+			lab_close(s, s->connected ? MT_CLOSE_RESET : refused_by);
 			continue;
 		}
 		if (!s->connected)
@@ -539,6 +540,35 @@ static void test_streams(void)
 	finish();
 }
 
+/* Connections that cannot be opened for a shortage of our own say nothing about the server. */
+static void test_our_shortages(void)
+{
+	static const uint16_t ports[] = {CONFIG_SAFE, CONFIG_SERIAL, CONFIG_OPAQUE};
+	static const enum mt_close_reason ours[] = {
+		MT_CLOSE_NO_MEMORY, MT_CLOSE_NO_SOURCE_PORT, MT_CLOSE_LOCAL, MT_CLOSE_BUSY};
+
+	for (size_t p = 0; p < MT_ARRAY_LEN(ports); p++)
+		for (size_t i = 0; i < MT_ARRAY_LEN(ours); i++) {
+			begin(1, ports[p], 1000);
+			conduct[0] = GONE;
+			refused_by = ours[i];
+			for (int n = 0; n < 5; n++) {
+				if (ports[p] == CONFIG_OPAQUE)
+					(void)lab_client(CONFIG_OPAQUE);
+				else
+					call("fast");
+				pass(50);
+			}
+			CU_ASSERT(scene_counted(MT_PROXY_up_connect_failed) >= 5);
+			CU_ASSERT_EQUAL(put_aside(), 0);
+			refused_by = MT_CLOSE_REFUSED;
+			conduct[0] = GOOD;
+			if (ports[p] == CONFIG_OPAQUE)
+				client = lab_client(CONFIG_OPAQUE);
+			finish();
+		}
+}
+
 /* It leaves the configuration while it is aside: nobody asks it any more. */
 static void test_leaves(void)
 {
@@ -575,6 +605,7 @@ const struct mt_test silence_tests[] = {
 	{"one-way calls that look like others time out", test_one_way},
 	{"another program", test_another_program},
 	{"byte streams", test_streams},
+	{"our shortages", test_our_shortages},
 	{"leaves the configuration while it is aside", test_leaves},
 	{0},
 };

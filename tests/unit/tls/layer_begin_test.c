@@ -92,8 +92,32 @@ static void test_times(void)
 	CU_ASSERT_FALSE(A->closed);
 	layers_pass(20 * MT_MSEC);
 	CU_ASSERT_TRUE(A->closed);
-	CU_ASSERT_EQUAL(A->reason, MT_CLOSE_CONNECT_TIMEOUT);
+	CU_ASSERT_EQUAL(A->reason, MT_CLOSE_BUSY); /* our thread's hello was not taken */
 	layers.handshakes_stop = false;
+	layers_settle();
+	layers_end();
+}
+
+/* The hello is sent, and the server, which has no handshake free, does not answer it: that is not our time. */
+static void test_silent_server(void)
+{
+	struct mt_tls_layer *l = &layers.layer[SERVER];
+
+	layers_begin(NULL, NULL);
+	l->n_shaking = MT_TLS_SHARE_FROM;
+	for (uint32_t i = 0; i < MT_TLS_SHARES; i++)
+		l->shaking[i] = MT_TLS_SHARE;
+	layers_open(5000);
+	for (uint32_t i = 0; i < 50000 && !l->counts[MT_TLS_N_later]; i++) {
+		layers_pass(0);
+		usleep(100); /* a thread makes the hello */
+	}
+	CU_ASSERT_FALSE(A->closed);
+	layers_pass(5 * MT_SEC);
+	CU_ASSERT_TRUE(A->closed);
+	CU_ASSERT_EQUAL(A->reason, MT_CLOSE_CONNECT_TIMEOUT);
+	memset(l->shaking, 0, sizeof(l->shaking));
+	l->n_shaking = 0;
 	layers_settle();
 	layers_end();
 }
@@ -352,7 +376,8 @@ static void test_taken_later(void)
 }
 
 const struct mt_test layer_begin_tests[] = {{"handshakes that fail", test_refused},
-	{"judged late", test_judged_late}, {"times", test_times}, {"shares", test_shares},
+	{"judged late", test_judged_late}, {"times", test_times},
+	{"silent server", test_silent_server}, {"shares", test_shares},
 	{"wrong hellos", test_wrong_hellos}, {"no room for a handshake", test_later},
 	{"unwanted", test_unwanted}, {"FIN in the handshake", test_fin_early},
 	{"RST in the handshake", test_reset_early}, {"half a hello gives way", test_evicted},
