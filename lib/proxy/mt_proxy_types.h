@@ -250,9 +250,10 @@ struct mt_down {
 	/* Since when more waits than that; 0: it does not. hard: and the client has not read what it was sent. */
 	uint64_t above_soft_since;
 	uint64_t msg_started; /* 0: no message in progress */
-	uint64_t retry_at;    /* 0, or when to go on with what found no memory */
-	bool flushing;	      /* guards against re-entry of mt_reply_flush() */
-	bool ordered;	      /* replies go in request order */
+	uint64_t
+		retry_at; /* 0, or when to go on with what found no memory, or with its end (wind_up.c) */
+	bool flushing; /* guards against re-entry of mt_reply_flush() */
+	bool ordered;  /* replies go in request order */
 	bool decoding; /* guards against re-entry from replies given inside the decode loop */
 	bool paused;
 	bool eof;

@@ -73,6 +73,13 @@ static uint64_t next_look(const struct mt_proxy *p, const struct mt_down *d)
 	}
 }
 
+/* The same time is for what found no memory: it is not put off, and not forgotten. */
+static void look_at(struct mt_down *d, uint64_t at)
+{
+	if (!d->retry_at || (at && at < d->retry_at))
+		d->retry_at = at;
+}
+
 bool mt_down_wind_on(struct mt_proxy *p, struct mt_down *d)
 {
 	uint64_t age = p->now - d->wound_at;
@@ -92,7 +99,7 @@ bool mt_down_wind_on(struct mt_proxy *p, struct mt_down *d)
 		mt_down_maybe_finish(p, d);
 	if (!mt_slab_live(&p->downs, ref))
 		return false;
-	d->retry_at = next_look(p, d);
+	look_at(d, next_look(p, d));
 	return true;
 }
 

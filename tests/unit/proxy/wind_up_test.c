@@ -162,6 +162,45 @@ static void test_always_in_a_message(void)
 	has_ended();
 }
 
+/* The rest of a request that was taken goes on when there is memory again, also when nothing more is decoded. */
+static void test_no_memory_meanwhile(void)
+{
+	enum { LEN = 200000, HALF = 100000 };
+	struct fake_conn *t;
+	uint32_t got;
+	uint64_t id;
+
+	begin(CONFIG_SAFE);
+	answer();
+	CU_ASSERT_EQUAL(scene_next_sent(c).first, 0x11);
+	toy_make(scene_buf, 'Q', 2, "call", LEN);
+	toy_make(scene_buf + LEN, 'Q', 3, "call", 64);
+	lab_feed(c, scene_buf, HALF);
+	t = scene_connected_server(1);
+	CU_ASSERT_EQUAL(t->sent.len, HALF);
+	t->s.tx_high = 1;
+	lab_feed(c, scene_buf + HALF, LEN - HALF + 64);
+	CU_ASSERT_EQUAL(t->sent.len, HALF);
+	drain();
+	lab_advance(21 * MT_SEC);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_cut_short), 1);
+	scene_starve();
+	got = lab_take(t, scene_buf, SCENE_BUF);
+	id = toy_parse(scene_buf, SCENE_BUF).id;
+	got += lab_take(t, scene_buf, SCENE_BUF);
+	CU_ASSERT(got > HALF && got < LEN); /* its last buffer has the next request in it, too */
+	for (int i = 0; i < 5; i++)
+		lab_advance(20 * MT_MSEC);
+	scene_relieve();
+	lab_advance(20 * MT_MSEC);
+	got += lab_take(t, scene_buf, SCENE_BUF);
+	CU_ASSERT_EQUAL(got, LEN);
+	scene_answer(t, id, 0x22, 40);
+	hears();
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_answered), 2);
+	has_ended();
+}
+
 /* A layer below has the begin of a record. */
 static void test_more_is_coming(void)
 {
@@ -336,6 +375,7 @@ const struct mt_test wind_up_tests[] = {
 	{"never quiet", test_never_quiet},
 	{"always owed", test_always_owed},
 	{"always in a message", test_always_in_a_message},
+	{"no memory meanwhile", test_no_memory_meanwhile},
 	{"more is coming", test_more_is_coming},
 	{"idle", test_idle},
 	{"malformed", test_malformed},
