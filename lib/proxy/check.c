@@ -38,10 +38,15 @@ static const char *check_held(struct mt_proxy *p, const struct mt_down *d)
 static const char *check_pending(const struct mt_proxy *p, const struct mt_down *d)
 {
 	uint32_t pending = 0;
+	bool owed = d->owed == &d->exchanges;
 	const struct mt_list *n;
 
 	mt_list_foreach (n, &d->exchanges) {
 		const struct mt_exchange *ex = mt_list_entry(n, struct mt_exchange, down_node);
+
+		owed |= n == d->owed;
+		if (!ex->oneway && (!owed || d->owed == &d->exchanges))
+			return "a reply that is owed is not seen";
 
 		if (ex->pending && ex->pending != mt_exchange_truesize(p, ex))
 			return "a call that waits is not charged what it is";

@@ -47,6 +47,7 @@ static struct mt_down *down_new(
 	d->codec_opts = proto->codec_opts;
 	mt_snap_hold(p, d->snap);
 	mt_list_init(&d->exchanges);
+	d->owed = &d->exchanges;
 	mt_list_init(&d->waiting);
 	mt_timer_init(&d->timer);
 	mt_list_init(&d->reading.node);

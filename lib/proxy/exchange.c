@@ -27,6 +27,8 @@ static mt_inline struct mt_exchange *born(
 	ex->rnd = mt_rand_u64(&p->rnd);
 	mt_snap_hold(p, ex->snap);
 	mt_list_add_tail(&d->exchanges, &ex->down_node);
+	if (d->owed == &d->exchanges)
+		d->owed = &ex->down_node;
 	d->outstanding++;
 	if (mirrored)
 		ex->mirrored = true;
@@ -57,6 +59,8 @@ static void leave_down(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	struct mt_down *d = mt_exchange_down(p, ex);
 
+	if (d && d->owed == &ex->down_node)
+		d->owed = ex->down_node.next;
 	mt_list_del(&ex->down_node);
 	if (mt_unlikely(mt_list_linked(&ex->queue_node)))
 		mt_list_del(&ex->queue_node);

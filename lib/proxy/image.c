@@ -62,6 +62,7 @@ static void down(struct mt_image *im, void *obj, void *arg)
 	decoder(im, x, &d->dec);
 	reading(im, &d->reading);
 	mt_image_list(im, &d->exchanges);
+	mt_image_pointer(im, &d->owed);
 	mt_image_list(im, &d->waiting);
 	mt_image_chain(im, &d->after);
 	mt_image_list(im, &d->timer.node);

@@ -84,6 +84,7 @@ static struct mt_down *nobody_new(struct mt_proxy *p, const struct mt_exchange *
 	d->codec = ex->codec;
 	d->codec_opts = ex->codec_opts;
 	mt_list_init(&d->exchanges);
+	d->owed = &d->exchanges;
 	mt_list_init(&d->waiting);
 	mt_timer_init(&d->timer);
 	mt_list_init(&d->reading.node);

@@ -230,6 +230,8 @@ struct mt_down {
 	struct mt_msg msg;     /* being decoded */
 	struct mt_reading reading;
 	struct mt_list exchanges;
+	struct mt_list
+		*owed; /* of `exchanges`: in front of it all are one-way; its head: all are */
 	/*
 	 * Exchanges whose replies are here and may not go yet, in the order in which they came: the bytes are held
 	 * (mt_exchange.rsp), or their server's connection is paused. mt_reply_flush() goes on with them.

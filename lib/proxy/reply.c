@@ -7,18 +7,18 @@
 _Static_assert(
 	MT_PROXY_reply_too_large - MT_PROXY_reply_no_route == MT_REPLY_N - 1, "outcome rows");
 
-/* The call whose reply goes first where replies go in request order. NULL: none is owed. */
+/*
+ * The call whose reply goes first where replies go in request order. NULL: none is owed. One-way calls, of which many may
+ * wait for their acknowledgement, are passed once.
+ */
 static struct mt_exchange *first_owed(struct mt_down *d)
 {
-	struct mt_list *n;
+	struct mt_list *n = d->owed;
 
-	mt_list_foreach (n, &d->exchanges) {
-		struct mt_exchange *ex = mt_list_entry(n, struct mt_exchange, down_node);
-
-		if (!ex->oneway)
-			return ex;
-	}
-	return NULL;
+	while (n != &d->exchanges && mt_list_entry(n, struct mt_exchange, down_node)->oneway)
+		n = n->next;
+	d->owed = n;
+	return n == &d->exchanges ? NULL : mt_list_entry(n, struct mt_exchange, down_node);
 }
 
 bool mt_reply_is_first(struct mt_down *d, const struct mt_exchange *ex)
