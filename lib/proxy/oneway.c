@@ -215,6 +215,9 @@ static uint32_t place_of(const struct mt_cluster *c, struct mt_up *u)
 {
 	const struct mt_ep_state *ep = u->lanes->state;
 
+	/* Each cluster has its own states. */
+	if (u->lanes->cluster_index != c->index)
+		return c->n_eps;
 	if (u->ep_at < c->n_eps && c->eps[u->ep_at].state == ep)
 		return u->ep_at;
 	for (uint32_t i = 0; i < c->n_eps; i++)
