@@ -238,6 +238,8 @@ struct mt_lb_worker {
 	uint32_t *outstanding; /* by mt_ep_state.index */
 	uint32_t *rr; /* by mt_cluster.index; start at random values, so that workers differ */
 	uint32_t n_eps, n_clusters;
+	uint32_t
+		warm_draws; /* of the pick under way: so many endpoints may still be asked how warm they are */
 	/* Whether too few of this cluster or level are in rotation, as it was counted in this millisecond (careful.c). */
 	const struct mt_cluster *panic_of;
 	uint64_t panic_ms;

@@ -185,8 +185,9 @@ static inline int choose(const struct mt_cluster *c, struct mt_lb_worker *w, uin
 
 /* ---- with care --------------------------------------------------------------------------------------- */
 
-/* Draws to find one that is warm enough: more than a few only where hardly anybody is. */
-#define WARM_DRAWS 32
+/* Draws to find one that is warm enough: more than a few only where hardly anybody is. And of one pick, however often it redraws. */
+#define WARM_DRAWS     32
+#define WARM_DRAWS_ALL 64
 
 static uint64_t next_of(uint64_t *x)
 {
@@ -194,8 +195,8 @@ static uint64_t next_of(uint64_t *x)
 }
 
 /*
- * As likely as it is warm, by its weight; the last one drawn where all are too cold. `in_turn`: the first one; a turn that is not
- * taken moves nobody else's.
+ * As likely as it is warm, by its weight; the last one drawn where all are too cold, or the pick has drawn often enough. `in_turn`: the
+ * first one; a turn that is not taken moves nobody else's.
  */
 static uint32_t draw_warm(
 	const struct mt_cluster *c, struct mt_lb_worker *w, uint64_t *x, uint64_t now, bool in_turn)
@@ -204,7 +205,10 @@ static uint32_t draw_warm(
 
 	for (uint32_t k = 0; k < WARM_DRAWS; k++) {
 		i = in_turn && k == 0 ? round_robin(c, w, next_of(x)) : at_random(c, next_of(x));
-		if (!c->warmup || mt_endpoint_warm(c, i, next_of(x), now))
+		if (!c->warmup || w->warm_draws == 0)
+			break;
+		w->warm_draws--;
+		if (mt_endpoint_warm(c, i, next_of(x), now))
 			break;
 	}
 	return i;
@@ -318,6 +322,7 @@ static int choose_level(const struct mt_cluster *c, struct mt_lb_worker *w, uint
 static mt_noinline int choose_among(const struct mt_cluster *c, struct mt_lb_worker *w, uint64_t x,
 	uint64_t now, uint64_t tried)
 {
+	w->warm_draws = WARM_DRAWS_ALL;
 	return c->n_levels ? choose_level(c, w, x, now, tried)
 			   : choose_with_care(c, c, w, x, now, tried, true);
 }

@@ -139,6 +139,45 @@ static void who_is_new(void)
 	mt_cluster_release(&c);
 }
 
+static uint32_t asked; /* how warm an endpoint is */
+
+bool __real_mt_endpoint_warm(const struct mt_cluster *c, uint32_t i, uint64_t r, uint64_t now);
+bool __wrap_mt_endpoint_warm(const struct mt_cluster *c, uint32_t i, uint64_t r, uint64_t now);
+
+bool __wrap_mt_endpoint_warm(const struct mt_cluster *c, uint32_t i, uint64_t r, uint64_t now)
+{
+	asked++;
+	return __real_mt_endpoint_warm(c, i, r, now);
+}
+
+/* The only warm one is aside, and of the cold ones one was not tried: a pick looks at 64 of them at most, and finds that one. */
+static void work_is_bounded(void)
+{
+	const struct mt_warmup_rule rule = {60000, 1, 100};
+
+	for (size_t k = 0; k < MT_ARRAY_LEN(warm_lbs); k++) {
+		struct mt_cluster old = cluster_of(others, warm_lbs[k], 1);
+		struct mt_cluster c = cluster_of(eps, warm_lbs[k], MAX_EPS);
+		uint32_t most = 0;
+
+		begin();
+		CU_ASSERT_EQUAL(mt_cluster_warm(&old, &rule, NULL, 10 * S), 0);
+		CU_ASSERT_EQUAL(mt_cluster_warm(&c, &rule, &old, 100 * S), 0);
+		CU_ASSERT_EQUAL(mt_cluster_build(&c), 0);
+		states[0].ejected_until = 1000 * S;
+		for (int i = 0; i < 1000; i++) {
+			asked = 0;
+			CU_ASSERT_EQUAL(mt_cluster_pick(&c, &worker, NULL, mt_rand_u64(&rnd),
+						100 * S, (1ull << (MAX_EPS - 1)) - 1),
+				MAX_EPS - 1);
+			most = MT_MAX(most, asked);
+		}
+		CU_ASSERT(most <= 64);
+		mt_cluster_release(&c);
+		mt_cluster_release(&old);
+	}
+}
+
 /* While all are cold they are held against the warmest. */
 static void all_are_cold(void)
 {
@@ -294,6 +333,7 @@ const struct mt_test careful_tests[] = {
 	{"grows", grows},
 	{"weights_and_warmth", weights_and_warmth},
 	{"who_is_new", who_is_new},
+	{"work_is_bounded", work_is_bounded},
 	{"all_are_cold", all_are_cold},
 	{"warm_levels", warm_levels},
 	{"panics", panics},
