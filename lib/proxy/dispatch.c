@@ -88,6 +88,25 @@ static bool find_cluster(struct mt_proxy *p, struct mt_exchange *ex)
 	return true;
 }
 
+/* The call is not sent without the changes of its route or of a policy, and it cannot have them. */
+static void unchangeable(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	mt_reply_local(p, ex, MT_REPLY_OVERLOAD,
+		"its metadata cannot be changed as its route or a policy requires");
+}
+
+/* No value is set, and the message has none that could be removed. */
+static bool nothing_to_change(struct mt_view *v)
+{
+	const struct mt_codec *codec = v->codec;
+
+	for (uint32_t i = 0; i < v->n_mutations; i++)
+		if (v->mutations[i].value)
+			return false;
+	return codec->index && mt_view_read(v) == MT_META_ABSENT &&
+	       !(codec->carries && codec->carries(v->msg));
+}
+
 /* What filters and the route have changed goes into the message, once. false: it was answered, as it does not go without. */
 static bool encode(struct mt_proxy *p, struct mt_exchange *ex)
 {
@@ -100,15 +119,30 @@ static bool encode(struct mt_proxy *p, struct mt_exchange *ex)
 	ok = codec->mutate && !ex->in_message &&
 	     codec->mutate(&ex->msg, &ex->req, &v->meta, v->mutations, v->n_mutations, p->pools) ==
 		     0;
+	ok = ok || (!ex->in_message && nothing_to_change(v));
 	if (!ok)
 		mt_count(p->counters, MT_PROXY_mutation_failed);
 	mt_exchange_trace_mutated(p, ex, v->n_mutations, ok);
 	v->n_mutations = 0;
 	if (ok || !ex->must_change)
 		return true;
-	mt_reply_local(
-		p, ex, MT_REPLY_OVERLOAD, "its metadata cannot be changed as its token asks for");
+	unchangeable(p, ex);
 	return false;
+}
+
+/* Notes the changes of the call's route. false: there is no room for them in the view, and the call was answered. */
+static mt_noinline bool change_by_route(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	const struct mt_route_action *r = ex->route;
+
+	for (uint32_t i = 0; i < r->n_req_mut; i++) {
+		if (mt_filter_change(&p->filters, &p->view, &r->req_mut[i]))
+			continue;
+		unchangeable(p, ex);
+		return false;
+	}
+	ex->must_change |= r->n_req_mut > 0;
+	return true;
 }
 
 /* The caller's own time-out in ms; 0: none that can be read. */
@@ -235,9 +269,9 @@ static mt_noinline void send_mirrored(struct mt_proxy *p, struct mt_exchange *ex
 
 static mt_noinline void route_mirrored(struct mt_proxy *p, struct mt_exchange *ex)
 {
-	mt_filter_mutate(&p->filters, &p->view, ex->route->req_mut, ex->route->n_req_mut);
 	mt_deadline_arm(&p->deadlines, &ex->deadline, p->now, mt_dispatch_left(p, ex));
-	send_mirrored(p, ex);
+	if (change_by_route(p, ex))
+		send_mirrored(p, ex);
 }
 
 void mt_dispatch_route(struct mt_proxy *p, struct mt_exchange *ex)
@@ -249,7 +283,8 @@ void mt_dispatch_route(struct mt_proxy *p, struct mt_exchange *ex)
 			route_mirrored(p, ex);
 			return;
 		}
-		mt_filter_mutate(&p->filters, &p->view, ex->route->req_mut, ex->route->n_req_mut);
+		if (!change_by_route(p, ex))
+			return;
 	}
 	/* The time in which filters waited is part of it. */
 	mt_deadline_arm(&p->deadlines, &ex->deadline, p->now,

@@ -4,6 +4,8 @@
 
 #include "mt_proxy_priv.h"
 
+#include <stdio.h>
+
 static void test_stray_messages(void)
 {
 	struct fake_conn *c, *s;
@@ -169,8 +171,54 @@ static void test_mutation_impossible(void)
 	scene_stop();
 }
 
+/* A route's changes are no offer: the call does not go without them, whatever keeps them out of the message. */
+static void test_route_mutation_impossible(void)
+{
+	static struct mt_mutation changes[MT_VIEW_MUTATIONS + 1],
+		fixed = {.key = "fixed", .key_len = 5, .value = "v", .value_len = 1};
+	static char names[MT_VIEW_MUTATIONS + 1][4];
+	struct mt_route_action *a;
+	struct fake_conn *c, *s;
+
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(changes); i++) {
+		snprintf(names[i], sizeof(names[i]), "k%u", i);
+		changes[i] = (struct mt_mutation){
+			.key = names[i], .key_len = (uint16_t)strlen(names[i])};
+	}
+	scene_start(1);
+	a = (struct mt_route_action *)mt_route_at(lab.snap->services[0]->routes, 0);
+	c = lab_client(CONFIG_SAFE);
+	a->req_mut = &fixed;
+	a->n_req_mut = 1;
+	scene_send_request(c, 'Q', 1, 64);
+	CU_ASSERT_EQUAL(scene_next_sent(c).first, MT_REPLY_OVERLOAD);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_mutation_failed), 1);
+	/* Nor if one is only removed; but from a message without metadata there is nothing to remove. */
+	fixed.value = NULL;
+	toy_noted.reads = true;
+	scene_send_request(c, 'Q', 3, 64);
+	CU_ASSERT_EQUAL(scene_next_sent(c).first, MT_REPLY_OVERLOAD);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_mutation_failed), 2);
+	CU_ASSERT_EQUAL(lab_n_servers(), 0);
+	toy_noted.reads = false;
+	scene_send_request(c, 'Q', 4, 64);
+	s = scene_connected_server(0);
+	scene_answer(s, scene_next_sent(s).id, 1, 64);
+	CU_ASSERT_EQUAL(scene_next_sent(c).id, 4);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_mutation_failed), 2);
+	a->req_mut = changes;
+	a->n_req_mut = MT_ARRAY_LEN(changes);
+	scene_send_request(c, 'Q', 2, 64);
+	CU_ASSERT_EQUAL(scene_next_sent(c).first, MT_REPLY_OVERLOAD);
+	CU_ASSERT_EQUAL(s->sent.len, 0);
+	a->n_req_mut = 0;
+	lab_close(c, MT_CLOSE_RESET);
+	scene_stop();
+}
+
 const struct mt_test stray_tests[] = {{"stray messages", test_stray_messages},
 	{"unsupported request", test_unsupported_request}, {"idle client", test_idle_client},
 	{"too many outstanding", test_too_many_outstanding},
 	{"half-closed for long", test_half_closed_for_long}, {"replies held", test_replies_held},
-	{"mutation impossible", test_mutation_impossible}, {0}};
+	{"mutation impossible", test_mutation_impossible},
+	{"route's mutation impossible", test_route_mutation_impossible}, {0}};

@@ -119,6 +119,8 @@ static void toy_index(struct mt_msg *msg, const struct mt_chain *c, struct mt_me
 {
 	uint8_t method[4];
 
+	if (toy_noted.reads)
+		m->state = MT_META_READ;
 	mt_chain_read(c, 16, method, 4);
 	if (memcmp(method, "huge", 4) == 0)
 		m->state = MT_META_TOO_LARGE;
@@ -139,6 +141,16 @@ static enum mt_scan_rc toy_seek(
 	return *at == msg->len ? MT_SCAN_DONE : MT_SCAN_MORE;
 }
 
+/* NULL: it is removed. */
+static bool put_method(struct mt_chain *c, const char *method, struct mt_pools *p)
+{
+	uint8_t *h = mt_chain_own_prefix(c, TOY_HEADER, p);
+
+	if (h)
+		memcpy(h + 16, method ? method : "----", 4);
+	return h;
+}
+
 static int toy_mutate(struct mt_msg *msg, struct mt_chain *c, struct mt_metadata *meta,
 	const struct mt_mutation *m, uint32_t n, struct mt_pools *p)
 {
@@ -147,6 +159,10 @@ static int toy_mutate(struct mt_msg *msg, struct mt_chain *c, struct mt_metadata
 	for (uint32_t i = 0; i < n; i++)
 		if (m[i].key_len == 5 && memcmp(m[i].key, "fixed", 5) == 0)
 			return -ENOTSUP;
+	for (uint32_t i = 0; i < n; i++)
+		if (m[i].key_len == 6 && memcmp(m[i].key, "method", 6) == 0 &&
+			!put_method(c, m[i].value, p))
+			return -ENOMEM;
 	toy_noted.encoded++;
 	for (uint32_t i = 0; i < n; i++)
 		to += snprintf(to, 64, "%.*s%s%.*s;", m[i].key_len, m[i].key, m[i].value ? "=" : "",

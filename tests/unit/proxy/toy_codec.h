@@ -3,7 +3,7 @@
  * A protocol for tests: 'T' kind status 0, u32 length of all, u64 id, 4 bytes of method, body. Kinds:
  * Q request, U one that cannot be proxied, P reply, O one-way, H heartbeat, h its answer, D "drain" event. A native error is a reply
  * with status 1 and the reason's number as body. A request of method "huge" has too many metadata, and
- * looking through a message takes a step for each of its bytes. Changes are only noted; those of "fixed" fail.
+ * looking through a message takes a step for each of its bytes. Changes are only noted, but that of "method" is made; those of "fixed" fail.
  */
 #pragma once
 
@@ -20,6 +20,7 @@ struct toy_noted {
 	char changes[256]; /* "key=value;", "key;" of what was removed */
 	uint32_t encoded;  /* mutate() */
 	uint32_t most;	   /* steps that one seek() took */
+	bool reads;	   /* its messages have a place for metadata, with none in it */
 };
 extern struct toy_noted toy_noted;
 /* Its next decode() has no steps left, and does nothing. */
