@@ -129,11 +129,19 @@ bool mt_await_call(struct mt_proxy *p, struct mt_exchange *ex)
 		mt_reply_local(p, ex, MT_REPLY_OVERLOAD, too_many);
 		return true;
 	}
-	if (first) {
+	/* As long as it goes on waiting, the time that it may is counted from the beginning. */
+	if (first || !mt_list_linked(&ex->deadline.node)) {
 		uint32_t left = mt_dispatch_left(p, ex);
 
+		mt_deadline_arm(&p->deadlines, &ex->deadline, p->now,
+			first ? MT_MIN(left, c->demand_ms) : left);
+	}
+	if (first)
 		ex->awaited_at = p->now;
-		mt_deadline_arm(&p->deadlines, &ex->deadline, p->now, MT_MIN(left, c->demand_ms));
+	if (mt_unlikely(mt_overlay_keep(p, ex))) {
+		mt_count(p->counters, MT_PROXY_no_memory);
+		mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "out of memory");
+		return true;
 	}
 	ex->state = MT_EX_AWAITING;
 	mt_exchange_waits(p, ex);

@@ -52,7 +52,7 @@ static const char *check_pending(const struct mt_proxy *p, const struct mt_down 
 			return "a call that waits is not charged what it is";
 		if (ex->req.truesize && !ex->pending)
 			return "a request is kept and charged to nobody";
-		if (ex->changes_kept && ex->state != MT_EX_SUSPENDED)
+		if (ex->changes_kept && ex->state != MT_EX_SUSPENDED && ex->state != MT_EX_AWAITING)
 			return "changes are kept of a call that is not suspended";
 		pending += ex->pending;
 	}

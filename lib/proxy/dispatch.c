@@ -56,11 +56,11 @@ static bool find_service(
 	return true;
 }
 
-static bool find_cluster(struct mt_proxy *p, struct mt_exchange *ex)
+/* The cluster of its route, which is the service's idx-th. false: it was answered, or waits for its cluster. */
+static mt_inline bool to_cluster(struct mt_proxy *p, struct mt_exchange *ex, uint32_t idx)
 {
-	uint32_t idx, at;
+	uint32_t at;
 
-	ex->route = mt_route_lookup(ex->service->routes, &p->view, &idx);
 	if (!ex->route) {
 		mt_reply_local(p, ex, MT_REPLY_NO_ROUTE, "no route matches");
 		return false;
@@ -85,7 +85,31 @@ static bool find_cluster(struct mt_proxy *p, struct mt_exchange *ex)
 	}
 	ex->cluster_index = ex->cluster->index;
 	mt_exchange_trace_route(p, ex, idx);
-	return true;
+	/* Without the route's changes: it is routed once more then. */
+	return mt_likely(ex->cluster->n_eps) || !mt_await_call(p, ex);
+}
+
+static mt_inline bool find_cluster(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	uint32_t idx;
+
+	ex->route = mt_route_lookup(ex->service->routes, &p->view, &idx);
+	return to_cluster(p, ex, idx);
+}
+
+/*
+ * Under another configuration. What has changed its metadata may have removed what its route matched: it keeps that route, as
+ * long as there is one of this identity.
+ */
+static mt_noinline bool find_cluster_again(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	const struct mt_route_table *t = ex->service->routes;
+	uint32_t n = ex->routed ? mt_route_count(t) : 0, idx = 0;
+
+	while (idx < n && mt_route_at(t, idx)->id != ex->routed)
+		idx++;
+	ex->route = idx < n ? mt_route_at(t, idx) : mt_route_lookup(t, &p->view, &idx);
+	return to_cluster(p, ex, idx);
 }
 
 /* The call is not sent without the changes of its route or of a policy, and it cannot have them. */
@@ -123,6 +147,7 @@ static bool encode(struct mt_proxy *p, struct mt_exchange *ex)
 	if (!ok)
 		mt_count(p->counters, MT_PROXY_mutation_failed);
 	mt_exchange_trace_mutated(p, ex, v->n_mutations, ok);
+	mt_exchange_changed(ex);
 	v->n_mutations = 0;
 	if (ok || !ex->must_change)
 		return true;
@@ -141,7 +166,10 @@ static mt_noinline bool change_by_route(struct mt_proxy *p, struct mt_exchange *
 		unchangeable(p, ex);
 		return false;
 	}
-	ex->must_change |= r->n_req_mut > 0;
+	if (r->n_req_mut) {
+		ex->must_change = true;
+		mt_exchange_changed(ex);
+	}
 	return true;
 }
 
@@ -411,11 +439,10 @@ void mt_dispatch_again(struct mt_proxy *p, struct mt_exchange *ex)
 		return;
 	}
 	view_of(p, ex, mt_exchange_down(p, ex));
-	if (!find_cluster(p, ex))
+	mt_overlay_restore(p, ex);
+	if (!find_cluster_again(p, ex) || !change_by_route(p, ex))
 		return;
-	/* As long as it goes on waiting, the time that it may is counted from the beginning. */
-	if (!ex->cluster->demand || !mt_list_linked(&ex->deadline.node))
-		mt_deadline_arm(&p->deadlines, &ex->deadline, p->now, mt_dispatch_left(p, ex));
+	mt_deadline_arm(&p->deadlines, &ex->deadline, p->now, mt_dispatch_left(p, ex));
 	/* One that is sent again had its copies. */
 	if (ex->route->n_mirrors && !ex->tries && !ex->repeats)
 		send_mirrored(p, ex);
@@ -430,12 +457,8 @@ static bool send_off(struct mt_proxy *p, struct mt_exchange *ex)
 	struct mt_attempt *a;
 	struct mt_lanes *ln;
 
-	if (mt_unlikely(ex->cluster->n_eps == 0)) {
-		if (!encode(p, ex))
-			return false;
-		if (mt_await_call(p, ex))
-			return true;
-	}
+	if (mt_unlikely(ex->cluster->n_eps == 0) && mt_await_call(p, ex))
+		return true;
 	mt_exchange_trace_pick(p, ex);
 	ep = pick(p, ex);
 	if (!ep || (mt_unlikely(ep->guarded) && !mt_guard_passes(p, ex, ep)))
@@ -462,8 +485,11 @@ void mt_dispatch_verified(struct mt_proxy *p, struct mt_exchange *ex)
 	}
 	view_of(p, ex, mt_exchange_down(p, ex));
 	mt_overlay_restore(p, ex);
-	if (!ex->cluster && !find_cluster(p, ex))
-		return;
+	if (!ex->cluster) {
+		mt_deadline_cancel(&ex->deadline); /* of the verdict */
+		if (!find_cluster_again(p, ex) || !change_by_route(p, ex))
+			return;
+	}
 	mt_deadline_arm(&p->deadlines, &ex->deadline, p->now, mt_dispatch_left(p, ex));
 	if (ex->route && ex->route->n_mirrors && !ex->tries && !ex->repeats)
 		send_mirrored(p, ex);

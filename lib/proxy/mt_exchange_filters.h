@@ -41,6 +41,13 @@ static inline uint32_t mt_exchange_truesize(const struct mt_proxy *p, const stru
 	return n;
 }
 
+/* Its metadata are not those any more by which its route was found. */
+static inline void mt_exchange_changed(struct mt_exchange *ex)
+{
+	if (ex->route)
+		ex->routed = ex->route->id;
+}
+
 /* overlay.c */
 /* Keeps the view's changes with an exchange that is suspended and has none yet. 0 or -ENOMEM. */
 int mt_overlay_keep(struct mt_proxy *p, struct mt_exchange *ex);

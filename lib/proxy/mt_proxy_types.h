@@ -163,6 +163,8 @@ struct mt_exchange {
 	uint64_t awaited_at; /* first; 0: never */
 	uint32_t req_left;   /* in_message: bytes still to come from the client */
 	uint64_t rnd;
+	uint64_t
+		routed; /* mt_route_action.id of its route, once its metadata were changed behind that; 0: they were not */
 	struct mt_seed seed;
 	struct mt_span span; /* sampled: whose trace it belongs to */
 	bool sampled;	     /* is an example of its service's latency once it is answered */

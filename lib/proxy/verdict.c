@@ -20,6 +20,8 @@ static bool suspend(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	if (mt_overlay_keep(p, ex))
 		return false;
+	if (ex->changes_kept)
+		mt_exchange_changed(ex);
 	ex->state = MT_EX_SUSPENDED;
 	mt_compact_waiting(p, &ex->req);
 	mt_exchange_waits(p, ex);

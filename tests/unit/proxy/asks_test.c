@@ -597,6 +597,41 @@ static void another_snapshot(void)
 	check_snapshot(false);
 }
 
+static struct mt_snapshot *route_staged(struct mt_snapshot *s)
+{
+	return config_two_routes(s, 3, "stage", "done",
+		(struct mt_mutation){.key = "stage", .key_len = 5, .value = "done", .value_len = 4},
+		false);
+}
+
+/* What its route has changed does not lead it to another one, when it is led again. */
+static void keeps_its_route(void)
+{
+	for (int has_to_move = 0; has_to_move < 2; has_to_move++) {
+		struct mt_snapshot *s;
+		struct fake_conn *c;
+
+		start(false);
+		route_staged(lab.snap);
+		c = lab_client(CONFIG_NAMED);
+		scene_send_request(c, 'Q', 1, 64);
+		s = route_staged(config_make(1, lab.snap->version + 1, 1, true));
+		if (has_to_move)
+			s->keep_from = s->version;
+		guard_all(s, &guard, other_guards);
+		mt_proxy_adopt(lab.p, s);
+		lab_advance(MT_MSEC);
+		toy_noted.changes[0] = '\0';
+		say(question(), MT_EXTAUTHZ_ALLOW, MT_EXTAUTHZ_allowed);
+		CU_ASSERT_STRING_EQUAL(toy_noted.changes, "stage=done;");
+		CU_ASSERT_EQUAL_FATAL(lab_n_servers(), 1);
+		answered(c, 1);
+		lab_close(c, MT_CLOSE_RESET);
+		stop();
+		config_free(1);
+	}
+}
+
 /* Nor do a gate's old rules. */
 static void check_snapshot_at_gate(bool has_to_move, bool has_left)
 {
@@ -641,4 +676,4 @@ const struct mt_test asks_tests[] = {{"allowed, with changes", allowed}, {"verdi
 	{"a client's part", fair}, {"a part of who left", fair_to_who_stays},
 	{"whatever the case", whatever_the_case}, {"what cannot be told", unreadable},
 	{"nobody asks", nobody_asks}, {"another snapshot", another_snapshot},
-	{"another gate", another_gate}, {0}};
+	{"another gate", another_gate}, {"keeps its route", keeps_its_route}, {0}};

@@ -300,6 +300,77 @@ static void one_way_that_waits_again(void)
 	stop();
 }
 
+static struct mt_snapshot *route_gold(struct mt_snapshot *s)
+{
+	return config_two_routes(
+		s, 0, "method", "gold", (struct mt_mutation){.key = "method", .key_len = 6}, true);
+}
+
+/* Its route removes the key that it matches: when the cluster is there it is the same route's, and has its change. */
+static void routed_as_it_came(void)
+{
+	struct fake_conn *c, *s;
+	struct toy t;
+
+	start();
+	route_gold(lab.snap);
+	c = lab_client(CONFIG_SAFE);
+	toy_make(scene_buf, 'Q', 1, "gold", 40);
+	lab_feed(c, scene_buf, 40);
+	CU_ASSERT_EQUAL(asked(), 1);
+	/* Another configuration in which it still is only a name. */
+	adopt(route_gold(only_named(config_make(1, 2, 0, true))));
+	CU_ASSERT_EQUAL(scene_next_sent(c).kind, 0);
+	adopt(route_gold(config_make(2, 3, 1, true)));
+	CU_ASSERT_EQUAL(scene_next_sent(c).kind, 0);
+	s = scene_connected_server(0);
+	t = scene_next_sent(s);
+	CU_ASSERT_STRING_EQUAL(t.method, "----");
+	scene_answer(s, t.id, 7, 40);
+	CU_ASSERT_EQUAL(scene_next_sent(c).status, 0);
+	scene_bye(c);
+	lab_close(c, MT_CLOSE_RESET);
+	stop();
+}
+
+static enum mt_filter_verdict adds(
+	const struct mt_filter_inst *f, struct mt_view *v, struct mt_filter_ctx *ctx)
+{
+	static const struct mt_mutation m = {
+		.key = "a", .key_len = 1, .value = "b", .value_len = 1};
+
+	mt_filter_mutate(ctx->fw, v, &m, 1);
+	return MT_FILTER_NEXT;
+}
+
+/* Filters' changes wait with it; those of a call that does not go on are freed. */
+static void changes_wait_too(void)
+{
+	static const struct mt_filter adder = {.name = "adder", .on_request = adds};
+	static struct mt_filter_inst chain[] = {{.type = &adder}};
+	struct fake_conn *c, *leaves, *s;
+
+	start();
+	scene_filters(chain, 1);
+	c = lab_client(CONFIG_SAFE);
+	leaves = lab_client(CONFIG_SAFE);
+	memset(&toy_noted, 0, sizeof(toy_noted));
+	scene_send_request(c, 'Q', 1, 40);
+	scene_send_request(leaves, 'Q', 2, 40);
+	CU_ASSERT_EQUAL(toy_noted.encoded, 0);
+	CU_ASSERT_PTR_NULL(mt_proxy_check(lab.p));
+	lab_close(leaves, MT_CLOSE_RESET);
+	told(1);
+	CU_ASSERT_STRING_EQUAL(toy_noted.changes, "a=b;");
+	CU_ASSERT_EQUAL(toy_noted.encoded, 1);
+	s = scene_connected_server(0);
+	scene_answer(s, scene_next_sent(s).id, 7, 40);
+	CU_ASSERT_EQUAL(scene_next_sent(c).status, 0);
+	scene_bye(c);
+	lab_close(c, MT_CLOSE_RESET);
+	stop();
+}
+
 const struct mt_test await_tests[] = {
 	{"a_hundred_calls_are_one_question", a_hundred_calls_are_one_question},
 	{"one_that_does_not_exist", one_that_does_not_exist},
@@ -310,5 +381,7 @@ const struct mt_test await_tests[] = {
 	{"byte_streams_in_vain", byte_streams_in_vain},
 	{"its_service_leaves", its_service_leaves},
 	{"a one-way call that waits again", one_way_that_waits_again},
+	{"routed as it came", routed_as_it_came},
+	{"changes wait, too", changes_wait_too},
 	{0},
 };

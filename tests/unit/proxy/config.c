@@ -108,6 +108,26 @@ struct mt_snapshot *config_only_named(struct mt_snapshot *s, struct mt_demand *d
 	return s;
 }
 
+struct mt_snapshot *config_two_routes(struct mt_snapshot *s, uint32_t listener, const char *key,
+	const char *value, struct mt_mutation change, bool first)
+{
+	const struct mt_matcher_def match = {.key = key, .op = MT_MATCH_EXACT, .value = value};
+	const struct mt_filter_chain_proto *proto = s->listeners[listener].protos;
+	struct mt_route_dest dest = {.cluster = 0, .weight = 1};
+	struct mt_route_action act[] = {{.name = "first", .id = 1}, {.name = "other", .id = 2}};
+	struct mt_route_builder *b = mt_route_builder_new(proto->codec);
+	char err[128];
+
+	act[!first].dests = &dest;
+	act[!first].n_dests = act[!first].total_weight = act[!first].n_req_mut = 1;
+	act[!first].req_mut = &change;
+	MT_ASSERT(mt_route_builder_add(b, &match, 1, &act[0], err, sizeof(err)) == 0);
+	MT_ASSERT(mt_route_builder_add(b, NULL, 0, &act[1], err, sizeof(err)) == 0);
+	mt_route_table_free(proto->services[0]->routes);
+	proto->services[0]->routes = mt_route_builder_done(b);
+	return s;
+}
+
 void config_reset_health(void)
 {
 	memset(states, 0, sizeof(states));

@@ -21,6 +21,12 @@ extern struct mt_ep_state config_unused;
 struct mt_snapshot *config_make(int gen, uint64_t version, uint32_t n_eps, bool with_serial);
 /* Its cluster is only a name (and was made without endpoints); returns s. */
 struct mt_snapshot *config_only_named(struct mt_snapshot *s, struct mt_demand *demand, uint32_t ms);
+/*
+ * The listener's service has two routes: for calls whose `key` is `value`, and for all others. The first, or the other one,
+ * makes the change and has a destination, the other has none. Returns s.
+ */
+struct mt_snapshot *config_two_routes(struct mt_snapshot *s, uint32_t listener, const char *key,
+	const char *value, struct mt_mutation change, bool first);
 void config_reset_health(void);
 uint32_t config_holds(int gen);
 void config_free(int gen);

@@ -294,6 +294,36 @@ static void test_no_fresh_one(void)
 	over(c, 2);
 }
 
+static struct mt_snapshot *route_gold(struct mt_snapshot *s)
+{
+	return config_two_routes(
+		s, 0, "method", "gold", (struct mt_mutation){.key = "method", .key_len = 6}, true);
+}
+
+/* Its route has removed the key that it matches, and the configuration that it was routed by has retired. */
+static void test_keeps_its_route(void)
+{
+	struct mt_snapshot *snap;
+	struct fake_conn *c, *s;
+
+	scene_start(1);
+	scene_patient();
+	route_gold(lab.snap);
+	c = lab_client(CONFIG_SAFE);
+	toy_make(scene_buf, 'Q', 2, "gold", 64);
+	lab_feed(c, scene_buf, 64);
+	s = scene_connected_server(0);
+	snap = route_gold(config_make(1, 2, 1, true));
+	snap->keep_from = 2;
+	mt_proxy_adopt(lab.p, snap);
+	lab_advance(MT_MSEC);
+	CU_ASSERT_EQUAL(config_holds(0), 0);
+	reset_unread(s);
+	answered_elsewhere(c, s, 2);
+	over(c, 1);
+	config_free(1);
+}
+
 /* A long request of which half is here: what was sent of it goes again, and the rest behind that. */
 static void test_half_a_long_one(void)
 {
@@ -429,8 +459,7 @@ const struct mt_test repeat_tests[] = {{"crosses the end", test_crosses_the_end}
 	{"not known for long", test_not_known_for_long}, {"may have run", test_may_have_run},
 	{"one of two", test_one_of_two}, {"never transmitted", test_never_transmitted},
 	{"strict", test_strict}, {"not for ever", test_not_for_ever},
-	{"fresh the second time", test_fresh_the_second_time},
-	{"no fresh one", test_no_fresh_one},
-	{"half a long one", test_half_a_long_one}, {"nobody waits", test_nobody_waits},
-	{"idle limit is learnt", test_idle_limit_is_learnt},
+	{"fresh the second time", test_fresh_the_second_time}, {"no fresh one", test_no_fresh_one},
+	{"keeps its route", test_keeps_its_route}, {"half a long one", test_half_a_long_one},
+	{"nobody waits", test_nobody_waits}, {"idle limit is learnt", test_idle_limit_is_learnt},
 	{"restart is no idle limit", test_restart_is_no_idle_limit}, {0}};
