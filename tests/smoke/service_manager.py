@@ -161,7 +161,7 @@ def unit(lab):
     text = (ROOT / "app/meltemid/meltemid.service").read_text()
     check("\nType=notify\n" in text and "\nWatchdogSec=" in text and "ExecStartPre" not in text, "the unit's way to start")
     check("\nRuntimeDirectoryMode=0711\n" in text, "a group can reach its socket in the runtime directory")
-    check("ReadWritePaths" not in text and "ProtectSystem=strict" in text, "the unit writes to its own directories only")
+    check("\nReadWritePaths" not in text and "ProtectSystem=strict" in text, "the unit writes to its own directories only")
     check("\nMemorySwapMax=0\n" in text and "/run/systemd/private" in text and "/run/dbus" in text, "neither swapped, nor at managers' sockets")
     copy = lab.directory / "meltemid.service"
     copy.write_text(re.sub("ExecStart=\\S+", "ExecStart=/bin/true", text).replace("Documentation=man:meltemid(8)\n", ""))
