@@ -47,7 +47,6 @@ static const char *check_pending(const struct mt_proxy *p, const struct mt_down 
 		owed |= n == d->owed;
 		if (!ex->oneway && (!owed || d->owed == &d->exchanges))
 			return "a reply that is owed is not seen";
-
 		if (ex->pending && ex->pending != mt_exchange_truesize(p, ex))
 			return "a call that waits is not charged what it is";
 		if (ex->req.truesize && !ex->pending)

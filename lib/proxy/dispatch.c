@@ -119,16 +119,27 @@ static void unchangeable(struct mt_proxy *p, struct mt_exchange *ex)
 		"its metadata cannot be changed as its route or a policy requires");
 }
 
-/* No value is set, and the message has none that could be removed. */
+static bool has_key(const struct mt_metadata *m, const struct mt_mutation *change)
+{
+	for (uint32_t i = 0; i < m->n; i++)
+		if (m->entry[i].key_len == change->key_len && m->entry[i].key &&
+			memcmp(m->entry[i].key, change->key, change->key_len) == 0)
+			return true;
+	return false;
+}
+
+/* No value is set, and the message has none of those that are removed. */
 static bool nothing_to_change(struct mt_view *v)
 {
 	const struct mt_codec *codec = v->codec;
+	enum mt_meta_state state = codec->index ? mt_view_read(v) : MT_META_TOO_LARGE;
 
 	for (uint32_t i = 0; i < v->n_mutations; i++)
-		if (v->mutations[i].value)
+		if (v->mutations[i].value ||
+			(state == MT_META_READ && has_key(&v->meta, &v->mutations[i])))
 			return false;
-	return codec->index && mt_view_read(v) == MT_META_ABSENT &&
-	       !(codec->carries && codec->carries(v->msg));
+	return state == MT_META_READ ||
+	       (state == MT_META_ABSENT && !(codec->carries && codec->carries(v->msg)));
 }
 
 /* What filters and the route have changed goes into the message, once. false: it was answered, as it does not go without. */

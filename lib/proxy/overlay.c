@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Metadata changes of an exchange that is suspended, or waits for its cluster. The view's changes point into memory of filters, routes and policies; here they
- * are bytes, in buffers of the worker's. They are kept when the exchange begins to wait, and restored when it continues, or
- * freed when it is answered or ends.
+ * Metadata changes of an exchange that is suspended, or waits for its cluster. The view's changes
+ * point into memory of filters, routes and policies; here they are bytes, in buffers of the worker's.
+ * They are kept when the exchange begins to wait, and restored when it continues, or freed when it is
+ * answered or ends.
  */
 #include "mt_proxy_priv.h"
 

@@ -193,14 +193,14 @@ static void test_route_mutation_impossible(void)
 	scene_send_request(c, 'Q', 1, 64);
 	CU_ASSERT_EQUAL(scene_next_sent(c).first, MT_REPLY_OVERLOAD);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_mutation_failed), 1);
-	/* Nor if one is only removed; but from a message without metadata there is nothing to remove. */
+	/* Nor if one is only removed, unless the message does not have it. */
 	fixed.value = NULL;
-	toy_noted.reads = true;
+	toy_noted.has_fixed = true;
 	scene_send_request(c, 'Q', 3, 64);
 	CU_ASSERT_EQUAL(scene_next_sent(c).first, MT_REPLY_OVERLOAD);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_mutation_failed), 2);
 	CU_ASSERT_EQUAL(lab_n_servers(), 0);
-	toy_noted.reads = false;
+	toy_noted.has_fixed = false;
 	scene_send_request(c, 'Q', 4, 64);
 	s = scene_connected_server(0);
 	scene_answer(s, scene_next_sent(s).id, 1, 64);

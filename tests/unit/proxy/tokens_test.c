@@ -289,13 +289,13 @@ static void test_unchanged(void)
 	struct fake_conn *c;
 
 	start_at("fixed");
-	toy_noted.reads = true;
+	toy_noted.has_fixed = true;
 	c = lab_client(CONFIG_SAFE);
 	scene_send_request(c, 'Q', 1, 64);
 	until_verified(0);
 	is_told(c, 1, MT_REPLY_OVERLOAD);
 	CU_ASSERT_EQUAL(lab_n_servers(), 0);
-	toy_noted.reads = false;
+	toy_noted.has_fixed = false;
 	scene_bye(c);
 	stop();
 }

@@ -119,8 +119,16 @@ static void toy_index(struct mt_msg *msg, const struct mt_chain *c, struct mt_me
 {
 	uint8_t method[4];
 
-	if (toy_noted.reads)
+	if (toy_noted.has_fixed) {
+		static const uint8_t fixed[] = "fixed";
+
+		*mt_meta_add(m, (struct mt_slice){fixed, 5}) = (struct mt_meta_entry){.key = fixed,
+			.key_len = 5,
+			.kind = MT_META_TEXT,
+			.value.text = fixed,
+			.value_len = 5};
 		m->state = MT_META_READ;
+	}
 	mt_chain_read(c, 16, method, 4);
 	if (memcmp(method, "huge", 4) == 0)
 		m->state = MT_META_TOO_LARGE;

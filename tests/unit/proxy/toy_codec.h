@@ -20,7 +20,7 @@ struct toy_noted {
 	char changes[256]; /* "key=value;", "key;" of what was removed */
 	uint32_t encoded;  /* mutate() */
 	uint32_t most;	   /* steps that one seek() took */
-	bool reads;	   /* its messages have a place for metadata, with none in it */
+	bool has_fixed;	   /* its messages have metadata: one entry, of "fixed" */
 };
 extern struct toy_noted toy_noted;
 /* Its next decode() has no steps left, and does nothing. */
