@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Programs with a time limit, each in a process group of its own; none of them outlives the runner."""
 
+import contextlib
 import ctypes
 import os
 import select
@@ -20,8 +21,12 @@ _closing = threading.Event()
 def _prepare(nice):
     """In the child: it dies with the runner; labs clean up what they started themselves."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if nice:
-        os.nice(nice)
+    if not nice:
+        return
+    os.nice(nice)
+    # The kernel's autogroups give each session an equal share, whatever the priorities of its processes: lower the group's too.
+    with contextlib.suppress(OSError), open("/proc/self/autogroup", "w", encoding="ascii") as group:
+        group.write(str(nice))
 
 
 def _signal(started, number):
