@@ -481,34 +481,34 @@ struct tls_case {
 	const char *san;	 /* or this; NULL: none */
 	bool foreign_roots, no_identity, other_key;
 	const char *why; /* NULL: it works */
-	const char *cn;	 /* the server's common name; NULL: none */
+	const char *cn;	 /* the server's common name, or NULL */
 };
 
 static const struct tls_case tls_cases[] = {
-	{"DNS:istiod.x", "istiod.x", NULL, false, false, false, NULL},
+	{"DNS:istiod.x", "istiod.x", NULL, false, false, false, NULL, NULL},
 	{"DNS:istiod.x", "istiod.y", NULL, false, false, false,
-		"the server's certificate is refused: hostname mismatch"},
+		"the server's certificate is refused: hostname mismatch", NULL},
 	{"DNS:istiod.x", "istiod.x", SPIFFE, false, false, false,
-		"the server's certificate is for istiod.x, not for " SPIFFE},
-	{"DNS:istiod.x,URI:" SPIFFE, "other", SPIFFE, false, false, false, NULL},
+		"the server's certificate is for istiod.x, not for " SPIFFE, NULL},
+	{"DNS:istiod.x,URI:" SPIFFE, "other", SPIFFE, false, false, false, NULL, NULL},
 	{"DNS:istiod.x,URI:" SPIFFE "2", "istiod.x", SPIFFE, false, false, false,
-		"the server's certificate is for istiod.x, " SPIFFE "2, not for " SPIFFE},
+		"the server's certificate is for istiod.x, " SPIFFE "2, not for " SPIFFE, NULL},
 	/* Authorities of a mesh vouch for URIs: a common name that the asker chose is nobody's. */
 	{"URI:" SPIFFE, "istiod.x", NULL, false, false, false,
 		"the server's certificate is refused: hostname mismatch", "istiod.x"},
 	{"URI:" SPIFFE, "other", "istiod.x", false, false, false,
 		"the server's certificate is for " SPIFFE ", not for istiod.x", "istiod.x"},
 	/* By its address: an extension of its own, and no name that is told in the handshake. */
-	{"IP:192.0.2.7", "192.0.2.7", NULL, false, false, false, NULL},
-	{"IP:2001:db8::7", "2001:db8::7", NULL, false, false, false, NULL},
-	{"IP:192.0.2.7", "other", "192.0.2.7", false, false, false, NULL},
+	{"IP:192.0.2.7", "192.0.2.7", NULL, false, false, false, NULL, NULL},
+	{"IP:2001:db8::7", "2001:db8::7", NULL, false, false, false, NULL, NULL},
+	{"IP:192.0.2.7", "other", "192.0.2.7", false, false, false, NULL, NULL},
 	{"IP:192.0.2.7,DNS:a.x", "other", "192.0.2.8", false, false, false,
-		"the server's certificate is for 192.0.2.7, a.x, not for 192.0.2.8"},
+		"the server's certificate is for 192.0.2.7, a.x, not for 192.0.2.8", NULL},
 	{"DNS:istiod.x", "istiod.x", NULL, true, false, false,
-		"the server's certificate is refused: " FOREIGN},
-	{"DNS:istiod.x", "istiod.x", NULL, false, true, false, "certificate required"},
+		"the server's certificate is refused: " FOREIGN, NULL},
+	{"DNS:istiod.x", "istiod.x", NULL, false, true, false, "certificate required", NULL},
 	{"DNS:istiod.x", "istiod.x", NULL, false, false, true,
-		"our private key does not belong to our certificate"},
+		"our private key does not belong to our certificate", NULL},
 };
 
 static void letters(const char *text, char out[512])
