@@ -20,12 +20,6 @@ static bool fits(const struct idle *p, const struct mt_labels *have)
 	return !p->want || mt_labels_match(p->want, have);
 }
 
-/* WorkloadEntries may have their labels in the metadata. */
-static const struct mt_labels *labels_of(const struct mt_workload_entry *w)
-{
-	return w->w.labels.n_kv ? &w->w.labels : &w->meta.labels;
-}
-
 /* row NULL: it is no instance of a service. */
 typedef void workload_fn(void *arg, const struct mt_meta *of, const struct mt_labels *labels,
 	int class, const struct mt_audit_row *row);
@@ -52,7 +46,7 @@ static void each_workload(const struct mt_analysis *a, workload_fn *fn, void *ar
 	for (uint32_t i = 0; i < m->workload_entries.n; i++) {
 		const struct mt_workload_entry *w = m->workload_entries.v[i];
 
-		fn(arg, &w->meta, labels_of(w), NOT_SERVED, NULL);
+		fn(arg, &w->meta, &w->w.labels, NOT_SERVED, NULL);
 	}
 	/* What a Service selects has these labels, wherever it is. */
 	for (uint32_t i = 0; i < m->services.n; i++) {

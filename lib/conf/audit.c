@@ -22,7 +22,7 @@ static void add(struct mt_build *b, const struct mt_policed *to)
 	*r = (struct mt_audit_row){.host = h->se->hosts[0].s,
 		.se = h->se,
 		.of = mt_instance_meta(h, to->w),
-		.labels = *mt_instance_labels(h, to->w),
+		.labels = to->w->labels,
 		.account = to->w->service_account.s,
 		.policy = h->rule ? h->rule->policy : NULL,
 		.codec = to->u->codec,

@@ -26,8 +26,7 @@ static void index_labels(struct mt_build *b, struct mt_strmap *by_label)
 {
 	for (uint32_t i = 0; i < b->model->workload_entries.n; i++) {
 		const struct mt_workload_entry *we = b->model->workload_entries.v[i];
-		/* Istio selects by the labels in spec; those of the metadata serve when it has none. */
-		const struct mt_labels *l = we->w.labels.n_kv ? &we->w.labels : &we->meta.labels;
+		const struct mt_labels *l = &we->w.labels;
 
 		for (uint32_t j = 0; j < l->n_kv; j++) {
 			char *key = label_key(b, we->meta.ns, &l->kv[j]);
@@ -156,9 +155,8 @@ static void select_workloads(
 	bag = key ? mt_strmap_get(by_label, key) : NULL;
 	for (uint32_t i = 0; bag && i < bag->n; i++) {
 		const struct mt_workload_entry *we = bag->v[i];
-		const struct mt_labels *have = we->w.labels.n_kv ? &we->w.labels : &we->meta.labels;
 
-		if (mt_labels_match(want, have))
+		if (mt_labels_match(want, &we->w.labels))
 			add_instance(b, h, se, &we->w);
 	}
 }
@@ -294,15 +292,13 @@ static void warn_ports(struct mt_build *b)
 /* Whether a service by names selects it. Entries with names are few. */
 static bool by_names_somewhere(const struct mt_build *b, const struct mt_workload_entry *we)
 {
-	const struct mt_labels *have = we->w.labels.n_kv ? &we->w.labels : &we->meta.labels;
-
 	if (mt_b_has_address(&we->w))
 		return true;
 	for (uint32_t i = 0; i < b->n_hosts; i++) {
 		const struct mt_service_entry *se = b->host_list[i].se;
 
 		if (by_names(se) && se->selector && strcmp(se->meta.ns, we->meta.ns) == 0 &&
-			mt_labels_match(&se->selector->labels, have))
+			mt_labels_match(&se->selector->labels, &we->w.labels))
 			return true;
 	}
 	return false;

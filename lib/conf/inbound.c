@@ -51,7 +51,7 @@ static bool is_about(
 	if (strcmp(ns, mt_b_root_namespace(b)) != 0 &&
 		strcmp(ns, mt_instance_meta(to->h, to->w)->ns) != 0)
 		return false;
-	return mt_labels_match(&in->ef->selector, mt_instance_labels(to->h, to->w));
+	return mt_labels_match(&in->ef->selector, &to->w->labels);
 }
 
 /* The proxy reads what the client of this node says, or there are no calls to limit. */

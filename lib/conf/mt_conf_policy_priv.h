@@ -88,8 +88,6 @@ const char *mt_b_root_namespace(const struct mt_build *b);
 const struct mt_policy_bag *mt_b_policies_of(const struct mt_build *b, const char *ns);
 
 enum mt_instance_class mt_instance_class(const struct mt_host *h, const struct mt_workload *w);
-/* Its labels, and those of the document that it is of. */
-const struct mt_labels *mt_instance_labels(const struct mt_host *h, const struct mt_workload *w);
 /* Of the document that it stands in. */
 const struct mt_meta *mt_instance_meta(const struct mt_host *h, const struct mt_workload *w);
 

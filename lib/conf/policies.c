@@ -35,18 +35,13 @@ const struct mt_meta *mt_instance_meta(const struct mt_host *h, const struct mt_
 	return holder ? &holder->meta : &entry_of(w)->meta;
 }
 
-const struct mt_labels *mt_instance_labels(const struct mt_host *h, const struct mt_workload *w)
-{
-	return holder_of(h, w) || w->labels.n_kv ? &w->labels : &entry_of(w)->meta.labels;
-}
-
 /*
  * As istiod takes it: a label says whether a proxy ends TLS there; without one its Pod shows it, and where there is none an
  * account says so.
  */
 enum mt_instance_class mt_instance_class(const struct mt_host *h, const struct mt_workload *w)
 {
-	const char *mode = mt_labels_get(mt_instance_labels(h, w), "security.istio.io/tlsMode");
+	const char *mode = mt_labels_get(&w->labels, "security.istio.io/tlsMode");
 	const struct mt_service_entry *holder = holder_of(h, w);
 
 	if (holder && holder->location.v == MT_LOCATION_MESH_EXTERNAL)
@@ -135,7 +130,7 @@ bool mt_policy_selects(
 	if (mt_policy_has_targets(p))
 		return targets_host(p, h);
 	want = mt_policy_selector(p);
-	return !want || mt_labels_match(want, mt_instance_labels(h, w));
+	return !want || mt_labels_match(want, &w->labels);
 }
 
 bool mt_policy_protects(const struct mt_policy *p)

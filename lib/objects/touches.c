@@ -165,18 +165,13 @@ static void touch_serial(
 		touch(x->t, row, se->hosts[i].s);
 }
 
-static const struct mt_labels *labels_of(const struct mt_workload_entry *we)
-{
-	return we->w.labels.n_kv ? &we->w.labels : &we->meta.labels;
-}
-
 static void index_entries(struct touching *x)
 {
 	x->entries.region = &x->t->words;
 	for (uint32_t i = 0; i < x->m->workload_entries.n; i++) {
 		struct mt_workload_entry *we = x->m->workload_entries.v[i];
 
-		mt_by_label_add(&x->entries, we->meta.ns, labels_of(we), we);
+		mt_by_label_add(&x->entries, we->meta.ns, &we->w.labels, we);
 	}
 }
 
@@ -188,7 +183,7 @@ static void touch_selected(struct touching *x, const struct mt_service_entry *se
 	for (uint32_t i = 0; i < bag->n; i++) {
 		const struct mt_workload_entry *we = bag->v[i];
 
-		if (mt_labels_match(&se->selector->labels, labels_of(we)))
+		if (mt_labels_match(&se->selector->labels, &we->w.labels))
 			touch_serial(x, &we->meta, se);
 	}
 }

@@ -105,18 +105,13 @@ static const char *service_of(const struct mt_kube_slice *s)
 			: mt_labels_get(&s->meta.labels, "kubernetes.io/service-name");
 }
 
-static const struct mt_labels *labels_of(const struct mt_workload_entry *we)
-{
-	return we->w.labels.n_kv ? &we->w.labels : &we->meta.labels;
-}
-
 static void index_all(struct translation *x)
 {
 	x->entries.region = x->by_pod_label.region = &x->m->region;
 	for (uint32_t i = 0; i < x->m->workload_entries.n; i++) {
 		struct mt_workload_entry *we = x->m->workload_entries.v[i];
 
-		mt_by_label_add(&x->entries, we->meta.ns, labels_of(we), we);
+		mt_by_label_add(&x->entries, we->meta.ns, &we->w.labels, we);
 	}
 	for (uint32_t i = 0; i < x->m->pods.n; i++)
 		index_pod(x, x->m->pods.v[i]);
@@ -304,7 +299,6 @@ static void add_workload(struct translation *x, struct mt_service_entry *se,
 		return;
 	*w = we->w;
 	w->by = &we->meta;
-	w->labels = *labels_of(we);
 	w->ports = (struct mt_labels){0};
 	w->own_ports = true;
 	for (uint32_t k = 0; k < svc->n_ports; k++) {
@@ -324,9 +318,12 @@ static void add_workloads(
 {
 	const struct mt_bag *bag = mt_by_label_find(&x->entries, svc->meta.ns, &svc->selector);
 
-	for (uint32_t i = 0; i < bag->n; i++)
-		if (mt_labels_match(&svc->selector, labels_of(bag->v[i])))
-			add_workload(x, se, svc, bag->v[i]);
+	for (uint32_t i = 0; i < bag->n; i++) {
+		const struct mt_workload_entry *we = bag->v[i];
+
+		if (mt_labels_match(&svc->selector, &we->w.labels))
+			add_workload(x, se, svc, we);
+	}
 }
 
 /* ---- Service --------------------------------------------------------------------------------------- */
@@ -477,7 +474,7 @@ static void use_selected(struct translation *x)
 		for (uint32_t k = 0; bag && k < bag->n; k++) {
 			const struct mt_workload_entry *we = bag->v[k];
 
-			if (mt_labels_match(&se->selector->labels, labels_of(we)))
+			if (mt_labels_match(&se->selector->labels, &we->w.labels))
 				use(x, &we->meta);
 		}
 	}

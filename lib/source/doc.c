@@ -20,7 +20,8 @@ static const struct mt_field metadata_fields[] = {
 		.help = "names the document within its kind and namespace"},
 	{"namespace", MT_F_TEXT, AT(struct doc_meta, ns), .help = "default: \"default\""},
 	{"labels", MT_F_LABELS, AT(struct doc_meta, labels),
-		.help = "a WorkloadEntry is selected by its own labels"},
+		.help = "a WorkloadEntry has these and those of its spec; where both have a "
+			"name, these count"},
 	{"annotations", MT_F_LABELS, AT(struct doc_meta, annotations),
 		.help = "`interface`: the service key of a ServiceEntry on a shared port"},
 	/* What an API server adds when documents are exported from it. */
@@ -63,7 +64,8 @@ const struct mt_kind mt_kinds[] = {
 	{"WorkloadEntry", "networking.istio.io", istio_versions, &mt_sec_workload,
 		sizeof(struct mt_workload_entry), offsetof(struct mt_workload_entry, w),
 		LIST(workload_entries),
-		.note = "One instance, chosen by a ServiceEntry's workloadSelector."},
+		.note = "One instance, chosen by a ServiceEntry's workloadSelector.",
+		.complete = mt_workload_entry_complete},
 	{"DestinationRule", "networking.istio.io", istio_versions, &mt_sec_destination_rule,
 		sizeof(struct mt_destination_rule), .list = LIST(destination_rules),
 		.note = "Subsets of a service and how calls are spread over instances."},
@@ -477,6 +479,8 @@ static void read_spec(struct mt_fctx *c, const struct mt_kind *k, struct mt_obje
 	}
 	/* Last, because a spec that begins where the object begins has put its own line there. */
 	*(struct mt_meta *)obj = meta;
+	if (k->complete)
+		k->complete(c, obj);
 	if (c->diags->errors == errors)
 		store(c, k, o, obj);
 }

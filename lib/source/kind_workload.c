@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mt_fields.h"
+#include "mt_strmap.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -69,3 +70,38 @@ static void check_workload(struct mt_fctx *c, const struct mt_ynode *n, void *ob
 
 const struct mt_section mt_sec_workload = {"workload", sizeof(struct mt_workload),
 	MT_ARRAY_LEN(workload_fields), .fields = workload_fields, .after = check_workload};
+
+/* Appends a label unless the list has one of its name. */
+static void join_label(
+	struct mt_fctx *c, struct mt_labels *to, struct mt_strmap *seen, const struct mt_kv *kv)
+{
+	if (mt_strmap_get(seen, kv->key))
+		return;
+	if (mt_strmap_put(seen, kv->key, to, NULL))
+		c->model->region.failed = true;
+	to->kv[to->n_kv++] = *kv;
+}
+
+/* Joins both sets of labels into the workload's, as istiod does: where both have a name, the metadata's label counts. */
+void mt_workload_entry_complete(struct mt_fctx *c, void *obj)
+{
+	struct mt_workload_entry *we = obj;
+	const struct mt_labels *meta = &we->meta.labels, *spec = &we->w.labels;
+	struct mt_strmap seen = {0};
+	struct mt_labels all = {0};
+
+	if (!meta->n_kv)
+		return;
+	all.kv = mt_region_alloc(&c->model->region, sizeof(*all.kv) * (meta->n_kv + spec->n_kv));
+	if (!all.kv)
+		return;
+	for (uint32_t i = 0; i < meta->n_kv; i++)
+		join_label(c, &all, &seen, &meta->kv[i]);
+	for (uint32_t i = 0; i < spec->n_kv; i++)
+		join_label(c, &all, &seen, &spec->kv[i]);
+	mt_strmap_fini(&seen);
+	we->w.labels = all;
+	/* The locality was not written, so it is a label's. */
+	if (!we->w.locality.line)
+		we->w.locality.s = mt_labels_locality(&c->model->region, &all);
+}

@@ -162,6 +162,8 @@ struct mt_kind {
 	const char *note; /* for the reference page; spec NULL: what is not done */
 	mt_restricts_fn *restricts; /* NULL: it never does */
 	mt_field_fn *status;	    /* what of the status counts, into the struct; NULL: nothing */
+	/* Called when metadata and spec are both in the struct; NULL: nothing to do. */
+	void (*complete)(struct mt_fctx *c, void *obj);
 	bool kubernetes; /* the section is of the whole document, and other kinds of the group are nobody's here */
 	bool cluster; /* its objects are in no namespace */
 	bool (*is_ours)(
@@ -188,6 +190,8 @@ extern const struct mt_section mt_sec_metadata, mt_sec_node, mt_sec_service_entr
 bool mt_unknown_told(struct mt_fctx *c, const struct mt_ynode *n, void *obj);
 /* kind_service.c: addresses that a control plane has given. */
 mt_field_fn mt_service_status;
+/* kind_workload.c: joins the labels of metadata and spec. */
+void mt_workload_entry_complete(struct mt_fctx *c, void *obj);
 /* kind_mesh_config.c: a ConfigMap that holds a MeshConfig. */
 bool mt_is_mesh_config(const struct mt_ynode *root);
 

@@ -109,7 +109,7 @@ const struct mt_listener *listener(const struct mt_snapshot *s, const char *addr
 int main(int argc, char **argv)
 {
 	const struct mt_suite suites[] = {{"compile", compile_tests}, {"dns", dns_tests},
-		{"documents", documents_tests}, {"istio", istio_tests},
+		{"documents", documents_tests}, {"istio", istio_tests}, {"labels", labels_tests},
 		{"locality", locality_tests}, {"policies", policies_tests},
 		{"providers", providers_tests}, {"callers", callers_tests},
 		{"careful", careful_tests}, {"ranges", ranges_tests}, {"inbound", inbound_tests},
