@@ -14,14 +14,14 @@ static struct mt_meta meta_of(const struct mt_object *o)
 
 static bool closes(const struct mt_analysis *a, const struct mt_object_row *row)
 {
-	const struct mt_object_table *t = a->in->table;
+	for (uint32_t i = 0; i < a->m->n_closings; i++) {
+		const struct mt_closing *c = &a->m->closings[i];
 
-	for (uint32_t i = 0; i < t->n_closings; i++)
-		if (!t->closings[i].harmless &&
-			strcmp(t->closings[i].about.kind, row->o->kind) == 0 &&
-			strcmp(t->closings[i].about.ns, row->o->ns) == 0 &&
-			strcmp(t->closings[i].about.name, row->o->name) == 0)
+		if (!c->harmless && strcmp(c->about.kind, row->o->kind) == 0 &&
+			strcmp(c->about.ns, row->o->ns) == 0 &&
+			strcmp(c->about.name, row->o->name) == 0)
 			return true;
+	}
 	return false;
 }
 
@@ -46,7 +46,7 @@ static void check_row(struct mt_analysis *a, const struct mt_object_row *row)
 
 	if (row->status == MT_OBJECT_HELD)
 		mt_an_found(a, MT_FINDING_ID_held, &m, 0, "%s; its last good version goes on", why);
-	else if (row->status == MT_OBJECT_REFUSED && mt_an_may(a, a->in->table->n_closings))
+	else if (row->status == MT_OBJECT_REFUSED && mt_an_may(a, a->m->n_closings))
 		mt_an_found(a, MT_FINDING_ID_refused, &m, 0, "%s%s", why,
 			closes(a, row) ? "; until then what it may be about is closed" : "");
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What protects and cannot be evaluated, because it is of a kind that nobody evaluates yet, or because no version of it can be
- * read. It closes what its selector names, as far as that can be read, else its namespace. Whose calls that are is
- * lib/conf's to find.
+ * read, or the compiler refuses every version of it. It closes what its selector names, as far as that can be read, else its
+ * namespace. lib/conf finds the calls that this closes.
  */
 #include "mt_objects_priv.h"
 
@@ -54,11 +54,17 @@ static void read_scope(struct mt_region *r, const struct mt_object *o, struct mt
 		c->of |= MT_CLOSING_OUTSIDE;
 }
 
-static struct mt_closing *add(struct mt_object_table *t, const struct mt_object_row *row)
+/* A list of closings, and the region that it grows in. */
+struct closings {
+	struct mt_region *r;
+	struct mt_closing *v;
+	uint32_t n;
+};
+
+static struct mt_closing *add(struct closings *to, const struct mt_object_row *row)
 {
 	const struct mt_object *o = row->used ? row->used : row->o;
-	struct mt_closing *c =
-		mt_region_push(&t->region, (void **)&t->closings, &t->n_closings, sizeof(*c));
+	struct mt_closing *c = mt_region_push(to->r, (void **)&to->v, &to->n, sizeof(*c));
 
 	if (!c)
 		return NULL;
@@ -73,7 +79,7 @@ static struct mt_closing *add(struct mt_object_table *t, const struct mt_object_
 	return c;
 }
 
-static bool close_by(struct mt_object_table *t, struct mt_object_row *row)
+static bool close_by(struct mt_object_table *t, struct closings *to, struct mt_object_row *row)
 {
 	const struct mt_object *o = row->used ? row->used : row->o;
 	struct mt_closing *c;
@@ -82,13 +88,13 @@ static bool close_by(struct mt_object_table *t, struct mt_object_row *row)
 		t->unknown_closed = true;
 		return true;
 	}
-	c = add(t, row);
+	c = add(to, row);
 	if (!c)
 		return false;
 	if (mt_closing_is_filter(o))
-		(void)mt_closing_read_filter(&t->region, o, c);
+		(void)mt_closing_read_filter(to->r, o, c);
 	else if (is_evaluated(o))
-		read_scope(&t->region, o, c);
+		read_scope(to->r, o, c);
 	/* The compiler says what becomes of it. */
 	if (row->status == MT_OBJECT_CLOSED) {
 		row->status = MT_OBJECT_IN_FORCE;
@@ -98,20 +104,22 @@ static bool close_by(struct mt_object_table *t, struct mt_object_row *row)
 }
 
 /* Filters that protect nobody: whom they are about is told, as of any other. */
-static bool tell_by(struct mt_object_table *t, const struct mt_object_row *row)
+static bool tell_by(struct closings *to, const struct mt_object_row *row)
 {
-	struct mt_closing *c = add(t, row);
+	struct mt_closing *c = add(to, row);
 
 	if (!c)
 		return false;
 	c->harmless = true;
-	if (!mt_closing_read_filter(&t->region, row->used, c))
-		t->n_closings--;
+	if (!mt_closing_read_filter(to->r, row->used, c))
+		to->n--;
 	return true;
 }
 
 bool mt_table_close(struct mt_object_table *t)
 {
+	struct closings all = {.r = &t->region};
+
 	for (uint32_t i = 0; i < t->n; i++) {
 		struct mt_object_row *row = &t->rows[i];
 		const struct mt_object *o = row->used ? row->used : row->o;
@@ -121,10 +129,45 @@ bool mt_table_close(struct mt_object_table *t)
 
 		if (row->unenforced || o->status == MT_OBJECT_FOREIGN)
 			continue;
-		if (o->restricts && !evaluated && !elsewhere && !close_by(t, row))
+		if (o->restricts && !evaluated && !elsewhere && !close_by(t, &all, row))
 			return false;
-		if (!o->restricts && row->used && mt_closing_is_filter(o) && !tell_by(t, row))
+		if (!o->restricts && row->used && mt_closing_is_filter(o) && !tell_by(&all, row))
 			return false;
 	}
+	t->closings = all.v;
+	t->n_closings = all.n;
 	return true;
+}
+
+/* True if the compiler was given the object to evaluate and has refused every version of it. */
+static bool is_refused(const struct mt_object_row *row)
+{
+	return row->first_used && !row->used && row->o->restricts && is_evaluated(row->o);
+}
+
+void mt_table_close_refused(struct mt_object_table *t, struct mt_model *m)
+{
+	struct closings all = {&m->region, t->closings, t->n_closings};
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < t->n; i++)
+		n += is_refused(&t->rows[i]);
+	if (n && t->n_closings) {
+		/* Copy the table's list: it must stay as it is for the next model. */
+		all.v = NULL;
+		all.n = 0;
+		for (uint32_t i = 0; i < t->n_closings; i++) {
+			struct mt_closing *c =
+				mt_region_push(&m->region, (void **)&all.v, &all.n, sizeof(*c));
+
+			if (!c)
+				return;
+			*c = t->closings[i];
+		}
+	}
+	for (uint32_t i = 0; n && i < t->n; i++)
+		if (is_refused(&t->rows[i]) && !close_by(t, &all, &t->rows[i]))
+			return;
+	m->closings = all.v;
+	m->n_closings = all.n;
 }

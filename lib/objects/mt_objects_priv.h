@@ -110,3 +110,8 @@ struct mt_policy_selector *mt_closing_labels(
 	struct mt_region *r, const struct mt_ynode *map, bool *bad);
 /* closing.c: what rows close, in force or not; false: no memory. */
 bool mt_table_close(struct mt_object_table *t);
+/*
+ * closing.c: gives the model the table's closings, and one for each object that protects and that the compiler refused since. Out of
+ * memory: the model's region has failed.
+ */
+void mt_table_close_refused(struct mt_object_table *t, struct mt_model *m);

@@ -308,13 +308,12 @@ struct mt_model *mt_table_model(struct mt_object_table *t, int *rc)
 	mt_table_gateway_api(t, m);
 	mt_table_delegate(t, m);
 	mt_table_proxies(t, m);
+	mt_table_close_refused(t, m);
 	if (m->region.failed) {
 		mt_model_free(m);
 		*rc = -ENOMEM;
 		return NULL;
 	}
-	m->closings = t->closings;
-	m->n_closings = t->n_closings;
 	t->model = m;
 	return m;
 }

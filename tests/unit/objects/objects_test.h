@@ -8,7 +8,7 @@
 
 extern const struct mt_test delegates_tests[], gateway_api_tests[], filters_tests[], status_tests[],
 	held_tests[], order_tests[], document_tests[], mesh_tests[], kubernetes_tests[],
-	notes_tests[], proxies_tests[];
+	notes_tests[], proxies_tests[], refused_tests[];
 
 struct scene {
 	char dir[32], state[40];
@@ -29,6 +29,8 @@ void scene_restart(struct scene *sc);
 void scene_write(struct scene *sc, const char *name, const char *text);
 /* Read, compiled and, when the Node is good, kept. */
 void scene_load(struct scene *sc);
+/* Compiles the table once more as it is, as after a response of a discovery server. */
+void scene_compile(struct scene *sc);
 /* The same from the Node's file alone, and what it names. */
 void scene_load_node(struct scene *sc);
 

@@ -84,19 +84,11 @@ void scene_write(struct scene *sc, const char *name, const char *text)
 	fclose(f);
 }
 
-static void load(struct scene *sc, const char *file, const char *const *dirs, uint32_t n)
+static void compile(struct scene *sc)
 {
-	struct mt_source_reading r = {0};
-	struct mt_diags mark;
+	struct mt_diags mark = sc->diags;
 	int rc;
 
-	close_load(sc);
-	mt_diags_init(&sc->diags);
-	CU_ASSERT_EQUAL_FATAL(mt_source_read(sc->cache, &r, &sc->diags, file, dirs, n), 0);
-	sc->t = mt_table_new(&r, sc->kept);
-	mt_source_reading_fini(&r);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(sc->t);
-	mark = sc->diags;
 	while (!sc->t->node_refused) {
 		struct mt_model *m = mt_table_model(sc->t, &rc);
 
@@ -108,6 +100,29 @@ static void load(struct scene *sc, const char *file, const char *const *dirs, ui
 	}
 	mt_table_finish(sc->t, &sc->diags);
 	mt_table_touch(sc->t);
+}
+
+void scene_compile(struct scene *sc)
+{
+	if (sc->s)
+		mt_conf_discard(sc->conf, sc->s, NOW);
+	sc->s = NULL;
+	mt_diags_fini(&sc->diags);
+	mt_diags_init(&sc->diags);
+	compile(sc);
+}
+
+static void load(struct scene *sc, const char *file, const char *const *dirs, uint32_t n)
+{
+	struct mt_source_reading r = {0};
+
+	close_load(sc);
+	mt_diags_init(&sc->diags);
+	CU_ASSERT_EQUAL_FATAL(mt_source_read(sc->cache, &r, &sc->diags, file, dirs, n), 0);
+	sc->t = mt_table_new(&r, sc->kept);
+	mt_source_reading_fini(&r);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(sc->t);
+	compile(sc);
 	if (sc->s)
 		CU_ASSERT_EQUAL(mt_kept_update(sc->kept, sc->t, WALL), 0);
 }
