@@ -78,6 +78,7 @@ struct mt_object_row {
 	bool unenforced;  /* the Node's operator has left it out for a while */
 	bool delegated;	  /* the rules of a VirtualService in force are its own */
 	bool good_is_bad; /* its last good version does not go with the others any more */
+	bool condemned;	  /* mt_table_refuse() is about to refuse the version in use */
 };
 
 struct mt_object_table {

@@ -54,11 +54,9 @@ void mt_row_fall_back(struct mt_object_table *t, struct mt_object_row *row)
 	mt_table_changed(t);
 }
 
-bool mt_table_refuse(struct mt_object_table *t, const struct mt_diags *diags)
+/* Marks the rows whose used versions have errors, and copies these for `show errors`. False if one of them is the Node. */
+static bool condemn(struct mt_object_table *t, const struct mt_diags *diags)
 {
-	bool changed = false;
-
-	index_serials(t);
 	for (uint32_t i = 0; i < diags->n; i++) {
 		const struct mt_diag *e = &diags->items[i];
 		struct mt_object_row *row = e->severity == MT_DIAG_ERROR && e->object
@@ -68,19 +66,32 @@ bool mt_table_refuse(struct mt_object_table *t, const struct mt_diags *diags)
 		/* A last good version that goes on may be what does not fit the others any more. */
 		if (!row || !row->used)
 			continue;
-		if (row->o->is_node) {
-			t->node_refused = true;
+		if (row->o->is_node)
 			return false;
-		}
 		mt_diags_copy(&t->told, e, MT_DIAG_ERROR);
-		/* All that is wrong with this version is told; it falls back once. */
-		if (i + 1 < diags->n && diags->items[i + 1].object == e->object &&
-			diags->items[i + 1].severity == MT_DIAG_ERROR)
-			continue;
 		if (!row->why)
 			row->why = words_of(t, e);
-		mt_row_fall_back(t, row);
-		changed = true;
+		row->condemned = true;
+	}
+	return true;
+}
+
+/* A version falls back once, however many errors it has and wherever they stand among those of others. */
+bool mt_table_refuse(struct mt_object_table *t, const struct mt_diags *diags)
+{
+	bool changed = false, others;
+
+	index_serials(t);
+	others = condemn(t, diags);
+	t->node_refused |= !others;
+	for (uint32_t i = 0; i < t->n; i++) {
+		struct mt_object_row *row = &t->rows[i];
+
+		if (row->condemned && others) {
+			mt_row_fall_back(t, row);
+			changed = true;
+		}
+		row->condemned = false;
 	}
 	return changed;
 }

@@ -57,7 +57,43 @@ static void tokens_not_verified(void)
 	free(text);
 }
 
+/* Errors of one version, with those of another one between them: it falls back once. */
+static void errors_in_turn(bool again)
+{
+	static const char bad[] = SERVICE("%s", "x", "%s") "  addresses: [%s]\n";
+	char text[2048];
+	struct scene sc;
+
+	scene_begin(&sc);
+	scene_write(&sc, "a.yaml",
+		SERVICE("a", "x", "198.51.100.1") "---\n" SERVICE("b", "x", "198.51.100.2"));
+	scene_load(&sc);
+	if (again)
+		scene_restart(&sc);
+	/* Addresses of a and b are reported before endpoints of a and b. */
+	snprintf(text, sizeof(text), bad, "a", "a", "127.0.0.2", "127.0.0.1");
+	strcat(text, "---\n");
+	snprintf(text + strlen(text), sizeof(text) - strlen(text), bad, "b", "b", "127.0.0.4",
+		"127.0.0.3");
+	scene_write(&sc, "a.yaml", text);
+	scene_load(&sc);
+	IS_STATUS(&sc, "ServiceEntry", "a", "held");
+	IS_STATUS(&sc, "ServiceEntry", "b", "held");
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), 1);
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, "b.x"), 1);
+	/* All four are reported. */
+	CU_ASSERT_EQUAL(sc.diags.errors, 4);
+	scene_end(&sc);
+}
+
+static void errors_in_turns(void)
+{
+	errors_in_turn(false);
+	errors_in_turn(true);
+}
+
 const struct mt_test refused_tests[] = {
 	{"tokens_not_verified", tokens_not_verified},
+	{"errors_in_turns", errors_in_turns},
 	{0},
 };
