@@ -37,74 +37,122 @@ bool mt_b_proxy_codec(struct mt_build *b, const struct mt_meta *meta,
 	return false;
 }
 
-/* Before clusters are made: hash keys are compiled for the codec that the patch brings. true: some port has it now. */
-static bool apply(struct mt_build *b, const struct mt_meta *meta, const struct mt_proxy_patch *p,
-	const char *path)
+/* An EnvoyFilter of the root namespace is for all proxies, any other for those of its namespace's clients. */
+static bool is_for_clients_of(
+	const struct mt_build *b, const struct mt_meta *meta, const struct mt_host *h)
 {
-	struct mt_proto proto;
-	bool found = false;
+	return strcmp(meta->ns, mt_model_root(b->model)) == 0 ||
+	       strcmp(meta->ns, mt_b_client_ns(b, h->se->meta.ns)) == 0;
+}
 
-	if (!mt_b_proxy_codec(b, meta, p, path, &proto))
-		return true;
+/* What a patch found at its address and port. */
+struct found {
+	bool applied, hidden; /* hidden: a service whose clients are of other namespaces */
+};
+
+static void apply_unit(struct mt_build *b, const struct mt_meta *meta,
+	const struct mt_proxy_patch *p, const struct mt_proto *proto, struct mt_unit *u)
+{
+	u->patch = p;
+	u->patch_meta = meta;
+	u->codec = proto->codec;
+	u->opts = proto->opts;
+	u->protocol = proto->name;
+	u->web = MT_WEB_NOT;
+	mt_diag_host(b->diags, meta, u->host);
+}
+
+static void apply_host(struct mt_build *b, const struct mt_meta *meta,
+	const struct mt_proxy_patch *p, const struct mt_proto *proto, const struct mt_host *h,
+	struct found *found)
+{
+	for (struct mt_unit *u = h->units; u; u = u->next) {
+		if (u->port->number.v != p->port.v)
+			continue;
+		if (!is_for_clients_of(b, meta, h)) {
+			found->hidden = true;
+		} else {
+			found->applied = true;
+			apply_unit(b, meta, p, proto, u);
+		}
+	}
+}
+
+/* Before clusters are made: hash keys are compiled for the codec that the patch brings. */
+static struct found apply(struct mt_build *b, const struct mt_meta *meta,
+	const struct mt_proxy_patch *p, const char *path)
+{
+	struct found found = {0};
+	struct mt_proto proto;
+
+	if (!mt_b_proxy_codec(b, meta, p, path, &proto)) {
+		found.applied = true;
+		return found;
+	}
 	if (mt_addr_is4(&p->addr) && mt_addr_v4(&p->addr) == 0) {
 		mt_b_warn(b, meta, p->listener.line, path, NULL,
 			"accepted, not enforced: a gateway's port follows its Gateway and "
 			"MetaRouter");
-		return true;
+		found.applied = true;
+		return found;
 	}
-	for (uint32_t i = 0; i < b->n_hosts; i++) {
-		if (!has_address(&b->host_list[i], &p->addr))
-			continue;
-		for (struct mt_unit *u = b->host_list[i].units; u; u = u->next) {
-			if (u->port->number.v != p->port.v)
-				continue;
-			u->patch = p;
-			u->patch_meta = meta;
-			u->codec = proto.codec;
-			u->opts = proto.opts;
-			u->protocol = proto.name;
-			u->web = MT_WEB_NOT;
-			found = true;
-			mt_diag_host(b->diags, meta, u->host);
-		}
-	}
+	for (uint32_t i = 0; i < b->n_hosts; i++)
+		if (has_address(&b->host_list[i], &p->addr))
+			apply_host(b, meta, p, &proto, &b->host_list[i], &found);
 	return found;
+}
+
+/* Why a patch changes nothing; *remedy: what to do. */
+static const char *nothing_there(const struct found *f, const char **remedy)
+{
+	*remedy = f->hidden ? "put it into the root namespace, or that of the service's clients"
+			    : "add its ServiceEntry";
+	return f->hidden ? "it is for clients of its own namespace, and not for those of the "
+			   "service at %.64s"
+			 : "no service is at %.64s";
 }
 
 static void apply_all(struct mt_build *b, const struct mt_envoy_filter *ef)
 {
 	uint32_t n = 0;
+	struct found all = {0};
+	const char *remedy, *why;
 
 	for (uint32_t j = 0; j < ef->n_patches; j++) {
 		const struct mt_proxy_patch *p = &ef->patches[j];
 		char path[64];
+		struct found f;
 
 		snprintf(path, sizeof(path), "spec.configPatches[%u]", j);
-		if (apply(b, &ef->meta, p, path))
-			n++;
-		else if (ef->n_written > 1)
-			mt_b_warn(b, &ef->meta, p->listener.line, path, "add its ServiceEntry",
-				"no service is at %.64s", p->listener.s);
+		f = apply(b, &ef->meta, p, path);
+		all.hidden |= f.hidden;
+		n += f.applied;
+		why = nothing_there(&f, &remedy);
+		if (!f.applied && ef->n_written > 1)
+			mt_b_warn(b, &ef->meta, p->listener.line, path, remedy, why, p->listener.s);
 	}
+	why = nothing_there(&all, &remedy);
 	if (ef->n_patches && !n && ef->n_patches == ef->n_written)
-		mt_b_inert(b, &ef->meta, ef->patches[0].listener.line, NULL, "add its ServiceEntry",
-			"no service is at %.64s", ef->patches[0].listener.s);
+		mt_b_inert(b, &ef->meta, ef->patches[0].listener.line, NULL, remedy, why,
+			ef->patches[0].listener.s);
+}
+
+static void apply_filter(struct mt_build *b, const struct mt_envoy_filter *ef)
+{
+	if (ef->n_patches && ef->n_targets)
+		mt_b_inert(b, &ef->meta, ef->targets[0].origin.line, "spec.targetRefs",
+			"select workloads by labels",
+			"its listeners are looked for at gateways and waypoints");
+	else if (mt_b_selects_node(b, &ef->selector))
+		apply_all(b, ef);
+	else if (ef->n_patches)
+		mt_b_inert(b, &ef->meta, ef->meta.origin.line, "spec.workloadSelector",
+			"labels of the Node are its metadata.labels",
+			"it is for workloads with other labels");
 }
 
 void mt_b_patches(struct mt_build *b)
 {
-	for (uint32_t i = 0; i < b->model->envoy_filters.n; i++) {
-		const struct mt_envoy_filter *ef = b->model->envoy_filters.v[i];
-
-		if (ef->n_patches && ef->n_targets)
-			mt_b_inert(b, &ef->meta, ef->targets[0].origin.line, "spec.targetRefs",
-				"select workloads by labels",
-				"its listeners are looked for at gateways and waypoints");
-		else if (mt_b_selects_node(b, &ef->selector))
-			apply_all(b, ef);
-		else if (ef->n_patches)
-			mt_b_inert(b, &ef->meta, ef->meta.origin.line, "spec.workloadSelector",
-				"labels of the Node are its metadata.labels",
-				"it is for workloads with other labels");
-	}
+	for (uint32_t i = 0; i < b->model->envoy_filters.n; i++)
+		apply_filter(b, b->model->envoy_filters.v[i]);
 }

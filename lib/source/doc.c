@@ -81,7 +81,9 @@ const struct mt_kind mt_kinds[] = {
 			"the gateway."},
 	{"EnvoyFilter", "networking.istio.io", istio_versions, &mt_sec_envoy_filter,
 		sizeof(struct mt_envoy_filter), .list = LIST(envoy_filters),
-		.note = "Only NETWORK_FILTER / REPLACE patches whose value is a MetaProtocolProxy; "
+		.note = "For services whose clients are of its namespace; in the root namespace, "
+			"for all. "
+			"Only NETWORK_FILTER / REPLACE patches whose value is a MetaProtocolProxy; "
 			"others are told, and those with a filter that protects or is not known "
 			"close where it would stand. "
 			"[Authorization](../operations/authorization.md)",
