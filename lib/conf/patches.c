@@ -47,7 +47,8 @@ static bool is_for_clients_of(
 
 /* What a patch found at its address and port. */
 struct found {
-	bool applied, hidden; /* hidden: a service whose clients are of other namespaces */
+	bool applied, hidden;	      /* hidden: a service whose clients are of other namespaces */
+	const struct mt_meta *winner; /* has replaced the TCP proxy there; NULL: none */
 };
 
 static void apply_unit(struct mt_build *b, const struct mt_meta *meta,
@@ -71,6 +72,8 @@ static void apply_host(struct mt_build *b, const struct mt_meta *meta,
 			continue;
 		if (!is_for_clients_of(b, meta, h)) {
 			found->hidden = true;
+		} else if (u->patch) {
+			found->winner = u->patch_meta;
 		} else {
 			found->applied = true;
 			apply_unit(b, meta, p, proto, u);
@@ -112,6 +115,29 @@ static const char *nothing_there(const struct found *f, const char **remedy)
 			 : "no service is at %.64s";
 }
 
+/* The first has replaced the TCP proxy, so that the next one finds none to replace, as in Istio. */
+static void tell_taken(
+	struct mt_build *b, const struct mt_envoy_filter *ef, const struct found *f, uint32_t j)
+{
+	const struct mt_proxy_patch *p = &ef->patches[j];
+	const struct mt_meta *by = f->winner;
+	char path[64];
+
+	snprintf(path, sizeof(path), "spec.configPatches[%u]", j);
+	if (ef->n_written == 1)
+		mt_b_shadowed(b, &ef->meta, p->listener.line, NULL, NULL,
+			"the proxy at %.64s is that of %s %s/%s", p->listener.s, by->kind, by->ns,
+			by->name);
+	else
+		mt_b_warn(b, &ef->meta, p->listener.line, path, NULL,
+			"not used: the proxy at %.64s is that of %s %s/%s", p->listener.s, by->kind,
+			by->ns, by->name);
+	if (by != &ef->meta)
+		mt_b_warn(b, by, by->origin.line, NULL, NULL,
+			"in place of %s %s/%s, which replaces the proxy at %.64s as well",
+			ef->meta.kind, ef->meta.ns, ef->meta.name, p->listener.s);
+}
+
 static void apply_all(struct mt_build *b, const struct mt_envoy_filter *ef)
 {
 	uint32_t n = 0;
@@ -126,9 +152,11 @@ static void apply_all(struct mt_build *b, const struct mt_envoy_filter *ef)
 		snprintf(path, sizeof(path), "spec.configPatches[%u]", j);
 		f = apply(b, &ef->meta, p, path);
 		all.hidden |= f.hidden;
-		n += f.applied;
+		n += f.applied || f.winner;
 		why = nothing_there(&f, &remedy);
-		if (!f.applied && ef->n_written > 1)
+		if (!f.applied && f.winner)
+			tell_taken(b, ef, &f, j);
+		else if (!f.applied && ef->n_written > 1)
 			mt_b_warn(b, &ef->meta, p->listener.line, path, remedy, why, p->listener.s);
 	}
 	why = nothing_there(&all, &remedy);
@@ -151,8 +179,14 @@ static void apply_filter(struct mt_build *b, const struct mt_envoy_filter *ef)
 			"it is for workloads with other labels");
 }
 
+/* As Istio applies them: the root namespace's first, then the others; the older one first. */
 void mt_b_patches(struct mt_build *b)
 {
-	for (uint32_t i = 0; i < b->model->envoy_filters.n; i++)
-		apply_filter(b, b->model->envoy_filters.v[i]);
+	for (int root = 1; root >= 0; root--)
+		for (uint32_t i = 0; i < b->model->envoy_filters.n; i++) {
+			const struct mt_envoy_filter *ef = b->model->envoy_filters.v[i];
+
+			if ((strcmp(ef->meta.ns, mt_model_root(b->model)) == 0) == root)
+				apply_filter(b, ef);
+		}
 }

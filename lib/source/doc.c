@@ -82,7 +82,8 @@ const struct mt_kind mt_kinds[] = {
 	{"EnvoyFilter", "networking.istio.io", istio_versions, &mt_sec_envoy_filter,
 		sizeof(struct mt_envoy_filter), .list = LIST(envoy_filters),
 		.note = "For services whose clients are of its namespace; in the root namespace, "
-			"for all. "
+			"for all. Of two for one listener the root namespace's counts, then the "
+			"older one. "
 			"Only NETWORK_FILTER / REPLACE patches whose value is a MetaProtocolProxy; "
 			"others are told, and those with a filter that protects or is not known "
 			"close where it would stand. "

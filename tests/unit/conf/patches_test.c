@@ -35,6 +35,13 @@ static const struct {
 	{NULL, "root", SERVICE FILTER("f", "istio-system", "thrift"), "dubbo", MT_DIAG_INERT,
 		"for clients of its own namespace"},
 	{NULL, "root", SERVICE FILTER("f", "root", "thrift"), "thrift", MT_DIAG_SEVERITIES, NULL},
+	/* The first finds the proxy, and the root namespace's are the first. */
+	{NULL, NULL, SERVICE FILTER("f", "edge", "thrift") FILTER("g", "edge", "dubbo"), "thrift",
+		MT_DIAG_SHADOWED, "is that of EnvoyFilter edge/f"},
+	{NULL, NULL, SERVICE FILTER("f", "edge", "dubbo") FILTER("g", "istio-system", "thrift"),
+		"thrift", MT_DIAG_SHADOWED, "is that of EnvoyFilter istio-system/g"},
+	{NULL, NULL, SERVICE FILTER("f", "evil", "dubbo") FILTER("g", "edge", "thrift"), "thrift",
+		MT_DIAG_INERT, "for clients of its own namespace"},
 };
 
 static struct built build(size_t i)
