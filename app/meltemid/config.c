@@ -81,9 +81,11 @@ struct mt_snapshot *config_compile(struct daemon *d, struct mt_diags *diags, uin
 	return d->table ? compile(d, d->table, diags, now) : NULL;
 }
 
-/* How often one load is compiled: what one round refuses may get in the way of what the next one has instead. */
-#define ROUNDS	 4
-#define REFUSALS 64
+/*
+ * How often one load is compiled with the resources of discovery servers, because what a round has in place of refused ones may conflict
+ * too. Rounds that refuse objects of documents need no limit: each leaves fewer versions.
+ */
+#define ROUNDS 4
 
 /*
  * Compiled with the good version of each document, and with what servers say of late, or without what of that is wrong.
@@ -97,9 +99,9 @@ static struct mt_snapshot *load_rounds(
 
 	if (t->node_refused)
 		return NULL;
-	for (int round = 1, refusals = 0;;) {
+	for (int round = 1;;) {
 		s = compile(d, t, diags, now);
-		if (!s && refusals++ < REFUSALS && mt_table_refuse(t, diags)) {
+		if (!s && mt_table_refuse(t, diags)) {
 			mt_diags_rewind(diags, &mark);
 			continue;
 		}

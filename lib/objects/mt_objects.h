@@ -97,6 +97,7 @@ struct mt_object_table {
 	uint32_t n_closings, n_files_bad;
 	struct mt_diags translated; /* what became of Kubernetes' objects on the way to the model */
 	struct mt_diags told;	    /* errors of versions that are not used any more */
+	uint32_t n_rounds;	    /* of mt_table_refuse(), since it was new or reset */
 	bool node_refused;	    /* nothing can be compiled without it */
 	bool first_node_refused;    /* as it was before the compiler said anything */
 	bool unknown_closed; /* something protects, and not even its namespace can be read: the node is not ready */
@@ -116,8 +117,9 @@ void mt_table_reset(struct mt_object_table *t);
 struct mt_model *mt_table_model(struct mt_object_table *t, int *rc);
 
 /*
- * Objects with errors in `diags` get their last good version, or leave. True: something changed, so compile again. False
- * with node_refused: the Node itself is wrong.
+ * Objects with errors in `diags` get their last good version, or leave. True: something changed, so compile again; that ends, since
+ * each time fewer versions are left. After 64 rounds new versions of the same kind and namespace fall back together with those
+ * that have errors. False with node_refused: the Node itself is wrong.
  */
 bool mt_table_refuse(struct mt_object_table *t, const struct mt_diags *diags);
 

@@ -215,6 +215,7 @@ void mt_table_reset(struct mt_object_table *t)
 		row->n_touches = 0;
 	}
 	t->node_refused = t->first_node_refused;
+	t->n_rounds = 0;
 	if (changed)
 		mt_table_changed(t);
 	mt_diags_fini(&t->told);

@@ -76,6 +76,57 @@ static bool condemn(struct mt_object_table *t, const struct mt_diags *diags)
 	return true;
 }
 
+/* ---- too many rounds ------------------------------------------------------------------------------- */
+
+/*
+ * Rounds that find exactly the objects that are wrong. A refused object may have hidden the error of another one, so an author
+ * could write thousands of objects that are found one a compilation.
+ */
+#define ROUNDS_EXACT 64
+
+static char *place_of(struct mt_region *r, const struct mt_object *o)
+{
+	return mt_region_printf(r, "%s\n%s\n%s", o->group, o->kind, o->ns);
+}
+
+static bool is_new(const struct mt_object_row *row)
+{
+	return row->used && !(row->good && row->good->hash == row->used->hash);
+}
+
+/* Marks new versions of the kinds and namespaces that still have errors, too; versions that were in force before stay. */
+static void condemn_alike(struct mt_object_table *t)
+{
+	struct mt_strmap places = {0};
+	struct mt_region r;
+
+	mt_region_init(&r, 0);
+	for (uint32_t i = 0; i < t->n; i++) {
+		char *place = t->rows[i].condemned ? place_of(&r, t->rows[i].o) : NULL;
+
+		if (place && mt_strmap_put(&places, place, t, NULL))
+			t->region.failed = true;
+	}
+	for (uint32_t i = 0; i < t->n; i++) {
+		struct mt_object_row *row = &t->rows[i];
+		char *place;
+
+		if (row->condemned || !is_new(row) || row->o->is_node)
+			continue;
+		place = place_of(&r, row->o);
+		if (!place || !mt_strmap_get(&places, place))
+			continue;
+		row->condemned = true;
+		if (!row->why)
+			row->why = mt_region_printf(&t->words,
+				"refused with its kind and namespace, which still had errors "
+				"after %d compilations",
+				ROUNDS_EXACT);
+	}
+	mt_strmap_fini(&places);
+	mt_region_fini(&r);
+}
+
 /* A version falls back once, however many errors it has and wherever they stand among those of others. */
 bool mt_table_refuse(struct mt_object_table *t, const struct mt_diags *diags)
 {
@@ -84,6 +135,8 @@ bool mt_table_refuse(struct mt_object_table *t, const struct mt_diags *diags)
 	index_serials(t);
 	others = condemn(t, diags);
 	t->node_refused |= !others;
+	if (t->n_rounds++ >= ROUNDS_EXACT)
+		condemn_alike(t);
 	for (uint32_t i = 0; i < t->n; i++) {
 		struct mt_object_row *row = &t->rows[i];
 

@@ -51,6 +51,13 @@ check odd/port-number-twice 1 "port-number-twice.yaml:7: error: spec.ports[1].nu
 fresh
 cp "$here/odd/address-by-dns.yaml" "$work/docs/"
 check odd/address-by-dns 0 "address-by-dns.yaml:9: no effect: it selects only instances outside of the mesh"
+# Each hides the next one's mistake; what stands beside them is served.
+fresh
+for i in $(seq -w 70); do
+	printf -- '---\napiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: a%s, namespace: prod}\n' "$i"
+	printf 'spec: {hosts: [reviews], http: [{match: [{uri: {exact: /}}], route: [{destination: {host: reviews}}]}]}\n'
+done >"$work/docs/many-routes.yaml"
+check many-routes 1 "spec.http[0].uri: cannot be applied to"
 while IFS=$'\t' read -r file stands verdict line words; do
 	case $file in '#'*) continue ;; esac
 	fresh

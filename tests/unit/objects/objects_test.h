@@ -19,6 +19,7 @@ struct scene {
 	struct mt_object_table *t;
 	struct mt_diags diags;
 	struct mt_snapshot *s;
+	uint32_t rounds; /* how often it was compiled */
 };
 
 void scene_begin(struct scene *sc);

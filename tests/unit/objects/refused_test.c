@@ -92,7 +92,69 @@ static void errors_in_turns(void)
 	errors_in_turn(true);
 }
 
+/* Each has the host until it is refused, so that its successor's fault is found by the next compilation only. */
+static void errors_found_one_by_one(void)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+	struct scene sc;
+
+	fputs(SERVICE("good", "x", "198.51.100.1") "---\n" SERVICE("other", "y", "198.51.100.2"),
+		f);
+	for (int i = 0; i < 300; i++)
+		fprintf(f,
+			"---\n" ISTIO("ServiceEntry", "s%03d", "y") "  hosts: [taken.y]\n"
+								    "  ports: [{number: 80, name: "
+								    "tcp}, {number: 80, name: "
+								    "tcp-b}]\n",
+			i);
+	scene_begin(&sc);
+	scene_write(&sc, "a.yaml", text_of(f, &text));
+	scene_load(&sc);
+	CU_ASSERT_PTR_NOT_NULL(sc.s);
+	CU_ASSERT(sc.rounds > 64 && sc.rounds < 70);
+	IS_STATUS(&sc, "ServiceEntry", "s000", "refused");
+	IS_STATUS(&sc, "ServiceEntry", "s299", "refused");
+	IS_STATUS(&sc, "ServiceEntry", "good", "in-force");
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, "good.x"), 1);
+	CU_ASSERT_PTR_NOT_NULL(
+		strstr(scene_row(&sc, "ServiceEntry", "s000")->why, "already on line"));
+	scene_end(&sc);
+	free(text);
+}
+
+/* What served before goes on, also in the namespace of those that are wrong. */
+static void what_served_before(void)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+	struct scene sc;
+
+	for (int i = 0; i < 100; i++)
+		fprintf(f,
+			"---\n" ISTIO("ServiceEntry", "s%03d", "y") "  hosts: [taken.y]\n"
+								    "  ports: [{number: 80, name: "
+								    "tcp}, {number: 80, name: "
+								    "tcp-b}]\n",
+			i);
+	scene_begin(&sc);
+	scene_write(&sc, "a.yaml", SERVICE("other", "y", "198.51.100.2"));
+	scene_load(&sc);
+	scene_restart(&sc);
+	scene_write(&sc, "b.yaml", text_of(f, &text));
+	scene_load(&sc);
+	IS_STATUS(&sc, "ServiceEntry", "other", "in-force");
+	CU_ASSERT_EQUAL(scene_endpoints(&sc, "other.y"), 1);
+	IS_STATUS(&sc, "ServiceEntry", "s099", "refused");
+	scene_end(&sc);
+	free(text);
+}
+
 const struct mt_test refused_tests[] = {
+	{"errors_found_one_by_one", errors_found_one_by_one},
+	{"what_served_before", what_served_before},
 	{"tokens_not_verified", tokens_not_verified},
 	{"errors_in_turns", errors_in_turns},
 	{0},

@@ -89,10 +89,12 @@ static void compile(struct scene *sc)
 	struct mt_diags mark = sc->diags;
 	int rc;
 
+	sc->rounds = 0;
 	while (!sc->t->node_refused) {
 		struct mt_model *m = mt_table_model(sc->t, &rc);
 
 		CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+		sc->rounds++;
 		sc->s = mt_conf_compile(sc->conf, m, &sc->diags, NOW);
 		if (sc->s || !mt_table_refuse(sc->t, &sc->diags))
 			break;
