@@ -190,6 +190,7 @@ static step_fn *const steps[] = {
 	mt_b_bound_check,
 	mt_b_dns_check,
 	mt_b_units,
+	mt_b_index_routes,
 	mt_b_instances,
 	mt_b_policies,
 	mt_b_inbound,

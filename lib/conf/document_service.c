@@ -149,6 +149,7 @@ int mt_b_document_service(struct mt_build *b, const struct mt_document_service *
 static void choose_rules(struct mt_host *h, const struct mt_unit *u, struct mt_route_for *f)
 {
 	const char *protocol = u->codec->opaque ? NULL : u->protocol;
+	struct mt_host_routes *of = u->codec->opaque ? &h->bytes : &h->messages;
 
 	f->meta = &h->se->meta;
 	h->router_used |= protocol != NULL;
@@ -161,13 +162,13 @@ static void choose_rules(struct mt_host *h, const struct mt_unit *u, struct mt_r
 			f->meta = &h->router->meta;
 			f->list = &h->router->routes;
 		}
-	} else if (h->vs) {
-		f->list = mt_b_rule_list(h->vs, protocol);
+	} else if (of->vs) {
+		f->list = mt_b_rule_list(of->vs, protocol);
 		if (f->list && !f->list->n_rules)
 			f->list = NULL;
 		if (f->list)
-			f->meta = &h->vs->meta;
-		h->vs_used |= f->list != NULL;
+			f->meta = &of->vs->meta;
+		of->used |= f->list != NULL;
 	}
 }
 
@@ -193,27 +194,36 @@ static int route_unit(struct mt_build *b, struct mt_host *h, struct mt_unit *u)
 	return mt_b_document_service(b, &d);
 }
 
-/* Routes that no port follows are told of: most often the port's name says bytes by mistake. */
-static void warn_unused(struct mt_build *b, const struct mt_host *h)
+static void tell_unused(
+	struct mt_build *b, const struct mt_host *h, const struct mt_virtual_service *vs)
 {
 	static const char remedy[] = "name a port of the host tcp-metaprotocol-PROTOCOL";
+	const struct mt_meta *m = &vs->meta;
+
+	if (vs->n_hosts == 1 && vs->n_gateways < 2 && vs->hosts[0].s[0] != '*')
+		mt_b_inert(b, m, m->origin.line, NULL, remedy,
+			"none of its lists is for a port of %.128s", h->se->hosts[0].s);
+	else
+		mt_b_warn(b, m, m->origin.line, NULL, remedy,
+			"not used: none of its lists is for a port of %.128s", h->se->hosts[0].s);
+}
+
+/* Reports routes that no port follows; most often the port's name means bytes by mistake. */
+static void warn_unused(struct mt_build *b, const struct mt_host *h)
+{
+	bool same = h->bytes.vs == h->messages.vs;
 	const struct mt_meta *m;
 
 	if (h->router && !h->router_used) {
 		m = &h->router->meta;
-		mt_b_warn(b, m, h->router->hosts[0].line, "spec.hosts[0]", remedy,
+		mt_b_warn(b, m, h->router->hosts[0].line, "spec.hosts[0]",
+			"name a port of the host tcp-metaprotocol-PROTOCOL",
 			"not used: no port of %.128s carries messages", h->se->hosts[0].s);
 	}
-	if (h->vs && !h->vs_used) {
-		m = &h->vs->meta;
-		if (h->vs->n_hosts == 1 && h->vs->n_gateways < 2 && h->vs->hosts[0].s[0] != '*')
-			mt_b_inert(b, m, m->origin.line, NULL, remedy,
-				"none of its lists is for a port of %.128s", h->se->hosts[0].s);
-		else
-			mt_b_warn(b, m, m->origin.line, NULL, remedy,
-				"not used: none of its lists is for a port of %.128s",
-				h->se->hosts[0].s);
-	}
+	if (h->bytes.vs && !h->bytes.used && !(same && h->messages.used))
+		tell_unused(b, h, h->bytes.vs);
+	if (h->messages.vs && !h->messages.used && !same)
+		tell_unused(b, h, h->messages.vs);
 }
 
 /* Goes on after a refused service, so that one run tells of all of them. */

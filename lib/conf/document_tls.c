@@ -152,14 +152,14 @@ void mt_b_tls_names(struct mt_build *b)
 	for (uint32_t i = 0; i < b->n_hosts; i++) {
 		struct mt_host *h = &b->host_list[i];
 
-		for (struct mt_unit *u = h->vs ? h->units : NULL; u; u = u->next) {
+		for (struct mt_unit *u = h->bytes.vs ? h->units : NULL; u; u = u->next) {
 			struct mt_tls_door door = {.addrs = h->addrs,
 				.n_addrs = h->n_addrs,
 				.port = (uint16_t)u->port->number.v};
 
 			door.gate = mt_b_gate_of_clients(b, h, u, &door.gate_hash);
 			if (u->codec->opaque && u->service)
-				h->vs_used |= mt_b_bind_tls(b, &door, h->vs);
+				h->bytes.used |= mt_b_bind_tls(b, &door, h->bytes.vs);
 		}
 	}
 }

@@ -196,7 +196,7 @@ void mt_b_listen_mtls(
 	if (m == MT_LISTEN_NOT_SAID)
 		m = outside ? MT_LISTEN_NEVER : MT_LISTEN_EITHER;
 	/* Routes may lead to others, whose word is not this one. */
-	if (h->vs || h->router)
+	if (h->bytes.vs || h->messages.vs || h->router)
 		m = MT_LISTEN_EITHER;
 	l->mtls = both(l->mtls, m);
 }

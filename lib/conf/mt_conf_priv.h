@@ -194,6 +194,12 @@ struct mt_unit {
 	const struct mt_meta *patch_meta;
 };
 
+/* The VirtualService that clients of a service's own address follow. */
+struct mt_host_routes {
+	const struct mt_virtual_service *vs;
+	bool used; /* some port follows it */
+};
+
 /* A ServiceEntry with what belongs to it. */
 struct mt_host {
 	const struct mt_service_entry *se;
@@ -205,8 +211,8 @@ struct mt_host {
 	struct candidate **rules; /* all that are about it, while one is chosen */
 	uint32_t n_rules;
 	const struct mt_meta_router *router;
-	const struct mt_virtual_service *vs; /* for clients of the service's own address */
-	bool router_used, vs_used;	     /* some port follows it */
+	struct mt_host_routes bytes, messages; /* of ports that carry these */
+	bool router_used;		       /* some port follows it */
 	const struct mt_workload **workloads;
 	uint32_t n_workloads;
 	struct mt_addr *addrs;
@@ -337,6 +343,9 @@ bool mt_b_proxy_codec(struct mt_build *b, const struct mt_meta *meta,
 /* index.c: documents by what they are about; duplicates. */
 void mt_b_index(struct mt_build *b);
 #define MT_B_NO_HOST "no ServiceEntry has the host \"%.128s\""
+
+/* index_routes.c: which routes each host's clients follow; after ports and patches are known. */
+void mt_b_index_routes(struct mt_build *b);
 
 /* index_hosts.c: hosts by their names, each once. */
 void mt_b_index_hosts(struct mt_build *b);

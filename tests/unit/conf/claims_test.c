@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which VirtualService a host's clients follow. */
+#include "conf_test.h"
+#include "conf_texts.h"
+
+#include <stdio.h>
+
+#define HOST(name, host, address)                                                                  \
+	ISTIO("ServiceEntry", name)                                                                \
+	"  hosts: [" host "]\n  addresses: [" address "]\n  resolution: STATIC\n"                  \
+	"  ports: [{number: 1, name: tcp-metaprotocol-dubbo}, {number: 2, name: tcp}, "            \
+	"{number: 3, name: tcp-v}, {number: 4, name: tcp-w}]\n"                                    \
+	"  endpoints: [{address: 198.51.100.1}]\n"
+#define HOSTS                                                                                      \
+	HOST("b", "b.a.example", "192.0.2.1")                                                      \
+	HOST("c", "c.a.example", "192.0.2.2")                                                      \
+	HOST("x", "x.example", "192.0.2.3")
+/* Its route of messages has its name; that of bytes leads to a port of its own. */
+#define VS(name, port, hosts)                                                                      \
+	ISTIO("VirtualService", name)                                                              \
+	"  hosts: [" hosts "]\n  dubbo: [{name: " name                                             \
+	", route: [{destination: {host: x.example}}]}]\n"                                          \
+	"  tcp: [{route: [{destination: {host: x.example, port: {number: " port "}}}]}]\n"
+#define V(hosts) VS("v", "3", hosts)
+#define W(hosts) VS("w", "4", hosts)
+
+static const struct {
+	const char *text, *b, *c, *x; /* routes of the three hosts */
+	const char *bytes;	      /* first letters of theirs for bytes */
+} rows[] = {
+	{HOSTS V("b.a.example"), "v", "default", "default", "vdd"},
+	/* For messages a longer wildcard is nearer, in whatever order they are written; for bytes the older one counts. */
+	{HOSTS V("'*.example'") W("'*.a.example'"), "w", "w", "v", "vvv"},
+	{HOSTS V("'*.a.example'") W("'*.example'"), "v", "v", "w", "vvw"},
+	{HOSTS V("'*'") W("'*.example'"), "w", "w", "w", "vvv"},
+	/* A whole name is nearer than a wildcard of an object that names another host whole. */
+	{HOSTS V("x.example, '*.a.example'") W("b.a.example"), "w", "v", "v", "wvv"},
+	{HOSTS V("'*.a.example', x.example") W("b.a.example"), "w", "v", "v", "wvv"},
+	{HOSTS V("'*.example', b.a.example") W("x.example, '*.a.example'"), "v", "w", "w", "vvw"},
+	/* Of the same one, the older counts. */
+	{HOSTS V("'*.example'") W("'*.example'"), "v", "v", "v", "vvv"},
+	{HOSTS V("x.example") W("x.example"), "default", "default", "v", "ddv"},
+};
+
+static bool leads(const struct mt_snapshot *s, const char *host, const char *name)
+{
+	const char *is = mt_route_at(service(s, host)->routes, 0)->name;
+
+	if (strcmp(is, name) != 0)
+		fprintf(stderr, "%s: %s\n", host, is);
+	return strcmp(is, name) == 0;
+}
+
+/* d: the host's own cluster. */
+static bool leads_bytes(const struct mt_snapshot *s, const char *address, char name)
+{
+	const struct mt_listener *l = listener(s, address, 2);
+	const char *is = s->clusters[l->protos->services[0]->tcp_cluster].name;
+	char own = strncmp(is, "outbound|3|", 11) == 0	 ? 'v'
+		   : strncmp(is, "outbound|4|", 11) == 0 ? 'w'
+							 : 'd';
+
+	if (own != name)
+		fprintf(stderr, "bytes at %s: %s\n", address, is);
+	return own == name;
+}
+
+static void the_nearest(void)
+{
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		struct built b = build_text(NULL, rows[i].text);
+		bool good;
+
+		CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+		good = leads(b.s, "b.a.example", rows[i].b);
+		good &= leads(b.s, "c.a.example", rows[i].c);
+		good &= leads(b.s, "x.example", rows[i].x);
+		good &= leads_bytes(b.s, "192.0.2.1", rows[i].bytes[0]);
+		good &= leads_bytes(b.s, "192.0.2.2", rows[i].bytes[1]);
+		good &= leads_bytes(b.s, "192.0.2.3", rows[i].bytes[2]);
+		CU_ASSERT_TRUE(good);
+		if (!good) {
+			fprintf(stderr, "row %zu\n", i);
+			show_diags(&b);
+		}
+		unbuild(&b);
+	}
+}
+
+const struct mt_test claims_tests[] = {
+	{"the_nearest", the_nearest},
+	{0},
+};
