@@ -2,7 +2,8 @@
 /*
  * Which routes the clients of a host's own address follow: the MetaRouter's, else those of the VirtualService that names the host
  * whole, else by a wildcard. Of several such wildcards the longest counts for ports of messages, as istiod 1.31 has it for HTTP; for
- * ports of bytes it is that of the oldest VirtualService, as there for TCP. Of what is equal the oldest counts.
+ * ports of bytes it is that of the oldest VirtualService, as there for TCP. Of what is equal the oldest counts. A VirtualService that
+ * cannot be applied to a host's ports is refused and does not take them, so that one compilation finds all that are wrong.
  */
 #include "mt_conf_priv.h"
 
@@ -105,6 +106,27 @@ static bool has_ports(const struct mt_host *h, bool opaque)
 	return !h->units && !opaque;
 }
 
+/* Whether all ports of the host that would follow the rules can; reports those that cannot be applied. */
+static bool can_route(struct mt_build *b, const struct mt_host *h,
+	const struct mt_virtual_service *vs, bool opaque)
+{
+	const struct mt_meta_router *router = opaque ? NULL : h->router;
+	bool can = true;
+
+	for (const struct mt_unit *u = h->units; u; u = u->next) {
+		struct mt_route_for f = {.meta = &vs->meta,
+			.list = mt_b_rule_list(vs, opaque ? NULL : u->protocol),
+			.codec = u->codec,
+			.port = (uint16_t)u->port->number.v};
+
+		if (u->codec->opaque != opaque || router || !f.list ||
+			(u->patch && u->patch->routes.n_rules))
+			continue;
+		can &= mt_b_can_route(b, &f);
+	}
+	return can;
+}
+
 /* For the host's ports of bytes, or of messages. A MetaRouter, be it for limits alone, comes before routes of messages. */
 static void claim(struct mt_build *b, struct claims *c, uint32_t i, struct mt_host *h, bool opaque)
 {
@@ -127,7 +149,7 @@ static void claim(struct mt_build *b, struct claims *c, uint32_t i, struct mt_ho
 		c->taken++;
 		c->at = c->by ? c->at : i;
 		c->by = c->by ? c->by : by;
-	} else {
+	} else if (of->vs != vs && can_route(b, h, vs, opaque)) {
 		of->vs = vs;
 	}
 }

@@ -562,6 +562,8 @@ bool mt_b_is_of_server(struct mt_build *b, const struct mt_virtual_service *vs,
 /* rules.c: whether clients of this listener are meant. */
 bool mt_b_applies(
 	const struct mt_build *b, const struct mt_route_for *f, const struct mt_rule_match *m);
+/* Whether all rules of the list that apply can be compiled for the codec; what cannot is told. */
+bool mt_b_can_route(struct mt_build *b, const struct mt_route_for *f);
 /* Fills routes or tcp_*. 0, -EINVAL after an error, -ENOMEM. */
 int mt_b_route_service(
 	struct mt_build *b, const struct mt_route_for *f, struct mt_service *s, uint64_t *hash);

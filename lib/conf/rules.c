@@ -418,6 +418,47 @@ static int route_bytes(
 	return 0;
 }
 
+/* ---- before they are compiled ----------------------------------------------------------------------- */
+
+/* The same of messages as add_rule() refuses; all that is wrong is told. */
+static bool can_route_messages(struct mt_build *b, const struct mt_route_for *f)
+{
+	bool can = true;
+
+	for (uint32_t i = 0; i < f->list->n_rules; i++) {
+		const struct mt_rule *r = &f->list->rules[i];
+		const struct mt_text *bad = r->unsupported.s ? &r->unsupported : NULL;
+		struct mt_route_for of = *f;
+		char path[MT_CONF_PATH];
+
+		for (uint32_t j = 0; j < r->n_matches && !bad; j++)
+			if (r->matches[j].unsupported.s && mt_b_applies(b, f, &r->matches[j]))
+				bad = &r->matches[j].unsupported;
+		if (!bad)
+			continue;
+		of.meta = r->by ? r->by : f->meta;
+		snprintf(path, sizeof(path), "spec.%.64s[%u]", f->list->name,
+			f->list->made_of ? r->at : i);
+		(void)unsupported(b, &of, bad, path);
+		can = false;
+	}
+	return can;
+}
+
+bool mt_b_can_route(struct mt_build *b, const struct mt_route_for *f)
+{
+	const struct mt_rule *r;
+	char path[MT_CONF_PATH];
+	uint32_t i;
+
+	if (!f->codec->opaque)
+		return can_route_messages(b, f);
+	r = tcp_rule(b, f, &i);
+	snprintf(path, sizeof(path), "spec.%.64s[%u]", f->list->name,
+		r && f->list->made_of ? r->at : i);
+	return !r || tcp_unsupported(b, f, r, path) == 0;
+}
+
 int mt_b_route_service(
 	struct mt_build *b, const struct mt_route_for *f, struct mt_service *s, uint64_t *hash)
 {

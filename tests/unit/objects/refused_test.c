@@ -124,6 +124,38 @@ static void errors_found_one_by_one(void)
 	free(text);
 }
 
+/* All of one host that cannot be applied to its ports are found at once, and the first one that can has it. */
+static void routes_of_one_host(void)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+	struct scene sc;
+
+	fputs(SERVICE("a", "x", "198.51.100.1") "---\n" ROUTE("z1", "x", "a.x", "") "---\n" ROUTE(
+		      "z2", "x", "a.x", ""),
+		f);
+	for (int i = 0; i < 66; i++)
+		fprintf(f,
+			"---\n" ISTIO(
+				"VirtualService", "v%03d", "x") "  hosts: [a.x]\n  http: "
+								"[{match: [{uri: {exact: /a}}], "
+								"route: [{destination: {host: "
+								"a.x}}]}]\n",
+			i);
+	scene_begin(&sc);
+	scene_write(&sc, "a.yaml", text_of(f, &text));
+	scene_load(&sc);
+	CU_ASSERT_PTR_NOT_NULL(sc.s);
+	CU_ASSERT_EQUAL(sc.rounds, 2);
+	IS_STATUS(&sc, "VirtualService", "v000", "refused");
+	IS_STATUS(&sc, "VirtualService", "v065", "refused");
+	IS_STATUS(&sc, "VirtualService", "z1", "in-force-with-notes");
+	IS_STATUS(&sc, "VirtualService", "z2", "shadowed");
+	scene_end(&sc);
+	free(text);
+}
+
 /* What served before goes on, also in the namespace of those that are wrong. */
 static void what_served_before(void)
 {
@@ -154,6 +186,7 @@ static void what_served_before(void)
 
 const struct mt_test refused_tests[] = {
 	{"errors_found_one_by_one", errors_found_one_by_one},
+	{"routes_of_one_host", routes_of_one_host},
 	{"what_served_before", what_served_before},
 	{"tokens_not_verified", tokens_not_verified},
 	{"errors_in_turns", errors_in_turns},
