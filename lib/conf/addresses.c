@@ -173,7 +173,7 @@ static void add_served(struct instances *in, const struct mt_addr *a, const stru
 		in->b->tmp.failed = true;
 }
 
-/* All addresses that services have: ten thousand instances are looked up in them. */
+/* Indexes the addresses of all services that are not refused: ten thousand instances are looked up in them. */
 static void index_served(struct instances *in)
 {
 	struct mt_build *b = in->b;
@@ -181,7 +181,9 @@ static void index_served(struct instances *in)
 	if (mt_idmap_reserve(&in->served, b->n_hosts))
 		b->tmp.failed = true;
 	for (uint32_t i = 0; i < b->n_hosts; i++)
-		for (uint32_t k = 0; k < b->host_list[i].n_addrs; k++)
+		for (uint32_t k = 0;
+			k < b->host_list[i].n_addrs && !mt_b_is_wrong(b, &b->host_list[i].se->meta);
+			k++)
 			add_served(in, &b->host_list[i].addrs[k], &b->host_list[i]);
 }
 

@@ -18,6 +18,9 @@ static void report(struct mt_build *b, enum mt_diag_severity severity, const str
 	char text[512];
 
 	vsnprintf(text, sizeof(text), fmt, ap);
+	if (severity == MT_DIAG_ERROR && !b->mesh && meta && meta->serial &&
+		mt_idmap_put(&b->wrong, meta->serial, (void *)meta))
+		b->tmp.failed = true;
 	if (b->mesh)
 		mt_diag_resource(b->diags, severity == MT_DIAG_ERROR ? MT_DIAG_LEFT_OUT : severity,
 			b->mesh, path, remedy, "%s", text);
@@ -35,6 +38,11 @@ void mt_b_error(struct mt_build *b, const struct mt_meta *meta, uint32_t line, c
 	va_start(ap, fmt);
 	report(b, MT_DIAG_ERROR, meta, line, path, remedy, fmt, ap);
 	va_end(ap);
+}
+
+bool mt_b_is_wrong(const struct mt_build *b, const struct mt_meta *meta)
+{
+	return meta->serial && mt_idmap_get(&b->wrong, meta->serial);
 }
 
 void mt_b_node_error(struct mt_build *b, uint32_t line, const char *path, const char *remedy,
@@ -175,6 +183,7 @@ static void build_fini(struct mt_build *b)
 	mt_strmap_fini(&b->lost);
 	mt_strmap_fini(&b->closers);
 	mt_idmap_fini(&b->explicit_addrs);
+	mt_idmap_fini(&b->wrong);
 	mt_idmap_fini(&b->secrets);
 	mt_idmap_fini(&b->bad_secrets);
 	mt_region_fini(&b->tmp);

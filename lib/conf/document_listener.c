@@ -24,15 +24,44 @@ static bool refuse(struct mt_build *b, const struct mt_listen *l, const struct m
 	return false;
 }
 
+/* A refused object holds nothing, so that no other one is refused because of it. */
+static bool is_void(const struct mt_build *b, const struct mt_service_slot *s)
+{
+	return s->holder && mt_b_is_wrong(b, s->holder);
+}
+
+static bool is_void_chain(const struct mt_build *b, const struct mt_listen_chain *c)
+{
+	for (uint32_t i = 0; i < c->n_services; i++)
+		if (!is_void(b, c->services[i]))
+			return false;
+	return c->n_services > 0;
+}
+
+/* Removes chains of refused objects; called before an object is refused because it cannot share the listener. */
+static void forget_void(const struct mt_build *b, struct mt_listen *l)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < l->n_chains; i++)
+		if (!is_void_chain(b, &l->chains[i]))
+			l->chains[n++] = l->chains[i];
+	l->n_chains = n;
+	if (l->last && is_void_chain(b, l->last))
+		l->last = NULL;
+}
+
 static bool put_key(struct mt_build *b, const struct mt_listen *l, const struct mt_listen_chain *c,
 	struct mt_service_slot *s)
 {
 	char *key = mt_region_printf(&b->tmp, "%s key %p %s", l->text, c->of, s->key);
-	void *before = NULL;
+	const struct mt_service_slot *before = key ? mt_strmap_get(&b->keys, key) : NULL;
 
+	if (before && !is_void(b, before))
+		return false;
 	if (key)
-		mt_strmap_put(&b->keys, key, s, &before);
-	return before == NULL;
+		mt_strmap_put(&b->keys, key, s, NULL);
+	return true;
 }
 
 /* Thousands of interfaces may share one port, so keys are looked up and not compared in turn; who is alone needs none. */
@@ -97,6 +126,8 @@ void mt_b_listen_tls(
 
 	if (!l || !services)
 		return;
+	if (l->last && !l->last->codec->opaque)
+		forget_void(b, l);
 	if (l->last && !l->last->codec->opaque) {
 		refuse(b, l, at, another, " with another protocol");
 		return;
@@ -108,6 +139,7 @@ void mt_b_listen_tls(
 	if (t->of_mesh)
 		m->alpn = mt_b_alpn_of_mesh(&m->n_alpn);
 	*services = t->service;
+	t->service->holder = at->meta;
 	*c = (struct mt_listen_chain){
 		.match = m, .codec = mt_codec_find("tcp"), .services = services, .n_services = 1};
 	if (!l->origin.file)
@@ -126,6 +158,8 @@ static struct mt_listen_chain *end_chain(struct mt_build *b, struct mt_listen *l
 	for (uint32_t i = 0; i < l->n_chains; i++)
 		if (l->chains[i].of == at->end)
 			return &l->chains[i];
+	if (l->last && !l->last->codec->opaque)
+		forget_void(b, l);
 	if (l->last && !l->last->codec->opaque) {
 		refuse(b, l, at, another, " with another protocol");
 		return NULL;
@@ -143,6 +177,12 @@ static struct mt_listen_chain *end_chain(struct mt_build *b, struct mt_listen *l
 
 /* ---- what is left of a port --------------------------------------------------------------------- */
 
+/* Whether services of both can share the chain, by their keys. */
+static bool may_share(const struct mt_listen_chain *c, const struct mt_codec *codec, uint8_t opts)
+{
+	return c->codec == codec && c->opts == opts && codec->service_key;
+}
+
 /* The listener's chain for everybody; NULL: it cannot share that of somebody else, which is told, or no memory. */
 static struct mt_listen_chain *own_chain(struct mt_build *b, struct mt_listen *l,
 	const struct mt_listen_port *at, const struct mt_codec *codec, uint8_t opts)
@@ -150,6 +190,9 @@ static struct mt_listen_chain *own_chain(struct mt_build *b, struct mt_listen *l
 	struct mt_listen_chain *c = l->last;
 	char path[MT_INDEX_PATH];
 
+	if ((l->n_chains && !codec->opaque) || (c && !may_share(c, codec, opts)))
+		forget_void(b, l);
+	c = l->last;
 	if (l->n_chains && !codec->opaque) {
 		mt_b_error(b, at->meta, at->line, path_of(at, path), another,
 			"%s is in use for TLS by %s:%u", l->text, l->origin.file, l->origin.line);
@@ -163,7 +206,7 @@ static struct mt_listen_chain *own_chain(struct mt_build *b, struct mt_listen *l
 		l->origin = origin(b, at);
 		return c;
 	}
-	if (c->codec == codec && c->opts == opts && codec->service_key)
+	if (may_share(c, codec, opts))
 		return c;
 	refuse(b, l, at, another,
 		c->codec == codec && c->opts == opts ? "" : " with another protocol");
@@ -188,6 +231,7 @@ bool mt_b_listen_add(struct mt_build *b, const struct mt_listen_port *at,
 	if (!slot)
 		return false;
 	*slot = s;
+	s->holder = at->meta;
 	if (at->idle_s)
 		c->idle_s = at->idle_s;
 	return true;

@@ -175,7 +175,8 @@ struct mt_service_slot {
 	const char *unique; /* among those of documents */
 	const char *name, *key;
 	struct mt_origin origin;
-	struct mt_service *s; /* NULL: not compiled yet */
+	const struct mt_meta *holder; /* listens for it; NULL: none yet */
+	struct mt_service *s;	      /* NULL: not compiled yet */
 };
 
 /* One port of a ServiceEntry that is served. */
@@ -273,6 +274,7 @@ struct mt_build {
 		char *kept;
 	} last_file;			/* in what outlives it */
 	struct mt_idmap explicit_addrs; /* addresses that documents write, by their hash */
+	struct mt_idmap wrong;		/* struct mt_meta of objects with errors, by serial */
 	struct mt_range *ranges;	/* of addresses; ranges.c */
 	uint32_t n_ranges, n_in_ranges;
 	struct mt_host *host_list;
@@ -307,6 +309,8 @@ struct mt_build {
 /* At a line of the object's file; the object is refused, the others are not. meta NULL: the whole load. */
 void mt_b_error(struct mt_build *b, const struct mt_meta *meta, uint32_t line, const char *path,
 	const char *remedy, const char *fmt, ...) mt_printf(6, 7);
+/* True if the build has reported an error about the object, which is refused then. */
+bool mt_b_is_wrong(const struct mt_build *b, const struct mt_meta *meta);
 /* At a line of the Node document. */
 void mt_b_node_error(struct mt_build *b, uint32_t line, const char *path, const char *remedy,
 	const char *fmt, ...) mt_printf(5, 6);

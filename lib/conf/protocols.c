@@ -58,17 +58,18 @@ void mt_b_protocols(struct mt_build *b)
 		if (!(*c)->opaque)
 			add(b, (*c)->name, *c);
 	for (uint32_t i = 0; i < b->model->app_protocols.n; i++) {
-		struct mt_app_protocol *ap = b->model->app_protocols.v[i], *first;
-		void *before;
+		struct mt_app_protocol *ap = b->model->app_protocols.v[i];
+		const char *name = mt_b_lower(b, ap->protocol.s);
+		const struct mt_app_protocol *first = mt_strmap_get(&written, name);
 
-		mt_strmap_put(&written, mt_b_lower(b, ap->protocol.s), ap, &before);
-		first = before;
-		if (first)
+		if (first && !mt_b_is_wrong(b, &first->meta)) {
 			mt_b_error(b, &ap->meta, ap->protocol.line, "spec.protocol",
 				"keep one of them", "\"%.64s\" is already defined at %s:%u",
 				ap->protocol.s, first->meta.origin.file, first->protocol.line);
-		else
-			add_document(b, ap);
+			continue;
+		}
+		mt_strmap_put(&written, name, ap, NULL);
+		add_document(b, ap);
 	}
 	mt_strmap_fini(&written);
 }

@@ -156,6 +156,59 @@ static void routes_of_one_host(void)
 	free(text);
 }
 
+#define AT(name, addresses, more)                                                                  \
+	ISTIO("ServiceEntry", name, "x")                                                           \
+	"  hosts: [" name ".x]\n  addresses: [" addresses "]\n  resolution: STATIC\n"              \
+	"  ports: [{number: 80, name: tcp" more                                                    \
+	"}]\n  endpoints: [{address: 198.51.100.1}]\n---\n"
+#define KEYED(name, addresses)                                                                     \
+	"apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: " name           \
+	", namespace: x, annotations: {interface: k}}\nspec:\n  hosts: [" name                     \
+	".x]\n  addresses: [" addresses "]\n  resolution: STATIC\n"                                \
+	"  ports: [{number: 80, name: tcp-metaprotocol-dubbo}]\n"                                  \
+	"  endpoints: [{address: 198.51.100.1}]\n---\n"
+#define PROTO(name, codec)                                                                         \
+	"apiVersion: metaprotocol.aeraki.io/v1alpha1\nkind: ApplicationProtocol\nmetadata: "       \
+	"{name: " name "}\nspec: {protocol: p1, codec: aeraki.meta_protocol.codec." codec          \
+	"}\n---\n"
+
+/* No object is refused because of a refused one. s1 is sound, s2 is refused, s3 is in force. */
+static const struct {
+	const char *kind, *text;
+} voids[] = {
+	{"ServiceEntry", AT("s1", "192.0.2.10", "") AT("s2", "192.0.2.11, 192.0.2.10", "")
+				 AT("s3", "192.0.2.12, 192.0.2.11", "")},
+	{"ServiceEntry", AT("s1", "192.0.2.10", "") AT("s2", "192.0.2.11, 127.0.0.1", "")
+				 AT("s3", "192.0.2.11", "")},
+	/* Of messages, by the protocol and by the key. */
+	{"ServiceEntry", AT("s1", "192.0.2.10", "") AT("s2", "192.0.2.11, 192.0.2.10", "")
+				 AT("s3", "192.0.2.11", "-metaprotocol-dubbo")},
+	{"ServiceEntry", AT("s1", "192.0.2.10", "") KEYED("s2", "192.0.2.11, 192.0.2.10") AT("s4",
+				 "192.0.2.11", "-metaprotocol-dubbo") KEYED("s3", "192.0.2.11")},
+	/* An instance that would be a service's address. */
+	{"ServiceEntry", AT("s1", "192.0.2.10", "") AT("s2", "198.51.100.1, 127.0.0.1", "")
+				 AT("s3", "192.0.2.11", "")},
+	{"ApplicationProtocol", PROTO("s1", "nothing") PROTO("s2", "nothing") PROTO("s3", "dubbo")},
+};
+
+static void refused_objects_hold_nothing(void)
+{
+	for (size_t i = 0; i < MT_ARRAY_LEN(voids); i++) {
+		struct scene sc;
+
+		scene_begin(&sc);
+		scene_write(&sc, "a.yaml", voids[i].text);
+		scene_load(&sc);
+		CU_ASSERT_PTR_NOT_NULL(sc.s);
+		IS_STATUS(&sc, voids[i].kind, "s2", "refused");
+		IS_STATUS(&sc, voids[i].kind, "s3", "in-force");
+		if (strcmp(scene_status(&sc, voids[i].kind, "s3"), "in-force") != 0)
+			fprintf(stderr, "row %zu: %s\n", i,
+				scene_row(&sc, voids[i].kind, "s3")->why);
+		scene_end(&sc);
+	}
+}
+
 /* What served before goes on, also in the namespace of those that are wrong. */
 static void what_served_before(void)
 {
@@ -188,6 +241,7 @@ const struct mt_test refused_tests[] = {
 	{"errors_found_one_by_one", errors_found_one_by_one},
 	{"routes_of_one_host", routes_of_one_host},
 	{"what_served_before", what_served_before},
+	{"refused_objects_hold_nothing", refused_objects_hold_nothing},
 	{"tokens_not_verified", tokens_not_verified},
 	{"errors_in_turns", errors_in_turns},
 	{0},
