@@ -320,3 +320,47 @@ const struct mt_filter_chain_proto *mt_filter_chain_heir(
 	}
 	return NULL;
 }
+
+/* True if the chain is for connections between these addresses and ports, whatever their first bytes are. */
+static bool is_for_ends(
+	const struct mt_filter_chain_match *m, const struct mt_filter_chain_facts *f)
+{
+	return rank(m, DST_PORT, f) && rank(m, DST, f) && rank(m, SOURCE, f) && rank(m, SRC, f) &&
+	       rank(m, SRC_PORT, f);
+}
+
+/* Services of a keyed protocol are looked for with each message. */
+static bool has_its_service(
+	const struct mt_filter_chain_proto *to, const struct mt_filter_chain_proto *old)
+{
+	return to->service_key.name ||
+	       (to->n_services && mt_filter_chain_proto_same(old, to->services[0]));
+}
+
+static bool is_for_tls(const struct mt_filter_chain *c)
+{
+	return c->match.transport == MT_TRANSPORT_TLS;
+}
+
+const struct mt_filter_chain_proto *mt_filter_chain_successor(const struct mt_listener *l,
+	const struct mt_filter_chain_proto *old, const struct mt_filter_chain_facts *f)
+{
+	const struct mt_filter_chain_proto *plain = NULL;
+
+	for (uint32_t i = 0; i < l->n_protos; i++) {
+		const struct mt_filter_chain_proto *p = &l->protos[i];
+		const struct mt_filter_chain *c = p->chain;
+		bool ends = c->tls != NULL;
+
+		if (p->codec != old->codec || p->codec_opts != old->codec_opts || c->refuse ||
+			!is_for_ends(&c->match, f) || !has_its_service(p, old))
+			continue;
+		/* TLS that passes through a chain is not ended here, so the old chain shows whether it is TLS. */
+		if (ends == f->tls && (ends || !is_for_tls(c) || is_for_tls(old->chain)))
+			return p;
+		/* A chain for clear text serves a client whose TLS was ended; one for TLS never serves clear text. */
+		if (!ends && !plain && !is_for_tls(c))
+			plain = p;
+	}
+	return plain;
+}

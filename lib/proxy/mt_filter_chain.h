@@ -132,6 +132,15 @@ const struct mt_filter_chain_proto *mt_filter_chain_find(
 const struct mt_filter_chain_proto *mt_filter_chain_heir(
 	const struct mt_listener *l, uint64_t kin, const struct mt_codec *codec, uint8_t opts);
 
+/*
+ * The protocol that serves a connection until its end when its chain is gone: one with the codec and a service of `old`, of a chain
+ * for the connection's addresses and ports. Server names and application protocols are not compared, because they chose the old
+ * chain. `f->tls`: TLS of the connection is ended; chains that end TLS are preferred then, else one for clear text serves it.
+ * NULL: none.
+ */
+const struct mt_filter_chain_proto *mt_filter_chain_successor(const struct mt_listener *l,
+	const struct mt_filter_chain_proto *old, const struct mt_filter_chain_facts *f);
+
 /* What mt_snapshot_index() does for one listener. */
 void mt_listener_link(struct mt_listener *l);
 /* And this, where names are many: mt_listener.names, for its owner to free. 0 or -ENOMEM. */

@@ -118,56 +118,83 @@ static void listener_gone(struct mt_proxy *p, struct mt_down *d)
 	mt_down_unserve(p, d, MT_REPLY_NO_ROUTE);
 }
 
-/* Its chain judges clients otherwise than it judged this one. */
-static void judged_otherwise(struct mt_proxy *p, struct mt_down *d, enum mt_tls_standing standing)
-{
-	if (standing == MT_TLS_CONDEMNED) {
-		mt_count(p->counters, MT_PROXY_down_condemned);
-		mt_down_unserve(p, d, MT_REPLY_DENIED);
-	} else if (standing == MT_TLS_OUTDATED && !d->ending) {
-		mt_count(p->counters, MT_PROXY_down_tls_outdated);
-		mt_down_wind_up(p, d);
-	}
-}
-
 static bool must_move(const struct mt_proxy *p, const struct mt_snapshot *held)
 {
 	return held->version < p->snap->keep_from && !mt_mutant(MT_MUTANT_not_rebound);
 }
 
-/* What serves it now, if anything does; *standing: what it is to the rules of that. */
-static const struct mt_filter_chain_proto *heir_of(
-	const struct mt_proxy *p, const struct mt_down *d, enum mt_tls_standing *standing)
+/* What serves it now, if anything does. */
+struct heir {
+	const struct mt_filter_chain_proto *to;
+	enum mt_tls_standing standing; /* what the client is to the rules of that */
+	bool changed;		       /* another chain than the one that it was accepted by */
+};
+
+/* The chain is gone, matches other connections or ends TLS no longer: finds what serves the connection until its end. */
+static const struct mt_filter_chain_proto *successor_of(
+	const struct mt_down *d, const struct mt_listener *l)
+{
+	const struct mt_tuple *t = mt_stream_ends(d->s);
+	const struct mt_filter_chain_facts f = {.local = t->local,
+		.remote = t->remote,
+		.lport = t->lport,
+		.rport = t->rport,
+		.tls = d->proto->chain->tls != NULL};
+
+	return mt_filter_chain_successor(l, d->proto, &f);
+}
+
+static struct heir heir_of(const struct mt_proxy *p, const struct mt_down *d)
 {
 	const struct mt_listener *l = listener_of(p, d->s);
 	const struct mt_filter_chain *was = d->proto->chain;
-	const struct mt_filter_chain_proto *to;
+	struct heir h = {.standing = MT_TLS_STANDS};
 
-	*standing = MT_TLS_STANDS;
-	to = l ? mt_filter_chain_find(l, was->id, d->codec, d->codec_opts) : NULL;
-	if (mt_likely(to || !l || !was->tls))
-		return to;
-	to = mt_filter_chain_heir(l, was->kin, d->codec, d->codec_opts);
-	if (to)
-		*standing = mt_secure_standing(p, d->s, to->chain);
-	return to;
+	if (l)
+		h.to = mt_filter_chain_find(l, was->id, d->codec, d->codec_opts);
+	if (mt_likely(h.to || !l))
+		return h;
+	if (was->tls)
+		h.to = mt_filter_chain_heir(l, was->kin, d->codec, d->codec_opts);
+	if (!h.to) {
+		h.to = successor_of(d, l);
+		h.changed = h.to != NULL;
+	}
+	/* A chain for clear text has no rules for certificates. */
+	if (h.to && h.to->chain->tls)
+		h.standing = mt_secure_standing(p, d->s, h.to->chain);
+	return h;
+}
+
+/* The chain is another one, or has other rules for clients than those that this one was accepted by. */
+static void judged_otherwise(struct mt_proxy *p, struct mt_down *d, const struct heir *h)
+{
+	if (h->standing == MT_TLS_CONDEMNED) {
+		mt_count(p->counters, MT_PROXY_down_condemned);
+		mt_down_unserve(p, d, MT_REPLY_DENIED);
+	} else if (h->changed && !d->ending) {
+		mt_count(p->counters, MT_PROXY_down_chain_changed);
+		mt_down_wind_up(p, d);
+	} else if (h->standing == MT_TLS_OUTDATED && !d->ending) {
+		mt_count(p->counters, MT_PROXY_down_tls_outdated);
+		mt_down_wind_up(p, d);
+	}
 }
 
 void mt_down_rebind(struct mt_proxy *p, struct mt_down *d)
 {
-	const struct mt_filter_chain_proto *to = NULL;
-	enum mt_tls_standing standing = MT_TLS_STANDS;
+	struct heir h = {0};
 
 	if (d->snap == p->snap || !d->snap || !d->s || d->decoding)
 		return;
 	if (mt_likely(d->proto))
-		to = heir_of(p, d, &standing);
-	if (to && to->idle_s != d->proto->idle_s)
+		h = heir_of(p, d);
+	if (h.to && h.to->idle_s != d->proto->idle_s)
 		mt_wheel_arm(&p->wheel, &d->timer, p->now); /* looks at its new one */
 	switch_snapshot(p, &d->snap, p->snap);
-	d->proto = to;
-	if (to)
-		judged_otherwise(p, d, standing);
+	d->proto = h.to;
+	if (h.to)
+		judged_otherwise(p, d, &h);
 	else if (!d->unserved)
 		listener_gone(p, d);
 }

@@ -368,7 +368,117 @@ static void test_revoked(void)
 	end_judged();
 }
 
+/* ---- another chain ----------------------------------------------------------------------------------- */
+
+static const char *const mesh_alpn[] = {"istio"};
+static struct mt_prefix elsewhere = {.bits = 128};
+
+/* The chain of the next configuration; tls: its place in `judges`, or none. */
+static void chain_becomes(const struct mt_filter_chain_match *m, int tls, bool other_service)
+{
+	struct mt_snapshot *snap = config_make(1, 2, 1, true);
+	struct mt_listener *l =
+		(struct mt_listener *)mt_snapshot_listener(snap, &c->t.local, CONFIG_SAFE);
+
+	l->chains[0].match = *m;
+	l->chains[0].tls = tls < 0 ? NULL : &judges[tls];
+	if (other_service)
+		l->protos[0].services[0]->id++;
+	mt_listener_link(l);
+	mt_proxy_adopt(lab.p, snap);
+	lab_advance(MT_MSEC);
+}
+
+static void is_served_until_its_end(void)
+{
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_chain_changed), 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_listener_gone), 0);
+	is_told();
+	answer();
+	CU_ASSERT_EQUAL(scene_next_sent(c).first, 0x11);
+	for (uint64_t i = 2; i < 7; i++) {
+		lab_advance(900 * MT_MSEC);
+		scene_send_request(c, 'Q', i, 64);
+		answer();
+		CU_ASSERT_EQUAL(scene_next_sent(c).id, i);
+	}
+	scene_quiet();
+	CU_ASSERT_TRUE(c->detached && c->refuses);
+}
+
+static void is_not_served(uint32_t orphans, uint32_t condemned, uint8_t reply)
+{
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_chain_changed), 0);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_listener_gone), orphans);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_condemned), condemned);
+	is_told();
+	answer();
+	CU_ASSERT_EQUAL(scene_next_sent(c).first, 0x11);
+	scene_send_request(c, 'Q', 2, 64);
+	CU_ASSERT_EQUAL(s->sent.len, 0);
+	CU_ASSERT_EQUAL(scene_next_sent(c).first, reply);
+	scene_quiet();
+	CU_ASSERT_TRUE(c->detached);
+}
+
+/* An endpoint without a sidecar has replaced one with a sidecar: all clients must use TLS now, by the same rules. */
+static void test_chain_changed(void)
+{
+	static const struct mt_filter_chain_match all = {0}, tls = {.transport = MT_TRANSPORT_TLS},
+						  mesh = {.transport = MT_TRANSPORT_TLS,
+							  .alpn = mesh_alpn,
+							  .n_alpn = 1};
+	static const struct mt_filter_chain_match *const to[] = {&tls, &mesh};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(to); i++) {
+		judged();
+		chain_becomes(to[i], 0, false);
+		is_served_until_its_end();
+		end_judged();
+	}
+	/* Certificates are not requested any more. */
+	judged();
+	chain_becomes(&all, -1, false);
+	is_served_until_its_end();
+	end_judged();
+	/* Clients in clear text, and their chain has another match. */
+	begin(CONFIG_SAFE);
+	chain_becomes(&(struct mt_filter_chain_match){.transport = MT_TRANSPORT_PLAIN}, -1, false);
+	is_served_until_its_end();
+	scene_stop();
+	config_free(1);
+}
+
+static void test_chain_of_others(void)
+{
+	static const struct mt_filter_chain_match tls = {.transport = MT_TRANSPORT_TLS},
+						  others = {.src = &elsewhere, .n_src = 1};
+
+	judged();
+	chain_becomes(&tls, 3, false);
+	is_not_served(0, 1, MT_REPLY_DENIED);
+	end_judged();
+	judged();
+	chain_becomes(&others, 0, false);
+	is_not_served(1, 0, MT_REPLY_NO_ROUTE);
+	end_judged();
+	judged();
+	chain_becomes(&tls, 0, true);
+	is_not_served(1, 0, MT_REPLY_NO_ROUTE);
+	end_judged();
+	/* Clear text where TLS is required, ended here or passed through. */
+	for (int end = 0; end >= -1; end--) {
+		begin(CONFIG_SAFE);
+		chain_becomes(&tls, end, false);
+		is_not_served(1, 0, MT_REPLY_NO_ROUTE);
+		scene_stop();
+		config_free(1);
+	}
+}
+
 const struct mt_test wind_up_tests[] = {
+	{"chain changed", test_chain_changed},
+	{"chain of others", test_chain_of_others},
 	{"served until quiet", test_served_until_quiet},
 	{"a slow call", test_slow_call},
 	{"quiet already", test_quiet_already},
