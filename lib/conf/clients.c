@@ -11,7 +11,7 @@ static bool is_source(
 {
 	if (f->gateway)
 		return true;
-	if (m->source_ns.s && strcmp(m->source_ns.s, mt_b_client_ns(b, f->meta->ns)) != 0)
+	if (m->source_ns.s && strcmp(m->source_ns.s, mt_b_client_ns(b, f->ns)) != 0)
 		return false;
 	return !m->source_labels.n_kv || mt_b_selects_node(b, &m->source_labels);
 }

@@ -143,8 +143,13 @@ static void bind_routers(struct mt_build *b, struct server *sv)
 /* TLS that is passed through goes by its server names. */
 static void bind_names(struct mt_build *b, struct server *sv)
 {
-	const struct mt_tls_door door = {sv->gateway, sv->conf, &sv->conf->bind_addr, 1,
-		(uint16_t)sv->conf->port.number.v, sv->gate, sv->gate_hash};
+	const struct mt_tls_door door = {.gateway = sv->gateway,
+		.server = sv->conf,
+		.addrs = &sv->conf->bind_addr,
+		.n_addrs = 1,
+		.port = (uint16_t)sv->conf->port.number.v,
+		.gate = sv->gate,
+		.gate_hash = sv->gate_hash};
 
 	for (uint32_t i = 0; i < b->model->virtual_services.n; i++) {
 		const struct mt_virtual_service *vs = b->model->virtual_services.v[i];

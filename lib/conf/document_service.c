@@ -32,7 +32,7 @@ static uint64_t serial_of(const struct mt_build *b, const struct mt_document_ser
 	h = mt_hash_text(slot->key, h);
 	h = mt_hash_u64(slot->origin.line, mt_hash_text(slot->origin.file, h));
 	h = mt_hash_u64((uint64_t)f->port << 8 | d->opts, mt_hash_text(f->codec->name, h));
-	h = mt_hash_text(f->gateway, h);
+	h = mt_hash_text(f->ns, mt_hash_text(f->gateway, h));
 	h = hash_list(f->list, f->list ? mt_hash_u64(f->meta->serial, h) : h);
 	if (d->limit)
 		h = mt_hash_u64((uintptr_t)d->limit, mt_hash_u64(d->limit_meta->serial, h));
@@ -175,7 +175,9 @@ static void choose_rules(struct mt_host *h, const struct mt_unit *u, struct mt_r
 static int route_unit(struct mt_build *b, struct mt_host *h, struct mt_unit *u)
 {
 	struct mt_document_service d = {.slot = u->service,
-		.route = {.codec = u->codec, .port = (uint16_t)u->port->number.v},
+		.route = {.codec = u->codec,
+			.ns = h->se->meta.ns,
+			.port = (uint16_t)u->port->number.v},
 		.limit = h->router ? h->router->limit : NULL,
 		.limit_meta = h->router ? &h->router->meta : NULL,
 		.opts = u->opts,

@@ -96,7 +96,8 @@ static const char *unique_name(struct mt_build *b, const struct mt_tls_door *d,
 static bool bind_rule(struct mt_build *b, const struct mt_tls_door *d,
 	const struct mt_virtual_service *vs, const struct mt_rule_list *list, uint32_t i)
 {
-	struct mt_route_for f = {.meta = &vs->meta, .port = d->port, .fallback = MT_NO_CLUSTER};
+	struct mt_route_for f = {
+		.meta = &vs->meta, .ns = d->ns, .port = d->port, .fallback = MT_NO_CLUSTER};
 	struct mt_listen_tls t = {.n_names = 0};
 	struct mt_listen_port at = {
 		.port = d->port, .meta = &vs->meta, .line = list->rules[i].origin.line};
@@ -153,7 +154,8 @@ void mt_b_tls_names(struct mt_build *b)
 		struct mt_host *h = &b->host_list[i];
 
 		for (struct mt_unit *u = h->bytes.vs ? h->units : NULL; u; u = u->next) {
-			struct mt_tls_door door = {.addrs = h->addrs,
+			struct mt_tls_door door = {.ns = h->se->meta.ns,
+				.addrs = h->addrs,
 				.n_addrs = h->n_addrs,
 				.port = (uint16_t)u->port->number.v};
 

@@ -116,6 +116,7 @@ static bool can_route(struct mt_build *b, const struct mt_host *h,
 	for (const struct mt_unit *u = h->units; u; u = u->next) {
 		struct mt_route_for f = {.meta = &vs->meta,
 			.list = mt_b_rule_list(vs, opaque ? NULL : u->protocol),
+			.ns = h->se->meta.ns,
 			.codec = u->codec,
 			.port = (uint16_t)u->port->number.v};
 

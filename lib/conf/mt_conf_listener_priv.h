@@ -154,6 +154,7 @@ struct mt_tls_door {
 	uint16_t port;
 	const struct mt_gate_guard *gate; /* who may come in; NULL: everybody */
 	uint64_t gate_hash;
+	const char *ns; /* of the service; NULL: a gateway's */
 };
 
 /* false: it has none. */

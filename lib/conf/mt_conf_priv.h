@@ -543,6 +543,7 @@ struct mt_route_for {
 	const struct mt_meta *meta;	 /* of the document that routes */
 	const struct mt_rule_list *list; /* NULL: everything to `fallback` */
 	const char *gateway;		 /* NULL: the service's own address */
+	const char *ns;			 /* of the service; NULL: at a gateway */
 	const struct mt_codec *codec;
 	uint16_t port;
 	uint32_t fallback;

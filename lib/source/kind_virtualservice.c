@@ -40,7 +40,8 @@ static const struct mt_field match_fields[] = {
 	{"sourceLabels", MT_F_LABELS, AT(struct mt_rule_match, source_labels),
 		.help = "only for nodes with these among their metadata.labels; not at gateways"},
 	{"sourceNamespace", MT_F_TEXT, AT(struct mt_rule_match, source_ns),
-		.help = "only for nodes of this namespace (spec.mesh); not at gateways"},
+		.help = "only for clients of this namespace: the Node's `spec.mesh.namespace`, "
+			"else the service's; not at gateways"},
 	{"sourceSubnet", MT_F_CUSTOM, .custom = match_unsupported,
 		.help = "refused where it is served"},
 	{"destinationSubnets", MT_F_CUSTOM, .custom = match_unsupported,

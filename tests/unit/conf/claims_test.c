@@ -87,7 +87,60 @@ static void the_nearest(void)
 	}
 }
 
+#define OF(kind, ns)                                                                               \
+	"---\napiVersion: networking.istio.io/v1\nkind: " kind "\nmetadata: {name: " ns            \
+	", namespace: " ns "}\nspec:\n"
+#define TO(name, match, host)                                                                      \
+	"{name: " name ", match: [" match "], route: [{destination: {host: " host "}}]}"
+/* A service of namespace shop, and its VirtualService in another one. */
+#define FROM                                                                                       \
+	OF("ServiceEntry", "shop")                                                                 \
+	"  hosts: [a.x]\n  addresses: [192.0.2.9]\n  resolution: STATIC\n"                         \
+	"  ports: [{number: 1, name: tcp-metaprotocol-dubbo}, {number: 2, name: tcp}]\n"           \
+	"  endpoints: [{address: 198.51.100.1}]\n" OF("VirtualService",                            \
+		"routes") "  hosts: [a.x]\n  dubbo: [" TO("shop", "{sourceNamespace: shop}",       \
+		"a.x") ", " TO("routes", "{sourceNamespace: routes}", "a.x") ", " TO("edge",       \
+		"{sourceNamespace: edge}", "a.x") "]\n  tcp: [" TO("routes",                       \
+		"{sourceNamespace: routes}", "b.x, port: {number: 3}") ", " TO("edge",             \
+		"{sourceNamespace: edge}", "b.x, port: {number: 3}") "]\n" OF("ServiceEntry",      \
+		"other") "  hosts: [b.x]\n  addresses: [192.0.2.10]\n  resolution: STATIC\n"       \
+			 "  ports: [{number: 3, name: tcp}]\n  endpoints: [{address: "             \
+			 "198.51.100.1}]\n"
+
+/* Clients are of the Node's namespace, else of the service's, wherever its routes are written. */
+static void namespace_of_clients(void)
+{
+	static const struct {
+		const char *clients, *route, *cluster;
+	} cases[] = {
+		{NULL, "shop", "outbound|2||a.x"},
+		{"edge", "edge", "outbound|3||b.x"},
+		{"routes", "routes", "outbound|3||b.x"},
+	};
+	static const char text[] = FROM;
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(cases); i++) {
+		struct built b = {.conf = new_conf(), .m = mt_model_new()};
+		const struct mt_listener *l;
+
+		mt_diags_init(&b.diags);
+		mt_source_text(b.m, &b.diags, "t", text, strlen(text));
+		b.m->mesh.ns = cases[i].clients;
+		b.s = mt_conf_compile(b.conf, b.m, &b.diags, NOW);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+		l = listener(b.s, "192.0.2.9", 1);
+		CU_ASSERT_EQUAL_FATAL(mt_route_count(l->protos->services[0]->routes), 1);
+		CU_ASSERT_STRING_EQUAL(
+			mt_route_at(l->protos->services[0]->routes, 0)->name, cases[i].route);
+		l = listener(b.s, "192.0.2.9", 2);
+		CU_ASSERT_STRING_EQUAL(
+			b.s->clusters[l->protos->services[0]->tcp_cluster].name, cases[i].cluster);
+		unbuild(&b);
+	}
+}
+
 const struct mt_test claims_tests[] = {
 	{"the_nearest", the_nearest},
+	{"namespace_of_clients", namespace_of_clients},
 	{0},
 };
