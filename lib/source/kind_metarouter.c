@@ -45,7 +45,7 @@ static void check_rule(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 		mt_f_error(
 			c, n->line, "add route: [{destination: ...}]", "the route leads nowhere");
 	if (r->mirror_percent && !r->mirror)
-		mt_f_error(c, r->mirror_percent->ppm.line, "add mirror, or remove it",
+		mt_f_error(c, r->mirror_percent->origin.line, "add mirror, or remove it",
 			"a mirror's share without a mirror");
 	if (r->n_req_mut > 1000 || r->n_rsp_mut > 1000)
 		mt_f_error(c, n->line, "1,000 at most", "too many mutations");

@@ -176,11 +176,12 @@ static void read_mirror_percent(struct mt_fctx *c, const struct mt_ynode *n, voi
 	struct mt_rule *r = obj;
 	struct mt_num v = {0};
 
-	if (!mt_read_num(c, n, 1, 100, &v))
+	if (!mt_read_num(c, n, 0, 100, &v))
 		return;
 	r->mirror_percent = mt_region_alloc(&c->model->region, sizeof(*r->mirror_percent));
 	if (r->mirror_percent)
-		r->mirror_percent->ppm = (struct mt_num){v.v * 10000, v.line, true};
+		*r->mirror_percent =
+			(struct mt_rule_percent){{c->file, n->line}, {v.v * 10000, v.line, true}};
 }
 
 static const struct mt_field mirror_fields[] = {
@@ -215,7 +216,7 @@ static const struct mt_field rule_fields[] = {
 		.help = "where a copy of each request goes; its answer is dropped"},
 	{"mirrorPercentage", MT_F_POINTER, AT(struct mt_rule, mirror_percent),
 		.sub = &mt_sec_percent},
-	{"mirrorPercent", MT_F_CUSTOM, .custom = read_mirror_percent, .help = "1 to 100"},
+	{"mirrorPercent", MT_F_CUSTOM, .custom = read_mirror_percent, .help = "0 to 100; 0: none"},
 	{"headers", MT_F_CUSTOM, .custom = read_rule_headers,
 		.help = "request and response: {set, add, remove} metadata; `add` replaces"},
 	{"mirrors", MT_F_LIST, AT_LIST(struct mt_rule, mirrors), .sub = &mirror_section,
@@ -244,7 +245,7 @@ static void check_rule(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 		mt_f_error(
 			c, n->line, "add route: [{destination: ...}]", "the route leads nowhere");
 	if (r->mirror_percent && !r->mirror)
-		mt_f_error(c, r->mirror_percent->ppm.line, "add mirror, or remove it",
+		mt_f_error(c, r->mirror_percent->origin.line, "add mirror, or remove it",
 			"a mirror's share without a mirror");
 	if (r->mirror && r->n_mirrors)
 		mt_f_error(c, r->mirrors->origin.line, "keep one of them",

@@ -136,8 +136,8 @@ static void read_percent(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 	if (!mt_want_scalar(c, n, "a percentage"))
 		return;
 	v = strtod(n->text, &end);
-	if (end == n->text || *end || !(v > 0 && v <= 100)) {
-		mt_f_error(c, n->line, "write a number above 0, up to 100",
+	if (end == n->text || *end || !(v >= 0 && v <= 100)) {
+		mt_f_error(c, n->line, "write a number from 0 to 100",
 			"\"%.64s\" is not a percentage", n->text);
 		return;
 	}
@@ -145,7 +145,8 @@ static void read_percent(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 }
 
 static const struct mt_field percent_fields[] = {
-	{"value", MT_F_CUSTOM, .custom = read_percent, .required = true, .help = "0.0001 to 100"},
+	{"value", MT_F_CUSTOM, .custom = read_percent,
+		.help = "0 to 100, in steps of 0.0001; 0, and not written: none"},
 };
 
 const struct mt_section mt_sec_percent = {"percentage", sizeof(struct mt_rule_percent),

@@ -322,6 +322,38 @@ static void warned_documents_table(void)
 	}
 }
 
+/* How a mirror is turned off. */
+static void mirrors_of_nothing(void)
+{
+#define HTTP VS "  hosts: [a]\n  http:\n  - route: [{destination: {host: a}}]\n"
+	static const char *const texts[] = {
+		HTTP "    mirror: {host: b}\n    mirrorPercentage: {value: 0}\n",
+		HTTP "    mirror: {host: b}\n    mirrorPercentage: {value: 0.0}\n",
+		HTTP "    mirror: {host: b}\n    mirrorPercentage: {}\n",
+		HTTP "    mirror: {host: b}\n    mirrorPercent: 0\n",
+		HTTP "    mirrors: [{destination: {host: b}, percentage: {value: 0}}]\n",
+		MR "  hosts: [a]\n  routes:\n  - route: [{destination: {host: a}}]\n"
+		   "    mirror: {host: b}\n    mirrorPercentage: {value: 0}\n",
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(texts); i++) {
+		struct loaded l = load_text(texts[i]);
+		const struct mt_rule_percent *share;
+		const struct mt_rule *r;
+
+		CU_ASSERT_EQUAL(l.diags.errors + l.diags.warnings, 0);
+		CU_ASSERT_EQUAL_FATAL(l.m->virtual_services.n + l.m->meta_routers.n, 1);
+		r = l.m->meta_routers.n
+			    ? ((struct mt_meta_router *)l.m->meta_routers.v[0])->routes.rules
+			    : ((struct mt_virtual_service *)l.m->virtual_services.v[0])
+				      ->lists->rules;
+		share = r->n_mirrors ? r->mirrors->percent : r->mirror_percent;
+		CU_ASSERT_PTR_NOT_NULL_FATAL(share);
+		CU_ASSERT_EQUAL(share->ppm.v, 0);
+		unload(&l);
+	}
+}
+
 static void slide_form_means_a_condition(void)
 {
 	struct loaded l = load_text(warned_documents[MT_ARRAY_LEN(warned_documents) - 1].text);
@@ -558,6 +590,7 @@ static void reference_page(void)
 const struct mt_test documents_tests[] = {
 	{"bad_documents_table", bad_documents_table},
 	{"warned_documents_table", warned_documents_table},
+	{"mirrors_of_nothing", mirrors_of_nothing},
 	{"slide_form_means_a_condition", slide_form_means_a_condition},
 	{"others_are_read", others_are_read},
 	{"node_document", node_document},
