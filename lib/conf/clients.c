@@ -32,8 +32,7 @@ bool mt_b_is_gateway(const char *word, const char *ns, const char *gateway)
 	       strcmp(gateway + len + 1, word) == 0;
 }
 
-static bool is_from(
-	const struct mt_rule_match *m, uint16_t port, const char *ns, const char *gateway)
+bool mt_b_is_from(const struct mt_rule_match *m, uint16_t port, const char *ns, const char *gateway)
 {
 	if (m->port.set && m->port.v != port)
 		return false;
@@ -52,7 +51,7 @@ bool mt_b_leads_from(
 		if (!r->n_matches)
 			return true;
 		for (uint32_t j = 0; j < r->n_matches; j++)
-			if (is_from(&r->matches[j], port, ns, gateway))
+			if (mt_b_is_from(&r->matches[j], port, ns, gateway))
 				return true;
 	}
 	return false;

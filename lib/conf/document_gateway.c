@@ -95,38 +95,97 @@ static bool is_exported(
 	       mt_b_rule_visible(b, &vs->export_to, &vs->meta, false, g->meta.ns);
 }
 
+/* The VirtualService's list for the server; NULL: it has none that leads from there. */
+static const struct mt_rule_list *leads_from(
+	struct mt_build *b, const struct server *sv, const struct mt_virtual_service *vs)
+{
+	const struct mt_rule_list *list;
+
+	if (!vs->n_hosts ||
+		!mt_b_names_gateway(
+			vs->gateways, vs->n_gateways, vs->meta.ns, &sv->gateway->meta) ||
+		!(vs->gateway_api || mt_b_is_of_server(b, vs, sv->gateway, sv->conf)) ||
+		!is_exported(b, vs, sv->gateway))
+		return NULL;
+	list = mt_b_rule_list(vs, sv->protocol);
+	if (!list ||
+		!mt_b_leads_from(list, (uint16_t)sv->conf->port.number.v, vs->meta.ns, sv->name))
+		return NULL;
+	return list;
+}
+
+/* Whether the rules can be applied to the server's protocol; `tell`: otherwise their document is refused. */
+static bool can_lead(struct mt_build *b, const struct server *sv,
+	const struct mt_virtual_service *vs, const struct mt_rule_list *list, bool tell)
+{
+	const struct mt_route_for f = {.meta = &vs->meta,
+		.list = list,
+		.gateway = sv->name,
+		.codec = sv->codec,
+		.port = (uint16_t)sv->conf->port.number.v};
+
+	return mt_b_can_route(b, &f, tell);
+}
+
+/* The routes of a server: of its first VirtualService, or joined with others of the same host. */
+struct leading {
+	const struct mt_virtual_service *first;
+	const struct mt_rule_list *list;
+	struct mt_joining joining;
+};
+
+static bool joins(struct mt_build *b, const struct server *sv, const struct leading *l,
+	const struct mt_virtual_service *vs, const struct mt_rule_list *list)
+{
+	return !vs->gateway_api && !l->first->gateway_api && mt_b_shares_host(b, vs, l->first) &&
+	       can_lead(b, sv, vs, list, false);
+}
+
+/* A further VirtualService: appends its rules, or reports that they are not used. */
+static void add_leading(struct mt_build *b, const struct server *sv, struct leading *l,
+	const struct mt_virtual_service *vs, const struct mt_rule_list *list)
+{
+	const struct mt_meta *first = &l->first->meta;
+	bool does = joins(b, sv, l, vs, list);
+
+	mt_b_warn(b, &vs->meta, vs->meta.origin.line, "spec.gateways", NULL,
+		does ? "at port %u of %s its rules come after those of %s %s/%s"
+		     : "not used at port %u of %s: %s %s/%s leads from there",
+		sv->conf->port.number.v, sv->name, first->kind, first->ns, first->name);
+	if (!does)
+		return;
+	if (!l->joining.to) {
+		l->joining.to = mt_region_alloc(&b->tmp, sizeof(*l->joining.to));
+		if (!l->joining.to)
+			return;
+		mt_b_join_routes(b, &l->joining, l->first, l->list);
+		l->list = l->joining.to;
+	}
+	mt_b_join_routes(b, &l->joining, vs, list);
+}
+
 /*
  * A connection of bytes or RPC carries no host: the first one leads, of those that name the gateway, share a host with its server,
- * and have a route from this port; behind it nobody is asked.
+ * and have a route from this port. Others of its host follow it.
  */
 static void bind_virtual_services(struct mt_build *b, struct server *sv)
 {
-	const struct mt_meta *g = &sv->gateway->meta;
-	const struct mt_meta *first = NULL;
+	struct leading l = {
+		.joining = {.port = (uint16_t)sv->conf->port.number.v, .gateway = sv->name}};
 
 	for (uint32_t i = 0; i < b->model->virtual_services.n; i++) {
 		const struct mt_virtual_service *vs = b->model->virtual_services.v[i];
-		const struct mt_rule_list *list;
+		const struct mt_rule_list *list = leads_from(b, sv, vs);
 
-		if (!vs->n_hosts ||
-			!mt_b_names_gateway(vs->gateways, vs->n_gateways, vs->meta.ns, g) ||
-			!(vs->gateway_api || mt_b_is_of_server(b, vs, sv->gateway, sv->conf)) ||
-			!is_exported(b, vs, sv->gateway))
-			continue;
-		list = mt_b_rule_list(vs, sv->protocol);
-		if (!list || !mt_b_leads_from(list, (uint16_t)sv->conf->port.number.v, vs->meta.ns,
-				     sv->name))
-			continue;
-		if (first) {
-			mt_b_warn(b, &vs->meta, vs->meta.origin.line, "spec.gateways", NULL,
-				"not used at port %u of %s: %s %s/%s leads from there",
-				sv->conf->port.number.v, sv->name, first->kind, first->ns,
-				first->name);
-			continue;
+		if (list && l.first) {
+			add_leading(b, sv, &l, vs, list);
+		} else if (list && can_lead(b, sv, vs, list, true)) {
+			l.first = vs;
+			l.list = list;
 		}
-		first = &vs->meta;
-		bind_routes(b, sv, &vs->meta, list, NULL, vs->hosts[0].s);
 	}
+	if (l.first)
+		bind_routes(b, sv, &l.first->meta, l.list, NULL, l.first->hosts[0].s);
 }
 
 static void bind_routers(struct mt_build *b, struct server *sv)

@@ -123,7 +123,7 @@ static bool can_route(struct mt_build *b, const struct mt_host *h,
 		if (u->codec->opaque != opaque || router || !f.list ||
 			(u->patch && u->patch->routes.n_rules))
 			continue;
-		can &= mt_b_can_route(b, &f);
+		can &= mt_b_can_route(b, &f, true);
 	}
 	return can;
 }

@@ -157,6 +157,20 @@ struct mt_tls_door {
 	const char *ns; /* of the service; NULL: a gateway's */
 };
 
+/* gateway_join.c: several VirtualServices that lead from one server. */
+struct mt_joining {
+	struct mt_rule_list *to; /* zeroed at first; in b->tmp */
+	uint16_t port;
+	const char *gateway; /* NAMESPACE/NAME */
+};
+
+/* Whether both name one host. */
+bool mt_b_shares_host(const struct mt_build *b, const struct mt_virtual_service *a,
+	const struct mt_virtual_service *c);
+/* Appends the rules of the VirtualService's list that lead from there. */
+void mt_b_join_routes(struct mt_build *b, const struct mt_joining *j,
+	const struct mt_virtual_service *vs, const struct mt_rule_list *list);
+
 /* false: it has none. */
 bool mt_b_bind_tls(
 	struct mt_build *b, const struct mt_tls_door *d, const struct mt_virtual_service *vs);

@@ -553,6 +553,9 @@ struct mt_route_for {
 /* clients.c: whether a match is for this port, and for clients in the node's namespace and with its labels. */
 bool mt_b_is_of_clients(
 	const struct mt_build *b, const struct mt_route_for *f, const struct mt_rule_match *m);
+/* Whether a match of a document in `ns` is for that port of that gateway (NAMESPACE/NAME). */
+bool mt_b_is_from(
+	const struct mt_rule_match *m, uint16_t port, const char *ns, const char *gateway);
 /* Whether some rule is for that port of that gateway (NAMESPACE/NAME). */
 bool mt_b_leads_from(
 	const struct mt_rule_list *list, uint16_t port, const char *ns, const char *gateway);
@@ -567,8 +570,8 @@ bool mt_b_is_of_server(struct mt_build *b, const struct mt_virtual_service *vs,
 /* rules.c: whether clients of this listener are meant. */
 bool mt_b_applies(
 	const struct mt_build *b, const struct mt_route_for *f, const struct mt_rule_match *m);
-/* Whether all rules of the list that apply can be compiled for the codec; what cannot is told. */
-bool mt_b_can_route(struct mt_build *b, const struct mt_route_for *f);
+/* True if all rules of the list that apply can be compiled for the codec; `tell`: reports each other one as an error of its document. */
+bool mt_b_can_route(struct mt_build *b, const struct mt_route_for *f, bool tell);
 /* Fills routes or tcp_*. 0, -EINVAL after an error, -ENOMEM. */
 int mt_b_route_service(
 	struct mt_build *b, const struct mt_route_for *f, struct mt_service *s, uint64_t *hash);

@@ -284,6 +284,12 @@ static int add_route(struct table_build *t, struct mt_route_action *a,
 	return rc;
 }
 
+/* A rule of a joined list stands in another one of its document. */
+static const char *list_of(const struct mt_route_for *f, const struct mt_rule *r)
+{
+	return r->list ? r->list : f->list->name;
+}
+
 /* Matches are alternatives: each becomes a route of its own with the rule's action. */
 static int add_rule(struct table_build *table, const struct mt_rule *r, uint32_t i)
 {
@@ -299,7 +305,7 @@ static int add_rule(struct table_build *table, const struct mt_rule *r, uint32_t
 	if (f.list->made_of)
 		i = r->at;
 	own.f = &f;
-	snprintf(path, sizeof(path), "spec.%.64s[%u]", t->f->list->name, i);
+	snprintf(path, sizeof(path), "spec.%.64s[%u]", list_of(t->f, r), i);
 	if (r->unsupported.s)
 		return unsupported(t->b, t->f, &r->unsupported, path);
 	rc = fill_action(t->b, t->f, r, path, i, &action);
@@ -364,25 +370,26 @@ static const struct mt_rule *tcp_rule(
 	return NULL;
 }
 
-/* What is known of a connection before its first byte is its port, and no more. */
-static int tcp_unsupported(
-	struct mt_build *b, const struct mt_route_for *f, const struct mt_rule *r, const char *path)
+/* What is known of a connection before its first byte is its port, and no more. NULL: the rule asks for no more. */
+static const struct mt_text *tcp_unsupported(const struct mt_rule *r)
 {
 	for (uint32_t j = 0; j < r->n_matches; j++) {
 		const struct mt_rule_match *m = &r->matches[j];
 
 		if (m->unsupported.s)
-			return unsupported(b, f, &m->unsupported, path);
+			return &m->unsupported;
 		if (m->n_conds)
-			return unsupported(b, f, &m->conds[0].key, path);
+			return &m->conds[0].key;
 	}
-	return 0;
+	return NULL;
 }
 
 static int route_bytes(
 	struct mt_build *b, const struct mt_route_for *f, struct mt_service *s, uint64_t *hash)
 {
 	struct mt_route_action a = {.name = "tcp"};
+	struct mt_route_for of = *f;
+	const struct mt_text *bad;
 	const struct mt_rule *r;
 	char path[MT_CONF_PATH];
 	uint32_t i;
@@ -399,13 +406,16 @@ static int route_bytes(
 		*hash = mt_hash_u64(b->clusters_v[f->fallback].id, *hash);
 		return 0;
 	}
-	snprintf(path, sizeof(path), "spec.%.64s[%u]", f->list->name, f->list->made_of ? r->at : i);
-	rc = tcp_unsupported(b, f, r, path);
+	/* Of a list that was joined it is that document's. */
+	of.meta = r->by ? r->by : f->meta;
+	snprintf(path, sizeof(path), "spec.%.64s[%u]", list_of(f, r), f->list->made_of ? r->at : i);
+	bad = tcp_unsupported(r);
+	rc = bad ? unsupported(b, &of, bad, path) : 0;
 	if (r->mirror || r->n_mirrors)
-		mt_b_warn(b, f->meta, r->origin.line, path, "remove its mirror",
+		mt_b_warn(b, of.meta, r->origin.line, path, "remove its mirror",
 			"byte streams are not copied");
 	if (rc == 0)
-		rc = fill_dests(b, f, r, path, &a);
+		rc = fill_dests(b, &of, r, path, &a);
 	if (rc)
 		return rc;
 	*hash = hash_action(b, &a, *hash);
@@ -420,43 +430,45 @@ static int route_bytes(
 
 /* ---- before they are compiled ----------------------------------------------------------------------- */
 
-/* The same of messages as add_rule() refuses; all that is wrong is told. */
-static bool can_route_messages(struct mt_build *b, const struct mt_route_for *f)
+/* The field of a rule of messages that add_rule() refuses; NULL: none. */
+static const struct mt_text *unsupported_of(
+	const struct mt_build *b, const struct mt_route_for *f, const struct mt_rule *r)
 {
-	bool can = true;
-
-	for (uint32_t i = 0; i < f->list->n_rules; i++) {
-		const struct mt_rule *r = &f->list->rules[i];
-		const struct mt_text *bad = r->unsupported.s ? &r->unsupported : NULL;
-		struct mt_route_for of = *f;
-		char path[MT_CONF_PATH];
-
-		for (uint32_t j = 0; j < r->n_matches && !bad; j++)
-			if (r->matches[j].unsupported.s && mt_b_applies(b, f, &r->matches[j]))
-				bad = &r->matches[j].unsupported;
-		if (!bad)
-			continue;
-		of.meta = r->by ? r->by : f->meta;
-		snprintf(path, sizeof(path), "spec.%.64s[%u]", f->list->name,
-			f->list->made_of ? r->at : i);
-		(void)unsupported(b, &of, bad, path);
-		can = false;
-	}
-	return can;
+	if (r->unsupported.s)
+		return &r->unsupported;
+	for (uint32_t j = 0; j < r->n_matches; j++)
+		if (r->matches[j].unsupported.s && mt_b_applies(b, f, &r->matches[j]))
+			return &r->matches[j].unsupported;
+	return NULL;
 }
 
-bool mt_b_can_route(struct mt_build *b, const struct mt_route_for *f)
+/* False if the rule, which would be compiled, cannot be. */
+static bool can_use(struct mt_build *b, const struct mt_route_for *f, uint32_t i, bool tell)
 {
-	const struct mt_rule *r;
+	const struct mt_rule *r = &f->list->rules[i];
+	const struct mt_text *bad = f->codec->opaque ? tcp_unsupported(r) : unsupported_of(b, f, r);
+	struct mt_route_for of = *f;
 	char path[MT_CONF_PATH];
+
+	if (!bad || !tell)
+		return !bad;
+	of.meta = r->by ? r->by : f->meta;
+	snprintf(path, sizeof(path), "spec.%.64s[%u]", list_of(f, r), f->list->made_of ? r->at : i);
+	(void)unsupported(b, &of, bad, path);
+	return false;
+}
+
+bool mt_b_can_route(struct mt_build *b, const struct mt_route_for *f, bool tell)
+{
+	bool can = true;
 	uint32_t i;
 
-	if (!f->codec->opaque)
-		return can_route_messages(b, f);
-	r = tcp_rule(b, f, &i);
-	snprintf(path, sizeof(path), "spec.%.64s[%u]", f->list->name,
-		r && f->list->made_of ? r->at : i);
-	return !r || tcp_unsupported(b, f, r, path) == 0;
+	/* Of a list for bytes one rule is compiled. */
+	if (f->codec->opaque)
+		return !tcp_rule(b, f, &i) || can_use(b, f, i, tell);
+	for (i = 0; i < f->list->n_rules; i++)
+		can &= can_use(b, f, i, tell);
+	return can;
 }
 
 int mt_b_route_service(

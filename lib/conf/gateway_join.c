@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Joins the rules of VirtualServices of one host at one server of a gateway, the older one's first, as Istio does. A rule keeps its
+ * document and its place there. Matches for other gateways or ports are removed first, because a gateway's name is relative to
+ * the namespace of the document.
+ */
+#include "mt_conf_listener_priv.h"
+
+#include <string.h>
+#include <strings.h>
+
+static const char *full_name(
+	const struct mt_build *b, const char *host, const char *ns, char full[256])
+{
+	return mt_long_name(host, ns, mt_model_domain(b->model), full, 256) ? full : host;
+}
+
+bool mt_b_shares_host(const struct mt_build *b, const struct mt_virtual_service *a,
+	const struct mt_virtual_service *c)
+{
+	for (uint32_t i = 0; i < a->n_hosts; i++)
+		for (uint32_t k = 0; k < c->n_hosts; k++) {
+			char x[256], y[256];
+
+			if (strcasecmp(full_name(b, a->hosts[i].s, a->meta.ns, x),
+				    full_name(b, c->hosts[k].s, c->meta.ns, y)) == 0)
+				return true;
+		}
+	return false;
+}
+
+/* Removes matches for other servers; false if the rule had matches and none is left. */
+static bool keep_matches(struct mt_build *b, struct mt_rule *r, const struct mt_joining *j,
+	const struct mt_virtual_service *vs)
+{
+	struct mt_rule_match *kept = mt_region_alloc(&b->tmp, sizeof(*kept) * r->n_matches);
+	uint32_t n = 0;
+
+	if (!r->n_matches)
+		return true;
+	for (uint32_t i = 0; kept && i < r->n_matches; i++) {
+		if (!mt_b_is_from(&r->matches[i], j->port, vs->meta.ns, j->gateway))
+			continue;
+		kept[n] = r->matches[i];
+		kept[n++].n_gateways = 0;
+	}
+	r->matches = kept;
+	r->n_matches = n;
+	return n > 0;
+}
+
+void mt_b_join_routes(struct mt_build *b, const struct mt_joining *j,
+	const struct mt_virtual_service *vs, const struct mt_rule_list *list)
+{
+	struct mt_rule_list *to = j->to;
+
+	to->origin = to->name ? to->origin : list->origin;
+	to->name = to->name ? to->name : list->name;
+	to->made_of = mt_hash_text(list->name, mt_hash_u64(list->made_of,
+						       mt_hash_u64(vs->meta.serial, to->made_of))) |
+		      1;
+	for (uint32_t i = 0; i < list->n_rules; i++) {
+		struct mt_rule one = list->rules[i], *slot;
+
+		one.at = list->made_of ? one.at : i;
+		one.by = one.by ? one.by : &vs->meta;
+		one.list = list->name;
+		if (!keep_matches(b, &one, j, vs))
+			continue;
+		slot = mt_region_push(&b->tmp, (void **)&to->rules, &to->n_rules, sizeof(*slot));
+		if (slot)
+			*slot = one;
+	}
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* VirtualServices that lead from one port of a gateway. */
+#include "conf_test.h"
+#include "conf_texts.h"
+
+#include <stdio.h>
+
+#define HOST(name, address)                                                                        \
+	ISTIO("ServiceEntry", name)                                                                \
+	"  hosts: [" name ".x]\n  addresses: [" address "]\n  resolution: STATIC\n"                \
+	"  ports: [{number: 1, name: tcp-metaprotocol-dubbo}]\n"                                   \
+	"  endpoints: [{address: 198.51.100.1}]\n"
+#define BASE                                                                                       \
+	HOST("a", "192.0.2.1")                                                                     \
+	HOST("b", "192.0.2.2")                                                                     \
+	ISTIO("Gateway", "gw")                                                                     \
+	"  servers:\n  - {port: {number: 80, name: tcp-metaprotocol-dubbo}, hosts: ['*']}\n"       \
+	"  - {port: {number: 81, name: tcp}, hosts: ['*']}\n"
+#define VS(name, ns, host, rules)                                                                  \
+	"---\napiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: " name    \
+	", namespace: " ns "}\nspec:\n  hosts: [" host "]\n  gateways: [default/gw]\n" rules
+#define LIST(list, name, more, to)                                                                 \
+	"  " list ": [{name: " name more ", route: [{destination: {host: " to "}}]}]\n"
+#define WHERE(match) ", match: [" match "]"
+
+static const struct {
+	const char *text, *messages, *bytes; /* names of the routes; of bytes, the cluster */
+} rows[] = {
+	{BASE VS("v", "default", "s.test", LIST("dubbo", "v", "", "a.x")), "v", NULL},
+	/* Of one host, after the older one's. */
+	{BASE VS("v", "default", "s.test",
+		 LIST("dubbo", "v", WHERE("{headers: {k: {exact: x}}}"), "a.x"))
+			VS("w", "default", "S.test", LIST("http", "w", "", "b.x")),
+		"v w", NULL},
+	{BASE VS("v", "default", "s.test", LIST("dubbo", "v", "", "a.x"))
+			VS("w", "default", "t.test", LIST("dubbo", "w", "", "b.x")),
+		"v", NULL},
+	/* Names of gateways are of each one's own namespace. */
+	{BASE VS("v", "default", "s.test", LIST("dubbo", "v", WHERE("{gateways: [gw]}"), "a.x"))
+			VS("w", "other", "s.test",
+				LIST("dubbo", "w",
+					WHERE("{gateways: [gw]}, {gateways: [default/gw], port: "
+					      "80}"),
+					"b.x")),
+		"v w", NULL},
+	{BASE VS("v", "default", "s.test", LIST("dubbo", "v", "", "a.x")) VS(
+		 "w", "other", "s.test", LIST("dubbo", "w", WHERE("{gateways: [gw]}"), "b.x")),
+		"v", NULL},
+	/* One that cannot be applied joins nothing, and what it is elsewhere stays. */
+	{BASE VS("v", "default", "s.test", LIST("dubbo", "v", "", "a.x"))
+			VS("w", "default", "s.test",
+				LIST("http", "w", WHERE("{uri: {exact: /}}"), "b.x")
+					LIST("tcp", "t", "", "b.x, port: {number: 1}")),
+		"v", "outbound|1||b.x"},
+	/* Bytes go by the first rule that is for the port. */
+	{BASE VS("v", "default", "s.test",
+		 LIST("tcp", "v", WHERE("{port: 81}"), "b.x, port: {number: 1}")) VS("w", "default",
+		 "s.test", LIST("tcp", "w", "", "a.x, port: {number: 1}")),
+		NULL, "outbound|1||b.x"},
+};
+
+static const struct mt_service *at(const struct built *b, uint16_t port)
+{
+	const struct mt_listener *l = listener(b->s, "203.0.113.9", port);
+
+	return l ? l->protos->services[0] : NULL;
+}
+
+static char *names(const struct mt_service *s, char buf[64])
+{
+	*buf = '\0';
+	for (uint32_t i = 0; i < mt_route_count(s->routes); i++)
+		snprintf(buf + strlen(buf), 64 - strlen(buf), "%s%s", i ? " " : "",
+			mt_route_at(s->routes, i)->name);
+	return buf;
+}
+
+static void of_one_port(void)
+{
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		struct built b = build_text(NULL, rows[i].text);
+		const struct mt_service *calls, *bytes;
+		char buf[64] = "";
+		bool good;
+
+		show_diags(&b);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+		calls = at(&b, 80);
+		bytes = at(&b, 81);
+		good = !calls == !rows[i].messages && !bytes == !rows[i].bytes;
+		if (good && calls)
+			good = strcmp(names(calls, buf), rows[i].messages) == 0;
+		if (good && bytes)
+			good = strcmp(b.s->clusters[bytes->tcp_cluster].name, rows[i].bytes) == 0;
+		CU_ASSERT_TRUE(good);
+		if (!good)
+			fprintf(stderr, "row %zu: %s\n", i, buf);
+		unbuild(&b);
+	}
+}
+
+/* The same documents again: what they made is shared, and a change of the second one is seen. */
+static void made_again(void)
+{
+	static const char one[] = BASE VS("v", "default", "s.test",
+		LIST("dubbo", "v", WHERE("{headers: {k: {exact: x}}}"), "a.x"))
+		VS("w", "default", "s.test", LIST("dubbo", "w", "", "b.x"));
+	static const char two[] = BASE VS("v", "default", "s.test",
+		LIST("dubbo", "v", WHERE("{headers: {k: {exact: x}}}"), "a.x"))
+		VS("w", "default", "s.test", LIST("dubbo", "u", "", "b.x"));
+	struct mt_conf *conf = new_conf();
+	struct mt_err err;
+	struct built b = build_text(conf, one), c;
+	char buf[64];
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+	CU_ASSERT_EQUAL_FATAL(mt_conf_publish(conf, b.s, NOW, NULL, &err), 0);
+	b.s = NULL;
+	c = build_text(conf, two);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(c.s);
+	CU_ASSERT_STRING_EQUAL(names(at(&c, 80), buf), "v u");
+	mt_conf_discard(conf, c.s, NOW);
+	mt_diags_fini(&b.diags);
+	mt_model_free(b.m);
+	c.s = NULL;
+	unbuild(&c);
+}
+
+const struct mt_test gateway_routes_tests[] = {
+	{"of_one_port", of_one_port},
+	{"made_again", made_again},
+	{0},
+};
