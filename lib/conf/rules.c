@@ -370,9 +370,11 @@ static const struct mt_rule *tcp_rule(
 	return NULL;
 }
 
-/* What is known of a connection before its first byte is its port, and no more. NULL: the rule asks for no more. */
+/* The field of a rule of bytes that cannot be applied: only the port is known before the first byte, and actions are HTTP's. NULL: none. */
 static const struct mt_text *tcp_unsupported(const struct mt_rule *r)
 {
+	if (r->unsupported.s)
+		return &r->unsupported;
 	for (uint32_t j = 0; j < r->n_matches; j++) {
 		const struct mt_rule_match *m = &r->matches[j];
 

@@ -139,7 +139,35 @@ static void namespace_of_clients(void)
 	}
 }
 
+/* What HTTP is answered is nothing for bytes: they are not led to the service instead. */
+static void actions_of_http(void)
+{
+	static const char *const rules[] = {
+		"{directResponse: {status: 503}}",
+		"{redirect: {uri: /}}",
+		"{rewrite: {uri: /}, route: [{destination: {host: b.x}}]}",
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rules); i++) {
+		char text[1024];
+		struct built b;
+
+		snprintf(text, sizeof(text),
+			ISTIO("ServiceEntry", "b") "  hosts: [b.x]\n  addresses: [192.0.2.10]\n"
+						   "  resolution: STATIC\n  ports: [{number: 3, "
+						   "name: tcp}]\n  endpoints: [{address: "
+						   "198.51.100.1}]\n" ISTIO("VirtualService",
+							   "v") "  hosts: [b.x]\n  tcp: [%s]\n",
+			rules[i]);
+		b = build_text(NULL, text);
+		CU_ASSERT_PTR_NULL(b.s);
+		CU_ASSERT_TRUE(has_diag(&b, MT_DIAG_ERROR, 17, "cannot be applied to bytes"));
+		unbuild(&b);
+	}
+}
+
 const struct mt_test claims_tests[] = {
+	{"actions_of_http", actions_of_http},
 	{"the_nearest", the_nearest},
 	{"namespace_of_clients", namespace_of_clients},
 	{0},
