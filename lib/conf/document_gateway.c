@@ -223,11 +223,35 @@ static void bind_names(struct mt_build *b, struct server *sv)
 	}
 }
 
-static bool passes_tls(const struct server *sv)
+static bool is_web(struct mt_build *b, const struct mt_gateway_port *p)
+{
+	const struct mt_port_words words = {.name = p->name.s, .protocol = p->protocol.s};
+	struct mt_port_is is;
+
+	mt_b_port(b, &words, &is);
+	return is.web == MT_WEB;
+}
+
+/* Without a mode it is the API's first, PASSTHROUGH. A port of HTTP without a mode has no TLS, and redirects at most. */
+static bool passes_tls(struct mt_build *b, const struct server *sv)
 {
 	const struct mt_gateway_tls *tls = sv->conf->tls;
 
-	return tls && tls->mode.set && tls->mode.v == MT_GATEWAY_PASSTHROUGH;
+	if (!tls || tls->mode.set)
+		return tls && tls->mode.v == MT_GATEWAY_PASSTHROUGH;
+	return !tls->redirect.v && !is_web(b, &sv->conf->port);
+}
+
+static void tell_unsaid_mode(struct mt_build *b, const struct server *sv, uint32_t j)
+{
+	const struct mt_gateway_tls *tls = sv->conf->tls;
+	char path[64];
+
+	if (tls->mode.set || (!tls->credential.s && !tls->n_credentials && !tls->certificate.s))
+		return;
+	snprintf(path, sizeof(path), "spec.servers[%u].tls", j);
+	mt_b_warn(b, &sv->gateway->meta, tls->origin.line, path, "write mode: SIMPLE",
+		"no mode is written, which is PASSTHROUGH: its certificate is not used");
 }
 
 static bool passes_by_name(const struct server *sv)
@@ -242,7 +266,7 @@ static bool check_tls(struct mt_build *b, struct server *sv, uint32_t j)
 {
 	char path[64];
 
-	if (!sv->conf->tls || passes_tls(sv) || passes_by_name(sv))
+	if (!sv->conf->tls || passes_tls(b, sv) || passes_by_name(sv))
 		return true;
 	if (sv->gateway->gateway_api)
 		snprintf(path, sizeof(path), "spec.listeners[%u].tls", sv->gateway->listener);
@@ -426,7 +450,8 @@ void mt_b_gateways(struct mt_build *b)
 				pass(b, &sv);
 				continue;
 			}
-			if (passes_tls(&sv)) {
+			if (passes_tls(b, &sv)) {
+				tell_unsaid_mode(b, &sv, j);
 				bind_names(b, &sv);
 			} else {
 				bind_virtual_services(b, &sv);

@@ -263,7 +263,7 @@ const struct mt_listen_end *mt_b_gateway_end(struct mt_build *b, const struct mt
 
 	if (!server->tls->mode.set) {
 		mt_b_warn(b, &g->meta, server->tls->origin.line, path, NULL,
-			"no HTTP is redirected: this server is not served");
+			"no HTTP is redirected, and none is in TLS: this server is not served");
 		return NULL;
 	}
 	if (!end || !set_rules(&s, &r) || !set_hosts(&s, end))

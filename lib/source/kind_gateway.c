@@ -30,7 +30,8 @@ static const char *const versions[] = {
 
 static const struct mt_field tls_fields[] = {
 	{"mode", MT_F_WORD, AT(struct mt_gateway_tls, mode), .words = modes,
-		.help = "`AUTO_PASSTHROUGH`: to services by the names that the mesh's clients give "
+		.help = "not written: `PASSTHROUGH`; `AUTO_PASSTHROUGH`: to services by the names "
+			"that the mesh's clients give "
 			"them, "
 			"without a VirtualService; `ISTIO_MUTUAL` where the node "
 			"has an identity"},

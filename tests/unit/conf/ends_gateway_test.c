@@ -247,6 +247,42 @@ static void not_served(void)
 		NULL);
 }
 
+/* No mode is the API's PASSTHROUGH, but at a port of HTTP. */
+static void no_mode(void)
+{
+	static const struct {
+		const char *port, *tls, *what, *words;
+	} rows[] = {
+		{"{number: 8443, name: tls, protocol: TLS}", "", "bytes", NULL},
+		{"{number: 8443, name: https, protocol: HTTPS}", "", "bytes", NULL},
+		{"{number: 8443, name: tcp, protocol: TCP}", "", "bytes", NULL},
+		{"{number: 8443, name: tls, protocol: TLS}", "credentialName: one", "bytes",
+			"which is PASSTHROUGH: its certificate is not used"},
+		{"{number: 8443, name: http, protocol: HTTP}", "httpsRedirect: true", "none",
+			"no HTTP is redirected"},
+		{"{number: 8443, name: http, protocol: HTTP}", "", "none", "none is in TLS"},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		char server[1024];
+		struct built b;
+
+		snprintf(server, sizeof(server),
+			BYTES GATEWAY "  - port: %s\n    hosts: ['*']\n    tls: {%s}\n",
+			rows[i].port, rows[i].tls);
+		begin(server);
+		add(ISTIO("VirtualService",
+			"w") "  hosts: [c.example]\n  gateways: [g]\n  tls: [{match: [{sniHosts: "
+			     "[c.example]}], route: [{destination: {host: p.x}}]}]\n");
+		b = build_text(NULL, text);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+		GETS(b, 8443, "c.example", rows[i].what);
+		CU_ASSERT_EQUAL(rows[i].words != NULL,
+			rows[i].words && has_diag(&b, MT_DIAG_WARNING, 20, rows[i].words));
+		unbuild(&b);
+	}
+}
+
 /* Each other rule is another context. */
 static void rules_differ(void)
 {
@@ -443,6 +479,7 @@ const struct mt_test ends_gateway_tests[] = {
 	{"by_name", by_name},
 	{"of_messages", of_messages},
 	{"not_served", not_served},
+	{"no_mode", no_mode},
 	{"rules_differ", rules_differ},
 	{"of_the_mesh", of_the_mesh},
 	{"by_files", by_files},
