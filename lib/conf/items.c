@@ -141,9 +141,19 @@ static void endpoints(struct words *w, const struct mt_cluster *old, const struc
 		say(w, " and %u more", n - NAMED_MOST);
 }
 
+static void warmup(
+	struct words *w, const struct mt_warmup_rule *from, const struct mt_warmup_rule *to)
+{
+	number(w, "warm-up, ms", from->ms, to->ms);
+	number(w, "warm-up begins at, 1/100 %", from->least, to->least);
+	number(w, "warm-up aggression, 1/100", from->aggression, to->aggression);
+}
+
 static void cluster_fields(
 	struct words *w, const struct mt_cluster *old, const struct mt_cluster *new_)
 {
+	static const struct mt_warmup_rule none;
+
 	endpoints(w, old, new_);
 	if (old->lb != new_->lb) {
 		field(w, "balancer");
@@ -159,8 +169,8 @@ static void cluster_fields(
 	number(w, "longest ejection, ms", old->outlier.max_ms, new_->outlier.max_ms);
 	number(w, "instances aside at most, %", old->outlier.most, new_->outlier.most);
 	number(w, "instances in rotation at least, %", old->min_health, new_->min_health);
-	number(w, "warm-up, ms", old->warmup ? old->warmup->rule.ms : 0,
-		new_->warmup ? new_->warmup->rule.ms : 0);
+	warmup(w, old->warmup ? &old->warmup->rule : &none,
+		new_->warmup ? &new_->warmup->rule : &none);
 	number(w, "smallest ring", old->ring_min, new_->ring_min);
 	number(w, "largest ring", old->ring_max, new_->ring_max);
 	number(w, "priorities", old->n_levels, new_->n_levels);

@@ -46,13 +46,18 @@ static void diff_endpoints(
 	free(b);
 }
 
-/* Of what a cluster says; weights and order of its endpoints are a part of that. */
+/* Hash of a cluster's content, with weights, order and TLS of its endpoints. */
 static uint64_t content(const struct mt_shared_cluster *sc)
 {
+	const struct mt_warmup *w = sc->c.warmup;
 	uint64_t h = sc->hash;
 
+	if (w)
+		h = mt_hash_u64((uint64_t)w->rule.least << 32 | w->rule.aggression,
+			mt_hash_u64(w->rule.ms, h));
 	for (uint32_t i = 0; i < sc->c.n_eps; i++)
-		h = mt_hash_u64(sc->c.eps[i].weight, mt_hash_u64(sc->c.eps[i].state->id, h));
+		h = mt_hash_u64((uint64_t)sc->c.eps[i].weight << 1 | sc->c.eps[i].tls,
+			mt_hash_u64(sc->c.eps[i].state->id, h));
 	for (uint32_t i = 0; i < sc->c.n_levels; i++)
 		h = mt_hash_u64(((uint64_t)sc->c.levels[i].first << 32) | sc->c.levels[i].load, h);
 	return h;

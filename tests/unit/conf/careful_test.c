@@ -55,6 +55,9 @@ static void written(void)
 	}
 }
 
+/* Of the last one that was compiled. */
+static struct mt_conf_change last;
+
 static struct mt_snapshot *compile(
 	struct mt_conf *c, const char *extra, const char *policy, uint64_t now)
 {
@@ -70,7 +73,7 @@ static struct mt_snapshot *compile(
 	mt_source_text(m, &diags, "t", text, strlen(text));
 	s = mt_conf_compile(c, m, &diags, now);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
-	CU_ASSERT_EQUAL(mt_conf_publish(c, s, now, NULL, &e), 0);
+	CU_ASSERT_EQUAL(mt_conf_publish(c, s, now, &last, &e), 0);
 	mt_diags_fini(&diags);
 	mt_model_free(m);
 	return s;
@@ -110,8 +113,40 @@ static void ages_stay(void)
 	mt_conf_destroy(c);
 }
 
+/* A change of each field is reported. */
+static void changes_are_told(void)
+{
+	static const struct {
+		const char *warmup, *told;
+	} steps[] = {
+		{"{duration: 60s}", NULL},
+		{"{duration: 30s}", "warm-up, ms: 60000 to 30000"},
+		{"{duration: 30s, minimumPercent: 20}", "warm-up begins at, 1/100 %: 1000 to 2000"},
+		{"{duration: 30s, minimumPercent: 20, aggression: 2}",
+			"warm-up aggression, 1/100: 100 to 200"},
+		{"{duration: 30s, minimumPercent: 20, aggression: 2}", ""},
+	};
+	struct mt_conf *c = new_conf();
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(steps); i++) {
+		const struct mt_conf_items *items = mt_conf_items(c);
+		char policy[256];
+
+		snprintf(policy, sizeof(policy), "{loadBalancer: {warmup: %s}}", steps[i].warmup);
+		(void)compile(c, "", policy, 100 + i);
+		if (!steps[i].told)
+			continue;
+		CU_ASSERT_EQUAL(mt_conf_change_none(&last), *steps[i].told == '\0');
+		CU_ASSERT_EQUAL(items->n > 0, *steps[i].told != '\0');
+		for (uint32_t k = 0; k < items->n; k++)
+			CU_ASSERT_STRING_EQUAL(items->v[k].fields, steps[i].told);
+	}
+	mt_conf_destroy(c);
+}
+
 const struct mt_test careful_tests[] = {
 	{"written", written},
+	{"changes_are_told", changes_are_told},
 	{"ages_stay", ages_stay},
 	{0},
 };
