@@ -431,6 +431,8 @@ bool mt_b_has_address(const struct mt_workload *w);
 
 /* units.c: which ports are served, at which addresses. */
 void mt_b_units(struct mt_build *b);
+/* True if its resolution makes its instances known. */
+bool mt_b_knows_instances(const struct mt_service_entry *se);
 /* ranges.c: the i-th of the host's addresses is a network; which addresses of networks are answered; and they are, from now on. */
 void mt_b_range(
 	struct mt_build *b, struct mt_host *h, uint32_t i, const struct mt_addr *a, uint8_t prefix);

@@ -131,7 +131,7 @@ static const struct mt_unit *find_dest(struct mt_build *b, const struct mt_meta 
 		return NULL;
 	u = find_unit(h, d, default_port);
 	/* Of a host that is not served its own entry tells. */
-	if (u || !tell || h->se->resolution.v == MT_RESOLUTION_NONE)
+	if (u || !tell || !mt_b_knows_instances(h->se))
 		return u;
 	snprintf(words, sizeof(words), "%.128s has no served port %u", d->host.s,
 		ported ? default_port : d->port.number.v);

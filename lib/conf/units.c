@@ -184,10 +184,16 @@ static void give_address(struct mt_build *b, struct mt_host *h)
 			"write spec.addresses", "no address is left in 240.240.0.0/16");
 }
 
+bool mt_b_knows_instances(const struct mt_service_entry *se)
+{
+	return se->resolution.v != MT_RESOLUTION_NONE &&
+	       se->resolution.v != MT_RESOLUTION_DYNAMIC_DNS;
+}
+
 /* Where instances cannot be known there is nothing to balance over; the operator is told. */
 static bool is_served(struct mt_build *b, const struct mt_service_entry *se)
 {
-	if (se->resolution.v == MT_RESOLUTION_NONE) {
+	if (!mt_b_knows_instances(se)) {
 		mt_b_warn(b, &se->meta,
 			se->resolution.line ? se->resolution.line : se->meta.origin.line,
 			"spec.resolution", "write resolution: STATIC with endpoints",

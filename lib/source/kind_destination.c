@@ -151,6 +151,7 @@ static const struct mt_field http_fields[] = {
 	{"h2UpgradePolicy", MT_F_SKIP, .help = "HTTP only"},
 	{"useClientProtocol", MT_F_SKIP, .help = "HTTP only"},
 	{"maxConcurrentStreams", MT_F_SKIP, .help = "HTTP only"},
+	{"http2KeepAlive", MT_F_SKIP, .help = "HTTP only"},
 };
 
 static const struct mt_section http_section = {"connectionPool.http", sizeof(struct mt_http_pool),
@@ -224,6 +225,7 @@ static const struct mt_field outlier_fields[] = {
 			"used like the others. Default, and 0: when all are aside all are used"},
 	{"splitExternalLocalOriginErrors", MT_F_LATER, .help = "failures of all sorts count alike"},
 	{"consecutiveErrors", MT_F_LATER, .help = "write consecutive5xxErrors"},
+	{"outlierDetectionHttpErrorCodes", MT_F_LATER, .help = "replies have no codes of HTTP"},
 };
 
 static const struct mt_section outlier_section = {"outlierDetection",
@@ -267,6 +269,9 @@ static const struct mt_field policy_fields[] = {
 			"place of what they write"},
 	{"tunnel", MT_F_LATER, .help = "connections go straight to the instances"},
 	{"proxyProtocol", MT_F_LATER, .help = "no PROXY header is sent"},
+	{"retryBudget", MT_F_LATER,
+		.help = "only calls that no instance has read are sent again, with a bound of "
+			"Meltemi's own"},
 };
 
 static const struct mt_section policy_section = {"trafficPolicy", sizeof(struct mt_traffic_policy),

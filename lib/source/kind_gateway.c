@@ -63,6 +63,9 @@ static const struct mt_field tls_fields[] = {
 	{"cipherSuites", MT_F_TEXTS, AT_LIST(struct mt_gateway_tls, ciphers),
 		.help = "of TLS 1.2: those with ECDHE and AES-GCM or ChaCha20"},
 	{"tlsCertificates", .type = MT_F_SKIP},
+	{"insecureSkipVerify", MT_F_LATER,
+		.help = "certificates of clients are verified, and one that is not good is "
+			"refused"},
 };
 
 static const struct mt_section tls_section = {"TLS of a server", sizeof(struct mt_gateway_tls),

@@ -82,6 +82,7 @@ static const struct mt_field tracing_fields[] = {
 	{"customTags", .type = MT_F_SKIP},
 	{"useRequestIdForTraceSampling", .type = MT_F_SKIP},
 	{"enableIstioTags", .type = MT_F_SKIP},
+	{"disableContextPropagation", .type = MT_F_SKIP},
 };
 
 static const struct mt_field metrics_fields[] = {

@@ -24,7 +24,9 @@ static const struct mt_section selector_section = {"selector", sizeof(struct mt_
 	MT_ARRAY_LEN(selector_fields), .fields = selector_fields};
 
 static const char *const locations[] = {"MESH_EXTERNAL", "MESH_INTERNAL", NULL};
-static const char *const resolutions[] = {"NONE", "STATIC", "DNS", "DNS_ROUND_ROBIN", NULL};
+/* In the order of enum mt_resolution. */
+static const char *const resolutions[] = {
+	"NONE", "DYNAMIC_DNS", "STATIC", "DNS", "DNS_ROUND_ROBIN", NULL};
 
 static const struct mt_field service_fields[] = {
 	{"hosts", MT_F_TEXTS, AT_LIST(struct mt_service_entry, hosts), .required = true,
@@ -42,7 +44,8 @@ static const struct mt_field service_fields[] = {
 	{"resolution", MT_F_WORD, AT(struct mt_service_entry, resolution), .words = resolutions,
 		.help = "`STATIC`: instances by address; `DNS`: by name as well, looked up by the "
 			"machine's resolv.conf, and without any the hosts' own names; "
-			"`DNS_ROUND_ROBIN`: one address of each name; `NONE`: not served"},
+			"`DNS_ROUND_ROBIN`: one address of each name; `NONE`, "
+			"`DYNAMIC_DNS`: not served"},
 	{"endpoints", MT_F_LIST, AT_LIST(struct mt_service_entry, endpoints),
 		.sub = &mt_sec_workload},
 	{"workloadSelector", MT_F_POINTER, AT(struct mt_service_entry, selector),

@@ -322,6 +322,41 @@ static void warned_documents_table(void)
 	}
 }
 
+/* Fields and words of Istio's API, 1.31 and 1.32: none of them costs the document that it is in. */
+static void newest_fields(void)
+{
+#define NAMED(kind, group) "apiVersion: " group "\nkind: " kind "\nmetadata: {name: a}\nspec:\n"
+	static const char *const texts[] = {
+		DR "  host: a\n  trafficPolicy: {retryBudget: {percent: 20, minRetryConcurrency: "
+		   "3, budgetInterval: 1s}}\n",
+		DR
+		"  host: a\n  trafficPolicy: {connectionPool: {http: {http2KeepAlive: {interval: "
+		"1s, timeout: 1s}}}}\n",
+		DR "  host: a\n  trafficPolicy: {outlierDetection: "
+		   "{outlierDetectionHttpErrorCodes: [503]}}\n",
+		DR "  host: a\n  trafficPolicy: {portLevelSettings: [{port: {number: 1}, "
+		   "outlierDetection: {outlierDetectionHttpErrorCodes: [503]}}]}\n",
+		DR "  host: a\n  subsets: [{name: s, trafficPolicy: {retryBudget: {}}}]\n",
+		NAMED("Gateway", "networking.istio.io/v1") "  servers: [{port: {number: 1, name: "
+							   "tls, protocol: TLS}, tls: {mode: "
+							   "MUTUAL, insecureSkipVerify: true}}]\n",
+		NAMED("ServiceEntry",
+			"networking.istio.io/v1") "  hosts: ['*.a.x']\n  resolution: DYNAMIC_DNS\n"
+						  "  ports: [{number: 1, name: tls}]\n",
+		NAMED("Telemetry",
+			"telemetry.istio.io/v1") "  tracing: [{disableContextPropagation: true}]\n",
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(texts); i++) {
+		struct loaded l = load_text(texts[i]);
+
+		CU_ASSERT_EQUAL(l.diags.errors, 0);
+		if (l.diags.errors)
+			fprintf(stderr, "row %zu: %s\n", i, first_diag(&l));
+		unload(&l);
+	}
+}
+
 /* How a mirror is turned off. */
 static void mirrors_of_nothing(void)
 {
@@ -590,6 +625,7 @@ static void reference_page(void)
 const struct mt_test documents_tests[] = {
 	{"bad_documents_table", bad_documents_table},
 	{"warned_documents_table", warned_documents_table},
+	{"newest_fields", newest_fields},
 	{"mirrors_of_nothing", mirrors_of_nothing},
 	{"slide_form_means_a_condition", slide_form_means_a_condition},
 	{"others_are_read", others_are_read},
