@@ -4,6 +4,9 @@
 
 #include <string.h>
 
+_Static_assert(MT_RE2_VALUE >= MT_META_SCRATCH && MT_RE2_VALUE >= MT_META_BYTES,
+	"each value of a call can be matched");
+
 bool mt_route_value(struct mt_view *v, const struct mt_key *key, uint8_t slot,
 	struct mt_value_cache *cache, struct mt_slice *value)
 {

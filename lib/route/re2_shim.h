@@ -15,14 +15,18 @@
 extern "C" {
 #endif
 
-#define MT_RE2_MEM (1 << 20)
+#define MT_RE2_MEM   (1 << 20)
+#define MT_RE2_VALUE 32768 /* bytes of a value that is not UTF-8; no call has a longer one */
 
 struct mt_re2;
 
 /* NULL with the reason in errbuf. */
 struct mt_re2 *mt_re2_new(const char *pattern, size_t len, char *errbuf, size_t errlen);
 void mt_re2_free(struct mt_re2 *re);
-/* The whole text must match. */
+/*
+ * True if the whole text matches. Text is UTF-8, and "." matches any character, line feeds too. A byte that is no part of a character
+ * counts as U+FFFD, one character that "." and negated classes match; otherwise a call could evade a rule by one such byte.
+ */
 bool mt_re2_full_match(const struct mt_re2 *re, const char *text, size_t len);
 
 #ifdef __cplusplus

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "suites.h"
 
+#include "re2_shim.h"
+
 #include <stdio.h>
+#include <string.h>
 
 static struct mt_view view;
 
@@ -99,6 +102,94 @@ static void test_conditions(void)
 	}
 }
 
+/* Values are any bytes: none of them leads a call round an expression. */
+static void test_bytes(void)
+{
+#define TEXT(s) s, sizeof(s) - 1
+	static const struct {
+		const char *regex, *text;
+		size_t len;
+		bool want;
+	} t[] = {
+		{"admin.*", TEXT("admin\xff"), true},
+		{"admin.*", TEXT("admin\n"), true},
+		{"admin.*", TEXT("admin\0"), true},
+		{"admin.*", TEXT("admin\xffx\xfe"), true},
+		{"(?-s)admin.*", TEXT("admin\n"), false},
+		{".*admin",
+			TEXT("\xc3\xa4\x80"
+			     "admin"),
+			true},
+		{"admin", TEXT("admin\xff"), false},
+		/* A character is one, and so is a byte that is none. */
+		{"a.c",
+			TEXT("a\xc3\xa4"
+			     "c"),
+			true},
+		{"a.c",
+			TEXT("a\xc3"
+			     "c"),
+			true},
+		{"a.c",
+			TEXT("a\xc3\xc3"
+			     "c"),
+			false},
+		{"a..c",
+			TEXT("a\xc3\xc3"
+			     "c"),
+			true},
+		/* Overlong, a surrogate, too large, cut short: bytes. */
+		{"a..", TEXT("a\xc0\x80"), true},
+		{"a...", TEXT("a\xed\xa0\x80"), true},
+		{"a....", TEXT("a\xf4\x90\x80\x80"), true},
+		{"a...", TEXT("a\xf0\x9f\x98"), true},
+		{"a.", TEXT("a\xf0\x9f\x98\x80"), true},
+		/* Classes by what they have, and by what they leave out. */
+		{"[^/]+", TEXT("a\xff"), true},
+		{"\\W", TEXT("\xff"), true},
+		{"\\D", TEXT("\xff"), true},
+		{"[a-z]+", TEXT("a\xff"), false},
+		{"\\w+", TEXT("a\xff"), false},
+		{"\\pL", TEXT("\xff"), false},
+		{"\\pL", TEXT("\xc3\xa4"), true},
+		{"[\xc3\xa4\xc3\xb6]dmin.*",
+			TEXT("\xc3\xa4"
+			     "dmin\xff"),
+			true},
+		{"(?i)\xc3\x84"
+		 "dmin.*",
+			TEXT("\xc3\xa4"
+			     "DMIN\xff"),
+			true},
+	};
+	char err[128];
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
+		struct mt_re2 *re = mt_re2_new(t[i].regex, strlen(t[i].regex), err, sizeof(err));
+
+		CU_ASSERT_PTR_NOT_NULL_FATAL(re);
+		if (mt_re2_full_match(re, t[i].text, t[i].len) != t[i].want) {
+			printf("\n  row %zu: %s\n", i, t[i].regex);
+			CU_FAIL("regex");
+		}
+		mt_re2_free(re);
+	}
+}
+
+/* The longest value that a call can have, all of it no UTF-8. */
+static void test_longest_value(void)
+{
+	static char text[MT_RE2_VALUE + 1];
+	struct mt_re2 *re = mt_re2_new("a.*", 3, NULL, 0);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(re);
+	memset(text, 0xff, sizeof(text));
+	text[0] = 'a';
+	CU_ASSERT_TRUE(mt_re2_full_match(re, text, MT_RE2_VALUE));
+	CU_ASSERT_FALSE(mt_re2_full_match(re, text, MT_RE2_VALUE + 1));
+	mt_re2_free(re);
+}
+
 static void test_lists(void)
 {
 	static const struct mt_matcher_def defs[] = {
@@ -167,6 +258,8 @@ static void test_bad(void)
 
 const struct mt_test match_tests[] = {
 	{"every condition", test_conditions},
+	{"any bytes", test_bytes},
+	{"the longest value", test_longest_value},
 	{"lists, names without case, words", test_lists},
 	{"what does not compile", test_bad},
 	{0},
