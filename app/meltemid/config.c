@@ -335,12 +335,11 @@ static int some_refused(struct daemon *d)
 	snprintf(words, sizeof(words), "%s", d->reload_words);
 	if (!counts[MT_OBJECT_REFUSED] && !counts[MT_OBJECT_HELD])
 		return publish_note(d, -EINVAL,
-			"%.400s; but %u files could not be read to their end (`show "
-			"config`); %s",
+			"%.400s; but %u files could not be read to their end (`show config`); %s",
 			words, d->table->n_files_bad, d->reload_first);
 	return publish_note(d, -EINVAL,
-		"%.400s; but %u objects are refused and %u held as they were last (`show "
-		"objects`); %s",
+		"%.400s; but %u objects are refused and %u held as they were last "
+		"(`show objects`); %s",
 		words, counts[MT_OBJECT_REFUSED], counts[MT_OBJECT_HELD], d->reload_first);
 }
 

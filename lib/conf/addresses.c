@@ -125,8 +125,8 @@ bool mt_b_serve_address(struct mt_build *b, const struct mt_meta *meta, uint32_t
 	if (own)
 		mt_b_warn(b, meta, line, path,
 			"give the service an address of its own, or write a Gateway",
-			"%s is the own address of port %.64s: the node answers for it with this "
-			"service",
+			"%s is the own address of port %.64s: the node answers for it "
+			"with this service",
 			mt_addr_str(a, text), own->name.s ? own->name.s : "?");
 	return true;
 }
@@ -217,13 +217,13 @@ static void check_instance(
 	other = who_serves(in, &w->address);
 	if (other)
 		bad_instance(in->b, meta, w, i,
-			"an address that this node itself answers, so calls would come back: it "
-			"serves",
+			"an address that this node itself answers, so calls would come "
+			"back: it serves",
 			other->se->hosts[0].s);
 	else if (own)
 		bad_instance(in->b, meta, w, i,
-			"an address that this node itself answers, so calls would come back: that "
-			"of port",
+			"an address that this node itself answers, so calls would come "
+			"back: that of port",
 			own->name.s ? own->name.s : "?");
 }
 
@@ -248,9 +248,8 @@ static void drop_what_comes_back(struct instances *in, struct mt_host *h)
 		}
 		mt_b_warn(in->b, w->by, w->address_text.line, NULL,
 			"let the machine's resolv.conf name servers that know its real address",
-			"not used: \"%.128s\" leads to %s, where nobody else can be reached, or "
-			"this "
-			"node itself",
+			"not used: \"%.128s\" leads to %s, where nobody else can be reached, "
+			"or this node itself",
 			w->address_text.s, mt_addr_str(&w->address, text));
 	}
 	h->n_workloads = kept;

@@ -408,8 +408,8 @@ static void pass(struct mt_build *b, struct server *sv)
 
 	if (!sv->codec->opaque)
 		mt_b_warn(b, meta, sv->conf->port.name.line, sv->path, "name the port tls",
-			"AUTO_PASSTHROUGH reads nothing of what it passes on: %s is not served "
-			"here",
+			"AUTO_PASSTHROUGH reads nothing of what it passes on: "
+			"%s is not served here",
 			sv->codec->name);
 	else if (!mt_b_bind_passing(b, &at))
 		mt_b_warn(b, meta, sv->conf->origin.line, sv->path,
@@ -461,8 +461,8 @@ void mt_b_gateways(struct mt_build *b)
 				mt_b_warn(b, &g->meta, sv.conf->origin.line, sv.path,
 					"name the gateway in one",
 					g->gateway_api ? "no route leads from here"
-						       : "no VirtualService or MetaRouter leads "
-							 "from here");
+						       : "no VirtualService or MetaRouter "
+							 "leads from here");
 		}
 	}
 }

@@ -102,8 +102,8 @@ static void add_named(struct mt_build *b, struct mt_host *h, const struct mt_ser
 	addrs = names->find(names->arg, w->address_text.s, &n, &why);
 	if (why)
 		mt_b_warn(b, w->by ? w->by : &se->meta, w->address_text.line, NULL,
-			"is its name right, and does a server of the machine's resolv.conf know "
-			"it?",
+			"is its name right, and does a server of the machine's "
+			"resolv.conf know it?",
 			"\"%.128s\" cannot be looked up: %s", w->address_text.s, why);
 	/* A name of one server is one instance, whoever of it answers. */
 	if (se->resolution.v == MT_RESOLUTION_DNS_ROUND_ROBIN)

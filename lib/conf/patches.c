@@ -94,8 +94,8 @@ static struct found apply(struct mt_build *b, const struct mt_meta *meta,
 	}
 	if (mt_addr_is4(&p->addr) && mt_addr_v4(&p->addr) == 0) {
 		mt_b_warn(b, meta, p->listener.line, path, NULL,
-			"accepted, not enforced: a gateway's port follows its Gateway and "
-			"MetaRouter");
+			"accepted, not enforced: a gateway's port follows its Gateway "
+			"and MetaRouter");
 		found.applied = true;
 		return found;
 	}

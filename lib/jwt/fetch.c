@@ -188,9 +188,8 @@ static void ended(struct mt_jwks_fetcher *f, struct transfer *t, CURLcode rc)
 		mt_err(&e, -EFBIG, "it is longer than %d bytes", MT_JWKS_MAX);
 	else if (rc && t->kept_out)
 		mt_err(&e, -EACCES,
-			"its address is of the loopback or of the link (spec.jwks.localAddresses "
-			"of "
-			"the Node)");
+			"its address is of the loopback or of the link "
+			"(spec.jwks.localAddresses of the Node)");
 	else if (rc)
 		mt_err(&e, -EIO, "%s", t->error[0] ? t->error : curl_easy_strerror(rc));
 	else if (t->discovers && go_on(f, t, &e))

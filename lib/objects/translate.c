@@ -65,8 +65,8 @@ static void use(struct translation *x, const struct mt_meta *meta)
 	if (meta->as_of)
 		mt_diag_object(&x->t->translated, MT_DIAG_WARNING, meta, meta->origin.line, NULL,
 			"a discovery server (xDS) tells what is there now",
-			"as of %s, when it was read from the cluster: its addresses may be others' "
-			"by now",
+			"as of %s, when it was read from the cluster: "
+			"its addresses may be others' by now",
 			meta->as_of);
 }
 
@@ -388,9 +388,8 @@ static void translate(struct translation *x, const struct mt_kube_service *svc)
 		add_address(x, se, &svc->cluster_ips[i]);
 	if (svc->cluster_ip.s && strcmp(svc->cluster_ip.s, "None") == 0)
 		tell(x, MT_DIAG_WARNING, &svc->meta, "spec.clusterIP",
-			"a headless Service is served at an address that is allocated; clients "
-			"that "
-			"resolve its name elsewhere go to the instances themselves");
+			"a headless Service is served at an address that is allocated; "
+			"clients that resolve its name elsewhere go to the instances themselves");
 	if (!translate_ports(x, se, svc))
 		return;
 	add_slices(x, se, svc);
@@ -525,8 +524,7 @@ void mt_table_translate(struct mt_object_table *t, struct mt_model *m)
 		if (svc->type.v == MT_KUBE_EXTERNAL_NAME)
 			tell(&x, MT_DIAG_WARNING, &svc->meta, "spec.externalName",
 				"an alias: clients that resolve it elsewhere find its name; "
-				"nothing is "
-				"served for it");
+				"nothing is served for it");
 		else
 			translate(&x, svc);
 	}

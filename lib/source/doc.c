@@ -72,21 +72,18 @@ const struct mt_kind mt_kinds[] = {
 	{"VirtualService", "networking.istio.io", istio_versions, &mt_sec_virtual_service,
 		sizeof(struct mt_virtual_service), .list = LIST(virtual_services),
 		.note = "Routes of a service. Besides `http` and `tcp`, a list may be named after "
-			"a "
-			"protocol (`dubbo`, `thrift`, `awesomeRPC`); it comes before `http`."},
+			"a protocol (`dubbo`, `thrift`, `awesomeRPC`); it comes before `http`."},
 	{"Gateway", "networking.istio.io", istio_versions, &mt_sec_gateway,
 		sizeof(struct mt_gateway), .list = LIST(gateways),
-		.note = "Ports that the node answers on any of its addresses, for the routes that "
-			"name "
-			"the gateway."},
+		.note = "Ports that the node answers on any of its addresses, "
+			"for the routes that name the gateway."},
 	{"EnvoyFilter", "networking.istio.io", istio_versions, &mt_sec_envoy_filter,
 		sizeof(struct mt_envoy_filter), .list = LIST(envoy_filters),
 		.note = "For services whose clients are of its namespace; in the root namespace, "
-			"for all. Of two for one listener the root namespace's counts, then the "
-			"older one. "
-			"Only NETWORK_FILTER / REPLACE patches whose value is a MetaProtocolProxy; "
-			"others are told, and those with a filter that protects or is not known "
-			"close where it would stand. "
+			"for all. Of two for one listener the root namespace's counts, "
+			"then the older one. Only NETWORK_FILTER / REPLACE patches whose "
+			"value is a MetaProtocolProxy; others are told, and those with a "
+			"filter that protects or is not known close where it would stand. "
 			"[Authorization](../operations/authorization.md)",
 		.restricts = mt_restricts_patch},
 	{"MetaRouter", "metaprotocol.aeraki.io", alpha_versions, &mt_sec_meta_router,
@@ -122,8 +119,7 @@ const struct mt_kind mt_kinds[] = {
 	{"AuthorizationPolicy", "security.istio.io", security_versions, &mt_sec_authorization,
 		sizeof(struct mt_authorization_policy), .list = LIST(authorization_policies),
 		.note = "Who may call what: it is evaluated in front of instances that have no "
-			"proxy of "
-			"their own. [Authorization](../operations/authorization.md)",
+			"proxy of their own. [Authorization](../operations/authorization.md)",
 		.restricts = mt_restricts_authorization, .bare = true},
 	{"PeerAuthentication", "security.istio.io", security_versions, &mt_sec_peers,
 		sizeof(struct mt_peer_authentication), .list = LIST(peer_authentications),
@@ -134,8 +130,7 @@ const struct mt_kind mt_kinds[] = {
 	{"RequestAuthentication", "security.istio.io", security_versions, &mt_sec_tokens,
 		sizeof(struct mt_request_authentication), .list = LIST(request_authentications),
 		.note = "Whose tokens calls may carry, and where. Who carries one that is not "
-			"valid is "
-			"denied; who carries none passes.",
+			"valid is denied; who carries none passes.",
 		.restricts = mt_restricts_tokens, .bare = true},
 	{"DubboAuthorizationPolicy", "dubbo.aeraki.io", alpha_versions, &mt_sec_dubbo_authorization,
 		sizeof(struct mt_authorization_policy), .list = LIST(authorization_policies),
@@ -149,8 +144,8 @@ const struct mt_kind mt_kinds[] = {
 			"`gateway.networking.k8s.io/gateway-name` is the Gateway's name."},
 	{"TCPRoute", GATEWAY_API, route_versions, &mt_sec_gwapi_tcp, sizeof(struct mt_gwapi_route),
 		.list = LIST(gwapi_routes), .kubernetes = true,
-		.note = "Where connections of a Gateway's port go, or those of a Service's "
-			"clients."},
+		.note = "Where connections of a Gateway's port go, "
+			"or those of a Service's clients."},
 	{"TLSRoute", GATEWAY_API, route_versions, &mt_sec_gwapi_tls, sizeof(struct mt_gwapi_route),
 		.list = LIST(gwapi_routes), .kubernetes = true,
 		.note = "Where TLS connections go by the server name that they ask for."},
@@ -172,8 +167,8 @@ const struct mt_kind mt_kinds[] = {
 		.note = "instances are WorkloadEntry documents"},
 	{"ProxyConfig", "networking.istio.io", istio_versions, &mt_sec_proxy_config,
 		sizeof(struct mt_proxy_setting), .list = LIST(proxy_settings),
-		.note = "Settings of proxies, which the Node document holds here: what differs is "
-			"told."},
+		.note = "Settings of proxies, which the Node document holds here: "
+			"what differs is told."},
 	{"Telemetry", "telemetry.istio.io", (const char *const[]){"v1", "v1alpha1", NULL},
 		&mt_sec_telemetry, sizeof(struct mt_proxy_setting), .list = LIST(proxy_settings),
 		.note = "Logs, traces and metrics of proxies: metrics are always on, and there is "

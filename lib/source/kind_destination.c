@@ -110,8 +110,8 @@ static void check_lb(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 			"simple and consistentHash exclude each other");
 	if (lb->simple.v == MT_SIMPLE_PASSTHROUGH)
 		mt_f_error(c, lb->simple.line, "use LEAST_REQUEST",
-			"PASSTHROUGH needs the address that the client meant, which is Meltemi's "
-			"own");
+			"PASSTHROUGH needs the address that the client meant, "
+			"which is Meltemi's own");
 }
 
 static const struct mt_section lb_section = {"loadBalancer", sizeof(struct mt_lb_policy),
@@ -145,8 +145,8 @@ static const struct mt_field http_fields[] = {
 	{"maxRequestsPerConnection", MT_F_LATER,
 		.help = "connections are kept while they are used"},
 	{"maxRetries", MT_F_LATER,
-		.help = "only calls that no instance has read are sent again, with a bound of "
-			"Meltemi's own"},
+		.help = "only calls that no instance has read are sent again, "
+			"with a bound of Meltemi's own"},
 	{"idleTimeout", MT_F_LATER, .help = "an idle connection to an instance is kept for 60 s"},
 	{"h2UpgradePolicy", MT_F_SKIP, .help = "HTTP only"},
 	{"useClientProtocol", MT_F_SKIP, .help = "HTTP only"},
@@ -170,9 +170,8 @@ static const char *const tls_words[] = {"DISABLE", "SIMPLE", "MUTUAL", "ISTIO_MU
 static const struct mt_field tls_fields[] = {
 	{"mode", MT_F_WORD, AT(struct mt_tls_settings, mode), .words = tls_words,
 		.help = "`DISABLE`: clear text; `SIMPLE`: TLS; `MUTUAL`: with a certificate; "
-			"`ISTIO_MUTUAL`: with the node's own (`spec.identity`). What cannot be "
-			"made so is "
-			"not called"},
+			"`ISTIO_MUTUAL`: with the node's own (`spec.identity`). "
+			"What cannot be made so is not called"},
 	{"clientCertificate", MT_F_TEXT, AT(struct mt_tls_settings, chain),
 		.help = "a PEM file of this machine, for MUTUAL"},
 	{"privateKey", MT_F_TEXT, AT(struct mt_tls_settings, key), .help = "a PEM file"},
@@ -183,10 +182,9 @@ static const struct mt_field tls_fields[] = {
 			"and key for MUTUAL (tls.crt, tls.key), and its roots (ca.crt), or those "
 			"of the Secret NAME-cacert"},
 	{"subjectAltNames", MT_F_TEXTS, AT_LIST(struct mt_tls_settings, sans),
-		.help = "one of them is in the instance's certificate; default: the "
-			"ServiceEntry's, "
-			"else the instances' service accounts for ISTIO_MUTUAL and `sni` for the "
-			"others"},
+		.help = "one of them is in the instance's certificate; default: "
+			"the ServiceEntry's, else the instances' service accounts for ISTIO_MUTUAL "
+			"and `sni` for the others"},
 	{"sni", MT_F_TEXT, AT(struct mt_tls_settings, sni),
 		.help = "default: for ISTIO_MUTUAL as Istio has it, else none"},
 	{"insecureSkipVerify", MT_F_BOOL, AT(struct mt_tls_settings, anybody),
@@ -200,15 +198,13 @@ static const struct mt_section tls_section = {
 
 static const struct mt_field outlier_fields[] = {
 	{"consecutive5xxErrors", MT_F_NUM, AT(struct mt_outlier_policy, errors), .max = INT32_MAX,
-		.help = "so many calls in a row that fail, or are answered by an error of the "
-			"server's "
-			"framework (no exception of the service's own), put an instance aside; "
-			"0: error replies do not count. Default: 5"},
+		.help = "so many calls in a row that fail, or are answered by an error "
+			"of the server's framework (no exception of the service's own), "
+			"put an instance aside; 0: error replies do not count. Default: 5"},
 	{"consecutiveGatewayErrors", MT_F_NUM, AT(struct mt_outlier_policy, gateway),
 		.max = INT32_MAX,
 		.help = "so many failures in a row do, error replies aside: connections that fail "
-			"or "
-			"break, calls that time out. Default: consecutive5xxErrors"},
+			"or break, calls that time out. Default: consecutive5xxErrors"},
 	{"consecutiveLocalOriginFailures", MT_F_NUM, AT(struct mt_outlier_policy, local),
 		.max = INT32_MAX, .help = "the same; the smaller of both holds"},
 	{"baseEjectionTime", MT_F_DURATION, AT(struct mt_outlier_policy, base_ejection), .min = 1,
@@ -260,9 +256,8 @@ static const struct mt_field policy_fields[] = {
 	{"tls", MT_F_POINTER, AT(struct mt_traffic_policy, tls), .sub = &tls_section},
 	{"outlierDetection", MT_F_POINTER, AT(struct mt_traffic_policy, outlier),
 		.sub = &outlier_section,
-		.help = "without it 3 connect failures or resets within 10 s, or 5 time-outs in a "
-			"row, "
-			"put any instance aside"},
+		.help = "without it 3 connect failures or resets within 10 s, "
+			"or 5 time-outs in a row, put any instance aside"},
 	{"portLevelSettings", MT_F_LIST, AT_LIST(struct mt_traffic_policy, ports),
 		.sub = &port_policy_section,
 		.help = "for one port: the host's in place of all of its policy, a subset's in "
@@ -270,8 +265,8 @@ static const struct mt_field policy_fields[] = {
 	{"tunnel", MT_F_LATER, .help = "connections go straight to the instances"},
 	{"proxyProtocol", MT_F_LATER, .help = "no PROXY header is sent"},
 	{"retryBudget", MT_F_LATER,
-		.help = "only calls that no instance has read are sent again, with a bound of "
-			"Meltemi's own"},
+		.help = "only calls that no instance has read are sent again, "
+			"with a bound of Meltemi's own"},
 };
 
 static const struct mt_section policy_section = {"trafficPolicy", sizeof(struct mt_traffic_policy),

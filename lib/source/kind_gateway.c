@@ -30,11 +30,9 @@ static const char *const versions[] = {
 
 static const struct mt_field tls_fields[] = {
 	{"mode", MT_F_WORD, AT(struct mt_gateway_tls, mode), .words = modes,
-		.help = "not written: `PASSTHROUGH`; `AUTO_PASSTHROUGH`: to services by the names "
-			"that the mesh's clients give "
-			"them, "
-			"without a VirtualService; `ISTIO_MUTUAL` where the node "
-			"has an identity"},
+		.help = "not written: `PASSTHROUGH`; `AUTO_PASSTHROUGH`: "
+			"to services by the names that the mesh's clients give them, "
+			"without a VirtualService; `ISTIO_MUTUAL` where the node has an identity"},
 	{"credentialName", MT_F_TEXT, AT(struct mt_gateway_tls, credential),
 		.help = "a Secret among the documents, of the gateway's namespace"},
 	{"credentialNames", MT_F_TEXTS, AT_LIST(struct mt_gateway_tls, credentials),
@@ -64,8 +62,8 @@ static const struct mt_field tls_fields[] = {
 		.help = "of TLS 1.2: those with ECDHE and AES-GCM or ChaCha20"},
 	{"tlsCertificates", .type = MT_F_SKIP},
 	{"insecureSkipVerify", MT_F_LATER,
-		.help = "certificates of clients are verified, and one that is not good is "
-			"refused"},
+		.help = "certificates of clients are verified, and one that is not "
+			"good is refused"},
 };
 
 static const struct mt_section tls_section = {"TLS of a server", sizeof(struct mt_gateway_tls),
@@ -75,8 +73,8 @@ static const struct mt_field server_fields[] = {
 	{"port", MT_F_OBJECT, AT(struct mt_gateway_server, port), .sub = &port_section,
 		.required = true, .help = "number and name"},
 	{"hosts", MT_F_TEXTS, AT_LIST(struct mt_gateway_server, hosts),
-		.help = "of VirtualServices that may lead from here; NAMESPACE/HOST: of those "
-			"there"},
+		.help = "of VirtualServices that may lead from here; NAMESPACE/HOST: "
+			"of those there"},
 	{"bind", MT_F_CUSTOM, .custom = read_bind,
 		.help = "an address of the node; default: all of them"},
 	{"tls", MT_F_POINTER, AT(struct mt_gateway_server, tls), .sub = &tls_section,

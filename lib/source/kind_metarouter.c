@@ -3,8 +3,8 @@
 
 static const struct mt_field match_fields[] = {
 	{"attributes", MT_F_CUSTOM, .custom = mt_read_string_matches,
-		.help = "metadata key to {exact|prefix|regex}; {} asks for presence; all must "
-			"hold"},
+		.help = "metadata key to {exact|prefix|regex}; "
+			"{} asks for presence; all must hold"},
 };
 
 static const struct mt_section match_section = {

@@ -233,8 +233,8 @@ static const struct mt_field xds_fields[] = {
 		.help = "with `servers`: PEM file of who may sign the servers' certificates; "
 			"default: no TLS"},
 	{"certificate", MT_F_TEXT, AT(struct mt_node_xds, certificate),
-		.help = "with `servers`: PEM file of the node's certificate and those that sign "
-			"it"},
+		.help = "with `servers`: PEM file of the node's certificate and "
+			"those that sign it"},
 	{"key", MT_F_TEXT, AT(struct mt_node_xds, key), .help = "PEM file of its key"},
 	{"serverName", MT_F_TEXT, AT(struct mt_node_xds, server_name),
 		.help = "with `servers`: the name that the servers' certificates must have; "
@@ -303,8 +303,8 @@ static void read_hugepages(struct mt_fctx *c, const struct mt_ynode *n, void *ob
 
 static const struct mt_field memory_fields[] = {
 	{"hugepages", MT_F_CUSTOM, .custom = read_hugepages,
-		.help = "`auto` (default): used if they are there; `on`: required; `off`: not "
-			"used"},
+		.help = "`auto` (default): used if they are there; `on`: required; "
+			"`off`: not used"},
 	{"mb", MT_F_NUM, AT(struct mt_node_memory, mb), .min = 64, .max = 1 << 20,
 		.help = "memory for buffers, in which packets and bytes that wait lie, MiB; "
 			"connections and calls lie outside it (spec.connections); default: 512"},
@@ -315,8 +315,8 @@ static const struct mt_section memory_section = {"memory setting", sizeof(struct
 
 static const struct mt_field locality_fields[] = {
 	{"region", MT_F_TEXT, AT(struct mt_node_locality, region),
-		.help = "where the node stands: with outlierDetection instances near it are called "
-			"first"},
+		.help = "where the node stands: with outlierDetection instances near it "
+			"are called first"},
 	{"zone", MT_F_TEXT, AT(struct mt_node_locality, zone), .help = "within the region"},
 	{"subzone", MT_F_TEXT, AT(struct mt_node_locality, subzone), .help = "within the zone"},
 };
@@ -358,26 +358,24 @@ static const struct mt_field admin_fields[] = {
 	{"socket", MT_F_TEXT, AT(struct mt_node_admin, socket),
 		.help = "the unix socket of the shell; default: /run/meltemi/admin.sock"},
 	{"viewSocket", MT_F_TEXT, AT(struct mt_node_admin, view_socket),
-		.help = "another unix socket, for those who may look and change nothing; default: "
-			"none"},
+		.help = "another unix socket, for those who may look and change "
+			"nothing; default: none"},
 	{"viewGroup", MT_F_TEXT, AT(struct mt_node_admin, view_group),
 		.help = "the group that may open viewSocket; default: the daemon's"},
 	{"http", MT_F_CUSTOM, .custom = read_http,
-		.help = "ADDRESS:PORT (of the host's kernel) for the page at /, /metrics, /ready; "
-			"default: "
-			"none"},
+		.help = "ADDRESS:PORT (of the host's kernel) for the page at /, /metrics, "
+			"/ready; default: none"},
 	{"httpNames", MT_F_TEXTS, AT_LIST(struct mt_node_admin, http_names),
-		.help = "names of this host that browsers may ask for the page by, and clients on "
-			"this "
-			"host for /metrics, besides addresses and localhost"},
+		.help = "names of this host that browsers may ask for the page by, and clients "
+			"on this host for /metrics, besides addresses and localhost"},
 	{"envoy", MT_F_WORD, AT(struct mt_node_admin, envoy), .words = envoy_words,
-		.help = "which clients may read Envoy's administration pages at `http`: those on "
-			"`loopback` (default), `any`, or none (`off`); no request changes "
-			"anything"},
+		.help = "which clients may read Envoy's administration pages at `http`: "
+			"those on `loopback` (default), `any`, or none (`off`); "
+			"no request changes anything"},
 	{"log", MT_F_OBJECT, AT(struct mt_node_admin, log), .sub = &mt_sec_node_log},
 	{"tls", MT_F_POINTER, AT(struct mt_node_admin, tls), .sub = &mt_sec_node_tls,
-		.help = "the shell from other machines, by certificates of both sides; default: "
-			"not"},
+		.help = "the shell from other machines, by certificates of both "
+			"sides; default: not"},
 };
 
 static const struct mt_section admin_section = {"admin setting", sizeof(struct mt_node_admin),
@@ -404,8 +402,8 @@ static const struct mt_field node_fields[] = {
 	{"workers", MT_F_NUM, AT(struct mt_node, workers), .min = 1, .max = 64,
 		.help = "threads that carry traffic; default: 1"},
 	{"idle", MT_F_WORD, AT(struct mt_node, idle), .words = idle_words,
-		.help = "`adaptive` (default): sleep in short steps without traffic; `poll`: never "
-			"sleep"},
+		.help = "`adaptive` (default): sleep in short steps without traffic; "
+			"`poll`: never sleep"},
 	{"ecn", MT_F_WORD, AT(struct mt_node, ecn), .words = ecn_words,
 		.help = "explicit congestion notification (RFC 3168): `accept` (default) when a "
 			"client asks; `off`; `ask`: servers are asked, too"},
@@ -417,18 +415,15 @@ static const struct mt_field node_fields[] = {
 			"or that the protocol says so, for networks of which firewalls reset "
 			"connections and acknowledge what they like"},
 	{"keepalive", MT_F_DURATION, AT(struct mt_node, keepalive), .max = 480u * 3600 * 1000,
-		.help = "how long a connection may be silent before the peer is asked whether it "
-			"is "
-			"there (nine times, 75 s apart or this long if that is less, then the "
-			"connection ends); 15 s, if that is less, and three times, of a peer that "
-			"only listens any more; whole seconds; default: 2h, at most 480h; `0s`: "
-			"never"},
+		.help = "how long a connection may be silent before the peer is asked whether "
+			"it is there (nine times, 75 s apart or this long if that is less, "
+			"then the connection ends); 15 s, if that is less, and three times, "
+			"of a peer that only listens any more; whole seconds; default: 2h, "
+			"at most 480h; `0s`: never"},
 	{"connections", MT_F_NUM, AT(struct mt_node, connections), .min = 1, .max = 4000000,
-		.help = "connections of clients that each worker holds at most, one more is "
-			"refused "
-			"by a reset; as many connections to servers may stand beside them (16,384 "
-			"at "
-			"least); default: 32768"},
+		.help = "connections of clients that each worker holds at most, "
+			"one more is refused by a reset; as many connections to servers may stand "
+			"beside them (16,384 at least); default: 32768"},
 	{"retransmissions", MT_F_NUM, AT(struct mt_node, retransmissions), .min = 1, .max = 30,
 		.help = "how often in a row a segment is sent again before its connection ends; "
 			"default: 9, which takes at least 100 s"},
@@ -458,8 +453,8 @@ static const struct mt_field node_fields[] = {
 		.help = "where in the mesh the node stands; followed without a restart"},
 	{"unenforced", MT_F_LIST, AT_LIST(struct mt_node, unenforced),
 		.sub = &mt_sec_node_unenforced,
-		.help = "objects that protect and are not enforced for a while; followed without a "
-			"restart"},
+		.help = "objects that protect and are not enforced for a while; "
+			"followed without a restart"},
 	{"stateDirectory", MT_F_TEXT, AT(struct mt_node, state_dir),
 		.help = "created with mode 0700; holds allocated addresses; default: "
 			"/var/lib/meltemi"},

@@ -32,10 +32,9 @@ static const struct mt_field service_fields[] = {
 	{"hosts", MT_F_TEXTS, AT_LIST(struct mt_service_entry, hosts), .required = true,
 		.help = "the service's name; the first one names it, the others are its aliases"},
 	{"addresses", MT_F_TEXTS, AT_LIST(struct mt_service_entry, addresses),
-		.help = "what clients connect to, or networks of 256 addresses at most, all of "
-			"whose addresses are answered; default: one from 240.240.0.0/16, kept in "
-			"the "
-			"state directory"},
+		.help = "what clients connect to, or networks of 256 addresses at most, "
+			"all of whose addresses are answered; default: one from 240.240.0.0/16, "
+			"kept in the state directory"},
 	{"ports", MT_F_LIST, AT_LIST(struct mt_service_entry, ports), .sub = &port_section,
 		.required = true, .help = "the service's ports"},
 	{"location", MT_F_WORD, AT(struct mt_service_entry, location), .words = locations,
@@ -55,8 +54,8 @@ static const struct mt_field service_fields[] = {
 		.help = "namespaces of clients: names, `*`, `.` (its own), `~` (none); a node that "
 			"is in no namespace (spec.mesh) has clients in the service's own"},
 	{"subjectAltNames", MT_F_TEXTS, AT_LIST(struct mt_service_entry, sans),
-		.help = "whom TLS of the node's own making accepts, where the DestinationRule does "
-			"not say it"},
+		.help = "whom TLS of the node's own making accepts, where the DestinationRule "
+			"does not say it"},
 };
 
 static void check_service(struct mt_fctx *c, const struct mt_ynode *n, void *obj)

@@ -229,9 +229,8 @@ static const struct mt_field rule_fields[] = {
 	{"directResponse", MT_F_CUSTOM, .custom = rule_unsupported,
 		.help = "refused where it is served"},
 	{"delegate", MT_F_POINTER, AT(struct mt_rule, delegate), .sub = &delegate_section,
-		.help = "in `http` only: the routes of that VirtualService, below this one's "
-			"`match`; "
-			"one level deep"},
+		.help = "in `http` only: the routes of that VirtualService, "
+			"below this one's `match`; one level deep"},
 };
 
 static void check_rule(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
@@ -326,16 +325,15 @@ static const struct mt_field vs_fields[] = {
 	{"hosts", MT_F_TEXTS, AT_LIST(struct mt_virtual_service, hosts),
 		.help = "the services whose calls are routed; none: for others to delegate to"},
 	{"gateways", MT_F_TEXTS, AT_LIST(struct mt_virtual_service, gateways),
-		.help = "NAMESPACE/NAME of Gateways; `mesh` is the service's own address; default: "
-			"mesh"},
+		.help = "NAMESPACE/NAME of Gateways; `mesh` is the service's own "
+			"address; default: mesh"},
 	{"http", MT_F_CUSTOM, .custom = read_list, .sub = &rule_section,
 		.help = "routes of every protocol that has messages"},
 	{"tcp", MT_F_CUSTOM, .custom = read_list,
 		.help = "routes of ports that are passed on as bytes (match: port only)"},
 	{"tls", MT_F_CUSTOM, .custom = read_list, .sub = &rule_section,
-		.help = "routes of TLS that is passed through, by the server name; of ports that "
-			"are "
-			"passed on as bytes, and of gateways with PASSTHROUGH"},
+		.help = "routes of TLS that is passed through, by the server name; "
+			"of ports that are passed on as bytes, and of gateways with PASSTHROUGH"},
 	{"exportTo", MT_F_TEXTS, AT(struct mt_virtual_service, export_to.v),
 		.count = offsetof(struct mt_virtual_service, export_to.n),
 		.help = "as in a ServiceEntry"},

@@ -95,8 +95,8 @@ const struct mt_command mt_commands_act[] = {
 		.args = "KIND NAMESPACE/NAME",
 		.help = "hold no last good version of a document any more",
 		.more = "A document that cannot be used goes on as it was last (`show held`). "
-			"Behind this "
-			"it does not: what is written now counts, and what is not there is gone.",
+			"Behind this it does not: what is written now counts, "
+			"and what is not there is gone.",
 		.role = MT_ROLE_OPERATE,
 		.run = run_forget},
 	{.words = "drain",
@@ -106,8 +106,8 @@ const struct mt_command mt_commands_act[] = {
 		.run = run_drain},
 	{.words = "ready",
 		.args = "on|off",
-		.help = "off: /ready answers 503, so that load balancers leave the node; on: ends "
-			"that",
+		.help = "off: /ready answers 503, so that load balancers leave the "
+			"node; on: ends that",
 		.more = "The node serves all clients as before, new ones too. `off` holds until "
 			"`ready on` or the end of the daemon; the next start does not know it.",
 		.role = MT_ROLE_OPERATE,
