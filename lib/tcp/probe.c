@@ -7,6 +7,8 @@
 #include "mt_tcp_out_priv.h"
 
 #define PERSIST_MAX_MS 60000u
+/* After an unanswered probe. */
+#define PERSIST_LOST_MS 15000u
 
 /* Sends the last segment again: what of the buffer in which snd_nxt lies was sent, or a segment's worth. */
 static bool resend_tail(struct mt_tcp_out *o, struct mt_tcp_loss *l)
@@ -45,6 +47,19 @@ void mt_tcp_tail_probe(struct mt_tcp_out *o, struct mt_tcp_loss *l)
 	mt_tcp_note(o->t, MT_TCP_tail_probes);
 }
 
+/*
+ * Time to the next window probe. It doubles up to a minute, whether or not the peer answers. After
+ * an unanswered probe it is at most PERSIST_LOST_MS: at one probe a minute, two losses in a row
+ * would look like a dead peer (SILENCE_MAX_MS of timer.c).
+ */
+static uint32_t persist_ms(const struct mt_tcp *t, const struct mt_tcp_conn *c)
+{
+	uint32_t ms = MT_MIN(c->rto_ms << MT_MIN(c->retries, 9), PERSIST_MAX_MS);
+	bool lost = t->now_ms - c->rcvd_ms > ms + ms / 2;
+
+	return lost ? MT_MIN(ms, PERSIST_LOST_MS) : ms;
+}
+
 /* The persist timer runs while only the peer's window holds us back (RFC 9293 §3.8.6.1). */
 void mt_tcp_persist(struct mt_tcp_out *o)
 {
@@ -55,8 +70,7 @@ void mt_tcp_persist(struct mt_tcp_out *o)
 	c->flags |= MT_CF_PERSIST;
 	if (c->snd_wnd == 0 && c->retries == 0 && c->zero_windows < UINT16_MAX)
 		c->zero_windows++;
-	c->at[MT_TCP_AT_RTO] =
-		mt_tcp_in(o->t, MT_MIN(c->rto_ms << MT_MIN(c->retries, 9), PERSIST_MAX_MS));
+	c->at[MT_TCP_AT_RTO] = mt_tcp_in(o->t, persist_ms(o->t, c));
 }
 
 /*
