@@ -9,8 +9,12 @@
 #define KEEP_INTERVAL_MS   75000
 #define KEEP_PROBES	   9
 #define HALF_CLOSED_PROBES 3
-/* Window probes that nobody answers, RFC 9293 §3.8.3 R2: at least 100 s. */
-#define PROBES_MAX     4
+/*
+ * A peer that keeps its window closed is dead after both: so long a silence, and so many window probes.
+ * The count gives R2 (RFC 9293 §3.8.3: at least 100 s) to a peer that sent nothing for long before the
+ * first probe, because it was sent nothing.
+ */
+#define PROBES_MAX     12
 #define SILENCE_MAX_MS 180000
 
 void mt_tcp_arm_anew(struct mt_tcp *t, struct mt_tcp_conn *c)
