@@ -74,6 +74,37 @@ static bool behind_probe(const struct mt_tcp_conn *c, const struct mt_tcp_seg *s
 	       !(seg->flags & (MT_TCP_SYN | MT_TCP_FIN));
 }
 
+/*
+ * RFC 7323 §4.3. Only with an ACK that the peer can send now: who guessed a sequence number, but no ACK, must
+ * not leave a timestamp far ahead, by which PAWS would refuse all that the peer sends.
+ */
+static void keep_timestamp(struct mt_tcp_conn *c, const struct mt_tcp_seg *seg)
+{
+	if (mt_seq_lt(seg->ack, c->snd_una))
+		return;
+	if (mt_seq_leq(seg->seq, c->last_ack) || mt_mutant(MT_BREAK_ts_recent_of_any))
+		c->ts_recent = seg->tsval;
+}
+
+/* A keep-alive of the peer, or its probe of our window: it repeats the octet before (RFC 9293 §3.8.4). */
+static bool is_keepalive(const struct mt_tcp_conn *c, const struct mt_tcp_seg *seg)
+{
+	return seg->len <= 1 && seg->seq == c->rcv_nxt - 1 && seg->flags & MT_TCP_ACK &&
+	       !(seg->flags & (MT_TCP_SYN | MT_TCP_FIN)) && mt_seq_geq(seg->ack, c->snd_una) &&
+	       mt_seq_leq(seg->ack, c->snd_nxt);
+}
+
+/*
+ * The peer lives. Its timestamp counts as well: 24 days of keep-alives later PAWS would otherwise
+ * refuse the peer, as its clock would seem to have gone back.
+ */
+static void keepalive_in(struct mt_tcp *t, struct mt_tcp_conn *c, const struct mt_tcp_seg *seg)
+{
+	c->rcvd_ms = t->now_ms;
+	if (c->flags & MT_CF_TS)
+		keep_timestamp(c, seg);
+}
+
 /* What the reset says of our bytes is kept, and the connection is over. */
 static void reset_taken(struct mt_tcp *t, struct mt_tcp_conn *c, const struct mt_tcp_seg *seg)
 {
@@ -129,6 +160,8 @@ static void not_acceptable(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tc
 		ack_field(t, c, seg);
 		return;
 	}
+	if (is_keepalive(c, seg))
+		keepalive_in(t, c, seg);
 	/* §3.10.7.4: with a closed window ACKs are still valid; the data is answered and not taken. */
 	if (seg->seq == c->rcv_nxt && !(seg->flags & MT_TCP_SYN))
 		ack_field(t, c, seg);
@@ -311,18 +344,6 @@ static void forget_known_syn(const struct mt_tcp_conn *c, struct mt_tcp_seg *seg
 	if (!mt_mutant(MT_MUTANT_syn_window_scaled))
 		seg->wnd >>= c->snd_scale; /* a window beside SYN is never scaled (RFC 7323 §2.2) */
 	seg->seq++;
-}
-
-/*
- * RFC 7323 §4.3. Only with an ACK that the peer can send now: who guessed a sequence number, but no ACK, must
- * not leave a timestamp far ahead, by which PAWS would refuse all that the peer sends.
- */
-static void keep_timestamp(struct mt_tcp_conn *c, const struct mt_tcp_seg *seg)
-{
-	if (mt_seq_lt(seg->ack, c->snd_una))
-		return;
-	if (mt_seq_leq(seg->seq, c->last_ack) || mt_mutant(MT_BREAK_ts_recent_of_any))
-		c->ts_recent = seg->tsval;
 }
 
 void mt_tcp_arrives(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg)
