@@ -25,7 +25,7 @@ struct mt_steer_port_hash {
 	uint32_t hi[256], lo[256];
 };
 
-/* Read-only after boot (the rings' contents apart); shared by all workers. */
+/* Shared by all workers; read-only after boot, except for the rings' contents and `looked`. */
 struct mt_steer {
 	uint16_t workers;
 	uint8_t key[MT_STEER_KEY_LEN] __attribute__((aligned(4)));
@@ -35,6 +35,8 @@ struct mt_steer {
 	struct mt_steer_port_hash port4, port6;
 	/* [from][to] hand-off, single producer and consumer; NULL on the diagonal */
 	struct rte_ring *rings[MT_STEER_WORKERS][MT_STEER_WORKERS];
+	/* mt_steer_looked(), by worker; a cache line each */
+	uint64_t looked[MT_STEER_WORKERS][8];
 };
 
 /*
@@ -93,6 +95,22 @@ static inline uint16_t mt_steer_push(
  */
 uint16_t mt_steer_pop(
 	const struct mt_steer *s, uint16_t to, uint16_t *next, struct rte_mbuf **pkts, uint16_t n);
+
+/*
+ * Worker `from` polls, at `now`, the receive queues from which it hands packets over. A worker without
+ * such queues, because its devices deliver to owners, never calls it.
+ */
+static inline void mt_steer_looked(struct mt_steer *s, uint16_t from, uint64_t now)
+{
+	__atomic_store_n(&s->looked[from][0], now, __ATOMIC_RELAXED);
+}
+
+/*
+ * True if each worker that hands packets to `to` has polled its queues since that time. Otherwise packets
+ * for `to` may lie in those queues, so their absence is no evidence against their senders. Reads other
+ * workers' cache lines: not for each loop iteration.
+ */
+bool mt_steer_is_fed(const struct mt_steer *s, uint16_t to, uint64_t since);
 
 /* ---- boot self-test --------------------------------------------------------------------------- */
 

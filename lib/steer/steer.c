@@ -174,3 +174,14 @@ uint16_t mt_steer_pop(
 	}
 	return got;
 }
+
+bool mt_steer_is_fed(const struct mt_steer *s, uint16_t to, uint64_t since)
+{
+	for (uint16_t from = 0; from < s->workers; from++) {
+		uint64_t at = __atomic_load_n(&s->looked[from][0], __ATOMIC_RELAXED);
+
+		if (from != to && at && (int64_t)(since - at) > 0)
+			return false;
+	}
+	return true;
+}

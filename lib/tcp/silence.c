@@ -47,6 +47,12 @@ static bool held_up(const struct mt_tcp_conn *c)
 	return c->at[MT_TCP_AT_ACK] != 0;
 }
 
+/* Answers may lie in the queues of a worker that has not polled them since the last probe but one. */
+static bool is_unfed(const struct mt_tcp *t, uint32_t step)
+{
+	return !mt_steer_is_fed(t->steer, t->worker, t->now - 2 * step * (uint64_t)MT_MSEC);
+}
+
 static void end(struct mt_tcp *t, struct mt_tcp_conn *c)
 {
 	mt_tcp_note(t, MT_TCP_path_silent);
@@ -63,6 +69,11 @@ void mt_tcp_ask_path(struct mt_tcp *t, struct mt_tcp_conn *c)
 	if (!c->retries || t->now_ms - c->rcvd_ms < gone * step)
 		return; /* it was answered; the next timeout doubts again */
 	if (held_up(c)) {
+		c->at[MT_TCP_AT_LIMIT] = mt_tcp_in(t, step);
+		return;
+	}
+	if (is_unfed(t, step)) {
+		c->doubts = 0; /* that worker needs time to hand over what has come meanwhile */
 		c->at[MT_TCP_AT_LIMIT] = mt_tcp_in(t, step);
 		return;
 	}

@@ -100,6 +100,7 @@ struct mt_worker {
 	uint16_t pop_next; /* whose hand-off ring comes first */
 	uint16_t burst;	   /* packets taken from a queue at once */
 	bool measure;
+	bool spreads; /* polls queues that hold packets of other workers as well */
 	struct mt_polled *polled;
 	struct mt_steer *steer;
 	struct mt_netw *net;

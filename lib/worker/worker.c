@@ -46,6 +46,8 @@ static bool list_queues(struct mt_worker *w, const struct mt_worker_conf *c)
 		for (uint16_t q = 0; q < c->ports[i]->n_rxq; q++)
 			if (mt_port_polls(c->ports[i], c->index, c->workers, q))
 				w->polled[w->n_polled++] = (struct mt_polled){c->ports[i], q};
+	for (uint16_t i = 0; i < w->n_polled; i++)
+		w->spreads |= c->workers > 1 && !w->polled[i].port->caps.rss;
 	return true;
 }
 

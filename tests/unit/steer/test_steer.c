@@ -269,6 +269,26 @@ static void device_self_test(void)
 	mt_steer_fini(&s);
 }
 
+/* Of three workers 0 and 2 distribute; worker 1 has no queues that hold packets of others. */
+static void distributors_that_stand_still(void)
+{
+	struct mt_steer s;
+
+	CU_ASSERT_EQUAL_FATAL(mt_steer_init(&s, 3, 64), 0);
+	CU_ASSERT_TRUE(mt_steer_is_fed(&s, 1, UINT64_MAX / 4));
+	mt_steer_looked(&s, 0, 100);
+	mt_steer_looked(&s, 2, 200);
+	CU_ASSERT_TRUE(mt_steer_is_fed(&s, 1, 100));
+	CU_ASSERT_FALSE(mt_steer_is_fed(&s, 1, 101));
+	CU_ASSERT_TRUE(mt_steer_is_fed(&s, 0, 200));
+	CU_ASSERT_FALSE(mt_steer_is_fed(&s, 0, 201));
+	CU_ASSERT_TRUE(mt_steer_is_fed(&s, 2, 100));
+	CU_ASSERT_FALSE(mt_steer_is_fed(&s, 2, 101));
+	/* a time before the clock's start */
+	CU_ASSERT_TRUE(mt_steer_is_fed(&s, 1, 100 - UINT64_C(1000)));
+	mt_steer_fini(&s);
+}
+
 static const struct mt_test steer_tests[] = {
 	{"published_vectors", published_vectors},
 	{"init_limits", init_limits},
@@ -280,6 +300,7 @@ static const struct mt_test steer_tests[] = {
 	{"handoff", handoff},
 	{"self_test", self_test},
 	{"device_self_test", device_self_test},
+	{"distributors_that_stand_still", distributors_that_stand_still},
 	{0},
 };
 

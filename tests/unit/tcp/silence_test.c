@@ -182,6 +182,36 @@ static void held_up_here(void)
 	down();
 }
 
+/* Up to `max` ms, while worker 1 polls the queues from which it hands packets over. */
+static uint32_t lives_fed(uint32_t max)
+{
+	uint32_t ms = 0;
+
+	for (; w.s && ms < max; ms++) {
+		mt_steer_looked(&w.steer, 1, w.now);
+		pass(1);
+	}
+	return ms;
+}
+
+/* Answers may lie in the queue of a worker that does not run, or that has only just started again. */
+static void distributor_stands_still(void)
+{
+	uint32_t ms;
+
+	near_peer(1000);
+	w.steer.workers = 2;
+	send_bytes(50);
+	CU_ASSERT_EQUAL(lives_fed(600), 600);
+	CU_ASSERT_EQUAL(lives(5000), 5000);
+	ms = lives_fed(5000);
+	CU_ASSERT_TRUE(ms >= 800 && ms <= 1200);
+	events("closed:peer does not answer ");
+	w.steer.workers = 1;
+	skip_all();
+	down();
+}
+
 static void let_go(void)
 {
 	near_peer(1000);
@@ -336,6 +366,7 @@ const struct mt_test silence_tests[] = {
 	{"silence: a window that stays shut", shut_window},
 	{"silence: only a FIN", only_a_fin},
 	{"silence: held up here", held_up_here},
+	{"silence: the worker that distributes packets stands still", distributor_stands_still},
 	{"silence: let go", let_go},
 	{"silence: half-closed", half_closed},
 	{"silence: a black hole", black_hole},

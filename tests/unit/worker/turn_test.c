@@ -265,6 +265,11 @@ static void packets_reach_their_owner(void)
 	CU_ASSERT_EQUAL(fakes[1].handed_input, 32 - own);
 	CU_ASSERT_EQUAL(counter(&r, 1, MT_WORKER_taken_over), 32 - own);
 	CU_ASSERT_EQUAL(counter(&r, 0, MT_WORKER_rss_misdelivered), 0);
+	/* Worker 1 can tell whether worker 0 still polls the queue. */
+	mt_worker_turn(r.w[1], 2, 2);
+	CU_ASSERT_TRUE(mt_steer_is_fed(&r.steer, 1, 1));
+	CU_ASSERT_FALSE(mt_steer_is_fed(&r.steer, 1, 2));
+	CU_ASSERT_TRUE(mt_steer_is_fed(&r.steer, 0, 3));
 	rig_fini(&r);
 }
 
