@@ -70,10 +70,19 @@ bool mux_send_frame(struct mux_link *k, enum frame_type type, uint32_t id, uint3
 	return true;
 }
 
-/* Bytes that its user has, or will have, beyond what he keeps of a message that must be whole. */
+/*
+ * What its user keeps of a message that must be whole. A user that took bytes, and sends on another stream before it calls
+ * mt_stream_consumed(), keeps no more than there is.
+ */
+static uint32_t kept(const struct mux *m)
+{
+	return MT_MIN(m->s.rx_kept, m->s.rx.len);
+}
+
+/* Credit for what its user has, or will have, beyond what it keeps. */
 static uint32_t credit_due(const struct mux *m)
 {
-	uint32_t out = m->credit_left + m->s.rx.len - m->s.rx_kept, most = m->link->own_credit;
+	uint32_t out = m->credit_left + m->s.rx.len - kept(m), most = m->link->own_credit;
 
 	/* Whose holder has too much is given less. */
 	if (m->link->lower->squeezed && m->s.yields)
@@ -100,7 +109,7 @@ static bool return_credit(struct mux_link *k)
 		if (!mux_send_frame(k, FRAME_CREDIT, m->id, due))
 			return false;
 		m->credit_left += due;
-		m->promised = MT_MAX(m->promised, m->s.rx_kept);
+		m->promised = MT_MAX(m->promised, kept(m));
 	}
 	return true;
 }
