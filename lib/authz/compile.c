@@ -448,12 +448,23 @@ static bool is_of_peer(uint8_t field)
 	return field >= MT_AUTHZ_PRINCIPAL && field <= MT_AUTHZ_SNI;
 }
 
+/*
+ * True if a caller can have a value in that field. TLS that passes through as opaque TCP has a server
+ * name on nodes without certificates, too.
+ */
+static bool some_caller_has(const struct build *b, uint8_t field)
+{
+	if (field == MT_AUTHZ_NOBODY)
+		return false;
+	return b->who->certified || !is_of_peer(field) ||
+	       (field == MT_AUTHZ_SNI && b->codec->opaque);
+}
+
 /* What no caller can fit: nobody has a token where none is verified, nor an identity where nobody shows a certificate. */
 static bool is_nobodys(const struct build *b, const struct mt_authz_conds *l)
 {
 	for (uint32_t i = 0; i < l->n; i++)
-		if (l->v[i].n_values && (l->v[i].field == MT_AUTHZ_NOBODY ||
-						(!b->who->certified && is_of_peer(l->v[i].field))))
+		if (l->v[i].n_values && !some_caller_has(b, l->v[i].field))
 			return true;
 	return false;
 }

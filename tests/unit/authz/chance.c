@@ -277,6 +277,8 @@ static const char *compare(struct chance *c, struct mt_region *r)
 	const struct mt_authz_policy *by;
 	bool plain;
 
+	/* The server name is not kept only where TLS passes through as opaque TCP. */
+	s.sni_unkept &= codec->opaque;
 	for (uint32_t i = 0; i < n; i++) {
 		written[i] = chance_policy(c, r);
 		compiled[i] =

@@ -452,6 +452,10 @@ static const struct told_row told[] = {
 	{CUSTOM(""), "dubbo", NULL, NULL, false, true},
 	{CUSTOM(FROM("principals: [a]")), "dubbo", NULL, NULL, false, false},
 	{CUSTOM(WHEN("connection.sni", "values: [a]")), "dubbo", NULL, NULL, false, false},
+	/* The server name of TLS that passes through cannot be read. */
+	{CUSTOM(WHEN("connection.sni", "values: [a]")), "tcp", NULL, NULL, true, false},
+	{DENY("{when: [{key: connection.sni, values: [a]}, {key: no.such, values: [a]}]}"), "tcp",
+		NULL, NULL, true, false},
 	{ALLOW(FROM("serviceAccounts: ['a*']")), "dubbo", NULL, NULL, false, false},
 	{DENY(WHEN("no.such", "values: [a]")), "dubbo", NULL, NULL, true, false},
 	{DENY("{from: [{source: {namespaces: [a]}}], when: [{key: no.such, values: [a]}]}"),

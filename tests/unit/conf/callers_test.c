@@ -112,7 +112,7 @@ static const struct row rows[] = {
 	{AP("{action: CUSTOM, " FROM("principals: [corp/ns/a/sa/b]") "}"), "C C -", "C C -", NULL,
 		NULL, "provider cannot be asked"},
 	{AP("{action: CUSTOM, rules: [{when: [{key: connection.sni, values: [a]}]}]}"), "C C -",
-		"C C -", NULL, NULL, "provider cannot be asked"},
+		"C C -", NULL, "provider cannot be asked", "provider cannot be asked"},
 	{AP("{action: CUSTOM, " FROM("requestPrincipals: [a]") "}"), "C C -", "C C -", NULL,
 		"provider cannot be asked", "provider cannot be asked"},
 	{AP("{" FROM("namespaces: [a]") "}"), "A A -", "A A -", NULL, NULL, NULL},
