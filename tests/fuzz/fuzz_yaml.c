@@ -4,8 +4,7 @@
  * it can be used. Whatever it is, each object has one row, and everything is served but what its status takes away.
  */
 #include "fuzz.h"
-#include "mt_conf.h"
-#include "mt_objects.h"
+#include "../golden/checked.h"
 #include "mt_source.h"
 
 #include <stdlib.h>
@@ -48,60 +47,6 @@ static void read_text(struct mt_source_reading *r, struct mt_diags *diags, const
 				  sound_node, &n) == 0);
 }
 
-/* What is used, and why something is not, go together. */
-static void check_row(const struct mt_object_row *row)
-{
-	switch (row->status) {
-	case MT_OBJECT_FOREIGN:
-	case MT_OBJECT_REFUSED:
-		MT_ASSERT(!row->used);
-		MT_ASSERT(row->why);
-		break;
-	case MT_OBJECT_HELD:
-		MT_ASSERT(row->used && row->used == row->good);
-		MT_ASSERT(row->used != row->o || row->absent);
-		break;
-	default:
-		MT_ASSERT(row->used == row->o);
-	}
-}
-
-static void check_rows(struct mt_object_table *t, uint32_t n_read)
-{
-	uint32_t n = 0;
-	json_t *all = mt_table_json(t);
-
-	for (uint32_t i = 0; i < t->n; i++) {
-		check_row(&t->rows[i]);
-		n += t->rows[i].absent ? 0 : 1 + t->rows[i].n_origins;
-	}
-	MT_ASSERT(n == n_read);
-	MT_ASSERT(json_array_size(all) == t->n);
-	json_decref(all);
-}
-
-/* Rounds end: each one takes a version away from somebody, and nobody has more than two. */
-static struct mt_snapshot *compile(struct mt_object_table *t, struct mt_diags *diags)
-{
-	struct mt_diags mark = *diags;
-
-	for (uint32_t rounds = 0; !t->node_refused; rounds++) {
-		int rc;
-		struct mt_model *m = mt_table_model(t, &rc);
-		struct mt_snapshot *s;
-
-		MT_ASSERT(m && rounds <= 2 * t->n);
-		s = mt_conf_compile(conf(), m, diags, 0);
-		if (s)
-			return s;
-		if (!mt_table_refuse(t, diags))
-			break;
-		mt_diags_rewind(diags, &mark);
-	}
-	MT_ASSERT(t->node_refused);
-	return NULL;
-}
-
 static void load(struct mt_kept *kept, const char *text)
 {
 	struct mt_source_reading r = {0};
@@ -115,10 +60,10 @@ static void load(struct mt_kept *kept, const char *text)
 	n = r.objects.n;
 	t = mt_table_new(&r, kept);
 	MT_ASSERT(t);
-	s = compile(t, &diags);
+	s = checked_compile(conf(), t, (struct mt_model_names){0}, &diags, 0, NULL);
 	if (s) {
 		mt_table_finish(t, &diags);
-		check_rows(t, n);
+		checked_rows(t, n);
 		MT_ASSERT(mt_kept_update(kept, t, 0) == 0);
 		mt_conf_discard(conf(), s, 0);
 	}

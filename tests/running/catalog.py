@@ -16,7 +16,7 @@ DAEMON = ("app/meltemid/meltemid", "app/meltemi/meltemi")
 LAB = (*DAEMON, "bench/blast/meltemi-blast", "tests/attack/flood", "tests/smoke/impair", "tests/smoke/libslow_disk.so",
        "tests/interop/xds/xds_probe", "tests/interop/tls/tls_peer", "tests/interop/authz/authz_judge")
 SIM, MESHSIM, TCPSCRIPT, DIFFERENTIAL = ("tests/sim/sim", "tests/meshsim/meshsim", "tests/tcpscript/run", "tests/differential/run")
-GOLDEN = "tests/golden/picture"
+GOLDEN, LOADS = "tests/golden/picture", "tests/golden/loads"
 LINT = {"lint/metrics_page": DAEMON, "lint/tcp_page": (TCPSCRIPT,)}
 
 # Labs that compute for a minute and more: choices compared with Envoy's by statistics, and BoringSSL's suite.
@@ -193,7 +193,12 @@ def _documents(quick, part):
     orders = _scripts(folder / "real", "orders.py", 600, debug, root=False, targets=(*DAEMON, GOLDEN))
     for job in orders:
         job.argv += ["--orders", "20" if part.whole else "6", "--seed", str(part.block * 100)]
-    return jobs + orders
+    mixtures = _scripts(folder / "real", "mixtures.py", 7200 if part.whole else 600, {"MELTEMI_BUILD": str(ASAN)}, root=False, build=ASAN,
+                        targets=(DAEMON[0], LOADS))
+    for job in mixtures:
+        job.argv += ["--sets", "60000" if part.whole else "1200", "--seed", str(part.block)]
+        job.drawn = True
+    return jobs + orders + mixtures
 
 
 def _lint(rooms):
