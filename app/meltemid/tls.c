@@ -35,8 +35,6 @@ int tls_start(struct daemon *d, struct mt_err *e)
 			return mt_err(e, -ENOMEM,
 				"no memory for the ciphers of worker %u: raise spec.memory.mb", i);
 	}
-	if (d->n_workers && d->aeads[0]->note)
-		mt_log(MT_LOG_WARN, "boot", "ciphers: %s", d->aeads[0]->note);
 	return 0;
 }
 

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a TLS record costs in TSC cycles: sealed and opened as streams will have it (header, numbers, buffers, message type), beside the
- * library's function alone on the same bytes in the same run. One JSON line for each provider, cipher, size and number of connections; ipsec-mb is
- * one without our own code for short records, too.
+ * library's function alone on the same bytes in the same run. One JSON line for each provider, cipher, size and number of connections.
  *
  *	bench_record [ROUNDS]
  *
  * The least of all rounds of 64 records, each of another connection (in turn; of many, by chance). The library works on
  * flat buffers with as many keys, all expanded.
  */
-#include "aead_priv.h"
+#include "mt_aead.h"
 #include "mt_tls_record.h"
 #include "mt_tls_kdf.h"
 
@@ -221,21 +220,7 @@ static struct cost ipsec_mb(uint8_t cipher, uint32_t size, uint32_t rounds)
 static const struct provider {
 	const char *name;
 	enum mt_aead_kind kind;
-	bool library_only;
-} providers[] = {{"openssl", MT_AEAD_OPENSSL, false},
-	{"ipsec-mb without gcm_wide", MT_AEAD_IPSEC_MB, true},
-	{"ipsec-mb", MT_AEAD_IPSEC_MB, false}};
-
-static struct mt_aead *provider_new(const struct provider *p)
-{
-	struct mt_aead *a = mt_aead_new(p->kind, 1024, SOCKET_ID_ANY);
-
-#ifdef MT_HAVE_IPSEC_MB
-	if (a && p->library_only)
-		mt_aead_ipsec_mb_library_only(a);
-#endif
-	return a;
-}
+} providers[] = {{"openssl", MT_AEAD_OPENSSL}, {"ipsec-mb", MT_AEAD_IPSEC_MB}};
 
 static void measure(const struct provider *p, struct mt_aead *a, uint8_t cipher, uint32_t rounds)
 {
@@ -283,7 +268,7 @@ int main(int argc, char **argv)
 	for (uint32_t i = 0; i < BATCH; i++)
 		MT_ASSERT((flat[i] = calloc(1, MT_TLS_RECORD_PLAIN + 1)) != NULL);
 	for (uint32_t i = 0; i < MT_ARRAY_LEN(providers); i++) {
-		struct mt_aead *a = provider_new(&providers[i]);
+		struct mt_aead *a = mt_aead_new(providers[i].kind, 1024, SOCKET_ID_ANY);
 
 		for (uint8_t cipher = 0; a && cipher < MT_ARRAY_LEN(cipher_names); cipher++)
 			measure(&providers[i], a, cipher, rounds);

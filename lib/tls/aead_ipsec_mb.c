@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The fast provider: direct calls of intel-ipsec-mb, which has code for each generation of vector instructions, and code of our own where that is
- * faster (gcm_wide.h). The library has no comparison of tags; that is ours.
+ * The fast provider: direct calls of intel-ipsec-mb, which has code for each generation of vector
+ * instructions. The library does not compare tags; this file does.
  */
 #include "aead_priv.h"
-#include "gcm_wide.h"
 #include "mt_tls_kdf.h"
 
 #include <intel-ipsec-mb.h>
@@ -28,10 +27,6 @@ struct aead_ipsec_mb {
 	struct mt_key_set *sets;
 	aes_gcm_enc_dec_t run[4];	/* of a whole record: by cipher, and whether it is sealed */
 	const struct gcm_key_data *now; /* of the record in hand */
-	uint32_t wide_max; /* bytes of a record of AES that gcm_wide.h takes; 0: it does not work */
-	uint64_t briefs;   /* records with `brief` */
-	/* A key without a place, for one record: not whole, so it is never looked for. */
-	struct gcm_key_data brief mt_cache_aligned;
 	union {
 		struct gcm_context_data gcm;
 		struct chacha20_poly1305_context_data chacha;
@@ -46,10 +41,13 @@ static struct aead_ipsec_mb *self(struct mt_aead *a)
 	return mt_container_of(a, struct aead_ipsec_mb, a);
 }
 
-/* Place i has it, or is where it comes to be. */
-static const struct gcm_key_data *key_in(
-	struct aead_ipsec_mb *s, const struct mt_aead_job *j, uint32_t len, uint32_t i, bool load)
+/* Finds the expanded key of AES in the cache, or expands it into a place or the scratch. */
+static mt_noinline const struct gcm_key_data *key_slow(
+	struct aead_ipsec_mb *s, const struct mt_aead_job *j, uint32_t len)
 {
+	bool load;
+	uint32_t i = mt_key_cache_find_slow(&s->cache, j->cipher, j->key, len, j->hint, &load);
+
 	if (!load)
 		return &s->keys[i].key;
 	/* A shorter one would leave some of a longer one. */
@@ -60,15 +58,6 @@ static const struct gcm_key_data *key_in(
 	else
 		IMB_AES256_GCM_PRE(s->mgr, j->key, &s->keys[i].key);
 	return &s->keys[i].key;
-}
-
-static mt_noinline const struct gcm_key_data *key_slow(
-	struct aead_ipsec_mb *s, const struct mt_aead_job *j, uint32_t len)
-{
-	bool load;
-	uint32_t i = mt_key_cache_find_slow(&s->cache, j->cipher, j->key, len, j->hint, &load);
-
-	return key_in(s, j, len, i, load);
 }
 
 static inline uint32_t len_of(const struct mt_aead_job *j)
@@ -210,7 +199,7 @@ static __attribute__((noinline)) bool chacha(struct aead_ipsec_mb *s, const stru
 	       (j->seal || same_tag(computed, tag));
 }
 
-static inline bool aes_by_library(struct aead_ipsec_mb *s, const struct gcm_key_data *key,
+static inline bool aes(struct aead_ipsec_mb *s, const struct gcm_key_data *key,
 	const struct mt_aead_job *j, uint8_t *to, const uint8_t *from, uint32_t n, uint8_t *tag)
 {
 	aes_gcm_enc_dec_t run = s->run[j->cipher << 1 | j->seal];
@@ -221,31 +210,10 @@ static inline bool aes_by_library(struct aead_ipsec_mb *s, const struct gcm_key_
 	return j->seal || same_tag(computed, tag);
 }
 
-static inline bool aes(struct aead_ipsec_mb *s, const struct gcm_key_data *key,
-	const struct mt_aead_job *j, uint8_t *to, const uint8_t *from, uint32_t n, uint8_t *tag)
-{
-	/* Empty ones, for which this wraps, are the library's. */
-	if (mt_unlikely(n - 1 >= s->wide_max))
-		return aes_by_library(s, key, j, to, from, n, tag);
-	if (!j->seal)
-		return mt_gcm_wide_open(key, j, to, from, n, tag);
-	mt_gcm_wide_seal(key, j, to, from, n, tag);
-	return true;
-}
-
-/* A key without a place is expanded as far as its record needs. */
 static mt_noinline bool aes_slow(struct aead_ipsec_mb *s, const struct mt_aead_job *j, uint8_t *to,
 	const uint8_t *from, uint32_t n, uint8_t *tag)
 {
-	uint32_t len = len_of(j);
-	bool load;
-	uint32_t i = mt_key_cache_find_slow(&s->cache, j->cipher, j->key, len, j->hint, &load);
-
-	if (i != s->cache.n || n > MT_GCM_WIDE_EXPAND_MAX || !s->wide_max)
-		return aes(s, key_in(s, j, len, i, load), j, to, from, n, tag);
-	mt_gcm_wide_expand(&s->brief, j->key, len, n);
-	s->briefs++;
-	return aes(s, &s->brief, j, to, from, n, tag);
+	return aes(s, key_slow(s, j, len_of(j)), j, to, from, n, tag);
 }
 
 /* Of each record: what is rare is called last, so that nothing is saved for it. */
@@ -271,7 +239,6 @@ static void forget(struct mt_aead *a, enum mt_tls_cipher c, const uint8_t *key)
 
 	OPENSSL_cleanse(&s->keys[i].key, sizeof(s->keys[i].key));
 	OPENSSL_cleanse(&s->keys[s->cache.n].key, sizeof(s->keys[0].key));
-	OPENSSL_cleanse(&s->brief, sizeof(s->brief));
 	OPENSSL_cleanse(&s->context, sizeof(s->context));
 }
 
@@ -283,7 +250,6 @@ static void free_all(struct mt_aead *a)
 		free_mb_mgr(s->mgr);
 	rte_free(s->sets);
 	OPENSSL_cleanse(s->keys, (s->cache.n + 1) * sizeof(s->keys[0]));
-	OPENSSL_cleanse(&s->brief, sizeof(s->brief));
 	rte_free(s);
 }
 
@@ -296,21 +262,6 @@ static const struct mt_aead_ops ops = {
 	.forget = forget,
 	.free = free_all,
 };
-
-uint64_t mt_aead_ipsec_mb_briefs(struct mt_aead *a)
-{
-	return self(a)->briefs;
-}
-
-uint32_t mt_aead_ipsec_mb_wide_max(struct mt_aead *a)
-{
-	return self(a)->wide_max;
-}
-
-void mt_aead_ipsec_mb_library_only(struct mt_aead *a)
-{
-	self(a)->wide_max = 0;
-}
 
 /* For the cache: with both lengths; and the mark stays as it is. */
 static bool expands_behind_the_key(struct aead_ipsec_mb *s)
@@ -351,14 +302,8 @@ struct mt_aead *mt_aead_ipsec_mb_new(uint32_t keys, int socket)
 		s->run[MT_TLS_AES_256_GCM << 1] = s->mgr->gcm256_dec;
 		s->run[MT_TLS_AES_256_GCM << 1 | 1] = s->mgr->gcm256_enc;
 		if (imb_get_errno(s->mgr) == 0 && (s->mgr->features & needs) == needs &&
-			expands_behind_the_key(s)) {
-			s->wide_max = mt_gcm_wide_works(s->mgr) ? MT_GCM_WIDE_RECORD_MAX : 0;
-			if (!s->wide_max && mt_gcm_wide_is_possible(s->mgr))
-				s->a.note = "this version of intel-ipsec-mb expands keys in a way "
-					    "that is not known: all records of AES are left to it, "
-					    "and short ones take longer";
+			expands_behind_the_key(s))
 			return &s->a;
-		}
 	}
 	free_all(&s->a);
 	return NULL;

@@ -19,7 +19,10 @@ struct mt_aead_job {
 	uint8_t cipher;	    /* enum mt_tls_cipher */
 	bool seal;
 	uint8_t aad_len;
-	/* At most 16 bytes of additional data. Each is written by one store: it is loaded as a vector, which would wait for several. */
+	/*
+	 * At most 16 bytes of additional data. Each is written by one store, because the library loads
+	 * it as a vector, and that load would wait for several stores.
+	 */
 	uint64_t nonce[2] __attribute__((aligned(16)));
 	uint64_t aad[2] __attribute__((aligned(16)));
 };
@@ -57,8 +60,6 @@ struct mt_aead_ops {
 
 struct mt_aead {
 	const struct mt_aead_ops *ops;
-	/* What an operator should know of it, a sentence for a log; NULL: nothing. */
-	const char *note;
 };
 
 enum mt_aead_kind {

@@ -44,7 +44,7 @@ static mt_inline int seal_flat(struct mt_tls_records *w, struct mt_tls_record *r
 	uint8_t *text = p + r->before, *tag = text + n;
 	struct mt_aead_job j;
 
-	/* First: it is loaded with what is around it, which waits for a store that is too young. */
+	/* Write the type first: the library loads it with its neighbours, and waits for recent stores. */
 	if (r->is_13)
 		*tag++ = (uint8_t)type;
 	begin_record(r, type, n, p, &j);

@@ -4,16 +4,12 @@
 #include "scene.h"
 
 #include <openssl/evp.h>
-#ifdef MT_HAVE_IPSEC_MB
-#include "gcm_wide.h"
-#endif
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define N	600
-#define LONGEST 2200
+#define N 600
 
-static uint8_t text[LONGEST], sealed[LONGEST + MT_AEAD_TAG], is[LONGEST + MT_AEAD_TAG];
+static uint8_t text[N], sealed[N + MT_AEAD_TAG], is[N + MT_AEAD_TAG];
 
 static const EVP_CIPHER *cipher_of(uint8_t c)
 {
@@ -68,7 +64,7 @@ static void test_reference(void)
 	static const uint32_t pieces[] = {0, 1, 7, 15, 16, 17, 333};
 	uint8_t key[32];
 
-	scene_fill(text, LONGEST, 7);
+	scene_fill(text, N, 7);
 	for (uint32_t a = 0; tls_aead[a]; a++)
 		for (uint8_t cipher = 0; cipher < 3; cipher++)
 			for (uint32_t n = 0; n <= N; n += n < 70 ? 1 : 53)
@@ -115,7 +111,7 @@ static void wrong_bits(struct mt_aead *a, uint8_t cipher, uint32_t n, uint32_t p
 
 static void test_wrong_bits(void)
 {
-	/* One for each number of registers that a short one lies in, and a longer one. */
+	/* One for each number of 64-byte vectors that a short one lies in, and a longer one. */
 	static const uint32_t lengths[] = {1, 50, 100, 150, 200, 300, 400};
 
 	for (uint32_t a = 0; tls_aead[a]; a++)
@@ -221,168 +217,6 @@ static void test_keys(void)
 	keys_in_turn(4);
 	keys_in_turn(64);
 }
-
-#ifdef MT_HAVE_IPSEC_MB
-/* Records of all lengths around what such a one may be, each under a key of its own; how many had theirs expanded as far as needed. */
-static uint64_t brief_keys(uint32_t places, uint8_t cipher)
-{
-	struct mt_aead *a = mt_aead_new(MT_AEAD_IPSEC_MB, places, SOCKET_ID_ANY);
-	uint8_t key[32];
-	uint64_t briefs;
-
-	if (!a)
-		return 0;
-	for (uint32_t i = 0; i < 2 * (MT_GCM_WIDE_EXPAND_MAX + 40); i++) {
-		uint32_t n = i / 2;
-		struct mt_aead_job j = job(cipher, key, i);
-
-		scene_fill(key, sizeof(key), i * 7919);
-		reference(&j, text, n, sealed);
-		memcpy(is, text, n);
-		CU_ASSERT_TRUE(run(a, &j, true, is, n, 0));
-		CU_ASSERT_EQUAL(memcmp(is, sealed, n + MT_AEAD_TAG), 0);
-		CU_ASSERT_TRUE(run(a, &j, false, is, n, 0));
-		CU_ASSERT_EQUAL(memcmp(is, text, n), 0);
-		is[n] ^= 1;
-		CU_ASSERT_FALSE(run(a, &j, false, is, n, 0));
-		/* In parts, its key is expanded anew and as a whole. */
-		memcpy(is, text, n);
-		CU_ASSERT_TRUE(run(a, &j, true, is, n, 100));
-		CU_ASSERT_EQUAL(memcmp(is, sealed, n + MT_AEAD_TAG), 0);
-	}
-	briefs = mt_aead_ipsec_mb_briefs(a);
-	mt_aead_free(a);
-	return briefs;
-}
-
-/* With the version whose layout is known it works where the CPU can do it; with code for another CPU it says that it does not. */
-static bool wide_works(void)
-{
-	const uint64_t needs = IMB_FEATURE_AVX512_SKX | IMB_FEATURE_VAES | IMB_FEATURE_VPCLMULQDQ |
-			       IMB_FEATURE_GFNI;
-	IMB_MGR *mgr = alloc_mb_mgr(0);
-	bool works;
-
-	CU_ASSERT_PTR_NOT_NULL_FATAL(mgr);
-	init_mb_mgr_sse(mgr);
-	CU_ASSERT_FALSE(mt_gcm_wide_works(mgr));
-	init_mb_mgr_auto(mgr, NULL);
-	works = mt_gcm_wide_works(mgr);
-	if (imb_get_version() == IMB_VERSION(1, 3, 0) && (mgr->features & needs) == needs)
-		CU_ASSERT_TRUE(works);
-	free_mb_mgr(mgr);
-	return works;
-}
-
-static void test_wide(void)
-{
-	bool works = wide_works();
-
-	if (!tls_aead[1])
-		return;
-	CU_ASSERT_EQUAL(mt_aead_ipsec_mb_wide_max(tls_aead[1]), works ? MT_GCM_WIDE_RECORD_MAX : 0);
-	CU_ASSERT_EQUAL(mt_aead_ipsec_mb_wide_max(tls_aead[2]), 0);
-	if (works)
-		CU_ASSERT_PTR_NULL(tls_aead[1]->note);
-	for (uint8_t cipher = MT_TLS_AES_128_GCM; cipher <= MT_TLS_AES_256_GCM; cipher++) {
-		CU_ASSERT_EQUAL(
-			brief_keys(0, cipher), works ? 2 * 3 * (MT_GCM_WIDE_EXPAND_MAX + 1) : 0);
-		CU_ASSERT_EQUAL(brief_keys(4, cipher) > MT_GCM_WIDE_EXPAND_MAX, works);
-	}
-}
-
-/* Bytes of all vector registers that are not 0, as the last call left them. */
-#define KEEP(n) "vmovdqu64 %%zmm" #n ", 64*" #n "(%0)\n\t"
-static mt_inline uint32_t left_in_registers(void)
-{
-	static uint8_t is_there[32 * 64];
-	uint32_t left = 0;
-
-	__asm__ volatile(KEEP(0) KEEP(1) KEEP(2) KEEP(3) KEEP(4) KEEP(5) KEEP(6) KEEP(7) KEEP(
-		8) KEEP(9) KEEP(10) KEEP(11) KEEP(12) KEEP(13) KEEP(14) KEEP(15) KEEP(16) KEEP(17)
-				 KEEP(18) KEEP(19) KEEP(20) KEEP(21) KEEP(22) KEEP(23) KEEP(24)
-					 KEEP(25) KEEP(26) KEEP(27) KEEP(28) KEEP(29) KEEP(30)
-						 KEEP(31)
-			 :
-			 : "r"(is_there)
-			 : "memory");
-	for (uint32_t i = 0; i < sizeof(is_there); i++)
-		left += is_there[i] != 0;
-	return left;
-}
-
-static void test_wide_leaves_nothing(void)
-{
-	struct gcm_key_data key mt_cache_aligned;
-	uint8_t raw[32], tag[MT_AEAD_TAG];
-	struct mt_aead_job j;
-
-	if (!wide_works())
-		return;
-	scene_fill(raw, sizeof(raw), 5);
-	for (uint32_t n = 1; n <= MT_GCM_WIDE_RECORD_MAX; n += 63) {
-		j = job(MT_TLS_AES_256_GCM, raw, n);
-		mt_gcm_wide_expand(&key, raw, 32, n);
-		CU_ASSERT_EQUAL(left_in_registers(), 0);
-		mt_gcm_wide_seal(&key, &j, is, text, n, tag);
-		CU_ASSERT_EQUAL(left_in_registers(), 0);
-		CU_ASSERT_TRUE(mt_gcm_wide_open(&key, &j, is, is, n, tag));
-		CU_ASSERT_FALSE(mt_gcm_wide_open(&key, &j, is, is, n, tag));
-		CU_ASSERT_EQUAL(left_in_registers(), 0);
-	}
-}
-
-/* A library that differs, in one byte of text or tag of records of one length. */
-static struct {
-	aes_gcm_enc_dec_t is;
-	uint64_t n;
-	bool tag;
-} odd;
-
-static void odd_library(const struct gcm_key_data *key, struct gcm_context_data *context,
-	uint8_t *out, uint8_t const *in, uint64_t n, const uint8_t *iv, uint8_t const *aad,
-	uint64_t aad_len, uint8_t *tag, uint64_t tag_len)
-{
-	odd.is(key, context, out, in, n, iv, aad, aad_len, tag, tag_len);
-	/* By its own expansion alone, or both would be as odd. */
-	if (n == odd.n && key->ghash_keys.vaes_avx512.shifted_hkey[0] != 0xa5)
-		*(odd.tag ? tag + 7 : out + n / 2) ^= 4;
-}
-
-static bool agrees_if(aes_gcm_enc_dec_t *call, IMB_MGR *mgr, uint64_t n, bool tag)
-{
-	bool agrees;
-
-	odd.is = *call;
-	odd.n = n;
-	odd.tag = tag;
-	*call = odd_library;
-	agrees = mt_gcm_wide_agrees(mgr);
-	*call = odd.is;
-	return agrees;
-}
-
-/* All is left to the library where one byte differs, of any length. */
-static void test_wide_compares(void)
-{
-	static const uint64_t lengths[] = {1, 64, 65, 319, 320, 700};
-	IMB_MGR *mgr;
-
-	if (!wide_works())
-		return;
-	mgr = alloc_mb_mgr(0);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(mgr);
-	init_mb_mgr_auto(mgr, NULL);
-	CU_ASSERT_TRUE(mt_gcm_wide_agrees(mgr));
-	for (uint32_t i = 0; i < MT_ARRAY_LEN(lengths); i++) {
-		CU_ASSERT_FALSE(agrees_if(&mgr->gcm128_enc, mgr, lengths[i], false));
-		CU_ASSERT_FALSE(agrees_if(&mgr->gcm128_dec, mgr, lengths[i], true));
-		CU_ASSERT_FALSE(agrees_if(&mgr->gcm256_enc, mgr, lengths[i], true));
-		CU_ASSERT_FALSE(agrees_if(&mgr->gcm256_dec, mgr, lengths[i], false));
-	}
-	free_mb_mgr(mgr);
-}
-#endif
 
 static struct mt_key_places all(struct mt_key_place *first)
 {
@@ -497,9 +331,4 @@ static void test_forgotten(void)
 const struct mt_test aead_tests[] = {{"beside a reference", test_reference},
 	{"wrong bits", test_wrong_bits}, {"to other buffers", test_other_buffers},
 	{"many keys", test_keys}, {"which keys stay", test_cache},
-	{"keys are compared", test_cache_compares}, {"forgotten keys", test_forgotten},
-#ifdef MT_HAVE_IPSEC_MB
-	{"short records", test_wide}, {"short records are compared", test_wide_compares},
-	{"short records leave nothing in registers", test_wide_leaves_nothing},
-#endif
-	{0}};
+	{"keys are compared", test_cache_compares}, {"forgotten keys", test_forgotten}, {0}};

@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "aead_priv.h"
-
 #include "../../eal_unpinned.h"
 #include "allocate.h"
 #include "scene.h"
@@ -8,7 +6,7 @@
 #include "pki.h"
 
 struct mt_pools tls_pools, tls_worker_pools[2];
-struct mt_aead *tls_aead[4];
+struct mt_aead *tls_aead[3];
 
 uint32_t tls_unhex(const char *hex, uint8_t *out)
 {
@@ -19,17 +17,6 @@ uint32_t tls_unhex(const char *hex, uint8_t *out)
 		out[n++] = (uint8_t)v;
 	}
 	return n;
-}
-
-static struct mt_aead *tls_library_only(uint32_t keys)
-{
-	struct mt_aead *a = mt_aead_new(MT_AEAD_IPSEC_MB, keys, SOCKET_ID_ANY);
-
-#ifdef MT_HAVE_IPSEC_MB
-	if (a)
-		mt_aead_ipsec_mb_library_only(a);
-#endif
-	return a;
 }
 
 int main(int argc, char **argv)
@@ -61,12 +48,10 @@ int main(int argc, char **argv)
 	tls_aead[0] = mt_aead_new(MT_AEAD_OPENSSL, 2, SOCKET_ID_ANY);
 	MT_ASSERT(tls_aead[0]);
 	tls_aead[1] = mt_aead_new(MT_AEAD_IPSEC_MB, 2, SOCKET_ID_ANY);
-	tls_aead[2] = tls_library_only(2);
 	rc = mt_test_main(suites, argc, argv);
 	pki_end();
 	mt_aead_free(tls_aead[0]);
 	mt_aead_free(tls_aead[1]);
-	mt_aead_free(tls_aead[2]);
 	mt_pools_fini(&tls_worker_pools[0]);
 	mt_pools_fini(&tls_worker_pools[1]);
 	mt_pools_fini(&tls_pools);

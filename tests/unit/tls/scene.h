@@ -13,8 +13,8 @@ struct scene {
 	uint64_t now;
 };
 
-/* All providers of this build: those before NULL. ipsec-mb is there with and without code of our own beside it. */
-extern struct mt_aead *tls_aead[4];
+/* All providers of this build: those before NULL. */
+extern struct mt_aead *tls_aead[3];
 
 void scene_begin(struct scene *s, const struct suite *suite, struct mt_aead *aead, bool server);
 /* Every buffer is back. */
