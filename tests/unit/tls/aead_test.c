@@ -4,6 +4,7 @@
 #include "scene.h"
 
 #include <openssl/evp.h>
+#include <rte_malloc.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -328,7 +329,53 @@ static void test_forgotten(void)
 	CU_ASSERT_EQUAL(memcmp(place.key, key, 32), 0);
 }
 
+/* The second key has the scratch, then takes the first one's only place; forgets it there. */
+static void use_and_forget(struct mt_aead *a, uint8_t cipher, uint32_t seed)
+{
+	uint8_t keys[2][32];
+
+	for (uint32_t k = 0; k < 2; k++)
+		scene_fill(keys[k], 32, seed + k);
+	for (uint32_t i = 0; i < 4 * MT_KEY_CACHE_ONE_IN; i++) {
+		struct mt_aead_job j = job(cipher, keys[i >= 2], i);
+
+		CU_ASSERT_TRUE(run(a, &j, true, is, 100, i & 1 ? 9 : 0));
+	}
+	a->ops->forget(a, cipher, keys[1]);
+}
+
+/* A provider's own memory does not depend on keys that it has forgotten. */
+static void wiped(struct mt_aead *a)
+{
+	uint8_t *before;
+	size_t n;
+
+	CU_ASSERT_EQUAL_FATAL(rte_malloc_validate(a, &n), 0);
+	before = malloc(n);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(before);
+	for (uint8_t cipher = 0; cipher < 3; cipher++) {
+		use_and_forget(a, cipher, 1000);
+		memcpy(before, a, n);
+		use_and_forget(a, cipher, 2000);
+		CU_ASSERT_EQUAL(memcmp(before, a, n), 0);
+	}
+	free(before);
+}
+
+static void test_wiped(void)
+{
+	for (int kind = MT_AEAD_OPENSSL; kind <= MT_AEAD_IPSEC_MB; kind++) {
+		struct mt_aead *a = mt_aead_new((enum mt_aead_kind)kind, 1, SOCKET_ID_ANY);
+
+		if (!a)
+			continue;
+		wiped(a);
+		mt_aead_free(a);
+	}
+}
+
 const struct mt_test aead_tests[] = {{"beside a reference", test_reference},
 	{"wrong bits", test_wrong_bits}, {"to other buffers", test_other_buffers},
 	{"many keys", test_keys}, {"which keys stay", test_cache},
-	{"keys are compared", test_cache_compares}, {"forgotten keys", test_forgotten}, {0}};
+	{"keys are compared", test_cache_compares}, {"forgotten keys", test_forgotten},
+	{"forgotten keys are wiped", test_wiped}, {0}};
