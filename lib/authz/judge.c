@@ -272,15 +272,14 @@ static enum fits cond_fits_token(struct mt_authz_call *c, const struct mt_authz_
 static enum fits cond_fits_claim(struct mt_authz_call *c, const struct mt_authz_cond *w)
 {
 	bool there = false, fits = !w->n_values, spared = false;
+	struct mt_claims_at at = {0};
 	struct mt_claim one;
-	uint32_t pos = 0;
 
-	while (c->claims && mt_claims_next(c->claims, &pos, &one)) {
+	while (c->claims && mt_claims_find(c->claims, w->path, &at, &one)) {
 		struct text t = text_of(one.value);
 
 		c->steps++;
-		if (one.kind != MT_CLAIM_STRING || one.path.len != w->path.len ||
-			memcmp(one.path.p, w->path.p, w->path.len) != 0)
+		if (one.kind != MT_CLAIM_STRING)
 			continue;
 		there = true;
 		fits = fits || one_text_fits(c, w->values, w->n_values, &t);

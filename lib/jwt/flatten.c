@@ -112,10 +112,11 @@ static bool add_object(struct walk *w, uint32_t len, const json_t *o, uint32_t d
 static struct mt_claims_text top(const struct mt_claims *c, const char *name)
 {
 	uint8_t path[MT_CLAIMS_PATH];
-	uint32_t pos = 0, n = mt_claims_path(path, 0, name, (uint32_t)strlen(name));
+	uint32_t n = mt_claims_path(path, 0, name, (uint32_t)strlen(name));
+	struct mt_claims_at at = {0};
 	struct mt_claim found;
 
-	if (mt_claims_find(c, (struct mt_slice){path, n}, &pos, &found))
+	if (mt_claims_find(c, (struct mt_slice){path, n}, &at, &found))
 		return (struct mt_claims_text){
 			(uint16_t)(found.value.p - c->bytes), (uint16_t)found.value.len};
 	return (struct mt_claims_text){0, 0};

@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a verified token says, as one flat piece of memory of fixed size: read on workers without any library. Each entry is one
+ * The claims of a verified token, as one flat piece of memory of fixed size that workers read without a library. Each value is one
  * text: a string claim, one of a list's strings, or a number or a truth value in words (which conditions do not see, as Envoy
- * compares strings alone).
+ * compares strings alone). Values of one path that follow each other share the path, so a list stores it once.
  */
 #pragma once
 
 #include "mt_base.h"
 
-#define MT_CLAIMS_BYTES	  3584
-#define MT_CLAIMS_ENTRIES 256
-#define MT_CLAIMS_DEPTH	  8 /* objects in objects; what lies deeper is not there */
+#define MT_CLAIMS_BYTES	  8192 /* JSON of the longest token has 6,141 */
+#define MT_CLAIMS_ENTRIES 1024 /* values: what one condition compares at most */
+#define MT_CLAIMS_DEPTH	  8    /* objects in objects; what lies deeper is not there */
 #define MT_CLAIMS_PATH	  512
 
 struct mt_claims {
 	int64_t expires; /* seconds since 1970, the tolerated skew counted; INT64_MAX: never */
-	uint32_t len, n; /* bytes, entries */
+	uint32_t len, n; /* bytes, values */
+	uint32_t last;	 /* where the last group in bytes[] starts; n is 0: there is none */
 	struct mt_claims_text {
 		uint16_t off, len;
 	} issuer, subject; /* in bytes[]; off 0: it has none */
@@ -43,14 +44,20 @@ struct mt_claim {
 	struct mt_slice path, value;
 };
 
-/* The entry at *pos, which goes on behind it; false: there is no other. *pos starts at 0. */
-bool mt_claims_next(const struct mt_claims *c, uint32_t *pos, struct mt_claim *out);
-/* The next one of that path; as above. */
-bool mt_claims_find(
-	const struct mt_claims *c, struct mt_slice path, uint32_t *pos, struct mt_claim *out);
+/* A place among the values; zero-filled: in front of the first. */
+struct mt_claims_at {
+	uint32_t next, end; /* of the group: its next value, and what follows it */
+	struct mt_slice path;
+};
+
+/* Takes the next value; false: there is none left. */
+bool mt_claims_next(const struct mt_claims *c, struct mt_claims_at *at, struct mt_claim *out);
+/* Takes the next value of that path; as above. */
+bool mt_claims_find(const struct mt_claims *c, struct mt_slice path, struct mt_claims_at *at,
+	struct mt_claim *out);
 
 /* Adds a name to a path of `len` bytes in `path`, of MT_CLAIMS_PATH bytes; the new length, 0: it does not fit. */
 uint32_t mt_claims_path(uint8_t *path, uint32_t len, const void *name, uint32_t n);
-/* false: there is no room. */
+/* Adds a value, which then ends bytes[0..len); false: it does not fit. */
 bool mt_claims_add(
 	struct mt_claims *c, uint8_t kind, struct mt_slice path, const void *value, uint32_t len);

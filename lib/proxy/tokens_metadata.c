@@ -138,11 +138,11 @@ bool mt_tokens_sanitize(struct mt_proxy *p, const struct mt_authz_tokens *t)
 static bool output(
 	struct mt_proxy *p, const struct mt_token_output *o, const struct mt_claims *claims)
 {
+	struct mt_claims_at at = {0};
 	struct mt_claim c, other;
-	uint32_t pos = 0;
 
-	if (!mt_claims_find(claims, o->path, &pos, &c) || !c.value.len ||
-		mt_claims_find(claims, o->path, &pos, &other))
+	if (!mt_claims_find(claims, o->path, &at, &c) || !c.value.len ||
+		mt_claims_find(claims, o->path, &at, &other))
 		return true;
 	return change(p, o->key, (uint32_t)strlen(o->key), c.value.p, c.value.len);
 }

@@ -32,15 +32,16 @@ static struct mt_token_rules *rules_of(const char *issuer)
 /* Each entry lies in it, and the whole of it is entries. */
 static void check(const struct mt_claims *c)
 {
+	struct mt_claims_at at = {0};
 	struct mt_claim one;
-	uint32_t pos = 0;
+	uint32_t n = 0;
 
-	MT_ASSERT(c->len <= MT_CLAIMS_BYTES);
-	while (mt_claims_next(c, &pos, &one)) {
-		MT_ASSERT(pos <= c->len && one.path.len <= MT_CLAIMS_PATH);
-		MT_ASSERT(one.value.p + one.value.len == c->bytes + pos);
+	MT_ASSERT(c->len <= MT_CLAIMS_BYTES && c->n <= MT_CLAIMS_ENTRIES);
+	for (; mt_claims_next(c, &at, &one); n++) {
+		MT_ASSERT(at.end <= c->len && one.path.len <= MT_CLAIMS_PATH);
+		MT_ASSERT(at.next <= at.end && one.value.p + one.value.len == c->bytes + at.next);
 	}
-	MT_ASSERT(pos == c->len);
+	MT_ASSERT(at.end == c->len && n == c->n);
 	MT_ASSERT(c->issuer.off + c->issuer.len <= c->len);
 	MT_ASSERT(c->subject.off + c->subject.len <= c->len);
 }

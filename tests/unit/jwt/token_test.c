@@ -231,15 +231,15 @@ static struct mt_slice path_of(const char *const *names, uint8_t path[MT_CLAIMS_
 /* All values of a path, each with a blank behind it; what is no string in brackets. */
 static const char *values(const char *const *names)
 {
-	static char text[512];
+	static char text[8192];
 	uint8_t path[MT_CLAIMS_PATH];
 	struct mt_slice p = path_of(names, path);
+	struct mt_claims_at at = {0};
 	struct mt_claim c;
-	uint32_t pos = 0;
 	size_t n = 0;
 
 	text[0] = '\0';
-	while (mt_claims_find(&found.claims, p, &pos, &c))
+	while (mt_claims_find(&found.claims, p, &at, &c))
 		n += (size_t)snprintf(text + n, sizeof(text) - n,
 			c.kind == MT_CLAIM_STRING ? "%.*s " : "(%.*s) ", (int)c.value.len,
 			(const char *)c.value.p);
@@ -284,11 +284,77 @@ static void test_too_much(void)
 		p += sprintf(p, "}");
 	sprintf(p, "}");
 	CU_ASSERT_EQUAL(claims(text), MT_TOKEN_valid);
+	/* More values than a condition compares. */
 	p = text + sprintf(text, "{\"iss\":\"iss\",\"g\":[");
-	for (int i = 0; i < 200; i++)
-		p += sprintf(p, "%s\"0123456789abcdef\"", i ? "," : "");
+	for (int i = 0; i < MT_CLAIMS_ENTRIES; i++)
+		p += sprintf(p, "%s\"x\"", i ? "," : "");
 	sprintf(p, "]}");
 	CU_ASSERT_EQUAL(claims(text), MT_TOKEN_too_long);
+	/* A name that each of its members' paths repeats. */
+	p = text + sprintf(text, "{\"iss\":\"iss\",\"%0400d\":{", 0);
+	for (int i = 0; i < 30; i++)
+		p += sprintf(p, "%s\"n%d\":\"x\"", i ? "," : "", i);
+	sprintf(p, "}}");
+	CU_ASSERT_EQUAL(claims(text), MT_TOKEN_too_long);
+	/* A path of its own that is too long. */
+	sprintf(text, "{\"iss\":\"iss\",\"%0600d\":1}", 0);
+	CU_ASSERT_EQUAL(claims(text), MT_TOKEN_too_long);
+	free(text);
+}
+
+static char *roles(char *p, uint32_t n)
+{
+	p += sprintf(p, "[");
+	for (uint32_t i = 0; i < n; i++)
+		p += sprintf(p, "%s\"r%04u\"", i ? "," : "", i);
+	return p + sprintf(p, "]");
+}
+
+/* A list costs its path once, wherever it lies: the longest token's roles fit. */
+static void test_lists(void)
+{
+	static const uint32_t counts[] = {1, 200, 340, 700};
+	char *text = malloc(16384), want[8] = "", *p;
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(counts); i++) {
+		p = text + sprintf(text, "{\"iss\":\"iss\",\"sub\":\"s\",\"realm_access\":{"
+					 "\"some\":\"one\",\"roles\":");
+		p = roles(p, counts[i]);
+		sprintf(p, "},\"groups\":[\"a\",\"b\"]}");
+		CU_ASSERT_EQUAL(claims(text), MT_TOKEN_valid);
+		CU_ASSERT_EQUAL(strlen(VALUES("realm_access", "roles")), 6u * counts[i]);
+		snprintf(want, sizeof(want), "r%04u ", counts[i] - 1);
+		CU_ASSERT_PTR_NOT_NULL(strstr(VALUES("realm_access", "roles"), want));
+		CU_ASSERT_STRING_EQUAL(VALUES("realm_access", "some"), "one ");
+		CU_ASSERT_STRING_EQUAL(VALUES("groups"), "a b ");
+		CU_ASSERT(
+			mt_slice_eq_str(mt_claims_text(&found.claims, found.claims.subject), "s"));
+	}
+	free(text);
+}
+
+/* As Keycloak writes them: roles of the realm and of each client. */
+static void test_keycloak(void)
+{
+	char *text = malloc(16384), *p;
+
+	for (uint32_t clients = 5; clients <= 60; clients += 11) {
+		p = text + sprintf(text,
+				   "{\"exp\":1700000300,\"iat\":1700000000,\"jti\":\"4a2f7\","
+				   "\"iss\":\"iss\",\"aud\":[\"shop\",\"account\"],\"sub\":\"f:1\","
+				   "\"typ\":\"Bearer\",\"azp\":\"shop\",\"scope\":\"openid email\","
+				   "\"email_verified\":true,\"realm_access\":{\"roles\":");
+		p = roles(p, 100);
+		p += sprintf(p, "},\"resource_access\":{");
+		for (uint32_t i = 0; i < clients; i++)
+			p += sprintf(p, "%s\"client-%02u\":{\"roles\":[\"view\",\"manage-it\"]}",
+				i ? "," : "", i);
+		sprintf(p, "}}");
+		CU_ASSERT_EQUAL(claims(text), MT_TOKEN_valid);
+		CU_ASSERT_STRING_EQUAL(
+			VALUES("resource_access", "client-04", "roles"), "view manage-it ");
+		CU_ASSERT_STRING_EQUAL(VALUES("scope"), "openid email ");
+	}
 	free(text);
 }
 
@@ -324,4 +390,5 @@ const struct mt_test token_tests[] = {{"each algorithm", test_algorithms},
 	{"algorithms that are not taken", test_refused_algorithms}, {"kid", test_kid},
 	{"times", test_times}, {"claims", test_claims}, {"audiences", test_audiences},
 	{"form", test_form}, {"RFC 7515 A.3", test_vector}, {"what it says", test_flat},
-	{"more than there is room for", test_too_much}, {"where it stands", test_in}, {0}};
+	{"more than there is room for", test_too_much}, {"long lists", test_lists},
+	{"claims as of Keycloak", test_keycloak}, {"where it stands", test_in}, {0}};
