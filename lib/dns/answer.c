@@ -76,6 +76,7 @@ struct reply {
 	struct dns_query q;
 	struct dns_found found;
 	struct out out;
+	uint16_t alias; /* pointer to the host of the alias asked for; 0: it is none */
 	uint64_t *counters;
 };
 
@@ -151,12 +152,20 @@ static uint32_t negative_ttl(const struct reply *r)
 }
 
 /*
- * Tells how long it may be remembered that there is nothing (RFC 2308 §3). The zone's name ends the name
- * that was asked for; a host outside of our zones is a zone of its own.
+ * A pointer to the zone of the name asked for, or of the host that it is an alias of (RFC 2308 §2.2). A host outside of our zones
+ * is a zone of its own.
  */
+static uint16_t zone_of(const struct reply *r)
+{
+	int at = r->alias ? r->found.target_zone : (int)r->found.zone;
+
+	return (uint16_t)((r->alias ? r->alias : NAME_ASKED) + MT_MAX(at, 0));
+}
+
+/* Tells how long it may be remembered that there is nothing (RFC 2308 §3). */
 static void put_soa(struct reply *r)
 {
-	uint16_t zone = (uint16_t)(NAME_ASKED + (r->found.ours ? r->found.zone : 0));
+	uint16_t zone = zone_of(r);
 	const uint8_t label = sizeof(RNAME_LABEL) - 1;
 
 	put_record(&r->out, zone, TYPE_SOA, negative_ttl(r), (uint16_t)(2 + 1 + label + 2 + 20));
@@ -228,7 +237,24 @@ static uint16_t put_alias(struct reply *r)
 	at = (uint16_t)r->out.len;
 	put(&r->out, r->found.target.b, r->found.target.len);
 	r->out.answers++;
-	return (uint16_t)(0xc000 | at);
+	r->alias = (uint16_t)(0xc000 | at);
+	return r->alias;
+}
+
+/*
+ * Of a host outside of our zones only what leads to its address is ours: HTTPS and SVCB records of the real
+ * one would lead around the mesh (RFC 9460 §7.3), mail records of it do not concern us.
+ */
+static bool leads_to_address(uint16_t type)
+{
+	return type == TYPE_A || type == TYPE_AAAA || type == TYPE_ANY || type == TYPE_SVCB ||
+	       type == TYPE_HTTPS || type == TYPE_CNAME;
+}
+
+/* The alias is the whole answer: that its host has nothing of this type is not ours to answer. */
+static bool ends_with_alias(const struct reply *r)
+{
+	return r->alias && r->found.target_zone < 0 && !leads_to_address(r->q.type);
 }
 
 static uint32_t addresses(struct reply *r)
@@ -242,7 +268,7 @@ static uint32_t addresses(struct reply *r)
 		put_addrs4(r, name, t->addrs4 + e->addr4, e->n4);
 	if (wants(r, TYPE_AAAA))
 		put_addrs6(r, name, (const uint8_t(*)[16])(t->addrs6 + e->addr6), e->n6);
-	if (r->out.answers > before || (alias && r->q.type == TYPE_CNAME)) {
+	if (r->out.answers > before || (alias && r->q.type == TYPE_CNAME) || ends_with_alias(r)) {
 		mt_count(r->counters, MT_DNS_answered);
 		return end(r, RCODE_OK, FLAG_AA);
 	}
@@ -269,16 +295,6 @@ static uint32_t localhost(struct reply *r)
 	return end(r, RCODE_OK, FLAG_AA);
 }
 
-/*
- * Of a host outside of our zones only what leads to its address is ours: HTTPS and SVCB records of the real
- * one would lead around the mesh (RFC 9460 §7.3), mail records of it do not concern us.
- */
-static bool leads_to_address(uint16_t type)
-{
-	return type == TYPE_A || type == TYPE_AAAA || type == TYPE_ANY || type == TYPE_SVCB ||
-	       type == TYPE_HTTPS || type == TYPE_CNAME;
-}
-
 static enum mt_dns_verdict elsewhere(struct reply *r, uint32_t *n)
 {
 	/* Who does not want recursion is told that it would be needed. */
@@ -288,30 +304,35 @@ static enum mt_dns_verdict elsewhere(struct reply *r, uint32_t *n)
 	return MT_DNS_REPLY;
 }
 
+/* The name that was found, whatever the type. */
+static uint32_t by_found(struct reply *r)
+{
+	switch (r->found.kind) {
+	case DNS_ADDRESSES:
+	case DNS_ALIAS:
+		return addresses(r);
+	case DNS_LOCALHOST:
+		return localhost(r);
+	case DNS_NOBODY:
+		return nothing(r, RCODE_NXDOMAIN, MT_DNS_no_such_name);
+	case DNS_NONE:
+	case DNS_EMPTY:
+		break;
+	}
+	return nothing(r, RCODE_OK, MT_DNS_no_data);
+}
+
 static enum mt_dns_verdict by_table(struct reply *r, uint32_t *n)
 {
 	struct dns_found *f = &r->found;
 
 	dns_table_lookup(r->t, &r->q.name, f);
-	switch (f->kind) {
-	case DNS_NONE:
+	if (f->kind == DNS_NONE)
 		return elsewhere(r, n);
-	case DNS_ADDRESSES:
-	case DNS_ALIAS:
-		if (!f->ours && !leads_to_address(r->q.type))
-			return elsewhere(r, n);
-		*n = addresses(r);
-		break;
-	case DNS_LOCALHOST:
-		*n = localhost(r);
-		break;
-	case DNS_EMPTY:
-		*n = nothing(r, RCODE_OK, MT_DNS_no_data);
-		break;
-	case DNS_NOBODY:
-		*n = nothing(r, RCODE_NXDOMAIN, MT_DNS_no_such_name);
-		break;
-	}
+	if ((f->kind == DNS_ADDRESSES || f->kind == DNS_ALIAS) && !f->ours &&
+		!leads_to_address(r->q.type))
+		return elsewhere(r, n);
+	*n = by_found(r);
 	return MT_DNS_REPLY;
 }
 
@@ -370,6 +391,23 @@ enum mt_dns_verdict mt_dns_respond(const struct mt_dns_table *t, const struct mt
 	}
 	begin(&r, msg, len);
 	return by_table(&r, n);
+}
+
+uint32_t mt_dns_instead_of_nxdomain(const struct mt_dns_table *t, bool datagram, const uint8_t *msg,
+	uint32_t len, uint8_t *out, uint64_t *counters)
+{
+	const struct mt_dns_ask ask = {.datagram = datagram, .recursion = true};
+	struct reply r = {.t = t, .ask = &ask, .counters = counters};
+
+	if (!t || dns_query_parse(&r.q, msg, len) != RCODE_OK)
+		return 0;
+	dns_table_lookup(t, &r.q.name, &r.found);
+	if (r.found.kind == DNS_NONE && !dns_table_has_below(t, &r.q.name))
+		return 0;
+	r.out.p = out;
+	r.out.room = room_for(&r, datagram ? MT_DNS_UDP_MAX : MT_DNS_TCP_MAX);
+	begin(&r, msg, len);
+	return by_found(&r);
 }
 
 uint32_t mt_dns_error(const uint8_t *msg, uint32_t len, uint8_t rcode, bool truncated, uint8_t *out)

@@ -132,20 +132,12 @@ static int add_addr(struct mt_dns_builder *b, struct host *h, const struct mt_ad
 	return 0;
 }
 
-static bool in_zone(const struct mt_dns_builder *b, const struct dns_name *n)
-{
-	for (uint32_t i = 0; i < b->head.n_zones; i++)
-		if (dns_name_ends(n, &b->head.zones[i]) > 0)
-			return true;
-	return false;
-}
-
-/* Names between a zone and a host of it exist, though they have no data (RFC 8020 §3.1). */
+/* Names above a host exist, though they have no data (RFC 8020 §2). */
 static int add_between(struct mt_dns_builder *b, const struct dns_name *n)
 {
 	struct dns_name up = *n;
 
-	while (in_zone(b, &up)) {
+	while (up.labels > 1) {
 		uint32_t front = 1u + up.b[0];
 
 		memmove(up.b, up.b + front, up.len - front);
@@ -184,7 +176,7 @@ int mt_dns_builder_add(struct mt_dns_builder *b, enum mt_dns_origin origin, cons
 	h->origin = (uint8_t)origin;
 	for (uint32_t i = 0; rc == 0 && i < n; i++)
 		rc = add_addr(b, h, &addrs[i]);
-	if (rc == 0 && wild && in_zone(b, &name) && !host_of(b, &name, DNS_BETWEEN))
+	if (rc == 0 && wild && !host_of(b, &name, DNS_BETWEEN))
 		rc = -ENOMEM;
 	return rc ? rc : add_between(b, &name);
 }

@@ -146,6 +146,21 @@ bool dns_forward(
 
 /* ---- what becomes of it --------------------------------------------------------------------- */
 
+/* True if the reply denies a name that the table has: the client is answered by the table. */
+static bool keep_name(struct mt_dns_server *s, const struct dns_ask *a, const uint8_t *reply)
+{
+	uint32_t n = 0;
+
+	if (mt_dns_rcode(reply) == MT_DNS_NXDOMAIN)
+		n = mt_dns_instead_of_nxdomain(s->table, a->origin.datagram, a->msg + MT_DNS_FRAME,
+			a->len, s->out, s->counters);
+	if (!n)
+		return false;
+	dns_count(s, MT_DNS_name_kept);
+	dns_tell(s, &a->origin, s->out, n);
+	return true;
+}
+
 /* A reply of any length, with the client's id and its letters' case. */
 static void give_back(struct mt_dns_server *s, struct dns_ask *a, uint8_t *reply, uint32_t len)
 {
@@ -153,6 +168,10 @@ static void give_back(struct mt_dns_server *s, struct dns_ask *a, uint8_t *reply
 
 	mt_dns_set_id(reply, a->id);
 	mt_dns_set_id(query(a), a->id);
+	if (keep_name(s, a, reply)) {
+		dns_ask_free(s, a);
+		return;
+	}
 	/* The question is the same but for case (mt_dns_is_reply_to()), and no reply compresses it. */
 	if (len > 12 && (reply[4] | reply[5])) {
 		while (query(a)[end])

@@ -119,7 +119,17 @@ enum mt_dns_verdict mt_dns_respond(const struct mt_dns_table *t, const struct mt
 	uint64_t *counters);
 
 #define MT_DNS_SERVFAIL 2
+#define MT_DNS_NXDOMAIN 3
 #define MT_DNS_REFUSED	5
+
+/*
+ * What to answer a query that mt_dns_respond() wanted to pass on, and for which another server then answered
+ * NXDOMAIN. That code holds for all types of the name and for the names below it (RFC 2308 §5, RFC 8020 §2), so it
+ * must not pass where the table has one of them: writes that the name has nothing of this type, with our SOA. `out`
+ * has room as for mt_dns_respond(). The length; 0: the table has no such name, NXDOMAIN is right.
+ */
+uint32_t mt_dns_instead_of_nxdomain(const struct mt_dns_table *t, bool datagram, const uint8_t *msg,
+	uint32_t len, uint8_t *out, uint64_t *counters);
 
 /*
  * A message that says nothing but an error code, for a query that mt_dns_respond() wanted to pass on; its

@@ -92,8 +92,8 @@ uint32_t dns_query_limit(const struct dns_query *q);
 enum {
 	DNS_HOST = 1,	  /* has addresses */
 	DNS_WILDCARD = 2, /* what is below it has them */
-	DNS_BETWEEN = 4
-}; /* has none, but names below it */
+	DNS_BETWEEN = 4	  /* is above one of these */
+};
 
 struct dns_entry {
 	uint32_t hash, name; /* offset in table.names */
@@ -141,6 +141,9 @@ struct dns_found {
 	bool apex;
 	uint32_t zone;
 	struct dns_name target;
+	int target_zone; /* where the zone of `target` starts in it; -1: it is in none of ours */
 };
 
 void dns_table_lookup(const struct mt_dns_table *t, const struct dns_name *n, struct dns_found *f);
+/* True if a host of the table is below the name, in a zone of ours or not, so that the name exists (RFC 8020 §2). */
+bool dns_table_has_below(const struct mt_dns_table *t, const struct dns_name *n);

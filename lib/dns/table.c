@@ -54,24 +54,24 @@ static const struct dns_entry *find_wildcard(const struct mt_dns_table *t, const
 	return NULL;
 }
 
-static const struct dns_entry *find_joined(
-	const struct mt_dns_table *t, const struct dns_name *n, const struct dns_name *suffix)
+static const struct dns_entry *find_joined(const struct mt_dns_table *t, const struct dns_name *n,
+	const struct dns_name *suffix, uint8_t kinds)
 {
 	struct dns_name full;
 
 	if (!suffix->len || !dns_name_join(n, suffix, &full))
 		return NULL;
-	return dns_table_find(t, full.b, full.len, DNS_HOST);
+	return dns_table_find(t, full.b, full.len, kinds);
 }
 
 /* "reviews", "reviews.default" and "reviews.default.svc" for reviews.default.svc.cluster.local. */
 static const struct dns_entry *find_short(const struct mt_dns_table *t, const struct dns_name *n)
 {
 	if (n->labels == 1)
-		return find_joined(t, n, &t->ns_svc);
+		return find_joined(t, n, &t->ns_svc, DNS_HOST);
 	if (n->labels == 2)
-		return find_joined(t, n, &t->svc);
-	return n->labels == 3 ? find_joined(t, n, &t->domain) : NULL;
+		return find_joined(t, n, &t->svc, DNS_HOST);
+	return n->labels == 3 ? find_joined(t, n, &t->domain, DNS_HOST) : NULL;
 }
 
 /* HOST.SEARCH for a HOST of ours: clients try their search list before the name as it is. */
@@ -93,18 +93,25 @@ static bool find_searched(
 	return false;
 }
 
-/* The longest zone that the name is in. */
-static void find_zone(const struct mt_dns_table *t, const struct dns_name *n, struct dns_found *f)
+/* Where the longest zone that the name is in starts in it; -1: it is in none. */
+static int find_zone(const struct mt_dns_table *t, const struct dns_name *n)
 {
+	int found = -1;
+
 	for (uint32_t i = 0; i < t->n_zones; i++) {
 		int at = dns_name_ends(n, &t->zones[i]);
 
-		if (at < 0 || (f->ours && (uint32_t)at > f->zone))
-			continue;
-		f->ours = true;
-		f->apex = at == 0;
-		f->zone = (uint32_t)at;
+		if (at >= 0 && (found < 0 || at < found))
+			found = at;
 	}
+	return found;
+}
+
+static void set_zone(struct dns_found *f, int at)
+{
+	f->ours = at >= 0;
+	f->apex = at == 0;
+	f->zone = at < 0 ? 0 : (uint32_t)at;
 }
 
 /* Names that no server is to be asked about (RFC 6761 §6.3, §6.4; RFC 7686). */
@@ -125,9 +132,7 @@ static bool find_special(const struct dns_name *n, struct dns_found *f)
 		if (at < 0)
 			continue;
 		f->kind = special[i].kind;
-		f->ours = true;
-		f->zone = (uint32_t)at;
-		f->apex = at == 0;
+		set_zone(f, at);
 		return true;
 	}
 	return false;
@@ -137,24 +142,45 @@ void dns_table_lookup(const struct mt_dns_table *t, const struct dns_name *n, st
 {
 	f->kind = DNS_NONE;
 	f->entry = NULL;
-	f->ours = f->apex = false;
-	f->zone = 0;
+	f->target_zone = -1;
 	f->target.len = 0;
 	if (find_special(n, f))
 		return;
-	find_zone(t, n, f);
+	set_zone(f, find_zone(t, n));
 	f->entry = dns_table_find(t, n->b, n->len, DNS_HOST);
 	if (!f->entry)
 		f->entry = find_short(t, n);
 	if (!f->entry)
 		f->entry = find_wildcard(t, n);
-	if (f->entry)
+	if (f->entry) {
 		f->kind = DNS_ADDRESSES;
-	else if (find_searched(t, n, f))
+	} else if (find_searched(t, n, f)) {
 		f->kind = DNS_ALIAS;
-	else if (f->ours)
+		f->target_zone = find_zone(t, &f->target);
+	} else if (f->ours) {
 		f->kind = f->apex || dns_table_find(t, n->b, n->len, DNS_BETWEEN) ? DNS_EMPTY
 										  : DNS_NOBODY;
+	}
+}
+
+bool dns_table_has_below(const struct mt_dns_table *t, const struct dns_name *n)
+{
+	/* NS of X.NS, NS.svc of X.NS.svc. */
+	if (dns_table_find(t, n->b, n->len, DNS_BETWEEN) ||
+		find_joined(t, n, &t->svc, DNS_BETWEEN) ||
+		find_joined(t, n, &t->domain, DNS_BETWEEN))
+		return true;
+	for (uint32_t i = 0; i < t->n_search; i++) {
+		int at = dns_name_ends(n, &t->search[i]);
+		struct dns_name host;
+
+		if (at <= 0)
+			continue;
+		dns_name_cut(n, (uint32_t)at, &host);
+		if (dns_table_find(t, host.b, host.len, DNS_BETWEEN))
+			return true;
+	}
+	return false;
 }
 
 /* ---- for the shell -------------------------------------------------------------------------- */

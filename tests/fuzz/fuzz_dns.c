@@ -56,6 +56,10 @@ static void ask(const uint8_t *data, uint32_t size, bool datagram)
 	case MT_DNS_FORWARD:
 		if (size > sizeof(again))
 			return;
+		n = mt_dns_instead_of_nxdomain(the_table(), datagram, data, size, out, counters);
+		MT_ASSERT(n <= room && (!n || mt_dns_rcode(out) == 0));
+		MT_ASSERT(!n || mt_dns_is_reply_to(out, n, data, size));
+		MT_ASSERT(!datagram || n <= mt_dns_datagram_limit(data, size));
 		mt_dns_query_rewrite(data, size, 0x1234, again);
 		MT_ASSERT(mt_dns_id(again) == 0x1234);
 		MT_ASSERT(mt_dns_datagram_limit(again, size) == mt_dns_datagram_limit(data, size));

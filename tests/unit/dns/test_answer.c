@@ -95,7 +95,18 @@ static const struct {
 		"a.wild.example.com | a.wild.example.com A 30 240.240.0.4"},
 	{"db.example.com.default." SVC, AAAA,
 		"NOERROR aa ra db.example.com.default." SVC " | db.example.com.default." SVC
-		" CNAME 30 db.example.com" SOAS},
+		" CNAME 30 db.example.com | db.example.com SOA 30 hostmaster.db.example.com"},
+	/* the zone is that of the alias's host; what else a host outside of our zones has is not ours */
+	{"reviews.default." SVC ".corp.example", AAAA,
+		"NOERROR aa ra reviews.default." SVC ".corp.example | reviews.default." SVC
+		".corp.example CNAME 30 reviews.default." SVC SOAS},
+	{"two.mesh.test.default." SVC, MX,
+		"NOERROR aa ra two.mesh.test.default." SVC " | two.mesh.test.default." SVC
+		" CNAME 30 two.mesh.test | mesh.test SOA 30 hostmaster.mesh.test"},
+	{"db.example.com.default." SVC, MX,
+		"NOERROR aa ra db.example.com.default." SVC " | db.example.com.default." SVC
+		" CNAME 30 db.example.com"},
+	{"db.example.com.corp.example", MX, "FORWARD"},
 	{"corp.example", A, "FORWARD"},
 	{"www.corp.example", A, "FORWARD"},
 	/* wildcards: at any depth, the longest wins, the name itself is none */

@@ -115,6 +115,84 @@ static void test_failing_servers(void)
 	lab_close(&l);
 }
 
+/*
+ * Another server denies a name: of a host of ours, of a name above one, by its short name or by the search list. NXDOMAIN would
+ * hold for its addresses, too. What it has of a name is given on.
+ */
+static void test_denied_names(void)
+{
+	static const struct {
+		struct wire_query q;
+		const char *want;
+	} denied[] = {
+		{{.name = "Db.example.com", .type = MX},
+			"NOERROR aa ra Db.example.com | Db.example.com SOA 30 "
+			"hostmaster.Db.example.com"},
+		{{.name = "db.example.com", .type = TXT, .edns = 4096},
+			"NOERROR aa ra db.example.com | db.example.com SOA 30 "
+			"hostmaster.db.example.com | "
+			"opt 1232 0"},
+		{{.name = "orders", .type = SOA},
+			"NOERROR aa ra orders | orders SOA 30 hostmaster.orders"},
+		{{.name = "a.wild.example.com", .type = NS},
+			"NOERROR aa ra a.wild.example.com | a.wild.example.com SOA 30 "
+			"hostmaster.a.wild.example.com"},
+		{{.name = "wild.example.com", .type = A},
+			"NOERROR aa ra wild.example.com | wild.example.com SOA 30 "
+			"hostmaster.wild.example.com"},
+		{{.name = "example.com", .type = A},
+			"NOERROR aa ra example.com | example.com SOA 30 hostmaster.example.com"},
+		{{.name = "com", .type = NS}, "NOERROR aa ra com | com SOA 30 hostmaster.com"},
+		{{.name = "cluster.local", .type = A},
+			"NOERROR aa ra cluster.local | cluster.local SOA 30 "
+			"hostmaster.cluster.local"},
+		{{.name = "ratings.books", .type = MX},
+			"NOERROR aa ra ratings.books | ratings.books SOA 30 "
+			"hostmaster.ratings.books"},
+		{{.name = "books.svc", .type = A},
+			"NOERROR aa ra books.svc | books.svc SOA 30 hostmaster.books.svc"},
+		{{.name = "books", .type = A},
+			"NOERROR aa ra books | books SOA 30 hostmaster.books"},
+		{{.name = "db.example.com.corp.example", .type = MX},
+			"NOERROR aa ra db.example.com.corp.example | db.example.com.corp.example "
+			"CNAME 30 "
+			"db.example.com"},
+		{{.name = "example.com.corp.example", .type = A},
+			"NOERROR aa ra example.com.corp.example | example.com.corp.example SOA 30 "
+			"hostmaster.example.com.corp.example"},
+		{{.name = "x.db.example.com", .type = A}, "NXDOMAIN ra x.db.example.com"},
+		{{.name = "example.org", .type = A}, "NXDOMAIN ra example.org"},
+		{{.name = "corp.example", .type = MX}, "NXDOMAIN ra corp.example"},
+	};
+	char text[4096];
+	struct asked a;
+	struct lab l;
+	int fd;
+
+	lab_open(&l, 1, 0);
+	fd = lab_connect(&l);
+	for (size_t i = 0; i < MT_ARRAY_LEN(denied); i++) {
+		lab_ask(&l, l.client, &denied[i].q);
+		CU_ASSERT_FATAL(lab_asked(&l, 0, &a));
+		lab_reply(&l, 0, &a, 0x8183, 0, false);
+		CU_ASSERT_STRING_EQUAL(lab_answer(&l, l.client, text), denied[i].want);
+		lab_ask_stream(&l, fd, &denied[i].q);
+		CU_ASSERT_FATAL(lab_asked(&l, 0, &a));
+		lab_reply(&l, 0, &a, 0x8183, 0, false);
+		CU_ASSERT_STRING_EQUAL(lab_answer_stream(&l, fd, text), denied[i].want);
+	}
+	CU_ASSERT_EQUAL(lab_count(&l, MT_DNS_name_kept), 2 * (MT_ARRAY_LEN(denied) - 3));
+	CU_ASSERT_EQUAL(lab_count(&l, MT_DNS_passed_back), 2 * 3);
+	CU_ASSERT_EQUAL(mt_dns_server_waiting(l.s), 0);
+	lab_ask(&l, l.client, &(struct wire_query){.name = "example.com", .type = A});
+	CU_ASSERT_FATAL(lab_asked(&l, 0, &a));
+	lab_reply(&l, 0, &a, 0x8180, 1, false);
+	CU_ASSERT_STRING_EQUAL(lab_answer(&l, l.client, text),
+		"NOERROR ra example.com | example.com A 60 192.0.2.1");
+	close(fd);
+	lab_close(&l);
+}
+
 /* Nobody is there: ICMP says so at once, and nobody waits. */
 static void test_no_server(void)
 {
@@ -558,10 +636,11 @@ static void test_resolv_conf(void)
 
 const struct mt_test server_tests[] = {{"own_names", test_own_names}, {"passed_on", test_passed_on},
 	{"silent_servers", test_silent_servers}, {"failing_servers", test_failing_servers},
-	{"no_server", test_no_server}, {"other_servers", test_other_servers},
-	{"forged", test_forged}, {"truncated", test_truncated},
-	{"truncated_and_silent", test_truncated_and_silent}, {"stream", test_stream},
-	{"stream_limits", test_stream_limits}, {"half_closed", test_half_closed},
-	{"client_leaves", test_client_leaves}, {"bounded", test_bounded}, {"lanes", test_lanes},
-	{"garbage", test_garbage}, {"address_in_use", test_address_in_use},
-	{"addresses", test_addresses}, {"resolv_conf", test_resolv_conf}, {0}};
+	{"denied_names", test_denied_names}, {"no_server", test_no_server},
+	{"other_servers", test_other_servers}, {"forged", test_forged},
+	{"truncated", test_truncated}, {"truncated_and_silent", test_truncated_and_silent},
+	{"stream", test_stream}, {"stream_limits", test_stream_limits},
+	{"half_closed", test_half_closed}, {"client_leaves", test_client_leaves},
+	{"bounded", test_bounded}, {"lanes", test_lanes}, {"garbage", test_garbage},
+	{"address_in_use", test_address_in_use}, {"addresses", test_addresses},
+	{"resolv_conf", test_resolv_conf}, {0}};
