@@ -464,6 +464,20 @@ static int set_unlent(struct mt_build *b, struct mt_shared_cluster *sc,
 	return rc;
 }
 
+/* Of the node's own identity, or of a caller's where there is none. */
+static uint16_t way_of(const struct mt_shared_cluster *sc)
+{
+	const struct mt_tls_context *tls = sc->c.tls;
+	uint64_t id;
+
+	for (uint32_t i = 0; !tls && i < sc->n_as; i++)
+		tls = sc->as[i];
+	if (!tls)
+		return 0;
+	id = mt_tls_context_id(tls);
+	return (uint16_t)(id ^ id >> 16 ^ id >> 32 ^ id >> 48) | 1;
+}
+
 static int complete(struct mt_build *b, struct mt_shared_cluster *sc,
 	const struct mt_cluster_said *said, const struct mt_shared_cluster *old)
 {
@@ -471,6 +485,7 @@ static int complete(struct mt_build *b, struct mt_shared_cluster *sc,
 	const struct mt_res_endpoints *e = mc->endpoints ? mc->endpoints : said->endpoints;
 	int rc = sc->c.closed_by ? 0 : mt_b_cluster_tls(b, sc, said);
 
+	sc->c.way = way_of(sc);
 	/* Until its names are resolved a DNS cluster has what is an address already. */
 	if (!e && mc->dns)
 		e = mc->dns->fixed;

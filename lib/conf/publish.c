@@ -105,6 +105,18 @@ static void retire(struct mt_conf *c, struct mt_snapshot *old)
 	c->retired = s;
 }
 
+/* What is made otherwise than before may work where that failed. */
+static void talk(struct mt_snap *s)
+{
+	for (uint32_t i = 0; i < s->n_clusters; i++) {
+		struct mt_shared_cluster *sc = s->clusters[i];
+
+		for (uint32_t k = 0; !sc->talked && k < sc->c.n_eps; k++)
+			mt_ep_talk(sc->c.eps[k].state, mt_endpoint_way(&sc->c, &sc->c.eps[k]));
+		sc->talked = true;
+	}
+}
+
 /* Whatever can fail comes before the first thing that cannot be taken back. */
 int mt_conf_publish(struct mt_conf *c, struct mt_snapshot *s, uint64_t now,
 	struct mt_conf_change *change, struct mt_err *err)
@@ -130,6 +142,7 @@ int mt_conf_publish(struct mt_conf *c, struct mt_snapshot *s, uint64_t now,
 	__atomic_store_n(&c->current, s, __ATOMIC_RELEASE);
 	c->alive++;
 	mt_conf_apply_drains(c, s);
+	talk(mt_container_of(s, struct mt_snap, pub));
 	if (old)
 		retire(c, old);
 	mt_route_indexes_sweep(c);

@@ -38,7 +38,8 @@ void mt_ep_blame(struct mt_proxy *p, struct mt_ep_state *ep, const struct mt_out
 	const struct mt_ep_where *at, enum mt_close_reason reason)
 {
 	/* That it does not take a caller for who he is says nothing of what it does for others. */
-	if (mt_close_is_ours(reason) || (at->of_caller && reason == MT_CLOSE_HANDSHAKE))
+	if (mt_close_is_ours(reason) || (at->of_caller && reason == MT_CLOSE_HANDSHAKE) ||
+		!mt_ep_talks(ep, at->way))
 		return;
 	if (mt_ep_failed_by(ep, rule, p->now))
 		mt_ep_aside(p, ep, rule, at, mt_close_reason_str(reason), NULL);
@@ -80,7 +81,7 @@ void mt_ep_answered(struct mt_proxy *p, const struct mt_exchange *ex, const stru
 		return;
 	at = mt_lanes_where(ln);
 	if (status == MT_STATUS_PROTO_ERROR && rule && rule->errors) {
-		if (mt_ep_erred_by(ep, rule, p->now))
+		if (mt_ep_talks(ep, at.way) && mt_ep_erred_by(ep, rule, p->now))
 			mt_ep_aside(p, ep, rule, &at, "replies are errors", NULL);
 		return;
 	}

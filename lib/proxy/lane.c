@@ -85,6 +85,7 @@ static mt_inline struct mt_lanes *lanes_get(struct mt_proxy *p, const struct mt_
 		if (!ln)
 			return NULL;
 	}
+	ln->way = mt_endpoint_way(c, ep);
 	ln->connect_ms = c->connect_ms ? c->connect_ms : p->conf.connect_ms;
 	ln->conns_max = mt_unlikely(c->max_connections) ? mt_share(p, c->max_connections) : 0;
 	return ln;

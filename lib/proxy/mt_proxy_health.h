@@ -8,7 +8,7 @@
 static inline struct mt_ep_where mt_lanes_where(const struct mt_lanes *ln)
 {
 	return (struct mt_ep_where){ln->tls, ln->addr, ln->port, ln->cluster_index, ln->codec,
-		ln->codec_opts, ln->of_caller, ln->connect_ms};
+		ln->codec_opts, ln->of_caller, ln->way, ln->connect_ms};
 }
 /* A connection to it could not be had, or was reset: it may be put aside. rule NULL: the usual one. */
 void mt_ep_blame(struct mt_proxy *p, struct mt_ep_state *ep, const struct mt_outlier_rule *rule,

@@ -515,6 +515,7 @@ struct mt_lanes {
 	bool gone;		/* the endpoint left the configuration */
 	bool pinned;		/* must not be freed just now */
 	bool of_caller;		/* `tls` shows a caller's identity, not the node's */
+	uint16_t way;		/* mt_endpoint_way() */
 	uint32_t n_conns[MT_UP_ROLES];	   /* by role, connecting ones too */
 	uint32_t n_queued;		   /* attempts that wait, in `fair` and `bulk` */
 	struct mt_list conns[MT_UP_ROLES]; /* by role */
@@ -540,6 +541,7 @@ struct mt_ep_where {
 	const struct mt_codec *codec;
 	uint8_t codec_opts;
 	bool of_caller; /* mt_lanes.of_caller */
+	uint16_t way;	/* mt_lanes.way */
 	uint32_t connect_ms;
 };
 

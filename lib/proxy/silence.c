@@ -125,7 +125,7 @@ static void give_up(struct mt_proxy *p, struct mt_up *u)
 
 	b.ep = state_of(u->lanes);
 	/* First, because what was not read is sent elsewhere. */
-	if (b.ep && mt_ep_silent(b.ep, b.rule, p->now))
+	if (b.ep && mt_ep_talks(b.ep, at.way) && mt_ep_silent(b.ep, b.rule, p->now))
 		mt_ep_aside(
 			p, b.ep, b.rule, &at, "no answer to a heartbeat", "1 s without an answer");
 	mt_up_kill(p, u, MT_REPLY_CONN_LOST, MT_PROXY_up_silent);
@@ -245,7 +245,7 @@ void mt_silence_timed_out(struct mt_proxy *p, const struct mt_exchange *ex)
 	/* Who answers heartbeats is asked, unless the cluster's own rule counts. */
 	if (beats && mt_ep_beats(ln) && !(rule && rule->failures))
 		return;
-	if (mt_ep_timed_out(ep, rule, p->now))
+	if (mt_ep_talks(ep, at.way) && mt_ep_timed_out(ep, rule, p->now))
 		mt_ep_aside(p, ep, rule, &at, "calls time out",
 			rule && rule->failures ? NULL : "5 time-outs in a row");
 }

@@ -181,7 +181,23 @@ void mt_ep_ask(struct mt_ep_state *e)
 
 void mt_ep_ask_no_more(struct mt_ep_state *e)
 {
-	__atomic_store_n(&e->back, MT_EP_BACK_TRIAL, __ATOMIC_RELAXED);
+	uint8_t asked = MT_EP_BACK_ASKED;
+
+	(void)__atomic_compare_exchange_n(
+		&e->back, &asked, MT_EP_BACK_TRIAL, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
+
+void mt_ep_talk(struct mt_ep_state *e, uint16_t way)
+{
+	if (mt_ep_talks(e, way))
+		return;
+	/* First, so that failures of the old way that are reported meanwhile do not count. */
+	__atomic_store_n(&e->way, way, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&e->recent, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&e->timeouts, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&e->ejections, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&e->back, MT_EP_BACK_NOW, __ATOMIC_RELAXED);
+	__atomic_store_n(&e->ejected_until, 0, __ATOMIC_RELAXED);
 }
 
 void mt_ep_returned(struct mt_ep_state *e, uint64_t now)

@@ -152,10 +152,36 @@ static void set_rule(json_t *row, const struct mt_aside *a)
 	json_object_set_new(row, "times", json_integer(a->times));
 }
 
+/* NULL: the configuration does not have it any more. */
+static const struct mt_ep_state *state_of(const struct mt_ctl *c, const struct outlier *e)
+{
+	const struct mt_snapshot *s = c->env.conf ? mt_conf_current(c->env.conf) : NULL;
+
+	for (uint32_t i = 0; s && i < s->n_clusters; i++) {
+		const struct mt_cluster *cl = &s->clusters[i];
+
+		for (uint32_t k = 0; strcmp(cl->name, e->cluster) == 0 && k < cl->n_eps; k++)
+			if (cl->eps[k].port == e->a.port &&
+				mt_addr_eq(&cl->eps[k].addr, &e->a.addr))
+				return cl->eps[k].state;
+	}
+	return NULL;
+}
+
+/* True if a change of the configuration has ended it before its time. */
+static bool is_forgiven(const struct mt_ctl *c, const struct outlier *e)
+{
+	const struct mt_ep_state *state =
+		e->a.what == MT_ASIDE_FAILED && e->open ? state_of(c, e) : NULL;
+
+	return state && !__atomic_load_n(&state->ejected_until, __ATOMIC_RELAXED);
+}
+
 static json_t *row_of(const struct mt_ctl *c, const struct outlier *e)
 {
 	const struct mt_aside *a = &e->a;
 	char name[MT_ADDR_STRLEN], when[MT_WALL_LEN];
+	bool forgiven = is_forgiven(c, e);
 	json_t *row = json_object();
 
 	set_str(row, "when", mt_wall_str(a->wall, when));
@@ -164,8 +190,12 @@ static json_t *row_of(const struct mt_ctl *c, const struct outlier *e)
 	set_str(row, "what", a->what == MT_ASIDE_LEAVING ? "leaving" : "put aside");
 	set_rule(row, a);
 	set_ms(row, "for_ms", a->until - a->at);
-	set_str(row, "now", c->now < a->until ? "aside" : e->open ? "tried" : "back");
-	if (c->now < a->until)
+	set_str(row, "now",
+		forgiven	    ? "back"
+		: c->now < a->until ? "aside"
+		: e->open	    ? "tried"
+				    : "back");
+	if (!forgiven && c->now < a->until)
 		set_ms(row, "left_ms", a->until - c->now);
 	else if (!e->open)
 		set_str(row, "back", mt_wall_str(a->wall + (a->until - a->at), when));

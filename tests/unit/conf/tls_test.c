@@ -147,6 +147,39 @@ static void another_identity(void)
 	mesh_scene_end(&sc);
 }
 
+/* What an endpoint refused in plaintext, or of another identity, it may take now. */
+static void failures_of_another_way(void)
+{
+	struct mesh_scene sc = mesh_scene_new();
+	struct mt_res_cluster *mc = meshed(sc.m, "c", 7);
+	struct mt_res_tls *tls = mc->tls;
+	struct mt_ep_state *e;
+
+	mt_conf_set_identity(sc.conf, pki()->alice);
+	mc->tls = NULL;
+	mesh_load(&sc);
+	e = cluster(sc.s, "c")->eps[0].state;
+	for (uint32_t i = 0; i < 4; i++) {
+		for (uint32_t k = 0; k < 3; k++)
+			mt_ep_failed(e, NOW);
+		CU_ASSERT_TRUE(mt_ep_ejected(e, NOW));
+		/* The same once more, with another limit; then TLS, another name in the certificate, another identity of ours. */
+		mc->tls = i ? tls : NULL;
+		mc->connect_ms = 7;
+		mc->meta.serial = 8 + i;
+		if (i == 2)
+			tls->sans[0].text = PKI_BOB;
+		if (i == 3)
+			mt_conf_set_identity(sc.conf, pki()->bob);
+		mesh_load(&sc);
+		CU_ASSERT_PTR_EQUAL(cluster(sc.s, "c")->eps[0].state, e);
+		CU_ASSERT_EQUAL(mt_ep_ejected(e, NOW), i == 0);
+		if (i == 0)
+			mt_ep_returned(e, NOW);
+	}
+	mesh_scene_end(&sc);
+}
+
 /* ---- half of a cluster ------------------------------------------------------------------------------- */
 
 static void half_meshed(void)
@@ -383,6 +416,7 @@ static void names_too_long(void)
 const struct mt_test tls_tests[] = {
 	{"one_context", one_context},
 	{"another_identity", another_identity},
+	{"failures_of_another_way", failures_of_another_way},
 	{"half_meshed", half_meshed},
 	{"lent", lent},
 	{"many_need_lend", many_need_lend},

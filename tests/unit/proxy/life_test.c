@@ -120,6 +120,22 @@ static void test_asides(void)
 	scene_stop();
 }
 
+/* How the endpoint is talked to has changed since the connection was opened: its failure does not count. */
+static void test_failures_of_another_way(void)
+{
+	struct mt_ep_state *e;
+
+	scene_start(1);
+	e = lab.snap->clusters[0].eps[0].state;
+	for (int i = 0; i < 6; i++) {
+		lab_client(CONFIG_OPAQUE);
+		mt_ep_talk(e, i < 3 ? 7 : 0);
+		lab_close(lab_server(0), MT_CLOSE_REFUSED);
+		CU_ASSERT_EQUAL(mt_ep_ejected(e, lab.p->now), i == 5);
+	}
+	scene_stop();
+}
+
 /* Nobody asks: what finds no place is counted, and the ring goes on behind it. */
 static void test_asides_missed(void)
 {
@@ -551,6 +567,7 @@ const struct mt_test life_tests[] = {
 	{"heartbeats", test_heartbeats},
 	{"drain event", test_drain_event},
 	{"what happens to endpoints", test_asides},
+	{"failures of another way", test_failures_of_another_way},
 	{"nobody asks what happens to endpoints", test_asides_missed},
 	{"drain event and no answer", test_drain_after_timeout},
 	{"reload", test_reload},

@@ -58,6 +58,35 @@ static bool fail_thrice(struct mt_ep_state *e, uint64_t now)
 	return c;
 }
 
+/* Failures are of the way in which an endpoint is talked to: in another one it is as good as new, whatever it was. */
+static void test_another_way(void)
+{
+	struct mt_ep_state e = {0};
+	uint64_t now = 100 * MT_SEC;
+
+	mt_ep_failed(&e, now);
+	mt_ep_failed(&e, now);
+	mt_ep_talk(&e, 7);
+	CU_ASSERT_TRUE(mt_ep_talks(&e, 7));
+	CU_ASSERT_FALSE(mt_ep_talks(&e, 0));
+	CU_ASSERT_TRUE(fail_thrice(&e, now));
+	/* The same way, told again. */
+	mt_ep_talk(&e, 7);
+	CU_ASSERT_TRUE(mt_ep_ejected(&e, now + 1));
+	mt_ep_ask(&e);
+	mt_ep_drain(&e, true);
+	mt_ep_talk(&e, 0);
+	CU_ASSERT_FALSE(mt_ep_ejected(&e, now + 1));
+	CU_ASSERT_TRUE(e.draining);
+	CU_ASSERT_EQUAL(e.ejected_total, 1);
+	/* A worker that has asked it in the old way gives up: no call is on trial. */
+	mt_ep_ask_no_more(&e);
+	CU_ASSERT_FALSE(mt_ep_try(&e, NULL, now + 1));
+	/* For the shortest time again. */
+	CU_ASSERT_TRUE(fail_thrice(&e, now + 2));
+	CU_ASSERT_FALSE(mt_ep_ejected(&e, now + 2 + 5 * MT_SEC));
+}
+
 static void test_doubling(void)
 {
 	static const uint32_t aside_s[] = {5, 10, 20, 40, 60, 60};
@@ -311,6 +340,7 @@ const struct mt_test outlier_tests[] = {
 	{"one call on trial", test_trial},
 	{"who is asked stays aside", test_asked},
 	{"one call on trial, of four threads", test_trial_threads},
+	{"another way of talking", test_another_way},
 	{"time aside doubles and is forgotten", test_doubling},
 	{"leaving is no failure", test_leaving},
 	{"threads put it aside once", test_threads},
