@@ -75,10 +75,11 @@ static bool namespace_value(struct build *b, struct mt_authz_value *v, const cha
 	return true;
 }
 
-/* What a ClientHello asks for is a name of DNS, whatever its case. */
+/* What a ClientHello asks for is a name of DNS, whatever its case, and without the root's dot (lib/tls). */
 static bool sni_value(struct build *b, struct mt_authz_value *v, const char *s, bool positive)
 {
-	char *copy = mt_region_strdup(b->r, s);
+	size_t len = strlen(s);
+	char *copy = mt_region_strndup(b->r, s, len - (len > 1 && s[len - 1] == '.'));
 
 	if (!copy)
 		return false;

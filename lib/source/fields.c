@@ -167,7 +167,7 @@ void mt_field_read(struct mt_fctx *c, const struct mt_field *f, const struct mt_
 		mt_f_warn(c, n->key_line, NULL, "accepted, not enforced: %s", f->instead);
 	switch (f->type) {
 	case MT_F_TEXT:
-		mt_read_text(c, n, at);
+		(f->host ? mt_read_host : mt_read_text)(c, n, at);
 		break;
 	case MT_F_NUM:
 		mt_read_num(c, n, f->min, f->max ? f->max : UINT32_MAX, at);
@@ -182,7 +182,8 @@ void mt_field_read(struct mt_fctx *c, const struct mt_field *f, const struct mt_
 		mt_read_word(c, n, f->words, at);
 		break;
 	case MT_F_TEXTS:
-		mt_read_texts(c, n, at, (uint32_t *)((uint8_t *)obj + f->count));
+		(f->host ? mt_read_hosts : mt_read_texts)(
+			c, n, at, (uint32_t *)((uint8_t *)obj + f->count));
 		break;
 	case MT_F_LABELS:
 		mt_read_labels(c, n, at);

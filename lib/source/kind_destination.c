@@ -185,7 +185,7 @@ static const struct mt_field tls_fields[] = {
 		.help = "one of them is in the instance's certificate; default: "
 			"the ServiceEntry's, else the instances' service accounts for ISTIO_MUTUAL "
 			"and `sni` for the others"},
-	{"sni", MT_F_TEXT, AT(struct mt_tls_settings, sni),
+	{"sni", MT_F_TEXT, AT(struct mt_tls_settings, sni), .host = true,
 		.help = "default: for ISTIO_MUTUAL as Istio has it, else none"},
 	{"insecureSkipVerify", MT_F_BOOL, AT(struct mt_tls_settings, anybody),
 		.help = "any certificate will do"},
@@ -292,7 +292,7 @@ static const struct mt_section selector_section = {"workloadSelector", sizeof(st
 	MT_ARRAY_LEN(selector_fields), .fields = selector_fields};
 
 static const struct mt_field rule_fields[] = {
-	{"host", MT_F_TEXT, AT(struct mt_destination_rule, host), .required = true,
+	{"host", MT_F_TEXT, AT(struct mt_destination_rule, host), .required = true, .host = true,
 		.help = "the service that the rule is for"},
 	{"trafficPolicy", MT_F_POINTER, AT(struct mt_destination_rule, policy),
 		.sub = &policy_section},

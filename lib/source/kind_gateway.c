@@ -72,7 +72,7 @@ static const struct mt_section tls_section = {"TLS of a server", sizeof(struct m
 static const struct mt_field server_fields[] = {
 	{"port", MT_F_OBJECT, AT(struct mt_gateway_server, port), .sub = &port_section,
 		.required = true, .help = "number and name"},
-	{"hosts", MT_F_TEXTS, AT_LIST(struct mt_gateway_server, hosts),
+	{"hosts", MT_F_TEXTS, AT_LIST(struct mt_gateway_server, hosts), .host = true,
 		.help = "of VirtualServices that may lead from here; NAMESPACE/HOST: "
 			"of those there"},
 	{"bind", MT_F_CUSTOM, .custom = read_bind,

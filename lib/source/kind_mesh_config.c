@@ -18,7 +18,7 @@ static void read_body(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 }
 
 static const struct mt_field ext_authz_fields[] = {
-	{"service", MT_F_TEXT, AT(struct mt_ext_authz, service), .required = true,
+	{"service", MT_F_TEXT, AT(struct mt_ext_authz, service), .required = true, .host = true,
 		.help = "HOST or NAMESPACE/HOST: the addresses of its instances, else what DNS "
 			"says"},
 	{"port", MT_F_NUM, AT(struct mt_ext_authz, port), .min = 1, .max = 65535, .required = true,

@@ -95,7 +95,7 @@ static void read_routes(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 }
 
 static const struct mt_field router_fields[] = {
-	{"hosts", MT_F_TEXTS, AT_LIST(struct mt_meta_router, hosts), .required = true,
+	{"hosts", MT_F_TEXTS, AT_LIST(struct mt_meta_router, hosts), .required = true, .host = true,
 		.help = "exactly one: the service"},
 	{"gateways", MT_F_TEXTS, AT_LIST(struct mt_meta_router, gateways),
 		.help = "NAMESPACE/NAME of Gateways that lead to this router too"},

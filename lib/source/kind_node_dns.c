@@ -106,14 +106,14 @@ static void read_zones(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
 	struct mt_node_dns *d = obj;
 
-	d->zones_set = mt_read_texts(c, n, &d->zones, &d->n_zones);
+	d->zones_set = mt_read_hosts(c, n, &d->zones, &d->n_zones);
 }
 
 static void read_search(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
 	struct mt_node_dns *d = obj;
 
-	d->search_set = mt_read_texts(c, n, &d->search, &d->n_search);
+	d->search_set = mt_read_hosts(c, n, &d->search, &d->n_search);
 }
 
 static void defaults(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
@@ -147,7 +147,7 @@ static const struct mt_field dns_fields[] = {
 			"if it is not 53; default: those of /etc/resolv.conf; `[]`: none"},
 	{"ttl", MT_F_DURATION, AT(struct mt_node_dns, ttl), .max = TTL_MAX_MS,
 		.help = "how long clients may remember an answer; default: 30s, at most 24h"},
-	{"domain", MT_F_TEXT, AT(struct mt_node_dns, domain),
+	{"domain", MT_F_TEXT, AT(struct mt_node_dns, domain), .host = true,
 		.help = "a host NAME.NAMESPACE.svc.DOMAIN is known by its short names, too; "
 			"default: cluster.local"},
 	{"zones", MT_F_CUSTOM, .custom = read_zones,

@@ -30,6 +30,7 @@ static const char *const resolutions[] = {
 
 static const struct mt_field service_fields[] = {
 	{"hosts", MT_F_TEXTS, AT_LIST(struct mt_service_entry, hosts), .required = true,
+		.host = true,
 		.help = "the service's name; the first one names it, the others are its aliases"},
 	{"addresses", MT_F_TEXTS, AT_LIST(struct mt_service_entry, addresses),
 		.help = "what clients connect to, or networks of 256 addresses at most, "

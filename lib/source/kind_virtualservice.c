@@ -46,7 +46,7 @@ static const struct mt_field match_fields[] = {
 		.help = "refused where it is served"},
 	{"destinationSubnets", MT_F_CUSTOM, .custom = match_unsupported,
 		.help = "refused where it is served"},
-	{"sniHosts", MT_F_TEXTS, AT_LIST(struct mt_rule_match, sni),
+	{"sniHosts", MT_F_TEXTS, AT_LIST(struct mt_rule_match, sni), .host = true,
 		.help = "of `tls`: server names that clients ask for; `*.x`: all below"},
 	{"ignoreUriCase", .type = MT_F_SKIP},
 	{"statPrefix", .type = MT_F_SKIP},
@@ -322,7 +322,7 @@ static void check_hosts(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 }
 
 static const struct mt_field vs_fields[] = {
-	{"hosts", MT_F_TEXTS, AT_LIST(struct mt_virtual_service, hosts),
+	{"hosts", MT_F_TEXTS, AT_LIST(struct mt_virtual_service, hosts), .host = true,
 		.help = "the services whose calls are routed; none: for others to delegate to"},
 	{"gateways", MT_F_TEXTS, AT_LIST(struct mt_virtual_service, gateways),
 		.help = "NAMESPACE/NAME of Gateways; `mesh` is the service's own "

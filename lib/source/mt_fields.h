@@ -45,6 +45,7 @@ struct mt_field {
 	const char *name;
 	enum mt_field_type type;
 	bool required;
+	bool host;		      /* of TEXT and TEXTS: hosts (mt_read_host()) */
 	uint16_t offset, count;	      /* of the member; of its count (arrays) */
 	uint32_t min, max;	      /* range of numbers, of durations in ms */
 	const struct mt_section *sub; /* of CUSTOM fields: for the reference page only */
@@ -125,6 +126,10 @@ bool mt_read_word(
 	struct mt_fctx *c, const struct mt_ynode *n, const char *const *words, struct mt_num *out);
 bool mt_read_labels(struct mt_fctx *c, const struct mt_ynode *n, struct mt_labels *out);
 bool mt_read_texts(
+	struct mt_fctx *c, const struct mt_ynode *n, struct mt_text **out, uint32_t *n_out);
+/* The same for hosts. A dot at the end of a name is DNS's root: "h.test." becomes "h.test", which is the same host. */
+bool mt_read_host(struct mt_fctx *c, const struct mt_ynode *n, struct mt_text *out);
+bool mt_read_hosts(
 	struct mt_fctx *c, const struct mt_ynode *n, struct mt_text **out, uint32_t *n_out);
 
 /* "1h30m", "1.5s", "200ms" in ms; -EINVAL: not a duration, -ERANGE: too long. */

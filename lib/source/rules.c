@@ -114,7 +114,7 @@ const struct mt_section mt_sec_dest_port = {"destination's port", sizeof(struct 
 	MT_ARRAY_LEN(dest_port_fields), .fields = dest_port_fields};
 
 static const struct mt_field dest_fields[] = {
-	{"host", MT_F_TEXT, AT(struct mt_dest, host), .required = true,
+	{"host", MT_F_TEXT, AT(struct mt_dest, host), .required = true, .host = true,
 		.help = "a host of a ServiceEntry"},
 	{"subset", MT_F_TEXT, AT(struct mt_dest, subset),
 		.help = "a subset of its DestinationRule"},

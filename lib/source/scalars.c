@@ -230,8 +230,28 @@ bool mt_read_labels(struct mt_fctx *c, const struct mt_ynode *n, struct mt_label
 	return ok;
 }
 
-bool mt_read_texts(
-	struct mt_fctx *c, const struct mt_ynode *n, struct mt_text **out, uint32_t *n_out)
+bool mt_read_host(struct mt_fctx *c, const struct mt_ynode *n, struct mt_text *out)
+{
+	size_t len;
+	char *host;
+
+	if (!mt_read_text(c, n, out))
+		return false;
+	len = strlen(out->s);
+	/* "h..", "*." and "." are no names: they are reported as they are written. */
+	if (len < 2 || out->s[len - 1] != '.' || strchr(".*/", out->s[len - 2]))
+		return true;
+	host = mt_region_strndup(&c->model->region, out->s, len - 1);
+	if (!host)
+		return false;
+	out->s = host;
+	return true;
+}
+
+typedef bool read_one(struct mt_fctx *c, const struct mt_ynode *n, struct mt_text *out);
+
+static bool read_each(struct mt_fctx *c, const struct mt_ynode *n, read_one *read,
+	struct mt_text **out, uint32_t *n_out)
 {
 	bool ok = true;
 	uint32_t i = 0;
@@ -244,11 +264,23 @@ bool mt_read_texts(
 	for (const struct mt_ynode *k = n->first; k; k = k->next) {
 		uint32_t mark = mt_path_push_index(c, i++);
 
-		if (mt_read_text(c, k, &(*out)[*n_out]))
+		if (read(c, k, &(*out)[*n_out]))
 			(*n_out)++;
 		else
 			ok = false;
 		mt_path_pop(c, mark);
 	}
 	return ok;
+}
+
+bool mt_read_texts(
+	struct mt_fctx *c, const struct mt_ynode *n, struct mt_text **out, uint32_t *n_out)
+{
+	return read_each(c, n, mt_read_text, out, n_out);
+}
+
+bool mt_read_hosts(
+	struct mt_fctx *c, const struct mt_ynode *n, struct mt_text **out, uint32_t *n_out)
+{
+	return read_each(c, n, mt_read_host, out, n_out);
 }

@@ -54,6 +54,12 @@ static void to_lower(struct part s)
 			s.p[i] |= 0x20;
 }
 
+/* A dot at the end is DNS's root, which the name must not have here (RFC 6066 §3); it is the same name. */
+static struct mt_slice without_root(struct part name)
+{
+	return (struct mt_slice){name.p, name.n - (name.n > 1 && name.p[name.n - 1] == '.')};
+}
+
 /* Each type of name at most once; there is only one today. */
 static bool server_name(struct part ext, struct mt_hello_says *says)
 {
@@ -70,7 +76,7 @@ static bool server_name(struct part ext, struct mt_hello_says *says)
 		if (says->name.len || name.n > NAME_MAX)
 			return false;
 		to_lower(name);
-		says->name = (struct mt_slice){name.p, name.n};
+		says->name = without_root(name);
 	}
 	return true;
 }

@@ -257,7 +257,9 @@ static bool sni(const struct ask *a, const struct mt_texts *yes, const struct mt
 		for (uint32_t i = 0; i < both[w].n; i++) {
 			snprintf(pool[w][i], 64, "%s", w ? no->v[i].s : yes->v[i].s);
 			for (char *p = pool[w][i]; *p; p++)
-				*p = (char)tolower((unsigned char)*p);
+				*p = *p == '.' && !p[1] && p > pool[w][i]
+					     ? '\0'
+					     : (char)tolower((unsigned char)*p);
 			v[w][i].s = pool[w][i];
 		}
 	return texts(a, a->s->sni, &both[0], &both[1]);

@@ -190,12 +190,14 @@ static const struct row rows[] = {
 	{{ALLOW(FROM("serviceAccounts: [a/b]"))}, CALL(.principal = "corp/w"), DENIED("a")},
 	{{DENY(FROM("namespaces: ['*']"))}, CALL(.principal = "corp/w"), ALLOWED},
 	{{ALLOW(FROM("principals: [corp/w]"))}, CALL(.principal = "corp/w"), ALLOWED},
-	/* The name that the caller's TLS asked for, whatever the case of the policy's. */
+	/* The name that the caller's TLS asked for, whatever the case of the policy's; there with or without the root's dot. */
 	{{ALLOW(WHEN("connection.sni", "values: [A.test]"))}, CALL(.sni = "a.test"), ALLOWED},
 	{{ALLOW(WHEN("connection.sni", "values: ['*.Test']"))}, CALL(.sni = "a.test"), ALLOWED},
 	{{ALLOW(WHEN("connection.sni", "values: [b.test]"))}, CALL(.sni = "a.test"), DENIED("a")},
 	{{DENY(WHEN("connection.sni", "values: ['a.*']"))}, CALL(.sni = "a.test"), DENIED("a")},
 	{{DENY(WHEN("connection.sni", "notValues: [a.test]"))}, CALL(.sni = "a.test"), ALLOWED},
+	{{DENY(WHEN("connection.sni", "values: [A.test.]"))}, CALL(.sni = "a.test"), DENIED("a")},
+	{{DENY(WHEN("connection.sni", "values: ['*.test.']"))}, CALL(.sni = "a.test"), DENIED("a")},
 	{{DENY(WHEN("connection.sni", "values: [a.test]"))}, CALL(.sni_unkept = true), UNREAD_("a"),
 		.codec = "tcp"},
 	{{ALLOW(WHEN("connection.sni", "notValues: [a.test]"))}, CALL(.sni_unkept = true),

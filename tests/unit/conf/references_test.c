@@ -4,6 +4,7 @@
 #include "conf_texts.h"
 
 #include "mt_authz.h"
+#include "mt_dns.h"
 
 #include <stdio.h>
 
@@ -261,7 +262,59 @@ static void many_without_effect(void)
 	free(text);
 }
 
+/* "a.x." is "a.x", wherever a host is written (an absolute name of DNS); two dots are no name. */
+static void dot_at_the_end(void)
+{
+	static const char text[] =
+		"---\napiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n}\n"
+		"spec: {dns: {zones: [mesh.test.], search: [corp.test.], domain: "
+		"cluster.local.}}\n" ISTIO("ServiceEntry",
+			"a") "  hosts: [a.x., b.x, B.x., '*.c.x.']\n"
+			     "  addresses: [192.0.2.1]\n  resolution: STATIC\n"
+			     "  ports: [{number: 20880, name: tcp-metaprotocol-Dubbo}]\n"
+			     "  endpoints:\n"
+			     "  - {address: 198.51.100.1, labels: {version: v1}}\n" ISTIO(
+				     "DestinationRule",
+				     "r") "  host: A.x.\n"
+					  "  subsets: [{name: v1, labels: {version: v1}}]\n" ISTIO(
+						  "VirtualService",
+						  "v") "  hosts: [a.x.]\n  http:\n"
+						       "  - route: [{destination: {host: b.x., "
+						       "subset: v1}}]\n" ISTIO("ServiceEntry",
+							       "m") "  hosts: [m.x]\n  addresses: "
+								    "[192.0.2.2]\n"
+								    "  resolution: STATIC\n"
+								    "  ports: [{number: 20880, "
+								    "name: "
+								    "tcp-metaprotocol-Dubbo}]"
+								    "\n" ROUTER(
+									    "m") "  hosts: "
+										 "[m.x.]\n  "
+										 "routes:\n"
+										 "  - route: "
+										 "[{destination: "
+										 "{host: a.x., "
+										 "port: {number: "
+										 "20880}}}]\n";
+	static const char doubled[] =
+		ISTIO("ServiceEntry", "a") "  hosts: [a.x..]\n  ports: [{number: 1, name: tcp}]\n";
+	struct built b = build_text(NULL, text);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+	CU_ASSERT_EQUAL(b.diags.n, 0);
+	if (b.diags.n)
+		show_diags(&b);
+	CU_ASSERT_PTR_NOT_NULL(cluster(b.s, "outbound|20880||a.x"));
+	CU_ASSERT_PTR_NOT_NULL(cluster(b.s, "outbound|20880|v1|a.x"));
+	CU_ASSERT_EQUAL(mt_dns_table_names(b.s->dns), 4);
+	unbuild(&b);
+	b = build_text(NULL, doubled);
+	CU_ASSERT(has_diag(&b, MT_DIAG_ERROR, 6, "spec.hosts[0]: \"a.x..\" is not a host's name"));
+	unbuild(&b);
+}
+
 const struct mt_test references_tests[] = {
+	{"dot_at_the_end", dot_at_the_end},
 	{"many_without_effect", many_without_effect},
 	{"without_effect", without_effect},
 	{"refused", refused},

@@ -109,6 +109,13 @@ static void test_what_is_missing(void)
 	CU_ASSERT_TRUE(s.good && !s.says.name.len && !s.says.alpn.len);
 	s = see_made(&(struct hello_how){.names = {"a"}});
 	CU_ASSERT_TRUE(s.good && is(s.says.name, "a") && !s.says.alpn.len);
+	/* The root's dot; more is no name that somebody has. */
+	s = see_made(&(struct hello_how){.names = {"A.x."}});
+	CU_ASSERT_TRUE(s.good && is(s.says.name, "a.x"));
+	s = see_made(&(struct hello_how){.names = {"a.x.."}});
+	CU_ASSERT_TRUE(s.good && is(s.says.name, "a.x."));
+	s = see_made(&(struct hello_how){.names = {"."}});
+	CU_ASSERT_TRUE(s.good && is(s.says.name, "."));
 	s = see_made(&(struct hello_how){.alpn = {"h2"}});
 	CU_ASSERT_TRUE(s.good && !s.says.name.len && is(s.says.alpn, "\x02h2"));
 }
