@@ -4,6 +4,7 @@
 
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
+#include <openssl/err.h>
 #include <openssl/param_build.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
@@ -80,6 +81,88 @@ bool mt_crypto_same_key(const EVP_PKEY *a, const EVP_PKEY *b)
 bool mt_crypto_self_signed(X509 *x, bool verify)
 {
 	return X509_self_signed(x, verify) == 1;
+}
+
+/* ---- chains -------------------------------------------------------------------------------------------- */
+
+#define SHOWN_MAX                                                                                  \
+	16 /* longer chains are verified as they are: a peer must not make looking through them dear */
+
+static int has_issued(X509_STORE_CTX *x, X509 *cert, X509 *issuer)
+{
+	bool yes = X509_check_issued(issuer, cert) == X509_V_OK;
+
+	(void)x;
+	if (!yes)
+		return 0;
+	ERR_set_mark();
+	yes = X509_verify(cert, X509_get0_pubkey(issuer)) == 1;
+	ERR_pop_to_mark();
+	return yes;
+}
+
+void mt_crypto_issuers_by_signature(X509_STORE *store)
+{
+	X509_STORE_set_check_issued(store, has_issued);
+}
+
+static bool has_twins(STACK_OF(X509) * all)
+{
+	for (int i = 1; i < sk_X509_num(all); i++)
+		for (int k = 0; k < i; k++)
+			if (X509_NAME_cmp(X509_get_subject_name(sk_X509_value(all, i)),
+				    X509_get_subject_name(sk_X509_value(all, k))) == 0)
+				return true;
+	return false;
+}
+
+/* Whether the store, or another certificate of the list, may have issued it. */
+static bool leads_on(X509_STORE_CTX *x, STACK_OF(X509) * all, X509 *cert)
+{
+	bool self = X509_check_issued(cert, cert) == X509_V_OK;
+	X509 *issuer = NULL;
+
+	for (int i = 0; !self && i < sk_X509_num(all); i++)
+		if (X509_check_issued(sk_X509_value(all, i), cert) == X509_V_OK)
+			return true;
+	if (X509_STORE_CTX_get1_issuer(&issuer, x, cert) != 1)
+		return false;
+	X509_free(issuer);
+	return true;
+}
+
+/* Without those that are in no chain to the store, by names. NULL: no memory. The list alone is to be freed. */
+static STACK_OF(X509) * without_dead_ends(X509_STORE_CTX *x, STACK_OF(X509) * all)
+{
+	STACK_OF(X509) *left = sk_X509_dup(all);
+	int before = -1;
+
+	while (left && before != sk_X509_num(left)) {
+		before = sk_X509_num(left);
+		for (int i = before; i-- > 0;)
+			if (!leads_on(x, left, sk_X509_value(left, i)))
+				(void)sk_X509_delete(left, i);
+	}
+	return left;
+}
+
+int mt_crypto_verify(X509_STORE_CTX *x)
+{
+	STACK_OF(X509) *all = X509_STORE_CTX_get0_untrusted(x), *left = NULL;
+	int rc;
+
+	if (all && sk_X509_num(all) <= SHOWN_MAX && has_twins(all)) {
+		ERR_set_mark();
+		left = without_dead_ends(x, all);
+		ERR_pop_to_mark();
+	}
+	if (left)
+		X509_STORE_CTX_set0_untrusted(x, left);
+	rc = X509_verify_cert(x);
+	if (left)
+		X509_STORE_CTX_set0_untrusted(x, all);
+	sk_X509_free(left);
+	return rc;
 }
 
 bool mt_crypto_lock_keys(void)

@@ -9,6 +9,7 @@
 #include <openssl/bio.h>
 #include <openssl/evp.h>
 #include <openssl/x509.h>
+#include <openssl/x509_vfy.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -38,6 +39,19 @@ bool mt_crypto_same_key(const EVP_PKEY *a, const EVP_PKEY *b);
 
 /* Whether its issuer is itself, by names and identifiers; `verify`: and by its signature. */
 bool mt_crypto_self_signed(X509 *x, bool verify);
+
+/*
+ * Chains are built by names, and the library takes the first certificate of a name and never goes back (RFC 4158 §2.4). These help
+ * where several have one name. OpenSSL only: AWS-LC takes the first.
+ *
+ * The store's certificates of one name are told apart by signatures. Before the store is used.
+ */
+void mt_crypto_issuers_by_signature(X509_STORE *store);
+/*
+ * As X509_verify_cert(), but of certificates of one name that the peer has shown those that lead to no certificate of the store
+ * are left out first.
+ */
+int mt_crypto_verify(X509_STORE_CTX *x);
 
 #define MT_KEYS_BYTES (4 * 1024 * 1024) /* OpenSSL: 1,000 keys of RSA with 4,096 bits */
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whether the peer is who it should be: its chain by the library (RFC 5280), its names by the rules of a context. */
+#include "mt_crypto.h"
 #include "mt_tls_priv.h"
 
 #include <openssl/err.h>
@@ -209,7 +210,7 @@ int mt_tls_verify(X509_STORE_CTX *x, void *arg)
 	(void)arg;
 	if (c->trust == MT_TLS_ANYBODY)
 		return 1;
-	if (X509_verify_cert(x) != 1) {
+	if (mt_crypto_verify(x) != 1) {
 		h->judgement = reason_of(X509_STORE_CTX_get_error(x));
 		/* "Expired or is not currently valid" (RFC 8446 §6.2): libraries say another alert before its time. */
 		if (h->judgement == MT_TLS_WHY_expired)

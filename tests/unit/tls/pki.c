@@ -59,6 +59,22 @@ struct pki_node pki_make(const struct pki_node *by, const struct pki_how *how)
 	return n;
 }
 
+struct pki_node pki_twin(const struct pki_node *of, const struct pki_node *by, bool same_key)
+{
+	struct pki_node n = {.cert = X509_dup(of->cert), .key = of->key};
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(n.cert);
+	if (same_key)
+		EVP_PKEY_up_ref(n.key);
+	else
+		n.key = mt_crypto_new_key();
+	ASN1_INTEGER_set(X509_get_serialNumber(n.cert), ++serial);
+	X509_set_issuer_name(n.cert, X509_get_subject_name(by ? by->cert : n.cert));
+	X509_set_pubkey(n.cert, n.key);
+	CU_ASSERT_FATAL(X509_sign(n.cert, by ? by->key : n.key, EVP_sha256()) > 0);
+	return n;
+}
+
 void pki_free(struct pki_node *n)
 {
 	X509_free(n->cert);

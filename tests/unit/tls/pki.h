@@ -22,6 +22,8 @@ struct pki_how {
 
 /* `by` NULL: signed by itself. Serial numbers grow from 1 on. */
 struct pki_node pki_make(const struct pki_node *by, const struct pki_how *how);
+/* Another certificate of the same name and contents, by `by` (NULL: by itself): of the same key, or of a new one. */
+struct pki_node pki_twin(const struct pki_node *of, const struct pki_node *by, bool same_key);
 void pki_free(struct pki_node *n);
 /* Of certificates, and of a key, behind each other; free(). */
 char *pki_pem(const X509 *const *certs, uint32_t n);

@@ -95,6 +95,79 @@ static void test_unknown_ca(void)
 		MT_TLS_UNKNOWN_CA);
 }
 
+#ifndef OPENSSL_IS_AWSLC
+/* A peer of this leaf's key that shows these certificates, to one of ours that trusts these roots. */
+static void show(const struct pki_node *leaf, const X509 *const *chain, uint32_t n,
+	const X509 *const *roots, uint32_t n_roots, enum mt_tls_reason why)
+{
+	char *pem = pki_pem(chain, n), *key = pki_key(leaf->key), *trust = pki_pem(roots, n_roots);
+	struct pki_node own = pki_make(&pki()->root, &(struct pki_how){.san = "URI:" PKI_ALICE});
+	struct mt_err e = {""};
+	struct mt_credential *peer = mt_credential_new(
+		&(struct mt_credential_texts){.chain = pem, .key = key, .roots = pki()->roots}, &e);
+	struct mt_tls_rules rules = {.credential = pki_credential(&own, NULL, trust, NULL)};
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(peer);
+	refuse(&rules, peer, why, MT_TLS_UNKNOWN_CA);
+	mt_credential_drop(rules.credential);
+	mt_credential_drop(peer);
+	pki_free(&own);
+	free(pem);
+	free(key);
+	free(trust);
+}
+
+/* Roots of one name that no identifier tells apart: each has signed a leaf. */
+static void test_roots_of_one_name(void)
+{
+	const struct pki_how authority = {.authority = true}, how = {.san = "URI:" PKI_BOB};
+	struct pki_node old = pki_make(NULL, &authority), new_ = pki_twin(&old, NULL, false);
+	struct pki_node other = pki_twin(&old, NULL, false), leaf[3] = {pki_make(&old, &how)};
+	const X509 *roots[2][2] = {{old.cert, new_.cert}, {new_.cert, old.cert}};
+
+	leaf[1] = pki_make(&new_, &how);
+	leaf[2] = pki_make(&other, &how);
+	for (int i = 0; i < 6; i++)
+		show(&leaf[i / 2], (const X509 *const[]){leaf[i / 2].cert}, 1, roots[i % 2], 2,
+			i < 4 ? MT_TLS_WHY_none : MT_TLS_WHY_unknown_ca);
+	for (int i = 0; i < 3; i++)
+		pki_free(&leaf[i]);
+	pki_free(&old);
+	pki_free(&new_);
+	pki_free(&other);
+}
+
+/* An authority that two roots have signed, of which one is known here, in all orders, and with the unknown root itself. */
+static void test_cross_signed(void)
+{
+	const struct pki_how authority = {.authority = true}, how = {.san = "URI:" PKI_BOB};
+	struct pki_node foreign = pki_make(NULL, &authority);
+	struct pki_node by_ours = pki_make(&pki()->root, &authority);
+	struct pki_node by_foreign = pki_twin(&by_ours, &foreign, true);
+	struct pki_node leaf = pki_make(&by_ours, &how);
+	const X509 *const roots[] = {pki()->root.cert};
+	const struct {
+		const X509 *chain[4];
+		uint32_t n;
+		enum mt_tls_reason why;
+	} t[] = {
+		{{leaf.cert, by_ours.cert, by_foreign.cert}, 3, MT_TLS_WHY_none},
+		{{leaf.cert, by_foreign.cert, by_ours.cert}, 3, MT_TLS_WHY_none},
+		{{leaf.cert, by_foreign.cert, foreign.cert, by_ours.cert}, 4, MT_TLS_WHY_none},
+		{{leaf.cert, foreign.cert, by_foreign.cert, by_ours.cert}, 4, MT_TLS_WHY_none},
+		{{leaf.cert, by_foreign.cert}, 2, MT_TLS_WHY_unknown_ca},
+		{{leaf.cert, by_foreign.cert, by_foreign.cert}, 3, MT_TLS_WHY_unknown_ca},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++)
+		show(&leaf, t[i].chain, t[i].n, roots, 1, t[i].why);
+	pki_free(&foreign);
+	pki_free(&by_ours);
+	pki_free(&by_foreign);
+	pki_free(&leaf);
+}
+#endif
+
 /* Signed by a leaf, by an authority's name only, for another purpose. */
 static void test_bad_certificate(void)
 {
@@ -488,6 +561,9 @@ static void test_rules(void)
 
 const struct mt_test refuse_tests[] = {{"expired", test_expired},
 	{"not yet valid", test_not_yet_valid}, {"unknown authority", test_unknown_ca},
+#ifndef OPENSSL_IS_AWSLC
+	{"roots of one name", test_roots_of_one_name}, {"cross-signed", test_cross_signed},
+#endif
 	{"bad certificates", test_bad_certificate},
 	{"names that no principal has", test_bad_principal},
 	{"certificates without a principal", test_no_principal},
