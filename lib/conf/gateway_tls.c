@@ -116,7 +116,15 @@ static bool is_known(const char *cipher)
 	return false;
 }
 
-/* Those that are spoken here, of the ones that are written; false: none of them is, which is told. */
+static void add_cipher(const struct server *s, struct mt_tls_rules *r, const char *one)
+{
+	r->ciphers = r->ciphers ? mt_region_printf(&s->b->tmp, "%s:%s", r->ciphers, one) : one;
+}
+
+/*
+ * Those that are spoken here, of the ones that are written; false: none of them is, which is told. Without any all of these: a
+ * Gateway offers no key exchange by RSA, which has no forward secrecy, and of which decryption is timed from outside (RFC 9325 §4.1).
+ */
 static bool set_ciphers(const struct server *s, struct mt_tls_rules *r)
 {
 	const struct mt_gateway_tls *tls = s->tls;
@@ -127,14 +135,14 @@ static bool set_ciphers(const struct server *s, struct mt_tls_rules *r)
 		if (!is_known(one))
 			mt_b_warn(s->b, &s->gateway->meta, tls->ciphers[i].line, s->path, NULL,
 				"cipher suite \"%.64s\" is not spoken here", one);
-		else if (!r->ciphers)
-			r->ciphers = one;
 		else
-			r->ciphers = mt_region_printf(&s->b->tmp, "%s:%s", r->ciphers, one);
+			add_cipher(s, r, one);
 	}
+	for (size_t i = 0; !tls->n_ciphers && i < MT_ARRAY_LEN(ciphers_known); i++)
+		add_cipher(s, r, ciphers_known[i]);
 	if (tls->n_ciphers && !r->ciphers)
 		not_served(s, "leave cipherSuites out", "none of its cipher suites is spoken here");
-	return !tls->n_ciphers || r->ciphers;
+	return r->ciphers;
 }
 
 static bool set_versions(const struct server *s, struct mt_tls_rules *r)

@@ -3,7 +3,7 @@
 #include "../tls/pki.h"
 #include "conf_test.h"
 #include "conf_texts.h"
-#include "mt_tls.h"
+#include "mt_tls_priv.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -95,6 +95,18 @@ static const char *gets(const struct mt_listener *l, const char *name)
 
 #define GETS(b, port, name, what) CU_ASSERT_STRING_EQUAL(gets(at(&(b), port), name), what)
 
+/* Ciphers of TLS 1.2 by whose key exchange a client encrypts to the certificate's key. */
+static uint32_t by_rsa(const struct mt_tls_context *c)
+{
+	STACK_OF(SSL_CIPHER) *all = SSL_CTX_get_ciphers(c->ssl);
+	uint32_t n = 0;
+
+	CU_ASSERT(sk_SSL_CIPHER_num(all) > 0);
+	for (int i = 0; i < (int)sk_SSL_CIPHER_num(all); i++)
+		n += SSL_CIPHER_get_kx_nid(sk_SSL_CIPHER_value(all, i)) == NID_kx_rsa;
+	return n;
+}
+
 /* Server names, none but those; clear text has no chain. */
 static void simple(void)
 {
@@ -120,6 +132,7 @@ static void simple(void)
 	CU_ASSERT_FALSE(at(&b, 8444)->decided);
 	CU_ASSERT_PTR_EQUAL(at(&b, 8443)->chains[0].tls, at(&b, 8444)->chains[0].tls);
 	CU_ASSERT_EQUAL(at(&b, 8443)->n_chains, 1);
+	CU_ASSERT_EQUAL(by_rsa(at(&b, 8443)->chains[0].tls), 0);
 	unbuild(&b);
 	pki_free(&one);
 }
