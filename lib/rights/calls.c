@@ -12,6 +12,8 @@
 #include <linux/sched.h>
 #include <seccomp.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/shm.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -76,6 +78,26 @@ static int refuse_processes(scmp_filter_ctx ctx)
 	return rc;
 }
 
+/*
+ * Memory that holds code is not written, as MemoryDenyWriteExecute= of a unit has it: code is mapped from files alone (filters' shared
+ * objects), which needs neither. On i386 mmap(2) is another call, which does not run here.
+ */
+static int refuse_code(scmp_filter_ctx ctx)
+{
+	static const int calls[] = {SCMP_SYS(mprotect), SCMP_SYS(pkey_mprotect)};
+	const scmp_datum_t both = PROT_WRITE | PROT_EXEC;
+	int rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(mmap), 1,
+		SCMP_A2(SCMP_CMP_MASKED_EQ, both, both));
+
+	for (size_t i = 0; !rc && i < MT_ARRAY_LEN(calls); i++)
+		rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), calls[i], 1,
+			SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, PROT_EXEC));
+	if (!rc)
+		rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(shmat), 1,
+			SCMP_A2(SCMP_CMP_MASKED_EQ, SHM_EXEC, SHM_EXEC));
+	return rc;
+}
+
 /* The kernel looks at 32 bits of it. */
 static int refuse_sockets(scmp_filter_ctx ctx)
 {
@@ -118,6 +140,8 @@ static int fill(scmp_filter_ctx ctx)
 		rc = refuse_processes(ctx);
 	if (!rc && !LOOKS_INTO_ITSELF)
 		rc = refuse_signals(ctx);
+	if (!rc)
+		rc = refuse_code(ctx);
 	return rc ? rc : refuse_sockets(ctx);
 }
 

@@ -31,6 +31,6 @@ int mt_rights_keep(uint64_t keep, struct mt_err *e);
 /*
  * From now on these calls end with EPERM, in every thread: programs and processes are started or looked into (execve, fork,
  * ptrace, process_vm_*), namespaces, mounts and roots, modules, BPF, performance counters, clocks, keys, devices' nodes, ports
- * of the processor, and sockets that see or make packets. 0, -errno; words in *e.
+ * of the processor, sockets that see or make packets, and memory that is written and executed. 0, -errno; words in *e.
  */
 int mt_rights_refuse_calls(struct mt_err *e);

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -22,6 +23,24 @@
 static sem_t begin, done;
 static uint64_t has[THREADS];
 static int calls[THREADS];
+
+/* Memory that could be written and executed, at once or after each other; what is only read may be. */
+static int writable_code(void)
+{
+	const int made = MAP_PRIVATE | MAP_ANONYMOUS, both = PROT_READ | PROT_WRITE | PROT_EXEC;
+	void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, made, -1, 0), *code;
+	int wrong = page == MAP_FAILED;
+
+	wrong |= mmap(NULL, 4096, both, made, -1, 0) != MAP_FAILED || errno != EPERM;
+	wrong |= mprotect(page, 4096, PROT_READ | PROT_EXEC) == 0 || errno != EPERM;
+	wrong |= syscall(SYS_pkey_mprotect, page, 4096, PROT_EXEC, -1) == 0 || errno != EPERM;
+	wrong |= mprotect(page, 4096, PROT_READ) != 0;
+	code = mmap(NULL, 4096, PROT_READ | PROT_EXEC, made, -1, 0);
+	wrong |= code == MAP_FAILED;
+	munmap(code, 4096);
+	munmap(page, 4096);
+	return wrong;
+}
 
 /* Which of the calls that are refused were not. */
 static int try_calls(void)
@@ -41,6 +60,7 @@ static int try_calls(void)
 	wrong |=
 		(syscall(SYS_socket, (1L << 32) | AF_VSOCK, SOCK_STREAM, 0) != -1 || errno != EPERM)
 		<< 6;
+	wrong |= writable_code() << 8;
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 	child = fork();
 	if (child == 0)
