@@ -163,6 +163,7 @@ def unit(lab):
     check("\nRuntimeDirectoryMode=0711\n" in text, "a group can reach its socket in the runtime directory")
     check("\nReadWritePaths" not in text and "ProtectSystem=strict" in text, "the unit writes to its own directories only")
     check("\nMemorySwapMax=0\n" in text and "/run/systemd/private" in text and "/run/dbus" in text, "neither swapped, nor at managers' sockets")
+    check("\nMemoryMax=" in text and "\nTasksMax=" in text, "memory and threads have a bound")
     copy = lab.directory / "meltemid.service"
     copy.write_text(re.sub("ExecStart=\\S+", "ExecStart=/bin/true", text).replace("Documentation=man:meltemid(8)\n", ""))
     done = subprocess.run(["systemd-analyze", "verify", copy], text=True, capture_output=True, timeout=60, check=False)
