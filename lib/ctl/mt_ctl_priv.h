@@ -486,8 +486,8 @@ struct mt_ui_data {
 
 /* Takes who waits at the listener, and ends who keeps it out. */
 void mt_http_accept(struct mt_ctl *c);
-/* Ends whose time is over; when the next one's is. */
-void mt_http_expire(struct mt_ctl *c);
+/* Ends whose time is over, and takes those who wait for a place, true if there was one; when the next one's is. */
+bool mt_http_expire(struct mt_ctl *c);
 uint64_t mt_http_clients_next(const struct mt_ctl *c);
 void mt_http_clients_close(struct mt_ctl *c);
 

@@ -214,19 +214,24 @@ void mt_ctl_http_close(struct mt_ctl *c)
 	c->http_listener = -1;
 }
 
-void mt_ctl_http_turn(struct mt_ctl *c)
+void mt_http_run(struct mt_ctl *c)
 {
 	MHD_UNSIGNED_LONG_LONG ms = 1;
 
-	if (!c->http)
-		return;
-	mt_http_expire(c);
-	/* What it still has to do without waiting is done now, within bounds. */
 	for (int i = 0; i < TURNS; i++) {
 		if (MHD_run(c->http) != MHD_YES || MHD_get_timeout(c->http, &ms) != MHD_YES ||
 			ms > 0)
 			break;
 	}
+}
+
+void mt_ctl_http_turn(struct mt_ctl *c)
+{
+	if (!c->http)
+		return;
+	mt_http_run(c);
+	if (mt_http_expire(c))
+		mt_http_run(c);
 }
 
 uint64_t mt_ctl_http_next(const struct mt_ctl *c)

@@ -244,21 +244,29 @@ void mt_http_clients_close(struct mt_ctl *c)
 
 void mt_http_accept(struct mt_ctl *c)
 {
+	mt_http_run(c);
 	unpark(c);
 	/* Bounded: the rest comes with the next turn. */
 	for (int i = 0; i < MT_HTTP_CLIENTS && accept_one(c); i++)
 		;
 }
 
-void mt_http_expire(struct mt_ctl *c)
+bool mt_http_expire(struct mt_ctl *c)
 {
+	uint32_t parked = c->n_http_parked;
+	bool changed;
+
 	unpark(c);
+	changed = c->n_http_parked < parked;
 	for (int i = 0; i < MT_HTTP_CLIENTS; i++) {
 		struct mt_http_client *h = &c->http_clients[i];
 
-		if (h->doing != MT_HTTP_FREE && c->now - h->since >= limits[h->doing])
-			end(c, h);
+		if (h->doing == MT_HTTP_FREE || c->now - h->since < limits[h->doing])
+			continue;
+		end(c, h);
+		changed = true;
 	}
+	return changed;
 }
 
 uint64_t mt_http_clients_next(const struct mt_ctl *c)

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -389,12 +390,84 @@ static void test_time_limits(void)
 	mt_ctl_destroy(c);
 }
 
+/* The status of the answer; 0: the connection was ended without one. */
+static int status_of(struct mt_ctl *c, int fd, uint64_t now)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	char buf[4096] = "";
+	int status = 0;
+
+	for (int i = 0; i < 200 && poll(&p, 1, 10) == 0; i++)
+		mt_ctl_turn(c, now);
+	if (read(fd, buf, sizeof(buf) - 1) > 0)
+		(void)sscanf(buf, "HTTP/1.1 %d", &status);
+	return status;
+}
+
+static void ask_ready(int fd)
+{
+	static const char request[] = "GET /ready HTTP/1.1\r\nHost: x\r\n\r\n";
+
+	CU_ASSERT_EQUAL(write(fd, request, sizeof(request) - 1), (ssize_t)sizeof(request) - 1);
+}
+
+/*
+ * A request that has arrived while the thread was busy is read before places are given away: its connection is the oldest of
+ * its address, a newcomer has come in the same turn, or its time would be over.
+ */
+static void test_asked_in_time(void)
+{
+	static const struct {
+		bool again; /* all have asked once before */
+		uint32_t newcomers;
+		uint64_t late;
+	} t[] = {{false, 1, 100 * MT_MSEC}, {true, 1, 100 * MT_MSEC}, {false, 5, 100 * MT_MSEC},
+		{false, 0, 3 * MT_SEC}, {true, 0, 16 * MT_SEC}};
+
+	for (size_t k = 0; k < MT_ARRAY_LEN(t); k++) {
+		struct mt_ctl_env env = {.http_port = free_port()};
+		uint64_t now = MT_SEC;
+		struct mt_ctl *c;
+		int fd[16], late[5];
+
+		mt_addr_parse("127.0.0.1", &env.http_addr);
+		c = test_ctl(&env);
+		mt_ctl_set_state(c, MT_CTL_SERVING);
+		for (uint32_t i = 0; i < MT_ARRAY_LEN(fd); i++) {
+			fd[i] = dial(env.http_port);
+			mt_ctl_turn(c, ++now);
+			if (!t[k].again)
+				continue;
+			ask_ready(fd[i]);
+			CU_ASSERT_EQUAL(status_of(c, fd[i], ++now), 200);
+			mt_ctl_turn(c, now);
+		}
+		CU_ASSERT_EQUAL(
+			doing(c, t[k].again ? MT_HTTP_AGAIN : MT_HTTP_SILENT), MT_ARRAY_LEN(fd));
+		ask_ready(fd[0]);
+		for (uint32_t i = 0; i < t[k].newcomers; i++)
+			late[i] = dial(env.http_port);
+		now += t[k].late;
+		mt_ctl_turn(c, now);
+		CU_ASSERT_EQUAL(status_of(c, fd[0], now), 200);
+		for (uint32_t i = 0; i < t[k].newcomers; i++) {
+			ask_ready(late[i]);
+			CU_ASSERT_EQUAL(status_of(c, late[i], now), 200);
+			close(late[i]);
+		}
+		for (uint32_t i = 0; i < MT_ARRAY_LEN(fd); i++)
+			close(fd[i]);
+		mt_ctl_destroy(c);
+	}
+}
+
 const struct mt_test http_tests[] = {
 	{"what is waited for", test_waits},
 	{"ready off and on", test_ready_off},
 	{"silent connections keep nobody out", test_silent},
 	{"half-asked questions keep nobody out", test_half_asked},
 	{"time limits", test_time_limits},
+	{"what was asked in time", test_asked_in_time},
 	{"pages", test_pages},
 	{"the page, by which names", test_page},
 	{"a port in use", test_port_in_use},
