@@ -168,13 +168,18 @@ static void lanes_turn(struct mt_dns_server *s)
 
 /* ---- the turn ------------------------------------------------------------------------------- */
 
+static enum dns_event kind_of(const struct epoll_event *ev)
+{
+	return (enum dns_event)(ev->data.u64 >> 56);
+}
+
 static void event(struct mt_dns_server *s, const struct epoll_event *ev)
 {
 	struct dns_ask *a;
 	struct dns_conn *c;
 	uint64_t n;
 
-	switch ((enum dns_event)(ev->data.u64 >> 56)) {
+	switch (kind_of(ev)) {
 	case DNS_EV_TIMER:
 		(void)!read(s->timer, &n, sizeof(n));
 		return;
@@ -226,7 +231,12 @@ void mt_dns_server_turn(struct mt_dns_server *s, const struct mt_dns_table *t, u
 	s->now = now;
 	s->table = t;
 	for (int i = 0; i < n; i++)
-		event(s, &ev[i]);
+		if (kind_of(&ev[i]) != DNS_EV_LISTENER)
+			event(s, &ev[i]);
+	/* Then newcomers, who take the place of the client that is silent for longest: its question may have come by now. */
+	for (int i = 0; i < n; i++)
+		if (kind_of(&ev[i]) == DNS_EV_LISTENER)
+			event(s, &ev[i]);
 	lanes_turn(s);
 	dns_forward_expire(s);
 	dns_conn_expire(s);

@@ -410,6 +410,32 @@ static void test_stream_limits(void)
 	lab_close(&l);
 }
 
+/* The client that is silent for longest asks when a newcomer has just come: it is answered, and another one makes room. */
+static void test_stream_asked_in_time(void)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct lab l;
+	char text[4096];
+	int many[64], late = socket(AF_INET, SOCK_STREAM, 0);
+
+	lab_open(&l, 0, 0);
+	to.sin_port = htons(l.listen.port);
+	for (int i = 0; i < 64; i++) {
+		l.now += MT_MSEC;
+		many[i] = lab_connect(&l);
+	}
+	l.now += MT_MSEC;
+	CU_ASSERT_EQUAL(connect(late, (struct sockaddr *)&to, sizeof(to)), 0);
+	lab_ask_stream(&l, many[0], &orders);
+	CU_ASSERT_NSTRING_EQUAL(lab_answer_stream(&l, many[0], text), "NOERROR aa", 10);
+	CU_ASSERT_STRING_EQUAL(lab_answer_stream(&l, many[1], text), "CLOSED");
+	CU_ASSERT_EQUAL(lab_count(&l, MT_DNS_tcp_full), 1);
+	close(late);
+	for (int i = 0; i < 64; i++)
+		close(many[i]);
+	lab_close(&l);
+}
+
 /* Who says that it has no more questions still gets the answer to its last one. */
 static void test_half_closed(void)
 {
@@ -640,7 +666,7 @@ const struct mt_test server_tests[] = {{"own_names", test_own_names}, {"passed_o
 	{"other_servers", test_other_servers}, {"forged", test_forged},
 	{"truncated", test_truncated}, {"truncated_and_silent", test_truncated_and_silent},
 	{"stream", test_stream}, {"stream_limits", test_stream_limits},
-	{"half_closed", test_half_closed}, {"client_leaves", test_client_leaves},
-	{"bounded", test_bounded}, {"lanes", test_lanes}, {"garbage", test_garbage},
-	{"address_in_use", test_address_in_use}, {"addresses", test_addresses},
-	{"resolv_conf", test_resolv_conf}, {0}};
+	{"stream_asked_in_time", test_stream_asked_in_time}, {"half_closed", test_half_closed},
+	{"client_leaves", test_client_leaves}, {"bounded", test_bounded}, {"lanes", test_lanes},
+	{"garbage", test_garbage}, {"address_in_use", test_address_in_use},
+	{"addresses", test_addresses}, {"resolv_conf", test_resolv_conf}, {0}};
