@@ -401,6 +401,7 @@ struct mt_tls_context *mt_tls_context_hold(struct mt_tls_context *c)
 static void free_context(struct mt_tls_context *c)
 {
 	SSL_CTX_free(c->ssl);
+	mt_tls_library_free_tickets(c);
 	for (uint32_t i = 0; i < c->n_sans; i++)
 		free((char *)c->sans[i].text);
 	for (uint32_t i = 0; i < c->n_trust_domains; i++)

@@ -58,36 +58,6 @@ bool mt_tls_library_set_up(struct mt_tls_context *c)
 	return true;
 }
 
-static int on_new_ticket(SSL *ssl, void *arg)
-{
-	(void)ssl;
-	(void)arg;
-	return 1;
-}
-
-/* A ticket whose certificate would be refused now is as none: a full handshake says why. */
-static SSL_TICKET_RETURN on_ticket(SSL *ssl, SSL_SESSION *session, const unsigned char *name,
-	size_t len, SSL_TICKET_STATUS status, void *arg)
-{
-	const struct mt_tls_context *c = arg;
-	X509 *leaf;
-
-	(void)ssl;
-	(void)name;
-	(void)len;
-	if (status != SSL_TICKET_SUCCESS && status != SSL_TICKET_SUCCESS_RENEW)
-		return SSL_TICKET_RETURN_IGNORE_RENEW;
-	leaf = SSL_SESSION_get0_peer(session);
-	if (leaf && c->trust != MT_TLS_ANYBODY && mt_tls_judge(c, leaf) != MT_TLS_WHY_none)
-		return SSL_TICKET_RETURN_IGNORE_RENEW;
-	return status == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE : SSL_TICKET_RETURN_USE_RENEW;
-}
-
-bool mt_tls_library_judge_tickets(struct mt_tls_context *c)
-{
-	return SSL_CTX_set_session_ticket_cb(c->ssl, on_new_ticket, on_ticket, c) == 1;
-}
-
 /* ---- a handshake ----------------------------------------------------------------------------------------- */
 
 void mt_tls_library_saw(

@@ -5,6 +5,17 @@
 #include "mt_tls.h"
 
 #include <openssl/ssl.h>
+#include <pthread.h>
+
+/* OpenSSL: what tickets are sealed by, a day long. */
+struct mt_tls_ticket_key {
+	uint8_t name[16], cipher[32], mac[32];
+	uint64_t made; /* s of a clock that nobody sets, 0: it is none */
+};
+struct mt_tls_ticket_keys {
+	pthread_mutex_t lock;
+	struct mt_tls_ticket_key now, before; /* `before` opens tickets until they have ended */
+};
 
 struct mt_tls_context {
 	uint32_t refs;
@@ -17,6 +28,7 @@ struct mt_tls_context {
 	enum mt_tls_trust trust;
 	struct mt_credential *credential;
 	SSL_CTX *ssl;
+	struct mt_tls_ticket_keys *tickets; /* OpenSSL, a server that gives tickets; else NULL */
 	struct mt_tls_san *sans;
 	char **trust_domains;
 	uint32_t n_sans, n_trust_domains;

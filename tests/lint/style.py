@@ -55,6 +55,7 @@ COLD = {
     "tls/tls_layer_boot.c": "boot",
     "tls/tls_pool.c": "boot; wakes a thread of handshakes that sleeps",
     "tls/tls_thread.c": "threads of handshakes",
+    "tls/tls_tickets_openssl.c": "threads of handshakes",
     "tls/tls_verify.c": "threads of handshakes",
     "filter/filter_fault_fault.c": "compiles configuration",
     "filter/filter_inbox.c": "made at boot; filters' own threads wake a worker that sleeps",
