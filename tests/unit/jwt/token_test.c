@@ -302,24 +302,27 @@ static void test_too_much(void)
 	free(text);
 }
 
-static char *roles(char *p, uint32_t n)
+/* Writes a list of so many; its length. */
+static size_t roles(char *text, uint32_t n)
 {
-	p += sprintf(p, "[");
+	size_t len = (size_t)sprintf(text, "[");
+
 	for (uint32_t i = 0; i < n; i++)
-		p += sprintf(p, "%s\"r%04u\"", i ? "," : "", i);
-	return p + sprintf(p, "]");
+		len += (size_t)sprintf(text + len, "%s\"r%04u\"", i ? "," : "", i);
+	return len + (size_t)sprintf(text + len, "]");
 }
 
 /* A list costs its path once, wherever it lies: the longest token's roles fit. */
 static void test_lists(void)
 {
 	static const uint32_t counts[] = {1, 200, 340, 700};
-	char *text = malloc(16384), want[8] = "", *p;
+	static char text[16384];
+	char want[8] = "", *p;
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(counts); i++) {
 		p = text + sprintf(text, "{\"iss\":\"iss\",\"sub\":\"s\",\"realm_access\":{"
 					 "\"some\":\"one\",\"roles\":");
-		p = roles(p, counts[i]);
+		p += roles(p, counts[i]);
 		sprintf(p, "},\"groups\":[\"a\",\"b\"]}");
 		CU_ASSERT_EQUAL(claims(text), MT_TOKEN_valid);
 		CU_ASSERT_EQUAL(strlen(VALUES("realm_access", "roles")), 6u * counts[i]);
@@ -330,13 +333,13 @@ static void test_lists(void)
 		CU_ASSERT(
 			mt_slice_eq_str(mt_claims_text(&found.claims, found.claims.subject), "s"));
 	}
-	free(text);
 }
 
 /* As Keycloak writes them: roles of the realm and of each client. */
 static void test_keycloak(void)
 {
-	char *text = malloc(16384), *p;
+	static char text[16384];
+	char *p;
 
 	for (uint32_t clients = 5; clients <= 60; clients += 11) {
 		p = text + sprintf(text,
@@ -344,8 +347,8 @@ static void test_keycloak(void)
 				   "\"iss\":\"iss\",\"aud\":[\"shop\",\"account\"],\"sub\":\"f:1\","
 				   "\"typ\":\"Bearer\",\"azp\":\"shop\",\"scope\":\"openid email\","
 				   "\"email_verified\":true,\"realm_access\":{\"roles\":");
-		p = roles(p, 100);
-		p += sprintf(p, "},\"resource_access\":{");
+		p += roles(p, 100);
+		p = stpcpy(p, "},\"resource_access\":{");
 		for (uint32_t i = 0; i < clients; i++)
 			p += sprintf(p, "%s\"client-%02u\":{\"roles\":[\"view\",\"manage-it\"]}",
 				i ? "," : "", i);
@@ -355,7 +358,6 @@ static void test_keycloak(void)
 			VALUES("resource_access", "client-04", "roles"), "view manage-it ");
 		CU_ASSERT_STRING_EQUAL(VALUES("scope"), "openid email ");
 	}
-	free(text);
 }
 
 /* ---- where it stands ------------------------------------------------------------------------------- */
