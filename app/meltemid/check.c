@@ -136,6 +136,29 @@ static void check_memory(const struct mt_node *n, struct mt_diags *diags)
 			"this machine has %llu MiB", (unsigned long long)mb);
 }
 
+/* Whether an entry is about the file or directory, or about what is in it. */
+static bool is_named(const struct mt_diags *diags, const char *path)
+{
+	size_t len = strlen(path);
+
+	for (uint32_t i = 0; i < diags->n; i++) {
+		const char *file = diags->items[i].origin.file;
+
+		if (file && strncmp(file, path, len) == 0 && (!file[len] || file[len] == '/'))
+			return true;
+	}
+	return false;
+}
+
+void check_partial(const struct mt_source_reading *r, struct mt_diags *diags)
+{
+	for (uint32_t i = 0; i < r->n_partial; i++)
+		if (!is_named(diags, r->partial[i]))
+			mt_diag_add(diags, MT_DIAG_ERROR, (struct mt_origin){r->partial[i], 0},
+				NULL, "check again when it is written",
+				"it changed while it was read");
+}
+
 void check_connections(const struct mt_node *n, struct mt_diags *diags)
 {
 	struct mt_err e;

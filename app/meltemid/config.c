@@ -240,6 +240,7 @@ static int first_load(
 		return -EINVAL;
 	d->first = load(d, d->table, diags, 0);
 	if (d->args.check) {
+		check_partial(r, diags);
 		check_connections(d->node, diags);
 		check_identity(d->node, diags);
 	}

@@ -328,6 +328,8 @@ bool node_changes(const struct mt_node *a, const struct mt_node *b, char *buf, s
 
 /* Devices, cores and memory that the Node names, without touching them. */
 void check_machine(const struct mt_node *n, struct mt_diags *diags);
+/* For --check: an error for each file or directory that was not read to its end and that no entry names. */
+void check_partial(const struct mt_source_reading *r, struct mt_diags *diags);
 /*
  * For --check: what a start on this machine, with its memory as it is now, would refuse, as a warning. Not for a
  * reload, when the connections have that memory already.

@@ -140,6 +140,8 @@ void mt_offer_slow(struct mt_ctl *c, const struct mt_request *r, struct mt_offer
 json_t *mt_show_objects(struct mt_ctl *c, const struct mt_request *r);
 /* By all workers, because of that object. */
 uint64_t mt_ctl_closed_by(const struct mt_ctl *c, const struct mt_closer *by);
+/* Objects that are refused or used as they were last; null: there are none. */
+json_t *mt_ctl_bad_objects(struct mt_ctl *c);
 json_t *mt_show_held(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_neighbours(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_workloads(struct mt_ctl *c, const struct mt_request *r);

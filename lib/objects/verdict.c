@@ -265,6 +265,38 @@ static void settle(struct mt_object_table *t, struct mt_object_row *row)
 		say(t, row, row->why);
 }
 
+/*
+ * Adds an error for each object that is refused or kept as it was and that no error names, so that whatever makes the
+ * exit code of --check 1 has a line of its own.
+ */
+static void report_silent(struct mt_object_table *t, struct mt_diags *diags)
+{
+	struct mt_idmap named = {0};
+	char name[512];
+
+	for (uint32_t i = 0; i < diags->n; i++)
+		if (diags->items[i].severity == MT_DIAG_ERROR && diags->items[i].object &&
+			mt_idmap_put(&named, diags->items[i].object, t))
+			t->region.failed = true;
+	for (uint32_t i = 0; i < t->n; i++) {
+		const struct mt_object_row *row = &t->rows[i];
+		const struct mt_object *o = row->o;
+		const struct mt_meta about = {.origin = o->origin, .serial = o->serial};
+
+		if (row->status != MT_OBJECT_HELD && row->status != MT_OBJECT_REFUSED)
+			continue;
+		/* Errors of a version that another row uses are not about its younger double. */
+		if (mt_idmap_get(&named, o->serial) &&
+			!(row->double_ && o->status != MT_OBJECT_REFUSED))
+			continue;
+		(void)mt_object_str(o, name, sizeof(name));
+		mt_diag_object(diags, MT_DIAG_ERROR, &about, o->origin.line, NULL, NULL,
+			"%s is %s: %s", name, mt_object_status_str(row->status),
+			row->why ? row->why : "no reason is known");
+	}
+	mt_idmap_fini(&named);
+}
+
 void mt_table_finish(struct mt_object_table *t, struct mt_diags *diags)
 {
 	index_serials(t);
@@ -285,4 +317,5 @@ void mt_table_finish(struct mt_object_table *t, struct mt_diags *diags)
 		mt_diags_copy(diags, &t->told.items[i], MT_DIAG_ERROR);
 	t->touched = false;
 	give_reasons(t, diags);
+	report_silent(t, diags);
 }

@@ -58,6 +58,11 @@ for i in $(seq -w 70); do
 	printf 'spec: {hosts: [reviews], http: [{match: [{uri: {exact: /}}], route: [{destination: {host: reviews}}]}]}\n'
 done >"$work/docs/many-routes.yaml"
 check many-routes 1 "spec.http[0].uri: cannot be applied to"
+# Whatever makes the exit code 1 has a line.
+fresh
+cp "$here/odd/one-name-a.yaml" "$here/odd/one-name-b.yaml" "$work/docs/"
+check odd/one-name 1 ".yaml:2: error: ServiceEntry default/twice is refused: "
+check odd/one-name 1 ".yaml:2 is the older one of this name"
 while IFS=$'\t' read -r file stands verdict line words; do
 	case $file in '#'*) continue ;; esac
 	fresh

@@ -67,7 +67,7 @@ json_t *mt_show_errors(struct mt_ctl *c, const struct mt_request *r)
 				      look_at(m.room, remedy, command, sizeof(command)), "reason",
 				      m.words, "remedy", remedy));
 	}
-	return json_pack("{s:o}", "errors", list);
+	return json_pack("{s:o, s:o}", "errors", list, "objects", mt_ctl_bad_objects(c));
 }
 
 /* Every counter that there is, whether it has counted or not: what it means and what to do about it. */

@@ -191,6 +191,31 @@ json_t *mt_show_objects(struct mt_ctl *c, const struct mt_request *r)
 		refused_json(c));
 }
 
+json_t *mt_ctl_bad_objects(struct mt_ctl *c)
+{
+	struct mt_object_table *t = table_of(c);
+	json_t *all = json_array();
+
+	for (uint32_t i = 0; t && i < t->n; i++) {
+		const struct mt_object_row *row = &t->rows[i];
+		const struct mt_object *o = row->o;
+
+		if (row->status != MT_OBJECT_HELD && row->status != MT_OBJECT_REFUSED)
+			continue;
+		json_array_append_new(all,
+			json_pack("{s:s, s:o, s:o, s:o, s:o, s:I, s:o}", "status",
+				mt_object_status_str(row->status), "kind", mt_json_text(o->kind),
+				"namespace", mt_json_text(o->ns), "name", mt_json_text(o->name),
+				"file", mt_json_text(o->origin.file), "line",
+				(json_int_t)o->origin.line, "reason",
+				mt_json_text(row->why ? row->why : "")));
+	}
+	if (json_array_size(all))
+		return all;
+	json_decref(all);
+	return json_null();
+}
+
 json_t *mt_show_held(struct mt_ctl *c, const struct mt_request *r)
 {
 	struct mt_object_table *t = table_of(c);

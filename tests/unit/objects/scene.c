@@ -84,6 +84,38 @@ void scene_write(struct scene *sc, const char *name, const char *text)
 	fclose(f);
 }
 
+/* By a mistake in one of its fields, at any line, or by its name. */
+static bool is_named_by(const struct mt_object_row *row, const struct mt_diag *e)
+{
+	const struct mt_object *o = row->o;
+	char name[256];
+
+	if (e->severity != MT_DIAG_ERROR || !e->origin.file ||
+		strcmp(e->origin.file, o->origin.file) != 0)
+		return false;
+	(void)mt_object_str(o, name, sizeof(name));
+	if (strncmp(e->message, name, strlen(name)) == 0)
+		return e->origin.line == o->origin.line;
+	/* A younger double may be a version that another row uses: mistakes are that one's. */
+	return e->object == o->serial && !(row->double_ && o->status != MT_OBJECT_REFUSED);
+}
+
+/* What makes the exit code of --check 1 has an error that names its file, and its line or itself. */
+static void errors_name_them(const struct scene *sc)
+{
+	for (uint32_t i = 0; i < sc->t->n; i++) {
+		const struct mt_object_row *row = &sc->t->rows[i];
+		bool named = row->status != MT_OBJECT_HELD && row->status != MT_OBJECT_REFUSED;
+
+		for (uint32_t k = 0; k < sc->diags.n && !named; k++)
+			named = is_named_by(row, &sc->diags.items[k]);
+		if (!named)
+			printf("\n  no error names %s %s: %s", row->o->kind, row->o->name,
+				row->why ? row->why : "");
+		CU_ASSERT_TRUE(named);
+	}
+}
+
 static void compile(struct scene *sc)
 {
 	struct mt_diags mark = sc->diags;
@@ -125,6 +157,7 @@ static void load(struct scene *sc, const char *file, const char *const *dirs, ui
 	mt_source_reading_fini(&r);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(sc->t);
 	compile(sc);
+	errors_name_them(sc);
 	if (sc->s)
 		CU_ASSERT_EQUAL(mt_kept_update(sc->kept, sc->t, WALL), 0);
 }
