@@ -491,6 +491,45 @@ static bool asks_unknown(const struct mt_authz_conds *l)
 	return false;
 }
 
+static bool is_of_other_ports(const struct build *b, const struct mt_authz_conds *l);
+
+/* No call fails these conditions, as far as they can be evaluated. */
+static bool never_fails(const struct build *b, const struct mt_authz_conds *l)
+{
+	for (uint32_t i = 0; i < l->n; i++)
+		if (l->v[i].field != MT_AUTHZ_UNKNOWN && l->v[i].field != MT_AUTHZ_PORT)
+			return false;
+	return b->at && !is_of_other_ports(b, l);
+}
+
+static bool one_never_fails(const struct build *b, const struct mt_authz_conds *l, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (never_fails(b, &l[i]))
+			return true;
+	return n == 0;
+}
+
+static bool all_ask_unknown(const struct mt_authz_conds *l, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (!asks_unknown(&l[i]))
+			return false;
+	return n > 0;
+}
+
+/* Notes what the rule does to every call at these ports. */
+static void look_at_all_calls(const struct build *b, const struct mt_authz_rule *r, bool unknown)
+{
+	bool decided = !asks_unknown(&r->when) && !all_ask_unknown(r->from, r->n_from) &&
+		       !all_ask_unknown(r->to, r->n_to);
+
+	b->p->admits |= decided && is_possible(b, r);
+	b->p->closes_all |= denies(b) && (unknown || b->p->action == MT_AUTHZ_CLOSE) &&
+			    one_never_fails(b, r->from, r->n_from) &&
+			    one_never_fails(b, r->to, r->n_to) && never_fails(b, &r->when);
+}
+
 static void look_at_operations(const struct build *b, struct mt_authz_rule *r)
 {
 	bool unknown = asks_unknown(&r->when);
@@ -508,6 +547,7 @@ static void look_at_operations(const struct build *b, struct mt_authz_rule *r)
 	}
 	if (is_possible(b, r) && (unknown || b->p->action == MT_AUTHZ_CLOSE))
 		b->p->closes = true;
+	look_at_all_calls(b, r, unknown);
 }
 
 /* As cond_fits_port() of judge.c has it: what is never asked for here is left out. */

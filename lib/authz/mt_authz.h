@@ -163,6 +163,8 @@ struct mt_authz_policy {
 	const char *dropped;  /* a field that the codec does not have: of DENY it was left out */
 	const char *vanished; /* and a rule of ALLOW with it */
 	bool closes;	      /* some call may fit of which it cannot be said whether it should */
+	bool closes_all;      /* of DENY and CLOSE: each call at its ports is such a call */
+	bool admits;	      /* of ALLOW: some call may fit a rule */
 	/* Of CLOSE: who is asked about whoever fits, lib/extauthz's; its maker's to set. NULL: nobody, it is closed. */
 	struct mt_extauthz_provider *asks;
 	uint32_t asks_id;		/* of it; 0: of none */
@@ -221,6 +223,8 @@ struct mt_authz_policy *mt_authz_compile_strict(struct mt_region *r, const char 
 /* Of these, in their order; they live in `r` as well. `also`: as it is there. NULL: no memory. */
 struct mt_authz *mt_authz_set(struct mt_region *r, struct mt_authz_policy *const *policies,
 	uint32_t n, const struct mt_authz *also);
+/* The policy that refuses every call because it cannot be evaluated; NULL: some call may pass, or policies that can be refuse it. */
+const struct mt_authz_policy *mt_authz_closes_all(const struct mt_authz *a);
 /* Whether everybody passes, whoever calls. */
 bool mt_authz_is_idle(const struct mt_authz *a);
 

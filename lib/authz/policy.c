@@ -26,7 +26,7 @@ struct mt_authz_policy *mt_authz_compile_closing(struct mt_region *r, const char
 	struct mt_authz_policy *p = plain(r, MT_AUTHZ_CLOSE, by);
 
 	if (p)
-		p->closes = true;
+		p->closes = p->closes_all = true;
 	return p;
 }
 
@@ -96,6 +96,27 @@ struct mt_authz *mt_authz_set(struct mt_region *r, struct mt_authz_policy *const
 	a->searches |= also && also->searches;
 	a->index = mt_authz_index_new(r, a);
 	return r->failed ? NULL : a;
+}
+
+const struct mt_authz_policy *mt_authz_closes_all(const struct mt_authz *a)
+{
+	const struct mt_authz_policy *by = NULL;
+
+	for (; a; a = a->also) {
+		bool admits = a->n_allow == 0;
+
+		for (uint32_t i = 0; i < a->n_deny; i++)
+			if (a->deny[i]->closes_all && !a->deny[i]->asks)
+				return a->deny[i];
+		for (uint32_t i = 0; i < a->n_allow; i++) {
+			admits |= a->allow[i]->admits;
+			by = a->allow[i]->closes ? a->allow[i] : by;
+		}
+		if (!admits && by)
+			return by;
+		by = NULL;
+	}
+	return NULL;
 }
 
 /* A rule without conditions. */

@@ -521,19 +521,9 @@ const struct mt_authz *mt_b_guard_gate(struct mt_build *b, const struct mt_gate 
 	return unless_idle(finish(&g, hash));
 }
 
-static bool closes_all(const struct mt_authz_policy *p)
-{
-	for (uint32_t k = 0; p->action == MT_AUTHZ_CLOSE && k < p->n_rules; k++)
-		if (!p->rules[k].n_from && !p->rules[k].n_to && !p->rules[k].when.n)
-			return true;
-	return false;
-}
-
 const struct mt_closer *mt_b_guard_closes(const struct mt_authz *a)
 {
-	for (; a; a = a->also)
-		for (uint32_t i = 0; i < a->n_deny; i++)
-			if (closes_all(a->deny[i]))
-				return a->deny[i]->closer;
-	return NULL;
+	const struct mt_authz_policy *by = mt_authz_closes_all(a);
+
+	return by ? by->closer : NULL;
 }

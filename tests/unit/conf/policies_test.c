@@ -259,7 +259,7 @@ static const struct gate_row gate_rows[] = {
 		"/", MT_DIAG_CLOSED},
 	{AT("AuthorizationPolicy", "default",
 		 "{" GW ", action: CUSTOM, rules: [{to: [{operation: {ports: ['8089']}}]}]}"),
-		"-", "C", MT_DIAG_CLOSED},
+		"-", "/", MT_DIAG_CLOSED},
 	{AT("AuthorizationPolicy", "default",
 		 "{" GW ", action: DENY, rules: [{to: [{operation: {ports: ['81']}}]}]}"),
 		"-", "-", NOTHING},

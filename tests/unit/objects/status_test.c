@@ -153,6 +153,34 @@ static const struct closing closings[] = {
 		SECURITY("AuthorizationPolicy", "p", "x",
 			"{action: CUSTOM, rules: [{from: [{source: {principals: ['*']}}]}]}"),
 		"in-force", false},
+	{"deny by a condition that is not known",
+		SECURITY("AuthorizationPolicy", "p", "x",
+			"{action: DENY, rules: [{when: [{key: experimental.x, values: [a]}]}]}"),
+		"closed", true},
+	{"deny at the port by a condition that is not known",
+		SECURITY("AuthorizationPolicy", "p", "x",
+			"{action: DENY, rules: [{to: [{operation: {ports: ['80']}}], "
+			"when: [{key: experimental.x, notValues: [a]}]}]}"),
+		"closed", true},
+	{"deny at another port by a condition that is not known",
+		SECURITY("AuthorizationPolicy", "p", "x",
+			"{action: DENY, rules: [{to: [{operation: {ports: ['81']}}], "
+			"when: [{key: experimental.x, values: [a]}]}]}"),
+		"in-force", false},
+	{"allow by a condition that is not known",
+		SECURITY("AuthorizationPolicy", "p", "x",
+			"{rules: [{when: [{key: experimental.x, values: [a]}]}]}"),
+		"closed", true},
+	{"allow by a condition that is not known, and nobody else",
+		SECURITY("AuthorizationPolicy", "p", "x",
+			"{rules: [{when: [{key: experimental.x, values: [a]}]}, "
+			"{from: [{source: {principals: ['*']}}]}]}"),
+		"closed", true},
+	{"custom at the port",
+		SECURITY("AuthorizationPolicy", "p", "x",
+			"{action: CUSTOM, provider: {name: a}, rules: [{to: [{operation: {ports: "
+			"['80']}}]}]}"),
+		"closed", true},
 	{"hosts",
 		SECURITY("AuthorizationPolicy", "p", "x",
 			"{rules: [{to: [{operation: {hosts: [a]}}]}]}"),
@@ -260,6 +288,38 @@ static void what_protects_closes(void)
 	}
 }
 
+/* Policies that close some calls: the object is closed, and the service goes on. */
+static void some_calls_are_closed(void)
+{
+	static const char *const texts[] = {
+		"{action: DENY, rules: [{to: [{operation: {methods: [a]}}], "
+		"when: [{key: experimental.x, values: [a]}]}]}",
+		"{action: DENY, rules: [{from: [{source: {ipBlocks: [192.0.2.0/24]}}], "
+		"when: [{key: experimental.x, values: [a]}]}]}",
+		"{rules: [{when: [{key: experimental.x, values: [a]}]}, "
+		"{from: [{source: {ipBlocks: [192.0.2.0/24]}}]}]}",
+		"{action: CUSTOM, provider: {name: a}, rules: [{to: [{operation: {methods: "
+		"[a]}}]}]}",
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(texts); i++) {
+		struct scene sc;
+		char text[600];
+
+		scene_begin(&sc);
+		scene_write(&sc, "a.yaml", SERVICE("a", "x", "198.51.100.1"));
+		snprintf(text, sizeof(text), "%s%s\n",
+			"apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\n"
+			"metadata: {name: p, namespace: x}\nspec: ",
+			texts[i]);
+		scene_write(&sc, "p.yaml", text);
+		scene_load(&sc);
+		IS_STATUS(&sc, "AuthorizationPolicy", "p", "closed");
+		CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), 1);
+		scene_end(&sc);
+	}
+}
+
 /* Nobody knows what it protects: nothing is closed by a guess, and the node is not ready. */
 static void a_closing_of_nobody_knows_what(void)
 {
@@ -339,6 +399,7 @@ const struct mt_test status_tests[] = {
 	{"what_depends_on_it", what_depends_on_it},
 	{"no_error_is_hidden", no_error_is_hidden},
 	{"what_protects_closes", what_protects_closes},
+	{"some_calls_are_closed", some_calls_are_closed},
 	{"a_closing_of_nobody_knows_what", a_closing_of_nobody_knows_what},
 	{0},
 };
