@@ -36,7 +36,10 @@ static const char *source_name(const struct mt_service *s)
 	return at ? at + 1 : MT_SERVED_DOCUMENTS;
 }
 
-/* Hosts that nobody may reach, by name: they have their listeners and are not served. The value says what closes them. */
+/*
+ * Hosts of which every cluster is closed, by name: they have their listeners and are not served. The value is the name of what
+ * closes them.
+ */
 static int name_closed(const struct mt_snapshot *s, struct mt_strmap *closed)
 {
 	int rc = 0;
@@ -48,6 +51,13 @@ static int name_closed(const struct mt_snapshot *s, struct mt_strmap *closed)
 		if (host)
 			rc = mt_strmap_put(
 				closed, host, (void *)s->clusters[i].closed_by->by, NULL);
+	}
+	for (uint32_t i = 0; closed->n && i < s->n_clusters; i++) {
+		const char *host =
+			s->clusters[i].closed_by ? NULL : mt_cluster_host(&s->clusters[i]);
+
+		if (host)
+			(void)mt_strmap_del(closed, host);
 	}
 	return rc;
 }
@@ -200,6 +210,12 @@ static struct mt_xds *source_of(const struct daemon *d, const char *name)
 	return NULL;
 }
 
+/* Whether the host's object may be in a file that cannot be read. Where its file was not noted it may be any. */
+static bool may_be_unread(const struct daemon *d, const struct mt_served_host *h)
+{
+	return *h->where ? mt_table_may_hold(d->table, h->where) : d->table->n_files_bad > 0;
+}
+
 /* Whether an entry of the documents has left; else why it is not served, in words. */
 static bool left_documents(const struct daemon *d, const struct names *n,
 	const struct mt_served_host *h, char *words, size_t size)
@@ -210,7 +226,7 @@ static bool left_documents(const struct daemon *d, const struct names *n,
 	if (!row) {
 		snprintf(words, size, "%s",
 			"a file of the documents cannot be read (meltemi show config)");
-		return d->table->n_files_bad == 0;
+		return !may_be_unread(d, h);
 	}
 	(void)mt_object_str(row->o, name, sizeof(name));
 	snprintf(words, size, "%s is %s%s%s, and not served", name,
@@ -326,7 +342,7 @@ static void look(struct daemon *d)
 		wait_for(d, "services", "", "", "no memory to compare them");
 	else
 		look_at_hosts(d, &n);
-	if (!r->listed && !mt_conf_current(d->conf)->n_services && hold_something(d, &n))
+	if (!r->listed && !n.hosts.n && !n.listeners.n && hold_something(d, &n))
 		wait_for(d, "services", "", "",
 			"nothing that the sources hold is served (meltemi show objects)");
 	if (d->table->unknown_closed)

@@ -95,6 +95,7 @@ struct mt_object_table {
 	int64_t wall, until; /* when it was made; when somebody's leave ends next, 0: nobody's */
 	struct mt_mesh_settings mesh;
 	uint32_t n_closings, n_files_bad;
+	char **files_bad; /* files and directories that were not read to their end; the reading's, copied */
 	struct mt_diags translated; /* what became of Kubernetes' objects on the way to the model */
 	struct mt_diags told;	    /* errors of versions that are not used any more */
 	uint32_t n_rounds;	    /* of mt_table_refuse(), since it was new or reset */
@@ -132,6 +133,8 @@ void mt_table_touch(struct mt_object_table *t);
 /* A day has passed until which something was not enforced: it is to be made anew. */
 bool mt_table_is_due(const struct mt_object_table *t, int64_t wall);
 
+/* Whether an object that was last seen in this file, and is nowhere now, may still be there. */
+bool mt_table_may_hold(const struct mt_object_table *t, const char *file);
 /* How many objects have each status. */
 void mt_table_counts(const struct mt_object_table *t, uint32_t counts[MT_OBJECT_STATUSES]);
 /* Something is refused or held, or a file could not be read. */

@@ -224,6 +224,21 @@ void mt_table_reset(struct mt_object_table *t)
 	mt_region_init(&t->words, 0);
 }
 
+static void keep_partial(struct mt_object_table *t, const struct mt_source_reading *r)
+{
+	t->n_files_bad = r->n_partial;
+	t->files_bad = mt_region_alloc(&t->region, sizeof(char *) * MT_MAX(r->n_partial, 1u));
+	for (uint32_t i = 0; t->files_bad && i < r->n_partial; i++)
+		t->files_bad[i] = mt_region_strdup(&t->region, r->partial[i]);
+}
+
+bool mt_table_may_hold(const struct mt_object_table *t, const char *file)
+{
+	const struct mt_source_reading r = {.partial = t->files_bad, .n_partial = t->n_files_bad};
+
+	return mt_source_is_partial(&r, file);
+}
+
 struct mt_object_table *mt_table_new(struct mt_source_reading *r, struct mt_kept *kept)
 {
 	struct mt_object_table *t = calloc(1, sizeof(*t));
@@ -240,7 +255,7 @@ struct mt_object_table *mt_table_new(struct mt_source_reading *r, struct mt_kept
 			node = r->objects.v[i];
 	t->objects = r->objects;
 	r->objects = (struct mt_objects){0};
-	t->n_files_bad = r->n_partial;
+	keep_partial(t, r);
 	add_objects(t);
 	choose(t, kept);
 	check_nodes(t, node);

@@ -8,6 +8,7 @@ that knows is written when it changes, and kept state of a node that had none ye
 
 import json
 import os
+import shutil
 
 from meltemi_lab import Lab, check, equal, main
 from meltemi_lab.check import within
@@ -129,6 +130,53 @@ def accepted(daemon):
     equal(daemon.stop(), 0, "exit status")
 
 
+CLOSING = """apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: closing, namespace: default}
+spec: {action: DENY, rules: [{when: [{key: experimental.nobody.knows, values: [x]}]}]}
+"""
+
+
+def only_closed(daemon):
+    """No list, no other state, and a policy that cannot be evaluated closes every service: none is served."""
+    for path in daemon.services.glob("*.yaml"):
+        path.unlink()
+    shutil.rmtree(daemon.directory / "state")
+    daemon.write("c.yaml", tcp("c.example", "240.240.3.3"))
+    daemon.write("p.yaml", CLOSING)
+    daemon.leaves("errors", "a policy that closes", "p.yaml")
+    daemon.start()
+    equal([row["what"] for row in daemon.show("ready")["waits_for"]], ["services"], "what is waited for")
+    equal(daemon.http("/ready")[0], 503, "/ready while every service is closed")
+    equal([(s["host"], s["status"]) for s in daemon.show("objects")["services"]], [("c.example", "closed")], "the service's status")
+    os.unlink(daemon.services / "p.yaml")
+    within(10, daemon.ready, "ready, once it is not closed")
+    equal(daemon.stop(), 0, "exit status")
+    os.unlink(daemon.services / "c.yaml")
+
+
+def beside_what_cannot_be_read(daemon):
+    """A file that cannot be read keeps its own hosts from having left, and no others."""
+    daemon.write("i.yaml", tcp("i.example", "240.240.3.9"))
+    daemon.write("j.yaml", tcp("j.example", "240.240.3.10"))
+    daemon.start()
+    within(10, lambda: {"i.example", "j.example"} <= set(listed(daemon)), "the list is written")
+    equal(daemon.stop(), 0, "exit status")
+    (daemon.services / "i.yaml").unlink()
+    (daemon.services / "i.yaml").symlink_to("/nowhere/i.yaml")
+    os.unlink(daemon.services / "j.yaml")
+    daemon.leaves("errors", "a link that leads nowhere", "i.yaml")
+    daemon.start()
+    within(5, daemon.ready, f"ready without the host of the file that was deleted: {daemon.show('ready')}")
+    equal(daemon.stop(), 0, "exit status")
+    (daemon.directory / "state/objects.jsonl").unlink()
+    daemon.start()
+    equal(waits(daemon), ["i.example"], "the host of the file that cannot be read is waited for")
+    os.unlink(daemon.services / "i.yaml")
+    within(10, daemon.ready, "ready: its document was taken away")
+    equal(daemon.stop(), 0, "exit status")
+
+
 def nothing_served(daemon):
     """No list, no other state: at least one service must be served, or there is nothing to serve."""
     (daemon.directory / "state/served.json").unlink()
@@ -172,6 +220,8 @@ def body():
         accepted(daemon)
         nothing_served(daemon)
         state_of_before(daemon)
+        only_closed(daemon)
+        beside_what_cannot_be_read(daemon)
 
 
 main(body)
