@@ -160,6 +160,12 @@ const struct mt_overrides *mt_conf_overrides(const struct mt_conf *c);
  */
 bool mt_conf_override_applies(
 	const struct mt_conf *c, const struct mt_override *o, struct mt_err *e);
+/*
+ * What the operator may not expect of an override that applies: where it has no effect. Asked before it is set. False with buf
+ * empty: there is nothing to note.
+ */
+bool mt_conf_override_note(
+	const struct mt_conf *c, const struct mt_override *o, char *buf, size_t size);
 
 /* Hosts that had an address of ours when the last configuration was published, also by a daemon before this one. */
 typedef void mt_conf_host_fn(void *arg, const char *host);

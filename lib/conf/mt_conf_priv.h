@@ -589,6 +589,8 @@ struct mt_filter_inst *mt_b_filter(struct mt_build *b, struct mt_service *s);
 int mt_b_fault(struct mt_build *b, struct mt_service *s, uint64_t *hash);
 /* All filters of the service are known. 0, -ENOMEM or -EINVAL with its errors. */
 int mt_b_chain(struct mt_build *b, const struct mt_meta *meta, struct mt_service *s);
+/* Whether a share's name, a subset or a whole name, is that cluster's. */
+bool mt_conf_share_names(const char *share, const char *cluster);
 /* The weight of a destination of this route, by cluster or by subset. */
 uint32_t mt_b_overridden_share(
 	const struct mt_build *b, const struct mt_override *o, uint32_t cluster, uint32_t weight);

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <strings.h>
 
 /* ---- filters ------------------------------------------------------------------------------------ */
 
@@ -66,9 +65,9 @@ static bool is_subset(const char *cluster, const char *subset)
 	return from && strncmp(from + 1, subset, len) == 0 && from[1 + len] == '|';
 }
 
-static bool names(const char *said, const char *cluster)
+bool mt_conf_share_names(const char *share, const char *cluster)
 {
-	return strcmp(said, cluster) == 0 || is_subset(cluster, said);
+	return strcmp(share, cluster) == 0 || is_subset(cluster, share);
 }
 
 /* One that is not named gets nothing: what was said is the whole split. */
@@ -78,7 +77,7 @@ uint32_t mt_b_overridden_share(
 	if (cluster == MT_NO_CLUSTER)
 		return weight;
 	for (uint32_t i = 0; i < o->n_shares; i++)
-		if (names(o->shares[i].cluster, b->clusters_v[cluster].name))
+		if (mt_conf_share_names(o->shares[i].cluster, b->clusters_v[cluster].name))
 			return o->shares[i].weight;
 	return 0;
 }
@@ -148,89 +147,4 @@ void mt_conf_apply_drains(struct mt_conf *c, struct mt_snapshot *s)
 							      &cl->eps[k].addr, cl->eps[k].port));
 	}
 	c->drains = drains;
-}
-
-/* ---- is there what it is about? ------------------------------------------------------------------ */
-
-static bool has_endpoint(const struct mt_snapshot *s, const struct mt_override *o)
-{
-	for (uint32_t i = 0; i < s->n_clusters; i++) {
-		const struct mt_cluster *c = &s->clusters[i];
-
-		if (o->target[0] && strcmp(o->target, c->name) != 0)
-			continue;
-		for (uint32_t k = 0; k < c->n_eps; k++)
-			if (c->eps[k].port == o->port && mt_addr_eq(&c->eps[k].addr, &o->addr))
-				return true;
-	}
-	return false;
-}
-
-static const struct mt_service *service_of(const struct mt_snapshot *s, const char *name)
-{
-	for (uint32_t i = 0; i < s->n_services; i++)
-		if (strcasecmp(s->services[i]->name, name) == 0)
-			return s->services[i];
-	return NULL;
-}
-
-static bool has_route(const struct mt_snapshot *s, const struct mt_override *o)
-{
-	const struct mt_service *svc = service_of(s, o->target);
-
-	if (!svc || !svc->routes)
-		return svc && strcmp(o->part, "tcp") == 0;
-	for (uint32_t i = 0; i < mt_route_count(svc->routes); i++)
-		if (strcmp(mt_route_at(svc->routes, i)->name, o->part) == 0)
-			return true;
-	return false;
-}
-
-static bool has_bucket(const struct mt_limit_registry *r, const struct mt_override *o)
-{
-	struct mt_limit_info info;
-	uint32_t idx = 0;
-
-	while (mt_limit_next(r, &idx, 0, &info))
-		if (strcmp(info.service, o->target) == 0 && strcmp(info.match, o->part) == 0)
-			return true;
-	return false;
-}
-
-/* False with the reason in e. */
-static bool found(bool there, struct mt_err *e, const char *what, const char *command)
-{
-	if (!there)
-		(void)mt_err(e, -ENOENT, "there is no such %s; look at `show %s`", what, command);
-	return there;
-}
-
-bool mt_conf_override_applies(
-	const struct mt_conf *c, const struct mt_override *o, struct mt_err *e)
-{
-	const struct mt_snapshot *s = c->current;
-	const struct mt_service *svc;
-
-	if (!s)
-		return found(false, e, "configuration", "config");
-	switch (o->kind) {
-	case MT_OVERRIDE_DRAIN:
-	case MT_OVERRIDE_WEIGHT:
-		return found(has_endpoint(s, o), e, "endpoint", "clusters");
-	case MT_OVERRIDE_SPLIT:
-		return found(has_route(s, o), e, "service or route", "routes");
-	case MT_OVERRIDE_LIMIT:
-		return found(has_bucket(c->limits, o), e, "limit", "limits");
-	case MT_OVERRIDE_FAULT:
-		svc = service_of(s, o->target);
-		if (svc && !svc->routes) {
-			(void)mt_err(e, -ENOENT, "faults are for messages, and it carries bytes");
-			return false;
-		}
-		return found(svc != NULL, e, "service", "services");
-	case MT_OVERRIDE_WORKER:
-	case MT_OVERRIDE_LOG:
-		break;
-	}
-	return true;
 }

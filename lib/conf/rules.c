@@ -116,8 +116,12 @@ static void fill_dest(struct mt_build *b, const struct mt_route_for *f, const st
 	cluster = mt_b_rule_dest(b, f->meta, below, &r->dests[i], f->port);
 	if (override)
 		weight = mt_b_overridden_share(b, override, cluster, weight);
-	if (!weight)
+	if (!weight) {
+		if (cluster != MT_NO_CLUSTER)
+			a->idle[a->n_idle++] =
+				mt_region_strdup(b->keep, b->clusters_v[cluster].name);
 		return;
+	}
 	a->dests[a->n_dests++] = (struct mt_route_dest){cluster, weight};
 	a->total_weight += weight;
 }
@@ -130,7 +134,8 @@ static int fill_dests(struct mt_build *b, const struct mt_route_for *f, const st
 		mt_overrides_split(&b->conf->overrides, f->service, a->name);
 
 	a->dests = mt_region_alloc(b->keep, sizeof(*a->dests) * r->n_dests);
-	if (!a->dests)
+	a->idle = mt_region_alloc(b->keep, sizeof(*a->idle) * MT_MAX(r->n_dests, 1u));
+	if (!a->dests || !a->idle)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < r->n_dests; i++)
 		fill_dest(b, f, r, path, i, override, a);
@@ -139,6 +144,7 @@ static int fill_dests(struct mt_build *b, const struct mt_route_for *f, const st
 	/* Its destinations have other names by now: it must not leave the route with none. */
 	mt_b_warn(b, f->meta, r->origin.line, path, "tune it anew, or drop it",
 		"the split that was set at run time names none of its destinations");
+	a->n_idle = 0;
 	for (uint32_t i = 0; i < r->n_dests; i++)
 		fill_dest(b, f, r, path, i, NULL, a);
 	return 0;
@@ -422,6 +428,8 @@ static int route_bytes(
 		return rc;
 	*hash = hash_action(b, &a, *hash);
 	s->tcp_cluster = a.n_dests ? a.dests[0].cluster : f->fallback;
+	s->tcp_idle = a.idle;
+	s->n_tcp_idle = a.n_idle;
 	if (a.n_dests > 1) {
 		s->tcp_dests = a.dests;
 		s->n_tcp_dests = a.n_dests;

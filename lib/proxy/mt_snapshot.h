@@ -44,6 +44,8 @@ struct mt_service {
 	uint32_t tcp_cluster;		 /* opaque services: routes are not consulted */
 	struct mt_route_dest *tcp_dests; /* opaque with weights (n_tcp_dests > 0) */
 	uint32_t n_tcp_dests, tcp_total_weight;
+	uint32_t n_tcp_idle;
+	const char **tcp_idle; /* as mt_route_action.idle */
 	const struct mt_gate_guard
 		*gate; /* of a gateway's service; NULL: everybody. Calls are judged by a filter */
 	/* A gateway's: what enters by it is called for by the node's own identity (mt_cluster.lend), whoever it is of. */

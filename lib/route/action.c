@@ -37,6 +37,16 @@ static struct mt_key *copy_keys(struct mt_arena *a, const struct mt_key *from, u
 	return to;
 }
 
+static const char **copy_texts(struct mt_arena *a, const char *const *from, uint32_t n, bool *ok)
+{
+	const char **to = mt_arena_dup(a, from, sizeof(*from) * n);
+
+	for (uint32_t i = 0; to && i < n; i++)
+		to[i] = mt_arena_str(a, from[i], ok);
+	*ok &= to != NULL || !n;
+	return to;
+}
+
 int mt_action_copy(
 	struct mt_arena *a, const struct mt_route_action *from, struct mt_route_action *to)
 {
@@ -46,6 +56,7 @@ int mt_action_copy(
 	to->name = mt_arena_str(a, from->name, &ok);
 	to->file = mt_arena_str(a, from->file, &ok);
 	to->dests = mt_arena_dup(a, from->dests, sizeof(*from->dests) * from->n_dests);
+	to->idle = copy_texts(a, from->idle, from->n_idle, &ok);
 	to->req_mut = copy_mutations(a, from->req_mut, from->n_req_mut, &ok);
 	to->mirrors = mt_arena_dup(a, from->mirrors, sizeof(*from->mirrors) * from->n_mirrors);
 	to->rsp_mut = copy_mutations(a, from->rsp_mut, from->n_rsp_mut, &ok);

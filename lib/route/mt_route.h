@@ -79,6 +79,8 @@ struct mt_route_action {
 	const char *name;
 	struct mt_route_dest *dests;
 	uint32_t n_dests, total_weight; /* total_weight: filled by the builder */
+	uint32_t n_idle;
+	const char **idle; /* clusters of destinations without a share */
 	struct mt_mutation *req_mut, *rsp_mut;
 	struct mt_route_mirror *mirrors;
 	/* What few routes do to a request, so that one look finds that a route does nothing of it. */

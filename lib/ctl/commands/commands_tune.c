@@ -58,7 +58,9 @@ const struct mt_command mt_commands_tune[] = {
 	{.words = "tune drain",
 		.args = "ADDRESS:PORT [CLUSTER] [version=N]",
 		.help = "an endpoint gets no new calls; `tune drop` brings it back",
-		.more = HOLDS,
+		.more = "Refused for the only endpoint of a cluster that is not drained: calls are "
+			"never left without any, so it would go on to get them. In a cluster of "
+			"several that it is in it may be the only one: the note says so. " HOLDS,
 		.role = MT_ROLE_OPERATE,
 		.names = {MT_NAMES_ENDPOINT, MT_NAMES_CLUSTER},
 		.run = tune_drain},
@@ -73,7 +75,8 @@ const struct mt_command mt_commands_tune[] = {
 		.args = "SERVICE ROUTE SUBSET=WEIGHT...",
 		.help = "how a route's calls are shared by its destinations",
 		.more = "Name each destination by its subset or its cluster; one that is not named "
-			"gets nothing. " HOLDS,
+			"gets nothing, and a name that is no destination of the route is "
+			"refused. " HOLDS,
 		.role = MT_ROLE_OPERATE,
 		.names = {MT_NAMES_SERVICE, MT_NAMES_ROUTE},
 		.run = tune_split},

@@ -75,7 +75,7 @@ static void replaced(struct mt_ctl *c, const struct mt_override *o, char *buf, s
 }
 
 static json_t *ask(struct mt_ctl *c, const struct mt_request *r, const struct mt_ctl_tune *t,
-	const char *instead)
+	const char *instead, const char *note)
 {
 	char words[1024] = "";
 	json_t *j;
@@ -90,7 +90,9 @@ static json_t *ask(struct mt_ctl *c, const struct mt_request *r, const struct mt
 		(json_int_t)mt_conf_overrides(c->env.conf)->version);
 	if (j && instead && *instead)
 		json_object_set_new(j, "in_place_of", json_string(instead));
-	mt_render_absent(j, "in_place_of");
+	if (j && note && *note)
+		json_object_set_new(j, "note", mt_json_text(note));
+	mt_render_absent(j, "in_place_of note");
 	return mt_ctl_when(c, r, rc, "tune", j);
 }
 
@@ -98,7 +100,7 @@ json_t *mt_run_tune(struct mt_ctl *c, const struct mt_request *r, const char *ki
 {
 	const char *words[WORDS_MAX + 1] = {kind};
 	struct mt_override o;
-	char instead[MT_OVERRIDE_TEXT + 128];
+	char instead[MT_OVERRIDE_TEXT + 128], note[512];
 	struct mt_ctl_tune t = {.what = MT_TUNE_SET, .set = &o};
 	struct mt_err e = {""};
 	json_t *refused;
@@ -115,7 +117,8 @@ json_t *mt_run_tune(struct mt_ctl *c, const struct mt_request *r, const char *ki
 	mt_who_str(r->who, o.who);
 	o.wall = wall_now(c);
 	replaced(c, &o, instead, sizeof(instead));
-	return ask(c, r, &t, instead);
+	(void)mt_conf_override_note(c->env.conf, &o, note, sizeof(note));
+	return ask(c, r, &t, instead, note);
 }
 
 static json_t *with_id(struct mt_ctl *c, const struct mt_request *r, struct mt_ctl_tune *t)
@@ -131,12 +134,12 @@ static json_t *with_id(struct mt_ctl *c, const struct mt_request *r, struct mt_c
 	if (refused)
 		return refused;
 	if (strcmp(words[0], "all") == 0)
-		return ask(c, r, t, NULL);
+		return ask(c, r, t, NULL, NULL);
 	t->id = (uint32_t)strtoul(words[0], &end, 10);
 	if (words[0][0] < '0' || words[0][0] > '9' || *end ||
 		!mt_overrides_find(mt_conf_overrides(c->env.conf), t->id))
 		return mt_ctl_error("there is no override %s; look at `show overrides`", words[0]);
-	return ask(c, r, t, NULL);
+	return ask(c, r, t, NULL, NULL);
 }
 
 json_t *mt_run_tune_keep(struct mt_ctl *c, const struct mt_request *r)

@@ -278,11 +278,69 @@ static void misses(void)
 	unbuild(&b);
 }
 
+/* What an operator is told of an override before it is set: "" it applies, "-..." it is refused, else what it does not do. */
+static void told(const struct mt_conf *c, const char *line, const char *says)
+{
+	struct mt_err e = {""};
+	struct mt_override o;
+	char note[512];
+	bool refused;
+
+	CU_ASSERT_EQUAL_FATAL(mt_override_parse_line(&o, line, &e), 0);
+	refused = !mt_conf_override_applies(c, &o, &e);
+	(void)mt_conf_override_note(c, &o, note, sizeof(note));
+	CU_ASSERT_EQUAL(refused, *says == '-');
+	if (refused)
+		CU_ASSERT_PTR_NOT_NULL(strstr(e.text, says + 1));
+	if (!refused && *says)
+		CU_ASSERT_PTR_NOT_NULL(strstr(note, says));
+	if (!*says)
+		CU_ASSERT_STRING_EQUAL(note, "");
+}
+
+static void without_effect(void)
+{
+	struct mt_conf *c = new_conf();
+	struct mt_model *m = mt_model_new();
+	struct mt_overrides s = {0};
+	struct mt_diags diags;
+	char words[256];
+
+	mt_diags_init(&diags);
+	mt_source_text(m, &diags, "t", documents, strlen(documents));
+	load(c, m, &s, words, sizeof(words));
+	told(c, "split a.x split v1=10 v9=90",
+		"-v9 is not a destination of route split of a.x; these are: outbound|20880|v1|a.x");
+	told(c, "split a.x split v9=100", "-v9 is not a destination");
+	told(c, "split a.x split v1=7", "changes nothing");
+	told(c, "split a.x split outbound|20880|v1|a.x=7 v2=0", "changes nothing");
+	told(c, "split a.x split v1=1 v2=3", "");
+	told(c, "weight 198.51.100.1:20880 1", "it has that weight already");
+	told(c, "weight 198.51.100.1:20880 5 outbound|20880|v1|a.x", "only endpoint");
+	told(c, "weight 198.51.100.1:20880 5", "");
+	told(c, "drain 198.51.100.2:30880",
+		"calls of outbound|20880|v2|a.x go on to it: it is the only endpoint there");
+	told(c, "drain 198.51.100.2:30880 outbound|20880||a.x", "");
+	told(c, "drain 198.51.100.2:30880 outbound|20880|v2|a.x", "-would go on to get its calls");
+	/* The other one is drained by now. */
+	put(&s, "drain 198.51.100.1:20880", false);
+	put(&s, "split a.x split v1=1 v2=3", false);
+	load(c, m, &s, words, sizeof(words));
+	told(c, "drain 198.51.100.2:30880", "-would go on to get its calls");
+	told(c, "split a.x split v2=6 v1=2", "changes nothing");
+	told(c, "split a.x split v2=1", "");
+	mt_overrides_fini(&s);
+	mt_diags_fini(&diags);
+	mt_model_free(m);
+	mt_conf_destroy(c);
+}
+
 const struct mt_test override_tests[] = {
 	{"text", text},
 	{"set", set},
 	{"file", file},
 	{"compiled", compiled},
 	{"misses", misses},
+	{"without_effect", without_effect},
 	{0},
 };

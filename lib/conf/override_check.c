@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What an override meets in the current snapshot: whether what it names is there, and whether it changes anything. For
+ * those who set one and for `show overrides`; a compile needs none of it.
+ */
+#include "mt_conf_priv.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+/* False with the reason in e. */
+static bool found(bool there, struct mt_err *e, const char *what, const char *command)
+{
+	if (!there)
+		(void)mt_err(e, -ENOENT, "there is no such %s; look at `show %s`", what, command);
+	return there;
+}
+
+/* ---- endpoints ---------------------------------------------------------------------------------- */
+
+static bool is_its(const struct mt_override *o, const struct mt_endpoint *ep)
+{
+	return ep->port == o->port && mt_addr_eq(&ep->addr, &o->addr);
+}
+
+static const struct mt_endpoint *endpoint_in(
+	const struct mt_cluster *c, const struct mt_override *o)
+{
+	if (o->target[0] && strcmp(o->target, c->name) != 0)
+		return NULL;
+	for (uint32_t k = 0; k < c->n_eps; k++)
+		if (is_its(o, &c->eps[k]))
+			return &c->eps[k];
+	return NULL;
+}
+
+static bool has_endpoint(const struct mt_snapshot *s, const struct mt_override *o)
+{
+	for (uint32_t i = 0; i < s->n_clusters; i++)
+		if (endpoint_in(&s->clusters[i], o))
+			return true;
+	return false;
+}
+
+/* Whether calls have another endpoint of the cluster to go to. */
+static bool has_other(
+	const struct mt_overrides *s, const struct mt_cluster *c, const struct mt_override *o)
+{
+	for (uint32_t k = 0; k < c->n_eps; k++)
+		if (!is_its(o, &c->eps[k]) &&
+			!mt_overrides_drains(s, c->name, &c->eps[k].addr, c->eps[k].port))
+			return true;
+	return false;
+}
+
+/* The first cluster in which the endpoint would get calls although it is drained; *some: others have an endpoint left. */
+static const char *only_one(const struct mt_conf *c, const struct mt_override *o, bool *some)
+{
+	const struct mt_snapshot *s = c->current;
+	const char *only = NULL;
+
+	*some = false;
+	for (uint32_t i = 0; i < s->n_clusters; i++) {
+		if (!endpoint_in(&s->clusters[i], o))
+			continue;
+		if (has_other(&c->overrides, &s->clusters[i], o))
+			*some = true;
+		else if (!only)
+			only = s->clusters[i].name;
+	}
+	return only;
+}
+
+static bool drains(const struct mt_conf *c, const struct mt_override *o, struct mt_err *e)
+{
+	bool some;
+	const char *only;
+
+	if (!found(has_endpoint(c->current, o), e, "endpoint", "clusters"))
+		return false;
+	only = only_one(c, o, &some);
+	if (!only || some)
+		return true;
+	(void)mt_err(e, -EBUSY,
+		"%s has no other endpoint that is not drained, so this one would go on to get its "
+		"calls; take them away with `tune split`, or add an endpoint",
+		only);
+	return false;
+}
+
+static void note_drain(const struct mt_conf *c, const struct mt_override *o, char *buf, size_t size)
+{
+	bool some;
+	const char *only = only_one(c, o, &some);
+
+	if (only && some)
+		snprintf(buf, size,
+			"calls of %s go on to it: it is the only endpoint there that is not "
+			"drained",
+			only);
+}
+
+static void note_weight(
+	const struct mt_conf *c, const struct mt_override *o, char *buf, size_t size)
+{
+	const struct mt_snapshot *s = c->current;
+	bool alone = true, same = true;
+
+	for (uint32_t i = 0; i < s->n_clusters; i++) {
+		const struct mt_endpoint *ep = endpoint_in(&s->clusters[i], o);
+
+		alone &= !ep || s->clusters[i].n_eps == 1;
+		same &= !ep || ep->weight == o->value;
+	}
+	if (same || alone)
+		snprintf(buf, size, "this changes nothing: %s",
+			same ? "it has that weight already"
+			     : "it is the only endpoint of its cluster");
+}
+
+/* ---- splits ------------------------------------------------------------------------------------- */
+
+/* Destinations of a route of messages, or of bytes. */
+struct dests {
+	const struct mt_route_dest *v;
+	const char *const *idle;
+	uint32_t n, n_idle;
+	struct mt_route_dest one;
+};
+
+static const struct mt_service *service_of(const struct mt_snapshot *s, const char *name)
+{
+	for (uint32_t i = 0; i < s->n_services; i++)
+		if (strcasecmp(s->services[i]->name, name) == 0)
+			return s->services[i];
+	return NULL;
+}
+
+/* False: the service has no route of that name. */
+static bool dests_of(const struct mt_service *svc, const char *route, struct dests *d)
+{
+	for (uint32_t i = 0; svc->routes && i < mt_route_count(svc->routes); i++) {
+		const struct mt_route_action *a = mt_route_at(svc->routes, i);
+
+		if (strcmp(a->name, route) == 0) {
+			*d = (struct dests){a->dests, a->idle, a->n_dests, a->n_idle, {0}};
+			return true;
+		}
+	}
+	if (svc->routes || strcmp(route, "tcp") != 0)
+		return false;
+	*d = (struct dests){svc->tcp_dests, svc->tcp_idle, svc->n_tcp_dests, svc->n_tcp_idle, {0}};
+	if (!d->n && svc->tcp_cluster != MT_NO_CLUSTER) {
+		d->one = (struct mt_route_dest){svc->tcp_cluster, 1};
+		d->v = &d->one;
+		d->n = 1;
+	}
+	return true;
+}
+
+static const char *dest_name(const struct mt_snapshot *s, const struct dests *d, uint32_t i)
+{
+	if (i >= d->n)
+		return d->idle[i - d->n];
+	return d->v[i].cluster < s->n_clusters ? s->clusters[d->v[i].cluster].name : "";
+}
+
+static bool has_dest(const struct mt_snapshot *s, const struct dests *d, const char *share)
+{
+	for (uint32_t i = 0; i < d->n + d->n_idle; i++)
+		if (mt_conf_share_names(share, dest_name(s, d, i)))
+			return true;
+	return false;
+}
+
+static bool splits(const struct mt_conf *c, const struct mt_override *o, struct mt_err *e)
+{
+	const struct mt_snapshot *s = c->current;
+	const struct mt_service *svc = service_of(s, o->target);
+	struct dests d;
+	size_t len;
+
+	if (!found(svc && dests_of(svc, o->part, &d), e, "service or route", "routes"))
+		return false;
+	for (uint32_t i = 0; i < o->n_shares; i++) {
+		if (has_dest(s, &d, o->shares[i].cluster))
+			continue;
+		(void)mt_err(e, -ENOENT, "%s is not a destination of route %s of %s; these are:",
+			o->shares[i].cluster, o->part, o->target);
+		for (uint32_t k = 0; k < d.n + d.n_idle; k++) {
+			len = strlen(e->text);
+			snprintf(e->text + len, sizeof(e->text) - len, " %s", dest_name(s, &d, k));
+		}
+		return false;
+	}
+	return true;
+}
+
+static uint32_t share_of(const struct mt_override *o, const char *cluster)
+{
+	for (uint32_t i = 0; i < o->n_shares; i++)
+		if (mt_conf_share_names(o->shares[i].cluster, cluster))
+			return o->shares[i].weight;
+	return 0;
+}
+
+static void note_split(const struct mt_conf *c, const struct mt_override *o, char *buf, size_t size)
+{
+	const struct mt_snapshot *s = c->current;
+	const struct mt_service *svc = service_of(s, o->target);
+	uint64_t before = 0, after = 0;
+	struct dests d;
+
+	if (!svc || !dests_of(svc, o->part, &d))
+		return;
+	for (uint32_t i = 0; i < d.n + d.n_idle; i++) {
+		before += i < d.n ? d.v[i].weight : 0;
+		after += share_of(o, dest_name(s, &d, i));
+	}
+	for (uint32_t i = 0; i < d.n + d.n_idle; i++)
+		if (share_of(o, dest_name(s, &d, i)) * before !=
+			(i < d.n ? d.v[i].weight : 0) * after)
+			return;
+	snprintf(buf, size, "this changes nothing: the route's calls are shared so already");
+}
+
+/* ---- all kinds ---------------------------------------------------------------------------------- */
+
+static bool has_bucket(const struct mt_limit_registry *r, const struct mt_override *o)
+{
+	struct mt_limit_info info;
+	uint32_t idx = 0;
+
+	while (mt_limit_next(r, &idx, 0, &info))
+		if (strcmp(info.service, o->target) == 0 && strcmp(info.match, o->part) == 0)
+			return true;
+	return false;
+}
+
+static bool fails(const struct mt_conf *c, const struct mt_override *o, struct mt_err *e)
+{
+	const struct mt_service *svc = service_of(c->current, o->target);
+
+	if (svc && !svc->routes) {
+		(void)mt_err(e, -ENOENT, "faults are for messages, and it carries bytes");
+		return false;
+	}
+	return found(svc != NULL, e, "service", "services");
+}
+
+bool mt_conf_override_applies(
+	const struct mt_conf *c, const struct mt_override *o, struct mt_err *e)
+{
+	if (!c->current)
+		return found(false, e, "configuration", "config");
+	switch (o->kind) {
+	case MT_OVERRIDE_DRAIN:
+		return drains(c, o, e);
+	case MT_OVERRIDE_WEIGHT:
+		return found(has_endpoint(c->current, o), e, "endpoint", "clusters");
+	case MT_OVERRIDE_SPLIT:
+		return splits(c, o, e);
+	case MT_OVERRIDE_LIMIT:
+		return found(has_bucket(c->limits, o), e, "limit", "limits");
+	case MT_OVERRIDE_FAULT:
+		return fails(c, o, e);
+	case MT_OVERRIDE_WORKER:
+	case MT_OVERRIDE_LOG:
+		break;
+	}
+	return true;
+}
+
+bool mt_conf_override_note(
+	const struct mt_conf *c, const struct mt_override *o, char *buf, size_t size)
+{
+	buf[0] = '\0';
+	if (!c->current)
+		return false;
+	if (o->kind == MT_OVERRIDE_DRAIN)
+		note_drain(c, o, buf, size);
+	else if (o->kind == MT_OVERRIDE_WEIGHT)
+		note_weight(c, o, buf, size);
+	else if (o->kind == MT_OVERRIDE_SPLIT)
+		note_split(c, o, buf, size);
+	return buf[0] != '\0';
+}
