@@ -7,6 +7,15 @@
 
 #include <string.h>
 
+void mt_account_connection(
+	struct mt_proxy *p, uint32_t ep_index, bool connecting, enum mt_close_reason reason)
+{
+	if (reason == MT_CLOSE_OK || mt_close_is_ours(reason))
+		return;
+	p->ep_stats[ep_index].failures++;
+	p->ep_stats[ep_index].connect_failed += connecting;
+}
+
 void mt_account_request(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	struct mt_service_stats *st = mt_stats_service(p, ex->service);

@@ -225,10 +225,13 @@ uint32_t mt_proxy_sampling(const struct mt_proxy *p);
 
 /* Per endpoint, by mt_ep_state.index. Nothing but counters. */
 struct mt_ep_stats {
-	uint64_t requests, failures, conns_opened, conns_active, outstanding;
-	uint64_t streams; /* of conns_active: those of byte streams */
+	uint64_t requests, conns_opened, conns_active, outstanding;
 	uint64_t
-		id; /* whose (mt_ep_state.id) requests, failures and conns_opened these are; the others are of now */
+		failures; /* connects, connections that were reset, calls lost or not answered in time */
+	uint64_t connect_failed; /* of these */
+	uint64_t streams;	 /* of conns_active: those of byte streams */
+	uint64_t
+		id; /* whose (mt_ep_state.id) requests, failures, connect_failed and conns_opened these are; the others are of now */
 };
 const struct mt_ep_stats *mt_proxy_ep_stats(const struct mt_proxy *p, uint32_t index);
 

@@ -58,11 +58,14 @@ static inline struct mt_ep_stats *mt_stats_endpoint(struct mt_proxy *p, const st
 	struct mt_ep_stats *st = &p->ep_stats[e->index];
 
 	if (mt_unlikely(st->id != e->id)) {
-		st->requests = st->failures = st->conns_opened = 0;
+		st->requests = st->failures = st->connect_failed = st->conns_opened = 0;
 		__atomic_store_n(&st->id, e->id, __ATOMIC_RELEASE);
 	}
 	return st;
 }
+/* A connection to the endpoint failed to open, or was reset and cost no call. */
+void mt_account_connection(
+	struct mt_proxy *p, uint32_t ep_index, bool connecting, enum mt_close_reason reason);
 void mt_account_request(struct mt_proxy *p, struct mt_exchange *ex);
 void mt_account_route(struct mt_proxy *p, const struct mt_exchange *ex);
 /* Something was refused because of it; NULL: nobody has found a place for it. */

@@ -274,6 +274,8 @@ static void on_closed(struct mt_stream *s, enum mt_close_reason reason)
 	struct mt_proxy *p = s->user_ctx;
 	struct mt_up *u = mt_up_of(s);
 	bool connecting = u->state == MT_UP_CONNECTING, lost;
+	uint32_t ep_index = u->lanes->ep_index;
+	uint64_t failures = p->ep_stats[ep_index].failures;
 	struct mt_blame blame;
 
 	u->s = NULL;
@@ -286,6 +288,9 @@ static void on_closed(struct mt_stream *s, enum mt_close_reason reason)
 	blame = mt_up_blame(p, u);
 	lost = mt_up_end_calls(p, u, s, MT_UP_END_GONE, MT_REPLY_CONN_LOST,
 		mt_close_reason_str(reason), MT_ABORT_CANCELLED);
+	/* Calls that were lost with it are failures already. */
+	if (p->ep_stats[ep_index].failures == failures)
+		mt_account_connection(p, ep_index, connecting, reason);
 	/* A server that ends an idle connection does no harm: what crossed its end is sent again. */
 	if (reason != MT_CLOSE_OK && (connecting || lost))
 		blame_endpoint(p, u, &blame, reason);

@@ -40,8 +40,9 @@ struct stat_row {
 static void stats_of(const struct host *h, struct stat_row rows[HOST_STATS])
 {
 	uint64_t ok = h->st.requests - MT_MIN(h->st.requests, h->st.failures + h->st.outstanding);
-	const struct stat_row all[HOST_STATS] = {{"cx_connect_fail", false, 0},
-		{"cx_total", false, h->st.conns_opened}, {"rq_error", false, h->st.failures},
+	uint64_t wrong = h->st.failures - MT_MIN(h->st.failures, h->st.connect_failed);
+	const struct stat_row all[HOST_STATS] = {{"cx_connect_fail", false, h->st.connect_failed},
+		{"cx_total", false, h->st.conns_opened}, {"rq_error", false, wrong},
 		{"rq_success", false, ok}, {"rq_timeout", false, 0},
 		{"rq_total", false, h->st.requests}, {"cx_active", true, h->st.conns_active},
 		{"rq_active", true, h->st.outstanding}};

@@ -91,6 +91,7 @@ static void cluster_stats(struct mt_envoy *e, struct mt_text_buf *out, const str
 			continue;
 		sum.requests += st.requests;
 		sum.failures += st.failures;
+		sum.connect_failed += st.connect_failed;
 		sum.conns_opened += st.conns_opened;
 		sum.conns_active += st.conns_active;
 		sum.outstanding += st.outstanding;
@@ -101,7 +102,9 @@ static void cluster_stats(struct mt_envoy *e, struct mt_text_buf *out, const str
 	stat(e, out, sum.conns_active, "cluster.%s.upstream_cx_active", cl->name);
 	stat(e, out, sum.requests, "cluster.%s.upstream_rq_total", cl->name);
 	stat(e, out, sum.outstanding, "cluster.%s.upstream_rq_active", cl->name);
-	stat(e, out, sum.failures, "cluster.%s.upstream_rq_error", cl->name);
+	stat(e, out, sum.connect_failed, "cluster.%s.upstream_cx_connect_fail", cl->name);
+	stat(e, out, sum.failures - MT_MIN(sum.failures, sum.connect_failed),
+		"cluster.%s.upstream_rq_error", cl->name);
 }
 
 /* A slice also ends after so many clusters that nobody wants to see: time is the control thread's. */

@@ -71,6 +71,7 @@ bool mt_ctl_ep_stats(const struct mt_ctl *c, uint32_t index, uint64_t id, struct
 			continue;
 		sum->requests += mt_count_read(&one->requests);
 		sum->failures += mt_count_read(&one->failures);
+		sum->connect_failed += mt_count_read(&one->connect_failed);
 		sum->conns_opened += mt_count_read(&one->conns_opened);
 	}
 	return true;

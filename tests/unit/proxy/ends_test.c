@@ -362,7 +362,58 @@ static void test_draining_connections_do_not_count(void)
 	scene_stop();
 }
 
+/* Each connect failure, reset and lost call is a failure of the endpoint, once; what this node ends is none. */
+static void test_endpoint_failures(void)
+{
+	const struct mt_ep_stats *st;
+	struct fake_conn *c, *s;
+
+	scene_start(1);
+	st = mt_proxy_ep_stats(lab.p, 0);
+	c = lab_client(CONFIG_SAFE);
+	scene_send_request(c, 'Q', 1, 64);
+	lab_close(lab_server(0), MT_CLOSE_REFUSED);
+	CU_ASSERT(st->failures == 1 && st->connect_failed == 1);
+	scene_send_request(c, 'Q', 2, 64);
+	lab_close(lab_server(0), MT_CLOSE_NO_SOURCE_PORT);
+	CU_ASSERT(st->failures == 1 && st->connect_failed == 1);
+	scene_send_request(c, 'Q', 3, 64);
+	s = scene_connected_server(0);
+	scene_answer(s, scene_next_sent(s).id, 3, 40);
+	lab_close(s, MT_CLOSE_RESET);
+	CU_ASSERT(st->failures == 2 && st->connect_failed == 1);
+	scene_send_request(c, 'Q', 4, 64);
+	scene_send_request(c, 'Q', 5, 64);
+	s = scene_connected_server(0);
+	scene_next_sent(s);
+	scene_next_sent(s);
+	lab_close(s, MT_CLOSE_TIMEOUT);
+	CU_ASSERT(st->failures >= 3 && st->failures <= 4 && st->connect_failed == 1);
+	lab_close(c, MT_CLOSE_RESET);
+	scene_stop();
+}
+
+static void test_endpoint_failures_of_bytes(void)
+{
+	const struct mt_ep_stats *st;
+	struct fake_conn *s;
+
+	scene_start(1);
+	st = mt_proxy_ep_stats(lab.p, 0);
+	lab_client(CONFIG_OPAQUE);
+	lab_close(lab_server(0), MT_CLOSE_REFUSED);
+	CU_ASSERT(st->failures == 1 && st->connect_failed == 1);
+	lab_client(CONFIG_OPAQUE);
+	s = scene_connected_server(0);
+	lab_feed(s, "hello", 5);
+	lab_close(s, MT_CLOSE_RESET);
+	CU_ASSERT(st->failures == 2 && st->connect_failed == 1);
+	scene_stop();
+}
+
 const struct mt_test ends_tests[] = {
+	{"failures of an endpoint", test_endpoint_failures},
+	{"failures of an endpoint of byte streams", test_endpoint_failures_of_bytes},
 	{"a client's end frees what its own call waits for", test_end_feeds_same_client},
 	{"a queue keeps its order", test_queue_keeps_its_order},
 	{"no memory for the end of a long message", test_no_memory_goes_on},
