@@ -179,6 +179,13 @@ json_t *mt_show_talkers(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_resources(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_topology(struct mt_ctl *c, const struct mt_request *r);
 
+/* each_service.c: calls fn for each service of each listener, once however many filter chains lead to it. */
+typedef void mt_ctl_service_fn(
+	void *arg, const struct mt_filter_chain_proto *p, const struct mt_service *s);
+void mt_ctl_each_service(const struct mt_snapshot *snap, mt_ctl_service_fn *fn, void *arg);
+/* The service that all chains of the listener lead to; NULL: there are several, or none. */
+const struct mt_service *mt_ctl_only_service(const struct mt_listener *l);
+
 /* show_traffic.c: appends a row of `show services`, of `show clusters` (ep NULL: it has none); returns it. */
 json_t *mt_row_service(struct mt_ctl *c, json_t *list, const struct mt_filter_chain_proto *p,
 	const struct mt_service *s);

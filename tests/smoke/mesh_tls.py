@@ -25,6 +25,24 @@ spec: {rules: [{from: [{source: {principals: [cluster.local/ns/shop/sa/caller]}}
 """
 
 
+def shown_once(m):
+    """A service has filter chains for callers with TLS and without, and is one service all the same, wherever it is shown."""
+    services = m.daemon.show("services")["services"]
+    equal(sorted(row["service"] for row in services), ["bytes.shop", "com.shop.quotes"], "rows of `show services`")
+    topology = m.daemon.show("topology")
+    equal((topology["services_there"], len(topology["services"])), (2, 2), "services of `show topology`")
+    named = m.daemon.show("connections")["connections"]
+    check(all(row["service"] for row in named if row["side"] == "client"), f"client connections without their service: {named}")
+
+
+def told_what_changed(m, words, origin):
+    """The newest entry of the history, and the log."""
+    newest = m.daemon.show("history")["history"][0]
+    check(words in newest["what"], f"the history says {newest}")
+    equal(newest["from"], origin, f"where it is from: {newest}")
+    m.daemon.wait_log(words)
+
+
 def rows(process):
     return [json.loads(line) for line in process.output().splitlines() if line.startswith("{")]
 
@@ -153,6 +171,7 @@ def body():
         m = Mesh(lab)
         m.daemon.start()
         half_meshed(m)
+        shown_once(m)
         by_sidecar(m)
         bytes_alike(m)
         lent(m)

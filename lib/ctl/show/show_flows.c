@@ -113,9 +113,9 @@ static const char *service_of(const struct mt_ctl *c, const struct mt_tcp_info *
 	const struct mt_snapshot *s = mt_ctl_snapshot(c);
 	const struct mt_listener *l =
 		s && t->accepted ? mt_snapshot_listener(s, &t->tuple.local, t->tuple.lport) : NULL;
+	const struct mt_service *only = l ? mt_ctl_only_service(l) : NULL;
 
-	return l && l->n_protos == 1 && l->protos->n_services == 1 ? l->protos->services[0]->name
-								   : NULL;
+	return only ? only->name : NULL;
 }
 
 static const char *cluster_of(const struct mt_ctl *c, const struct mt_conn_use *use)

@@ -82,19 +82,25 @@ json_t *mt_row_service(struct mt_ctl *c, json_t *list, const struct mt_filter_ch
 	return row;
 }
 
+struct service_rows {
+	struct mt_ctl *c;
+	json_t *list;
+};
+
+static void add_service(
+	void *arg, const struct mt_filter_chain_proto *p, const struct mt_service *s)
+{
+	struct service_rows *rows = arg;
+
+	mt_row_service(rows->c, rows->list, p, s);
+}
+
 json_t *mt_show_services(struct mt_ctl *c, const struct mt_request *r)
 {
-	const struct mt_snapshot *snap = mt_ctl_snapshot(c);
-	json_t *list = json_array();
+	struct service_rows rows = {c, json_array()};
 
-	for (uint32_t i = 0; snap && i < snap->n_listeners; i++)
-		for (uint32_t k = 0; k < snap->listeners[i].n_protos; k++) {
-			const struct mt_filter_chain_proto *p = &snap->listeners[i].protos[k];
-
-			for (uint32_t n = 0; n < p->n_services; n++)
-				mt_row_service(c, list, p, p->services[n]);
-		}
-	return json_pack("{s:o}", "services", list);
+	mt_ctl_each_service(mt_ctl_snapshot(c), add_service, &rows);
+	return json_pack("{s:o}", "services", rows.list);
 }
 
 /* ---- routes --------------------------------------------------------------------------------- */

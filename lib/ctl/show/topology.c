@@ -25,6 +25,8 @@ struct topology {
 	struct mt_ctl *c;
 	const struct mt_snapshot *snap;
 	bool buckets;
+	const char *text;	    /* of names that are looked for */
+	bool keep;		    /* counts, for the next look */
 	uint32_t n_all, n_match, n; /* services: there are, have the text in their names, picked */
 	struct mt_lately_count sum; /* of all, the first place of each */
 	struct pick picks[SERVICES];
@@ -119,33 +121,27 @@ static void take(struct topology *t, const struct pick *p)
 	t->picks[i] = *p;
 }
 
-static void look_at(struct topology *t, const struct mt_filter_chain_proto *proto,
-	const struct mt_service *s, const char *text, bool keep)
+static void look_at(
+	void *arg, const struct mt_filter_chain_proto *proto, const struct mt_service *s)
 {
+	struct topology *t = arg;
 	struct mt_lately *lately = &t->c->lately;
 	struct pick p = {proto, s, count_of(t->c, s), {0}};
 
-	if (keep && (s->index < lately->n || lately_grow(lately, s->index)))
+	if (t->keep && (s->index < lately->n || lately_grow(lately, s->index)))
 		lately->last[s->index] = p.now;
 	p.lately = since(lately, s->index, p.now);
 	t->n_all++;
-	if (*text && !strcasestr(s->name, text))
+	if (*t->text && !strcasestr(s->name, t->text))
 		return;
 	t->n_match++;
 	take(t, &p);
 }
 
-static void choose(struct topology *t, const char *text)
+static void choose(struct topology *t)
 {
-	bool keep = lately_step(t->c);
-
-	for (uint32_t i = 0; i < t->snap->n_listeners; i++) {
-		const struct mt_listener *l = &t->snap->listeners[i];
-
-		for (uint32_t k = 0; k < l->n_protos; k++)
-			for (uint32_t n = 0; n < l->protos[k].n_services; n++)
-				look_at(t, &l->protos[k], l->protos[k].services[n], text, keep);
-	}
+	t->keep = lately_step(t->c);
+	mt_ctl_each_service(t->snap, look_at, t);
 	/* A host on two addresses is one service with one set of counters. */
 	for (uint32_t i = 0; i < t->snap->n_services; i++) {
 		struct mt_lately_count one = count_of(t->c, t->snap->services[i]);
@@ -308,11 +304,11 @@ static json_t *rows_of(struct topology *t)
 
 json_t *mt_topology(struct mt_ctl *c, const char *text, bool buckets)
 {
-	struct topology t = {.c = c, .snap = mt_ctl_snapshot(c), .buckets = buckets};
+	struct topology t = {.c = c, .snap = mt_ctl_snapshot(c), .buckets = buckets, .text = text};
 	json_t *all, *rows;
 
 	if (t.snap)
-		choose(&t, text);
+		choose(&t);
 	all = json_pack("{s:I, s:I, s:I, s:I, s:I}", "services_there", (json_int_t)t.n_all,
 		"services_match", (json_int_t)t.n_match, "services_shown", (json_int_t)t.n,
 		"requests", (json_int_t)t.sum.requests, "failures", (json_int_t)t.sum.failures);
