@@ -80,11 +80,28 @@ static void render_list(const json_t *v, char *buf, size_t size)
 	}
 }
 
-/* A scalar as text; nested things as a list, or as compact JSON. */
+/* "name value; name value" of the members that say something. */
+static void render_object(const json_t *v, char *buf, size_t size)
+{
+	const char *key;
+	char one[CELL];
+	size_t len = 0;
+	json_t *m;
+
+	buf[0] = '\0';
+	json_object_foreach((json_t *)v, key, m)
+	{
+		mt_render_cell(m, one, sizeof(one));
+		if (!*one || json_is_null(m) || len >= size)
+			continue;
+		len += (size_t)snprintf(
+			buf + len, size - len, "%s%s %s", len ? "; " : "", key, one);
+	}
+}
+
+/* A scalar as text; nested things as a list. */
 void mt_render_cell(const json_t *v, char *buf, size_t size)
 {
-	char *dump;
-
 	if (json_is_string(v)) {
 		mt_escape(buf, size, json_string_value(v));
 	} else if (json_is_integer(v)) {
@@ -98,10 +115,43 @@ void mt_render_cell(const json_t *v, char *buf, size_t size)
 	} else if (json_is_array(v)) {
 		render_list(v, buf, size);
 	} else {
-		dump = json_dumps(v, JSON_COMPACT);
-		snprintf(buf, size, "%s", dump ? dump : "?");
-		free(dump);
+		render_object(v, buf, size);
 	}
+}
+
+/* A value that stands on lines of its own: all of it, however long. */
+static void put_value(struct mt_text_buf *out, const json_t *v)
+{
+	const char *s = json_string_value(v);
+	size_t size = s ? 4 * strlen(s) + 1 : CELL;
+	char *text = malloc(size);
+
+	if (!text) {
+		out->failed = true;
+		return;
+	}
+	if (s)
+		mt_escape(text, size, s);
+	else
+		mt_render_cell(v, text, size);
+	mt_text_add(out, "%s\n", text);
+	free(text);
+}
+
+/* Our own words, in paragraphs: their lines stand below each other, each behind `width` blanks. */
+static void put_paragraphs(struct mt_text_buf *out, const char *text, int width)
+{
+	for (bool first = true; *text; first = false) {
+		size_t len = strcspn(text, "\n");
+
+		mt_text_add(out, "%*s%.*s\n", first || !len ? 0 : width, "", (int)len, text);
+		text += len + (text[len] == '\n');
+	}
+}
+
+static bool is_paragraphs(const char *name, const json_t *v)
+{
+	return strcmp(name, "more") == 0 && json_is_string(v);
 }
 
 struct column {
@@ -184,10 +234,12 @@ static void row_text(
 		const json_t *v = json_object_get(row, cols[k].name);
 
 		mt_render_cell(v, text, sizeof(text));
-		if (k < n_beside)
+		if (k < n_beside) {
 			put_cell(out, &cols[k], text, k + 1 == n_beside);
-		else if (v && !json_is_null(v) && *text)
-			mt_text_add(out, "    %s: %s\n", cols[k].name, text);
+		} else if (v && !json_is_null(v) && *text) {
+			mt_text_add(out, "    %s: ", cols[k].name);
+			put_value(out, v);
+		}
 	}
 }
 
@@ -283,7 +335,6 @@ void mt_render_text(const json_t *j, struct mt_text_buf *out)
 	int width = (int)longest_name(j) + 1;
 	bool alone = n_said(j) == 1;
 	const char *key;
-	char text[CELL];
 	json_t *v;
 
 	json_object_foreach((json_t *)j, key, v)
@@ -294,12 +345,13 @@ void mt_render_text(const json_t *j, struct mt_text_buf *out)
 		}
 		if (json_is_null(v))
 			continue;
-		mt_render_cell(v, text, sizeof(text));
 		/* A single sentence needs no name in front of it. */
-		if (alone && json_is_string(v))
-			mt_text_add(out, "%s\n", text);
+		if (!alone || !json_is_string(v))
+			mt_text_add(out, "%-*s ", width, key);
+		if (is_paragraphs(key, v))
+			put_paragraphs(out, json_string_value(v), width + 1);
 		else
-			mt_text_add(out, "%-*s %s\n", width, key, text);
+			put_value(out, v);
 	}
 }
 

@@ -485,6 +485,41 @@ static void test_render(void)
 	/* What is null has nothing to say; a column is that of any row. */
 	render("{\"rows\": [{\"a\": null, \"b\": null}, {\"a\": 1, \"b\": null}], \"x\": null}",
 		NULL, "a\n-\n1\n");
+	/* No JSON among the words. */
+	render("{\"n\": 1, \"node\": {\"cores\": [1, 2], \"ports\": [{\"name\": \"p0\", "
+	       "\"device\": \"x\"}], "
+	       "\"no\": null}}",
+		NULL, "n     1\nnode  cores 1, 2; ports p0: x\n");
+	/* Words of others stay on one line. */
+	render("{\"usage\": \"a\", \"more\": \"one\\n\\ntwo\", \"said\": \"x\\ny\"}", NULL,
+		"usage  a\nmore   one\n\n       two\nsaid   x\\ny\n");
+}
+
+/* Help is whole, with its paragraphs: each word of it is there, and no escaped line feed. */
+static void test_help_is_whole(void)
+{
+	struct mt_ctl *c = test_ctl(NULL);
+	const struct mt_command *cmd;
+
+	for (uint32_t i = 0; (cmd = mt_command_at(i)) != NULL; i++) {
+		char line[128], *out, *words, *save = NULL;
+		int code;
+
+		snprintf(line, sizeof(line), "help %s", cmd->words);
+		out = test_run(c, line, &code);
+		CU_ASSERT_EQUAL(code, MT_CTL_OK);
+		CU_ASSERT_PTR_NULL(strstr(out, "\\n"));
+		words = cmd->more ? strdup(cmd->more) : NULL;
+		for (char *w = words ? strtok_r(words, "\n", &save) : NULL; w;
+			w = strtok_r(NULL, "\n", &save)) {
+			if (!strstr(out, w))
+				printf("\n  help %s lacks: %s", cmd->words, w);
+			CU_ASSERT_PTR_NOT_NULL(strstr(out, w));
+		}
+		free(words);
+		free(out);
+	}
+	mt_ctl_destroy(c);
 }
 
 /* Who a message that is only described comes from. */
@@ -533,6 +568,7 @@ const struct mt_test command_tests[] = {
 	{"Node fields that need a restart", test_restart},
 	{"reload, drain, diagnostics", test_actions},
 	{"text for people", test_render},
+	{"help is whole", test_help_is_whole},
 	{"who a described message is from", test_said_callers},
 	{0},
 };
