@@ -359,18 +359,6 @@ static void tell_restart(struct daemon *d, const struct mt_node *n)
 	memcpy(d->restart_fields, fields, sizeof(fields));
 }
 
-/* They are what a discovery server's words are joined with from now on. */
-static void adopt(struct daemon *d, struct mt_object_table *t, char *words)
-{
-	if (d->table != t)
-		mt_table_free(d->table);
-	free(d->read_words);
-	d->refused = mt_table_has_trouble(t);
-	d->table = t;
-	d->read_words = words;
-	config_keep(d);
-}
-
 static struct mt_model *node_part(const struct mt_object_table *t)
 {
 	for (uint32_t i = 0; i < t->n; i++)
@@ -384,6 +372,23 @@ const struct mt_node *config_node(const struct daemon *d)
 	const struct mt_model *part = d->table ? node_part(d->table) : NULL;
 
 	return part ? part->node : d->node;
+}
+
+/* They are what a discovery server's words are joined with from now on. */
+static void adopt(struct daemon *d, struct mt_object_table *t, char *words)
+{
+	const struct mt_model *part = node_part(t);
+
+	if (part)
+		(void)node_followed(
+			config_node(d), part->node, d->node_fields, sizeof(d->node_fields));
+	if (d->table != t)
+		mt_table_free(d->table);
+	free(d->read_words);
+	d->refused = mt_table_has_trouble(t);
+	d->table = t;
+	d->read_words = words;
+	config_keep(d);
 }
 
 void config_in_force(struct daemon *d)

@@ -60,7 +60,7 @@ static char *changes_of(const struct mt_conf_items *items)
 void history_published(
 	struct daemon *d, const struct mt_snapshot *s, const struct mt_conf_change *change)
 {
-	char counts[512], what[1024];
+	char counts[sizeof(d->change_words)], what[1024];
 	struct mt_history_entry e = {.version = s->version,
 		.wall = mt_clock_wall(&d->clock, mt_clock_now(&d->clock)),
 		.merges = d->refreshing && !d->cause};
@@ -68,7 +68,7 @@ void history_published(
 	if (!d->history || (e.merges && change && mt_conf_change_none(change)))
 		return;
 	if (change)
-		mt_conf_change_str(change, counts, sizeof(counts));
+		publish_words(d, change, counts, sizeof(counts));
 	else
 		snprintf(counts, sizeof(counts), "%u services", s->n_services);
 	/* What an operator overrode is the change, where it is none of these. */
@@ -78,9 +78,10 @@ void history_published(
 		snprintf(what, sizeof(what), "%s%s%s", d->cause_what ? d->cause_what : "",
 			d->cause_what ? ": " : "", counts);
 	snprintf(e.from, sizeof(e.from), "%s",
-		d->cause	? d->cause
-		: d->refreshing ? "discovery"
-				: "files");
+		d->cause	  ? d->cause
+		: !d->refreshing  ? "files"
+		: d->refresh_from ? d->refresh_from
+				  : "discovery");
 	snprintf(e.who, sizeof(e.who), "%s", d->cause_who[0] ? d->cause_who : "meltemid");
 	e.what = what;
 	e.overrides = override_text(mt_conf_overrides(d->conf));

@@ -164,7 +164,7 @@ int identity_load(struct daemon *d)
 	wait_for_agents(d);
 	identity_tell_held(d);
 	/* The load that follows has it. */
-	d->mesh_changed = false;
+	d->mesh_changed = d->identity_changed = false;
 	return d->held_untold ? -ENOMEM : 0;
 }
 

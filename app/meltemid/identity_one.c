@@ -52,7 +52,8 @@ void identity_tell_held(struct daemon *d)
 			v[n++] = (struct mt_conf_held){d->held[i]->claim, d->held[i]->used};
 	rc = mt_conf_set_held(d->conf, v, n);
 	d->held_untold = rc < 0;
-	d->mesh_changed |= rc > 0;
+	if (rc > 0)
+		d->mesh_changed = d->identity_changed = true;
 }
 
 /* From the next compile on, which follows at once where there is a loop; `c` is taken over. */
@@ -71,7 +72,7 @@ void identity_use(struct node_identity *id, struct mt_credential *c, const char 
 	id->fresh = false;
 	id->changes++;
 	snprintf(id->from, sizeof(id->from), "%s", from);
-	d->mesh_changed = true;
+	d->mesh_changed = d->identity_changed = true;
 	if (id->claim)
 		identity_tell_held(d);
 	say(id);

@@ -229,7 +229,10 @@ static void turn_all(struct daemon *d, uint64_t now)
 		open_identity(d, &d->mesh[i], now);
 		if (d->mesh[i].identity)
 			mt_identity_turn(d->mesh[i].identity, now, wall, &d->mesh_rng);
-		d->mesh_changed |= mt_xds_turn(d->mesh[i].xds, now);
+		if (mt_xds_turn(d->mesh[i].xds, now)) {
+			d->mesh_changed = true;
+			d->refresh_from = "discovery";
+		}
 	}
 }
 
@@ -240,8 +243,11 @@ static void load_changes(struct daemon *d, uint64_t now)
 
 	if (!d->mesh_changed || now < d->mesh_next)
 		return;
-	d->mesh_changed = false;
+	if (!d->refresh_from)
+		d->refresh_from = d->identity_changed ? "identity" : "names";
+	d->mesh_changed = d->identity_changed = false;
 	(void)config_refresh(d, now);
+	d->refresh_from = NULL;
 	end = mt_clock_now(&d->clock);
 	d->mesh_next = end + (LOAD_SHARE - 1) * (end - now);
 }

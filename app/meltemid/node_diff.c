@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What of the Node document changed since the start: all of it is taken over by a restart only. */
+/* What of the Node document changed: since the start, what needs a restart; with a load, what is followed. */
 #include "daemon.h"
 
 #include <stdarg.h>
@@ -201,6 +201,13 @@ static bool same_otlp(const struct mt_node_otlp *a, const struct mt_node_otlp *b
 	       same_text(a->server_name, b->server_name);
 }
 
+static bool same_jwks(const struct mt_node_jwks *a, const struct mt_node_jwks *b)
+{
+	if (!a || !b)
+		return a == b;
+	return same_text(a->roots, b->roots) && a->local.v == b->local.v;
+}
+
 bool node_changes(const struct mt_node *a, const struct mt_node *b, char *buf, size_t size)
 {
 	struct list l = {buf, size, 0};
@@ -243,5 +250,104 @@ bool node_changes(const struct mt_node *a, const struct mt_node *b, char *buf, s
 	add(&l, same_tls(a->admin.tls, b->admin.tls), "spec.admin.tls");
 	dns(&l, a->dns, b->dns);
 	add(&l, same_otlp(a->otlp, b->otlp), "spec.otlp");
+	add(&l, same_jwks(a->jwks, b->jwks), "spec.jwks");
+	return l.len > 0;
+}
+
+/* ---- what is followed ------------------------------------------------------------------------ */
+
+static bool same_lend(const struct mt_node_lend *a, const struct mt_node_lend *b)
+{
+	if (!a || !b)
+		return a == b;
+	return same_texts(a->clients, a->n_clients, b->clients, b->n_clients) &&
+	       same_texts(a->to, a->n_to, b->to, b->n_to);
+}
+
+static void mesh(struct list *l, const struct mt_node_mesh *a, const struct mt_node_mesh *b)
+{
+	static const struct mt_node_mesh none;
+
+	a = a ? a : &none;
+	b = b ? b : &none;
+	add(l, same_text(a->ns, b->ns), "spec.mesh.namespace");
+	add(l, same_text(a->service_account, b->service_account), "spec.mesh.serviceAccount");
+	add(l, same_text(a->trust_domain, b->trust_domain), "spec.mesh.trustDomain");
+	add(l, same_text(a->root_ns, b->root_ns), "spec.mesh.rootNamespace");
+	add(l, same_text(a->config, b->config), "spec.mesh.config");
+	add(l, same_lend(a->lend, b->lend), "spec.mesh.lend");
+}
+
+static bool same_unenforced(const struct mt_node *a, const struct mt_node *b)
+{
+	for (uint32_t i = 0; a->n_unenforced == b->n_unenforced && i < a->n_unenforced; i++) {
+		const struct mt_node_unenforced *x = &a->unenforced[i], *y = &b->unenforced[i];
+
+		if (!same_text(x->kind, y->kind) || !same_text(x->ns, y->ns) ||
+			!same_text(x->name, y->name) || x->hash != y->hash || x->until != y->until)
+			return false;
+	}
+	return a->n_unenforced == b->n_unenforced;
+}
+
+static bool same_identity(const struct mt_node_identity *a, const struct mt_node_identity *b)
+{
+	if (!a || !b)
+		return a == b;
+	return same_text(a->directory, b->directory) && same_text(a->sds, b->sds);
+}
+
+static bool same_held(const struct mt_node *a, const struct mt_node *b)
+{
+	for (uint32_t i = 0; a->n_identities == b->n_identities && i < a->n_identities; i++) {
+		const struct mt_node_held *x = &a->identities[i], *y = &b->identities[i];
+
+		if (!same_text(x->principal, y->principal) ||
+			!same_text(x->directory, y->directory) || !same_text(x->sds, y->sds) ||
+			!same_text(x->secret, y->secret) || !same_text(x->xds, y->xds))
+			return false;
+	}
+	return a->n_identities == b->n_identities;
+}
+
+static bool same_directories(const struct mt_node *a, const struct mt_node *b)
+{
+	for (uint32_t i = 0; a->n_sources == b->n_sources && i < a->n_sources; i++)
+		if (!same_text(a->sources[i].directory, b->sources[i].directory) ||
+			!same_text(a->sources[i].ns, b->sources[i].ns))
+			return false;
+	return a->n_sources == b->n_sources;
+}
+
+static bool same_roles(const struct mt_node_tls *a, const struct mt_node_tls *b)
+{
+	for (uint32_t i = 0; a && b && a->n_roles == b->n_roles && i < a->n_roles; i++)
+		if (!same_text(a->roles[i].identity, b->roles[i].identity) ||
+			a->roles[i].role.v != b->roles[i].role.v)
+			return false;
+	return !a || !b || a->n_roles == b->n_roles;
+}
+
+static bool same_names(const struct mt_node_dns *a, const struct mt_node_dns *b)
+{
+	if (!a || !b)
+		return true;
+	return a->ttl.v == b->ttl.v && same_text(a->domain, b->domain) &&
+	       same_texts(a->zones, a->n_zones, b->zones, b->n_zones) &&
+	       same_texts(a->search, a->n_search, b->search, b->n_search);
+}
+
+bool node_followed(const struct mt_node *a, const struct mt_node *b, char *buf, size_t size)
+{
+	struct list l = {buf, size, 0};
+
+	buf[0] = '\0';
+	mesh(&l, a->mesh, b->mesh);
+	add(&l, same_unenforced(a, b), "spec.unenforced");
+	add(&l, same_identity(a->identity, b->identity), "spec.identity");
+	add(&l, same_held(a, b), "spec.identities");
+	add(&l, same_directories(a, b), "spec.sources (directories)");
+	add(&l, same_roles(a->admin.tls, b->admin.tls), "spec.admin.tls.roles");
+	add(&l, same_names(a->dns, b->dns), "spec.dns (names)");
 	return l.len > 0;
 }

@@ -45,16 +45,30 @@ int publish_note(struct daemon *d, int rc, const char *fmt, ...)
 
 /* ---- one try ------------------------------------------------------------------------------ */
 
+void publish_words(
+	const struct daemon *d, const struct mt_conf_change *change, char *buf, size_t size)
+{
+	bool none = mt_conf_change_none(change);
+	size_t len;
+
+	mt_conf_change_str(change, buf, size);
+	if (!d->node_fields[0])
+		return;
+	len = none ? 0 : strlen(buf);
+	snprintf(buf + len, size - len, "%sNode: %s changed", none ? "" : "; ", d->node_fields);
+}
+
 /* What follows once a snapshot is current. */
 static void published(
 	struct daemon *d, struct mt_snapshot *s, const struct mt_conf_change *change, bool waited)
 {
 	char words[sizeof(d->change_words)];
 
+	publish_words(d, change, words, sizeof(words));
 	history_published(d, s, change);
-	mt_conf_change_str(change, words, sizeof(words));
 	snprintf(d->change_words, sizeof(d->change_words), "%s",
-		mt_conf_change_none(change) ? "" : words);
+		mt_conf_change_none(change) && !d->node_fields[0] ? "" : words);
+	d->node_fields[0] = '\0';
 	(void)publish_note(d, 0, "reloaded%s: %s", waited ? ", after it had to wait" : "", words);
 	if (d->reload_unsaid)
 		config_in_force(d);
@@ -127,6 +141,7 @@ static void note_cause(struct daemon *d)
 
 	c->from = d->cause;
 	c->refreshing = d->refreshing;
+	c->refresh_from = d->refresh_from;
 	snprintf(c->what, sizeof(c->what), "%s", d->cause_what ? d->cause_what : "");
 	memcpy(c->who, d->cause_who, sizeof(c->who));
 }
@@ -135,7 +150,7 @@ static void note_cause(struct daemon *d)
 static int try_again(struct daemon *d, uint64_t now)
 {
 	const struct waiting_cause *c = &d->waiting_cause;
-	const char *from = d->cause, *what = d->cause_what;
+	const char *from = d->cause, *what = d->cause_what, *refresh_from = d->refresh_from;
 	bool refreshing = d->refreshing;
 	char who[MT_WHO_LEN];
 	int rc;
@@ -144,11 +159,13 @@ static int try_again(struct daemon *d, uint64_t now)
 	d->cause = c->from;
 	d->cause_what = c->what[0] ? c->what : NULL;
 	d->refreshing = c->refreshing;
+	d->refresh_from = c->refresh_from;
 	memcpy(d->cause_who, c->who, sizeof(who));
 	rc = try(d, now);
 	d->cause = from;
 	d->cause_what = what;
 	d->refreshing = refreshing;
+	d->refresh_from = refresh_from;
 	memcpy(d->cause_who, who, sizeof(who));
 	return rc;
 }

@@ -88,6 +88,7 @@ def lent(m):
     """The node's identity is lent to whom the operator names: nobody, if he names nobody; callers with one of their own by that."""
     m.lend("clients: [203.0.113.0/24]")
     m.daemon.shell("reload")
+    told_what_changed(m, "spec.mesh.lend changed", "files")
     equal(answer(m.calls(10)), {"v2/s2"}, "who answers a client that may not borrow")
     equal(answer(m.calls(10, "127.0.0.1:20930")), {"v2/s2"}, "who answers a principal that may not")
     m.lend(f"clients: ['{CALLER}']")
@@ -166,6 +167,17 @@ def somebody_else(m):
     check(not [row for row in rows(m.inbound) if "peer" in row], "an impostor is spoken with")
 
 
+def identity_goes(m):
+    """What the end of an identity changes is told as from there, on a node without discovery servers."""
+    def origins():
+        return {row["from"] for row in m.daemon.show("history")["history"]}
+
+    m.forget()
+    m.daemon.shell("reload")
+    within(5, lambda: "identity" in origins(), f"a change from the identity: {origins()}")
+    equal(origins() - {"start", "files"}, {"identity"}, "where changes are from")
+
+
 def body():
     with Lab(servers=2) as lab:
         m = Mesh(lab)
@@ -179,6 +191,7 @@ def body():
         renewed(m)
         revoked(m)
         somebody_else(m)
+        identity_goes(m)
 
 
 main(body)

@@ -123,8 +123,8 @@ static bool is_merged(const struct mt_history *h, const struct mt_history_entry 
 {
 	const struct mt_history_entry *last = at(h, 0);
 
-	return last && e->merges && last->merges && e->wall - last->wall < MT_HISTORY_MERGE &&
-	       last->version != h->confirm_version;
+	return last && e->merges && last->merges && strcmp(e->from, last->from) == 0 &&
+	       e->wall - last->wall < MT_HISTORY_MERGE && last->version != h->confirm_version;
 }
 
 /* The newest first; what does not fit is the oldest. To be freed; NULL: no memory. */
