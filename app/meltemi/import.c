@@ -43,7 +43,7 @@ static void stop(int signal)
 }
 
 /* Without SA_RESTART: read() and waitpid() return, and what was made is taken away. */
-static void catch_signals(void)
+void import_signals(void)
 {
 	static const int which[] = {SIGINT, SIGTERM, SIGHUP};
 	struct sigaction s = {.sa_handler = stop};
@@ -215,7 +215,7 @@ static int run(struct import *m)
 {
 	int code = EXIT_USAGE;
 
-	catch_signals();
+	import_signals();
 	if (import_read(m) && is_kept(m) && !stopped)
 		code = import_check(m);
 	if (stopped)

@@ -14,7 +14,7 @@
 /* ---- meltemid -------------------------------------------------------------------------------------- */
 
 /* The one of the same build: in a build folder, beside ours, or where it is installed; else whichever PATH has. */
-static void find_daemon(char *path, size_t size)
+void import_daemon(char *path, size_t size)
 {
 	static const char *const places[] = {
 		"../meltemid/meltemid", "../sbin/meltemid", "meltemid"};
@@ -36,8 +36,11 @@ static void find_daemon(char *path, size_t size)
 /* In the child: what it prints goes to `out`, what it says besides into a file. */
 static void become(const struct import *m, const char *program, int out)
 {
-	char node[PATH_MAX], told[PATH_MAX];
+	char node[PATH_MAX], told[PATH_MAX], *argv[IMPORT_ARGS + 4] = {"meltemid", "-c", node};
 	int fd;
+
+	for (int i = 0; i < IMPORT_ARGS && m->args[i]; i++)
+		argv[3 + i] = (char *)m->args[i];
 
 	snprintf(node, sizeof(node), "%s/node.yaml", m->dir);
 	snprintf(told, sizeof(told), "%s/told", m->dir);
@@ -45,7 +48,7 @@ static void become(const struct import *m, const char *program, int out)
 	signal(SIGPIPE, SIG_DFL);
 	if (fd < 0 || dup2(fd, STDERR_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0)
 		_exit(127);
-	execlp(program, "meltemid", "-c", node, "--check", "--json", (char *)NULL);
+	execvp(program, argv);
 	_exit(errno == ENOENT ? 127 : 126);
 }
 
@@ -56,7 +59,7 @@ static pid_t start(const struct import *m, FILE **out)
 	int fds[2];
 	pid_t pid;
 
-	find_daemon(program, sizeof(program));
+	import_daemon(program, sizeof(program));
 	if (pipe2(fds, O_CLOEXEC)) {
 		import_error("no pipe: %s", strerror(errno));
 		return -1;
@@ -102,7 +105,7 @@ static int no_answer(const struct import *m, int status)
 	}
 	if (import_stopped())
 		return EXIT_REFUSED;
-	import_error("meltemid --check gave no answer (exit status %d)", status);
+	import_error("meltemid gave no answer (exit status %d)", status);
 	if (mt_file_read(path, MT_FILE_SMALL, 0, &text, &len, &e) == 0)
 		fputs(text, stderr);
 	free(text);
@@ -261,14 +264,14 @@ static int take(struct import *m, int status)
 	return json_array_size(json_object_get(m->report, "objects")) ? EXIT_DONE : nothing(m);
 }
 
-int import_check(struct import *m)
+/* meltemid, started on a Node that reads the inputs. Its pid; -1: told, with the exit code. */
+static pid_t ask(struct import *m, FILE **out, int *code)
 {
 	char in[PATH_MAX], state[PATH_MAX], path[PATH_MAX], *text;
 	const char *source = in;
 	struct mt_err e;
-	FILE *out;
-	pid_t pid;
 
+	*code = EXIT_UNREACHABLE;
 	snprintf(in, sizeof(in), "%s/in", m->dir);
 	snprintf(state, sizeof(state), "%s/state", m->dir);
 	snprintf(path, sizeof(path), "%s/node.yaml", m->dir);
@@ -276,14 +279,73 @@ int import_check(struct import *m)
 	if (!text || mt_file_replace(path, text, strlen(text), 0600, &e)) {
 		import_error("%s", text ? e.text : "no memory");
 		free(text);
-		return EXIT_REFUSED;
+		*code = EXIT_REFUSED;
+		return -1;
 	}
 	free(text);
-	pid = start(m, &out);
+	return start(m, out);
+}
+
+int import_check(struct import *m)
+{
+	FILE *out;
+	int code;
+	pid_t pid;
+
+	m->args[0] = "--check";
+	m->args[1] = "--json";
+	pid = ask(m, &out, &code);
 	if (pid < 0)
-		return EXIT_UNREACHABLE;
+		return code;
 	m->report = out ? json_loadf(out, 0, NULL) : NULL;
 	if (out)
 		fclose(out);
 	return take(m, wait_for(pid));
+}
+
+/* With the names by which the user knows the files. */
+static void print_all(const struct import *m, FILE *from, FILE *to)
+{
+	char *line = NULL, *text;
+	size_t size = 0;
+
+	while (getline(&line, &size, from) > 0) {
+		text = renamed(m, line);
+		fputs(text ? text : line, to);
+		free(text);
+	}
+	free(line);
+}
+
+int import_analyse(struct import *m)
+{
+	char path[PATH_MAX], *text = NULL;
+	FILE *out, *told, *page;
+	size_t size;
+	int code, status;
+	pid_t pid = ask(m, &out, &code);
+
+	if (pid < 0)
+		return code;
+	page = open_memstream(&text, &size);
+	if (out && page)
+		print_all(m, out, page);
+	if (out)
+		fclose(out);
+	if (page)
+		fclose(page);
+	status = wait_for(pid);
+	if (status < 0 || status > 2 || !text) {
+		free(text);
+		return no_answer(m, status);
+	}
+	snprintf(path, sizeof(path), "%s/told", m->dir);
+	told = fopen(path, "re");
+	if (told) {
+		print_all(m, told, stderr);
+		fclose(told);
+	}
+	fputs(text, stdout);
+	free(text);
+	return status;
 }

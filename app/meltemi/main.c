@@ -18,13 +18,16 @@ static const char usage[] =
 	"       meltemi completion bash|zsh|fish\n"
 	"       meltemi [--json] join [--check] [-o OUTDIR] BUNDLE\n"
 	"       meltemi [--json] import [--all] [-o NODE.yaml] FILE|DIRECTORY|-...\n"
+	"       meltemi [--json] analyse [--config NODE.yaml] --directory DIR...\n"
 	"       meltemi [-s SOCKET] [--json] doctor [--all]\n"
 	"       meltemi [-s SOCKET] support [-o FILE] [--redact-names]\n"
 	"\n"
 	"Asks a running meltemid. Without a command it reads commands from a terminal (with\n"
 	"completion by Tab, help by ?, history) or from standard input. `meltemi join` makes\n"
 	"this machine a member of an Istio mesh, `meltemi import` says what a node would make of\n"
-	"a mesh's objects; neither needs a daemon.\n"
+	"a mesh's objects, `meltemi analyse --directory DIR` what is wrong with policies in "
+	"files;\n"
+	"none of them needs a daemon.\n"
 	"\n"
 	"  -s, --socket SOCKET  the daemon's admin.socket (default $MELTEMI_SOCKET, else\n"
 	"                       " SOCKET_DEFAULT ")\n"
@@ -151,6 +154,8 @@ static int run_own(const struct options *o, const struct remote *r, int n, char 
 		return join_run(n, words, o->json);
 	if (strcmp(first, "import") == 0)
 		return import_run(n, words, o->json);
+	if (strcmp(first, "analyse") == 0)
+		return analyse_run(n, words, o->json);
 	if (strcmp(first, "completion") == 0)
 		return completion_script(words[1]);
 	if (strcmp(first, "doctor") != 0 && strcmp(first, "support") != 0)

@@ -36,6 +36,24 @@ def of_files(daemon):
     return done.returncode, json.loads(done.stdout)
 
 
+def without_a_node(daemon):
+    """`meltemi analyse` of files needs no daemon: as the node's document has them, and with a Node document that is made for a directory."""
+    def analyse(*words):
+        done = subprocess.run([SHELL, "-s", "/nowhere/admin.sock", "--json", "analyse", *words], text=True, capture_output=True, timeout=30, check=False)
+        return done.returncode, json.loads(done.stdout) if done.stdout.startswith("{") else done.stdout, done.stderr
+
+    equal(analyse("--config", daemon.node)[:2], of_files(daemon), "what is said of the node's files")
+    status, answer, error = analyse("--directory", daemon.services)
+    equal((status, len(answer["services"]) > 0), (1, True), f"what is said of a directory: {error}")
+    places = [row["where"] for row in answer["findings"] if row["where"]]
+    check(places and all(place.startswith(f"{daemon.services}/") for place in places), f"places have other names than the user's: {places}")
+    equal(analyse("--directory", daemon.services / "nothing-here")[0], 2, "a directory that is not there")
+    equal(analyse("--directory", daemon.services, "surprise")[0], 2, "a word that means nothing")
+    status, text, error = analyse("--help")
+    equal((status, "--directory" in text), (0, True), f"help without a daemon: {error}")
+    equal(analyse()[0], 3, "without a directory it is a daemon's")
+
+
 def many(daemon):
     """So many rules in front of one service that each value against each other one would be billions of comparisons."""
     values = ", ".join(f"cluster.local/ns/web/sa/client-%d-{n}" for n in range(VALUES))
@@ -75,6 +93,7 @@ def body():
         equal(report["failed"], 0, f"calls that failed meanwhile: {report}")
         equal(daemon.show("version")["configuration"], version, "the version of the configuration")
         equal(of_files(daemon), (1, answer), "what is said of files, and of the node that reads them")
+        without_a_node(daemon)
         found = {f["finding"]: f for f in answer["findings"]}
         check("hello.yaml:6" in found["shadowed-rule"]["where"] and "clients.yaml:6" in found["shadowed-rule"]["reason"], f"{found}")
         inside, outside = (asked(daemon, "principal=", f"from={address}")[1]["calls"] for address in ("192.0.2.7", "203.0.113.7"))

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `meltemi analyse --directory DIR`: what `analyse` says of a running node, of documents in files. meltemid --analyse does it, with the
+ * Node document that is named, or one that is made for the directories as `import` makes it. Needs neither a daemon nor privileges.
+ */
+#include "import.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char usage[] =
+	"usage: meltemi [-s SOCKET] [--json] analyse [principal=PRINCIPAL] [from=ADDRESS]\n"
+	"       meltemi [--json] analyse [--config NODE.yaml] --directory DIR...\n"
+	"                                [principal=PRINCIPAL] [from=ADDRESS]\n"
+	"\n"
+	"Says what is wrong with policies: services that are open, rules that never decide, what\n"
+	"travels in plaintext, names that nobody has, each with file and line. Of what a running\n"
+	"node has in force; with --directory of documents, without a node, for a pipeline.\n"
+	"\n"
+	"  -c, --config FILE    the Node document; without it one is made for the directories\n"
+	"  -d, --directory DIR  documents: a directory with all below it, or a file; repeatable\n"
+	"      --json           the same as JSON\n"
+	"      principal=P      which services a caller of that name may call, and by which rule\n"
+	"                       (cluster.local/ns/a/sa/b; nothing: a caller in plaintext)\n"
+	"      from=A           from that address\n"
+	"\n"
+	"Exit status: 0 nothing is found, or notes alone, 1 something is, 2 bad usage, or the "
+	"Node\n"
+	"document cannot be used, 3 no daemon answers, or no meltemid is beside meltemi.\n";
+
+struct ask {
+	const char *config, *principal, *from;
+	const char *dirs[IMPORT_INPUTS];
+	uint32_t n;
+	bool json, help, wrong;
+};
+
+/* The value of an option that is "NAME VALUE" or "NAME=VALUE"; NULL: it is another word, or has none. */
+static const char *value_of(const char *name, char **argv, int *at)
+{
+	size_t len = strlen(name);
+
+	if (strncmp(argv[*at], name, len) != 0)
+		return NULL;
+	if (argv[*at][len] == '=')
+		return argv[*at] + len + 1;
+	return argv[*at][len] == '\0' && argv[*at + 1] ? argv[++*at] : NULL;
+}
+
+static void add_directory(struct ask *a, const char *dir)
+{
+	if (a->n < IMPORT_INPUTS)
+		a->dirs[a->n++] = dir;
+	else
+		a->wrong = true;
+}
+
+static void read_word(struct ask *a, char **argv, int *at)
+{
+	const char *v;
+
+	if ((v = value_of("--directory", argv, at)) || (v = value_of("-d", argv, at)))
+		add_directory(a, v);
+	else if ((v = value_of("--config", argv, at)) || (v = value_of("-c", argv, at)))
+		a->config = v;
+	else if (strncmp(argv[*at], "principal=", 10) == 0)
+		a->principal = argv[*at] + 10;
+	else if (strncmp(argv[*at], "from=", 5) == 0)
+		a->from = argv[*at] + 5;
+	else if (strcmp(argv[*at], "--json") == 0)
+		a->json = true;
+	else if (strcmp(argv[*at], "--help") == 0 || strcmp(argv[*at], "-h") == 0)
+		a->help = true;
+	else
+		a->wrong = true;
+}
+
+/* What meltemid is told besides its Node document. */
+static uint32_t arguments(const struct ask *a, const char **argv)
+{
+	uint32_t n = 0;
+
+	argv[n++] = "--analyse";
+	if (a->json)
+		argv[n++] = "--json";
+	if (a->principal) {
+		argv[n++] = "--principal";
+		argv[n++] = a->principal;
+	}
+	if (a->from) {
+		argv[n++] = "--from";
+		argv[n++] = a->from;
+	}
+	return n;
+}
+
+/* With the operator's Node nothing has to be made: meltemid takes our place. */
+static int with_node(const struct ask *a)
+{
+	const char *argv[2 * IMPORT_INPUTS + IMPORT_ARGS + 4] = {"meltemid", "-c", a->config};
+	char program[PATH_MAX];
+	uint32_t n = 3;
+
+	for (uint32_t i = 0; i < a->n; i++) {
+		argv[n++] = "-d";
+		argv[n++] = a->dirs[i];
+	}
+	n += arguments(a, argv + n);
+	argv[n] = NULL;
+	import_daemon(program, sizeof(program));
+	execvp(program, (char **)argv);
+	import_error("meltemid cannot be run: %s", strerror(errno));
+	return EXIT_UNREACHABLE;
+}
+
+static int without_node(const struct ask *a)
+{
+	struct import m = {.device = "net_af_packet0,iface=p0", .address = "192.0.2.1/24"};
+	int code = EXIT_USAGE;
+
+	m.inputs = calloc(a->n, sizeof(*m.inputs));
+	if (!m.inputs)
+		return EXIT_REFUSED;
+	m.n = a->n;
+	for (uint32_t i = 0; i < a->n; i++)
+		m.inputs[i].arg = a->dirs[i];
+	(void)arguments(a, m.args);
+	import_signals();
+	if (import_read(&m) && !import_stopped())
+		code = import_analyse(&m);
+	import_clean(&m);
+	free(m.inputs);
+	return import_stopped() ? EXIT_REFUSED : code;
+}
+
+int analyse_run(int argc, char **argv, bool json)
+{
+	static struct ask a;
+
+	a.json = json;
+	for (int i = 1; i < argc; i++)
+		read_word(&a, argv, &i);
+	if (a.help) {
+		fputs(usage, stdout);
+		return EXIT_DONE;
+	}
+	if (!a.n && !a.config)
+		return -1;
+	if (a.wrong) {
+		fputs(usage, stderr);
+		return EXIT_USAGE;
+	}
+	return a.config ? with_node(&a) : without_node(&a);
+}
