@@ -85,8 +85,8 @@ static void read_expressions(struct mt_fctx *c, const struct mt_ynode *n, void *
 static const struct mt_field selector_fields[] = {
 	{"matchLabels", MT_F_LABELS, AT(struct mt_gwapi_selector, labels),
 		.help = "of the Namespace object"},
-	{"matchExpressions", MT_F_CUSTOM, .custom = read_expressions,
-		.help = "not evaluated: nobody is admitted"},
+	{"matchExpressions", MT_F_CUSTOM, .custom = read_expressions, .status = MT_S_WARNS,
+		.help = "no namespace is admitted by it"},
 };
 
 static const struct mt_section selector_section = {"selector", sizeof(struct mt_gwapi_selector),
@@ -136,8 +136,7 @@ static const struct mt_field tls_fields[] = {
 	{"options", MT_F_LABELS, AT(struct mt_gwapi_tls, options),
 		.help = "`gateway.istio.io/tls-terminate-mode`: SIMPLE, MUTUAL, ISTIO_MUTUAL; a "
 			"listener with another one is not served"},
-	{"frontendValidation", MT_F_CUSTOM, .custom = read_validation,
-		.help = "not read: a listener with it is not served"},
+	{"frontendValidation", MT_F_CUSTOM, .custom = read_validation, .status = MT_S_NOT_SERVED},
 };
 
 static const struct mt_section tls_section = {"TLS of a listener", sizeof(struct mt_gwapi_tls),
@@ -172,8 +171,8 @@ static const struct mt_field gateway_spec[] = {
 		.status = MT_S_KEPT, .help = "the Node's label says whose gateway it is"},
 	{"listeners", MT_F_LIST, AT_LIST(struct mt_gwapi_gateway, listeners),
 		.sub = &listener_section, .required = true, .help = "the ports"},
-	{"tls", MT_F_CUSTOM, .custom = read_tls,
-		.help = "not read: no listener of a Gateway with it ends TLS"},
+	{"tls", MT_F_CUSTOM, .custom = read_tls, .status = MT_S_NOT_SERVED,
+		.help = "of the Gateway: no listener of it ends TLS"},
 	{"addresses", MT_F_SKIP, .help = "the node answers on all of its addresses"},
 	{"infrastructure", MT_F_SKIP, .help = "of a controller"},
 };

@@ -31,23 +31,19 @@ static const struct mt_field match_fields[] = {
 		.help = "only on this port of the service"},
 	{"gateways", MT_F_TEXTS, AT_LIST(struct mt_rule_match, gateways),
 		.help = "only for clients of these gateways (`mesh`: of the service's address)"},
-	{"uri", MT_F_CUSTOM, .custom = match_unsupported, .help = "refused where it is served"},
-	{"scheme", MT_F_CUSTOM, .custom = match_unsupported, .help = "refused where it is served"},
-	{"authority", MT_F_CUSTOM, .custom = match_unsupported,
-		.help = "refused where it is served"},
-	{"queryParams", MT_F_CUSTOM, .custom = match_unsupported,
-		.help = "refused where it is served"},
+	{"uri", MT_F_CUSTOM, .custom = match_unsupported, .status = MT_S_REFUSED},
+	{"scheme", MT_F_CUSTOM, .custom = match_unsupported, .status = MT_S_REFUSED},
+	{"authority", MT_F_CUSTOM, .custom = match_unsupported, .status = MT_S_REFUSED},
+	{"queryParams", MT_F_CUSTOM, .custom = match_unsupported, .status = MT_S_REFUSED},
 	{"sourceLabels", MT_F_LABELS, AT(struct mt_rule_match, source_labels),
 		.help = "only for nodes with these among their metadata.labels; not at gateways"},
 	{"sourceNamespace", MT_F_TEXT, AT(struct mt_rule_match, source_ns),
 		.help = "only for clients of this namespace: the Node's `spec.mesh.namespace`, "
 			"else the service's; not at gateways"},
-	{"sourceSubnet", MT_F_CUSTOM, .custom = match_unsupported,
-		.help = "refused where it is served"},
-	{"destinationSubnets", MT_F_CUSTOM, .custom = match_unsupported,
-		.help = "refused where it is served"},
-	{"sniHosts", MT_F_TEXTS, AT_LIST(struct mt_rule_match, sni), .host = true,
-		.help = "of `tls`: server names that clients ask for; `*.x`: all below"},
+	{"sourceSubnet", MT_F_CUSTOM, .custom = match_unsupported, .status = MT_S_REFUSED},
+	{"destinationSubnets", MT_F_CUSTOM, .custom = match_unsupported, .status = MT_S_REFUSED},
+	{"sniHosts", MT_F_TEXTS, AT_LIST(struct mt_rule_match, sni), .status = MT_S_REFUSED,
+		.help = "of `tls` routes only"},
 	{"ignoreUriCase", .type = MT_F_SKIP},
 	{"statPrefix", .type = MT_F_SKIP},
 };
@@ -69,9 +65,28 @@ static bool beside_headers(struct mt_fctx *c, const struct mt_ynode *n, void *ob
 static const struct mt_section match_section = {"match", sizeof(struct mt_rule_match),
 	MT_ARRAY_LEN(match_fields), .fields = match_fields, .unknown = beside_headers};
 
-static void read_matches(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+/* networking.istio.io/v1, TLSMatchAttributes */
+static const struct mt_field tls_match_fields[] = {
+	{"sniHosts", MT_F_TEXTS, AT_LIST(struct mt_rule_match, sni), .host = true,
+		.help = "server names that clients ask for; `*.x`: all below"},
+	{"destinationSubnets", MT_F_CUSTOM, .custom = match_unsupported, .status = MT_S_REFUSED},
+	{"port", MT_F_NUM, AT(struct mt_rule_match, port), .min = 1, .max = 65535,
+		.help = "only on this port of the service"},
+	{"sourceLabels", MT_F_LABELS, AT(struct mt_rule_match, source_labels),
+		.help = "only for nodes with these among their metadata.labels; not at gateways"},
+	{"gateways", MT_F_TEXTS, AT_LIST(struct mt_rule_match, gateways),
+		.help = "only for clients of these gateways (`mesh`: of the service's address)"},
+	{"sourceNamespace", MT_F_TEXT, AT(struct mt_rule_match, source_ns),
+		.help = "only for clients of this namespace: the Node's `spec.mesh.namespace`, "
+			"else the service's; not at gateways"},
+};
+
+static const struct mt_section tls_match_section = {"match", sizeof(struct mt_rule_match),
+	MT_ARRAY_LEN(tls_match_fields), .fields = tls_match_fields};
+
+static void read_matches_of(struct mt_fctx *c, const struct mt_ynode *n, struct mt_rule *rule,
+	const struct mt_section *section)
 {
-	struct mt_rule *rule = obj;
 
 	if (!mt_want_list(c, n, "a list of matches"))
 		return;
@@ -83,9 +98,19 @@ static void read_matches(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 		const struct mt_ynode *headers = mt_yaml_get(k, "headers");
 
 		c->bare_headers = headers && mt_yaml_is_null(headers);
-		mt_section_read(c, &match_section, k, &rule->matches[rule->n_matches++]);
+		mt_section_read(c, section, k, &rule->matches[rule->n_matches++]);
 		mt_path_pop(c, mark);
 	}
+}
+
+static void read_matches(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	read_matches_of(c, n, obj, &match_section);
+}
+
+static void read_tls_matches(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+	read_matches_of(c, n, obj, &tls_match_section);
 }
 
 static const struct mt_field rule_dest_fields[] = {
@@ -224,10 +249,9 @@ static const struct mt_field rule_fields[] = {
 	{"retries", MT_F_LATER, .help = "only calls that no instance has read are sent again"},
 	{"fault", MT_F_LATER, .help = "no faults are injected"},
 	{"corsPolicy", MT_F_LATER, .help = "HTTP only"},
-	{"rewrite", MT_F_CUSTOM, .custom = rule_unsupported, .help = "refused where it is served"},
-	{"redirect", MT_F_CUSTOM, .custom = rule_unsupported, .help = "refused where it is served"},
-	{"directResponse", MT_F_CUSTOM, .custom = rule_unsupported,
-		.help = "refused where it is served"},
+	{"rewrite", MT_F_CUSTOM, .custom = rule_unsupported, .status = MT_S_REFUSED},
+	{"redirect", MT_F_CUSTOM, .custom = rule_unsupported, .status = MT_S_REFUSED},
+	{"directResponse", MT_F_CUSTOM, .custom = rule_unsupported, .status = MT_S_REFUSED},
 	{"delegate", MT_F_POINTER, AT(struct mt_rule, delegate), .sub = &delegate_section,
 		.help = "in `http` only: the routes of that VirtualService, "
 			"below this one's `match`; one level deep"},
@@ -255,10 +279,22 @@ static void check_rule(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 static const struct mt_section rule_section = {"route", sizeof(struct mt_rule),
 	MT_ARRAY_LEN(rule_fields), .fields = rule_fields, .after = check_rule};
 
+/* networking.istio.io/v1, TLSRoute */
+static const struct mt_field tls_rule_fields[] = {
+	{"match", MT_F_CUSTOM, .custom = read_tls_matches, .sub = &tls_match_section,
+		.help = "any of these"},
+	{"route", MT_F_LIST, AT_LIST(struct mt_rule, dests), .sub = &mt_sec_rule_dest,
+		.help = "the destinations with their shares"},
+};
+
+static const struct mt_section tls_rule_section = {"route", sizeof(struct mt_rule),
+	MT_ARRAY_LEN(tls_rule_fields), .fields = tls_rule_fields, .after = check_rule};
+
 static void read_list(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
-	static const struct mt_field row = {
-		"rules", MT_F_LIST, AT_LIST(struct mt_rule_list, rules), .sub = &rule_section};
+	const bool tls = strcmp(n->key, "tls") == 0;
+	const struct mt_field row = {"rules", MT_F_LIST, AT_LIST(struct mt_rule_list, rules),
+		.sub = tls ? &tls_rule_section : &rule_section};
 	struct mt_virtual_service *vs = obj;
 	struct mt_rule_list *list = mt_region_push(
 		&c->model->region, (void **)&vs->lists, &vs->n_lists, sizeof(*vs->lists));
@@ -331,7 +367,7 @@ static const struct mt_field vs_fields[] = {
 		.help = "routes of every protocol that has messages"},
 	{"tcp", MT_F_CUSTOM, .custom = read_list,
 		.help = "routes of ports that are passed on as bytes (match: port only)"},
-	{"tls", MT_F_CUSTOM, .custom = read_list, .sub = &rule_section,
+	{"tls", MT_F_CUSTOM, .custom = read_list, .sub = &tls_rule_section,
 		.help = "routes of TLS that is passed through, by the server name; "
 			"of ports that are passed on as bytes, and of gateways with PASSTHROUGH"},
 	{"exportTo", MT_F_TEXTS, AT(struct mt_virtual_service, export_to.v),

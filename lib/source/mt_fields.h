@@ -34,6 +34,10 @@ enum mt_field_status {
 	MT_S_ENFORCED,
 	MT_S_KEPT,  /* shown, nothing depends on it */
 	MT_S_LATER, /* checked, not enforced: a warning says `instead` */
+	/* For the reference page; what reads the field does the rest. */
+	MT_S_WARNS,	 /* checked, not enforced: its own reader warns */
+	MT_S_REFUSED,	 /* refused where what has it is served */
+	MT_S_NOT_SERVED, /* not enforced: what has it is not served */
 };
 
 struct mt_fctx;

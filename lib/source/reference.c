@@ -39,8 +39,12 @@ static const char *status_str(const struct mt_field *f)
 	default:
 		break;
 	}
-	if (f->status == MT_S_LATER)
+	if (f->status == MT_S_LATER || f->status == MT_S_WARNS)
 		return "checked, not enforced (warning)";
+	if (f->status == MT_S_REFUSED)
+		return "refused where it is served";
+	if (f->status == MT_S_NOT_SERVED)
+		return "not enforced: what has it is not served";
 	if (f->status == MT_S_KEPT)
 		return "kept, nothing depends on it";
 	return f->required ? "enforced, required" : "enforced";

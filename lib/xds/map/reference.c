@@ -26,7 +26,7 @@ static const struct {
 	{"Transport sockets",
 		{&xds__upstream_tls_context__descriptor, &xds__downstream_tls_context__descriptor,
 			&xds__common_tls_context__descriptor},
-		"Read and shown"},
+		"Enforced, or such TLS is not spoken"},
 	{"Secrets (SDS)", {&xds__secret__descriptor}, "Read and kept"},
 	{"Extensions (ECDS)", {&xds__typed_extension_config__descriptor}, NULL},
 	{"Names (NDS)", {&xds__name_table__descriptor, &xds__name_table__name_info__descriptor},

@@ -622,6 +622,84 @@ static void reference_page(void)
 	free(text);
 }
 
+/* The third column of a row, and the fourth. */
+static bool columns(char *line, char **status, char **help)
+{
+	char *end;
+
+	for (int i = 0; i < 2; i++) {
+		line = strstr(line + 1, " | ");
+		if (!line)
+			return false;
+	}
+	*status = line + 3;
+	end = strstr(*status, " | ");
+	if (!end)
+		return false;
+	*end = '\0';
+	*help = end + 3;
+	return true;
+}
+
+/* What a row says of a field is what its words say: nothing is enforced that is refused, or not read. */
+static void rows_contradict_nothing(void)
+{
+	static const char *const words[] = {"refused where", "accepted, not", "accepted and not",
+		"is not enforced", "not enforced:", "not read:", "not verified", "not evaluated"};
+	char *text = NULL, *save = NULL, *status, *help;
+	uint32_t enforced = 0;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+
+	mt_source_reference(out);
+	fclose(out);
+	for (char *l = strtok_r(text, "\n", &save); l; l = strtok_r(NULL, "\n", &save)) {
+		if (strncmp(l, "| `", 3) != 0 || !columns(l, &status, &help) ||
+			strncmp(status, "enforced", 8) != 0)
+			continue;
+		enforced++;
+		for (size_t i = 0; i < MT_ARRAY_LEN(words); i++) {
+			if (strstr(help, words[i]))
+				fprintf(stderr, "%s: enforced, and %s\n", l, help);
+			CU_ASSERT_PTR_NULL(strstr(help, words[i]));
+		}
+	}
+	CU_ASSERT_TRUE(enforced > 500);
+	free(text);
+}
+
+/* Routes of TLS have the fields of Istio's, and no others. */
+static void tls_routes(void)
+{
+	static const char form[] =
+		"apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: a}\n"
+		"spec:\n  hosts: [a.x]\n  tls:\n  - match: [{sniHosts: [a.x]%s}]\n"
+		"    route: [{destination: {host: a.x}}]\n%s";
+	static const struct {
+		const char *match, *rule, *error;
+	} t[] = {{"", "", NULL}, {", port: 443", "", NULL}, {", gateways: [g]", "", NULL},
+		{", sourceLabels: {a: b}", "", NULL}, {", sourceNamespace: n", "", NULL},
+		{", uri: {exact: a}", "", "unknown field"},
+		{", headers: {a: {}}", "", "unknown field"},
+		{"", "    timeout: 1s\n", "unknown field"},
+		{"", "    mirror: {host: b.x}\n", "unknown field"}};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
+		struct mt_model *m = mt_model_new();
+		struct mt_diags diags;
+		char text[600];
+		int n = snprintf(text, sizeof(text), form, t[i].match, t[i].rule);
+
+		mt_diags_init(&diags);
+		CU_ASSERT_EQUAL(mt_source_text(m, &diags, "t", text, (size_t)n), 0);
+		CU_ASSERT_EQUAL(diags.errors, t[i].error != NULL);
+		if (t[i].error && diags.errors)
+			CU_ASSERT_PTR_NOT_NULL(strstr(diags.items[0].message, t[i].error));
+		mt_diags_fini(&diags);
+		mt_model_free(m);
+	}
+}
+
 const struct mt_test documents_tests[] = {
 	{"bad_documents_table", bad_documents_table},
 	{"warned_documents_table", warned_documents_table},
@@ -635,5 +713,7 @@ const struct mt_test documents_tests[] = {
 	{"read_once", read_once},
 	{"missing_files", missing_files},
 	{"reference_page", reference_page},
+	{"rows_contradict_nothing", rows_contradict_nothing},
+	{"tls_routes", tls_routes},
 	{0},
 };
