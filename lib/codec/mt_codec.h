@@ -273,6 +273,12 @@ struct mt_codec {
 	int (*mutate)(struct mt_msg *msg, struct mt_chain *c, struct mt_metadata *meta,
 		const struct mt_mutation *m, uint32_t n, struct mt_pools *p);
 
+	/*
+	 * True if the client whose request `seed` was saved from can read this reply with metadata added. NULL: each client can read
+	 * each reply.
+	 */
+	bool (*reads_added)(const struct mt_seed *seed, const struct mt_msg *reply);
+
 	/* Appends a protocol-native error for the saved request. 0, -ENOMEM, -ENOTSUP (close instead). */
 	int (*reply)(const struct mt_seed *seed, enum mt_local_reply what, const char *text,
 		struct mt_chain *out, struct mt_pools *p);

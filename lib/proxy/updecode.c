@@ -74,6 +74,14 @@ static void release(struct mt_proxy *p, struct mt_up *u, uint64_t id, struct mt_
 	u->release = true; /* after the decode loop is done with this message */
 }
 
+static bool adds_any(const struct mt_view *v)
+{
+	for (uint32_t i = 0; i < v->n_mutations; i++)
+		if (v->mutations[i].value)
+			return true;
+	return false;
+}
+
 /* Reply filters and the route's responseMutation. false: a filter answers the call. */
 static bool mutate_reply(struct mt_proxy *p, struct mt_up *u, struct mt_exchange *ex,
 	struct mt_msg *msg, struct mt_chain *c)
@@ -94,6 +102,10 @@ static bool mutate_reply(struct mt_proxy *p, struct mt_up *u, struct mt_exchange
 		mt_filter_mutate(&p->filters, v, ex->route->rsp_mut, ex->route->n_rsp_mut);
 	if (mt_likely(v->n_mutations == 0))
 		return true;
+	if (mt_unlikely(codec->reads_added && adds_any(v) && !codec->reads_added(&ex->seed, msg))) {
+		mt_count(p->counters, MT_PROXY_mutation_old_client);
+		return true;
+	}
 	if (!codec->mutate ||
 		codec->mutate(msg, c, &v->meta, v->mutations, v->n_mutations, p->pools))
 		mt_count(p->counters, MT_PROXY_mutation_failed);

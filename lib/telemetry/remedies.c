@@ -397,6 +397,8 @@ static const struct remedy remedies[] = {
 		"; else the protocol has no errors"},
 	{"proxy", "mutation_failed",
 		"shorter or fewer metadata values; the protocol has no room for more"},
+	{"proxy", "mutation_old_client",
+		"upgrade the clients: Dubbo reads attachments in replies since 2.6.3"},
 	{"proxy", "opaque_half_closed_timeout",
 		"let the side that is done close its connection within five minutes"},
 	{"proxy", "opaque_repeated",

@@ -13,6 +13,14 @@ static const struct mt_mutation *find(
 	return NULL;
 }
 
+static bool sets_any(const struct mt_mutation *mu, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (mu[i].value)
+			return true;
+	return false;
+}
+
 /* Appends the entries that are to be set, then the end of the map. */
 static int put_sets(
 	struct mt_chain *tail, const struct mt_mutation *mu, uint32_t n, struct mt_pools *p)
@@ -89,10 +97,43 @@ static int commit(struct mt_msg *msg, struct mt_chain *c, uint32_t keep, struct 
 	return 0;
 }
 
+/* What is looked at of a version: "2.0.N" and what follows. */
+#define VERSION_PART 6
+
 /*
- * A reply without attachments gets a map: its type moves from 0, 1, 2 to 3, 4, 5, which consumers
- * read since dubbo version 2.0.2.
+ * A request begins with its client's version of the protocol, which is 2.0.2 in Apache's releases
+ * that read replies of types 3 to 5 (2.6.3 and later). Older releases sent the version of the jar there,
+ * up to 2.6.2, and among those are 2.0.10 to 2.0.14. Providers answer by that
+ * (Version.isSupportResponseAttachment): those of 2.6.3 excluded 2.0.10 to 2.6.2, those of today
+ * include 2.0.2 to 2.0.99. True for what both take for a reader: 2.0.2 to 2.0.9, and whatever follows
+ * the third number.
  */
+bool dubbo_reads_attachments(const struct mt_msg *msg, const struct mt_chain *c)
+{
+	uint32_t off = msg->field[DUBBO_F_DUBBO].off, len = msg->field[DUBBO_F_DUBBO].len;
+	uint8_t scratch[VERSION_PART];
+	const uint8_t *v;
+
+	if (len < VERSION_PART - 1 || len == DUBBO_NO_TEXT)
+		return false;
+	len = MT_MIN(len, (uint32_t)VERSION_PART);
+	/* As a rule it is in the first buffer. */
+	if (mt_likely(c->head && mt_link(c->head)->len >= off + len))
+		v = mt_link_data(c->head) + off;
+	else
+		v = mt_chain_peek(c, off, len, scratch);
+	return v && memcmp(v, "2.0.", 4) == 0 && v[4] >= '2' && v[4] <= '9' &&
+	       (len < VERSION_PART || v[5] < '0' || v[5] > '9');
+}
+
+/* A server that sends attachments has decided that its client reads them. */
+bool dubbo_reads_added(const struct mt_seed *seed, const struct mt_msg *reply)
+{
+	return reply->aux < DUBBO_RSP_EXCEPTION || reply->aux > DUBBO_RSP_NULL ||
+	       seed->flags & DUBBO_SEED_READS_ATT;
+}
+
+/* A reply without attachments gets a map: its type moves from 0, 1, 2 to 3, 4, 5. */
 static int add_map(struct mt_msg *msg, struct mt_chain *c, const struct mt_mutation *mu, uint32_t n,
 	struct mt_pools *p)
 {
@@ -103,6 +144,8 @@ static int add_map(struct mt_msg *msg, struct mt_chain *c, const struct mt_mutat
 	if (msg->kind != MT_MSG_REPLY || msg->variant != DUBBO_SER_HESSIAN ||
 		msg->aux < DUBBO_RSP_EXCEPTION || msg->aux > DUBBO_RSP_NULL)
 		return -ENOTSUP;
+	if (!sets_any(mu, n))
+		return 0; /* what is to be removed is not there */
 	/* The place of a map must be the message's end. */
 	if (!(msg->flags & DUBBO_MAP_SOUGHT) || msg->field[DUBBO_F_MAP].off != msg->len)
 		return -ENOTSUP;

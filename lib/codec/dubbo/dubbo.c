@@ -20,9 +20,9 @@ static enum mt_sniff sniff(const uint8_t *p, uint32_t n, uint32_t *need)
 
 static void save(const struct mt_msg *msg, const struct mt_chain *c, struct mt_seed *seed)
 {
-	(void)c;
 	seed->id = msg->id;
 	seed->variant = msg->variant;
+	seed->flags = dubbo_reads_attachments(msg, c) ? DUBBO_SEED_READS_ATT : 0;
 }
 
 static int set_id(struct mt_msg *msg, struct mt_chain *c, uint64_t id, struct mt_pools *p)
@@ -207,6 +207,7 @@ const struct mt_codec mt_codec_dubbo = {
 	.set_id = set_id,
 	.restore_id = restore_id,
 	.mutate = dubbo_mutate,
+	.reads_added = dubbo_reads_added,
 	.reply = reply,
 	.heartbeat = heartbeat,
 	.goaway = goaway,

@@ -63,6 +63,9 @@ enum dubbo_key {
 #define DUBBO_RSP_NULL	    0x92
 #define DUBBO_RSP_ATT	    3
 
+/* seed->flags: the client reads replies of types 3 to 5. */
+#define DUBBO_SEED_READS_ATT 0x01
+
 /*
  * The five strings in front of a request together; what is longer cannot be proxied. A method's descriptor
  * in a class file is at most 65,535 bytes, all the others are names.
@@ -79,5 +82,8 @@ void dubbo_index(struct mt_msg *msg, const struct mt_chain *c, struct mt_metadat
 bool dubbo_carries(const struct mt_msg *msg);
 int dubbo_inner_method(const struct mt_msg *msg, const struct mt_chain *c, struct mt_slice *value,
 	uint8_t *scratch);
+/* change.c */
+bool dubbo_reads_attachments(const struct mt_msg *msg, const struct mt_chain *c);
+bool dubbo_reads_added(const struct mt_seed *seed, const struct mt_msg *reply);
 int dubbo_mutate(struct mt_msg *msg, struct mt_chain *c, struct mt_metadata *m,
 	const struct mt_mutation *mu, uint32_t n, struct mt_pools *p);

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define N_LISTENERS 4
+#define N_LISTENERS 5
 
 static struct mt_ep_state states[CONFIG_EPS * 2] mt_cache_aligned;
 struct mt_ep_state config_unused mt_cache_aligned = {.id = 99, .index = CONFIG_EPS};
@@ -88,6 +88,7 @@ struct mt_snapshot *config_make(int gen, uint64_t version, uint32_t n_eps, bool 
 	make_listener(gen, 1, CONFIG_OPAQUE, &toy_opaque_codec);
 	make_listener(gen, 2, CONFIG_SERIAL, &toy_serial_codec);
 	make_listener(gen, 3, CONFIG_NAMED, &toy_named_codec);
+	make_listener(gen, 4, CONFIG_DUBBO, mt_codec_find("dubbo"));
 	s->version = version;
 	s->listeners = listeners[gen];
 	s->n_listeners = with_serial ? N_LISTENERS : 2;

@@ -12,6 +12,7 @@
 #define CONFIG_OPAQUE 1001
 #define CONFIG_SERIAL 1002
 #define CONFIG_NAMED  1003
+#define CONFIG_DUBBO  1004 /* the real codec */
 
 extern const struct mt_codec toy_opaque_codec;
 
