@@ -108,11 +108,13 @@ nomem:
 	return -ENOMEM;
 }
 
-#define EVENT_BODY_MAX 32
+/* Null is 60 bytes long in protostuff, which is the longest of the known ones. */
+#define EVENT_BODY_MAX 256
 
 /*
  * The answer carries null in the serialization of the request, which is what a heartbeat's body is: so
- * it is echoed for serializations that we do not read.
+ * it is echoed for serializations that we do not read. One that is too long to be null is answered in hessian2, which its sender
+ * reports and takes for a sign of life.
  */
 static int heartbeat(const struct mt_msg *msg, const struct mt_chain *c, uint64_t id,
 	struct mt_chain *out, struct mt_pools *p)

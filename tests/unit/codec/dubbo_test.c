@@ -160,6 +160,33 @@ static void heartbeats(void)
 	mt_chain_free(&c);
 }
 
+/* Bodies of serializations that are not read are echoed: null has 60 bytes in protostuff (12). */
+static void heartbeats_are_echoed(void)
+{
+	static const uint32_t lens[] = {0, 1, 6, 32, 33, 60, 255, 256};
+
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(lens) * 2; i++) {
+		uint32_t len = lens[i / 2];
+		uint8_t p[16 + 256] = {0xda, 0xbb, 0xe0 | 12, 0, 1, 2, 3, 4, 5, 6, 7, 8};
+		enum mt_dir dir = i % 2 ? MT_DIR_UP : MT_DIR_DOWN;
+		struct mt_chain c = {0}, out = {0};
+		struct mt_msg msg;
+
+		mt_put_be32(p + 12, len);
+		for (uint32_t k = 0; k < len; k++)
+			p[16 + k] = (uint8_t)(k * 7);
+		env_append(&c, p, 16 + len, i % 5);
+		CU_ASSERT_EQUAL(env_decode(&mt_codec_dubbo, dir, &c, &msg), MT_DECODE_DONE);
+		CU_ASSERT_EQUAL(msg.kind, MT_MSG_HEARTBEAT);
+		CU_ASSERT_EQUAL(mt_codec_dubbo.heartbeat(&msg, &c, msg.id, &out, &env_pools), 0);
+		p[2] = 0x20 | 12;
+		p[3] = 20;
+		CU_ASSERT(env_equal(&out, p, 16 + len));
+		mt_chain_free(&out);
+		mt_chain_free(&c);
+	}
+}
+
 /* As a provider of 2.7 said it. */
 static void goes_away(void)
 {
@@ -436,6 +463,7 @@ const struct mt_test dubbo_tests[] = {
 	{"dubbo_reply_verified", reply_as_verified},
 	{"dubbo_reply_statuses", reply_statuses},
 	{"dubbo_heartbeats", heartbeats},
+	{"dubbo heartbeats are echoed", heartbeats_are_echoed},
 	{"goes away", goes_away},
 	{"dubbo_mutations", mutations},
 	{"dubbo_reply_attachments", reply_gets_attachments},
