@@ -547,6 +547,10 @@ struct mt_blame mt_up_blame(struct mt_proxy *p, struct mt_up *u);
 /* Forgets the connection (its stream is gone or let go). */
 void mt_up_forget(struct mt_proxy *p, struct mt_up *u);
 
+/* uprequest.c: answers the heartbeat, or the request, that u->msg is; it stays in rx. */
+void mt_up_heartbeat(struct mt_proxy *p, struct mt_up *u);
+void mt_up_request(struct mt_proxy *p, struct mt_up *u);
+
 /* Bytes to the server. */
 static inline void mt_up_send(struct mt_up *u, struct mt_chain *c)
 {

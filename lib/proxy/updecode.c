@@ -186,17 +186,8 @@ static void whole_reply(struct mt_proxy *p, struct mt_up *u)
 		mt_reply_settle(p, down);
 }
 
-static bool half_sent(struct mt_proxy *p, struct mt_up *u)
-{
-	const struct mt_exchange *ex = mt_attempt_exchange_of(p, u->attempt);
-
-	return ex && ex->in_message;
-}
-
 void mt_up_message(struct mt_proxy *p, struct mt_up *u)
 {
-	const struct mt_codec *codec = u->lanes->codec;
-	struct mt_chain out = {0};
 	uint32_t len = u->msg.len;
 
 	switch (u->msg.kind) {
@@ -204,12 +195,7 @@ void mt_up_message(struct mt_proxy *p, struct mt_up *u)
 		whole_reply(p, u);
 		return;
 	case MT_MSG_HEARTBEAT:
-		/* Not into the middle of a long request; its bytes show that we live. */
-		if (codec->heartbeat && !half_sent(p, u) &&
-			codec->heartbeat(&u->msg, &u->s->rx, u->msg.id, &out, p->pools) == 0) {
-			mt_count(p->counters, MT_PROXY_heartbeat_answered);
-			mt_up_send(u, &out);
-		}
+		mt_up_heartbeat(p, u);
 		break;
 	case MT_MSG_HEARTBEAT_REPLY:
 		mt_silence_answered(p, u);
@@ -225,7 +211,7 @@ void mt_up_message(struct mt_proxy *p, struct mt_up *u)
 		break;
 	case MT_MSG_REQUEST:
 	case MT_MSG_ONEWAY:
-		mt_count(p->counters, MT_PROXY_up_request);
+		mt_up_request(p, u);
 		break;
 	default:
 		mt_count(p->counters, MT_PROXY_unexpected_kind);

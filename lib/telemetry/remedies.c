@@ -336,6 +336,8 @@ static const struct remedy remedies[] = {
 	{"proxy", "up_unknown_reply", SERVER "; it answers what it was not asked"},
 	{"proxy", "up_request",
 		"servers that call back need a connection of their own to the client"},
+	{"proxy", "up_request_dropped",
+		"servers that call back need a connection of their own to the client"},
 	{"proxy", "exchange_cut_off",
 		"look at the reasons beside it: proxy_slow_reader, proxy_evicted_replying, "
 		"proxy_reply_truncated, proxy_reply_unsendable, proxy_message_stalled"},

@@ -67,7 +67,7 @@ static uint8_t status_of(enum mt_local_reply what)
 	case MT_REPLY_BAD_REPLY:
 		return 50; /* bad response */
 	case MT_REPLY_DENIED:
-		return 70; /* service error */
+		return 70; /* service error; a consumer's answer, too, to a provider's request for what it lacks */
 	default:
 		return 80; /* server error */
 	}

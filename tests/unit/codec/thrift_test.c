@@ -158,9 +158,11 @@ static const struct {
 	{"thrift/unframed-binary-old-call", "thrift/unframed-binary-old-exception"},
 };
 
+/* To calls of clients, and of servers. */
 static void error_replies(void)
 {
-	for (uint32_t i = 0; i < MT_ARRAY_LEN(replies); i++) {
+	for (uint32_t k = 0; k < 2 * MT_ARRAY_LEN(replies); k++) {
+		uint32_t i = k / 2;
 		struct mt_chain c = {0}, out = {0};
 		struct mt_seed seed = {0};
 		struct mt_msg msg;
@@ -168,7 +170,9 @@ static void error_replies(void)
 		uint32_t n = env_vector(replies[i].call, p);
 
 		env_append(&c, p, n, 0);
-		CU_ASSERT_EQUAL(env_decode(&mt_codec_thrift, IN, &c, &msg), MT_DECODE_DONE);
+		CU_ASSERT_EQUAL(env_decode(&mt_codec_thrift, k % 2 ? MT_DIR_UP : IN, &c, &msg),
+			MT_DECODE_DONE);
+		CU_ASSERT_EQUAL(msg.kind, MT_MSG_REQUEST);
 		mt_codec_thrift.save(&msg, &c, &seed);
 		CU_ASSERT_EQUAL(mt_codec_thrift.reply(&seed, MT_REPLY_NO_ENDPOINT,
 					"no healthy upstream", &out, &env_pools),

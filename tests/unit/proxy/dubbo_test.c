@@ -8,7 +8,6 @@
 #define REQUEST	 0xc2
 #define REPLY	 0x02
 #define OK	 20
-#define HESSIAN	 2
 #define VALUE	 0x91 /* first byte of a reply's body: a value; + 3: and attachments */
 #define BODY_MAX 400
 
@@ -242,6 +241,41 @@ static void test_reply_with_attachments(void)
 	stop(c);
 }
 
-const struct mt_test dubbo_tests[] = {{"reply for old clients", test_reply_for_old_clients},
+/* ---- what servers send on their own -------------------------------------------------------- */
+
+/* A callback: its thread would wait for its time-out. */
+static void test_provider_calls_back(void)
+{
+	static const char text[] = "requests to clients are not forwarded";
+	struct fake_conn *c = dubbo_client(NULL), *s;
+	struct frame f = call_of(7, "2.0.2"), got;
+
+	send_frame(c, &f);
+	s = server();
+	CU_ASSERT_TRUE_FATAL(next_frame(s, &got));
+	f = call_of(0x1122334455667788, "2.0.2");
+	send_frame(s, &f);
+	CU_ASSERT_TRUE_FATAL(next_frame(s, &f));
+	CU_ASSERT(f.flags == REPLY && f.status == 70);
+	CU_ASSERT_EQUAL(f.id, 0x1122334455667788);
+	/* One string: a length of two bytes, and the text. */
+	CU_ASSERT_EQUAL(f.len, 2 + sizeof(text) - 1);
+	CU_ASSERT_EQUAL(memcmp(f.body + 2, text, sizeof(text) - 1), 0);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_up_request), 1);
+	/* One that wants no answer gets none, and the call is answered all the same. */
+	f = call_of(8, "2.0.2");
+	f.flags = 0x82;
+	send_frame(s, &f);
+	CU_ASSERT_FALSE(next_frame(s, &f));
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_up_request_dropped), 1);
+	f = (struct frame){
+		.flags = REPLY, .status = OK, .id = got.id, .len = 1, .body = {VALUE + 1}};
+	send_frame(s, &f);
+	CU_ASSERT_TRUE(next_frame(c, &f) && f.id == 7 && f.status == OK);
+	stop(c);
+}
+
+const struct mt_test dubbo_tests[] = {{"provider calls back", test_provider_calls_back},
+	{"reply for old clients", test_reply_for_old_clients},
 	{"reply without what goes", test_reply_without_what_goes},
 	{"reply with attachments", test_reply_with_attachments}, {0}};

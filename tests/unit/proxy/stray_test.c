@@ -9,6 +9,8 @@
 static void test_stray_messages(void)
 {
 	struct fake_conn *c, *s;
+	struct toy t;
+	uint64_t id;
 
 	scene_start(1);
 	c = lab_client(CONFIG_SAFE);
@@ -16,12 +18,47 @@ static void test_stray_messages(void)
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_unexpected_kind), 1);
 	scene_send_request(c, 'Q', 1, 64);
 	s = scene_connected_server(0);
+	id = scene_next_sent(s).id;
 	scene_send_request(s, 'Q', 9, 64); /* a server that calls back */
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_up_request), 1);
+	t = scene_next_sent(s);
+	CU_ASSERT(t.kind == 'P' && t.status == 1 && t.id == 9 && t.first == MT_REPLY_DENIED);
+	scene_send_request(s, 'O', 10, 64); /* wants no answer */
+	CU_ASSERT_EQUAL(s->sent.len, 0);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_up_request_dropped), 1);
 	CU_ASSERT_EQUAL(scene_next_sent(c).kind, 0);
 	/* Both connections go on as if nothing had come. */
-	scene_answer(s, scene_next_sent(s).id, 1, 64);
+	scene_answer(s, id, 1, 64);
 	CU_ASSERT_EQUAL(scene_next_sent(c).id, 1);
+	lab_close(c, MT_CLOSE_RESET);
+	scene_stop();
+}
+
+/* Answers go neither into the middle of a request nor without end to a server that does not read them. */
+static void test_server_calls_at_bad_times(void)
+{
+	enum { LONG = 200000, FLOOD = 20000 };
+	struct fake_conn *c, *s;
+
+	scene_start(1);
+	scene_patient();
+	c = lab_client(CONFIG_SAFE);
+	toy_make(scene_buf, 'Q', 1, "call", LONG);
+	lab_feed(c, scene_buf, LONG / 2);
+	s = scene_connected_server(0);
+	CU_ASSERT_EQUAL(lab_take(s, scene_buf, LONG), LONG / 2);
+	scene_send_request(s, 'Q', 9, 64);
+	scene_send_request(s, 'H', 10, TOY_HEADER);
+	CU_ASSERT_EQUAL(s->sent.len, 0);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_up_request_dropped), 1);
+	toy_make(scene_buf, 'Q', 1, "call", LONG);
+	lab_feed(c, scene_buf + LONG / 2, LONG / 2);
+	CU_ASSERT_EQUAL(lab_take(s, scene_buf, LONG), LONG / 2);
+	for (uint32_t i = 0; i < FLOOD; i++)
+		scene_send_request(s, 'Q', 100 + i, 64);
+	CU_ASSERT_TRUE(s->s.tx_queued < s->s.tx_high + 4096);
+	CU_ASSERT_TRUE(scene_counted(MT_PROXY_up_request_dropped) > 1);
+	scene_answer(s, 1, 1, 64);
 	lab_close(c, MT_CLOSE_RESET);
 	scene_stop();
 }
@@ -217,6 +254,7 @@ static void test_route_mutation_impossible(void)
 }
 
 const struct mt_test stray_tests[] = {{"stray messages", test_stray_messages},
+	{"server calls at bad times", test_server_calls_at_bad_times},
 	{"unsupported request", test_unsupported_request}, {"idle client", test_idle_client},
 	{"too many outstanding", test_too_many_outstanding},
 	{"half-closed for long", test_half_closed_for_long}, {"replies held", test_replies_held},
