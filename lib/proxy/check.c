@@ -141,6 +141,10 @@ static const char *check_pair(const struct mt_proxy *p, const struct mt_pair *pr
 {
 	const struct mt_connecting *j = mt_connecting_of(p, pr);
 
+	if (pr->cut)
+		return !pr->down == !pr->up || !mt_timer_armed(&pr->timer)
+			       ? "a byte stream that was cut off has two sides, none, or no time"
+			       : NULL;
 	if (!pr->up && !(j && j->awaits))
 		return "a byte stream has no server and asks for none";
 	if ((pr->fin_waits || !pr->up) && !mt_timer_armed(&pr->timer))

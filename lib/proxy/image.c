@@ -10,7 +10,7 @@ void mt_proxy_image_parts(struct mt_proxy *p, struct mt_image *im)
 		&p->lanes, &p->rings, &p->pairs, &p->connecting, &p->undecided, &p->fairs,
 		&p->probes};
 	const struct mt_stream_user *const users[] = {&mt_down_user, &mt_up_user, &mt_probe_user,
-		&mt_undecided_user, &mt_pair_down_user, &mt_pair_up_user};
+		&mt_undecided_user, &mt_pair_down_user, &mt_pair_up_user, &mt_pair_cut_user};
 
 	mt_image_space(im, p, sizeof(*p)); /* heads of lists */
 	for (size_t i = 0; i < MT_ARRAY_LEN(pointed_to); i++)

@@ -5,7 +5,8 @@
 #include "mt_proxy_types.h"
 
 /* Of a byte stream's two connections; the context is the proxy, owner_idx the pair's. */
-extern const struct mt_stream_user mt_pair_down_user, mt_pair_up_user;
+extern const struct mt_stream_user mt_pair_down_user, mt_pair_up_user,
+	mt_pair_cut_user; /* of the one that is left (opaque_cut.c) */
 
 /* NULL: both ends are connected. */
 static inline struct mt_connecting *mt_connecting_of(
@@ -49,6 +50,18 @@ static inline const struct mt_service *mt_opaque_service(const struct mt_filter_
 {
 	return proto && proto->n_services ? proto->services[0] : NULL;
 }
+
+/* The client answers for what both directions hold; the server, if its client is gone. */
+struct mt_addr mt_opaque_client_of(const struct mt_stream *s);
+
+/* ---- opaque_cut.c: one side was cut off ---- */
+
+/* What `from` has received, and its FIN, to the other side, whose FIN was not passed on yet. */
+void mt_opaque_pass_rest(struct mt_stream *from, struct mt_stream *to);
+/* One of both is gone, and NULL: the other one is reset when it has all that was sent to it. */
+void mt_opaque_cut(struct mt_proxy *p, struct mt_pair *pr);
+/* mt_pair.timer is due, with mt_pair.cut. */
+void mt_opaque_cut_timer(struct mt_proxy *p, struct mt_pair *pr);
 
 /* ---- opaque_connect.c: how it comes to a server ---- */
 

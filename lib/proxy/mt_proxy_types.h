@@ -315,13 +315,17 @@ struct mt_pair {
 	bool fin_to_up : 1, fin_to_down : 1; /* FINs passed on */
 	bool fin_waits : 1; /* the server's is not yet: whether it has read anything is not known */
 	uint8_t again : 2;  /* times that it was joined again (opaque_connect.c) */
+	bool cut : 1; /* one side was cut off; the other one is delivered what it left (opaque_cut.c) */
 	bool sni_unkept : 1; /* TLS of its client's passes through: the name that it asks for was seen, and is gone */
 	/*
 	 * For its bytes: mt_service.index + 1 of what the client's address names in the snapshot of this version
 	 * (the low half); 0: nothing. Looked up again under another, where the number may be another's.
 	 */
 	uint16_t service;
-	uint32_t version;
+	union {
+		uint32_t version;
+		uint32_t cut_ms; /* with `cut`, when nothing is counted any more: since */
+	};
 };
 _Static_assert(sizeof(struct mt_pair) <= MT_CACHE_LINE, "an idle byte stream stays small");
 

@@ -16,7 +16,9 @@ static struct mt_pair *pair_of(const struct mt_stream *s)
 
 const struct mt_lanes *mt_opaque_lanes(const struct mt_stream *s)
 {
-	return s->user == &mt_pair_up_user ? pair_of(s)->lanes : NULL;
+	if (s->user == &mt_pair_up_user)
+		return pair_of(s)->lanes;
+	return s->user == &mt_pair_cut_user && pair_of(s)->up == s ? pair_of(s)->lanes : NULL;
 }
 
 /* ---- life ---- */
@@ -187,6 +189,10 @@ void mt_opaque_timer(struct mt_proxy *p, struct mt_pair *pr)
 {
 	uint64_t quiet = mt_opaque_ms(p) - pr->last_ms, limit = p->conf.half_closed_s * 1000ull;
 
+	if (mt_unlikely(pr->cut)) {
+		mt_opaque_cut_timer(p, pr);
+		return;
+	}
 	if (pr->connecting) {
 		mt_count(p->counters, MT_PROXY_demand_late);
 		mt_connecting_of(p, pr)->limited = true;
@@ -230,6 +236,27 @@ static void on_connected(struct mt_stream *s)
 	pump(p, pr);
 }
 
+/* The bytes of a side that was cut off, whatever room the other one has: a receive window at most. */
+static void pass_rest(struct mt_proxy *p, struct mt_pair *pr, struct mt_stream *from)
+{
+	bool is_up = from == pr->up;
+	struct mt_stream *to = is_up ? pr->down : pr->up;
+	struct mt_service_stats *st = pr->down ? mt_opaque_stats(p, pr) : NULL;
+	bool passed = is_up ? pr->fin_to_down : pr->fin_to_up;
+	uint32_t n = from->rx.len;
+
+	/* A FIN alone that crossed what was sent to the server is not passed on: a reset carries more. */
+	if (!to || passed || pr->fin_waits)
+		return;
+	mt_opaque_pass_rest(from, to);
+	if (st)
+		*(is_up ? &st->bytes_out : &st->bytes_in) += n;
+	if (is_up)
+		pr->fin_to_down = from->rx_eof;
+	else
+		pr->fin_to_up = from->rx_eof;
+}
+
 static void on_up_closed(struct mt_stream *s, enum mt_close_reason reason)
 {
 	struct mt_proxy *p = s->user_ctx;
@@ -242,11 +269,12 @@ static void on_up_closed(struct mt_stream *s, enum mt_close_reason reason)
 	mt_account_connection(p, pr->lanes->ep_index, false, reason);
 	if (reason != MT_CLOSE_OK && mt_opaque_repeat(p, pr))
 		return;
+	if (reason != MT_CLOSE_OK)
+		pass_rest(p, pr, s);
 	mt_opaque_forget_up(p, pr);
 	mt_opaque_count_closed(p, pr);
 	if (reason != MT_CLOSE_OK) {
-		mt_count(p->counters, MT_PROXY_opaque_reset);
-		mt_opaque_abort_down(p, pr, MT_ABORT_RELAYED);
+		mt_opaque_cut(p, pr);
 		return;
 	}
 	/* Both FINs are through; what is still queued to the client is delivered. */
@@ -265,6 +293,12 @@ static void on_down_closed(struct mt_stream *s, enum mt_close_reason reason)
 	if (st)
 		st->client_left++;
 	mt_opaque_count_closed(p, pr);
+	if (up && reason != MT_CLOSE_OK && !pr->connecting) {
+		pass_rest(p, pr, s);
+		pr->down = NULL;
+		mt_opaque_cut(p, pr);
+		return;
+	}
 	if (up && reason == MT_CLOSE_OK) {
 		mt_opaque_forget_up(p, pr);
 		mt_stream_detach(up);
@@ -275,8 +309,7 @@ static void on_down_closed(struct mt_stream *s, enum mt_close_reason reason)
 	mt_opaque_free(p, pr);
 }
 
-/* The client answers for what both directions hold. */
-static struct mt_addr client_of(const struct mt_stream *s)
+struct mt_addr mt_opaque_client_of(const struct mt_stream *s)
 {
 	const struct mt_pair *pr = pair_of(s);
 
@@ -341,5 +374,5 @@ const struct mt_stream_user mt_pair_up_user = {
 	.writable = on_any,
 	.closed = on_up_closed,
 	.evict = on_evict,
-	.holder = client_of,
+	.holder = mt_opaque_client_of,
 };

@@ -403,6 +403,8 @@ static const struct remedy remedies[] = {
 		"upgrade the clients: Dubbo reads attachments in replies since 2.6.3"},
 	{"proxy", "opaque_half_closed_timeout",
 		"let the side that is done close its connection within five minutes"},
+	{"proxy", "opaque_rest_lost",
+		"clients or servers that do not read what they are sent: look at their load"},
 	{"proxy", "opaque_repeated",
 		"nothing, if servers restart; if it grows steadily, they turn connections away: "
 		"look at their limits and logs"},

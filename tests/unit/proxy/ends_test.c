@@ -396,18 +396,20 @@ static void test_endpoint_failures(void)
 static void test_endpoint_failures_of_bytes(void)
 {
 	const struct mt_ep_stats *st;
-	struct fake_conn *s;
+	struct fake_conn *c, *s;
+	uint8_t rest[8];
 
 	scene_start(1);
 	st = mt_proxy_ep_stats(lab.p, 0);
 	lab_client(CONFIG_OPAQUE);
 	lab_close(lab_server(0), MT_CLOSE_REFUSED);
 	CU_ASSERT(st->failures == 1 && st->connect_failed == 1);
-	lab_client(CONFIG_OPAQUE);
+	c = lab_client(CONFIG_OPAQUE);
 	s = scene_connected_server(0);
 	lab_feed(s, "hello", 5);
 	lab_close(s, MT_CLOSE_RESET);
 	CU_ASSERT(st->failures == 2 && st->connect_failed == 1);
+	CU_ASSERT_EQUAL(lab_take(c, rest, 5), 5);
 	scene_stop();
 }
 

@@ -302,6 +302,8 @@ static void test_opaque(void)
 	lab_connect(s);
 	lab_feed(s, "bye", 3);
 	lab_close(s, MT_CLOSE_RESET);
+	CU_ASSERT_FALSE(c->aborted); /* before it has what came */
+	CU_ASSERT_EQUAL(lab_take(c, out, sizeof(out)), 3);
 	CU_ASSERT_TRUE(c->aborted);
 	scene_stop();
 }

@@ -634,7 +634,7 @@ static void test_chain_moves(void)
 	lab_feed(c, bytes, 10);
 	CU_ASSERT_EQUAL(lab.p->service_stats[1].bytes_in, n + 10);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_listener_gone), 0);
-	lab_close(c, MT_CLOSE_RESET);
+	lab_close(lab_server(0), MT_CLOSE_OK);
 	lab_close(d, MT_CLOSE_RESET);
 	stop();
 }
@@ -680,14 +680,14 @@ static void test_left_half(void)
 	lab_fin(c);
 	CU_ASSERT_TRUE(scene_connected_server(0)->shut);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_undecided_silent), 1);
-	lab_close(c, MT_CLOSE_RESET);
+	lab_close(lab_server(0), MT_CLOSE_OK);
 	c = client();
 	memcpy(bytes, "\x16", 1);
 	lab_feed(c, bytes, 1);
 	CU_ASSERT_EQUAL(lab_n_servers(), 0);
 	lab_fin(c);
 	check_passed(0, 1);
-	lab_close(c, MT_CLOSE_RESET);
+	lab_close(lab_server(0), MT_CLOSE_OK);
 	stop();
 }
 
