@@ -260,6 +260,8 @@ static bool one_principal_fits(struct mt_authz_call *c, const struct mt_authz_va
 /* Who has no issuer or no subject has no principal. */
 static enum fits cond_fits_token(struct mt_authz_call *c, const struct mt_authz_cond *w)
 {
+	if (c->bytes)
+		return UNREAD;
 	if (!c->claims || !c->claims->issuer.off || !c->claims->subject.off)
 		return lacks(w);
 	return (!w->n_values || one_principal_fits(c, w->values, w->n_values)) &&
@@ -275,6 +277,8 @@ static enum fits cond_fits_claim(struct mt_authz_call *c, const struct mt_authz_
 	struct mt_claims_at at = {0};
 	struct mt_claim one;
 
+	if (c->bytes)
+		return UNREAD;
 	while (c->claims && mt_claims_find(c->claims, w->path, &at, &one)) {
 		struct text t = text_of(one.value);
 

@@ -43,6 +43,9 @@ struct mt_authz_reader {
 		uint32_t *pos, struct mt_slice *v);
 };
 
+/* Of byte streams, with mt_authz_call.bytes: reads nothing. */
+extern const struct mt_authz_reader mt_authz_of_bytes;
+
 struct mt_authz_call {
 	struct mt_addr peer, server;
 	uint16_t server_port, service_port;
@@ -53,8 +56,9 @@ struct mt_authz_call {
 	bool mtls; /* he has shown a certificate that was verified, or his port says by name who he is */
 	const struct mt_claims *claims; /* of his token, which is valid; NULL: he has none */
 	uint32_t asked;			/* the one of asks_id has allowed it; 0: nobody was asked */
-	const struct mt_authz_reader *reader; /* NULL: bytes */
-	void *arg;			      /* the reader's */
+	const struct mt_authz_reader *reader; /* NULL: no rule is for messages */
+	bool bytes; /* a byte stream, whose messages and tokens cannot be read, though rules may ask for them */
+	void *arg; /* the reader's */
 	/* By the reader. */
 	struct mt_slice interfaces[MT_AUTHZ_INTERFACES], methods[MT_AUTHZ_METHODS];
 	uint8_t n_interfaces, n_methods;

@@ -36,8 +36,8 @@ static bool routes_are_closed(
 	return n > 0;
 }
 
-static bool service_is_closed(
-	const struct mt_snapshot *s, const struct mt_service *svc, const struct mt_closer **by)
+static bool service_is_closed(const struct mt_snapshot *s, const struct mt_service *svc, bool bytes,
+	const struct mt_closer **by)
 {
 	const struct mt_closer *gate = svc->gate ? mt_b_guard_closes(svc->gate->rules) : NULL;
 
@@ -45,7 +45,7 @@ static bool service_is_closed(
 		*by = *by ? *by : gate;
 		return true;
 	}
-	if (svc->routes)
+	if (svc->routes && !bytes)
 		return routes_are_closed(s, svc->routes, by);
 	if (svc->n_tcp_dests)
 		return dests_are_closed(s, svc->tcp_dests, svc->n_tcp_dests, by);
@@ -59,7 +59,8 @@ static const struct mt_closer *closer_of(const struct mt_snapshot *s, const stru
 
 	for (uint32_t i = 0; i < l->n_protos; i++)
 		for (uint32_t k = 0; k < l->protos[i].n_services; k++)
-			if (!service_is_closed(s, l->protos[i].services[k], &by))
+			if (!service_is_closed(
+				    s, l->protos[i].services[k], l->protos[i].codec->opaque, &by))
 				return NULL;
 	return by;
 }

@@ -106,6 +106,9 @@ static struct mt_shared_service *make(
 		mt_b_note_dep(b, MT_DEP_PLACE, f->fallback);
 	sv->s->gateway = f->gateway != NULL;
 	*rc = mt_b_service_route(b, sv, f);
+	/* TLS at a port of messages is bytes for the host itself (mt_b_listen_split()). */
+	if (!f->codec->opaque)
+		sv->s->tcp_cluster = f->fallback;
 	if (*rc == 0)
 		*rc = add_gate(b, d, sv);
 	if (*rc == 0)

@@ -232,6 +232,18 @@ static bool add_chain(struct mt_build *b, struct mt_listen *l, const struct mt_r
 	return true;
 }
 
+/*
+ * TLS that is not the mesh's is no message of any codec: it is forwarded as bytes to the only service that is there. With
+ * several, the messages would have to name the service, and cannot be read.
+ */
+static void pass_as_bytes(struct mt_listen_chain *c)
+{
+	if (c->codec->opaque || c->n_services != 1)
+		return;
+	c->codec = mt_codec_find("tcp");
+	c->opts = 0;
+}
+
 /* The service's own identity cannot be had, and nobody else's takes its place. */
 static bool add_refusal(struct mt_build *b, struct mt_listen *l, const struct mt_res_match *m)
 {
@@ -261,8 +273,11 @@ int mt_b_listen_split(struct mt_build *b, struct mt_listen *l)
 		return 0;
 	ok = ends ? add_chain(b, l, always && !others ? &tls : &mesh, ends)
 		  : add_refusal(b, l, always && !others ? &tls : &mesh);
-	if (ok && !always && !others)
+	if (ok && !always && !others) {
 		ok = add_chain(b, l, &tls, NULL);
+		if (ok)
+			pass_as_bytes(&l->chains[l->n_chains - 1]);
+	}
 	/* Workloads whom their port vouches for need none: all others are denied behind it. */
 	if (always && !mt_b_has_workload_ports(b))
 		l->last = NULL;

@@ -356,7 +356,8 @@ enum mt_authz_effect mt_guard_judge(
 				       .sni_unkept = ask->sni_unkept,
 				       .claims = ask->claims,
 				       .asked = ask->asked,
-				       .reader = ask->v ? &reader : NULL},
+				       .reader = ask->v ? &reader : &mt_authz_of_bytes,
+				       .bytes = !ask->v},
 		.ask = ask};
 
 	identify(&r.call, ask, false);
@@ -373,7 +374,8 @@ enum mt_authz_effect mt_guard_judge_gate(
 				       .sni_unkept = ask->sni_unkept,
 				       .claims = ask->claims,
 				       .asked = ask->asked,
-				       .reader = ask->v ? &reader : NULL},
+				       .reader = ask->v ? &reader : &mt_authz_of_bytes,
+				       .bytes = !ask->v},
 		.ask = ask};
 
 	identify(&r.call, ask, true);

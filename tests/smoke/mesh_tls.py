@@ -18,6 +18,24 @@ metadata: {name: strict, namespace: shop}
 spec: {mtls: {mode: STRICT}}
 ---
 """
+OWN = """apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: own, namespace: shop}
+spec:
+  hosts: [com.shop.own]
+  addresses: [240.240.1.3]
+  location: MESH_INTERNAL
+  resolution: STATIC
+  ports: [{number: 20880, name: tcp-metaprotocol-dubbo, protocol: TCP}]
+  endpoints: [{address: 198.51.100.12, ports: {tcp-metaprotocol-dubbo: 15007}, labels: {app: own}}]
+---
+"""
+BY_METHOD = """apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: by-method, namespace: shop}
+spec: {selector: {matchLabels: {app: own}}, rules: [{to: [{operation: {methods: [call]}}]}]}
+---
+"""
 CALLERS = """apiVersion: security.istio.io/v1
 kind: AuthorizationPolicy
 metadata: {name: callers, namespace: shop}
@@ -76,6 +94,23 @@ def bytes_alike(m):
         m.sidecar("client", "client", CALLER, listen="127.0.0.1:20940", to=f"{BYTES}:20880", alpn="istio", sni="outbound_.20880_._.bytes.shop")
     for target in (f"{BYTES}:20880", "127.0.0.1:20940"):
         equal(answer(m.calls(64, target, connections=16, size=20000)), {"v1/s1", "v2/s2"}, f"who answers byte streams by {target}")
+
+
+def of_their_own(m):
+    """TLS between a client and a server of messages, which is none of the mesh's: bytes for the node, and authorized as bytes."""
+    m.daemon.write("own.yaml", OWN)
+    m.daemon.shell("reload")
+    m.sidecar("server2", "server", CALLER, listen="198.51.100.12:15007", to="127.0.0.1:20880", alpn="own")
+    with m.lab.inside("client"):
+        m.sidecar("client", "client", CALLER, listen="127.0.0.1:20970", to="240.240.1.3:20880", alpn="own")
+    equal(answer(m.calls(20, "127.0.0.1:20970")), {"v2/s2"}, "answers by TLS of their own")
+    before = m.daemon.counters().get("proxy_opaque_denied", 0)
+    m.daemon.write("own.yaml", OWN + BY_METHOD)
+    m.daemon.shell("reload")
+    equal(m.calls(4, "127.0.0.1:20970")["answered"], 0, "calls that a rule for methods cannot read")
+    check(m.daemon.counters().get("proxy_opaque_denied", 0) > before, "proxy_opaque_denied counts nothing")
+    (m.daemon.services / "own.yaml").unlink()
+    m.daemon.shell("reload")
 
 
 def only_bare(m, why, count):
@@ -186,6 +221,7 @@ def body():
         shown_once(m)
         by_sidecar(m)
         bytes_alike(m)
+        of_their_own(m)
         lent(m)
         strict(m)
         renewed(m)

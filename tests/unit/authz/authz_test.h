@@ -11,6 +11,7 @@ struct said {
 	const char *peer, *server, *principal; /* principal NULL: none */
 	const char *sni;		       /* NULL: none */
 	bool mtls, sni_unkept;
+	bool bytes; /* a byte stream */
 	uint16_t server_port, service_port;
 	const char *interfaces[SAID_MAX], *methods[SAID_MAX];
 	uint32_t n_interfaces, n_methods;

@@ -382,6 +382,69 @@ static void what_a_rule_means(void)
 		CU_ASSERT_TRUE(judge_row(&rows[i]));
 }
 
+/* ---- byte streams at a port of messages ------------------------------------------------------------ */
+
+/* The caller is known, and what is called is not: a rule that needs it neither allows nor lets pass. */
+static const struct {
+	const char *spec;
+	enum mt_authz_effect effect;
+	const char *principal;
+} of_bytes[] = {
+	{ALLOW("{}"), MT_AUTHZ_ALLOWED, NULL},
+	{ALLOW(FROM("ipBlocks: [10.0.0.0/8]")), MT_AUTHZ_ALLOWED, NULL},
+	{ALLOW(FROM("ipBlocks: [10.9.0.0/16]")), MT_AUTHZ_DENIED, NULL},
+	{ALLOW(FROM("principals: [td/ns/a/sa/s]")), MT_AUTHZ_ALLOWED, "td/ns/a/sa/s"},
+	{ALLOW(FROM("principals: [td/ns/a/sa/s]")), MT_AUTHZ_DENIED, NULL},
+	{ALLOW(OP("ports: ['20880']")), MT_AUTHZ_ALLOWED, NULL},
+	{DENY(FROM("ipBlocks: [10.9.0.0/16]")), MT_AUTHZ_ALLOWED, NULL},
+	{DENY(FROM("notPrincipals: [td/ns/a/sa/s]")), MT_AUTHZ_DENIED, NULL},
+	{ALLOW(OP("methods: [get]")), MT_AUTHZ_UNREAD, NULL},
+	{ALLOW(OP("notMethods: [put]")), MT_AUTHZ_UNREAD, NULL},
+	{ALLOW(OP("paths: ['*']")), MT_AUTHZ_UNREAD, NULL},
+	{DENY(OP("methods: [put]")), MT_AUTHZ_UNREAD, NULL},
+	{DENY(OP("paths: ['/x.Y/*']")), MT_AUTHZ_UNREAD, NULL},
+	{DENY(OP("methods: [put], ports: ['1']")), MT_AUTHZ_ALLOWED, NULL},
+	{ALLOW(WHEN("request.headers[k]", "values: [v]")), MT_AUTHZ_UNREAD, NULL},
+	{DENY(WHEN("request.headers[k]", "values: [v]")), MT_AUTHZ_UNREAD, NULL},
+	{ALLOW(FROM("requestPrincipals: ['*']")), MT_AUTHZ_UNREAD, NULL},
+	{DENY(FROM("requestPrincipals: ['*']")), MT_AUTHZ_UNREAD, NULL},
+	{DENY(FROM("notRequestPrincipals: ['*']")), MT_AUTHZ_UNREAD, NULL},
+	{DENY(WHEN("request.auth.claims[g]", "values: [a]")), MT_AUTHZ_UNREAD, NULL},
+	{DENY(WHEN("request.auth.claims[g]", "notValues: [a]")), MT_AUTHZ_UNREAD, NULL},
+	{CUSTOM(OP("methods: [get]")), MT_AUTHZ_UNREAD, NULL},
+};
+
+/* Alone, and with so many others that they are looked up. */
+static void bytes_of_messages(void)
+{
+	static const struct mt_authz_callers with_tokens = {true, true, domains, 2};
+	const struct mt_codec *codec = mt_codec_find("dubbo");
+
+	for (size_t i = 0; i < 2 * MT_ARRAY_LEN(of_bytes); i++) {
+		const char *spec = of_bytes[i / 2].spec;
+		struct row r = {.spec = {spec}};
+		struct said s = whole(
+			&(struct said){.bytes = true, .principal = of_bytes[i / 2].principal});
+		struct mt_model *m = read_row(&r);
+		struct mt_authz_policy *p[64];
+		const struct mt_authz_policy *by;
+		struct mt_region mem;
+		uint32_t n = i % 2 ? MT_ARRAY_LEN(p) : 1;
+		enum mt_authz_effect e;
+
+		mt_region_init(&mem, 1 << 20);
+		for (uint32_t k = 0; k < n; k++)
+			p[k] = mt_authz_compile(
+				&mem, m->authorization_policies.v[0], codec, NULL, &with_tokens);
+		e = said_judge(&s, mt_authz_set(&mem, p, n, NULL), codec, &by, NULL);
+		if (e != of_bytes[i / 2].effect)
+			fprintf(stderr, "bytes by %u of %s: %d\n", n, spec, e);
+		CU_ASSERT_EQUAL(e, of_bytes[i / 2].effect);
+		mt_region_fini(&mem);
+		mt_model_free(m);
+	}
+}
+
 /* ---- tokens, and what is told ---------------------------------------------------------------------- */
 
 struct token_row {
@@ -533,6 +596,7 @@ static void who_shows_no_certificate(void)
 
 const struct mt_test rows_tests[] = {
 	{"what_a_rule_means", what_a_rule_means},
+	{"bytes_of_messages", bytes_of_messages},
 	{"calls_with_tokens", calls_with_tokens},
 	{"what_is_told", what_is_told},
 	{"who_shows_no_certificate", who_shows_no_certificate},

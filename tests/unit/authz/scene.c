@@ -87,7 +87,10 @@ enum mt_authz_effect said_judge(const struct said *s, const struct mt_authz *a,
 		.service_port = s->service_port,
 		.mtls = s->mtls,
 		.sni_unkept = s->sni_unkept,
-		.reader = codec->opaque ? NULL : &reader,
+		.reader = s->bytes	  ? &mt_authz_of_bytes
+			  : codec->opaque ? NULL
+					  : &reader,
+		.bytes = s->bytes,
 		.arg = (void *)s};
 	static struct mt_claims claims;
 	enum mt_authz_effect e;

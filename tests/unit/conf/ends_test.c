@@ -16,6 +16,13 @@
 	"  location: MESH_INTERNAL\n  ports: [{number: 20880, name: tcp-metaprotocol-dubbo}]\n"    \
 	"  endpoints: [{address: 198.51.100.1, labels: {app: d}}, {address: 198.51.100.2, "        \
 	"labels: {app: e}}]\n"
+/* At the address of DUBBO. */
+#define SECOND                                                                                     \
+	"---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\n"                            \
+	"metadata: {name: b, annotations: {interface: org.B}}\nspec:\n"                            \
+	"  hosts: [b.x]\n  addresses: [192.0.2.1]\n  resolution: STATIC\n"                         \
+	"  location: MESH_INTERNAL\n  ports: [{number: 20880, name: tcp-metaprotocol-dubbo}]\n"    \
+	"  endpoints: [{address: 198.51.100.3}]\n"
 #define PEERS(name, more)                                                                          \
 	"---\napiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {name: " name  \
 	"}\nspec:\n" more
@@ -88,8 +95,29 @@ static void permissive(void)
 	CU_ASSERT_TRUE_FATAL(d && y);
 	check_either(d);
 	check_either(y);
+	/* Messages in clear text and in the mesh's TLS; other TLS is bytes for the host's own cluster. */
+	CU_ASSERT_FALSE(d->chains[0].protos->codec->opaque);
+	CU_ASSERT_TRUE(d->chains[1].protos->codec->opaque);
+	CU_ASSERT_FALSE(d->chains[2].protos->codec->opaque);
+	CU_ASSERT_STRING_EQUAL(b.s->clusters[d->chains[1].protos->services[0]->tcp_cluster].name,
+		"outbound|20880||d.x");
 	CU_ASSERT_PTR_EQUAL(d->chains[0].tls, y->chains[0].tls);
 	CU_ASSERT_EQUAL(mt_tls_context_role(d->chains[0].tls), MT_TLS_SERVER);
+	unbuild(&b);
+}
+
+/* Two interfaces at one address and port: which of them such bytes are for cannot be known. */
+static void of_two_interfaces(void)
+{
+	struct built b = build_as(pki()->bob, DUBBO SECOND);
+	const struct mt_listener *d = listener(b.s, "192.0.2.1", 20880);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(d);
+	CU_ASSERT_EQUAL_FATAL(d->n_chains, 3);
+	for (uint32_t i = 0; i < 3; i++) {
+		CU_ASSERT_EQUAL(d->chains[i].protos->n_services, 2);
+		CU_ASSERT_FALSE(d->chains[i].protos->codec->opaque);
+	}
 	unbuild(&b);
 }
 
@@ -292,6 +320,7 @@ static void by_trust_domain(void)
 
 const struct mt_test ends_tests[] = {
 	{"permissive", permissive},
+	{"of two interfaces", of_two_interfaces},
 	{"without_identity", without_identity},
 	{"strict", strict},
 	{"clear text stays", clear_text_stays},

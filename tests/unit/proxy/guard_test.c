@@ -229,6 +229,38 @@ static void test_bytes(void)
 	scene_stop();
 }
 
+/* TLS that is passed on at a port of messages: what its rules ask of messages cannot be read, so nothing passes by them. */
+static void test_bytes_by_rules_of_messages(void)
+{
+	static const struct {
+		uint8_t action, field;
+		const char *text;
+		bool passes;
+	} by[] = {
+		{MT_AUTHZ_DENY, MT_AUTHZ_METHOD, "other", false},
+		{MT_AUTHZ_ALLOW, MT_AUTHZ_METHOD, "call", false},
+		{MT_AUTHZ_DENY, MT_AUTHZ_PATH, "/x/y", false},
+		{MT_AUTHZ_DENY, MT_AUTHZ_METADATA, "v", false},
+		{MT_AUTHZ_ALLOW, MT_AUTHZ_METADATA, "v", false},
+		{MT_AUTHZ_ALLOW, MT_AUTHZ_PEER, "192.0.2.0/24", true},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(by); i++) {
+		struct fake_conn *c;
+
+		scene_start(2);
+		write_rule(by[i].action, by[i].field, by[i].text);
+		guard_some(lab.snap, 0, 2);
+		c = lab_client(CONFIG_OPAQUE);
+		CU_ASSERT_EQUAL(c != NULL, by[i].passes);
+		CU_ASSERT_EQUAL(lab_n_servers(), by[i].passes);
+		CU_ASSERT_EQUAL(scene_counted(MT_PROXY_opaque_denied), !by[i].passes);
+		if (c)
+			lab_close(c, MT_CLOSE_RESET);
+		scene_stop();
+	}
+}
+
 static struct mt_snapshot *publish(uint64_t version)
 {
 	struct mt_snapshot *s = config_make((int)version, version, 2, true);
@@ -695,6 +727,7 @@ const struct mt_test guard_tests[] = {
 	{"changes_count", test_changes_count},
 	{"final", test_final},
 	{"bytes", test_bytes},
+	{"bytes_by_rules_of_messages", test_bytes_by_rules_of_messages},
 	{"swap", test_swap},
 	{"swap_calls", test_swap_calls},
 	{"closed_listener", test_closed_listener},
