@@ -187,6 +187,7 @@ static void on_closed(struct mt_stream *lower, enum mt_close_reason reason)
 		c->layer->failed[MT_TLS_WHY_left]++;
 		c->reason = MT_TLS_WHY_left;
 	}
+	tls_receive_rest(c);
 	if (c->state == TLS_FAILED)
 		reason = (enum mt_close_reason)c->close;
 	else if (reason == MT_CLOSE_OK && !c->closed_in)

@@ -189,6 +189,11 @@ bool tls_has_room(struct tls_conn *c);
 void tls_pump(struct tls_conn *c);
 /* The same of one that is open. */
 void tls_receive(struct tls_conn *c);
+/*
+ * The lower stream is closed: opens what the user had no room for, if it is a byte stream, which delivers what was acknowledged (the
+ * others have no use for it). No event comes of it.
+ */
+void tls_receive_rest(struct tls_conn *c);
 
 /* ---- layer_tx.c ---- */
 /* Sends what is due: the layer's own records, then the user's bytes, then the close. */

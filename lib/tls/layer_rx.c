@@ -139,6 +139,21 @@ void tls_receive(struct tls_conn *c)
 	tls_maybe_leave(c);
 }
 
+void tls_receive_rest(struct tls_conn *c)
+{
+	enum mt_tls_record_got rc = MT_TLS_RECORD_DATA;
+
+	if (c->state != TLS_OPEN || c->broken || c->s.rx_class != MT_CLASS_STREAMING)
+		return;
+	while (!c->closed_in && c->lower->rx.len &&
+		(rc == MT_TLS_RECORD_DATA || rc == MT_TLS_RECORD_OWN)) {
+		rc = mt_tls_record_read(
+			&c->layer->records, &c->k->r, &c->lower->rx, &c->s.rx, c->layer->now);
+		if (rc == MT_TLS_RECORD_CLOSED)
+			c->closed_in = c->s.rx_eof = true;
+	}
+}
+
 /* The handshake is done. false: the stream is gone. */
 static bool tell(struct tls_conn *c)
 {

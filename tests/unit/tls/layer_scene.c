@@ -70,6 +70,7 @@ static void on_closed(struct mt_stream *s, enum mt_close_reason reason)
 
 	CU_ASSERT_FALSE(a->closed);
 	a->closed = true;
+	mt_chain_concat(&a->got, &s->rx);
 	a->reason = reason;
 	a->why = mt_tls_stream_why(s);
 	mt_stream_end(s, &a->end);

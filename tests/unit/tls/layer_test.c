@@ -210,6 +210,34 @@ static void test_cut_off_later(void)
 	layers_end();
 }
 
+/* A byte stream is reset after records that its user had no room for: they are acknowledged, so they are in rx at its end. */
+static void test_reset_after_records(void)
+{
+	for (int streams = 0; streams < 2; streams++) {
+		layers_begin(NULL, NULL);
+		B->greedy = false;
+		layers_connect();
+		B->s->rx_class = streams ? MT_CLASS_STREAMING : MT_CLASS_RECEIVING;
+		layers_say(CLIENT, 0, 5000, 1448);
+		layers_settle();
+		/* What is not known to have arrived makes it a reset, without an alert before it. */
+		pipes.deaf = true;
+		layers_say(CLIENT, 5000, 100, 100);
+		layers_settle();
+		CU_ASSERT_EQUAL(B->s->rx.len, 1448 - 5 - 1 - 16);
+		CU_ASSERT_TRUE(layers_lower(SERVER)->s.rx.len > 3000);
+		mt_stream_abort(A->s, MT_ABORT_CANCELLED);
+		layers_until(&B->closed);
+		CU_ASSERT_EQUAL(B->reason, MT_CLOSE_RESET);
+		CU_ASSERT_EQUAL(B->got.len, streams ? 5100u : 1448u - 5 - 1 - 16);
+		CU_ASSERT_TRUE(scene_is(&B->got, 0, B->got.len));
+		CU_ASSERT_FALSE(B->eof);
+		pipes.deaf = false;
+		layers_settle();
+		layers_end();
+	}
+}
+
 /* A changed byte: the alert comes before the end. With bytes of the user's under way: a reset, which takes them along. */
 static void test_changed(void)
 {
@@ -469,7 +497,7 @@ const struct mt_test layer_tests[] = {{"both ways, both versions, any cut", test
 	{"one record for who does not read", test_one_record}, {"long records", test_long_records},
 	{"half-close", test_half_close}, {"the end waits", test_end_waits},
 	{"FIN alone", test_cut_off}, {"FIN alone, later", test_cut_off_later},
-	{"a changed byte", test_changed},
+	{"reset after records", test_reset_after_records}, {"a changed byte", test_changed},
 
 	{"key updates", test_updates}, {"detach", test_detach}, {"no memory", test_no_memory},
 	{"writable", test_writable}, {"any moment", test_any_moment}, {"charged", test_charged},
