@@ -22,12 +22,17 @@ static const struct row rows[] = {
 	{"never sent, whatever ended it", {SENT(100, 100), FIN(90), RST, .resent = 100},
 		MT_UNREAD_PROVEN},
 	{"sent, the connection lives", {SENT(200, 100)}, MT_UNREAD_UNKNOWN},
+	/* Out of reach: what a killed program has not read is acknowledged by its machine. */
 	{"acknowledged in full", {SENT(200, 200), RST_ACK(200)}, MT_UNREAD_UNKNOWN},
 	{"acknowledged in full, FIN", {SENT(200, 200), FIN(200), RST}, MT_UNREAD_UNKNOWN},
 	{"reset with an ACK below it", {SENT(200, 80), RST_ACK(100)}, MT_UNREAD_PROVEN},
 	{"the same, sent twice", {SENT(200, 100), RST_ACK(100), .resent = 200}, MT_UNREAD_PROVEN},
 	{"reset with an ACK of it all", {SENT(200, 100), RST_ACK(200)}, MT_UNREAD_UNKNOWN},
 	{"reset with an ACK of a part", {SENT(200, 100), RST_ACK(150)}, MT_UNREAD_IN_PART},
+	/*
+	 * Out of reach. A firewall that drops a call may answer so. But a machine whose socket is gone answers a later segment alike: if the
+	 * ACK of this one and the machine's own reset were lost, the call was read. A firewall may also reset what it has let pass.
+	 */
 	{"reset without an ACK, no FIN", {SENT(200, 100), RST}, MT_UNREAD_UNKNOWN},
 	{"reset without an ACK, no FIN, sent in part", {SENT(150, 100), RST}, MT_UNREAD_UNKNOWN},
 	{"FIN, then a reset of what crossed it", {SENT(200, 100), FIN(100), RST}, MT_UNREAD_PROVEN},
