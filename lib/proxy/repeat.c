@@ -33,7 +33,7 @@ static enum fate fate_of(const struct mt_proxy *p, const struct mt_codec *codec,
 		return FATE_LOST; /* the part that was acknowledged is not held any more */
 	}
 	if (!p->conf.unread_strict && e->fin && !e->reset && !e->quiet &&
-		e->pos.acked <= a->first && e->resent <= a->first)
+		e->pos.acked <= a->first && (codec->whole_close || e->resent <= a->first))
 		return FATE_NOT_KNOWN;
 	return FATE_LOST;
 }

@@ -7,7 +7,8 @@
  *  - a reset acknowledges less: a machine that gives up a connection says how far it had come;
  *  - the peer closed first, and a reset answers what crossed its FIN: a closed socket takes nothing. Without
  *    an ACK in the reset (Linux answers data to a closed socket so) only if they were transmitted once, since the
- *    second copy of what had been read is answered alike.
+ *    second copy of what had been read is answered alike. A peer that never closes its sending side alone reads
+ *    nothing after its FIN, which acknowledged less: of such a peer any number of copies are unread.
  *
  * A reset without an ACK and without a FIN before it proves nothing: the answer to the first copy may have been
  * lost, a firewall may have sent it.
@@ -27,8 +28,10 @@ static enum mt_unread from(const struct mt_stream_end *e, uint64_t at)
 		return MT_UNREAD_PROVEN;
 	if (e->reset && e->reset_ack)
 		return MT_UNREAD_PROVEN;
-	if (!e->fin || e->resent > at)
+	if (!e->fin)
 		return MT_UNREAD_UNKNOWN;
+	if (e->resent > at)
+		return e->reset ? MT_UNREAD_IF_WHOLE_CLOSE : MT_UNREAD_UNKNOWN;
 	if (e->reset)
 		return MT_UNREAD_PROVEN;
 	return e->quiet ? MT_UNREAD_IF_WHOLE_CLOSE : MT_UNREAD_UNKNOWN;

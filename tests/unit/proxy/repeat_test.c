@@ -84,6 +84,33 @@ static void test_crosses_the_end(void)
 	}
 }
 
+/*
+ * The same, sent twice: a loss probe is due before the RST of a busy server comes. A server that never closes its sending side
+ * alone has not read it either.
+ */
+static void test_crosses_the_end_twice(void)
+{
+	for (int before = 0; before < 2; before++) {
+		struct fake_conn *c, *s = second_call(CONFIG_SAFE, &c);
+
+		s->end.resent = before ? s->end.pos.accepted : 0;
+		lab_fin(s);
+		CU_ASSERT_TRUE(s->live);
+		s->end.resent = s->end.pos.accepted;
+		lab_advance(100 * MT_MSEC);
+		CU_ASSERT_EQUAL(scene_next_sent(c).kind, 0);
+		lab_close(s, MT_CLOSE_RESET);
+		answered_elsewhere(c, s, 2);
+		over(c, 1);
+		s = second_call(CONFIG_SERIAL, &c);
+		s->end.resent = s->end.pos.accepted;
+		lab_fin(s);
+		lab_close(s, MT_CLOSE_RESET);
+		lost(c, 2);
+		over(c, 0);
+	}
+}
+
 /* No RST comes: after a while that says enough of a server that never closes its sending side alone. */
 static void test_quiet_after_the_end(void)
 {
@@ -454,6 +481,7 @@ static void test_restart_is_no_idle_limit(void)
 }
 
 const struct mt_test repeat_tests[] = {{"crosses the end", test_crosses_the_end},
+	{"crosses the end twice", test_crosses_the_end_twice},
 	{"quiet after the end", test_quiet_after_the_end},
 	{"half close of others", test_half_close_of_others},
 	{"not known for long", test_not_known_for_long}, {"may have run", test_may_have_run},

@@ -39,7 +39,7 @@ static const struct row rows[] = {
 	{"FIN before older bytes were acknowledged", {SENT(200, 60), FIN(60), RST},
 		MT_UNREAD_PROVEN},
 	{"FIN, then a reset, but sent twice", {SENT(200, 100), FIN(100), RST, .resent = 200},
-		MT_UNREAD_UNKNOWN},
+		MT_UNREAD_IF_WHOLE_CLOSE},
 	{"FIN, then a reset, what is before was sent twice",
 		{SENT(200, 60), FIN(60), RST, .resent = 100}, MT_UNREAD_PROVEN},
 	{"FIN, then a reset with an ACK below it, sent twice",
