@@ -23,8 +23,17 @@ static int put_binary(
 {
 	uint32_t at = msg->field[THRIFT_F_SEQID].off;
 	bool theader = THRIFT_TRANSPORT(msg->variant) == THRIFT_HEADER;
-	uint8_t be[4];
+	uint8_t be[4], *q;
 
+	if (at + 4 <= MT_CHAIN_PREFIX_MAX) {
+		q = mt_chain_own_prefix(c, at + 4, p);
+		if (mt_unlikely(!q))
+			return -ENOMEM;
+		mt_put_be32(q + at, id);
+		if (theader)
+			mt_put_be32(q + THEADER_SEQID, outer);
+		return 0;
+	}
 	if (mt_codec_own(c, at, 4, p) || (theader && mt_codec_own(c, THEADER_SEQID, 4, p)))
 		return -ENOMEM;
 	mt_put_be32(be, id);
@@ -106,7 +115,28 @@ static int put_compact(
 	return 0;
 }
 
-static int put(
+/* Variants, as bits, whose messages have one id, of four bytes. */
+#define VARIANT_BIT(transport, protocol) (1ull << THRIFT_VARIANT(transport, protocol))
+#define PLAIN                                                                                      \
+	(VARIANT_BIT(THRIFT_FRAMED, THRIFT_STRICT) | VARIANT_BIT(THRIFT_FRAMED, THRIFT_OLD) |      \
+		VARIANT_BIT(THRIFT_UNFRAMED, THRIFT_STRICT) |                                      \
+		VARIANT_BIT(THRIFT_UNFRAMED, THRIFT_OLD))
+
+/* Overwrites such an id, which lies in the first buffer as a rule. false: it is to be put(). */
+static mt_inline bool overwrite(struct mt_msg *msg, struct mt_chain *c, uint32_t id)
+{
+	struct mt_link *l = mt_link(c->head);
+	uint32_t end = msg->field[THRIFT_F_SEQID].off + 4;
+
+	if (mt_unlikely(!(PLAIN >> msg->variant & 1) || end > l->len || !mt_buf_writable(c->head)))
+		return false;
+	mt_put_be32(mt_link_data(c->head) + end - 4, id);
+	mt_link_touch(l, l->off + end);
+	msg->id = id;
+	return true;
+}
+
+static mt_noinline int put(
 	struct mt_msg *msg, struct mt_chain *c, uint32_t id, uint32_t outer, struct mt_pools *p)
 {
 	int rc;
@@ -126,6 +156,8 @@ static int put(
 
 int thrift_set_id(struct mt_msg *msg, struct mt_chain *c, uint64_t id, struct mt_pools *p)
 {
+	if (mt_likely(overwrite(msg, c, (uint32_t)id)))
+		return 0;
 	return put(msg, c, (uint32_t)id, (uint32_t)id, p);
 }
 
@@ -133,6 +165,8 @@ int thrift_restore_id(
 	struct mt_msg *msg, struct mt_chain *c, const struct mt_seed *seed, struct mt_pools *p)
 {
 	if (mt_mutant(MT_MUTANT_thrift_seqid_not_restored))
+		return 0;
+	if (mt_likely(overwrite(msg, c, (uint32_t)seed->id)))
 		return 0;
 	if (mt_mutant(MT_MUTANT_theader_id_not_restored))
 		return put(msg, c, (uint32_t)seed->id, msg->aux32, p);
