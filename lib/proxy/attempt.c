@@ -78,6 +78,7 @@ static void leave_own(struct mt_proxy *p, struct mt_attempt *a, struct mt_up *u)
 {
 	const struct mt_exchange *ex = mt_attempt_exchange(p, a);
 	bool first = mt_slab_get(&p->attempts, u->attempt) == a;
+	bool in_doubt = mt_up_in_doubt(u);
 
 	if (a->state == MT_ATTEMPT_CONNECTING) {
 		u->busy &= !first;
@@ -91,9 +92,10 @@ static void leave_own(struct mt_proxy *p, struct mt_attempt *a, struct mt_up *u)
 		return;
 	}
 	u->skip_until = MT_MAX(ex->deadline.at, p->now + p->conf.message_ms * MT_MSEC);
-	if (ex->in_message)
+	/* Without ids the reply, if it comes, could be taken for the next call's. */
+	if (ex->in_message || (!in_doubt && mt_ids_known(u) == MT_IDS_ABSENT))
 		mt_up_kill(p, u, MT_REPLY_CONN_LOST, MT_PROXY_up_given_up);
-	else if (mt_unlikely(mt_up_in_doubt(u)))
+	else if (mt_unlikely(in_doubt))
 		mt_oneway_left(p, u, a);
 	else
 		mt_up_arm(p, u);

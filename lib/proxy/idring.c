@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
+ * Ids of calls on server connections. Each connection counts from a random start, so it can tell
+ * the id of an earlier call from one that it never gave out.
+ *
  * The id ring of a shared connection: a monotonic id, slot = id & (N - 1). A busy slot (live or
  * tombstone) is skipped, and a reply must match the whole id, so an id that comes back late can never
  * meet another call. A bit for each slot says whether it is busy: while fewer than N are out, a free one is
@@ -8,17 +11,39 @@
 #include "mt_mutant.h"
 #include "mt_proxy_priv.h"
 
+/* After the last id of the codec. */
+static mt_noinline void start_over(struct mt_up *u, uint64_t id)
+{
+	u->next_id = id;
+	u->ids_started_over = (uint8_t)MT_MIN(u->ids_started_over + 1, 2);
+}
+
 static uint64_t next_id(const struct mt_codec *codec, struct mt_up *u)
 {
 	uint64_t id = u->next_id;
 
-	u->next_id = id == codec->id_max ? codec->id_min : id + 1;
+	u->next_id = id + 1;
+	if (mt_unlikely(id == codec->id_max))
+		start_over(u, codec->id_min);
 	return id;
 }
 
-uint64_t mt_ring_pass(struct mt_up *u)
+uint64_t mt_id_next(struct mt_up *u)
 {
 	return next_id(u->lanes->codec, u);
+}
+
+bool mt_id_given(const struct mt_up *u, uint64_t id)
+{
+	const struct mt_codec *codec = u->lanes->codec;
+
+	if (id == 0 || id < codec->id_min || id > codec->id_max)
+		return false;
+	if (u->ids_started_over == 0)
+		return id >= u->first_id && id < u->next_id;
+	if (u->ids_started_over > 1 || u->next_id > u->first_id)
+		return true;
+	return id >= u->first_id || id < u->next_id;
 }
 
 static void mark(struct mt_up *u, uint64_t slot)
@@ -52,11 +77,12 @@ static mt_noinline uint64_t skip_busy(const struct mt_proxy *p, struct mt_up *u,
 	uint64_t mask = p->conf.ring_slots - 1;
 	uint64_t slot = free_slot(p, u, (uint32_t)(id & mask));
 
+	/* Replies by ids that are left out count as late, which does no harm. */
 	id += (slot - id) & mask;
+	u->next_id = id;
 	/* Round: the ids of a codec are more than a ring has slots. */
 	if (id > codec->id_max)
-		id = codec->id_min + ((slot - codec->id_min) & mask);
-	u->next_id = id;
+		start_over(u, codec->id_min + ((slot - codec->id_min) & mask));
 	return next_id(codec, u);
 }
 

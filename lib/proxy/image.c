@@ -213,6 +213,7 @@ static void objects(struct mt_image *im, struct proxy_image *x)
 	mt_image_slab(im, &p->downs, down, x);
 	mt_image_slab(im, &p->ups, up, x);
 	mt_image_slab(im, &p->rings, NULL, NULL);
+	mt_image_slab(im, &p->unanswered, NULL, NULL);
 	mt_image_slab(im, &p->undecided, undecided, x);
 	mt_image_slab(im, &p->pairs, pair, NULL);
 	mt_image_slab(im, &p->connecting, connecting, x);

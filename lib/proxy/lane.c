@@ -36,6 +36,7 @@ static mt_noinline struct mt_lanes *lanes_new(struct mt_proxy *p, const struct m
 	ln->codec = codec;
 	ln->codec_opts = opts;
 	ln->lane_class = lane_class;
+	ln->ids = mt_correlation_of(codec, opts) == MT_CORR_SAFE ? MT_IDS_ECHOED : MT_IDS_UNKNOWN;
 	MT_ASSERT(!ep->tls == !tls);
 	ln->tls = tls ? mt_tls_context_hold(tls) : NULL;
 	ln->of_caller = tls && tls != c->tls;
@@ -242,11 +243,23 @@ static mt_inline struct mt_up *find_shared(
 }
 
 /*
+ * Where servers do not echo ids a reply is matched by its position. A server may answer one-way
+ * calls too, so they and other calls take different connections there, and until the first reply
+ * has shown whether the server echoes ids.
+ */
+static mt_inline bool suits(const struct mt_up *u, const struct mt_exchange *ex)
+{
+	if (mt_likely(u->ids == MT_IDS_ECHOED))
+		return true;
+	return mt_ids_known(u) == MT_IDS_ECHOED || u->unanswered == ex->oneway;
+}
+
+/*
  * A free connection; not one that drains, or whose server has ended it and whose `eof` is still to be told. One that was idle for
  * long, as are those behind it then, is *behind.
  */
-static struct mt_up *find_idle(
-	struct mt_proxy *p, struct mt_lanes *ln, enum mt_up_role role, struct mt_up **behind)
+static mt_inline struct mt_up *find_idle(struct mt_proxy *p, struct mt_lanes *ln,
+	enum mt_up_role role, const struct mt_exchange *ex, struct mt_up **behind)
 {
 	struct mt_list *n;
 
@@ -255,6 +268,11 @@ static struct mt_up *find_idle(
 
 		if (mt_unlikely(!u->s || u->state != MT_UP_OPEN || u->s->rx_eof))
 			continue;
+		if (mt_unlikely(!suits(u, ex))) {
+			if (ex->oneway)
+				*behind = u;
+			continue;
+		}
 		/* The oldest one may show that age does not matter. */
 		if (mt_likely(!mt_idle_too_old(p, u)) ||
 			!mt_idle_too_old(p, mt_list_entry(ln->idle[role].prev, struct mt_up, node)))
@@ -267,15 +285,16 @@ static struct mt_up *find_idle(
 
 /* A connection for this role, opened if need be; NULL: the call has to wait, or *why says otherwise. */
 static mt_inline struct mt_up *find_conn(struct mt_proxy *p, struct mt_lanes *ln,
-	enum mt_up_role role, bool fresh, enum mt_close_reason *why)
+	enum mt_up_role role, const struct mt_exchange *ex, enum mt_close_reason *why)
 {
 	struct mt_up *behind = NULL, *u;
 
 	/* If none can be opened, any that is there will do: its queue's other calls are behind this one. */
-	if (mt_unlikely(fresh && may_open(p, ln, role)) && (u = mt_up_open(p, ln, role, why)))
+	if (mt_unlikely(ex->fresh && role == mt_lane_role(ln, ex) && may_open(p, ln, role)) &&
+		(u = mt_up_open(p, ln, role, why)))
 		return u;
 	u = role <= MT_UP_WIDE ? find_shared(p, ln, role, &behind)
-			       : find_idle(p, ln, role, &behind);
+			       : find_idle(p, ln, role, ex, &behind);
 	*why = MT_CLOSE_OK;
 	if (mt_likely(u))
 		return u;
@@ -344,6 +363,8 @@ static void oneway_done(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *
 	struct mt_exchange *ex = mt_attempt_exchange(p, a);
 	struct mt_ref down = ex->down;
 
+	u->unanswered |= ex->oneway && u->role == MT_UP_SERIAL &&
+			 !mt_mutant(MT_MUTANT_reply_position_ignored);
 	/* A trial is over when it is acknowledged, also of a call that is only known to have no reply. */
 	if (mt_unlikely(a->trial))
 		ex->oneway = true;
@@ -363,15 +384,30 @@ static void oneway_done(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *
 	mt_reply_settle(p, down);
 }
 
-/* Meltemi's id into a message for a shared connection. */
-static int give_id(
+/*
+ * Writes an id of the connection's into a message for a connection that carries one call at a
+ * time.
+ */
+static mt_inline int give_own_id(
+	struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a, struct mt_exchange *ex)
+{
+	const struct mt_codec *codec = u->lanes->codec;
+
+	a->up_id = mt_id_next(u);
+	u->out_id = ex->oneway ? 0 : a->up_id;
+	u->out_method = a->method;
+	return codec->set_id(&ex->msg, &ex->req, a->up_id, p->pools);
+}
+
+/* Writes an id of the connection's into a message for a shared connection. */
+static int give_shared_id(
 	struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a, struct mt_exchange *ex)
 {
 	uint64_t id;
 	int rc;
 
 	if (ex->oneway) {
-		return u->lanes->codec->set_id(&ex->msg, &ex->req, mt_ring_pass(u), p->pools);
+		return u->lanes->codec->set_id(&ex->msg, &ex->req, mt_id_next(u), p->pools);
 	}
 	id = mt_ring_take(p, u, a->self);
 	if (mt_unlikely(id == 0))
@@ -383,6 +419,22 @@ static int give_id(
 	return rc;
 }
 
+/*
+ * There is no memory to give the message its id. Nothing was sent: a connection that the call has
+ * alone is free again.
+ */
+static mt_noinline void no_id(
+	struct mt_proxy *p, struct mt_up *u, const struct mt_attempt *a, struct mt_exchange *ex)
+{
+	struct mt_ref own = mt_ref_eq(u->attempt, a->self) ? u->self : MT_REF_NONE;
+
+	mt_count(p->counters, MT_PROXY_no_memory);
+	mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "out of memory");
+	u = mt_slab_get(&p->ups, own);
+	if (u && u->s)
+		mt_lane_free_conn(p, u);
+}
+
 /* The connection is open. -EAGAIN: no slot after all, the call is still the caller's. */
 static int lane_send(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
 {
@@ -390,15 +442,12 @@ static int lane_send(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
 	int rc;
 
 	a->up = MT_REF_NONE;
-	if (mt_up_shares(u)) {
-		rc = give_id(p, u, a, ex);
-		if (mt_unlikely(rc == -EAGAIN))
-			return rc;
-		if (mt_unlikely(rc)) {
-			mt_count(p->counters, MT_PROXY_no_memory);
-			mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "out of memory");
-			return 0;
-		}
+	rc = mt_up_shares(u) ? give_shared_id(p, u, a, ex) : give_own_id(p, u, a, ex);
+	if (mt_unlikely(rc == -EAGAIN))
+		return rc;
+	if (mt_unlikely(rc)) {
+		no_id(p, u, a, ex);
+		return 0;
 	}
 	a->up = u->self;
 	a->state = ex->in_message ? MT_ATTEMPT_SENDING : MT_ATTEMPT_SENT;
@@ -460,10 +509,37 @@ static bool lacks(const struct mt_lanes *ln, enum mt_up_role role)
 }
 
 /* Rare, so it is not a second copy of find_conn() in its caller; nobody asks for a fresh one there. */
-static mt_noinline struct mt_up *find_other(
-	struct mt_proxy *p, struct mt_lanes *ln, enum mt_up_role role, enum mt_close_reason *why)
+static mt_noinline struct mt_up *find_other(struct mt_proxy *p, struct mt_lanes *ln,
+	enum mt_up_role role, const struct mt_exchange *ex, enum mt_close_reason *why)
 {
-	return find_conn(p, ln, role, false, why);
+	return find_conn(p, ln, role, ex, why);
+}
+
+/*
+ * No serial connection can be had: those that are idle and do not suit the call are closed, at
+ * once or when what was sent on them is acknowledged. Returns a connection in the place of one
+ * that was closed, or NULL.
+ */
+static mt_noinline struct mt_up *make_room(struct mt_proxy *p, struct mt_lanes *ln,
+	const struct mt_exchange *ex, enum mt_close_reason *why)
+{
+	uint32_t before = ln->n_conns[MT_UP_SERIAL];
+	struct mt_list *n, *tmp;
+	bool drained = false;
+
+	mt_list_foreach_safe (n, tmp, &ln->idle[MT_UP_SERIAL]) {
+		struct mt_up *u = mt_list_entry(n, struct mt_up, node);
+
+		if (!u->s || u->state != MT_UP_OPEN || suits(u, ex))
+			continue;
+		mt_up_drain(p, u);
+		drained = true;
+	}
+	if (ln->n_conns[MT_UP_SERIAL] < before)
+		return find_other(p, ln, MT_UP_SERIAL, ex, why);
+	if (!drained)
+		mt_oneway_make_room(p, ln);
+	return NULL;
 }
 
 int mt_lane_assign(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a)
@@ -481,11 +557,11 @@ int mt_lane_assign(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a
 		if (mt_unlikely(u))
 			return join(p, u, a);
 	}
-	u = find_conn(p, ln, role, ex->fresh, &why);
+	u = find_conn(p, ln, role, ex, &why);
 	if (mt_unlikely(!u && lacks(ln, role)))
-		u = find_other(p, ln, mt_lane_other(role), &why);
-	if (!u && role == MT_UP_SERIAL)
-		mt_oneway_make_room(p, ln);
+		u = find_other(p, ln, mt_lane_other(role), ex, &why);
+	if (mt_unlikely(!u && role == MT_UP_SERIAL))
+		u = make_room(p, ln, ex, &why);
 	if (!u)
 		return why == MT_CLOSE_OK || ln->n_conns[role] > 0 ? -EAGAIN : -ECONNREFUSED;
 	if (!mt_up_shares(u))
@@ -558,6 +634,7 @@ void mt_lane_free_conn(struct mt_proxy *p, struct mt_up *u)
 	struct mt_lanes *ln = u->lanes;
 
 	u->attempt = MT_REF_NONE;
+	u->out_id = 0;
 	/* Not under its own decode loop: the end of that comes here again. */
 	if (mt_unlikely(u->decoding)) {
 		u->release = true;
@@ -565,8 +642,13 @@ void mt_lane_free_conn(struct mt_proxy *p, struct mt_up *u)
 	}
 	u->busy = false;
 	ln->bulk_in_vain = false;
-	if (mt_unlikely(u->bound) && mt_oneway_keep(p, u))
-		return;
+	if (mt_unlikely(u->bound)) {
+		if (mt_oneway_keep(p, u))
+			return;
+		/* A call on it had no reply: no other client may meet that. */
+		if (!u->s->rx_eof)
+			u->state = MT_UP_DRAINING;
+	}
 	u->client = MT_REF_NONE;
 	if (mt_unlikely(u->state == MT_UP_DRAINING || u->s->rx_eof)) {
 		end_free(p, u);

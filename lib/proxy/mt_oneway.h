@@ -40,13 +40,13 @@ void mt_oneway_off(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a);
 /* The first call is answered: it is the turn of the one behind it. */
 void mt_oneway_next(struct mt_proxy *p, struct mt_up *u);
 /*
- * The call on a connection in doubt that the reply in u->msg is for, and is the first one then: those before it had none and have
- * ended. NULL: it is for none of them.
+ * mt_match() on a connection in doubt. The call that is answered is the first one then: those
+ * before it had no reply and have ended.
  */
-struct mt_exchange *mt_oneway_match(struct mt_proxy *p, struct mt_up *u);
-/* A reply for none of them is one to a call that was taken for one-way; its client is there. */
-bool mt_oneway_late(struct mt_proxy *p, const struct mt_up *u);
-/* It goes to that client as it is. */
+enum mt_whose mt_oneway_match(struct mt_proxy *p, struct mt_up *u, struct mt_exchange **ex);
+/* The method that the reply in u->msg names, as a hash (mt_attempt.method). */
+uint64_t mt_oneway_method(struct mt_proxy *p, const struct mt_up *u);
+/* MT_WHOSE_CLIENT: sends it to the client with the client's id, without reply filters. */
 void mt_oneway_pass(struct mt_proxy *p, struct mt_up *u);
 /* A bound connection has no call any more; false: it is to be treated like any other one. */
 bool mt_oneway_keep(struct mt_proxy *p, struct mt_up *u);

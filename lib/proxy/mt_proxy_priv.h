@@ -108,8 +108,10 @@ struct mt_deadline *mt_deadlines_pop(struct mt_deadlines *d, uint64_t now);
 uint64_t mt_deadlines_next(const struct mt_deadlines *d);
 
 /* idring.c */
-/* An id for a message that is never answered: it takes no slot. */
-uint64_t mt_ring_pass(struct mt_up *u);
+/* The connection's next id, without a slot of a ring. */
+uint64_t mt_id_next(struct mt_up *u);
+/* True if the connection has given this id to one of its calls, as far back as its ids reach. */
+bool mt_id_given(const struct mt_up *u, uint64_t id);
 /* Bytes of a ring: its slots, and a bit for each that is busy. */
 size_t mt_ring_size(uint32_t slots);
 /* Takes a free slot for an attempt: its id, or 0 when none is free. */
@@ -119,6 +121,33 @@ struct mt_slot *mt_ring_find(struct mt_proxy *p, struct mt_up *u, uint64_t id);
 void mt_ring_release(struct mt_up *u, struct mt_slot *slot);
 /* The attempt ended before its reply: the id stays taken. */
 void mt_ring_bury(struct mt_up *u, struct mt_slot *slot);
+
+/* match.c: which call a reply answers */
+enum mt_whose {
+	MT_WHOSE_CALL, /* the call that holds the slot or the connection; its client may have left */
+	MT_WHOSE_LATE,	 /* no call that waits: the reply is skipped */
+	MT_WHOSE_CLIENT, /* an unanswered call of the client that the connection is bound to */
+	MT_WHOSE_NONE,	 /* no call of this connection: the connection ends */
+};
+
+/*
+ * What a server of serial connections does with ids, as far as this connection, or its group, has
+ * shown.
+ */
+static inline enum mt_ids mt_ids_known(const struct mt_up *u)
+{
+	return mt_likely(u->ids != MT_IDS_UNKNOWN) ? u->ids : u->lanes->ids;
+}
+/*
+ * Finds the call that u->msg answers. *ex: its exchange, NULL if its client has left. Counts
+ * replies that are skipped.
+ */
+enum mt_whose mt_match(struct mt_proxy *p, struct mt_up *u, struct mt_exchange **ex);
+/*
+ * True if the reply u->msg, which has id 0, may answer the call that is out: the connection has
+ * shown no other id, and no earlier call on it can still be answered.
+ */
+bool mt_match_by_position(const struct mt_up *u);
 
 /* reading.c: no connection holds up a turn by what it has to be decoded */
 void mt_readings_init(struct mt_proxy *p);

@@ -402,6 +402,30 @@ struct mt_slot {
 	struct mt_ref attempt;
 };
 
+/* Whether replies carry the ids of their calls (match.c). */
+enum mt_ids {
+	MT_IDS_UNKNOWN, /* no reply has come yet */
+	MT_IDS_ECHOED,
+	MT_IDS_ABSENT, /* replies carry id 0, whatever their calls carry */
+};
+
+/*
+ * The last calls without a reply on a SERIAL connection that is bound to their client (oneway.c):
+ * a ring.
+ */
+#define MT_UNANSWERED 64
+struct mt_unanswered {
+	uint32_t n; /* calls so far */
+	struct mt_unanswered_call {
+		bool used;
+		bool overtaken;	 /* where replies have no ids: a later call was answered */
+		uint32_t aux;	 /* with `id`: the client's (mt_seed) */
+		uint64_t given;	 /* the id that the server has seen */
+		uint64_t method; /* mt_attempt.method */
+		uint64_t id;
+	} call[MT_UNANSWERED];
+};
+
 /* What is known of whether a server is there (silence.c); SHARED and WIDE only. Times in ns. */
 struct mt_silence {
 	uint64_t first_sent; /* the first call since the last byte came */
@@ -435,6 +459,15 @@ struct mt_up {
 	uint32_t tombstones;
 	uint64_t next_id;
 	struct mt_ref attempt; /* SERIAL, BULK: the call that is out */
+	/* Which call a reply answers (match.c). */
+	uint64_t first_id;	  /* of those given out */
+	uint32_t n_unknown;	  /* replies by ids that were never given out */
+	uint8_t ids_started_over; /* times that next_id did so at the codec's first id, 2 at most */
+	enum mt_ids ids : 8;	  /* SERIAL: what its replies have shown */
+	bool unanswered; /* SERIAL: a one-way call was sent on it, and its server may answer that */
+	bool reply_late; /* with reply_left: the long reply is not to the call that is out */
+	uint64_t out_id; /* SERIAL, BULK: of the call to which a reply is due; 0: none is */
+	uint64_t out_method; /* SERIAL: mt_attempt.method of it */
 	/*
 	 * BULK, while busy: whose call that is or was (mt_lane_has_share()): the connection, the address (IPv6: its /64).
 	 * SERIAL: whose calls share it because one of them may be one-way (oneway.c); none: it is not in doubt.
@@ -445,17 +478,18 @@ struct mt_up {
 	struct mt_list
 		behind; /* the attempts behind `attempt`, in the order in which they were sent */
 	uint32_t n_behind;
-	bool bound;	     /* a call on it had no reply: no other client's calls take it */
-	bool counted;	     /* in mt_lanes.n_bound */
-	uint32_t ep_at;	     /* where its endpoint stood in a cluster, to be tried first */
-	uint64_t service;    /* mt_service.id of its calls */
-	uint64_t left;	     /* the method of a call whose client has left; 0: none */
-	struct mt_ref reply; /* exchange whose long reply is being forwarded */
-	uint32_t reply_left; /* bytes of a long reply still to come */
-	uint64_t reply_id;   /* its id as the server sent it */
-	bool release;	     /* SERIAL, BULK: the reply is complete, free the connection */
-	bool reply_skip;     /* they go nowhere: its exchange has ended */
-	bool comes_whole;    /* with msg_started: `msg` tells of the message that is incomplete */
+	bool bound;		/* a call on it had no reply: no other client's calls take it */
+	bool counted;		/* in mt_lanes.n_bound */
+	uint32_t unanswered_at; /* mt_proxy.unanswered, index + 1; 0: none */
+	uint32_t ep_at;		/* where its endpoint stood in a cluster, to be tried first */
+	uint64_t service;	/* mt_service.id of its calls */
+	uint64_t left;		/* the method of a call whose client has left; 0: none */
+	struct mt_ref reply;	/* exchange whose long reply is being forwarded */
+	uint32_t reply_left;	/* bytes of a long reply still to come */
+	uint64_t reply_id;	/* its id as the server sent it */
+	bool release;		/* SERIAL, BULK: the reply is complete, free the connection */
+	bool reply_skip;	/* they go nowhere: its exchange has ended */
+	bool comes_whole; /* with msg_started: `msg` tells of the message that is incomplete */
 	struct mt_list waiting; /* attempts to send when connected */
 	struct mt_list unacked; /* one-way attempts, in the order in which they were sent */
 	uint32_t n_waiting;
@@ -508,7 +542,8 @@ struct mt_lanes {
 		*state; /* outlives the snapshots that name it (lib/upstream's registry) */
 	const struct mt_codec *codec;
 	uint8_t codec_opts;
-	uint8_t lane_class; /* dialect (mt_msg.lane_class): dialects never share a connection */
+	uint8_t lane_class;  /* dialect (mt_msg.lane_class): dialects never share a connection */
+	enum mt_ids ids : 8; /* SERIAL: what its connections have shown last (mt_up.ids) */
 	struct mt_lanes *next_class; /* same endpoint, other dialect */
 	struct mt_tls_context *tls;  /* held; NULL: clear text */
 	struct mt_addr addr;
@@ -603,7 +638,7 @@ struct mt_proxy {
 	struct mt_wheel wheel;
 	struct mt_deadlines deadlines;
 	struct mt_slab downs, ups, exchanges, attempts, lanes, rings, pairs, connecting, undecided,
-		scans, fairs, probes;
+		scans, fairs, probes, unanswered;
 	uint32_t n_unacked;  /* exchanges that are, or were until their connection ended */
 	uint64_t fair_salt;  /* who shares a bucket with whom cannot be chosen from outside */
 	uint32_t probes_out; /* connections of theirs */

@@ -344,6 +344,66 @@ void mt_oneway_unbound(struct mt_up *u)
 	u->lanes->n_bound--;
 }
 
+/* ---- unanswered calls of a bound connection ------------------------------------------------------- */
+
+static struct mt_unanswered *unanswered_of(struct mt_proxy *p, const struct mt_up *u)
+{
+	return u->unanswered_at ? mt_slab_at(&p->unanswered, u->unanswered_at - 1) : NULL;
+}
+
+/*
+ * The call with this id. id 0: the first one of the method, those that were not overtaken before
+ * the others. NULL: none, or it was too long ago.
+ */
+static struct mt_unanswered_call *find_unanswered(
+	struct mt_proxy *p, struct mt_up *u, uint64_t id, uint64_t method)
+{
+	struct mt_unanswered *t = unanswered_of(p, u);
+	struct mt_unanswered_call *overtaken = NULL;
+
+	for (uint32_t i = 0; t && i < MT_UNANSWERED; i++) {
+		struct mt_unanswered_call *c = &t->call[(t->n + i) % MT_UNANSWERED];
+
+		if (!c->used || (id ? c->given != id : c->method != method))
+			continue;
+		if (id || !c->overtaken)
+			return c;
+		overtaken = overtaken ? overtaken : c;
+	}
+	mt_reading_spend(p, &u->reading, t ? MT_UNANSWERED : 0);
+	return overtaken;
+}
+
+/* Without memory for it a reply that comes nevertheless is skipped. */
+static void note_unanswered(struct mt_proxy *p, struct mt_up *u, const struct mt_attempt *a)
+{
+	const struct mt_exchange *ex = mt_attempt_exchange(p, a);
+	struct mt_unanswered *t = unanswered_of(p, u);
+
+	if (!t) {
+		t = mt_slab_alloc(&p->unanswered, NULL);
+		if (!t)
+			return;
+		u->unanswered_at = mt_slab_idx(&p->unanswered, t) + 1;
+	}
+	t->call[t->n++ % MT_UNANSWERED] = (struct mt_unanswered_call){
+		.used = true,
+		.aux = ex->seed.aux,
+		.given = a->up_id,
+		.method = a->method,
+		.id = ex->seed.id,
+	};
+}
+
+/* A later call is answered. */
+static void overtake_unanswered(struct mt_proxy *p, const struct mt_up *u)
+{
+	struct mt_unanswered *t = unanswered_of(p, u);
+
+	for (uint32_t i = 0; t && i < MT_UNANSWERED; i++)
+		t->call[i].overtaken = true;
+}
+
 bool mt_oneway_silent(struct mt_proxy *p, struct mt_up *u, const struct mt_attempt *a)
 {
 	const struct mt_exchange *ex = mt_attempt_exchange(p, a);
@@ -352,6 +412,7 @@ bool mt_oneway_silent(struct mt_proxy *p, struct mt_up *u, const struct mt_attem
 	/* With others in front of it, or a server that does not read, it stays in its place until they are through. */
 	if (first_call(p, u) != a || !mt_reply_is_first(d, ex) || mt_stream_sendable(u->s) == 0)
 		return false;
+	note_unanswered(p, u, a);
 	bind(p, u);
 	return true;
 }
@@ -362,8 +423,10 @@ static void end_silent(struct mt_proxy *p, struct mt_attempt *a)
 	struct mt_exchange *ex = mt_attempt_exchange(p, a);
 	struct mt_up *u = mt_slab_get(&p->ups, a->up);
 
-	if (u) /* else its connection has ended, and knows it no more */
+	if (u) { /* else its connection has ended, and knows it no more */
+		note_unanswered(p, u, a);
 		mt_oneway_off(p, u, a);
+	}
 	a->up = MT_REF_NONE;
 	mt_account_oneway(p, ex, MT_PROXY_exchange_oneway_learnt);
 	ex->oneway = true;
@@ -390,25 +453,26 @@ void mt_oneway_next(struct mt_proxy *p, struct mt_up *u)
 
 /* ---- replies -------------------------------------------------------------------------------------- */
 
-struct mt_exchange *mt_oneway_match(struct mt_proxy *p, struct mt_up *u)
+/* The call that is out with this id; id 0: the first one of the method. */
+static struct mt_attempt *find_call(
+	struct mt_proxy *p, struct mt_up *u, uint64_t id, uint64_t method)
 {
-	uint64_t method = method_of(p, u->lanes->codec, &u->msg, &u->s->rx);
-	struct mt_attempt *first = first_call(p, u), *a = first, *before;
-	uint64_t seen = 0;
+	struct mt_attempt *a = first_call(p, u);
 	uint32_t passed = 0;
 
-	for (; a && (a->method != method || mt_attempt_exchange(p, a)->msg.id != u->msg.id);
-		passed++)
+	for (; a && (id ? a->up_id != id : a->method != method); passed++)
 		a = next_call(u, a);
 	mt_reading_spend(
 		p, &u->reading, passed); /* a reply that fits none costs what it looks at */
-	/* Where there is only one call no name is needed. */
-	if (!a && first && !u->bound && !next_call(u, first))
-		a = first;
-	if (!a) {
-		learn_answers(p, key_of(method, u->service));
-		return NULL;
-	}
+	return a;
+}
+
+/* Calls in front of `a`, which is answered, have no reply. */
+static void end_before(struct mt_proxy *p, struct mt_up *u, const struct mt_attempt *a)
+{
+	struct mt_attempt *before;
+	uint64_t seen = 0;
+
 	while ((before = first_call(p, u)) != a) {
 		/* Many calls of a method are one observation. */
 		if (before->method_key != seen)
@@ -419,29 +483,76 @@ struct mt_exchange *mt_oneway_match(struct mt_proxy *p, struct mt_up *u)
 	}
 	if (mt_slab_get(&p->attempts, u->attempt) != a)
 		mt_oneway_next(p, u);
-	learn_answers(p, a->method_key);
-	return mt_attempt_exchange(p, a);
 }
 
-bool mt_oneway_late(struct mt_proxy *p, const struct mt_up *u)
+/* The reply answers none of the calls that are out. id 0: it has none. */
+static enum mt_whose match_ended(struct mt_proxy *p, struct mt_up *u, uint64_t id, uint64_t method)
 {
 	const struct mt_down *d = u->bound ? mt_slab_get(&p->downs, u->client) : NULL;
+	bool left = u->busy && !u->release && !first_call(p, u);
 
-	return d && d->s;
+	learn_answers(p, key_of(method, u->service));
+	if (d && d->s && find_unanswered(p, u, id, method))
+		return MT_WHOSE_CLIENT;
+	if (!id && !left)
+		return MT_WHOSE_NONE;
+	mt_count(p->counters, MT_PROXY_up_late_reply);
+	/* If the client of the last call has left, no other reply is awaited. */
+	return left ? MT_WHOSE_CALL : MT_WHOSE_LATE;
+}
+
+mt_noinline enum mt_whose mt_oneway_match(
+	struct mt_proxy *p, struct mt_up *u, struct mt_exchange **ex)
+{
+	uint64_t id = mt_id_given(u, u->msg.id) ? u->msg.id : 0, method;
+	const struct mt_unanswered_call *c;
+	struct mt_attempt *a = NULL;
+
+	if (!id && !mt_match_by_position(u))
+		return MT_WHOSE_NONE;
+	method = mt_oneway_method(p, u);
+	/*
+	 * Without ids replies come in the order of their calls, and calls that are out were sent
+	 * after unanswered ones.
+	 */
+	c = id ? NULL : find_unanswered(p, u, 0, method);
+	if (!c || c->overtaken)
+		a = find_call(p, u, id, method);
+	if (!a)
+		return match_ended(p, u, id, method);
+	u->ids = u->lanes->ids = id ? MT_IDS_ECHOED : MT_IDS_ABSENT;
+	end_before(p, u, a);
+	if (!id)
+		overtake_unanswered(p, u);
+	learn_answers(p, a->method_key);
+	*ex = mt_attempt_exchange(p, a);
+	return MT_WHOSE_CALL;
+}
+
+uint64_t mt_oneway_method(struct mt_proxy *p, const struct mt_up *u)
+{
+	return method_of(p, u->lanes->codec, &u->msg, &u->s->rx);
 }
 
 void mt_oneway_pass(struct mt_proxy *p, struct mt_up *u)
 {
+	const struct mt_codec *codec = u->lanes->codec;
+	uint64_t id = mt_id_given(u, u->msg.id) ? u->msg.id : 0;
+	struct mt_unanswered_call *c = find_unanswered(p, u, id, mt_oneway_method(p, u));
+	struct mt_seed seed = {.id = c->id, .aux = c->aux};
 	struct mt_chain reply = {0};
+	uint32_t len = u->msg.len;
 
+	*c = (struct mt_unanswered_call){0};
 	mt_count(p->counters, MT_PROXY_oneway_answered);
-	if (mt_unlikely(mt_chain_split(&u->s->rx, u->msg.len, &reply, p->pools))) {
-		mt_count(p->counters, MT_PROXY_no_memory);
-		mt_chain_drop(&u->s->rx, u->msg.len - reply.len);
-		mt_chain_free(&reply);
+	if (mt_unlikely(mt_chain_split(&u->s->rx, len, &reply, p->pools))) {
+		mt_chain_drop(&u->s->rx, len - reply.len);
+	} else if (!codec->restore_id || codec->restore_id(&u->msg, &reply, &seed, p->pools) == 0) {
+		mt_reply_aside(p, mt_slab_get(&p->downs, u->client), &reply);
 		return;
 	}
-	mt_reply_aside(p, mt_slab_get(&p->downs, u->client), &reply);
+	mt_count(p->counters, MT_PROXY_no_memory);
+	mt_chain_free(&reply);
 }
 
 /* ---- ends ----------------------------------------------------------------------------------------- */

@@ -118,6 +118,8 @@ static int init_slabs(struct mt_proxy *p)
 		mt_slab_init(&p->lanes, "lanes", sizeof(struct mt_lanes), MT_PROXY_EPS_MAX) ||
 		mt_slab_init(&p->scans, "messages looked through", sizeof(struct mt_scan),
 			c->max_down + c->max_up) ||
+		mt_slab_init(&p->unanswered, "unanswered calls of clients",
+			sizeof(struct mt_unanswered), c->max_up) ||
 		mt_slab_init(&p->probes, "endpoints asked", sizeof(struct mt_probe), PROBES) ||
 		mt_slab_init(&p->rings, "id rings", mt_ring_size(c->ring_slots), rings))
 		return -ENOMEM;
@@ -223,6 +225,7 @@ void mt_proxy_destroy(struct mt_proxy *p)
 	mt_slab_fini(&p->lanes);
 	mt_slab_fini(&p->rings);
 	mt_slab_fini(&p->scans);
+	mt_slab_fini(&p->unanswered);
 	mt_slab_fini(&p->probes);
 	unreserve(p->sides, sizeof(*p->sides) * exchanges);
 	unreserve(p->lanes_by_ep, sizeof(*p->lanes_by_ep) * MT_PROXY_EPS_MAX);

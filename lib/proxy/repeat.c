@@ -151,8 +151,6 @@ static void let_go(struct ended *out)
 
 void mt_exchange_repeat(struct mt_proxy *p, struct mt_exchange *ex)
 {
-	const struct mt_codec *codec = ex->codec;
-
 	mt_exchange_detach(p, ex);
 	if (ex->unacked)
 		mt_unacked_again(p, ex);
@@ -160,12 +158,6 @@ void mt_exchange_repeat(struct mt_proxy *p, struct mt_exchange *ex)
 	ex->repeats++;
 	mt_count(p->counters, MT_PROXY_exchange_repeated);
 	mt_exchange_trace_repeat(p, ex);
-	/* It may be another kind of connection now, where calls keep their client's id. */
-	if (codec->restore_id && codec->restore_id(&ex->msg, &ex->req, &ex->seed, p->pools)) {
-		mt_count(p->counters, MT_PROXY_no_memory);
-		mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "out of memory");
-		return;
-	}
 	ex->tried = 0;
 	ex->fresh = ex->repeats == REPEATS;
 	if (ex->cluster)

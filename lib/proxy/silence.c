@@ -76,7 +76,7 @@ static void ask(struct mt_proxy *p, struct mt_up *u)
 	struct mt_chain out = {0};
 
 	s->not_before = p->now + MT_SILENCE_LEAST;
-	if (codec->heartbeat(NULL, NULL, mt_ring_pass(u), &out, p->pools)) {
+	if (codec->heartbeat(NULL, NULL, mt_id_next(u), &out, p->pools)) {
 		mt_count(p->counters, MT_PROXY_no_memory);
 		mt_chain_free(&out);
 		return;

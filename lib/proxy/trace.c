@@ -344,7 +344,7 @@ void mt_traced_send(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_
 		((const char *[]){lane_names[u->role], mt_addr_port_str(&t->local, t->lport, local),
 			mt_addr_port_str(&t->remote, t->rport, remote),
 			whole_words(!ex->in_message)}),
-		((uint64_t[]){mt_up_shares(u) ? a->up_id : ex->msg.id, ex->req.len}));
+		((uint64_t[]){ex->msg.id, ex->req.len}));
 	mt_trace_watch(p->trace, j, t);
 }
 

@@ -3,45 +3,6 @@
 #include "mt_mutant.h"
 #include "mt_proxy_priv.h"
 
-/* Whether this reply can be for the call that has the connection alone. */
-static bool answers(const struct mt_up *u, const struct mt_exchange *ex)
-{
-	if (ex->oneway)
-		return false; /* it is still being sent, and nothing answers it */
-	/* Where ids correlate they must agree here too. */
-	return u->msg.id == ex->msg.id ||
-	       mt_correlation_of(u->lanes->codec, u->lanes->codec_opts) != MT_CORR_SAFE;
-}
-
-/* The call that this reply belongs to; NULL: none (counted), the bytes go nowhere. */
-static struct mt_exchange *match(struct mt_proxy *p, struct mt_up *u)
-{
-	struct mt_exchange *ex;
-	struct mt_slot *slot;
-
-	if (!mt_up_shares(u)) {
-		ex = mt_unlikely(mt_up_in_doubt(u)) ? mt_oneway_match(p, u)
-						    : mt_attempt_exchange_of(p, u->attempt);
-		if (!ex && !mt_oneway_late(p, u))
-			mt_count(p->counters, u->busy && !u->release ? MT_PROXY_up_late_reply
-								     : MT_PROXY_up_unknown_reply);
-		if (mt_unlikely(ex && !answers(u, ex))) {
-			mt_count(p->counters, MT_PROXY_up_unknown_reply);
-			return NULL;
-		}
-		return ex;
-	}
-	slot = mt_ring_find(p, u, u->msg.id);
-	if (!slot) {
-		mt_count(p->counters, MT_PROXY_up_unknown_reply);
-		return NULL;
-	}
-	ex = mt_attempt_exchange_of(p, slot->attempt);
-	if (!ex)
-		mt_count(p->counters, MT_PROXY_up_late_reply);
-	return ex;
-}
-
 /* The last byte of the reply is here: the slot or the connection is free again. */
 static void release(struct mt_proxy *p, struct mt_up *u, uint64_t id, struct mt_exchange *ex)
 {
@@ -57,13 +18,9 @@ static void release(struct mt_proxy *p, struct mt_up *u, uint64_t id, struct mt_
 		return;
 	}
 	if (!ex && mt_slab_get(&p->attempts, u->attempt))
-		return; /* not the reply that the connection waits for */
-	/* More replies than calls: the next call would be given one that is not its own. */
-	if (mt_unlikely(!u->busy || u->release)) {
-		u->state = MT_UP_DRAINING;
-		return;
-	}
+		return; /* its client left in the middle, and another call of that client is out (oneway.c) */
 	u->attempt = MT_REF_NONE;
+	u->out_id = 0;
 	if (mt_unlikely(!mt_list_empty(&u->behind))) {
 		mt_oneway_next(p, u);
 		return;
@@ -120,12 +77,30 @@ static bool needs_whole(const struct mt_exchange *ex)
 	return ex->filters && ex->filters->n_reply;
 }
 
-/* Whether the client's id has to be put back; lanes of one call carry it unchanged. */
-static bool id_differs(const struct mt_up *u, const struct mt_exchange *ex)
+/* Puts the client's id back. */
+static int restore(
+	struct mt_proxy *p, struct mt_up *u, const struct mt_exchange *ex, struct mt_chain *reply)
 {
-	if (mt_mutant(MT_MUTANT_id_not_restored))
-		return false;
-	return mt_up_shares(u) || u->msg.id != ex->msg.id;
+	const struct mt_codec *codec = u->lanes->codec;
+
+	if (!codec->restore_id || mt_mutant(MT_MUTANT_id_not_restored))
+		return 0;
+	return codec->restore_id(&u->msg, reply, &ex->seed, p->pools);
+}
+
+/*
+ * A reply to no call of this connection, which carries one call at a time: none of its replies
+ * can be trusted.
+ */
+static mt_noinline void not_asked(struct mt_proxy *p, struct mt_up *u)
+{
+	/*
+	 * Behind this address there may be a server that does not echo ids, besides others that
+	 * do.
+	 */
+	if (u->msg.id == 0 && u->ids == MT_IDS_UNKNOWN)
+		u->lanes->ids = MT_IDS_UNKNOWN;
+	mt_up_kill(p, u, MT_REPLY_BAD_REPLY, MT_PROXY_up_unknown_reply);
 }
 
 /* So many calls of a client, and one more, look whether they go apart, behind a reply that is not short. */
@@ -138,17 +113,22 @@ static mt_noinline void go_apart(struct mt_proxy *p, const struct mt_exchange *e
 
 static void pass_whole(struct mt_proxy *p, struct mt_up *u)
 {
-	const struct mt_codec *codec = u->lanes->codec;
-	struct mt_exchange *ex = match(p, u);
+	struct mt_exchange *ex;
+	enum mt_whose whose = mt_match(p, u, &ex);
 	struct mt_chain reply = {0};
 	uint32_t len = u->msg.len;
 	int rc;
 
-	if (mt_unlikely(!ex && mt_oneway_late(p, u))) {
+	if (mt_unlikely(whose == MT_WHOSE_NONE)) {
+		not_asked(p, u);
+		return;
+	}
+	if (mt_unlikely(whose == MT_WHOSE_CLIENT)) {
 		mt_oneway_pass(p, u);
 		return;
 	}
-	release(p, u, u->msg.id, ex);
+	if (mt_likely(whose == MT_WHOSE_CALL))
+		release(p, u, u->msg.id, ex);
 	if (!ex) {
 		mt_chain_drop(&u->s->rx, len);
 		return;
@@ -159,8 +139,8 @@ static void pass_whole(struct mt_proxy *p, struct mt_up *u)
 	rc = mt_chain_split(&u->s->rx, len, &reply, p->pools);
 	if (mt_unlikely(rc))
 		mt_chain_drop(&u->s->rx, len - reply.len);
-	else if (codec->restore_id && id_differs(u, ex))
-		rc = codec->restore_id(&u->msg, &reply, &ex->seed, p->pools);
+	else
+		rc = restore(p, u, ex, &reply);
 	if (mt_unlikely(rc)) {
 		mt_chain_free(&reply);
 		mt_count(p->counters, MT_PROXY_no_memory);
@@ -222,19 +202,23 @@ void mt_up_message(struct mt_proxy *p, struct mt_up *u)
 
 bool mt_up_begin_long(struct mt_proxy *p, struct mt_up *u)
 {
-	const struct mt_codec *codec = u->lanes->codec;
 	struct mt_ref ref = u->self;
 	struct mt_exchange *ex;
+	enum mt_whose whose;
 
 	if (u->msg.kind != MT_MSG_REPLY || u->msg.len <= p->conf.shared_max)
 		return false;
-	ex = match(p, u);
-	if (ex ? needs_whole(ex) : mt_oneway_late(p, u))
+	whose = mt_match(p, u, &ex);
+	if (whose == MT_WHOSE_NONE) {
+		not_asked(p, u);
+		return true;
+	}
+	if (ex ? needs_whole(ex) : whose == MT_WHOSE_CLIENT)
 		return false;
 	u->reply_id = u->msg.id;
+	u->reply_late = whose == MT_WHOSE_LATE;
 	u->msg_started = 0;
-	if (ex && codec->restore_id && id_differs(u, ex) &&
-		codec->restore_id(&u->msg, &u->s->rx, &ex->seed, p->pools)) {
+	if (ex && restore(p, u, ex, &u->s->rx)) {
 		/* This call alone: its reply is skipped, others on the connection go on. */
 		mt_count(p->counters, MT_PROXY_no_memory);
 		mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "out of memory");
@@ -264,7 +248,8 @@ static void finish_long(struct mt_proxy *p, struct mt_up *u, struct mt_exchange 
 	struct mt_chain none = {0};
 
 	u->reply = MT_REF_NONE;
-	release(p, u, u->reply_id, ex);
+	if (!u->reply_late)
+		release(p, u, u->reply_id, ex);
 	mt_decoder_next(&u->dec);
 	if (ex)
 		mt_reply_whole(p, ex, &none);
@@ -349,11 +334,17 @@ bool mt_up_give_up_reply(struct mt_proxy *p, struct mt_up *u)
 {
 	struct mt_ref ref = u->self;
 	struct mt_exchange *ex;
+	enum mt_whose whose;
 
 	if (!u->msg_started || !u->comes_whole || u->msg.kind != MT_MSG_REPLY || !u->msg.len)
 		return false;
-	ex = match(p, u);
+	whose = mt_match(p, u, &ex);
+	if (whose == MT_WHOSE_NONE) {
+		not_asked(p, u);
+		return true;
+	}
 	u->reply_id = u->msg.id;
+	u->reply_late = whose != MT_WHOSE_CALL;
 	u->reply_left = u->msg.len;
 	u->reply_progress = p->now;
 	u->reply_skip = true;
@@ -432,6 +423,16 @@ static enum mt_step step(struct mt_proxy *p, struct mt_up *u)
 	return MT_STEP_STOP;
 }
 
+/*
+ * A connection of one call at a time that is free, and in the middle of a message: the next
+ * call's reply would have to wait.
+ */
+static bool brings_unasked(const struct mt_up *u)
+{
+	return !mt_up_shares(u) && !u->busy && !u->bound && u->state == MT_UP_OPEN &&
+	       (u->s->rx.len || u->reply_left);
+}
+
 /* What the loop left for its end: the connection may have become free, or its work done. */
 static void after(struct mt_proxy *p, struct mt_up *u)
 {
@@ -447,6 +448,8 @@ static void after(struct mt_proxy *p, struct mt_up *u)
 		mt_lane_free_conn(p, u);
 	} else if (mt_unlikely(u->state == MT_UP_DRAINING && mt_up_nothing_awaited(u))) {
 		mt_up_close(p, u, MT_PROXY_up_drained);
+	} else if (mt_unlikely(brings_unasked(u))) {
+		mt_up_drain(p, u);
 	}
 	if (!mt_slab_live(&p->ups, ref) || !u->s)
 		return;

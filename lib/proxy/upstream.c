@@ -12,15 +12,23 @@ struct mt_up *mt_up_of(struct mt_stream *s)
 
 static bool give_ring(struct mt_proxy *p, struct mt_up *u)
 {
-	const struct mt_codec *codec = u->lanes->codec;
-
 	u->ring = mt_slab_alloc(&p->rings, NULL);
 	if (!u->ring)
 		return false;
 	u->ring_busy = (uint64_t *)(u->ring + p->conf.ring_slots);
-	/* A random start: ids of an earlier connection are not met again soon. */
-	u->next_id = codec->id_min + mt_rand_u64(&p->rnd) % (codec->id_max - codec->id_min);
 	return true;
+}
+
+static void begin_ids(struct mt_proxy *p, struct mt_up *u)
+{
+	const struct mt_codec *codec = u->lanes->codec;
+
+	/* A server that omits ids is served where one call at a time is out by the protocol. */
+	u->ids = u->role == MT_UP_SERIAL ? MT_IDS_UNKNOWN : MT_IDS_ECHOED;
+	/* A random start: ids of an earlier connection are not met again soon. */
+	if (codec->id_max)
+		u->first_id = u->next_id =
+			codec->id_min + mt_rand_u64(&p->rnd) % (codec->id_max - codec->id_min);
 }
 
 static struct mt_up *up_new(struct mt_proxy *p, struct mt_lanes *ln, enum mt_up_role role)
@@ -43,6 +51,7 @@ static struct mt_up *up_new(struct mt_proxy *p, struct mt_lanes *ln, enum mt_up_
 		mt_slab_free(&p->ups, u);
 		return NULL;
 	}
+	begin_ids(p, u);
 	return u;
 }
 
@@ -52,6 +61,8 @@ static void up_free(struct mt_proxy *p, struct mt_up *u)
 	mt_reading_end(p, &u->reading);
 	if (u->ring)
 		mt_slab_free(&p->rings, u->ring);
+	if (mt_unlikely(u->unanswered_at))
+		mt_slab_free(&p->unanswered, mt_slab_at(&p->unanswered, u->unanswered_at - 1));
 	mt_slab_free(&p->ups, u);
 }
 

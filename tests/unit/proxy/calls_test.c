@@ -136,8 +136,18 @@ static void test_timeout_tombstone(void)
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_up_late_reply), 1);
 	scene_answer(s, next, 0xcc, 40);
 	CU_ASSERT_EQUAL(scene_next_sent(c).first, 0xcc);
+	/* Answered twice: skipped, too. */
 	scene_answer(s, next, 0xdd, 40);
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_up_unknown_reply), 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_up_late_reply), 2);
+	CU_ASSERT_EQUAL(c->sent.len, 0);
+	/* An id that the connection never gave out: so many, and it takes no more calls. */
+	for (int i = 0; i < 16; i++) {
+		CU_ASSERT_FALSE(s->detached);
+		scene_answer(s, next + 1 + (uint64_t)i, 0xdd, 40);
+	}
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_up_unknown_reply), 16);
+	CU_ASSERT_TRUE(s->detached);
+	CU_ASSERT_EQUAL(c->sent.len, 0);
 	scene_bye(c);
 	scene_stop();
 }
@@ -323,6 +333,28 @@ static void test_quick_calls_beside_slow_ones(void)
 	scene_stop();
 }
 
+/* From any start and over more than one round of all ids. */
+static void test_ids_given(void)
+{
+	enum { FIRST = 4096, N = 10 };
+	struct mt_codec codec = {.id_min = FIRST, .id_max = FIRST + N - 1};
+	struct mt_lanes lanes = {.codec = &codec};
+
+	for (uint64_t start = FIRST; start < FIRST + N; start++) {
+		struct mt_up u = {.lanes = &lanes, .first_id = start, .next_id = start};
+		bool given[N] = {false};
+
+		for (int round = 0; round < 3 * N; round++) {
+			for (uint32_t i = 0; i < N; i++)
+				CU_ASSERT_EQUAL(mt_id_given(&u, FIRST + i), given[i]);
+			CU_ASSERT_FALSE(mt_id_given(&u, 0));
+			CU_ASSERT_FALSE(mt_id_given(&u, FIRST - 1));
+			CU_ASSERT_FALSE(mt_id_given(&u, FIRST + N));
+			given[mt_id_next(&u) - FIRST] = true;
+		}
+	}
+}
+
 /* Ids come round while calls of the first ones are out: the next one is again one that is free. */
 static void test_ids_come_round(void)
 {
@@ -470,6 +502,7 @@ const struct mt_test calls_tests[] = {
 	{"shared connections full", test_shared_full},
 	{"quick calls beside slow ones", test_quick_calls_beside_slow_ones},
 	{"ids come round", test_ids_come_round},
+	{"ids given", test_ids_given},
 	{"calls beside a long reply", test_calls_beside_a_long_reply},
 	{"timeout leaves a tombstone", test_timeout_tombstone},
 	{"carried timeout", test_carried_timeout},

@@ -129,6 +129,23 @@ struct mt_snapshot *config_two_routes(struct mt_snapshot *s, uint32_t listener, 
 	return s;
 }
 
+void config_speak(
+	struct mt_snapshot *s, uint32_t listener, const struct mt_codec *codec, uint8_t opts)
+{
+	struct mt_filter_chain_proto *proto = &protos[s - snapshots][listener];
+	struct mt_route_dest dest = {.cluster = 0, .weight = 1};
+	struct mt_route_action act = {
+		.name = "all", .dests = &dest, .n_dests = 1, .total_weight = 1};
+	struct mt_route_builder *b = mt_route_builder_new(codec);
+	char err[128];
+
+	MT_ASSERT(mt_route_builder_add(b, NULL, 0, &act, err, sizeof(err)) == 0);
+	proto->codec = codec;
+	proto->codec_opts = opts;
+	mt_route_table_free(proto->services[0]->routes);
+	proto->services[0]->routes = mt_route_builder_done(b);
+}
+
 void config_reset_health(void)
 {
 	memset(states, 0, sizeof(states));

@@ -28,6 +28,9 @@ struct mt_snapshot *config_only_named(struct mt_snapshot *s, struct mt_demand *d
  */
 struct mt_snapshot *config_two_routes(struct mt_snapshot *s, uint32_t listener, const char *key,
 	const char *value, struct mt_mutation change, bool first);
+/* The listener, which has no client yet, speaks this protocol. */
+void config_speak(
+	struct mt_snapshot *s, uint32_t listener, const struct mt_codec *codec, uint8_t opts);
 void config_reset_health(void);
 uint32_t config_holds(int gen);
 void config_free(int gen);

@@ -35,6 +35,8 @@ static void op_send(struct mt_stream *s, struct mt_chain *c)
 	struct fake_conn *f = of(s);
 
 	MT_ASSERT(f->live && !f->shut);
+	if (lab.on_send)
+		lab.on_send(f, c);
 	f->end.pos.accepted += c->len;
 	if (!f->stopped)
 		f->end.pos.sent = f->end.pos.accepted;
@@ -297,7 +299,15 @@ static bool read_what_came(struct fake_conn *c)
 
 bool lab_feed(struct fake_conn *c, const void *bytes, uint32_t n)
 {
-	return mt_chain_write(&c->s.rx, &lab.pools, bytes, n) == 0 && read_what_came(c);
+	uint8_t head[LAB_HEAD];
+	uint32_t at = lab.on_feed ? lab.on_feed(c, bytes, n, head) : 0;
+
+	MT_ASSERT(c->live);
+	if (at && mt_chain_write(&c->s.rx, &lab.pools, head, at))
+		return false;
+	if (n > at && mt_chain_write(&c->s.rx, &lab.pools, (const uint8_t *)bytes + at, n - at))
+		return false;
+	return read_what_came(c);
 }
 
 bool lab_feed_pieces(struct fake_conn *c, const void *bytes, uint32_t n, uint32_t piece)

@@ -7,6 +7,8 @@
 
 #include "mt_proxy_types.h"
 
+#define LAB_HEAD 64
+
 struct fake_conn {
 	struct mt_stream s; /* first */
 	struct mt_tuple t;
@@ -37,8 +39,15 @@ struct lab {
 	struct fake_conn conns[512];
 	uint32_t n;
 	bool refuse_open;
-	bool puts_back;	   /* mt_stream_put_back() does */
-	uint16_t entry;	   /* of clients from now on: by which port they come, and 1 */
+	bool puts_back; /* mt_stream_put_back() does */
+	uint16_t entry; /* of clients from now on: by which port they come, and 1 */
+	/*
+	 * If set: sees what the proxy sends; writes what is fed in the place of the first bytes,
+	 * at most LAB_HEAD, and returns how many these are (toy_ids.c).
+	 */
+	void (*on_send)(const struct fake_conn *c, const struct mt_chain *bytes);
+	uint32_t (*on_feed)(
+		const struct fake_conn *c, const void *bytes, uint32_t n, uint8_t *head);
 	const void *first; /* of clients from now on: bytes that are there when they are accepted */
 	uint32_t n_first;
 };

@@ -620,7 +620,8 @@ static void test_address_is_let_go(void)
 	scene_connected_server(0);
 	calls = lab_client(CONFIG_NAMED);
 	scene_send_request(calls, 'Q', 1, 64);
-	scene_answer(scene_connected_server(1), scene_next_sent(lab_server(1)).id, 1, 40);
+	scene_connected_server(1);
+	scene_answer(lab_server(1), scene_next_sent(lab_server(1)).id, 1, 40);
 	CU_ASSERT_EQUAL(scene_next_sent(calls).status, 0);
 	s = publish(2);
 	guard_some(s, 0, 2);

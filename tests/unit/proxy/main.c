@@ -20,8 +20,9 @@ int main(int argc, char **argv)
 		{"secured endpoints", secure_tests}, {"winding up", wind_up_tests},
 		{"filters", filters_tests}, {"filter chains", chain_tests},
 		{"undecided clients", undecided_tests}, {"image", image_tests},
-		{"tokens", tokens_tests}, {"asks", asks_tests}, {"dubbo", dubbo_tests},
-		{"cut off", cut_tests}, {0}};
+		{"whose reply it is", match_tests},
+		{"whose reply it is, on the wire", match_wire_tests}, {"tokens", tokens_tests},
+		{"asks", asks_tests}, {"dubbo", dubbo_tests}, {"cut off", cut_tests}, {0}};
 	char *eal[] = {"unit", "--no-huge", "-m", "128", "--no-pci", "--no-telemetry",
 		"--no-shconf", "--log-level=error", "-l", "0"};
 	int rc;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "scene.h"
+
+#include "toy_ids.h"
 #include "../../outcomes_seen.h"
 
 uint8_t scene_buf[SCENE_BUF];
@@ -23,6 +25,7 @@ void scene_start_with(uint32_t n_eps, const struct mt_proxy_conf *conf)
 	lab.snap = config_make(0, 1, n_eps, true);
 	lab.p = mt_proxy_create(conf, 0, 1, &lab.pools, 42, lab.now);
 	mt_proxy_attach(lab.p, &lab_transport);
+	toy_ids_start();
 	MT_ASSERT(lab.p);
 	mt_proxy_begin(lab.p, lab.now, 0);
 	mt_proxy_adopt(lab.p, lab.snap);
@@ -53,6 +56,7 @@ void scene_stop(void)
 			lab_close(&lab.conns[i], MT_CLOSE_OK);
 	CU_ASSERT_EQUAL(lab.p->ups.in_use, 0);
 	CU_ASSERT_EQUAL(lab.p->rings.in_use, 0);
+	CU_ASSERT_EQUAL(lab.p->unanswered.in_use, 0);
 	/* The proxy itself names the newest one. */
 	for (int gen = 0; gen < CONFIG_GENS; gen++)
 		held += config_holds(gen);
@@ -123,7 +127,9 @@ struct toy scene_next_sent(struct fake_conn *c)
 	if (c->sent.len < t.len)
 		return (struct toy){0};
 	lab_take(c, scene_buf, t.len);
-	return toy_parse(scene_buf, SCENE_BUF);
+	t = toy_parse(scene_buf, SCENE_BUF);
+	t.id = toy_ids_of(c, t.id);
+	return t;
 }
 
 void scene_answer(struct fake_conn *server, uint64_t id, uint64_t token, uint32_t len)

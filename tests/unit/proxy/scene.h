@@ -46,5 +46,5 @@ extern const struct mt_test calls_tests[], long_tests[], ends_tests[], life_test
 	reading_tests[], evict_tests[], repeat_tests[], rejoin_tests[], window_tests[],
 	queue_tests[], wide_tests[], silence_tests[], oneway_tests[], filters_tests[],
 	chain_tests[], undecided_tests[], image_tests[], unacked_tests[], guard_tests[],
-	secure_tests[], wind_up_tests[], mirror_tests[], tokens_tests[], asks_tests[],
-	dubbo_tests[], cut_tests[];
+	secure_tests[], wind_up_tests[], mirror_tests[], match_tests[], match_wire_tests[],
+	tokens_tests[], asks_tests[], dubbo_tests[], cut_tests[];

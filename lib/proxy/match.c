@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Decides which call a reply answers.
+ * 1. Every call is sent with an id of its connection's. A reply with the id of the call that
+ *    waits answers it.
+ * 2. A reply with another id that the connection has given out is late, because no call waits for
+ *    it any more: it is skipped.
+ * 3. A reply with an id that the connection never gave out answers no call. Where the protocol
+ *    tells replies apart by their ids (SHARED, WIDE, BULK) it is skipped, and the connection
+ *    drains when it has brought UNKNOWN_MAX of them. A SERIAL connection ends, because its
+ *    replies cannot be trusted, and its call gets the native error.
+ * 4. Some servers answer every call with id 0. A SERIAL connection learns this from its first
+ *    reply. There a reply answers the call that is out if it names the same method and no earlier
+ *    call of the connection can still be answered.
+ */
+#include "mt_mutant.h"
+#include "mt_proxy_priv.h"
+
+/* Replies by ids that were never given out, after which a connection takes no further call. */
+#define UNKNOWN_MAX 16
+
+static void count_late(struct mt_proxy *p)
+{
+	mt_count(p->counters, MT_PROXY_up_late_reply);
+}
+
+/*
+ * Skipped, because the protocol tells replies apart by their ids. Within the decode loop: its end
+ * closes a drained connection.
+ */
+static mt_noinline enum mt_whose skip(struct mt_proxy *p, struct mt_up *u)
+{
+	if (mt_id_given(u, u->msg.id)) {
+		count_late(p);
+		return MT_WHOSE_LATE;
+	}
+	mt_count(p->counters, MT_PROXY_up_unknown_reply);
+	if (++u->n_unknown == UNKNOWN_MAX)
+		u->state = MT_UP_DRAINING;
+	return MT_WHOSE_LATE;
+}
+
+static enum mt_whose match_shared(struct mt_proxy *p, struct mt_up *u, struct mt_exchange **ex)
+{
+	struct mt_slot *slot = mt_ring_find(p, u, u->msg.id);
+
+	if (mt_unlikely(!slot))
+		return skip(p, u);
+	*ex = mt_attempt_exchange_of(p, slot->attempt);
+	if (mt_unlikely(!*ex))
+		count_late(p);
+	return MT_WHOSE_CALL;
+}
+
+bool mt_match_by_position(const struct mt_up *u)
+{
+	return u->msg.id == 0 && u->ids != MT_IDS_ECHOED && !u->unanswered;
+}
+
+/* The reply does not have the id of the call that is out. */
+static mt_noinline enum mt_whose match_other(struct mt_proxy *p, struct mt_up *u)
+{
+	if (u->role == MT_UP_BULK)
+		return skip(p, u);
+	if (mt_id_given(u, u->msg.id)) {
+		if (u->ids == MT_IDS_UNKNOWN)
+			u->ids = u->lanes->ids = MT_IDS_ECHOED;
+		count_late(p);
+		return MT_WHOSE_LATE;
+	}
+	if (!u->out_id || !mt_match_by_position(u))
+		return MT_WHOSE_NONE;
+	if (mt_oneway_method(p, u) != u->out_method && !mt_mutant(MT_MUTANT_reply_method_ignored))
+		return MT_WHOSE_NONE;
+	u->ids = u->lanes->ids = MT_IDS_ABSENT;
+	/*
+	 * Its client has left. A reply that is no proof of what it answers must not be followed
+	 * by another call's.
+	 */
+	if (!mt_slab_get(&p->attempts, u->attempt))
+		u->state = MT_UP_DRAINING;
+	return MT_WHOSE_CALL;
+}
+
+/* SERIAL, BULK: one call at a time is out. */
+static enum mt_whose match_own(struct mt_proxy *p, struct mt_up *u, struct mt_exchange **ex)
+{
+	enum mt_whose whose;
+
+	if (mt_likely(u->msg.id == u->out_id && u->out_id) ||
+		(u->out_id && mt_mutant(MT_MUTANT_reply_id_ignored))) {
+		if (mt_unlikely(u->ids != MT_IDS_ECHOED))
+			u->ids = u->lanes->ids = MT_IDS_ECHOED;
+	} else {
+		whose = match_other(p, u);
+		if (whose != MT_WHOSE_CALL)
+			return whose;
+	}
+	*ex = mt_attempt_exchange_of(p, u->attempt);
+	if (mt_unlikely(!*ex))
+		count_late(p);
+	return MT_WHOSE_CALL;
+}
+
+enum mt_whose mt_match(struct mt_proxy *p, struct mt_up *u, struct mt_exchange **ex)
+{
+	*ex = NULL;
+	if (mt_up_shares(u))
+		return match_shared(p, u, ex);
+	return mt_unlikely(mt_up_in_doubt(u)) ? mt_oneway_match(p, u, ex) : match_own(p, u, ex);
+}
