@@ -37,6 +37,8 @@ PLAIN = re.compile(r"(steps|fuzz_steps_\w+|source|identity|rights|golden|changes
 OUTCOMES = ("buf", "dns", "filter", "net", "port", "proxy", "tcp", "tls", "upstream", "worker")
 
 QUICK_SEEDS = range(1, 201)
+# With --long: a million calls to servers whose replies answer no call, or the wrong one.
+LONG_REPLIES = ("--scenario", "proxy_replies", "--seeds", "1-1000", "--jobs", "all")
 SEEDS_OF_A_MUTANT = "1-2000"
 # Mutants that seeds of all scenarios catch late or never, and where they show.
 MUTANT_ARGS = {
@@ -101,6 +103,8 @@ def _simulators(known, part):
     jobs.append(Job("asan/sim/seeds", [ASAN / SIM, "--seeds", _a_range(part.sanitized_seeds())], 900, SANITIZED, build=ASAN, targets=(SIM,)))
     fixed, fresh = LONG_SEEDS if part.whole else FIXED_SEEDS, part.fresh_seeds()
     jobs += [_seeds("seeds", fixed, seconds=5400 if part.whole else 900), _seeds("fresh", fresh)]
+    if part.whole:
+        jobs.append(Job("sim/replies", [DEBUG / SIM, *LONG_REPLIES], 1800, targets=(SIM,), takes=ALL_CORES))
     # A fresh seed that failed once is listed, and runs every day until it is repaired.
     return jobs + [_seeds(f"listed-{seed}", range(seed, seed + 1)) for seed in verdict.listed_seeds() if seed not in fixed and seed not in fresh]
 

@@ -154,8 +154,18 @@ struct rpc_server {
 		write_stop; /* of a connection it writes no more behind so many bytes; 0: it does */
 	uint64_t
 		idle_ns; /* it closes a connection on which nothing came or went for so long; 0: never */
-	uint64_t look_ns;    /* so long after they came it looks at a connection's bytes */
-	uint32_t stray;	     /* replies (per million) that nobody asked for */
+	uint64_t look_ns; /* so long after they came it looks at a connection's bytes */
+	uint32_t stray;	  /* replies (per million) by ids that no call had, before those to calls */
+	/*
+	 * Calls (per million) that it answers once more, and one-way calls that it answers; up to
+	 * again_ns later.
+	 */
+	uint32_t again;
+	uint64_t again_ns;
+	bool again_oneway; /* one-way calls only */
+	uint32_t
+		other_method; /* calls (per million) to which a reply in the other method's name comes first */
+	bool no_ids;	     /* its replies carry id 0 */
 	uint32_t heartbeats; /* of its own, per million replies */
 	bool die_fin;	     /* it ends by FIN instead */
 	bool mirror;	     /* what comes are copies of calls that others see, too */

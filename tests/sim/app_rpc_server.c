@@ -9,6 +9,7 @@
 /* A reply that is due later. */
 struct pending {
 	bool used;
+	bool unwanted; /* a reply that no client may see */
 	uint64_t id;
 	char route;
 	uint32_t reply_len, ask;
@@ -123,19 +124,66 @@ static void flush(struct rpc_conn *n)
 	go_on(n, n->moved != before);
 }
 
-/* A reply that nobody waits for: of an id far away, but in the same place of a ring. */
-static void stray(struct rpc_conn *n, const struct pending *q)
+/* Its token is no call's. */
+static void write_unwanted(struct rpc_conn *n, uint64_t id, char route)
 {
-	static const uint8_t nobody[RPC_TOKEN];
-	struct sim *s = n->server->set->sim;
-	struct wire_msg m = {
-		.kind = WIRE_REPLY, .route = q->route, .body = nobody, .body_len = RPC_TOKEN};
+	static const uint8_t no_token[RPC_TOKEN];
+	struct wire_msg m = {.kind = WIRE_REPLY,
+		.id = id,
+		.route = route,
+		.body = no_token,
+		.body_len = RPC_TOKEN};
 
-	if (!sim_chance(&s->host_rand, n->server->stray))
-		return;
-	sim_count_fault(s, SIM_F_PEER_MISCHIEF);
-	m.id = (q->id + 0x10000000) & n->dialect->id_mask;
+	sim_count_fault(n->server->set->sim, SIM_F_PEER_MISCHIEF);
 	n->dialect->write(n->dialect, &n->tx, &m, 0);
+}
+
+static struct pending *free_pending(struct rpc_conn *n)
+{
+	uint32_t slot = 0;
+
+	while (slot < PENDING && n->pending[slot].used)
+		slot++;
+	if (slot == PENDING) {
+		sim_fail(n->server->set->sim,
+			"server %u: more calls on one connection than anybody made", n->server->no);
+		return NULL;
+	}
+	n->top = MT_MAX(n->top, slot + 1);
+	n->n_pending++;
+	return &n->pending[slot];
+}
+
+static void due(void *ctx, uint64_t slot);
+
+/* The call, which is one-way or answered, is answered with the server's chance. */
+static void answer_again(struct rpc_conn *n, uint64_t id, char route)
+{
+	struct rpc_server *v = n->server;
+	struct sim *s = v->set->sim;
+	struct pending *q;
+
+	if (!v->again || !sim_chance(&s->host_rand, v->again))
+		return;
+	q = free_pending(n);
+	if (!q)
+		return;
+	*q = (struct pending){.used = true, .unwanted = true, .id = id, .route = route};
+	sim_host_at(v->host, s->now + sim_between(&s->host_rand, 1, v->again_ns + 1), due, n,
+		(uint64_t)(q - n->pending));
+}
+
+/* Before the reply to a call: replies to none, with the server's chances. */
+static void write_others(struct rpc_conn *n, const struct pending *q)
+{
+	struct rpc_server *v = n->server;
+	struct mt_rand *r = &v->set->sim->host_rand;
+
+	/* By an id far away, but in the same place of a ring. */
+	if (sim_chance(r, v->stray))
+		write_unwanted(n, (q->id + 0x10000000) & n->dialect->id_mask, q->route);
+	if (v->other_method && sim_chance(r, v->other_method))
+		write_unwanted(n, v->no_ids ? 0 : q->id, q->route == 'a' ? 'b' : 'a');
 }
 
 #define BEAT_ID	      0x5300u
@@ -186,7 +234,11 @@ static void reply(struct rpc_conn *n, const struct pending *q)
 
 	if (n->fin_wanted || q->ask == RPC_ASK_NOTHING)
 		return;
-	stray(n, q);
+	if (q->unwanted) {
+		write_unwanted(n, n->server->no_ids ? 0 : q->id, q->route);
+		return;
+	}
+	write_others(n, q);
 	n->active_at = n->server->set->sim->now;
 	rpc_clear(body);
 	rpc_put(body, q->token, RPC_TOKEN);
@@ -195,7 +247,11 @@ static void reply(struct rpc_conn *n, const struct pending *q)
 	m.body_len = body->len;
 	if (q->ask == RPC_ASK_ERROR)
 		m.status = WIRE_APP_ERROR;
+	if (n->server->no_ids)
+		m.id = 0;
 	n->dialect->write(n->dialect, &n->tx, &m, rpc_salt(q->token));
+	if (!n->server->again_oneway)
+		answer_again(n, q->id, q->route);
 	if (q->ask == RPC_ASK_FIN)
 		n->fin_wanted = true;
 	if (q->ask == RPC_ASK_DRAIN && n->dialect->drains) {
@@ -208,13 +264,13 @@ static void reply(struct rpc_conn *n, const struct pending *q)
 static void due(void *ctx, uint64_t slot)
 {
 	struct rpc_conn *n = ctx;
-	struct pending *q = &n->pending[slot];
+	struct pending q = n->pending[slot];
 
-	if (!n->sock || !q->used)
+	if (!n->sock || !q.used)
 		return;
-	q->used = false;
+	n->pending[slot].used = false;
 	n->n_pending--;
-	reply(n, q);
+	reply(n, &q);
 	flush(n);
 }
 
@@ -224,7 +280,7 @@ static const char *check_id(const struct rpc_conn *n, const struct wire_msg *m)
 	for (uint32_t i = 0; i < n->top; i++) {
 		const struct pending *q = &n->pending[i];
 
-		if (!q->used)
+		if (!q->used || q->unwanted)
 			continue;
 		if (n->server->serial && sim_get32(q->token) != sim_get32(m->body))
 			return "a call of another client on a connection that takes one at a time";
@@ -318,31 +374,21 @@ static uint64_t due_at(struct rpc_conn *n, struct pending *q, uint64_t delay)
 
 static void keep(struct rpc_conn *n, const struct wire_msg *m)
 {
-	struct sim *s = n->server->set->sim;
 	const uint8_t *t = m->body;
-	uint32_t slot = 0;
-	struct pending *q;
+	struct pending *q = free_pending(n);
 	uint64_t at;
 
-	while (slot < PENDING && n->pending[slot].used)
-		slot++;
-	if (slot == PENDING) {
-		sim_fail(s, "server %u: more calls on one connection than anybody made",
-			n->server->no);
+	if (!q)
 		return;
-	}
-	q = &n->pending[slot];
-	n->top = MT_MAX(n->top, slot + 1);
 	*q = (struct pending){.used = true,
 		.id = m->id,
 		.route = m->route,
 		.reply_len = sim_get32(t + RPC_TOKEN),
 		.ask = n->server->silent ? RPC_ASK_SILENCE : sim_get32(t + RPC_TOKEN + 8)};
 	memcpy(q->token, t, RPC_TOKEN);
-	n->n_pending++;
 	at = due_at(n, q, sim_get32(t + RPC_TOKEN + 4) * MT_USEC);
 	if (q->ask != RPC_ASK_SILENCE)
-		sim_host_at(n->server->host, at, due, n, slot);
+		sim_host_at(n->server->host, at, due, n, (uint64_t)(q - n->pending));
 }
 
 static void take_beat(struct rpc_conn *n, uint64_t id)
@@ -357,8 +403,10 @@ static void take_beat(struct rpc_conn *n, uint64_t id)
 static bool take_call(struct rpc_conn *n, const struct wire_msg *m)
 {
 	n->server->calls++;
-	if (m->kind == WIRE_ONEWAY)
+	if (m->kind == WIRE_ONEWAY) {
+		answer_again(n, m->id, m->route);
 		return true;
+	}
 	if (sim_get32(m->body + RPC_TOKEN + 8) == RPC_ASK_RESET) {
 		reset(n);
 		return false;

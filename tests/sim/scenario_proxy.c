@@ -140,6 +140,24 @@ static void run_id_wrap(struct sim *s)
 	world_calls(w);
 }
 
+/*
+ * Servers that answer twice, or one-way calls; without ids; or by ids that no call had, which
+ * costs the call that is out.
+ */
+static void odd_replies(struct world *w)
+{
+	uint32_t how = sim_below(&w->sim->plan, 4);
+
+	for (uint32_t i = 0; i < w->rpc.n_servers; i++) {
+		w->rpc.server[i].again = how == 1 ? 100000 : 0;
+		w->rpc.server[i].again_ns = 5 * MT_MSEC;
+		w->rpc.server[i].no_ids = how == 2;
+		w->rpc.server[i].stray = how == 3 ? 20000 : 0;
+	}
+	if (how == 3)
+		w->rpc.may_native |= 1u << MT_REPLY_BAD_REPLY;
+}
+
 static void run_serial(struct sim *s)
 {
 	bool late = sim_one_in(&s->plan, 3);
@@ -159,6 +177,7 @@ static void run_serial(struct sim *s)
 		w->rpc.client[i].mix.late_ns = 3 * MT_SEC;
 		w->rpc.client[i].half_close = sim_one_in(&s->plan, 2);
 	}
+	odd_replies(w);
 	world_calls(w);
 }
 

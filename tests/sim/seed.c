@@ -33,6 +33,7 @@ const struct sim_scenario *const sim_scenarios[] = {
 	&scenario_proxy_lanes,
 	&scenario_memory_pressure,
 	&scenario_proxy_mixed,
+	&scenario_proxy_replies,
 	&scenario_proxy_asked,
 	&scenario_wind_up,
 	&scenario_reply_read_late,
