@@ -182,7 +182,16 @@ static void stop(struct capture *w)
 	free(body);
 }
 
-/* Until it ends. An interrupt ends it, too, and what there is then is still written. */
+/* True if the operator interrupts; waits a little unless there is more at once. */
+static bool is_interrupted(bool at_once)
+{
+	return at_once ? poll_interrupts() > 0 : !poll_wait();
+}
+
+/*
+ * Until it ends. An interrupt stops it, too, and what there is then is still written; a second one ends it, whatever the
+ * daemon still sends.
+ */
 static int read_all(struct capture *w)
 {
 	bool at_once = false, stopped = false, more = true;
@@ -191,9 +200,9 @@ static int read_all(struct capture *w)
 	poll_begin();
 	while (more) {
 		more = read_some(w, &at_once, &code);
-		if (w->error)
+		if (w->error || poll_interrupts() > 1)
 			break;
-		if (more && !at_once && !stopped && !poll_wait()) {
+		if (more && !stopped && is_interrupted(at_once)) {
 			stopped = true;
 			stop(w);
 		}

@@ -20,7 +20,7 @@ static struct sigaction before, before_term;
 
 static void on_interrupt(int sig)
 {
-	interrupted = 1;
+	interrupted += interrupted < 2;
 }
 
 void poll_begin(void)
@@ -36,6 +36,11 @@ void poll_end(void)
 {
 	sigaction(SIGINT, &before, NULL);
 	sigaction(SIGTERM, &before_term, NULL);
+}
+
+int poll_interrupts(void)
+{
+	return interrupted;
 }
 
 bool poll_wait(void)

@@ -22,6 +22,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define INSISTS 8
+
 /* ---- the connection, and what is written for people ---------------------------------------------------- */
 
 static struct {
@@ -30,8 +32,8 @@ static struct {
 	char head[32];
 	size_t head_at, head_len;
 	const uint8_t *body, *body_end;
-	uint32_t asked,
-		interrupt_at; /* requests so far; at which the operator interrupts, 0: never */
+	/* Requests so far; at which the operator interrupts, and INSISTS later once more; 0: never. */
+	uint32_t asked, interrupt_at, stopped_at;
 } daemon_says;
 
 static void interrupt(void);
@@ -43,7 +45,11 @@ static ssize_t fake_send(int fd, const void *p, size_t n, int flags)
 	int code = 0;
 
 	daemon_says.asked++;
-	if (daemon_says.asked == daemon_says.interrupt_at)
+	if (!daemon_says.stopped_at && memmem(p, n, "capture stop", 12))
+		daemon_says.stopped_at = daemon_says.asked;
+	if (daemon_says.interrupt_at &&
+		(daemon_says.asked == daemon_says.interrupt_at ||
+			daemon_says.asked == daemon_says.interrupt_at + INSISTS))
 		interrupt();
 	if (daemon_says.raw || !left)
 		return (ssize_t)n;
@@ -211,6 +217,12 @@ static void capture_packets(void)
 	MT_ASSERT(w.bytes && w.out);
 	pcapng_begin(&w.file, w.out, "meltemi capture x");
 	(void)read_all(&w);
+	/* Whatever the daemon says, an interrupt stops the capture, and a second one ends it. */
+	if (daemon_says.interrupt_at && daemon_says.asked > daemon_says.interrupt_at) {
+		MT_ASSERT(daemon_says.stopped_at &&
+			  daemon_says.stopped_at <= daemon_says.interrupt_at + 1);
+		MT_ASSERT(daemon_says.asked <= daemon_says.interrupt_at + INSISTS + 1);
+	}
 	pcapng_end(&w.file, 1, w.lost);
 	fclose(w.out);
 	check_pcapng(text, size);
