@@ -2,6 +2,7 @@
 /* What the live view knows: answers, rates between them, rows in order. */
 #include "top.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -147,8 +148,9 @@ double top_rate(const struct top_answer *a, const json_t *row, const char *id, c
 		return 0;
 	d = json_number_value(json_object_get(row, field)) -
 	    json_number_value(json_object_get(old, field));
-	/* A daemon that was started again counts from zero. */
-	return d > 0 ? d / a->seconds : 0;
+	d /= a->seconds;
+	/* A daemon that was started again counts from zero; one that lies may count to infinity. */
+	return d > 0 && isfinite(d) ? d : 0;
 }
 
 double top_value(const struct top *t, const json_t *row, const struct top_column *c)

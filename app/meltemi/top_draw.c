@@ -20,7 +20,7 @@ static void short_number(double v, char *out, size_t size)
 	if (u)
 		snprintf(out, size, "%.*f%c", v < 100 ? 1 : 0, v, units[u]);
 	else
-		snprintf(out, size, "%.*f", v < 10 && v > (double)(int)v ? 1 : 0, v);
+		snprintf(out, size, "%.*f", v > 0 && v < 10 && v > (double)(int)v ? 1 : 0, v);
 }
 
 static const char *member(const json_t *o, const char *name)
@@ -75,7 +75,7 @@ static void stages(const struct top *t, json_int_t worker, double busy)
 
 		if (json_integer_value(json_object_get(row, "worker")) != worker || n == 32)
 			continue;
-		len = total > 0 ? (int)(busy * BAR * share[n] / total + 0.5) : 0;
+		len = total > 0 ? (int)(busy * BAR * (share[n] / total) + 0.5) : 0;
 		for (int k = 0; k < len && put < BAR; k++, put++)
 			addch((chtype)member(row, "stage")[0] | (n % 2 ? A_BOLD : A_NORMAL));
 		n++;
