@@ -57,9 +57,11 @@ struct words words_ask(struct client *c, const char *line, size_t len, const cha
 	int n = snprintf(
 		request, sizeof(request), "--json complete %.*s %s*", (int)len, rest, part);
 
-	if (n < 0 || (size_t)n >= sizeof(request) || client_try(c, request, &body) != EXIT_DONE)
+	if (n < 0 || (size_t)n >= sizeof(request))
 		return w;
-	w.answer = json_loads(body, 0, NULL);
+	/* A refusal has a body, too. */
+	if (client_try(c, request, &body) == EXIT_DONE)
+		w.answer = json_loads(body, 0, NULL);
 	free(body);
 	add_own(&w, line, (size_t)(rest + len - line), part);
 	w.n = json_array_size(json_object_get(w.answer, "words"));
