@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What joins a mesh: the files of a bundle, tokens, certificates. The first byte says as what the others are read. */
+/* What joins a mesh: the files of a bundle, tokens, certificates, identity.json. The first byte chooses how the others are read. */
 #include "fuzz.h"
 
 #include "mt_bundle.h"
 #include "mt_cert.h"
+#include "mt_identity.h"
 
+#include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 /* A refusal says something, printable and ended. */
 static void check_finding(int rc, const struct mt_finding *f)
@@ -82,6 +86,29 @@ static void address(const char *text)
 		MT_ASSERT(host[0] && port);
 }
 
+/* identity.json, which a directory has beside the certificate; it is read from a file only. */
+static void identity(const char *text, size_t len)
+{
+	struct mt_identity_conf c;
+	struct mt_err e = {""};
+	char path[32];
+	int fd = memfd_create("identity.json", MFD_CLOEXEC), rc;
+
+	MT_ASSERT(fd >= 0 && write(fd, text, len) == (ssize_t)len);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	rc = mt_identity_conf_read(path, &c, &e);
+	MT_ASSERT((rc == 0) == (e.text[0] == '\0'));
+	if (rc == 0) {
+		MT_ASSERT(c.ca[0] && memchr(c.ca, '\0', sizeof(c.ca)));
+		MT_ASSERT(c.server_name[0] && memchr(c.server_name, '\0', sizeof(c.server_name)));
+		MT_ASSERT(c.uri[0] && memchr(c.uri, '\0', sizeof(c.uri)));
+		MT_ASSERT(memchr(c.cluster_id, '\0', sizeof(c.cluster_id)));
+		MT_ASSERT(!c.ttl_s ||
+			  (c.ttl_s >= MT_IDENTITY_TTL_MIN_S && c.ttl_s <= MT_IDENTITY_TTL_MAX_S));
+	}
+	close(fd);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct mt_region r;
@@ -95,7 +122,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(text, data + 1, size - 1);
 	text[size - 1] = '\0';
 	mt_region_init(&r, 16u << 20);
-	switch (data[0] % 6) {
+	switch (data[0] % 8) {
 	case 0:
 		env(&r, text, size - 1);
 		break;
@@ -110,6 +137,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		break;
 	case 4:
 		certificates(text);
+		break;
+	case 6:
+		identity(text, size - 1);
 		break;
 	default:
 		address(text);
