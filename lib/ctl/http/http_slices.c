@@ -43,7 +43,9 @@ static size_t take(struct slices *s, char *buf, size_t max)
 		s->sent += n;
 		return n;
 	}
-	s->z.next_in = (Bytef *)s->slice.p + s->sent;
+	/* A whole answer may be empty, and has no memory then. */
+	if (n)
+		s->z.next_in = (Bytef *)s->slice.p + s->sent;
 	s->z.avail_in = (uInt)n;
 	s->z.next_out = (Bytef *)buf;
 	s->z.avail_out = (uInt)max;

@@ -112,6 +112,24 @@ static void test_pages(void)
 	mt_ctl_destroy(c);
 }
 
+/* A filter that no cluster matches: the answer has no bytes, and is compressed all the same. */
+static void test_empty_compressed(void)
+{
+	static const char request[] = "GET /clusters?filter=none HTTP/1.1\r\nHost: localhost\r\n"
+				      "Accept-Encoding: gzip\r\nConnection: close\r\n\r\n";
+	struct mt_ctl_env env = {.http_port = free_port()};
+	static char buf[65536];
+	struct mt_ctl *c;
+
+	mt_addr_parse("127.0.0.1", &env.http_addr);
+	c = test_ctl(&env);
+	mt_ctl_set_state(c, MT_CTL_SERVING);
+	CU_ASSERT_EQUAL(exchange(c, env.http_port, request, buf, sizeof(buf)), 200);
+	CU_ASSERT_PTR_NOT_NULL(strstr(buf, "Content-Encoding: gzip"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(buf, "\x1f\x8b"));
+	mt_ctl_destroy(c);
+}
+
 static uint32_t n_waits;
 
 static void waiting(void *arg, struct mt_ctl_ready *out)
@@ -469,6 +487,7 @@ const struct mt_test http_tests[] = {
 	{"time limits", test_time_limits},
 	{"what was asked in time", test_asked_in_time},
 	{"pages", test_pages},
+	{"an empty answer, compressed", test_empty_compressed},
 	{"the page, by which names", test_page},
 	{"a port in use", test_port_in_use},
 	{0},
