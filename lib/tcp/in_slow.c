@@ -13,6 +13,7 @@
 #define PRESSED_MAX 256
 /* RFC 7323 §5.5: ts_recent is outdated after this; the timestamp clock wraps in 49.7 days. */
 #define PAWS_IDLE_MS (24u * 24 * 3600 * 1000)
+#define TS_FAR	     (UINT32_C(1) << 30) /* a quarter of a timestamp clock's round */
 
 void mt_tcp_challenge(struct mt_tcp *t, struct mt_tcp_conn *c, enum mt_tcp_outcome why)
 {
@@ -95,13 +96,14 @@ static bool is_keepalive(const struct mt_tcp_conn *c, const struct mt_tcp_seg *s
 }
 
 /*
- * The peer lives. Its timestamp counts as well: 24 days of keep-alives later PAWS would otherwise
- * refuse the peer, as its clock would seem to have gone back.
+ * The peer lives. RFC 7323 §4.3 keeps no timestamp of a segment before the window. One that is a quarter of the
+ * clock's round ahead is kept: after 24 days of keep-alives PAWS would otherwise refuse the peer, whose clock
+ * would seem to have gone back.
  */
 static void keepalive_in(struct mt_tcp *t, struct mt_tcp_conn *c, const struct mt_tcp_seg *seg)
 {
 	c->rcvd_ms = t->now_ms;
-	if (c->flags & MT_CF_TS)
+	if (c->flags & MT_CF_TS && mt_seq_gt(seg->tsval, c->ts_recent + TS_FAR))
 		keep_timestamp(c, seg);
 }
 
