@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `meltemi analyse --directory DIR`: what `analyse` says of a running node, of documents in files. meltemid --analyse does it, with the
- * Node document that is named, or one that is made for the directories as `import` makes it. Needs neither a daemon nor privileges.
+ * `meltemi analyse --directory DIR`: reports on documents in files what `analyse` reports on a
+ * running node. Runs meltemid --analyse with the given Node document, or with one made for the
+ * directories as `import` makes it. Needs neither a daemon nor privileges.
  */
 #include "import.h"
 
@@ -14,9 +15,9 @@ static const char usage[] =
 	"       meltemi [--json] analyse [--config NODE.yaml] --directory DIR...\n"
 	"                                [principal=PRINCIPAL] [from=ADDRESS]\n"
 	"\n"
-	"Says what is wrong with policies: services that are open, rules that never decide, what\n"
-	"travels in plaintext, names that nobody has, each with file and line. Of what a running\n"
-	"node has in force; with --directory of documents, without a node, for a pipeline.\n"
+	"Lists what is wrong with policies: services that are open, rules that never decide,\n"
+	"traffic in plaintext, names that no caller has, each with file and line. Analyses what\n"
+	"a running node applies; with --directory documents, without a node, for a pipeline.\n"
 	"\n"
 	"  -c, --config FILE    the Node document; without it one is made for the directories\n"
 	"  -d, --directory DIR  documents: a directory with all below it, or a file; repeatable\n"
@@ -25,9 +26,8 @@ static const char usage[] =
 	"                       (cluster.local/ns/a/sa/b; nothing: a caller in plaintext)\n"
 	"      from=A           from that address\n"
 	"\n"
-	"Exit status: 0 nothing is found, or notes alone, 1 something is, 2 bad usage, or the "
-	"Node\n"
-	"document cannot be used, 3 no daemon answers, or no meltemid is beside meltemi.\n";
+	"Exit status: 0 nothing is found, or notes alone, 1 something is, 2 bad usage, or the\n"
+	"Node document cannot be used, 3 no daemon answers, or meltemid is not found.\n";
 
 struct ask {
 	const char *config, *principal, *from;
@@ -36,7 +36,10 @@ struct ask {
 	bool json, help, wrong;
 };
 
-/* The value of an option that is "NAME VALUE" or "NAME=VALUE"; NULL: it is another word, or has none. */
+/*
+ * Returns the value of an option written as "NAME VALUE" or "NAME=VALUE"; NULL if the word is not
+ * this option, or has no value.
+ */
 static const char *value_of(const char *name, char **argv, int *at)
 {
 	size_t len = strlen(name);
@@ -76,7 +79,7 @@ static void read_word(struct ask *a, char **argv, int *at)
 		a->wrong = true;
 }
 
-/* What meltemid is told besides its Node document. */
+/* Writes the arguments of meltemid other than the Node document's; returns their number. */
 static uint32_t arguments(const struct ask *a, const char **argv)
 {
 	uint32_t n = 0;
@@ -95,7 +98,7 @@ static uint32_t arguments(const struct ask *a, const char **argv)
 	return n;
 }
 
-/* With the operator's Node nothing has to be made: meltemid takes our place. */
+/* The operator has given the Node document: replaces this program by meltemid. */
 static int with_node(const struct ask *a)
 {
 	const char *argv[2 * IMPORT_INPUTS + IMPORT_ARGS + 4] = {"meltemid", "-c", a->config};

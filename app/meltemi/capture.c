@@ -182,15 +182,15 @@ static void stop(struct capture *w)
 	free(body);
 }
 
-/* True if the operator interrupts; waits a little unless there is more at once. */
+/* True if the operator has interrupted. Pauses first, unless more data is there at once. */
 static bool is_interrupted(bool at_once)
 {
 	return at_once ? poll_interrupts() > 0 : !poll_wait();
 }
 
 /*
- * Until it ends. An interrupt stops it, too, and what there is then is still written; a second one ends it, whatever the
- * daemon still sends.
+ * Reads until the capture ends. An interrupt stops it, and what has arrived by then is still
+ * written. A second interrupt ends it at once, whatever the daemon still sends.
  */
 static int read_all(struct capture *w)
 {

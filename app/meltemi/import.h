@@ -32,10 +32,10 @@ struct import {
 	json_t *report; /* what meltemid said, with the paths that the user knows */
 	bool trouble;	/* something is refused, or a file could not be read */
 	char *node;	/* the document that is written */
-	const char *args[IMPORT_ARGS]; /* meltemid's, behind those of the Node document */
+	const char *args[IMPORT_ARGS]; /* of meltemid, after those of the Node document */
 };
 
-/* From now on signals end what waits. */
+/* Installs signal handlers: from now on signals end calls that wait. */
 void import_signals(void);
 /* A signal has asked us to end; what waits returns then. */
 bool import_stopped(void);
@@ -47,9 +47,12 @@ bool import_read(struct import *m);
 void import_clean(struct import *m);
 bool import_save(struct import *m);
 
-/* The meltemid of the same build, else whichever PATH has. */
+/* Finds the meltemid of the same build, otherwise the one in PATH. */
 void import_daemon(char *path, size_t size);
-/* Prints what meltemid says with m->args of the inputs. Its exit status; EXIT_UNREACHABLE: it cannot be run. */
+/*
+ * Runs meltemid with m->args on the inputs, and prints its output. Returns its exit status, or
+ * EXIT_UNREACHABLE if it cannot be run.
+ */
 int import_analyse(struct import *m);
 /* import_check.c: m->report, or the exit code: the Node cannot be used, or meltemid cannot be run. EXIT_DONE: it is there. */
 int import_check(struct import *m);
@@ -76,5 +79,8 @@ static inline const char *import_text(const json_t *object, const char *name)
 }
 
 int import_run(int argc, char **argv, bool json);
-/* analyse.c: `analyse` of documents, without a daemon. The exit code; -1: the words are a daemon's. */
+/*
+ * analyse.c: runs `analyse` on documents, without a daemon. Returns the exit code, or -1 if the
+ * words are a daemon's.
+ */
 int analyse_run(int argc, char **argv, bool json);

@@ -264,7 +264,10 @@ static int take(struct import *m, int status)
 	return json_array_size(json_object_get(m->report, "objects")) ? EXIT_DONE : nothing(m);
 }
 
-/* meltemid, started on a Node that reads the inputs. Its pid; -1: told, with the exit code. */
+/*
+ * Starts meltemid on a Node that reads the inputs. Returns its pid, or -1 after an error message,
+ * with the exit code in *code.
+ */
 static pid_t ask(struct import *m, FILE **out, int *code)
 {
 	char in[PATH_MAX], state[PATH_MAX], path[PATH_MAX], *text;
@@ -303,7 +306,7 @@ int import_check(struct import *m)
 	return take(m, wait_for(pid));
 }
 
-/* With the names by which the user knows the files. */
+/* Copies all lines, with the names by which the user knows the files. */
 static void print_all(const struct import *m, FILE *from, FILE *to)
 {
 	char *line = NULL, *text;

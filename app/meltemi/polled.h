@@ -15,7 +15,7 @@ int capture_run(struct client *c, const char *words);
 /* Between them an interrupt ends the polling, and not the program. */
 void poll_begin(void);
 void poll_end(void);
-/* Interrupts since poll_begin(); 2 stands for more. */
+/* Number of interrupts since poll_begin(), at most 2. */
 int poll_interrupts(void);
 /* A little pause; false: interrupted. */
 bool poll_wait(void);

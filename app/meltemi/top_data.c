@@ -149,7 +149,7 @@ double top_rate(const struct top_answer *a, const json_t *row, const char *id, c
 	d = json_number_value(json_object_get(row, field)) -
 	    json_number_value(json_object_get(old, field));
 	d /= a->seconds;
-	/* A daemon that was started again counts from zero; one that lies may count to infinity. */
+	/* A restarted daemon counts from zero; a hostile one may send numbers that overflow. */
 	return d > 0 && isfinite(d) ? d : 0;
 }
 

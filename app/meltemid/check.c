@@ -136,7 +136,7 @@ static void check_memory(const struct mt_node *n, struct mt_diags *diags)
 			"this machine has %llu MiB", (unsigned long long)mb);
 }
 
-/* Whether an entry is about the file or directory, or about what is in it. */
+/* True if an entry names the file or directory, or a file in it. */
 static bool is_named(const struct mt_diags *diags, const char *path)
 {
 	size_t len = strlen(path);

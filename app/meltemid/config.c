@@ -82,8 +82,9 @@ struct mt_snapshot *config_compile(struct daemon *d, struct mt_diags *diags, uin
 }
 
 /*
- * How often one load is compiled with the resources of discovery servers, because what a round has in place of refused ones may conflict
- * too. Rounds that refuse objects of documents need no limit: each leaves fewer versions.
+ * The most compilations of one load with resources of discovery servers, because what a round has
+ * in place of refused ones may conflict, too. Rounds that refuse objects of documents need no
+ * limit: each leaves fewer versions.
  */
 #define ROUNDS 4
 
@@ -374,7 +375,7 @@ const struct mt_node *config_node(const struct daemon *d)
 	return part ? part->node : d->node;
 }
 
-/* They are what a discovery server's words are joined with from now on. */
+/* Adopts the table: resources of discovery servers are joined with it from now on. */
 static void adopt(struct daemon *d, struct mt_object_table *t, char *words)
 {
 	const struct mt_model *part = node_part(t);

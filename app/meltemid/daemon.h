@@ -154,7 +154,7 @@ struct daemon {
 	bool reload_node;   /* of these: the Node's own is to be looked at */
 	char reload_first[400];	  /* of these: the first error; "": none */
 	char change_words[512];	  /* what it changed; "": nothing that has a name of its own */
-	char node_fields[512];	  /* of the Node document: followed by the newest load; "": none */
+	char node_fields[512];	  /* of the Node document: applied by the newest load; "": none */
 	char restart_fields[512]; /* of the Node document: changed since the start; "": none */
 	char *diagnostics;	  /* warnings and errors of the last load, as printed */
 
@@ -183,9 +183,9 @@ struct daemon {
 	struct mt_rand mesh_rng;
 	bool on_demand;	       /* a source has clusters on demand */
 	bool mesh_changed;     /* and not loaded yet */
-	bool identity_changed; /* by which an identity is compiled in */
-	const char *
-		refresh_from; /* where what changed is from: "discovery", else NULL until it is loaded */
+	bool identity_changed; /* with mesh_changed: an identity has changed */
+	const char
+		*refresh_from; /* source of the change: "discovery"; NULL: load_changes() decides */
 	uint64_t mesh_next;    /* the next load of it, at the earliest */
 	bool refreshing;       /* such a load is under way */
 	uint64_t refresh_told; /* when the log told of one last; 0: it may at once */
@@ -328,7 +328,10 @@ int notify_stuck(const struct daemon *d, uint64_t now);
  * What does not fit is cut off.
  */
 bool node_changes(const struct mt_node *a, const struct mt_node *b, char *buf, size_t size);
-/* The same of fields that a reload takes over and that no change of a listener, service or cluster shows. */
+/*
+ * The same for fields that a reload applies and that no change of a listener, service or cluster
+ * shows.
+ */
 bool node_followed(const struct mt_node *a, const struct mt_node *b, char *buf, size_t size);
 
 /* ---- check.c ------------------------------------------------------------------------------- */
@@ -435,7 +438,7 @@ void publish_written(struct daemon *d, uint64_t now);
 int publish_later(struct daemon *d, int rc);
 /* What waits will not be wanted any more. */
 void publish_forget(struct daemon *d, uint64_t now);
-/* What a publish changed, in words: with fields of the Node that it follows. */
+/* Writes what a publish changed, with the Node's fields that it applies. */
 void publish_words(
 	const struct daemon *d, const struct mt_conf_change *change, char *buf, size_t size);
 /* Notes how a reload ended, for the shell and the log; returns `rc`. */

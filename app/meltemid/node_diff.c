@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What of the Node document changed: since the start, what needs a restart; with a load, what is followed. */
+/*
+ * Names the fields of the Node document that changed: since the start, those that need a restart;
+ * by a load, those that it applies.
+ */
 #include "daemon.h"
 
 #include <stdarg.h>

@@ -37,8 +37,8 @@ static const char *source_name(const struct mt_service *s)
 }
 
 /*
- * Hosts of which every cluster is closed, by name: they have their listeners and are not served. The value is the name of what
- * closes them.
+ * Collects the hosts of which every cluster is closed: they have listeners and are not served. The
+ * value is the name of what closes them.
  */
 static int name_closed(const struct mt_snapshot *s, struct mt_strmap *closed)
 {
@@ -210,7 +210,10 @@ static struct mt_xds *source_of(const struct daemon *d, const char *name)
 	return NULL;
 }
 
-/* Whether the host's object may be in a file that cannot be read. Where its file was not noted it may be any. */
+/*
+ * True if the host's object may be in a file that cannot be read; in any such file if its own was
+ * not noted.
+ */
 static bool may_be_unread(const struct daemon *d, const struct mt_served_host *h)
 {
 	return *h->where ? mt_table_may_hold(d->table, h->where) : d->table->n_files_bad > 0;
