@@ -329,7 +329,10 @@ static bool is_for_ends(
 	       rank(m, SRC_PORT, f);
 }
 
-/* Services of a keyed protocol are looked for with each message. */
+/*
+ * True if the chain has the old one's service; a keyed protocol finds its service with each
+ * message.
+ */
 static bool has_its_service(
 	const struct mt_filter_chain_proto *to, const struct mt_filter_chain_proto *old)
 {
@@ -358,7 +361,10 @@ const struct mt_filter_chain_proto *mt_filter_chain_successor(const struct mt_li
 		/* TLS that passes through a chain is not ended here, so the old chain shows whether it is TLS. */
 		if (ends == f->tls && (ends || !is_for_tls(c) || is_for_tls(old->chain)))
 			return p;
-		/* A chain for clear text serves a client whose TLS was ended; one for TLS never serves clear text. */
+		/*
+		 * A chain for plaintext serves a client whose TLS was ended; one for TLS never
+		 * serves plaintext.
+		 */
 		if (!ends && !plain && !is_for_tls(c))
 			plain = p;
 	}

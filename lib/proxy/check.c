@@ -143,7 +143,7 @@ static const char *check_pair(const struct mt_proxy *p, const struct mt_pair *pr
 
 	if (pr->cut)
 		return !pr->down == !pr->up || !mt_timer_armed(&pr->timer)
-			       ? "a byte stream that was cut off has two sides, none, or no time"
+			       ? "a byte stream that was cut off has two sides, none, or no timer"
 			       : NULL;
 	if (!pr->up && !(j && j->awaits))
 		return "a byte stream has no server and asks for none";

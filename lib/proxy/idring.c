@@ -11,7 +11,7 @@
 #include "mt_mutant.h"
 #include "mt_proxy_priv.h"
 
-/* After the last id of the codec. */
+/* Continues at `id`, after the last id of the codec. */
 static mt_noinline void start_over(struct mt_up *u, uint64_t id)
 {
 	u->next_id = id;
@@ -77,7 +77,7 @@ static mt_noinline uint64_t skip_busy(const struct mt_proxy *p, struct mt_up *u,
 	uint64_t mask = p->conf.ring_slots - 1;
 	uint64_t slot = free_slot(p, u, (uint32_t)(id & mask));
 
-	/* Replies by ids that are left out count as late, which does no harm. */
+	/* Replies with skipped ids count as late, which does no harm. */
 	id += (slot - id) & mask;
 	u->next_id = id;
 	/* Round: the ids of a codec are more than a ring has slots. */

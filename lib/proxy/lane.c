@@ -243,9 +243,9 @@ static mt_inline struct mt_up *find_shared(
 }
 
 /*
- * Where servers do not echo ids a reply is matched by its position. A server may answer one-way
- * calls too, so they and other calls take different connections there, and until the first reply
- * has shown whether the server echoes ids.
+ * True if the call may take the connection. Where servers do not echo ids, a reply is matched by
+ * its position, and a server may answer one-way calls, too. So one-way and other calls take
+ * different connections there, and until the first reply has shown that the server echoes ids.
  */
 static mt_inline bool suits(const struct mt_up *u, const struct mt_exchange *ex)
 {
@@ -255,8 +255,9 @@ static mt_inline bool suits(const struct mt_up *u, const struct mt_exchange *ex)
 }
 
 /*
- * A free connection; not one that drains, or whose server has ended it and whose `eof` is still to be told. One that was idle for
- * long, as are those behind it then, is *behind.
+ * Finds a free connection that does not drain and whose server has not ended it, also if its `eof`
+ * is not reported yet. *behind: one to use if none can be opened. It was idle for long, as were
+ * those after it; or the call is one-way and does not suit it.
  */
 static mt_inline struct mt_up *find_idle(struct mt_proxy *p, struct mt_lanes *ln,
 	enum mt_up_role role, const struct mt_exchange *ex, struct mt_up **behind)
@@ -420,8 +421,8 @@ static int give_shared_id(
 }
 
 /*
- * There is no memory to give the message its id. Nothing was sent: a connection that the call has
- * alone is free again.
+ * Answers a call whose message could not get its id for lack of memory. Nothing was sent, so a
+ * connection that the call has alone is free again.
  */
 static mt_noinline void no_id(
 	struct mt_proxy *p, struct mt_up *u, const struct mt_attempt *a, struct mt_exchange *ex)
@@ -508,7 +509,7 @@ static bool lacks(const struct mt_lanes *ln, enum mt_up_role role)
 	       mt_lanes_taking(ln, mt_lane_other(role)) > 0;
 }
 
-/* Rare, so it is not a second copy of find_conn() in its caller; nobody asks for a fresh one there. */
+/* Rare, so find_conn() is not inlined a second time in mt_lane_assign(). */
 static mt_noinline struct mt_up *find_other(struct mt_proxy *p, struct mt_lanes *ln,
 	enum mt_up_role role, const struct mt_exchange *ex, enum mt_close_reason *why)
 {
@@ -516,9 +517,9 @@ static mt_noinline struct mt_up *find_other(struct mt_proxy *p, struct mt_lanes 
 }
 
 /*
- * No serial connection can be had: those that are idle and do not suit the call are closed, at
- * once or when what was sent on them is acknowledged. Returns a connection in the place of one
- * that was closed, or NULL.
+ * Called when no serial connection can be had. Closes idle ones that do not suit the call, at once
+ * or when what was sent on them is acknowledged. Returns a connection in the place of a closed one,
+ * or NULL.
  */
 static mt_noinline struct mt_up *make_room(struct mt_proxy *p, struct mt_lanes *ln,
 	const struct mt_exchange *ex, enum mt_close_reason *why)
@@ -645,7 +646,7 @@ void mt_lane_free_conn(struct mt_proxy *p, struct mt_up *u)
 	if (mt_unlikely(u->bound)) {
 		if (mt_oneway_keep(p, u))
 			return;
-		/* A call on it had no reply: no other client may meet that. */
+		/* A call on it had no reply: if that still comes, no other client may get it. */
 		if (!u->s->rx_eof)
 			u->state = MT_UP_DRAINING;
 	}

@@ -16,7 +16,7 @@
 #include "mt_mutant.h"
 #include "mt_proxy_priv.h"
 
-/* Replies by ids that were never given out, after which a connection takes no further call. */
+/* Replies with ids that the connection never gave out; after so many it takes no further call. */
 #define UNKNOWN_MAX 16
 
 static void count_late(struct mt_proxy *p)
@@ -25,8 +25,8 @@ static void count_late(struct mt_proxy *p)
 }
 
 /*
- * Skipped, because the protocol tells replies apart by their ids. Within the decode loop: its end
- * closes a drained connection.
+ * Skips the reply, because the protocol tells replies apart by their ids. Called in the decode
+ * loop, whose end closes a drained connection.
  */
 static mt_noinline enum mt_whose skip(struct mt_proxy *p, struct mt_up *u)
 {
@@ -57,7 +57,7 @@ bool mt_match_by_position(const struct mt_up *u)
 	return u->msg.id == 0 && u->ids != MT_IDS_ECHOED && !u->unanswered;
 }
 
-/* The reply does not have the id of the call that is out. */
+/* Matches a reply that does not have the id of the call that is out. */
 static mt_noinline enum mt_whose match_other(struct mt_proxy *p, struct mt_up *u)
 {
 	if (u->role == MT_UP_BULK)
@@ -74,15 +74,15 @@ static mt_noinline enum mt_whose match_other(struct mt_proxy *p, struct mt_up *u
 		return MT_WHOSE_NONE;
 	u->ids = u->lanes->ids = MT_IDS_ABSENT;
 	/*
-	 * Its client has left. A reply that is no proof of what it answers must not be followed
-	 * by another call's.
+	 * The call's client has left. This reply does not prove which call it answers, so no other
+	 * call may follow on the connection.
 	 */
 	if (!mt_slab_get(&p->attempts, u->attempt))
 		u->state = MT_UP_DRAINING;
 	return MT_WHOSE_CALL;
 }
 
-/* SERIAL, BULK: one call at a time is out. */
+/* Matches on SERIAL and BULK connections, where one call at a time is out. */
 static enum mt_whose match_own(struct mt_proxy *p, struct mt_up *u, struct mt_exchange **ex)
 {
 	enum mt_whose whose;

@@ -133,10 +133,11 @@ const struct mt_filter_chain_proto *mt_filter_chain_heir(
 	const struct mt_listener *l, uint64_t kin, const struct mt_codec *codec, uint8_t opts);
 
 /*
- * The protocol that serves a connection until its end when its chain is gone: one with the codec and a service of `old`, of a chain
- * for the connection's addresses and ports. Server names and application protocols are not compared, because they chose the old
- * chain. `f->tls`: TLS of the connection is ended; chains that end TLS are preferred then, else one for clear text serves it.
- * NULL: none.
+ * Finds the protocol that serves a connection until its end when its chain is gone: one with the
+ * codec and a service of `old`, of a chain for the connection's addresses and ports. Server names
+ * and application protocols are not compared, because they chose the old chain. `f->tls`: TLS of
+ * the connection is ended; chains that end TLS are preferred then, else one for plaintext serves
+ * it. NULL: none.
  */
 const struct mt_filter_chain_proto *mt_filter_chain_successor(const struct mt_listener *l,
 	const struct mt_filter_chain_proto *old, const struct mt_filter_chain_facts *f);

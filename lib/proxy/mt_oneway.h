@@ -40,13 +40,15 @@ void mt_oneway_off(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a);
 /* The first call is answered: it is the turn of the one behind it. */
 void mt_oneway_next(struct mt_proxy *p, struct mt_up *u);
 /*
- * mt_match() on a connection in doubt. The call that is answered is the first one then: those
- * before it had no reply and have ended.
+ * mt_match() for a connection in doubt. Calls before the answered one had no reply and end, so that
+ * it becomes the first.
  */
 enum mt_whose mt_oneway_match(struct mt_proxy *p, struct mt_up *u, struct mt_exchange **ex);
 /* The method that the reply in u->msg names, as a hash (mt_attempt.method). */
 uint64_t mt_oneway_method(struct mt_proxy *p, const struct mt_up *u);
-/* MT_WHOSE_CLIENT: sends it to the client with the client's id, without reply filters. */
+/*
+ * For MT_WHOSE_CLIENT: sends the reply to the client with the client's id, without reply filters.
+ */
 void mt_oneway_pass(struct mt_proxy *p, struct mt_up *u);
 /* A bound connection has no call any more; false: it is to be treated like any other one. */
 bool mt_oneway_keep(struct mt_proxy *p, struct mt_up *u);

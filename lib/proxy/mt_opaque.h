@@ -51,16 +51,25 @@ static inline const struct mt_service *mt_opaque_service(const struct mt_filter_
 	return proto && proto->n_services ? proto->services[0] : NULL;
 }
 
-/* The client answers for what both directions hold; the server, if its client is gone. */
+/*
+ * Address that is charged for what both directions hold: the client's, or the server's if the
+ * client is gone.
+ */
 struct mt_addr mt_opaque_client_of(const struct mt_stream *s);
 
 /* ---- opaque_cut.c: one side was cut off ---- */
 
-/* What `from` has received, and its FIN, to the other side, whose FIN was not passed on yet. */
+/*
+ * Sends what `from` has received, and its FIN, to the other side, to which no FIN was passed on
+ * yet.
+ */
 void mt_opaque_pass_rest(struct mt_stream *from, struct mt_stream *to);
-/* One of both is gone, and NULL: the other one is reset when it has all that was sent to it. */
+/*
+ * Call when one side is gone (NULL). Resets the other one when it has acknowledged all that was
+ * sent to it.
+ */
 void mt_opaque_cut(struct mt_proxy *p, struct mt_pair *pr);
-/* mt_pair.timer is due, with mt_pair.cut. */
+/* Call when mt_pair.timer is due and mt_pair.cut is set. */
 void mt_opaque_cut_timer(struct mt_proxy *p, struct mt_pair *pr);
 
 /* ---- opaque_connect.c: how it comes to a server ---- */

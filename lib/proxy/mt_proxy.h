@@ -226,8 +226,7 @@ uint32_t mt_proxy_sampling(const struct mt_proxy *p);
 /* Per endpoint, by mt_ep_state.index. Nothing but counters. */
 struct mt_ep_stats {
 	uint64_t requests, conns_opened, conns_active, outstanding;
-	uint64_t
-		failures; /* connects, connections that were reset, calls lost or not answered in time */
+	uint64_t failures;	 /* failed connects, reset connections, calls lost or timed out */
 	uint64_t connect_failed; /* of these */
 	uint64_t streams;	 /* of conns_active: those of byte streams */
 	uint64_t

@@ -63,7 +63,9 @@ static inline struct mt_ep_stats *mt_stats_endpoint(struct mt_proxy *p, const st
 	}
 	return st;
 }
-/* A connection to the endpoint failed to open, or was reset and cost no call. */
+/*
+ * Counts a connection to the endpoint that failed to open, or was reset without the loss of a call.
+ */
 void mt_account_connection(
 	struct mt_proxy *p, uint32_t ep_index, bool connecting, enum mt_close_reason reason);
 void mt_account_request(struct mt_proxy *p, struct mt_exchange *ex);
@@ -110,7 +112,10 @@ uint64_t mt_deadlines_next(const struct mt_deadlines *d);
 /* idring.c */
 /* The connection's next id, without a slot of a ring. */
 uint64_t mt_id_next(struct mt_up *u);
-/* True if the connection has given this id to one of its calls, as far back as its ids reach. */
+/*
+ * True if the connection has given this id to one of its calls; true for every id once its ids have
+ * come round.
+ */
 bool mt_id_given(const struct mt_up *u, uint64_t id);
 /* Bytes of a ring: its slots, and a bit for each that is busy. */
 size_t mt_ring_size(uint32_t slots);
@@ -131,8 +136,8 @@ enum mt_whose {
 };
 
 /*
- * What a server of serial connections does with ids, as far as this connection, or its group, has
- * shown.
+ * Whether a server of serial connections echoes ids, as this connection has shown, or else its
+ * group.
  */
 static inline enum mt_ids mt_ids_known(const struct mt_up *u)
 {

@@ -315,7 +315,7 @@ struct mt_pair {
 	bool fin_to_up : 1, fin_to_down : 1; /* FINs passed on */
 	bool fin_waits : 1; /* the server's is not yet: whether it has read anything is not known */
 	uint8_t again : 2;  /* times that it was joined again (opaque_connect.c) */
-	bool cut : 1; /* one side was cut off; the other one is delivered what it left (opaque_cut.c) */
+	bool cut : 1;	    /* one side was cut off; the other one gets the rest (opaque_cut.c) */
 	bool sni_unkept : 1; /* TLS of its client's passes through: the name that it asks for was seen, and is gone */
 	/*
 	 * For its bytes: mt_service.index + 1 of what the client's address names in the snapshot of this version
@@ -324,7 +324,7 @@ struct mt_pair {
 	uint16_t service;
 	union {
 		uint32_t version;
-		uint32_t cut_ms; /* with `cut`, when nothing is counted any more: since */
+		uint32_t cut_ms; /* with `cut` (nothing is counted then): since when */
 	};
 };
 _Static_assert(sizeof(struct mt_pair) <= MT_CACHE_LINE, "an idle byte stream stays small");
@@ -461,8 +461,8 @@ struct mt_up {
 	struct mt_ref attempt; /* SERIAL, BULK: the call that is out */
 	/* Which call a reply answers (match.c). */
 	uint64_t first_id;	  /* of those given out */
-	uint32_t n_unknown;	  /* replies by ids that were never given out */
-	uint8_t ids_started_over; /* times that next_id did so at the codec's first id, 2 at most */
+	uint32_t n_unknown;	  /* replies with ids that were never given out */
+	uint8_t ids_started_over; /* times that next_id has come round, 2 at most */
 	enum mt_ids ids : 8;	  /* SERIAL: what its replies have shown */
 	bool unanswered; /* SERIAL: a one-way call was sent on it, and its server may answer that */
 	bool reply_late; /* with reply_left: the long reply is not to the call that is out */

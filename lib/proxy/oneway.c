@@ -352,8 +352,8 @@ static struct mt_unanswered *unanswered_of(struct mt_proxy *p, const struct mt_u
 }
 
 /*
- * The call with this id. id 0: the first one of the method, those that were not overtaken before
- * the others. NULL: none, or it was too long ago.
+ * Finds the unanswered call with this id. id 0: the first call of the method, preferably one that
+ * was not overtaken. NULL: none, or it was too long ago.
  */
 static struct mt_unanswered_call *find_unanswered(
 	struct mt_proxy *p, struct mt_up *u, uint64_t id, uint64_t method)
@@ -374,7 +374,7 @@ static struct mt_unanswered_call *find_unanswered(
 	return overtaken;
 }
 
-/* Without memory for it a reply that comes nevertheless is skipped. */
+/* Records a call without a reply. Without memory for it, a reply that still comes is skipped. */
 static void note_unanswered(struct mt_proxy *p, struct mt_up *u, const struct mt_attempt *a)
 {
 	const struct mt_exchange *ex = mt_attempt_exchange(p, a);
@@ -395,7 +395,7 @@ static void note_unanswered(struct mt_proxy *p, struct mt_up *u, const struct mt
 	};
 }
 
-/* A later call is answered. */
+/* Marks the recorded calls, because a later call is answered. */
 static void overtake_unanswered(struct mt_proxy *p, const struct mt_up *u)
 {
 	struct mt_unanswered *t = unanswered_of(p, u);
@@ -453,7 +453,7 @@ void mt_oneway_next(struct mt_proxy *p, struct mt_up *u)
 
 /* ---- replies -------------------------------------------------------------------------------------- */
 
-/* The call that is out with this id; id 0: the first one of the method. */
+/* Finds the call that is out with this id; id 0: the first one of the method. */
 static struct mt_attempt *find_call(
 	struct mt_proxy *p, struct mt_up *u, uint64_t id, uint64_t method)
 {
@@ -467,7 +467,7 @@ static struct mt_attempt *find_call(
 	return a;
 }
 
-/* Calls in front of `a`, which is answered, have no reply. */
+/* Ends the calls before `a`, which is answered, as calls without a reply. */
 static void end_before(struct mt_proxy *p, struct mt_up *u, const struct mt_attempt *a)
 {
 	struct mt_attempt *before;
@@ -485,7 +485,7 @@ static void end_before(struct mt_proxy *p, struct mt_up *u, const struct mt_atte
 		mt_oneway_next(p, u);
 }
 
-/* The reply answers none of the calls that are out. id 0: it has none. */
+/* Matches a reply that answers none of the calls that are out. id 0: the reply has none. */
 static enum mt_whose match_ended(struct mt_proxy *p, struct mt_up *u, uint64_t id, uint64_t method)
 {
 	const struct mt_down *d = u->bound ? mt_slab_get(&p->downs, u->client) : NULL;

@@ -236,7 +236,10 @@ static void on_connected(struct mt_stream *s)
 	pump(p, pr);
 }
 
-/* The bytes of a side that was cut off, whatever room the other one has: a receive window at most. */
+/*
+ * Sends what a side that was cut off has left to the other one, whatever room that has: a receive
+ * window at most.
+ */
 static void pass_rest(struct mt_proxy *p, struct mt_pair *pr, struct mt_stream *from)
 {
 	bool is_up = from == pr->up;
@@ -245,7 +248,10 @@ static void pass_rest(struct mt_proxy *p, struct mt_pair *pr, struct mt_stream *
 	bool passed = is_up ? pr->fin_to_down : pr->fin_to_up;
 	uint32_t n = from->rx.len;
 
-	/* A FIN alone that crossed what was sent to the server is not passed on: a reset carries more. */
+	/*
+	 * A FIN that crossed bytes for the server (fin_waits) is not passed on: the reset tells
+	 * more.
+	 */
 	if (!to || passed || pr->fin_waits)
 		return;
 	mt_opaque_pass_rest(from, to);

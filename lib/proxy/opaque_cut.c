@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A byte stream of which one side was cut off (a reset, a path that is silent). What this node has
- * acknowledged to that side is delivered to the other one, which is reset when it has all of it.
- * Without the reset its peer would take a part for the whole stream; an earlier one would lose bytes
- * that the side that was cut off knows to be delivered. Nothing is read of the side that is left. It is
- * reset earlier if nothing is acknowledged for message_ms, if it takes longer than half_closed_s, or if
+ * Ends a byte stream of which one side was cut off (a reset, a path that is silent). What this node
+ * has acknowledged to that side is delivered to the other one, which is then reset. Without the
+ * reset its peer would take a part for the whole stream. An earlier reset would lose bytes that the
+ * side that was cut off takes for delivered. The side that is left is not read. It is reset earlier
+ * if it acknowledges nothing for message_ms, if delivery takes longer than half_closed_s, or if
  * memory for byte streams is short.
  */
 #include "mt_proxy_priv.h"
 
 /*
- * From the last acknowledgement to the reset, after a FIN: no position shows the acknowledgement of a
- * FIN, and the peer's program shall see it.
+ * Time from the last acknowledgement to the reset if a FIN was sent. Stream positions do not show
+ * that a FIN was acknowledged, and the peer's program shall see it.
  */
 #define AFTER_FIN_MS 100u
 
@@ -62,7 +62,7 @@ static void give_up(struct mt_proxy *p, struct mt_pair *pr)
 	end(p, pr, MT_ABORT_SLOW);
 }
 
-/* When it ends unless something is acknowledged before, in ms from now; 0: now. */
+/* Time until the reset unless something is acknowledged before, ms; 0: reset now. */
 static uint32_t time_left(const struct mt_proxy *p, const struct mt_pair *pr)
 {
 	uint32_t quiet = mt_opaque_ms(p) - pr->last_ms, all = mt_opaque_ms(p) - pr->cut_ms;

@@ -123,14 +123,17 @@ static bool must_move(const struct mt_proxy *p, const struct mt_snapshot *held)
 	return held->version < p->snap->keep_from && !mt_mutant(MT_MUTANT_not_rebound);
 }
 
-/* What serves it now, if anything does. */
+/* What serves the connection now; nothing if `to` is NULL. */
 struct heir {
 	const struct mt_filter_chain_proto *to;
-	enum mt_tls_standing standing; /* what the client is to the rules of that */
+	enum mt_tls_standing standing; /* of the client by the rules of that chain */
 	bool changed;		       /* another chain than the one that it was accepted by */
 };
 
-/* The chain is gone, matches other connections or ends TLS no longer: finds what serves the connection until its end. */
+/*
+ * Finds what serves the connection until its end, because its chain is gone, matches other
+ * connections or ends TLS no longer.
+ */
 static const struct mt_filter_chain_proto *successor_of(
 	const struct mt_down *d, const struct mt_listener *l)
 {
@@ -160,13 +163,16 @@ static struct heir heir_of(const struct mt_proxy *p, const struct mt_down *d)
 		h.to = successor_of(d, l);
 		h.changed = h.to != NULL;
 	}
-	/* A chain for clear text has no rules for certificates. */
+	/* A chain for plaintext has no rules for certificates. */
 	if (h.to && h.to->chain->tls)
 		h.standing = mt_secure_standing(p, d->s, h.to->chain);
 	return h;
 }
 
-/* The chain is another one, or has other rules for clients than those that this one was accepted by. */
+/*
+ * Drains or denies a connection whose chain is another one, or has other rules for clients than
+ * those that accepted it.
+ */
 static void judged_otherwise(struct mt_proxy *p, struct mt_down *d, const struct heir *h)
 {
 	if (h->standing == MT_TLS_CONDEMNED) {

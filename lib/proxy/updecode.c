@@ -89,8 +89,8 @@ static int restore(
 }
 
 /*
- * A reply to no call of this connection, which carries one call at a time: none of its replies
- * can be trusted.
+ * Ends a connection of one call at a time that has brought a reply to no call, because none of its
+ * replies can be trusted.
  */
 static mt_noinline void not_asked(struct mt_proxy *p, struct mt_up *u)
 {
@@ -424,8 +424,8 @@ static enum mt_step step(struct mt_proxy *p, struct mt_up *u)
 }
 
 /*
- * A connection of one call at a time that is free, and in the middle of a message: the next
- * call's reply would have to wait.
+ * True if a connection of one call at a time is free and in the middle of a message, after which
+ * the next call's reply would have to wait.
  */
 static bool brings_unasked(const struct mt_up *u)
 {

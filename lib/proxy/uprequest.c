@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What servers send on their own: heartbeats, which are answered, and requests to their clients
- * (Dubbo's callbacks), which are not forwarded, because a connection to a server is of no one client. A
- * request is answered by a native error, so that the server does not wait for its time-out.
+ * Answers what servers send on their own: heartbeats, and requests to their clients (Dubbo's
+ * callbacks). Requests are not forwarded, because a connection to a server does not belong to one
+ * client. They get a native error, so that the server does not wait for its time-out.
  */
 #include "mt_proxy_priv.h"
 
@@ -18,7 +18,7 @@ void mt_up_heartbeat(struct mt_proxy *p, struct mt_up *u)
 	const struct mt_codec *codec = u->lanes->codec;
 	struct mt_chain out = {0};
 
-	/* In the middle of a long request its bytes show that we live. */
+	/* In the middle of a long request its bytes show that this node is alive. */
 	if (!codec->heartbeat || half_sent(p, u) ||
 		codec->heartbeat(&u->msg, &u->s->rx, u->msg.id, &out, p->pools))
 		return;
@@ -32,7 +32,10 @@ void mt_up_request(struct mt_proxy *p, struct mt_up *u)
 	struct mt_chain out = {0};
 	struct mt_seed seed = {0};
 
-	/* No answer goes into the middle of a long request, nor while the server does not read earlier ones. */
+	/*
+	 * Send no answer in the middle of a long request, or while the server does not read earlier
+	 * ones.
+	 */
 	if (u->msg.kind == MT_MSG_ONEWAY || !u->msg.can_reply || !codec->reply || half_sent(p, u) ||
 		u->s->tx_queued >= u->s->tx_high) {
 		mt_count(p->counters, MT_PROXY_up_request_dropped);

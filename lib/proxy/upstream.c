@@ -23,7 +23,7 @@ static void begin_ids(struct mt_proxy *p, struct mt_up *u)
 {
 	const struct mt_codec *codec = u->lanes->codec;
 
-	/* A server that omits ids is served where one call at a time is out by the protocol. */
+	/* Servers that omit ids are supported where the protocol allows one call at a time. */
 	u->ids = u->role == MT_UP_SERIAL ? MT_IDS_UNKNOWN : MT_IDS_ECHOED;
 	/* A random start: ids of an earlier connection are not met again soon. */
 	if (codec->id_max)
@@ -299,7 +299,7 @@ static void on_closed(struct mt_stream *s, enum mt_close_reason reason)
 	blame = mt_up_blame(p, u);
 	lost = mt_up_end_calls(p, u, s, MT_UP_END_GONE, MT_REPLY_CONN_LOST,
 		mt_close_reason_str(reason), MT_ABORT_CANCELLED);
-	/* Calls that were lost with it are failures already. */
+	/* Calls that were lost with it are counted as failures already. */
 	if (p->ep_stats[ep_index].failures == failures)
 		mt_account_connection(p, ep_index, connecting, reason);
 	/* A server that ends an idle connection does no harm: what crossed its end is sent again. */

@@ -55,8 +55,8 @@ struct mt_ep_state {
 	uint32_t timeouts;
 	uint8_t back; /* enum mt_ep_back; atomic */
 	bool beats;   /* it has answered a heartbeat of ours; atomic */
-	uint16_t
-		way; /* mt_endpoint_way() of the last publish: failures are of that; ctl: w, worker: r (atomic) */
+	/* mt_endpoint_way() of the last publish, which failures belong to; ctl: w, worker: r (atomic) */
+	uint16_t way;
 };
 
 /* A hundred thousand of them fit a budget. Neighbours share a cache line, which is written rarely. */
@@ -179,8 +179,8 @@ struct mt_cluster {
 	bool careful; /* by mt_cluster_build(): choosing takes more than its balancer: levels, min_health, warm-up */
 	/* What protects its service and cannot be evaluated: it has no endpoints, and who is led to it is denied. */
 	const struct mt_closer *closed_by;
-	uint16_t
-		way; /* how endpoints with `tls` are talked to: a hash of their TLS settings and identity, not 0 */
+	/* For endpoints with `tls`: a hash of their TLS settings and identity, not 0. */
+	uint16_t way;
 	/* To endpoints with `tls`; held by who made the cluster. NULL: there are none, or `as` has those by which they are reached. */
 	struct mt_tls_context *tls;
 	/* For whom the node's own identity is shown to them; NULL: for everybody. */
@@ -310,7 +310,7 @@ bool mt_ep_silent(struct mt_ep_state *e, const struct mt_outlier_rule *rule, uin
 /* The caller put it aside and asks it from when its time is over; it stays aside until mt_ep_returned(). */
 void mt_ep_ask(struct mt_ep_state *e);
 
-/* The caller does not ask any more: if the endpoint is still asked for, it comes back by MT_EP_BACK_TRIAL. */
+/* The caller does not ask any more: an endpoint that is still asked returns by MT_EP_BACK_TRIAL. */
 void mt_ep_ask_no_more(struct mt_ep_state *e);
 
 /* It has answered who asked it, or the call on trial. */
@@ -338,12 +338,13 @@ void mt_ep_leaving(struct mt_ep_state *e, uint64_t now);
 void mt_ep_stays(struct mt_ep_state *e, uint64_t now);
 
 /*
- * From now on connections to it are made in this way. Failures belong to the way in which they came about: if it is another
- * one, those so far are forgotten and it is in rotation again. Control thread, when a snapshot is published.
+ * Sets the way in which connections to the endpoint are made from now on. Failures belong to the
+ * way in which they came about: if it changes, those so far are forgotten and the endpoint is in
+ * rotation again. Control thread, when a snapshot is published.
  */
 void mt_ep_talk(struct mt_ep_state *e, uint16_t way);
 
-/* False: a connection made in this way says nothing of how the endpoint is talked to now. */
+/* True if connections to the endpoint are still made in this way, so that its failures count. */
 static inline bool mt_ep_talks(const struct mt_ep_state *e, uint16_t way)
 {
 	return __atomic_load_n(&e->way, __ATOMIC_RELAXED) == way;
