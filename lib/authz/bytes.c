@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Byte streams at a port of messages (TLS that is passed on): nothing of what rules for messages ask can be read. */
+/*
+ * Reader for byte streams at a port of messages (TLS that is forwarded): none of the values that
+ * rules for messages compare can be read.
+ */
 #include "mt_authz.h"
 
 static enum mt_authz_read no_names(struct mt_authz_call *c)

@@ -75,7 +75,10 @@ static bool namespace_value(struct build *b, struct mt_authz_value *v, const cha
 	return true;
 }
 
-/* What a ClientHello asks for is a name of DNS, whatever its case, and without the root's dot (lib/tls). */
+/*
+ * Server names compare as DNS names: whatever their case, and without the root's dot, which lib/tls
+ * removes.
+ */
 static bool sni_value(struct build *b, struct mt_authz_value *v, const char *s, bool positive)
 {
 	size_t len = strlen(s);
@@ -493,7 +496,7 @@ static bool asks_unknown(const struct mt_authz_conds *l)
 
 static bool is_of_other_ports(const struct build *b, const struct mt_authz_conds *l);
 
-/* No call fails these conditions, as far as they can be evaluated. */
+/* True if no call fails those of the conditions that can be evaluated. */
 static bool never_fails(const struct build *b, const struct mt_authz_conds *l)
 {
 	for (uint32_t i = 0; i < l->n; i++)

@@ -43,7 +43,7 @@ struct mt_authz_reader {
 		uint32_t *pos, struct mt_slice *v);
 };
 
-/* Of byte streams, with mt_authz_call.bytes: reads nothing. */
+/* For byte streams (mt_authz_call.bytes): reads nothing. */
 extern const struct mt_authz_reader mt_authz_of_bytes;
 
 struct mt_authz_call {
@@ -57,8 +57,8 @@ struct mt_authz_call {
 	const struct mt_claims *claims; /* of his token, which is valid; NULL: he has none */
 	uint32_t asked;			/* the one of asks_id has allowed it; 0: nobody was asked */
 	const struct mt_authz_reader *reader; /* NULL: no rule is for messages */
-	bool bytes; /* a byte stream, whose messages and tokens cannot be read, though rules may ask for them */
-	void *arg; /* the reader's */
+	bool bytes; /* byte stream: rules may name its messages and tokens, which cannot be read */
+	void *arg;  /* the reader's */
 	/* By the reader. */
 	struct mt_slice interfaces[MT_AUTHZ_INTERFACES], methods[MT_AUTHZ_METHODS];
 	uint8_t n_interfaces, n_methods;
@@ -167,7 +167,7 @@ struct mt_authz_policy {
 	const char *dropped;  /* a field that the codec does not have: of DENY it was left out */
 	const char *vanished; /* and a rule of ALLOW with it */
 	bool closes;	      /* some call may fit of which it cannot be said whether it should */
-	bool closes_all;      /* of DENY and CLOSE: each call at its ports is such a call */
+	bool closes_all;      /* of DENY and CLOSE: every call at its ports is one */
 	bool admits;	      /* of ALLOW: some call may fit a rule */
 	/* Of CLOSE: who is asked about whoever fits, lib/extauthz's; its maker's to set. NULL: nobody, it is closed. */
 	struct mt_extauthz_provider *asks;
@@ -227,7 +227,10 @@ struct mt_authz_policy *mt_authz_compile_strict(struct mt_region *r, const char 
 /* Of these, in their order; they live in `r` as well. `also`: as it is there. NULL: no memory. */
 struct mt_authz *mt_authz_set(struct mt_region *r, struct mt_authz_policy *const *policies,
 	uint32_t n, const struct mt_authz *also);
-/* The policy that refuses every call because it cannot be evaluated; NULL: some call may pass, or policies that can be refuse it. */
+/*
+ * Returns the policy that refuses every call because it cannot be evaluated. NULL: some call may
+ * pass, or policies that can be evaluated refuse all.
+ */
 const struct mt_authz_policy *mt_authz_closes_all(const struct mt_authz *a);
 /* Whether everybody passes, whoever calls. */
 bool mt_authz_is_idle(const struct mt_authz *a);

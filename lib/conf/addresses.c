@@ -173,7 +173,10 @@ static void add_served(struct instances *in, const struct mt_addr *a, const stru
 		in->b->tmp.failed = true;
 }
 
-/* Indexes the addresses of all services that are not refused: ten thousand instances are looked up in them. */
+/*
+ * Indexes the addresses of all services that are not refused, because ten thousand instances may be
+ * looked up in them.
+ */
 static void index_served(struct instances *in)
 {
 	struct mt_build *b = in->b;

@@ -464,7 +464,10 @@ static int set_unlent(struct mt_build *b, struct mt_shared_cluster *sc,
 	return rc;
 }
 
-/* Of the node's own identity, or of a caller's where there is none. */
+/*
+ * Hashes the cluster's TLS settings with the node's own identity, or a caller's if it has none; 0
+ * without TLS.
+ */
 static uint16_t way_of(const struct mt_shared_cluster *sc)
 {
 	const struct mt_tls_context *tls = sc->c.tls;

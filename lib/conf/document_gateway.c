@@ -95,7 +95,10 @@ static bool is_exported(
 	       mt_b_rule_visible(b, &vs->export_to, &vs->meta, false, g->meta.ns);
 }
 
-/* The VirtualService's list for the server; NULL: it has none that leads from there. */
+/*
+ * Returns the VirtualService's list of rules for the server; NULL if it has none for this port and
+ * gateway.
+ */
 static const struct mt_rule_list *leads_from(
 	struct mt_build *b, const struct server *sv, const struct mt_virtual_service *vs)
 {
@@ -114,7 +117,10 @@ static const struct mt_rule_list *leads_from(
 	return list;
 }
 
-/* Whether the rules can be applied to the server's protocol; `tell`: otherwise their document is refused. */
+/*
+ * True if the rules can be applied to the server's protocol. `tell`: otherwise their document is
+ * refused.
+ */
 static bool can_lead(struct mt_build *b, const struct server *sv,
 	const struct mt_virtual_service *vs, const struct mt_rule_list *list, bool tell)
 {
@@ -127,7 +133,10 @@ static bool can_lead(struct mt_build *b, const struct server *sv,
 	return mt_b_can_route(b, &f, tell);
 }
 
-/* The routes of a server: of its first VirtualService, or joined with others of the same host. */
+/*
+ * The routes of a server: those of its first VirtualService, or joined with those of others of the
+ * same host.
+ */
 struct leading {
 	const struct mt_virtual_service *first;
 	const struct mt_rule_list *list;
@@ -141,7 +150,7 @@ static bool joins(struct mt_build *b, const struct server *sv, const struct lead
 	       can_lead(b, sv, vs, list, false);
 }
 
-/* A further VirtualService: appends its rules, or reports that they are not used. */
+/* Appends the rules of a further VirtualService, or reports that they are not used. */
 static void add_leading(struct mt_build *b, const struct server *sv, struct leading *l,
 	const struct mt_virtual_service *vs, const struct mt_rule_list *list)
 {
@@ -165,8 +174,9 @@ static void add_leading(struct mt_build *b, const struct server *sv, struct lead
 }
 
 /*
- * A connection of bytes or RPC carries no host: the first one leads, of those that name the gateway, share a host with its server,
- * and have a route from this port. Others of its host follow it.
+ * Binds the routes of a server. Connections of bytes and RPC carry no host, so one VirtualService
+ * leads: the first that names the gateway, shares a host with the server, and has a route from this
+ * port. Rules of others of its host follow its own.
  */
 static void bind_virtual_services(struct mt_build *b, struct server *sv)
 {
@@ -232,7 +242,10 @@ static bool is_web(struct mt_build *b, const struct mt_gateway_port *p)
 	return is.web == MT_WEB;
 }
 
-/* Without a mode it is the API's first, PASSTHROUGH. A port of HTTP without a mode has no TLS, and redirects at most. */
+/*
+ * True if the server passes TLS through. A missing mode is the API's first, PASSTHROUGH. Without a
+ * mode a port of HTTP has no TLS, and redirects at most.
+ */
 static bool passes_tls(struct mt_build *b, const struct server *sv)
 {
 	const struct mt_gateway_tls *tls = sv->conf->tls;

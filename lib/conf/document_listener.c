@@ -177,7 +177,7 @@ static struct mt_listen_chain *end_chain(struct mt_build *b, struct mt_listen *l
 
 /* ---- what is left of a port --------------------------------------------------------------------- */
 
-/* Whether services of both can share the chain, by their keys. */
+/* True if a service of this codec can share the chain, because keys tell its services apart. */
 static bool may_share(const struct mt_listen_chain *c, const struct mt_codec *codec, uint8_t opts)
 {
 	return c->codec == codec && c->opts == opts && codec->service_key;

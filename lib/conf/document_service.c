@@ -106,7 +106,7 @@ static struct mt_shared_service *make(
 		mt_b_note_dep(b, MT_DEP_PLACE, f->fallback);
 	sv->s->gateway = f->gateway != NULL;
 	*rc = mt_b_service_route(b, sv, f);
-	/* TLS at a port of messages is bytes for the host itself (mt_b_listen_split()). */
+	/* TLS at a port of messages goes as bytes to the host itself (mt_b_listen_split()). */
 	if (!f->codec->opaque)
 		sv->s->tcp_cluster = f->fallback;
 	if (*rc == 0)
@@ -213,7 +213,7 @@ static void tell_unused(
 			"not used: none of its lists is for a port of %.128s", h->se->hosts[0].s);
 }
 
-/* Reports routes that no port follows; most often the port's name means bytes by mistake. */
+/* Reports routes that no port follows; usually the port's name wrongly means bytes. */
 static void warn_unused(struct mt_build *b, const struct mt_host *h)
 {
 	bool same = h->bytes.vs == h->messages.vs;

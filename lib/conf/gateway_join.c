@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Joins the rules of VirtualServices of one host at one server of a gateway, the older one's first, as Istio does. A rule keeps its
- * document and its place there. Matches for other gateways or ports are removed first, because a gateway's name is relative to
- * the namespace of the document.
+ * Joins the rules of VirtualServices of one host at one server of a gateway, the older one's first,
+ * as Istio does. A rule keeps its document and its place there. Matches for other gateways or ports
+ * are removed first, because a gateway's name is relative to the namespace of the document.
  */
 #include "mt_conf_listener_priv.h"
 

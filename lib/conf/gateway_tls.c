@@ -122,8 +122,10 @@ static void add_cipher(const struct server *s, struct mt_tls_rules *r, const cha
 }
 
 /*
- * Those that are spoken here, of the ones that are written; false: none of them is, which is told. Without any all of these: a
- * Gateway offers no key exchange by RSA, which has no forward secrecy, and of which decryption is timed from outside (RFC 9325 §4.1).
+ * Sets the cipher suites: those written that are supported here, or all that are if none is
+ * written. Reports written ones that are not supported; false if none of them is. A Gateway offers
+ * no key exchange by RSA: it has no forward secrecy, and its decryption can be timed from outside
+ * (RFC 9325 §4.1).
  */
 static bool set_ciphers(const struct server *s, struct mt_tls_rules *r)
 {

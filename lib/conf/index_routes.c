@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which routes the clients of a host's own address follow: the MetaRouter's, else those of the VirtualService that names the host
- * whole, else by a wildcard. Of several such wildcards the longest counts for ports of messages, as istiod 1.31 has it for HTTP; for
- * ports of bytes it is that of the oldest VirtualService, as there for TCP. Of what is equal the oldest counts. A VirtualService that
- * cannot be applied to a host's ports is refused and does not take them, so that one compilation finds all that are wrong.
+ * Chooses the routes that clients of a host's own address follow: the MetaRouter's, else those of a
+ * VirtualService that names the host whole, else by a wildcard. Among wildcards the longest counts
+ * for ports of messages, as in istiod 1.31 for HTTP. For ports of bytes the oldest VirtualService's
+ * counts, as there for TCP. Among equals the oldest counts. A VirtualService that cannot be applied
+ * to a host's ports is refused and does not take them, so that one compilation finds all that are
+ * wrong.
  */
 #include "mt_conf_priv.h"
 
@@ -21,7 +23,10 @@ static void in_place_of(struct mt_build *b, const struct mt_meta *winner, uint32
 		loser->kind, loser->ns, loser->name, host);
 }
 
-/* A document about a host that is not here has no effect, as everywhere in the field; this is reported. */
+/*
+ * Finds the host that a document is about. Without it the document has no effect, as in other
+ * meshes, and this is reported.
+ */
 static struct mt_host *want_host(struct mt_build *b, const struct mt_meta *meta,
 	const struct mt_text *host, const char *path)
 {
@@ -66,7 +71,7 @@ static bool for_mesh(const struct mt_virtual_service *vs)
 	return vs->n_gateways == 0;
 }
 
-/* How many hosts of one VirtualService are here, and which of them others have. */
+/* Counts the hosts of one VirtualService that are here, and those of them that others have. */
 struct claims {
 	const struct mt_virtual_service *vs; /* NULL: it is for gateways alone */
 	uint32_t here, taken, hidden;
@@ -106,7 +111,10 @@ static bool has_ports(const struct mt_host *h, bool opaque)
 	return !h->units && !opaque;
 }
 
-/* Whether all ports of the host that would follow the rules can; reports those that cannot be applied. */
+/*
+ * True if the rules can be applied to all ports of the host that would follow them; reports those
+ * that cannot.
+ */
 static bool can_route(struct mt_build *b, const struct mt_host *h,
 	const struct mt_virtual_service *vs, bool opaque)
 {
@@ -128,7 +136,10 @@ static bool can_route(struct mt_build *b, const struct mt_host *h,
 	return can;
 }
 
-/* For the host's ports of bytes, or of messages. A MetaRouter, be it for limits alone, comes before routes of messages. */
+/*
+ * Claims the host's ports of bytes, or of messages. A MetaRouter, even one for limits alone,
+ * precedes routes of messages.
+ */
 static void claim(struct mt_build *b, struct claims *c, uint32_t i, struct mt_host *h, bool opaque)
 {
 	struct mt_host_routes *of = opaque ? &h->bytes : &h->messages;
@@ -184,7 +195,7 @@ static void tell_claims(struct mt_build *b, const struct claims *c)
 			c->by->ns, c->by->name);
 }
 
-/* One that is for other hosts as well works for those. */
+/* Reports a host that is not here. A VirtualService for other hosts as well works for those. */
 static void miss_host(
 	struct mt_build *b, const struct mt_virtual_service *vs, uint32_t i, bool others)
 {
@@ -208,7 +219,7 @@ static void tell(struct mt_build *b, const struct claims *c)
 	tell_claims(b, c);
 }
 
-/* Longer ones first: *.a.x is nearer than *.x. Of one length the older one. */
+/* Longer wildcards first, because *.a.x is nearer than *.x; of one length, the older one. */
 static int by_nearness(const void *a, const void *b)
 {
 	const struct wildcard *x = a, *y = b;
@@ -229,7 +240,10 @@ static void add_wildcard(struct mt_build *b, struct wildcards *all, struct claim
 		*w = (struct wildcard){c, word, i, all->n};
 }
 
-/* Claims hosts that are named whole; wildcards are collected, and come after those of all VirtualServices. */
+/*
+ * Claims hosts that are named whole. Collects wildcards, which are claimed after the whole names of
+ * all VirtualServices.
+ */
 static void claim_named(struct mt_build *b, struct claims *c, struct wildcards *later)
 {
 	const struct mt_virtual_service *vs = c->vs;
@@ -249,7 +263,7 @@ static void claim_named(struct mt_build *b, struct claims *c, struct wildcards *
 	}
 }
 
-/* In the order of VirtualServices for bytes, and by nearness for messages. */
+/* Claims by wildcards: in the order of VirtualServices for bytes, by nearness for messages. */
 static void claim_wildcards(struct mt_build *b, struct wildcards *all)
 {
 	if (all->n)

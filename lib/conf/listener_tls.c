@@ -233,8 +233,8 @@ static bool add_chain(struct mt_build *b, struct mt_listen *l, const struct mt_r
 }
 
 /*
- * TLS that is not the mesh's is no message of any codec: it is forwarded as bytes to the only service that is there. With
- * several, the messages would have to name the service, and cannot be read.
+ * Forwards TLS that is not the mesh's as bytes to the chain's only service, because no codec can
+ * read it. With several services the messages would have to name one, and cannot be read.
  */
 static void pass_as_bytes(struct mt_listen_chain *c)
 {

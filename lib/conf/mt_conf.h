@@ -161,8 +161,8 @@ const struct mt_overrides *mt_conf_overrides(const struct mt_conf *c);
 bool mt_conf_override_applies(
 	const struct mt_conf *c, const struct mt_override *o, struct mt_err *e);
 /*
- * What the operator may not expect of an override that applies: where it has no effect. Asked before it is set. False with buf
- * empty: there is nothing to note.
+ * Writes where an override that applies has no effect, which the operator may not expect. Call
+ * before it is set. False, with buf empty: there is nothing to note.
  */
 bool mt_conf_override_note(
 	const struct mt_conf *c, const struct mt_override *o, char *buf, size_t size);

@@ -23,7 +23,7 @@ struct mt_shared_cluster {
 	struct mt_conf_lend *lend;  /* whose c.lend is; NULL: none */
 	struct mt_tls_context **as; /* c.as, held; NULL in it: none */
 	uint32_t n_as;
-	bool talked;	    /* a publish has told its endpoints' states how they are talked to */
+	bool talked; /* a publish has passed the way to its endpoints' states (mt_ep_talk()) */
 	uint64_t tls_stamp; /* what its TLS was made of; 0: it has none */
 	char *tls_why;	    /* that it cannot be made of what is said; NULL: it could */
 	uint32_t n_tls;	    /* endpoints that ask for TLS and get none: they are not used */

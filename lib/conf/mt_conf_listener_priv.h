@@ -164,10 +164,10 @@ struct mt_joining {
 	const char *gateway; /* NAMESPACE/NAME */
 };
 
-/* Whether both name one host. */
+/* True if both name the same host. */
 bool mt_b_shares_host(const struct mt_build *b, const struct mt_virtual_service *a,
 	const struct mt_virtual_service *c);
-/* Appends the rules of the VirtualService's list that lead from there. */
+/* Appends those rules of the VirtualService's list that lead from this port and gateway. */
 void mt_b_join_routes(struct mt_build *b, const struct mt_joining *j,
 	const struct mt_virtual_service *vs, const struct mt_rule_list *list);
 

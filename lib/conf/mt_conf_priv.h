@@ -175,7 +175,7 @@ struct mt_service_slot {
 	const char *unique; /* among those of documents */
 	const char *name, *key;
 	struct mt_origin origin;
-	const struct mt_meta *holder; /* listens for it; NULL: none yet */
+	const struct mt_meta *holder; /* object that listens for it; NULL: none yet */
 	struct mt_service *s;	      /* NULL: not compiled yet */
 };
 
@@ -309,7 +309,7 @@ struct mt_build {
 /* At a line of the object's file; the object is refused, the others are not. meta NULL: the whole load. */
 void mt_b_error(struct mt_build *b, const struct mt_meta *meta, uint32_t line, const char *path,
 	const char *remedy, const char *fmt, ...) mt_printf(6, 7);
-/* True if the build has reported an error about the object, which is refused then. */
+/* True if the build has reported an error about the object, so that it is refused. */
 bool mt_b_is_wrong(const struct mt_build *b, const struct mt_meta *meta);
 /* At a line of the Node document. */
 void mt_b_node_error(struct mt_build *b, uint32_t line, const char *path, const char *remedy,
@@ -572,7 +572,10 @@ bool mt_b_is_of_server(struct mt_build *b, const struct mt_virtual_service *vs,
 /* rules.c: whether clients of this listener are meant. */
 bool mt_b_applies(
 	const struct mt_build *b, const struct mt_route_for *f, const struct mt_rule_match *m);
-/* True if all rules of the list that apply can be compiled for the codec; `tell`: reports each other one as an error of its document. */
+/*
+ * True if all rules of the list that apply can be compiled for the codec. `tell`: reports each one
+ * that cannot as an error of its document.
+ */
 bool mt_b_can_route(struct mt_build *b, const struct mt_route_for *f, bool tell);
 /* Fills routes or tcp_*. 0, -EINVAL after an error, -ENOMEM. */
 int mt_b_route_service(
@@ -589,7 +592,7 @@ struct mt_filter_inst *mt_b_filter(struct mt_build *b, struct mt_service *s);
 int mt_b_fault(struct mt_build *b, struct mt_service *s, uint64_t *hash);
 /* All filters of the service are known. 0, -ENOMEM or -EINVAL with its errors. */
 int mt_b_chain(struct mt_build *b, const struct mt_meta *meta, struct mt_service *s);
-/* Whether a share's name, a subset or a whole name, is that cluster's. */
+/* True if a share, by its subset or its whole name, names that cluster. */
 bool mt_conf_share_names(const char *share, const char *cluster);
 /* The weight of a destination of this route, by cluster or by subset. */
 uint32_t mt_b_overridden_share(

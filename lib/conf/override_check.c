@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What an override meets in the current snapshot: whether what it names is there, and whether it changes anything. For
- * those who set one and for `show overrides`; a compile needs none of it.
+ * Checks an override against the current snapshot: whether what it names is there, and whether it
+ * changes anything. For commands that set one and for those that read the set again; a compilation
+ * needs none of it.
  */
 #include "mt_conf_priv.h"
 
@@ -44,7 +45,7 @@ static bool has_endpoint(const struct mt_snapshot *s, const struct mt_override *
 	return false;
 }
 
-/* Whether calls have another endpoint of the cluster to go to. */
+/* True if the cluster has another endpoint that is not drained. */
 static bool has_other(
 	const struct mt_overrides *s, const struct mt_cluster *c, const struct mt_override *o)
 {
@@ -55,7 +56,10 @@ static bool has_other(
 	return false;
 }
 
-/* The first cluster in which the endpoint would get calls although it is drained; *some: others have an endpoint left. */
+/*
+ * Returns the first cluster in which the endpoint would get calls although it is drained. *some:
+ * another cluster has an endpoint left.
+ */
 static const char *only_one(const struct mt_conf *c, const struct mt_override *o, bool *some)
 {
 	const struct mt_snapshot *s = c->current;
@@ -138,7 +142,7 @@ static const struct mt_service *service_of(const struct mt_snapshot *s, const ch
 	return NULL;
 }
 
-/* False: the service has no route of that name. */
+/* Finds the destinations of a route; false if the service has no route of that name. */
 static bool dests_of(const struct mt_service *svc, const char *route, struct dests *d)
 {
 	for (uint32_t i = 0; svc->routes && i < mt_route_count(svc->routes); i++) {

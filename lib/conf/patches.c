@@ -37,7 +37,10 @@ bool mt_b_proxy_codec(struct mt_build *b, const struct mt_meta *meta,
 	return false;
 }
 
-/* An EnvoyFilter of the root namespace is for all proxies, any other for those of its namespace's clients. */
+/*
+ * True if the EnvoyFilter is for the host's clients: one of the root namespace is for all, any
+ * other for clients of its namespace.
+ */
 static bool is_for_clients_of(
 	const struct mt_build *b, const struct mt_meta *meta, const struct mt_host *h)
 {
@@ -81,7 +84,10 @@ static void apply_host(struct mt_build *b, const struct mt_meta *meta,
 	}
 }
 
-/* Before clusters are made: hash keys are compiled for the codec that the patch brings. */
+/*
+ * Applies a patch before clusters are made, because hash keys are compiled for the codec that it
+ * brings.
+ */
 static struct found apply(struct mt_build *b, const struct mt_meta *meta,
 	const struct mt_proxy_patch *p, const char *path)
 {
@@ -115,7 +121,9 @@ static const char *nothing_there(const struct found *f, const char **remedy)
 			 : "no service is at %.64s";
 }
 
-/* The first has replaced the TCP proxy, so that the next one finds none to replace, as in Istio. */
+/*
+ * Reports a patch whose TCP proxy an earlier one has replaced, so that it finds none, as in Istio.
+ */
 static void tell_taken(
 	struct mt_build *b, const struct mt_envoy_filter *ef, const struct found *f, uint32_t j)
 {
@@ -179,7 +187,10 @@ static void apply_filter(struct mt_build *b, const struct mt_envoy_filter *ef)
 			"it is for workloads with other labels");
 }
 
-/* As Istio applies them: the root namespace's first, then the others; the older one first. */
+/*
+ * Applies EnvoyFilters in Istio's order: the root namespace's first, then the others; the older one
+ * first.
+ */
 void mt_b_patches(struct mt_build *b)
 {
 	for (int root = 1; root >= 0; root--)

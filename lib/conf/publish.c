@@ -105,7 +105,10 @@ static void retire(struct mt_conf *c, struct mt_snapshot *old)
 	c->retired = s;
 }
 
-/* What is made otherwise than before may work where that failed. */
+/*
+ * Passes to the endpoints' states how they are connected to. A connection made in another way may
+ * work where earlier ones failed.
+ */
 static void talk(struct mt_snap *s)
 {
 	for (uint32_t i = 0; i < s->n_clusters; i++) {

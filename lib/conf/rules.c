@@ -290,7 +290,7 @@ static int add_route(struct table_build *t, struct mt_route_action *a,
 	return rc;
 }
 
-/* A rule of a joined list stands in another one of its document. */
+/* Name of the rule's list in its document, which for a rule of a joined list is another one. */
 static const char *list_of(const struct mt_route_for *f, const struct mt_rule *r)
 {
 	return r->list ? r->list : f->list->name;
@@ -376,7 +376,10 @@ static const struct mt_rule *tcp_rule(
 	return NULL;
 }
 
-/* The field of a rule of bytes that cannot be applied: only the port is known before the first byte, and actions are HTTP's. NULL: none. */
+/*
+ * Returns the field of a rule of bytes that cannot be applied, or NULL. Only the port is known
+ * before the first byte, and actions are HTTP's.
+ */
 static const struct mt_text *tcp_unsupported(const struct mt_rule *r)
 {
 	if (r->unsupported.s)
@@ -414,7 +417,7 @@ static int route_bytes(
 		*hash = mt_hash_u64(b->clusters_v[f->fallback].id, *hash);
 		return 0;
 	}
-	/* Of a list that was joined it is that document's. */
+	/* A rule of a joined list is reported for its own document. */
 	of.meta = r->by ? r->by : f->meta;
 	snprintf(path, sizeof(path), "spec.%.64s[%u]", list_of(f, r), f->list->made_of ? r->at : i);
 	bad = tcp_unsupported(r);
@@ -440,7 +443,7 @@ static int route_bytes(
 
 /* ---- before they are compiled ----------------------------------------------------------------------- */
 
-/* The field of a rule of messages that add_rule() refuses; NULL: none. */
+/* Returns the field of a rule of messages that add_rule() refuses, or NULL. */
 static const struct mt_text *unsupported_of(
 	const struct mt_build *b, const struct mt_route_for *f, const struct mt_rule *r)
 {
@@ -452,7 +455,7 @@ static const struct mt_text *unsupported_of(
 	return NULL;
 }
 
-/* False if the rule, which would be compiled, cannot be. */
+/* False if the rule cannot be compiled; `tell`: reports it. */
 static bool can_use(struct mt_build *b, const struct mt_route_for *f, uint32_t i, bool tell)
 {
 	const struct mt_rule *r = &f->list->rules[i];
@@ -473,7 +476,7 @@ bool mt_b_can_route(struct mt_build *b, const struct mt_route_for *f, bool tell)
 	bool can = true;
 	uint32_t i;
 
-	/* Of a list for bytes one rule is compiled. */
+	/* Only one rule of a list for bytes is compiled. */
 	if (f->codec->opaque)
 		return !tcp_rule(b, f, &i) || can_use(b, f, i, tell);
 	for (i = 0; i < f->list->n_rules; i++)

@@ -108,7 +108,7 @@ struct mt_rule {
 	/* Of lists that were joined: whose it is, and where in that one. by NULL: the document's own. */
 	const struct mt_meta *by;
 	uint32_t at;
-	const char *list; /* the name of its list there; NULL: that of the list that it is in */
+	const char *list; /* name of its list there; NULL: that of the list that it is in */
 };
 
 /* A named list of rules: "http", "tcp", "awesomeRPC"; "routes" in a MetaRouter. */

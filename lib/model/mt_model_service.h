@@ -7,7 +7,7 @@
 enum mt_location { MT_LOCATION_MESH_EXTERNAL, MT_LOCATION_MESH_INTERNAL };
 enum mt_resolution {
 	MT_RESOLUTION_NONE,
-	MT_RESOLUTION_DYNAMIC_DNS, /* of each connection's own name: instances are not known, either */
+	MT_RESOLUTION_DYNAMIC_DNS, /* by each connection's name: instances are not known, either */
 	MT_RESOLUTION_STATIC,
 	MT_RESOLUTION_DNS,
 	MT_RESOLUTION_DNS_ROUND_ROBIN

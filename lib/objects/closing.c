@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What protects and cannot be evaluated, because it is of a kind that nobody evaluates yet, or because no version of it can be
- * read, or the compiler refuses every version of it. It closes what its selector names, as far as that can be read, else its
- * namespace. lib/conf finds the calls that this closes.
+ * Objects that protect and cannot be evaluated: of a kind that is not evaluated yet, without a
+ * version that can be read, or with no version that the compiler accepts. Such an object closes
+ * what its selector names, as far as that can be read, else its namespace. lib/conf finds the calls
+ * that this closes.
  */
 #include "mt_objects_priv.h"
 

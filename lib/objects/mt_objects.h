@@ -98,7 +98,7 @@ struct mt_object_table {
 	char **files_bad; /* files and directories that were not read to their end; the reading's, copied */
 	struct mt_diags translated; /* what became of Kubernetes' objects on the way to the model */
 	struct mt_diags told;	    /* errors of versions that are not used any more */
-	uint32_t n_rounds;	    /* of mt_table_refuse(), since it was new or reset */
+	uint32_t n_rounds;	    /* calls of mt_table_refuse() since creation or reset */
 	bool node_refused;	    /* nothing can be compiled without it */
 	bool first_node_refused;    /* as it was before the compiler said anything */
 	bool unknown_closed; /* something protects, and not even its namespace can be read: the node is not ready */
@@ -118,9 +118,10 @@ void mt_table_reset(struct mt_object_table *t);
 struct mt_model *mt_table_model(struct mt_object_table *t, int *rc);
 
 /*
- * Objects with errors in `diags` get their last good version, or leave. True: something changed, so compile again; that ends, since
- * each time fewer versions are left. After 64 rounds new versions of the same kind and namespace fall back together with those
- * that have errors. False with node_refused: the Node itself is wrong.
+ * Gives objects with errors in `diags` their last good version, or removes them. True: something
+ * changed, so compile again; this ends, because each time fewer versions are left. After 64 rounds
+ * new versions of the same kind and namespace fall back together with those that have errors. False
+ * with node_refused: the Node itself is wrong.
  */
 bool mt_table_refuse(struct mt_object_table *t, const struct mt_diags *diags);
 
@@ -133,7 +134,7 @@ void mt_table_touch(struct mt_object_table *t);
 /* A day has passed until which something was not enforced: it is to be made anew. */
 bool mt_table_is_due(const struct mt_object_table *t, int64_t wall);
 
-/* Whether an object that was last seen in this file, and is nowhere now, may still be there. */
+/* True if an object that was last seen in this file, and is in no file now, may still be there. */
 bool mt_table_may_hold(const struct mt_object_table *t, const char *file);
 /* How many objects have each status. */
 void mt_table_counts(const struct mt_object_table *t, uint32_t counts[MT_OBJECT_STATUSES]);

@@ -111,7 +111,7 @@ struct mt_policy_selector *mt_closing_labels(
 /* closing.c: what rows close, in force or not; false: no memory. */
 bool mt_table_close(struct mt_object_table *t);
 /*
- * closing.c: gives the model the table's closings, and one for each object that protects and that the compiler refused since. Out of
- * memory: the model's region has failed.
+ * closing.c: gives the model the table's closings, and one for each object that protects and that
+ * the compiler has refused since. Out of memory: the model's region has failed.
  */
 void mt_table_close_refused(struct mt_object_table *t, struct mt_model *m);

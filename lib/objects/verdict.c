@@ -54,7 +54,10 @@ void mt_row_fall_back(struct mt_object_table *t, struct mt_object_row *row)
 	mt_table_changed(t);
 }
 
-/* Marks the rows whose used versions have errors, and copies these for `show errors`. False if one of them is the Node. */
+/*
+ * Marks the rows whose versions in use have errors, and copies the errors for `show errors`. False
+ * if one of the rows is the Node.
+ */
 static bool condemn(struct mt_object_table *t, const struct mt_diags *diags)
 {
 	for (uint32_t i = 0; i < diags->n; i++) {
@@ -79,8 +82,8 @@ static bool condemn(struct mt_object_table *t, const struct mt_diags *diags)
 /* ---- too many rounds ------------------------------------------------------------------------------- */
 
 /*
- * Rounds that find exactly the objects that are wrong. A refused object may have hidden the error of another one, so an author
- * could write thousands of objects that are found one a compilation.
+ * Rounds that refuse only objects with errors. A refused object may have hidden the error of
+ * another one, so an author could write thousands of objects of which each compilation finds one.
  */
 #define ROUNDS_EXACT 64
 
@@ -94,7 +97,10 @@ static bool is_new(const struct mt_object_row *row)
 	return row->used && !(row->good && row->good->hash == row->used->hash);
 }
 
-/* Marks new versions of the kinds and namespaces that still have errors, too; versions that were in force before stay. */
+/*
+ * Also marks all new versions of the kinds and namespaces that still have errors; versions that
+ * were in force before stay.
+ */
 static void condemn_alike(struct mt_object_table *t)
 {
 	struct mt_strmap places = {0};
@@ -127,7 +133,7 @@ static void condemn_alike(struct mt_object_table *t)
 	mt_region_fini(&r);
 }
 
-/* A version falls back once, however many errors it has and wherever they stand among those of others. */
+/* A version falls back once, however many errors it has and wherever `diags` lists them. */
 bool mt_table_refuse(struct mt_object_table *t, const struct mt_diags *diags)
 {
 	bool changed = false, others;
@@ -266,8 +272,8 @@ static void settle(struct mt_object_table *t, struct mt_object_row *row)
 }
 
 /*
- * Adds an error for each object that is refused or kept as it was and that no error names, so that whatever makes the
- * exit code of --check 1 has a line of its own.
+ * Adds an error for each refused or held object that no error names, so that every cause of exit
+ * code 1 of --check has a line of its own.
  */
 static void report_silent(struct mt_object_table *t, struct mt_diags *diags)
 {

@@ -82,7 +82,10 @@ static void join_label(
 	to->kv[to->n_kv++] = *kv;
 }
 
-/* Joins both sets of labels into the workload's, as istiod does: where both have a name, the metadata's label counts. */
+/*
+ * Joins both sets of labels into the workload's, as istiod does. Where both have a name, the
+ * metadata's label counts.
+ */
 void mt_workload_entry_complete(struct mt_fctx *c, void *obj)
 {
 	struct mt_workload_entry *we = obj;
@@ -101,7 +104,7 @@ void mt_workload_entry_complete(struct mt_fctx *c, void *obj)
 		join_label(c, &all, &seen, &spec->kv[i]);
 	mt_strmap_fini(&seen);
 	we->w.labels = all;
-	/* The locality was not written, so it is a label's. */
+	/* No locality is written: take it from a label. */
 	if (!we->w.locality.line)
 		we->w.locality.s = mt_labels_locality(&c->model->region, &all);
 }

@@ -34,7 +34,7 @@ enum mt_field_status {
 	MT_S_ENFORCED,
 	MT_S_KEPT,  /* shown, nothing depends on it */
 	MT_S_LATER, /* checked, not enforced: a warning says `instead` */
-	/* For the reference page; what reads the field does the rest. */
+	/* For the reference page only: the field's own reader does the rest. */
 	MT_S_WARNS,	 /* checked, not enforced: its own reader warns */
 	MT_S_REFUSED,	 /* refused where what has it is served */
 	MT_S_NOT_SERVED, /* not enforced: what has it is not served */
@@ -131,7 +131,10 @@ bool mt_read_word(
 bool mt_read_labels(struct mt_fctx *c, const struct mt_ynode *n, struct mt_labels *out);
 bool mt_read_texts(
 	struct mt_fctx *c, const struct mt_ynode *n, struct mt_text **out, uint32_t *n_out);
-/* The same for hosts. A dot at the end of a name is DNS's root: "h.test." becomes "h.test", which is the same host. */
+/*
+ * The same for hosts. A dot at the end of a name is DNS's root: "h.test." becomes "h.test", which
+ * is the same host.
+ */
 bool mt_read_host(struct mt_fctx *c, const struct mt_ynode *n, struct mt_text *out);
 bool mt_read_hosts(
 	struct mt_fctx *c, const struct mt_ynode *n, struct mt_text **out, uint32_t *n_out);

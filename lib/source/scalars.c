@@ -238,7 +238,7 @@ bool mt_read_host(struct mt_fctx *c, const struct mt_ynode *n, struct mt_text *o
 	if (!mt_read_text(c, n, out))
 		return false;
 	len = strlen(out->s);
-	/* "h..", "*." and "." are no names: they are reported as they are written. */
+	/* "h..", "*." and "." are not names: keep them, so that they are reported as written. */
 	if (len < 2 || out->s[len - 1] != '.' || strchr(".*/", out->s[len - 2]))
 		return true;
 	host = mt_region_strndup(&c->model->region, out->s, len - 1);
