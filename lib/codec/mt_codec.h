@@ -274,8 +274,8 @@ struct mt_codec {
 		const struct mt_mutation *m, uint32_t n, struct mt_pools *p);
 
 	/*
-	 * True if the client whose request `seed` was saved from can read this reply with metadata added. NULL: each client can read
-	 * each reply.
+	 * True if the client whose request `seed` was saved from can read this reply with metadata
+	 * added. NULL: each client can read each reply.
 	 */
 	bool (*reads_added)(const struct mt_seed *seed, const struct mt_msg *reply);
 

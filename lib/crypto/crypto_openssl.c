@@ -85,8 +85,8 @@ bool mt_crypto_self_signed(X509 *x, bool verify)
 
 /* ---- chains -------------------------------------------------------------------------------------------- */
 
-#define SHOWN_MAX                                                                                  \
-	16 /* longer chains are verified as they are: a peer must not make looking through them dear */
+/* Longer chains are verified as they are, so that a peer cannot make the search expensive. */
+#define SHOWN_MAX 16
 
 static int has_issued(X509_STORE_CTX *x, X509 *cert, X509 *issuer)
 {
@@ -116,7 +116,7 @@ static bool has_twins(STACK_OF(X509) * all)
 	return false;
 }
 
-/* Whether the store, or another certificate of the list, may have issued it. */
+/* True if the store, or another certificate of the list, may have issued it. */
 static bool leads_on(X509_STORE_CTX *x, STACK_OF(X509) * all, X509 *cert)
 {
 	bool self = X509_check_issued(cert, cert) == X509_V_OK;
@@ -131,7 +131,10 @@ static bool leads_on(X509_STORE_CTX *x, STACK_OF(X509) * all, X509 *cert)
 	return true;
 }
 
-/* Without those that are in no chain to the store, by names. NULL: no memory. The list alone is to be freed. */
+/*
+ * Copies the list without certificates that, by names, are in no chain to the store. The caller
+ * frees the list alone. NULL: no memory.
+ */
 static STACK_OF(X509) * without_dead_ends(X509_STORE_CTX *x, STACK_OF(X509) * all)
 {
 	STACK_OF(X509) *left = sk_X509_dup(all);

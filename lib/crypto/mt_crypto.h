@@ -41,15 +41,16 @@ bool mt_crypto_same_key(const EVP_PKEY *a, const EVP_PKEY *b);
 bool mt_crypto_self_signed(X509 *x, bool verify);
 
 /*
- * Chains are built by names, and the library takes the first certificate of a name and never goes back (RFC 4158 §2.4). These help
- * where several have one name. OpenSSL only: AWS-LC takes the first.
+ * Chains are built by names: the library takes the first certificate of a name and never goes back
+ * (RFC 4158 §2.4). The next two functions help where several have one name, with OpenSSL only;
+ * AWS-LC takes the first.
  *
- * The store's certificates of one name are told apart by signatures. Before the store is used.
+ * Tells the store's certificates of one name apart by signatures. Call before the store is used.
  */
 void mt_crypto_issuers_by_signature(X509_STORE *store);
 /*
- * As X509_verify_cert(), but of certificates of one name that the peer has shown those that lead to no certificate of the store
- * are left out first.
+ * As X509_verify_cert(). If the peer has shown several certificates of one name, it first leaves
+ * out all that lead to no certificate of the store.
  */
 int mt_crypto_verify(X509_STORE_CTX *x);
 

@@ -20,8 +20,9 @@ void mt_http_asked(struct mt_ctl *c, struct MHD_Connection *conn);
 /* http_metrics.c: answers a scrape. */
 enum MHD_Result mt_http_metrics(struct mt_ctl *c, struct MHD_Connection *conn);
 /*
- * http.c: reads and answers what has arrived, without waiting and within bounds. A connection is ended for its silence only
- * after that: its request may have come while the thread was busy.
+ * http.c: reads and answers what has arrived, without waiting and within bounds. Call before
+ * connections are ended for silence, because their requests may have come while the thread was
+ * busy.
  */
 void mt_http_run(struct mt_ctl *c);
 /* http.c: a whole answer; frees what is in the body. */

@@ -140,7 +140,7 @@ void mt_offer_slow(struct mt_ctl *c, const struct mt_request *r, struct mt_offer
 json_t *mt_show_objects(struct mt_ctl *c, const struct mt_request *r);
 /* By all workers, because of that object. */
 uint64_t mt_ctl_closed_by(const struct mt_ctl *c, const struct mt_closer *by);
-/* Objects that are refused or used as they were last; null: there are none. */
+/* Lists objects that are refused, or whose last good version goes on; null if there are none. */
 json_t *mt_ctl_bad_objects(struct mt_ctl *c);
 json_t *mt_show_held(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_neighbours(struct mt_ctl *c, const struct mt_request *r);
@@ -179,7 +179,10 @@ json_t *mt_show_talkers(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_resources(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_topology(struct mt_ctl *c, const struct mt_request *r);
 
-/* each_service.c: calls fn for each service of each listener, once however many filter chains lead to it. */
+/*
+ * each_service.c: calls fn once for each service of each listener, however many of its filter
+ * chains lead to it.
+ */
 typedef void mt_ctl_service_fn(
 	void *arg, const struct mt_filter_chain_proto *p, const struct mt_service *s);
 void mt_ctl_each_service(const struct mt_snapshot *snap, mt_ctl_service_fn *fn, void *arg);
@@ -495,7 +498,10 @@ struct mt_ui_data {
 
 /* Takes who waits at the listener, and ends who keeps it out. */
 void mt_http_accept(struct mt_ctl *c);
-/* Ends whose time is over, and takes those who wait for a place, true if there was one; when the next one's is. */
+/*
+ * Ends connections whose time is over, and accepts those that wait for a place; true if it did
+ * either. Then: when the next one's time is over.
+ */
 bool mt_http_expire(struct mt_ctl *c);
 uint64_t mt_http_clients_next(const struct mt_ctl *c);
 void mt_http_clients_close(struct mt_ctl *c);

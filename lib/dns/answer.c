@@ -76,7 +76,7 @@ struct reply {
 	struct dns_query q;
 	struct dns_found found;
 	struct out out;
-	uint16_t alias; /* pointer to the host of the alias asked for; 0: it is none */
+	uint16_t alias; /* compression pointer to the alias's host; 0: the name is no alias */
 	uint64_t *counters;
 };
 
@@ -152,8 +152,8 @@ static uint32_t negative_ttl(const struct reply *r)
 }
 
 /*
- * A pointer to the zone of the name asked for, or of the host that it is an alias of (RFC 2308 §2.2). A host outside of our zones
- * is a zone of its own.
+ * Compression pointer to the zone of the name in the query, or of its alias's host (RFC 2308 §2.2).
+ * A host outside of our zones is a zone of its own.
  */
 static uint16_t zone_of(const struct reply *r)
 {
@@ -162,7 +162,9 @@ static uint16_t zone_of(const struct reply *r)
 	return (uint16_t)((r->alias ? r->alias : NAME_ASKED) + MT_MAX(at, 0));
 }
 
-/* Tells how long it may be remembered that there is nothing (RFC 2308 §3). */
+/*
+ * Writes the SOA, which limits how long clients may remember that there is nothing (RFC 2308 §3).
+ */
 static void put_soa(struct reply *r)
 {
 	uint16_t zone = zone_of(r);
@@ -242,8 +244,9 @@ static uint16_t put_alias(struct reply *r)
 }
 
 /*
- * Of a host outside of our zones only what leads to its address is ours: HTTPS and SVCB records of the real
- * one would lead around the mesh (RFC 9460 §7.3), mail records of it do not concern us.
+ * True for types that lead to an address. Of a host outside of our zones only these are ours: HTTPS
+ * and SVCB records of the real one would lead around the mesh (RFC 9460 §7.3). Its mail records do
+ * not concern us.
  */
 static bool leads_to_address(uint16_t type)
 {
@@ -251,7 +254,10 @@ static bool leads_to_address(uint16_t type)
 	       type == TYPE_HTTPS || type == TYPE_CNAME;
 }
 
-/* The alias is the whole answer: that its host has nothing of this type is not ours to answer. */
+/*
+ * True if the alias is the whole answer, because whether its host has other types is not ours to
+ * answer.
+ */
 static bool ends_with_alias(const struct reply *r)
 {
 	return r->alias && r->found.target_zone < 0 && !leads_to_address(r->q.type);
@@ -304,7 +310,7 @@ static enum mt_dns_verdict elsewhere(struct reply *r, uint32_t *n)
 	return MT_DNS_REPLY;
 }
 
-/* The name that was found, whatever the type. */
+/* Answers for the name that was found, whatever the type. */
 static uint32_t by_found(struct reply *r)
 {
 	switch (r->found.kind) {

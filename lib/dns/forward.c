@@ -146,7 +146,9 @@ bool dns_forward(
 
 /* ---- what becomes of it --------------------------------------------------------------------- */
 
-/* True if the reply denies a name that the table has: the client is answered by the table. */
+/*
+ * True if the reply denies a name that the table has; the client is then answered from the table.
+ */
 static bool keep_name(struct mt_dns_server *s, const struct dns_ask *a, const uint8_t *reply)
 {
 	uint32_t n = 0;

@@ -123,10 +123,11 @@ enum mt_dns_verdict mt_dns_respond(const struct mt_dns_table *t, const struct mt
 #define MT_DNS_REFUSED	5
 
 /*
- * What to answer a query that mt_dns_respond() wanted to pass on, and for which another server then answered
- * NXDOMAIN. That code holds for all types of the name and for the names below it (RFC 2308 §5, RFC 8020 §2), so it
- * must not pass where the table has one of them: writes that the name has nothing of this type, with our SOA. `out`
- * has room as for mt_dns_respond(). The length; 0: the table has no such name, NXDOMAIN is right.
+ * Answers a query that mt_dns_respond() wanted to pass on, and that another server then answered by
+ * NXDOMAIN. That code holds for all types of the name and for the names below it (RFC 2308 §5, RFC
+ * 8020 §2). So it must not reach the client if the table has one of them: writes that the name has
+ * nothing of this type, with our SOA. `out` has room as for mt_dns_respond(). Returns the length; 0
+ * if the table has no such name, so that NXDOMAIN is right.
  */
 uint32_t mt_dns_instead_of_nxdomain(const struct mt_dns_table *t, bool datagram, const uint8_t *msg,
 	uint32_t len, uint8_t *out, uint64_t *counters);

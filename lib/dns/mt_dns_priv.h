@@ -145,5 +145,8 @@ struct dns_found {
 };
 
 void dns_table_lookup(const struct mt_dns_table *t, const struct dns_name *n, struct dns_found *f);
-/* True if a host of the table is below the name, in a zone of ours or not, so that the name exists (RFC 8020 §2). */
+/*
+ * True if a host of the table is below the name, in a zone of ours or not, so that the name exists
+ * (RFC 8020 §2).
+ */
 bool dns_table_has_below(const struct mt_dns_table *t, const struct dns_name *n);

@@ -233,7 +233,10 @@ void mt_dns_server_turn(struct mt_dns_server *s, const struct mt_dns_table *t, u
 	for (int i = 0; i < n; i++)
 		if (kind_of(&ev[i]) != DNS_EV_LISTENER)
 			event(s, &ev[i]);
-	/* Then newcomers, who take the place of the client that is silent for longest: its question may have come by now. */
+	/*
+	 * Accept connections last: a new client takes the place of the longest silent one, whose
+	 * question may have come by now.
+	 */
 	for (int i = 0; i < n; i++)
 		if (kind_of(&ev[i]) == DNS_EV_LISTENER)
 			event(s, &ev[i]);

@@ -93,7 +93,7 @@ static bool find_searched(
 	return false;
 }
 
-/* Where the longest zone that the name is in starts in it; -1: it is in none. */
+/* Offset in the name at which its longest zone starts; -1: it is in none. */
 static int find_zone(const struct mt_dns_table *t, const struct dns_name *n)
 {
 	int found = -1;
@@ -165,7 +165,7 @@ void dns_table_lookup(const struct mt_dns_table *t, const struct dns_name *n, st
 
 bool dns_table_has_below(const struct mt_dns_table *t, const struct dns_name *n)
 {
-	/* NS of X.NS, NS.svc of X.NS.svc. */
+	/* The short names of namespaces: NS for hosts X.NS, NS.svc for hosts X.NS.svc. */
 	if (dns_table_find(t, n->b, n->len, DNS_BETWEEN) ||
 		find_joined(t, n, &t->svc, DNS_BETWEEN) ||
 		find_joined(t, n, &t->domain, DNS_BETWEEN))

@@ -16,7 +16,7 @@
 struct mt_claims {
 	int64_t expires; /* seconds since 1970, the tolerated skew counted; INT64_MAX: never */
 	uint32_t len, n; /* bytes, values */
-	uint32_t last;	 /* where the last group in bytes[] starts; n is 0: there is none */
+	uint32_t last;	 /* start of the last group in bytes[]; none if n is 0 */
 	struct mt_claims_text {
 		uint16_t off, len;
 	} issuer, subject; /* in bytes[]; off 0: it has none */
@@ -44,15 +44,15 @@ struct mt_claim {
 	struct mt_slice path, value;
 };
 
-/* A place among the values; zero-filled: in front of the first. */
+/* A position among the values; zero-filled: before the first. */
 struct mt_claims_at {
-	uint32_t next, end; /* of the group: its next value, and what follows it */
+	uint32_t next, end; /* of the group: its next value, and its end */
 	struct mt_slice path;
 };
 
-/* Takes the next value; false: there is none left. */
+/* Reads the next value; false: there is none left. */
 bool mt_claims_next(const struct mt_claims *c, struct mt_claims_at *at, struct mt_claim *out);
-/* Takes the next value of that path; as above. */
+/* Reads the next value of that path; as above. */
 bool mt_claims_find(const struct mt_claims *c, struct mt_slice path, struct mt_claims_at *at,
 	struct mt_claim *out);
 

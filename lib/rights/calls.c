@@ -79,8 +79,9 @@ static int refuse_processes(scmp_filter_ctx ctx)
 }
 
 /*
- * Memory that holds code is not written, as MemoryDenyWriteExecute= of a unit has it: code is mapped from files alone (filters' shared
- * objects), which needs neither. On i386 mmap(2) is another call, which does not run here.
+ * Refuses memory that is written and executed, as MemoryDenyWriteExecute= of a unit does. Code is
+ * mapped from files alone (filters' shared objects), which needs none of these calls. On i386
+ * mmap(2) is another call, which does not run here.
  */
 static int refuse_code(scmp_filter_ctx ctx)
 {

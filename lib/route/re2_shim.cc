@@ -44,14 +44,14 @@ void mt_re2_free(struct mt_re2 *re)
 	delete re;
 }
 
-/* ---- values that are no UTF-8 ----------------------------------------------------------------------- */
+/* ---- values that are not UTF-8 ---------------------------------------------------------------------- */
 
 static bool is_between(uint8_t b, uint8_t lo, uint8_t hi)
 {
 	return b >= lo && b <= hi;
 }
 
-/* Bytes of the character that the text begins with (RFC 3629 §4); 0: none. */
+/* Bytes of the character at the start of the text (RFC 3629 §4); 0: none. */
 static size_t character(const uint8_t *p, size_t n)
 {
 	const uint8_t b = p[0];
@@ -91,8 +91,9 @@ static bool is_utf8(const uint8_t *p, size_t n)
 }
 
 /*
- * Matches the text with U+FFFD for each byte that is no part of a character. False if it is longer than any value of a call. Not
- * inlined, because its copy takes 96 KiB of stack that calls of UTF-8 need not touch.
+ * Matches the text with U+FFFD for each byte that is not part of a character. False if it is longer
+ * than any value of a call. Not inlined, because its copy takes 96 KiB of stack, which calls of
+ * UTF-8 need not touch.
  */
 __attribute__((noinline)) static bool match_replaced(const struct mt_re2 *re, const uint8_t *p, size_t n)
 {

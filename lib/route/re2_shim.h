@@ -24,8 +24,9 @@ struct mt_re2;
 struct mt_re2 *mt_re2_new(const char *pattern, size_t len, char *errbuf, size_t errlen);
 void mt_re2_free(struct mt_re2 *re);
 /*
- * True if the whole text matches. Text is UTF-8, and "." matches any character, line feeds too. A byte that is no part of a character
- * counts as U+FFFD, one character that "." and negated classes match; otherwise a call could evade a rule by one such byte.
+ * True if the whole text matches. Text is UTF-8, and "." matches any character, line feeds too. A
+ * byte that is not part of a character counts as U+FFFD, one character that "." and negated classes
+ * match. Otherwise a call could evade a rule by one such byte.
  */
 bool mt_re2_full_match(const struct mt_re2 *re, const char *text, size_t len);
 

@@ -76,8 +76,9 @@ static bool behind_probe(const struct mt_tcp_conn *c, const struct mt_tcp_seg *s
 }
 
 /*
- * RFC 7323 §4.3. Only with an ACK that the peer can send now: who guessed a sequence number, but no ACK, must
- * not leave a timestamp far ahead, by which PAWS would refuse all that the peer sends.
+ * Keeps the timestamp (RFC 7323 §4.3), but only with an ACK that the peer can send now. Otherwise
+ * an attacker who guessed a sequence number, but no ACK, could leave a timestamp far ahead, by
+ * which PAWS would refuse all that the peer sends.
  */
 static void keep_timestamp(struct mt_tcp_conn *c, const struct mt_tcp_seg *seg)
 {
@@ -87,7 +88,10 @@ static void keep_timestamp(struct mt_tcp_conn *c, const struct mt_tcp_seg *seg)
 		c->ts_recent = seg->tsval;
 }
 
-/* A keep-alive of the peer, or its probe of our window: it repeats the octet before (RFC 9293 §3.8.4). */
+/*
+ * True for a keep-alive of the peer, or its probe of our window: it repeats the octet before (RFC
+ * 9293 §3.8.4).
+ */
 static bool is_keepalive(const struct mt_tcp_conn *c, const struct mt_tcp_seg *seg)
 {
 	return seg->len <= 1 && seg->seq == c->rcv_nxt - 1 && seg->flags & MT_TCP_ACK &&
@@ -96,7 +100,7 @@ static bool is_keepalive(const struct mt_tcp_conn *c, const struct mt_tcp_seg *s
 }
 
 /*
- * The peer lives. RFC 7323 §4.3 keeps no timestamp of a segment before the window. One that is a quarter of the
+ * Records that the peer lives. RFC 7323 §4.3 keeps no timestamp of a segment before the window. One that is a quarter of the
  * clock's round ahead is kept: after 24 days of keep-alives PAWS would otherwise refuse the peer, whose clock
  * would seem to have gone back.
  */

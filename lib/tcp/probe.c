@@ -7,7 +7,7 @@
 #include "mt_tcp_out_priv.h"
 
 #define PERSIST_MAX_MS 60000u
-/* After an unanswered probe. */
+/* The longest time to the next probe after an unanswered one. */
 #define PERSIST_LOST_MS 15000u
 
 /* Sends the last segment again: what of the buffer in which snd_nxt lies was sent, or a segment's worth. */

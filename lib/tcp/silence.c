@@ -47,7 +47,10 @@ static bool held_up(const struct mt_tcp_conn *c)
 	return c->at[MT_TCP_AT_ACK] != 0;
 }
 
-/* Answers may lie in the queues of a worker that has not polled them since the last probe but one. */
+/*
+ * True if answers may lie in the queues of a worker that has not polled them since the last probe
+ * but one.
+ */
 static bool is_unfed(const struct mt_tcp *t, uint32_t step)
 {
 	return !mt_steer_is_fed(t->steer, t->worker, t->now - 2 * step * (uint64_t)MT_MSEC);

@@ -10,9 +10,9 @@
 #define KEEP_PROBES	   9
 #define HALF_CLOSED_PROBES 3
 /*
- * A peer that keeps its window closed is dead after both: so long a silence, and so many window probes.
- * The count gives R2 (RFC 9293 §3.8.3: at least 100 s) to a peer that sent nothing for long before the
- * first probe, because it was sent nothing.
+ * A peer that keeps its window closed is dead after both SILENCE_MAX_MS of silence and PROBES_MAX
+ * window probes. The count gives R2 (RFC 9293 §3.8.3: at least 100 s) to a peer that was silent for
+ * long before the first probe only because nothing was sent to it.
  */
 #define PROBES_MAX     12
 #define SILENCE_MAX_MS 180000

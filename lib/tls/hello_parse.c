@@ -54,7 +54,10 @@ static void to_lower(struct part s)
 			s.p[i] |= 0x20;
 }
 
-/* A dot at the end is DNS's root, which the name must not have here (RFC 6066 §3); it is the same name. */
+/*
+ * Removes a dot at the end, DNS's root. The name must not have it here (RFC 6066 §3), but is the
+ * same.
+ */
 static struct mt_slice without_root(struct part name)
 {
 	return (struct mt_slice){name.p, name.n - (name.n > 1 && name.p[name.n - 1] == '.')};

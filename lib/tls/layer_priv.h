@@ -190,8 +190,8 @@ void tls_pump(struct tls_conn *c);
 /* The same of one that is open. */
 void tls_receive(struct tls_conn *c);
 /*
- * The lower stream is closed: opens what the user had no room for, if it is a byte stream, which delivers what was acknowledged (the
- * others have no use for it). No event comes of it.
+ * The lower stream is closed: opens the records that the user had no room for. Only for byte
+ * streams, which deliver what was acknowledged; other users have no use for it. Raises no event.
  */
 void tls_receive_rest(struct tls_conn *c);
 

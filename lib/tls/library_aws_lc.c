@@ -96,7 +96,7 @@ bool mt_tls_library_judge_tickets(struct mt_tls_context *c)
 	return true;
 }
 
-/* The library has them. */
+/* Does nothing: the library owns the keys. */
 void mt_tls_library_free_tickets(struct mt_tls_context *c)
 {
 	(void)c;

@@ -16,7 +16,7 @@ bool mt_tls_library_set_up(struct mt_tls_context *c);
  * After SSL_CTX_set_num_tickets(). false: no memory.
  */
 bool mt_tls_library_judge_tickets(struct mt_tls_context *c);
-/* Wipes and frees what the context's tickets are sealed by. */
+/* Wipes and frees the keys that seal the context's tickets. */
 void mt_tls_library_free_tickets(struct mt_tls_context *c);
 
 /* ---- a handshake ----- */

@@ -7,10 +7,10 @@
 #include <openssl/ssl.h>
 #include <pthread.h>
 
-/* OpenSSL: what tickets are sealed by, a day long. */
+/* OpenSSL: seals tickets for a day. */
 struct mt_tls_ticket_key {
 	uint8_t name[16], cipher[32], mac[32];
-	uint64_t made; /* s of a clock that nobody sets, 0: it is none */
+	uint64_t made; /* seconds of CLOCK_BOOTTIME, plus 1; 0: no key */
 };
 struct mt_tls_ticket_keys {
 	pthread_mutex_t lock;

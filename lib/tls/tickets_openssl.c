@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* OpenSSL: tickets of servers, whose certificates are judged anew, and the keys that they are sealed by. */
+/*
+ * Servers' tickets with OpenSSL: verifies their certificates again, and changes the keys that seal
+ * them each day.
+ */
 #include "mt_tls_library.h"
 
 #include <openssl/core_names.h>
@@ -7,7 +10,7 @@
 #include <string.h>
 #include <time.h>
 
-/* Of TLS 1.2 a key opens all sessions whose tickets it has sealed. */
+/* In TLS 1.2 a key opens all sessions whose tickets it has sealed. */
 #define TICKET_KEY_S (24 * 3600)
 
 static int on_new_ticket(SSL *ssl, void *arg)
@@ -17,7 +20,7 @@ static int on_new_ticket(SSL *ssl, void *arg)
 	return 1;
 }
 
-/* A ticket whose certificate would be refused now is as none: a full handshake says why. */
+/* Ignores a ticket whose certificate would be refused now; the full handshake then reports why. */
 static SSL_TICKET_RETURN on_ticket(SSL *ssl, SSL_SESSION *session, const unsigned char *name,
 	size_t len, SSL_TICKET_STATUS status, void *arg)
 {
@@ -51,7 +54,7 @@ static bool new_key(struct mt_tls_ticket_key *k, uint64_t now)
 	       RAND_priv_bytes(k->mac, sizeof(k->mac)) == 1;
 }
 
-/* A copy of the key that seals, or of the one that has this name; false: there is none. */
+/* Copies the key that seals (name NULL), or the one that has this name; false: there is none. */
 static bool find_key(
 	struct mt_tls_ticket_keys *all, const unsigned char *name, struct mt_tls_ticket_key *out)
 {

@@ -97,16 +97,16 @@ static int commit(struct mt_msg *msg, struct mt_chain *c, uint32_t keep, struct 
 	return 0;
 }
 
-/* What is looked at of a version: "2.0.N" and what follows. */
+/* Bytes of a version that are compared: "2.0.N" and the next one. */
 #define VERSION_PART 6
 
 /*
- * A request begins with its client's version of the protocol, which is 2.0.2 in Apache's releases
- * that read replies of types 3 to 5 (2.6.3 and later). Older releases sent the version of the jar there,
- * up to 2.6.2, and among those are 2.0.10 to 2.0.14. Providers answer by that
- * (Version.isSupportResponseAttachment): those of 2.6.3 excluded 2.0.10 to 2.6.2, those of today
- * include 2.0.2 to 2.0.99. True for what both take for a reader: 2.0.2 to 2.0.9, and whatever follows
- * the third number.
+ * True if the client reads replies of types 3 to 5, which have attachments.
+ * A request starts with a version. Apache's releases that read such replies (2.6.3 and later) send
+ * the protocol's version, 2.0.2. Older releases sent the version of their jar, up to 2.6.2; among
+ * those are 2.0.10 to 2.0.14. Providers decide by it (Version.isSupportResponseAttachment): those
+ * of 2.6.3 excluded 2.0.10 to 2.6.2, and today's include 2.0.2 to 2.0.99. Both accept 2.0.2 to
+ * 2.0.9, whatever follows the third number; only these are true here.
  */
 bool dubbo_reads_attachments(const struct mt_msg *msg, const struct mt_chain *c)
 {
@@ -117,7 +117,7 @@ bool dubbo_reads_attachments(const struct mt_msg *msg, const struct mt_chain *c)
 	if (len < VERSION_PART - 1 || len == DUBBO_NO_TEXT)
 		return false;
 	len = MT_MIN(len, (uint32_t)VERSION_PART);
-	/* As a rule it is in the first buffer. */
+	/* Usually in the first buffer. */
 	if (mt_likely(c->head && mt_link(c->head)->len >= off + len))
 		v = mt_link_data(c->head) + off;
 	else

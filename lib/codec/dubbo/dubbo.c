@@ -67,7 +67,7 @@ static uint8_t status_of(enum mt_local_reply what)
 	case MT_REPLY_BAD_REPLY:
 		return 50; /* bad response */
 	case MT_REPLY_DENIED:
-		return 70; /* service error; a consumer's answer, too, to a provider's request for what it lacks */
+		return 70; /* service error; consumers send it, too, for a service that they lack */
 	default:
 		return 80; /* server error */
 	}
@@ -108,13 +108,13 @@ nomem:
 	return -ENOMEM;
 }
 
-/* Null is 60 bytes long in protostuff, which is the longest of the known ones. */
+/* The longest known null is protostuff's, 60 bytes. */
 #define EVENT_BODY_MAX 256
 
 /*
- * The answer carries null in the serialization of the request, which is what a heartbeat's body is: so
- * it is echoed for serializations that we do not read. One that is too long to be null is answered in hessian2, which its sender
- * reports and takes for a sign of life.
+ * The answer carries null in the request's serialization. A heartbeat's body is null, so it is
+ * echoed for serializations that this codec does not read. A body too long to be null is answered
+ * in hessian2, which its sender reports and accepts as a sign of life.
  */
 static int heartbeat(const struct mt_msg *msg, const struct mt_chain *c, uint64_t id,
 	struct mt_chain *out, struct mt_pools *p)

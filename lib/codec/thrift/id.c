@@ -115,14 +115,14 @@ static int put_compact(
 	return 0;
 }
 
-/* Variants, as bits, whose messages have one id, of four bytes. */
+/* Bits of the variants whose messages have one id, of four bytes. */
 #define VARIANT_BIT(transport, protocol) (1ull << THRIFT_VARIANT(transport, protocol))
 #define PLAIN                                                                                      \
 	(VARIANT_BIT(THRIFT_FRAMED, THRIFT_STRICT) | VARIANT_BIT(THRIFT_FRAMED, THRIFT_OLD) |      \
 		VARIANT_BIT(THRIFT_UNFRAMED, THRIFT_STRICT) |                                      \
 		VARIANT_BIT(THRIFT_UNFRAMED, THRIFT_OLD))
 
-/* Overwrites such an id, which lies in the first buffer as a rule. false: it is to be put(). */
+/* Overwrites such an id in the first buffer, where it usually lies. False: call put() instead. */
 static mt_inline bool overwrite(struct mt_msg *msg, struct mt_chain *c, uint32_t id)
 {
 	struct mt_link *l = mt_link(c->head);

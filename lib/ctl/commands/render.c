@@ -80,7 +80,7 @@ static void render_list(const json_t *v, char *buf, size_t size)
 	}
 }
 
-/* "name value; name value" of the members that say something. */
+/* Writes the members that have a value as "name value; name value". */
 static void render_object(const json_t *v, char *buf, size_t size)
 {
 	const char *key;
@@ -119,7 +119,7 @@ void mt_render_cell(const json_t *v, char *buf, size_t size)
 	}
 }
 
-/* A value that stands on lines of its own: all of it, however long. */
+/* Writes all of a value, however long, and ends the line. */
 static void put_value(struct mt_text_buf *out, const json_t *v)
 {
 	const char *s = json_string_value(v);
@@ -138,7 +138,7 @@ static void put_value(struct mt_text_buf *out, const json_t *v)
 	free(text);
 }
 
-/* Our own words, in paragraphs: their lines stand below each other, each behind `width` blanks. */
+/* Writes our own text in paragraphs; lines after the first start behind `width` blanks. */
 static void put_paragraphs(struct mt_text_buf *out, const char *text, int width)
 {
 	for (bool first = true; *text; first = false) {

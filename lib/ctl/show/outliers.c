@@ -152,7 +152,7 @@ static void set_rule(json_t *row, const struct mt_aside *a)
 	json_object_set_new(row, "times", json_integer(a->times));
 }
 
-/* NULL: the configuration does not have it any more. */
+/* Returns the endpoint's state; NULL if the configuration does not have it any more. */
 static const struct mt_ep_state *state_of(const struct mt_ctl *c, const struct outlier *e)
 {
 	const struct mt_snapshot *s = c->env.conf ? mt_conf_current(c->env.conf) : NULL;
@@ -168,7 +168,7 @@ static const struct mt_ep_state *state_of(const struct mt_ctl *c, const struct o
 	return NULL;
 }
 
-/* True if a change of the configuration has ended it before its time. */
+/* True if a change of the configuration has ended the ejection before its time. */
 static bool is_forgiven(const struct mt_ctl *c, const struct outlier *e)
 {
 	const struct mt_ep_state *state =

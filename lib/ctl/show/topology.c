@@ -25,8 +25,8 @@ struct topology {
 	struct mt_ctl *c;
 	const struct mt_snapshot *snap;
 	bool buckets;
-	const char *text;	    /* of names that are looked for */
-	bool keep;		    /* counts, for the next look */
+	const char *text;	    /* part of the names to find; "": all */
+	bool keep;		    /* keep the counts for the next call */
 	uint32_t n_all, n_match, n; /* services: there are, have the text in their names, picked */
 	struct mt_lately_count sum; /* of all, the first place of each */
 	struct pick picks[SERVICES];
