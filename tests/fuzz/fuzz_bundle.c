@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What joins a mesh: the files of a bundle, tokens, certificates, identity.json. The first byte chooses how the others are read. */
+/*
+ * Files by which a node joins a mesh: bundles, tokens, certificates, identity.json. The first byte
+ * chooses how the others are read.
+ */
 #include "fuzz.h"
 
 #include "mt_bundle.h"

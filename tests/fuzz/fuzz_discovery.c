@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * OpenID Connect Discovery documents, and the sets of keys that they lead to: two answers of an issuer behind each other, divided by a NUL byte. The first
- * byte: bit 0, the issuer is asked by https; the others: bytes that come at a time. Nothing is sent: the transfers are never run.
+ * OpenID Connect Discovery documents, and the sets of keys that they name: two answers of an
+ * issuer, one after the other, separated by a NUL byte. The first byte: bit 0, the issuer is
+ * reached by https; the other bits: bytes that come at a time. Nothing is sent: the transfers are
+ * never run.
  */
 #include "fuzz.h"
 
@@ -36,7 +38,7 @@ static bool arrive(struct transfer *t, const uint8_t *p, size_t n, size_t piece)
 	return true;
 }
 
-/* What the document says, by another reader of it. */
+/* Reads the document by another reader. */
 static void check_document(const uint8_t *p, size_t n, bool safe)
 {
 	json_t *o = json_loadb((const char *)p, n, JSON_REJECT_DUPLICATES, NULL);
@@ -86,7 +88,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	f.n = 1;
 	(void)arrive(t, data + 1, (size_t)(second - data - 1), 1u + data[0] / 2);
 	ended(&f, t, CURLE_OK);
-	/* It goes on only where the document says, and once. */
+	/* The transfer goes on only to where the document says, and once. */
 	if (t->source) {
 		MT_ASSERT(t->easy && !t->discovers && !t->len && !t->too_long);
 		check_document(data + 1, (size_t)(second - data - 1), safe);

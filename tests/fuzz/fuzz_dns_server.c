@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The DNS server of the control thread: the input is a list of what clients by datagrams, by TCP and by the ring of a worker ask, and of what hostile
- * servers reply to live questions by both. Sockets are real, on an address of the loopback that is this process's; time is virtual. A worker's
- * question is answered once, by something that is a reply to it; in the end nothing is kept.
+ * The DNS server of the control thread. The input lists what clients ask by datagrams, by TCP and
+ * by the ring of a worker, and what hostile servers reply to live questions by both. Sockets are
+ * real, on an address of the loopback that only this process uses; time is virtual. A worker's
+ * question is answered once, by a reply to it. In the end nothing is kept.
  */
 #include "fuzz.h"
 #include "fuzz_reader.h"
@@ -27,7 +28,7 @@ struct question {
 	bool datagram, answered;
 };
 
-/* What is the same for all inputs: the server, and sockets of those that it asks. */
+/* The same for all inputs: the server, and sockets of the servers that it asks. */
 static struct {
 	struct mt_dns_server *s;
 	struct mt_dns_table *t;
@@ -73,7 +74,7 @@ static int open_one(int type, int which)
 	return fd;
 }
 
-/* By a reset, so that no port waits for its time. */
+/* Closes by a reset, so that no port waits for its time. */
 static void reset(int *fd)
 {
 	const struct linger at_once = {1, 0};
@@ -153,7 +154,7 @@ static void open_lab(void)
 	MT_ASSERT(connect(lab.udp, (struct sockaddr *)&at, sizeof(at)) == 0);
 }
 
-/* What a worker hears is what it asked for. */
+/* A worker gets answers to its own questions only. */
 static void hear(void)
 {
 	struct mt_dns_lane *l = mt_dns_server_lane(lab.s, 0);
@@ -259,7 +260,7 @@ static void ask_by_ring(struct reader *r)
 		return;
 	q->datagram = how.datagram;
 	q->len = query(r, q->msg);
-	/* Workers pass on what is not theirs to answer, and nothing else. */
+	/* Workers pass on only what is not theirs to answer. */
 	if (mt_dns_respond(net.t, &how, q->msg, q->len, bytes, MT_DNS_TCP_MAX, &n, counters) !=
 		MT_DNS_FORWARD)
 		return;

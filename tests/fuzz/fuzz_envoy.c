@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Envoy's administration pages of a node with a configuration, from documents and from a discovery server. The input: clients, each a byte of what it
- * does and a path with arguments up to the line's end. Several are connected at once; some close early; meanwhile other configurations are published. What
- * a client gets whole and is JSON by its type can be parsed.
+ * Envoy's administration pages of a node with a configuration, from documents and from a discovery
+ * server. The input lists clients: a byte for what each does, and a path with arguments up to the
+ * line's end. Several are connected at once; some close early; meanwhile other configurations are
+ * published. A whole answer that is JSON by its type can be parsed.
  */
 #include "fuzz.h"
 
@@ -260,7 +261,7 @@ static void check_answer(struct client *c)
 
 	c->got[c->n] = '\0';
 	body = strstr(c->got, "\r\n\r\n");
-	/* What is no request gets no answer. */
+	/* Bytes that are not a request get no answer. */
 	if (!body || strncmp(c->got, "HTTP/1.", 7) || strncmp(c->got + 8, " 200", 4))
 		return;
 	c->got[body - c->got] = '\0';

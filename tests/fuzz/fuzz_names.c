@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * DNS on the data path, over the unit tests' fakes of the libraries below a worker: the input is a list of what clients by TCP and by datagrams do, and
- * of what the control thread answers. Streams live on the heap, so that one that is used after its end is seen.
+ * DNS on the data path, over the unit tests' fakes of the libraries below a worker. The input lists
+ * what clients do by TCP and by datagrams, and what the control thread answers. Streams are on the
+ * heap, so that a sanitizer sees one that is used after its end.
  */
 #include "../unit/worker/fakes.h"
 #include "fuzz.h"
@@ -151,7 +152,7 @@ static void rig_end(struct rig *r)
 			wires[i]->s.user->closed(&wires[i]->s, MT_CLOSE_RESET);
 			gone(&wires[i]->s);
 		}
-	/* What was answered and not heard yet goes to nobody. */
+	/* Answers that no client has got yet are dropped. */
 	while (mt_dns_lane_has_answer(r->lane))
 		mt_worker_turn(r->w, r->now, MT_SEC);
 	MT_ASSERT(r->w->names.conns.in_use == 0 && n_wires == 0);
@@ -175,7 +176,7 @@ static void connect_one(struct rig *r, uint32_t host)
 	w->s.ops = &ops;
 	w->place = i;
 	w->ends = (struct mt_tuple){names_at, mt_addr4(0x000000c0 | host << 24), 53, 4000, 0};
-	/* Who makes room is aborted in it. */
+	/* A client that makes room is aborted in the call. */
 	MT_ASSERT(fakes[0].listen->accept(fakes[0].listen_arg, &w->s, at));
 	wires[i] = w;
 	n_wires++;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The operator's shell against a hostile daemon. The first byte chooses what reads the answers (low four bits), and whether the rest is what the
- * daemon sends as it is (bit 7), or bodies between NUL bytes, each behind its head and with 1 to 4 in front for that exit code. What the shell
- * writes for people goes nowhere; a capture is read again.
+ * The operator's shell against a hostile daemon. The first byte chooses what reads the answers (low
+ * four bits). With bit 7 the rest is what the daemon sends as it is. Otherwise NUL bytes separate
+ * bodies, each sent after its head; a first byte of 1 to 4 is the exit code. What the shell writes
+ * for people is discarded; a capture is read again.
  */
 #include "fuzz.h"
 
@@ -217,7 +218,7 @@ static void capture_packets(void)
 	MT_ASSERT(w.bytes && w.out);
 	pcapng_begin(&w.file, w.out, "meltemi capture x");
 	(void)read_all(&w);
-	/* Whatever the daemon says, an interrupt stops the capture, and a second one ends it. */
+	/* Whatever the daemon sends, an interrupt stops the capture, and a second one ends it. */
 	if (daemon_says.interrupt_at && daemon_says.asked > daemon_says.interrupt_at) {
 		MT_ASSERT(daemon_says.stopped_at &&
 			  daemon_says.stopped_at <= daemon_says.interrupt_at + 1);

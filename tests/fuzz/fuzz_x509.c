@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Credentials: chains, roots, keys and revocation lists of any source, and what is told of any certificate. The first byte: bit 0, only the leaf
- * is looked for on the lists. Then come objects: a byte for what it is, two for its length, its bytes: DER, which becomes PEM, or PEM texts as they
- * are.
+ * Credentials (chains, roots, keys and revocation lists of any source) and the description of any
+ * certificate. The first byte: bit 0, only the leaf is looked for on the lists. Then come objects:
+ * a byte for the kind, two for the length, and the bytes: DER, which becomes PEM, or PEM texts as
+ * they are.
  */
 #include "fuzz.h"
 #include "fuzz_reader.h"
@@ -72,7 +73,7 @@ static void judge(X509 *x, const char *principal)
 		{"spiffe://cluster.local/ns/shop/", true}, {"a.example", false}};
 	struct mt_tls_context context = {0};
 
-	/* Without rules it is a matter of time and form alone; each rule only makes it stricter. */
+	/* Without rules only time and form count; each rule only makes the check stricter. */
 	bool plain = mt_tls_judge(&context, x) == MT_TLS_WHY_none;
 
 	context.trust_domains = domains;
@@ -103,7 +104,7 @@ static void look_at(X509 *x)
 	mt_x509_names(x, MT_X509_ALL, look, &s);
 	mt_x509_names(x, 2, look, &few);
 	MT_ASSERT(few.names <= 2 && few.names <= s.names);
-	/* The common name is nobody's word for a host. */
+	/* The common name never counts as a host. */
 	MT_ASSERT(!mt_x509_has_host(x, "a.example") || s.matches);
 	MT_ASSERT(!mt_x509_has_host(x, "spiffe://cluster.local/ns/shop/sa/alice"));
 	(void)mt_x509_time(X509_get0_notBefore(x));
@@ -158,7 +159,7 @@ static void tell(const struct mt_credential *c)
 	MT_ASSERT(is_sorted(&c->trusted) && is_sorted(&c->revoked));
 }
 
-/* What a listener of the mesh would be made of. */
+/* Makes the context that a listener of the mesh would have. */
 static void make_context(struct mt_credential *c)
 {
 	const struct mt_tls_rules rules = {

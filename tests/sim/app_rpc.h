@@ -154,10 +154,10 @@ struct rpc_server {
 		write_stop; /* of a connection it writes no more behind so many bytes; 0: it does */
 	uint64_t
 		idle_ns; /* it closes a connection on which nothing came or went for so long; 0: never */
-	uint64_t look_ns; /* so long after they came it looks at a connection's bytes */
-	uint32_t stray;	  /* replies (per million) by ids that no call had, before those to calls */
+	uint64_t look_ns; /* delay after which it reads a connection's bytes */
+	uint32_t stray;	  /* replies (per million) with ids of no call, before those to calls */
 	/*
-	 * Calls (per million) that it answers once more, and one-way calls that it answers; up to
+	 * Calls (per million) that it answers again, and one-way calls that it answers, up to
 	 * again_ns later.
 	 */
 	uint32_t again;

@@ -124,7 +124,7 @@ static void flush(struct rpc_conn *n)
 	go_on(n, n->moved != before);
 }
 
-/* Its token is no call's. */
+/* Writes a reply with a token that no call has. */
 static void write_unwanted(struct rpc_conn *n, uint64_t id, char route)
 {
 	static const uint8_t no_token[RPC_TOKEN];
@@ -156,7 +156,7 @@ static struct pending *free_pending(struct rpc_conn *n)
 
 static void due(void *ctx, uint64_t slot);
 
-/* The call, which is one-way or answered, is answered with the server's chance. */
+/* Answers a call that is one-way or already answered, with the server's chance. */
 static void answer_again(struct rpc_conn *n, uint64_t id, char route)
 {
 	struct rpc_server *v = n->server;
@@ -173,13 +173,13 @@ static void answer_again(struct rpc_conn *n, uint64_t id, char route)
 		(uint64_t)(q - n->pending));
 }
 
-/* Before the reply to a call: replies to none, with the server's chances. */
+/* Writes replies to no call before the reply to a call, with the server's chances. */
 static void write_others(struct rpc_conn *n, const struct pending *q)
 {
 	struct rpc_server *v = n->server;
 	struct mt_rand *r = &v->set->sim->host_rand;
 
-	/* By an id far away, but in the same place of a ring. */
+	/* With a distant id that has the same slot of a ring. */
 	if (sim_chance(r, v->stray))
 		write_unwanted(n, (q->id + 0x10000000) & n->dialect->id_mask, q->route);
 	if (v->other_method && sim_chance(r, v->other_method))

@@ -71,8 +71,8 @@ bool mux_send_frame(struct mux_link *k, enum frame_type type, uint32_t id, uint3
 }
 
 /*
- * What its user keeps of a message that must be whole. A user that took bytes, and sends on another stream before it calls
- * mt_stream_consumed(), keeps no more than there is.
+ * Bytes that its user keeps of a message that must be whole: no more than there are, also if the
+ * user took some and sends on another stream before it calls mt_stream_consumed().
  */
 static uint32_t kept(const struct mux *m)
 {

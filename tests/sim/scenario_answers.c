@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Servers that answer one-way calls, answer twice, late and out of order, by ids that no call had
- * or in another method's name, with ids or with id 0, to clients that number their calls alike
- * and come and go: each call ends with its own reply or a native error.
+ * Servers that answer one-way calls, twice, late, out of order, with ids that no call had, with id
+ * 0, or in another method's name. Their clients number their calls alike, and come and go. Each
+ * call must end with its own reply or a native error.
  */
 #include "scenario.h"
 #include "world.h"
@@ -47,7 +47,7 @@ static void add_clients(struct world *w)
 	}
 }
 
-/* Where there are no ids nothing tells a second answer from the next call's of the same method. */
+/* Without ids a second answer cannot be distinguished from the next call's of the same method. */
 static void be_odd(struct rpc_server *v, struct mt_rand *r, const struct protocol *p)
 {
 	/* The simulator's own protocol has no methods. */

@@ -141,7 +141,7 @@ static void run_id_wrap(struct sim *s)
 }
 
 /*
- * Servers that answer twice, or one-way calls; without ids; or by ids that no call had, which
+ * Servers that answer twice, answer one-way calls, send no ids, or use ids that no call had, which
  * costs the call that is out.
  */
 static void odd_replies(struct world *w)

@@ -190,7 +190,7 @@ static const struct row rows[] = {
 	{{ALLOW(FROM("serviceAccounts: [a/b]"))}, CALL(.principal = "corp/w"), DENIED("a")},
 	{{DENY(FROM("namespaces: ['*']"))}, CALL(.principal = "corp/w"), ALLOWED},
 	{{ALLOW(FROM("principals: [corp/w]"))}, CALL(.principal = "corp/w"), ALLOWED},
-	/* The name that the caller's TLS asked for, whatever the case of the policy's; there with or without the root's dot. */
+	/* The policy's server name matches in any case, with or without the root's dot. */
 	{{ALLOW(WHEN("connection.sni", "values: [A.test]"))}, CALL(.sni = "a.test"), ALLOWED},
 	{{ALLOW(WHEN("connection.sni", "values: ['*.Test']"))}, CALL(.sni = "a.test"), ALLOWED},
 	{{ALLOW(WHEN("connection.sni", "values: [b.test]"))}, CALL(.sni = "a.test"), DENIED("a")},
@@ -384,7 +384,9 @@ static void what_a_rule_means(void)
 
 /* ---- byte streams at a port of messages ------------------------------------------------------------ */
 
-/* The caller is known, and what is called is not: a rule that needs it neither allows nor lets pass. */
+/*
+ * The caller is known, but not what is called: a rule that needs it neither allows nor lets pass.
+ */
 static const struct {
 	const char *spec;
 	enum mt_authz_effect effect;
@@ -414,7 +416,7 @@ static const struct {
 	{CUSTOM(OP("methods: [get]")), MT_AUTHZ_UNREAD, NULL},
 };
 
-/* Alone, and with so many others that they are looked up. */
+/* Evaluates each policy alone, and among so many others that policies are looked up. */
 static void bytes_of_messages(void)
 {
 	static const struct mt_authz_callers with_tokens = {true, true, domains, 2};

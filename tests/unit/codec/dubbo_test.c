@@ -160,7 +160,10 @@ static void heartbeats(void)
 	mt_chain_free(&c);
 }
 
-/* Bodies of serializations that are not read are echoed: null has 60 bytes in protostuff (12). */
+/*
+ * Bodies of serializations that the codec does not read are echoed; null has 60 bytes in protostuff
+ * (12).
+ */
 static void heartbeats_are_echoed(void)
 {
 	static const uint32_t lens[] = {0, 1, 6, 32, 33, 60, 255, 256};

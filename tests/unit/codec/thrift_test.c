@@ -158,7 +158,7 @@ static const struct {
 	{"thrift/unframed-binary-old-call", "thrift/unframed-binary-old-exception"},
 };
 
-/* To calls of clients, and of servers. */
+/* Error replies to calls of clients, and of servers. */
 static void error_replies(void)
 {
 	for (uint32_t k = 0; k < 2 * MT_ARRAY_LEN(replies); k++) {

@@ -55,7 +55,7 @@ static void written(void)
 	}
 }
 
-/* Of the last one that was compiled. */
+/* The change of the last snapshot that was compiled. */
 static struct mt_conf_change last;
 
 static struct mt_snapshot *compile(

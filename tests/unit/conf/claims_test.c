@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which VirtualService a host's clients follow. */
+/* Tests which VirtualService the clients of a host follow. */
 #include "conf_test.h"
 #include "conf_texts.h"
 
@@ -15,7 +15,7 @@
 	HOST("b", "b.a.example", "192.0.2.1")                                                      \
 	HOST("c", "c.a.example", "192.0.2.2")                                                      \
 	HOST("x", "x.example", "192.0.2.3")
-/* Its route of messages has its name; that of bytes leads to a port of its own. */
+/* Its route of messages has its name; its route of bytes leads to a port of its own. */
 #define VS(name, port, hosts)                                                                      \
 	ISTIO("VirtualService", name)                                                              \
 	"  hosts: [" hosts "]\n  dubbo: [{name: " name                                             \
@@ -29,7 +29,10 @@ static const struct {
 	const char *bytes;	      /* first letters of theirs for bytes */
 } rows[] = {
 	{HOSTS V("b.a.example"), "v", "default", "default", "vdd"},
-	/* For messages a longer wildcard is nearer, in whatever order they are written; for bytes the older one counts. */
+	/*
+	 * For messages a longer wildcard is nearer, in any order of documents; for bytes the older
+	 * one counts.
+	 */
 	{HOSTS V("'*.example'") W("'*.a.example'"), "w", "w", "v", "vvv"},
 	{HOSTS V("'*.a.example'") W("'*.example'"), "v", "v", "w", "vvw"},
 	{HOSTS V("'*'") W("'*.example'"), "w", "w", "w", "vvv"},
@@ -37,7 +40,7 @@ static const struct {
 	{HOSTS V("x.example, '*.a.example'") W("b.a.example"), "w", "v", "v", "wvv"},
 	{HOSTS V("'*.a.example', x.example") W("b.a.example"), "w", "v", "v", "wvv"},
 	{HOSTS V("'*.example', b.a.example") W("x.example, '*.a.example'"), "v", "w", "w", "vvw"},
-	/* Of the same one, the older counts. */
+	/* Of equal ones the older counts. */
 	{HOSTS V("'*.example'") W("'*.example'"), "v", "v", "v", "vvv"},
 	{HOSTS V("x.example") W("x.example"), "default", "default", "v", "ddv"},
 };
@@ -107,7 +110,7 @@ static void the_nearest(void)
 			 "  ports: [{number: 3, name: tcp}]\n  endpoints: [{address: "             \
 			 "198.51.100.1}]\n"
 
-/* Clients are of the Node's namespace, else of the service's, wherever its routes are written. */
+/* Clients are in the Node's namespace, else in the service's, wherever its routes are written. */
 static void namespace_of_clients(void)
 {
 	static const struct {
@@ -139,7 +142,7 @@ static void namespace_of_clients(void)
 	}
 }
 
-/* What HTTP is answered is nothing for bytes: they are not led to the service instead. */
+/* HTTP's answers do not apply to bytes, which are not led to the service instead. */
 static void actions_of_http(void)
 {
 	static const char *const rules[] = {

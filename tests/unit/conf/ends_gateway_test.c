@@ -95,7 +95,7 @@ static const char *gets(const struct mt_listener *l, const char *name)
 
 #define GETS(b, port, name, what) CU_ASSERT_STRING_EQUAL(gets(at(&(b), port), name), what)
 
-/* Ciphers of TLS 1.2 by whose key exchange a client encrypts to the certificate's key. */
+/* Ciphers of TLS 1.2 with key exchange by RSA: a client encrypts to the certificate's key. */
 static uint32_t by_rsa(const struct mt_tls_context *c)
 {
 	STACK_OF(SSL_CIPHER) *all = SSL_CTX_get_ciphers(c->ssl);
@@ -260,7 +260,7 @@ static void not_served(void)
 		NULL);
 }
 
-/* No mode is the API's PASSTHROUGH, but at a port of HTTP. */
+/* A missing mode is the API's PASSTHROUGH, except at a port of HTTP. */
 static void no_mode(void)
 {
 	static const struct {

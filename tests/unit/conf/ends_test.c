@@ -95,7 +95,10 @@ static void permissive(void)
 	CU_ASSERT_TRUE_FATAL(d && y);
 	check_either(d);
 	check_either(y);
-	/* Messages in clear text and in the mesh's TLS; other TLS is bytes for the host's own cluster. */
+	/*
+	 * Messages come in plaintext and in the mesh's TLS; other TLS goes as bytes to the host's
+	 * own cluster.
+	 */
 	CU_ASSERT_FALSE(d->chains[0].protos->codec->opaque);
 	CU_ASSERT_TRUE(d->chains[1].protos->codec->opaque);
 	CU_ASSERT_FALSE(d->chains[2].protos->codec->opaque);
@@ -106,7 +109,7 @@ static void permissive(void)
 	unbuild(&b);
 }
 
-/* Two interfaces at one address and port: which of them such bytes are for cannot be known. */
+/* With two interfaces at one address and port, the service of such bytes cannot be known. */
 static void of_two_interfaces(void)
 {
 	struct built b = build_as(pki()->bob, DUBBO SECOND);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* VirtualServices that lead from one port of a gateway. */
+/* Tests several VirtualServices that lead from one port of a gateway. */
 #include "conf_test.h"
 #include "conf_texts.h"
 
@@ -27,7 +27,7 @@ static const struct {
 	const char *text, *messages, *bytes; /* names of the routes; of bytes, the cluster */
 } rows[] = {
 	{BASE VS("v", "default", "s.test", LIST("dubbo", "v", "", "a.x")), "v", NULL},
-	/* Of one host, after the older one's. */
+	/* Rules of one host follow those of the older one. */
 	{BASE VS("v", "default", "s.test",
 		 LIST("dubbo", "v", WHERE("{headers: {k: {exact: x}}}"), "a.x"))
 			VS("w", "default", "S.test", LIST("http", "w", "", "b.x")),
@@ -35,7 +35,7 @@ static const struct {
 	{BASE VS("v", "default", "s.test", LIST("dubbo", "v", "", "a.x"))
 			VS("w", "default", "t.test", LIST("dubbo", "w", "", "b.x")),
 		"v", NULL},
-	/* Names of gateways are of each one's own namespace. */
+	/* Each document's names of gateways are relative to its own namespace. */
 	{BASE VS("v", "default", "s.test", LIST("dubbo", "v", WHERE("{gateways: [gw]}"), "a.x"))
 			VS("w", "other", "s.test",
 				LIST("dubbo", "w",
@@ -46,13 +46,13 @@ static const struct {
 	{BASE VS("v", "default", "s.test", LIST("dubbo", "v", "", "a.x")) VS(
 		 "w", "other", "s.test", LIST("dubbo", "w", WHERE("{gateways: [gw]}"), "b.x")),
 		"v", NULL},
-	/* One that cannot be applied joins nothing, and what it is elsewhere stays. */
+	/* A document that cannot be applied is not joined, and stays in force elsewhere. */
 	{BASE VS("v", "default", "s.test", LIST("dubbo", "v", "", "a.x"))
 			VS("w", "default", "s.test",
 				LIST("http", "w", WHERE("{uri: {exact: /}}"), "b.x")
 					LIST("tcp", "t", "", "b.x, port: {number: 1}")),
 		"v", "outbound|1||b.x"},
-	/* Bytes go by the first rule that is for the port. */
+	/* Bytes follow the first rule that is for the port. */
 	{BASE VS("v", "default", "s.test",
 		 LIST("tcp", "v", WHERE("{port: 81}"), "b.x, port: {number: 1}")) VS("w", "default",
 		 "s.test", LIST("tcp", "w", "", "a.x, port: {number: 1}")),
@@ -99,7 +99,7 @@ static void of_one_port(void)
 	}
 }
 
-/* The same documents again: what they made is shared, and a change of the second one is seen. */
+/* The same documents again share what they made, and a change of the second one is seen. */
 static void made_again(void)
 {
 	static const char one[] = BASE VS("v", "default", "s.test",

@@ -278,7 +278,10 @@ static void misses(void)
 	unbuild(&b);
 }
 
-/* What an operator is told of an override before it is set: "" it applies, "-..." it is refused, else what it does not do. */
+/*
+ * The answer to an override before it is set: "" if it applies, "-..." if it is refused, else what
+ * it does not do.
+ */
 static void told(const struct mt_conf *c, const char *line, const char *says)
 {
 	struct mt_err e = {""};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which EnvoyFilter replaces the proxy of a service's listener. */
+/* Tests which EnvoyFilter replaces the proxy of a service's listener. */
 #include "conf_test.h"
 
 #include <stdio.h>
@@ -35,7 +35,7 @@ static const struct {
 	{NULL, "root", SERVICE FILTER("f", "istio-system", "thrift"), "dubbo", MT_DIAG_INERT,
 		"for clients of its own namespace"},
 	{NULL, "root", SERVICE FILTER("f", "root", "thrift"), "thrift", MT_DIAG_SEVERITIES, NULL},
-	/* The first finds the proxy, and the root namespace's are the first. */
+	/* The first patch finds the proxy; patches of the root namespace come first. */
 	{NULL, NULL, SERVICE FILTER("f", "edge", "thrift") FILTER("g", "edge", "dubbo"), "thrift",
 		MT_DIAG_SHADOWED, "is that of EnvoyFilter edge/f"},
 	{NULL, NULL, SERVICE FILTER("f", "edge", "dubbo") FILTER("g", "istio-system", "thrift"),

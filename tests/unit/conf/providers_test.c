@@ -126,7 +126,7 @@ static void asked(void)
 	CU_ASSERT_EQUAL_FATAL(p->n_servers, 2);
 	CU_ASSERT_STRING_EQUAL(p->servers[0], "192.0.2.8:9001");
 	CU_ASSERT_STRING_EQUAL(p->servers[1], "[2001:db8::8]:9001");
-	/* Of bytes nobody is asked, and they have no method: all of them are closed. */
+	/* Byte streams have no method, and no provider is asked about them: all are closed. */
 	CU_ASSERT_TRUE(is_closed(&sc, "outbound|90||a.test"));
 	CU_ASSERT(is_told(&sc, "of byte streams nobody is asked"));
 	unload(&sc);

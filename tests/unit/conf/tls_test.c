@@ -147,7 +147,7 @@ static void another_identity(void)
 	mesh_scene_end(&sc);
 }
 
-/* What an endpoint refused in plaintext, or of another identity, it may take now. */
+/* An endpoint that refused plaintext, or another identity, may accept connections now. */
 static void failures_of_another_way(void)
 {
 	struct mesh_scene sc = mesh_scene_new();
@@ -163,7 +163,10 @@ static void failures_of_another_way(void)
 		for (uint32_t k = 0; k < 3; k++)
 			mt_ep_failed(e, NOW);
 		CU_ASSERT_TRUE(mt_ep_ejected(e, NOW));
-		/* The same once more, with another limit; then TLS, another name in the certificate, another identity of ours. */
+		/*
+		 * Compiles the same again; with another limit; then with TLS, another name in the
+		 * certificate, and another identity of the node.
+		 */
 		mc->tls = i ? tls : NULL;
 		mc->connect_ms = 7;
 		mc->meta.serial = 8 + i;

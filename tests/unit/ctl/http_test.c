@@ -112,7 +112,7 @@ static void test_pages(void)
 	mt_ctl_destroy(c);
 }
 
-/* A filter that no cluster matches: the answer has no bytes, and is compressed all the same. */
+/* With a filter that no cluster matches the answer has no bytes, and is compressed nevertheless. */
 static void test_empty_compressed(void)
 {
 	static const char request[] = "GET /clusters?filter=none HTTP/1.1\r\nHost: localhost\r\n"
@@ -430,8 +430,9 @@ static void ask_ready(int fd)
 }
 
 /*
- * A request that has arrived while the thread was busy is read before places are given away: its connection is the oldest of
- * its address, a newcomer has come in the same turn, or its time would be over.
+ * Requests that have arrived while the thread was busy are read before places are given away. Their
+ * connection is the oldest of its address when a newcomer comes in the same turn, or its time would
+ * be over.
  */
 static void test_asked_in_time(void)
 {

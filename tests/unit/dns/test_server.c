@@ -116,8 +116,9 @@ static void test_failing_servers(void)
 }
 
 /*
- * Another server denies a name: of a host of ours, of a name above one, by its short name or by the search list. NXDOMAIN would
- * hold for its addresses, too. What it has of a name is given on.
+ * Another server denies the name of a host of ours, or of a name above one, also by its short name
+ * or the search list. NXDOMAIN would hold for the host's addresses, too. What the other server has
+ * of a name is passed on.
  */
 static void test_denied_names(void)
 {
@@ -410,7 +411,10 @@ static void test_stream_limits(void)
 	lab_close(&l);
 }
 
-/* The client that is silent for longest asks when a newcomer has just come: it is answered, and another one makes room. */
+/*
+ * The longest silent client asks just after a newcomer has come: it is answered, and another one
+ * makes room.
+ */
 static void test_stream_asked_in_time(void)
 {
 	struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};

@@ -312,7 +312,7 @@ static size_t roles(char *text, uint32_t n)
 	return len + (size_t)sprintf(text + len, "]");
 }
 
-/* A list costs its path once, wherever it lies: the longest token's roles fit. */
+/* A list stores its path once, at any depth, so that the roles of the longest token fit. */
 static void test_lists(void)
 {
 	static const uint32_t counts[] = {1, 200, 340, 700};

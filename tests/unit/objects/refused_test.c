@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the compiler refuses, one version at a time, and what is enforced and served instead. */
+/*
+ * Tests what the compiler refuses, one version at a time, and what is enforced and served instead.
+ */
 #include "objects_test.h"
 
 #define N_TOKENS 258
@@ -10,7 +12,10 @@ static char *text_of(FILE *f, char **text)
 	return *text;
 }
 
-/* More sources of keys than a node may have: what their policies protect is closed, as when a policy cannot be read. */
+/*
+ * With more sources of keys than a node may have, what their policies protect is closed, as if a
+ * policy could not be read.
+ */
 static void tokens_not_verified(void)
 {
 	char *text = NULL;
@@ -44,7 +49,10 @@ static void tokens_not_verified(void)
 	}
 	CU_ASSERT_EQUAL(refused, 2);
 	CU_ASSERT_EQUAL(closed, 2);
-	/* A later resource of a discovery server changes nothing of that, and takes no memory of the table. */
+	/*
+	 * A later resource of a discovery server does not change that, and takes no memory of the
+	 * table.
+	 */
 	for (int i = 0; i < 4; i++) {
 		size_t used = sc.t->region.used;
 
@@ -57,7 +65,7 @@ static void tokens_not_verified(void)
 	free(text);
 }
 
-/* Errors of one version, with those of another one between them: it falls back once. */
+/* A version falls back once, also if errors of another one stand between its own. */
 static void errors_in_turn(bool again)
 {
 	static const char bad[] = SERVICE("%s", "x", "%s") "  addresses: [%s]\n";
@@ -92,7 +100,10 @@ static void errors_in_turns(void)
 	errors_in_turn(true);
 }
 
-/* Each has the host until it is refused, so that its successor's fault is found by the next compilation only. */
+/*
+ * Each one has the host until it is refused, so that only the next compilation finds its
+ * successor's fault.
+ */
 static void errors_found_one_by_one(void)
 {
 	char *text = NULL;
@@ -124,7 +135,10 @@ static void errors_found_one_by_one(void)
 	free(text);
 }
 
-/* All of one host that cannot be applied to its ports are found at once, and the first one that can has it. */
+/*
+ * Finds all that cannot be applied to the ports of one host at once; the first one that can be
+ * applied has the host.
+ */
 static void routes_of_one_host(void)
 {
 	char *text = NULL;

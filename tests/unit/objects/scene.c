@@ -96,7 +96,7 @@ static bool is_named_by(const struct mt_object_row *row, const struct mt_diag *e
 	(void)mt_object_str(o, name, sizeof(name));
 	if (strncmp(e->message, name, strlen(name)) == 0)
 		return e->origin.line == o->origin.line;
-	/* A younger double may be a version that another row uses: mistakes are that one's. */
+	/* A younger double may be a version that another row uses; errors are about that row. */
 	return e->object == o->serial && !(row->double_ && o->status != MT_OBJECT_REFUSED);
 }
 

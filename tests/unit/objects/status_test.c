@@ -288,7 +288,7 @@ static void what_protects_closes(void)
 	}
 }
 
-/* Policies that close some calls: the object is closed, and the service goes on. */
+/* With policies that close some calls the object is closed, and the service goes on. */
 static void some_calls_are_closed(void)
 {
 	static const char *const texts[] = {

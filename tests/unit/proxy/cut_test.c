@@ -11,7 +11,7 @@
 
 static uint8_t bytes[ALL], got[ALL];
 
-/* A client and its server, joined; `server_ends`: it is the server that will be cut off. */
+/* Joins a client and its server; `server_ends`: the server will be cut off. */
 static void joined(bool server_ends, struct fake_conn **ends, struct fake_conn **left)
 {
 	static const struct mt_proxy_conf conf = {
@@ -49,7 +49,7 @@ static void check_counts(uint64_t lost)
 	CU_ASSERT_EQUAL(lab.p->pairs.in_use, 0);
 }
 
-/* The other side reads a part at first, and the rest a second after the reset. */
+/* The other side reads a part first, and the rest a second after the reset. */
 static void test_read_later(void)
 {
 	struct fake_conn *ends, *left;
@@ -59,7 +59,7 @@ static void test_read_later(void)
 			uint32_t have;
 
 			joined(from, &ends, &left);
-			/* Or most of it waits in the receive window, for room on the other side. */
+			/* Most of it waits in the receive window for room on the other side. */
 			if (held)
 				left->s.tx_high = FIRST;
 			lab_feed(ends, bytes, FIRST);
@@ -79,7 +79,7 @@ static void test_read_later(void)
 		}
 }
 
-/* It had sent its FIN, too, and is reset for what the other side still sent. */
+/* The side has sent its FIN, too, and is reset by what the other side still sends. */
 static void test_after_its_fin(void)
 {
 	struct fake_conn *ends, *left;
@@ -102,7 +102,7 @@ static void test_after_its_fin(void)
 			have = read_on(left, 0, FIRST);
 			CU_ASSERT_EQUAL(have, ALL);
 			CU_ASSERT_EQUAL(memcmp(got, bytes, ALL), 0);
-			/* The reset is not to overtake the end. */
+			/* The reset must not overtake the FIN. */
 			CU_ASSERT_FALSE(left->aborted);
 			lab_advance(MT_SEC);
 			CU_ASSERT_TRUE(left->aborted);

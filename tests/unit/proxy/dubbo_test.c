@@ -126,7 +126,9 @@ static void stop(struct fake_conn *c)
 
 /* ---- changes of replies -------------------------------------------------------------------- */
 
-/* What the server's reply of this type and a string becomes for a client of this version. */
+/*
+ * Sends a server's reply of this type with a string, and reads what a client of this version gets.
+ */
 static struct frame changed_for(
 	struct fake_conn *c, const char *version, uint8_t type, const char *attachments)
 {
@@ -210,7 +212,7 @@ static void test_reply_for_old_clients(void)
 	stop(c);
 }
 
-/* What is not there is removed by doing nothing, whatever the client reads. */
+/* Removing what is not there changes nothing, whatever the client reads. */
 static void test_reply_without_what_goes(void)
 {
 	static struct mt_mutation removed = {.key = "a", .key_len = 1};
@@ -227,7 +229,7 @@ static void test_reply_without_what_goes(void)
 	stop(c);
 }
 
-/* The server knows its client: where it sends attachments, more of them can be read. */
+/* A server that sends attachments knows that its client reads them, so more can be added. */
 static void test_reply_with_attachments(void)
 {
 	static const uint8_t want[] = {
@@ -243,7 +245,7 @@ static void test_reply_with_attachments(void)
 
 /* ---- what servers send on their own -------------------------------------------------------- */
 
-/* A callback: its thread would wait for its time-out. */
+/* A callback: without an answer the server's thread would wait for its time-out. */
 static void test_provider_calls_back(void)
 {
 	static const char text[] = "requests to clients are not forwarded";
@@ -262,7 +264,7 @@ static void test_provider_calls_back(void)
 	CU_ASSERT_EQUAL(f.len, 2 + sizeof(text) - 1);
 	CU_ASSERT_EQUAL(memcmp(f.body + 2, text, sizeof(text) - 1), 0);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_up_request), 1);
-	/* One that wants no answer gets none, and the call is answered all the same. */
+	/* A one-way callback gets no answer, and the call is answered nevertheless. */
 	f = call_of(8, "2.0.2");
 	f.flags = 0x82;
 	send_frame(s, &f);

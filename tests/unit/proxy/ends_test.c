@@ -170,7 +170,7 @@ static void test_surplus_reply(void)
 		lab_feed(s, scene_buf, how == 0 ? 80 : how == 1 ? 60 : 40);
 		if (how == 2)
 			lab_feed(s, scene_buf + 40, 40);
-		/* A whole one is skipped, but no call waits behind one that has only begun. */
+		/* A whole reply is skipped, but no call waits after one that has only begun. */
 		CU_ASSERT_EQUAL(s->detached, how == 1);
 		CU_ASSERT_EQUAL(scene_next_sent(c[0]).kind, 'P');
 		CU_ASSERT_EQUAL(c[0]->sent.len, 0);

@@ -229,7 +229,10 @@ static void test_bytes(void)
 	scene_stop();
 }
 
-/* TLS that is passed on at a port of messages: what its rules ask of messages cannot be read, so nothing passes by them. */
+/*
+ * For TLS that is forwarded at a port of messages, rules that need messages cannot be evaluated, so
+ * they let nothing pass.
+ */
 static void test_bytes_by_rules_of_messages(void)
 {
 	static const struct {

@@ -120,7 +120,10 @@ static void test_asides(void)
 	scene_stop();
 }
 
-/* How the endpoint is talked to has changed since the connection was opened: its failure does not count. */
+/*
+ * The endpoint is connected to in another way since the connection was opened, so its failure does
+ * not count.
+ */
 static void test_failures_of_another_way(void)
 {
 	struct mt_ep_state *e;

@@ -87,7 +87,7 @@ static void test_equal_ids(void)
 		given[i] = next_id(s[i], "ask ");
 		CU_ASSERT_NOT_EQUAL(given[i], 77);
 	}
-	/* The id of another connection's call is none that this one gave out. */
+	/* This connection never gave out the id of another connection's call. */
 	answer(s[0], "ask ", given[1]);
 	expect_error(c[0], 77);
 	CU_ASSERT_TRUE(s[0]->aborted);
@@ -155,7 +155,7 @@ static void test_answered_twice(void)
 	scene_stop();
 }
 
-/* The reply to a call whose client left frees the connection, and no other one does. */
+/* Only the reply to the call whose client left frees the connection. */
 static void test_client_left(void)
 {
 	struct fake_conn *a, *b, *s, *other;
@@ -208,7 +208,10 @@ static void test_never_given(void)
 	scene_stop();
 }
 
-/* A server that answers every call with id 0: its place and its method tell whose a reply is. */
+/*
+ * For a server that answers every call with id 0, position and method show which call a reply
+ * answers.
+ */
 static void test_no_ids(void)
 {
 	struct fake_conn *a, *b, *s;
@@ -221,7 +224,7 @@ static void test_no_ids(void)
 		CU_ASSERT_PTR_EQUAL(served(b, "ask ", 10 + i, false), s);
 	}
 	CU_ASSERT_EQUAL(lab_n_servers(), 1);
-	/* Its client leaves: the reply could be taken for the next call's. */
+	/* Its client leaves, so its reply could be taken for the next call's. */
 	call(a, 'Q', "ask ", 20);
 	next_id(s, "ask ");
 	lab_close(a, MT_CLOSE_RESET);
@@ -242,7 +245,7 @@ static void test_no_ids(void)
 	scene_stop();
 }
 
-/* There a one-way call, which may be answered, and other calls do not take the same connection. */
+/* Without ids a one-way call, which may be answered, and other calls take different connections. */
 static void test_no_ids_one_way(void)
 {
 	static const struct mt_proxy_conf conf = {
@@ -447,7 +450,7 @@ static void test_long_replies(void)
 	scene_stop();
 }
 
-/* A reply that begins while no call is out would hold up the next call's. */
+/* A reply that begins while no call is out would delay the next call's. */
 static void test_begun_while_free(void)
 {
 	struct fake_conn *c, *s;
@@ -476,7 +479,7 @@ static void test_begun_while_free(void)
 	}
 }
 
-/* Behind one address: a server that echoes ids, and then one that does not. */
+/* One address has a server that echoes ids, and then one that does not. */
 static void test_mixed_servers(void)
 {
 	struct fake_conn *a, *b, *echoes, *s;

@@ -16,7 +16,7 @@
 #define TEXT	 "secret"
 #define MOST	 200
 
-/* The clients' ids, all calls' alike: in compact a byte, and not as wide as the proxy's. */
+/* The client's id of every call: a byte in compact, narrower than the proxy's ids. */
 static const struct wire_ids theirs = {.id = 77, .outer = 1077};
 
 struct talk {
@@ -289,7 +289,7 @@ static void no_ids_left(struct talk *t)
 	CU_ASSERT_EQUAL(lab_n_servers(), 0);
 }
 
-/* Sent again over another connection: with an id of that one's, and the client's in the reply. */
+/* A call that is sent again has an id of its new connection, and its reply has the client's. */
 static void sent_again(struct talk *t)
 {
 	struct fake_conn *s;

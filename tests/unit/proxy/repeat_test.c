@@ -85,8 +85,8 @@ static void test_crosses_the_end(void)
 }
 
 /*
- * The same, sent twice: a loss probe is due before the RST of a busy server comes. A server that never closes its sending side
- * alone has not read it either.
+ * The same with a call sent twice: a loss probe is due before the RST of a busy server comes. A
+ * server that never closes its sending side alone has not read it either.
  */
 static void test_crosses_the_end_twice(void)
 {

@@ -34,7 +34,10 @@ static void test_stray_messages(void)
 	scene_stop();
 }
 
-/* Answers go neither into the middle of a request nor without end to a server that does not read them. */
+/*
+ * Answers are not sent in the middle of a request, and not without end to a server that does not
+ * read them.
+ */
 static void test_server_calls_at_bad_times(void)
 {
 	enum { LONG = 200000, FLOOD = 20000 };

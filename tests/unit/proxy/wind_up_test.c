@@ -421,7 +421,10 @@ static void is_not_served(uint32_t orphans, uint32_t condemned, uint8_t reply)
 	CU_ASSERT_TRUE(c->detached);
 }
 
-/* An endpoint without a sidecar has replaced one with a sidecar: all clients must use TLS now, by the same rules. */
+/*
+ * An endpoint without a sidecar has replaced one with a sidecar, so that all clients must use TLS,
+ * by the same rules.
+ */
 static void test_chain_changed(void)
 {
 	static const struct mt_filter_chain_match all = {0}, tls = {.transport = MT_TRANSPORT_TLS},

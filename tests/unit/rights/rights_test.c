@@ -24,7 +24,10 @@ static sem_t begin, done;
 static uint64_t has[THREADS];
 static int calls[THREADS];
 
-/* Memory that could be written and executed, at once or after each other; what is only read may be. */
+/*
+ * Refuses memory that is written and executed, at once or one after the other; memory that is only
+ * read is allowed.
+ */
 static int writable_code(void)
 {
 	const int made = MAP_PRIVATE | MAP_ANONYMOUS, both = PROT_READ | PROT_WRITE | PROT_EXEC;

@@ -102,7 +102,7 @@ static void test_conditions(void)
 	}
 }
 
-/* Values are any bytes: none of them leads a call round an expression. */
+/* No bytes in a value let a call evade an expression. */
 static void test_bytes(void)
 {
 #define TEXT(s) s, sizeof(s) - 1
@@ -121,7 +121,7 @@ static void test_bytes(void)
 			     "admin"),
 			true},
 		{"admin", TEXT("admin\xff"), false},
-		/* A character is one, and so is a byte that is none. */
+		/* A character counts as one, and so does a byte that is not part of one. */
 		{"a.c",
 			TEXT("a\xc3\xa4"
 			     "c"),
@@ -176,7 +176,7 @@ static void test_bytes(void)
 	}
 }
 
-/* The longest value that a call can have, all of it no UTF-8. */
+/* The longest value that a call can have, without any UTF-8. */
 static void test_longest_value(void)
 {
 	static char text[MT_RE2_VALUE + 1];

@@ -322,7 +322,7 @@ static void warned_documents_table(void)
 	}
 }
 
-/* Fields and words of Istio's API, 1.31 and 1.32: none of them costs the document that it is in. */
+/* New fields and words of Istio's API, 1.31 and 1.32, do not cost the document that has them. */
 static void newest_fields(void)
 {
 #define NAMED(kind, group) "apiVersion: " group "\nkind: " kind "\nmetadata: {name: a}\nspec:\n"
@@ -641,7 +641,10 @@ static bool columns(char *line, char **status, char **help)
 	return true;
 }
 
-/* What a row says of a field is what its words say: nothing is enforced that is refused, or not read. */
+/*
+ * The status of a row and its help agree: a field that is refused or not read is not called
+ * enforced.
+ */
 static void rows_contradict_nothing(void)
 {
 	static const char *const words[] = {"refused where", "accepted, not", "accepted and not",

@@ -22,7 +22,7 @@ static const struct row rows[] = {
 	{"never sent, whatever ended it", {SENT(100, 100), FIN(90), RST, .resent = 100},
 		MT_UNREAD_PROVEN},
 	{"sent, the connection lives", {SENT(200, 100)}, MT_UNREAD_UNKNOWN},
-	/* Out of reach: what a killed program has not read is acknowledged by its machine. */
+	/* Out of reach: the machine acknowledges what a killed program has not read. */
 	{"acknowledged in full", {SENT(200, 200), RST_ACK(200)}, MT_UNREAD_UNKNOWN},
 	{"acknowledged in full, FIN", {SENT(200, 200), FIN(200), RST}, MT_UNREAD_UNKNOWN},
 	{"reset with an ACK below it", {SENT(200, 80), RST_ACK(100)}, MT_UNREAD_PROVEN},
@@ -30,8 +30,9 @@ static const struct row rows[] = {
 	{"reset with an ACK of it all", {SENT(200, 100), RST_ACK(200)}, MT_UNREAD_UNKNOWN},
 	{"reset with an ACK of a part", {SENT(200, 100), RST_ACK(150)}, MT_UNREAD_IN_PART},
 	/*
-	 * Out of reach. A firewall that drops a call may answer so. But a machine whose socket is gone answers a later segment alike: if the
-	 * ACK of this one and the machine's own reset were lost, the call was read. A firewall may also reset what it has let pass.
+	 * Out of reach. A firewall that drops a call may answer so. A machine whose socket is gone
+	 * answers a later segment alike: if its ACK of this one and its own reset were lost, the
+	 * call was read. A firewall may also reset what it has let pass.
 	 */
 	{"reset without an ACK, no FIN", {SENT(200, 100), RST}, MT_UNREAD_UNKNOWN},
 	{"reset without an ACK, no FIN, sent in part", {SENT(150, 100), RST}, MT_UNREAD_UNKNOWN},

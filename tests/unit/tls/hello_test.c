@@ -109,7 +109,7 @@ static void test_what_is_missing(void)
 	CU_ASSERT_TRUE(s.good && !s.says.name.len && !s.says.alpn.len);
 	s = see_made(&(struct hello_how){.names = {"a"}});
 	CU_ASSERT_TRUE(s.good && is(s.says.name, "a") && !s.says.alpn.len);
-	/* The root's dot; more is no name that somebody has. */
+	/* One dot at the end is the root's; with two it is not a name. */
 	s = see_made(&(struct hello_how){.names = {"A.x."}});
 	CU_ASSERT_TRUE(s.good && is(s.says.name, "a.x"));
 	s = see_made(&(struct hello_how){.names = {"a.x.."}});

@@ -210,7 +210,10 @@ static void test_cut_off_later(void)
 	layers_end();
 }
 
-/* A byte stream is reset after records that its user had no room for: they are acknowledged, so they are in rx at its end. */
+/*
+ * A byte stream is reset after records that its user had no room for. They are acknowledged, so
+ * they are in rx when it is closed.
+ */
 static void test_reset_after_records(void)
 {
 	for (int streams = 0; streams < 2; streams++) {

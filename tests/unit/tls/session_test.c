@@ -128,7 +128,7 @@ static void share_keys(struct mt_tls_context *from, struct mt_tls_context *to)
 }
 
 #ifndef OPENSSL_IS_AWSLC
-/* A key seals for a day, and opens until its tickets have ended. */
+/* A key seals for a day, and opens until the tickets that it sealed have ended. */
 static void test_keys_of_a_day(void)
 {
 	for (uint32_t i = 0; i < MT_ARRAY_LEN(versions); i++) {

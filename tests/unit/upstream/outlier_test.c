@@ -58,7 +58,10 @@ static bool fail_thrice(struct mt_ep_state *e, uint64_t now)
 	return c;
 }
 
-/* Failures are of the way in which an endpoint is talked to: in another one it is as good as new, whatever it was. */
+/*
+ * Failures belong to the way in which connections are made: in another way the endpoint is as good
+ * as new.
+ */
 static void test_another_way(void)
 {
 	struct mt_ep_state e = {0};
@@ -70,7 +73,7 @@ static void test_another_way(void)
 	CU_ASSERT_TRUE(mt_ep_talks(&e, 7));
 	CU_ASSERT_FALSE(mt_ep_talks(&e, 0));
 	CU_ASSERT_TRUE(fail_thrice(&e, now));
-	/* The same way, told again. */
+	/* Passing the same way again changes nothing. */
 	mt_ep_talk(&e, 7);
 	CU_ASSERT_TRUE(mt_ep_ejected(&e, now + 1));
 	mt_ep_ask(&e);
@@ -82,7 +85,7 @@ static void test_another_way(void)
 	/* A worker that has asked it in the old way gives up: no call is on trial. */
 	mt_ep_ask_no_more(&e);
 	CU_ASSERT_FALSE(mt_ep_try(&e, NULL, now + 1));
-	/* For the shortest time again. */
+	/* It is ejected for the shortest time again. */
 	CU_ASSERT_TRUE(fail_thrice(&e, now + 2));
 	CU_ASSERT_FALSE(mt_ep_ejected(&e, now + 2 + 5 * MT_SEC));
 }
