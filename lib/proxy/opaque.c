@@ -249,8 +249,8 @@ static void pass_rest(struct mt_proxy *p, struct mt_pair *pr, struct mt_stream *
 	uint32_t n = from->rx.len;
 
 	/*
-	 * A FIN that crossed bytes for the server (fin_waits) is not passed on: the reset tells
-	 * more.
+	 * A FIN that crossed bytes for the server (fin_waits) is not passed on, because the reset
+	 * means more.
 	 */
 	if (!to || passed || pr->fin_waits)
 		return;

@@ -94,10 +94,7 @@ static int restore(
  */
 static mt_noinline void not_asked(struct mt_proxy *p, struct mt_up *u)
 {
-	/*
-	 * Behind this address there may be a server that does not echo ids, besides others that
-	 * do.
-	 */
+	/* This address may have a server that does not echo ids, besides others that do. */
 	if (u->msg.id == 0 && u->ids == MT_IDS_UNKNOWN)
 		u->lanes->ids = MT_IDS_UNKNOWN;
 	mt_up_kill(p, u, MT_REPLY_BAD_REPLY, MT_PROXY_up_unknown_reply);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which of a provider's places holds what was expanded of a key: a set-associative cache of four ways. Who asks remembers the place: it is right
- * if the key there is his, so an entry cannot be stale. Keys are random, so their own bits choose the set, and nearly as many connections as
- * there are places keep theirs. A full set replaces by second chance, and only at each sixteenth miss: with more connections than places those
- * that are busy stay, and the others have the place behind the last, number n, which is a scratch.
+ * Which of a provider's places holds what was expanded of a key: a set-associative cache of four
+ * ways. A caller remembers the place, which is right if its key is there, so an entry cannot be
+ * stale. Keys are random, so their own bits choose the set, and nearly as many connections as there
+ * are places keep theirs. A full set replaces by second chance, and only at each sixteenth miss. So
+ * with more connections than places those that are busy stay. The others use the scratch, place
+ * number n after the last.
  */
 #pragma once
 
