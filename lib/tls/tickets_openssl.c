@@ -63,8 +63,14 @@ static bool find_key(
 
 	pthread_mutex_lock(&all->lock);
 	if (now - all->now.made >= TICKET_KEY_S) {
-		all->before = all->now;
-		found = new_key(&all->now, now);
+		struct mt_tls_ticket_key next;
+
+		found = new_key(&next, now);
+		if (found) {
+			all->before = all->now;
+			all->now = next;
+		}
+		OPENSSL_cleanse(&next, sizeof(next));
 	}
 	if (all->before.made && now - all->now.made > MT_TLS_TICKET_S)
 		OPENSSL_cleanse(&all->before, sizeof(all->before));
