@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Any other byte stream: one server connection per client connection, joined as soon as the client is
- * accepted (the server may speak first). FIN passes as FIN, reset as reset, and TCP's own back-pressure
- * does the rest: what can't be sent on one side stays in the receive window of the other.
+ * accepted (the server may speak first). FIN passes as FIN, and a reset as a reset once the other side has the
+ * bytes that were acknowledged before it (opaque_cut.c). TCP's own back-pressure does the rest: what can't be
+ * sent on one side stays in the receive window of the other.
  */
 #include "mt_mutant.h"
 #include "mt_proxy_priv.h"
