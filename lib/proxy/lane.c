@@ -55,15 +55,30 @@ static mt_noinline struct mt_lanes *lanes_new(struct mt_proxy *p, const struct m
 	return ln;
 }
 
+/*
+ * Bytes (TLS that passes through a port of messages) have a group of their own beside that of the messages: one of them must not
+ * end the connections of the others.
+ */
+static bool is_outdated(
+	const struct mt_lanes *ln, const struct mt_codec *codec, const struct mt_ep_state *st)
+{
+	return ln->ep_id != st->id || (ln->codec != codec && !ln->codec->opaque && !codec->opaque);
+}
+
 /* The index has a new meaning, or the port a new protocol: who stands there under the old one ends. */
-static mt_noinline struct mt_lanes *lanes_outdated(
+static mt_noinline void drain_outdated(
 	struct mt_proxy *p, const struct mt_codec *codec, const struct mt_ep_state *st)
 {
-	struct mt_lanes *ln;
+	struct mt_lanes *ln = p->lanes_by_ep[st->index];
 
-	while ((ln = p->lanes_by_ep[st->index]) && (ln->ep_id != st->id || ln->codec != codec))
+	while (ln) {
+		if (!is_outdated(ln, codec, st)) {
+			ln = ln->next_class;
+			continue;
+		}
 		mt_lanes_drain(p, ln);
-	return ln;
+		ln = p->lanes_by_ep[st->index];
+	}
 }
 
 /* `shows` is read of those only that are spoken with by TLS. */
@@ -75,13 +90,17 @@ static mt_inline struct mt_lanes *lanes_get(struct mt_proxy *p, const struct mt_
 	struct mt_tls_context *tls = mt_unlikely(ep->tls) ? mt_cluster_tls(c, *shows) : NULL;
 
 	opts |= c->multiplexing ? MT_CODEC_OPT_MULTIPLEXING : 0;
-	if (mt_unlikely(ln && (ln->ep_id != ep->state->id || ln->codec != codec)))
-		ln = lanes_outdated(p, codec, ep->state);
+	if (mt_unlikely(ln && ln->ep_id != ep->state->id)) {
+		drain_outdated(p, codec, ep->state);
+		ln = p->lanes_by_ep[ep->state->index];
+	}
 	/* A reload may change options: connections under the old ones end when they are idle. */
-	while (ln && mt_unlikely(ln->lane_class != lane_class || ln->codec_opts != opts ||
+	while (ln && mt_unlikely(ln->codec != codec || ln->lane_class != lane_class ||
+				 ln->codec_opts != opts ||
 				 (ln->tls != tls && !mt_lanes_secured(ln, tls))))
 		ln = ln->next_class;
 	if (mt_unlikely(!ln)) {
+		drain_outdated(p, codec, ep->state);
 		ln = lanes_new(p, codec, opts, c, ep, lane_class, tls);
 		if (!ln)
 			return NULL;

@@ -566,6 +566,36 @@ static void test_drain_in_slices(void)
 	scene_stop();
 }
 
+/* Bytes and messages to one endpoint, by turns: neither ends the other's connections. */
+static void test_bytes_beside_messages(void)
+{
+	struct fake_conn *c, *bytes, *s;
+
+	scene_start(1);
+	scene_patient();
+	c = lab_client(CONFIG_SAFE);
+	scene_send_request(c, 'Q', 1, 64);
+	s = scene_connected_server(0);
+	scene_answer(s, scene_next_sent(s).id, 1, 64);
+	CU_ASSERT_EQUAL(scene_next_sent(c).id, 1);
+	bytes = lab_client(CONFIG_OPAQUE);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(bytes);
+	CU_ASSERT_TRUE_FATAL(s->live && !s->detached);
+	scene_connected_server(1);
+	scene_send_request(c, 'Q', 2, 64);
+	CU_ASSERT_EQUAL(lab_n_servers(), 2);
+	scene_answer(s, scene_next_sent(s).id, 2, 64);
+	CU_ASSERT_EQUAL(scene_next_sent(c).id, 2);
+	CU_ASSERT_EQUAL(lab.p->lanes.in_use, 2);
+	lab_close(bytes, MT_CLOSE_RESET);
+	CU_ASSERT_PTR_NOT_NULL(lab_client(CONFIG_OPAQUE));
+	CU_ASSERT_EQUAL(lab.p->lanes.in_use, 2);
+	for (uint32_t i = 0; i < lab.n; i++)
+		if (lab.conns[i].live && lab.conns[i].accepted)
+			lab_close(&lab.conns[i], MT_CLOSE_RESET);
+	scene_stop();
+}
+
 const struct mt_test life_tests[] = {
 	{"malformed", test_malformed},
 	{"bad reply", test_bad_reply},
@@ -582,6 +612,7 @@ const struct mt_test life_tests[] = {
 	{"opaque", test_opaque},
 	{"opaque numbers", test_opaque_numbers},
 	{"opaque nobody", test_opaque_nobody},
+	{"bytes beside messages", test_bytes_beside_messages},
 	{"idle upstream", test_idle_upstream_closes},
 	{"suspended calls", test_suspend},
 	{"drain", test_drain},
