@@ -441,17 +441,21 @@ static int give_shared_id(
 
 /*
  * Answers a call whose message could not get its id for lack of memory. Nothing was sent, so a
- * connection that the call has alone is free again.
+ * connection that the call has alone is free again, unless calls of the same client wait for it, or
+ * have taken it meanwhile.
  */
 static mt_noinline void no_id(
 	struct mt_proxy *p, struct mt_up *u, const struct mt_attempt *a, struct mt_exchange *ex)
 {
 	struct mt_ref own = mt_ref_eq(u->attempt, a->self) ? u->self : MT_REF_NONE;
 
+	if (!mt_ref_is_none(own))
+		u->attempt = MT_REF_NONE;
 	mt_count(p->counters, MT_PROXY_no_memory);
 	mt_reply_local(p, ex, MT_REPLY_OVERLOAD, "out of memory");
 	u = mt_slab_get(&p->ups, own);
-	if (u && u->s)
+	if (u && u->s && mt_list_empty(&u->waiting) && mt_list_empty(&u->behind) &&
+		mt_ref_is_none(u->attempt))
 		mt_lane_free_conn(p, u);
 }
 

@@ -512,6 +512,41 @@ static void test_mixed_servers(void)
 	scene_stop();
 }
 
+/* Calls of one client wait for a connection that they share, and there is no memory for the first ones' ids. */
+static void test_no_memory_for_ids(void)
+{
+	for (uint32_t n = 1; n <= 2; n++) {
+		struct fake_conn *a, *b, *s;
+
+		begin();
+		a = lab_client(CONFIG_NAMED);
+		b = lab_client_from(CONFIG_NAMED, 3);
+		call(a, 'Q', "ask ", 1);
+		call(a, 'Q', "ask ", 2);
+		CU_ASSERT_EQUAL(lab_n_servers(), 1);
+		toy_noted.no_id = n;
+		s = scene_connected_server(0);
+		for (uint64_t id = 1; id <= n; id++)
+			expect_error(a, id);
+		if (n == 1)
+			next_id(s, "ask ");
+		call(b, 'Q', "ask ", 7);
+		CU_ASSERT_EQUAL(lab_n_servers(), n == 1 ? 2 : 1);
+		if (n == 1) {
+			answer(s, "ask ", 0);
+			CU_ASSERT_EQUAL(b->sent.len, 0);
+			expect(a, "ask ", 2);
+			s = scene_connected_server(1);
+		}
+		next_id(s, "ask ");
+		answer(s, "ask ", 0);
+		expect(b, "ask ", 7);
+		lab_close(a, MT_CLOSE_RESET);
+		lab_close(b, MT_CLOSE_RESET);
+		scene_stop();
+	}
+}
+
 const struct mt_test match_tests[] = {{"equal ids", test_equal_ids},
 	{"a one-way call is answered", test_one_way_is_answered},
 	{"answered twice", test_answered_twice}, {"client left", test_client_left},
@@ -519,4 +554,5 @@ const struct mt_test match_tests[] = {{"equal ids", test_equal_ids},
 	{"no ids, one-way", test_no_ids_one_way}, {"not known yet", test_not_known_yet},
 	{"bound client", test_bound_client}, {"bound client, no ids", test_bound_no_ids},
 	{"bulk", test_bulk}, {"long replies", test_long_replies},
-	{"begun while free", test_begun_while_free}, {"mixed servers", test_mixed_servers}, {0}};
+	{"begun while free", test_begun_while_free}, {"mixed servers", test_mixed_servers},
+	{"no memory for ids", test_no_memory_for_ids}, {0}};

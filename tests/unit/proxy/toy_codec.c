@@ -188,8 +188,10 @@ static int toy_set_id(struct mt_msg *msg, struct mt_chain *c, uint64_t id, struc
 	uint64_t be = rte_cpu_to_be_64(id);
 	uint8_t *h = mt_chain_own_prefix(c, TOY_HEADER, p);
 
-	if (!h)
+	if (!h || toy_noted.no_id) {
+		toy_noted.no_id -= toy_noted.no_id > 0;
 		return -12;
+	}
 	memcpy(h + 8, &be, 8);
 	msg->id = id;
 	return 0;

@@ -21,6 +21,7 @@ struct toy_noted {
 	uint32_t encoded;  /* mutate() */
 	uint32_t most;	   /* steps that one seek() took */
 	bool has_fixed;	   /* its messages have metadata: one entry, of "fixed" */
+	uint32_t no_id;	   /* so many of the next set_id() find no memory */
 };
 extern struct toy_noted toy_noted;
 /* Its next decode() has no steps left, and does nothing. */
