@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Handshakes that fail: each reason, what the peer is told, and what the library would not have. */
 #include "ends.h"
+#include "mt_crypto.h"
 #include "mt_tls_alert.h"
 #include "pki.h"
 #include "tls_test.h"
@@ -135,6 +136,35 @@ static void test_roots_of_one_name(void)
 	pki_free(&old);
 	pki_free(&new_);
 	pki_free(&other);
+}
+
+/*
+ * Signatures tell roots apart, and not what the peer shows: it could show hundreds of one name, for each place of the chain.
+ */
+static void test_names_of_what_is_shown(void)
+{
+	const struct pki_how authority = {.authority = true}, how = {.san = "URI:" PKI_BOB};
+	struct pki_node old = pki_make(NULL, &authority), new_ = pki_twin(&old, NULL, false);
+	struct pki_node leaf = pki_make(&old, &how);
+	STACK_OF(X509) *shown = sk_X509_new_null();
+	X509_STORE_CTX *x = X509_STORE_CTX_new();
+	X509_STORE *store = X509_STORE_new();
+	X509_STORE_CTX_check_issued_fn issued;
+
+	mt_crypto_issuers_by_signature(store);
+	issued = X509_STORE_get_check_issued(store);
+	CU_ASSERT_FATAL(X509_STORE_CTX_init(x, store, leaf.cert, shown) == 1);
+	CU_ASSERT_EQUAL(issued(x, leaf.cert, old.cert), 1);
+	CU_ASSERT_EQUAL(issued(x, leaf.cert, new_.cert), 0);
+	CU_ASSERT_FATAL(sk_X509_push(shown, new_.cert) == 1);
+	CU_ASSERT_EQUAL(issued(x, leaf.cert, new_.cert), 1);
+	CU_ASSERT_EQUAL(issued(x, old.cert, leaf.cert), 0);
+	X509_STORE_CTX_free(x);
+	X509_STORE_free(store);
+	sk_X509_free(shown);
+	pki_free(&leaf);
+	pki_free(&old);
+	pki_free(&new_);
 }
 
 /* An authority that two roots have signed, of which one is known here, in all orders, and with the unknown root itself. */
@@ -563,6 +593,7 @@ const struct mt_test refuse_tests[] = {{"expired", test_expired},
 	{"not yet valid", test_not_yet_valid}, {"unknown authority", test_unknown_ca},
 #ifndef OPENSSL_IS_AWSLC
 	{"roots of one name", test_roots_of_one_name}, {"cross-signed", test_cross_signed},
+	{"names of what is shown", test_names_of_what_is_shown},
 #endif
 	{"bad certificates", test_bad_certificate},
 	{"names that no principal has", test_bad_principal},
