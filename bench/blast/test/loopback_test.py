@@ -121,16 +121,16 @@ class Loopback(unittest.TestCase):
         self.assertGreater(r["sent"], 3400)  # 4,000 expected; Poisson's deviation is 63
         self.assertLess(r["sent"], 4600)
         self.assertGreaterEqual(latency["min_us"], 5000)
-        self.assertLess(latency["p50_us"], 15000)
         self.assertGreaterEqual(latency["p995_us"], 49800)
-        self.assertLess(latency["min_us"], 20000)
 
     def test_closed_loop_counts_by_the_delay(self):
+        """16 calls are always outstanding, so calls per second times mean latency is 16 (Little's law) at any pace."""
         with Server("--delay", "20ms") as port:
-            rc, r, _ = blast(port, "-c", "8", "-o", "2")
+            rc, r, _ = blast(port, "-c", "8", "-o", "2", "--duration", "3s")
         self.assertEqual(rc, 0)
         self.assertLessEqual(r["per_second"], 16 / 0.020 * 1.05)
-        self.assertGreater(r["per_second"], 16 / 0.020 / 4)
+        self.assertGreaterEqual(r["latency"]["min_us"], 20000)
+        self.assertAlmostEqual(r["per_second"] * r["latency"]["mean_us"] / 1e6, 16, delta=4)
 
     def test_stall_is_charged_to_all_that_it_delayed(self):
         """A second of 1,000/s: 1,000 calls wait 0..1 s, evenly. A generator that waits for answers would report 16."""
@@ -146,7 +146,7 @@ class Loopback(unittest.TestCase):
         self.assertGreater(latency["p90_us"], 450_000)
         self.assertGreater(latency["mean_us"], 120_000)
         # Of the calls that were sent, hardly one waited: what the omission would have shown.
-        self.assertLess(service["p90_us"], 300_000)
+        self.assertLess(service["p90_us"], latency["p90_us"] / 1.5)
         self.assertGreater(r["max_lag_us"], 900_000)
 
     def test_poisson_and_uniform(self):
