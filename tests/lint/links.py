@@ -1,0 +1,114 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""
+Links in Markdown pages: each relative one leads to a file or directory of the project, and each #anchor to a heading, as GitHub
+names them. Every page below docs/ that any other file names exists.
+"""
+
+import functools
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+import prose
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+LINK = re.compile(r"\]\(\s*<?([^()\s<>]+)>?(?:\s+\"[^\"]*\")?\s*\)|^\[[^]]+\]:\s*(\S+)|<(?:a href|img src)=\"([^\"]+)\"", re.M)
+ELSEWHERE = re.compile(r"[a-z][a-z\d+.-]*:|//")
+HEADING = re.compile(r"^#{1,6}[ \t]+(.*?)[ \t]*#*$", re.M)
+SAMPLE = "# Of `a_b`, C++ & more: [x](y)\n## Twice\n## Twice\n```\n# code\n[a](nowhere)\n```\n`[a](nowhere)` [a](#twice-1) ![i](i.svg \"t\") [web](https://x/y#z)\n"
+
+
+def tracked():
+    return subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n")[:-1]
+
+
+def slug(heading):
+    text = re.sub(r"!?\[([^]]*)\]\([^)]*\)", r"\1", heading)
+    return re.sub(r"[^\w\- ]", "", re.sub(r"<[^>]*>|[`*]", "", text).lower()).replace(" ", "-")
+
+
+def anchors_in(text):
+    found = set(re.findall(r"<[^>]* (?:id|name)=\"([^\"]+)\"", text))
+    for heading in HEADING.findall(prose.FENCED.sub("", text)):
+        name, n = slug(heading), 0
+        while (f"{name}-{n}" if n else name) in found:
+            n += 1
+        found.add(f"{name}-{n}" if n else name)
+    return found
+
+
+@functools.lru_cache(None)
+def anchors(path):
+    return anchors_in(path.read_text())
+
+
+def links_in(text):
+    """(line, target) of each link outside of code."""
+    plain = prose.QUOTED.sub("_", prose.FENCED.sub(lambda m: "\n" * m[0].count("\n"), text))
+    for match in LINK.finditer(plain):
+        target = match[1] or match[2] or match[3]
+        if not ELSEWHERE.match(target):
+            yield plain.count("\n", 0, match.start()) + 1, target
+
+
+def missing(page, target, files):
+    """The fault of a link, or None."""
+    name, _, anchor = target.partition("#")
+    path = pathlib.Path(os.path.normpath(page.parent / name)) if name else page
+    known = path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else None
+    if known not in files:
+        return "there is no such file in the project"
+    if anchor and path.suffix == ".md" and anchor not in anchors(path):
+        return f"{known} has no heading #{anchor}"
+    return None
+
+
+def bad_links(files):
+    for name in sorted(name for name in files if name.endswith(".md")):
+        for line, target in links_in((ROOT / name).read_text()):
+            if why := missing(ROOT / name, target, files):
+                yield f"{name}:{line}: ({target}): {why}"
+
+
+def bad_names(files):
+    """Pages below docs/ that a file names and that do not exist."""
+    found = subprocess.run(["git", "grep", "-InoE", r"[A-Za-z0-9_./-]*docs/[A-Za-z0-9_/-]+\.md\b"], cwd=ROOT, capture_output=True, text=True, check=False)
+    for row in found.stdout.splitlines():
+        name, line, path = row.split(":", 2)
+        if path.startswith("docs/") and path not in files:
+            yield f"{name}:{line}: there is no {path}"
+
+
+def faults():
+    names = [name for name in tracked() if (ROOT / name).exists()]
+    files = {*names, *(parent.as_posix() for name in names for parent in pathlib.PurePath(name).parents)}
+    return [*bad_links(files), *bad_names(files)]
+
+
+def blind_to():
+    """Faults of this lint itself, by the sample."""
+    found = sorted(anchors_in(SAMPLE))
+    if found != ["of-a_b-c--more-x", "twice", "twice-1"]:
+        yield f"this check finds the anchors {found}"
+    found = [*links_in(SAMPLE)]
+    if found != [(1, "y"), (8, "#twice-1"), (8, "i.svg")]:
+        yield f"this check finds the links {found}"
+    page = ROOT / "docs/design.md"
+    files = {".", "README.md", "docs", "docs/design.md", "docs/internals"}
+    for target, good in (("design.md", True), ("nowhere.md", False), ("../README.md", True), ("../../x", False), ("#no-such", False), ("..", True),
+                         ("../..", False), ("internals/", True)):
+        if (missing(page, target, files) is None) != good:
+            yield f"this check takes {target} in {page.name} for {'bad' if good else 'good'}"
+
+
+def main():
+    bad = [*blind_to(), *faults()]
+    print("\n".join(bad) or "every link leads somewhere")
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
