@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# The inline bench over the cases that docs and README quote; one JSON line each, also kept in a file:
+# The inline bench over the cases that docs/performance.md and README quote; one JSON line each, also kept in a file:
 #   bench/path/run.sh [PROGRAM] [OUTPUT]
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)

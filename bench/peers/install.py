@@ -39,7 +39,7 @@ def build():
         return
     if not (BUILD / "build.ninja").exists():
         if not quietly(["meson", "setup", BUILD, ROOT, "-Dbuildtype=release", "-Db_lto=true"], "setting up"):
-            sys.exit("the release build cannot be set up: see README.md for what it needs")
+            sys.exit("the release build cannot be set up: see CONTRIBUTING.md for what it needs")
     if not quietly(["ninja", "-C", BUILD, *PROGRAMS], "building"):
         sys.exit("the release build failed")
 

