@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What both libraries have, in more than one call. */
+/* Operations that need several calls and are the same with both libraries. */
 #include "mt_crypto.h"
 
 #include <openssl/ec.h>

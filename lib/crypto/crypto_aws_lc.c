@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* AWS-LC, with the API of OpenSSL 1.1.1 and some of 3. */
+/* mt_crypto.h for AWS-LC, which has the API of OpenSSL 1.1.1 and parts of that of 3. */
 #include "mt_crypto.h"
 
 #include "mt_rights.h"
@@ -42,7 +42,7 @@ EVP_PKEY *mt_crypto_ec_key(const char *curve, const uint8_t *point, size_t n)
 	EC_POINT *at = ec ? EC_POINT_new(EC_KEY_get0_group(ec)) : NULL;
 	EVP_PKEY *key = NULL;
 
-	/* The first looks at whether it is on the curve. */
+	/* EC_POINT_oct2point() checks that the point is on the curve. */
 	if (at && EC_POINT_oct2point(EC_KEY_get0_group(ec), at, point, n, NULL) == 1 &&
 		EC_KEY_set_public_key(ec, at) == 1)
 		key = EVP_PKEY_new();
@@ -91,7 +91,7 @@ int mt_crypto_verify(X509_STORE_CTX *x)
 	return X509_verify_cert(x);
 }
 
-/* With a limit, mappings would fail later, where they come to more than that. */
+/* Under a limit, later mappings that exceed it would fail. */
 static bool is_unlimited(void)
 {
 	struct rlimit r;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* OpenSSL, from 3.0 on. */
+/* mt_crypto.h for OpenSSL 3.0 and later. */
 #include "mt_crypto.h"
 
 #include <openssl/core_names.h>
@@ -9,9 +9,9 @@
 #include <openssl/x509v3.h>
 #include <stdio.h>
 
-#define SMALLEST 32 /* bytes that the smallest piece of locked memory has */
+#define SMALLEST 32 /* bytes of the smallest block in the locked heap */
 
-/* The library that runs, which may be newer than its headers. */
+/* The version at run time, which may be newer than the headers. */
 const char *mt_crypto_library(void)
 {
 	static _Thread_local char text[64];
@@ -83,12 +83,12 @@ bool mt_crypto_self_signed(X509 *x, bool verify)
 	return X509_self_signed(x, verify) == 1;
 }
 
-/* ---- chains -------------------------------------------------------------------------------------------- */
+/* ---- chains ---------------------------------------------------------------------------------- */
 
-/* Longer chains are verified as they are, so that a peer cannot make the search expensive. */
+/* Longer lists are verified unfiltered, so that a peer cannot make the search expensive. */
 #define SHOWN_MAX 16
 
-/* True for one that the peer has shown. */
+/* True if the peer sent `cert`. */
 static bool is_shown(X509_STORE_CTX *x, const X509 *cert)
 {
 	STACK_OF(X509) *all = X509_STORE_CTX_get0_untrusted(x);
@@ -100,8 +100,8 @@ static bool is_shown(X509_STORE_CTX *x, const X509 *cert)
 }
 
 /*
- * Of those that the peer has shown names are enough: it could show 200 of one name, and at each place of the chain the library
- * would ask for the signature of each.
+ * Compares only names if the peer sent `issuer`. A peer could send 200 certificates with one name,
+ * and the library would verify the signature of each at every place in the chain.
  */
 static int has_issued(X509_STORE_CTX *x, X509 *cert, X509 *issuer)
 {
@@ -130,7 +130,7 @@ static bool has_twins(STACK_OF(X509) * all)
 	return false;
 }
 
-/* True if the store, or another certificate of the list, may have issued it. */
+/* True if, by names, the store or another certificate of the list may have issued `cert`. */
 static bool leads_on(X509_STORE_CTX *x, STACK_OF(X509) * all, X509 *cert)
 {
 	bool self = X509_check_issued(cert, cert) == X509_V_OK;
@@ -146,8 +146,8 @@ static bool leads_on(X509_STORE_CTX *x, STACK_OF(X509) * all, X509 *cert)
 }
 
 /*
- * Copies the list without certificates that, by names, are in no chain to the store. The caller
- * frees the list alone. NULL: no memory.
+ * Copies the list without the certificates from which no chain of names leads to the store. The
+ * caller frees the list but not its certificates. NULL: no memory.
  */
 static STACK_OF(X509) * without_dead_ends(X509_STORE_CTX *x, STACK_OF(X509) * all)
 {

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The library that certificates, keys and handshakes are by: OpenSSL, or AWS-LC with the same API (the build's tls_library). All
- * rooms include its <openssl/...> and are written to what both have; what they have not in common is here (crypto_openssl.c,
- * crypto_aws_lc.c), and for handshakes in lib/tls/mt_tls_library.h. Any thread; who gets an object frees it.
+ * Cryptography by OpenSSL or AWS-LC, which have the same API; the build option tls_library chooses
+ * one. Libraries of Meltemi include <openssl/...> directly and use only what both provide. The
+ * functions below cover the differences (crypto_openssl.c, crypto_aws_lc.c);
+ * lib/tls/mt_tls_library.h does so for handshakes. Any thread may call them. The caller frees the
+ * objects that they return.
  */
 #pragma once
 
@@ -14,52 +16,64 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Name and version: "OpenSSL 3.0.17", "AWS-LC 5.12.0". Until this thread asks again. */
+/* Name and version: "OpenSSL 3.0.17", "AWS-LC 5.12.0". Valid until this thread's next call. */
 const char *mt_crypto_library(void);
 
-/* The last call of a thread that has called the library: frees what it keeps for each. */
+/* Frees the library's per-thread state. The last call of a thread that has used the library. */
 void mt_crypto_thread_end(void);
 
-/* A new key on P-256; NULL: it cannot be made. */
+/* Generates a key on P-256; NULL on failure. */
 EVP_PKEY *mt_crypto_new_key(void);
 
-/* Public keys of their numbers; NULL: none, or no memory. Whoever calls empties the queue of errors. */
+/*
+ * Make a public key from its numbers. NULL if they are invalid or memory is short; the caller
+ * clears the library's error queue.
+ */
 EVP_PKEY *mt_crypto_rsa_key(const BIGNUM *n, const BIGNUM *e);
-/* `curve`: P-256, P-384, P-521. `point` as octets (SEC 1 §2.3.3); one that is not on the curve is refused. */
+/* `curve`: P-256, P-384 or P-521. `point`: octets (SEC 1 §2.3.3); must be on the curve. */
 EVP_PKEY *mt_crypto_ec_key(const char *curve, const uint8_t *point, size_t n);
 
-/* The digest that `x` was made for from its beginning, where it lies: nothing is allocated. false: there is none. */
+/* Starts the digest of `x` again, in place and without allocation. False if `x` has no digest. */
 bool mt_crypto_digest_again(EVP_MD_CTX *x);
 
-/* A memory for the text of a private key: it overwrites what it held, also when it grows. NULL: no memory. */
+/*
+ * Memory BIO for the text of a private key. It overwrites its old buffer when it is freed and when
+ * it grows. NULL: no memory.
+ */
 BIO *mt_crypto_secret_text(void);
 
-/* Whether their public halves are one. */
+/* True if both have the same public key. */
 bool mt_crypto_same_key(const EVP_PKEY *a, const EVP_PKEY *b);
 
-/* Whether its issuer is itself, by names and identifiers; `verify`: and by its signature. */
+/* True if `x` is its own issuer by names and key identifiers, and with `verify` by signature. */
 bool mt_crypto_self_signed(X509 *x, bool verify);
 
 /*
- * Chains are built by names: the library takes the first certificate of a name and never goes back
- * (RFC 4158 §2.4). The next two functions help where several have one name, with OpenSSL only;
- * AWS-LC takes the first.
+ * Both libraries build chains by names: they take the first certificate of a name and do not
+ * backtrack (RFC 4158 §2.4). With OpenSSL the next two functions choose among certificates that
+ * share a name; with AWS-LC they do not, and the first is taken.
  *
- * Tells the store's certificates of one name apart by signatures. Call before the store is used.
+ * Makes the store compare signatures where several of its certificates share a name. Call before
+ * the store is used.
  */
 void mt_crypto_issuers_by_signature(X509_STORE *store);
 /*
- * As X509_verify_cert(). If the peer has shown several certificates of one name, it first leaves
- * out all that lead to no certificate of the store.
+ * Like X509_verify_cert(). If the peer sent several certificates with one name, it first leaves out
+ * those from which no chain leads to a certificate of the store.
  */
 int mt_crypto_verify(X509_STORE_CTX *x);
 
-#define MT_KEYS_BYTES (4 * 1024 * 1024) /* OpenSSL: 1,000 keys of RSA with 4,096 bits */
+#define MT_KEYS_BYTES (4 * 1024 * 1024) /* OpenSSL: enough for 1,000 RSA keys of 4,096 bits */
 
 /*
- * Private keys that are read from now on lie in memory that is never swapped. Before the first key, once; threads later.
- * OpenSSL: in MT_KEYS_BYTES between pages that nobody may touch, in no core file (OPENSSL_secure_malloc(3)); beyond it a key
- * cannot be read. AWS-LC has no such heap: all memory of the process stays where it is once it is touched (mlockall(2)).
- * false: they can be swapped all the same, because the system locks no memory for us.
+ * Keeps private keys that are read from now on in memory that is never swapped. Call once, before
+ * the first key is read and before threads are started.
+ *
+ * With OpenSSL, keys lie in a heap of MT_KEYS_BYTES between guard pages, which core files leave out
+ * (OPENSSL_secure_malloc(3)). When the heap is full, reading a key fails.
+ *
+ * AWS-LC has no such heap, so all memory of the process is locked as it is touched (mlockall(2)).
+ *
+ * False if keys can still be swapped, because the system does not let the process lock memory.
  */
 bool mt_crypto_lock_keys(void);
