@@ -6,10 +6,10 @@
 
 #include <string.h>
 
-/* Of an answer, read: ten times what its changes may have. */
+/* Memory limit for one decoded answer, which is at most 64 KiB before decoding. */
 #define ARENA (512 * 1024)
 
-/* HeaderValueOption's append_action. */
+/* Values of append_action in HeaderValueOption. */
 enum { APPEND_OR_ADD, ADD_IF_ABSENT, OVERWRITE_OR_ADD, OVERWRITE_IF_THERE };
 
 static struct mt_extauthz_change *next(struct mt_extauthz_slot *s)
@@ -17,13 +17,13 @@ static struct mt_extauthz_change *next(struct mt_extauthz_slot *s)
 	return s->n_changes < MT_EXTAUTHZ_CHANGES ? &s->change[s->n_changes] : NULL;
 }
 
-/* A pseudo header, or the host, is none of a call's metadata. */
+/* False for pseudo-headers and "host", which are not metadata of a call. */
 static bool is_metadata(const char *key)
 {
 	return *key && *key != ':' && strcasecmp(key, "host") != 0;
 }
 
-/* Metadata have one value here: what would be appended takes the place of what is there, as what is overwritten does. */
+/* A metadata key has one value here, so APPEND_OR_ADD replaces it as OVERWRITE_OR_ADD does. */
 static bool set(struct mt_extauthz_slot *s, const Xds__HeaderValueOption *o)
 {
 	const Xds__HeaderValue *h = o->header;
@@ -37,7 +37,7 @@ static bool set(struct mt_extauthz_slot *s, const Xds__HeaderValueOption *o)
 	len = h->raw_value.len ? h->raw_value.len : strlen(h->value);
 	if (len == 0 && !o->keep_empty_value)
 		return true;
-	/* Whether it is there the thread does not know. */
+	/* The thread does not know whether the call has the key, so these two actions fail. */
 	if (!c || o->append_action == ADD_IF_ABSENT || o->append_action == OVERWRITE_IF_THERE)
 		return false;
 	*c = (struct mt_extauthz_change){.remove = false};
@@ -74,7 +74,10 @@ static bool read_changes(struct mt_extauthz_slot *s, const Xds__OkHttpResponse *
 	return true;
 }
 
-/* Envoy: OK passes, whatever else is denied, also where no response stands beside the status. */
+/*
+ * As in Envoy, status code 0 or no status allows the call and any other code denies it, whether or
+ * not the answer has an http_response.
+ */
 static void judge(struct mt_extauthz_slot *s, const Xds__CheckResponse *r)
 {
 	s->verdict = MT_EXTAUTHZ_DENY;
@@ -96,7 +99,7 @@ void mt_extauthz_read(struct mt_extauthz_slot *s, const uint8_t *data, size_t le
 
 	mt_pb_arena_init(&arena, ARENA);
 	r = mt_pb_unpack(&arena, &xds__check_response__descriptor, data, len, &why);
-	/* The question has been sent: its texts give way. */
+	/* The query has been sent, so the answer's texts may overwrite its texts. */
 	s->used = s->n_changes = 0;
 	if (r)
 		judge(s, r);

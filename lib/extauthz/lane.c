@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Questions between a worker and the thread.
+ * Hands queries between a worker and the thread by two rings, and wakes the thread.
  *
- *	worker: put, rung = 1, asleep? then write
- *	thread: rung = 0, take; before it sleeps: asleep = 1, rung? then it stays up
+ *	worker: put, rung = 1; if asleep, write to the eventfd
+ *	thread: rung = 0, take; before it sleeps: asleep = 1; if rung, do not sleep
  *
- * Both store, then load, sequentially consistent: either the worker sees that the thread sleeps, or that one what was put.
+ * Both sides store and then load, sequentially consistent. So either the worker sees that the
+ * thread sleeps, or the thread sees that the worker has put a query.
  */
 #include "mt_extauthz_priv.h"
 
@@ -15,7 +16,7 @@
 _Static_assert(MT_EXTAUTHZ_SLOTS <= 256, "slots are numbered by a byte");
 _Static_assert(MT_EXTAUTHZ_BYTES <= UINT16_MAX, "texts are found by two bytes");
 
-/* ---- rings ----------------------------------------------------------------------------------------- */
+/* ---- rings ----------------------------------------------------------------------------------- */
 
 static void put(struct mt_extauthz_ring *r, uint32_t slot)
 {
@@ -46,7 +47,7 @@ void mt_extauthz_ring_bell(struct mt_extauthz *x)
 		(void)!write(x->bell.fd, &one, sizeof(one));
 }
 
-/* ---- worker ---------------------------------------------------------------------------------------- */
+/* ---- worker ---------------------------------------------------------------------------------- */
 
 uint32_t mt_extauthz_room(const struct mt_extauthz_lane *l)
 {
@@ -60,7 +61,7 @@ struct mt_extauthz_slot *mt_extauthz_slot(struct mt_extauthz_lane *l)
 	if (!l->n_free)
 		return NULL;
 	s = &l->slots[l->free[--l->n_free]];
-	/* Not its entries and bytes, which count only as far as they were put. */
+	/* Entries and bytes need no reset: only those counted by n_entries and `used` are read. */
 	s->source_principal = s->destination_principal = s->service = s->protocol = s->interface =
 		s->method = s->sni = (struct mt_extauthz_text){0, 0};
 	s->n_entries = s->n_changes = s->used = 0;
@@ -75,7 +76,7 @@ bool mt_extauthz_put(
 	*t = (struct mt_extauthz_text){(uint16_t)s->used, (uint16_t)len};
 	memcpy(s->bytes + s->used, text, len);
 	s->used += (uint32_t)len;
-	/* The library wants texts that end. */
+	/* protobuf-c needs texts that end with NUL. */
 	s->bytes[s->used++] = '\0';
 	return true;
 }
@@ -102,7 +103,7 @@ void mt_extauthz_give_back(struct mt_extauthz_lane *l, struct mt_extauthz_slot *
 	l->free[l->n_free++] = (uint8_t)mt_extauthz_index(l, s);
 }
 
-/* ---- thread ---------------------------------------------------------------------------------------- */
+/* ---- thread ---------------------------------------------------------------------------------- */
 
 struct mt_extauthz_call *mt_extauthz_lane_asked(struct mt_extauthz_lane *l)
 {
@@ -126,7 +127,7 @@ void mt_extauthz_lane_answered(struct mt_extauthz_call *c)
 	c->lane->wake(c->lane->who);
 }
 
-/* ---- boot ------------------------------------------------------------------------------------------ */
+/* ---- boot ------------------------------------------------------------------------------------ */
 
 static void nobody(uint64_t who)
 {
@@ -145,7 +146,7 @@ bool mt_extauthz_lane_init(struct mt_extauthz *x, struct mt_extauthz_lane *l)
 	return l->slots != NULL;
 }
 
-/* What nobody takes any more. */
+/* Frees the lane and the queries still queued in it. */
 void mt_extauthz_lane_fini(struct mt_extauthz_lane *l)
 {
 	uint32_t i;

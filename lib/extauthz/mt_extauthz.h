@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * External authorization: a service outside is asked by gRPC whether a call may pass (envoy.service.auth.v3.Authorization). Workers
- * fill questions, a thread of its own asks and hands them back answered; nobody waits for the other. A worker has so many
- * questions under way at most, each of so many bytes.
+ * External authorization over gRPC (envoy.service.auth.v3.Authorization). A worker fills a query
+ * and hands it to the library's thread, which sends it as a CheckRequest and hands it back with the
+ * answer. Neither waits for the other. Each worker has at most MT_EXTAUTHZ_SLOTS queries
+ * outstanding, and each query has at most MT_EXTAUTHZ_BYTES of texts.
  */
 #pragma once
 
@@ -20,7 +21,7 @@ enum mt_extauthz_outcome {
 
 extern const struct mt_outcome_set mt_extauthz_outcomes;
 
-/* ---- providers: control thread --------------------------------------------------------------------- */
+/* ---- providers: control thread --------------------------------------------------------------- */
 
 struct mt_extauthz_provider;
 
@@ -29,98 +30,110 @@ struct mt_extauthz_conf {
 	/* "host:port", "192.0.2.1:9000", "unix:/path"; tried in this order. */
 	const char *const *servers;
 	uint32_t n_servers;
-	uint64_t timeout; /* ns for a question, whatever it waits for */
-	bool fail_open;	  /* what cannot be judged passes */
-	/* NULL: in plain text. Else by a credential, which is held; no texts. */
+	uint64_t timeout; /* ns for one query, including the wait for a connection */
+	bool fail_open;	  /* allow calls for which there is no decision */
+	/*
+	 * NULL: plaintext. Otherwise `credential` is used, not PEM texts; the provider takes a
+	 * reference.
+	 */
 	const struct mt_grpc_tls *tls;
 };
 
-/* Copied; held once. NULL: no memory. */
+/* Copies `conf` and returns the first reference. NULL: no memory. */
 struct mt_extauthz_provider *mt_extauthz_provider_new(const struct mt_extauthz_conf *conf);
-/* Any thread. The last one to drop it ends its connection, a little later. */
+/*
+ * Take and release a reference; any thread. The provider's connection is closed soon after the last
+ * reference is released.
+ */
 struct mt_extauthz_provider *mt_extauthz_hold(struct mt_extauthz_provider *p);
 void mt_extauthz_drop(struct mt_extauthz_provider *p);
-/* Of no other one in this process, ever; not 0. */
+/* Id of the provider: never 0, never reused in this process. */
 uint32_t mt_extauthz_id(const struct mt_extauthz_provider *p);
 const char *mt_extauthz_name(const struct mt_extauthz_provider *p);
 bool mt_extauthz_fails_open(const struct mt_extauthz_provider *p);
 
-/* ---- questions: worker ----------------------------------------------------------------------------- */
+/* ---- questions: worker ----------------------------------------------------------------------- */
 
-#define MT_EXTAUTHZ_SLOTS   128	 /* questions of one worker under way */
-#define MT_EXTAUTHZ_BYTES   8192 /* of all texts of one question, and then of its answer's changes */
-#define MT_EXTAUTHZ_ENTRIES 96	 /* entries of metadata in a question */
-#define MT_EXTAUTHZ_CHANGES 16	 /* in an answer */
+#define MT_EXTAUTHZ_SLOTS   128	 /* outstanding queries of one worker */
+#define MT_EXTAUTHZ_BYTES   8192 /* bytes of texts: of the query, then of its answer */
+#define MT_EXTAUTHZ_ENTRIES 96	 /* metadata entries in a query */
+#define MT_EXTAUTHZ_CHANGES 16	 /* metadata changes in an answer */
 
 struct mt_extauthz_text {
-	uint16_t at, len; /* in the slot's bytes */
+	uint16_t at, len; /* offset and length in `bytes` of the slot */
 };
 
 struct mt_extauthz_entry {
 	struct mt_extauthz_text key, value;
 };
 
-/* Changes a call's metadata as the service wants it, before anybody else looks at it. */
+/* A change that the service makes to the call's metadata, before other code reads the metadata. */
 struct mt_extauthz_change {
 	struct mt_extauthz_text key, value;
-	bool remove; /* the key, with all its values; there is no value */
+	bool remove; /* removes the key with all its values; `value` is unused */
 };
 
 enum mt_extauthz_verdict {
 	MT_EXTAUTHZ_ALLOW, /* with changes */
 	MT_EXTAUTHZ_DENY,
-	MT_EXTAUTHZ_UNJUDGED, /* by `why`; the provider says what becomes of it */
-	/* The call's own time ended first. Callers choose that, so it never passes, whatever the provider says. */
+	MT_EXTAUTHZ_UNJUDGED, /* no decision, because of `why`; the provider's fail_open applies */
+	/*
+	 * The call's own timeout ended first. The call is denied even with fail_open, because
+	 * callers choose that timeout.
+	 */
 	MT_EXTAUTHZ_EXPIRED,
 };
 
 /*
- * The worker's, from when its lane gives it until it is asked, and from when it is taken until it is given back. Texts are put by
- * mt_extauthz_put().
+ * A query and its answer. The worker owns it from mt_extauthz_slot() to mt_extauthz_ask(), and
+ * again from mt_extauthz_take() to mt_extauthz_give_back(). mt_extauthz_put() adds texts.
  */
 struct mt_extauthz_slot {
-	/* The question. */
+	/* The query. */
 	struct mt_addr source, destination;
 	uint16_t source_port, destination_port;
 	struct mt_extauthz_text source_principal, destination_principal,
-		service,  /* called, "orders.shop.svc.cluster.local" */
+		service,  /* the service called, "orders.shop.svc.cluster.local" */
 		protocol, /* "dubbo" */
 		interface, method, sni;
 	struct mt_extauthz_entry entry[MT_EXTAUTHZ_ENTRIES];
 	uint32_t n_entries;
 	uint64_t id;	  /* for the service's log */
-	uint64_t timeout; /* ns that the call has left; the provider's may be shorter */
-	/* The answer, and who was asked. */
+	uint64_t timeout; /* ns left to the call; the provider's timeout may be shorter */
+	/* The provider queried, and its answer. */
 	uint32_t asked; /* mt_extauthz_id() */
 	bool fails_open;
 	enum mt_extauthz_verdict verdict;
-	enum mt_extauthz_outcome why; /* which is counted */
+	enum mt_extauthz_outcome why; /* the outcome, as counted */
 	struct mt_extauthz_change change[MT_EXTAUTHZ_CHANGES];
 	uint32_t n_changes;
-	/* Texts of both. */
+	/* Texts of the query, then of the answer. */
 	uint32_t used;
 	char bytes[MT_EXTAUTHZ_BYTES];
-	struct mt_extauthz_provider *provider; /* held while it is asked */
+	struct mt_extauthz_provider *provider; /* reference, while the thread has the slot */
 };
 
 struct mt_extauthz_lane;
 
-/* How many are free. */
+/* Number of free slots. */
 uint32_t mt_extauthz_room(const struct mt_extauthz_lane *l);
-/* A slot without texts; NULL: all are under way. */
+/* A free slot, without texts; NULL if none is free. */
 struct mt_extauthz_slot *mt_extauthz_slot(struct mt_extauthz_lane *l);
-/* false: there is no room for it. */
+/* Copies a text into the slot. False, with no change, if it does not fit. */
 bool mt_extauthz_put(
 	struct mt_extauthz_slot *s, struct mt_extauthz_text *t, const void *text, size_t len);
-/* It is filled: the provider is asked, on the thread, which is woken if it sleeps. Each one comes back, once. */
+/*
+ * Hands a filled slot to the thread, which queries the provider; wakes the thread if it sleeps.
+ * Every slot comes back exactly once, through mt_extauthz_take().
+ */
 void mt_extauthz_ask(
 	struct mt_extauthz_lane *l, struct mt_extauthz_slot *s, struct mt_extauthz_provider *p);
-/* The next one that is answered; NULL: none now. */
+/* The next answered slot; NULL if there is none. */
 struct mt_extauthz_slot *mt_extauthz_take(struct mt_extauthz_lane *l);
-/* Of one that was taken, or not asked. */
+/* Frees a slot that was taken, or that was not passed to mt_extauthz_ask(). */
 void mt_extauthz_give_back(struct mt_extauthz_lane *l, struct mt_extauthz_slot *s);
 
-/* Under MT_EXTAUTHZ_SLOTS. */
+/* Index of a slot, less than MT_EXTAUTHZ_SLOTS. */
 uint32_t mt_extauthz_index(const struct mt_extauthz_lane *l, const struct mt_extauthz_slot *s);
 
 static inline const char *mt_extauthz_text(
@@ -129,21 +142,30 @@ static inline const char *mt_extauthz_text(
 	return s->bytes + t.at;
 }
 
-/* ---- the thread: boot ------------------------------------------------------------------------------ */
+/* ---- the thread: boot ------------------------------------------------------------------------ */
 
 struct mt_extauthz;
 
-/* NULL with *e. */
+/* Starts the thread. NULL on error, with *e set. */
 struct mt_extauthz *mt_extauthz_new(uint32_t n_workers, struct mt_err *e);
-/* When workers have ended; questions that are under way are nobody's. NULL is allowed. */
+/*
+ * Ends the thread and frees its memory. Call after the workers have ended; outstanding queries are
+ * dropped. NULL is allowed.
+ */
 void mt_extauthz_free(struct mt_extauthz *x);
 struct mt_extauthz_lane *mt_extauthz_lane(struct mt_extauthz *x, uint32_t worker);
-/* Who is told, by the thread, that something is answered; before the first question. */
+/*
+ * Sets the function that the thread calls, with `who`, when it has answered a query. Call it before
+ * the worker's first query.
+ */
 void mt_extauthz_wake(struct mt_extauthz_lane *l, void (*wake)(uint64_t who), uint64_t who);
 /* Any thread. */
 uint64_t mt_extauthz_counter(const struct mt_extauthz *x, enum mt_extauthz_outcome o);
 const uint64_t *mt_extauthz_counters(const struct mt_extauthz *x);
-/* The i-th provider that was asked and has no connection now, and why; false: there are no more. Any thread. */
+/*
+ * Reports the i-th provider that was queried and has no connection now, with the reason. False if
+ * there are not so many. Any thread.
+ */
 struct mt_extauthz_trouble {
 	char name[128], why[200];
 	bool fails_open;

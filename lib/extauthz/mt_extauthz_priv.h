@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Between the files of lib/extauthz. */
+/* Declarations shared by the files of lib/extauthz. */
 #pragma once
 
 #include "mt_extauthz.h"
@@ -8,75 +8,83 @@
 
 #include <pthread.h>
 
-/* Numbers of slots: one puts, one takes. There are never more than it has room for. */
+/*
+ * Ring of slot numbers for one producer and one consumer. It has an entry for every slot, so it
+ * never overflows.
+ */
 struct mt_extauthz_ring {
 	mt_cache_aligned uint32_t head;
 	mt_cache_aligned uint32_t tail;
 	uint8_t v[MT_EXTAUTHZ_SLOTS];
 };
 
-/* The thread's part of a question. */
+/* State of a query that only the thread uses. */
 struct mt_extauthz_call {
-	struct mt_list node; /* of its channel */
+	struct mt_list node; /* in `calls` of its channel */
 	struct mt_extauthz_lane *lane;
 	struct mt_extauthz_slot *slot;
 	struct mt_extauthz_channel *channel;
-	struct mt_grpc_stream *stream; /* NULL: it waits for the connection */
+	struct mt_grpc_stream *stream; /* NULL while it waits for the connection */
 	uint64_t give_up;
-	bool own_time; /* give_up is the end of the call's own time */
+	bool own_time; /* give_up is from the call's own timeout */
 	bool answered;
-	bool again; /* its first connection has ended under it */
+	bool again; /* sent again, because its first connection ended */
 };
 
 struct mt_extauthz_lane {
 	struct mt_extauthz_ring asked, answered;
 	struct mt_extauthz *x;
-	struct mt_extauthz_slot *slots; /* address space until they are used */
-	/* The worker's. */
+	struct mt_extauthz_slot *slots; /* backed by memory only once they are used */
+	/* Worker only. */
 	uint8_t free[MT_EXTAUTHZ_SLOTS];
 	uint32_t n_free;
-	/* The thread's. */
+	/* Thread only. */
 	struct mt_extauthz_call calls[MT_EXTAUTHZ_SLOTS];
 	void (*wake)(uint64_t who);
 	uint64_t who;
 };
 
 struct mt_extauthz_provider {
-	uint32_t refs; /* any thread */
+	uint32_t refs; /* atomic */
 	uint32_t id;
 	char *name;
 	char **servers;
 	uint32_t n_servers;
 	uint64_t timeout;
 	bool fail_open, has_tls;
-	struct mt_grpc_tls tls; /* with these texts, and a credential that is held */
+	struct mt_grpc_tls tls; /* refers to the texts below and to a credential reference */
 	char *server_name;
 	char **sans;
 };
 
-/* A provider that was asked, and its connection. The thread's. */
+/* A provider that was queried, and its connection. Thread only, except `why`. */
 struct mt_extauthz_channel {
 	struct mt_list node;
 	struct mt_extauthz *x;
-	struct mt_extauthz_provider *provider; /* held */
+	struct mt_extauthz_provider *provider; /* reference */
 	struct mt_grpc *grpc;
 	struct mt_list calls;
-	bool useful;	 /* somebody has answered over this connection */
-	bool up_unasked; /* it was up before anybody was asked over it */
-	bool leaves; /* its server takes no more questions: another channel does, and this one ends with its last */
-	char why[200]; /* x->lock; it has no connection; "": it has, or nothing is known */
+	bool useful;	 /* a query was answered over this connection */
+	bool up_unasked; /* no query was waiting when this connection came up */
+	/*
+	 * The server sent GOAWAY: another channel takes new queries; this one is closed after its
+	 * last query.
+	 */
+	bool leaves;
+	/* x->lock: why there is no connection; "" if there is one or no attempt failed. */
+	char why[200];
 };
 
 struct mt_extauthz {
-	mt_cache_aligned uint32_t rung; /* workers: w 1; thread: w 0 */
-	uint32_t asleep;		/* thread: w, workers: r */
+	mt_cache_aligned uint32_t rung; /* workers set it, the thread clears it */
+	uint32_t asleep;		/* the thread writes it, workers read it */
 	uint32_t stop;
 	struct mt_fd_watch bell;
 	pthread_t id;
 	bool started;
 	uint32_t n_lanes;
 	struct mt_extauthz_lane *lanes;
-	/* The thread's. */
+	/* Thread only. */
 	struct mt_fds fds;
 	struct mt_resolver *names;
 	struct mt_rand rng;
@@ -84,23 +92,23 @@ struct mt_extauthz {
 	uint64_t now, swept;
 	uint64_t counters[MT_EXTAUTHZ_N_OUTCOMES];
 	pthread_mutex_t
-		lock; /* of `channels` and their `why`: the thread, and who asks for troubles */
+		lock; /* guards `channels` and their `why`; mt_extauthz_trouble() reads them */
 };
 
-/* ---- lane.c ---------------------------------------------------------------------------------------- */
+/* ---- lane.c ---------------------------------------------------------------------------------- */
 bool mt_extauthz_lane_init(struct mt_extauthz *x, struct mt_extauthz_lane *l);
 void mt_extauthz_lane_fini(struct mt_extauthz_lane *l);
-/* Thread: the next question; NULL: none. */
+/* Thread: the next query of the worker; NULL if there is none. */
 struct mt_extauthz_call *mt_extauthz_lane_asked(struct mt_extauthz_lane *l);
-/* Thread: the slot is the worker's again. */
+/* Thread: counts the result and hands the slot back to the worker. */
 void mt_extauthz_lane_answered(struct mt_extauthz_call *c);
-/* Any thread. */
+/* Wakes the thread if it sleeps. Any thread. */
 void mt_extauthz_ring_bell(struct mt_extauthz *x);
 
-/* ---- question.c, answer.c -------------------------------------------------------------------------- */
-/* The message's bytes, from malloc(); NULL: no memory. */
+/* ---- question.c, answer.c -------------------------------------------------------------------- */
+/* Encodes a CheckRequest, allocated with malloc(). NULL: no memory, or the texts do not fit. */
 uint8_t *mt_extauthz_pack(const struct mt_extauthz_slot *s, size_t *len);
-/* What the service has said, into the slot: verdict, why, changes. */
+/* Decodes a CheckResponse into the slot: verdict, why, changes. */
 void mt_extauthz_read(struct mt_extauthz_slot *s, const uint8_t *data, size_t len);
 static inline void mt_extauthz_unjudged(struct mt_extauthz_slot *s, enum mt_extauthz_outcome why)
 {
@@ -109,9 +117,12 @@ static inline void mt_extauthz_unjudged(struct mt_extauthz_slot *s, enum mt_exta
 	s->n_changes = 0;
 }
 
-/* ---- provider.c: channels -------------------------------------------------------------------------- */
-/* The question is on its way, or answered that it cannot be. */
+/* ---- provider.c: channels -------------------------------------------------------------------- */
+/* Sends the query or queues it for the connection; if neither is possible, answers it as failed. */
 void mt_extauthz_begin(struct mt_extauthz *x, struct mt_extauthz_call *c);
-/* Connections, time-outs, channels that nobody has any more. How long the thread may sleep, ms; -1: for good. */
+/*
+ * One loop iteration: connections, timeouts, unused channels. Returns how many ms the thread may
+ * sleep; -1: without limit.
+ */
 int mt_extauthz_channels_turn(struct mt_extauthz *x);
 void mt_extauthz_channels_fini(struct mt_extauthz *x);

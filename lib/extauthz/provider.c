@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Providers, and the connections of those that were asked. */
+/* Providers, the connections to those that were queried, and timeouts of queries. */
 #include "mt_extauthz_priv.h"
 
 #include <stdio.h>
@@ -7,13 +7,13 @@
 
 #define CHECK	   "/envoy.service.auth.v3.Authorization/Check"
 #define ANSWER_MAX (64 * 1024)
-/* Who has waited so long for a first connection is told that there is none. */
+/* Limit for one attempt to connect; the queries that wait for it fail when it ends. */
 #define CONNECT_NS  (1 * MT_SEC)
 #define BACKOFF_MIN (100 * MT_MSEC)
 #define BACKOFF_MAX (5 * MT_SEC)
 #define SWEEP	    (1 * MT_SEC)
 
-/* ---- providers ------------------------------------------------------------------------------------- */
+/* ---- providers ------------------------------------------------------------------------------- */
 
 static void free_texts(char **v, uint32_t n)
 {
@@ -32,7 +32,7 @@ static void free_provider(struct mt_extauthz_provider *p)
 	free(p);
 }
 
-/* *n of them, as far as there was memory. */
+/* Copies the texts. *n is the number copied; false if memory ran out before `count`. */
 static bool copy_texts(char ***to, uint32_t *n, const char *const *from, uint32_t count)
 {
 	*n = 0;
@@ -60,7 +60,7 @@ static bool copy_tls(struct mt_extauthz_provider *p, const struct mt_grpc_tls *f
 	return !from->server_name || p->server_name;
 }
 
-/* The control thread's. One for each change of a configuration: they do not come to their end. */
+/* Control thread only. Configuration changes are too rare for the 32 bits to wrap. */
 static uint32_t last_id;
 
 struct mt_extauthz_provider *mt_extauthz_provider_new(const struct mt_extauthz_conf *conf)
@@ -108,7 +108,7 @@ bool mt_extauthz_fails_open(const struct mt_extauthz_provider *p)
 	return p->fail_open;
 }
 
-/* ---- questions ------------------------------------------------------------------------------------- */
+/* ---- queries --------------------------------------------------------------------------------- */
 
 static void end(struct mt_extauthz_call *c)
 {
@@ -129,7 +129,7 @@ static void on_message(void *arg, const uint8_t *data, size_t len)
 {
 	struct mt_extauthz_call *c = arg;
 
-	/* A second answer to one question is none. */
+	/* A unary call has one answer: a second one makes the result invalid. */
 	if (c->answered)
 		mt_extauthz_unjudged(c->slot, MT_EXTAUTHZ_bad_answer);
 	else
@@ -146,15 +146,19 @@ static enum mt_extauthz_outcome why_of(int status)
 
 static void put(struct mt_extauthz *x, struct mt_extauthz_call *c);
 
-/* Of a service that speaks HTTP/2: who accepts connections and ends them is none. */
+/*
+ * True for an HTTP/2 connection that came up while no query waited. A server that closes without
+ * sending SETTINGS does not count, because it may not be a gRPC service.
+ */
 static bool was_idle(const struct mt_extauthz_channel *ch)
 {
 	return ch->up_unasked && mt_grpc_has_spoken(ch->grpc);
 }
 
 /*
- * A connection that was of use, or idle, ends, as they do when they are old or a server begins anew: that says nothing about the question. Once
- * for each.
+ * True if the query is to be sent again, at most once: it has no answer, and a connection that had
+ * answered before or was idle has closed or received GOAWAY. Such an end (age, restart of the
+ * server) is not a failure of the query.
  */
 static bool is_cut_off(const struct mt_extauthz_call *c)
 {
@@ -198,7 +202,7 @@ static void send(struct mt_extauthz_call *c)
 	free(bytes);
 }
 
-/* ---- channels -------------------------------------------------------------------------------------- */
+/* ---- channels -------------------------------------------------------------------------------- */
 
 static void say(struct mt_extauthz_channel *ch, const char *why)
 {
@@ -227,8 +231,9 @@ static void on_up(void *arg)
 }
 
 /*
- * Streams have ended before. Behind a connection that was of use another one is tried at once, and behind an idle one when somebody is
- * to be asked, for what ends connections on which nothing happens is no failure; else who waits does not wait for the next attempt.
+ * All streams have ended before this call. After a connection that has answered, connects again at
+ * once. After an idle one, does so if queries wait, because servers close idle connections without
+ * a failure. In all other cases the waiting queries fail now and not after the next attempt.
  */
 static void on_down(void *arg, const char *why)
 {
@@ -315,10 +320,13 @@ static void put(struct mt_extauthz *x, struct mt_extauthz_call *c)
 		send(c);
 	else if (mt_grpc_state(c->channel->grpc) != MT_GRPC_WAITING)
 		return;
-	/* A connection has just failed, and the next attempt is not due: nobody is held up by that. */
+	/* The last attempt to connect failed and the next is not due: fail the query at once. */
 	else if (c->channel->why[0])
 		end_unjudged(c, MT_EXTAUTHZ_unreachable);
-	/* Out of fail(), which says afterwards when the next one is: then on_down() hurries again. */
+	/*
+	 * If fail() of lib/grpc led here, it sets a later time after this; on_down() then hurries
+	 * again.
+	 */
 	else
 		mt_grpc_hurry(c->channel->grpc);
 }
@@ -330,7 +338,7 @@ void mt_extauthz_begin(struct mt_extauthz *x, struct mt_extauthz_call *c)
 	put(x, c);
 }
 
-/* ---- time ------------------------------------------------------------------------------------------ */
+/* ---- timeouts -------------------------------------------------------------------------------- */
 
 static void end_late(struct mt_extauthz_call *c)
 {

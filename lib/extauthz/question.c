@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A call as the attributes of a CheckRequest. What has no field of its own there stands as it would for gRPC, and once more by
- * name among the context extensions: `path` is /INTERFACE/METHOD, metadata are headers, their names in small letters, values of a
- * repeated one joined by commas (RFC 9110 section 5.3), and the HTTP method is POST.
+ * Encodes a call as a CheckRequest. The call appears as a gRPC request would: `path` is
+ * /INTERFACE/METHOD, the HTTP method is POST, and metadata are headers. Header names are in lower
+ * case, and the values of a repeated header are joined by commas (RFC 9110 section 5.3). The
+ * context extensions contain protocol, interface and method again, under these names.
  */
 #include "mt_extauthz_priv.h"
 
@@ -29,12 +30,12 @@ struct packed {
 	Xds__AttributeContext__ContextExtensionsEntry extensions[EXTENSIONS],
 		*extension_list[EXTENSIONS];
 	char id[24], path[MT_EXTAUTHZ_BYTES + 3];
-	/* Names in small letters and joined values: of twice the bytes that the question has at most. */
+	/* Lower-case names and joined values: twice the texts of the largest query. */
 	char texts[2 * MT_EXTAUTHZ_BYTES + MT_EXTAUTHZ_ENTRIES];
 	size_t used;
 };
 
-/* The library's fields are not const; it does not write to them. */
+/* protobuf-c's fields are not const, but it does not write to them. */
 static char *text(const struct mt_extauthz_slot *s, struct mt_extauthz_text t)
 {
 	static char none[] = "";
@@ -42,7 +43,7 @@ static char *text(const struct mt_extauthz_slot *s, struct mt_extauthz_text t)
 	return t.len ? (char *)mt_extauthz_text(s, t) : none;
 }
 
-/* ---- who and where --------------------------------------------------------------------------------- */
+/* ---- addresses and principals ---------------------------------------------------------------- */
 
 static void set_address(struct packed *p, int i, Xds__AttributeContext__Peer *of,
 	const struct mt_addr *a, uint16_t port)
@@ -72,7 +73,7 @@ static void set_peers(struct packed *p)
 	p->attributes.destination = &p->destination;
 }
 
-/* ---- metadata -------------------------------------------------------------------------------------- */
+/* ---- metadata -------------------------------------------------------------------------------- */
 
 static char *keep(struct packed *p, const char *s, size_t len)
 {
@@ -101,7 +102,7 @@ static bool is_there(const struct packed *p, const char *name)
 	return false;
 }
 
-/* All values of the key of entry `first`, in their order. */
+/* Joins the values of all entries with the key of entry `first`, in order. NULL: too long. */
 static char *joined(struct packed *p, const char *name, uint32_t first)
 {
 	const struct mt_extauthz_slot *s = p->s;
@@ -114,7 +115,7 @@ static char *joined(struct packed *p, const char *name, uint32_t first)
 			continue;
 		if (more->len + 1u >= sizeof(p->texts) - p->used)
 			return NULL;
-		/* Behind the value, which is the last that was kept. */
+		/* The value is the last text kept, so the comma replaces its NUL. */
 		p->texts[p->used - 1] = ',';
 		memcpy(p->texts + p->used, text(s, *more), more->len + 1u);
 		p->used += more->len + 1u;
@@ -146,7 +147,7 @@ static bool set_headers(struct packed *p)
 	return true;
 }
 
-/* ---- the call -------------------------------------------------------------------------------------- */
+/* ---- the call -------------------------------------------------------------------------------- */
 
 static void add_extension(struct packed *p, char *key, struct mt_extauthz_text value)
 {

@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Descriptors that are looked at in one turn. */
+/* Descriptors handled in one loop iteration. */
 #define READY 64
 
 static const struct mt_outcome rows[] = {
@@ -36,7 +36,7 @@ struct mt_extauthz_lane *mt_extauthz_lane(struct mt_extauthz *x, uint32_t worker
 	return &x->lanes[worker];
 }
 
-/* ---- its loop -------------------------------------------------------------------------------------- */
+/* ---- loop ------------------------------------------------------------------------------------ */
 
 static uint64_t clock_now(void)
 {
@@ -84,9 +84,9 @@ static void *loop(void *arg)
 	return NULL;
 }
 
-/* ---- boot ------------------------------------------------------------------------------------------ */
+/* ---- boot ------------------------------------------------------------------------------------ */
 
-/* Signals are the control thread's. */
+/* Blocks all signals in the thread but MT_RIGHTS_SIGNAL; the control thread handles the others. */
 static int start(struct mt_extauthz *x)
 {
 	sigset_t all, before;
