@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reader for byte streams at a port of messages (TLS that is forwarded): none of the values that
- * rules for messages compare can be read.
+ * Reader for opaque TCP at a port for messages (forwarded TLS). None of the values that rules for
+ * messages compare can be read.
  */
 #include "mt_authz.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Policies as they are written into rules as they are judged, for messages of one codec. */
+/* Compiles policies, as their documents contain them, into rules for messages of one codec. */
 #include "mt_authz_priv.h"
 
 #include <ctype.h>
@@ -10,10 +10,10 @@ struct build {
 	struct mt_region *r;
 	const struct mt_codec *codec;
 	struct mt_authz_policy *p;
-	const char *ns;			 /* of the policy, for service accounts */
-	const struct mt_authz_ports *at; /* NULL: not known */
+	const char *ns;			 /* the policy's namespace, for service accounts */
+	const struct mt_authz_ports *at; /* NULL: any ports */
 	const struct mt_authz_callers *who;
-	const char *missing; /* the first field of the current rule that the codec does not have */
+	const char *missing; /* the first field of the current rule that the codec lacks */
 };
 
 static bool denies(const struct build *b)
@@ -21,11 +21,12 @@ static bool denies(const struct build *b)
 	return b->p->action != MT_AUTHZ_ALLOW;
 }
 
-/* ---- values ---------------------------------------------------------------------------------------- */
+/* ---- values ---------------------------------------------------------------------------------- */
 
 /*
- * A value of no letters is there, but nobody's: where it is wanted a rule that allows does not take it for one, and where
- * it is left out a rule that denies does not spare it.
+ * Decides whether "*" matches an empty text, so that an empty text never allows a call. A value of
+ * an ALLOW rule and a `not` of a DENY rule match only non-empty texts; the other two match empty
+ * texts, too.
  */
 static enum mt_authz_match presence(const struct build *b, bool positive)
 {
@@ -62,7 +63,7 @@ static bool has_star(const char *s)
 	return strchr(s, '*') != NULL;
 }
 
-/* As Istio has them: "*" stands for any letters wherever it is. */
+/* As in Istio, a "*" anywhere matches any letters. */
 static bool namespace_value(struct build *b, struct mt_authz_value *v, const char *s, bool positive)
 {
 	if (!has_star(s) || strcmp(s, "*") == 0)
@@ -76,8 +77,8 @@ static bool namespace_value(struct build *b, struct mt_authz_value *v, const cha
 }
 
 /*
- * Server names compare as DNS names: whatever their case, and without the root's dot, which lib/tls
- * removes.
+ * Server names compare as DNS names: without case and without the trailing dot of the root, which
+ * lib/tls removes from an SNI.
  */
 static bool sni_value(struct build *b, struct mt_authz_value *v, const char *s, bool positive)
 {
@@ -91,7 +92,7 @@ static bool sni_value(struct build *b, struct mt_authz_value *v, const char *s, 
 	return text_value(b, v, copy, positive, false);
 }
 
-/* "NAME" is one of the policy's namespace. */
+/* A name without a namespace is in the policy's namespace. */
 static bool account_value(struct build *b, struct mt_authz_value *v, const char *s)
 {
 	s = strchr(s, '/') ? mt_region_strdup(b->r, s) : mt_region_printf(b->r, "%s/%s", b->ns, s);
@@ -112,8 +113,10 @@ static struct part part(uint8_t match, const char *s, size_t len)
 }
 
 /*
- * "ISSUER/SUBJECT", taken apart at the last slash, as issuers are URLs: so nobody's subject makes him another issuer's. A star counts
- * at one end of the whole, and without a slash the other part is open, as Istio has it.
+ * Splits "ISSUER/SUBJECT" at the last slash, because issuers are URLs. Issuer and subject are
+ * compared separately, so that a subject cannot imitate another issuer. As in Istio, a "*" counts
+ * only at one end of the whole text; with a "*" and no slash, the part that is not given matches
+ * any text.
  */
 static bool request_principal(
 	struct build *b, struct mt_authz_value *v, const char *s, bool positive)
@@ -181,9 +184,9 @@ static struct mt_authz_value *values(
 	return v;
 }
 
-/* ---- conditions ------------------------------------------------------------------------------------ */
+/* ---- conditions ------------------------------------------------------------------------------ */
 
-/* NULL: nothing is asked of the field, or there is no memory. */
+/* Adds a condition on a field. NULL if it has no values, or no memory. */
 static struct mt_authz_cond *add(struct build *b, struct mt_authz_conds *l, uint8_t field,
 	const struct mt_texts *yes, const struct mt_texts *no)
 {
@@ -202,7 +205,7 @@ static struct mt_authz_cond *add(struct build *b, struct mt_authz_conds *l, uint
 	return w;
 }
 
-/* Those of a trust domain's aliases, too. */
+/* Adds the principals, also in the aliases of their trust domain. */
 static void add_principals(struct build *b, struct mt_authz_conds *l, const struct mt_texts *yes,
 	const struct mt_texts *no)
 {
@@ -229,7 +232,10 @@ static bool any_star(const struct mt_texts *l)
 	return false;
 }
 
-/* Accounts are whole names: what another form means is not known, as soon as somebody may have one. */
+/*
+ * Adds service accounts. A name with "*" cannot be evaluated, which matters only if callers can
+ * have an account.
+ */
 static void add_accounts(struct build *b, struct mt_authz_conds *l, const struct mt_texts *yes,
 	const struct mt_texts *no)
 {
@@ -238,7 +244,7 @@ static void add_accounts(struct build *b, struct mt_authz_conds *l, const struct
 	add(b, l, known ? MT_AUTHZ_ACCOUNT : MT_AUTHZ_UNKNOWN, yes, no);
 }
 
-/* What its messages have: service and method, metadata. */
+/* Which data the messages of the codec have: service and method; metadata. */
 static bool has_names(const struct mt_codec *codec)
 {
 	return !codec->opaque && codec->method_key.name != NULL;
@@ -249,7 +255,7 @@ static bool has_metadata(const struct mt_codec *codec)
 	return !codec->opaque && (codec->index || codec->metadata);
 }
 
-/* A field that only some codecs have. */
+/* Adds a condition on a field that only some codecs have; notes the name if this codec lacks it. */
 static struct mt_authz_cond *add_if(struct build *b, struct mt_authz_conds *l, bool has,
 	uint8_t field, const char *name, const struct mt_texts *yes, const struct mt_texts *no)
 {
@@ -274,7 +280,7 @@ static void source(struct build *b, struct mt_authz_conds *l, const struct mt_po
 		"requestPrincipals", &s->request_principals, &s->not_request_principals);
 }
 
-/* A path that is a template of Istio's ("/a/{*}") has no meaning here that would be known. */
+/* True for a path template of Istio ("/a/{*}"), which cannot be evaluated here. */
 static bool has_template(const struct mt_texts *l)
 {
 	for (uint32_t i = 0; i < l->n; i++)
@@ -303,8 +309,8 @@ static void operation(
 struct condition_kind {
 	const char *key;
 	uint8_t field;
-	bool prefix;   /* of keys with a name in brackets, or a part behind it */
-	bool messages; /* only messages have it */
+	bool prefix;   /* the key continues with a name in brackets */
+	bool messages; /* does not exist in opaque TCP */
 };
 
 /* istio.io/latest/docs/reference/config/security/conditions */
@@ -351,7 +357,7 @@ const char *mt_authz_condition_key(uint32_t i)
 	return i < MT_ARRAY_LEN(kinds) ? kinds[i].key : NULL;
 }
 
-/* How the codec finds the metadata key of these letters. */
+/* Makes the codec's key for a metadata name. */
 static struct mt_key key_of(struct build *b, const char *name, size_t len, bool icase)
 {
 	char *copy = mt_region_strndup(b->r, name, len);
@@ -359,7 +365,7 @@ static struct mt_key key_of(struct build *b, const char *name, size_t len, bool 
 
 	if (!copy)
 		return k;
-	/* As codecs write the keys that they know. */
+	/* Codecs have the keys that they know in lower case. */
 	for (char *p = copy; icase && *p; p++)
 		*p = (char)tolower((unsigned char)*p);
 	k = mt_key_make(b->codec, copy);
@@ -367,7 +373,10 @@ static struct mt_key key_of(struct build *b, const char *name, size_t len, bool 
 	return k;
 }
 
-/* "audiences", "presenter", "claims[a][b]". false: it is none that is known. */
+/*
+ * Encodes the claim that a condition's key names: "request.auth.audiences",
+ * "request.auth.presenter", "request.auth.claims[a][b]". False if the key is malformed.
+ */
 static bool claim_path(struct build *b, const char *key, struct mt_slice *out)
 {
 	uint8_t path[MT_CLAIMS_PATH], *copy;
@@ -444,17 +453,17 @@ static void condition(
 	}
 }
 
-/* ---- rules ----------------------------------------------------------------------------------------- */
+/* ---- rules ----------------------------------------------------------------------------------- */
 
-/* Of the caller's certificate, or of his address. */
+/* True for fields that come from the caller's TLS or from its address. */
 static bool is_of_peer(uint8_t field)
 {
 	return field >= MT_AUTHZ_PRINCIPAL && field <= MT_AUTHZ_SNI;
 }
 
 /*
- * True if a caller can have a value in that field. TLS that passes through as opaque TCP has a server
- * name on nodes without certificates, too.
+ * True if a caller can have a value in that field. Opaque TCP has a server name on nodes without
+ * certificates, too, because TLS may pass through.
  */
 static bool some_caller_has(const struct build *b, uint8_t field)
 {
@@ -464,7 +473,10 @@ static bool some_caller_has(const struct build *b, uint8_t field)
 	       (field == MT_AUTHZ_SNI && b->codec->opaque);
 }
 
-/* What no caller can fit: nobody has a token where none is verified, nor an identity where nobody shows a certificate. */
+/*
+ * True if no caller can match, because callers have no valid token or no principal
+ * (mt_authz_callers).
+ */
 static bool is_nobodys(const struct build *b, const struct mt_authz_conds *l)
 {
 	for (uint32_t i = 0; i < l->n; i++)
@@ -496,7 +508,7 @@ static bool asks_unknown(const struct mt_authz_conds *l)
 
 static bool is_of_other_ports(const struct build *b, const struct mt_authz_conds *l);
 
-/* True if no call fails those of the conditions that can be evaluated. */
+/* True if every call meets the conditions that can be evaluated. */
 static bool never_fails(const struct build *b, const struct mt_authz_conds *l)
 {
 	for (uint32_t i = 0; i < l->n; i++)
@@ -553,7 +565,7 @@ static void look_at_operations(const struct build *b, struct mt_authz_rule *r)
 	look_at_all_calls(b, r, unknown);
 }
 
-/* As cond_fits_port() of judge.c has it: what is never asked for here is left out. */
+/* Compares like cond_fits_port() in judge.c, to leave out rules that never match at these ports. */
 static bool port_is(const struct mt_authz_value *v, uint32_t n, uint16_t port)
 {
 	for (uint32_t i = 0; i < n; i++)
@@ -630,7 +642,7 @@ static void compile_rules(struct build *b, const struct mt_authorization_policy 
 			continue;
 		if (b->missing && !*note)
 			*note = mt_region_strdup(b->r, b->missing);
-		/* A rule that allows, and asks for what the codec does not have, allows nobody. */
+		/* An ALLOW rule matches no call if it has a condition that the codec lacks. */
 		if (b->missing && !denies(b))
 			continue;
 		look_at_operations(b, to);
@@ -671,7 +683,7 @@ struct mt_authz_policy *mt_authz_compile(struct mt_region *r,
 	return r->failed ? NULL : b.p;
 }
 
-/* ---- tokens ---------------------------------------------------------------------------------------- */
+/* ---- tokens ---------------------------------------------------------------------------------- */
 
 static void token(struct build *b, const char *name, const char *prefix)
 {

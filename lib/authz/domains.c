@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Principals of our trust domain are those of its aliases, too, as istiod writes them for proxies. */
+/*
+ * Adds to principals of the mesh's trust domain the same principals in its aliases, as istiod does
+ * in the policies that it sends to proxies.
+ */
 #include "mt_authz_priv.h"
 
 #include <string.h>
 
-/* In a policy it means the mesh's own trust domain, whatever that is. */
+/* In a policy, the mesh's own trust domain, whatever its name. */
 #define LOCAL "cluster.local"
 
-/* "*-td": what ends so. */
+/* True if `want` is a pattern like "*-td" and `domain` ends with its text. */
 static bool ends_so(const char *domain, const char *want, size_t len)
 {
 	size_t n = strlen(domain);
@@ -21,7 +24,7 @@ static bool is(const char *domain, const char *want, size_t len)
 	return strlen(domain) == len && memcmp(domain, want, len) == 0;
 }
 
-/* How many letters of "DOMAIN/ns/NS/sa/SA" are the domain; 0: it has another form, and is left as it is. */
+/* Length of the domain in "DOMAIN/ns/NS/sa/SA"; 0 for other forms, which are left unchanged. */
 static size_t domain_length(const char *s)
 {
 	uint32_t slashes = 0;
@@ -83,7 +86,10 @@ struct mt_texts mt_authz_domains(
 	return all;
 }
 
-/* Patterns stay as they are, and so does cluster.local: istiod takes neither for the mesh's own here. */
+/*
+ * Does not expand patterns and "cluster.local", because istiod does not take them for the mesh's
+ * own trust domain here.
+ */
 struct mt_texts mt_authz_trust_domains(
 	struct mt_region *r, const struct mt_authz_callers *who, const struct mt_texts *l)
 {

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The index of a set of policies; what it is stands in mt_authz_priv.h. */
+/* Makes the index of a set of policies; mt_authz_priv.h describes it. */
 #include "mt_authz_priv.h"
 
 #include <string.h>
 
-#define AT_MAX 47  /* how far from its end of a text a probe may be */
-#define SAMPLE 64  /* rules that its place is chosen by */
-#define VALUES 256 /* of all of them; of one rule's list a sixteenth */
+#define AT_MAX 47  /* largest distance of a probe from its end of the text */
+#define SAMPLE 64  /* about how many rules are sampled to choose a probe's place */
+#define VALUES 256 /* sampled values, of all rules; of one condition at most a sixteenth of that */
 
 #define ROW_WORDS (MT_AUTHZ_ROWS / 64)
 
-/* Rows in which a rule may be. */
+/* The rows of a probe that contain a rule. */
 struct rowset {
 	uint64_t rows[ROW_WORDS];
 	bool shorter, absent;
@@ -50,9 +50,9 @@ static uint32_t size_of(const struct rowset *s)
 	return n;
 }
 
-/* ---- where a value may be -------------------------------------------------------------------------- */
+/* ---- where a value may be -------------------------------------------------------------------- */
 
-/* Where its first byte is, of one that counts from the begin. */
+/* Offset of the first byte of a probe that counts from the start. */
 static uint32_t at_of(const struct mt_authz_probe *p)
 {
 	return p->reach - 2u;
@@ -80,7 +80,10 @@ static uint32_t bits_of(const struct mt_authz_value *v)
 	return v->bits + (mt_addr_is4(&v->net) ? 96u : 0u);
 }
 
-/* With as many bits of the two bytes as the prefix has there. */
+/*
+ * Adds the rows for a network: all rows if the prefix does not cover the first of the two bytes,
+ * otherwise a row for each value of the bits in the second byte that it leaves free.
+ */
 static void add_net(
 	struct rowset *s, const struct mt_authz_value *v, const struct mt_authz_probe *p)
 {
@@ -98,7 +101,7 @@ static void add_net(
 	}
 }
 
-/* Whether the value says which bytes stand there. */
+/* True if the value determines both bytes of the probe. */
 static bool says(const struct mt_authz_value *v, const struct mt_authz_probe *p)
 {
 	return (v->match == MT_AUTHZ_EXACT ||
@@ -123,7 +126,7 @@ static void add_text(
 		add_all(s);
 }
 
-/* Where a value's text or network may be. */
+/* Adds the rows for value i. */
 static void add_value(
 	struct rowset *s, const struct mt_authz_cond *w, uint32_t i, const struct mt_authz_probe *p)
 {
@@ -133,18 +136,20 @@ static void add_value(
 		add_text(s, &w->values[i], p);
 }
 
-/* Whether that is one row. */
+/* True if value i has exactly one row. */
 static bool is_known(const struct mt_authz_cond *w, uint32_t i, const struct mt_authz_probe *p)
 {
 	return w->field == MT_AUTHZ_PEER ? bits_of(&w->values[i]) >= 8 * at_of_net(p) + 16
 					 : says(&w->values[i], p);
 }
 
-/* ---- where a rule may be --------------------------------------------------------------------------- */
+/* ---- where a rule may be --------------------------------------------------------------------- */
 
 /*
- * Whether their case counts or not: a key for which it does not is in small letters, and finds at least what the other one finds. So
- * a row for its value may hold rules of both, as it leaves out none that the row for an absent one leaves.
+ * True if both keys have the same name, even if only one of them ignores case. A key that ignores
+ * case is in lower case and finds at least the entries that the other finds. Rules of both can
+ * share a field, because the row of a value leaves out no rule that the row of an absent key
+ * contains.
  */
 static bool same_letters(const struct mt_key *a, const struct mt_key *b)
 {
@@ -157,7 +162,10 @@ static bool asks(const struct mt_authz_cond *w, const struct mt_authz_index_fiel
 	       (w->field != MT_AUTHZ_METADATA || same_letters(&w->key, &f->key));
 }
 
-/* What is left out leaves no row out: it takes more than two bytes to know. */
+/*
+ * Rows for a condition. `nots` remove no row, because two bytes cannot prove that a text is
+ * excluded.
+ */
 static struct rowset of_cond(const struct mt_authz_cond *w, const struct mt_authz_probe *p)
 {
 	struct rowset s = nowhere;
@@ -197,7 +205,7 @@ static struct rowset of_rule(const struct mt_authz_rule *r, const struct mt_auth
 		both(of_one(r->from, r->n_from, f, p), of_one(r->to, r->n_to, f, p)));
 }
 
-/* ---- which probes ---------------------------------------------------------------------------------- */
+/* ---- which probes ---------------------------------------------------------------------------- */
 
 static void for_each(const struct mt_authz_rule *r,
 	void (*take)(void *arg, const struct mt_authz_cond *w), void *arg)
@@ -212,7 +220,7 @@ static void for_each(const struct mt_authz_rule *r,
 			take(arg, &r->to[k].v[i]);
 }
 
-/* Over how many rows the values of all rules are spread, and of how many of them a row is known. */
+/* How many rows the sampled values of all rules use, and for how many values the row is known. */
 struct spread {
 	const struct mt_authz_index_field *f;
 	const struct mt_authz_probe *p;
@@ -245,7 +253,10 @@ static uint32_t askers(const struct mt_authz_index *x, const struct mt_authz_ind
 	return n;
 }
 
-/* A part of those who ask is enough: it chooses a place, and decides nothing. */
+/*
+ * Samples the rules with a condition on the field. A sample is enough, because it only chooses a
+ * place and affects no decision.
+ */
 static struct spread spread_of(const struct mt_authz_index *x, const struct mt_authz_index_field *f,
 	const struct mt_authz_probe *p)
 {
@@ -259,7 +270,10 @@ static struct spread spread_of(const struct mt_authz_index *x, const struct mt_a
 	return s;
 }
 
-/* One probe is enough where it knows all values, and tells most of them apart. */
+/*
+ * True if one probe is enough: each value has one row, and the values use at least half as many
+ * rows as there are values (counted up to 128).
+ */
 static bool tells_apart(const struct mt_authz_index *x, const struct mt_authz_index_field *f,
 	const struct mt_authz_probe *p)
 {
@@ -268,7 +282,7 @@ static bool tells_apart(const struct mt_authz_index *x, const struct mt_authz_in
 	return s.known == s.values && size_of(&s.rows) * 2 >= MT_MIN(s.values, MT_AUTHZ_ROWS / 2u);
 }
 
-/* At the place where values differ most; false: they say nothing at this end. */
+/* Puts the probe where values differ most. False if no value has a known row at this end. */
 static bool choose_place(const struct mt_authz_index *x, const struct mt_authz_index_field *f,
 	struct mt_authz_probe *p, uint32_t not_reach)
 {
@@ -309,7 +323,10 @@ static bool fill(struct mt_region *r, const struct mt_authz_index *x,
 	return true;
 }
 
-/* At the begin there is always one, if at all: also where only the end tells values apart. */
+/*
+ * Chooses and fills the probes of a field. If there is any, there is one at the start, even if only
+ * the end distinguishes values.
+ */
 static bool choose_probes(
 	struct mt_region *r, const struct mt_authz_index *x, struct mt_authz_index_field *f)
 {
@@ -320,7 +337,10 @@ static bool choose_probes(
 	*begin = (struct mt_authz_probe){.reach = 2};
 	*end = (struct mt_authz_probe){.reach = 2, .from_end = true};
 	at_begin = choose_place(x, f, begin, 0);
-	/* All addresses are as long: the other end could be the same place. */
+	/*
+	 * All addresses have the same length, so the other end could choose the same bytes: exclude
+	 * them.
+	 */
 	same = f->field == MT_AUTHZ_PEER ? (uint32_t)sizeof(struct mt_addr) + 2 - begin->reach : 0;
 	at_end = !(at_begin && tells_apart(x, f, begin)) && choose_place(x, f, end, same);
 	if ((at_begin || at_end) && !fill(r, x, f, begin))
@@ -328,12 +348,12 @@ static bool choose_probes(
 	return !at_end || fill(r, x, f, end);
 }
 
-/* ---- which fields ---------------------------------------------------------------------------------- */
+/* ---- which fields ---------------------------------------------------------------------------- */
 
 struct asked {
 	struct mt_authz_index_field f;
-	bool by;    /* the rule that is looked at, for one of some values */
-	bool icase; /* one of them asks for the key whatever its case */
+	bool by;    /* the current rule has a condition on the field, with values */
+	bool icase; /* a condition ignores the case of the key */
 };
 
 static void is_asked(void *arg, const struct mt_authz_cond *w)
@@ -366,7 +386,7 @@ static bool add_field(struct mt_region *r, struct mt_authz_index *x, struct aske
 	return true;
 }
 
-/* The next key that is not among the fields yet. */
+/* Search for the next metadata key that was not tried yet. */
 struct keys {
 	const struct mt_authz_index *x;
 	struct mt_key tried[2 * MT_AUTHZ_INDEX_FIELDS], next;
@@ -404,7 +424,10 @@ static bool add_keys(struct mt_region *r, struct mt_authz_index *x)
 	return true;
 }
 
-/* What is judged at once, where the call has one name and one value. */
+/*
+ * The rule's condition if it is the only one, has one value and no `nots`, and is on PEER or
+ * METADATA; otherwise NULL.
+ */
 static const struct mt_authz_cond *only_of(const struct mt_authz_rule *r)
 {
 	const struct mt_authz_conds *l = r->when.n ? &r->when : r->n_from ? r->from : r->to;
@@ -425,7 +448,7 @@ static const struct mt_authz_index_field *field_of(
 	return NULL;
 }
 
-/* Whether, and how, it is judged by what the index has read. */
+/* Decides whether and how the rule is evaluated from what the index has read. */
 static void set_only(const struct mt_authz_index *x, struct mt_authz_indexed *i)
 {
 	const struct mt_authz_cond *w = only_of(i->rule);

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A call against rules. Whether something fits has four answers, so that what cannot be known never opens: NO < UNKNOWN <
- * UNREAD < YES. All of several is the least of them, one of several the greatest. Of the names and values that a server may
- * go by, a rule that denies has to fit one, and a rule that allows all of them.
+ * Evaluates rules for a call. A match has four results, NO < UNKNOWN < UNREAD < YES, so that data
+ * which cannot be evaluated or read never allow a call. "All of" takes the least result, "one of"
+ * the greatest. Where the server may take one of several names or values, a DENY rule has to match
+ * one of them and an ALLOW rule all of them.
  */
 #include "mt_authz_priv.h"
 
 #include <ctype.h>
 #include <string.h>
 
-/* ---- texts ----------------------------------------------------------------------------------------- */
+/* ---- texts ----------------------------------------------------------------------------------- */
 
-/* In up to four parts that lie anywhere. */
+/* A text in up to four parts, which may lie anywhere in memory. */
 struct text {
 	struct mt_slice part[4];
 	uint32_t len;
@@ -24,7 +25,7 @@ static struct text text_of(struct mt_slice a)
 	return (struct text){{a}, a.len};
 }
 
-/* Whether want[0..n) stands in t from `at` on; at + n <= t->len. */
+/* True if `t` contains want[0..n) at offset `at`. Requires at + n <= t->len. */
 static bool stands_at(const struct text *t, uint32_t at, const uint8_t *want, uint32_t n)
 {
 	if (mt_likely(t->part[0].len == t->len))
@@ -59,7 +60,7 @@ static bool begins(const struct text *t, struct mt_slice want)
 	return true;
 }
 
-/* A star first takes no letter, and one more each time that what is behind it does not fit. */
+/* A star first matches no letter, and one more whenever the pattern after it does not match. */
 static bool fits_stars(struct mt_slice want, struct mt_slice t)
 {
 	uint32_t i = 0, at = 0, star = UINT32_MAX, from = 0;
@@ -132,7 +133,7 @@ static enum fits cond_fits_text(
 		       : NO;
 }
 
-/* ---- addresses and ports --------------------------------------------------------------------------- */
+/* ---- addresses and ports --------------------------------------------------------------------- */
 
 static bool one_net_has(struct mt_authz_call *c, const struct mt_authz_value *v, uint32_t n,
 	const struct mt_addr *a)
@@ -165,7 +166,10 @@ static bool one_port_is(
 	return false;
 }
 
-/* A rule that denies may name the server's port or the service's; what it leaves out is the server's, as in front of it. */
+/*
+ * A DENY rule may name the server's port or the service's port. `nots` exclude the server's port
+ * only, as at a sidecar of the server.
+ */
 static enum fits cond_fits_port(struct mt_authz_call *c, const struct mt_authz_cond *w, bool denies)
 {
 	bool named = !w->n_values || one_port_is(c, w->values, w->n_values, c->server_port) ||
@@ -174,11 +178,11 @@ static enum fits cond_fits_port(struct mt_authz_call *c, const struct mt_authz_c
 	return named && !one_port_is(c, w->nots, w->n_nots, c->server_port) ? YES : NO;
 }
 
-/* ---- who calls ------------------------------------------------------------------------------------- */
+/* ---- the caller ------------------------------------------------------------------------------ */
 
 /*
- * Of the principal. Whoever has another form has no namespace and no account, unless he may be taken for somebody who has: that
- * cannot be read.
+ * Reads an identity field from the principal. A principal of another form has no namespace and no
+ * account; if it contains "/ns/" it is unreadable, because Istio's patterns could find some in it.
  */
 static enum mt_authz_read identity(const struct mt_authz_call *c, uint8_t field, struct text *t)
 {
@@ -206,7 +210,7 @@ static enum mt_authz_read identity(const struct mt_authz_call *c, uint8_t field,
 	return MT_AUTHZ_READ;
 }
 
-/* What a call lacks fits no value, and is none that is left out. */
+/* Result for a field that the call lacks: it matches none of `values` and none of `nots`. */
 static enum fits lacks(const struct mt_authz_cond *w)
 {
 	return w->n_values ? NO : YES;
@@ -235,7 +239,7 @@ static enum fits cond_fits_sni(struct mt_authz_call *c, const struct mt_authz_co
 	return c->sni.p ? cond_fits_text(c, w, &t) : lacks(w);
 }
 
-/* ---- his token ------------------------------------------------------------------------------------- */
+/* ---- the token ------------------------------------------------------------------------------- */
 
 static bool part_fits(
 	const struct mt_claims *c, struct mt_claims_text of, uint8_t match, struct mt_slice want)
@@ -257,7 +261,7 @@ static bool one_principal_fits(struct mt_authz_call *c, const struct mt_authz_va
 	return false;
 }
 
-/* Who has no issuer or no subject has no principal. */
+/* Without an issuer or a subject there is no request principal. */
 static enum fits cond_fits_token(struct mt_authz_call *c, const struct mt_authz_cond *w)
 {
 	if (c->bytes)
@@ -270,7 +274,10 @@ static enum fits cond_fits_token(struct mt_authz_call *c, const struct mt_authz_
 		       : NO;
 }
 
-/* One of its texts; of a claim that is no text, and no list of them, there is none. */
+/*
+ * Compares each text of the claim: one has to match `values`, and none may match `nots`. A claim
+ * that is neither a text nor a list of texts counts as absent.
+ */
 static enum fits cond_fits_claim(struct mt_authz_call *c, const struct mt_authz_cond *w)
 {
 	bool there = false, fits = !w->n_values, spared = false;
@@ -294,9 +301,12 @@ static enum fits cond_fits_claim(struct mt_authz_call *c, const struct mt_authz_
 	return fits && !spared ? YES : NO;
 }
 
-/* ---- what is called -------------------------------------------------------------------------------- */
+/* ---- the operation --------------------------------------------------------------------------- */
 
-/* Names i and m of the call, of those that it may be taken for. */
+/*
+ * Indices of the names under which the call is evaluated, among those by which the server may know
+ * it.
+ */
 struct taken_for {
 	uint32_t interface, method;
 };
@@ -328,7 +338,10 @@ static enum fits cond_fits_interface(
 	return c->interfaces_read == MT_AUTHZ_READ ? cond_fits_text(c, w, &t) : UNREAD;
 }
 
-/* Each of a repeated key's values is one that the server may take. */
+/*
+ * The server may take any value of a repeated key: a DENY rule matches if one value does, an ALLOW
+ * rule if all do.
+ */
 static enum fits cond_fits_metadata(
 	struct mt_authz_call *c, const struct mt_authz_cond *w, bool denies)
 {
@@ -353,7 +366,7 @@ static enum fits cond_fits_metadata(
 	return there ? all : lacks(w);
 }
 
-/* ---- rules ----------------------------------------------------------------------------------------- */
+/* ---- rules ----------------------------------------------------------------------------------- */
 
 static enum fits cond_fits(
 	struct mt_authz_call *c, const struct mt_authz_cond *w, bool denies, struct taken_for as)
@@ -429,7 +442,10 @@ static void read_names(struct mt_authz_call *c, const struct mt_authz_rule *r)
 		c->interfaces_read = (uint8_t)c->reader->interfaces(c);
 }
 
-/* What is called, under each of the names that the server may know it by. */
+/*
+ * Matches `to` under each name by which the server may know the call: for a DENY rule one of them
+ * has to match, for an ALLOW rule all.
+ */
 static enum fits operation_fits(struct mt_authz_call *c, const struct mt_authz_rule *r, bool denies)
 {
 	enum fits all = denies ? NO : YES;
@@ -449,7 +465,7 @@ static enum fits operation_fits(struct mt_authz_call *c, const struct mt_authz_r
 	return all;
 }
 
-/* What needs no reading comes first. */
+/* Evaluates conditions that need no reading of the message first. */
 enum fits mt_authz_rule_fits(struct mt_authz_call *c, const struct mt_authz_rule *r, bool denies)
 {
 	const struct taken_for nothing = {0, 0};
@@ -489,7 +505,7 @@ enum mt_authz_effect mt_authz_denied(const struct mt_authz_policy *p, enum fits 
 	return f == UNKNOWN || p->action == MT_AUTHZ_CLOSE ? MT_AUTHZ_CLOSED : MT_AUTHZ_DENIED;
 }
 
-/* Each of them, one after the other. */
+/* Evaluates the policies one after the other, without an index. */
 static __attribute__((noinline)) enum mt_authz_effect judge_by_all(
 	const struct mt_authz *a, struct mt_authz_call *c, const struct mt_authz_policy **by)
 {

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a principal of the mesh is made of. */
+/* Splits a principal of the mesh into its parts. */
 #include "mt_authz_priv.h"
 
 #include <string.h>
 
-/* Up to the next slash, and then behind it; false: there is none, or nothing is before it. */
+/*
+ * Takes the part before the next slash and skips that slash. False if there is no slash, or nothing
+ * before it.
+ */
 static bool next_part(struct mt_slice *rest, struct mt_slice *part)
 {
 	const uint8_t *end = memchr(rest->p, '/', rest->len);

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which rules a call may fit. Under 65 and under 129 rules the bits of those that are left stay in registers: the compiler knows
- * how many words these are, and what it does not compile into narrow() gets a copy of them.
+ * Evaluates a call by the index: finds the rules that it may match, then evaluates these. With up
+ * to 64 and up to 128 rules their bits stay in registers, because judge() is compiled for one and
+ * for two words. Functions that are not inlined into narrow() get a copy of the bits.
  */
 #include "mt_authz_priv.h"
 
 #include <string.h>
 
-/* ---- rows of a text --------------------------------------------------------------------------------- */
+/* ---- rows of a text -------------------------------------------------------------------------- */
 
 static mt_inline uint32_t row_of(const struct mt_authz_probe *p, struct mt_slice s, bool from_end)
 {
@@ -16,13 +17,13 @@ static mt_inline uint32_t row_of(const struct mt_authz_probe *p, struct mt_slice
 	return mt_authz_row(from_end ? s.p + (s.len - p->reach) : s.p + p->reach - 2);
 }
 
-/* "HEAD/TAIL", behind a slash with `lead`: of namespaces and accounts, of interfaces and methods. */
+/* "HEAD/TAIL", or "/HEAD/TAIL" with `lead`: namespace and account, or interface and method. */
 struct joined {
 	struct mt_slice head, tail;
 	bool lead;
 };
 
-/* What stands in neither part is a slash. */
+/* The byte at index i; what is in neither part is a slash. */
 static mt_inline uint32_t letter_of(const struct joined *t, uint32_t i)
 {
 	i -= t->lead;
@@ -45,7 +46,7 @@ static mt_inline uint32_t row_of_joined(
 	return mt_authz_row_of(letter_of(t, at) | letter_of(t, at + 1) << 8);
 }
 
-/* ---- rules that are left ---------------------------------------------------------------------------- */
+/* ---- remaining rules ------------------------------------------------------------------------- */
 
 struct pair {
 	uint64_t of[2];
@@ -95,7 +96,7 @@ static mt_inline void keep_joined(uint64_t *left, uint32_t words,
 		keep(left, words, &f->end, row_of_joined(&f->end, t, true));
 }
 
-/* ---- of the caller ---------------------------------------------------------------------------------- */
+/* ---- fields of the caller -------------------------------------------------------------------- */
 
 static mt_inline void keep_peer(uint64_t *left, uint32_t words, const struct mt_authz_call *c,
 	const struct mt_authz_index_field *f)
@@ -128,7 +129,7 @@ static void keep_identity(uint64_t *left, uint32_t words, const struct mt_authz_
 	} else if (f->field == MT_AUTHZ_PRINCIPAL) {
 		keep_text(left, words, f, c->principal);
 	} else if (!mt_authz_member(c->principal, &m)) {
-		/* What looks like one and is none is the rules' to judge. */
+		/* Not of the mesh's form: leave out no rule, the rules decide. */
 	} else if (f->field == MT_AUTHZ_NAMESPACE) {
 		keep_text(left, words, f, m.ns);
 	} else {
@@ -155,7 +156,7 @@ static mt_inline void keep_caller(uint64_t *left, uint32_t words, const struct m
 	copy(left, far, words);
 }
 
-/* ---- of what it calls ------------------------------------------------------------------------------- */
+/* ---- names of the call ----------------------------------------------------------------------- */
 
 static mt_inline void keep_name(uint64_t *left, uint32_t words, const struct mt_authz_call *c,
 	const struct mt_authz_index_field *f, uint32_t i, uint32_t m)
@@ -169,7 +170,7 @@ static mt_inline void keep_name(uint64_t *left, uint32_t words, const struct mt_
 			left, words, f, &(struct joined){c->interfaces[i], c->methods[m], true});
 }
 
-/* Rules that may fit one of the names that the server may know it by. */
+/* Keeps the rules that may match one of the names by which the server may know the call. */
 static mt_noinline void keep_any_far(uint64_t *left, uint32_t words, struct mt_authz_call *c,
 	const struct mt_authz_index_field *f)
 {
@@ -218,7 +219,7 @@ static mt_noinline bool has_both(struct mt_authz_call *c)
 	return has_methods(c) && has_interfaces(c);
 }
 
-/* Of each one. */
+/* True if the call has one interface and one method, and both were read. */
 static mt_inline bool is_read_as_one(const struct mt_authz_call *c)
 {
 	return c->n_interfaces == 1 && c->n_methods == 1 && c->interfaces_read == MT_AUTHZ_READ &&
@@ -262,9 +263,9 @@ static mt_inline void keep_path(uint64_t *left, uint32_t words, struct mt_authz_
 		keep_any(left, words, c, f);
 }
 
-/* ---- of its metadata -------------------------------------------------------------------------------- */
+/* ---- metadata of the call -------------------------------------------------------------------- */
 
-/* Whether the key has another entry from `pos` on, or may have one. */
+/* True if the key has another entry from `pos` on, or may have one. */
 static mt_noinline bool has_more(
 	struct mt_authz_call *c, const struct mt_authz_index_field *f, uint32_t pos)
 {
@@ -273,7 +274,10 @@ static mt_noinline bool has_more(
 	return c->reader->metadata(c, &f->key, &pos, &more) != MT_AUTHZ_READ || more.p;
 }
 
-/* One value, or none; of several, or what cannot be read, the rules have to look themselves. */
+/*
+ * Uses the key's value, or its absence. If the key has several values or cannot be read, no rule is
+ * left out, and the rules read it themselves.
+ */
 static mt_inline void keep_metadata(uint64_t *left, uint32_t words, struct mt_authz_call *c,
 	const struct mt_authz_index_field *f)
 {
@@ -294,9 +298,12 @@ static mt_inline void keep_metadata(uint64_t *left, uint32_t words, struct mt_au
 	keep_text(left, words, f, c->kept);
 }
 
-/* ---- together -------------------------------------------------------------------------------------- */
+/* ---- all fields ------------------------------------------------------------------------------ */
 
-/* Whether a rule asks for it that is left: nothing else is read of a message. */
+/*
+ * True if a remaining rule has a condition on the field. Other fields are not read from the
+ * message.
+ */
 static mt_inline bool is_asked_for(
 	const uint64_t *left, uint32_t words, const struct mt_authz_index_field *f)
 {
@@ -307,7 +314,7 @@ static mt_inline bool is_asked_for(
 	return any != 0;
 }
 
-/* Of what is asked for before paths. */
+/* For the fields between PEER and PATH. */
 static mt_inline void keep_other(uint64_t *left, uint32_t words, struct mt_authz_call *c,
 	const struct mt_authz_index_field *f)
 {
@@ -345,9 +352,9 @@ uint32_t mt_authz_narrow_work(const struct mt_authz_index *x)
 	return x->n_fields * (1 + MT_AUTHZ_INTERFACES * MT_AUTHZ_METHODS);
 }
 
-/* ---- judged by them -------------------------------------------------------------------------------- */
+/* ---- evaluation of the remaining rules ------------------------------------------------------- */
 
-/* The first of those that are left, which is then no more among them; UINT32_MAX: there is none. */
+/* Removes and returns the first remaining rule; UINT32_MAX if there is none. */
 static mt_inline uint32_t next_of(uint64_t *left, const uint32_t words)
 {
 	for (uint32_t w = 0; w < words; w++) {
@@ -364,7 +371,7 @@ static mt_inline uint32_t next_of(uint64_t *left, const uint32_t words)
 
 static mt_noinline enum fits unkept_fits(struct mt_authz_call *c, const struct mt_authz_indexed *i)
 {
-	/* It may find other values. */
+	/* This may read other values. */
 	c->kept_of = NULL;
 	return mt_authz_rule_fits(c, i->rule, i->denies);
 }
@@ -387,7 +394,7 @@ static mt_inline uint64_t load(const uint8_t *p)
 	return v;
 }
 
-/* Names are mostly of 16 to 32 bytes, which a call of memcmp() takes twice as long for. */
+/* Most names have 16 to 32 bytes, for which a call of memcmp() takes twice as long as this. */
 static mt_inline bool same_text(struct mt_slice a, struct mt_slice b)
 {
 	const uint8_t *x = a.p + a.len, *y = b.p + a.len;
@@ -400,7 +407,7 @@ static mt_inline bool same_text(struct mt_slice a, struct mt_slice b)
 		 (load(x - 16) ^ load(y - 16)) | (load(x - 8) ^ load(y - 8)));
 }
 
-/* By the only value that the index has read, if it is asked for that. */
+/* Uses the one value that the index has read, if the rule is on that value. */
 static mt_inline enum fits indexed_fits(struct mt_authz_call *c, const struct mt_authz_indexed *i)
 {
 	c->steps++;
@@ -420,13 +427,16 @@ static mt_noinline enum mt_authz_effect denied_by(
 	return mt_authz_denied(p, mt_authz_policy_fits(c, p));
 }
 
-/* Of policies of ALLOW: which one fits best, though not enough. */
+/* The ALLOW policy that came nearest to a match. */
 struct nearest {
 	const struct mt_authz_policy *policy;
 	enum fits fits;
 };
 
-/* Whether a rule that fits, or may fit, and does not allow the call denies it. */
+/*
+ * True if a rule with result `f`, which is not NO and does not allow the call, denies it. For an
+ * ALLOW rule, records the policy if it is the nearest so far.
+ */
 static mt_noinline bool denies(const struct mt_authz_call *c, const struct mt_authz_indexed *i,
 	enum fits f, struct nearest *n)
 {
@@ -446,7 +456,7 @@ static mt_noinline enum mt_authz_effect not_allowed(
 	return n->fits == NO ? MT_AUTHZ_DENIED : mt_authz_denied(*by, n->fits);
 }
 
-/* In the order of their policies. */
+/* Evaluates the remaining rules in the order of their policies. */
 static mt_inline enum mt_authz_effect judge(const struct mt_authz *a, struct mt_authz_call *c,
 	const struct mt_authz_policy **by, const uint32_t words)
 {

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Policies that ask for nothing of a message; all of them together: in the order in which they are asked, and what asking them costs. */
+/*
+ * Policies without conditions on messages; sets of policies, in the order of evaluation; and the
+ * bound of the work.
+ */
 #include "mt_authz_priv.h"
 
 #include <stdlib.h>
 
-/* ---- for everybody --------------------------------------------------------------------------------- */
+/* ---- policies for all calls ------------------------------------------------------------------ */
 
-/* One rule, without conditions. */
+/* Makes a policy with one rule that has no conditions. */
 static struct mt_authz_policy *plain(
 	struct mt_region *r, enum mt_authz_action action, const char *by)
 {
@@ -43,7 +46,7 @@ struct mt_authz_policy *mt_authz_compile_strict(struct mt_region *r, const char 
 	return p;
 }
 
-/* ---- together --------------------------------------------------------------------------------------- */
+/* ---- sets ------------------------------------------------------------------------------------ */
 
 static bool asks_metadata(const struct mt_authz_rule *r)
 {
@@ -63,7 +66,10 @@ static void find_readers(struct mt_authz *a, const struct mt_authz_policy *p)
 	}
 }
 
-/* Who denies nobody is not asked. Those that close first: whoever fits one is told that it is closed, not that another denies. */
+/*
+ * Appends the policies of one action, except DENY and CLOSE without rules, which deny no call.
+ * CLOSE comes before DENY, so that a call that matches both is reported as closed.
+ */
 static void put(const struct mt_authz_policy **to, uint32_t *n, struct mt_authz_policy *const *from,
 	uint32_t n_from, uint8_t action)
 {
@@ -87,7 +93,7 @@ struct mt_authz *mt_authz_set(struct mt_region *r, struct mt_authz_policy *const
 	put(a->allow, &a->n_allow, policies, n, MT_AUTHZ_ALLOW);
 	for (uint32_t i = 0; i < n; i++) {
 		find_readers(a, policies[i]);
-		/* Who is asked is told all of it. */
+		/* A query to the provider contains all names and metadata. */
 		a->reads |= policies[i]->asks != NULL;
 		a->searches |= policies[i]->asks != NULL;
 	}
@@ -119,7 +125,7 @@ const struct mt_authz_policy *mt_authz_closes_all(const struct mt_authz *a)
 	return NULL;
 }
 
-/* A rule without conditions. */
+/* True if a rule of the policy has no conditions. */
 static bool lets_all(const struct mt_authz_policy *p)
 {
 	for (uint32_t i = 0; i < p->n_rules; i++)
@@ -142,14 +148,17 @@ bool mt_authz_is_idle(const struct mt_authz *a)
 	return all;
 }
 
-/* Each value once, and the condition itself; of metadata for each entry. */
+/*
+ * Steps for a list of conditions: each condition and each of its values, once per entry for
+ * metadata and claims.
+ */
 static uint64_t work_of(const struct mt_authz_conds *l, uint32_t entries)
 {
 	uint64_t sum = 0;
 
 	for (uint32_t i = 0; i < l->n; i++) {
 		const struct mt_authz_cond *w = &l->v[i];
-		/* A port may be looked for twice. */
+		/* A port may be compared twice with each value. */
 		uint64_t once = 2ull + 2ull * w->n_values + w->n_nots;
 
 		if (w->field == MT_AUTHZ_METADATA)
@@ -183,7 +192,7 @@ uint64_t mt_authz_work(const struct mt_authz *a, uint32_t entries)
 		for (uint32_t k = 0; k < p->n_rules; k++)
 			sum += work_of_rule(&p->rules[k], entries);
 	}
-	/* By an index: its own work, and that policy once more which denies. */
+	/* With an index: its own work, and the policy that denies is evaluated once more. */
 	if (a->index)
 		sum = 2 * sum + mt_authz_narrow_work(a->index);
 	return sum + (a->also ? mt_authz_work(a->also, entries) : 0);
