@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-/* 64: no letter of it. */
+/* Value of a base64url character; 64 for any other. */
 static uint8_t value_of(char c)
 {
 	if (c >= 'A' && c <= 'Z')
@@ -15,7 +15,10 @@ static uint8_t value_of(char c)
 	return c == '-' ? 62 : c == '_' ? 63 : 64;
 }
 
-/* Bits behind the last byte have to be zero, so that there is one text for what it says (RFC 4648 §3.5). */
+/*
+ * The unused bits of the last character must be zero, so that there is one text for each byte
+ * string (RFC 4648 §3.5).
+ */
 ssize_t mt_base64url(const char *in, size_t len, uint8_t *out)
 {
 	uint32_t bits = 0, n_bits = 0;

@@ -7,9 +7,9 @@
 #include <string.h>
 
 #define BUCKETS 2048
-#define LOOK	16 /* entries that are in use, before none is found to give up */
+#define LOOK	16 /* entries tried, from the oldest, to find one that no call holds */
 
-/* One that is not valid. */
+/* An invalid token. */
 struct refused {
 	uint8_t digest[MT_TOKEN_DIGEST_LEN];
 	int64_t until;
@@ -18,9 +18,9 @@ struct refused {
 
 struct mt_token_cache {
 	EVP_MD_CTX *md;
-	struct mt_list recent;	      /* the last one used first */
-	uint16_t bucket[BUCKETS];     /* number of the first, + 1 */
-	struct mt_token_known *known; /* of MT_TOKEN_KNOWN */
+	struct mt_list recent;	      /* most recently used first */
+	uint16_t bucket[BUCKETS];     /* index of the first entry + 1; 0: none */
+	struct mt_token_known *known; /* MT_TOKEN_KNOWN entries */
 	struct refused refused[MT_TOKEN_REFUSED];
 };
 
@@ -32,13 +32,13 @@ struct mt_token_cache *mt_token_cache_new(void)
 		return NULL;
 	mt_list_init(&c->recent);
 	c->md = EVP_MD_CTX_new();
-	/* Address space until it is used. */
+	/* Backed by memory only once it is used. */
 	c->known = calloc(MT_TOKEN_KNOWN, sizeof(*c->known));
 	if (!c->md || !c->known || EVP_DigestInit_ex(c->md, EVP_sha256(), NULL) != 1) {
 		mt_token_cache_free(c);
 		return NULL;
 	}
-	/* The last of them is used first. */
+	/* Entries are taken from the list's tail, so the last one is used first. */
 	for (uint32_t i = 0; i < MT_TOKEN_KNOWN; i++)
 		mt_list_add_tail(&c->recent, &c->known[i].node);
 	return c;
@@ -53,7 +53,7 @@ void mt_token_cache_free(struct mt_token_cache *c)
 	free(c);
 }
 
-/* The context is made anew where it lies: no memory is asked for. */
+/* Restarts the digest context in place, so that nothing is allocated. */
 void mt_token_cache_digest(struct mt_token_cache *c, const struct mt_token_rules *rules,
 	uint64_t allowed, const void *token, uint32_t len, uint8_t digest[MT_TOKEN_DIGEST_LEN])
 {
@@ -79,7 +79,7 @@ static bool same(const uint8_t *a, const uint8_t *b)
 	return memcmp(a, b, MT_TOKEN_DIGEST_LEN) == 0;
 }
 
-/* ---- valid ones ------------------------------------------------------------------------------------ */
+/* ---- valid tokens ---------------------------------------------------------------------------- */
 
 static uint16_t *bucket_of(struct mt_token_cache *c, const uint8_t *digest)
 {
@@ -119,7 +119,7 @@ static void touch(struct mt_token_cache *c, struct mt_token_known *k)
 	mt_list_add(&c->recent, &k->node);
 }
 
-/* The one that was not used for longest, and that no call needs. NULL: all that may be looked at are needed. */
+/* The least recently used entry that no call holds; NULL if the LOOK oldest are all held. */
 static struct mt_token_known *oldest(struct mt_token_cache *c)
 {
 	struct mt_list *n = c->recent.prev;
@@ -156,14 +156,14 @@ static void put_known(struct mt_token_cache *c, uint64_t rules, const uint8_t *d
 	touch(c, k);
 }
 
-/* ---- the others ------------------------------------------------------------------------------------ */
+/* ---- invalid tokens -------------------------------------------------------------------------- */
 
 static struct refused *refused_at(struct mt_token_cache *c, const uint8_t *digest)
 {
 	return &c->refused[word_of(digest) % MT_TOKEN_REFUSED];
 }
 
-/* ---- together -------------------------------------------------------------------------------------- */
+/* ---- both ------------------------------------------------------------------------------------ */
 
 bool mt_token_cache_find(struct mt_token_cache *c, const struct mt_token_rules *rules,
 	const uint8_t digest[MT_TOKEN_DIGEST_LEN], int64_t now_s, enum mt_token_outcome *o,

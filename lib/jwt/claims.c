@@ -3,12 +3,12 @@
 
 #include <string.h>
 
-/* In front of a group's path; its values follow the path. */
+/* Head of a group; the path and then the values follow. */
 struct head {
 	uint16_t path, values; /* bytes of each */
 };
 
-/* In front of a value: its length, and in the lowest bit whether it is MT_CLAIM_OTHER. */
+/* Head of a value: its length << 1; the lowest bit is set for MT_CLAIM_OTHER. */
 typedef uint16_t value_head;
 
 _Static_assert(MT_CLAIMS_BYTES <= UINT16_MAX / 2, "a value's length leaves a bit");
@@ -65,7 +65,7 @@ bool mt_claims_find(const struct mt_claims *c, struct mt_slice path, struct mt_c
 	return false;
 }
 
-/* Names may hold any letter, so their lengths stand in front of them. */
+/* A name may contain any character, so its length precedes it. */
 uint32_t mt_claims_path(uint8_t *path, uint32_t len, const void *name, uint32_t n)
 {
 	if (n > MT_CLAIMS_PATH || len + 2 + n > MT_CLAIMS_PATH)
@@ -76,7 +76,7 @@ uint32_t mt_claims_path(uint8_t *path, uint32_t len, const void *name, uint32_t 
 	return len + 2 + n;
 }
 
-/* True if the last group is of that path; *h is its head. */
+/* True if the last group has this path; *h is its head. */
 static bool is_last(const struct mt_claims *c, struct mt_slice path, struct head *h)
 {
 	struct head last;

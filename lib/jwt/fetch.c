@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The thread that fetches sets of keys: all at once, each bounded in time and bytes (libcurl's multi interface). */
+/*
+ * The thread that fetches key sets, in parallel, with limits on the time and bytes of each fetch
+ * (libcurl's multi interface).
+ */
 #include "mt_jwks_store_priv.h"
 
 #include "mt_crypto.h"
@@ -22,9 +25,9 @@ struct transfer {
 	CURL *easy;
 	char *text;
 	size_t len;
-	bool discovers; /* the document that says where they are */
+	bool discovers; /* fetches the discovery document first */
 	bool too_long;
-	bool kept_out; /* an address of it was of the loopback, or of the link */
+	bool kept_out; /* an address was refused as loopback or link-local */
 	char error[CURL_ERROR_SIZE];
 };
 
@@ -49,7 +52,7 @@ void mt_jwks_fetcher_wake(struct mt_jwks_fetcher *f)
 	(void)curl_multi_wakeup(f->multi);
 }
 
-/* ---- one ------------------------------------------------------------------------------------------- */
+/* ---- one transfer ---------------------------------------------------------------------------- */
 
 static size_t take(char *p, size_t size, size_t n, void *arg)
 {
@@ -66,7 +69,10 @@ static size_t take(char *p, size_t size, size_t n, void *arg)
 	return n;
 }
 
-/* The loopback and no address, to which the kernel connects there too; 169.254.0.0/16, where clouds have secrets, and fe80::/10. */
+/*
+ * True for loopback addresses, unspecified addresses (which the kernel connects to the loopback),
+ * 169.254.0.0/16, where clouds serve secrets, and fe80::/10.
+ */
 static bool is_local(const struct mt_addr *a)
 {
 	static const struct mt_addr loopback = {.b = {[15] = 1}}, none = {.b = {0}};
@@ -77,7 +83,10 @@ static bool is_local(const struct mt_addr *a)
 	       (a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80);
 }
 
-/* For each address that a name has: what is written in a rule may lead anywhere. */
+/*
+ * Called for each address of a name; checks it, because a name in a rule may resolve to any
+ * address.
+ */
 static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *to)
 {
 	struct transfer *t = arg;
@@ -104,7 +113,10 @@ static void clear(struct mt_jwks_fetcher *f, struct transfer *t)
 	t->error[0] = '\0';
 }
 
-/* Nothing but HTTP and HTTPS, no redirections, no proxy that the environment names: what is written is what is asked. */
+/*
+ * Allows only HTTP and HTTPS, without redirects and without a proxy from the environment, so that
+ * the request goes only to the configured URI.
+ */
 static bool set_options(const struct mt_jwks_fetcher *f, struct transfer *t, const char *uri)
 {
 	CURL *c = t->easy;
@@ -132,7 +144,7 @@ static bool set_options(const struct mt_jwks_fetcher *f, struct transfer *t, con
 	return ok;
 }
 
-/* false: it has failed, and that is told. */
+/* Starts a transfer. False on failure, which the caller reports. */
 static bool start(struct mt_jwks_fetcher *f, struct transfer *t, const char *uri)
 {
 	t->easy = curl_easy_init();
@@ -156,7 +168,10 @@ static bool is_safe(const char *uri)
 	return strncmp(uri, "https://", 8) == 0;
 }
 
-/* OpenID Connect Discovery 1.0 §3: "jwks_uri", which is of https; by http only where the issuer itself is. */
+/*
+ * Continues with "jwks_uri" of the discovery document (OpenID Connect Discovery 1.0 §3). It must be
+ * https if the issuer is https.
+ */
 static bool go_on(struct mt_jwks_fetcher *f, struct transfer *t, struct mt_err *e)
 {
 	json_error_t why;
@@ -196,7 +211,7 @@ static void ended(struct mt_jwks_fetcher *f, struct transfer *t, CURLcode rc)
 		return;
 	else if (!e.text[0])
 		keys = mt_jwks_parse(t->text ? t->text : "", t->len, &e);
-	/* An issuer that has keys does not have them all at once no more: it is taken for a mistake. */
+	/* A set without usable keys is taken for an error of the issuer: keep the last good set. */
 	if (keys && !keys->n) {
 		mt_err(&e, -EINVAL,
 			"none of its %u keys verifies signatures (RSA of %d to %d bits, EC of "
@@ -208,7 +223,7 @@ static void ended(struct mt_jwks_fetcher *f, struct transfer *t, CURLcode rc)
 	finish(f, t, keys, e.text);
 }
 
-/* ---- all ------------------------------------------------------------------------------------------- */
+/* ---- all transfers --------------------------------------------------------------------------- */
 
 static struct transfer *free_one(struct mt_jwks_fetcher *f)
 {
@@ -267,7 +282,7 @@ static void *loop(void *arg)
 	return NULL;
 }
 
-/* Signals are the control thread's. */
+/* Blocks all signals in the thread but MT_RIGHTS_SIGNAL; the control thread handles the others. */
 static int start_thread(struct mt_jwks_fetcher *f)
 {
 	sigset_t all, before;

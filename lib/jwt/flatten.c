@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A token's claims as one flat piece of memory. */
+/* Converts a token's claims from JSON to struct mt_claims. */
 #include "mt_jwt_priv.h"
 
 #include <math.h>
@@ -17,7 +17,10 @@ static bool add(struct walk *w, uint32_t len, uint8_t kind, const char *value, s
 	return mt_claims_add(w->c, kind, (struct mt_slice){w->path, len}, value, (uint32_t)n);
 }
 
-/* As Envoy has them where Istio asks it: "scope": "read write" is a list of two. */
+/*
+ * True for a claim that is a list of words. "scope": "read write" is a list of two, as in Envoy
+ * when configured by Istio.
+ */
 static bool is_spaced(const struct mt_token_rule *r, const char *name)
 {
 	for (uint32_t i = 0; i < r->n_spaced; i++)
@@ -38,7 +41,7 @@ static bool add_words(struct walk *w, uint32_t len, const char *s)
 	return true;
 }
 
-/* As Envoy's std::to_string() and convertClaimDoubleToString() write them. */
+/* Formats numbers as Envoy's std::to_string() and convertClaimDoubleToString() do. */
 static bool add_number(struct walk *w, uint32_t len, const json_t *v)
 {
 	double d = json_number_value(v);

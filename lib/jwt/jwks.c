@@ -9,10 +9,10 @@
 #include <openssl/err.h>
 #include <string.h>
 
-/* A modulus of MT_JWKS_BITS_MAX, and a byte. */
+/* Bytes of a modulus of MT_JWKS_BITS_MAX, and one more. */
 #define NUMBER_MAX (MT_JWKS_BITS_MAX / 8 + 1)
 
-/* The bytes of a member; 0: it has none that could be one. */
+/* Decodes a base64url member and returns its length; 0 if it is missing, invalid or too long. */
 static size_t bytes_of(const json_t *o, const char *name, uint8_t out[NUMBER_MAX])
 {
 	const json_t *v = json_object_get(o, name);
@@ -34,7 +34,7 @@ static EVP_PKEY *rsa_key(const json_t *o)
 	EVP_PKEY *key = NULL;
 	int bits = 0;
 
-	/* Exponents longer than 64 bits serve nobody, and cost as much as a modulus. */
+	/* Reject exponents above 64 bits: they have no use and cost as much as a modulus. */
 	if (n_len && e_len && e_len <= 8) {
 		bn = BN_bin2bn(n, (int)n_len, NULL);
 		be = BN_bin2bn(e, (int)e_len, NULL);
@@ -54,7 +54,10 @@ static const struct curve {
 	uint16_t bits;
 } curves[] = {{"P-256", "P-256", 256}, {"P-384", "P-384", 384}, {"P-521", "P-521", 521}};
 
-/* The point as octets (SEC 1 §2.3.3): 4, x, y. That it lies on the curve is looked at as it is taken. */
+/*
+ * Encodes the point as octets (SEC 1 §2.3.3): 4, x, y. mt_crypto_ec_key() checks that it is on the
+ * curve.
+ */
 static EVP_PKEY *ec_key(const json_t *o, uint16_t *bits)
 {
 	const char *crv = json_string_value(json_object_get(o, "crv"));
@@ -99,12 +102,12 @@ static EVP_PKEY *key_of(const json_t *o, struct mt_jwk *k)
 		k->type = MT_JWK_OKP;
 		key = okp_key(o);
 	}
-	/* What the library says of keys is nobody's to read later. */
+	/* Clear the library's error queue, which nothing else reads. */
 	ERR_clear_error();
 	return key;
 }
 
-/* "": it is not there. false: it is longer than there is room, or no text. */
+/* Copies a text member; "" if it is absent. False if it is not a text, or too long. */
 static bool text_of(const json_t *o, const char *name, char *to, size_t size)
 {
 	const json_t *v = json_object_get(o, name);
@@ -113,7 +116,10 @@ static bool text_of(const json_t *o, const char *name, char *to, size_t size)
 	return (s || !v) && (size_t)snprintf(to, size, "%s", s ? s : "") < size;
 }
 
-/* RFC 7517 §4.2 and §4.3; who says neither may be for all. */
+/*
+ * True if "use" and "key_ops" permit verification (RFC 7517 §4.2 and §4.3); each permits it if
+ * absent.
+ */
 static bool is_for_signatures(const json_t *o)
 {
 	const json_t *ops = json_object_get(o, "key_ops"), *v;
@@ -131,7 +137,7 @@ static bool is_for_signatures(const json_t *o)
 	       (!json_object_get(o, "use") || !strcmp(use, "sig"));
 }
 
-/* false: nothing that is signed can be verified by it. */
+/* Reads a key; false if it cannot verify signatures. */
 static bool read_key(const json_t *o, struct mt_jwk *k)
 {
 	*k = (struct mt_jwk){0};

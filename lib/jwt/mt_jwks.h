@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A set of public keys (RFC 7517), immutable and counted: any thread may hold it. Keys that are of no use for signatures that are
- * taken here (for encryption, symmetric, of unknown types or curves, too short) are passed over and counted.
+ * A set of public keys (RFC 7517), immutable and reference-counted: any thread may hold a
+ * reference. Keys that cannot verify signatures of the supported algorithms (for encryption,
+ * symmetric, of unknown type or curve, too short) are left out and counted.
  */
 #pragma once
 
@@ -10,19 +11,19 @@
 
 #include <openssl/evp.h>
 
-#define MT_JWKS_MAX	 262144 /* bytes of its text */
-#define MT_JWKS_KEYS	 64	/* that are of use */
+#define MT_JWKS_MAX	 262144 /* bytes of the JSON text */
+#define MT_JWKS_KEYS	 64	/* usable keys */
 #define MT_JWKS_KID	 255
 #define MT_JWKS_BITS_MIN 2048 /* of RSA, RFC 7518 §3.3 */
-#define MT_JWKS_BITS_MAX 8192 /* longer ones cost a thread too much */
+#define MT_JWKS_BITS_MAX 8192 /* longer keys cost a thread too much time */
 
 enum mt_jwk_type { MT_JWK_RSA, MT_JWK_EC, MT_JWK_OKP };
 
 struct mt_jwk {
 	uint8_t type; /* enum mt_jwk_type */
 	uint16_t bits;
-	char alg[8];		   /* "": it does not say */
-	char kid[MT_JWKS_KID + 1]; /* "": it has none */
+	char alg[8];		   /* "": not given */
+	char kid[MT_JWKS_KID + 1]; /* "": not given */
 	EVP_PKEY *key;
 };
 
@@ -32,7 +33,10 @@ struct mt_jwks {
 	struct mt_jwk keys[];
 };
 
-/* NULL with *e: it is no JWKS. One without a key that is of use is one, too. */
+/*
+ * Parses a set. NULL with *e: the text is not a JWKS, or no memory. A set without usable keys is
+ * valid.
+ */
 struct mt_jwks *mt_jwks_parse(const char *text, size_t len, struct mt_err *e);
 struct mt_jwks *mt_jwks_hold(struct mt_jwks *k);
 /* NULL is allowed. */

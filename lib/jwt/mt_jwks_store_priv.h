@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Between source.c and fetch.c. */
+/* Declarations shared by source.c and fetch.c. */
 #pragma once
 
 #include "mt_jwks_store.h"
@@ -8,15 +8,16 @@
 #include <pthread.h>
 
 struct mt_jwks_source {
-	struct mt_list node; /* mt_jwks_store.sources; under its lock, as all but `generation` */
+	/* in mt_jwks_store.sources; its lock guards all members except `generation` */
+	struct mt_list node;
 	struct mt_jwks_store *store;
-	char *name, *uri; /* uri NULL: the set was written out */
-	char *ns;	  /* whose share it takes */
-	bool openid;	  /* there is the document that says where it is */
-	bool missed;	  /* somebody asks for a key that it does not have */
-	bool busy;	  /* it is being fetched */
+	char *name, *uri; /* uri NULL: the set is inline, or there is none */
+	char *ns;	  /* the namespace against which it counts */
+	bool openid;	  /* `uri` is the discovery document */
+	bool missed;	  /* a token needs a key that the set lacks */
+	bool busy;	  /* a fetch is in progress */
 	uint32_t refs, timeout_ms;
-	uint64_t generation; /* any thread reads it */
+	uint64_t generation; /* read by any thread */
 	struct mt_jwks *keys;
 	struct mt_jwks_status status;
 };
@@ -24,20 +25,20 @@ struct mt_jwks_source {
 struct mt_jwks_store {
 	pthread_mutex_t lock;
 	struct mt_list sources;
-	uint32_t n;			       /* fetched ones */
-	uint32_t n_busy;		       /* of these */
-	uint64_t counters[MT_JWKS_N_OUTCOMES]; /* by who fetches */
-	struct mt_jwks_fetcher *fetcher;       /* NULL: nobody fetches */
+	uint32_t n;			       /* sources that are fetched */
+	uint32_t n_busy;		       /* of these, with a fetch in progress */
+	uint64_t counters[MT_JWKS_N_OUTCOMES]; /* written under the lock */
+	struct mt_jwks_fetcher *fetcher;       /* NULL: no thread */
 };
 
-/* source.c: how a fetch ended, `keys` taken over (NULL: it failed, and `why`). */
+/* source.c: records the end of a fetch; takes over `keys` (NULL: it failed, because of `why`). */
 void mt_jwks_source_fetched(
 	struct mt_jwks_source *s, struct mt_jwks *keys, const char *why, int64_t now_s);
 /*
- * The one that is due for the longest time, held and busy; NULL: none, or all MT_JWKS_TRANSFERS are taken. *next: when there will be
- * one.
+ * Returns the source that is overdue for the longest time, with a reference and marked busy. NULL:
+ * none is due, or the limit of parallel fetches is reached. *next: when another source is due.
  */
 struct mt_jwks_source *mt_jwks_store_due(struct mt_jwks_store *s, int64_t now_s, int64_t *next);
 
-/* fetch.c: there is something new to look at. */
+/* fetch.c: wakes the thread to check for due sources. */
 void mt_jwks_fetcher_wake(struct mt_jwks_fetcher *f);

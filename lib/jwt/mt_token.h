@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * JSON Web Tokens (RFC 7519, the compact form of RFC 7515) against rules of RequestAuthentications. What is valid is what Envoy's
- * filter jwt_authn takes, without symmetric keys. Verifying costs tens of microseconds, and allocates: it is done on service threads,
- * and on the control thread for who asks there; never on a worker.
+ * Verifies JSON Web Tokens (RFC 7519, the compact form of RFC 7515) against rules of
+ * RequestAuthentications. A token is valid if Envoy's jwt_authn filter would accept it, but
+ * symmetric keys are not supported (docs/internals/jwt.md lists further differences). Verification
+ * takes tens of microseconds and allocates memory: it runs on service threads, or on the control
+ * thread for its own queries, never on a worker.
  */
 #pragma once
 
@@ -20,39 +22,39 @@ enum mt_token_outcome {
 extern const struct mt_outcome_set mt_token_outcomes;
 
 #define MT_TOKEN_MAX   8192
-#define MT_TOKEN_RULES 64 /* in front of one instance */
-#define MT_TOKEN_SKEW  60 /* s by which clocks may differ, as in Envoy */
-#define MT_TOKEN_TRIES 8  /* keys that one token is tried by, if it does not say which */
+#define MT_TOKEN_RULES 64 /* for one endpoint */
+#define MT_TOKEN_SKEW  60 /* s of tolerated clock skew, as in Envoy */
+#define MT_TOKEN_TRIES 8  /* keys tried for a token that does not name its key */
 
 struct mt_jwks_source;
 
-/* A claim that servers are told in the metadata. */
+/* A claim that is copied to the metadata of the request, for the server. */
 struct mt_token_output {
 	const char *key;
-	struct mt_slice path; /* of the claim */
+	struct mt_slice path; /* path of the claim */
 };
 
-/* Where a token may stand. */
+/* A metadata key in which a token may be sent. */
 struct mt_token_place {
 	const char *key, *prefix; /* of metadata; prefix "": the value is the token */
-	uint64_t rules;		  /* a bit for each one that looks there */
+	uint64_t rules;		  /* a bit for each rule that reads this key */
 };
 
 struct mt_token_rule {
 	const char *by; /* "RequestAuthentication NAMESPACE/NAME" */
 	const char *issuer;
-	const char *const *audiences; /* none: any will do */
-	const char *const *spaced; /* claims that are lists of words, with those that always are */
-	const char *payload_to;	   /* metadata key, NULL: none */
+	const char *const *audiences; /* none: any audience is accepted */
+	const char *const *spaced; /* claims that are lists of words, including the default ones */
+	const char *payload_to;	   /* metadata key for the payload; NULL: none */
 	struct mt_token_output *outputs;
 	uint32_t n_audiences, n_spaced, n_outputs;
-	bool forward; /* the token stays in the metadata */
+	bool forward; /* keep the token in the metadata */
 	struct mt_jwks_source *keys;
 };
 
 /*
- * All rules in front of an instance, in their order; immutable and counted: any thread may hold them. `id` is never another one's:
- * what was found of a token by these rules can be kept under it.
+ * All rules for an endpoint, in order. Immutable and reference-counted: any thread may hold a
+ * reference. `id` is never reused, so that results for a token can be cached under it.
  */
 struct mt_token_rules {
 	uint64_t id;
@@ -61,52 +63,61 @@ struct mt_token_rules {
 	struct mt_token_rule *rules;
 	struct mt_token_place *places;
 	const char *
-		*sanitized; /* metadata that only we may set: what a caller says there is removed */
-	struct mt_region *mem; /* all of it; rules.c's */
+		*sanitized; /* metadata that only Meltemi sets; the values of callers are removed */
+	struct mt_region *mem; /* all memory of the rules; for rules.c only */
 };
 
-/* What a verification found. */
+/* Result of a verification. */
 struct mt_token_result {
 	enum mt_token_outcome outcome;
-	uint32_t rule;	     /* whose issuer it is; UINT32_MAX: not known */
-	uint64_t generation; /* of that one's keys, that it was verified by */
-	int64_t until; /* seconds since 1970: so long it is no use to ask again; 0: ask again whenever it is wanted */
-	struct mt_claims claims; /* valid */
+	uint32_t rule;	     /* last rule tried for the token's issuer; UINT32_MAX: none */
+	uint64_t generation; /* generation of the keys that were used */
+	int64_t until;	     /* Unix time until which the outcome may be cached; 0: not at all */
+	struct mt_claims claims; /* for MT_TOKEN_valid */
 };
 
 /*
- * `allowed`: the rules that look where it stood. Any thread but a worker. May wait for who replaces a set of keys just now, which is
- * a pointer long.
+ * Verifies a token. `allowed`: a bit for each rule that reads the place of the token. Any thread
+ * but a worker. May wait for the key store's lock, which other threads hold while they replace a
+ * key set or add a source.
  */
 void mt_token_verify(const struct mt_token_rules *rules, uint64_t allowed, const char *token,
 	size_t len, int64_t now_s, struct mt_token_result *out);
 
-/* A sentence's part: "its token has expired". Static. */
+/* Part of a sentence: "its token has expired". Static. */
 const char *mt_token_words(enum mt_token_outcome o);
 
 /*
- * The token in a value of a place: what begins behind `prefix` (whatever its case, wherever it is) with the first letter that a token
- * may have, as Envoy takes it. false: the prefix is not there, and the value is no token.
+ * Finds the token in the value of a place, as Envoy does. It starts at the first letter of
+ * base64url or dot after `prefix`, which may be anywhere in the value and in any case; without such
+ * a letter, the whole value is the token. False: the value does not contain the prefix, so it is
+ * not a token.
  */
 bool mt_token_in(const char *prefix, struct mt_slice value, struct mt_slice *token);
 
-/* ---- rules.c: made and kept; control thread ---------------------------------------------------------- */
+/* ---- rules.c: rules; control thread ---------------------------------------------------------- */
 
-/* Copied whole, with `id` its own and one reference; places and what is sanitized are found here. NULL: no memory. */
+/*
+ * Copies the rules and their places, gives them an `id` and one reference, and collects
+ * `sanitized`. NULL: no memory.
+ */
 struct mt_token_rules *mt_token_rules_new(const struct mt_token_rule *rules, uint32_t n,
 	const struct mt_token_place *places, uint32_t n_places);
 struct mt_token_rules *mt_token_rules_hold(struct mt_token_rules *r);
 /* NULL is allowed. Any thread. */
 void mt_token_rules_drop(struct mt_token_rules *r);
 
-/* ---- source.c: where a rule's keys are from ---------------------------------------------------------- */
+/* ---- source.c: sources of keys --------------------------------------------------------------- */
 
-/* Counted, and shared by all rules that say the same. */
+/* Reference-counted; shared by all rules with the same source. */
 struct mt_jwks_source *mt_jwks_source_hold(struct mt_jwks_source *s);
 void mt_jwks_source_drop(struct mt_jwks_source *s);
-/* Which set of keys it is; grows with each other one. Any thread. */
+/* Number of the current key set; increases whenever the keys change. Any thread. */
 uint64_t mt_jwks_source_generation(const struct mt_jwks_source *s);
-/* Held; NULL: none is there yet. Any thread but a worker. */
+/* Takes a reference to the current key set; NULL if there is none yet. Any thread but a worker. */
 struct mt_jwks *mt_jwks_source_keys(struct mt_jwks_source *s, uint64_t *generation);
-/* A token asks for a key that it does not have: it may be looked for before its time. Any thread but a worker. */
+/*
+ * Reports that a token needs a key that the set lacks, so that the set may be fetched before it is
+ * due. Any thread but a worker.
+ */
 void mt_jwks_source_missed(struct mt_jwks_source *s);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The thread, and its lanes.
+ * The thread that verifies tokens, and the lanes.
  *
- *	worker: put, rung = 1, asleep? then write
- *	thread: rung = 0, take; before it sleeps: asleep = 1, rung? then it stays up
+ *	worker: put, rung = 1; if asleep, write to the eventfd
+ *	thread: rung = 0, take; before it sleeps: asleep = 1; if rung, do not sleep
  *
- * Both store, then load, sequentially consistent: either the worker sees that the thread sleeps, or that one what was put.
+ * Both sides store and then load, sequentially consistent. So either the worker sees that the
+ * thread sleeps, or the thread sees that the worker has put a token.
  */
 #include "mt_token_pool.h"
 
@@ -20,11 +21,11 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define TURN 8 /* tokens of one worker before the next one's */
+#define TURN 8 /* tokens of one worker before those of the next */
 
 struct mt_token_pool {
-	mt_cache_aligned uint32_t rung; /* workers: w 1; thread: w 0 */
-	uint32_t asleep;		/* thread: w, workers: r */
+	mt_cache_aligned uint32_t rung; /* workers set it, the thread clears it */
+	uint32_t asleep;		/* the thread writes it, workers read it */
 	uint32_t stop;
 	int fd;
 	bool started;
@@ -33,7 +34,7 @@ struct mt_token_pool {
 	struct mt_token_lane *lanes;
 };
 
-/* ---- rings ----------------------------------------------------------------------------------------- */
+/* ---- rings ----------------------------------------------------------------------------------- */
 
 static void put(struct mt_token_ring *r, uint32_t slot)
 {
@@ -50,7 +51,7 @@ static bool take(struct mt_token_ring *r, uint32_t *slot)
 	return true;
 }
 
-/* ---- worker ---------------------------------------------------------------------------------------- */
+/* ---- worker ---------------------------------------------------------------------------------- */
 
 struct mt_token_slot *mt_token_lane_slot(struct mt_token_lane *l)
 {
@@ -84,12 +85,12 @@ struct mt_token_slot *mt_token_lane_take(struct mt_token_lane *l)
 
 void mt_token_lane_give_back(struct mt_token_lane *l, struct mt_token_slot *s)
 {
-	/* Whoever reads this memory later is not to find what opens doors. */
+	/* A token is a credential: leave no copy in memory. */
 	OPENSSL_cleanse(s->token, s->len);
 	l->free[l->n_free++] = (uint8_t)mt_token_lane_index(l, s);
 }
 
-/* ---- thread ---------------------------------------------------------------------------------------- */
+/* ---- thread ---------------------------------------------------------------------------------- */
 
 static bool serve(struct mt_token_lane *l)
 {
@@ -135,7 +136,7 @@ static void *loop(void *arg)
 	return NULL;
 }
 
-/* ---- boot ------------------------------------------------------------------------------------------ */
+/* ---- boot ------------------------------------------------------------------------------------ */
 
 static int start(struct mt_token_pool *p)
 {
@@ -165,7 +166,7 @@ static bool make_lane(struct mt_token_pool *p, struct mt_token_lane *l)
 	memset(l, 0, sizeof(*l));
 	l->pool = p;
 	l->wake = nobody;
-	/* Address space until it is used. */
+	/* Backed by memory only once they are used. */
 	l->slots = calloc(MT_TOKEN_SLOTS, sizeof(*l->slots));
 	for (uint32_t i = 0; i < MT_TOKEN_SLOTS; i++)
 		l->free[l->n_free++] = (uint8_t)(MT_TOKEN_SLOTS - 1 - i);

@@ -38,9 +38,9 @@ void mt_jwks_store_free(struct mt_jwks_store *s)
 	free(s);
 }
 
-/* ---- shares ---------------------------------------------------------------------------------------- */
+/* ---- limits per namespace -------------------------------------------------------------------- */
 
-/* Sources that are fetched, or of these the busy ones, of a namespace. */
+/* Number of fetched sources of a namespace; `busy`: only those with a fetch in progress. */
 static uint32_t count_of(const struct mt_jwks_store *all, const char *ns, bool busy)
 {
 	const struct mt_list *n;
@@ -54,7 +54,7 @@ static uint32_t count_of(const struct mt_jwks_store *all, const char *ns, bool b
 	return count;
 }
 
-/* The last quarter of places is for namespaces that have less than a quarter. */
+/* The last quarter of the limit is for namespaces that have less than a quarter. */
 static bool has_place(const struct mt_jwks_store *all, const char *ns)
 {
 	return all->n < MT_JWKS_SOURCES - MT_JWKS_SOURCES / 4 ||
@@ -67,7 +67,7 @@ static bool may_begin(const struct mt_jwks_store *all, const char *ns)
 	       (all->n_busy < MT_JWKS_TRANSFERS && count_of(all, ns, true) < MT_JWKS_TRANSFERS / 4);
 }
 
-/* ---- counted --------------------------------------------------------------------------------------- */
+/* ---- references ------------------------------------------------------------------------------ */
 
 struct mt_jwks_source *mt_jwks_source_hold(struct mt_jwks_source *s)
 {
@@ -132,7 +132,7 @@ void mt_jwks_source_missed(struct mt_jwks_source *s)
 	pthread_mutex_unlock(&s->store->lock);
 }
 
-/* ---- made ------------------------------------------------------------------------------------------ */
+/* ---- creation -------------------------------------------------------------------------------- */
 
 static uint32_t timeout_of(const struct mt_jwks_said *said)
 {
@@ -247,7 +247,7 @@ struct mt_jwks_source *mt_jwks_store_get(
 	return s;
 }
 
-/* What is told of one: not who asks there, and by what password (RFC 3986 §3.2.1). */
+/* The URI for reports: without user and password (RFC 3986 §3.2.1). */
 static void show_uri(const char *uri, char *to, size_t size)
 {
 	const char *authority = strstr(uri, "://") + 3,
@@ -257,7 +257,7 @@ static void show_uri(const char *uri, char *to, size_t size)
 	snprintf(to, size, "%.*s%s", (int)(authority - uri), uri, host ? host + 1 : authority);
 }
 
-/* ---- fetched --------------------------------------------------------------------------------------- */
+/* ---- fetches --------------------------------------------------------------------------------- */
 
 static int64_t backoff(uint32_t failed)
 {
@@ -265,7 +265,7 @@ static int64_t backoff(uint32_t failed)
 			  : MT_MIN(INT64_C(1) << (failed - 1), MT_JWKS_BACKOFF_S);
 }
 
-/* The same keys again are no other generation: what was found of tokens by them still holds. */
+/* True if the keys are the same: then the generation stays, and cached outcomes remain valid. */
 static bool are_same(const struct mt_jwks *a, const struct mt_jwks *b)
 {
 	if (!a || a->n != b->n)
@@ -325,7 +325,10 @@ static int64_t due_at(const struct mt_jwks_source *s)
 	return s->missed && !s->status.failed ? MT_MIN(s->status.next, early) : s->status.next;
 }
 
-/* The clock was set back: what was to be far away is not waited for. */
+/*
+ * When the source is due: at once if it is due after more than MT_JWKS_REFRESH_S, because then the
+ * clock was set back.
+ */
 static int64_t turn_of(const struct mt_jwks_source *s, int64_t now_s)
 {
 	int64_t at = due_at(s);
@@ -333,7 +336,10 @@ static int64_t turn_of(const struct mt_jwks_source *s, int64_t now_s)
 	return at > now_s + MT_JWKS_REFRESH_S ? now_s : at;
 }
 
-/* Not the first of the list: those that fail would be due again before the last ones had their turn. */
+/*
+ * Takes the longest overdue source, not the first of the list, because failing sources would be due
+ * again before the last ones of the list are fetched.
+ */
 struct mt_jwks_source *mt_jwks_store_due(struct mt_jwks_store *all, int64_t now_s, int64_t *next)
 {
 	struct mt_jwks_source *found = NULL;
@@ -361,7 +367,7 @@ struct mt_jwks_source *mt_jwks_store_due(struct mt_jwks_store *all, int64_t now_
 	return found;
 }
 
-/* ---- told ------------------------------------------------------------------------------------------ */
+/* ---- status ---------------------------------------------------------------------------------- */
 
 bool mt_jwks_store_status(
 	struct mt_jwks_store *all, uint32_t i, struct mt_jwks_status *out, char *name, size_t size)

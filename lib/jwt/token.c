@@ -1,13 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A token against rules. What costs least is looked at first, and the signature last: the answer is the same. */
+/*
+ * Verifies a token against rules. Cheap checks come first and the signature last; the order does
+ * not affect whether a token is valid.
+ */
 #include "mt_jwt_priv.h"
 
 #include <ctype.h>
 #include <string.h>
 
-/* A day's clocks are not that wrong; what is later is never. */
+/* Later times count as this one, which no clock reaches. */
 #define TIME_MAX (INT64_C(1) << 50)
-/* Who had no key may have one soon, and a wrong signature may be one of a key that is not here yet. */
+/*
+ * s to cache an outcome that new keys may change: AGAIN_S for missing keys, or for a signature that
+ * may be by a key not fetched yet. KEPT_S at most for other invalid tokens.
+ */
 #define AGAIN_S 2
 #define KEPT_S	300
 
@@ -39,7 +45,7 @@ const char *mt_token_words(enum mt_token_outcome o)
 	return words[o];
 }
 
-/* ---- where it stands ------------------------------------------------------------------------------- */
+/* ---- extraction ------------------------------------------------------------------------------ */
 
 static bool is_letter(uint8_t c)
 {
@@ -64,11 +70,11 @@ bool mt_token_in(const char *prefix, struct mt_slice value, struct mt_slice *tok
 	return true;
 }
 
-/* ---- its parts ------------------------------------------------------------------------------------- */
+/* ---- parts of a token ------------------------------------------------------------------------ */
 
 struct parsed {
 	const char *text;
-	size_t signed_len; /* header and claims */
+	size_t signed_len; /* length of header and claims */
 	const char *claims, *sig;
 	size_t header_len, claims_len, sig_len;
 };
@@ -92,7 +98,7 @@ static bool split(const char *token, size_t len, struct parsed *p)
 	return true;
 }
 
-/* NULL: it is no JSON object in base64url. */
+/* Decodes a JSON object in base64url; NULL if it is invalid. */
 static json_t *object(const char *part, size_t len, uint8_t *scratch)
 {
 	ssize_t n = mt_base64url(part, len, scratch);
@@ -116,7 +122,7 @@ static bool is_text_or_absent(const json_t *o, const char *name)
 	return !v || json_is_string(v);
 }
 
-/* RFC 7519 §4.1.3: a text, or a list of texts. */
+/* True if absent, a text or a list of texts (RFC 7519 §4.1.3). */
 static bool are_audiences(const json_t *aud)
 {
 	const json_t *v;
@@ -132,7 +138,10 @@ static bool are_audiences(const json_t *aud)
 	return json_is_array(aud);
 }
 
-/* Seconds; a fraction is left out (RFC 7519 §2). false: it is no time. */
+/*
+ * Reads a time in seconds, without its fraction (RFC 7519 §2). Sets *at to `absent` if there is
+ * none. False if the claim is not a time.
+ */
 static bool time_of(const json_t *claims, const char *name, int64_t absent, int64_t *at)
 {
 	const json_t *v = json_object_get(claims, name);
@@ -147,9 +156,9 @@ static bool time_of(const json_t *claims, const char *name, int64_t absent, int6
 	return true;
 }
 
-/* ---- its claims ------------------------------------------------------------------------------------ */
+/* ---- audiences ------------------------------------------------------------------------------- */
 
-/* As Envoy compares them: without "http://", "https://" and a slash at the end. */
+/* Removes "http://" or "https://" and one slash at the end, as Envoy does before it compares. */
 static void bare_audience(const char **s, size_t *len)
 {
 	static const char *const schemes[] = {"http://", "https://"};
@@ -201,7 +210,7 @@ static bool is_for(const struct mt_token_rule *r, const json_t *aud)
 	return false;
 }
 
-/* ---- its signature --------------------------------------------------------------------------------- */
+/* ---- signature ------------------------------------------------------------------------------- */
 
 static bool may_be(const struct mt_jwk *k, const char *kid, const char *alg)
 {
@@ -243,7 +252,7 @@ static enum mt_token_outcome signature(const struct mt_token_rule *r, const stru
 	return o;
 }
 
-/* ---- together -------------------------------------------------------------------------------------- */
+/* ---- together -------------------------------------------------------------------------------- */
 
 struct times {
 	int64_t from, to;
@@ -262,7 +271,10 @@ static enum mt_token_outcome by_rule(const struct mt_token_rule *r, const struct
 	return o;
 }
 
-/* Rules of one issuer: one of them has to take it. What the last one says is told. */
+/*
+ * Tries the rules for the token's issuer until one accepts the token; otherwise the outcome is that
+ * of the last one.
+ */
 static enum mt_token_outcome by_rules(const struct mt_token_rules *rules, uint64_t allowed,
 	const struct parsed *p, const json_t *header, const json_t *claims,
 	struct mt_token_result *out)
@@ -279,7 +291,7 @@ static enum mt_token_outcome by_rules(const struct mt_token_rules *rules, uint64
 	return o;
 }
 
-/* An extension that has to be understood is understood by nobody here (RFC 7515 §4.1.11). */
+/* Rejects "crit", because no extension is supported (RFC 7515 §4.1.11). */
 static enum mt_token_outcome check_header(const json_t *header)
 {
 	const char *alg = json_string_value(json_object_get(header, "alg"));
@@ -327,7 +339,10 @@ static enum mt_token_outcome judge(const struct mt_token_rules *rules, uint64_t 
 	return o;
 }
 
-/* What can change soon is asked again soon; what cannot, a little later: rules and times are what they are. */
+/*
+ * Until when to cache an outcome; 0: not at all. A valid token until it expires; an invalid one for
+ * a shorter time if new keys may change the outcome.
+ */
 static int64_t keep_until(const struct mt_token_result *r, int64_t now)
 {
 	switch (r->outcome) {

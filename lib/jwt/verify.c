@@ -7,12 +7,15 @@
 #include <openssl/rsa.h>
 #include <string.h>
 
-/* "none" and what is signed by a shared secret is not here: who verifies by a published set has no secret. */
+/*
+ * Supported algorithms. "none" and those with a shared secret are missing, because published keys
+ * are not secret.
+ */
 static const struct algorithm {
 	const char *name;
-	const EVP_MD *(*digest)(void); /* NULL: the key's own */
+	const EVP_MD *(*digest)(void); /* NULL: given by the key */
 	uint8_t type;		       /* enum mt_jwk_type */
-	uint16_t bits;		       /* of a curve */
+	uint16_t bits;		       /* of the curve; 0: not EC */
 	bool pss;
 } algorithms[] = {
 	{"RS256", EVP_sha256, MT_JWK_RSA, 0, false},
@@ -47,7 +50,10 @@ bool mt_jwk_fits(const struct mt_jwk *k, const char *alg)
 	return a && a->type == k->type && (!a->bits || a->bits == k->bits);
 }
 
-/* r and s, each as long as the curve's order, as the library wants them: in DER. 0: they are not. */
+/*
+ * Converts r and s, each as long as the curve's order, to DER for the library. Returns the length;
+ * 0 if `sig` has another length or memory is short.
+ */
 static size_t ecdsa_der(const uint8_t *sig, size_t len, uint16_t bits, uint8_t out[160])
 {
 	size_t half = (bits + 7u) / 8;
