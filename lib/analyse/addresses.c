@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Blocks of addresses that are wider than they look. */
+/* Checks address blocks that are wider than they look. */
 #include "mt_analyse_priv.h"
 
 #include <stdio.h>
@@ -10,7 +10,7 @@ static bool is_v4(const char *s)
 	return strchr(s, ':') == NULL;
 }
 
-/* A private network that lies in the block and does not fill it; NULL: none. */
+/* A private network that is a proper part of the block; NULL: none. */
 static const char *private_within(const struct mt_addr *net, uint8_t bits, bool v4)
 {
 	static const char *const private[] = {
@@ -28,7 +28,7 @@ static const char *private_within(const struct mt_addr *net, uint8_t bits, bool 
 	return NULL;
 }
 
-/* Whether something behind the prefix is not zero, and the block is one that was meant as a network. */
+/* True if the address has bits set after the prefix. */
 static bool has_host_bits(const struct mt_addr *net, uint8_t bits, bool v4)
 {
 	uint32_t first = v4 ? bits + 96u : bits;
@@ -39,7 +39,7 @@ static bool has_host_bits(const struct mt_addr *net, uint8_t bits, bool v4)
 	return false;
 }
 
-/* What no host has: the last byte of it is zero, or of IPv6 the last eight. */
+/* True for an address that no host has: its last byte is zero, for IPv6 its last eight. */
 static bool is_network(const struct mt_addr *net, bool v4)
 {
 	for (uint32_t i = v4 ? 15 : 8; i < 16; i++)
@@ -108,7 +108,7 @@ void mt_an_addresses(
 	blocks(a, w, &s->remote_ip_blocks, true);
 	blocks(a, w, &s->not_ip_blocks, false);
 	blocks(a, w, &s->not_remote_ip_blocks, false);
-	/* Of one that is enforced nowhere something else is wrong. */
+	/* A policy that is enforced nowhere has another finding instead. */
 	if (remote->n && mt_an_policy_use_of(a, w->p->meta.serial))
 		mt_an_found(a, MT_FINDING_ID_remote_addresses, &w->p->meta, remote->v[0].line,
 			"%s is judged by the address of the peer, as ipBlocks would be",

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The list of findings: how one is added, sorted, and written. */
+/* The list of findings: adds, sorts and prints them as JSON. */
 #include "mt_analyse_priv.h"
 
 #include <stdarg.h>
@@ -53,7 +53,7 @@ bool mt_an_may(struct mt_analysis *a, uint64_t steps)
 	return true;
 }
 
-/* ---- documents by their serial ---------------------------------------------------------------------- */
+/* ---- documents by their serial --------------------------------------------------------------- */
 
 static void put_serial(struct mt_analysis *a, struct mt_strmap *m, uint64_t serial, const void *of)
 {
@@ -110,7 +110,7 @@ void mt_an_end(struct mt_analysis *a)
 	mt_region_fini(&a->region);
 }
 
-/* ---- in order --------------------------------------------------------------------------------------- */
+/* ---- in order -------------------------------------------------------------------------------- */
 
 static int compare(const void *x, const void *y)
 {
@@ -127,7 +127,7 @@ static int compare(const void *x, const void *y)
 	return c ? c : strcmp(a->text, b->text);
 }
 
-/* The same of the same line is said once. */
+/* Sorts the findings and removes duplicates. */
 static void sort(struct mt_analysis *a)
 {
 	uint32_t n = 0;
@@ -140,7 +140,10 @@ static void sort(struct mt_analysis *a)
 	a->n = n;
 }
 
-/* A client that is elsewhere may be named in many places: it is told once, and in how many. */
+/*
+ * Joins findings about unknown clients, which many documents may name: each is reported once, with
+ * the number of places.
+ */
 static void join(struct mt_analysis *a)
 {
 	struct mt_strmap first = {0};
@@ -170,7 +173,7 @@ static void join(struct mt_analysis *a)
 	mt_strmap_fini(&first);
 }
 
-/* Names of files need not be UTF-8. */
+/* File names need not be valid UTF-8. */
 static json_t *text(const char *s)
 {
 	json_t *j = json_string(s);

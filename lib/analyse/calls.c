@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What one caller may call. Of each rule the part that is known of him (name, address, port) is judged by lib/authz itself; whether
- * the rest fits hangs on the call, so a rule fits all his calls, some of them, or none.
+ * Finds what one caller may call. lib/authz evaluates the conditions of each rule whose data are
+ * known (identity, address, port). The other conditions depend on the call, so a rule matches all
+ * calls of the caller, some, or none.
  */
 #include "mt_analyse_priv.h"
 
@@ -11,32 +12,32 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Of policies in a sentence. */
+/* Policies that one sentence names, at most. */
 #define NAMES_MAX 5u
 
 enum may { NOTHING, SOME, ALL };
 
 struct caller {
 	struct mt_analysis *a;
-	struct mt_region scratch; /* of one rule */
+	struct mt_region scratch; /* memory for the evaluation of one rule */
 	struct mt_slice principal;
-	const struct mt_addr *from; /* NULL: anywhere */
-	bool vouched;		    /* by the port that the address enters by */
-	/* The last one that was looked for: instances of one service follow each other. */
+	const struct mt_addr *from; /* NULL: any address */
+	bool vouched;		    /* a workload port identifies callers from that address */
+	/* The last lookup, as instances of one service are adjacent. */
 	const struct mt_cluster *cluster;
 	const char *host;
 	uint16_t port;
 };
 
-/* What decides, and for which calls. */
+/* The rule that decides, and for which calls. */
 struct verdict {
 	enum may may;
 	const struct mt_authz_policy *by; /* NULL: no policy */
-	const struct mt_authz_rule *rule; /* NULL: none of its rules */
-	const char *why;		  /* what is no policy */
+	const struct mt_authz_rule *rule; /* NULL: no rule of the policy */
+	const char *why;		  /* a reason other than a policy */
 };
 
-/* ---- one rule --------------------------------------------------------------------------------------- */
+/* ---- one rule -------------------------------------------------------------------------------- */
 
 static bool is_told(
 	const struct caller *c, const struct mt_audit_row *at, const struct mt_authz_cond *w)
@@ -61,7 +62,7 @@ static bool is_told(
 	}
 }
 
-/* Those conditions that are told; *rest: there are others. */
+/* Copies the conditions whose data are known; *rest: there are others. */
 static struct mt_authz_conds told(
 	struct caller *c, const struct mt_audit_row *at, const struct mt_authz_conds *l, bool *rest)
 {
@@ -125,7 +126,7 @@ static enum may fits_part(struct caller *c, const struct mt_audit_row *at,
 	return m == ALL && rest ? SOME : m;
 }
 
-/* Each conjunction is compiled and judged. */
+/* Steps to evaluate a rule: each conjunction is compiled and evaluated. */
 static uint64_t cost(const struct mt_authz_rule *r)
 {
 	return mt_an_cost(r) + (uint64_t)MT_MAX(r->n_from, 1u) * MT_MAX(r->n_to, 1u) * MT_AN_WORD;
@@ -147,9 +148,12 @@ static enum may fits(
 	return most;
 }
 
-/* ---- all of them ------------------------------------------------------------------------------------ */
+/* ---- all of them ----------------------------------------------------------------------------- */
 
-/* The rule of these policies that fits most of his calls; of those alone that ask somebody, or of the others. */
+/*
+ * The rule that matches most calls of the caller; only of policies with a provider (`asks`), or
+ * only of those without.
+ */
 static struct verdict best(struct caller *c, const struct mt_audit_row *at,
 	const struct mt_authz_policy *const *v, uint32_t n, bool denies, bool asks)
 {
@@ -186,7 +190,7 @@ static struct verdict judge_list(
 	allow.why = names;
 	if (l->n_allow == 0)
 		allow = (struct verdict){.may = ALL, .why = "no policy of ALLOW is about it"};
-	/* Whatever policies say, somebody else has a word. */
+	/* Calls that policies allow also need the provider's decision. */
 	if (allow.may != NOTHING && asked.may != NOTHING) {
 		asked.may = SOME;
 		return asked;
@@ -215,7 +219,7 @@ static const struct mt_cluster *cluster_of(struct caller *c, const struct mt_aud
 	return c->cluster;
 }
 
-/* Whether the node itself calls it for him. */
+/* Why the node cannot call the service for the caller; NULL: it can. */
 static const char *unreached(struct caller *c, const struct mt_audit_row *at)
 {
 	static const struct mt_addr nowhere;
@@ -247,7 +251,7 @@ static struct verdict judge_row(struct caller *c, const struct mt_audit_row *at)
 	return out;
 }
 
-/* ---- in words --------------------------------------------------------------------------------------- */
+/* ---- output ---------------------------------------------------------------------------------- */
 
 static const char *value_text(struct mt_analysis *a, const struct mt_authz_value *v)
 {
@@ -304,7 +308,7 @@ static const char *conds_text(struct mt_analysis *a, const struct caller *c,
 	return text;
 }
 
-/* What it asks of the call. */
+/* Describes the rule's conditions on the call. */
 static const char *which(
 	const struct caller *c, const struct mt_audit_row *at, const struct mt_authz_rule *r)
 {
@@ -376,12 +380,12 @@ static json_t *all_rows(struct caller *c)
 	for (uint32_t i = 0; i < all->n_rows; i++) {
 		json_t *row = row_json(c, &all->rows[i]);
 
-		/* What was not looked at to its end is not said. */
+		/* After the limit on steps, the row may be wrong: leave it out. */
 		if (c->a->bounded) {
 			json_decref(row);
 			break;
 		}
-		/* Instances that are judged alike are one row; those of a host follow each other. */
+		/* Instances with the same result share a row; rows of a host are adjacent. */
 		if (!host || strcmp(host, all->rows[i].host) != 0) {
 			json_decref(of_host);
 			of_host = json_array();
@@ -407,7 +411,7 @@ json_t *mt_analyse_principal(
 	struct caller c = {.a = &a, .from = from, .vouched = bound};
 	json_t *list = NULL;
 
-	/* Who shows nothing is who lives there. */
+	/* Without a certificate, the caller is the workload at that address. */
 	if (!*principal && bound && bound->principal)
 		principal = bound->principal;
 	if (*principal)

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Hosts of one namespace that another one claims: services of the same name, routes that lead their calls away. */
+/*
+ * Finds hosts that two namespaces claim: services with the same name, and routes that send calls of
+ * another namespace's service to their own namespace.
+ */
 #include "mt_analyse_priv.h"
 
 #include <string.h>
 
-/* Of each host that is served: the service. */
+/* Maps each host to its service. */
 static void gather(struct mt_analysis *a, struct mt_strmap *owners)
 {
 	const struct mt_audit *all = a->in->audit;
@@ -26,9 +29,12 @@ static const struct mt_service_entry *owner_of(const struct mt_analysis *a,
 	return se;
 }
 
-/* ---- services --------------------------------------------------------------------------------------- */
+/* ---- services -------------------------------------------------------------------------------- */
 
-/* Which of two is used hangs on their age; policies of the other one's namespace are about nothing. */
+/*
+ * Reports a service if one of another namespace has the same host and is used instead, which
+ * depends on their age. Policies of the first one's namespace then have no effect on the host.
+ */
 static void check_service(
 	struct mt_analysis *a, const struct mt_strmap *owners, const struct mt_service_entry *se)
 {
@@ -44,7 +50,7 @@ static void check_service(
 	}
 }
 
-/* ---- routes ----------------------------------------------------------------------------------------- */
+/* ---- routes ---------------------------------------------------------------------------------- */
 
 static bool is_of_mesh(const struct mt_virtual_service *v)
 {
@@ -54,7 +60,10 @@ static bool is_of_mesh(const struct mt_virtual_service *v)
 	return v->n_gateways == 0;
 }
 
-/* What is written in the namespaces of the service, of the mesh and of the node is written by who operates them. */
+/*
+ * True if the route's namespace is neither the service's nor the root namespace nor the node's.
+ * Documents in these three are by the operators of the service, the mesh or the node.
+ */
 static bool is_foreign(const struct mt_analysis *a, const char *ns, const char *service)
 {
 	const char *own = a->m->mesh.ns;
@@ -63,7 +72,10 @@ static bool is_foreign(const struct mt_analysis *a, const char *ns, const char *
 	       !(own && strcmp(ns, own) == 0);
 }
 
-/* To the namespace that the route is of: what its own people cannot do to others' calls otherwise. */
+/*
+ * Reports a rule that sends calls to the route's own namespace: without it, the authors of the
+ * route could not receive these calls.
+ */
 static void check_rule(struct mt_analysis *a, const struct mt_strmap *owners,
 	const struct mt_virtual_service *v, const struct mt_rule *r,
 	const struct mt_service_entry *of, const char *host)

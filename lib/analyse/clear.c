@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Services as a whole: who is about them, and what travels in clear text. */
+/* Checks services as a whole: which policies apply, and what is called in plaintext. */
 #include "mt_analyse_priv.h"
 
 #include "mt_lend.h"
@@ -12,9 +12,9 @@
 struct service {
 	const struct mt_audit_row *first;
 	uint32_t classes[MT_INSTANCE_CLASSES];
-	uint32_t guarded, strict, disabled;   /* of those that are not outside */
-	uint32_t allowed;		      /* of these: a policy of ALLOW says who may call */
-	uint32_t tls, clear, unreached, lend; /* how instances are called */
+	uint32_t guarded, strict, disabled;   /* of instances that are not outside */
+	uint32_t allowed;		      /* of these: policies specify who may call */
+	uint32_t tls, clear, unreached, lend; /* how clients here call the instances */
 };
 
 struct services {
@@ -51,7 +51,7 @@ static bool is_guarded(const struct mt_audit_row *r)
 	return r->rules && !mt_authz_is_idle(r->rules);
 }
 
-/* Or nobody may. */
+/* True if a policy of ALLOW specifies who may call, or a DENY denies all. */
 static bool says_who(const struct mt_authz *rules)
 {
 	for (; rules; rules = rules->also) {
@@ -98,14 +98,17 @@ static void gather(struct mt_analysis *a, struct services *all)
 	}
 }
 
-/* ---- open ------------------------------------------------------------------------------------------- */
+/* ---- open ------------------------------------------------------------------------------------ */
 
 static uint32_t inside(const struct service *s)
 {
 	return s->classes[MT_INSTANCE_BARE] + s->classes[MT_INSTANCE_MESHED];
 }
 
-/* Whoever brings no policies of his own here may have them where his proxies are. */
+/*
+ * True if some instance has no restriction. Without any AuthorizationPolicy here, instances with
+ * sidecars do not count, because their policies may be elsewhere.
+ */
 static bool is_open(const struct mt_analysis *a, const struct service *s)
 {
 	if (s->classes[MT_INSTANCE_BARE] == 0 && a->m->authorization_policies.n == 0)
@@ -126,7 +129,7 @@ static void check(struct mt_analysis *a, const struct service *s)
 			inside(s) - s->guarded, inside(s), s->first->host, s->first->port);
 }
 
-/* ---- outside, as nobody says otherwise --------------------------------------------------------------- */
+/* ---- outside by default ---------------------------------------------------------------------- */
 
 static bool would_select(
 	const struct mt_audit_row *r, const struct mt_meta *m, const struct mt_policy_scope *scope)
@@ -135,7 +138,10 @@ static bool would_select(
 	       (!scope->selector || mt_labels_match(&scope->selector->labels, &r->labels));
 }
 
-/* Of its namespace: those of the mesh are for whatever is in it. */
+/*
+ * A policy of the instance's namespace that would select it. Policies of the root namespace do not
+ * count, because they are for whatever is in the mesh.
+ */
 static const struct mt_meta *would_be_about(
 	const struct mt_analysis *a, const struct mt_audit_row *r)
 {
@@ -152,7 +158,7 @@ static void check_outside(struct mt_analysis *a, const struct mt_audit_row *r)
 {
 	const struct mt_meta *by;
 
-	/* One that is found by its name alone is elsewhere anyway. */
+	/* A service that is resolved by DNS is outside anyway. */
 	if (r->class != MT_INSTANCE_OUTSIDE || r->se->location.set || r->se->kubernetes ||
 		r->se->resolution.v >= MT_RESOLUTION_DNS)
 		return;
@@ -179,9 +185,9 @@ void mt_an_clear(struct mt_analysis *a)
 	mt_strmap_fini(&all.by_name);
 }
 
-/* ---- a row for each --------------------------------------------------------------------------------- */
+/* ---- a row for each service ------------------------------------------------------------------ */
 
-/* What callers may speak at its address. */
+/* What callers may use: mutual TLS, plaintext, or both. */
 static const char *callers(const struct mt_analysis *a, const struct service *s)
 {
 	if (inside(s) && s->strict == inside(s))
@@ -191,7 +197,10 @@ static const char *callers(const struct mt_analysis *a, const struct service *s)
 	return "clear text or mutual TLS";
 }
 
-/* Names that are not looked up yet are called as the rule says. */
+/*
+ * How the node calls the instances. For an external name that is not resolved yet, the
+ * DestinationRule decides.
+ */
 static const char *called(const struct service *s)
 {
 	const struct mt_tls_settings *t = mt_an_settings_of(s->first->policy, s->first->port);
@@ -210,7 +219,7 @@ static json_t *text(const char *s)
 	return j ? j : json_string("?");
 }
 
-/* Who may call, in a word. */
+/* How far the service is restricted, in one word. */
 static const char *guarded(const struct mt_analysis *a, const struct service *s)
 {
 	if (inside(s) == 0)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* TLS that a DestinationRule asks for, and that instances are not called by, as something else is said in its place. */
+/* Finds `tls` settings of DestinationRules that are not used because others replace them. */
 #include "mt_analyse_priv.h"
 
 #include <string.h>
@@ -11,7 +11,10 @@ static const char *mode_word(const struct mt_tls_settings *t)
 	return t && t->mode.set ? words[t->mode.v] : "none";
 }
 
-/* The mesh's own is spoken to proxies whether or not it is written. */
+/*
+ * True if instances are called without TLS that these settings ask for. With sidecars only
+ * ISTIO_MUTUAL without auto mTLS counts, because otherwise the mesh's mutual TLS is used anyway.
+ */
 static bool is_lost(
 	const struct mt_analysis *a, const struct mt_audit_row *r, const struct mt_tls_settings *t)
 {
@@ -21,7 +24,7 @@ static bool is_lost(
 	       (a->m->mesh.no_auto_mtls && t->mode.v == MT_TLS_ISTIO_MUTUAL);
 }
 
-/* ---- what is said of a port replaces all that is said of the host ------------------------------------ */
+/* ---- port settings replace host settings ----------------------------------------------------- */
 
 static const struct mt_port_policy *port_of(const struct mt_traffic_policy *p, uint16_t port)
 {
@@ -45,7 +48,7 @@ static void check_port(struct mt_analysis *a, const struct mt_audit_row *r,
 			r->port, r->host, mode_word(tls), tls->mode.line);
 }
 
-/* ---- of two rules for one host one gives the policy --------------------------------------------------- */
+/* ---- two rules for one host ------------------------------------------------------------------ */
 
 static bool is_of_same_host(const struct mt_analysis *a, const struct mt_destination_rule *x,
 	const struct mt_audit_row *r)
@@ -74,7 +77,7 @@ static void check_joined(struct mt_analysis *a, const struct mt_audit_row *r,
 		mode_word(instead));
 }
 
-/* ---- of its own namespace, and not for clients here ---------------------------------------------------- */
+/* ---- rules that are not exported to clients here --------------------------------------------- */
 
 static void check_export(
 	struct mt_analysis *a, const struct mt_audit_row *r, const struct mt_destination_rule *d)
@@ -90,7 +93,7 @@ static void check_export(
 			a->m->mesh.ns ? a->m->mesh.ns : r->se->meta.ns);
 }
 
-/* What a BackendTLSPolicy asks for counts before all of them. */
+/* A BackendTLSPolicy (tls_by) takes precedence over all DestinationRules. */
 static void check_row(struct mt_analysis *a, const struct mt_audit_row *r)
 {
 	const struct mt_destination_rule *used = mt_an_rule_of(a, r->policy);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Ports of gateways that this node is: who comes in, and where he is led. */
+/* Checks ports of gateways on this node: what they accept, and where they route it. */
 #include "mt_analyse_priv.h"
 
 #include <string.h>
 #include <strings.h>
 
-/* ---- clear text ------------------------------------------------------------------------------------- */
+/* ---- plaintext ------------------------------------------------------------------------------- */
 
-/* "*", or "*" of a namespace. */
+/* True for "*" and "NAMESPACE/*". */
 static bool is_any(const char *host)
 {
 	const char *slash = strchr(host, '/');
@@ -19,7 +19,7 @@ static bool asks_who(const struct mt_audit_gate *g)
 {
 	const struct mt_gateway_tls *t = g->server->tls;
 
-	/* Of TLS that is passed on, whoever ends it asks. */
+	/* With passthrough, the server that terminates TLS asks for certificates. */
 	if (t && (t->mode.v == MT_GATEWAY_MUTUAL || t->mode.v == MT_GATEWAY_ISTIO_MUTUAL ||
 			 t->mode.v == MT_GATEWAY_PASSTHROUGH ||
 			 t->mode.v == MT_GATEWAY_AUTO_PASSTHROUGH))
@@ -41,9 +41,9 @@ static void check_text(struct mt_analysis *a, const struct mt_audit_gate *g)
 		}
 }
 
-/* ---- TLS that is passed on to whom it names ----------------------------------------------------------- */
+/* ---- AUTO_PASSTHROUGH ------------------------------------------------------------------------ */
 
-/* Services that are passed on to now; each has a name without a subset for each of its ports. */
+/* Number of service ports that TLS is forwarded to now; each has a cluster without a subset. */
 static uint32_t count_passed(const struct mt_snapshot *s)
 {
 	uint32_t n = 0;
@@ -68,7 +68,7 @@ static void check_passing(struct mt_analysis *a, const struct mt_audit_gate *g)
 			s->port.number.v, count_passed(a->in->snap));
 }
 
-/* ---- who comes in ----------------------------------------------------------------------------------- */
+/* ---- routes of gateways ---------------------------------------------------------------------- */
 
 static bool names_gateway(const struct mt_virtual_service *v, const struct mt_gateway *g)
 {
@@ -100,7 +100,7 @@ static void note_hosts(struct mt_analysis *a)
 	}
 }
 
-/* A service of ours which nobody guards; NULL: there is no such host, or somebody does. */
+/* The host of a service that no policy restricts; NULL: there is no such host, or a policy does. */
 static const char *unguarded(const struct mt_analysis *a, const char *word, const char *ns)
 {
 	const char *found = mt_strmap_get(&a->hosts, word);

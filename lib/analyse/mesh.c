@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the Node says of the whole: exceptions, who borrows its identity; and certificates at their end. */
+/*
+ * Checks settings of the Node for all objects (exceptions, use of the node's identity), and
+ * certificates that end soon.
+ */
 #include "mt_analyse_priv.h"
 #include "mt_x509.h"
 
@@ -10,10 +13,10 @@
 #define SOON_S (7 * DAY_S)
 #define ENDS_S (14 * DAY_S)
 #define LONG_S (366 * (int64_t)DAY_S)
-/* Those of a mesh last for a day and are renewed at its half: one that is not is told in its last fifth. */
+/* Mesh certificates last for a day and are renewed at half of it: report one in its last fifth. */
 #define PART 5
 
-/* ---- spec.unenforced -------------------------------------------------------------------------------- */
+/* ---- spec.unenforced ------------------------------------------------------------------------- */
 
 static void check_unenforced(struct mt_analysis *a, const struct mt_node_unenforced *u)
 {
@@ -51,7 +54,7 @@ static void check_unenforced(struct mt_analysis *a, const struct mt_node_unenfor
 			u->until_text.s);
 }
 
-/* ---- spec.mesh.lend --------------------------------------------------------------------------------- */
+/* ---- spec.mesh.lend -------------------------------------------------------------------------- */
 
 static bool is_everybody(const char *s)
 {
@@ -72,9 +75,9 @@ static void check_lend(struct mt_analysis *a, const struct mt_node_lend *l)
 				l->clients[i].s, l->n_to ? "" : ", towards every namespace");
 }
 
-/* ---- certificates ----------------------------------------------------------------------------------- */
+/* ---- certificates ---------------------------------------------------------------------------- */
 
-/* `soon`: how long before its end it is told. */
+/* Reports a certificate that ends in at most `soon` seconds. */
 static void tell_end(struct mt_analysis *a, const struct mt_meta *of, uint32_t line,
 	const char *what, int64_t until, int64_t soon)
 {
@@ -87,7 +90,7 @@ static void tell_end(struct mt_analysis *a, const struct mt_meta *of, uint32_t l
 			"%s ends in %" PRId64 " days", what, left / DAY_S);
 }
 
-/* The text of base64; NULL: it is none. */
+/* Decodes base64; NULL if it is invalid. */
 static char *plain_of(struct mt_analysis *a, const char *coded)
 {
 	size_t len = strlen(coded);
@@ -147,7 +150,7 @@ void mt_an_mesh(struct mt_analysis *a)
 		const struct mt_kube_secret *s = a->m->secrets.v[i];
 		const struct mt_object_row *row = mt_an_row(a, s->meta.serial);
 
-		/* One that nothing names is shown to nobody. */
+		/* A Secret to which nothing refers is not used. */
 		if (row && row->status <= MT_OBJECT_NOTES)
 			check_secret(a, s);
 	}

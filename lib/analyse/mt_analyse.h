@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * lib/analyse: what is wrong with policies that are right: which services are open, which rules never decide, what travels in clear
- * text, what is nobody's; and what a given caller may call. It looks at what is compiled (rules as they are judged) and at the
- * documents that it was compiled of, for their lines. What is found is certain: where a question cannot be decided nothing is
- * said. The daemon asks it for `analyse`, and for --analyse, where nothing runs. Control thread only.
+ * lib/analyse: finds mistakes in valid policies: services that anybody may call, rules that never
+ * decide, plaintext traffic, conditions that no caller meets. Also reports what a given caller may
+ * call. It evaluates the compiled rules, and reads the documents for their lines. Every finding is
+ * certain: if a question cannot be decided, nothing is reported. The daemon calls it for the
+ * command `analyse`, and for --analyse without a running node. Control thread only.
  */
 #pragma once
 
@@ -14,12 +15,12 @@
 #include <jansson.h>
 
 enum mt_finding_severity {
-	MT_FINDING_OPEN,     /* who may call is not restricted */
-	MT_FINDING_PLAIN,    /* in clear text */
-	MT_FINDING_SHADOWED, /* it never decides */
-	MT_FINDING_DEAD,     /* it has no effect, or not its own */
-	MT_FINDING_RISK,     /* it does less, or more, than it looks */
-	MT_FINDING_NOTE,     /* worth knowing: it makes nobody fail */
+	MT_FINDING_OPEN,     /* callers are not restricted */
+	MT_FINDING_PLAIN,    /* traffic is in plaintext */
+	MT_FINDING_SHADOWED, /* a rule or object never decides */
+	MT_FINDING_DEAD,     /* a document has no effect, or not the intended one */
+	MT_FINDING_RISK,     /* a document does less or more than it seems to */
+	MT_FINDING_NOTE,     /* for information: no failure */
 	MT_FINDING_SEVERITIES
 };
 
@@ -31,9 +32,9 @@ enum mt_finding_id {
 };
 
 struct mt_finding_kind {
-	const char *id; /* "open-service" */
+	const char *id; /* "open_service" */
 	enum mt_finding_severity severity;
-	const char *meaning, *remedy; /* remedy NULL: there is nothing to do */
+	const char *meaning, *remedy; /* remedy NULL: none is needed */
 };
 
 const struct mt_finding_kind *mt_finding_kind(enum mt_finding_id id);
@@ -41,33 +42,38 @@ const struct mt_finding_kind *mt_finding_kind(enum mt_finding_id id);
 const char *mt_finding_severity_str(enum mt_finding_severity s);
 
 /*
- * So many comparisons (values of rules, names, rows) one question costs at most, some tenths of a second, as a node answers between its
- * other work. What is behind that is not said, and the answer says so.
+ * Limit on the comparisons (values of rules, names, rows) for one analysis: some tenths of a
+ * second, because a running node does its other work on the same thread. Checks beyond it are
+ * skipped, and the result says so.
  */
 #define MT_ANALYSE_STEPS UINT64_C(20000000)
 
 struct mt_analyse_in {
 	struct mt_object_table *table;	/* finished */
-	const struct mt_audit *audit;	/* of compiling it */
-	const struct mt_snapshot *snap; /* which came of that */
-	int64_t wall;			/* seconds since 1970 */
+	const struct mt_audit *audit;	/* of the compilation */
+	const struct mt_snapshot *snap; /* the result of the compilation */
+	int64_t wall;			/* Unix time */
 	int64_t since,
-		until; /* from when to when the node's certificate is good; until 0: it has none */
-	bool identity; /* the node has one */
-	const char *principal; /* of it, "cluster.local/ns/a/sa/b"; NULL: none, or not known */
-	uint64_t steps;	       /* comparisons at most; 0: MT_ANALYSE_STEPS */
+		until; /* validity of the node's certificate, Unix time; until 0: it has none */
+	bool identity; /* the node has an identity */
+	/* of the node, "cluster.local/ns/a/sa/b"; NULL: none, or not known */
+	const char *principal;
+	uint64_t steps; /* limit on comparisons; 0: MT_ANALYSE_STEPS */
 };
 
 /*
- * {"found": N, "notes": M, "bounded": false, "services": [...], "findings": [{"severity", "finding", "where", "object", "reason", "remedy"}]}; N is how
- * many are more than notes; bounded: there is so much that not all was looked at. NULL: no memory.
+ * Returns {"found": N, "notes": M, "bounded": false, "services": [...], "findings": [{"severity",
+ * "finding", "where", "object", "reason", "remedy"}]}. N is the number of findings that are not
+ * notes. "bounded": some checks were skipped because of the limit. The caller owns the result.
+ * NULL: no memory.
  */
 json_t *mt_analyse(const struct mt_analyse_in *in);
 
 /*
- * What a caller of that principal ("cluster.local/ns/a/sa/b"; "": one without a certificate) may call, from that address (NULL:
- * any). {"principal", "bounded", "calls": [{"service", "port", "may": "all" | "methods" | "nothing", "which", "rule"}]}; bounded: there
- * are more of them. NULL: no memory.
+ * Returns what a caller with this principal ("cluster.local/ns/a/sa/b"; "": without a certificate)
+ * may call from this address (NULL: any). {"principal", "bounded", "calls": [{"service", "port",
+ * "may": "all" | "methods" | "nothing", "which", "rule"}]}. "bounded": "calls" is incomplete. The
+ * caller owns the result. NULL: no memory.
  */
 json_t *mt_analyse_principal(
 	const struct mt_analyse_in *in, const char *principal, const struct mt_addr *from);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Namespaces, accounts and interfaces that the documents have. */
+/* Collects the namespaces, accounts and interfaces of the documents, and finds typing errors. */
 #include "mt_analyse_priv.h"
 
 #include <ctype.h>
@@ -12,9 +12,9 @@ static void put(struct mt_strmap *m, const char *key)
 		(void)mt_strmap_put(m, key, (void *)key, NULL);
 }
 
-/* ---- gathered --------------------------------------------------------------------------------------- */
+/* ---- collection ------------------------------------------------------------------------------ */
 
-/* "NAME", or "spiffe://DOMAIN/ns/NAMESPACE/sa/NAME". */
+/* `account`: "NAME", or "spiffe://DOMAIN/ns/NAMESPACE/sa/NAME". */
 static void put_account(struct mt_analysis *a, const char *ns, const char *account)
 {
 	const char *other = account ? strstr(account, "/ns/") : NULL,
@@ -57,7 +57,10 @@ static void gather_workloads(struct mt_analysis *a)
 		put(&a->served, ((const struct mt_kube_service *)m->services.v[i])->meta.ns);
 }
 
-/* What is about others says nothing of whether its namespace is there. */
+/*
+ * True for kinds that apply to other objects. Such a document does not prove that its namespace
+ * exists.
+ */
 static bool is_policy(const struct mt_object *o)
 {
 	static const char *const words[] = {"AuthorizationPolicy", "PeerAuthentication",
@@ -93,7 +96,10 @@ static void gather_objects(struct mt_analysis *a)
 	for (uint32_t i = 0; i < t->n; i++) {
 		const struct mt_object *o = t->rows[i].o;
 
-		/* What every cluster has is in a picture of one; who writes some by hand leaves it out. */
+		/*
+		 * A dump of a cluster contains kube-system, documents written by hand do not. If it
+		 * is here, the namespaces are complete.
+		 */
 		if (strcmp(o->kind, "Namespace") == 0) {
 			a->all_namespaces |= strcmp(o->name, "kube-system") == 0;
 			put(&a->namespaces, o->name);
@@ -110,7 +116,7 @@ static void gather_objects(struct mt_analysis *a)
 	}
 }
 
-/* What nobody writes and every mesh has. */
+/* Adds names that every mesh has but documents may lack. */
 static void gather_own(struct mt_analysis *a)
 {
 	const struct mt_node_mesh *said = a->m->node ? a->m->node->mesh : NULL;
@@ -118,7 +124,7 @@ static void gather_own(struct mt_analysis *a)
 	put(&a->namespaces, "default");
 	put(&a->namespaces, "kube-system");
 	put(&a->namespaces, a->in->audit->root_ns);
-	/* It is a client of others, too. */
+	/* The node is a client of services, too. */
 	if (a->in->principal)
 		put_account(a, "", a->in->principal);
 	if (!said)
@@ -128,7 +134,7 @@ static void gather_own(struct mt_analysis *a)
 		put_account(a, said->ns.s, said->service_account.s);
 }
 
-/* Hosts are in small letters, and so are compared. */
+/* Keys are in lower case, because hosts are; the value is the original name. */
 static void put_interface(struct mt_analysis *a, const char *name)
 {
 	char *copy = name ? mt_region_strdup(&a->region, name) : NULL;
@@ -139,7 +145,7 @@ static void put_interface(struct mt_analysis *a, const char *name)
 	if (!copy || !*copy)
 		return;
 	before = mt_strmap_get(&a->interfaces, copy);
-	/* One that is written with capitals is how servers have it; hosts are seldom. */
+	/* Prefer a name with capitals: servers have it so, and hosts seldom have capitals. */
 	if (!before || !strcmp(before, copy))
 		(void)mt_strmap_put(&a->interfaces, copy, (void *)name, NULL);
 }
@@ -188,7 +194,7 @@ static void gather_interfaces(struct mt_analysis *a)
 	}
 }
 
-/* Who enters by a port of workloads has a name also in clear text. */
+/* Callers at a workload port have an identity in plaintext, too. */
 static void look_at_ports(struct mt_analysis *a)
 {
 	const struct mt_node *n = a->m->node;
@@ -226,7 +232,7 @@ bool mt_an_knows_account(const struct mt_analysis *a, const char *ns, const char
 	       mt_strmap_get(&a->accounts, key) != NULL;
 }
 
-/* ---- slips of the pen ------------------------------------------------------------------------------- */
+/* ---- typing errors --------------------------------------------------------------------------- */
 
 static size_t common_head(const char *a, const char *b)
 {
@@ -237,7 +243,10 @@ static size_t common_head(const char *a, const char *b)
 	return n;
 }
 
-/* A word's letters: a digit, or a letter that stands alone ("team-a"), tells names apart. */
+/*
+ * True for a letter after another letter. Digits and single letters ("team-a") distinguish names on
+ * purpose.
+ */
 static bool is_in_word(const char *s, size_t at)
 {
 	bool before = at > 0 && isalpha((unsigned char)s[at - 1]);
@@ -251,18 +260,18 @@ bool mt_an_is_slip(const char *a, const char *b)
 
 	if (strcmp(a, b) == 0 || MT_MIN(n, m) < 5 || mt_edit_distance(a, b, 2) > 1)
 		return false;
-	if (!a[at] || !b[at]) /* one letter more at the end, as of many and one */
+	if (!a[at] || !b[at]) /* one letter more at the end, as in a plural */
 		return is_in_word(a[at] ? a : b, at);
 	if (n == m && !a[at + 1])
 		return false;
-	/* A dash more or less is a slip, too. */
+	/* An added or missing dash is an error, too. */
 	return (isalpha((unsigned char)a[at]) || a[at] == '-') &&
 	       (isalpha((unsigned char)b[at]) || b[at] == '-') &&
 	       (at == 0 || isalpha((unsigned char)a[at - 1]) || a[at] == '-' || b[at] == '-') &&
 	       (at > 0 || isalpha((unsigned char)a[1]));
 }
 
-/* Of each of them a word is compared with. */
+/* Reserves the steps to compare a word with each key. */
 static bool may_look(struct mt_analysis *a, const struct mt_strmap *m)
 {
 	return mt_an_may(a, (uint64_t)m->n * MT_AN_WORD);
@@ -281,7 +290,7 @@ const char *mt_an_slip_of(struct mt_analysis *a, const struct mt_strmap *m, cons
 	return best;
 }
 
-/* Digits, and letters that stand alone, tell names apart, whatever else is like. */
+/* True if both contain the same digits in order; other digits distinguish names on purpose. */
 static bool same_marks(const char *a, const char *b)
 {
 	for (;; a++, b++) {
@@ -294,7 +303,10 @@ static bool same_marks(const char *a, const char *b)
 	}
 }
 
-/* The letter behind the head that both have is in a word of three letters or more, in either. */
+/*
+ * True if position `at`, where two names begin to differ, is in or just after a word of three or
+ * more letters, but not at its start.
+ */
 static bool is_in_long_word(const char *s, size_t at)
 {
 	size_t from = at, to = at;
@@ -306,7 +318,10 @@ static bool is_in_long_word(const char *s, size_t at)
 	return to - from >= 3 && at > from;
 }
 
-/* Two letters have changed places, or one within is missing: a slip also in words that are short, as "web". */
+/*
+ * True for errors that count in short words, too, as in "web": two adjacent letters have changed
+ * places, or, from four letters on, an inner one is missing.
+ */
 static bool is_short_slip(const char *a, const char *b)
 {
 	size_t n = strlen(a), m = strlen(b), at = common_head(a, b);

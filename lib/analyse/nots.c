@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What rules leave out: callers whose token is not looked at, as they bring none; all but those that a DENY names. */
+/*
+ * Finds callers that rules do not consider: those without a token, and all except those that a DENY
+ * names.
+ */
 #include "mt_analyse_priv.h"
 
 #include <string.h>
 
-/* ---- what a rule says of tokens --------------------------------------------------------------------- */
+/* ---- what a rule says of tokens -------------------------------------------------------------- */
 
-/* Any one: of a call that has none nothing more is said. */
+/* True if a `not` matches any text, so that only calls without a value match. */
 static bool is_presence(const struct mt_authz_cond *c)
 {
 	for (uint32_t i = 0; i < c->n_nots; i++)
@@ -15,7 +18,10 @@ static bool is_presence(const struct mt_authz_cond *c)
 	return false;
 }
 
-/* Of what a token says: `wanted` some text, `left_out` some text, `absent`: that there is none. */
+/*
+ * What a rule requires of tokens: `wanted`: a value; `left_out`: not a value; `absent`: no value at
+ * all.
+ */
 struct token_words {
 	bool wanted, left_out, absent;
 };
@@ -65,7 +71,7 @@ bool mt_an_wants_token(const struct mt_authz_rule *r)
 	return token_words_of(r).wanted;
 }
 
-/* Some DENY is for who has no token: for which calls that is meant somebody has thought of. */
+/* True if a DENY is for calls without a token. Then the author has considered such calls. */
 static bool denies_tokenless(const struct mt_authz *l)
 {
 	for (uint32_t i = 0; i < l->n_deny; i++)
@@ -75,7 +81,10 @@ static bool denies_tokenless(const struct mt_authz *l)
 	return false;
 }
 
-/* Some rule of ALLOW asks for one, and all others for who calls: who of them needs none somebody has thought of. */
+/*
+ * True if a rule of ALLOW requires a token and each of the others requires an identity. Then the
+ * author has considered which callers need no token.
+ */
 static bool allows_tokens(const struct mt_authz *l)
 {
 	bool any = false;
@@ -100,7 +109,7 @@ bool mt_an_is_evaded(const struct mt_list_words *l, const struct mt_authz_rule *
 	return allow ? w.left_out && !w.wanted : w.wanted && !l->allows_tokens;
 }
 
-/* ---- who is left ------------------------------------------------------------------------------------ */
+/* ---- DENY for all except named callers ------------------------------------------------------- */
 
 static bool leaves_out(const struct mt_authz_conds *l, bool *any)
 {
@@ -115,7 +124,7 @@ static bool leaves_out(const struct mt_authz_conds *l, bool *any)
 	return true;
 }
 
-/* A rule of DENY that is for all calls of everybody but those that it names. */
+/* True for a rule of DENY on all calls of all callers except those that it names. */
 static bool is_for_others(const struct mt_authz_rule *r)
 {
 	bool any = false;

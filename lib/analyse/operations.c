@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What calls are for, as rules have it: interfaces, methods and paths that no call has. */
+/* Checks interfaces, methods and paths in rules that no call has. */
 #include "mt_analyse_priv.h"
 
 #include <ctype.h>
@@ -21,7 +21,10 @@ static const char *last_of(const char *s)
 	return dot ? dot + 1 : s;
 }
 
-/* An interface of the same package whose name goes on, or of the same name in another package. */
+/*
+ * A known interface of the same package, where one name starts with the other, or with the same
+ * name in another package.
+ */
 static const char *alike(struct mt_analysis *a, const char *name)
 {
 	const char *key, *best = NULL, *own = last_of(name);
@@ -44,7 +47,10 @@ static const char *alike(struct mt_analysis *a, const char *name)
 	return best;
 }
 
-/* Services of Kubernetes have names of their own: which interfaces are behind them nobody says. */
+/*
+ * Checks an interface. At ports of Kubernetes Services an unknown one is not reported, because
+ * names of Services do not show their interfaces.
+ */
 static void check_interface(struct mt_analysis *a, const struct mt_written *w,
 	const struct mt_policy_use *use, const char *s, size_t len, uint32_t line)
 {
@@ -53,7 +59,10 @@ static void check_interface(struct mt_analysis *a, const struct mt_written *w,
 	if (!name || !*name || strchr(name, '*'))
 		return;
 	known = mt_strmap_get(&a->interfaces, name);
-	/* Hosts are in small letters whatever the interface is; one with capitals is the interface itself. */
+	/*
+	 * Hosts are in lower case even if the interface is not; a known name with capitals is
+	 * exact.
+	 */
 	if (known && strcmp(known, name) != 0 && strncmp(known, s, len) != 0)
 		mt_an_found(a, MT_FINDING_ID_unknown_interface, &w->p->meta, line,
 			"there is no %.*s; %s is there, and capitals count", (int)len, s, known);
@@ -81,7 +90,7 @@ static void check_method(
 			"the method %s; routes here ask for %s", s, meant);
 }
 
-/* ---- methods, interfaces ---------------------------------------------------------------------------- */
+/* ---- methods, interfaces --------------------------------------------------------------------- */
 
 static bool is_verb(const char *s)
 {
@@ -94,7 +103,7 @@ static bool is_verb(const char *s)
 	return false;
 }
 
-/* In front of ports of bytes, too, they may be meant for HTTP there. */
+/* Checks methods. At ports of opaque TCP they may be meant for HTTP. */
 static void methods(struct mt_analysis *a, const struct mt_written *w,
 	const struct mt_policy_use *use, const struct mt_texts *l)
 {
@@ -130,7 +139,7 @@ static void interfaces(struct mt_analysis *a, const struct mt_written *w,
 			check_interface(a, w, use, l->v[i].s, strlen(l->v[i].s), l->v[i].line);
 }
 
-/* ---- paths ------------------------------------------------------------------------------------------ */
+/* ---- paths ----------------------------------------------------------------------------------- */
 
 static uint32_t slashes(const char *s)
 {
@@ -141,14 +150,14 @@ static uint32_t slashes(const char *s)
 	return n;
 }
 
-/* "/INTERFACE/METHOD", of which a star may stand for the begin or the end. */
+/* Checks a path "/INTERFACE/METHOD", which may begin or end with a star. */
 static void check_path(struct mt_analysis *a, const struct mt_written *w,
 	const struct mt_policy_use *use, const struct mt_text *t)
 {
 	const char *s = t->s[0] == '/' ? t->s + 1 : t->s, *end = strchr(s, '/');
 	size_t len = strlen(t->s);
 	bool any = t->s[0] == '*', cut = len > 1 && t->s[len - 1] == '*';
-	/* A suffix may hold both slashes, all others one behind the first. */
+	/* A suffix may contain both slashes, other forms one slash after the first. */
 	uint32_t n = slashes(any ? t->s : s), most = any ? 2 : 1;
 
 	if (len == 0 || strcmp(t->s, "*") == 0 || strchr(t->s, '{') || mt_an_star_inside(a, w, t))
@@ -176,7 +185,7 @@ void mt_an_operation(
 {
 	const struct mt_policy_use *use = mt_an_policy_use_of(a, w->p->meta.serial);
 
-	/* What HTTP means by these, where other proxies judge it, is theirs. */
+	/* At other ports these fields may be for HTTP, which other proxies evaluate. */
 	if (!use || !use->messages)
 		return;
 	methods(a, w, use, &o->methods);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* AuthorizationPolicies as they are written: what about each is wrong by itself. */
+/* Checks each AuthorizationPolicy by itself, as it is written. */
 #include "mt_analyse_priv.h"
 
 #include <string.h>
@@ -16,7 +16,7 @@ static bool is_empty(const struct mt_policy_rule *r)
 	return !r->n_from && !r->n_to && !r->n_when;
 }
 
-/* ---- what is not enforced --------------------------------------------------------------------------- */
+/* ---- what is not enforced -------------------------------------------------------------------- */
 
 bool mt_an_is_about(const struct mt_analysis *a, const struct mt_authorization_policy *p,
 	const struct mt_audit_row *r)
@@ -27,13 +27,13 @@ bool mt_an_is_about(const struct mt_analysis *a, const struct mt_authorization_p
 	       (!p->scope.selector || mt_labels_match(&p->scope.selector->labels, &r->labels));
 }
 
-/* Also STRICT and tokens have their rules there. */
+/* True for a compiled AuthorizationPolicy; lists also contain rules for STRICT and for tokens. */
 static bool is_policy(const struct mt_authz_policy *p)
 {
 	return p->serial && strstr(p->by, "AuthorizationPolicy ");
 }
 
-/* Some rule lets everybody in, so none of them keeps anybody out. */
+/* True if a rule of ALLOW admits all calls, so that no other one restricts them. */
 static bool lets_all_in(const struct mt_authz *l)
 {
 	for (uint32_t i = 0; i < l->n_allow; i++)
@@ -43,7 +43,7 @@ static bool lets_all_in(const struct mt_authz *l)
 	return false;
 }
 
-/* An enforced policy of the same action; beside AUDIT, of any. */
+/* True if `rules` has an enforced policy of the same action; for AUDIT, of any action. */
 static bool has_other(const struct mt_authorization_policy *p, const struct mt_authz *rules)
 {
 	for (; rules; rules = rules->also) {
@@ -57,7 +57,10 @@ static bool has_other(const struct mt_authorization_policy *p, const struct mt_a
 	return false;
 }
 
-/* Whether something is enforced wherever it would be. */
+/*
+ * True if `p` has no `targetRefs`, would apply to some instances, and an enforced policy applies to
+ * each of them.
+ */
 static bool is_rehearsal(const struct mt_analysis *a, const struct mt_authorization_policy *p)
 {
 	bool any = false;
@@ -91,7 +94,7 @@ static void check_unenforced(struct mt_analysis *a, const struct mt_authorizatio
 			: "it denies nobody, and no other policy does in its place");
 }
 
-/* ---- rules beside each other ------------------------------------------------------------------------ */
+/* ---- rules that do not fit together ---------------------------------------------------------- */
 
 static bool says_who(const struct mt_policy_rule *r)
 {
@@ -103,7 +106,7 @@ static bool says_who(const struct mt_policy_rule *r)
 	return r->n_from > 0;
 }
 
-/* What everybody may ask of a server: whether it lives, and how it is. */
+/* True for operations that any caller may use: health, metrics and the like. */
 static bool is_for_all(const char *s)
 {
 	static const char *const words[] = {
@@ -136,7 +139,11 @@ static bool says_what(const struct mt_policy_rule *r)
 	return false;
 }
 
-/* A dash too many makes two rules of one. Ports alone may well be for everybody: those of metrics. */
+/*
+ * Reports rules that a superfluous dash may have split: one only on callers, one only on
+ * operations. A rule with only ports is not reported, because it may well be for all callers, as
+ * for metrics.
+ */
 static void check_split(struct mt_analysis *a, const struct mt_authorization_policy *p)
 {
 	const struct mt_policy_rule *who = NULL;
@@ -153,7 +160,7 @@ static void check_split(struct mt_analysis *a, const struct mt_authorization_pol
 				mt_an_line_or(who->origin.line, &p->meta));
 }
 
-/* Whoever calls writes metadata himself. */
+/* Reports ALLOW rules that depend on metadata only, which any caller can set. */
 static void check_metadata(struct mt_analysis *a, const struct mt_written *w)
 {
 	const struct mt_policy_rule *r = w->rule;
@@ -228,7 +235,7 @@ static void check_left_out(struct mt_analysis *a, const struct mt_written *w)
 	}
 }
 
-/* ---- a policy --------------------------------------------------------------------------------------- */
+/* ---- a policy -------------------------------------------------------------------------------- */
 
 bool mt_an_has_authentication(const struct mt_analysis *a, const struct mt_authorization_policy *p)
 {
@@ -243,7 +250,10 @@ bool mt_an_has_authentication(const struct mt_analysis *a, const struct mt_autho
 	return false;
 }
 
-/* Whose tokens count somebody has to say, in its namespace or for all. */
+/*
+ * Reports a rule that needs a token, if there is no RequestAuthentication in its namespace or the
+ * root namespace.
+ */
 static void check_token(struct mt_analysis *a, const struct mt_written *w)
 {
 	const struct mt_texts *asked = NULL;
@@ -296,7 +306,7 @@ static void check(struct mt_analysis *a, const struct mt_authorization_policy *p
 		check_rule(a, &(struct mt_written){p, &p->rules[i], false});
 }
 
-/* ---- who needs a name of the caller, on a node that has none itself --------------------------------- */
+/* ---- rules on identities, on a node without an identity -------------------------------------- */
 
 static bool names_callers(const struct mt_authorization_policy *p)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who callers are, as rules have it: names that nobody has. */
+/* Checks identities in rules that no caller has. */
 #include "mt_analyse_priv.h"
 
 #include <stdio.h>
@@ -8,7 +8,7 @@
 
 #define SCHEME "spiffe://"
 #define OF_DOMAIN                                                                                  \
-	"cluster.local" /* which Istio takes for the mesh's own, whatever that is called */
+	"cluster.local" /* in policies, it means the mesh's own trust domain, whatever its name */
 
 static bool has_star(const char *s)
 {
@@ -20,7 +20,7 @@ bool mt_an_star_inside(struct mt_analysis *a, const struct mt_written *w, const 
 	size_t len = strlen(t->s);
 	const char *star = len > 1 ? strchr(t->s + 1, '*') : NULL;
 
-	/* One at each end is read as the first alone. */
+	/* If there is a star at each end, only the first one is a wildcard. */
 	if (!star || (star == t->s + len - 1 && t->s[0] != '*'))
 		return false;
 	mt_an_found(a, MT_FINDING_ID_star_inside, &w->p->meta, t->line,
@@ -29,9 +29,9 @@ bool mt_an_star_inside(struct mt_analysis *a, const struct mt_written *w, const 
 	return true;
 }
 
-/* ---- namespaces and accounts ------------------------------------------------------------------------ */
+/* ---- namespaces and accounts ----------------------------------------------------------------- */
 
-/* Whether Kubernetes lets one be called so. */
+/* True if the name has only characters that Kubernetes permits in a namespace. */
 static bool is_namespace(const char *s)
 {
 	return s[strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789-")] == '\0';
@@ -68,7 +68,7 @@ static bool knows_namespace(const struct mt_analysis *a, const char *ns)
 	return mt_strmap_get(&a->namespaces, ns) || mt_strmap_get(&a->served, ns);
 }
 
-/* Of which namespace an account of that name is, if not of this one; NULL: of none. */
+/* "NAMESPACE/ACCOUNT" of an account with this name; NULL: none. */
 static const char *elsewhere(struct mt_analysis *a, const char *account)
 {
 	const char *key, *best = NULL;
@@ -108,7 +108,7 @@ static void check_account(struct mt_analysis *a, const struct mt_written *w, con
 			there ? "; there is " : "", there ? there : "");
 }
 
-/* ---- principals ------------------------------------------------------------------------------------- */
+/* ---- principals ------------------------------------------------------------------------------ */
 
 static bool is_domain(const struct mt_analysis *a, const char *domain, size_t len)
 {
@@ -139,7 +139,10 @@ static void check_domain(struct mt_analysis *a, const struct mt_written *w, cons
 			own);
 }
 
-/* Behind "/ns/": NAMESPACE/sa/ACCOUNT; false: another form. */
+/*
+ * Checks NAMESPACE/sa/ACCOUNT, which follows "/ns/". `cut`: the text ends with a star. False if it
+ * has another form.
+ */
 static bool check_identity(struct mt_analysis *a, const struct mt_written *w, const char *rest,
 	bool cut, uint32_t line)
 {
@@ -156,7 +159,10 @@ static bool check_identity(struct mt_analysis *a, const struct mt_written *w, co
 	return sa || cut;
 }
 
-/* NAMESPACE/ACCOUNT, as `serviceAccounts` has it, also behind the mesh's trust domain: names of trust domains have dots. */
+/*
+ * True for NAMESPACE/ACCOUNT, as in `serviceAccounts`, also after the mesh's trust domain. A dot
+ * shows that the first part is a trust domain.
+ */
 static bool is_short(const struct mt_analysis *a, const char *s)
 {
 	const char *slash = strchr(s, '/');
@@ -168,7 +174,10 @@ static bool is_short(const struct mt_analysis *a, const char *s)
 	return slash && !strchr(slash + 1, '/') && !memchr(s, '.', (size_t)(slash - s));
 }
 
-/* Who is of no Kubernetes may have a name of any form, but not one that is nearly of this. */
+/*
+ * Reports a principal of another form: a mistake if it is nearly the mesh's form, otherwise
+ * possible for workloads outside of Kubernetes.
+ */
 static void check_form(struct mt_analysis *a, const struct mt_written *w, const struct mt_text *t)
 {
 	if (is_short(a, t->s) || !strchr(t->s, '/') || strstr(t->s, "/sa/") ||
@@ -182,7 +191,7 @@ static void check_form(struct mt_analysis *a, const struct mt_written *w, const 
 			t->s);
 }
 
-/* A prefix that ends within a namespace's name, which fits others that begin so. */
+/* Reports a prefix that ends in a namespace's name: it matches other namespaces, too. */
 static void check_open_end(struct mt_analysis *a, const struct mt_written *w, const char *rest,
 	size_t len, const char *behind, uint32_t line)
 {
@@ -194,7 +203,10 @@ static void check_open_end(struct mt_analysis *a, const struct mt_written *w, co
 			ns, behind);
 }
 
-/* A suffix without a namespace: an account of that name may be made wherever somebody may make one. */
+/*
+ * Reports a suffix without a namespace, because an account of that name can be made in any
+ * namespace.
+ */
 static void check_suffix(struct mt_analysis *a, const struct mt_written *w, const struct mt_text *t)
 {
 	const char *sa = strstr(t->s, "/sa/"),
@@ -238,7 +250,7 @@ void mt_an_principal_text(
 			"%s is no TRUSTDOMAIN/ns/NAMESPACE/sa/ACCOUNT", s);
 }
 
-/* ---- a source --------------------------------------------------------------------------------------- */
+/* ---- a source -------------------------------------------------------------------------------- */
 
 static void principals(struct mt_analysis *a, const struct mt_written *w, const struct mt_texts *l)
 {
@@ -259,7 +271,7 @@ static void namespaces(struct mt_analysis *a, const struct mt_written *w, const 
 	}
 }
 
-/* "NAMESPACE/ACCOUNT", or one of the policy's namespace. */
+/* "NAMESPACE/ACCOUNT", or an account of the policy's namespace. */
 static void accounts(struct mt_analysis *a, const struct mt_written *w, const struct mt_texts *l)
 {
 	for (uint32_t i = 0; i < l->n; i++) {
@@ -270,7 +282,7 @@ static void accounts(struct mt_analysis *a, const struct mt_written *w, const st
 		if (slash && strchr(slash + 1, '/'))
 			mt_an_found(a, MT_FINDING_ID_unknown_account, &w->p->meta, l->v[i].line,
 				"%s is no NAMESPACE/ACCOUNT, as `serviceAccounts` takes it", s);
-		/* One without its namespace is of the policy's own, which need not be what was meant. */
+		/* Without a namespace it is in the policy's own, which may not be meant. */
 		else if (!slash && !mt_an_knows_account(a, ns, s) && elsewhere(a, s))
 			mt_an_found(a, MT_FINDING_ID_unknown_account, &w->p->meta, l->v[i].line,
 				"%s is %s/%s here, which nothing has; there is %s", s, ns, s,
@@ -302,9 +314,12 @@ void mt_an_source(
 	mt_an_addresses(a, w, s);
 }
 
-/* ---- conditions ------------------------------------------------------------------------------------- */
+/* ---- conditions ------------------------------------------------------------------------------ */
 
-/* The key that is meant by one that is none; up to the bracket, if it names something there. */
+/*
+ * The condition key that an unknown key resembles; NULL: none. One with a name in brackets is
+ * compared up to the bracket.
+ */
 static const char *condition_meant(const char *key)
 {
 	const char *known;
@@ -326,7 +341,7 @@ static void check_key(
 	const char *meant;
 	bool named;
 
-	/* Istio has these as well; that they cannot be evaluated is told of the policy. */
+	/* Istio has `experimental` keys; another finding says that they are not supported. */
 	if (mt_authz_is_condition(c->key.s) || strncmp(c->key.s, "experimental.", 13) == 0)
 		return;
 	meant = condition_meant(c->key.s);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is found of rules over all places where they are enforced. */
+/* Reports findings on rules over all places where they are enforced. */
 #include "mt_analyse_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* "AuthorizationPolicy a/b, line 7", of the file if it is another one's. */
+/* Names the rule that covers or denies this one, with its file and line. */
 static const char *name_of(struct mt_analysis *a, const struct mt_rule_use *u)
 {
 	const struct mt_authorization_policy *by = mt_an_written(a, u->by->serial);
@@ -81,7 +81,7 @@ static void check_use(
 			u->lone_host);
 }
 
-/* ---- rules that are enforced nowhere though their policy is ----------------------------------------- */
+/* ---- rules that are enforced nowhere, of policies that are ----------------------------------- */
 
 static bool has_ports(const struct mt_policy_rule *r, const char **one, uint32_t *line)
 {
@@ -125,7 +125,7 @@ static bool has_message_fields(const struct mt_policy_rule *r)
 	return false;
 }
 
-/* Of all that it may select the ports are known. */
+/* True if the ports of all instances that the policy may select are known. */
 static bool is_all_known(const struct mt_analysis *a, const struct mt_authorization_policy *p)
 {
 	return !a->mesh && !mt_an_has_templates(a, p->meta.ns);
@@ -147,7 +147,10 @@ static void check_absent(struct mt_analysis *a, const struct mt_authorization_po
 			"nothing that it selects has port %s", port);
 }
 
-/* What is left out is the instance's port; the service's, where that is another one, leaves out nothing. */
+/*
+ * `notPorts` compare with the instance's port. If `word` is only the service's port, it excludes
+ * nothing: returns the instance's port. Otherwise returns 0.
+ */
 static uint16_t instance_port(
 	const struct mt_analysis *a, const struct mt_authorization_policy *p, const char *word)
 {
@@ -182,7 +185,7 @@ static void check_left_ports(
 		uint16_t port =
 			mt_an_may(a, a->in->audit->n_rows) ? instance_port(a, p, l->v[i].s) : 0;
 
-		/* Who writes both leaves it out. */
+		/* No mistake if the list has the instance's port, too. */
 		if (port && !has_number(l, port))
 			mt_an_found(a, MT_FINDING_ID_unknown_port, &p->meta, l->v[i].line,
 				"%s is the service's port, so it leaves out nothing: the "
@@ -247,7 +250,7 @@ static void check_policy(struct mt_analysis *a, const struct mt_authorization_po
 	}
 }
 
-/* A DENY of which no rule is left denies nobody, and is in no list. */
+/* A DENY without any rule left denies no call and is in no list. */
 static void check_gone(struct mt_analysis *a, const struct mt_authorization_policy *p)
 {
 	const struct mt_object_row *row = mt_an_row(a, p->meta.serial);

@@ -1,32 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Policies that select nothing, and why: a slip in labels, another namespace, what is outside of the mesh. */
+/*
+ * Finds policies that select nothing, and why: a typing error in labels, another namespace,
+ * instances outside of the mesh.
+ */
 #include "mt_analyse_priv.h"
 
 #include <string.h>
 
-/* One that `show objects` calls inert or shadowed. */
+/* A policy that `show objects` calls inert. */
 struct idle {
 	struct mt_analysis *a;
 	const struct mt_object_row *row;
 	const struct mt_meta *meta;
 	const struct mt_policy_scope *scope;
-	const struct mt_labels *want; /* NULL: all */
+	const struct mt_labels *want; /* NULL: all workloads */
 };
 
-/* ---- workloads -------------------------------------------------------------------------------------- */
+/* ---- workloads ------------------------------------------------------------------------------- */
 
 static bool fits(const struct idle *p, const struct mt_labels *have)
 {
 	return !p->want || mt_labels_match(p->want, have);
 }
 
-/* row NULL: it is no instance of a service. */
+/* `row` is NULL unless it is an instance of a service. */
 typedef void workload_fn(void *arg, const struct mt_meta *of, const struct mt_labels *labels,
 	int class, const struct mt_audit_row *row);
 
 #define NOT_SERVED (-1)
 
-/* Instances of services, and what may be one some day. */
+/* Calls `fn` for each instance of a service, and for all that may become one. */
 static void each_workload(const struct mt_analysis *a, workload_fn *fn, void *arg)
 {
 	const struct mt_model *m = a->m;
@@ -37,7 +40,10 @@ static void each_workload(const struct mt_analysis *a, workload_fn *fn, void *ar
 	for (uint32_t i = 0; i < m->service_entries.n; i++) {
 		const struct mt_service_entry *se = m->service_entries.v[i];
 
-		/* Those that are not visible to the node, or whose host is another one's. */
+		/*
+		 * Also endpoints that are not visible to the node, or whose host belongs to another
+		 * ServiceEntry.
+		 */
 		for (uint32_t k = 0; k < se->n_endpoints; k++)
 			fn(arg, &se->meta, &se->endpoints[k].labels, NOT_SERVED, NULL);
 		if (se->selector && se->selector->labels.n_kv)
@@ -48,7 +54,7 @@ static void each_workload(const struct mt_analysis *a, workload_fn *fn, void *ar
 
 		fn(arg, &w->meta, &w->w.labels, NOT_SERVED, NULL);
 	}
-	/* What a Service selects has these labels, wherever it is. */
+	/* Also selectors of Services: workloads with these labels may be elsewhere. */
 	for (uint32_t i = 0; i < m->services.n; i++) {
 		const struct mt_kube_service *s = m->services.v[i];
 
@@ -62,17 +68,19 @@ static void each_workload(const struct mt_analysis *a, workload_fn *fn, void *ar
 	}
 }
 
-/* ---- what is near ----------------------------------------------------------------------------------- */
+/* ---- similar selections ---------------------------------------------------------------------- */
 
 struct near {
 	const struct idle *p;
-	uint32_t selected, outside, unserved; /* in its namespace */
-	uint32_t there;			      /* workloads of its namespace */
-	const char *elsewhere;		      /* a namespace in which it would select */
-	bool several;			      /* there is another such */
-	const struct mt_kv *wrong, *meant;    /* a label, and what is like it */
+	uint32_t selected, outside, unserved; /* in the policy's namespace */
+	uint32_t there;			      /* workloads of the policy's namespace */
+	/* a namespace in which the policy would select something */
+	const char *elsewhere;
+	bool several; /* there are several such namespaces */
+	/* a label of the selector, and a similar one that exists */
+	const struct mt_kv *wrong, *meant;
 	const struct mt_audit_row
-		*left; /* an instance that was meant, of which nobody says who may call */
+		*left; /* an instance that was meant, to which no ALLOW policy applies */
 };
 
 static void look_at_label(struct near *n, const struct mt_kv *want, const struct mt_labels *have)
@@ -137,7 +145,7 @@ static void look_at(void *arg, const struct mt_meta *of, const struct mt_labels 
 		note_left(n, row);
 }
 
-/* It is for gateways, of other nodes or of this one, where no Gateway is for it yet. */
+/* True for a policy on gateways: of other nodes, or of this one while it has no such Gateway. */
 static bool is_of_gateways(const struct idle *p)
 {
 	const struct mt_node *node = p->a->m->node;
@@ -153,13 +161,13 @@ static bool is_of_gateways(const struct idle *p)
 	return false;
 }
 
-/* Of all namespaces: what it may be about need not be among what is served here. */
+/* True for a policy of the root namespace with a selector, which may be for workloads elsewhere. */
 static bool is_of_root(const struct idle *p)
 {
 	return strcmp(p->meta->ns, p->a->in->audit->root_ns) == 0 && p->want;
 }
 
-/* ---- told ------------------------------------------------------------------------------------------- */
+/* ---- findings -------------------------------------------------------------------------------- */
 
 static const struct mt_policy_target *first_target(const struct mt_policy_scope *s)
 {
@@ -168,7 +176,7 @@ static const struct mt_policy_target *first_target(const struct mt_policy_scope 
 	return t && t->name.s && t->kind.s ? t : NULL;
 }
 
-/* Read, but not served here. */
+/* True if the target is among the documents, though not served here. */
 static bool is_read(const struct idle *p, const struct mt_policy_target *target)
 {
 	const struct mt_object_table *t = p->a->in->table;
@@ -183,7 +191,7 @@ static bool is_read(const struct idle *p, const struct mt_policy_target *target)
 	return false;
 }
 
-/* Of that name, and of another kind; NULL: there is none. */
+/* The kind of another object with the target's name; NULL: none. */
 static const char *other_kind(const struct idle *p, const struct mt_policy_target *target)
 {
 	static const char *const kinds[] = {"Service", "ServiceEntry", "Gateway"};
@@ -202,7 +210,7 @@ static void tell_target(const struct idle *p, const struct mt_policy_target *t)
 {
 	const char *other = other_kind(p, t);
 
-	/* Classes are of the whole cluster, and seldom written down. */
+	/* Classes are of the whole cluster, and seldom among the documents. */
 	if (is_read(p, t) || strcmp(t->kind.s, "GatewayClass") == 0)
 		mt_an_found(p->a, MT_FINDING_ID_selects_idle, p->meta, 0,
 			"%s %s is not served here", t->kind.s, t->name.s);
@@ -224,7 +232,7 @@ static const char *labels_text(struct mt_analysis *a, const struct mt_labels *l)
 	return text ? text : "";
 }
 
-/* What an operator asks first: who gets in meanwhile. */
+/* Text on who may call while the policy has no effect, which operators want to know first. */
 static const char *so(const struct idle *p, const struct near *n)
 {
 	const char *words;
@@ -259,7 +267,7 @@ static void tell_namespace(const struct idle *p)
 {
 	const char *meant = mt_an_near_of(p->a, &p->a->served, p->meta->ns);
 
-	/* One for all that is not in the root namespace is for nobody. */
+	/* A policy without a selector is for its own namespace, except in the root namespace. */
 	if (!meant && !p->want)
 		mt_an_found(p->a, MT_FINDING_ID_selects_nothing, p->meta, 0,
 			"nothing that is served is of namespace %s; what is for the whole mesh is "
@@ -271,13 +279,16 @@ static void tell_namespace(const struct idle *p)
 			meant ? "; " : "", meant ? meant : "", meant ? " is there" : "");
 }
 
-/* A PeerAuthentication of a namespace or of the mesh, of which the instances have their own: it is for those to come. */
+/*
+ * True for a PeerAuthentication of a namespace or the mesh. If all its instances have their own, it
+ * is for future ones.
+ */
 static bool is_passed_over(const struct idle *p)
 {
 	return strcmp(p->row->o->kind, "PeerAuthentication") == 0 && !p->want;
 }
 
-/* Instances of its namespace are there, and speak something else. */
+/* True if the policy is for Dubbo, and no instance of its namespace uses Dubbo. */
 static bool is_of_another_protocol(const struct idle *p)
 {
 	const struct mt_audit *all = p->a->in->audit;
@@ -295,7 +306,10 @@ static bool is_of_another_protocol(const struct idle *p)
 	return there;
 }
 
-/* This node's, where it is the gateway that the labels are of and the policy is elsewhere; NULL: it is not so. */
+/*
+ * The node's namespace if the node is the gateway that the labels select, but the policy is in
+ * another namespace; otherwise NULL.
+ */
 static const char *gateways_ns(const struct idle *p)
 {
 	const struct mt_node *node = p->a->m->node;
@@ -308,7 +322,7 @@ static const char *gateways_ns(const struct idle *p)
 	return ns;
 }
 
-/* All that may be selected, each label of it against those that are wanted. */
+/* Steps to compare each label of all possible workloads with those wanted. */
 static uint64_t cost(const struct idle *p)
 {
 	const struct mt_model *m = p->a->m;
@@ -395,7 +409,7 @@ static void look_at_row(struct mt_analysis *a, const struct mt_object_row *row)
 	tell(&p);
 }
 
-/* Of other kinds two of which one is used are how clusters are. */
+/* True for kinds whose shadowed objects are a mistake; for other kinds, shadowing is usual. */
 static bool is_rule(const char *kind)
 {
 	static const char *const words[] = {
@@ -415,7 +429,7 @@ static struct mt_meta meta_of(const struct mt_object_row *row)
 		.name = row->o->name};
 }
 
-/* "; it says PERMISSIVE", of the PeerAuthentication that counts. */
+/* "; that one says MODE" for the PeerAuthentication that is used instead. */
 static const char *instead(struct mt_analysis *a, const struct mt_object_row *row)
 {
 	static const char *const words[] = {"UNSET", "DISABLE", "PERMISSIVE", "STRICT"};
@@ -435,7 +449,10 @@ static const char *instead(struct mt_analysis *a, const struct mt_object_row *ro
 	return "";
 }
 
-/* A node that is looked at elsewhere than where it runs has none; what it has there is not a matter of policies. */
+/*
+ * True if only the node's identity is missing. Documents may be checked where the node does not
+ * run, so that is no mistake in the policy.
+ */
 static bool is_for_want_of_identity(const struct mt_analysis *a, const struct mt_object_row *row)
 {
 	return !a->in->identity && strcmp(row->o->kind, "PeerAuthentication") == 0;

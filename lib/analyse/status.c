@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What became of documents, as far as it protects or exposes: refused, held, servers that are kept closed, hosts that are nobody's. */
+/*
+ * Checks the status of documents that protect or expose services: rejected ones, last good versions
+ * in use, gateway servers that fail closed, unknown hosts.
+ */
 #include "mt_analyse_priv.h"
 
 #include <stdio.h>
@@ -10,7 +13,7 @@ static struct mt_meta meta_of(const struct mt_object *o)
 	return (struct mt_meta){.origin = o->origin, .kind = o->kind, .ns = o->ns, .name = o->name};
 }
 
-/* ---- refused ---------------------------------------------------------------------------------------- */
+/* ---- rejected -------------------------------------------------------------------------------- */
 
 static bool closes(const struct mt_analysis *a, const struct mt_object_row *row)
 {
@@ -25,7 +28,10 @@ static bool closes(const struct mt_analysis *a, const struct mt_object_row *row)
 	return false;
 }
 
-/* Another one of its name, with other content: of what protects both count here. */
+/*
+ * Reports an object that restricts calls and has the name of another one with other content: both
+ * apply here.
+ */
 static void check_double(struct mt_analysis *a, const struct mt_object_row *row)
 {
 	const struct mt_object_row *first = row;
@@ -51,16 +57,19 @@ static void check_row(struct mt_analysis *a, const struct mt_object_row *row)
 			closes(a, row) ? "; until then what it may be about is closed" : "");
 }
 
-/* ---- servers of gateways ---------------------------------------------------------------------------- */
+/* ---- servers of gateways --------------------------------------------------------------------- */
 
-/* The compiler has told why; its note names the server. */
+/* The compiler has noted the reason; its note names the server. */
 static void check_servers(
 	struct mt_analysis *a, const struct mt_gateway *g, const struct mt_object_row *row)
 {
 	for (uint32_t i = 0; i < row->n_notes; i++) {
 		const struct mt_note *n = &row->notes[i];
 		uint32_t at, line = 0;
-		/* Repositories seldom have them, and then none. */
+		/*
+		 * Repositories seldom contain Secrets; if there is none, the missing one is
+		 * elsewhere.
+		 */
 		bool elsewhere = !a->m->secrets.n && strstr(n->text, "is not among the documents");
 
 		if (!strstr(n->text, "TLS cannot be ended"))
@@ -75,7 +84,7 @@ static void check_servers(
 	}
 }
 
-/* ---- hosts ------------------------------------------------------------------------------------------ */
+/* ---- hosts ----------------------------------------------------------------------------------- */
 
 static bool is_host(const struct mt_analysis *a, const char *host, const char *ns)
 {
@@ -86,7 +95,7 @@ static bool is_host(const struct mt_analysis *a, const char *host, const char *n
 		       mt_strmap_get(&a->named, name));
 }
 
-/* NAME.NAMESPACE.svc.DOMAIN, the name of that length. */
+/* True if `host` is NAME.NAMESPACE.svc.DOMAIN, where NAME has that length. */
 static bool is_service(const struct mt_analysis *a, const char *host, size_t name)
 {
 	const char *behind = strchr(host + name + 1, '.');
@@ -95,7 +104,10 @@ static bool is_service(const struct mt_analysis *a, const char *host, size_t nam
 	       strcmp(behind + 5, a->in->audit->domain) == 0;
 }
 
-/* The Service of that short name in another namespace: a short name is one of the document's own. */
+/*
+ * The Service with this short name in another namespace. A short name means the document's own
+ * namespace.
+ */
 static const char *of_another_namespace(struct mt_analysis *a, const char *word)
 {
 	const char *key, *best = NULL;

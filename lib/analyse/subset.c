@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Whether one rule fits whatever another one fits, and whether a rule can fit at all. Each answer is certain when it is yes; no
- * means that it cannot be told. A rule is one of `from`, one of `to` and all of `when`: a sum of conjunctions, each of which is
- * held against those of the other rule.
+ * Decides whether one rule matches all calls that another one matches, and whether any call can
+ * match a rule. A positive result is certain; a negative one means "unknown". A rule is one of
+ * `from`, one of `to` and all of `when`: a disjunction of conjunctions, each of which is compared
+ * with those of the other rule.
  */
 #include "mt_analyse_priv.h"
 
 #include <string.h>
 #include <strings.h>
 
-/* Sums with more parts are not looked at. */
+/* Rules with more conjunctions are not compared. */
 #define PARTS_MAX 256u
 
-/* ---- values: texts ---------------------------------------------------------------------------------- */
+/* ---- values: texts --------------------------------------------------------------------------- */
 
 static bool begins(struct mt_slice s, struct mt_slice with)
 {
@@ -29,7 +30,7 @@ static bool same(struct mt_slice a, struct mt_slice b)
 	return a.len == b.len && memcmp(a.p, b.p, a.len) == 0;
 }
 
-/* Each "*" of `with` is any letters; the last one gives way when what follows does not fit. */
+/* Each "*" of `with` matches any letters; when the rest does not match, the last one takes more. */
 static bool fits_stars(struct mt_slice s, struct mt_slice with)
 {
 	uint32_t i = 0, k = 0, star = UINT32_MAX, from = 0;
@@ -75,7 +76,7 @@ static bool exact_fits(struct mt_slice s, const struct mt_authz_value *y)
 	return false;
 }
 
-/* Whether every text that fits x fits y. */
+/* True if every text that matches x matches y. */
 static bool text_within(const struct mt_authz_value *x, const struct mt_authz_value *y)
 {
 	bool some = x->text.len > 0;
@@ -102,7 +103,7 @@ static bool text_within(const struct mt_authz_value *x, const struct mt_authz_va
 	return false;
 }
 
-/* Whether no text fits both. */
+/* True if no text matches both. */
 static bool texts_exclude(const struct mt_authz_value *x, const struct mt_authz_value *y)
 {
 	if (x->match == MT_AUTHZ_EXACT)
@@ -116,7 +117,7 @@ static bool texts_exclude(const struct mt_authz_value *x, const struct mt_authz_
 	return false;
 }
 
-/* ---- values of any field ---------------------------------------------------------------------------- */
+/* ---- values of any field --------------------------------------------------------------------- */
 
 static bool is_net(uint8_t field)
 {
@@ -135,7 +136,7 @@ static bool within(uint8_t field, const struct mt_authz_value *x, const struct m
 	return field == MT_AUTHZ_PORT ? x->port == y->port : text_within(x, y);
 }
 
-/* A port may be the server's or the service's, so two of them need not exclude each other. */
+/* Two ports do not exclude each other, because one may be the server's and one the service's. */
 static bool exclude(uint8_t field, const struct mt_authz_value *x, const struct mt_authz_value *y)
 {
 	if (is_net(field))
@@ -143,7 +144,7 @@ static bool exclude(uint8_t field, const struct mt_authz_value *x, const struct 
 	return field != MT_AUTHZ_PORT && texts_exclude(x, y);
 }
 
-/* ---- conditions ------------------------------------------------------------------------------------- */
+/* ---- conditions ------------------------------------------------------------------------------ */
 
 static bool same_key(const struct mt_authz_cond *x, const struct mt_authz_cond *y)
 {
@@ -151,12 +152,12 @@ static bool same_key(const struct mt_authz_cond *x, const struct mt_authz_cond *
 		return true;
 	if (!x->key.name || !y->key.name)
 		return false;
-	/* Who looks whatever the case sees what the other one sees. */
+	/* A key that ignores case finds all that a case-sensitive one finds. */
 	return y->key.icase ? strcasecmp(x->key.name, y->key.name) == 0
 			    : !x->key.icase && strcmp(x->key.name, y->key.name) == 0;
 }
 
-/* The part of "DOMAIN/ns/NAMESPACE/sa/ACCOUNT" that `field` is; len 0: it is of another form. */
+/* The part of "DOMAIN/ns/NAMESPACE/sa/ACCOUNT" for `field`; len 0 if it has another form. */
 static struct mt_slice part_of(struct mt_slice s, uint8_t field)
 {
 	static const char in_ns[] = "/ns/", in_sa[] = "/sa/";
@@ -174,7 +175,7 @@ static struct mt_slice part_of(struct mt_slice s, uint8_t field)
 	return (struct mt_slice){ns, (uint32_t)(sa - ns)};
 }
 
-/* A whole principal says of which namespace, and of which trust domain, its holder is. */
+/* Takes the namespace or the trust domain from an exact principal; false if it has none. */
 static bool is_told_by(const struct mt_authz_value *x, uint8_t field, struct mt_authz_value *out)
 {
 	if (x->match != MT_AUTHZ_EXACT)
@@ -200,14 +201,14 @@ static bool namespace_of(const struct mt_authz_value *x, struct mt_authz_value *
 	return true;
 }
 
-/* What x says, as values of `field`; false: it says nothing of it. */
+/* Converts value i of x to a value of `field`; false if x does not determine it. */
 static bool value_as(
 	const struct mt_authz_cond *x, uint32_t i, uint8_t field, struct mt_authz_value *out)
 {
 	*out = x->values[i];
 	if (x->field == field)
 		return true;
-	/* Who has a namespace, an account or a trust domain has a principal. */
+	/* A caller with a namespace, an account or a trust domain has a principal. */
 	if (field == MT_AUTHZ_PRINCIPAL && is_name(x->field)) {
 		out->match = MT_AUTHZ_NONEMPTY;
 		return true;
@@ -228,7 +229,7 @@ static bool one_within(
 	return false;
 }
 
-/* Whoever fits x is not `not`. */
+/* True if `not` matches no value that x accepts. */
 static bool spares(const struct mt_authz_cond *x, uint8_t field, const struct mt_authz_value * not )
 {
 	struct mt_authz_value v;
@@ -254,7 +255,10 @@ static bool cond_within(
 		if (!value_as(x, i, y->field, &v) ||
 			!one_within(&v, y->field, y->values, y->n_values))
 			return false;
-	/* What is left out of metadata hangs on the case of names, which is not the same for both. */
+	/*
+	 * `nots` on metadata depend on the case of key names, which DENY ignores and ALLOW
+	 * compares.
+	 */
 	if (other_action && y->field == MT_AUTHZ_METADATA && y->n_nots)
 		return false;
 	for (uint32_t i = 0; i < y->n_nots; i++)
@@ -263,7 +267,7 @@ static bool cond_within(
 	return x->field == y->field || y->n_values || y->n_nots;
 }
 
-/* ---- conjunctions ----------------------------------------------------------------------------------- */
+/* ---- conjunctions ---------------------------------------------------------------------------- */
 
 #define PARTS MT_ARRAY_LEN(((struct mt_conjunction *)0)->part)
 
@@ -278,7 +282,7 @@ static bool is_of_call(uint8_t field)
 	return field == MT_AUTHZ_METHOD || field == MT_AUTHZ_PATH || field == MT_AUTHZ_INTERFACE;
 }
 
-/* Any method, path or interface; `named`: one of some letters. */
+/* True if the condition matches any method, path or interface; `named`: or any non-empty one. */
 static bool is_any_call(const struct mt_authz_cond *y, bool named)
 {
 	bool any = false;
@@ -292,7 +296,7 @@ static bool is_any_call(const struct mt_authz_cond *y, bool named)
 static bool implied(
 	const struct mt_conjunction *x, const struct mt_authz_cond *y, bool other_action)
 {
-	/* Each call has one, and a rule of DENY fits also what cannot be read. */
+	/* Every call has these, and a DENY rule also matches what cannot be read. */
 	if (other_action && is_any_call(y, false))
 		return true;
 	for (size_t i = 0; i < PARTS; i++)
@@ -323,7 +327,7 @@ static bool conjunction_within(
 	return true;
 }
 
-/* ---- rules ------------------------------------------------------------------------------------------ */
+/* ---- rules ----------------------------------------------------------------------------------- */
 
 static uint32_t parts(const struct mt_authz_rule *r)
 {
@@ -360,9 +364,9 @@ bool mt_an_rule_within(
 	return true;
 }
 
-/* ---- what that costs -------------------------------------------------------------------------------- */
+/* ---- steps ----------------------------------------------------------------------------------- */
 
-/* Values, of any length: so many bytes are compared in a step. */
+/* Bytes of a value compared in one step. */
 #define STEP_BYTES 32u
 
 static uint64_t weight_of_values(const struct mt_authz_value *v, uint32_t n)
@@ -398,7 +402,7 @@ static uint64_t weight_of_all(const struct mt_authz_conds *v, uint32_t n, uint64
 	return sum;
 }
 
-/* Of all its conjunctions; *most: of one. */
+/* Steps for all conjunctions of a rule; *most: for one, at most. */
 static uint64_t weight_of_rule(const struct mt_authz_rule *r, uint64_t *most)
 {
 	uint64_t from_most, to_most, when = weight(&r->when);
@@ -432,9 +436,12 @@ uint64_t mt_an_cost_impossible(const struct mt_authz_rule *x)
 	return parts(x) > PARTS_MAX ? 1 : all * most;
 }
 
-/* ---- what cannot be --------------------------------------------------------------------------------- */
+/* ---- impossible rules ------------------------------------------------------------------------ */
 
-/* All values of x, as y's field, are left out by y, or are none of y's. */
+/*
+ * True if y rejects every value of x, converted to y's field: by its `nots`, or as none of its
+ * values.
+ */
 static bool conds_exclude(const struct mt_authz_cond *x, const struct mt_authz_cond *y)
 {
 	struct mt_authz_value v;

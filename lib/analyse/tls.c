@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What TLS is asked for, by PeerAuthentications and DestinationRules, against what instances speak. */
+/*
+ * Compares the TLS that PeerAuthentications and DestinationRules require with what instances
+ * accept.
+ */
 #include "mt_analyse_priv.h"
 
 #include <string.h>
 
 #define SCHEME "spiffe://"
 
-/* ---- STRICT, and exceptions of it ------------------------------------------------------------------- */
+/* ---- exceptions to STRICT -------------------------------------------------------------------- */
 
 static const struct mt_peer_authentication *peers_of(
 	const struct mt_analysis *a, const struct mt_meta *meta)
@@ -25,7 +28,7 @@ static bool selects(const struct mt_peer_authentication *p)
 	return p->scope.selector && p->scope.selector->labels.n_kv;
 }
 
-/* 0: of workloads, 1: of a namespace, 2: of the mesh. */
+/* 0: for workloads, 1: for a namespace, 2: for the mesh. */
 static int width(const struct mt_analysis *a, const struct mt_peer_authentication *p)
 {
 	return selects(p) ? 0 : strcmp(p->meta.ns, a->in->audit->root_ns) == 0 ? 2 : 1;
@@ -39,7 +42,10 @@ static const struct mt_port_mtls *port_of(const struct mt_peer_authentication *p
 	return NULL;
 }
 
-/* One that is for more instances, and says STRICT for this one, too: the nearest of those that say anything. */
+/*
+ * The next wider PeerAuthentication with a mode for this instance, if that mode is STRICT;
+ * otherwise NULL.
+ */
 static const struct mt_peer_authentication *wider(
 	const struct mt_analysis *a, const struct mt_audit_row *r, int than)
 {
@@ -93,7 +99,10 @@ static void check_mode(struct mt_analysis *a, const struct mt_audit_row *r)
 			r->host, mode_word(r->mode), strict->meta.ns, strict->meta.name);
 }
 
-/* Ports that nothing has which it selects: they are the workload's, not the service's. */
+/*
+ * True if an instance that `p` selects has this port: a port of the workload, not of the service.
+ * *any: `p` selects an instance.
+ */
 static bool has_port(const struct mt_analysis *a, const struct mt_peer_authentication *p,
 	uint16_t port, bool *any)
 {
@@ -110,7 +119,7 @@ static bool has_port(const struct mt_analysis *a, const struct mt_peer_authentic
 	return false;
 }
 
-/* A container may have ports that no service leads to. */
+/* A container may have ports to which no service routes. */
 static bool is_of_container(
 	const struct mt_analysis *a, const struct mt_peer_authentication *p, uint16_t port)
 {
@@ -128,7 +137,10 @@ static bool is_of_container(
 	return false;
 }
 
-/* UNSET, or not written: what is wider holds, as it does without. */
+/*
+ * Reports a PeerAuthentication without any mode: the wider one applies, as it would without this
+ * one.
+ */
 static void check_says(struct mt_analysis *a, const struct mt_peer_authentication *p)
 {
 	bool says = p->mtls.mode.v != MT_MTLS_UNSET;
@@ -162,7 +174,7 @@ static void check_ports(struct mt_analysis *a, const struct mt_peer_authenticati
 	}
 }
 
-/* ---- DestinationRules ------------------------------------------------------------------------------- */
+/* ---- DestinationRules ------------------------------------------------------------------------ */
 
 const struct mt_destination_rule *mt_an_rule_of(
 	const struct mt_analysis *a, const struct mt_traffic_policy *p)
@@ -183,7 +195,7 @@ static const struct mt_meta *rule_of(const struct mt_analysis *a, const struct m
 	return d ? &d->meta : &r->se->meta;
 }
 
-/* What is said of the port replaces what is said of all. */
+/* Settings for the port replace those for the host. */
 const struct mt_tls_settings *mt_an_settings_of(const struct mt_traffic_policy *p, uint16_t port)
 {
 	for (uint32_t i = 0; p && i < p->n_ports; i++)
@@ -231,7 +243,7 @@ static void check_rule(struct mt_analysis *a, const struct mt_audit_row *r,
 			"instances of %s have no proxies that would end mutual TLS", r->host);
 }
 
-/* Nobody speaks mutual TLS for callers unless a rule says so. */
+/* Without auto mTLS, callers use mutual TLS only if a rule requires it. */
 static void check_no_auto(struct mt_analysis *a, const struct mt_audit_row *r)
 {
 	static const char why[] = "MeshConfig says enableAutoMtls: false, and no DestinationRule "
@@ -250,9 +262,9 @@ static void check_no_auto(struct mt_analysis *a, const struct mt_audit_row *r)
 			"instances of %s have proxies of their own: %s", r->host, why);
 }
 
-/* ---- whose certificates are taken ------------------------------------------------------------------- */
+/* ---- trust ----------------------------------------------------------------------------------- */
 
-/* Each row against each host that a document is about. */
+/* Steps to compare each row with each host that a document affects. */
 static uint64_t cost_of_touches(const struct mt_analysis *a, const struct mt_object_row *row)
 {
 	return (uint64_t)a->in->audit->n_rows * (row ? row->n_touches + 1 : 1);
@@ -278,7 +290,7 @@ static void check_trust(
 	struct mt_analysis *a, const struct mt_destination_rule *d, const struct mt_tls_settings *t)
 {
 	bool own = t && t->mode.set && (t->mode.v == MT_TLS_SIMPLE || t->mode.v == MT_TLS_MUTUAL);
-	/* Where no names are written the certificate is to have that of `sni`. */
+	/* Without subjectAltNames the certificate must have the name of `sni`. */
 	bool names = own && (t->n_sans || (t->sni.s && *t->sni.s));
 	bool roots = own && (t->credential.s || (t->roots.s && strcmp(t->roots.s, "system") != 0));
 
@@ -317,7 +329,7 @@ static bool is_about(const struct mt_object_row *row, const char *host)
 	return false;
 }
 
-/* What a subset says replaces what its rule says. */
+/* Settings of a subset replace those of its rule. */
 static void check_subsets(struct mt_analysis *a, const struct mt_destination_rule *d)
 {
 	const struct mt_object_row *row = d->n_subsets ? mt_an_row(a, d->meta.serial) : NULL;
@@ -338,7 +350,7 @@ static void check_subsets(struct mt_analysis *a, const struct mt_destination_rul
 		}
 }
 
-/* ---- names that certificates are to have ------------------------------------------------------------ */
+/* ---- names in certificates ------------------------------------------------------------------- */
 
 static bool all_are_ids(const struct mt_text *v, uint32_t n)
 {
@@ -348,7 +360,10 @@ static bool all_are_ids(const struct mt_text *v, uint32_t n)
 	return n > 0;
 }
 
-/* Of whatever trust domain. */
+/*
+ * True if one of the names is the instance's account, in any trust domain, or is not of the mesh's
+ * form.
+ */
 static bool names_account(
 	struct mt_analysis *a, const struct mt_text *v, uint32_t n, const struct mt_audit_row *r)
 {
@@ -365,7 +380,7 @@ static bool names_account(
 	return !want;
 }
 
-/* Of each of its instances the account is known, and none of them has a name that is asked for. */
+/* True if the accounts of all instances of the host are known, and no name is one of them. */
 static bool fits_nobody(
 	struct mt_analysis *a, const char *host, const struct mt_text *v, uint32_t n)
 {
@@ -414,7 +429,7 @@ void mt_an_tls(struct mt_analysis *a)
 		const struct mt_audit_row *r = &all->rows[i];
 		const struct mt_tls_settings *t = mt_an_settings_of(r->policy, r->port);
 
-		/* Instances of one service follow each other. */
+		/* Rows of one service are adjacent. */
 		if (t && (!by || all->rows[i - 1].policy != r->policy)) {
 			if (!mt_an_may(a, a->m->destination_rules.n))
 				return;
@@ -425,7 +440,7 @@ void mt_an_tls(struct mt_analysis *a)
 			check_rule(a, r, t, by);
 		else
 			check_no_auto(a, r);
-		/* Each service once. */
+		/* Check each service once. */
 		if (i == 0 || strcmp(all->rows[i - 1].host, r->host) != 0)
 			check_names(a, r, t, by);
 	}

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tokens: those that nobody has to bring, issuers that nobody is, keys that come in clear text. */
+/* Checks tokens: optional ones, unknown issuers, keys that are fetched in plaintext. */
 #include "mt_analyse_priv.h"
 
 #include <string.h>
 #include <strings.h>
 
-/* ---- nobody has to bring one ------------------------------------------------------------------------ */
+/* ---- optional tokens ------------------------------------------------------------------------- */
 
 static bool asks_token(const struct mt_authorization_policy *p)
 {
@@ -37,7 +37,10 @@ static void check_optional(struct mt_analysis *a, const struct mt_request_authen
 		const struct mt_authorization_policy *p = a->m->authorization_policies.v[i];
 		const char *root = a->in->audit->root_ns;
 
-		/* Whether it is about the same instances is not looked at: somebody thought of it. */
+		/*
+		 * Instances are not compared: a policy on tokens shows that its author has
+		 * considered them.
+		 */
 		if ((strcmp(p->meta.ns, t->meta.ns) == 0 || strcmp(p->meta.ns, root) == 0 ||
 			    strcmp(t->meta.ns, root) == 0) &&
 			mt_an_is_enforced(p) && asks_token(p))
@@ -49,9 +52,9 @@ static void check_optional(struct mt_analysis *a, const struct mt_request_authen
 			t->rules[0].issuer.s ? t->rules[0].issuer.s : "its issuer");
 }
 
-/* ---- issuers ---------------------------------------------------------------------------------------- */
+/* ---- issuers --------------------------------------------------------------------------------- */
 
-/* One whose tokens may count for what the policy is about. */
+/* True if the RequestAuthentication may apply where the policy does. */
 static bool is_for(const struct mt_analysis *a, const struct mt_request_authentication *t,
 	const struct mt_authorization_policy *p)
 {
@@ -61,7 +64,10 @@ static bool is_for(const struct mt_analysis *a, const struct mt_request_authenti
 	       strcmp(p->meta.ns, root) == 0;
 }
 
-/* Whether it may fit what begins with the issuer: `end` "/", principals, behind which the subject is; "": nothing is. */
+/*
+ * True if `word` may match a text that starts with the issuer. `end`: "/" for principals, which
+ * continue with the subject; "" for issuers, which end there.
+ */
 static bool may_fit(struct mt_analysis *a, const char *word, const char *issuer, const char *end)
 {
 	const char *head = mt_region_printf(&a->region, "%s%s", issuer, end);
@@ -142,7 +148,7 @@ static void check_policy(struct mt_analysis *a, const struct mt_authorization_po
 	}
 }
 
-/* ---- keys ------------------------------------------------------------------------------------------- */
+/* ---- keys ------------------------------------------------------------------------------------ */
 
 static bool is_clear(const char *uri)
 {
@@ -156,7 +162,7 @@ static bool is_clear(const char *uri)
 	return true;
 }
 
-/* Where neither keys nor a place are written the issuer says where. */
+/* If a rule has neither keys nor their URI, the issuer's discovery document has the URI. */
 static void check_keys(struct mt_analysis *a, const struct mt_request_authentication *t)
 {
 	for (uint32_t i = 0; i < t->n_rules; i++) {

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Instances of one service, and services of one address and port, of which a policy of ALLOW, or STRICT, is about one and not about another. */
+/*
+ * Finds instances of one service, and services of one address and port, of which a policy of ALLOW
+ * or STRICT applies to one but not to another.
+ */
 #include "mt_analyse_priv.h"
 
 #include <stdio.h>
 #include <string.h>
 
-/* ---- what is about an instance ---------------------------------------------------------------------- */
+/* ---- policies of an instance ----------------------------------------------------------------- */
 
 static const struct mt_authz_policy *allow_of(const struct mt_authz *rules)
 {
@@ -21,7 +24,7 @@ bool mt_an_has_allow(const struct mt_authz *rules)
 	return allow_of(rules) != NULL;
 }
 
-/* What closes is asked by nobody, and lets nobody in. */
+/* True if a policy of CLOSE applies, or a DENY denies all calls. */
 static bool is_closed(const struct mt_authz *rules)
 {
 	for (; rules; rules = rules->also)
@@ -57,7 +60,7 @@ static const char *where(
 	return buf;
 }
 
-/* ---- one service ------------------------------------------------------------------------------------ */
+/* ---- one service ----------------------------------------------------------------------------- */
 
 static const struct mt_labels *selector_of(const struct mt_analysis *a, uint64_t serial)
 {
@@ -71,7 +74,7 @@ static bool is_alike(const char *x, const char *y)
 	return strcmp(x, y) == 0 || (strlen(x) >= 4 && mt_edit_distance(x, y, 2) <= 1);
 }
 
-/* A label that nearly is what is wanted: which of the two was meant is plain. */
+/* Text about a label that is nearly the one selected, which shows what was meant; "" if none is. */
 static const char *near_label(
 	struct mt_analysis *a, const struct mt_labels *want, const struct mt_labels *have)
 {
@@ -92,9 +95,10 @@ static const char *near_label(
 }
 
 struct group {
-	const struct mt_audit_row *with, *without; /* the first ones */
+	/* the first instance with, and without, an ALLOW policy */
+	const struct mt_audit_row *with, *without;
 	uint32_t n, n_without;
-	const struct mt_audit_row *strict, *clear; /* the same of mutual TLS */
+	const struct mt_audit_row *strict, *clear; /* the same for STRICT */
 	uint32_t n_clear;
 };
 
@@ -122,7 +126,7 @@ static void check_group(struct mt_analysis *a, const struct group *g)
 	const struct mt_authz_policy *by = g->with ? allow_of(g->with->rules) : NULL;
 	char buf[MT_ADDR_STRLEN + 32];
 
-	/* Where no one asks for certificates either, that is an open service. */
+	/* Without any restriction this is an open service, which is another finding. */
 	if (!by || !g->without || !g->without->rules || mt_authz_is_idle(g->without->rules))
 		return;
 	mt_an_found(a, MT_FINDING_ID_unequal_instances, g->without->of, 0,
@@ -147,7 +151,7 @@ static const struct mt_labels *chosen_by(const struct mt_analysis *a, const stru
 	return NULL;
 }
 
-/* STRICT chooses some of them by labels; that nobody chose the others for clear text. */
+/* Reports STRICT for some instances by labels, if no labels select the others for plaintext. */
 static void check_modes(struct mt_analysis *a, const struct group *g)
 {
 	const struct mt_labels *want;
@@ -166,7 +170,7 @@ static void check_modes(struct mt_analysis *a, const struct group *g)
 		near_label(a, want, &g->clear->labels));
 }
 
-/* ---- one address ------------------------------------------------------------------------------------ */
+/* ---- one address ----------------------------------------------------------------------------- */
 
 static void check_pair(
 	struct mt_analysis *a, const struct mt_audit_row *guarded, const struct mt_audit_row *other)
@@ -199,7 +203,7 @@ static void check_address(
 		check_pair(a, first, r);
 		check_pair(a, r, first);
 	}
-	/* One that a policy is about is what others are held against. */
+	/* Keep the row with a policy, to compare others with it. */
 	if (key && (!first || (!allow_of(first->rules) && allow_of(r->rules))))
 		(void)mt_strmap_put(seen, key, (void *)r, NULL);
 }

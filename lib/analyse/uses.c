@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Rules where they are enforced: each list of policies that some instance or gateway is judged by is looked at once, and what is
- * found of a rule is summed up over all lists that it is in, so that what is said of it holds everywhere.
+ * Collects where and how rules are used. Each list of policies that applies to an instance or a
+ * gateway is checked once, and the results for a rule are summed over all lists that contain it, so
+ * that a finding holds everywhere.
  */
 #include "mt_analyse_priv.h"
 
@@ -9,20 +10,20 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A list of policies, and whose it is. */
+/* A list of policies, and where it applies. */
 struct place {
 	struct mt_analysis *a;
 	const struct mt_authz *l;
 	struct mt_list_words words;
-	const char *host;		  /* or the gateway */
-	bool certified;			  /* who has shown no certificate is refused */
-	const struct mt_audit_gate *gate; /* NULL: an instance */
-	bool disabled;			  /* only clear text is taken */
-	bool tokens;			  /* somebody's count */
-	bool meshed; /* proxies beside the instances judge, which may know more of a call than this node */
+	const char *host;		  /* host, or name of the gateway */
+	bool certified;			  /* callers without a certificate are denied */
+	const struct mt_audit_gate *gate; /* NULL: for an instance */
+	bool disabled;			  /* only plaintext is accepted */
+	bool tokens;			  /* tokens of some issuer are accepted */
+	bool meshed; /* sidecars evaluate it, and may know more of a call than this node */
 };
 
-/* ---- by name ---------------------------------------------------------------------------------------- */
+/* ---- lookup ---------------------------------------------------------------------------------- */
 
 struct mt_policy_use *mt_an_policy_use_of(const struct mt_analysis *a, uint64_t serial)
 {
@@ -60,9 +61,9 @@ struct mt_rule_use *mt_an_use_of(struct mt_analysis *a, uint64_t serial, uint32_
 	return u;
 }
 
-/* ---- who a rule asks for ---------------------------------------------------------------------------- */
+/* ---- callers of a rule ----------------------------------------------------------------------- */
 
-/* What is asked of the caller's name in it. */
+/* Finds a list's conditions on the caller: identity or token, excluded identities, address. */
 static void look_at(const struct mt_authz_conds *l, bool *wanted, bool *left_out, bool *address)
 {
 	for (uint32_t i = 0; i < l->n; i++) {
@@ -74,7 +75,7 @@ static void look_at(const struct mt_authz_conds *l, bool *wanted, bool *left_out
 	}
 }
 
-/* Whether it fits nobody who has no name. */
+/* True if only callers with an identity or a token match the rule. */
 bool mt_an_wants_name(const struct mt_authz_rule *r)
 {
 	bool when = false, ignored = false;
@@ -92,7 +93,7 @@ bool mt_an_wants_name(const struct mt_authz_rule *r)
 	return r->n_from > 0;
 }
 
-/* Whether some part of it says of the caller only who he must not be. */
+/* True if some part of the rule only excludes callers, by identity. */
 static bool leaves_out_only(const struct mt_authz_rule *r)
 {
 	for (uint32_t i = 0; i < MT_MAX(r->n_from, 1u); i++) {
@@ -112,7 +113,7 @@ bool mt_an_is_bounded(const struct mt_rule_use *u)
 	return u && u->seen && u->bounded == u->seen;
 }
 
-/* Whether whoever has no name has to come from some address to fit it. */
+/* True if a caller without an identity needs certain addresses to match the rule. */
 static bool wants_address(const struct mt_authz_rule *r)
 {
 	bool when = false, ignored = false;
@@ -168,23 +169,26 @@ bool mt_an_asks_certificate(const struct mt_authz *rules)
 	return false;
 }
 
-/* ---- beside others ---------------------------------------------------------------------------------- */
+/* ---- comparison with other rules ------------------------------------------------------------- */
 
-/* Of two rules that fit the same the later one is in the way of nobody. */
+/*
+ * True if `other` matches all that `r` matches. Of two equal rules only the earlier one covers the
+ * other.
+ */
 static bool covers(const struct mt_authz_rule *other, bool before, const struct mt_authz_rule *r)
 {
 	return mt_an_rule_within(r, other, false) &&
 	       (before || !mt_an_rule_within(other, r, false));
 }
 
-/* Both ways. */
+/* Reserves the steps to compare two rules in both directions. */
 static bool may_compare(
 	struct mt_analysis *a, const struct mt_authz_rule *x, const struct mt_authz_rule *y)
 {
 	return mt_an_may(a, 2 * mt_an_cost_within(x, y));
 }
 
-/* Its rules are all that they are for whoever judges by them. */
+/* True unless a field was left out of the policy that the sidecars which evaluate it may know. */
 static bool is_whole(const struct place *at, const struct mt_authz_policy *p)
 {
 	return !at->meshed || !p->dropped;
@@ -239,7 +243,10 @@ static void note_by(struct mt_rule_use *u, const struct mt_authz_policy *by, uin
 	u->others |= u->by->serial != by->serial || u->by_line != line;
 }
 
-/* Whether its callers may show who they are: whoever ends TLS behind it asks them itself, and tells nobody here. */
+/*
+ * True if callers at the gateway can present certificates. With passthrough, the server that
+ * terminates TLS asks for them, and the gateway does not see them.
+ */
 static bool asks_certificate(const struct mt_audit_gate *g)
 {
 	const struct mt_gateway_tls *t = g->server->tls;
@@ -248,7 +255,10 @@ static bool asks_certificate(const struct mt_audit_gate *g)
 			    t->mode.v == MT_GATEWAY_OPTIONAL_MUTUAL);
 }
 
-/* What it says of who calls; at gateways who has no certificate may be let in on purpose. */
+/*
+ * Counts the rule's findings on callers. At a gateway, callers without a certificate may be
+ * admitted on purpose.
+ */
 static void look_at_callers(
 	const struct place *at, struct mt_rule_use *u, const struct mt_authz_rule *r, bool allow)
 {
@@ -295,7 +305,7 @@ static void look_at_rule(const struct place *at, const struct mt_authz_policy *c
 	look_at_callers(at, u, &p->rules[k], p->action == MT_AUTHZ_ALLOW);
 }
 
-/* A selector or targets: narrower than a namespace. */
+/* True if the policy has a selector or targets, and so is narrower than a namespace. */
 static bool is_narrow(const struct mt_analysis *a, uint64_t serial)
 {
 	const struct mt_authorization_policy *p = mt_an_written(a, serial);
@@ -304,7 +314,10 @@ static bool is_narrow(const struct mt_analysis *a, uint64_t serial)
 			    p->scope.n_targets);
 }
 
-/* Of an ALLOW without rules here: one with rules beside it that is for more instances. */
+/*
+ * Counts the policy's lists. For a narrow ALLOW without rules, also counts those with an ALLOW that
+ * has rules and is not narrow.
+ */
 static void look_beside(const struct place *at, const struct mt_authz_policy *p)
 {
 	struct mt_policy_use *u = policy_use(at->a, p->serial);
@@ -342,7 +355,7 @@ static void look_at_list(const struct place *at)
 	}
 }
 
-/* ---- everywhere ------------------------------------------------------------------------------------- */
+/* ---- all places ------------------------------------------------------------------------------ */
 
 static void note_policies(struct mt_analysis *a, const struct mt_authz *l,
 	const struct mt_audit_row *row, const struct mt_audit_gate *gate)
@@ -357,7 +370,7 @@ static void note_policies(struct mt_analysis *a, const struct mt_authz *l,
 		if (!u)
 			continue;
 		u->gates |= row == NULL;
-		/* What proxies beside instances make of messages is theirs. */
+		/* Sidecars decide themselves which fields their messages have. */
 		if (row && row->class == MT_INSTANCE_MESHED) {
 			u->unsure |= p->vanished || p->dropped;
 			continue;
