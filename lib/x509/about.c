@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a credential says of itself, for people. */
+/* Describes a credential for people. */
 #include "mt_credential.h"
 
 #include <openssl/err.h>
@@ -8,7 +8,7 @@
 
 #define NAMES_MAX 256
 
-/* As other programs print it; what is not printable is escaped. */
+/* Prints a name as other programs do (RFC 2253); escapes what is not printable. */
 static void name_text(const X509_NAME *name, char *buf, size_t size)
 {
 	BIO *bio = BIO_new(BIO_s_mem());

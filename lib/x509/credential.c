@@ -8,10 +8,10 @@
 #include <openssl/pem.h>
 #include <string.h>
 
-/* What is encrypted must not ask. */
+/* An empty password, so that the library does not prompt for one. */
 static char no_password[] = "";
 
-/* ---- what it was made of, in short ------------------------------------------------------------ */
+/* ---- digests --------------------------------------------------------------------------------- */
 
 static bool digest_certificates(STACK_OF(X509) * list, EVP_MD_CTX *md)
 {
@@ -24,7 +24,10 @@ static bool digest_certificates(STACK_OF(X509) * list, EVP_MD_CTX *md)
 	return true;
 }
 
-/* A list's text is as good as its content: who writes the same list differently gets new sessions, and no wrong ones. */
+/*
+ * Digest of certificates and of a revocation list's text. The text is enough: if the same list is
+ * written in another way, TLS sessions are not resumed, which is safe.
+ */
 static int digest(STACK_OF(X509) * list, const char *text, uint8_t out[32])
 {
 	EVP_MD_CTX *md = EVP_MD_CTX_new();
@@ -37,7 +40,7 @@ static int digest(STACK_OF(X509) * list, const char *text, uint8_t out[32])
 	return ok ? 0 : -ENOMEM;
 }
 
-/* ---- chain and key ------------------------------------------------------------------------------ */
+/* ---- chain and key --------------------------------------------------------------------------- */
 
 static int read_chain(
 	struct mt_credential *c, const struct mt_credential_texts *t, struct mt_err *e)
@@ -67,7 +70,7 @@ static int read_chain(
 	return 0;
 }
 
-/* ---- roots and revocation lists ------------------------------------------------------------------ */
+/* ---- roots and revocation lists -------------------------------------------------------------- */
 
 static bool trust(struct mt_credential *c, X509 *root)
 {
@@ -80,8 +83,10 @@ static bool trust(struct mt_credential *c, X509 *root)
 	return X509_STORE_add_cert(c->trust, root) == 1;
 }
 
-/* How many lists of a PEM text were of use. */
-/* As many are in the text as were read: of a text that was half written, or is broken in the middle, nothing is used. */
+/*
+ * True if at most `n` PEM blocks with this label are in the text, so that all of them were read. If
+ * one is cut off or broken, none is used.
+ */
 static bool are_all(const char *pem, const char *label, int n)
 {
 	for (const char *at = pem; (at = strstr(at, label)) != NULL; at += strlen(label))
@@ -89,6 +94,7 @@ static bool are_all(const char *pem, const char *label, int n)
 	return n >= 0;
 }
 
+/* Adds the revocation lists of a PEM text to the store; returns how many were added. */
 static int add_crls(X509_STORE *store, const char *pem)
 {
 	BIO *bio = BIO_new_mem_buf(pem, -1);
@@ -163,7 +169,7 @@ static int read_trust(
 	mt_x509_list_free(roots);
 	if (!ok)
 		return mt_err(e, -ENOMEM, "no memory");
-	/* A root may be an intermediate authority: who put it there trusts it. */
+	/* A root may be an intermediate authority, because whoever configured it trusts it. */
 	X509_STORE_set_flags(c->trust, X509_V_FLAG_PARTIAL_CHAIN);
 	rc = read_crl(c, t, e);
 	if (rc)
@@ -171,7 +177,7 @@ static int read_trust(
 	return mt_credential_mark(c) ? 0 : mt_err(e, -ENOMEM, "no memory");
 }
 
-/* ---- its life ------------------------------------------------------------------------------------ */
+/* ---- creation and references ----------------------------------------------------------------- */
 
 struct mt_credential *mt_credential_new(const struct mt_credential_texts *t, struct mt_err *e)
 {
@@ -204,7 +210,7 @@ void mt_credential_drop(struct mt_credential *c)
 	if (!c || __atomic_sub_fetch(&c->refs, 1, __ATOMIC_ACQ_REL))
 		return;
 	mt_x509_list_free(c->chain);
-	EVP_PKEY_free(c->key); /* OpenSSL clears its numbers */
+	EVP_PKEY_free(c->key); /* the library overwrites the key */
 	X509_STORE_free(c->trust);
 	sk_X509_NAME_pop_free(c->authorities, X509_NAME_free);
 	free(c->trusted.at);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Numbers by which certificates of a chain that was verified once are known again: among later roots and on later revocation lists. */
+/* Hashes to check a chain, verified earlier, against later roots and revocation lists. */
 #include "mt_credential.h"
 
 #include "mt_strmap.h"
@@ -13,7 +13,10 @@ static uint64_t hash_name(const X509_NAME *name)
 	return X509_NAME_hash_ex(name, NULL, NULL, NULL);
 }
 
-/* By a digest: an authority that is trusted no more must not have a key with the number of one that is. */
+/*
+ * Uses a cryptographic digest, so that an authority that is no longer trusted cannot make a key
+ * with the hash of a trusted one.
+ */
 uint64_t mt_x509_key_mark(const X509 *x)
 {
 	const ASN1_BIT_STRING *key = X509_get0_pubkey_bitstr(x);
@@ -36,11 +39,12 @@ uint64_t mt_x509_issue_mark(const X509 *x)
 	return issue_mark(X509_get_issuer_name(x), X509_get0_serialNumber(x));
 }
 
-/* ---- of all that a credential trusts, and trusts no more ----------------------------------------------- */
+/* ---- hashes of a credential's roots and revocation lists ------------------------------------- */
 
 static bool push(struct mt_marks *m, uint64_t mark)
 {
-	uint32_t room = m->n & (m->n - 1) ? 0 : MT_MAX(1, 2 * m->n); /* full at powers of two */
+	/* the array is full at powers of two */
+	uint32_t room = m->n & (m->n - 1) ? 0 : MT_MAX(1, 2 * m->n);
 	uint64_t *more;
 
 	if (room) {

@@ -1,89 +1,92 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who we are and whom we trust, as TLS needs it: a certificate chain with its key, the roots, revocation lists. Read once,
- * never changed, counted by who holds it, on any thread.
+ * Identity and trust for TLS: a certificate chain with its key, roots, and revocation lists. A
+ * credential is read once and never changes. It is reference-counted, and any thread may use it.
  */
 #pragma once
 
 #include "mt_log.h"
 #include "mt_x509.h"
 
-#define MT_CREDENTIAL_CERTS 32	 /* of a chain */
-#define MT_CREDENTIAL_ROOTS 1024 /* a machine's own list has some 150 */
+#define MT_CREDENTIAL_CERTS 32	 /* in a chain */
+#define MT_CREDENTIAL_ROOTS 1024 /* the list of a Linux host has some 150 */
 #define MT_CREDENTIAL_CRLS  32
 
-/* PEM texts; what is NULL is not there. */
+/* PEM texts; NULL: absent. */
 struct mt_credential_texts {
 	const char *chain, *key; /* both or neither */
 	const char *roots;
 	const char
-		*crl; /* with roots only: every authority on the way to a root needs a valid one */
-	bool crl_leaf_only; /* only who issued the leaf needs one */
+		*crl; /* with roots only: every authority on the way to a root needs a valid list */
+	bool crl_leaf_only; /* only the issuer of the leaf needs a list */
 };
 
-/* Numbers of certificates (marks.c), sorted. */
+/* Hashes of certificates (marks.c), sorted. */
 struct mt_marks {
 	uint64_t *at;
 	uint32_t n;
 };
 
 struct mt_credential {
-	uint32_t refs;		/* any thread; mt_credential_hold(), mt_credential_drop() */
+	uint32_t refs;		/* atomic; mt_credential_hold(), mt_credential_drop() */
 	STACK_OF(X509) * chain; /* the leaf first; NULL: none */
 	EVP_PKEY *key;
-	X509_STORE *trust;		   /* NULL: nobody is trusted */
-	STACK_OF(X509_NAME) * authorities; /* the roots' names, that a client may choose by */
-	int64_t not_before, not_after;	   /* of the leaf, Unix, s; 0: there is none */
-	uint8_t chain_digest[32], trust_digest[32]; /* SHA-256; all 0: not there */
+	X509_STORE *trust;			    /* NULL: trusts no certificate */
+	STACK_OF(X509_NAME) * authorities;	    /* the roots' names, for clients to choose by */
+	int64_t not_before, not_after;		    /* of the leaf, Unix time in s; 0: no leaf */
+	uint8_t chain_digest[32], trust_digest[32]; /* SHA-256; all 0: absent */
 	struct mt_marks trusted;		    /* mt_x509_key_mark() of the roots */
 	struct mt_marks
-		revoked; /* mt_x509_issue_mark() of what is on the lists, whoever has signed those */
-	bool revoked_leaf_only; /* only leaves are looked for on the lists */
+		revoked; /* mt_x509_issue_mark() of all entries of the lists, whoever signed them */
+	bool revoked_leaf_only; /* only leaves are checked against the lists */
 };
 
-/* NULL with *e: the texts cannot be used, or do not belong together. */
+/* Reads a credential. NULL with *e: a text is invalid, the texts do not match, or no memory. */
 struct mt_credential *mt_credential_new(const struct mt_credential_texts *t, struct mt_err *e);
 struct mt_credential *mt_credential_hold(struct mt_credential *c);
-/* The last one frees it, key overwritten. NULL is allowed. */
+/* Releases a reference; the last one frees the credential and wipes the key. NULL is allowed. */
 void mt_credential_drop(struct mt_credential *c);
 
-/* ---- certificates that were verified before: marks.c ---------------------------------------------------- */
+/* ---- certificates that were verified earlier: marks.c ---------------------------------------- */
 
-/* Of whose it is and its key: a root that was issued again has the same. 0: no memory, which no mark is. */
+/*
+ * Hash of the subject and the public key: a root that is issued again has the same. 0 if memory is
+ * short; no hash is 0.
+ */
 uint64_t mt_x509_key_mark(const X509 *x);
-/* Of its authority's name and its number there. */
+/* Hash of the issuer's name and the serial number. */
 uint64_t mt_x509_issue_mark(const X509 *x);
-/* Any thread: allocates nothing. */
+/* True if the hash is in the set. Any thread; allocates nothing. */
 bool mt_marks_have(const struct mt_marks *m, uint64_t mark);
-/* Fills `trusted` and `revoked`; false: no memory. */
+/* Fills `trusted` and `revoked`; false if memory is short. */
 bool mt_credential_mark(struct mt_credential *c);
 
-/* ---- what it says of itself, for people: about.c ------------------------------------------------------ */
+/* ---- description for people: about.c --------------------------------------------------------- */
 
 #define MT_CREDENTIAL_TEXT 256
 
 struct mt_credential_leaf {
 	char principal[MT_CREDENTIAL_TEXT];    /* "spiffe://cluster.local/ns/a/sa/b"; "": none */
-	char trust_domain[MT_CREDENTIAL_TEXT]; /* of it */
-	char serial[64];		       /* hexadecimal, as its authority counts */
+	char trust_domain[MT_CREDENTIAL_TEXT]; /* of the principal */
+	char serial[64];		       /* hexadecimal, as its issuer assigned it */
 	char issuer[128];		       /* "O=cluster.local" */
 };
 
 struct mt_credential_root {
 	char subject[128], serial[64];
-	int64_t not_after; /* Unix, s */
+	int64_t not_after; /* Unix time in s */
 };
 
 struct mt_credential_crl {
 	char issuer[128];
-	int64_t this_update, next_update; /* Unix, s; 0: it has none */
+	int64_t this_update, next_update; /* Unix time in s; 0: not given */
 };
 
-/* false: it has no certificate. */
+/* Describes the leaf; false if there is none. */
 bool mt_credential_leaf(const struct mt_credential *c, struct mt_credential_leaf *out);
-/* Root number `which`, from 0 on, in the library's order; false: there are no more. */
+/* Describes root number `which`, from 0 on, in the library's order; false if there are fewer. */
 bool mt_credential_root(
 	const struct mt_credential *c, uint32_t which, struct mt_credential_root *out);
-/* Revocation list number `which`, likewise. */
+/* Describes revocation list number `which`, likewise. */
 bool mt_credential_crl(
 	const struct mt_credential *c, uint32_t which, struct mt_credential_crl *out);

@@ -8,10 +8,13 @@
 #include <string.h>
 #include <time.h>
 
-/* What is encrypted, be it a certificate, must not ask at a terminal or of standard input, and wait. */
+/*
+ * An empty password for encrypted PEM data, also certificates: otherwise the library would prompt
+ * for one on the terminal or standard input, and wait.
+ */
 static char no_password[] = "";
 
-/* ---- PEM texts ------------------------------------------------------------------------------ */
+/* ---- PEM texts ------------------------------------------------------------------------------- */
 
 STACK_OF(X509) * mt_x509_list(const char *pem, int max)
 {
@@ -27,7 +30,7 @@ STACK_OF(X509) * mt_x509_list(const char *pem, int max)
 		}
 	}
 	BIO_free(bio);
-	/* The end of the text is an error to OpenSSL. */
+	/* The library reports the end of the text as an error. */
 	ERR_clear_error();
 	if (list && (int)sk_X509_num(list) > 0)
 		return list;
@@ -50,7 +53,7 @@ EVP_PKEY *mt_x509_key(const char *pem)
 	return key;
 }
 
-/* ---- what a certificate says ----------------------------------------------------------------- */
+/* ---- fields of a certificate ----------------------------------------------------------------- */
 
 int64_t mt_x509_time(const ASN1_TIME *t)
 {
@@ -61,7 +64,7 @@ int64_t mt_x509_time(const ASN1_TIME *t)
 	return ok ? (int64_t)timegm(&tm) : 0;
 }
 
-/* "" when it is neither IPv4 nor IPv6. */
+/* Formats an address; "" if it is neither IPv4 nor IPv6. */
 static void address_text(const unsigned char *data, int len, char buf[MT_ADDR_STRLEN])
 {
 	struct mt_addr a;
@@ -79,7 +82,7 @@ static void address_text(const unsigned char *data, int len, char buf[MT_ADDR_ST
 	mt_addr_str(&a, buf);
 }
 
-/* One name; false: no further one is wanted. */
+/* Passes one name to `fn`; false if `fn` wants no more. */
 static bool tell(const GENERAL_NAME *g, mt_x509_name_fn *fn, void *arg)
 {
 	const ASN1_STRING *s = g->d.ia5; /* the same member for all three */
@@ -104,7 +107,7 @@ void mt_x509_names(const X509 *x, int max, mt_x509_name_fn *fn, void *arg)
 		if (!tell(sk_GENERAL_NAME_value(names, i), fn, arg))
 			break;
 	GENERAL_NAMES_free(names);
-	/* Extensions that cannot be read leave their errors behind. */
+	/* Extensions that cannot be read leave errors in the queue. */
 	ERR_clear_error();
 }
 
