@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A list of what is refused, not of what is allowed: libraries may make calls that nobody has thought of here, and what is
- * not in the list is bounded by capabilities. With the sanitizers' leak search, which starts a process that looks into this
- * one, that part of the list is left out.
+ * Refuses system calls by a deny list and not an allow list, because libraries may make calls that
+ * are not known here; capabilities limit the calls that are not in the list. The sanitizers' leak
+ * check starts a process that inspects this one, so that part of the list is omitted with
+ * sanitizers.
  */
 #include "mt_rights.h"
 
@@ -23,13 +24,13 @@
 #define LOOKS_INTO_ITSELF false
 #endif
 
-/* Other processes. */
+/* Calls on other processes. */
 static const int processes[] = {SCMP_SYS(fork), SCMP_SYS(vfork), SCMP_SYS(ptrace),
 	SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev), SCMP_SYS(kcmp),
 	SCMP_SYS(pidfd_getfd), SCMP_SYS(process_madvise)};
 
 static const int always[] = {SCMP_SYS(execve), SCMP_SYS(execveat),
-	/* what is seen of the machine */
+	/* the process's view of the machine */
 	SCMP_SYS(unshare), SCMP_SYS(setns), SCMP_SYS(chroot), SCMP_SYS(pivot_root), SCMP_SYS(mount),
 	SCMP_SYS(umount2), SCMP_SYS(move_mount), SCMP_SYS(open_tree), SCMP_SYS(fsopen),
 	SCMP_SYS(fsconfig), SCMP_SYS(fsmount), SCMP_SYS(fspick), SCMP_SYS(mount_setattr),
@@ -42,16 +43,19 @@ static const int always[] = {SCMP_SYS(execve), SCMP_SYS(execveat),
 	SCMP_SYS(perf_event_open), SCMP_SYS(userfaultfd), SCMP_SYS(lookup_dcookie),
 	SCMP_SYS(io_uring_setup), SCMP_SYS(iopl), SCMP_SYS(ioperm), SCMP_SYS(modify_ldt),
 	SCMP_SYS(vhangup), SCMP_SYS(nfsservctl),
-	/* its keys, clocks and names */
+	/* keys, clocks and names of the machine */
 	SCMP_SYS(add_key), SCMP_SYS(request_key), SCMP_SYS(keyctl), SCMP_SYS(settimeofday),
 	SCMP_SYS(clock_settime), SCMP_SYS(clock_adjtime), SCMP_SYS(adjtimex), SCMP_SYS(stime),
 	SCMP_SYS(sethostname), SCMP_SYS(setdomainname),
-	/* who we are */
+	/* user, group and personality of the process */
 	SCMP_SYS(setuid), SCMP_SYS(setgid), SCMP_SYS(setreuid), SCMP_SYS(setregid),
 	SCMP_SYS(setresuid), SCMP_SYS(setresgid), SCMP_SYS(setfsuid), SCMP_SYS(setfsgid),
 	SCMP_SYS(setgroups), SCMP_SYS(personality)};
 
-/* Sockets of these families see or make packets, or leave the machine by another way than the network. */
+/*
+ * Socket families that read or send raw packets, or reach beyond the process by other ways than the
+ * network.
+ */
 static const int families[] = {AF_PACKET, AF_XDP, AF_VSOCK, AF_ALG, AF_BLUETOOTH, AF_CAN};
 
 static int refuse(scmp_filter_ctx ctx, const int *calls, size_t n)
@@ -69,7 +73,10 @@ static int refuse_processes(scmp_filter_ctx ctx)
 {
 	int rc = refuse(ctx, processes, MT_ARRAY_LEN(processes));
 
-	/* A thread is made by the same call; the newer one hides its arguments, and the C library does without it. */
+	/*
+	 * clone() also makes threads, so refuse it only without CLONE_THREAD. clone3() has its
+	 * arguments in memory, which a filter cannot read; the C library does without it.
+	 */
 	if (!rc)
 		rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1,
 			SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0));
@@ -79,9 +86,9 @@ static int refuse_processes(scmp_filter_ctx ctx)
 }
 
 /*
- * Refuses memory that is written and executed, as MemoryDenyWriteExecute= of a unit does. Code is
- * mapped from files alone (filters' shared objects), which needs none of these calls. On i386
- * mmap(2) is another call, which does not run here.
+ * Refuses memory that is writable and executable, as MemoryDenyWriteExecute= of a unit does. Code
+ * is mapped only from files (shared objects of filters), which needs none of these calls. On i386
+ * mmap(2) is another call, but the daemon does not run there.
  */
 static int refuse_code(scmp_filter_ctx ctx)
 {
@@ -99,7 +106,7 @@ static int refuse_code(scmp_filter_ctx ctx)
 	return rc;
 }
 
-/* The kernel looks at 32 bits of it. */
+/* The kernel reads 32 bits of the family, so compare these only. */
 static int refuse_sockets(scmp_filter_ctx ctx)
 {
 	static const int internet[] = {AF_INET, AF_INET6};
@@ -115,7 +122,7 @@ static int refuse_sockets(scmp_filter_ctx ctx)
 	return rc;
 }
 
-/* Threads are, by the C library, of this process alone. */
+/* Refuses signals to other processes. The C library signals only threads of this process. */
 static int refuse_signals(scmp_filter_ctx ctx)
 {
 	static const int calls[] = {SCMP_SYS(kill), SCMP_SYS(tgkill), SCMP_SYS(rt_sigqueueinfo),
@@ -132,7 +139,10 @@ static int refuse_signals(scmp_filter_ctx ctx)
 
 static int fill(scmp_filter_ctx ctx)
 {
-	/* All threads at once; refused calls are EPERM for who makes them, not the end of a process that serves. */
+	/*
+	 * Apply the filter to all threads at once. A refused call fails with EPERM and does not end
+	 * the process.
+	 */
 	int rc = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1);
 
 	if (!rc)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the process may do is given up once what needs it has been done: capabilities(7) by every thread, and system calls
- * that a running data plane never makes, for the whole process (seccomp(2)). Whoever takes the process over by a peer's
- * bytes has what is left.
+ * Drops privileges once they are no longer needed: capabilities(7) of every thread, and for the
+ * whole process system calls that a running data plane never makes (seccomp(2)). An attacker who
+ * controls the process then has only what is left.
  */
 #pragma once
 
@@ -11,26 +11,34 @@
 #include <signal.h>
 #include <stdint.h>
 
-/* One bit for each capability, as the kernel numbers them. */
+/* One bit for each capability, numbered as in the kernel. */
 #define MT_RIGHT(capability) (UINT64_C(1) << (capability))
 
-/* By which threads are asked: whoever blocks all signals leaves this one out. */
+/*
+ * Signal by which threads drop capabilities; a thread that blocks all signals must leave it
+ * unblocked.
+ */
 #define MT_RIGHTS_SIGNAL (SIGRTMAX - 1)
 
-/* What this thread may do now, as far as the kernel tells; 0: nothing, or nothing is told. */
+/*
+ * Effective capabilities of the calling thread; 0 if it has none or the kernel does not report
+ * them.
+ */
 uint64_t mt_rights_now(void);
 
 /*
- * From now on no thread of the process may do more than `keep` of what it may now, nor any thread that is made later, and
- * nobody gets it back. Other threads are interrupted for it by a signal (their system calls end with EINTR, as by any other
- * signal), so what they wait in has to bear that. Once, by one thread. 0; -ETIMEDOUT: some thread has not answered within a
- * second, -errno; words in *e.
+ * Limits the capabilities of all threads of the process, also of later ones, to those in `keep`
+ * that they have now. This cannot be undone. The other threads are interrupted by a signal: system
+ * calls are restarted (SA_RESTART) or end with EINTR, as after any other signal, and their callers
+ * must handle that. Call once, on one thread. Returns 0, -ETIMEDOUT if threads have not reacted in
+ * 8 rounds of at most 1 s, or -errno, with the reason in *e.
  */
 int mt_rights_keep(uint64_t keep, struct mt_err *e);
 
 /*
- * From now on these calls end with EPERM, in every thread: programs and processes are started or looked into (execve, fork,
- * ptrace, process_vm_*), namespaces, mounts and roots, modules, BPF, performance counters, clocks, keys, devices' nodes, ports
- * of the processor, sockets that see or make packets, and memory that is written and executed. 0, -errno; words in *e.
+ * Makes these calls fail with EPERM in every thread: starting or inspecting processes (execve,
+ * fork, ptrace, process_vm_*); namespaces, mounts and roots, kernel modules, BPF, performance
+ * counters, clocks, keys, device nodes, I/O ports; sockets that read or send raw packets; memory
+ * that is writable and executable. Returns 0, or -errno with the reason in *e.
  */
 int mt_rights_refuse_calls(struct mt_err *e);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Capabilities belong to threads. Those of other threads are changed by themselves, in a signal's handler, as the C library
- * changes their user ids (nptl(7)); threads that libraries have made are reached so, too.
+ * Drops capabilities, which belong to threads. Each other thread drops its own in a signal handler,
+ * as the C library changes user ids (nptl(7)); this also reaches threads that libraries have
+ * created.
  */
 #include "mt_rights.h"
 
@@ -20,11 +21,11 @@
 
 #define WAIT_MS 1000
 
-/* Of the one call that is under way: a handler has no argument. */
+/* State of the call in progress, because a signal handler has no argument. */
 static struct {
 	uint64_t keep;
 	_Atomic int answered;
-	_Atomic int failed; /* errno of a thread that could not */
+	_Atomic int failed; /* errno of a thread that failed */
 } drop;
 
 static int get(struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3])
@@ -43,7 +44,7 @@ uint64_t mt_rights_now(void)
 	return data[0].effective | (uint64_t)data[1].effective << 32;
 }
 
-/* Of the calling thread; safe in a handler. */
+/* Drops capabilities of the calling thread; async-signal-safe. */
 static int drop_own(uint64_t keep)
 {
 	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
@@ -73,7 +74,10 @@ static void on_signal(int sig)
 	errno = kept;
 }
 
-/* Whether it has no more than that; -errno: nobody knows. One that has ended has nothing. */
+/*
+ * 1 if the thread has no capabilities beyond `keep`, or has ended; 0 if it has more; -errno if that
+ * cannot be read.
+ */
 static int has_dropped(const char *tid, uint64_t keep)
 {
 	char path[64], line[128];
@@ -97,7 +101,7 @@ static void wait_for(int answers)
 		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
 }
 
-/* 1: it was asked, 0: it need not be. */
+/* Signals a thread that has more than `keep`: 1. Returns 0 if it has not, or -errno. */
 static int ask(const char *tid, uint64_t keep)
 {
 	int rc = has_dropped(tid, keep);
@@ -109,7 +113,10 @@ static int ask(const char *tid, uint64_t keep)
 	return errno == ESRCH ? 0 : -errno;
 }
 
-/* One walk over all threads; how many had more than they may, or -errno. */
+/*
+ * Signals all threads that have more than `keep` and waits for them. Returns how many they were, or
+ * -errno.
+ */
 static int ask_others(uint64_t keep)
 {
 	DIR *d = opendir("/proc/self/task");
@@ -138,13 +145,16 @@ int mt_rights_keep(uint64_t keep, struct mt_err *e)
 	drop.keep = keep;
 	if (sigaction(MT_RIGHTS_SIGNAL, &act, NULL) != 0)
 		return mt_err(e, -errno, "sigaction: %s", strerror(errno));
-	/* A thread may have been made by one that was not asked yet: until a walk finds nobody. */
+	/*
+	 * A thread that had not dropped yet may have created another one: repeat until none has
+	 * more.
+	 */
 	for (int walks = 0; walks < 8; walks++) {
 		left = ask_others(keep);
 		if (left <= 0)
 			break;
 	}
-	/* The handler stays: who is late would meet none, and end the process. */
+	/* Keep the handler: a late signal would otherwise kill the process. */
 	if (left < 0)
 		return mt_err(e, left, "/proc/self/task: %s", strerror(-left));
 	rc = atomic_load(&drop.failed);
