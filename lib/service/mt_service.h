@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A service thread: what may wait (a disk, above all) is done there, one task after the other, so that the control thread
- * never does. The control thread hands a task over, and hears of its end in its own loop. All functions but `run` are called
- * on the control thread.
+ * A thread for work that may block, above all on a disk, so that the control thread never blocks.
+ * It runs tasks one after the other. The control thread submits a task, and its loop is notified of
+ * the end. All functions except `run` are called on the control thread.
  */
 #pragma once
 
@@ -11,55 +11,60 @@
 
 #include <sys/types.h>
 
-/* More than these are not taken over: who hands over that much faster than the disk is has to wait. */
+/* Queue length; mt_service_submit() returns -EAGAIN when it is full. */
 #define MT_SERVICE_TASKS 64
 
-/* The first member of what the task works on, which nobody else touches until `done`. */
+/* A task; first member of the data that it works on, which no other code may use until done(). */
 struct mt_task {
-	/* On the service thread. What it returns goes to done(). */
+	/* Called on the service thread; its result is passed to done(). */
 	int (*run)(struct mt_task *t);
-	/* On the control thread; the task is its owner's again. */
+	/* Called on the control thread; the caller owns the task again. */
 	void (*done)(struct mt_task *t, int rc);
-	struct mt_task *next; /* lib/service's */
+	struct mt_task *next; /* for lib/service only */
 	int rc;
 };
 
 struct mt_service;
 
-/* `name`: the thread's, at most 15 bytes. NULL with the reason in e. */
+/* Starts a service thread. `name`: of the thread, at most 15 bytes. NULL with the reason in e. */
 struct mt_service *mt_service_new(const char *name, struct mt_err *e);
-/* Everything that was taken over is done first, as mt_service_drain() has it. NULL is allowed. */
+/* Ends the thread after mt_service_drain(). NULL is allowed. */
 void mt_service_free(struct mt_service *s);
 
 /*
- * Takes the task over. s NULL: it is run and done at once, as before there is a loop, or where there is none. 0, or -EAGAIN:
- * too many wait.
+ * Queues a task; the service thread owns it until done() is called. s NULL: calls run() and done()
+ * at once, for use before there is a loop or without one. Returns 0, or -EAGAIN if MT_SERVICE_TASKS
+ * are outstanding or the thread was given up.
  */
 int mt_service_submit(struct mt_service *s, struct mt_task *t);
 
-/* Readable when mt_service_turn() has something to do. */
+/* File descriptor that is readable when mt_service_turn() has work. */
 int mt_service_fd(const struct mt_service *s);
-/* Calls done() of all that have been run. */
+/* Calls done() of all tasks that have been run. */
 void mt_service_turn(struct mt_service *s);
 /*
- * Waits until all are run, and calls their done(): for the end of who owns tasks. NULL is allowed. A disk that does not
- * answer for MT_SERVICE_PATIENCE is given up, for good: tasks that wait are never run, done() of none is called any
- * more, and what the task that hangs works on must outlive the process, so it belongs to the task alone.
+ * Waits until all tasks are run, and calls their done(); for use before their owner ends. NULL is
+ * allowed.
+ *
+ * After MT_SERVICE_PATIENCE without an end the thread is given up for good: queued tasks are never
+ * run, and no done() is called any more. The data of the task that hangs must then live as long as
+ * the process, so they must belong to the task alone.
  */
 void mt_service_drain(struct mt_service *s);
 #define MT_SERVICE_PATIENCE (10 * MT_SEC)
-/* Another patience, ns. */
+/* Sets another limit than MT_SERVICE_PATIENCE, ns. */
 void mt_service_patience(struct mt_service *s, uint64_t ns);
 
-/* ---- files ----------------------------------------------------------------------------------------- */
+/* ---- files ----------------------------------------------------------------------------------- */
 
-/* On the control thread; e: the reason, when rc is not 0. */
+/* Called on the control thread; e has the reason if rc is not 0. */
 typedef void mt_replaced_fn(void *arg, int rc, const struct mt_err *e);
 
 /*
- * mt_file_replace() as a task, the directory made first if it is not there. The text, from malloc(), is taken over (NULL: no
- * memory), and wiped where the mode lets only its owner read it. `fn` is called once, before this returns where s is NULL or
- * takes no more (-EAGAIN).
+ * Runs mt_file_replace() as a task, and creates the directory first if it does not exist. Takes
+ * over `text`, which is from malloc() (NULL: no memory), and wipes it if only its owner may read a
+ * file of this mode. Calls `fn` once; before it returns if s is NULL, memory is short, or the queue
+ * is full (-EAGAIN).
  */
 void mt_service_replace(struct mt_service *s, const char *path, char *text, size_t len, mode_t mode,
 	mt_replaced_fn *fn, void *arg);

@@ -20,9 +20,9 @@ struct mt_service {
 	pthread_mutex_t lock;
 	pthread_cond_t work, idle;
 	struct queue todo, done; /* under the lock */
-	uint32_t n;		 /* handed over, done() not yet called; control thread */
+	uint32_t n;		 /* submitted, done() not yet called; control thread */
 	bool busy, stop;	 /* under the lock */
-	bool left;		 /* to its thread, which frees it; under the lock */
+	bool left;		 /* the thread frees the service; under the lock */
 	bool stuck;		 /* given up; control thread */
 	uint64_t patience;
 	int fd;
@@ -95,7 +95,7 @@ static void *loop(void *arg)
 	return NULL;
 }
 
-/* Signals are the control thread's. */
+/* Blocks all signals in the thread but MT_RIGHTS_SIGNAL; the control thread handles the others. */
 static int start(struct mt_service *s)
 {
 	sigset_t all, before;
@@ -109,7 +109,7 @@ static int start(struct mt_service *s)
 	return -rc;
 }
 
-/* Of a clock that nobody sets. */
+/* Uses the monotonic clock, which is never set. */
 static void init_lock(struct mt_service *s)
 {
 	pthread_condattr_t clock;
@@ -163,7 +163,7 @@ void mt_service_free(struct mt_service *s)
 	s->left = left;
 	pthread_cond_signal(&s->work);
 	pthread_mutex_unlock(&s->lock);
-	/* What it stands in ends with the process, or never; the thread has its own to look at until then. */
+	/* The thread may hang until the process ends; it uses `s` until it returns. */
 	if (left) {
 		pthread_detach(thread);
 		return;
@@ -210,7 +210,7 @@ void mt_service_turn(struct mt_service *s)
 	}
 }
 
-/* Under the lock; false: not in time. */
+/* Waits until no task is left; false on timeout. Call under the lock. */
 static bool wait_idle(struct mt_service *s)
 {
 	struct timespec until;
@@ -226,7 +226,7 @@ static bool wait_idle(struct mt_service *s)
 	return rc == 0;
 }
 
-/* Under the lock. */
+/* Gives up the thread and its queue. Call under the lock. */
 static void give_up(struct mt_service *s)
 {
 	s->stuck = true;
@@ -238,7 +238,7 @@ static void give_up(struct mt_service *s)
 
 void mt_service_drain(struct mt_service *s)
 {
-	/* done() may hand over more. */
+	/* done() may submit more. */
 	while (s && s->n && !s->stuck) {
 		pthread_mutex_lock(&s->lock);
 		if (!wait_idle(s))
