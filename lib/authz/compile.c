@@ -642,7 +642,7 @@ static void compile_rules(struct build *b, const struct mt_authorization_policy 
 			continue;
 		if (b->missing && !*note)
 			*note = mt_region_strdup(b->r, b->missing);
-		/* An ALLOW rule matches no call if it has a condition that the codec lacks. */
+		/* An ALLOW rule on a field that the codec lacks matches no call: leave it out. */
 		if (b->missing && !denies(b))
 			continue;
 		look_at_operations(b, to);

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-/* In a policy, the mesh's own trust domain, whatever its name. */
+/* In a policy, it means the mesh's own trust domain, whatever its name. */
 #define LOCAL "cluster.local"
 
 /* True if `want` is a pattern like "*-td" and `domain` ends with its text. */

@@ -82,7 +82,7 @@ static uint32_t bits_of(const struct mt_authz_value *v)
 
 /*
  * Adds the rows for a network: all rows if the prefix does not cover the first of the two bytes,
- * otherwise a row for each value of the bits in the second byte that it leaves free.
+ * otherwise one for each value of the bits that the prefix leaves free in the second byte.
  */
 static void add_net(
 	struct rowset *s, const struct mt_authz_value *v, const struct mt_authz_probe *p)

@@ -63,7 +63,7 @@ struct mt_authz_call {
 	const struct mt_claims *claims; /* of the caller's valid token; NULL if it has none */
 	uint32_t asked;			/* asks_id of the provider that allowed the call; else 0 */
 	const struct mt_authz_reader *reader; /* NULL: no rule is for messages */
-	bool bytes; /* opaque TCP, in which messages and tokens of rules cannot be read */
+	bool bytes; /* opaque TCP: conditions on messages and tokens cannot be read */
 	void *arg;  /* for the reader */
 	/* Set by the reader. */
 	struct mt_slice interfaces[MT_AUTHZ_INTERFACES], methods[MT_AUTHZ_METHODS];
@@ -136,7 +136,7 @@ struct mt_authz_rule {
 	struct mt_authz_conds *from, *to, when;
 	uint32_t n_from, n_to;
 	bool by_interface, by_method; /* `to` has conditions on it, or on the path */
-	uint32_t line;		      /* line in the document; 0: in none */
+	uint32_t line;		      /* line in the document; 0: it is in no document */
 };
 
 /*
@@ -173,7 +173,7 @@ struct mt_authz_policy {
 	struct mt_authz_rule *rules;
 	uint32_t n_rules;
 	/* Findings about the policy, to be reported. */
-	const char *dropped; /* first field left out because the codec lacks it; not of ALLOW */
+	const char *dropped; /* of DENY, CLOSE: first field left out because the codec lacks it */
 	/* of ALLOW: the first field that the codec lacks; its rule was left out */
 	const char *vanished;
 	bool closes;	 /* a call may match a rule of CLOSE, or one that cannot be evaluated */

@@ -33,7 +33,7 @@ enum fits { NO, UNKNOWN, UNREAD, YES };
 
 enum fits mt_authz_rule_fits(struct mt_authz_call *c, const struct mt_authz_rule *r, bool denies);
 enum fits mt_authz_policy_fits(struct mt_authz_call *c, const struct mt_authz_policy *p);
-/* True if the text matches the value, which must be one for texts. */
+/* True if the text matches the value, which must be for a text field. */
 bool mt_authz_text_fits(const struct mt_authz_value *v, struct mt_slice text);
 /*
  * Effect on a call that a DENY or CLOSE policy matches with `f`, or an ALLOW policy does not match
@@ -51,9 +51,9 @@ static inline bool mt_authz_is_asked(const struct mt_authz_call *c, const struct
 
 /*
  * Index: by a few bytes of a call, finds the rules that the call may match. Each field that rules
- * use has one or two probes. A probe takes the two bytes at one place of the field's text, which
- * select a row: a bit for each rule that a text with these bytes there may match. The AND of the
- * rows of all fields leaves few rules, and these are evaluated as without an index.
+ * use has one or two probes. A probe takes the two bytes at one place of the field's text. These
+ * select a row, which has a bit for each rule that a text with these bytes there may match. The AND
+ * of the rows of all fields leaves few rules, and these are evaluated as without an index.
  *
  * The index may leave a rule that does not match, but never leaves out one that does: absent and
  * short texts have rows of their own, and a field that cannot be read is skipped.
@@ -90,7 +90,7 @@ struct mt_authz_index_field {
  * read.
  */
 enum mt_authz_only {
-	MT_AUTHZ_ONLY_NOT,   /* the rule has more */
+	MT_AUTHZ_ONLY_NOT,   /* the rule has more conditions or values */
 	MT_AUTHZ_ONLY_PEER,  /* one network of the peer */
 	MT_AUTHZ_ONLY_EXACT, /* one metadata value, EXACT */
 	MT_AUTHZ_ONLY_KEPT,  /* one metadata value with another match */

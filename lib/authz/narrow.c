@@ -23,7 +23,7 @@ struct joined {
 	bool lead;
 };
 
-/* The byte at index i; what is in neither part is a slash. */
+/* Byte i of the joined text; what is in neither part is a slash. */
 static mt_inline uint32_t letter_of(const struct joined *t, uint32_t i)
 {
 	i -= t->lead;
@@ -129,7 +129,7 @@ static void keep_identity(uint64_t *left, uint32_t words, const struct mt_authz_
 	} else if (f->field == MT_AUTHZ_PRINCIPAL) {
 		keep_text(left, words, f, c->principal);
 	} else if (!mt_authz_member(c->principal, &m)) {
-		/* Not of the mesh's form: leave out no rule, the rules decide. */
+		/* Not of the mesh's form: leave out no rule, because the rules decide. */
 	} else if (f->field == MT_AUTHZ_NAMESPACE) {
 		keep_text(left, words, f, m.ns);
 	} else {
@@ -371,7 +371,7 @@ static mt_inline uint32_t next_of(uint64_t *left, const uint32_t words)
 
 static mt_noinline enum fits unkept_fits(struct mt_authz_call *c, const struct mt_authz_indexed *i)
 {
-	/* This may read other values. */
+	/* The rule may read other values, which makes `kept` invalid. */
 	c->kept_of = NULL;
 	return mt_authz_rule_fits(c, i->rule, i->denies);
 }

@@ -91,7 +91,7 @@ int mt_crypto_verify(X509_STORE_CTX *x)
 	return X509_verify_cert(x);
 }
 
-/* Under a limit, later mappings that exceed it would fail. */
+/* With a limit on locked memory, later mappings that exceed it would fail. */
 static bool is_unlimited(void)
 {
 	struct rlimit r;

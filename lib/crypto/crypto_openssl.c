@@ -100,8 +100,9 @@ static bool is_shown(X509_STORE_CTX *x, const X509 *cert)
 }
 
 /*
- * Compares only names if the peer sent `issuer`. A peer could send 200 certificates with one name,
- * and the library would verify the signature of each at every place in the chain.
+ * Compares names, and verifies the signature unless the peer sent `issuer`. A peer could send 200
+ * certificates with one name, and the library would verify the signature of each at every place in
+ * the chain.
  */
 static int has_issued(X509_STORE_CTX *x, X509 *cert, X509 *issuer)
 {

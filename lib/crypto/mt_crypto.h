@@ -19,7 +19,7 @@
 /* Name and version: "OpenSSL 3.0.17", "AWS-LC 5.12.0". Valid until this thread's next call. */
 const char *mt_crypto_library(void);
 
-/* Frees the library's per-thread state. The last call of a thread that has used the library. */
+/* Frees the library's per-thread state. Call it last on a thread that has used the library. */
 void mt_crypto_thread_end(void);
 
 /* Generates a key on P-256; NULL on failure. */

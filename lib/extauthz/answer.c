@@ -37,7 +37,7 @@ static bool set(struct mt_extauthz_slot *s, const Xds__HeaderValueOption *o)
 	len = h->raw_value.len ? h->raw_value.len : strlen(h->value);
 	if (len == 0 && !o->keep_empty_value)
 		return true;
-	/* The thread does not know whether the call has the key, so these two actions fail. */
+	/* These two actions fail, because the thread does not know whether the call has the key. */
 	if (!c || o->append_action == ADD_IF_ABSENT || o->append_action == OVERWRITE_IF_THERE)
 		return false;
 	*c = (struct mt_extauthz_change){.remove = false};

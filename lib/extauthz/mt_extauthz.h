@@ -98,13 +98,13 @@ struct mt_extauthz_slot {
 		interface, method, sni;
 	struct mt_extauthz_entry entry[MT_EXTAUTHZ_ENTRIES];
 	uint32_t n_entries;
-	uint64_t id;	  /* for the service's log */
+	uint64_t id;	  /* request id, for the service's log */
 	uint64_t timeout; /* ns left to the call; the provider's timeout may be shorter */
 	/* The provider queried, and its answer. */
 	uint32_t asked; /* mt_extauthz_id() */
 	bool fails_open;
 	enum mt_extauthz_verdict verdict;
-	enum mt_extauthz_outcome why; /* the outcome, as counted */
+	enum mt_extauthz_outcome why; /* reason, and the counter that is incremented */
 	struct mt_extauthz_change change[MT_EXTAUTHZ_CHANGES];
 	uint32_t n_changes;
 	/* Texts of the query, then of the answer. */

@@ -52,7 +52,7 @@ struct mt_extauthz_provider {
 	uint32_t n_servers;
 	uint64_t timeout;
 	bool fail_open, has_tls;
-	struct mt_grpc_tls tls; /* refers to the texts below and to a credential reference */
+	struct mt_grpc_tls tls; /* refers to the texts below; holds a reference to the credential */
 	char *server_name;
 	char **sans;
 };

@@ -9,9 +9,9 @@
 #include "mt_token.h"
 
 #define MT_JWKS_REFRESH_S 1200 /* s between fetches, as in Istio's control plane */
-#define MT_JWKS_MISSED_S  15   /* s from a fetch to the earliest one because of a missing key */
+#define MT_JWKS_MISSED_S  15   /* s between fetches, at least, when a key is missing */
 #define MT_JWKS_BACKOFF_S                                                                          \
-	64 /* s: limit of the delay after a failure, which is 1 s, 2 s, 4 s, ... */
+	64 /* s: the delay after a failure is 1 s, 2 s, 4 s, ..., and this at most */
 #define MT_JWKS_TIMEOUT_MS     5000
 #define MT_JWKS_TIMEOUT_MAX_MS 10000 /* limit of configured timeouts */
 #define MT_JWKS_SOURCES                                                                            \

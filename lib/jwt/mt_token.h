@@ -24,7 +24,7 @@ extern const struct mt_outcome_set mt_token_outcomes;
 #define MT_TOKEN_MAX   8192
 #define MT_TOKEN_RULES 64 /* for one endpoint */
 #define MT_TOKEN_SKEW  60 /* s of tolerated clock skew, as in Envoy */
-#define MT_TOKEN_TRIES 8  /* keys tried for a token that does not name its key */
+#define MT_TOKEN_TRIES 8  /* most keys tried for a token, which may not name its key */
 
 struct mt_jwks_source;
 

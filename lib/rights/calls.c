@@ -2,8 +2,8 @@
 /*
  * Refuses system calls by a deny list and not an allow list, because libraries may make calls that
  * are not known here; capabilities limit the calls that are not in the list. The sanitizers' leak
- * check starts a process that inspects this one, so that part of the list is omitted with
- * sanitizers.
+ * check starts a process that inspects this one, so sanitizer builds omit the rules on other
+ * processes.
  */
 #include "mt_rights.h"
 
@@ -47,13 +47,13 @@ static const int always[] = {SCMP_SYS(execve), SCMP_SYS(execveat),
 	SCMP_SYS(add_key), SCMP_SYS(request_key), SCMP_SYS(keyctl), SCMP_SYS(settimeofday),
 	SCMP_SYS(clock_settime), SCMP_SYS(clock_adjtime), SCMP_SYS(adjtimex), SCMP_SYS(stime),
 	SCMP_SYS(sethostname), SCMP_SYS(setdomainname),
-	/* user, group and personality of the process */
+	/* the user, groups and personality of the process */
 	SCMP_SYS(setuid), SCMP_SYS(setgid), SCMP_SYS(setreuid), SCMP_SYS(setregid),
 	SCMP_SYS(setresuid), SCMP_SYS(setresgid), SCMP_SYS(setfsuid), SCMP_SYS(setfsgid),
 	SCMP_SYS(setgroups), SCMP_SYS(personality)};
 
 /*
- * Socket families that read or send raw packets, or reach beyond the process by other ways than the
+ * Socket families that read or send raw packets, or leave the machine by other ways than the
  * network.
  */
 static const int families[] = {AF_PACKET, AF_XDP, AF_VSOCK, AF_ALG, AF_BLUETOOTH, AF_CAN};

@@ -46,9 +46,9 @@ void mt_service_turn(struct mt_service *s);
  * Waits until all tasks are run, and calls their done(); for use before their owner ends. NULL is
  * allowed.
  *
- * After MT_SERVICE_PATIENCE without an end the thread is given up for good: queued tasks are never
- * run, and no done() is called any more. The data of the task that hangs must then live as long as
- * the process, so they must belong to the task alone.
+ * If the tasks do not end within MT_SERVICE_PATIENCE, the thread is given up for good: queued tasks
+ * are never run, and no done() is called any more. The data of the task that hangs must then live
+ * as long as the process, so they must belong to the task alone.
  */
 void mt_service_drain(struct mt_service *s);
 #define MT_SERVICE_PATIENCE (10 * MT_SEC)
