@@ -380,7 +380,7 @@ static json_t *all_rows(struct caller *c)
 	for (uint32_t i = 0; i < all->n_rows; i++) {
 		json_t *row = row_json(c, &all->rows[i]);
 
-		/* After the limit on steps, the row may be wrong: leave it out. */
+		/* When the limit on steps was reached, the row may be wrong: leave it out. */
 		if (c->a->bounded) {
 			json_decref(row);
 			break;
