@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A source of configuration that lives: discovery servers (xDS) of a mesh. It connects, asks, and keeps what it was
- * told: resources by type and name, of which those that are sound and complete become parts of the model. It
- * never takes anything away because a server is away, and remembers over restarts what it was told last.
+ * xDS client: the discovery servers of a mesh as a source of configuration. It subscribes to
+ * resources and stores them by type and name. Valid and complete resources become parts of the
+ * model. A lost connection removes nothing, and the last resources are restored from a state file
+ * after a restart.
  *
- *	struct mt_xds *x = mt_xds_new(&conf, &err);	(what was kept is there at once)
+ *	struct mt_xds *x = mt_xds_new(&conf, now);	(reads the state file)
  *	mt_xds_share(x, model);				(with every load)
- *	mt_xds_start(x, ...);				(from here on it connects)
- *	if (mt_xds_turn(x, now)) load again;		(often: it is where time passes)
+ *	mt_xds_start(x, ...);				(connects from here on)
+ *	if (mt_xds_turn(x, now)) load again;		(call often: drives all timers)
  *
- * Control thread only. Nothing blocks, but for writing the state file.
+ * Control thread only. No call blocks, except to read the state file, and to write it if
+ * env.service is NULL.
  */
 #pragma once
 
@@ -24,128 +26,157 @@
 struct mt_xds;
 struct mt_secrets;
 
-/* Clusters are asked for by name, when a call leads to them. names 0: they are not, all are there at once. */
+/*
+ * On-demand discovery: a cluster is requested by name when the first call is routed to it. If
+ * `names` is 0, on-demand discovery is off and all clusters are subscribed to.
+ */
 struct mt_xds_demand_conf {
-	uint64_t timeout_ns; /* how long an answer may take */
-	uint64_t idle_ns;    /* without use, then it leaves */
-	uint64_t absent_ns;  /* how long it is remembered that there is none */
-	uint32_t names;	     /* at most, also of those that do not exist */
-	uint32_t per_second; /* new ones */
-	bool routes;	     /* route tables as well */
+	uint64_t timeout_ns; /* maximum wait for an answer */
+	uint64_t idle_ns;    /* a cluster unused for so long is removed */
+	uint64_t absent_ns;  /* how long a missing cluster is remembered */
+	uint32_t names;	     /* maximum number of names, missing ones included */
+	uint32_t per_second; /* maximum rate of new names */
+	bool routes;	     /* route tables are requested on demand as well */
 };
 
 struct mt_xds_conf {
 	const char *name;		    /* "mesh"; copied */
-	const char *state_dir;		    /* where what was told is kept; NULL: nowhere; copied */
-	struct mt_xds_bootstrap *bootstrap; /* becomes the source's */
+	const char *state_dir;		    /* directory of the state file; NULL: no file; copied */
+	struct mt_xds_bootstrap *bootstrap; /* owned by the source from now on */
 	struct mt_xds_demand_conf demand;
 };
 
-/* What it connects with; all of it outlives the source. */
+/* What the source uses after mt_xds_start(). All of it must outlive the source. */
 struct mt_xds_env {
 	struct mt_fds *fds;
 	struct mt_resolver *names;
 	struct mt_name_table
-		*looked_up; /* what endpoints have names of; NULL: those have no addresses */
+		*looked_up; /* resolves host names of endpoints; NULL: they get no addresses */
 	struct mt_rand *rng;
-	struct mt_service *service; /* writes what is kept; NULL: at once */
-	struct mt_secrets *secrets; /* the node's certificates, and files of them */
+	struct mt_service *service; /* writes the state file; NULL: the caller does */
+	struct mt_secrets *secrets; /* the node's certificates, from SDS or files */
 	/*
-	 * What became of a question (mt_xds_demand()): there is no such cluster as far as anybody knows, and nobody is
-	 * asked again before `until`; 0: that does not hold any more. `why` is static. NULL: nobody asks.
+	 * Reports the result of mt_xds_demand(). The cluster is unavailable and is not requested
+	 * again before `until`; `until` 0 withdraws an earlier report. `why` is a static text. May
+	 * be NULL.
 	 */
 	void (*answered)(void *arg, const char *name, uint64_t until, const char *why);
 	void *arg;
 };
 
-/* What was kept is read and ready to be shared; `now` is monotonic. NULL: no memory (then the bootstrap is freed). */
+/*
+ * Creates a source and reads its state file, so that mt_xds_share() has the restored resources at
+ * once. `now` is monotonic time. Returns NULL if there is no memory; the bootstrap is freed then.
+ */
 struct mt_xds *mt_xds_new(const struct mt_xds_conf *conf, uint64_t now);
-/* Closes everything; what was told and not kept yet is kept. NULL is allowed. */
+/*
+ * Closes all connections, writes unsaved changes to the state file if the source was started, and
+ * frees it. NULL is allowed.
+ */
 void mt_xds_free(struct mt_xds *x);
 
-/* Connects from now on. 0 or -errno. */
+/* Starts to connect to the servers. Returns 0 or -errno. */
 int mt_xds_start(struct mt_xds *x, const struct mt_xds_env *env, uint64_t now);
-/* Another bootstrap: all connections are made anew, what was told stays until it is told otherwise. */
+/*
+ * Replaces the bootstrap: takes ownership of `b` and reopens all connections. Resources stay until
+ * the new servers replace or remove them, or do not confirm them in time.
+ */
 void mt_xds_rebootstrap(struct mt_xds *x, struct mt_xds_bootstrap *b, uint64_t now);
 const struct mt_xds_bootstrap *mt_xds_bootstrap_of(const struct mt_xds *x);
 /*
- * Of the metadata that the node tells of itself, which an Istio agent writes: a member that is a text ("NAMESPACE"), or a
- * label of LABELS. NULL: there is none. Valid until another bootstrap.
+ * Returns a string member of the bootstrap's node metadata (such as "NAMESPACE", as an Istio agent
+ * writes it), or a label from its LABELS. NULL if there is none. Valid until mt_xds_rebootstrap().
  */
 const char *mt_xds_self(const struct mt_xds *x, const char *name);
 const char *mt_xds_self_label(const struct mt_xds *x, const char *name);
 
 /*
- * Time passes; before and after mt_fds_dispatch(), and ten times a second. True: what mt_xds_share() gives has
- * changed. Changes are gathered for 20 ms, 200 ms at most; for 2 ms when they come out of silence.
+ * Runs timers and activates resources. Call before and after mt_fds_dispatch(), and ten times a
+ * second. Returns true if the result of mt_xds_share() has changed. Changes are batched until 20 ms
+ * after the last one, at most 200 ms after the first; the first change after 200 ms of silence is
+ * batched for 2 ms only.
  */
 bool mt_xds_turn(struct mt_xds *x, uint64_t now);
 
-/* Everything that is in force becomes part of the model. 0, -ENOMEM or -E2BIG. */
+/* Adds all active resources to the model, by reference. Returns 0, -ENOMEM or -E2BIG. */
 int mt_xds_share(struct mt_xds *x, struct mt_model *m);
 
 /*
- * A load: what was heard up to now comes into force (then mt_xds_share()), and what the load said of objects of this
- * source: who was left out of it (MT_DIAG_LEFT_OUT), is not served, or serves in part (MT_DIAG_WARNING), and why.
+ * mt_xds_load_begin() starts a load: it activates what was received so far; then call
+ * mt_xds_share(). mt_xds_told() reports a diagnostic of the load about a resource of this source.
+ * The resource was left out (MT_DIAG_LEFT_OUT), is not served (MT_DIAG_NOT_SERVED) or is served
+ * with a warning (MT_DIAG_WARNING). `words` is the reason; it is copied.
  */
 void mt_xds_load_begin(struct mt_xds *x, uint64_t now);
 void mt_xds_told(struct mt_xds *x, const char *kind, const char *name,
 	enum mt_diag_severity severity, const char *words);
 /*
- * The load is over; `failed`: nothing could be made of it at all, and why; else NULL. True: new bodies went back to what
- * was in force before them, so compile again (never when `last`). False: the servers' responses are answered.
+ * Ends a load. `failed` is the reason if the whole load failed, else NULL. Returns true if rejected
+ * bodies were rolled back to the previous ones, so that the caller must compile again; never true
+ * if `last`. Otherwise returns false, and the pending responses are answered (ACK or NACK).
  */
 bool mt_xds_load_end(struct mt_xds *x, const char *failed, bool last);
-/* The load was refused for reasons that are not this source's: what is new is tried with the next one. */
+/*
+ * The load failed for a reason outside this source: new resources stay on trial until the next
+ * load.
+ */
 void mt_xds_load_abandon(struct mt_xds *x);
 
-/* Whether every type that is asked for was answered once since the start, and all that the answers name has come, or its time is over. */
+/*
+ * True if every subscribed type was answered once since the start, and all resources that the
+ * answers reference have arrived or timed out.
+ */
 bool mt_xds_delivered(struct mt_xds *x);
-/* Whether it has, or what was kept of it is in force; else *why says what is missing. */
+/*
+ * True if mt_xds_delivered(), or if the state file was restored. Otherwise *why is what is missing.
+ */
 bool mt_xds_whole(struct mt_xds *x, const char **why);
 
-/* ---- clusters on demand -------------------------------------------------------------------------------- */
+/* ---- clusters on demand ---------------------------------------------------------------------- */
 
 /*
- * A call leads to a cluster of which only the name is there: it is asked for. False: none of this source's. What
- * comes of it is a change like others (mt_xds_turn()), or env.answered.
+ * Requests a cluster of which only the name is known, because a call was routed to it. Returns
+ * false if the name is not one of this source's. The cluster arrives like any other change
+ * (mt_xds_turn()); env.answered reports a failure.
  */
 bool mt_xds_demand(struct mt_xds *x, const char *name, uint64_t now);
 
 struct mt_xds_use {
-	uint64_t calls; /* another number when there was one */
-	bool busy;	/* something is under way */
+	uint64_t calls; /* changes with each call */
+	bool busy;	/* calls are in progress */
 };
 
-/* False: no such cluster is in use. */
+/* Reports the use of a cluster. Returns false if no cluster of that name is in use. */
 typedef bool mt_xds_use_fn(void *arg, const char *name, struct mt_xds_use *use);
-/* Asks how each cluster that was fetched is used; once a second. */
+/*
+ * Calls `use` for each active on-demand cluster and records which are in use. Call once a second.
+ */
 void mt_xds_use(struct mt_xds *x, mt_xds_use_fn *use, void *arg, uint64_t now);
 
-/* ---- for the shell: texts live until the next call of anything here --------------------------------------- */
+/* ---- for the shell: texts are valid until the next call of any function here ----------------- */
 
-/* Clusters on demand, since the start. */
+/* Counters of on-demand discovery, since the start. */
 struct mt_xds_demand_stats {
-	uint64_t asked;	     /* names that a call asked for */
-	uint64_t told;	     /* came into force */
-	uint64_t absent;     /* the server says that there is none */
-	uint64_t unanswered; /* nobody said anything in time */
-	uint64_t full;	     /* not asked for: as many as are allowed are */
-	uint64_t left;	     /* because no call used them */
+	uint64_t asked;	     /* names requested because of a call */
+	uint64_t told;	     /* became active */
+	uint64_t absent;     /* the server reported that the resource does not exist */
+	uint64_t unanswered; /* no answer in time */
+	uint64_t full;	     /* not requested: the limit on names was reached */
+	uint64_t left;	     /* removed because no call used them */
 };
 
 struct mt_xds_info {
 	const char *name, *bootstrap;
 	const char *state; /* "synced", "waiting for answers", "not connected", ... */
 	uint32_t n_known, n_live, n_waiting, n_refused, n_restored, n_left_out, n_not_served;
-	size_t bytes;		   /* of resources as they were received */
-	uint64_t pushes;	   /* times that what is in force changed */
-	const char *kept;	   /* of the state file: what happened last */
-	bool kept_troubled;	   /* ... and that somebody should look at it */
+	size_t bytes;		   /* of the resources as received */
+	uint64_t pushes;	   /* times that the active set changed */
+	const char *kept;	   /* last event of the state file */
+	bool kept_troubled;	   /* ... and the operator should look at it */
 	const char *kept_path;	   /* NULL: none */
-	const char *const *unused; /* fields of the bootstrap */
+	const char *const *unused; /* bootstrap fields without effect */
 	uint32_t n_unused;
-	/* Clusters on demand: names that nobody asked for, and what became of those that somebody did. */
+	/* On-demand discovery: n_named were never requested by a call, n_asked are. */
 	bool on_demand;
 	uint32_t n_named, n_asked;
 	struct mt_xds_demand_stats demand;
@@ -153,22 +184,22 @@ struct mt_xds_info {
 
 void mt_xds_info(struct mt_xds *x, struct mt_xds_info *out);
 
-/* A stream to a server. */
+/* State of a stream to a server. */
 struct mt_xds_stream_info {
 	const char *server, *cluster; /* address, name */
 	const char *stream;	      /* "ADS", "RDS", ... */
 	bool delta, tls;
 	const char *state;	       /* "up", "connecting", "waiting" */
-	const char *why;	       /* the last trouble; "" */
+	const char *why;	       /* the last error; "" */
 	uint64_t since_ns, trouble_ns; /* times; 0: never */
 	uint32_t connects;
 	uint64_t unreadable;
 };
 
-/* Iterates: *pos starts at 0; false at the end. */
+/* Iterates over all streams: *pos starts at 0. Returns false at the end. */
 bool mt_xds_stream_next(struct mt_xds *x, uint32_t *pos, struct mt_xds_stream_info *out);
 
-/* A type on a stream. */
+/* State of a resource type on a stream. */
 struct mt_xds_type_info {
 	const char *cluster, *stream, *type; /* "CDS" */
 	const char *version, *error;
@@ -187,21 +218,30 @@ struct mt_xds_resource_info {
 	uint64_t updated_ns; /* time; 0: never */
 	size_t bytes;
 	uint32_t n_ignored;
-	bool troubled; /* somebody should look at it */
+	bool troubled; /* the operator should look at it */
 	bool restored; /* from the state file, and not confirmed yet */
-	bool out;      /* of the last load: wrong, or cannot be served */
-	/* ... and not because anything is wrong: what it asks for is not done here, or not all of it. */
+	bool out;      /* the last load left it out or does not serve it */
+	/*
+	 * The cause of `troubled` is not an error: the resource uses a feature that is not, or not
+	 * fully, supported.
+	 */
 	bool beyond;
-	/* Of a cluster that a call asked for: times; 0: none did. */
+	/* When a call requested and last used an on-demand resource; 0: no call requested it. */
 	uint64_t asked_ns, used_ns;
 };
 
-/* *pos NULL at first; nothing may change the source in between. */
+/*
+ * Iterates over all resources: *pos starts as NULL. The source must not change during the
+ * iteration.
+ */
 bool mt_xds_resource_next(struct mt_xds *x, const void **pos, struct mt_xds_resource_info *out);
 
-/* The one of that type ("CDS") and name; false: there is none. */
+/* Finds a resource by type ("CDS") and name. Returns false if there is none. */
 bool mt_xds_resource_find(
 	struct mt_xds *x, const char *type, const char *name, struct mt_xds_resource_info *out);
 
-/* Field i of those that resources have and that have no effect: each path once; NULL: there is none. */
+/*
+ * Returns the path of the i-th ignored field of active resources, each path once; NULL after the
+ * last. *resources is how many resources have it. The list is built when i is 0.
+ */
 const char *mt_xds_ignored(struct mt_xds *x, uint32_t i, const char **why, uint32_t *resources);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Resources of the discovery services (protobuf) into the model: one resource, one model of its own, which is
- * shared by every configuration that holds it (mt_model_share()). What a resource says is checked here as far
- * as it can be without the others. Control thread only.
+ * Maps xDS resources (protobuf) to the model. Each resource becomes a model of its own, which every
+ * configuration that contains it shares by reference (mt_model_share()). A resource is validated
+ * here as far as that is possible without other resources. Control thread only.
  */
 #pragma once
 
@@ -11,25 +11,25 @@
 
 #include <stdio.h>
 
-/* Another resource that this one names. */
+/* A reference to another resource. */
 struct mt_xds_ref {
 	enum mt_xds_type type;
 	const char *name;
 	const char
-		*server; /* cluster through which another discovery server has it; NULL: this one */
-	uint64_t timeout_ns; /* initial_fetch_timeout; 0: not said, 15 s; MT_NEVER: no limit */
-	bool delta;	     /* of `server`: it speaks the delta protocol */
+		*server; /* cluster of the discovery server that has it; NULL: the default server */
+	uint64_t timeout_ns; /* initial_fetch_timeout; 0: not set, 15 s; MT_NEVER: no limit */
+	bool delta;	     /* `server` uses the delta protocol */
 };
 
-/* A field that is read and has no effect. */
+/* A field that is accepted without effect. */
 struct mt_xds_ignored {
 	const char *field; /* "circuit_breakers.thresholds[0].retry_budget" */
 	const char *why;
 };
 
-/* What mt_xds_map() made; everything lives in `part`'s region. */
+/* Result of mt_xds_map(); everything is allocated in the region of `part`. */
 struct mt_xds_mapped {
-	struct mt_model *part; /* holds the one object; one reference, the caller's */
+	struct mt_model *part; /* contains the one object; the caller owns the reference */
 	struct mt_meta *meta;  /* of the object */
 	struct mt_xds_ref *refs;
 	uint32_t n_refs;
@@ -38,16 +38,18 @@ struct mt_xds_mapped {
 };
 
 /*
- * `body` as an object of `type`. `source` is what origins are called ("xds:mesh"), `serial` goes into its meta.
- * 0; -EINVAL with *why naming field and reason ("filter_chains[0].filters[1]: ..."; the caller puts the
- * resource's name before it); -ENOMEM. After an error *out holds nothing.
+ * Maps `body` to an object of `type`. `source` becomes the origin ("xds:mesh") and `serial` the
+ * serial of its meta. Returns 0, -EINVAL or -ENOMEM; after an error *out owns nothing. With -EINVAL
+ * *why is field and reason ("filter_chains[0].filters[1]: ..."); the caller puts the resource's
+ * name before it.
  */
 int mt_xds_map(enum mt_xds_type type, const Xds__Any *body, const char *source, uint64_t serial,
 	struct mt_xds_mapped *out, struct mt_err *why);
 
 /*
- * A hash of what a body says, whatever the order of its maps: some servers write the same Struct differently each
- * time. Two bodies with the same hash are the same resource.
+ * Hash of a resource's content that does not depend on the order of map entries, because some
+ * servers serialize the same Struct differently each time. Two bodies with the same hash are the
+ * same resource.
  */
 struct mt_xds_digest {
 	uint64_t v[2];
@@ -55,5 +57,8 @@ struct mt_xds_digest {
 
 struct mt_xds_digest mt_xds_digest(const Xds__Any *body);
 
-/* Writes what of each resource is enforced and what is only accepted (Markdown): docs/reference/xds.md. */
+/*
+ * Writes docs/reference/xds.md (Markdown): which fields of each resource are enforced and which are
+ * ignored.
+ */
 void mt_xds_reference(FILE *out);
