@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A source as its owner sees it: made, started, turned, shared into models. */
+/*
+ * Life cycle of the xDS client: creation, start, timers, and sharing of active resources with
+ * models.
+ */
 #include "mt_xds_priv.h"
 
 #include "mt_service.h"
@@ -14,22 +17,26 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-/* What comes after a while of silence is one change as a rule; more that belongs to it is in the same segment. */
+/*
+ * Batching of changes. The first change after QUIET is usually a single one, whose parts arrive in
+ * one TCP segment, so it waits only for GATHER_ONE. Others wait for GATHER after the last change,
+ * at most GATHER_MOST after the first.
+ */
 #define QUIET	    (200 * MT_MSEC)
 #define GATHER_ONE  (2 * MT_MSEC)
 #define GATHER	    (20 * MT_MSEC)
 #define GATHER_MOST (200 * MT_MSEC)
-/* Bodies, and quiet, until memory is tidied up. */
+/* Memory is trimmed after so many new bodies, once there was no change for TIDY_QUIET. */
 #define TIDY_AFTER 1000u
 #define TIDY_QUIET (3 * MT_SEC)
 
-/* ---- a clock that wakes the loop when what was gathered is due --------------------------------------- */
+/* ---- timer that wakes the event loop when batched changes are due ---------------------------- */
 
 static void on_timer(struct mt_fd_watch *w, uint32_t events)
 {
 	uint64_t n;
 
-	/* The turn that follows looks at the time. */
+	/* mt_xds_turn(), which follows, checks the time. */
 	while (read(w->fd, &n, sizeof(n)) > 0)
 		;
 }
@@ -54,7 +61,7 @@ static void close_timer(struct mt_xds *x)
 	close(fd);
 }
 
-/* When what was gathered comes into force. */
+/* Returns when the batched changes become active. */
 static uint64_t due_at(const struct mt_xds *x)
 {
 	bool quiet = x->first_change >= x->settled_at + QUIET;
@@ -74,7 +81,7 @@ static void arm_timer(struct mt_xds *x)
 	(void)timerfd_settime(x->timer.fd, 0, &in, NULL);
 }
 
-/* ---- life ------------------------------------------------------------------------------------------ */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 struct mt_xds *mt_xds_new(const struct mt_xds_conf *conf, uint64_t now)
 {
@@ -92,7 +99,7 @@ struct mt_xds *mt_xds_new(const struct mt_xds_conf *conf, uint64_t now)
 	x->b = conf->bootstrap;
 	x->demand.conf = conf->demand;
 	x->now = now;
-	/* Documents count their readings from 1: the two must never meet. */
+	/* Documents number their reads from 1, so serials from 2^62 on never collide with them. */
 	x->serial = UINT64_C(1) << 62 | (mt_strhash(x->name, 0) & 0xffff) << 44;
 	x->serial_base = x->serial;
 	x->timer.fd = x->keep_fd = -1;
@@ -145,7 +152,7 @@ void mt_xds_rebootstrap(struct mt_xds *x, struct mt_xds_bootstrap *b, uint64_t n
 	x->now = now;
 	xds_links_stop(x);
 	x->kept_from_these = false;
-	/* What another server does not say, too, leaves as after a restart. */
+	/* As after a restart, resources that the new servers do not confirm are removed. */
 	for (int i = 0; i < MT_XDS_TYPES; i++) {
 		struct mt_list *n;
 
@@ -167,9 +174,9 @@ const struct mt_xds_bootstrap *mt_xds_bootstrap_of(const struct mt_xds *x)
 	return x->b;
 }
 
-/* ---- time ------------------------------------------------------------------------------------------ */
+/* ---- time ------------------------------------------------------------------------------------ */
 
-/* A certificate was renewed, or a file of one has changed. */
+/* Reconnects to the servers whose certificate or roots were renewed. */
 static void watch_secrets(struct mt_xds *x)
 {
 	uint64_t serial = x->env.secrets ? mt_secrets_turn(x->env.secrets, x->now) : 0;
@@ -189,7 +196,9 @@ static void watch_secrets(struct mt_xds *x)
 	}
 }
 
-/* Files that cannot be used are no other secret; they are told. */
+/*
+ * Logs certificate files that cannot be used, once a second. They do not replace the secret in use.
+ */
 static void look_at_identities(struct mt_xds *x)
 {
 	struct mt_list *n;
@@ -206,8 +215,9 @@ static void look_at_identities(struct mt_xds *x)
 }
 
 /*
- * Thousands of responses' parts were read side by side with what stays of them: what lies between goes back to the
- * system once it is quiet.
+ * Returns free heap pages to the system. Decoded responses were allocated between the bodies that
+ * stay, so after thousands of new bodies much of the heap is free. Waits until nothing changes and
+ * the state file is written.
  */
 static void tidy(struct mt_xds *x)
 {
@@ -242,7 +252,7 @@ bool mt_xds_turn(struct mt_xds *x, uint64_t now)
 	if (x->dirty)
 		return false;
 	if (!x->changed) {
-		/* Nothing of what came is any different: no load has to say so. */
+		/* Nothing active has changed, so no load follows: answer the responses now. */
 		if (!x->loading)
 			xds_judge_rest(x);
 		return false;
@@ -253,12 +263,12 @@ bool mt_xds_turn(struct mt_xds *x, uint64_t now)
 	return true;
 }
 
-/* ---- into a model ---------------------------------------------------------------------------------- */
+/* ---- into a model ---------------------------------------------------------------------------- */
 
-/* How many are on their way from memory at once. */
+/* Number of resources that are prefetched together. */
 #define SHARE_BATCH 16
 
-/* Up to a batch of those that are in force; *n: the last one that was looked at. */
+/* Collects up to SHARE_BATCH active resources after *n, which becomes the last one visited. */
 static uint32_t next_live(const struct mt_list *all, const struct mt_list **n, struct xds_res **v)
 {
 	uint32_t count = 0;

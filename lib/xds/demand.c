@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Clusters on demand. Routes name more clusters than calls lead to: each is asked for by its name when the first call
- * does, and leaves, with its endpoints, when none has for a while. Until then all that is known of it is the name,
- * which the model has as a cluster that has to be asked for (mt_res_cluster.demand_ms).
+ * On-demand discovery of clusters and route tables. Routes reference more clusters than calls use,
+ * so a cluster is subscribed to by name when the first call is routed to it. It is removed with its
+ * endpoints when no call has used it for idle_ns. While it is not active, the model contains a
+ * placeholder cluster of its name, which must be requested (mt_res_cluster.demand_ms).
  *
- * With them, if that is wanted, route tables: as long as one is not there, the model has one in its place of which the only
- * route leads to a cluster that stands for it and has to be asked for. So a call waits first for the table and then for
- * the cluster that it leads to, and nobody but this file knows the difference.
+ * Route tables are optional (conf.routes). While a table is not active, the model contains a
+ * placeholder table. Its only route leads to a placeholder cluster that stands for the table. A
+ * call therefore waits for the table and then for the cluster of its route; only this file
+ * distinguishes the two.
  *
- * A name that does not exist is remembered for a while, and so is one that nobody answered for in time; the stream
- * stays subscribed meanwhile, so one that appears is taken at once.
+ * A name that does not exist, or that got no answer in time, is remembered as missing for
+ * absent_ns. It stays subscribed to meanwhile, so that a resource that appears is accepted at once.
  */
 #include "mt_xds_priv.h"
 
@@ -18,9 +20,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The rate saves up so much. */
+/* Unused rate accumulates for at most this time. */
 #define BURST_NS MT_SEC
-/* With as many names as are allowed, what is not there now may be soon. */
+/* A request over the limit on names fails for this time only, because a name may be freed soon. */
 #define FULL_NS MT_SEC
 
 static const char nobody[] = "no such cluster: the control plane does not have it";
@@ -37,11 +39,14 @@ static bool is_live(const struct xds_res *r)
 	return r->live != NULL;
 }
 
-/* ---- clusters that stand for route tables ------------------------------------------------------------ */
+/* ---- placeholder clusters of route tables ---------------------------------------------------- */
 
 #define STANDS_FOR "(routes)|"
 
-/* "outbound|PORT|(routes)|HOST" for a table "HOST_PORT", so that the service's host is known; "(routes)|NAME". */
+/*
+ * Name of the placeholder cluster of a route table: "outbound|PORT|(routes)|HOST" for a table
+ * "HOST_PORT", so that the host of the service is known; else "(routes)|NAME".
+ */
 static void stand_in(const char *table, char *buf, size_t size)
 {
 	const char *port = strrchr(table, '_');
@@ -53,7 +58,10 @@ static void stand_in(const char *table, char *buf, size_t size)
 		snprintf(buf, size, STANDS_FOR "%s", table);
 }
 
-/* The table that a cluster stands for; false: it is one. */
+/*
+ * Finds the route table for which a placeholder cluster stands. False if the name is a real
+ * cluster's.
+ */
 static bool table_of(const char *cluster, char *buf, size_t size)
 {
 	const char *at = strstr(cluster, STANDS_FOR), *port = strchr(cluster, '|');
@@ -66,7 +74,7 @@ static bool table_of(const char *cluster, char *buf, size_t size)
 	return at != NULL;
 }
 
-/* What a call asks for. */
+/* Returns the cluster or route table that a call requests by a cluster name; NULL: unknown. */
 static struct xds_res *find(const struct mt_xds *x, const char *cluster)
 {
 	char table[XDS_NAME_MAX];
@@ -88,7 +96,7 @@ static void answer(struct mt_xds *x, const struct xds_res *r, uint64_t until, co
 		x->env.answered(x->env.arg, r->type == MT_XDS_RDS ? cluster : r->name, until, why);
 }
 
-/* ---- which names ----------------------------------------------------------------------------------- */
+/* ---- requested names ------------------------------------------------------------------------- */
 
 static struct xds_demand *add(struct mt_xds *x, struct xds_res *r)
 {
@@ -119,7 +127,9 @@ void xds_demand_drop(struct mt_xds *x, struct xds_res *r)
 	free(z);
 }
 
-/* It, its endpoints, and what they say: only the name stays. */
+/*
+ * Removes the resource with its endpoints. Only the name stays, as long as something references it.
+ */
 static void forget(struct mt_xds *x, struct xds_demand *z)
 {
 	struct xds_res *r = z->r;
@@ -132,7 +142,9 @@ static void forget(struct mt_xds *x, struct xds_demand *z)
 	xds_leave(x, r);
 }
 
-/* One that does not exist makes room for one that may. */
+/*
+ * True if another name is allowed. At the limit, drops the missing name that was requested first.
+ */
 static bool make_room(struct mt_xds *x)
 {
 	struct mt_list *n;
@@ -161,7 +173,7 @@ void xds_demand_absent(struct mt_xds *x, struct xds_res *r)
 	answer(x, r, z->absent_until, z->why);
 }
 
-/* A call, again: what was found out is said again, if it holds. */
+/* Handles another request for a name: reports the known result again while it is valid. */
 static void ask_again(struct mt_xds *x, struct xds_demand *z)
 {
 	z->used_at = x->now;
@@ -173,7 +185,7 @@ static void ask_again(struct mt_xds *x, struct xds_demand *z)
 	}
 	if (!z->absent_until)
 		return;
-	/* Still subscribed, and a delta server does not say a second time that it is not there. */
+	/* It is still subscribed to, but a delta server reports only once that it is missing. */
 	z->absent_until = 0;
 	z->since = x->now;
 	x->demand.due = 0;
@@ -215,7 +227,7 @@ static void restore(struct mt_xds *x, enum mt_xds_type type)
 
 void xds_demand_restore(struct mt_xds *x)
 {
-	/* Tables first: clusters that only a table names that is not taken are not, either. */
+	/* Tables first: clusters that only a dropped table references are dropped with it. */
 	if (xds_on_demand(x, MT_XDS_RDS))
 		restore(x, MT_XDS_RDS);
 	if (xds_on_demand(x, MT_XDS_CDS))
@@ -233,14 +245,14 @@ void xds_demand_start(struct mt_xds *x)
 	}
 }
 
-/* ---- time ------------------------------------------------------------------------------------------ */
+/* ---- time ------------------------------------------------------------------------------------ */
 
-/* False: the rate does not allow it yet. */
+/* Subscribes to the resource. False if the rate limit does not allow it yet. */
 static bool ask(struct mt_xds *x, struct xds_demand *z)
 {
 	struct xds_demands *d = &x->demand;
 
-	/* Nobody to ask before the start; the bound counts all the same. */
+	/* Nothing can be requested before mt_xds_start(); the timeout runs all the same. */
 	if (x->now < d->next_ask || !x->env.fds)
 		return false;
 	if (d->next_ask + BURST_NS < x->now)
@@ -270,7 +282,7 @@ static void in_vain(struct mt_xds *x, struct xds_demand *z, bool answered)
 	answer(x, z->r, z->absent_until, z->why);
 }
 
-/* A table is used when a cluster is that it leads to. */
+/* A route table counts as used when one of its clusters is used. */
 static void use_table(struct xds_demand *z)
 {
 	const struct xds_body *b = z->r->live;
@@ -280,7 +292,7 @@ static void use_table(struct xds_demand *z)
 			z->used_at = MT_MAX(z->used_at, b->targets[i]->demand->used_at);
 }
 
-/* In force: stays as long as it is used. When to look again. */
+/* Removes an active resource that was not used for idle_ns. Returns when to check again. */
 static uint64_t step_live(struct mt_xds *x, struct xds_demand *z)
 {
 	uint64_t end;
@@ -300,7 +312,7 @@ static uint64_t step_absent(struct mt_xds *x, struct xds_demand *z)
 {
 	if (x->now < z->absent_until)
 		return z->absent_until;
-	/* Told meanwhile, and its endpoints are still waited for. */
+	/* It was received meanwhile and waits for its endpoints. */
 	if (z->r->next && !z->r->next->refused) {
 		z->absent_until = 0;
 		z->since = x->now;
@@ -331,7 +343,10 @@ static uint64_t step(struct mt_xds *x, struct xds_demand *z)
 	return z->absent_until;
 }
 
-/* False: a table left, and with it perhaps others of the list: begin again. */
+/*
+ * Checks all names; *due is when to do so again. Returns false if a route table left, which may
+ * have removed others from the list, so that the pass must be repeated.
+ */
 static bool pass(struct mt_xds *x, uint64_t *due)
 {
 	struct mt_list *n, *tmp;
@@ -378,7 +393,7 @@ void mt_xds_use(struct mt_xds *x, mt_xds_use_fn *use, void *arg, uint64_t now)
 	}
 }
 
-/* ---- into a model ---------------------------------------------------------------------------------- */
+/* ---- into a model ---------------------------------------------------------------------------- */
 
 void xds_demand_changed(struct mt_xds *x, const struct xds_res *r)
 {
@@ -398,13 +413,15 @@ static bool add_cluster(
 		return false;
 	c->meta.name = mt_region_strdup(&m->region, name);
 	c->meta.origin.file = origin;
-	/* The same for all names at any time, and no resource's. */
+	/*
+	 * Always the same serial, which no resource has: a load can reuse what it compiled for it.
+	 */
 	c->meta.serial = x->serial_base;
 	c->demand_ms = (uint32_t)(x->demand.conf.timeout_ns / MT_MSEC);
 	return c->meta.name && mt_model_add(m, &m->res_clusters, c) == 0;
 }
 
-/* The table that holds until the other is there. */
+/* Adds a placeholder route table and its placeholder cluster. */
 static bool add_table(
 	const struct mt_xds *x, struct mt_model *m, const char *origin, const char *name)
 {

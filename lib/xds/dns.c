@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Clusters whose endpoints are host names: what the names lead to are the cluster's endpoints, beside those that it writes as
- * addresses. Names are looked up as those of documents are, and once for all who have them (mt_name_table.h).
+ * Clusters of type STRICT_DNS and LOGICAL_DNS. Endpoints of a cluster are the addresses to which
+ * its host names resolve, and those that its configuration specifies as addresses. Names are
+ * resolved by the same table as those of documents, once for all users (mt_name_table.h).
  */
 #include "mt_name_table.h"
 #include "mt_xds_priv.h"
@@ -13,18 +14,21 @@ struct xds_dns {
 	struct mt_list node; /* of x->dns */
 	struct mt_xds *x;
 	struct xds_res *r;
-	struct mt_model *said; /* the cluster's, which `dns` is of */
+	struct mt_model *said; /* model of the cluster, which contains `dns` */
 	const struct mt_res_dns *dns;
 	bool one;		/* LOGICAL_DNS: one address of a name is used */
-	struct mt_name **names; /* as in dns->names; NULL: nobody can look them up yet */
-	uint64_t answers;	/* of the table, when the endpoints were made */
-	struct mt_model *part;	/* they; NULL: there are none */
-	struct mt_err why;	/* as it was told last */
+	struct mt_name **names; /* parallel to dns->names; NULL: no table of names yet */
+	uint64_t answers;	/* mt_name_table_answers() when `part` was made */
+	struct mt_model *part;	/* the endpoints; NULL: none */
+	struct mt_err why;	/* text of the last xds_dns_why() */
 };
 
-/* ---- what they lead to ----------------------------------------------------------------------------- */
+/* ---- endpoints ------------------------------------------------------------------------------- */
 
-/* Which families of a name's addresses are used. */
+/*
+ * Decides which address families of a name are used, by dns_lookup_family: use[0] IPv6, use[1]
+ * IPv4.
+ */
 static void families(const struct xds_dns *d, const struct mt_addr *a, uint32_t n, bool use[2])
 {
 	bool has[2] = {false, false};
@@ -51,7 +55,7 @@ static void families(const struct xds_dns *d, const struct mt_addr *a, uint32_t 
 	}
 }
 
-/* The endpoints of a name, behind those that are there (eps NULL: none is written). How many. */
+/* Writes the endpoints of a name to eps (NULL: only counts them). Returns their number. */
 static uint32_t endpoints_of(const struct xds_dns *d, uint32_t at, struct mt_res_endpoint *eps)
 {
 	const struct mt_res_dns_name *name = &d->dns->names[at];
@@ -89,7 +93,7 @@ static const char *text_of(struct mt_region *region, const char *s)
 	return s ? mt_region_strdup(region, s) : NULL;
 }
 
-/* The endpoints outlive what the cluster says. */
+/* Fills a locality. All texts are copied, because the endpoints may outlive the cluster's model. */
 static void fill(
 	const struct xds_dns *d, struct mt_region *r, struct mt_res_locality *l, uint32_t at)
 {
@@ -131,7 +135,7 @@ static struct mt_res_endpoints *make_endpoints(const struct xds_dns *d, struct m
 	return e;
 }
 
-/* Without an address it is as it was. */
+/* Builds the endpoints again. Without any address the previous ones stay. */
 static void renew(struct xds_dns *d)
 {
 	struct mt_model *m = mt_model_new_resource();
@@ -147,9 +151,9 @@ static void renew(struct xds_dns *d)
 	xds_touch(d->x);
 }
 
-/* ---- looking up ------------------------------------------------------------------------------------ */
+/* ---- looking up ------------------------------------------------------------------------------ */
 
-/* In place of what it held; whoever held them too keeps them from being forgotten. */
+/* Releases the names. The table keeps those that others hold as well. */
 static void release(struct xds_dns *d)
 {
 	for (uint32_t i = 0; d->names && i < d->dns->n_names; i++)
@@ -176,7 +180,7 @@ static void hold(struct xds_dns *d)
 	d->names = names;
 }
 
-/* Whether some name of it has another answer since the endpoints were made. */
+/* True if a name got another answer after the endpoints were made. */
 static bool is_answered_anew(const struct xds_dns *d)
 {
 	for (uint32_t i = 0; d->names && i < d->dns->n_names; i++)
@@ -208,7 +212,7 @@ void xds_dns_turn(struct mt_xds *x)
 		look(mt_list_entry(n, struct xds_dns, node));
 }
 
-/* ---- from outside ---------------------------------------------------------------------------------- */
+/* ---- interface ------------------------------------------------------------------------------- */
 
 static void free_dns(struct xds_dns *d)
 {
@@ -245,13 +249,15 @@ void xds_dns_set(struct mt_xds *x, struct xds_res *r, const struct xds_body *b)
 	d->one = c->discovery == MT_RES_LOGICAL_DNS;
 	mt_list_init(&d->node);
 	mt_list_add_tail(&x->dns, &d->node);
-	/* Before those of before are let go: names that both have keep their addresses. */
+	/*
+	 * Before the old names are released, so that the table keeps the addresses of common names.
+	 */
 	hold(d);
 	if (d->names)
 		d->answers = mt_name_table_answers(x->env.looked_up);
 	r->dns = d;
 	renew(d);
-	/* Who leads nowhere yet leads where he led. */
+	/* Keep the old endpoints until the new names have addresses. */
 	if (old && !d->part) {
 		d->part = old->part;
 		old->part = NULL;

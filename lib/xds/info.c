@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the shell shows of a source. */
+/* State of the xDS client for the shell (mt_xds_info() and the iterators). */
 #include "mt_xds_priv.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- one resource ---------------------------------------------------------------------------------- */
+/* ---- one resource ---------------------------------------------------------------------------- */
 
 static bool is_live(const struct xds_res *r)
 {
 	return r->live != NULL;
 }
 
-/* Whether all that is there of it is the name, because no call has led to it. */
+/* True if only the name of an on-demand resource is known, because no call has requested it. */
 static bool is_only_named(const struct mt_xds *x, const struct xds_res *r)
 {
 	return xds_on_demand(x, r->type) && !r->demand && !is_live(r);
 }
 
-/* Of a cluster that a call asked for, and that is not in force. */
+/* State of an on-demand resource that a call requested and that is not active. */
 static const char *demand_state(struct mt_xds *x, const struct xds_res *r, const char **reason)
 {
 	const struct xds_demand *z = r->demand;
@@ -145,7 +145,7 @@ bool mt_xds_resource_find(
 	return r != NULL;
 }
 
-/* ---- a source -------------------------------------------------------------------------------------- */
+/* ---- a source -------------------------------------------------------------------------------- */
 
 static const char *source_state(const struct mt_xds *x)
 {
@@ -163,7 +163,7 @@ static const char *source_state(const struct mt_xds *x)
 	return !up ? "not connected" : synced ? "synced" : "waiting for answers";
 }
 
-/* What the answers name and nobody has told yet. */
+/* Number of requested resources that are not active, rejected or removed. */
 static uint32_t unanswered(const struct mt_xds *x)
 {
 	uint32_t n = 0;
@@ -290,7 +290,7 @@ bool mt_xds_stream_next(struct mt_xds *x, uint32_t *pos, struct mt_xds_stream_in
 		.unreadable = mt_ads_unreadable_count(l->ads, &words)};
 	out->server = l->conn->grpc ? mt_grpc_server(l->conn->grpc) : l->conn->server->addresses[0];
 	out->why = *l->why.text ? l->why.text : l->conn->why.text;
-	/* The connection's trouble is the stream's as long as there is no connection. */
+	/* Without a stream, an error of the connection is the cause. */
 	if (!l->call && *l->conn->why.text)
 		out->why = l->conn->why.text;
 	out->trouble_ns = MT_MAX(l->trouble_at, l->conn->trouble_at);
@@ -328,7 +328,7 @@ bool mt_xds_type_next(struct mt_xds *x, uint32_t *pos, struct mt_xds_type_info *
 	}
 }
 
-/* ---- fields without effect -------------------------------------------------------------------------- */
+/* ---- fields without effect ------------------------------------------------------------------- */
 
 static void count_ignored(struct mt_xds *x, struct mt_strmap *seen, const struct mt_xds_ignored *f)
 {

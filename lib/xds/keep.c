@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What was told last outlives us: STATE/xds-NAME.bin, so that a node that starts while its servers are away serves at
- * once. Written beside, synced and renamed; a file that is not whole, or not ours, is told and left alone. Secrets
- * are not in it: keys are never written.
+ * The state file STATE/xds-NAME.bin saves the active resources, so that a node that starts while
+ * its servers are unreachable serves at once. It is written to a temporary file, synced and
+ * renamed. A file that is incomplete, damaged or of another format is logged and not used. Secrets
+ * are not saved, so no private key is written.
  *
- * What is in the file is not in memory as well: bodies are read from it when it is written anew, or when a server
- * writes one of them in another way. The file stays open for that, whoever removes it.
+ * Bodies in the file are not in memory as well. They are read from it when the file is rewritten,
+ * or when a server sends a resource in another serialization. The file stays open for that, even if
+ * it is removed.
  *
- * A header (magic, records, whose words these are, bytes, hash of what follows), then records: type, lengths of name, version and body, and
- * these three. All numbers are little endian.
+ * Format: a header (magic, number of records, hash of the servers' addresses, bytes of records,
+ * hash of the records), then the records (type, lengths of name, version and body, then these
+ * three). Numbers are little endian.
  */
 #include "mt_xds_priv.h"
 
@@ -23,15 +26,15 @@
 #include <string.h>
 #include <unistd.h>
 
-#define MAGIC	  "MTXDS\0\0\1" /* the last byte: version of the format */
+#define MAGIC	  "MTXDS\0\0\1" /* last byte: version of the format */
 #define HEADER	  32
 #define RECORD	  16
 #define FILE_MAX  (512u << 20)
-#define QUIET	  (2 * MT_SEC)	/* without another change */
-#define PATIENCE  (15 * MT_SEC) /* with changes all the time */
+#define QUIET	  (2 * MT_SEC)	/* after the last change */
+#define PATIENCE  (15 * MT_SEC) /* after the first change, at most */
 #define RETRY	  (5 * MT_SEC)
-#define ASK_AGAIN (60 * MT_SEC) /* for what a damaged file lost: not more often */
-/* A large file is written less often: a second for each of so many bytes. */
+#define ASK_AGAIN (60 * MT_SEC) /* minimum between requests for lost bodies */
+/* A large file is written less often: the pause grows by a second for each of so many bytes. */
 #define BYTES_PER_S (1u << 20)
 
 static void put(uint8_t *p, uint64_t v, unsigned int bytes)
@@ -49,11 +52,12 @@ static uint64_t get(const uint8_t *p, unsigned int bytes)
 	return v;
 }
 
-/* ---- writing -------------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 /*
- * The body that is kept; NULL: none. What is in force is, also when the servers have it no more, or have something else
- * that waits: the next life has nobody to ask what that waits for.
+ * Returns the body that is saved; NULL: none. The active body is saved even if the server has
+ * removed it or a pending one exists, because after a restart without servers a pending body could
+ * not become complete.
  */
 static struct xds_body *kept(const struct xds_res *r)
 {
@@ -93,7 +97,7 @@ static uint8_t *add(
 
 typedef void each_fn(struct mt_xds *x, struct xds_res *r, struct xds_body *b, void *arg);
 
-/* Every body that is kept. */
+/* Calls fn for every body that is saved. */
 static void each(struct mt_xds *x, each_fn *fn, void *arg)
 {
 	for (int i = 0; i < MT_XDS_TYPES; i++) {
@@ -114,14 +118,14 @@ static void measure(struct mt_xds *x, struct xds_res *r, struct xds_body *b, voi
 	*(size_t *)arg += size_of(r, b);
 }
 
-/* The file as it is made up. */
+/* Content of the file while it is built. */
 struct image {
 	uint8_t *buf, *end;
 	uint64_t n;
-	uint32_t lost; /* bodies that are not in it */
+	uint32_t lost; /* bodies left out because their bytes are lost */
 };
 
-/* One that nobody has the bytes of is left out: a server is asked for it again, and it stays in force until then. */
+/* Adds a body. One whose bytes are lost is left out; it stays active and is requested again. */
 static void write_one(struct mt_xds *x, struct xds_res *r, struct xds_body *b, void *arg)
 {
 	struct image *m = arg;
@@ -138,12 +142,15 @@ static void write_one(struct mt_xds *x, struct xds_res *r, struct xds_body *b, v
 	if (bytes)
 		return;
 	m->lost++;
-	/* Of the ones that were lost before, somebody knows. */
+	/* Count it once: file_at is 0 if it was lost before. */
 	x->keep_lost += b->file_at != 0;
 	b->file_at = 0;
 }
 
-/* Which servers the words are of; a version of one says nothing to another. 0: files of before had no such number. */
+/*
+ * Hash of the servers' addresses, because versions of one server mean nothing to another. Never 0,
+ * which is the value in files written before this field existed.
+ */
 static uint32_t servers_of(const struct mt_xds *x)
 {
 	const struct mt_xds_way *ways[] = {&x->b->ads, &x->b->cds, &x->b->lds};
@@ -159,7 +166,10 @@ static uint32_t servers_of(const struct mt_xds *x)
 	return (uint32_t)hash | 1;
 }
 
-/* The whole file but its hash, its `buf` to be freed; NULL: no memory, or too much of it. */
+/*
+ * Builds the file except its hash. The caller frees `buf`, which is NULL without memory or beyond
+ * FILE_MAX.
+ */
 static struct image image(struct mt_xds *x)
 {
 	struct image m = {NULL, NULL, 0, 0};
@@ -179,7 +189,7 @@ static struct image image(struct mt_xds *x)
 	return m;
 }
 
-/* The known bug: what was there goes first. */
+/* Mutant for tests: removes the old file before it writes the new one. */
 static int write_in_place(const char *path, const uint8_t *data, size_t len)
 {
 	FILE *f;
@@ -200,7 +210,7 @@ static int replace(const char *path, const uint8_t *data, size_t len)
 	return mt_file_replace(path, data, len, 0600, &why);
 }
 
-/* What is in force does not depend on the file; the next start does. */
+/* Warns about lost bodies. Active resources do not need the file, but the next start does. */
 static void told_lost(struct mt_xds *x, uint32_t lost)
 {
 	mt_err(&x->kept, 0,
@@ -243,7 +253,7 @@ bool xds_keep_read(const struct mt_xds *x, uint32_t at, uint8_t *to, uint32_t le
 	return x->keep_fd >= 0;
 }
 
-/* Both bodies of every resource, kept or not. */
+/* Calls fn for both bodies of every resource, saved or not. */
 static void each_body(struct mt_xds *x, void (*fn)(struct mt_xds *x, struct xds_body *b))
 {
 	for (int i = 0; i < MT_XDS_TYPES; i++) {
@@ -265,7 +275,10 @@ static void in_no_file(struct mt_xds *x, struct xds_body *b)
 	b->file_next = 0;
 }
 
-/* It is in the file that was, and not in the one that is: it may be kept again. */
+/*
+ * Reads a body that is in the old file only back into memory, because a later file may contain it
+ * again.
+ */
 static void load_again(struct mt_xds *x, struct xds_body *b)
 {
 	uint8_t *own;
@@ -290,7 +303,7 @@ static void in_the_file(struct mt_xds *x, struct xds_body *b)
 	xds_body_unload(x, b);
 }
 
-/* The new file is where it should be: bodies are in it from now on. */
+/* Switches to the new file: from now on bodies are read from it. */
 static void use_file(struct mt_xds *x)
 {
 	int fd = open(x->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
@@ -304,7 +317,7 @@ static void use_file(struct mt_xds *x)
 	each_body(x, in_the_file);
 }
 
-/* What was in force before something that is on trial may be so again, and its bytes are in the old file. */
+/* Switches to the new file, but not during a trial: a rollback body may be in the old file only. */
 static void use_new(struct mt_xds *x)
 {
 	if (!x->keep_use || x->n_trials)
@@ -313,7 +326,7 @@ static void use_new(struct mt_xds *x)
 	use_file(x);
 }
 
-/* A file on its way to the disk. */
+/* Task of the service thread that writes the file. */
 struct keep_task {
 	struct mt_task task;
 	struct mt_xds *x;
@@ -321,7 +334,7 @@ struct keep_task {
 	struct image m;
 };
 
-/* Hashed there, too: it takes as long as a disk does. */
+/* Service thread: hashes the file as well, because that takes as long as the write. */
 static int write_file(struct mt_task *t)
 {
 	struct keep_task *k = mt_container_of(t, struct keep_task, task);
@@ -418,16 +431,19 @@ void xds_keep_turn(struct mt_xds *x)
 {
 	ask_for_lost(x);
 	use_new(x);
-	/* What was in force before something that is on trial may be so again, and its bytes are in the old file. */
+	/* During a trial the active bodies may still be rolled back: write after the verdict. */
 	if (!x->keep_dirty || x->now < x->keep_next || x->n_trials)
 		return;
 	if (x->now >= x->keep_last + QUIET || x->now >= x->keep_first + PATIENCE)
 		xds_keep_flush(x);
 }
 
-/* ---- reading -------------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
-/* One record of the file at `base`; NULL: it does not fit into what is left. */
+/*
+ * Reads a record at p of the file at `base`. Returns its end; NULL if it is invalid or there is no
+ * memory.
+ */
 static const uint8_t *take(
 	struct mt_xds *x, const uint8_t *base, const uint8_t *p, const uint8_t *end, uint32_t *n)
 {
@@ -467,7 +483,7 @@ static const uint8_t *take(
 	return p + name_len + version_len + len;
 }
 
-/* Whole, of this format, and as it was written? */
+/* Checks format, version, length and hash. Returns what is wrong; NULL if the file is usable. */
 static const char *look(const uint8_t *buf, size_t len)
 {
 	if (len < HEADER || memcmp(buf, MAGIC, 7) != 0)
@@ -481,14 +497,14 @@ static const char *look(const uint8_t *buf, size_t len)
 	return NULL;
 }
 
-/* Its bytes are in the file that was read. */
+/* Frees the bytes of a body that is in the file that was read. */
 static void unload(struct mt_xds *x, struct xds_res *r, struct xds_body *b, void *arg)
 {
 	if (x->keep_fd >= 0 && b->file_at)
 		xds_body_unload(x, b);
 }
 
-/* Routes and endpoints that nothing restored names are not wanted. */
+/* Drops restored resources of types requested by name that no restored resource references. */
 static void drop_unwanted(struct mt_xds *x)
 {
 	for (int i = 0; i < MT_XDS_TYPES; i++) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Connections and streams: one connection for each server that is named, over it the stream of all types, or one of
- * a type. A stream that ends is opened again, later each time, until a response comes.
+ * Connections and streams: one connection for each server of the bootstrap that is used. It carries
+ * an aggregated stream (ADS) or one stream for each type. A stream that ends is reopened with
+ * exponential back-off, which a response resets.
  */
 #include "mt_xds_priv.h"
 
@@ -14,14 +15,17 @@
 #define OPEN_MIN      (500 * MT_MSEC)
 #define OPEN_MAX      (30 * MT_SEC)
 #define IDENTITY_WAIT MT_SEC
-/* Servers count pings and end the connection of who asks too often; TCP's own keep-alive sees a host that is gone. */
+/*
+ * Pings are rare, because servers close connections that ping too often; TCP keep-alive detects a
+ * dead host.
+ */
 #define PING_AFTER (60 * MT_SEC)
 #define PING_WAIT  (10 * MT_SEC)
 
 #define SERVICE "/envoy.service."
 #define ADS	SERVICE "discovery.v3.AggregatedDiscoveryService/"
 
-/* Methods of each type, state of the world and delta. */
+/* gRPC methods of each type: state of the world, delta. */
 static const char *const paths[MT_XDS_TYPES][2] = {
 	[MT_XDS_CDS] = {SERVICE "cluster.v3.ClusterDiscoveryService/StreamClusters",
 		SERVICE "cluster.v3.ClusterDiscoveryService/DeltaClusters"},
@@ -36,7 +40,7 @@ static const char *const paths[MT_XDS_TYPES][2] = {
 		SERVICE "extension.v3.ExtensionConfigDiscoveryService/DeltaExtensionConfigs"},
 	[MT_XDS_SDS] = {SERVICE "secret.v3.SecretDiscoveryService/StreamSecrets",
 		SERVICE "secret.v3.SecretDiscoveryService/DeltaSecrets"},
-	/* Over the stream of all types only. */
+	/* Over ADS only. */
 	[MT_XDS_NDS] = {ADS "StreamAggregatedResources", ADS "DeltaAggregatedResources"},
 };
 
@@ -53,7 +57,7 @@ static void trouble(struct mt_err *why, uint64_t *at, uint64_t now, const char *
 	*at = now;
 }
 
-/* ---- a stream ------------------------------------------------------------------------------------- */
+/* ---- a stream -------------------------------------------------------------------------------- */
 
 static int send_bytes(void *arg, const uint8_t *data, size_t len)
 {
@@ -71,8 +75,9 @@ static void open_later(struct xds_link *l)
 }
 
 /*
- * A delta server says what is gone of what we say that we have. Of a resource of which we have nothing, but that it was
- * refused, it says nothing more if it goes in the meantime: it is forgotten when it is not said again.
+ * A delta server reports removals only of resources that the client announces on a new stream. A
+ * rejected resource without a good body is not announced, so a removal while the stream is down
+ * would go unnoticed. Marks it unconfirmed, so that it is removed unless the server sends it again.
  */
 static void doubt_refused(struct xds_link *l)
 {
@@ -95,14 +100,17 @@ static void over(struct xds_link *l, const char *words)
 	xds_judge_forget(l);
 	memset(l->heard_at, 0, sizeof(l->heard_at));
 	l->since = l->x->now;
-	/* The end of its connection is told by that. */
+	/* on_down() logs the end of the connection. */
 	if (strcmp(l->why.text, words) != 0 && mt_grpc_state(l->conn->grpc) == MT_GRPC_UP)
 		mt_log(MT_LOG_WARN, "xds", "%s: %s: %s", l->x->name, l->conn->server->name, words);
 	trouble(&l->why, &l->trouble_at, l->x->now, words);
 	open_later(l);
 }
 
-/* go-control-plane, for one, says nothing of a type again before its last answer was acknowledged or refused. */
+/*
+ * Reopens the stream after a message that could not be decoded. Some servers, such as
+ * go-control-plane, send nothing more of a type until its last response got an ACK or NACK.
+ */
 static void give_up_unreadable(struct xds_link *l, uint64_t before)
 {
 	const char *why;
@@ -113,7 +121,10 @@ static void give_up_unreadable(struct xds_link *l, uint64_t before)
 	over(l, why);
 }
 
-/* A request found no room: nothing more could be said or heard on this stream. */
+/*
+ * Reopens a stream on which a request could not be sent, because its subscriptions are no longer
+ * complete.
+ */
 static void give_up_deaf(struct xds_link *l)
 {
 	if (!l->call || mt_ads_is_up(l->ads))
@@ -162,7 +173,7 @@ static void open_call(struct xds_link *l)
 	mt_ads_up(l->ads, l->x->now);
 }
 
-/* ---- a connection --------------------------------------------------------------------------------- */
+/* ---- a connection ---------------------------------------------------------------------------- */
 
 static void on_up(void *arg)
 {
@@ -179,7 +190,7 @@ static void on_up(void *arg)
 	mt_list_foreach (n, &c->x->links) {
 		struct xds_link *l = mt_list_entry(n, struct xds_link, node);
 
-		/* The connection has waited long enough for both. */
+		/* The connection's back-off was enough for the stream as well. */
 		if (l->conn == c) {
 			l->next_open = 0;
 			open_call(l);
@@ -200,7 +211,10 @@ static void on_down(void *arg, const char *why)
 
 static const struct mt_grpc_events conn_events = {on_up, on_down};
 
-/* "istiod.istio-system.svc" of "istiod.istio-system.svc:15012"; who is reached by a socket's path is here. */
+/*
+ * Sets c->host: "istiod.istio-system.svc" of "istiod.istio-system.svc:15012"; "localhost" for a
+ * unix socket.
+ */
 static void host_of(struct xds_conn *c)
 {
 	const char *first = c->server->addresses[0];
@@ -268,7 +282,7 @@ static struct xds_conn *conn_for(struct mt_xds *x, const struct mt_xds_server *s
 	return c;
 }
 
-/* ---- who is asked for what ------------------------------------------------------------------------- */
+/* ---- streams of resources -------------------------------------------------------------------- */
 
 static struct xds_link *new_link(
 	struct mt_xds *x, const struct mt_xds_server *s, int type, bool delta)
@@ -309,7 +323,7 @@ static struct xds_link *link_to(struct mt_xds *x, const char *server, int type, 
 	return s && s->n_addresses ? new_link(x, s, type, delta) : NULL;
 }
 
-/* The way of everything that names no server of its own. */
+/* Config source of resources whose reference names no server. */
 static const struct mt_xds_way *base_way(const struct mt_xds_bootstrap *b)
 {
 	if (b->ads.server)
@@ -331,7 +345,10 @@ static struct xds_link *link_for(
 	return w->server ? link_to(x, w->server, w->ads ? -1 : (int)type, w->delta) : NULL;
 }
 
-/* On demand only when a call has asked for it. */
+/*
+ * True if `r` is subscribed to by name: on demand, only after a call requested it; else if not
+ * wildcard.
+ */
 static bool is_asked_by_name(const struct mt_xds *x, const struct xds_res *r)
 {
 	if (xds_on_demand(x, r->type))
@@ -341,7 +358,7 @@ static bool is_asked_by_name(const struct mt_xds *x, const struct xds_res *r)
 
 void xds_ask(struct mt_xds *x, struct xds_res *r)
 {
-	/* Before the start nobody is asked; xds_links_start() comes back for it. */
+	/* Before mt_xds_start() nothing is requested; xds_links_start() does so later. */
 	if (!x->env.fds || !is_asked_by_name(x, r))
 		return;
 	r->link = link_for(x, r->type, r->server, r->server_delta);
@@ -351,7 +368,7 @@ void xds_ask(struct mt_xds *x, struct xds_res *r)
 
 void xds_unask(struct xds_res *r)
 {
-	/* Of a type of which all is told, it stays with the stream that tells it, and may be taken away there. */
+	/* A resource of a wildcard type stays bound to its stream, which may still remove it. */
 	if (r->link && !is_asked_by_name(r->link->x, r)) {
 		if (mt_mutant(MT_MUTANT_xds_stream_forgotten))
 			r->link = NULL;
@@ -363,7 +380,9 @@ void xds_unask(struct xds_res *r)
 	r->link = NULL;
 }
 
-/* A stream that begins is told all of which we say that we have nothing. */
+/*
+ * The server sends every resource that a new stream does not announce, so the streams are reopened.
+ */
 void xds_ask_anew(struct mt_xds *x, const char *why)
 {
 	struct mt_list *n;
@@ -377,7 +396,7 @@ void xds_ask_anew(struct mt_xds *x, const char *why)
 				continue;
 			mt_ads_lose(r->link->ads, r->type, r->name);
 			r->link->anew = true;
-			/* Of what it says that is gone in the meantime, this is none. */
+			/* It is no longer announced, so the server would not report its removal. */
 			xds_set_restored(x, r, xds_is_whole(x, r->type));
 		}
 	}
@@ -392,11 +411,13 @@ void xds_ask_anew(struct mt_xds *x, const char *why)
 	}
 }
 
-/* ---- start, stop, time ---------------------------------------------------------------------------- */
+/* ---- start, stop, time ----------------------------------------------------------------------- */
 
 /*
- * A delta server says what is gone of what we say that we have; without this word it could not know of what went while
- * both were away, and that would serve until it is not confirmed in time. Of types whose names are asked for each comes anew.
+ * Announces a restored resource to a delta server (initial_resource_versions), so that the server
+ * reports a removal that happened while this process was down. Otherwise the resource would serve
+ * until its confirmation times out. Resources requested by name are not announced, because the
+ * server sends each of them again.
  */
 static void say_had(struct xds_link *l, struct xds_res *r)
 {
@@ -411,8 +432,10 @@ static void say_had(struct xds_link *l, struct xds_res *r)
 }
 
 /*
- * The server has heard what we have, and said what is not so any more: the rest is as it was. One that says again what is as it was
- * does so with all, and what it does not say so leaves in time, whether it has understood or not.
+ * The first response after the announcement contains all changes and removals, so announced
+ * resources that it does not mention are unchanged. A server that resends unchanged resources
+ * (l->repeats) resends all of them. Those that it does not resend are then removed by the
+ * confirmation timeout, whether or not it understood the announcement.
  */
 void xds_confirm_named(struct xds_link *l, enum mt_xds_type type)
 {
@@ -435,7 +458,7 @@ static void ask_for_all(struct mt_xds *x, enum mt_xds_type type, const struct mt
 	struct xds_link *l = w->server ? link_for(x, type, NULL, false) : NULL;
 	struct mt_list *n;
 
-	/* The connection is made in any case. */
+	/* link_for() has created the connection and stream, which are needed in any case. */
 	if (!l || !xds_is_whole(x, type))
 		return;
 	mt_ads_wildcard(l->ads, type, true);
@@ -447,7 +470,10 @@ static void ask_for_all(struct mt_xds *x, enum mt_xds_type type, const struct mt
 	}
 }
 
-/* Nobody but Istio has such a table, and a server may end the stream of who asks for what it does not know. */
+/*
+ * Subscribes to the name table only if the bootstrap requests it: only Istio provides one, and a
+ * server may end a stream that requests an unknown type.
+ */
 static void ask_for_names(struct mt_xds *x)
 {
 	struct mt_list *n;
@@ -456,7 +482,7 @@ static void ask_for_names(struct mt_xds *x)
 		ask_for_all(x, MT_XDS_NDS, &x->b->ads);
 		return;
 	}
-	/* The one that was told when it was still asked for. */
+	/* Remove a table that was received while it was subscribed to. */
 	mt_list_foreach (n, &x->types[MT_XDS_NDS].all) {
 		xds_set_gone(x, mt_list_entry(n, struct xds_res, node));
 		xds_touch(x);
@@ -505,7 +531,7 @@ void xds_links_stop(struct mt_xds *x)
 	for (int i = 0; i < MT_XDS_TYPES; i++)
 		mt_list_foreach (n, &x->types[i].all)
 			mt_list_entry(n, struct xds_res, node)->link = NULL;
-	/* Connections first: their streams end without a word. */
+	/* Connections first: their streams then end without callbacks. */
 	while ((n = mt_list_first(&x->conns)) != NULL) {
 		struct xds_conn *c = mt_list_entry(n, struct xds_conn, node);
 

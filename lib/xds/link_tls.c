@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who a connection is and whom it trusts: secrets by name, or files, which are secrets as well. */
+/*
+ * TLS identity and trusted roots of a connection. They come from the table of secrets, by secret
+ * name or by file (see roots_name(), chain_name()), or from texts in the bootstrap.
+ */
 #include "mt_xds_priv.h"
 
 #include "mt_secrets.h"
@@ -19,7 +22,7 @@ void xds_identity_drop(struct xds_conn *c)
 	c->tls = (struct mt_grpc_tls){0};
 }
 
-/* What the table of secrets calls it; false: there is nothing to call. */
+/* Name in the table of secrets; false if the roots are neither a secret nor a file. */
 static bool roots_name(const struct mt_xds_tls *t, char *buf, size_t size)
 {
 	if (t->roots.secret)
@@ -67,7 +70,7 @@ static int hold_chain(struct xds_conn *c, const struct mt_xds_tls *t)
 	return c->tls.chain ? 0 : mt_err(&c->why, -ENOENT, "%.200s: holds no certificate", name);
 }
 
-/* Files that changed and cannot be used: the connection that there is goes on, and so does what was good. */
+/* Logs changed files that cannot be used. The connection and the last good secret stay. */
 static void look(struct xds_conn *c, const char *name)
 {
 	const char *why = mt_secrets_why(c->x->env.secrets, name);
@@ -104,7 +107,7 @@ int xds_identity_load(struct xds_conn *c)
 	if (rc == 0)
 		rc = hold_chain(c, t);
 	if (rc) {
-		/* What was good is still better than nothing. */
+		/* Keep the last good secrets. */
 		mt_secret_drop(c->held[0]);
 		mt_secret_drop(c->held[1]);
 		memcpy(c->held, old.held, sizeof(c->held));

@@ -18,8 +18,9 @@
 #include "mt_xds.h"
 #include "mt_xds_map.h"
 
-#define XDS_NAME_MAX 2048u	   /* bytes of a resource's name, with the NUL */
-#define XDS_FETCH_NS (15 * MT_SEC) /* maximum wait for an answer; Envoy's initial_fetch_timeout */
+#define XDS_NAME_MAX 2048u /* bytes of a resource's name, with the NUL */
+#define XDS_FETCH_NS                                                                               \
+	(15 * MT_SEC) /* maximum wait for an answer: the default of Envoy's initial_fetch_timeout */
 
 /* ---- resources ------------------------------------------------------------------------------- */
 
@@ -51,8 +52,8 @@ struct xds_res {
 	uint64_t expires_at; /* 0: never */
 	enum mt_xds_type type : 8;
 	bool gone;		      /* removed by the server, or expired */
-	bool restored;		      /* no server has confirmed it yet */
-	bool blamed;		      /* the server got a NACK for it */
+	bool restored;		      /* from the state file or an earlier bootstrap; unconfirmed */
+	bool blamed;		      /* a NACK for it was sent */
 	bool named;		      /* restored, and announced to a delta server */
 	bool held;		      /* referenced by an active, pending or rollback body */
 	bool emptied;		      /* the last answer was empty and ignored */
@@ -87,12 +88,12 @@ struct xds_demand {
 	struct mt_list node; /* xds_demands.all, in the order of the requests */
 	struct xds_res *r;
 	uint64_t since;	   /* when a call requested it */
-	uint64_t asked_at; /* when the server was; 0: the rate limit delays it */
+	uint64_t asked_at; /* when it was subscribed to; 0: not yet (rate limit) */
 	uint64_t used_at;
 	uint64_t absent_until; /* remembered as missing; 0: it is not */
 	uint64_t calls;	       /* mt_xds_use.calls at the last check */
 	const char *why;       /* the reason for absent_until; static */
-	bool told;	       /* it was active */
+	bool told;	       /* it has become active */
 };
 
 /* State of on-demand discovery. */
@@ -294,7 +295,7 @@ const char *xds_waits_for(struct mt_xds *x, const struct xds_res *r);
 void xds_leave(struct mt_xds *x, struct xds_res *r);
 
 /* demand.c */
-/* Counts restored resources as used, up to conf.names of them; removes the others. */
+/* Counts restored resources as used if referenced, up to conf.names of them; removes the others. */
 void xds_demand_restore(struct mt_xds *x);
 /* Starts the timers, because no call could use the resources before. */
 void xds_demand_start(struct mt_xds *x);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the bootstrap tells the servers about the node, for who wants to tell the same elsewhere. */
+/* Node metadata of the bootstrap, for code that reports the same values elsewhere. */
 #include "mt_xds_priv.h"
 
 #include <string.h>

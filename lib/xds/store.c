@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What was told, by type and name. A resource that has not changed costs a comparison; one that is not sound leaves
- * the last good one in force, and the others of its response are taken all the same.
+ * Resource store, by type and name. An unchanged resource costs a comparison. An invalid one is
+ * rejected: its last good body stays active, and the other resources of the response are accepted.
  */
 #include "mt_xds_priv.h"
 
@@ -11,12 +11,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* More of them than any mesh has; what a hostile server could make us hold is bounded by this and by messages' size. */
+/*
+ * Limit for each type, more than any mesh has. It and the size of messages bound the memory a
+ * hostile server can use.
+ */
 #define RESOURCES_MAX 1000000u
-/* What the table of names is called: a server has one, and does not name it. */
+/* Name in the store of the name table: a server has only one, and sends it without a name. */
 #define NAMES "names"
 
-/* ---- by name -------------------------------------------------------------------------------------- */
+/* ---- by name --------------------------------------------------------------------------------- */
 
 struct xds_res *xds_find(const struct mt_xds *x, enum mt_xds_type type, const char *name)
 {
@@ -74,7 +77,7 @@ void xds_put(struct mt_xds *x, struct xds_res *r)
 	free_res(x, r);
 }
 
-/* A length on the wire; advances *p. False: there is none. */
+/* Reads a protobuf varint and advances *p. False if it is incomplete or too long. */
 static bool varint(const uint8_t **p, const uint8_t *end, uint64_t *v)
 {
 	*v = 0;
@@ -88,7 +91,10 @@ static bool varint(const uint8_t **p, const uint8_t *end, uint64_t *v)
 	return false;
 }
 
-/* Field 1 of every kind of resource is its name (Protocol Buffers, "Encoding"); the last one counts. */
+/*
+ * Field 1 of every kind of resource is its name (Protocol Buffers, "Encoding"); the last one
+ * counts.
+ */
 bool xds_name_of(const Xds__Any *body, char *buf, size_t size)
 {
 	const uint8_t *p = body->value.data, *end = p + body->value.len;
@@ -133,9 +139,9 @@ void xds_touch(struct mt_xds *x)
 	x->dirty = true;
 }
 
-/* ---- bodies and what they name -------------------------------------------------------------------- */
+/* ---- bodies and references ------------------------------------------------------------------- */
 
-/* Whether it is asked of whom the reference names. */
+/* True if `t` is requested from the server that the reference specifies. */
 static bool is_from(const struct xds_res *t, const struct mt_xds_ref *ref)
 {
 	if (!ref->server || !t->server)
@@ -151,7 +157,9 @@ static void ask_of(struct mt_xds *x, struct xds_res *t, const struct mt_xds_ref 
 	xds_ask(x, t);
 }
 
-/* Who names it last says whom to ask: what there is stays until that one answers. */
+/*
+ * The newest reference decides on the server. The current body stays until the new server answers.
+ */
 static void ask_another(struct mt_xds *x, struct xds_res *t, const struct mt_xds_ref *ref)
 {
 	if (is_from(t, ref))
@@ -187,7 +195,7 @@ static void unwant(struct mt_xds *x, struct xds_res *t)
 		return;
 	xds_unask(t);
 	xds_demand_drop(x, t);
-	/* Of a type of which all is told, it stays until the server takes it away. */
+	/* A resource of a wildcard type stays until the server removes it. */
 	if (!xds_is_whole(x, t->type)) {
 		x->changed |= t->live != NULL;
 		xds_trial_forget(x, t);
@@ -246,7 +254,7 @@ const struct xds_body *xds_newest(const struct xds_res *r)
 	return r->next && !r->next->refused ? r->next : r->live;
 }
 
-/* Takes over `mapped`, with success or not; NULL: no memory. */
+/* Creates a body that owns mapped->part, which is freed on failure. NULL: no memory. */
 static struct xds_body *new_body(struct mt_xds *x, const struct mt_ads_resource *item,
 	const struct mt_xds_mapped *mapped, struct mt_xds_digest digest)
 {
@@ -271,7 +279,7 @@ static struct xds_body *new_body(struct mt_xds *x, const struct mt_ads_resource 
 	return b;
 }
 
-/* ---- one resource --------------------------------------------------------------------------------- */
+/* ---- one resource ---------------------------------------------------------------------------- */
 
 void xds_set_text(char **text, const char *to)
 {
@@ -281,7 +289,7 @@ void xds_set_text(char **text, const char *to)
 
 static enum xds_taken refuse(struct xds_res *r, uint64_t hash, const char *why)
 {
-	/* The resource as a whole has no field to name. */
+	/* The path is empty if the error is about the whole resource. */
 	if (strncmp(why, ": ", 2) == 0)
 		why += 2;
 	xds_set_text(&r->refused, *why ? why : "it is not sound");
@@ -289,7 +297,10 @@ static enum xds_taken refuse(struct xds_res *r, uint64_t hash, const char *why)
 	return XDS_REFUSED;
 }
 
-/* Of a body that is taken: one that was refused says nothing of how long the good one lives. */
+/*
+ * Applies the TTL of an accepted body. The TTL of a rejected one must not change that of the good
+ * one.
+ */
 static void set_life(struct mt_xds *x, struct xds_res *r, const struct mt_ads_resource *item)
 {
 	r->expires_at = item->ttl_ns ? x->now + item->ttl_ns : 0;
@@ -307,7 +318,10 @@ static void confirm(struct mt_xds *x, struct xds_res *r, const struct mt_ads_res
 		set_life(x, r, item);
 }
 
-/* Where nobody has its bytes any more it is another one: it is mapped again, and comes out the same. */
+/*
+ * Computes b->digest. Without its bytes it stays 0, so that the next body counts as different and
+ * is mapped.
+ */
 static void digest_of(const struct mt_xds *x, struct xds_body *b, char *type_url)
 {
 	uint8_t *own;
@@ -320,7 +334,7 @@ static void digest_of(const struct mt_xds *x, struct xds_body *b, char *type_url
 	free(own);
 }
 
-/* Whether what the body says is what `b` says, however it is written. */
+/* True if `body` has the content of `b`, in the same or in another serialization. */
 static bool is_same(const struct mt_xds *x, struct xds_body *b, const Xds__Any *body, uint64_t hash,
 	struct mt_xds_digest *digest)
 {
@@ -337,7 +351,10 @@ static bool is_same(const struct mt_xds *x, struct xds_body *b, const Xds__Any *
 	return memcmp(digest, &b->digest, sizeof(*digest)) == 0;
 }
 
-/* Who is told of another name than the one that was meant would take its place, and its blame. */
+/*
+ * Rejects a resource whose own name differs from the name it was sent under: it would replace
+ * another one.
+ */
 static bool is_named_so(const struct xds_res *r, const struct mt_xds_mapped *m, struct mt_err *why)
 {
 	if (strcmp(r->name, m->meta->name) == 0)
@@ -346,7 +363,7 @@ static bool is_named_so(const struct xds_res *r, const struct mt_xds_mapped *m, 
 	return false;
 }
 
-/* Some servers answer for a route table that they know nothing of. */
+/* True for a route table without routes: some servers send one for a name that they do not know. */
 static bool is_empty_routes(const struct xds_res *r, const struct mt_xds_mapped *m)
 {
 	const struct mt_res_routes *routes = (const struct mt_res_routes *)m->meta;
@@ -355,7 +372,7 @@ static bool is_empty_routes(const struct xds_res *r, const struct mt_xds_mapped 
 	       !mt_mutant(MT_MUTANT_xds_empty_routes_taken);
 }
 
-/* The body is sound: it waits until what it names is there. */
+/* Accepts a valid body: it becomes r->next and waits for the resources that it references. */
 static enum xds_taken accept_body(struct mt_xds *x, struct xds_res *r,
 	const struct mt_ads_resource *item, const struct mt_xds_mapped *mapped,
 	struct mt_xds_digest digest)
@@ -368,7 +385,7 @@ static enum xds_taken accept_body(struct mt_xds *x, struct xds_res *r,
 	xds_wait(x, r);
 	for (uint32_t i = 0; i < b->mapped.n_refs; i++)
 		want(x, b, i);
-	/* Behind the new one, so that what both name is wanted all the time. */
+	/* After the new one, so that resources that both reference stay subscribed to. */
 	xds_body_drop(x, &old);
 	r->updated_at = x->now;
 	set_life(x, r, item);
@@ -377,7 +394,10 @@ static enum xds_taken accept_body(struct mt_xds *x, struct xds_res *r,
 	if (r->type == MT_XDS_CDS)
 		xds_dns_set(x, r, b);
 	x->fresh++;
-	/* Not kept: nothing but what it says in short is asked for, and private keys are best not there. */
+	/*
+	 * Secrets are not saved, so only the digest is needed: erase the bytes, which contain a
+	 * key.
+	 */
 	if (r->type == MT_XDS_SDS) {
 		digest_of(x, b, item->body->type_url);
 		explicit_bzero(b->raw, b->raw_len);
@@ -388,7 +408,7 @@ static enum xds_taken accept_body(struct mt_xds *x, struct xds_res *r,
 	return XDS_FRESH;
 }
 
-/* `b` is what it says, and its own bytes are lost (keep.c). */
+/* Stores the received bytes in `b`, which has the same content but has lost its bytes (keep.c). */
 static void find_again(struct mt_xds *x, struct xds_body *b, const Xds__Any *body)
 {
 	b->raw = mt_heap_alloc(&x->raws, body->value.len);
@@ -401,7 +421,7 @@ static void find_again(struct mt_xds *x, struct xds_body *b, const Xds__Any *bod
 	xds_keep_touch(x);
 }
 
-/* It says what `b` says, which is there already. */
+/* Processes a received body with the same content as `b`, which is r->next or r->live. */
 static enum xds_taken taken_again(
 	struct mt_xds *x, struct xds_res *r, struct xds_body *b, const struct mt_ads_resource *item)
 {
@@ -412,7 +432,7 @@ static enum xds_taken taken_again(
 	if (b == r->next && b->refused)
 		return XDS_REFUSED;
 	set_life(x, r, item);
-	/* What came in between, refused or waiting, is not meant any more. */
+	/* The server has returned to the active body: drop the newer one. */
 	if (b == r->live && r->next) {
 		xds_body_drop(x, &r->next);
 		xds_body_again(x, b);
@@ -431,7 +451,7 @@ enum xds_taken xds_take(struct mt_xds *x, struct xds_res *r, const struct mt_ads
 	uint64_t hash;
 
 	confirm(x, r, item);
-	/* Without a body: only its time to live is renewed. */
+	/* Without a body only the TTL is renewed. */
 	if (!item->body) {
 		set_life(x, r, item);
 		return XDS_SAME;
@@ -460,9 +480,13 @@ enum xds_taken xds_take(struct mt_xds *x, struct xds_res *r, const struct mt_ads
 	return accept_body(x, r, item, &mapped, digest);
 }
 
-/* ---- a response ----------------------------------------------------------------------------------- */
+/* ---- a response ------------------------------------------------------------------------------ */
 
-/* Who may be told of it over this link: what is asked for there, and of whole types everything that is `there`. */
+/*
+ * Returns the resource that an item of this stream updates; NULL: ignore the item. For a wildcard
+ * type it is created if the item has a body (`there`). Otherwise it must be subscribed to on this
+ * stream.
+ */
 static struct xds_res *addressee(
 	struct xds_link *l, enum mt_xds_type type, const char *name, bool there)
 {
@@ -479,7 +503,7 @@ static struct xds_res *addressee(
 	return r && r->link == l ? r : NULL;
 }
 
-/* False: nobody can say which resource it is. */
+/* Processes an item of a response. Returns false if it has no usable name. */
 static bool take_item(struct xds_link *l, enum mt_xds_type type, struct mt_ads_resource *item)
 {
 	struct xds_judged *j = &l->judged[type];
@@ -499,7 +523,7 @@ static bool take_item(struct xds_link *l, enum mt_xds_type type, struct mt_ads_r
 		return false;
 	}
 	r = addressee(l, type, name, item->body != NULL);
-	/* Nobody wants it, or there is no room for it: it is not had. */
+	/* Not subscribed to, or over the limit: do not record it as received. */
 	if (!r) {
 		item->refused = true;
 		if (item->body && xds_is_whole(l->x, type))
@@ -511,7 +535,7 @@ static bool take_item(struct xds_link *l, enum mt_xds_type type, struct mt_ads_r
 	named = r->named && r->restored;
 	taken = xds_take(l->x, r, item);
 	l->repeats[type] |= named && taken == XDS_SAME && item->body;
-	/* What only renews something that is not there makes nothing be there. */
+	/* A TTL renewal does not create a resource that we do not have. */
 	item->refused = taken == XDS_REFUSED || (!item->body && !xds_newest(r));
 	j->pending |= taken == XDS_FRESH;
 	if (taken != XDS_SAME)
@@ -519,7 +543,10 @@ static bool take_item(struct xds_link *l, enum mt_xds_type type, struct mt_ads_r
 	return true;
 }
 
-/* True: it was in force, so what was left out because of it may serve now. */
+/*
+ * Marks a resource as removed. Returns true if it was active: this may unblock one that was left
+ * out.
+ */
 static bool take_away(struct mt_xds *x, struct xds_res *r)
 {
 	if (r->gone || mt_mutant(MT_MUTANT_xds_removal_ignored))
@@ -534,7 +561,9 @@ static bool take_away(struct mt_xds *x, struct xds_res *r)
 	return r->live != NULL;
 }
 
-/* All that the server has was told: what was not among it is gone. */
+/*
+ * After a complete list: removes every resource that was not in it. Returns true if any was active.
+ */
 static bool take_away_rest(struct xds_link *l, enum mt_xds_type type)
 {
 	struct mt_list *n, *tmp;
@@ -543,7 +572,7 @@ static bool take_away_rest(struct xds_link *l, enum mt_xds_type type)
 	mt_list_foreach_safe (n, tmp, &l->x->types[type].all) {
 		struct xds_res *r = mt_list_entry(n, struct xds_res, node);
 
-		/* One that is only named was never there to be gone. */
+		/* Skip a resource that is only referenced and was never received. */
 		if (r->round != l->x->round && (r->live || r->next || r->refused))
 			any |= take_away(l->x, r);
 	}
@@ -562,7 +591,7 @@ enum mt_ads_verdict xds_update(void *arg, const struct mt_ads_update *u, struct 
 	if (l->conn->grpc)
 		mt_grpc_useful(l->conn->grpc);
 	l->backoff = 0;
-	/* One that nobody knows the name of may be any of those that seem to be gone. */
+	/* An item without a name may be any resource that seems to be missing: remove none then. */
 	for (uint32_t i = 0; i < u->n; i++)
 		complete &= take_item(l, u->type, &u->items[i]);
 	if (complete)
@@ -574,14 +603,17 @@ enum mt_ads_verdict xds_update(void *arg, const struct mt_ads_update *u, struct 
 			away |= take_away(l->x, r);
 	}
 	xds_confirm_named(l, u->type);
-	/* What is new has to be compiled first; and what a load left out, without what was in its way. */
+	/*
+	 * New bodies must be compiled before the verdict, and so must left-out ones after a
+	 * removal.
+	 */
 	l->judged[u->type].pending |= away && l->judged[u->type].n > 0;
 	if (l->judged[u->type].pending)
 		return MT_ADS_LATER;
 	return xds_judge(l, u->type, why) ? MT_ADS_TAKEN : MT_ADS_REFUSED;
 }
 
-/* ---- the end -------------------------------------------------------------------------------------- */
+/* ---- the end --------------------------------------------------------------------------------- */
 
 void xds_free_all(struct mt_xds *x)
 {
@@ -594,7 +626,7 @@ void xds_free_all(struct mt_xds *x)
 		while ((n = mt_list_first(&x->types[i].all)) != NULL) {
 			struct xds_res *r = mt_list_entry(n, struct xds_res, node);
 
-			/* Counts of those that die as well do not matter any more. */
+			/* Without xds_body_drop(): the targets are freed as well. */
 			free_body(x, r->live);
 			free_body(x, r->next);
 			free_res(x, r);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What comes into force is on trial until a load has seen it: what the load leaves out is refused, and the body before
- * it goes on. Responses with something new are therefore answered behind the load; what waits for other resources is
- * sound so far, and holds no answer back.
+ * A body that becomes active is on trial until a load has compiled it. If the load leaves it out,
+ * the body is rejected and the previous one is active again. Responses with new bodies are
+ * therefore answered after the load. A body that still waits for other resources is valid so far
+ * and does not delay the answer.
  */
 #include "mt_xds_priv.h"
 
@@ -10,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Room for one more of `n` items; *v moves. */
+/* Ensures capacity for one more than `n` items; may move *v. False: no memory. */
 static bool grow(void **v, uint32_t n, uint32_t *cap, size_t size)
 {
 	uint32_t more = *cap ? 2 * *cap : 16;
@@ -26,11 +27,11 @@ static bool grow(void **v, uint32_t n, uint32_t *cap, size_t size)
 	return true;
 }
 
-/* ---- bodies ---------------------------------------------------------------------------------------- */
+/* ---- bodies ---------------------------------------------------------------------------------- */
 
 void xds_trial_add(struct mt_xds *x, struct xds_res *r, struct xds_body *before)
 {
-	/* One that no load has seen is nothing to go back to; the one before that is. */
+	/* If `r` is on trial already, keep its rollback body: no load has compiled `before`. */
 	if (r->trial ||
 		!grow((void **)&x->trials, x->n_trials, &x->cap_trials, sizeof(*x->trials))) {
 		xds_body_drop(x, &before);
@@ -40,7 +41,7 @@ void xds_trial_add(struct mt_xds *x, struct xds_res *r, struct xds_body *before)
 	r->trial = x->n_trials;
 }
 
-/* Off the list; the last one takes its place. */
+/* Removes a trial; the last one takes its place. */
 static void take_trial(struct mt_xds *x, uint32_t i)
 {
 	x->trials[i].r->trial = 0;
@@ -74,7 +75,10 @@ void xds_trial_forget(struct mt_xds *x, struct xds_res *r)
 	xds_body_drop(x, &good);
 }
 
-/* The load does without it, or cannot be because of it: what was in force before is so again. */
+/*
+ * Rolls back to the previous body, because the load left the new one out, or failed as a whole
+ * (`failed`).
+ */
 static void go_back(struct mt_xds *x, struct xds_res *r, struct xds_body *good, const char *failed)
 {
 	struct xds_body *bad = r->live;
@@ -102,8 +106,9 @@ static void go_back(struct mt_xds *x, struct xds_res *r, struct xds_body *good, 
 }
 
 /*
- * Whether something went back. `failed`: whatever is on trial does; else what was left out and has a better one. What goes back may take
- * others with it that only it named: their trials leave the list, and the last ones take their places.
+ * Rolls back all trials if the load failed, else those that were left out and have a previous body.
+ * Returns true if any was rolled back. A rollback may free resources that only the new body
+ * referenced. Their trials leave the list and others change place, so the loop starts again then.
  */
 static bool end_trials(struct mt_xds *x, const char *failed)
 {
@@ -139,11 +144,11 @@ static void pass_trials(struct mt_xds *x)
 	x->cap_trials = 0;
 }
 
-/* ---- responses ------------------------------------------------------------------------------------- */
+/* ---- responses ------------------------------------------------------------------------------- */
 
 const char *xds_why_refused(const struct xds_res *r)
 {
-	/* What waits is sound, whatever the load said of the body that is in force. */
+	/* A waiting body is valid, so the load's diagnostic of the active one does not count. */
 	bool waits = r->next && !r->next->refused;
 
 	return r->refused ? r->refused : r->left_out && !waits ? r->told : NULL;
@@ -171,7 +176,10 @@ void xds_judge_forget(struct xds_link *l)
 	}
 }
 
-/* What a NACK says: as many resources as fit, each with its reason, and how many more there are. */
+/*
+ * Text of a NACK: as many rejected resources as fit, each with its reason, and the number of
+ * others.
+ */
 struct verdict {
 	struct mt_err *why;
 	uint32_t n, told;
@@ -227,7 +235,7 @@ bool xds_judge(struct xds_link *l, enum mt_xds_type type, struct mt_err *why)
 	add_more(&v);
 	free(j->v);
 	*j = (struct xds_judged){0};
-	/* A server that says the same again is not told about again. */
+	/* Log an error only once if the server sends the same again. */
 	if (v.n && strcmp(l->refused[type].text, why->text) != 0)
 		mt_log(MT_LOG_WARN, "xds", "%s: %s refused: %s", l->x->name, mt_xds_name(type),
 			why->text);
@@ -242,8 +250,9 @@ static void refuse_late(struct xds_link *l, enum mt_xds_type type, const struct 
 }
 
 /*
- * What waited when it came was acknowledged, and a good one may be in somebody's way later: who a server was not told of is
- * judged once more. Passes over all resources are made only when some load leaves something out.
+ * Finds rejected resources for which no NACK was sent, and adds them to the due verdicts. They were
+ * acknowledged while they waited, or another resource got in their way later. A pass over all
+ * resources is only made if a load has left something out, or a NACK was sent before.
  */
 static void judge_late(struct mt_xds *x)
 {
@@ -293,12 +302,12 @@ void xds_judge_rest(struct mt_xds *x)
 	}
 }
 
-/* ---- a load ---------------------------------------------------------------------------------------- */
+/* ---- a load ---------------------------------------------------------------------------------- */
 
 void mt_xds_load_begin(struct mt_xds *x, uint64_t now)
 {
 	x->now = now;
-	/* What was heard up to now is in it. */
+	/* The load includes everything received so far. */
 	if (x->dirty) {
 		x->dirty = false;
 		x->settled_at = now;
@@ -335,7 +344,7 @@ static int type_of_kind(const char *kind)
 	return -1;
 }
 
-/* The gravest word counts, and of those the first. */
+/* Rank of the diagnostic of `r`: the most severe one is kept, and of equal ones the first. */
 static int gravity(const struct xds_res *r)
 {
 	return r->left_out ? 3 : r->not_served ? 2 : r->told ? 1 : 0;

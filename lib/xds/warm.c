@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Make before break. What was accepted comes into force when what it names is there, or has not come in its time:
- * a cluster with its endpoints, a route table with its clusters, a listener with its route table and clusters. What
- * a server has taken away leaves when nothing in force names it.
+ * Warming (make before break). An accepted body becomes active when the resources that it
+ * references have arrived or timed out: a cluster with its endpoints, a route table with its
+ * clusters, a listener with its route table and clusters. A resource that a server has removed
+ * leaves when no active or pending resource references it.
  *
- * In that order, and only over what waits (struct xds_waiting); over everything when something is gone or may end by
- * itself.
+ * A pass goes through the types in this order and checks only waiting resources (struct
+ * xds_waiting). It checks all resources if some are gone, unconfirmed or have a TTL.
  */
 #include "mt_xds_priv.h"
 
@@ -19,7 +20,7 @@ static uint64_t or_fetch(uint64_t timeout)
 	return timeout ? timeout : XDS_FETCH_NS;
 }
 
-/* When it is not waited for any longer. */
+/* Returns when the body stops waiting for a reference. */
 static uint64_t deadline(const struct xds_body *b, const struct mt_xds_ref *ref)
 {
 	return ref->timeout_ns == MT_NEVER ? MT_NEVER : b->since + or_fetch(ref->timeout_ns);
@@ -27,13 +28,13 @@ static uint64_t deadline(const struct xds_body *b, const struct mt_xds_ref *ref)
 
 static bool has_endpoints(const struct mt_xds *x, const struct xds_res *cluster);
 
-/* Its time to live is over: it leaves with this pass. */
+/* True if the TTL has passed, so that the resource leaves in this pass. */
 static bool has_expired(const struct mt_xds *x, const struct xds_res *r)
 {
 	return r->expires_at && x->now >= r->expires_at;
 }
 
-/* ---- clusters ------------------------------------------------------------------------------------- */
+/* ---- clusters -------------------------------------------------------------------------------- */
 
 static const struct mt_res_cluster *cluster_of(const struct xds_body *b)
 {
@@ -47,7 +48,7 @@ static bool is_named(const struct xds_res *r)
 	return c->discovery == MT_RES_STRICT_DNS || c->discovery == MT_RES_LOGICAL_DNS;
 }
 
-/* Endpoints of any resource that the body names, at least one. */
+/* True if any assignment that the body references has at least one endpoint. */
 static bool finds_endpoints(const struct mt_xds *x, const struct xds_body *b)
 {
 	for (uint32_t i = 0; i < b->mapped.n_refs; i++) {
@@ -76,7 +77,7 @@ static bool has_endpoints(const struct mt_xds *x, const struct xds_res *r)
 	return c->discovery == MT_RES_ORIGINAL_DST || (c->endpoints && c->endpoints->n_eps);
 }
 
-/* ---- what a body waits for ------------------------------------------------------------------------ */
+/* ---- waiting for references ------------------------------------------------------------------ */
 
 static bool was_named(const struct xds_body *b, const struct xds_res *target)
 {
@@ -87,8 +88,9 @@ static bool was_named(const struct xds_body *b, const struct xds_res *target)
 }
 
 /*
- * Whether `r` may take over with target i as it is. In place of another one, it does not lead anybody to a new
- * cluster that has no endpoints; as the first one it is better than nothing.
+ * True if r->next does not have to wait for target i. A body that replaces an active one waits
+ * until a newly referenced cluster has endpoints. A first body waits only until the cluster is
+ * active, because it replaces nothing.
  */
 static bool target_ready(const struct mt_xds *x, const struct xds_res *r, uint32_t i)
 {
@@ -98,14 +100,14 @@ static bool target_ready(const struct mt_xds *x, const struct xds_res *r, uint32
 		return true;
 	switch (t->type) {
 	case MT_XDS_CDS:
-		/* Calls wait for it, when they come. */
+		/* Calls wait for it instead. */
 		if (xds_on_demand(x, MT_XDS_CDS))
 			return true;
 		if (!r->live || was_named(r->live, t))
 			return t->live;
 		return has_endpoints(x, t);
 	case MT_XDS_SDS:
-		/* Nothing is encrypted yet: nobody is held up by secrets. */
+		/* Secrets do not delay activation. */
 		return true;
 	case MT_XDS_RDS:
 		if (xds_on_demand(x, MT_XDS_RDS))
@@ -116,12 +118,15 @@ static bool target_ready(const struct mt_xds *x, const struct xds_res *r, uint32
 	}
 }
 
-/* The first target that is waited for; NULL: none. *until: when that ends. */
+/*
+ * Returns the first target for which r->next waits, or `r` itself if it waits for DNS; NULL:
+ * nothing. *until is when the wait ends.
+ */
 static const struct xds_res *waits(const struct mt_xds *x, const struct xds_res *r, uint64_t *until)
 {
 	bool answered;
 
-	/* What was in force when it was kept is so again. */
+	/* A restored body was active when it was saved. */
 	if (r->restored || mt_mutant(MT_MUTANT_xds_no_warming))
 		return NULL;
 	for (uint32_t i = 0; i < r->next->mapped.n_refs; i++) {
@@ -138,7 +143,7 @@ static const struct xds_res *waits(const struct mt_xds *x, const struct xds_res 
 	return NULL;
 }
 
-/* ---- the pass ------------------------------------------------------------------------------------- */
+/* ---- the pass -------------------------------------------------------------------------------- */
 
 static void went(struct mt_xds *x, const struct xds_res *r)
 {
@@ -186,7 +191,7 @@ void xds_wait_forget(struct mt_xds *x, const struct xds_res *r)
 			w->v[i] = NULL;
 }
 
-/* Those that are refused wait for something else: try_again(). */
+/* True if r->next waits for references. A rejected one does not: see try_again(). */
 static bool is_waiting(const struct xds_res *r)
 {
 	return r && r->next && !r->next->refused;
@@ -224,7 +229,10 @@ static void promote_waiting(struct mt_xds *x, enum mt_xds_type type)
 	w->n = left;
 }
 
-/* Times to live that have passed; and what was kept and is not confirmed by a server that was heard long since. */
+/*
+ * Marks a resource as gone if its TTL has passed, or if it is unconfirmed 15 s after the server's
+ * first response of the type on this stream.
+ */
 static void expire(struct mt_xds *x, struct xds_res *r)
 {
 	uint64_t heard;
@@ -244,7 +252,7 @@ static void expire(struct mt_xds *x, struct xds_res *r)
 		x->settle_at = MT_MIN(x->settle_at, heard + XDS_FETCH_NS);
 }
 
-/* False: none is gone. Whether they are named is not known yet. */
+/* Expires resources and resets `held`, which hold_all() sets again. Returns true if any is gone. */
 static bool look(struct mt_xds *x)
 {
 	bool gone = false;
@@ -275,7 +283,7 @@ static void hold(const struct xds_body *b)
 			b->targets[i]->held = true;
 }
 
-/* Clusters that routes and listeners name, in force or about to be. */
+/* Marks what the active, pending and rollback bodies of a type reference. */
 static void hold_all(struct mt_xds *x, enum mt_xds_type type)
 {
 	struct mt_list *n;
@@ -299,7 +307,7 @@ void xds_leave(struct mt_xds *x, struct xds_res *r)
 
 	r->expires_at = 0;
 	xds_trial_forget(x, r);
-	/* Its time may have ended without a word of the server's, who is to say it again then. */
+	/* If only its TTL has passed, the server must send it again on the next stream. */
 	if (r->link && !mt_mutant(MT_MUTANT_xds_expired_is_had))
 		mt_ads_untake(r->link->ads, r->type, r->name, NULL);
 	xds_body_drop(x, &r->live);
@@ -310,7 +318,10 @@ void xds_leave(struct mt_xds *x, struct xds_res *r)
 	xds_put(x, r);
 }
 
-/* Endpoints, routes and secrets that somebody still wants stay as they were told last. */
+/*
+ * Removes gone resources of a type that are expired or no longer referenced. Others keep their last
+ * body.
+ */
 static void leave_all(struct mt_xds *x, enum mt_xds_type type)
 {
 	struct mt_list *n, *tmp;
@@ -325,7 +336,7 @@ static void leave_all(struct mt_xds *x, enum mt_xds_type type)
 	}
 }
 
-/* Others that a load may have found in the way of one of this type. */
+/* True if resources have changed that may have been in conflict with one of this type. */
 static bool others_moved(const struct mt_xds *x, enum mt_xds_type type)
 {
 	if (type == MT_XDS_CDS || type == MT_XDS_EDS || type == MT_XDS_SDS)
@@ -333,7 +344,10 @@ static bool others_moved(const struct mt_xds *x, enum mt_xds_type type)
 	return x->moved[MT_XDS_LDS] || x->moved[MT_XDS_RDS] || x->moved[MT_XDS_ECDS];
 }
 
-/* What a load refused, an address in use perhaps, is tried again when that may be different. */
+/*
+ * Tries rejected bodies again when the cause may be gone, for example a conflict of listener
+ * addresses.
+ */
 static void try_again(struct mt_xds *x)
 {
 	for (int i = 0; i < MT_XDS_TYPES && x->n_refused; i++) {
@@ -358,7 +372,9 @@ static void try_again(struct mt_xds *x)
 
 static void leave_what_may(struct mt_xds *x)
 {
-	/* Listeners first: what only they named may then go as well. */
+	/*
+	 * Listeners first, so that resources that only they reference can leave in the same pass.
+	 */
 	leave_all(x, MT_XDS_LDS);
 	hold_all(x, MT_XDS_LDS);
 	leave_all(x, MT_XDS_RDS);
