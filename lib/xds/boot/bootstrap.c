@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a bootstrap means: the servers, and who is asked for what. */
+/* Interprets a bootstrap: servers, config sources and node. */
 #include "mt_xds_boot_priv.h"
 
 #include "mt_files.h"
@@ -15,7 +15,7 @@
 #define ADDRESSES_MAX 16
 #define PATH_MAX_UN   107 /* bytes of a unix socket's path (unix(7)) */
 #define HEADERS_MAX   8
-/* Words of ApiConfigSource.api_type; the others have nothing to do with changes. */
+/* Values of ApiConfigSource.api_type that mean the delta protocol. */
 #define API_DELTA	     3
 #define API_AGGREGATED_DELTA 6
 #define MEMORY_MAX	     (64u << 20)
@@ -32,13 +32,13 @@ static struct mt_region *region_of(struct boot_reader *r)
 	return &r->b->arena.region;
 }
 
-/* What a message does not say is an empty text in it. */
+/* NULL for a string that is not set, which protobuf represents as an empty one. */
 static const char *or_none(const char *text)
 {
 	return *text ? text : NULL;
 }
 
-/* ---- TLS ------------------------------------------------------------------------------------------ */
+/* ---- TLS ------------------------------------------------------------------------------------- */
 
 static struct mt_xds_pem pem_of(const Xds__DataSource *d)
 {
@@ -109,7 +109,7 @@ static void take_identity(struct mt_xds_tls *t, const Xds__CommonTlsContext *c)
 	}
 }
 
-/* Whoever names a transport does not want plaintext by a slip of the pen. */
+/* True only for raw_buffer, so that a misspelled transport socket does not mean plaintext. */
 static bool is_plaintext(const Xds__TransportSocket *t)
 {
 	if (t->typed_config)
@@ -117,7 +117,10 @@ static bool is_plaintext(const Xds__TransportSocket *t)
 	return strstr(t->name, "raw_buffer") != NULL;
 }
 
-/* NULL: of another type, or it says nothing. What is in it was read once, so it is sound. */
+/*
+ * Unpacks the TLS context; NULL if it is of another type or has no common_tls_context. The content
+ * was validated when the bootstrap was read.
+ */
 static const Xds__UpstreamTlsContext *context_of(struct boot_reader *r, const Xds__Any *any)
 {
 	const Xds__UpstreamTlsContext *t = NULL;
@@ -129,7 +132,9 @@ static const Xds__UpstreamTlsContext *context_of(struct boot_reader *r, const Xd
 	return t && t->common_tls_context ? t : NULL;
 }
 
-/* Nobody can connect there. What no stream needs may be wrong, so that is told when somebody names it. */
+/*
+ * Marks a server as unusable. This is an error if a config source names the server, else a warning.
+ */
 static void cannot_be_used(
 	struct mt_xds_server *s, const void *message, const char *remedy, const char *why)
 {
@@ -138,7 +143,7 @@ static void cannot_be_used(
 	s->line = mt_pb_line(message);
 }
 
-/* NULL: plaintext, or nobody can connect. */
+/* Returns TLS settings; NULL for plaintext, or for an unusable server. */
 static struct mt_xds_tls *tls_of(
 	struct boot_reader *r, const Xds__TransportSocket *socket, struct mt_xds_server *s)
 {
@@ -175,9 +180,9 @@ static void tell_unusable(
 		"transport_socket.typed_config", s->remedy, "%s", s->unusable);
 }
 
-/* ---- servers -------------------------------------------------------------------------------------- */
+/* ---- servers --------------------------------------------------------------------------------- */
 
-/* Of one address out of several, or of a server that nobody asks: what is left may be enough. */
+/* Warns about a part that is left out, such as one of several addresses; the rest may be enough. */
 static void beware(struct boot_reader *r, const void *message, const char *remedy, const char *what)
 {
 	mt_diag_add(r->c.diags, MT_DIAG_WARNING, (struct mt_origin){r->c.file, mt_pb_line(message)},
@@ -264,9 +269,12 @@ const struct mt_xds_server *mt_xds_server_find(const struct mt_xds_bootstrap *b,
 	return NULL;
 }
 
-/* ---- ways ----------------------------------------------------------------------------------------- */
+/* ---- config sources -------------------------------------------------------------------------- */
 
-/* What gRPC lets a client add ("gRPC over HTTP2", Custom-Metadata); the rest is the protocol's own. */
+/*
+ * Checks a header of initial_metadata: gRPC's Custom-Metadata ("gRPC over HTTP2"), without reserved
+ * names.
+ */
 static void check_header(struct boot_reader *r, const Xds__HeaderValue *h)
 {
 	static const char letters[] =
@@ -380,9 +388,12 @@ static void take_dynamic(struct boot_reader *r)
 			"nothing is asked for");
 }
 
-/* ---- who asks ------------------------------------------------------------------------------------- */
+/* ---- node ------------------------------------------------------------------------------------ */
 
-/* As Istio's own agent decides it: who answers for names asks for them (ISTIO_META_DNS_CAPTURE of cluster.env). */
+/*
+ * True if the node subscribes to the name table. As in Istio's agent, a node that answers DNS
+ * queries does so (ISTIO_META_DNS_CAPTURE of cluster.env).
+ */
 static bool wants_names(const Xds__Struct *metadata)
 {
 	for (size_t i = 0; metadata && i < metadata->n_fields; i++) {
@@ -406,7 +417,7 @@ static void take_node(struct boot_reader *r)
 	r->b->names = wants_names(n->metadata);
 }
 
-/* ---- from outside --------------------------------------------------------------------------------- */
+/* ---- interface ------------------------------------------------------------------------------- */
 
 static void on_document(void *arg, const struct mt_ynode *root)
 {
@@ -442,7 +453,7 @@ void mt_xds_bootstrap_free(struct mt_xds_bootstrap *b)
 	free(b);
 }
 
-/* Only what was read without a mistake is made sense of. */
+/* Interprets a bootstrap that was read without errors. */
 static void make_sense(struct boot_reader *r)
 {
 	uint32_t before = r->c.diags->errors;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which fields of a bootstrap (envoy.config.bootstrap.v3.Bootstrap) are read, which must be there, and which are not done.
- * What is not in these tables is accepted and listed as not used, whatever it holds: existing files say much that is meant
- * for another program.
+ * Tables of the fields of a bootstrap (envoy.config.bootstrap.v3.Bootstrap): which are read,
+ * required, ignored or rejected. A field without a row is accepted with any content and listed as
+ * unused, because existing files contain much that is meant for Envoy.
  */
 #include "mt_xds_boot_priv.h"
 
@@ -17,17 +17,17 @@
 enum fate {
 	READ,
 	NEEDED,
-	SILENT,	 /* known, without meaning for Meltemi */
-	UNUSED,	 /* the same, and listed */
-	REFUSED, /* too important to ignore; `help` says what to write */
+	SILENT,	 /* ignored: known, without meaning for Meltemi */
+	UNUSED,	 /* ignored and listed as unused */
+	REFUSED, /* error, too important to ignore; `help`: what to write instead */
 };
 
 struct row {
 	const char *field;
 	enum fate fate;
-	const char *help; /* of NEEDED fields: what to write there */
+	const char *help; /* of NEEDED fields: what to write */
 	const char *const *words;
-	uint32_t max; /* of numbers, which begin at 1 */
+	uint32_t max; /* of numbers, which start at 1 */
 };
 
 struct rows {
@@ -62,7 +62,7 @@ static const char *const api_words[] = {
 	"GRPC", "DELTA_GRPC", "AGGREGATED_GRPC", "AGGREGATED_DELTA_GRPC", NULL};
 static const char *const version_words[] = {"V3", "AUTO", NULL};
 
-/* ---- trust and identity --------------------------------------------------------------------------- */
+/* ---- trust and identity ---------------------------------------------------------------------- */
 
 #define NO_SOURCE "write filename or inline_string"
 static const struct row data_rows[] = {READS("filename"), READS("inline_string"),
@@ -71,7 +71,7 @@ static const struct row data_rows[] = {READS("filename"), READS("inline_string")
 static const struct row certificate_rows[] = {
 	NEEDS("certificate_chain", "the certificate"), NEEDS("private_key", "its key")};
 
-/* Who may answer is not a field to be lenient with. */
+/* Names decide which server is trusted, so patterns are errors rather than ignored. */
 #define WHOLE "names are compared whole: write exact"
 static const struct row matcher_rows[] = {NEEDS("exact", WHOLE), REFUSES("prefix", WHOLE),
 	REFUSES("suffix", WHOLE), REFUSES("contains", WHOLE), REFUSES("safe_regex", WHOLE)};
@@ -81,7 +81,7 @@ static const struct row san_rows[] = {SKIPS("san_type"), NEEDS("matcher", "the n
 static const struct row validation_rows[] = {READS("trusted_ca"), READS("match_subject_alt_names"),
 	READS("match_typed_subject_alt_names")};
 
-/* Where secrets come from is not asked: they are the node's identity, by their names. */
+/* sds_config has no effect: secrets always come from the node's identity, by name. */
 static const struct row secret_rows[] = {NEEDS("name", "the secret's name"), LISTS("sds_config")};
 
 static const struct row combined_rows[] = {
@@ -96,7 +96,7 @@ static const struct row tls_rows[] = {READS("sni"), READS("common_tls_context")}
 
 static const struct row transport_rows[] = {READS("name"), READS("typed_config")};
 
-/* ---- servers -------------------------------------------------------------------------------------- */
+/* ---- servers --------------------------------------------------------------------------------- */
 
 static const struct row socket_rows[] = {SKIPS("protocol"),
 	NEEDS("address", "an address or a name"), NEEDS("port_value", "the port", .max = 65535)};
@@ -113,7 +113,7 @@ static const struct row locality_endpoints_rows[] = {READS("lb_endpoints")};
 
 static const struct row assignment_rows[] = {SKIPS("cluster_name"), READS("endpoints")};
 
-/* `type` says no more than the addresses do; HTTP/2 is what gRPC speaks. */
+/* `type` adds nothing to the addresses, and gRPC always uses HTTP/2. */
 static const struct row cluster_rows[] = {NEEDS("name", "the cluster's name"), SKIPS("type"),
 	READS("connect_timeout"), READS("load_assignment"), READS("transport_socket"),
 	SKIPS("lb_policy"), SKIPS("http2_protocol_options"),
@@ -121,7 +121,7 @@ static const struct row cluster_rows[] = {NEEDS("name", "the cluster's name"), S
 	REFUSES("tls_context", "this is API v2: write transport_socket"),
 	REFUSES("hosts", "this is API v2: write load_assignment")};
 
-/* ---- who is asked for what, and who asks ----------------------------------------------------------- */
+/* ---- config sources and node ----------------------------------------------------------------- */
 
 static const struct row header_rows[] = {NEEDS("key", "its name"), NEEDS("value", "its value")};
 
@@ -156,7 +156,7 @@ static const struct row root_rows[] = {NEEDS("node", "who asks: {id: ...}"),
 	NEEDS("dynamic_resources", "who is asked for what"),
 	NEEDS("static_resources", "the servers, as clusters")};
 
-/* ---- all of it ------------------------------------------------------------------------------------ */
+/* ---- all tables ------------------------------------------------------------------------------ */
 
 #define ROWS(message, words, table)                                                                \
 	{                                                                                          \
@@ -212,7 +212,7 @@ static const struct row *row_of(const ProtobufCMessageDescriptor *type, const ch
 	return NULL;
 }
 
-/* What is told of now is where the message's reader is. */
+/* Sets the path of diagnostics to the position of the message reader. */
 static struct boot_reader *here(struct mt_pb_reader *rd)
 {
 	struct boot_reader *r = rd->arg;
@@ -234,7 +234,10 @@ static void note_unused(struct boot_reader *r)
 		*slot = mt_region_strdup(region, r->c.path);
 }
 
-/* What documents' readers know better than protobuf: a port, a word, and that a text says something. */
+/*
+ * Checks with the document readers what protobuf does not: port range, allowed words, non-empty
+ * texts.
+ */
 static bool is_sound(struct boot_reader *r, const struct row *row,
 	const ProtobufCFieldDescriptor *f, const struct mt_ynode *n)
 {
@@ -267,7 +270,7 @@ static bool want(struct mt_pb_reader *rd, const ProtobufCMessageDescriptor *type
 	return false;
 }
 
-/* "clusterName", as JSON has it. */
+/* Converts "cluster_name" to "clusterName", as in protobuf's JSON. */
 static const char *json_name(const char *field, char name[64])
 {
 	char *to = name;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A bootstrap on its way in: a text, a message (by fields.c), and what bootstrap.c makes of it. */
+/*
+ * State while a bootstrap is read: fields.c converts the text to a message, bootstrap.c interprets
+ * it.
+ */
 #pragma once
 
 #include "mt_fields.h"
@@ -9,16 +12,16 @@
 #include "bootstrap.pb-c.h"
 
 struct boot_reader {
-	struct mt_fctx c; /* for what documents' readers check, and for what is told */
+	struct mt_fctx c; /* for the checks of document readers, and for diagnostics */
 	struct mt_xds_bootstrap *b;
-	Xds__Bootstrap *root; /* NULL: none was read, or it has a mistake, which was told */
-	bool read;	      /* a document was there */
+	Xds__Bootstrap *root; /* NULL: none was read, or it has an error, which was reported */
+	bool read;	      /* the text has a document */
 };
 
-/* The message that a document says, into r->root. */
+/* Reads a document into r->root. */
 void boot_fields_read(struct boot_reader *r, const struct mt_ynode *n);
 
-/* NULL: no memory. */
+/* Creates an empty bootstrap; `name` becomes its `file`. NULL: no memory. */
 struct mt_xds_bootstrap *boot_new(const char *name);
-/* own.c: the node is Meltemi. */
+/* own.c: sets user_agent_name and user_agent_version to Meltemi's. */
 void boot_of_ours(Xds__Node *n);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bootstraps made of the Node's own fields, and what the daemon decides of any: whose certificates, and clear text. */
+/*
+ * Bootstraps built from the fields of the Node document, and changes that the daemon makes to any
+ * bootstrap: certificates and the requirement of TLS.
+ */
 #include "mt_xds_boot_priv.h"
 
 #include <string.h>
@@ -82,7 +85,7 @@ void mt_xds_bootstrap_identify(
 	}
 }
 
-/* HOST:PORT, [IPV6]:PORT or unix:PATH. */
+/* True if an address (HOST:PORT, [IPV6]:PORT or unix:PATH) is on this host. */
 static bool is_here(const char *address)
 {
 	static const char *const loopback[] = {"127.0.0.0/8", "::1/128"};
@@ -104,7 +107,7 @@ static bool is_here(const char *address)
 	return false;
 }
 
-/* The first address in clear text on another machine; NULL: none. */
+/* Returns the first address of a plaintext server on another host; NULL: none. */
 static const char *exposed(const struct mt_xds_server *s)
 {
 	for (uint32_t i = 0; i < s->n_addresses && !s->tls && !s->unusable; i++)

@@ -8,7 +8,7 @@
 static bool read_one(struct mt_pb_reader *r, const ProtobufCMessageDescriptor *in,
 	const ProtobufCFieldDescriptor *f, const Xds__Value *v, void *to);
 
-/* ---- where ---------------------------------------------------------------------------------------- */
+/* ---- paths ----------------------------------------------------------------------------------- */
 
 static uint32_t step(struct mt_pb_path *p, int n)
 {
@@ -36,7 +36,7 @@ void mt_pb_out(struct mt_pb_path *p, uint32_t mark)
 	p->text[mark] = '\0';
 }
 
-/* ---- messages ------------------------------------------------------------------------------------- */
+/* ---- messages -------------------------------------------------------------------------------- */
 
 static const Xds__Value *get(const Xds__Struct *s, const char *key)
 {
@@ -60,7 +60,7 @@ static bool is_special(const ProtobufCMessageDescriptor *d)
 	return false;
 }
 
-/* Messages that JSON has as plain values. */
+/* Reads a message that JSON represents as a plain value. */
 static void *read_special(
 	struct mt_pb_reader *r, const ProtobufCMessageDescriptor *type, const Xds__Value *v)
 {
@@ -88,7 +88,7 @@ static void *read_special(
 	return m;
 }
 
-/* What "@type" names becomes bytes again; of a type that is unknown only its name is kept. */
+/* Reads an Any. The message is serialized again; for an unknown type only type_url is set. */
 static void *read_any(struct mt_pb_reader *r, const Xds__Struct *s)
 {
 	Xds__Any *any = mt_pj_new(r, &xds__any__descriptor);
@@ -99,7 +99,7 @@ static void *read_any(struct mt_pb_reader *r, const Xds__Struct *s)
 	if (!any)
 		return NULL;
 	if (!url || url->kind_case != XDS__VALUE__KIND_STRING_VALUE) {
-		/* Who wants to know of a text's what it is tells. */
+		/* With of_text the caller reports it, if it needs the type. */
 		if (r->of_text)
 			return any;
 		mt_pj_bad(r, "no \"@type\" says what it is");
@@ -137,7 +137,7 @@ static void *read_below(
 	return mt_pb_from_struct(r, type, v->struct_value);
 }
 
-/* One value of a field's type. */
+/* Reads one value of a field's type into *to. */
 static bool read_one(struct mt_pb_reader *r, const ProtobufCMessageDescriptor *in,
 	const ProtobufCFieldDescriptor *f, const Xds__Value *v, void *to)
 {
@@ -183,7 +183,7 @@ static bool read_one(struct mt_pb_reader *r, const ProtobufCMessageDescriptor *i
 	}
 }
 
-/* What one item of an array takes. */
+/* Size of an array item. */
 static size_t size_of(ProtobufCType type)
 {
 	switch (type) {
@@ -307,7 +307,10 @@ static bool read_field(struct mt_pb_reader *r, ProtobufCMessage *m,
 	return read_one(r, m->descriptor, f, v, (char *)m + f->offset);
 }
 
-/* Whether a field of a text is read. `seen`: the line where it stands already, of each field. */
+/*
+ * True if a field of a text is to be read. `seen` has the line of each field that was seen; 0:
+ * none.
+ */
 static bool is_wanted(struct mt_pb_reader *r, const ProtobufCMessageDescriptor *type,
 	const ProtobufCFieldDescriptor *f, const struct mt_ynode *n, uint32_t seen[])
 {
@@ -356,7 +359,7 @@ static bool read_message(struct mt_pb_reader *r, ProtobufCMessage *m, const Xds_
 	bool ok = true;
 
 	MT_ASSERT(m->descriptor->n_fields <= FIELDS_MAX);
-	/* Only that it is there counts. */
+	/* Only its presence counts. */
 	if (m->descriptor == &xds__unread__descriptor)
 		return true;
 	for (size_t i = 0; i < s->n_fields && (ok || r->of_text); i++)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What names mean: messages by their originals' full names, words of enumerations. */
+/* Message types by their full names in the original API, and names of enum values. */
 #include "mt_pb_json.h"
 
 #include "cluster.pb-c.h"
@@ -22,7 +22,7 @@ struct type_row {
 #define TLS    "envoy.extensions.transport_sockets.tls.v3."
 #define META   "aeraki.meta_protocol_proxy."
 
-/* Those that stand in an Any. */
+/* Types that an Any may contain. */
 static const struct type_row types[] = {
 	{"envoy.config.cluster.v3.Cluster", &xds__cluster__descriptor},
 	{"envoy.config.endpoint.v3.ClusterLoadAssignment",
@@ -119,7 +119,7 @@ static const struct enum_row enums[] = {
 	{&xds__dubbo_proxy__descriptor, "serialization_type", "Hessian2=0"},
 };
 
-/* The number behind "WORD=" in a row. */
+/* Finds the number after "WORD=" in a row. */
 static bool word_of(const char *words, const char *word, int32_t *number)
 {
 	size_t len = strlen(word);

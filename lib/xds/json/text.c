@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* YAML and JSON texts as google.protobuf.Struct. */
+/* Converts YAML and JSON texts to google.protobuf.Struct. */
 #include "mt_pb_json.h"
 
 #include <errno.h>
@@ -9,8 +9,8 @@
 struct text {
 	struct mt_region *r;
 	Xds__Struct *root;
-	bool once;		      /* no key may be written twice */
-	const struct mt_ynode *twice; /* the first that is */
+	bool once;		      /* duplicate keys are errors */
+	const struct mt_ynode *twice; /* the first duplicate */
 	bool failed;		      /* no memory */
 };
 
@@ -35,7 +35,10 @@ static Xds__Value *value_of(struct text *t, const struct mt_ynode *n)
 	return fill(t, n, &w->value) ? &w->value : NULL;
 }
 
-/* In maps of any sensible size; the reader bounds the text. */
+/*
+ * Maximum keys of a map with `once`, because is_new() is linear. The YAML reader limits the text's
+ * size.
+ */
 #define KEYS_MAX 4096u
 
 static bool is_new(struct text *t, const Xds__Struct *s, const struct mt_ynode *k)
@@ -95,7 +98,7 @@ static Xds__ListValue *list_of(struct text *t, const struct mt_ynode *n)
 	return l;
 }
 
-/* Words without quotes may be more than texts; numbers as JSON has them. */
+/* Converts a scalar. Without quotes it may be null, a boolean, or a number in JSON's syntax. */
 static void fill_scalar(const struct mt_ynode *n, Xds__Value *v)
 {
 	size_t len = strlen(n->text);
@@ -115,7 +118,7 @@ static void fill_scalar(const struct mt_ynode *n, Xds__Value *v)
 	}
 }
 
-/* The YAML reader bounds how deep this goes. */
+/* Recursive; the YAML reader limits the depth. */
 static bool fill(struct text *t, const struct mt_ynode *n, Xds__Value *v)
 {
 	switch (n->type) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Values of JSON as fields' types have them, and what is said of those that cannot be. */
+/* Conversion of JSON values to the types of fields, and errors for invalid ones. */
 #include "mt_pb_json_priv.h"
 
 #include "mt_fields.h"
@@ -19,7 +19,6 @@ bool mt_pj_bad(struct mt_pb_reader *r, const char *wanted)
 	return false;
 }
 
-/* Another type of value than "a text", "a list". */
 bool mt_pj_bad_type(struct mt_pb_reader *r, const Xds__Value *v, const char *wanted)
 {
 	const struct mt_ynode *n = mt_pj_node(r, v);
@@ -42,7 +41,7 @@ void *mt_pj_take(struct mt_pb_reader *r, size_t size)
 	return p;
 }
 
-/* Before every message. */
+/* Precedes every message in memory. */
 struct place {
 	_Alignas(16) uint32_t line;
 };
@@ -63,7 +62,7 @@ uint32_t mt_pb_line(const void *message)
 	return ((const struct place *)message)[-1].line;
 }
 
-/* A whole number within bounds, also written as a text: that is how JSON has those of 64 bits. */
+/* A string is accepted as well, because protobuf's JSON has 64-bit numbers as strings. */
 bool mt_pj_whole(struct mt_pb_reader *r, const Xds__Value *v, double min, double max, double *out)
 {
 	char *end;
@@ -138,7 +137,7 @@ static int base64_digit(char c)
 	return at ? (int)(at - digits) : -1;
 }
 
-/* RFC 4648 sections 4 and 5; padding may be left out. */
+/* base64 or base64url (RFC 4648 sections 4 and 5); padding is optional. */
 bool mt_pj_bytes(struct mt_pb_reader *r, const Xds__Value *v, ProtobufCBinaryData *out)
 {
 	uint32_t bits = 0;
@@ -163,7 +162,7 @@ bool mt_pj_bytes(struct mt_pb_reader *r, const Xds__Value *v, ProtobufCBinaryDat
 	return strspn(s, "=") == strlen(s) || mt_pj_bad(r, "not base64");
 }
 
-/* "500ms" and "1m", too. */
+/* Reads a duration with the units of documents: "500ms", "1m". */
 static void *duration_of_text(struct mt_pb_reader *r, const Xds__Value *v)
 {
 	Xds__Duration *d = mt_pj_new(r, &xds__duration__descriptor);
@@ -192,7 +191,7 @@ static void *duration_of_text(struct mt_pb_reader *r, const Xds__Value *v)
 	return d;
 }
 
-/* "3.5s": seconds with up to nine places, as JSON has durations. */
+/* "3.5s": seconds with up to nine decimal places, as in protobuf's JSON. */
 void *mt_pj_duration(struct mt_pb_reader *r, const Xds__Value *v)
 {
 	Xds__Duration *d;

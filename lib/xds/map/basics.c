@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Texts, numbers and addresses of messages, checked. */
+/* Validation of texts, numbers and addresses of messages. */
 #include "mt_xds_map_priv.h"
 
 #include <errno.h>
@@ -106,7 +106,7 @@ bool mt_xm_ms(struct mt_xmap *m, const char *field, const Xds__Duration *d, uint
 		return mt_xm_bad(m, field, "not a duration");
 	if ((uint64_t)d->seconds > UINT32_MAX / 1000)
 		return mt_xm_bad(m, field, "longer than 49 days");
-	/* Rounded up: a wait is never shorter than what was asked for. */
+	/* Round up, so that a timeout is never shorter than configured. */
 	ms = (uint64_t)d->seconds * 1000 + ((uint32_t)d->nanos + 999999u) / 1000000u;
 	if (ms < min_ms)
 		return mt_xm_bad(m, field, "shorter than %u ms", min_ms);

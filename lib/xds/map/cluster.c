@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Cluster. */
+/* Maps Cluster (CDS). */
 #include "mt_xds_map_priv.h"
 
 #include <string.h>
 
-#define RING_MAX	8388608u /* as the API bounds it */
+#define RING_MAX	8388608u /* limit of the API */
 #define TABLE_MAX	5000011u
 #define OUTLIER_DEFAULT 5u
 
@@ -26,10 +26,10 @@ static bool discovery(struct mt_xmap *m, const Xds__Cluster *c, struct mt_res_cl
 
 #define POLICIES "envoy.extensions.load_balancing_policies."
 
-/* A policy within another one, that is all the nesting that makes sense. */
+/* Maximum nesting: a policy in a policy (WrrLocality). */
 #define POLICY_DEPTH 2u
 
-/* The first one of the list that is known, as the API wants it. */
+/* Selects the first supported policy of the list, as the API specifies. */
 static bool policy(struct mt_xmap *m, const Xds__LoadBalancingPolicy *list, unsigned int depth,
 	struct mt_res_cluster *out)
 {
@@ -135,7 +135,7 @@ static bool ring(
 	return true;
 }
 
-/* How new endpoints warm up: what is not said is as Envoy has it. */
+/* Maps slow start of new endpoints. Fields that are not set have Envoy's defaults. */
 static bool slow_start(
 	struct mt_xmap *m, const Xds__Cluster__SlowStartConfig *s, struct mt_res_cluster *out)
 {
@@ -154,7 +154,7 @@ static bool slow_start(
 		m, "slow_start_config.slow_start_window", s->slow_start_window, 0, &out->warmup_ms);
 }
 
-/* Of another balancer than the cluster's nothing counts. */
+/* Slow start counts only in the lb_config of the cluster's own policy. */
 static bool warmup(struct mt_xmap *m, const Xds__Cluster *c, struct mt_res_cluster *out)
 {
 	if (out->lb == MT_RES_ROUND_ROBIN &&
@@ -202,7 +202,10 @@ static bool common(
 	return true;
 }
 
-/* What Istio writes for "no bound" is none. `least`: nothing at all would get through 0 connections. */
+/*
+ * Reads a limit of at least `least`. UINT32_MAX, which Istio writes for "no limit", becomes 0. A
+ * limit of 0 connections or requests is rejected, because it would block all calls.
+ */
 static bool bound(struct mt_xmap *m, const char *field, const Xds__UInt32Value *v, uint32_t least,
 	uint32_t *out)
 {
@@ -259,7 +262,7 @@ static bool errors_off(const Xds__OutlierDetection *o)
 	return o->enforcing_consecutive_5xx && o->enforcing_consecutive_5xx->value == 0;
 }
 
-/* How many failures and error replies in a row do. */
+/* Number of consecutive failures and error replies that eject an endpoint. */
 static struct mt_num errors(const Xds__OutlierDetection *o)
 {
 	if (errors_off(o))
@@ -270,8 +273,9 @@ static struct mt_num errors(const Xds__OutlierDetection *o)
 }
 
 /*
- * How many failures in a row put an endpoint aside: a connection that fails or breaks, or a call that times out, is a gateway's
- * failure as well as one of local origin. The first of the three that is on.
+ * Number of consecutive failures that eject an endpoint. A connection that fails or breaks and a
+ * call that times out are both gateway failures and local-origin failures, so the first of the
+ * three thresholds that is enabled applies.
  */
 static struct mt_num failures(const Xds__OutlierDetection *o)
 {
@@ -299,7 +303,7 @@ static bool outlier(struct mt_xmap *m, const Xds__OutlierDetection *o, struct mt
 		return false;
 	to->failures = failures(o);
 	to->errors = errors(o);
-	/* 0, or not enforced, and nothing else. */
+	/* Off if no threshold is enabled. */
 	if (to->failures.v)
 		out->outlier = to;
 	else
@@ -313,7 +317,7 @@ static bool outlier(struct mt_xmap *m, const Xds__OutlierDetection *o, struct mt
 	return true;
 }
 
-/* Istio's: TLS for endpoints with tlsMode=istio, clear text for the others. */
+/* True for Istio's match: TLS for endpoints with tlsMode=istio, plaintext for others. */
 static bool is_tls_mode(const Xds__Struct *match)
 {
 	const Xds__Value *v = match && match->n_fields == 1 ? match->fields[0]->value : NULL;
@@ -324,8 +328,9 @@ static bool is_tls_mode(const Xds__Struct *match)
 }
 
 /*
- * TLS for endpoints by metadata that are not read here: which of them it is for is not known, and to call all of them in clear text
- * would be worse than none.
+ * Maps a transport socket that matches by other metadata than tlsMode, which are not read. If it
+ * has TLS, the endpoints that need it are unknown. The TLS settings are then marked as unsupported
+ * (unmade), because plaintext to all endpoints would be worse than no calls.
  */
 static bool other_socket(struct mt_xmap *m, const Xds__Cluster__TransportSocketMatch *t,
 	struct mt_res_cluster *out, bool *closed)
@@ -340,7 +345,7 @@ static bool other_socket(struct mt_xmap *m, const Xds__Cluster__TransportSocketM
 		return true;
 	}
 	if (out->tls && !out->tls_by_endpoint)
-		return true; /* all of them have it anyway */
+		return true; /* all endpoints have TLS anyway */
 	tls->unmade = "its TLS is for endpoints by metadata other than tlsMode, which are not read";
 	out->tls = tls;
 	out->tls_by_endpoint = false;
@@ -386,7 +391,10 @@ static bool from_eds(struct mt_xmap *m, const Xds__Cluster *c, struct mt_res_clu
 		       out->endpoints_name);
 }
 
-/* The cluster's own assignment: it has the cluster's meta, whatever it calls itself. */
+/*
+ * Maps the cluster's load_assignment. It gets the meta of the cluster, whatever its cluster_name
+ * is.
+ */
 static struct mt_res_endpoints *own(struct mt_xmap *m, const Xds__Cluster *c,
 	const struct mt_res_cluster *out, struct mt_res_dns *dns)
 {

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a resource says, as a hash over its bytes: one pass, nothing is unpacked. A message is the sum of its
- * fields, each hashed with its number and its place among those of that number; entries of maps have no place.
- * So neither the order of fields nor that of maps counts, also not inside of an Any whose type is known.
+ * Digest of a resource's content, in one pass over the serialized bytes, without unpacking. The
+ * digest of a message is the sum over its fields. Each field is hashed with its number and its
+ * index among the fields of that number; map entries are hashed without an index. The order of
+ * fields and of map entries therefore does not count, nor does it inside an Any of a known type.
  *
- * Nobody gains by a collision: who could make one sends the resources anyway.
+ * Collisions are no security problem: a server that could construct one controls the resources
+ * anyway.
  */
 #include "mt_xds_map.h"
 
@@ -21,7 +23,7 @@ typedef struct mt_xds_digest digest;
 static digest message(
 	const ProtobufCMessageDescriptor *type, const uint8_t *p, size_t len, unsigned int depth);
 
-/* Both halves of the product: 64 bits in, 64 well mixed bits out. */
+/* XOR of both halves of the 128-bit product, for 64 well mixed bits. */
 static uint64_t fold(uint64_t a, uint64_t b)
 {
 	unsigned __int128 x = (unsigned __int128)a * b;
@@ -101,7 +103,7 @@ static bool next(const uint8_t **p, const uint8_t *end, struct field *f)
 	}
 }
 
-/* An Any: its value by what its type is, wherever the two stand. */
+/* Digest of an Any, with its value hashed by its type; the two fields may have any order. */
 static digest any(const uint8_t *p, size_t len, unsigned int depth)
 {
 	const ProtobufCMessageDescriptor *type;
@@ -138,7 +140,10 @@ static digest value_of(
 	return plain(f->data, f->number);
 }
 
-/* Beyond the depth, and where it is no such message, bytes are compared as they are. */
+/*
+ * Digest of a message. Bytes that are not a valid message, or are nested too deeply, are hashed as
+ * they are.
+ */
 static digest message(
 	const ProtobufCMessageDescriptor *type, const uint8_t *p, size_t len, unsigned int depth)
 {

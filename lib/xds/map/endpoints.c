@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ClusterLoadAssignment: localities and their endpoints. */
+/* Maps ClusterLoadAssignment (EDS): localities and their endpoints. */
 #include "mt_xds_map_priv.h"
 
 #include <string.h>
@@ -9,21 +9,27 @@
 #define PRIORITY_MAX	 128u
 #define OVERPROVISIONING 140u
 
-/* Kept endpoints are counted; the array was made for all that are written. */
+/*
+ * State while endpoints are mapped. l->eps has space for all endpoints; l->n_eps counts those that
+ * are kept.
+ */
 struct filling {
 	struct mt_res_endpoints *out;
-	struct mt_res_dns *dns; /* NULL: only addresses */
+	struct mt_res_dns *dns; /* receives host names; NULL: only addresses are allowed */
 	struct mt_res_locality *l;
 	uint32_t cap;
 	uint64_t sum; /* of weights */
-	bool several; /* namespaces, or none is said */
+	bool several; /* endpoints have several namespaces, or an unknown one */
 };
 
-/* DEGRADED and so on by their numbers on the wire; UNKNOWN is healthy. */
+/* By the wire value of HealthStatus; UNKNOWN is healthy. */
 static const uint8_t healths[] = {MT_RES_HEALTHY, MT_RES_HEALTHY, MT_RES_UNHEALTHY, MT_RES_DRAINING,
 	MT_RES_UNHEALTHY, MT_RES_DEGRADED};
 
-/* Nobody's: unspecified, multicast, broadcast (RFC 6890, RFC 4291 section 2.7). */
+/*
+ * True for addresses of no host: unspecified, multicast, broadcast (RFC 6890, RFC 4291 section
+ * 2.7).
+ */
 static bool is_nobodys(const struct mt_addr *a)
 {
 	uint32_t v4;
@@ -42,7 +48,7 @@ static const Xds__Value *find(const Xds__Struct *s, const char *key)
 	return NULL;
 }
 
-/* What transport_socket_matches compare with: Istio's tlsMode. */
+/* True if the metadata for transport_socket_matches has Istio's tlsMode=istio. */
 static bool asks_for_tls(const Xds__Metadata *md)
 {
 	const Xds__Value *v;
@@ -57,7 +63,10 @@ static bool asks_for_tls(const Xds__Metadata *md)
 	return false;
 }
 
-/* Of the metadata that Istio's telemetry reads: "istio": {"workload": "NAME;NAMESPACE;..."}. Empty: not said. */
+/*
+ * Returns the namespace from the metadata for Istio's telemetry, "istio": {"workload":
+ * "NAME;NAMESPACE;..."}, of the first endpoint. Empty if there is none.
+ */
 static struct mt_slice namespace_of(const Xds__LocalityLbEndpoints *l)
 {
 	const Xds__Metadata *md = l->n_lb_endpoints ? l->lb_endpoints[0]->metadata : NULL;
@@ -80,7 +89,10 @@ static struct mt_slice namespace_of(const Xds__LocalityLbEndpoints *l)
 	return none;
 }
 
-/* Those of one service are of one namespace, so the first of a locality speaks for it. */
+/*
+ * Records the namespace of an assignment; none if localities differ. Only the first endpoint of
+ * each locality is read, because endpoints of a service share a namespace.
+ */
 static bool note_namespace(struct mt_xmap *m, struct filling *f, const Xds__LocalityLbEndpoints *l)
 {
 	struct mt_slice ns = namespace_of(l);
@@ -97,7 +109,10 @@ static bool note_namespace(struct mt_xmap *m, struct filling *f, const Xds__Loca
 	return f->several || f->out->ns || mt_xm_no_memory(m);
 }
 
-/* What most endpoints are, without keeping track of where: an address and a port. */
+/*
+ * Fast path for most endpoints, without a path for errors: true if it is a valid IP address and
+ * port.
+ */
 static bool is_simple(const Xds__LbEndpoint *e, struct mt_res_endpoint *out)
 {
 	const Xds__SocketAddress *s;
@@ -116,7 +131,7 @@ static bool is_simple(const Xds__LbEndpoint *e, struct mt_res_endpoint *out)
 	return true;
 }
 
-/* A host's name as DNS has it: letters, digits, dashes, underscores, dots. */
+/* True for a DNS host name: letters, digits, dashes, underscores, dots. */
 static bool is_host(const char *s)
 {
 	size_t len = strlen(s);
@@ -145,7 +160,10 @@ static bool add_name(
 	return n->host || mt_xm_no_memory(m);
 }
 
-/* What is no plain address: says what is wrong, leaves it out with a note, or keeps its name. */
+/*
+ * Handles an endpoint that is_simple() does not: sets an error, leaves it out with a note, or adds
+ * its host name.
+ */
 static bool unusual(struct mt_xmap *m, struct filling *f, const Xds__LbEndpoint *e,
 	struct mt_res_endpoint *out, bool *keep)
 {
@@ -209,7 +227,7 @@ static bool add_endpoint(struct mt_xmap *m, struct filling *f, const Xds__LbEndp
 	return true;
 }
 
-/* "": not said. */
+/* Copies a text of a locality; "" leaves *out unchanged. */
 static bool place(struct mt_xmap *m, const char *field, const char *s, const char **out)
 {
 	struct mt_text t = {0};
@@ -284,8 +302,8 @@ static size_t rounded(size_t n)
 }
 
 /*
- * What an assignment takes, with the head of a block and the list that it is in: there may be a hundred thousand
- * endpoints, and a guess by their length on the wire is a third too high.
+ * Memory of an assignment, with the block's header and the list of objects. It is computed, because
+ * a guess from the serialized length is a third too high, and there may be 100,000 endpoints.
  */
 static size_t room_of(const struct mt_xmap *m, const Xds__ClusterLoadAssignment *a)
 {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Listener: addresses, chains, and what each chain ends in. */
+/*
+ * Maps Listener (LDS): addresses, filter chains and the terminal filter of each chain;
+ * TypedExtensionConfig (ECDS).
+ */
 #include "mt_xds_map_priv.h"
 
 #include <string.h>
@@ -11,7 +14,7 @@
 
 #define NETWORK "envoy.extensions.filters.network."
 
-/* ---- what a connection must be ------------------------------------------------------------------------- */
+/* ---- filter_chain_match ---------------------------------------------------------------------- */
 
 static bool prefixes(struct mt_xmap *m, const char *field, Xds__CidrRange *const *r, size_t n,
 	struct mt_res_prefix **list, uint32_t *n_list)
@@ -37,7 +40,7 @@ static bool prefixes(struct mt_xmap *m, const char *field, Xds__CidrRange *const
 	return true;
 }
 
-/* Names of servers ("*.example.com" too) and of protocols. */
+/* Maps a list of server names (wildcards as well) or ALPN protocols. */
 static bool names(struct mt_xmap *m, const char *field, char *const *from, size_t n,
 	const char ***list, uint32_t *n_list)
 {
@@ -56,7 +59,7 @@ static bool names(struct mt_xmap *m, const char *field, char *const *from, size_
 	return true;
 }
 
-/* As in Envoy a star is the whole first label, and not the only one. */
+/* As in Envoy, a wildcard must be the whole first label, and other labels must follow. */
 static bool server_names(
 	struct mt_xmap *m, const Xds__FilterChainMatch *f, struct mt_res_match *out)
 {
@@ -98,7 +101,7 @@ static bool chain_match(struct mt_xmap *m, const Xds__FilterChainMatch *f, struc
 	return true;
 }
 
-/* ---- what becomes of its bytes --------------------------------------------------------------------------- */
+/* ---- filters --------------------------------------------------------------------------------- */
 
 static bool tcp_clusters(struct mt_xmap *m, const Xds__TcpProxy *p, struct mt_xm_weights *w)
 {
@@ -196,8 +199,8 @@ bool mt_xm_terminal(struct mt_xmap *m, const char *field, const struct mt_xm_any
 }
 
 /*
- * Filters that protect nobody: they count, limit, or tell others who is there. Of any other it is not known, so a chain with
- * one is not served: what protects must not be passed over.
+ * True for filters that do not enforce access: statistics, limits, metadata exchange. Any other
+ * unsupported filter may do so and must not be skipped, so its chain is not served.
  */
 static bool is_harmless(const char *name, const char *type)
 {
@@ -222,7 +225,9 @@ static void other_filter(
 	c->unserved = "one of its filters is not run here and may protect";
 }
 
-/* A filter whose configuration is a resource of its own, under the filter's name. */
+/*
+ * Maps a filter with config_discovery: its configuration is an ECDS resource of the filter's name.
+ */
 static bool from_elsewhere(struct mt_xmap *m, const Xds__Filter *f, struct mt_res_chain *c)
 {
 	const Xds__ExtensionConfigSource *e = f->config_discovery;
@@ -261,7 +266,10 @@ static bool ends(const struct mt_res_chain *c)
 	return c->proxy || c->n_dests || c->extension;
 }
 
-/* One filter. What is no proxy is told and left out: the list of what is not enforced is the operator's to read. */
+/*
+ * Maps a filter. One that is not a supported terminal filter is noted for the operator and not run;
+ * the chain is not served if it is HTTP, the last filter, or may enforce access.
+ */
 static bool filter(struct mt_xmap *m, const Xds__Filter *f, bool last, struct mt_res_chain *c)
 {
 	struct mt_xm_any any;
@@ -324,7 +332,7 @@ static bool chain(struct mt_xmap *m, const Xds__FilterChain *f, struct mt_res_ch
 	       filters(m, f, c);
 }
 
-/* ---- where ------------------------------------------------------------------------------------------------- */
+/* ---- addresses and chains -------------------------------------------------------------------- */
 
 static bool address(
 	struct mt_xmap *m, const char *field, const Xds__Address *a, struct mt_res_address *out)
@@ -335,7 +343,7 @@ static bool address(
 		return false;
 	if (mt_addr_parse(host, &out->addr))
 		return mt_xm_bad(m, field, "\"%.64s\" is no IP address", host);
-	/* 0.0.0.0 and ::, any local address. */
+	/* 0.0.0.0 as well as :: means any local address. */
 	if (mt_addr_is4(&out->addr) && !mt_addr_v4(&out->addr))
 		out->addr = (struct mt_addr){0};
 	return true;
@@ -360,7 +368,10 @@ static bool addresses(struct mt_xmap *m, const Xds__Listener *l, struct mt_res_l
 	return true;
 }
 
-/* A filter that takes bytes off the head of a connection cannot be left out. */
+/*
+ * Listener filters are noted and not run. PROXY protocol is rejected, because it consumes bytes of
+ * a connection.
+ */
 static bool listener_filters(struct mt_xmap *m, const Xds__Listener *l)
 {
 	static const char proxy[] =
@@ -419,7 +430,7 @@ bool mt_xm_listener(struct mt_xmap *m, const Xds__Listener *l)
 	return addresses(m, l, out) && listener_filters(m, l) && chains(m, l, out);
 }
 
-/* What a chain's config_discovery waits for. */
+/* Maps an ECDS resource, for a filter with config_discovery. */
 bool mt_xm_extension(struct mt_xmap *m, const Xds__TypedExtensionConfig *e)
 {
 	struct mt_res_extension *out = mt_xm_alloc(m, sizeof(*out));

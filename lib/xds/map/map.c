@@ -4,11 +4,12 @@
 #include <errno.h>
 #include <string.h>
 
-/* Messages of one resource while it is mapped; 100,000 endpoints take 40 MiB. */
+/* Memory limit for the decoded messages of a resource; 100,000 endpoints take 40 MiB. */
 #define MESSAGES_MAX (512u << 20)
 /*
- * A part's first block: most parts hold one small object, there are tens of thousands of them, and each shall fit
- * its block. What a resource takes beyond a fixed size goes with its length.
+ * Maximum size of a part's first block. There are tens of thousands of parts, most with one small
+ * object, which should fit its first block. The size is a constant per type plus 5/4 of the
+ * resource's length.
  */
 #define FIRST_MAX 4096u
 
@@ -78,7 +79,7 @@ bool mt_xm_add(struct mt_xmap *m, struct mt_objs *list, struct mt_meta *meta, co
 	return true;
 }
 
-/* ---- other resources that this one names ------------------------------------------------------------ */
+/* ---- references ------------------------------------------------------------------------------ */
 
 static bool add_ref(struct mt_xmap *m, const struct mt_xds_ref *ref)
 {
@@ -99,7 +100,7 @@ bool mt_xm_needs_cluster(struct mt_xmap *m, const char *name)
 	return add_ref(m, &(struct mt_xds_ref){.type = MT_XDS_CDS, .name = name});
 }
 
-/* Another server, by the cluster through which it is reached. */
+/* Reads an api_config_source: the cluster of another discovery server, and its protocol. */
 static bool read_api(struct mt_xmap *m, const Xds__ApiConfigSource *api, struct mt_xds_ref *ref)
 {
 	const Xds__GrpcService *g = api->n_grpc_services ? api->grpc_services[0] : NULL;
@@ -139,7 +140,7 @@ bool mt_xm_ref(struct mt_xmap *m, const char *field, const Xds__ConfigSource *fr
 	if (!mt_xm_ms(m, "initial_fetch_timeout", from->initial_fetch_timeout, 0, &ms))
 		return false;
 	ref.timeout_ns = ms * MT_MSEC;
-	/* 0s is said: it is waited for as long as it takes. */
+	/* An explicit 0s means no limit. */
 	if (from->initial_fetch_timeout && !from->initial_fetch_timeout->seconds &&
 		!from->initial_fetch_timeout->nanos)
 		ref.timeout_ns = MT_NEVER;
@@ -147,7 +148,7 @@ bool mt_xm_ref(struct mt_xmap *m, const char *field, const Xds__ConfigSource *fr
 	return add_ref(m, &ref);
 }
 
-/* ---- messages ---------------------------------------------------------------------------------------- */
+/* ---- messages -------------------------------------------------------------------------------- */
 
 static bool is_struct(const char *type)
 {
@@ -202,7 +203,7 @@ void *mt_xm_read(struct mt_xmap *m, const char *field, const struct mt_xm_any *a
 	return m->rc ? NULL : msg;
 }
 
-/* ---- a whole resource -------------------------------------------------------------------------------- */
+/* ---- a whole resource ------------------------------------------------------------------------ */
 
 static int start(struct mt_xmap *m, struct mt_pb_arena *arena, enum mt_xds_type type, size_t len)
 {
@@ -212,7 +213,7 @@ static int start(struct mt_xmap *m, struct mt_pb_arena *arena, enum mt_xds_type 
 	m->r = &m->out->part->region;
 	m->r->first = MT_MIN((kinds[type].fixed + len * 5 / 4 + 15) & ~(size_t)15, FIRST_MAX);
 	mt_pb_arena_init(arena, MESSAGES_MAX);
-	/* Private keys. */
+	/* Erase memory that contained private keys. */
 	m->r->wipe = arena->region.wipe = type == MT_XDS_SDS;
 	m->rd.arena = arena;
 	m->rd.unknown = mt_xm_note_unknown;

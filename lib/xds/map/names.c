@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * NameTable: hosts and their addresses. It is one resource of thousands of rows, so a row that cannot be used is left
- * out and told of; the others are taken.
+ * Maps NameTable (NDS): hosts and their addresses. It is one resource with thousands of rows, so an
+ * unusable row is left out with a note and the others are kept.
  */
 #include "mt_xds_map_priv.h"
 
@@ -19,7 +19,7 @@ static bool is_host(const char *s)
 	return *s && s[strspn(s, chars)] == '\0' && mt_dns_is_name(s);
 }
 
-/* "0.0.0.0" stands for hosts that have no address of their own. */
+/* Istio sends "0.0.0.0" for hosts without an address. */
 static bool is_address(const char *text, struct mt_addr *a)
 {
 	return mt_addr_parse(text, a) == 0 && !mt_addr_is_zero(a) &&
@@ -48,7 +48,7 @@ static int by_host(const void *a, const void *b)
 	return strcmp(((const struct mt_res_name *)a)->host, ((const struct mt_res_name *)b)->host);
 }
 
-/* One row into `out`; *used: whether it is one. */
+/* Maps a row to `out`; *used false: left out. */
 static bool row(struct mt_xmap *m, const Xds__NameTable__TableEntry *from, struct mt_res_name *out,
 	bool *used)
 {
@@ -87,7 +87,7 @@ bool mt_xm_names(struct mt_xmap *m, const Xds__NameTable *t)
 		out->n_names += used;
 	}
 	mt_xm_out(m, mark);
-	/* A map has no order; what is made of it shall be the same each time. */
+	/* Map entries have no order: sort them for a stable result. */
 	if (out->names)
 		qsort(out->names, out->n_names, sizeof(*out->names), by_host);
 	return out->names != NULL;

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What of the messages in proto/ has no effect, or is refused wherever it stands: what `show xds` tells of each
- * resource, and the tables of docs/reference/xds.md. A field without a row is read, as are those below it.
+ * Fields of the messages in proto/ that have no effect, or that are always rejected. `show xds`
+ * lists the ignored fields of each resource, and docs/reference/xds.md contains the tables. A field
+ * without a row is read, and so are the fields below it.
  */
 #include "mt_xds_map_priv.h"
 
 #include <stdio.h>
 #include <string.h>
 
-/* Not told; told; refused. */
+/* Ignored; ignored with a note; rejected. */
 #define MEANS_NOTHING(field)                                                                       \
 	{                                                                                          \
 		field, NULL, false                                                                 \
@@ -245,7 +246,7 @@ static const struct mt_xds_row validation[] = {
 	TOLD("verify_certificate_hash", "not verified: no such TLS is spoken"),
 	TOLD("verify_certificate_spki", "not verified: no such TLS is spoken"),
 };
-/* Short names come of spec.dns.domain, for hosts of every registry. */
+/* Short names are derived from spec.dns.domain, for hosts of every registry. */
 static const struct mt_xds_row name_info[] = {
 	MEANS_NOTHING("registry"),
 	MEANS_NOTHING("shortname"),
@@ -310,9 +311,9 @@ const struct mt_xds_note_row mt_xds_notes[MT_XDS_N_NOTES] = {
 #undef MT_XDS_NOTE
 };
 
-/* ---- telling ---------------------------------------------------------------------------------------- */
+/* ---- adding notes ---------------------------------------------------------------------------- */
 
-/* Whether a row is told now: the first time, and while there is room. */
+/* True if a row is to be noted: only once, and up to MT_XM_TOLD rows. */
 static bool first(struct mt_xmap *m, const void *row)
 {
 	for (uint32_t i = 0; i < m->n_told; i++)
@@ -350,7 +351,7 @@ void mt_xm_note_unknown(void *arg, const struct mt_pb_path *at, const char *fiel
 {
 	struct mt_xmap *m = arg;
 
-	/* Each is a thing of its own; only their number is bounded. */
+	/* Unknown fields have no row: each is noted, up to the limit. */
 	if (m->n_told < MT_XM_TOLD) {
 		m->told[m->n_told++] = NULL;
 		tell(m, field, "not known here");
@@ -397,7 +398,7 @@ static const struct mt_xds_row *row_of(const struct mt_xds_rows *rows, const cha
 	return NULL;
 }
 
-/* What has fields of its own, but none of ours. */
+/* True for messages whose fields have no rows and are not checked. */
 static bool is_opaque(const ProtobufCMessageDescriptor *type)
 {
 	return type == &xds__any__descriptor || type == &xds__struct__descriptor ||
@@ -405,7 +406,10 @@ static bool is_opaque(const ProtobufCMessageDescriptor *type)
 	       type == &xds__metadata__descriptor;
 }
 
-/* A hundred thousand endpoints look alike: the first ones tell. */
+/*
+ * Of a repeated endpoint only so many are checked, because endpoints of an assignment have the same
+ * fields.
+ */
 #define ENDPOINTS_LOOKED_AT 64u
 
 static void below(struct mt_xmap *m, const ProtobufCMessage *msg, const ProtobufCFieldDescriptor *f)

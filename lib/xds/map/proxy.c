@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* MetaProtocolProxy and its filters. */
+/* Maps MetaProtocolProxy and its filters. */
 #include "mt_xds_map_priv.h"
 
 #include "mt_codec.h"
@@ -12,7 +12,7 @@
 
 #define META "aeraki.meta_protocol_proxy."
 
-/* ---- local rate limit ------------------------------------------------------------------------------------ */
+/* ---- local rate limit ------------------------------------------------------------------------ */
 
 static struct mt_bucket_conf *bucket(
 	struct mt_xmap *m, const char *field, const Xds__TokenBucket *t)
@@ -92,7 +92,7 @@ bool mt_xm_limit(struct mt_xmap *m, const Xds__MetaLocalRateLimit *l, struct mt_
 	return true;
 }
 
-/* ---- filters ----------------------------------------------------------------------------------------------- */
+/* ---- filters --------------------------------------------------------------------------------- */
 
 enum what { ROUTER, EXCHANGE, STATS, LOCAL, GLOBAL, N_WHAT };
 
@@ -107,7 +107,10 @@ static const struct {
 	[GLOBAL] = {"ratelimit", META "filters.ratelimit.v1alpha.RateLimit"},
 };
 
-/* By what its configuration is, else by its name: a router often has none. */
+/*
+ * Identifies a filter by the type of its configuration, or by its name if it has none, as a router
+ * often does.
+ */
 static enum what what_is(const char *name, const char *type)
 {
 	static const char prefix[] = "aeraki.meta_protocol.filters.";
@@ -163,7 +166,7 @@ static bool filters(struct mt_xmap *m, const Xds__MetaProtocolProxy *p, struct m
 	return true;
 }
 
-/* ---- the proxy ----------------------------------------------------------------------------------------------- */
+/* ---- the proxy ------------------------------------------------------------------------------- */
 
 static bool codec(
 	struct mt_xmap *m, const char *field, const Xds__MetaCodec *c, struct mt_proxy_patch *out)
@@ -175,7 +178,7 @@ static bool codec(
 	return mt_xm_name_text(m, field, c->name, &out->codec);
 }
 
-/* The newer field wins where it says something. */
+/* The newer field `protocol` takes precedence where it is set. */
 static bool protocol(struct mt_xmap *m, const Xds__MetaProtocolProxy *p, struct mt_proxy_patch *out)
 {
 	const Xds__MetaApplicationProtocol *a = p->protocol;

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The page docs/reference/xds.md, from the messages' descriptors and the rows of notes.c. */
+/*
+ * Writes the tables of docs/reference/xds.md from the message descriptors and the rows of notes.c.
+ */
 #include "mt_xds_map_priv.h"
 
 #include <string.h>
 
 #define SEEN_MAX 160u
 
-/* In the order of the page; each shows what no one before it has. */
+/* Parts in the order of the page. Each lists the messages that no earlier part has listed. */
 static const struct {
 	const char *title;
 	const ProtobufCMessageDescriptor *roots[3];
-	const char *what; /* of fields without a row; NULL: "Enforced, or refused" */
+	const char *what; /* title for fields without a row; NULL: "Enforced, or refused" */
 } parts[] = {
 	{"Where resources come from", {&xds__config_source__descriptor}, NULL},
 	{"Endpoints (EDS)", {&xds__cluster_load_assignment__descriptor}, NULL},
@@ -33,13 +35,16 @@ static const struct {
 		"Used"},
 };
 
-/* Messages in the order in which they are met, over all parts. */
+/* Message types found so far, over all parts. */
 struct seen {
 	const ProtobufCMessageDescriptor *types[SEEN_MAX];
-	uint32_t n, from; /* from: the first of this part */
+	uint32_t n, from; /* from: first of the current part */
 };
 
-/* What is no message of ours, or refused wherever it stands. */
+/*
+ * True for well-known types, map entries, and messages that are always rejected: they are not
+ * listed.
+ */
 static bool is_plain(const ProtobufCMessageDescriptor *type)
 {
 	static const ProtobufCMessageDescriptor *const plain[] = {&xds__any__descriptor,
@@ -73,7 +78,7 @@ static void meet(struct seen *s, const ProtobufCMessageDescriptor *type)
 		if (s->types[i] == type)
 			return;
 	s->types[s->n++] = type;
-	/* What stands below a field without effect has none either. */
+	/* Skip messages below a field with a row: they have no effect either. */
 	for (unsigned int i = 0; i < type->n_fields; i++)
 		if (type->fields[i].type == PROTOBUF_C_TYPE_MESSAGE &&
 			!row_of(type, type->fields[i].name))
@@ -134,7 +139,7 @@ static void write_accepted(FILE *out, const struct seen *s)
 	}
 }
 
-/* The fields of one sort, in a line. */
+/* Writes the rejected fields, or the ones without meaning, as one line. */
 static void write_line(FILE *out, const struct seen *s, const char *title, bool refused)
 {
 	const char *before = title;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Routes of messages: RouteConfiguration as the route discovery service carries it (one virtual host, whatever its
- * name and domains, for messages have no host), and MetaProtocol's own inside of a listener.
+ * Maps routes of messages: RouteConfiguration (RDS) and MetaProtocol's inline route_config.
+ * Messages have no host, so a RouteConfiguration has at most one virtual host, whose name and
+ * domains do not matter.
  */
 #include "mt_xds_map_priv.h"
 
@@ -9,10 +10,13 @@
 
 #define ROUTES_MAX 100000u
 #define HASH_MAX   100u
-/* How many of them a balancer takes together; as in lib/upstream. */
+/* Hash keys that a load balancer combines: MT_CLUSTER_HASH_KEYS of lib/upstream. */
 #define HASH_TAKEN 4u
 
-/* A part of what is matched that messages do not have: left out, a route would take more than was meant. */
+/*
+ * Maps a match. Conditions that messages cannot meet are errors, because a route without them would
+ * match more.
+ */
 static bool match(struct mt_xmap *m, const Xds__RouteMatch *r, struct mt_rule *rule)
 {
 	struct mt_rule_match *to = mt_xm_match(m, rule);
@@ -104,7 +108,7 @@ static bool action(struct mt_xmap *m, const Xds__RouteAction *a, struct mt_rule 
 	return true;
 }
 
-/* Keys that are taken out, then values that are set: the order in which they apply. */
+/* Maps header changes in the order in which they apply: first removed keys, then set values. */
 static bool mutations(struct mt_xmap *m, const char *add, Xds__HeaderValueOption *const *v,
 	size_t n, const char *remove, char *const *keys, size_t n_keys,
 	struct mt_rule_mutation **list, uint32_t *n_list)
@@ -183,7 +187,7 @@ bool mt_xm_route_configuration(struct mt_xmap *m, const Xds__RouteConfiguration 
 	return true;
 }
 
-/* ---- MetaProtocol's own -------------------------------------------------------------------------------- */
+/* ---- MetaProtocol's route_config ------------------------------------------------------------- */
 
 static bool meta_action(struct mt_xmap *m, const Xds__MetaRouteAction *a, struct mt_rule *rule)
 {

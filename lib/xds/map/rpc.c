@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Envoy's own proxies of Thrift and Dubbo: the same rules, by the codecs' metadata keys. */
+/*
+ * Maps Envoy's thrift_proxy and dubbo_proxy to the same rules, with the metadata keys of the
+ * codecs.
+ */
 #include "mt_xds_map_priv.h"
 
 #include <string.h>
@@ -37,8 +40,8 @@ static struct mt_rule *add_rule(struct mt_xmap *m, struct mt_proxy_patch *p)
 }
 
 /*
- * Anything but the router is told: what it would do is not done. What may protect must not be passed over, so then nobody
- * is served.
+ * Notes a filter other than the router, because it is not run. A filter that may enforce access
+ * must not be skipped, so the chain is not served then.
  */
 static void other_filter(struct mt_xmap *m, struct mt_res_chain *c, const char *name,
 	enum mt_xds_note harmless, enum mt_xds_note note)
@@ -68,16 +71,17 @@ static bool exact(struct mt_xmap *m, const char *key, const char *value, size_t 
 	return c->value.s || mt_xm_no_memory(m);
 }
 
-/* ---- Thrift ------------------------------------------------------------------------------------------------ */
+/* ---- Thrift ---------------------------------------------------------------------------------- */
 
 /*
- * Envoy compares whole names, "service:method" where messages are multiplexed; the codec splits them at the first
- * colon. So a method without a service is one of messages that have none, and half a name of those that have one.
+ * Envoy compares the whole name, which is "service:method" in multiplexed messages; the codec
+ * splits it at the first colon. A method_name without a colon therefore matches only messages
+ * without a service.
  */
 struct thrift_name {
-	const char *service; /* NULL: of messages without one */
+	const char *service; /* NULL: only messages without one */
 	const char *method;  /* NULL: any */
-	enum mt_cond_op op;  /* of the method */
+	enum mt_cond_op op;  /* for the method */
 };
 
 static bool split_name(
@@ -86,7 +90,10 @@ static bool split_name(
 	size_t len = strlen(name);
 	const char *colon;
 
-	/* A service is a prefix, whose colon some write and some do not: "a:b" are methods of "a" that begin with "b:". */
+	/*
+	 * A service_name is a prefix of the whole name, with or without its last colon. So "a:b"
+	 * matches methods of service "a" that start with "b:".
+	 */
 	if (is_service && name[len - 1] == ':')
 		len--;
 	colon = memchr(name, ':', len);
@@ -140,7 +147,7 @@ static bool method_is(
 	return true;
 }
 
-/* Not to be called so is to differ in one half or in the other: a match for each. */
+/* Maps a match. With `invert`, either the service or the method must differ: one match for each. */
 static bool thrift_matches(struct mt_xmap *m, const Xds__ThriftRouteMatch *t, struct mt_rule *rule)
 {
 	bool is_service =
@@ -261,9 +268,9 @@ bool mt_xm_thrift_proxy(struct mt_xmap *m, const Xds__ThriftProxy *t, struct mt_
 	return true;
 }
 
-/* ---- Dubbo ------------------------------------------------------------------------------------------------- */
+/* ---- Dubbo ----------------------------------------------------------------------------------- */
 
-/* "a.b.C", "*.C", "a.b.*"; "" and "*" are any. */
+/* Adds a condition for an interface: "a.b.C", "*.C" or "a.b.*"; none for "" and "*". */
 static bool dubbo_interface(struct mt_xmap *m, const char *name, struct mt_rule_match *to)
 {
 	size_t len = strlen(name);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What routes of all kinds share: conditions, weighted clusters, mirrors, mutations. */
+/* Parts that routes of all protocols have: conditions, weighted clusters, mirrors, mutations. */
 #include "mt_xds_map_priv.h"
 
 #include "mt_route.h"
@@ -8,11 +8,11 @@
 
 #define CONDS_MAX     256u
 #define CLUSTERS_MAX  4096u
-#define MUTATION_MAX  16384u /* bytes, as the ecosystem's own API bounds it */
+#define MUTATION_MAX  16384u /* bytes; limit of the Envoy API */
 #define MUTATIONS_MAX 1000u
 #define REGEX_MAX     4096u
 
-/* ---- conditions -------------------------------------------------------------------------------------- */
+/* ---- conditions ------------------------------------------------------------------------------ */
 
 struct mt_cond *mt_xm_cond(struct mt_xmap *m, const char *key, struct mt_rule_match *out)
 {
@@ -35,7 +35,10 @@ struct mt_cond *mt_xm_cond(struct mt_xmap *m, const char *key, struct mt_rule_ma
 static bool text_cond(struct mt_xmap *m, const char *field, enum mt_cond_op op, const char *value,
 	struct mt_cond *c)
 {
-	/* An empty prefix and the like would match everything: the API does not have them either. */
+	/*
+	 * An empty prefix, suffix and so on would match everything; the API does not allow it
+	 * either.
+	 */
 	if (!*value && op != MT_COND_EXACT)
 		return mt_xm_bad(m, field, "empty");
 	c->op = op;
@@ -79,7 +82,7 @@ bool mt_xm_string_match(
 	default:
 		return mt_xm_bad(m, NULL, "no pattern");
 	}
-	/* A regular expression says for itself whether it looks at case. */
+	/* ignore_case has no effect on a regular expression, which specifies it itself. */
 	c->ignore_case = s->ignore_case && c->op != MT_COND_REGEX;
 	mt_xm_out(m, mark);
 	return ok;
@@ -118,7 +121,7 @@ static bool header(struct mt_xmap *m, const Xds__HeaderMatcher *h, struct mt_con
 	case XDS__HEADER_MATCHER__HEADER_MATCH_SPECIFIER_RANGE_MATCH:
 		return range_cond(m, h->range_match, c);
 	case XDS__HEADER_MATCHER__HEADER_MATCH_SPECIFIER_PRESENT_MATCH:
-		/* present_match: false asks for absence. */
+		/* present_match: false requires the header to be absent. */
 		c->invert ^= !h->present_match;
 		return true;
 	default:
@@ -150,7 +153,7 @@ struct mt_rule_match *mt_xm_match(struct mt_xmap *m, struct mt_rule *rule)
 	return rule->matches;
 }
 
-/* ---- clusters ----------------------------------------------------------------------------------------- */
+/* ---- clusters -------------------------------------------------------------------------------- */
 
 bool mt_xm_weigh(struct mt_xmap *m, struct mt_xm_weights *w, const char *name, uint32_t weight)
 {
@@ -241,7 +244,7 @@ bool mt_xm_mirror(struct mt_xmap *m, size_t i, const char *cluster,
 	return true;
 }
 
-/* ---- mutations ----------------------------------------------------------------------------------------- */
+/* ---- mutations ------------------------------------------------------------------------------- */
 
 bool mt_xm_mutation(struct mt_xmap *m, const char *key, const char *value,
 	struct mt_rule_mutation **list, uint32_t *n)

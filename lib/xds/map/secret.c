@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Secret: the texts that lib/ads reads of it, which have to be certificates, and fit together. */
+/*
+ * Maps Secret (SDS): lib/ads reads the texts; here certificates are parsed and the key is checked
+ * against them.
+ */
 #include "mt_xds_map_priv.h"
 
 #include "mt_secret.h"
@@ -8,7 +11,7 @@
 #include <openssl/err.h>
 #include <string.h>
 
-/* A copy that ends; p NULL: NULL. false: no memory. */
+/* Copies a text with a NUL at its end; *out is NULL if t->p is. False: no memory. */
 static bool keep(struct mt_xmap *m, const struct mt_slice *t, const char **out)
 {
 	*out = t->p ? mt_region_strndup(m->r, (const char *)t->p, t->len) : NULL;

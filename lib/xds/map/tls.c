@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Transport sockets: with what TLS is spoken, by the names of the secrets that it takes. */
+/* Maps transport sockets to TLS settings, which reference certificates and roots by secret name. */
 #include "mt_xds_map_priv.h"
 
 #include <string.h>
@@ -7,7 +7,10 @@
 #define SOCKETS	 "envoy.extensions.transport_sockets."
 #define SANS_MAX 256u
 
-/* A secret by name; where it cannot be had from is told, for nothing waits for it. */
+/*
+ * Reads the name of a secret and adds a reference to it. An unsupported config source is noted and
+ * is not an error, because nothing waits for a secret.
+ */
 static bool secret(
 	struct mt_xmap *m, const char *field, const Xds__SdsSecretConfig *s, const char **out)
 {
@@ -32,7 +35,10 @@ static bool secret(
 	return true;
 }
 
-/* Without what is not read it would be another TLS than the one that was asked for: none is spoken then. */
+/*
+ * Marks TLS settings that need an unsupported feature. No connection is made with them, because TLS
+ * without the feature would not be what the configuration requires.
+ */
 static void unmade(struct mt_res_tls *tls, const char *why)
 {
 	tls->unmade = tls->unmade ? tls->unmade : why;
@@ -121,7 +127,7 @@ static bool protocols(struct mt_xmap *m, const Xds__CommonTlsContext *c, struct 
 	return true;
 }
 
-/* The lowest, or the highest; TLS 1.2 and 1.3 are spoken. */
+/* Maps the minimum and maximum version; TLS 1.2 and 1.3 are supported. */
 static void versions(const Xds__TlsParameters *p, struct mt_res_tls *tls)
 {
 	enum { NOT_SAID, TLS_1_0, TLS_1_1, TLS_1_2, TLS_1_3 };
@@ -161,7 +167,7 @@ static struct mt_res_tls *context(struct mt_xmap *m, const Xds__CommonTlsContext
 	return tls;
 }
 
-/* The socket's configuration, or nothing when it is clear text. */
+/* Opens the configuration of a transport socket; any->type is "" for plaintext. */
 static bool open_socket(
 	struct mt_xmap *m, const Xds__TransportSocket *s, const char *wanted, struct mt_xm_any *any)
 {
