@@ -9,7 +9,7 @@
 
 #define MEMORY	   (256u << 20)
 #define REFUSE_MIN MT_SEC
-/* go-control-plane says nothing else of the type while it waits for the verdict. */
+/* Limited, because go-control-plane sends nothing more of the type until it gets the verdict. */
 #define REFUSE_MAX (5 * MT_SEC)
 
 static const struct {
@@ -49,7 +49,7 @@ int mt_ads_type_of(const char *url)
 	return -1;
 }
 
-/* ---- names ---------------------------------------------------------------------------------------- */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 int mt_ads_set(char **text, const char *to)
 {
@@ -81,7 +81,7 @@ struct mt_ads_name *mt_ads_name_get(struct mt_ads_type *t, const char *name)
 
 void mt_ads_name_put(struct mt_ads_type *t, struct mt_ads_name *n)
 {
-	/* While it is told, the delta server has still to hear that nobody wants it. */
+	/* While `told` is set, the delta server has not received the unsubscription. */
 	if (n->wants || n->version || n->told)
 		return;
 	mt_strmap_del(&t->names, n->name);
@@ -100,7 +100,7 @@ static void free_names(struct mt_ads_type *t)
 	mt_strmap_fini(&t->names);
 }
 
-/* ---- what is wanted ------------------------------------------------------------------------------- */
+/* ---- subscriptions --------------------------------------------------------------------------- */
 
 struct mt_ads *mt_ads_new(
 	const struct mt_ads_conf *conf, const struct mt_ads_events *events, void *arg)
@@ -179,7 +179,7 @@ void mt_ads_unsubscribe(struct mt_ads *a, enum mt_xds_type type, const char *nam
 	mt_ads_name_put(t, n);
 }
 
-/* ---- the stream ----------------------------------------------------------------------------------- */
+/* ---- the stream ------------------------------------------------------------------------------ */
 
 static void forget_stream(struct mt_ads_type *t)
 {
@@ -253,7 +253,10 @@ void mt_ads_flush(struct mt_ads *a, uint64_t now)
 
 		if (!t->asked && !mt_ads_is_wanted(t))
 			continue;
-		/* With its nonce it would be an answer to what is being judged; without one it is not understood. */
+		/*
+		 * The nonce would make the request an answer to a response whose verdict is still
+		 * due. Servers do not understand a request without a nonce.
+		 */
 		if (t->judging && !a->conf.delta)
 			continue;
 		if (t->changed || (t->refused && now >= t->refuse_at))
@@ -261,7 +264,7 @@ void mt_ads_flush(struct mt_ads *a, uint64_t now)
 	}
 }
 
-/* ---- responses ------------------------------------------------------------------------------------ */
+/* ---- responses ------------------------------------------------------------------------------- */
 
 void mt_ads_message(struct mt_ads *a, const uint8_t *data, size_t len, uint64_t now)
 {
@@ -292,13 +295,13 @@ static void refused(struct mt_ads_type *t, uint64_t now)
 {
 	uint64_t reason = mt_strhash(t->error.text, 0);
 
-	/* Another reason is no loop. */
+	/* Double the delay only for a repeated reason: another one is not a loop. */
 	if (!t->wait_ns || reason != t->refused_for)
 		t->wait_ns = REFUSE_MIN;
 	else
 		t->wait_ns = MT_MIN(2 * t->wait_ns, REFUSE_MAX);
 	t->refused_for = reason;
-	/* A server that goes on pushing is to hear of it all the same. */
+	/* More rejections do not postpone a due NACK, even if the server pushes continuously. */
 	if (!t->refusal_due)
 		t->refuse_at = now + t->wait_ns;
 	if (mt_mutant(MT_MUTANT_xds_refused_at_once))
@@ -343,7 +346,7 @@ void mt_ads_judge(struct mt_ads *a, const struct mt_ads_update *u, const char *n
 		return;
 	}
 	t->judging = true;
-	/* What was to be said of the one before is said with this one. */
+	/* This verdict covers a NACK of the previous response that was not sent yet. */
 	t->refused = false;
 	(void)mt_ads_set(&t->judged_version, u->version);
 }
@@ -363,7 +366,7 @@ void mt_ads_refuse(struct mt_ads *a, enum mt_xds_type type, const struct mt_err 
 {
 	struct mt_ads_type *t = &a->types[type];
 
-	/* What is being judged has a verdict of its own to come. */
+	/* If a verdict is due, it answers the last response. */
 	if (!a->up || !t->nonce || t->judging)
 		return;
 	t->error = *why;
@@ -373,7 +376,11 @@ void mt_ads_refuse(struct mt_ads *a, enum mt_xds_type type, const struct mt_err 
 void mt_ads_untake(struct mt_ads *a, enum mt_xds_type type, const char *name, const char *version)
 {
 	struct mt_ads_type *t = &a->types[type];
-	/* What a server took away, and then told of badly, is had as before; it may be gone in the meantime. */
+	/*
+	 * A server may have removed a resource and then sent an invalid one, so that the entry is
+	 * missing and the old version is still in use: create the entry, so that a new stream
+	 * announces the version and learns of a removal.
+	 */
 	struct mt_ads_name *n = a->conf.delta && t->wildcard && version
 					? mt_ads_name_get(t, name)
 					: mt_strmap_get(&t->names, name);
@@ -400,7 +407,7 @@ void mt_ads_have(struct mt_ads *a, enum mt_xds_type type, const char *name, cons
 void mt_ads_lose(struct mt_ads *a, enum mt_xds_type type, const char *name)
 {
 	mt_ads_untake(a, type, name, NULL);
-	/* In the state of the world a server that hears the version it has says nothing. */
+	/* A SotW server sends nothing if the request contains its current version. */
 	(void)mt_ads_set(&a->types[type].version, NULL);
 }
 

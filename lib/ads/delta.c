@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Delta: requests say what changes in what is wanted, responses what changed in what there is. */
+/*
+ * Delta protocol: requests contain changes of subscriptions, responses contain changes of
+ * resources.
+ */
 #include "mt_ads_priv.h"
 
 #include "mt_mutant.h"
@@ -9,9 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- requests ------------------------------------------------------------------------------------- */
+/* ---- requests -------------------------------------------------------------------------------- */
 
-/* What a request is made of; all of it belongs to the region. */
+/* A request while it is built; all memory is in the region. */
 struct draft {
 	struct mt_region region;
 	Xds__DeltaDiscoveryRequest r;
@@ -44,7 +47,7 @@ static void add_version(struct draft *d, const struct mt_ads_name *n)
 	d->r.n_initial_resource_versions = count;
 }
 
-/* What the server has to hear of each name, and what of them we have on a stream that begins. */
+/* Adds changed subscriptions, and the known versions if this is the first request of the stream. */
 static void add_names(struct draft *d, struct mt_ads_type *t, bool begins)
 {
 	struct mt_ads_name *n;
@@ -53,7 +56,10 @@ static void add_names(struct draft *d, struct mt_ads_type *t, bool begins)
 	while ((n = mt_strmap_next(&t->names, &pos, NULL)) != NULL) {
 		if (begins && n->version)
 			add_version(d, n);
-		/* One that is wanted again is asked for again: then the server says it once more. */
+		/*
+		 * Subscribe again after an unsubscription, so that the server sends the resource
+		 * again.
+		 */
 		if (n->wants && (!n->told || n->again))
 			push(d, &d->r.resource_names_subscribe, &d->r.n_resource_names_subscribe,
 				n->name);
@@ -63,7 +69,10 @@ static void add_names(struct draft *d, struct mt_ads_type *t, bool begins)
 	}
 }
 
-/* Nothing at the start of a stream means everything; later, and beside names, it has to be said. */
+/*
+ * A first request without names is a wildcard subscription. Later, or together with names, it must
+ * contain "*".
+ */
 static void add_wildcard(struct draft *d, struct mt_ads_type *t, bool begins)
 {
 	if (t->wildcard && !t->wildcard_told && (!begins || d->r.n_resource_names_subscribe))
@@ -102,18 +111,23 @@ void mt_delta_request(struct mt_ads *a, enum mt_xds_type type, bool ack, const c
 	mt_region_fini(&d.region);
 }
 
-/* ---- responses ------------------------------------------------------------------------------------ */
+/* ---- responses ------------------------------------------------------------------------------- */
 
-/* What was taken of it is had, whatever becomes of the rest. */
+/* Records the versions of accepted resources, also if others of the response were rejected. */
 static void remember(struct mt_ads_type *t, const struct mt_ads_update *u)
 {
 	for (uint32_t i = 0; i < u->n; i++) {
 		struct mt_ads_name *n;
 
-		/* Nor is its name kept: there may be any number of them. */
+		/*
+		 * Rejected: its name is not recorded either, because there may be any number of
+		 * them.
+		 */
 		if (u->items[i].refused && !mt_mutant(MT_MUTANT_xds_refused_is_had))
 			continue;
-		/* What nobody wants was not taken, so the server has to say it when somebody does. */
+		/*
+		 * Without a subscription it was not accepted, so a later one must not announce it.
+		 */
 		n = t->wildcard ? mt_ads_name_get(t, u->items[i].name)
 				: mt_strmap_get(&t->names, u->items[i].name);
 		if (n && (t->wildcard || n->wants))
@@ -151,7 +165,7 @@ void mt_delta_message(
 	for (size_t i = 0; i < r->n_resources; i++) {
 		const Xds__Resource *from = r->resources[i];
 
-		/* Without a body: only its time to live is renewed. */
+		/* Without a body only the TTL is renewed. */
 		items[u.n++] = (struct mt_ads_resource){.name = from->name,
 			.version = from->version,
 			.body = from->resource,

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The discovery protocol over one stream, state of the world or delta, without sockets and clocks of its own:
- * what is wanted, what was accepted, what has to be said. Of all types on one stream (ADS), or of one type.
- * Envoy API "xDS REST and gRPC protocol". Control thread only.
+ * The xDS protocol on one stream, state of the world (SotW) or delta, for all types (ADS) or for
+ * one. It keeps subscriptions, accepted versions and due requests. The owner provides the stream
+ * and the time (monotonic, ns). Source: Envoy API, "xDS REST and gRPC protocol". Control thread
+ * only.
  */
 #pragma once
 
@@ -12,7 +13,10 @@
 #include "common.pb-c.h"
 #include "core.pb-c.h"
 
-/* In the order in which requests are made: what others refer to comes first (make before break). */
+/*
+ * In the order of requests (make before break): clusters before the listeners and routes that
+ * reference them.
+ */
 enum mt_xds_type {
 	MT_XDS_CDS,
 	MT_XDS_EDS,
@@ -20,115 +24,147 @@ enum mt_xds_type {
 	MT_XDS_RDS,
 	MT_XDS_ECDS,
 	MT_XDS_SDS,
-	MT_XDS_NDS, /* Istio's table of names: one resource, which has no name of its own */
+	MT_XDS_NDS, /* Istio's name table: a single resource without a name */
 	MT_XDS_TYPES,
 };
 
-/* "type.googleapis.com/envoy.config.cluster.v3.Cluster" and so on. */
+/* Returns the type URL: "type.googleapis.com/envoy.config.cluster.v3.Cluster" and so on. */
 const char *mt_xds_url(enum mt_xds_type type);
-/* Whether all that there is of a type is asked for and told, and never names. */
+/*
+ * True for types that are subscribed to as a whole (wildcard) and whose SotW responses are complete
+ * lists.
+ */
 bool mt_xds_is_whole(enum mt_xds_type type);
-/* "CDS" and so on, for the shell. */
+/* Returns "CDS" and so on, for the shell. */
 const char *mt_xds_name(enum mt_xds_type type);
 
-/* One resource of a response; all of it lives until the callback returns. */
+/* A resource of a response, valid until the callback returns. */
 struct mt_ads_resource {
-	const char *name;     /* NULL: only the resource itself says it (state of the world) */
-	const char *version;  /* the resource's; "" when the server gives it none */
-	const Xds__Any *body; /* NULL: only its time to live is renewed */
-	uint64_t ttl_ns;      /* 0: it does not expire by itself */
-	bool refused;	      /* by update(): what was had of it before stays */
+	const char *name;     /* NULL: only the body contains it (SotW) */
+	const char *version;  /* of the resource; "" if the server sends none */
+	const Xds__Any *body; /* NULL: only the TTL is renewed */
+	uint64_t ttl_ns;      /* TTL; 0: none */
+	bool refused;	      /* set by update(): rejected, the previous version stays */
 };
 
 struct mt_ads_update {
 	enum mt_xds_type type;
-	const char *version; /* the response's */
+	const char *version; /* of the response */
 	struct mt_ads_resource *items;
 	uint32_t n;
-	char *const *gone; /* delta: names that the server has no more */
+	char *const *gone; /* delta: names of removed resources */
 	uint32_t n_gone;
-	bool complete; /* what of the type is not among the items is gone */
+	bool complete; /* resources of the type that are not in `items` are removed */
 };
 
-/* What becomes of a response. */
+/* Verdict on a response. */
 enum mt_ads_verdict {
-	MT_ADS_TAKEN,	/* it is acknowledged */
-	MT_ADS_REFUSED, /* it is refused */
-	MT_ADS_LATER,	/* mt_ads_judged() will say it */
+	MT_ADS_TAKEN,	/* send an ACK */
+	MT_ADS_REFUSED, /* send a NACK */
+	MT_ADS_LATER,	/* the verdict follows by mt_ads_judged() */
 };
 
 struct mt_ads_events {
-	/* Puts bytes on the stream. 0 or -errno: the stream is useless, nothing follows. */
+	/*
+	 * Sends bytes on the stream. 0, or -errno if the stream is broken; nothing is sent after
+	 * that.
+	 */
 	int (*send)(void *arg, const uint8_t *data, size_t len);
 	/*
-	 * Takes over what is sound of an update. When not all of it was, *why says which resources were
-	 * not, in which field and for what reason: the server gets it as the NACK's text.
+	 * Processes an update and accepts its valid resources. If some are invalid, *why receives
+	 * their names, fields and reasons as the text of the NACK.
 	 */
 	enum mt_ads_verdict (*update)(void *arg, const struct mt_ads_update *u, struct mt_err *why);
 };
 
 struct mt_ads_conf {
 	bool delta;
-	const Xds__Node *node; /* who asks; the owner's, for good */
-	size_t max_memory;     /* of a decoded response; 0: 256 MiB */
+	const Xds__Node *node; /* this node; must outlive the object */
+	size_t max_memory;     /* limit for a decoded response; 0: 256 MiB */
 };
 
-/* What the shell shows of a type. Texts live until the next call of any function here. */
+/* State of a type, for the shell. Texts are valid until the next call of any function here. */
 struct mt_ads_status {
-	const char *version; /* last accepted; "" none */
-	const char *error;   /* of the last response when that was refused; "" none */
+	const char *version; /* last accepted; "": none */
+	const char *error;   /* of the last response if it was rejected; "": none */
 	uint64_t acked_at, nacked_at, bytes, responses, acks, nacks;
 	uint32_t wanted;
-	bool wildcard, pending_nack, judging; /* judging: the verdict comes later */
+	bool wildcard, pending_nack, judging; /* judging: a verdict is due */
 };
 
 struct mt_ads;
 
-/* NULL: no memory. */
+/* Creates the state of a stream, which is down. NULL: no memory. */
 struct mt_ads *mt_ads_new(
 	const struct mt_ads_conf *conf, const struct mt_ads_events *events, void *arg);
 void mt_ads_free(struct mt_ads *a);
 
 /*
- * What is wanted of a type: everything (`on`), or names. Each name is counted, so two that want the same one
- * do not take it from each other. Nothing is sent before mt_ads_flush(). 0 or -ENOMEM.
+ * Subscribe to all resources of a type (wildcard), or to names. Subscriptions of a name are
+ * counted; the last mt_ads_unsubscribe() ends them. Nothing is sent before mt_ads_flush(). Returns
+ * 0 or -ENOMEM.
  */
 void mt_ads_wildcard(struct mt_ads *a, enum mt_xds_type type, bool on);
 int mt_ads_subscribe(struct mt_ads *a, enum mt_xds_type type, const char *name);
 void mt_ads_unsubscribe(struct mt_ads *a, enum mt_xds_type type, const char *name);
 
-/* A new stream is there: everything that is wanted is asked for again, with what is known already. */
+/*
+ * Call when a stream was opened, or has ended. A new stream requests all subscriptions with the
+ * known versions.
+ */
 void mt_ads_up(struct mt_ads *a, uint64_t now);
 void mt_ads_down(struct mt_ads *a);
-/* One message of the stream. Calls `update` if it is a response to something that is wanted. */
+/*
+ * Processes a message of the stream. Calls `update` if it is a response of a type that was
+ * requested.
+ */
 void mt_ads_message(struct mt_ads *a, const uint8_t *data, size_t len, uint64_t now);
 /*
- * The verdict on the last response of the type, after MT_ADS_LATER (else nothing happens): `why` NULL: taken. A
- * response that came in the meantime is judged with it. Requests of the type that would answer the response wait
- * until then, so this has to come within a second or so.
+ * Gives the verdict on the last response of the type after MT_ADS_LATER: ACK if `why` is NULL, else
+ * NACK. It covers responses that came in the meantime. Does nothing if no verdict is due. In SotW
+ * no request of the type is sent until then, because it would answer the response, so call it
+ * within about a second.
  */
 void mt_ads_judged(struct mt_ads *a, enum mt_xds_type type, const struct mt_err *why, uint64_t now);
-/* Behind a verdict: something that was taken is refused after all, which is said as a refusal of the last response. */
+/*
+ * Sends a NACK of the last response of the type after its verdict, because an accepted resource was
+ * rejected later. Does nothing if the stream is down, has no response of the type, or if a verdict
+ * is due.
+ */
 void mt_ads_refuse(struct mt_ads *a, enum mt_xds_type type, const struct mt_err *why, uint64_t now);
 /*
- * Of a resource that was taken: it was refused after all, or is forgotten. `version` is what is had of it now, NULL:
- * nothing (delta: a stream that begins says so, and hears what has changed or is gone since).
+ * Sets the version of an accepted resource that was rejected later or dropped: `version` is the one
+ * still in use, NULL if none. A new delta stream announces it, and the server sends changes and
+ * removals since.
  */
 void mt_ads_untake(struct mt_ads *a, enum mt_xds_type type, const char *name, const char *version);
-/* Of a type that is wanted whole (delta): so much is had of it from an earlier life. Before the stream begins. */
+/*
+ * Sets the version of a resource restored after a restart (delta, wildcard types). Call before the
+ * stream is up.
+ */
 void mt_ads_have(struct mt_ads *a, enum mt_xds_type type, const char *name, const char *version);
-/* Nothing of it is had any more, although nothing is wrong with it: the next stream asks for it as for one that is new. */
+/*
+ * Forgets the version of a resource whose content was lost, so that the next stream requests it as
+ * new.
+ */
 void mt_ads_lose(struct mt_ads *a, enum mt_xds_type type, const char *name);
 /*
- * Sends what is due: changed subscriptions, and refusals, which wait (1 s, then longer each time, 5 s at most)
- * because some servers answer a NACK at once with the same again. Call after changes and ten times a second.
+ * Sends due requests: changed subscriptions, and NACKs. A NACK is delayed by 1 s, doubled each time
+ * up to 5 s, because some servers answer it at once with the same resources. Call after changes and
+ * ten times a second.
  */
 void mt_ads_flush(struct mt_ads *a, uint64_t now);
 
-/* Whether what is due can be said; false also behind a request that could not be sent: the stream is of no use any more. */
+/*
+ * True if requests can be sent. After a request that could not be sent it is false: reopen the
+ * stream.
+ */
 bool mt_ads_is_up(const struct mt_ads *a);
-/* Whether a response to every type that is wanted has come on this stream; also false when it is down. */
+/* True if every subscribed type got a response on this stream; false if it is down. */
 bool mt_ads_synced(const struct mt_ads *a);
-/* How many messages were no response to anything that was asked; *why: the last one, in words. */
+/*
+ * Number of messages that could not be decoded or were of a type not requested; *why: text for the
+ * last one.
+ */
 uint64_t mt_ads_unreadable_count(const struct mt_ads *a, const char **why);
 struct mt_ads_status mt_ads_status(const struct mt_ads *a, enum mt_xds_type type);

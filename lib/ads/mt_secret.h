@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A Secret (envoy.extensions.transport_sockets.tls.v3) as texts: a certificate with its key, or roots with revocation lists. Texts only: a name of a
- * file or of an environment variable that comes over the network would let a peer choose what this process reads.
+ * Reads a Secret (envoy.extensions.transport_sockets.tls.v3): a certificate with its key, or roots
+ * with revocation lists. Only inline texts are accepted, because a file name or environment
+ * variable from the network would let a peer choose what this process reads.
  */
 #pragma once
 
@@ -11,17 +12,23 @@
 
 #define MT_SECRET_TEXT_MAX (1u << 20)
 
-/* Within the message, not ended; p NULL: it has none. None has a NUL byte, or is empty. */
+/*
+ * Texts in the message's memory, without a NUL at the end; p NULL: absent. A text is not empty and
+ * has no NUL byte.
+ */
 struct mt_secret_message {
-	struct mt_slice chain, key; /* both, or neither */
-	struct mt_slice roots, crl; /* crl with roots only */
+	struct mt_slice chain, key; /* both or neither */
+	struct mt_slice roots, crl; /* crl only with roots */
 };
 
-/* What is wrong: static texts; the field within `in` ("tls_certificate", "validation_context"), which may be NULL, as `field`. */
+/*
+ * An error, in static texts: `field` is in `in` ("tls_certificate", "validation_context"). Both may
+ * be NULL.
+ */
 struct mt_secret_wrong {
 	const char *in, *field, *words;
 };
 
-/* false: *wrong. Whether the texts are certificates nobody has asked. */
+/* Reads a Secret. Returns false with *wrong set. Does not check that the texts are certificates. */
 bool mt_secret_read(
 	const Xds__Secret *s, struct mt_secret_message *out, struct mt_secret_wrong *wrong);

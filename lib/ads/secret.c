@@ -52,7 +52,7 @@ static bool roots(const Xds__CertificateValidationContext *v, struct mt_secret_m
 	if (!text(v->trusted_ca, "trusted_ca", &out->roots, wrong) ||
 		(v->crl && !text(v->crl, "crl", &out->crl, wrong)))
 		return false;
-	/* Whoever names the secret means all of it. */
+	/* A configuration that references the secret relies on all of its checks. */
 	if (v->n_verify_certificate_hash || v->n_verify_certificate_spki ||
 		v->n_match_subject_alt_names || v->n_match_typed_subject_alt_names)
 		return bad(wrong, "match_typed_subject_alt_names",

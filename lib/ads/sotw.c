@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* State of the world: a request says all that is wanted, a response all (LDS, CDS) or some of what there is. */
+/*
+ * State of the world protocol: a request contains all subscriptions of a type. A response contains
+ * all resources of wildcard types (LDS, CDS), or some of others.
+ */
 #include "mt_ads_priv.h"
 
 #include "discovery.pb-c.h"
@@ -9,7 +12,10 @@
 
 #define WRAPPED "type.googleapis.com/envoy.service.discovery.v3.Resource"
 
-/* The names that are wanted, `again`: also those that were not in between. No name at all means everything. */
+/*
+ * Sends a request with the subscribed names. Without `again` it omits names that were unsubscribed
+ * and subscribed again. A request without names is a wildcard.
+ */
 static void post_names(
 	struct mt_ads *a, struct mt_ads_type *t, Xds__DiscoveryRequest *r, bool again)
 {
@@ -17,7 +23,7 @@ static void post_names(
 	uint32_t pos = 0;
 
 	r->n_resource_names = 0;
-	/* Names beside a wildcard add nothing. */
+	/* Names in addition to a wildcard have no effect. */
 	while (!t->wildcard && (n = mt_strmap_next(&t->names, &pos, NULL)) != NULL)
 		if (n->wants && (again || !n->again))
 			r->resource_names[r->n_resource_names++] = (char *)n->name;
@@ -42,7 +48,10 @@ void mt_sotw_request(struct mt_ads *a, enum mt_xds_type type, const char *error)
 	r.resource_names = calloc(t->n_wanted + 1, sizeof(char *));
 	if (!r.resource_names)
 		return;
-	/* A server to which the same names are said has nothing to answer, but nothing of these is had any more. */
+	/*
+	 * Resources that were unsubscribed and subscribed again must be sent again, but a server
+	 * does not answer a request with unchanged names. So send one without them first.
+	 */
 	if (t->n_again && !t->wildcard)
 		post_names(a, t, &r, false);
 	post_names(a, t, &r, true);
@@ -51,7 +60,10 @@ void mt_sotw_request(struct mt_ads *a, enum mt_xds_type type, const char *error)
 	free(r.resource_names);
 }
 
-/* A resource in an envelope, which may say its name and how long it lives. */
+/*
+ * Unpacks a Resource wrapper with name, version and TTL. A resource without a wrapper is used as it
+ * is.
+ */
 static bool unwrap(struct mt_pb_arena *arena, const Xds__Any *in, struct mt_ads_resource *out,
 	struct mt_err *e)
 {
@@ -62,7 +74,7 @@ static bool unwrap(struct mt_pb_arena *arena, const Xds__Any *in, struct mt_ads_
 	if (strcmp(in->type_url, WRAPPED) != 0)
 		return true;
 	r = mt_pb_unpack(arena, &xds__resource__descriptor, in->value.data, in->value.len, &why);
-	/* Without a body: only its time to live is renewed. */
+	/* With a name and without a body only the TTL is renewed. */
 	if (!r || (!r->resource && !*r->name)) {
 		mt_err(e, 0, "a resource's envelope: %s", r ? "it is empty" : why);
 		return false;
@@ -88,7 +100,7 @@ void mt_sotw_message(
 	r = mt_pb_unpack(arena, &xds__discovery_response__descriptor, data, len, &why);
 	type = r ? mt_ads_type_of(r->type_url) : -1;
 	arena->region.wipe = type == MT_XDS_SDS;
-	/* What was never asked for cannot even be refused: there is no subscription that it belongs to. */
+	/* A type that was not requested gets no NACK, because it has no subscription. */
 	if (type < 0 || !a->types[type].asked) {
 		mt_ads_unreadable(a, r ? "a response of a type that was not asked for" : why);
 		return;
@@ -102,7 +114,7 @@ void mt_sotw_message(
 	u.type = (enum mt_xds_type)type;
 	u.version = r->version_info;
 	u.items = items;
-	/* Whose envelope cannot be opened is nobody that is gone. */
+	/* If a wrapper could not be unpacked, its resource is not known: remove none. */
 	u.complete = mt_xds_is_whole(u.type) && u.n == r->n_resources;
 	mt_ads_judge(a, &u, r->nonce, broken.text[0] ? broken.text : NULL, len, now);
 }

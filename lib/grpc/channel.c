@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A channel connects, and connects again: the servers in their order, of each server every address. Only when
- * all of them have failed does it wait, each time longer, until the owner says that one was of use: a
- * server that lets us connect and then refuses every call must not be asked seven times a second.
+ * Connects a channel and reconnects it. It tries the servers in their order, and every address of
+ * each. It waits only after all have failed, with exponential back-off that mt_grpc_useful()
+ * resets. A connection alone does not, because a server that accepts connections and rejects every
+ * call must not be tried seven times a second.
  */
 #include "mt_grpc_h2_priv.h"
 
@@ -18,7 +19,7 @@
 
 static void fail(struct mt_grpc *g);
 
-/* ---- what a server is called ---------------------------------------------------------------------- */
+/* ---- addresses ------------------------------------------------------------------------------- */
 
 static struct mt_pipe_address inet_address(const struct mt_addr *a, uint16_t port)
 {
@@ -28,11 +29,11 @@ static struct mt_pipe_address inet_address(const struct mt_addr *a, uint16_t por
 	return to;
 }
 
-/* ---- one attempt ---------------------------------------------------------------------------------- */
+/* ---- attempts to connect --------------------------------------------------------------------- */
 
 static void on_pipe(struct mt_pipe *p, const struct mt_err *e);
 
-/* The next address of the server; false: there is none left. */
+/* Starts to connect to the next address of the server. False if none is left. */
 static bool try_address(struct mt_grpc *g)
 {
 	while (g->addr < g->n_addrs) {
@@ -59,7 +60,10 @@ static void on_name(void *arg, const struct mt_lookup_result *result)
 		g->broken = true;
 }
 
-/* Addresses that need no name server; false: `host` is a name to be looked up. */
+/*
+ * Sets the address of a server that needs no lookup, or g->why. False if `host` is a name to look
+ * up.
+ */
 static bool known_address(struct mt_grpc *g, const char *server, char *host, size_t size)
 {
 	struct mt_pipe_address *to = &g->addrs[0];
@@ -106,7 +110,7 @@ static void attempt(struct mt_grpc *g)
 		fail(g);
 }
 
-/* ---- its end -------------------------------------------------------------------------------------- */
+/* ---- end of a connection --------------------------------------------------------------------- */
 
 static void close_connection(struct mt_grpc *g)
 {
@@ -120,7 +124,7 @@ static void close_connection(struct mt_grpc *g)
 	g->going_away = false;
 }
 
-/* When to try again: at once while there are servers that were not tried, else later and later. */
+/* Schedules the next attempt: at once while a server was not tried, else after the back-off. */
 static void schedule(struct mt_grpc *g)
 {
 	g->tried++;
@@ -133,7 +137,10 @@ static void schedule(struct mt_grpc *g)
 	g->backoff = MT_MIN(g->backoff + g->backoff / 2 + g->backoff / 8, g->conf.backoff_max_ns);
 }
 
-/* The connection, or the attempt, is over; g->why says how. */
+/*
+ * Ends the connection or attempt for the reason g->why, and tries the next address or schedules an
+ * attempt.
+ */
 static void fail(struct mt_grpc *g)
 {
 	struct mt_err why = g->why;
@@ -183,7 +190,7 @@ static void on_pipe(struct mt_pipe *p, const struct mt_err *e)
 	serve(g);
 }
 
-/* ---- time ----------------------------------------------------------------------------------------- */
+/* ---- time ------------------------------------------------------------------------------------ */
 
 static void watch_silence(struct mt_grpc *g)
 {
@@ -218,7 +225,7 @@ void mt_grpc_turn(struct mt_grpc *g, uint64_t now, struct mt_rand *rng)
 		attempt(g);
 }
 
-/* ---- the owner's side ----------------------------------------------------------------------------- */
+/* ---- interface ------------------------------------------------------------------------------- */
 
 static uint64_t or_default(uint64_t v, uint64_t instead)
 {

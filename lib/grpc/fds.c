@@ -44,7 +44,7 @@ void mt_fds_remove(struct mt_fds *f, struct mt_fd_watch *w)
 	w->fd = -1;
 }
 
-/* One event a call of the kernel: who is called may remove the watch that a second event would name. */
+/* One event per epoll_wait(), because ready() may remove the watch of a second event. */
 void mt_fds_dispatch(struct mt_fds *f, unsigned int max, int wait_ms)
 {
 	struct epoll_event ev;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* HTTP/2 by nghttp2: the session's callbacks, and bytes in and out of the pipe. */
+/* HTTP/2 by nghttp2: callbacks of the session, and transfer of bytes from and to the pipe. */
 #include "mt_grpc_h2_priv.h"
 
 #include <errno.h>
 #include <string.h>
 
-#define READ_SIZE	  (16u << 10) /* a TLS record whole, so that none of it stays behind unseen */
-#define READS		  16	      /* a turn; the rest waits for the next event */
+#define READ_SIZE	  (16u << 10) /* a whole TLS record, so that no part of it stays unread */
+#define READS		  16	      /* maximum for one event */
 #define STREAM_WINDOW	  (1u << 20)
 #define CONNECTION_WINDOW (4u << 20)
 #define PING_MOST	  (3600 * MT_SEC)
@@ -16,14 +16,14 @@ static struct mt_grpc_stream *stream_of(nghttp2_session *h2, int32_t id)
 	return nghttp2_session_get_stream_user_data(h2, id);
 }
 
-/* ---- callbacks ------------------------------------------------------------------------------------ */
+/* ---- callbacks ------------------------------------------------------------------------------- */
 
 static int on_header(nghttp2_session *h2, const nghttp2_frame *frame, const uint8_t *name,
 	size_t name_len, const uint8_t *value, size_t len, uint8_t flags, void *arg)
 {
 	struct mt_grpc_stream *s = stream_of(h2, frame->hd.stream_id);
 
-	/* nghttp2 ends both with a NUL and has checked their characters. */
+	/* nghttp2 terminates both with a NUL and has validated their characters. */
 	if (s && frame->hd.type == NGHTTP2_HEADERS)
 		mt_grpc_stream_header(s, (const char *)name, (const char *)value, len);
 	return 0;
@@ -57,18 +57,18 @@ static int on_frame(nghttp2_session *h2, const nghttp2_frame *frame, void *arg)
 		g->spoke = true;
 	if (frame->hd.type == NGHTTP2_GOAWAY) {
 		g->going_away = true;
-		/* Too many pings for its taste: half as many from now on (gRPC A8, "server-side"). */
+		/* The server received too many pings: halve their rate (gRPC A8, "server-side"). */
 		if (frame->goaway.error_code == NGHTTP2_ENHANCE_YOUR_CALM)
 			g->conf.ping_after_ns = MT_MIN(2 * g->conf.ping_after_ns, PING_MOST);
 	}
-	/* The server's end is the call's end, whether or not we had more to say. */
+	/* The call ends when the server's side ends, even if our send queue is not empty. */
 	if (s && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) &&
 		(frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA))
 		mt_grpc_stream_over(s, NGHTTP2_NO_ERROR);
 	return 0;
 }
 
-/* nghttp2 goes on by itself after what it reports here, or ends the session. */
+/* Stores an error that nghttp2 reports; nghttp2 itself continues or ends the session. */
 static int on_error(nghttp2_session *h2, int code, const char *words, size_t len, void *arg)
 {
 	struct mt_grpc *g = arg;
@@ -85,7 +85,7 @@ static ssize_t take(nghttp2_session *h2, int32_t id, uint8_t *buf, size_t len, u
 	bool end = false;
 	size_t n;
 
-	if (!s) /* cancelled; its reset is on the way */
+	if (!s) /* cancelled; its RST_STREAM is queued */
 		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 	n = mt_grpc_stream_take(s, buf, len, &end);
 	if (end)
@@ -93,7 +93,7 @@ static ssize_t take(nghttp2_session *h2, int32_t id, uint8_t *buf, size_t len, u
 	return n || end ? (ssize_t)n : NGHTTP2_ERR_DEFERRED;
 }
 
-/* ---- session -------------------------------------------------------------------------------------- */
+/* ---- session --------------------------------------------------------------------------------- */
 
 static int make_session(struct mt_grpc *g)
 {
@@ -158,7 +158,10 @@ int mt_h2_read(struct mt_grpc *g)
 	return 0;
 }
 
-/* nghttp2's piece is gone with the next call, so what the pipe does not take has to be kept. */
+/*
+ * Sends until the pipe is full. The unsent rest is nghttp2's memory, which is valid until its next
+ * mem_send().
+ */
 int mt_h2_flush(struct mt_grpc *g)
 {
 	for (;;) {
@@ -208,7 +211,7 @@ bool mt_h2_is_over(struct mt_grpc *g)
 	return nothing_left || (g->going_away && mt_list_empty(&g->streams));
 }
 
-/* ---- streams -------------------------------------------------------------------------------------- */
+/* ---- streams --------------------------------------------------------------------------------- */
 
 static nghttp2_nv header(const char *name, const char *value)
 {

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A buffer that grew beyond it was for one large message. */
+/* A larger buffer is freed after its message. */
 #define KEPT_MAX (64u << 10)
 
 void mt_grpc_in_fini(struct mt_grpc_in *in)
@@ -23,7 +23,7 @@ void mt_grpc_prefix(uint8_t prefix[MT_GRPC_PREFIX], size_t len)
 	prefix[4] = (uint8_t)len;
 }
 
-/* Takes bytes of the prefix; false: it is not whole yet. */
+/* Reads bytes of the prefix. False if it is incomplete. */
 static bool take_prefix(struct mt_grpc_in *in, const uint8_t **p, const uint8_t *end)
 {
 	while (in->n_prefix < MT_GRPC_PREFIX && *p < end)
@@ -35,7 +35,7 @@ static bool take_prefix(struct mt_grpc_in *in, const uint8_t **p, const uint8_t 
 	return true;
 }
 
-/* A length that was announced costs nothing until its bytes are there. */
+/* Grows the buffer for received bytes only, so that an announced length alone costs no memory. */
 static int reserve(struct mt_grpc_in *in, size_t more)
 {
 	size_t room = in->room ? in->room : 4096;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Descriptors that several small state machines of one thread wait for, behind one descriptor that the
- * daemon's own event loop watches. Control thread only.
+ * An epoll instance for the descriptors of several small state machines of one thread. The daemon's
+ * event loop watches only its descriptor. Control thread only.
  */
 #pragma once
 
@@ -13,7 +13,10 @@ struct mt_fds {
 	int epoll;
 };
 
-/* Part of what waits; `ready` gets EPOLLIN, EPOLLOUT and their like, and may remove any watch, also its own. */
+/*
+ * A watched descriptor, member of its user's struct. `ready` gets EPOLLIN and so on, and may remove
+ * any watch.
+ */
 struct mt_fd_watch {
 	int fd; /* -1: not watched */
 	uint32_t events;
@@ -25,13 +28,19 @@ int mt_fds_init(struct mt_fds *f);
 void mt_fds_fini(struct mt_fds *f);
 
 /*
- * Watches w->fd for w->events, which the caller has set, or changes what is waited for. The watch must stay
- * where it is until it is removed. 0 or -errno.
+ * Starts to watch w->fd for w->events, or changes the events. The caller fills *w before
+ * mt_fds_add(), and must not move it until it is removed. Return 0 or -errno.
  */
 int mt_fds_add(struct mt_fds *f, struct mt_fd_watch *w);
 int mt_fds_change(struct mt_fds *f, struct mt_fd_watch *w, uint32_t events);
-/* Before the descriptor is closed; w->fd becomes -1. Nothing happens for a watch that is not there. */
+/*
+ * Stops to watch and sets w->fd to -1. Call before the descriptor is closed. Does nothing if w->fd
+ * is -1.
+ */
 void mt_fds_remove(struct mt_fds *f, struct mt_fd_watch *w);
 
-/* Calls who is ready, `max` of them at most, waiting for the first one `wait_ms` (0: not at all; -1: for good). */
+/*
+ * Calls `ready` for at most `max` events. Waits up to `wait_ms` for the first one (0: no wait; -1:
+ * no limit).
+ */
 void mt_fds_dispatch(struct mt_fds *f, unsigned int max, int wait_ms);

@@ -6,21 +6,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define REFRESH	    (30 * MT_SEC) /* of an answer that says nothing of its age */
+#define REFRESH	    (30 * MT_SEC) /* of an answer without TTL */
 #define REFRESH_MIN (5 * MT_SEC)
 #define REFRESH_MAX (3600 * MT_SEC)
 #define RETRY	    (5 * MT_SEC)
-#define UNDER_WAY   256 /* lookups at a time: a directory of 10,000 names is no flood */
+#define UNDER_WAY   256 /* concurrent lookups: limits the load of 10,000 names */
 
 struct mt_name {
 	struct mt_name_table *t;
 	struct mt_lookup *lookup;
 	uint64_t due;
-	uint32_t load; /* the last one that asked for it */
-	bool asked;    /* by one that is in force, or was refused since */
+	uint32_t load; /* the last load that used it */
+	bool asked;    /* used by the active load, or by one since that was refused */
 	uint32_t held;
 	uint64_t
-		answers; /* the table's, when its own was the last that was different; 0: it has none */
+		answers; /* value of t->answers when its own last was new or changed; 0: none yet */
 	struct mt_addr addrs[MT_LOOKUP_ADDRS];
 	uint32_t n;
 	char why[128];
@@ -32,7 +32,7 @@ struct mt_name_table {
 	struct mt_strmap names; /* struct mt_name, by itself */
 	uint64_t now, answers;
 	uint32_t load, n_under_way;
-	uint32_t at; /* place in names from which on it is looked for who is due */
+	uint32_t at; /* position in `names` where the next turn continues */
 	bool changed;
 };
 
@@ -80,7 +80,7 @@ void mt_name_table_free(struct mt_name_table *t)
 	free(t);
 }
 
-/* ---- loads ------------------------------------------------------------------------------------------ */
+/* ---- loads ----------------------------------------------------------------------------------- */
 
 void mt_name_table_begin(struct mt_name_table *t)
 {
@@ -140,14 +140,17 @@ const struct mt_addr *mt_name_table_find(
 	return NULL;
 }
 
-/* ---- looking up ------------------------------------------------------------------------------------- */
+/* ---- lookups --------------------------------------------------------------------------------- */
 
 static int by_bytes(const void *a, const void *b)
 {
 	return memcmp(a, b, sizeof(struct mt_addr));
 }
 
-/* Name servers turn their answers round: the same addresses in another order are the same. */
+/*
+ * Stores the addresses. True if they changed; the order does not count, because name servers rotate
+ * answers.
+ */
 static bool take(struct mt_name *n, const struct mt_lookup_result *result)
 {
 	struct mt_addr sorted[MT_LOOKUP_ADDRS];
@@ -191,7 +194,10 @@ static void on_answer(void *arg, const struct mt_lookup_result *result)
 
 static void ask(struct mt_name *n)
 {
-	/* Not to be asked twice, should the answer come from within. */
+	/*
+	 * Before the lookup, because on_answer(), which sets it, may be called from within
+	 * mt_lookup().
+	 */
 	n->due = MT_NEVER;
 	n->lookup = mt_lookup(n->t->resolver, n->text, on_answer, n);
 	if (n->lookup)
@@ -204,7 +210,10 @@ bool mt_name_table_turn(struct mt_name_table *t, uint64_t now)
 	struct mt_name *n;
 
 	t->now = now;
-	/* Each has its turn: those whose servers never answer would else take all the places, again and again. */
+	/*
+	 * Round robin: otherwise names whose servers never answer would use all UNDER_WAY lookups
+	 * each time.
+	 */
 	for (uint32_t i = 0; t->resolver && t->n_under_way < UNDER_WAY && i < t->names.n; i++) {
 		n = mt_strmap_next(&t->names, &t->at, NULL);
 		if (!n) {
@@ -230,7 +239,7 @@ const char *mt_name_table_waits(const struct mt_name_table *t)
 	return NULL;
 }
 
-/* ---- held ------------------------------------------------------------------------------------------- */
+/* ---- held names ------------------------------------------------------------------------------ */
 
 struct mt_name *mt_name_hold(struct mt_name_table *t, const char *text)
 {

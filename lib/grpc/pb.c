@@ -29,7 +29,7 @@ static bool skip(struct wire *w, uint64_t n)
 	return true;
 }
 
-/* Over a value that holds no fields of its own. */
+/* Skips a value that is not a message. */
 static bool skip_value(struct wire *w, unsigned int type)
 {
 	uint64_t n;
@@ -43,12 +43,12 @@ static bool skip_value(struct wire *w, unsigned int type)
 		return skip(w, 4);
 	case BYTES:
 		return read_varint(w, &n) && skip(w, n);
-	default: /* groups, which no message here has */
+	default: /* groups, which no message in proto/ has */
 		return false;
 	}
 }
 
-/* The type that the bytes of a field are a message of; NULL: none. */
+/* Returns the message type of a field; NULL if it is not a message. */
 static const ProtobufCMessageDescriptor *message_of(
 	const ProtobufCMessageDescriptor *type, uint64_t key)
 {
@@ -60,7 +60,7 @@ static const ProtobufCMessageDescriptor *message_of(
 	return f && f->type == PROTOBUF_C_TYPE_MESSAGE ? f->descriptor : NULL;
 }
 
-/* One pass: it walks into messages as it meets them, and leaves each at its end. */
+/* One pass without recursion: `in` is the stack of messages with their ends. */
 bool mt_pb_depth_ok(const ProtobufCMessageDescriptor *type, const uint8_t *data, size_t len)
 {
 	struct {
@@ -71,7 +71,7 @@ bool mt_pb_depth_ok(const ProtobufCMessageDescriptor *type, const uint8_t *data,
 	unsigned int depth = 0;
 	uint64_t key, n;
 
-	/* An empty message may come without an address. */
+	/* `data` may be NULL for an empty message. */
 	if (!len)
 		return true;
 	in[0].end = w.end = data + len;
@@ -100,7 +100,7 @@ bool mt_pb_depth_ok(const ProtobufCMessageDescriptor *type, const uint8_t *data,
 	}
 }
 
-/* ---- memory --------------------------------------------------------------------------------------- */
+/* ---- memory ---------------------------------------------------------------------------------- */
 
 static void *from_region(void *arg, size_t size)
 {
@@ -109,7 +109,7 @@ static void *from_region(void *arg, size_t size)
 
 static void to_region(void *arg, void *p)
 {
-	/* It goes with the region. */
+	/* Freed with the region. */
 }
 
 void mt_pb_arena_init(struct mt_pb_arena *a, size_t limit)

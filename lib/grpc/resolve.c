@@ -13,10 +13,10 @@
 #include <time.h>
 
 #define RESOLV_CONF "/etc/resolv.conf"
-#define TIMEOUT_MS  2000 /* of the first question to a server; later ones wait longer */
+#define TIMEOUT_MS  2000 /* of the first query to a server; later ones wait longer */
 #define TRIES	    3
 
-/* One socket of the library's. */
+/* A socket of the library. */
 struct socket {
 	struct mt_list node;
 	struct mt_fd_watch watch;
@@ -25,7 +25,7 @@ struct socket {
 
 struct mt_resolver {
 	ares_channel ares; /* reads RESOLV_CONF once */
-	struct stat conf;  /* of the file when that was; zero: it was not there */
+	struct stat conf;  /* of that file when it was read; zeroed: absent */
 	time_t looked;	   /* monotonic, s */
 	struct mt_fds *fds;
 	struct mt_list sockets;
@@ -40,7 +40,7 @@ struct mt_lookup {
 	bool asking;
 };
 
-/* ---- sockets -------------------------------------------------------------------------------------- */
+/* ---- sockets --------------------------------------------------------------------------------- */
 
 static void ready(struct mt_fd_watch *w, uint32_t events)
 {
@@ -48,7 +48,7 @@ static void ready(struct mt_fd_watch *w, uint32_t events)
 	ares_socket_t in = events & (EPOLLIN | EPOLLERR | EPOLLHUP) ? w->fd : ARES_SOCKET_BAD;
 	ares_socket_t out = events & EPOLLOUT ? w->fd : ARES_SOCKET_BAD;
 
-	/* The socket may be gone after this. */
+	/* `s` may be freed by this call. */
 	ares_process_fd(s->r->ares, in, out);
 }
 
@@ -72,7 +72,7 @@ static void drop_socket(struct socket *s)
 	free(s);
 }
 
-/* The library says what it waits for; neither: it closes the socket. */
+/* Called by the library with the events it waits for; without any it closes the socket. */
 static void on_socket(void *arg, ares_socket_t fd, int in, int out)
 {
 	struct mt_resolver *r = arg;
@@ -86,7 +86,7 @@ static void on_socket(void *arg, ares_socket_t fd, int in, int out)
 	} else if (events) {
 		s = calloc(1, sizeof(*s));
 		if (!s)
-			return; /* the question times out */
+			return; /* the query times out */
 		s->r = r;
 		s->watch = (struct mt_fd_watch){.fd = fd, .events = events, .ready = ready};
 		mt_list_add_tail(&r->sockets, &s->node);
@@ -94,7 +94,7 @@ static void on_socket(void *arg, ares_socket_t fd, int in, int out)
 	}
 }
 
-/* ---- life ----------------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 static int open_channel(struct mt_resolver *r, ares_channel *out)
 {
@@ -155,8 +155,9 @@ static bool same_file(const struct stat *a, const struct stat *b)
 }
 
 /*
- * The machine's servers change, and a machine that boots has none at first, which the library takes for one on the
- * machine itself. What is asked of the servers before ends without addresses; who wanted them asks again.
+ * Reopens the channel when resolv.conf has changed; checks once a second. While a host boots the
+ * file may name no servers, which the library treats as a server on localhost. Lookups in progress
+ * end without addresses, and their callers retry.
  */
 static void follow_conf(struct mt_resolver *r)
 {
@@ -182,7 +183,7 @@ void mt_resolver_turn(struct mt_resolver *r)
 	ares_process_fd(r->ares, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
 }
 
-/* ---- lookups -------------------------------------------------------------------------------------- */
+/* ---- lookups --------------------------------------------------------------------------------- */
 
 void mt_lookup_add(struct mt_lookup_result *out, const struct mt_addr *a, uint32_t ttl_s)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * When a server wants to be asked again: google.rpc.RetryInfo in the details of a status (google/rpc/error_details.proto; base64, gRPC over
- * HTTP/2, "Custom-Metadata"), or Retry-After of what answers in its place (RFC 9110 section 10.2.3).
+ * Retry delay specified by a server: google.rpc.RetryInfo in the details of a status
+ * (google/rpc/error_details.proto; base64, gRPC over HTTP/2, "Custom-Metadata"), or Retry-After of
+ * an HTTP error (RFC 9110 section 10.2.3).
  */
 #include "common.pb-c.h"
 #include "mt_grpc_priv.h"
@@ -14,7 +15,7 @@
 #define DETAILS_MAX    4096 /* characters */
 #define DETAILS_MEMORY (64 * 1024)
 
-/* Whole seconds and a part of one; what is none, or longer than the longest, is bounded. */
+/* Converts to ns: 0 if negative, at most MT_GRPC_RETRY_MAX. */
 static uint64_t bounded(int64_t seconds, int32_t nanos)
 {
 	if (seconds < 0 || nanos < 0)
@@ -24,7 +25,10 @@ static uint64_t bounded(int64_t seconds, int32_t nanos)
 	return (uint64_t)seconds * MT_SEC + (uint32_t)MT_MIN(nanos, 999999999);
 }
 
-/* Bytes of base64 with or without padding, in `out` that has room for DETAILS_MAX; 0: it is none. */
+/*
+ * Decodes base64, padded or not, into `out` of DETAILS_MAX + 4 bytes. Returns the length; 0:
+ * invalid.
+ */
 static size_t bytes_of(const char *text, size_t len, uint8_t *out)
 {
 	char padded[DETAILS_MAX + 4];

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One gRPC stream: messages both ways, and how it ended (gRPC over HTTP/2, "Responses"). */
+/*
+ * A gRPC stream: messages in both directions, and its final status (gRPC over HTTP/2, "Responses").
+ */
 #include "mt_grpc_h2_priv.h"
 
 #include <errno.h>
@@ -16,7 +18,10 @@ static void free_stream(struct mt_grpc_stream *s)
 	free(s);
 }
 
-/* The owner may do anything with the channel but free it, so the stream is off its list before. */
+/*
+ * Removes the stream from the list before the callbacks, which may do anything with the channel
+ * except free it.
+ */
 static void end(struct mt_grpc_stream *s, int status, const char *words)
 {
 	char kept[MT_GRPC_WORDS];
@@ -29,7 +34,7 @@ static void end(struct mt_grpc_stream *s, int status, const char *words)
 	free_stream(s);
 }
 
-/* HTTP/2 forgets whose the stream is; what still comes for it is dropped there, and our half is reset. */
+/* Detaches the stream from HTTP/2, which drops its later frames, and resets our side. */
 static void forget(struct mt_grpc_stream *s, uint32_t h2_error)
 {
 	struct mt_grpc *g = s->g;
@@ -39,7 +44,7 @@ static void forget(struct mt_grpc_stream *s, uint32_t h2_error)
 	mt_pipe_want_write(&g->pipe, true);
 }
 
-/* ---- the caller's side ---------------------------------------------------------------------------- */
+/* ---- interface for callers ------------------------------------------------------------------- */
 
 struct mt_grpc_stream *mt_grpc_open(
 	struct mt_grpc *g, const char *path, const struct mt_grpc_stream_events *events, void *arg)
@@ -97,7 +102,7 @@ static void wake(struct mt_grpc_stream *s)
 
 int mt_grpc_send(struct mt_grpc_stream *s, const uint8_t *data, size_t len)
 {
-	/* Who answers and never takes what we say to it must not make us keep all of that. */
+	/* Limits the queue for a server that sends responses but does not read our requests. */
 	if (s->have - s->sent + MT_GRPC_PREFIX + len > s->g->conf.max_message)
 		return -ENOBUFS;
 	if (make_room(s, MT_GRPC_PREFIX + len))
@@ -129,7 +134,7 @@ void mt_grpc_end_streams(struct mt_grpc *g, const char *why)
 		end(mt_list_entry(n, struct mt_grpc_stream, node), MT_GRPC_UNAVAILABLE, why);
 }
 
-/* ---- the connection's side ------------------------------------------------------------------------ */
+/* ---- interface for HTTP/2 -------------------------------------------------------------------- */
 
 size_t mt_grpc_stream_take(struct mt_grpc_stream *s, uint8_t *buf, size_t len, bool *last)
 {
@@ -142,7 +147,7 @@ size_t mt_grpc_stream_take(struct mt_grpc_stream *s, uint8_t *buf, size_t len, b
 	return n;
 }
 
-/* A message that cannot be taken: the stream ends, the connection goes on. */
+/* Ends the stream after a message that cannot be accepted; the connection stays. */
 static void refuse(struct mt_grpc_stream *s, int rc)
 {
 	char words[MT_GRPC_WORDS];
@@ -158,7 +163,10 @@ static void refuse(struct mt_grpc_stream *s, int rc)
 	end(s, rc == -EPROTO ? MT_GRPC_INTERNAL : MT_GRPC_RESOURCE_EXHAUSTED, words);
 }
 
-/* Messages may cancel the stream; then it is gone from the list, and nobody must look at it. */
+/*
+ * Argument of deliver(). The message callback may cancel and free the stream, so its id is kept
+ * apart.
+ */
 struct delivery {
 	struct mt_grpc *g;
 	struct mt_grpc_stream *s;
@@ -179,13 +187,13 @@ void mt_grpc_stream_body(struct mt_grpc_stream *s, const uint8_t *data, size_t l
 	int rc;
 
 	if (s->http_status != 200 || !s->is_grpc)
-		return; /* an error page; the status says enough */
+		return; /* an HTTP error page: the status is enough */
 	rc = mt_grpc_in_feed(&s->in, data, len, deliver, &d);
 	if (rc)
 		refuse(s, rc);
 }
 
-/* "%20" and its like (gRPC over HTTP/2, "Status-Message"). */
+/* Decodes percent-encoding, such as "%20" (gRPC over HTTP/2, "Status-Message"). */
 static void decode_words(char *out, size_t size, const char *in)
 {
 	size_t n = 0;

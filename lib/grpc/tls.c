@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* TLS towards a control plane: who we are, whom we trust, and failures in words. */
+/* TLS to a gRPC server: our identity, the trusted roots, and texts for failures. */
 #include "mt_grpc_priv.h"
 
 #include "mt_x509.h"
@@ -8,7 +8,7 @@
 #include <openssl/err.h>
 #include <string.h>
 
-/* How many certificates of a PEM text were of use. */
+/* Calls `use` for each certificate of a PEM text. Returns the sum of its results. */
 static int each_certificate(const char *pem, int (*use)(SSL_CTX *ctx, X509 *x), SSL_CTX *ctx)
 {
 	STACK_OF(X509) *list = mt_x509_list(pem, MT_X509_ALL);
@@ -98,7 +98,10 @@ SSL_CTX *mt_tls_context(const struct mt_grpc_tls *t, struct mt_err *e)
 	return NULL;
 }
 
-/* What the certificate has to be for: a name, which the server is told, or an address, which it is not (RFC 6066 §3). */
+/*
+ * Sets the name or address that the certificate must have. A name is also sent as SNI, an address
+ * is not (RFC 6066 §3).
+ */
 static bool expect(SSL *ssl, const struct mt_grpc_tls *t)
 {
 	struct mt_addr a;
@@ -129,7 +132,7 @@ SSL *mt_tls_session(SSL_CTX *ctx, const struct mt_grpc_tls *t, int fd)
 	return NULL;
 }
 
-/* ---- the server's names --------------------------------------------------------------------------- */
+/* ---- the server's names ---------------------------------------------------------------------- */
 
 struct words {
 	char *buf;
@@ -148,7 +151,7 @@ static bool add_name(void *arg, int type, const char *name, size_t len)
 	return w->n < w->size;
 }
 
-/* The first names of the certificate, for who wonders what the server calls itself. */
+/* Writes the first names of the certificate, for the error message. */
 static void names_of(X509 *x, char *buf, size_t size)
 {
 	struct words w = {.buf = buf, .size = size};

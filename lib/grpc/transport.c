@@ -21,14 +21,14 @@ void mt_pipe_want_write(struct mt_pipe *p, bool want)
 	(void)mt_fds_change(p->fds, &p->watch, want ? EPOLLIN | EPOLLOUT : EPOLLIN);
 }
 
-/* ---- what comes of an attempt --------------------------------------------------------------------- */
+/* ---- connection and handshake ---------------------------------------------------------------- */
 
-/* 0: done; -EAGAIN: later; negative: broken. */
+/* Continues the TLS handshake. 0: done; -EAGAIN: not finished; another negative value: failed. */
 static int handshake(struct mt_pipe *p, struct mt_err *e)
 {
 	int rc, why;
 
-	/* SSL_get_error() looks at the thread's error queue, which others use as well. */
+	/* SSL_get_error() reads the thread's error queue, which other code uses as well. */
 	ERR_clear_error();
 	rc = SSL_connect(p->ssl);
 	if (rc == 1)
@@ -83,8 +83,8 @@ static void ready(struct mt_fd_watch *w, uint32_t events)
 }
 
 /*
- * A peer that is gone without a word is found by the kernel, which no server minds; HTTP/2's own pings are counted
- * by servers, who end the connection when there are many. Times in s, but the last one (ms).
+ * Lets the kernel detect a dead peer by TCP keep-alive, to which no server objects. Servers count
+ * HTTP/2 pings and close the connection if there are too many. Times are in s, the last one in ms.
  */
 static void set_options(int fd)
 {
@@ -157,9 +157,9 @@ void mt_pipe_close(struct mt_pipe *p)
 	close(fd);
 }
 
-/* ---- bytes ---------------------------------------------------------------------------------------- */
+/* ---- bytes ----------------------------------------------------------------------------------- */
 
-/* The result of a TLS call that moved no byte. */
+/* Result of a TLS call that transferred no bytes. */
 static ssize_t tls_result(struct mt_pipe *p, int rc, struct mt_err *e)
 {
 	int why = SSL_get_error(p->ssl, rc);
@@ -169,7 +169,9 @@ static ssize_t tls_result(struct mt_pipe *p, int rc, struct mt_err *e)
 	if (why == SSL_ERROR_ZERO_RETURN || (why == SSL_ERROR_SYSCALL && errno == 0))
 		return mt_err(e, -ECONNRESET, "the server closed the connection");
 	mt_tls_words(p->ssl, e);
-	/* A session that failed must not be shut down in order. */
+	/*
+	 * After a failure SSL_shutdown() must not be called; mt_pipe_close() calls it only if OPEN.
+	 */
 	p->state = MT_PIPE_HANDSHAKE;
 	return -EPROTO;
 }
@@ -198,8 +200,9 @@ ssize_t mt_pipe_read(struct mt_pipe *p, void *buf, size_t len, struct mt_err *e)
 }
 
 /*
- * A server that refuses our certificate says why after the handshake (an alert, RFC 8446 section 6.2) and closes:
- * by then we are writing, and what it said lies unread.
+ * Reads the alert of a server that rejects our certificate. In TLS 1.3 it sends the alert after our
+ * handshake has ended (RFC 8446 section 6.2) and closes, so that a write fails while the alert is
+ * still unread.
  */
 static int last_words(struct mt_pipe *p)
 {

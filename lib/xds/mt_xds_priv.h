@@ -209,12 +209,14 @@ struct mt_xds {
 	bool held_by_good; /* a rollback body references something; check again after the load */
 	struct xds_trial *trials;
 	uint32_t n_trials, cap_trials;
-	uint32_t fresh;		  /* new bodies since memory was last trimmed */
-	uint32_t n_told;	  /* resources with a diagnostic of the last load */
-	uint32_t n_refused;	  /* rejected bodies in `next` */
-	uint32_t n_blamed;	  /* resources for which a server got a NACK; an upper bound */
-	bool newly_out;		  /* a load left out a resource without a NACK so far */
-	bool moved[MT_XDS_TYPES]; /* a resource of the type became active or left in this pass */
+	uint32_t fresh;	    /* new bodies since memory was last trimmed */
+	uint32_t n_told;    /* resources with a diagnostic of the last load */
+	uint32_t n_refused; /* rejected bodies in `next` */
+	uint32_t
+		n_blamed; /* at least the number of resources for which the server was sent a NACK */
+	bool newly_out;	  /* a load left out a resource without a NACK so far */
+	bool moved
+		[MT_XDS_TYPES]; /* a resource of this type has become active or left in this pass */
 
 	/* kept_in_force: the state file was restored; delivered: see mt_xds_delivered() */
 	bool delivered, kept_in_force;
@@ -223,10 +225,11 @@ struct mt_xds {
 
 	/* The state file. */
 	bool keep_dirty, keep_failed;
-	bool keep_writing;  /* the service thread writes a file */
-	bool keep_use;	    /* a new file is written, but bodies are still read from the old one */
-	bool keep_spoilt;   /* it was damaged and is still incomplete */
-	uint32_t keep_lost; /* bodies whose bytes are lost and not requested again yet */
+	bool keep_writing; /* the service thread writes a file */
+	bool keep_use;	   /* a new file is written, but bodies are still read from the old one */
+	bool keep_spoilt;  /* it was damaged and is still incomplete */
+	uint32_t
+		keep_lost; /* bodies whose bytes are lost, and that have not been requested again */
 	uint64_t keep_first, keep_last, keep_next, keep_ask;
 	struct mt_err kept;
 	int keep_fd; /* the open state file, for bodies not in memory; -1: none */
@@ -366,8 +369,8 @@ void xds_identity_look(struct xds_conn *c);
 void xds_identity_drop(struct xds_conn *c);
 
 /* dns.c */
-void xds_dns_set(struct mt_xds *x, struct xds_res *r,
-	const struct xds_body *b); /* b: the newest body of the cluster r */
+void xds_dns_set(
+	struct mt_xds *x, struct xds_res *r, const struct xds_body *b); /* `b` is the newest */
 void xds_dns_free(struct xds_res *r);
 void xds_dns_turn(struct mt_xds *x);
 /*
