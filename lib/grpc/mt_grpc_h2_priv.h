@@ -41,7 +41,7 @@ struct mt_grpc {
 	uint64_t now; /* of the last mt_grpc_turn() */
 
 	/* Attempts to connect: servers in the configured order, and all addresses of each. */
-	uint32_t server, tried; /* tried: attempts since mt_grpc_useful() */
+	uint32_t server, tried; /* tried: servers tried since mt_grpc_useful() */
 	struct mt_lookup *lookup;
 	struct mt_pipe_address addrs[MT_LOOKUP_ADDRS];
 	uint32_t n_addrs, addr;

@@ -20,7 +20,7 @@ struct mt_name {
 	bool asked;    /* used by the active load, or by one since that was refused */
 	uint32_t held;
 	uint64_t
-		answers; /* value of t->answers when its own last was new or changed; 0: none yet */
+		answers; /* value of t->answers at its last answer that was new or changed; 0: none */
 	struct mt_addr addrs[MT_LOOKUP_ADDRS];
 	uint32_t n;
 	char why[128];

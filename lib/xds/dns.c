@@ -151,7 +151,7 @@ static void renew(struct xds_dns *d)
 	xds_touch(d->x);
 }
 
-/* ---- looking up ------------------------------------------------------------------------------ */
+/* ---- lookups --------------------------------------------------------------------------------- */
 
 /* Releases the names. The table keeps those that others hold as well. */
 static void release(struct xds_dns *d)

@@ -163,7 +163,7 @@ static const char *source_state(const struct mt_xds *x)
 	return !up ? "not connected" : synced ? "synced" : "waiting for answers";
 }
 
-/* Number of requested resources that are not active, rejected or removed. */
+/* Number of requested resources that are still missing: neither active nor rejected nor gone. */
 static uint32_t unanswered(const struct mt_xds *x)
 {
 	uint32_t n = 0;

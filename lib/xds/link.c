@@ -121,10 +121,7 @@ static void give_up_unreadable(struct xds_link *l, uint64_t before)
 	over(l, why);
 }
 
-/*
- * Reopens a stream on which a request could not be sent, because its subscriptions are no longer
- * complete.
- */
+/* Reopens a stream on which a request could not be sent: nothing more is sent or received on it. */
 static void give_up_deaf(struct xds_link *l)
 {
 	if (!l->call || mt_ads_is_up(l->ads))
@@ -346,8 +343,8 @@ static struct xds_link *link_for(
 }
 
 /*
- * True if `r` is subscribed to by name: on demand, only after a call requested it; else if not
- * wildcard.
+ * True if `r` is subscribed to by name. An on-demand resource is only after it was requested
+ * (asked_at).
  */
 static bool is_asked_by_name(const struct mt_xds *x, const struct xds_res *r)
 {

@@ -6,12 +6,12 @@
  * after a restart.
  *
  *	struct mt_xds *x = mt_xds_new(&conf, now);	(reads the state file)
- *	mt_xds_share(x, model);				(with every load)
+ *	mt_xds_share(x, model);				(with every load of the configuration)
  *	mt_xds_start(x, ...);				(connects from here on)
  *	if (mt_xds_turn(x, now)) load again;		(call often: drives all timers)
  *
- * Control thread only. No call blocks, except to read the state file, and to write it if
- * env.service is NULL.
+ * Control thread only. No call blocks, except to read the state file (mt_xds_new()) or to write it
+ * (mt_xds_free(); any call if env.service is NULL).
  */
 #pragma once
 
@@ -176,7 +176,10 @@ struct mt_xds_info {
 	const char *kept_path;	   /* NULL: none */
 	const char *const *unused; /* bootstrap fields without effect */
 	uint32_t n_unused;
-	/* On-demand discovery: n_named were never requested by a call, n_asked are. */
+	/*
+	 * On-demand discovery. n_named: names that no call has requested; n_asked: names that calls
+	 * have.
+	 */
 	bool on_demand;
 	uint32_t n_named, n_asked;
 	struct mt_xds_demand_stats demand;

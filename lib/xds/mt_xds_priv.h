@@ -351,7 +351,7 @@ void xds_judge_forget(struct xds_link *l);
 int xds_links_start(struct mt_xds *x);
 void xds_links_stop(struct mt_xds *x);
 void xds_links_turn(struct mt_xds *x);
-/* Subscribes to a referenced resource on the stream of r->server; unsubscribes. */
+/* Subscribes to a referenced resource on the stream of r->server, or unsubscribes from it. */
 void xds_ask(struct mt_xds *x, struct xds_res *r);
 void xds_unask(struct xds_res *r);
 /* After a response of the type: confirms announced resources that the server did not mention. */

@@ -5,8 +5,9 @@
  * clusters, a listener with its route table and clusters. A resource that a server has removed
  * leaves when no active or pending resource references it.
  *
- * A pass goes through the types in this order and checks only waiting resources (struct
- * xds_waiting). It checks all resources if some are gone, unconfirmed or have a TTL.
+ * A pass goes through the referenced types before the types that reference them. It checks only
+ * waiting resources (struct xds_waiting), or all resources if some are gone, unconfirmed or have a
+ * TTL.
  */
 #include "mt_xds_priv.h"
 
