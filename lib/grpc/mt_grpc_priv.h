@@ -51,7 +51,7 @@ SSL_CTX *mt_tls_context(const struct mt_grpc_tls *t, struct mt_err *e);
 SSL *mt_tls_session(SSL_CTX *ctx, const struct mt_grpc_tls *t, int fd);
 /*
  * Checks the server after the handshake. Returns 0; -EACCES without a certificate or without one of
- * t->sans; -EPROTO if the server did not select h2. Sets *e.
+ * t->sans; -EPROTO if the server did not select h2 (not checked with t->istio). Sets *e.
  */
 int mt_tls_check_peer(SSL *ssl, const struct mt_grpc_tls *t, struct mt_err *e);
 /*

@@ -5,7 +5,7 @@
 #define TLS_URL	 "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"
 #define HTTP_URL "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
-/* Whom we trust, who we are, and whom we expect. */
+/* Builds the TLS context: our certificate, trusted roots, and the expected server name. */
 static json_t *tls_context(const struct mt_bootstrap_facts *f)
 {
 	json_t *certificate = json_pack("{s:{s:s}, s:{s:s}}", "certificate_chain", "filename",

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #define NEW_BUNDLE "make the bundle anew: istioctl x workload entry configure -f GROUP.yaml -o DIR"
-#define LABEL_MAX  63 /* of a Kubernetes name that is a DNS label (RFC 1123 §2.1) */
+#define LABEL_MAX  63 /* length of a DNS label, as Kubernetes names are (RFC 1123 §2.1) */
 
 int mt_find(struct mt_finding *f, const char *file, uint32_t line, const char *field,
 	const char *remedy, const char *fmt, ...)
@@ -31,9 +31,9 @@ int mt_find(struct mt_finding *f, const char *file, uint32_t line, const char *f
 	return -EINVAL;
 }
 
-/* ---- reading -------------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
-/* One file of the bundle; *text is the caller's and never NULL after 0. */
+/* Reads a file of the bundle. After 0 *text is not NULL; the caller frees it. */
 static int read_file(
 	struct mt_bundle *b, const char *name, char **text, size_t *len, struct mt_finding *f)
 {
@@ -123,7 +123,7 @@ static int read_token(struct mt_bundle *b, struct mt_finding *f)
 		"it is empty");
 }
 
-/* ---- what must stand in cluster.env ---------------------------------------------------------------- */
+/* ---- checks of cluster.env ------------------------------------------------------------------- */
 
 static bool is_dns_label(const char *s)
 {
@@ -137,7 +137,10 @@ static bool is_dns_label(const char *s)
 	return true;
 }
 
-/* Dot-divided labels: service accounts, trust domains (of the SPIFFE ID; '_' is allowed there). */
+/*
+ * True for labels separated by dots, as in service accounts and trust domains (SPIFFE IDs allow '_'
+ * there).
+ */
 static bool is_dns_name(const char *s)
 {
 	if (!*s || strlen(s) > 253 || *s == '.' || s[strlen(s) - 1] == '.' || strstr(s, ".."))
@@ -160,7 +163,7 @@ static int bad_env(
 		row->value, what);
 }
 
-/* Texts in an object: "ISTIO_METAJSON_LABELS". */
+/* Checks that ISTIO_METAJSON_LABELS is a JSON object of strings. */
 static int check_labels(const struct mt_bundle *b, struct mt_finding *f)
 {
 	const struct mt_env_row *row = mt_env_row(&b->env, "ISTIO_METAJSON_LABELS");
@@ -177,7 +180,7 @@ static int check_labels(const struct mt_bundle *b, struct mt_finding *f)
 	return ok ? 0 : bad_env(b, row->key, f, "JSON object of texts");
 }
 
-/* Files of two bundles in one directory. */
+/* Checks that the files are not from two bundles: common values must be the same. */
 static int check_agreement(const struct mt_bundle *b, struct mt_finding *f)
 {
 	static const char *const keys[] = {"POD_NAMESPACE", "SERVICE_ACCOUNT",
@@ -214,7 +217,7 @@ static int check_env(struct mt_bundle *b, struct mt_finding *f)
 		return bad_env(b, "ISTIO_META_WORKLOAD_NAME", f, "name of a workload");
 	if (!is_dns_name(b->trust_domain))
 		return bad_env(b, "TRUST_DOMAIN", f, "trust domain");
-	/* It goes into the node's id, and istiod takes no id without one. */
+	/* The address becomes part of the node id, and istiod rejects an id without one. */
 	if (ip && *ip && mt_addr_parse(ip, &a))
 		return bad_env(b, "ISTIO_SVC_IP", f, "address");
 	snprintf(b->spiffe, sizeof(b->spiffe), "spiffe://%s/ns/%s/sa/%s", b->trust_domain,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What can be said of a bundle's parts without asking anybody. */
+/* Checks of a bundle that need no connection. */
 #include "mt_bundle.h"
 
 #include "mt_cert.h"
@@ -8,12 +8,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#define AUDIENCE    "istio-ca" /* what istiod expects of a workload's token */
+#define AUDIENCE    "istio-ca" /* that istiod requires of a workload's token */
 #define K8S_SUBJECT "system:serviceaccount:"
 #define NEW_TOKEN                                                                                  \
 	"kubectl create token %s -n %s --audience istio-ca > istio-token, or make the bundle anew"
 
-/* ---- address -------------------------------------------------------------------------------------- */
+/* ---- address --------------------------------------------------------------------------------- */
 
 static int bad_address(const struct mt_bundle *b, const char *text, bool ca, struct mt_finding *f)
 {
@@ -50,7 +50,7 @@ int mt_bundle_check_address(struct mt_bundle *b, struct mt_finding *f)
 	return 0;
 }
 
-/* ---- roots ---------------------------------------------------------------------------------------- */
+/* ---- roots ----------------------------------------------------------------------------------- */
 
 int mt_bundle_check_roots(struct mt_bundle *b, int64_t now, struct mt_finding *f)
 {
@@ -76,7 +76,7 @@ int mt_bundle_check_roots(struct mt_bundle *b, int64_t now, struct mt_finding *f
 		c.subject, mt_time_words(c.not_after, when, sizeof(when)));
 }
 
-/* ---- token ---------------------------------------------------------------------------------------- */
+/* ---- token ----------------------------------------------------------------------------------- */
 
 static int bad_token(
 	const struct mt_bundle *b, struct mt_finding *f, const char *field, const char *words)
@@ -108,7 +108,7 @@ static int check_subject(const struct mt_bundle *b, struct mt_finding *f)
 
 	if (!b->jwt.subject[0])
 		return bad_token(b, f, "sub", "the token does not say whom it is for");
-	/* Tokens of other issuers name their subjects as they like; only the server knows. */
+	/* Other issuers have other forms of subjects, which only the server can check. */
 	if (strncmp(b->jwt.subject, K8S_SUBJECT, strlen(K8S_SUBJECT)) != 0)
 		return 0;
 	snprintf(want, sizeof(want), K8S_SUBJECT "%s:%s", b->namespace, b->service_account);

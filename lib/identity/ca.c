@@ -12,7 +12,7 @@
 #include <string.h>
 
 #define METHOD	    "/istio.v1.auth.IstioCertificateService/CreateCertificate"
-#define MESSAGE_MAX (1u << 20) /* of an answer: a chain has a few KB */
+#define MESSAGE_MAX (1u << 20) /* bytes of a response; a chain has a few KB */
 #define MEMORY_MAX  (4u << 20)
 #define BEARER	    "Bearer "
 
@@ -22,9 +22,9 @@ struct mt_ca {
 	struct mt_grpc_stream *call;
 	struct mt_grpc_header headers[2];
 	char *authorization, *csr, *key, *chain;
-	char *answer; /* all certificates of it, also the roots */
+	char *answer; /* all certificates of the response, with the roots */
 	enum mt_ca_state state;
-	int status; /* of the call; -1: there was none */
+	int status; /* gRPC status of the call; -1: no call */
 	struct mt_err why;
 };
 
@@ -37,9 +37,9 @@ static void fail(struct mt_ca *ca, int status, const char *words)
 	mt_err(&ca->why, 0, "%s", words);
 }
 
-/* ---- the call ------------------------------------------------------------------------------------- */
+/* ---- the call -------------------------------------------------------------------------------- */
 
-/* The texts of a list, one behind the other. */
+/* Concatenates the texts, each with a newline; the caller frees the result. */
 static char *joined(char *const *texts, size_t n)
 {
 	size_t size = 1, at = 0;
@@ -127,7 +127,7 @@ static void on_down(void *arg, const char *why)
 
 static const struct mt_grpc_events channel_events = {.up = on_up, .down = on_down};
 
-/* ---- the owner's side ----------------------------------------------------------------------------- */
+/* ---- interface ------------------------------------------------------------------------------- */
 
 static int prepare(struct mt_ca *ca, uint32_t *n_headers, struct mt_err *e)
 {

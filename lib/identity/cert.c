@@ -8,7 +8,7 @@
 #include <string.h>
 #include <time.h>
 
-/* ---- what a certificate says ---------------------------------------------------------------------- */
+/* ---- content of a certificate ---------------------------------------------------------------- */
 
 static void name_words(const X509_NAME *name, char *buf, size_t size)
 {
@@ -53,7 +53,7 @@ void mt_cert_describe(X509 *x, struct mt_cert *out)
 	mt_x509_names(x, MT_X509_ALL, add_name, out);
 }
 
-/* ---- PEM texts ------------------------------------------------------------------------------------ */
+/* ---- PEM texts ------------------------------------------------------------------------------- */
 
 uint32_t mt_cert_count(const char *pem)
 {
@@ -79,7 +79,7 @@ int mt_cert_read(const char *pem, uint32_t which, struct mt_cert *out, struct mt
 	return rc;
 }
 
-/* ---- whether they belong together ------------------------------------------------------------------ */
+/* ---- verification ---------------------------------------------------------------------------- */
 
 int mt_cert_fits(const char *chain, const char *key, struct mt_err *e)
 {
@@ -129,7 +129,7 @@ int mt_cert_trusted(const char *chain, const char *roots, int64_t at, struct mt_
 		rc = mt_err(e, -EACCES, "no memory");
 	} else {
 		X509_STORE_CTX_set_time(ctx, 0, (time_t)at);
-		/* A root may be an intermediate authority: who put it there trusts it. */
+		/* A root may be an intermediate CA: the operator trusts it explicitly. */
 		X509_STORE_CTX_set_flags(ctx, X509_V_FLAG_PARTIAL_CHAIN);
 		if (mt_crypto_verify(ctx) != 1)
 			rc = mt_err(e, -EACCES, "%s",
@@ -142,7 +142,7 @@ int mt_cert_trusted(const char *chain, const char *roots, int64_t at, struct mt_
 	return rc;
 }
 
-/* ---- times in words ------------------------------------------------------------------------------- */
+/* ---- texts for times ------------------------------------------------------------------------- */
 
 const char *mt_time_words(int64_t unix_s, char *buf, size_t size)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who this machine is, by files that somebody else writes. */
+/* Identity from a directory of files that another process renews. */
 #include "mt_identity_source_priv.h"
 
 #include "mt_file.h"
@@ -12,33 +12,33 @@
 #include <sys/stat.h>
 
 #define LOOK_NS	   (500 * MT_MSEC)
-#define LOOK_AGAIN 3 /* times of files are coarse: a change is looked at again, whatever they say */
+#define LOOK_AGAIN 3 /* file times are coarse: more reads after a change, even with equal times */
 #define FILES	   4
 #define CRL	   3
 
 static const char *const names[FILES] = {MT_IDENTITY_SOURCE_CHAIN, MT_IDENTITY_SOURCE_KEY,
 	MT_IDENTITY_SOURCE_ROOTS, MT_IDENTITY_SOURCE_CRL};
 
-/* What is read, and by what; the task's alone between submit and done. */
+/* State of the reads. Only the task uses it between submission and done(). */
 struct reading {
 	struct mt_task task;
-	struct directory *src; /* control thread; NULL: it is gone */
+	struct directory *src; /* control thread only; NULL: freed */
 	char *paths[FILES];
-	struct mt_secret_stamp stamps[FILES]; /* of what was read last */
+	struct mt_secret_stamp stamps[FILES]; /* of the files as last read */
 	unsigned int look_again;
-	struct mt_credential *found; /* NULL: nothing new, or it cannot be used */
+	struct mt_credential *found; /* NULL: not read, or unusable */
 	struct mt_err why, note;
 };
 
 struct directory {
 	struct mt_identity_source s;
-	struct mt_service *service; /* NULL: turns read by themselves */
+	struct mt_service *service; /* NULL: turns read the files themselves */
 	struct reading *reading;
 	bool under_way;
 	uint64_t next_look;
 };
 
-/* ---- on the service thread -------------------------------------------------------------------------- */
+/* ---- on the service thread ------------------------------------------------------------------- */
 
 static void look(const struct reading *r, struct mt_secret_stamp stamps[FILES])
 {
@@ -54,7 +54,7 @@ static bool same(const struct mt_secret_stamp *a, const struct mt_secret_stamp *
 	return true;
 }
 
-/* NUL bytes inside would hide what follows them from every PEM reader. */
+/* Reads a file. A NUL byte is an error, because a PEM reader would ignore what follows it. */
 static int read_text(const char *path, char **text, struct mt_err *e)
 {
 	size_t len;
@@ -65,7 +65,7 @@ static int read_text(const char *path, char **text, struct mt_err *e)
 	return rc;
 }
 
-/* A key is its owner's: who else reads it is told of, and it is used, as its owner wants. */
+/* Warns if other users can access the key. It is used all the same, because its owner decides. */
 static void look_at_mode(struct reading *r)
 {
 	struct stat st;
@@ -122,13 +122,13 @@ static int run(struct mt_task *t)
 	memcpy(r->stamps, before, sizeof(before));
 	if (same(before, after))
 		return 0;
-	/* Files of two generations, perhaps: the next look sees that they have changed. */
+	/* The files may be of two generations: read again, because the next stamps differ. */
 	mt_credential_drop(r->found);
 	r->found = NULL;
 	return -EAGAIN;
 }
 
-/* ---- on the control thread --------------------------------------------------------------------------- */
+/* ---- on the control thread ------------------------------------------------------------------- */
 
 static void reading_free(struct reading *r)
 {
@@ -150,12 +150,12 @@ static void done(struct mt_task *t, int rc)
 		return;
 	}
 	d->under_way = false;
-	/* Of what is between two generations nothing is told: soon there is one. */
+	/* Nothing new, or files that changed during the read: keep the last result. */
 	if (rc)
 		return;
 	d->s.note = r->note;
 	(void)mt_identity_source_take(&d->s, found, &r->why, r->paths[0]);
-	/* An expired one is looked at again, as one that cannot be read. */
+	/* The task reads files again while there is an error, for example an expiry. */
 	r->why = d->s.why;
 }
 
@@ -167,7 +167,7 @@ static struct reading *reading_new(struct directory *src, const char *dir)
 		return NULL;
 	r->task = (struct mt_task){.run = run, .done = done};
 	r->src = src;
-	r->look_again = 1; /* files that are not there look as files that were never read */
+	r->look_again = 1; /* missing files have the same stamps as files never read */
 	for (int i = 0; i < FILES; i++)
 		if (asprintf(&r->paths[i], "%s/%s", dir, names[i]) < 0) {
 			r->paths[i] = NULL;
@@ -186,7 +186,7 @@ static void directory_free(struct mt_identity_source *src)
 {
 	struct directory *d = (struct directory *)src;
 
-	/* What is under way is the task's own, and ends with it. */
+	/* A read in progress owns `reading`, and done() frees it. */
 	d->reading->src = NULL;
 	if (!d->under_way)
 		reading_free(d->reading);
@@ -201,7 +201,7 @@ static void turn(struct mt_identity_source *src, uint64_t now)
 		return;
 	d->next_look = now + LOOK_NS;
 	d->under_way = true;
-	/* Too many tasks: at the next look. */
+	/* If the queue is full, the next check tries again. */
 	if (mt_service_submit(d->service, &d->reading->task))
 		d->under_way = false;
 }

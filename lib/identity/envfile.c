@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cluster.env: assignments that a shell would read. What would run something is refused, not run. */
+/* Parser of cluster.env: shell assignments. Expansions and commands are errors; nothing is run. */
 #include "mt_bundle.h"
 
 #include <ctype.h>
@@ -13,7 +13,7 @@
 struct reader {
 	const char *p, *end;
 	uint32_t line;
-	char *out; /* room for the rest of the text */
+	char *out; /* output buffer: has space for the rest of the text */
 	struct mt_finding *f;
 };
 
@@ -43,7 +43,7 @@ static int quoted(struct reader *r, const char *key, char quote)
 	return 0;
 }
 
-/* The value, with its quotes and escapes taken away, to the end of the word. */
+/* Copies the value up to the end of the word, without quotes and escapes. */
 static int value(struct reader *r, const char *key)
 {
 	int rc = 0;
@@ -83,7 +83,7 @@ static void next_line(struct reader *r)
 	r->line++;
 }
 
-/* KEY=VALUE; the key is copied to the output as well. */
+/* Parses KEY=VALUE; key and value are copied to the output buffer. */
 static int assignment(struct reader *r, struct mt_env_row *row)
 {
 	const char *from;
@@ -121,7 +121,10 @@ int mt_env_parse(struct mt_region *region, const char *text, size_t len, struct 
 	*out = (struct mt_env){0};
 	if (memchr(text, '\0', len))
 		return bad(&r, "", "the file holds NUL bytes: not text");
-	/* A key and its value end in one byte more each than the text has for them: '=' and the line's end. */
+	/*
+	 * The NULs of key and value replace '=' and the end of the line, which the last line may
+	 * lack.
+	 */
 	r.out = mt_region_alloc(region, len + 2);
 	if (!r.out)
 		return bad(&r, "", "no memory");
@@ -143,7 +146,7 @@ int mt_env_parse(struct mt_region *region, const char *text, size_t len, struct 
 	return 0;
 }
 
-/* Of several assignments the last one counts, as in a shell. */
+/* As in a shell, the last of several assignments counts. */
 const struct mt_env_row *mt_env_row(const struct mt_env *env, const char *key)
 {
 	for (uint32_t i = env->n; i-- > 0;)

@@ -8,7 +8,7 @@
 #define FILE_NAME "hosts"
 #define ROWS_MAX  1000
 
-/* The next word of a line; NULL: there is none. */
+/* Takes the next word of a line and terminates it; NULL: none. */
 static char *word(char **line)
 {
 	char *w = *line + strspn(*line, " \t\r");

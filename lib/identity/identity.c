@@ -13,32 +13,32 @@
 #include <string.h>
 
 #define ROOM	      "identity"
-#define SAVE_AGAIN_NS (60 * MT_SEC) /* when the disk was full */
+#define SAVE_AGAIN_NS (60 * MT_SEC) /* after a failed write */
 
 struct mt_identity {
 	struct mt_fds *fds;
 	struct mt_resolver *names;
 	struct mt_secrets *secrets;
 	struct mt_identity_conf conf;
-	char *pem_path, *token_path, *root_path; /* of the directory */
-	char *pair_name, *root_name;		 /* the files as secrets */
+	char *pem_path, *token_path, *root_path; /* in the directory */
+	char *pair_name, *root_name;		 /* names of the files in mt_secrets */
 	struct mt_renew renew;
-	uint64_t seen, seen_roots; /* serials of what was taken over from the files */
+	uint64_t seen, seen_roots; /* serials of the versions last taken from the files */
 
-	/* While a certificate is asked for. */
+	/* While a request is in progress. */
 	struct mt_ca *ca;
 	struct mt_grpc_tls tls;
-	const struct mt_secret *shown, *trusted; /* what `tls` points into */
+	const struct mt_secret *shown, *trusted; /* secrets whose texts `tls` points to */
 	const char *server, *san;
 	char *token;
 
-	/* What is not written yet, nor on its way. */
+	/* Writes of the files. unsaved: a write is due; writing: one is in progress. */
 	struct mt_service *service;
 	bool unsaved, told_unsaved, writing;
 	uint64_t save_at, now;
 };
 
-/* ---- taking over ---------------------------------------------------------------------------------- */
+/* ---- files ----------------------------------------------------------------------------------- */
 
 static void take_roots(struct mt_identity *id)
 {
@@ -53,7 +53,7 @@ static void take_roots(struct mt_identity *id)
 	mt_secret_drop(roots);
 }
 
-/* What the files say, when it is news. */
+/* Publishes new versions of the files as the secrets "default" and "ROOTCA". */
 static void take_files(struct mt_identity *id, struct mt_rand *rng)
 {
 	struct mt_err e;
@@ -71,7 +71,7 @@ static void take_files(struct mt_identity *id, struct mt_rand *rng)
 	mt_secret_drop(pair);
 }
 
-/* Both files, as the secrets are when it is made. */
+/* Task that writes both files, with copies of the secrets. */
 struct writing {
 	struct mt_task task;
 	struct mt_identity *id;
@@ -94,7 +94,7 @@ static void free_writing(struct writing *w)
 static int write_files(struct mt_task *t)
 {
 	struct writing *w = mt_container_of(t, struct writing, task);
-	/* Roots first: who finds the new pair must be able to check it. */
+	/* Roots first, so that a reader of the new pair can verify it. */
 	int rc = mt_file_replace(w->root_path, w->roots, strlen(w->roots), 0600, &w->why);
 
 	return rc ? rc : mt_identity_save(w->pem_path, w->chain, w->key, &w->why);
@@ -102,7 +102,7 @@ static int write_files(struct mt_task *t)
 
 static void not_saved(struct mt_identity *id, const char *why)
 {
-	/* It is used all the same; only a restart would not find it. */
+	/* The certificate is in use all the same; only a restart would not find it. */
 	if (!id->told_unsaved)
 		mt_log(MT_LOG_WARN, ROOM, "the new certificate is used, but not kept: %s", why);
 	id->unsaved = id->told_unsaved = true;
@@ -122,7 +122,7 @@ static void were_written(struct mt_task *t, int rc)
 	free_writing(w);
 }
 
-/* NULL: no memory, or there is nothing to write. */
+/* Creates the task; NULL: no memory, or no certificate or roots. */
 static struct writing *writing_of(struct mt_identity *id, struct mt_err *e)
 {
 	const struct mt_secret *pair = mt_secrets_hold(id->secrets, MT_SECRET_IDENTITY, e);
@@ -145,7 +145,7 @@ static struct writing *writing_of(struct mt_identity *id, struct mt_err *e)
 	return NULL;
 }
 
-/* A newer one that comes meanwhile is written behind this one. */
+/* Writes the files. If a write is in progress, `unsaved` causes another one after it. */
 static void save(struct mt_identity *id)
 {
 	struct mt_err e = {"no memory"};
@@ -168,7 +168,7 @@ static void save(struct mt_identity *id)
 	}
 }
 
-/* ---- asking --------------------------------------------------------------------------------------- */
+/* ---- requests for certificates --------------------------------------------------------------- */
 
 static void forget_request(struct mt_identity *id)
 {
@@ -188,7 +188,7 @@ static void failed(struct mt_identity *id, uint64_t now, struct mt_rand *rng, co
 	forget_request(id);
 }
 
-/* A token that is there and not expired. */
+/* Reads the token; NULL with *e if there is none or it has expired. The caller wipes it. */
 static char *read_token(const struct mt_identity *id, int64_t wall, struct mt_err *e)
 {
 	struct mt_jwt t;
@@ -209,8 +209,9 @@ static char *read_token(const struct mt_identity *id, int64_t wall, struct mt_er
 }
 
 /*
- * A certificate that is valid speaks for us, as tokens live for an hour and certificates for a day; after a failure
- * the token has its turn, if there is one. False with *e: there is neither.
+ * Chooses how to authenticate: by the certificate while it is valid, because tokens live for an
+ * hour and certificates for a day. After each odd number of failures it tries the token, if there
+ * is one. Returns false with *e if there is neither, or no roots.
  */
 static bool choose_credentials(struct mt_identity *id, int64_t wall, struct mt_err *e)
 {
@@ -283,7 +284,7 @@ static void issued(struct mt_identity *id, uint64_t now, int64_t wall, struct mt
 	free(more);
 }
 
-/* ---- the owner's side ----------------------------------------------------------------------------- */
+/* ---- interface ------------------------------------------------------------------------------- */
 
 void mt_identity_turn(struct mt_identity *id, uint64_t now, uint64_t wall_ns, struct mt_rand *rng)
 {
@@ -303,7 +304,7 @@ void mt_identity_turn(struct mt_identity *id, uint64_t now, uint64_t wall_ns, st
 	if (mt_renew_turn(&id->renew, now, wall, rng))
 		ask(id, now, wall, rng);
 	else if (id->ca && id->renew.state != MT_RENEW_ASKING)
-		forget_request(id); /* it has failed by its time */
+		forget_request(id); /* it timed out */
 	if (id->unsaved && now >= id->save_at)
 		save(id);
 }
@@ -339,7 +340,7 @@ void mt_identity_free(struct mt_identity *id)
 	free(id);
 }
 
-/* All texts that are made of the directory's name. */
+/* Builds paths and secret names from the directory's name. */
 static bool name_files(struct mt_identity *id, const char *dir)
 {
 	return asprintf(&id->pem_path, "%s/" MT_IDENTITY_FILE, dir) >= 0 &&

@@ -27,7 +27,7 @@ struct field {
 static const struct field fields[] = {
 	FIELD(ca, true), FIELD(server_name, true), FIELD(uri, true), FIELD(cluster_id, false)};
 
-/* Written by who joined with a ttl; later ones are asked for with the same. */
+/* Reads the lifetime that `meltemi join` was given, if any; renewals request the same. */
 static int read_ttl(const json_t *o, uint32_t *ttl, struct mt_err *e)
 {
 	const json_t *v = json_object_get(o, "ttl_s");

@@ -7,7 +7,7 @@
 #include <openssl/evp.h>
 #include <string.h>
 
-/* ---- base64url without padding (RFC 7515, appendix C) ------------------------------------------------ */
+/* ---- base64url without padding (RFC 7515, appendix C) ---------------------------------------- */
 
 static bool is_base64url(const char *p, size_t len)
 {
@@ -22,14 +22,14 @@ static bool is_base64url(const char *p, size_t len)
 }
 
 /*
- * Bytes written to `out`, which has room for (len + 3) / 4 * 3; negative: no base64url. `as64` has room for
- * len + 4: the text in the letters and with the padding of plain base64.
+ * Decodes base64url to `out` of (len + 3) / 4 * 3 bytes. Returns the length; negative: invalid.
+ * `as64` is a buffer of len + 4 bytes for the text as plain base64 with padding.
  */
 static ssize_t decode(const char *in, size_t len, char *as64, char *out)
 {
 	size_t pad = (4 - len % 4) % 4;
 
-	/* OpenSSL would pass over blanks and '-' at both ends. */
+	/* Check first, because OpenSSL ignores blanks and '-' at both ends. */
 	if (pad == 3 || !is_base64url(in, len))
 		return -EINVAL;
 	for (size_t i = 0; i < len; i++)
@@ -40,7 +40,7 @@ static ssize_t decode(const char *in, size_t len, char *as64, char *out)
 	       (ssize_t)pad;
 }
 
-/* A part of the token as a JSON object; NULL with *e set. */
+/* Decodes a part of the token as a JSON object; NULL with *e set. */
 static json_t *object(const char *part, size_t len, const char *what, struct mt_err *e)
 {
 	size_t size = len + 4;
@@ -66,7 +66,7 @@ static json_t *object(const char *part, size_t len, const char *what, struct mt_
 	return o;
 }
 
-/* ---- claims --------------------------------------------------------------------------------------- */
+/* ---- claims ---------------------------------------------------------------------------------- */
 
 static void text_claim(const json_t *o, const char *name, char *out, size_t size)
 {
@@ -75,7 +75,10 @@ static void text_claim(const json_t *o, const char *name, char *out, size_t size
 	snprintf(out, size, "%s", s ? s : "");
 }
 
-/* NumericDate (RFC 7519 §2) may have a fraction; what no calendar reaches counts as not said. */
+/*
+ * Reads a NumericDate (RFC 7519 §2), which may have a fraction; 0 if absent or not within 0 and
+ * 10^12.
+ */
 static int64_t time_claim(const json_t *o, const char *name)
 {
 	double v = json_number_value(json_object_get(o, name));

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mesh.yaml: Istio's MeshConfig, of which a machine needs the control plane's addresses. */
+/*
+ * Parser of mesh.yaml (Istio's MeshConfig): the addresses of the control plane, and proxyMetadata.
+ */
 #include "mt_bundle.h"
 #include "mt_yaml.h"
 
@@ -23,7 +25,7 @@ static int bad(struct reader *r, const struct mt_ynode *n, const char *field, co
 	return r->rc;
 }
 
-/* A text of the map; NULL: not there, or *r->rc says why not. */
+/* Returns a non-empty scalar of the map; NULL: absent, or an error with r->rc set. */
 static const char *text(struct reader *r, const struct mt_ynode *map, const char *key,
 	const char *field, uint32_t *line)
 {

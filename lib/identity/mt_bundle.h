@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The files that `istioctl x workload entry configure` writes for a machine outside the cluster: cluster.env,
- * mesh.yaml, root-cert.pem, istio-token and hosts. Read and checked as far as they go by themselves, with file,
- * line and field of what is wrong. Nothing here opens a connection.
+ * Reads and checks the files that `istioctl x workload entry configure` writes for a machine
+ * outside the cluster: cluster.env, mesh.yaml, root-cert.pem, istio-token and hosts. An error has
+ * file, line and field. Nothing here opens a connection.
  */
 #pragma once
 
@@ -10,7 +10,7 @@
 #include "mt_jwt.h"
 #include "mt_region.h"
 
-/* The ports of Istio's control plane that are met here. */
+/* Istio's default address of the control plane. */
 #define MT_ISTIOD_DEFAULT "istiod.istio-system.svc:15012"
 
 /* An assignment of cluster.env, unquoted. */
@@ -36,40 +36,43 @@ struct mt_hosts {
 	uint32_t n;
 };
 
-/* What is wrong, for people: one clause, and what to do. */
+/* An error for the operator: one clause, and what to do. */
 struct mt_finding {
-	char file[32];	/* of the bundle; "" none */
+	char file[32];	/* of the bundle; "": none */
 	uint32_t line;	/* 0: the file as a whole */
-	char field[64]; /* "POD_NAMESPACE", "defaultConfig.discoveryAddress"; "" none */
+	char field[64]; /* "POD_NAMESPACE", "defaultConfig.discoveryAddress"; "": none */
 	char words[512];
 	char remedy[400];
 };
 
-/* Shell assignments, as cluster.env has them (POSIX shell §2.2, quoting, without expansions). 0; -EINVAL with *f. */
+/*
+ * Parses cluster.env: shell assignments with quoting (POSIX shell §2.2) and without expansions.
+ * Returns 0, or -EINVAL with *f.
+ */
 int mt_env_parse(struct mt_region *region, const char *text, size_t len, struct mt_env *out,
 	struct mt_finding *f);
-/* The value; NULL: there is none. */
+/* Return the value or row of a key; NULL: there is none. */
 const char *mt_env_get(const struct mt_env *env, const char *key);
 const struct mt_env_row *mt_env_row(const struct mt_env *env, const char *key);
 
-/* hosts(5). 0; -EINVAL with *f. */
+/* Parses a file in the format of hosts(5). Returns 0, or -EINVAL with *f. */
 int mt_hosts_parse(struct mt_region *region, const char *text, size_t len, struct mt_hosts *out,
 	struct mt_finding *f);
 const struct mt_host_row *mt_hosts_find(const struct mt_hosts *hosts, const char *name);
 
-/* mesh.yaml, as far as it matters here. */
+/* The fields of mesh.yaml that are used. */
 struct mt_mesh_file {
-	const char *discovery, *ca; /* "host:port"; NULL: not said */
+	const char *discovery, *ca; /* "host:port"; NULL: not set */
 	uint32_t discovery_line, ca_line;
 	struct mt_env metadata; /* proxyMetadata */
 };
 
-/* 0; -EINVAL with *f. */
+/* Parses mesh.yaml. Returns 0, or -EINVAL with *f. */
 int mt_mesh_parse(struct mt_region *region, const char *text, size_t len, struct mt_mesh_file *out,
 	struct mt_finding *f);
 
 struct mt_bundle {
-	struct mt_region region; /* of everything below but the token */
+	struct mt_region region; /* memory of everything below except the token */
 	const char *dir;
 	struct mt_env env;
 	struct mt_mesh_file mesh;
@@ -82,22 +85,29 @@ struct mt_bundle {
 	char host[256];		    /* of `discovery` */
 	uint16_t port;
 	const char *namespace, *service_account, *trust_domain, *workload;
-	char spiffe[256]; /* who this machine will be */
-	char note[256];	  /* what is odd and no error; "" nothing */
+	char spiffe[256]; /* SPIFFE ID that this machine will have */
+	char note[256];	  /* warning; "": none */
 };
 
-/* Reads all files and checks each by itself. 0, or -errno with *f; mt_bundle_free() in both cases. */
+/*
+ * Reads all files, checks each by itself, and checks that they agree. Returns 0, or -errno with *f.
+ * Call mt_bundle_free() in both cases.
+ */
 int mt_bundle_read(struct mt_bundle *b, const char *dir, struct mt_finding *f);
 void mt_bundle_free(struct mt_bundle *b);
 
 /*
- * What can be said of the parts without asking anybody: where to connect, the roots, the token. `now` is Unix, s.
- * 0, or -EINVAL with *f. The address comes before the others.
+ * Check the addresses, roots and token of a bundle without a connection. `now` is Unix time, s.
+ * Return 0, or -EINVAL with *f. Call mt_bundle_check_address() first; it sets `discovery`, `ca`,
+ * `host` and `port`.
  */
 int mt_bundle_check_address(struct mt_bundle *b, struct mt_finding *f);
 int mt_bundle_check_roots(struct mt_bundle *b, int64_t now, struct mt_finding *f);
 int mt_bundle_check_token(struct mt_bundle *b, int64_t now, struct mt_finding *f);
 
-/* Fills a finding; returns -EINVAL, so that it can stand in a return statement. Outside text is escaped. */
+/*
+ * Fills a finding, with control characters escaped. Always returns -EINVAL, for use in a return
+ * statement.
+ */
 int mt_find(struct mt_finding *f, const char *file, uint32_t line, const char *field,
 	const char *remedy, const char *fmt, ...) mt_printf(6, 7);

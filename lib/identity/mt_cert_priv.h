@@ -4,8 +4,8 @@
 #include "mt_cert.h"
 #include "mt_x509.h"
 
-/* More certificates of one text are not looked at. */
+/* Maximum number of certificates that are read of one text. */
 #define MT_CERT_TEXT 64
 
-/* What a certificate says. */
+/* Reads the content of a certificate. */
 void mt_cert_describe(X509 *x, struct mt_cert *out);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who this machine is, as somebody else on it keeps it fresh: in a directory of files, or over a socket. What cannot be used, or
- * does not belong together, is told, and the last good one goes on. Control thread only.
+ * Identity of this machine that another process renews, in a directory of files or over a socket. A
+ * new certificate that cannot be used is reported (mt_identity_source_why()), and the last good
+ * credential stays in use. Control thread only.
  */
 #pragma once
 
@@ -10,48 +11,69 @@
 #define MT_IDENTITY_SOURCE_CHAIN "cert-chain.pem"
 #define MT_IDENTITY_SOURCE_KEY	 "key.pem"
 #define MT_IDENTITY_SOURCE_ROOTS "root-cert.pem"
-#define MT_IDENTITY_SOURCE_CRL	 "ca-crl.pem" /* need not be there */
+#define MT_IDENTITY_SOURCE_CRL	 "ca-crl.pem" /* optional */
 
 struct mt_identity_source;
 struct mt_service;
 
-/* There is another credential, to be held anew. */
+/* Reports a new credential: hold it with mt_identity_source_hold(). */
 typedef void mt_identity_changed_fn(void *arg);
 
 /*
- * A directory with cert-chain.pem, key.pem and root-cert.pem, which may hold several roots; and ca-crl.pem where authorities
- * revoke what they have signed: without it nothing is revoked, with it each authority on the way to a root needs a list that is valid
- * (RFC 5280 §6.3). They are read on a service thread, twice a second, and are in use within 2 s of their replacement.
- * Reads nothing yet: the first turn does. `s` NULL: turns read by themselves, as before there is a loop. NULL: no memory.
+ * Creates a source for a directory with cert-chain.pem, key.pem, root-cert.pem (one or more roots)
+ * and, optionally, ca-crl.pem. Without ca-crl.pem nothing is revoked; with it each authority of a
+ * chain needs a valid revocation list (RFC 5280 §6.3).
+ *
+ * The files are checked twice a second on the service thread, and are in use within 2 s after they
+ * were replaced. The first turn starts to read. If `s` is NULL, turns read themselves, as before
+ * there is an event loop. NULL: no memory.
  */
 struct mt_identity_source *mt_identity_directory_new(
 	struct mt_service *s, const char *dir, mt_identity_changed_fn *fn, void *arg);
 /*
- * A unix socket on which an agent serves the secrets `secret` (NULL: "default") and "ROOTCA" (Envoy's secret discovery service, state of the
- * world), as istio-agent and SPIRE do. `node` is who asks, for the agent. Connects at the first turn, and again when it ends. NULL: no memory.
+ * Creates a source for an agent's unix socket (Envoy's secret discovery service, state of the
+ * world), such as istio-agent's or SPIRE's. The agent serves the secrets `secret` (NULL: "default")
+ * and "ROOTCA". `node` is the node id that the agent gets. The first turn connects; a connection
+ * that ends is reopened. NULL: no memory.
  */
 struct mt_identity_source *mt_identity_sds_new(const char *path, const char *secret,
 	const char *node, mt_identity_changed_fn *fn, void *arg);
 /*
- * Whom its certificates have to be for, before the first turn: "spiffe://...", copied, at most MT_CREDENTIAL_TEXT with its end. What is for
- * somebody else is told, and displaces nothing.
+ * Sets the SPIFFE ID that certificates must have: "spiffe://...", copied, at most
+ * MT_CREDENTIAL_TEXT bytes with the NUL. A certificate with another ID is reported and not used.
+ * Call before the first turn.
  */
 void mt_identity_source_claim(struct mt_identity_source *src, const char *principal);
-/* The same, of anybody's: 0; -EPERM with *e: whose it is. "": whoever's. */
+/*
+ * Checks the SPIFFE ID of any credential. Returns 0, or -EPERM with its ID in *e. `claim` "": any
+ * ID is allowed.
+ */
 int mt_identity_claimed(const struct mt_credential *c, const char *claim, struct mt_err *e);
-/* From now on files are read there; between turns without a thread. */
+/*
+ * Sets the service that reads files from now on. Call between turns, while the source has no
+ * service.
+ */
 void mt_identity_source_serve(struct mt_identity_source *src, struct mt_service *s);
-/* Also while it is read; what is held lives on. NULL is allowed. */
+/*
+ * Frees the source, also while files are read. Credentials that are held stay valid. NULL is
+ * allowed.
+ */
 void mt_identity_source_free(struct mt_identity_source *src);
 
-/* Time passes; `now` is monotonic, ns. Ten times a second; mt_service_turn() calls back. */
+/*
+ * Runs the source. Call ten times a second; `now` is monotonic, ns. Files that were read arrive by
+ * mt_service_turn().
+ */
 void mt_identity_source_turn(struct mt_identity_source *src, uint64_t now);
 
-/* The last good one, held for the caller; NULL: there was none yet. */
+/* Returns the last good credential, held for the caller; NULL: none yet. */
 struct mt_credential *mt_identity_source_hold(struct mt_identity_source *src);
-/* Grows with each credential; 0: there is none. */
+/* Returns a number that grows with each new credential; 0: none yet. */
 uint64_t mt_identity_source_serial(const struct mt_identity_source *src);
-/* Why what is there now is not what is used; "": it is. */
+/* Returns why the newest certificate is not used; "": it is used. */
 const char *mt_identity_source_why(const struct mt_identity_source *src);
-/* What is not good of what is used: others can read the key, nobody renews it; "": nothing. */
+/*
+ * Returns a warning about the credential in use: other users can read the key, or it is not
+ * renewed; "": none.
+ */
 const char *mt_identity_source_note(const struct mt_identity_source *src);

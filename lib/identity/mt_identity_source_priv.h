@@ -1,30 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Between source.c, which has what is in use, and those that bring it: directory.c, sds.c. */
+/*
+ * Interface between source.c, which has the credential in use, and directory.c and sds.c, which
+ * provide it.
+ */
 #pragma once
 
 #include "mt_identity_source.h"
 
 struct mt_identity_source_ops {
 	void (*turn)(struct mt_identity_source *src, uint64_t now);
-	/* From now on files are read there; NULL: there is nothing to read. */
+	/* See mt_identity_source_serve(). NULL: the kind reads no files. */
 	void (*serve)(struct mt_identity_source *src, struct mt_service *s);
 	void (*free)(struct mt_identity_source *src);
 };
 
-/* The first member of each kind's own. */
+/* First member of the struct of each kind. */
 struct mt_identity_source {
 	const struct mt_identity_source_ops *ops;
 	uint64_t serial;
 	struct mt_credential *current;
-	char claim[MT_CREDENTIAL_TEXT]; /* whom it has to be; "": anybody */
+	char claim[MT_CREDENTIAL_TEXT]; /* required SPIFFE ID; "": any */
 	struct mt_err why, note;
 	mt_identity_changed_fn *fn;
 	void *arg;
 };
 
 /*
- * What was found, taken over; NULL with *why: it cannot be used. One of somebody else, one that has expired, or is not valid yet where there is one that is,
- * displaces nothing; `what` names it in src->why then. true: it is good, whether it is new or not.
+ * Makes `found` the credential in use; takes ownership. `found` is NULL if it cannot be used, for
+ * the reason *why. It is rejected if it has another SPIFFE ID, has expired, or is not valid yet
+ * while the one in use is; src->why then starts with `what`. Returns true if `found` is good, new
+ * or not.
  */
 bool mt_identity_source_take(struct mt_identity_source *src, struct mt_credential *found,
 	const struct mt_err *why, const char *what);

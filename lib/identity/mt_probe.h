@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One look at a TLS server, for who wants to know why a connection does not come about: how far it gets, and
- * what certificate is shown, trusted or not. Blocks; for tools, not for the daemon.
+ * Probes a TLS server, to find out why a connection fails: how far the connection gets, and which
+ * certificate the server presents, trusted or not. Blocks; for tools, not for the daemon.
  */
 #pragma once
 
@@ -15,20 +15,23 @@ enum mt_probe_stage {
 };
 
 struct mt_probe {
-	enum mt_probe_stage stage; /* how far it came */
-	int error;		   /* of CONNECT: errno */
-	bool not_tls;		   /* of TLS: what answers does not speak TLS */
+	enum mt_probe_stage stage; /* how far the connection got */
+	int error;		   /* if the stage is CONNECT: errno */
+	bool not_tls;		   /* if the stage is TLS: the server does not use TLS */
 	bool timed_out;
-	struct mt_err why;	    /* of CONNECT and TLS */
-	char local[MT_ADDR_STRLEN]; /* our address of the connection */
-	struct mt_cert cert;	    /* the server's, from here on after DONE */
+	struct mt_err why;	    /* if the stage is CONNECT or TLS */
+	char local[MT_ADDR_STRLEN]; /* our address */
+	struct mt_cert cert;	    /* the server's; this and the rest if the stage is DONE */
 	char root[128];		    /* subject of the first trusted root */
-	int verify;		    /* X509_V_OK, or OpenSSL's first complaint, expiry last */
-	struct mt_err distrust;	    /* that in words */
-	bool named;		    /* the certificate is for the name */
-	bool h2;		    /* it speaks HTTP/2 */
+	int verify; /* X509_V_OK, or the first error; a validity time only if no other */
+	struct mt_err distrust; /* `verify` as text */
+	bool named;		/* the certificate has the name */
+	bool h2;		/* the server selected HTTP/2 */
 };
 
-/* Connects, shakes hands for `name` with the roots (PEM), hangs up. Each of both has `wait_ms`. */
+/*
+ * Connects, does a TLS handshake for `name` with the trusted roots (PEM), and closes the
+ * connection. `wait_ms` is the timeout of the connection and of the handshake, each.
+ */
 void mt_probe_server(const struct mt_addr *addr, uint16_t port, const char *name, const char *roots,
 	int wait_ms, struct mt_probe *out);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Node metadata, as Istio's own agent makes it of the same environment (istio/pkg/bootstrap, option "node"). */
+/*
+ * Node metadata, as Istio's agent builds it from the same environment (istio/pkg/bootstrap, option
+ * "node").
+ */
 #include "mt_node.h"
 
 #include <ctype.h>
@@ -19,7 +22,10 @@ static bool has_prefix(const char *s, const char *prefix)
 	return strncmp(s, prefix, strlen(prefix)) == 0;
 }
 
-/* ISTIO_META_X is the text X; ISTIO_METAJSON_LABELS the labels, any other one an object whose members are meant. */
+/*
+ * Adds the environment: ISTIO_META_X becomes the text X, ISTIO_METAJSON_LABELS becomes LABELS, and
+ * the members of any other ISTIO_METAJSON_ object are added.
+ */
 static void add_environment(json_t *meta, const struct mt_env *env)
 {
 	for (uint32_t i = 0; i < env->n; i++) {
@@ -44,9 +50,12 @@ static void add_environment(json_t *meta, const struct mt_env *env)
 	}
 }
 
-/* ---- names ---------------------------------------------------------------------------------------- */
+/* ---- names ----------------------------------------------------------------------------------- */
 
-/* The machine's name up to its first dot, as a DNS label: the node id is divided by dots and tildes. */
+/*
+ * Copies the host name up to its first dot, as a DNS label, because dots and tildes separate parts
+ * of the node id.
+ */
 static void host_label(const char *host, char out[64])
 {
 	size_t n = 0;
@@ -69,7 +78,10 @@ static const char *label(const json_t *meta, const char *key)
 	return json_string_value(json_object_get(json_object_get(meta, "LABELS"), key));
 }
 
-/* "region/zone/subzone"; in labels, which must not hold a slash, with dots. */
+/*
+ * Returns the locality: from the label istio-locality, "region/zone/subzone" or with dots, because
+ * labels must not contain a slash; else from the topology labels.
+ */
 static json_t *locality_of(const json_t *meta)
 {
 	static const char *const parts[] = {"region", "zone", "sub_zone"};
@@ -114,7 +126,7 @@ json_t *mt_node_json(const struct mt_bundle *b, const struct mt_node_facts *fact
 		facts->version);
 }
 
-/* ---- as a message --------------------------------------------------------------------------------- */
+/* ---- conversion to a message ----------------------------------------------------------------- */
 
 static Xds__Value *value_message(struct mt_region *r, const json_t *v, unsigned int depth);
 

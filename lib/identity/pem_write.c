@@ -9,7 +9,7 @@
 #include <openssl/pem.h>
 #include <string.h>
 
-/* The text of a memory BIO, which is freed; NULL: no memory. */
+/* Copies the text of a memory BIO, and frees the BIO. NULL: no memory. */
 static char *text_of(BIO *bio)
 {
 	char *data, *text;
@@ -44,7 +44,9 @@ static char *request_text(X509_REQ *req)
 	return NULL;
 }
 
-/* The name is built by hand: OpenSSL's textual form would read commas in it as further names. */
+/*
+ * Builds the name by hand, because OpenSSL's textual form would treat commas in it as separators.
+ */
 static bool add_uri(X509_REQ *req, const char *uri)
 {
 	STACK_OF(X509_EXTENSION) *list = sk_X509_EXTENSION_new_null();
@@ -59,7 +61,7 @@ static bool add_uri(X509_REQ *req, const char *uri)
 		ok = sk_GENERAL_NAME_push(names, name) > 0;
 		name = ok ? NULL : name;
 	}
-	/* The certificate will have no subject, so its names are critical (RFC 5280 §4.2.1.6). */
+	/* Critical, because the certificate has no subject (RFC 5280 §4.2.1.6). */
 	ok = ok &&
 	     X509V3_add1_i2d(&list, NID_subject_alt_name, names, 1, X509V3_ADD_DEFAULT) == 1 &&
 	     X509_REQ_add_extensions(req, list) == 1;
@@ -70,7 +72,10 @@ static bool add_uri(X509_REQ *req, const char *uri)
 	return ok;
 }
 
-/* Writes the certificates of one text that belong into a chain. */
+/*
+ * Writes the certificates of a text that belong to the chain: the first of all, and those not
+ * self-signed.
+ */
 static bool add_to_chain(BIO *bio, const char *pem, bool *first)
 {
 	STACK_OF(X509) *list = mt_x509_list(pem, MT_CERT_TEXT);
@@ -123,7 +128,10 @@ static bool is_valid(const X509 *x, int64_t at)
 	       X509_cmp_time(X509_get0_notAfter(x), &t) > 0;
 }
 
-/* Moves what is new from `shown` to `known`; whether there was anything. */
+/*
+ * Adds new valid roots of `shown`, except its first certificate, to `known`. False if there is
+ * none, or without memory.
+ */
 static bool add_roots(STACK_OF(X509) * known, STACK_OF(X509) * shown, int64_t at)
 {
 	bool added = false;

@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* ---- connection ----------------------------------------------------------------------------------- */
+/* ---- connection ------------------------------------------------------------------------------ */
 
 static void local_address(int fd, char buf[MT_ADDR_STRLEN])
 {
@@ -40,7 +40,7 @@ static int wait_for(int fd, short events, int wait_ms)
 	return n < 0 ? errno : n == 0 ? ETIMEDOUT : 0;
 }
 
-/* The connected socket; negative: p->error says why not. */
+/* Connects and returns the socket; negative with p->error set. */
 static int dial(const struct mt_addr *addr, uint16_t port, int wait_ms, struct mt_probe *p)
 {
 	struct sockaddr_storage ss;
@@ -63,14 +63,17 @@ static int dial(const struct mt_addr *addr, uint16_t port, int wait_ms, struct m
 	return -1;
 }
 
-/* ---- TLS ------------------------------------------------------------------------------------------ */
+/* ---- TLS ------------------------------------------------------------------------------------- */
 
 static bool is_time(int error)
 {
 	return error == X509_V_ERR_CERT_HAS_EXPIRED || error == X509_V_ERR_CERT_NOT_YET_VALID;
 }
 
-/* Goes on whatever is wrong: the certificate is wanted, and the complaint that matters most. */
+/*
+ * Always continues the handshake, to get the certificate. Records the first error; an error other
+ * than a validity time replaces one of a validity time.
+ */
 static int on_verify(int ok, X509_STORE_CTX *ctx)
 {
 	SSL *ssl = X509_STORE_CTX_get_ex_data(ctx, SSL_get_ex_data_X509_STORE_CTX_idx());

@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-/* Renewed between these parts of the lifetime, in 1/1000: 80 % on average. */
+/* A renewal is due at a random part of the lifetime between these, in 1/1000: 80 % on average. */
 #define PART_MIN 770
 #define PART_MAX 830
 
@@ -19,7 +19,7 @@ void mt_renew_have(struct mt_renew *r, int64_t not_before, int64_t not_after, st
 	r->state = MT_RENEW_GOOD;
 	r->not_before = not_before;
 	r->not_after = not_after;
-	/* Times are outside data: a lifetime of ages must not overflow. */
+	/* The times are external data: a very long lifetime must not overflow. */
 	r->due = not_before +
 		 MT_MAX(life / 1000 * part + life % 1000 * part / 1000, MT_RENEW_LEAST_S);
 	r->failures = 0;
@@ -59,7 +59,9 @@ void mt_renew_failed(struct mt_renew *r, uint64_t now, const char *why, struct m
 	r->failures++;
 	r->backoff = r->backoff ? MT_MIN(r->backoff * 2, MT_RENEW_BACKOFF_MAX_NS)
 				: MT_RENEW_BACKOFF_MIN_NS;
-	/* Half of it is chance: many machines lose the same control plane at the same time. */
+	/*
+	 * Half of the delay is random, because many machines lose the same control plane at once.
+	 */
 	r->retry_at = now + r->backoff / 2 + mt_rand_u64(rng) % (r->backoff / 2 + 1);
 	mt_err(&r->why, 0, "%s", why);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who this machine is, by an agent that signs in for it and renews: istio-agent, SPIRE. Two secrets over one stream of Envoy's
- * secret discovery service; each comes by itself, and together they are a credential. What does not fit together with the other one is
- * refused (NACK), with the reason.
+ * Identity from an agent that renews it, such as istio-agent or SPIRE. The agent sends two secrets
+ * on one stream of Envoy's secret discovery service, each by itself; together they are a
+ * credential. A secret that does not belong to the other one is rejected by a NACK with the reason.
  */
 #include "mt_identity_source_priv.h"
 
@@ -29,7 +29,7 @@
 #define PING_AFTER (60 * MT_SEC)
 #define PING_WAIT  (10 * MT_SEC)
 
-/* As they were told, or NULL: not yet. */
+/* Texts as received; NULL: not yet. */
 struct texts {
 	char *chain, *key, *roots, *crl;
 };
@@ -49,7 +49,7 @@ struct sds {
 	uint64_t now, next_open, backoff;
 };
 
-/* ---- a secret --------------------------------------------------------------------------------------- */
+/* ---- a secret -------------------------------------------------------------------------------- */
 
 static void wipe(struct texts *t)
 {
@@ -104,7 +104,7 @@ static int take_secret(
 	Xds__Secret *s;
 	int rc = 0;
 
-	/* Only the time to live is renewed: a credential ends by its own dates. */
+	/* Only the TTL is renewed, which is ignored: a credential has its own dates. */
 	if (!item->body)
 		return 0;
 	if (strcmp(item->body->type_url, mt_xds_url(MT_XDS_SDS)) != 0)
@@ -121,7 +121,7 @@ static int take_secret(
 	return rc;
 }
 
-/* ---- a response ------------------------------------------------------------------------------------- */
+/* ---- a response ------------------------------------------------------------------------------ */
 
 static int copy(char **to, const char *from)
 {
@@ -137,7 +137,10 @@ static int copy_all(struct texts *to, const struct texts *from)
 		       : 0;
 }
 
-/* With the other secret, if that is there. What is bad is refused; what has expired is not wrong, and is not used. */
+/*
+ * Builds a credential when both secrets are there. Returns an error for an invalid one (NACK); an
+ * expired one is accepted (ACK) but not used.
+ */
 static int use(struct sds *d, const struct texts *t, struct mt_err *e)
 {
 	struct mt_credential *c;
@@ -189,7 +192,7 @@ static enum mt_ads_verdict on_update(void *arg, const struct mt_ads_update *u, s
 	return MT_ADS_TAKEN;
 }
 
-/* ---- a stream --------------------------------------------------------------------------------------- */
+/* ---- a stream -------------------------------------------------------------------------------- */
 
 static int on_send(void *arg, const uint8_t *data, size_t len)
 {
@@ -198,7 +201,10 @@ static int on_send(void *arg, const uint8_t *data, size_t len)
 	return d->call ? mt_grpc_send(d->call, data, len) : -ENOTCONN;
 }
 
-/* Without it what is used ends some day; without any it is why there is none. */
+/*
+ * Records an error of the stream: as a note if there is a credential, which is then not renewed,
+ * else as `why`.
+ */
 static void trouble(struct sds *d, const char *words)
 {
 	if (d->s.current)
@@ -274,7 +280,7 @@ static void turn(struct mt_identity_source *src, uint64_t now)
 	mt_fds_dispatch(&d->fds, EVENTS, 0);
 }
 
-/* ---- its life --------------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 static void sds_free(struct mt_identity_source *src)
 {

@@ -6,15 +6,15 @@
 #include <errno.h>
 #include <string.h>
 
-#define LOOK_NS MT_SEC /* between two looks at the files */
+#define LOOK_NS MT_SEC /* between two checks of the files */
 
-/* A version and its holders. */
+/* A version with its reference count. */
 struct version {
 	struct mt_secret public;
 	uint32_t refs;
 };
 
-/* ---- versions ------------------------------------------------------------------------------------- */
+/* ---- versions -------------------------------------------------------------------------------- */
 
 void mt_secret_drop(const struct mt_secret *secret)
 {
@@ -29,8 +29,8 @@ void mt_secret_drop(const struct mt_secret *secret)
 }
 
 /*
- * Chain and key are written anew: one file may hold both, and comments, and the same things must be the same
- * text. NULL with *e set.
+ * Creates a version. Chain and key are serialized again, because one file may contain both, and
+ * comments, and the same content must give the same text. NULL with *e set.
  */
 static struct mt_secret *version_new(
 	const char *chain, const char *key, const char *roots, struct mt_err *e)
@@ -54,7 +54,7 @@ static bool same_text(const char *a, const char *b)
 	return a == b || (a && b && strcmp(a, b) == 0);
 }
 
-/* Whether the texts can be used together, and for how long. */
+/* Checks that the texts can be used together, and reads the first certificate into *c. */
 static int check(
 	const char *chain, const char *key, const char *roots, struct mt_cert *c, struct mt_err *e)
 {
@@ -96,7 +96,7 @@ int mt_secrets_put(struct mt_secrets *s, struct mt_secret_name *n, const char *c
 	return 0;
 }
 
-/* ---- names ---------------------------------------------------------------------------------------- */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 static struct mt_secret_name *find(const struct mt_secrets *s, const char *name)
 {
@@ -121,7 +121,7 @@ static void name_free(struct mt_secret_name *n)
 	free(n);
 }
 
-/* NULL with *e set; a name of files has been read once. */
+/* Adds a name; reads its files if it is a name of files. NULL with *e set. */
 static struct mt_secret_name *name_new(struct mt_secrets *s, const char *name, struct mt_err *e)
 {
 	struct mt_secret_name *n = calloc(1, sizeof(*n));
@@ -143,7 +143,7 @@ static struct mt_secret_name *name_new(struct mt_secrets *s, const char *name, s
 	return n;
 }
 
-/* ---- the owner's side ----------------------------------------------------------------------------- */
+/* ---- interface ------------------------------------------------------------------------------- */
 
 struct mt_secrets *mt_secrets_new(void)
 {

@@ -10,7 +10,10 @@
 
 #define CERT_PREFIX "file-cert:"
 #define ROOT_PREFIX "file-root:"
-/* Times of files are coarse: after a change they are read again a few times, whatever the times say. */
+/*
+ * File times are coarse: after a change the files are read so many times more, even with equal
+ * times.
+ */
 #define LOOK_AGAIN 3
 
 int mt_secret_file_name(struct mt_secret_name *n, struct mt_err *e)
@@ -31,7 +34,7 @@ int mt_secret_file_name(struct mt_secret_name *n, struct mt_err *e)
 	return n->chain_path && n->key_path ? 0 : mt_err(e, -ENOMEM, "no memory");
 }
 
-/* ---- whether a file changed ----------------------------------------------------------------------- */
+/* ---- detection of changes -------------------------------------------------------------------- */
 
 struct mt_secret_stamp mt_secret_stamp(const char *path)
 {
@@ -72,13 +75,16 @@ static bool changed(struct mt_secret_name *n)
 		n->look_again = LOOK_AGAIN;
 		return true;
 	}
-	/* What was refused may be good by now without having changed: its reason may lie elsewhere. */
+	/*
+	 * Read rejected files again even if they have not changed: the cause may be outside of
+	 * them.
+	 */
 	return (n->look_again && n->look_again--) || n->why.text[0];
 }
 
-/* ---- reading -------------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
-/* NUL bytes inside would hide what follows them from every PEM reader. */
+/* Reads a file. A NUL byte is an error, because a PEM reader would ignore what follows it. */
 static int read_text(const char *path, char **text, struct mt_err *e)
 {
 	size_t len;
@@ -104,7 +110,10 @@ void mt_secret_file_read(struct mt_secrets *s, struct mt_secret_name *n, bool fi
 		read_text(n->root_path, &roots, &e))
 		n->why = e;
 	else if (mt_secrets_put(s, n, chain, key, roots, &why))
-		/* Chain and key are two files: between the two writes of a rotation they do not fit. */
+		/*
+		 * Normal for a short time: between the writes of a new chain and key they do not
+		 * match.
+		 */
 		mt_err(&n->why, 0, "%s: %s", n->chain_path ? n->chain_path : n->root_path,
 			why.text);
 	mt_wipe_free(chain);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The last good credential of whoever brings them. */
+/* Common part of identity sources: the last good credential. */
 #include "mt_identity_source_priv.h"
 
 #include <errno.h>
@@ -33,7 +33,11 @@ int mt_identity_claimed(const struct mt_credential *c, const char *claim, struct
 		*leaf.principal ? leaf.principal : "somebody without a SPIFFE ID", claim);
 }
 
-/* One that has expired is no reason to give up another one, which may have not; nor is one that is not valid yet, or is by better clocks. */
+/*
+ * Returns why a credential is not used now; NULL: it is. An expired one must not replace another
+ * one, which may still be valid. One that is not valid yet, perhaps because of our clock, must not
+ * replace a valid one.
+ */
 static const char *not_now(const struct mt_identity_source *src, const struct mt_credential *found)
 {
 	int64_t wall = (int64_t)time(NULL);

@@ -89,9 +89,9 @@ static bool was_named(const struct xds_body *b, const struct xds_res *target)
 }
 
 /*
- * True if r->next does not have to wait for target i. A body that replaces an active one waits
- * until a newly referenced cluster has endpoints. A first body waits only until the cluster is
- * active, because it replaces nothing.
+ * True if r->next does not have to wait for target i. A cluster that a replacement body references
+ * for the first time must have endpoints. Any other cluster must only be active: a first body
+ * replaces nothing.
  */
 static bool target_ready(const struct mt_xds *x, const struct xds_res *r, uint32_t i)
 {
