@@ -377,8 +377,8 @@ void mt_ads_untake(struct mt_ads *a, enum mt_xds_type type, const char *name, co
 {
 	struct mt_ads_type *t = &a->types[type];
 	/*
-	 * A server may have removed a resource and then sent an invalid one, so that the entry is
-	 * missing and the old version is still in use: create the entry, so that a new stream
+	 * A server may have removed a resource and then sent an invalid one. The entry is then
+	 * missing although the old version is still in use. Create it, so that a new stream
 	 * announces the version and learns of a removal.
 	 */
 	struct mt_ads_name *n = a->conf.delta && t->wildcard && version

@@ -132,8 +132,8 @@ enum mt_grpc_state mt_grpc_state(const struct mt_grpc *g);
  */
 bool mt_grpc_has_spoken(const struct mt_grpc *g);
 /*
- * True if the channel is connected and the server has sent GOAWAY (RFC 9113 section 6.8): it
- * accepts no new streams, and the connection ends after the open ones.
+ * True if the channel is connected and the server has sent GOAWAY (RFC 9113 section 6.8). The
+ * server accepts no new streams, and the connection ends after the open ones.
  */
 bool mt_grpc_is_leaving(const struct mt_grpc *g);
 /* Returns the current or next server, as in mt_grpc_conf.servers. */

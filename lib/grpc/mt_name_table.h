@@ -52,8 +52,8 @@ const struct mt_addr *mt_name_addrs(const struct mt_name *n, uint32_t *count);
 /* Returns why the last lookup failed; "" if it did not. */
 const char *mt_name_why(const struct mt_name *n);
 /*
- * Counter of answers that were a name's first or changed its addresses: its value for the table,
- * and at the last such answer of a name. 0: none yet.
+ * Count the answers that were the first of a name or changed its addresses. mt_name_answers()
+ * returns the count at the last such answer of the name, 0 if there was none.
  */
 uint64_t mt_name_table_answers(const struct mt_name_table *t);
 uint64_t mt_name_answers(const struct mt_name *n);

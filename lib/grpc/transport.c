@@ -200,9 +200,9 @@ ssize_t mt_pipe_read(struct mt_pipe *p, void *buf, size_t len, struct mt_err *e)
 }
 
 /*
- * Reads the alert of a server that rejects our certificate. In TLS 1.3 it sends the alert after our
- * handshake has ended (RFC 8446 section 6.2) and closes, so that a write fails while the alert is
- * still unread.
+ * Reads the alert of a server that rejects our certificate. In TLS 1.3 the server sends the alert
+ * after our handshake has ended (RFC 8446 section 6.2), and closes. A write then fails while the
+ * alert is still unread.
  */
 static int last_words(struct mt_pipe *p)
 {

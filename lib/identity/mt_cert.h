@@ -42,10 +42,10 @@ int mt_cert_trusted(const char *chain, const char *roots, int64_t at, struct mt_
 char *mt_cert_chain(char *const *pems, size_t n, struct mt_err *e);
 
 /*
- * Merges `roots` with new roots in `answer`, a chain from a trusted authority: its self-signed CA
- * certificates after the first certificate that are valid at `at` (Unix, s). Invalid roots are left
- * out. The caller frees the text. NULL: none is new, there would be more than MT_CERT_ROOTS, or no
- * memory.
+ * Merges `roots` with new roots in `answer`, a chain from a trusted authority. New roots are the
+ * self-signed CA certificates after the first certificate that are valid at `at` (Unix, s).
+ * Certificates that are not valid at `at` are left out. The caller frees the text. NULL: none is
+ * new, there would be more than MT_CERT_ROOTS, or no memory.
  */
 #define MT_CERT_ROOTS 16
 char *mt_cert_merge(const char *roots, const char *answer, int64_t at);

@@ -21,11 +21,11 @@ typedef void mt_identity_changed_fn(void *arg);
 
 /*
  * Creates a source for a directory with cert-chain.pem, key.pem, root-cert.pem (one or more roots)
- * and, optionally, ca-crl.pem. Without ca-crl.pem nothing is revoked; with it each authority of a
+ * and, optionally, ca-crl.pem. Without ca-crl.pem nothing is revoked. With it each authority of a
  * chain needs a valid revocation list (RFC 5280 §6.3).
  *
  * The files are checked twice a second on the service thread, and are in use within 2 s after they
- * were replaced. The first turn starts to read. If `s` is NULL, turns read themselves, as before
+ * were replaced. The first turn starts to read. If `s` is NULL, the turns read the files, as before
  * there is an event loop. NULL: no memory.
  */
 struct mt_identity_source *mt_identity_directory_new(

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Reads the claims of a JSON web token (RFC 7519), to report errors before a server rejects the
- * token. The signature is not verified, because only the server can do so and decides.
+ * token. The signature is not verified, because only the server can do so, and its decision counts.
  */
 #pragma once
 

@@ -20,9 +20,9 @@ struct mt_node_facts {
 };
 
 /*
- * Builds the `node` of a bootstrap in Envoy's format: the id with the four parts that istiod
- * requires ("sidecar~IP~NAME.NAMESPACE~NAMESPACE.svc.cluster.local"), the locality, and the
- * bundle's metadata, by which a WorkloadGroup registers the machine. NULL: no memory.
+ * Builds the `node` of a bootstrap in Envoy's format. Its id has the four parts that istiod
+ * requires ("sidecar~IP~NAME.NAMESPACE~NAMESPACE.svc.cluster.local"). It contains the locality, and
+ * the bundle's metadata, by which a WorkloadGroup registers the machine. NULL: no memory.
  */
 json_t *mt_node_json(const struct mt_bundle *b, const struct mt_node_facts *facts);
 

@@ -35,8 +35,8 @@ int mt_identity_claimed(const struct mt_credential *c, const char *claim, struct
 
 /*
  * Returns why a credential is not used now; NULL: it is. An expired one must not replace another
- * one, which may still be valid. One that is not valid yet, perhaps because of our clock, must not
- * replace a valid one.
+ * one, which may still be valid. One that is not valid yet by our clock, which may be wrong, must
+ * not replace a valid one.
  */
 static const char *not_now(const struct mt_identity_source *src, const struct mt_credential *found)
 {

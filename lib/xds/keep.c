@@ -9,9 +9,10 @@
  * or when a server sends a resource in another serialization. The file stays open for that, even if
  * it is removed.
  *
- * Format: a header (magic, number of records, hash of the servers' addresses, bytes of records,
- * hash of the records), then the records (type, lengths of name, version and body, then these
- * three). Numbers are little endian.
+ * Format, with numbers in little endian:
+ * - header: magic, number of records, hash of the servers' addresses, bytes of records, hash of
+ *   records
+ * - records: type, lengths of name, version and body, then these three
  */
 #include "mt_xds_priv.h"
 
@@ -55,9 +56,9 @@ static uint64_t get(const uint8_t *p, unsigned int bytes)
 /* ---- writing --------------------------------------------------------------------------------- */
 
 /*
- * Returns the body that is saved; NULL: none. The active body is saved even if the server has
- * removed it or a pending one exists, because after a restart without servers a pending body could
- * not become complete.
+ * Returns the body that is saved; NULL: none. The active body is saved, even if the server has
+ * removed it or a newer one is pending. After a restart without servers the pending body could not
+ * become complete.
  */
 static struct xds_body *kept(const struct xds_res *r)
 {

@@ -468,8 +468,8 @@ static void ask_for_all(struct mt_xds *x, enum mt_xds_type type, const struct mt
 }
 
 /*
- * Subscribes to the name table only if the bootstrap requests it: only Istio provides one, and a
- * server may end a stream that requests an unknown type.
+ * Subscribes to the name table only if the bootstrap requests it. Other servers than Istio have
+ * none, and a server may end a stream that requests an unknown type.
  */
 static void ask_for_names(struct mt_xds *x)
 {

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Internals of the xDS client: resource store (store.c), warming, activation and removal (warm.c),
- * verdicts of loads (trial.c), on-demand discovery (demand.c), connections and streams (link.c),
- * TLS identity of a connection (link_tls.c), endpoints by host name (dns.c), and the state file
- * (keep.c).
+ * Internals of the xDS client:
+ * - store.c: resources by type and name
+ * - warm.c: warming, activation and removal
+ * - trial.c: verdicts of loads on resources
+ * - demand.c: on-demand discovery
+ * - link.c, link_tls.c: connections, streams, TLS identity
+ * - dns.c: endpoints by host name
+ * - keep.c: the state file
  *
  * A resource is "active" while models contain it, and "pending" while a newer body waits for the
  * resources that it references (Envoy: warming).

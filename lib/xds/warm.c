@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Warming (make before break). An accepted body becomes active when the resources that it
- * references have arrived or timed out: a cluster with its endpoints, a route table with its
- * clusters, a listener with its route table and clusters. A resource that a server has removed
+ * references have arrived or timed out. A cluster waits for its endpoints, a route table for its
+ * clusters, a listener for its route table and clusters. A resource that a server has removed
  * leaves when no active or pending resource references it.
  *
  * A pass goes through the referenced types before the types that reference them. It checks only
@@ -231,8 +231,8 @@ static void promote_waiting(struct mt_xds *x, enum mt_xds_type type)
 }
 
 /*
- * Marks a resource as gone if its TTL has passed, or if it is unconfirmed 15 s after the server's
- * first response of the type on this stream.
+ * Marks a resource as gone if its TTL has passed. Does the same if it is unconfirmed 15 s after the
+ * first response of its type on the stream.
  */
 static void expire(struct mt_xds *x, struct xds_res *r)
 {

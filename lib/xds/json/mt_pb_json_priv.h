@@ -22,8 +22,8 @@ void *mt_pj_take(struct mt_pb_reader *r, size_t size);
 void *mt_pj_new(struct mt_pb_reader *r, const ProtobufCMessageDescriptor *type);
 
 /*
- * Read a value. They report an error and then return false. Whole numbers are from min to max;
- * bytes are base64.
+ * Read a value. After an error, which they report, they return false. Whole numbers are from min to
+ * max; bytes are base64.
  */
 bool mt_pj_whole(struct mt_pb_reader *r, const Xds__Value *v, double min, double max, double *out);
 bool mt_pj_double(struct mt_pb_reader *r, const Xds__Value *v, double *out);

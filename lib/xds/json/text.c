@@ -35,10 +35,7 @@ static Xds__Value *value_of(struct text *t, const struct mt_ynode *n)
 	return fill(t, n, &w->value) ? &w->value : NULL;
 }
 
-/*
- * Maximum keys of a map with `once`, because is_new() is linear. The YAML reader limits the text's
- * size.
- */
+/* Maximum number of keys of a map with `once`. The YAML reader limits the size of the text. */
 #define KEYS_MAX 4096u
 
 static bool is_new(struct text *t, const Xds__Struct *s, const struct mt_ynode *k)

@@ -273,9 +273,9 @@ static struct mt_num errors(const Xds__OutlierDetection *o)
 }
 
 /*
- * Number of consecutive failures that eject an endpoint. A connection that fails or breaks and a
- * call that times out are both gateway failures and local-origin failures, so the first of the
- * three thresholds that is enabled applies.
+ * Number of consecutive failures that eject an endpoint. A failed or broken connection and a call
+ * that times out are both gateway failures and local-origin failures. The first of the three
+ * thresholds that is enabled therefore applies.
  */
 static struct mt_num failures(const Xds__OutlierDetection *o)
 {

@@ -406,10 +406,7 @@ static bool is_opaque(const ProtobufCMessageDescriptor *type)
 	       type == &xds__metadata__descriptor;
 }
 
-/*
- * Of a repeated endpoint only so many are checked, because endpoints of an assignment have the same
- * fields.
- */
+/* A list may have 100,000 endpoints, which look alike: only the first ones are checked. */
 #define ENDPOINTS_LOOKED_AT 64u
 
 static void below(struct mt_xmap *m, const ProtobufCMessage *msg, const ProtobufCFieldDescriptor *f)

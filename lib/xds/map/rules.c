@@ -8,7 +8,7 @@
 
 #define CONDS_MAX     256u
 #define CLUSTERS_MAX  4096u
-#define MUTATION_MAX  16384u /* bytes; limit of the Envoy API */
+#define MUTATION_MAX  16384u /* bytes; limit of the API */
 #define MUTATIONS_MAX 1000u
 #define REGEX_MAX     4096u
 
@@ -82,7 +82,9 @@ bool mt_xm_string_match(
 	default:
 		return mt_xm_bad(m, NULL, "no pattern");
 	}
-	/* ignore_case has no effect on a regular expression, which specifies it itself. */
+	/*
+	 * A regular expression itself specifies whether case matters, so ignore_case has no effect.
+	 */
 	c->ignore_case = s->ignore_case && c->op != MT_COND_REGEX;
 	mt_xm_out(m, mark);
 	return ok;
