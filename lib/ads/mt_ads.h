@@ -101,8 +101,8 @@ void mt_ads_free(struct mt_ads *a);
 
 /*
  * Subscribe to all resources of a type (wildcard), or to names. Subscriptions of a name are
- * counted; the last mt_ads_unsubscribe() ends them. Nothing is sent before mt_ads_flush(). Returns
- * 0 or -ENOMEM.
+ * counted; the last mt_ads_unsubscribe() ends them. Nothing is sent before mt_ads_flush().
+ * mt_ads_subscribe() returns 0 or -ENOMEM.
  */
 void mt_ads_wildcard(struct mt_ads *a, enum mt_xds_type type, bool on);
 int mt_ads_subscribe(struct mt_ads *a, enum mt_xds_type type, const char *name);

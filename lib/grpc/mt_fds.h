@@ -34,7 +34,7 @@ void mt_fds_fini(struct mt_fds *f);
 int mt_fds_add(struct mt_fds *f, struct mt_fd_watch *w);
 int mt_fds_change(struct mt_fds *f, struct mt_fd_watch *w, uint32_t events);
 /*
- * Stops to watch and sets w->fd to -1. Call before the descriptor is closed. Does nothing if w->fd
+ * Stops watching and sets w->fd to -1. Call before the descriptor is closed. Does nothing if w->fd
  * is -1.
  */
 void mt_fds_remove(struct mt_fds *f, struct mt_fd_watch *w);

@@ -97,5 +97,5 @@ void mt_pipe_close(struct mt_pipe *p);
  */
 ssize_t mt_pipe_read(struct mt_pipe *p, void *buf, size_t len, struct mt_err *e);
 ssize_t mt_pipe_write(struct mt_pipe *p, const void *buf, size_t len, struct mt_err *e);
-/* Starts or stops to watch for EPOLLOUT. */
+/* Starts or stops watching for EPOLLOUT. */
 void mt_pipe_want_write(struct mt_pipe *p, bool want);

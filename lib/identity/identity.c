@@ -210,8 +210,8 @@ static char *read_token(const struct mt_identity *id, int64_t wall, struct mt_er
 
 /*
  * Chooses how to authenticate: by the certificate while it is valid, because tokens live for an
- * hour and certificates for a day. After each odd number of failures it tries the token, if there
- * is one. Returns false with *e if there is neither, or no roots.
+ * hour and certificates for a day. After an odd number of consecutive failures the token is used
+ * instead, if there is one. Returns false with *e if there is neither, or no roots.
  */
 static bool choose_credentials(struct mt_identity *id, int64_t wall, struct mt_err *e)
 {

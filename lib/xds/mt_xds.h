@@ -93,8 +93,7 @@ const char *mt_xds_self_label(const struct mt_xds *x, const char *name);
 /*
  * Runs timers and activates resources. Call before and after mt_fds_dispatch(), and ten times a
  * second. Returns true if the result of mt_xds_share() has changed. Changes are batched until 20 ms
- * after the last one, at most 200 ms after the first; the first change after 200 ms of silence is
- * batched for 2 ms only.
+ * after the last one (2 ms if there was none for 200 ms before), at most 200 ms after the first.
  */
 bool mt_xds_turn(struct mt_xds *x, uint64_t now);
 
