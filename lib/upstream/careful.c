@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What choosing with care asks: how warm an endpoint is, and whether so few are in rotation that those that are aside are used as
- * well. Clusters that ask for neither never come here.
+ * Slow start and panic: how warm an endpoint is, and whether so few endpoints are in rotation that
+ * ejected ones are used as well. Only for clusters with a warm-up or min_health.
  */
 #include "mt_upstream_priv.h"
 
 #include <math.h>
 
-/* ---- warm-up ---------------------------------------------------------------------------------------- */
+/* ---- warm-up --------------------------------------------------------------------------------- */
 
-/* Of a whole share, at that age. */
+/* Fraction of its full share that an endpoint gets at this age (ns). */
 static double share_at(const struct mt_warmup_rule *r, uint64_t age)
 {
 	double part;
@@ -33,19 +33,24 @@ bool mt_endpoint_warm(const struct mt_cluster *c, uint32_t i, uint64_t rnd, uint
 	uint64_t back = __atomic_load_n(&e->state->ejected_until, __ATOMIC_RELAXED);
 	double chance;
 
-	/* Who was put aside begins anew when it is back. */
+	/* Slow start begins again when an ejected endpoint returns. */
 	if (back <= now)
 		since = MT_MAX(since, back);
 	if (age(since, now) >= w->rule.ms * MT_MSEC)
 		return true;
-	/* Against the warmest: where all are new nobody waits for them. */
+	/*
+	 * Relative to the warmest endpoint, so that a cluster of only new ones does not reject all
+	 * draws.
+	 */
 	chance = (double)(rnd >> 11) * 0x1p-53 * share_at(&w->rule, age(w->oldest, now));
 	return chance < share_at(&w->rule, age(since, now));
 }
 
-/* ---- panic ------------------------------------------------------------------------------------------ */
+/* ---- panic ----------------------------------------------------------------------------------- */
 
-/* Envoy's: as much as a priority takes with a part of it aside, in percent of that part. */
+/*
+ * As in Envoy: percentage of load that a level can take per percent of its endpoints in rotation.
+ */
 #define OVERPROVISION 140
 
 static uint32_t in_rotation(const struct mt_cluster *c, uint64_t now)
@@ -57,7 +62,7 @@ static uint32_t in_rotation(const struct mt_cluster *c, uint64_t now)
 	return n;
 }
 
-/* What all levels together can take. */
+/* Percentage of the load that all levels together can take. */
 static uint64_t load_of(const struct mt_cluster *top, uint64_t now)
 {
 	uint64_t sum = 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The part of a cluster that is computed: the table of its balancer, and how old its endpoints are. */
+/* Computed parts of a cluster: the tables of its balancer, and the ages of its endpoints. */
 #include "mt_upstream.h"
 
 #include <errno.h>
@@ -20,7 +20,7 @@ const char *mt_lb_str(enum mt_lb lb)
 
 static int build_table(struct mt_cluster *c, const char *const *names, const uint32_t *weights)
 {
-	/* One table a cluster: the others balance by the sequence, which equal weights do without. */
+	/* The other balancers draw from the weighted sequence, which is empty if weights are equal. */
 	if (c->lb == MT_LB_MAGLEV)
 		return mt_maglev_build(&c->maglev, names, weights, c->n_eps);
 	if (c->lb == MT_LB_RING_HASH)
@@ -28,7 +28,7 @@ static int build_table(struct mt_cluster *c, const char *const *names, const uin
 	return mt_wseq_build(&c->wseq, weights, c->n_eps);
 }
 
-/* What a table is built from lives only as long: names are written where a table wants them. */
+/* Names are needed only while a table is built, and only by hashing balancers. */
 static int build_one(struct mt_cluster *c)
 {
 	bool named = c->lb == MT_LB_MAGLEV || c->lb == MT_LB_RING_HASH;
@@ -79,7 +79,7 @@ int mt_cluster_build(struct mt_cluster *c)
 	return c->n_levels ? build_levels(c) : build_one(c);
 }
 
-/* ---- warm-up ---------------------------------------------------------------------------------------- */
+/* ---- warm-up --------------------------------------------------------------------------------- */
 
 struct age {
 	const struct mt_ep_state *state;
@@ -94,7 +94,7 @@ static int by_state(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* The endpoints of before, to look one up. NULL: none, or no memory. */
+/* Ages of the old cluster's endpoints, sorted by state for lookup. NULL: none, or no memory. */
 static struct age *ages_of(const struct mt_cluster *old)
 {
 	struct age *v = old && old->n_eps ? malloc(sizeof(*v) * old->n_eps) : NULL;
@@ -133,7 +133,7 @@ int mt_cluster_warm(struct mt_cluster *c, const struct mt_warmup_rule *rule,
 	return 0;
 }
 
-/* ---- the end ---------------------------------------------------------------------------------------- */
+/* ---- release --------------------------------------------------------------------------------- */
 
 static void free_tables(struct mt_cluster *c)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Cluster numbers by name: an open-addressed hash of pointers, an array by index, and a queue of indexes
- * nobody names any more (oldest first). Control thread only.
+ * Cluster indexes by name: an open-addressed hash table of pointers, an array by index, and a queue
+ * of entries without references (oldest first). Control thread only.
  */
 #include "mt_upstream_priv.h"
 
@@ -50,7 +50,10 @@ static int make_room(struct mt_cluster_index *x)
 	return 0;
 }
 
-/* The oldest entry that nobody has named for MT_UPSTREAM_LINGER, off the queue; or NULL. */
+/*
+ * Dequeues the oldest entry that had no references for MT_UPSTREAM_LINGER, or for any time if the
+ * table is full. NULL: none.
+ */
 static struct mt_cluster_entry *take_lingered(struct mt_cluster_index *x, uint64_t now)
 {
 	while (x->idle_head) {
@@ -67,7 +70,7 @@ static struct mt_cluster_entry *take_lingered(struct mt_cluster_index *x, uint64
 	return NULL;
 }
 
-/* Takes an entry out of the open-addressed table: the cluster behind it is put in again. */
+/* Removes an entry from the open-addressed table and inserts again the entries that follow it. */
 static void unhash(struct mt_cluster_index *x, struct mt_cluster_entry *e)
 {
 	struct mt_cluster_entry **hole = find_slot(x, e->id, e->name);
@@ -93,7 +96,7 @@ static struct mt_cluster_entry *new_entry(struct mt_cluster_index *x)
 	return e;
 }
 
-/* Another name moves in: only the index stays. */
+/* Prepares an entry for another name: only the index stays. */
 static void reset(struct mt_cluster_entry *e)
 {
 	uint32_t index = e->index;
@@ -108,7 +111,7 @@ static struct mt_cluster_entry *get(struct mt_cluster_index *x, const char *name
 	struct mt_cluster_entry *e;
 	char *copy;
 
-	/* Room first: behind this nothing but the entry itself can fail. */
+	/* Grow first: after this only the allocation of the name or the entry can fail. */
 	if (make_room(x) < 0)
 		return NULL;
 	e = *find_slot(x, id, name);
@@ -143,7 +146,7 @@ static void put(struct mt_cluster_index *x, struct mt_cluster_entry *e, uint64_t
 	if (--e->refs > 0)
 		return;
 	e->idle_since = now;
-	/* Still in the queue from an earlier time: it is met early there and queued again. */
+	/* Still queued from an earlier release: it keeps that earlier place, with its new time. */
 	if (e->queued)
 		return;
 	e->queued = true;
@@ -178,7 +181,7 @@ void mt_upstream_cluster_put(struct mt_upstream_registry *r, uint32_t index, uin
 	put(&r->clusters, r->clusters.by_index[index], now);
 }
 
-/* ---- clusters that are only named ---- */
+/* ---- on-demand clusters ---------------------------------------------------------------------- */
 
 const char *mt_upstream_cluster_name(const struct mt_upstream_registry *r, uint32_t index)
 {
@@ -204,7 +207,7 @@ void mt_upstream_absent(
 	if (!e)
 		return;
 	__atomic_store_n(&e->demand.why, why, __ATOMIC_RELAXED);
-	/* Release: who sees the time, or the serial, sees what is said. */
+	/* Release: a worker that reads the new time or serial also reads the new reason. */
 	__atomic_store_n(&e->demand.absent_until, until, __ATOMIC_RELEASE);
 	__atomic_store_n(&r->demands, r->demands + 1, __ATOMIC_RELEASE);
 }

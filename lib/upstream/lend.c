@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* For whom which identity is shown. */
+/* Chooses the identity that the node presents on behalf of a caller. */
 #include "mt_lend.h"
 #include "mt_upstream.h"
 
@@ -34,7 +34,7 @@ int mt_cluster_shows(const struct mt_cluster *c, const struct mt_addr *peer,
 {
 	const struct mt_lend *l = c->lend;
 
-	/* One that cannot be had is nobody else's to stand for. */
+	/* If the caller's own identity is not available, no other one replaces it. */
 	for (uint32_t i = 0; !gateway && principal.p && i < l->n_held; i++)
 		if (is_same(l->held[i], principal))
 			return c->as[i] ? (int)i + 1 : -1;
@@ -45,7 +45,7 @@ uint32_t mt_cluster_need_lend(const struct mt_cluster *c)
 {
 	uint32_t n = 0;
 
-	/* The node itself is among the principals. */
+	/* `principals` always contains the node's own. */
 	if (!c->lend || c->lend->n_prefixes || c->lend->n_principals > 1 || c->lend->n_held)
 		return 0;
 	for (uint32_t i = 0; i < c->n_eps; i++)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * For whom connections are made that show the node's own identity (Node `spec.mesh.lend`): for prefixes of addresses, and for principals.
- * Whoever has shown the node's own principal is always among them. Callers whose own identity the node holds (Node `spec.identities`)
- * have that one, and no other. Part of a snapshot.
+ * Which identity the node presents to endpoints on behalf of a caller. A caller whose own identity
+ * the node holds (Node `spec.identities`) gets that one and no other. Callers in the address
+ * prefixes or with the principals of Node `spec.mesh.lend` get the node's own identity. The node's
+ * own principal is always one of these. Part of a snapshot.
  */
 #pragma once
 
@@ -11,31 +12,35 @@
 
 struct mt_lend_prefix {
 	struct mt_addr addr;
-	uint8_t bits; /* of the written family */
+	uint8_t bits; /* counted in the family as written */
 };
 
 struct mt_lend {
 	const struct mt_lend_prefix *prefixes;
 	uint32_t n_prefixes;
 	const struct mt_slice
-		*principals; /* "cluster.local/ns/a/sa/b"; a "*" at the end: what begins so */
+		*principals; /* "cluster.local/ns/a/sa/b"; a "*" at the end makes it a prefix */
 	uint32_t n_principals;
-	const struct mt_slice *held; /* callers' own, whole; mt_cluster.as has their contexts */
+	const struct mt_slice *held; /* callers' principals, whole; contexts: mt_cluster.as */
 	uint32_t n_held;
-	bool nobody; /* the node has none of its own */
+	bool nobody; /* the node has no identity of its own */
 };
 
-/* A caller at the address; `principal.p` NULL: he has shown none. */
+/* True if a caller gets the node's identity. `principal.p` is NULL if the caller presented none. */
 bool mt_lend_is_for(const struct mt_lend *l, const struct mt_addr *peer, struct mt_slice principal);
 
 struct mt_cluster;
 
 /*
- * By which identity the caller is connected to those endpoints of a cluster with `lend` that speak TLS: 0: the node's own, N: his own, which is
- * number N - 1 of those that are held; negative: by none. `gateway`: he came by one, whose clients have the node's.
+ * Which identity the proxy presents for a caller to the TLS endpoints of a cluster with `lend`.
+ * Returns 0 for the node's own, N for the caller's own (entry N - 1 of `held`), negative for none.
+ * `gateway`: the caller is a client of a gateway, and those get the node's own identity.
  */
 int mt_cluster_shows(const struct mt_cluster *c, const struct mt_addr *peer,
 	struct mt_slice principal, bool gateway);
 
-/* How many of its endpoints nobody but the node itself reaches, as they want its identity and it is lent to nobody. */
+/*
+ * Number of TLS endpoints that only the node itself can reach, because its identity is lent to no
+ * other caller.
+ */
 uint32_t mt_cluster_need_lend(const struct mt_cluster *c);

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Inside lib/upstream: the two halves of the registry, and what choosing with care asks. */
+/* Private to lib/upstream: the two parts of the registry, warm-up and panic. */
 #pragma once
 
 #include "mt_upstream.h"
 
 /* registry.c: endpoint states. */
 struct mt_ep_index {
-	struct mt_ep_state **blocks; /* by index; a block stays where it is */
+	struct mt_ep_state **blocks; /* by index / 1,024; a block never moves */
 	uint32_t *slots;	     /* by identity; power of two */
 	uint32_t n, n_slots;
-	uint32_t n_idle; /* with no reference */
+	uint32_t n_idle; /* without references */
 	uint32_t idle_head,
-		idle_tail; /* queue, index + 1; one that is named again is skipped when met */
+		idle_tail; /* queue of index + 1; states that are referenced again are skipped */
 };
 
 struct mt_cluster_entry {
@@ -24,7 +24,7 @@ struct mt_cluster_entry {
 	struct mt_demand demand;
 };
 
-/* clusters.c: numbers of clusters. */
+/* clusters.c: cluster indexes. */
 struct mt_cluster_index {
 	struct mt_cluster_entry **by_index;
 	uint32_t n, cap;
@@ -41,8 +41,13 @@ struct mt_upstream_registry {
 
 void mt_cluster_index_fini(struct mt_cluster_index *x);
 
-/* careful.c: whether the endpoint of a cluster with a warm-up is warm enough for this draw of 64 random bits. */
+/*
+ * careful.c: true if endpoint i, in a cluster with a warm-up, is warm enough for the random `rnd`.
+ */
 bool mt_endpoint_warm(const struct mt_cluster *c, uint32_t i, uint64_t rnd, uint64_t now);
-/* careful.c: fewer than min_health are in rotation, and all levels of `top` together cannot take the load; counted once a millisecond. */
+/*
+ * careful.c: true if less than min_health percent of the endpoints of `c` are in rotation and all
+ * levels of `top` together cannot take the load. Computed once a millisecond.
+ */
 bool mt_cluster_panics(const struct mt_cluster *c, const struct mt_cluster *top,
 	struct mt_lb_worker *w, uint64_t now);

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Passive failure handling. `recent` holds the times of the last two failures in one word, so that
- * "three within 10 s" is exact over all workers with one compare-and-swap and no lock; or, where a rule
- * counts in a row, their number behind a flag. A rule that changes starts over. `timeouts` holds how many calls timed out
- * in a row and when the first did. Who is put aside comes back when it has shown that it answers, by one call on trial
- * or by being asked; who moves `ejected_until` on is the one whose call is on trial.
+ * Outlier detection (passive health checks). `recent` is one word, so that one compare-and-swap
+ * without a lock counts exactly over all workers. By default it holds the times of the last two
+ * failures, for "three within 10 s". If the rule counts failures in a row, it holds a flag and the
+ * counts. A change between these two kinds of rule starts over. `timeouts` holds how many calls
+ * timed out in a row and when the first did.
+ *
+ * An ejected endpoint returns when it has answered one trial call or a health check. The worker
+ * whose compare-and-swap moves `ejected_until` is the one that ejected the endpoint or sends the
+ * trial call.
  */
 #include "mt_upstream.h"
 
@@ -14,11 +18,13 @@
 #define FORGET	      (60 * MT_SEC)
 #define STAMP_MASK    0x7fffffffu
 #define COUNTED	      (1ull << 63)
-/* Behind the flag: failures in a row, and above them failures and errors. */
+/* With the flag COUNTED: failures in a row in the low bits, failures and errors above them. */
 #define COUNT_BITS 31
 #define COUNT_MASK ((1ull << COUNT_BITS) - 1)
 
-/* mt_ep_state.timeouts: how many, and above that when the first was, as milliseconds modulo 2^29. */
+/*
+ * mt_ep_state.timeouts: the number in the low bits, above it the time of the first in ms mod 2^29.
+ */
 #define TIMEOUTS     5u
 #define TIMEOUT_BITS 3
 #define TIMEOUT_MASK ((1u << TIMEOUT_BITS) - 1)
@@ -26,7 +32,7 @@
 
 enum sort { FAILURE, ERROR };
 
-/* Milliseconds modulo 2^31; 0 means "no failure", so one tick in 2^31 is a millisecond late. */
+/* Milliseconds modulo 2^31. 0 means "no failure", so one tick in 2^31 is recorded 1 ms late. */
 static uint32_t stamp(uint64_t now)
 {
 	uint32_t ms = (uint32_t)(now / MT_MSEC) & STAMP_MASK;
@@ -45,7 +51,10 @@ static uint64_t time_aside(const struct mt_outlier_rule *rule, uint32_t ejection
 	return MT_MIN(t, ASIDE_LONGEST);
 }
 
-/* From when it was to come back to when it is to now, the n-th time in a row. */
+/*
+ * Moves ejected_until from `from` to the end of the next ejection, which follows n ejections in a
+ * row. False if another worker moved it first.
+ */
 static bool move_until(struct mt_ep_state *e, uint64_t from, uint8_t n,
 	const struct mt_outlier_rule *rule, uint64_t now)
 {
@@ -56,7 +65,10 @@ static bool move_until(struct mt_ep_state *e, uint64_t from, uint8_t n,
 	return true;
 }
 
-/* Others may see the same room at the same time: one more each. */
+/*
+ * True if one more endpoint may be ejected. Other workers may find so at the same time, and each
+ * may then exceed the limit by one.
+ */
 static bool has_room(const struct mt_outlier_rule *rule, uint64_t now)
 {
 	const struct mt_cluster *c = mt_container_of(rule, struct mt_cluster, outlier);
@@ -76,7 +88,7 @@ static bool eject(struct mt_ep_state *e, const struct mt_outlier_rule *rule, uin
 		return false;
 	if (until && now - until > FORGET)
 		n = 0;
-	/* Who changes `until` has put it aside; others that saw the same failures find it done. */
+	/* The worker that moves `until` ejects; others that counted the same failures do not. */
 	if (!move_until(e, until, n, rule, now))
 		return false;
 	__atomic_store_n(&e->recent, 0, __ATOMIC_RELAXED);
@@ -87,7 +99,7 @@ static bool eject(struct mt_ep_state *e, const struct mt_outlier_rule *rule, uin
 	return true;
 }
 
-/* What `recent` becomes; *enough: this failure was the one too many. */
+/* The next value of `recent`. Sets *enough if this failure ejects. */
 static uint64_t after(uint64_t seen, const struct mt_outlier_rule *rule, enum sort sort,
 	uint32_t ms, bool *enough)
 {
@@ -165,7 +177,7 @@ bool mt_ep_timed_out(struct mt_ep_state *e, const struct mt_outlier_rule *rule, 
 		next = first << TIMEOUT_BITS | n;
 	} while (!__atomic_compare_exchange_n(
 		&e->timeouts, &seen, next, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
-	/* What many calls asked of it at once may all take too long. */
+	/* Not within 1 s: calls sent at the same time may all time out for the same reason. */
 	return n >= TIMEOUTS && ((ms - first) & mask) >= TIMEOUTS_MS && eject(e, rule, now);
 }
 
@@ -191,7 +203,7 @@ void mt_ep_talk(struct mt_ep_state *e, uint16_t way)
 {
 	if (mt_ep_talks(e, way))
 		return;
-	/* First, so that failures of the old way that are reported meanwhile do not count. */
+	/* First, so that failures of the old way that workers report meanwhile do not count. */
 	__atomic_store_n(&e->way, way, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&e->recent, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&e->timeouts, 0, __ATOMIC_RELAXED);
@@ -219,7 +231,7 @@ void mt_ep_leaving(struct mt_ep_state *e, uint64_t now)
 {
 	uint32_t until = (uint32_t)(now / MT_MSEC) + MT_EP_LEAVING_MS;
 
-	/* 0 means "never": one tick in 2^32 is a millisecond late. */
+	/* 0 means "never", so one tick in 2^32 is recorded 1 ms late. */
 	__atomic_store_n(&e->leaving_until, until ? until : 1, __ATOMIC_RELAXED);
 }
 

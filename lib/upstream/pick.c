@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Picks an endpoint. The balancer draws one; if that is not in rotation or was tried, draws again,
+ * then walks the list of endpoints. Clusters with levels, a panic threshold or a warm-up take a
+ * slower path.
+ */
 #include "mt_mutant.h"
 #include "mt_upstream_priv.h"
 
@@ -31,7 +36,7 @@ static uint64_t hash_keys(const struct mt_key *keys, uint32_t n, struct mt_view 
 
 		if (!mt_view_get(v, &keys[i], s))
 			*s = (struct mt_slice){NULL, 0};
-		/* A value in the view's scratch is gone with the next read. */
+		/* The next read overwrites a value in the view's scratch. */
 		if (i + 1 < n && s->len && s->p >= v->scratch &&
 			s->p < v->scratch + sizeof(v->scratch)) {
 			memcpy(kept[i], s->p, s->len);
@@ -41,7 +46,7 @@ static uint64_t hash_keys(const struct mt_key *keys, uint32_t n, struct mt_view 
 	return mt_balance_hash_values(values, n);
 }
 
-/* As text: so it means the same endpoint to the mesh's other proxies. */
+/* Hashes the address as text, so that other proxies of the mesh pick the same endpoint. */
 static uint64_t hash_peer(const struct mt_view *v, uint64_t seed)
 {
 	char text[MT_ADDR_STRLEN];
@@ -63,7 +68,7 @@ static uint32_t outstanding(const struct mt_cluster *c, const struct mt_lb_worke
 	return idx < w->n_eps ? w->outstanding[idx] : 0;
 }
 
-/* Of two places the one with fewer outstanding requests; an unusable one loses to a usable one. */
+/* Draws two endpoints and takes the usable one; if both are alike, the one with fewer requests. */
 static uint32_t least_request(const struct mt_cluster *c, const struct mt_lb_worker *w,
 	uint64_t rnd, uint64_t now, uint64_t tried)
 {
@@ -87,7 +92,10 @@ static uint32_t round_robin(const struct mt_cluster *c, struct mt_lb_worker *w, 
 	return mt_wseq_at(&c->wseq, x, c->n_eps);
 }
 
-/* The next one from `first` on that may be used; else, with `any`, the best of those not tried; else -1. */
+/*
+ * The first usable endpoint from `first` on. Otherwise, if `any`, the first untried one, preferably
+ * not draining. Otherwise -1.
+ */
 static int walk(const struct mt_cluster *c, struct mt_lb_worker *w, uint32_t first, uint64_t now,
 	uint64_t tried, bool any)
 {
@@ -124,7 +132,7 @@ static bool is_hashing(const struct mt_cluster *c)
 	return c->lb == MT_LB_MAGLEV || c->lb == MT_LB_RING_HASH;
 }
 
-/* The balancer's choice; `x` is random, or the exchange's hash. */
+/* The balancer's choice. `x` is random, or the hash of the exchange. */
 static uint32_t draw(const struct mt_cluster *c, struct mt_lb_worker *w, uint64_t x, uint64_t now,
 	uint64_t tried)
 {
@@ -153,8 +161,8 @@ static uint32_t by_hash(const struct mt_cluster *c, uint64_t x)
 }
 
 /*
- * Past an unusable first choice: by other hashes of the same key, or at random, so that the share of
- * who is aside spreads over all; then the list from the first choice on.
+ * Replaces an unusable first choice: draws by further hashes of `x`, so that the share of the
+ * unusable endpoint spreads over all others; then walks the list from the first choice on.
  */
 static mt_noinline int reroute(const struct mt_cluster *c, struct mt_lb_worker *w, uint32_t first,
 	uint64_t x, uint64_t now, uint64_t tried, bool any)
@@ -172,7 +180,7 @@ static mt_noinline int reroute(const struct mt_cluster *c, struct mt_lb_worker *
 	return walk(c, w, first, now, tried, any);
 }
 
-/* Of endpoints that are all alike. */
+/* For clusters that are not careful (mt_cluster.careful). */
 static inline int choose(const struct mt_cluster *c, struct mt_lb_worker *w, uint64_t x,
 	uint64_t now, uint64_t tried, bool any)
 {
@@ -183,9 +191,12 @@ static inline int choose(const struct mt_cluster *c, struct mt_lb_worker *w, uin
 	return reroute(c, w, i, x, now, tried, any);
 }
 
-/* ---- with care --------------------------------------------------------------------------------------- */
+/* ---- warm-up and panic ----------------------------------------------------------------------- */
 
-/* Draws to find one that is warm enough: more than a few only where hardly anybody is. And of one pick, however often it redraws. */
+/*
+ * Most draws to find an endpoint that is warm enough, and most in one pick with all its redraws.
+ * Many draws are needed only if hardly any endpoint is warm.
+ */
 #define WARM_DRAWS     32
 #define WARM_DRAWS_ALL 64
 
@@ -195,8 +206,10 @@ static uint64_t next_of(uint64_t *x)
 }
 
 /*
- * As likely as it is warm, by its weight; the last one drawn where all are too cold, or the pick has drawn often enough. `in_turn`: the
- * first one; a turn that is not taken moves nobody else's.
+ * Draws by weight and accepts an endpoint with a probability that grows with its warmth. Returns
+ * the last one drawn if all were too cold, or if the pick used up its draws. `in_turn`: the first
+ * draw takes the next round robin turn; redraws are random, so that they do not shift the turns of
+ * other calls.
  */
 static uint32_t draw_warm(
 	const struct mt_cluster *c, struct mt_lb_worker *w, uint64_t *x, uint64_t now, bool in_turn)
@@ -214,7 +227,7 @@ static uint32_t draw_warm(
 	return i;
 }
 
-/* Who is aside is drawn like the others: whether it may be is asked of who is drawn. */
+/* Draws from all endpoints, including ejected ones; the caller checks the result. */
 static uint32_t draw_with_care(
 	const struct mt_cluster *c, struct mt_lb_worker *w, uint64_t *x, uint64_t now)
 {
@@ -234,13 +247,16 @@ static uint32_t draw_with_care(
 		b = mt_wseq_at(&c->wseq, b, c->n_eps);
 		return outstanding(c, w, b) < outstanding(c, w, a) ? b : a;
 	}
-	/* It may be the same one twice: as the other of every pair a cold one would get more than it may. */
+	/*
+	 * Both draws may give the same endpoint. If they had to differ, a cold one would be in more
+	 * pairs, and get more calls, than its share.
+	 */
 	a = draw_warm(c, w, x, now, false);
 	b = draw_warm(c, w, x, now, false);
 	return outstanding(c, w, b) < outstanding(c, w, a) ? b : a;
 }
 
-/* It is aside, and nothing else speaks against it. */
+/* True if ejection is the only reason not to use the endpoint. */
 static bool is_only_aside(const struct mt_cluster *c, uint32_t i, uint64_t now, uint64_t tried)
 {
 	const struct mt_ep_state *e = c->eps[i].state;
@@ -249,7 +265,10 @@ static bool is_only_aside(const struct mt_cluster *c, uint32_t i, uint64_t now, 
 	       !__atomic_load_n(&e->draining, __ATOMIC_RELAXED);
 }
 
-/* choose() for who warms up, or uses who is aside as well when too few are left; `top`: it, or what it is a level of. */
+/*
+ * choose() for clusters with a warm-up or a panic threshold. `top` is the cluster itself, or the
+ * one that it is a level of.
+ */
 static int choose_with_care(const struct mt_cluster *c, const struct mt_cluster *top,
 	struct mt_lb_worker *w, uint64_t x, uint64_t now, uint64_t tried, bool any)
 {
@@ -272,11 +291,12 @@ static int choose_with_care(const struct mt_cluster *c, const struct mt_cluster 
 	return walk(c, w, first, now, tried, any);
 }
 
-/* ---- levels ------------------------------------------------------------------------------------------ */
+/* ---- levels ---------------------------------------------------------------------------------- */
 
 /*
- * As the mesh's other proxies have it, so that a key has the same level with all of them; what the balancers
- * look at next (high bits, a remainder by a prime) does not hang on it.
+ * Picks a level as other proxies of the mesh do, so that a key has the same level in all of them.
+ * The balancers' next choice is independent of it: they use the high bits, or the remainder by a
+ * prime.
  */
 static uint32_t first_level(const struct mt_cluster *c, uint64_t x)
 {
@@ -300,8 +320,8 @@ static int choose_in(const struct mt_cluster *c, uint32_t level, struct mt_lb_wo
 }
 
 /*
- * The level by its share of the load; when nobody of it is usable the best other one; and only then
- * somebody who is aside.
+ * Picks a level by its share of the load; if it has no usable endpoint, the other levels in order
+ * of preference. Only if no level has one, picks an endpoint that is not in rotation.
  */
 static int choose_level(const struct mt_cluster *c, struct mt_lb_worker *w, uint64_t x,
 	uint64_t now, uint64_t tried)
@@ -337,7 +357,7 @@ static bool cluster_hashes(const struct mt_cluster *c)
 	return c->n_hash_keys || c->hash_by == MT_LB_HASH_SOURCE;
 }
 
-/* Of the route, else of the cluster, else nothing but chance. */
+/* Hash by the policy of the route, otherwise of the cluster; `rnd` if neither has one. */
 static uint64_t hash_of(
 	const struct mt_cluster *c, struct mt_view *v, const struct mt_hash_by *by, uint64_t rnd)
 {

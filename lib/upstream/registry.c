@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Endpoint states by identity: an open-addressed table of indexes, the states in blocks that never move,
- * and a queue of those that nobody names any more (oldest first). There may be hundreds of thousands, so
- * an entry is its state and a slot of four bytes, and its identity a hash of 96 bits. Control thread
- * only.
+ * Endpoint states by identity: an open-addressed table of indexes, the states in blocks that never
+ * move, and a queue of states without references (oldest first). There may be hundreds of
+ * thousands, so an entry takes only its state and a slot of four bytes, and its identity is a hash
+ * of 96 bits. Control thread only.
  */
 #include "mt_upstream_priv.h"
 
@@ -13,7 +13,7 @@
 
 #define BLOCK 1024u
 #define QUEUED                                                                                     \
-	(1u << 31) /* of mt_ep_state.idle; the rest: index + 1 of the next one in the queue */
+	(1u << 31) /* flag in mt_ep_state.idle; the other bits: index + 1 of the next in the queue */
 
 static struct mt_ep_state *at(const struct mt_ep_index *x, uint32_t index)
 {
@@ -49,7 +49,10 @@ static int grow_slots(struct mt_ep_index *x)
 	return 0;
 }
 
-/* The oldest entry that lingered long enough, or one of too many that linger, off the queue; or NULL. */
+/*
+ * Dequeues the oldest state without references, if it lingered long enough, too many linger, or the
+ * table is full. NULL: none.
+ */
 static struct mt_ep_state *take_lingered(struct mt_ep_index *x, uint64_t now)
 {
 	bool many = x->n_idle > MT_MAX(MT_UPSTREAM_LINGER_MIN, x->n - x->n_idle);
@@ -69,7 +72,7 @@ static struct mt_ep_state *take_lingered(struct mt_ep_index *x, uint64_t now)
 	return NULL;
 }
 
-/* Takes an entry out of the open-addressed table: the cluster behind it is put in again. */
+/* Removes an entry from the open-addressed table and inserts again the entries that follow it. */
 static void unhash(struct mt_ep_index *x, const struct mt_ep_state *e)
 {
 	uint32_t *hole = find_slot(x, e->id, e->check);
@@ -102,7 +105,7 @@ static struct mt_ep_state *new_state(struct mt_ep_index *x)
 	return e;
 }
 
-/* Another identity moves in: only the index and the memory stay. */
+/* Prepares a state for another identity: only the index and the memory stay. */
 static struct mt_ep_state *reuse(struct mt_ep_index *x, struct mt_ep_state *e)
 {
 	uint32_t index = e->index;
@@ -160,7 +163,7 @@ void mt_upstream_ep_put(struct mt_upstream_registry *r, struct mt_ep_state *e, u
 		return;
 	x->n_idle++;
 	e->idle_since = (uint16_t)(now / MT_SEC);
-	/* Still in the queue from an earlier time: it is met early there, with its new time. */
+	/* Still queued from an earlier release: it keeps that earlier place, with its new time. */
 	if (e->idle & QUEUED)
 		return;
 	e->idle = QUEUED;
