@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Things under each of their labels, so that a selector looks at few of them. */
+/* An index of items by each of their labels, so that a selector checks only few items. */
 #include "mt_objects_priv.h"
 
 static char *key_of(const struct mt_by_label *x, const char *ns, const struct mt_kv *kv)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Objects that protect and cannot be evaluated: of a kind that is not evaluated yet, without a
- * version that can be read, or with no version that the compiler accepts. Such an object closes
- * what its selector names, as far as that can be read, else its namespace. lib/conf finds the calls
- * that this closes.
+ * Fail-closed handling of objects that restrict access but cannot be evaluated: their kind is not
+ * evaluated yet, no version can be read, or the compiler accepts no version. Such an object denies
+ * all calls to what its selector names, or to its whole namespace if the selector cannot be read.
+ * Each is a "closing"; lib/conf finds the calls that it denies.
  */
 #include "mt_objects_priv.h"
 
@@ -37,7 +37,7 @@ struct mt_policy_selector *mt_closing_labels(
 	return *bad ? NULL : s;
 }
 
-/* Who is meant, of a version that is not used for anything else. */
+/* Reads from an object that cannot be evaluated which workloads it selects. */
 static void read_scope(struct mt_region *r, const struct mt_object *o, struct mt_closing *c)
 {
 	const struct mt_ynode *spec = mt_yaml_get(o->root, "spec");
@@ -49,7 +49,7 @@ static void read_scope(struct mt_region *r, const struct mt_object *o, struct mt
 	if (!bad)
 		c->scope.selector =
 			mt_closing_labels(r, mt_yaml_get(selector, "matchLabels"), &bad);
-	/* Instances outside of the mesh are a policy's only by targets. */
+	/* Only by targets can a policy select endpoints outside of the mesh. */
 	c->of = MT_CLOSING_BARE;
 	if (bad || mt_yaml_get(spec, "targetRef") || mt_yaml_get(spec, "targetRefs"))
 		c->of |= MT_CLOSING_OUTSIDE;
@@ -96,7 +96,7 @@ static bool close_by(struct mt_object_table *t, struct closings *to, struct mt_o
 		(void)mt_closing_read_filter(to->r, o, c);
 	else if (is_evaluated(o))
 		read_scope(to->r, o, c);
-	/* The compiler says what becomes of it. */
+	/* The compiler decides the final status. */
 	if (row->status == MT_OBJECT_CLOSED) {
 		row->status = MT_OBJECT_IN_FORCE;
 		row->why = NULL;
@@ -104,7 +104,10 @@ static bool close_by(struct mt_object_table *t, struct closings *to, struct mt_o
 	return true;
 }
 
-/* Filters that protect nobody: whom they are about is told, as of any other. */
+/*
+ * Adds a harmless closing for filters that do not restrict: it denies nothing, but reports which
+ * workloads they are about.
+ */
 static bool tell_by(struct closings *to, const struct mt_object_row *row)
 {
 	struct mt_closing *c = add(to, row);
@@ -125,7 +128,7 @@ bool mt_table_close(struct mt_object_table *t)
 		struct mt_object_row *row = &t->rows[i];
 		const struct mt_object *o = row->used ? row->used : row->o;
 		bool evaluated = row->used && is_evaluated(o);
-		/* Its identity stands legibly in another place. */
+		/* Another row has this identity and can be read. */
 		bool elsewhere = row->double_ && !row->used;
 
 		if (row->unenforced || o->status == MT_OBJECT_FOREIGN)
@@ -140,7 +143,7 @@ bool mt_table_close(struct mt_object_table *t)
 	return true;
 }
 
-/* True if the compiler was given the object to evaluate and has refused every version of it. */
+/* True if the compiler was given the object to evaluate and has rejected every version of it. */
 static bool is_refused(const struct mt_object_row *row)
 {
 	return row->first_used && !row->used && row->o->restricts && is_evaluated(row->o);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where the filters of an EnvoyFilter or a WasmPlugin stand: in front of whom, in whose proxies, at which ports. What is not
- * understood of that narrows nothing.
+ * Finds which traffic the filters of an EnvoyFilter or a WasmPlugin are on: workloads, contexts
+ * (inbound, outbound, gateway), filter chains and ports. A condition that is not understood narrows
+ * nothing.
  */
 #include "mt_objects_priv.h"
 
@@ -31,8 +32,8 @@ static bool is_one_of(const struct mt_ynode *n, const char *const *words, size_t
 }
 
 /*
- * 0: any. All ports of a sidecar arrive at these two first, and which one is meant then is not known; YAML has other ways to write a
- * number (010, 8e3, 8_080), of which none is read here.
+ * The port; 0: any. 15001 and 15006 mean any, because a sidecar receives the traffic of all ports
+ * there. So do numbers in YAML's other notations (010, 8e3, 8_080), which are not read here.
  */
 static uint16_t port_of(const struct mt_ynode *n)
 {
@@ -52,7 +53,7 @@ static void add_place(struct mt_region *r, struct mt_closing *c, const struct mt
 		*to = *p;
 }
 
-/* ---- EnvoyFilter: istio.io/latest/docs/reference/config/networking/envoy-filter -------------------- */
+/* ---- EnvoyFilter: istio.io/latest/docs/reference/config/networking/envoy-filter -------------- */
 
 static uint8_t contexts_of(const struct mt_ynode *match)
 {
@@ -72,7 +73,10 @@ static uint8_t contexts_of(const struct mt_ynode *match)
 	return MT_CONTEXT_ANY;
 }
 
-/* A filter that is put first is so in every chain; any other one only beside, or into, the one that is looked for. */
+/*
+ * Filter chains that a patch changes. For network filters, ADD and INSERT_FIRST change every chain;
+ * other operations change only chains that contain the filter named in the match.
+ */
 static uint8_t chain_of(const struct mt_ynode *p, const struct mt_ynode *filter)
 {
 	static const char *const of_http[] = {
@@ -105,7 +109,7 @@ static void read_patch(struct mt_region *r, struct mt_closing *c, const struct m
 	add_place(r, c, &place);
 }
 
-/* Of what restricts those patches that do, else all that are about proxies' traffic. */
+/* Reads the patches that restrict access; for a harmless closing all but those of the bootstrap. */
 static bool read_patches(struct mt_region *r, struct mt_closing *c, const struct mt_ynode *spec)
 {
 	const struct mt_ynode *patches = mt_yaml_get(spec, "configPatches");
@@ -122,9 +126,9 @@ static bool read_patches(struct mt_region *r, struct mt_closing *c, const struct
 	return c->n_places > 0;
 }
 
-/* ---- WasmPlugin: istio.io/latest/docs/reference/config/proxy_extensions/wasm-plugin ----------------- */
+/* ---- WasmPlugin: istio.io/latest/docs/reference/config/proxy_extensions/wasm-plugin ---------- */
 
-/* A gateway is the client of what is behind it. */
+/* A gateway is a client of its backends, so CLIENT includes gateways. */
 static uint8_t mode_of(const struct mt_ynode *match)
 {
 	const struct mt_ynode *mode = mt_yaml_get(match, "mode");
@@ -176,7 +180,7 @@ static bool read_plugin(struct mt_region *r, struct mt_closing *c, const struct 
 	return true;
 }
 
-/* ---- whom it is about ------------------------------------------------------------------------------- */
+/* ---- selected workloads ---------------------------------------------------------------------- */
 
 static bool read_target(struct mt_region *r, struct mt_closing *c, const struct mt_ynode *n)
 {
@@ -210,7 +214,7 @@ static bool read_targets(struct mt_region *r, struct mt_closing *c, const struct
 	return true;
 }
 
-/* What is named stands in front of it, whatever the context says. */
+/* Filters with targets are on the traffic to those targets, whatever the context specifies. */
 static void stand_at_targets(struct mt_closing *c)
 {
 	for (uint32_t i = 0; i < c->n_places; i++)

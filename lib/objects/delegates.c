@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A VirtualService whose rules delegate to others is compiled as a copy that has the others' rules in place of its own, each
- * below the match of the rule that delegates. One level deep; what is not here, or not exported, leaves its rule out.
+ * Delegation between VirtualServices. A VirtualService whose rules delegate (the root) is compiled
+ * as a copy that contains the delegates' rules in place of those rules. Each joined rule has to
+ * match what both the root's rule and the delegate's rule match. Delegates are one level deep. A
+ * rule is left out if its delegate does not exist or is not exported to the root's namespace.
  */
 #include "mt_objects_priv.h"
 
@@ -15,13 +17,14 @@ struct joining {
 	struct mt_strmap delegates; /* struct mt_virtual_service, by "NAMESPACE/NAME" */
 	struct mt_virtual_service *copy;
 	struct mt_rule_list *list;
-	uint32_t at; /* of the rule that delegates */
+	uint32_t at; /* index of the delegating rule in the root */
 	uint64_t left, left_of_one;
 };
 
 /*
- * Two documents of a thousand rules each would say a million: what is joined at most, in rules, matches and conditions, by one
- * VirtualService and by all. A fraction of what a model may hold.
+ * Most rules, matches and conditions that joining may create, for one VirtualService and for all:
+ * two documents of 1,000 rules each would otherwise join to a million. This is a fraction of what a
+ * model may hold.
  */
 #define JOINED_OF_ONE (1u << 18)
 #define JOINED	      (1u << 19)
@@ -36,9 +39,12 @@ static void tell(struct joining *x, const struct mt_meta *meta, uint32_t line, u
 		words ? words : "");
 }
 
-/* ---- matches ---------------------------------------------------------------------------------------- */
+/* ---- matches --------------------------------------------------------------------------------- */
 
-/* Whether a key's condition of the delegate can be no part of the root's, as istiod judges it. */
+/*
+ * True if the delegate's condition on a key is not narrower than the root's, by the rules of
+ * istiod. Regular expressions and presence always conflict.
+ */
 static bool conflicts(const struct mt_cond *root, const struct mt_cond *leaf)
 {
 	const char *r = root->value.s ? root->value.s : "", *l = leaf->value.s ? leaf->value.s : "";
@@ -79,7 +85,7 @@ static bool is_below(const struct mt_rule_match *root, const struct mt_rule_matc
 	return true;
 }
 
-/* What the leaf says; of the root what the leaf does not say. */
+/* Joins two matches: everything in the leaf, and from the root what the leaf leaves open. */
 static void join_match(struct joining *x, struct mt_rule *to, const struct mt_rule_match *root,
 	const struct mt_rule_match *leaf)
 {
@@ -114,7 +120,7 @@ static void join_match(struct joining *x, struct mt_rule *to, const struct mt_ru
 		m->conds[m->n_conds++] = leaf->conds[i];
 }
 
-/* Each match of the delegate has to be below one of the root's; false: one is not. */
+/* Joins each match of the delegate with the root's that contain it. False: none contains it. */
 static bool join_matches(struct joining *x, struct mt_rule *to, const struct mt_rule *root,
 	const struct mt_rule *leaf)
 {
@@ -139,7 +145,7 @@ static bool join_matches(struct joining *x, struct mt_rule *to, const struct mt_
 	return true;
 }
 
-/* ---- rules ------------------------------------------------------------------------------------------ */
+/* ---- rules ----------------------------------------------------------------------------------- */
 
 static struct mt_rule *push(struct joining *x)
 {
@@ -147,7 +153,7 @@ static struct mt_rule *push(struct joining *x)
 		&x->m->region, (void **)&x->list->rules, &x->list->n_rules, sizeof(struct mt_rule));
 }
 
-/* What the delegate does not say is the root's. */
+/* Adds a rule of the delegate; fields that it does not set are inherited from the root's rule. */
 static void join_rule(struct joining *x, const struct mt_rule *root,
 	const struct mt_virtual_service *delegate, const struct mt_rule *leaf, uint32_t at)
 {
@@ -241,7 +247,7 @@ static uint64_t conds_of(const struct mt_rule *r)
 	return n;
 }
 
-/* false: there is no room for what the two would say. */
+/* Reserves the cost of joining the root's rule with a delegate; false: it exceeds a limit. */
 static bool has_room(struct joining *x, const struct mt_rule *root, const struct mt_rule_list *list)
 {
 	const uint64_t left = MT_MIN(x->left, x->left_of_one), of_root = conds_of(root);
@@ -280,7 +286,7 @@ static void join_delegate(struct joining *x, const struct mt_rule *root)
 		*slot = &vs->meta;
 	x->list->made_of =
 		mt_hash_bytes(&vs->meta.serial, sizeof(vs->meta.serial), x->list->made_of);
-	/* Its own delegates are told of once, with it. */
+	/* Rules of the delegate that delegate again are skipped; pass_over() warns once. */
 	for (uint32_t i = 0; list && i < list->n_rules; i++)
 		if (!list->rules[i].delegate)
 			join_rule(x, root, vs, &list->rules[i], i);
@@ -307,7 +313,7 @@ static void join_list(struct joining *x, const struct mt_rule_list *of)
 	}
 }
 
-/* ---- documents -------------------------------------------------------------------------------------- */
+/* ---- documents ------------------------------------------------------------------------------- */
 
 static bool delegates(const struct mt_virtual_service *vs)
 {
@@ -337,7 +343,7 @@ static struct mt_virtual_service *join(struct joining *x, const struct mt_virtua
 	return copy;
 }
 
-/* One that is delegated to may not delegate itself. */
+/* Warns about each rule of a delegate that delegates again. */
 static void pass_over(struct joining *x, const struct mt_virtual_service *vs)
 {
 	const struct mt_rule_list *list = http_of(vs);
@@ -380,7 +386,7 @@ void mt_table_delegate(struct mt_object_table *t, struct mt_model *m)
 	mt_strmap_fini(&x.delegates);
 }
 
-/* ---- what becomes of them --------------------------------------------------------------------------- */
+/* ---- statuses -------------------------------------------------------------------------------- */
 
 static bool is_used(const struct mt_object_table *t, const struct mt_virtual_service *vs)
 {
@@ -389,7 +395,7 @@ static bool is_used(const struct mt_object_table *t, const struct mt_virtual_ser
 	return row && row->status != MT_OBJECT_INERT && row->status != MT_OBJECT_SHADOWED;
 }
 
-/* One that nobody in force delegates to has no effect. */
+/* A delegate to which no applied VirtualService delegates has no effect. */
 void mt_table_delegates_settle(struct mt_object_table *t)
 {
 	const struct mt_objs *all = t->model ? &t->model->virtual_services : NULL;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Gateway API in the words that the compiler knows: each listener of a Gateway that this node is becomes a gateway, each route a
- * virtual service (gateway_routes.c). Made with each model of the table, in its memory.
+ * Translates Gateway API objects for the compiler. If this node is a Gateway's workload, each
+ * listener of that Gateway becomes an Istio gateway. Each served route becomes one or more virtual
+ * services (gateway_routes.c). Runs for each model of the table and allocates in that model.
  */
 #include "mt_gateway_api_priv.h"
 
@@ -29,9 +30,12 @@ bool mt_gwapi_is_service(const struct mt_gwapi_ref *r, bool unsaid)
 	return core && (r->kind.s ? mt_gwapi_is(&r->kind, "Service") : unsaid);
 }
 
-/* ---- gateways --------------------------------------------------------------------------------------- */
+/* ---- gateways -------------------------------------------------------------------------------- */
 
-/* Whose workload the node is, as Istio labels it; in the node's namespace, where that is said. */
+/*
+ * True if the node is the Gateway's workload: it has Istio's label, and the namespace is the
+ * node's, if the Node specifies one.
+ */
 static bool is_here(const struct mt_gwapi *x, const struct mt_gwapi_gateway *g)
 {
 	const struct mt_node *node = mt_table_node(x->t);
@@ -41,7 +45,7 @@ static bool is_here(const struct mt_gwapi *x, const struct mt_gwapi_gateway *g)
 	       (!x->m->mesh.ns || strcmp(x->m->mesh.ns, g->meta.ns) == 0);
 }
 
-/* ---- their TLS -------------------------------------------------------------------------------------- */
+/* ---- TLS of listeners ------------------------------------------------------------------------ */
 
 static bool is_tls(const struct mt_gwapi_listener *l)
 {
@@ -53,7 +57,10 @@ static bool passes_tls(const struct mt_gwapi_listener *l)
 	return is_tls(l) && l->tls && l->tls->mode.set && l->tls->mode.v == MT_GWAPI_PASSTHROUGH;
 }
 
-/* A Gateway may use a Secret of that name in another namespace if a grant there says so. */
+/*
+ * True if the Gateway may use the Secret: it is in the Gateway's namespace, or a ReferenceGrant in
+ * the Secret's namespace permits it.
+ */
 static bool may_use(struct mt_gwapi *x, const struct mt_meta *g, const struct mt_gwapi_ref *secret)
 {
 	bool granted = !secret->ns.s || strcmp(secret->ns.s, g->ns) == 0;
@@ -79,7 +86,7 @@ static bool may_use(struct mt_gwapi *x, const struct mt_meta *g, const struct mt
 
 #define TERMINATE_MODE "gateway.istio.io/tls-terminate-mode"
 
-/* How TLS is ended, as Istio's option says; false: there is another option, or another word. */
+/* TLS mode from Istio's option. False: there is another option, or an unknown value. */
 static bool ending_mode(const struct mt_gwapi_tls *tls, enum mt_gateway_tls_mode *mode)
 {
 	static const struct {
@@ -98,7 +105,7 @@ static bool ending_mode(const struct mt_gwapi_tls *tls, enum mt_gateway_tls_mode
 	return !word && !tls->options.n_kv;
 }
 
-/* NULL: TLS is ended as it says. */
+/* Reason why the listener's TLS cannot be terminated; NULL: it can. */
 static const char *unended(
 	struct mt_gwapi *x, const struct mt_gwapi_gateway *g, const struct mt_gwapi_listener *l)
 {
@@ -124,7 +131,7 @@ static const char *unended(
 					      "Secret of another namespace";
 }
 
-/* NULL: it is served. */
+/* Reason why the listener is not served; NULL: it is. */
 static const char *unserved(
 	struct mt_gwapi *x, const struct mt_gwapi_gateway *g, const struct mt_gwapi_listener *l)
 {
@@ -153,7 +160,7 @@ static struct mt_gateway_tls *make_tls(
 	return tls;
 }
 
-/* ---- gateways that this node is --------------------------------------------------------------------- */
+/* ---- listeners of this node ------------------------------------------------------------------ */
 
 static void make_gateway(struct mt_gwapi *x, const struct mt_gwapi_gateway *g, uint32_t i)
 {
@@ -211,7 +218,7 @@ static void translate_gateway(struct mt_gwapi *x, const struct mt_gwapi_gateway 
 	}
 }
 
-/* ---- which routes a listener takes ------------------------------------------------------------------ */
+/* ---- which routes a listener admits ---------------------------------------------------------- */
 
 static bool has_labels(
 	const struct mt_gwapi *x, const char *ns, const struct mt_gwapi_selector *want)
@@ -266,7 +273,7 @@ static bool lists_kind(const struct mt_gwapi_bound *b, const char *kind)
 
 static bool admits_kind(const struct mt_gwapi_bound *b, const char *kind)
 {
-	/* What is in TLS that was ended is bytes. */
+	/* Terminated TLS carries opaque TCP, so that only passthrough admits TLSRoutes. */
 	if (passes_tls(b->listener) != (strcmp(kind, "TLSRoute") == 0))
 		return false;
 	return lists_kind(b, kind);
@@ -290,9 +297,9 @@ bool mt_gwapi_is_parent(
 	       (!p->port.set || p->port.v == b->listener->port.v);
 }
 
-/* ---- TLS to instances ------------------------------------------------------------------------------- */
+/* ---- TLS to endpoints ------------------------------------------------------------------------ */
 
-/* Whom it trusts: this machine's roots, or those of one Secret. */
+/* Sets the trusted roots: those of the system, or those of one Secret. */
 static void set_roots(struct mt_tls_settings *tls, const struct mt_gwapi_validation *v)
 {
 	if (v->n_refs == 1 && mt_gwapi_is(&v->refs[0].kind, "Secret") && !v->well_known.s) {
@@ -329,7 +336,7 @@ static void set_names(
 		tls->unmade = "spec.validation.hostname is missing";
 }
 
-/* In the words of DestinationRules. NULL: no memory. */
+/* The BackendTLSPolicy as TLS settings of a DestinationRule. NULL: no memory. */
 static const struct mt_tls_settings *settings_of(
 	struct mt_gwapi *x, const struct mt_gwapi_backend_tls *p)
 {
@@ -348,7 +355,7 @@ static bool wants_tls(struct mt_gwapi *x, const struct mt_gwapi_backend_tls *p,
 	const struct mt_tls_settings *tls, const char *service)
 {
 	for (uint32_t i = 0; i < x->m->service_entries.n; i++) {
-		/* Made with this model: it is nobody else's yet. */
+		/* May be changed: mt_table_translate() made it for this model. */
 		struct mt_service_entry *se = x->m->service_entries.v[i];
 
 		if (!se->kubernetes || strcmp(se->meta.name, service) != 0 ||
@@ -377,7 +384,7 @@ static void translate_backend_tls(struct mt_gwapi *x, const struct mt_gwapi_back
 			"none of its Services is here");
 }
 
-/* ---- all of it -------------------------------------------------------------------------------------- */
+/* ---- all objects ----------------------------------------------------------------------------- */
 
 void mt_table_gateway_api(struct mt_object_table *t, struct mt_model *m)
 {

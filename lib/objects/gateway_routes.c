@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Routes of Gateway API: where their connections come in, where they lead, and which of both nobody lets them. */
+/*
+ * Routes of Gateway API. Binds a route to the listeners and Services that are its parents, and
+ * resolves its backends. Warns if a parent does not admit the route or no ReferenceGrant permits a
+ * backend.
+ */
 #include "mt_gateway_api_priv.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
-/* ---- destinations ----------------------------------------------------------------------------------- */
+/* ---- destinations ---------------------------------------------------------------------------- */
 
 static bool grants(const struct mt_gwapi_grant *g, const struct mt_meta *route, const char *name)
 {
@@ -70,7 +74,7 @@ static void add_backend(struct mt_gwapi *x, const struct mt_gwapi_ref *r, uint32
 	}
 }
 
-/* Shares that are all 0 are nobody's. */
+/* If all weights are 0, makes every connection fail: the first backend is marked as rejected. */
 static void check_shares(struct mt_gwapi *x)
 {
 	uint64_t sum = 0;
@@ -103,7 +107,7 @@ static bool make_rule(struct mt_gwapi *x)
 	return true;
 }
 
-/* ---- routes ----------------------------------------------------------------------------------------- */
+/* ---- routes ---------------------------------------------------------------------------------- */
 
 static struct mt_virtual_service *make_service(struct mt_gwapi *x, const struct mt_text host)
 {
@@ -124,7 +128,7 @@ static struct mt_virtual_service *make_service(struct mt_gwapi *x, const struct 
 		.lists = list,
 		.n_lists = 1,
 		.gateway_api = true};
-	/* Its parents' are several of one name. */
+	/* A route may become several virtual services; their names must differ. */
 	if (x->n_made++)
 		vs->meta.name =
 			mt_region_printf(&x->m->region, "%s~%u", x->route->meta.name, x->n_made);
@@ -138,7 +142,10 @@ static uint64_t stamp_text(const char *s, uint64_t h)
 	return s ? mt_hash_bytes(s, strlen(s) + 1, h) : h + 1;
 }
 
-/* The list is made anew with each load: the same of what is the same. */
+/*
+ * Sets made_of to a hash of the rule. Each load makes a new list, so the compiler compares the
+ * hashes to see whether the list changed.
+ */
 static void stamp(const struct mt_virtual_service *vs)
 {
 	const struct mt_rule *r = vs->lists->rules;
@@ -173,7 +180,9 @@ static bool has_service(const struct mt_gwapi *x, const char *ns, const char *na
 	return false;
 }
 
-/* The rule is shared with other parents, whose ports are others. */
+/*
+ * Gives this parent a copy of the rule with its own match, because other parents have other ports.
+ */
 static void match_service(
 	struct mt_gwapi *x, struct mt_virtual_service *vs, const struct mt_gwapi_ref *p)
 {
@@ -194,7 +203,10 @@ static void match_service(
 	vs->lists->rules = rule;
 }
 
-/* Clients of a Service; those of the route's own namespace only where that is another one than the Service's. */
+/*
+ * Binds the route to clients of a Service. If the Service is in another namespace, the route
+ * applies only to clients in the route's own namespace.
+ */
 static void bind_service(struct mt_gwapi *x, const struct mt_gwapi_ref *p)
 {
 	static struct mt_text own = {".", 0};
@@ -213,7 +225,7 @@ static void bind_service(struct mt_gwapi *x, const struct mt_gwapi_ref *p)
 	stamp(vs);
 }
 
-/* What both say, if there is anything; NULL: nothing. */
+/* The narrower of two host names, if one covers the other; NULL: neither does. */
 static const char *both(const char *listener, const char *route)
 {
 	if (strcasecmp(listener, route) == 0 || strcmp(listener, "*") == 0 ||
@@ -222,7 +234,10 @@ static const char *both(const char *listener, const char *route)
 	return strcmp(route, "*") == 0 || mt_host_covers(route, listener) ? listener : NULL;
 }
 
-/* The server names of the route that are the listener's, too; false: there is none. */
+/*
+ * Adds a match of the server names that both the route and the listener (`own`) accept. False:
+ * there is no such name.
+ */
 static bool match_names(struct mt_gwapi *x, const struct mt_text *own, const char *gateway)
 {
 	static const struct mt_text any = {"*", 0};
@@ -327,7 +342,7 @@ static void find_parents(struct mt_gwapi *x)
 	}
 }
 
-/* What of it is nowhere is told, and what others have. */
+/* Reports why no parent serves the route, and conflicts with an older route about a listener. */
 static void tell_parents(struct mt_gwapi *x)
 {
 	const struct mt_meta *meta = &x->route->meta;

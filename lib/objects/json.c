@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Objects as JSON: for operators, and a document as one line that says the same. */
+/* Rows as JSON for operators, and a document as one line of YAML that parses to the same tree. */
 #include "mt_objects_priv.h"
 
 #include "mt_yaml.h"
@@ -12,7 +12,7 @@ static json_t *text(const char *s)
 {
 	json_t *j = json_string(s ? s : "");
 
-	/* Bytes of files need not be UTF-8. */
+	/* Texts from files may be invalid UTF-8. */
 	return j ? j : json_string("?");
 }
 
@@ -68,7 +68,7 @@ json_t *mt_row_json(const struct mt_object_row *row)
 		"touches", touches(row), "origins", origins(row), "reason", text(row->why), "notes",
 		notes(row));
 
-	/* For the Node's spec.unenforced. */
+	/* The operator copies it into the Node's spec.unenforced. */
 	if (all && o->restricts && (row->status == MT_OBJECT_CLOSED || row->unenforced))
 		json_object_set_new(all, "hash", json_sprintf("%016" PRIx64, o->hash));
 	return all;
@@ -84,7 +84,7 @@ json_t *mt_table_json(struct mt_object_table *t)
 	return all;
 }
 
-/* ---- documents ------------------------------------------------------------------------------------- */
+/* ---- documents ------------------------------------------------------------------------------- */
 
 static void put_quoted(FILE *f, const char *s)
 {
@@ -102,7 +102,7 @@ static void put_quoted(FILE *f, const char *s)
 	fputc('"', f);
 }
 
-/* Numbers and words keep being such: a quoted one would be a text. */
+/* True if the scalar is written without quotes, because quotes would make a number a string. */
 static bool is_bare(const struct mt_ynode *n)
 {
 	if (!n->plain || !*n->text)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The last good version of each object, by identity. */
+/* The last good version of each object, by identity; kept_file.c stores them in a file. */
 #include "mt_objects_priv.h"
 
 #include <errno.h>
@@ -75,9 +75,11 @@ struct mt_kept_one *mt_kept_put(struct mt_kept *k, const char *key)
 	return NULL;
 }
 
-/* ---- asked for ------------------------------------------------------------------------------------- */
+/* ---- lookup ---------------------------------------------------------------------------------- */
 
-/* Where it was read: its identity tells. The last line but one of a key is the namespace. */
+/*
+ * Context for parsing a kept text, from the lines of its key: source, group, kind, namespace, name.
+ */
 static struct mt_source_place place_of(char *key)
 {
 	struct mt_source_place p = {.source = key};
@@ -119,7 +121,7 @@ struct mt_object *mt_kept_one_good(struct mt_kept *k, struct mt_kept_one *one)
 	mt_objects_fini(&objects);
 	mt_diags_fini(&ignored);
 	free(key);
-	/* An edition that reads it otherwise has no use for the text. */
+	/* The text is parsed once; if this version of Meltemi rejects it, it is of no use either. */
 	free(one->text);
 	one->text = NULL;
 	return one->good;
@@ -132,7 +134,7 @@ struct mt_object *mt_kept_good(struct mt_kept *k, const struct mt_object *o)
 	return one ? mt_kept_one_good(k, one) : NULL;
 }
 
-/* ---- brought up to date ---------------------------------------------------------------------------- */
+/* ---- update ---------------------------------------------------------------------------------- */
 
 struct update {
 	struct mt_kept *k;
@@ -158,7 +160,7 @@ static void changed(struct update *u, const struct mt_kept_one *one, bool gone)
 	u->changes[u->n++] = (struct mt_kept_change){one, gone};
 }
 
-/* Keys and what else is secret are nowhere but where their owner has them. */
+/* True for Secrets: keys must not be stored outside of the files that the operator manages. */
 static bool is_secret(const struct mt_object *o)
 {
 	return !*o->group && strcmp(o->kind, "Secret") == 0;

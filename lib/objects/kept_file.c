@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * STATE/objects.jsonl: one JSON object a line, the later one of an identity counts, and one without "document" takes it
- * away. It grows by what changes and is written anew when most of it is stale. A last line that was cut off is left out.
+ * STATE/objects.jsonl: one JSON object a line. A later line replaces an earlier one of the same
+ * identity, and a line without "document" removes it. Changes are appended; the file is replaced
+ * when most of it is stale. A truncated last line is ignored.
  */
 #include "mt_objects_priv.h"
 
@@ -16,10 +17,10 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Written anew when it has more than twice as many lines as there are objects, and more than this. */
+/* Replace the file if it has more lines than this, and more than twice as many as objects. */
 #define STALE_MIN 1000
 
-/* ---- read ------------------------------------------------------------------------------------------ */
+/* ---- read ------------------------------------------------------------------------------------ */
 
 static const char *text_of(const json_t *j, const char *name)
 {
@@ -69,7 +70,7 @@ int mt_kept_read(struct mt_kept *k)
 	while ((len = getline(&line, &cap, f)) > 0) {
 		json_t *j;
 
-		/* Between what was written at one time and at another. */
+		/* Each append starts with an empty line. */
 		if (len == 1)
 			continue;
 		j = json_loadb(line, (size_t)len, 0, NULL);
@@ -87,7 +88,7 @@ int mt_kept_read(struct mt_kept *k)
 	return 0;
 }
 
-/* ---- written --------------------------------------------------------------------------------------- */
+/* ---- written --------------------------------------------------------------------------------- */
 
 static char *line_of(const struct mt_kept_one *one, bool gone)
 {
@@ -116,7 +117,7 @@ static int put_line(FILE *f, const struct mt_kept_one *one, bool gone)
 {
 	char *line = line_of(one, gone);
 
-	/* What is no UTF-8 is not kept: its object has no version of before, and nothing else is lost. */
+	/* Skip objects that are not valid UTF-8; after a restart they have no last good version. */
 	if (!line)
 		return 0;
 	fprintf(f, "%s\n", line);
@@ -124,7 +125,7 @@ static int put_line(FILE *f, const struct mt_kept_one *one, bool gone)
 	return 1;
 }
 
-/* A text on its way to the disk. */
+/* A write that is queued at the service thread. */
 struct kept_task {
 	struct mt_task task;
 	struct mt_kept *k;
@@ -183,7 +184,7 @@ static void was_put(struct mt_task *task, int rc)
 	free(t);
 }
 
-/* Takes the text over. */
+/* Queues the write; takes ownership of the text. 0 or -ENOMEM. */
 static int hand_over(struct mt_kept *k, char *text, size_t len, bool anew)
 {
 	struct kept_task *t = calloc(1, sizeof(*t));
@@ -220,7 +221,7 @@ static char *changed_lines(struct mt_kept *k, const struct mt_kept_change *chang
 	*lines = 0;
 	if (!f)
 		return NULL;
-	/* A line that a full disk cut off must not swallow the next one. */
+	/* Start on a new line, because a full disk may have truncated the last one. */
 	fputc('\n', f);
 	for (uint32_t i = 0; i < n; i++)
 		*lines += (uint32_t)put_line(f, changed[i].one, changed[i].gone);

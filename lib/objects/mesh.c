@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What holds for the whole mesh: the Node's word comes before MeshConfig's, that before the default. */
+/*
+ * Settings for the whole mesh: the Node's values take precedence over MeshConfig's, then defaults.
+ */
 #include "mt_objects_priv.h"
 
 #include <string.h>
 
-/* istio.io/latest/docs/reference/config/istio.mesh.v1alpha1: rootNamespace's default */
+/* Default of rootNamespace in istio.io/latest/docs/reference/config/istio.mesh.v1alpha1 */
 #define ROOT_NAMESPACE "istio-system"
 
 const struct mt_node *mt_table_node(const struct mt_object_table *t)
@@ -27,7 +29,10 @@ static bool is_file(const struct mt_mesh_config *c)
 	return strcmp(c->meta.kind, "MeshConfig") == 0;
 }
 
-/* The file that the Node names; else the ConfigMap of the root namespace, as the Node has it. */
+/*
+ * The row of the MeshConfig file that the Node names; otherwise of the ConfigMap in the root
+ * namespace. NULL: neither exists.
+ */
 static struct mt_object_row *find_config(struct mt_object_table *t, const char *root_ns)
 {
 	struct mt_object_row *found = NULL;
@@ -43,7 +48,7 @@ static struct mt_object_row *find_config(struct mt_object_table *t, const char *
 	return found;
 }
 
-/* Others of its name say nothing here. */
+/* Marks all other MeshConfigs as ignored. */
 static void pass_over(struct mt_object_table *t, const struct mt_object_row *chosen)
 {
 	for (uint32_t i = 0; i < t->n; i++) {

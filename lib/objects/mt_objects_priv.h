@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Between the files of lib/objects. */
+/* Private to lib/objects. */
 #pragma once
 
 #include "mt_objects.h"
@@ -14,12 +14,12 @@
 /* One kept version. */
 struct mt_kept_one {
 	char *key;
-	struct mt_object *good; /* NULL: only its text is there yet */
+	struct mt_object *good; /* NULL: not parsed from its text yet */
 	char *text, *file;
 	uint32_t line;
-	int64_t wall; /* when it was good last written */
+	int64_t wall; /* when this version was stored, seconds since 1970 */
 	uint64_t hash;
-	bool mark; /* found by the sweep that is under way */
+	bool mark; /* in mt_kept_update(): a row of the table has this identity */
 };
 
 struct mt_kept {
@@ -27,47 +27,60 @@ struct mt_kept {
 	char *path;	      /* NULL: no file */
 	bool read_only;
 	struct mt_service *service;
-	bool spoilt;		  /* a write failed: the file is written anew with the next one */
-	int64_t wall;		  /* 0: not said */
-	uint32_t lines;		  /* of the file, stale ones as well */
-	struct mt_objects parsed; /* made of texts of the file; they live as long as this */
+	bool spoilt;		  /* a write failed: the next one replaces the whole file */
+	int64_t wall;		  /* mt_kept_clock(); 0: not set */
+	uint32_t lines;		  /* of the file, stale ones included */
+	struct mt_objects parsed; /* unused */
 };
 
-/* kept.c: read from its text when it is asked for first; NULL: it cannot be. */
+/* kept.c: the object, parsed from its text at the first call. NULL: the text cannot be read. */
 struct mt_object *mt_kept_one_good(struct mt_kept *k, struct mt_kept_one *one);
 
 /* kept_file.c */
 int mt_kept_read(struct mt_kept *k);
-/* The texts that follow: those of `changed` (and what has gone), or everything anew when the file has grown stale. */
 struct mt_kept_change {
 	const struct mt_kept_one *one;
 	bool gone;
 };
+/*
+ * Appends the changes to the file, or replaces the whole file if most of it is stale. 0 or -ENOMEM.
+ */
 int mt_kept_write(struct mt_kept *k, const struct mt_kept_change *changed, uint32_t n);
 struct mt_kept_one *mt_kept_put(struct mt_kept *k, const char *key);
 void mt_kept_drop(struct mt_kept *k, struct mt_kept_one *one);
 
-/* json.c: a document's tree as one line that reads back to the same tree; to be freed, NULL: no memory. */
+/*
+ * json.c: a document's tree as one line that parses to the same tree. The caller frees it. NULL: no
+ * memory.
+ */
 char *mt_document_text(const struct mt_ynode *root);
 
-/* verdict.c: the newest version cannot be used: the last good one is, or none. */
+/* verdict.c: replaces the version in use by the last good one, or by none. */
 void mt_row_fall_back(struct mt_object_table *t, struct mt_object_row *row);
 
-/* order.c: by identity; in the order in which they count. What did not change since the last table costs little. */
+/*
+ * order.c: sort objects and rows by identity, and fill by_age in order of precedence. Objects that
+ * did not change since the last table cost little. mt_order_by_age(): false if out of memory.
+ */
 void mt_order_objects(struct mt_object_table *t);
 void mt_order_rows(struct mt_object_table *t);
 bool mt_order_by_age(struct mt_object_table *t);
 
-/* table.c: another version is used from now on. */
+/* table.c: discards the model, because the version in use of some object changed. */
 void mt_table_changed(struct mt_object_table *t);
 
-/* mesh.c: the Node; NULL: it cannot be used. */
+/* mesh.c: the Node; NULL: there is no valid one. */
 const struct mt_node *mt_table_node(const struct mt_object_table *t);
-/* mesh.c: what holds for the whole mesh, by the versions that are used; and where Node and MeshConfig differ. */
+/*
+ * mesh.c: sets t->mesh from the versions in use; warns in `diags` where Node and MeshConfig differ.
+ */
 void mt_table_mesh(struct mt_object_table *t);
 void mt_table_mesh_tell(const struct mt_object_table *t, struct mt_diags *diags);
 
-/* by_label.c: things of namespaces by their labels; what has all labels of `want` is among what is found. */
+/*
+ * by_label.c: an index of items by namespace and label. A lookup returns the items that have the
+ * first label of `want`; the caller must check the other labels.
+ */
 struct mt_bag {
 	void **v;
 	uint32_t n;
@@ -82,36 +95,50 @@ const struct mt_bag *mt_by_label_find(
 	const struct mt_by_label *x, const char *ns, const struct mt_labels *want);
 void mt_by_label_fini(struct mt_by_label *x);
 
-/* translate.c: what Kubernetes' kinds mean, into the model; what is to be told of it goes to t->translated. */
+/*
+ * translate.c: adds service entries and endpoints from Kubernetes objects to the model. This and
+ * the next three functions put their diagnostics into t->translated.
+ */
 void mt_table_translate(struct mt_object_table *t, struct mt_model *m);
-/* gateway_api.c: what Gateway API means, into the model; what is told goes to t->translated. */
+/* gateway_api.c: adds gateways and virtual services from Gateway API objects to the model. */
 void mt_table_gateway_api(struct mt_object_table *t, struct mt_model *m);
-/* delegates.c: VirtualServices with the rules of those that they delegate to; what is told goes to t->translated. */
+/*
+ * delegates.c: replaces VirtualServices that delegate by copies that contain the delegates' rules.
+ */
 void mt_table_delegate(struct mt_object_table *t, struct mt_model *m);
-/* proxies.c: which Telemetry and ProxyConfig are for this node; what is told goes to t->translated. */
+/* proxies.c: finds which Telemetry and ProxyConfig objects apply to this node. */
 void mt_table_proxies(struct mt_object_table *t, const struct mt_model *m);
-/* Once all other statuses are known. */
+/* delegates.c: sets the statuses of delegates, once all other statuses are known. */
 void mt_table_delegates_settle(struct mt_object_table *t);
-/* verdict.c: the row whose used version has that serial; NULL: none. From mt_table_finish() on. */
+/*
+ * verdict.c: the row whose version in use (or, without one, the newest) has that serial; NULL:
+ * none. For mt_table_refuse(), mt_table_finish() and after.
+ */
 struct mt_object_row *mt_table_row(const struct mt_object_table *t, uint64_t serial);
 
-/* unenforced.c: what the Node leaves out; and what is to be told of its list. */
+/*
+ * unenforced.c: exempts the objects that the Node lists; warns in `diags` about entries of its
+ * list.
+ */
 void mt_table_unenforce(
 	struct mt_object_table *t, const struct mt_node *node, const struct mt_kept *kept);
 void mt_table_unenforced_tell(
 	const struct mt_object_table *t, const struct mt_node *node, struct mt_diags *diags);
 
-/* closing_filters.c: where its filters stand; false: that cannot be read, and it is left as it was. */
+/*
+ * closing_filters.c: narrows `c` to the places of the object's filters. False: these cannot be
+ * read, and `c` is unchanged.
+ */
 bool mt_closing_is_filter(const struct mt_object *o);
 bool mt_closing_read_filter(struct mt_region *r, const struct mt_object *o, struct mt_closing *c);
 
-/* closing.c: a map of words; NULL: none is written, or it cannot be read, and *bad says so. */
+/* closing.c: reads a map of labels. NULL: there is none, or it cannot be read, which sets *bad. */
 struct mt_policy_selector *mt_closing_labels(
 	struct mt_region *r, const struct mt_ynode *map, bool *bad);
-/* closing.c: what rows close, in force or not; false: no memory. */
+/* closing.c: sets t->closings for the rows that cannot be evaluated. False: no memory. */
 bool mt_table_close(struct mt_object_table *t);
 /*
- * closing.c: gives the model the table's closings, and one for each object that protects and that
- * the compiler has refused since. Out of memory: the model's region has failed.
+ * closing.c: gives the model the table's closings, and one for each protecting object that the
+ * compiler has rejected since. Out of memory: the model's region has failed.
  */
 void mt_table_close_refused(struct mt_object_table *t, struct mt_model *m);

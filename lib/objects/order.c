@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The two orders of a table: by identity, and in which objects count. An object knows where it stood in the table that was
- * sorted last; that is where it stands, but for what came and went, so ten thousand objects of which one changed are put in place
- * and not sorted. A place is a hint: what is out of order is sorted.
+ * The two orders of a table: by identity, and by precedence (oldest first). Each object remembers
+ * its place in the table that was sorted last. Objects with a place are merged in that order, and
+ * only new ones are sorted, so that 10,000 objects of which one changed cost little. Places are
+ * hints: a final sort corrects what is out of order.
  */
 #include "mt_objects_priv.h"
 
@@ -46,13 +47,16 @@ static uint32_t *row_age_place(void *row)
 	return &((struct mt_object_row *)row)->o->age_place;
 }
 
-/* An array of pointers to things that know their place, from 1 on. */
+/* How to sort an array of pointers to items that remember their place, counted from 1. */
 struct order {
 	uint32_t *(*place)(void *thing);
 	int (*cmp)(const void *, const void *); /* of two elements, as for qsort(3) */
 };
 
-/* Those with a place of their own go there, the rest behind each other; how many that are. */
+/*
+ * Puts items with a valid place that is still free there, and all others into `rest`. Returns the
+ * number of others.
+ */
 static uint32_t put_in_place(const struct order *how, void **v, uint32_t n, void **places,
 	uint32_t n_places, void **rest)
 {
@@ -69,7 +73,7 @@ static uint32_t put_in_place(const struct order *how, void **v, uint32_t n, void
 	return n_rest;
 }
 
-/* Both are in order, as far as places tell. */
+/* Merges `rest`, which is sorted, with `places`, which is sorted if the places are right. */
 static void merge(const struct order *how, void **v, void *const *places, uint32_t n_places,
 	void *const *rest, uint32_t n_rest)
 {
@@ -86,7 +90,7 @@ static void merge(const struct order *how, void **v, void *const *places, uint32
 		v[n++] = rest[k++];
 }
 
-/* Twice as many places as things: half of those that were there may have gone. */
+/* Twice as many places as items, because half of the earlier items may have been removed. */
 static void sort(const struct order *how, void **v, uint32_t n)
 {
 	uint32_t n_places = 2 * n + 1, n_rest;

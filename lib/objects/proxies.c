@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Telemetry and ProxyConfig: for which proxies they are. A node at services' addresses or at a gateway is selected by its labels; those
- * without a selector hold for the mesh (in the root namespace), or for a namespace, which is the node's own, or, where it has none,
- * that of the services that it serves. Of several without a selector in one namespace the oldest counts.
+ * Finds which Telemetry and ProxyConfig objects apply to this node. A selector is compared with the
+ * node's labels. An object without a selector applies to the mesh if it is in the root namespace,
+ * and otherwise to its namespace. The node's namespaces are its own or, if it has none, those of
+ * the services and gateways that it serves. Of several objects without a selector in one namespace
+ * the oldest applies.
  */
 #include "mt_objects_priv.h"
 
@@ -49,7 +51,10 @@ static void index_namespaces(struct proxies *x)
 	}
 }
 
-/* Waypoints, which services have, are not here. */
+/*
+ * True if the target is a Gateway of this node. Other kinds of target mean waypoints, which are not
+ * supported.
+ */
 static bool is_target(const struct proxies *x, const struct mt_policy_target *t, const char *ns)
 {
 	for (uint32_t i = 0; strcmp(t->kind.s, "Gateway") == 0 && i < x->m->gateways.n; i++) {
@@ -71,7 +76,7 @@ static bool has_target(const struct proxies *x, const struct mt_proxy_setting *s
 	return found;
 }
 
-/* The node is of that namespace, as far as anybody knows. */
+/* True if `ns` is the root namespace or one of the node's namespaces (see the file header). */
 static bool is_of_node(const struct proxies *x, const char *ns)
 {
 	if (strcmp(ns, mt_model_root(x->m)) == 0)
@@ -80,7 +85,7 @@ static bool is_of_node(const struct proxies *x, const char *ns)
 			     : mt_strmap_get(&x->served, ns) != NULL;
 }
 
-/* NULL: it is for this node. */
+/* Reason why the object does not apply to this node; NULL: it applies. */
 static const char *why_not(const struct proxies *x, const struct mt_proxy_setting *s)
 {
 	bool targets = s->target || s->n_targets;

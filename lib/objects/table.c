@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One load's objects by identity: the same twice, older versions, and those that could not be looked for. */
+/*
+ * Objects of one load by identity: duplicates, which version is used, and absent objects whose
+ * files could not be read.
+ */
 #include "mt_objects_priv.h"
 
 #include <errno.h>
@@ -8,7 +11,10 @@
 
 #define ROWS_MIN 16u
 
-/* Rows are large: there is room for all from the start. None may have been read at all, and some be absent. */
+/*
+ * Rows are large, so the first allocation holds one for each object. It may have to grow for absent
+ * objects, even if no object was read.
+ */
 static bool grow(struct mt_object_table *t)
 {
 	uint32_t cap = MT_MAX(MT_MAX(2 * t->n, t->objects.n), ROWS_MIN);
@@ -39,7 +45,7 @@ static bool same_identity(const struct mt_object *a, const struct mt_object *b)
 	return strcmp(mt_object_key(a), mt_object_key(b)) == 0;
 }
 
-/* What has no name is nobody's other version. */
+/* True if the object can be another version or a duplicate: only those with kind and name can. */
 static bool is_named(const struct mt_object *o)
 {
 	return *o->kind && *o->name && o->status != MT_OBJECT_FOREIGN;
@@ -55,8 +61,9 @@ static void add_origin(struct mt_object_table *t, struct mt_object_row *row, str
 }
 
 /*
- * Another one of an identity that is there. Of a kind that protects both count, and a call must pass both; of any other the
- * first one, who is the oldest, or the one whose content sorts first.
+ * Adds a duplicate of the identity of row `first`. If objects of its kind may restrict access, both
+ * are used and a call must pass both. Otherwise only `first` is used: the oldest, or of the same
+ * age the one whose content sorts first.
  */
 static void add_double(struct mt_object_table *t, struct mt_object_row *first, struct mt_object *o)
 {
@@ -69,11 +76,11 @@ static void add_double(struct mt_object_table *t, struct mt_object_row *first, s
 		return;
 	}
 	row = add_row(t, o);
-	/* Which of several Nodes counts is said by where they stand: check_nodes(). */
+	/* check_nodes() decides which of several Nodes is used, by their places. */
 	if (!row || o->is_node)
 		return;
 	first = &t->rows[at];
-	/* What is wrong with it by itself is told before that there is another one. */
+	/* If the duplicate has errors of its own, report those instead. */
 	if (o->status != MT_OBJECT_REFUSED || o->illegible)
 		row->why = mt_region_printf(&t->region,
 			counts ? "also at %s:%u, with other content: a call must pass both"
@@ -106,8 +113,9 @@ static void add_objects(struct mt_object_table *t)
 }
 
 /*
- * The last good version of a row, which lives as long as the table does: what is kept of it is another one as soon as a newer version
- * is in force, and that may be refused later, because of what a discovery server says.
+ * The last good version of a row; the table takes a reference. `kept` replaces it once a newer
+ * version is applied, but a later compilation with other discovered resources may reject that newer
+ * version.
  */
 static struct mt_object *good_of(
 	struct mt_object_table *t, const struct mt_object_row *row, struct mt_kept *kept)
@@ -121,7 +129,10 @@ static struct mt_object *good_of(
 	return good;
 }
 
-/* Which version is tried first: the newest, if it could be read. The last good one of an identity is its first row's. */
+/*
+ * Chooses the version that is tried first: the newest if it could be read, else the last good one.
+ * Of duplicates only the first row has a last good version.
+ */
 static void choose(struct mt_object_table *t, struct mt_kept *kept)
 {
 	for (uint32_t i = 0; i < t->n; i++) {
@@ -138,7 +149,7 @@ static void choose(struct mt_object_table *t, struct mt_kept *kept)
 	}
 }
 
-/* What is nowhere, and was last seen where not everything could be read, goes on. */
+/* Adds rows for objects that were not found now, but whose last file may still hold them. */
 static void add_absent(
 	struct mt_object_table *t, const struct mt_source_reading *r, struct mt_kept *kept)
 {
@@ -171,7 +182,7 @@ static void add_absent(
 	mt_order_rows(t);
 }
 
-/* The first Node that was read is the Node, or an equal one that stands elsewhere, too. */
+/* Rejects every Node except the first one that was read and equal copies of it. */
 static void check_nodes(struct mt_object_table *t, const struct mt_object *node)
 {
 	for (uint32_t i = 0; i < t->n; i++) {

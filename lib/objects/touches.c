@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which hosts each object is about, once it is known what becomes of it. */
+/* Finds which hosts each object affects, once the statuses of all objects are known. */
 #include "mt_objects_priv.h"
 
 #include <ctype.h>
@@ -10,7 +10,7 @@ struct touching {
 	struct mt_object_table *t;
 	const struct mt_model *m;
 	struct mt_by_label entries;
-	struct mt_strmap hosts; /* of services that are here, by their lower-case names */
+	struct mt_strmap hosts; /* services in effect, by host name in lower case */
 };
 
 static void touch_new(struct mt_object_table *t, struct mt_object_row *row, const char *host)
@@ -45,7 +45,7 @@ static void index_hosts(struct touching *x)
 		const struct mt_service_entry *se = x->m->service_entries.v[i];
 		const struct mt_object_row *row = mt_table_row(x->t, se->meta.serial);
 
-		/* What is not visible or not the one that counts is not here. */
+		/* Skip service entries that have no effect or are shadowed by another one. */
 		if (row && (row->status == MT_OBJECT_INERT || row->status == MT_OBJECT_SHADOWED))
 			continue;
 		for (uint32_t k = 0; k < se->n_hosts; k++) {
@@ -59,7 +59,7 @@ static void index_hosts(struct touching *x)
 	}
 }
 
-/* As the compiler resolves it: in full, short, or a wildcard. */
+/* Resolves a host name as the compiler does: a full name, a short one, or a wildcard. */
 static void touch_named(
 	struct touching *x, struct mt_object_row *row, const char *host, const char *ns)
 {
@@ -87,7 +87,10 @@ static void touch_texts(struct touching *x, struct mt_object_row *row, const str
 		touch_named(x, row, v[i].s, ns);
 }
 
-/* Names that clients of a gateway say are its own to say: no service need have them. */
+/*
+ * True if the virtual service is for gateways only. Its hosts are names that gateway clients send;
+ * they need not be hosts of a service.
+ */
 static bool is_of_gateways(const struct mt_virtual_service *vs)
 {
 	for (uint32_t i = 0; i < vs->n_gateways; i++)
@@ -103,7 +106,7 @@ static void touch_as_written(
 		touch(x->t, row, vs->hosts[i].s);
 }
 
-/* "NAMESPACE/HOST" says whose routes may be bound. */
+/* In "NAMESPACE/HOST" the namespace only restricts which routes may bind. */
 static void touch_servers(struct touching *x, struct mt_object_row *row, const struct mt_gateway *g)
 {
 	for (uint32_t i = 0; i < g->n_servers; i++)
@@ -114,7 +117,7 @@ static void touch_servers(struct touching *x, struct mt_object_row *row, const s
 		}
 }
 
-/* Hosts that the object itself writes. */
+/* Hosts that the object itself names. */
 static void touch_written(struct touching *x, struct mt_object_row *row)
 {
 	const struct mt_model *m = row->used->part;
@@ -129,7 +132,7 @@ static void touch_written(struct touching *x, struct mt_object_row *row)
 	for (uint32_t i = 0; i < m->destination_rules.n; i++) {
 		const struct mt_destination_rule *dr = m->destination_rules.v[i];
 
-		/* Where a wildcard counts is the compiler's to say: rules that are nearer come before it. */
+		/* The compiler reports where a wildcard applies: more specific rules precede it. */
 		if (dr->host.s[0] != '*')
 			touch_named(x, row, dr->host.s, ns);
 	}
@@ -188,7 +191,7 @@ static void touch_selected(struct touching *x, const struct mt_service_entry *se
 	}
 }
 
-/* A service, and what its instances are made of. */
+/* A service's hosts are affected by the service and by the objects that its endpoints come from. */
 static void touch_service(struct touching *x, const struct mt_service_entry *se)
 {
 	const struct mt_object_row *row = mt_table_row(x->t, se->meta.serial);
@@ -205,7 +208,7 @@ static void touch_service(struct touching *x, const struct mt_service_entry *se)
 		touch_selected(x, se);
 }
 
-/* Whose rules another one's hosts are routed by. */
+/* A VirtualService's hosts are also affected by the delegates whose rules route them. */
 static void touch_delegates(struct touching *x, const struct mt_virtual_service *vs)
 {
 	const struct mt_object_row *row =
@@ -223,7 +226,7 @@ static void touch_delegates(struct touching *x, const struct mt_virtual_service 
 	}
 }
 
-/* A route of Gateway API: its parents that are services, else where it leads. */
+/* A route of Gateway API affects the Services that are its parents; at a gateway its backends. */
 static void touch_route(struct touching *x, const struct mt_virtual_service *vs)
 {
 	struct mt_object_row *row = vs->gateway_api ? mt_table_row(x->t, vs->meta.serial) : NULL;

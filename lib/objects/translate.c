@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What Kubernetes says of services, in the words that the compiler knows: a Service with its EndpointSlices, or Endpoints, is a service
- * entry whose instances are the ready ones; a Pod that a ServiceEntry selects is a workload entry. Made with each model of the table,
- * in its memory; the objects themselves are never changed.
+ * Translates Kubernetes objects for the compiler. A Service with its EndpointSlices (or Endpoints)
+ * becomes a service entry whose endpoints are the ready ones. A Pod that a ServiceEntry selects
+ * becomes a workload entry. Runs for each model of the table and allocates in that model; the
+ * objects themselves are never changed.
  */
 #include "mt_objects_priv.h"
 
@@ -16,7 +17,7 @@ struct translation {
 	struct mt_strmap pods,
 		addresses; /* struct mt_kube_pod, by "NAMESPACE/NAME" and "NAMESPACE/IP" */
 	struct mt_by_label entries, by_pod_label;
-	struct mt_idmap used; /* serials of objects that some service uses */
+	struct mt_idmap used; /* serials of objects that a service or this node uses */
 };
 
 static char *key_of(struct translation *x, const char *ns, const char *name)
@@ -75,7 +76,7 @@ static bool is_used(struct translation *x, const struct mt_meta *meta)
 	return mt_idmap_get(&x->used, meta->serial) != NULL;
 }
 
-/* ---- by name --------------------------------------------------------------------------------------- */
+/* ---- by name --------------------------------------------------------------------------------- */
 
 static bool has_ended(const struct mt_kube_pod *p)
 {
@@ -123,7 +124,7 @@ static void index_all(struct translation *x)
 	}
 }
 
-/* ---- instances ------------------------------------------------------------------------------------- */
+/* ---- endpoints ------------------------------------------------------------------------------- */
 
 static enum mt_workload_proxy proxy_of(const struct mt_kube_pod *p)
 {
@@ -171,7 +172,7 @@ static bool same_name(const struct mt_text *a, const struct mt_text *b)
 	return strcmp(a->s ? a->s : "", b->s ? b->s : "") == 0;
 }
 
-/* Ports are named alike on both sides; the only one may have no name. */
+/* Joins the ports of Service and endpoints by name; a single port may have none on both sides. */
 static void take_ports(struct translation *x, struct mt_workload *w,
 	const struct mt_kube_service *svc, const struct mt_service_entry *se,
 	const struct mt_kube_subset *sub)
@@ -219,7 +220,7 @@ static void add_endpoint(struct translation *x, struct mt_service_entry *se,
 	struct mt_addr addr;
 	struct mt_workload *w;
 
-	/* A name is nobody's address; the API server lets none in but in slices of names. */
+	/* Skip host names: the API server accepts them only in slices of type FQDN. */
 	if (!ip || !ip->s || mt_addr_parse(ip->s, &addr))
 		return;
 	w = push(x, se);
@@ -277,7 +278,11 @@ static void add_slices(
 		"in place of the Endpoints of the same Service");
 }
 
-/* What the workload gives the name of the target, else of the port; else the target's number. NULL: the name says nothing. */
+/*
+ * Port number of a workload for a port of a Service. A named target port is looked up in the
+ * workload; NULL: it has none of that name. Otherwise the workload's port with the name of the
+ * Service's port is used, else the number of the target port, else `own`.
+ */
 static const char *target_of(
 	const struct mt_kube_port *p, const struct mt_workload *w, const char *own)
 {
@@ -312,7 +317,7 @@ static void add_workload(struct translation *x, struct mt_service_entry *se,
 	use(x, &we->meta);
 }
 
-/* WorkloadEntries that a Service selects, as istiod has it. */
+/* Adds WorkloadEntries that a Service selects, as istiod does. */
 static void add_workloads(
 	struct translation *x, struct mt_service_entry *se, const struct mt_kube_service *svc)
 {
@@ -326,7 +331,7 @@ static void add_workloads(
 	}
 }
 
-/* ---- Service --------------------------------------------------------------------------------------- */
+/* ---- Service --------------------------------------------------------------------------------- */
 
 static void add_address(struct translation *x, struct mt_service_entry *se, const struct mt_text *t)
 {
@@ -397,9 +402,9 @@ static void translate(struct translation *x, const struct mt_kube_service *svc)
 	mt_model_add(x->m, &x->m->service_entries, se);
 }
 
-/* ---- Pods that ServiceEntries select ---------------------------------------------------------------- */
+/* ---- Pods that ServiceEntries select --------------------------------------------------------- */
 
-/* One that runs and is ready. */
+/* True if the Pod has not ended, is ready and has an address. */
 static bool can_serve(const struct mt_kube_pod *p)
 {
 	struct mt_addr addr;
@@ -425,7 +430,7 @@ static void add_pod(struct translation *x, const struct mt_kube_pod *p)
 	mt_model_add(x->m, &x->m->workload_entries, we);
 }
 
-/* Each once, however many select it. */
+/* Adds each selected Pod once, even if several ServiceEntries select it. */
 static void add_pods(struct translation *x)
 {
 	struct mt_strmap done = {0};
@@ -457,9 +462,13 @@ static void add_pods(struct translation *x)
 	mt_strmap_fini(&done);
 }
 
-/* ---- all of it -------------------------------------------------------------------------------------- */
+/* ---- all objects ----------------------------------------------------------------------------- */
 
-/* A ServiceEntry's own endpoints, and WorkloadEntries that it selects, are as of the time of their objects. */
+/*
+ * Marks as used the ServiceEntries with endpoints of their own, the WorkloadEntries that they
+ * select and those at this node's addresses; use() warns if their data may be outdated. Reports
+ * WorkloadEntries that nothing uses.
+ */
 static void use_selected(struct translation *x)
 {
 	for (uint32_t i = 0; i < x->m->service_entries.n; i++) {
@@ -480,7 +489,7 @@ static void use_selected(struct translation *x)
 	for (uint32_t i = 0; i < x->m->workload_entries.n; i++) {
 		const struct mt_workload_entry *we = x->m->workload_entries.v[i];
 
-		/* Who is called by nobody may call. */
+		/* A workload of this node is in use as a client even if no service selects it. */
 		if (x->m->node && mt_node_has_workload(x->m->node, &we->w.address))
 			use(x, &we->meta);
 		if (!is_used(x, &we->meta))
@@ -489,7 +498,7 @@ static void use_selected(struct translation *x)
 	}
 }
 
-/* What nothing uses says why. */
+/* Reports why slices and Pods are not used. */
 static void tell_unused(struct translation *x)
 {
 	for (uint32_t i = 0; i < x->m->slices.n; i++) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * spec.unenforced of the Node: objects that an operator has left out until a day. One is left out as long as it says what it said
- * when it was listed; neither the compiler gets it nor does it close anything.
+ * spec.unenforced of the Node: objects that an operator has exempted from enforcement until a given
+ * day. An exemption applies only to the content (hash) that was listed. The compiler does not get
+ * an exempt object, and the object does not make anything fail closed.
  */
 #include "mt_objects_priv.h"
 
@@ -57,7 +58,7 @@ bool mt_table_is_due(const struct mt_object_table *t, int64_t wall)
 	return t->until && wall >= t->until;
 }
 
-/* ---- what the operator is told of the list ---------------------------------------------------------- */
+/* ---- warnings about the list ----------------------------------------------------------------- */
 
 static void about(struct mt_diags *diags, const struct mt_node *node, uint32_t i, const char *words,
 	const char *more)

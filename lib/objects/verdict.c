@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From what was said of objects to what becomes of each. */
+/* Computes each object's status, reason and notes from the diagnostics of a compilation. */
 #include "mt_objects_priv.h"
 
 #include <stdio.h>
 #include <string.h>
 
-/* ---- who is meant ---------------------------------------------------------------------------------- */
+/* ---- rows by serial -------------------------------------------------------------------------- */
 
-/* The version that a row's verdicts are about now. */
+/* Serial of the version that diagnostics about this row name: the one in use, else the newest. */
 static uint64_t serial_of(const struct mt_object_row *row)
 {
 	return row->used ? row->used->serial : row->o->serial;
 }
 
-/* A version that is held may stand in a file as well, and be refused there as the younger one: its user's row is meant. */
+/*
+ * True if diagnostics with the row's serial are about this row. A last good version in use may also
+ * be listed as a younger duplicate without a version in use; then the row that uses it is meant.
+ */
 static bool is_meant(const struct mt_object_table *t, const struct mt_object_row *row)
 {
 	return row->used || !mt_table_row(t, serial_of(row));
@@ -42,7 +45,7 @@ static char *words_of(struct mt_object_table *t, const struct mt_diag *e)
 		e->remedy ? " (" : "", e->remedy ? e->remedy : "", e->remedy ? ")" : "");
 }
 
-/* ---- versions -------------------------------------------------------------------------------------- */
+/* ---- versions -------------------------------------------------------------------------------- */
 
 void mt_row_fall_back(struct mt_object_table *t, struct mt_object_row *row)
 {
@@ -66,7 +69,7 @@ static bool condemn(struct mt_object_table *t, const struct mt_diags *diags)
 						    ? mt_table_row(t, e->object)
 						    : NULL;
 
-		/* A last good version that goes on may be what does not fit the others any more. */
+		/* The version in use may also be a last good one that now conflicts with others. */
 		if (!row || !row->used)
 			continue;
 		if (row->o->is_node)
@@ -79,11 +82,12 @@ static bool condemn(struct mt_object_table *t, const struct mt_diags *diags)
 	return true;
 }
 
-/* ---- too many rounds ------------------------------------------------------------------------------- */
+/* ---- too many rounds ------------------------------------------------------------------------- */
 
 /*
- * Rounds that refuse only objects with errors. A refused object may have hidden the error of
- * another one, so an author could write thousands of objects of which each compilation finds one.
+ * Number of rounds that reject only objects with errors. A rejected object may have hidden the
+ * error of another one, so an author could write thousands of objects of which each compilation
+ * finds one.
  */
 #define ROUNDS_EXACT 64
 
@@ -98,8 +102,8 @@ static bool is_new(const struct mt_object_row *row)
 }
 
 /*
- * Also marks all new versions of the kinds and namespaces that still have errors; versions that
- * were in force before stay.
+ * Also marks all new versions of the kinds and namespaces that still have errors. Versions that
+ * were applied before stay in use.
  */
 static void condemn_alike(struct mt_object_table *t)
 {
@@ -155,7 +159,7 @@ bool mt_table_refuse(struct mt_object_table *t, const struct mt_diags *diags)
 	return changed;
 }
 
-/* ---- the end --------------------------------------------------------------------------------------- */
+/* ---- final statuses -------------------------------------------------------------------------- */
 
 static void note(struct mt_object_table *t, struct mt_object_row *row, const struct mt_diag *e)
 {
@@ -171,7 +175,7 @@ static void note(struct mt_object_table *t, struct mt_object_row *row, const str
 		row->status = MT_OBJECT_NOTES;
 }
 
-/* What the compiler's word makes of an object; 0: a word about it only. */
+/* Status that a diagnostic of this severity gives an object; 0: it does not change the status. */
 static enum mt_object_status status_of(enum mt_diag_severity s)
 {
 	switch (s) {
@@ -202,7 +206,7 @@ static void apply(struct mt_object_table *t, const struct mt_diag *e)
 	}
 }
 
-/* The newest version's own errors are why it is not used. */
+/* Sets the reason of rows without one to the first error about their newest version. */
 static void give_reasons(struct mt_object_table *t, const struct mt_diags *diags)
 {
 	struct mt_idmap newest = {0};
@@ -233,7 +237,7 @@ static void touch(struct mt_object_table *t, struct mt_object_row *row, const ch
 		*slot = host;
 }
 
-/* Those that the compiler found, which no object writes: policies select by labels. */
+/* Adds hosts that the compiler found, because policies select by labels and name no hosts. */
 static void touch_told(struct mt_object_table *t, const struct mt_diags *diags)
 {
 	for (uint32_t i = 0; i < diags->n_hosts; i++) {
@@ -251,14 +255,16 @@ static void say(struct mt_object_table *t, struct mt_object_row *row, const char
 	note(t, row, &e);
 }
 
-/* What has no effect is about nobody; who stands beside another one of the same name says so. */
+/*
+ * Objects without effect affect no hosts. Duplicates and their first row get a note of each other.
+ */
 static void settle(struct mt_object_table *t, struct mt_object_row *row)
 {
 	if (row->status == MT_OBJECT_INERT || row->status == MT_OBJECT_SHADOWED)
 		row->n_touches = 0;
 	if (!row->double_ || !row->why)
 		return;
-	/* The first one of the name is the row before, or before other doubles. */
+	/* The first row of this identity precedes its duplicates. */
 	for (struct mt_object_row *first = row; first > t->rows;)
 		if (!(--first)->double_) {
 			say(t, first,
@@ -272,7 +278,7 @@ static void settle(struct mt_object_table *t, struct mt_object_row *row)
 }
 
 /*
- * Adds an error for each refused or held object that no error names, so that every cause of exit
+ * Adds an error for each rejected or held object that no error names, so that every cause of exit
  * code 1 of --check has a line of its own.
  */
 static void report_silent(struct mt_object_table *t, struct mt_diags *diags)
@@ -291,7 +297,7 @@ static void report_silent(struct mt_object_table *t, struct mt_diags *diags)
 
 		if (row->status != MT_OBJECT_HELD && row->status != MT_OBJECT_REFUSED)
 			continue;
-		/* Errors of a version that another row uses are not about its younger double. */
+		/* Errors of a version that another row uses are not about its younger duplicate. */
 		if (mt_idmap_get(&named, o->serial) &&
 			!(row->double_ && o->status != MT_OBJECT_REFUSED))
 			continue;
