@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What files said when they were last read, so that a change of one of a thousand costs the reading of
- * one. It also bridges the moment in which a writer has emptied a file and has not yet filled it.
+ * Content of files as they were last read, so that a change of one file in a thousand costs reading
+ * one. The cache also bridges the moment between a writer's truncation of a file and its first
+ * write.
  */
 #include "mt_files.h"
 
@@ -12,33 +13,33 @@
 #include <time.h>
 
 /*
- * A file that was changed so shortly before it was read may be changed once more within the same tick of
- * its file system's clock: only its content tells.
+ * A file that was changed less than this before it was read may change again within the same tick
+ * of its file system's clock. Its times then prove nothing, so its content is compared.
  */
 #define RACY (2 * MT_SEC)
 
 struct entry {
 	char *path;
 	struct mt_file_identity id;
-	uint64_t read_at; /* ns, the clock of files */
-	uint64_t hash;	  /* of the content that the objects are made of */
+	uint64_t read_at; /* ns, mt_file_clock() */
+	uint64_t hash;	  /* of the content that the objects come from */
 	size_t len;
 	bool read; /* the objects are those of that content */
 	struct mt_objects objects;
-	struct mt_pieces pieces;     /* where in the blob's text they stand */
-	struct mt_source_blob *blob; /* what they are made of */
+	struct mt_pieces pieces;     /* their places in the blob's text */
+	struct mt_source_blob *blob; /* the text that they come from */
 	uint32_t order;		     /* among the files of the load */
-	struct mt_diags diags;	     /* what was said about it */
+	struct mt_diags diags;	     /* of its last parse */
 	uint32_t documents;
 	bool torn;    /* it changed while it was read */
-	bool emptied; /* it holds nothing now; the objects are what it held before */
+	bool emptied; /* it is empty now; the objects are those of its previous content */
 	uint64_t round;
 };
 
 struct mt_source_cache {
 	struct mt_strmap by_path;  /* struct entry */
 	struct mt_strmap listings; /* struct mt_listing, by path */
-	uint64_t round;		   /* of the load that is under way */
+	uint64_t round;		   /* number of the current load */
 	uint32_t n_read;	   /* files of that load so far */
 };
 
@@ -106,7 +107,10 @@ static void forget_listings(struct mt_source_cache *c)
 	}
 }
 
-/* A file that is gone takes what it said with it; not so when the Node could not tell its directories. */
+/*
+ * Forgets files that this load did not read, because they are gone. Keeps them if there is no valid
+ * Node (!all), because then the load did not know all directories.
+ */
 void mt_cache_end(struct mt_source_cache *c, bool all)
 {
 	struct entry *e;
@@ -121,7 +125,7 @@ void mt_cache_end(struct mt_source_cache *c, bool all)
 	}
 }
 
-/* ---- is it the same? ---------------------------------------------------------------------------- */
+/* ---- detecting changes ----------------------------------------------------------------------- */
 
 static uint64_t ns_of(const struct timespec *t)
 {
@@ -141,7 +145,7 @@ bool mt_file_settled(
 	       was->mtime == now->mtime && was->ctime == now->ctime && read_at >= now->ctime + RACY;
 }
 
-/* Whether the content need not be looked at. */
+/* True if the content is certainly unchanged since it was read. */
 static bool is_settled(const struct entry *e, const struct stat *st)
 {
 	struct mt_file_identity now = mt_file_identity(st);
@@ -157,7 +161,7 @@ uint64_t mt_file_clock(void)
 	return ns_of(&t);
 }
 
-/* ---- reading ------------------------------------------------------------------------------------ */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 static struct entry *find(struct mt_source_cache *c, const char *path)
 {
@@ -197,7 +201,7 @@ struct mt_listing *mt_cache_listing(struct mt_source_cache *c, const char *path)
 	return l;
 }
 
-/* Commented out, or not yet written: told with every load, because nothing else shows it. */
+/* Warns about a file without a document (all commented out, or not written yet), at each load. */
 static void warn_no_document(struct entry *e)
 {
 	if (e->documents || e->objects.n || e->diags.errors)
@@ -222,7 +226,7 @@ static int parse(struct entry *e, const struct mt_source_place *place, const cha
 	mt_objects_fini(&e->objects);
 	mt_pieces_fini(&e->pieces);
 	e->pieces = now;
-	/* Half of it must not be taken for the whole next time. */
+	/* After a failure the objects are incomplete, so parse again next time. */
 	e->read = rc == 0;
 	if (rc) {
 		mt_objects_fini(&objects);
@@ -236,8 +240,9 @@ static int parse(struct entry *e, const struct mt_source_place *place, const cha
 }
 
 /*
- * Editors and copies empty a file before they write it, and a full disk leaves it so. Nobody takes services
- * away like this on purpose: what it said goes on until it says something else or is gone.
+ * True if the file is empty but held documents before. Editors and copies truncate a file before
+ * they write it, and a full disk leaves it empty. Nobody removes services in this way on purpose,
+ * so the last content stays until the file has new content or is deleted.
  */
 static bool is_being_written(const struct entry *e, size_t len)
 {
@@ -250,7 +255,7 @@ static bool same_place(const struct mt_source_place *a, const struct mt_source_p
 	       (!a->ns || strcmp(a->ns, b->ns) == 0) && a->mesh_config == b->mesh_config;
 }
 
-/* What it says means another thing elsewhere: it is read as if for the first time. */
+/* If the place of the file changed, its content means something else: forces a new parse. */
 static void move(struct entry *e, const struct mt_source_place *place)
 {
 	struct mt_source_place was = {0};
@@ -275,7 +280,7 @@ static int refresh(struct entry *e, const struct mt_source_place *place, struct 
 	e->torn = rc == MT_FILE_TORN;
 	e->emptied = is_being_written(e, len);
 	e->id = mt_file_identity(&st);
-	/* So it is read again by the next load. */
+	/* 0: the next load reads the file again. */
 	e->read_at = e->torn ? 0 : at;
 	if (e->emptied || (e->read && e->hash == hash && e->len == len)) {
 		free(text);
@@ -287,7 +292,7 @@ static int refresh(struct entry *e, const struct mt_source_place *place, struct 
 	return e->blob ? rc : -ENOMEM;
 }
 
-/* ---- into the configuration --------------------------------------------------------------------- */
+/* ---- objects and diagnostics of a load ------------------------------------------------------- */
 
 static void tell(const struct entry *e, struct mt_diags *diags)
 {
@@ -296,7 +301,7 @@ static void tell(const struct entry *e, struct mt_diags *diags)
 
 	for (uint32_t i = 0; i < e->diags.n; i++)
 		mt_diags_copy(diags, &e->diags.items[i], e->diags.items[i].severity);
-	/* Also those that were counted and not kept. */
+	/* Include diagnostics that were counted but not kept. */
 	diags->errors = errors;
 	diags->warnings = warnings;
 	if (e->emptied)
@@ -305,7 +310,10 @@ static void tell(const struct entry *e, struct mt_diags *diags)
 			"is empty: taken as being written, its last content stays in force");
 }
 
-/* A piece without a name may have been any of those that were there, and so may what was not read. */
+/*
+ * True if objects that are missing from the file are certainly deleted. An unreadable piece without
+ * a name may be any earlier object. An empty or partly read file may still hold them.
+ */
 static bool is_legible(const struct entry *e)
 {
 	for (uint32_t i = 0; i < e->objects.n; i++)
@@ -347,7 +355,7 @@ int mt_cache_read(struct mt_source_cache *c, struct mt_source_reading *r, struct
 	return adopt(e, r);
 }
 
-/* ---- what files said ---------------------------------------------------------------------------- */
+/* ---- texts of the last load ------------------------------------------------------------------ */
 
 uint32_t mt_cache_count(const struct mt_source_cache *c)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A whole configuration: the Node's file and all directories, each file once. */
+/* Reads a whole configuration: the Node's file and all directories, each file once. */
 #include "mt_files.h"
 
 #include "mt_idmap.h"
@@ -8,27 +8,27 @@
 #include <string.h>
 #include <time.h>
 
-/* One load on its way. */
+/* The current load. */
 struct load {
-	const struct mt_source_place *place; /* of what is read now */
+	const struct mt_source_place *place; /* of the file or directory that is being read */
 	struct mt_source_cache *cache;
 	struct mt_source_reading *reading;
 	struct mt_diags *diags;
 	struct mt_region region;
-	struct mt_idmap visited; /* struct visit by inode: what is named twice is read once */
+	struct mt_idmap visited; /* struct visit by inode, to read what is named twice only once */
 	struct listed *listed;
 	uint32_t n_listed;
 	uint64_t
-		began; /* wall(): stamps of before are not later, finer ones of some kernels neither */
+		began; /* wall() at the start: time stamps of earlier changes are never later than it */
 };
 
-/* One file or directory; those of other devices with the same inode follow. */
+/* A visited file or directory; `next`: one with the same inode on another device. */
 struct visit {
 	dev_t dev;
 	struct visit *next;
 };
 
-/* A directory as it was before its names were read. */
+/* A directory and its state before it was listed. */
 struct listed {
 	const char *path;
 	struct stat st;
@@ -66,10 +66,10 @@ bool mt_source_is_partial(const struct mt_source_reading *r, const char *file)
 	return false;
 }
 
-/* true: for the first time. */
+/* True if this load has not visited the file or directory before. */
 static bool first_visit(struct load *l, const struct stat *st)
 {
-	/* No file has inode 0, and no map an id 0. */
+	/* Ids in the map must not be 0, so replace inode 0. */
 	uint64_t id = st->st_ino ? st->st_ino : UINT64_MAX;
 	struct visit *first = mt_idmap_get(&l->visited, id), *v;
 
@@ -94,7 +94,11 @@ static void cannot_read(struct load *l, const char *path, const char *remedy)
 
 static void scan(struct load *l, const char *path, unsigned int depth);
 
-/* What is gone between the list and now has changed its directory, which is looked at in the end. */
+/*
+ * Reads a file, or a directory below one. `named`: the configuration names it, so it must exist. A
+ * listed file that is gone by now is no error, because find_changed() notices that its directory
+ * changed.
+ */
 static void read_path(struct load *l, const char *path, bool named, unsigned int depth)
 {
 	struct stat st, link;
@@ -120,7 +124,7 @@ static void read_path(struct load *l, const char *path, bool named, unsigned int
 		(void)mt_cache_read(l->cache, l->reading, l->diags, l->place, path, &st);
 }
 
-/* A link that is not named like a document may lead to a directory; other files are not for us. */
+/* True for names of documents, and for directories and links to directories. */
 static bool is_wanted(const struct mt_listed_name *name)
 {
 	struct stat st;
@@ -150,15 +154,19 @@ static uint64_t changed_at(const struct stat *st)
 	return (uint64_t)st->st_mtim.tv_sec * MT_SEC + (uint64_t)st->st_mtim.tv_nsec;
 }
 
-/* While this load went on. A stamp that is later than now is another clock's: it would be later in each load to come. */
+/*
+ * True if the directory changed during this load. A time stamp in the future is from another clock,
+ * and would look like a change in every later load, too.
+ */
 static bool is_of_this_load(const struct load *l, const struct stat *st, uint64_t now)
 {
 	return changed_at(st) > l->began && changed_at(st) <= now;
 }
 
 /*
- * A document that was moved from a directory that was not yet read to one that was, or to another name, was in neither
- * list: what is missing from a directory that changed meanwhile is not taken as deleted. The watch tells soon.
+ * Marks directories that changed during the load as partly read, so that missing objects are not
+ * taken as deleted. A document may have moved from a directory that was not read yet to one that
+ * was, or to another name, and then neither listing has it. The watch soon triggers another load.
  */
 static void find_changed(struct load *l)
 {
@@ -177,7 +185,7 @@ static void find_changed(struct load *l)
 	}
 }
 
-/* Its names as of now, after it has been noted how it was before they were read. 0 or -errno. */
+/* Lists a directory, after recording its state for find_changed(). 0 or -errno. */
 static int list(struct load *l, const char *path, struct mt_listing **names)
 {
 	struct stat st;
@@ -218,7 +226,7 @@ static void read_directory(struct load *l, const struct mt_source_place *place, 
 
 	l->place = place;
 
-	/* One that is not there is told by scan(). */
+	/* If the directory does not exist, scan() reports it. */
 	if (stat(path, &st) == 0 && !first_visit(l, &st))
 		return;
 	scan(l, path, 0);
@@ -278,13 +286,13 @@ int mt_source_read(struct mt_source_cache *cache, struct mt_source_reading *r,
 	if (!l.cache)
 		return -ENOMEM;
 	mt_region_init(&l.region, 0);
-	/* As many as there were before. */
+	/* Expect as many files as in the previous load. */
 	if (mt_idmap_reserve(&l.visited, mt_cache_count(l.cache)))
 		l.region.failed = true;
 	mt_cache_begin(l.cache);
 	read_all(&l, node_file, directories, n);
 	find_changed(&l);
-	/* Without the Node nobody knows which directories there are. */
+	/* Without a valid Node its directories were not read. */
 	mt_cache_end(l.cache, !node_file || node_of(r));
 	if (!cache)
 		mt_source_cache_free(l.cache);

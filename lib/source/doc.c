@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Reads documents: the table of kinds, identity and metadata of an object, its spec, and Lists. */
 #include "mt_fields.h"
 #include "mt_files.h"
 
@@ -6,7 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-/* As API servers have it (RFC 1123). */
+/* The limit of API servers (RFC 1123). */
 #define NAME_MAX_LEN 253u
 
 struct doc_meta {
@@ -24,7 +25,7 @@ static const struct mt_field metadata_fields[] = {
 			"name, these count"},
 	{"annotations", MT_F_LABELS, AT(struct doc_meta, annotations),
 		.help = "`interface`: the service key of a ServiceEntry on a shared port"},
-	/* What an API server adds when documents are exported from it. */
+	/* Fields of documents that were exported from an API server. */
 	{"uid", .type = MT_F_SKIP},
 	{"resourceVersion", .type = MT_F_SKIP},
 	{"generation", .type = MT_F_SKIP},
@@ -205,9 +206,9 @@ bool mt_group_is_known(const char *group, size_t len)
 	return false;
 }
 
-/* ---- who it is ------------------------------------------------------------------------------------- */
+/* ---- identity -------------------------------------------------------------------------------- */
 
-/* A text of the document, whatever else is wrong with it; NULL: it has none there. */
+/* A scalar of the document, which may have errors elsewhere; NULL: there is none. */
 static const char *text_at(const struct mt_ynode *root, const char *section, const char *name)
 {
 	const struct mt_ynode *n = section ? mt_yaml_get(root, section) : root;
@@ -216,7 +217,7 @@ static const char *text_at(const struct mt_ynode *root, const char *section, con
 	return n && n->type == MT_Y_SCALAR && !mt_yaml_is_null(n) ? n->text : NULL;
 }
 
-/* RFC 3339 in UTC, as API servers write it; anything else is the oldest there is. */
+/* Parses RFC 3339 in UTC, as API servers write it. Anything else is 0, the oldest. */
 static int64_t created_at(const struct mt_ynode *root)
 {
 	const char *text = text_at(root, "metadata", "creationTimestamp");
@@ -259,7 +260,7 @@ static struct mt_object *begin_object(struct mt_fctx *c, const struct mt_ynode *
 	if (s && *s) {
 		o->ns = s;
 	} else {
-		/* The place is not the object's to keep. */
+		/* Copy it, because the place does not live as long as the object. */
 		s = mt_place_namespace(c->place, mt_kind_find(o->group, o->kind));
 		o->ns = *o->kind || *o->group ? mt_region_strdup(&c->model->region, s) : "";
 		o->ns_unwritten = !c->place->ns;
@@ -268,7 +269,7 @@ static struct mt_object *begin_object(struct mt_fctx *c, const struct mt_ynode *
 	return o->group && o->source && o->ns ? o : NULL;
 }
 
-/* ---- what kind it is of ---------------------------------------------------------------------------- */
+/* ---- kind ------------------------------------------------------------------------------------ */
 
 static void unknown_kind(struct mt_fctx *c, const struct mt_ynode *root, const char *word)
 {
@@ -286,7 +287,7 @@ static void unknown_kind(struct mt_fctx *c, const struct mt_ynode *root, const c
 	mt_path_pop(c, 0);
 }
 
-/* Of ours by its name, in whatever group. */
+/* A known kind of this name, in any group; NULL: none. */
 static const struct mt_kind *kind_named(const char *kind)
 {
 	for (const struct mt_kind *k = mt_kinds; k->kind; k++)
@@ -295,7 +296,7 @@ static const struct mt_kind *kind_named(const char *kind)
 	return NULL;
 }
 
-/* A letter wrong, and no apiVersion that would say otherwise. */
+/* True if the name is similar to that of a known kind, but not equal. */
 static bool is_nearly_ours(const char *kind)
 {
 	struct mt_suggest near = {.word = kind};
@@ -305,7 +306,10 @@ static bool is_nearly_ours(const char *kind)
 	return near.best && !kind_named(kind);
 }
 
-/* One letter wrong in the group of a kind that we have, or no apiVersion at all: a mistake, and nobody else's kind. */
+/*
+ * True if the object is probably meant to be of kind `k`: its group is missing, or differs from
+ * that of `k` by at most two edits. Otherwise it is a kind of some other software.
+ */
 static bool is_mistyped(const struct mt_object *o, const struct mt_kind *k)
 {
 	return !*o->group || mt_edit_distance(o->group, k->group, 3) <= 2;
@@ -327,7 +331,7 @@ static void wrong_version(struct mt_fctx *c, const struct mt_ynode *root, const 
 	mt_path_pop(c, 0);
 }
 
-/* Only versions whose fields are the ones of the tables. */
+/* True if the document's version is one that the tables describe. */
 static bool has_version(const struct mt_ynode *root, const struct mt_kind *k)
 {
 	const char *text = text_at(root, NULL, "apiVersion");
@@ -346,7 +350,10 @@ static bool is_foreign(struct mt_object *o, const char *why)
 	return false;
 }
 
-/* true: of kind *k, and its fields can be read. Else its status, or an error, tells. */
+/*
+ * True if the object is of kind *k and its fields can be read. Otherwise it reports an error or
+ * sets a status with a reason.
+ */
 static bool classify(struct mt_fctx *c, const struct mt_ynode *root, struct mt_object *o,
 	const struct mt_kind **k)
 {
@@ -376,9 +383,9 @@ static bool classify(struct mt_fctx *c, const struct mt_ynode *root, struct mt_o
 	return false;
 }
 
-/* ---- what it says ---------------------------------------------------------------------------------- */
+/* ---- content --------------------------------------------------------------------------------- */
 
-/* Read by hand below; the table is there for the mistyped ones. */
+/* Other code reads these fields; this table serves only to find misspelled ones. */
 static const struct mt_field document_fields[] = {
 	{"apiVersion", .type = MT_F_SKIP},
 	{"kind", .type = MT_F_SKIP},
@@ -390,7 +397,10 @@ static const struct mt_field document_fields[] = {
 static const struct mt_section document_section = {"document", sizeof(struct mt_origin),
 	MT_ARRAY_LEN(document_fields), .fields = document_fields};
 
-/* The last change that it notes of itself: texts in UTC sort by time. */
+/*
+ * Time of the last change that an exported document records, or else of its creation; NULL if it
+ * was not exported from an API server. Times are texts in UTC, which sort by time.
+ */
 static const char *as_of(const struct mt_ynode *root)
 {
 	const struct mt_ynode *meta = mt_yaml_get(root, "metadata");
@@ -449,7 +459,7 @@ static void store(struct mt_fctx *c, const struct mt_kind *k, struct mt_object *
 		m->node = obj;
 }
 
-/* An object is read whole or not at all. */
+/* Reads metadata and spec. The object enters the model only if it has no errors. */
 static void read_spec(struct mt_fctx *c, const struct mt_kind *k, struct mt_object *o)
 {
 	const struct mt_ynode empty = {.type = MT_Y_MAP, .line = o->root->line};
@@ -475,7 +485,7 @@ static void read_spec(struct mt_fctx *c, const struct mt_kind *k, struct mt_obje
 		if (k->status && mt_yaml_get(o->root, "status"))
 			k->status(c, mt_yaml_get(o->root, "status"), obj);
 	}
-	/* Last, because a spec that begins where the object begins has put its own line there. */
+	/* Last, because a spec at the start of the struct has written its own origin there. */
 	*(struct mt_meta *)obj = meta;
 	if (k->complete)
 		k->complete(c, obj);
@@ -495,7 +505,7 @@ static void read_known(struct mt_fctx *c, const struct mt_kind *k, struct mt_obj
 			mt_yaml_get(o->root, "metadata"), mt_yaml_get(o->root, "spec"));
 	if (!k->kubernetes)
 		mt_section_read(c, &document_section, o->root, &ignored);
-	/* What is misspelled there may be its spec. */
+	/* A misspelled field may be the spec, so assume that it restricts. */
 	if (k->restricts && !o->restricts && c->diags->errors != errors)
 		o->restricts = MT_RESTRICTS_CALLS;
 	if (k->spec) {
@@ -507,7 +517,7 @@ static void read_known(struct mt_fctx *c, const struct mt_kind *k, struct mt_obj
 	o->why = k->note;
 }
 
-/* Named by the Node, so it is of no kind that a document could be of. */
+/* The Node names this file, so it gets a kind of its own, which no document can have. */
 void mt_mesh_config_read(void *arg, const struct mt_ynode *root)
 {
 	struct mt_fctx *c = arg;
@@ -554,9 +564,9 @@ static void read_object(struct mt_fctx *c, const struct mt_ynode *root)
 	(void)mt_objects_add(c->objects, o);
 }
 
-/* ---- documents and lists --------------------------------------------------------------------------- */
+/* ---- documents and lists --------------------------------------------------------------------- */
 
-/* `kubectl get -o yaml` prints a List; each of its items is an object by itself. */
+/* The items of a List, as `kubectl get -o yaml` prints it; each is an object. NULL: not a List. */
 static const struct mt_ynode *items_of(const struct mt_ynode *root)
 {
 	const char *kind = text_at(root, NULL, "kind");
@@ -568,7 +578,7 @@ static const struct mt_ynode *items_of(const struct mt_ynode *root)
 	return items->type == MT_Y_SEQ || mt_yaml_is_null(items) ? items : NULL;
 }
 
-/* Its own part, which keeps the tree of the list alive. */
+/* Reads an item of a List into a part of its own, which keeps the tree of the List alive. */
 static void read_item(struct mt_fctx *c, const struct mt_ynode *item, struct mt_model *tree)
 {
 	struct mt_model *part = mt_model_new();

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Reads a map by a table of fields (struct mt_section) and reports errors with the field's path. */
 #include "mt_fields.h"
 
 #include <ctype.h>
@@ -29,7 +30,7 @@ void mt_path_pop(struct mt_fctx *c, uint32_t len)
 	c->path[len] = '\0';
 }
 
-/* Everything found while reading is at the current path of the current file. */
+/* Adds a diagnostic with the current object, file and path. */
 static void report(struct mt_fctx *c, enum mt_diag_severity severity, uint32_t line,
 	const char *remedy, const char *fmt, va_list ap)
 {
@@ -83,7 +84,7 @@ bool mt_want_list(struct mt_fctx *c, const struct mt_ynode *n, const char *wante
 	return want(c, n, MT_Y_SEQ, wanted);
 }
 
-/* "routeConfigName" is also "route_config_name" where the section says so. */
+/* True if the key is the row's name, or, in sections with `snake`, its form in snake_case. */
 static bool same_name(const struct mt_section *s, const char *row, const char *key)
 {
 	if (strcmp(row, key) == 0)
@@ -101,7 +102,7 @@ static bool same_name(const struct mt_section *s, const char *row, const char *k
 	return *key == '\0';
 }
 
-/* Tables are short: a search is faster than a map would be to build. */
+/* A linear search, because tables are short and building a map would take longer. */
 static const struct mt_field *find_field(const struct mt_section *s, const char *key)
 {
 	for (uint32_t i = 0; i < s->n_fields; i++)
@@ -125,7 +126,7 @@ static void unknown_field(struct mt_fctx *c, const struct mt_section *s, const s
 	mt_f_error(c, n->key_line, remedy, "unknown field");
 }
 
-/* Items with mistakes stay in the list: the document as a whole is left out. */
+/* Keeps items with errors in the list, because the whole document is then left out. */
 static void read_list(
 	struct mt_fctx *c, const struct mt_field *f, const struct mt_ynode *n, void *obj)
 {
@@ -211,7 +212,7 @@ void mt_field_read(struct mt_fctx *c, const struct mt_field *f, const struct mt_
 	}
 }
 
-/* A null is the same as not written, but a required field must have a value. */
+/* Reads one key of a map. Null means not written, but a required field must have a value. */
 static void read_entry(struct mt_fctx *c, const struct mt_section *s, const struct mt_ynode *n,
 	void *obj, uint32_t seen[])
 {

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whether two documents say the same, however they are laid out. */
+/* Hashes the meaning of a document, so that layout and order of fields make no difference. */
 #include "mt_fields.h"
 
 #include "mt_strmap.h"
 
 #include <string.h>
 
-/* What an API server notes of an object, and what kubectl notes of its file. */
+/* True for fields in which an API server or kubectl keeps records about the object. */
 static bool has_no_meaning(const char *parent, const char *key)
 {
 	static const char *const noted[] = {"uid", "resourceVersion", "generation",
@@ -27,7 +27,7 @@ static uint64_t mix(uint64_t v, uint64_t h)
 
 static uint64_t hash_node(const struct mt_ynode *n, const char *key);
 
-/* In any order: the sum of what its fields say. */
+/* Adds up the hashes of the fields, so that their order does not matter. */
 static uint64_t hash_map(const struct mt_ynode *n, const char *key)
 {
 	uint64_t sum = 0;

@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-#define RING_MAX 8388608u /* as the field has it */
+#define RING_MAX 8388608u /* limit of the field in the API */
 
 static void read_cookie(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
@@ -41,7 +41,7 @@ static const struct mt_section hash_section = {"consistentHash", sizeof(struct m
 static const char *const simple_words[] = {
 	"UNSPECIFIED", "ROUND_ROBIN", "RANDOM", "LEAST_REQUEST", "LEAST_CONN", "PASSTHROUGH", NULL};
 
-/* In hundredths. false: it is none between `least` and `most`, and that is told. */
+/* Reads a number in hundredths. False after an error: it is not between `least` and `most`. */
 static bool read_decimal(
 	struct mt_fctx *c, const struct mt_ynode *n, double least, double most, struct mt_num *out)
 {

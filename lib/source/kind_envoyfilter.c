@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * EnvoyFilter: only the patch by which a MetaProtocolProxy takes the place of a listener's TCP proxy. Its
- * value is protobuf JSON, so names are known in camelCase and snake_case.
+ * EnvoyFilter: reads only patches in which a MetaProtocolProxy replaces a listener's TCP proxy.
+ * Their value is protobuf JSON, so names are accepted in camelCase and snake_case.
  */
 #include "mt_fields.h"
 
@@ -49,7 +49,7 @@ static void read_safe_regex(struct mt_fctx *c, const struct mt_ynode *n, void *o
 		mt_f_error(c, n->line, "write {regex: TEXT}", "no regex");
 }
 
-/* presentMatch: false asks for absence. */
+/* presentMatch: false means that the key must be absent. */
 static void read_present(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
 	struct mt_num yes = {0};
@@ -170,7 +170,7 @@ static const struct mt_field weight_fields[] = {
 static const struct mt_section weight_section = {"weighted cluster", sizeof(struct mt_rule_dest),
 	MT_ARRAY_LEN(weight_fields), .fields = weight_fields, .snake = true};
 
-/* The next three fill the same struct mt_rule from nested maps. */
+/* The next three sections fill the same struct mt_rule from nested maps. */
 static const struct mt_field weighted_fields[] = {
 	{"clusters", MT_F_LIST, AT_LIST(struct mt_rule, dests), .sub = &weight_section},
 	{"totalWeight", MT_F_SKIP, .help = "the sum of the weights counts"},
@@ -279,7 +279,10 @@ static void read_limit(struct mt_fctx *c, const struct mt_ynode *n, struct mt_pr
 	mt_path_pop(c, mark);
 }
 
-/* Filters without effect here are taken in silence: the proxy does their work or has none for them. */
+/*
+ * Reads one filter. Accepts filters without a warning if Meltemi does their work anyway, or has no
+ * work for them.
+ */
 static void read_filter(struct mt_fctx *c, const struct mt_ynode *n, struct mt_proxy_patch *p)
 {
 	static const char *const silent[] = {"router", "metadata_exchange", "istio_stats"};
@@ -391,7 +394,7 @@ static const struct mt_ynode *find_proxy(const struct mt_ynode *patch)
 	return mt_yaml_get(typed, "value");
 }
 
-/* "240.240.0.1_20880" */
+/* Reads address and port from a listener name like "240.240.0.1_20880". */
 static bool read_listener(struct mt_fctx *c, const struct mt_ynode *match, struct mt_proxy_patch *p)
 {
 	const struct mt_ynode *name = mt_yaml_get(mt_yaml_get(match, "listener"), "name");
@@ -422,14 +425,14 @@ static bool is_word(const struct mt_ynode *n, const char *word)
 	return n && n->type == MT_Y_SCALAR && strcmp(n->text, word) == 0;
 }
 
-/* The listener of a server's own proxy. */
+/* True for the inbound listener of a server's sidecar. */
 static bool is_inbound(const struct mt_ynode *match)
 {
 	return is_word(mt_yaml_get(mt_yaml_get(match, "listener"), "name"), "virtualInbound") ||
 	       is_word(mt_yaml_get(match, "context"), "SIDECAR_INBOUND");
 }
 
-/* Which port is meant stands in the filter chain; not written: any. */
+/* Reads the port from the filter chain; without one the patch applies to any port. */
 static bool read_inbound(struct mt_fctx *c, const struct mt_ynode *match, struct mt_proxy_patch *p)
 {
 	const struct mt_ynode *listener = mt_yaml_get(match, "listener");
@@ -439,7 +442,7 @@ static bool read_inbound(struct mt_fctx *c, const struct mt_ynode *match, struct
 	return !port || mt_yaml_is_null(port) || mt_read_num(c, port, 1, 65535, &p->port);
 }
 
-/* What else it says of calls than how many there may be. */
+/* Warns about routes and mutations, because an inbound patch can only limit calls. */
 static void check_inbound(struct mt_fctx *c, const struct mt_proxy_patch *p)
 {
 	const struct mt_rule *r = p->routes.n_rules ? p->routes.rules : NULL;
@@ -455,7 +458,9 @@ static const char *word_of(const struct mt_ynode *n)
 	return n && n->type == MT_Y_SCALAR ? n->text : "(none)";
 }
 
-/* Any other patch is refused by what it says of itself: ignored, it would be missed in traffic. */
+/*
+ * Warns about any other patch, whose effect would be missed in traffic if it were ignored silently.
+ */
 static void read_patch(struct mt_fctx *c, const struct mt_ynode *n, struct mt_envoy_filter *ef)
 {
 	const struct mt_ynode *apply = mt_yaml_get(n, "applyTo");

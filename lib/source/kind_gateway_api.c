@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Gateway API: an API server has judged most of these objects, so what is unknown is told, and refuses nothing. */
+/*
+ * Gateway API. An API server has validated most of these objects, so an unknown field causes a
+ * warning and no error.
+ */
 #include "mt_fields.h"
 
 #include <string.h>
 
-/* Of every document, and read elsewhere. */
+/* Fields of every document, which other code reads. */
 #define OBJECT_FIELDS                                                                              \
 	{"apiVersion", .type = MT_F_SKIP}, {"kind", .type = MT_F_SKIP},                            \
 		{"metadata", .type = MT_F_SKIP},                                                   \
@@ -12,7 +15,7 @@
 		"status", MT_F_SKIP, .help = "of a controller"                                     \
 	}
 
-/* The core group is written as an empty text. */
+/* Accepts an empty text, which means the core group. */
 static void read_group(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
 	if (mt_want_scalar(c, n, "a text") && *n->text)
@@ -59,7 +62,7 @@ static const struct mt_field target_fields[] = {
 static const struct mt_section target_section = {"target", sizeof(struct mt_gwapi_ref),
 	MT_ARRAY_LEN(target_fields), .fields = target_fields, .unknown = mt_unknown_told};
 
-/* ---- Gateway ---------------------------------------------------------------------------------------- */
+/* ---- Gateway --------------------------------------------------------------------------------- */
 
 static const char *const modes[] = {"Terminate", "Passthrough", NULL};
 static const char *const froms[] = {"Same", "All", "Selector", "None", NULL};
@@ -73,7 +76,7 @@ static const struct mt_field kind_fields[] = {
 static const struct mt_section kind_section = {"kind of routes", sizeof(struct mt_gwapi_kind),
 	MT_ARRAY_LEN(kind_fields), .fields = kind_fields, .unknown = mt_unknown_told};
 
-/* Whoever cannot be compared is not admitted. */
+/* matchExpressions are not evaluated, so a selector with any admits no namespace. */
 static void read_expressions(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
 	((struct mt_gwapi_selector *)obj)->more = n->type != MT_Y_SEQ || n->n;
@@ -188,9 +191,9 @@ static const struct mt_field gateway_fields[] = {
 const struct mt_section mt_sec_gwapi_gateway = {"Gateway", sizeof(struct mt_gwapi_gateway),
 	MT_ARRAY_LEN(gateway_fields), .fields = gateway_fields, .unknown = mt_unknown_told};
 
-/* ---- routes ----------------------------------------------------------------------------------------- */
+/* ---- routes ---------------------------------------------------------------------------------- */
 
-/* One that is not written is 1; of all none, nobody would be served. */
+/* A missing weight is 1. If it were 0, a rule without any weights would serve nothing. */
 static void check_rule(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
 	struct mt_gwapi_rule *r = obj;
@@ -256,7 +259,7 @@ const struct mt_section mt_sec_gwapi_tls = {"TLSRoute", sizeof(struct mt_gwapi_r
 	MT_ARRAY_LEN(tls_route_fields), .fields = tls_route_fields, .unknown = mt_unknown_told,
 	.after = finish_tls};
 
-/* ---- ReferenceGrant, BackendTLSPolicy ---------------------------------------------------------------- */
+/* ---- ReferenceGrant, BackendTLSPolicy -------------------------------------------------------- */
 
 static const struct mt_field from_fields[] = {
 	{"group", MT_F_CUSTOM, .custom = read_group},

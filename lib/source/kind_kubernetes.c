@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Service, EndpointSlice, Endpoints, Namespace and Secret. An API server has judged most of these objects, and a later one may have
- * fields that are not here: what is unknown is told, and refuses nothing.
+ * Service, EndpointSlice, Endpoints, Namespace and Secret. An API server has validated most of
+ * these objects, and a later version may have fields that are unknown here. An unknown field causes
+ * a warning and no error.
  */
 #include "mt_fields.h"
 
 #include <string.h>
 
-/* Of every document, and read elsewhere. */
+/* Fields of every document, which other code reads. */
 #define OBJECT_FIELDS                                                                              \
 	{"apiVersion", .type = MT_F_SKIP}, {"kind", .type = MT_F_SKIP},                            \
 	{                                                                                          \
@@ -20,7 +21,7 @@ bool mt_unknown_told(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 	return true;
 }
 
-/* ---- Service --------------------------------------------------------------------------------------- */
+/* ---- Service --------------------------------------------------------------------------------- */
 
 static const char *const types[] = {"ClusterIP", "NodePort", "LoadBalancer", "ExternalName", NULL};
 
@@ -41,7 +42,7 @@ static const struct mt_field port_fields[] = {
 static const struct mt_section port_section = {"service port", sizeof(struct mt_kube_port),
 	MT_ARRAY_LEN(port_fields), .fields = port_fields, .unknown = mt_unknown_told};
 
-/* Affinity by the client's address is the default of nobody; `None` says nothing. */
+/* Warns about session affinity by the client's address; `None` means no affinity. */
 static void read_affinity(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
 	if (n->type != MT_Y_SCALAR || strcmp(n->text, "None") != 0)
@@ -93,7 +94,7 @@ static const struct mt_field service_fields[] = {
 static const struct mt_section service_section = {"Service", sizeof(struct mt_kube_service),
 	MT_ARRAY_LEN(service_fields), .fields = service_fields, .unknown = mt_unknown_told};
 
-/* "a,b": the annotation of a Service is its exportTo. */
+/* Reads the exportTo of a Service from its annotation, like "a,b". */
 static void read_exports(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
 	const struct mt_ynode *a = mt_yaml_get(mt_yaml_get(n, "metadata"), "annotations");
@@ -123,9 +124,9 @@ const struct mt_section mt_sec_kube_service = {"Service", sizeof(struct mt_kube_
 	MT_ARRAY_LEN(service_object), .fields = service_object, .unknown = mt_unknown_told,
 	.after = read_exports};
 
-/* ---- EndpointSlice --------------------------------------------------------------------------------- */
+/* ---- EndpointSlice --------------------------------------------------------------------------- */
 
-/* An API server writes "" for the only port of a Service, which may have no name. */
+/* Accepts "", which an API server writes for a Service's only port if that has no name. */
 static void read_port_name(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
 	if (n->type != MT_Y_SCALAR || (*n->text && !mt_yaml_is_null(n)))
@@ -210,7 +211,7 @@ const struct mt_section mt_sec_kube_slice = {"EndpointSlice", sizeof(struct mt_k
 	MT_ARRAY_LEN(slice_fields), .fields = slice_fields, .unknown = mt_unknown_told,
 	.after = finish_slice};
 
-/* ---- Endpoints ------------------------------------------------------------------------------------- */
+/* ---- Endpoints ------------------------------------------------------------------------------- */
 
 static const struct mt_field address_fields[] = {
 	{"ip", MT_F_TEXT, AT(struct mt_kube_endpoint, ip), .required = true,
@@ -251,7 +252,7 @@ const struct mt_section mt_sec_kube_endpoints = {"Endpoints", sizeof(struct mt_k
 	MT_ARRAY_LEN(endpoints_fields), .fields = endpoints_fields, .unknown = mt_unknown_told,
 	.after = finish_endpoints};
 
-/* ---- Namespace, Secret ----------------------------------------------------------------------------- */
+/* ---- Namespace, Secret ----------------------------------------------------------------------- */
 
 static const struct mt_field namespace_fields[] = {
 	OBJECT_FIELDS,

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Pod: where it is, whether it is ready, its identity, and whether a proxy is in it. Everything else is its node's. */
+/*
+ * Pod: its address, whether it is ready, its identity, and whether it contains a proxy. All other
+ * fields concern only the node that runs it.
+ */
 #include "mt_fields.h"
 
 #include <string.h>
 
-/* What a Pod says to those who run it is not told one by one. */
+/* Ignores fields about how to run the Pod without a warning for each. */
 static bool unknown_silent(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
 	return true;
@@ -53,7 +56,7 @@ static const struct mt_field ip_fields[] = {
 static const struct mt_section ip_section = {"Pod's address", sizeof(struct mt_kube_ip),
 	MT_ARRAY_LEN(ip_fields), .fields = ip_fields, .unknown = unknown_silent};
 
-/* A condition that is not there says nothing against it. */
+/* Sets `ready` from the condition Ready; without it `ready` stays as it is. */
 static void read_conditions(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
 	struct mt_kube_pod_status *s = obj;
@@ -82,7 +85,10 @@ static const struct mt_field status_fields[] = {
 static const struct mt_section status_section = {"Pod's status", sizeof(struct mt_kube_pod_status),
 	MT_ARRAY_LEN(status_fields), .fields = status_fields, .unknown = unknown_silent};
 
-/* `status: {}` is what a Pod has before it runs, in a chart for ever. */
+/*
+ * A Pod with a status is ready unless its condition Ready denies it. A Pod has `status: {}` before
+ * it runs, and always in a chart.
+ */
 static void read_status(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
 	struct mt_kube_pod_status *s = &((struct mt_kube_pod *)obj)->status;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* MeshConfig: a file, or the key `mesh` of a ConfigMap, which is a YAML text of its own. */
+/* MeshConfig: a file, or the key `mesh` of a ConfigMap, whose value is a YAML text. */
 #include "mt_fields.h"
 
 #include <stdio.h>
 #include <string.h>
 
-/* Settings of proxies and of Istio itself are many, and new ones come. */
+/* Only warns, because MeshConfig has many settings of proxies and of Istio, and gets new ones. */
 static bool unknown_told(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
 	mt_f_warn(c, n->key_line, NULL, "accepted, not enforced: it is not read");
@@ -46,7 +46,7 @@ static const struct mt_field provider_fields[] = {
 		.help = "an external authorization service, asked by gRPC in plain text"},
 };
 
-/* Of tracing, logs and metrics, and of whatever comes: nothing of these is asked here. */
+/* Ignores providers of tracing, logs, metrics and future types, because nothing here uses them. */
 static bool passed_over(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
 	return true;
@@ -122,7 +122,7 @@ static void read_inner(void *arg, const struct mt_ynode *root)
 	mt_section_read(in->c, &mt_sec_mesh_config, root, in->obj);
 }
 
-/* Its lines count from the line of its key. */
+/* Parses the text of the key; line numbers in messages are those of the ConfigMap's file. */
 static void read_text(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
 	const struct mt_meta about = {.origin = {c->file, n->line}, .serial = c->serial};
@@ -159,7 +159,7 @@ static const struct mt_field map_fields[] = {
 const struct mt_section mt_sec_config_map = {"ConfigMap", sizeof(struct mt_mesh_config),
 	MT_ARRAY_LEN(map_fields), .fields = map_fields, .unknown = mt_unknown_told};
 
-/* As istiod looks for it. */
+/* istiod looks for the same name and key. */
 bool mt_is_mesh_config(const struct mt_ynode *root)
 {
 	const struct mt_ynode *name = mt_yaml_get(mt_yaml_get(root, "metadata"), "name");

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* The highest that DPDK, as Debian builds it, can pin a thread to (RTE_MAX_LCORE - 1). */
+/* The highest core to which Debian's build of DPDK can pin a thread (RTE_MAX_LCORE - 1). */
 #define CORE_MAX 127
 
 static void read_prefix(struct mt_fctx *c, const struct mt_ynode *n, struct mt_node_addr *out)
@@ -19,7 +19,7 @@ static void read_prefix(struct mt_fctx *c, const struct mt_ynode *n, struct mt_n
 			"\"%.64s\" is not an address with its prefix", n->text);
 }
 
-/* A list of addresses with their prefixes, into the model. */
+/* Reads a list of addresses with prefix lengths into the model. */
 static void read_address_list(
 	struct mt_fctx *c, const struct mt_ynode *n, struct mt_node_addr **list, uint32_t *count)
 {
@@ -140,7 +140,7 @@ static const struct mt_field route_fields[] = {
 static const struct mt_section route_section = {"route", sizeof(struct mt_node_route),
 	MT_ARRAY_LEN(route_fields), .fields = route_fields, .after = check_route};
 
-/* A relative path in the Node's file counts from where that file is. */
+/* Resolves a relative path against the directory of the Node's file. */
 void mt_beside_the_node(struct mt_fctx *c, struct mt_text *t)
 {
 	const char *slash = strrchr(c->file, '/');
@@ -154,7 +154,7 @@ void mt_beside_the_node(struct mt_fctx *c, struct mt_text *t)
 		t->s = path;
 }
 
-/* Its name becomes part of a file's and of metrics. */
+/* The name of a source becomes part of a file name and of metrics. */
 static void check_xds_name(struct mt_fctx *c, const struct mt_text *name)
 {
 	static const char chars[] = "abcdefghijklmnopqrstuvwxyz0123456789-";
@@ -165,7 +165,7 @@ static void check_xds_name(struct mt_fctx *c, const struct mt_text *name)
 			"\"%.64s\" cannot be the name of a source", name->s);
 }
 
-/* "unix:/path", too. */
+/* Accepts HOST:PORT and unix:/PATH. */
 static void check_server(struct mt_fctx *c, const struct mt_text *server)
 {
 	char host[256];
@@ -288,7 +288,7 @@ static void read_hugepages(struct mt_fctx *c, const struct mt_ynode *n, void *ob
 									"false", "no", "off"};
 	struct mt_node_memory *m = obj;
 
-	/* `on` and `off` are booleans in YAML 1.1 and words here; true and false mean the same. */
+	/* YAML 1.1 has `on` and `off` as booleans; accept its other booleans for them, too. */
 	for (size_t i = 0; n->type == MT_Y_SCALAR && n->plain && i < MT_ARRAY_LEN(yes); i++) {
 		bool on = strcasecmp(n->text, yes[i]) == 0;
 
@@ -467,7 +467,7 @@ static const struct mt_field node_fields[] = {
 		.help = "metrics are sent to an OpenTelemetry collector; default: not"},
 };
 
-/* The first of two things of one name is what the second is reported against. */
+/* Reports a duplicate name at the second port, with the line of the first. */
 static void check_port_names(struct mt_fctx *c, const struct mt_node *node)
 {
 	for (uint32_t i = 1; i < node->n_ports; i++)
@@ -488,7 +488,7 @@ static void check_port_names(struct mt_fctx *c, const struct mt_node *node)
 		}
 }
 
-/* Each keeps a file of its own, and is told apart in the shell. */
+/* Names must be unique, because each source has a file named after it and a name in the shell. */
 static void check_source_names(struct mt_fctx *c, const struct mt_node *node)
 {
 	for (uint32_t i = 1; i < node->n_sources; i++)

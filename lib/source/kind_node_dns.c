@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define DNS_PORT     53
-#define LISTEN	     "127.0.0.1:15053" /* where a mesh's agents listen, too */
+#define LISTEN	     "127.0.0.1:15053" /* agents of a mesh listen there, too */
 #define TTL_MS	     30000
 #define TTL_MAX_MS   86400000
 #define LIST_OF_ADDR "a list of addresses"

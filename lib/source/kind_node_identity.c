@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* spec.identity: who the node is; spec.identities: whom else it stands for. */
+/* spec.identity: the node's own identity; spec.identities: identities of callers that it holds. */
 #include "mt_fields.h"
 
 #include <string.h>
 
 #define SCHEME "spiffe://"
 
-/* ---- spec.identity --------------------------------------------------------------------------------- */
+/* ---- spec.identity --------------------------------------------------------------------------- */
 
 static void check_identity(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
@@ -35,7 +35,7 @@ static const struct mt_field identity_fields[] = {
 const struct mt_section mt_sec_node_identity = {"identity", sizeof(struct mt_node_identity),
 	MT_ARRAY_LEN(identity_fields), .fields = identity_fields, .after = check_identity};
 
-/* ---- spec.identities ------------------------------------------------------------------------------- */
+/* ---- spec.identities ------------------------------------------------------------------------- */
 
 static void check_principal(struct mt_fctx *c, const struct mt_text *t)
 {

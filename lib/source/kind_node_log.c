@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The `log` of the Node's admin settings: with which levels modules start. */
+/* The `log` of the Node's admin settings: log levels of modules at start. */
 #include "mt_fields.h"
 #include "mt_log.h"
 

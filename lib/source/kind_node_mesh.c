@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* spec.mesh: where in a mesh it stands; spec.unenforced: what of it is not enforced for a while. */
+/* spec.mesh: the node's place in a mesh; spec.unenforced: objects that are exempt for a while. */
 #include "mt_fields.h"
 
 #include <ctype.h>
@@ -22,7 +22,7 @@ void mt_check_label(struct mt_fctx *c, const struct mt_text *t, const char *what
 		"\"%.64s\" cannot be a %s", t->s, what);
 }
 
-/* Letters, digits and dashes with dots between them: labels, as in names of objects. */
+/* A trust domain: at most 253 lower-case letters, digits, dashes and dots. */
 static void check_domain(struct mt_fctx *c, const struct mt_text *t)
 {
 	static const char chars[] = "abcdefghijklmnopqrstuvwxyz0123456789-.";
@@ -32,7 +32,7 @@ static void check_domain(struct mt_fctx *c, const struct mt_text *t)
 			"\"%.64s\" cannot be a trust domain", t->s);
 }
 
-/* ---- lend ------------------------------------------------------------------------------------------ */
+/* ---- lend ------------------------------------------------------------------------------------ */
 
 #define SCHEME "spiffe://"
 
@@ -83,7 +83,7 @@ static const struct mt_field lend_fields[] = {
 static const struct mt_section lend_section = {"lend", sizeof(struct mt_node_lend),
 	MT_ARRAY_LEN(lend_fields), .fields = lend_fields, .after = check_lend};
 
-/* ---- mesh ------------------------------------------------------------------------------------------ */
+/* ---- mesh ------------------------------------------------------------------------------------ */
 
 static void check_mesh(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
@@ -117,7 +117,7 @@ static const struct mt_field mesh_fields[] = {
 const struct mt_section mt_sec_node_mesh = {"mesh setting", sizeof(struct mt_node_mesh),
 	MT_ARRAY_LEN(mesh_fields), .fields = mesh_fields, .after = check_mesh};
 
-/* ---- unenforced ------------------------------------------------------------------------------------ */
+/* ---- exemptions ------------------------------------------------------------------------------ */
 
 static void read_hash(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
@@ -133,7 +133,7 @@ static void read_hash(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 			"\"%.64s\" is no hash: 16 digits of 0-9 and a-f", t.s);
 }
 
-/* All of that day, wherever the operator is asleep. */
+/* Reads the last day of an exemption, which ends at the end of that day (UTC). */
 static void read_until(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
 	struct mt_node_unenforced *u = obj;
@@ -144,7 +144,7 @@ static void read_until(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 	if (!mt_read_text(c, n, &u->until_text))
 		return;
 	end = strptime(n->text, "%Y-%m-%d", &tm);
-	/* timegm() makes the 3rd of March of the 31st of February. */
+	/* timegm() turns February 31 into March 3: compare the day to find dates that do not exist. */
 	said = tm;
 	at = end && !*end ? timegm(&tm) : -1;
 	if (at < 0 || said.tm_mday != tm.tm_mday)
@@ -153,7 +153,7 @@ static void read_until(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 		u->until = (int64_t)at + DAY_S;
 }
 
-/* What is left out of enforcement is named one by one. */
+/* Checks that the entry names exactly one object, of a kind that can restrict access. */
 static void check_one(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
 	const struct mt_node_unenforced *u = obj;

@@ -9,7 +9,7 @@
 #define TIMEOUT_MS  10000
 #define HEADERS_MAX 8
 
-/* http or https, a host, a port, and nothing behind it. */
+/* True for http or https, a host and a port, with nothing after it. */
 static bool is_endpoint(const char *s)
 {
 	const char *host, *colon;
@@ -29,7 +29,7 @@ static bool is_endpoint(const char *s)
 	return *end == '\0' && port > 0 && port <= 65535 && !strchr(host, '/');
 }
 
-/* Header names of HTTP/2 are lower case; gRPC's own are not for others to set. */
+/* HTTP/2 has header names in lower case; gRPC reserves those that start with "grpc-". */
 static void check_headers(struct mt_fctx *c, const struct mt_ynode *n, const struct mt_labels *h)
 {
 	static const char chars[] = "abcdefghijklmnopqrstuvwxyz0123456789-_.";

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The Node's `admin.tls`: the shell from other machines. */
+/* The Node's `admin.tls`: access to the shell from other machines. */
 #include "mt_dns_server.h"
 #include "mt_fields.h"
 
 #include <string.h>
 
-#define IDENTITY_MAX 120 /* bytes; the audit keeps it whole */
+#define IDENTITY_MAX 120 /* bytes, so that the audit log keeps all of it */
 
 static void read_listen(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who lives on a port of `side: workloads`. */
+/* Workloads that are bound to a port of `side: workloads`. */
 #include "mt_fields.h"
 
 #include <ctype.h>
@@ -13,7 +13,7 @@ static void read_address(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 			"\"%.64s\" is not an address", n->text);
 }
 
-/* Six bytes in hexadecimal, between colons; false: it is not one of a station. */
+/* Parses six hexadecimal bytes between colons. False: not the address of a single station. */
 static bool parse_mac(const char *s, uint8_t mac[6])
 {
 	for (int i = 0; i < 6; i++) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Telemetry and ProxyConfig: settings of the proxies that they select, of which this node may be one. What it does otherwise is
- * told; what asks for nothing, as a log that is turned off, is not.
+ * Telemetry and ProxyConfig: settings of the proxies that they select, of which this node may be
+ * one. Warns about settings that the node does not follow, but not about those that request
+ * nothing, such as a disabled log.
  */
 #include "mt_fields.h"
 
@@ -48,7 +49,7 @@ static void check_tracing(struct mt_fctx *c, const struct mt_ynode *n, void *obj
 			"trace is passed on");
 }
 
-/* By Prometheus, as it is: that is what is there anyway. */
+/* Accepts the provider Prometheus without a warning, because Meltemi always has its metrics. */
 static void check_metrics(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
 	const struct mt_ynode *providers = mt_yaml_get(n, "providers");

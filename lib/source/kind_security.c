@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who may call. Fields and words are those of Istio 1.31. What its admission refuses is refused here, too: a rule that is not
- * what its author meant must not be taken for another one.
+ * Security policies. Fields and words are those of Istio 1.31. What Istio's admission rejects is
+ * rejected here, too, so that no rule takes effect with a meaning that its author did not intend.
  */
 #include "mt_fields.h"
 #include "mt_jwks_store.h"
@@ -11,7 +11,7 @@
 
 #define TEXTS(type, member) .offset = offsetof(type, member.v), .count = offsetof(type, member.n)
 
-/* ---- what is selected ------------------------------------------------------------------------------ */
+/* ---- selectors and targets ------------------------------------------------------------------- */
 
 static const struct mt_field selector_fields[] = {
 	{"matchLabels", MT_F_LABELS, AT(struct mt_policy_selector, labels),
@@ -21,7 +21,7 @@ static const struct mt_field selector_fields[] = {
 static const struct mt_section selector_section = {"selector", sizeof(struct mt_policy_selector),
 	MT_ARRAY_LEN(selector_fields), .fields = selector_fields};
 
-/* "" is the group of Services. */
+/* Accepts "", the group of Services. */
 static void read_group(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
 	if (mt_want_scalar(c, n, "a group"))
@@ -72,7 +72,7 @@ static void check_scope(
 					 .help = "instances of these services, wherever they are"  \
 	}
 
-/* ---- values that have a form ----------------------------------------------------------------------- */
+/* ---- formats of values ----------------------------------------------------------------------- */
 
 static struct mt_texts *texts_at(void *obj, const struct mt_field *f)
 {
@@ -102,7 +102,7 @@ static void check_ports(struct mt_fctx *c, const struct mt_texts *l)
 	}
 }
 
-/* Blocks and ports have a form. */
+/* Checks the format of address blocks and ports. */
 static void check_section(struct mt_fctx *c, const struct mt_section *s, void *obj)
 {
 	for (uint32_t i = 0; i < s->n_fields; i++) {
@@ -122,7 +122,7 @@ static void check_section(struct mt_fctx *c, const struct mt_section *s, void *o
 	}
 }
 
-/* ---- rules ----------------------------------------------------------------------------------------- */
+/* ---- rules ----------------------------------------------------------------------------------- */
 
 #define NOBODY                                                                                     \
 	"of the caller's certificate, or of its address on a port of `side: workloads`; nobody "   \
@@ -261,7 +261,7 @@ static const struct mt_field provider_fields[] = {
 static const struct mt_section provider_section = {"provider", sizeof(struct mt_policy_provider),
 	MT_ARRAY_LEN(provider_fields), .fields = provider_fields};
 
-/* ---- AuthorizationPolicy --------------------------------------------------------------------------- */
+/* ---- AuthorizationPolicy --------------------------------------------------------------------- */
 
 static const char *const actions[] = {"ALLOW", "DENY", "AUDIT", "CUSTOM", NULL};
 
@@ -288,7 +288,7 @@ const struct mt_section mt_sec_authorization = {"AuthorizationPolicy",
 	sizeof(struct mt_authorization_policy), MT_ARRAY_LEN(authorization_fields),
 	.fields = authorization_fields, .after = check_authorization};
 
-/* ---- DubboAuthorizationPolicy: aeraki.net/docs/v1.x/reference ---------------------------------------- */
+/* ---- DubboAuthorizationPolicy: aeraki.net/docs/v1.x/reference -------------------------------- */
 
 static const struct mt_field dubbo_source_fields[] = {
 	SOURCE("principals", principals, NOBODY),
@@ -355,7 +355,7 @@ const struct mt_section mt_sec_dubbo_authorization = {"DubboAuthorizationPolicy"
 	sizeof(struct mt_authorization_policy), MT_ARRAY_LEN(dubbo_fields), .fields = dubbo_fields,
 	.after = mark_dubbo};
 
-/* ---- PeerAuthentication ---------------------------------------------------------------------------- */
+/* ---- PeerAuthentication ---------------------------------------------------------------------- */
 
 static const char *const modes[] = {"UNSET", "DISABLE", "PERMISSIVE", "STRICT", NULL};
 
@@ -402,7 +402,7 @@ static const struct mt_field peer_fields[] = {
 const struct mt_section mt_sec_peers = {"PeerAuthentication", sizeof(struct mt_peer_authentication),
 	MT_ARRAY_LEN(peer_fields), .fields = peer_fields};
 
-/* ---- RequestAuthentication ------------------------------------------------------------------------- */
+/* ---- RequestAuthentication ------------------------------------------------------------------- */
 
 static const struct mt_field header_fields[] = {
 	{"name", MT_F_TEXT, AT(struct mt_jwt_header, name), .required = true,

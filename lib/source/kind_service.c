@@ -77,7 +77,10 @@ static void check_service(struct mt_fctx *c, const struct mt_ynode *n, void *obj
 const struct mt_section mt_sec_service_entry = {"ServiceEntry", sizeof(struct mt_service_entry),
 	MT_ARRAY_LEN(service_fields), .fields = service_fields, .after = check_service};
 
-/* [{value: ADDRESS, host: ...}]; what an API server has written is taken as it is, or not at all. */
+/*
+ * Reads [{value: ADDRESS, host: ...}]. Skips invalid entries without an error, because an API
+ * server wrote them.
+ */
 void mt_service_status(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
 	const struct mt_ynode *list = mt_yaml_get(n, "addresses");

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* Remembered, because it only matters where the route is served: then lib/conf refuses it. */
+/* Records an unsupported field, which lib/conf rejects only where the route is served. */
 static void match_unsupported(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
 	((struct mt_rule_match *)obj)->unsupported = (struct mt_text){n->key, n->key_line};
@@ -49,8 +49,8 @@ static const struct mt_field match_fields[] = {
 };
 
 /*
- * The form of a well-known slide, where the key stands beside `headers:` instead of below it. Taken when
- * it can mean nothing else: `headers` is written and empty, and the value is a match.
+ * Accepts a key beside `headers:` instead of below it, as on a well-known presentation slide. Only
+ * if it can mean nothing else: `headers` is written and empty, and the value is a match.
  */
 static bool beside_headers(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
@@ -121,7 +121,9 @@ static const struct mt_field rule_dest_fields[] = {
 	{"headers", MT_F_LATER, .help = "use the route's own headers"},
 };
 
-/* Istio has the weight beside `destination`, a well-known slide inside; both may agree. */
+/*
+ * Istio has the weight beside `destination`, a well-known slide inside; accepts both if they agree.
+ */
 static void check_rule_dest(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
 	struct mt_rule_dest *d = obj;
@@ -137,7 +139,7 @@ static void check_rule_dest(struct mt_fctx *c, const struct mt_ynode *n, void *o
 const struct mt_section mt_sec_rule_dest = {"route", sizeof(struct mt_rule_dest),
 	MT_ARRAY_LEN(rule_dest_fields), .fields = rule_dest_fields, .after = check_rule_dest};
 
-/* `add` means `set` here: metadata has one value for each key. */
+/* Adds mutations. `add` means the same as `set`, because metadata has one value for each key. */
 static void add_mutations(struct mt_fctx *c, const struct mt_ynode *n, bool remove,
 	struct mt_rule_mutation **list, uint32_t *n_list)
 {
@@ -159,7 +161,7 @@ static void add_mutations(struct mt_fctx *c, const struct mt_ynode *n, bool remo
 	}
 }
 
-/* One of headers.request and headers.response. */
+/* Reads headers.request or headers.response. */
 static void read_operations(struct mt_fctx *c, const struct mt_ynode *n,
 	struct mt_rule_mutation **list, uint32_t *n_list)
 {
@@ -306,7 +308,7 @@ static void read_list(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 	mt_field_read(c, &row, n, list);
 }
 
-/* Any other list is named after a protocol; lib/conf knows which protocols there are. */
+/* Accepts any other list as routes of the protocol in its name, which lib/conf checks. */
 static bool protocol_list(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
 	if (n->type != MT_Y_SEQ)
@@ -315,7 +317,7 @@ static bool protocol_list(struct mt_fctx *c, const struct mt_ynode *n, void *obj
 	return true;
 }
 
-/* Server names are known of TLS alone, and all that is known of it. */
+/* Rules in `tls` must match server names, their only criterion; rules in other lists must not. */
 static void check_names(struct mt_fctx *c, struct mt_rule_list *list)
 {
 	bool tls = strcmp(list->name, "tls") == 0;
@@ -338,7 +340,9 @@ static void check_names(struct mt_fctx *c, struct mt_rule_list *list)
 	}
 }
 
-/* Only who has no hosts may be delegated to, and only in http. */
+/*
+ * A VirtualService without hosts is a delegate and names no gateways. Only rules in http delegate.
+ */
 static void check_hosts(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
 	const struct mt_virtual_service *vs = obj;

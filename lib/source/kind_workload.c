@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* An address, or a host name, which lib/conf refuses or not by the service's resolution. */
+/* Reads an address, or a host name, which lib/conf checks by the service's resolution. */
 static void read_address(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
 	struct mt_workload *w = obj;
@@ -61,7 +61,7 @@ static void check_workload(struct mt_fctx *c, const struct mt_ynode *n, void *ob
 {
 	struct mt_workload *w = obj;
 
-	/* As Istio takes 0. */
+	/* 0 means 1, as in Istio. */
 	if (!w->weight.v)
 		w->weight.v = 1;
 	if (!w->locality.s)
@@ -83,8 +83,8 @@ static void join_label(
 }
 
 /*
- * Joins both sets of labels into the workload's, as istiod does. Where both have a name, the
- * metadata's label counts.
+ * Joins both sets of labels into the workload's, as istiod does. If both have a label of the same
+ * name, the metadata's label counts.
  */
 void mt_workload_entry_complete(struct mt_fctx *c, void *obj)
 {
@@ -104,7 +104,7 @@ void mt_workload_entry_complete(struct mt_fctx *c, void *obj)
 		join_label(c, &all, &seen, &spec->kv[i]);
 	mt_strmap_fini(&seen);
 	we->w.labels = all;
-	/* No locality is written: take it from a label. */
+	/* If no locality is written, take it from a label. */
 	if (!we->w.locality.line)
 		we->w.locality.s = mt_labels_locality(&c->model->region, &all);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The names in a directory, as they were when it was last read: it is read again only after it changed. */
+/* The names in a directory; they are read again only after the directory changed. */
 #include "mt_files.h"
 
 #include <dirent.h>
@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Files that hold documents, and directories; nothing hidden. */
+/* Selects files with names of documents, directories and links, unless hidden. */
 static int wants_entry(const struct dirent *e)
 {
 	if (e->d_name[0] == '.')

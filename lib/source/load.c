@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Reads one file or text, in UTF-8 or UTF-16, into objects or a model. */
 #include "mt_fields.h"
 #include "mt_files.h"
 
@@ -10,8 +11,8 @@
 #include <unistd.h>
 
 /*
- * There is no line to name: the file as a whole is the trouble. It costs nobody else: it counts as an object of its own,
- * of which nobody else knows.
+ * The error is about the file as a whole, so it has no line. It gets a serial that no object has,
+ * so that it does not cause any object to be rejected.
  */
 int mt_load_error(struct mt_diags *diags, const char *path, const char *remedy, int err)
 {
@@ -22,7 +23,7 @@ int mt_load_error(struct mt_diags *diags, const char *path, const char *remedy, 
 	return -err;
 }
 
-/* There is no errno for what is there and cannot be read as a document. */
+/* Reports a path that exists but is not a regular file; no errno describes that. */
 static int not_a_file(struct mt_diags *diags, const char *path, const struct stat *st)
 {
 	const struct mt_meta about = {.origin = {path, 0}, .serial = mt_object_serial()};
@@ -78,7 +79,10 @@ static bool same_times(const struct stat *a, const struct stat *b)
 	       a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
-/* A regular file whole, NUL-terminated, to be freed; NULL after an entry in `diags`. */
+/*
+ * Reads a whole regular file, NUL-terminated; the caller frees it. NULL with -errno in *rc, which
+ * `diags` reports unless it is -ENOMEM.
+ */
 static char *read_whole(
 	struct mt_diags *diags, const char *path, struct stat *st, size_t *len, int *rc)
 {
@@ -98,7 +102,7 @@ static char *read_whole(
 	} else if ((buf = malloc((size_t)st->st_size + 1)) == NULL) {
 		*rc = -ENOMEM;
 	} else {
-		/* What is written to the file meanwhile is read after the watch tells. */
+		/* Data that is appended meanwhile is read after the watch reports the change. */
 		while (*len < (size_t)st->st_size &&
 			(n = read(fd, buf + *len, (size_t)st->st_size - *len)) > 0)
 			*len += (size_t)n;
@@ -125,7 +129,7 @@ static bool ends_with(const char *s, const char *end)
 	return len > n && strcmp(s + len - n, end) == 0;
 }
 
-/* JSON may be indented by tabs, which YAML refuses; its texts cannot hold any. */
+/* JSON may be indented by tabs, which YAML rejects. JSON strings cannot contain raw tabs. */
 static void blank_tabs(char *text, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
@@ -133,9 +137,12 @@ static void blank_tabs(char *text, size_t len)
 			text[i] = ' ';
 }
 
-/* ---- encodings ------------------------------------------------------------------------------------- */
+/* ---- encodings ------------------------------------------------------------------------------- */
 
-/* UTF-16 by its mark, or because each other byte of the first two characters is zero (YAML 1.2 §5.2). -1: it is none. */
+/*
+ * Index (0 or 1) of the low byte in each UTF-16 unit, found by the byte order mark, or because
+ * every other byte of the first two characters is zero (YAML 1.2 §5.2). -1: not UTF-16.
+ */
 static int utf16_low_byte(const unsigned char *p, size_t len)
 {
 	if (len < 2 || len % 2)
@@ -173,7 +180,10 @@ static size_t put_utf8(unsigned char *to, uint32_t c)
 	return 4;
 }
 
-/* Half a surrogate pair becomes what is no UTF-8, and is told as such. Takes `text` over; NULL: no memory. */
+/*
+ * Converts UTF-16 to UTF-8. Takes ownership of `text`; NULL: no memory. Half a surrogate pair
+ * becomes invalid UTF-8, which the parser reports.
+ */
 static char *from_utf16(char *text, size_t *len, int low)
 {
 	const unsigned char *p = (const unsigned char *)text, *end = p + *len;
@@ -198,7 +208,10 @@ static char *from_utf16(char *text, size_t *len, int low)
 	return (char *)out;
 }
 
-/* The mark that some editors put in front of a text; where texts were joined, also in front of a line. */
+/*
+ * Removes byte order marks, which some editors put at the start of a text. In joined texts they may
+ * also be at the start of a line.
+ */
 static size_t without_marks(char *text, size_t len)
 {
 	static const char mark[] = "\xef\xbb\xbf";
@@ -250,7 +263,7 @@ bool mt_source_wants(const char *name)
 {
 	static const char *const wanted[] = {".yaml", ".yml", ".json"};
 
-	/* Hidden files (.x.swp, .#x), emacs's #x# and every x~ and x.tmp fail one of these two. */
+	/* This and the suffix exclude .x.swp and .#x (hidden), #x# (Emacs), x~ and x.tmp. */
 	if (name[0] == '.' || name[0] == '#')
 		return false;
 	for (size_t i = 0; i < MT_ARRAY_LEN(wanted); i++)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Documents by table: each kind is a const struct mt_section whose rows say the fields' names, types and
- * places in the model's struct. One engine reads them, so that unknown fields, wrong types and bad
- * values are reported alike everywhere, and the reference page is made from the same rows.
+ * Documents are read by tables. Each kind is a const struct mt_section whose rows contain the
+ * fields' names, types and places in the model's struct. One engine reads all tables, so that it
+ * reports unknown fields, wrong types and bad values in the same way everywhere. The reference page
+ * is made from the same rows.
  */
 #pragma once
 
@@ -17,27 +18,27 @@ enum mt_field_type {
 	MT_F_NUM,      /* struct mt_num within [min, max] */
 	MT_F_DURATION, /* struct mt_num, ms */
 	MT_F_BOOL,     /* struct mt_num */
-	MT_F_WORD,     /* struct mt_num: place in `words` */
+	MT_F_WORD,     /* struct mt_num: index in `words` */
 	MT_F_TEXTS,    /* struct mt_text array */
 	MT_F_LABELS,   /* struct mt_labels */
 	MT_F_OBJECT,   /* the struct itself, of `sub` */
 	MT_F_POINTER,  /* a pointer to a struct of `sub`, NULL when not written */
 	MT_F_LIST,     /* an array of structs of `sub` */
 	MT_F_CUSTOM,   /* `custom` reads it */
-	MT_F_SKIP,     /* known, without meaning for Meltemi; silent */
-	MT_F_LATER,    /* accepted, not enforced: a warning says so */
-	MT_F_REFUSED, /* known, not done, and too important to ignore: an error with `help` as reason */
+	MT_F_SKIP,     /* known, without meaning for Meltemi; no message */
+	MT_F_LATER,    /* accepted, not enforced: warns with `help` */
+	MT_F_REFUSED, /* not supported and too important to ignore: an error with `help` as reason */
 };
 
-/* What becomes of a field that is read. */
+/* Effect of a field that is read. */
 enum mt_field_status {
 	MT_S_ENFORCED,
-	MT_S_KEPT,  /* shown, nothing depends on it */
-	MT_S_LATER, /* checked, not enforced: a warning says `instead` */
-	/* For the reference page only: the field's own reader does the rest. */
+	MT_S_KEPT,  /* shown, but nothing depends on it */
+	MT_S_LATER, /* checked, not enforced: warns with `instead` */
+	/* For the reference page only; the field's own reader acts: */
 	MT_S_WARNS,	 /* checked, not enforced: its own reader warns */
-	MT_S_REFUSED,	 /* refused where what has it is served */
-	MT_S_NOT_SERVED, /* not enforced: what has it is not served */
+	MT_S_REFUSED,	 /* an object with this field is rejected where it is served */
+	MT_S_NOT_SERVED, /* not enforced: an object with this field is not served */
 };
 
 struct mt_fctx;
@@ -49,14 +50,14 @@ struct mt_field {
 	const char *name;
 	enum mt_field_type type;
 	bool required;
-	bool host;		      /* of TEXT and TEXTS: hosts (mt_read_host()) */
-	uint16_t offset, count;	      /* of the member; of its count (arrays) */
-	uint32_t min, max;	      /* range of numbers, of durations in ms */
+	bool host;		      /* TEXT and TEXTS: host names (mt_read_host()) */
+	uint16_t offset, count;	      /* offsets of the member and (arrays) of its count */
+	uint32_t min, max;	      /* range of numbers, or of durations in ms */
 	const struct mt_section *sub; /* of CUSTOM fields: for the reference page only */
 	const char *const *words;     /* NULL-terminated */
 	mt_field_fn *custom;
 	enum mt_field_status status;
-	const char *help; /* for the reference page; of LATER and REFUSED: what happens instead */
+	const char *help; /* for the reference page; LATER and REFUSED: what happens instead */
 	const char *instead;
 };
 
@@ -66,37 +67,38 @@ struct mt_section {
 	uint32_t size;
 	uint32_t n_fields;
 	const struct mt_field *fields;
-	bool snake; /* fields are also known as snake_case (documents that were protobuf JSON) */
-	/* A key without a row: true when it was taken (or reported) here. */
+	bool snake; /* also accept names in snake_case (documents that were protobuf JSON) */
+	/* Called for a key without a row; true if it read or reported the key. */
 	bool (*unknown)(struct mt_fctx *c, const struct mt_ynode *n, void *obj);
-	/* After all fields: what must hold among them. */
+	/* Called after all fields; checks conditions that concern several of them. */
 	mt_field_fn *after;
 };
 
-/* Rows name members by these two only. */
+/* Initialise `offset` and `count` of a row. */
 #define AT(type, member)      .offset = offsetof(type, member)
 #define AT_LIST(type, member) AT(type, member), .count = offsetof(type, n_##member)
 
 #define MT_PATH_MAX 512
 
 struct mt_fctx {
-	struct mt_model *model; /* what the object goes into */
+	struct mt_model *model; /* the part that receives the object */
 	struct mt_diags *diags;
 	const char *file;
 	const struct mt_source_place *place;
 	uint64_t serial;	    /* of the object that is being read */
-	struct mt_objects *objects; /* those that were read so far */
-	uint32_t documents;	    /* read so far, sound or not */
-	uint32_t most;		    /* that many objects may be there, of this text and before it */
-	bool second; /* a piece had another document, which was not cut from the first: line ends that only YAML knows */
-	bool too_many;		       /* there are more */
-	const struct mt_model *filled; /* the last one that an object went into */
+	struct mt_objects *objects; /* read so far */
+	uint32_t documents;	    /* read so far, with or without errors */
+	uint32_t most; /* limit of objects->n: earlier objects and those of this text */
+	/* The piece holds a second document, after a line end that only YAML recognizes. */
+	bool second;
+	bool too_many;		       /* the text has more objects than `most` permits */
+	const struct mt_model *filled; /* the last part that received an object */
 	bool bare_headers;	       /* the current match has `headers:` without a value */
 	char path[MT_PATH_MAX];
 	uint32_t path_len;
 };
 
-/* A step into a field or list item; the answer goes back to mt_path_pop(). */
+/* Append a field or a list index to c->path; pass the result to mt_path_pop(). */
 uint32_t mt_path_push(struct mt_fctx *c, const char *name);
 uint32_t mt_path_push_index(struct mt_fctx *c, uint32_t index);
 void mt_path_pop(struct mt_fctx *c, uint32_t len);
@@ -106,20 +108,20 @@ void mt_f_error(struct mt_fctx *c, uint32_t line, const char *remedy, const char
 void mt_f_warn(struct mt_fctx *c, uint32_t line, const char *remedy, const char *fmt, ...)
 	mt_printf(4, 5);
 
-/* Fills obj (zeroed, of section's size, origin set here) from a map. */
+/* Fills obj (zeroed, of the section's size) from a map; sets its origin. */
 void mt_section_read(
 	struct mt_fctx *c, const struct mt_section *s, const struct mt_ynode *n, void *obj);
 
-/* One value by one row, into obj. */
+/* Reads one value by one row into obj. */
 void mt_field_read(
 	struct mt_fctx *c, const struct mt_field *f, const struct mt_ynode *n, void *obj);
 
-/* "match" says whether a value has this type; an error was reported when not. */
+/* True if the value has this type; otherwise they report an error with `wanted`. */
 bool mt_want_scalar(struct mt_fctx *c, const struct mt_ynode *n, const char *wanted);
 bool mt_want_map(struct mt_fctx *c, const struct mt_ynode *n, const char *wanted);
 bool mt_want_list(struct mt_fctx *c, const struct mt_ynode *n, const char *wanted);
 
-/* scalars.c: each reports what is wrong. false: not set. */
+/* scalars.c: read one value each. False after an error, which they report. */
 bool mt_read_text(struct mt_fctx *c, const struct mt_ynode *n, struct mt_text *out);
 bool mt_read_num(struct mt_fctx *c, const struct mt_ynode *n, uint32_t min, uint32_t max,
 	struct mt_num *out);
@@ -132,33 +134,36 @@ bool mt_read_labels(struct mt_fctx *c, const struct mt_ynode *n, struct mt_label
 bool mt_read_texts(
 	struct mt_fctx *c, const struct mt_ynode *n, struct mt_text **out, uint32_t *n_out);
 /*
- * The same for hosts. A dot at the end of a name is DNS's root: "h.test." becomes "h.test", which
- * is the same host.
+ * mt_read_text() and mt_read_texts() for host names. They drop the dot of the DNS root at the end
+ * of a name: "h.test." becomes "h.test", which is the same host.
  */
 bool mt_read_host(struct mt_fctx *c, const struct mt_ynode *n, struct mt_text *out);
 bool mt_read_hosts(
 	struct mt_fctx *c, const struct mt_ynode *n, struct mt_text **out, uint32_t *n_out);
 
-/* "1h30m", "1.5s", "200ms" in ms; -EINVAL: not a duration, -ERANGE: too long. */
+/* Parses "1h30m", "1.5s" or "200ms" into ms. 0, -EINVAL: not a duration, -ERANGE: too long. */
 int mt_duration_parse(const char *text, uint64_t *ms);
 
-/* rules.c: what VirtualService, MetaRouter and EnvoyFilter share. */
-mt_field_fn mt_read_string_matches; /* map of key to StringMatch, into struct mt_rule_match */
+/* rules.c: shared by VirtualService, MetaRouter and EnvoyFilter. */
+mt_field_fn mt_read_string_matches; /* a map of key to StringMatch into struct mt_rule_match */
 void mt_read_string_match(
 	struct mt_fctx *c, const struct mt_ynode *n, struct mt_rule_match *m, bool invert);
 bool mt_looks_like_string_match(const struct mt_ynode *n);
-/* Of MetaRouter and of VirtualService. */
+/* Weights of a MetaRouter (must total 100) and of a VirtualService (relative). */
 #define MT_WEIGHT_MAX 1000000u
 void mt_rule_weights(struct mt_fctx *c, struct mt_rule *rule);
 void mt_rule_shares(struct mt_fctx *c, struct mt_rule *rule);
 mt_field_fn mt_check_bucket;
-/* Of targetRefs. */
+/* One of targetRefs. */
 extern const struct mt_section mt_sec_policy_target;
 extern const struct mt_section mt_sec_dest, mt_sec_percent, mt_sec_mutation, mt_sec_bucket,
 	mt_sec_dest_port, mt_sec_rule_dest, mt_sec_limit;
 struct mt_cond *mt_add_cond(struct mt_fctx *c, const struct mt_ynode *n, struct mt_rule_match *m);
 
-/* A kind that protects: why an object of it restricts who may call; its spec NULL: not written. */
+/*
+ * For kinds that restrict access: whether and how an object, by its metadata and spec, restricts
+ * who may call. `spec` is NULL if not written.
+ */
 typedef enum mt_object_restricts mt_restricts_fn(
 	const struct mt_ynode *meta, const struct mt_ynode *spec);
 
@@ -169,18 +174,19 @@ struct mt_kind {
 	const char *const *versions;   /* NULL-terminated */
 	const struct mt_section *spec; /* NULL: known, not enforced */
 	uint32_t size;	  /* of the model's struct, which begins with its struct mt_meta */
-	uint16_t spec_at; /* where the spec's section goes in it */
+	uint16_t spec_at; /* offset in it of the struct that `spec` fills */
 	uint16_t list;	  /* offset of its struct mt_objs in struct mt_model; 0: the Node */
-	const char *note; /* for the reference page; spec NULL: what is not done */
-	mt_restricts_fn *restricts; /* NULL: it never does */
-	mt_field_fn *status;	    /* what of the status counts, into the struct; NULL: nothing */
+	const char *note; /* for the reference page; spec NULL: what is not supported */
+	mt_restricts_fn *restricts; /* NULL: objects of the kind never restrict */
+	mt_field_fn *status;	    /* reads the status into the struct; NULL: it is ignored */
 	/* Called when metadata and spec are both in the struct; NULL: nothing to do. */
 	void (*complete)(struct mt_fctx *c, void *obj);
-	bool kubernetes; /* the section is of the whole document, and other kinds of the group are nobody's here */
+	/* `spec` describes the whole document; unknown kinds of the group are ignored. */
+	bool kubernetes;
 	bool cluster; /* its objects are in no namespace */
 	bool (*is_ours)(
-		const struct mt_ynode *root); /* NULL: all of the kind are; others are foreign */
-	bool bare;			      /* without a spec it is one whose spec is empty */
+		const struct mt_ynode *root); /* false: the object is ignored; NULL: all are read */
+	bool bare;			      /* a missing spec is read as an empty one */
 };
 
 extern const struct mt_kind mt_kinds[]; /* kind NULL ends it */
@@ -198,45 +204,49 @@ extern const struct mt_section mt_sec_metadata, mt_sec_node, mt_sec_service_entr
 	mt_sec_tokens, mt_sec_gwapi_gateway, mt_sec_gwapi_tcp, mt_sec_gwapi_tls, mt_sec_gwapi_grant,
 	mt_sec_gwapi_backend_tls, mt_sec_locality, mt_sec_telemetry, mt_sec_proxy_config;
 
-/* kind_kubernetes.c: a key without a row is told, and refuses nothing. */
+/* kind_kubernetes.c: `unknown` of a section: warns about a key without a row, which is no error. */
 bool mt_unknown_told(struct mt_fctx *c, const struct mt_ynode *n, void *obj);
-/* kind_service.c: addresses that a control plane has given. */
+/* kind_service.c: reads the addresses that a control plane assigned. */
 mt_field_fn mt_service_status;
 /* kind_workload.c: joins the labels of metadata and spec. */
 void mt_workload_entry_complete(struct mt_fctx *c, void *obj);
-/* kind_mesh_config.c: a ConfigMap that holds a MeshConfig. */
+/* kind_mesh_config.c: true if the ConfigMap holds a MeshConfig. */
 bool mt_is_mesh_config(const struct mt_ynode *root);
 
-/* kind_node.c: a relative path in the Node's file counts from where that file is. */
+/* kind_node.c: resolves a path relative to the directory of the Node's file. */
 void mt_beside_the_node(struct mt_fctx *c, struct mt_text *t);
 
-/* kind_node_mesh.c: a DNS label, or an error; not written is none. */
+/* kind_node_mesh.c: reports an error unless the text is a DNS label or not written. */
 void mt_check_label(struct mt_fctx *c, const struct mt_text *t, const char *what);
 void mt_check_unenforced(struct mt_fctx *c, const struct mt_node *node);
-/* kind_node_identity.c: each is somebody, once, by a source that there is. */
+/*
+ * kind_node_identity.c: checks number and uniqueness of principals, and that their sources exist.
+ */
 void mt_check_identities(struct mt_fctx *c, const struct mt_node *node);
 
-/* doc.c: the objects of one document; `arg` is a struct mt_fctx. */
+/* doc.c: reads the objects of one document; `arg` is a struct mt_fctx. */
 void mt_document_read(void *arg, const struct mt_ynode *root);
-/* A number that no other object of this process has. */
+/* A number that is unique among the objects of this process. */
 uint64_t mt_object_serial(void);
-/* The kind of this name in this group; NULL: none of ours. */
+/* The kind of this name in this group; NULL: unknown. */
 const struct mt_kind *mt_kind_find(const char *group, const char *kind);
-/* Whether one of our kinds is in this group. */
+/* True if a kind of this group, other than those of Kubernetes, is known. */
 bool mt_group_is_known(const char *group, size_t len);
 
-/* restricts.c: by kind. */
+/* restricts.c: mt_kind.restricts. */
 mt_restricts_fn mt_restricts_authorization, mt_restricts_peers, mt_restricts_tokens,
 	mt_restricts_always, mt_restricts_patch;
 
-/* scan.c: what the lines of a piece that is no YAML tell of who it is, into an object whose texts live in `r`. */
-/* The line behind that of `p`, and one more in *line; `end`: there is none. */
+/* pieces.c: the start of the next line, and *line + 1; `end` if there is none. */
 const char *mt_next_line(const char *p, const char *end, uint32_t *line);
+/*
+ * scan.c: sets the identity of `o` from the lines of a piece that is not YAML. Texts live in `r`.
+ */
 void mt_scan_identity(struct mt_region *r, const char *text, size_t len, struct mt_object *o);
-/* doc.c: where an object of the kind (NULL: unknown) is that says no namespace. */
+/* doc.c: the namespace of an object of this kind (NULL: unknown) that specifies none. */
 const char *mt_place_namespace(const struct mt_source_place *p, const struct mt_kind *k);
-/* doc.c: a file that is a MeshConfig, as an object of its own. `arg` is a struct mt_fctx. */
+/* doc.c: reads a file that is a MeshConfig as one object. `arg` is a struct mt_fctx. */
 void mt_mesh_config_read(void *arg, const struct mt_ynode *root);
 
-/* hash.c: of everything in a document that has meaning. */
+/* hash.c: hash of everything in a document that has meaning. */
 uint64_t mt_document_hash(const struct mt_ynode *root);

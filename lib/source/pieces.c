@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A text is cut at its `---` lines before anything of it is parsed, so that one document that is no YAML costs none of
- * the others.
+ * Cuts a text at its `---` lines before it is parsed, so that a document that is not YAML does not
+ * affect the others.
  */
 #include "mt_fields.h"
 #include "mt_files.h"
@@ -14,18 +14,18 @@ struct piece {
 	const char *text;
 	size_t len;
 	uint32_t line; /* of its first byte; the first is 1 */
-	bool content;  /* it is more than blanks and comments */
+	bool content;  /* it holds more than blanks and comments */
 };
 
-/* A text, and what is known of the one before it. */
+/* A text to read, and the pieces of its previous version. */
 struct reading {
 	const char *text;
-	uint32_t first; /* objects that were there before it */
+	uint32_t first; /* number of objects that precede those of this text */
 	const struct mt_pieces *was;
 	struct mt_pieces *now;
 };
 
-/* As YAML has it: a line ends with a line feed, a carriage return, or both. */
+/* As in YAML, a line ends with a line feed, a carriage return, or both. */
 const char *mt_next_line(const char *p, const char *end, uint32_t *line)
 {
 	const char *feed = p < end ? memchr(p, '\n', (size_t)(end - p)) : NULL;
@@ -40,7 +40,10 @@ const char *mt_next_line(const char *p, const char *end, uint32_t *line)
 	return back + (back + 1 == feed ? 2 : 1);
 }
 
-/* What is indented belongs to a text; at the left edge the three dashes always begin a document, and three dots end one. */
+/*
+ * True if the line starts with `mark`: at the left edge three dashes always start a document, and
+ * three dots end one. Where they are indented they are part of a text.
+ */
 static bool is_mark(const char *line, const char *end, const char *mark)
 {
 	size_t left = (size_t)(end - line);
@@ -49,7 +52,7 @@ static bool is_mark(const char *line, const char *end, const char *mark)
 	       (left == 3 || (line[3] && strchr(" \t\r\n", line[3])));
 }
 
-/* Whether a line holds anything but blanks, a comment, and the dashes in front of them. */
+/* True if the line holds anything besides `---`, blanks and a comment. */
 static bool has_content(const char *line, const char *end)
 {
 	if (is_mark(line, end, "---"))
@@ -60,8 +63,8 @@ static bool has_content(const char *line, const char *end)
 }
 
 /*
- * The piece that begins at `at`; returns where the next one begins. Directives (%YAML) belong to the document behind their
- * dashes.
+ * Cuts off the piece that starts at `at`; returns the start of the next one. Directives (%YAML)
+ * belong to the document after the next `---`.
  */
 static const char *cut(const char *at, const char *end, struct piece *p, uint32_t *line)
 {
@@ -90,8 +93,9 @@ static void copy_diags(struct mt_diags *to, const struct mt_diags *from, bool as
 }
 
 /*
- * No YAML. What its lines tell may be enough to know of which object it is the newest version; a template or a text
- * that only looks like a document is nobody's.
+ * Adds an object for a piece that is not YAML. Its lines may be enough to identify the object of
+ * which it is the newest version; that object is rejected. A template, or a text that only looks
+ * like a document, is ignored.
  */
 static int add_illegible(struct mt_fctx *c, struct mt_model *part, const struct piece *p,
 	const struct mt_diags *why, const struct mt_meta *about, bool alone)
@@ -114,18 +118,21 @@ static int add_illegible(struct mt_fctx *c, struct mt_model *part, const struct 
 		.illegible = true,
 		.status = MT_OBJECT_REFUSED,
 		.part = part};
-	/* Behind a document that could be read nobody knows where it begins. */
+	/* If the piece also holds a readable document, the start of this one is unknown. */
 	if (alone)
 		mt_scan_identity(&part->region, p->text, p->len, o);
 	k = mt_kind_find(o->group, o->kind);
-	/* What names itself and no namespace is where all such documents are. */
+	/* With a name and no namespace it is in the default namespace of the place. */
 	o->ns_unwritten = !*o->ns && !c->place->ns;
 	if (*o->name && !*o->ns)
 		o->ns = mt_region_strdup(&part->region, mt_place_namespace(c->place, k));
 	if (!o->ns || !o->source)
 		return -ENOMEM;
 	ours = k || mt_group_is_known(o->group, strlen(o->group));
-	/* What protects nobody and does not say who it is may be a template, or what an editor left behind. */
+	/*
+	 * Without a name only a Node or a kind that restricts access counts. Anything else may be a
+	 * template or a leftover of an editor.
+	 */
 	if (!ours || (!*o->name && !(k && k->restricts) && !(k && k->list == 0 && k->spec))) {
 		o->why = ours ? "it cannot be parsed, and does not say its name"
 			      : "it cannot be parsed, and says no kind of a mesh";
@@ -140,7 +147,7 @@ static int add_illegible(struct mt_fctx *c, struct mt_model *part, const struct 
 	return part->region.failed ? -ENOMEM : mt_objects_add(c->objects, o);
 }
 
-/* In a part of its own: what was parsed of it until then may be large, and nobody needs it. */
+/* Uses a new part, so that the memory of the failed parse, which may be large, can be freed. */
 static int illegible(struct mt_fctx *c, const struct piece *p, const struct mt_diags *why,
 	const struct mt_meta *about, bool alone)
 {
@@ -180,7 +187,7 @@ static int read_piece(struct mt_fctx *c, const struct piece *p)
 	return rc;
 }
 
-/* Nothing of it is used: which of them counted would hang on their order. */
+/* Rejects the whole file, because otherwise the order of objects would decide which are used. */
 static int too_many(
 	struct mt_diags *diags, const struct mt_diags *mark, const char *name, uint32_t line)
 {
@@ -192,7 +199,7 @@ static int too_many(
 	return -E2BIG;
 }
 
-/* In a part of its own. */
+/* Parses the piece into a new part. */
 static int read_anew(struct mt_fctx *c, const struct piece *p, const char *name)
 {
 	int rc;
@@ -209,7 +216,7 @@ static int read_anew(struct mt_fctx *c, const struct piece *p, const char *name)
 	return rc;
 }
 
-/* ---- pieces that were read before ------------------------------------------------------------------- */
+/* ---- unchanged pieces ------------------------------------------------------------------------ */
 
 void mt_pieces_fini(struct mt_pieces *p)
 {
@@ -217,7 +224,10 @@ void mt_pieces_fini(struct mt_pieces *p)
 	*p = (struct mt_pieces){0};
 }
 
-/* Both are in the order of lines: *from goes on where it was. NULL: it is not there, or has to be read again. */
+/*
+ * Finds an equal piece without diagnostics at the same line of the previous text. NULL: parse the
+ * piece. Both texts are read in the order of lines, so *from only moves forward.
+ */
 static const struct mt_piece_read *find_piece(
 	const struct mt_pieces *was, const struct piece *p, uint32_t *from)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The reference page of kinds and fields, written from the same tables that read documents. */
+/* Writes the reference page of kinds and fields from the tables that read documents. */
 #include "mt_fields.h"
 #include "mt_source.h"
 
@@ -68,7 +68,7 @@ static void write_row(FILE *out, const struct mt_field *f, const char *path)
 	fprintf(out, " | %s | %s |\n", status_str(f), f->help ? f->help : "");
 }
 
-/* Sections nest at most this deep; a destination inside a destination does not exist. */
+/* Most levels of nested sections; no section contains itself. */
 #define NEST_MAX 8
 
 static void write_section(FILE *out, const struct mt_section *s, const char *path, uint32_t depth)

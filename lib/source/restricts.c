@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Whether an object of a kind that protects can make the outcome of some call another one. It is asked of what is written,
- * before its fields are read: what is wrong with the rest must not make it harmless. In doubt it restricts.
+ * Decides whether an object of a kind that restricts access can change the outcome of some call.
+ * Works on the document as written, before its fields are read, so that errors in other fields do
+ * not make it harmless. In doubt the object restricts.
  */
 #include "mt_fields.h"
 
@@ -18,7 +19,10 @@ static bool is_empty(const struct mt_ynode *n)
 	return !n || mt_yaml_is_null(n) || (n->type != MT_Y_SCALAR && n->n == 0);
 }
 
-/* A field of another name is one of these that is misspelled, and may be what would have restricted. */
+/*
+ * True if the map has only these keys. Another key may be a misspelled one that would have
+ * restricted.
+ */
 static bool has_only(const struct mt_ynode *n, const char *const *names)
 {
 	if (is_empty(n))
@@ -51,7 +55,7 @@ enum mt_object_restricts mt_restricts_authorization(
 		return MT_RESTRICTS_NOT;
 	if (!has_only(spec, known))
 		return MT_RESTRICTS_CALLS;
-	/* Nothing is denied by no rule; a rule without conditions allows everything. */
+	/* DENY without rules denies nothing; an ALLOW rule without conditions allows everything. */
 	if (!allow)
 		return is_empty(rules) && is_word(action, "DENY") ? MT_RESTRICTS_NOT
 								  : MT_RESTRICTS_CALLS;
@@ -62,7 +66,10 @@ enum mt_object_restricts mt_restricts_authorization(
 	return MT_RESTRICTS_CALLS;
 }
 
-/* What lets both clear text and TLS pass, or only clear text, is what a node without certificates does. */
+/*
+ * True if the mode accepts plaintext, alone or besides TLS. A node without certificates does the
+ * same anyway.
+ */
 static bool is_lax(const struct mt_ynode *mtls)
 {
 	static const char *const lax[] = {"PERMISSIVE", "DISABLE", "UNSET"};
@@ -111,7 +118,7 @@ enum mt_object_restricts mt_restricts_always(
 	return MT_RESTRICTS_CALLS;
 }
 
-/* Names of filters, their types and addresses of configurations; any of these words in one means protection. */
+/* True if the name or type URL of a filter contains a word that means access control. */
 static bool names_protection(const struct mt_ynode *n)
 {
 	static const char *const words[] = {
@@ -141,11 +148,11 @@ static bool has_protection(const struct mt_ynode *n)
 	return false;
 }
 
-/* ---- filters ---------------------------------------------------------------------------------------- */
+/* ---- filters --------------------------------------------------------------------------------- */
 
 /*
- * Filters of Envoy, Istio and Aeraki that answer no call in the server's place and admit nobody else. Of any other it is not
- * known.
+ * True for filters of Envoy, Istio and Aeraki that are known not to decide which callers may call.
+ * Any other filter may do so.
  */
 static bool is_known(const char *type)
 {
@@ -175,7 +182,10 @@ static const char *text_of(const struct mt_ynode *n)
 	return n && n->type == MT_Y_SCALAR ? n->text : NULL;
 }
 
-/* By the type of its configuration, which counts for Envoy; without one by its name. */
+/*
+ * True unless the filter is known by the type of its configuration, as in Envoy, or else by its
+ * name.
+ */
 static bool is_unknown_filter(const struct mt_ynode *filter)
 {
 	const struct mt_ynode *config = mt_yaml_get(filter, "typed_config");
@@ -199,7 +209,7 @@ static bool has_unknown_filter(const struct mt_ynode *n)
 	return false;
 }
 
-/* What a patch takes away or looks for protects nobody by it. */
+/* Only what a patch adds can restrict; what it removes or matches does not. */
 bool mt_patch_restricts(const struct mt_ynode *p)
 {
 	const struct mt_ynode *patch = mt_yaml_get(p, "patch"), *to = mt_yaml_get(p, "applyTo");

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What VirtualService, MetaRouter and EnvoyFilter share: conditions, destinations, weights, buckets. */
+/*
+ * Shared by VirtualService, MetaRouter and EnvoyFilter: conditions, destinations, weights, buckets.
+ */
 #include "mt_fields.h"
 
 #include <stdio.h>
@@ -15,7 +17,7 @@ struct mt_cond *mt_add_cond(struct mt_fctx *c, const struct mt_ynode *n, struct 
 	return cond;
 }
 
-/* What a StringMatch may say; the names are the ecosystem's. */
+/* Finds the operator of a StringMatch by its name in the ecosystem. False: unknown. */
 static bool match_word(const char *key, enum mt_cond_op *op)
 {
 	static const char *const words[] = {
@@ -66,7 +68,7 @@ static void read_match_word(struct mt_fctx *c, const struct mt_ynode *k, struct 
 	}
 }
 
-/* The value of one key: {exact|prefix|regex: TEXT}; empty, or the regex "*", asks for presence. */
+/* Reads the condition on one key: {exact|prefix|regex: TEXT}. Empty, or the regex "*": presence. */
 void mt_read_string_match(
 	struct mt_fctx *c, const struct mt_ynode *n, struct mt_rule_match *m, bool invert)
 {
@@ -126,7 +128,10 @@ static const struct mt_field dest_fields[] = {
 const struct mt_section mt_sec_dest = {
 	"destination", sizeof(struct mt_dest), MT_ARRAY_LEN(dest_fields), .fields = dest_fields};
 
-/* Percent with fractions, kept in millionths: the unit that the ecosystem sends to proxies. */
+/*
+ * Reads a percentage with fractions and stores it in millionths, the unit in which the ecosystem
+ * sends it to proxies.
+ */
 static void read_percent(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
 	struct mt_rule_percent *p = obj;
@@ -163,7 +168,7 @@ static void check_mutation(struct mt_fctx *c, const struct mt_ynode *n, void *ob
 {
 	const struct mt_rule_mutation *m = obj;
 
-	/* The bounds that the ecosystem's own API has. */
+	/* The limits of the ecosystem's own API. */
 	if ((m->key.s && strlen(m->key.s) > 16384) || (m->value.s && strlen(m->value.s) > 16384))
 		mt_f_error(c, n->line, "16,384 bytes at most", "too long");
 }
@@ -192,7 +197,7 @@ const struct mt_section mt_sec_bucket = {"token bucket", sizeof(struct mt_bucket
 	MT_ARRAY_LEN(bucket_fields), .fields = bucket_fields, .snake = true,
 	.after = mt_check_bucket};
 
-/* Shares of several destinations must add up to 100, as Aeraki's admission demands. */
+/* Weights of several destinations must total 100, as Aeraki's admission requires. */
 void mt_rule_weights(struct mt_fctx *c, struct mt_rule *rule)
 {
 	uint32_t sum = 0, at = rule->origin.line;
@@ -220,7 +225,10 @@ void mt_rule_weights(struct mt_fctx *c, struct mt_rule *rule)
 	mt_f_error(c, at, "the weights of one route must total 100", "weights total %u", sum);
 }
 
-/* Istio's are relative; one that is not written is none. Nothing in all would be nobody. */
+/*
+ * Istio's weights are relative, and a missing one is 0. Reports an error if the weights of several
+ * destinations are all 0.
+ */
 void mt_rule_shares(struct mt_fctx *c, struct mt_rule *rule)
 {
 	uint64_t sum = 0;

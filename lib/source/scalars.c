@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Reads scalar values, labels and lists of texts. */
 #include "mt_fields.h"
 #include "mt_strmap.h"
 
@@ -20,7 +21,7 @@ bool mt_read_text(struct mt_fctx *c, const struct mt_ynode *n, struct mt_text *o
 	return true;
 }
 
-/* Decimal digits only: neither sign, blanks, octal nor "1e3". -EINVAL, -ERANGE. */
+/* Parses decimal digits only: no sign, blanks, octal or "1e3". 0, -EINVAL or -ERANGE. */
 static int parse_u64(const char *s, uint64_t *v)
 {
 	*v = 0;
@@ -36,7 +37,7 @@ static int parse_u64(const char *s, uint64_t *v)
 	return 0;
 }
 
-/* The text as written decides: 080 is eighty, 1e3 and 0x50 are refused rather than guessed at. */
+/* Takes the text literally: 080 is 80, and 1e3 and 0x50 are errors. */
 bool mt_read_num(
 	struct mt_fctx *c, const struct mt_ynode *n, uint32_t min, uint32_t max, struct mt_num *out)
 {
@@ -105,7 +106,7 @@ int mt_duration_parse(const char *text, uint64_t *ms)
 	}
 	if (!(sum <= (double)UINT32_MAX))
 		return -ERANGE;
-	/* Rounded up: a wait is never shorter than what was asked for. */
+	/* Round up, so that a wait is never shorter than configured. */
 	*ms = (uint64_t)sum + (sum > (double)(uint64_t)sum);
 	return 0;
 }
@@ -138,7 +139,7 @@ bool mt_read_duration(struct mt_fctx *c, const struct mt_ynode *n, uint32_t min_
 	return true;
 }
 
-/* The plain words of YAML 1.1, without its one-letter forms; quoted words are texts. */
+/* Accepts the unquoted words of YAML 1.1, but not its one-letter forms. Quoted words are texts. */
 bool mt_read_bool(struct mt_fctx *c, const struct mt_ynode *n, struct mt_num *out)
 {
 	static const char *const words[] = {"false", "true", "no", "yes", "off", "on"};
@@ -183,7 +184,7 @@ bool mt_read_word(
 	return false;
 }
 
-/* One entry of a map of texts; `seen` finds what is written twice in maps of any size. */
+/* Reads one entry of a map of texts; `seen` finds duplicate keys without a quadratic search. */
 static bool read_label(
 	struct mt_fctx *c, const struct mt_ynode *k, struct mt_strmap *seen, struct mt_labels *out)
 {
@@ -200,7 +201,7 @@ static bool read_label(
 	}
 	kv = &out->kv[out->n_kv++];
 	kv->key = k->key;
-	/* A null is an empty text here: labels often have no value. */
+	/* Null is an empty text here, because labels often have no value. */
 	kv->value = mt_yaml_is_null(k) ? "" : k->text;
 	kv->origin = (struct mt_origin){c->file, k->line};
 	return true;
@@ -238,7 +239,7 @@ bool mt_read_host(struct mt_fctx *c, const struct mt_ynode *n, struct mt_text *o
 	if (!mt_read_text(c, n, out))
 		return false;
 	len = strlen(out->s);
-	/* "h..", "*." and "." are not names: keep them, so that they are reported as written. */
+	/* Keep "h..", "*." and ".", which are not names, so that errors show them as written. */
 	if (len < 2 || out->s[len - 1] != '.' || strchr(".*/", out->s[len - 2]))
 		return true;
 	host = mt_region_strndup(&c->model->region, out->s, len - 1);

@@ -1,24 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who a piece is that is no YAML, by its lines: most mistakes are far from where it says so. Only the left edge counts,
- * and what stands directly below `metadata:`; or, where the piece begins with a brace, the first of each key.
+ * Finds the identity of a piece that is not YAML from its lines, because most mistakes are far from
+ * the lines that hold the identity. Reads only keys at the left edge and directly below
+ * `metadata:`. If the piece starts with a brace, it reads the first occurrence of each key instead.
  */
 #include "mt_fields.h"
 
 #include <ctype.h>
 #include <string.h>
 
-/* Scalars longer than this are no names. */
+/* Longer values cannot be names. */
 #define WORD_MAX 253
 
 struct scan {
 	struct mt_region *region;
 	struct mt_object *o;
 	bool in_metadata;
-	size_t indent; /* of what is directly below metadata; 0: nothing yet */
+	size_t indent; /* of the keys directly below metadata; 0: none seen yet */
 };
 
-/* The value behind the colon: without quotes, blanks and comment. NULL: none that could be a name. */
+/* The value after the colon, without quotes, blanks and comment. NULL: it cannot be a name. */
 static const char *value(struct scan *s, const char *p, const char *end)
 {
 	const char *stop;
@@ -31,13 +32,13 @@ static const char *value(struct scan *s, const char *p, const char *end)
 	for (stop = p; stop < end; stop++)
 		if (quote ? *stop == quote : strchr(" \t\r\n,}#", *stop) != NULL)
 			break;
-	/* A template's word is none yet. */
+	/* An expression of a template is not a name. */
 	if (stop == p || stop - p > WORD_MAX || (stop - p > 1 && memcmp(p, "{{", 2) == 0))
 		return NULL;
 	return mt_region_strndup(s->region, p, (size_t)(stop - p));
 }
 
-/* "apiVersion": the group is what stands before the slash. */
+/* The group is the part of apiVersion before the slash. */
 static void set_group(struct scan *s, const char *version)
 {
 	const char *slash = strrchr(version, '/');
@@ -119,7 +120,7 @@ static void scan_line(struct scan *s, const char *line, const char *end)
 		set(s, key, len, value(s, colon + 1, end));
 }
 
-/* In braces, with or without quotes: a key stands behind a brace or a comma. */
+/* Scans flow style: a key, with or without quotes, follows a brace or a comma. */
 static void scan_flow(struct scan *s, const char *text, const char *end)
 {
 	static const char *const words[] = {"apiVersion", "kind", "name", "namespace"};
@@ -148,7 +149,7 @@ static void scan_flow(struct scan *s, const char *text, const char *end)
 	}
 }
 
-/* What stands first, behind dashes, blanks and comments. */
+/* The first character after dashes, blanks, comments and directives; 0: none. */
 static char first_of(const char *text, const char *end)
 {
 	uint32_t line = 0;
@@ -160,7 +161,7 @@ static char first_of(const char *text, const char *end)
 			at += 3;
 		while (at < end && (*at == ' ' || *at == '\t'))
 			at++;
-		/* A template's braces begin no map. */
+		/* Braces of a template do not start a map. */
 		if (end - at >= 2 && memcmp(at, "{{", 2) == 0)
 			continue;
 		if (at < end && !strchr("\r\n#%", *at))

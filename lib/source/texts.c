@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What all files of a load said, kept word for word: texts that did not change are there once. */
+/* The exact texts of all files of a load; loads share the texts that did not change. */
 #include "mt_files.h"
 
 #include <string.h>
@@ -67,7 +67,7 @@ struct mt_source_texts *mt_source_texts_new(const struct mt_source_cache *c)
 	t->refs = 1;
 	t->cap = n;
 	mt_cache_each(c, take, t);
-	/* A file that could not be read left a gap. */
+	/* Close the gaps of files that could not be read. */
 	for (uint32_t i = 0; i < t->cap; i++)
 		if (t->v[i])
 			t->v[t->n++] = t->v[i];
@@ -102,7 +102,10 @@ const char *mt_source_texts_at(
 	return t->v[i]->path;
 }
 
-/* Both are in the order of reading, which is nearly the same: a search begins where the last one ended. */
+/*
+ * True if `t` has the blob. Both loads read files in nearly the same order, so a search starts
+ * where the last one ended.
+ */
 static bool has(const struct mt_source_texts *t, const struct mt_source_blob *b, uint32_t *from)
 {
 	for (uint32_t k = 0; k < t->n; k++) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The watch: what events mean, and when it has been quiet for long enough to tell. */
+/* The watch: evaluates events and decides when to report a change. */
 #include "watch_tree.h"
 
 #include <errno.h>
@@ -15,7 +15,7 @@
 #define QUIET	(80 * MT_MSEC)
 #define LONGEST (1 * MT_SEC)
 
-/* What no event tells of is looked at so often, in so many parts that no turn is long. */
+/* Interval of polling, in so many parts (of LOOK_MIN paths or more) that none takes long. */
 #define LOOK	   (1 * MT_SEC)
 #define LOOK_PARTS 10
 #define LOOK_MIN   256
@@ -23,12 +23,12 @@
 struct mt_watch {
 	int epoll, timer;
 	struct mt_watch_tree tree;
-	uint64_t first, last; /* of the changes not yet told; first 0: none */
+	uint64_t first, last; /* times of the changes not reported yet; first 0: none */
 	bool stale;	      /* directories may have come or gone since the last walk */
 	bool missed;	      /* something changed before the watch began */
 	uint64_t walked;
-	uint64_t look_at, look_began; /* the next part; the first part of this round */
-	uint32_t looked;	      /* so many of this round */
+	uint64_t look_at, look_began; /* times of the next poll and of this round's first */
+	uint32_t looked;	      /* paths polled in this round */
 };
 
 int mt_watch_fd(const struct mt_watch *w)
@@ -56,9 +56,9 @@ void mt_watch_free(struct mt_watch *w)
 	free(w);
 }
 
-/* ---- start ------------------------------------------------------------------------------------------ */
+/* ---- start ----------------------------------------------------------------------------------- */
 
-/* The timer only wakes the loop; `now` decides. */
+/* The timer only wakes the loop; times are compared with `now`. */
 static void arm(struct mt_watch *w, uint64_t in)
 {
 	struct itimerspec t = {.it_value = {(time_t)(in / MT_SEC), (long)(in % MT_SEC)}};
@@ -76,7 +76,7 @@ static int open_all(struct mt_watch *w)
 	w->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
 	if (w->epoll < 0 || w->timer < 0 || epoll_ctl(w->epoll, EPOLL_CTL_ADD, w->timer, &e))
 		return -errno;
-	/* Without it everything is looked at by time. */
+	/* Without inotify everything is polled. */
 	w->tree.inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 	if (w->tree.inotify >= 0 && epoll_ctl(w->epoll, EPOLL_CTL_ADD, w->tree.inotify, &e))
 		return -errno;
@@ -120,11 +120,12 @@ int mt_watch_aim(struct mt_watch *w, const struct mt_watch_what *what)
 	return mt_tree_is_aimed(&w->tree, what) ? 0 : aim(w, what);
 }
 
-/* ---- events ----------------------------------------------------------------------------------------- */
+/* ---- events ---------------------------------------------------------------------------------- */
 
 /*
- * A new link is whole at once. A new file is not: reading begins when its writer has closed it, or has
- * renamed it to here.
+ * True for a symbolic link, or with `hard` for a file with several hard links. A new link is
+ * complete at once. A new file is complete only when its writer closes it or renames it to this
+ * name.
  */
 static bool is_link(const char *path, bool hard)
 {
@@ -133,14 +134,14 @@ static bool is_link(const char *path, bool hard)
 	return lstat(path, &st) == 0 && (S_ISLNK(st.st_mode) || (hard && st.st_nlink > 1));
 }
 
-/* Of a name in a directory: whether what would be read changed. */
+/* True if an event of a name in a directory changes what would be read. */
 static bool name_changed(
 	struct mt_watch *w, const struct mt_watched *d, const struct inotify_event *e)
 {
 	bool wanted = d->documents && mt_source_wants(e->name);
 	char path[PATH_MAX];
 
-	/* Mounted config volumes swap a hidden link named ..data to change all files at once. */
+	/* Mounted config volumes replace a hidden link named ..data to change all files at once. */
 	if (strcmp(e->name, "..data") == 0)
 		return true;
 	wanted |= d->node && strcmp(e->name, w->tree.node_name) == 0;
@@ -151,13 +152,13 @@ static bool name_changed(
 	if (e->name[0] == '.' && !wanted)
 		return false;
 	(void)snprintf(path, sizeof(path), "%s/%s", d->path, e->name);
-	/* A link to a directory, or one that was it. */
+	/* The name may be, or may have been, a link to a directory. */
 	if (!wanted && d->documents)
 		w->stale |= is_link(path, false) || mt_tree_looks_at(&w->tree, path);
 	return wanted && (!(e->mask & IN_CREATE) || is_link(path, true));
 }
 
-/* Whether the event can change what would be read. */
+/* True if the event can change what would be read; sets `stale` if directories may have changed. */
 static bool matters(struct mt_watch *w, const struct inotify_event *e)
 {
 	const struct mt_watched *d;
@@ -175,7 +176,7 @@ static bool matters(struct mt_watch *w, const struct inotify_event *e)
 	}
 	if (e->len)
 		return name_changed(w, d, e);
-	/* Its permissions, or the kernel has given it up. */
+	/* The directory's permissions changed, or the kernel removed the watch. */
 	w->stale = true;
 	return false;
 }
@@ -196,7 +197,7 @@ static bool read_events(struct mt_watch *w)
 	return changed;
 }
 
-/* ---- by time ---------------------------------------------------------------------------------------- */
+/* ---- polling --------------------------------------------------------------------------------- */
 
 static bool look(struct mt_watch *w, uint64_t now)
 {
@@ -208,7 +209,7 @@ static bool look(struct mt_watch *w, uint64_t now)
 	if (!w->looked)
 		w->look_began = now;
 	changed = mt_tree_look(&w->tree, w->looked, part);
-	/* Which directory a name leads to may have changed. */
+	/* A path may lead to another directory now. */
 	w->stale |= changed;
 	w->looked += part;
 	w->look_at = now + LOOK / LOOK_PARTS;
@@ -219,7 +220,7 @@ static bool look(struct mt_watch *w, uint64_t now)
 	return changed;
 }
 
-/* Directories that come by the hundred are walked through now and then, not for each of them. */
+/* Walks again if directories may have changed; at most once in QUIET, even if hundreds appear. */
 static bool walk(struct mt_watch *w, uint64_t now)
 {
 	int rc;
@@ -241,7 +242,7 @@ static bool is_due(struct mt_watch *w, bool changed, uint64_t now)
 	}
 	if (!w->first || now < MT_MIN(w->last + QUIET, w->first + LONGEST))
 		return false;
-	/* What comes from now on is news for who loads now; what was there before is not. */
+	/* The caller loads the current state now; only later changes are to be reported. */
 	w->stale = mt_tree_walk(&w->tree, 0) < 0;
 	w->walked = now;
 	w->looked = 0;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The directories that are read, as configuration.c reads them, and the Node's file. The kernel tells of what happens in a
- * directory; it does not tell when a name above it leads elsewhere, nor of what a link leads to: these are looked at by time,
- * as is everything that it has no watch left for.
+ * Finds the directories that configuration.c reads, and the Node's file, and watches them. The
+ * kernel reports what happens in a directory. It does not report when a path above it leads
+ * elsewhere, or changes of a link's target. These are polled, and so are directories beyond the
+ * kernel's limit of watches.
  */
 #include "watch_tree.h"
 
@@ -20,7 +21,7 @@
 	(IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE | IN_DELETE | IN_DELETE_SELF |   \
 		IN_MOVE_SELF | IN_ATTRIB | IN_ONLYDIR)
 
-/* One walk under way. */
+/* The current walk. */
 struct walking {
 	const struct mt_watch_tree *t;
 	struct mt_walk *w;
@@ -28,7 +29,7 @@ struct walking {
 	uint64_t since;
 };
 
-/* ---- what is there --------------------------------------------------------------------------------- */
+/* ---- state of files -------------------------------------------------------------------------- */
 
 static uint64_t ns_of(const struct timespec *t)
 {
@@ -67,7 +68,7 @@ static void add_look(struct walking *k, const char *path, bool content)
 	mt_strmap_put(&w->at, l->path, (void *)(uintptr_t)w->n_looks, NULL);
 }
 
-/* Who loaded all this before it was watched must hear of what came in between. */
+/* Notes a change between the caller's load and the start of the watch. */
 static void look_at_age(struct walking *k, const char *path)
 {
 	struct stat st;
@@ -87,9 +88,9 @@ static bool first_visit(struct walking *k, const struct stat *st)
 	return true;
 }
 
-/* ---- directories ----------------------------------------------------------------------------------- */
+/* ---- directories ----------------------------------------------------------------------------- */
 
-/* NULL: no event will tell of it. */
+/* NULL: the kernel will not report events of the directory. */
 static struct mt_watched *add_watch(struct walking *k, const char *path)
 {
 	struct mt_walk *w = k->w;
@@ -115,7 +116,7 @@ static bool is_directory(const char *path)
 	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-/* One name in a directory; true: a document. `told`: events tell of what happens to it. */
+/* Visits one name in a directory; true if it is a document. `told`: events report its changes. */
 static bool walk_entry(
 	struct walking *k, const char *path, const struct dirent *e, bool told, unsigned int depth)
 {
@@ -127,7 +128,7 @@ static bool walk_entry(
 		link = S_ISLNK(st.st_mode);
 		directory = S_ISDIR(st.st_mode);
 	}
-	/* One that leads nowhere may lead to a directory one day. */
+	/* A broken link may lead to a directory later, so poll all links. */
 	if (link) {
 		directory = is_directory(path);
 		add_look(k, path, !directory);
@@ -163,7 +164,9 @@ static uint32_t walk_entries(
 	return wanted;
 }
 
-/* Watched first, then listed: what comes in between is found by one or the other. */
+/*
+ * Watches a directory before listing it, so that a name added in between is found by one of them.
+ */
 static void walk(struct walking *k, const char *path, unsigned int depth)
 {
 	struct mt_watched *d;
@@ -182,7 +185,7 @@ static void walk(struct walking *k, const char *path, unsigned int depth)
 	dir = opendir(path);
 	wanted = dir ? walk_entries(k, dir, path, d != NULL, depth) : 0;
 	if (d) {
-		d = &k->w->dirs[at - 1]; /* the list may have moved */
+		d = &k->w->dirs[at - 1]; /* the array may have moved */
 		d->documents = true;
 		d->wanted = wanted;
 		d->unreadable = !dir;
@@ -191,7 +194,7 @@ static void walk(struct walking *k, const char *path, unsigned int depth)
 		closedir(dir);
 }
 
-/* ---- the Node's file ------------------------------------------------------------------------------- */
+/* ---- the Node's file ------------------------------------------------------------------------- */
 
 static struct mt_watched *find_in(const struct mt_walk *w, int wd)
 {
@@ -216,14 +219,14 @@ static void walk_node(struct walking *k)
 	d = add_watch(k, above);
 	first = d ? find_in(k->w, d->wd) : NULL;
 	if (first != d)
-		k->w->n_dirs--; /* its documents are read, too */
+		k->w->n_dirs--; /* the directory is also watched for its documents */
 	if (first)
 		first->node = true;
 	add_look(k, path, link || !d);
 	look_at_age(k, path);
 }
 
-/* ---- one walk, compared with the one before --------------------------------------------------------- */
+/* ---- comparing walks ------------------------------------------------------------------------- */
 
 static int by_wd(const void *a, const void *b)
 {
@@ -256,7 +259,7 @@ static bool is_there(const struct mt_look *l)
 	return l->stamp.ino || l->stamp.dev;
 }
 
-/* Whether documents have come with `a` that are not where they were in `b`. */
+/* True if walk `a` found documents that walk `b` lacks or has in another place or state. */
 static bool has_more(const struct mt_walk *a, const struct mt_walk *b)
 {
 	for (uint32_t i = 0; i < a->n_dirs; i++) {
@@ -351,7 +354,7 @@ bool mt_tree_look(struct mt_watch_tree *t, uint32_t first, uint32_t n)
 	return changed;
 }
 
-/* ---- what is asked for ------------------------------------------------------------------------------ */
+/* ---- setting what is watched ----------------------------------------------------------------- */
 
 void mt_tree_init(struct mt_watch_tree *t)
 {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a watch looks at: between watch.c (events and when to tell) and watch_tree.c (what is there). */
+/*
+ * Interface of watch_tree.c (which files and directories exist) to watch.c (events, when to
+ * report).
+ */
 #pragma once
 
 #include "mt_region.h"
@@ -8,44 +11,44 @@
 
 #include <sys/stat.h>
 
-/* A directory that the kernel tells of. */
+/* A directory with an inotify watch. */
 struct mt_watched {
 	const char *path;
 	int wd;
-	uint32_t wanted; /* documents in it */
-	bool documents;	 /* what is in it is read */
+	uint32_t wanted; /* number of documents in it */
+	bool documents;	 /* documents in it are read */
 	bool node;	 /* the Node's file is in it */
-	bool unreadable; /* its names cannot be listed */
+	bool unreadable; /* it cannot be listed */
 };
 
-/* What stat() says of something; all zero: it is not there. */
+/* State of a file by stat(); all zero: it does not exist. */
 struct mt_stamp {
 	uint64_t dev, ino, size, mtime, ctime;
 };
 
-/* Something that no event tells of, so it is looked at by time. */
+/* A path that is polled, because events do not report its changes. */
 struct mt_look {
 	const char *path;
-	bool content; /* its times count, too, and not only which one it is */
+	bool content; /* compare size and times, too, and not only device and inode */
 	struct mt_stamp stamp;
 };
 
-/* What one walk through everything found. */
+/* Result of one walk through all directories. */
 struct mt_walk {
 	struct mt_region region;
 	struct mt_watched *dirs; /* by wd */
 	struct mt_look *looks;
 	uint32_t n_dirs, n_looks;
-	uint32_t n_limited;  /* directories for which the kernel had no watch left */
+	uint32_t n_limited;  /* directories beyond the kernel's limit of watches */
 	struct mt_strmap at; /* looks by path: index + 1 */
-	bool younger;	     /* something changed at or after the time that was asked for */
+	bool younger;	     /* something changed at or after `since` of mt_tree_walk() */
 };
 
 struct mt_watch_tree {
-	int inotify; /* -1: all is looked at by time */
+	int inotify; /* -1: everything is polled */
 	struct mt_region region;
 	const char *node_file, *node_name; /* NULL: none */
-	const char *mesh_file;		   /* looked at once a second; NULL: none */
+	const char *mesh_file;		   /* polled once a second; NULL: none */
 	const char **roots;
 	uint32_t n_roots;
 	struct mt_walk now;
@@ -54,18 +57,19 @@ struct mt_watch_tree {
 
 void mt_tree_init(struct mt_watch_tree *t);
 void mt_tree_fini(struct mt_watch_tree *t);
-/* Other files and directories; the next walk finds them. 0 or -ENOMEM. */
+/* Sets the files and directories that the next walk starts from. 0 or -ENOMEM. */
 int mt_tree_aim(struct mt_watch_tree *t, const struct mt_watch_what *what);
-/* Whether it is aimed at the same already. */
+/* True if `what` names the files and directories that are already set. */
 bool mt_tree_is_aimed(const struct mt_watch_tree *t, const struct mt_watch_what *what);
 /*
- * Walks through everything: directories that came are watched, those that went are not. 1: what would be read has changed
- * since the last walk, or at or after `since` (0: whenever); 0; or -ENOMEM, and all is as it was.
+ * Walks through all directories; adds watches for new ones and removes those of deleted ones.
+ * Returns 1 if what would be read has changed since the last walk, or at or after `since` (0: not
+ * considered); 0 if not; or -ENOMEM, and the last walk stays in effect.
  */
 int mt_tree_walk(struct mt_watch_tree *t, uint64_t since);
-/* n of what no event tells of, from `first` on: whether one of them has changed. */
+/* Polls n paths from index `first` on; true if one of them has changed. */
 bool mt_tree_look(struct mt_watch_tree *t, uint32_t first, uint32_t n);
-/* NULL: there is none. */
+/* The directory with this watch descriptor; NULL: none. */
 const struct mt_watched *mt_tree_find(const struct mt_watch_tree *t, int wd);
-/* Whether that path is looked at by time. */
+/* True if the path is polled. */
 bool mt_tree_looks_at(const struct mt_watch_tree *t, const char *path);

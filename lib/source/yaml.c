@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Builds trees of nodes from the events of libyaml. */
 #include "mt_fields.h"
 #include "mt_strmap.h"
 #include "mt_yaml.h"
@@ -8,13 +9,13 @@
 #include <string.h>
 #include <yaml.h>
 
-/* One text on its way in. */
+/* State of reading one text. */
 struct reader {
 	yaml_parser_t parser;
 	struct mt_region *region;
 	struct mt_diags *diags;
 	const struct mt_meta *about;
-	uint32_t before; /* lines of the text that are in front of this */
+	uint32_t before; /* number of lines that precede this piece in its file */
 	const char *text;
 	size_t len;
 	struct mt_strmap anchors; /* of the current document */
@@ -29,13 +30,13 @@ static uint32_t line_of(const struct reader *r, const yaml_mark_t *at)
 
 static void fail(struct reader *r, uint32_t line, const char *remedy, const char *what)
 {
-	/* Only the first: what follows a broken bound or syntax is noise. */
+	/* Report only the first error, because it causes those that follow. */
 	if (!r->failed)
 		mt_diag_object(r->diags, MT_DIAG_ERROR, r->about, line, NULL, remedy, "%s", what);
 	r->failed = true;
 }
 
-/* Bytes that are no text are found ahead of the parser, which knows no line of theirs. */
+/* Line of an invalid byte. The decoder finds it ahead of the parser, which has no line for it. */
 static uint32_t line_of_bytes(const struct reader *r)
 {
 	size_t end = MT_MIN(r->parser.problem_offset, r->len);
@@ -55,7 +56,7 @@ static void fail_bytes(struct reader *r)
 	char what[128];
 
 	snprintf(what, sizeof(what), "%s", r->parser.problem ? r->parser.problem : "not text");
-	/* -1: the text ends in the middle of a character. */
+	/* -1 if the text ends in the middle of a character. */
 	if (r->parser.problem_value >= 0)
 		snprintf(what + strlen(what), sizeof(what) - strlen(what), " (0x%02x)",
 			(unsigned int)r->parser.problem_value);
@@ -105,7 +106,7 @@ static struct mt_ynode *new_node(struct reader *r, enum mt_ytype type, const yam
 
 static struct mt_ynode *read_node(struct reader *r, yaml_event_t *e, unsigned int depth);
 
-/* The anchored subtree is shared; only the node at its top is new, because it has its own neighbours. */
+/* Shares the anchored subtree; only its root is copied, because the copy has other siblings. */
 static struct mt_ynode *read_alias(struct reader *r, const yaml_event_t *e)
 {
 	const char *name = (const char *)e->data.alias.anchor;
@@ -125,7 +126,9 @@ static struct mt_ynode *read_alias(struct reader *r, const yaml_event_t *e)
 	n->key = NULL;
 	n->next = NULL;
 	n->key_line = 0;
-	/* What an alias stands for counts in full, so that nested aliases cannot grow without bound. */
+	/*
+	 * An alias counts with its whole subtree, so that nested aliases cannot expand without limit.
+	 */
 	r->nodes += target->weight;
 	if (r->nodes > MT_YAML_NODES) {
 		fail(r, line, "write the values out", "aliases expand to too many values");
@@ -134,7 +137,7 @@ static struct mt_ynode *read_alias(struct reader *r, const yaml_event_t *e)
 	return n;
 }
 
-/* Weights add up, so an alias can be charged for all that it stands for. */
+/* Appends a child and adds its weight, which an alias of the parent will count. */
 static void append(struct mt_ynode *parent, struct mt_ynode **last, struct mt_ynode *child)
 {
 	if (*last)
@@ -163,7 +166,7 @@ static void read_seq(struct reader *r, struct mt_ynode *seq, unsigned int depth)
 	}
 }
 
-/* The key of the next pair; NULL at the map's end or after a failure. */
+/* The key of the next pair; NULL at the end of the map or after a failure. */
 static const char *read_key(struct reader *r, uint32_t *line)
 {
 	const char *key = NULL;
@@ -206,7 +209,7 @@ static void read_map(struct reader *r, struct mt_ynode *map, unsigned int depth)
 	}
 }
 
-/* The model's strings end at a NUL, so a text that holds one would be cut in silence. */
+/* Rejects texts with a NUL byte, where the model's strings would silently end. */
 static struct mt_ynode *read_scalar(struct reader *r, const yaml_event_t *e)
 {
 	struct mt_ynode *n = new_node(r, MT_Y_SCALAR, e);
@@ -239,7 +242,7 @@ static const char *event_anchor(const yaml_event_t *e)
 	}
 }
 
-/* The node that begins with event `e`, which is consumed. NULL after a failure. */
+/* Reads the node that starts with event `e`; deletes `e`. NULL after a failure. */
 static struct mt_ynode *read_node(struct reader *r, yaml_event_t *e, unsigned int depth)
 {
 	const char *anchor = event_anchor(e);
@@ -270,7 +273,7 @@ static struct mt_ynode *read_node(struct reader *r, yaml_event_t *e, unsigned in
 	return r->failed ? NULL : n;
 }
 
-/* Anchors and the count of nodes are the document's own. */
+/* Reads one document, with its own anchors and its own count of nodes. */
 static void read_document(
 	struct reader *r, void (*document)(void *arg, const struct mt_ynode *root), void *arg)
 {
@@ -282,7 +285,7 @@ static void read_document(
 	if (!next_event(r, &e))
 		return;
 	root = read_node(r, &e, 0);
-	/* A written `null` says something: that nothing is there. */
+	/* Skip an empty document, but deliver an explicit `null`. */
 	if (root && (!mt_yaml_is_null(root) || *root->text))
 		document(arg, root);
 }
