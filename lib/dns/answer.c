@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Answers. Called by workers for each question: run to completion, nothing is allocated. */
+/* Writes answers. Workers call it for each query; it runs to completion and allocates nothing. */
 #include "mt_dns_priv.h"
 
 #include <string.h>
 
-#define NAME_ASKED    (0xc000 | DNS_HEADER) /* a pointer to the question's name */
+#define NAME_ASKED    (0xc000 | DNS_HEADER) /* compression pointer to the question's name */
 #define SOA_REFRESH   3600
 #define SOA_RETRY     600
 #define SOA_EXPIRE    86400
@@ -52,7 +52,7 @@ static void put32(struct out *o, uint32_t v)
 	put16(o, (uint16_t)v);
 }
 
-/* Everything of a record but its data, which has `len` bytes. */
+/* Writes a record up to its data, which has `len` bytes. */
 static void put_record(struct out *o, uint16_t name, uint16_t type, uint32_t ttl, uint16_t len)
 {
 	put16(o, name);
@@ -68,7 +68,7 @@ static void set16(struct out *o, uint32_t at, uint16_t v)
 	o->p[at + 1] = (uint8_t)v;
 }
 
-/* ---- what is known of the message ----------------------------------------------------------- */
+/* ---- replies --------------------------------------------------------------------------------- */
 
 struct reply {
 	const struct mt_dns_table *t;
@@ -76,11 +76,11 @@ struct reply {
 	struct dns_query q;
 	struct dns_found found;
 	struct out out;
-	uint16_t alias; /* compression pointer to the alias's host; 0: the name is no alias */
+	uint16_t alias; /* compression pointer to the alias's host; 0: not an alias */
 	uint64_t *counters;
 };
 
-/* Header and question as they were asked, with the letters' case (RFC 4343 §4.1). */
+/* Copies header and question from the query, with the case of its letters (RFC 4343 §4.1). */
 static void begin(struct reply *r, const uint8_t *msg, uint32_t len)
 {
 	static const uint8_t none[8];
@@ -94,7 +94,9 @@ static void begin(struct reply *r, const uint8_t *msg, uint32_t len)
 		put(&r->out, msg + DNS_HEADER, r->q.question_end - DNS_HEADER);
 }
 
-/* RFC 6891 §6.1.2: whoever asks with it is answered with it; `rcode` has its upper bits here. */
+/*
+ * Adds OPT to the answer to a query with OPT (RFC 6891 §6.1.2); it has the upper bits of `rcode`.
+ */
 static void put_opt(struct reply *r, uint16_t rcode)
 {
 	const uint8_t root = 0;
@@ -115,7 +117,7 @@ static uint16_t flags_of(const struct reply *r, uint16_t rcode, uint16_t more)
 	return (uint16_t)(FLAG_QR | keep | more | (rcode & 0xf));
 }
 
-/* What did not fit is left out as a whole, since a part of a set is none (RFC 2181 §9). */
+/* Completes the message. If not all records fit, leaves all out and sets TC (RFC 2181 §9). */
 static uint32_t end(struct reply *r, uint16_t rcode, uint16_t more)
 {
 	bool cut = r->out.full;
@@ -152,8 +154,8 @@ static uint32_t negative_ttl(const struct reply *r)
 }
 
 /*
- * Compression pointer to the zone of the name in the query, or of its alias's host (RFC 2308 §2.2).
- * A host outside of our zones is a zone of its own.
+ * Compression pointer to the zone of the name in the query or, for an alias, of its host (RFC 2308
+ * §2.2). A host outside of our zones is a zone of its own.
  */
 static uint16_t zone_of(const struct reply *r)
 {
@@ -162,9 +164,7 @@ static uint16_t zone_of(const struct reply *r)
 	return (uint16_t)((r->alias ? r->alias : NAME_ASKED) + MT_MAX(at, 0));
 }
 
-/*
- * Writes the SOA, which limits how long clients may remember that there is nothing (RFC 2308 §3).
- */
+/* Writes the SOA, which limits how long clients may cache a negative answer (RFC 2308 §3). */
 static void put_soa(struct reply *r)
 {
 	uint16_t zone = zone_of(r);
@@ -193,7 +193,7 @@ static uint32_t nothing(struct reply *r, uint16_t rcode, enum mt_dns_outcome why
 	return end(r, rcode, FLAG_AA);
 }
 
-/* Each client gets them all, beginning with another one. */
+/* Index of the address that comes first, at random; all the others follow. */
 static uint32_t first_of(const struct reply *r, uint32_t n)
 {
 	return (uint32_t)((uint64_t)r->ask->rnd * n >> 32);
@@ -230,7 +230,7 @@ static bool wants(const struct reply *r, uint16_t type)
 	return r->q.type == type || r->q.type == TYPE_ANY;
 }
 
-/* HOST.SEARCH is HOST; where that name will stand in the message. */
+/* Writes that HOST.SEARCH is an alias of HOST; returns a compression pointer to HOST. */
 static uint16_t put_alias(struct reply *r)
 {
 	uint16_t at;
@@ -244,9 +244,9 @@ static uint16_t put_alias(struct reply *r)
 }
 
 /*
- * True for types that lead to an address. Of a host outside of our zones only these are ours: HTTPS
- * and SVCB records of the real one would lead around the mesh (RFC 9460 §7.3). Its mail records do
- * not concern us.
+ * True for types that lead to an address. For a host outside of our zones we answer only these,
+ * because HTTPS and SVCB records of the real host would bypass the mesh (RFC 9460 §7.3). Other
+ * types, such as its mail records, are forwarded.
  */
 static bool leads_to_address(uint16_t type)
 {
@@ -255,8 +255,8 @@ static bool leads_to_address(uint16_t type)
 }
 
 /*
- * True if the alias is the whole answer, because whether its host has other types is not ours to
- * answer.
+ * True if the alias is the whole answer, because its host is outside of our zones and the type is
+ * not ours to answer.
  */
 static bool ends_with_alias(const struct reply *r)
 {
@@ -303,7 +303,7 @@ static uint32_t localhost(struct reply *r)
 
 static enum mt_dns_verdict elsewhere(struct reply *r, uint32_t *n)
 {
-	/* Who does not want recursion is told that it would be needed. */
+	/* REFUSED tells a client that wants no recursion that it would be needed. */
 	if (r->ask->recursion && r->q.flags & FLAG_RD)
 		return MT_DNS_FORWARD;
 	*n = fail(r, RCODE_REFUSED, MT_DNS_refused);
@@ -342,7 +342,7 @@ static enum mt_dns_verdict by_table(struct reply *r, uint32_t *n)
 	return MT_DNS_REPLY;
 }
 
-/* Why the query cannot be answered at all; MT_DNS_queries: it can. */
+/* Outcome of a query that cannot be answered at all, with its *rcode; MT_DNS_queries: it can. */
 static enum mt_dns_outcome objection(const struct reply *r, int parsed, uint16_t *rcode)
 {
 	static const enum mt_dns_outcome why[] = {
@@ -359,7 +359,7 @@ static enum mt_dns_outcome objection(const struct reply *r, int parsed, uint16_t
 		return MT_DNS_not_allowed;
 	if (r->q.class != CLASS_IN && r->q.class != CLASS_ANY)
 		return MT_DNS_refused;
-	/* Transfers of zones, and what only mail ever asked. */
+	/* Zone transfers, and obsolete types for mail. */
 	if (r->q.type >= TYPE_IXFR && r->q.type <= TYPE_MAILA)
 		return MT_DNS_refused;
 	*rcode = RCODE_SERVFAIL;

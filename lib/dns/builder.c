@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The table's making: hosts are gathered, then laid out as readers want them. Control thread. */
+/* Builds the table: collects hosts, then lays them out for lookups. Control thread. */
 #include "mt_dns_priv.h"
 
 #include <errno.h>
@@ -20,7 +20,7 @@ struct mt_dns_builder {
 	struct mt_strmap by_name;
 	struct host **hosts;
 	uint32_t n_hosts, n_addrs4, n_addrs6, name_bytes;
-	struct mt_dns_table head; /* the rules as names; nothing else of it is used */
+	struct mt_dns_table head; /* only its fields of the rules are used */
 };
 
 /* ---- rules ---------------------------------------------------------------------------------- */
@@ -81,7 +81,7 @@ void mt_dns_builder_free(struct mt_dns_builder *b)
 
 /* ---- hosts ---------------------------------------------------------------------------------- */
 
-/* Found or new. The key is the kind and the name, which holds no 0 but its last. */
+/* Finds or adds a host. The key is kind and name; its only 0 byte is the name's last. */
 static struct host *host_of(struct mt_dns_builder *b, const struct dns_name *n, uint8_t kind)
 {
 	char key[DNS_NAME_MAX + 2];
@@ -132,7 +132,7 @@ static int add_addr(struct mt_dns_builder *b, struct host *h, const struct mt_ad
 	return 0;
 }
 
-/* Names above a host exist, though they have no data (RFC 8020 §2). */
+/* Adds the names above a host, which exist although they have no data (RFC 8020 §2). */
 static int add_between(struct mt_dns_builder *b, const struct dns_name *n)
 {
 	struct dns_name up = *n;
@@ -149,7 +149,7 @@ static int add_between(struct mt_dns_builder *b, const struct dns_name *n)
 	return 0;
 }
 
-/* It has addresses of somebody who is asked before. */
+/* The host has addresses of an earlier origin: only notes if `addrs` has others. */
 static void compare(struct host *h, const struct mt_addr *addrs, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++)
@@ -189,7 +189,10 @@ static void digest_name(const struct dns_name *n, uint64_t d[2])
 		d[i] = mt_hash_bytes(n->b, n->len, d[i] + n->len);
 }
 
-/* In any order of hosts, since sources name them in any order; rules have theirs. */
+/*
+ * Hashes hosts independently of their order, because sources list them in any order; rules in
+ * order.
+ */
 static void digest(const struct mt_dns_builder *b, uint64_t out[2])
 {
 	const struct mt_dns_table *t = &b->head;
@@ -271,7 +274,7 @@ static struct mt_dns_table *lay_out(const struct mt_dns_builder *b)
 	t->mask = slots - 1;
 	t->slots = calloc(slots, sizeof(*t->slots));
 	t->entries = calloc(b->n_hosts + 1, sizeof(*t->entries));
-	/* Lookups compare as many bytes as they ask for. */
+	/* Padded, because a lookup compares as many bytes as its own name has. */
 	t->names = calloc(1, b->name_bytes + DNS_NAME_MAX);
 	t->addrs4 = calloc(b->n_addrs4 + 1, sizeof(*t->addrs4));
 	t->addrs6 = calloc(b->n_addrs6 + 1, sizeof(*t->addrs6));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Clients of the host over TCP: messages behind their lengths, any number of them, answered in the order in
- * which answers come (RFC 7766 §6.2.1.1, §7).
+ * Clients of the host over TCP. Each message follows its length. A client may send any number of
+ * queries, and gets answers in the order in which they become available (RFC 7766 §6.2.1.1, §7).
  */
 #include "mt_dns_server_priv.h"
 
@@ -31,7 +31,9 @@ static bool has_answers(const struct dns_conn *c)
 	return c->out_at < c->out_len;
 }
 
-/* Who does not take answers is not asked for more questions. */
+/*
+ * True while queries are read: not after the client's FIN or while it leaves many answers unread.
+ */
 static bool is_read(const struct dns_conn *c)
 {
 	return !c->eof && c->out_len - c->out_at < DNS_TCP_QUEUE;
@@ -42,7 +44,7 @@ static bool is_done(const struct dns_conn *c)
 	return c->eof && c->waiting == 0 && !has_answers(c);
 }
 
-/* What is done is looked at once more, and closed then. */
+/* Sets the events to wait for; a finished connection gets one more event, which closes it. */
 static void watch_on(struct mt_dns_server *s, struct dns_conn *c)
 {
 	uint32_t events = is_read(c) ? EPOLLIN : 0;
@@ -52,7 +54,7 @@ static void watch_on(struct mt_dns_server *s, struct dns_conn *c)
 	(void)dns_watch(s, c->fd, events, DNS_EV_CLIENT, ref_of(s, c), false);
 }
 
-/* Who is silent keeps nobody out. */
+/* Closes the connection that has been silent for longest, so that a new client finds room. */
 static void make_room(struct mt_dns_server *s)
 {
 	struct dns_conn *c, *oldest = NULL;
@@ -140,7 +142,7 @@ static bool queue(struct mt_dns_server *s, struct dns_conn *c, const uint8_t *ms
 	return true;
 }
 
-/* Nothing is freed here: the caller may still be reading from this connection. */
+/* Sends an answer. Frees nothing, because the caller may be reading from this connection. */
 void dns_conn_tell(struct mt_dns_server *s, struct mt_ref ref, const uint8_t *msg, uint32_t len)
 {
 	struct dns_conn *c = mt_slab_get(&s->conns, ref);
@@ -158,7 +160,7 @@ void dns_conn_tell(struct mt_dns_server *s, struct mt_ref ref, const uint8_t *ms
 
 /* ---- questions ------------------------------------------------------------------------------ */
 
-/* Whole messages out of `in`. False: too long a one. */
+/* Serves all complete messages in `in`. False: a message is too long. */
 static bool serve_all(struct mt_dns_server *s, struct dns_conn *c)
 {
 	uint32_t at = 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Questions passed on to other servers: one after another, each with a time limit, all of them bounded. */
+/* Forwards queries: tries the servers in turn, each with a time limit; limits waiting queries. */
 #include "mt_dns_server_priv.h"
 #include "mt_rand.h"
 
@@ -21,9 +21,12 @@ static uint8_t *query(struct dns_ask *a)
 	return a->msg + 2;
 }
 
-/* ---- which server --------------------------------------------------------------------------- */
+/* ---- choice of the server -------------------------------------------------------------------- */
 
-/* The first that is not aside, from `from` on, in their order; `from` itself when all are. */
+/*
+ * The next server, from index `from` on, that has not stopped answering (aside_until); `from`
+ * itself if all have.
+ */
 static uint8_t choose(const struct mt_dns_server *s, uint32_t from)
 {
 	for (uint32_t i = 0; i < s->conf.n_servers; i++) {
@@ -45,7 +48,7 @@ static void silent(struct mt_dns_server *s, const struct dns_ask *a)
 		u->aside_until = s->now + DNS_ASIDE_NS;
 }
 
-/* ---- life ----------------------------------------------------------------------------------- */
+/* ---- queries --------------------------------------------------------------------------------- */
 
 void dns_ask_close(struct dns_ask *a)
 {
@@ -64,7 +67,10 @@ void dns_ask_free(struct mt_dns_server *s, struct dns_ask *a)
 	mt_slab_free(&s->asks, a);
 }
 
-/* A fresh socket and id for each try: what a forger has to guess (RFC 5452 §4). False: no socket. */
+/*
+ * Sends the query in a datagram. Each try has a new socket and id, which an attacker would have to
+ * guess (RFC 5452 §4). False: no socket.
+ */
 static bool ask_by_datagram(struct mt_dns_server *s, struct dns_ask *a)
 {
 	struct dns_upstream *u = &s->upstreams[a->server];
@@ -87,7 +93,7 @@ static bool ask_by_datagram(struct mt_dns_server *s, struct dns_ask *a)
 	if (connect(a->fd, (struct sockaddr *)&ss, len) == 0 &&
 		send(a->fd, query(a), a->len, MSG_NOSIGNAL) >= 0)
 		return true;
-	/* No route, for one: the next server is due at once. */
+	/* Sending failed, for example without a route: try the next server at once. */
 	a->deadline = s->now;
 	mt_list_del(&a->node);
 	mt_list_add(&s->waiting, &a->node);
@@ -144,11 +150,9 @@ bool dns_forward(
 	return true;
 }
 
-/* ---- what becomes of it --------------------------------------------------------------------- */
+/* ---- answers --------------------------------------------------------------------------------- */
 
-/*
- * True if the reply denies a name that the table has; the client is then answered from the table.
- */
+/* True if the reply denies a name that the table has; answers the client from the table instead. */
 static bool keep_name(struct mt_dns_server *s, const struct dns_ask *a, const uint8_t *reply)
 {
 	uint32_t n = 0;
@@ -163,7 +167,7 @@ static bool keep_name(struct mt_dns_server *s, const struct dns_ask *a, const ui
 	return true;
 }
 
-/* A reply of any length, with the client's id and its letters' case. */
+/* Gives the client a reply of any length, with its own id and case of letters. */
 static void give_back(struct mt_dns_server *s, struct dns_ask *a, uint8_t *reply, uint32_t len)
 {
 	uint32_t end = 12;
@@ -174,7 +178,7 @@ static void give_back(struct mt_dns_server *s, struct dns_ask *a, uint8_t *reply
 		dns_ask_free(s, a);
 		return;
 	}
-	/* The question is the same but for case (mt_dns_is_reply_to()), and no reply compresses it. */
+	/* The questions differ only in case (mt_dns_is_reply_to()), and replies do not compress it. */
 	if (len > 12 && (reply[4] | reply[5])) {
 		while (query(a)[end])
 			end += 1u + query(a)[end];
@@ -204,7 +208,7 @@ static void give_up(struct mt_dns_server *s, struct dns_ask *a)
 void dns_ask_next(struct mt_dns_server *s, struct dns_ask *a, const uint8_t *said, uint32_t len)
 {
 	dns_ask_close(a);
-	/* Who refuses once does so again; who was silent may just have lost the datagram. */
+	/* A server that failed would fail again; one that was silent may have lost the datagram. */
 	if (++a->tries < (said ? MT_MIN(s->conf.n_servers, DNS_TRIES) : DNS_TRIES)) {
 		a->server = choose(s, a->server + 1u);
 		if (ask_by_datagram(s, a))
@@ -227,13 +231,13 @@ void dns_ask_answered(struct mt_dns_server *s, struct dns_ask *a, uint8_t *reply
 	u->aside_until = 0;
 	if (rcode == MT_DNS_SERVFAIL || rcode == MT_DNS_REFUSED) {
 		dns_count(s, MT_DNS_server_failed);
-		/* Of a TCP answer the bytes die with the socket. */
+		/* Copy a TCP answer, whose buffer is freed with the socket. */
 		if (reply != s->buf)
 			memcpy(s->buf, reply, len);
 		dns_ask_next(s, a, s->buf, len);
 		return;
 	}
-	/* Clients by datagram come again over TCP by themselves; those over TCP want all of it now. */
+	/* UDP clients ask again over TCP by themselves; TCP clients need the whole answer now. */
 	if (!a->tcp && !a->origin.datagram && mt_dns_is_truncated(reply)) {
 		dns_ask_close(a);
 		dns_count(s, MT_DNS_asked_by_tcp);
@@ -250,7 +254,7 @@ static void datagram_event(struct mt_dns_server *s, struct dns_ask *a)
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
-	/* Nobody is there, says ICMP. */
+	/* An ICMP error: the server is not reachable. */
 	if (n < 0) {
 		silent(s, a);
 		dns_ask_next(s, a, NULL, 0);
@@ -278,7 +282,7 @@ static bool same_address(const struct mt_dns_address *a, const struct mt_dns_add
 	return mt_addr_eq(&a->addr, &b->addr) && a->port == b->port;
 }
 
-/* Where it is among those that are asked now; n_servers: it is left out. */
+/* Index of the address in the current servers; n_servers: not among them. */
 static uint32_t place_of(const struct mt_dns_server *s, const struct mt_dns_address *a)
 {
 	uint32_t i = 0;
@@ -296,7 +300,7 @@ static bool is_same(const struct mt_dns_server *s, const struct mt_dns_address *
 	return n == s->conf.n_servers;
 }
 
-/* A question that waits for the server at that address. */
+/* Updates a query that waits for the server at that address, after the servers changed. */
 static void go_on(struct mt_dns_server *s, struct dns_ask *a, const struct mt_dns_address *at)
 {
 	uint32_t place = place_of(s, at);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Questions to other servers over TCP (RFC 7766), when a datagram did not hold the answer. */
+/* Forwards queries over TCP (RFC 7766), if the answer by datagram was truncated. */
 #include "mt_dns_server_priv.h"
 
 #include <errno.h>
@@ -29,7 +29,7 @@ bool dns_ask_tcp(struct mt_dns_server *s, struct dns_ask *a)
 		       true) == 0;
 }
 
-/* 1: done; 0: later; -1: broken. */
+/* Returns 1 if all is sent, 0 if not yet, -1 if the connection failed. */
 static int send_query(struct mt_dns_server *s, struct dns_ask *a)
 {
 	uint32_t all = 2u + a->len;
@@ -43,7 +43,10 @@ static int send_query(struct mt_dns_server *s, struct dns_ask *a)
 	return dns_watch(s, a->fd, EPOLLIN, DNS_EV_ASK, mt_slab_ref(&s->asks, a), false) ? -1 : 1;
 }
 
-/* The length first, then as many bytes. 1: the reply is whole; 0: later; -1: broken. */
+/*
+ * Reads the length, then as many bytes. Returns 1 if the reply is complete, 0 if not yet, -1 if the
+ * connection failed.
+ */
 static int receive(struct dns_ask *a)
 {
 	for (;;) {
@@ -86,7 +89,7 @@ void dns_ask_tcp_event(struct mt_dns_server *s, struct dns_ask *a, uint32_t even
 		dns_ask_next(s, a, NULL, 0);
 		return;
 	}
-	/* Its bytes die with the socket. */
+	/* Copy the reply, whose buffer is freed with the socket. */
 	memcpy(s->buf, a->in + 2, a->want - 2);
 	dns_ask_answered(s, a, s->buf, a->want - 2);
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Allowed networks, and the rate limit by token buckets of bytes per network. */
 #include "mt_dns_guard.h"
 
 #include "mt_dns_priv.h"
@@ -7,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- whom ------------------------------------------------------------------------------------- */
+/* ---- allowed networks ------------------------------------------------------------------------ */
 
 static struct mt_addr network(const struct mt_addr *a, uint8_t bits)
 {
@@ -48,14 +49,14 @@ struct mt_addr mt_dns_client_of(const struct mt_addr *a)
 	return net;
 }
 
-/* ---- how much --------------------------------------------------------------------------------- */
+/* ---- rate limit ------------------------------------------------------------------------------ */
 
 struct mt_dns_rate {
 	uint64_t seed;
 	struct rate_bucket {
 		uint64_t last;
 		uint32_t left; /* bytes */
-		uint32_t over; /* answers that were too much */
+		uint32_t over; /* answers over the limit */
 	} nets[MT_DNS_RATE_NETS];
 };
 
@@ -85,7 +86,7 @@ static struct rate_bucket *bucket_of(struct mt_dns_rate *r, const struct mt_addr
 	return &r->nets[mt_hash_bytes(&net, sizeof(net), r->seed) % MT_DNS_RATE_NETS];
 }
 
-/* What is left of a byte counts for the next one. */
+/* Adds the bytes since `last`; a fraction of a byte counts in the next call. */
 static void refill(struct rate_bucket *b, uint64_t now)
 {
 	uint64_t gone = now - b->last, most = MT_DNS_RATE_BURST * MT_SEC / MT_DNS_RATE_BYTES;
@@ -97,7 +98,7 @@ static void refill(struct rate_bucket *b, uint64_t now)
 	b->last = gone > most ? now : b->last + fresh * MT_SEC / MT_DNS_RATE_BYTES;
 }
 
-/* The header, with the bit that sends clients to TCP, and the question; its length. */
+/* Writes the header with TC set, and the question if there is one; returns the length. */
 static uint32_t cut_answer(const uint8_t *msg, uint32_t len, uint8_t *cut)
 {
 	uint32_t end = DNS_HEADER;
@@ -124,7 +125,10 @@ uint32_t mt_dns_rate_tell(struct mt_dns_rate *r, const struct mt_addr *client, u
 		b->left -= len;
 		return len;
 	}
-	/* Every other one: who really asks comes by TCP, and who does not gets half of what he sent. */
+	/*
+	 * Drop every other answer and cut the rest. A real client asks again over TCP; a spoofed
+	 * address gets half as many bytes as the attacker sent.
+	 */
 	if (b->over++ & 1) {
 		mt_count(counters, MT_DNS_rate_dropped);
 		return 0;

@@ -13,7 +13,7 @@ struct mt_dns_lane {
 	_Atomic uint32_t told_head;
 	struct mt_dns_asked asked[MT_DNS_LANE] mt_cache_aligned;
 	struct mt_dns_told told[MT_DNS_LANE];
-	uint8_t *kept[MT_DNS_LANE]; /* ctl's: what told[] points to */
+	uint8_t *kept[MT_DNS_LANE]; /* ctl only: the messages of told[] */
 };
 
 struct mt_dns_lane *mt_dns_lane_new(void)
@@ -110,7 +110,7 @@ bool mt_dns_lane_tell(
 	if (!copy)
 		return false;
 	memcpy(copy, msg, len);
-	/* The worker has read what was here: its tail is past it. */
+	/* The worker's tail is past this slot, so it has read the old message. */
 	free(l->kept[at]);
 	l->kept[at] = copy;
 	l->told[at] = (struct mt_dns_told){*where, len, copy};

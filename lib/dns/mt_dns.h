@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * lib/dns: the names of services and their addresses, as DNS. This header is the pure half: bytes in, bytes
- * out, no clock, no sockets. The control thread builds a `struct mt_dns_table` (lib/conf does, from the
- * services of a snapshot) and frees it; workers and the control thread answer from it. mt_dns_server.h is
- * the other half: the host's address, and what is passed on to other servers.
+ * lib/dns: serves the names of services and their addresses by DNS. This header is the pure half:
+ * bytes in, bytes out, no clock, no sockets. lib/conf builds a `struct mt_dns_table` from the
+ * services of a snapshot, on the control thread, which also frees it. Workers and the control
+ * thread answer from it. mt_dns_server.h is the other half: sockets for clients on the host, and
+ * forwarding to other servers.
  *
- * RFC 1035, 2181, 2308 (negative answers), 4343 (case), 6761 (special names), 6891 (EDNS), 8482 (ANY),
- * 9210 and 9715 (TCP, no fragments).
+ * RFC 1035, 2181, 2308 (negative answers), 4343 (case), 6761 (special names), 6891 (EDNS), 8482
+ * (ANY), 9210 and 9715 (TCP, no fragments).
  */
 #pragma once
 
@@ -22,11 +23,11 @@ enum mt_dns_outcome {
 
 extern const struct mt_outcome_set mt_dns_outcomes;
 
-/* What a datagram of ours holds at most: no path fragments it (RFC 9715). Queries are no longer either. */
+/* Most bytes of our datagrams, so that no path fragments them (RFC 9715), and of queries. */
 #define MT_DNS_UDP_MAX	 1232
 #define MT_DNS_QUERY_MAX 1232
 #define MT_DNS_TCP_MAX	 65535
-/* Addresses of one name; more are left out. */
+/* Most addresses of one name; more are left out. */
 #define MT_DNS_ADDRS_MAX 64
 
 /* ---- the table: control thread -------------------------------------------------------------- */
@@ -34,17 +35,17 @@ extern const struct mt_outcome_set mt_dns_outcomes;
 struct mt_dns_table;
 struct mt_dns_builder;
 
-/* How names are read. Texts are copied. */
+/* Rules for the names of a table. Texts are copied. */
 struct mt_dns_rules {
 	/*
 	 * "cluster.local": a host X.NS.svc.DOMAIN is also X.NS.svc, X.NS and, if NS is `ns`, X.
 	 */
 	const char *domain;
 	const char *ns;
-	/* Domains that are ours alone: what is not in the table below them does not exist. */
+	/* Domains that are only ours: a name below them that is not in the table does not exist. */
 	const char *const *zones;
 	uint32_t n_zones;
-	/* What clients append to names: HOST.SEARCH is an alias of HOST. */
+	/* Search domains that clients append to names: HOST.SEARCH is an alias of HOST. */
 	const char *const *search;
 	uint32_t n_search;
 	uint32_t ttl; /* seconds */
@@ -53,44 +54,48 @@ struct mt_dns_rules {
 #define MT_DNS_ZONES_MAX  16
 #define MT_DNS_SEARCH_MAX 16
 
-/* Whether DNS has such a name: labels of 1 to 63 bytes with dots between them, 253 in all. */
+/*
+ * True if the text is a valid domain name: labels of 1 to 63 bytes between dots, 253 bytes in all.
+ */
 bool mt_dns_is_name(const char *text);
 
-/* NULL: no memory, or a text of the rules is no domain name. */
+/* NULL: no memory, or a text in the rules is not a domain name. */
 struct mt_dns_builder *mt_dns_builder_new(const struct mt_dns_rules *rules);
-/* Who says that a host has addresses, the most trusted one first. */
+/* Source of a host's addresses, the most trusted one first. */
 enum mt_dns_origin {
 	MT_DNS_OF_DOCUMENTS,
 	MT_DNS_OF_NAME_TABLE, /* a control plane's (Istio's NDS) */
-	MT_DNS_OF_LISTENERS,  /* found out from what a discovery server's listeners lead to */
+	MT_DNS_OF_LISTENERS,  /* derived from the routes of a discovery server's listeners */
 	MT_DNS_N_ORIGINS,
 };
 
 /*
- * A host ("db.example.com", "*.example.com") and its addresses of either family. Origins are added in their order:
- * of a host that the same one adds again the addresses are joined, and one that another has said before keeps those.
- * 0, -ENOMEM, -EINVAL: DNS has no such name (a label of more than 63 bytes), which then is not in the table.
+ * Adds a host ("db.example.com", "*.example.com") with its addresses of either family. Add origins
+ * in their order. Addresses that the same origin adds to a host again are joined; those of a later
+ * origin are only compared. 0, -ENOMEM, or -EINVAL: not a valid domain name (for example, a label
+ * of more than 63 bytes), which is left out.
  */
 int mt_dns_builder_add(struct mt_dns_builder *b, enum mt_dns_origin origin, const char *host,
 	const struct mt_addr *addrs, uint32_t n);
 /*
- * The table of all that was added; the builder is freed. When `before` (or NULL) says the same it is that
- * table, with one reference more. NULL: no memory.
+ * Builds the table of all hosts that were added, and frees the builder. Returns `before` (NULL:
+ * none) with one more reference if it is equal. NULL: no memory.
  */
 struct mt_dns_table *mt_dns_builder_finish(struct mt_dns_builder *b, struct mt_dns_table *before);
 void mt_dns_builder_free(struct mt_dns_builder *b);
 
-/* Gives back one reference; no reader may be left when it was the last. NULL is allowed. */
+/* Drops a reference; with the last one no reader may be left. NULL is allowed. */
 void mt_dns_table_put(struct mt_dns_table *t);
 
-/* For the shell: names in no order. *idx starts at 0; false at the end. `host` as text. */
+/* For the CLI: a name as text. */
 struct mt_dns_name_info {
 	char host[256];
 	enum mt_dns_origin origin;
-	bool differs; /* a later origin says other addresses, which are not used */
+	bool differs; /* a later origin has further addresses, which are not used */
 	uint32_t n_addrs;
 	struct mt_addr addrs[MT_DNS_ADDRS_MAX];
 };
+/* Iterates names in no particular order: *idx starts at 0; false at the end. */
 bool mt_dns_table_next(const struct mt_dns_table *t, uint32_t *idx, struct mt_dns_name_info *info);
 uint32_t mt_dns_table_names(const struct mt_dns_table *t);
 
@@ -98,21 +103,21 @@ uint32_t mt_dns_table_names(const struct mt_dns_table *t);
 
 enum mt_dns_verdict {
 	MT_DNS_REPLY,	/* the answer is in `out` */
-	MT_DNS_FORWARD, /* another server is to be asked */
-	MT_DNS_SILENCE, /* there is nothing to say */
+	MT_DNS_FORWARD, /* forward the query to another server */
+	MT_DNS_SILENCE, /* send nothing */
 };
 
 struct mt_dns_ask {
-	bool datagram;	/* answers keep to what the client takes; else it is a stream */
-	bool recursion; /* there are servers to pass questions on to */
-	bool stranger;	/* the client is not among those that are answered */
-	uint32_t rnd;	/* which address comes first */
+	bool datagram;	/* limit the answer to the client's datagram size; false: a stream */
+	bool recursion; /* there are servers to forward to */
+	bool stranger;	/* the client is outside of the allowed networks */
+	uint32_t rnd;	/* random; selects the address that comes first */
 };
 
 /*
  * Answers one message by the table (NULL: there is none yet). `out` has `room` bytes, at least
- * MT_DNS_UDP_MAX for datagrams; *n is how many were written. Counts into `counters`
- * (MT_DNS_N_OUTCOMES), but for what is passed on.
+ * MT_DNS_UDP_MAX for datagrams; *n receives the number of bytes written. Counts into `counters`
+ * (MT_DNS_N_OUTCOMES), except that the caller counts forwarded queries.
  */
 enum mt_dns_verdict mt_dns_respond(const struct mt_dns_table *t, const struct mt_dns_ask *ask,
 	const uint8_t *msg, uint32_t len, uint8_t *out, uint32_t room, uint32_t *n,
@@ -123,23 +128,24 @@ enum mt_dns_verdict mt_dns_respond(const struct mt_dns_table *t, const struct mt
 #define MT_DNS_REFUSED	5
 
 /*
- * Answers a query that mt_dns_respond() wanted to pass on, and that another server then answered by
- * NXDOMAIN. That code holds for all types of the name and for the names below it (RFC 2308 §5, RFC
- * 8020 §2). So it must not reach the client if the table has one of them: writes that the name has
- * nothing of this type, with our SOA. `out` has room as for mt_dns_respond(). Returns the length; 0
- * if the table has no such name, so that NXDOMAIN is right.
+ * Answers a query that mt_dns_respond() had forwarded and that another server answered by NXDOMAIN.
+ * That code holds for all types of the name and for all names below it (RFC 2308 §5, RFC 8020 §2),
+ * so it must not reach the client if the table has one of them. Writes instead that the name has no
+ * data of this type, with our SOA. `out` has room as for mt_dns_respond(). Returns the length; 0 if
+ * the table has no such name, so that NXDOMAIN is right.
  */
 uint32_t mt_dns_instead_of_nxdomain(const struct mt_dns_table *t, bool datagram, const uint8_t *msg,
 	uint32_t len, uint8_t *out, uint64_t *counters);
 
 /*
- * A message that says nothing but an error code, for a query that mt_dns_respond() wanted to pass on; its
- * length. `truncated`: with the bit that sends the client to TCP. `out` has MT_DNS_UDP_MAX bytes.
+ * Writes an answer with only an error code, for a query that mt_dns_respond() wanted forwarded;
+ * returns its length. `truncated`: sets the TC bit, which makes the client ask again over TCP.
+ * `out` has MT_DNS_UDP_MAX bytes.
  */
 uint32_t mt_dns_error(
 	const uint8_t *msg, uint32_t len, uint8_t rcode, bool truncated, uint8_t *out);
 
-/* Over TCP a message stands behind its length in two bytes (RFC 1035 §4.2.2). */
+/* Over TCP two bytes with its length precede each message (RFC 1035 §4.2.2). */
 #define MT_DNS_FRAME 2u
 
 static inline void mt_dns_frame_put(uint8_t *p, uint32_t len)
@@ -153,20 +159,20 @@ static inline uint32_t mt_dns_frame_len(const uint8_t *p)
 	return (uint32_t)p[0] << 8 | p[1];
 }
 
-/* What a datagram to this client may hold, by its query. */
+/* Most bytes of a datagram to the client, by its query. */
 uint32_t mt_dns_datagram_limit(const uint8_t *msg, uint32_t len);
 
 /*
- * The query as it is passed on: with an id of ours, and a size of datagrams that no path fragments. `out` has
- * `len` bytes.
+ * Writes the query as it is forwarded: with the given id, and with a datagram size of at most
+ * MT_DNS_UDP_MAX, which no path fragments. `out` has `len` bytes.
  */
 void mt_dns_query_rewrite(const uint8_t *msg, uint32_t len, uint16_t id, uint8_t *out);
 
-/* Whether `reply` answers `query`: id, the question (whatever the case of its letters), the bits. */
+/* True if `reply` answers `query`, by id, header bits and question (in any case of letters). */
 bool mt_dns_is_reply_to(
 	const uint8_t *reply, uint32_t len, const uint8_t *query, uint32_t query_len);
 
-/* Of a message of 12 bytes at least. */
+/* The following read and write the header: the message has at least 12 bytes. */
 static inline uint16_t mt_dns_id(const uint8_t *msg)
 {
 	return (uint16_t)(msg[0] << 8 | msg[1]);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Whom names are answered, and how much of it: without both, whoever puts another's address into a question has Meltemi send
- * him answers that are many times as long. Bytes and a clock's reading in, nothing allocated but the buckets at the start.
+ * Protection against amplification: which clients are answered, and a rate limit on answers.
+ * Without both, an attacker could spoof a victim's address and make Meltemi send it answers many
+ * times as long as the queries. No clock and no sockets; allocates only the buckets, at the start.
  */
 #pragma once
 
@@ -9,42 +10,47 @@
 
 #define MT_DNS_ALLOW_MAX 64
 
-/* Networks whose clients are answered; none: everybody. Does not change while workers read it. */
+/* Networks whose clients are answered; none: all clients. Immutable while workers read it. */
 struct mt_dns_allow {
 	uint32_t n;
 	struct mt_dns_net {
 		struct mt_addr addr;
-		uint8_t bits; /* of the address's family */
+		uint8_t bits; /* prefix length in the address's family */
 	} nets[MT_DNS_ALLOW_MAX];
 };
 
-/* One that is in already costs no place. False: there is no room. */
+/* Adds a network, unless the list contains it already. False: the list is full. */
 bool mt_dns_allow_add(struct mt_dns_allow *a, const struct mt_addr *addr, uint8_t bits);
-/* NULL: everybody. */
+/* True if the client is answered; `a` NULL: all clients are. */
 bool mt_dns_allows(const struct mt_dns_allow *a, const struct mt_addr *client);
 
-/* Whose questions to other servers are counted as one client's: an address of IPv4, a /64 of IPv6. */
+/*
+ * Network that counts as one client in limits of forwarded queries: an IPv4 address, an IPv6 /64.
+ */
 struct mt_addr mt_dns_client_of(const struct mt_addr *a);
 
 /*
- * Bytes in datagrams to one network, a /24 of IPv4 or a /64 of IPv6: in a second, and at once. Nobody who reads the answers meets
- * this: 300 of the longest ones a second, by each worker. Streams have no bound: nobody opens one in another's name.
+ * Limit of bytes in datagrams to one network (IPv4 /24, IPv6 /64): per second, and in a burst. It
+ * permits 300 answers of maximum size a second on each worker, more than any client that uses the
+ * answers needs. Streams have no limit, because a client cannot open one from a spoofed address.
  */
 #define MT_DNS_RATE_BYTES (384u << 10)
 #define MT_DNS_RATE_BURST (1u << 20)
-#define MT_DNS_RATE_NETS  1024 /* buckets, by hash: who shares one shares its bytes */
+#define MT_DNS_RATE_NETS  1024 /* buckets; networks with the same hash share one */
 
 struct mt_dns_rate;
 
 struct mt_dns_rate *mt_dns_rate_new(uint64_t seed, uint64_t now);
 void mt_dns_rate_free(struct mt_dns_rate *r);
 
-/* Header and question, at most. */
+/* Most bytes of header and question. */
 #define MT_DNS_CUT_MAX (12 + 255 + 4)
 
 /*
- * What a datagram to this client may hold of the answer `msg`: len, all of it; less, what stands in `cut` then, which sends the
- * client to TCP and is no longer than the question; 0: nothing. `cut` may be `msg`. Counts what is not whole.
+ * Applies the rate limit to the answer `msg` in a datagram to this client. Returns `len` to send
+ * all of it, 0 to send nothing, or a smaller length: then `cut` holds an answer that makes the
+ * client ask again over TCP and is no longer than the query. `cut` may be `msg`. Counts answers
+ * that are cut or dropped.
  */
 uint32_t mt_dns_rate_tell(struct mt_dns_rate *r, const struct mt_addr *client, uint64_t now,
 	const uint8_t *msg, uint32_t len, uint8_t cut[MT_DNS_CUT_MAX], uint64_t *counters);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Inside lib/dns: the server's object. Everything here is the control thread's. */
+/* Private to lib/dns: the server. Control thread only. */
 #pragma once
 
 #include "mt_dns_server.h"
@@ -10,21 +10,21 @@
 #include <sys/socket.h>
 
 #define DNS_TRY_NS                                                                                 \
-	(1500 * MT_MSEC) /* a datagram's answer; three of them before a client gives up */
+	(1500 * MT_MSEC) /* for an answer by datagram; three tries end before clients give up */
 #define DNS_TRY_TCP_NS (3 * MT_SEC)
 #define DNS_TRIES      3
 #define DNS_PER_CLIENT 256
-#define DNS_CLIENTS    1024 /* counters of what each client has waiting, by hash */
-#define DNS_ASIDE      3    /* silences in a row */
+#define DNS_CLIENTS    1024 /* counters of waiting queries per client, by hash */
+#define DNS_ASIDE      3    /* tries without an answer in a row, for dns_upstream.aside_until */
 #define DNS_ASIDE_NS   (30 * MT_SEC)
 #define DNS_TCP_MAX    64 /* clients over TCP */
 #define DNS_TCP_IDLE   (10 * MT_SEC)
-#define DNS_TCP_QUEUE  (256 * 1024) /* bytes of answers that a client has not taken */
+#define DNS_TCP_QUEUE  (256 * 1024) /* unsent bytes; reads no more from the client */
 
-/* What an event of the epoll descriptor is about: kind, generation, index. */
+/* Kind of object of an epoll event; its data also has the object's generation and index. */
 enum dns_event { DNS_EV_TIMER, DNS_EV_UDP, DNS_EV_LISTENER, DNS_EV_CLIENT, DNS_EV_ASK };
 
-/* Who asked, and so who is told. */
+/* The client of a query, which gets the answer. */
 enum dns_origin_kind { DNS_FROM_HOST_UDP, DNS_FROM_HOST_TCP, DNS_FROM_LANE };
 
 struct dns_origin {
@@ -38,9 +38,9 @@ struct dns_origin {
 	socklen_t peer_len;
 };
 
-/* A question that waits for another server. */
+/* A query that waits for another server. */
 struct dns_ask {
-	struct mt_list node; /* of `waiting`, or `waiting_tcp`: the earliest deadline first */
+	struct mt_list node; /* in `waiting` or `waiting_tcp`, the earliest deadline first */
 	uint64_t deadline;
 	struct dns_origin origin;
 	int fd;
@@ -48,11 +48,11 @@ struct dns_ask {
 	uint8_t server, tries;
 	uint16_t id; /* the client's */
 	uint16_t len;
-	uint32_t bucket; /* of the client */
-	/* TCP: bytes sent of the query with its length; bytes received into `in`, which has room for `want`. */
+	uint32_t bucket; /* of the client, in mt_dns_server.clients */
+	/* TCP: bytes sent of the query with its length; bytes received into `in`, and expected. */
 	uint32_t sent, got, want;
 	uint8_t *in;
-	uint8_t msg[2 + MT_DNS_QUERY_MAX]; /* behind its length (RFC 1035 §4.2.2) */
+	uint8_t msg[2 + MT_DNS_QUERY_MAX]; /* after its length (RFC 1035 §4.2.2) */
 };
 
 struct dns_upstream {
@@ -68,7 +68,7 @@ struct dns_conn {
 	uint64_t last;
 	uint32_t got; /* bytes of `in` */
 	uint32_t out_len, out_at, out_cap;
-	uint32_t waiting; /* questions with other servers */
+	uint32_t waiting; /* queries without an answer yet */
 	struct mt_addr client;
 	bool eof;
 	uint8_t *out;
@@ -79,8 +79,8 @@ struct mt_dns_server {
 	struct mt_dns_server_conf conf;
 	int epoll, timer, udp, listener; /* -1: none */
 	uint64_t now;
-	bool lane_left;			  /* more questions of workers than one turn takes */
-	const struct mt_dns_table *table; /* of this turn */
+	bool lane_left;			  /* queries of workers are left for the next turn */
+	const struct mt_dns_table *table; /* argument of mt_dns_server_turn() */
 	struct dns_upstream upstreams[MT_DNS_SERVERS_MAX];
 	struct mt_slab asks, conns;
 	struct mt_list waiting, waiting_tcp;
@@ -99,24 +99,27 @@ static inline void dns_count(struct mt_dns_server *s, enum mt_dns_outcome o)
 /* server.c */
 int dns_watch(struct mt_dns_server *s, int fd, uint32_t events, enum dns_event kind,
 	struct mt_ref ref, bool add);
-/* One message of a client: answered, or passed on; false: left without an answer. */
+/* Answers or forwards one message of a client. False: there will be no answer. */
 bool dns_serve(
 	struct mt_dns_server *s, const struct dns_origin *o, const uint8_t *msg, uint32_t len);
-/* An answer on its way to who asked. */
+/* Sends an answer to its client. */
 void dns_tell(
 	struct mt_dns_server *s, const struct dns_origin *o, const uint8_t *msg, uint32_t len);
 
 /* forward.c */
-/* False: it can't be asked now, which is counted; the caller says SERVFAIL. */
+/* Forwards a query. False: not possible now, which is counted; the caller answers SERVFAIL. */
 bool dns_forward(
 	struct mt_dns_server *s, const struct dns_origin *o, const uint8_t *msg, uint32_t len);
 void dns_ask_event(struct mt_dns_server *s, struct dns_ask *a, uint32_t events);
-/* Those that waited for too long. */
+/* Ends the tries whose deadlines have passed. */
 void dns_forward_expire(struct mt_dns_server *s);
 uint64_t dns_forward_next(const struct mt_dns_server *s);
-/* This try is over: the next server, or SERVFAIL. `said`: what a server answered all the same, or NULL. */
+/*
+ * Ends a try: asks the next server. After the last try answers the client with `said`, the answer
+ * of a server that failed, or SERVFAIL if it is NULL.
+ */
 void dns_ask_next(struct mt_dns_server *s, struct dns_ask *a, const uint8_t *said, uint32_t len);
-/* A server's answer, which is one to this question. */
+/* Handles an answer that matches the query. */
 void dns_ask_answered(struct mt_dns_server *s, struct dns_ask *a, uint8_t *reply, uint32_t len);
 void dns_ask_free(struct mt_dns_server *s, struct dns_ask *a);
 void dns_ask_close(struct dns_ask *a);

@@ -19,8 +19,8 @@ static bool append(struct dns_name *n, const uint8_t *label)
 }
 
 /*
- * Of a question: the first name of its message, before which there is none that a pointer could lead to. So a pointer
- * is malformed here, and there are no loops.
+ * The question's name is the first of its message, so there is no earlier name that a compression
+ * pointer could refer to. A pointer is therefore malformed here, and there can be no loops.
  */
 bool dns_name_read(const uint8_t *msg, uint32_t len, uint32_t *off, struct dns_name *n)
 {
@@ -112,7 +112,7 @@ int dns_name_ends(const struct dns_name *n, const struct dns_name *suffix)
 	want = (uint32_t)(n->len - suffix->len);
 	if (memcmp(n->b + want, suffix->b, suffix->len) != 0)
 		return -1;
-	/* The bytes are the same; that they begin where a label does is still to be seen. */
+	/* The bytes are equal; check that they start at the start of a label. */
 	while (at < want)
 		at += 1u + n->b[at];
 	return at == want ? (int)at : -1;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Messages read: queries (RFC 1035 §4, RFC 6891), and whether a reply is one to a query. */
+/* Parses queries (RFC 1035 §4, RFC 6891), and matches replies with queries. */
 #include "mt_dns_priv.h"
 
 #include <string.h>
@@ -18,7 +18,7 @@ static bool read_opt(struct dns_query *q, const uint8_t *rr)
 	return true;
 }
 
-/* One record; `extra`: of the additional section, where OPT may be. */
+/* Reads one record; `extra`: it is in the additional section, where OPT is allowed. */
 static bool read_record(struct dns_query *q, uint32_t *off, bool extra)
 {
 	uint32_t owner = *off;
@@ -110,7 +110,7 @@ bool mt_dns_is_reply_to(
 		return false;
 	if (!(dns_be16(reply + 2) & FLAG_QR) || dns_be16(reply + 2) & FLAGS_OPCODE)
 		return false;
-	/* An error may come without the question, which could not be read. */
+	/* An error may have no question, if the server could not read it. */
 	if (dns_be16(reply + 4) == 0)
 		return mt_dns_rcode(reply) != RCODE_OK;
 	if (dns_be16(reply + 4) != 1 || !dns_name_read(query, query_len, &a, &asked) ||

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Addresses of servers as people write them, and resolv.conf(5). */
+/* Parses addresses of servers, and resolv.conf(5). */
 #include "mt_dns_server.h"
 
 #include <errno.h>
@@ -37,7 +37,7 @@ int mt_dns_address_parse(const char *text, uint16_t port, struct mt_dns_address 
 		text++;
 		len = (size_t)(close - text);
 	} else if (colon && strchr(text, ':') == colon) {
-		/* One colon is a port's; more are IPv6. */
+		/* A single colon precedes a port; an IPv6 address has more. */
 		if (read_port(colon + 1, &a->port))
 			return -EINVAL;
 		len = (size_t)(colon - text);
@@ -56,7 +56,7 @@ uint32_t mt_dns_resolv_conf(const char *path, struct mt_dns_address servers[MT_D
 	uint32_t n = 0;
 
 	while (f && n < MT_DNS_SERVERS_MAX && fgets(line, sizeof(line), f))
-		/* A link-local server's zone ("%eth0") is no part of an address here: left out. */
+		/* Link-local servers with a zone ("%eth0") are left out, as it is not parsed. */
 		if (sscanf(line, " nameserver %255s", word) == 1 &&
 			mt_addr_parse(word, &servers[n].addr) == 0)
 			servers[n++].port = DNS_PORT;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The server's object, its turn, and datagrams of the host's clients. */
+/* The server: creation, event handling, and datagrams of the host's clients. */
 #include "mt_dns_server_priv.h"
 #include "mt_rand.h"
 
@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #define EVENTS 64
-#define BURST  64 /* datagrams in a turn; the rest in the next */
+#define BURST  64 /* datagrams in one call; the next call takes more */
 
 /* ---- events --------------------------------------------------------------------------------- */
 
@@ -29,7 +29,7 @@ int dns_watch(struct mt_dns_server *s, int fd, uint32_t events, enum dns_event k
 	return epoll_ctl(s->epoll, add ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, fd, &ev) ? -errno : 0;
 }
 
-/* NULL when it has gone since the event was fetched. */
+/* The object of an event; NULL if it was freed after the event was fetched. */
 static void *object(const struct mt_slab *slab, uint64_t data)
 {
 	uint32_t idx = (uint32_t)data;
@@ -50,7 +50,7 @@ static uint32_t chance(void)
 	return v;
 }
 
-/* The question cannot be passed on. */
+/* Answers SERVFAIL, because the query cannot be forwarded. */
 static void sorry(
 	struct mt_dns_server *s, const struct dns_origin *o, const uint8_t *msg, uint32_t len)
 {
@@ -84,7 +84,7 @@ bool dns_serve(
 	return true;
 }
 
-/* Programs of this host need no measure: nobody else sends in their name. */
+/* True for loopback addresses, which need no rate limit because other hosts cannot spoof them. */
 static bool is_loopback(const struct mt_addr *a)
 {
 	static const struct mt_addr one6 = {.b = {[15] = 1}};
@@ -141,7 +141,7 @@ static void udp_event(struct mt_dns_server *s)
 	}
 }
 
-/* Workers answered what is ours already: these are to be passed on. */
+/* Forwards queries from the workers, which have already answered those for our names. */
 static void lanes_turn(struct mt_dns_server *s)
 {
 	s->lane_left = false;
@@ -152,7 +152,7 @@ static void lanes_turn(struct mt_dns_server *s)
 
 			if (!a)
 				break;
-			/* The rest in the next turn, which is at once. */
+			/* Leave the rest for the next turn, which follows at once. */
 			if (i == MT_DNS_LANE_MAX) {
 				s->lane_left = true;
 				break;
@@ -246,7 +246,7 @@ void mt_dns_server_turn(struct mt_dns_server *s, const struct mt_dns_table *t, u
 	set_timer(s);
 }
 
-/* ---- life ----------------------------------------------------------------------------------- */
+/* ---- creation and release -------------------------------------------------------------------- */
 
 static int open_one(struct mt_dns_server *s, int type, int *fd, enum dns_event kind)
 {
@@ -257,7 +257,7 @@ static int open_one(struct mt_dns_server *s, int type, int *fd, enum dns_event k
 	*fd = socket(ss.ss_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (*fd < 0)
 		return -errno;
-	/* Connections of the last run that linger do not keep its address. */
+	/* Allow the address although connections of the last run are in TIME_WAIT. */
 	if (type == SOCK_STREAM)
 		(void)setsockopt(*fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	if (bind(*fd, (struct sockaddr *)&ss, len) ||

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a name is: lookups in the compiled table. Called by workers for each question. */
+/* Lookups of names in the compiled table. Workers call them for each query. */
 #include "mt_dns_priv.h"
 
 #include <string.h>
@@ -19,7 +19,7 @@ const struct dns_entry *dns_table_find(
 	for (uint32_t i = hash & t->mask; t->slots[i]; i = (i + 1) & t->mask) {
 		const struct dns_entry *e = &t->entries[t->slots[i] - 1];
 
-		/* Names end with the only 0 at the head of a label, so a longer one differs within `len`. */
+		/* The only length of 0 ends a name, so a longer name differs within `len`. */
 		if (e->hash == hash && e->kind & kinds &&
 			memcmp(t->names + e->name, name, len) == 0)
 			return e;
@@ -32,7 +32,7 @@ static bool has_wildcards(const struct mt_dns_table *t, uint32_t labels)
 	return t->wild_depths[labels / 64 % 2] >> labels % 64 & 1;
 }
 
-/* "*.example.com" has whatever ends so and is longer; the longest such suffix counts. */
+/* The wildcard with the longest suffix of the name; "*.example.com" covers all names below it. */
 static const struct dns_entry *find_wildcard(const struct mt_dns_table *t, const struct dns_name *n)
 {
 	uint32_t at = 0, labels = n->labels;
@@ -44,7 +44,7 @@ static const struct dns_entry *find_wildcard(const struct mt_dns_table *t, const
 
 		at += 1u + n->b[at];
 		labels--;
-		/* Only suffixes as long as some wildcard are hashed. */
+		/* Hash only suffixes with as many labels as some wildcard has. */
 		if (!has_wildcards(t, labels))
 			continue;
 		e = dns_table_find(t, n->b + at, n->len - at, DNS_WILDCARD);
@@ -64,7 +64,7 @@ static const struct dns_entry *find_joined(const struct mt_dns_table *t, const s
 	return dns_table_find(t, full.b, full.len, kinds);
 }
 
-/* "reviews", "reviews.default" and "reviews.default.svc" for reviews.default.svc.cluster.local. */
+/* Finds reviews.default.svc.cluster.local by reviews, reviews.default or reviews.default.svc. */
 static const struct dns_entry *find_short(const struct mt_dns_table *t, const struct dns_name *n)
 {
 	if (n->labels == 1)
@@ -74,7 +74,10 @@ static const struct dns_entry *find_short(const struct mt_dns_table *t, const st
 	return n->labels == 3 ? find_joined(t, n, &t->domain, DNS_HOST) : NULL;
 }
 
-/* HOST.SEARCH for a HOST of ours: clients try their search list before the name as it is. */
+/*
+ * Finds HOST by HOST.SEARCH, because clients try the domains of their search list before the name
+ * as it is.
+ */
 static bool find_searched(
 	const struct mt_dns_table *t, const struct dns_name *n, struct dns_found *f)
 {
@@ -114,7 +117,7 @@ static void set_zone(struct dns_found *f, int at)
 	f->zone = at < 0 ? 0 : (uint32_t)at;
 }
 
-/* Names that no server is to be asked about (RFC 6761 §6.3, §6.4; RFC 7686). */
+/* Finds names that must not be forwarded (RFC 6761 §6.3, §6.4; RFC 7686). */
 static bool find_special(const struct dns_name *n, struct dns_found *f)
 {
 	static const struct {
@@ -183,7 +186,7 @@ bool dns_table_has_below(const struct mt_dns_table *t, const struct dns_name *n)
 	return false;
 }
 
-/* ---- for the shell -------------------------------------------------------------------------- */
+/* ---- for the CLI ----------------------------------------------------------------------------- */
 
 static void addresses(
 	const struct mt_dns_table *t, const struct dns_entry *e, struct mt_dns_name_info *info)
