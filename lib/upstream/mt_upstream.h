@@ -47,8 +47,8 @@ struct mt_ep_state {
 	uint32_t check;		/* 32 more bits of that hash; ctl only */
 	uint32_t idle;		/* registry; ctl only */
 	uint16_t idle_since;	/* s, registry; ctl only */
-	uint16_t refs;		/* compiled clusters that name it; ctl only */
-	uint16_t ejected_total; /* since start, 65,535 at most; atomic */
+	uint16_t refs;		/* number of compiled clusters that name it; ctl only */
+	uint16_t ejected_total; /* since start, at most 65,535; atomic */
 	uint8_t ejections;	/* in a row: lengthens the ejection; atomic */
 	bool draining;		/* by the operator; ctl: w, worker: r (atomic) */
 	/* Calls that timed out in a row, and the time of the first (outlier.c), 0: none; atomic */
@@ -216,7 +216,7 @@ struct mt_cluster {
 	 */
 	const struct mt_cluster *unlent;
 	const struct mt_authz **guards; /* policies, by endpoint; NULL: no endpoint has any */
-	/* True if `guards` read names or metadata of a call; metadata after its arguments. */
+	/* guards_read: policies read names or metadata; guards_search: metadata after the arguments. */
 	bool guards_read, guards_search;
 	uint16_t port; /* the service's port, which clients call */
 	/* Not NULL if only the name of the cluster is known; it has no endpoints then. */
@@ -251,7 +251,7 @@ static inline const char *mt_endpoint_zone(const struct mt_cluster *c, const str
 
 struct mt_lb_level {
 	uint32_t
-		first; /* of its endpoints, an index in the cluster's eps; they end at the next level's */
+		first; /* index of its first endpoint in the cluster's eps; the next level's is the end */
 	uint32_t load; /* percent of the calls while its endpoints are usable; 100 in all levels */
 	struct mt_cluster in; /* by mt_cluster_build() */
 };
@@ -276,8 +276,7 @@ struct mt_lb_worker {
 	uint32_t *outstanding; /* by mt_ep_state.index */
 	uint32_t *rr; /* by mt_cluster.index; start at random values, so that workers differ */
 	uint32_t n_eps, n_clusters;
-	uint32_t
-		warm_draws; /* number of endpoints of which the current pick may still check the warmth */
+	uint32_t warm_draws; /* how many more endpoints the current pick may check for being warm */
 	/* mt_cluster_panics() of this cluster or level, computed in this millisecond (careful.c) */
 	const struct mt_cluster *panic_of;
 	uint64_t panic_ms;
@@ -332,8 +331,9 @@ bool mt_ep_failed(struct mt_ep_state *e, uint64_t now);
 bool mt_ep_erred_by(struct mt_ep_state *e, const struct mt_outlier_rule *rule, uint64_t now);
 
 /*
- * mt_ep_failed_by() for a call that timed out. With the zero-filled rule five or more in a row,
- * without a success in between, eject the endpoint when at least 1 s has passed since the first.
+ * mt_ep_failed_by() for a call that timed out. With the zero-filled rule, five or more in a row
+ * eject the endpoint once at least 1 s has passed since the first. A success in between starts
+ * over.
  */
 bool mt_ep_timed_out(struct mt_ep_state *e, const struct mt_outlier_rule *rule, uint64_t now);
 
@@ -433,7 +433,7 @@ static inline void mt_ep_drain(struct mt_ep_state *e, bool on)
  * Endpoint states and cluster indexes by identity. A snapshot under construction takes a reference
  * to each entry that it names (_get finds or creates it). It drops them when it retires or is
  * rejected (_put). An entry without references stays findable for MT_UPSTREAM_LINGER, or less if
- * too many linger, so a document that is removed and added again keeps health and index. After that
+ * too many linger. So a document that is removed and added again keeps health and index. After that
  * its index and memory may serve another endpoint. Workers that keep per-endpoint state across
  * snapshots therefore compare mt_ep_state.id before they use it.
  */
@@ -472,7 +472,7 @@ const char *mt_upstream_cluster_name(const struct mt_upstream_registry *r, uint3
 /* State of on-demand discovery of the cluster at this index, which must be referenced. */
 struct mt_demand *mt_upstream_demand(struct mt_upstream_registry *r, uint32_t index);
 /*
- * Records that the cluster does not exist and is not requested before `until` (0: it may be again).
+ * Records that the cluster does not exist and is not requested before `until`; 0 withdraws that.
  * `why` is a static string.
  */
 void mt_upstream_absent(

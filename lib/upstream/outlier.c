@@ -28,7 +28,7 @@
 #define TIMEOUTS     5u
 #define TIMEOUT_BITS 3
 #define TIMEOUT_MASK ((1u << TIMEOUT_BITS) - 1)
-#define TIMEOUTS_MS  1000u /* from the first to the last, at least */
+#define TIMEOUTS_MS  1000u /* shortest time from the first to the last */
 
 enum sort { FAILURE, ERROR };
 

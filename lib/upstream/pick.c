@@ -161,8 +161,8 @@ static uint32_t by_hash(const struct mt_cluster *c, uint64_t x)
 }
 
 /*
- * Replaces an unusable first choice: draws by further hashes of `x`, so that the share of the
- * unusable endpoint spreads over all others; then walks the list from the first choice on.
+ * Replaces an unusable first choice. Draws by further hashes of `x`, so that the share of the
+ * unusable endpoint spreads over all others. Then walks the list from the first choice on.
  */
 static mt_noinline int reroute(const struct mt_cluster *c, struct mt_lb_worker *w, uint32_t first,
 	uint64_t x, uint64_t now, uint64_t tried, bool any)

@@ -2,8 +2,8 @@
 /*
  * Endpoint states by identity: an open-addressed table of indexes, the states in blocks that never
  * move, and a queue of states without references (oldest first). There may be hundreds of
- * thousands, so an entry takes only its state and a slot of four bytes, and its identity is a hash
- * of 96 bits. Control thread only.
+ * thousands, so an entry takes only its state and a slot of four bytes. Its identity is a hash of
+ * 96 bits. Control thread only.
  */
 #include "mt_upstream_priv.h"
 
