@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fail-closed handling of objects that restrict access but cannot be evaluated: their kind is not
- * evaluated yet, no version can be read, or the compiler accepts no version. Such an object denies
- * all calls to what its selector names, or to its whole namespace if the selector cannot be read.
- * Each is a "closing"; lib/conf finds the calls that it denies.
+ * Fail-closed handling of objects that restrict access but cannot be evaluated. Either their kind
+ * is not evaluated yet, no version can be read, or the compiler accepts no version. Such an object
+ * denies all calls to what its selector names, or to its whole namespace if the selector cannot be
+ * read. It is represented by a "closing" (struct mt_closing); lib/conf finds the calls that this
+ * denies.
  */
 #include "mt_objects_priv.h"
 
@@ -55,7 +56,7 @@ static void read_scope(struct mt_region *r, const struct mt_object *o, struct mt
 		c->of |= MT_CLOSING_OUTSIDE;
 }
 
-/* A list of closings, and the region that it grows in. */
+/* A list of closings, and the region that it is allocated in. */
 struct closings {
 	struct mt_region *r;
 	struct mt_closing *v;

@@ -22,9 +22,9 @@ struct joining {
 };
 
 /*
- * Most rules, matches and conditions that joining may create, for one VirtualService and for all:
- * two documents of 1,000 rules each would otherwise join to a million. This is a fraction of what a
- * model may hold.
+ * Most rules, matches and conditions that joining may create, for one VirtualService and for all.
+ * Without a limit two documents of 1,000 rules each would join to a million. This is a fraction of
+ * what a model may hold.
  */
 #define JOINED_OF_ONE (1u << 18)
 #define JOINED	      (1u << 19)

@@ -13,7 +13,7 @@
 struct proxies {
 	struct mt_object_table *t;
 	const struct mt_model *m;
-	struct mt_strmap served; /* namespaces of services, and of gateways that are this node */
+	struct mt_strmap served; /* namespaces of services and of this node's gateways */
 	struct mt_strmap first;	 /* struct mt_proxy_setting, by "KIND NAMESPACE" */
 };
 

@@ -466,7 +466,7 @@ static void add_pods(struct translation *x)
 
 /*
  * Marks as used the ServiceEntries with endpoints of their own, the WorkloadEntries that they
- * select and those at this node's addresses; use() warns if their data may be outdated. Reports
+ * select and those at this node's addresses. use() warns if their data may be outdated. Reports
  * WorkloadEntries that nothing uses.
  */
 static void use_selected(struct translation *x)

@@ -14,8 +14,8 @@ static uint64_t serial_of(const struct mt_object_row *row)
 }
 
 /*
- * True if diagnostics with the row's serial are about this row. A last good version in use may also
- * be listed as a younger duplicate without a version in use; then the row that uses it is meant.
+ * True if diagnostics with the row's serial are about this row. The row may be a rejected duplicate
+ * whose version is in use as the last good version of another row. Then that other row is meant.
  */
 static bool is_meant(const struct mt_object_table *t, const struct mt_object_row *row)
 {
@@ -278,8 +278,8 @@ static void settle(struct mt_object_table *t, struct mt_object_row *row)
 }
 
 /*
- * Adds an error for each rejected or held object that no error names, so that every cause of exit
- * code 1 of --check has a line of its own.
+ * Adds an error for each object that is rejected or on its last good version and that no error
+ * names. So every cause of exit code 1 of --check has a line of its own.
  */
 static void report_silent(struct mt_object_table *t, struct mt_diags *diags)
 {
