@@ -165,8 +165,8 @@ static bool is_of_this_load(const struct load *l, const struct stat *st, uint64_
 
 /*
  * Marks directories that changed during the load as partly read, so that missing objects are not
- * taken as deleted. A document may have moved from a directory that was not read yet to one that
- * was, or to another name, and then neither listing has it. The watch soon triggers another load.
+ * taken as deleted. A document may have moved to another name, or from a directory that was not
+ * read yet to one that was. Then no listing has it. The watch soon triggers another load.
  */
 static void find_changed(struct load *l)
 {

@@ -307,8 +307,8 @@ static bool is_nearly_ours(const char *kind)
 }
 
 /*
- * True if the object is probably meant to be of kind `k`: its group is missing, or differs from
- * that of `k` by at most two edits. Otherwise it is a kind of some other software.
+ * True if the object is probably meant to be of kind `k`: its group is missing or differs by at
+ * most two edits. Otherwise it is a kind of some other software.
  */
 static bool is_mistyped(const struct mt_object *o, const struct mt_kind *k)
 {

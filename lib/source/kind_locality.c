@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* localityLbSetting, of DestinationRules and of MeshConfig. */
+/* Reads localityLbSetting of DestinationRules and of MeshConfig. */
 #include "mt_fields.h"
 
 #include <string.h>

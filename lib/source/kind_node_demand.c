@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The `onDemand` of a discovery server. */
+/* Reads the `onDemand` of a discovery server. */
 #include "mt_fields.h"
 
 #define TIMEOUT_MS     1000

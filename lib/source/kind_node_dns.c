@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The Node's `dns`. */
+/* Reads the Node's `dns`. */
 #include "mt_dns_guard.h"
 #include "mt_dns_server.h"
 #include "mt_fields.h"

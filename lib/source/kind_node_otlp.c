@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The Node's `otlp`. */
+/* Reads the Node's `otlp`. */
 #include "mt_fields.h"
 
 #include <stdlib.h>

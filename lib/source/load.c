@@ -140,8 +140,8 @@ static void blank_tabs(char *text, size_t len)
 /* ---- encodings ------------------------------------------------------------------------------- */
 
 /*
- * Index (0 or 1) of the low byte in each UTF-16 unit, found by the byte order mark, or because
- * every other byte of the first two characters is zero (YAML 1.2 §5.2). -1: not UTF-16.
+ * Index (0 or 1) of the low byte in each UTF-16 unit; -1: not UTF-16. Recognizes UTF-16 by its byte
+ * order mark, or by zeros as every other byte of the first two characters (YAML 1.2 §5.2).
  */
 static int utf16_low_byte(const unsigned char *p, size_t len)
 {

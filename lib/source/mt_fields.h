@@ -21,9 +21,9 @@ enum mt_field_type {
 	MT_F_WORD,     /* struct mt_num: index in `words` */
 	MT_F_TEXTS,    /* struct mt_text array */
 	MT_F_LABELS,   /* struct mt_labels */
-	MT_F_OBJECT,   /* the struct itself, of `sub` */
-	MT_F_POINTER,  /* a pointer to a struct of `sub`, NULL when not written */
-	MT_F_LIST,     /* an array of structs of `sub` */
+	MT_F_OBJECT,   /* an embedded struct, read by `sub` */
+	MT_F_POINTER,  /* a pointer to a struct, read by `sub`; NULL if not written */
+	MT_F_LIST,     /* an array of structs, read by `sub` */
 	MT_F_CUSTOM,   /* `custom` reads it */
 	MT_F_SKIP,     /* known, without meaning for Meltemi; no message */
 	MT_F_LATER,    /* accepted, not enforced: warns with `help` */

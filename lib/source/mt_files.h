@@ -38,16 +38,16 @@ uint32_t mt_cache_count(const struct mt_source_cache *c);
 char *mt_file_text(struct mt_diags *diags, const char *path, struct stat *st, size_t *len, int *rc);
 /* One piece of a text that was read. */
 struct mt_piece_read {
-	size_t at, len; /* in the text */
+	size_t at, len; /* range of bytes in the text */
 	uint32_t line;
-	uint32_t first, n; /* its objects, among all of the text */
+	uint32_t first, n; /* range of its objects among those of the text */
 	uint32_t documents;
 	bool clean; /* it has no diagnostics */
 };
 
 /* The pieces of a text, so that only those of 10,000 documents that changed are read again. */
 struct mt_pieces {
-	const char *text; /* the cache's */
+	const char *text; /* owned by the cache */
 	const struct mt_objects *objects;
 	struct mt_piece_read *v;
 	uint32_t n, cap;

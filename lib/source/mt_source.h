@@ -151,8 +151,8 @@ bool mt_source_wants(const char *name);
  * A watch on everything that mt_source_read() reads: directories with all below them, and the
  * Node's file. It has one descriptor for the event loop, which is readable when there is something
  * to do. A change is reported when no other has followed for 80 ms, after 1 s at the latest. Where
- * the kernel sends no events, the watch polls once a second: targets of links, paths that lead
- * elsewhere now, and directories beyond the kernel's limit of watches.
+ * the kernel sends no events, the watch polls once a second. This concerns targets of links, paths
+ * that lead elsewhere now, and directories beyond the kernel's limit of watches.
  */
 struct mt_watch;
 
