@@ -244,9 +244,9 @@ static uint16_t put_alias(struct reply *r)
 }
 
 /*
- * True for types that lead to an address. For a host outside of our zones we answer only these,
- * because HTTPS and SVCB records of the real host would bypass the mesh (RFC 9460 §7.3). Other
- * types, such as its mail records, are forwarded.
+ * True for types that lead to an address. Only these are answered for a host outside of our zones.
+ * HTTPS and SVCB are among them, because the real host's records would bypass the mesh (RFC 9460
+ * §7.3). Other types, such as its mail records, are forwarded.
  */
 static bool leads_to_address(uint16_t type)
 {

@@ -128,9 +128,9 @@ enum mt_dns_verdict mt_dns_respond(const struct mt_dns_table *t, const struct mt
 #define MT_DNS_REFUSED	5
 
 /*
- * Answers a query that mt_dns_respond() had forwarded and that another server answered by NXDOMAIN.
- * That code holds for all types of the name and for all names below it (RFC 2308 §5, RFC 8020 §2),
- * so it must not reach the client if the table has one of them. Writes instead that the name has no
+ * Answers a query for which mt_dns_respond() returned MT_DNS_FORWARD and another server NXDOMAIN.
+ * That code holds for all types of the name and for all names below it (RFC 2308 §5, RFC 8020 §2).
+ * So it must not reach the client if the table has one of them. Writes instead that the name has no
  * data of this type, with our SOA. `out` has room as for mt_dns_respond(). Returns the length; 0 if
  * the table has no such name, so that NXDOMAIN is right.
  */
@@ -138,9 +138,9 @@ uint32_t mt_dns_instead_of_nxdomain(const struct mt_dns_table *t, bool datagram,
 	uint32_t len, uint8_t *out, uint64_t *counters);
 
 /*
- * Writes an answer with only an error code, for a query that mt_dns_respond() wanted forwarded;
- * returns its length. `truncated`: sets the TC bit, which makes the client ask again over TCP.
- * `out` has MT_DNS_UDP_MAX bytes.
+ * Writes an answer with only an error code, for a query for which mt_dns_respond() returned
+ * MT_DNS_FORWARD. Returns its length. `truncated`: sets the TC bit, which makes the client ask
+ * again over TCP. `out` has MT_DNS_UDP_MAX bytes.
  */
 uint32_t mt_dns_error(
 	const uint8_t *msg, uint32_t len, uint8_t rcode, bool truncated, uint8_t *out);

@@ -48,9 +48,9 @@ void mt_dns_rate_free(struct mt_dns_rate *r);
 
 /*
  * Applies the rate limit to the answer `msg` in a datagram to this client. Returns `len` to send
- * all of it, 0 to send nothing, or a smaller length: then `cut` holds an answer that makes the
- * client ask again over TCP and is no longer than the query. `cut` may be `msg`. Counts answers
- * that are cut or dropped.
+ * all of it, 0 to send nothing, or the length of a short answer in `cut`. That is no longer than
+ * the query and makes the client ask again over TCP. `cut` may be `msg`. Counts answers that are
+ * cut or dropped.
  */
 uint32_t mt_dns_rate_tell(struct mt_dns_rate *r, const struct mt_addr *client, uint64_t now,
 	const uint8_t *msg, uint32_t len, uint8_t cut[MT_DNS_CUT_MAX], uint64_t *counters);
