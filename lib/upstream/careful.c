@@ -49,7 +49,8 @@ bool mt_endpoint_warm(const struct mt_cluster *c, uint32_t i, uint64_t rnd, uint
 /* ---- panic ----------------------------------------------------------------------------------- */
 
 /*
- * As in Envoy: percentage of load that a level can take per percent of its endpoints in rotation.
+ * Envoy's overprovisioning factor: a level with x percent of its endpoints in rotation can take 1.4
+ * x percent of the load.
  */
 #define OVERPROVISION 140
 

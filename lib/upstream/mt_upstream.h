@@ -276,7 +276,8 @@ struct mt_lb_worker {
 	uint32_t *outstanding; /* by mt_ep_state.index */
 	uint32_t *rr; /* by mt_cluster.index; start at random values, so that workers differ */
 	uint32_t n_eps, n_clusters;
-	uint32_t warm_draws; /* how many more endpoints the current pick may check for being warm */
+	uint32_t
+		warm_draws; /* how many more endpoints the current pick may still check for being warm */
 	/* mt_cluster_panics() of this cluster or level, computed in this millisecond (careful.c) */
 	const struct mt_cluster *panic_of;
 	uint64_t panic_ms;
