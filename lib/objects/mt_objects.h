@@ -148,7 +148,9 @@ bool mt_table_is_due(const struct mt_object_table *t, int64_t wall);
 bool mt_table_may_hold(const struct mt_object_table *t, const char *file);
 /* Counts the objects by status. */
 void mt_table_counts(const struct mt_object_table *t, uint32_t counts[MT_OBJECT_STATUSES]);
-/* True if an object is rejected or on its last good version, or if a file could not be read. */
+/*
+ * True if an object is rejected or on its last good version, or if a file was not read completely.
+ */
 bool mt_table_has_trouble(const struct mt_object_table *t);
 
 /* All rows as an array. NULL: no memory. */

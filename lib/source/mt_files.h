@@ -45,7 +45,7 @@ struct mt_piece_read {
 	bool clean; /* it has no diagnostics */
 };
 
-/* The pieces of a text, so that only those of 10,000 documents that changed are read again. */
+/* The pieces of a text, so that a change of one document in 10,000 reads only that one again. */
 struct mt_pieces {
 	const char *text; /* owned by the cache */
 	const struct mt_objects *objects;
