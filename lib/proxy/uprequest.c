@@ -13,15 +13,33 @@ static bool half_sent(struct mt_proxy *p, struct mt_up *u)
 	return ex && ex->in_message;
 }
 
+/*
+ * True if an answer may follow what was sent. None goes into the middle of a long request, after
+ * this node's FIN, or to a server that does not read earlier ones, because answers that it does not
+ * acknowledge hold buffers of the worker.
+ */
+static bool may_answer(struct mt_proxy *p, struct mt_up *u)
+{
+	return !half_sent(p, u) && !u->s->tx_shut && u->s->tx_queued < u->s->tx_high;
+}
+
 void mt_up_heartbeat(struct mt_proxy *p, struct mt_up *u)
 {
 	const struct mt_codec *codec = u->lanes->codec;
 	struct mt_chain out = {0};
 
-	/* In the middle of a long request its bytes show that this node is alive. */
-	if (!codec->heartbeat || half_sent(p, u) ||
-		codec->heartbeat(&u->msg, &u->s->rx, u->msg.id, &out, p->pools))
+	if (!codec->heartbeat)
 		return;
+	/* Bytes that are on their way show that this node is alive. */
+	if (!may_answer(p, u)) {
+		mt_count(p->counters, MT_PROXY_up_heartbeat_dropped);
+		return;
+	}
+	if (codec->heartbeat(&u->msg, &u->s->rx, u->msg.id, &out, p->pools)) {
+		mt_count(p->counters, MT_PROXY_no_memory);
+		mt_chain_free(&out);
+		return;
+	}
 	mt_count(p->counters, MT_PROXY_heartbeat_answered);
 	mt_up_send(u, &out);
 }
@@ -32,12 +50,8 @@ void mt_up_request(struct mt_proxy *p, struct mt_up *u)
 	struct mt_chain out = {0};
 	struct mt_seed seed = {0};
 
-	/*
-	 * Send no answer in the middle of a long request, or while the server does not read earlier
-	 * ones.
-	 */
-	if (u->msg.kind == MT_MSG_ONEWAY || !u->msg.can_reply || !codec->reply || half_sent(p, u) ||
-		u->s->tx_queued >= u->s->tx_high) {
+	if (u->msg.kind == MT_MSG_ONEWAY || !u->msg.can_reply || !codec->reply ||
+		!may_answer(p, u)) {
 		mt_count(p->counters, MT_PROXY_up_request_dropped);
 		return;
 	}

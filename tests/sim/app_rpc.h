@@ -167,9 +167,12 @@ struct rpc_server {
 		other_method; /* calls (per million) to which a reply in the other method's name comes first */
 	bool no_ids;	     /* its replies carry id 0 */
 	uint32_t heartbeats; /* of its own, per million replies */
-	bool die_fin;	     /* it ends by FIN instead */
-	bool mirror;	     /* what comes are copies of calls that others see, too */
-	bool silent;	     /* it answers nothing */
+	/* It reads nothing in between, and sends `flood` heartbeats meanwhile on each connection. */
+	uint64_t deaf_from, deaf_to;
+	uint32_t flood;
+	bool die_fin; /* it ends by FIN instead */
+	bool mirror;  /* what comes are copies of calls that others see, too */
+	bool silent;  /* it answers nothing */
 	struct rpc_conn *conns[RPC_CONNS];
 	uint32_t n_conns, live, max_live;
 	uint32_t calls;
@@ -209,6 +212,10 @@ struct rpc_set {
 	uint64_t (*cut_off)(void *arg);
 	void *cut_off_arg;
 	uint64_t lost_cut_off;
+	/* Heartbeats of servers that the proxy has left unanswered; as many may lack their answer. NULL: none. */
+	uint64_t (*unanswered)(void *arg);
+	void *unanswered_arg;
+	uint64_t unanswered_seen;
 	struct rpc_bytes body, flat, again; /* scratch */
 };
 

@@ -24,7 +24,7 @@ struct rpc_conn {
 	struct pending pending[PENDING];
 	uint32_t n_pending, moved, written;
 	uint32_t top;		    /* slots from here on were never used */
-	uint32_t beats, beats_back; /* our own heartbeats: sent, answered */
+	uint32_t beats, beats_back; /* our own heartbeats: sent, answered or known to be left out */
 	bool up, eof, fin_wanted, shut, unread;
 	uint64_t read_at, write_at; /* of a server with a pace */
 	uint64_t active_at;	    /* when something came or went */
@@ -73,6 +73,13 @@ static bool pauses(const struct rpc_server *v)
 	return now >= v->pause_from && now < v->pause_to;
 }
 
+static bool is_deaf(const struct rpc_server *v)
+{
+	uint64_t now = v->set->sim->now;
+
+	return now >= v->deaf_from && now < v->deaf_to;
+}
+
 /* When it goes on with what its pace or its pause holds up; a socket that takes nothing now is not asked all the time. */
 static void go_on(struct rpc_conn *n, bool progress)
 {
@@ -80,7 +87,7 @@ static void go_on(struct rpc_conn *n, bool progress)
 	bool unsent = n->tx.off < n->tx.len;
 
 	if (n->unread)
-		next = n->read_at;
+		next = is_deaf(n->server) ? MT_MAX(n->read_at, n->server->deaf_to) : n->read_at;
 	if (unsent && (n->write_at > now || n->server->die_at > n->moved))
 		next = MT_MIN(next, MT_MAX(n->write_at, progress ? 0 : now + MT_MSEC));
 	if (pauses(n->server) && (n->unread || unsent))
@@ -189,26 +196,87 @@ static void write_others(struct rpc_conn *n, const struct pending *q)
 #define BEAT_ID	      0x5300u
 #define BEAT_PATIENCE (100 * MT_SEC)
 
+/*
+ * Heartbeats before `no` have no answer. True if the proxy has counted that many, over all
+ * connections, that it did not answer.
+ */
+static bool are_left_out(struct rpc_conn *n, uint64_t no)
+{
+	struct rpc_set *set = n->server->set;
+
+	set->unanswered_seen += no - n->beats_back;
+	set->sim->st.heartbeats_unanswered += no - n->beats_back;
+	n->beats_back = (uint32_t)no;
+	return set->unanswered && set->unanswered_seen <= set->unanswered(set->unanswered_arg);
+}
+
 static void beat_due(void *ctx, uint64_t no)
 {
 	struct rpc_conn *n = ctx;
 
-	if (n->sock && n->beats_back <= no && !n->server->set->lies && !n->server->set->starved)
+	if (!n->sock || n->beats_back > no || n->server->set->lies || n->server->set->starved)
+		return;
+	if (!are_left_out(n, no + 1))
 		sim_fail(n->server->set->sim, "server %u: heartbeat %u is not answered",
 			n->server->no, (uint32_t)no);
+}
+
+static void write_beat(struct rpc_conn *n)
+{
+	struct wire_msg m = {.kind = WIRE_HEARTBEAT, .id = BEAT_ID + n->beats};
+
+	n->dialect->write(n->dialect, &n->tx, &m, 0);
+	n->beats++;
+}
+
+/* The last one is answered in time, or the proxy has counted that it is not. */
+static void await_answer(struct rpc_conn *n)
+{
+	uint64_t at = n->server->set->sim->now + BEAT_PATIENCE;
+
+	sim_host_at(n->server->host, at, beat_due, n, n->beats - 1);
 }
 
 /* Servers want to know too whether the other side lives. */
 static void beat(struct rpc_conn *n)
 {
 	struct sim *s = n->server->set->sim;
-	struct wire_msg m = {.kind = WIRE_HEARTBEAT, .id = BEAT_ID + n->beats};
 
 	if (!n->dialect->heartbeats || !sim_chance(&s->host_rand, n->server->heartbeats))
 		return;
-	n->dialect->write(n->dialect, &n->tx, &m, 0);
-	sim_host_at(n->server->host, s->now + BEAT_PATIENCE, beat_due, n, n->beats);
-	n->beats++;
+	write_beat(n);
+	await_answer(n);
+}
+
+#define FLOOD_STEPS 200
+
+static void flood(void *ctx, uint64_t steps)
+{
+	struct rpc_conn *n = ctx;
+	struct rpc_server *v = n->server;
+	uint64_t step = (v->deaf_to - v->deaf_from) / FLOOD_STEPS;
+
+	if (!n->sock || n->shut || n->fin_wanted)
+		return;
+	for (uint32_t i = 0; i < v->flood / FLOOD_STEPS; i++)
+		write_beat(n);
+	await_answer(n);
+	if (steps > 1)
+		sim_host_at(v->host, v->set->sim->now + step, flood, n, steps - 1);
+	flush(n);
+}
+
+/* On each connection of which the server has read something, so that it knows the protocol. */
+static void flood_all(void *ctx, uint64_t unused)
+{
+	struct rpc_server *v = ctx;
+
+	for (uint32_t i = 0; i < v->n_conns; i++) {
+		struct rpc_conn *n = v->conns[i];
+
+		if (n->dialect && n->dialect->heartbeats)
+			flood(n, FLOOD_STEPS);
+	}
 }
 
 static const char *beat_answered(
@@ -218,7 +286,7 @@ static const char *beat_answered(
 
 	if (no < n->beats_back || no >= n->beats)
 		return "an answer to no heartbeat of ours";
-	if (no != n->beats_back && !n->server->set->starved)
+	if (no != n->beats_back && !n->server->set->starved && !are_left_out(n, no))
 		return "an answer to a heartbeat before those to earlier ones";
 	n->beats_back = (uint32_t)no + 1;
 	n->server->set->sim->st.heartbeats_back++;
@@ -503,7 +571,7 @@ static void on_pump(struct sim_sock *k)
 {
 	struct rpc_conn *n = k->ctx;
 
-	while (n->unread && k->sim->now >= n->read_at && !pauses(n->server))
+	while (n->unread && k->sim->now >= n->read_at && !pauses(n->server) && !is_deaf(n->server))
 		if (!read_some(n))
 			return;
 	flush(n);
@@ -634,6 +702,8 @@ static void on_accept(void *ctx, struct sim_sock *k)
 void rpc_server_start(struct rpc_server *v)
 {
 	sim_listen(v->host, v->port, on_accept, v);
+	if (v->flood)
+		sim_host_at(v->host, v->deaf_from, flood_all, v, 0);
 }
 
 void rpc_server_free(struct rpc_server *v)

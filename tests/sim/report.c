@@ -9,14 +9,15 @@
  * What seeds 1 to 500 must do at least, and any longer range that begins with seed 1: each kind of fault fires, so many
  * cells are visited, ... Other ranges are too short or drawn by date, where a rare event may be missing by chance.
  */
-#define FLOOR_SEEDS    500
-#define FLOOR_DIALECT  2000
-#define FLOOR_LIMIT    10000
-#define FLOOR_CHANGES  50
-#define FLOOR_LAYER    1   /* of each that layers do */
-#define FLOOR_AGAIN    2   /* byte streams that are joined again */
-#define FLOOR_BEATS    150 /* of clients; of servers */
-#define FLOOR_BEATS_UP 10  /* of the proxy, on connections where calls wait for long */
+#define FLOOR_SEEDS	 500
+#define FLOOR_DIALECT	 2000
+#define FLOOR_LIMIT	 10000
+#define FLOOR_CHANGES	 50
+#define FLOOR_LAYER	 1   /* of each that layers do */
+#define FLOOR_AGAIN	 2   /* byte streams that are joined again */
+#define FLOOR_BEATS	 150 /* of clients; of servers */
+#define FLOOR_BEATS_UP	 10  /* of the proxy, on connections where calls wait for long */
+#define FLOOR_UNANSWERED 1   /* of servers that do not read */
 
 static const struct {
 	uint64_t seeds, cells;
@@ -89,6 +90,8 @@ static bool rpc_floors(const struct sim_report *r)
 		ok &= at_least(sim_layer_event_names[i], r->sum.layer[i], FLOOR_LAYER);
 	ok &= at_least("heartbeats of servers", r->sum.heartbeats_back, FLOOR_BEATS);
 	ok &= at_least("heartbeats of the proxy", r->sum.heartbeats_up, FLOOR_BEATS_UP);
+	ok &= at_least(
+		"heartbeats without an answer", r->sum.heartbeats_unanswered, FLOOR_UNANSWERED);
 	for (uint32_t i = 0; i < DIALECTS; i++)
 		ok &= at_least(dialect_name(i), r->sum.dialect[i], FLOOR_DIALECT);
 	return ok;
@@ -137,8 +140,9 @@ static void print_json(const struct sim_report *r)
 	for (uint32_t i = 0; i < DIALECTS; i++)
 		printf("%s\"%s\":%" PRIu64, i ? "," : "", dialect_name(i), r->sum.dialect[i]);
 	printf("},\"heartbeats\":{\"clients\":%" PRIu64 ",\"servers\":%" PRIu64
-	       ",\"proxy\":%" PRIu64,
-		r->sum.heartbeats, r->sum.heartbeats_back, r->sum.heartbeats_up);
+	       ",\"proxy\":%" PRIu64 ",\"unanswered\":%" PRIu64,
+		r->sum.heartbeats, r->sum.heartbeats_back, r->sum.heartbeats_up,
+		r->sum.heartbeats_unanswered);
 	printf("},\"limits\":{\"admitted\":%" PRIu64 ",\"refused\":%" PRIu64
 	       ",\"changes\":%" PRIu64,
 		r->sum.limit_admitted, r->sum.limit_refused, r->sum.limit_changes);

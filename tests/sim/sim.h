@@ -106,6 +106,7 @@ struct sim_stats {
 	uint64_t exchanges; /* of them: what a server answered, or took and need not answer */
 	uint64_t dialect[SIM_DIALECTS]; /* calls that a server answered, by dialect (dialect.h) */
 	uint64_t heartbeats, heartbeats_back, heartbeats_up; /* of clients, servers, the proxy */
+	uint64_t heartbeats_unanswered; /* of servers; the proxy has counted each */
 	uint64_t layer[SIM_LAYER_N];
 	uint64_t limit_admitted, limit_refused, limit_changes;
 	uint64_t streams_again; /* byte streams that the node joined to a server again */

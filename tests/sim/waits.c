@@ -324,3 +324,14 @@ void waits_check(struct sim *s, struct mt_proxy *p, const struct config_store *s
 	if (bad)
 		sim_fail(s, "worker %u after a turn: %s", p->worker, bad);
 }
+
+uint32_t waits_most_queued(struct mt_proxy *p)
+{
+	const struct mt_up *u;
+	uint32_t i = 0, most = 0;
+
+	while ((u = mt_slab_next(&p->ups, &i)))
+		if (u->s)
+			most = MT_MAX(most, u->s->tx_queued);
+	return most;
+}

@@ -291,6 +291,13 @@ static uint64_t cut_off(void *arg)
 	return mesh_counter(&w->mesh, MT_PROXY_reply_truncated);
 }
 
+static uint64_t unanswered(void *arg)
+{
+	const struct world *w = arg;
+
+	return mesh_counter(&w->mesh, MT_PROXY_up_heartbeat_dropped);
+}
+
 /*
  * A bad network may keep a connect from coming about in time, make servers look overloaded and cut off replies; but of most calls it
  * does not.
@@ -309,6 +316,8 @@ static void allow_network(struct world *w)
 				     1u << MT_REPLY_OVERLOAD;
 	w->rpc.cut_off = cut_off;
 	w->rpc.cut_off_arg = w;
+	w->rpc.unanswered = unanswered;
+	w->rpc.unanswered_arg = w;
 }
 
 void world_run_calls(struct world *w)

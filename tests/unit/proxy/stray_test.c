@@ -42,6 +42,7 @@ static void test_server_calls_at_bad_times(void)
 {
 	enum { LONG = 200000, FLOOD = 20000 };
 	struct fake_conn *c, *s;
+	struct toy t;
 
 	scene_start(1);
 	scene_patient();
@@ -54,6 +55,7 @@ static void test_server_calls_at_bad_times(void)
 	scene_send_request(s, 'H', 10, TOY_HEADER);
 	CU_ASSERT_EQUAL(s->sent.len, 0);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_up_request_dropped), 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_up_heartbeat_dropped), 1);
 	toy_make(scene_buf, 'Q', 1, "call", LONG);
 	lab_feed(c, scene_buf + LONG / 2, LONG / 2);
 	CU_ASSERT_EQUAL(lab_take(s, scene_buf, LONG), LONG / 2);
@@ -61,8 +63,38 @@ static void test_server_calls_at_bad_times(void)
 		scene_send_request(s, 'Q', 100 + i, 64);
 	CU_ASSERT_TRUE(s->s.tx_queued < s->s.tx_high + 4096);
 	CU_ASSERT_TRUE(scene_counted(MT_PROXY_up_request_dropped) > 1);
+	for (uint32_t i = 0; i < FLOOD; i++)
+		scene_send_request(s, 'H', 100 + i, TOY_HEADER);
+	CU_ASSERT_TRUE(s->s.tx_queued < s->s.tx_high + 4096);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_up_heartbeat_dropped), 1 + FLOOD);
+	/* It reads again, and its next heartbeat is answered. */
+	lab_take(s, scene_buf, SCENE_BUF);
+	CU_ASSERT_EQUAL_FATAL(s->sent.len, 0);
+	scene_send_request(s, 'H', 9, TOY_HEADER);
+	t = scene_next_sent(s);
+	CU_ASSERT(t.kind == 'h' && t.id == 9);
 	scene_answer(s, 1, 1, 64);
 	lab_close(c, MT_CLOSE_RESET);
+	scene_stop();
+}
+
+/*
+ * The proxy has half-closed the connection to learn whether its call is answered at all: no answer
+ * follows the FIN.
+ */
+static void test_server_calls_after_our_fin(void)
+{
+	struct fake_conn *c, *s;
+
+	scene_start(1);
+	c = lab_client(CONFIG_NAMED);
+	scene_send_request(c, 'Q', 1, 64);
+	s = scene_connected_server(0);
+	lab_close(c, MT_CLOSE_RESET);
+	CU_ASSERT_TRUE_FATAL(s->shut);
+	scene_send_request(s, 'Q', 9, 64);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_up_request_dropped), 1);
+	lab_fin(s);
 	scene_stop();
 }
 
@@ -258,6 +290,7 @@ static void test_route_mutation_impossible(void)
 
 const struct mt_test stray_tests[] = {{"stray messages", test_stray_messages},
 	{"server calls at bad times", test_server_calls_at_bad_times},
+	{"server calls after our FIN", test_server_calls_after_our_fin},
 	{"unsupported request", test_unsupported_request}, {"idle client", test_idle_client},
 	{"too many outstanding", test_too_many_outstanding},
 	{"half-closed for long", test_half_closed_for_long}, {"replies held", test_replies_held},
