@@ -76,6 +76,11 @@ static void ask(struct mt_proxy *p, struct mt_up *u)
 	struct mt_chain out = {0};
 
 	s->not_before = p->now + MT_SILENCE_LEAST;
+	/* The last heartbeat waits for a server that sends and does not read; a second one would, too. */
+	if (mt_stream_positions(u->s).acked < s->asked_end) {
+		s->asked_at = s->moved = p->now;
+		return;
+	}
 	if (codec->heartbeat(NULL, NULL, mt_id_next(u), &out, p->pools)) {
 		mt_count(p->counters, MT_PROXY_no_memory);
 		mt_chain_free(&out);

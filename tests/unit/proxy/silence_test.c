@@ -303,6 +303,35 @@ static void test_long_poll(void)
 	finish();
 }
 
+/*
+ * A server that sends now and then and reads nothing: one heartbeat waits for it, and no second one
+ * is queued.
+ */
+static void test_sends_and_does_not_read(void)
+{
+	struct fake_conn *s;
+
+	begin(1, CONFIG_SAFE, 300000);
+	conduct[0] = FULL;
+	call("poll");
+	s = server_of(0);
+	for (uint32_t i = 0; i < 40; i++) {
+		toy_make(scene_buf, 'E', 0, "note", TOY_HEADER);
+		lab_feed(s, scene_buf, TOY_HEADER);
+		pass(1500);
+	}
+	CU_ASSERT_TRUE_FATAL(s->live);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_heartbeat_sent), 1);
+	CU_ASSERT_EQUAL(put_aside(), 0);
+	conduct[0] = SLOW;
+	pass(1000);
+	CU_ASSERT_EQUAL(beats[0], 1);
+	conduct[0] = STOPPED;
+	pass(62000);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_up_silent), 1);
+	finish();
+}
+
 /* It stops in the middle of that: it is noticed all the same. */
 static void test_long_poll_dies(void)
 {
@@ -594,6 +623,7 @@ const struct mt_test silence_tests[] = {
 	{"a stopped program is put aside and comes back", test_stopped},
 	{"time-outs ask at once", test_stopped_and_timeouts},
 	{"a long poll", test_long_poll},
+	{"a server that sends and does not read", test_sends_and_does_not_read},
 	{"a long poll's server stops", test_long_poll_dies},
 	{"a slow server", test_slow},
 	{"one slow method", test_one_slow_method},
