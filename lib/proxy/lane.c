@@ -540,28 +540,30 @@ static mt_noinline struct mt_up *find_other(struct mt_proxy *p, struct mt_lanes 
 }
 
 /*
- * Called when no serial connection can be had. Closes idle ones that do not suit the call, at once
- * or when what was sent on them is acknowledged. Returns a connection in the place of a closed one,
- * or NULL.
+ * Called when no serial connection can be had. Gives up one idle connection that does not suit the
+ * call: the oldest that can close at once, else one that closes when what was sent on it is
+ * acknowledged. Returns a connection in its place, or NULL.
  */
 static mt_noinline struct mt_up *make_room(struct mt_proxy *p, struct mt_lanes *ln,
 	const struct mt_exchange *ex, enum mt_close_reason *why)
 {
-	uint32_t before = ln->n_conns[MT_UP_SERIAL];
-	struct mt_list *n, *tmp;
-	bool drained = false;
+	struct mt_list *idle = &ln->idle[MT_UP_SERIAL];
+	struct mt_up *later = NULL;
 
-	mt_list_foreach_safe (n, tmp, &ln->idle[MT_UP_SERIAL]) {
+	for (struct mt_list *n = idle->prev; n != idle; n = n->prev) {
 		struct mt_up *u = mt_list_entry(n, struct mt_up, node);
 
 		if (!u->s || u->state != MT_UP_OPEN || suits(u, ex))
 			continue;
-		mt_up_drain(p, u);
-		drained = true;
+		if (mt_up_nothing_awaited(u) && !u->decoding) {
+			mt_up_drain(p, u);
+			return find_other(p, ln, MT_UP_SERIAL, ex, why);
+		}
+		later = u;
 	}
-	if (ln->n_conns[MT_UP_SERIAL] < before)
-		return find_other(p, ln, MT_UP_SERIAL, ex, why);
-	if (!drained)
+	if (later)
+		mt_up_drain(p, later);
+	else
 		mt_oneway_make_room(p, ln);
 	return NULL;
 }

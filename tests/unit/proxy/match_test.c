@@ -285,6 +285,62 @@ static void test_no_ids_one_way(void)
 }
 
 /*
+ * At the limit a call takes the place of one connection of one-way calls, and the others stay:
+ * `acked` if their servers have acknowledged what was sent on them.
+ */
+static void gives_way(bool acked)
+{
+	enum { NOTES = 4 };
+	static const struct mt_proxy_conf conf = {
+		.max_down = 64, .max_up = 64, .max_exchanges = 4096, .serial_lanes = 1 + NOTES};
+	struct fake_conn *a, *b, *c, *s, *noted[NOTES];
+	uint32_t closed = 0;
+
+	scene_start_with(1, &conf);
+	toy_ids_stop();
+	a = lab_client(CONFIG_SERIAL);
+	b = lab_client(CONFIG_SERIAL);
+	c = lab_client(CONFIG_SERIAL);
+	s = served(b, "ask ", 7, false);
+	/* While they connect each call opens another connection. */
+	for (uint32_t i = 0; i < NOTES; i++)
+		call(a, 'O', "note", i);
+	CU_ASSERT_EQUAL_FATAL(lab_n_servers(), 1 + NOTES);
+	for (uint32_t i = 0; i < NOTES; i++) {
+		noted[i] = scene_connected_server(1 + i);
+		if (acked)
+			next_id(noted[i], "note");
+	}
+	call(b, 'Q', "ask ", 8);
+	next_id(s, "ask ");
+	call(c, 'Q', "ask ", 9);
+	lab_advance(MT_MSEC);
+	for (uint32_t i = 0; i < NOTES && !acked; i++)
+		next_id(noted[i], "note");
+	lab_advance(MT_MSEC);
+	for (uint32_t i = 0; i < NOTES; i++)
+		closed += noted[i]->detached || noted[i]->aborted;
+	CU_ASSERT_EQUAL(closed, 1);
+	CU_ASSERT_EQUAL(lab_n_servers(), 1 + NOTES);
+	answer(s, "ask ", 0);
+	expect(b, "ask ", 8);
+	s = scene_connected_server(NOTES);
+	next_id(s, "ask ");
+	answer(s, "ask ", 0);
+	expect(c, "ask ", 9);
+	lab_close(a, MT_CLOSE_RESET);
+	lab_close(b, MT_CLOSE_RESET);
+	lab_close(c, MT_CLOSE_RESET);
+	scene_stop();
+}
+
+static void test_one_gives_way(void)
+{
+	gives_way(true);
+	gives_way(false);
+}
+
+/*
  * Nothing is known of the server, and the first call on its connection was one-way: the next one
  * takes another.
  */
@@ -551,8 +607,8 @@ const struct mt_test match_tests[] = {{"equal ids", test_equal_ids},
 	{"a one-way call is answered", test_one_way_is_answered},
 	{"answered twice", test_answered_twice}, {"client left", test_client_left},
 	{"an id that was never given", test_never_given}, {"no ids", test_no_ids},
-	{"no ids, one-way", test_no_ids_one_way}, {"not known yet", test_not_known_yet},
-	{"bound client", test_bound_client}, {"bound client, no ids", test_bound_no_ids},
-	{"bulk", test_bulk}, {"long replies", test_long_replies},
-	{"begun while free", test_begun_while_free}, {"mixed servers", test_mixed_servers},
-	{"no memory for ids", test_no_memory_for_ids}, {0}};
+	{"no ids, one-way", test_no_ids_one_way}, {"one gives way", test_one_gives_way},
+	{"not known yet", test_not_known_yet}, {"bound client", test_bound_client},
+	{"bound client, no ids", test_bound_no_ids}, {"bulk", test_bulk},
+	{"long replies", test_long_replies}, {"begun while free", test_begun_while_free},
+	{"mixed servers", test_mixed_servers}, {"no memory for ids", test_no_memory_for_ids}, {0}};
