@@ -118,6 +118,12 @@ struct mt_filter {
 	 */
 	void (*on_end)(const struct mt_filter_inst *f, const struct mt_filter_end *end,
 		struct mt_filter_ctx *ctx);
+	/*
+	 * A byte stream opens at a port of messages (TLS that is forwarded): it stands for a call of which nothing can be
+	 * read. Anything but MT_FILTER_NEXT refuses it. NULL: the filter lets all of them pass.
+	 */
+	enum mt_filter_verdict (*on_stream)(
+		const struct mt_filter_inst *f, struct mt_filter_ctx *ctx);
 	uint16_t bytes; /* of its own, in each exchange */
 	bool reads;	/* it reads any metadata, or changes them */
 	/* Others than the worker know its conf for as long as one of its exchanges waits: that stays with the conf. */

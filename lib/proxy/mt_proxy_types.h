@@ -335,6 +335,7 @@ struct mt_connecting {
 	uint8_t codec_opts;
 	uint8_t tries;
 	bool denied;			  /* a policy's word: no other endpoint is asked */
+	bool over_limit;		  /* a local rate limit lets it pass nowhere */
 	bool limited;			  /* a limit of ours is why none could be opened */
 	bool gateway;			  /* the client came by one */
 	uint8_t shows;			  /* of `cluster`: by which identity (mt_cluster_shows()) */

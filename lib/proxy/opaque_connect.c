@@ -4,6 +4,7 @@
  * ended it and provably read nothing of it, and said nothing: with all bytes that were given to it, so its client knows
  * nothing of that. What a server that may only have closed its sending side has read is not known before its machine says so.
  */
+#include "mt_authz.h"
 #include "mt_mutant.h"
 #include "mt_proxy_priv.h"
 
@@ -170,6 +171,31 @@ static bool open_up(struct mt_proxy *p, struct mt_pair *pr, struct mt_lanes *ln)
 	return true;
 }
 
+/* Takes a token, as a call does; false: there is none. */
+static bool is_within(
+	struct mt_proxy *p, struct mt_connecting *j, const struct mt_filter_inst *limit)
+{
+	if (!limit->type->on_stream ||
+		limit->type->on_stream(limit, &p->filter_ctx) == MT_FILTER_NEXT)
+		return true;
+	j->over_limit = true;
+	mt_count(p->counters, MT_PROXY_opaque_over_limit);
+	return false;
+}
+
+/* Whether rules and limits in front of the endpoint let the stream pass. */
+static bool may_reach(
+	struct mt_proxy *p, const struct mt_pair *pr, struct mt_connecting *j, uint32_t at)
+{
+	const struct mt_authz *guard;
+
+	if (mt_likely(!j->cluster->eps[at].guarded))
+		return true;
+	j->denied = !mt_guard_passes_bytes(p, pr, j->cluster, at);
+	guard = j->cluster->guards[at];
+	return !j->denied && (!guard->limit || is_within(p, j, guard->limit));
+}
+
 /* Opens towards the next endpoint that was not tried. false: none is left, or a limit forbids any. */
 static bool try_next(struct mt_proxy *p, struct mt_pair *pr, struct mt_connecting *j)
 {
@@ -182,9 +208,7 @@ static bool try_next(struct mt_proxy *p, struct mt_pair *pr, struct mt_connectin
 		if (pos < 0)
 			return false;
 		ep = &j->cluster->eps[pos];
-		j->denied = mt_unlikely(ep->guarded) &&
-			    !mt_guard_passes_bytes(p, pr, j->cluster, (uint32_t)pos);
-		if (mt_unlikely(j->denied))
+		if (mt_unlikely(!may_reach(p, pr, j, (uint32_t)pos)))
 			return false;
 		j->tries++;
 		if (pos < 64)
@@ -227,9 +251,13 @@ void mt_opaque_joins_nobody(struct mt_proxy *p, struct mt_pair *pr)
 	}
 	if (closed || j->denied)
 		why = MT_REPLY_DENIED;
+	else if (j->over_limit)
+		why = MT_REPLY_OVER_LIMIT;
 	st = mt_opaque_stats(p, pr);
-	if (st)
+	if (st) {
 		st->local[why]++;
+		st->limited += why == MT_REPLY_OVER_LIMIT;
+	}
 	if (why == MT_REPLY_NO_ENDPOINT)
 		mt_count(p->counters, MT_PROXY_opaque_no_endpoint);
 	if (closed)
@@ -248,6 +276,18 @@ static bool comes_in(
 	return false;
 }
 
+/* A service has filters if it takes messages, too. */
+static bool filters_pass(
+	struct mt_proxy *p, const struct mt_pair *pr, const struct mt_filter_chain_proto *proto)
+{
+	const struct mt_service *svc = mt_opaque_service(proto);
+
+	for (uint32_t i = 0; svc && i < svc->n_filter_insts; i++)
+		if (!is_within(p, mt_connecting_of(p, pr), &svc->filter_insts[i]))
+			return false;
+	return true;
+}
+
 bool mt_opaque_begin(
 	struct mt_proxy *p, struct mt_stream *s, const struct mt_filter_chain_proto *proto)
 {
@@ -260,7 +300,8 @@ bool mt_opaque_begin(
 	st = mt_opaque_stats(p, pr);
 	if (mt_likely(st))
 		st->requests++;
-	if (comes_in(p, pr, proto) && go_on(p, pr, mt_connecting_of(p, pr)))
+	if (comes_in(p, pr, proto) && filters_pass(p, pr, proto) &&
+		go_on(p, pr, mt_connecting_of(p, pr)))
 		return true;
 	mt_opaque_joins_nobody(p, pr);
 	mt_opaque_free(p, pr);
@@ -380,7 +421,7 @@ static bool join_again(struct mt_proxy *p, struct mt_pair *pr, const struct mt_e
 		j->tried = place_of(j->cluster, from);
 		if (go_on(p, pr, j))
 			return true;
-		if (j->denied)
+		if (j->denied || j->over_limit)
 			return false;
 		pr->again++;
 	}

@@ -425,6 +425,9 @@ static const struct remedy remedies[] = {
 		"look at the mirror's cluster: `show clusters`, `show outliers`"},
 	{"proxy", "opaque_closed", CLOSED},
 	{"proxy", "opaque_denied", DENIED},
+	{"proxy", "opaque_over_limit",
+		"intended if the limit is; else raise it: `show limits`. Where it has conditions "
+		"take them out, or let the node end the clients' TLS"},
 	{"proxy", "opaque_unlent", UNLENT},
 	{"proxy", "opaque_no_endpoint", SERVER},
 	{"proxy", "demand_absent",

@@ -34,6 +34,35 @@ static mt_noinline enum mt_filter_verdict report(struct mt_bucket *b, struct mt_
 	return MT_FILTER_NEXT;
 }
 
+static enum mt_filter_verdict refuse(struct mt_filter_ctx *ctx)
+{
+	mt_count(ctx->fw->counters, MT_FILTER_rate_limited);
+	ctx->reply = MT_REPLY_OVER_LIMIT;
+	ctx->reply_text = "over limit";
+	return MT_FILTER_REPLY;
+}
+
+/* `b` NULL: nothing limits it. */
+static inline enum mt_filter_verdict take(struct mt_bucket *b, struct mt_filter_ctx *ctx)
+{
+	if (!b || mt_bucket_take(b, ctx->fw, ctx->now))
+		return MT_FILTER_NEXT;
+	if (__atomic_load_n(&b->report_only, __ATOMIC_RELAXED))
+		return report(b, ctx);
+	return refuse(ctx);
+}
+
+/*
+ * Conditions compare metadata, which a byte stream does not show. Where there are any, its bucket is
+ * not known, and a token of the wrong one would let it get past its own.
+ */
+static enum mt_filter_verdict on_stream(const struct mt_filter_inst *f, struct mt_filter_ctx *ctx)
+{
+	const struct mt_limit *l = f->conf;
+
+	return l->conds ? refuse(ctx) : take(l->own, ctx);
+}
+
 static enum mt_filter_verdict on_request(
 	const struct mt_filter_inst *f, struct mt_view *v, struct mt_filter_ctx *ctx)
 {
@@ -43,14 +72,7 @@ static enum mt_filter_verdict on_request(
 
 	if (mt_mutant(MT_MUTANT_condition_charges_both) && l->own && b != l->own)
 		mt_bucket_take(l->own, ctx->fw, ctx->now);
-	if (!b || mt_bucket_take(b, ctx->fw, ctx->now))
-		return MT_FILTER_NEXT;
-	if (__atomic_load_n(&b->report_only, __ATOMIC_RELAXED))
-		return report(b, ctx);
-	mt_count(ctx->fw->counters, MT_FILTER_rate_limited);
-	ctx->reply = MT_REPLY_OVER_LIMIT;
-	ctx->reply_text = "over limit";
-	return MT_FILTER_REPLY;
+	return take(b, ctx);
 }
 
 /* What is in the bucket and what workers have claimed of it at this moment: either may answer the request. */
@@ -86,6 +108,7 @@ const struct mt_filter mt_filter_local_ratelimit = {
 	.name = "local_ratelimit",
 	.aeraki_name = "aeraki.meta_protocol.filters.local_ratelimit",
 	.on_request = on_request,
+	.on_stream = on_stream,
 	.explain = explain,
 	.free_conf = mt_limit_free,
 };

@@ -23,6 +23,10 @@
 	"  hosts: [b.x]\n  addresses: [192.0.2.1]\n  resolution: STATIC\n"                         \
 	"  location: MESH_INTERNAL\n  ports: [{number: 20880, name: tcp-metaprotocol-dubbo}]\n"    \
 	"  endpoints: [{address: 198.51.100.3}]\n"
+#define LIMIT                                                                                      \
+	"---\napiVersion: metaprotocol.aeraki.io/v1alpha1\nkind: MetaRouter\n"                     \
+	"metadata: {name: d}\nspec:\n  hosts: [d.x]\n"                                             \
+	"  localRateLimit: {tokenBucket: {maxTokens: 1, fillInterval: 1s}}\n"
 #define PEERS(name, more)                                                                          \
 	"---\napiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {name: " name  \
 	"}\nspec:\n" more
@@ -106,6 +110,22 @@ static void permissive(void)
 		"outbound|20880||d.x");
 	CU_ASSERT_PTR_EQUAL(d->chains[0].tls, y->chains[0].tls);
 	CU_ASSERT_EQUAL(mt_tls_context_role(d->chains[0].tls), MT_TLS_SERVER);
+	unbuild(&b);
+}
+
+/* Other TLS at a port of messages is subject to its service's local rate limit. */
+static void limited(void)
+{
+	struct built b = build_as(pki()->bob, DUBBO LIMIT MODE("PERMISSIVE"));
+	const struct mt_listener *d = listener(b.s, "192.0.2.1", 20880);
+	const struct mt_service *s;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(d);
+	CU_ASSERT_EQUAL_FATAL(d->n_chains, 3);
+	CU_ASSERT_TRUE(d->chains[1].protos->codec->opaque);
+	s = d->chains[1].protos->services[0];
+	CU_ASSERT_EQUAL_FATAL(s->n_filter_insts, 1);
+	CU_ASSERT_PTR_NOT_NULL(s->filter_insts[0].type->on_stream);
 	unbuild(&b);
 }
 
@@ -323,6 +343,7 @@ static void by_trust_domain(void)
 
 const struct mt_test ends_tests[] = {
 	{"permissive", permissive},
+	{"limited", limited},
 	{"of two interfaces", of_two_interfaces},
 	{"without_identity", without_identity},
 	{"strict", strict},

@@ -62,6 +62,45 @@ static void test_condition_charges_its_own(void)
 	mt_limit_registry_free(reg);
 }
 
+/* Of 10 byte streams, how many pass. */
+static uint32_t of_ten_streams(void *l)
+{
+	const struct mt_filter_inst f = {.type = mt_filter_types[0], .conf = l};
+	uint32_t n = 0;
+
+	for (int i = 0; i < 10; i++) {
+		struct mt_filter_ctx ctx = {.now = 1, .fw = &fw};
+
+		if (f.type->on_stream(&f, &ctx) == MT_FILTER_NEXT)
+			n++;
+		else
+			CU_ASSERT_EQUAL(ctx.reply, MT_REPLY_OVER_LIMIT);
+	}
+	return n;
+}
+
+/* A byte stream takes a token as a call does. With conditions none passes, as its bucket is not known. */
+static void test_streams(void)
+{
+	struct mt_limit_cond_def cond = {&hello, 1, TEN2, 0};
+
+	for (uint32_t n_conds = 0; n_conds < 2; n_conds++) {
+		struct mt_limit_def def = {"thrift:9090", true, MIN5, &cond, n_conds};
+		char err[128];
+		void *l;
+
+		setup();
+		l = mt_limit_compile(reg, &kv_codec, &def, 0, err, sizeof(err));
+		CU_ASSERT_PTR_NOT_NULL_FATAL(l);
+		mt_limit_commit(reg, 0);
+		CU_ASSERT_EQUAL(of_ten_streams(l), n_conds ? 0 : 5);
+		CU_ASSERT_EQUAL(of_ten(l, "method=other\n", 1), n_conds ? 5 : 0);
+		CU_ASSERT_EQUAL(fw.counters[MT_FILTER_rate_limited], 15);
+		FREE(l);
+		mt_limit_registry_free(reg);
+	}
+}
+
 static void test_order_and_no_bucket(void)
 {
 	struct mt_matcher_def any = {.key = "method", .op = MT_MATCH_PRESENT};
@@ -316,6 +355,7 @@ static void test_iteration(void)
 
 const struct mt_test limit_tests[] = {
 	{"a condition charges its own bucket only", test_condition_charges_its_own},
+	{"byte streams", test_streams},
 	{"first condition decides; none passes", test_order_and_no_bucket},
 	{"what does not compile", test_refusals},
 	{"reload keeps min(tokens, new max)", test_reload},
