@@ -636,12 +636,17 @@ enum mt_up_end {
 	MT_UP_END_ABORT,
 	MT_UP_END_DETACH, /* but aborted if something has to be sent again */
 };
+/* The calls that ended with their connection. */
+struct mt_up_lost {
+	bool any;
+	bool counted; /* as failures of the endpoint; not if all of them are known to have no reply */
+};
 /*
- * Ends the stream as `how` says. What the server provably has not read is sent again, all else answered natively with `what`.
- * Whether that was the lot of any.
+ * Ends the stream as `how` specifies. What the server provably has not read is sent again, all else is answered natively with
+ * `what` and returned.
  */
-bool mt_up_end_calls(struct mt_proxy *p, struct mt_up *u, struct mt_stream *s, enum mt_up_end how,
-	enum mt_local_reply what, const char *text, enum mt_abort_reason why);
+struct mt_up_lost mt_up_end_calls(struct mt_proxy *p, struct mt_up *u, struct mt_stream *s,
+	enum mt_up_end how, enum mt_local_reply what, const char *text, enum mt_abort_reason why);
 /* The server's FIN is there and all before it is decoded: ends the connection, perhaps only when more is known. */
 void mt_up_peer_ended(struct mt_proxy *p, struct mt_up *u);
 /* Provably unread, its bytes are in `req`: another attempt. */

@@ -166,19 +166,25 @@ void mt_exchange_repeat(struct mt_proxy *p, struct mt_exchange *ex)
 		mt_dispatch_again(p, ex);
 }
 
-static void fail(
+/* True if it is counted as a failure of the endpoint. */
+static bool fail(
 	struct mt_proxy *p, struct mt_attempt *a, enum mt_local_reply what, const char *text)
 {
 	if (a->state != MT_ATTEMPT_UNACKED && mt_oneway_lost(p, a))
-		return;
+		return false;
 	p->ep_stats[a->ep_index].failures++;
 	mt_reply_local(p, mt_attempt_exchange(p, a), what, text);
+	return true;
 }
 
-/* Each may end others, which leave the lists by themselves, and the connection. */
-static void deal_with(
+/*
+ * Each may end others, which leave the lists by themselves, and the connection. True if any is
+ * counted as a failure of the endpoint.
+ */
+static bool deal_with(
 	struct mt_proxy *p, struct ended *e, enum mt_local_reply what, const char *text)
 {
+	bool counted = false;
 	struct mt_list *n;
 
 	while ((n = mt_list_first(&e->sent))) {
@@ -192,13 +198,14 @@ static void deal_with(
 	}
 	while ((n = mt_list_first(&e->lost))) {
 		mt_list_del(n);
-		fail(p, mt_list_entry(n, struct mt_attempt, node), what, text);
+		counted |= fail(p, mt_list_entry(n, struct mt_attempt, node), what, text);
 	}
 	while ((n = mt_list_first(&e->repeat))) {
 		mt_list_del(n);
 		mt_exchange_repeat(
 			p, mt_attempt_exchange(p, mt_list_entry(n, struct mt_attempt, node)));
 	}
+	return counted;
 }
 
 /* Those that waited for the connection to open were never given to it. */
@@ -217,12 +224,13 @@ static void retry_waiting(struct mt_proxy *p, struct mt_up *u)
 	}
 }
 
-bool mt_up_end_calls(struct mt_proxy *p, struct mt_up *u, struct mt_stream *s, enum mt_up_end how,
-	enum mt_local_reply what, const char *text, enum mt_abort_reason why)
+struct mt_up_lost mt_up_end_calls(struct mt_proxy *p, struct mt_up *u, struct mt_stream *s,
+	enum mt_up_end how, enum mt_local_reply what, const char *text, enum mt_abort_reason why)
 {
+	struct mt_up_lost lost;
 	struct mt_stream_end end;
 	struct ended e;
-	bool lost, abort;
+	bool abort;
 
 	u->state = MT_UP_DRAINING; /* no attempt finds it any more */
 	if (mt_mutant(MT_MUTANT_lost_exchange))
@@ -233,12 +241,12 @@ bool mt_up_end_calls(struct mt_proxy *p, struct mt_up *u, struct mt_stream *s, e
 	abort = how == MT_UP_END_ABORT || !mt_list_empty(&e.repeat);
 	if (how == MT_UP_END_DETACH && !abort && !end.fin)
 		let_go(&e);
-	lost = !mt_list_empty(&e.lost);
+	lost.any = !mt_list_empty(&e.lost);
 	if (how != MT_UP_END_GONE && abort)
 		mt_stream_abort(s, why);
 	else if (how == MT_UP_END_DETACH)
 		mt_stream_detach(s);
-	deal_with(p, &e, what, text);
+	lost.counted = deal_with(p, &e, what, text);
 	return lost;
 }
 

@@ -284,9 +284,8 @@ static void on_closed(struct mt_stream *s, enum mt_close_reason reason)
 {
 	struct mt_proxy *p = s->user_ctx;
 	struct mt_up *u = mt_up_of(s);
-	bool connecting = u->state == MT_UP_CONNECTING, lost;
-	uint32_t ep_index = u->lanes->ep_index;
-	uint64_t failures = p->ep_stats[ep_index].failures;
+	bool connecting = u->state == MT_UP_CONNECTING;
+	struct mt_up_lost lost;
 	struct mt_blame blame;
 
 	u->s = NULL;
@@ -299,11 +298,10 @@ static void on_closed(struct mt_stream *s, enum mt_close_reason reason)
 	blame = mt_up_blame(p, u);
 	lost = mt_up_end_calls(p, u, s, MT_UP_END_GONE, MT_REPLY_CONN_LOST,
 		mt_close_reason_str(reason), MT_ABORT_CANCELLED);
-	/* Calls that were lost with it are counted as failures already. */
-	if (p->ep_stats[ep_index].failures == failures)
-		mt_account_connection(p, ep_index, connecting, reason);
+	if (!lost.counted)
+		mt_account_connection(p, u->lanes->ep_index, connecting, reason);
 	/* A server that ends an idle connection does no harm: what crossed its end is sent again. */
-	if (reason != MT_CLOSE_OK && (connecting || lost))
+	if (reason != MT_CLOSE_OK && (connecting || lost.any))
 		blame_endpoint(p, u, &blame, reason);
 	forget_and_feed(p, u);
 }
