@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Servers that end a byte stream before they have read or said anything: it goes to another one, and its client knows nothing. */
+/*
+ * Which server a byte stream goes to; and to which other one, without its client's knowledge, if a
+ * server ends it before it has read or sent anything.
+ */
 #include "scene.h"
 
 #include "mt_proxy_priv.h"
@@ -361,9 +364,71 @@ static void test_current_snapshot(void)
 	config_free(1);
 }
 
+/* A second cluster, of one endpoint, 198.51.100.200. */
+static struct mt_cluster *second_cluster(void)
+{
+	static struct mt_ep_state state mt_cache_aligned;
+	static struct mt_endpoint ep;
+	struct mt_cluster *c = &lab.snap->clusters[1];
+
+	state = (struct mt_ep_state){.id = 500, .index = CONFIG_EPS - 1};
+	ep = (struct mt_endpoint){.port = 20880, .weight = 1, .state = &state};
+	mt_addr_parse("198.51.100.200", &ep.addr);
+	*c = (struct mt_cluster){.name = "second",
+		.id = 8,
+		.index = 1,
+		.lb = MT_LB_ROUND_ROBIN,
+		.eps = &ep,
+		.n_eps = 1};
+	CU_ASSERT_EQUAL_FATAL(mt_cluster_build(c), 0);
+	lab.snap->n_clusters = 2;
+	return c;
+}
+
+/*
+ * Of the numbers that may be drawn for an opaque TCP stream, each destination has exactly as many as
+ * its weight.
+ */
+static void test_weights(void)
+{
+	enum { TOTAL = 4, STREAMS = 64 };
+	static struct mt_route_dest dests[] = {
+		{.cluster = 1, .weight = 1}, {.cluster = 0, .weight = 3}};
+	uint8_t led_to[TOTAL] = {0};
+	uint32_t n[3] = {0}; /* 0: not drawn; 1: the first destination */
+	struct mt_cluster *second;
+	struct mt_service *svc;
+
+	scene_start(1);
+	second = second_cluster();
+	svc = lab.snap->listeners[1].protos->services[0];
+	svc->tcp_dests = dests;
+	svc->n_tcp_dests = 2;
+	svc->tcp_total_weight = TOTAL;
+	for (uint32_t i = 0; i < STREAMS; i++) {
+		struct mt_rand next = lab.p->rnd;
+		uint64_t at = mt_rand_u64(&next) % TOTAL;
+		struct fake_conn *c = lab_client(CONFIG_OPAQUE), *s = lab_server(0);
+		uint8_t to;
+
+		CU_ASSERT_TRUE_FATAL(c && s);
+		to = s->t.remote.b[15] == 200 ? 1 : 2;
+		CU_ASSERT_TRUE(!led_to[at] || led_to[at] == to);
+		led_to[at] = to;
+		lab_close(c, MT_CLOSE_RESET);
+	}
+	for (uint32_t at = 0; at < TOTAL; at++)
+		n[led_to[at]]++;
+	CU_ASSERT_EQUAL(n[0], 0);
+	CU_ASSERT_EQUAL(n[1], 1);
+	CU_ASSERT_EQUAL(n[2], 3);
+	mt_cluster_release(second);
+	scene_stop();
+}
+
 const struct mt_test rejoin_tests[] = {{"reset before it read", test_reset_before_it_read},
 	{"reset before anything", test_reset_before_anything}, {"not for ever", test_not_for_ever},
 	{"may have read", test_may_have_read}, {"crosses the end", test_crosses_the_end},
 	{"half closes", test_half_closes}, {"strict", test_strict},
 	{"ends meanwhile", test_ends_meanwhile}, {"in vain", test_in_vain},
-	{"current snapshot", test_current_snapshot}, {0}};
+	{"current snapshot", test_current_snapshot}, {"weights", test_weights}, {0}};
