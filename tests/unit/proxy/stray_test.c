@@ -98,6 +98,33 @@ static void test_server_calls_after_our_fin(void)
 	scene_stop();
 }
 
+/*
+ * Heartbeats of a client that does not read its answers stay unread in its window. Each is answered
+ * when the client reads again.
+ */
+static void test_heartbeats_of_a_client_that_does_not_read(void)
+{
+	enum { SOFT = 16384, FLOOD = 2000 };
+	static const struct mt_proxy_conf conf = {
+		.max_down = 64, .max_up = 64, .max_exchanges = 4096, .reply_soft = SOFT};
+	struct fake_conn *c;
+	uint32_t answers = 0;
+	struct toy t;
+
+	scene_start_with(1, &conf);
+	c = lab_client(CONFIG_SAFE);
+	for (uint32_t i = 0; i < FLOOD; i++)
+		scene_send_request(c, 'H', i, TOY_HEADER);
+	CU_ASSERT_TRUE(c->s.tx_queued < SOFT + 4096);
+	CU_ASSERT_TRUE(c->s.rx.len > 0);
+	CU_ASSERT_TRUE(scene_counted(MT_PROXY_paused_budget) > 0);
+	for (; (t = scene_next_sent(c)).kind == 'h'; answers++)
+		CU_ASSERT_EQUAL(t.id, answers);
+	CU_ASSERT_EQUAL(answers, FLOOD);
+	lab_close(c, MT_CLOSE_RESET);
+	scene_stop();
+}
+
 /* Its codec can read no more than its frame: it is answered, and what follows it is served. */
 static void test_unsupported_request(void)
 {
@@ -291,6 +318,8 @@ static void test_route_mutation_impossible(void)
 const struct mt_test stray_tests[] = {{"stray messages", test_stray_messages},
 	{"server calls at bad times", test_server_calls_at_bad_times},
 	{"server calls after our FIN", test_server_calls_after_our_fin},
+	{"heartbeats of a client that does not read",
+		test_heartbeats_of_a_client_that_does_not_read},
 	{"unsupported request", test_unsupported_request}, {"idle client", test_idle_client},
 	{"too many outstanding", test_too_many_outstanding},
 	{"half-closed for long", test_half_closed_for_long}, {"replies held", test_replies_held},
