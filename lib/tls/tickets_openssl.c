@@ -111,10 +111,12 @@ static int on_ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_C
 bool mt_tls_library_judge_tickets(struct mt_tls_context *c)
 {
 	c->tickets = OPENSSL_secure_zalloc(sizeof(*c->tickets));
-	if (!c->tickets || pthread_mutex_init(&c->tickets->lock, NULL) != 0 ||
-		!new_key(&c->tickets->now, seconds()))
+	if (!c->tickets)
 		return false;
-	return SSL_CTX_set_tlsext_ticket_key_evp_cb(c->ssl, on_ticket_key) == 1 &&
+	/* Unlike pthread_mutex_init() it cannot fail, so what is freed always has a lock. */
+	c->tickets->lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+	return new_key(&c->tickets->now, seconds()) &&
+	       SSL_CTX_set_tlsext_ticket_key_evp_cb(c->ssl, on_ticket_key) == 1 &&
 	       SSL_CTX_set_session_ticket_cb(c->ssl, on_new_ticket, on_ticket, c) == 1;
 }
 
