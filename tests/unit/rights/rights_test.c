@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -45,6 +46,25 @@ static int writable_code(void)
 	return wrong;
 }
 
+/*
+ * Refuses System V shared memory that is attached to be executed, which would be another way to
+ * memory that is written and executed; attached without SHM_EXEC it is allowed.
+ */
+static int shared_code(void)
+{
+	int id = shmget(IPC_PRIVATE, 4096, IPC_CREAT | 0700), wrong = id < 0;
+	void *const failed = (void *)-1;
+	void *data = shmat(id, NULL, 0);
+
+	wrong |= data == failed;
+	wrong |= shmat(id, NULL, SHM_EXEC) != failed || errno != EPERM;
+	wrong |= shmat(id, NULL, SHM_EXEC | SHM_RDONLY) != failed || errno != EPERM;
+	if (data != failed)
+		shmdt(data);
+	shmctl(id, IPC_RMID, NULL);
+	return wrong;
+}
+
 /* Which of the calls that are refused were not. */
 static int try_calls(void)
 {
@@ -64,6 +84,7 @@ static int try_calls(void)
 		(syscall(SYS_socket, (1L << 32) | AF_VSOCK, SOCK_STREAM, 0) != -1 || errno != EPERM)
 		<< 6;
 	wrong |= writable_code() << 8;
+	wrong |= shared_code() << 9;
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 	child = fork();
 	if (child == 0)
