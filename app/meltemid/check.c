@@ -8,7 +8,6 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 /* The line of the field that lib/port names. */
 static uint32_t line_of(const struct mt_node_port *p, const char *field)
@@ -124,16 +123,28 @@ static void check_cores(const struct mt_node *n, struct mt_diags *diags)
 			CPU_COUNT(&here));
 }
 
+/* True if buffers of this size are in hugepages, which no memory.max counts. */
+static bool in_hugepages(const struct mt_node *n)
+{
+	if (n->memory.hugepages.v != MT_HUGEPAGES_AUTO)
+		return n->memory.hugepages.v == MT_HUGEPAGES_ON;
+	/* Those that are free are fewer once the daemon has taken its own. */
+	return mt_hugepages_all("/sys") >= n->memory.mb.v;
+}
+
 static void check_memory(const struct mt_node *n, struct mt_diags *diags)
 {
-	long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
-	uint64_t mb = pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size >> 20 : 0;
+	struct mt_memory_bound most;
 
-	if (mb && n->memory.mb.v > mb)
+	mt_memory_most("/proc", "/sys", in_hugepages(n), &most);
+	if (n->memory.mb.v > most.mb)
 		mt_diag_add(diags, MT_DIAG_WARNING,
 			(struct mt_origin){n->meta.origin.file, n->memory.mb.line},
-			"spec.memory.mb", "leave memory for the rest of the machine",
-			"this machine has %llu MiB", (unsigned long long)mb);
+			"spec.memory.mb",
+			most.cgroup ? "raise the cgroup's limit (`systemctl edit meltemid`), or "
+				      "use hugepages, which it does not count"
+				    : "leave memory for the rest of the machine",
+			"%s has %u MiB", most.of, most.mb);
 }
 
 /* True if an entry names the file or directory, or a file in it. */
@@ -167,7 +178,7 @@ void check_connections(const struct mt_node *n, struct mt_diags *diags)
 		return;
 	mt_diag_add(diags, MT_DIAG_WARNING,
 		(struct mt_origin){n->meta.origin.file, n->connections.line}, "spec.connections",
-		"a machine with so little memory left refuses to start with this", "%s",
+		"a node with so little memory left refuses to start with this", "%s",
 		e.text + strlen("spec.connections: "));
 }
 

@@ -49,16 +49,18 @@ int connections_fit(const struct mt_node *n, struct mt_err *e)
 	/* Every client with a server's connection of its own and its calls out. */
 	uint64_t each = mt_proxy_pair_bytes(CALLS_EACH) + 2ull * mt_tcp_conn_bytes();
 	uint64_t mb = each * n->connections.v * n->workers.v >> 20;
-	uint32_t free_mb = mt_memory_free("/proc");
+	struct mt_memory_bound left;
 
-	if (!n->connections.set || mb <= free_mb)
+	if (!n->connections.set)
+		return 0;
+	mt_memory_free("/proc", "/sys", &left);
+	if (mb <= left.mb)
 		return 0;
 	return mt_err(e, -ENOMEM,
 		"spec.connections: %u connections on each of %u workers take up to %llu MB, and "
-		"this machine has %u MB "
-		"left: lower it to %llu",
-		n->connections.v, n->workers.v, (unsigned long long)mb, free_mb,
-		(unsigned long long)(((uint64_t)free_mb << 20) / each / n->workers.v));
+		"%s has %u MB left: lower it to %llu",
+		n->connections.v, n->workers.v, (unsigned long long)mb, left.of, left.mb,
+		(unsigned long long)(((uint64_t)left.mb << 20) / each / n->workers.v));
 }
 
 int workers_start(struct daemon *d, struct mt_err *e)

@@ -229,6 +229,7 @@ int mt_eal_start(const struct mt_eal_conf *c, struct mt_eal_info *info, struct m
 	/* For the life of the process: the EAL may keep pointers into its arguments. */
 	static struct arguments args;
 	struct arguments *a = &args;
+	struct mt_memory_bound left;
 	cpu_set_t allowed;
 	char text[1024];
 	int huge, rc;
@@ -241,7 +242,8 @@ int mt_eal_start(const struct mt_eal_conf *c, struct mt_eal_info *info, struct m
 		  : mt_hugepages_choose(c->hugepages, c->mb, mt_hugepages_free("/sys"),
 			    info->memory, sizeof(info->memory), e);
 	if (huge == 0) {
-		rc = mt_memory_fits(c->mb, mt_memory_free("/proc"), e);
+		mt_memory_free("/proc", "/sys", &left);
+		rc = mt_memory_fits(c->mb, &left, e);
 		if (rc)
 			return rc;
 	}

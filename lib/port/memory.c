@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static uint64_t read_number(const char *path)
 {
@@ -20,7 +21,8 @@ static uint64_t read_number(const char *path)
 	return n;
 }
 
-uint32_t mt_hugepages_free(const char *sys)
+/* MB of hugepages of all sizes; `file` has how many there are of one. */
+static uint32_t hugepages(const char *sys, const char *file)
 {
 	char dir[256], path[600];
 	struct dirent *ent;
@@ -36,14 +38,25 @@ uint32_t mt_hugepages_free(const char *sys)
 
 		if (sscanf(ent->d_name, "hugepages-%llukB", &size) != 1)
 			continue;
-		snprintf(path, sizeof(path), "%s/%s/free_hugepages", dir, ent->d_name);
+		snprintf(path, sizeof(path), "%s/%s/%s", dir, ent->d_name, file);
 		kb += size * read_number(path);
 	}
 	closedir(d);
 	return (uint32_t)(kb >> 10);
 }
 
-uint32_t mt_memory_free(const char *proc)
+uint32_t mt_hugepages_free(const char *sys)
+{
+	return hugepages(sys, "free_hugepages");
+}
+
+uint32_t mt_hugepages_all(const char *sys)
+{
+	return hugepages(sys, "nr_hugepages");
+}
+
+/* The machine's memory that can be had without swapping, MB; UINT32_MAX: not known. */
+static uint32_t available(const char *proc)
 {
 	char path[256], line[128];
 	unsigned long long kb = 0;
@@ -59,14 +72,33 @@ uint32_t mt_memory_free(const char *proc)
 	return kb ? (uint32_t)MT_MIN(kb >> 10, UINT32_MAX - 1ull) : UINT32_MAX;
 }
 
-int mt_memory_fits(uint32_t mb, uint32_t free_mb, struct mt_err *e)
+void mt_memory_free(const char *proc, const char *sys, struct mt_memory_bound *b)
 {
-	if (mb <= free_mb)
+	*b = (struct mt_memory_bound){.mb = available(proc), .of = "this machine"};
+	mt_cgroup_memory(proc, sys, true, b);
+}
+
+void mt_memory_most(const char *proc, const char *sys, bool huge, struct mt_memory_bound *b)
+{
+	long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+	uint64_t mb = pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size >> 20 : UINT32_MAX;
+
+	*b = (struct mt_memory_bound){
+		.mb = (uint32_t)MT_MIN(mb, (uint64_t)UINT32_MAX), .of = "this machine"};
+	if (!huge)
+		mt_cgroup_memory(proc, sys, false, b);
+}
+
+int mt_memory_fits(uint32_t mb, const struct mt_memory_bound *b, struct mt_err *e)
+{
+	if (mb <= b->mb)
 		return 0;
 	return mt_err(e, -ENOMEM,
-		"%u MB wanted, and this machine has %u MB free, not in hugepages: lower "
-		"spec.memory.mb, or end what holds the rest (`ps aux --sort=-rss | head`)",
-		mb, free_mb);
+		"%u MB wanted, and %s has %u MB free, not in hugepages: lower "
+		"spec.memory.mb, %s",
+		mb, b->of, b->mb,
+		b->cgroup ? "or raise the cgroup's limit (`systemctl edit meltemid`)"
+			  : "or end what holds the rest (`ps aux --sort=-rss | head`)");
 }
 
 int mt_hugepages_choose(enum mt_eal_pages wanted, uint32_t mb, uint32_t free_mb, char *words,

@@ -42,8 +42,22 @@ struct mt_eal_info {
 int mt_eal_start(const struct mt_eal_conf *c, struct mt_eal_info *info, struct mt_err *e);
 void mt_eal_stop(void);
 
-/* Memory that can be had without swapping, in MB; UINT32_MAX: not known. `proc` is "/proc" but in tests. */
-uint32_t mt_memory_free(const char *proc);
+/* How much memory the process may have, and what bounds it. */
+struct mt_memory_bound {
+	uint32_t mb;  /* UINT32_MAX: not known */
+	bool cgroup;  /* a control group bounds it, not the machine */
+	char of[160]; /* "this machine", or the cgroup's name */
+};
+
+/*
+ * Memory outside of hugepages that can still be had without swapping, and without reaching the
+ * limit of a cgroup (version 2). `proc` is "/proc" and `sys` "/sys" but in tests.
+ */
+void mt_memory_free(const char *proc, const char *sys, struct mt_memory_bound *b);
+/* All memory that the process may use. `huge`: in hugepages, which no memory.max counts. */
+void mt_memory_most(const char *proc, const char *sys, bool huge, struct mt_memory_bound *b);
+/* All memory that the machine has in hugepages, free or not, in MB. */
+uint32_t mt_hugepages_all(const char *sys);
 
 /* ---- ports -------------------------------------------------------------------------------- */
 

@@ -74,15 +74,23 @@ static inline uint32_t mt_port_room_of(uint32_t len)
 /* Free memory in hugepages, in MB. `sys` is "/sys" but in tests. */
 uint32_t mt_hugepages_free(const char *sys);
 /*
- * 0, or -ENOMEM with the remedy when there are less than `mb` of it. The EAL asks for anonymous memory and the
+ * 0, or -ENOMEM with the remedy when the bound is less than `mb`. The EAL asks for anonymous memory and the
  * pools touch all of it: what is too much is not refused by the kernel, it ends in its out-of-memory killer.
  */
-int mt_memory_fits(uint32_t mb, uint32_t free_mb, struct mt_err *e);
+int mt_memory_fits(uint32_t mb, const struct mt_memory_bound *b, struct mt_err *e);
 /*
  * Whether to use hugepages. 1 or 0 with `words` for the log, or -ENOMEM with the remedy.
  */
 int mt_hugepages_choose(enum mt_eal_pages wanted, uint32_t mb, uint32_t free_mb, char *words,
 	size_t room, struct mt_err *e);
+
+/* ---- cgroup.c ----------------------------------------------------------------------------- */
+
+/*
+ * Lowers the bound to that of the tightest of the process's cgroups, if that is lower. `left`:
+ * without what the cgroup uses already.
+ */
+void mt_cgroup_memory(const char *proc, const char *sys, bool left, struct mt_memory_bound *b);
 
 /* ---- rtnl.c ------------------------------------------------------------------------------- */
 

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 spec.connections: one client more than it says is refused by a reset and counted, `show capacity` says so before; another's place
-may be taken when it has gone; a hundred thousand are a number like any other; what memory cannot hold is refused at start in words, which --check
-has as a warning.
+may be taken when it has gone; a hundred thousand are a number like any other; what the machine's memory, or that of the daemon's cgroup, cannot hold
+is refused at start in words, which --check has as a warning.
 """
 
 import re
@@ -85,6 +85,36 @@ def too_large(lab, daemon, good):
     check(f"2000 MB left: lower it to {found.group(1)}" in done.stdout + done.stderr, f"--check does not warn: {done.stdout + done.stderr}")
 
 
+def too_large_for_a_cgroup(lab, daemon, good):
+    """In a cgroup (version 2) of 1,000 MB, of which 200 are used, on a machine that has more."""
+    group = daemon.directory / "sys" / "system.slice" / "meltemid.service"
+    group.mkdir(parents=True)
+    (group / "memory.max").write_text(f"{1000 << 20}\n")
+    (group / "memory.current").write_text(f"{200 << 20}\n")
+    own = daemon.directory / "cgroup"
+    own.write_text("0::/system.slice/meltemid.service\n")
+    argv = ["unshare", "-m", "sh", "-c", 'mount --bind "$0" /proc/$$/cgroup && mount --bind "$1" /sys/fs/cgroup && shift && exec "$@"',
+            own, daemon.directory / "sys", MELTEMID, "-c", daemon.node]
+
+    def refused_at_start(name, settings, words):
+        daemon.node.write_text(re.sub(r"  memory: .*", f"  memory: {{hugepages: off, mb: {settings['mb']}}}", good)
+                               .replace("  workers: 1", f"  workers: 1\n  connections: {settings['connections']}"))
+        process = Process(daemon.directory, name, argv, lab.namespace("mesh"))
+        lab.processes.append(process)
+        within(20, lambda: not process.running(), "meltemid ends by itself", step=0.1)
+        equal(process.popen.returncode, 1, f"exit status of {name} ({process.tail()})")
+        check(re.search(words, process.errors()), f"{name} does not name the cgroup: {process.tail()}")
+        done = subprocess.run([str(word) for word in argv] + ["--check"], capture_output=True, text=True, timeout=30, check=False)
+        equal(done.returncode, 0, f"exit status of --check, which warns only ({done.stderr})")
+        return done.stdout + done.stderr
+
+    name = "cgroup /system.slice/meltemid.service \\(memory.max"
+    found = refused_at_start("more-buffers", {"mb": 1100, "connections": 100}, f"1100 MB wanted, and {name}.* has 800 MB free")
+    check(re.search(f"spec.memory.mb: {name}.* has 1000 MiB", found), f"--check does not warn: {found}")
+    found = refused_at_start("more-connections", {"mb": 128, "connections": 800000}, f"spec.connections: 800000 .* {name}.* has 800 MB left")
+    check("1000 MiB" not in found and re.search(f"{name}.* has 800 MB left: lower it to", found), f"--check does not warn: {found}")
+
+
 def body():
     with Lab(servers=1) as lab, lab.listening("server1", 7000, streams.echo):
         daemon = lab.meltemi()
@@ -93,6 +123,7 @@ def body():
         limited(lab, daemon, good)
         large(daemon, good)
         too_large(lab, daemon, good)
+        too_large_for_a_cgroup(lab, daemon, good)
 
 
 main(body)

@@ -85,6 +85,10 @@ static void write_file(const char *dir, const char *name, const char *text)
 	f = fopen(path, "w");
 	fputs(text, f);
 	fclose(f);
+	snprintf(path, sizeof(path), "%s/kernel/mm/hugepages/%s/nr_hugepages", dir, name);
+	f = fopen(path, "w");
+	fputs("300\n", f);
+	fclose(f);
 }
 
 static void hugepages_are_counted(void)
@@ -99,6 +103,7 @@ static void hugepages_are_counted(void)
 		mkdir(path, 0700);
 	}
 	write_file(dir, "hugepages-2048kB", "100\n");
+	CU_ASSERT_EQUAL(mt_hugepages_all(dir), 600);
 	write_file(dir, "hugepages-1048576kB", "1\n");
 	CU_ASSERT_EQUAL(mt_hugepages_free(dir), 1224);
 	snprintf(path, sizeof(path), "rm -r %s", dir);
@@ -144,9 +149,11 @@ static void memory_is_not_overdrawn(void)
 		{"", UINT32_MAX, UINT32_MAX},
 	};
 	char dir[] = "/tmp/mt_proc_XXXXXX", path[64];
+	struct mt_memory_bound left;
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
-	CU_ASSERT_EQUAL(mt_memory_free(dir), UINT32_MAX);
+	mt_memory_free(dir, dir, &left);
+	CU_ASSERT_EQUAL(left.mb, UINT32_MAX);
 	snprintf(path, sizeof(path), "%s/meminfo", dir);
 	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
 		struct mt_err e = {""};
@@ -155,15 +162,91 @@ static void memory_is_not_overdrawn(void)
 		CU_ASSERT_PTR_NOT_NULL_FATAL(f);
 		fputs(rows[i].meminfo, f);
 		fclose(f);
-		CU_ASSERT_EQUAL(mt_memory_free(dir), rows[i].free_mb);
-		CU_ASSERT_EQUAL(mt_memory_fits(rows[i].most, rows[i].free_mb, &e), 0);
+		mt_memory_free(dir, dir, &left);
+		CU_ASSERT(left.mb == rows[i].free_mb && !left.cgroup);
+		CU_ASSERT_EQUAL(mt_memory_fits(rows[i].most, &left, &e), 0);
 		if (rows[i].most == UINT32_MAX)
 			continue;
-		CU_ASSERT_EQUAL(mt_memory_fits(rows[i].most + 1, rows[i].free_mb, &e), -ENOMEM);
+		CU_ASSERT_EQUAL(mt_memory_fits(rows[i].most + 1, &left, &e), -ENOMEM);
+		CU_ASSERT_PTR_NOT_NULL(strstr(e.text, "this machine has"));
 		CU_ASSERT_PTR_NOT_NULL(strstr(e.text, "lower spec.memory.mb"));
 	}
 	unlink(path);
 	rmdir(dir);
+}
+
+/* Writes DIR/NAME, with the directories on the way. */
+static void put(const char *dir, const char *name, const char *text)
+{
+	char path[1200];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	for (char *at = path + strlen(dir) + 1; (at = strchr(at, '/')) != NULL; at++) {
+		*at = '\0';
+		mkdir(path, 0700);
+		*at = '/';
+	}
+	f = fopen(path, "w");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+	fputs(text, f);
+	fclose(f);
+}
+
+/* The tightest cgroup on the way to the root bounds the process, if it is below the machine. */
+static void memory_of_a_cgroup(void)
+{
+	static const struct {
+		const char *own, *of; /* of NULL: the machine */
+		uint32_t left, most;
+	} rows[] = {
+		{"0::/system.slice/m.service\n", "cgroup /system.slice/m.service (memory.max", 300,
+			400},
+		{"1:cpu:/\n0::/system.slice/m.service\n2:name=systemd:/\n",
+			"cgroup /system.slice/m.service (memory.max", 300, 400},
+		/* The group itself has no limit; one above it has. */
+		{"0::/system.slice\n", "cgroup /system.slice (memory.max", 600, 600},
+		{"0::/system.slice/x/y\n", "cgroup /system.slice (memory.max", 600, 600},
+		{"0::/other\n", NULL, 2048, 0},
+		{"0::/\n", NULL, 2048, 0},
+		/* A group outside of the namespace, no version 2, and no line. */
+		{"0::/../system.slice\n", NULL, 2048, 0},
+		{"4:memory:/system.slice/m.service\n", NULL, 2048, 0},
+		{"0::/system.slice/m.service", NULL, 2048, 0},
+		{"", NULL, 2048, 0},
+	};
+	char dir[] = "/tmp/mt_cgroup_XXXXXX", command[64];
+	struct mt_memory_bound left, most;
+	struct mt_err e = {""};
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
+	put(dir, "meminfo", "MemAvailable: 2097152 kB\n");
+	put(dir, "fs/cgroup/system.slice/memory.max", "629145600\n");
+	put(dir, "fs/cgroup/system.slice/m.service/memory.max", "419430400\n");
+	/* 150 MB are used, of which 50 are files that can be dropped. */
+	put(dir, "fs/cgroup/system.slice/m.service/memory.current", "157286400\n");
+	put(dir, "fs/cgroup/system.slice/m.service/memory.stat",
+		"anon 1\nfile 52428800\ninactive_file 31457280\nactive_file 20971520\n");
+	put(dir, "fs/cgroup/system.slice/x/memory.max", "max\n");
+	put(dir, "fs/cgroup/other/memory.max", "max\n");
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		put(dir, "self/cgroup", rows[i].own);
+		mt_memory_free(dir, dir, &left);
+		CU_ASSERT_EQUAL(left.mb, rows[i].left);
+		CU_ASSERT_EQUAL(left.cgroup, rows[i].of != NULL);
+		CU_ASSERT_PTR_NOT_NULL(strstr(left.of, rows[i].of ? rows[i].of : "this machine"));
+		mt_memory_most(dir, dir, false, &most);
+		CU_ASSERT(rows[i].of ? most.mb == rows[i].most : !most.cgroup);
+		mt_memory_most(dir, dir, true, &most);
+		CU_ASSERT_FALSE(most.cgroup);
+	}
+	put(dir, "self/cgroup", rows[0].own);
+	mt_memory_free(dir, dir, &left);
+	CU_ASSERT_EQUAL(mt_memory_fits(300, &left, &e), 0);
+	CU_ASSERT_EQUAL(mt_memory_fits(301, &left, &e), -ENOMEM);
+	CU_ASSERT_PTR_NOT_NULL(strstr(e.text, "cgroup /system.slice/m.service"));
+	snprintf(command, sizeof(command), "rm -r %s", dir);
+	CU_ASSERT_EQUAL(system(command), 0);
 }
 
 static void kernel_addresses(void)
@@ -188,6 +271,7 @@ const struct mt_test arguments_tests[] = {
 	{"hugepages_are_counted", hugepages_are_counted},
 	{"hugepages_are_chosen", hugepages_are_chosen},
 	{"memory_is_not_overdrawn", memory_is_not_overdrawn},
+	{"memory_of_a_cgroup", memory_of_a_cgroup},
 	{"kernel_addresses", kernel_addresses},
 	{0},
 };
