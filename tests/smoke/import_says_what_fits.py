@@ -259,6 +259,7 @@ spec: {host: com.shop.books, trafficPolicy: {tls: {mode: ISTIO_MUTUAL}}}
     "ApplicationProtocol with a codec that is here": (PROTOCOL % "thrift", "ApplicationProtocol"),
     "ApplicationProtocol with another codec": (PROTOCOL % "trpc", "ApplicationProtocol"),
     "EnvoyFilter that Aeraki wrote for a client's listener": (BARE + OUTBOUND, "EnvoyFilter"),
+    "EnvoyFilter like that in a namespace that is neither": (BARE + OUTBOUND.replace("istio-system", "elsewhere"), "EnvoyFilter"),
     "RedisService, RedisDestination": (REDIS, ("RedisService", "RedisDestination")),
 }
 
