@@ -150,17 +150,35 @@ static bool joins(struct mt_build *b, const struct server *sv, const struct lead
 	       can_lead(b, sv, vs, list, false);
 }
 
-/* Appends the rules of a further VirtualService, or reports that they are not used. */
+/* Reports the rules of a further VirtualService that have no effect at the server. */
+static void tell_unused(struct mt_build *b, const struct server *sv, const struct leading *l,
+	const struct mt_virtual_service *vs, bool does)
+{
+	const struct mt_rule *all =
+		does ? mt_b_takes_all(l->list, (uint16_t)sv->conf->port.number.v, l->first->meta.ns,
+			       sv->name)
+		     : NULL;
+	const struct mt_meta *by = all && all->by ? all->by : &l->first->meta;
+
+	if (!does)
+		mt_b_warn(b, &vs->meta, vs->meta.origin.line, "spec.gateways", NULL,
+			"not used at port %u of %s: %s %s/%s leads from there",
+			sv->conf->port.number.v, sv->name, by->kind, by->ns, by->name);
+	else if (all)
+		mt_b_warn(b, &vs->meta, vs->meta.origin.line, "spec.gateways",
+			"give the rule that takes all a match",
+			"its rules are not reached at port %u of %s: line %u of %s %s/%s takes all",
+			sv->conf->port.number.v, sv->name, all->origin.line, by->kind, by->ns,
+			by->name);
+}
+
+/* Appends the rules of a further VirtualService, unless they cannot be used. */
 static void add_leading(struct mt_build *b, const struct server *sv, struct leading *l,
 	const struct mt_virtual_service *vs, const struct mt_rule_list *list)
 {
-	const struct mt_meta *first = &l->first->meta;
 	bool does = joins(b, sv, l, vs, list);
 
-	mt_b_warn(b, &vs->meta, vs->meta.origin.line, "spec.gateways", NULL,
-		does ? "at port %u of %s its rules come after those of %s %s/%s"
-		     : "not used at port %u of %s: %s %s/%s leads from there",
-		sv->conf->port.number.v, sv->name, first->kind, first->ns, first->name);
+	tell_unused(b, sv, l, vs, does);
 	if (!does)
 		return;
 	if (!l->joining.to) {

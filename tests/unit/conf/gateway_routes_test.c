@@ -25,16 +25,24 @@
 
 static const struct {
 	const char *text, *messages, *bytes; /* names of the routes; of bytes, the cluster */
+	const char *told;		     /* of a VirtualService without effect; NULL: nothing */
 } rows[] = {
-	{BASE VS("v", "default", "s.test", LIST("dubbo", "v", "", "a.x")), "v", NULL},
+	{BASE VS("v", "default", "s.test", LIST("dubbo", "v", "", "a.x")), "v", NULL, NULL},
 	/* Rules of one host follow those of the older one. */
 	{BASE VS("v", "default", "s.test",
 		 LIST("dubbo", "v", WHERE("{headers: {k: {exact: x}}}"), "a.x"))
 			VS("w", "default", "S.test", LIST("http", "w", "", "b.x")),
-		"v w", NULL},
+		"v w", NULL, NULL},
 	{BASE VS("v", "default", "s.test", LIST("dubbo", "v", "", "a.x"))
 			VS("w", "default", "t.test", LIST("dubbo", "w", "", "b.x")),
-		"v", NULL},
+		"v", NULL,
+		"not used at port 80 of default/gw: VirtualService default/v leads from there"},
+	/* A rule that takes all leaves nothing to the documents after it. */
+	{BASE VS("v", "default", "s.test",
+		 LIST("dubbo", "v", WHERE("{headers: {k: {exact: x}}}"), "a.x")) VS("w", "default",
+		 "s.test", LIST("dubbo", "w", "", "b.x")) VS("u", "default", "s.test",
+		 LIST("dubbo", "u", WHERE("{headers: {k: {exact: y}}}"), "b.x")),
+		"v w u", NULL, "of VirtualService default/w takes all"},
 	/* Each document's names of gateways are relative to its own namespace. */
 	{BASE VS("v", "default", "s.test", LIST("dubbo", "v", WHERE("{gateways: [gw]}"), "a.x"))
 			VS("w", "other", "s.test",
@@ -42,21 +50,27 @@ static const struct {
 					WHERE("{gateways: [gw]}, {gateways: [default/gw], port: "
 					      "80}"),
 					"b.x")),
-		"v w", NULL},
+		"v w", NULL, "of VirtualService default/v takes all"},
 	{BASE VS("v", "default", "s.test", LIST("dubbo", "v", "", "a.x")) VS(
 		 "w", "other", "s.test", LIST("dubbo", "w", WHERE("{gateways: [gw]}"), "b.x")),
-		"v", NULL},
+		"v", NULL, NULL},
+	/* A rule for another port takes nothing from this one. */
+	{BASE VS("v", "default", "s.test",
+		 LIST("dubbo", "v", WHERE("{port: 82}, {headers: {k: {exact: x}}}"), "a.x"))
+			VS("w", "default", "s.test", LIST("dubbo", "w", "", "b.x")),
+		"v w", NULL, NULL},
 	/* A document that cannot be applied is not joined, and stays in force elsewhere. */
 	{BASE VS("v", "default", "s.test", LIST("dubbo", "v", "", "a.x"))
 			VS("w", "default", "s.test",
 				LIST("http", "w", WHERE("{uri: {exact: /}}"), "b.x")
 					LIST("tcp", "t", "", "b.x, port: {number: 1}")),
-		"v", "outbound|1||b.x"},
+		"v", "outbound|1||b.x",
+		"not used at port 80 of default/gw: VirtualService default/v leads from there"},
 	/* Bytes follow the first rule that is for the port. */
 	{BASE VS("v", "default", "s.test",
 		 LIST("tcp", "v", WHERE("{port: 81}"), "b.x, port: {number: 1}")) VS("w", "default",
 		 "s.test", LIST("tcp", "w", "", "a.x, port: {number: 1}")),
-		NULL, "outbound|1||b.x"},
+		NULL, "outbound|1||b.x", "not reached at port 81 of default/gw"},
 };
 
 static const struct mt_service *at(const struct built *b, uint16_t port)
@@ -73,6 +87,19 @@ static char *names(const struct mt_service *s, char buf[64])
 		snprintf(buf + strlen(buf), 64 - strlen(buf), "%s%s", i ? " " : "",
 			mt_route_at(s->routes, i)->name);
 	return buf;
+}
+
+/* The warning about a VirtualService at a gateway; NULL: there is none. */
+static const char *told(const struct built *b)
+{
+	for (uint32_t i = 0; i < b->diags.n; i++) {
+		const struct mt_diag *e = &b->diags.items[i];
+
+		if (e->severity == MT_DIAG_WARNING && e->path &&
+			strcmp(e->path, "spec.gateways") == 0)
+			return e->message;
+	}
+	return NULL;
 }
 
 static void of_one_port(void)
@@ -92,9 +119,12 @@ static void of_one_port(void)
 			good = strcmp(names(calls, buf), rows[i].messages) == 0;
 		if (good && bytes)
 			good = strcmp(b.s->clusters[bytes->tcp_cluster].name, rows[i].bytes) == 0;
+		if (good)
+			good = !told(&b) == !rows[i].told &&
+			       (!rows[i].told || strstr(told(&b), rows[i].told));
 		CU_ASSERT_TRUE(good);
 		if (!good)
-			fprintf(stderr, "row %zu: %s\n", i, buf);
+			fprintf(stderr, "row %zu: %s, %s\n", i, buf, told(&b) ? told(&b) : "");
 		unbuild(&b);
 	}
 }
