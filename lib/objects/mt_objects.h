@@ -15,6 +15,7 @@
 #include "mt_idmap.h"
 #include "mt_object.h"
 #include "mt_source.h"
+#include "mt_strmap.h"
 
 #include <jansson.h>
 
@@ -102,6 +103,7 @@ struct mt_object_table {
 	struct mt_diags translated; /* diagnostics of translating objects for the model */
 	struct mt_diags told;	    /* errors of versions that are not used any more */
 	uint32_t n_rounds;	    /* calls of mt_table_refuse() since creation or reset */
+	struct mt_strmap troubles;  /* namespaces with errors in some round (verdict.c) */
 	bool node_refused;	    /* without a valid Node nothing can be compiled */
 	bool first_node_refused;    /* its value before any compilation */
 	bool unknown_closed;	    /* a protecting object has no readable namespace: not ready */
@@ -126,8 +128,9 @@ struct mt_model *mt_table_model(struct mt_object_table *t, int *rc);
 /*
  * Gives objects with errors in `diags` their last good version, or removes them. True: something
  * changed, so compile again; this ends, because each time fewer versions are left. After 64 rounds
- * new versions of the same kind and namespace fall back together with those that have errors. False
- * with node_refused: the Node itself has errors.
+ * new versions of the same kind and namespace fall back together with those that have errors, in
+ * namespaces that had errors in more than 8 rounds. False with node_refused: the Node itself has
+ * errors.
  */
 bool mt_table_refuse(struct mt_object_table *t, const struct mt_diags *diags);
 

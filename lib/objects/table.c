@@ -227,6 +227,7 @@ void mt_table_reset(struct mt_object_table *t)
 	}
 	t->node_refused = t->first_node_refused;
 	t->n_rounds = 0;
+	mt_strmap_fini(&t->troubles);
 	if (changed)
 		mt_table_changed(t);
 	mt_diags_fini(&t->told);
@@ -291,6 +292,7 @@ void mt_table_free(struct mt_object_table *t)
 	mt_diags_fini(&t->translated);
 	mt_model_free(t->model);
 	mt_idmap_fini(&t->by_serial);
+	mt_strmap_fini(&t->troubles);
 	mt_region_fini(&t->words);
 	mt_region_fini(&t->region);
 	free(t);

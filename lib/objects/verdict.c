@@ -87,9 +87,47 @@ static bool condemn(struct mt_object_table *t, const struct mt_diags *diags)
 /*
  * Number of rounds that reject only objects with errors. A rejected object may have hidden the
  * error of another one, so an author could write thousands of objects of which each compilation
- * finds one.
+ * finds one. After ROUNDS_EXACT rounds, namespaces that had errors in more than ROUNDS_OWN rounds
+ * lose more than that. Others do not pay for them: one error that was hidden so far costs one
+ * object.
  */
 #define ROUNDS_EXACT 64
+#define ROUNDS_OWN   8
+
+/* A namespace with errors. */
+struct trouble {
+	uint32_t rounds; /* in which it had some */
+	uint32_t last;	 /* of these */
+};
+
+/* Notes this round for the namespaces of the condemned versions. */
+static void note_trouble(struct mt_object_table *t)
+{
+	for (uint32_t i = 0; i < t->n; i++) {
+		const struct mt_object *o = t->rows[i].o;
+		struct trouble *x;
+
+		if (!t->rows[i].condemned)
+			continue;
+		x = mt_strmap_get(&t->troubles, o->ns);
+		if (!x) {
+			x = mt_region_alloc(&t->words, sizeof(*x));
+			if (!x || mt_strmap_put(&t->troubles, o->ns, x, NULL)) {
+				t->region.failed = true;
+				return;
+			}
+		}
+		x->rounds += x->last != t->n_rounds;
+		x->last = t->n_rounds;
+	}
+}
+
+static bool is_over(const struct mt_object_table *t, const struct mt_object *o)
+{
+	const struct trouble *x = mt_strmap_get(&t->troubles, o->ns);
+
+	return x && x->rounds > ROUNDS_OWN;
+}
 
 static char *place_of(struct mt_region *r, const struct mt_object *o)
 {
@@ -102,8 +140,8 @@ static bool is_new(const struct mt_object_row *row)
 }
 
 /*
- * Also marks all new versions of the kinds and namespaces that still have errors. Versions that
- * were applied before stay in use.
+ * Also marks all new versions of the kinds and namespaces that still have errors, if their
+ * namespaces had errors in too many rounds. Versions that were applied before stay in use.
  */
 static void condemn_alike(struct mt_object_table *t)
 {
@@ -112,7 +150,8 @@ static void condemn_alike(struct mt_object_table *t)
 
 	mt_region_init(&r, 0);
 	for (uint32_t i = 0; i < t->n; i++) {
-		char *place = t->rows[i].condemned ? place_of(&r, t->rows[i].o) : NULL;
+		const struct mt_object *o = t->rows[i].o;
+		char *place = t->rows[i].condemned && is_over(t, o) ? place_of(&r, o) : NULL;
 
 		if (place && mt_strmap_put(&places, place, t, NULL))
 			t->region.failed = true;
@@ -145,7 +184,9 @@ bool mt_table_refuse(struct mt_object_table *t, const struct mt_diags *diags)
 	index_serials(t);
 	others = condemn(t, diags);
 	t->node_refused |= !others;
-	if (t->n_rounds++ >= ROUNDS_EXACT)
+	t->n_rounds++;
+	note_trouble(t);
+	if (t->n_rounds > ROUNDS_EXACT)
 		condemn_alike(t);
 	for (uint32_t i = 0; i < t->n; i++) {
 		struct mt_object_row *row = &t->rows[i];

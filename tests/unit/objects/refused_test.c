@@ -135,6 +135,78 @@ static void errors_found_one_by_one(void)
 	free(text);
 }
 
+/* Writes entries of one host in a namespace: each has the host until it is refused. */
+static void put_chain(FILE *f, const char *name, const char *ns, int n)
+{
+	for (int i = 0; i < n; i++)
+		fprintf(f,
+			"---\n" ISTIO("ServiceEntry", "%s%03d",
+				"%s") "  hosts: [taken.y]\n"
+				      "  ports: [{number: 80, name: tcp}, {number: 80, name: "
+				      "tcp-b}]\n",
+			name, i, ns);
+}
+
+/*
+ * An author in y needs more rounds than are exact. Namespace z, of which one object has an error
+ * that y's objects hid until then, loses that object only.
+ */
+static void errors_of_another_namespace(void)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+	struct scene sc;
+
+	fputs(SERVICE("good", "z", "198.51.100.1") "---\n" SERVICE("a", "z", "198.51.100.2"), f);
+	put_chain(f, "s", "y", 70);
+	put_chain(f, "t", "z", 1);
+	scene_begin(&sc);
+	scene_write(&sc, "a.yaml", text_of(f, &text));
+	/* The same after a reset of the table. */
+	for (int i = 0; i < 2; i++) {
+		if (i == 0) {
+			scene_load(&sc);
+		} else {
+			mt_table_reset(sc.t);
+			scene_compile(&sc);
+		}
+		CU_ASSERT_PTR_NOT_NULL(sc.s);
+		CU_ASSERT(sc.rounds > 64 && sc.rounds < 70);
+		IS_STATUS(&sc, "ServiceEntry", "s069", "refused");
+		IS_STATUS(&sc, "ServiceEntry", "t000", "refused");
+		IS_STATUS(&sc, "ServiceEntry", "good", "in-force");
+		IS_STATUS(&sc, "ServiceEntry", "a", "in-force");
+		CU_ASSERT_EQUAL(scene_endpoints(&sc, "good.z"), 1);
+		CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.z"), 1);
+	}
+	scene_end(&sc);
+	free(text);
+}
+
+/* A second such namespace gets a few rounds of its own, so that a load stays bounded. */
+static void errors_of_two_authors(void)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+	struct scene sc;
+
+	fputs(SERVICE("good", "x", "198.51.100.1") "---\n" SERVICE("a", "z", "198.51.100.2"), f);
+	put_chain(f, "s", "y", 100);
+	put_chain(f, "t", "z", 100);
+	scene_begin(&sc);
+	scene_write(&sc, "a.yaml", text_of(f, &text));
+	scene_load(&sc);
+	CU_ASSERT_PTR_NOT_NULL(sc.s);
+	CU_ASSERT(sc.rounds > 72 && sc.rounds < 80);
+	IS_STATUS(&sc, "ServiceEntry", "t099", "refused");
+	IS_STATUS(&sc, "ServiceEntry", "a", "refused");
+	IS_STATUS(&sc, "ServiceEntry", "good", "in-force");
+	scene_end(&sc);
+	free(text);
+}
+
 /*
  * Finds all that cannot be applied to the ports of one host at once; the first one that can be
  * applied has the host.
@@ -253,6 +325,8 @@ static void what_served_before(void)
 
 const struct mt_test refused_tests[] = {
 	{"errors_found_one_by_one", errors_found_one_by_one},
+	{"errors_of_another_namespace", errors_of_another_namespace},
+	{"errors_of_two_authors", errors_of_two_authors},
 	{"routes_of_one_host", routes_of_one_host},
 	{"what_served_before", what_served_before},
 	{"refused_objects_hold_nothing", refused_objects_hold_nothing},
