@@ -14,6 +14,8 @@
 #define REBIND_SLICE 256
 /* Entries of a table that may be walked for the cost of one object. */
 #define WALK_PER_UNIT 16
+/* Filter chains whose matches may be compared with a connection for that. */
+#define CHAINS_PER_UNIT 4
 /* Endpoints whose lane groups may be looked for: neither lies beside the one before. */
 #define NAMED_PER_UNIT 4
 
@@ -147,21 +149,35 @@ static const struct mt_filter_chain_proto *successor_of(
 	return mt_filter_chain_successor(l, d->proto, &f);
 }
 
-static struct heir heir_of(const struct mt_proxy *p, const struct mt_down *d)
+/* Cost of a search through the listener's protocols that ended at `found`; NULL: at their end. */
+static uint32_t cost_of_walk(const struct mt_listener *l, const struct mt_filter_chain_proto *found)
+{
+	uint32_t n = found ? (uint32_t)(found - l->protos) : l->n_protos;
+
+	return n / WALK_PER_UNIT;
+}
+
+/* Adds what the search costs to *cost, because a listener may have thousands of chains. */
+static struct heir heir_of(const struct mt_proxy *p, const struct mt_down *d, uint32_t *cost)
 {
 	const struct mt_listener *l = listener_of(p, d->s);
 	const struct mt_filter_chain *was = d->proto->chain;
 	struct heir h = {.standing = MT_TLS_STANDS};
 
-	if (l)
-		h.to = mt_filter_chain_find(l, was->id, d->codec, d->codec_opts);
-	if (mt_likely(h.to || !l))
+	if (!l)
 		return h;
-	if (was->tls)
+	h.to = mt_filter_chain_find(l, was->id, d->codec, d->codec_opts);
+	*cost += cost_of_walk(l, h.to);
+	if (mt_likely(h.to))
+		return h;
+	if (was->tls) {
 		h.to = mt_filter_chain_heir(l, was->kin, d->codec, d->codec_opts);
+		*cost += cost_of_walk(l, h.to);
+	}
 	if (!h.to) {
 		h.to = successor_of(d, l);
 		h.changed = h.to != NULL;
+		*cost += l->n_protos / CHAINS_PER_UNIT;
 	}
 	/* A chain for plaintext has no rules for certificates. */
 	if (h.to && h.to->chain->tls)
@@ -187,14 +203,16 @@ static void judged_otherwise(struct mt_proxy *p, struct mt_down *d, const struct
 	}
 }
 
-void mt_down_rebind(struct mt_proxy *p, struct mt_down *d)
+/* Returns what it cost. */
+static uint32_t rebind_down(struct mt_proxy *p, struct mt_down *d)
 {
 	struct heir h = {0};
+	uint32_t cost = 1;
 
 	if (d->snap == p->snap || !d->snap || !d->s || d->decoding)
-		return;
+		return cost;
 	if (mt_likely(d->proto))
-		h = heir_of(p, d);
+		h = heir_of(p, d, &cost);
 	if (h.to && h.to->idle_s != d->proto->idle_s)
 		mt_wheel_arm(&p->wheel, &d->timer, p->now); /* looks at its new one */
 	switch_snapshot(p, &d->snap, p->snap);
@@ -203,6 +221,22 @@ void mt_down_rebind(struct mt_proxy *p, struct mt_down *d)
 		judged_otherwise(p, d, &h);
 	else if (!d->unserved)
 		listener_gone(p, d);
+	return cost;
+}
+
+void mt_down_rebind(struct mt_proxy *p, struct mt_down *d)
+{
+	(void)rebind_down(p, d);
+}
+
+/* Chooses the chain again, among all of the listener. Returns what it cost. */
+static uint32_t rebind_undecided(struct mt_proxy *p, struct mt_undecided *u)
+{
+	const struct mt_listener *l = u->snap == p->snap ? NULL : listener_of(p, u->s);
+	uint32_t cost = 1 + (l ? l->n_chains / CHAINS_PER_UNIT : 0);
+
+	mt_undecided_rebind(p, u);
+	return cost;
 }
 
 /*
@@ -441,14 +475,10 @@ static uint32_t rebind_next(struct mt_proxy *p)
 		return drain_unnamed(p);
 	case MT_REBIND_DOWNS:
 		d = mt_slab_next(&p->downs, &p->rebind_idx);
-		if (d)
-			mt_down_rebind(p, d);
-		return d != NULL;
+		return d ? rebind_down(p, d) : 0;
 	case MT_REBIND_UNDECIDED:
 		u = mt_slab_next(&p->undecided, &p->rebind_idx);
-		if (u)
-			mt_undecided_rebind(p, u);
-		return u != NULL;
+		return u ? rebind_undecided(p, u) : 0;
 	case MT_REBIND_PAIRS:
 		return rebind_pair(p);
 	case MT_REBIND_CONNECTING:

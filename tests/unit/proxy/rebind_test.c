@@ -288,6 +288,95 @@ static void test_large_one_in_slices(void)
 	stop();
 }
 
+#define CHAINS	4096
+#define CLIENTS 24
+
+/* The first listener has chains for other ports, and this one as its last. */
+static void give_chains(struct mt_snapshot *s, int gen_, struct mt_filter_chain_match last)
+{
+	static struct mt_filter_chain chains[2][CHAINS];
+	static struct mt_filter_chain_proto protos[2][CHAINS];
+	struct mt_listener *l = &s->listeners[0];
+	struct mt_filter_chain_proto proto = *l->protos;
+
+	for (uint32_t i = 0; i < CHAINS; i++) {
+		chains[gen_][i] = (struct mt_filter_chain){.name = "",
+			.n_protos = 1,
+			.match = {.dst_port = (uint16_t)(CONFIG_SAFE + 1 + i)}};
+		protos[gen_][i] = proto;
+	}
+	chains[gen_][CHAINS - 1].match = last;
+	l->chains = chains[gen_];
+	l->protos = protos[gen_];
+	l->n_chains = l->n_protos = CHAINS;
+	mt_snapshot_index_free(s);
+	MT_ASSERT(mt_snapshot_index(s) == 0);
+}
+
+/* Adopts another configuration with many chains; returns how many turns it takes to move to it. */
+static int turns_to_many(struct mt_filter_chain_match last)
+{
+	struct mt_snapshot *s = config_make(1, 2, 2, true);
+	int turns = 0;
+
+	gen = 1;
+	give_chains(s, 1, last);
+	long_times(s);
+	mt_proxy_adopt(lab.p, s);
+	while (lab.p->rebinding && turns < 1000) {
+		lab_advance(1);
+		turns++;
+	}
+	return turns;
+}
+
+/*
+ * A turn moves few connections if each has to be looked for among thousands of chains: its own
+ * chain, or when that is gone one that serves it until its end.
+ */
+static void test_many_chains(void)
+{
+	static const struct mt_filter_chain_match same, other = {.dst_port = CONFIG_SAFE};
+
+	for (int changed = 0; changed < 2; changed++) {
+		struct fake_conn *c[CLIENTS];
+		int turns;
+
+		start(NULL);
+		for (int i = 0; i < CLIENTS; i++)
+			c[i] = lab_client(CONFIG_SAFE);
+		turns = turns_to_many(changed ? other : same);
+		CU_ASSERT(turns >= CLIENTS && turns < 4 * CLIENTS);
+		CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_chain_changed), changed ? CLIENTS : 0);
+		CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_listener_gone), 0);
+		for (int i = 0; i < CLIENTS; i++)
+			if (c[i]->live)
+				scene_bye(c[i]);
+		stop();
+	}
+}
+
+/* The same for clients whose chain is not chosen yet. */
+static void test_many_chains_to_choose_from(void)
+{
+	static const struct mt_filter_chain_match plain = {
+		.dst_port = CONFIG_SAFE, .transport = MT_TRANSPORT_PLAIN};
+	struct fake_conn *c[CLIENTS];
+	int turns;
+
+	start(NULL);
+	give_chains(lab.snap, 0, plain);
+	for (int i = 0; i < CLIENTS; i++)
+		c[i] = lab_client(CONFIG_SAFE);
+	CU_ASSERT_EQUAL(lab.p->undecided.in_use, CLIENTS);
+	turns = turns_to_many(plain);
+	CU_ASSERT(turns >= CLIENTS && turns < 4 * CLIENTS);
+	CU_ASSERT_EQUAL(lab.p->undecided.in_use, CLIENTS);
+	for (int i = 0; i < CLIENTS; i++)
+		lab_close(c[i], MT_CLOSE_RESET);
+	stop();
+}
+
 static struct mt_filter_ticket suspended;
 
 static enum mt_filter_verdict suspend(
@@ -323,6 +412,8 @@ const struct mt_test rebind_tests[] = {
 	{"byte stream being joined, listener gone", test_connecting_without_listener},
 	{"queued over many publishes", test_queued},
 	{"a large one in slices", test_large_one_in_slices},
+	{"many chains", test_many_chains},
+	{"many chains to choose from", test_many_chains_to_choose_from},
 	{"suspended over many publishes", test_suspended},
 	{0},
 };
