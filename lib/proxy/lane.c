@@ -578,7 +578,7 @@ int mt_lane_assign(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a
 	if (mt_unlikely(role == MT_UP_BULK) && !mt_lane_has_share(p, ln, ex))
 		return -EAGAIN;
 	if (role == MT_UP_SERIAL) {
-		mt_oneway_look(p, ex, a);
+		mt_method_look(p, ex, a);
 		u = mt_oneway_conn(p, ln, ex);
 		if (mt_unlikely(u))
 			return join(p, u, a);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* oneway.c: calls that look like others and are never answered. Included by mt_proxy_priv.h. */
+/* oneway.c, methods.c: calls that look like others and are never answered. Included by mt_proxy_priv.h. */
 #pragma once
 
 #include "mt_proxy_types.h"
@@ -9,8 +9,25 @@ static inline bool mt_up_in_doubt(const struct mt_up *u)
 {
 	return u->role == MT_UP_SERIAL && !mt_ref_is_none(u->client);
 }
-/* What is known of the call's method, before it takes a serial connection. */
-void mt_oneway_look(struct mt_proxy *p, const struct mt_exchange *ex, struct mt_attempt *a);
+
+/* ---- methods.c ---- */
+
+/* Notes what is known of the call's method, before the call takes a serial connection. */
+void mt_method_look(struct mt_proxy *p, const struct mt_exchange *ex, struct mt_attempt *a);
+/* Hash of the method of the message that the chain begins with; 0: it names none. */
+uint64_t mt_method_of(struct mt_proxy *p, const struct mt_codec *codec, const struct mt_msg *msg,
+	const struct mt_chain *c);
+/* The same with its service (mt_service.id): mt_attempt.method_key. */
+uint64_t mt_method_key(uint64_t method, uint64_t service);
+/* What is known now of the attempt's method. */
+enum mt_method_state mt_method_known(struct mt_proxy *p, const struct mt_attempt *a);
+/* Learns that a reply came. `teaches` false: only if the method is known already. */
+void mt_method_answers(struct mt_proxy *p, uint64_t key, uint64_t service, bool teaches);
+/* Learns that the server read a call and did not answer it. */
+void mt_method_silent(struct mt_proxy *p, uint64_t key, uint64_t service);
+
+/* ---- oneway.c ---- */
+
 /* The connection of this group that the call has to share with its client's last one; NULL: any will do. */
 struct mt_up *mt_oneway_shared(
 	struct mt_proxy *p, const struct mt_lanes *ln, const struct mt_exchange *ex);

@@ -62,7 +62,7 @@ enum mt_attempt_state {
 	MT_ATTEMPT_N_STATES
 };
 
-/* Whether replies come to the calls of a method (oneway.c). */
+/* Whether replies come to the calls of a method (methods.c). */
 enum mt_method_state {
 	MT_METHOD_UNKNOWN,
 	MT_METHOD_ANSWERS,
@@ -72,10 +72,11 @@ enum mt_method_state {
 #define MT_METHODS 256
 
 struct mt_method {
-	uint64_t key;  /* service and name; 0: free */
-	uint64_t used; /* ns */
-	enum mt_method_state state;
-	uint32_t suspects; /* UNKNOWN: calls that had no reply */
+	uint64_t key;	  /* service and name; 0: free */
+	uint64_t used;	  /* ns */
+	uint32_t service; /* low half of mt_service.id */
+	enum mt_method_state state : 8;
+	uint8_t suspects; /* UNKNOWN: calls that had no reply */
 };
 
 /* One try of an exchange at one endpoint (attempt.c). */

@@ -1,149 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Calls that no reply comes to although they look like others: Apache's Thrift library for Go sends one-way methods as type
- * CALL. Which methods these are is learnt, by one observation: a server executes the calls of a serial connection one after the
+ * CALL. Which methods these are is learnt (methods.c), by one observation: a server executes the calls of a serial connection one after the
  * other, so a reply to a later one shows that the earlier ones have none. Therefore, behind a call of a method that is not known
  * to answer, its client's next call takes the same connection.
  *
  * A connection on which a call had no reply is *bound*: it stays its client's for as long as both are there, and what comes on
  * it that no call waits for goes to that client, so a wrong guess neither loses a reply nor gives it to another client.
  */
-#include "mt_mutant.h"
 #include "mt_proxy_priv.h"
 
-#include <string.h>
-
-#define WAYS 4 /* of the table of methods */
-/* Replies to later calls, or ends of connections, that make a method silent if no reply ever came to its own. */
-#define SUSPECTS 3
 /* Calls without a reply on one connection, and for how long the oldest: it is asked by a FIN whether any will come. */
 #define MANY	 64
 #define MANY_FOR MT_SEC
 
-/* ---- what is known of methods --------------------------------------------------------------------- */
-
-static uint64_t mix(uint64_t h, uint64_t w)
-{
-	h = (h ^ w) * 0x9e3779b97f4a7c15ull;
-	return h ^ h >> 32;
-}
-
-static uint64_t hash_name(const uint8_t *s, uint32_t n)
-{
-	uint64_t h = mix(n, 1), w;
-
-	for (; n >= sizeof(w); n -= (uint32_t)sizeof(w), s += sizeof(w)) {
-		memcpy(&w, s, sizeof(w));
-		h = mix(h, w);
-	}
-	for (w = 0; n; n--)
-		w = w << 8 | *s++;
-	return mix(h, w) | 1;
-}
-
-/* Of the message that `c` begins with; 0: it names none. */
-static uint64_t method_of(struct mt_proxy *p, const struct mt_codec *codec,
-	const struct mt_msg *msg, const struct mt_chain *c)
-{
-	uint32_t off = msg->field[codec->method_field].off;
-	uint32_t len = msg->field[codec->method_field].len;
-	struct mt_slice v;
-
-	if (!codec->method_key.name)
-		return 0;
-	if (mt_likely(codec->method_field && off && c->head &&
-		      (uint64_t)off + len <= mt_link(c->head)->len))
-		return hash_name(mt_link_data(c->head) + off, len);
-	return codec->metadata(msg, c, &codec->method_key, &v, p->view.scratch)
-		       ? hash_name(v.p, v.len)
-		       : 0;
-}
-
-static struct mt_method *set_of(struct mt_proxy *p, uint64_t key)
-{
-	return &p->methods[(key >> 32) % (MT_METHODS / WAYS) * WAYS];
-}
-
-static struct mt_method *find(struct mt_proxy *p, uint64_t key)
-{
-	struct mt_method *m = set_of(p, key);
-
-	for (uint32_t i = 0; i < WAYS; i++)
-		if (m[i].key == key)
-			return &m[i];
-	return NULL;
-}
-
-static enum mt_method_state state_of(struct mt_proxy *p, const struct mt_attempt *a)
-{
-	const struct mt_method *m;
-
-	if (!a->method)
-		return MT_METHOD_ANSWERS;
-	m = find(p, a->method_key);
-	return m ? m->state : MT_METHOD_UNKNOWN;
-}
-
-/* Its entry, made if need be in place of the one that was not used for longest. */
-static struct mt_method *entry(struct mt_proxy *p, uint64_t key)
-{
-	struct mt_method *m = find(p, key), *set = set_of(p, key);
-
-	if (m)
-		return m;
-	m = set;
-	for (uint32_t i = 1; i < WAYS; i++)
-		if (set[i].used < m->used)
-			m = &set[i];
-	*m = (struct mt_method){.key = key, .used = p->now};
-	return m;
-}
-
-static void learn_answers(struct mt_proxy *p, uint64_t key)
-{
-	struct mt_method *m = entry(p, key);
-
-	if (m->state == MT_METHOD_SILENT)
-		mt_count(p->counters, MT_PROXY_method_unlearnt);
-	m->state = MT_METHOD_ANSWERS;
-	m->used = p->now;
-}
-
-/* Calls of it had no reply. */
-static void learn_silent(struct mt_proxy *p, uint64_t key)
-{
-	struct mt_method *m = entry(p, key);
-
-	m->used = p->now;
-	if (m->state != MT_METHOD_UNKNOWN)
-		return;
-	if (++m->suspects < SUSPECTS)
-		return;
-	m->state = MT_METHOD_SILENT;
-	mt_count(p->counters, MT_PROXY_method_learnt);
-}
-
-static uint64_t key_of(uint64_t method, uint64_t service)
-{
-	return mix(method, service) | 1;
-}
-
-void mt_oneway_look(struct mt_proxy *p, const struct mt_exchange *ex, struct mt_attempt *a)
-{
-	struct mt_method *m;
-
-	a->knows = MT_METHOD_ANSWERS;
-	a->method = method_of(p, ex->codec, &ex->msg, &ex->req);
-	if (!a->method || ex->oneway)
-		return;
-	a->method_key = key_of(a->method, ex->service ? ex->service->id : 0);
-	m = find(p, a->method_key);
-	a->knows = m ? m->state : MT_METHOD_UNKNOWN;
-	if (mt_likely(m))
-		m->used = p->now;
-}
-
 /* ---- the connection that a client's calls share --------------------------------------------------- */
+
+static uint64_t service_of(struct mt_proxy *p, const struct mt_attempt *a)
+{
+	const struct mt_exchange *ex = mt_attempt_exchange(p, a);
+
+	return ex->service ? ex->service->id : 0;
+}
 
 /* The last call that is out on it, or waits until it is connected; NULL: none. */
 static struct mt_attempt *last_call(struct mt_proxy *p, const struct mt_up *u)
@@ -196,7 +74,7 @@ static bool shares(struct mt_proxy *p, const struct mt_up *u)
 
 	if (a && a->state == MT_ATTEMPT_SENDING)
 		return false;
-	if (a && state_of(p, a) != MT_METHOD_ANSWERS)
+	if (a && mt_method_known(p, a) != MT_METHOD_ANSWERS)
 		return true;
 	/* Nothing depends on it: not while others wait, who get a connection in its place. */
 	return u->bound && !u->lanes->fair[MT_FAIR_NARROW];
@@ -476,7 +354,7 @@ static void end_before(struct mt_proxy *p, struct mt_up *u, const struct mt_atte
 	while ((before = first_call(p, u)) != a) {
 		/* Many calls of a method are one observation. */
 		if (before->method_key != seen)
-			learn_silent(p, before->method_key);
+			mt_method_silent(p, before->method_key, service_of(p, before));
 		seen = before->method_key;
 		end_silent(p, before);
 		bind(p, u);
@@ -485,13 +363,19 @@ static void end_before(struct mt_proxy *p, struct mt_up *u, const struct mt_atte
 		mt_oneway_next(p, u);
 }
 
+/* False for an error of the protocol: the server may not have a method of that name. */
+static bool teaches(const struct mt_up *u)
+{
+	return u->msg.status != MT_STATUS_PROTO_ERROR;
+}
+
 /* Matches a reply that answers none of the calls that are out. id 0: the reply has none. */
 static enum mt_whose match_ended(struct mt_proxy *p, struct mt_up *u, uint64_t id, uint64_t method)
 {
 	const struct mt_down *d = u->bound ? mt_slab_get(&p->downs, u->client) : NULL;
 	bool left = u->busy && !u->release && !first_call(p, u);
 
-	learn_answers(p, key_of(method, u->service));
+	mt_method_answers(p, mt_method_key(method, u->service), u->service, left && teaches(u));
 	if (d && d->s && find_unanswered(p, u, id, method))
 		return MT_WHOSE_CLIENT;
 	if (!id && !left)
@@ -524,14 +408,14 @@ mt_noinline enum mt_whose mt_oneway_match(
 	end_before(p, u, a);
 	if (!id)
 		overtake_unanswered(p, u);
-	learn_answers(p, a->method_key);
+	mt_method_answers(p, a->method_key, service_of(p, a), teaches(u));
 	*ex = mt_attempt_exchange(p, a);
 	return MT_WHOSE_CALL;
 }
 
 uint64_t mt_oneway_method(struct mt_proxy *p, const struct mt_up *u)
 {
-	return method_of(p, u->lanes->codec, &u->msg, &u->s->rx);
+	return mt_method_of(p, u->lanes->codec, &u->msg, &u->s->rx);
 }
 
 void mt_oneway_pass(struct mt_proxy *p, struct mt_up *u)
@@ -573,7 +457,7 @@ bool mt_oneway_keep(struct mt_proxy *p, struct mt_up *u)
 
 void mt_oneway_left(struct mt_proxy *p, struct mt_up *u, const struct mt_attempt *a)
 {
-	if (!u->left && state_of(p, a) != MT_METHOD_ANSWERS)
+	if (!u->left && mt_method_known(p, a) != MT_METHOD_ANSWERS)
 		u->left = a->method_key;
 	mt_oneway_ask(p, u);
 	/* If it had been asked before, nobody may wait for its end any longer. */
@@ -594,7 +478,7 @@ void mt_oneway_client_ended(struct mt_proxy *p, struct mt_down *d)
 			continue;
 		last = last_call(p, u);
 		if (last && last->state == MT_ATTEMPT_SENT &&
-			state_of(p, last) != MT_METHOD_ANSWERS)
+			mt_method_known(p, last) != MT_METHOD_ANSWERS)
 			mt_oneway_ask(p, u);
 	}
 }
@@ -614,7 +498,7 @@ bool mt_oneway_expired(struct mt_proxy *p, struct mt_exchange *ex)
 	struct mt_ref down = ex->down;
 
 	if (!u || a->state != MT_ATTEMPT_SENT || !mt_up_in_doubt(u) ||
-		state_of(p, a) != MT_METHOD_SILENT)
+		mt_method_known(p, a) != MT_METHOD_SILENT)
 		return false;
 	end_silent(p, a);
 	mt_oneway_ask(p, u);
@@ -626,7 +510,7 @@ bool mt_oneway_lost(struct mt_proxy *p, struct mt_attempt *a)
 {
 	struct mt_ref down = mt_attempt_exchange(p, a)->down;
 
-	if (state_of(p, a) != MT_METHOD_SILENT)
+	if (mt_method_known(p, a) != MT_METHOD_SILENT)
 		return false;
 	end_silent(p, a);
 	mt_reply_settle(p, down);
@@ -642,15 +526,15 @@ void mt_oneway_confirm(struct mt_proxy *p, struct mt_up *u)
 
 	mt_silence_heard(u->lanes);
 	if (seen)
-		learn_silent(p, seen);
+		mt_method_silent(p, seen, u->service);
 	u->left = 0;
 	mt_stream_end(u->s, &e);
 	for (a = first_call(p, u); a; a = next) {
 		next = next_call(u, a);
-		if (a->last > e.pos.acked || state_of(p, a) == MT_METHOD_ANSWERS)
+		if (a->last > e.pos.acked || mt_method_known(p, a) == MT_METHOD_ANSWERS)
 			continue;
 		if (a->method_key != seen)
-			learn_silent(p, a->method_key);
+			mt_method_silent(p, a->method_key, service_of(p, a));
 		seen = a->method_key;
 		end_silent(p, a);
 	}
@@ -662,7 +546,7 @@ uint64_t mt_oneway_due(struct mt_proxy *p, const struct mt_up *u)
 	const struct mt_attempt *a = mt_slab_get(&p->attempts, u->attempt);
 
 	if (mt_likely(u->n_behind < MANY) || u->s->tx_shut || !a ||
-		state_of(p, a) == MT_METHOD_ANSWERS)
+		mt_method_known(p, a) == MT_METHOD_ANSWERS)
 		return MT_NEVER;
 	return mt_attempt_exchange(p, a)->sent + MANY_FOR;
 }

@@ -456,6 +456,78 @@ static void test_reset(void)
 	scene_stop();
 }
 
+/* A client calls a thousand methods, by a server connection of its own; `status`: of the replies. */
+static void flood(uint8_t status)
+{
+	struct fake_conn *c = lab_client(CONFIG_NAMED), *s = NULL;
+
+	for (uint64_t i = 0; i < 1000; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "x%03u", (unsigned int)i);
+		call(c, name, i);
+		if (!s) {
+			s = lab_server(lab_n_servers() - 1);
+			CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+			if (!s->connected)
+				lab_connect(s);
+		}
+		CU_ASSERT_STRING_EQUAL(scene_next_sent(s).method, name);
+		toy_make(scene_buf, 'P', i, name, 40);
+		scene_buf[2] = status;
+		CU_ASSERT_TRUE_FATAL(lab_feed(s, scene_buf, 40));
+		CU_ASSERT_EQUAL(scene_next_sent(c).status, status);
+	}
+	lab_close(c, MT_CLOSE_RESET);
+}
+
+/* Calls of `note` are known to be one-way: they end when they are sent. */
+static void note_is_silent(struct fake_conn *c, struct fake_conn *s)
+{
+	call(c, "note", 1);
+	expect(s, "note", 1);
+	CU_ASSERT_EQUAL(lab.p->exchanges.in_use, 0);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_method_learnt), 1);
+}
+
+/* Names that the server does not know, or of another service, displace none that others use. */
+static void test_many_names(void)
+{
+	struct fake_conn *c, *s;
+	struct mt_service *service;
+	uint64_t id;
+
+	scene_start(1);
+	c = lab_client(CONFIG_NAMED);
+	for (int i = 0; i < 3; i++)
+		s = pair(c, 0);
+	flood(1);
+	note_is_silent(c, s);
+	service = lab.snap->listeners[3].protos->services[0];
+	id = service->id;
+	service->id = 77;
+	flood(0);
+	service->id = id;
+	note_is_silent(c, s);
+	scene_bye(c);
+	lab_advance(30 * MT_SEC);
+	scene_stop();
+}
+
+/* Many methods of one service use all places, and the newest stay. */
+static void test_many_methods(void)
+{
+	uint32_t n = 0;
+
+	scene_start(1);
+	flood(0);
+	for (uint32_t i = 0; i < MT_METHODS; i++)
+		n += lab.p->methods[i].state == MT_METHOD_ANSWERS;
+	CU_ASSERT_EQUAL(n, MT_METHODS);
+	lab_advance(30 * MT_SEC);
+	scene_stop();
+}
+
 const struct mt_test oneway_tests[] = {{"behind a one-way call", test_behind_one_way},
 	{"many pairs", test_many_pairs}, {"learnt and unlearnt", test_learnt_and_unlearnt},
 	{"slow method", test_slow_method}, {"same method", test_same_method},
@@ -464,4 +536,5 @@ const struct mt_test oneway_tests[] = {{"behind a one-way call", test_behind_one
 	{"nothing else", test_nothing_else}, {"expires", test_expires},
 	{"a quarter of the pool", test_quarter}, {"others wait", test_others_wait},
 	{"same endpoint", test_same_endpoint}, {"behind the last one", test_behind_the_last},
-	{"reset", test_reset}, {0}};
+	{"reset", test_reset}, {"many names", test_many_names}, {"many methods", test_many_methods},
+	{0}};

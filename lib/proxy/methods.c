@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What is known of the methods of serial protocols: whether replies come to their calls. oneway.c
+ * finds the evidence. Each worker has places for MT_METHODS methods, in sets of four. Clients choose
+ * the names, so what others have taught must stay:
+ * 1. A reply that is an error of the protocol teaches nothing new, because servers answer calls of
+ *    methods that they do not have by one. So there are as many names as servers have methods,
+ *    unless a server takes any name.
+ * 2. In a full set the service with most places gives one up: the methods of a service displace
+ *    those of another one only while it has more. Methods without enough evidence go first, then
+ *    the one that was not used for longest.
+ * 3. Hashes of names begin with the worker's secret, so nobody can choose whose set or key a name
+ *    gets.
+ */
+#include "mt_proxy_priv.h"
+
+#include <string.h>
+
+#define WAYS 4
+/* Replies to later calls, or ends of connections, that make a method silent if no reply ever came to its own. */
+#define SUSPECTS 3
+
+static uint64_t mix(uint64_t h, uint64_t w)
+{
+	h = (h ^ w) * 0x9e3779b97f4a7c15ull;
+	return h ^ h >> 32;
+}
+
+static uint64_t hash_name(const struct mt_proxy *p, const uint8_t *s, uint32_t n)
+{
+	uint64_t h = mix(n, p->fair_salt), w;
+
+	for (; n >= sizeof(w); n -= (uint32_t)sizeof(w), s += sizeof(w)) {
+		memcpy(&w, s, sizeof(w));
+		h = mix(h, w);
+	}
+	for (w = 0; n; n--)
+		w = w << 8 | *s++;
+	return mix(h, w) | 1;
+}
+
+uint64_t mt_method_of(struct mt_proxy *p, const struct mt_codec *codec, const struct mt_msg *msg,
+	const struct mt_chain *c)
+{
+	uint32_t off = msg->field[codec->method_field].off;
+	uint32_t len = msg->field[codec->method_field].len;
+	struct mt_slice v;
+
+	if (!codec->method_key.name)
+		return 0;
+	if (mt_likely(codec->method_field && off && c->head &&
+		      (uint64_t)off + len <= mt_link(c->head)->len))
+		return hash_name(p, mt_link_data(c->head) + off, len);
+	return codec->metadata(msg, c, &codec->method_key, &v, p->view.scratch)
+		       ? hash_name(p, v.p, v.len)
+		       : 0;
+}
+
+uint64_t mt_method_key(uint64_t method, uint64_t service)
+{
+	return mix(method, service) | 1;
+}
+
+static struct mt_method *set_of(struct mt_proxy *p, uint64_t key)
+{
+	return &p->methods[(key >> 32) % (MT_METHODS / WAYS) * WAYS];
+}
+
+static struct mt_method *find(struct mt_proxy *p, uint64_t key)
+{
+	struct mt_method *m = set_of(p, key);
+
+	for (uint32_t i = 0; i < WAYS; i++)
+		if (m[i].key == key)
+			return &m[i];
+	return NULL;
+}
+
+static uint32_t ways_of(const struct mt_method *set, uint32_t service)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < WAYS; i++)
+		n += set[i].service == service;
+	return n;
+}
+
+/* True if `a` goes before `b`, of services with as many places. */
+static bool gives_way(const struct mt_method *a, const struct mt_method *b)
+{
+	bool unknown = a->state == MT_METHOD_UNKNOWN;
+
+	if (unknown != (b->state == MT_METHOD_UNKNOWN))
+		return unknown;
+	return a->used < b->used;
+}
+
+/* The place of the set that a method of this service gets. */
+static struct mt_method *make_room(struct mt_method *set, uint32_t service)
+{
+	struct mt_method *found = NULL;
+	uint32_t most = 0;
+
+	for (uint32_t i = 0; i < WAYS; i++) {
+		uint32_t n = ways_of(set, set[i].service) + (set[i].service == service);
+
+		if (!set[i].key)
+			return &set[i];
+		if (n < most || (n == most && !gives_way(&set[i], found)))
+			continue;
+		found = &set[i];
+		most = n;
+	}
+	return found;
+}
+
+static struct mt_method *add(struct mt_proxy *p, uint64_t key, uint64_t service)
+{
+	struct mt_method *m = make_room(set_of(p, key), (uint32_t)service);
+
+	*m = (struct mt_method){.key = key, .used = p->now, .service = (uint32_t)service};
+	return m;
+}
+
+enum mt_method_state mt_method_known(struct mt_proxy *p, const struct mt_attempt *a)
+{
+	const struct mt_method *m;
+
+	if (!a->method)
+		return MT_METHOD_ANSWERS;
+	m = find(p, a->method_key);
+	return m ? m->state : MT_METHOD_UNKNOWN;
+}
+
+void mt_method_answers(struct mt_proxy *p, uint64_t key, uint64_t service, bool teaches)
+{
+	struct mt_method *m = find(p, key);
+
+	if (!m && !teaches)
+		return;
+	if (!m)
+		m = add(p, key, service);
+	if (m->state == MT_METHOD_SILENT)
+		mt_count(p->counters, MT_PROXY_method_unlearnt);
+	m->state = MT_METHOD_ANSWERS;
+	m->used = p->now;
+}
+
+void mt_method_silent(struct mt_proxy *p, uint64_t key, uint64_t service)
+{
+	struct mt_method *m = find(p, key);
+
+	if (!m)
+		m = add(p, key, service);
+	m->used = p->now;
+	if (m->state != MT_METHOD_UNKNOWN)
+		return;
+	if (++m->suspects < SUSPECTS)
+		return;
+	m->state = MT_METHOD_SILENT;
+	mt_count(p->counters, MT_PROXY_method_learnt);
+}
+
+void mt_method_look(struct mt_proxy *p, const struct mt_exchange *ex, struct mt_attempt *a)
+{
+	struct mt_method *m;
+
+	a->knows = MT_METHOD_ANSWERS;
+	a->method = mt_method_of(p, ex->codec, &ex->msg, &ex->req);
+	if (!a->method || ex->oneway)
+		return;
+	a->method_key = mt_method_key(a->method, ex->service ? ex->service->id : 0);
+	m = find(p, a->method_key);
+	a->knows = m ? m->state : MT_METHOD_UNKNOWN;
+	if (mt_likely(m))
+		m->used = p->now;
+}
