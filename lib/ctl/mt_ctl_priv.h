@@ -324,6 +324,8 @@ bool mt_ctl_service_hist(
 bool mt_ctl_ep_stats(const struct mt_ctl *c, uint32_t index, uint64_t id, struct mt_ep_stats *sum);
 void mt_ctl_ep_latency(
 	const struct mt_ctl *c, const struct mt_ep_state *ep, uint64_t sum[MT_EP_LATENCY_BUCKETS]);
+void mt_ctl_ep_answers(
+	const struct mt_ctl *c, const struct mt_ep_state *ep, struct mt_ep_answers *sum);
 
 /* ---- trace.c ------------------------------------------------------------------------------- */
 

@@ -16,6 +16,28 @@ void mt_account_connection(
 	p->ep_stats[ep_index].connect_failed += connecting;
 }
 
+static struct mt_ep_hist *hist_of(struct mt_proxy *p, uint32_t ep_index, uint64_t ep_id)
+{
+	struct mt_ep_hist *h = &p->ep_hists[ep_index];
+
+	if (mt_unlikely(h->ep_id != ep_id)) {
+		memset(h, 0, sizeof(*h));
+		h->ep_id = ep_id;
+	}
+	return h;
+}
+
+void mt_account_unsent(struct mt_proxy *p, const struct mt_lanes *ln, uint32_t calls)
+{
+	hist_of(p, ln->ep_index, ln->ep_id)->answers.errors += calls;
+}
+
+void mt_account_failed(struct mt_proxy *p, const struct mt_attempt *a)
+{
+	p->ep_stats[a->ep_index].failures++;
+	hist_of(p, a->ep_index, a->ep_id)->answers.errors++;
+}
+
 void mt_account_request(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	struct mt_service_stats *st = mt_stats_service(p, ex->service);
@@ -39,16 +61,17 @@ static void halve(struct mt_ep_hist *h)
 		h->latency[i] /= 2;
 }
 
-static void account_endpoint(struct mt_proxy *p, const struct mt_attempt *a)
+static void account_endpoint(
+	struct mt_proxy *p, const struct mt_attempt *a, const struct mt_msg *reply)
 {
-	struct mt_ep_hist *h = &p->ep_hists[a->ep_index];
+	struct mt_ep_hist *h = hist_of(p, a->ep_index, a->ep_id);
 	uint32_t b = mt_hist_bucket((p->now - a->picked) / MT_USEC, MT_EP_LATENCY_BITS);
 	uint16_t *n = &h->latency[MT_MIN(b, MT_EP_LATENCY_BUCKETS - 1u)];
 
-	if (mt_unlikely(h->ep_id != a->ep_id)) {
-		memset(h, 0, sizeof(*h));
-		h->ep_id = a->ep_id;
-	}
+	if (mt_likely(reply->status == MT_STATUS_OK))
+		h->answers.ok++;
+	else
+		h->answers.errors++;
 	if (mt_unlikely(*n == UINT16_MAX))
 		halve(h);
 	++*n;
@@ -61,7 +84,7 @@ void mt_account_reply(struct mt_proxy *p, const struct mt_exchange *ex, const st
 	struct mt_service_hist *h;
 	struct mt_service_stats *st;
 
-	account_endpoint(p, a);
+	account_endpoint(p, a, reply);
 	if (mt_unlikely(!ex->service)) {
 		/* Its numbers have gone with it. */
 		mt_count(p->counters,

@@ -156,7 +156,7 @@ void mt_exchange_expired(struct mt_proxy *p, struct mt_exchange *ex)
 	if (ex->service)
 		mt_stats_service(p, ex->service)->timeouts++;
 	if (a) {
-		p->ep_stats[a->ep_index].failures++;
+		mt_account_failed(p, a);
 		mt_admit_answered(p, a);
 		mt_silence_timed_out(p, ex);
 	}

@@ -234,14 +234,22 @@ struct mt_ep_stats {
 };
 const struct mt_ep_stats *mt_proxy_ep_stats(const struct mt_proxy *p, uint32_t index);
 
+/* How calls given to an endpoint ended. Neither: one-way calls, and those whose client left. */
+struct mt_ep_answers {
+	uint64_t ok; /* replies without an error */
+	uint64_t
+		errors; /* error replies; calls lost, timed out, or whose connection did not open */
+};
+
 /*
- * How fast an endpoint answered of late: microseconds up to 33 s, within 13 %. There may be hundreds of thousands
- * of endpoints, so the counters are small; when one of them is full all are halved, by which older calls count less.
+ * How an endpoint answered. `latency` is of late: microseconds up to 33 s, within 13 %. There may be hundreds of thousands
+ * of endpoints, so its counters are small; when one of them is full all are halved, by which older calls count less.
  */
 #define MT_EP_LATENCY_BITS    2
 #define MT_EP_LATENCY_BUCKETS MT_HIST_BUCKETS(MT_EP_LATENCY_BITS, 25)
 struct mt_ep_hist {
 	uint64_t ep_id; /* whose (mt_ep_state.id): the place may serve another one later */
+	struct mt_ep_answers answers;
 	uint16_t latency[MT_EP_LATENCY_BUCKETS];
 };
 const struct mt_ep_hist *mt_proxy_ep_hist(const struct mt_proxy *p, uint32_t index);

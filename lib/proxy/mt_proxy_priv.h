@@ -68,6 +68,10 @@ static inline struct mt_ep_stats *mt_stats_endpoint(struct mt_proxy *p, const st
  */
 void mt_account_connection(
 	struct mt_proxy *p, uint32_t ep_index, bool connecting, enum mt_close_reason reason);
+/* Counts calls whose connection to the endpoint did not open; they may be sent elsewhere. */
+void mt_account_unsent(struct mt_proxy *p, const struct mt_lanes *ln, uint32_t calls);
+/* Counts a call that was lost with its connection, or not answered in time. */
+void mt_account_failed(struct mt_proxy *p, const struct mt_attempt *a);
 void mt_account_request(struct mt_proxy *p, struct mt_exchange *ex);
 void mt_account_route(struct mt_proxy *p, const struct mt_exchange *ex);
 /* Something was refused because of it; NULL: nobody has found a place for it. */

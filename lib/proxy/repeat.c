@@ -172,7 +172,7 @@ static bool fail(
 {
 	if (a->state != MT_ATTEMPT_UNACKED && mt_oneway_lost(p, a))
 		return false;
-	p->ep_stats[a->ep_index].failures++;
+	mt_account_failed(p, a);
 	mt_reply_local(p, mt_attempt_exchange(p, a), what, text);
 	return true;
 }

@@ -58,7 +58,7 @@ void mt_unacked_expired(struct mt_proxy *p, struct mt_exchange *ex)
 {
 	if (ex->service)
 		mt_stats_service(p, ex->service)->timeouts++;
-	p->ep_stats[mt_exchange_attempt(p, ex)->ep_index].failures++;
+	mt_account_failed(p, mt_exchange_attempt(p, ex));
 	mt_reply_local(p, ex, MT_REPLY_TIMEOUT, "not acknowledged in time");
 }
 

@@ -296,6 +296,8 @@ static void on_closed(struct mt_stream *s, enum mt_close_reason reason)
 	if (reason == MT_CLOSE_RESET && mt_up_nothing_awaited(u))
 		mt_idle_ended(p, u);
 	blame = mt_up_blame(p, u);
+	if (connecting && reason != MT_CLOSE_OK && !mt_close_is_ours(reason))
+		mt_account_unsent(p, u->lanes, u->n_waiting);
 	lost = mt_up_end_calls(p, u, s, MT_UP_END_GONE, MT_REPLY_CONN_LOST,
 		mt_close_reason_str(reason), MT_ABORT_CANCELLED);
 	if (!lost.counted)

@@ -65,6 +65,24 @@ def objects(daemon):
     check("240.240.0.10_20880" in names, f"listeners: {names}")
 
 
+def numbers_of(daemon, cluster):
+    rows = get(daemon, "/clusters?format=json")["cluster_statuses"]
+    host = next(row for row in rows if row["name"] == cluster)["host_statuses"][0]
+    return {s["name"]: int(s.get("value", 0)) for s in host["stats"]}
+
+
+def numbers_add_up(lab, daemon):
+    """As Envoy counts them: calls to a server that answers are successes, calls to an address where nothing listens are errors."""
+    good = next(row["name"] for row in get(daemon, "/clusters?format=json")["cluster_statuses"] if row["name"].startswith("outbound|20880|v1|"))
+    found = numbers_of(daemon, good)
+    check(found["rq_total"] > 0 and (found["rq_success"], found["rq_error"], found["rq_active"]) == (found["rq_total"], 0, 0), f"all were answered: {found}")
+    lab.dubbo_client("240.240.3.2:20880", count=20, outstanding=1).result()
+    found = numbers_of(daemon, "outbound|20880||dead.example")
+    check(found["cx_connect_fail"] > 0 and found["rq_error"] > 0 and found["rq_success"] == 0, f"none was answered: {found}")
+    text = get(daemon, "/stats?filter=dead.example.upstream_rq_error")
+    equal(text.split(": ")[1].strip(), str(found["rq_error"]), "the cluster's number")
+
+
 def dump(daemon):
     configs = get(daemon, "/config_dump")["configs"]
     equal([c["@type"].rsplit(".", 1)[1] for c in configs],
@@ -221,10 +239,12 @@ def body():
         daemon.node.write_text(daemon.node.read_text().replace("http: 127.0.0.1:15000", "http: 0.0.0.0:15000, envoy: any"))
         odd = service("odd.example", "240.240.3.1", 20880, "tcp-metaprotocol-dubbo", [("198.51.100.11", 20880, {})])
         pathlib.Path(os.fsdecode(os.fsencode(daemon.directory / "services") + b"/odd\xff.yaml")).write_text(odd)
+        daemon.write("dead.yaml", service("dead.example", "240.240.3.2", 20880, "tcp-metaprotocol-dubbo", [(lab.server(1), 1, {})]))
         daemon.start()
         lab.dubbo_client("240.240.0.10:20880", count=200, outstanding=4).result()
         stats(daemon)
         objects(daemon)
+        numbers_add_up(lab, daemon)
         dump(daemon)
         masks(daemon)
         server(daemon)

@@ -10,6 +10,7 @@
 struct host {
 	char addr[MT_ADDR_STRLEN];
 	struct mt_ep_stats st;
+	struct mt_ep_answers answers;
 	bool ejected, leaving, draining;
 	uint32_t priority;
 };
@@ -21,6 +22,7 @@ static void look_at(struct mt_envoy *e, const struct mt_cluster *cl, uint32_t i,
 	memset(h, 0, sizeof(*h));
 	mt_endpoint_name(ep, h->addr);
 	(void)mt_ctl_ep_stats(e->c, ep->state->index, ep->state->id, &h->st);
+	mt_ctl_ep_answers(e->c, ep->state, &h->answers);
 	h->ejected = mt_ep_ejected(ep->state, e->c->now);
 	h->leaving = mt_ep_is_leaving(ep->state, e->c->now);
 	h->draining = __atomic_load_n(&ep->state->draining, __ATOMIC_RELAXED);
@@ -39,11 +41,9 @@ struct stat_row {
 
 static void stats_of(const struct host *h, struct stat_row rows[HOST_STATS])
 {
-	uint64_t ok = h->st.requests - MT_MIN(h->st.requests, h->st.failures + h->st.outstanding);
-	uint64_t wrong = h->st.failures - MT_MIN(h->st.failures, h->st.connect_failed);
 	const struct stat_row all[HOST_STATS] = {{"cx_connect_fail", false, h->st.connect_failed},
-		{"cx_total", false, h->st.conns_opened}, {"rq_error", false, wrong},
-		{"rq_success", false, ok}, {"rq_timeout", false, 0},
+		{"cx_total", false, h->st.conns_opened}, {"rq_error", false, h->answers.errors},
+		{"rq_success", false, h->answers.ok}, {"rq_timeout", false, 0},
 		{"rq_total", false, h->st.requests}, {"cx_active", true, h->st.conns_active},
 		{"rq_active", true, h->st.outstanding}};
 

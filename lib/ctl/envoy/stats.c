@@ -83,6 +83,8 @@ static bool part_discovery(struct mt_envoy *e, struct mt_text_buf *out)
 static void cluster_stats(struct mt_envoy *e, struct mt_text_buf *out, const struct mt_cluster *cl)
 {
 	struct mt_ep_stats sum = {0}, st;
+	struct mt_ep_answers answers;
+	uint64_t errors = 0;
 	uint32_t healthy = 0;
 
 	for (uint32_t i = 0; i < cl->n_eps; i++) {
@@ -90,7 +92,8 @@ static void cluster_stats(struct mt_envoy *e, struct mt_text_buf *out, const str
 		if (!mt_ctl_ep_stats(e->c, cl->eps[i].state->index, cl->eps[i].state->id, &st))
 			continue;
 		sum.requests += st.requests;
-		sum.failures += st.failures;
+		mt_ctl_ep_answers(e->c, cl->eps[i].state, &answers);
+		errors += answers.errors;
 		sum.connect_failed += st.connect_failed;
 		sum.conns_opened += st.conns_opened;
 		sum.conns_active += st.conns_active;
@@ -103,8 +106,7 @@ static void cluster_stats(struct mt_envoy *e, struct mt_text_buf *out, const str
 	stat(e, out, sum.requests, "cluster.%s.upstream_rq_total", cl->name);
 	stat(e, out, sum.outstanding, "cluster.%s.upstream_rq_active", cl->name);
 	stat(e, out, sum.connect_failed, "cluster.%s.upstream_cx_connect_fail", cl->name);
-	stat(e, out, sum.failures - MT_MIN(sum.failures, sum.connect_failed),
-		"cluster.%s.upstream_rq_error", cl->name);
+	stat(e, out, errors, "cluster.%s.upstream_rq_error", cl->name);
 }
 
 /* A slice also ends after so many clusters that nobody wants to see: time is the control thread's. */

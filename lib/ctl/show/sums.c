@@ -92,6 +92,21 @@ void mt_ctl_ep_latency(
 	}
 }
 
+void mt_ctl_ep_answers(
+	const struct mt_ctl *c, const struct mt_ep_state *ep, struct mt_ep_answers *sum)
+{
+	*sum = (struct mt_ep_answers){0};
+	for (uint16_t w = 0; w < c->env.n_workers; w++) {
+		const struct mt_ep_hist *h =
+			mt_proxy_ep_hist(mt_worker_proxy(c->env.workers[w]), ep->index);
+
+		if (!h || __atomic_load_n(&h->ep_id, __ATOMIC_RELAXED) != ep->id)
+			continue;
+		sum->ok += mt_count_read(&h->answers.ok);
+		sum->errors += mt_count_read(&h->answers.errors);
+	}
+}
+
 _Static_assert(sizeof(struct mt_service_stats) % sizeof(uint64_t) == 0, "counters only");
 _Static_assert(sizeof(struct mt_service_hist) % sizeof(uint64_t) == 0, "counters only");
 _Static_assert(sizeof(struct mt_service_stats) <= sizeof(struct mt_service_hist), "room for both");

@@ -418,7 +418,57 @@ static void test_endpoint_failures_of_bytes(void)
 	scene_stop();
 }
 
+static void ended(uint64_t ok, uint64_t errors)
+{
+	const struct mt_ep_answers *n = &mt_proxy_ep_hist(lab.p, 0)->answers;
+
+	CU_ASSERT_EQUAL(n->ok, ok);
+	CU_ASSERT_EQUAL(n->errors, errors);
+}
+
+/* How calls ended at an endpoint: connections that cost no call are neither a success nor an error. */
+static void test_endpoint_answers(void)
+{
+	struct fake_conn *c, *s;
+
+	scene_start(1);
+	c = lab_client(CONFIG_SAFE);
+	scene_send_request(c, 'Q', 1, 64);
+	scene_send_request(c, 'Q', 2, 64);
+	lab_close(lab_server(0), MT_CLOSE_REFUSED);
+	ended(0, 2);
+	scene_send_request(c, 'Q', 3, 64);
+	lab_close(lab_server(0), MT_CLOSE_NO_SOURCE_PORT);
+	ended(0, 2);
+	scene_send_request(c, 'Q', 4, 64);
+	s = scene_connected_server(0);
+	scene_answer(s, scene_next_sent(s).id, 4, 40);
+	ended(1, 2);
+	lab_close(s, MT_CLOSE_RESET);
+	ended(1, 2);
+	scene_send_request(c, 'Q', 5, 64);
+	s = scene_connected_server(0);
+	toy_make(scene_buf, 'P', scene_next_sent(s).id, "done", 40);
+	scene_buf[2] = 1;
+	lab_feed(s, scene_buf, 40);
+	ended(1, 3);
+	/* Not answered in time; then its reply comes late. */
+	scene_send_request(c, 'Q', 6, 64);
+	s = lab_server(0);
+	toy_make(scene_buf, 'P', scene_next_sent(s).id, "done", 40);
+	lab_advance(1100 * MT_MSEC);
+	ended(1, 4);
+	lab_feed(s, scene_buf, 40);
+	ended(1, 4);
+	/* Its client leaves. */
+	scene_send_request(c, 'Q', 8, 64);
+	lab_close(c, MT_CLOSE_RESET);
+	ended(1, 4);
+	scene_stop();
+}
+
 const struct mt_test ends_tests[] = {
+	{"answers of an endpoint", test_endpoint_answers},
 	{"failures of an endpoint", test_endpoint_failures},
 	{"failures of an endpoint of byte streams", test_endpoint_failures_of_bytes},
 	{"a client's end frees what its own call waits for", test_end_feeds_same_client},
