@@ -4,23 +4,68 @@
 #include "scene.h"
 
 #include <openssl/crypto.h>
+#include <string.h>
 
 static __thread uint64_t allocated; /* other threads do handshakes */
+
+#define WATCHED 1024
+
+static __thread struct {
+	void *p;
+	size_t n;
+} watched[WATCHED];
+static __thread uint32_t n_watched;
+static __thread bool watching;
+
+static void *watch(void *p, size_t n)
+{
+	if (!watching || !p)
+		return p;
+	MT_ASSERT(n_watched < WATCHED);
+	watched[n_watched].p = p;
+	watched[n_watched++].n = n;
+	return p;
+}
+
+static void forget(const void *p)
+{
+	for (uint32_t i = 0; i < n_watched; i++)
+		if (watched[i].p == p) {
+			watched[i] = watched[--n_watched];
+			return;
+		}
+}
+
+void allocate_watch(bool on)
+{
+	watching = on;
+	n_watched = 0;
+}
+
+bool allocate_holds(const uint8_t *bytes, size_t n)
+{
+	for (uint32_t i = 0; i < n_watched; i++)
+		if (memmem(watched[i].p, watched[i].n, bytes, n))
+			return true;
+	return false;
+}
 
 static void *count_malloc(size_t n, const char *file, int line)
 {
 	allocated++;
-	return malloc(n);
+	return watch(malloc(n), n);
 }
 
 static void *count_realloc(void *p, size_t n, const char *file, int line)
 {
 	allocated++;
-	return realloc(p, n);
+	forget(p);
+	return watch(realloc(p, n), n);
 }
 
 static void count_free(void *p, const char *file, int line)
 {
+	forget(p);
 	free(p);
 }
 
