@@ -70,16 +70,19 @@ bool mt_conf_share_names(const char *share, const char *cluster)
 	return strcmp(share, cluster) == 0 || is_subset(cluster, share);
 }
 
-/* One that is not named gets nothing: what was said is the whole split. */
+/* One that is not named gets nothing, because the shares are the whole split. */
+uint32_t mt_conf_share_of(const struct mt_override *o, const char *cluster)
+{
+	for (uint32_t i = 0; i < o->n_shares; i++)
+		if (mt_conf_share_names(o->shares[i].cluster, cluster))
+			return o->shares[i].weight;
+	return 0;
+}
+
 uint32_t mt_b_overridden_share(
 	const struct mt_build *b, const struct mt_override *o, uint32_t cluster, uint32_t weight)
 {
-	if (cluster == MT_NO_CLUSTER)
-		return weight;
-	for (uint32_t i = 0; i < o->n_shares; i++)
-		if (mt_conf_share_names(o->shares[i].cluster, b->clusters_v[cluster].name))
-			return o->shares[i].weight;
-	return 0;
+	return cluster == MT_NO_CLUSTER ? weight : mt_conf_share_of(o, b->clusters_v[cluster].name);
 }
 
 /* ---- the set ------------------------------------------------------------------------------------- */

@@ -202,14 +202,6 @@ static bool splits(const struct mt_conf *c, const struct mt_override *o, struct 
 	return true;
 }
 
-static uint32_t share_of(const struct mt_override *o, const char *cluster)
-{
-	for (uint32_t i = 0; i < o->n_shares; i++)
-		if (mt_conf_share_names(o->shares[i].cluster, cluster))
-			return o->shares[i].weight;
-	return 0;
-}
-
 static void note_split(const struct mt_conf *c, const struct mt_override *o, char *buf, size_t size)
 {
 	const struct mt_snapshot *s = c->current;
@@ -221,10 +213,10 @@ static void note_split(const struct mt_conf *c, const struct mt_override *o, cha
 		return;
 	for (uint32_t i = 0; i < d.n + d.n_idle; i++) {
 		before += i < d.n ? d.v[i].weight : 0;
-		after += share_of(o, dest_name(s, &d, i));
+		after += mt_conf_share_of(o, dest_name(s, &d, i));
 	}
 	for (uint32_t i = 0; i < d.n + d.n_idle; i++)
-		if (share_of(o, dest_name(s, &d, i)) * before !=
+		if (mt_conf_share_of(o, dest_name(s, &d, i)) * before !=
 			(i < d.n ? d.v[i].weight : 0) * after)
 			return;
 	snprintf(buf, size, "this changes nothing: the route's calls are shared so already");
