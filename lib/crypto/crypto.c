@@ -16,3 +16,13 @@ EVP_PKEY *mt_crypto_new_key(void)
 	EVP_PKEY_CTX_free(x);
 	return key;
 }
+
+bool mt_crypto_share_a_name(const STACK_OF(X509) * all)
+{
+	for (int i = 1; i < (int)sk_X509_num(all); i++)
+		for (int k = 0; k < i; k++)
+			if (X509_NAME_cmp(X509_get_subject_name(sk_X509_value(all, i)),
+				    X509_get_subject_name(sk_X509_value(all, k))) == 0)
+				return true;
+	return false;
+}

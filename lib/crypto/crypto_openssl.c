@@ -121,16 +121,6 @@ void mt_crypto_issuers_by_signature(X509_STORE *store)
 	X509_STORE_set_check_issued(store, has_issued);
 }
 
-static bool has_twins(STACK_OF(X509) * all)
-{
-	for (int i = 1; i < sk_X509_num(all); i++)
-		for (int k = 0; k < i; k++)
-			if (X509_NAME_cmp(X509_get_subject_name(sk_X509_value(all, i)),
-				    X509_get_subject_name(sk_X509_value(all, k))) == 0)
-				return true;
-	return false;
-}
-
 /* True if, by names, the store or another certificate of the list may have issued `cert`. */
 static bool leads_on(X509_STORE_CTX *x, STACK_OF(X509) * all, X509 *cert)
 {
@@ -169,7 +159,7 @@ int mt_crypto_verify(X509_STORE_CTX *x)
 	STACK_OF(X509) *all = X509_STORE_CTX_get0_untrusted(x), *left = NULL;
 	int rc;
 
-	if (all && sk_X509_num(all) <= SHOWN_MAX && has_twins(all)) {
+	if (all && sk_X509_num(all) <= SHOWN_MAX && mt_crypto_share_a_name(all)) {
 		ERR_set_mark();
 		left = without_dead_ends(x, all);
 		ERR_pop_to_mark();

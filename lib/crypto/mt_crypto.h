@@ -48,6 +48,9 @@ bool mt_crypto_same_key(const EVP_PKEY *a, const EVP_PKEY *b);
 /* True if `x` is its own issuer by names and key identifiers, and with `verify` by signature. */
 bool mt_crypto_self_signed(X509 *x, bool verify);
 
+/* True if two of the certificates have one subject. */
+bool mt_crypto_share_a_name(const STACK_OF(X509) * all);
+
 /*
  * Both libraries build chains by names: they take the first certificate of a name and do not
  * backtrack (RFC 4158 §2.4). With OpenSSL the next two functions choose among certificates that

@@ -130,16 +130,6 @@ static int read_crl(struct mt_credential *c, const struct mt_credential_texts *t
 	return 0;
 }
 
-static bool share_a_name(STACK_OF(X509_NAME) * names)
-{
-	for (int i = 1; i < (int)sk_X509_NAME_num(names); i++)
-		for (int k = 0; k < i; k++)
-			if (X509_NAME_cmp(sk_X509_NAME_value(names, i),
-				    sk_X509_NAME_value(names, k)) == 0)
-				return true;
-	return false;
-}
-
 static int read_trust(
 	struct mt_credential *c, const struct mt_credential_texts *t, struct mt_err *e)
 {
@@ -163,7 +153,7 @@ static int read_trust(
 	ok = c->trust && c->authorities;
 	for (int i = 0; ok && i < (int)sk_X509_num(roots); i++)
 		ok = trust(c, sk_X509_value(roots, i));
-	if (ok && share_a_name(c->authorities))
+	if (ok && mt_crypto_share_a_name(roots))
 		mt_crypto_issuers_by_signature(c->trust);
 	ok = ok && digest(roots, t->crl, c->trust_digest) == 0;
 	mt_x509_list_free(roots);
