@@ -8,6 +8,14 @@
 extern const struct mt_stream_user mt_pair_down_user, mt_pair_up_user,
 	mt_pair_cut_user; /* of the one that is left (opaque_cut.c) */
 
+/* The byte stream that the connection is a side of. */
+static inline struct mt_pair *mt_pair_of(const struct mt_stream *s)
+{
+	const struct mt_proxy *p = s->user_ctx;
+
+	return mt_slab_at(&p->pairs, s->owner_idx);
+}
+
 /* NULL: both ends are connected. */
 static inline struct mt_connecting *mt_connecting_of(
 	const struct mt_proxy *p, const struct mt_pair *pr)

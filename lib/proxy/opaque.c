@@ -8,18 +8,11 @@
 #include "mt_mutant.h"
 #include "mt_proxy_priv.h"
 
-static struct mt_pair *pair_of(const struct mt_stream *s)
-{
-	struct mt_proxy *p = s->user_ctx;
-
-	return mt_slab_at(&p->pairs, s->owner_idx);
-}
-
 const struct mt_lanes *mt_opaque_lanes(const struct mt_stream *s)
 {
 	if (s->user == &mt_pair_up_user)
-		return pair_of(s)->lanes;
-	return s->user == &mt_pair_cut_user && pair_of(s)->up == s ? pair_of(s)->lanes : NULL;
+		return mt_pair_of(s)->lanes;
+	return s->user == &mt_pair_cut_user && mt_pair_of(s)->up == s ? mt_pair_of(s)->lanes : NULL;
 }
 
 /* ---- life ---- */
@@ -219,13 +212,13 @@ void mt_opaque_timer(struct mt_proxy *p, struct mt_pair *pr)
 /* Both sides': bytes, FIN, room. */
 static void on_any(struct mt_stream *s)
 {
-	pump(s->user_ctx, pair_of(s));
+	pump(s->user_ctx, mt_pair_of(s));
 }
 
 static void on_connected(struct mt_stream *s)
 {
 	struct mt_proxy *p = s->user_ctx;
-	struct mt_pair *pr = pair_of(s);
+	struct mt_pair *pr = mt_pair_of(s);
 
 	/* Rules may have come while it was being connected. */
 	if (mt_unlikely(mt_connecting_of(p, pr)->snap != p->snap) &&
@@ -267,7 +260,7 @@ static void pass_rest(struct mt_proxy *p, struct mt_pair *pr, struct mt_stream *
 static void on_up_closed(struct mt_stream *s, enum mt_close_reason reason)
 {
 	struct mt_proxy *p = s->user_ctx;
-	struct mt_pair *pr = pair_of(s);
+	struct mt_pair *pr = mt_pair_of(s);
 
 	if (pr->connecting) {
 		mt_opaque_not_connected(p, pr, reason);
@@ -293,7 +286,7 @@ static void on_up_closed(struct mt_stream *s, enum mt_close_reason reason)
 static void on_down_closed(struct mt_stream *s, enum mt_close_reason reason)
 {
 	struct mt_proxy *p = s->user_ctx;
-	struct mt_pair *pr = pair_of(s);
+	struct mt_pair *pr = mt_pair_of(s);
 	struct mt_service_stats *st = mt_opaque_was_joined(pr) ? NULL : mt_opaque_stats(p, pr);
 	struct mt_stream *up = pr->up;
 
@@ -318,7 +311,7 @@ static void on_down_closed(struct mt_stream *s, enum mt_close_reason reason)
 
 struct mt_addr mt_opaque_client_of(const struct mt_stream *s)
 {
-	const struct mt_pair *pr = pair_of(s);
+	const struct mt_pair *pr = mt_pair_of(s);
 
 	return mt_stream_ends(pr->down ? pr->down : s)->remote;
 }
@@ -339,7 +332,7 @@ void mt_opaque_end_denied(struct mt_proxy *p, struct mt_pair *pr)
 static void on_evict(struct mt_stream *s, enum mt_class c)
 {
 	struct mt_proxy *p = s->user_ctx;
-	struct mt_pair *pr = pair_of(s);
+	struct mt_pair *pr = mt_pair_of(s);
 
 	mt_count(p->counters, MT_PROXY_evicted_streaming);
 	if (pr->connecting) {
@@ -354,7 +347,7 @@ static void on_evict(struct mt_stream *s, enum mt_class c)
 
 static void on_prefetch(const struct mt_stream *s)
 {
-	__builtin_prefetch(pair_of(s), 1);
+	__builtin_prefetch(mt_pair_of(s), 1);
 }
 
 /* Clients are connected when they are accepted. */

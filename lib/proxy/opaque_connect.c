@@ -465,7 +465,7 @@ bool mt_opaque_repeat(struct mt_proxy *p, struct mt_pair *pr)
 void mt_opaque_holds(struct mt_stream *s, struct mt_sums *sums)
 {
 	struct mt_proxy *p = s->user_ctx;
-	const struct mt_connecting *j = mt_connecting_of(p, mt_slab_at(&p->pairs, s->owner_idx));
+	const struct mt_connecting *j = mt_connecting_of(p, mt_pair_of(s));
 	uint32_t n = j ? j->given.truesize : 0;
 
 	sums->of[MT_CLASS_STREAMING] += n;

@@ -15,13 +15,6 @@
  */
 #define AFTER_FIN_MS 100u
 
-static struct mt_pair *pair_of(const struct mt_stream *s)
-{
-	struct mt_proxy *p = s->user_ctx;
-
-	return mt_slab_at(&p->pairs, s->owner_idx);
-}
-
 static struct mt_stream *left_of(const struct mt_pair *pr)
 {
 	return pr->down ? pr->down : pr->up;
@@ -126,7 +119,7 @@ static void never(struct mt_stream *s)
 static void on_acked(struct mt_stream *s, uint32_t bytes)
 {
 	struct mt_proxy *p = s->user_ctx;
-	struct mt_pair *pr = pair_of(s);
+	struct mt_pair *pr = mt_pair_of(s);
 
 	pr->last_ms = mt_opaque_ms(p);
 	if (!has_all(pr))
@@ -140,7 +133,7 @@ static void on_acked(struct mt_stream *s, uint32_t bytes)
 static void on_closed(struct mt_stream *s, enum mt_close_reason reason)
 {
 	struct mt_proxy *p = s->user_ctx;
-	struct mt_pair *pr = pair_of(s);
+	struct mt_pair *pr = mt_pair_of(s);
 
 	if (reason != MT_CLOSE_OK && !has_all(pr))
 		mt_count(p->counters, MT_PROXY_opaque_rest_lost);
@@ -152,7 +145,7 @@ static void on_evict(struct mt_stream *s, enum mt_class c)
 	struct mt_proxy *p = s->user_ctx;
 
 	mt_count(p->counters, MT_PROXY_evicted_streaming);
-	give_up(p, pair_of(s));
+	give_up(p, mt_pair_of(s));
 }
 
 const struct mt_stream_user mt_pair_cut_user = {
