@@ -76,6 +76,25 @@ static bool same_place(const struct mt_service_entry *a, const struct mt_service
 	return strcmp(a->meta.ns, b->meta.ns) == 0;
 }
 
+static bool same_text(const struct mt_text *a, const struct mt_text *b)
+{
+	return strcmp(a->s ? a->s : "", b->s ? b->s : "") == 0;
+}
+
+static bool has_port(const struct mt_service_entry *se, const struct mt_se_port *p)
+{
+	for (uint32_t i = 0; i < se->n_ports; i++) {
+		const struct mt_se_port *q = &se->ports[i];
+
+		if (q->number.v == p->number.v && same_text(&q->name, &p->name) &&
+			same_text(&q->protocol, &p->protocol) &&
+			same_text(&q->app_protocol, &p->app_protocol))
+			return true;
+	}
+	return false;
+}
+
+/* Endpoints join. Ports that the first one does not have, or has otherwise, have no effect. */
 static void join(struct mt_build *b, struct mt_host *h, const struct mt_service_entry *se)
 {
 	const struct mt_service_entry **slot =
@@ -84,11 +103,14 @@ static void join(struct mt_build *b, struct mt_host *h, const struct mt_service_
 
 	if (slot)
 		*slot = se;
-	mt_b_warn(b, &se->meta, se->hosts[0].line, "spec.ports", NULL,
-		"the ports of %s %s are those of \"%.128s\"; endpoints are joined", first->kind,
-		first->name, se->hosts[0].s);
-	mt_b_warn(b, first, h->se->hosts[0].line, "spec.endpoints", NULL,
-		"%s %s has the host as well: its endpoints join", se->meta.kind, se->meta.name);
+	for (uint32_t i = 0; i < se->n_ports; i++) {
+		if (has_port(h->se, &se->ports[i]))
+			continue;
+		mt_b_warn(b, &se->meta, se->hosts[0].line, "spec.ports", NULL,
+			"the ports of %s %s are those of \"%.128s\"; endpoints are joined",
+			first->kind, first->name, se->hosts[0].s);
+		return;
+	}
 }
 
 static void stand_back(

@@ -12,6 +12,7 @@ struct candidate {
 	const struct mt_destination_rule *dr;
 	const char *host;  /* in full */
 	bool used, wanted; /* by some host; wanted by some host that has a better one */
+	bool told;	   /* what of it has no effect after an older one, once for all hosts */
 	const struct mt_meta *better;
 };
 
@@ -51,10 +52,28 @@ static bool is_nearer(
 	return a->dr->selector && !c->dr->selector;
 }
 
-/* Subsets of both; a name that both have is the first's. */
-static void join(
-	struct mt_build *b, struct mt_destination_rule *to, const struct mt_destination_rule *dr)
+/* Reports what a rule has that an older one of the same host has as well: it has no effect. */
+static void tell_unused_subset(struct mt_build *b, const struct mt_destination_rule *dr, uint32_t i)
 {
+	char path[64];
+
+	snprintf(path, sizeof(path), "spec.subsets[%u]", i);
+	mt_b_warn(b, &dr->meta, dr->subsets[i].origin.line, path, NULL,
+		"not used: an older DestinationRule of the host has a subset \"%.64s\"",
+		dr->subsets[i].name.s);
+}
+
+static void tell_unused_policy(struct mt_build *b, const struct mt_destination_rule *dr)
+{
+	mt_b_warn(b, &dr->meta, dr->policy->origin.line, "spec.trafficPolicy", NULL,
+		"not used: an older DestinationRule of the host has one");
+}
+
+/* Subsets of both; a name that both have is the first's, and so is the policy. */
+static void join(struct mt_build *b, struct mt_destination_rule *to, struct candidate *c)
+{
+	const struct mt_destination_rule *dr = c->dr;
+	bool tell = !c->told;
 	struct mt_subset *all =
 		mt_region_alloc(&b->tmp, sizeof(*all) * (to->n_subsets + dr->n_subsets));
 	uint32_t n = to->n_subsets;
@@ -68,6 +87,8 @@ static void join(
 
 		for (uint32_t k = 0; k < to->n_subsets && !there; k++)
 			there = strcmp(to->subsets[k].name.s, dr->subsets[i].name.s) == 0;
+		if (there && tell)
+			tell_unused_subset(b, dr, i);
 		if (there)
 			continue;
 		all[n] = dr->subsets[i];
@@ -78,11 +99,9 @@ static void join(
 	to->n_subsets = n;
 	if (!to->policy)
 		to->policy = dr->policy;
-	mt_b_warn(b, &dr->meta, dr->host.line, "spec.host", NULL,
-		"%s %s has the host as well: subsets are joined, its trafficPolicy counts",
-		to->meta.kind, to->meta.name);
-	mt_b_warn(b, &to->meta, to->host.line, "spec.host", NULL,
-		"%s %s has the host as well: its subsets join", dr->meta.kind, dr->meta.name);
+	else if (dr->policy && tell)
+		tell_unused_policy(b, dr);
+	c->told = true;
 }
 
 /* One for chosen clients is joined by nothing. */
@@ -136,7 +155,7 @@ static void decide(struct mt_build *b, struct mt_host *h)
 				*joined = *best->dr;
 				h->rule = joined;
 			}
-			join(b, joined, c->dr);
+			join(b, joined, c);
 		}
 	}
 }

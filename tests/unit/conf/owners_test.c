@@ -61,7 +61,14 @@ static void one_namespace_joins(void)
 	CU_ASSERT_STRING_EQUAL(endpoint(c, 0), "198.51.100.1:1");
 	CU_ASSERT_STRING_EQUAL(endpoint(c, 1), "198.51.100.2:2");
 	CU_ASSERT_FALSE(has_cluster(b.s, "outbound|2||s.x"));
-	CU_ASSERT_EQUAL(told(&b, MT_DIAG_WARNING, "join"), 2);
+	CU_ASSERT_EQUAL(told(&b, MT_DIAG_WARNING, "join"), 1);
+	unbuild(&b);
+	/* Nothing of the second one is without effect. */
+	b = build_in(NULL,
+		ENTRY("a", "x", "1", "198.51.100.1", "") ENTRY("b", "x", "1", "198.51.100.2", ""));
+	CU_ASSERT_EQUAL(cluster(b.s, "outbound|1||s.x")->n_eps, 2);
+	CU_ASSERT_EQUAL(told(&b, MT_DIAG_WARNING, "join"), 0);
+	CU_ASSERT_EQUAL(b.diags.warnings, 0);
 	unbuild(&b);
 }
 
@@ -144,11 +151,25 @@ static void layers_of_rules(void)
 	}
 }
 
-/* The same host twice: the subsets of both, the first one's policy, and of one name the first one's. */
+#define POLICY "  trafficPolicy: {loadBalancer: {simple: RANDOM}}\n"
+
+/*
+ * The same host twice: the subsets of both, the first one's policy, and of one name the first one's.
+ * What has no effect is told, once, of the younger one.
+ */
 static void rules_join(void)
 {
-	struct built b = build_in(NULL, SERVED RULE("r1", "x", "s.x", "one") RULE("r2", "x", "s.x",
-						"two") RULE("r3", "x", "s.x", "one"));
+	struct built b = build_in(
+		NULL, SERVED RULE("r1", "x", "s.x", "one") RULE("r2", "x", "s.x", "two") POLICY);
+
+	CU_ASSERT_EQUAL(b.s->n_clusters, 3);
+	CU_ASSERT_EQUAL(b.diags.warnings, 0);
+	unbuild(&b);
+	b = build_in(NULL, SERVED RULE("r1", "x", "s.x", "one") POLICY RULE("r2", "x", "s.x", "two")
+				   RULE("r3", "x", "s.x", "one") POLICY);
+	CU_ASSERT_EQUAL(told(&b, MT_DIAG_WARNING, "has a subset \"one\""), 1);
+	CU_ASSERT_EQUAL(told(&b, MT_DIAG_WARNING, "not used"), 2);
+	CU_ASSERT_EQUAL(b.diags.warnings, 2);
 
 	CU_ASSERT_EQUAL(b.s->n_clusters, 3);
 	CU_ASSERT_TRUE(has_cluster(b.s, "outbound|1|one|s.x"));
