@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "mt_accept.h"
 #include "suites.h"
 
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -480,6 +482,135 @@ static void test_asked_in_time(void)
 	}
 }
 
+/* ---- waiting for a place -------------------------------------------------------------------- */
+
+/* Descriptors that this process has open. */
+static uint32_t n_fds(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	uint32_t n = 0;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(d);
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n;
+}
+
+/* The first call of mt_accept() opens a spare descriptor, which the tests must not count. */
+static void open_spare(void)
+{
+	struct sockaddr_storage from;
+	socklen_t len = sizeof(from);
+
+	CU_ASSERT(mt_accept(-1, &from, &len) < 0);
+}
+
+/* n clients that take their replies, so they keep their places. `fd` can be written to. */
+static void take_places(struct mt_ctl *c, int fd, uint32_t n, bool one_address)
+{
+	for (uint32_t i = 0; i < n; i++)
+		c->http_clients[i] = (struct mt_http_client){.doing = MT_HTTP_REPLY,
+			.fd = fd,
+			.since = MT_SEC,
+			.addr = mt_addr4(htonl(INADDR_LOOPBACK + (one_address ? 0 : i + 1)))};
+}
+
+static void give_places(struct mt_ctl *c, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		c->http_clients[i].doing = MT_HTTP_FREE;
+}
+
+/* The server has closed the connection. */
+static bool is_closed(int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	char byte;
+
+	return poll(&p, 1, 1000) == 1 && read(fd, &byte, 1) <= 0;
+}
+
+/* Newcomers wait for a place for a second: they are answered if one becomes free, else closed. */
+static void test_parked(void)
+{
+	enum { NEWCOMERS = 3 };
+	static const uint32_t places[] = {MT_HTTP_CLIENTS - 1, 16};
+
+	for (size_t k = 0; k < 2 * MT_ARRAY_LEN(places); k++) {
+		bool one_address = k & 1, in_time = k & 2;
+		struct mt_ctl_env env = {.http_port = free_port()};
+		int fd[NEWCOMERS], pair[2];
+		uint32_t before;
+		struct mt_ctl *c;
+
+		mt_addr_parse("127.0.0.1", &env.http_addr);
+		c = test_ctl(&env);
+		mt_ctl_set_state(c, MT_CTL_SERVING);
+		CU_ASSERT_EQUAL_FATAL(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+		take_places(c, pair[0], places[one_address], one_address);
+		open_spare();
+		before = n_fds();
+		for (uint32_t i = 0; i < NEWCOMERS; i++) {
+			fd[i] = dial(env.http_port);
+			ask_ready(fd[i]);
+		}
+		mt_ctl_turn(c, 2 * MT_SEC);
+		CU_ASSERT_EQUAL(c->n_http_parked, NEWCOMERS);
+		CU_ASSERT_EQUAL(n_fds(), before + 2 * NEWCOMERS);
+		CU_ASSERT(mt_ctl_next(c) <= 2 * MT_SEC + 10 * MT_MSEC);
+		mt_ctl_turn(c, 3 * MT_SEC - 1);
+		CU_ASSERT_EQUAL(c->n_http_parked, NEWCOMERS);
+		if (in_time)
+			give_places(c, places[one_address]);
+		mt_ctl_turn(c, in_time ? 3 * MT_SEC - 1 : 3 * MT_SEC);
+		CU_ASSERT_EQUAL(c->n_http_parked, 0);
+		for (uint32_t i = 0; i < NEWCOMERS; i++)
+			CU_ASSERT_TRUE(in_time ? status_of(c, fd[i], 3 * MT_SEC - 1) == 200
+					       : is_closed(fd[i]));
+		CU_ASSERT_EQUAL(n_fds(), before + (in_time ? 2 : 1) * NEWCOMERS);
+		give_places(c, in_time ? 0 : places[one_address]);
+		mt_ctl_destroy(c);
+		for (uint32_t i = 0; i < NEWCOMERS; i++)
+			close(fd[i]);
+		close(pair[0]);
+		close(pair[1]);
+	}
+}
+
+/* No more newcomers wait than there are places; the end of the ctl closes them. */
+static void test_parked_are_bounded(void)
+{
+	enum { MORE = 5 };
+	struct mt_ctl_env env = {.http_port = free_port()};
+	int fd[MT_HTTP_CLIENTS + MORE], pair[2];
+	uint32_t before;
+	struct mt_ctl *c;
+
+	open_spare();
+	before = n_fds();
+	mt_addr_parse("127.0.0.1", &env.http_addr);
+	c = test_ctl(&env);
+	CU_ASSERT_EQUAL_FATAL(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	take_places(c, pair[0], 16, true);
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(fd); i++) {
+		fd[i] = dial(env.http_port);
+		mt_ctl_turn(c, 2 * MT_SEC);
+	}
+	CU_ASSERT_EQUAL(c->n_http_parked, MT_HTTP_CLIENTS);
+	for (uint32_t i = 0; i < MORE; i++)
+		CU_ASSERT_TRUE(is_closed(fd[MT_HTTP_CLIENTS + i]));
+	give_places(c, 16);
+	mt_ctl_destroy(c);
+	CU_ASSERT_EQUAL(n_fds(), before + 2 + (uint32_t)MT_ARRAY_LEN(fd));
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(fd); i++) {
+		CU_ASSERT(i >= MT_HTTP_CLIENTS || is_closed(fd[i]));
+		close(fd[i]);
+	}
+	close(pair[0]);
+	close(pair[1]);
+}
+
 const struct mt_test http_tests[] = {
 	{"what is waited for", test_waits},
 	{"ready off and on", test_ready_off},
@@ -487,6 +618,8 @@ const struct mt_test http_tests[] = {
 	{"half-asked questions keep nobody out", test_half_asked},
 	{"time limits", test_time_limits},
 	{"what was asked in time", test_asked_in_time},
+	{"newcomers that wait for a place", test_parked},
+	{"newcomers that wait are bounded", test_parked_are_bounded},
 	{"pages", test_pages},
 	{"an empty answer, compressed", test_empty_compressed},
 	{"the page, by which names", test_page},

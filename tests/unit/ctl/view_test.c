@@ -85,6 +85,102 @@ static void test_view(void)
 	}
 }
 
+/* ---- operators together --------------------------------------------------------------------- */
+
+/* What an operator does to `rows`: the names that it keeps, or their order. */
+struct step {
+	const char *words, *keeps;
+};
+
+static const struct step wheres[] = {{"", "abc"}, {" where n=5", "bc"}, {" where st=closed", "a"},
+	{" where n=5 state=Open", "bc"}, {" where name=none", ""}};
+static const struct step sorts[] = {{"", "bac"}, {" sort name", "abc"}, {" sort -name", "cba"}};
+static const struct step limits[] = {
+	{"", "9"}, {" limit 2", "2"}, {" limit 1", "1"}, {" limit 0", "0"}};
+static const struct step greps[] = {{"", "abc"}, {" | grep open", "bc"}, {" | grep closed", "a"},
+	{" | grep open | grep b", "b"}, {" | grep closed | grep open", ""},
+	{" | grep nowhere", ""}};
+
+/* The names that are left: conditions come first, then the order, the limit, the filters. */
+static void want_names(const struct step *where, const struct step *sort, const struct step *limit,
+	const struct step *grep, char names[4])
+{
+	uint32_t most = (uint32_t)(*limit->keeps - '0'), taken = 0, n = 0;
+
+	for (const char *p = sort->keeps; *p && taken < most; p++) {
+		if (!strchr(where->keeps, *p))
+			continue;
+		taken++;
+		if (strchr(grep->keeps, *p))
+			names[n++] = *p;
+	}
+	names[n] = '\0';
+}
+
+/* Checks the rows that a line leaves, and that the same line with `| count` gives their number. */
+static void check_line(const char *line, const char *names)
+{
+	char got[600], want[600], counting[600];
+	size_t n = 0;
+
+	want[0] = '\0';
+	for (const char *p = names; *p; p++)
+		n += (size_t)snprintf(want + n, sizeof(want) - n, "%s%c", n ? " " : "", *p);
+	snprintf(want + n, sizeof(want) - n, " show x");
+	view(line, got, sizeof(got));
+	if (strcmp(got, want) != 0)
+		printf("\n  %s: `%s`, want `%s`", line, got, want);
+	CU_ASSERT_STRING_EQUAL(got, want);
+	snprintf(counting, sizeof(counting), "%s | count", line);
+	snprintf(want, sizeof(want), "%zu show x", strlen(names));
+	view(counting, got, sizeof(got));
+	if (strcmp(got, want) != 0)
+		printf("\n  %s: `%s`, want `%s`", counting, got, want);
+	CU_ASSERT_STRING_EQUAL(got, want);
+}
+
+static void test_together(void)
+{
+	char line[300], names[4];
+
+	for (size_t w = 0; w < MT_ARRAY_LEN(wheres); w++)
+		for (size_t s = 0; s < MT_ARRAY_LEN(sorts); s++)
+			for (size_t l = 0; l < MT_ARRAY_LEN(limits); l++)
+				for (size_t g = 0; g < MT_ARRAY_LEN(greps); g++) {
+					snprintf(line, sizeof(line), "show x%s%s%s%s",
+						wheres[w].words, sorts[s].words, limits[l].words,
+						greps[g].words);
+					want_names(&wheres[w], &sorts[s], &limits[l], &greps[g],
+						names);
+					check_line(line, names);
+				}
+}
+
+/* An answer without tables: its members are filtered, then counted. */
+static void test_members(void)
+{
+	static const struct {
+		const char *line;
+		json_int_t want;
+	} t[] = {{"show x | count", 4}, {"show x | grep beta | count", 2},
+		{"show x | grep beta | grep 7 | count", 1}, {"show x | grep omega | count", 0}};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
+		json_t *j = json_pack("{s:i, s:i, s:s, s:s}", "alpha", 1, "beta", 7, "gamma",
+			"of beta", "delta", "open");
+		struct mt_ctl_view v;
+		struct mt_request r;
+		struct mt_err e = {""};
+
+		CU_ASSERT_PTR_NOT_NULL_FATAL(j);
+		CU_ASSERT_EQUAL(mt_request_parse(&r, t[i].line, strlen(t[i].line), &e), 0);
+		CU_ASSERT_EQUAL(mt_view_cut(&v, &r, true, &e), 0);
+		CU_ASSERT_EQUAL(mt_view_apply(&v, &j, &e), 0);
+		CU_ASSERT_EQUAL(json_integer_value(json_object_get(j, "count")), t[i].want);
+		json_decref(j);
+	}
+}
+
 /* The words that may stand there, in their order, and what is wanted. */
 static void test_complete(void)
 {
@@ -180,6 +276,8 @@ static void test_help(void)
 
 const struct mt_test view_tests[] = {
 	{"conditions, order, limits, filters", test_view},
+	{"operators together", test_together},
+	{"members, filtered and counted", test_members},
 	{"what may stand at a place", test_complete},
 	{"completion is bounded", test_bounded},
 	{"help of every command", test_help},
