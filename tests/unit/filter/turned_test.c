@@ -84,6 +84,73 @@ static void test_numbers(void)
 	mt_limit_registry_free(reg);
 }
 
+/* One change of a limit: by a reload, or by the operator, who may make it report only. */
+struct step {
+	struct mt_bucket_numbers loaded;
+	struct mt_limit_override set;
+};
+
+/* 20 requests, by two workers in turn; how many passed. */
+static uint32_t of_both(void *limit, struct mt_filter_worker *second, uint64_t now)
+{
+	uint32_t n = 0;
+
+	for (int i = 0; i < 20; i++)
+		n += passes(limit, i % 2 ? second : &fw, now);
+	return n;
+}
+
+static void check_counts(uint64_t now, uint64_t admitted, uint64_t refused, uint64_t reported)
+{
+	struct mt_limit_info info = the_bucket(reg, now);
+
+	CU_ASSERT_EQUAL(info.admitted, admitted);
+	CU_ASSERT_EQUAL(info.refused, refused);
+	CU_ASSERT_EQUAL(info.would_refuse, reported);
+}
+
+/* Each of the three counters goes on over each change of numbers, however many there are. */
+static void test_counters_go_on(void)
+{
+	static const struct step steps[] = {
+		{{5, 5, 60 * MT_SEC}, {.report_only = false}},
+		{{5, 5, 60 * MT_SEC}, {.max_tokens = 3, .report_only = true}},
+		{{9, 2, 60 * MT_SEC}, {.report_only = true}},
+		{{4, 4, 30 * MT_SEC}, {.report_only = false}},
+		{{4, 4, 30 * MT_SEC}, {.tokens_per_fill = 2, .report_only = true}},
+		{{4, 4, 30 * MT_SEC}, {.fill_ns = 10 * MT_SEC}},
+	};
+	struct mt_limit_rule rule = {.service = "svc:1", .match = "*"};
+	uint64_t admitted = 0, refused = 0, reported = 0, now = 0;
+	struct mt_filter_worker second;
+	void *l[MT_ARRAY_LEN(steps)];
+
+	reg = mt_limit_registry_new(2);
+	mt_filter_worker_init(&fw, 0);
+	mt_filter_worker_init(&second, 1);
+	for (size_t i = 0; i < MT_ARRAY_LEN(steps); i++) {
+		bool report = steps[i].set.report_only;
+		uint32_t tokens, passed;
+
+		rule.set = steps[i].set;
+		mt_limit_set_rules(reg, &rule, 1);
+		l[i] = one_bucket(reg, steps[i].loaded, now);
+		check_counts(now, admitted, refused, reported);
+		now += 60 * MT_SEC;
+		tokens = the_bucket(reg, now).tokens;
+		passed = of_both(l[i], &second, now);
+		CU_ASSERT(tokens > 0 && tokens < 20);
+		CU_ASSERT_EQUAL(passed, report ? 20 : tokens);
+		admitted += tokens;
+		*(report ? &reported : &refused) += 20 - tokens;
+		check_counts(now, admitted, refused, reported);
+	}
+	CU_ASSERT(admitted && refused && reported);
+	for (size_t i = 0; i < MT_ARRAY_LEN(steps); i++)
+		mt_filter_find("local_ratelimit")->free_conf(l[i]);
+	mt_limit_registry_free(reg);
+}
+
 /* What it says is what it then does, and saying it takes no token. */
 static void test_explain_limit(void)
 {
@@ -179,6 +246,7 @@ static void test_fault_delays(void)
 const struct mt_test turned_tests[] = {
 	{"a limit that only reports", test_report_only},
 	{"numbers of a limit", test_numbers},
+	{"counters go on when numbers change", test_counters_go_on},
 	{"a limit explained", test_explain_limit},
 	{"shares of faults", test_fault_shares},
 	{"delays in order", test_fault_delays},
