@@ -29,7 +29,8 @@ int main(int argc, char **argv)
 		{"refusals", refuse_tests}, {"sessions", session_tests},
 		{"Finished", finished_tests}, {"connections", seam_tests}, {"streams", layer_tests},
 		{"streams that begin", layer_begin_tests},
-		{"what is taken back", layer_reclaim_tests}, {"threads", pool_tests}, {0}};
+		{"what is taken back", layer_reclaim_tests},
+		{"streams without buffers", layer_starved_tests}, {"threads", pool_tests}, {0}};
 	char *eal[] = {"unit", "--no-huge", "-m", "128", "--no-pci", "--no-telemetry",
 		"--no-shconf", "--log-level=error", "-l", "0"};
 	int rc;

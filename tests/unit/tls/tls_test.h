@@ -17,6 +17,7 @@ extern const struct mt_test hello_tests[];
 extern const struct mt_test kdf_tests[];
 extern const struct mt_test layer_begin_tests[];
 extern const struct mt_test layer_reclaim_tests[];
+extern const struct mt_test layer_starved_tests[];
 extern const struct mt_test layer_tests[];
 extern const struct mt_test pool_tests[];
 extern const struct mt_test record_bad_tests[];
