@@ -196,12 +196,18 @@ void mesh_hear(struct mesh *m, const struct mt_ads_update *u)
 	say(m, NULL, u);
 }
 
-void mesh_say_named(struct mesh *m, enum mt_xds_type type, const char *name, const char *text)
+void mesh_say_version(struct mesh *m, enum mt_xds_type type, const char *name, const char *version,
+	const char *text)
 {
 	struct mt_ads_resource item = {
-		.name = name, .version = "1", .body = body_of(m, type, text)};
+		.name = name, .version = version, .body = body_of(m, type, text)};
 
 	say(m, NULL, &(struct mt_ads_update){.type = type, .version = "1", .items = &item, .n = 1});
+}
+
+void mesh_say_named(struct mesh *m, enum mt_xds_type type, const char *name, const char *text)
+{
+	mesh_say_version(m, type, name, "1", text);
 }
 
 void mesh_say_and_noise(struct mesh *m, enum mt_xds_type type, const char *text)

@@ -48,6 +48,9 @@ void mesh_say_for(struct mesh *m, enum mt_xds_type type, const char *text, uint6
 
 /* One that the server calls so, whatever it calls itself (delta); NULL: in the state of the world. */
 void mesh_say_named(struct mesh *m, enum mt_xds_type type, const char *name, const char *text);
+/* The same, under a version of its own. */
+void mesh_say_version(struct mesh *m, enum mt_xds_type type, const char *name, const char *version,
+	const char *text);
 /* A response as it is. */
 void mesh_hear(struct mesh *m, const struct mt_ads_update *u);
 /* All of a type that there is: that one, and bytes that say no name. */
