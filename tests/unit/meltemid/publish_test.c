@@ -41,10 +41,6 @@ void config_keep(struct daemon *d)
 {
 }
 
-void workers_quiesce(struct daemon *d)
-{
-}
-
 /* ---- a daemon without workers ----------------------------------------------------------------- */
 
 struct rig {
