@@ -109,9 +109,10 @@ const struct mt_listener *listener(const struct mt_snapshot *s, const char *addr
 int main(int argc, char **argv)
 {
 	const struct mt_suite suites[] = {{"compile", compile_tests}, {"dns", dns_tests},
-		{"documents", documents_tests}, {"istio", istio_tests}, {"claims", claims_tests},
-		{"gateway_routes", gateway_routes_tests}, {"labels", labels_tests},
-		{"patches", patches_tests}, {"locality", locality_tests},
+		{"documents", documents_tests}, {"fields", fields_tests},
+		{"fields_route", fields_route_tests}, {"istio", istio_tests},
+		{"claims", claims_tests}, {"gateway_routes", gateway_routes_tests},
+		{"labels", labels_tests}, {"patches", patches_tests}, {"locality", locality_tests},
 		{"policies", policies_tests}, {"providers", providers_tests},
 		{"callers", callers_tests}, {"careful", careful_tests}, {"ranges", ranges_tests},
 		{"inbound", inbound_tests}, {"ends", ends_tests}, {"held", held_tests},

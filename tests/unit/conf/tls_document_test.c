@@ -130,6 +130,21 @@ static const struct {
 	{RULE("{tls: {mode: ISTIO_MUTUAL}, portLevelSettings: [{port: {number: 2}, tls: {mode: "
 	      "DISABLE}}]}"),
 		"outbound|2||m.x", "---", NULL},
+	/* Without `tls` the settings of a port replace that of the rule all the same. */
+	{RULE("{tls: {mode: ISTIO_MUTUAL}, portLevelSettings: [{port: {number: 2}, loadBalancer: "
+	      "{simple: RANDOM}}]}"),
+		"outbound|2||m.x", "T-T" MESH("2", ""), "-"},
+	{RULE("{tls: {mode: ISTIO_MUTUAL}, portLevelSettings: [{port: {number: 2}, loadBalancer: "
+	      "{simple: RANDOM}}]}"),
+		"outbound|1||m.x", "TTT" MESH("1", ""), "closed"},
+	{RULE("{tls: {mode: DISABLE}, portLevelSettings: [{port: {number: 2}}]}"),
+		"outbound|2||m.x", "T-T" MESH("2", ""), "-"},
+	{RULE("{tls: {mode: DISABLE}, portLevelSettings: [{port: {number: 1}}]}") "  subsets: "
+										  "[{name: v1, "
+										  "labels: "
+										  "{version: "
+										  "v1}}]\n",
+		"outbound|1|v1|m.x", "T-" MESH("1", "v1"), "-"},
 	{RULE("{}") "  subsets: [{name: v1, labels: {version: v1}}]\n", "outbound|1|v1|m.x",
 		"T-" MESH("1", "v1"), "-"},
 	{RULE("{tls: {mode: ISTIO_MUTUAL}}") "  subsets: [{name: v1, labels: {version: v1}, "
