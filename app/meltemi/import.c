@@ -64,7 +64,7 @@ void import_error(const char *fmt, ...)
 	fputc('\n', stderr);
 }
 
-/* ---- the command line ------------------------------------------------------------------------------ */
+/* ---- the command line ------------------------------------------------------------------------ */
 
 enum { OPT_SAVE = 256, OPT_FORCE, OPT_DEVICE, OPT_ADDRESS, OPT_ALL, OPT_JSON };
 
@@ -135,7 +135,7 @@ static int read_options(struct import *m, int argc, char **argv)
 	return m->inputs ? -1 : EXIT_REFUSED;
 }
 
-/* ---- what comes of it ------------------------------------------------------------------------------ */
+/* ---- what comes of it ------------------------------------------------------------------------ */
 
 static bool is_of_a_mesh(const json_t *object)
 {

@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* ---- meltemid -------------------------------------------------------------------------------------- */
+/* ---- meltemid -------------------------------------------------------------------------------- */
 
 /* The one of the same build: in a build folder, beside ours, or where it is installed; else whichever PATH has. */
 void import_daemon(char *path, size_t size)
@@ -112,7 +112,7 @@ static int no_answer(const struct import *m, int status)
 	return EXIT_UNREACHABLE;
 }
 
-/* ---- paths ----------------------------------------------------------------------------------------- */
+/* ---- paths ----------------------------------------------------------------------------------- */
 
 /* Which of our names begins at `s`, and what the user calls it. 0: none; else its length. */
 static size_t known_name(const struct import *m, const char *s, const char **name)
@@ -183,7 +183,7 @@ static void rename_all(const struct import *m, json_t *j)
 	free(text);
 }
 
-/* ---- the verdict ----------------------------------------------------------------------------------- */
+/* ---- the verdict ----------------------------------------------------------------------------- */
 
 /* Ours is no news, and what somebody else's says is judged by itself: it is told that it is there. */
 static void take_nodes(struct import *m, const char *ours)

@@ -22,7 +22,7 @@ struct groups {
 	uint32_t n, cap;
 };
 
-/* ---- which ----------------------------------------------------------------------------------------- */
+/* ---- which ----------------------------------------------------------------------------------- */
 
 /* The same words with other numbers are the same: "ports[0]" and "ports[1]", one time and another. */
 static char *key_of(const char *text)
@@ -147,7 +147,7 @@ static void gather(struct groups *g, const struct import *m, enum mt_object_stat
 		qsort(g->v, g->n, sizeof(*g->v), by_size);
 }
 
-/* ---- one object ------------------------------------------------------------------------------------ */
+/* ---- one object ------------------------------------------------------------------------------ */
 
 static void put(FILE *out, const char *text)
 {
@@ -194,7 +194,7 @@ static void put_touches(const json_t *o, bool all, FILE *out)
 	}
 }
 
-/* ---- one group ------------------------------------------------------------------------------------- */
+/* ---- one group ------------------------------------------------------------------------------- */
 
 static void put_each(const struct import *m, const struct group *g, bool closes, FILE *out)
 {

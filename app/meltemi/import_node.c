@@ -38,7 +38,7 @@ static void put_name(FILE *f)
 	put_quoted(f, isalnum((unsigned char)name[0]) ? name : "node-1");
 }
 
-/* ---- what is proposed ------------------------------------------------------------------------------ */
+/* ---- what is proposed ------------------------------------------------------------------------ */
 
 /* A Gateway is opened by nodes with its labels. */
 static void propose_labels(const struct import *m, FILE *f)
@@ -179,7 +179,7 @@ static void propose_unenforced(const struct import *m, FILE *f)
 	}
 }
 
-/* ---- the document ---------------------------------------------------------------------------------- */
+/* ---- the document ---------------------------------------------------------------------------- */
 
 char *import_node(const struct import *m, const char *const *sources, uint32_t n, const char *state)
 {
@@ -255,7 +255,7 @@ bool import_node_make(struct import *m)
 	return m->node;
 }
 
-/* ---- files ----------------------------------------------------------------------------------------- */
+/* ---- files ----------------------------------------------------------------------------------- */
 
 bool import_may_write(const struct import *m, const char *path)
 {

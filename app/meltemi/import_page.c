@@ -14,7 +14,7 @@
 #define PORTS	 4
 #define HOST_MAX 60
 
-/* ---- counts ---------------------------------------------------------------------------------------- */
+/* ---- counts ---------------------------------------------------------------------------------- */
 
 static uint32_t count(const json_t *list, const char *status)
 {
@@ -81,7 +81,7 @@ static void put_counts(const struct import *m, FILE *out)
 	put_services_count(json_object_get(m->report, "services"), out);
 }
 
-/* ---- services -------------------------------------------------------------------------------------- */
+/* ---- services -------------------------------------------------------------------------------- */
 
 /* "10.96.102.7", of several the first and how many more. */
 static void put_address(const json_t *ports, char *buf, size_t size)
@@ -245,7 +245,7 @@ static void put_services(const struct import *m, const char *status, const char 
 	json_decref(rows);
 }
 
-/* ---- the rest -------------------------------------------------------------------------------------- */
+/* ---- the rest -------------------------------------------------------------------------------- */
 
 static void put_files(const struct import *m, FILE *out)
 {

@@ -17,7 +17,7 @@ static const char *name_of(const struct import_input *in)
 	return strcmp(in->arg, "-") == 0 ? "standard input" : in->arg;
 }
 
-/* ---- streams --------------------------------------------------------------------------------------- */
+/* ---- streams --------------------------------------------------------------------------------- */
 
 static bool too_long(const struct import_input *in)
 {
@@ -90,7 +90,7 @@ static bool copy_stream(struct import *m, struct import_input *in, uint32_t i, i
 	return ok;
 }
 
-/* ---- files and directories ------------------------------------------------------------------------- */
+/* ---- files and directories ------------------------------------------------------------------- */
 
 static bool cannot(const struct import_input *in, const char *what, int err)
 {
@@ -202,7 +202,7 @@ void import_clean(struct import *m)
 	(void)rmdir(m->dir);
 }
 
-/* ---- what is kept ---------------------------------------------------------------------------------- */
+/* ---- what is kept ---------------------------------------------------------------------------- */
 
 /* "stdin.yaml", "mesh.yaml"; the second of a name is "1-mesh.yaml". */
 static void saved_name(const struct import *m, uint32_t i, char *out, size_t size)

@@ -29,7 +29,7 @@ static const char usage[] =
 	"\n"
 	"Exit status: 0 joined, 1 a step failed, 2 bad usage.\n";
 
-/* ---- the steps ------------------------------------------------------------------------------------ */
+/* ---- the steps ------------------------------------------------------------------------------- */
 
 enum {
 	BUNDLE,
@@ -91,7 +91,7 @@ void join_wait(struct join *j)
 	mt_fds_dispatch(&j->fds, 64, 100);
 }
 
-/* ---- what is told --------------------------------------------------------------------------------- */
+/* ---- what is told ---------------------------------------------------------------------------- */
 
 static json_t *row_json(
 	const char *name, const char *state, const char *words, const struct mt_finding *f)
@@ -176,7 +176,7 @@ static int run_steps(struct join *j)
 	return failed ? EXIT_REFUSED : EXIT_DONE;
 }
 
-/* ---- the command ---------------------------------------------------------------------------------- */
+/* ---- the command ----------------------------------------------------------------------------- */
 
 static bool read_ttl(struct join_options *o, const char *text)
 {

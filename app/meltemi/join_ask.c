@@ -12,7 +12,7 @@
 #define ANSWER_NS (20 * MT_SEC)
 #define ADS	  "/envoy.service.discovery.v3.AggregatedDiscoveryService/"
 
-/* ---- the certificate ------------------------------------------------------------------------------- */
+/* ---- the certificate ------------------------------------------------------------------------- */
 
 static const char *csr_remedy(int status)
 {
@@ -112,7 +112,7 @@ bool join_identity(struct join *j, char *words, size_t size, struct mt_finding *
 	return true;
 }
 
-/* ---- discovery ------------------------------------------------------------------------------------- */
+/* ---- discovery ------------------------------------------------------------------------------- */
 
 struct talk {
 	struct join *j;

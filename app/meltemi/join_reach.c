@@ -12,7 +12,7 @@
 #define CLOCK_SLACK 60 /* s; what issuers and certificates usually forgive */
 #define SET_CLOCK   "set the clock: timedatectl set-ntp true, or chronyc makestep"
 
-/* ---- names ---------------------------------------------------------------------------------------- */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 struct answer {
 	struct join_target *t;
@@ -90,7 +90,7 @@ bool join_names(struct join *j, char *words, size_t size, struct mt_finding *f)
 	return true;
 }
 
-/* ---- reach ---------------------------------------------------------------------------------------- */
+/* ---- reach ----------------------------------------------------------------------------------- */
 
 static const char *reach_remedy(const struct mt_probe *p)
 {
@@ -139,7 +139,7 @@ bool join_reach(struct join *j, char *words, size_t size, struct mt_finding *f)
 	return true;
 }
 
-/* ---- clock ---------------------------------------------------------------------------------------- */
+/* ---- clock ----------------------------------------------------------------------------------- */
 
 static bool clock_is_behind(int64_t begins, const char *what, struct mt_finding *f)
 {
@@ -174,7 +174,7 @@ bool join_clock(struct join *j, char *words, size_t size, struct mt_finding *f)
 	return true;
 }
 
-/* ---- trust ---------------------------------------------------------------------------------------- */
+/* ---- trust ----------------------------------------------------------------------------------- */
 
 static bool bad_handshake(const struct join_target *t, struct mt_finding *f)
 {

@@ -80,7 +80,7 @@ static bool reach(struct client *c, int timeout_s)
 	return true;
 }
 
-/* ---- who we are, and who it must be ------------------------------------------------------------ */
+/* ---- who we are, and who it must be ---------------------------------------------------------- */
 
 static SSL_CTX *context(struct client *c)
 {
@@ -136,7 +136,7 @@ static bool want_name(SSL *tls, const char *name)
 	return SSL_set_tlsext_host_name(tls, name) == 1 && SSL_set1_host(tls, name) == 1;
 }
 
-/* ---- what went wrong ---------------------------------------------------------------------------- */
+/* ---- what went wrong ------------------------------------------------------------------------- */
 
 /* What the other side says by an alert, as far as an operator can do something about it. */
 static const char *alert_words(unsigned long code)

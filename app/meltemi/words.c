@@ -99,7 +99,7 @@ void words_free(struct words *w)
 	w->answer = NULL;
 }
 
-/* ---- for the shells of the system ------------------------------------------------------------------ */
+/* ---- for the shells of the system ------------------------------------------------------------ */
 
 struct own_word {
 	const char *word, *help;

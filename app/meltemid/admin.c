@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The operator's side: what lib/ctl may see of the daemon, and what it may set going. */
+/* Connects lib/ctl to the daemon: what it may read, and which actions it may start. */
 #include "daemon.h"
 
 #include <errno.h>
@@ -24,7 +24,7 @@ static int reload(void *arg, const struct mt_who *who, char *words, size_t size)
 	return publish_later(d, rc);
 }
 
-/* By the shell: the daemon stays, for the operator to look at and to stop. */
+/* For the shell: the daemon keeps running, so that the operator can look at it and stop it. */
 static void drain(void *arg)
 {
 	struct daemon *d = arg;
@@ -103,7 +103,10 @@ static bool identity_left(void *arg, uint32_t i, int64_t *left)
 	return mesh_identity_left(arg, i, left);
 }
 
-/* Roles as lib/ctl reads them, with copies of their texts: the Node that they are of goes with the next load. NULL: no memory. */
+/*
+ * The roles as lib/ctl reads them, with copies of their texts, because their Node is freed by the
+ * next load. NULL: no memory.
+ */
 static struct mt_ctl_tls_role *roles_of(const struct mt_node_tls *t)
 {
 	struct mt_ctl_tls_role *roles;

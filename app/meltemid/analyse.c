@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What lib/analyse finds, for the shell and for --analyse: what is in force is compiled once more, and tells meanwhile what instances
- * are judged by; nothing of it is published.
+ * Runs lib/analyse for the shell and for --analyse. It compiles the configuration in force once
+ * more, recording how endpoints are authorized, and discards the result instead of publishing it.
  */
 #include "daemon.h"
 
@@ -13,7 +13,7 @@
 #include <string.h>
 #include <time.h>
 
-/* What is compiled, and what is known of the node beside. */
+/* Analyses the compiled snapshot together with what the daemon knows of the node. */
 static json_t *ask(struct daemon *d, const struct mt_audit *audit, const struct mt_snapshot *s,
 	const char *principal, const struct mt_addr *from)
 {
@@ -21,7 +21,7 @@ static json_t *ask(struct daemon *d, const struct mt_audit *audit, const struct 
 	struct mt_credential_leaf leaf;
 	struct mt_analyse_in in = {.table = d->table, .audit = audit, .snap = s};
 
-	/* Where nothing runs beside it, it may take its time. */
+	/* With --check nothing else runs, so the number of steps is not limited. */
 	in.steps = d->args.check ? UINT64_MAX : 0;
 	(void)identity_ask(d, 0, &who);
 	in.identity = who.credential != NULL;
@@ -29,7 +29,7 @@ static json_t *ask(struct daemon *d, const struct mt_audit *audit, const struct 
 		in.principal = leaf.principal + strlen(MT_SPIFFE);
 	in.since = who.credential ? who.credential->not_before : 0;
 	in.until = who.credential ? who.credential->not_after : 0;
-	/* Without memory and ports the daemon has no clock of its own. */
+	/* With --check the daemon has no clock of its own. */
 	in.wall = d->args.check
 			  ? (int64_t)time(NULL)
 			  : (int64_t)(mt_clock_wall(&d->clock, mt_clock_now(&d->clock)) / MT_SEC);

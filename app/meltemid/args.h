@@ -6,9 +6,9 @@
 #include <stdint.h>
 
 #define EXIT_OK	    0
-#define EXIT_RUN    1 /* could not start, or stopped for a reason of the moment */
+#define EXIT_RUN    1 /* could not start, or stopped for a reason at run time */
 #define EXIT_CONFIG 2 /* arguments or the Node document are wrong; nothing was started */
-/* Of --check: something is refused or held; a start would go on without it. */
+/* For --check: something is refused or held; a start would continue without it. */
 #define EXIT_REFUSED_SOME 1
 
 #define ARGS_DIRS_MAX 32
@@ -19,11 +19,14 @@ struct args {
 	uint32_t n_dirs;
 	bool check, json;
 	bool analyse;		      /* with `check` */
-	const char *principal, *from; /* whose calls it is about; NULL: all that is to be found */
+	const char *principal, *from; /* the caller to analyse; NULL: print all findings */
 	bool debug;
-	bool core_files; /* a core file of the daemon may be written, with the keys in it */
-	int log_level;	 /* enum mt_log_level; -1: not said */
+	bool core_files; /* core files of the daemon, with the keys in them, are allowed */
+	int log_level;	 /* enum mt_log_level; -1: not given */
 };
 
-/* Reads the arguments. -1: go on; else the exit code (--help, --version, or a mistake, told). */
+/*
+ * Reads the arguments. Returns -1 to go on, else the exit code (--help, --version, or a mistake,
+ * after a message).
+ */
 int args_read(struct args *a, int argc, char **argv);

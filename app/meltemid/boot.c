@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The order of the rooms, as one list. They are started from the top and stopped from the bottom. */
+/* The order in which subsystems are started, as one list. They are stopped in reverse order. */
 #include "daemon.h"
 
 #include <errno.h>
@@ -13,50 +13,52 @@ struct room {
 };
 
 static const struct room rooms[] = {
-	/* where keys are put when they are read */
+	/* locked memory for keys, before the first one is read */
 	{"keys", keys_start, keys_stop, true, EXIT_RUN},
 	/* documents, checked and compiled */
 	{"config", config_start, config_stop, true, EXIT_CONFIG},
-	/* what is in force from now on can come back */
+	/* from here on, configurations in force can be restored */
 	{"history", history_start, history_stop, true, EXIT_RUN},
-	/* the directory that outlives us can be written */
+	/* tests that the state directory can be written */
 	{"state", state_start, state_stop, false, EXIT_RUN},
 	/* a thread that waits for disks */
 	{"service", service_start, service_stop, false, EXIT_RUN},
-	/* who the node is, read by that thread from here on */
+	/* the service thread reads the node's identities from here on */
 	{"identity", identity_start, identity_stop, false, EXIT_RUN},
-	/* what was served, before addresses of who has gone are noted */
+	/*
+	 * the hosts that were served, before the publish takes addresses from hosts that have gone
+	 */
 	{"ready", ready_start, ready_stop, false, EXIT_RUN},
 	/* hugepages, EAL, clock */
 	{"memory", memory_start, memory_stop, false, EXIT_RUN},
 	/* devices, buffers, queues */
 	{"ports", ports_start, ports_stop, false, EXIT_RUN},
-	/* what wakes the control thread up when workers ask */
+	/* the eventfd by which workers wake the control thread */
 	{"wake", wake_start, wake_stop, false, EXIT_RUN},
-	/* sockets for names; workers get rings to them */
+	/* sockets for DNS; workers get rings to them */
 	{"dns", dns_start, dns_stop, false, EXIT_RUN},
 	/* addresses, routes, VIPs */
 	{"net", net_start, net_stop, false, EXIT_RUN},
 	/* threads for handshakes, ciphers of workers */
 	{"tls", tls_start, tls_stop, false, EXIT_RUN},
-	/* threads that verify tokens, and fetch their keys */
+	/* threads that verify tokens and fetch keys for it */
 	{"tokens", tokens_start, tokens_stop, false, EXIT_RUN},
 	{"workers", workers_start, workers_stop, false, EXIT_RUN},
-	/* the first snapshot, before anybody turns */
+	/* the first snapshot, before any worker runs */
 	{"publish", publish_start, publish_stop, false, EXIT_RUN},
 	/* signals, directory watch */
 	{"control", control_start, control_stop, false, EXIT_RUN},
-	/* discovery servers are connected to */
+	/* connects to discovery servers */
 	{"xds", mesh_start, mesh_stop, false, EXIT_RUN},
 	/* admin socket, HTTP */
 	{"admin", admin_start, admin_stop, false, EXIT_RUN},
-	/* nothing more is opened: what that took is given up */
+	/* drops the privileges that were needed to open ports and sockets */
 	{"rights", rights_start, rights_stop, false, EXIT_RUN},
-	/* from here on packets are answered */
+	/* from here on workers process packets */
 	{"launch", launch_start, launch_stop, false, EXIT_RUN},
-	/* workers are as they were turned */
+	/* applies overrides of worker settings */
 	{"override", override_start, override_stop, false, EXIT_RUN},
-	/* who started us hears when workers have turned */
+	/* reports to the service manager when workers run */
 	{"notify", notify_start, notify_stop, false, EXIT_RUN},
 };
 
@@ -78,7 +80,7 @@ int boot_start(struct daemon *d)
 			continue;
 		if (e.text[0])
 			mt_log(MT_LOG_ERROR, "boot", "%s: %s", rooms[i].name, e.text);
-		/* What a half-started room made is its own stop's business. */
+		/* Each stop function copes with a subsystem that was only partly started. */
 		stop_below(d, i + 1);
 		return rooms[i].code;
 	}

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the Node document wants of the machine, as far as it can be known without starting: by the sheets of
- * pmd-config (errors), and by this machine, which need not be the one that the document is for (warnings).
+ * Checks what the Node document needs from the machine, as far as that is possible without a start:
+ * against the profiles in pmd-config (errors), and against this machine, which may not be the one
+ * that the document is for (warnings).
  */
 #include "daemon.h"
 
@@ -9,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The line of the field that lib/port names. */
+/* The line of the field whose name lib/port returned. */
 static uint32_t line_of(const struct mt_node_port *p, const char *field)
 {
 	if (strcmp(field, "profile") == 0)
@@ -42,7 +43,10 @@ static void check_port(const struct mt_node *n, uint32_t i, struct mt_diags *dia
 		path, NULL, "%s", e.text);
 }
 
-/* "net_tap0,iface=a": the device is net_tap0, and the EAL makes one of each name. */
+/*
+ * Finds a device that is named twice. In "net_tap0,iface=a" the device is net_tap0; the EAL makes
+ * one of each name.
+ */
 static void check_twice(const struct mt_node *n, uint32_t i, struct mt_diags *diags)
 {
 	const char *device = n->ports[i].device.s;
@@ -64,7 +68,7 @@ static void check_twice(const struct mt_node *n, uint32_t i, struct mt_diags *di
 	}
 }
 
-/* The value of iface= in a device string; its length, 0: none. */
+/* The value of iface= in a device string. Returns its length; 0: none. */
 static size_t interface_of(const char *device, const char **name)
 {
 	const char *at = strstr(device, ",iface=");
@@ -73,7 +77,10 @@ static size_t interface_of(const char *device, const char **name)
 	return strcspn(*name, ",");
 }
 
-/* Both would receive every frame of the interface, and answer it; with another VLAN each has its own. */
+/*
+ * Finds two ports on one interface and VLAN: both would receive every frame and answer it. With
+ * different VLANs each receives its own.
+ */
 static void check_shared(const struct mt_node *n, uint32_t i, struct mt_diags *diags)
 {
 	const struct mt_node_port *p = &n->ports[i];

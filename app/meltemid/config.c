@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Documents: read, checked, compiled; again when they change. */
+/* Reads, checks and compiles the documents, at start and when they change. */
 #include "daemon.h"
 
 #include <errno.h>
@@ -10,7 +10,7 @@
 
 /* ---- one load ----------------------------------------------------------------------------- */
 
-/* All objects of all files; what is wrong with them is in diags. */
+/* Reads all objects of all files; what is wrong with them is in diags. */
 static int read_documents(struct daemon *d, struct mt_source_reading *r, struct mt_diags *diags)
 {
 	int rc;
@@ -27,7 +27,10 @@ static int read_documents(struct daemon *d, struct mt_source_reading *r, struct 
 	return rc;
 }
 
-/* What documents and discovery servers say, together; NULL: no memory, or an error. */
+/*
+ * The model of documents and discovery resources together. NULL with the reason in diags: no
+ * memory, or too large.
+ */
 static struct mt_model *join(
 	struct daemon *d, struct mt_object_table *t, struct mt_diags *diags, uint64_t now)
 {
@@ -58,7 +61,7 @@ static struct mt_model *join(
 
 /* ---- compiled ----------------------------------------------------------------------------- */
 
-/* Compiled, or NULL with the reasons in diags. */
+/* The compiled snapshot, or NULL with the reasons in diags. */
 static struct mt_snapshot *compile(
 	struct daemon *d, struct mt_object_table *t, struct mt_diags *diags, uint64_t now)
 {
@@ -82,15 +85,15 @@ struct mt_snapshot *config_compile(struct daemon *d, struct mt_diags *diags, uin
 }
 
 /*
- * The most compilations of one load with resources of discovery servers, because what a round has
- * in place of refused ones may conflict, too. Rounds that refuse objects of documents need no
- * limit: each leaves fewer versions.
+ * Most compilations of one load because of discovery resources: the versions that replace refused
+ * ones may conflict, too. Rounds that refuse objects of documents need no limit, because each
+ * leaves fewer versions.
  */
 #define ROUNDS 4
 
 /*
- * Compiled with the good version of each document, and with what servers say of late, or without what of that is wrong.
- * NULL: the Node, or the whole, cannot be used, for the reasons in diags.
+ * Compiles the good version of each document with the newest good version of each discovery
+ * resource. NULL if the Node or the whole cannot be used, with the reasons in diags.
  */
 static struct mt_snapshot *load_rounds(
 	struct daemon *d, struct mt_object_table *t, struct mt_diags *diags, uint64_t now)
@@ -155,7 +158,7 @@ static int make_rcu(struct daemon *d)
 	return rte_rcu_qsbr_init(d->rcu, d->n_workers);
 }
 
-/* The Node's settings stay as they were at start, whatever files say later. */
+/* Keeps the Node of the start, whose settings stay whatever the files contain later. */
 static int take_node(struct daemon *d, const struct mt_source_reading *r)
 {
 	for (uint32_t i = 0; i < r->objects.n; i++) {
@@ -207,8 +210,8 @@ static int make_conf(struct daemon *d, struct mt_diags *diags, struct mt_err *e)
 }
 
 /*
- * The compiler wants to know the number of workers, which is in the documents: they are read first, then
- * the compiler is made, then it compiles.
+ * The compiler needs the number of workers, which is in the documents: read them, create the
+ * compiler, then compile.
  */
 static int first_load(
 	struct daemon *d, struct mt_source_reading *r, struct mt_diags *diags, struct mt_err *e)
@@ -236,7 +239,9 @@ static int first_load(
 	override_log(d);
 	history_documents(d, mt_source_texts_new(d->files), 0);
 	mesh_open(d, diags);
-	/* Of the Node, or of what it names. */
+	/*
+	 * Stop for errors in the Node or in files that it names, but not for sources that need TLS.
+	 */
 	if (diags->errors != errors + d->sources_refused)
 		return -EINVAL;
 	d->first = load(d, d->table, diags, 0);
@@ -308,7 +313,7 @@ void config_stop(struct daemon *d)
 
 /* ---- reload ------------------------------------------------------------------------------- */
 
-/* In words, for who asked by the shell. */
+/* The first error in words, for the answer to a shell command; "" if there is none. */
 static void first_error(const struct mt_diags *diags, char *buf, size_t size)
 {
 	buf[0] = '\0';
@@ -317,7 +322,7 @@ static void first_error(const struct mt_diags *diags, char *buf, size_t size)
 			(void)mt_diag_format(&diags->items[i], buf, size);
 }
 
-/* Nothing of it is taken. */
+/* Reports that a load was refused as a whole. */
 static int refused(struct daemon *d, const struct mt_diags *diags)
 {
 	char first[400];
@@ -327,7 +332,10 @@ static int refused(struct daemon *d, const struct mt_diags *diags)
 		"refused with %u errors, the last configuration goes on; %s", diags->errors, first);
 }
 
-/* The rest is in force. Who asked for the reload must hear of what is not. */
+/*
+ * Reports what is not used although the rest is in force, so that the reload does not count as a
+ * success.
+ */
 static int some_refused(struct daemon *d)
 {
 	uint32_t counts[MT_OBJECT_STATUSES];
@@ -345,7 +353,10 @@ static int some_refused(struct daemon *d)
 		words, counts[MT_OBJECT_REFUSED], counts[MT_OBJECT_HELD], d->reload_first);
 }
 
-/* Most of the Node is used at the next start only; who changed it must not wait in vain. */
+/*
+ * Reports changed fields of the Node that take effect only at the next start, so that the operator
+ * does not wait for them.
+ */
 static void tell_restart(struct daemon *d, const struct mt_node *n)
 {
 	size_t len = strlen(d->reload_words);
@@ -354,7 +365,7 @@ static void tell_restart(struct daemon *d, const struct mt_node *n)
 	if (node_changes(d->node, n, fields, sizeof(fields)))
 		snprintf(d->reload_words + len, sizeof(d->reload_words) - len,
 			"; changed fields that need a restart: %s", fields);
-	/* The log tells it once, the shell with every reload. */
+	/* The log reports them once, the shell after every reload. */
 	if (strcmp(fields, d->restart_fields) != 0 && fields[0])
 		mt_log(MT_LOG_WARN, "config", "changed fields that need a restart: %s", fields);
 	memcpy(d->restart_fields, fields, sizeof(fields));
@@ -406,7 +417,7 @@ void config_in_force(struct daemon *d)
 		(void)some_refused(d);
 }
 
-/* Compiled and published; what was read is taken over if it can be used. */
+/* Compiles and publishes what was read, and adopts it if it can be used. */
 static int take(struct daemon *d, struct mt_source_reading *r, struct mt_source_texts *texts,
 	uint64_t version, struct mt_diags *diags, uint64_t now)
 {
@@ -418,7 +429,7 @@ static int take(struct daemon *d, struct mt_source_reading *r, struct mt_source_
 
 	mt_kept_clock(d->kept, wall_now(d));
 	t = mt_table_new(r, d->kept);
-	/* What waited is no longer what the documents say. */
+	/* A waiting snapshot is older than these documents. */
 	publish_forget(d, now);
 	if (t)
 		s = load(d, t, diags, now);
@@ -434,7 +445,7 @@ static int take(struct daemon *d, struct mt_source_reading *r, struct mt_source_
 		return rc;
 	}
 	history_documents(d, texts, version);
-	/* Its Node lives as long as the table does. */
+	/* The table owns its Node. */
 	adopt(d, t, words);
 	if (version == 0 && (part = node_part(t)) != NULL)
 		control_watch(d, part);
@@ -449,7 +460,7 @@ bool config_is_due(const struct daemon *d)
 	return d->table && mt_table_is_due(d->table, wall_now(d));
 }
 
-/* 0; else nothing was read, and it is told. */
+/* 0, or -errno if nothing was read, which is reported. */
 static int read_files(struct daemon *d)
 {
 	struct config_reading *p = &d->reading;
@@ -513,7 +524,7 @@ int config_from_texts(struct daemon *d, struct mt_source_texts *t, uint64_t vers
 		rc = take(d, &r, mt_source_texts_ref(t), version, &diags, now);
 	else
 		rc = publish_note(d, rc, "no memory");
-	/* What files said a moment before is not what is wanted; but it is if these texts are not taken. */
+	/* A rollback that is taken supersedes documents that were read just before it. */
 	if (rc == 0 || d->waiting)
 		forget_read(&d->reading);
 	mt_diags_fini(&diags);

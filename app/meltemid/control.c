@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The control thread's loop: signals, changed directories, what is due now and then. */
+/* The control thread's loop: signals, changed directories and periodic work. */
 #include "daemon.h"
 
 #include "mt_service.h"
@@ -24,7 +24,7 @@ static int add(struct daemon *d, int fd)
 
 /* ---- start -------------------------------------------------------------------------------- */
 
-/* All that is read, as the Node's file says it now. */
+/* All files and directories to read, according to the Node document as it is now. */
 static struct mt_watch_what what_is_read(struct daemon *d, struct mt_model *node_part)
 {
 	const struct mt_node *node = node_part->node;
@@ -138,8 +138,8 @@ static void hint(bool *told, const char *port, const struct mt_outcome *row, uin
 }
 
 /*
- * What a peer's offloads do to every packet looks like a dead network. Told once, in the words of the
- * counter, when a few have come: single ones are damage on the way.
+ * Warns that a peer's offloads spoil every packet, which looks like a dead network. Logs the
+ * counter's text once, after HINT_AT packets, because single ones were damaged in transit.
  */
 static void hints(struct daemon *d)
 {
@@ -189,7 +189,7 @@ static void reload(struct daemon *d, uint64_t now)
 	notify_reload(d, false);
 }
 
-/* Files have changed: what they say is taken in the next turn. */
+/* Files have changed: reads them now and loads them in the next loop iteration. */
 static void read_changed(struct daemon *d, uint64_t now)
 {
 	notify_reload(d, true);
@@ -197,7 +197,10 @@ static void read_changed(struct daemon *d, uint64_t now)
 	config_read(d, now);
 }
 
-/* What was read may have been taken by who reloads, dropped by who goes back, or not be there: no memory. */
+/*
+ * Loads what was read. The reload is over once none of it is left: it was loaded here or by another
+ * reload, discarded by a rollback, or there was no memory.
+ */
 static void take_changed(struct daemon *d, uint64_t now)
 {
 	config_take_read(d, now);
@@ -207,7 +210,7 @@ static void take_changed(struct daemon *d, uint64_t now)
 	notify_reload(d, false);
 }
 
-/* False: stop now. */
+/* Returns false to stop now. */
 static bool on_signal(struct daemon *d, int sig, uint64_t now)
 {
 	if (sig == SIGHUP) {
@@ -228,7 +231,7 @@ static bool on_signal(struct daemon *d, int sig, uint64_t now)
 	return true;
 }
 
-/* Files were written. */
+/* Handles files whose write has ended. */
 static void files_turn(struct daemon *d, uint64_t now)
 {
 	mt_service_turn(d->service);
@@ -260,7 +263,10 @@ static bool on_event(struct daemon *d, int fd, uint64_t now)
 	return true;
 }
 
-/* How long the loop was away from its descriptors: the longest of this minute, and of the one before. */
+/*
+ * Records how long the loop was away from its descriptors: the maximum of this minute, and of the
+ * one before.
+ */
 static void measure(struct daemon *d, uint64_t began)
 {
 	uint64_t now = mt_clock_now(&d->clock), minute = now / (60 * MT_SEC);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Clusters that are fetched when a call leads to them: workers' questions go to the sources, their answers to the
- * registry where workers look, and once a second it is seen which clusters are used.
+ * Clusters on demand, which are fetched when a call routes to them. Passes workers' requests to the
+ * sources, and failed lookups to the registry that workers read; checks once a second which
+ * clusters are in use.
  */
 #include "daemon.h"
 
@@ -40,7 +41,7 @@ void demand_answered(void *arg, const char *name, uint64_t until, const char *wh
 	mt_upstream_absent(mt_conf_upstreams(d->conf), name, until, why);
 }
 
-/* ---- questions ------------------------------------------------------------------------------------- */
+/* ---- requests -------------------------------------------------------------------------------- */
 
 static void ask_sources(struct daemon *d, uint32_t cluster, uint64_t now)
 {
@@ -49,12 +50,12 @@ static void ask_sources(struct daemon *d, uint32_t cluster, uint64_t now)
 	for (uint32_t i = 0; name && i < d->n_mesh; i++)
 		if (mt_xds_demand(d->mesh[i].xds, name, now))
 			return;
-	/* Nobody names it any more: the snapshot that follows says so, too. */
+	/* No source names the cluster any more; the next snapshot will not have it either. */
 }
 
-/* ---- use ------------------------------------------------------------------------------------------- */
+/* ---- use ------------------------------------------------------------------------------------- */
 
-/* Everything that workers count of the cluster's endpoints. */
+/* Adds up what workers count for the cluster's endpoints. */
 static void add_use(const struct daemon *d, const struct mt_cluster *c, struct mt_xds_use *u)
 {
 	for (uint32_t i = 0; i < c->n_eps; i++) {
@@ -63,7 +64,10 @@ static void add_use(const struct daemon *d, const struct mt_cluster *c, struct m
 				mt_worker_proxy(d->workers[w]), c->eps[i].state->index);
 
 			u->calls += mt_count_read(&st->requests);
-			/* Connections of calls are kept for a while; those of byte streams are in use. */
+			/*
+			 * Connections for calls stay open when idle, but those of opaque TCP are in
+			 * use.
+			 */
 			u->busy |= mt_count_read(&st->outstanding) || mt_count_read(&st->streams);
 		}
 	}
@@ -80,7 +84,7 @@ static bool use_of(void *arg, const char *name, struct mt_xds_use *u)
 	return true;
 }
 
-/* ---- turns ----------------------------------------------------------------------------------------- */
+/* ---- from the loop --------------------------------------------------------------------------- */
 
 void demand_turn(struct daemon *d, uint64_t now)
 {
@@ -93,7 +97,7 @@ void demand_turn(struct daemon *d, uint64_t now)
 			any = true;
 		}
 	}
-	/* What was asked goes out now. */
+	/* Send the requests now. */
 	if (any)
 		mesh_turn(d, now);
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Names of services: where they are asked for, and who is asked about others. */
+/*
+ * The DNS service: the addresses where it listens, the clients that it answers, and the servers to
+ * which it forwards queries for other names.
+ */
 #include "daemon.h"
 
 #include <errno.h>
@@ -8,11 +11,11 @@
 #include <sys/resource.h>
 
 #define RESOLV_CONF "/etc/resolv.conf"
-#define LOOK_NS	    (5 * MT_SEC) /* between two looks at it */
-/* Each question that is passed on has a socket; the rest of the daemon needs few. */
+#define LOOK_NS	    (5 * MT_SEC) /* interval between two reads of it */
+/* Each forwarded query has a socket; the rest of the daemon needs few descriptors. */
 #define FILES_WANTED (4ul * MT_DNS_WAITING_MAX)
 
-/* What the Node names, else every port's own addresses. */
+/* Takes the addresses that the Node lists, else every port's own addresses. */
 static void gather_addresses(struct daemon *d)
 {
 	const struct mt_node_dns *dns = d->node->dns;
@@ -31,7 +34,7 @@ static bool allow(struct daemon *d, const struct mt_addr *a, uint8_t bits)
 	return mt_dns_allow_add(&d->dns_allow, a, bits);
 }
 
-/* A TAP's other end is the host itself. */
+/* Allows the addresses at the kernel's end of a TAP, which is the host itself. */
 static bool allow_kernel(struct daemon *d, const struct mt_node_port *p)
 {
 	struct mt_addr a;
@@ -53,7 +56,10 @@ static bool allow_port(struct daemon *d, const struct mt_node_port *p)
 	return allow_kernel(d, p) && all;
 }
 
-/* Whom the Node names, else who is on the links of the ports, and the host's own programs. */
+/*
+ * Allows the clients that the Node lists, else those on the links of the ports and programs on the
+ * host.
+ */
 static void gather_allowed(struct daemon *d)
 {
 	static const struct mt_addr one6 = {.b = {[15] = 1}};
@@ -74,7 +80,10 @@ static void gather_allowed(struct daemon *d)
 			MT_DNS_ALLOW_MAX);
 }
 
-/* Those of the machine, but for ourselves: the host may well ask Meltemi, which then must not ask the host. */
+/*
+ * The servers in resolv.conf without Meltemi itself: if the host sends its queries to Meltemi, they
+ * must not be forwarded back.
+ */
 static uint32_t servers_of_host(
 	const struct daemon *d, struct mt_dns_address servers[MT_DNS_SERVERS_MAX])
 {
@@ -105,7 +114,10 @@ static void gather_servers(const struct daemon *d, struct mt_dns_server_conf *c)
 			RESOLV_CONF);
 }
 
-/* A machine that boots learns its servers after us, one that moves has others. */
+/*
+ * Follows resolv.conf: a booting machine may learn its servers after Meltemi starts, and one that
+ * moves gets others.
+ */
 static void follow_host(struct daemon *d, uint64_t now)
 {
 	struct mt_dns_address servers[MT_DNS_SERVERS_MAX];
@@ -162,7 +174,7 @@ int dns_listen(struct daemon *d)
 	return epoll_ctl(d->epoll, EPOLL_CTL_ADD, ev.data.fd, &ev) ? -errno : 0;
 }
 
-/* The table lives as long as the snapshot, which only this thread frees. */
+/* The table belongs to the snapshot, which only this thread frees. */
 void dns_turn(struct daemon *d, uint64_t now)
 {
 	const struct mt_snapshot *s = mt_conf_current(d->conf);

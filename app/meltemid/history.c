@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What was in force when: told to lib/ctl's history with each publish, and brought back from it. */
+/* Adds an entry to lib/ctl's history with each publish, and restores older versions from it. */
 #include "daemon.h"
 
 #include "mt_history.h"
@@ -38,7 +38,9 @@ void history_documents(struct daemon *d, struct mt_source_texts *t, uint64_t rol
 	d->rolled_back = rolled_back;
 }
 
-/* What the publish changed by name, "; " between; to be freed, NULL: no memory. */
+/*
+ * Lists what the publish changed by name, separated by "; ". The caller frees it; NULL: no memory.
+ */
 static char *changes_of(const struct mt_conf_items *items)
 {
 	static const char *const verbs[] = {[MT_CONF_ADDED] = "added",
@@ -71,7 +73,7 @@ void history_published(
 		publish_words(d, change, counts, sizeof(counts));
 	else
 		snprintf(counts, sizeof(counts), "%u services", s->n_services);
-	/* What an operator overrode is the change, where it is none of these. */
+	/* If nothing else changed, the operator's override is the change. */
 	if (d->cause_what && change && mt_conf_change_none(change))
 		snprintf(what, sizeof(what), "%s", d->cause_what);
 	else
@@ -96,16 +98,16 @@ void history_published(
 	free(e.changes);
 }
 
-/* ---- back --------------------------------------------------------------------------------------- */
+/* ---- rollback -------------------------------------------------------------------------------- */
 
-/* The overrides of then; those of now stay in `before`. */
+/* Sets the overrides of that version; `before` gets those of now. */
 static int set_overrides(
 	struct daemon *d, const struct mt_history_entry *e, struct mt_overrides *before)
 {
 	struct mt_overrides s = {0};
 	int rc = mt_overrides_copy(before, mt_conf_overrides(d->conf));
 
-	/* Numbers are not given twice, and who watches the version sees that it changed. */
+	/* Ids are not reused, and a client that watches the version sees a change. */
 	s.next_id = before->next_id;
 	s.version = before->version + 1;
 	if (rc == 0)
@@ -165,7 +167,7 @@ void history_turn(struct daemon *d, uint64_t now)
 	uint64_t version;
 	char words[64];
 
-	/* Behind a change that is on its way. */
+	/* A change that is still being written comes first. */
 	if (d->later != LATER_NOTHING)
 		return;
 	version = mt_history_lapsed(d->history, now);

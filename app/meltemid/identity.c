@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who the node is to its peers: by spec.identity, a directory or an agent's socket, else by the first source that has an identity of its own; and
- * whom it stands for beside that (spec.identities), each by a source of its own: at the start, from turn to turn, and when the Node says otherwise.
+ * All TLS identities of the node. Its own one comes from spec.identity (a directory or an agent's
+ * socket), else from the first source that has an identity. Those of spec.identities, which it uses
+ * on behalf of other principals, have a source each. They are loaded at start, checked
+ * periodically, and changed with the Node document.
  */
 #include "identity.h"
 
@@ -11,7 +13,7 @@
 #include <string.h>
 #include <time.h>
 
-#define LOOKS	3 /* before the first documents: files may change while they are read */
+#define LOOKS	3 /* attempts before the first load, because files may change while they are read */
 #define LOOK_NS MT_SEC
 
 static struct identity_place place_of_held(const struct mt_node_held *n)
@@ -19,7 +21,7 @@ static struct identity_place place_of_held(const struct mt_node_held *n)
 	return (struct identity_place){n->directory.s, n->sds.s, n->secret.s, n->xds.s};
 }
 
-/* ---- from turn to turn -------------------------------------------------------------------------------- */
+/* ---- periodic checks ------------------------------------------------------------------------- */
 
 void identity_turn(struct daemon *d, uint64_t now)
 {
@@ -35,7 +37,10 @@ void identity_turn(struct daemon *d, uint64_t now)
 		identity_tell_held(d);
 }
 
-/* What a source wrote down when the node last ran: who connects now and who connects in a moment meet the same node. */
+/*
+ * Uses the credential that a source stored when the node last ran, so that peers see the same
+ * identity now and after the source has connected.
+ */
 static void load_joined(struct node_identity *id, const char *name)
 {
 	const struct mt_node *n = id->d->node;
@@ -47,7 +52,7 @@ static void load_joined(struct node_identity *id, const char *name)
 		if (n->sources[i].xds && n->sources[i].xds->identity.s &&
 			(!name || strcmp(n->sources[i].xds->name.s, name) == 0))
 			x = n->sources[i].xds;
-	/* That it cannot be read is told once there is a loop, which tries again. */
+	/* The event loop will try again, and report an identity that cannot be read. */
 	c = x ? mt_identity_peek(x->identity.s, &e) : NULL;
 	if (!c)
 		return;
@@ -74,8 +79,9 @@ static bool ask(struct node_identity *id, uint64_t passed)
 }
 
 /*
- * Agents on this machine answer at once, or are not there yet: then the answer is compiled in when it comes. There is no clock yet, and
- * what is made now with this one's times goes on by another: so they are small.
+ * Waits for SDS agents, at most IDENTITY_AGENT_NS. An agent on this machine answers at once or does
+ * not run yet; then its answer is compiled in when it comes. The daemon has no clock yet. Sources
+ * get small times now, because later they get those of another clock, which must not be earlier.
  */
 static void wait_for_agents(struct daemon *d)
 {
@@ -99,7 +105,7 @@ static void wait_for_agents(struct daemon *d)
 
 static int load_from(struct node_identity *id, const struct identity_place *p)
 {
-	/* Nobody is asked who only checks. */
+	/* --check does not connect to agents. */
 	if (p->sds && id->d->args.check)
 		return 0;
 	if (identity_open(id, p))
@@ -163,7 +169,7 @@ int identity_load(struct daemon *d)
 		return rc;
 	wait_for_agents(d);
 	identity_tell_held(d);
-	/* The load that follows has it. */
+	/* The load that follows includes them. */
 	d->mesh_changed = d->identity_changed = false;
 	return d->held_untold ? -ENOMEM : 0;
 }
@@ -194,9 +200,12 @@ void identity_forget(struct daemon *d)
 		held_free(d->held[--d->n_held]);
 }
 
-/* ---- another Node document ------------------------------------------------------------------------------- */
+/* ---- changes of the Node document ------------------------------------------------------------ */
 
-/* The sources' word counts now, and no directory's any more. */
+/*
+ * spec.identity was removed: use the secrets of the first source that has an identity. The node has
+ * none if they are not good.
+ */
 static void leave_told(struct daemon *d)
 {
 	const struct mesh_source *s = identity_first_source(d);
@@ -212,7 +221,7 @@ static void leave_told(struct daemon *d)
 		identity_use(&d->identity, NULL, "");
 }
 
-/* What it has goes on until there is something good at the new place. */
+/* Watches the new place; the present credential stays until there is a good one. */
 static void aim(struct node_identity *id, const struct identity_place *p)
 {
 	char *where = identity_words(p);
@@ -222,7 +231,7 @@ static void aim(struct node_identity *id, const struct identity_place *p)
 	free(where);
 }
 
-/* Of those that are looked at, which is not any more then; NULL: none is for it. */
+/* Removes the identity of that principal from d->held and returns it. NULL: there is none. */
 static struct node_identity *take_held(struct daemon *d, const char *principal)
 {
 	for (uint32_t i = 0; i < d->n_held; i++) {
@@ -236,7 +245,10 @@ static struct node_identity *take_held(struct daemon *d, const char *principal)
 	return NULL;
 }
 
-/* Each goes on with what it has, in the order of the document; whom it names no more is nobody's any more. */
+/*
+ * Existing identities keep their credentials and get the order of the document; those that it no
+ * longer names are freed.
+ */
 static void aim_held(struct daemon *d, const struct mt_node *node)
 {
 	struct node_identity *now[MT_HELD_MAX], *id;
@@ -277,9 +289,9 @@ void identity_aim(struct daemon *d, const struct mt_node *node)
 	aim_held(d, node);
 }
 
-/* ---- told ------------------------------------------------------------------------------------------------ */
+/* ---- reports --------------------------------------------------------------------------------- */
 
-/* Of "spiffe://TD/ns/NS/sa/NAME"; "": it has none. */
+/* The service account in "spiffe://TD/ns/NS/sa/NAME"; "" if there is none. */
 static const char *account_of(const char *principal)
 {
 	const char *at = strstr(principal, "/sa/");
@@ -298,7 +310,10 @@ static void differs(
 			len ? "; " : "", field, said->s, is);
 }
 
-/* What is not good of what is used: as its source says, and as the Node says otherwise. Until the next question. */
+/*
+ * Warnings about the credential in use: those of its source, and where the Node differs from it.
+ * Valid until the next call.
+ */
 static const char *notes(struct daemon *d)
 {
 	static char words[1024];

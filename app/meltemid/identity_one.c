@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One identity, the node's own or one beside it: where it is looked at, and what of it is used. Only a good credential takes the place of
- * another one; what cannot be used is told, and is nobody else's trouble.
+ * One identity, the node's own or one of spec.identities: the place where it is read, and the
+ * credential in use. Only a good credential replaces another one. One that cannot be used is
+ * reported, and does not affect other identities.
  */
 #include "identity.h"
 
@@ -13,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- what is used -------------------------------------------------------------------------------------- */
+/* ---- the credential in use ------------------------------------------------------------------- */
 
 static bool is_same(const struct mt_credential *a, const struct mt_credential *b)
 {
@@ -40,7 +41,6 @@ static void say(const struct node_identity *id)
 		leaf.serial, mt_time_words(id->used->not_after, until, sizeof(until)), id->from);
 }
 
-/* All that are held beside the node's own, for the next compile; without memory the next turn tries again. */
 void identity_tell_held(struct daemon *d)
 {
 	struct mt_conf_held v[MT_HELD_MAX];
@@ -56,7 +56,6 @@ void identity_tell_held(struct daemon *d)
 		d->mesh_changed = d->identity_changed = true;
 }
 
-/* From the next compile on, which follows at once where there is a loop; `c` is taken over. */
 void identity_use(struct node_identity *id, struct mt_credential *c, const char *from)
 {
 	struct daemon *d = id->d;
@@ -78,7 +77,6 @@ void identity_use(struct node_identity *id, struct mt_credential *c, const char 
 	say(id);
 }
 
-/* Once for each reason. */
 void identity_trouble(struct node_identity *id, const char *why)
 {
 	if (strcmp(id->why, why) == 0)
@@ -97,7 +95,7 @@ void identity_trouble(struct node_identity *id, const char *why)
 		mt_log(MT_LOG_INFO, "xds", "what could not be used is in order");
 }
 
-/* ---- a directory, an agent ------------------------------------------------------------------------------ */
+/* ---- a directory or an agent ----------------------------------------------------------------- */
 
 static void changed(void *arg)
 {
@@ -126,7 +124,6 @@ void identity_close(struct node_identity *id)
 	id->note[0] = '\0';
 }
 
-/* What is asked, in words; to be freed. */
 char *identity_words(const struct identity_place *p)
 {
 	char *words = NULL;
@@ -151,7 +148,6 @@ static struct mt_identity_source *source_of(
 	return mt_identity_sds_new(p->sds, p->secret, d->node->meta.name, changed, id);
 }
 
-/* In place of what was looked at before, if there is memory for it. */
 int identity_open(struct node_identity *id, const struct identity_place *p)
 {
 	char *where = identity_words(p);
@@ -170,7 +166,7 @@ int identity_open(struct node_identity *id, const struct identity_place *p)
 	return 0;
 }
 
-/* ---- a source's ------------------------------------------------------------------------------------------ */
+/* ---- secrets of a source --------------------------------------------------------------------- */
 
 struct mesh_source *identity_first_source(struct daemon *d)
 {
@@ -180,7 +176,7 @@ struct mesh_source *identity_first_source(struct daemon *d)
 	return NULL;
 }
 
-/* Its name is in `where`. */
+/* The source whose name is in `where`; NULL: there is none. */
 static struct mesh_source *named(struct node_identity *id)
 {
 	struct daemon *d = id->d;
@@ -192,7 +188,7 @@ static struct mesh_source *named(struct node_identity *id)
 	return NULL;
 }
 
-/* What is somebody else's displaces nothing. */
+/* A credential of another principal replaces nothing. */
 void identity_take(
 	struct node_identity *id, struct mt_credential *c, const char *source, struct mt_err *e)
 {
@@ -220,7 +216,10 @@ static void take_secrets(struct node_identity *id, const struct mesh_source *s,
 	identity_take(id, c, s->node->name.s, &e);
 }
 
-/* Its certificate is renewed by itself; a version of a secret never changes, and has a number of its own. */
+/*
+ * Each version of a secret is immutable and has its own serial number, so other numbers mean
+ * renewed secrets.
+ */
 void identity_turn_secrets(struct node_identity *id, const struct mesh_source *s)
 {
 	struct mt_err e = {""};
@@ -238,7 +237,7 @@ void identity_turn_secrets(struct node_identity *id, const struct mesh_source *s
 	mt_secret_drop(self);
 	mt_secret_drop(roots);
 }
-/* ---- beside the node's own --------------------------------------------------------------------------------- */
+/* ---- identities of spec.identities ----------------------------------------------------------- */
 
 void identity_turn_held(struct node_identity *id, uint64_t now)
 {

@@ -8,13 +8,16 @@
 
 #include <rte_mempool.h>
 
-/* Of the memory that is configured, the rest is for rings, tables of drivers and heap overhead. */
+/*
+ * Share of the configured memory for buffers. The rest is for rings, tables of drivers and heap
+ * overhead.
+ */
 #define BUFFERS_PCT 80
-/* A share of the buffers are small ones: every segment in flight may need a header of its own. */
-#define CTRL_PER_DATA 2 /* one control mbuf for so many data mbufs */
-/* What a worker must have besides what its ports' rings hold. */
+/* Small buffers, because every segment in flight may need its own header. */
+#define CTRL_PER_DATA 2 /* data mbufs for one control mbuf */
+/* Data buffers that a worker needs besides those in its ports' rings. */
 #define DATA_MIN 2048
-/* Hand-over between two workers, packets. */
+/* Packets in a hand-off ring between two workers. */
 #define HANDOFF_RING 1024
 
 /* ---- memory ------------------------------------------------------------------------------- */
@@ -95,8 +98,8 @@ static int open_port(struct daemon *d, const struct mt_node_port *np, struct mt_
 }
 
 /*
- * Buffers: what the memory gives, dealt evenly. Refused when the ports' rings alone would take most of
- * it, because then nothing could be held for anybody.
+ * Divides the buffers that fit into the memory evenly among the workers. Fails if the ports' rings
+ * would leave less than DATA_MIN of them, because then no connection could buffer anything.
  */
 static int make_pools(struct daemon *d, struct mt_err *e)
 {
@@ -136,7 +139,7 @@ static int make_pools(struct daemon *d, struct mt_err *e)
 	return 0;
 }
 
-/* Proves that hardware and software mean the same owner, before the first packet. */
+/* Checks before the first packet that hardware and software compute the same owner. */
 static int check_spread(struct daemon *d, const struct mt_port *p, struct mt_err *e)
 {
 	struct mt_port_rss_state rss;
@@ -203,7 +206,7 @@ int ports_start(struct daemon *d, struct mt_err *e)
 	return rc ? rc : start_ports(d, e);
 }
 
-/* Ports first: they give back the mbufs that their rings hold. */
+/* Ports first, because they return the mbufs in their rings. */
 void ports_stop(struct daemon *d)
 {
 	while (d->n_ports > 0)

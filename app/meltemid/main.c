@@ -10,7 +10,7 @@ int main(int argc, char **argv)
 	code = args_read(&d.args, argc, argv);
 	if (code >= 0)
 		return code;
-	/* Before any thread is made: all inherit what is blocked. */
+	/* Before any thread is created, because threads inherit the signal mask. */
 	d.signals = signals_open();
 	if (d.signals < 0)
 		return EXIT_RUN;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Discovery servers as sources: made while the first documents are read, so that what they said last time is in the
- * first snapshot; connected once there is a loop to do it in; turned by that loop.
+ * Discovery servers as sources. They are created while the first documents are read, so that their
+ * kept resources are in the first snapshot. They connect once the event loop exists, which then
+ * runs them.
  */
 #include "daemon.h"
 
@@ -12,13 +13,16 @@
 #include <string.h>
 #include <sys/epoll.h>
 
-#define EVENTS	   64		/* descriptors a turn; the rest is found by the next one */
-#define OPEN_NS	   (2 * MT_SEC) /* between two attempts to read an identity */
-#define LOAD_SHARE 5 /* loads take at most one part in so many of the control thread's time */
+#define EVENTS	   64		/* descriptors per loop iteration; the next one handles the rest */
+#define OPEN_NS	   (2 * MT_SEC) /* between two attempts to open an identity */
+#define LOAD_SHARE 5		/* loads take at most 1/LOAD_SHARE of the control thread's time */
 
-/* ---- bootstraps ------------------------------------------------------------------------------------ */
+/* ---- bootstraps ------------------------------------------------------------------------------ */
 
-/* Costs this source its new words, and nobody else anything: what was kept of it stays in force. */
+/*
+ * Refuses a remote server without TLS. Its source gets nothing new, but kept resources stay in
+ * force, and nothing else is affected.
+ */
 static void refuse_plaintext(struct daemon *d, struct mt_xds_bootstrap *b,
 	const struct mt_node_xds *n, uint32_t i, struct mt_diags *diags)
 {
@@ -57,7 +61,10 @@ static struct mt_xds_bootstrap *bootstrap_of(
 	return NULL;
 }
 
-/* Once, at start and when it changed: files of this shape say much that is meant for another program. */
+/*
+ * Logs how many fields are not used: at start and after a change only, because such files contain
+ * much that is for other programs.
+ */
 static void tell_unused(const char *name, const struct mt_xds_bootstrap *b)
 {
 	if (b->n_unused)
@@ -109,7 +116,7 @@ void mesh_close(struct daemon *d)
 
 static void reread(struct daemon *d, struct mesh_source *s, struct mt_diags *diags, uint64_t now)
 {
-	/* What the Node itself says is taken over by a restart only. */
+	/* Settings in the Node itself take effect at a restart only. */
 	struct mt_xds_bootstrap *b =
 		s->node->bootstrap.s ? bootstrap_of(d, s->node, s->index, diags) : NULL;
 
@@ -131,7 +138,7 @@ void mesh_reread(struct daemon *d, struct mt_diags *diags, uint64_t now)
 		reread(d, &d->mesh[i], diags, now);
 }
 
-/* ---- connected ------------------------------------------------------------------------------------- */
+/* ---- connections ----------------------------------------------------------------------------- */
 
 static int watch(struct daemon *d)
 {
@@ -141,8 +148,9 @@ static int watch(struct daemon *d)
 }
 
 /*
- * A certificate that is not there yet is asked for; connections that need it wait. Files that cannot be read may come
- * later: a disk that is mounted after us, a machine that joins now.
+ * Opens the source's identity. A certificate that is not there yet is requested, and connections
+ * that need it wait. Files that cannot be read are tried again, because a disk may be mounted
+ * later, or the machine may join the mesh only now.
  */
 static void open_identity(struct daemon *d, struct mesh_source *s, uint64_t now)
 {
@@ -219,7 +227,7 @@ void mesh_stop(struct daemon *d)
 		mt_fds_fini(&d->mesh_fds);
 }
 
-/* ---- turns ------------------------------------------------------------------------------------------ */
+/* ---- from the loop --------------------------------------------------------------------------- */
 
 static void turn_all(struct daemon *d, uint64_t now)
 {
@@ -236,7 +244,7 @@ static void turn_all(struct daemon *d, uint64_t now)
 	}
 }
 
-/* However fast a server pushes: most of the time is left for everything else. */
+/* Loads changes. However fast a server pushes, most of the time is left for other work. */
 static void load_changes(struct daemon *d, uint64_t now)
 {
 	uint64_t end;
@@ -290,7 +298,7 @@ bool mesh_identity_left(struct daemon *d, uint32_t i, int64_t *left)
 	return true;
 }
 
-/* ---- into a load ------------------------------------------------------------------------------------ */
+/* ---- part of a load -------------------------------------------------------------------------- */
 
 int mesh_share(struct daemon *d, struct mt_model *m, uint64_t now)
 {
@@ -303,7 +311,7 @@ int mesh_share(struct daemon *d, struct mt_model *m, uint64_t now)
 	return rc;
 }
 
-/* Whose words they are is in the origin: "xds:NAME". */
+/* The source of a diagnostic, by its origin "xds:NAME"; NULL: it is about no source. */
 static struct mt_xds *source_of(struct daemon *d, const struct mt_diag *e)
 {
 	static const char prefix[] = "xds:";
@@ -317,7 +325,7 @@ static struct mt_xds *source_of(struct daemon *d, const struct mt_diag *e)
 	return NULL;
 }
 
-/* What a load said of resources. */
+/* Passes to the sources what a load found in their resources. */
 static void mesh_told(struct daemon *d, const struct mt_diags *diags)
 {
 	for (uint32_t i = 0; i < diags->n && d->n_mesh; i++) {

@@ -10,7 +10,7 @@
 
 #include <rte_rcu_qsbr.h>
 
-/* A drain (30 s), and the time that the last FIN may take. */
+/* Time for a drain (30 s) and for the last FIN. */
 #define LEAVING (60 * MT_SEC)
 
 static uint16_t port_by_name(const struct daemon *d, const char *name)
@@ -21,7 +21,7 @@ static uint16_t port_by_name(const struct daemon *d, const char *name)
 	return MT_NET_PORT_NONE;
 }
 
-/* Whether any port has a kernel behind it that could answer, too. */
+/* True if some port has a kernel interface, where the kernel could answer, too. */
 static bool kernel_sees_packets(const struct daemon *d)
 {
 	for (uint16_t i = 0; i < d->n_ports; i++)
@@ -231,7 +231,10 @@ static bool has(const struct mt_addr *sorted, uint32_t n, const struct mt_addr *
 	return n && bsearch(a, sorted, n, sizeof(*a), by_address);
 }
 
-/* The addresses that are served from now on, sorted, each once; room for `more` behind them. NULL: no memory. */
+/*
+ * The addresses that are served from now on, sorted and without duplicates, with space for `more`
+ * after them. NULL: no memory.
+ */
 static struct mt_addr *wanted_vips(
 	const struct daemon *d, const struct mt_snapshot *s, uint32_t more, uint32_t *n)
 {
@@ -255,8 +258,8 @@ static struct mt_addr *wanted_vips(
 }
 
 /*
- * What was served and is not any more stays for a while: its calls that are under way, and the ends of its
- * connections, have to be heard.
+ * Collects the addresses that are no longer served. They stay for LEAVING, so that packets of calls
+ * in progress and of closing connections are still received.
  */
 static uint32_t who_leaves(
 	const struct daemon *d, const struct mt_addr *vips, uint32_t n, struct net_leaving *out)
@@ -277,7 +280,7 @@ struct net_vips {
 	struct mt_addr *vips;
 	struct net_leaving *leaving;
 	uint32_t n_vips, n_leaving;
-	struct mt_net_vips *set; /* of both */
+	struct mt_net_vips *set; /* of both arrays */
 };
 
 void net_forget_vips(struct net_vips *v)
@@ -333,7 +336,7 @@ void net_use_vips(struct daemon *d, struct net_vips *v)
 {
 	struct mt_net_old *old = NULL;
 
-	/* One set of replaced tables waits at a time. */
+	/* Only one set of replaced tables can wait at a time. */
 	if (d->net_old) {
 		workers_quiesce(d);
 		mt_net_old_free(d->net_old);
@@ -362,7 +365,7 @@ static int set_vips(struct daemon *d, const struct mt_snapshot *s, struct mt_err
 	return 0;
 }
 
-/* Addresses whose time is over are let go without waiting for another change. */
+/* Drops addresses whose time is over, without waiting for another change. */
 static void end_leaving(struct daemon *d)
 {
 	uint64_t now = mt_clock_now(&d->clock);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Names the fields of the Node document that changed: since the start, those that need a restart;
- * by a load, those that it applies.
+ * Names changed fields of the Node document: those that changed since the start and need a restart,
+ * and those that a load applies.
  */
 #include "daemon.h"
 
@@ -16,7 +16,7 @@ struct list {
 
 static void add(struct list *l, bool same, const char *fmt, ...) mt_printf(3, 4);
 
-/* Nothing when it is the same. */
+/* Adds a name to the list unless the values are the same. */
 static void add(struct list *l, bool same, const char *fmt, ...)
 {
 	char name[64];
@@ -53,7 +53,7 @@ static bool same_addrs(
 	return n == m;
 }
 
-/* Roles are taken over by a reload. */
+/* Without the roles, which a reload applies. */
 static bool same_tls(const struct mt_node_tls *a, const struct mt_node_tls *b)
 {
 	if (!a || !b)
@@ -82,7 +82,7 @@ static void port(
 		same_texts(
 			a->kernel_routes, a->n_kernel_routes, b->kernel_routes, b->n_kernel_routes),
 		"spec.ports[%u].kernelRoutes", i);
-	/* Who lives there is followed. */
+	/* The side needs a restart; which workloads the port has is followed without one. */
 	add(l, a->side.v == b->side.v, "spec.ports[%u].side", i);
 }
 
@@ -127,7 +127,7 @@ static const struct mt_node_xds *next_server(const struct mt_node *n, uint32_t *
 	return NULL;
 }
 
-/* Directories are read and watched as the file says now. */
+/* Without directories, which a reload reads and watches as the document has them. */
 static bool same_sources(const struct mt_node *a, const struct mt_node *b)
 {
 	const struct mt_node_xds *x, *y;
@@ -164,7 +164,10 @@ static bool same_log(const struct mt_node_log *a, const struct mt_node_log *b)
 	return a->level.set == b->level.set && a->level.v == b->level.v;
 }
 
-/* What is said of names themselves (ttl, domain, zones, search) is taken over by a reload. */
+/*
+ * Without the settings of the names themselves (ttl, domain, zones, search), which a reload
+ * applies.
+ */
 static void dns(struct list *l, const struct mt_node_dns *a, const struct mt_node_dns *b)
 {
 	add(l, !a == !b, "spec.dns");
@@ -257,7 +260,7 @@ bool node_changes(const struct mt_node *a, const struct mt_node *b, char *buf, s
 	return l.len > 0;
 }
 
-/* ---- what is followed ------------------------------------------------------------------------ */
+/* ---- fields that a reload applies ------------------------------------------------------------ */
 
 static bool same_lend(const struct mt_node_lend *a, const struct mt_node_lend *b)
 {

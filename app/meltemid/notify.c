@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a service manager is told (sd_notify(3)): datagrams of "NAME=value" lines to $NOTIFY_SOCKET. The protocol is
- * stable and these few lines are all that is needed of it, so there is no library for it.
+ * Notifies the service manager (sd_notify(3)) with datagrams of "NAME=value" lines to
+ * $NOTIFY_SOCKET. The protocol is stable and needs so few lines that no library is used for it.
  *
- * Two things are told that it cannot see itself. READY=1 when every worker has turned with the first configuration:
- * then what is served is served; whether all that was served before is, is a question of its own (/ready). WATCHDOG=1
- * as long as the control loop comes here and every worker has turned since the last time: what hangs is ended by the
- * manager and started again.
+ * READY=1 is sent when every worker has run with the first configuration: then its services are
+ * served. Whether everything that was served before is served again is a separate check (/ready).
+ *
+ * WATCHDOG=1 is sent as long as the control loop runs and every worker has finished a loop
+ * iteration since the last one. Otherwise the manager kills the daemon and starts it again.
  */
 #include "daemon.h"
 
@@ -21,12 +22,15 @@
 #include <time.h>
 #include <unistd.h>
 
-/* So long without a turn, and a worker is taken for stuck: sleeps last milliseconds, and a command of ours one second at most. */
+/*
+ * A worker that finishes no loop iteration for this long counts as stuck. Sleeps last milliseconds,
+ * and a command from the control thread one second at most.
+ */
 #define STUCK (5 * MT_SEC)
 
 /* ---- datagrams ---------------------------------------------------------------------------- */
 
-/* The name of a socket: a path, or "@" and an abstract one. 0: neither. */
+/* Parses the name of a socket: a path, or "@" and an abstract name. Returns 0 if it is neither. */
 static socklen_t address_of(const char *name, struct sockaddr_un *a)
 {
 	size_t len = strlen(name);
@@ -41,7 +45,7 @@ static socklen_t address_of(const char *name, struct sockaddr_un *a)
 	return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len);
 }
 
-/* False: nobody took it. */
+/* Sends a datagram if there is a service manager. False if it was not accepted. */
 static bool say(const struct notify *n, const char *fmt, ...) mt_printf(2, 3);
 
 static bool say(const struct notify *n, const char *fmt, ...)
@@ -58,7 +62,7 @@ static bool say(const struct notify *n, const char *fmt, ...)
 		       (const struct sockaddr *)&n->to, n->to_len) >= 0;
 }
 
-/* Half of the time that the manager waits, as sd_watchdog_enabled(3) has it; 0: it does not. */
+/* Half of the manager's timeout, as sd_watchdog_enabled(3) recommends; 0: no watchdog. */
 static uint64_t watchdog_of(void)
 {
 	const char *us = getenv("WATCHDOG_USEC"), *pid = getenv("WATCHDOG_PID");
@@ -111,7 +115,7 @@ static void look(struct daemon *d, uint64_t now)
 	}
 }
 
-/* All have turned later than `since`. */
+/* True if all workers have finished a loop iteration after `since`. */
 static bool all_turned(const struct daemon *d, uint64_t since)
 {
 	for (uint16_t w = 0; w < d->n_workers; w++)
@@ -128,7 +132,7 @@ int notify_stuck(const struct daemon *d, uint64_t now)
 	return -1;
 }
 
-/* In one line, as `systemctl status` shows it. */
+/* The status in one line, as `systemctl status` shows it. */
 static void words_of(struct daemon *d, char *buf, size_t size)
 {
 	const struct mt_snapshot *s = mt_conf_current(d->conf);
@@ -153,7 +157,10 @@ static void words_of(struct daemon *d, char *buf, size_t size)
 
 /* ---- from the loop ------------------------------------------------------------------------ */
 
-/* Lines end a value; what is said here has none of its own but by mistake. */
+/*
+ * Sends the status if it has changed. Control characters become spaces, because a line break would
+ * end the value.
+ */
 static void status(struct daemon *d)
 {
 	struct notify *n = &d->notify;
@@ -192,7 +199,7 @@ void notify_reload(struct daemon *d, bool begins)
 {
 	struct timespec ts;
 
-	/* The kernel's own clock, which the manager compares. */
+	/* The manager compares this with its own time, so it must be the kernel's clock. */
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	if (!d->notify.ready)
 		return;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What an operator turns at run time, as far as it is the daemon's: overrides become part of what is compiled and
- * published, or of the workers; those that are kept are written down; all of it is told to the history and the log.
+ * The daemon's part of overrides, which an operator sets at run time. They become part of what is
+ * compiled and published, or settings of the workers. Those to be kept are written to the state
+ * directory. All changes go to the history and the log.
  */
 #include "daemon.h"
 
@@ -12,7 +13,7 @@
 #define CALL_MS	    1000
 #define KEPT_SUFFIX " (kept)"
 
-/* ---- workers ------------------------------------------------------------------------------------ */
+/* ---- workers --------------------------------------------------------------------------------- */
 
 static struct mt_worker_knobs knobs_of(const struct daemon *d)
 {
@@ -36,7 +37,7 @@ static struct mt_worker_knobs knobs_of(const struct daemon *d)
 	return k;
 }
 
-/* On the worker. */
+/* Runs on the worker. */
 static void apply_knobs(struct mt_worker *w, void *arg)
 {
 	mt_worker_turn_knobs(w, arg);
@@ -60,9 +61,9 @@ void override_workers(struct daemon *d)
 			mt_log(MT_LOG_WARN, "tune", "worker %u takes its settings over later", i);
 }
 
-/* ---- the log ------------------------------------------------------------------------------------ */
+/* ---- the log --------------------------------------------------------------------------------- */
 
-/* With which levels it started. */
+/* Sets the log levels as at the start. */
 static void log_at_start(const struct daemon *d)
 {
 	const struct mt_node_log *n = &d->node->admin.log;
@@ -87,7 +88,9 @@ void override_log(struct daemon *d)
 	for (uint32_t i = 0; i < s->n; i++)
 		if (s->v[i].kind == MT_OVERRIDE_LOG && !s->v[i].target[0])
 			mt_log_set_level((enum mt_log_level)s->v[i].value);
-	/* One for a module is younger: one for all takes theirs away. */
+	/*
+	 * Then single modules: these overrides are newer, because one for all modules removes them.
+	 */
 	for (uint32_t i = 0; i < s->n; i++)
 		if (s->v[i].kind == MT_OVERRIDE_LOG &&
 			(module = mt_log_module_find(s->v[i].target)) >= 0)
@@ -95,7 +98,7 @@ void override_log(struct daemon *d)
 				(enum mt_log_module)module, (enum mt_log_level)s->v[i].value);
 }
 
-/* A level for all modules ends those of single ones. */
+/* A level for all modules removes the overrides of single ones. */
 static void end_log_levels(struct mt_overrides *s, const struct mt_override *o)
 {
 	if (o->kind != MT_OVERRIDE_LOG || o->target[0])
@@ -119,7 +122,7 @@ void override_stop(struct daemon *d)
 	d->later = LATER_NOTHING;
 }
 
-/* ---- the state directory ------------------------------------------------------------------------ */
+/* ---- the state directory --------------------------------------------------------------------- */
 
 void override_load(struct daemon *d)
 {
@@ -136,7 +139,7 @@ void override_load(struct daemon *d)
 	mt_overrides_fini(&s);
 }
 
-/* ---- sets as text, for the history ---------------------------------------------------------------- */
+/* ---- sets as text, for the history ----------------------------------------------------------- */
 
 char *override_text(const struct mt_overrides *s)
 {
@@ -183,9 +186,9 @@ int override_from_text(struct mt_overrides *s, const char *text, const char *who
 	return rc;
 }
 
-/* ---- one change --------------------------------------------------------------------------------- */
+/* ---- one change ------------------------------------------------------------------------------ */
 
-/* What is there already is not written again. */
+/* True if the kept overrides of both sets are the same, so that the file need not be written. */
 static bool is_written(const struct mt_overrides *before, const struct mt_overrides *after)
 {
 	char *a = mt_overrides_text(before), *b = mt_overrides_text(after);
@@ -225,7 +228,7 @@ static int override_to(
 		return rc;
 	}
 	rc = config_refresh(d, now);
-	/* One that waits for room is taken; one that does not compile is not. */
+	/* An override whose snapshot waits is taken; one that does not compile is not. */
 	if (rc && !d->waiting) {
 		(void)mt_conf_set_overrides(d->conf, &before);
 		if (!is_written(to, &before))
@@ -271,7 +274,10 @@ static int change(struct mt_overrides *s, const struct mt_ctl_tune *t, char *wha
 	return rc;
 }
 
-/* Many an override (of a drain, a limit, a worker) changes no cluster or service, and holds all the same. */
+/*
+ * Many overrides (of a drain, a limit, a worker) change no cluster or service, but are in force all
+ * the same.
+ */
 static void say_done(const struct daemon *d, const char *what, bool set, char *words, size_t size)
 {
 	if (d->waiting)
@@ -281,7 +287,9 @@ static void say_done(const struct daemon *d, const char *what, bool set, char *w
 			d->change_words[0] ? "; " : "", d->change_words);
 }
 
-/* As it was asked for. */
+/*
+ * Finishes a change when its write has ended: applies it, or reports that it could not be written.
+ */
 static int finish(struct daemon *d, char *words, size_t size)
 {
 	struct overriding *t = &d->overriding;
@@ -316,7 +324,7 @@ static void saved(void *arg, int rc, const struct mt_err *e)
 
 	t->rc = rc;
 	t->why = *e;
-	/* At the end of the daemon nobody waits any more, nor before override() has returned. */
+	/* No shell command waits at the end of the daemon, or before override() has returned. */
 	if (!t->writing)
 		return;
 	t->writing = false;
@@ -327,7 +335,7 @@ static void saved(void *arg, int rc, const struct mt_err *e)
 	mt_ctl_answer(d->ctl, rc, words, mt_clock_now(&d->clock));
 }
 
-/* Written before it counts: what is said to be kept must not be lost. */
+/* Writes a change before it takes effect, because what is reported as kept must not be lost. */
 static int write_and_finish(struct daemon *d, char *words, size_t size)
 {
 	struct overriding *t = &d->overriding;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A compiled snapshot becomes the current one, or waits until it can: too many old ones are still held,
- * the disk is full, the kernel owns an address, there is no memory for its addresses. What is in the way can go away by itself or by an
- * operator, so it is tried again, less and less often, with the snapshot that is there: documents that
- * have not changed are not compiled again.
+ * Makes a compiled snapshot the current one, or keeps it until that is possible. Too many old ones
+ * may still be in use, the disk may be full, the kernel may own an address, or there may be no
+ * memory for addresses. Such a cause may pass by itself or by an operator's action. Therefore the
+ * same snapshot is tried again, at growing intervals, and documents that have not changed are not
+ * compiled again.
  */
 #include "daemon.h"
 
@@ -17,7 +18,10 @@
 
 #define REFRESH_TOLD (10 * MT_SEC)
 
-/* A discovery server may change something five times a second; one line in ten seconds is enough of that. */
+/*
+ * A discovery server may change something five times a second. One line in ten seconds is enough;
+ * the others are logged at debug level.
+ */
 static enum mt_log_level level_of(struct daemon *d)
 {
 	uint64_t now = mt_clock_now(&d->clock);
@@ -37,7 +41,10 @@ int publish_note(struct daemon *d, int rc, const char *fmt, ...)
 	va_end(ap);
 	d->reload_rc = rc;
 	mt_log(rc ? MT_LOG_ERROR : level_of(d), "config", "%s", d->reload_words);
-	/* Documents that were refused are not in use because what a server or an operator said is. */
+	/*
+	 * A publish for another reason does not bring refused documents into use, so it is not
+	 * reported as a successful reload.
+	 */
 	if (d->ctl && !(d->refused && rc == 0))
 		mt_ctl_reloaded(d->ctl, rc == 0, d->reload_words, mt_clock_now(&d->clock));
 	return rc;
@@ -58,7 +65,7 @@ void publish_words(
 	snprintf(buf + len, size - len, "%sNode: %s changed", none ? "" : "; ", d->node_fields);
 }
 
-/* What follows once a snapshot is current. */
+/* Finishes a publish, after the snapshot has become current. */
 static void published(
 	struct daemon *d, struct mt_snapshot *s, const struct mt_conf_change *change, bool waited)
 {
@@ -74,7 +81,7 @@ static void published(
 		config_in_force(d);
 }
 
-/* It is in the way of nobody's disk but ours, and for milliseconds as a rule: no news. */
+/* Waits for a write of the daemon's own file, usually for milliseconds, so this is not logged. */
 static void wait_for_file(struct daemon *d, const char *why)
 {
 	if (d->waiting_rc)
@@ -86,7 +93,7 @@ static void wait_for_file(struct daemon *d, const char *why)
 	d->reload_rc = -EINPROGRESS;
 }
 
-/* Another reason than the last time is news; the same one again is not. */
+/* Records why a snapshot waits. A reason is logged only if it differs from the last one. */
 static void wait_for(struct daemon *d, int rc, const char *why)
 {
 	if (d->waiting_rc == rc && strcmp(d->waiting_words, why) == 0)
@@ -106,7 +113,7 @@ static int try(struct daemon *d, uint64_t now)
 	struct net_vips *vips = NULL;
 	int rc = net_check_vips(d, s, &e);
 
-	/* Whatever can fail comes before the snapshot is current. */
+	/* Everything that can fail comes before the snapshot is current. */
 	if (rc == 0) {
 		vips = net_prepare_vips(d, s, &e);
 		rc = vips ? mt_conf_publish(d->conf, s, now, &change, &e) : -ENOMEM;
@@ -123,7 +130,7 @@ static int try(struct daemon *d, uint64_t now)
 		d->retry_after = MT_MIN(2 * d->retry_after, RETRY_MOST);
 		return rc;
 	}
-	/* Behind the publish, so that no address is answered for that nobody listens on. */
+	/* After the publish, so that the node never answers for an address without a listener. */
 	net_use_vips(d, vips);
 	d->waiting = NULL;
 	d->waiting_rc = 0;
@@ -134,7 +141,10 @@ static int try(struct daemon *d, uint64_t now)
 
 /* ---- from outside ------------------------------------------------------------------------- */
 
-/* What who asked was doing is over when it is published. */
+/*
+ * Stores the cause with the snapshot, because the action that caused it may be over when it is
+ * published.
+ */
 static void note_cause(struct daemon *d)
 {
 	struct waiting_cause *c = &d->waiting_cause;
@@ -146,7 +156,9 @@ static void note_cause(struct daemon *d)
 	memcpy(c->who, d->cause_who, sizeof(c->who));
 }
 
-/* For the reasons that it was compiled for, not for those of what is under way now. */
+/*
+ * Tries with the cause for which the snapshot was compiled, not with that of an action in progress.
+ */
 static int try_again(struct daemon *d, uint64_t now)
 {
 	const struct waiting_cause *c = &d->waiting_cause;
@@ -192,7 +204,10 @@ void publish_retry(struct daemon *d, uint64_t now)
 {
 	bool room = mt_conf_reap(d->conf, now) + 1 < MT_CONF_ALIVE_MAX;
 
-	/* That there is room is seen at once; nothing else tells when it has gone. */
+	/*
+	 * A free place for a snapshot is noticed at once. Nothing reports the end of other
+	 * obstacles, so these are tried when the retry is due.
+	 */
 	if (d->waiting && (now >= d->retry_at || (d->waiting_rc == -EBUSY && room)))
 		(void)try_again(d, now);
 	if (d->later != LATER_PUBLISHED || (d->waiting && d->waiting_writes))
@@ -220,7 +235,7 @@ void publish_forget(struct daemon *d, uint64_t now)
 			"the configuration that waited is given up for a newer one");
 }
 
-/* ---- the room ----------------------------------------------------------------------------- */
+/* ---- start and stop ----------------------------------------------------------------------- */
 
 int publish_start(struct daemon *d, struct mt_err *e)
 {

@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Whether the node is ready: a gate at start. A node that replaces another one in a rolling change must not take calls
- * before it serves what was served, so /ready says 503, and for what it waits, until
- * - every source has delivered whole once, or what was kept of it is in force;
- * - every name of an instance was looked up once, whatever came of it;
- * - what was served when the node last ran is served again, but for what has left: no object is about it any more, nor
- *   may be (one that cannot be read); or an operator said `accept`.
- * The list of what was served outlives the node (mt_served.h), written whenever the set of served hosts changes, so
- * what was closed while the node ran is off it. A node that was ready once stays so until it drains or a worker hangs:
- * one bad policy must not take every node of a mesh out of its balancer.
+ * Readiness: a gate at start. A node that replaces another one in a rolling update must not receive
+ * calls before it serves what that one served. /ready returns 503, with what the node waits for,
+ * until
+ * - every source has delivered everything once, or its kept resources are in force;
+ * - every host name of an endpoint was looked up once, with whatever result;
+ * - every host that was served when the node last ran is served again, unless it has left: no
+ *   object names it any more, or may name it (one that cannot be read).
+ *
+ * An operator's `accept` opens the gate as well.
+ *
+ * The list of served hosts outlives the process (mt_served.h). It is written whenever the set of
+ * served hosts changes, so a host that became closed while the node ran is not on it. A node that
+ * was ready once stays ready until it drains or a worker hangs, because one bad policy must not
+ * remove every node of a mesh from its load balancer.
  */
 #include "daemon.h"
 #include "mt_authz.h"
@@ -17,9 +22,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define LOOK_NS	 (250 * MT_MSEC) /* between two looks at what is waited for */
+#define LOOK_NS	 (250 * MT_MSEC) /* between two checks of what is waited for */
 #define WRITE_NS (1 * MT_SEC)	 /* between two writes of the list */
-#define RETRY_NS (10 * MT_SEC)	 /* when it could not be written */
+#define RETRY_NS (10 * MT_SEC)	 /* after a failed write */
 
 static bool is_documents(const struct mt_served_host *h)
 {
@@ -28,7 +33,7 @@ static bool is_documents(const struct mt_served_host *h)
 
 /* ---- what is served ----------------------------------------------------------------------- */
 
-/* "xds:mesh" is "mesh"; any file is the documents'. */
+/* "mesh" for a resource of "xds:mesh"; MT_SERVED_DOCUMENTS for one of any file. */
 static const char *source_name(const struct mt_service *s)
 {
 	const char *at = s->resource && s->file ? strchr(s->file, ':') : NULL;
@@ -37,8 +42,8 @@ static const char *source_name(const struct mt_service *s)
 }
 
 /*
- * Collects the hosts of which every cluster is closed: they have listeners and are not served. The
- * value is the name of what closes them.
+ * Collects the hosts of which every cluster fails closed: they have listeners but are not served.
+ * The value is the name of the object that closes them.
  */
 static int name_closed(const struct mt_snapshot *s, struct mt_strmap *closed)
 {
@@ -62,7 +67,7 @@ static int name_closed(const struct mt_snapshot *s, struct mt_strmap *closed)
 	return rc;
 }
 
-/* What is served now, and which sources were accepted to be without. */
+/* Lists what is served now, and the sources that were accepted as missing. */
 static int list_served(const struct daemon *d, struct mt_served *out)
 {
 	const struct mt_snapshot *s = mt_conf_current(d->conf);
@@ -88,12 +93,13 @@ static int list_served(const struct daemon *d, struct mt_served *out)
 	return rc;
 }
 
-/* What is served, by name; and the documents' objects that are about a host, or may be. */
+/* Served hosts by name, and objects of the documents that name a host or may name one. */
 struct names {
 	struct mt_strmap hosts, listeners; /* struct mt_service */
-	struct mt_strmap closed;	   /* what closes them to everybody, in words */
+	struct mt_strmap closed;	   /* object that denies all calls to them, in words */
 	struct mt_strmap objects;	   /* struct mt_object_row, by host */
-	struct mt_strmap unread; /* struct mt_object_row, by file: whose hosts nobody knows */
+	/* struct mt_object_row, by file: objects whose hosts are unknown */
+	struct mt_strmap unread;
 };
 
 static int name_served(const struct daemon *d, struct names *n)
@@ -127,7 +133,10 @@ static int name_hosts(struct names *n, struct mt_object_row *row, const struct m
 	return rc;
 }
 
-/* One that was refused, and may be about any host: what it says cannot be read, or not believed. */
+/*
+ * True for a refused object that may be about any host, because its contents cannot be read, or not
+ * be trusted.
+ */
 static bool is_unread(const struct mt_object_row *row)
 {
 	return row->status == MT_OBJECT_REFUSED &&
@@ -141,7 +150,9 @@ static int name_objects(const struct daemon *d, struct names *n)
 	for (uint32_t i = 0; i < d->table->n && rc == 0; i++) {
 		struct mt_object_row *row = &d->table->rows[i];
 
-		/* What is used lives as long as the table does; a good version of before does not. */
+		/*
+		 * The object in use lives as long as the table; an earlier good version does not.
+		 */
 		rc = name_hosts(n, row, row->used);
 		if (rc == 0)
 			rc = name_hosts(n, row, row->o);
@@ -169,7 +180,7 @@ static void names_fini(struct names *n)
 	mt_strmap_fini(&n->unread);
 }
 
-/* The object that keeps a host of the documents from having left; NULL: it has. */
+/* The object because of which a host of the documents has not left; NULL: it has left. */
 static const struct mt_object_row *object_of(const struct names *n, const struct mt_served_host *h)
 {
 	const struct mt_object_row *row = mt_strmap_get(&n->objects, h->host);
@@ -177,7 +188,7 @@ static const struct mt_object_row *object_of(const struct names *n, const struct
 
 	if (row)
 		return row;
-	/* Where nobody noted the file it may be any. */
+	/* If its file was not noted, it may be in any of them. */
 	return *h->where ? mt_strmap_get(&n->unread, h->where)
 			 : mt_strmap_next(&n->unread, &pos, NULL);
 }
@@ -197,7 +208,7 @@ static void wait_for(
 		.name = mt_region_strdup(&r->words, name),
 		.source = mt_region_strdup(&r->words, source),
 		.why = mt_region_strdup(&r->words, why)};
-	/* Nothing is forgotten for want of memory: the line is there, without words. */
+	/* Without memory the entry stays, but has no words. */
 	if (!w->name || !w->source || !w->why)
 		w->name = w->source = w->why = "";
 }
@@ -219,7 +230,7 @@ static bool may_be_unread(const struct daemon *d, const struct mt_served_host *h
 	return *h->where ? mt_table_may_hold(d->table, h->where) : d->table->n_files_bad > 0;
 }
 
-/* Whether an entry of the documents has left; else why it is not served, in words. */
+/* True if a host of the documents has left; else `words` gets why it is not served. */
 static bool left_documents(const struct daemon *d, const struct names *n,
 	const struct mt_served_host *h, char *words, size_t size)
 {
@@ -237,7 +248,10 @@ static bool left_documents(const struct daemon *d, const struct names *n,
 	return false;
 }
 
-/* The same of a discovery source: what its server has no more, it took away. */
+/*
+ * The same for a host of a discovery source: what the server does not have after it has delivered
+ * everything, it has removed.
+ */
 static bool left_source(
 	const struct daemon *d, const struct mt_served_host *h, char *words, size_t size)
 {
@@ -261,7 +275,7 @@ static bool is_served(const struct names *n, const struct mt_served_host *h)
 	return !is_documents(h) && mt_strmap_get(&n->listeners, h->where);
 }
 
-/* What has left is off the list. */
+/* Removes hosts that have left from the list, and waits for those that are not served. */
 static void look_at_hosts(struct daemon *d, const struct names *n)
 {
 	struct mt_served *l = &d->ready.list;
@@ -306,7 +320,7 @@ static void look_at_sources(struct daemon *d)
 	}
 }
 
-/* Until its first answer nobody knows whether there is an instance. */
+/* Waits for the first answer to each name: before it is there, its endpoints are unknown. */
 static void look_at_names(struct daemon *d)
 {
 	const char *name = d->looked_up ? mt_name_table_waits(d->looked_up) : NULL;
@@ -315,7 +329,7 @@ static void look_at_names(struct daemon *d)
 		wait_for(d, "name", name, MT_SERVED_DOCUMENTS, "it is being looked up");
 }
 
-/* Whether the sources have something that might be served. */
+/* True if the sources have something that could be served. */
 static bool hold_something(const struct daemon *d, const struct names *n)
 {
 	if (n->objects.n || n->unread.n || d->table->n_files_bad)
@@ -386,7 +400,7 @@ static void written(void *arg, int rc, const struct mt_err *e)
 	r->told_write = rc != 0;
 	r->dirty |= rc != 0;
 	r->write_at = now + (rc ? RETRY_NS : WRITE_NS);
-	/* Before ready_accept() has returned it tells itself. */
+	/* ready_accept() gives the answer itself if it has not returned yet. */
 	if (!r->accepting || d->later != LATER_WRITTEN)
 		return;
 	if (rc == 0 && r->dirty) {
@@ -410,7 +424,7 @@ static void write_list(struct daemon *d)
 	mt_served_save(&r->list, state_dir(d), d->service, written, d);
 }
 
-/* The list becomes what is served now. */
+/* Makes what is served now the list. */
 static void take_list(struct daemon *d)
 {
 	struct ready *r = &d->ready;
@@ -426,7 +440,7 @@ static void take_list(struct daemon *d)
 	r->listed = r->dirty = true;
 }
 
-/* Sources that delivered after all are waited for from the next start on. */
+/* Sources that delivered after all are waited for again at the next start. */
 static void forget_without(struct daemon *d)
 {
 	struct mt_served *l = &d->ready.list;
@@ -474,7 +488,7 @@ void ready_turn(struct daemon *d, uint64_t now)
 		write_list(d);
 }
 
-/* ---- asked -------------------------------------------------------------------------------- */
+/* ---- for lib/ctl -------------------------------------------------------------------------- */
 
 void ready_ask(void *arg, struct mt_ctl_ready *out)
 {
@@ -484,7 +498,7 @@ void ready_ask(void *arg, struct mt_ctl_ready *out)
 
 	*out = (struct mt_ctl_ready){.ready = r->open, .waits = r->waits, .n = r->n_waits};
 	if (!r->open) {
-		/* Asked before the first look. */
+		/* Called before the first check. */
 		if (!r->n_waits)
 			look(d);
 		out->waits = r->waits;
@@ -518,7 +532,7 @@ int ready_accept(void *arg, const struct mt_who *who, char *words, size_t size)
 			who ? mt_who_str(who, by) : "the daemon", r->given_up);
 		open_gate(d);
 	}
-	/* Also when an older one is under way: this one follows it. */
+	/* A write in progress is of an older list; another one follows it. */
 	r->dirty = true;
 	write_list(d);
 	if (!r->writing) {
@@ -538,14 +552,17 @@ bool ready_is(struct daemon *d)
 	return r.ready;
 }
 
-/* ---- the room ----------------------------------------------------------------------------- */
+/* ---- start and stop ----------------------------------------------------------------------- */
 
 static void seed_host(void *arg, const char *host)
 {
 	(void)mt_served_add(arg, host, MT_SERVED_DOCUMENTS, "");
 }
 
-/* What was kept before there was a list: hosts that have addresses, and listeners of discovery sources. */
+/*
+ * Builds the list from state that was kept before there was one: hosts that have addresses, and
+ * listeners of discovery sources.
+ */
 static void seed(struct daemon *d)
 {
 	struct mt_served *l = &d->ready.list;
@@ -556,7 +573,7 @@ static void seed(struct daemon *d)
 		const void *pos = NULL;
 		struct mt_xds_resource_info info;
 
-		/* What cannot be served was not served. */
+		/* What cannot be served was not served before either. */
 		while (mt_xds_resource_next(d->mesh[i].xds, &pos, &info))
 			if (strcmp(info.type, "LDS") == 0 && info.restored && !info.out)
 				(void)mt_served_add(
@@ -566,7 +583,7 @@ static void seed(struct daemon *d)
 	d->ready.listed = d->ready.dirty = l->n > 0;
 }
 
-/* Before the first publish, which takes addresses from hosts that have gone. */
+/* Runs before the first publish, which takes addresses from hosts that have gone. */
 int ready_start(struct daemon *d, struct mt_err *e)
 {
 	struct mt_err why;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the daemon may do once its ports and sockets are open. Root's rights are for opening them; what reads peers' bytes,
- * control planes' messages and documents has no use for them (capabilities(7), seccomp(2)).
+ * Drops privileges once ports and sockets are open. Root's privileges are needed to open them; code
+ * that reads peers' data, control plane messages and documents does not need them (capabilities(7),
+ * seccomp(2)).
  */
 #include "daemon.h"
 
@@ -17,7 +18,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Drivers that share a device with the kernel's: what they ask it for is checked again at each request, also at the end. */
+/*
+ * True for drivers that share a device with its kernel driver: the kernel checks privileges again
+ * at each of their requests, also when they stop.
+ */
 static bool shares_device(const char *driver)
 {
 	static const char *const with[] = {
@@ -41,13 +45,13 @@ static uint64_t of_devices(void)
 		if (rte_eth_dev_info_get(id, &info) == 0 && shares_device(info.driver_name))
 			keep |= MT_RIGHT(CAP_NET_RAW) | MT_RIGHT(CAP_NET_ADMIN);
 	}
-	/* Where memory that is mapped later lies in the machine, only they are told. */
+	/* Only this capability reveals the physical addresses of memory that is mapped later. */
 	if (rte_eal_iova_mode() == RTE_IOVA_PA)
 		keep |= MT_RIGHT(CAP_SYS_ADMIN);
 	return keep;
 }
 
-/* Somebody else's directory is written by this right alone. */
+/* A directory of another user can be written only with this capability. */
 static uint64_t of_state(const struct daemon *d)
 {
 	struct stat st;
@@ -80,7 +84,10 @@ static const char *names(uint64_t rights, char buf[128])
 	return len ? buf : "none";
 }
 
-/* Who connects to a socket of another user needs this right for it, whenever that user comes back. */
+/*
+ * Connecting to the socket of another user needs this capability, also when that user's program
+ * starts again later.
+ */
 static uint64_t of_sockets(const struct daemon *d)
 {
 	bool connects = d->node->identity && d->node->identity->sds.s;
@@ -98,7 +105,10 @@ static uint64_t of_sockets(const struct daemon *d)
 int keys_start(struct daemon *d, struct mt_err *e)
 {
 	(void)e;
-	/* A core file has everything that the process knows; it is nobody else's either, under /proc. */
+	/*
+	 * A core file contains all memory of the process. This also denies other users its files
+	 * under /proc.
+	 */
 	if (!d->args.core_files)
 		(void)prctl(PR_SET_DUMPABLE, 0);
 	if (!mt_crypto_lock_keys() && !d->args.check)
@@ -108,7 +118,7 @@ int keys_start(struct daemon *d, struct mt_err *e)
 	return 0;
 }
 
-/* They end with the process: whoever still holds a key goes on. */
+/* The locked memory ends with the process, because some keys may still be in use. */
 void keys_stop(struct daemon *d)
 {
 	(void)d;
@@ -116,7 +126,7 @@ void keys_stop(struct daemon *d)
 
 int rights_start(struct daemon *d, struct mt_err *e)
 {
-	/* Documents, certificates and keys are read whoever they belong to. */
+	/* Documents, certificates and keys are read whatever their owner is. */
 	const uint64_t reading = MT_RIGHT(CAP_DAC_READ_SEARCH), now = mt_rights_now();
 	uint64_t keep =
 		MT_RIGHT(CAP_IPC_LOCK) | reading | of_devices() | of_state(d) | of_sockets(d);
@@ -136,7 +146,7 @@ int rights_start(struct daemon *d, struct mt_err *e)
 	return rc;
 }
 
-/* There is no way back, and none is wanted. */
+/* Dropped privileges cannot be restored, and are not needed again. */
 void rights_stop(struct daemon *d)
 {
 	(void)d;

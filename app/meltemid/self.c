@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who the node is in its mesh: what a bootstrap tells the control plane, else what the Node document's metadata say. */
+/*
+ * The node's metadata in its mesh: those that a bootstrap has for the control plane, else those of
+ * the Node document.
+ */
 #include "daemon.h"
 
 #include <stdio.h>
@@ -7,7 +10,7 @@
 #define CANONICAL_NAME	   "service.istio.io/canonical-name"
 #define CANONICAL_REVISION "service.istio.io/canonical-revision"
 
-/* The first that is there; "": none is. */
+/* Copies the first one that is not NULL; "" if both are. */
 static void first(char to[MT_SELF_TEXT], const char *a, const char *b)
 {
 	const char *text = a ? a : b;

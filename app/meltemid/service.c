@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The thread that waits for disks, so that the control thread never does. */
+/* The service thread waits for disks, so that the control thread never does. */
 #include "daemon.h"
 
 #include "mt_service.h"
@@ -17,7 +17,7 @@ int service_start(struct daemon *d, struct mt_err *e)
 	return 0;
 }
 
-/* What is kept goes to the disk at once from here on: there is no loop any more. */
+/* From here on files are written synchronously, because the event loop has ended. */
 void service_stop(struct daemon *d)
 {
 	if (!d->service)
@@ -33,7 +33,7 @@ int service_listen(struct daemon *d)
 {
 	struct epoll_event ev = {.events = EPOLLIN, .data.fd = mt_service_fd(d->service)};
 
-	/* Not before: what was compiled first is published without a loop. */
+	/* Not earlier, because the first snapshot is published before the event loop runs. */
 	mt_conf_serve(d->conf, d->service);
 	return epoll_ctl(d->epoll, EPOLL_CTL_ADD, ev.data.fd, &ev) == 0 ? 0 : -errno;
 }

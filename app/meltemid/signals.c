@@ -15,12 +15,12 @@ int signals_open(void)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
-	/* Before any thread is made, so that all inherit it. */
+	/* Before any thread is created, so that all threads inherit the mask. */
 	if (sigprocmask(SIG_BLOCK, &set, NULL) != 0)
 		return -errno;
-	/* A client of the admin socket that leaves must not end the daemon. */
+	/* A client of the admin socket that disconnects must not end the daemon. */
 	signal(SIGPIPE, SIG_IGN);
-	/* What other daemons take for "open the logs anew" must not end this one. */
+	/* Many daemons reopen their logs on these signals; they must not end this one. */
 	signal(SIGUSR1, SIG_IGN);
 	signal(SIGUSR2, SIG_IGN);
 	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The state directory is tried at start: that it cannot be written is said now and to who starts us, not
- * by the first reload that has something to keep, months later.
+ * Tests the state directory at start. If it cannot be written, the operator who starts the daemon
+ * learns so at once, not months later from the first reload that has something to keep.
  */
 #include "daemon.h"
 
@@ -42,8 +42,9 @@ static int probe(const char *dir)
 }
 
 /*
- * Two daemons would each replace the file with the addresses that they know, and lose the other's. For the
- * life of the process, however that ends; file systems without locks are taken without one.
+ * Locks the directory for the life of the process, however that ends. Two daemons would each
+ * replace the file with the addresses that they know, and lose the other's. File systems without
+ * locks are accepted without one.
  */
 static int claim(const char *dir, struct mt_err *e)
 {
@@ -74,7 +75,7 @@ int state_start(struct daemon *d, struct mt_err *e)
 		rc = probe(dir);
 	if (rc == 0)
 		return claim(dir, e);
-	/* Nothing may have to be kept; what runs without it should not stay down for it. */
+	/* Perhaps nothing will have to be kept, so a full disk does not prevent a start. */
 	if (rc == -ENOSPC || rc == -EDQUOT) {
 		mt_log(MT_LOG_WARN, "state",
 			"stateDirectory %s: %s: free some space; until then changes that have to "

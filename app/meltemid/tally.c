@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* At the end: what was dropped, refused or went wrong, in words. With debug, everything counted. */
+/*
+ * Logs at the end what was dropped, refused or failed; at debug level everything that was counted.
+ */
 #include "daemon.h"
 
 #include <inttypes.h>
@@ -78,7 +80,7 @@ static void line(const struct mt_outcome *row, const char *room, const char *of,
 
 void tally(struct daemon *d)
 {
-	/* As many lines as there are rows, and no more. */
+	/* No rate limit, because there is at most one line for each row. */
 	mt_log_set_limit(false);
 	for (size_t s = 0; s < MT_ARRAY_LEN(sets); s++)
 		for (uint32_t i = 0; i < sets[s].set->n; i++) {

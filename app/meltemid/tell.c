@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a load found, in words: to the log, to who checks, to `show config`. */
+/* Reports what a load found: in the log, for --check, and for `show config`. */
 #include "daemon.h"
 
 #include <stdio.h>
 #include <string.h>
 
-/* So many lines of one load go to the log; `show objects` has the rest. */
+/* Most lines of one load in the log; `show objects` has the rest. */
 #define LOG_LINES 200
 
 char *tell_words(struct mt_diags *diags)
@@ -48,7 +48,10 @@ void tell(struct daemon *d, struct mt_diags *diags)
 		mt_diags_print(diags, stderr);
 }
 
-/* What was said of the documents still holds; it is not printed again, and of the rest only what is new. */
+/*
+ * What was found when the documents were read still applies, but is not printed again. What this
+ * load found is printed only if anything has changed.
+ */
 void tell_again(struct daemon *d, struct mt_diags *diags)
 {
 	char *all = NULL, *words = tell_words(diags);
@@ -64,10 +67,10 @@ void tell_again(struct daemon *d, struct mt_diags *diags)
 
 /* ---- --check -------------------------------------------------------------------------------- */
 
-/* What is wrong with a file or directory as a whole: no object has it among its notes. */
+/* What is wrong with a file or directory as a whole, which is in no object's notes. */
 static json_t *files(const struct mt_diags *diags)
 {
-	json_t *all = json_array(), *name; /* which need not be UTF-8 */
+	json_t *all = json_array(), *name; /* NULL if the path is not UTF-8 */
 	char words[1024];
 
 	for (uint32_t i = 0; i < diags->n; i++) {
@@ -93,7 +96,7 @@ static json_t *report(const struct daemon *d)
 	return all;
 }
 
-/* The Node is unusable: what is known is printed all the same. */
+/* If the Node is unusable, prints what is known nevertheless. */
 static void print_json(const struct daemon *d, const struct mt_diags *diags, int rc)
 {
 	json_t *all = d->table ? report(d) : json_pack("{s:[], s:[]}", "objects", "services");

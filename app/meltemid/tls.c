@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What workers need for TLS: threads that do handshakes, a lane to them and a provider of ciphers for each worker. */
+/*
+ * What workers need for TLS: threads for handshakes, and for each worker a ring to them and a
+ * cipher provider.
+ */
 #include "daemon.h"
 
 #include <errno.h>
@@ -8,8 +11,8 @@
 
 #define THREADS 1
 /*
- * Expanded keys that a worker keeps, about 1 KiB each, from the start on: each connection has two. A node that says at its start
- * that it is nobody in a mesh has few connections that are encrypted, or none.
+ * Expanded keys that a worker keeps, about 1 KiB each, allocated at start; each connection has two.
+ * A node that has no mesh identity at its start has few encrypted connections or none.
  */
 #define KEYS	 1024
 #define KEYS_FEW 16
@@ -38,7 +41,7 @@ int tls_start(struct daemon *d, struct mt_err *e)
 	return 0;
 }
 
-/* Workers have ended. */
+/* Runs after the workers have ended. */
 void tls_stop(struct daemon *d)
 {
 	mt_tls_pool_free(d->tls);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What workers ask for: a thread that verifies tokens, one that fetches their keys, one that asks external authorization services. */
+/*
+ * Threads that serve workers: one verifies tokens, one fetches their keys, one queries external
+ * authorization services.
+ */
 #include "daemon.h"
 
 #include "mt_jwks_store.h"
@@ -18,7 +21,7 @@ int tokens_start(struct daemon *d, struct mt_err *e)
 		mt_conf_jwks(d->conf), jwks ? jwks->roots.s : NULL, jwks && jwks->local.v, e);
 }
 
-/* Workers have ended. */
+/* Runs after the workers have ended. */
 void tokens_stop(struct daemon *d)
 {
 	mt_extauthz_free(d->asks);

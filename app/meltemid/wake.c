@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What workers ring when they have questions for the control thread: names of other servers, clusters on demand. */
+/*
+ * The eventfd by which workers wake the control thread for requests: DNS queries to forward,
+ * clusters on demand.
+ */
 #include "daemon.h"
 
 #include <errno.h>

@@ -9,7 +9,7 @@
 #include <rte_launch.h>
 
 #define CALL_MS	  2000
-#define RESET_MS  1000 /* for the RSTs of a stop */
+#define RESET_MS  1000 /* time to send the RSTs at stop */
 #define ANSWER_MS 20
 
 static uint32_t keepalive_s(const struct mt_num *ms)
@@ -19,9 +19,15 @@ static uint32_t keepalive_s(const struct mt_num *ms)
 	return ms->v ? ms->v / 1000 : MT_TCP_KEEPALIVE_OFF;
 }
 
-/* A client's connection may need one to a server, and a few clients may need very many. */
+/*
+ * The minimum of server connections: each client connection may need one, and a few clients may
+ * need very many.
+ */
 #define UPS_MIN 16384u
-/* Calls out, where the pool of buffers does not end them before: so many for each client, or in all. */
+/*
+ * Upstream calls, unless the buffer pool limits them earlier: CALLS_EACH per client, at least
+ * CALLS_MIN in all.
+ */
 #define CALLS_EACH 2u
 #define CALLS_MIN  65536u
 
@@ -33,20 +39,22 @@ static void limits(const struct mt_node *n, struct mt_tcp_conf *tcp, struct mt_p
 	proxy->max_up = MT_MAX(clients, UPS_MIN);
 	proxy->max_exchanges = MT_MAX(CALLS_EACH * clients, CALLS_MIN);
 	/*
-	 * Clients, the other sides of byte streams, and connections for calls. A quarter more: what was closed and still
-	 * owes its peer something is nobody's any more.
+	 * Client connections, the server sides of opaque TCP, and connections for calls. A quarter
+	 * more, because closed connections that still have to deliver something to their peer are
+	 * not counted by the proxy.
 	 */
 	tcp->max_conns = 2 * proxy->max_down + proxy->max_up;
 	tcp->max_conns += tcp->max_conns / 4;
 }
 
 /*
- * Tables get their memory as they fill, so what is too much would be noticed under the greatest load, by the kernel's
- * out-of-memory killer. Only what was asked for is refused: a small machine with the default serves what it can.
+ * Tables get their memory as they fill. Too large a limit would thus show under the greatest load,
+ * by the kernel's out-of-memory killer. Only a configured limit is refused; a small machine with
+ * the default serves what it can.
  */
 int connections_fit(const struct mt_node *n, struct mt_err *e)
 {
-	/* Every client with a server's connection of its own and its calls out. */
+	/* Every client with its own server connection and its upstream calls. */
 	uint64_t each = mt_proxy_pair_bytes(CALLS_EACH) + 2ull * mt_tcp_conn_bytes();
 	uint64_t mb = each * n->connections.v * n->workers.v >> 20;
 	struct mt_memory_bound left;
@@ -154,8 +162,8 @@ static void pause_ms(uint32_t ms)
 }
 
 /*
- * Tells everybody who still has a connection that it is over, before the ports close. A worker that
- * hangs must not keep the daemon from ending.
+ * Resets all connections that are still open, before the ports close. A worker that hangs must not
+ * keep the daemon from ending.
  */
 static void reset_connections(struct daemon *d)
 {
@@ -169,7 +177,10 @@ static void reset_connections(struct daemon *d)
 		for (uint16_t i = 0; i < d->n_workers; i++)
 			all &= mt_worker_all_reset(d->workers[i]);
 	}
-	/* Who had other bytes in mind asks back (RFC 5961 §3.2) and is answered; rings run empty. */
+	/*
+	 * A peer that expected another sequence number sends a challenge ACK (RFC 5961 §3.2), which
+	 * is answered in this time; the rings run empty.
+	 */
 	pause_ms(ANSWER_MS);
 }
 
