@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `capture FILE ...`: what the daemon copies, as pcapng. */
+/* `capture FILE ...`: writes the packets and messages that the daemon copies, as pcapng. */
 #include "pcapng.h"
 #include "polled.h"
 #include "segment.h"
@@ -25,11 +25,11 @@ struct capture {
 	FILE *out;
 	struct pcapng file;
 	struct segment_flows *flows;
-	uint8_t *bytes; /* of one packet, with room for headers */
+	uint8_t *bytes; /* of one packet, with space for headers before them */
 	uint64_t written, lost, missed;
-	char why[128]; /* it ended */
-	int error;     /* errno of what could not be written */
-	bool shows;    /* progress */
+	char why[128]; /* why the capture ended */
+	int error;     /* of the first write that failed */
+	bool shows;    /* show progress */
 	time_t shown;
 };
 
@@ -47,7 +47,7 @@ static const char *text_of(const json_t *row, const char *name)
 
 /* ---- rows ----------------------------------------------------------------------------------- */
 
-/* The bytes into `to`, which has room for SEGMENT_MAX; how many. */
+/* Decodes the bytes into `to`, which has space for SEGMENT_MAX; returns their number. */
 static uint32_t decode(const json_t *row, uint8_t *to)
 {
 	const char *text = text_of(row, "data");
@@ -87,7 +87,7 @@ static bool ends_of(const json_t *row, struct segment_ends *e)
 	return src && dst && mt_addr_parse(src, &e->src) == 0 && mt_addr_parse(dst, &e->dst) == 0;
 }
 
-/* `at`: request, forwarded, reply or answer. */
+/* Writes a message. `at`: request, forwarded, reply or answer. */
 static void write_message(struct capture *w, const json_t *row, const char *at)
 {
 	bool client = strcmp(at, "request") == 0 || strcmp(at, "answer") == 0;
@@ -136,7 +136,7 @@ static void write_rows(struct capture *w, const json_t *rows)
 		w->error = errno;
 }
 
-/* ---- the daemon's part ---------------------------------------------------------------------- */
+/* ---- requests to the daemon ----------------------------------------------------------------- */
 
 static void show_progress(struct capture *w)
 {
@@ -149,7 +149,10 @@ static void show_progress(struct capture *w)
 		(unsigned long long)w->lost);
 }
 
-/* What there is since the last time. false: that was all, or the daemon is gone (*code). *at_once: there is more. */
+/*
+ * Writes what has been captured since the last call. False if that was all, or if the daemon does
+ * not answer (*code). *at_once: there is more to read.
+ */
 static bool read_some(struct capture *w, bool *at_once, int *code)
 {
 	const char *why;
@@ -222,7 +225,7 @@ static FILE *open_out(const char *path)
 
 	if (strcmp(path, "-") == 0)
 		return fdopen(dup(STDOUT_FILENO), "wb");
-	/* What clients sent is nobody else's to read, in a file that was there either. */
+	/* Client data is for the user alone, also if the file existed before. */
 	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
 		(void)fchmod(fd, 0600);
@@ -240,7 +243,10 @@ static void tell(const struct capture *w)
 	fprintf(stderr, "%s%s\n", w->why[0] ? "; " : "", w->why);
 }
 
-/* Whether all of it was written; a pipe whose reader has seen enough is no error. */
+/*
+ * The exit code: `code`, or EXIT_REFUSED if not everything was written. A pipe whose reader has
+ * closed it is not an error.
+ */
 static int finish(struct capture *w, int code)
 {
 	struct timespec ts;

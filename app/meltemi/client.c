@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The client's side of the admin protocol. Whatever goes wrong is told with what to do about it, because an
- * operator meets it when something else is wrong already.
+ * The client side of the admin protocol. Every error message includes a remedy, because operators
+ * see it when something else has already failed.
  */
 #include "polled.h"
 #include "shell.h"
@@ -40,7 +40,10 @@ static void explain_denied(const char *path)
 		path, user ? user->pw_name : "?", group ? group->gr_name : "?", st.st_mode & 07777);
 }
 
-/* A socket that nobody listens on and a thing that is no socket are refused alike by the kernel. */
+/*
+ * The kernel refuses a socket without a listener and a file that is not a socket with the same
+ * error.
+ */
 static void explain_refused(const char *path)
 {
 	struct stat st;
@@ -106,7 +109,7 @@ static bool open_quietly(struct client *c, int *err)
 	return false;
 }
 
-/* Beside a socket that only operators may open there may be one for looking: view.sock. */
+/* Next to a socket for operators only there may be one for read-only access: view.sock. */
 static bool open_view(struct client *c)
 {
 	const char *slash = strrchr(c->path, '/');
@@ -144,7 +147,7 @@ void client_close(struct client *c)
 	c->fd = -1;
 }
 
-/* A line at once; the daemon reads lines as they come. */
+/* Sends a line. The daemon reads lines as they arrive. */
 static bool send_line(struct client *c, const char *line)
 {
 	char buf[LINE_MAX_BYTES + 1];
@@ -165,7 +168,7 @@ static bool send_line(struct client *c, const char *line)
 	return true;
 }
 
-/* Exactly n bytes; false: the daemon is gone or silent. */
+/* Receives exactly n bytes. False if the connection ended or timed out. */
 static bool receive(struct client *c, char *p, size_t n)
 {
 	while (n > 0) {
@@ -181,7 +184,7 @@ static bool receive(struct client *c, char *p, size_t n)
 	return true;
 }
 
-/* "meltemi <code> <bytes>\n" */
+/* Receives the head of an answer, "meltemi <code> <bytes>\n". */
 static bool receive_head(struct client *c, int *code, size_t *len)
 {
 	char head[64];
@@ -227,7 +230,7 @@ int client_try(struct client *c, const char *line, char **body)
 	return open_quietly(c, &err) ? ask_once(c, line, body) : EXIT_UNREACHABLE;
 }
 
-/* The daemon closed its end, or was started anew, behind a shell that stayed open. */
+/* True if the daemon closed the connection, or was restarted, while this shell stayed open. */
 static bool hung_up(const struct client *c)
 {
 	struct pollfd p = {.fd = c->fd, .events = POLLRDHUP};
@@ -235,7 +238,7 @@ static bool hung_up(const struct client *c)
 	return poll(&p, 1, 0) > 0;
 }
 
-/* What the daemon said as it closed a connection that nobody read: why this shell had to go. */
+/* Prints what the daemon sent as it closed the idle connection: the reason for that. */
 static void farewell(struct client *c)
 {
 	size_t len;
@@ -257,7 +260,7 @@ static bool is_one_line(const char *line)
 {
 	if (strlen(line) > LINE_MAX_BYTES)
 		fprintf(stderr, "meltemi: the command is longer than %d bytes\n", LINE_MAX_BYTES);
-	/* What is behind it would be a command of its own, whose answer nobody reads. */
+	/* Text after a line break would be a second command, whose answer nothing reads. */
 	else if (strpbrk(line, "\r\n"))
 		fprintf(stderr, "meltemi: the command holds a line break\n");
 	else
@@ -265,7 +268,10 @@ static bool is_one_line(const char *line)
 	return false;
 }
 
-/* Nothing is sent twice: a command that changes something may have been carried out before the daemon ended. */
+/*
+ * Reports that there is no answer. The command is not sent again, because the daemon may have
+ * executed it before it ended.
+ */
 static int unanswered(struct client *c, int why)
 {
 	if (why == EAGAIN)

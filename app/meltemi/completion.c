@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Completion for the shells of the system. The scripts know no command: they ask `meltemi --complete`, which
- * asks the daemon, so names of services and ports are completed, too.
+ * Completion for bash, zsh and fish. The scripts contain no commands: they call `meltemi
+ * --complete`, which queries the daemon, so that names of services and ports are completed, too.
  */
 #include "words.h"
 

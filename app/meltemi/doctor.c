@@ -24,7 +24,7 @@ static const struct {
 	const char *name;
 	void (*run)(struct doctor *d);
 	const char *fine;
-	bool of_cores; /* says nothing while the workers' cores are not known */
+	bool of_cores; /* skipped while the workers' cores are unknown */
 } checks[] = {
 	{"hugepages", doctor_pages, "set aside", false},
 	{"cpu quota", doctor_quota, "none", false},
@@ -106,7 +106,7 @@ static void ask_daemon(struct doctor *d, const char *socket)
 	json_decref(answer);
 }
 
-/* ---- what is told --------------------------------------------------------------------------- */
+/* ---- the report ----------------------------------------------------------------------------- */
 
 static void examine_host(struct doctor *d)
 {
@@ -133,7 +133,7 @@ static void print_row(const json_t *row, const char *state)
 		printf("%-23s remedy: %s\n", "", remedy);
 }
 
-/* Faults first: they are read first. The number of faults. */
+/* Prints all findings, faults first. Returns the number of faults. */
 static uint32_t print_all(const struct doctor *d, bool all)
 {
 	uint32_t n[4] = {0};
@@ -175,7 +175,7 @@ static uint32_t print_json(const struct doctor *d)
 	return faults;
 }
 
-/* -1: go on; else the exit code. */
+/* Returns -1 to go on, else the exit code. */
 static int read_options(struct doctor *d, bool *json, bool *all, int argc, char **argv)
 {
 	static const struct option longs[] = {{"root", required_argument, NULL, 'r'},

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The cores that workers poll on: nobody else should run there, and they should not sleep deeply. */
+/*
+ * The cores on which workers poll: no other program should run there, and they should not enter
+ * deep sleep states.
+ */
 #include "doctor.h"
 
 #include <stdio.h>
@@ -7,7 +10,7 @@
 #include <string.h>
 
 #define CPU	"/sys/devices/system/cpu"
-#define DEEP_US 50 /* time to wake from: longer than the latency budget at the tail */
+#define DEEP_US 50 /* wake-up time above the latency budget at the tail */
 #define STATES	10
 
 void doctor_isolation(struct doctor *d)
@@ -31,7 +34,7 @@ void doctor_isolation(struct doctor *d)
 			"the timer tick interrupts the workers' cores");
 }
 
-/* The deepest sleep that core may take, and how long it wakes from it, us; 0: none of note. */
+/* The deepest sleep state that the core may enter, and its wake-up time in us; 0: there is none. */
 static long deepest(const struct doctor *d, uint32_t core, char *name, size_t size)
 {
 	long worst = 0;

@@ -34,7 +34,7 @@ static void check_node(struct doctor *d, const struct doctor_port *p)
 				p->device, atoi(node), d->cores[i]);
 }
 
-/* NVIDIA's devices keep the kernel's driver, all others are handed over. */
+/* NVIDIA devices keep the kernel's driver; all others need one for user space. */
 static void check_driver(struct doctor *d, const struct doctor_port *p)
 {
 	char driver[64];
@@ -78,7 +78,7 @@ static bool any_group(const struct doctor *d)
 	return any;
 }
 
-/* Only devices that are handed to user space ask for it. */
+/* Only devices with user-space drivers need the IOMMU. */
 void doctor_iommu(struct doctor *d)
 {
 	bool pci = false;

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/timex.h>
 
-/* The number behind "Name:" in /proc/meminfo; -1: not there. */
+/* The number after "Name:" in /proc/meminfo; -1 if it is not there. */
 static long meminfo(const char *all, const char *name)
 {
 	const char *at = strstr(all, name);
@@ -59,7 +59,7 @@ static void check_source(struct doctor *d)
 	if (!doctor_read(d, text, sizeof(text),
 		    "/sys/devices/system/clocksource/clocksource0/current_clocksource"))
 		return;
-	/* Para-virtual clocks are as cheap: they read the TSC in user space. */
+	/* Paravirtual clocks cost no more, because they read the TSC in user space. */
 	if (strcmp(text, "tsc") != 0 && strcmp(text, "kvm-clock") != 0 &&
 		strcmp(text, "hyperv_clocksource_tsc_page") != 0)
 		doctor_found(d, DOCTOR_WARNING, text,
@@ -68,7 +68,7 @@ static void check_source(struct doctor *d)
 			"the kernel's clock is not the TSC");
 }
 
-/* Certificates and tokens are judged by the wall clock. */
+/* Certificates and tokens are checked by the wall clock. */
 static void check_synchronised(struct doctor *d)
 {
 	struct timex t = {.modes = 0};
@@ -94,7 +94,7 @@ void doctor_clock(struct doctor *d)
 
 #define STEAL_PCT 2
 
-/* "cpu  user nice system idle iowait irq softirq steal": ticks since the boot. */
+/* "cpu user nice system idle iowait irq softirq steal": ticks since boot. */
 void doctor_steal(struct doctor *d)
 {
 	unsigned long long v[8] = {0}, sum = 0;

@@ -42,7 +42,7 @@ static void stop(int signal)
 	stopped = 1;
 }
 
-/* Without SA_RESTART: read() and waitpid() return, and what was made is taken away. */
+/* Without SA_RESTART, so that read() and waitpid() return and temporary files are removed. */
 void import_signals(void)
 {
 	static const int which[] = {SIGINT, SIGTERM, SIGHUP};
@@ -74,7 +74,7 @@ static const struct option options[] = {{"node", required_argument, NULL, 'o'},
 	{"address", required_argument, NULL, OPT_ADDRESS}, {"all", no_argument, NULL, OPT_ALL},
 	{"json", no_argument, NULL, OPT_JSON}, {"help", no_argument, NULL, 'h'}, {0}};
 
-/* -1: go on; else the exit code. */
+/* Returns -1 to go on, else the exit code. */
 static int one(struct import *m, int c)
 {
 	switch (c) {
@@ -135,14 +135,14 @@ static int read_options(struct import *m, int argc, char **argv)
 	return m->inputs ? -1 : EXIT_REFUSED;
 }
 
-/* ---- what comes of it ------------------------------------------------------------------------ */
+/* ---- the result ------------------------------------------------------------------------------ */
 
 static bool is_of_a_mesh(const json_t *object)
 {
 	return strcmp(import_text(object, "status"), "foreign") != 0;
 }
 
-/* Whether anything but foreign objects, of which there may be none, was found. */
+/* True if the inputs contain an object that is not foreign. */
 static bool found_a_mesh(const struct import *m)
 {
 	json_t *row;
@@ -198,7 +198,10 @@ static int tell(struct import *m)
 	return code;
 }
 
-/* What the Node is to read must be there when it starts. */
+/*
+ * True if the files that the written Node will read still exist then: standard input and files need
+ * --save.
+ */
 static bool is_kept(const struct import *m)
 {
 	for (uint32_t i = 0; m->out && !m->save && i < m->n; i++)
@@ -220,7 +223,7 @@ static int run(struct import *m)
 		code = import_check(m);
 	if (stopped)
 		code = EXIT_REFUSED;
-	/* Nothing of ours is needed from here on but copies that are to be kept. */
+	/* From here on no temporary file is needed, except as the source of copies to save. */
 	if (code == EXIT_DONE)
 		code = tell(m);
 	import_clean(m);

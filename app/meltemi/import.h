@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `meltemi import`: what a node would make of a mesh's objects, told before there is a node. Nothing is judged here: meltemid
- * reads, compiles and words it (`--check --json`), for a Node document that differs from the one that is written in its paths
- * only. Needs neither a running daemon nor privileges, and leaves nothing behind but what was asked for.
+ * `meltemi import`: reports before there is a node what it would make of a mesh's objects. All
+ * checks are done by meltemid: it reads, compiles and reports (`--check --json`). Its Node document
+ * differs only in paths from the one that is written for the user. Needs neither a running daemon
+ * nor privileges, and leaves only the files that the user asked for.
  */
 #pragma once
 
@@ -12,13 +13,13 @@
 #include <limits.h>
 #include <stdio.h>
 
-/* No input has more bytes than meltemid reads of one file. */
+/* The most inputs. None may be larger than a file that meltemid reads. */
 #define IMPORT_INPUTS 500
 #define IMPORT_ARGS   8
 
 struct import_input {
-	const char *arg; /* as it was said; "-": standard input */
-	char name[16];	 /* in `in`: what meltemid reads it by */
+	const char *arg; /* as given; "-": standard input */
+	char name[16];	 /* its name in `in`, where meltemid reads it */
 	bool directory, stream;
 };
 
@@ -28,21 +29,24 @@ struct import {
 	struct import_input *inputs;
 	uint32_t n;
 	char dir[PATH_MAX -
-		 64];	/* ours, for as long as we run: "in" holds the inputs or links to them */
-	json_t *report; /* what meltemid said, with the paths that the user knows */
+		 64];	/* temporary directory; "in" holds the inputs, or symbolic links to them */
+	json_t *report; /* meltemid's report, with the user's names for paths */
 	bool trouble;	/* something is refused, or a file could not be read */
-	char *node;	/* the document that is written */
-	const char *args[IMPORT_ARGS]; /* of meltemid, after those of the Node document */
+	char *node;	/* the Node document for the user */
+	const char *args[IMPORT_ARGS]; /* arguments of meltemid after those for the Node document */
 };
 
-/* Installs signal handlers: from now on signals end calls that wait. */
+/* Installs signal handlers: from now on signals end blocking calls. */
 void import_signals(void);
-/* A signal has asked us to end; what waits returns then. */
+/* True if a signal has asked this program to end; blocking calls return then. */
 bool import_stopped(void);
-/* Told on stderr. The exit code is the caller's. */
+/* Prints a message on stderr. The caller chooses the exit code. */
 void import_error(const char *fmt, ...) mt_printf(1, 2);
 
-/* import_read.c: every input has a name in dir/in, or it is told why not; all of it is gone again; copies of what no directory holds. */
+/*
+ * import_read.c. Gives every input a name in dir/in; false after a message if one cannot be read.
+ * Removes everything again. Saves copies of the inputs that are not directories.
+ */
 bool import_read(struct import *m);
 void import_clean(struct import *m);
 bool import_save(struct import *m);
@@ -54,15 +58,18 @@ void import_daemon(char *path, size_t size);
  * EXIT_UNREACHABLE if it cannot be run.
  */
 int import_analyse(struct import *m);
-/* import_check.c: m->report, or the exit code: the Node cannot be used, or meltemid cannot be run. EXIT_DONE: it is there. */
+/*
+ * import_check.c: gets m->report. Returns EXIT_DONE, or the exit code after a message if the Node
+ * cannot be used or meltemid cannot be run.
+ */
 int import_check(struct import *m);
 
-/* import_node.c: the Node document; `sources`: what it reads, one each; NULL: no memory. Then to its file. */
+/* import_node.c: the text of a Node document with `n` directories as sources; NULL: no memory. */
 char *import_node(
 	const struct import *m, const char *const *sources, uint32_t n, const char *state);
-/* The same for m->out, from what was found: m->node. */
+/* Makes m->node from what was found. False after a message if there is no memory. */
 bool import_node_make(struct import *m);
-/* The file is not there, or may be replaced. */
+/* True if the file does not exist, or may be replaced; else false after a message. */
 bool import_may_write(const struct import *m, const char *path);
 bool import_write(
 	const struct import *m, const char *path, const char *text, size_t len, mode_t mode);
@@ -70,7 +77,7 @@ bool import_write(
 /* import_page.c, import_groups.c */
 void import_page(const struct import *m, FILE *out);
 
-/* A member of an object; "": it has none. */
+/* A text member of an object; "" if it has none. */
 static inline const char *import_text(const json_t *object, const char *name)
 {
 	const char *s = json_string_value(json_object_get(object, name));

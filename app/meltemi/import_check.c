@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* meltemid is run for its verdict, and what it says gets the names by which the user knows the files. */
+/*
+ * Runs meltemid to check the inputs, and replaces temporary paths in its output by the user's names
+ * for them.
+ */
 #include "import.h"
 
 #include "mt_file.h"
@@ -13,7 +16,10 @@
 
 /* ---- meltemid -------------------------------------------------------------------------------- */
 
-/* The one of the same build: in a build folder, beside ours, or where it is installed; else whichever PATH has. */
+/*
+ * Prefers the meltemid of the same build: in a build directory, next to this program, or where it
+ * is installed. Otherwise any in PATH.
+ */
 void import_daemon(char *path, size_t size)
 {
 	static const char *const places[] = {
@@ -33,7 +39,7 @@ void import_daemon(char *path, size_t size)
 	snprintf(path, size, "meltemid");
 }
 
-/* In the child: what it prints goes to `out`, what it says besides into a file. */
+/* In the child process: runs meltemid, with stdout to `out` and stderr to a file. */
 static void become(const struct import *m, const char *program, int out)
 {
 	char node[PATH_MAX], told[PATH_MAX], *argv[IMPORT_ARGS + 4] = {"meltemid", "-c", node};
@@ -52,7 +58,7 @@ static void become(const struct import *m, const char *program, int out)
 	_exit(errno == ENOENT ? 127 : 126);
 }
 
-/* Its pid, and *out that reads what it prints; -1: told. */
+/* Starts meltemid. Returns its pid, with its output in *out; -1 after a message. */
 static pid_t start(const struct import *m, FILE **out)
 {
 	char program[PATH_MAX];
@@ -76,7 +82,10 @@ static pid_t start(const struct import *m, FILE **out)
 	return pid;
 }
 
-/* Its exit status; -1: none. Who interrupts us means it, too. */
+/*
+ * Waits for meltemid's exit status; -1 if there is none. Sends it SIGTERM if a signal has asked
+ * this program to end.
+ */
 static int wait_for(pid_t pid)
 {
 	int status = -1;
@@ -90,7 +99,7 @@ static int wait_for(pid_t pid)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-/* What the one that gave no answer said. */
+/* Reports that meltemid gave no answer, with what it printed on stderr. */
 static int no_answer(const struct import *m, int status)
 {
 	char path[PATH_MAX], *text = NULL;
@@ -114,7 +123,10 @@ static int no_answer(const struct import *m, int status)
 
 /* ---- paths ----------------------------------------------------------------------------------- */
 
-/* Which of our names begins at `s`, and what the user calls it. 0: none; else its length. */
+/*
+ * Finds the temporary path that starts at `s`, and the user's name for it. Returns its length; 0:
+ * there is none.
+ */
 static size_t known_name(const struct import *m, const char *s, const char **name)
 {
 	size_t dir = strlen(m->dir), len;
@@ -134,7 +146,10 @@ static size_t known_name(const struct import *m, const char *s, const char **nam
 	return 0;
 }
 
-/* To be freed; NULL: nothing of it is ours, or no memory. */
+/*
+ * A copy with the user's names for paths, which the caller frees. NULL: there is no such path, or
+ * no memory.
+ */
 static char *renamed(const struct import *m, const char *s)
 {
 	char *text = NULL;
@@ -152,7 +167,7 @@ static char *renamed(const struct import *m, const char *s)
 		if (len) {
 			size_t end = strlen(name);
 
-			/* "mesh/" is a directory like "mesh". */
+			/* "mesh/" is the same directory as "mesh". */
 			while (end > 1 && name[end - 1] == '/' && s[len] == '/')
 				end--;
 			fwrite(name, 1, end, f);
@@ -183,9 +198,12 @@ static void rename_all(const struct import *m, json_t *j)
 	free(text);
 }
 
-/* ---- the verdict ----------------------------------------------------------------------------- */
+/* ---- the result ------------------------------------------------------------------------------ */
 
-/* Ours is no news, and what somebody else's says is judged by itself: it is told that it is there. */
+/*
+ * Moves Node documents of the inputs from the objects to "nodes": they are reported but not
+ * checked. Removes our own Node document.
+ */
 static void take_nodes(struct import *m, const char *ours)
 {
 	json_t *objects = json_object_get(m->report, "objects"), *row, *nodes = json_array();
@@ -219,7 +237,7 @@ static bool is_in_trouble(const struct import *m)
 	return json_array_size(json_object_get(m->report, "files")) > 0;
 }
 
-/* Its mistakes, without what is said of the documents. */
+/* Prints the errors of the Node document, without those of other documents. */
 static int unusable(const char *error)
 {
 	static const char mark[] = ": error: ";
@@ -235,7 +253,10 @@ static int unusable(const char *error)
 	return EXIT_USAGE;
 }
 
-/* Why there is nothing to judge: each file that could not be read, or that no file is one. */
+/*
+ * Reports that no document was found: for each file why it could not be read, or that there is
+ * none.
+ */
 static int nothing(const struct import *m)
 {
 	const json_t *files = json_object_get(m->report, "files"), *row;

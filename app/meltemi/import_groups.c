@@ -7,13 +7,13 @@
 #include <ctype.h>
 #include <string.h>
 
-#define GROUPS	10 /* of a status */
-#define OBJECTS 4  /* of a group */
-#define HOSTS	3  /* of an object that closes */
+#define GROUPS	10 /* shown for one status */
+#define OBJECTS 4  /* shown for one group */
+#define HOSTS	3  /* shown for one object that fails closed */
 
 struct group {
-	char *key, *text; /* what was said, of the first one */
-	json_t *objects;  /* borrowed, in an array of ours */
+	char *key, *text; /* the text of the first one */
+	json_t *objects;  /* an array of our own, with borrowed rows */
 };
 
 struct groups {
@@ -22,9 +22,12 @@ struct groups {
 	uint32_t n, cap;
 };
 
-/* ---- which ----------------------------------------------------------------------------------- */
+/* ---- grouping -------------------------------------------------------------------------------- */
 
-/* The same words with other numbers are the same: "ports[0]" and "ports[1]", one time and another. */
+/*
+ * The key of a text: texts that differ in numbers only have the same one, such as "ports[0]" and
+ * "ports[1]".
+ */
 static char *key_of(const char *text)
 {
 	char *key = strdup(text), *to = key;
@@ -58,7 +61,7 @@ static bool room(struct groups *g)
 static void add(struct groups *g, const char *text, json_t *object)
 {
 	char *key = key_of(text);
-	/* Places move with the list, indexes do not; 0 means none. */
+	/* Stores the index + 1, because pointers change when the array grows; 0 means none. */
 	uintptr_t at = key ? (uintptr_t)mt_strmap_get(&g->by_key, key) : 0;
 	json_t *objects;
 
@@ -67,13 +70,13 @@ static void add(struct groups *g, const char *text, json_t *object)
 	if (!at && room(g)) {
 		g->v[g->n] = (struct group){key, strdup(text), json_array()};
 		at = ++g->n;
-		/* Without memory for its name the next one of its kind begins another group. */
+		/* Without memory for the key, the next object of the kind starts another group. */
 		(void)mt_strmap_put(&g->by_key, key, (void *)at, NULL);
 		key = NULL;
 	}
 	free(key);
 	objects = at ? g->v[at - 1].objects : NULL;
-	/* Two fields of one object may be told in the same words. */
+	/* Two fields of one object may have the same text. */
 	if (objects && json_array_get(objects, json_array_size(objects) - 1) != object)
 		json_array_append(objects, object);
 }
@@ -97,7 +100,7 @@ static int by_size(const void *a, const void *b)
 	return n != k ? (n < k) - (n > k) : strcmp(x->key, y->key);
 }
 
-/* "spec.mtls.mode: PERMISSIVE: no TLS is ended" */
+/* Adds "spec.mtls.mode: PERMISSIVE: no TLS is ended". */
 static void add_note(struct groups *g, const json_t *note, json_t *object)
 {
 	const char *field = import_text(note, "field");
@@ -109,7 +112,10 @@ static void add_note(struct groups *g, const json_t *note, json_t *object)
 	free(text);
 }
 
-/* Why it has its status; of what cannot be parsed, where it is wrong, too. */
+/*
+ * Adds the reason for the object's status; for foreign objects, which cannot be parsed, also where
+ * the error is.
+ */
 static void add_reason(struct groups *g, json_t *object)
 {
 	const char *reason = import_text(object, "reason");
@@ -124,7 +130,10 @@ static void add_reason(struct groups *g, json_t *object)
 	free(text);
 }
 
-/* What is said of the objects of one status: why they have it; of what has an effect, its notes. */
+/*
+ * Collects the texts for objects of one status: the reasons for it, and for objects with an effect
+ * their notes.
+ */
 static void gather(struct groups *g, const struct import *m, enum mt_object_status status)
 {
 	const char *word = mt_object_status_str(status);
@@ -157,7 +166,7 @@ static void put(FILE *out, const char *text)
 	fputs(safe, out);
 }
 
-/* "Kind NAMESPACE/NAME (FILE:LINE)", as far as it has them. */
+/* Prints "Kind NAMESPACE/NAME (FILE:LINE)", without the parts that the object does not have. */
 static void put_object(const json_t *o, FILE *out)
 {
 	const char *ns = import_text(o, "namespace"), *name = import_text(o, "name");
@@ -175,7 +184,7 @@ static void put_object(const json_t *o, FILE *out)
 	fprintf(out, ":%lld)", (long long)json_integer_value(json_object_get(o, "line")));
 }
 
-/* What an object that closes is about. */
+/* Prints the hosts that an object which fails closed applies to. */
 static void put_touches(const json_t *o, bool all, FILE *out)
 {
 	const json_t *hosts = json_object_get(o, "touches");
@@ -232,7 +241,7 @@ static uint32_t n_of_kind(const struct group *g, const char *kind, bool *first, 
 	return n;
 }
 
-/* "3 Deployment, 1 ReplicaSet": of what is nobody's business the kinds are enough. */
+/* Prints "3 Deployment, 1 ReplicaSet": for foreign objects the kinds are sufficient. */
 static void put_kinds(const struct group *g, FILE *out)
 {
 	uint32_t kinds = 0;
@@ -246,7 +255,7 @@ static void put_kinds(const struct group *g, FILE *out)
 		bool first;
 		uint32_t n;
 
-		/* So many kinds that nobody reads on; and no more is counted than that. */
+		/* More kinds would not be read, and each costs another count. */
 		if (kinds == 30) {
 			fputs(", and others (--all)", out);
 			break;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Objects by status, and in each by what was said of them: what a hundred objects have in common is one line. */
+/*
+ * Prints objects by status, and within a status by reason or note, so that what many objects have
+ * in common takes one line.
+ */
 #pragma once
 
 #include "import.h"

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The Node document to start with: what it needs, and as comments what an operator may want because of what was found. */
+/*
+ * The Node document to start with: what is necessary, and comments with settings that may be useful
+ * because of what was found.
+ */
 #include "import.h"
 
 #include "mt_file.h"
@@ -13,9 +16,9 @@
 #include <unistd.h>
 
 #define LEAVE_DAYS 30
-#define PROPOSED   50 /* objects, and namespaces; more are not looked through by anybody */
+#define PROPOSED   50 /* objects, and hosts; longer proposals would not be read */
 
-/* A text as YAML may have it whatever is in it: as JSON writes it. */
+/* Writes a text as JSON does, which is valid YAML for any contents. */
 static void put_quoted(FILE *f, const char *s)
 {
 	json_t *j = json_string(s);
@@ -26,7 +29,7 @@ static void put_quoted(FILE *f, const char *s)
 	json_decref(j);
 }
 
-/* Names of machines are names of Nodes, mostly. */
+/* Writes the host's name, which is often used as the name of the Node. */
 static void put_name(FILE *f)
 {
 	char name[64] = "";
@@ -38,9 +41,9 @@ static void put_name(FILE *f)
 	put_quoted(f, isalnum((unsigned char)name[0]) ? name : "node-1");
 }
 
-/* ---- what is proposed ------------------------------------------------------------------------ */
+/* ---- proposals ------------------------------------------------------------------------------- */
 
-/* A Gateway is opened by nodes with its labels. */
+/* Gateways are served by nodes whose labels match. */
 static void propose_labels(const struct import *m, FILE *f)
 {
 	json_t *row;
@@ -69,7 +72,7 @@ static bool has(const json_t *list, const char *word)
 	return false;
 }
 
-/* Hosts whose own proxies enforce something: whoever calls them may be asked for a certificate. */
+/* Hosts whose own sidecars enforce policies: they may require a client certificate. */
 static json_t *hosts_of_proxies(const struct import *m)
 {
 	json_t *all = json_array(), *row, *host;
@@ -93,7 +96,7 @@ static bool makes_hosts(const json_t *row)
 	return strcmp(kind, "ServiceEntry") == 0 || strcmp(kind, "Service") == 0;
 }
 
-/* In which namespaces these hosts are. */
+/* The namespaces of these hosts. */
 static json_t *namespaces_of(const struct import *m, const json_t *hosts)
 {
 	json_t *all = json_array(), *row, *host;
@@ -152,7 +155,10 @@ static void put_leave(const json_t *row, const char *until, FILE *f)
 		import_text(row, "hash"), until);
 }
 
-/* What closes and has a hash, which is of what it says now. */
+/*
+ * Proposes to exempt objects that fail closed. They have a hash, which is of their present
+ * contents.
+ */
 static void propose_unenforced(const struct import *m, FILE *f)
 {
 	time_t day = time(NULL) + (time_t)LEAVE_DAYS * 86400;
@@ -219,12 +225,12 @@ char *import_node(const struct import *m, const char *const *sources, uint32_t n
 	return fclose(f) == 0 ? text : NULL;
 }
 
-/* From wherever the Node is read. To be freed. */
+/* An absolute path, because the Node may be read from another directory. The caller frees it. */
 static char *absolute(const char *path)
 {
 	char *text = realpath(path, NULL), here[PATH_MAX];
 
-	/* What --save will make. */
+	/* A directory that --save will create. */
 	if (!text && *path == '/')
 		text = strdup(path);
 	else if (!text && (!getcwd(here, sizeof(here)) || asprintf(&text, "%s/%s", here, path) < 0))
@@ -273,7 +279,9 @@ bool import_write(
 	struct mt_err e;
 	int fd = m->force ? -1 : open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 
-	/* The name is ours now, or nobody's: nothing that another has written is replaced. */
+	/*
+	 * The file was created here, or did not exist: a file of another program is never replaced.
+	 */
 	if (!m->force && fd < 0 && errno == EEXIST)
 		return import_may_write(m, path);
 	if (fd >= 0)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One page: counts, services by what becomes of them, objects by what was said of them. */
+/* One page: counts, services by status, objects by reason. */
 #include "import.h"
 
 #include "import_groups.h"
@@ -9,8 +9,8 @@
 
 #include <string.h>
 
-#define SERVED	 20 /* rows; --all has them all */
-#define ROWS	 10 /* of what is not served */
+#define SERVED	 20 /* rows; --all prints all */
+#define ROWS	 10 /* for services that are not served, and for files */
 #define PORTS	 4
 #define HOST_MAX 60
 
@@ -26,7 +26,7 @@ static uint32_t count(const json_t *list, const char *status)
 	return n;
 }
 
-/* What services can be; in this order, what is served first. */
+/* The statuses of services, in the order of output. */
 static const struct {
 	const char *status, *words, *heading;
 } kinds[] = {
@@ -45,7 +45,7 @@ static const struct {
 		"expect mTLS"},
 };
 
-/* "3 services: 2 served, 1 closed" */
+/* Prints "3 services: 2 served, 1 closed". */
 static void put_services_count(const json_t *services, FILE *out)
 {
 	size_t all = json_array_size(services);
@@ -83,7 +83,7 @@ static void put_counts(const struct import *m, FILE *out)
 
 /* ---- services -------------------------------------------------------------------------------- */
 
-/* "10.96.102.7", of several the first and how many more. */
+/* "10.96.102.7"; with several addresses the first, and how many more. */
 static void put_address(const json_t *ports, char *buf, size_t size)
 {
 	const json_t *first = json_array_get(ports, 0);
@@ -92,7 +92,7 @@ static void put_address(const json_t *ports, char *buf, size_t size)
 	json_t *row;
 	size_t i;
 
-	/* Those of one port stand together, and every address has every port. */
+	/* Rows of one port are adjacent, and every address has every port. */
 	json_array_foreach(ports, i, row) more +=
 		strcmp(import_text(row, "address"), address) != 0 &&
 		json_equal(json_object_get(row, "port"), json_object_get(first, "port"));
@@ -102,7 +102,7 @@ static void put_address(const json_t *ports, char *buf, size_t size)
 		snprintf(buf, size, "%s", *address ? address : "-");
 }
 
-/* "20880 dubbo, 22222 tcp" */
+/* Formats "20880 dubbo, 22222 tcp". */
 static void put_ports(const json_t *ports, bool all, char *buf, size_t size)
 {
 	const char *first = import_text(json_array_get(ports, 0), "address");
@@ -153,8 +153,9 @@ static void widen(struct widths *w, const struct cells *c)
 }
 
 /*
- * Whose reason is to be read beside a service that is served, by host: what closes some of its calls, and what its own
- * proxies ask of callers, which is not denied here and fails all the same.
+ * Collects by host the objects to mention next to a service that is served. Those that fail closed
+ * deny some of its calls. A PeerAuthentication for its own sidecars may require more of callers
+ * than this node offers: such calls are not denied here, but fail.
  */
 static void find_concerns(const struct import *m, struct mt_strmap *concerns)
 {
@@ -210,7 +211,7 @@ static void put_service(const json_t *row, const struct widths *w, const struct 
 	fputc('\n', out);
 }
 
-/* Those of one status that are shown, in an array of ours. */
+/* The services of one status that are shown, in a new array. */
 static json_t *shown(const struct import *m, const char *status)
 {
 	size_t most = strcmp(status, "served") == 0 ? SERVED : ROWS, i;
@@ -222,7 +223,7 @@ static json_t *shown(const struct import *m, const char *status)
 	return all;
 }
 
-/* Those of one status, with a heading. */
+/* Prints the services of one status, with a heading. */
 static void put_services(const struct import *m, const char *status, const char *heading,
 	const struct mt_strmap *concerns, FILE *out)
 {
@@ -268,7 +269,7 @@ static void put_files(const struct import *m, FILE *out)
 		fprintf(out, "  and %zu more (--all)\n", json_array_size(files) - ROWS);
 }
 
-/* Nodes that are there already, each with sources of its own. */
+/* Mentions Node documents among the inputs, which have their own sources. */
 static void put_nodes(const struct import *m, FILE *out)
 {
 	json_t *row;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is to be judged: where it is, and how meltemid gets it. Streams are copied, the rest is linked to. */
+/* Makes the inputs readable for meltemid: copies streams, and links to files and directories. */
 #include "import.h"
 
 #include "mt_file.h"
@@ -28,7 +28,10 @@ static bool too_long(const struct import_input *in)
 	return false;
 }
 
-/* All of it; what is longer than a file may be is told, and not read to its end. */
+/*
+ * Reads a stream to its end, or reports an error: also if it is longer than meltemid allows, and
+ * then without reading the rest.
+ */
 static bool read_stream(const struct import_input *in, int fd, char **text, size_t *len)
 {
 	size_t room = MT_SOURCE_FILE_MAX + 1, n = 0;
@@ -59,7 +62,7 @@ static bool read_stream(const struct import_input *in, int fd, char **text, size
 	return false;
 }
 
-/* Tabs may indent JSON and not YAML, so that the name has to say which. */
+/* The name must tell JSON from YAML, because only JSON may be indented by tabs. */
 static const char *suffix_of(const char *text, size_t len)
 {
 	size_t i = 0;
@@ -83,7 +86,7 @@ static bool copy_stream(struct import *m, struct import_input *in, uint32_t i, i
 		if (!ok)
 			import_error("%s", e.text);
 	}
-	/* It may hold Secrets. */
+	/* The text may contain Secrets. */
 	if (text)
 		explicit_bzero(text, len);
 	free(text);
@@ -117,7 +120,10 @@ static bool make_link(struct import *m, struct import_input *in, uint32_t i)
 	return true;
 }
 
-/* A pipe, as `<(kubectl ...)` is one, or a file or directory; opened, so that what cannot be read is told at once. */
+/*
+ * Adds a file, a directory, or a pipe such as that of `<(kubectl ...)`. Opens it first, so that an
+ * unreadable one is reported now.
+ */
 static bool add_named(struct import *m, struct import_input *in, uint32_t i)
 {
 	int fd = open(in->arg, O_RDONLY | O_CLOEXEC);
@@ -202,9 +208,9 @@ void import_clean(struct import *m)
 	(void)rmdir(m->dir);
 }
 
-/* ---- what is kept ---------------------------------------------------------------------------- */
+/* ---- copies for the user --------------------------------------------------------------------- */
 
-/* "stdin.yaml", "mesh.yaml"; the second of a name is "1-mesh.yaml". */
+/* "stdin.yaml", "mesh.yaml"; a second file of that name becomes "1-mesh.yaml". */
 static void saved_name(const struct import *m, uint32_t i, char *out, size_t size)
 {
 	const struct import_input *in = &m->inputs[i];
@@ -223,7 +229,7 @@ static void saved_name(const struct import *m, uint32_t i, char *out, size_t siz
 	*out = '\0';
 	if (twice)
 		snprintf(out, size, "%u-", i);
-	/* A hidden file would not be read. */
+	/* meltemid does not read hidden files. */
 	snprintf(out + strlen(out), size - strlen(out), "%s%s%s", *base == '.' ? "_" : "", base,
 		mt_source_wants(base) ? "" : suffix);
 }

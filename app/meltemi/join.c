@@ -49,7 +49,9 @@ enum {
 
 #define NEED(step) (1u << (step))
 
-/* What can be said without a step that failed is said all the same, so that one run tells as much as possible. */
+/*
+ * Steps that do not depend on a failed one still run, so that one call reports as much as possible.
+ */
 static const struct {
 	const char *name;
 	join_step_fn *run;
@@ -91,7 +93,7 @@ void join_wait(struct join *j)
 	mt_fds_dispatch(&j->fds, 64, 100);
 }
 
-/* ---- what is told ---------------------------------------------------------------------------- */
+/* ---- the report ------------------------------------------------------------------------------ */
 
 static json_t *row_json(
 	const char *name, const char *state, const char *words, const struct mt_finding *f)
@@ -127,7 +129,7 @@ static void print_failure(const char *name, const struct mt_finding *f)
 		printf("%-9s          remedy: %s\n", "", f->remedy);
 }
 
-/* Runs one step; whether it was all right. */
+/* Runs and reports one step. True if it succeeded. */
 static bool run_step(struct join *j, int i, json_t *rows)
 {
 	char words[600] = "";
@@ -191,7 +193,7 @@ static bool read_ttl(struct join_options *o, const char *text)
 	return true;
 }
 
-/* -1: go on; else the exit code. */
+/* Returns -1 to go on, else the exit code. */
 static int read_options(struct join_options *o, int argc, char **argv)
 {
 	static const struct option longs[] = {{"output", required_argument, NULL, 'o'},

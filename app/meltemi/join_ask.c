@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the control plane says: the certificate, and the first answer of its discovery service. */
+/* Requests to the control plane: the certificate, and a first answer of its discovery service. */
 #include "join.h"
 
 #include "mt_cert.h"
@@ -119,9 +119,9 @@ struct talk {
 	struct mt_grpc *channel;
 	struct mt_grpc_stream *stream;
 	struct mt_ads *ads;
-	struct mt_region region; /* of the node's message */
+	struct mt_region region; /* for the node message */
 	bool done, failed;
-	int status; /* with `failed`: gRPC's, or -1 */
+	int status; /* with `failed`: gRPC status, or -1 */
 	uint32_t clusters;
 	char version[128], why[512];
 };
@@ -239,7 +239,9 @@ static const char *xds_remedy(int status)
 	}
 }
 
-/* The node as this machine will tell it; needs to know the address that others reach it by. */
+/*
+ * The node's metadata as this machine will send it. Includes the address by which others reach it.
+ */
 static bool make_node(struct join *j)
 {
 	const char *ip = mt_env_get(&j->bundle.env, "ISTIO_SVC_IP");

@@ -23,7 +23,9 @@ static void set_target(struct join *j, const char *what, const char *address, co
 	t->field = field;
 	t->line = line;
 	(void)mt_host_port(address, t->host, sizeof(t->host), &t->port);
-	/* Certificates are for names; by an address only Istio's own name can be meant. */
+	/*
+	 * Certificates are for names, so by an address only Istio's own service name can be meant.
+	 */
 	t->server_name = mt_addr_parse(t->host, &a) ? t->host : "istiod.istio-system.svc";
 }
 

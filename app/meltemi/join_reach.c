@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the network says: names, connections, certificates, clocks. */
+/* Checks of the network: names, connections, certificates, clocks. */
 #include "join.h"
 
 #include <errno.h>
@@ -9,7 +9,7 @@
 
 #define LOOKUP_NS   (10 * MT_SEC)
 #define PROBE_MS    5000
-#define CLOCK_SLACK 60 /* s; what issuers and certificates usually forgive */
+#define CLOCK_SLACK 60 /* s; issuers usually allow that much */
 #define SET_CLOCK   "set the clock: timedatectl set-ntp true, or chronyc makestep"
 
 /* ---- names ----------------------------------------------------------------------------------- */
@@ -111,7 +111,7 @@ static const char *reach_remedy(const struct mt_probe *p)
 	}
 }
 
-/* The first address that answers; false: none does. */
+/* Connects to the first address that accepts; false if none does. */
 static bool connect_target(struct join *j, struct join_target *t, struct mt_finding *f)
 {
 	char text[MT_ADDR_STRLEN];

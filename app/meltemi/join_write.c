@@ -16,7 +16,7 @@ static int write_identity(struct join *j, const char *dir, struct mt_err *e)
 	char path[PATH_MAX + 64];
 	int rc;
 
-	/* By its address where only the bundle knows it. */
+	/* The address is used if only the bundle's hosts file has the name. */
 	snprintf(c.ca, sizeof(c.ca), "%.270s", t->from_hosts ? t->server : j->bundle.ca);
 	snprintf(c.server_name, sizeof(c.server_name), "%s", t->server_name);
 	snprintf(c.uri, sizeof(c.uri), "%s", j->bundle.spiffe);
@@ -58,7 +58,7 @@ static int write_bootstrap(struct join *j, const char *dir, struct mt_err *e)
 	return rc;
 }
 
-/* What goes into the Node document. */
+/* Writes the part for the Node document. */
 static int write_snippet(const char *dir, struct mt_err *e)
 {
 	char path[PATH_MAX + 64], *text;
@@ -86,7 +86,7 @@ bool join_write(struct join *j, char *words, size_t size, struct mt_finding *f)
 
 	if (rc == 0 && !realpath(j->o.out, dir))
 		rc = mt_err(&e, -1, "%s: the path cannot be resolved", j->o.out);
-	/* The bootstrap last: what names the other files comes when they are there. */
+	/* The bootstrap comes last, so that the files that it names exist. */
 	if (rc || write_identity(j, dir, &e) || write_snippet(dir, &e) ||
 		write_bootstrap(j, dir, &e)) {
 		mt_find(f, "", 0, "", "choose a directory that this user may write: -o OUTDIR",

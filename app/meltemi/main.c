@@ -48,10 +48,10 @@ static const char usage[] =
 struct options {
 	struct settings at;
 	bool json, complete;
-	const char *watch; /* NULL, or seconds */
+	const char *watch; /* NULL, or the interval in seconds */
 };
 
-/* -1: go on; else the exit code. */
+/* Returns -1 to go on, else the exit code. */
 static int read_options(struct options *o, int argc, char **argv)
 {
 	static const struct option longs[] = {{"socket", required_argument, NULL, 's'},
@@ -63,7 +63,7 @@ static int read_options(struct options *o, int argc, char **argv)
 		{0}};
 	int c;
 
-	/* +: options behind the command are the daemon's. */
+	/* +: options after the command are for the daemon. */
 	while ((c = getopt_long(argc, argv, "+s:hV", longs, NULL)) != -1) {
 		switch (c) {
 		case 's':
@@ -107,7 +107,7 @@ static int read_options(struct options *o, int argc, char **argv)
 	return -1;
 }
 
-/* The words of the command as one line; false: too long. */
+/* Joins the words of the command to one line; false if it is too long. */
 static bool in_one_line(char *line, size_t size, const char *watch, char **words)
 {
 	size_t n = watch ? (size_t)snprintf(line, size, "--watch %s ", watch) : 0;
@@ -121,14 +121,14 @@ static bool in_one_line(char *line, size_t size, const char *watch, char **words
 	return true;
 }
 
-/* While a command is typed: no word about a daemon that is not there. */
+/* While the user types there is no message about a missing daemon. */
 static int complete_words(struct client *c, const char *socket, char **words, int n)
 {
 	c->path = socket;
 	return words_print(c, words, n);
 }
 
-/* `top --help` and its like: what the daemon knows nothing of. */
+/* True for `top --help` and the like, which the daemon does not know. */
 static bool asks_usage(int n, char **words)
 {
 	static const char *const own[] = {"top", "watch", "completion"};
@@ -141,7 +141,7 @@ static bool asks_usage(int n, char **words)
 	return false;
 }
 
-/* What needs no daemon, or finds it by itself; -1: neither. */
+/* Runs commands that need no daemon, or that find it by themselves. -1 if this is none of them. */
 static int run_own(const struct options *o, const struct remote *r, int n, char **words)
 {
 	const char *first = n ? words[0] : "";
@@ -173,7 +173,7 @@ static int run_own(const struct options *o, const struct remote *r, int n, char 
 
 int main(int argc, char **argv)
 {
-	static struct options o; /* what it points to lasts as long as the program does */
+	static struct options o; /* static, because other objects point to its members */
 	struct remote remote;
 	struct client c = {.fd = -1};
 	char line[LINE_MAX_BYTES + 64];
@@ -186,7 +186,7 @@ int main(int argc, char **argv)
 		return EXIT_USAGE;
 	if (remote.host[0])
 		c.remote = &remote;
-	/* Before what runs by itself: a command that is typed must not begin. */
+	/* Before run_own(), because a command that is still being typed must not run. */
 	if (o.complete)
 		return complete_words(&c, o.at.socket, argv + optind, argc - optind);
 	code = run_own(&o, &remote, argc - optind, argv + optind);

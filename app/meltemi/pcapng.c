@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* Block types and options, draft-ietf-opsawg-pcapng sections 4 and 3.5. */
+/* Block types and options: draft-ietf-opsawg-pcapng, sections 4 and 3.5. */
 #define SECTION		 0x0a0d0d0au
 #define INTERFACE	 1u
 #define STATISTICS	 5u
@@ -18,7 +18,7 @@
 #define ISB_IFRECV   4
 #define ISB_IFDROP   5
 
-#define ETHERNET 1 /* of the tcpdump group's list of link types */
+#define ETHERNET 1 /* in tcpdump.org's list of link types */
 
 #define OPTIONS_MAX 2048
 
@@ -30,7 +30,7 @@ struct options {
 
 static void put_option(struct options *o, uint16_t code, const void *value, size_t len)
 {
-	size_t taken = o->n + 4 + 4; /* its head, and the end's */
+	size_t taken = o->n + 4 + 4; /* its head, and that of the end mark */
 	size_t room = taken < sizeof(o->bytes) ? (sizeof(o->bytes) - taken) & ~(size_t)3 : 0;
 	uint16_t head[2] = {code, (uint16_t)MT_MIN(len, room)};
 
@@ -48,7 +48,7 @@ static void put_text(struct options *o, uint16_t code, const char *text)
 		put_option(o, code, text, strlen(text));
 }
 
-/* Its fixed fields, bytes that are padded, and options. */
+/* Writes a block: its fixed fields, padded bytes, and options. */
 static void put_block(struct pcapng *p, uint32_t type, const void *fixed, uint32_t n_fixed,
 	const void *bytes, uint32_t n_bytes, const struct options *o)
 {
@@ -72,7 +72,7 @@ void pcapng_begin(struct pcapng *p, FILE *out, const char *comment)
 	struct {
 		uint32_t magic;
 		uint16_t major, minor;
-		int64_t length; /* not known */
+		int64_t length; /* unknown */
 	} fixed = {BYTE_ORDER_MAGIC, 1, 0, -1};
 	struct options o = {0};
 

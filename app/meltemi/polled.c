@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Commands whose answer goes on: the daemon says at once what there is since the last time, and is asked again. Each ends
- * with the daemon's part of it, or by an interrupt.
+ * Commands with a continuous answer. The daemon answers at once with what is new since the last
+ * request, and is polled again. A command ends when the daemon reports its end, or by an interrupt.
  */
 #include "polled.h"
 
@@ -103,7 +103,7 @@ static void print_steps(const json_t *steps)
 	}
 }
 
-/* `trace show --follow`: steps as they come. */
+/* `trace show --follow`: prints steps as they occur. */
 static int follow(struct client *c)
 {
 	char line[64] = "--json trace show";
@@ -127,7 +127,7 @@ static int follow(struct client *c)
 	return code;
 }
 
-/* The daemon's own commands that begin like it. */
+/* True for the daemon's own commands that start with `capture`. */
 static bool is_daemons(const char *words)
 {
 	static const char *const own[] = {"start", "read", "stop"};

@@ -1,23 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Commands whose answer goes on: asked for again and again, until it ends or the operator has seen enough. */
+/*
+ * Commands with a continuous answer: the daemon is polled until it reports the end, or until the
+ * user interrupts.
+ */
 #pragma once
 
 #include "shell.h"
 
 #include <jansson.h>
 
-/* Runs the line if it is such a command; false: it is not. */
+/* Runs the line if it is such a command; otherwise returns false. */
 bool polled_run(struct client *c, const char *line, int *code);
 
-/* capture.c: `capture FILE ...`, the words behind `capture`. The exit code. */
+/* capture.c: `capture FILE ...`; `words` are those after `capture`. Returns the exit code. */
 int capture_run(struct client *c, const char *words);
 
-/* Between them an interrupt ends the polling, and not the program. */
+/* Between these calls an interrupt ends the polling instead of the program. */
 void poll_begin(void);
 void poll_end(void);
 /* Number of interrupts since poll_begin(), at most 2. */
 int poll_interrupts(void);
-/* A little pause; false: interrupted. */
+/* Waits for at most 100 ms; false if there was an interrupt. */
 bool poll_wait(void);
-/* A --json request; NULL: it failed, which was told on stderr, with the exit code. */
+/* Sends a request with --json. NULL if it failed, after a message, with the exit code in *code. */
 json_t *poll_ask(struct client *c, const char *line, int *code);

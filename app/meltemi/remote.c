@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A daemon of another machine, by TLS with certificates of both sides; blocking, with the socket's time limits. */
+/*
+ * Connects to a daemon on another host by TLS, with certificates of both sides. Blocks, up to the
+ * socket's time limits.
+ */
 #include "shell.h"
 
 #include "mt_addr.h"
@@ -39,7 +42,7 @@ static const char *reason(void)
 	return why ? why : "it cannot be read";
 }
 
-/* ---- reaching it ----------------------------------------------------------------------------- */
+/* ---- connect --------------------------------------------------------------------------------- */
 
 static int dial(const struct addrinfo *a, const struct timeval *limit)
 {
@@ -47,7 +50,7 @@ static int dial(const struct addrinfo *a, const struct timeval *limit)
 
 	if (fd < 0)
 		return -1;
-	/* It bounds connect(), too. */
+	/* SO_SNDTIMEO limits connect(), too. */
 	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, limit, sizeof(*limit));
 	if (connect(fd, a->ai_addr, a->ai_addrlen) == 0)
 		return fd;
@@ -80,7 +83,7 @@ static bool reach(struct client *c, int timeout_s)
 	return true;
 }
 
-/* ---- who we are, and who it must be ---------------------------------------------------------- */
+/* ---- certificates and names ------------------------------------------------------------------ */
 
 static SSL_CTX *context(struct client *c)
 {
@@ -113,7 +116,7 @@ static const char *name_of(const struct remote *r)
 	return r->server_name ? r->server_name : r->host;
 }
 
-/* A mesh's certificates have URIs and no other names. */
+/* Mesh certificates have a URI and no other names. */
 static bool is_uri(const char *name)
 {
 	return strstr(name, "://") != NULL;
@@ -136,9 +139,9 @@ static bool want_name(SSL *tls, const char *name)
 	return SSL_set_tlsext_host_name(tls, name) == 1 && SSL_set1_host(tls, name) == 1;
 }
 
-/* ---- what went wrong ------------------------------------------------------------------------- */
+/* ---- errors ---------------------------------------------------------------------------------- */
 
-/* What the other side says by an alert, as far as an operator can do something about it. */
+/* The meaning of an alert from the daemon, where the operator can do something about it. */
 static const char *alert_words(unsigned long code)
 {
 	switch (ERR_GET_REASON(code)) {
@@ -192,7 +195,7 @@ bool remote_open(struct client *c, int timeout_s)
 	SSL_CTX *ctx;
 
 	c->why[0] = '\0';
-	/* A daemon that ends must not end the shell. */
+	/* The daemon may close the connection, which must not end the shell. */
 	(void)signal(SIGPIPE, SIG_IGN);
 	ctx = context(c);
 	if (!ctx || !reach(c, timeout_s)) {
@@ -225,7 +228,10 @@ void remote_close(struct client *c)
 	c->tls = NULL;
 }
 
-/* -1 with errno, and c->why. */
+/*
+ * Returns 0 for the end of the stream, else -1 with errno; c->why has the reason, except for a
+ * timeout.
+ */
 static ssize_t broken(struct client *c, int rc)
 {
 	int saved = errno, why = SSL_get_error(c->tls, rc);
@@ -252,7 +258,7 @@ ssize_t remote_send(struct client *c, const void *p, size_t n)
 	rc = SSL_write_ex(c->tls, p, n, &sent);
 	if (rc == 1)
 		return (ssize_t)sent;
-	/* Why it ended may be there to be read. */
+	/* The daemon may have sent an alert with the reason. */
 	return remote_recv(c, &why, 1) < 0 ? -1 : broken(c, rc);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How an answer gets to the screen: plain into pipes, in colours and by pages on a terminal that can. */
+/* Prints answers: plain text to pipes, with colours and a pager on a terminal. */
 #include "shell.h"
 
 #include <ctype.h>
@@ -18,7 +18,7 @@ static int lost; /* errno of the first write to stdout that failed */
 #define BOLD   "\033[1m"
 #define PLAIN  "\033[0m"
 
-/* Words that tell how something is; no more than these have a colour. */
+/* The colour of a status word; NULL: other words have none. */
 static const char *colour_of(const char *word, size_t len)
 {
 	static const struct {
@@ -33,7 +33,7 @@ static const char *colour_of(const char *word, size_t len)
 	return NULL;
 }
 
-/* no-color.org: set and not empty means none. */
+/* no-color.org: a variable that is not empty turns colours off. */
 static bool may_colour(int fd)
 {
 	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
@@ -41,7 +41,7 @@ static bool may_colour(int fd)
 	return isatty(fd) && !(no && *no) && term && *term && strcmp(term, "dumb") != 0;
 }
 
-/* Names of columns: two and more of them, in small letters and nothing else. */
+/* True for a line of column names: three or more words in lower case. */
 static bool is_head(const char *line, size_t len)
 {
 	size_t words = 0;
@@ -155,7 +155,7 @@ static size_t rows_of(const char *text)
 	return rows < ws.ws_row ? 0 : rows;
 }
 
-/* The pager of the user, else less, which passes colours on. NULL: there is none to start. */
+/* Starts the user's pager, else less, which keeps colours. NULL if none can be started. */
 static FILE *pager(void)
 {
 	const char *program = getenv("PAGER");
@@ -173,7 +173,7 @@ void screen_show(const char *text, bool pages)
 
 	if (pages && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) && rows_of(text))
 		out = pager();
-	/* A pager that is left early must not end the shell. */
+	/* A pager that ends early must not end the shell. */
 	old = signal(SIGPIPE, SIG_IGN);
 	errno = 0;
 	if (colour)

@@ -40,7 +40,10 @@ static struct segment_flow *flow_of(struct segment_flows *f, const struct segmen
 	return flow;
 }
 
-/* The IP header in front of a TCP segment of `n` bytes, at `head`; its length. *pseudo: the sum of its part of TCP's checksum. */
+/*
+ * Writes the IP header for a TCP segment of `n` bytes to `head`; returns its length. *pseudo: the
+ * sum of the pseudo header.
+ */
 static uint32_t ip_head(const struct segment_ends *e, uint32_t n, uint8_t *head, uint32_t *pseudo)
 {
 	struct ip6_hdr ip6 = {.ip6_nxt = IPPROTO_TCP, .ip6_hlim = 64};
@@ -86,7 +89,7 @@ uint32_t segment_head(struct segment_flows *f, const struct segment_ends *e, con
 	if (n - sizeof(eth) == sizeof(struct iphdr))
 		eth.ether_type = htons(ETHERTYPE_IP);
 	memcpy(head, &eth, sizeof(eth));
-	/* Of bytes that are not there nobody can tell it. */
+	/* Without all bytes the checksum cannot be computed. */
 	if (snap == len)
 		tcp.check = fold(sum(sum(pseudo, &tcp, sizeof(tcp)), bytes, snap));
 	memcpy(head + n, &tcp, sizeof(tcp));

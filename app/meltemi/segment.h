@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Messages in TCP segments made for them, so that readers of packets know what to do with them. In Ethernet frames: libpcap reads no file
- * with several interfaces of raw IP.
+ * Wraps messages in artificial TCP segments, so that packet analysers can decode them. Uses
+ * Ethernet frames, because libpcap does not read files with several raw IP interfaces.
  */
 #pragma once
 
 #include "mt_addr.h"
 
-#define SEGMENT_HEAD 74 /* of Ethernet, IPv6 and TCP */
+#define SEGMENT_HEAD 74 /* Ethernet, IPv6 and TCP headers */
 #define SEGMENT_MAX  65535
 
 struct segment_ends {
@@ -15,7 +15,10 @@ struct segment_ends {
 	uint16_t sport, dport;
 };
 
-/* How far each connection has come; places are shared once there are many, and such a connection begins anew. */
+/*
+ * The sequence numbers of each connection. Entries are shared if there are many connections; a
+ * connection that loses its entry starts again.
+ */
 struct segment_flows {
 	struct segment_flow {
 		struct segment_ends ends; /* of one direction */
@@ -24,8 +27,9 @@ struct segment_flows {
 };
 
 /*
- * The headers of a message of which `snap` of `len` bytes follow; their length. *whole: bytes of the packet as it was; a message that no
- * packet holds is as long as what there is of it.
+ * Makes the headers for a message of which `snap` of `len` bytes follow; returns their length.
+ * *whole: the original length of the packet. A message too large for a packet is shortened to the
+ * bytes that follow.
  */
 uint32_t segment_head(struct segment_flows *f, const struct segment_ends *e, const void *bytes,
 	uint32_t snap, uint32_t len, uint8_t head[SEGMENT_HEAD], uint32_t *whole);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where the daemon is: options say it first, then the environment, then ~/.config/meltemi. */
+/* Finds the daemon: by options first, then by the environment, then by ~/.config/meltemi. */
 #include "mt_bundle.h"
 #include "shell.h"
 
@@ -28,7 +28,10 @@ static const char **place(struct settings *s, size_t row)
 	return (const char **)((char *)s + rows[row].at);
 }
 
-/* A socket that was said counts for more than a daemon of another machine that is said further back, and the other way round. */
+/*
+ * Takes a setting unless an earlier place has it. `decided`: an earlier place has a socket or a
+ * remote daemon, so later ones count for neither.
+ */
 static void take(struct settings *s, size_t row, const char *value, bool decided)
 {
 	if (!value || !*value || *place(s, row))
@@ -51,7 +54,10 @@ static void from_environment(struct settings *s)
 		take(s, i, getenv(rows[i].environment), before);
 }
 
-/* "name = value", with ~/ for the home directory; the text stays for as long as the program runs. */
+/*
+ * Reads "name = value", with ~/ for the home directory. The text stays allocated while the program
+ * runs.
+ */
 static bool from_line(struct settings *s, char *line, const char *home, bool before)
 {
 	char *name = shell_strip(line), *eq = strchr(name, '='), *value, *whole;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Lines, from wherever they come: what belongs to the shell itself is done here, the rest is asked. */
+/*
+ * Handles lines from any input: runs the shell's own commands, and sends the others to the daemon.
+ */
 #include "shell.h"
 
 #include <ctype.h>
@@ -18,7 +20,10 @@ char *shell_strip(char *line)
 	return line;
 }
 
-/* `watch ...` or `... --watch N`: 1 with the interval and the command in *line, 0 neither, -1 bad usage. */
+/*
+ * Parses `watch ...` or `... --watch N`. Returns 1 with the interval and the command in *line, 0
+ * for neither, -1 for bad usage.
+ */
 static int watched(char *copy, const char **line, double *seconds)
 {
 	int option = watch_option(copy, seconds);
@@ -54,7 +59,7 @@ int shell_line(struct client *c, const char *line, bool json, bool *quit)
 	return watch ? watch_run(c, line, seconds) : client_run(c, line, true);
 }
 
-/* Commands from a file or pipe: stops at the first that fails. */
+/* Runs commands from a file or pipe, and stops at the first that fails. */
 static int run_script(struct client *c, bool json)
 {
 	unsigned int number = 0;

@@ -72,7 +72,7 @@ void support_text(struct support *s, struct item *it, const char *text, bool tai
 
 /* ---- the manifest --------------------------------------------------------------------------- */
 
-/* Items as they are written: without what must not leave the host. */
+/* Converts items to the text that is written, without what must not leave the host. */
 static void make_harmless(struct support *s)
 {
 	for (uint32_t i = 0; i < s->n; i++)
@@ -141,7 +141,7 @@ struct options {
 	bool names;
 };
 
-/* -1: go on; else the exit code. */
+/* Returns -1 to go on, else the exit code. */
 static int read_options(struct options *o, struct support *s, int argc, char **argv)
 {
 	static const struct option longs[] = {{"output", required_argument, NULL, 'o'},

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `meltemi support`: one archive for a bug report. Everything is gathered in memory as items, then made harmless in
- * one place (support_redact.c), then written. Nothing gets into the archive past redact_*(): an item that forgot
- * to be careful is made careful there.
+ * `meltemi support`: one archive for a bug report. All contents are collected in memory as items,
+ * then redacted in one place (support_redact.c), then written. Everything in the archive has passed
+ * redact_*(), so no item needs redaction of its own.
  */
 #pragma once
 
@@ -10,63 +10,69 @@
 
 #include <jansson.h>
 
-#define SUPPORT_ITEM_MAX (4u << 20)  /* bytes of one item; what is longer is cut, and says so */
-#define SUPPORT_ALL_MAX	 (48u << 20) /* of all of them */
+/* bytes of one item; a longer one is cut, which the manifest mentions */
+#define SUPPORT_ITEM_MAX (4u << 20)
+#define SUPPORT_ALL_MAX	 (48u << 20) /* bytes of all items */
 
 /* One file of the archive. */
 struct item {
 	char name[128];
 	const char *what; /* a phrase for the manifest */
-	json_t *json;	  /* or */
+	json_t *json;	  /* or `text` */
 	char *text;
 	bool cut;
-	char why[160]; /* not "": it is left out, and why */
+	char why[160]; /* not "": why it is left out */
 };
 
 struct support {
 	struct client client;
-	bool daemon; /* it answers */
+	bool daemon; /* the daemon answers */
 	const char *node_file;
 	struct item *items;
 	uint32_t n, room;
-	size_t bytes; /* gathered so far */
+	size_t bytes; /* collected so far */
 	struct redact *redact;
-	bool progress; /* on a terminal */
+	bool progress; /* print progress on a terminal */
 };
 
-/* An item without content yet. Never NULL: no memory ends the program. */
+/* Adds an item without contents. Never returns NULL: the program exits without memory. */
 struct item *support_add(struct support *s, const char *what, const char *fmt, ...) mt_printf(3, 4);
-/* A text that is not ours to keep; cut to SUPPORT_ITEM_MAX (the end of it stays if `tail`). */
+/* Copies a text, cut to SUPPORT_ITEM_MAX (`tail`: the end is kept, otherwise the start). */
 void support_text(struct support *s, struct item *it, const char *text, bool tail);
 void support_left_out(struct item *it, const char *fmt, ...) mt_printf(2, 3);
 
-/* support_daemon.c: answers of all `show` commands, the metrics. */
+/* support_daemon.c: the answers to all `show` commands. */
 void support_daemon(struct support *s);
-/* support_host.c: the host, the journal; a file as it is, to be freed; metrics, by the Node document, as data. */
+/*
+ * support_host.c: the host and the journal; a file's contents, which the caller frees; the metrics,
+ * by the Node document as data.
+ */
 void support_host(struct support *s);
 char *support_file(const char *path);
 void support_metrics(struct support *s, const json_t *node);
-/* support_documents.c: the Node document and those it names, read as data. */
+/* support_documents.c: the Node document and the documents that it names, read as data. */
 void support_documents(struct support *s);
 
 /* ---- support_redact.c ------------------------------------------------------------------------ */
 
 struct redact;
 
-/* `names`: addresses and names become pseudonyms, the same one for the same thing in all of the archive. */
+/*
+ * `names`: replaces addresses and names by pseudonyms, each by the same one in the whole archive.
+ */
 struct redact *redact_new(bool names);
 void redact_free(struct redact *r);
 
 /*
- * Looks at a document or an answer before anything is written: what stands under a key that means a secret is known from
- * then on, and is masked wherever its bytes occur.
+ * Call for each document or answer before any is written. Values under keys that mean a secret are
+ * remembered, and masked wherever their bytes occur.
  */
 void redact_learn(struct redact *r, const json_t *v);
-/* A name that becomes a pseudonym, if any does. */
+/* Adds a name to be replaced, if names are. */
 void redact_name(struct redact *r, const char *kind, const char *name);
-/* The same without secrets; a new reference. */
+/* A copy without secrets; the caller owns the reference. */
 json_t *redact_json(struct redact *r, const json_t *v);
-/* malloc'd. */
+/* A copy without secrets, malloc'd. */
 char *redact_text(struct redact *r, const char *text);
 uint32_t redact_masked(const struct redact *r);
 
@@ -75,13 +81,16 @@ uint32_t redact_masked(const struct redact *r);
 struct pseudonyms;
 struct pseudonyms *pseudonyms_new(void);
 void pseudonyms_free(struct pseudonyms *p);
-/* A name that has to go; kind: what it is called instead, "service". Too short ones are no names. */
+/*
+ * Adds a name to be replaced; `kind` begins its pseudonym, such as "service". Names that are too
+ * short are ignored.
+ */
 void pseudonyms_add(struct pseudonyms *p, const char *kind, const char *name);
-/* Addresses and known names replaced; malloc'd. */
+/* A copy with addresses and known names replaced; malloc'd. */
 char *pseudonyms_text(struct pseudonyms *p, const char *text);
 
-/* support_pack.c: a tar.gz, mode 0600, at once whole or not at all. false: *why. */
+/* support_pack.c: writes a tar.gz with mode 0600, atomically. False with the reason in `why`. */
 bool support_pack(const struct support *s, const char *path, const char *manifest, char why[256]);
 
-/* The command. The exit code. */
+/* Runs the command; returns the exit code. */
 int support_run(int argc, char **argv, const char *socket);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the running daemon says. A daemon that ends meanwhile leaves what it said so far. */
+/* Collects answers of the running daemon. If it ends meanwhile, the answers so far stay. */
 #include "support.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define ROWS 2000 /* of an answer that would be too long */
+#define ROWS 2000 /* requested instead of an answer that is too long */
 
-/* *bytes: of the answer, also of one that is too long to be kept. */
+/* Sends a request. *bytes: the length of the answer, also if it is too long to be kept. */
 static json_t *ask(struct support *s, const char *line, size_t *bytes)
 {
 	char *body = NULL;

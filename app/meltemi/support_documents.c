@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The documents: those that the daemon reads, and only as YAML or JSON. What they say gets into the archive as data, so that
- * comments and what cannot be read stay out. Files that they name (keys, certificates, tokens) are never opened.
+ * Collects the documents that the daemon reads, if they are YAML or JSON. They are stored as data,
+ * so that comments and unreadable parts stay out. Files that they name (keys, certificates, tokens)
+ * are never opened.
  */
 #include "support.h"
 
@@ -18,7 +19,7 @@
 #define NODE_DEFAULT  "/etc/meltemi/node.yaml"
 #define DOCUMENTS_MAX 500
 #define DIRECTORIES   16
-#define DEPTH_MAX     32 /* of directories below each other, as the daemon's */
+#define DEPTH_MAX     32 /* of nested directories, as in the daemon */
 
 static json_t *as_json(const struct mt_ynode *n)
 {
@@ -48,7 +49,7 @@ static bool is_json(const char *path)
 	return len > 5 && strcmp(path + len - 5, ".json") == 0;
 }
 
-/* JSON may be indented by tabs, which YAML refuses; its texts cannot hold any. */
+/* Replaces tabs, which may indent JSON but not YAML; strings of JSON cannot contain them. */
 static void blank_tabs(char *text)
 {
 	for (; *text; text++)
@@ -56,7 +57,7 @@ static void blank_tabs(char *text)
 			*text = ' ';
 }
 
-/* All documents of a file as JSON; NULL: it is not there, or no YAML. */
+/* All documents of a file as JSON; NULL if it does not exist or is not YAML. */
 static json_t *documents_of(const char *path)
 {
 	char *text = support_file(path);
@@ -97,10 +98,13 @@ static json_t *add_document(struct support *s, const char *path)
 
 /* ---- directories ---------------------------------------------------------------------------- */
 
-/* What the daemon reads, and in its order: a file or directory that links lead to twice is there once. */
+/*
+ * Visits what the daemon reads, in the same order; a file or directory that several links lead to
+ * is visited once.
+ */
 struct walk {
 	struct support *s;
-	struct mt_strmap seen; /* "DEVICE:INODE" of what was met */
+	struct mt_strmap seen; /* "DEVICE:INODE" of what was visited */
 	uint32_t documents;
 };
 
@@ -157,7 +161,7 @@ static void add_directory(struct walk *w, const char *dir, uint32_t depth)
 		free(list);
 }
 
-/* The daemon's answer, while it is still JSON; NULL: there is none. */
+/* A collected answer of the daemon, before it becomes text; NULL if there is none. */
 static const json_t *answer(const struct support *s, const char *name)
 {
 	for (uint32_t i = 0; i < s->n; i++)
@@ -195,7 +199,7 @@ void support_documents(struct support *s)
 		s->node_file ? s->node_file
 		: said	     ? said
 			     : NODE_DEFAULT);
-	/* Items move when others are added, so names are copied. */
+	/* Copied, because items move when others are added. */
 	json_array_foreach(dirs, i, row) if (n < DIRECTORIES)
 		snprintf(copies[n++], sizeof(copies[0]), "%s", json_string_value(row));
 	node = add_document(s, path);

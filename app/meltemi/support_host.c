@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The host, the journal, and the metrics. */
+/* Collects data of the host, the journal, and the metrics. */
 #include "support.h"
 
 #include <errno.h>
@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* All of it, to max bytes; malloc'd, NULL with errno. */
+/* Reads to the end, or about `max` bytes. malloc'd; NULL with errno. */
 static char *take(int fd, size_t max)
 {
 	size_t n = 0, room = 1 << 16;
@@ -55,7 +55,7 @@ char *support_file(const char *path)
 	return text;
 }
 
-/* What a program prints, without a shell in between. */
+/* The output of a program, run without a shell. */
 static char *output_of(const char *const argv[])
 {
 	char *text;
@@ -111,7 +111,7 @@ void support_host(struct support *s)
 
 /* ---- metrics -------------------------------------------------------------------------------- */
 
-/* GET, to the end; the body, malloc'd. */
+/* Sends a GET request and returns the body, malloc'd. */
 static char *get(const char *host, const char *port, const char *path)
 {
 	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST};
@@ -138,7 +138,7 @@ static char *get(const char *host, const char *port, const char *path)
 	return body;
 }
 
-/* By spec.admin.http of the Node document: the socket has no metrics of its own. */
+/* Uses spec.admin.http of the Node document, because the socket has no metrics. */
 void support_metrics(struct support *s, const json_t *node)
 {
 	const char *http = json_string_value(json_object_get(

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Pseudonyms: the same thing has the same one in all of the archive, so that a reader can follow it. They are numbers in
- * the order in which things were met: nothing of the name is in them.
+ * Pseudonyms: each name has the same one in the whole archive, so that a reader can follow it. They
+ * are numbered in order of appearance, and contain nothing of the name.
  */
 #include "support.h"
 
@@ -15,7 +15,7 @@
 
 struct pseudonyms {
 	json_t *of;	/* name in lower case -> pseudonym */
-	json_t *counts; /* kind -> how many there are */
+	json_t *counts; /* kind -> number of pseudonyms */
 };
 
 struct pseudonyms *pseudonyms_new(void)
@@ -60,7 +60,7 @@ static const char *named(struct pseudonyms *p, const char *kind, const char *nam
 	return json_string_value(json_object_get(p->of, name));
 }
 
-/* Words of the product and of documents' grammar that are nobody's name. */
+/* True for words of the product and of the documents' syntax, which identify nothing. */
 static bool is_common(const char *name)
 {
 	static const char *const words[] = {"default", "none", "documents", "meltemi", "meltemid",
@@ -73,7 +73,7 @@ static bool is_common(const char *name)
 	return false;
 }
 
-/* The kind of an address as it stands there; NULL: it is none, or says nothing of anybody. */
+/* The kind of an address; NULL if it is not one, or identifies nothing. */
 static const char *address_kind(const char *text)
 {
 	uint8_t a[16];
@@ -102,7 +102,7 @@ void pseudonyms_add(struct pseudonyms *p, const char *kind, const char *name)
 	(void)named(p, kind, low);
 }
 
-/* What stands for a run; NULL: it may stay. */
+/* The replacement for a run of characters; NULL: it may stay. */
 static const char *instead(struct pseudonyms *p, const char *run, size_t len)
 {
 	const char *have, *kind;
@@ -123,8 +123,9 @@ static bool in_run(char c)
 }
 
 /*
- * One run: as a whole, else the part before its last colon (a port), else cut at its dots from the left
- * (the interface in interface.method), longest first. How much of it was taken.
+ * Writes the replacement for a run. Tries the whole run, then shorter beginnings of it, longest
+ * first: up to the last colon (before a port), up to each dot (the interface in interface.method).
+ * Returns how much was written.
  */
 static size_t write_run(struct pseudonyms *p, FILE *out, const char *run, size_t len)
 {
@@ -141,7 +142,7 @@ static size_t write_run(struct pseudonyms *p, FILE *out, const char *run, size_t
 			cut--;
 		cut -= cut > 0;
 	}
-	/* Nothing begins here: the first part stays. */
+	/* No name starts here: the first part stays. */
 	while (cut < len && run[cut] != ':' && run[cut] != '.')
 		cut++;
 	cut += cut < len;

@@ -65,7 +65,10 @@ bool support_pack(const struct support *s, const char *path, const char *manifes
 		snprintf(why, 256, "the name is too long");
 		return false;
 	}
-	/* It is as private as what it was made of, and follows no link that somebody laid there. */
+	/*
+	 * The archive is as private as its contents. O_NOFOLLOW and O_EXCL keep another user's link
+	 * from redirecting it.
+	 */
 	fd = open(scratch, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0) {
 		snprintf(why, 256, "%.180s: %s", scratch, strerror(errno));

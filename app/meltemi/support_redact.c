@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What must not leave the host. Three nets, one behind the other: what stands under a key that means a secret, or in a place
- * where secrets stand, however they are called; what looks like one in any text; and, everywhere, the bytes of whatever the first net has caught.
+ * Removes what must not leave the host, in three ways. 1. Values under keys that mean a secret, or
+ * in places where secrets are stored, whatever their keys are. 2. Text of any origin that looks
+ * like a secret. 3. Everywhere, the bytes of the values found by 1.
  */
 #include "support.h"
 
@@ -11,10 +12,10 @@
 #include <string.h>
 
 #define MASK	    "<redacted>"
-#define KNOWN_LEAST 4 /* bytes: shorter ones would be found in everything */
-#define WORD_LEAST  8 /* and of letters alone */
+#define KNOWN_LEAST 4 /* bytes: shorter values would match everywhere */
+#define WORD_LEAST  8 /* the same for values of letters only */
 
-/* What looks like a secret; the group that is one. */
+/* Patterns of secrets, and the group that is the secret. */
 static const struct {
 	const char *regex;
 	int group;
@@ -28,11 +29,11 @@ static const struct {
 	 "[[:space:]:=\"'{]*((exact|prefix|regex)[[:space:]:=\"']+)?([^][:space:]\"',;{}<]+)",
 		6},
 	{"(AKIA[0-9A-Z]{16})", 1},
-	{"(LS0tLS1CRUdJTi[a-z0-9+/=]+)", 1}, /* "-----BEGIN ", in base64 */
+	{"(LS0tLS1CRUdJTi[a-z0-9+/=]+)", 1}, /* "-----BEGIN " in base64 */
 };
 
 struct redact {
-	json_t *known;	     /* its keys: secrets, as they were written */
+	json_t *known;	     /* the keys are the secrets as they were written */
 	const char **sorted; /* the same, longest first */
 	size_t n_sorted;
 	struct pseudonyms *names;
@@ -72,7 +73,7 @@ uint32_t redact_masked(const struct redact *r)
 
 /* ---- keys that mean a secret ----------------------------------------------------------------- */
 
-/* "maxTokens" is a number of a rate limit, "accessToken" is none. */
+/* True if the key means a secret: not "maxTokens", a number of a rate limit, but "accessToken". */
 static bool is_secret(const char *key)
 {
 	static const char *const words[] = {"password", "passwd", "passphrase", "secret", "apikey",
@@ -84,7 +85,7 @@ static bool is_secret(const char *key)
 		if (isalnum((unsigned char)*key))
 			flat[n++] = (char)tolower((unsigned char)*key);
 	flat[n] = '\0';
-	/* Of a balancer's: how a cookie is called, not what is in it. */
+	/* In a load balancer's settings: the cookie's name, not its value. */
 	if (strcmp(flat, "httpcookie") == 0)
 		return false;
 	for (size_t i = 0; i < MT_ARRAY_LEN(words); i++)
@@ -93,7 +94,7 @@ static bool is_secret(const char *key)
 	return strcmp(flat, "pwd") == 0 || (n >= 5 && strcmp(flat + n - 5, "token") == 0);
 }
 
-/* What a Secret of Kubernetes holds, whatever its keys are called. */
+/* True for the contents of a Kubernetes Secret, whatever its keys are. */
 static bool is_of_secret(const json_t *object, const char *key)
 {
 	const char *kind = json_string_value(json_object_get(object, "kind"));
@@ -102,7 +103,9 @@ static bool is_of_secret(const json_t *object, const char *key)
 	       (strcmp(key, "data") == 0 || strcmp(key, "stringData") == 0);
 }
 
-/* Headers and metadata that are sent with requests: a key of some vendor is called as he likes. */
+/*
+ * True for headers and metadata that are sent with requests, where vendors use keys of their own.
+ */
 static bool is_place(const json_t *object, const char *key)
 {
 	static const char *const places[] = {"headers", "initialMetadata", "initial_metadata"};
@@ -115,13 +118,13 @@ static bool is_place(const json_t *object, const char *key)
 	return false;
 }
 
-/* How a thing is called, beside its value in a list of such: {key: x-team, value: y}. */
+/* True for the name of an entry in a list such as {key: x-team, value: y}. */
 static bool is_name(const char *key)
 {
 	return strcmp(key, "key") == 0 || strcmp(key, "name") == 0 || strcmp(key, "header") == 0;
 }
 
-/* A member that is the value of another one, and which: {key: password, value: x}. */
+/* True for a member that is the value of another one: {key: password, value: x}. */
 static bool is_value_of(const json_t *object, const char *key)
 {
 	return strcmp(key, "value") == 0 &&
@@ -134,7 +137,9 @@ static bool masked_member(const json_t *object, const char *key)
 	return is_secret(key) || is_value_of(object, key);
 }
 
-/* Whether it can be looked for everywhere: "user" would be found in what is no secret. */
+/*
+ * True if the value is long enough to be searched for everywhere: "user" would match ordinary text.
+ */
 static bool is_telling(const char *text)
 {
 	size_t len = strlen(text), letters = 0;
@@ -156,7 +161,7 @@ static void know(struct redact *r, const json_t *v)
 	json_object_foreach((json_t *)(uintptr_t)v, key, k) know(r, k);
 }
 
-/* The values of headers; their names stay. */
+/* Remembers the values of headers, but not their names. */
 static void know_values(struct redact *r, const json_t *v)
 {
 	const char *key;
@@ -170,7 +175,7 @@ static void know_values(struct redact *r, const json_t *v)
 		know_values(r, k);
 }
 
-/* Names that become pseudonyms: of what the mesh and the host call things. */
+/* Adds names for pseudonyms: those that the mesh and the host give to things. */
 static void learn_name(struct redact *r, const char *key, const json_t *v)
 {
 	static const char *const kinds[][2] = {{"service", "service"}, {"host", "host"},
@@ -195,7 +200,10 @@ void redact_name(struct redact *r, const char *kind, const char *name)
 		pseudonyms_add(r->names, kind, name);
 }
 
-/* What is matched by (`match`) is masked where it stands, but is no secret elsewhere: "canary" may be a name, too. */
+/*
+ * Values inside `match` are masked there, but are not secrets elsewhere: "canary" may also be a
+ * name.
+ */
 static void learn(struct redact *r, const json_t *v, bool match)
 {
 	const char *key,
@@ -225,7 +233,7 @@ void redact_learn(struct redact *r, const json_t *v)
 
 /* ---- texts ---------------------------------------------------------------------------------- */
 
-/* A copy in which [from, to) is MASK; frees the old one. */
+/* Returns a copy in which [from, to) is MASK; frees the old text. */
 static char *mask(struct redact *r, char *text, size_t from, size_t to)
 {
 	size_t len = strlen(text);
@@ -259,7 +267,7 @@ static char *mask_looks(struct redact *r, char *text, size_t i)
 	return text;
 }
 
-/* Whole PEM blocks of private keys, or to the end when the end of the block is not there. */
+/* Masks whole PEM blocks of private keys, to the end of the text if a block has no end. */
 static char *mask_keys(struct redact *r, char *text)
 {
 	static const char head[] = "-----BEGIN ", foot[] = "-----END ";
@@ -282,7 +290,7 @@ static char *mask_keys(struct redact *r, char *text)
 	return text;
 }
 
-/* Longest first: nothing of a longer one stays because a shorter one is a part of it. */
+/* Longest first, so that masking a shorter secret does not leave the rest of a longer one. */
 static int by_length(const void *a, const void *b)
 {
 	size_t n = strlen(*(const char *const *)a), m = strlen(*(const char *const *)b);
@@ -345,7 +353,7 @@ static json_t *text_as_json(struct redact *r, const char *text)
 	return j ? j : json_string("");
 }
 
-/* In a place of headers: their names, and which kind of match it is, stay. */
+/* In a place of headers: keeps their names, and which kind of match it is. */
 static json_t *redacted_values(struct redact *r, const json_t *v)
 {
 	json_t *out, *k;

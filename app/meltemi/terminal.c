@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Lines from a terminal: editing, history, completion by Tab, explanation by ?. */
+/* Reads lines from a terminal: editing, history, completion by Tab, help by ?. */
 #include "mt_log.h"
 #include "words.h"
 
@@ -13,7 +13,7 @@
 
 #define HISTORY_LINES 1000
 
-static struct client *asked; /* readline passes nothing along */
+static struct client *asked; /* readline has no argument for it */
 static struct words found;
 static volatile sig_atomic_t interrupted;
 
@@ -28,7 +28,7 @@ static char *next_word(const char *text, int state)
 	while (at < found.n) {
 		const char *word = words_at(&found, at++, &help);
 
-		/* What cannot be typed cannot be completed, either. */
+		/* What cannot be typed is not completed. */
 		for (p = (const unsigned char *)word; *p >= 0x20 && *p != 0x7f;)
 			p++;
 		if (!*p)
@@ -43,7 +43,7 @@ static char **complete(const char *text, int start, int end)
 
 	rl_attempted_completion_over = 1;
 	found = words_ask(asked, rl_line_buffer, (size_t)start, text);
-	/* A field wants its value next. */
+	/* No blank after a field or operator, because its value comes next. */
 	matches = rl_completion_matches(text, next_word);
 	if (matches && matches[0][0] && strchr("=>.", matches[0][strlen(matches[0]) - 1]))
 		rl_completion_suppress_append = 1;
@@ -51,7 +51,7 @@ static char **complete(const char *text, int start, int end)
 	return matches;
 }
 
-/* `?` explains what may stand where the cursor is. */
+/* `?` explains what is allowed at the cursor. */
 static int explain_line(int count, int key)
 {
 	int start = rl_point;
@@ -82,7 +82,7 @@ static int explain_line(int count, int key)
 	return 0;
 }
 
-/* Ctrl-C at the prompt: the line is dropped, and nothing else. */
+/* Ctrl-C at the prompt only drops the line. */
 static int drop_line(void)
 {
 	if (!interrupted)
@@ -95,7 +95,7 @@ static int drop_line(void)
 	return 0;
 }
 
-/* A key that comes together with the signal lets no read be interrupted. */
+/* If a key arrives together with the signal, no read is interrupted: check here as well. */
 static int get_key(FILE *in)
 {
 	int key = rl_getc(in);
@@ -114,12 +114,12 @@ static void prepare(struct client *c)
 	struct sigaction act = {.sa_handler = on_interrupt, .sa_flags = SA_RESTART};
 
 	sigaction(SIGINT, &act, NULL);
-	rl_catch_signals = 0; /* its own handling of an interrupt keeps the line */
+	rl_catch_signals = 0; /* readline's own handler keeps the line */
 	rl_signal_event_hook = drop_line;
 	rl_getc_function = get_key;
 	asked = c;
 	rl_readline_name = "meltemi";
-	/* Fields and conditions are words of their own. */
+	/* Only blanks separate words: conditions such as a=b are one word. */
 	rl_basic_word_break_characters = " \t\n";
 	rl_completer_word_break_characters = " \t\n";
 	rl_attempted_completion_function = complete;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Keys and the end of the live view. */
+/* Keys of the live view, and its start and end. */
 #include "top.h"
 
 #include <curses.h>
@@ -61,7 +61,7 @@ static void choose(struct top *t, int step)
 		t->row += (size_t)step;
 }
 
-/* false: the user leaves. */
+/* Handles a key; false if the user leaves. */
 static bool key(struct top *t, int ch)
 {
 	t->help = ch == 'h' || ch == '?';
@@ -118,7 +118,7 @@ static void loop(struct top *t)
 		ch = getch();
 		if (ended || (ch != ERR && !key(t, ch)))
 			break;
-		/* Keys do not make it ask more often. */
+		/* Keys do not cause more requests. */
 		if (ch == ERR)
 			top_ask(t);
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The live view: answers of `show` commands, asked again every second, and what changed between two of them.
- * It survives a daemon that ends and is started again.
+ * The live view: repeats `show` commands every second, and shows what changed between two answers.
+ * It continues when the daemon is restarted.
  */
 #pragma once
 
@@ -20,31 +20,37 @@ struct top_column {
 #define TOP_COLUMNS 10
 #define TOP_KEYS    3
 
-/* A table: which command makes it, what its columns are, and where Enter leads. */
+/* A table: its command and columns, and the view that Enter opens. */
 struct top_view {
-	char key; /* pressed for it */
+	char key; /* the key that opens it */
 	const char *name, *command, *rows;
-	const char *id[TOP_KEYS]; /* fields that tell one row from another */
+	const char *id[TOP_KEYS]; /* fields that identify a row */
 	struct top_column columns[TOP_COLUMNS];
-	int sort;	     /* column at first */
-	int below;	     /* view behind Enter; -1: none */
-	const char *narrows; /* field whose text narrows that view to */
-	/* Fields of this view of which one must have that text, or be on it: "a 9/10, b 1/10". */
+	int sort;	     /* the initial column to sort by */
+	int below;	     /* the view that Enter opens; -1: none */
+	const char *narrows; /* the field whose text selects rows of that view */
+	/*
+	 * In this view the fields that are compared with that text: one of them must equal it, or
+	 * be in the list that it is ("a 9/10, b 1/10").
+	 */
 	const char *by[2];
-	/* Asks for no others, where there may be more than one answer holds; "ADDRESS:PORT" is their text. NULL: `command`. */
+	/*
+	 * Makes a command that returns only the rows for a text "ADDRESS:PORT", because there may
+	 * be more rows than fit into one answer. NULL: use `command`.
+	 */
 	void (*narrowed)(const char *addr, const char *port, char *line, size_t size);
 };
 
 extern const struct top_view top_views[];
 extern const int top_n_views;
 
-/* An answer with its time; the one before it is kept for rates. */
+/* An answer and its time; the one before it is kept to compute rates. */
 struct top_answer {
 	json_t *now, *before; /* NULL: none yet */
 	json_t *index;	      /* id of a row -> the row in `before` */
-	double seconds;	      /* between both */
+	double seconds;	      /* between the two */
 	double at;
-	char error[160]; /* why there is none */
+	char error[160]; /* why there is no answer */
 };
 
 enum top_pane { TOP_VERSION, TOP_WORKERS, TOP_STAGES, TOP_TABLE, TOP_PANES };
@@ -53,24 +59,25 @@ struct top {
 	struct client *client;
 	struct top_answer answers[TOP_PANES];
 	const struct top_view *view;
-	int column; /* sorted by */
+	int column; /* to sort by */
 	bool reverse, help, lost;
-	size_t row, first;		/* selected; at the top of the screen */
-	char narrow[6][1024];		/* texts that the view and those above it are narrowed to */
+	size_t row, first; /* selected; first on the screen */
+	/* texts that select the rows of the view and of those above it */
+	char narrow[6][1024];
 	const struct top_view *path[6]; /* views above */
 	int depth;
-	json_t **sorted; /* rows of the table as shown; borrowed */
+	json_t **sorted; /* the rows as shown; borrowed */
 	size_t n_rows;
 };
 
-/* Asks all panes again. */
+/* Requests the contents of all panes. */
 void top_ask(struct top *t);
-/* After a change of view: forgets what the table was. */
+/* Call after a change of view: discards the table's answers. */
 void top_forget(struct top *t);
-/* Sorts and narrows what was last answered into t->sorted. */
+/* Sorts the selected rows of the last answer into t->sorted. */
 void top_arrange(struct top *t);
 double top_value(const struct top *t, const json_t *row, const struct top_column *c);
-/* Change per second of a row's number between the last two answers of a pane; 0 when there was none. */
+/* The change per second of a row's number between the last two answers of a pane; 0 without two. */
 double top_rate(const struct top_answer *a, const json_t *row, const char *id, const char *field);
 void top_id(const struct top_view *v, const json_t *row, char *id, size_t size);
 void top_free(struct top *t);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the live view knows: answers, rates between them, rows in order. */
+/* The data of the live view: answers, rates between them, sorted rows. */
 #include "top.h"
 
 #include <math.h>
@@ -60,7 +60,7 @@ static void drop(struct top_answer *a)
 	a->now = a->before = a->index = NULL;
 }
 
-/* "192.0.2.1:80" and "[2001:db8::1]:80" in two parts; false: it is something else. */
+/* Splits "192.0.2.1:80" or "[2001:db8::1]:80"; false if the text is neither. */
 static bool cut_address(const char *text, char *addr, size_t size, const char **port)
 {
 	const char *end = strrchr(text, ':');
@@ -87,7 +87,7 @@ static void command_of(const struct top *t, const struct top_view *v, char *line
 		snprintf(line + n, size - n, "%s", v->command);
 }
 
-/* The answer becomes the one before; false: nobody answered. */
+/* Requests a pane; the answer so far becomes the one before. False if no daemon answers. */
 static bool ask(struct top *t, struct top_answer *a, const struct top_view *v)
 {
 	char line[LINE_MAX_BYTES], *body;
@@ -149,7 +149,7 @@ double top_rate(const struct top_answer *a, const json_t *row, const char *id, c
 	d = json_number_value(json_object_get(row, field)) -
 	    json_number_value(json_object_get(old, field));
 	d /= a->seconds;
-	/* A restarted daemon counts from zero; a hostile one may send numbers that overflow. */
+	/* A restarted daemon counts from zero, and a hostile one may send numbers that overflow. */
 	return d > 0 && isfinite(d) ? d : 0;
 }
 
@@ -163,7 +163,7 @@ double top_value(const struct top *t, const json_t *row, const struct top_column
 	return top_rate(&t->answers[TOP_TABLE], row, id, c->field);
 }
 
-static const struct top *arranging; /* qsort passes nothing along */
+static const struct top *arranging; /* qsort has no argument for it */
 
 static int in_order(const void *a, const void *b)
 {
@@ -183,7 +183,10 @@ static int in_order(const void *a, const void *b)
 			      (top_value(t, x, c) > top_value(t, y, c)));
 }
 
-/* Whether the name is on a list as destinations are shown: "cluster 9/10, other 1/10", or alone. */
+/*
+ * True if the name is in a list of destinations such as "cluster 9/10, other 1/10", or is all of
+ * it.
+ */
 static bool listed(const char *list, const char *name)
 {
 	size_t n = strlen(name);
@@ -197,7 +200,7 @@ static bool listed(const char *list, const char *name)
 	return false;
 }
 
-/* A text of the view above names this row. */
+/* True if the row belongs to the text that was selected in the view above. */
 static bool belongs(const struct top_view *v, const json_t *row, const char *text)
 {
 	if (!*text)

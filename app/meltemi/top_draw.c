@@ -7,7 +7,7 @@
 
 #define BAR 24
 
-/* Four signs at most before the unit: "12.3k". */
+/* At most four characters before the unit: "12.3k". */
 static void short_number(double v, char *out, size_t size)
 {
 	static const char units[] = " kMGT";
@@ -48,7 +48,10 @@ static void head(const struct top *t)
 	attroff(A_REVERSE);
 }
 
-/* Where the worker's busy time went since the last answer, as letters of the stages. */
+/*
+ * Draws how the worker's busy time since the last answer divides among stages, by their first
+ * letters.
+ */
 static void stages(const struct top *t, json_int_t worker, double busy)
 {
 	const struct top_answer *a = &t->answers[TOP_STAGES];
@@ -84,7 +87,7 @@ static void stages(const struct top *t, json_int_t worker, double busy)
 		addch(' ');
 }
 
-/* The lines used. */
+/* Draws the workers and returns the number of lines. */
 static int workers(const struct top *t, int y, int max)
 {
 	const struct top_answer *a = &t->answers[TOP_WORKERS];
@@ -110,7 +113,7 @@ static int workers(const struct top *t, int y, int max)
 	return MT_MIN(n, max);
 }
 
-/* How wide a column is at x: the last text takes what is left of the line; 0: there is no room. */
+/* The width of a column at x. The last text column gets the rest of the line; 0: no space. */
 static int width_at(const struct top_column *c, int x)
 {
 	if (x + c->width <= COLS)

@@ -68,13 +68,13 @@ static void wait_for(double seconds)
 	struct timespec left = {.tv_sec = (time_t)seconds};
 
 	left.tv_nsec = (long)((seconds - (double)left.tv_sec) * 1e9);
-	/* An interrupt ends the wait, too. */
+	/* An interrupt ends the wait. */
 	(void)nanosleep(&left, NULL);
 }
 
 int watch_run(struct client *c, const char *line, double seconds)
 {
-	/* A write that waits for the terminal goes on; a pause is ended anyway. */
+	/* SA_RESTART continues a write that waits for the terminal; nanosleep() ends anyway. */
 	struct sigaction act = {.sa_handler = on_interrupt, .sa_flags = SA_RESTART}, old;
 	bool screen = isatty(STDOUT_FILENO);
 	int code = EXIT_DONE;
@@ -87,7 +87,7 @@ int watch_run(struct client *c, const char *line, double seconds)
 		code = client_ask(c, line, &body);
 		if (body) {
 			screen_disarm(&body, code ? STDERR_FILENO : STDOUT_FILENO);
-			/* Home and clear, then all at once: no flicker. */
+			/* Clears the screen and prints all at once, which avoids flicker. */
 			fputs(screen && !code ? "\033[H\033[2J" : "", stdout);
 			if (code)
 				fputs(body, stderr);

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Commands of the shell itself, at the beginning of a line. */
+/* The shell's own commands, which start a line. */
 static const struct {
 	const char *word, *help;
 } own[] = {
@@ -59,7 +59,7 @@ struct words words_ask(struct client *c, const char *line, size_t len, const cha
 
 	if (n < 0 || (size_t)n >= sizeof(request))
 		return w;
-	/* A refusal has a body, too. */
+	/* An error has a body, too. */
 	if (client_try(c, request, &body) == EXIT_DONE)
 		w.answer = json_loads(body, 0, NULL);
 	free(body);
@@ -99,13 +99,13 @@ void words_free(struct words *w)
 	w->answer = NULL;
 }
 
-/* ---- for the shells of the system ------------------------------------------------------------ */
+/* ---- completion for bash, zsh and fish ------------------------------------------------------- */
 
 struct own_word {
 	const char *word, *help;
 };
 
-/* Of the program alone: they are known without a daemon. */
+/* Commands of this program, which are known without a daemon. */
 static const struct own_word programs[] = {
 	{"completion", "a script that lets bash, zsh or fish complete"},
 	{"doctor", "what is not as it should be in the daemon and on the host"},
@@ -140,7 +140,7 @@ int words_print(struct client *c, char **given, int n)
 	if (n <= 1)
 		print_own(programs, MT_ARRAY_LEN(programs), n ? given[0] : "");
 	if (n > 1 && strcmp(given[0], "import") == 0) {
-		/* Else it is a file's name, which the shell itself completes. */
+		/* Otherwise it is a file name, which the system's shell completes. */
 		if (given[n - 1][0] == '-')
 			print_own(of_import, MT_ARRAY_LEN(of_import), given[n - 1]);
 		return EXIT_DONE;
@@ -156,7 +156,7 @@ int words_print(struct client *c, char **given, int n)
 
 		char safe[512];
 
-		/* Names come from documents and from the wire. */
+		/* Names may come from documents and from the network. */
 		mt_escape(safe, sizeof(safe), word);
 		printf("%s\t%s\n", safe, help);
 	}

@@ -188,12 +188,12 @@ struct daemon {
 	struct mesh_source mesh[MESH_MAX];
 	struct mt_xds *sources[MESH_MAX]; /* mesh[].xds, for the shell */
 	uint32_t n_mesh;
-	/* not connected to: a remote server would be trusted over plaintext */
-	uint32_t sources_refused;
+	uint32_t
+		sources_refused; /* not connected to: plaintext does not authenticate the servers */
 	struct mt_fds mesh_fds;
 	struct mt_resolver *mesh_names;
-	/* addresses of the host names in documents; NULL: no lookups (--check) */
-	struct mt_name_table *looked_up;
+	struct mt_name_table
+		*looked_up; /* addresses of host names in documents; NULL: no lookups (--check) */
 	struct mt_rand mesh_rng;
 	bool on_demand;	       /* a source has on-demand clusters */
 	bool mesh_changed;     /* something changed that a refresh has not loaded yet */
