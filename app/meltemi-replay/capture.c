@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reading captures: libpcap for the file formats, then every frame as untagged Ethernet. */
+/* Reads captures: libpcap handles the file formats; every frame becomes untagged Ethernet. */
 #include "replay.h"
 
 #include <errno.h>
@@ -80,7 +80,10 @@ void frame_parse(struct frame *f)
 		parse6(f, f->b + ETH_LEN);
 }
 
-/* Link header of the capture: how long it is, and the Ethernet type behind it; 0: of no use. */
+/*
+ * The length of the capture's link header (*skip), and the EtherType after it; 0: the frame cannot
+ * be used.
+ */
 static uint16_t link_header(int dlt, const uint8_t *b, uint32_t len, uint32_t *skip)
 {
 	uint16_t type = 0;
@@ -137,7 +140,7 @@ static int add(
 	if (!f->b)
 		return -ENOMEM;
 	c->n++;
-	/* Unicast goes to our station, whoever the recorded one was; groups stay groups. */
+	/* Unicast goes to our station, whatever the recorded one was; group addresses stay. */
 	memcpy(f->b, dlt == DLT_EN10MB && b[0] & 1 ? b : us, 6);
 	memcpy(f->b + 6, dlt == DLT_EN10MB ? b + 6 : them, 6);
 	f->b[12] = (uint8_t)(type >> 8);
@@ -155,12 +158,12 @@ static int read_all(struct capture *c, pcap_t *p, struct mt_err *e)
 	int rc;
 
 	while ((rc = pcap_next_ex(p, &h, &b)) == 1) {
-		/* Opened with nanoseconds: tv_usec holds them. */
+		/* The file was opened with nanosecond precision, so tv_usec is in ns. */
 		uint64_t ns = (uint64_t)h->ts.tv_sec * MT_SEC + (uint64_t)h->ts.tv_usec;
 
 		if (first == 0)
 			first = ns;
-		/* A clock that was set back while recording must not go back here. */
+		/* If the clock was set back during the recording, time must not go back here. */
 		last = MT_MAX(last, ns > first ? ns - first : 0);
 		if (add(c, pcap_datalink(p), h, b, last))
 			return mt_err(e, -ENOMEM, "no memory for %u frames", c->n);

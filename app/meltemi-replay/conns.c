@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The recorded connections: who served, who asked, what the server agreed to. */
+/* The recorded connections: their addresses, and the options that the server accepted. */
 #include "replay.h"
 
 #include <errno.h>
@@ -69,7 +69,7 @@ static struct conn *add(struct conns *cs, const struct mt_tuple *t)
 	return c;
 }
 
-/* Which options a SYN-ACK carries. */
+/* Notes which options a SYN-ACK contains. */
 static void agreed(struct conn *c, const struct frame *f)
 {
 	const uint8_t *p = f->b + f->l4 + 20, *end = f->b + f->data;
@@ -88,7 +88,10 @@ static void agreed(struct conn *c, const struct frame *f)
 	}
 }
 
-/* The recorded server's first sequence number, from its SYN-ACK or from the first ACK for it. */
+/*
+ * Takes the recorded server's initial sequence number from its SYN-ACK, or else from the client's
+ * first ACK.
+ */
 static int look(struct conns *cs, const struct frame *f)
 {
 	bool ours = conns_is_local(cs, &f->src);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Arguments, and the recording from its first frame to its last. */
+/* Reads the arguments, and replays the recording from its first frame to its last. */
 #include "replay.h"
 
 #include <getopt.h>
@@ -58,7 +58,7 @@ static int local(struct conns *cs, const char *text)
 	return EXIT_USAGE;
 }
 
-/* 0 to go on, -1 when all is said, else the exit status. */
+/* Returns 0 to go on, -1 to end successfully, else the exit status. */
 static int one_option(struct options *o, struct conns *cs, int opt)
 {
 	switch (opt) {
@@ -126,12 +126,15 @@ static void watch(void *arg, const struct frame *f, uint64_t ns, bool out)
 		struct pcap_pkthdr h = {.caplen = f->len, .len = f->len};
 
 		h.ts.tv_sec = (time_t)(ns / MT_SEC);
-		h.ts.tv_usec = (suseconds_t)(ns % MT_SEC); /* opened with nanoseconds */
+		h.ts.tv_usec = (suseconds_t)(ns % MT_SEC); /* opened with nanosecond precision */
 		pcap_dump((u_char *)o->dump, &h, f->b);
 	}
 }
 
-/* One recorded frame: from a client it is fed, from the server it is acted out. */
+/*
+ * Replays one recorded frame: feeds it if it is from a client, or lets the application send its
+ * data if it is from the server.
+ */
 static void play(struct stack *s, struct frame *f, const struct options *o, uint32_t *unmatched)
 {
 	struct conn *c = NULL;
@@ -145,7 +148,7 @@ static void play(struct stack *s, struct frame *f, const struct options *o, uint
 			stack_serve(s, c, f);
 		return;
 	}
-	/* The network's own chatter would only be about recorded stations that are not here. */
+	/* Other traffic would concern only recorded stations that are not here. */
 	if (!f->ip || (!f->group && !conns_is_local(s->conns, &f->dst))) {
 		++*unmatched;
 		return;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Numbers: the recorded client's segments speak of the recorded server's; here they meet the stack's. */
+/*
+ * Translates numbers in recorded client segments from those of the recorded server to those of the
+ * stack.
+ */
 #include "replay.h"
 
 #include <string.h>
@@ -54,7 +57,7 @@ static void set_checksum(struct frame *f)
 	memcpy(at, &sum, sizeof(sum));
 }
 
-/* Blanks what the recorded server did not agree to. */
+/* True for an option that the recorded server did not accept. */
 static bool unwanted(const struct conn *c, uint8_t kind)
 {
 	return c->syn_ack &&
@@ -96,7 +99,7 @@ void mend(struct frame *f, struct conn *c, bool always)
 	if (c->our_isn_known && c->isn_known && f->flags & TCP_ACK)
 		set32(f->b + f->l4 + 8, f->ack + shift);
 	mend_options(f, c, shift);
-	/* What was damaged on the wire arrives damaged here. */
+	/* A segment with a wrong checksum in the recording keeps it. */
 	if (right || always)
 		set_checksum(f);
 	frame_parse(f);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What happened: segment by segment, then connections and outcomes, for people or as JSON. */
+/* Reports what happened: segment by segment, then connections and counters, as text or as JSON. */
 #include "replay.h"
 
 #include <inttypes.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The real stack between a port made of memory and an application made of a recording. */
+/* The real stack, between a port in memory and an application that follows the recording. */
 #include "replay.h"
 
 #include <errno.h>
@@ -10,12 +10,12 @@
 
 #define N_DATA	  16383
 #define N_CTRL	  8191
-#define TURNS_MAX 1000 /* at one instant; then a microsecond passes */
+#define TURNS_MAX 1000 /* at one instant; then the clock advances by 1 us */
 #define BEGINNING (1000 * MT_SEC)
 #define FNV_PRIME 0x100000001b3ull
 #define FNV_BASIS 0xcbf29ce484222325ull
 
-/* All recorded stations are reached through one router, whose questions are answered here. */
+/* All recorded stations are reached through one router, whose ARP and ND replies are made here. */
 #define ROUTER4 "169.254.0.1"
 #define ROUTER6 "fe80::1"
 
@@ -39,7 +39,7 @@ static void on_eof(struct mt_stream *s)
 {
 	struct conn *c = s->user_ctx;
 
-	/* Without its own recording the server's side ends when the client's does. */
+	/* If the recording has no SYN-ACK of the server, its side ends with the client's. */
 	if (!c->syn_ack)
 		mt_stream_shutdown(s);
 }
@@ -94,7 +94,7 @@ void stack_serve(struct stack *s, struct conn *c, const struct frame *f)
 		c->end = "reset here";
 		return;
 	}
-	/* A retransmission brings nothing new; a hole in the recording is filled with zeros. */
+	/* A retransmission adds nothing; a gap in the recording is filled with zeros. */
 	if (f->data_len > 0 && (int32_t)(end - c->sent) > 0) {
 		static const uint8_t zeros[4096];
 
@@ -144,7 +144,7 @@ static struct rte_mbuf *to_mbuf(struct stack *s, const uint8_t *b, uint32_t len)
 	return head;
 }
 
-/* The router's answer to an ARP request or a neighbour solicitation. */
+/* The router's reply to an ARP request or a neighbour solicitation. */
 static uint32_t answer(const struct frame *q, uint8_t *a)
 {
 	static const uint8_t arp[8] = {0, 1, 8, 0, 6, 4, 0, 2};
@@ -246,7 +246,7 @@ static uint16_t port_tx(struct mt_port *p, uint16_t queue, struct rte_mbuf **pkt
 
 static const struct mt_port_ops port_ops = {port_rx, port_tx};
 
-/* ---- turns --------------------------------------------------------------------------------- */
+/* ---- loop iterations ----------------------------------------------------------------------- */
 
 static void input(struct stack *s, struct rte_mbuf *m)
 {
@@ -380,7 +380,7 @@ int stack_open(struct stack *s, struct conns *conns, const struct mt_tcp_conf *t
 	static const struct mt_net_events events = {on_neigh, on_icmp};
 	struct mt_port *ports[1] = {&s->port};
 	struct mt_rand r;
-	uint64_t secret[4]; /* not one: the same seed makes the same sequence numbers */
+	uint64_t secret[4]; /* not a random secret: the same seed makes the same sequence numbers */
 
 	if (start_eal(e))
 		return -EIO;
@@ -413,7 +413,7 @@ int stack_open(struct stack *s, struct conns *conns, const struct mt_tcp_conf *t
 		(const uint8_t *)secret, seed, s->now);
 	if (!s->tcp)
 		return mt_err(e, -ENOMEM, "no memory for %u connections", tcp->max_conns);
-	/* Announcements are over before the recording begins. */
+	/* The stack's own announcements end before the recording starts. */
 	stack_advance(s, s->now + 3 * MT_SEC);
 	s->begin = s->now;
 	s->frames_out = 0;
