@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A service's filters as lists of functions. */
+/* Compiles the filters of a service to lists of functions. */
 #include "mt_filter_priv.h"
 
 #include <stdio.h>
@@ -10,7 +10,7 @@ size_t mt_filters_size(uint32_t n)
 	       n * sizeof(struct mt_filter_inst *);
 }
 
-/* Where the bytes of each begin. false: they are too many. */
+/* Sets the offset of each filter's bytes; false if they are too many. */
 static bool lay_out(struct mt_filters *c, struct mt_filter_inst *filters, uint32_t n, char *errbuf,
 	size_t errlen)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The list of filters, the chain, and what workers do between exchanges. */
+/* The list of filter types, and the work that workers do between exchanges. */
 #include "mt_filter_inbox.h"
 #include "mt_filter_priv.h"
 
@@ -16,7 +16,7 @@ static const struct mt_outcome rows[] = {
 
 const struct mt_outcome_set mt_filter_outcomes = {"filter", rows, MT_ARRAY_LEN(rows)};
 
-/* A new filter is a line here. */
+/* A new filter needs a line here. */
 const struct mt_filter *const mt_filter_types[] = {
 	&mt_filter_local_ratelimit,
 	&mt_filter_mutation,
@@ -64,7 +64,7 @@ void mt_filter_tick(struct mt_filter_worker *fw, uint64_t now)
 {
 	struct mt_bucket_share *s;
 
-	/* Claims are kept for equally long, so the list is in order of return_at. */
+	/* All claims last equally long, so the list is ordered by return_at. */
 	while ((s = oldest_claim(fw)) != NULL && s->return_at <= now)
 		mt_bucket_return(s, fw);
 }
@@ -77,7 +77,7 @@ uint64_t mt_filter_next(const struct mt_filter_worker *fw)
 	return fw->n_waits ? MT_MIN(claims, fw->waits[0].at) : claims;
 }
 
-/* As if a millisecond had passed for every claim. */
+/* Ticks as if every claim were a millisecond old. */
 void mt_filter_flush(struct mt_filter_worker *fw)
 {
 	mt_filter_tick(fw, MT_NEVER);

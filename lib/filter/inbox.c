@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Completions on their way to a worker. Producers go through DPDK's ring one after the other (head/tail sync), which
- * costs them a wait as long as a copy, or as the one before is preempted; the worker takes alone, and never puts there.
+ * Completions for a worker, from other threads. Producers use DPDK's ring one after the other
+ * (head/tail sync): each waits for as long as a copy takes, or longer if the one before it is
+ * preempted. Only the worker takes elements, and it never adds any.
  *
  *	producer: put, rung = 1, asleep? then write
- *	worker:   rung = 0, take; before a sleep: asleep = 1, rung? then it stays up
+ *	worker:   rung = 0, take; before a sleep: asleep = 1, rung? then it stays awake
  *
- * Both sides store, then load, sequentially consistent: either the producer sees that the worker sleeps, or the worker that
- * something was put.
+ * Both sides store and then load, sequentially consistent: either the producer sees that the worker
+ * sleeps, or the worker sees the new element.
  */
 #include "inbox_priv.h"
 
@@ -15,16 +16,19 @@
 #include <string.h>
 #include <unistd.h>
 
-/* By the number in tickets. `users` keeps an inbox from being freed under who puts something into it. */
+/*
+ * Inboxes by the number in tickets. `users` keeps an inbox from being freed while a producer uses
+ * it.
+ */
 static struct {
 	struct mt_filter_inbox *in;
 	uint32_t users;
 } inboxes[MT_FILTER_INBOXES];
 static uint32_t serials;
-/* Whose filters this thread runs at the moment; NULL: none. */
+/* The inbox of the worker whose filters this thread runs now; NULL: none. */
 static __thread struct mt_filter_inbox *calling;
 
-/* ---- boot --------------------------------------------------------------------------------------- */
+/* ---- boot ------------------------------------------------------------------------------------ */
 
 static struct rte_ring *make_ring(void)
 {
@@ -33,7 +37,7 @@ static struct rte_ring *make_ring(void)
 
 	if (bytes < 0)
 		return NULL;
-	/* Address space until it is used. */
+	/* This is only address space until it is used. */
 	r = aligned_alloc(
 		RTE_CACHE_LINE_SIZE, RTE_ALIGN_CEIL((size_t)bytes, (size_t)RTE_CACHE_LINE_SIZE));
 	if (r && rte_ring_init(
@@ -67,7 +71,7 @@ struct mt_filter_inbox *mt_filter_inbox_new(void)
 	in->wake_fd = -1;
 	in->serial = __atomic_add_fetch(&serials, 1, __ATOMIC_RELAXED);
 	in->ring = make_ring();
-	in->own = malloc(MT_FILTER_INBOX_SIZE * sizeof(*in->own)); /* the same */
+	in->own = malloc(MT_FILTER_INBOX_SIZE * sizeof(*in->own)); /* also address space only */
 	if (!in->ring || !in->own || !enter(in)) {
 		free(in->ring);
 		free(in->own);
@@ -81,7 +85,7 @@ void mt_filter_inbox_close(struct mt_filter_inbox *in)
 {
 	struct mt_filter_inbox *me = in;
 
-	/* Its place may be another's by now. */
+	/* The place may belong to another inbox by now. */
 	if (in)
 		__atomic_compare_exchange_n(&inboxes[in->index].in, &me, NULL, false,
 			__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
@@ -99,14 +103,14 @@ void mt_filter_inbox_free(struct mt_filter_inbox *in)
 	free(in);
 }
 
-/* ---- the others' side -------------------------------------------------------------------------- */
+/* ---- producers ------------------------------------------------------------------------------- */
 
-/* Up to changes, the last field of version 1: what comes behind it has to be asked for by `size`. */
+/* The size of version 1, up to its last field `changes`: later fields require a check of `size`. */
 #define FIRST_SIZE                                                                                 \
 	(offsetof(struct mt_filter_completion, changes) +                                          \
 		sizeof(((struct mt_filter_completion *)NULL)->changes))
 
-/* Changes that set() would refuse, or that are too many. */
+/* True for changes that set() would refuse, or that are too many. */
 static bool are_wrong(const struct mt_filter_change *changes, uint32_t n)
 {
 	uint64_t bytes = 0;
@@ -208,7 +212,7 @@ static int put_shared(struct mt_filter_inbox *in, const struct mt_filter_ticket 
 	return 0;
 }
 
-/* The worker is awake, and will look. */
+/* The worker is awake and will check the list. */
 static int put_own(struct mt_filter_inbox *in, const struct mt_filter_ticket *t,
 	const struct mt_filter_completion *how)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Inside lib/filter: the ring of an inbox. To be included first: DPDK's rings are to use C11's atomics, which the compiler
- * and the thread sanitizer know.
+ * Inside lib/filter: the ring of an inbox. Must be included first, so that DPDK's rings use C11
+ * atomics, which the compiler and the thread sanitizer understand.
  */
 #pragma once
 
@@ -13,8 +13,8 @@
 #define NO_VALUE UINT16_MAX
 
 /*
- * What the ring holds. `stamp` is the last thing that a producer writes: the ring orders that already, but by a word that it
- * reads in two sizes, which the thread sanitizer does not follow.
+ * An element of the ring. A producer writes `stamp` last. The ring already provides this ordering,
+ * but by a word that it accesses in two sizes, which the thread sanitizer does not follow.
  */
 struct letter {
 	uint32_t stamp;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The worker's side of an inbox; inbox.c says how both sides see each other. */
+/* The worker's side of an inbox; inbox.c describes the ordering between both sides. */
 #include "inbox_priv.h"
 #include "mt_filter_priv.h"
 
@@ -35,7 +35,10 @@ static void hand_over(const struct letter *l, resume_fn *resume, void *arg)
 			    .n_changes = changes_of(l, changes)});
 }
 
-/* A filter behind the one that waited may put something there meanwhile: a letter keeps its place until it is handed over. */
+/*
+ * Filters after the one that waited may add to the list meanwhile, so an element keeps its place
+ * until resume() has returned.
+ */
 static uint32_t take_own(struct mt_filter_inbox *in, uint32_t budget, resume_fn *resume, void *arg)
 {
 	uint32_t n = 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Shared objects: opened, checked, closed. */
+/* Opens, checks and closes shared objects. */
 #include "module_priv.h"
 
 #include <dlfcn.h>
@@ -7,12 +7,12 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Up to on_end, the last field of version 1. */
+/* The size of version 1, up to its last field on_end. */
 #define FIRST_SIZE                                                                                 \
 	(offsetof(struct mt_filter_module, on_end) +                                               \
 		sizeof(((struct mt_filter_module *)NULL)->on_end))
 
-/* What is wrong with what the symbol names; false: nothing. */
+/* Writes what is wrong with the module; false if nothing is. */
 static bool is_wrong(
 	const struct mt_filter_module *m, const char *path, char *errbuf, size_t errlen)
 {

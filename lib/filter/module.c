@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a filter in a shared object is called by and what it may call (mt_filter_abi.h). */
+/*
+ * Calls filters in shared objects, and implements the functions that they may call
+ * (mt_filter_abi.h).
+ */
 #include "module_priv.h"
 
 #include "mt_filter_inbox.h"
@@ -9,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* One call of one of its functions. */
+/* One call of one of the filter's functions. */
 struct mt_filter_call {
 	const struct mt_filter_inst *f;
 	struct mt_view *v; /* NULL: on_end */
@@ -29,9 +32,9 @@ enum mt_local_reply mt_filter_reply_of(uint32_t answer)
 	return answer < MT_ARRAY_LEN(replies) ? replies[answer] : MT_REPLY_OVERLOAD;
 }
 
-/* ---- metadata ----------------------------------------------------------------------------------- */
+/* ---- metadata -------------------------------------------------------------------------------- */
 
-/* The codec's number of a name that it knows; -1. */
+/* The codec's number of a key that it knows; -1 for others. */
 static int16_t id_of(const struct mt_codec *codec, const char *name, uint32_t len)
 {
 	for (int16_t i = 0; codec->keys && codec->keys[i]; i++)
@@ -67,7 +70,7 @@ static bool get(
 	return give(mt_view_get(c->v, &k, &found), found, value);
 }
 
-/* Value 0 may have a field of its own; the index has the others. */
+/* Value 0 may be in a field of its own; the others are in the metadata index. */
 static bool nth(struct mt_view *v, const struct mt_key *k, uint32_t n, struct mt_slice *found)
 {
 	uint32_t i;
@@ -97,7 +100,7 @@ static bool get_nth(struct mt_filter_call *c, const char *key, uint32_t key_len,
 	return give(nth(c->v, &k, n, &found), found, value);
 }
 
-/* A copy that lasts until the changes are encoded; NULL: no room. */
+/* Makes a copy that lasts until the changes are encoded; NULL: no space. */
 static const char *keep(struct mt_filter_call *c, const char *p, uint32_t len)
 {
 	struct mt_filter_worker *fw = c->ctx->fw;
@@ -137,7 +140,7 @@ static int remove_key(struct mt_filter_call *c, const char *key, uint32_t key_le
 	return change(c, key, key_len, NULL, 0);
 }
 
-/* ---- verdicts ----------------------------------------------------------------------------------- */
+/* ---- verdicts -------------------------------------------------------------------------------- */
 
 static void answer(
 	struct mt_filter_call *c, enum mt_filter_answer what, const char *text, uint32_t text_len)
@@ -158,7 +161,7 @@ static void pause_call(struct mt_filter_call *c, struct mt_filter_ticket *t)
 	c->paused = true;
 }
 
-/* ---- what else there is to know ------------------------------------------------------------------ */
+/* ---- other functions ------------------------------------------------------------------------- */
 
 static void *bytes(struct mt_filter_call *c)
 {
@@ -198,7 +201,7 @@ const struct mt_filter_host mt_filter_the_host = {
 	.remaining = remaining,
 };
 
-/* ---- its functions ------------------------------------------------------------------------------- */
+/* ---- the filter's functions ------------------------------------------------------------------ */
 
 static enum mt_filter_verdict call(enum mt_filter_verdict (*run)(void *, struct mt_filter_call *),
 	const struct mt_filter_inst *f, struct mt_view *v, struct mt_filter_ctx *ctx)
@@ -215,7 +218,10 @@ static enum mt_filter_verdict call(enum mt_filter_verdict (*run)(void *, struct 
 		      (verdict == MT_FILTER_SUSPEND && c.paused &&
 			      ctx->direction == MT_FILTER_OF_REQUEST)))
 		return verdict;
-	/* Nobody could end its wait, or it means something that we do not know: that is not to pass. */
+	/*
+	 * A wait without a ticket could not be ended, and other verdicts are unknown: fail the
+	 * call.
+	 */
 	mt_count(ctx->fw->counters, MT_FILTER_verdicts_wrong);
 	answer(&c, MT_FILTER_OVERLOADED, "a filter failed", 15);
 	return MT_FILTER_REPLY;

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Inside lib/filter: a module between its shared object (load.c) and the chain (module.c). */
+/* Inside lib/filter: a module, shared by load.c (its shared object) and module.c (the chain). */
 #pragma once
 
 #include "mt_filter_load.h"
 
 struct mt_filter_object {
 	struct mt_filter type;
-	struct mt_filter_module module; /* a copy: what an older one does not have is zero */
+	/* a copy; members that an older module does not have are zero */
+	struct mt_filter_module module;
 	void *handle;
 };
 
@@ -18,7 +19,7 @@ struct mt_filter_use {
 
 void mt_filter_use_free(void *conf);
 
-/* What a module's functions are called by. */
+/* The functions that modules may call. */
 extern const struct mt_filter_host mt_filter_the_host;
-/* The type of this module. */
+/* The filter type of this module. */
 struct mt_filter mt_filter_type_of(const struct mt_filter_module *m);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * lib/filter: one step of the layer-7 chain. A filter is a table entry and a folder; its compiled
- * configuration is immutable, its mutable state (buckets) is found by stable identity at publish.
+ * lib/filter: the filters of the layer-7 chain. A filter is a table entry and a directory. Its
+ * compiled configuration is immutable; its mutable state (buckets) is found by a stable identity
+ * when a snapshot is published.
  */
 #pragma once
 
@@ -19,7 +20,7 @@ enum mt_filter_outcome {
 
 extern const struct mt_outcome_set mt_filter_outcomes;
 
-/* A request that a filter holds back until `at` (ns). */
+/* A request that a filter delays until `at` (ns). */
 struct mt_filter_wait {
 	uint64_t at;
 	struct mt_filter_ticket ticket;
@@ -30,52 +31,59 @@ struct mt_filter_wait {
 struct mt_filter_inbox;
 
 /*
- * What filters keep for one worker. Owned by the worker; zero-filled memory is not enough: see
- * mt_filter_worker_init().
+ * The state of filters on one worker. Owned by the worker; must be initialized by
+ * mt_filter_worker_init(), because zero-filled memory is not valid.
  */
 struct mt_filter_worker {
-	struct mt_list claims; /* shares of buckets that hold claimed tokens, oldest claim first */
+	struct mt_list claims; /* bucket shares with claimed tokens, oldest claim first */
 	uint16_t worker;
 	uint64_t counters[MT_FILTER_N_OUTCOMES];
-	struct mt_filter_inbox *inbox; /* what other threads tell it; NULL: they cannot */
+	struct mt_filter_inbox *inbox; /* completions from other threads; NULL: there can be none */
 	uint32_t n_waits;
-	struct mt_filter_wait waits[MT_FILTER_WAITS]; /* a heap, the soonest first */
-	/* What filters in shared objects have passed since the chain began to run. */
+	struct mt_filter_wait waits[MT_FILTER_WAITS]; /* a heap, the earliest first */
+	/* Texts that filters in shared objects have passed since the chain began to run. */
 	uint32_t text_used;
 	char text[MT_VIEW_CHANGES], answer[MT_FILTER_TEXT_MAX + 1];
 };
 
 void mt_filter_worker_init(struct mt_filter_worker *fw, uint16_t worker);
 
-/* Once per loop turn: gives back what has been claimed for a millisecond. Cheap when nothing is. */
+/*
+ * Returns tokens that have been claimed for a millisecond; called once per loop iteration. Cheap if
+ * there are none.
+ */
 void mt_filter_tick(struct mt_filter_worker *fw, uint64_t now);
 
-/* The next request that has waited long enough, for mt_proxy_resume(); false: none. */
+/* The next request whose delay is over, for mt_proxy_resume(); false if there is none. */
 bool mt_filter_due(struct mt_filter_worker *fw, uint64_t now, struct mt_filter_ticket *t);
 
-/* When the next tick or request that waits has something to do (MT_NEVER: nothing): a sleeping worker wakes for it. */
+/*
+ * When the next claim is to be returned, or the next delay ends; MT_NEVER: there is none. A
+ * sleeping worker wakes up for it.
+ */
 uint64_t mt_filter_next(const struct mt_filter_worker *fw);
 
-/* Gives everything back at once: before the worker stops. */
+/* Returns all claimed tokens; call before the worker stops. */
 void mt_filter_flush(struct mt_filter_worker *fw);
 
 /*
- * What a filter is given besides the view. The worker has one, which is an exchange's and a direction's for as long as
- * its chain runs.
+ * The context of a filter's functions besides the view. The worker has one, which belongs to one
+ * exchange and direction while a chain runs.
  */
 struct mt_filter_ctx {
 	uint64_t now; /* ns */
 	uint16_t worker;
-	uint16_t workers;	   /* how many there are: shares of exact buckets */
-	enum mt_local_reply reply; /* with MT_FILTER_REPLY: what is answered, and the words */
+	uint16_t workers;	   /* the number of workers, which share exact buckets */
+	enum mt_local_reply reply; /* for MT_FILTER_REPLY: the local reply and its text */
 	const char *reply_text;
-	uint32_t at;		       /* place behind the filter that runs, or stopped the chain */
-	uint32_t exchange, generation; /* whose it is */
+	/* the place after the filter that runs, or that stopped the chain */
+	uint32_t at;
+	uint32_t exchange, generation; /* the exchange */
 	uint32_t direction;	       /* enum mt_filter_direction */
 	uint8_t *
-		own; /* MT_FILTER_BYTES_MAX bytes of the exchange's; NULL: the chain's filters want none */
+		own; /* MT_FILTER_BYTES_MAX bytes of an exchange; NULL: the filters need no bytes */
 	struct mt_filter_worker *fw;
-	/* Of the worker: ns until the exchange times out. */
+	/* Set by the worker: returns ns until the exchange times out. */
 	uint64_t (*left)(struct mt_filter_ctx *ctx);
 };
 
@@ -83,23 +91,24 @@ enum mt_filter_direction { MT_FILTER_OF_REQUEST, MT_FILTER_OF_REPLY };
 
 struct mt_filter;
 
-/* One configured filter in a service's chain. */
+/* One configured filter of a service. */
 struct mt_filter_inst {
 	const struct mt_filter *type;
-	void *conf;	  /* compiled, immutable, the type's own */
-	const char *file; /* where it is written, for the shell; NULL: not known */
+	void *conf;	  /* compiled, immutable, private to the type */
+	const char *file; /* where it is configured, for the shell; NULL: unknown */
 	uint32_t line;
-	uint16_t own; /* where its bytes begin in those of an exchange; mt_filters_compile() */
+	uint16_t own; /* offset of its bytes in those of an exchange; set by mt_filters_compile() */
 };
 
-/* Who ends the wait of the filter that runs now. */
+/* A ticket for the wait of the filter that runs now. */
 struct mt_filter_ticket mt_filter_ticket_of(const struct mt_filter_ctx *ctx);
 
 /* What a filter would do with a message. */
 struct mt_filter_told {
 	enum mt_filter_verdict verdict;
 	enum mt_local_reply reply; /* with MT_FILTER_REPLY */
-	uint32_t line;		   /* of what decided, in the filter's file; 0: the filter's own */
+	/* of the deciding element, in the filter's file; 0: the filter's own line */
+	uint32_t line;
 	char words[512];
 };
 
@@ -109,12 +118,12 @@ typedef enum mt_filter_verdict mt_filter_fn(
 struct mt_filter {
 	const char *name;	 /* "local_ratelimit" */
 	const char *aeraki_name; /* "aeraki.meta_protocol.filters.local_ratelimit" */
-	/* Each may be NULL: nothing to do there. */
+	/* Each may be NULL if the filter does nothing there. */
 	mt_filter_fn *on_request;
 	mt_filter_fn *on_reply;
 	/*
-	 * The exchange is over; once for each that has come to the chain, also when on_request() was not reached. The view is
-	 * another's.
+	 * The exchange is over. Called once for each exchange that has entered the chain, even if
+	 * on_request() was not reached. The worker's view belongs to another exchange then.
 	 */
 	void (*on_end)(const struct mt_filter_inst *f, const struct mt_filter_end *end,
 		struct mt_filter_ctx *ctx);
@@ -125,21 +134,28 @@ struct mt_filter {
 	enum mt_filter_verdict (*on_stream)(
 		const struct mt_filter_inst *f, struct mt_filter_ctx *ctx);
 	uint16_t bytes; /* of its own, in each exchange */
-	bool reads;	/* it reads any metadata, or changes them */
-	/* Others than the worker know its conf for as long as one of its exchanges waits: that stays with the conf. */
+	bool reads;	/* it reads or changes metadata */
+	/*
+	 * Other threads may use its conf while one of its exchanges waits, so a waiting exchange
+	 * stays with this conf.
+	 */
 	bool conf_shared;
 	/*
-	 * Control thread: what on_request() would do now with this message, decided by the same code, without
-	 * doing it: no token is taken, nothing is counted. NULL: it does nothing with requests.
+	 * Control thread. What on_request() would do with this message now, decided by the same
+	 * code, but without effects: takes no token and counts nothing. NULL: the filter does
+	 * nothing with requests.
 	 */
 	void (*explain)(const struct mt_filter_inst *f, struct mt_view *v, uint64_t now,
 		struct mt_filter_told *told);
-	/* Control thread, when no snapshot names it any more, or when it was never published. */
+	/*
+	 * Control thread. Called when no snapshot refers to the conf any more, or if it was never
+	 * published.
+	 */
 	void (*free_conf)(void *conf);
 };
 
 extern const struct mt_filter *const mt_filter_types[]; /* NULL-terminated */
-/* By name, case-insensitive, or by Aeraki's name; NULL: unknown. */
+/* Finds a filter by its name, ignoring case, or by Aeraki's name; NULL: unknown. */
 const struct mt_filter *mt_filter_find(const char *name);
 
 /* One filter's function and its configuration. */
@@ -149,31 +165,35 @@ struct mt_filter_step {
 };
 
 /*
- * A service's filters, compiled: who has something to do with requests, with replies, with ends, each list by itself and
- * without holes. Not a listener's filter chain.
+ * The compiled filters of a service: lists without gaps of those that act on requests, on replies
+ * and on ends. Not a listener's filter chain.
  */
 struct mt_filters {
 	uint16_t n_request, n_reply, n_end;
-	uint16_t bytes; /* of each exchange */
-	bool reads;	/* one of them does (struct mt_filter) */
-	bool lasts;	/* one of them has to do with more than requests */
+	uint16_t bytes; /* in each exchange */
+	bool reads;	/* some filter reads or changes metadata */
+	bool lasts;	/* some filter acts on replies or ends, or has bytes */
 	const struct mt_filter_step *request, *reply;
 	const struct mt_filter_inst *const *end;
 };
 
-/* Of a service. */
+/* Most filters of a service. */
 #define MT_FILTERS_MAX 16
 
-/* Bytes that so many filters take, compiled. */
+/* Bytes that `n` compiled filters need. */
 size_t mt_filters_size(uint32_t n);
 /*
- * Compiles them in `mem`, which has that size and is aligned for pointers. filters[] stays the caller's and outlives it. NULL
- * with the reason in errbuf: more filters, or bytes of their own, than an exchange has room for.
+ * Compiles filters into `mem`, which has that size and is aligned for pointers. filters[] stays the
+ * caller's and must outlive the result. NULL with the reason in errbuf if there are more filters,
+ * or bytes of their own, than an exchange can have.
  */
 struct mt_filters *mt_filters_compile(
 	void *mem, struct mt_filter_inst *filters, uint32_t n, char *errbuf, size_t errlen);
 
-/* Runs what is left from ctx->at on, up to the first verdict that is not MT_FILTER_NEXT; ctx->at is behind that filter then. */
+/*
+ * Runs the chain from ctx->at on, up to the first verdict other than MT_FILTER_NEXT; then ctx->at
+ * is the place after that filter.
+ */
 static inline enum mt_filter_verdict mt_filter_run(const struct mt_filter_step *steps, uint32_t n,
 	struct mt_view *v, struct mt_filter_ctx *ctx)
 {
@@ -188,25 +208,26 @@ static inline enum mt_filter_verdict mt_filter_run(const struct mt_filter_step *
 	return MT_FILTER_NEXT;
 }
 
-/* Tells all filters of the chain that want to know. */
+/* Calls on_end() of all filters of the chain that have one. */
 void mt_filter_run_end(
 	const struct mt_filters *c, const struct mt_filter_end *end, struct mt_filter_ctx *ctx);
 
 /*
- * Adds changes to the view, for a route's requestMutation and responseMutation too; counts what does
- * not fit (MT_VIEW_MUTATIONS of them, MT_VIEW_CHANGES bytes). A later change of the same key (names compare by bytes) takes the earlier one's place.
+ * Adds changes to the view, also for a route's requestMutation and responseMutation. Counts those
+ * beyond the limits: MT_VIEW_MUTATIONS changes, MT_VIEW_CHANGES bytes. A later change of the same
+ * key replaces the earlier one; names are compared by bytes.
  */
 void mt_filter_mutate(
 	struct mt_filter_worker *fw, struct mt_view *v, const struct mt_mutation *m, uint32_t n);
-/* One of them; false: it did not fit. */
+/* Adds one change; false if it is beyond the limits. */
 bool mt_filter_change(struct mt_filter_worker *fw, struct mt_view *v, const struct mt_mutation *m);
 
-/* Changes in words, "sets a=b, removes c"; the length as snprintf() has it. */
+/* Changes in words, "sets a=b, removes c". Returns the length as snprintf() does. */
 size_t mt_mutations_str(const struct mt_mutation *m, uint32_t n, char *buf, size_t size);
 
 /*
- * The conf of a filter of type "mutation": changes for requests and for replies, copied. NULL: no
- * memory.
+ * Makes the conf of a filter of type "mutation" from copies of the changes for requests and for
+ * replies. NULL: no memory.
  */
 void *mt_mutation_compile(const struct mt_mutation *req, uint32_t n_req,
 	const struct mt_mutation *rsp, uint32_t n_rsp);

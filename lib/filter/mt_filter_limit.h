@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The local rate limit: exact token buckets, shared by all workers without a lock. Configuration side:
- * lib/conf compiles a limit per service, commits it when its snapshot is published, frees it when the
- * snapshot retires; lib/ctl reads the buckets.
+ * The local rate limit: exact token buckets, shared by all workers without a lock. This is the
+ * configuration side. lib/conf compiles a limit per service, commits it when its snapshot is
+ * published, and frees it when the snapshot retires; lib/ctl reads the buckets.
  *
- * A bucket is full when it is new and gets tokensPerFill at every multiple of fillInterval since then,
- * never more than maxTokens. A request takes one token. Conditions are asked in order: the first that
- * matches decides by its own bucket alone; when none matches, the service's bucket decides; without
- * one, the request passes.
+ * A bucket is full when it is new, gets tokensPerFill at every multiple of fillInterval after that,
+ * and never has more than maxTokens. A request takes one token. Conditions are tested in order, and
+ * the first that matches decides by its own bucket alone. If none matches, the service's bucket
+ * decides; without one the request passes.
  */
 #pragma once
 
@@ -22,12 +22,12 @@ struct mt_bucket_numbers {
 
 #define MT_BUCKET_FILL_MIN (50 * MT_MSEC)
 
-/* As configuration states it. */
+/* A condition as it is configured. */
 struct mt_limit_cond_def {
 	const struct mt_matcher_def *match;
 	uint32_t n_match;
 	struct mt_bucket_numbers numbers;
-	uint32_t line; /* where it is written */
+	uint32_t line; /* in its file */
 };
 
 struct mt_limit_def {
@@ -39,63 +39,69 @@ struct mt_limit_def {
 };
 
 /*
- * All buckets of the node, by identity: the service and the condition in words (and which of them, when
- * the same words occur again). Control thread only; workers reach buckets through compiled limits.
+ * All buckets of the node. A bucket is identified by the service, the condition in words, and a
+ * number among conditions with the same words. Control thread only; workers use buckets through
+ * compiled limits.
  */
 struct mt_limit_registry;
 
 /* NULL: no memory. */
 struct mt_limit_registry *mt_limit_registry_new(uint16_t workers);
-/* When no worker runs and all compiled limits are freed. */
+/* Call when no worker runs and all compiled limits are freed. */
 void mt_limit_registry_free(struct mt_limit_registry *r);
 
 /*
- * Compiles a limit: the conf of a filter of type "local_ratelimit" (freed by its free_conf). Finds the
- * buckets that exist; nothing that a running snapshot uses is changed. NULL with the reason in errbuf.
+ * Compiles a limit: the conf of a filter of type "local_ratelimit" (freed by its free_conf). Uses
+ * existing buckets of the same identity and numbers, and changes nothing that a running snapshot
+ * uses. NULL with the reason in errbuf.
  */
 void *mt_limit_compile(struct mt_limit_registry *r, const struct mt_codec *codec,
 	const struct mt_limit_def *def, uint64_t now, char *errbuf, size_t errlen);
 
 /*
- * At publish, just before workers can see the snapshot: buckets whose numbers changed move to their
- * new numbers and keep min(tokens, new max). What was compiled and not committed may still be freed
- * instead: then nothing has happened.
+ * Call at publish, just before workers can see the snapshot. Buckets whose numbers changed move to
+ * new ones, which keep min(tokens, new max). A limit that was compiled but not committed may be
+ * freed instead, without any effect.
  */
 void mt_limit_commit(struct mt_limit_registry *r, uint64_t now);
-/* The time, before limits are freed: their buckets linger from then on. */
+/*
+ * Sets the time; call before limits are freed, because unused buckets are kept for a time from then
+ * on.
+ */
 void mt_limit_now(struct mt_limit_registry *r, uint64_t now);
 
-/* What an operator has turned at run time; 0: as configured. */
+/* An operator's override at run time; 0: as configured. */
 struct mt_limit_override {
 	uint32_t max_tokens, tokens_per_fill;
 	uint64_t fill_ns;
-	bool report_only; /* what would be refused is counted, and passes */
+	bool report_only; /* count requests that would be refused, but let them pass */
 };
 
-/* The bucket that it is about, as `show limits` names it. */
+/* An override and its bucket, as `show limits` names it. */
 struct mt_limit_rule {
 	const char *service, *match;
 	struct mt_limit_override set;
 };
 
 /*
- * From the next compile and commit on; rules[] stays the caller's and must outlive the registry or the next call. Numbers
- * that are turned take the place of configured ones in mt_limit_compile(), report_only takes effect at the commit.
+ * In effect from the next compile and commit on; rules[] stays the caller's and must outlive the
+ * registry or the next call. Overridden numbers replace the configured ones in mt_limit_compile();
+ * report_only takes effect at the commit.
  */
 void mt_limit_set_rules(struct mt_limit_registry *r, const struct mt_limit_rule *rules, uint32_t n);
 
 /* One bucket, for `show limits`. Strings are valid until the next compile, commit or free. */
 struct mt_limit_info {
 	const char *service;
-	const char *match; /* "*": the service's own */
+	const char *match; /* "*": the service's own bucket */
 	struct mt_bucket_numbers numbers;
-	uint32_t tokens;  /* left in the shared bucket at `now` */
-	uint32_t claimed; /* held by workers for less than a millisecond */
+	uint32_t tokens;  /* in the shared bucket at `now` */
+	uint32_t claimed; /* by workers, for less than a millisecond */
 	uint64_t admitted, refused;
-	uint64_t would_refuse;	  /* passed all the same: it only reports */
-	bool report_only, turned; /* numbers are not the configured ones */
+	uint64_t would_refuse;	  /* passed because the bucket only reports */
+	bool report_only, turned; /* turned: the numbers are not the configured ones */
 };
 
-/* Iterates the buckets in use: *idx starts at 0; false at the end. */
+/* Iterates over the buckets in use: *idx starts at 0; false at the end. */
 bool mt_limit_next(
 	const struct mt_limit_registry *r, uint32_t *idx, uint64_t now, struct mt_limit_info *info);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The fault filter. Which requests it hits is drawn from the exchange's own random number, mixed so that it says nothing
- * about the route's weights, which are drawn from the same. Held requests wait in the worker's heap, the soonest first;
- * when that is full they are not held but go on, counted.
+ * The fault filter. It selects requests by the exchange's random number, hashed so that the
+ * selection is independent of the choice by route weights, which uses the same number. Delayed
+ * requests wait in the worker's heap, the earliest first. If that is full, they continue at once
+ * and are counted.
  */
 #include "../mt_filter_priv.h"
 
@@ -21,7 +22,7 @@ static bool hits(uint64_t rnd, uint64_t seed, uint32_t ppm)
 	       mt_balance_random(mt_balance_hash(&rnd, sizeof(rnd), seed), MT_FAULT_ALL) < ppm;
 }
 
-/* ---- the heap ----------------------------------------------------------------------------------- */
+/* ---- the heap -------------------------------------------------------------------------------- */
 
 static void swap(struct mt_filter_wait *a, struct mt_filter_wait *b)
 {
@@ -68,7 +69,7 @@ bool mt_filter_due(struct mt_filter_worker *fw, uint64_t now, struct mt_filter_t
 	}
 }
 
-/* ---- the filter --------------------------------------------------------------------------------- */
+/* ---- the filter ------------------------------------------------------------------------------ */
 
 static enum mt_filter_verdict on_request(
 	const struct mt_filter_inst *f, struct mt_view *v, struct mt_filter_ctx *ctx)

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The exact bucket. Tokens are in the shared word, or claimed by a worker: their sum only grows by a
- * fill, so no interleaving can admit more than was filled in.
+ * The exact bucket. Tokens are in the shared word, or claimed by a worker. Only a fill increases
+ * their sum, so no interleaving can admit more than was filled in.
  *
- * - A worker claims several tokens at once, so that the shared line is not touched for each request.
- *   A claim is spent within the epoch in which it was made, and goes back within MT_CLAIM_KEEP.
- * - A claim goes back only while the word still shows the epoch of the claim. Once a fill was added it
- *   may have been cut off at the maximum, and the claim would come on top: then it is lost.
- * - A bucket that gets other numbers keeps min(tokens, new maximum). Tokens in claims belong to them: of
- *   those that come back afterwards only so many count as the new maximum had room for.
- * - A worker that found the bucket empty does not look again until the epoch ends. Whoever gives tokens
- *   back clears that mark of all others; the order of the two stores and loads (sequentially
- *   consistent) makes sure that one of both sides sees the other.
+ * - A worker claims several tokens at once, so that most requests do not touch the shared cache
+ *   line. A claim is spent only within the epoch in which it was made, and is returned within
+ *   MT_CLAIM_KEEP.
+ * - A claim is returned only while the word is still in the claim's epoch. A later fill may have
+ *   been cut off at the maximum, so returned tokens would exceed it: then the claim is lost.
+ * - A bucket that gets other numbers keeps min(tokens, new maximum). Claimed tokens belong to the
+ *   bucket, too: of those that are returned later, only as many are accepted as the new maximum
+ *   had space for.
+ * - A worker that found the bucket empty does not check again until the epoch ends. A thread that
+ *   returns tokens clears this mark of all workers. Both sides store and then load, sequentially
+ *   consistent, so one of them sees the other.
  */
 #include "../mt_filter_priv.h"
 
@@ -31,7 +33,7 @@ static uint32_t epoch_at(const struct mt_bucket *b, uint64_t now)
 {
 	uint64_t e = now > b->origin ? (now - b->origin) / b->numbers.fill_ns : 0;
 
-	/* The largest value would look like MT_BUCKET_MOVED. */
+	/* The maximum would look like MT_BUCKET_MOVED. */
 	return (uint32_t)MT_MIN(e, (uint64_t)UINT32_MAX - 1);
 }
 
@@ -40,7 +42,7 @@ static uint64_t epoch_end(const struct mt_bucket *b, uint32_t epoch)
 	return b->origin + ((uint64_t)epoch + 1) * b->numbers.fill_ns;
 }
 
-/* What the word comes to at `now`. Another worker's clock may already be in a later epoch. */
+/* The word with all fills up to `now`. Another worker's clock may already be in a later epoch. */
 static uint64_t filled(const struct mt_bucket *b, uint64_t word, uint64_t now)
 {
 	uint32_t at = (uint32_t)(word >> 32), tokens = (uint32_t)word, e = epoch_at(b, now);
@@ -81,11 +83,13 @@ static void keep_claim(struct mt_bucket_share *s, struct mt_filter_worker *fw, u
 		mt_list_add_tail(&fw->claims, &s->node);
 }
 
-/* Notes that the bucket is empty until this epoch ends; false when tokens came back meanwhile. */
+/*
+ * Records that the bucket is empty until this epoch ends; false if tokens were returned meanwhile.
+ */
 static bool note_empty(struct mt_bucket_share *s, uint32_t epoch)
 {
 	__atomic_store_n(&s->empty_until, epoch_end(s->bucket, epoch), __ATOMIC_SEQ_CST);
-	/* MT_BUCKET_MOVED does not look empty. */
+	/* The token count of MT_BUCKET_MOVED is not 0. */
 	if ((uint32_t)__atomic_load_n(&s->bucket->word, __ATOMIC_SEQ_CST) == 0)
 		return true;
 	__atomic_store_n(&s->empty_until, 0, __ATOMIC_RELAXED);
@@ -153,7 +157,10 @@ static void wake_others(struct mt_bucket *b)
 			__atomic_store_n(&b->shares[i].empty_until, 0, __ATOMIC_SEQ_CST);
 }
 
-/* How many of n tokens may follow a bucket that has moved: together they fit into what the other one kept. */
+/*
+ * How many of n tokens may be returned to the successor of a moved bucket: at most as many in all
+ * as it had space for.
+ */
 static uint32_t follow(struct mt_bucket *b, uint32_t n)
 {
 	uint32_t room = __atomic_load_n(&b->moved_room, __ATOMIC_SEQ_CST), take;
@@ -167,7 +174,10 @@ static uint32_t follow(struct mt_bucket *b, uint32_t n)
 	return take;
 }
 
-/* Adds n tokens that were claimed in this epoch; how many: none when the epoch has turned. */
+/*
+ * Adds n tokens that were claimed in this epoch. Returns how many were added: 0 if the epoch has
+ * ended.
+ */
 static uint32_t give_back(struct mt_bucket *b, uint32_t epoch, uint32_t n)
 {
 	uint64_t word = __atomic_load_n(&b->word, __ATOMIC_SEQ_CST);

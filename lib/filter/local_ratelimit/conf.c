@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From a limit as configuration states it to buckets and a table of conditions. Conditions are routes
- * whose place names the bucket: first match wins, and many of them cost no more than one.
+ * Compiles a configured limit to buckets and a table of conditions. Each condition is a route whose
+ * place selects the bucket: the first match wins, and many conditions cost no more than one.
  */
 #include "limit.h"
 
@@ -23,7 +23,7 @@ static bool numbers_ok(
 	return true;
 }
 
-/* Everything is checked before anything is made, so that a refusal has nothing to undo. */
+/* Checks everything before anything is allocated, so that an error has nothing to undo. */
 static bool def_ok(const struct mt_limit_def *def, char *errbuf, size_t errlen)
 {
 	char where[64];
@@ -42,7 +42,7 @@ static bool def_ok(const struct mt_limit_def *def, char *errbuf, size_t errlen)
 	return true;
 }
 
-/* How many conditions before this one have the same words. */
+/* The number of earlier conditions with the same words. */
 static uint32_t ordinal_of(const struct mt_limit *l, uint32_t i, const char *words)
 {
 	uint32_t n = 0;
@@ -62,7 +62,10 @@ static bool add_cond(struct mt_limit *l, struct mt_route_builder *b, const struc
 	if (mt_route_builder_add(b, c->match, c->n_match, &none, errbuf, errlen) < 0)
 		return false;
 	mt_matcher_str(c->match, c->n_match, words, sizeof(words));
-	/* A condition without a match is not the service's own bucket, though its words are "*". */
+	/*
+	 * A condition without a match is not the service's own bucket, although both have the words
+	 * "*".
+	 */
 	l->buckets[i] = mt_limit_bucket_get(l->registry, def->service, words,
 		ordinal_of(l, i, words) + (c->n_match == 0), &c->numbers, now);
 	if (!l->buckets[i]) {
@@ -70,7 +73,9 @@ static bool add_cond(struct mt_limit *l, struct mt_route_builder *b, const struc
 		return false;
 	}
 	l->lines[i] = c->line;
-	/* Counted one by one: mt_limit_free() gives back what was taken so far. */
+	/*
+	 * Counted one at a time, so that mt_limit_free() releases only the buckets acquired so far.
+	 */
 	l->n++;
 	return true;
 }

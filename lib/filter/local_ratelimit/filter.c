@@ -8,8 +8,8 @@
 #define NO_CONDITION UINT32_MAX
 
 /*
- * One bucket decides, never two: a condition that matches leaves the service's bucket alone. *cond: its place, or
- * NO_CONDITION. NULL: nothing limits this message.
+ * Exactly one bucket decides: a condition that matches does not use the service's bucket. *cond:
+ * its index, or NO_CONDITION. NULL: nothing limits this message.
  */
 static inline struct mt_bucket *bucket_of(
 	const struct mt_limit *l, struct mt_view *v, uint32_t *cond)
@@ -23,10 +23,10 @@ static inline struct mt_bucket *bucket_of(
 	return l->buckets[i];
 }
 
-/* Nothing is refused: the operator wants to see first what would be. */
+/* Counts a request that would be refused, and lets it pass: the bucket only reports. */
 static mt_noinline enum mt_filter_verdict report(struct mt_bucket *b, struct mt_filter_ctx *ctx)
 {
-	/* Counts go where those of the refusal went. */
+	/* Count in the bucket where the refusal was counted: its successor if it has moved. */
 	while (__atomic_load_n(&b->word, __ATOMIC_SEQ_CST) == MT_BUCKET_MOVED)
 		b = b->next;
 	mt_count(&b->shares[ctx->fw->worker].reported, 0);
@@ -75,7 +75,10 @@ static enum mt_filter_verdict on_request(
 	return take(b, ctx);
 }
 
-/* What is in the bucket and what workers have claimed of it at this moment: either may answer the request. */
+/*
+ * Reports whether the bucket has tokens now, including those claimed by workers, because either can
+ * admit the request.
+ */
 static void explain(const struct mt_filter_inst *f, struct mt_view *v, uint64_t now,
 	struct mt_filter_told *told)
 {

@@ -6,10 +6,10 @@
 
 struct mt_limit {
 	struct mt_limit_registry *registry;
-	struct mt_bucket *own;	      /* NULL: without a matching condition requests pass */
-	struct mt_route_table *conds; /* place i decides by buckets[i]; NULL: none */
+	struct mt_bucket *own;	      /* NULL: requests without a matching condition pass */
+	struct mt_route_table *conds; /* the route at place i selects buckets[i]; NULL: none */
 	struct mt_bucket **buckets;
-	uint32_t *lines; /* of the conditions, in their file */
+	uint32_t *lines; /* lines of the conditions in their file */
 	uint32_t n;
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * All buckets by identity. Control thread only. A bucket goes from PENDING (compiled) to LIVE (committed)
- * to OLD (its numbers changed and another one took over); workers meet LIVE and OLD ones only.
+ * All buckets by identity. Control thread only. A bucket goes from PENDING (compiled) to LIVE
+ * (committed) to OLD (replaced by one with other numbers). Workers use only LIVE and OLD ones.
  */
 #include "../mt_filter_priv.h"
 
@@ -10,13 +10,13 @@
 #include <string.h>
 
 #define N_CHAINS 1024u
-/* A bucket that nobody names any more is found again for so long, and its memory is kept. */
+/* How long an unused bucket is kept, so that it can be found again. */
 #define LINGER (10 * 60 * MT_SEC)
 
 struct mt_limit_registry {
 	uint16_t workers;
 	uint64_t now;			   /* of the last compile, commit or mt_limit_now() */
-	const struct mt_limit_rule *rules; /* what the operator has turned */
+	const struct mt_limit_rule *rules; /* overrides by the operator */
 	uint32_t n_rules;
 	struct mt_bucket *chains[N_CHAINS];
 };
@@ -75,7 +75,7 @@ static bool same_numbers(const struct mt_bucket_numbers *a, const struct mt_buck
 static struct mt_bucket *create(struct mt_limit_registry *r, const char *service, const char *match,
 	uint32_t ordinal, const struct mt_bucket_numbers *numbers)
 {
-	/* Shares lie behind the bucket, each on a cache line of its own. */
+	/* The shares follow the bucket, each on its own cache line. */
 	size_t size = sizeof(struct mt_bucket) + r->workers * sizeof(struct mt_bucket_share);
 	struct mt_bucket *b = aligned_alloc(MT_CACHE_LINE, size);
 
@@ -115,14 +115,14 @@ void mt_limit_bucket_put(struct mt_limit_registry *r, struct mt_bucket *b)
 	if (--b->refs > 0)
 		return;
 	b->retired_at = r->now;
-	/* No worker has ever seen it. */
+	/* No worker has ever used it. */
 	if (b->state == MT_BUCKET_PENDING) {
 		unlink_bucket(r, b);
 		destroy(b);
 	}
 }
 
-/* Frees what nobody has named for LINGER; a worker's last claim is back after a millisecond. */
+/* Frees buckets unused for LINGER. Their claims were returned long before, within a millisecond. */
 static void sweep(struct mt_limit_registry *r)
 {
 	for (uint32_t i = 0; i < N_CHAINS; i++) {
@@ -136,7 +136,10 @@ static void sweep(struct mt_limit_registry *r)
 				continue;
 			}
 			*p = b->chain;
-			/* Nobody is left who could follow: the reference to the successor goes. */
+			/*
+			 * No worker uses it any more, so the reference to its successor is
+			 * released.
+			 */
 			if (b->next)
 				mt_limit_bucket_put(r, b->next);
 			destroy(b);
@@ -144,7 +147,7 @@ static void sweep(struct mt_limit_registry *r)
 	}
 }
 
-/* ---- what the operator has turned --------------------------------------------------------------- */
+/* ---- overrides by the operator --------------------------------------------------------------- */
 
 void mt_limit_set_rules(struct mt_limit_registry *r, const struct mt_limit_rule *rules, uint32_t n)
 {
@@ -163,7 +166,7 @@ static const struct mt_limit_override *override_of(
 	return NULL;
 }
 
-/* Whether the numbers are others than the configured ones. */
+/* Applies an override; true if it changes the numbers. */
 static bool turn(const struct mt_limit_override *o, struct mt_bucket_numbers *n)
 {
 	struct mt_bucket_numbers before = *n;
@@ -183,7 +186,7 @@ static void set_report_only(const struct mt_limit_registry *r, struct mt_bucket 
 	__atomic_store_n(&b->report_only, o && o->report_only, __ATOMIC_RELAXED);
 }
 
-/* ---- found or made ------------------------------------------------------------------------------ */
+/* ---- find or create -------------------------------------------------------------------------- */
 
 struct mt_bucket *mt_limit_bucket_get(struct mt_limit_registry *r, const char *service,
 	const char *match, uint32_t ordinal, const struct mt_bucket_numbers *numbers, uint64_t now)
@@ -211,7 +214,10 @@ struct mt_bucket *mt_limit_bucket_get(struct mt_limit_registry *r, const char *s
 	return b;
 }
 
-/* Reports are a part of what was not admitted; read first, they are never more than that. */
+/*
+ * Requests that passed in report-only mode are also counted as refused. Their number is read first,
+ * so that it never exceeds that of refused ones.
+ */
 static void sum_counts(
 	const struct mt_bucket *b, uint64_t *admitted, uint64_t *refused, uint64_t *reported)
 {
@@ -227,7 +233,7 @@ static void sum_counts(
 	}
 }
 
-/* The live bucket of the same identity in this chain. */
+/* The live bucket of the same identity in this chain; NULL: there is none. */
 static struct mt_bucket *live_twin(struct mt_bucket *chain, const struct mt_bucket *b)
 {
 	for (; chain; chain = chain->chain)
@@ -239,7 +245,9 @@ static struct mt_bucket *live_twin(struct mt_bucket *chain, const struct mt_buck
 static void replace(struct mt_bucket *old, struct mt_bucket *b, uint64_t now)
 {
 	mt_bucket_move(old, b, now);
-	/* Who holds the old one follows into the new one, so that must not go first. */
+	/*
+	 * Workers may go from the old bucket to the new one, which must therefore exist for longer.
+	 */
 	b->refs++;
 	old->state = MT_BUCKET_OLD;
 	sum_counts(old, &b->base_admitted, &b->base_refused, &b->base_reported);
@@ -255,14 +263,17 @@ void mt_limit_commit(struct mt_limit_registry *r, uint64_t now)
 			if (b->state != MT_BUCKET_PENDING)
 				continue;
 			old = live_twin(r->chains[i], b);
-			/* A new bucket's fills count from when it serves, not from its compile. */
+			/*
+			 * The fills of a new bucket begin when it is published, not when it is
+			 * compiled.
+			 */
 			if (old)
 				replace(old, b, now);
 			else
 				b->origin = now;
 			b->state = MT_BUCKET_LIVE;
 		}
-		/* Also of old ones, which workers may still come by. */
+		/* Also for old buckets, which workers may still use. */
 		for (struct mt_bucket *b = r->chains[i]; b; b = b->chain)
 			set_report_only(r, b);
 	}
@@ -292,7 +303,7 @@ void mt_limit_describe(const struct mt_bucket *b, uint64_t now, struct mt_limit_
 bool mt_limit_next(
 	const struct mt_limit_registry *r, uint32_t *idx, uint64_t now, struct mt_limit_info *info)
 {
-	/* The chain, and the place among its shown buckets. */
+	/* *idx contains the chain, and the place among the buckets shown from it. */
 	uint32_t chain = *idx >> 16, place = *idx & UINT16_MAX;
 
 	for (; chain < N_CHAINS; chain++, place = 0) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Metadata changes. Filters and routes only note them in the view; the codec applies all of them at once
- * behind the chain, so that a message is spliced once.
+ * Metadata changes. Filters and routes only record them in the view. The codec applies all of them
+ * after the chain, so that a message is rewritten once.
  */
 #include "../mt_filter_priv.h"
 
@@ -10,7 +10,7 @@
 
 struct mutations {
 	uint32_t n_req, n_rsp;
-	struct mt_mutation *req, *rsp; /* in the same allocation, as the bytes are */
+	struct mt_mutation *req, *rsp; /* in the same allocation, followed by the bytes */
 };
 
 static struct mt_mutation *same_key(struct mt_view *v, const struct mt_mutation *m)
@@ -58,7 +58,7 @@ static size_t bytes_of(const struct mt_mutation *m, uint32_t n)
 	return n * sizeof(*m) + text_of(m, n);
 }
 
-/* Copies to `to`, the bytes behind at *p. */
+/* Copies changes to `to`, and their bytes to *p. */
 static void copy(struct mt_mutation *to, const struct mt_mutation *from, uint32_t n, char **p)
 {
 	for (uint32_t i = 0; i < n; i++) {
@@ -84,7 +84,7 @@ void *mt_mutation_compile(const struct mt_mutation *req, uint32_t n_req,
 	c->n_rsp = n_rsp;
 	c->req = (struct mt_mutation *)(c + 1);
 	c->rsp = c->req + n_req;
-	/* Bytes last: they need no alignment. */
+	/* The bytes come last, because they need no alignment. */
 	p = (char *)(c->rsp + n_rsp);
 	copy(c->req, req, n_req, &p);
 	copy(c->rsp, rsp, n_rsp, &p);
