@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bytes into the image and out of it. */
+/* Writes bytes into an image and reads them. */
 #include "mt_image.h"
 
 #include <errno.h>

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Chains: the same bytes at the same places in buffers of the same kind. */
+/* Chains: the same bytes at the same offsets in buffers of the same kind. */
 #include "mt_image.h"
 
 #include <errno.h>
 #include <string.h>
 
-/* Of a buffer on a chain; its bytes follow. */
+/* Header of a buffer of a chain; its bytes follow. */
 struct part {
 	uint16_t off, len, sum_off, sum;
 	uint64_t mark;
@@ -71,7 +71,7 @@ void mt_image_chain(struct mt_image *im, struct mt_chain *c)
 
 void mt_image_place(struct mt_image *im, const struct mt_chain *c, struct rte_mbuf **m)
 {
-	uint32_t n = 0; /* its number + 1 */
+	uint32_t n = 0; /* its position + 1 */
 
 	if (!im->loading && *m) {
 		const struct rte_mbuf *at = c->head;

@@ -10,13 +10,13 @@
 #define MAGIC	0x6567616d69746d00ull /* "\0mtimage" in memory */
 #define VERSION 1u
 
-/* At the begin of the bytes. */
+/* At the start of the bytes. */
 struct head {
 	uint64_t magic;
-	uint64_t sum; /* of what follows: */
+	uint64_t sum; /* of everything after it */
 	uint32_t version;
 	uint32_t buffers;
-	uint64_t len; /* with the head */
+	uint64_t len; /* including this header */
 };
 #define SUMMED offsetof(struct head, version)
 
@@ -78,7 +78,7 @@ int mt_image_open(struct mt_image *im, const uint8_t *bytes, size_t len, struct 
 		mt_image_fail(im, -EINVAL, why);
 		return im->error;
 	}
-	im->bytes = (uint8_t *)(uintptr_t)bytes; /* is only read */
+	im->bytes = (uint8_t *)(uintptr_t)bytes; /* only read */
 	im->len = len;
 	im->at = sizeof(h);
 	im->buffers = h.buffers;
@@ -100,9 +100,9 @@ void mt_image_free(struct mt_image *im)
 	im->bytes = NULL;
 }
 
-/* ---- pointers ----------------------------------------------------------------------------------- */
+/* ---- pointers -------------------------------------------------------------------------------- */
 
-/* A pointer as it is saved: the number of its space + 1, and the place in it. 0: NULL. */
+/* The saved form of a pointer: the number of its space + 1, and the offset in it; 0: NULL. */
 #define PLACE_BITS 48
 
 void mt_image_space(struct mt_image *im, void *base, size_t size)
@@ -168,7 +168,7 @@ void mt_image_wheel(struct mt_image *im, struct mt_wheel *w)
 		mt_wheel_loaded(w);
 }
 
-/* ---- streams ------------------------------------------------------------------------------------ */
+/* ---- streams --------------------------------------------------------------------------------- */
 
 void mt_image_user(struct mt_image *im, const struct mt_stream_user *user, void *ctx)
 {
@@ -177,7 +177,7 @@ void mt_image_user(struct mt_image *im, const struct mt_stream_user *user, void 
 	im->users[im->n_users++].ctx = ctx;
 }
 
-/* Its number + 1; 0: it has none. */
+/* The number of the stream's user + 1; 0: it has none. */
 static uint32_t user_of(struct mt_image *im, const struct mt_stream *s)
 {
 	uint32_t i = 0;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The ledger: accounts, holders and their lists name each other by index; only its table has to be made again. */
+/*
+ * The ledger. Accounts, holders and their lists refer to each other by index; only the hash table
+ * is built again.
+ */
 #include "mt_image.h"
 
 #include <errno.h>
@@ -20,7 +23,7 @@ void mt_image_ledger(struct mt_image *im, struct mt_ledger *l)
 	for (int c = 0; c < MT_N_CLASSES; c++) {
 		uint64_t share = l->classes[c].share;
 
-		/* Shares are of the pools, which are this worker's. */
+		/* Shares depend on the pools, which are those of this worker. */
 		MT_IMAGE(im, l->classes[c]);
 		l->classes[c].share = share;
 	}

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * lib/image: the state of a worker, between two turns, as bytes, and back. Each room describes its objects once, by
- * functions that serve both directions: what mt_image_...() writes when the image is saved, the same call reads when it is
- * loaded. Called on the thread that owns the worker, or where none runs.
+ * lib/image: saves the state of a worker, between two loop iterations, as bytes, and loads it
+ * again. Each library describes its objects once, by functions that serve both directions: a call
+ * of mt_image_...() writes when the image is saved, and reads the same when it is loaded. Called on
+ * the thread that owns the worker, or when none runs.
  *
- * An object goes as it lies in memory, and then each pointer in it once more: as a place in one of the worker's own
- * memories (mt_image_space()), as a number, or as a name. An object keeps its index and generation, so references
- * (struct mt_ref), indexes and lists hold as they are. A pointer that leads out of the worker is no place in any of its
- * memories: the image is refused then.
+ * An object is saved as it is in memory, and then each pointer in it once more: as a place in one
+ * of the worker's own memory areas (mt_image_space()), as a number, or as a name. Objects keep
+ * their index and generation, so references (struct mt_ref), indexes and lists remain valid. A
+ * pointer to something outside of the worker is in none of its areas, so such an image is refused.
  *
- * An image is read by the build that wrote it: sizes that differ are found and refused. It is not for the wire: who can
- * write one can write the worker's memory.
+ * Only the build that wrote an image can read it: other object sizes are detected and refused. It
+ * is not meant for a network: whoever can write an image can write the worker's memory.
  */
 #pragma once
 
@@ -24,12 +25,12 @@
 
 struct mt_image {
 	bool loading;
-	int error;	 /* the first one, -errno; every later call does nothing */
-	const char *why; /* static words for it */
+	int error;	 /* the first one, -errno; then every later call does nothing */
+	const char *why; /* static text */
 	uint8_t *bytes;
-	size_t len, room; /* bytes in it; allocated */
-	size_t at;	  /* loading: read so far */
-	uint32_t buffers; /* in all of its chains: what loading takes from the pools */
+	size_t len, room; /* used; allocated */
+	size_t at;	  /* loading: bytes read so far */
+	uint32_t buffers; /* in all chains: loading takes that many from the pools */
 	struct mt_pools *pools;
 	struct {
 		uint8_t *base;
@@ -43,67 +44,78 @@ struct mt_image {
 	uint32_t n_users;
 };
 
-/* An empty one, to be saved into. */
+/* Starts an empty image, to save into it. */
 void mt_image_begin(struct mt_image *im);
-/* The last call when saving: seals it. im->error. */
+/* Seals the image: the last call when saving. Returns im->error. */
 int mt_image_seal(struct mt_image *im);
 /*
- * To be loaded from these bytes, which stay the caller's, with buffers from these pools. 0; -EINVAL with im->why: they are no
- * image, of another version, or damaged.
+ * Starts loading from these bytes, which stay the caller's, with buffers from these pools. 0, or
+ * -EINVAL with im->why if they are not an image, are of another version, or are damaged.
  */
 int mt_image_open(struct mt_image *im, const uint8_t *bytes, size_t len, struct mt_pools *pools);
-/* The last call when loading: everything was read. im->error. */
+/* Checks that everything was read: the last call when loading. Returns im->error. */
 int mt_image_end(struct mt_image *im);
-/* Frees what was saved. */
+/* Frees the saved bytes. */
 void mt_image_free(struct mt_image *im);
 
-/* It cannot be saved, or loaded: -errno and static words. The first one counts. */
+/* Records that saving or loading failed: -errno and a static text. Later errors are ignored. */
 void mt_image_fail(struct mt_image *im, int error, const char *why);
 
-/* ---- what a worker consists of; the same calls in the same order before both directions ---- */
+/* ---- what a worker consists of; the same calls in the same order for saving and loading ---- */
 
-/* Memory that pointers may lead into: to multiples of 8 bytes from its begin on. At most MT_IMAGE_SPACES. */
+/*
+ * Registers memory to which pointers may lead, at multiples of 8 bytes from its start. At most
+ * MT_IMAGE_SPACES.
+ */
 void mt_image_space(struct mt_image *im, void *base, size_t size);
 static inline void mt_image_space_slab(struct mt_image *im, const struct mt_slab *s)
 {
 	mt_image_space(im, s->base, (size_t)s->size * s->cap);
 }
-/* Who may be the user of a stream, with this context. At most MT_IMAGE_USERS. */
+/* Registers a possible user of streams, with this context. At most MT_IMAGE_USERS. */
 void mt_image_user(struct mt_image *im, const struct mt_stream_user *user, void *ctx);
 
 /* ---- both directions ---- */
 
-/* What follows is of this kind (a static name); both sides must agree. */
+/*
+ * Marks the kind of what follows by a static name, which must be the same for saving and loading.
+ */
 void mt_image_section(struct mt_image *im, const char *name);
 
-/* Bytes as they lie in memory. */
+/* Saves or loads bytes as they are in memory. */
 void mt_image_raw(struct mt_image *im, void *p, size_t n);
 #define MT_IMAGE(im, object) mt_image_raw(im, &(object), sizeof(object))
 
-/* A number that both sides must have alike, or the image is refused with these words. */
+/*
+ * Checks a number that must be the same for saving and loading; otherwise refuses the image for
+ * this reason.
+ */
 void mt_image_same(struct mt_image *im, uint64_t number, const char *why);
 
-/* *field, a pointer into one of the spaces, or NULL. */
+/* *field: a pointer into one of the spaces, or NULL. */
 void mt_image_pointer(struct mt_image *im, void *field);
-/* A node, or a head; one that is all zero stays so. */
+/* A list's node or head; one that is all zero stays so. */
 void mt_image_list(struct mt_image *im, struct mt_list *l);
 
 /* The user of a stream, and its context. */
 void mt_image_stream_user(struct mt_image *im, struct mt_stream *s);
 
-/* Bytes, marks and known checksums of a chain, buffer by buffer. Its memory is never shared afterwards. */
+/*
+ * The bytes, marks and known checksums of a chain, buffer by buffer. A loaded chain does not share
+ * memory with others.
+ */
 void mt_image_chain(struct mt_image *im, struct mt_chain *c);
-/* *m: one of the chain's buffers, or NULL. The chain is loaded by now. */
+/* *m: one of the buffers of the chain, or NULL. The chain must be loaded already. */
 void mt_image_place(struct mt_image *im, const struct mt_chain *c, struct rte_mbuf **m);
 
 /*
- * All objects of a slab: each as it lies in memory, then by `visit`, which may be NULL, whatever in it is a pointer. The slab that is loaded
- * into is new.
+ * All objects of a slab: each as it is in memory, and then its pointers by `visit`, which may be
+ * NULL. The slab must be new when loading.
  */
 typedef void mt_image_visit(struct mt_image *im, void *obj, void *arg);
 void mt_image_slab(struct mt_image *im, struct mt_slab *s, mt_image_visit *visit, void *arg);
-/* A wheel whose timers lie in objects of the spaces. */
+/* A timer wheel; its timers are in objects of the spaces. */
 void mt_image_wheel(struct mt_image *im, struct mt_wheel *w);
 void mt_image_ledger(struct mt_image *im, struct mt_ledger *l);
-/* `visit` once more, when all objects of all slabs are there. */
+/* Calls `visit` once more for all objects, when those of all slabs are there. */
 void mt_image_again(struct mt_image *im, struct mt_slab *s, mt_image_visit *visit, void *arg);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Slabs: each object at its index, under its generation. */
+/* Slabs: each object at its index, with its generation. */
 #include "mt_image.h"
 
 #include "mt_poison.h"
 
 #include <errno.h>
 
-/* Of a slab, but its objects. */
+/* Slab header in the image; the objects follow. */
 struct head {
 	uint32_t fresh, n_free, in_use, peak;
 	uint64_t failed;
@@ -17,7 +17,7 @@ static uint32_t *free_place(const struct mt_slab *s, uint32_t i)
 	return &s->free[(s->free_head + i) % s->cap];
 }
 
-/* free_head is 0 but in debug builds (slab.c of lib/base), where the indices lie in a circle. */
+/* free_head is 0 except in debug builds (lib/base/slab.c), where free indices are in a ring. */
 static void free_indices(struct mt_image *im, struct mt_slab *s)
 {
 	for (uint32_t i = 0; i < s->n_free; i++) {
@@ -44,7 +44,10 @@ static void take_head(struct mt_image *im, struct mt_slab *s, const struct head 
 	s->failed = h->failed;
 }
 
-/* It is live once its bytes are there: who destroys what was loaded in part meets no other one. */
+/*
+ * An object becomes live only when its bytes are loaded, so that destroying a partly loaded worker
+ * finds no other objects.
+ */
 static void load_object(
 	struct mt_image *im, struct mt_slab *s, uint32_t i, mt_image_visit *visit, void *arg)
 {

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Actions: the builder's own copies, so that a table outlives the documents it was made of, and the
- * weighted pick.
+ * Actions: the builder's copies, so that a table outlives the documents from which it was made, and
+ * the weighted choice.
  */
 #include "mt_route_priv.h"
 
 #include <errno.h>
 
-/* Keys and values are bytes, not strings: their lengths go along. A NULL value means "remove". */
+/* Keys and values are bytes with lengths, not strings. A NULL value means "remove". */
 static struct mt_mutation *copy_mutations(
 	struct mt_arena *a, const struct mt_mutation *from, uint32_t n, bool *ok)
 {
@@ -61,7 +61,9 @@ int mt_action_copy(
 	to->mirrors = mt_arena_dup(a, from->mirrors, sizeof(*from->mirrors) * from->n_mirrors);
 	to->rsp_mut = copy_mutations(a, from->rsp_mut, from->n_rsp_mut, &ok);
 	to->hash.keys = copy_keys(a, from->hash.keys, from->hash.n_keys, &ok);
-	/* Summed here, once: what configuration calls the total is not what the weights add up to. */
+	/*
+	 * Computed here once, because the configured total may differ from the sum of the weights.
+	 */
 	to->total_weight = 0;
 	for (uint32_t i = 0; i < from->n_dests; i++)
 		to->total_weight += from->dests[i].weight;
@@ -76,7 +78,7 @@ uint32_t mt_route_pick(const struct mt_route_action *a, uint64_t rnd)
 		return MT_ROUTE_NO_CLUSTER;
 	if (a->n_dests == 1 || a->total_weight == 0)
 		return a->dests[0].cluster;
-	/* The draw is the exchange's, so a retry lands on the same destination. */
+	/* rnd belongs to the exchange, so a retry chooses the same destination. */
 	at = rnd % a->total_weight;
 	for (uint32_t i = 0; i < a->n_dests; i++) {
 		if (at < a->dests[i].weight)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Memory of one table. Not base's region: there is a table for every service, most have a handful of
- * routes, and a region's first block would be sixteen times as large.
+ * Memory of one table. It does not use lib/base's region: there is one table for every service,
+ * most have a few routes, and the first block of a region would be sixteen times as large.
  */
 #include "mt_route_priv.h"
 
@@ -20,7 +20,7 @@ void *mt_arena_alloc(struct mt_arena *a, size_t size)
 {
 	void *p;
 
-	/* Whatever is put behind it is aligned, too. */
+	/* Keeps the next allocation aligned. */
 	size = (size + 15) & ~(size_t)15;
 	if (!a->chunks || a->chunks->size - a->used < size) {
 		size_t next = a->chunks ? MT_MIN(a->chunks->size * 2, CHUNK_MAX) : CHUNK_FIRST;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From routes in their order to an immutable table. Everything slow happens here, on the control thread:
- * copies, regexes, the choice of indexes. A builder that fails leaves nothing behind.
+ * Builds an immutable table from routes in order. All slow work happens here, on the control
+ * thread: copies, regexes, the choice of indexes. A builder that fails leaves nothing behind.
  */
 #include "mt_route_priv.h"
 
@@ -45,7 +45,7 @@ static int reserve(struct mt_route_builder *b)
 	return 0;
 }
 
-/* What `show routes` prints is what was compiled, not what the document said. */
+/* `show routes` prints the conditions that were compiled, not the text of the document. */
 static int copy_words(struct mt_arena *a, const struct mt_matcher_def *defs, uint32_t n,
 	struct mt_route_action *action)
 {
@@ -79,12 +79,14 @@ int mt_route_builder_add(struct mt_route_builder *b, const struct mt_matcher_def
 		if (rc < 0)
 			snprintf(errbuf, errlen, "no memory");
 	}
-	/* Strings of the refused route stay in the arena unused; regexes are not the arena's. */
+	/*
+	 * The strings of the refused route stay in the arena unused; regexes are not in the arena.
+	 */
 	if (rc < 0) {
 		mt_matcher_fini(&r->match);
 		return rc;
 	}
-	/* All conditions, until an index takes one of them over. */
+	/* All conditions, unless an index later tests one of them. */
 	r->rest = r->match.conds;
 	r->n_rest = r->match.n;
 	t->keys |= mt_matcher_keys(&r->match, &other);
@@ -93,7 +95,7 @@ int mt_route_builder_add(struct mt_route_builder *b, const struct mt_matcher_def
 	return 0;
 }
 
-/* The first MT_ROUTE_CACHED_KEYS distinct keys of the table get a place in the lookup's cache. */
+/* Gives the first MT_ROUTE_CACHED_KEYS distinct keys of the table a slot in the lookup's cache. */
 static void give_slots(struct mt_route_table *t)
 {
 	const struct mt_key *seen[MT_ROUTE_CACHED_KEYS];
@@ -119,11 +121,11 @@ struct mt_route_table *mt_route_builder_done(struct mt_route_builder *b)
 
 	struct mt_route *trimmed = realloc(t->routes, sizeof(*trimmed) * MT_MAX(t->n, 1u));
 
-	/* There may be ten thousand tables of one route each. */
+	/* There may be ten thousand tables with one route each, so memory matters. */
 	if (trimmed)
 		t->routes = trimmed;
 	free(b);
-	/* Slots first: the index is built by slot. */
+	/* Slots first, because the index is built by slot. */
 	give_slots(t);
 	if (mt_route_index_build(t) < 0) {
 		mt_route_table_free(t);

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * From conditions as configuration states them to what lookups test, and to words. What cannot work
- * (a bad regex, a missing key) is refused here, with a reason, and can no longer happen in a lookup.
- */
+/* Compiles conditions from their configured form, and describes them in words. */
 #include "mt_route_priv.h"
 
 #include <ctype.h>
@@ -12,10 +9,13 @@
 #include <string.h>
 #include <strings.h>
 
-/* Beyond these a regex has no special meaning: such a pattern is an exact value (and can be indexed). */
+/*
+ * Characters without a special meaning in a regex: a pattern of these only is an exact value, which
+ * can be indexed.
+ */
 static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-/:,@ ";
 
-/* Not mt_key_make(): names of matchers compare without case. */
+/* Not mt_key_make(), because names in matchers compare without case. */
 static struct mt_key make_key(const struct mt_codec *codec, const char *name)
 {
 	struct mt_key key = {.name = name, .len = (uint16_t)strlen(name), .id = -1, .icase = true};
@@ -27,7 +27,7 @@ static struct mt_key make_key(const struct mt_codec *codec, const char *name)
 	return key;
 }
 
-/* Presence and ranges are not about the value's text. */
+/* Presence and ranges do not compare the value as text. */
 static bool wants_value(enum mt_match_op op)
 {
 	return op != MT_MATCH_PRESENT && op != MT_MATCH_RANGE;
@@ -45,12 +45,12 @@ static int compile_value(struct mt_cond *c, struct mt_arena *a, const struct mt_
 		return -ENOMEM;
 	}
 	c->len = (uint32_t)strlen(value);
-	/* Lowered once here, so that a lookup lowers only the message's side. */
+	/* Converted to lower case once, so that a lookup converts only the message's value. */
 	for (uint32_t i = 0; c->ignore_case && i < c->len; i++)
 		value[i] = (char)tolower((unsigned char)value[i]);
 	if (c->op != MT_MATCH_REGEX)
 		return 0;
-	/* An empty regex is left to RE2: it matches the empty value, which nobody needs to index. */
+	/* RE2 handles an empty regex: it matches the empty value, which needs no index. */
 	if (c->len && strspn(value, plain) == c->len) {
 		c->op = MT_MATCH_EXACT;
 		return 0;
@@ -90,7 +90,10 @@ static int compile_cond(struct mt_cond *c, struct mt_arena *a, const struct mt_c
 int mt_matcher_init(struct mt_matcher *m, struct mt_arena *a, const struct mt_codec *codec,
 	const struct mt_matcher_def *defs, uint32_t n, char *errbuf, size_t errlen)
 {
-	/* m->n counts what is whole: after a failure just these are finished off. */
+	/*
+	 * m->n counts complete conditions, so that mt_matcher_fini() after a failure handles only
+	 * these.
+	 */
 	m->n = 0;
 	m->conds = mt_arena_alloc(a, sizeof(*m->conds) * n);
 	if (!m->conds) {
@@ -171,7 +174,7 @@ static int cond_str(const struct mt_matcher_def *d, char *buf, size_t size)
 		d->value ? d->value : "", icase, empty);
 }
 
-/* Stable: the same conditions give the same words, which identify buckets over reloads. */
+/* Stable: the same conditions always give the same words, which identify buckets across reloads. */
 size_t mt_matcher_str(const struct mt_matcher_def *defs, uint32_t n, char *buf, size_t size)
 {
 	size_t len = 0;

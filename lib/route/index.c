@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The exact index. Greedy: the key whose exact conditions have the most distinct values gets a hash of
- * value -> places, the routes it covers are done, and again for the rest, up to MT_ROUTE_INDEXES times.
- * What remains is tried one by one. A route is under one index only; precedence is kept because a
- * lookup merges the lists by place.
+ * The exact index. Greedy: the key whose exact conditions have the most distinct values gets a hash
+ * table of value -> places. This is repeated for the routes that it does not cover, up to
+ * MT_ROUTE_INDEXES times; the rest is tested one by one. A route is in one index only. Precedence
+ * is kept because a lookup merges the lists by place.
  */
 #include "mt_route_priv.h"
 
 #include <errno.h>
 #include <string.h>
 
-/* Below this many routes trying them is as cheap as hashing a value. */
+/* With fewer routes, testing them costs no more than hashing a value. */
 #define WORTH_AN_INDEX 4
 
 struct item {
@@ -57,7 +57,9 @@ static int item_cmp(const void *x, const void *y)
 	return a->place < b->place ? -1 : a->place > b->place;
 }
 
-/* The routes not yet under an index that have an exact condition on this key, sorted by value. */
+/*
+ * Collects the routes without an index that have an exact condition on this key, sorted by value.
+ */
 static uint32_t collect(
 	const struct mt_route_table *t, const struct work *w, uint8_t slot, uint32_t *distinct)
 {
@@ -92,7 +94,7 @@ static uint8_t best_slot(const struct mt_route_table *t, const struct work *w)
 	return best;
 }
 
-/* The route's conditions without the one that the index has tested. */
+/* Makes a list of the route's conditions without the one that the index tests. */
 static int shorten(struct mt_route_table *t, struct mt_route *r, const struct mt_cond *skip)
 {
 	struct mt_cond *rest = mt_arena_alloc(&t->arena, sizeof(*rest) * r->match.n);

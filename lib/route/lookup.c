@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The lookup. Each index gives the places of routes under the message's value, the rest is in the
- * linear list; places say who comes first, so merging the lists keeps the order of the configuration.
+ * The lookup. Each index gives the places of the routes for the message's value; the others are in
+ * the linear list. Places are the order of precedence, so merging the lists by place keeps that of
+ * the configuration.
  */
 #include "mt_route_priv.h"
 
@@ -10,7 +11,7 @@ struct run {
 	const uint32_t *p, *end;
 };
 
-/* The smallest place at the head of any run, taken off; UINT32_MAX at the end. */
+/* Removes and returns the smallest place at the head of any run; UINT32_MAX at the end. */
 static uint32_t next_place(struct run *runs, uint32_t n)
 {
 	uint32_t best = UINT32_MAX, from = 0;
@@ -55,7 +56,7 @@ const struct mt_route_action *mt_route_lookup(
 	struct mt_value_cache cache;
 	uint32_t n, place;
 
-	/* The values themselves need no clearing: `known` says which are there. */
+	/* The values need no clearing, because `known` tells which are valid. */
 	cache.known = cache.present = 0;
 	n = find_runs(t, v, &cache, runs);
 	while ((place = next_place(runs, n)) != UINT32_MAX) {

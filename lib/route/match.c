@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Conditions against values: the part of a lookup that runs for every exchange. */
+/* Tests conditions against values: the part of a lookup that runs for every exchange. */
 #include "mt_route_priv.h"
 
 #include <string.h>
@@ -18,7 +18,7 @@ bool mt_route_value(struct mt_view *v, const struct mt_key *key, uint8_t slot,
 		return (cache->present & bit) != 0;
 	}
 	there = mt_view_get(v, key, value);
-	/* What lies in scratch is overwritten by the next read. */
+	/* The next read overwrites a value in scratch. */
 	if (!bit || (there && value->p >= v->scratch && value->p < v->scratch + sizeof(v->scratch)))
 		return there;
 	cache->known |= bit;
@@ -29,7 +29,7 @@ bool mt_route_value(struct mt_view *v, const struct mt_key *key, uint8_t slot,
 	return there;
 }
 
-/* ASCII only: what is beyond it has no case that all sides agree on. */
+/* ASCII only, because the case of other characters is not the same in all programs. */
 static uint8_t lower(uint8_t c)
 {
 	return c >= 'A' && c <= 'Z' ? c | 0x20 : c;
@@ -45,7 +45,7 @@ static bool equal(const uint8_t *p, const struct mt_cond *c)
 	return true;
 }
 
-/* memmem() knows no case, so that one is searched by hand. */
+/* memmem() cannot ignore case, so that search is done here. */
 static bool contains(struct mt_slice s, const struct mt_cond *c)
 {
 	if (!c->ignore_case)
@@ -61,7 +61,10 @@ static bool is_space(uint8_t c)
 	return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-/* The whole value as a decimal number with an optional sign, within 64 bits; spaces around it do not matter, as in Envoy. */
+/*
+ * Reads the whole value as a decimal number of 64 bits with an optional sign. Ignores spaces around
+ * it, as Envoy does.
+ */
 static bool parse_int(struct mt_slice s, int64_t *out)
 {
 	bool neg;
@@ -110,7 +113,7 @@ static bool value_matches(const struct mt_cond *c, struct mt_slice s)
 	return false;
 }
 
-/* A missing key fails even an inverted condition, as in Envoy's header matchers. */
+/* A missing key fails an inverted condition, too, as in Envoy's header matchers. */
 static bool cond_test(const struct mt_cond *c, struct mt_view *v, struct mt_value_cache *cache)
 {
 	struct mt_slice s;
@@ -138,7 +141,7 @@ bool mt_matcher_test(const struct mt_matcher *m, struct mt_view *v)
 {
 	struct mt_value_cache none;
 
-	/* No condition of a lone matcher has a slot, so the values are never looked at. */
+	/* Conditions of a single matcher have no slot, so the cached values are never read. */
 	none.known = none.present = 0;
 	return mt_cond_list_test(m->conds, m->n, v, &none);
 }

@@ -6,7 +6,7 @@
 #include "mt_route.h"
 #include "re2_shim.h"
 
-/* Everything of one table or matcher, freed at once. */
+/* All memory of one table or matcher, freed at once. */
 struct mt_arena {
 	struct mt_arena_chunk *chunks;
 	size_t used;
@@ -14,7 +14,7 @@ struct mt_arena {
 
 void *mt_arena_alloc(struct mt_arena *a, size_t size) mt_must_check; /* zeroed, 16-aligned */
 void *mt_arena_dup(struct mt_arena *a, const void *p, size_t size) mt_must_check;
-/* NULL stays NULL; then *ok is unchanged. Out of memory sets *ok to false. */
+/* Copies a string; NULL stays NULL and leaves *ok unchanged. Without memory sets *ok to false. */
 const char *mt_arena_str(struct mt_arena *a, const char *s, bool *ok);
 void mt_arena_free(struct mt_arena *a);
 
@@ -25,7 +25,7 @@ struct mt_cond {
 	struct mt_key key;
 	enum mt_match_op op;
 	bool invert, ignore_case, missing_as_empty;
-	uint8_t slot;	   /* place in the lookup's cache of values, MT_ROUTE_NO_SLOT: none */
+	uint8_t slot;	   /* index in the lookup's value cache; MT_ROUTE_NO_SLOT: none */
 	const char *value; /* lower case with ignore_case */
 	uint32_t len;
 	int64_t lo, hi;
@@ -36,25 +36,28 @@ struct mt_matcher {
 	struct mt_cond *conds;
 	uint32_t n;
 	struct mt_arena
-		arena; /* only of mt_matcher_compile(); a table's matchers use the table's */
+		arena; /* of mt_matcher_compile() only; matchers of a table use the table's */
 };
 
-/* Values read during one lookup. A value that lies in the view's scratch is not kept. */
+/* Values read during one lookup. A value in the view's scratch is not cached. */
 struct mt_value_cache {
 	uint32_t known, present; /* bits by slot */
 	struct mt_slice values[MT_ROUTE_CACHED_KEYS];
 };
 
-/* False: the key is not in the message. */
+/* Reads a value; false if the message does not have the key. */
 bool mt_route_value(struct mt_view *v, const struct mt_key *key, uint8_t slot,
 	struct mt_value_cache *cache, struct mt_slice *value);
 bool mt_cond_list_test(
 	const struct mt_cond *conds, uint32_t n, struct mt_view *v, struct mt_value_cache *cache);
 
-/* 0, -EINVAL or -ENOMEM with errbuf. What was compiled of m before a failure must still be freed. */
+/*
+ * 0, or -EINVAL or -ENOMEM with the reason in errbuf; the caller must call mt_matcher_fini() after
+ * an error, too.
+ */
 int mt_matcher_init(struct mt_matcher *m, struct mt_arena *a, const struct mt_codec *codec,
 	const struct mt_matcher_def *defs, uint32_t n, char *errbuf, size_t errlen);
-/* Regexes only: the rest is the arena's. */
+/* Frees regexes only, because the arena owns the rest. */
 void mt_matcher_fini(struct mt_matcher *m);
 
 int mt_action_copy(
@@ -62,7 +65,7 @@ int mt_action_copy(
 
 struct mt_route {
 	struct mt_matcher match;
-	/* Of match: without the condition that the index has already tested. */
+	/* The conditions of `match` without the one that the index has tested. */
 	struct mt_cond *rest;
 	uint32_t n_rest;
 	struct mt_route_action action;
@@ -92,7 +95,7 @@ struct mt_route_table {
 	uint32_t n;
 	struct mt_exact_index index[MT_ROUTE_INDEXES];
 	uint32_t n_index;
-	uint32_t *linear; /* places that no index has, ascending */
+	uint32_t *linear; /* places without an index, ascending */
 	uint32_t n_linear;
 	uint32_t keys; /* bits of codec->keys that are read */
 	bool other_keys;
@@ -101,5 +104,5 @@ struct mt_route_table {
 
 /* Chooses the keys, builds the indexes and the linear list. 0 or -ENOMEM. */
 int mt_route_index_build(struct mt_route_table *t);
-/* The places under a value; *n 0 when none. */
+/* The places with that value; *n is 0 if there are none. */
 const uint32_t *mt_exact_find(const struct mt_exact_index *x, struct mt_slice value, uint32_t *n);

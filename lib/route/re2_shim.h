@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The C face of RE2, whose syntax the mesh's documents promise. Matching time is linear in the input
- * and memory is bounded for each expression (MT_RE2_MEM), whatever the pattern and the input are.
+ * The C interface of RE2, whose syntax the mesh's documents specify. Matching time is linear in the
+ * input, and memory is bounded for each expression (MT_RE2_MEM), whatever the pattern and the input
+ * are.
  *
- * Thread-safe. RE2 keeps the states it has seen in a cache and guards it by a lock of its own, which is
- * shared while nothing new is found.
+ * Thread-safe. RE2 caches the states that it has visited under a lock of its own, which is shared
+ * as long as no new state is found.
  */
 #pragma once
 
@@ -16,7 +17,7 @@ extern "C" {
 #endif
 
 #define MT_RE2_MEM   (1 << 20)
-#define MT_RE2_VALUE 32768 /* bytes of a value that is not UTF-8; no call has a longer one */
+#define MT_RE2_VALUE 32768 /* bytes of a value that is not UTF-8; no value of a call is longer */
 
 struct mt_re2;
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Why a route does not match a message: by the conditions that the lookup tests, one after the other. */
+/* Explains why a route does not match a message, by testing its conditions one by one. */
 #include "mt_route_priv.h"
 
 #include <stdio.h>
