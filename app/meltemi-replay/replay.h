@@ -44,7 +44,10 @@ struct capture {
 #define TCP_RST 4
 #define TCP_ACK 16
 
-/* Reads pcap or pcapng: Ethernet, raw IP, or Linux "any" captures. 0 or -errno with words. */
+/*
+ * Reads pcap or pcapng: Ethernet, raw IP, or Linux "any" captures. 0, or -errno with the reason in
+ * e.
+ */
 int capture_read(struct capture *c, const char *path, struct mt_err *e);
 void capture_free(struct capture *c);
 /* Parses the bytes `b` again. */

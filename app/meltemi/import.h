@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `meltemi import`: reports before there is a node what it would make of a mesh's objects. All
- * checks are done by meltemid: it reads, compiles and reports (`--check --json`). Its Node document
- * differs only in paths from the one that is written for the user. Needs neither a running daemon
- * nor privileges, and leaves only the files that the user asked for.
+ * `meltemi import`: reports what a node would make of a mesh's objects, before there is a node.
+ * meltemid does all checks: it reads, compiles and reports (`--check --json`), with a Node document
+ * that differs only in paths from the one written for the user. Needs neither a running daemon nor
+ * privileges, and leaves only the files that the user asked for.
  */
 #pragma once
 
@@ -88,6 +88,6 @@ static inline const char *import_text(const json_t *object, const char *name)
 int import_run(int argc, char **argv, bool json);
 /*
  * analyse.c: runs `analyse` on documents, without a daemon. Returns the exit code, or -1 if the
- * words are a daemon's.
+ * command is one for the daemon.
  */
 int analyse_run(int argc, char **argv, bool json);

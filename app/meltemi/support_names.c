@@ -125,7 +125,7 @@ static bool in_run(char c)
 /*
  * Writes the replacement for a run. Tries the whole run, then shorter beginnings of it, longest
  * first: up to the last colon (before a port), up to each dot (the interface in interface.method).
- * Returns how much was written.
+ * Returns how much of the run was used.
  */
 static size_t write_run(struct pseudonyms *p, FILE *out, const char *run, size_t len)
 {

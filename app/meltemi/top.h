@@ -30,8 +30,8 @@ struct top_view {
 	int below;	     /* the view that Enter opens; -1: none */
 	const char *narrows; /* the field whose text selects rows of that view */
 	/*
-	 * In this view the fields that are compared with that text: one of them must equal it, or
-	 * be in the list that it is ("a 9/10, b 1/10").
+	 * The fields of this view that are compared with that text: one of them must equal it, or
+	 * occur in it if it is a list ("a 9/10, b 1/10").
 	 */
 	const char *by[2];
 	/*

@@ -486,8 +486,9 @@ void publish_retry(struct daemon *d, uint64_t now);
 /* Call when a file was written: tries the snapshot that waits for it at once. */
 void publish_written(struct daemon *d, uint64_t now);
 /*
- * For -EINPROGRESS of a publish returns MT_CTL_LATER: the shell is answered when the snapshot is
- * current, or cannot become current yet. Else returns `rc`.
+ * For -EINPROGRESS of a publish returns MT_CTL_LATER: the shell is answered once the file is
+ * written, when the snapshot is current or waits for another reason. Returns any other `rc`
+ * unchanged.
  */
 int publish_later(struct daemon *d, int rc);
 /* Discards the waiting snapshot, if there is one. */
@@ -526,14 +527,16 @@ void history_stop(struct daemon *d);
  */
 void history_cause(struct daemon *d, const char *from, const struct mt_who *who, const char *what);
 /*
- * Call when documents were taken: with their texts (owned from here on; NULL: no memory), and the
- * older version that they are of, or 0 for the current files.
+ * Call when documents were taken. `t` has their texts (owned from here on; NULL: no memory).
+ * `rolled_back` is the older version that they are from; 0: they are the current files.
  */
 void history_documents(struct daemon *d, struct mt_source_texts *t, uint64_t rolled_back);
 /* Call when `s` is current; `change` is NULL for the first snapshot. */
 void history_published(
 	struct daemon *d, const struct mt_snapshot *s, const struct mt_conf_change *change);
-/* For the shell, as mt_ctl_env.rollback. `who` is NULL when nobody confirmed the change in time. */
+/*
+ * For the shell, as mt_ctl_env.rollback. `who` is NULL for a change that was not confirmed in time.
+ */
 int history_rollback(
 	void *arg, const struct mt_who *who, uint64_t version, char *words, size_t size);
 /* Rolls back a change that was not confirmed in time; called on each tick. */

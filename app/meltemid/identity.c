@@ -80,8 +80,8 @@ static bool ask(struct node_identity *id, uint64_t passed)
 
 /*
  * Waits for SDS agents, at most IDENTITY_AGENT_NS. An agent on this machine answers at once or does
- * not run yet; then its answer is compiled in when it comes. The daemon has no clock yet. Sources
- * get small times now, because later they get those of another clock, which must not be earlier.
+ * not run yet; then its answer is compiled in when it comes. The daemon has no clock yet, so
+ * sources get times that start at 0: those of the clock that they get later must not be smaller.
  */
 static void wait_for_agents(struct daemon *d)
 {

@@ -9,7 +9,7 @@
 #include "mt_identity.h"
 #include "mt_identity_source.h"
 
-/* how long those who need an identity wait for an agent's first answer */
+/* how long to wait for an agent's first answer */
 #define IDENTITY_AGENT_NS (2 * MT_SEC)
 
 /* The place of an identity: a directory, an SDS agent's socket or an xDS source. */

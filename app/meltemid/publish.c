@@ -205,8 +205,8 @@ void publish_retry(struct daemon *d, uint64_t now)
 	bool room = mt_conf_reap(d->conf, now) + 1 < MT_CONF_ALIVE_MAX;
 
 	/*
-	 * A free place for a snapshot is noticed at once. Nothing reports the end of other
-	 * obstacles, so these are tried when the retry is due.
+	 * When an old snapshot has been freed, try at once. The end of other obstacles is not
+	 * reported, so these wait until the retry is due.
 	 */
 	if (d->waiting && (now >= d->retry_at || (d->waiting_rc == -EBUSY && room)))
 		(void)try_again(d, now);

@@ -5,14 +5,14 @@
  * until
  * - every source has delivered everything once, or its kept resources are in force;
  * - every host name of an endpoint was looked up once, with whatever result;
- * - every host that was served when the node last ran is served again, unless it has left: no
- *   object names it any more, or may name it (one that cannot be read).
+ * - every host that was served when the node last ran is served again, or has left: no object names
+ *   it any more, and no unreadable object may name it.
  *
  * An operator's `accept` opens the gate as well.
  *
  * The list of served hosts outlives the process (mt_served.h). It is written whenever the set of
  * served hosts changes, so a host that became closed while the node ran is not on it. A node that
- * was ready once stays ready until it drains or a worker hangs, because one bad policy must not
+ * was ready once stays ready until it drains or a worker hangs. Otherwise one bad policy could
  * remove every node of a mesh from its load balancer.
  */
 #include "daemon.h"
@@ -424,7 +424,7 @@ static void write_list(struct daemon *d)
 	mt_served_save(&r->list, state_dir(d), d->service, written, d);
 }
 
-/* Makes what is served now the list. */
+/* Replaces the list by what is served now. */
 static void take_list(struct daemon *d)
 {
 	struct ready *r = &d->ready;

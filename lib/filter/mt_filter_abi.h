@@ -153,9 +153,10 @@ struct mt_filter_host {
 	 * is not valid, or it carries too much, or a change without a key. -ESHUTDOWN: the worker
 	 * stops or has ended, and so does the exchange.
 	 *
-	 * on_request may call it, too, for the wait that it begins, if it knows the answer already.
-	 * For an exchange of another worker use a thread of the filter instead: threads that
-	 * complete exchanges of one worker wait for each other, for as long as a copy takes.
+	 * A filter may call it in on_request, too, for the wait that it begins, if it knows the
+	 * answer already. For an exchange of another worker it should use its own thread, because
+	 * threads that complete exchanges of one worker wait for each other, as long as a copy
+	 * takes.
 	 */
 	int (*complete)(const struct mt_filter_ticket *t, const struct mt_filter_completion *how);
 	/*
@@ -188,8 +189,8 @@ struct mt_filter_module {
 	int (*configure)(const struct mt_filter_host *host, const char *text, size_t len,
 		void **conf, char *err, size_t err_size);
 	/*
-	 * No exchange uses conf any more. None that this filter suspended is waiting; those in
-	 * progress have moved to the conf of a newer configuration with the same filters, which
+	 * No exchange uses conf any more. No exchange that this filter suspended is waiting. Those
+	 * in progress have moved to the conf of a newer configuration with the same filters, which
 	 * handles their replies and ends. May be NULL.
 	 */
 	void (*release)(void *conf);

@@ -80,8 +80,8 @@ uint32_t mt_filter_inbox_take(struct mt_filter_inbox *in, struct mt_filter_worke
 	uint32_t budget, void (*resume)(void *arg, const struct mt_filter_resume *r), void *arg);
 
 /*
- * Worker, before it sleeps on wake_fd among others: false if there is something to take, so it must
- * not sleep. And after it woke up.
+ * Worker: call before it sleeps on wake_fd and other descriptors; false: there is something to
+ * take, so it must not sleep. mt_filter_inbox_awake(): call after it has woken up.
  */
 bool mt_filter_inbox_sleep(struct mt_filter_inbox *in);
 void mt_filter_inbox_awake(struct mt_filter_inbox *in);

@@ -65,8 +65,7 @@ void *mt_limit_compile(struct mt_limit_registry *r, const struct mt_codec *codec
  */
 void mt_limit_commit(struct mt_limit_registry *r, uint64_t now);
 /*
- * Sets the time; call before limits are freed, because unused buckets are kept for a time from then
- * on.
+ * Sets the time; call before limits are freed. Their buckets are kept for 10 minutes from then on.
  */
 void mt_limit_now(struct mt_limit_registry *r, uint64_t now);
 

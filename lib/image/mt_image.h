@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * lib/image: saves the state of a worker, between two loop iterations, as bytes, and loads it
- * again. Each library describes its objects once, by functions that serve both directions: a call
- * of mt_image_...() writes when the image is saved, and reads the same when it is loaded. Called on
- * the thread that owns the worker, or when none runs.
+ * again. Each library describes its objects once, by functions for both directions: what
+ * mt_image_...() writes when saving, the same call reads when loading. Called on the thread that
+ * owns the worker, or when none runs.
  *
- * An object is saved as it is in memory, and then each pointer in it once more: as a place in one
- * of the worker's own memory areas (mt_image_space()), as a number, or as a name. Objects keep
- * their index and generation, so references (struct mt_ref), indexes and lists remain valid. A
- * pointer to something outside of the worker is in none of its areas, so such an image is refused.
+ * First each object is saved as it is in memory. Then each of its pointers is saved once more: as a
+ * place in one of the worker's own memory areas (mt_image_space()), as a number, or as a name.
+ * Objects keep their index and generation, so references (struct mt_ref), indexes and lists remain
+ * valid. A pointer to something outside of the worker is in none of its areas, so such an image is
+ * refused.
  *
  * Only the build that wrote an image can read it: other object sizes are detected and refused. It
- * is not meant for a network: whoever can write an image can write the worker's memory.
+ * is not meant for a network, because the right to write an image is the right to write the
+ * worker's memory.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Memory of one table. It does not use lib/base's region: there is one table for every service,
- * most have a few routes, and the first block of a region would be sixteen times as large.
+ * Memory of one table. It does not use lib/base's region, whose first block would be sixteen times
+ * as large: there is one table for every service, and most have a few routes.
  */
 #include "mt_route_priv.h"
 
