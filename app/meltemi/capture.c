@@ -225,7 +225,7 @@ static FILE *open_out(const char *path)
 
 	if (strcmp(path, "-") == 0)
 		return fdopen(dup(STDOUT_FILENO), "wb");
-	/* Client data is for the user alone, also if the file existed before. */
+	/* Only the user may read captured data, also in a file that existed before. */
 	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
 		(void)fchmod(fd, 0600);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The client side of the admin protocol. Every error message includes a remedy, because operators
- * see it when something else has already failed.
+ * The client side of the admin protocol. Error messages include a remedy, because operators see
+ * them when something else has already failed.
  */
 #include "polled.h"
 #include "shell.h"

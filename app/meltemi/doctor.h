@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * `meltemi doctor`: the running daemon's own findings (`show health`), and those about the host:
- * hugepages, cores, clocks, devices. Host files are read below a root directory, so that a test can
- * replace them with a tree of files.
+ * hugepages, cores, clocks, devices. Host files are read below a root directory, so that a tree of
+ * files can stand in for them.
  */
 #pragma once
 

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #define CPU	"/sys/devices/system/cpu"
-#define DEEP_US 50 /* wake-up time above the latency budget at the tail */
+#define DEEP_US 50 /* wake-up time that exceeds the latency budget at the tail */
 #define STATES	10
 
 void doctor_isolation(struct doctor *d)

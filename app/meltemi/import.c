@@ -199,8 +199,8 @@ static int tell(struct import *m)
 }
 
 /*
- * True if the files that the written Node will read still exist then: standard input and files need
- * --save.
+ * Checks that what the written Node will read exists when it starts (standard input and files need
+ * --save), and that its own file may be written.
  */
 static bool is_kept(const struct import *m)
 {

@@ -237,7 +237,10 @@ static bool is_in_trouble(const struct import *m)
 	return json_array_size(json_object_get(m->report, "files")) > 0;
 }
 
-/* Prints the errors of the Node document, without those of other documents. */
+/*
+ * Prints the errors among the diagnostics, without warnings; all lines if none is marked as an
+ * error.
+ */
 static int unusable(const char *error)
 {
 	static const char mark[] = ": error: ";

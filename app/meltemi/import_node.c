@@ -280,7 +280,8 @@ bool import_write(
 	int fd = m->force ? -1 : open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 
 	/*
-	 * The file was created here, or did not exist: a file of another program is never replaced.
+	 * Without --force the file has been created here, or does not exist: no other file is
+	 * replaced.
 	 */
 	if (!m->force && fd < 0 && errno == EEXIST)
 		return import_may_write(m, path);

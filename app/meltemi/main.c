@@ -173,7 +173,7 @@ static int run_own(const struct options *o, const struct remote *r, int n, char 
 
 int main(int argc, char **argv)
 {
-	static struct options o; /* static, because other objects point to its members */
+	static struct options o; /* the strings that it points to are never freed */
 	struct remote remote;
 	struct client c = {.fd = -1};
 	char line[LINE_MAX_BYTES + 64];

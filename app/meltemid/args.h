@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #define EXIT_OK	    0
-#define EXIT_RUN    1 /* could not start, or stopped for a reason at run time */
+#define EXIT_RUN    1 /* could not start, or stopped because of an error at run time */
 #define EXIT_CONFIG 2 /* arguments or the Node document are wrong; nothing was started */
 /* For --check: something is refused or held; a start would continue without it. */
 #define EXIT_REFUSED_SOME 1

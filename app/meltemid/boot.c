@@ -41,7 +41,7 @@ static const struct room rooms[] = {
 	{"net", net_start, net_stop, false, EXIT_RUN},
 	/* threads for handshakes, ciphers of workers */
 	{"tls", tls_start, tls_stop, false, EXIT_RUN},
-	/* threads that verify tokens and fetch keys for it */
+	/* threads that verify tokens, and fetch the keys for that */
 	{"tokens", tokens_start, tokens_stop, false, EXIT_RUN},
 	{"workers", workers_start, workers_stop, false, EXIT_RUN},
 	/* the first snapshot, before any worker runs */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Checks what the Node document needs from the machine, as far as that is possible without a start.
- * Errors come from the profiles in pmd-config. This machine causes only warnings, because the
- * document may be for another one.
+ * Contradictions in the document, and with the profiles in pmd-config, are errors. What this
+ * machine lacks is a warning, because the document may be for another one.
  */
 #include "daemon.h"
 

@@ -46,7 +46,7 @@ struct node_identity {
 	struct mt_identity_source *told;
 	char *where; /* a directory, "unix:SOCKET" or "xds:NAME"; NULL: not configured */
 	struct mt_credential *used; /* NULL: none */
-	char from[512];		    /* the `where` that `used` was read from */
+	char from[512];		    /* where `used` was read from, in the form of `where` */
 	uint64_t serials[2];	    /* of the xDS secrets read last: certificate, roots */
 	uint32_t changes;
 	char why[512];	/* why the files or secrets found now cannot be used; "": they are used */
@@ -169,7 +169,7 @@ struct daemon {
 	char reload_first[400];	  /* the first error of these documents; "": none */
 	char change_words[512];	  /* what the last publish changed; "": nothing to report */
 	char node_fields[512];	  /* fields of the Node that the newest load applied; "": none */
-	char restart_fields[512]; /* fields of the Node that need a restart; "": none */
+	char restart_fields[512]; /* changed fields of the Node that need a restart; "": none */
 	char *diagnostics;	  /* warnings and errors of the last load, as printed */
 
 	/* history of configurations, and the operator's overrides (history.c, override.c) */
@@ -375,8 +375,8 @@ void check_connections(const struct mt_node *n, struct mt_diags *diags);
 
 /*
  * Reads all documents again and publishes them. 0, or -errno if any of them are refused or the new
- * configuration has to wait; d->reload_words has the result. Objects that are refused do not keep
- * the rest from being published.
+ * configuration has to wait; d->reload_words has the result. Refused objects other than the Node do
+ * not keep the rest from being published.
  */
 int config_reload(struct daemon *d, uint64_t now);
 /*
