@@ -12,7 +12,8 @@
 
 struct mt_fault_conf {
 	uint32_t delay_ms;
-	uint32_t delay_ppm, abort_ppm; /* parts per million of requests */
+	/* parts per million: abort_ppm of all requests, delay_ppm of the others */
+	uint32_t delay_ppm, abort_ppm;
 };
 
 /* The conf of a filter of type "fault"; NULL: no memory. */

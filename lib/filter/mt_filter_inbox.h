@@ -30,7 +30,7 @@ struct mt_filter_inbox {
 	uint32_t asleep; /* worker: w, any thread: r; if set, a producer has to write to wake_fd */
 	int wake_fd;	 /* -1: the worker polls often enough */
 	uint32_t index, serial;
-	uint64_t full; /* any thread: completions refused because the ring was full */
+	uint64_t full; /* any thread: completions refused because there was no place for them */
 	struct rte_ring *ring;
 	/* Worker: completions by its own filters, a ring of MT_FILTER_INBOX_SIZE. */
 	struct letter *own;
@@ -71,10 +71,10 @@ static inline bool mt_filter_inbox_rung(const struct mt_filter_inbox *in)
 }
 
 /*
- * Worker: passes at most `budget` completions to resume(), and counts those that were refused
- * because the ring was full. At most half of them come from the worker's own list, so that those of
- * other threads are not delayed. `r` and what it points to are valid until resume() returns.
- * Returns the number of completions.
+ * Worker: passes at most `budget` completions to resume(), and counts those that were refused for
+ * want of a place. At most half of them come from the worker's own list, so that those of other
+ * threads are not delayed. `r` and what it points to are valid until resume() returns. Returns the
+ * number of completions.
  */
 uint32_t mt_filter_inbox_take(struct mt_filter_inbox *in, struct mt_filter_worker *fw,
 	uint32_t budget, void (*resume)(void *arg, const struct mt_filter_resume *r), void *arg);
