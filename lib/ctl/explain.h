@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A message that nobody has sent: what `explain` was told about it, seen by routes and filters like a real one. */
+/*
+ * A message that was described to `explain` and never sent. Routes and filters read it like a
+ * received one.
+ */
 #pragma once
 
 #include "mt_ctl_priv.h"
@@ -13,14 +16,14 @@ struct mt_said_pair {
 };
 
 struct mt_said {
-	struct mt_msg msg;     /* what the view has; metadata() finds the rest by it */
-	struct mt_codec codec; /* the protocol's, but for where metadata comes from */
+	struct mt_msg msg;     /* message of the view; metadata() finds this struct by it */
+	struct mt_codec codec; /* the protocol's codec with another metadata() */
 	struct mt_view view;
-	const struct mt_codec *protocol; /* NULL: not said */
-	const char *service;		 /* NULL: not said */
+	const struct mt_codec *protocol; /* NULL: not given */
+	const char *service;		 /* NULL: not given */
 	bool has_src, has_listener;
-	bool by_tls;		/* the client comes by TLS that is ended here, */
-	struct mt_tls_peer who; /* and shows to be this one */
+	bool by_tls;		/* the client uses TLS that is terminated here */
+	struct mt_tls_peer who; /* with by_tls: the identity that it shows */
 	struct mt_addr listener;
 	uint16_t listener_port;
 	struct mt_said_pair pairs[MT_SAID_PAIRS];
@@ -28,10 +31,10 @@ struct mt_said {
 	uint32_t n_pairs;
 };
 
-/* The words behind `explain`. 0 or -EINVAL with the reason in e. The words outlive `s`. */
+/* Parses the words after `explain`, which must outlive `s`. 0, or -EINVAL with the reason in e. */
 int mt_said_parse(struct mt_said *s, const char *const *words, uint32_t n, struct mt_err *e);
 
-/* The protocol is known: from here on s->view can be asked. */
+/* Sets the protocol. From then on s->view can be used. */
 void mt_said_use(struct mt_said *s, const struct mt_codec *codec);
 
 void mt_offer_said(struct mt_ctl *c, const struct mt_request *r, struct mt_offers *o);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* otlp.c: metrics, sent to a collector of OpenTelemetry's protocol (OTLP/gRPC) from time to time. */
+/* otlp.c: periodic export of metrics to a collector of OpenTelemetry's protocol (OTLP/gRPC). */
 #pragma once
 
 #include "mt_ctl_priv.h"
@@ -12,8 +12,11 @@ enum mt_otlp_outcome {
 };
 extern const struct mt_outcome_set mt_otlp_outcomes;
 
-/* As env.otlp says; nothing when it is NULL. 0, or -errno with the reason in e. */
+/*
+ * Starts the export that env.otlp configures; no effect if that is NULL. 0, or -errno with the
+ * reason in e.
+ */
 int mt_ctl_otlp_open(struct mt_ctl *c, struct mt_err *e);
 void mt_ctl_otlp_close(struct mt_ctl *c);
-/* Time has passed, or the collector has said something. */
+/* Call when time has passed or the collector has sent data. */
 void mt_ctl_otlp_turn(struct mt_ctl *c);

@@ -5,7 +5,7 @@
 #include "mt_ctl_priv.h"
 #include "mt_trace.h"
 
-/* What exchanges and packets may be chosen by. */
+/* Fields by which expressions may select exchanges, packets and connections. */
 #define MT_TRACE_EXCHANGE_FIELDS                                                                   \
 	(MT_EXPR_BIT(src) | MT_EXPR_BIT(dst) | MT_EXPR_BIT(host) | MT_EXPR_BIT(sport) |            \
 		MT_EXPR_BIT(dport) | MT_EXPR_BIT(proto) | MT_EXPR_BIT(service) |                   \
@@ -22,7 +22,9 @@
 		MT_EXPR_BIT(dport) | MT_EXPR_BIT(port) | MT_EXPR_BIT(direction) |                  \
 		MT_EXPR_BIT(worker))
 
-/* Hands it to the worker, or takes what it has away (NULL); false: the worker does not answer. */
+/*
+ * Hands a tracer to worker w, or takes its tracer away (t NULL). False: the worker does not answer.
+ */
 bool mt_ctl_trace_hand(struct mt_ctl *c, uint16_t w, struct mt_trace *t);
 bool mt_ctl_trace_on(const struct mt_ctl *c);
 
@@ -32,6 +34,9 @@ void mt_trace_offer(struct mt_ctl *c, const struct mt_request *r, struct mt_offe
 json_t *mt_trace_show(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_trace_stop(struct mt_ctl *c, const struct mt_request *r);
 
-/* trace_render.c: a row for each step of the journey, which is the `number`th; with_fields: values by name, too. */
+/*
+ * trace_render.c: appends a row for each step of a trace, which is number `number`; with_fields:
+ * values by name, too.
+ */
 void mt_trace_render(
 	json_t *rows, const struct mt_trace_journey *j, uint32_t number, bool with_fields);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Inside lib/ctl: what is not as it should be, in words, with a remedy. A check looks at one thing of the running
- * node and says what it found; `show health` is all of them, and `meltemi doctor` adds what the host says.
+ * Inside lib/ctl: findings about the running node in words, each with a remedy. A check examines
+ * one aspect of the node and reports its findings. `show health` runs all checks, and `meltemi
+ * doctor` adds those of the host.
  */
 #pragma once
 
@@ -9,20 +10,20 @@
 
 enum mt_finding_state {
 	MT_FOUND_OK,
-	MT_FOUND_NOTE,	  /* worth knowing, nothing is wrong */
-	MT_FOUND_WARNING, /* it works, and not as well as it could or not for long */
+	MT_FOUND_NOTE,	  /* worth knowing; nothing is wrong */
+	MT_FOUND_WARNING, /* it works, but not as well as it could, or not for long */
 	MT_FOUND_FAULT,	  /* traffic suffers */
 };
 
-/* What the checks have found so far. */
+/* The findings so far. */
 struct mt_health {
 	const struct mt_ctl *c;
 	json_t *list;
-	const char *check; /* that runs */
-	uint32_t n;	   /* of its findings that are no MT_FOUND_OK */
+	const char *check; /* the one that runs */
+	uint32_t n;	   /* its findings other than MT_FOUND_OK */
 };
 
-/* One finding. `about`: the thing's name, or ""; `remedy`: NULL when there is nothing to do. */
+/* Adds a finding. `about`: name of the object, or ""; `remedy`: NULL if there is nothing to do. */
 void mt_found(struct mt_health *h, enum mt_finding_state s, const char *about, const char *remedy,
 	const char *fmt, ...) mt_printf(5, 6);
 

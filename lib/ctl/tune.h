@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Commands about what an operator turns at run time, what was in force when, and the ways back. */
+/* Commands that override settings at run time, show the history of configurations, and go back. */
 #pragma once
 
 #include "mt_ctl_priv.h"

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is seen of an answer: words that every `show` understands behind its own, and the filters behind a
- * bar. No command knows of them.
+ * View of an answer: words that every `show` accepts after its own, and filters after a bar. The
+ * commands themselves do not handle them.
  *
- *   show connections where retransmits>0 state=established sort bytes_out limit 20 | grep 10.0.0.7 | count
+ *  show connections where retransmits>0 sort bytes_out limit 20 | grep 10.0.0.7 | count
  */
 #pragma once
 
@@ -27,19 +27,26 @@ struct mt_condition {
 struct mt_ctl_view {
 	struct mt_condition where[MT_VIEW_MAX];
 	const char *grep[MT_VIEW_MAX];
-	const char *sort; /* a field, or "-field": the other way round; NULL: as it comes */
+	/* A field, or "-field" for the reverse order; NULL: original order. */
+	const char *sort;
 	uint32_t n_where, n_grep, limit; /* limit UINT32_MAX: all rows */
 	bool count;
 };
 
 /*
- * Cuts the words of the view off the request's end (r->n shrinks, r->json may be set); strings stay the
- * request's, which is written to. 0, or -EINVAL with the reason in e.
+ * Cuts the words of the view off the end of the request: r->n shrinks, and r->json may be set.
+ * Strings stay the request's, which is written to. 0, or -EINVAL with the reason in e.
  */
 int mt_view_cut(struct mt_ctl_view *v, struct mt_request *r, bool table, struct mt_err *e);
 
-/* Leaves in `answer` what is asked for. 0, or -EINVAL (no such field) with the reason in e. */
+/*
+ * Reduces `answer` to what the view selects. 0, or -EINVAL (no such field) or -ENOMEM with the
+ * reason in e.
+ */
 int mt_view_apply(const struct mt_ctl_view *v, json_t **answer, struct mt_err *e);
 
-/* The fields of the tables in an answer, in their order; strings of the answer. At most max. */
+/*
+ * Fields of the tables in an answer, in their order, at most max. The strings belong to the answer.
+ * Returns their number.
+ */
 uint32_t mt_view_fields(const json_t *answer, const char **fields, uint32_t max);
