@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The object and its turn: whoever is ready under the one epoll descriptor gets served. */
+/*
+ * The ctl object and its loop iteration, which serves every ready descriptor of one nested epoll
+ * descriptor.
+ */
 #include "mt_ctl_otlp_priv.h"
 
 #include <errno.h>
@@ -130,14 +133,14 @@ void mt_ctl_turn(struct mt_ctl *c, uint64_t now)
 	int n;
 
 	c->now = now;
-	/* Never waits: waiting is the daemon's, which has more than us to wait for. */
+	/* Does not wait: the daemon's event loop waits, because it has further descriptors. */
 	n = epoll_wait(c->epoll, ev, EVENTS, 0);
-	/* The HTTP server has its turn in any case. */
+	/* The HTTP server runs in each iteration, below. */
 	for (int i = 0; i < n; i++)
 		if (!is_listener(c, &ev[i]) && ev[i].data.ptr != &c->http &&
 			ev[i].data.ptr != &c->rte_fd && ev[i].data.ptr != &c->otlp)
 			mt_ctl_client_event(c, ev[i].data.ptr, ev[i].events);
-	/* Behind them: a newcomer may take the place of one of them. */
+	/* Accept after serving clients, because a new client may take the slot of an old one. */
 	for (int i = 0; i < n; i++) {
 		if (is_door(c, &ev[i]))
 			mt_ctl_socket_accept(c, ev[i].data.ptr);

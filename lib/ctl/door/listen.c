@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where clients of the control thread come in by TCP: HTTP, and shells of other machines. */
+/* TCP listening sockets of the control thread: HTTP and remote shells. */
 #include "mt_ctl_priv.h"
 
 #include "mt_sockaddr.h"

@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Shells of other machines. They have places of their own, so that nobody from outside can take one from an operator on this
- * machine; who has not shown a certificate with a role yet has a few seconds, a share for its address, and takes no place from those
- * who have. A handshake costs this thread a signature: only so many begin in a second, the others wait in the kernel's queue.
+ * Shells on other machines, over TLS. They have slots of their own, so that no remote client takes
+ * a slot from an operator on this machine.
+ *
+ * Until its certificate has proved a role, a client has a few seconds and one of PER_ADDRESS slots
+ * of its address, and never takes the slot of a client with a role.
+ *
+ * A handshake costs this thread a signature, so that only PER_SECOND of them start within a second;
+ * further clients wait in the kernel's accept queue.
  */
 #include "mt_ctl_priv.h"
 
@@ -20,12 +25,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SHAKE	    (5 * MT_SEC)    /* for a handshake, and to read that there is no role */
-#define SILENT	    (3600 * MT_SEC) /* without a request */
-#define LOOK	    (1 * MT_SEC)    /* between two looks at the files while somebody is here */
-#define ANEW	    (60 * MT_SEC)   /* what ends by the clock alone: lists of revocations, roots */
-#define PER_SECOND  50		    /* handshakes */
-#define PER_ADDRESS 4		    /* at the same time, as long as others may need the places */
+#define SHAKE	    (5 * MT_SEC)    /* for a handshake, and to read a refusal */
+#define SILENT	    (3600 * MT_SEC) /* time limit without a request */
+#define LOOK	    (1 * MT_SEC)    /* between checks of the files, while shells exist */
+#define ANEW	    (60 * MT_SEC)   /* full check: roots and revocation lists expire */
+#define PER_SECOND  50		    /* handshakes that may start */
+#define PER_ADDRESS 4		    /* newcomers of one address at the same time */
 
 int mt_remote_open(struct mt_ctl *c, struct mt_err *e)
 {
@@ -60,9 +65,12 @@ void mt_remote_close(struct mt_ctl *c)
 	r->ctx = NULL;
 }
 
-/* ---- certificates that were replaced -------------------------------------------------------- */
+/* ---- replaced certificates ------------------------------------------------------------------ */
 
-/* Files that do not fit together (yet) leave the last ones in use; that is told once. */
+/*
+ * Reloads files that have changed. If they are invalid (perhaps half replaced), the last good ones
+ * stay in use; each error is logged once.
+ */
 static void refresh(struct mt_ctl *c)
 {
 	struct mt_remote *r = &c->remote;
@@ -88,7 +96,7 @@ static void refresh(struct mt_ctl *c)
 	mt_log(MT_LOG_INFO, "admin", "the certificates of admin.tls were read again");
 }
 
-/* ---- who is here ---------------------------------------------------------------------------- */
+/* ---- checks of connected shells ------------------------------------------------------------- */
 
 void mt_ctl_tls_roles(struct mt_ctl *c, const struct mt_ctl_tls_role *roles, uint32_t n)
 {
@@ -98,7 +106,10 @@ void mt_ctl_tls_roles(struct mt_ctl *c, const struct mt_ctl_tls_role *roles, uin
 	c->remote.look = 0;
 }
 
-/* By the files and roles of now; NULL: it may stay, with the role that it has by them. */
+/*
+ * Checks a shell against the current files and roles and updates its role. Returns the reason to
+ * close it, or NULL.
+ */
 static const char *judge(struct mt_ctl *c, struct mt_client *cl)
 {
 	struct mt_remote *r = &c->remote;
@@ -141,15 +152,18 @@ const char *mt_remote_objection(struct mt_ctl *c, struct mt_client *cl)
 	return words;
 }
 
-/* ---- places --------------------------------------------------------------------------------- */
+/* ---- slots ---------------------------------------------------------------------------------- */
 
-/* Who has not shown yet that it has a role here, or that it has none. */
+/* True for a client that has not proved a role: in its handshake, or refused. */
 static bool is_newcomer(const struct mt_client *cl)
 {
 	return cl->shaking || cl->refused;
 }
 
-/* Among those who have shown a role: who goes for `cl`, which has one too by now. NULL: there is a place. */
+/*
+ * Among clients with a role, the one that must leave for `cl`, which has a role now too. NULL: a
+ * slot is free.
+ */
 static struct mt_client *yields(struct mt_remote *r, const struct mt_client *cl)
 {
 	uint32_t viewers = 0, all = 0;
@@ -177,7 +191,7 @@ static struct mt_client *yields(struct mt_remote *r, const struct mt_client *cl)
 	return worst;
 }
 
-/* Of newcomers, how many; *worst: who goes first. `addr` NULL: of any. */
+/* Number of newcomers from `addr` (NULL: from any address); *worst: the one to close first. */
 static uint32_t count(struct mt_remote *r, const struct mt_addr *addr, struct mt_client **worst)
 {
 	uint32_t n = 0;
@@ -218,7 +232,7 @@ static void pause_listener(struct mt_ctl *c, bool paused)
 	(void)mt_ctl_watch(c, c->remote.fd, paused ? 0 : EPOLLIN, &c->remote, EPOLL_CTL_MOD);
 }
 
-/* Whether another handshake may begin in this second. */
+/* True if another handshake may start within this second; otherwise pauses the listener. */
 static bool may_begin(struct mt_ctl *c)
 {
 	struct mt_remote *r = &c->remote;
@@ -280,7 +294,10 @@ void mt_remote_accept(struct mt_ctl *c)
 		close(fd);
 }
 
-/* It has shown who it is; if it has a role, a place among those who have is found now. */
+/*
+ * The handshake is complete: finds the client's role and, if it has one, a slot among the clients
+ * with a role.
+ */
 static void let_in(struct mt_ctl *c, struct mt_client *cl)
 {
 	struct mt_client *worst;
@@ -295,7 +312,10 @@ static void let_in(struct mt_ctl *c, struct mt_client *cl)
 		cl->refused ? "a shell without a role" : "shell", cl->who.name);
 }
 
-/* Reads on until the other side ends: what it sent meanwhile would make a reset, which overtakes the alert that says why. */
+/*
+ * Discards input until the peer closes. Closing with unread data would send a reset, which may
+ * overtake the alert that explains the refusal.
+ */
 static bool see_off(struct mt_client *cl)
 {
 	char rest[512];
@@ -325,7 +345,7 @@ bool mt_remote_shake(struct mt_ctl *c, struct mt_client *cl)
 	return shutdown(cl->fd, SHUT_WR) == 0 && see_off(cl);
 }
 
-/* ---- whose time is over --------------------------------------------------------------------- */
+/* ---- time limits ---------------------------------------------------------------------------- */
 
 static uint64_t deadline(const struct mt_client *cl)
 {
@@ -336,7 +356,7 @@ static uint64_t deadline(const struct mt_client *cl)
 	return MT_MIN(mt_ctl_client_deadline(cl), cl->asked + SILENT);
 }
 
-/* Who may not be here any more does not have to ask to learn it. */
+/* Checks all shells, so that one that has lost its role is closed before its next request. */
 static void judge_all(struct mt_ctl *c)
 {
 	struct mt_remote *r = &c->remote;

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The admin sockets. Who may open one decides the file's mode (0660: the daemon's user, and its group or
- * admin.viewGroup), and by which one a client comes decides what it may do. A client sends lines; for each it gets a head line and the answer. While an answer is not taken no
- * further line is read, so a client costs at most one answer of memory.
+ * The admin sockets. The file's mode (0660: the daemon's user, and its group or admin.viewGroup)
+ * decides which users may connect; the socket by which a client connects decides its role.
+ *
+ * A client sends lines and receives a head line and an answer for each. While an answer is not
+ * read, no further line is read, so that a client costs at most one answer of memory.
  */
 #include "mt_ctl_priv.h"
 
@@ -19,9 +21,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* So long may an answer wait to be taken, byte by byte, and a line to be ended. */
+/* Time limit without progress, for an answer to be read and for a line to be completed. */
 #define STALL (10 * MT_SEC)
-/* And so long the whole of an answer, however it drips. */
+/* Time limit for a whole answer, even if the client keeps reading slowly. */
 #define TAKEN (60 * MT_SEC)
 
 static int set_address(struct sockaddr_un *a, const char *path, struct mt_err *e)
@@ -35,7 +37,7 @@ static int set_address(struct sockaddr_un *a, const char *path, struct mt_err *e
 	return 0;
 }
 
-/* A socket file that a dead daemon left behind goes away; one that answers stays. */
+/* Removes a socket file that a dead daemon has left; an error if a daemon answers on it. */
 static int clear_old(const struct sockaddr_un *a, struct mt_err *e)
 {
 	struct stat st;
@@ -67,7 +69,7 @@ int mt_ctl_watch(struct mt_ctl *c, int fd, uint32_t events, void *ptr, int op)
 	return epoll_ctl(c->epoll, op, fd, &ev) == 0 ? 0 : -errno;
 }
 
-/* Gives the socket to a group, before anybody may connect. */
+/* Gives the socket to a group. Call before listen(), so that no client can connect earlier. */
 static int set_group(const char *path, const char *name, struct mt_err *e)
 {
 	struct group *g = getgrnam(name);
@@ -89,7 +91,7 @@ static int bind_door(struct mt_door *d, const struct sockaddr_un *a, struct mt_e
 	d->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (d->fd < 0)
 		return mt_err(e, -errno, "admin.socket: %s", strerror(errno));
-	/* The mode is right from the first moment on. */
+	/* Set the mode by umask, so that the file never exists with a wider one. */
 	old = umask(0117);
 	rc = bind(d->fd, (const struct sockaddr *)a, sizeof(*a)) == 0 ? 0 : -errno;
 	umask(old);
@@ -127,7 +129,7 @@ int mt_ctl_socket_open(struct mt_ctl *c, enum mt_role role, struct mt_err *e)
 
 void mt_ctl_client_close(struct mt_client *cl)
 {
-	/* Says goodbye if that can be said at once; nobody waits for an answer. */
+	/* Send a TLS close_notify if that is possible at once; do not wait for the peer's. */
 	if (cl->tls && !cl->shaking)
 		(void)SSL_shutdown(cl->tls);
 	SSL_free(cl->tls);
@@ -195,7 +197,10 @@ enum mt_role mt_ctl_yields(enum mt_role role, uint32_t viewers, uint32_t places)
 	return viewers + one_more > MT_CTL_VIEWERS(places) ? MT_ROLE_VIEW : MT_ROLE_OPERATE;
 }
 
-/* A forgotten shell, or one that never reads, must not keep an operator out; nor may viewers, however many come. */
+/*
+ * Frees a slot: a forgotten shell or one that never reads must not keep an operator out, nor must
+ * any number of viewers.
+ */
 static struct mt_client *make_room(struct mt_ctl *c, enum mt_role role)
 {
 	struct mt_client *worst = NULL;
@@ -234,7 +239,7 @@ void mt_ctl_socket_accept(struct mt_ctl *c, struct mt_door *door)
 		mt_ctl_client_close(cl);
 }
 
-/* Sends what is left; false: the client is gone. */
+/* Sends the unsent rest; false: the client is gone. */
 static bool flush(struct mt_ctl *c, struct mt_client *cl)
 {
 	while (cl->sent < cl->out.len) {
@@ -250,7 +255,7 @@ static bool flush(struct mt_ctl *c, struct mt_client *cl)
 	return true;
 }
 
-/* Puts the head before the body and sends what goes; false: the client is gone. */
+/* Appends head and body and sends as much as possible; false: the client is gone. */
 static bool reply(struct mt_ctl *c, struct mt_client *cl, int code, const struct mt_text_buf *body)
 {
 	mt_text_add(&cl->out, "meltemi %d %zu\n", code, body->len);
@@ -279,7 +284,7 @@ static bool answer(struct mt_ctl *c, struct mt_client *cl, const char *line, siz
 	return there && !objection;
 }
 
-/* Answers whole lines, one at a time: the next one when the answer before it is on its way. */
+/* Answers whole lines one at a time: the next line after the previous answer has been sent. */
 static bool serve(struct mt_ctl *c, struct mt_client *cl)
 {
 	while (cl->out.len == 0 && !cl->waits) {
@@ -287,7 +292,7 @@ static bool serve(struct mt_ctl *c, struct mt_client *cl)
 		size_t line;
 
 		if (!end) {
-			/* No line can be longer: what follows is refused unread. */
+			/* No line is longer than MT_CTL_LINE: refuse the rest unread. */
 			if (cl->n_in <= MT_CTL_LINE)
 				return true;
 			(void)answer(c, cl, cl->in, cl->n_in);
@@ -306,7 +311,10 @@ static bool serve(struct mt_ctl *c, struct mt_client *cl)
 	return true;
 }
 
-/* For its own answer, or for somebody else's; neither read nor sent to meanwhile. */
+/*
+ * True while the client waits for its own answer or for another client's; it is neither read nor
+ * written then.
+ */
 static bool is_waiting(const struct mt_client *cl)
 {
 	return cl->waits || cl->held;
@@ -328,7 +336,7 @@ static bool receive(struct mt_ctl *c, struct mt_client *cl)
 	return serve(c, cl);
 }
 
-/* What TLS has opened already makes no descriptor readable. */
+/* Reads data that OpenSSL has already decrypted: it no longer makes the descriptor readable. */
 static bool receive_rest(struct mt_ctl *c, struct mt_client *cl)
 {
 	bool ok = true;
@@ -364,7 +372,7 @@ static void want(struct mt_ctl *c, struct mt_client *cl)
 
 void mt_ctl_client_event(struct mt_ctl *c, struct mt_client *cl, uint32_t events)
 {
-	/* Another one has taken its place in this turn. */
+	/* Another client has taken the slot in this iteration. */
 	if (cl->fd < 0)
 		return;
 	if (!progress(c, cl, events)) {

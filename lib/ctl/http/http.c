@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The HTTP face: readiness, metrics, the built-in page and Envoy's administration pages (envoy/). No request changes
- * anything. libmicrohttpd runs without threads of its own; its epoll descriptor is nested in ours.
+ * The HTTP server: readiness, metrics, the built-in page and Envoy's administration pages (envoy/).
+ * No request changes anything. libmicrohttpd runs without threads of its own; its epoll descriptor
+ * is nested in ours.
  */
 #include "mt_ctl_http_priv.h"
 
@@ -20,7 +21,10 @@ struct page {
 	unsigned int (*write)(struct mt_ctl *c, struct mt_text_buf *out);
 };
 
-/* What is waited for, a line each; a prober's log has a limit, the shell has all. */
+/*
+ * Lists the conditions that readiness waits for, one per line and at most WAITS, because logs of
+ * probes limit the length; the shell lists all.
+ */
 static unsigned int page_waits(const struct mt_ctl_ready *r, struct mt_text_buf *out)
 {
 	mt_text_add(out, "not ready: waits for %u\n", r->n);
@@ -67,7 +71,7 @@ static const struct page *find_page(const char *path)
 	return NULL;
 }
 
-/* The built-in page: "/" leads to it. */
+/* True for the built-in page; "/" redirects to it. */
 static bool is_ui(const char *url)
 {
 	return strcmp(url, "/") == 0 || strcmp(url, "/ui") == 0 || strncmp(url, "/ui/", 4) == 0;
@@ -91,7 +95,10 @@ enum MHD_Result mt_http_reply(struct MHD_Connection *conn, unsigned int status, 
 	return rc;
 }
 
-/* True if the request asks for a change: HTTP makes none. The answer names the command that does, if there is one. */
+/*
+ * True if the request would change something: HTTP changes nothing. The answer names the equivalent
+ * command, if there is one.
+ */
 static bool is_change(
 	const char *url, const char *method, unsigned int *status, struct mt_text_buf *body)
 {
@@ -111,8 +118,9 @@ static bool is_change(
 }
 
 /*
- * A page of another site may be in a browser on this host, with a name that leads here (DNS rebinding). Scrapers and probes come from
- * other hosts by any name, from this one by an address, as localhost, or by spec.admin.httpNames.
+ * True if the request may come from a page of another site in a browser on this host, under a name
+ * that resolves to this host (DNS rebinding). Clients on other hosts may use any name; clients on
+ * this host an address, "localhost" or a name of spec.admin.httpNames.
  */
 static bool may_be_rebound(const struct mt_ctl *c, struct MHD_Connection *conn)
 {
@@ -137,7 +145,7 @@ static enum MHD_Result handle(void *arg, struct MHD_Connection *conn, const char
 	struct mt_ctl *c = arg;
 	const struct page *p;
 
-	/* The first call comes after the head, later ones bring what the client uploads. */
+	/* libmicrohttpd calls first after the header, then for each part of the body. */
 	if (*request == NULL) {
 		*request = &seen;
 		return MHD_YES;
@@ -162,14 +170,17 @@ static enum MHD_Result handle(void *arg, struct MHD_Connection *conn, const char
 		return may_be_rebound(c, conn) ? refuse_name(conn, &body)
 					       : mt_http_metrics(c, conn);
 	status = p->write(c, &body);
-	/* Whether it is ready is for everybody, what it waits for is not. */
+	/*
+	 * Any client may read the status line; the conditions that follow only if the name is
+	 * trusted.
+	 */
 	end = body.p ? memchr(body.p, '\n', body.len) : NULL;
 	if (end && may_be_rebound(c, conn))
 		body.len = (size_t)(end + 1 - body.p);
 	return mt_http_reply(conn, status, p->type, &body);
 }
 
-/* The library's own words about odd clients are not wanted on the log. */
+/* Drops libmicrohttpd's messages about odd clients. */
 static void no_log(void *arg, const char *fmt, va_list ap)
 {
 }
@@ -190,7 +201,7 @@ int mt_ctl_http_open(struct mt_ctl *c, struct mt_err *e)
 	rc = mt_ctl_watch(c, c->http_listener, EPOLLIN, &c->http_listener, EPOLL_CTL_ADD);
 	if (rc)
 		return mt_err(e, rc, "admin.http: %s", strerror(-rc));
-	/* It has one place more than we give away, so that it never refuses by itself. */
+	/* One connection more than we admit, so that the library never refuses by itself. */
 	c->http = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_ERROR_LOG | MHD_USE_NO_LISTEN_SOCKET, 0,
 		NULL, NULL, handle, c, MHD_OPTION_EXTERNAL_LOGGER, no_log, NULL,
 		MHD_OPTION_NOTIFY_CONNECTION, mt_http_on_connection, c, MHD_OPTION_NOTIFY_COMPLETED,

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The connections of the HTTP face. libmicrohttpd would let anybody who connects and stays silent take
- * all places for its whole time limit; so we accept ourselves, know what each connection is doing since
- * when, and end those that keep others out. Ending is a shutdown of the socket: the library sees it and
- * closes.
+ * Connections of the HTTP server. libmicrohttpd would let silent clients hold all its connections
+ * for the whole time limit. So this file accepts connections itself, records the state of each and
+ * its start, and ends those that keep others out. Ending shuts the socket down; the library notices
+ * and closes it.
  */
 #include "mt_ctl_http_priv.h"
 
@@ -18,17 +18,17 @@
 
 #define PER_ADDRESS 16
 #define GRACE                                                                                      \
-	(50 * MT_MSEC) /* so long a client may take to ask: others come in between, however many */
-#define PARKED MT_SEC  /* so long a newcomer waits while nobody may go */
+	(50 * MT_MSEC) /* a client that has not sent a request keeps its slot at least so long */
+#define PARKED MT_SEC  /* time that a new connection waits if no slot can be freed */
 
-/* How long each of them may last; whole, however many bytes drip in meanwhile. */
+/* Time limit of each state as a whole, however often single bytes arrive meanwhile. */
 static const uint64_t limits[] = {
 	[MT_HTTP_FREE] = MT_NEVER,
 	[MT_HTTP_SILENT] =
-		2 * MT_SEC, /* from accept to the end of the first request, its body included */
-	[MT_HTTP_REPLY] = 30 * MT_SEC,	/* from there until the reply is taken */
-	[MT_HTTP_AGAIN] = 15 * MT_SEC,	/* between two requests */
-	[MT_HTTP_ENDING] = 10 * MT_SEC, /* shut down; the library closes it in its next turn */
+		2 * MT_SEC, /* from accept to the end of the first request, including its body */
+	[MT_HTTP_REPLY] = 30 * MT_SEC,	/* until the client has read the reply */
+	[MT_HTTP_AGAIN] = 15 * MT_SEC,	/* idle between two requests */
+	[MT_HTTP_ENDING] = 10 * MT_SEC, /* shut down; the library closes it in its next run */
 };
 
 static void set(struct mt_http_client *h, enum mt_http_doing doing, uint64_t now)
@@ -37,7 +37,7 @@ static void set(struct mt_http_client *h, enum mt_http_doing doing, uint64_t now
 	h->since = now;
 }
 
-/* ---- what the library tells ------------------------------------------------------------------ */
+/* ---- callbacks of libmicrohttpd ------------------------------------------------------------- */
 
 void mt_http_on_connection(void *arg, struct MHD_Connection *conn, void **context,
 	enum MHD_ConnectionNotificationCode what)
@@ -86,7 +86,7 @@ void mt_http_asked(struct mt_ctl *c, struct MHD_Connection *conn)
 		set(h, MT_HTTP_REPLY, c->now);
 }
 
-/* ---- whom to end ----------------------------------------------------------------------------- */
+/* ---- which connection to end ---------------------------------------------------------------- */
 
 static void end(struct mt_ctl *c, struct mt_http_client *h)
 {
@@ -94,7 +94,7 @@ static void end(struct mt_ctl *c, struct mt_http_client *h)
 	set(h, MT_HTTP_ENDING, c->now);
 }
 
-/* Whether it does not take what it asked for: the kernel has all that it may hold. */
+/* True if the client does not read its reply: the socket's send buffer is full. */
 static bool is_deaf(const struct mt_http_client *h)
 {
 	struct pollfd p = {.fd = h->fd, .events = POLLOUT};
@@ -109,7 +109,10 @@ static bool may_go(const struct mt_ctl *c, const struct mt_http_client *h)
 	return h->doing != MT_HTTP_REPLY || is_deaf(h);
 }
 
-/* Of those who do this the one that has for longest; of `addr` only if given. */
+/*
+ * The connection that has been in this state for longest and may be ended; `addr` not NULL: of that
+ * address only.
+ */
 static struct mt_http_client *oldest(
 	struct mt_ctl *c, enum mt_http_doing doing, const struct mt_addr *addr)
 {
@@ -125,7 +128,10 @@ static struct mt_http_client *oldest(
 	return found;
 }
 
-/* Who goes when places are short: who has asked nothing whole, who asks nothing now, who does not read. NULL: nobody. */
+/*
+ * The connection to end when slots run short. Prefers one that has not sent a whole request, then
+ * an idle one, then one that does not read its reply. NULL: none.
+ */
 static struct mt_http_client *yields(struct mt_ctl *c, const struct mt_addr *addr)
 {
 	static const enum mt_http_doing order[] = {MT_HTTP_SILENT, MT_HTTP_AGAIN, MT_HTTP_REPLY};
@@ -156,8 +162,9 @@ static struct mt_http_client *free_place(struct mt_ctl *c)
 }
 
 /*
- * A place for a new one of `addr`: an address that has its share gives up one of its own, else one of all goes. NULL:
- * all are taking replies.
+ * Finds a slot for a new connection from `addr`. An address that has used up its share loses one of
+ * its own connections; otherwise any connection may be ended. NULL: all connections are reading
+ * replies.
  */
 static struct mt_http_client *place(struct mt_ctl *c, const struct mt_addr *addr)
 {
@@ -172,7 +179,7 @@ static struct mt_http_client *place(struct mt_ctl *c, const struct mt_addr *addr
 	if (!h)
 		return NULL;
 	end(c, h);
-	/* The library may need a turn to see it and one to close it. */
+	/* The library may need one run to notice the shutdown and one to close the socket. */
 	for (int i = 0; i < 4 && h->doing != MT_HTTP_FREE; i++)
 		(void)MHD_run(c->http);
 	return free_place(c);
@@ -180,7 +187,7 @@ static struct mt_http_client *place(struct mt_ctl *c, const struct mt_addr *addr
 
 /* ---- accepting ------------------------------------------------------------------------------- */
 
-/* False: there is no place for it now. */
+/* Passes a connection to the library; false: there is no slot for it now. */
 static bool take(struct mt_ctl *c, const struct mt_http_parked *p)
 {
 	struct mt_http_client *h;
@@ -194,7 +201,7 @@ static bool take(struct mt_ctl *c, const struct mt_http_parked *p)
 	h->addr = addr;
 	set(h, MT_HTTP_SILENT, c->now);
 	c->http_adding = h;
-	/* It closes the socket when it cannot take it. */
+	/* On failure the library closes the socket. */
 	if (MHD_add_connection(c->http, p->fd, (const struct sockaddr *)&p->from, p->len) !=
 		MHD_YES)
 		h->doing = MT_HTTP_FREE;
@@ -202,7 +209,7 @@ static bool take(struct mt_ctl *c, const struct mt_http_parked *p)
 	return true;
 }
 
-/* Those who wait for a place, in their order; whose time is over goes. */
+/* Serves waiting connections in order, and closes those whose time is over. */
 static void unpark(struct mt_ctl *c)
 {
 	uint32_t kept = 0;
@@ -246,7 +253,7 @@ void mt_http_accept(struct mt_ctl *c)
 {
 	mt_http_run(c);
 	unpark(c);
-	/* Bounded: the rest comes with the next turn. */
+	/* Bounded; the rest follows in the next iteration. */
 	for (int i = 0; i < MT_HTTP_CLIENTS && accept_one(c); i++)
 		;
 }
@@ -271,7 +278,7 @@ bool mt_http_expire(struct mt_ctl *c)
 
 uint64_t mt_http_clients_next(const struct mt_ctl *c)
 {
-	/* Who does not read is seen by looking. */
+	/* Poll, because no event reports that a client has stopped reading. */
 	uint64_t next = c->n_http_parked ? c->now + 10 * MT_MSEC : MT_NEVER;
 
 	for (int i = 0; i < MT_HTTP_CLIENTS; i++) {

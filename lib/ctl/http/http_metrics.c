@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A scrape by HTTP: an answer in slices. */
+/* An HTTP scrape: an answer in slices. */
 #include "mt_ctl_http_priv.h"
 #include "mt_ctl_metrics_priv.h"
 

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An answer that is made in slices, as fast as the client takes them, with other work of the control thread in between. Compressed for
- * who asks: names repeat, so that a tenth of the bytes is left.
+ * Answers that are made in slices, at the speed at which the client reads, so that the control
+ * thread does other work in between. Compressed if the client accepts gzip: names repeat, so that a
+ * tenth of the bytes remains.
  */
 #include "mt_ctl_http_priv.h"
 
 #include <string.h>
 #include <zlib.h>
 
-#define BLOCK (32 * 1024) /* that the library asks for at once */
-/* Of windowBits: the largest window, in gzip's format (RFC 1952). */
+#define BLOCK (32 * 1024) /* bytes that the library requests at once */
+/* windowBits of zlib: the largest window, in gzip format (RFC 1952). */
 #define GZIP_WINDOW (15 + 16)
 #define GZIP_MEMORY 8
 
@@ -17,7 +18,7 @@ struct slices {
 	struct mt_http_maker maker;
 	struct mt_text_buf slice;
 	size_t sent;		/* of the slice */
-	bool more, gzip, ended; /* ended: gzip has said all */
+	bool more, gzip, ended; /* ended: deflate() has finished */
 	z_stream z;
 };
 
@@ -32,7 +33,10 @@ static void slices_free(void *arg)
 	free(s);
 }
 
-/* What there is of the slice, as it is or compressed; how many bytes of `buf` that takes. */
+/*
+ * Copies or compresses the unsent part of the slice into `buf`. Returns the number of bytes
+ * written.
+ */
 static size_t take(struct slices *s, char *buf, size_t max)
 {
 	size_t n = s->slice.len - s->sent;
@@ -43,7 +47,7 @@ static size_t take(struct slices *s, char *buf, size_t max)
 		s->sent += n;
 		return n;
 	}
-	/* A whole answer may be empty, and has no memory then. */
+	/* An empty answer has no buffer. */
 	if (n)
 		s->z.next_in = (Bytef *)s->slice.p + s->sent;
 	s->z.avail_in = (uInt)n;
@@ -54,7 +58,7 @@ static size_t take(struct slices *s, char *buf, size_t max)
 	return max - s->z.avail_out;
 }
 
-/* 0: nothing yet; the library asks again in its next turn. */
+/* Content reader of libmicrohttpd. 0: no data yet, the library calls again in its next run. */
 static ssize_t slices_read(void *arg, uint64_t pos, char *buf, size_t max)
 {
 	struct slices *s = arg;
@@ -73,7 +77,7 @@ static ssize_t slices_read(void *arg, uint64_t pos, char *buf, size_t max)
 	return (ssize_t)n;
 }
 
-/* Whether the client takes gzip (RFC 9110 section 12.5.3): named, and not with a weight of nothing. */
+/* True if the client accepts gzip (RFC 9110 section 12.5.3): listed, with a weight above 0. */
 static bool takes_gzip(struct MHD_Connection *conn)
 {
 	const char *p =
@@ -123,7 +127,10 @@ enum MHD_Result mt_http_slices(
 	}
 	s->maker = *m;
 	s->more = true;
-	/* Level 1: the time is the control thread's, and the second half of the gain costs three times as much. */
+	/*
+	 * Level 1, because this uses the control thread's time and higher levels save half as much
+	 * more at three times the cost.
+	 */
 	s->gzip = takes_gzip(conn) && deflateInit2(&s->z, Z_BEST_SPEED, Z_DEFLATED, GZIP_WINDOW,
 					      GZIP_MEMORY, Z_DEFAULT_STRATEGY) == Z_OK;
 	return queue(conn, type, s);

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The built-in page: its files, and what it draws once a second, with one service more closely for who wants it. It shows and changes nothing. Other pages that run in
- * the same browser must not read it: no other origin is allowed in, and because a name of somebody else's can be made
- * to point here (DNS rebinding), only names that cannot be or that the Node document gives are answered.
+ * The built-in page: its files, and the data that it draws once a second, with one service in
+ * detail on request. It is read-only.
+ *
+ * Pages of other sites in the same browser must not read it: other origins get no access. Because a
+ * foreign name can be made to resolve to this host (DNS rebinding), the Host header must have an
+ * address, "localhost" or a name that the Node document lists.
  */
 #include "mt_ctl_http_priv.h"
 #include "mt_web.h"
@@ -11,18 +14,18 @@
 #include <string.h>
 #include <strings.h>
 
-#define SAME_NS (500 * MT_MSEC) /* within it the same question has the same answer */
-#define NEXT_NS (100 * MT_MSEC) /* before it another question gets no answer: 204 */
+#define SAME_NS (500 * MT_MSEC) /* within it the same query gets the same answer */
+#define NEXT_NS (100 * MT_MSEC) /* within it another query gets no answer: 204 */
 
-/* Commands whose answers the page draws; they are those of the shell. */
+/* Commands whose answers the page draws, as the shell has them. */
 static const struct {
 	const char *name, *words;
 } shown[] = {{"version", "show version"}, {"health", "show health"}, {"workers", "show workers"},
 	{"capacity", "show capacity"}, {"ports", "show ports"}};
 
-/* ---- who is asked --------------------------------------------------------------------------- */
+/* ---- Host header ---------------------------------------------------------------------------- */
 
-/* The name in a Host header without its port; false: that is none. */
+/* Copies the name or address of a Host header without its port; false: invalid. */
 static bool host_name(const char *host, char *name, size_t size)
 {
 	bool v6 = *host == '[';
@@ -57,11 +60,11 @@ bool mt_http_host_ours(const struct mt_ctl *c, struct MHD_Connection *conn)
 {
 	const char *host = MHD_lookup_connection_value(conn, MHD_HEADER_KIND, MHD_HTTP_HEADER_HOST);
 
-	/* No browser leaves it out. */
+	/* Browsers always send it. */
 	return !host || is_ours(c, host);
 }
 
-/* ---- answers -------------------------------------------------------------------------------- */
+/* ---- responses ------------------------------------------------------------------------------ */
 
 static enum MHD_Result send_off(struct MHD_Connection *conn, unsigned int status,
 	struct MHD_Response *r, const char *type, const char *cache)
@@ -121,11 +124,11 @@ static enum MHD_Result file(struct MHD_Connection *conn, const char *name)
 		same ? 0 : f->len, (void *)(uintptr_t)f->body, MHD_RESPMEM_PERSISTENT);
 	if (r)
 		MHD_add_response_header(r, MHD_HTTP_HEADER_ETAG, f->etag);
-	/* Kept, and asked about each time: a newer daemon has a newer page. */
+	/* Cached, but revalidated each time, because a newer daemon has a newer page. */
 	return send_off(conn, same ? MHD_HTTP_NOT_MODIFIED : MHD_HTTP_OK, r, f->type, "no-cache");
 }
 
-/* ---- what it draws -------------------------------------------------------------------------- */
+/* ---- data ----------------------------------------------------------------------------------- */
 
 static json_t *now_of(struct mt_ctl *c, const char *find, const char *unused)
 {
@@ -137,7 +140,7 @@ static json_t *now_of(struct mt_ctl *c, const char *find, const char *unused)
 	return j;
 }
 
-/* What may be asked for: by two words of the query, of which the second may be missing. */
+/* Queries of the page: path and the names of at most two query parameters, which are optional. */
 static const struct question {
 	const char *path, *words[2];
 	json_t *(*make)(struct mt_ctl *c, const char *a, const char *b);
