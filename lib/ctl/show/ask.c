@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What only a worker may read is copied by the worker, a slice at a time, so that packets do not wait for one who has a
- * million of them: a question goes on where the one before it ended.
+ * Queries that only a worker can answer. The worker copies a slice per request, so that packets do
+ * not wait while it walks a million connections; the next request continues where the last one
+ * ended.
  */
 #include "mt_ctl_priv.h"
 
@@ -9,9 +10,9 @@
 #include <string.h>
 
 #define ASK_MS	 1000
-#define LOOK_MAX 4096 /* objects that are looked at for one question */
+#define LOOK_MAX 4096 /* objects visited per request */
 
-/* Who opened it is src, whichever end that is of ours. */
+/* `src` is the side that opened the connection, whichever side is local. */
 static void know_connection(
 	uint16_t worker, const struct mt_ask_connection *a, struct mt_expr_values *v)
 {
@@ -52,7 +53,10 @@ bool mt_ask_connection_fits(const struct mt_expr *x, uint16_t worker,
 	return mt_expr_eval(x, &v) == MT_TRI_YES;
 }
 
-/* A worker knows no rates and no names: those that may be wanted are looked at again by the control thread. */
+/*
+ * A worker knows neither rates nor names. It keeps every connection that may match; the control
+ * thread evaluates the expression again.
+ */
 static bool next_connection(struct mt_worker *w, struct mt_ask *a)
 {
 	struct mt_ask_connection *c = &a->rows[a->n];
@@ -66,13 +70,13 @@ static bool next_connection(struct mt_worker *w, struct mt_ask *a)
 	return true;
 }
 
-/* Whether the exchange is one that is asked for. */
+/* True if the exchange matches the expression. */
 static bool call_wanted(const struct mt_ask *a, const struct mt_record *r)
 {
 	struct mt_record_texts made;
 	struct mt_expr_values v;
 
-	/* Texts of what nobody compares are not made: packets wait. */
+	/* Build no texts for an empty expression: packets wait meanwhile. */
 	if (!mt_expr_uses(&a->expr))
 		return true;
 	v.known = 0;
@@ -97,7 +101,7 @@ static void copy_slow(struct mt_worker *w, struct mt_ask *a)
 			a->calls[a->n++] = a->calls[i];
 }
 
-/* The largest of each class: as many as are wanted of all of them. */
+/* Copies the largest holders of each class; every class gets an equal share of the rows. */
 static void copy_holders(struct mt_worker *w, struct mt_ask *a)
 {
 	const struct mt_ledger *l = mt_tcp_ledger(mt_worker_tcp(w));
@@ -141,7 +145,7 @@ static const struct mt_ask *put(struct mt_ctl *c, uint16_t worker, struct mt_ask
 
 	a->under_way = true;
 	rc = mt_worker_call(c->env.workers[worker], copy, a, ASK_MS);
-	/* Its mailbox is full: the question was not even put. */
+	/* The mailbox is full, so the request was not queued. */
 	if (rc == -EAGAIN)
 		a->under_way = false;
 	return rc == 0 ? a : NULL;
@@ -154,7 +158,7 @@ const struct mt_ask *mt_ask(
 
 	if (!*a)
 		*a = calloc(1, sizeof(**a));
-	/* An earlier question that was given up may still be written to. */
+	/* A worker may still write to a request that timed out earlier. */
 	if (!*a || __atomic_load_n(&(*a)->under_way, __ATOMIC_ACQUIRE))
 		return NULL;
 	(*a)->what = what;

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `show coverage`: which services are guarded by what, and which by nothing. */
+/*
+ * `show coverage`: which protections each service has: local rate limits, time-outs, circuit
+ * breakers, outlier detection, retries.
+ */
 #include "tune.h"
 
 #include <stdio.h>
 #include <string.h>
 
-/* Over all clusters that a service's routes lead to. */
+/* Counts over all clusters to which a service's routes send calls. */
 struct guards {
 	uint32_t clusters, breakers, outlier;
-	uint32_t written; /* clusters with a bound of calls, which is not enforced */
+	uint32_t written; /* clusters with a limit of outstanding calls, which is not enforced */
 };
 
 static void look(
@@ -38,7 +41,10 @@ static json_t *share(uint32_t n, uint32_t of)
 	return json_string(text);
 }
 
-/* Only what bounds something guards; what is written and does not is named, where nothing else is there. */
+/*
+ * Counts only limits that are enforced. Without any, names a limit that is configured but not
+ * enforced.
+ */
 static json_t *breakers(const struct guards *g)
 {
 	if (g->breakers == 0 && g->written)
@@ -80,7 +86,7 @@ static json_t *row_of(const struct mt_snapshot *snap, const struct mt_service *s
 	return row;
 }
 
-/* How many rows have nothing in this column. */
+/* Number of rows whose value in this column starts with "none". */
 static json_int_t without(const json_t *list, const char *column)
 {
 	json_int_t n = 0;

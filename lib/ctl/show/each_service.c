@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Visits services by listener. A listener may have several filter chains of one service: with TLS,
- * with the mesh's TLS, and plaintext where callers may come either way. They share the service's
- * counters, so it is visited once there.
+ * Visits services by listener. A listener may have several filter chains for one service: with TLS,
+ * with the mesh's TLS, and plaintext if clients may use either. They share the service's counters,
+ * so that the service is visited once per listener.
  */
 #include "mt_ctl_priv.h"
 
@@ -16,7 +16,7 @@ static bool is_new(struct mt_idmap *seen, const struct mt_listener *l, const str
 		return true;
 	if (mt_idmap_get(seen, id))
 		return false;
-	/* Without memory it is visited again. */
+	/* If memory is short the service is visited again. */
 	(void)mt_idmap_put(seen, id, (void *)(uintptr_t)s);
 	return true;
 }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The history of endpoints that were put aside or left. Workers tell of each when it happens, it is taken in every turn, and
- * kept in the order of arrival: so many of a cluster at most, so that one that flaps does not push out the others.
+ * History of endpoints that were ejected or announced their shutdown. Workers report each event;
+ * the control thread takes the events in every loop iteration and keeps them in order of arrival.
+ * The number per cluster is bounded, so that a flapping endpoint does not displace the events of
+ * others.
  */
 #include "mt_ctl_priv.h"
 #include "tune.h"
@@ -11,12 +13,12 @@
 
 #define KEEP	   1024u
 #define OF_CLUSTER 32u
-#define PER_TURN   1024u /* of one worker: the others have their turn, too */
+#define PER_TURN   1024u /* from one worker, so that the others get their turn */
 #define UNKNOWN	   "(no longer configured)"
 
 struct outlier {
 	struct mt_aside a;
-	bool open; /* it has not answered since */
+	bool open; /* the endpoint has not replied since */
 	char *cluster;
 };
 
@@ -31,7 +33,10 @@ static void drop(struct mt_outliers *o, uint32_t i)
 	memmove(&o->e[i], &o->e[i + 1], (--o->n - i) * sizeof(o->e[0]));
 }
 
-/* The oldest of the cluster, if it has its share; else the oldest of all, if there is no place. */
+/*
+ * Drops the oldest event of the cluster if the cluster has reached its bound; otherwise the oldest
+ * of all if the history is full.
+ */
 static void make_room(struct mt_outliers *o, const char *cluster)
 {
 	uint32_t n = 0, first = 0;
@@ -54,7 +59,7 @@ static bool same_endpoint(const struct outlier *e, const struct mt_aside *a, con
 	       strcmp(e->cluster, cluster) == 0;
 }
 
-/* What was told of it last is over: it stays after all, or has answered. */
+/* Closes the last event of this endpoint: it has replied, or has withdrawn its announcement. */
 static void call_back(struct mt_outliers *o, const struct mt_aside *a, const char *cluster)
 {
 	enum mt_aside_what of = a->what == MT_ASIDE_BACK ? MT_ASIDE_FAILED : MT_ASIDE_LEAVING;
@@ -93,7 +98,10 @@ static void keep(struct mt_ctl *c, const struct mt_aside *a)
 	c->outliers->e[c->outliers->n++] = (struct outlier){*a, a->what == MT_ASIDE_FAILED, copy};
 }
 
-/* How many found no place on their way, since the start. */
+/*
+ * Takes the events of all workers. Returns the number of events lost since start because a worker's
+ * queue was full.
+ */
 static uint64_t take(struct mt_ctl *c)
 {
 	uint64_t missed = 0, all = 0;
@@ -122,7 +130,7 @@ void mt_outliers_fini(struct mt_ctl *c)
 	c->outliers = NULL;
 }
 
-/* ---- shown -------------------------------------------------------------------------------------- */
+/* ---- rows ----------------------------------------------------------------------------------- */
 
 static void set_str(json_t *o, const char *name, const char *value)
 {
@@ -152,7 +160,7 @@ static void set_rule(json_t *row, const struct mt_aside *a)
 	json_object_set_new(row, "times", json_integer(a->times));
 }
 
-/* Returns the endpoint's state; NULL if the configuration does not have it any more. */
+/* Returns the endpoint's state; NULL if the current configuration does not have the endpoint. */
 static const struct mt_ep_state *state_of(const struct mt_ctl *c, const struct outlier *e)
 {
 	const struct mt_snapshot *s = c->env.conf ? mt_conf_current(c->env.conf) : NULL;

@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How fast connections are. Nobody counts per second: the control thread remembers what a connection had moved when somebody
- * looked at it, for a bounded number of them, and the next look has the difference. Time is the worker's own, by the
- * connection's age, so that numbers and time belong together.
+ * Rates of connections. Nothing is counted per second. The control thread stores the byte counts of
+ * a connection at each query, for a bounded number of connections, and the next query takes the
+ * difference. Time is the connection's age on its worker, so that counts and time belong together.
  */
 #include "mt_ctl_priv.h"
 
-#define PLACES	 (16u << 10)	 /* a megabyte, once somebody has looked */
-#define AGAIN	 (250 * MT_MSEC) /* what is asked sooner gets the same */
-#define KEEP	 (10 * MT_SEC)	 /* so long one that is looked at keeps its place */
+#define PLACES	 (16u << 10)	 /* 1 MB, allocated by the first query */
+#define AGAIN	 (250 * MT_MSEC) /* a query within this time gets the last rate */
+#define KEEP	 (10 * MT_SEC)	 /* a queried connection keeps its slot so long */
 #define WORKER_1 1u		 /* worker + 1; 0: free */
 
 struct sample {
 	uint32_t index, born_ms;
 	uint32_t worker; /* + WORKER_1 */
-	uint64_t at;	 /* ns of the control thread: the last look */
+	uint64_t at;	 /* ns of the control thread: the last query */
 	uint64_t age_ns, in, out;
-	struct mt_rate rate; /* of the last look */
+	struct mt_rate rate; /* result of the last query */
 };
 
 struct mt_pace {
@@ -28,7 +28,7 @@ static uint64_t per_second(uint64_t n, uint64_t ns)
 	return ns ? (uint64_t)((double)n * (double)MT_SEC / (double)ns) : 0;
 }
 
-/* What came between an older sample (all 0: the connection's begin) and now. */
+/* Rate between an older sample (all 0: the start of the connection) and now. */
 static struct mt_rate between(const struct sample *old, const struct mt_tcp_info *t)
 {
 	uint64_t ns = t->age_ns - old->age_ns;
@@ -55,7 +55,10 @@ struct mt_rate mt_pace_look(struct mt_ctl *c, uint16_t worker, const struct mt_t
 		c->paces = calloc(1, sizeof(*c->paces));
 	if (!c->paces)
 		return between(&begin, t);
-	/* Indices of a worker's connections are dense: the first thousands have places of their own. */
+	/*
+	 * A worker's connection indices are dense, so that the first thousands have slots of their
+	 * own.
+	 */
 	s = &c->paces->at[(t->index * MT_MAX(c->env.n_workers, 1u) + worker) % PLACES];
 	same = is_same(s, worker, t);
 	if (same && t->age_ns - s->age_ns < AGAIN)

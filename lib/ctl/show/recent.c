@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What counters did lately. A counter tells since the start of the daemon, and an operator asks what is wrong now:
- * so all of them are kept as they were at each of the last steps, and the oldest is subtracted.
+ * Growth of counters within the last minute. Counters count from the daemon's start, but an
+ * operator needs to know what is wrong now. So all counters are stored at each of the last steps,
+ * and the oldest value is subtracted.
  */
 #include "mt_ctl_priv.h"
 
@@ -9,7 +10,7 @@
 
 #define STEP_NS (10 * MT_SEC)
 
-/* Numbers of a worker that are no counters of the registry. */
+/* Values per worker that are not in the registry. */
 #define OF_WORKER 2
 
 static uint32_t n_counters(const struct mt_ctl *c)
@@ -71,7 +72,7 @@ void mt_recent_turn(struct mt_ctl *c)
 	r->next = c->now + STEP_NS;
 }
 
-/* The oldest step that is kept; NULL: none yet. */
+/* The oldest stored step; NULL: none yet. */
 static const uint64_t *oldest(const struct mt_ctl *c)
 {
 	const struct mt_recent *r = &c->recent;

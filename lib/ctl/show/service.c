@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One service from top to bottom: what other commands tell in rows of many, for who looks closer. Bounded lists. */
+/* Details of one service: its rows from several commands. Lists are bounded. */
 #include "mt_ctl_priv.h"
 
 #include <string.h>
@@ -38,7 +38,7 @@ static const struct mt_service *find(const struct mt_snapshot *snap, const char 
 	return NULL;
 }
 
-/* Rows of a command's table whose `field` is one of these texts, at most `max`. */
+/* Rows of a command's table whose `field` equals one of these texts, at most `max`. */
 static json_t *some(struct mt_ctl *c, const char *words, const char *table, const char *field,
 	const json_t *texts, uint32_t max)
 {
@@ -60,7 +60,7 @@ static json_t *some(struct mt_ctl *c, const char *words, const char *table, cons
 	return out;
 }
 
-/* Slow calls keep the beginning of a long name. */
+/* Records of slow calls keep only the start of a long name. */
 static json_t *slow_of(struct mt_ctl *c, const struct mt_service *s)
 {
 	char kept[sizeof(((struct mt_record *)0)->service)];

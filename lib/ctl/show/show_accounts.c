@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Accounts: what connections hold of the workers' buffers by class, what their shares are, and who holds most. */
+/*
+ * Accounts: worker buffers charged to connections by class, the share of each class, and the
+ * largest holders.
+ */
 #include "mt_ctl_priv.h"
 
 #include <stdio.h>
 
-#define HOLDERS 16 /* shown */
+#define HOLDERS 16 /* rows shown */
 
 static const char *const meanings[MT_N_CLASSES] = {
 	[MT_CLASS_RECEIVING] = "requests that are not complete, data out of order",
@@ -21,7 +24,7 @@ static struct mt_ledger_numbers numbers_of(const struct mt_ctl *c, uint16_t work
 		mt_tcp_ledger(mt_worker_tcp(c->env.workers[worker])), (enum mt_class) class);
 }
 
-/* Of a class without a share it is null: nothing bounds it. */
+/* null for a class without a share, because its size is not bounded. */
 static json_t *share(uint64_t bytes)
 {
 	return bytes ? json_integer((json_int_t)bytes) : json_null();
@@ -68,9 +71,9 @@ static json_t *classes_of_workers(const struct mt_ctl *c)
 	return list;
 }
 
-/* ---- holders ------------------------------------------------------------------------------------- */
+/* ---- holders -------------------------------------------------------------------------------- */
 
-/* Sorted, the largest first. */
+/* Sorted, largest first. */
 struct largest {
 	uint32_t n;
 	struct {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Names that the node answers for, and the servers that it asks about others. */
+/* Host names that the node resolves, and the servers that it queries for other names. */
 #include "mt_ctl_priv.h"
 #include "mt_dns_server.h"
 
@@ -58,7 +58,7 @@ static json_t *names(struct mt_ctl *c)
 	return list;
 }
 
-/* The addresses where clients ask. */
+/* Addresses at which clients can query. */
 static json_t *asked_at(struct mt_ctl *c)
 {
 	struct mt_dns_address at = mt_dns_server_listens(c->env.dns);
@@ -73,7 +73,7 @@ static json_t *asked_at(struct mt_ctl *c)
 	return list;
 }
 
-/* The networks whose clients are answered; none: everybody. */
+/* Networks whose clients are answered; empty: all clients are. */
 static json_t *allowed(struct mt_ctl *c)
 {
 	const struct mt_dns_allow *a = c->env.dns_allow;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is under way: connections and exchanges, chosen by expressions, sorted; and the slowest that are over. */
+/*
+ * Connections and exchanges under way, selected by expressions and sorted; and the slowest calls of
+ * those that ended.
+ */
 #include "mt_ctl_priv.h"
 #include "names.h"
 
@@ -7,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ROWS 512 /* shown */
+#define ROWS 512 /* rows shown */
 
 #define CONNECTION_FIELDS                                                                          \
 	(MT_EXPR_BIT(src) | MT_EXPR_BIT(dst) | MT_EXPR_BIT(host) | MT_EXPR_BIT(sport) |            \
@@ -26,25 +29,27 @@
 #define SLOW_FIELDS	(CALL_FIELDS | MT_EXPR_BIT(status) | MT_EXPR_BIT(took))
 
 struct row {
-	uint64_t key; /* by which they are sorted: the most first */
+	uint64_t key; /* sort key, largest first */
 	uint16_t worker;
-	struct mt_rate rate; /* of connections, as these: */
+	struct mt_rate rate; /* connections only, as the next members: */
 	struct mt_conn_use use;
-	const char *service, *cluster; /* NULL: not known */
+	const char *service, *cluster; /* NULL: unknown */
 	union {
 		struct mt_tcp_info conn;
 		struct mt_record call;
 	};
 };
 
-/* What one command gathers. */
+/* State of one command. */
 struct flows {
 	enum mt_ask_what what;
 	struct mt_expr expr;
-	enum mt_expr_field top; /* those that have the most of it; MT_EXPR_N_FIELDS: as they come */
-	struct row *rows;	/* 2 * ROWS, of which the first ROWS stay */
+	/* Field to sort by, largest first; MT_EXPR_N_FIELDS: unsorted. */
+	enum mt_expr_field top;
+	struct row *rows; /* 2 * ROWS; settle() keeps the first ROWS */
 	uint32_t n;
-	json_t *silent; /* workers that do not answer, rather than shown as ones that have nothing */
+	/* Workers that did not answer; without this list they would look idle. */
+	json_t *silent;
 };
 
 static void set_str(json_t *o, const char *name, const char *value)
@@ -64,7 +69,7 @@ static void set_where(json_t *o, const char *name, const struct mt_addr *a, uint
 	set_str(o, name, mt_addr_is_zero(a) ? "-" : mt_addr_port_str(a, port, text));
 }
 
-/* ---- gathering ---------------------------------------------------------------------------------- */
+/* ---- gathering ------------------------------------------------------------------------------ */
 
 static uint64_t key_of(const struct flows *f, const struct row *r)
 {
@@ -107,7 +112,7 @@ static void settle(struct flows *f)
 	f->n = MT_MIN(f->n, (uint32_t)ROWS);
 }
 
-/* What a client's connection asks for, where its address has one service only. */
+/* Service of a client connection, if its listener has only one service. */
 static const char *service_of(const struct mt_ctl *c, const struct mt_tcp_info *t)
 {
 	const struct mt_snapshot *s = mt_ctl_snapshot(c);
@@ -125,7 +130,7 @@ static const char *cluster_of(const struct mt_ctl *c, const struct mt_conn_use *
 	return mt_upstream_cluster_name(mt_conf_upstreams(c->env.conf), use->cluster);
 }
 
-/* false: it is none of those that are asked for. */
+/* Fills the row; false: the connection does not match the expression. */
 static bool fill(
 	struct mt_ctl *c, const struct flows *f, const struct mt_ask *a, uint32_t i, struct row *r)
 {
@@ -158,7 +163,7 @@ static void take(struct mt_ctl *c, struct flows *f, uint16_t worker, const struc
 	}
 }
 
-/* Whether further ones could still be shown. */
+/* True if further rows could still be shown. */
 static bool wants_more(const struct flows *f)
 {
 	return f->top != MT_EXPR_N_FIELDS || f->n < ROWS;
@@ -179,9 +184,9 @@ static void gather(struct mt_ctl *c, struct flows *f)
 	settle(f);
 }
 
-/* ---- what is asked for ---------------------------------------------------------------------------- */
+/* ---- arguments ------------------------------------------------------------------------------ */
 
-/* "… top FIELD" at the end; *n: the words before it. */
+/* Parses "... top FIELD" at the end; *n: number of words before it. */
 static int take_top(
 	const struct mt_request *r, uint64_t tops, struct flows *f, uint32_t *n, struct mt_err *e)
 {
@@ -205,7 +210,7 @@ static int take_top(
 	return mt_err(e, -EINVAL, "`%s` has no top; there are: %s", r->args[*n + 1], names);
 }
 
-/* Of long names the begin is kept, so more than that cannot be asked for. */
+/* Records keep only the start of a long name, so that a longer value is cut to a prefix match. */
 static void match_what_is_kept(struct mt_expr *x)
 {
 	for (uint32_t i = 0; i < x->n_terms; i++) {
@@ -223,7 +228,7 @@ static void match_what_is_kept(struct mt_expr *x)
 	}
 }
 
-/* *text: a single word without a sign, by which rows are chosen; NULL: none. */
+/* *text: a single word without an operator, which filters rows; NULL: none. */
 static int parse(const struct mt_request *r, uint64_t fields, uint64_t tops, struct flows *f,
 	const char **text, struct mt_err *e)
 {
@@ -276,7 +281,7 @@ static json_t *show(struct mt_ctl *c, const struct mt_request *r, struct flows *
 
 /* ---- connections ---------------------------------------------------------------------------- */
 
-/* What tells why it is no faster. */
+/* Adds members that explain what limits the connection's throughput. */
 static void add_state_of_tcp(json_t *row, const struct mt_tcp_info *t)
 {
 	set_int(row, "lost", t->lost);
@@ -398,7 +403,7 @@ json_t *mt_show_slow(struct mt_ctl *c, const struct mt_request *r)
 	return show(c, r, &f, "slow", SLOW_FIELDS, MT_EXPR_BIT(age) | MT_EXPR_BIT(bytes), add_slow);
 }
 
-/* ---- completion ------------------------------------------------------------------------------- */
+/* ---- completion ----------------------------------------------------------------------------- */
 
 static void offer(struct mt_ctl *c, uint64_t fields, struct mt_offers *o)
 {

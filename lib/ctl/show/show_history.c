@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What was in force when, what differs, and the ways back. */
+/* Configuration history, differences between versions, and rollback. */
 #include "mt_history.h"
 #include "tune.h"
 
@@ -46,7 +46,10 @@ json_t *mt_show_history(struct mt_ctl *c, const struct mt_request *r)
 	return all;
 }
 
-/* A version's number; NULL with *error when there is no such entry, or its texts have gone. */
+/*
+ * Entry of a version number; NULL with *error if there is no such entry or its texts are no longer
+ * kept.
+ */
 static const struct mt_history_entry *entry(struct mt_ctl *c, const char *word, json_t **error)
 {
 	const struct mt_history_entry *e = NULL;

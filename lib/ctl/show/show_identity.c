@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who the node is to its peers in the mesh, whom it stands for beside that, whom it trusts, and how handshakes go. Never a key. */
+/*
+ * Mesh identities: the node's own and those of spec.identities, trusted roots, revocation lists,
+ * and handshakes. Private keys are never shown.
+ */
 #include "mt_ctl_priv.h"
 
 #include "mt_cert.h"
@@ -45,7 +48,7 @@ const char *mt_ctl_identity_state(const struct mt_ctl *c, const struct mt_ctl_id
 	return *who->why ? "held" : "good";
 }
 
-/* ---- show identity --------------------------------------------------------------------------------------- */
+/* ---- show identity -------------------------------------------------------------------------- */
 
 static void add_leaf(const struct mt_ctl *c, const struct mt_ctl_identity *who, json_t *row)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How busy the node is, with what, how much of each thing is in use, and what will run out first. */
+/* Load of the node and of its stages, use of its tables, and which limit will be reached first. */
 #include "mt_ctl_priv.h"
 
 #include <stdio.h>
@@ -14,13 +14,13 @@ static double share(uint64_t part, uint64_t whole)
 	return whole ? 100.0 * (double)part / (double)whole : 0;
 }
 
-/* null where nothing was counted yet: a mean of nothing is no number. */
+/* null if nothing was counted yet, because there is no mean. */
 static json_t *mean(uint64_t sum, uint64_t n)
 {
 	return n ? json_integer((json_int_t)(sum / n)) : json_null();
 }
 
-/* Packets that a worker took from all ports. */
+/* Packets that a worker received from all ports. */
 static uint64_t packets_of(const struct mt_ctl *c, uint16_t worker)
 {
 	uint64_t n = 0;
@@ -34,7 +34,7 @@ static uint64_t packets_of(const struct mt_ctl *c, uint16_t worker)
 	return n;
 }
 
-/* Requests that a worker took, of all services that are there now. */
+/* Requests that a worker received for services of the current configuration. */
 static uint64_t requests_of(const struct mt_ctl *c, uint16_t worker)
 {
 	const struct mt_snapshot *s = mt_ctl_snapshot(c);
@@ -118,7 +118,7 @@ json_t *mt_show_node(struct mt_ctl *c, const struct mt_request *r)
 		(json_int_t)(s ? s->n_clusters : 0), "memory", c->env.memory ? c->env.memory : "");
 }
 
-/* ---- what ports can ------------------------------------------------------------------------- */
+/* ---- offloads of ports ---------------------------------------------------------------------- */
 
 static void offload(
 	json_t *list, const struct mt_port *p, const char *name, bool on, const char *without)
@@ -149,7 +149,7 @@ json_t *mt_show_offloads(struct mt_ctl *c, const struct mt_request *r)
 	return json_pack("{s:o}", "offloads", list);
 }
 
-/* ---- tables, and which is full first -------------------------------------------------------- */
+/* ---- tables and capacity -------------------------------------------------------------------- */
 
 struct use {
 	const char *table, *setting;
@@ -157,7 +157,7 @@ struct use {
 	uint64_t in_use, peak, size;
 };
 
-/* Which setting gives more of it. */
+/* Setting that enlarges this slab. */
 static const char *setting_of(const char *slab)
 {
 	static const struct {
@@ -213,7 +213,7 @@ json_t *mt_show_tables(struct mt_ctl *c, const struct mt_request *r)
 	return json_pack("{s:o}", "tables", list);
 }
 
-/* The most of any table of the worker, at its fullest since the start. */
+/* The worker's fullest table, by its peak since start. */
 static struct use fullest(struct mt_worker *w)
 {
 	struct use uses[40], most = {0};
@@ -225,7 +225,10 @@ static struct use fullest(struct mt_worker *w)
 	return most;
 }
 
-/* The share of the last minute in turns that found work, and how long that minute is. */
+/*
+ * Percentage of the last minute spent in busy loop iterations; *seconds: actual length of that
+ * period.
+ */
 static double busy_lately(const struct mt_ctl *c, uint16_t w, uint64_t *seconds)
 {
 	uint64_t run_ns, cycles;

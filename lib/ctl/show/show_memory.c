@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Memory: pools and slabs, what of the workers' budgets is left, and what happens at the next mark. */
+/*
+ * Memory: pools and slabs, what is left of the workers' budgets, and what happens at the next
+ * threshold.
+ */
 #include "mt_capture.h"
 #include "mt_ctl_priv.h"
 
@@ -21,8 +24,8 @@ static void add_pool(json_t *list, const char *kind, uint16_t worker, uint64_t s
 }
 
 /*
- * low_water: the fewest that were free since start. Workers sample their pools now and then, so what is
- * in use at this moment may be more than any sample saw.
+ * low_water: fewest free buffers since start. Workers sample their pools now and then, so that the
+ * current use may exceed every sample.
  */
 static void add_mempool(
 	json_t *list, const char *kind, uint16_t worker, struct rte_mempool *mp, uint32_t low)
@@ -44,7 +47,7 @@ static void add_slabs(json_t *list, struct mt_worker *w)
 			slabs[i]->cap - slabs[i]->peak, slabs[i]->size);
 }
 
-/* Resident memory of the process in bytes; 0 when the kernel does not say. */
+/* Resident memory of the process in bytes; 0 if the kernel does not report it. */
 static uint64_t resident(void)
 {
 	unsigned long long total, rss = 0;
@@ -59,8 +62,8 @@ static uint64_t resident(void)
 }
 
 /*
- * What a worker does with that share of its data buffers free: lib/tcp's and lib/proxy's marks in words. A buffer counts whole, however
- * few bytes of it are used.
+ * What a worker does below each share of free data buffers: the thresholds of lib/tcp and lib/proxy
+ * in words. A buffer counts as a whole, however few of its bytes are used.
  */
 static const struct {
 	uint32_t below; /* percent free */

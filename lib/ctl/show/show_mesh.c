@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What discovery servers said: connections, types, resources, and what is wrong with any of them. */
+/* State of discovery sources: streams, types, resources, and problems of any of them. */
 #include "mt_ctl_priv.h"
 
 #define PROBLEMS_MAX 200
@@ -14,7 +14,7 @@ static void set_int(json_t *o, const char *name, uint64_t value)
 	json_object_set_new(o, name, json_integer((json_int_t)value));
 }
 
-/* How long ago, in s; null: never. */
+/* Sets the age in s; null: never. */
 static void set_age(const struct mt_ctl *c, json_t *o, const char *name, uint64_t at)
 {
 	if (at)
@@ -31,7 +31,7 @@ static json_t *add_row(json_t *list)
 	return row;
 }
 
-/* What became of clusters that calls asked for. */
+/* Adds counts of clusters that calls requested on demand. */
 static void set_demand(json_t *row, const struct mt_xds_info *info)
 {
 	set_int(row, "on_demand_named", info->n_named);

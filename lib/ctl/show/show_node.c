@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the node itself is: version, ports, workers, memory, neighbours. */
+/* The node: version, ports, workers, workloads, neighbours. */
 #include "mt_crypto.h"
 #include "mt_ctl_priv.h"
 
@@ -10,7 +10,7 @@
 #include <rte_cycles.h>
 #include <rte_version.h>
 
-/* One row of a table; the caller appends its members. */
+/* Appends a row to a table; the caller adds its members. */
 static json_t *add_row(json_t *list)
 {
 	json_t *row = json_object();
@@ -44,7 +44,7 @@ json_t *mt_show_version(struct mt_ctl *c, const struct mt_request *r)
 		(json_int_t)((c->now - c->started) / MT_SEC), "pid", (int)getpid());
 }
 
-/* What the port refused or dropped, summed. */
+/* Sum of the port's counters above severity INFO: errors and drops. */
 static uint64_t port_trouble(const struct mt_port *p)
 {
 	uint64_t n = 0;
@@ -71,7 +71,7 @@ json_t *mt_show_ports(struct mt_ctl *c, const struct mt_request *r)
 		json_object_set_new(row, "mtu", json_integer(p->mtu));
 		json_object_set_new(row, "rx_queues", json_integer(p->n_rxq));
 		json_object_set_new(row, "tx_queues", json_integer(p->n_txq));
-		/* A port that does not count (the simulator's) has no numbers to show. */
+		/* A port without counters (the simulator's) shows null. */
 		if (!p->workers) {
 			mt_render_absent(row, "rx_packets rx_bytes tx_packets tx_bytes dropped");
 			continue;
@@ -99,7 +99,7 @@ static json_int_t milliseconds(const uint64_t *cycles)
 	return (json_int_t)(1e3 * (double)mt_count_read(cycles) / (double)rte_get_tsc_hz());
 }
 
-/* How late sleeps end; null while none has. */
+/* Adds percentiles of how late sleeps end; null before the first sleep. */
 static void add_wakes(json_t *row, const struct mt_worker_stats *st)
 {
 	uint64_t counts[MT_WAKE_BUCKETS], n;
@@ -163,7 +163,9 @@ json_t *mt_show_workers(struct mt_ctl *c, const struct mt_request *r)
 
 /* ---- neighbours ----------------------------------------------------------------------------- */
 
-/* Addresses that enter by ports of workloads only, and whom policies know them by. */
+/*
+ * Addresses that may enter by workload ports only, with the principal by which policies know each.
+ */
 json_t *mt_show_workloads(struct mt_ctl *c, const struct mt_request *r)
 {
 	const struct mt_snapshot *s = mt_ctl_snapshot(c);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Counters, and those of them that tell of trouble; the configuration in use. */
+/* Counters, those above severity INFO, and the configuration in use. */
 #include "mt_ctl_priv.h"
 
 #include <stdio.h>
@@ -19,7 +19,9 @@ json_t *mt_show_counters(struct mt_ctl *c, const struct mt_request *r)
 	return all;
 }
 
-/* Where an operator finds out more: the first command that the remedy names, else the room's. */
+/*
+ * Command that shows more: the first `show` command of the remedy, otherwise that of the library.
+ */
 static const char *look_at(const char *room, const char *remedy, char *buf, size_t size)
 {
 	const char *at = remedy ? strstr(remedy, "`show ") : NULL;
@@ -70,7 +72,7 @@ json_t *mt_show_errors(struct mt_ctl *c, const struct mt_request *r)
 	return json_pack("{s:o, s:o}", "errors", list, "objects", mt_ctl_bad_objects(c));
 }
 
-/* Every counter that there is, whether it has counted or not: what it means and what to do about it. */
+/* All counters and families, whatever their values: meaning and remedy. */
 json_t *mt_show_meaning(struct mt_ctl *c, const struct mt_request *r)
 {
 	json_t *list = json_array();
@@ -99,7 +101,7 @@ json_t *mt_show_meaning(struct mt_ctl *c, const struct mt_request *r)
 	return json_pack("{s:o}", "counters", list);
 }
 
-/* How the last reload ended, and what is not in use yet. */
+/* Adds the result of the last reload, and what is not applied yet. */
 static void add_reload(struct mt_ctl *c, json_t *all)
 {
 	const char *why = c->env.waiting ? c->env.waiting(c->env.arg) : NULL;
@@ -120,7 +122,7 @@ static void add_reload(struct mt_ctl *c, json_t *all)
 		json_integer((json_int_t)((c->now - c->reloaded_at) / MT_SEC)));
 }
 
-/* What is in force and not in the files. */
+/* Adds changes that are applied but not in the files: overrides and a rollback. */
 static void add_changes_of_operators(struct mt_ctl *c, json_t *all)
 {
 	uint64_t back = c->env.rolled_back ? c->env.rolled_back(c->env.arg) : 0;

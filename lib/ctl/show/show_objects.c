@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What becomes of each object that was read, and of the services that they make. */
+/* Status of each object that was read, and of the services that the objects configure. */
 #include "mt_ctl_priv.h"
 
 #include "mt_authz.h"
@@ -8,17 +8,22 @@
 
 #include <string.h>
 
-/* ---- services -------------------------------------------------------------------------------------- */
+/* ---- services ------------------------------------------------------------------------------- */
 
 struct host {
 	const char *name;
 	const struct mt_closer *closed_by;
-	uint32_t instances; /* of the port that has most of them */
-	bool served, open;  /* some cluster has endpoints that clients reach; some is not closed */
-	bool lend;	    /* some cluster has others, which want the node's identity */
+	uint32_t instances; /* of its largest cluster */
+	/*
+	 * served: some cluster has endpoints that clients reach; open: some cluster does not fail
+	 * closed.
+	 */
+	bool served, open;
+	/* Some cluster has endpoints that need the node's identity, which no client may use. */
+	bool lend;
 };
 
-/* Where calls to it come in. */
+/* A listener that accepts calls to a host. */
 struct place {
 	const char *host;
 	const struct mt_listener *at;
@@ -66,7 +71,10 @@ static uint32_t merge(struct host *v, uint32_t n)
 	return out;
 }
 
-/* *n of them, sorted; to be freed. NULL: there are none, or no memory. */
+/*
+ * Listeners of all services, sorted; *n: their number. The caller frees the result. NULL: none, or
+ * no memory.
+ */
 static struct place *places_of(const struct mt_snapshot *s, uint32_t *n)
 {
 	struct place *v;
@@ -90,7 +98,7 @@ static struct place *places_of(const struct mt_snapshot *s, uint32_t *n)
 	return v;
 }
 
-/* Those of the host; *at goes on behind them. */
+/* Rows for the listeners of this host; *at advances past them. */
 static json_t *ports_json(const struct place *v, uint32_t n, uint32_t *at, const char *host)
 {
 	json_t *all = json_array();
@@ -147,7 +155,7 @@ json_t *mt_ctl_services_json(const struct mt_snapshot *s)
 	return all;
 }
 
-/* ---- objects --------------------------------------------------------------------------------------- */
+/* ---- objects -------------------------------------------------------------------------------- */
 
 static struct mt_object_table *table_of(struct mt_ctl *c)
 {
@@ -163,7 +171,10 @@ uint64_t mt_ctl_closed_by(const struct mt_ctl *c, const struct mt_closer *by)
 	return sum;
 }
 
-/* Because of whom something was refused, and how much; nobody who has refused nothing yet. */
+/*
+ * Objects because of which something was denied, with the number of denials; objects without
+ * denials are left out.
+ */
 static json_t *refused_json(const struct mt_ctl *c)
 {
 	const struct mt_snapshot *s = mt_ctl_snapshot(c);

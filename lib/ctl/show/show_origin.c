@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where everything of the running configuration was said: file and line, or source, server, resource and version. */
+/*
+ * Origin of each part of the running configuration: file and line, or source, server, resource and
+ * version.
+ */
 #include "mt_ctl_priv.h"
 
 #include <stdio.h>
 
 #define MESH "xds:"
 
-/* The source whose words they are; NULL: a document's. */
+/* The discovery source of this origin; NULL: a document. */
 static struct mt_xds *source_of(const struct mt_ctl *c, const char *file)
 {
 	size_t n = strlen(MESH);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The mesh at a glance: who the node is in it, who tells it, which versions it has, and what it refused last. */
+/* The mesh at a glance: mesh identity, control planes, resource versions, last rejection. */
 #include "mt_ctl_priv.h"
 
 #include <stdio.h>
@@ -9,14 +9,14 @@ static json_t *text(const char *s)
 	return s && *s ? mt_json_text(s) : json_null();
 }
 
-/* s since then; null: never. */
+/* Age in s; null: never. */
 static json_t *ago(const struct mt_ctl *c, uint64_t at)
 {
 	return at ? json_integer(c->now > at ? (json_int_t)((c->now - at) / MT_SEC) : 0)
 		  : json_null();
 }
 
-/* Servers that are heard, and all that are asked. */
+/* The servers of all streams with their states. */
 static json_t *planes(struct mt_xds *x)
 {
 	struct mt_xds_stream_info s;
@@ -52,7 +52,7 @@ static json_t *versions(const struct mt_ctl *c, struct mt_xds *x, const char *so
 	return text(last);
 }
 
-/* What is left of the certificate, s; negative: it has ended. Null: there is none. */
+/* Remaining validity of the certificate in s, negative after its end; null: no certificate. */
 static json_t *certificate_left(const struct mt_ctl_env *env, uint32_t i)
 {
 	int64_t left;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whether the node is ready, and what it waits for: for /ready, the shell and everybody else who asks. */
+/* Readiness of the node and the conditions it waits for; used by /ready, the shell and others. */
 #include "mt_ctl_priv.h"
 
 void mt_ctl_ready(const struct mt_ctl *c, struct mt_ctl_ready *out)

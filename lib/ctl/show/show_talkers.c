@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Hosts with the connections that are there now, those that moved most bytes first. */
+/* Remote hosts of current connections, most bytes first. */
 #include "view.h"
 
 #include <stdio.h>
 #include <string.h>
 
-/* "192.0.2.1:80" and "[2001:db8::1]:80" without the port. */
+/* Copies the host of "192.0.2.1:80" or "[2001:db8::1]:80" without the port. */
 static void host_of(const char *remote, char *host, size_t size)
 {
 	const char *end = strrchr(remote, ':');
@@ -48,7 +48,7 @@ static void talk(json_t *hosts, json_t *list, const json_t *connection)
 json_t *mt_show_talkers(struct mt_ctl *c, const struct mt_request *r)
 {
 	const struct mt_ctl_view view = {.sort = "bytes", .limit = UINT32_MAX};
-	/* Of more than it shows, those that moved most. */
+	/* If there are more connections than rows, take those with most bytes. */
 	struct mt_request whole = {.who = r->who, .words = {"top", "bytes"}, .n_args = 2};
 	json_t *all, *hosts = json_object(), *list = json_array(), *row;
 	struct mt_err e;

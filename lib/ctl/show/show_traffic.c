@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What flows: services, routes, clusters, limits. */
+/* Traffic: services, routes, clusters, limits. */
 #include "mt_ctl_priv.h"
 
 #include <stdio.h>
@@ -74,7 +74,7 @@ json_t *mt_row_service(struct mt_ctl *c, json_t *list, const struct mt_filter_ch
 		set_service_stats(row, &st);
 	if (mt_ctl_service_hist(c, s->index, s->id, &h))
 		set_latency(row, h.latency, MT_LATENCY_BUCKETS, MT_LATENCY_BITS);
-	/* One that workers have not met yet has counted nothing. */
+	/* null if no worker has seen the service yet. */
 	mt_render_absent(row, "requests ok app_errors protocol_errors local_replies limited "
 			      "timeouts client_left cut_off oneway bytes_in bytes_out "
 			      "mean_us p50_us p90_us p99_us p999_us");
@@ -127,7 +127,7 @@ static void add_mirrors(
 			a->mirrors[i].ppm / 10000.0, snap->clusters[a->mirrors[i].cluster].name);
 }
 
-/* Of a byte stream's route: its connections. */
+/* Hits of a route; for an opaque TCP service its connections. */
 static uint64_t hits_of(
 	const struct mt_ctl *c, const struct mt_service *s, const struct mt_route_action *a)
 {
@@ -162,7 +162,7 @@ static void add_route(const struct mt_ctl *c, json_t *list, const struct mt_snap
 	mt_text_fini(&dests);
 }
 
-/* An opaque service has no routes, only where its connections go. */
+/* An opaque TCP service has no routes; its row shows the clusters of its connections. */
 static void add_tcp(const struct mt_ctl *c, json_t *list, const struct mt_snapshot *snap,
 	const struct mt_service *s)
 {
@@ -222,7 +222,7 @@ static const char *health(const struct mt_ep_state *e, uint64_t now, char *buf, 
 	return buf;
 }
 
-/* A cluster without endpoints has a row, too: it is what an operator looks for. */
+/* A cluster without endpoints (`ep` NULL) has a row too, because operators look for it. */
 json_t *mt_row_endpoint(
 	struct mt_ctl *c, json_t *list, const struct mt_cluster *cl, const struct mt_endpoint *ep)
 {

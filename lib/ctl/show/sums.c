@@ -5,8 +5,9 @@
 #include <string.h>
 
 /*
- * Adds structs of nothing but counters as arrays (the assertions below hold that) if they are that service's. The worker may give its
- * place to another one while they are read: then what was read is nobody's.
+ * Adds structs that consist of counters only (asserted below) as arrays, if they belong to this
+ * service. The worker may reassign the index to another service during the reads; then the values
+ * are dropped.
  */
 static void add_counters(const struct mt_proxy *p, uint32_t index, uint64_t id, uint64_t *to,
 	const uint64_t *from, size_t bytes)

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where calls go: services, the clusters that their routes name, and the endpoints of these. A node may have thousands;
- * a screen shows some tens: those that failed lately, then those that were called most. Lately is since a moment 10 to
- * 20 s ago that is kept only while somebody asks.
+ * Where calls go: services, the clusters that their routes name, and the endpoints of these. A node
+ * may have thousands, but a screen shows some tens: first the services that failed recently, then
+ * the most called ones. "Recently" starts 10 to 20 s ago; the counts of that moment are kept only
+ * while clients query.
  */
 #include "mt_ctl_priv.h"
 
 #include <string.h>
 
 #define SERVICES     30
-#define CLUSTERS     8	  /* of a service */
-#define ENDPOINTS    8	  /* of a cluster */
-#define LOOKED_AT    1024 /* endpoints of a cluster that are summed up */
+#define CLUSTERS     8	  /* per service */
+#define ENDPOINTS    8	  /* per cluster */
+#define LOOKED_AT    1024 /* endpoints per cluster that are summed up */
 #define LATELY_NS    (10 * MT_SEC)
 #define ALL_CLUSTERS (SERVICES * CLUSTERS)
 
@@ -25,12 +26,12 @@ struct topology {
 	struct mt_ctl *c;
 	const struct mt_snapshot *snap;
 	bool buckets;
-	const char *text;	    /* part of the names to find; "": all */
-	bool keep;		    /* keep the counts for the next call */
-	uint32_t n_all, n_match, n; /* services: there are, have the text in their names, picked */
-	struct mt_lately_count sum; /* of all, the first place of each */
+	const char *text;	    /* part of the service names to find; "": all */
+	bool keep;		    /* store the counts for later calls */
+	uint32_t n_all, n_match, n; /* services: total, matching `text`, picked */
+	struct mt_lately_count sum; /* of all services, each once */
 	struct pick picks[SERVICES];
-	uint32_t n_clusters, clusters[ALL_CLUSTERS]; /* indexes in snap */
+	uint32_t n_clusters, clusters[ALL_CLUSTERS]; /* indices in snap */
 	json_t *links;
 };
 
@@ -45,9 +46,9 @@ static struct mt_lately_count count_of(const struct mt_ctl *c, const struct mt_s
 							     st.client_left + st.cut_off};
 }
 
-/* ---- lately --------------------------------------------------------------------------------- */
+/* ---- recent counts -------------------------------------------------------------------------- */
 
-/* Room for the counts of index; false: no memory. */
+/* Makes room for the counts of `index`; false: no memory. */
 static bool lately_grow(struct mt_lately *l, uint32_t index)
 {
 	uint32_t n = MT_MAX(index + 1, 2 * l->n);
@@ -75,7 +76,7 @@ static struct mt_lately_count since(
 	return now;
 }
 
-/* Whether the counts of this look are to be kept. */
+/* True if the counts of this query are to be stored. */
 static bool lately_step(struct mt_ctl *c)
 {
 	struct mt_lately *l = &c->lately;
@@ -105,7 +106,7 @@ static bool before(const struct pick *a, const struct pick *b)
 	return a->now.requests > b->now.requests;
 }
 
-/* The best SERVICES of all that come, in order. */
+/* Keeps the best SERVICES of all candidates, in order. */
 static void take(struct topology *t, const struct pick *p)
 {
 	uint32_t i = t->n;
@@ -151,7 +152,7 @@ static void choose(struct topology *t)
 	}
 }
 
-/* ---- where their calls go ------------------------------------------------------------------- */
+/* ---- targets of calls ----------------------------------------------------------------------- */
 
 struct targets {
 	uint32_t cluster[CLUSTERS], n, more;
@@ -192,7 +193,7 @@ static void add_cluster_once(struct topology *t, uint32_t cluster)
 	t->clusters[t->n_clusters++] = cluster;
 }
 
-/* The service's row says how many of its targets are left out. */
+/* Adds the service's links and clusters; its row shows how many clusters are left out. */
 static void link_up(struct topology *t, const struct pick *p, json_t *row)
 {
 	struct targets to = {.n = 0};
@@ -216,7 +217,7 @@ struct chosen_ep {
 	uint64_t requests;
 };
 
-/* Those that are put aside first, then the busiest. */
+/* Chooses at most ENDPOINTS: ejected endpoints first, then the busiest. Returns their number. */
 static uint32_t choose_endpoints(const struct topology *t, const struct mt_cluster *cl,
 	struct chosen_ep chosen[ENDPOINTS], struct mt_ep_stats *sum, uint32_t *n_bad)
 {
@@ -245,7 +246,7 @@ static uint32_t choose_endpoints(const struct topology *t, const struct mt_clust
 	return n;
 }
 
-/* [us, count] of each bucket that holds something. */
+/* Adds [us, count] for each bucket that is not empty. */
 static void set_buckets(json_t *row, const uint64_t *counts, uint32_t n, uint32_t bits)
 {
 	json_t *list = json_array();
@@ -281,7 +282,7 @@ static void add_cluster(
 	}
 }
 
-/* Rows for what was picked, into four lists. */
+/* Builds rows for the picked services, in four lists. */
 static json_t *rows_of(struct topology *t)
 {
 	json_t *services = json_array(), *clusters = json_array(), *endpoints = json_array();
