@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From a line to an answer: which command it names, whether it may be run, and how it is shown. */
+/*
+ * From a line to an answer: finds the command, checks its arguments and the client's role, runs it,
+ * and formats the answer.
+ */
 #include "names.h"
 #include "view.h"
 
@@ -50,11 +53,14 @@ json_t *mt_ctl_error(const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	/* A long one may end within a character. */
+	/* Truncation may split a UTF-8 character, which mt_json_text() escapes. */
 	return json_pack("{s:o}", "error", mt_json_text(text));
 }
 
-/* How many words of the request begin the command: 0 none, else whole and short forms in *exact. */
+/*
+ * Number of words of the request that match the whole command; 0: it does not match. *exact: no
+ * word is shortened.
+ */
 static uint32_t match_words(const struct mt_request *r, const char *words, bool *exact)
 {
 	uint32_t n = 0;
@@ -75,7 +81,7 @@ static uint32_t match_words(const struct mt_request *r, const char *words, bool 
 	return n;
 }
 
-/* The words that may follow those that were given: "show" is half a command. */
+/* Lists the words that may follow an incomplete command such as "show"; false: there are none. */
 static bool rest_of(const struct mt_request *r, struct mt_err *e)
 {
 	const struct mt_command *cmd;
@@ -97,7 +103,7 @@ static bool rest_of(const struct mt_request *r, struct mt_err *e)
 	return n > 0;
 }
 
-/* The commands that a short form could mean. */
+/* Lists the commands that an ambiguous short form could mean. */
 static void name_all(const struct mt_request *r, uint32_t used, struct mt_err *e)
 {
 	const struct mt_command *cmd;
@@ -138,7 +144,7 @@ const struct mt_command *mt_command_find(
 		bool exact;
 		uint32_t n = match_words(r, cmd->words, &exact);
 
-		/* More words win over fewer, and whole ones over short forms. */
+		/* More words win over fewer, and full words over short forms. */
 		if (n == 0 || n < *used || (n == *used && whole))
 			continue;
 		other = n == *used && !exact ? found : NULL;
@@ -153,7 +159,7 @@ const struct mt_command *mt_command_find(
 	return other ? NULL : found;
 }
 
-/* The one place that decides who may run what; false: *e says why not. */
+/* The only role check; false with the reason in e. */
 static bool may_run(const struct mt_command *cmd, const struct mt_who *who, struct mt_err *e)
 {
 	if (who->role >= cmd->role)
@@ -176,11 +182,14 @@ static bool words_fit(const struct mt_command *cmd, uint32_t n, struct mt_err *e
 	return false;
 }
 
-/* Tables are what `show` answers; elsewhere `where` and `limit` may be a command's own words. */
+/*
+ * Cuts the view off the request. `where`, `sort` and `limit` belong to the view of `show` only; for
+ * other commands they may be arguments.
+ */
 static int cut_view(
 	struct mt_ctl_view *v, struct mt_request *r, const struct mt_command *cmd, struct mt_err *e)
 {
-	/* It is given lines that are still being typed. */
+	/* `complete` gets lines that are still being typed. */
 	if (cmd->run == mt_run_complete) {
 		*v = (struct mt_ctl_view){.limit = UINT32_MAX};
 		return 0;
@@ -188,7 +197,7 @@ static int cut_view(
 	return mt_view_cut(v, r, strncmp(cmd->words, "show ", 5) == 0, e);
 }
 
-/* `COMMAND ... --help` is `help COMMAND`. */
+/* Turns `COMMAND ... --help` into `help COMMAND`. */
 static void ask_for_help(struct mt_request *r)
 {
 	struct mt_err e;
@@ -202,13 +211,13 @@ static void ask_for_help(struct mt_request *r)
 	r->n++;
 }
 
-/* What looks for something says whether it found any. */
+/* MT_CTL_FOUND if the answer has a member `found` above 0, otherwise MT_CTL_OK. */
 static int found(const json_t *j)
 {
 	return json_integer_value(json_object_get(j, "found")) > 0 ? MT_CTL_FOUND : MT_CTL_OK;
 }
 
-/* The answer of a request that was understood; *code as in mt_ctl_command(). */
+/* Runs a parsed request; *code as mt_ctl_command() returns it. */
 static json_t *run(struct mt_ctl *c, struct mt_request *r, int *code)
 {
 	const struct mt_command *cmd;
@@ -233,7 +242,7 @@ static json_t *run(struct mt_ctl *c, struct mt_request *r, int *code)
 	j = cmd->run(c, r);
 	if (j && !json_object_get(j, "error"))
 		*code = MT_CTL_OK;
-	/* Filtered here for all commands alike: none of them knows about it. */
+	/* Filtered here for all commands: none of them handles [TEXT] itself. */
 	if (*code == MT_CTL_OK && r->n_args && strcmp(cmd->args, "[TEXT]") == 0)
 		mt_render_filter(j, r->args[0]);
 	if (*code == MT_CTL_OK && mt_view_apply(&view, &j, &e) < 0) {

@@ -38,7 +38,7 @@ static json_t *run_forget(struct mt_ctl *c, const struct mt_request *r)
 	return mt_ctl_when(c, r, rc, "forget", json_pack("{s:o}", "forget", mt_json_text(words)));
 }
 
-/* Nothing ends by this: the operator looks at what is left, and stops the daemon himself. */
+/* Does not stop the daemon: the operator watches what is left and then stops it. */
 static json_t *run_drain(struct mt_ctl *c, const struct mt_request *r)
 {
 	if (!c->env.drain)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `analyse`: what is wrong with policies that are right, and what a caller may call. */
+/* `analyse`: problems of policies that are valid, and the services that a caller may call. */
 #include "mt_ctl_priv.h"
 
 #include <string.h>
 
-/* The text behind "NAME="; NULL: it is another word. */
+/* The text after "NAME="; NULL: another word. */
 static const char *value_of(const char *word, const char *name)
 {
 	size_t len = strlen(name);
@@ -39,7 +39,10 @@ static json_t *run_analyse(struct mt_ctl *c, const struct mt_request *r)
 }
 
 const struct mt_command mt_commands_analyse[] = {
-	/* What it costs hangs on all that is in force, and the control thread does it. */
+	/*
+	 * For operators, because the cost depends on the whole configuration and the control thread
+	 * pays it.
+	 */
 	{.words = "analyse",
 		.role = MT_ROLE_OPERATE,
 		.args = "[WORD...]",

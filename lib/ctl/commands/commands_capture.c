@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Commands that take the bytes of packets and messages. */
+/* Commands that capture the bytes of packets and messages. */
 #include "mt_ctl_capture_priv.h"
 
 const struct mt_command mt_commands_capture[] = {

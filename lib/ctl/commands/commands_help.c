@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the table says of itself. */
+/* Help, made from the table of commands. */
 #include "names.h"
 
 #include <string.h>
@@ -9,7 +9,7 @@ static const char *role_str(enum mt_role role)
 	return role == MT_ROLE_OPERATE ? "operate" : "view";
 }
 
-/* Whether the words of the request are (short forms of) the command's first words. */
+/* True if the words of the request are (short forms of) the command's first words. */
 static bool begins(const struct mt_command *cmd, const struct mt_request *r)
 {
 	const char *w = cmd->words;

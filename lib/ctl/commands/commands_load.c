@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Commands that tell how busy the node is and what will run out. */
+/* Commands that show load and remaining capacity. */
 #include "mt_ctl_priv.h"
 
 const struct mt_command mt_commands_load[] = {

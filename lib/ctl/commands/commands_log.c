@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The log's levels: shown, and turned like everything else that is turned at run time. */
+/* Log levels: `show log`, and `log level`, which is an override like those of `tune`. */
 #include "tune.h"
 
 static json_t *show_log(struct mt_ctl *c, const struct mt_request *r)

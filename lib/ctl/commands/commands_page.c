@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The table of commands as the section of a manual page, in the form of docs/man: `*TERM*` and `:   text`. */
+/*
+ * Writes the table of commands as a section of a manual page, in the form of docs/man: `*TERM*` and
+ * `:   text`.
+ */
 #include "mt_ctl_priv.h"
 
 #include <ctype.h>
 #include <string.h>
 
-/* What a manual page's markup would take for its own. */
+/* Escapes characters that are markup in a manual page, except between backquotes. */
 static void escaped(struct mt_text_buf *out, const char *text)
 {
 	bool quoted = false;
@@ -18,7 +21,7 @@ static void escaped(struct mt_text_buf *out, const char *text)
 	}
 }
 
-/* Words in capitals are to be replaced, the others stand as they are. */
+/* Marks words in capitals, which are placeholders; other words are literal. */
 static void arguments(struct mt_text_buf *out, const char *args)
 {
 	while (*args) {
@@ -34,7 +37,7 @@ static void arguments(struct mt_text_buf *out, const char *args)
 	}
 }
 
-/* Paragraphs of `more` are parted by empty lines; those behind a term are indented. */
+/* Writes the paragraphs of `more`, indented below their term; empty lines separate paragraphs. */
 static void paragraphs(struct mt_text_buf *out, const char *text)
 {
 	while (*text) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Commands that look: rows of the table, nothing else. What they answer is made in show_*.c. */
+/* Read-only commands: rows of the table, nothing else. show_*.c builds the answers. */
 #include "mt_ctl_priv.h"
 
 const struct mt_command mt_commands_show[] = {

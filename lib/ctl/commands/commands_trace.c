@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Commands that follow packets and exchanges. */
+/* Commands that trace packets and exchanges. */
 #include "mt_ctl_trace_priv.h"
 
 const struct mt_command mt_commands_trace[] = {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Commands about what would happen, what an operator turns at run time, and the ways back. */
+/* Commands that explain the handling of a message, override settings at run time, or go back. */
 #include "explain.h"
 #include "tune.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `complete show conn*`: what may stand for the last word, which ends in an asterisk. One request for a
- * shell that knows nothing: commands, live names, fields and filters all come from here.
+ * `complete show conn*`: possible endings of the last word, which ends in an asterisk. This request
+ * is all that an interactive shell needs: commands, live names, fields and filters come from here.
  */
 #include "names.h"
 #include "view.h"
@@ -9,7 +9,10 @@
 #include <stdio.h>
 #include <string.h>
 
-/* How many of the line's first words are (short forms of) the command's first words. */
+/*
+ * Number of the line's leading words that are (short forms of) the command's first words; *rest:
+ * the command's other words.
+ */
 static uint32_t common(const char *words, const char *const *line, uint32_t n, const char **rest)
 {
 	uint32_t k = 0;
@@ -26,7 +29,7 @@ static uint32_t common(const char *words, const char *const *line, uint32_t n, c
 	return k;
 }
 
-/* Words of commands that go on as the line does. */
+/* Offers the next word of each command that starts with the words of the line. */
 static void offer_commands(const char *const *line, uint32_t n, struct mt_offers *o)
 {
 	const struct mt_command *cmd;
@@ -68,7 +71,7 @@ static void offer_filters(const char *last, struct mt_offers *o)
 	mt_offer(o, "json", "as JSON");
 }
 
-/* Behind a `show` and its own words. */
+/* Completes what follows a `show` and its arguments. */
 static void offer_view(struct mt_ctl *c, const struct mt_command *cmd, const struct mt_request *r,
 	const char *last, struct mt_offers *o)
 {
@@ -85,7 +88,7 @@ static void offer_view(struct mt_ctl *c, const struct mt_command *cmd, const str
 	}
 }
 
-/* The name of argument `at` in words like "SERVICE [ENDPOINT]". */
+/* Copies the name of argument `at` from words like "SERVICE [ENDPOINT]". */
 static void argument(const char *args, uint32_t at, char *out, size_t size)
 {
 	while (at-- && *args) {
@@ -95,7 +98,7 @@ static void argument(const char *args, uint32_t at, char *out, size_t size)
 	snprintf(out, size, "%.*s", (int)strcspn(args, " "), args);
 }
 
-/* The command's own words have ended. */
+/* True if the line has reached `where`, `sort` or `limit`. */
 static bool has_view(const struct mt_request *r)
 {
 	for (uint32_t i = 0; i < r->n_args; i++)
@@ -129,7 +132,7 @@ static void offer_arguments(struct mt_ctl *c, const struct mt_command *cmd,
 	if (cmd->offer && !view)
 		cmd->offer(c, &asked, o);
 	asked.n_args = 0;
-	/* An expression's signs are its own. */
+	/* In an expression, comparison operators belong to the expression and not to `where`. */
 	if (show && at >= min && cmd->offer && !view)
 		offer_view(c, cmd, &asked, "", o);
 	else if (show && at >= min)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Completion inside expressions: fields, and the values that they can have at this moment. */
+/* Completion in expressions: fields, and the values that each can have now. */
 #include "names.h"
 
 #include <stdio.h>
@@ -8,7 +8,7 @@
 
 #define SIGNS "=!<>"
 
-/* A field's values are live names, or words that never change. */
+/* Values of a field: live names, or fixed words. */
 static const struct values {
 	enum mt_expr_field field;
 	enum mt_names names;
@@ -70,7 +70,7 @@ static void values_of(
 		packet_protocols(o);
 }
 
-/* What `sub` was offered, as ends of words that begin with the first `n` bytes of the part. */
+/* Offers the words of `sub`, each behind the first `n` bytes of the part; frees them. */
 static void offer_behind(struct mt_offers *o, size_t n, struct mt_offers *sub)
 {
 	char word[MT_CTL_LINE + 1];
@@ -86,7 +86,10 @@ static void offer_behind(struct mt_offers *o, size_t n, struct mt_offers *sub)
 	json_decref(sub->words);
 }
 
-/* Large is what they are looked for by. */
+/*
+ * True if an operator usually looks for large values of the field; completion then offers `>`
+ * instead of `=`.
+ */
 static bool by_size(enum mt_expr_field f)
 {
 	switch (f) {

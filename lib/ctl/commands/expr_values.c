@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Values in expressions: one that a field can never have is refused; a name that nothing has at this moment, or that has nothing of the
- * kind that is asked for, is told, for it may come.
+ * Checks values in expressions. A value that a field can never have is rejected. A name that does
+ * not exist now, or that has nothing of the requested kind, only causes a note, because it may
+ * appear later.
  */
 #include "names.h"
 
@@ -9,14 +10,14 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Its values are known from the start: another one is a mistake, which would never hold. */
+/* True if the values of the field are fixed: any other value is a mistake and would never match. */
 static bool is_fixed(enum mt_expr_field field)
 {
 	return field == MT_EXPR_status || field == MT_EXPR_direction || field == MT_EXPR_side ||
 	       field == MT_EXPR_proto || field == MT_EXPR_outcome;
 }
 
-/* Whether this one condition's value, with `*` in it, is that of `value`. */
+/* True if this condition, including `*`, matches `value`. */
 static bool holds_for(const struct mt_expr *x, const struct mt_expr_term *t, const char *value)
 {
 	struct mt_expr_values v = {.known = 0};
@@ -103,7 +104,7 @@ static uint32_t count_chosen(const struct mt_expr *x, const struct mt_expr_term 
 	return n;
 }
 
-/* Services that the condition chooses: those of messages and those of byte streams. */
+/* Counts the services that the condition selects: those with messages, and opaque TCP services. */
 static void count_services(struct mt_ctl *c, const struct mt_expr *x, const struct mt_expr_term *t,
 	uint32_t *messages, uint32_t *bytes)
 {

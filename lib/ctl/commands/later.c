@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Answers that come later: what a command began is on its way to the disk, which this thread does not wait for. Whoever
- * looks is answered meanwhile; whoever changes something waits his turn, so there is one of these at a time.
+ * Deferred answers. A command's change is still being written to disk, and this thread does not
+ * wait for that. Commands of the view role are answered meanwhile; those of the operator role wait,
+ * so that at most one answer is outstanding.
  */
 #include "mt_ctl_priv.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Names of what the node has at this moment, a walker for each kind. */
+/* Names of objects that exist now, one walker per kind. */
 #include "names.h"
 
 #include "mt_objects.h"
@@ -11,7 +11,7 @@ void mt_offer(struct mt_offers *o, const char *word, const char *help)
 {
 	if (o->more || !word || !*word || strncmp(word, o->part, strlen(o->part)) != 0)
 		return;
-	/* What holds a blank cannot be typed as one word. */
+	/* A name with a blank cannot be typed as one word. */
 	if (strpbrk(word, " \t") || json_object_get(o->words, word))
 		return;
 	if (json_object_size(o->words) == MT_OFFERS_MAX)
@@ -107,7 +107,7 @@ static void limits(struct mt_ctl *c, struct mt_offers *o)
 		mt_offer(o, info.service, info.match);
 }
 
-/* First words of commands: `help` takes any. */
+/* Offers the first words of commands, because `help` takes any of them. */
 static void commands(struct mt_ctl *c, struct mt_offers *o)
 {
 	const struct mt_command *cmd;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What somebody may have meant who mistyped a command. */
+/* Finds the command that a mistyped line may have meant. */
 #include "mt_ctl_priv.h"
 
 #include <string.h>
 
-#define WORD_MAX 24 /* longer ones are not looked at */
-#define FAR	 2  /* mistakes of one word */
+#define WORD_MAX 24 /* longer words are not compared */
+#define FAR	 2  /* most mistakes in one word */
 
-/* Insertions, deletions, replacements and neighbours that changed places, to get from one word to the other. */
+/* Edit distance: insertions, deletions, replacements, and transpositions of adjacent characters. */
 static uint32_t distance(const char *a, size_t n, const char *b, size_t m)
 {
 	uint32_t d[WORD_MAX + 1][WORD_MAX + 1];
@@ -30,7 +30,10 @@ static uint32_t distance(const char *a, size_t n, const char *b, size_t m)
 	return d[n][m];
 }
 
-/* Of all words of the command; UINT32_MAX: another one is meant. A short form of a word is that word. */
+/*
+ * Sum of mistakes in all words of the command; UINT32_MAX: too many. A short form of a word has no
+ * mistake.
+ */
 static uint32_t mistakes(const struct mt_request *r, const char *words)
 {
 	uint32_t sum = 0;

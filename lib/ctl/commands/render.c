@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One rendering for all commands: an array of objects is a table (columns in the order of the first
- * row's members), other members are lines `name: value`. So a command makes JSON and nothing else.
+ * row's members), other members are lines `name  value`. A command therefore builds JSON only.
  */
 #include "mt_ctl_priv.h"
 
@@ -42,7 +42,7 @@ json_t *mt_json_lines(const char *text)
 	return list;
 }
 
-/* One of a list within a row: what it holds, without the names. */
+/* Writes an item of a list within a row: the values of its members, without their names. */
 static void render_item(const json_t *v, char *buf, size_t size)
 {
 	const char *key, *before = "";
@@ -99,7 +99,7 @@ static void render_object(const json_t *v, char *buf, size_t size)
 	}
 }
 
-/* A scalar as text; nested things as a list. */
+/* Writes a scalar as text, and an array or object as a list. */
 void mt_render_cell(const json_t *v, char *buf, size_t size)
 {
 	if (json_is_string(v)) {
@@ -157,8 +157,8 @@ static bool is_paragraphs(const char *name, const json_t *v)
 struct column {
 	const char *name;
 	size_t width;
-	bool right; /* numbers */
-	bool below; /* sentences: on a line of their own under the row */
+	bool right; /* numbers: aligned to the right */
+	bool below; /* sentences: on a line of their own below the row */
 };
 
 static bool is_sentence(const char *name)
@@ -171,7 +171,7 @@ static bool is_sentence(const char *name)
 	return false;
 }
 
-/* The first value of the column that is one; NULL: no row has any. */
+/* The first value of the column that is not null; NULL: none. */
 static const json_t *value_of(const json_t *rows, const char *key)
 {
 	json_t *row;
@@ -216,7 +216,7 @@ static void put_cell(struct mt_text_buf *out, const struct column *c, const char
 		mt_text_add(out, c->right ? "%*s%s" : "%-*s%s", w, text, last ? "\n" : "  ");
 }
 
-/* Columns that stand side by side: sentences come last. */
+/* Number of columns shown side by side: all except the sentences at the end. */
 static uint32_t beside(const struct column *cols, uint32_t n)
 {
 	while (n > 0 && cols[n - 1].below)
@@ -316,7 +316,7 @@ static size_t longest_name(const json_t *j)
 	return w;
 }
 
-/* Members that say something. */
+/* Number of members that are not null. */
 static uint32_t n_said(const json_t *j)
 {
 	const char *key;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A line from the socket: it comes from outside, so every byte is looked at before it is used. */
+/* Parses a line from the socket. It is untrusted input: every byte is checked before it is used. */
 #include "mt_ctl_priv.h"
 
 #include <errno.h>
 #include <string.h>
 
-/* Why the line cannot be a command; NULL: it can. */
+/* Returns why the line is not text; NULL: it is. */
 static const char *not_text(const char *p, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
@@ -21,7 +21,7 @@ static const char *not_text(const char *p, size_t len)
 	return NULL;
 }
 
-/* Cuts r->text into words in place; --json and --help are taken out wherever they stand. */
+/* Splits r->text into words in place; removes --json and --help wherever they stand. */
 static int split(struct mt_request *r, struct mt_err *e)
 {
 	char *save = NULL;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A view, applied to an answer: rows that meet conditions, in order, and no more than wanted. */
+/* Applies a view to an answer: selects rows by conditions, sorts them, and limits their number. */
 #include "view.h"
 
 #include <errno.h>
@@ -36,7 +36,7 @@ uint32_t mt_view_fields(const json_t *answer, const char **fields, uint32_t max)
 	return n;
 }
 
-/* The whole name of a field that may be shortened; NULL: there is none, or two. */
+/* Full name of a field that may be shortened; NULL: unknown or ambiguous. */
 static const char *field_of(const json_t *row, const char *name)
 {
 	const char *key, *found = NULL;
@@ -55,7 +55,7 @@ static const char *field_of(const json_t *row, const char *name)
 	return n == 1 ? found : NULL;
 }
 
-/* "1500", "1.5k", "10M": false: no number. */
+/* Parses "1500", "1.5k" or "10M"; false: not a number. */
 static bool number(const char *text, double *value)
 {
 	static const char units[] = "kMG";
@@ -93,7 +93,10 @@ static bool compare(enum mt_compare op, double have, double want)
 	return false;
 }
 
-/* Texts are compared without regard to case; * and ? stand for anything. */
+/*
+ * True if the row meets the condition. On texts =, != and ~ ignore case, and * and ? are wildcards
+ * of = and !=.
+ */
 static bool meets(const json_t *row, const struct mt_condition *c)
 {
 	const char *field = field_of(row, c->field);
@@ -116,7 +119,10 @@ static bool meets(const json_t *row, const struct mt_condition *c)
 	}
 }
 
-/* Numbers from the largest down, texts from A to Z: what is looked for stands first. */
+/*
+ * Order of two rows: numbers from the largest down, texts from A to Z, so that the rows of interest
+ * come first.
+ */
 static int in_order(const json_t *a, const json_t *b, const char *field)
 {
 	const json_t *va = json_object_get(a, field), *vb = json_object_get(b, field);
@@ -134,7 +140,7 @@ static int in_order(const json_t *a, const json_t *b, const char *field)
 
 struct sorted {
 	json_t *row;
-	size_t at; /* as it came: equal ones stay in order */
+	size_t at; /* original position, so that equal rows keep their order */
 	const char *field;
 	int sign;
 };
@@ -176,7 +182,7 @@ static int no_field(const json_t *answer, const char *name, struct mt_err *e)
 	return -EINVAL;
 }
 
-/* Whether one of the tables has the field; a table without rows may have any. */
+/* True if one of the tables has the field; without any row every field is accepted. */
 static bool known(const json_t *answer, const char *name)
 {
 	bool tables = false;
@@ -203,7 +209,7 @@ static int table(const struct mt_ctl_view *v, json_t *rows)
 				json_array_remove(rows, i);
 				break;
 			}
-	/* A key of the first row that is left: rows take their keys with them. */
+	/* Take the key from a remaining row, because removed rows free their keys. */
 	field = sort ? field_of(json_array_get(rows, 0), sort) : NULL;
 	if (field && sort_rows(rows, field, *v->sort == '-' ? -1 : 1) < 0)
 		return -ENOMEM;
@@ -212,7 +218,7 @@ static int table(const struct mt_ctl_view *v, json_t *rows)
 	return 0;
 }
 
-/* Rows of each table; of an answer without tables its members. */
+/* Number of rows of each array; for an answer without arrays, number of members. */
 static json_t *counted(const json_t *answer)
 {
 	json_t *n = json_object(), *v;
@@ -228,7 +234,7 @@ static json_t *counted(const json_t *answer)
 	return n;
 }
 
-/* A number's field can meet no condition about something else: false, with the reason. */
+/* False with the reason in e if a numeric field is compared with a value that is not a number. */
 static bool comparable(const json_t *answer, const struct mt_condition *c, struct mt_err *e)
 {
 	const char *key, *field;

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The words of a view, cut off a request. */
+/* Cuts the words of a view off a request. */
 #include "view.h"
 
 #include <errno.h>
 #include <string.h>
 
-/* In the order of looking: the longer ones first. */
+/* Checked in this order: longer operators first. */
 static const struct {
 	const char *sign;
 	enum mt_compare op;
 } signs[] = {{"!=", MT_IS_NOT}, {"<=", MT_AT_MOST}, {">=", MT_AT_LEAST}, {"=", MT_IS},
 	{"~", MT_HOLDS}, {"<", MT_LESS}, {">", MT_MORE}};
 
-/* "field=value", cut in two in place; false: the word has no such sign. */
+/* Splits "field=value" in place; false: the word has no operator. */
 static bool condition(const char *word, struct mt_condition *c)
 {
 	char *at = strpbrk(word, "!<>=~");
@@ -29,7 +29,7 @@ static bool condition(const char *word, struct mt_condition *c)
 	return false;
 }
 
-/* How many words `where` takes; 0: none follows that could be a condition. */
+/* Number of words that are conditions of `where`; 0: none. */
 static uint32_t where(
 	struct mt_ctl_view *v, const struct mt_request *r, uint32_t at, struct mt_err *e)
 {
@@ -77,7 +77,7 @@ static int filter(
 	return 0;
 }
 
-/* Everything from the first bar on. */
+/* Parses all filters, from the first bar on. */
 static int filters(struct mt_ctl_view *v, struct mt_request *r, struct mt_err *e)
 {
 	uint32_t bar = 0, at, end;
@@ -94,7 +94,10 @@ static int filters(struct mt_ctl_view *v, struct mt_request *r, struct mt_err *e
 	return rc;
 }
 
-/* The last word: rows that hold "sort" are hardly meant, and that there are none would be a wrong answer. */
+/*
+ * Rejects `where`, `sort` or `limit` as the last word. Hardly any operator looks for rows with such
+ * a word, and an empty answer would mislead.
+ */
 static int half_typed(const char *word, struct mt_err *e)
 {
 	static const struct {
@@ -110,7 +113,10 @@ static int half_typed(const char *word, struct mt_err *e)
 	return 0;
 }
 
-/* The words behind `at` belong to the view from there on: how many of them are understood, 0: none; -EINVAL. */
+/*
+ * Parses the words of the view from `at` on. Returns the number of words used; 0: not a view;
+ * -EINVAL.
+ */
 static int table_word(struct mt_ctl_view *v, struct mt_request *r, uint32_t at, struct mt_err *e)
 {
 	const char *word = r->words[at];

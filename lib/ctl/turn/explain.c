@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `explain`: what a message would meet, without sending one. Listener, service, filters, route and endpoint are found by
- * the compiled lookups that workers call, on the current snapshot, on this thread; nothing here matches anything itself.
- * Where workers draw lots, so does this: thousands of times, which says how often each endpoint comes up.
+ * `explain`: shows how a message would be handled, without sending one. Listener, service, filters,
+ * route and endpoint are found by the compiled lookups that workers use, on the current snapshot,
+ * on this thread; nothing is matched by other code. Where workers choose at random, explain draws
+ * DRAWS times and shows how often each endpoint is chosen.
  */
 #include "explain.h"
 
@@ -17,9 +18,10 @@
 #include <time.h>
 #include <strings.h>
 
-#define DRAWS	   8192
-#define ROUTES_MAX 64 /* rows of routes that do not match, the last ones before the one that does */
-#define ROWS_MAX   256 /* of endpoints */
+#define DRAWS 8192
+/* Rows of routes that do not match: the last ones before the matching route. */
+#define ROUTES_MAX 64
+#define ROWS_MAX   256 /* endpoint rows */
 #define ALSO_MAX   8
 #define POLICY_MAX 600
 
@@ -27,15 +29,15 @@ struct explain {
 	struct mt_ctl *c;
 	const struct mt_snapshot *snap;
 	struct mt_said said;
-	const struct mt_filter_chain_proto *proto; /* of the listener */
+	const struct mt_filter_chain_proto *proto; /* on the listener */
 	const struct mt_service *service;
 	const struct mt_route_action *route;
 	json_t *out;
 	uint32_t n_led,
-		n_denied,  /* endpoints that lots lead to, and those of them that policies deny */
-		n_limited; /* of these: which are over a limit of their own */
-	bool over;	   /* the last one that was judged is */
-	char policy[POLICY_MAX]; /* whose, in words */
+		n_denied,  /* endpoints that were drawn, and those of them that policies deny */
+		n_limited; /* of those denied: over a limit of their own */
+	bool over;	   /* the last evaluated endpoint is over its limit */
+	char policy[POLICY_MAX]; /* the last policy that denied, in words */
 };
 
 static void set(json_t *o, const char *name, const char *value)
@@ -60,22 +62,25 @@ static void end(struct explain *x, enum mt_local_reply reply, const char *why)
 	set(x->out, "result", text);
 }
 
-/* ---- listener and service ----------------------------------------------------------------------- */
+/* ---- listener and service ------------------------------------------------------------------- */
 
-/* The service that would be found for it there; NULL: none. */
+/* The service that this message reaches there; NULL: none. */
 static const struct mt_service *at(struct mt_said *s, const struct mt_filter_chain_proto *p)
 {
 	const struct mt_service *found;
 
 	mt_said_use(s, p->codec);
 	found = mt_filter_chain_proto_service(p, &s->view);
-	/* One that is alone at its address takes everything: it is meant when it is named. */
+	/*
+	 * A service that is alone at its address accepts every message, so compare its name if one
+	 * was given.
+	 */
 	if (found && !p->service_key.name && s->service && strcasecmp(found->name, s->service) != 0)
 		return NULL;
 	return found;
 }
 
-/* What speaks the protocol there, or whatever it is; NULL: nothing does. */
+/* The first filter chain entry with this protocol (NULL: with any); NULL: there is none. */
 static const struct mt_filter_chain_proto *proto_at(
 	const struct mt_listener *l, const struct mt_codec *protocol)
 {
@@ -85,7 +90,7 @@ static const struct mt_filter_chain_proto *proto_at(
 	return NULL;
 }
 
-/* By its protocol and its service, when the address was not said. */
+/* Searches all listeners by protocol and service, if no address was given. */
 static void search(struct explain *x, json_t *also)
 {
 	for (uint32_t i = 0; i < x->snap->n_listeners; i++) {
@@ -133,7 +138,7 @@ static json_t *find_listener(struct explain *x)
 		s->protocol->name, s->service ? s->service : "of such a message");
 }
 
-/* False: that is the end of it. */
+/* False: there is no such service, which ends the explanation. */
 static bool find_service(struct explain *x)
 {
 	const struct mt_listener *l = x->proto->chain->listener;
@@ -153,7 +158,7 @@ static bool find_service(struct explain *x)
 	return true;
 }
 
-/* ---- filters ------------------------------------------------------------------------------------ */
+/* ---- filters -------------------------------------------------------------------------------- */
 
 static const char *verdict_str(enum mt_filter_verdict v)
 {
@@ -167,13 +172,13 @@ static const char *verdict_str(enum mt_filter_verdict v)
 	}
 }
 
-/* NULL: the client comes in clear text. */
+/* NULL: the client uses plaintext. */
 static const struct mt_tls_peer *who(const struct explain *x)
 {
 	return x->said.by_tls ? &x->said.who : NULL;
 }
 
-/* The client's address enters by one port only; NULL: no port says who he is. */
+/* The workload port to which the client's address is bound; NULL: the address is not bound. */
 static const struct mt_bound *bound(const struct explain *x)
 {
 	return x->said.has_src ? mt_snapshot_bound_at(x->snap, &x->said.view.peer) : NULL;
@@ -192,7 +197,7 @@ static void tell_bound(struct explain *x)
 	set(x->out, "caller", text);
 }
 
-/* False: one of them answers. */
+/* False: a filter answers the message. */
 static bool run_filters(struct explain *x)
 {
 	json_t *list = json_array();
@@ -220,7 +225,7 @@ static bool run_filters(struct explain *x)
 	return goes_on;
 }
 
-/* ---- routes ------------------------------------------------------------------------------------- */
+/* ---- routes --------------------------------------------------------------------------------- */
 
 static void add_route(struct explain *x, json_t *list, uint32_t i, bool taken)
 {
@@ -300,7 +305,7 @@ static void add_mirrors(struct explain *x, const struct mt_route_action *a)
 	mt_text_fini(&text);
 }
 
-/* What the route does besides choosing. */
+/* Shows what the route does besides choosing a destination. */
 static void tell_route(struct explain *x)
 {
 	const struct mt_route_action *a = x->route;
@@ -312,22 +317,22 @@ static void tell_route(struct explain *x)
 	add_mirrors(x, a);
 }
 
-/* ---- endpoints ---------------------------------------------------------------------------------- */
+/* ---- endpoints ------------------------------------------------------------------------------ */
 
-/* How often each endpoint of a destination's cluster came up. */
+/* Number of draws per endpoint of one destination's cluster. */
 struct tally {
 	const struct mt_cluster
-		*cluster; /* NULL: not known, or tallied with an earlier destination */
-	uint32_t *eps;	  /* by place in the cluster */
-	uint32_t none;	  /* no endpoint was left, or there is no such cluster */
-	bool unlent;	  /* the client has no identity that it is reached by */
+		*cluster; /* NULL: unknown, or counted with an earlier destination */
+	uint32_t *eps;	  /* by index in the cluster */
+	uint32_t none;	  /* draws without an endpoint, or without a cluster */
+	bool unlent;	  /* the client may use no identity that the endpoints accept */
 };
 
 static struct tally *tally_of(const struct mt_route_action *a, struct tally *t, uint32_t cluster)
 {
 	uint32_t i = 0;
 
-	/* It is one of them. */
+	/* The cluster is one of the destinations. */
 	while (a->dests[i].cluster != cluster)
 		i++;
 	return &t[i];
@@ -373,7 +378,7 @@ static json_t *endpoint_row(
 		"endpoint", endpoint, "percent", 100.0 * draws / DRAWS);
 }
 
-/* The row of lots that no endpoint got. */
+/* The row for draws without an endpoint. */
 static json_t *without(const char *cluster, const char *balancer, uint32_t draws)
 {
 	json_t *row = endpoint_row(cluster, balancer, "none", draws);
@@ -382,7 +387,7 @@ static json_t *without(const char *cluster, const char *balancer, uint32_t draws
 	return row;
 }
 
-/* What policies in front of the endpoint say of the message; "": nothing against it. true: it is denied. */
+/* True if the endpoint's rate limit refuses the message; `words`: what the limit reports. */
 static bool is_over(struct explain *x, const struct mt_filter_inst *limit, char words[POLICY_MAX])
 {
 	struct mt_filter_told told = {.verdict = MT_FILTER_NEXT};
@@ -392,12 +397,13 @@ static bool is_over(struct explain *x, const struct mt_filter_inst *limit, char 
 	return told.verdict == MT_FILTER_REPLY;
 }
 
+/* True if policies deny the message at this endpoint; `words`: the reason, "" if there is none. */
 static bool judge(
 	struct explain *x, const struct mt_cluster *cl, uint32_t i, char words[POLICY_MAX])
 {
-	static struct mt_guard_scratch scratch; /* the control thread's */
+	static struct mt_guard_scratch scratch; /* used by the control thread only */
 	bool opaque = x->proto->codec->opaque;
-	/* A gateway's: calls have met it among the filters. */
+	/* The gateway's authorization; for calls run_filters() has evaluated it already. */
 	const struct mt_gate_guard *gate = opaque && x->service ? x->service->gate : NULL;
 	struct mt_guard_ask ask = {.v = opaque ? NULL : &x->said.view,
 		.peer = x->said.view.peer,
@@ -435,7 +441,7 @@ static bool judge(
 	return x->over;
 }
 
-/* Of some lots, or of all of them. */
+/* Sets the result if policies deny all endpoints, or a note if they deny some. */
 static void tell_denied(struct explain *x)
 {
 	if (x->n_denied == x->n_led && x->n_denied)
@@ -476,7 +482,10 @@ static void add_cluster(struct explain *x, json_t *list, const struct tally *t)
 	}
 }
 
-/* What of the cluster the client reaches, and by whose identity; NULL: nothing. Nobody is said: all of it. */
+/*
+ * The part of the cluster that the client may reach, and by which identity; NULL: none. If no
+ * client was given: the whole cluster.
+ */
 static const struct mt_cluster *reached(struct explain *x, const struct mt_cluster *c)
 {
 	const struct mt_bound *b = bound(x);
@@ -565,9 +574,9 @@ static void tell_endpoints(struct explain *x)
 		set(x->out, "note", "the client's address decides: say src=ADDRESS");
 }
 
-/* ---- bytes -------------------------------------------------------------------------------------- */
+/* ---- opaque TCP ----------------------------------------------------------------------------- */
 
-/* A byte stream has no messages: where the connection goes is all there is to say. */
+/* Opaque TCP has no messages: shows only where the connection goes. */
 static void tell_bytes(struct explain *x)
 {
 	const struct mt_service *s = x->service;
@@ -590,7 +599,7 @@ static json_t *explain(struct explain *x)
 
 	if (error)
 		return error;
-	/* First, so that it is read first; what comes next may replace it. */
+	/* Set first, so that it is shown first; later steps may replace it. */
 	set(x->out, "result", "");
 	tell_bound(x);
 	if (!find_service(x) || !run_filters(x))

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The bookkeeping of what was in force when. A ring of entries; the newest ones keep what is needed to go back to them. */
+/*
+ * History of configurations: a ring of entries. The newest entries keep the texts that a rollback
+ * needs.
+ */
 #include "mt_history.h"
 
 #include <errno.h>
@@ -9,9 +12,9 @@
 
 struct mt_history {
 	struct mt_history_entry *ring;
-	uint32_t cap, n, next; /* next: where the next one goes */
+	uint32_t cap, n, next; /* next: slot of the next entry */
 	size_t bytes_max, bytes;
-	uint64_t confirm_until, confirm_version; /* 0: nothing is to be confirmed */
+	uint64_t confirm_until, confirm_version; /* 0: no confirmation is outstanding */
 };
 
 struct mt_history *mt_history_new(uint32_t entries, size_t bytes)
@@ -48,7 +51,7 @@ void mt_history_free(struct mt_history *h)
 	free(h);
 }
 
-/* The i-th, the newest first. */
+/* Entry i, newest first; NULL: there is none. */
 static struct mt_history_entry *at(const struct mt_history *h, uint32_t i)
 {
 	return i < h->n ? &h->ring[(h->next + h->cap - 1 - i) % h->cap] : NULL;
@@ -67,9 +70,9 @@ const struct mt_history_entry *mt_history_find(const struct mt_history *h, uint6
 	return NULL;
 }
 
-/* ---- memory ------------------------------------------------------------------------------------- */
+/* ---- memory --------------------------------------------------------------------------------- */
 
-/* What this entry has and the one before it does not share. */
+/* Bytes of this entry, without texts that it shares with the entry before it. */
 static size_t bytes_of(const struct mt_history_entry *e, const struct mt_history_entry *before)
 {
 	size_t n = sizeof(*e) + strlen(e->what) + strlen(e->changes) + strlen(e->overrides) + 3;
@@ -86,7 +89,10 @@ static size_t sum(const struct mt_history *h)
 	return n;
 }
 
-/* The oldest one that still has texts and is neither the newest nor what may have to come back. */
+/*
+ * The oldest entry with texts, except the newest entry and the one to which `commit confirm` may
+ * return. NULL: none.
+ */
 static struct mt_history_entry *oldest_with_texts(const struct mt_history *h)
 {
 	for (uint32_t i = h->n; i-- > 1;)
@@ -112,7 +118,7 @@ size_t mt_history_bytes(const struct mt_history *h)
 	return h->bytes;
 }
 
-/* ---- entries ------------------------------------------------------------------------------------ */
+/* ---- entries -------------------------------------------------------------------------------- */
 
 static char *copy(const char *text)
 {
@@ -127,7 +133,10 @@ static bool is_merged(const struct mt_history *h, const struct mt_history_entry 
 	       e->wall - last->wall < MT_HISTORY_MERGE && last->version != h->confirm_version;
 }
 
-/* The newest first; what does not fit is the oldest. To be freed; NULL: no memory. */
+/*
+ * Joins changes, newest first; the oldest are cut off if space is short. The caller frees the
+ * result. NULL: no memory.
+ */
 static char *join_changes(const char *newest, const char *older)
 {
 	static const char cut[] = "; and older ones";
@@ -144,7 +153,7 @@ static char *join_changes(const char *newest, const char *older)
 	return all;
 }
 
-/* It stands for the newest one as well: nothing that changed is forgotten because more did soon after. */
+/* Merges the previous newest entry into `e`, so that no change is lost when others soon follow. */
 static int take_in(struct mt_history_entry *e, const struct mt_history_entry *last)
 {
 	char *changes = join_changes(e->changes, last->changes), *what = NULL;
@@ -170,7 +179,10 @@ static void drop_newest(struct mt_history *h)
 	clear(&h->ring[h->next]);
 }
 
-/* A place for the next one, which the oldest gives up; but what may have to come back stays, and the one behind it goes. */
+/*
+ * Frees the slot for the next entry, normally that of the oldest. The entry to which `commit
+ * confirm` may return stays; then the second oldest goes.
+ */
 static void make_room(struct mt_history *h)
 {
 	struct mt_history_entry *oldest = &h->ring[h->next];
@@ -207,7 +219,7 @@ int mt_history_add(struct mt_history *h, const struct mt_history_entry *e)
 	return 0;
 }
 
-/* ---- commit confirm ----------------------------------------------------------------------------- */
+/* ---- commit confirm ------------------------------------------------------------------------- */
 
 bool mt_history_arm(struct mt_history *h, uint64_t until)
 {

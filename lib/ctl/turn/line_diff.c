@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Two texts compared line by line, for people: what is common at both ends is passed over, the middle is compared by the
- * longest common subsequence. Where that would be too much work (files that have nothing in common) the middle is shown
- * whole, first as it was, then as it is.
+ * Compares two texts by line, for people. Common lines at both ends are skipped, and the middle is
+ * compared by the longest common subsequence. If that is too much work (files that have nothing in
+ * common) the whole middle is shown, first the old lines, then the new ones.
  */
 #include "mt_history.h"
 #include "mt_telemetry.h"
@@ -11,7 +11,7 @@
 #include <string.h>
 
 #define AROUND	  2	  /* common lines shown around a change */
-#define CELLS_MAX 4000000 /* of the table: 16 MB for as long as a comparison takes */
+#define CELLS_MAX 4000000 /* of the table: 16 MB during a comparison */
 
 struct lines {
 	const char **p;
@@ -60,7 +60,10 @@ static void put(struct mt_text_buf *out, char sign, const struct lines *l, uint3
 	mt_text_add(out, "\n");
 }
 
-/* lcs[i * w + k]: how many lines a[i..] and b[k..] of the middle have in common. */
+/*
+ * t[i * w + k]: length of the longest common subsequence of a[i..] and b[k..] in the middle. NULL:
+ * too large, or no memory.
+ */
 static uint32_t *table(
 	const struct lines *a, const struct lines *b, uint32_t from, uint32_t na, uint32_t nb)
 {
@@ -78,7 +81,7 @@ static uint32_t *table(
 	return t;
 }
 
-/* A common line is shown near a change only; *gap: how many were passed over since the last one shown. */
+/* Shows the middle. Of common lines only the first AROUND after a change are shown, then "...". */
 static void middle(const struct lines *a, const struct lines *b, uint32_t from, uint32_t na,
 	uint32_t nb, struct mt_text_buf *out)
 {
@@ -127,7 +130,10 @@ static bool has(const char *text, size_t len, const char *word)
 	return memmem(text, len, word, strlen(word)) != NULL;
 }
 
-/* What stands before `at`, but for quotes and spaces, ends in the word; *before: where that begins. */
+/*
+ * True if the text before `at`, without quotes and spaces, ends in the word; *before: where the
+ * word starts.
+ */
 static bool is_behind(const char *text, const char *at, const char *word, const char **before)
 {
 	size_t n = strlen(word);
@@ -140,7 +146,7 @@ static bool is_behind(const char *text, const char *at, const char *word, const 
 	return memcmp(at - n, word, n) == 0;
 }
 
-/* A Secret stands in it, in YAML or JSON, or what is nobody's to see. */
+/* True if the text has a Secret, in YAML or JSON, or PEM data of a private key or base64 of PEM. */
 static bool holds_secret(const char *text, size_t len)
 {
 	static const char secret[] = "Secret";
@@ -174,9 +180,9 @@ void mt_line_diff(const char *name, const char *a, size_t a_len, const char *b, 
 	unsplit(&lb);
 }
 
-/* ---- two configurations -------------------------------------------------------------------------- */
+/* ---- two configurations --------------------------------------------------------------------- */
 
-/* The text of a file by its path; NULL: that load had none. */
+/* The text of a file by its path; NULL: that load did not have the file. */
 static const char *text_of(const struct mt_source_texts *t, const char *path, size_t *len)
 {
 	const char *text;

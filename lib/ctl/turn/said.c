@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The view of a message that was only described. Routes and filters ask it by the codec's own face (`metadata`), so they
- * cannot tell it from one that came over the wire, and there is no second way to match.
+ * The view of a described message. Routes and filters read it through the codec's `metadata`
+ * function, so that they treat it like a received message, and no second matching code exists.
  */
 #include "explain.h"
 #include "names.h"
@@ -20,7 +20,7 @@ static bool is_key(const struct mt_said_pair *p, const char *name, size_t len, b
 	return icase ? strncasecmp(p->key, name, len) == 0 : memcmp(p->key, name, len) == 0;
 }
 
-/* Well-known keys are the protocol's own, whatever their case in a condition. */
+/* Well-known keys match by the protocol's own name, whatever their case in a condition. */
 static bool metadata(const struct mt_msg *msg, const struct mt_chain *c, const struct mt_key *key,
 	struct mt_slice *value, uint8_t *scratch)
 {
@@ -60,7 +60,7 @@ void mt_said_use(struct mt_said *s, const struct mt_codec *codec)
 	s->codec.inner_method = NULL;
 	s->view.codec = &s->codec;
 	s->view.msg = &s->msg;
-	/* `service` is whatever this protocol calls its service. */
+	/* `service` becomes the key that this protocol uses for its service. */
 	for (uint32_t i = 0; i < s->n_pairs; i++) {
 		struct mt_said_pair *p = &s->pairs[i];
 
@@ -71,7 +71,7 @@ void mt_said_use(struct mt_said *s, const struct mt_codec *codec)
 	}
 }
 
-/* ---- the words --------------------------------------------------------------------------------- */
+/* ---- arguments ------------------------------------------------------------------------------ */
 
 static int parse_listener(struct mt_said *s, const char *text, struct mt_err *e)
 {
@@ -116,7 +116,7 @@ static int parse_src(struct mt_said *s, const char *text, struct mt_err *e)
 	return 0;
 }
 
-/* With "spiffe://" or without it. */
+/* Accepts the principal with or without "spiffe://". */
 static int parse_principal(struct mt_said *s, const char *text, struct mt_err *e)
 {
 	static const char scheme[] = "spiffe://";
@@ -152,7 +152,7 @@ static const struct {
 	{"listener", parse_listener},
 };
 
-/* A word that begins with a dot is metadata, also when its key is one of the words above. */
+/* A word that starts with a dot is metadata, even if its key is one of the words above. */
 static int parse_word(struct mt_said *s, const char *word, struct mt_err *e)
 {
 	const char *eq = strchr(word, '=');
@@ -171,7 +171,10 @@ static int parse_word(struct mt_said *s, const char *word, struct mt_err *e)
 	return add(s, word, len, eq + 1, e);
 }
 
-/* "authorization=Bearer TOKEN": a word without a sign of equality is a part of the value before it. One value may have blanks. */
+/*
+ * Appends a word without `=` to the value before it, as in "authorization=Bearer TOKEN". Only one
+ * value may contain blanks.
+ */
 static bool goes_on(struct mt_said *s, const char *before, const char *word)
 {
 	struct mt_said_pair *p = s->n_pairs ? &s->pairs[s->n_pairs - 1] : NULL;
@@ -202,7 +205,7 @@ int mt_said_parse(struct mt_said *s, const char *const *words, uint32_t n, struc
 	return 0;
 }
 
-/* ---- completion -------------------------------------------------------------------------------- */
+/* ---- completion ----------------------------------------------------------------------------- */
 
 static void offer_listeners(struct mt_ctl *c, struct mt_offers *o)
 {
@@ -222,7 +225,7 @@ void mt_offer_said(struct mt_ctl *c, const struct mt_request *r, struct mt_offer
 {
 	static const struct {
 		const char *word, *help;
-		enum mt_expr_field field; /* whose values it has */
+		enum mt_expr_field field; /* field whose values complete it */
 	} rows[] = {
 		{"protocol=", "the protocol, if no listener is said", MT_EXPR_proto},
 		{"service=", "the service that is called", MT_EXPR_service},

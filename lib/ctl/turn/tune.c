@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `tune`: what an operator turns at run time. Here words become an override and are held against what is there; applying
- * it is the daemon's. Of two operators the last one wins, and is told whom he overtook; with version=N he is refused
- * instead when anybody was faster.
+ * `tune`: overrides that an operator sets at run time. This file parses the words and checks the
+ * override against the current configuration; the daemon applies it. If two operators set the same
+ * override the last one wins and is told whose override it replaced. With version=N the change is
+ * refused if any override has changed meanwhile.
  */
 #include "tune.h"
 
@@ -28,7 +29,7 @@ static uint64_t wall_now(const struct mt_ctl *c)
 	return c->env.clock ? mt_clock_wall(c->env.clock, c->now) : c->now;
 }
 
-/* NULL: go on; else why not. */
+/* Compares version=N with the current version. NULL: equal; otherwise the error. */
 static json_t *check_version(struct mt_ctl *c, const char *text)
 {
 	uint64_t version = mt_conf_overrides(c->env.conf)->version;
@@ -45,7 +46,10 @@ static json_t *check_version(struct mt_ctl *c, const char *text)
 		(unsigned long long)version, want);
 }
 
-/* The words without version=N; *refused: it was there, and is another. */
+/*
+ * Copies the words except version=N. Returns their number; *refused: the error if the version is
+ * not current.
+ */
 static uint32_t take_version(
 	struct mt_ctl *c, const struct mt_request *r, const char **words, json_t **refused)
 {
@@ -61,7 +65,7 @@ static uint32_t take_version(
 	return n;
 }
 
-/* Whose value it takes the place of, in words; "": nobody's. */
+/* Describes the override that `o` replaces; "": none. */
 static void replaced(struct mt_ctl *c, const struct mt_override *o, char *buf, size_t size)
 {
 	const struct mt_override *was = mt_overrides_same(mt_conf_overrides(c->env.conf), o);
