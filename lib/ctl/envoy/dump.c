@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * /config_dump: envoy.admin.v3.ConfigDump of what is in force. Its parts in Envoy's order; what came from a discovery server stands
- * in the dynamic arrays with version and time, what documents say in the static ones.
+ * /config_dump: the applied configuration as envoy.admin.v3.ConfigDump, its parts in Envoy's order.
+ * Resources of discovery servers are in the dynamic arrays with version and time; what documents
+ * configure is in the static arrays.
  */
 #include "mt_envoy_dump_priv.h"
 #include "mt_history.h"
@@ -13,12 +14,12 @@
 #define DUMP "envoy.admin.v3."
 
 struct part {
-	const char *dump;	      /* message that holds the array */
-	const char *array;	      /* NULL: `item` writes the members itself, once */
-	const char *row;	      /* message of a row of it */
-	const char *of_dump, *of_row; /* the fields of both messages, for masks */
+	const char *dump;	      /* message that has the array */
+	const char *array;	      /* NULL: item() writes all members in one call */
+	const char *row;	      /* message of one row */
+	const char *of_dump, *of_row; /* fields of both messages, for masks */
 	bool dynamic;
-	/* Appends rows of the next object; false: there was none left. */
+	/* Appends the rows of the next object; false: there was no further object. */
 	bool (*item)(struct mt_envoy *e, const struct part *p, struct mt_text_buf *out);
 };
 
@@ -37,7 +38,7 @@ static json_t *time_json(uint64_t wall)
 	return json_string(text);
 }
 
-/* When the configuration in use was published; 0: not known. */
+/* Time when the configuration in use was published, ns since 1970; 0: unknown. */
 static uint64_t published(const struct mt_ctl *c)
 {
 	const struct mt_history_entry *h = c->env.history ? mt_history_at(c->env.history, 0) : NULL;
@@ -45,7 +46,7 @@ static uint64_t published(const struct mt_ctl *c)
 	return h ? h->wall : 0;
 }
 
-/* In the state of the world a version is that of the whole answer. */
+/* State-of-the-world discovery has one version for the whole response. */
 static const char *version_of(struct mt_xds *x, const char *type, const char *own)
 {
 	struct mt_xds_type_info t;
@@ -58,7 +59,7 @@ static const char *version_of(struct mt_xds *x, const char *type, const char *ow
 	return "";
 }
 
-/* What is known of a resource of a discovery server. */
+/* Looks a resource up in all discovery sources. */
 static bool find(struct mt_envoy *e, const char *type, const char *name,
 	struct mt_xds_resource_info *info, const char **version)
 {
@@ -70,7 +71,10 @@ static bool find(struct mt_envoy *e, const char *type, const char *name,
 	return false;
 }
 
-/* With version and time of the resource; of documents: of the configuration in use. */
+/*
+ * Builds a row with version and time of the resource; for documents, with the time of the
+ * configuration in use.
+ */
 static json_t *row(struct mt_envoy *e, const struct part *p, const char *type, const char *name,
 	const char *member, json_t *body)
 {
@@ -96,7 +100,7 @@ static json_t *row(struct mt_envoy *e, const struct part *p, const char *type, c
 	return body ? j : NULL;
 }
 
-/* A row of an array that was asked for by its name is masked by itself. */
+/* Appends a row. If a single array was requested, the mask applies to each of its rows. */
 static void put(struct mt_envoy *e, struct mt_text_buf *out, json_t *j)
 {
 	if (e->resource && j)
@@ -152,7 +156,7 @@ static bool endpoints(struct mt_envoy *e, const struct part *p, struct mt_text_b
 	return true;
 }
 
-/* Whether a discovery server said it. */
+/* True if the listener is from a discovery server. */
 static bool is_dynamic(const struct mt_listener *l)
 {
 	return l->n_protos && l->protos[0].n_services && l->protos[0].services[0]->resource;
@@ -174,7 +178,7 @@ static bool listeners(struct mt_envoy *e, const struct part *p, struct mt_text_b
 		json_t *type = json_object_get(j, "@type");
 		json_t *outer = json_pack("{s:o}", "name", mt_json_text(name));
 
-		/* What is known of it stands one level below. */
+		/* The state of a dynamic listener is one level below. */
 		if (type)
 			json_object_set(outer, "@type", type);
 		json_object_del(j, "@type");
@@ -212,7 +216,7 @@ static bool routes(struct mt_envoy *e, const struct part *p, struct mt_text_buf 
 	return l != NULL;
 }
 
-/* Names only: what they hold is nobody's to read here. */
+/* Names only: the dump must not show the contents of secrets. */
 static bool secrets(struct mt_envoy *e, const struct part *p, struct mt_text_buf *out)
 {
 	struct mt_xds_resource_info info;
@@ -263,7 +267,7 @@ static const struct part parts[] = {
 	{"ListenersConfigDump", "dynamic_listeners", "DynamicListener", OF_LISTENERS,
 		"name active_state warming_state draining_state error_state client_status", true,
 		listeners},
-	/* Nothing here has such; it keeps the routes where readers count on them, in the fifth place. */
+	/* Always empty; it keeps the routes at the fifth position, where clients expect them. */
 	{"ScopedRoutesConfigDump", "inline_scoped_route_configs", "InlineScopedRouteConfigs",
 		OF_SCOPED, "name scoped_route_configs last_updated", false, none},
 	{"RoutesConfigDump", "static_route_configs", "StaticRouteConfig", OF_ROUTES,
@@ -274,9 +278,12 @@ static const struct part parts[] = {
 		"name secret" OF_DYNAMIC, true, secrets},
 };
 
-/* ---- the frame ------------------------------------------------------------------------------ */
+/* ---- structure ------------------------------------------------------------------------------ */
 
-/* A mask of the whole dump is one of its messages; lists can only be its end (FieldMaskUtil). */
+/*
+ * True if the mask selects this message. A mask of the whole dump selects one message; a list can
+ * only be the last element of a path (FieldMaskUtil).
+ */
 static bool mask_fits(const struct mt_envoy *e, const struct part *p)
 {
 	for (uint32_t i = 0; i < e->mask.n; i++)
@@ -292,7 +299,7 @@ static bool is_shown(const struct mt_envoy *e, const struct part *p)
 	return (e->with_endpoints || p->item != endpoints) && mask_fits(e, p);
 }
 
-/* Whether its array is wanted, where its message is there. */
+/* True if the array is wanted, given that its message is shown. */
 static bool is_wanted(const struct mt_envoy *e, const struct part *p)
 {
 	return e->resource || !p->array || mt_envoy_mask_has(&e->mask, p->array);
@@ -321,7 +328,10 @@ static void close_part(struct mt_envoy *e, const struct part *p, struct mt_text_
 	e->part++;
 }
 
-/* A slice also ends after so many objects that nobody wants to see: time is the control thread's. */
+/*
+ * Objects per slice at most, even if the client filters all of them, to bound the control thread's
+ * time.
+ */
 #define LOOKED_AT 2048
 
 static bool dump(struct mt_envoy *e, struct mt_text_buf *out)
@@ -348,7 +358,7 @@ static bool dump(struct mt_envoy *e, struct mt_text_buf *out)
 	return true;
 }
 
-/* Whether the mask fits a row of that array: by the names of its fields, and by the first row that there is. */
+/* True if the mask fits rows of that array, by the names of the fields and by the first row. */
 static bool fits_rows(struct mt_envoy *e, const struct part *p)
 {
 	struct mt_text_buf first = {0};

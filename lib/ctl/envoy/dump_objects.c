@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is compiled, in the words of Envoy's resources. What has no place in them stands in their metadata under "meltemi":
- * the line of the document that said it, and a route's conditions in words.
+ * Compiled objects as Envoy resources. Information without a field in them is in their metadata
+ * under "meltemi": file and line of the document, and a route's conditions as text.
  */
 #include "mt_envoy_dump_priv.h"
 
@@ -60,7 +60,7 @@ json_t *mt_envoy_assignment(struct mt_envoy *e, const struct mt_cluster *cl)
 		uint32_t p = priority_of(cl, i);
 		bool drains = __atomic_load_n(&ep->state->draining, __ATOMIC_RELAXED);
 
-		/* Neighbours of one place and priority stand together. */
+		/* Consecutive endpoints of one zone and priority form a group. */
 		if (!hosts || p != priority || (z != zone && (!z || !zone || strcmp(z, zone)))) {
 			json_t *l = json_pack("{s:[], s:i}", "lb_endpoints", "priority", (int)p);
 
@@ -184,7 +184,7 @@ static json_t *texts(const char *const *list, uint32_t n)
 	return j;
 }
 
-/* What of a chain's match the first bytes of a connection tell. */
+/* Writes the part of a chain's match that is decided by the first bytes of a connection. */
 static void set_match(json_t *chain, const struct mt_filter_chain_match *m)
 {
 	json_t *j = json_object();
@@ -206,7 +206,10 @@ static json_t *filter_chain(const struct mt_snapshot *snap, const struct mt_filt
 {
 	json_t *filters = json_array(), *chain = json_pack("{s:o}", "filters", filters);
 
-	/* Several services on one address are told apart by a field of their messages: a filter each. */
+	/*
+	 * Services on one address are distinguished by a field of their messages; each has a
+	 * filter.
+	 */
 	for (uint32_t i = 0; i < c->n_protos; i++)
 		for (uint32_t k = 0; k < c->protos[i].n_services; k++) {
 			const struct mt_service *s = c->protos[i].services[k];

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A field mask (google/protobuf/field_mask.proto): paths of field names with dots, of which lists can only be the end. */
+/*
+ * Field masks (google/protobuf/field_mask.proto): paths of field names separated by dots. A list
+ * can only be the last element of a path.
+ */
 #include "mt_envoy_priv.h"
 
 bool mt_envoy_mask_parse(struct mt_envoy_mask *m, const char *text)
@@ -19,7 +22,7 @@ bool mt_envoy_mask_parse(struct mt_envoy_mask *m, const char *text)
 	return true;
 }
 
-/* Whether the path begins with this name; *rest: what is behind its dot, or "". */
+/* True if the first element of the path is this name; *rest: the path after its dot, or "". */
 static bool begins(const char *path, const char *name, const char **rest)
 {
 	size_t len = strcspn(path, ".");

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Envoy's administration interface, as far as the tools of a mesh ask for it: the same paths, arguments, names of fields
- * and messages (envoy.admin.v3), about what is compiled and in force here. No page changes anything: the kernel cannot
- * tell for certain which user sends over a TCP connection, so changes are made by the shell's sockets only. A page begins
- * (arguments are looked at, nothing that cannot be answered goes on), then makes its answer in slices.
+ * Envoy's administration interface, as far as mesh tools use it: the same paths, arguments, field
+ * names and messages (envoy.admin.v3), for the compiled and applied configuration. No page changes
+ * anything, because the kernel cannot reliably tell which user sends over a TCP connection; changes
+ * need the shell's sockets.
+ *
+ * For each request begin() checks the arguments and refuses what cannot be answered; then next()
+ * makes the answer in slices.
  */
 #pragma once
 
@@ -20,78 +23,87 @@ struct mt_envoy_page;
 
 struct mt_envoy_mask {
 	char text[1024];
-	const char *paths[MT_ENVOY_PATHS]; /* in text: "cluster.name" */
-	uint32_t n;			   /* 0: there is no mask, everything is wanted */
+	const char *paths[MT_ENVOY_PATHS]; /* in `text`, such as "cluster.name" */
+	uint32_t n;			   /* 0: no mask, everything is wanted */
 };
 
-/* "a,b.c"; false: too long, or too many. */
+/* Parses "a,b.c"; false: too long, or too many paths. */
 bool mt_envoy_mask_parse(struct mt_envoy_mask *m, const char *text);
-/* Whether each path begins with one of these words, which stand between spaces. */
+/* True if the first element of each path is one of these words, which are separated by spaces. */
 bool mt_envoy_mask_fits(const struct mt_envoy_mask *m, const char *words);
-/* Whether a path is this field, or begins with it. */
+/* True if a path is this field or starts with it, or if there is no mask. */
 bool mt_envoy_mask_has(const struct mt_envoy_mask *m, const char *field);
 /*
- * Leaves in an object what the mask names, and "@type". False: a path goes on below what has no fields, a list or a plain
- * value; that is left out.
+ * Removes from an object all members except "@type" and those that the mask selects. False: a path
+ * continues below a list or a plain value, which is removed.
  */
 bool mt_envoy_mask_trim(const struct mt_envoy_mask *m, json_t *j);
 
-/* One answer under way. */
+/* State of one answer. */
 struct mt_envoy {
 	struct mt_ctl *c;
 	const struct mt_envoy_page *page;
-	struct MHD_Connection *conn; /* while it begins only */
-	const char *type;	     /* of the content */
+	struct MHD_Connection *conn; /* in begin() only */
+	const char *type;	     /* content type */
 	bool json, used_only, with_endpoints;
 	bool prometheus;       /* answered as a scrape */
 	struct mt_re2 *filter; /* NULL: all names */
-	const char *resource;  /* one of the dump's arrays; NULL: all of it */
+	const char *resource;  /* one of the dump's arrays; NULL: all of the dump */
 	struct mt_envoy_mask mask;
-	bool mask_bad; /* it did not fit a row */
-	/* How far it has come. */
+	bool mask_bad; /* the mask did not fit a row */
+	/* Position in the answer. */
 	uint32_t part, at;
-	uint64_t pos;	  /* of the registry of counters */
-	uint64_t version; /* of the snapshot that `at` is of */
+	uint64_t pos;	  /* in the registry of counters */
+	uint64_t version; /* of the snapshot to which `at` belongs */
 	uint64_t last_id; /* of the object before `at` */
 	bool comma, begun, open;
-	const char *group; /* of the dump: the message that is open; NULL: none */
+	const char *group; /* the dump's message that is open; NULL: none */
 };
 
 struct mt_envoy_page {
 	const char *path;
 	const char *help;
-	/* Reads the arguments. 200: go on; another status with the words in `out`. Without `next` `out` is the answer. */
+	/*
+	 * Reads the arguments. 200: continue; any other status with the text in `out`. If `next` is
+	 * NULL, `out` is the answer.
+	 */
 	unsigned int (*begin)(struct mt_envoy *e, struct mt_text_buf *out);
-	/* Appends the next slice; false: it was the last one. NULL: `begin` has said it all. */
+	/*
+	 * Appends the next slice; false: it was the last one. NULL: begin() wrote the whole answer.
+	 */
 	bool (*next)(struct mt_envoy *e, struct mt_text_buf *out);
 };
 
-/* Whether the argument is there; its value, or "", in *value (which may be NULL). */
+/* True if the argument is present; its value, or "", in *value (which may be NULL). */
 bool mt_envoy_arg(const struct mt_envoy *e, const char *name, const char **value);
-/* ?format=: json, or `other`. 200, or 400. */
+/* Reads ?format=, which may be json or `other`. Returns 200 or 400. */
 unsigned int mt_envoy_format(struct mt_envoy *e, const char *other, struct mt_text_buf *out);
-/* A regular expression in the argument, found anywhere in a name, becomes e->filter. 200, or 400. */
+/*
+ * Compiles the regular expression in the argument to e->filter; it may match any part of a name.
+ * Returns 200 or 400.
+ */
 unsigned int mt_envoy_filter(struct mt_envoy *e, const char *arg, struct mt_text_buf *out);
 bool mt_envoy_wanted(const struct mt_envoy *e, const char *name);
-/* Appends it with a comma before all but the first one; consumes it. */
+/* Appends j, after a comma unless it is the first; takes j over. */
 void mt_envoy_put(struct mt_envoy *e, struct mt_text_buf *out, json_t *j);
 
 /*
- * The cluster, or listener, behind the one before, of the newest snapshot; NULL: that was the last one. No snapshot is held in
- * between: when another one was published it goes on behind the object of the same identity, or at the same place.
+ * The next cluster or listener of the newest snapshot; NULL: there is none. No snapshot is held
+ * between calls. If another one was published, iteration continues after the object of the same
+ * identity, or at the same position.
  */
 const struct mt_cluster *mt_envoy_cluster(struct mt_envoy *e);
 const struct mt_listener *mt_envoy_listener(struct mt_envoy *e);
 
-/* Whether a discovery server said it. */
+/* True if the cluster is from a discovery server. */
 bool mt_envoy_by_api(const struct mt_cluster *cl);
-/* CircuitBreakers (dump_objects.c): those that bound something. */
+/* CircuitBreakers (dump_objects.c): only thresholds that are enforced. */
 json_t *mt_envoy_breakers(const struct mt_cluster *cl);
 /* {"socket_address": {...}} */
 json_t *mt_envoy_address(const struct mt_addr *a, uint16_t port);
-/* The name that Envoy would have for it: that of the control plane, else ADDRESS_PORT. */
+/* The name that Envoy would use: that of the control plane, otherwise ADDRESS_PORT. */
 void mt_envoy_listener_name(const struct mt_listener *l, char *buf, size_t size);
 
-/* Pages, by file. */
+/* Tables of pages, one per file. */
 extern const struct mt_envoy_page mt_envoy_server[], mt_envoy_stats[], mt_envoy_objects[],
 	mt_envoy_dump[];

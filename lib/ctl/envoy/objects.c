@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* /clusters and /listeners: what is there and how it is. */
+/* /clusters and /listeners: objects and their state. */
 #include "mt_envoy_priv.h"
 
 #include <stdio.h>
 #include <string.h>
 
-/* ---- an endpoint ---------------------------------------------------------------------------- */
+/* ---- endpoints ------------------------------------------------------------------------------ */
 
 struct host {
 	char addr[MT_ADDR_STRLEN];
@@ -31,7 +31,7 @@ static void look_at(struct mt_envoy *e, const struct mt_cluster *cl, uint32_t i,
 			h->priority = k;
 }
 
-/* Envoy's numbers of a host, in its order; kinds: counter, or gauge. */
+/* Envoy's statistics of a host, in Envoy's order: counters, then gauges. */
 struct stat_row {
 	const char *name;
 	bool gauge;
@@ -64,7 +64,7 @@ static json_t *host_json(struct mt_envoy *e, const struct mt_cluster *cl, uint32
 	for (int k = 0; k < HOST_STATS; k++) {
 		json_t *row = json_pack("{s:s}", "name", rows[k].name);
 
-		/* What is zero is left out, as protobuf's JSON has it. */
+		/* Protobuf's JSON omits values of zero. */
 		snprintf(n, sizeof(n), "%llu", (unsigned long long)rows[k].value);
 		if (rows[k].value)
 			json_object_set_new(row, "value", json_string(n));
@@ -109,7 +109,7 @@ static void host_text(
 		cl->name, h.addr, h.priority);
 }
 
-/* ---- a cluster ------------------------------------------------------------------------------ */
+/* ---- clusters ------------------------------------------------------------------------------- */
 
 static json_t *cluster_json(struct mt_envoy *e, const struct mt_cluster *cl)
 {
@@ -156,7 +156,7 @@ static void open_list(struct mt_envoy *e, struct mt_text_buf *out, const char *n
 	e->open = true;
 }
 
-/* True: there is more. */
+/* Ends the list after the last object. True: more follows. */
 static bool close_list(struct mt_envoy *e, struct mt_text_buf *out, bool last)
 {
 	if (e->json && last)

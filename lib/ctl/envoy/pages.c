@@ -119,9 +119,9 @@ void mt_envoy_put(struct mt_envoy *e, struct mt_text_buf *out, json_t *j)
 	free(text);
 }
 
-/* ---- who ------------------------------------------------------------------------------------ */
+/* ---- access --------------------------------------------------------------------------------- */
 
-/* NULL: he may look; else why not. */
+/* Returns why the client may not read these pages; NULL: it may. */
 static const char *may_look(struct mt_ctl *c, struct MHD_Connection *conn)
 {
 	if (c->env.envoy == MT_CTL_ENVOY_OFF)
@@ -173,7 +173,7 @@ static enum MHD_Result say(struct MHD_Connection *conn, unsigned int status, con
 	return mt_http_reply(conn, status, TEXT, &body);
 }
 
-/* Consumes e. */
+/* Answers the request; frees e. */
 static enum MHD_Result answer(struct mt_envoy *e)
 {
 	const struct mt_http_maker m = {answer_next, answer_free, e};
@@ -182,7 +182,7 @@ static enum MHD_Result answer(struct mt_envoy *e)
 	unsigned int status = e->page->begin ? e->page->begin(e, &body) : MHD_HTTP_OK;
 	const char *type = status == MHD_HTTP_OK ? e->type : TEXT;
 
-	/* Other formats have an answer of their own. */
+	/* The Prometheus format has an answer of its own. */
 	if (status == MHD_HTTP_OK && e->prometheus) {
 		struct mt_ctl *c = e->c;
 

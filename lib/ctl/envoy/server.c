@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The process: version and state, memory, certificates. */
+/* Pages about the process: version and state, memory, certificates. */
 #include "mt_envoy_priv.h"
 #include "mt_heap.h"
 
@@ -45,7 +45,7 @@ static json_t *number(uint64_t n)
 {
 	char text[24];
 
-	/* 64 bits are texts in protobuf's JSON. */
+	/* Protobuf's JSON has 64-bit numbers as strings. */
 	snprintf(text, sizeof(text), "%llu", (unsigned long long)n);
 	return json_string(text);
 }
@@ -77,7 +77,7 @@ static void add_cert(json_t *list, json_t *uri, int64_t left)
 			"days_until_expiration", number(left > 0 ? (uint64_t)left / 86400 : 0)));
 }
 
-/* What peers see, if a directory or an agent says whose it is: else it is a source's. */
+/* Adds identities from directories; certs() adds those of sources. */
 static void add_identity(const struct mt_ctl *c, json_t *list)
 {
 	struct mt_credential_leaf leaf;
@@ -89,7 +89,7 @@ static void add_identity(const struct mt_ctl *c, json_t *list)
 				mt_ctl_until(c, who.credential->not_after));
 }
 
-/* The node's own certificates; keys are nobody's to read here. */
+/* Certificates of the node. Keys are never shown. */
 static unsigned int certs(struct mt_envoy *e, struct mt_text_buf *out)
 {
 	const struct mt_ctl_env *env = &e->c->env;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * /stats: what mesh tools look for by Envoy's names (the state of the server, of discovery, of clusters), and every counter of
- * the registry as meltemi.ROOM.NAME.
+ * /stats: statistics that mesh tools read by Envoy's names (state of the server, of discovery, of
+ * clusters), and every counter of the registry as meltemi.ROOM.NAME.
  */
 #include "mt_envoy_priv.h"
 
@@ -31,7 +31,7 @@ static void stat(struct mt_envoy *e, struct mt_text_buf *out, uint64_t value, co
 		mt_text_add(out, "%s: %llu\n", name, (unsigned long long)value);
 }
 
-/* ---- parts: each writes a slice and answers whether there is more of it ----------------------- */
+/* ---- parts: each writes a slice and returns true if more follows ---------------------------- */
 
 static bool part_server(struct mt_envoy *e, struct mt_text_buf *out)
 {
@@ -40,7 +40,7 @@ static bool part_server(struct mt_envoy *e, struct mt_text_buf *out)
 		[MT_CTL_SERVING] = 0, [MT_CTL_DRAINING] = 1, [MT_CTL_STARTING] = 3};
 	const struct mt_snapshot *s = mt_ctl_snapshot(e->c);
 
-	/* A state of 0 says something: it is always there. */
+	/* A state of 0 has a meaning, so it is always shown. */
 	if (mt_envoy_wanted(e, "server.state")) {
 		bool all = !e->used_only;
 
@@ -109,7 +109,10 @@ static void cluster_stats(struct mt_envoy *e, struct mt_text_buf *out, const str
 	stat(e, out, errors, "cluster.%s.upstream_rq_error", cl->name);
 }
 
-/* A slice also ends after so many clusters that nobody wants to see: time is the control thread's. */
+/*
+ * Clusters per slice at most, even if the client filters all of them, to bound the control thread's
+ * time.
+ */
 #define LOOKED_AT 512
 
 static bool part_clusters(struct mt_envoy *e, struct mt_text_buf *out)

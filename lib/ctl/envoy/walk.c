@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From object to object over slices, while snapshots come and go; and what objects are called. */
+/* Iterates over objects across slices while snapshots change; names of objects. */
 #include "mt_envoy_priv.h"
 
 #include <stdio.h>
@@ -17,7 +17,7 @@ static uint64_t listener_id(const struct mt_snapshot *s, uint32_t i)
 	return s->listeners[i].id;
 }
 
-/* The place of the next one; n: there is none. */
+/* Index of the next object; n: there is none. */
 static uint32_t next_of(
 	struct mt_envoy *e, const struct mt_snapshot *s, uint32_t n, id_of_fn *id_of)
 {

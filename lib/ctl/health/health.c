@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `show health`: every check in turn. A check that found nothing says in one row that all is well. */
+/* `show health`: runs all checks. A check without findings gets one row that reports success. */
 #include "mt_health.h"
 
 #include <stdarg.h>
@@ -8,12 +8,12 @@
 
 #include <rte_ethdev.h>
 
-#define FINDINGS_MAX 20 /* of one check: a cluster of 10,000 dead endpoints is one trouble */
+#define FINDINGS_MAX 20 /* per check: a cluster of 10,000 dead endpoints is one problem */
 
 static const struct {
 	const char *name;
 	void (*run)(struct mt_health *h);
-	const char *fine; /* when it found nothing */
+	const char *fine; /* text if there are no findings */
 } checks[] = {
 	{"state", mt_check_state, "serving"},
 	{"configuration", mt_check_configuration, "the newest documents are in use"},
@@ -51,7 +51,7 @@ void mt_found(struct mt_health *h, enum mt_finding_state s, const char *about, c
 					       "words", mt_json_text(text), "remedy", remedy));
 }
 
-/* Which cores and devices are ours, for who looks at the host under them. */
+/* Cores and devices of this node, for tools that inspect the host. */
 static json_t *node_of(const struct mt_ctl *c)
 {
 	json_t *cores = json_array(), *ports = json_array();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who the node is to its peers, and whom it stands for: whether that can be used, and for how long. */
+/* Checks the node's identities: whether each can be used, and for how long. */
 #include "mt_health.h"
 
 #include "mt_cert.h"
@@ -8,13 +8,13 @@
 
 #include <string.h>
 
-#define LEFT	    10 /* less than one part in so many of its life is left */
+#define LEFT	    10 /* warn when less than a tenth of the lifetime is left */
 #define ROOT_SOON_S (14 * 86400)
 
 static const char renew[] =
 	"does what writes the directory run (istio-agent, spiffe-helper, a timer)? `show identity`";
 
-/* A source's certificate is looked at as the source's. */
+/* Checks certificates from directories; mt_check_certificates() checks those of sources. */
 static void check_leaf(struct mt_health *h, const struct mt_ctl_identity *who, const char *about)
 {
 	const struct mt_credential *cr = who->credential;
@@ -61,7 +61,9 @@ static void check_roots(struct mt_health *h, const struct mt_credential *cr, con
 			"no root of the node is valid: no peer is believed");
 }
 
-/* Behind its next update a list says nothing any more, and so nobody whom its authority has signed is believed. */
+/*
+ * After its next update a list is outdated, so that every certificate of its authority is refused.
+ */
 static void check_crl(struct mt_health *h, const struct mt_credential_crl *crl)
 {
 	static const char remedy[] = "put the authority's newest list into ca-crl.pem; what writes "
@@ -104,7 +106,10 @@ static void none_there(struct mt_health *h, const struct mt_ctl_identity *who)
 			"the node has no identity, and what needs one stays unused: %s", why);
 }
 
-/* `own`: the node's; whose roots and lists are the same has them told there. */
+/*
+ * `own`: the node's own credential. An identity with the same roots and lists does not report them
+ * again.
+ */
 static void check_one(
 	struct mt_health *h, const struct mt_ctl_identity *who, const struct mt_credential *own)
 {
@@ -145,7 +150,7 @@ void mt_check_identity(struct mt_health *h)
 	}
 }
 
-/* ---- who the callers' tokens are of ---------------------------------------------------------------- */
+/* ---- keys of token issuers ------------------------------------------------------------------ */
 
 void mt_check_jwks(struct mt_health *h)
 {
@@ -174,7 +179,7 @@ void mt_check_jwks(struct mt_health *h)
 	}
 }
 
-/* ---- who is asked about calls ----------------------------------------------------------------------- */
+/* ---- external authorization services -------------------------------------------------------- */
 
 void mt_check_asks(struct mt_health *h)
 {

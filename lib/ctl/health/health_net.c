@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Ports, how packets are spread over workers, hosts on the links, name servers. */
+/* Checks ports, the spread of packets over workers, hosts on the links, and name servers. */
 #include "mt_health.h"
 
 #include <string.h>
 
-#define SPREAD_PACKETS 100000 /* fewer say nothing about a spread */
-#define SPREAD_TIMES   2      /* the busiest worker's share, in times of an even one */
+#define SPREAD_PACKETS 100000 /* minimum for this check */
+#define SPREAD_TIMES   2      /* warn above this multiple of an even share */
 
 void mt_check_ports(struct mt_health *h)
 {
@@ -20,7 +20,7 @@ void mt_check_ports(struct mt_health *h)
 	}
 }
 
-/* Only what several queues spread can be uneven by the device's doing. */
+/* Checks ports with several queues only, because a device with one queue spreads nothing. */
 void mt_check_spread(struct mt_health *h)
 {
 	for (uint16_t i = 0; i < h->c->env.n_ports; i++) {

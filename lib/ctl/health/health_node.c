@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The node itself: state, documents, workers, memory, and what its counters tell of the last minute. */
+/* Checks the node itself: state, documents, workers, memory, and counters of the last minute. */
 #include "mt_health.h"
 
 #include "mt_objects.h"
@@ -9,9 +9,9 @@
 
 #include <rte_cycles.h>
 
-#define READY_TOLD     8u /* of what is waited for */
-#define BUSY_WARN_PCT  85 /* of a minute in turns that found work */
-#define POOL_WARN_PCT  10 /* fewest that were ever free */
+#define READY_TOLD     8u /* conditions reported at most */
+#define BUSY_WARN_PCT  85 /* of the last minute, in busy loop iterations */
+#define POOL_WARN_PCT  10 /* fewest free since start */
 #define POOL_FAULT_PCT 5  /* free now */
 
 void mt_check_state(struct mt_health *h)
@@ -35,7 +35,10 @@ void mt_check_state(struct mt_health *h)
 			"draining: no new connections are taken");
 }
 
-/* The first line of the last load's diagnostics that holds `word`. */
+/*
+ * Reports the first line of the last load's diagnostics that contains `word`, and whether there are
+ * more.
+ */
 static void diagnostic(
 	struct mt_health *h, enum mt_finding_state s, const char *word, const char *remedy)
 {
@@ -53,7 +56,7 @@ static void diagnostic(
 		n > 1 ? " (and more: `show config`)" : "");
 }
 
-/* The first object of that status, and how many there are. */
+/* Reports the first object with that status, and whether there are more. */
 static void objects_of(struct mt_health *h, const struct mt_object_table *t,
 	enum mt_object_status status, enum mt_finding_state s, const char *remedy)
 {
@@ -74,7 +77,10 @@ static void objects_of(struct mt_health *h, const struct mt_object_table *t,
 		n > 1 ? " (and more: `show objects`)" : "");
 }
 
-/* What is in force with notes, inert or foreign is as somebody wrote it: nothing is wrong with the node. */
+/*
+ * Objects that are applied with notes, have no effect or are ignored are as their author wrote
+ * them, so they are not findings.
+ */
 static void check_objects(struct mt_health *h)
 {
 	const struct mt_ctl_env *env = &h->c->env;
@@ -125,7 +131,7 @@ void mt_check_errors(struct mt_health *h)
 {
 	static const enum mt_finding_state states[] = {
 		[MT_SEV_REFUSE] = MT_FOUND_WARNING,
-		/* What comes from outside may be anything. */
+		/* Traffic from outside may contain anything. */
 		[MT_SEV_DROP] = MT_FOUND_NOTE,
 		[MT_SEV_ERROR] = MT_FOUND_FAULT,
 	};
@@ -166,7 +172,7 @@ void mt_check_workers(struct mt_health *h)
 	}
 }
 
-/* `least`: the fewest that were free since the start. */
+/* `least`: fewest free objects since start. */
 static void check_pool(struct mt_health *h, const char *kind, uint16_t worker, uint64_t size,
 	uint64_t in_use, uint64_t least, const char *remedy)
 {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Servers, limits, and where the configuration comes from. */
+/* Checks endpoints, rate limits, and the sources of configuration. */
 #include "mt_health.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define CERT_WARN_S 3600 /* less than this left, though renewals begin at 80 % of the lifetime */
+#define CERT_WARN_S 3600 /* warn below this validity; renewal starts at 80 % of the lifetime */
 
 static bool takes_traffic(const struct mt_ep_state *e, uint64_t now)
 {
@@ -25,7 +25,7 @@ static void check_cluster(struct mt_health *h, const struct mt_cluster *cl)
 		if (mt_ep_ejected(ep->state, h->c->now) && aside++ == 0)
 			snprintf(first, sizeof(first), "%s", mt_endpoint_name(ep, name));
 	}
-	/* Nobody has asked for it yet; or it is told as closed. */
+	/* No call has requested the cluster yet, or check_closed() reports it. */
 	if (cl->demand || cl->closed_by)
 		return;
 	if (cl->n_eps == 0 && cl->endpoints_resource && cl->n_out == 0)
@@ -50,7 +50,10 @@ static void check_cluster(struct mt_health *h, const struct mt_cluster *cl)
 			aside > 1 ? ", ..." : "");
 }
 
-/* A policy that cannot be evaluated here closes what it protects: that is no trouble of its servers. */
+/*
+ * A policy that cannot be evaluated fails closed. This is not a problem of the endpoints, so that
+ * it has a finding of its own.
+ */
 static void check_closed(struct mt_health *h, const struct mt_snapshot *snap)
 {
 	json_t *services = mt_ctl_services_json(snap), *row;
@@ -116,7 +119,10 @@ static void check_streams(struct mt_health *h, struct mt_xds *x)
 				*s.why ? ": " : "", s.why);
 }
 
-/* What a mesh has beside what this node serves: told once, however much it is. */
+/*
+ * Reports resources of the mesh that this node does not serve, in one finding however many there
+ * are.
+ */
 static void tell_beyond(struct mt_health *h, const struct mt_xds_resource_info *first, uint32_t n)
 {
 	if (n)
@@ -127,7 +133,10 @@ static void tell_beyond(struct mt_health *h, const struct mt_xds_resource_info *
 			n > 1 ? " (and more: `show resources`)" : "");
 }
 
-/* Nothing that is in force depends on it; the next start without a server does. */
+/*
+ * Reports problems of the state file. They do not affect the applied configuration, but the next
+ * start without a server.
+ */
 static void check_kept(struct mt_health *h, struct mt_xds *x)
 {
 	struct mt_xds_info info;

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The control thread's side of captures: a ring per worker, handed over with the trace that fills it. The reader asks again and again;
- * a capture ends by itself when it has as many records as were asked for, in time, or when nobody reads it any more.
+ * The control thread's part of captures. Each worker gets a ring together with the tracer (struct
+ * mt_trace) that fills it. The client reads by repeated requests. A capture ends by itself when it
+ * has the requested number of records, when its time is over, or when no client has read it for
+ * UNREAD.
  */
 #include "mt_ctl_capture_priv.h"
 #include "names.h"
@@ -10,7 +12,7 @@
 #include <time.h>
 
 #define LOOK   (100 * MT_MSEC)
-#define UNREAD (10 * MT_SEC) /* so long it waits for its reader */
+#define UNREAD (10 * MT_SEC) /* without a reader */
 
 const char *mt_ctl_capture_of(const struct mt_ctl_capture *p)
 {
@@ -26,7 +28,7 @@ const char *mt_ctl_capture_of(const struct mt_ctl_capture *p)
 	}
 }
 
-/* ---- workers ---------------------------------------------------------------------------------- */
+/* ---- workers -------------------------------------------------------------------------------- */
 
 static uint64_t lost_in(const struct mt_capture *ring)
 {
@@ -35,7 +37,7 @@ static uint64_t lost_in(const struct mt_capture *ring)
 
 static uint64_t missed_by(const struct mt_ctl_capture *p, const struct mt_trace *t)
 {
-	/* Packets are whole without the exchanges that they carry. */
+	/* Packets are complete without the exchanges that they carry. */
 	return t && p->asked.what != MT_CAPTURE_PACKETS ? mt_count_read(&t->stats.missed) : 0;
 }
 
@@ -57,7 +59,10 @@ uint64_t mt_ctl_capture_missed(const struct mt_ctl_capture *p)
 	return n;
 }
 
-/* A worker that does not answer keeps it, and is asked again. */
+/*
+ * Takes the tracer back from worker w; false: the worker does not answer, keeps it, and is asked
+ * again.
+ */
 static bool take_back(struct mt_ctl *c, uint16_t w)
 {
 	struct mt_ctl_capture *p = c->capture;
@@ -92,7 +97,10 @@ void mt_ctl_capture_end(struct mt_ctl *c, const char *why)
 	p->on = false;
 }
 
-/* Of one that has ended, what its workers and its reader gave back. */
+/*
+ * Frees the tracers and rings of a capture that has ended. True if every worker has given its
+ * tracer back.
+ */
 static bool clear(struct mt_ctl *c)
 {
 	struct mt_ctl_capture *p = c->capture;
@@ -116,7 +124,7 @@ static bool start_worker(struct mt_ctl *c, uint16_t w)
 		.what = a->what, .snap = a->snap, .count = a->count, .expr = a->x};
 	struct mt_trace_conf conf = {.worker = w, .exchanges = true, .count = UINT32_MAX};
 
-	/* All exchanges are followed for the names of those that packets carry. */
+	/* All exchanges are followed, because packets show the names of those that they carry. */
 	if (a->what != MT_CAPTURE_PACKETS)
 		conf.expr = a->x;
 	p->rings[w] = conf.capture = mt_capture_new(&ring);
@@ -126,7 +134,7 @@ static bool start_worker(struct mt_ctl *c, uint16_t w)
 	return p->traces[w] && mt_ctl_trace_hand(c, w, p->traces[w]);
 }
 
-/* ---- commands --------------------------------------------------------------------------------- */
+/* ---- commands ------------------------------------------------------------------------------- */
 
 static void begin(struct mt_ctl *c, const struct mt_ctl_capture_asked *a, const struct mt_who *who)
 {
@@ -152,7 +160,7 @@ static json_t *summary(const struct mt_ctl_capture *p)
 		(json_int_t)mt_ctl_capture_missed(p), "ended_because", p->ended_by);
 }
 
-/* NULL: it may begin. */
+/* Returns why no capture may start now; NULL: it may. */
 static json_t *objection(struct mt_ctl *c)
 {
 	const struct mt_ctl_capture *p = c->capture;
@@ -240,7 +248,7 @@ json_t *mt_capture_show(struct mt_ctl *c, const struct mt_request *r)
 	return j;
 }
 
-/* ---- the control thread's turns --------------------------------------------------------------- */
+/* ---- control loop --------------------------------------------------------------------------- */
 
 void mt_ctl_capture_turn(struct mt_ctl *c)
 {

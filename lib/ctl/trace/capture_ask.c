@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* [packets|messages [client|endpoint]] [EXPRESSION] [count N] [seconds N] [snaplen N] */
+/*
+ * Parses the arguments of `capture start`: [packets|messages [client|endpoint]] [EXPRESSION] [count
+ * N] [seconds N] [snaplen N]
+ */
 #include "mt_ctl_capture_priv.h"
 #include "names.h"
 
@@ -10,9 +13,11 @@
 #define COUNT_MAX   10000000
 #define SECONDS	    60
 #define SECONDS_MAX 3600
-#define SNAP	    4096 /* of a message */
+#define SNAP	    4096 /* bytes of a message, by default */
 
-/* "WORD N" at the end of the first *n words, which it takes away. 0, 1: it is not there; -EINVAL. */
+/*
+ * Takes "WORD N" off the end of the first *n words. Returns 0; 1: the words do not end so; -EINVAL.
+ */
 static int take_number(const struct mt_request *r, uint32_t *n, const char *word, uint64_t max,
 	uint64_t *value, struct mt_err *e)
 {
@@ -49,7 +54,7 @@ static int take_bounds(struct mt_ctl_capture_asked *a, const struct mt_request *
 	return rc < 0 ? rc : 0;
 }
 
-/* What is captured; how many words said so. */
+/* Sets what is captured; returns the number of words used. */
 static uint32_t take_what(struct mt_ctl_capture_asked *a, const struct mt_request *r)
 {
 	a->what = MT_CAPTURE_PACKETS;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the workers' rings hold, as rows in the order of time. */
+/* Formats the records of the workers' rings as rows, in order of time. */
 #include "mt_ctl_capture_priv.h"
 
 #include <openssl/evp.h>
@@ -9,7 +9,7 @@
 #include <rte_cycles.h>
 
 #define ROWS_MAX  4096
-#define BYTES_MAX (512u << 10) /* of one answer, before they are written as text */
+#define BYTES_MAX (512u << 10) /* of one answer, before they are encoded as text */
 
 static const char *const at_names[MT_CAPTURE_N_AT] = {
 	[MT_CAPTURE_RX] = "rx",
@@ -20,7 +20,7 @@ static const char *const at_names[MT_CAPTURE_N_AT] = {
 	[MT_CAPTURE_ANSWER] = "answer",
 };
 
-/* Unix time in ns. */
+/* Converts a time stamp counter value to Unix time in ns. */
 static uint64_t wall_of(const struct mt_ctl_capture *p, uint64_t tsc)
 {
 	uint64_t hz = rte_get_tsc_hz(), since = tsc > p->tsc ? tsc - p->tsc : 0;
@@ -30,7 +30,9 @@ static uint64_t wall_of(const struct mt_ctl_capture *p, uint64_t tsc)
 	return p->wall + since / hz * MT_SEC + since % hz * MT_SEC / hz;
 }
 
-/* A packet's exchanges by their names, and what was decided if that is not the ordinary. */
+/*
+ * Comment of a packet: the names of its exchanges, and its outcome if that is above severity INFO.
+ */
 static void packet_comment(const struct mt_capture_rec *r, uint16_t worker, struct mt_text_buf *out)
 {
 	char name[MT_EXCHANGE_NAME];
@@ -94,7 +96,7 @@ static json_t *row_of(
 	return row;
 }
 
-/* The earliest of all workers' next records. */
+/* The earliest of all workers' next records; NULL: there is none. */
 static const struct mt_capture_rec *earliest(struct mt_ctl_capture *p, uint16_t *worker)
 {
 	const struct mt_capture_rec *found = NULL;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The control thread's side of traces: each worker gets a struct mt_trace by its mailbox; what workers keep is copied out
- * of it, on request and once in a while, so that their places become free. A trace ends by itself: when it has as many
- * journeys as were asked for, or after ten minutes.
+ * The control thread's part of tracing. Each worker gets a tracer (struct mt_trace) through its
+ * mailbox. The control thread copies the traces that workers keep, on request and every LOOK, so
+ * that their slots become free. Tracing ends by itself when it has the requested number of traces,
+ * or after ten minutes.
  */
 #include "mt_ctl_capture_priv.h"
 #include "names.h"
@@ -11,17 +12,17 @@
 #include <string.h>
 
 #define CALL_MS	  1000
-#define COUNT	  10 /* journeys, unless told */
+#define COUNT	  10 /* traces, by default */
 #define COUNT_MAX 256
 #define LASTS	  (600 * MT_SEC)
-#define LOOK	  (100 * MT_MSEC) /* how often kept journeys are collected */
+#define LOOK	  (100 * MT_MSEC) /* interval at which kept traces are collected */
 
 enum kind { EXCHANGES, PACKETS, CONNECTION };
 
 static const struct {
 	const char *name;
 	uint64_t fields;
-	uint32_t count; /* journeys, unless told */
+	uint32_t count; /* traces, by default */
 } kinds[] = {
 	[EXCHANGES] = {"exchanges", MT_TRACE_EXCHANGE_FIELDS, COUNT},
 	[PACKETS] = {"packets", MT_TRACE_PACKET_FIELDS, COUNT},
@@ -31,21 +32,21 @@ static const struct {
 struct mt_ctl_trace {
 	bool on;
 	enum kind kind;
-	struct mt_trace_conn followed; /* of CONNECTION, as it was last seen */
-	uint16_t by;		       /* the worker that follows it */
+	struct mt_trace_conn followed; /* CONNECTION only: the connection, as last seen */
+	uint16_t by;		       /* worker that follows the connection */
 	uint32_t count;
 	uint64_t since, until, look_at; /* ns */
-	const char *ended_by;		/* NULL: it goes on */
+	const char *ended_by;		/* NULL: tracing goes on */
 	char expr[MT_CTL_LINE + 1];
 	struct mt_trace *parts[MT_WORKERS_MAX]; /* NULL: the worker has none */
-	struct mt_trace_stats stats;		/* of parts that are gone */
+	struct mt_trace_stats stats;		/* of tracers that were freed */
 	struct mt_trace_journey *kept;
 	uint32_t n_kept;
 };
 
-/* ---- workers ---------------------------------------------------------------------------------- */
+/* ---- workers -------------------------------------------------------------------------------- */
 
-/* On the worker; NULL takes it away. */
+/* Runs on the worker; NULL ends its tracing. */
 static void set(struct mt_worker *w, void *arg)
 {
 	mt_worker_set_trace(w, arg);
@@ -69,7 +70,10 @@ static void add_stats(struct mt_trace_stats *sum, const struct mt_trace_stats *s
 	sum->missed += mt_count_read(&s->missed);
 }
 
-/* Several workers may have begun to follow one before the first of them was seen: what the others kept is not asked for. */
+/*
+ * Several workers may start to follow a connection before the control thread sees the first of
+ * them; traces of the others are not collected.
+ */
 static void collect_from(struct mt_ctl_trace *t, uint16_t w)
 {
 	uint32_t at = 0;
@@ -80,7 +84,10 @@ static void collect_from(struct mt_ctl_trace *t, uint16_t w)
 		t->n_kept++;
 }
 
-/* Takes the part away from its worker; one that does not answer keeps it, and is asked again. */
+/*
+ * Takes the tracer back from worker w; false: the worker does not answer, keeps it, and is asked
+ * again.
+ */
 static bool give_up(struct mt_ctl *c, uint16_t w)
 {
 	struct mt_ctl_trace *t = c->trace;
@@ -96,7 +103,7 @@ static bool give_up(struct mt_ctl *c, uint16_t w)
 	return true;
 }
 
-/* false: one of them does not answer. */
+/* False: a worker does not answer. */
 static bool give_up_all(struct mt_ctl *c)
 {
 	bool all = true;
@@ -127,7 +134,7 @@ static bool start_worker(struct mt_ctl *c, uint16_t w, const struct mt_expr *x)
 	return t->parts[w] && mt_ctl_trace_hand(c, w, t->parts[w]);
 }
 
-/* Once a worker follows one the others have nothing to look for. */
+/* Once a worker follows a connection, takes the tracers of all other workers back. */
 static void look_at_connection(struct mt_ctl *c)
 {
 	struct mt_ctl_trace *t = c->trace;
@@ -136,7 +143,7 @@ static void look_at_connection(struct mt_ctl *c)
 		if (!t->parts[w] || __atomic_load_n(&t->parts[w]->followed.state,
 					    __ATOMIC_ACQUIRE) == MT_TRACE_CONN_NONE)
 			continue;
-		/* The rest may still change until it is closed. */
+		/* The other members may change until the connection is closed. */
 		t->followed.conn = t->parts[w]->followed.conn;
 		t->followed.state = MT_TRACE_CONN_FOLLOWED;
 		t->by = w;
@@ -189,7 +196,7 @@ static void collect(struct mt_ctl *c)
 
 /* ---- trace start --------------------------------------------------------------------------- */
 
-/* What the words behind `trace start` say. */
+/* Parsed arguments of `trace start`. */
 struct wanted {
 	enum kind kind;
 	uint32_t count;
@@ -197,7 +204,7 @@ struct wanted {
 	struct mt_expr x;
 };
 
-/* "… count N" at the end. */
+/* Parses "... count N" at the end. */
 static int take_count(
 	const struct mt_request *r, uint32_t *n_args, uint32_t *count, struct mt_err *e)
 {
@@ -317,7 +324,7 @@ void mt_trace_offer(struct mt_ctl *c, const struct mt_request *r, struct mt_offe
 
 #define ENDS (2 * MT_ADDR_STRLEN + 8)
 
-/* The connection that is followed; NULL: none (yet). */
+/* Names both ends of the followed connection; NULL: none is followed. */
 static const char *connection_str(const struct mt_ctl_trace *t, char buf[ENDS])
 {
 	const struct mt_tuple *conn = &t->followed.conn;
@@ -381,7 +388,7 @@ json_t *mt_trace_show(struct mt_ctl *c, const struct mt_request *r)
 	return all;
 }
 
-/* ---- the control thread's turns --------------------------------------------------------------- */
+/* ---- control loop --------------------------------------------------------------------------- */
 
 void mt_ctl_trace_turn(struct mt_ctl *c)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Steps of a journey as rows: their words come from trace_points.def. */
+/* Formats the steps of a trace as rows; their words come from trace_points.def. */
 #include "mt_ctl_trace_priv.h"
 
 #include <stdio.h>
@@ -9,7 +9,7 @@
 
 #define NAME_MAX_LEN 24
 
-/* What of a step is still to be put into its words. */
+/* Values of a step that were not yet put into its words. */
 struct rest {
 	const char *text;
 	uint8_t texts, number;
@@ -26,7 +26,10 @@ static const char *next_text(struct rest *r)
 	return t;
 }
 
-/* "{name:s}" at *p, which is moved behind it: the value into the sentence, and under its name into the row. */
+/*
+ * Replaces "{name:s}" at *p by its value, which is also added to the row under that name; *p
+ * advances past it.
+ */
 static void put_value(const char **p, const struct mt_trace_step *s, struct rest *r, json_t *row,
 	struct mt_text_buf *out)
 {
@@ -64,7 +67,7 @@ static void put_words(const struct mt_trace_step *s, json_t *fields, struct mt_t
 	}
 }
 
-/* Names of packets are their places. */
+/* A packet is named by its number. */
 static void name_of(const struct mt_trace_journey *j, uint32_t number, char *buf, size_t size)
 {
 	const struct mt_slice *name = &j->values.v[MT_EXPR_exchange].text;
