@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Exemplars of latency: what workers kept of single calls (lib/observe/exemplar.c), beside the buckets that they fell into. A call whose client
- * said no trace has its name here, by which `trace` and `show slow` know it.
+ * Exemplars of latency: single calls that workers kept (lib/observe/exemplar.c), shown with the
+ * histogram buckets that count them. If a call's client named no trace, its exemplar has the
+ * exchange's name, by which `trace` and `show slow` list the call.
  */
 #include "mt_ctl_metrics_priv.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The one registry: every room's counters, and the families of numbers that are none. From it come `show meaning`, the exposition's
- * HELP, TYPE and UNIT lines, and docs/reference/metrics.md.
+ * Contents of the registry: the counters of every library, and the families, which are all other
+ * numbers. `show meaning`, the exposition's HELP, TYPE and UNIT lines, and
+ * docs/reference/metrics.md come from it.
  */
 #include "mt_ctl_metrics_priv.h"
 #include "mt_ctl_otlp_priv.h"
@@ -122,9 +123,9 @@ void mt_ctl_metrics_fini(struct mt_ctl *c)
 	free(c->family_args);
 }
 
-/* ---- the reference page ------------------------------------------------------------------------ */
+/* ---- reference page ------------------------------------------------------------------------- */
 
-/* A bar would end the table's cell. */
+/* Escapes bars, which would end a cell of the table. */
 static void cell(struct mt_text_buf *out, const char *text)
 {
 	for (; *text; text++)

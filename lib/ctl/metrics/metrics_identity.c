@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Numbers of the node's own identity, of those beside it, and of handshakes. */
+/* Metrics of the node's identities and of TLS handshakes. */
 #include "mt_ctl_metrics_priv.h"
 #include "mt_tls_pool.h"
 
 #include <string.h>
 
-/* One that has no label is the node's own, as it always was. */
+/* The node's own identity has no label, for compatibility. */
 static void sample(struct mt_sink *out, const struct mt_family *f,
 	const struct mt_ctl_identity *who, double value)
 {
@@ -45,7 +45,7 @@ static uint32_t collect_roots(
 	return 0;
 }
 
-/* Of the list that ends first. */
+/* Validity of the list that ends first. */
 static uint32_t collect_crls(
 	void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t item)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Istio's standard metrics, with the labels that Aeraki's MetaProtocol proxy gives them: response_code is 0 for a good reply and 1 for
- * any other. Beyond Aeraki, which does not count them, native answers have response_flags in Envoy's letters.
+ * Istio's standard metrics, with the labels of Aeraki's MetaProtocol proxy: response_code is 0 for
+ * a good reply and 1 for any other. Aeraki does not count local replies; they are counted here,
+ * with response_flags in Envoy's letters.
  */
 #include "mt_ctl_metrics_priv.h"
 
@@ -10,7 +11,7 @@
 
 #define UNKNOWN "unknown"
 
-/* The namespace in "host.namespace.svc.cluster.local". */
+/* The namespace in "host.namespace.svc.cluster.local"; otherwise "unknown". */
 static const char *namespace_of(const char *host, char *buf, size_t size)
 {
 	const char *svc = strstr(host, ".svc."), *dot = strchr(host, '.');
@@ -21,7 +22,7 @@ static const char *namespace_of(const char *host, char *buf, size_t size)
 	return buf;
 }
 
-/* A label's value: what is not known is "unknown", but for a revision, which is "latest". */
+/* Value of a label. An unknown one is "unknown", except that of a revision, which is "latest". */
 static const char *known(const char *text, const char *otherwise)
 {
 	return *text ? text : otherwise;
@@ -56,7 +57,7 @@ void mt_istio_labels(const struct mt_ctl *c, const char *host, struct mt_text_bu
 	mt_labels_add(out, l, MT_ARRAY_LEN(l));
 }
 
-/* What Envoy's access logs and Istio's dashboards call it. */
+/* Flags of Envoy's access logs, which Istio's dashboards use. */
 static const char *const flags[MT_REPLY_N] = {
 	[MT_REPLY_NO_ROUTE] = "NR",
 	[MT_REPLY_NO_CLUSTER] = "NC",
@@ -72,7 +73,10 @@ static const char *const flags[MT_REPLY_N] = {
 	[MT_REPLY_TOO_LARGE] = "IH",
 };
 
-/* Services of messages that have been asked, from `pos` on; NULL behind the last. */
+/*
+ * The next service from `pos` on that has requests: opaque TCP, or with messages. NULL: there is
+ * none.
+ */
 static const struct mt_series *next(const struct mt_ctl *c, uint32_t *pos, bool opaque)
 {
 	const struct mt_series *s;
@@ -97,7 +101,7 @@ static void write_requests(struct mt_sink *out, const struct mt_family *f,
 		mt_sample_made(out, f, s->istio, "response_code=\"1\",response_flags=\"DC\"",
 			st->client_left);
 	for (int k = 0; k < MT_REPLY_N; k++) {
-		/* A local reset is one, whether it ended the call or the connection. */
+		/* A local reset has one flag, whether it ended the call or the connection. */
 		uint64_t n = st->local[k] + (k == MT_REPLY_UNSUPPORTED ? st->cut_off : 0);
 
 		if (!n)
@@ -152,7 +156,7 @@ static void write_sizes(struct mt_sink *out, const struct mt_family *f, const st
 
 	for (uint32_t k = 0; k < SIZE_BOUNDS; k++)
 		bounds[k] = (double)(1ull << (SIZE_FIRST + 2 * k));
-	/* Bucket b holds what is longer than 2^(b - 1) and not than 2^b. */
+	/* Bucket b counts sizes above 2^(b - 1) and up to 2^b. */
 	for (uint32_t b = 0; b < MT_SIZE_BUCKETS; b++) {
 		uint32_t at = b <= SIZE_FIRST ? 0 : (b - SIZE_FIRST + 1) / 2;
 

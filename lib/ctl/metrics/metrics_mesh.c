@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Numbers of discovery servers, by source, server and type. */
+/* Metrics of discovery, by source, server and type. */
 #include "mt_authz.h"
 #include "mt_ctl_metrics_priv.h"
 
@@ -96,7 +96,7 @@ static uint32_t collect_xds_changes(
 	return 0;
 }
 
-/* Of sources with clusters on demand: one number for each thing that may become of a name. */
+/* Samples of sources with on-demand clusters: one per outcome of a requested name. */
 static uint32_t collect_xds_demand(
 	void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t item)
 {
@@ -123,7 +123,7 @@ static uint32_t collect_xds_demand(
 	return 0;
 }
 
-/* One member of struct mt_xds_type_info. */
+/* Reports one member of struct mt_xds_type_info. */
 static uint32_t collect_xds_types(
 	void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t item)
 {
@@ -145,7 +145,7 @@ static uint32_t collect_xds_types(
 	return 0;
 }
 
-/* Those without a place of their own, together: whichever of them is asked has the sum. */
+/* Objects without an index share one counter, so that a query for any of them returns the sum. */
 static void closed_by_others(const struct mt_ctl *c, struct mt_sink *out, const struct mt_family *f)
 {
 	static const struct mt_closer others = {.by = ""};

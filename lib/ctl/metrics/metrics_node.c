@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Families of the node itself: connections, buffers, links, configuration. */
+/* Metrics of the node: connections, buffers, links, configuration, readiness, log. */
 #include "mt_ctl_metrics_priv.h"
 
 #include "mt_objects.h"
@@ -45,7 +45,7 @@ static uint32_t collect_buffers(
 	return 0;
 }
 
-/* The family's offset says which of the numbers. */
+/* The family's offset selects the member of struct mt_ledger_numbers. */
 static uint32_t collect_classes(
 	void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t pos)
 {

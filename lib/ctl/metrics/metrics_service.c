@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Families of services, endpoints and routes. They differ by the member they show, not by code. */
+/*
+ * Metrics of services, endpoints and routes. Families differ by the reported member, not by code.
+ */
 #include "mt_ctl_metrics_priv.h"
 
-/* ---- latency ------------------------------------------------------------------------------------ */
+/* ---- latency -------------------------------------------------------------------------------- */
 
-/* Powers of two from 32 us to 34 s; between them one more where most calls are. All end a bucket of the histogram. */
+/*
+ * Powers of two from 32 us to 34 s, with a further bound between them where most calls are. Each
+ * bound is the end of a histogram bucket.
+ */
 uint32_t mt_latency_bounds(uint64_t bounds[MT_LATENCY_BOUNDS_MAX])
 {
 	uint32_t n = 0;
@@ -36,7 +41,7 @@ void mt_fill_service_values(struct mt_service_values *v, const struct mt_service
 	}
 }
 
-/* ---- collectors --------------------------------------------------------------------------------- */
+/* ---- collectors ----------------------------------------------------------------------------- */
 
 static uint32_t collect(const struct mt_ctl_family *x, enum mt_series_kind kind,
 	struct mt_sink *out, const struct mt_family *f, uint32_t pos)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Metrics for a collector. A round is one scrape, sent as requests of about MT_SLICE bytes, each when the one before was answered:
- * a slow collector gets the rest later, and nothing is kept but one request. Values are cumulative, so that a round that is
- * given up loses resolution and no count.
+ * Export of metrics to a collector. A round is one scrape, sent as requests of about MT_SLICE
+ * bytes, each after the reply to the one before. A slow collector gets the rest later, and only one
+ * request is kept in memory. Values are cumulative, so that an aborted round loses resolution but
+ * no counts.
  */
 #include "mt_ctl_metrics_priv.h"
 #include "mt_ctl_otlp_priv.h"
@@ -15,7 +16,7 @@
 #include <unistd.h>
 
 #define EXPORT "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"
-/* A request is of MT_SLICE bytes and one family more, as counted, which is about. */
+/* A request has about MT_SLICE bytes and one family more; sizes are estimated. */
 #define MESSAGE_MAX  (8 * MT_SLICE)
 #define RETRY_MIN    (1 * MT_SEC)
 #define RETRY_MAX    (30 * MT_SEC)
@@ -39,24 +40,24 @@ struct mt_ctl_otlp {
 	struct mt_grpc_tls tls;
 	struct mt_grpc_header headers[MT_GRPC_HEADERS];
 	const char *server;
-	char *roots, *chain, *key, host[HOST_MAX]; /* of the endpoint, for the certificate */
-	char why[256];				   /* there is no connection */
-	bool told;				   /* the log knows that something is wrong */
-	bool clean;				   /* nothing was wrong in this round */
-	uint64_t due, end; /* the next round; the end of the one under way */
-	/* the round under way; scrape NULL: none */
+	char *roots, *chain, *key, host[HOST_MAX]; /* host of the endpoint, for its certificate */
+	char why[256];				   /* why there is no connection */
+	bool told;				   /* a problem was logged */
+	bool clean;				   /* no problem in this round */
+	uint64_t due, end;			   /* start of the next round; end of this one */
+	/* this round; scrape NULL: none */
 	struct mt_scrape *scrape;
 	struct mt_otlp *request;
 	bool more; /* the scrape has more for further requests */
 	uint8_t *bytes;
 	size_t len;
 	uint32_t points;
-	struct mt_grpc_stream *call; /* NULL: none is under way */
+	struct mt_grpc_stream *call; /* NULL: no call is under way */
 	bool answered;
 	uint64_t give_up, retry_at, backoff;
-	uint64_t quiet; /* until then the collector wants to hear nothing */
-	bool told_when; /* in the answer to this call */
-	char said[256]; /* what the collector remarked, which the log knows */
+	uint64_t quiet; /* the collector accepts no request before */
+	bool told_when; /* the reply to this call had a retry delay */
+	char said[256]; /* last remark of the collector, already logged */
 	uint64_t counters[MT_OTLP_N_OUTCOMES];
 };
 
@@ -65,7 +66,7 @@ static uint64_t wall(const struct mt_ctl *c, uint64_t now)
 	return c->env.clock ? mt_clock_wall(c->env.clock, now) : now;
 }
 
-/* What is wrong goes to the log once, until it is right again; counters tell how often. */
+/* Logs a problem once until it is solved; counters show how often it occurs. */
 static void trouble(struct mt_ctl_otlp *o, const char *what, const char *why)
 {
 	if (!o->told)
@@ -74,7 +75,7 @@ static void trouble(struct mt_ctl_otlp *o, const char *what, const char *why)
 	o->clean = false;
 }
 
-/* ---- a round ------------------------------------------------------------------------------------ */
+/* ---- rounds --------------------------------------------------------------------------------- */
 
 static void drop_request(struct mt_ctl_otlp *o)
 {
@@ -99,7 +100,7 @@ static void give_up(struct mt_ctl_otlp *o, enum mt_otlp_outcome outcome, const c
 	end_round(o);
 }
 
-/* Rounds keep their distance; those that were missed are not made up for. */
+/* Time of the next round. Rounds keep their interval, and missed rounds are skipped. */
 static uint64_t next_due(const struct mt_ctl_otlp *o)
 {
 	uint64_t interval = o->conf->interval.v * MT_MSEC;
@@ -110,7 +111,7 @@ static uint64_t next_due(const struct mt_ctl_otlp *o)
 static void begin_round(struct mt_ctl_otlp *o)
 {
 	if (mt_grpc_state(o->grpc) != MT_GRPC_UP) {
-		/* It may still come, until the next round is due. */
+		/* The connection may come up until the next round is due. */
 		if (o->c->now < o->due + o->conf->interval.v * MT_MSEC)
 			return;
 		mt_count(o->counters, MT_OTLP_unreachable);
@@ -126,7 +127,7 @@ static void begin_round(struct mt_ctl_otlp *o)
 		give_up(o, MT_OTLP_no_memory, "no memory");
 }
 
-/* The next request of the round. */
+/* Makes the next request of the round. */
 static void make_request(struct mt_ctl_otlp *o)
 {
 	struct mt_sink sink = {.otlp = o->request};
@@ -147,7 +148,7 @@ static void make_request(struct mt_ctl_otlp *o)
 		end_round(o);
 }
 
-/* ---- a call ------------------------------------------------------------------------------------- */
+/* ---- calls ---------------------------------------------------------------------------------- */
 
 static void on_answer(void *arg, const uint8_t *data, size_t len)
 {
@@ -191,8 +192,9 @@ static void again(struct mt_ctl_otlp *o)
 }
 
 /*
- * Which failures pass by themselves (OTLP 1.10, "Failures" of OTLP/gRPC): CANCELLED, DEADLINE_EXCEEDED, ABORTED, OUT_OF_RANGE, UNAVAILABLE,
- * DATA_LOSS; RESOURCE_EXHAUSTED where the server says when.
+ * True if the failure is temporary (OTLP 1.10, "Failures" of OTLP/gRPC): CANCELLED,
+ * DEADLINE_EXCEEDED, ABORTED, OUT_OF_RANGE, UNAVAILABLE, DATA_LOSS; RESOURCE_EXHAUSTED only if the
+ * server sent a retry delay.
  */
 static bool passes(const struct mt_ctl_otlp *o, int status)
 {
@@ -293,7 +295,7 @@ void mt_ctl_otlp_turn(struct mt_ctl *c)
 	go_on(o);
 }
 
-/* ---- life --------------------------------------------------------------------------------------- */
+/* ---- start and end -------------------------------------------------------------------------- */
 
 static void on_up(void *arg)
 {
@@ -321,7 +323,10 @@ static int read_pem(const struct mt_text *path, char **text, const char **to, st
 	return rc;
 }
 
-/* "https://HOST:PORT": TLS; "http://HOST:PORT": none. The Node's reader has checked the shape. */
+/*
+ * "https://HOST:PORT" uses TLS, "http://HOST:PORT" does not. The reader of the Node document has
+ * checked the format.
+ */
 static int read_endpoint(struct mt_ctl_otlp *o, struct mt_err *e)
 {
 	const struct mt_node_otlp *n = o->conf;
@@ -336,7 +341,10 @@ static int read_endpoint(struct mt_ctl_otlp *o, struct mt_err *e)
 	return rc ? rc : read_pem(&n->key, &o->key, &o->tls.key, e);
 }
 
-/* Who is measured, as OpenTelemetry's conventions name it; what the Node's `resource` says goes first. */
+/*
+ * Makes the resource attributes by OpenTelemetry's conventions; those of the Node's `resource` have
+ * priority.
+ */
 static int make_resource(struct mt_ctl_otlp *o)
 {
 	const struct mt_labels *more = &o->conf->resource;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * /meltemi/... for dpdk-telemetry.py. Its threads are DPDK's and know nothing of ours: one of them puts a question and waits; the
- * control thread answers in its next turn with a copy. No worker and nothing of the control thread's is touched by them.
+ * /meltemi/... for dpdk-telemetry.py. A thread of DPDK writes a request and waits; the control
+ * thread answers with a copy in its next loop iteration. DPDK's threads touch no worker and no data
+ * of the control thread.
  */
 #include "mt_ctl_priv.h"
 
@@ -18,24 +19,24 @@
 #define WAIT_S 2
 #define ROWS   RTE_TEL_MAX_DICT_ENTRIES
 
-/* DPDK keeps commands for as long as the process lives, so this is the process', too. */
+/* DPDK keeps commands as long as the process lives, so this object has the same lifetime. */
 static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t answered;
-	struct mt_ctl *c; /* NULL: nobody answers */
-	bool known;	  /* to DPDK */
+	struct mt_ctl *c; /* NULL: requests fail */
+	bool known;	  /* commands are registered with DPDK */
 	enum { FREE, ASKED, ANSWERED } state;
-	char room[32]; /* the question */
-	uint32_t n;    /* the answer */
+	char room[32]; /* request */
+	uint32_t n;    /* reply */
 	struct {
 		const char *name;
 		uint64_t value;
 	} rows[ROWS];
 } tel = {.lock = PTHREAD_MUTEX_INITIALIZER, .answered = PTHREAD_COND_INITIALIZER};
 
-/* ---- DPDK's threads ------------------------------------------------------------------------------ */
+/* ---- DPDK's threads ------------------------------------------------------------------------- */
 
-/* With the lock. 0, or -EBUSY, -ETIMEDOUT, -ENODEV. */
+/* Call with the lock held. 0, or -EBUSY, -ETIMEDOUT, -ENODEV, or -errno of write(). */
 static int ask(const char *room)
 {
 	struct timespec until;
@@ -76,7 +77,7 @@ static int on_counters(const char *cmd, const char *params, struct rte_tel_data 
 	return rc;
 }
 
-/* /meltemi/rooms: constants. */
+/* /meltemi/rooms: constant names. */
 static int on_rooms(const char *cmd, const char *params, struct rte_tel_data *d)
 {
 	rte_tel_data_start_array(d, RTE_TEL_STRING_VAL);
@@ -85,7 +86,7 @@ static int on_rooms(const char *cmd, const char *params, struct rte_tel_data *d)
 	return 0;
 }
 
-/* ---- the control thread -------------------------------------------------------------------------- */
+/* ---- control thread ------------------------------------------------------------------------- */
 
 static void answer(struct mt_ctl *c)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One scrape. Names are copied from the configuration at its begin; then numbers are summed up and written in slices, between
- * which the control thread does its other work: nothing here keeps a snapshot, and an answer of many megabytes holds nobody up.
+ * One scrape. At its start it copies names from the configuration; then it sums up and writes
+ * values in slices, between which the control thread does other work. So no scrape holds a
+ * snapshot, and an answer of many megabytes delays no other work.
  */
 #include "mt_ctl_metrics_priv.h"
 #include "mt_strmap.h"
@@ -9,22 +10,28 @@
 #include <errno.h>
 #include <string.h>
 
-#define GATHER_SLICE 128 /* keys */
+#define GATHER_SLICE 128 /* keys per slice */
 
-/* What is behind a series: several keys of equal labels are one (a host on two ports). */
+/*
+ * Source of the values of a series. Keys with equal labels form one series (a host on two ports).
+ */
 struct key {
 	const char *label[MT_SERIES_LABELS];
 	uint32_t index;
 	bool opaque;
-	uint64_t id; /* services, endpoints */
+	uint64_t id; /* services and endpoints only */
 };
 
 struct set {
 	struct key *keys;
-	uint32_t n_keys, at; /* `at`: gathered so far */
+	uint32_t n_keys, at; /* `at`: next key to gather */
 	struct mt_series *rows;
 	uint32_t n_rows, n_folded;
-	uint64_t *sum; /* of those without series of their own: its gauges */
+	/*
+	 * Values of the keys without series of their own. Gauges are summed here; the fold has the
+	 * counters.
+	 */
+	uint64_t *sum;
 };
 
 struct mt_scrape {
@@ -33,10 +40,10 @@ struct mt_scrape {
 	struct set sets[MT_SERIES_KINDS];
 	enum mt_series_kind gathering;
 	struct mt_exposition exposition;
-	bool examples; /* the format has a place for them */
+	bool examples; /* the format supports exemplars */
 };
 
-/* ---- kinds -------------------------------------------------------------------------------------- */
+/* ---- kinds ---------------------------------------------------------------------------------- */
 
 static void add_service(const struct mt_ctl *c, const struct key *k, uint64_t *to)
 {
@@ -73,7 +80,7 @@ static void add_route(const struct mt_ctl *c, const struct key *k, uint64_t *to)
 }
 
 static const struct kind {
-	uint32_t limit, width, counters; /* counters: those of `width` that are folded */
+	uint32_t limit, width, counters; /* counters: the first ones of `width`, which are folded */
 	const char *names[MT_SERIES_LABELS];
 	void (*add)(const struct mt_ctl *c, const struct key *k, uint64_t *to);
 } kinds[MT_SERIES_KINDS] = {
@@ -84,7 +91,7 @@ static const struct kind {
 	[MT_SERIES_ROUTE] = {MT_SERIES_ROUTES, 1, 1, {"service", "route", "match"}, add_route},
 };
 
-/* ---- begin: names -------------------------------------------------------------------------------- */
+/* ---- start: names --------------------------------------------------------------------------- */
 
 static const char *keep(struct mt_scrape *s, const char *text)
 {
@@ -196,7 +203,7 @@ static int name_all(struct mt_scrape *s)
 	return rc;
 }
 
-/* The folds outlive scrapes: who has series of its own keeps them. */
+/* The folds outlive scrapes, so that an item with series of its own keeps them. */
 static int open_folds(struct mt_ctl *c)
 {
 	for (int k = 0; k < MT_SERIES_KINDS; k++) {
@@ -237,7 +244,7 @@ void mt_scrape_free(struct mt_scrape *s)
 	free(s);
 }
 
-/* ---- then numbers ------------------------------------------------------------------------------- */
+/* ---- values --------------------------------------------------------------------------------- */
 
 static uint64_t identity(const struct key *k)
 {
@@ -266,7 +273,7 @@ static void make_labels(struct mt_scrape *s, enum mt_series_kind kind, struct mt
 	mt_text_fini(&made);
 }
 
-/* Of the keys [k, end), which are one series. */
+/* Adds the exemplars of the keys [k, end), which are one series. */
 static void add_examples(struct mt_scrape *s, const struct key *k, const struct key *end)
 {
 	struct set *t = &s->sets[MT_SERIES_SERVICE];
@@ -289,7 +296,7 @@ static void add_row(
 	make_labels(s, kind, row);
 }
 
-/* The series of the keys from `at` on that are equal; where the next one begins. */
+/* Makes the series of all keys that equal the one at `at`. Returns the index of the next key. */
 static uint32_t gather_one(struct mt_scrape *s, enum mt_series_kind kind, uint32_t at)
 {
 	const struct kind *d = &kinds[kind];
@@ -298,7 +305,7 @@ static uint32_t gather_one(struct mt_scrape *s, enum mt_series_kind kind, uint32
 	const struct key *first = &t->keys[at];
 
 	for (; at < t->n_keys && compare(first, &t->keys[at]) == 0; at++) {
-		/* An endpoint that is named twice counts once. */
+		/* An endpoint that is listed twice counts once. */
 		if (values && (&t->keys[at] == first || t->keys[at].index != t->keys[at - 1].index))
 			d->add(s->c, &t->keys[at], values);
 	}
@@ -327,7 +334,7 @@ static void add_other(struct mt_scrape *s, enum mt_series_kind kind)
 		add_row(s, kind, &other, t->sum);
 }
 
-/* true: everything is gathered. */
+/* True: everything is gathered. */
 static bool gather(struct mt_scrape *s)
 {
 	struct set *t;
