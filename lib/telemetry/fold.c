@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Bounded cardinality. Who comes first gets series of its own, and keeps them for as long as it is there; the rest is summed up.
- * What is added to the sum is what each counted since it was last asked, so the sum never goes back when one of them goes away: a
- * scraper would take that for a restart, and show a burst that never was.
+ * Bounded cardinality. The first items get series of their own and keep them as long as they exist;
+ * the others are summed up. The sum grows by what each item has counted since its last round, so
+ * that it never decreases when an item goes away: a scraper would take a decrease for a restart and
+ * show a burst that never happened.
  */
 #include "mt_telemetry.h"
 
@@ -13,8 +14,8 @@
 
 struct entry {
 	uint64_t id;	/* 0: free */
-	uint64_t *last; /* NULL: has series of its own */
-	uint32_t round; /* of its last sight */
+	uint64_t *last; /* values of the last round; NULL: has series of its own */
+	uint32_t round; /* in which it was last seen */
 };
 
 struct mt_fold {
@@ -53,7 +54,7 @@ static struct entry *find(struct entry *v, uint32_t cap, uint64_t id)
 	return &v[i];
 }
 
-/* A table of another size, without who has not been seen for long. */
+/* Rebuilds the table with `cap` slots, without items that were not seen for ROUNDS_KEPT rounds. */
 static int rebuild(struct mt_fold *f, uint32_t cap)
 {
 	struct entry *v = calloc(cap, sizeof(*v));
@@ -110,11 +111,11 @@ bool mt_fold_own(struct mt_fold *f, uint64_t id, const uint64_t *values)
 	struct entry *e = get(f, id ? id : 1);
 
 	if (!e)
-		return false; /* no memory: told again with the next scrape */
+		return false; /* no memory: tried again by the next scrape */
 	if (!e->last)
 		return true;
 	for (uint32_t i = 0; i < f->width; i++) {
-		/* Less than before: its place serves another one by now. */
+		/* A lower value: its counters serve another item now. */
 		f->other[i] += values[i] >= e->last[i] ? values[i] - e->last[i] : values[i];
 		e->last[i] = values[i];
 	}

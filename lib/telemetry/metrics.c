@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The registry. It is told of arrays once and reads them for each question: workers pay nothing for being
- * watched, and a room's new outcome shows up everywhere by its row alone.
+ * The registry. It gets each array once and reads it for each query. So workers pay nothing for
+ * being observed, and a new outcome of a library appears in all outputs by its row alone.
  */
 #include "mt_telemetry_priv.h"
 
@@ -24,7 +24,10 @@ void mt_metrics_free(struct mt_metrics *m)
 	free(m);
 }
 
-/* Room for one more in an array that grows at powers of two; NULL: no memory, the old one stays. */
+/*
+ * Makes room for one more element in an array that grows at powers of two. NULL: no memory, and the
+ * old array stays valid.
+ */
 static void *grow(void *array, uint32_t n, size_t size)
 {
 	if (n & (n - 1))
@@ -80,7 +83,7 @@ bool mt_metrics_next(const struct mt_metrics *m, uint64_t *pos, struct mt_metric
 	uint32_t room = (uint32_t)(*pos >> 32), row = (uint32_t)*pos;
 	const struct mt_room *r;
 
-	/* On to the next room that has a row left. */
+	/* Advance to the next library that has a row left. */
 	while (room < m->n_rooms && row >= m->rooms[room].set->n) {
 		room++;
 		row = 0;

@@ -3,7 +3,7 @@
 
 #include "mt_telemetry.h"
 
-/* One room's outcomes and the arrays that count them. */
+/* The outcomes of one library and the arrays that count them. */
 struct mt_room {
 	const struct mt_outcome_set *set;
 	const uint64_t **arrays;
@@ -17,7 +17,10 @@ struct mt_metrics {
 	uint32_t n_families;
 };
 
-/* otlp.c: a family (again: no matter), then its samples; texts of the family must live until the next one. */
+/*
+ * otlp.c: starts a family, or continues it if it is the current one; its samples follow. Texts of
+ * the family must live until the next one.
+ */
 void mt_otlp_family(struct mt_otlp *o, const char *name, enum mt_family_type type, const char *unit,
 	const char *help);
 void mt_otlp_count(struct mt_otlp *o, const char *labels, const char *more, uint64_t value);

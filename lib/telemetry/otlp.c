@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Metrics as messages of OpenTelemetry's protocol (OTLP, metrics v1). The names and labels are those of the exposition; a label set
- * that was made as text is taken apart here, once for all samples that have it in turn.
+ * Metrics as messages of OpenTelemetry's protocol (OTLP, metrics v1), with the names and labels of
+ * the exposition. Labels that were made as text are parsed here, once for all consecutive samples
+ * that have them.
  */
 #include "mt_telemetry_priv.h"
 
@@ -13,28 +14,28 @@
 
 #define CUMULATIVE  2
 #define LABELS_MAX  32
-#define POINT_BYTES 40 /* of a number without its attributes, about */
+#define POINT_BYTES 40 /* estimate for a number without its attributes */
 
 struct mt_otlp {
 	struct mt_region resource_region, region;
 	Otlp__Resource resource;
-	uint64_t start, time; /* wall, ns */
-	size_t size;	      /* of what was added, about */
+	uint64_t start, time; /* wall clock, ns */
+	size_t size;	      /* estimated bytes of what was added */
 	uint32_t points;
-	/* the family that samples belong to; its message is made with the first of them */
+	/* the current family; its first sample makes its message */
 	const char *name, *unit, *help;
 	enum mt_family_type type;
 	Otlp__Metric *metric;
 	Otlp__Metric **metrics;
 	uint32_t n_metrics, n_points;
-	/* the labels of the sample before */
+	/* labels of the previous sample */
 	const char *labels;
 	Otlp__KeyValue *set[LABELS_MAX];
 	uint32_t n_set;
 	size_t set_size;
 };
 
-/* ---- life ------------------------------------------------------------------------------------- */
+/* ---- start and end -------------------------------------------------------------------------- */
 
 static Otlp__KeyValue *key_value(
 	struct mt_region *r, const char *name, size_t name_len, const char *value)
@@ -113,9 +114,9 @@ uint32_t mt_otlp_points(const struct mt_otlp *o)
 	return o->points;
 }
 
-/* ---- metrics ---------------------------------------------------------------------------------- */
+/* ---- metrics -------------------------------------------------------------------------------- */
 
-/* UCUM, as OpenTelemetry wants units; what is counted stands in braces. */
+/* OpenTelemetry's units are those of UCUM; counted things stand in braces. */
 static const char *unit_of(struct mt_region *r, const char *unit)
 {
 	static const char *const known[][2] = {
@@ -131,7 +132,7 @@ void mt_otlp_family(struct mt_otlp *o, const char *name, enum mt_family_type typ
 	const char *help)
 {
 	if (o->metric && strcmp(o->metric->name, name) == 0)
-		return; /* more of it, in the same request */
+		return; /* continues in the same request */
 	o->name = name;
 	o->type = type;
 	o->unit = unit;
@@ -166,7 +167,10 @@ static bool make_data(struct mt_otlp *o, Otlp__Metric *m)
 	return true;
 }
 
-/* The message of the family, in this request; a family of many samples has one in each of several requests. */
+/*
+ * Message of the current family in this request. A family of many samples has one in each of
+ * several requests.
+ */
 static Otlp__Metric *metric_of(struct mt_otlp *o)
 {
 	Otlp__Metric *m, **slot;
@@ -191,9 +195,9 @@ static Otlp__Metric *metric_of(struct mt_otlp *o)
 	return m;
 }
 
-/* ---- attributes ------------------------------------------------------------------------------- */
+/* ---- attributes ----------------------------------------------------------------------------- */
 
-/* A value up to its closing quote, escapes undone; *end: behind the quote. */
+/* Copies a value up to its closing quote and undoes escapes; *end: after the quote. */
 static char *unescape(struct mt_region *r, const char *from, const char **end)
 {
 	size_t len = 0;
@@ -212,7 +216,7 @@ static char *unescape(struct mt_region *r, const char *from, const char **end)
 	return out;
 }
 
-/* `name="value",name="value"`, as mt_labels_add() writes it, behind what is in the set. */
+/* Parses `name="value",name="value"`, as mt_labels_add() writes it, and appends it to the set. */
 static void take_apart(struct mt_otlp *o, const char *labels)
 {
 	while (*labels && o->n_set < LABELS_MAX) {
@@ -257,7 +261,7 @@ static Otlp__KeyValue **attributes(
 	return v;
 }
 
-/* ---- points ----------------------------------------------------------------------------------- */
+/* ---- points --------------------------------------------------------------------------------- */
 
 static Otlp__NumberDataPoint *number(struct mt_otlp *o, const char *labels, const char *more)
 {
@@ -300,7 +304,7 @@ void mt_otlp_value(struct mt_otlp *o, const char *labels, double value)
 {
 	Otlp__NumberDataPoint *p;
 
-	/* Made for this sample alone: another text may stand there next time. */
+	/* The labels are made for this sample alone; the next text may have the same address. */
 	o->labels = NULL;
 	p = number(o, labels, "");
 	o->labels = NULL;
@@ -344,7 +348,7 @@ void mt_otlp_histogram(struct mt_otlp *o, const char *labels, const double *boun
 	o->points++;
 }
 
-/* ---- bytes ------------------------------------------------------------------------------------ */
+/* ---- bytes ---------------------------------------------------------------------------------- */
 
 uint8_t *mt_otlp_pack(struct mt_otlp *o, size_t *len)
 {

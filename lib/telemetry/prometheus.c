@@ -12,7 +12,10 @@ static void text(struct mt_text_buf *out, const char *s)
 	mt_text_bytes(out, s, strlen(s));
 }
 
-/* HELP escapes backslash and newline, values of labels (and all of OpenMetrics) the quote as well. */
+/*
+ * HELP escapes backslash and newline; values of labels (and all of OpenMetrics) escape the quote
+ * too.
+ */
 static void escaped(struct mt_text_buf *out, const char *s, bool quote)
 {
 	const char *special = quote ? "\\\n\"" : "\\\n";
@@ -53,7 +56,7 @@ static void whole(struct mt_text_buf *out, uint64_t v)
 	mt_text_bytes(out, p, (size_t)(digits + sizeof(digits) - p));
 }
 
-/* Counts as integers, which they are up to 2^53; the rest with all its digits. */
+/* Writes integers up to 2^53 as such, and other values with all their digits. */
 static void number(struct mt_text_buf *out, double v)
 {
 	if (v >= 0 && v < 9007199254740992.0 && v == floor(v))
@@ -112,7 +115,10 @@ void mt_sample_made(struct mt_sink *out, const struct mt_family *f, const char *
 	whole(out->text, value);
 }
 
-/* One of a bucket whose count is not read yet waits for the next scrape. */
+/*
+ * Writes the count, with the exemplar if there is one. If the bucket's own count is still 0, the
+ * exemplar waits for the next scrape.
+ */
 static void bucket(
 	struct mt_text_buf *out, uint64_t below, uint64_t count, const struct mt_example *x)
 {
@@ -128,13 +134,15 @@ static void text_histogram(struct mt_text_buf *out, const struct mt_family *f, c
 	const double *bounds, const uint64_t *counts, uint32_t n_bounds, double sum,
 	const struct mt_example *examples)
 {
-	/* Buckets of the format are cumulative, ours are not. */
+	/* Buckets of the format are cumulative; `counts` is not. */
 	uint64_t below = 0;
 	char le[40];
 
 	for (uint32_t i = 0; i <= n_bounds; i++) {
 		below += counts[i];
-		/* Bounds are written alike in both formats: they are parts of series' names. */
+		/*
+		 * Both formats write bounds alike, because bounds are part of the names of series.
+		 */
 		if (i == n_bounds)
 			snprintf(le, sizeof(le), "le=\"+Inf\"");
 		else
@@ -199,7 +207,7 @@ static bool begins(const char *range, size_t len, const char *type)
 	return len >= strlen(type) && strncasecmp(range, type, strlen(type)) == 0;
 }
 
-/* What is equally wanted is answered in OpenMetrics, which only those name who read it. */
+/* At equal weight the answer is OpenMetrics, because only clients that read it name it. */
 enum mt_format mt_format_accepted(const char *accept)
 {
 	uint32_t open = 0, plain = 0;
@@ -228,7 +236,10 @@ static size_t length_without(const char *name, const char *end)
 	return len > n && strcmp(name + len - n, end) == 0 ? len - n : len;
 }
 
-/* OpenMetrics names a counter's family without _total, and its unit if that ends the name. */
+/*
+ * Writes the lines before the samples. OpenMetrics names a counter's family without _total, and
+ * states a unit if the name ends in it.
+ */
 static void head(struct mt_text_buf *out, enum mt_format format, const char *name,
 	enum mt_family_type type, const char *unit, const char *help)
 {
@@ -279,7 +290,10 @@ static void counters(struct mt_exposition *e, struct mt_sink *out)
 	}
 }
 
-/* The families that are left; one that begins in a request of its own is begun again. */
+/*
+ * Writes the remaining families. In OTLP each call starts its family again, because the request may
+ * be new.
+ */
 static void families(struct mt_exposition *e, struct mt_sink *out)
 {
 	while (e->family < e->m->n_families && !mt_sink_full(out)) {

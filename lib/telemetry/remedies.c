@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What to do about an outcome. The row says what happened, this says what helps; rows that tell of an
- * error or a refusal must be here (a test walks them), others where something helps.
+ * Remedies for outcomes. The row of an outcome describes what happened, and this table what helps.
+ * Errors and refusals must have a row here (a test checks that); others have one if something
+ * helps.
  */
 #include "mt_telemetry.h"
 

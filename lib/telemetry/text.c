@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Text that grows. Failure is sticky, so that writers check once, at the end. */
+/* Growing text. A failure is sticky, so that writers check once, at the end. */
 #include "mt_telemetry.h"
 
 #include <stdarg.h>
@@ -41,7 +41,10 @@ void mt_text_add(struct mt_text_buf *t, const char *fmt, ...)
 	va_list ap;
 	int n;
 
-	/* Measured first: a scrape of many thousand lines must not be cut at some buffer's size. */
+	/*
+	 * Measure first: a scrape of many thousand lines must not be truncated at the size of a
+	 * buffer.
+	 */
 	va_start(ap, fmt);
 	n = vsnprintf(NULL, 0, fmt, ap);
 	va_end(ap);
