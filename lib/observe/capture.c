@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The ring of a capture, and what is put into it. */
+/* The ring of a capture, and the records that the worker writes to it. */
 #include "mt_capture.h"
 #include "mt_trace_priv.h"
 
@@ -43,7 +43,10 @@ static struct mt_capture_rec *at(struct mt_capture *c, uint64_t where)
 	return (struct mt_capture_rec *)(void *)(c->ring + where % MT_CAPTURE_RING);
 }
 
-/* What is left before the ring's end. Records are multiples of 8 and lie in one piece; a rest that holds no record is passed over. */
+/*
+ * Bytes from `where` to the end of the ring. Records are multiples of 8 and contiguous; a rest
+ * without a record is skipped.
+ */
 static uint32_t straight(uint64_t where)
 {
 	return MT_CAPTURE_RING - (uint32_t)(where % MT_CAPTURE_RING);
@@ -72,7 +75,7 @@ void mt_capture_pop(struct mt_capture *c)
 	__atomic_store_n(&c->tail, c->tail + at(c, c->tail)->size, __ATOMIC_RELEASE);
 }
 
-/* ---- the worker's side ---------------------------------------------------------------------- */
+/* ---- worker --------------------------------------------------------------------------------- */
 
 void mt_capture_publish(struct mt_capture *c)
 {
@@ -88,7 +91,7 @@ static bool fits(struct mt_capture *c, uint64_t end)
 	return end - c->tail_seen <= MT_CAPTURE_RING;
 }
 
-/* So that a record of `size` lies in one piece. */
+/* Skips the rest of the ring, so that the next record is contiguous. */
 static void pass_over_rest(struct mt_capture *c, uint32_t rest)
 {
 	struct mt_capture_rec *pad = at(c, c->written);
@@ -100,7 +103,10 @@ static void pass_over_rest(struct mt_capture *c, uint32_t rest)
 	c->written += rest;
 }
 
-/* The next record with room for `snap` bytes and a comment; NULL: no room (counted). */
+/*
+ * Reserves the next record with space for the kept bytes and a comment. NULL: no space (counted),
+ * or the capture has enough records.
+ */
 static struct mt_capture_rec *reserve(
 	struct mt_capture *c, enum mt_capture_at where, uint32_t len, uint32_t comment)
 {
@@ -140,7 +146,7 @@ uint8_t *mt_capture_packet(struct mt_trace *t, struct mt_trace_note *n, uint32_t
 		return NULL;
 	mt_trace_know_packet(n, t->conf.worker, &v);
 	if (!n->tx)
-		v.known &= ~MT_EXPR_BIT(outcome); /* it is still to be decided */
+		v.known &= ~MT_EXPR_BIT(outcome); /* not decided yet */
 	if (mt_expr_eval(&c->conf.expr, &v) == MT_TRI_NO)
 		return NULL;
 	n->rec = reserve(c, n->tx ? MT_CAPTURE_TX : MT_CAPTURE_RX, n->p.len, 0);
@@ -182,7 +188,7 @@ void mt_capture_decide(struct mt_trace *t, struct mt_trace_note *n)
 	if (!r)
 		return;
 	mt_trace_know_packet(n, t->conf.worker, &v);
-	/* The worker that it was handed to takes it. */
+	/* A packet that was handed over is captured by the worker that got it. */
 	r->unwanted = n->owner >= 0 || mt_expr_eval(&c->conf.expr, &v) != MT_TRI_YES;
 	r->outcome = mt_trace_became(n);
 	if (!r->unwanted)
@@ -229,7 +235,7 @@ bool mt_capture_saw(
 	return c->bodies && c->bodies[number(t, j)][where - MT_CAPTURE_REQUEST].len;
 }
 
-/* What the exchange is known by, as "name=value name=value". */
+/* Writes the names of the exchange as "name=value name=value". */
 static uint32_t describe(const struct mt_trace_journey *j, char *buf, size_t size)
 {
 	static const uint8_t fields[] = {MT_EXPR_exchange, MT_EXPR_service, MT_EXPR_method,
@@ -259,7 +265,9 @@ static void put_message(struct mt_capture *c, const struct mt_capture_body *b, c
 
 	if (!r)
 		return;
-	/* A message that came in parts may be shorter here than it will be. */
+	/*
+	 * Of a message that came in parts, fewer bytes may have been kept than reserve() assumes.
+	 */
 	r->snap = MT_MIN(r->snap, b->snap);
 	r->tsc = b->tsc;
 	r->src = outwards ? b->conn.local : b->conn.remote;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which calls stay as examples. Readers go by a sequence count that only the worker writes.
+ * Selects the exemplars of a service. Readers use a sequence count that only the worker writes.
  */
 #include "mt_exemplar.h"
 
 #include <string.h>
 
-/* So long a call of a known trace is not followed by one of none. */
+/* Within this time a call without a trace does not replace one with a trace. */
 #define KEPT  (60 * MT_SEC)
 #define TRIES 8
 
@@ -33,7 +33,7 @@ static void get(const struct mt_exemplar_slot *s, struct mt_exemplar *e)
 	memcpy(e, words, sizeof(words));
 }
 
-/* Whether what is there says more. */
+/* True if the present exemplar is more useful than `next`. */
 static bool stays(const struct mt_exemplar_slot *s, const struct mt_exemplar *next)
 {
 	struct mt_exemplar e;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Evaluation of expressions, with what is not known yet. */
+/* Evaluates expressions, in which values may still be unknown. */
 #include "mt_expr.h"
 
 const struct mt_expr_field_row mt_expr_fields[MT_EXPR_N_FIELDS] = {
@@ -15,7 +15,10 @@ static uint8_t lower(uint8_t c)
 	return c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c;
 }
 
-/* Without case; `*` stands for any bytes. Going back to the last star only, so at most quadratic. */
+/*
+ * Matches ignoring case; `*` stands for any bytes. Backtracks to the last star only, so that the
+ * time is at most quadratic.
+ */
 static bool matches(const char *pat, uint32_t n, struct mt_slice s)
 {
 	uint32_t p = 0, i = 0, star = UINT32_MAX, from = 0;

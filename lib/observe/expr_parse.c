@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The compiler of expressions, recursive descent into postfix:
+ * Compiles expressions by recursive descent into postfix:
  *
- *	or = and { "or" and }    and = not { ["and"] not }    not = "not" not | "(" or ")" | condition
- *	condition = ( field | "." key ) ("=" | "!=" | "<" | "<=" | ">" | ">=") value
+ *    or = and { "or" and }    and = not { ["and"] not }    not = "not" not | "(" or ")" | condition
+ *    condition = ( field | "." key ) ("=" | "!=" | "<" | "<=" | ">" | ">=") value
  */
 #include "mt_expr.h"
 
@@ -17,7 +17,7 @@ struct parser {
 	uint64_t allowed;
 	struct mt_err *e;
 	uint32_t depth;
-	const char *field; /* the condition's, as it was written */
+	const char *field; /* field of the condition, as written */
 	int field_len;
 };
 
@@ -40,7 +40,7 @@ static void skip_spaces(struct parser *p)
 		p->at++;
 }
 
-/* Bytes of the word at hand: up to a space, a parenthesis or a sign. */
+/* Length of the next word: up to a space, a parenthesis, a quote or a comparison operator. */
 static size_t word_len(const struct parser *p)
 {
 	return strcspn(p->at, " \t()=!<>\"");
@@ -54,7 +54,7 @@ static bool is_word(const struct parser *p, const char *word)
 	       (!p->at[n] || strchr(" \t()", p->at[n]));
 }
 
-/* The names that are allowed here, with commas. */
+/* Names of the allowed fields, with commas between them. */
 static const char *names(uint64_t allowed, char *buf, size_t size)
 {
 	size_t n = 0;
@@ -75,7 +75,7 @@ static int emit(struct parser *p, uint8_t op)
 	return 0;
 }
 
-/* Bytes behind those of the values before. */
+/* Appends bytes to the expression's texts; *at: their offset. */
 static int add_text(struct parser *p, const char *text, size_t len, uint16_t *at)
 {
 	struct mt_expr *x = p->x;
@@ -89,7 +89,7 @@ static int add_text(struct parser *p, const char *text, size_t len, uint16_t *at
 	return 0;
 }
 
-/* ".KEY": a key that was named before has its field already. */
+/* Finds or adds the field of ".KEY"; a key that was named before keeps its field. */
 static int find_key(struct parser *p, size_t len, enum mt_expr_field *field)
 {
 	const char *key = p->at + 1;
@@ -166,7 +166,7 @@ static int find_sign(struct parser *p, size_t word, struct mt_expr_term *t)
 		names(p->allowed, buf, sizeof(buf)));
 }
 
-/* A bare word or one in quotes, which the parser is moved past. */
+/* Reads a bare or quoted value and advances past it. */
 static int take_value(struct parser *p, const char **value, size_t *len)
 {
 	const char *end;

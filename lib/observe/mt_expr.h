@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Expressions over what is known of a packet, a connection or an exchange:
+ * Expressions over the known values of a packet, a connection or an exchange:
  *
  *	service=*.Demo method=sayHello (src=10.0.0.0/8 or src=192.0.2.1) status!=ok not took<5ms
  *
- * `.KEY=value` asks for metadata of the message. Conditions side by side must all hold; `and` may be written, binds more than `or`, less than `not`. The
- * control thread compiles, workers evaluate: a compiled expression is plain data of fixed size. What is not
- * known yet makes the answer "maybe", so that one expression decides early where it can and late where it must.
+ * `.KEY=value` tests metadata of the message. Adjacent conditions must all match; `and` may be
+ * written between them. `not` binds more than `and`, and `and` more than `or`.
+ *
+ * The control thread compiles and workers evaluate: a compiled expression is plain data of fixed
+ * size. A condition on an unknown value results in "maybe", so that one expression decides early if
+ * it can and late if it must.
  */
 #pragma once
 
@@ -36,49 +39,50 @@ extern const struct mt_expr_field_row mt_expr_fields[MT_EXPR_N_FIELDS];
 #define MT_EXPR_OPS   64  /* conditions, nots, ands, ors */
 #define MT_EXPR_TEXTS 512 /* bytes of all values together */
 #define MT_EXPR_KEYS  4	  /* different .KEYs: fields meta0 to meta3 */
-#define MT_EXPR_DEPTH 16  /* parentheses and nots in one another */
+#define MT_EXPR_DEPTH 16  /* levels of parentheses and nots */
 
 enum mt_expr_cmp { MT_EXPR_EQ, MT_EXPR_NE, MT_EXPR_LT, MT_EXPR_LE, MT_EXPR_GT, MT_EXPR_GE };
 
 struct mt_expr_term {
 	uint8_t field, cmp;
 	uint8_t prefix;	    /* ADDR */
-	uint16_t text, len; /* TEXT: in mt_expr.texts; `*` stands for anything */
+	uint16_t text, len; /* TEXT: in mt_expr.texts; `*` stands for any bytes */
 	uint64_t number;    /* NUMBER; TIME in ns */
 	struct mt_addr addr;
 };
 
-/* Postfix: values below TERMS are conditions. */
+/* Postfix operators; values below MT_EXPR_TERMS are conditions. */
 enum { MT_EXPR_OP_NOT = MT_EXPR_TERMS, MT_EXPR_OP_AND, MT_EXPR_OP_OR };
 
-/* No pointers: it may be copied. Zero-filled: holds for everything. */
+/* Has no pointers, so it may be copied. All zero: matches everything. */
 struct mt_expr {
 	uint8_t n_terms, n_ops, n_keys;
 	uint16_t n_texts;
-	uint16_t keys[MT_EXPR_KEYS]; /* in texts, each with its end */
+	uint16_t keys[MT_EXPR_KEYS]; /* offsets in `texts`, NUL-terminated */
 	uint8_t ops[MT_EXPR_OPS];
 	struct mt_expr_term terms[MT_EXPR_TERMS];
 	char texts[MT_EXPR_TEXTS];
 };
 
 /*
- * Fields outside of `allowed` (MT_EXPR_BIT; meta0: keys of metadata) are refused by name. Empty text: holds for everything. 0, or
- * -EINVAL with the word and what is allowed there in e.
+ * Compiles an expression. A field outside of `allowed` (MT_EXPR_BIT; meta0: metadata keys) is
+ * rejected by name. Empty text matches everything. 0, or -EINVAL with the word and what is allowed
+ * there in e.
  */
 int mt_expr_compile(struct mt_expr *x, const char *text, uint64_t allowed, struct mt_err *e);
 
-/* The i-th key of metadata that it asks for, i < x->n_keys; its value is field meta0 + i. */
+/* Metadata key i that the expression uses, i < x->n_keys; its value is field meta0 + i. */
 static inline const char *mt_expr_key(const struct mt_expr *x, uint32_t i)
 {
 	return x->texts + x->keys[i];
 }
 
-/* Which fields it asks for. */
+/* The fields that the expression uses (MT_EXPR_BIT). */
 uint64_t mt_expr_uses(const struct mt_expr *x);
 
 /*
- * What is known. Only fields whose bit is set are read; a text without bytes (p NULL) is known not to
- * be there, which only != holds for.
+ * Known values. Only fields whose bit is set are read. A text with p NULL is known to be absent;
+ * only != matches it.
  */
 struct mt_expr_values {
 	uint64_t known;
@@ -103,7 +107,7 @@ static inline void mt_expr_set_addr(
 	v->known |= 1ull << field;
 }
 
-/* The bytes stay the caller's, until the last look. */
+/* The bytes stay the caller's and must live until the last evaluation. */
 static inline void mt_expr_set_text(
 	struct mt_expr_values *v, enum mt_expr_field field, struct mt_slice text)
 {

@@ -1,23 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The slowest exchanges of this window and the one before it. One per worker, whose thread alone touches it. */
+/*
+ * The slowest exchanges of this window and the one before it. One object per worker, used by the
+ * worker's thread only.
+ */
 #pragma once
 
 #include "mt_record.h"
 
-#define MT_SLOW_CALLS  16 /* kept of a window */
+#define MT_SLOW_CALLS  16 /* per window */
 #define MT_SLOW_WINDOW (60 * MT_SEC)
 
 struct mt_slow {
-	uint64_t floor; /* ns: what is quicker finds no place */
-	uint64_t until; /* when the next window begins */
-	uint8_t now_at; /* which of the two this one is */
+	uint64_t floor; /* ns: quicker calls are not kept */
+	uint64_t until; /* start of the next window */
+	uint8_t now_at; /* which of the two is the current window */
 	uint32_t n[2];
 	struct mt_record calls[2][MT_SLOW_CALLS];
 };
 
-/* A new window. */
+/* Starts a new window. */
 void mt_slow_turn(struct mt_slow *s, uint64_t now);
-/* One that took s->floor or more is over. */
+/* Adds a finished call that took s->floor or more. */
 void mt_slow_keep(struct mt_slow *s, const struct mt_record *r);
-/* Copies them, in no order; how many. */
+/* Copies the calls in no particular order; returns their number. */
 uint32_t mt_slow_read(const struct mt_slow *s, struct mt_record *out, uint32_t max);

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Trace: one packet or exchange, followed through every stage. One object per worker, made by the control thread and handed
- * to the worker by its mailbox; rooms keep a pointer to it that is NULL while nothing is traced, which is all that it costs
- * then. Everything is of fixed size; what finds no place is counted.
+ * Tracing: follows single packets or exchanges through every stage. Each worker has a tracer
+ * (struct mt_trace), which the control thread makes and hands over through the worker's mailbox.
+ * Libraries keep a pointer to it that is NULL while nothing is traced; testing it is the only cost
+ * then. Everything has a fixed size; what finds no space is counted.
  *
- * An exchange that the expression may still choose gets a *journey* at its request: steps are recorded as they happen,
- * and at the end of the turn in which it ends it is kept or forgotten. Packets become short *notes*, from which the
- * journeys of the exchanges that they carry take theirs.
+ * An exchange that the expression may still select gets a trace (struct mt_trace_journey) at its
+ * request. Steps are recorded as they happen. At the end of the loop iteration in which the
+ * exchange ends, its trace is kept or dropped. Packets become short notes, from which the traces of
+ * the exchanges that they carry are filled.
  *
- * Threads: the worker writes all of it, but for `state` of a journey that is KEPT, which the control thread sets to FREE
- * when it has copied it.
+ * Threads: the worker writes everything, except `state` of a KEPT trace: the control thread sets it
+ * to FREE after copying the trace.
  */
 #pragma once
 
@@ -31,50 +33,51 @@ struct mt_trace_point_row {
 
 extern const struct mt_trace_point_row mt_trace_points[MT_TRACE_N_POINTS];
 
-#define MT_TRACE_JOURNEYS 256 /* at once, kept ones too */
-#define MT_TRACE_STEPS	  48  /* of a journey */
+#define MT_TRACE_JOURNEYS 256 /* at once, including kept ones */
+#define MT_TRACE_STEPS	  48  /* per trace */
 #define MT_TRACE_NUMBERS  4
 #define MT_TRACE_TEXT	  208  /* bytes of a step's texts */
-#define MT_TRACE_VALUE	  256  /* bytes that are kept of a value that a journey is known by */
-#define MT_TRACE_POOL	  2304 /* of all of them */
+#define MT_TRACE_VALUE	  256  /* bytes kept of each text value of a trace */
+#define MT_TRACE_POOL	  2304 /* bytes of all text values of a trace */
 #define MT_TRACE_NOTES	  1024
 #define MT_TRACE_BUCKETS  1024
 #define MT_TRACE_WATCHES  256
 #define MT_TRACE_SEGMENTS 4 /* of a message, shown with all their stages */
 
 struct mt_trace_step {
-	uint64_t tsc;	 /* when it began */
-	uint32_t cycles; /* it took, or since the step before it when that was another turn's */
+	uint64_t tsc; /* start */
+	/* Duration, or time since the previous step if that was in another loop iteration. */
+	uint32_t cycles;
 	uint16_t point;
 	uint8_t n_texts, n_numbers;
 	uint64_t numbers[MT_TRACE_NUMBERS];
-	char text[MT_TRACE_TEXT]; /* n_texts strings, one behind the other, each with its end */
+	char text[MT_TRACE_TEXT]; /* n_texts strings one after another, each NUL-terminated */
 };
 
 enum mt_trace_state { MT_JOURNEY_FREE, MT_JOURNEY_LIVE, MT_JOURNEY_KEPT };
 
 struct mt_trace_journey {
-	uint32_t state;		/* release and acquire */
+	uint32_t state;		/* written with release, read with acquire */
 	bool packet;		/* of a packet, not of an exchange */
-	bool followed;		/* it had to do with the connection that is followed */
-	bool ended;		/* to be kept or forgotten when the turn is over */
-	uint16_t n_steps, lost; /* steps that found no place */
+	bool followed;		/* it used the followed connection */
+	bool ended;		/* kept or dropped when the loop iteration ends */
+	uint16_t n_steps, lost; /* lost: steps without space */
 	uint16_t n_pool;
-	uint64_t key;		      /* of the exchange; its slab reference */
+	uint64_t key;		      /* slab reference of the exchange */
 	uint64_t began, last;	      /* tsc: of the first step; when the last one was written */
 	uint64_t wall;		      /* ns */
-	uint64_t turn;		      /* of the last step */
+	uint64_t turn;		      /* loop iteration of the last step */
 	struct mt_expr_values values; /* texts are in `pool` */
 	char pool[MT_TRACE_POOL];
 	struct mt_trace_step steps[MT_TRACE_STEPS];
 };
 
-/* What is known of a packet; from its own bytes. */
+/* Data of a packet, from its own bytes. */
 struct mt_trace_packet {
 	struct mt_addr src, dst;
 	uint16_t sport, dport;
 	const char *proto; /* "tcp", "udp", "icmp", "arp", "other"; static */
-	const char *port;  /* its name */
+	const char *port;  /* name of Meltemi's port */
 	uint32_t len, payload, seq, ack;
 	uint8_t flags; /* TCP */
 };
@@ -83,37 +86,41 @@ struct mt_trace_note {
 	struct mt_trace_packet p;
 	bool tx, handed, shown;
 	uint64_t turn, tsc;
-	uint32_t net_cycles, tcp_cycles, prev; /* the one before it in its bucket, + 1 */
-	const void *buffer;		       /* where it went on, in this turn */
-	const struct mt_outcome *net, *tcp;    /* what became of it; NULL: not so far */
-	int16_t owner;			       /* to which worker it was handed; -1: kept */
-	bool by_device;			       /* the device's hash said so */
-	struct mt_capture_rec *rec;	       /* its bytes in the capture; NULL: none */
+	uint32_t net_cycles, tcp_cycles, prev; /* previous note in its bucket, + 1 */
+	const void *buffer;		    /* buffer of the packet after that, in this iteration */
+	const struct mt_outcome *net, *tcp; /* outcomes; NULL: none yet */
+	int16_t owner;		    /* worker to which it was handed; -1: kept; -2: single worker */
+	bool by_device;		    /* by the device's hash */
+	struct mt_capture_rec *rec; /* its record in the capture; NULL: none */
 };
 
 struct mt_trace_conf {
 	uint16_t worker;
-	bool exchanges, packets; /* which kind becomes journeys */
-	bool connection; /* with both: those of the first connection that the expression chooses */
-	uint32_t count;	 /* journeys to keep on this worker */
+	bool exchanges, packets; /* kinds that are traced */
+	/* With both: those of the first connection that the expression selects. */
+	bool connection;
+	uint32_t count; /* traces to keep on this worker */
 	struct mt_expr expr;
 	struct mt_capture *
-		capture; /* NULL: journeys are kept for the control thread; else messages, or packets, are */
+		capture; /* NULL: traces are kept for the control thread; otherwise captured data */
 };
 
 struct mt_trace_stats {
 	uint64_t looked_at, kept, forgotten; /* exchanges and packets */
-	uint64_t missed;		     /* no journey was free */
+	uint64_t missed;		     /* no slot was free */
 };
 
-/* The connection that is followed. Worker: w; ctl: r, what is behind `state` once that says so. */
+/*
+ * The followed connection, which the worker writes. The control thread reads `conn` from
+ * MT_TRACE_CONN_FOLLOWED on, and all members after the connection's end.
+ */
 struct mt_trace_conn {
 	enum mt_trace_conn_state {
 		MT_TRACE_CONN_NONE,
 		MT_TRACE_CONN_FOLLOWED,
-		MT_TRACE_CONN_CLOSED, /* by them or us, whose FIN or RST was the first */
+		MT_TRACE_CONN_CLOSED, /* by_us: we sent the first FIN or RST */
 		MT_TRACE_CONN_RESET,
-	} state; /* release and acquire */
+	} state; /* written with release, read with acquire */
 	struct mt_tuple conn;
 	bool fin_in, fin_out, by_us;
 };
@@ -124,29 +131,29 @@ struct mt_trace {
 	struct mt_capture *capture;    /* conf.capture */
 	struct mt_trace_conn followed; /* conf.connection */
 	uint64_t turn, wall;
-	uint32_t next;	     /* where a free journey is looked for */
-	uint32_t left;	     /* journeys that may still be kept */
-	uint32_t n_notes;    /* ever made */
-	uint32_t turn_notes; /* n_notes when the turn began */
+	uint32_t next;	     /* where the search for a free slot starts */
+	uint32_t left;	     /* traces that may still be kept */
+	uint32_t n_notes;    /* made so far */
+	uint32_t turn_notes; /* n_notes at the start of the iteration */
 	uint16_t n_ended, n_watches;
 	uint16_t ended[MT_TRACE_JOURNEYS];
 	struct {
 		uint64_t hash, key;
 		uint16_t journey;
 	} watches[MT_TRACE_WATCHES];
-	uint32_t buckets[MT_TRACE_BUCKETS]; /* the newest note, + 1 */
+	uint32_t buckets[MT_TRACE_BUCKETS]; /* newest note, + 1 */
 	struct mt_trace_note notes[MT_TRACE_NOTES];
 	struct mt_trace_journey journeys[MT_TRACE_JOURNEYS];
 };
 
-/* NULL: no memory. Control thread; mt_trace_free() when no worker has it any more. */
+/* NULL: no memory. Call mt_trace_free() when no worker has the tracer any more. Control thread. */
 struct mt_trace *mt_trace_new(const struct mt_trace_conf *conf);
 void mt_trace_free(struct mt_trace *t);
 
-/* The next kept journey from *at on, copied out and freed; false: there is none. Control thread. */
+/* Copies out and frees the next kept trace from *at on; false: there is none. Control thread. */
 bool mt_trace_take(struct mt_trace *t, uint32_t *at, struct mt_trace_journey *out);
 
-/* The time stamp counter, or what stands for it. */
+/* The time stamp counter or its equivalent; 0 on other CPUs. */
 static inline uint64_t mt_trace_tsc(void)
 {
 #if defined(__x86_64__)
@@ -161,15 +168,15 @@ static inline uint64_t mt_trace_tsc(void)
 #endif
 }
 
-/* ---- the worker ---------------------------------------------------------------------------- */
+/* ---- worker --------------------------------------------------------------------------------- */
 
-/* A turn begins; NULL: nothing is traced. */
+/* Starts a loop iteration; t NULL: nothing is traced. */
 static inline void mt_trace_turn_begin(struct mt_trace *t, uint64_t wall)
 {
 	if (mt_traced(t))
 		t->wall = wall;
 }
-/* Its end, behind the last transmit: what ended is kept or forgotten. */
+/* Ends a loop iteration, after the last transmit: keeps or drops the traces that ended. */
 void mt_trace_settle(struct mt_trace *t);
 static inline void mt_trace_turn_end(struct mt_trace *t)
 {
@@ -177,44 +184,54 @@ static inline void mt_trace_turn_end(struct mt_trace *t)
 		mt_trace_settle(t);
 }
 
-/* ---- journeys of exchanges (lib/proxy) */
+/* ---- traces of exchanges (lib/proxy) -------------------------------------------------------- */
 
 /*
- * One for an exchange that may match by what is known in `v`, whose texts are copied: its number + 1, 0: none (or no
- * place). `key` is told from 0.
+ * Starts the trace of an exchange that may match by the values in `v`, whose texts are copied.
+ * Returns the trace's number + 1; 0: the exchange does not match, or there is no space. `key` is
+ * never 0.
  */
 uint16_t mt_trace_begin(struct mt_trace *t, uint64_t key, const struct mt_expr_values *v);
-/* By number + 1, if it is still that exchange's; else NULL. */
+/* The trace with that number + 1 if it still belongs to the exchange; otherwise NULL. */
 struct mt_trace_journey *mt_trace_journey(struct mt_trace *t, uint16_t number, uint64_t key);
-/* More is known. The text is copied, its first MT_TRACE_VALUE bytes. */
+/* Sets a value that has become known. The first MT_TRACE_VALUE bytes of the text are copied. */
 void mt_trace_know(struct mt_trace_journey *j, enum mt_expr_field field, struct mt_slice text);
 void mt_trace_know_str(struct mt_trace_journey *j, enum mt_expr_field field, const char *text);
-/* false: the expression does not choose it any more, and it is forgotten. */
+/* False: the expression does not match any more, and the trace was dropped. */
 bool mt_trace_go_on(struct mt_trace *t, struct mt_trace_journey *j);
-/* A step; texts are as many as the point's words name and are cut to what fits, NULL is "-". */
+/*
+ * Records a step. `texts` has an entry for each text in the point's words; long texts are cut, and
+ * NULL becomes "-".
+ */
 void mt_trace_step(struct mt_trace *t, struct mt_trace_journey *j, enum mt_trace_point point,
 	const char *const *texts, uint8_t n_texts, const uint64_t *numbers, uint8_t n_numbers);
-/* The packets of this turn that came from there on that connection (the newest one if there is none). */
+/*
+ * Adds the packets of this iteration that arrived on that connection; without any, the newest
+ * earlier one.
+ */
 void mt_trace_arrivals(struct mt_trace *t, struct mt_trace_journey *j, const struct mt_tuple *conn);
-/* Segments that leave on that connection in this turn are this journey's, too. */
+/* Segments that leave on that connection in this iteration are added to this trace, too. */
 void mt_trace_watch(struct mt_trace *t, struct mt_trace_journey *j, const struct mt_tuple *conn);
-/* The exchange is over: what is still to be known of it is in its record. */
+/* Ends the trace of an exchange; the record has its last values. */
 void mt_trace_over(struct mt_trace *t, struct mt_trace_journey *j, const struct mt_record *r);
-/* No further steps but the segments of this turn. */
+/* Ends the trace: only segments of this iteration are still added. */
 void mt_trace_end(struct mt_trace *t, struct mt_trace_journey *j);
 
-/* ---- packets (lib/net, lib/tcp, lib/worker) */
+/* ---- packets (lib/net, lib/tcp, lib/worker) ------------------------------------------------- */
 
-/* A packet was received (or handed over), or is about to leave. */
+/* Notes a packet that was received (or handed over), or is about to leave. */
 struct mt_trace_note *mt_trace_note(struct mt_trace *t, const struct mt_trace_packet *p, bool tx);
-/* lib/tcp of this worker has it: the connection to be followed may be this one. */
+/* lib/tcp of this worker has the packet, whose connection may be the one to follow. */
 void mt_trace_note_tcp(struct mt_trace *t, const struct mt_trace_note *n);
-/* The note of the packet that was last said to be in this buffer, of this turn; NULL: none. */
+/* The note of this iteration's packet that was last seen in this buffer; NULL: none. */
 struct mt_trace_note *mt_trace_note_in(struct mt_trace *t, const void *buffer);
-/* The port did not take it: it was no packet after all. It must be the newest note. */
+/* Removes the newest note, because the port did not accept its packet. */
 void mt_trace_note_undo(struct mt_trace *t);
-/* The port took it. */
+/* The port accepted the packet. */
 void mt_trace_note_sent(struct mt_trace *t, struct mt_trace_note *n);
-/* What a room decided, told by its counters before and behind: the severest of the rows that grew. */
+/*
+ * What a library decided, from its counters before and after: the severest row that grew. NULL:
+ * none grew.
+ */
 const struct mt_outcome *mt_trace_decided(
 	const struct mt_outcome_set *set, const uint64_t *before, const uint64_t *after);

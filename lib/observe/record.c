@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What one exchange is known by. */
+/* Names and values of one exchange. */
 #include "mt_record.h"
 
 #include <stdio.h>
@@ -18,7 +18,7 @@ void mt_exchange_name(uint16_t worker, struct mt_ref ref, char name[MT_EXCHANGE_
 	snprintf(name, MT_EXCHANGE_NAME, "%u-%u-%u", worker, ref.idx, ref.gen);
 }
 
-/* Empty: it is not there. */
+/* Sets a text; an empty one is absent. */
 static void know_text(struct mt_expr_values *v, enum mt_expr_field field, const char *s)
 {
 	mt_expr_set_str(v, field, s[0] ? s : NULL);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The slowest exchanges; everything is in the worker's memory from its start. */
+/* The slowest exchanges. All memory is part of the worker from its start. */
 #include "mt_slow.h"
 
 void mt_slow_turn(struct mt_slow *s, uint64_t now)
@@ -27,7 +27,7 @@ void mt_slow_keep(struct mt_slow *s, const struct mt_record *r)
 	uint32_t at = *n < MT_SLOW_CALLS ? (*n)++ : quickest(calls, MT_SLOW_CALLS);
 
 	calls[at] = *r;
-	/* While there is room all are slow enough. */
+	/* Until the window is full every call is slow enough. */
 	if (*n == MT_SLOW_CALLS)
 		s->floor = calls[quickest(calls, MT_SLOW_CALLS)].took + 1;
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Both formats are lower case hexadecimal of fixed lengths, joined by dashes. */
+/* Both formats are lower-case hexadecimal numbers of fixed lengths, separated by dashes. */
 #include "mt_span.h"
 
 #include <string.h>
 
-/* version-trace-span-flags: 2, 32, 16 and 2 digits */
+/* W3C: version-trace-span-flags with 2, 32, 16 and 2 digits */
 #define W3C_TRACE 3
 #define W3C_SPAN  36
 #define W3C_FLAGS 53
@@ -17,7 +17,7 @@ static int digit(uint8_t c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* `n` bytes from 2 n digits; false: these are none. */
+/* Decodes `n` bytes from 2 n digits; false: not hexadecimal. */
 static bool bytes_of(const uint8_t *p, uint32_t n, uint8_t *to)
 {
 	for (uint32_t i = 0; i < n; i++) {
@@ -61,7 +61,7 @@ bool mt_span_w3c(struct mt_span *s, struct mt_slice v)
 		return false;
 	if (!bytes_of(v.p, 1, &version) || !bytes_of(v.p + W3C_FLAGS, 1, &flags) || version == 0xff)
 		return false;
-	/* Later versions may have more behind another dash. */
+	/* Later versions may have more fields after another dash. */
 	if (v.len > W3C_LEN && (version == 0 || v.p[W3C_LEN] != '-'))
 		return false;
 	if (!(flags & 1) || !read_trace(v.p + W3C_TRACE, MT_TRACE_ID, &got) ||

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Journeys: begun, recorded, kept or forgotten. */
+/* Traces of exchanges: started, recorded, kept or dropped. */
 #include "mt_trace_priv.h"
 
 #include <string.h>
 
-#define LOOK_FOR_FREE 32 /* places that are looked at for one that is free */
+#define LOOK_FOR_FREE 32 /* slots examined for a free one */
 
 const struct mt_trace_point_row mt_trace_points[MT_TRACE_N_POINTS] = {
 #define MT_TRACE_POINT(n, r, w) {#n, r, w},
@@ -84,7 +84,10 @@ struct mt_trace_journey *mt_trace_make(struct mt_trace *t, const struct mt_expr_
 	return j;
 }
 
-/* Whether it may still be chosen: any exchange may come to use the connection that is, or will be, followed. */
+/*
+ * Whether the exchange may still be selected. If a connection is followed, any exchange may come to
+ * use it.
+ */
 static enum mt_tri may_be(const struct mt_trace *t, const struct mt_expr_values *v)
 {
 	return t->conf.connection ? MT_TRI_MAYBE : mt_expr_eval(&t->conf.expr, v);
@@ -115,7 +118,7 @@ struct mt_trace_journey *mt_trace_journey(struct mt_trace *t, uint16_t number, u
 	if (!t || number == 0 || number > MT_TRACE_JOURNEYS)
 		return NULL;
 	j = &t->journeys[number - 1];
-	/* Tracing may have ended and begun anew since the exchange got its number. */
+	/* Tracing may have ended and started again since the exchange got its number. */
 	if (__atomic_load_n(&j->state, __ATOMIC_RELAXED) != MT_JOURNEY_LIVE || j->key != key ||
 		j->ended)
 		return NULL;
@@ -157,7 +160,7 @@ bool mt_trace_go_on(struct mt_trace *t, struct mt_trace_journey *j)
 	return false;
 }
 
-/* Texts one behind the other; each gets its share of the room at least. */
+/* Writes the texts one after another; each gets at least its share of the space. */
 static void put_texts(struct mt_trace_step *s, const char *const *texts, uint8_t n)
 {
 	uint32_t at = 0;
@@ -175,7 +178,7 @@ static void put_texts(struct mt_trace_step *s, const char *const *texts, uint8_t
 	}
 }
 
-/* The next one, written at `tsc`; NULL: full. */
+/* Adds the next step, written at `tsc`; NULL: full. */
 struct mt_trace_step *mt_trace_add(
 	struct mt_trace_journey *j, enum mt_trace_point point, uint64_t tsc, uint32_t cycles)
 {
@@ -213,7 +216,7 @@ void mt_trace_step(struct mt_trace *t, struct mt_trace_journey *j, enum mt_trace
 	mt_trace_fill(mt_trace_add(j, point, now, took > UINT32_MAX ? UINT32_MAX : (uint32_t)took),
 		texts, n_texts, numbers, n_numbers);
 	j->turn = t->turn;
-	j->last = mt_trace_tsc(); /* what writing it down took is nobody's */
+	j->last = mt_trace_tsc(); /* without the time to record the step */
 }
 
 void mt_trace_end(struct mt_trace *t, struct mt_trace_journey *j)
@@ -224,7 +227,7 @@ void mt_trace_end(struct mt_trace *t, struct mt_trace_journey *j)
 	t->ended[t->n_ended++] = (uint16_t)(j - t->journeys);
 }
 
-/* Whatever of the expression was not decided on the way did not happen. */
+/* Text fields that no trace point set compare as absent. */
 static void know_the_rest(struct mt_trace_journey *j)
 {
 	for (uint32_t f = 0; f < MT_EXPR_N_FIELDS; f++)
@@ -244,7 +247,7 @@ void mt_trace_over(struct mt_trace *t, struct mt_trace_journey *j, const struct 
 	mt_trace_end(t, j);
 }
 
-/* ---- the end of a turn ----------------------------------------------------------------------- */
+/* ---- end of a loop iteration ---------------------------------------------------------------- */
 
 void mt_trace_keep(struct mt_trace *t, struct mt_trace_journey *j)
 {

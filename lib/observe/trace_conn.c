@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A trace that follows one connection: the first that the expression chooses, from then on until it ends. */
+/* Follows one connection: the first that the expression selects, until it ends. */
 #include "mt_trace_priv.h"
 
 #define FIN 0x01u
@@ -39,7 +39,10 @@ void mt_trace_note_tcp(struct mt_trace *t, const struct mt_trace_note *n)
 	__atomic_store_n(&t->followed.state, MT_TRACE_CONN_FOLLOWED, __ATOMIC_RELEASE);
 }
 
-/* A FIN of each side, or a reset. What is still acknowledged behind it belongs to its last turn, or is not shown. */
+/*
+ * Detects the end: a FIN of each side, or a reset. Later acknowledgements in the same loop
+ * iteration are still shown, others are not.
+ */
 static void look_for_end(struct mt_trace_conn *f, const struct mt_trace_note *n)
 {
 	bool fin = n->p.flags & FIN, reset = n->p.flags & RST;

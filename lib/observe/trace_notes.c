@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Packets: noted as they pass, and taken over by the journeys of what they carry. */
+/* Packets: noted as they pass, and added to the traces of the exchanges that they carry. */
 #include "mt_trace_priv.h"
 
 static uint64_t hash_ends(
@@ -24,7 +24,7 @@ static bool is_of(const struct mt_trace_note *n, const struct mt_tuple *conn)
 	       mt_addr_eq(&n->p.src, &conn->remote) && mt_addr_eq(&n->p.dst, &conn->local);
 }
 
-/* Still in the ring. */
+/* The note of that number (from 1); NULL: no longer in the ring. */
 static struct mt_trace_note *note_at(struct mt_trace *t, uint32_t number)
 {
 	if (number == 0 || t->n_notes - (number - 1) > MT_TRACE_NOTES)
@@ -51,12 +51,12 @@ static void add_owner(struct mt_trace *t, struct mt_trace_journey *j, const stru
 	if (n->owner >= 0)
 		by = "handed to its owner, another worker";
 	else if (n->owner == -2)
-		return; /* one worker owns all */
+		return; /* one worker owns all packets */
 	mt_trace_fill(mt_trace_add(j, MT_TRACE_owner, n->tsc + n->net_cycles, 0), &by, 1,
 		(uint64_t[]){t->conf.worker}, 1);
 }
 
-/* All stages of a received packet. */
+/* Adds all stages of a received packet. */
 static void add_arrival(
 	struct mt_trace *t, struct mt_trace_journey *j, const struct mt_trace_note *n)
 {
@@ -105,7 +105,7 @@ void mt_trace_arrivals(struct mt_trace *t, struct mt_trace_journey *j, const str
 
 	j->followed |= mt_trace_follows(t, conn);
 	for (uint32_t seen = 0; seen < MT_TRACE_NOTES && (note = note_at(t, at)) != NULL; seen++) {
-		/* What came in earlier turns is shown only if nothing came in this one. */
+		/* Packets of earlier iterations are shown only if none came in this one. */
 		if (is_of(note, conn) && note->p.payload && (note->turn == t->turn || n == 0)) {
 			mt_capture_carries(note, j->key);
 			if (n < MT_TRACE_SEGMENTS)
@@ -143,7 +143,7 @@ struct mt_trace_note *mt_trace_note(struct mt_trace *t, const struct mt_trace_pa
 	struct mt_trace_note *n = &t->notes[t->n_notes++ % MT_TRACE_NOTES];
 	uint32_t b = hash_packet(p) % MT_TRACE_BUCKETS;
 
-	/* A turn with more packets than places. */
+	/* This iteration has more packets than notes: decide the one that is overwritten. */
 	if (n->rec)
 		mt_capture_decide(t, n);
 	*n = (struct mt_trace_note){.p = *p,
