@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* TLS for shells of other machines: our certificate, whom we believe, and who the other side is. */
+/*
+ * TLS for shells on other machines: the node's certificate, the trusted authorities, and the
+ * identity and role of the client.
+ */
 #include "mt_ctl_priv.h"
 
 #include "mt_x509.h"
@@ -10,7 +13,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define NAMES_MAX 16 /* of a certificate that are looked at */
+#define NAMES_MAX 16 /* examined names of a certificate */
 
 uint64_t mt_tls_stamp(const struct mt_ctl_tls *t)
 {
@@ -37,7 +40,7 @@ static const char *reason(void)
 	return why ? why : "it cannot be read";
 }
 
-/* Nobody is asked: there may be a terminal at the start, and then all would wait there. */
+/* Does not prompt: at start there may be a terminal, and the daemon would block there. */
 static int no_passphrase(char *buf, int size, int writes, void *wanted)
 {
 	*(bool *)wanted = true;
@@ -67,7 +70,10 @@ static int load_key(SSL_CTX *ctx, const struct mt_ctl_tls *t, struct mt_err *e)
 	return 0;
 }
 
-/* From then on who signs clients has to have a list here, and one whose time is not over. */
+/*
+ * Loads the revocation lists. From then on every authority of clients must have a list here that
+ * has not expired.
+ */
 static int load_revocations(SSL_CTX *ctx, const struct mt_ctl_tls *t, struct mt_err *e)
 {
 	X509_STORE *store = SSL_CTX_get_cert_store(ctx);
@@ -113,13 +119,16 @@ SSL_CTX *mt_tls_server(const struct mt_ctl_tls *t, struct mt_err *e)
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
 	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET);
 	SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-	/* Who comes again shows its certificate again: it may have been replaced, or its role taken away. */
+	/*
+	 * No resumption: a client that returns must show its certificate again, because the
+	 * certificate may have been replaced or may have lost its role.
+	 */
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_num_tickets(ctx, 0);
 	return ctx;
 }
 
-/* ---- bytes ---------------------------------------------------------------------------------- */
+/* ---- reading and writing -------------------------------------------------------------------- */
 
 static ssize_t ended(SSL *tls, int rc)
 {
@@ -156,7 +165,7 @@ ssize_t mt_tls_send(SSL *tls, const void *p, size_t n)
 	return rc == 1 ? (ssize_t)sent : ended(tls, rc);
 }
 
-/* ---- whether it is believed ---------------------------------------------------------------- */
+/* ---- verification --------------------------------------------------------------------------- */
 
 const char *mt_tls_doubt(SSL_CTX *ctx, SSL *tls)
 {
@@ -177,9 +186,11 @@ const char *mt_tls_doubt(SSL_CTX *ctx, SSL *tls)
 	return why;
 }
 
-/* ---- who it is ------------------------------------------------------------------------------ */
+/* ---- identity and role ---------------------------------------------------------------------- */
 
-/* The role of a name; false: none. */
+/*
+ * Finds the first row before *place that matches the name, and stores its index there; false: none.
+ */
 static bool role_of(const struct mt_ctl_tls *t, const char *name, size_t len, uint32_t *place)
 {
 	for (uint32_t i = 0; i < *place; i++) {
@@ -200,11 +211,14 @@ static bool role_of(const struct mt_ctl_tls *t, const char *name, size_t len, ui
 struct look {
 	const struct mt_ctl_tls *t;
 	struct mt_who *who;
-	uint32_t place; /* of the earliest row so far */
-	bool any;	/* it has names of these types */
+	uint32_t place; /* earliest matching row so far */
+	bool any;	/* the certificate has names of these types */
 };
 
-/* One name of the certificate: the earliest row that fits any of them counts. A NUL within would hide the rest. */
+/*
+ * Checks one name of the certificate; the earliest row that matches any name applies. A name with a
+ * NUL is ignored, because the NUL would hide the rest.
+ */
 static void look(struct look *l, const char *name, size_t len)
 {
 	char text[256];

@@ -5,7 +5,10 @@
 #include <stdio.h>
 #include <sys/socket.h>
 
-/* The name in /etc/passwd; a directory service might keep the control thread waiting. */
+/*
+ * Name of a user in /etc/passwd. No directory service is queried, because it could block the
+ * control thread.
+ */
 static bool local_name(uid_t uid, char *name, size_t size)
 {
 	FILE *f = fopen("/etc/passwd", "re");
