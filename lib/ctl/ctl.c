@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The ctl object and its loop iteration, which serves every ready descriptor of one nested epoll
+ * The ctl object and its loop iteration, which serves all ready descriptors under its one epoll
  * descriptor.
  */
 #include "mt_ctl_otlp_priv.h"

@@ -81,12 +81,12 @@ struct mt_ctl_ready {
  */
 struct mt_ctl_identity {
 	const struct mt_credential *credential; /* in use; NULL: none */
-	/* Whom the credential must identify, from spec.identities; NULL: the node itself. */
+	/* Name that the credential must prove, from spec.identities; NULL: the node's own. */
 	const char *held_for;
 	bool wanted;	       /* an identity is configured or expected */
 	const char *from;      /* source of the credential: a directory, or "xds:NAME" */
 	const char *directory; /* watched directory; NULL: identity of a source */
-	/* Why the present files cannot be used; "": they are in use. */
+	/* Why the identity that is there now cannot be used; "": it is in use. */
 	const char *why;
 	const char *note; /* problems of the credential in use; "": none */
 	uint32_t changes;
@@ -256,7 +256,7 @@ void mt_ctl_reloaded(struct mt_ctl *c, bool ok, const char *words, uint64_t now)
 /* Replaces env.dirs, the directories that are read. */
 void mt_ctl_set_directories(struct mt_ctl *c, const char *const *dirs, uint32_t n);
 
-/* The state after creation is MT_CTL_STARTING. */
+/* Sets the state by which /ready answers; it is MT_CTL_STARTING after creation. */
 void mt_ctl_set_state(struct mt_ctl *c, enum mt_ctl_state s);
 
 /*

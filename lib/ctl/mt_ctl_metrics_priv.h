@@ -15,7 +15,9 @@ enum mt_series_kind {
 };
 #define MT_SERIES_LABELS 3
 
-/* Number of items per kind with series of their own; the others are summed up under this name. */
+/*
+ * Number of items per kind with series of their own; the others are summed up as MT_SERIES_OTHER.
+ */
 #define MT_SERIES_SERVICES  500
 #define MT_SERIES_ENDPOINTS 2000
 #define MT_SERIES_ROUTES    2000

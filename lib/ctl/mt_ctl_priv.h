@@ -181,8 +181,8 @@ bool mt_ctl_node_identity(const struct mt_ctl *c, struct mt_ctl_identity *out);
  */
 bool mt_ctl_identity_at(const struct mt_ctl *c, uint32_t which, struct mt_ctl_identity *out);
 /*
- * State of an identity: "good", "held" (the last good one is used, because the present files are
- * invalid), "expired" or "missing".
+ * State of an identity: "good", "held" (the last good one is used, because the present one cannot
+ * be used), "expired" or "missing".
  */
 const char *mt_ctl_identity_state(const struct mt_ctl *c, const struct mt_ctl_identity *who);
 /* Seconds from now until `at` (Unix time, s). */
@@ -391,8 +391,8 @@ bool mt_ctl_answers_ready(const struct mt_ctl *c);
 
 #define MT_CTL_CLIENTS 32
 /*
- * Number of n slots that viewers get when all slots are taken. Viewers never displace operators
- * from the other slots.
+ * How many of n slots viewers get when all slots are taken. Viewers never displace operators from
+ * the other slots.
  */
 #define MT_CTL_VIEWERS(n) ((n) / 4)
 
@@ -444,7 +444,10 @@ void mt_ctl_client_event(struct mt_ctl *c, struct mt_client *cl, uint32_t events
 void mt_ctl_socket_expire(struct mt_ctl *c);
 uint64_t mt_ctl_socket_next(const struct mt_ctl *c);
 
-/* Time limit of the client; MT_NEVER unless it has to complete a line or to take an answer. */
+/*
+ * When the time of the client is over, ns; MT_NEVER unless it has to complete a line or to take an
+ * answer.
+ */
 uint64_t mt_ctl_client_deadline(const struct mt_client *cl);
 void mt_ctl_client_close(struct mt_client *cl);
 /* Closes the client; before, sends the reason if no other answer is unsent. */

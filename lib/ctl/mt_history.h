@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * History of applied configurations: an entry for each one that was published, with who changed it,
- * from where, what changed, and what a rollback needs (the texts of the files, and the overrides as
+ * History of applied configurations: an entry for each one that was published. It has the author,
+ * the source, the changes, and what a rollback needs (the texts of the files, and the overrides as
  * text). Bounded: old entries lose their texts when there are too many bytes, and are dropped when
  * there are too many entries. Also keeps the time limit of `commit confirm`. Control thread only;
  * the caller supplies the time.

@@ -36,7 +36,7 @@ void mt_offer_keys(struct mt_offers *o);
 int mt_ctl_expr(struct mt_expr *x, const char *text, uint64_t fields, struct mt_err *e);
 /*
  * Adds `note` to the answer if the expression names something that does not exist now, or a service
- * without calls, because then no result would come without any explanation.
+ * without calls, to explain why no results come.
  */
 void mt_ctl_expr_note(struct mt_ctl *c, const struct mt_expr *x, uint64_t fields, json_t *answer);
 

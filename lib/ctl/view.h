@@ -40,8 +40,8 @@ struct mt_ctl_view {
 int mt_view_cut(struct mt_ctl_view *v, struct mt_request *r, bool table, struct mt_err *e);
 
 /*
- * Reduces `answer` to what the view selects. 0, or -EINVAL (no such field) or -ENOMEM with the
- * reason in e.
+ * Reduces `answer` to what the view selects. 0, or -EINVAL (unknown field, or wrong type of value)
+ * or -ENOMEM with the reason in e.
  */
 int mt_view_apply(const struct mt_ctl_view *v, json_t **answer, struct mt_err *e);
 

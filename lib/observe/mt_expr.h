@@ -5,7 +5,7 @@
  *	service=*.Demo method=sayHello (src=10.0.0.0/8 or src=192.0.2.1) status!=ok not took<5ms
  *
  * `.KEY=value` tests metadata of the message. Adjacent conditions must all match; `and` may be
- * written between them. `not` binds more than `and`, and `and` more than `or`.
+ * written between them. `not` binds tighter than `and`, and `and` tighter than `or`.
  *
  * The control thread compiles and workers evaluate: a compiled expression is plain data of fixed
  * size. A condition on an unknown value results in "maybe", so that one expression decides early if

@@ -87,7 +87,7 @@ struct mt_trace_note {
 	bool tx, handed, shown;
 	uint64_t turn, tsc;
 	uint32_t net_cycles, tcp_cycles, prev; /* previous note in its bucket, + 1 */
-	const void *buffer;		    /* buffer of the packet after that, in this iteration */
+	const void *buffer; /* mbuf in which lib/net passed it on, in this iteration */
 	const struct mt_outcome *net, *tcp; /* outcomes; NULL: none yet */
 	int16_t owner;		    /* worker to which it was handed; -1: kept; -2: single worker */
 	bool by_device;		    /* by the device's hash */

@@ -70,7 +70,7 @@ static void values_of(
 		packet_protocols(o);
 }
 
-/* Offers the words of `sub`, each behind the first `n` bytes of the part; frees them. */
+/* Offers the words of `sub`, each after the first `n` bytes of the part; frees them. */
 static void offer_behind(struct mt_offers *o, size_t n, struct mt_offers *sub)
 {
 	char word[MT_CTL_LINE + 1];

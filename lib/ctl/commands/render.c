@@ -138,7 +138,7 @@ static void put_value(struct mt_text_buf *out, const json_t *v)
 	free(text);
 }
 
-/* Writes our own text in paragraphs; lines after the first are indented by `width` blanks. */
+/* Writes help text in paragraphs; lines after the first are indented by `width` blanks. */
 static void put_paragraphs(struct mt_text_buf *out, const char *text, int width)
 {
 	for (bool first = true; *text; first = false) {

@@ -134,8 +134,8 @@ static void tell_beyond(struct mt_health *h, const struct mt_xds_resource_info *
 }
 
 /*
- * Reports problems of the state file. They do not affect the applied configuration, but the next
- * start without a server.
+ * Reports problems of the state file. They affect the next start without a server, but not the
+ * applied configuration.
  */
 static void check_kept(struct mt_health *h, struct mt_xds *x)
 {

@@ -2,7 +2,7 @@
 /*
  * The HTTP server: readiness, metrics, the built-in page and Envoy's administration pages (envoy/).
  * No request changes anything. libmicrohttpd runs without threads of its own; its epoll descriptor
- * is nested in ours.
+ * is nested in that of lib/ctl.
  */
 #include "mt_ctl_http_priv.h"
 
@@ -22,8 +22,8 @@ struct page {
 };
 
 /*
- * Lists the conditions that readiness waits for, one per line and at most WAITS, because logs of
- * probes limit the length; the shell lists all.
+ * Lists the conditions that readiness waits for, one per line and at most WAITS, because the log of
+ * a prober has a limit; the shell lists all.
  */
 static unsigned int page_waits(const struct mt_ctl_ready *r, struct mt_text_buf *out)
 {
@@ -171,8 +171,7 @@ static enum MHD_Result handle(void *arg, struct MHD_Connection *conn, const char
 					       : mt_http_metrics(c, conn);
 	status = p->write(c, &body);
 	/*
-	 * Any client may read the status line; the conditions that follow only if the name is
-	 * trusted.
+	 * Every client may read the first line; the rest is cut off if the request may be rebound.
 	 */
 	end = body.p ? memchr(body.p, '\n', body.len) : NULL;
 	if (end && may_be_rebound(c, conn))
@@ -201,7 +200,7 @@ int mt_ctl_http_open(struct mt_ctl *c, struct mt_err *e)
 	rc = mt_ctl_watch(c, c->http_listener, EPOLLIN, &c->http_listener, EPOLL_CTL_ADD);
 	if (rc)
 		return mt_err(e, rc, "admin.http: %s", strerror(-rc));
-	/* One connection more than we admit, so that the library never refuses by itself. */
+	/* One connection more than lib/ctl admits, so that the library never refuses by itself. */
 	c->http = MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_ERROR_LOG | MHD_USE_NO_LISTEN_SOCKET, 0,
 		NULL, NULL, handle, c, MHD_OPTION_EXTERNAL_LOGGER, no_log, NULL,
 		MHD_OPTION_NOTIFY_CONNECTION, mt_http_on_connection, c, MHD_OPTION_NOTIFY_COMPLETED,

@@ -17,9 +17,8 @@
 #include <unistd.h>
 
 #define PER_ADDRESS 16
-#define GRACE                                                                                      \
-	(50 * MT_MSEC) /* a client that has not sent a request keeps its slot at least so long */
-#define PARKED MT_SEC  /* time that a new connection waits if no slot can be freed */
+#define GRACE	    (50 * MT_MSEC) /* minimum time for which a client without a request keeps its slot */
+#define PARKED	    MT_SEC	   /* time that a new connection waits if no slot can be freed */
 
 /* Time limit of each state as a whole, however often single bytes arrive meanwhile. */
 static const uint64_t limits[] = {
@@ -163,8 +162,7 @@ static struct mt_http_client *free_place(struct mt_ctl *c)
 
 /*
  * Finds a slot for a new connection from `addr`. An address that has used up its share loses one of
- * its own connections; otherwise any connection may be ended. NULL: all connections are reading
- * replies.
+ * its own connections; otherwise any connection may be ended. NULL: none may be ended now.
  */
 static struct mt_http_client *place(struct mt_ctl *c, const struct mt_addr *addr)
 {
@@ -209,7 +207,7 @@ static bool take(struct mt_ctl *c, const struct mt_http_parked *p)
 	return true;
 }
 
-/* Serves waiting connections in order, and closes those whose time is over. */
+/* Passes waiting connections to the library in order, and closes those whose time is over. */
 static void unpark(struct mt_ctl *c)
 {
 	uint32_t kept = 0;

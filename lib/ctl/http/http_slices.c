@@ -128,8 +128,8 @@ enum MHD_Result mt_http_slices(
 	s->maker = *m;
 	s->more = true;
 	/*
-	 * Level 1, because this uses the control thread's time and higher levels save half as much
-	 * more at three times the cost.
+	 * Level 1: compression takes time of the control thread, and the second half of the gain
+	 * would cost three times as much.
 	 */
 	s->gzip = takes_gzip(conn) && deflateInit2(&s->z, Z_BEST_SPEED, Z_DEFLATED, GZIP_WINDOW,
 					      GZIP_MEMORY, Z_DEFAULT_STRATEGY) == Z_OK;

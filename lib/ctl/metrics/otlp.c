@@ -55,7 +55,7 @@ struct mt_ctl_otlp {
 	struct mt_grpc_stream *call; /* NULL: no call is under way */
 	bool answered;
 	uint64_t give_up, retry_at, backoff;
-	uint64_t quiet; /* the collector accepts no request before */
+	uint64_t quiet; /* the collector accepts no request before this time */
 	bool told_when; /* the reply to this call had a retry delay */
 	char said[256]; /* last remark of the collector, already logged */
 	uint64_t counters[MT_OTLP_N_OUTCOMES];

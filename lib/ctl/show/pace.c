@@ -8,7 +8,7 @@
 
 #define PLACES	 (16u << 10)	 /* 1 MB, allocated by the first query */
 #define AGAIN	 (250 * MT_MSEC) /* a query within this time gets the last rate */
-#define KEEP	 (10 * MT_SEC)	 /* a queried connection keeps its slot so long */
+#define KEEP	 (10 * MT_SEC)	 /* time for which a queried connection keeps its slot */
 #define WORKER_1 1u		 /* worker + 1; 0: free */
 
 struct sample {

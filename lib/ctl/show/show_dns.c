@@ -73,7 +73,7 @@ static json_t *asked_at(struct mt_ctl *c)
 	return list;
 }
 
-/* Networks whose clients are answered; empty: all clients are. */
+/* Networks whose clients are answered; empty: all clients are answered. */
 static json_t *allowed(struct mt_ctl *c)
 {
 	const struct mt_dns_allow *a = c->env.dns_allow;

@@ -31,7 +31,7 @@
 struct row {
 	uint64_t key; /* sort key, largest first */
 	uint16_t worker;
-	struct mt_rate rate; /* connections only, as the next members: */
+	struct mt_rate rate; /* connections only, like `use` and the names below */
 	struct mt_conn_use use;
 	const char *service, *cluster; /* NULL: unknown */
 	union {

@@ -15,8 +15,8 @@ struct host {
 	const struct mt_closer *closed_by;
 	uint32_t instances; /* of its largest cluster */
 	/*
-	 * served: some cluster has endpoints that clients reach; open: some cluster does not fail
-	 * closed.
+	 * served: some cluster has endpoints that clients reach; open: some cluster is not closed
+	 * by an object that fails closed.
 	 */
 	bool served, open;
 	/* Some cluster has endpoints that need the node's identity, which no client may use. */

@@ -60,8 +60,8 @@ uint64_t mt_ctl_capture_missed(const struct mt_ctl_capture *p)
 }
 
 /*
- * Takes the tracer back from worker w; false: the worker does not answer, keeps it, and is asked
- * again.
+ * Takes the tracer back from worker w. False: the worker does not answer and keeps it until a later
+ * attempt.
  */
 static bool take_back(struct mt_ctl *c, uint16_t w)
 {

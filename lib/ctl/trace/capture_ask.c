@@ -15,9 +15,7 @@
 #define SECONDS_MAX 3600
 #define SNAP	    4096 /* bytes of a message, by default */
 
-/*
- * Takes "WORD N" off the end of the first *n words. Returns 0; 1: the words do not end so; -EINVAL.
- */
+/* Takes "WORD N" off the end of the first *n words. Returns 0; 1: it is not there; -EINVAL. */
 static int take_number(const struct mt_request *r, uint32_t *n, const char *word, uint64_t max,
 	uint64_t *value, struct mt_err *e)
 {

@@ -85,8 +85,8 @@ static void collect_from(struct mt_ctl_trace *t, uint16_t w)
 }
 
 /*
- * Takes the tracer back from worker w; false: the worker does not answer, keeps it, and is asked
- * again.
+ * Takes the tracer back from worker w. False: the worker does not answer and keeps it until a later
+ * attempt.
  */
 static bool give_up(struct mt_ctl *c, uint16_t w)
 {

@@ -35,7 +35,7 @@ struct explain {
 	json_t *out;
 	uint32_t n_led,
 		n_denied,  /* endpoints that were drawn, and those of them that policies deny */
-		n_limited; /* of those denied: over a limit of their own */
+		n_limited; /* denied endpoints whose own rate limit is exceeded */
 	bool over;	   /* the last evaluated endpoint is over its limit */
 	char policy[POLICY_MAX]; /* the last policy that denied, in words */
 };
@@ -80,7 +80,7 @@ static const struct mt_service *at(struct mt_said *s, const struct mt_filter_cha
 	return found;
 }
 
-/* The first filter chain entry with this protocol (NULL: with any); NULL: there is none. */
+/* The listener's first entry for this protocol (NULL: for any); NULL: there is none. */
 static const struct mt_filter_chain_proto *proto_at(
 	const struct mt_listener *l, const struct mt_codec *protocol)
 {

@@ -72,7 +72,7 @@ const struct mt_history_entry *mt_history_find(const struct mt_history *h, uint6
 
 /* ---- memory --------------------------------------------------------------------------------- */
 
-/* Bytes of this entry, without texts that it shares with the entry before it. */
+/* Bytes of this entry, without texts that it shares with the next older entry. */
 static size_t bytes_of(const struct mt_history_entry *e, const struct mt_history_entry *before)
 {
 	size_t n = sizeof(*e) + strlen(e->what) + strlen(e->changes) + strlen(e->overrides) + 3;

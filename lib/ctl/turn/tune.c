@@ -2,8 +2,8 @@
 /*
  * `tune`: overrides that an operator sets at run time. This file parses the words and checks the
  * override against the current configuration; the daemon applies it. If two operators set the same
- * override the last one wins and is told whose override it replaced. With version=N the change is
- * refused if any override has changed meanwhile.
+ * override the last one wins and the answer names the override that it replaced. With version=N the
+ * change is refused if any override has changed meanwhile.
  */
 #include "tune.h"
 
