@@ -17,8 +17,9 @@
 #include <unistd.h>
 
 #define PER_ADDRESS 16
-#define GRACE	    (50 * MT_MSEC) /* minimum time for which a client without a request keeps its slot */
-#define PARKED	    MT_SEC	   /* time that a new connection waits if no slot can be freed */
+#define GRACE                                                                                      \
+	(50 * MT_MSEC) /* minimum time for which a client that sent no request keeps its slot */
+#define PARKED MT_SEC  /* time that a new connection waits if no slot can be freed */
 
 /* Time limit of each state as a whole, however often single bytes arrive meanwhile. */
 static const uint64_t limits[] = {
