@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which provider. */
+/* Selects the provider. */
 #include "aead_priv.h"
 
 struct mt_aead *mt_aead_new(enum mt_aead_kind kind, uint32_t keys, int socket)

@@ -10,13 +10,14 @@
 #include <rte_malloc.h>
 
 /*
- * Its code faults where a key is not aligned to 16 bytes. What is expanded begins with the key itself (FIPS 197 §5.2), and a mark
- * lies behind it, with VAES in the line of H: finding a key costs no cache line that its use would not.
+ * The library's code faults if a key is not aligned to 16 bytes. An expanded key starts with the
+ * key itself (FIPS 197 §5.2). The mark follows it, with VAES in the cache line of H, so that
+ * finding a key touches no cache line that its use would not.
  */
 struct expanded {
 	struct gcm_key_data key;
 	struct mt_key_mark mark;
-	/* So that the lines that are used of each lie in all sets of a cache, not in the same few. */
+	/* Spreads the used lines of all places over the sets of the CPU cache. */
 	uint8_t apart[MT_CACHE_LINE];
 } mt_cache_aligned;
 
@@ -25,7 +26,7 @@ struct aead_ipsec_mb {
 	IMB_MGR *mgr;
 	struct mt_key_cache cache;
 	struct mt_key_set *sets;
-	aes_gcm_enc_dec_t run[4];	/* of a whole record: by cipher, and whether it is sealed */
+	aes_gcm_enc_dec_t run[4];	/* for whole records, by cipher and whether to seal */
 	const struct gcm_key_data *now; /* of the record in hand */
 	union {
 		struct gcm_context_data gcm;
@@ -50,7 +51,7 @@ static mt_noinline const struct gcm_key_data *key_slow(
 
 	if (!load)
 		return &s->keys[i].key;
-	/* A shorter one would leave some of a longer one. */
+	/* A shorter key would leave some of a longer one. */
 	if (i != s->cache.n)
 		OPENSSL_cleanse(&s->keys[i].key, sizeof(s->keys[i].key));
 	if (len == 16)
@@ -65,7 +66,7 @@ static inline uint32_t len_of(const struct mt_aead_job *j)
 	return j->cipher == MT_TLS_AES_128_GCM ? 16 : 32;
 }
 
-/* The expanded key of AES where it was the last time; NULL: it is not there. */
+/* The expanded AES key at the hint; NULL: it is not there. */
 static inline const struct gcm_key_data *key_at_hint(
 	const struct aead_ipsec_mb *s, const struct mt_aead_job *j)
 {
@@ -80,7 +81,7 @@ static inline const struct gcm_key_data *key_at_hint(
 		       : NULL;
 }
 
-/* The expanded key of AES, for records in parts. */
+/* The expanded AES key, for records in parts. */
 static inline const struct gcm_key_data *key_of(
 	struct aead_ipsec_mb *s, const struct mt_aead_job *j)
 {
@@ -135,7 +136,7 @@ static void more(struct mt_aead *a, const struct mt_aead_job *j, uint8_t *to, co
 	}
 }
 
-/* All of a tag at once. */
+/* Compares all bytes of a tag at once. */
 static bool same_tag(const uint8_t *computed, const uint8_t *tag)
 {
 	uint64_t is[2], want[2];
@@ -189,7 +190,7 @@ static bool chacha_whole(struct aead_ipsec_mb *s, const struct mt_aead_job *j, u
 	return job && job->status == IMB_STATUS_COMPLETED;
 }
 
-/* Not cold, as mt_noinline would have it. */
+/* mt_noinline would make it cold. */
 static __attribute__((noinline)) bool chacha(struct aead_ipsec_mb *s, const struct mt_aead_job *j,
 	uint8_t *to, const uint8_t *from, uint32_t n, uint8_t *tag)
 {
@@ -216,7 +217,7 @@ static mt_noinline bool aes_slow(struct aead_ipsec_mb *s, const struct mt_aead_j
 	return aes(s, key_slow(s, j, len_of(j)), j, to, from, n, tag);
 }
 
-/* Of each record: what is rare is called last, so that nothing is saved for it. */
+/* Runs for each record. Calls the rare cases last, so that no registers are saved for them. */
 static bool whole(struct mt_aead *a, const struct mt_aead_job *j, uint8_t *to, const uint8_t *from,
 	uint32_t n, uint8_t *tag)
 {
@@ -231,7 +232,7 @@ static bool whole(struct mt_aead *a, const struct mt_aead_job *j, uint8_t *to, c
 	return aes(s, key, j, to, from, n, tag);
 }
 
-/* The scratch may hold a key, too. */
+/* Wipes the scratch, too, which may contain the key. */
 static void forget(struct mt_aead *a, enum mt_tls_cipher c, const uint8_t *key)
 {
 	struct aead_ipsec_mb *s = self(a);
@@ -263,7 +264,10 @@ static const struct mt_aead_ops ops = {
 	.free = free_all,
 };
 
-/* For the cache: with both lengths; and the mark stays as it is. */
+/*
+ * True if expanded keys start with the key, for both lengths, and the mark stays unchanged. The
+ * cache relies on it.
+ */
 static bool expands_behind_the_key(struct aead_ipsec_mb *s)
 {
 	static const uint8_t key[32] = "a key to see where it lies then";

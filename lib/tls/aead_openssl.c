@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The portable provider: OpenSSL's contexts, made once, each with a cipher of its own for good, because a context allocates
- * when its cipher changes. One that holds a key is given the IV alone.
+ * The portable provider. Its OpenSSL contexts are created once, each for one cipher, because a
+ * context allocates when its cipher changes. A context that has the key already gets only the IV.
  */
 #include "aead_priv.h"
 #include "mt_tls_kdf.h"
@@ -14,7 +14,7 @@
 struct aead_openssl {
 	struct mt_aead a;
 	struct mt_key_cache cache;
-	EVP_CIPHER_CTX *now; /* of the record in hand */
+	EVP_CIPHER_CTX *now; /* of the current record */
 	bool failed;
 	EVP_CIPHER_CTX **contexts; /* N_CIPHERS for each place, then those of the scratch */
 	struct mt_key_set *sets;
@@ -53,7 +53,7 @@ static void begin(struct mt_aead *a, const struct mt_aead_job *j)
 		&s->cache, j->cipher, j->key, mt_tls_key_len(j->cipher), j->hint, &load);
 	int n;
 
-	/* The place may have been that of another cipher's key. */
+	/* The place may have had a key of another cipher. */
 	for (uint32_t c = 0; mt_unlikely(load) && i != s->cache.n && c < N_CIPHERS; c++)
 		if (c != j->cipher)
 			wipe(s, i, c);
@@ -96,7 +96,7 @@ static bool whole(struct mt_aead *a, const struct mt_aead_job *j, uint8_t *to, c
 	return end(a, j, tag);
 }
 
-/* The scratch may hold a key, too. */
+/* Wipes the scratch, too, which may contain the key. */
 static void forget(struct mt_aead *a, enum mt_tls_cipher c, const uint8_t *key)
 {
 	struct aead_openssl *s = self(a);

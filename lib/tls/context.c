@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What handshakes are made from: the library's context, and our rules beside it. */
+/* Contexts, from which handshakes are made: the library's SSL_CTX, and our rules. */
 #include "mt_strmap.h"
 #include "mt_tls_library.h"
 
@@ -10,8 +10,9 @@
 #define VERIFY_DEPTH 10
 
 /*
- * As Envoy offers them, and as Istio's sidecars take them, with ChaCha20. Only these three: records of others are not ours to
- * seal. A server also has RSA's key exchange, last, for peers of Istio's that have nothing else.
+ * The ciphers that Envoy offers and Istio's sidecars accept, and ChaCha20. Only these three,
+ * because records support no others. A server also accepts RSA key exchange, last, for Istio peers
+ * that have nothing else.
  */
 #define ECDHE                                                                                      \
 	"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:" \
@@ -20,10 +21,10 @@ static const char *const ciphers_default[] = {
 	[MT_TLS_CLIENT] = ECDHE, [MT_TLS_SERVER] = ECDHE ":AES128-GCM-SHA256:AES256-GCM-SHA384"};
 static const char suites_default[] =
 	"TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
-/* The hybrid where the library has it. */
+/* With the hybrid group if the library has it. */
 static const char *const groups[] = {"X25519MLKEM768:X25519:P-256", "X25519:P-256"};
 
-/* ---- our copies of the rules ---------------------------------------------------------------------- */
+/* ---- our copies of the rules ----------------------------------------------------------------- */
 
 static int copy_sans(struct mt_tls_context *c, const struct mt_tls_rules *r)
 {
@@ -82,7 +83,7 @@ static int copy_rules(struct mt_tls_context *c, const struct mt_tls_rules *r, st
 	return copy_alpn(c, r, e);
 }
 
-/* What no library would refuse, and nobody can mean. */
+/* Rejects rules that the library would accept although they make no sense. */
 static int check(const struct mt_tls_rules *r, struct mt_err *e)
 {
 	if (!r->credential)
@@ -103,7 +104,10 @@ static int check(const struct mt_tls_rules *r, struct mt_err *e)
 	return 0;
 }
 
-/* ---- what it is ---------------------------------------------------------------------------------------- */
+/*
+ * ---- ids
+ * -----------------------------------------------------------------------------------------
+ */
 
 static uint64_t hash_number(uint64_t v, uint64_t h)
 {
@@ -124,7 +128,10 @@ static uint64_t library_id(const struct mt_tls_context *c, const struct mt_tls_r
 	return hash_text(r->suites, hash_text(r->ciphers, h));
 }
 
-/* Whose certificate we show, whatever its key and its time. */
+/*
+ * Hashes the identity of our certificate: its principal, whatever its key and validity. A
+ * certificate without one is hashed by its chain.
+ */
 static uint64_t hash_self(const struct mt_credential *cr, uint64_t h)
 {
 	char principal[MT_TLS_PRINCIPAL_MAX + 1];
@@ -151,7 +158,10 @@ static void set_ids(struct mt_tls_context *c, const struct mt_tls_rules *r)
 	const struct mt_credential *cr = c->credential;
 	uint64_t h = c->library_id = library_id(c, r);
 
-	/* Clients are not judged by what they are shown. */
+	/*
+	 * A server's own certificate does not count, because it is not what clients are verified
+	 * by.
+	 */
 	h = hash_text(c->sni, c->role == MT_TLS_CLIENT ? hash_self(cr, h) : h);
 	h = mt_hash_bytes(cr->trust_digest, sizeof(cr->trust_digest), h);
 	c->id = hash_names(c, h);
@@ -168,9 +178,9 @@ const char *mt_tls_context_sni(const struct mt_tls_context *c)
 	return c->sni;
 }
 
-/* ---- tickets ----------------------------------------------------------------------------------------- */
+/* ---- tickets --------------------------------------------------------------------------------- */
 
-/* A text and its end, so that lists of texts differ where their texts do. */
+/* Adds a text with its NUL, so that different lists of texts have different hashes. */
 static bool add_text(EVP_MD_CTX *md, const char *text)
 {
 	return EVP_DigestUpdate(md, text, strlen(text) + 1) == 1;
@@ -189,7 +199,9 @@ static bool add_rules(EVP_MD_CTX *md, const struct mt_tls_context *c)
 	return ok;
 }
 
-/* A session is resumed only where chain, trust and rules are those that it was judged by. */
+/*
+ * Binds sessions to our chain, roots and rules: one is resumed only under those that verified it.
+ */
 static bool bind_sessions(struct mt_tls_context *c)
 {
 	const struct mt_credential *cr = c->credential;
@@ -206,10 +218,10 @@ static bool bind_sessions(struct mt_tls_context *c)
 
 static bool set_tickets(struct mt_tls_context *c, bool wanted)
 {
-	/* What is kept is kept by the client: nothing here grows with their number. */
+	/* Only clients keep sessions, so no memory here grows with their number. */
 	SSL_CTX_set_session_cache_mode(c->ssl, SSL_SESS_CACHE_OFF);
 	if (c->role == MT_TLS_CLIENT || !wanted) {
-		/* Of TLS 1.2, and of 1.3. */
+		/* Neither in TLS 1.2 nor in 1.3. */
 		SSL_CTX_set_options(c->ssl, SSL_OP_NO_TICKET);
 		return SSL_CTX_set_num_tickets(c->ssl, 0) == 1;
 	}
@@ -218,7 +230,7 @@ static bool set_tickets(struct mt_tls_context *c, bool wanted)
 	       mt_tls_library_judge_tickets(c);
 }
 
-/* ---- the library's context ----------------------------------------------------------------------------- */
+/* ---- the library's context ------------------------------------------------------------------- */
 
 static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
 	const unsigned char *in, unsigned int in_len, void *arg)
@@ -240,13 +252,13 @@ static int set_alpn(struct mt_tls_context *c)
 {
 	if (c->role == MT_TLS_SERVER)
 		SSL_CTX_set_alpn_select_cb(c->ssl, on_alpn, c);
-	/* 0 is right here. */
+	/* Here 0 means success. */
 	return c->alpn_len && c->role == MT_TLS_CLIENT
 		       ? SSL_CTX_set_alpn_protos(c->ssl, c->alpn, c->alpn_len)
 		       : 0;
 }
 
-/* They are told apart here, so that no handshake ends with a cipher that records have not. */
+/* Rejects ciphers that records do not support, so that no handshake ends with one. */
 static int check_ciphers(const struct mt_tls_context *c, struct mt_err *e)
 {
 	STACK_OF(SSL_CIPHER) *all = SSL_CTX_get_ciphers(c->ssl);
@@ -301,7 +313,10 @@ static int set_identity(struct mt_tls_context *c, struct mt_err *e)
 			    ERR_reason_error_string(ERR_peek_error()) ?: "unknown error");
 }
 
-/* Whom we name in the request for a certificate: clients with several choose by it. */
+/*
+ * Sets the authorities that the certificate request names. Clients with several certificates choose
+ * by them.
+ */
 static bool set_authorities(struct mt_tls_context *c)
 {
 	STACK_OF(X509_NAME) * names;
@@ -331,7 +346,7 @@ static bool set_trust(struct mt_tls_context *c)
 	return set_authorities(c);
 }
 
-/* What the library keeps of it knows nothing of names, and is never changed. */
+/* Shares the library's context of `like`, which contains no names and never changes. */
 static bool share(struct mt_tls_context *c, const struct mt_tls_context *like)
 {
 	if (!like || c->role != MT_TLS_CLIENT || like->library_id != c->library_id ||
@@ -351,11 +366,14 @@ static int set_up(struct mt_tls_context *c, const struct mt_tls_rules *r, struct
 	c->ssl = SSL_CTX_new(r->role == MT_TLS_CLIENT ? TLS_client_method() : TLS_server_method());
 	if (!c->ssl)
 		return mt_err(e, -ENOMEM, "no memory");
-	/* Without it the library builds and verifies our own chain in each handshake, and sends the root, too. */
+	/*
+	 * Otherwise the library builds and verifies our own chain in each handshake, and sends the
+	 * root, too.
+	 */
 	SSL_CTX_set_mode(c->ssl, SSL_MODE_NO_AUTO_CHAIN | SSL_MODE_RELEASE_BUFFERS);
 	SSL_CTX_set_options(c->ssl,
 		SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE);
-	/* What is behind Finished stays in our hands. */
+	/* Leaves bytes after Finished to us. */
 	SSL_CTX_set_read_ahead(c->ssl, 0);
 	SSL_CTX_set_msg_callback(c->ssl, mt_tls_message);
 	if (r->role == MT_TLS_SERVER)
@@ -368,7 +386,10 @@ static int set_up(struct mt_tls_context *c, const struct mt_tls_rules *r, struct
 	return rc;
 }
 
-/* ---- its life -------------------------------------------------------------------------------------------- */
+/*
+ * ---- creation and end
+ * ----------------------------------------------------------------------------
+ */
 
 struct mt_tls_context *mt_tls_context_new(const struct mt_tls_rules *r, struct mt_err *e)
 {
@@ -420,7 +441,7 @@ void mt_tls_context_drop(struct mt_tls_context *c)
 		free_context(c);
 }
 
-static struct mt_tls_context *left_ones; /* any thread; taken as a whole only */
+static struct mt_tls_context *left_ones; /* any thread; taken only as a whole */
 
 void mt_tls_context_leave(struct mt_tls_context *c)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What records need, out of the library: of TLS 1.3 the traffic secrets, and keys by HKDF-Expand-Label (RFC 8446 §7.1, §7.3); of
- * TLS 1.2 the key block (RFC 5246 §6.3).
+ * Takes what records need out of the library. TLS 1.3: the traffic secrets, and keys by
+ * HKDF-Expand-Label (RFC 8446 §7.1, §7.3). TLS 1.2: the key block (RFC 5246 §6.3).
  */
 #include "mt_tls_kdf.h"
 #include "mt_tls_library.h"
@@ -9,11 +9,14 @@
 #include <errno.h>
 #include <string.h>
 
-#define GCM_IMPLICIT 4 /* bytes of a nonce that TLS 1.2 does not write (RFC 5288 §3) */
+#define GCM_IMPLICIT 4 /* bytes of a nonce that are not in TLS 1.2 records (RFC 5288 §3) */
 #define IV	     12
 #define BLOCK_MAX    (2 * (32 + IV))
 
-/* ---- what was agreed on -------------------------------------------------------------------------------- */
+/*
+ * ---- cipher and hash
+ * -----------------------------------------------------------------------------
+ */
 
 static int cipher_of(const SSL_CIPHER *c, struct mt_tls_keys *k)
 {
@@ -42,7 +45,7 @@ static int cipher_of(const SSL_CIPHER *c, struct mt_tls_keys *k)
 	}
 }
 
-/* ---- TLS 1.3 --------------------------------------------------------------------------------------------- */
+/* ---- TLS 1.3 --------------------------------------------------------------------------------- */
 
 static int keys_of_1_3(struct mt_tls_handshake *h, struct mt_tls_keys *k)
 {
@@ -55,7 +58,7 @@ static int keys_of_1_3(struct mt_tls_handshake *h, struct mt_tls_keys *k)
 	return rc ? rc : mt_tls_traffic_key(&k->tx, k->cipher, k->hash);
 }
 
-/* ---- TLS 1.2 --------------------------------------------------------------------------------------------- */
+/* ---- TLS 1.2 --------------------------------------------------------------------------------- */
 
 static void half_of_1_2(const uint8_t *key, uint32_t key_n, const uint8_t *iv, uint32_t iv_n,
 	struct mt_tls_half *half)
@@ -81,10 +84,13 @@ static int keys_of_1_2(struct mt_tls_handshake *h, struct mt_tls_keys *k)
 	return ok ? 0 : -ENOMEM;
 }
 
-/* ---- an alert, where no record of ours can be ------------------------------------------------------------ */
+/*
+ * ---- an alert without record state
+ * ---------------------------------------------------------------
+ */
 
 #define HEADER	 5
-#define EXPLICIT 8 /* bytes of a nonce that TLS 1.2 writes */
+#define EXPLICIT 8 /* bytes of a nonce that are in TLS 1.2 records */
 #define TAG	 16
 
 static const EVP_CIPHER *evp_of(const struct mt_tls_keys *k)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One handshake: the library between two memories. */
+/* One handshake: the library between two memory BIOs. */
 #include "mt_tls_alert.h"
 #include "mt_tls_library.h"
 
@@ -19,7 +19,10 @@ struct mt_tls_objects mt_tls_objects(void)
 		__atomic_load_n(&objects.freed, __ATOMIC_RELAXED)};
 }
 
-/* ---- its life -------------------------------------------------------------------------------------------- */
+/*
+ * ---- creation and end
+ * ----------------------------------------------------------------------------
+ */
 
 struct mt_tls_handshake *mt_tls_handshake_new(struct mt_tls_context *c, const char *sni)
 {
@@ -34,7 +37,7 @@ struct mt_tls_handshake *mt_tls_handshake_new(struct mt_tls_context *c, const ch
 	return NULL;
 }
 
-/* The memories stay: what is to be sent is in one of them. */
+/* Keeps `out`, which has the output to be sent. */
 static void free_ssl(struct mt_tls_handshake *h)
 {
 	if (!h->ssl)
@@ -67,7 +70,7 @@ static bool begin(struct mt_tls_handshake *h)
 	if (!h->ssl)
 		return false;
 	__atomic_add_fetch(&objects.made, 1, __ATOMIC_RELAXED);
-	/* Its end is no end of the stream. */
+	/* An empty BIO is not the end of the stream. */
 	BIO_set_mem_eof_return(h->in, -1);
 	BIO_up_ref(h->in);
 	BIO_up_ref(h->out);
@@ -81,7 +84,10 @@ static bool begin(struct mt_tls_handshake *h)
 	return !h->sni || SSL_set_tlsext_host_name(h->ssl, h->sni) == 1;
 }
 
-/* ---- what the library tells on the way -------------------------------------------------------------------- */
+/*
+ * ---- callbacks of the library
+ * --------------------------------------------------------------------
+ */
 
 void mt_tls_message(
 	int write_p, int version, int type, const void *buf, size_t len, SSL *ssl, void *arg)
@@ -102,14 +108,14 @@ void mt_tls_message(
 }
 
 /*
- * The library's own function knows the name of a resumed session instead of the one that is asked for. What is malformed it
- * refuses by itself, later.
+ * Reads the server name from the hello, because the library's function returns that of a resumed
+ * session. The library refuses malformed ones by itself, later.
  */
 static void read_server_name(struct mt_tls_handshake *h, const uint8_t *p, size_t n)
 {
 	size_t len = n >= 5 ? (size_t)p[3] << 8 | p[4] : 0;
 
-	/* A list of one host_name, RFC 6066 §3. */
+	/* A list with one host_name (RFC 6066 §3). */
 	if (len == 0 || n != 5 + len || len > MT_TLS_NAME_MAX || p[2] != 0 || memchr(p + 5, 0, len))
 		return;
 	memcpy(h->asked_for, p + 5, len);
@@ -124,13 +130,19 @@ int mt_tls_client_hello(SSL *ssl, int *alert, void *arg)
 
 	(void)alert;
 	(void)arg;
-	/* The chain was chosen by the first one, which a second, behind HelloRetryRequest, repeats (RFC 8446 §4.1.2). */
+	/*
+	 * The first hello counts, because its name has selected the filter chain. A second one,
+	 * after HelloRetryRequest, repeats it (RFC 8446 §4.1.2).
+	 */
 	if (!*h->asked_for && SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &p, &n))
 		read_server_name(h, p, n);
 	return SSL_CLIENT_HELLO_SUCCESS;
 }
 
-/* ---- why it has failed --------------------------------------------------------------------------------------- */
+/*
+ * ---- failure
+ * -------------------------------------------------------------------------------------
+ */
 
 static enum mt_tls_reason reason_of(unsigned long error)
 {
@@ -171,7 +183,10 @@ static enum mt_tls_step fail(struct mt_tls_handshake *h)
 	return failed(h, why);
 }
 
-/* ---- its end --------------------------------------------------------------------------------------------------- */
+/*
+ * ---- end
+ * -----------------------------------------------------------------------------------------
+ */
 
 static void copy(char *to, size_t size, const void *from, size_t len)
 {
@@ -188,7 +203,7 @@ static void to_lower(char *s)
 
 static void mark(struct mt_tls_peer *p, const X509 *x)
 {
-	/* Its authority's end counts more than its middle. */
+	/* If the chain is too long, drop its middle and keep its authority's end. */
 	struct mt_tls_mark *m = &p->marks[MT_MIN(p->n_marks, MT_TLS_MARKS - 1)];
 
 	*m = (struct mt_tls_mark){mt_x509_key_mark(x), mt_x509_issue_mark(x)};
@@ -205,7 +220,7 @@ static void mark_chain(struct mt_tls_handshake *h, struct mt_tls_peer *p, const 
 		mark(p, sk_X509_value(chain, i));
 }
 
-/* false: of the certificate that was verified nothing may be made any more. */
+/* Describes the peer. false: the verified certificate has no valid principal. */
 static bool describe(struct mt_tls_handshake *h, struct mt_tls_peer *p)
 {
 	const char *sni = h->sni ?: h->asked_for;
@@ -228,7 +243,10 @@ static bool describe(struct mt_tls_handshake *h, struct mt_tls_peer *p)
 	return mt_tls_principal(leaf, p->principal);
 }
 
-/* Something is behind Finished in its record, which the library keeps, and no application data can be. */
+/*
+ * Fails a handshake if its last record has bytes after Finished. The library keeps them, and they
+ * cannot be application data.
+ */
 static enum mt_tls_step fail_behind(struct mt_tls_handshake *h)
 {
 	uint8_t record[MT_TLS_ALERT_RECORD];
@@ -248,7 +266,7 @@ static enum mt_tls_step finish(struct mt_tls_handshake *h)
 		OPENSSL_cleanse(r, sizeof(*r));
 		return failed(h, MT_TLS_WHY_internal);
 	}
-	/* The library has taken nothing beyond Finished out of the memory: what is there is records. */
+	/* The library has taken nothing after Finished out of the BIO, so the rest is records. */
 	if (SSL_has_pending(h->ssl))
 		return fail_behind(h);
 	h->unread = (uint32_t)BIO_ctrl_pending(h->in);
@@ -279,7 +297,10 @@ enum mt_tls_step mt_tls_handshake_step(struct mt_tls_handshake *h, const void *i
 	return fail(h);
 }
 
-/* ---- what goes out ------------------------------------------------------------------------------------------------ */
+/*
+ * ---- output
+ * --------------------------------------------------------------------------------------
+ */
 
 uint32_t mt_tls_handshake_output(const struct mt_tls_handshake *h, const uint8_t **p)
 {
@@ -294,7 +315,7 @@ void mt_tls_handshake_sent(struct mt_tls_handshake *h, uint32_t n)
 {
 	const uint8_t *p;
 
-	/* Memories give up their begin by being read. */
+	/* A memory BIO drops its first bytes only by a read. */
 	MT_ASSERT(n <= mt_tls_handshake_output(h, &p));
 	for (uint8_t skipped[1024]; n;) {
 		int part = BIO_read(h->out, skipped, (int)MT_MIN(n, sizeof(skipped)));

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Finds the end of a ClientHello: the headers of records (RFC 8446 §5.1) and of the handshake message (§4). */
+/*
+ * Finds the end of a ClientHello by the headers of records (RFC 8446 §5.1) and of the handshake
+ * message (§4).
+ */
 #include "mt_hello.h"
 
 #include <string.h>
@@ -16,7 +19,10 @@ void mt_hello_init(struct mt_hello *h, const struct mt_chain *c)
 	mt_cursor_init(&h->cur, c, 0);
 }
 
-/* false: what is there of a record's header is no handshake record's. Its version says 3.x, and x nothing. */
+/*
+ * False if the header bytes present cannot be those of a handshake record. The version must be 3.x,
+ * with any x.
+ */
 static bool record_may_be(const uint8_t *p, uint32_t n)
 {
 	uint32_t len;
@@ -26,11 +32,11 @@ static bool record_may_be(const uint8_t *p, uint32_t n)
 	if (n < RECORD_HEADER)
 		return true;
 	len = (uint32_t)p[3] << 8 | p[4];
-	/* Records without content must not be sent, so what looks like one is something else. */
+	/* Records without content must not be sent, so an empty one is not TLS. */
 	return len > 0 && len <= RECORD_MAX;
 }
 
-/* Byte by byte, because what is no TLS shall be known by the first one that tells. */
+/* Reads byte by byte, so that data that is not TLS is detected at the first byte that shows it. */
 static enum mt_hello_rc read_record_header(struct mt_hello *h)
 {
 	while (h->n_head < RECORD_HEADER) {
@@ -44,7 +50,9 @@ static enum mt_hello_rc read_record_header(struct mt_hello *h)
 	return MT_HELLO_WHOLE;
 }
 
-/* The message's header may be divided, too: its bytes so far are `got`. */
+/*
+ * Reads a byte of the message's header, which may be divided, too. `got` counts its bytes so far.
+ */
 static enum mt_hello_rc read_message_header(struct mt_hello *h)
 {
 	uint8_t v;

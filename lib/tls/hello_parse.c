@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a whole ClientHello says: server_name (RFC 6066 §3) and ALPN (RFC 7301 §3.1). */
+/* Parses a whole ClientHello: server_name (RFC 6066 §3) and ALPN (RFC 7301 §3.1). */
 #include "mt_hello.h"
 
 #include <string.h>
@@ -11,7 +11,7 @@
 #define HOST_NAME	0
 #define NAME_MAX	255 /* RFC 1035 §2.3.4 */
 
-/* What is left of a list that is being read. */
+/* The unread rest of a list. */
 struct part {
 	uint8_t *p;
 	uint32_t n;
@@ -36,7 +36,7 @@ static bool number(struct part *from, uint32_t bytes, uint32_t *v)
 	return true;
 }
 
-/* A vector (RFC 8446 §3.4): its length in so many bytes, then at least `least` bytes. */
+/* Reads a vector (RFC 8446 §3.4): its length in `bytes` bytes, then at least `least` bytes. */
 static bool vector(struct part *from, uint32_t bytes, uint32_t least, struct part *out)
 {
 	uint32_t len;
@@ -63,7 +63,7 @@ static struct mt_slice without_root(struct part name)
 	return (struct mt_slice){name.p, name.n - (name.n > 1 && name.p[name.n - 1] == '.')};
 }
 
-/* Each type of name at most once; there is only one today. */
+/* Accepts each type of name at most once; only one type exists. */
 static bool server_name(struct part ext, struct mt_hello_says *says)
 {
 	struct part list, name;
@@ -97,7 +97,7 @@ static bool alpn(struct part ext, struct mt_hello_says *says)
 	return true;
 }
 
-/* No extension may be there twice; that is looked after for those that are read. */
+/* No extension may occur twice. This is checked for those that are parsed. */
 static bool extensions(struct part all, struct mt_hello_says *says)
 {
 	bool named = false, protocols = false;
@@ -122,7 +122,7 @@ static bool extensions(struct part all, struct mt_hello_says *says)
 	return true;
 }
 
-/* The handshake message, out of its records. */
+/* Copies the handshake message out of its records. */
 static void gather(const struct mt_hello *h, uint8_t *to)
 {
 	struct mt_cursor cur;
@@ -136,7 +136,7 @@ static void gather(const struct mt_hello *h, uint8_t *to)
 		if (left == 0) {
 			uint16_t len = 0;
 
-			mt_cursor_skip(&cur, 3); /* type and version, which were looked at */
+			mt_cursor_skip(&cur, 3); /* type and version, which were checked */
 			mt_cursor_be16(&cur, &len);
 			left = len;
 		}
@@ -160,7 +160,7 @@ bool mt_hello_parse(const struct mt_hello *h, uint8_t *scratch, struct mt_hello_
 	if (!skip(&msg, MESSAGE_HEADER + RANDOM) || !vector(&msg, 1, 0, &unused) || unused.n > 32 ||
 		!vector(&msg, 2, 2, &unused) || unused.n % 2 || !vector(&msg, 1, 1, &unused))
 		return false;
-	/* Before TLS 1.3 there may be no extensions at all. */
+	/* Before TLS 1.3 extensions are optional. */
 	if (msg.n == 0)
 		return true;
 	return vector(&msg, 2, 0, &exts) && msg.n == 0 && extensions(exts, says);

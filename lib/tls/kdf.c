@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Secrets to keys. */
+/* Derives keys from secrets. */
 #include "mt_tls_kdf.h"
 
 #include <errno.h>

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which of a provider's places holds what was expanded of a key: a set-associative cache of four
- * ways. A caller remembers the place, which is right if its key is there, so an entry cannot be
- * stale. Keys are random, so their own bits choose the set, and nearly as many connections as there
- * are places keep theirs. A full set replaces by second chance, and only at each sixteenth miss. So
- * with more connections than places those that are busy stay. The others use the scratch, place
- * number n after the last.
+ * Set-associative cache of four ways for the expanded keys of a provider. A caller remembers the
+ * place of its key. The place is right if it contains that key, so an entry cannot be stale. Keys
+ * are random, so their own bits choose the set, and nearly as many connections as there are places
+ * keep theirs. A full set replaces by second chance, and only at each sixteenth miss. So with more
+ * connections than places the busy ones keep theirs. The others use the scratch, which is place
+ * number n, after the last.
  */
 #pragma once
 
@@ -21,38 +21,43 @@
 
 struct mt_key_mark {
 	uint8_t cipher; /* MT_KEY_CACHE_NONE: free */
-	bool used;	/* hit since the full set was searched in vain */
+	bool used;	/* hit since the last search that found no victim */
 };
 
-/* For a provider whose expanded keys do not begin with the key. */
+/* For a provider whose expanded keys do not start with the key itself. */
 struct mt_key_place {
 	uint8_t key[MT_KEY_MAX];
 	struct mt_key_mark mark;
 } mt_cache_aligned;
 
-/* Where a provider has the key of its first place, MT_KEY_MAX bytes, and its mark: those of the next are `stride` bytes behind. */
+/*
+ * Where a provider stores the key of its first place (MT_KEY_MAX bytes) and its mark. Those of each
+ * next place are `stride` bytes later.
+ */
 struct mt_key_places {
 	uint8_t *keys;
 	struct mt_key_mark *marks;
 	size_t stride;
 };
 
-/* What tells, for the most part without a look at a set's places, that a key has none of them and gets none. */
+/*
+ * Shows, mostly without a look at the places of a set, that a key has none of them and gets none.
+ */
 struct mt_key_set {
-	uint32_t tags[MT_KEY_CACHE_WAYS]; /* bits of each place's key */
-	uint32_t taken;			  /* places, by bits */
-	uint32_t missed;		  /* how often a key had none, and all were taken */
+	uint32_t tags[MT_KEY_CACHE_WAYS]; /* 32 bits of each place's key */
+	uint32_t taken;			  /* bit mask of the places in use */
+	uint32_t missed;		  /* misses while all places were in use */
 } __attribute__((aligned(32)));
 
 struct mt_key_cache {
 	struct mt_key_places places;
 	struct mt_key_set *sets;
 	uint32_t n;    /* places: a power of two, or 0 */
-	uint32_t ways; /* of a set */
-	uint32_t mask; /* sets, less one */
+	uint32_t ways; /* in a set */
+	uint32_t mask; /* number of sets - 1 */
 };
 
-/* How many sets are n places. */
+/* The number of sets for n places. */
 static inline uint32_t mt_key_cache_sets(uint32_t n)
 {
 	return MT_MAX(n / MT_KEY_CACHE_WAYS, 1u);
@@ -68,7 +73,7 @@ static inline struct mt_key_mark *mt_key_mark_at(const struct mt_key_cache *c, u
 	return (struct mt_key_mark *)((uint8_t *)c->places.marks + i * c->places.stride);
 }
 
-/* There are n places; `sets` is mt_key_cache_sets(n) long. */
+/* Initializes n free places; `sets` has mt_key_cache_sets(n) elements. */
 static inline void mt_key_cache_init(
 	struct mt_key_cache *c, struct mt_key_places places, struct mt_key_set *sets, uint32_t n)
 {
@@ -103,7 +108,7 @@ static inline uint32_t mt_key_tag(const uint8_t *key)
 	return mt_key_bits(key, 4);
 }
 
-/* Of 16 bytes each; 0: they are the same. */
+/* Compares 16 bytes; 0 if they are equal. */
 static inline uint64_t mt_key_differs(const uint8_t *a, const uint8_t *b)
 {
 	uint64_t x[2], y[2];
@@ -122,7 +127,7 @@ static inline bool mt_key_is_at(
 	       (len == 16 || !mt_key_differs(k + 16, key + 16));
 }
 
-/* The place that has it; n: none. */
+/* The place of a key; n: it has none. */
 static inline uint32_t mt_key_cache_search(
 	const struct mt_key_cache *c, uint8_t cipher, const uint8_t *key, uint32_t len)
 {
@@ -135,7 +140,9 @@ static inline uint32_t mt_key_cache_search(
 	return c->n;
 }
 
-/* A place in this set for a key that has none, which may be another's still; n: not this time. */
+/*
+ * A place in set `at` for a key that has none; it may still contain another key. n: none this time.
+ */
 static inline uint32_t mt_key_cache_place(struct mt_key_cache *c, uint32_t at)
 {
 	struct mt_key_set *set = &c->sets[at];
@@ -154,7 +161,10 @@ static inline uint32_t mt_key_cache_place(struct mt_key_cache *c, uint32_t at)
 	return c->n;
 }
 
-/* The key is not where *hint says: the place it has from now on, and *hint is that; *load: expand it there first. */
+/*
+ * For a key that is not at *hint: returns its place from now on, and sets *hint to it. If *load,
+ * expand the key there first.
+ */
 static inline uint32_t mt_key_cache_find_slow(struct mt_key_cache *c, uint8_t cipher,
 	const uint8_t *key, uint32_t len, uint16_t *hint, bool *load)
 {
@@ -179,20 +189,24 @@ static inline uint32_t mt_key_cache_find_slow(struct mt_key_cache *c, uint8_t ci
 	return i;
 }
 
-/* Whether a place, with its mark, has the key and is marked as used: else mt_key_cache_find_slow() sees to it. */
+/*
+ * True if a place contains the key and its mark is set as used. Otherwise call
+ * mt_key_cache_find_slow().
+ */
 static mt_inline bool mt_key_is_ready(const uint8_t *place, const struct mt_key_mark *mark,
 	uint8_t cipher, const uint8_t *key, uint32_t len)
 {
 	const struct mt_key_mark want = {.cipher = cipher, .used = true};
 
-	/* Both of a mark's bytes in one comparison. */
+	/* Compare both bytes of the mark at once. */
 	return mt_likely(!memcmp(mark, &want, sizeof(want))) &&
 	       mt_likely(!mt_key_differs(place, key)) &&
 	       (len == 16 || !mt_key_differs(place + 16, key + 16));
 }
 
 /*
- * The place for a key of 16 or 32 bytes; *load: expand it there first. *hint is where the last call for it found it, or anything.
+ * The place for a key of 16 or 32 bytes. If *load, expand the key there first. *hint is the place
+ * that the last call for this key set, or any value.
  */
 static inline uint32_t mt_key_cache_find(struct mt_key_cache *c, uint8_t cipher, const uint8_t *key,
 	uint32_t len, uint16_t *hint, bool *load)
@@ -206,7 +220,10 @@ static inline uint32_t mt_key_cache_find(struct mt_key_cache *c, uint8_t cipher,
 	return mt_key_cache_find_slow(c, cipher, key, len, hint, load);
 }
 
-/* The place that held it, which is free now and has to be wiped, but for its mark; n: none. */
+/*
+ * Frees a key's place and returns it. The caller must wipe it, except the mark. n: the key has
+ * none.
+ */
 static inline uint32_t mt_key_cache_forget(
 	struct mt_key_cache *c, uint8_t cipher, const uint8_t *key, uint32_t len)
 {

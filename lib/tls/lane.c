@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A worker's side. */
+/* The worker's side of handshakes. */
 #include "mt_tls_pool_priv.h"
 
 #include <errno.h>
@@ -7,14 +7,14 @@
 
 #define NONE UINT32_MAX
 
-/* ---- slots ----------------------------------------------------------------------------------------------- */
+/* ---- slots ----------------------------------------------------------------------------------- */
 
 static struct mt_tls_wire *wire_of(struct mt_tls_lane *l, uint32_t slot)
 {
 	return &l->wires[slot % l->n_threads];
 }
 
-/* NULL: gone. */
+/* NULL: the handshake is gone. */
 static struct mt_tls_slot *slot_of(struct mt_tls_lane *l, struct mt_ref r)
 {
 	struct mt_tls_slot *s = r.idx < MT_TLS_SLOTS ? &l->slots[r.idx] : NULL;
@@ -28,7 +28,7 @@ static void want(struct mt_tls_lane *l, struct mt_tls_slot *s, bool wants)
 	s->wants = wants;
 }
 
-/* Its generation is over: what comes for it is dropped on either side. */
+/* Frees a slot and ends its generation, so that both sides drop what still comes for it. */
 static void give_back(struct mt_tls_lane *l, uint32_t i)
 {
 	uint32_t next = l->live[i] + 1 ?: 1;
@@ -41,7 +41,7 @@ static void give_back(struct mt_tls_lane *l, uint32_t i)
 	__atomic_store_n(&l->live[i], next, __ATOMIC_RELEASE);
 }
 
-/* The one that `take` would get. */
+/* True if take_slot() may take a slot and leave `reserve` free. */
 static bool has_slot(const struct mt_tls_lane *l, uint32_t reserve)
 {
 	return l->first_free != NONE && l->n_used + reserve < MT_TLS_SLOTS;
@@ -58,7 +58,7 @@ static uint32_t take_slot(struct mt_tls_lane *l, struct mt_ref owner)
 	return i;
 }
 
-/* ---- to a thread ------------------------------------------------------------------------------------------- */
+/* ---- to a thread ----------------------------------------------------------------------------- */
 
 #define PIECE_BYTES_MAX (MT_TLS_PIECE - PIECE_HEAD)
 
@@ -90,7 +90,7 @@ static struct piece *next_piece(struct put *p, enum piece_kind kind)
 	return piece;
 }
 
-/* All of them or none; `reserve` pieces stay free: they are asked for, and not filled. */
+/* Reserves n pieces, all or none. Another `reserve` pieces must be free and are not filled. */
 static bool start(struct mt_tls_wire *w, struct put *p, uint32_t n, uint32_t reserve)
 {
 	return rte_ring_enqueue_zc_bulk_elem_start(
@@ -117,7 +117,7 @@ static void put_bytes(struct put *p, const struct mt_chain *c, uint32_t until)
 	}
 }
 
-/* A begin and `hello` bytes of the chain. */
+/* Puts a start and `hello` bytes of the chain. */
 static int begin(struct mt_tls_lane *l, struct mt_tls_context *c, const struct mt_chain *chain,
 	uint32_t hello, const char *sni, struct mt_ref owner, struct mt_ref *out)
 {
@@ -149,7 +149,7 @@ static int begin(struct mt_tls_lane *l, struct mt_tls_context *c, const struct m
 int mt_tls_lane_accept(struct mt_tls_lane *l, struct mt_tls_context *c, const struct mt_hello *h,
 	struct mt_ref owner, struct mt_ref *out)
 {
-	/* Nothing is made of half a hello, or of anything else. */
+	/* Only a whole hello starts a handshake. */
 	MT_ASSERT(h->len > 0 && h->got == h->len);
 	return begin(l, c, h->cur.chain, h->cur.pos, NULL, owner, out);
 }
@@ -172,7 +172,7 @@ void mt_tls_lane_more(struct mt_tls_lane *l, struct mt_ref handshake, const stru
 
 	if (!s)
 		return;
-	/* What events told to be used was dropped. */
+	/* The caller has dropped what events reported as used. */
 	MT_ASSERT(c->len >= s->given);
 	n = pieces_of(c->len - s->given);
 	if (n == 0)
@@ -215,9 +215,12 @@ void mt_tls_lane_flush(struct mt_tls_lane *l)
 	}
 }
 
-/* ---- from threads -------------------------------------------------------------------------------------------- */
+/* ---- from threads ---------------------------------------------------------------------------- */
 
-/* Its place in the ring is free again only behind this: what it points to stays. */
+/*
+ * Delivers a piece as an event. Its place in the ring is freed afterwards, so pointers into it are
+ * valid.
+ */
 static void tell(struct mt_tls_lane *l, struct piece *p, mt_tls_event_fn *fn, void *arg)
 {
 	struct mt_tls_slot *s = slot_of(l, (struct mt_ref){p->slot, p->generation});
@@ -263,7 +266,10 @@ static uint32_t take_wire(struct mt_tls_lane *l, struct mt_tls_wire *w, uint32_t
 			explicit_bzero(&p->result, sizeof(p->result));
 		rte_ring_dequeue_zc_elem_finish(w->to_worker, 1);
 	}
-	/* Both sides exchange: the thread sees room, or we that it wants some. */
+	/*
+	 * Both sides exchange: either the thread sees the room, or this side sees that the thread
+	 * wants it.
+	 */
 	if (n && __atomic_exchange_n(&w->blocked, 0, __ATOMIC_SEQ_CST))
 		mt_tls_thread_ring(w->thread);
 	return n;
@@ -279,7 +285,7 @@ static bool has_room(struct mt_tls_wire *w)
 	return room;
 }
 
-/* Those that found no room are few: all are looked at, when there is room again. */
+/* Few handshakes find no room, so all slots are checked when there is room again. */
 static uint32_t take_room(struct mt_tls_lane *l, mt_tls_event_fn *fn, void *arg)
 {
 	uint32_t n = 0;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* TLS streams: their life, the lower stream's events, a worker's turn. */
+/* TLS streams: creation and end, the lower stream's events, timers. */
 #include "layer_priv.h"
 
-#define TIMERS 256 /* looked at in a turn */
+#define TIMERS 256 /* run in one loop iteration, at most */
 
 /* ---- life ---- */
 
@@ -66,7 +66,9 @@ void tls_put_off(struct tls_conn *c)
 	tls_arm(c);
 }
 
-/* None of the user's bytes is there that the peer does not have: an alert takes none along. */
+/*
+ * True if the peer has acknowledged all of the user's bytes, so that ending by an alert loses none.
+ */
 static bool all_arrived(struct tls_conn *c)
 {
 	tls_look_acked(c);
@@ -86,7 +88,7 @@ void tls_end_lower(struct tls_conn *c, int alert, enum mt_abort_reason why)
 		mt_count(c->layer->counts, MT_TLS_N_alert_out);
 		mt_stream_send(c->lower, &out);
 	}
-	/* A handshake that failed has left its alert. */
+	/* A failed handshake has already sent its alert. */
 	if (told || c->state == TLS_FAILED)
 		mt_stream_detach(c->lower);
 	else
@@ -118,14 +120,14 @@ static void on_readable(struct mt_stream *lower)
 {
 	struct tls_conn *c = tls_above(lower);
 
-	/* As tls_pump(), which comes to the same of most. */
+	/* The same as tls_pump() for an open stream, which is the usual case. */
 	if (mt_likely(c->state == TLS_OPEN && !c->broken))
 		tls_receive(c);
 	else
 		tls_pump(c);
 }
 
-/* The user hears how much of his is acknowledged. */
+/* Reports newly acknowledged bytes to the user. */
 static void tell_acked(struct tls_conn *c)
 {
 	uint64_t acked = c->k->notes.floor;
@@ -138,7 +140,10 @@ static void tell_acked(struct tls_conn *c)
 		c->s.user->acked(&c->s, bytes);
 }
 
-/* Somebody waits for it: text is kept until then, more may be sent, or the user has too much under way. */
+/*
+ * For acknowledgements that matter: text is kept until then, more may be sent, or the user waits
+ * for its queue to shrink.
+ */
 static void acked_for_who_waits(struct tls_conn *c)
 {
 	struct mt_tls_layer *l = c->layer;
@@ -146,7 +151,7 @@ static void acked_for_who_waits(struct tls_conn *c)
 
 	tls_look_acked(c);
 	tls_drop_plain(c);
-	tls_flush(c); /* what waited for the reserve */
+	tls_flush(c); /* sends what waited for the reserve */
 	if (c->s.want_writable && c->s.tx_queued <= c->s.tx_high / 2) {
 		c->s.want_writable = false;
 		c->s.user->writable(&c->s);
@@ -174,7 +179,7 @@ static void on_acked(struct mt_stream *lower, uint32_t bytes)
 	tell_acked(c);
 }
 
-/* It comes by on_acked(). */
+/* Does nothing: on_acked() calls the user's writable(). */
 static void on_writable(struct mt_stream *lower)
 {
 }
@@ -271,7 +276,7 @@ const struct mt_stream_user tls_nobody = {.connected = never,
 	.writable = never,
 	.closed = never_closed};
 
-/* ---- a worker's ---- */
+/* ---- per-worker state ---- */
 
 static void fire(void *arg, struct mt_timer *t)
 {

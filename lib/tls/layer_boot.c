@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A worker's TLS streams: their memory, all of it, at boot. */
+/* Allocates all memory of a worker's TLS streams at boot. */
 #include "layer_priv.h"
 
 #include <errno.h>

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A stream's handshake: the hello, bytes to and from who does it, its end; and the two ways by which streams come to be. */
+/*
+ * A stream's handshake: the hello, bytes to and from the handshake provider, the result. Creates
+ * streams, too: tls_open() for those that we open, mt_tls_door_take() for accepted ones.
+ */
 #include "layer_priv.h"
 #include "mt_siphash.h"
 
 #include <errno.h>
 
-/* After the peer's FIN: what has been said may be all that the handshake needs. */
+/* Wait after the peer's FIN, because the bytes before it may complete the handshake. */
 #define QUIET_NS (100 * MT_MSEC)
 
 /* ---- a lane ---- */
@@ -34,7 +37,7 @@ static void lane_cancel(void *arg, struct mt_ref handshake)
 
 const struct mt_tls_hands mt_tls_lane_hands = {lane_accept, lane_connect, lane_more, lane_cancel};
 
-/* ---- begin ---- */
+/* ---- start ---- */
 
 static void stop_waiting(struct tls_conn *c)
 {
@@ -82,7 +85,7 @@ void tls_hands_off(struct tls_conn *c)
 		c->layer->hands->cancel(c->layer->hands_arg, c->handshake);
 }
 
-/* What was begun waits for its rest, so the window stays open: up to what a handshake takes. */
+/* Keeps incomplete input in rx with an open window, up to the input limit of a handshake. */
 static void keep(struct tls_conn *c)
 {
 	mt_stream_keep(c->lower, MT_MIN(c->lower->rx.len, MT_TLS_INPUT_MAX));
@@ -124,7 +127,7 @@ void tls_connect(struct tls_conn *c)
 		stop_waiting(c);
 }
 
-/* Nothing is protected yet: the alert neither. */
+/* Sends an alert in plaintext, because no keys exist yet, and ends the stream. */
 static void refuse(struct tls_conn *c, enum mt_tls_outcome count, enum mt_tls_alert alert)
 {
 	const uint8_t record[] = MT_TLS_ALERT_IN_CLEAR(alert);
@@ -138,7 +141,7 @@ static void refuse(struct tls_conn *c, enum mt_tls_outcome count, enum mt_tls_al
 	tls_fail(c, -1, MT_ABORT_PROTOCOL, MT_CLOSE_HANDSHAKE);
 }
 
-/* The hello is whole. */
+/* Starts the handshake of a client whose hello is complete. */
 static void serve(struct tls_conn *c)
 {
 	struct mt_tls_layer *l = c->layer;
@@ -147,7 +150,10 @@ static void serve(struct tls_conn *c)
 	struct mt_ref handshake = MT_REF_NONE;
 	int rc;
 
-	/* Nothing is read for it in vain: one has found that there is no room in this turn, or its address has its share. */
+	/*
+	 * Do not parse in vain: the address has used its share, or this loop iteration has found no
+	 * room.
+	 */
 	if (share_is_full(c) || (c->state == TLS_WANTS && l->full_at == l->now)) {
 		begun(c, -EAGAIN, handshake);
 		return;
@@ -192,7 +198,7 @@ static void read_hello(struct tls_conn *c)
 	}
 }
 
-/* Bytes came, or the peer's FIN, or it is time. */
+/* Continues a handshake after bytes, the peer's FIN or a timer. */
 static void go_on(struct tls_conn *c, bool retry)
 {
 	keep(c);
@@ -236,12 +242,12 @@ void tls_shake(struct tls_conn *c)
 	case TLS_FAILED:
 		tls_fail(c, -1, MT_ABORT_PROTOCOL, (enum mt_close_reason)c->close);
 		break;
-	default: /* not connected: its time is what counts */
+	default: /* not connected: only the deadline matters */
 		break;
 	}
 }
 
-/* ---- what came of it ---- */
+/* ---- result ---- */
 
 static void failed(struct tls_conn *c, enum mt_tls_reason reason, enum mt_close_reason close)
 {
@@ -337,7 +343,7 @@ struct mt_stream *tls_open(
 	c->opened = c->known = c->waits = true;
 	c->context = mt_tls_context_hold(to->tls);
 	c->context_id = mt_tls_context_id(to->tls);
-	c->deadline = l->now + ms * MT_MSEC; /* connecting and handshake together */
+	c->deadline = l->now + ms * MT_MSEC; /* for connecting and handshake together */
 	tls_arm(c);
 	c->s.user = to->user;
 	c->s.user_ctx = to->user_ctx;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where records lie: a table without memory of its own. */
+/* Positions of records in the lower stream: a table of fixed size. */
 #include "layer_priv.h"
 
 /*
- * Pairs of neighbours become one: five of twelve are free again, and what was merged often is old and soon gone. Not the first: the text of
- * its record may be nowhere else (op_reclaim()).
+ * Merges pairs of neighbours, which frees five of the twelve notes. Notes merged often are old and
+ * soon acknowledged. Never merges the first note, because the text of its record may be nowhere
+ * else (op_reclaim()).
  */
 static void merge(struct tls_notes *w)
 {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The verbs of a TLS stream's user. */
+/* The operations of a TLS stream. */
 #include "layer_priv.h"
 
 #include <errno.h>
 
-/* Times its bytes that plain text may pin. */
+/* Plain text may pin buffers of so many times its length. */
 #define SPARSE_TIMES 4
 
 static void op_consumed(struct mt_stream *s)
@@ -12,15 +12,15 @@ static void op_consumed(struct mt_stream *s)
 	struct tls_conn *c = tls_conn_of(s);
 
 	if (c->pumping)
-		return; /* the pump looks itself, and charges what is left */
+		return; /* tls_receive() checks the room itself, and charges what is left */
 	tls_sync(c);
 	if (tls_has_room(c) && (c->lower->rx.len || c->lower->rx_eof))
 		mt_stream_again(c->lower);
 }
 
 /*
- * Whoever sends a second time in a turn sends a third time, too: short messages share records, and the buffers below, when all of this
- * turn's events are out.
+ * A user that sends twice in a loop iteration usually sends more. Lets short messages share records
+ * and lower buffers: they wait until all events of this loop iteration are out.
  */
 static bool gather(struct tls_conn *c)
 {
@@ -44,7 +44,10 @@ static void op_send(struct mt_stream *s, struct mt_chain *out)
 		tls_sync(c);
 	else
 		tls_flush(c);
-	/* What is kept for long is not one buffer for each byte. Behind the sealing, which would wait for what a copy has just written. */
+	/*
+	 * Compact text that is kept for long, so that it does not pin a buffer for each byte. Do it
+	 * after sealing, which would wait for the stores of the copy.
+	 */
 	if (c->opened && c->plain.segs > 1 && c->plain.truesize / SPARSE_TIMES > c->plain.len) {
 		mt_chain_compact(&c->plain, c->layer->records.pools);
 		tls_follow(c);
@@ -97,8 +100,9 @@ static void op_detach(struct mt_stream *s)
 }
 
 /*
- * What is refused is records: no part of them is opened. Who ends in order answers our close_notify by his, and is not refused that: of 31 bytes
- * at most, with the ciphers that are spoken (RFC 5246 §6.2.3.3: header, nonce, alert, tag).
+ * Refuses whole records, so none of them is opened in part. A peer that closes in order answers our
+ * close_notify by its own. Accept that answer: it has at most 31 bytes with the supported ciphers
+ * (RFC 5246 §6.2.3.3: header, nonce, alert, tag).
  */
 #define CLOSE_NOTIFY_MAX 31
 
@@ -146,7 +150,7 @@ static uint32_t op_room(const struct mt_stream *s)
 	return room > debt ? room - (uint32_t)debt : 0;
 }
 
-/* Before there are keys nothing was sent. */
+/* Nothing was sent before there are keys. */
 static const struct tls_notes *notes_of(const struct tls_conn *c)
 {
 	static const struct tls_notes none;
@@ -165,8 +169,9 @@ static void op_positions(const struct mt_stream *s, struct mt_stream_pos *pos)
 }
 
 /*
- * A part of a record can't be read. The other side's close proves nothing: its FIN does. Who refused us before it had sent a record has
- * read nothing: in TLS 1.3 requests leave before the server has judged our certificate.
+ * Translates the lower stream's end. A partial record cannot be read. The peer's close_notify
+ * proves nothing; its FIN does. A server that refuses us before it has sent a record has read
+ * nothing, because in TLS 1.3 requests are sent before the server has verified our certificate.
  */
 static void op_end(const struct mt_stream *s, struct mt_stream_end *e)
 {
@@ -185,7 +190,10 @@ static void op_end(const struct mt_stream *s, struct mt_stream_end *e)
 	}
 }
 
-/* Of the record whose text is nowhere else: the lower stream has it, as long as nothing of it is acknowledged. */
+/*
+ * Opens again the record whose text is nowhere else. The lower stream has it as long as no part of
+ * it is acknowledged.
+ */
 static int reopen(const struct tls_conn *c, uint64_t first, uint64_t last, struct mt_chain *to)
 {
 	const struct tls_notes *w = notes_of(c);
@@ -250,7 +258,7 @@ void tls_ops_init(struct mt_stream_ops *ops)
 	};
 }
 
-/* ---- what it can say of itself ---- */
+/* ---- queries ---- */
 
 bool mt_tls_stream_is(const struct mt_tls_layer *l, const struct mt_stream *s)
 {

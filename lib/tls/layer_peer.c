@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who other ends are: each is kept once, however many connections it has. */
+/* Peers of TLS streams. Each is stored once, however many connections it has. */
 #include "layer_priv.h"
 #include "mt_siphash.h"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a TLS stream receives: one record at a time, as the user has room. */
+/* Receiving: opens one record at a time, when the user has room. */
 #include "layer_priv.h"
 #include "mt_mutant.h"
 
-/* What a receiving step did. */
+/* Result of a receiving step. */
 enum did { DID_ONE, DID_WAIT, DID_GO };
 
 bool tls_has_room(struct tls_conn *c)
@@ -15,14 +15,16 @@ bool tls_has_room(struct tls_conn *c)
 	return room || (mt_mutant(MT_MUTANT_tls_keeps_two) && c->records < 2);
 }
 
-/* Alerts that say what the peer thinks of who we are, and of what we offer: no application has seen a byte. */
+/*
+ * True for alerts that reject our identity or our parameters: then no application has read a byte.
+ */
 static bool is_refusal(uint8_t alert)
 {
 	return (alert >= MT_TLS_HANDSHAKE_FAILURE && alert <= MT_TLS_ACCESS_DENIED) ||
 	       alert == MT_TLS_CERTIFICATE_REQUIRED;
 }
 
-/* FIN, and no close before it: somebody else may have sent it. */
+/* FIN without close_notify: an attacker may have sent it. */
 static enum did cut_off(struct tls_conn *c)
 {
 	if (!c->lower->rx_eof)
@@ -32,7 +34,7 @@ static enum did cut_off(struct tls_conn *c)
 	return DID_GO;
 }
 
-/* The peer's first record: it has judged who we are. */
+/* The peer's first record: it has verified our identity. */
 static void hear(struct tls_conn *c)
 {
 	if (c->heard)
@@ -46,7 +48,7 @@ static enum did data_in(struct tls_conn *c)
 	hear(c);
 	c->records++;
 	mt_stream_consumed(c->lower);
-	/* As a rule the user takes all of it: what is left is charged behind the last record. */
+	/* The user usually takes everything; what is left is charged after the last record. */
 	tls_follow(c);
 	tls_look_ahead(c->layer);
 	c->s.user->readable(&c->s);
@@ -55,7 +57,7 @@ static enum did data_in(struct tls_conn *c)
 
 static enum did close_in(struct tls_conn *c)
 {
-	/* Nothing has a meaning behind it. */
+	/* Bytes after close_notify have no meaning. */
 	mt_stream_drop(c->lower, c->lower->rx.len);
 	c->closed_in = c->s.rx_eof = true;
 	tls_sync(c);
@@ -67,7 +69,7 @@ static enum did alert_in(struct tls_conn *c)
 {
 	mt_count(c->layer->counts, MT_TLS_N_alert_in);
 	c->alert = c->k->r.alert;
-	/* A server of TLS 1.2 has judged before it heard the first request. */
+	/* A TLS 1.2 server verifies the client before it receives the first request. */
 	c->refused = c->opened && !c->heard && c->k->r.is_13 && is_refusal(c->alert);
 	if (c->refused)
 		mt_count(c->layer->counts, MT_TLS_N_refused);
@@ -75,7 +77,9 @@ static enum did alert_in(struct tls_conn *c)
 	return DID_GO;
 }
 
-/* One record. DID_WAIT: none is there (*part, if it has begun), or the user has no room. */
+/*
+ * Receives one record. DID_WAIT: there is none (*part: it is incomplete), or the user has no room.
+ */
 static enum did receive(struct tls_conn *c, bool *part)
 {
 	struct mt_stream *lower = c->lower;
@@ -86,7 +90,10 @@ static enum did receive(struct tls_conn *c, bool *part)
 			mt_stream_drop(lower, lower->rx.len);
 		return DID_WAIT;
 	}
-	/* What a record is, also the last one, is known when it is opened: then it needs a place. */
+	/*
+	 * The type of a record, even of the last one, is known only after opening, which needs
+	 * room.
+	 */
 	if (!tls_has_room(c))
 		return DID_WAIT;
 	if (lower->rx.len == 0)
@@ -132,7 +139,7 @@ void tls_receive(struct tls_conn *c)
 	if (did == DID_GO || !mt_slab_live(&l->streams, ref))
 		return;
 	c->pumping = false;
-	/* The rest of a record would never come through a window that its begin shuts. */
+	/* Keep an incomplete record, because its start would close the window for its rest. */
 	if (part && c->lower->rx.len && !mt_mutant(MT_MUTANT_tls_part_not_kept))
 		mt_stream_keep(c->lower, c->lower->rx.len);
 	tls_settle(c);
@@ -154,7 +161,7 @@ void tls_receive_rest(struct tls_conn *c)
 	}
 }
 
-/* The handshake is done. false: the stream is gone. */
+/* Reports the end of the handshake to the user. false: the stream is gone. */
 static bool tell(struct tls_conn *c)
 {
 	struct mt_tls_layer *l = c->layer;
@@ -186,7 +193,10 @@ static bool tell(struct tls_conn *c)
 	return true;
 }
 
-/* The handshake waits for our threads: for a slot, for the hello, or for what the peer has sent to be read. */
+/*
+ * True if the handshake waits for our threads: for a slot, for the hello's result, or for bytes
+ * from the peer to be used.
+ */
 static bool waits_for_us(const struct tls_conn *c)
 {
 	return c->state == TLS_WANTS ||

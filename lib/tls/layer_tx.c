@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a TLS stream sends. */
+/* Sending: seals the user's bytes, and the layer's own records. */
 #include "layer_priv.h"
 
 #include <errno.h>
 
-/* Bytes of the layer's own that may be unacknowledged, close and alert apart: who asks for more waits. An answer has at most two records. */
+/*
+ * RESERVE limits the unacknowledged bytes of the layer's own records, except close_notify and
+ * alerts. A peer that requests more has to wait. OWN_MAX is for one answer, which has at most two
+ * records.
+ */
 #define OWN_MAX 80
 #define RESERVE (4 * OWN_MAX)
 
@@ -30,8 +34,9 @@ void tls_give(struct tls_conn *c, struct mt_chain *out)
 }
 
 /*
- * Acknowledged text goes. But of what a client has sent before its server said anything: that may still not like who we are, and then
- * nobody has read it. A server that is silent for good holds half of a queue at most.
+ * Frees acknowledged text. A client keeps it until the server has sent something, because a server
+ * that rejects our identity has read none of it. If a server never sends, the kept text is limited
+ * to half of the queue.
  */
 void tls_drop_plain(struct tls_conn *c)
 {
@@ -45,7 +50,10 @@ void tls_drop_plain(struct tls_conn *c)
 	c->plain_at = acked;
 }
 
-/* No memory: nothing else will call. Or there is no key: the user is told outside of his verbs. */
+/*
+ * Handles the result of sealing. Without memory it sets a retry, because no event will come. If no
+ * key is left, it reports the error later, outside of the user's operations.
+ */
 static bool sealed(struct tls_conn *c, int rc)
 {
 	if (rc == -ENOMEM)
@@ -57,7 +65,7 @@ static bool sealed(struct tls_conn *c, int rc)
 	return rc == 0;
 }
 
-/* Updates and answers, from the reserve, whatever the user has queued. */
+/* Sends key updates and answers from the reserve, whatever the user has queued. */
 static void send_own(struct tls_conn *c)
 {
 	struct mt_tls_records *w = &c->layer->records;
@@ -85,7 +93,7 @@ static void send_own(struct tls_conn *c)
 	(void)sealed(c, rc);
 }
 
-/* What is sealed and still kept: nobody will ask for it. */
+/* Frees text that is sealed but still kept, after the user has set no_reclaim. */
 static void let_go_of_sealed(struct tls_conn *c)
 {
 	if (c->sealed > c->plain_at)
@@ -94,24 +102,28 @@ static void let_go_of_sealed(struct tls_conn *c)
 }
 
 /*
- * The next record is sealed where it lies. Who may take it back has it opened again (op_reclaim()), if nothing else is under way: several
- * records share a note at times, and where the one is that is wanted would not be known; and one number is kept (tls_keyed.seq).
+ * True if the next record may be sealed where it lies. If the user may take it back, it has to be
+ * opened again (op_reclaim()), which works only if nothing else is in flight. Several records may
+ * share a note, so their positions would be unknown, and only one record number is kept
+ * (tls_keyed.seq).
  */
 static bool may_seal_in_place(struct tls_conn *c)
 {
 	if (!c->opened || c->s.no_reclaim)
 		return true;
-	/* A server of TLS 1.3 that has not judged us may have read nothing of what it has acknowledged. */
+	/*
+	 * A TLS 1.3 server that has not verified us may have read nothing of what it acknowledged.
+	 */
 	if (c->plain_at != c->sealed || (!c->heard && c->k->r.is_13))
 		return false;
-	/* What is due goes before it, and would lie in its note. */
+	/* A record that is due goes first, and would lie in the same note. */
 	if (mt_tls_record_due(&c->k->r) & ~MT_TLS_RECORD_DUE_DRAIN)
 		return false;
 	tls_look_acked(c);
 	return c->k->notes.n == 0;
 }
 
-/* Without an error the next n bytes are sealed. */
+/* Seals the next n bytes. Returns 0 or an error of mt_tls_record_seal(). */
 static int seal_next(struct tls_conn *c, uint32_t n, struct mt_chain *out)
 {
 	struct mt_tls_records *w = &c->layer->records;
@@ -128,7 +140,7 @@ static int seal_next(struct tls_conn *c, uint32_t n, struct mt_chain *out)
 	}
 	left = c->plain.len;
 	rc = mt_tls_record_seal(w, r, &c->plain, n, out);
-	/* Where the library failed it may be gone, too. */
+	/* If the library has failed, the text may be lost, too. */
 	c->sealed = c->plain_at = c->sealed + (left - c->plain.len);
 	c->k->seq = r->tx.seq - 1;
 	return rc;
@@ -153,7 +165,7 @@ static bool send_data(struct tls_conn *c)
 		uint64_t first = c->given + out.len;
 
 		rc = seal_next(c, n, &out);
-		/* The library failed: what it has left there is no record. */
+		/* The library has failed: what it has left there is not a record. */
 		if (mt_unlikely(rc == -EIO))
 			mt_chain_truncate(&out, (uint32_t)(first - c->given));
 		if (rc)
@@ -179,18 +191,21 @@ static void send_close(struct tls_conn *c)
 	mt_stream_shutdown(c->lower);
 }
 
-/* Whether it is the usual one: nothing waits and nothing is due, so that what is sent may be a record at once, where it is. */
+/*
+ * True in the usual case: nothing waits and nothing is due, so the message may become a record at
+ * once, in place.
+ */
 static inline bool may_send_alone(struct tls_conn *c, uint32_t n)
 {
 	if (c->state != TLS_OPEN || c->sealed_in == c->layer->now || n > MT_TLS_RECORD_LEAST)
 		return false;
 	if (c->sealed != c->accepted || c->ask_due || c->s.tx_shut || c->broken || c->gathers)
 		return false;
-	/* Text that is kept may be let go of: send_data(). */
+	/* Kept text goes to send_data(), which may free it. */
 	return !c->plain.len && may_seal_in_place(c);
 }
 
-/* As send_data(), of one record. */
+/* As send_data(), for one record. */
 int tls_send_alone(struct tls_conn *c, struct mt_chain *out)
 {
 	uint64_t first = c->given;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * AWS-LC: it says secrets and sequence numbers when it is asked, keeps a server's tickets back until something is written, and has
- * no word to say on a session that came out of a ticket. So tickets are opened here, by its AEAD and the keys that it makes and
- * changes for each context.
+ * AWS-LC: has functions for secrets and sequence numbers, holds back a server's tickets until
+ * something is written, and offers no check of a session that came from a ticket. Tickets are
+ * therefore sealed and opened here, by its AEAD, with the keys that it makes and changes for each
+ * context.
  */
 #include "mt_tls_library.h"
 
@@ -13,12 +14,15 @@
 
 #define TICKET_KEYS 48 /* the library's: a name, and two keys of 16 bytes */
 #define KEY_NAME    16
-#define NONCE	    12 /* EVP_aead_aes_256_gcm_siv(), which bears nonces by chance (RFC 8452) */
+#define NONCE	    12 /* EVP_aead_aes_256_gcm_siv(), which tolerates random nonces (RFC 8452) */
 #define TAG	    16
 
-/* ---- a context ------------------------------------------------------------------------------------------- */
+/* ---- a context ------------------------------------------------------------------------------- */
 
-/* Early data is off, and skipped up to 16 KiB; renegotiation is refused; nothing is compressed. */
+/*
+ * Early data is off, and skipped up to 16 KiB. By default renegotiation is refused and nothing is
+ * compressed.
+ */
 bool mt_tls_library_set_up(struct mt_tls_context *c)
 {
 	SSL_CTX_set_early_data_enabled(c->ssl, 0);
@@ -61,7 +65,7 @@ static int seal(SSL *ssl, uint8_t *out, size_t *out_len, size_t max, const uint8
 	return ok;
 }
 
-/* false: its certificate would be refused now. */
+/* False if the ticket's certificate would be refused now. */
 static bool is_good(SSL *ssl, const uint8_t *bytes, size_t n)
 {
 	const struct mt_tls_handshake *h = SSL_get_app_data(ssl);
@@ -102,7 +106,7 @@ void mt_tls_library_free_tickets(struct mt_tls_context *c)
 	(void)c;
 }
 
-/* ---- a handshake ----------------------------------------------------------------------------------------- */
+/* ---- a handshake ----------------------------------------------------------------------------- */
 
 void mt_tls_library_saw(
 	struct mt_tls_handshake *h, bool sent, int type, const uint8_t *p, size_t len)
@@ -115,8 +119,9 @@ void mt_tls_library_saw(
 }
 
 /*
- * Clients by OpenSSL have not changed their key yet when they say why they do not believe us (TLS 1.3), and the library takes an alert in
- * clear text for a record that it cannot open: it fails either way, and this is what it fails for.
+ * OpenSSL clients that reject our certificate (TLS 1.3) have not changed their key yet when they
+ * send the alert. The library takes this plaintext alert for a record that it cannot open. The
+ * handshake fails either way; this gives it the right reason.
  */
 void mt_tls_library_hears(struct mt_tls_handshake *h, const uint8_t *p, uint32_t n)
 {
@@ -147,9 +152,9 @@ enum mt_tls_reason mt_tls_library_reason(int reason)
 	}
 }
 
-/* ---- its end --------------------------------------------------------------------------------------------- */
+/* ---- its end --------------------------------------------------------------------------------- */
 
-/* By nothing at all that is written. */
+/* Makes the library write its tickets, by a write of no bytes. */
 bool mt_tls_library_flush(struct mt_tls_handshake *h)
 {
 	return h->context->role == MT_TLS_CLIENT || SSL_version(h->ssl) != TLS1_3_VERSION ||

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* OpenSSL, from 3.0 on: secrets by its key log, sequence numbers by counting what it tells of records. */
+/*
+ * OpenSSL 3.0 and later: takes secrets from the key log, and counts the records that it reports for
+ * the sequence numbers.
+ */
 #include "mt_tls_library.h"
 
 #include <openssl/core_names.h>
@@ -10,7 +13,7 @@
 #define MASTER_MAX	 48
 #define MESSAGE_FINISHED 20
 
-/* ---- a context ------------------------------------------------------------------------------------------- */
+/* ---- a context ------------------------------------------------------------------------------- */
 
 static int hex(char ch)
 {
@@ -19,7 +22,7 @@ static int hex(char ch)
 	return ch >= 'a' && ch <= 'f' ? ch - 'a' + 10 : -1;
 }
 
-/* 0: it is none. */
+/* Returns the length; 0 if the text is not valid. */
 static uint8_t read_hex(const char *p, uint8_t *out, uint32_t max)
 {
 	uint32_t n = 0;
@@ -52,24 +55,30 @@ static void on_keylog(const SSL *ssl, const char *line)
 bool mt_tls_library_set_up(struct mt_tls_context *c)
 {
 	SSL_CTX_set_max_early_data(c->ssl, 0);
-	/* What a client sends early all the same, by a ticket of before or of another's, is skipped. */
+	/*
+	 * Skips early data that a client sends nevertheless, by an old ticket or one of another
+	 * server.
+	 */
 	SSL_CTX_set_recv_max_early_data(c->ssl, MT_TLS_EARLY_SKIPPED);
 	SSL_CTX_set_keylog_callback(c->ssl, on_keylog);
 	return true;
 }
 
-/* ---- a handshake ----------------------------------------------------------------------------------------- */
+/* ---- a handshake ----------------------------------------------------------------------------- */
 
 void mt_tls_library_saw(
 	struct mt_tls_handshake *h, bool sent, int type, const uint8_t *p, size_t len)
 {
 	if (type == SSL3_RT_HANDSHAKE && sent && len && p[0] == MESSAGE_FINISHED) {
-		/* Its own record's header came before it. */
+		/* The header of its own record came before it. */
 		h->finished_sent = true;
 	} else if (type == SSL3_RT_HEADER && sent && h->finished_sent) {
 		h->sent_records++;
 	} else if (type == SSL3_RT_HEADER && !sent && len) {
-		/* Finished may come in several (RFC 5246 §6.2.1), and TLS 1.2 goes on counting. */
+		/*
+		 * Finished may come in several records (RFC 5246 §6.2.1), and TLS 1.2 goes on
+		 * counting.
+		 */
 		if (p[0] == SSL3_RT_CHANGE_CIPHER_SPEC)
 			h->got_records = 0;
 		else
@@ -107,9 +116,9 @@ enum mt_tls_reason mt_tls_library_reason(int reason)
 	}
 }
 
-/* ---- its end --------------------------------------------------------------------------------------------- */
+/* ---- its end --------------------------------------------------------------------------------- */
 
-/* Tickets are written within the handshake. */
+/* Does nothing: tickets are written within the handshake. */
 bool mt_tls_library_flush(struct mt_tls_handshake *h)
 {
 	(void)h;
@@ -163,10 +172,10 @@ bool mt_tls_library_key_block(
 void mt_tls_library_sequences(struct mt_tls_handshake *h, struct mt_tls_keys *k)
 {
 	if (k->version == TLS1_3_VERSION) {
-		/* Tickets are records under these keys. A client has written nothing. */
+		/* Tickets are records under these keys. A client has sent none. */
 		k->tx.seq = h->context->role == MT_TLS_CLIENT ? 0 : h->sent_records;
 		return;
 	}
 	k->rx.seq = h->got_records;
-	k->tx.seq = 1; /* Finished was 0: the library writes it in one record */
+	k->tx.seq = 1; /* Finished was number 0: the library writes it in one record */
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The seam below records: who encrypts and authenticates. A provider belongs to one worker, works on bytes wherever they lie
- * (in place, or from one buffer to another), in one piece or in many, and allocates nothing after it was made.
- * Connections keep raw keys only; what a provider expands of them it keeps in a cache of its own.
+ * AEAD providers: encryption and authentication of TLS records. A provider belongs to one worker.
+ * It works on bytes in place or from one buffer to another, in one piece or in several, and
+ * allocates nothing after its creation. Connections store raw keys only; a provider caches the
+ * expanded keys itself.
  */
 #pragma once
 
@@ -12,16 +13,17 @@
 #define MT_AEAD_TAG   16
 #define MT_AEAD_NONCE 12
 
-/* One record. Must stay as it is from begin() to end(). */
+/* One record. Must not change between begin() and end(). */
 struct mt_aead_job {
-	const uint8_t *key; /* as many bytes as the cipher has */
-	uint16_t *hint;	    /* of the key's owner, for the provider, who trusts it with nothing */
-	uint8_t cipher;	    /* enum mt_tls_cipher */
+	const uint8_t *key; /* as long as the cipher's key */
+	/* the provider's cache index, stored by the key's owner; any value is safe */
+	uint16_t *hint;
+	uint8_t cipher; /* enum mt_tls_cipher */
 	bool seal;
 	uint8_t aad_len;
 	/*
-	 * At most 16 bytes of additional data. Each is written by one store, because the library loads
-	 * it as a vector, and that load would wait for several stores.
+	 * The nonce, and at most 16 bytes of additional data. Each is written by one store, because
+	 * the library loads it as a vector, and that load would wait for several stores.
 	 */
 	uint64_t nonce[2] __attribute__((aligned(16)));
 	uint64_t aad[2] __attribute__((aligned(16)));
@@ -42,18 +44,19 @@ struct mt_aead;
 struct mt_aead_ops {
 	const char *name;
 	/*
-	 * begin, any number of more with n > 0, end. `to` and `from` are the same or do not overlap. end() writes the tag
-	 * (seal), or says whether it is the one given, in constant time (open); false for what was sealed means that the library
-	 * failed.
+	 * Call begin(), then more() any number of times with n > 0, then end(). `to` and `from` are
+	 * equal or do not overlap. To seal, end() writes the tag. To open, it compares the tag with
+	 * the given one in constant time and returns the result. If it returns false for a sealed
+	 * record, the library has failed.
 	 */
 	void (*begin)(struct mt_aead *a, const struct mt_aead_job *j);
 	void (*more)(struct mt_aead *a, const struct mt_aead_job *j, uint8_t *to,
 		const uint8_t *from, uint32_t n);
 	bool (*end)(struct mt_aead *a, const struct mt_aead_job *j, uint8_t *tag);
-	/* The three in one; n may be 0. */
+	/* begin(), more() and end() in one call; n may be 0. */
 	bool (*whole)(struct mt_aead *a, const struct mt_aead_job *j, uint8_t *to,
 		const uint8_t *from, uint32_t n, uint8_t *tag);
-	/* Nothing of this key is left. */
+	/* Wipes everything derived from this key. */
 	void (*forget)(struct mt_aead *a, enum mt_tls_cipher c, const uint8_t *key);
 	void (*free)(struct mt_aead *a);
 };
@@ -63,14 +66,15 @@ struct mt_aead {
 };
 
 enum mt_aead_kind {
-	MT_AEAD_BEST,	 /* the fastest that this machine and this build have */
-	MT_AEAD_OPENSSL, /* runs anywhere */
+	MT_AEAD_BEST,	 /* the fastest that this CPU and this build support */
+	MT_AEAD_OPENSSL, /* runs on every CPU */
 	MT_AEAD_IPSEC_MB,
 };
 
 /*
- * A provider that keeps at most `keys` expanded keys (a power of two; 0: none, each record expands its own); about 1 KiB
- * each. NULL: no memory, or this kind is not here.
+ * Creates a provider that caches at most `keys` expanded keys of about 1 KiB each. `keys` is a
+ * power of two, or 0: then each record expands its key. Returns NULL if there is no memory or this
+ * kind is not available.
  */
 struct mt_aead *mt_aead_new(enum mt_aead_kind kind, uint32_t keys, int socket) mt_must_check;
 void mt_aead_free(struct mt_aead *a);

@@ -34,7 +34,10 @@ enum mt_tls_alert {
 	MT_TLS_NO_APPLICATION_PROTOCOL = 120,
 };
 
-/* A fatal one in clear text, as a whole record: who has said a hello has no keys yet. */
+/*
+ * A fatal alert in plaintext, as a whole record, for a client whose hello was read: it has no keys
+ * yet.
+ */
 #define MT_TLS_ALERT_IN_CLEAR(alert)                                                               \
 	{                                                                                          \
 		21, 3, 1, 0, 2, 2, (uint8_t)(alert)                                                \

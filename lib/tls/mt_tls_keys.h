@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is left of a finished handshake, the library's object gone: all that records need. Wiped (OPENSSL_cleanse)
- * after mt_tls_record_init().
+ * Result of a finished handshake, whose library object is freed: everything that records need.
+ * Wiped (OPENSSL_cleanse) after mt_tls_record_init().
  */
 #pragma once
 
@@ -13,7 +13,7 @@ enum mt_tls_hash { MT_TLS_SHA256, MT_TLS_SHA384 };
 struct mt_tls_half {
 	uint8_t secret[48]; /* TLS 1.3 traffic secret; unused in 1.2 */
 	uint8_t key[32];
-	uint8_t iv[12]; /* 1.2 GCM: the 4 implicit bytes, then 0 */
+	uint8_t iv[12]; /* TLS 1.2 GCM: the 4 implicit bytes, then 0 */
 	uint64_t seq;	/* of the next record */
 };
 

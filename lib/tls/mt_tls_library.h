@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Inside lib/tls: what the libraries that do handshakes have not in common. library_openssl.c or library_aws_lc.c is built, by the
- * build's tls_library; everything else of this room is written to what both have.
+ * Internal to lib/tls: what differs between the libraries that run handshakes. The build option
+ * tls_library selects library_openssl.c or library_aws_lc.c. All other files use only what both
+ * libraries have.
  */
 #pragma once
 
@@ -9,11 +10,14 @@
 
 /* ---- a context ----- */
 
-/* Of its SSL_CTX: what is only there, or is not the same by default. false: no memory. */
+/*
+ * Sets those options of the SSL_CTX that only one library has or whose defaults differ. Returns
+ * false without memory.
+ */
 bool mt_tls_library_set_up(struct mt_tls_context *c);
 /*
- * A server's tickets: a session whose certificate mt_tls_judge() would refuse now is as none, and a full handshake says why.
- * After SSL_CTX_set_num_tickets(). false: no memory.
+ * Makes a server ignore a ticket whose certificate mt_tls_judge() would refuse now, so that a full
+ * handshake reports the reason. Call after SSL_CTX_set_num_tickets(). Returns false without memory.
  */
 bool mt_tls_library_judge_tickets(struct mt_tls_context *c);
 /* Wipes and frees the keys that seal the context's tickets. */
@@ -21,22 +25,31 @@ void mt_tls_library_free_tickets(struct mt_tls_context *c);
 
 /* ---- a handshake ----- */
 
-/* What passes, as SSL_CTX_set_msg_callback() tells it. */
+/* Notes a message that SSL_CTX_set_msg_callback() reports. */
 void mt_tls_library_saw(
 	struct mt_tls_handshake *h, bool sent, int type, const uint8_t *p, size_t len);
-/* Bytes of the peer's, before the library has them. */
+/* Inspects bytes from the peer before the library gets them. */
 void mt_tls_library_hears(struct mt_tls_handshake *h, const uint8_t *p, uint32_t n);
-/* Why it has failed, by the reason of an error of ERR_LIB_SSL; MT_TLS_WHY_protocol_error for all that have no other. */
+/*
+ * Maps the reason of an ERR_LIB_SSL error; MT_TLS_WHY_protocol_error for all without a reason of
+ * their own.
+ */
 enum mt_tls_reason mt_tls_library_reason(int reason);
 
 /* ---- at its end, before the object is freed, in this order ----- */
 
-/* Writes what the library has kept back. false: no memory. */
+/* Writes the output that the library has held back. Returns false without memory. */
 bool mt_tls_library_flush(struct mt_tls_handshake *h);
-/* TLS 1.3: traffic secrets of the first application data, of `len` bytes each; false: it has none of this length. */
+/*
+ * TLS 1.3: the traffic secrets of the first application data, `len` bytes each. Returns false if
+ * the library has none of this length.
+ */
 bool mt_tls_library_secrets(struct mt_tls_handshake *h, uint32_t len, uint8_t *rx, uint8_t *tx);
-/* TLS 1.2: the first `len` bytes of the key block (RFC 5246 §6.3) by `k`'s hash; false: no memory. */
+/*
+ * TLS 1.2: the first `len` bytes of the key block (RFC 5246 §6.3), made with the hash in `k`.
+ * Returns false without memory.
+ */
 bool mt_tls_library_key_block(
 	struct mt_tls_handshake *h, const struct mt_tls_keys *k, uint8_t *out, size_t len);
-/* Into k->rx.seq and k->tx.seq: numbers of the next records. */
+/* Sets k->rx.seq and k->tx.seq to the sequence numbers of the next records. */
 void mt_tls_library_sequences(struct mt_tls_handshake *h, struct mt_tls_keys *k);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Between lanes and threads. To be included first: DPDK's rings are to use C11's atomics, which the compiler and the thread
- * sanitizer know.
+ * Shared by lanes and threads. Include it first, because DPDK's rings must use C11 atomics, which
+ * the compiler and ThreadSanitizer understand.
  */
 #pragma once
 
@@ -13,7 +13,7 @@
 
 enum piece_kind {
 	/* To a thread. */
-	PIECE_BEGIN, /* context, held; bytes: a client's server name */
+	PIECE_BEGIN, /* context, with a reference; bytes: a client's server name */
 	PIECE_BYTES,
 	/* To a worker. */
 	PIECE_OUT,
@@ -23,11 +23,11 @@ enum piece_kind {
 
 #define PIECE_HEAD 32
 
-/* What the rings hold. */
+/* An element of the rings. */
 struct piece {
 	uint16_t worker, len;
 	uint32_t slot, generation;
-	uint32_t sequence; /* of this handshake's pieces of this direction, from 0 on */
+	uint32_t sequence; /* number of the piece in this handshake and direction, from 0 on */
 	uint32_t used;
 	uint8_t kind;
 	struct mt_tls_context *context;
@@ -39,40 +39,43 @@ struct piece {
 _Static_assert(sizeof(struct piece) == MT_TLS_PIECE, "an element of a ring");
 _Static_assert(sizeof(struct mt_tls_result) <= MT_TLS_PIECE - PIECE_HEAD, "a result is one piece");
 
-/* A thread's side of one handshake. */
+/* A thread's state of one handshake. */
 struct mt_tls_job {
 	struct mt_tls_handshake *handshake; /* NULL: none */
 	uint32_t generation;
-	uint32_t told; /* bytes that the worker knows to be used */
+	uint32_t told; /* bytes that the worker knows are used */
 	uint32_t sequence, heard;
 	enum mt_tls_step step;
 };
 
-/* Between one lane and one thread: one puts, one takes, in both rings. */
+/* Connects one lane and one thread. Each ring has one producer and one consumer. */
 struct mt_tls_wire {
 	struct rte_ring *to_thread, *to_worker;
 	struct mt_tls_thread *thread;
 	struct mt_tls_lane *lane;
-	bool dirty; /* worker: put since the last flush */
-	/* Any: something was cancelled; the thread found to_worker full. By exchange only. */
+	bool dirty; /* worker: something was put since the last flush */
+	/*
+	 * Set by any thread. `sweep`: a handshake was cancelled. `blocked`: the thread found
+	 * to_worker full. Changed only by exchange.
+	 */
 	mt_cache_aligned uint32_t sweep, blocked;
-	/* Thread. */
-	struct mt_tls_job *jobs; /* of MT_TLS_SLOTS */
-	uint32_t stalled;	 /* a slot that has more to say, 1 + its number; 0: none */
+	/* Thread only. */
+	struct mt_tls_job *jobs; /* MT_TLS_SLOTS of them */
+	uint32_t stalled;	 /* 1 + number of a slot whose output found no room; 0: none */
 };
 
-/* What a worker knows of a handshake. */
+/* A worker's state of one handshake. */
 struct mt_tls_slot {
-	uint32_t next_free; /* while it is free */
-	uint32_t given;	    /* bytes of the chain's begin that were handed over */
+	uint32_t next_free; /* next free slot, while this one is free */
+	uint32_t given;	    /* bytes at the chain's start that were handed over */
 	uint32_t sequence, heard;
 	struct mt_ref owner;
 	bool used, wants;
 };
 
 struct mt_tls_thread {
-	mt_cache_aligned uint32_t rung; /* workers: w 1; thread: w 0 */
-	uint32_t asleep;		/* thread: w, workers: r */
+	mt_cache_aligned uint32_t rung; /* workers set 1, the thread 0 */
+	uint32_t asleep;		/* the thread writes, workers read */
 	uint32_t stop;
 	int fd;
 	uint32_t number;
@@ -88,12 +91,12 @@ struct mt_tls_pool {
 
 /* ---- pool.c ----- */
 
-/* Any: the thread looks at its wires. A system call if it sleeps. */
+/* Makes the thread check its wires. Any thread. Takes a system call if the thread sleeps. */
 void mt_tls_thread_ring(struct mt_tls_thread *t);
 
 /* ---- thread.c ----- */
 
-/* A turn for one wire; whether something was done. */
+/* Processes pieces of one wire. True if there were any. */
 bool mt_tls_wire_serve(struct mt_tls_wire *w);
-/* When nobody is at its ends any more: frees what is in it. */
+/* Frees what is left in a wire. Call when both ends have stopped. */
 void mt_tls_wire_end(struct mt_tls_wire *w);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is counted, in words. */
+/* Descriptions of the counters. */
 #include "mt_tls_layer.h"
 
 static const struct mt_outcome rows[] = {

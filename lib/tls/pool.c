@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Threads and lanes are made and ended here, and threads sleep.
+ * Starts and ends threads, creates and frees lanes, and lets threads sleep.
  *
- *	worker: put, rung = 1, asleep? then write
- *	thread: rung = 0, take; before it sleeps: asleep = 1, rung? then it stays up
+ * 	worker: put, rung = 1, asleep? then write
+ * 	thread: rung = 0, take; before it sleeps: asleep = 1, rung? then it stays up
  *
- * Both store, then load, sequentially consistent; rung goes to 0 by an exchange, so that who finds it set also finds what was
- * put before. The other way, between a thread and a worker that sleeps, is the same.
+ * Both sides store and then load, sequentially consistent. An exchange sets `rung` to 0, so that a
+ * thread that finds it set also finds what was put before. The other direction, from a thread to a
+ * sleeping worker, works the same way.
  */
 #include "mt_tls_pool_priv.h"
 
@@ -21,7 +22,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-/* ---- a thread -------------------------------------------------------------------------------------------- */
+/* ---- a thread -------------------------------------------------------------------------------- */
 
 void mt_tls_thread_ring(struct mt_tls_thread *t)
 {
@@ -55,12 +56,12 @@ static void *loop(void *arg)
 		if (!busy)
 			rest(t);
 	}
-	/* What the library keeps for each thread. */
+	/* Frees what the library keeps for each thread. */
 	mt_crypto_thread_end();
 	return NULL;
 }
 
-/* Signals are the control thread's. */
+/* Blocks signals, which the control thread handles, except MT_RIGHTS_SIGNAL. */
 static int start(struct mt_tls_thread *t)
 {
 	sigset_t all, before;
@@ -92,7 +93,7 @@ static void stop(struct mt_tls_thread *t)
 	close(t->fd);
 }
 
-/* ---- lanes ------------------------------------------------------------------------------------------------ */
+/* ---- lanes ----------------------------------------------------------------------------------- */
 
 static size_t ring_bytes(void)
 {
@@ -102,7 +103,7 @@ static size_t ring_bytes(void)
 
 static struct rte_ring *make_ring(void)
 {
-	/* Address space until it is used. */
+	/* Only address space until it is used. */
 	struct rte_ring *r = aligned_alloc(RTE_CACHE_LINE_SIZE, ring_bytes());
 
 	if (r && rte_ring_init(r, "handshakes", MT_TLS_RING, RING_F_SP_ENQ | RING_F_SC_DEQ)) {
@@ -112,7 +113,7 @@ static struct rte_ring *make_ring(void)
 	return r;
 }
 
-/* It has held keys. */
+/* Wipes the ring, which has contained keys. */
 static void free_ring(struct rte_ring *r)
 {
 	if (r)
@@ -168,7 +169,7 @@ static void free_lane(struct mt_tls_pool *p, uint32_t worker)
 	free(l->live);
 }
 
-/* ---- the pool --------------------------------------------------------------------------------------------- */
+/* ---- the pool -------------------------------------------------------------------------------- */
 
 static int fill(struct mt_tls_pool *p, struct mt_err *e)
 {

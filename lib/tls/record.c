@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A connection's records: begin and end, and the keys' limits. */
+/* Record state of a connection: start, end, and key changes. */
 #include "record_priv.h"
 #include "mt_tls_kdf.h"
 
@@ -67,7 +67,7 @@ enum mt_tls_record_got mt_tls_record_bad(struct mt_tls_record *r, enum mt_tls_al
 	return MT_TLS_RECORD_BAD;
 }
 
-/* Kept apart until the record that says so is sealed, under the key that goes. */
+/* Derives the next key apart, because the KeyUpdate record is still sealed under the old one. */
 int mt_tls_record_update(
 	struct mt_tls_records *w, struct mt_tls_record *r, bool ask, struct mt_chain *out)
 {
@@ -81,7 +81,8 @@ int mt_tls_record_update(
 	if (rc == 0) {
 		w->aead->ops->forget(w->aead, r->cipher, r->tx.key);
 		use(&r->tx, r->tx_secret, &next);
-		r->tx_silent -= r->tx_bytes; /* modulo 2^64: what was sent since stays the same */
+		/* modulo 2^64: the bytes sent since then stay the same */
+		r->tx_silent -= r->tx_bytes;
 		r->tx_bytes = 0;
 		r->due &= (uint8_t)~MT_TLS_RECORD_DUE_UPDATE;
 		mt_count(w->counts, MT_TLS_RECORD_N_UPDATE_OUT);

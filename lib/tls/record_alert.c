@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Alerts that come (RFC 8446 §6, RFC 5246 §7.2). */
+/* Received alerts (RFC 8446 §6, RFC 5246 §7.2). */
 #include "record_priv.h"
 
 enum level { WARNING = 1, FATAL = 2 };
@@ -12,7 +12,10 @@ static enum mt_tls_record_got over(
 	return how;
 }
 
-/* Warnings that end nothing: in TLS 1.3 only the one that announces a close_notify, in TLS 1.2 whatever is called one. */
+/*
+ * True for alerts that end nothing: in TLS 1.3 only user_canceled, which announces a close_notify;
+ * in TLS 1.2 every alert of level warning.
+ */
 static bool may_pass(const struct mt_tls_record *r, uint8_t level, uint8_t alert)
 {
 	return r->is_13 ? alert == MT_TLS_USER_CANCELED : level == WARNING;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bytes through the provider, run by run. */
+/* Passes chains to the provider, run by run. */
 #include "record_priv.h"
 
 struct run mt_run_at(const struct mt_chain *c, uint32_t off)

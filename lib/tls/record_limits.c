@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a peer may do now and then, and not all the time: it costs us, and the user gets nothing of it. */
+/*
+ * Limits what a peer may do now and then but not all the time, because it costs us and gives the
+ * user nothing.
+ */
 #include "record_priv.h"
 
 #define EMPTIES_A_SECOND 1000

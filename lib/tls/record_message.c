@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Handshake messages after the handshake (RFC 8446 §4.6; RFC 5246 §7.4.1): as many as lie in a record, or one in many of them.
- * What has a meaning for us is one byte long, so nothing is kept but a header.
+ * Handshake messages after the handshake (RFC 8446 §4.6; RFC 5246 §7.4.1): several in one record,
+ * or one in several. Stores only a message's header, because the only body with a meaning is one
+ * byte long.
  */
 #include "record_priv.h"
 
@@ -12,10 +13,13 @@ enum message {
 	KEY_UPDATE = 24,
 };
 
-/* The longest ticket with all that belongs to it (RFC 8446 §4.6.1); a ClientHello that is refused is no longer. */
+/*
+ * The longest ticket with all its fields (RFC 8446 §4.6.1); also the limit for a ClientHello, which
+ * is refused.
+ */
 #define BODY_MAX (4 + 4 + 1 + 255 + 2 + 65535 + 2 + 65534)
 
-/* 0, or the alert. */
+/* Checks a message's header. Returns 0 or the alert. */
 static int begin_message(struct mt_tls_records *w, struct mt_tls_record *r, uint64_t now)
 {
 	const uint8_t *h = r->message_head;
@@ -46,7 +50,10 @@ static int begin_message(struct mt_tls_records *w, struct mt_tls_record *r, uint
 	return 0;
 }
 
-/* `last`: no byte is behind it in its record; a new key begins with a record (RFC 8446 §5.1). */
+/*
+ * `last`: the message ends its record, as it must, because a new key starts with a record (RFC 8446
+ * §5.1).
+ */
 static int key_update(
 	struct mt_tls_records *w, struct mt_tls_record *r, uint8_t asked, bool last, uint64_t now)
 {
@@ -95,7 +102,7 @@ enum mt_tls_record_got mt_tls_record_messages(
 	uint32_t left = o->len;
 	int alert = 0;
 
-	/* RFC 8446 §5.1; and a flood of tickets is a flood. */
+	/* Empty ones are forbidden (RFC 8446 §5.1), and so is a flood of tickets. */
 	if (left == 0 || !mt_tls_record_may_be_empty(w, r, now))
 		return mt_tls_record_bad(r, MT_TLS_UNEXPECTED_MESSAGE);
 	if (o->flat)

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A record to its plain text. Buffers that belong to it alone and that nobody else holds are opened in place; one in which the next
- * record begins stays where it is, and the part of ours in it is opened into a new one, so that the next record can be
- * opened in place again. Short ones go behind the user's last byte, if there is room.
+ * Opens a record to its plain text. Unshared buffers that contain only this record are opened in
+ * place. A buffer in which the next record starts stays: its part of this record is opened into a
+ * new buffer, so that the next record can be opened in place. Short records go after the user's
+ * last byte if there is room.
  */
 #include "record_priv.h"
 
-/* Where the record lies, and what becomes of it. */
+/* Layout of the record, and what happens to its bytes. */
 struct plan {
 	uint32_t skip;	/* header and explicit nonce */
 	uint32_t n;	/* protected bytes, without the tag */
-	uint32_t total; /* all of it on the wire */
-	uint32_t whole; /* its first bytes, that fill buffers which become the user's */
-	uint32_t copy;	/* the last of the protected bytes, that go to another buffer */
+	uint32_t total; /* length of the whole record on the wire */
+	uint32_t whole; /* its first bytes, whose whole buffers become the user's */
+	uint32_t copy;	/* the last protected bytes, which go to another buffer */
 };
 
 static void plan_copy(struct plan *p)
@@ -40,7 +41,7 @@ static void plan(struct plan *p, const struct mt_chain *from)
 	p->copy = payload > MT_MAX(begin, p->skip) ? payload - MT_MAX(begin, p->skip) : 0;
 }
 
-/* `to`: of the bytes that are copied. */
+/* `to`: where the copied bytes go. */
 static bool unprotect(struct mt_aead *a, const struct mt_aead_job *j, const struct plan *p,
 	struct mt_chain *from, struct run to, uint8_t *tag)
 {
@@ -52,7 +53,7 @@ static bool unprotect(struct mt_aead *a, const struct mt_aead_job *j, const stru
 	if (mt_likely(at.left >= p->n && (here == 0 || p->copy == 0))) {
 		if (here)
 			mt_link(at.m)->sum_off = 0;
-		/* Without protected bytes there is no buffer for them. */
+		/* Without protected bytes there is no target buffer. */
 		return a->ops->whole(a, j, here || !p->n ? at.p : to.p, at.p, p->n, tag);
 	}
 	a->ops->begin(a, j);
@@ -61,7 +62,10 @@ static bool unprotect(struct mt_aead *a, const struct mt_aead_job *j, const stru
 	return a->ops->end(a, j, tag);
 }
 
-/* What was opened in place, without what of the tag lies in its buffers, and what was copied. */
+/*
+ * Appends to `out` what was opened in place, and then what was copied. Leaves out the parts of the
+ * tag in these buffers.
+ */
 static void take(
 	const struct plan *p, struct mt_chain *from, struct mt_chain *copied, struct mt_chain *out)
 {
@@ -71,14 +75,14 @@ static void take(
 	mt_chain_drop(from, p->skip);
 	if (moved)
 		rc = mt_chain_split(from, moved, out, NULL);
-	MT_ASSERT(rc == 0); /* whole buffers move, no new one is needed */
+	MT_ASSERT(rc == 0); /* only whole buffers move, so no new one is needed */
 	if (p->total - p->skip - moved)
 		mt_chain_drop(from, p->total - p->skip - moved);
 	mt_chain_concat(out, copied);
 	mt_chain_shorten(out, p->n);
 }
 
-/* Where the last byte of the first n that is not 0 stands; n: there is none. */
+/* Index of the last byte that is not 0 among the first n; n if there is none. */
 static uint32_t last_byte(const struct opened *o, uint32_t n, uint8_t *byte)
 {
 	uint32_t last = n, at = 0;
@@ -101,7 +105,10 @@ static uint32_t last_byte(const struct opened *o, uint32_t n, uint8_t *byte)
 	return last;
 }
 
-/* TLS 1.3: the type is the last of the n bytes that is not 0 (RFC 8446 §5.2), mostly the last one. false: all are 0. */
+/*
+ * TLS 1.3: the type is the last of the n bytes that is not 0 (RFC 8446 §5.2), usually the last
+ * byte. false: all are 0.
+ */
 static bool strip(struct opened *o, uint32_t n)
 {
 	struct rte_mbuf *tail = o->out.tail;
@@ -150,7 +157,7 @@ static int open_to(struct mt_tls_records *w, struct mt_tls_record *r, struct mt_
 	return OPENED;
 }
 
-/* It lies in one piece, and the next record begins behind it. A buffer of its own. */
+/* Opens a contiguous record, in whose buffer the next one starts, into a buffer of its own. */
 static int open_beside(struct mt_tls_records *w, struct mt_tls_record *r, struct mt_chain *from,
 	uint32_t skip, uint32_t n, struct mt_chain *to, struct opened *o)
 {

@@ -17,29 +17,29 @@ enum content_type {
 #define EXPLICIT_NONCE 8
 #define PREFIX_MAX     (MT_TLS_RECORD_HEADER + EXPLICIT_NONCE)
 
-/* Below this a copy is cheaper than a buffer that is kept for it. */
+/* Below this length a copy is cheaper than keeping a buffer for it. */
 #define SHORT 384
 
-/* What a new buffer holds in one piece. */
+/* Bytes that fit a new buffer in one piece. */
 #define FLAT_MAX (MT_BUF_DATA_ROOM - RTE_PKTMBUF_HEADROOM)
 
-/* How a direction's records are protected. */
+/* True if records have an explicit nonce (TLS 1.2 with AES-GCM). */
 static inline bool has_explicit_nonce(const struct mt_tls_record *r)
 {
 	return r->before > MT_TLS_RECORD_HEADER;
 }
 
-/* Runs of bytes in a chain, or one that lies anywhere (m NULL). */
+/* A run of contiguous bytes in a chain; outside of a chain if m is NULL. */
 struct run {
 	uint8_t *p;
 	uint32_t left;
 	struct rte_mbuf *m;
 };
 
-/* From the byte at `off` on; off < len. */
+/* The run from the byte at `off` on; off < len. */
 struct run mt_run_at(const struct mt_chain *c, uint32_t off);
 
-/* The first bytes of a header, as they lie in memory: type and version. */
+/* The first bytes of a header in memory order: type and version. */
 static inline uint32_t header_of(uint8_t type)
 {
 	return type | 0x030300;
@@ -55,7 +55,7 @@ static inline uint64_t load_nonce(const uint8_t *p)
 
 typedef uint64_t mt_tls_two_words __attribute__((vector_size(16)));
 
-/* In one store: mt_aead.h. */
+/* Stores both words at once (mt_aead.h). */
 static inline void mt_tls_record_put(uint64_t *to, uint64_t low, uint64_t high)
 {
 	mt_tls_two_words v = {low, high};
@@ -63,7 +63,10 @@ static inline void mt_tls_record_put(uint64_t *to, uint64_t low, uint64_t high)
 	memcpy(to, &v, sizeof(v));
 }
 
-/* The IV is 12 bytes; `last` are the nonce's last 8. Little endian, as all that DPDK's x86 rooms are. */
+/*
+ * Writes the nonce: the first 4 of the IV's 12 bytes, then `last`. Little endian, as DPDK's x86
+ * libraries are.
+ */
 static inline void mt_tls_record_put_nonce(
 	const struct mt_tls_record_half *half, uint64_t last, uint64_t *nonce)
 {
@@ -73,7 +76,7 @@ static inline void mt_tls_record_put_nonce(
 	mt_tls_record_put(nonce, first | last << 32, last >> 32);
 }
 
-/* The number over the IV's end: RFC 8446 §5.3, RFC 7905 §2. */
+/* The nonce's last 8 bytes: sequence number XOR the end of the IV (RFC 8446 §5.3, RFC 7905 §2). */
 static inline uint64_t mt_tls_record_numbered(const struct mt_tls_record_half *half)
 {
 	uint64_t last;
@@ -82,15 +85,16 @@ static inline uint64_t mt_tls_record_numbered(const struct mt_tls_record_half *h
 	return last ^ rte_cpu_to_be_64(half->seq);
 }
 
-/* Header and length as the header has them, five bytes. */
+/* Type, version and length in the header's format: five bytes. */
 static inline uint64_t mt_tls_record_said(uint32_t header, uint32_t len)
 {
 	return header | (uint64_t)rte_cpu_to_be_16((uint16_t)len) << 24;
 }
 
 /*
- * One record's protection under the next number of `half`. `explicit_nonce` as it lies in the record; `said` is what TLS 1.3 has in the header,
- * TLS 1.2 beside it: the length with all that protects, and of the text alone. In line: it is of each record.
+ * Fills in the job that protects one record under the next number of `half`. `explicit_nonce` is as
+ * in the record. `said` is type, version and length as additional data: in TLS 1.3 those of the
+ * header, in TLS 1.2 with the length of the text alone. Inline, because each record needs it.
  */
 static inline void mt_tls_record_job(const struct mt_tls_record *r, struct mt_tls_record_half *half,
 	bool seal, uint64_t explicit_nonce, uint64_t said, struct mt_aead_job *j)
@@ -105,36 +109,39 @@ static inline void mt_tls_record_job(const struct mt_tls_record *r, struct mt_tl
 		j->aad_len = MT_TLS_RECORD_HEADER;
 		return;
 	}
-	/* In place of its end what the record says: RFC 5288 §3. */
+	/* The record's explicit nonce replaces the end of the IV (RFC 5288 §3). */
 	mt_tls_record_put_nonce(half,
 		has_explicit_nonce(r) ? explicit_nonce : mt_tls_record_numbered(half), j->nonce);
 	mt_tls_record_put(j->aad, rte_cpu_to_be_64(half->seq), said); /* RFC 5246 §6.2.3.3 */
 	j->aad_len = 8 + MT_TLS_RECORD_HEADER;
 }
 
-/* The next n bytes of `at` in place. */
+/* Processes the next n bytes of `at` in place. */
 void mt_tls_record_here(struct mt_aead *a, const struct mt_aead_job *j, struct run *at, uint32_t n);
-/* The next n bytes of `from` to where `to` stands. */
+/* Processes the next n bytes of `from` to the position of `to`. */
 void mt_tls_record_there(struct mt_aead *a, const struct mt_aead_job *j, struct run *from,
 	struct run *to, uint32_t n);
 
-/* What a record held: its bytes are `flat`, or if that is NULL the chain. */
+/* Content of an opened record: at `flat`, or in the chain `out` if that is NULL. */
 struct opened {
 	uint8_t type;
 	uint32_t len;
-	uint8_t *flat; /* in the room behind the user's last byte; nobody's so far */
+	uint8_t *flat; /* in the room after the user's last byte; not in a chain yet */
 	struct mt_chain out;
 };
 
 #define OPENED	       0
 #define OPEN_NO_MEMORY -1
-#define OPEN_DELIVERED -2 /* its text is behind `to` already */
+#define OPEN_DELIVERED -2 /* its text is already appended to `to` */
 
-/* Takes the record of `len` bytes behind its header off `from`. OPENED; OPEN_NO_MEMORY: nothing was taken; else the alert. */
+/*
+ * Opens the record with `len` bytes after its header and takes it off `from`. Returns OPENED,
+ * OPEN_DELIVERED, OPEN_NO_MEMORY (nothing was taken), or the alert.
+ */
 int mt_tls_record_open(struct mt_tls_records *w, struct mt_tls_record *r, struct mt_chain *from,
 	uint32_t len, struct mt_chain *to, struct opened *o);
 
-/* Of n protected bytes behind `prefix`, which has header and explicit nonce. */
+/* Fills in the job that opens n protected bytes; `prefix` has header and explicit nonce. */
 static inline void mt_tls_record_open_job(
 	struct mt_tls_record *r, const uint8_t *prefix, uint32_t n, struct mt_aead_job *j)
 {
@@ -144,7 +151,10 @@ static inline void mt_tls_record_open_job(
 		mt_tls_record_said(header_of(prefix[0]), r->is_13 ? n + MT_AEAD_TAG : n), j);
 }
 
-/* Text and type of n opened bytes in one piece (o->type is the header's so far): OPENED, or the alert. */
+/*
+ * Finds text and type in n contiguous opened bytes; o->type is the header's before. Returns OPENED
+ * or the alert.
+ */
 static inline int mt_tls_record_content(
 	const struct mt_tls_record *r, const uint8_t *text, uint32_t n, struct opened *o)
 {
@@ -165,22 +175,24 @@ static inline bool mt_tls_record_is_text(const struct mt_tls_record *r, const st
 	return mt_likely(o->type == CONTENT_DATA && o->len && !r->message_n);
 }
 
-/* Messages and alerts that came. */
+/* Process received handshake messages and alerts. */
 enum mt_tls_record_got mt_tls_record_messages(
 	struct mt_tls_records *w, struct mt_tls_record *r, const struct opened *o, uint64_t now);
 enum mt_tls_record_got mt_tls_record_alert_in(
 	struct mt_tls_records *w, struct mt_tls_record *r, const struct opened *o, uint64_t now);
 
-/* Nothing for the user once more, a key update once more; false: too often in this second. */
+/*
+ * Count one more record without user data, or one more key update. false: too many in this second.
+ */
 bool mt_tls_record_may_be_empty(struct mt_tls_records *w, struct mt_tls_record *r, uint64_t now);
 bool mt_tls_record_may_update(struct mt_tls_record *r, uint64_t now);
 
-/* The peer changes its key. 0 or -ENOMEM. */
+/* Changes the key for receiving. Returns 0 or -ENOMEM. */
 int mt_tls_record_next_rx(struct mt_tls_records *w, struct mt_tls_record *r);
 
 enum mt_tls_record_got mt_tls_record_bad(struct mt_tls_record *r, enum mt_tls_alert alert);
 
-/* A record of few bytes of ours. */
+/* Seals a short record of our own. */
 int mt_tls_record_seal_bytes(struct mt_tls_records *w, struct mt_tls_record *r,
 	enum content_type type, const uint8_t *bytes, uint32_t n,
 	struct mt_chain *out) mt_must_check;

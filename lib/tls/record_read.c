@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Records one by one: what a header may say (RFC 8446 §5.1-5.2, RFC 5246 §6.2), and who gets what was in them. */
+/*
+ * Reads records: checks their headers (RFC 8446 §5.1-5.2, RFC 5246 §6.2) and dispatches their
+ * content.
+ */
 #include "record_priv.h"
 
 #include <errno.h>
@@ -21,7 +24,10 @@ uint32_t mt_tls_record_len(const struct mt_chain *from)
 	return h ? MT_TLS_RECORD_HEADER + len_of(h) : 0;
 }
 
-/* 0, or the alert. In TLS 1.3 all is application data from outside, after the handshake a ChangeCipherSpec, too (§5). */
+/*
+ * Returns 0 or the alert. In TLS 1.3 all records are application data on the outside. After the
+ * handshake even ChangeCipherSpec is an error (§5).
+ */
 static int check_header(const struct mt_tls_record *r, const uint8_t *h)
 {
 	bool known = r->is_13 ? h[0] == CONTENT_DATA
@@ -44,11 +50,11 @@ static void take(struct opened *o, struct mt_chain *to)
 		mt_chain_concat(to, &o->out);
 }
 
-/* What is not text for the user. */
+/* Processes content that is not text for the user. */
 static enum mt_tls_record_got dispatch(
 	struct mt_tls_records *w, struct mt_tls_record *r, const struct opened *o, uint64_t now)
 {
-	/* A message that is divided has no other records between its parts. */
+	/* No other record may come between the parts of a divided message. */
 	if (r->message_n && o->type != CONTENT_HANDSHAKE)
 		return mt_tls_record_bad(r, MT_TLS_UNEXPECTED_MESSAGE);
 	switch (o->type) {
@@ -66,8 +72,9 @@ static enum mt_tls_record_got dispatch(
 }
 
 /*
- * The protected bytes of the usual record, of which its header says all that is to be known before it is opened: a buffer of ours with application
- * data and nothing else, and the user has taken what was before it. 0: it is none.
+ * Length of the protected bytes if the next record is of the usual kind, which its header shows
+ * before it is opened: an unshared buffer with application data and nothing else, and the user has
+ * taken everything before it. 0: it is not.
  */
 static mt_inline uint32_t usual(
 	const struct mt_tls_record *r, const struct mt_chain *from, const struct mt_chain *to)
@@ -80,7 +87,7 @@ static mt_inline uint32_t usual(
 		return 0;
 	if (mt_unlikely(mt_link(m)->len <= around || !mt_buf_writable(m)))
 		return 0;
-	/* Buffers of some ports hold more than a record may: those go the long way. */
+	/* Some ports have buffers that hold more than a record may; those take the slow path. */
 	h = mt_link_data(m);
 	memcpy(&first, h, sizeof(first));
 	total = MT_TLS_RECORD_HEADER + len_of(h);
@@ -90,7 +97,7 @@ static mt_inline uint32_t usual(
 	return total - around;
 }
 
-/* Opens it in place. As mt_tls_record_open(), but never OPEN_NO_MEMORY. */
+/* Opens the usual record in place. Returns as mt_tls_record_open(), but never OPEN_NO_MEMORY. */
 static mt_inline int open_usual(struct mt_tls_records *w, struct mt_tls_record *r,
 	struct mt_chain *from, uint32_t n, struct mt_chain *to, struct opened *o)
 {
@@ -120,9 +127,9 @@ static mt_inline int open_usual(struct mt_tls_records *w, struct mt_tls_record *
 	return rc;
 }
 
-#define OPEN_PART -3 /* beside what mt_tls_record_open() says: it is not here as a whole */
+#define OPEN_PART -3 /* besides the results of mt_tls_record_open(): the record is incomplete */
 
-/* Checks its header and opens it: as mt_tls_record_open(), or OPEN_PART. */
+/* Checks the next record's header and opens it. Returns as mt_tls_record_open(), or OPEN_PART. */
 static int open_next(struct mt_tls_records *w, struct mt_tls_record *r, struct mt_chain *from,
 	struct mt_chain *to, struct opened *o)
 {
@@ -146,7 +153,7 @@ static int open_next(struct mt_tls_records *w, struct mt_tls_record *r, struct m
 	return mt_tls_record_open(w, r, from, len_of(h), to, o);
 }
 
-/* What is seldom: `rc` is what opening it came to. */
+/* Handles the rare cases; `rc` is the result of opening the record. */
 static mt_noinline enum mt_tls_record_got no_text(
 	struct mt_tls_records *w, struct mt_tls_record *r, struct opened *o, int rc, uint64_t now)
 {
@@ -178,7 +185,7 @@ enum mt_tls_record_got mt_tls_record_read(struct mt_tls_records *w, struct mt_tl
 		rc = open_next(w, r, from, to, &o);
 	if (mt_likely(rc == OPEN_DELIVERED))
 		return MT_TLS_RECORD_DATA;
-	/* Of open_next() alone. */
+	/* Only open_next() returns this. */
 	if (rc == OPENED && mt_tls_record_is_text(r, &o)) {
 		take(&o, to);
 		return MT_TLS_RECORD_DATA;
@@ -186,7 +193,7 @@ enum mt_tls_record_got mt_tls_record_read(struct mt_tls_records *w, struct mt_tl
 	return no_text(w, r, &o, rc, now);
 }
 
-/* As its reader would: what we seal by is what he opens by. */
+/* Opens the record as its reader would, because both use our sealing key. */
 int mt_tls_record_reopen(struct mt_tls_records *w, const struct mt_tls_record *r, uint64_t seq,
 	struct mt_chain *from, struct mt_chain *to)
 {

@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Plain text to a record. Buffers that are taken whole and that nobody else holds are sealed in place, header and tag in the room
- * before and behind them; the rest is sealed into new buffers. All memory is there before anything changes.
+ * Seals plain text. Unshared buffers that are taken whole are sealed in place, with header and tag
+ * in the room before and after them. The rest is sealed into new buffers. All memory is allocated
+ * before anything changes.
  */
 #include "record_priv.h"
 
 #include <errno.h>
 
-/* After so much under one key it is changed (TLS 1.3) or used no more than it must (TLS 1.2); RFC 8446 §5.5 allows more. */
+/*
+ * Limits of a key. At a limit it is changed (TLS 1.3), or new requests are to stop (TLS 1.2). RFC
+ * 8446 §5.5 allows more.
+ */
 #define KEY_BYTES   (1ull << 36)
 #define KEY_RECORDS (1ull << 31)
 
-/* Header and explicit nonce of a record of n bytes, and what the provider is told of it. */
+/* Writes header and explicit nonce of a record of n bytes to p, and fills in the provider's job. */
 static mt_inline void begin_record(struct mt_tls_record *r, enum content_type type, uint32_t n,
 	uint8_t *p, struct mt_aead_job *j)
 {
@@ -37,14 +41,17 @@ static void count(struct mt_tls_record *r, uint32_t n)
 		r->due |= r->is_13 ? MT_TLS_RECORD_DUE_UPDATE : MT_TLS_RECORD_DUE_DRAIN;
 }
 
-/* A record in one piece at p, whose plain text is in its place. */
+/* Seals a contiguous record at p, whose plain text is already in place. */
 static mt_inline int seal_flat(struct mt_tls_records *w, struct mt_tls_record *r,
 	enum content_type type, uint8_t *p, uint32_t n)
 {
 	uint8_t *text = p + r->before, *tag = text + n;
 	struct mt_aead_job j;
 
-	/* Write the type first: the library loads it with its neighbours, and waits for recent stores. */
+	/*
+	 * Write the type first, because the library loads it with its neighbours and waits for
+	 * recent stores.
+	 */
 	if (r->is_13)
 		*tag++ = (uint8_t)type;
 	begin_record(r, type, n, p, &j);
@@ -54,7 +61,7 @@ static mt_inline int seal_flat(struct mt_tls_records *w, struct mt_tls_record *r
 	return 0;
 }
 
-/* Room of n bytes in one piece behind `out`, or a new buffer. NULL: no memory. */
+/* Appends n contiguous bytes to `out`, in a new buffer if necessary. NULL: no memory. */
 static uint8_t *flat_room(struct mt_tls_records *w, struct mt_chain *out, uint32_t n)
 {
 	uint32_t room, before = out->len;
@@ -93,11 +100,11 @@ int mt_tls_record_seal_bytes(struct mt_tls_records *w, struct mt_tls_record *r,
 	return seal_flat(w, r, type, p, n);
 }
 
-/* What becomes of the plain text's buffers. */
+/* What happens to the plain text's buffers. */
 struct plan {
-	uint32_t here; /* its first bytes: whole buffers that may be written */
+	uint32_t here; /* its first bytes: whole buffers that are writable */
 	uint32_t copy;
-	bool room_before, room_behind; /* of those, for what frames the record */
+	bool room_before, room_behind; /* around those, for header; for type and tag */
 };
 
 static void plan(const struct mt_tls_record *r, const struct mt_chain *plain, uint32_t n, bool take,
@@ -106,7 +113,10 @@ static void plan(const struct mt_tls_record *r, const struct mt_chain *plain, ui
 	struct rte_mbuf *m = plain->head, *last = NULL;
 
 	*p = (struct plan){.copy = n};
-	/* Short ones are copied into one buffer: the library takes longer for each piece than for that. */
+	/*
+	 * Copy short buffers into one, because the library takes longer for each piece than a copy
+	 * takes.
+	 */
 	if (!take || n == 0 || (mt_link(m)->len < n && mt_link(m)->len < SHORT))
 		return;
 	p->room_before = mt_link(m)->off >= r->before;
@@ -120,7 +130,10 @@ static void plan(const struct mt_tls_record *r, const struct mt_chain *plain, ui
 		last->buf_len - (mt_link(last)->off + mt_link(last)->len) >= (int)r->behind;
 }
 
-/* The record's buffers, without content but what stays where it is. false: no memory, nothing changed. */
+/*
+ * Prepares the record's buffers. Only text that stays in place is there yet. false: no memory,
+ * nothing changed.
+ */
 static bool lay_out(struct mt_tls_records *w, const struct mt_tls_record *r, const struct plan *p,
 	struct mt_chain *plain, struct mt_chain *rec)
 {
@@ -143,7 +156,7 @@ static bool lay_out(struct mt_tls_records *w, const struct mt_tls_record *r, con
 		rc = mt_chain_split(plain, p->here, &body, NULL);
 		if (p->room_before && !mt_chain_resize_prefix(&body, 0, before, w->pools))
 			rc = -ENOMEM;
-		MT_ASSERT(rc == 0); /* whole buffers, and the room is there */
+		MT_ASSERT(rc == 0); /* only whole buffers move, and the room exists */
 		mt_chain_concat(rec, &body);
 	}
 	mt_chain_concat(rec, &back);
@@ -172,7 +185,7 @@ static bool protect(struct mt_aead *a, const struct mt_aead_job *j, const struct
 	return a->ops->end(a, j, tag);
 }
 
-/* `from`: where what is copied stands, once the rest is taken. */
+/* `from`: where the bytes to copy start, after the others were taken. */
 static int seal_chain(struct mt_tls_records *w, struct mt_tls_record *r, const struct plan *p,
 	struct mt_chain *rec, struct run from, uint32_t n)
 {
@@ -191,7 +204,10 @@ static int seal_chain(struct mt_tls_records *w, struct mt_tls_record *r, const s
 	return 0;
 }
 
-/* The usual one: all of a buffer of ours, which has room before and behind. */
+/*
+ * True in the usual case: the text is all of an unshared buffer, which has room before and after
+ * it.
+ */
 static bool is_alone(const struct mt_tls_record *r, const struct mt_chain *plain, uint32_t n)
 {
 	const struct mt_link *l = mt_link(plain->head);
@@ -212,7 +228,9 @@ static int seal_head(struct mt_tls_records *w, struct mt_tls_record *r, struct m
 	return rc;
 }
 
-/* Nothing is due, and n bytes of text are all of a buffer that becomes the record. */
+/*
+ * True if nothing is due, and the n bytes of text are all of a buffer that can become the record.
+ */
 static inline bool may_seal_alone(
 	const struct mt_tls_record *r, const struct mt_chain *plain, uint32_t n)
 {
@@ -232,8 +250,9 @@ int mt_tls_record_seal_alone(
 }
 
 /*
- * All of `plain` from `off` on, which lies in the last buffer, from there to `p`: what is kept is sealed when it comes. TLS 1.3 has the type
- * behind it, where nobody's bytes are. false: it is not so.
+ * Seals [off, off + n) of `plain` to `p` without a copy. It must be the end of `plain` and lie in
+ * the last buffer, as text that is kept does when it is sealed at once. TLS 1.3 puts the type after
+ * it, where no bytes are used. false: that is not so.
  */
 static bool seal_end(struct mt_tls_records *w, struct mt_tls_record *r,
 	const struct mt_chain *plain, uint32_t off, uint32_t n, uint8_t *p, int *rc)
@@ -255,7 +274,7 @@ static bool seal_end(struct mt_tls_records *w, struct mt_tls_record *r,
 	return true;
 }
 
-/* Of `plain`, which changes only if it is taken. */
+/* Seals a part of `plain`, which changes only if `take`. */
 static int seal(struct mt_tls_records *w, struct mt_tls_record *r, struct mt_chain *plain,
 	uint32_t off, uint32_t n, bool take, struct mt_chain *out)
 {
@@ -314,6 +333,6 @@ int mt_tls_record_seal(struct mt_tls_records *w, struct mt_tls_record *r, struct
 int mt_tls_record_seal_copy(struct mt_tls_records *w, struct mt_tls_record *r,
 	const struct mt_chain *plain, uint32_t off, uint32_t n, struct mt_chain *out)
 {
-	/* Without `take` nothing of it is written. */
+	/* Without `take` none of its bytes change. */
 	return seal_data(w, r, (struct mt_chain *)(uintptr_t)plain, off, n, false, out);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How large records are, and those that are not the user's. */
+/* The size of records, and records that are not the user's. */
 #include "record_priv.h"
 
 #include <errno.h>

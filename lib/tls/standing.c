@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Whom one context has let in, before another one: what is kept of a connection's peer is looked at again when roots, revocation lists or rules
- * change, without its certificates, which are gone.
+ * Evaluates a connected peer against another context, when roots, revocation lists or rules have
+ * changed. Uses the marks kept with the connection, because the peer's certificates are gone.
  */
 #include "mt_tls_priv.h"
 
@@ -15,7 +15,7 @@ static bool is_revoked(const struct mt_credential *cr, const struct mt_tls_peer 
 	return false;
 }
 
-/* A chain that leads to one of the roots, or through it. */
+/* True if the peer's chain leads to one of the roots, or through one. */
 static bool is_trusted(const struct mt_credential *cr, const struct mt_tls_peer *p)
 {
 	for (uint32_t i = 0; i < p->n_marks; i++)

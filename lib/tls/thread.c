@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A thread's side: takes what a lane hands over, and says what comes of it. */
+/* A thread's side: processes what a lane hands over, and sends the results. */
 #include "mt_tls_pool_priv.h"
 
 #include <openssl/crypto.h>
@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #define PIECE_BYTES_MAX (MT_TLS_PIECE - PIECE_HEAD)
-#define TURN		16 /* pieces of one wire before the next one's */
+#define TURN		16 /* pieces taken from one wire before the next */
 
 static void end_job(struct mt_tls_job *j)
 {
@@ -20,9 +20,9 @@ static bool is_live(const struct mt_tls_wire *w, uint32_t slot, uint32_t generat
 	return __atomic_load_n(&w->lane->live[slot], __ATOMIC_ACQUIRE) == generation;
 }
 
-/* ---- to the worker ---------------------------------------------------------------------------------------- */
+/* ---- to the worker --------------------------------------------------------------------------- */
 
-/* NULL: the ring is full. */
+/* Reserves a piece. NULL: the ring is full. */
 static struct piece *start(struct mt_tls_wire *w, uint32_t slot, enum piece_kind kind)
 {
 	struct mt_tls_job *j = &w->jobs[slot];
@@ -55,7 +55,7 @@ static void finish(struct mt_tls_wire *w)
 		(void)!write(l->wake_fd, &one, sizeof(one));
 }
 
-/* Output; and what was used, if nobody is told by anything else. */
+/* Sends output. Also reports the bytes used if nothing else reports them. */
 static bool say_bytes(struct mt_tls_wire *w, uint32_t slot)
 {
 	struct mt_tls_job *j = &w->jobs[slot];
@@ -79,13 +79,13 @@ static bool say_bytes(struct mt_tls_wire *w, uint32_t slot)
 	return true;
 }
 
-/* All that it has to say; false: the ring is full. */
+/* Sends all that is outstanding for a slot. false: the ring is full. */
 static bool say(struct mt_tls_wire *w, uint32_t slot)
 {
 	struct mt_tls_job *j = &w->jobs[slot];
 	struct piece *p;
 
-	/* Without memory there is a failure, and no handshake. */
+	/* Without memory there is a failure but no handshake. */
 	if ((!j->handshake && j->step != MT_TLS_FAILED) || !is_live(w, slot, j->generation)) {
 		end_job(j);
 		return true;
@@ -104,14 +104,14 @@ static bool say(struct mt_tls_wire *w, uint32_t slot)
 	return true;
 }
 
-/* ---- from the worker --------------------------------------------------------------------------------------- */
+/* ---- from the worker ------------------------------------------------------------------------- */
 
 static void begin(struct mt_tls_wire *w, struct piece *p)
 {
 	struct mt_tls_job *j = &w->jobs[p->slot];
 	char sni[MT_TLS_NAME_MAX + 1];
 
-	/* Of a generation that is over. */
+	/* Left from an earlier generation. */
 	end_job(j);
 	memcpy(sni, p->bytes, p->len);
 	sni[p->len] = '\0';
@@ -119,11 +119,11 @@ static void begin(struct mt_tls_wire *w, struct piece *p)
 		.generation = p->generation};
 	if (!j->handshake)
 		j->step = MT_TLS_FAILED;
-	else if (mt_tls_context_role(p->context) == MT_TLS_CLIENT) /* speaks first */
+	else if (mt_tls_context_role(p->context) == MT_TLS_CLIENT) /* sends first */
 		j->step = mt_tls_handshake_step(j->handshake, NULL, 0);
 }
 
-/* It is of a handshake that goes on, or may be forgotten. */
+/* Processes a piece, unless its handshake is over. */
 static void work(struct mt_tls_wire *w, struct piece *p)
 {
 	struct mt_tls_job *j = &w->jobs[p->slot];
@@ -139,7 +139,7 @@ static void work(struct mt_tls_wire *w, struct piece *p)
 		j->heard = p->sequence;
 		j->step = mt_tls_handshake_step(j->handshake, p->bytes, p->len);
 	}
-	/* Behind the end bytes are nobody's here: the worker has them still. */
+	/* Bytes after the end are ignored here, because the worker still has them. */
 }
 
 static bool take_one(struct mt_tls_wire *w, uint32_t *slot)
@@ -155,7 +155,7 @@ static bool take_one(struct mt_tls_wire *w, uint32_t *slot)
 	return true;
 }
 
-/* Frees what was cancelled and has no successor in its slot. */
+/* Frees cancelled handshakes whose slots are not in use again. */
 static void sweep(struct mt_tls_wire *w)
 {
 	for (uint32_t i = 0; i < MT_TLS_SLOTS; i++)
@@ -163,7 +163,7 @@ static void sweep(struct mt_tls_wire *w)
 			end_job(&w->jobs[i]);
 }
 
-/* true: all is said. Else the worker rings when it has taken something. */
+/* True if all is sent. Otherwise the worker rings when it has taken something. */
 static bool unstall(struct mt_tls_wire *w)
 {
 	if (w->stalled && say(w, w->stalled - 1))
@@ -171,7 +171,7 @@ static bool unstall(struct mt_tls_wire *w)
 	if (!w->stalled)
 		return true;
 	__atomic_exchange_n(&w->blocked, 1, __ATOMIC_SEQ_CST);
-	/* It may have taken something meanwhile, and not have seen that. */
+	/* Try again: the worker may have taken something meanwhile without seeing `blocked`. */
 	if (say(w, w->stalled - 1))
 		w->stalled = 0;
 	return !w->stalled;

@@ -54,7 +54,7 @@ static bool new_key(struct mt_tls_ticket_key *k, uint64_t now)
 	       RAND_priv_bytes(k->mac, sizeof(k->mac)) == 1;
 }
 
-/* Copies the key that seals (name NULL), or the one that has this name; false: there is none. */
+/* Copies the key that seals (name NULL), or the key with this name. false: there is none. */
 static bool find_key(
 	struct mt_tls_ticket_keys *all, const unsigned char *name, struct mt_tls_ticket_key *out)
 {
@@ -104,7 +104,10 @@ static int on_ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_C
 	OPENSSL_cleanse(&k, sizeof(k));
 	if (!ok)
 		return -1;
-	/* TLS 1.3: a session that was resumed gets another ticket (RFC 8446 §C.4), as with the library's own keys. */
+	/*
+	 * TLS 1.3: a resumed session gets another ticket (RFC 8446 §C.4), as with the library's own
+	 * keys.
+	 */
 	return !seals && SSL_version(ssl) == TLS1_3_VERSION ? 2 : 1;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whether the peer is who it should be: its chain by the library (RFC 5280), its names by the rules of a context. */
+/* Verifies the peer: its chain by the library (RFC 5280), its names by the rules of a context. */
 #include "mt_crypto.h"
 #include "mt_tls_priv.h"
 
@@ -7,9 +7,9 @@
 #include <string.h>
 #include <time.h>
 
-#define NAMES_MAX 256 /* of a certificate, that are looked at */
+#define NAMES_MAX 256 /* names of a certificate that are checked */
 
-/* ---- the principal (SPIFFE ID §2, X.509-SVID §2 and §4) --------------------------------------------- */
+/* ---- the principal (SPIFFE ID §2, X.509-SVID §2 and §4) -------------------------------------- */
 
 struct uris {
 	uint32_t n, n_spiffe;
@@ -28,7 +28,7 @@ static bool is_path_char(char ch)
 	return is_domain_char(ch) || (ch >= 'A' && ch <= 'Z');
 }
 
-/* "td" or "td/ns/x/sa/y": no empty part, none that is "." or "..". */
+/* "td" or "td/ns/x/sa/y" without a part that is empty, "." or "..". */
 static bool is_spiffe_id(const char *p, size_t len)
 {
 	size_t at = 0, part = 0;
@@ -57,7 +57,10 @@ static bool look_at_uri(void *arg, int type, const char *text, size_t len)
 	if (type != GEN_URI)
 		return true;
 	u->n++;
-	/* A scheme is of any case, but an ID that is written so would be another text than the one in a policy. */
+	/*
+	 * A scheme may have any case, but an ID in another case would not equal the text in a
+	 * policy.
+	 */
 	if (len < scheme || strncasecmp(text, MT_SPIFFE, scheme) != 0)
 		return true;
 	u->n_spiffe++;
@@ -78,14 +81,14 @@ bool mt_tls_principal(X509 *leaf, char out[MT_TLS_PRINCIPAL_MAX + 1])
 	mt_x509_names(leaf, MT_X509_ALL, look_at_uri, &u);
 	if (u.n_spiffe == 0)
 		return true;
-	/* One URI, and the certificate signs no others. */
+	/* Exactly one URI, and not a CA's certificate. */
 	if (u.n == 1 && u.good && !(X509_get_extension_flags(leaf) & EXFLAG_CA))
 		return true;
 	out[0] = '\0';
 	return false;
 }
 
-/* ---- rules ------------------------------------------------------------------------------------------- */
+/* ---- rules ----------------------------------------------------------------------------------- */
 
 bool mt_tls_has_domain(const struct mt_tls_context *c, const char *principal)
 {
@@ -115,14 +118,17 @@ static bool compare(void *arg, int type, const char *text, size_t len)
 {
 	struct search *s = arg;
 
-	/* Who compares texts must see all of them. */
+	/* Skip names with a NUL, because comparisons must see the whole text. */
 	if (memchr(text, '\0', len))
 		return true;
 	for (uint32_t i = 0; i < s->context->n_sans && !s->found; i++) {
 		const struct mt_tls_san *san = &s->context->sans[i];
 		size_t want = strlen(san->text);
 
-		/* What is meant as a URI is found in no name of another type, whoever may sign those. */
+		/*
+		 * A rule with a URI matches no name of another type, whatever authority signs such
+		 * names.
+		 */
 		if (type != GEN_URI && is_uri(san->text))
 			continue;
 		s->found = (san->prefix ? len >= want : len == want) &&
@@ -131,7 +137,7 @@ static bool compare(void *arg, int type, const char *text, size_t len)
 	return !s->found;
 }
 
-/* A name that the certificate's wildcards stand for. */
+/* True if the certificate has the name, also by a wildcard. */
 static bool has_host(X509 *leaf, const struct mt_tls_san *san)
 {
 	return !san->prefix && mt_x509_has_host(leaf, san->text);
@@ -171,7 +177,10 @@ enum mt_tls_reason mt_tls_judge(const struct mt_tls_context *c, X509 *leaf)
 	return MT_TLS_WHY_none;
 }
 
-/* ---- the library's verdict ---------------------------------------------------------------------------- */
+/*
+ * ---- chain verification
+ * --------------------------------------------------------------------------
+ */
 
 static enum mt_tls_reason reason_of(int error)
 {
@@ -212,7 +221,10 @@ int mt_tls_verify(X509_STORE_CTX *x, void *arg)
 		return 1;
 	if (mt_crypto_verify(x) != 1) {
 		h->judgement = reason_of(X509_STORE_CTX_get_error(x));
-		/* "Expired or is not currently valid" (RFC 8446 §6.2): libraries say another alert before its time. */
+		/*
+		 * "Expired or is not currently valid" (RFC 8446 §6.2). For a certificate before its
+		 * time libraries would send another alert.
+		 */
 		if (h->judgement == MT_TLS_WHY_expired)
 			X509_STORE_CTX_set_error(x, X509_V_ERR_CERT_HAS_EXPIRED);
 		return 0;
@@ -220,7 +232,7 @@ int mt_tls_verify(X509_STORE_CTX *x, void *arg)
 	h->judgement = mt_tls_judge(c, X509_STORE_CTX_get0_cert(x));
 	if (h->judgement == MT_TLS_WHY_none)
 		return 1;
-	/* The alert is the library's for this error: bad_certificate. */
+	/* X509_V_ERR_HOSTNAME_MISMATCH makes the library send bad_certificate. */
 	X509_STORE_CTX_set_error(x, h->judgement == MT_TLS_WHY_expired
 					    ? X509_V_ERR_CERT_HAS_EXPIRED
 					    : X509_V_ERR_HOSTNAME_MISMATCH);
