@@ -1,27 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a peer's application can have read, from what its TCP said. An application reads what its machine has
- * acknowledged, or may have acknowledged in a segment that was lost. So bytes are unread when
+ * What a peer's application can have read, by what its TCP has sent. An application reads what its
+ * TCP has acknowledged, or may have acknowledged in a segment that was lost. Bytes are unread if
+ * one of these is true.
  *
- *  - they were never transmitted;
- *  - a reset acknowledges less: a machine that gives up a connection says how far it had come;
- *  - the peer closed first, and a reset answers what crossed its FIN: a closed socket takes nothing. Without
- *    an ACK in the reset (Linux answers data to a closed socket so) only if they were transmitted once, since the
- *    second copy of what had been read is answered alike. A peer that never closes its sending side alone reads
- *    nothing after its FIN, which acknowledged less: of such a peer any number of copies are unread.
+ *  - They were never transmitted.
+ *  - A reset acknowledges less, because a TCP that gives up a connection reports how far it had
+ *    come.
+ *  - The peer closed first, and a reset answers what crossed its FIN, because a closed socket
+ *    accepts nothing. If the reset has no ACK (so Linux answers data to a closed socket), the bytes
+ *    must have been transmitted only once, since a second copy of bytes that were read is answered
+ *    alike. A peer that never half-closes reads nothing after its FIN, which acknowledged less. For
+ *    such a peer any number of copies are unread.
  *
- * A reset without an ACK and without a FIN before it proves nothing: the answer to the first copy may have been
- * lost, a firewall may have sent it.
+ * A reset without an ACK and without a FIN before it proves nothing. The answer to the first copy
+ * may have been lost, or a firewall may have sent the reset.
  */
 #include "mt_stream.h"
 
-/* As far as the peer is known to have them. */
+/* The position up to which the peer is known to have our bytes. */
 static uint64_t acked(const struct mt_stream_end *e)
 {
 	return e->reset && e->reset_ack ? MT_MAX(e->pos.acked, e->reset_acked) : e->pos.acked;
 }
 
-/* Whether bytes from `at` on, which is not acknowledged, are unread. */
+/* Whether the bytes from `at` on, which is not acknowledged, are unread. */
 static enum mt_unread from(const struct mt_stream_end *e, uint64_t at)
 {
 	if (e->pos.sent <= at)
