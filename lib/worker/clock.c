@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `now`: CLOCK_MONOTONIC at start, carried on by the time stamp counter. */
+/* The clock: CLOCK_MONOTONIC at start, extrapolated by the time stamp counter. */
 #include "mt_worker.h"
 
 #include <stdio.h>
@@ -16,7 +16,7 @@ static uint64_t kernel_ns(clockid_t id)
 	return (uint64_t)ts.tv_sec * MT_SEC + (uint64_t)ts.tv_nsec;
 }
 
-/* Whether the counter runs at one rate, in all sleep states, and so is the same on all cores. */
+/* True if the counter has one rate, also in all sleep states, and so is the same on all cores. */
 static bool tsc_is_even(void)
 {
 	FILE *f = fopen("/proc/cpuinfo", "re");

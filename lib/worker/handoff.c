@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Hand-over of packets to the worker that owns their flow. Rings are bounded: what does not fit is
- * dropped and counted, and TCP sends it again.
+ * Hands packets to the worker that owns their flow. Rings are bounded. Packets that do not fit are
+ * dropped and counted, and TCP sends them again.
  */
 #include "mt_worker_priv.h"
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * When to sleep, and on what. Spinning for a while behind the last packet keeps busy flows at full speed.
- * A worker whose queues all have a descriptor sleeps until one is readable: that costs next to nothing
- * and wakes faster than any looking. Others look in short steps, because nobody should wait longer than
- * 150 us, and a sleep ends some 10 to 50 us late; the first ones are shorter still, because a next packet
- * is more likely then. With several workers packets come by hand-off rings, too, which nobody can sleep
- * on: they look. Threads of filters end a sleep on descriptors by one more of them; nobody waits long for one who looks.
+ * When a worker sleeps, and on what. Spinning for a while after the last packet keeps busy flows at
+ * full speed. If all queues have a descriptor, the worker sleeps until one is readable, which costs
+ * almost nothing and wakes it faster than polling. Otherwise it polls in short steps, because no
+ * packet should wait longer than 150 us and a sleep ends 10 to 50 us late. The first steps are
+ * shorter, because another packet is more likely then. Several workers hand packets over by rings,
+ * which have no descriptor, so they poll. Threads of filters end a sleep by a descriptor of their
+ * own; a worker that polls finds their results soon.
  */
 #include "mt_worker_priv.h"
 
@@ -17,15 +18,18 @@
 
 #define SPIN_NS	 (100 * MT_USEC)
 #define STEP_NS	 (50 * MT_USEC)
-#define LATER_NS (2 * MT_MSEC) /* idle for longer than this */
+#define LATER_NS (2 * MT_MSEC) /* steps are longer after this idle time */
 #define LONG_NS	 (100 * MT_USEC)
-#define SHORT_NS (5 * MT_USEC) /* shorter sleeps only cost the system call */
-/* Packets end it; the control thread's commands and snapshots are what may have to wait for its end. */
+#define SHORT_NS (5 * MT_USEC) /* a shorter sleep is not worth the system call */
+/*
+ * Longest sleep on descriptors. A packet ends it; commands and snapshots of the control thread may
+ * wait for its end.
+ */
 #define WAIT_NS (5 * MT_MSEC)
-/* Behind a wake-up that found nothing, for the first ones in a row. */
+/* Step after a wake-up that found nothing, for the first ALARMS such wake-ups in a row. */
 #define ALARM_NS (10 * MT_USEC)
 #define ALARMS	 4
-/* Of an event: it is mt_idle.wake. */
+/* Marks an epoll event of mt_idle.wake. */
 #define WAKE 1
 
 void mt_idle_init(struct mt_idle *i, enum mt_worker_idle profile, uint64_t now)
@@ -37,9 +41,9 @@ void mt_idle_init(struct mt_idle *i, enum mt_worker_idle profile, uint64_t now)
 }
 
 /*
- * A descriptor may wake without a packet to be found: the TAP driver looks only once a signal of its own
- * has arrived, some 20 us later; a buffer may be missing, or the interface have gone down. A step comes in
- * between then, short at first, so that the worker does not spin.
+ * False after a wake-up that found no packet, so that a step comes before the next wait and the
+ * worker does not spin. A step is short at first. Causes: the TAP driver polls only after a signal
+ * of its own, about 20 us later; a buffer is missing; the interface went down.
  */
 static bool can_wait(const struct mt_idle *i)
 {
@@ -73,7 +77,7 @@ void mt_idle_busy(struct mt_idle *i, uint64_t now)
 	i->alarms = 0;
 }
 
-/* Another thread has something for the worker: found at once, unlike a packet. */
+/* True if another thread has something for the worker, which finds it at once, unlike a packet. */
 static bool is_wake(const struct mt_idle *i, const struct epoll_event *ev)
 {
 	uint64_t n;
@@ -92,7 +96,7 @@ static void others_awake(struct mt_idle *i)
 		mt_tls_lane_awake(i->lane);
 }
 
-/* Who puts something there from here on ends the sleep; false: somebody has already. */
+/* Makes other threads end the sleep from now on. false: there is something from them already. */
 static bool others_sleep(struct mt_idle *i)
 {
 	if (i->inbox && !mt_filter_inbox_sleep(i->inbox))
@@ -116,13 +120,13 @@ void mt_idle_sleep(struct mt_idle *i, uint64_t ns)
 	}
 	if (!others_sleep(i))
 		return;
-	/* Level-triggered: a packet that came since the last look ends it at once. */
+	/* Level-triggered: a packet that came since the last poll ends it at once. */
 	n = epoll_pwait2(i->epoll, &ev, 1, &ts, NULL);
 	others_awake(i);
 	i->woken = n > 0 && !is_wake(i, &ev);
 	if (i->woken && i->alarms <= ALARMS)
 		i->alarms++;
-	/* Linux before 5.11 has no such call: back to looking. */
+	/* Linux before 5.11 lacks this call: poll from now on. */
 	if (n < 0 && errno != EINTR)
 		mt_idle_close(i);
 }

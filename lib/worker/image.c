@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A worker as an image: its rooms, one after the other. */
+/* The image of a worker: its libraries, one after the other. */
 #include "mt_worker_image.h"
 #include "mt_worker_priv.h"
 
@@ -11,7 +11,7 @@ static void parts(struct mt_worker *w, struct mt_image *im)
 	mt_proxy_image_parts(w->proxy, im);
 }
 
-/* What a turn, or the control thread, has not finished. */
+/* True if an iteration or the control thread has unfinished work. */
 static bool is_busy(const struct mt_worker *w)
 {
 	for (uint32_t i = 0; i < w->workers; i++)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The loop. One turn works off everything that is there, run to completion, in bursts:
+ * The loop. One iteration processes everything that is there, run to completion, in bursts:
  *
- *	receive -> handed -> events -> send -> house
+ * 	receive -> handed -> events -> send -> house
  */
 #include "mt_worker_priv.h"
 
@@ -39,7 +39,10 @@ static void begin(struct mt_worker *w, uint64_t now, uint64_t wall)
 	}
 }
 
-/* Turns that only looked do not count: what a packet costs would grow with the time in which none comes. */
+/*
+ * Counts cycles. Idle iterations do not count, because they would make a packet look the more
+ * expensive the longer none comes.
+ */
 static void count_busy(struct mt_worker *w, const uint64_t marks[MT_N_STAGES], uint64_t began)
 {
 	uint64_t from = began;
@@ -89,14 +92,14 @@ uint64_t mt_worker_next(struct mt_worker *w)
 	return MT_MIN(next, mt_net_next(w->net));
 }
 
-/* Returns the time after the sleep. */
+/* Sleeps and returns the time after the sleep. */
 static uint64_t nap(struct mt_worker *w, uint64_t now, uint64_t ns)
 {
 	uint64_t after;
 
 	mt_idle_sleep(&w->idle, ns);
 	after = mt_clock_now(w->clock);
-	w->to_marks = 0; /* turns are no measure of time behind a sleep */
+	w->to_marks = 0; /* after a sleep the number of iterations is no measure of time */
 	mt_count(w->stats.counters, MT_WORKER_sleeps);
 	mt_count_n(&w->stats.idle_ns, 0, after - now);
 	if (!w->idle.woken && after >= now + ns)
@@ -109,7 +112,7 @@ int mt_worker_run(void *arg)
 	struct mt_worker *w = arg;
 	uint64_t now = mt_clock_now(w->clock), began = now;
 
-	/* The kernel's default slack of 50 us would double the short sleeps. */
+	/* The kernel's default timer slack of 50 us would double the short sleeps. */
 	(void)prctl(PR_SET_TIMERSLACK, 1);
 	mt_idle_open(w);
 	rte_rcu_qsbr_thread_register(w->qsbr, w->index);

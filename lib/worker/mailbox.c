@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Commands of the control thread: one writer, one reader, executed between turns. */
+/* Commands of the control thread: one writer, one reader, executed between iterations. */
 #include "mt_worker_priv.h"
 
 #include <errno.h>
@@ -55,7 +55,10 @@ int mt_worker_call(struct mt_worker *w, mt_worker_command run, void *arg, uint32
 		return -EAGAIN;
 	mine = w->mail_tail;
 	while ((int32_t)(__atomic_load_n(&w->mail_head, __ATOMIC_ACQUIRE) - mine) < 0) {
-		/* It ended meanwhile and reads its mailbox no more: then we do. */
+		/*
+		 * The worker has ended and does not read its mailbox any more: run the commands
+		 * here.
+		 */
 		if (!__atomic_load_n(&w->running, __ATOMIC_ACQUIRE)) {
 			(void)mt_mailbox_run(w);
 			return 0;
@@ -71,7 +74,10 @@ void mt_worker_quiesce(struct mt_worker *w)
 {
 	uint64_t turn = __atomic_load_n(&w->turn, __ATOMIC_ACQUIRE);
 
-	/* The turn that runs now may have begun before the call: wait for the end of the next one. */
+	/*
+	 * The current iteration may have started before this call: wait for the end of the next
+	 * one.
+	 */
 	while (__atomic_load_n(&w->running, __ATOMIC_ACQUIRE) &&
 		__atomic_load_n(&w->turn, __ATOMIC_ACQUIRE) < turn + 2)
 		pause_a_little();

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A worker as an image: all that it does for clients, between two turns, as bytes (lib/image), and another worker that goes on
- * from there as if nothing had happened. So nothing that outlives a turn depends on where in memory it lies. The simulator does
- * so again and again; nobody else does yet.
+ * Saves a worker between two loop iterations as an image: the bytes of everything that it does for
+ * clients (lib/image). Another worker loads the image and goes on as if nothing had happened, so
+ * nothing that outlives an iteration may depend on its memory address. Only the simulator uses
+ * this.
  *
- * Left behind: packets that wait for a port (TCP sends them again), traces, slow calls and exemplars, what other threads were
- * asked by filters (such a call ends by its time-out), messages of the control thread. A worker that serves names by DNS
- * is refused.
+ * Not saved: packets that wait for a port (TCP sends them again), traces, slow calls and exemplars,
+ * requests of filters to other threads (such calls end by their time-out), messages of the control
+ * thread. A worker that serves DNS or TLS is refused.
  */
 #pragma once
 
@@ -14,15 +15,19 @@
 #include "mt_worker.h"
 
 /*
- * Between two turns, on the worker's thread or when none runs it. 0: the image is sealed; else -errno and im->why: -EAGAIN, the
- * worker is in the middle of something; -ENOTSUP, it has what no image holds. The worker may go on in any case.
+ * Saves a worker between two iterations, on its thread or while no thread runs it. Returns 0 if the
+ * image is sealed. Otherwise returns -errno and sets im->why: -EAGAIN if the worker has unfinished
+ * work, -ENOTSUP if it has state that images do not support. The worker may go on in any case.
  */
 int mt_worker_save(struct mt_worker *w, struct mt_image *im, const struct mt_proxy_names *names);
 /*
- * Into a worker of the same index and configuration that has done nothing yet, from an image that was opened with its
- * pools. 0: it is what the other one was, which must not turn any more: mt_worker_moved(). Else -errno and im->why, and it is to
- * be destroyed.
+ * Loads an image into a worker of the same index and configuration that has done nothing yet. The
+ * image was opened with that worker's pools. Returns 0; then the saved worker must not run any more
+ * (mt_worker_moved()). Otherwise returns -errno and sets im->why, and the worker has to be
+ * destroyed.
  */
 int mt_worker_load(struct mt_worker *w, struct mt_image *im, const struct mt_proxy_names *names);
-/* Another has loaded what was saved of it: destroys it, without a word to filters or peers. */
+/*
+ * Destroys a worker whose image another worker has loaded, without a message to filters or peers.
+ */
 void mt_worker_moved(struct mt_worker *w);

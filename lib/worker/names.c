@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * DNS on the data path: datagrams. What is ours is answered on the spot, out of the snapshot's table into the
- * buffer that is sent. What is others' goes to the control thread by a bounded ring, and its answer comes back
- * by another, turns later.
+ * DNS on the data path: datagrams. Names of our own are answered at once, from the snapshot's table
+ * into the buffer that is sent. Other queries go to the control thread by a bounded ring, and the
+ * answers come back by another ring, iterations later.
  */
 #include "mt_strmap.h"
 #include "mt_worker_priv.h"
@@ -11,13 +11,13 @@
 #include <string.h>
 
 #define PORT 53
-/* Questions for other servers: a second, and at once. */
+/* Queries forwarded to other servers: per second, and in a burst. */
 #define PASS_PER_SEC 2000
 #define PASS_BURST   256
-/* The same of one client. */
+/* The same limits for one client. */
 #define CLIENT_PER_SEC 500
 #define CLIENT_BURST   128
-#define HEAR_MAX       32 /* answers of other servers in one turn */
+#define HEAR_MAX       32 /* answers of other servers in one iteration */
 
 _Static_assert(sizeof(struct names_where) <= sizeof(struct mt_dns_where), "handed back as it was");
 _Static_assert(MT_NET_UDP_MAX == MT_DNS_UDP_MAX, "an answer fits into a packet");
@@ -32,7 +32,7 @@ bool mt_names_serves(const struct mt_names *n, const struct mt_addr *local, uint
 	return false;
 }
 
-/* A token bucket; what is left of a token counts for the next one. */
+/* A token bucket. A fraction of a token counts for the next one. */
 static bool take_token(
 	uint32_t *tokens, uint64_t *last, uint64_t now, uint32_t per_sec, uint32_t most)
 {
@@ -56,7 +56,9 @@ static struct names_bucket *bucket_of(const struct mt_names *n, const struct mt_
 	return &n->clients[mt_hash_bytes(&who, sizeof(who), n->clients_seed) % MT_NAMES_CLIENTS];
 }
 
-/* The client's own share first: who is refused for it takes nothing of the others'. */
+/*
+ * Checks the client's own share first, so that its refused queries use nothing of the common share.
+ */
 static bool may_pass(struct mt_names *n, const struct mt_addr *client)
 {
 	struct names_bucket *b = bucket_of(n, client);
@@ -153,7 +155,7 @@ static void tell_datagram(
 		return;
 	msg = now_len < len ? cut : msg;
 	len = now_len;
-	/* Of a port with a small MTU only. */
+	/* Does not fit only if the port has a small MTU. */
 	m = len <= mt_net_udp_room(w->net, &to) ? mt_net_udp_new(w->net, &out) : NULL;
 	if (!m) {
 		mt_count(w->names.counters, MT_DNS_answer_lost);
@@ -163,7 +165,7 @@ static void tell_datagram(
 	mt_net_udp_send(w->net, &to, m, (uint16_t)len);
 }
 
-/* ---- life ----------------------------------------------------------------------------------- */
+/* ---- creation and end ---------------------------------------------------------------------- */
 
 bool mt_names_init(struct mt_worker *w, const struct mt_worker_conf *c)
 {

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * DNS on the data path: clients over TCP (RFC 7766). A listener beside lib/proxy's: what a service listens on is
- * the service's, port 53 of the addresses for names is ours.
+ * DNS on the data path: clients over TCP (RFC 7766). Its listener comes after lib/proxy's: an
+ * address and port of a service belongs to the service, port 53 of the DNS addresses to this file.
  */
 #include "mt_worker_priv.h"
 
 #include <limits.h>
 #include <string.h>
 
-#define LISTENER INT_MAX /* no listener of a snapshot has this place */
+#define LISTENER INT_MAX /* no listener of a snapshot has this index */
 #define IDLE_NS	 (10 * MT_SEC)
 #define TX_HIGH	 (256u * 1024)
-#define OUT_MAX	 4096 /* answers of ours: all addresses of a name, of both families */
+#define OUT_MAX	 4096 /* our own answers: all addresses of a name, of both families */
 
 static const struct mt_stream_user names_user;
 
@@ -35,7 +35,7 @@ static void conn_free(struct mt_names *n, struct names_conn *c)
 	mt_slab_free(&n->conns, c);
 }
 
-/* What is queued is still delivered. */
+/* Frees a connection. What is queued is still delivered. */
 static void let_go(struct mt_names *n, struct names_conn *c)
 {
 	struct mt_stream *s = c->s;
@@ -59,7 +59,7 @@ static bool accept_names(struct mt_worker *w, struct mt_stream *s)
 	struct mt_names *n = &w->names;
 	struct names_conn *c;
 
-	/* Who was silent for longest makes room. */
+	/* The longest silent client makes room. */
 	if (n->conns.in_use == MT_NAMES_CONNS) {
 		struct mt_stream *oldest;
 
@@ -126,7 +126,7 @@ static void serve(struct mt_worker *w, struct names_conn *c, const uint8_t *msg,
 	c->waiting += n == MT_NAMES_LATER;
 }
 
-/* Whole messages out of what has come; false: the connection is gone. */
+/* Processes the whole messages that have come. false: the connection is gone. */
 static bool pump(struct mt_worker *w, struct names_conn *c)
 {
 	struct mt_stream *s = c->s;
@@ -151,7 +151,7 @@ static bool pump(struct mt_worker *w, struct names_conn *c)
 		}
 		mt_stream_drop(s, 2 + len);
 	}
-	/* Questions that wait until answers have left are answered, too: `writable` comes here again. */
+	/* Do not end while queries wait until answers are sent; `writable` comes here again. */
 	stuck = s->rx.len >= 2 && mt_stream_sendable(s) == 0;
 	if (!s->rx_eof || c->waiting || stuck)
 		return true;
@@ -215,7 +215,7 @@ static void on_closed(struct mt_stream *s, enum mt_close_reason reason)
 	conn_free(&w->names, conn_of(s));
 }
 
-/* Clients are connected when they are accepted. */
+/* Clients are already connected when they are accepted. */
 static void never(struct mt_stream *s)
 {
 }

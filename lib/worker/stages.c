@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The parts of a turn. */
+/* The stages of a loop iteration. */
 #include "mt_worker_priv.h"
 
 static uint32_t receive_burst(struct mt_worker *w, const struct mt_polled *p)
@@ -51,7 +51,7 @@ uint32_t mt_stage_handed(struct mt_worker *w)
 	return work;
 }
 
-/* What came of handshakes; what it leads to is delivered with TCP's events. */
+/* Processes results of handshakes. Events that follow are delivered with TCP's. */
 static uint32_t tls_events(struct mt_worker *w)
 {
 	if (!w->tls_lane || !mt_tls_lane_rung(w->tls_lane))
@@ -81,7 +81,7 @@ uint32_t mt_stage_send(struct mt_worker *w)
 	return 0;
 }
 
-/* Free buffers as a mark: what is told to tcp and proxy decides how much they still take. */
+/* Reports the share of free buffers to tcp and proxy, which limits how much they still accept. */
 static void memory_marks(struct mt_worker *w)
 {
 	uint32_t pct;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The last turns. Whoever still has a connection is told by a RST that it is over; without it a client
- * that waits for a reply would wait for as long as its own patience lasts. lib/proxy has no part in these
- * turns: its connections go away beneath it.
+ * The last iterations: resets all connections. Without a RST a client that waits for a reply would
+ * wait until its own time-out. lib/proxy does not take part in these iterations; its connections
+ * are removed below it.
  */
 #include "mt_worker_priv.h"
 
@@ -17,7 +17,10 @@ bool mt_worker_all_reset(const struct mt_worker *w)
 	       !__atomic_load_n(&w->running, __ATOMIC_ACQUIRE);
 }
 
-/* Commands that came too late: those that look at lib/proxy would find streams that are gone. */
+/*
+ * Drops commands that came too late, because those that use lib/proxy would find streams that are
+ * gone.
+ */
 static void drop_mail(struct mt_worker *w)
 {
 	__atomic_store_n(
@@ -28,17 +31,23 @@ uint32_t mt_stop_turn(struct mt_worker *w, uint64_t now)
 {
 	uint32_t n, work;
 
-	/* Nobody takes from it any more. */
+	/* Nothing is taken from the inbox any more. */
 	mt_filter_inbox_close(w->idle.inbox);
 	mt_net_begin(w->net, now);
 	mt_tcp_begin(w->tcp, now);
-	/* What arrives for a connection that is gone is answered by a RST with the right number. */
+	/*
+	 * Segments for a connection that is gone are answered by a RST with the right sequence
+	 * number.
+	 */
 	work = mt_stage_receive(w) + mt_stage_handed(w);
 	n = mt_tcp_reset_all(w->tcp, &w->reset_idx, MT_WORKER_RESETS);
 	mt_count_n(w->stats.counters, MT_WORKER_reset_at_stop, n);
 	(void)mt_stage_send(w);
 	if (n < MT_WORKER_RESETS) {
-		/* Again from the start: a handshake may have been completed behind us. */
+		/*
+		 * Start again, because a handshake may have been completed in a part that was
+		 * already reset.
+		 */
 		w->reset_idx = 0;
 		__atomic_store_n(&w->all_reset, true, __ATOMIC_RELEASE);
 	}

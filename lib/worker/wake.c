@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a worker has put into a ring for the control thread wakes that up: one system call for all that was put since it
- * looked last, so that a flood of questions costs no more of them than the control thread takes turns, and nobody who
- * has nothing to ask makes any. Each counter has one writer.
+ * Wakes the control thread for requests that the worker has put into its rings. One system call
+ * covers all requests since the control thread last looked, so a flood of requests costs at most
+ * one call for each iteration of the control thread, and a worker without requests makes none. Each
+ * counter has one writer.
  *
- *	worker:   put, fence, heard == sent?  then sent++, write
- *	control:  (woken) heard = sent, fence, take all
+ * 	worker:   put, fence, heard == sent?  then sent++, write
+ * 	control:  (woken) heard = sent, fence, take all
  *
- * Either the worker sees that the last write was heard, or what it put is there when the control thread takes.
+ * Either the worker sees that the control thread has noticed the last write, or the control thread
+ * finds what the worker has put.
  */
 #include "mt_worker_priv.h"
 
 #include <unistd.h>
 
-/* Questions that were ever put. */
+/* The number of requests put since the start. */
 static uint32_t put(const struct mt_worker *w)
 {
 	uint32_t n = mt_proxy_asks(w->proxy);

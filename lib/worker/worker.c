@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Creation: the rooms of one worker, put together. */
+/* Creates a worker and connects its libraries. */
 #include "mt_worker_priv.h"
 
 #include <string.h>
@@ -51,7 +51,7 @@ static bool list_queues(struct mt_worker *w, const struct mt_worker_conf *c)
 	return true;
 }
 
-/* Of the first records of a connection, which are one segment each. */
+/* Size of the first records of a connection, which are one segment each. */
 #define TLS_SEGMENT 1400
 
 static bool make_tls(struct mt_worker *w, const struct mt_worker_conf *c)
@@ -161,7 +161,7 @@ void mt_worker_turn_knobs(struct mt_worker *w, const struct mt_worker_knobs *k)
 	if (k->idle == MT_WORKER_POLL)
 		mt_idle_close(&w->idle);
 	else if (__atomic_load_n(&w->running, __ATOMIC_RELAXED))
-		mt_idle_open(w); /* else its loop will, when it begins */
+		mt_idle_open(w); /* otherwise its loop does when it starts */
 }
 
 struct mt_worker_knobs mt_worker_knobs(const struct mt_worker *w)
