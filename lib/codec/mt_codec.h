@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * lib/codec: what knows one layer-7 protocol. The contract (struct mt_codec) is a table of pure
- * functions over chains: no I/O, no clock, no allocation but from the pools passed in. Called by
- * lib/proxy; filters and routes see messages only through struct mt_view (mt_view.h).
+ * lib/codec: what depends on one layer-7 protocol. The contract (struct mt_codec) is a table of
+ * pure functions over chains: no I/O, no clock, no allocation except from the pools passed in.
+ * Called by lib/proxy; filters and routes see messages only through struct mt_view (mt_view.h).
  */
 #pragma once
 
@@ -19,7 +19,7 @@ enum mt_msg_kind {
 	MT_MSG_REQUEST,
 	MT_MSG_REPLY,
 	MT_MSG_ONEWAY,	  /* a request that is never answered */
-	MT_MSG_HEARTBEAT, /* asks for a heartbeat answer; hop by hop, never forwarded */
+	MT_MSG_HEARTBEAT, /* requests a heartbeat answer; hop by hop, never forwarded */
 	MT_MSG_HEARTBEAT_REPLY,
 	MT_MSG_EVENT, /* needs no answer; from a server: see `event` */
 	MT_MSG_STREAM_OPEN,
@@ -31,14 +31,14 @@ enum mt_msg_kind {
 
 enum mt_msg_event {
 	MT_EVENT_NONE,
-	MT_EVENT_DRAIN, /* the server asks for no new requests on this connection (Dubbo READONLY) */
-	MT_EVENT_RESUME, /* it takes requests again (Dubbo WRITEABLE) */
+	MT_EVENT_DRAIN,	 /* the server wants no new requests on this connection (Dubbo READONLY) */
+	MT_EVENT_RESUME, /* the server accepts requests again (Dubbo WRITEABLE) */
 };
 
 /* How the outcome of a reply counts. */
 enum mt_msg_status {
 	MT_STATUS_OK,
-	MT_STATUS_APP_ERROR,   /* the service answered with an exception of its own */
+	MT_STATUS_APP_ERROR,   /* the service replied with an exception of its own */
 	MT_STATUS_PROTO_ERROR, /* the framework at the server failed the call */
 };
 
@@ -50,7 +50,7 @@ enum mt_correlation {
 	MT_CORR_EXCLUSIVE, /* connection state: one upstream connection per client connection */
 };
 
-/* Why Meltemi answers in place of a server; each codec maps these to its native errors. */
+/* Why Meltemi replies in place of a server; each codec maps these to its native errors. */
 enum mt_local_reply {
 	MT_REPLY_NO_ROUTE,
 	MT_REPLY_NO_CLUSTER,
@@ -63,7 +63,7 @@ enum mt_local_reply {
 	MT_REPLY_BAD_REPLY,   /* the server's reply was malformed */
 	MT_REPLY_UNSUPPORTED, /* a feature that cannot be proxied (THeader transforms) */
 	MT_REPLY_DENIED,      /* by policy */
-	MT_REPLY_TOO_LARGE,   /* more metadata than are looked through */
+	MT_REPLY_TOO_LARGE,   /* more metadata than the limits of the metadata index */
 	MT_REPLY_N
 };
 
@@ -73,11 +73,11 @@ const char *mt_local_reply_str(enum mt_local_reply r);
 
 /*
  * One message: a range of bytes at the head of a connection's receive chain. Offsets count from the
- * message's first byte. Fields are offsets to what the decoder passed on its way (each codec defines
- * its own indices), so nothing is read twice.
+ * message's first byte. Fields are offsets to what the decoder has passed, so nothing is read
+ * twice; each codec defines its own indices.
  *
- * The decoder clears it at a message's start and fills it over several calls: the same struct is
- * passed to decode() until DONE.
+ * The decoder clears the struct at a message's start and fills it over several calls. Pass the same
+ * struct to decode() until DONE.
  */
 struct mt_msg {
 	enum mt_msg_kind kind;
@@ -91,15 +91,16 @@ struct mt_msg {
 		uint32_t off, len;
 	} field[MT_MSG_FIELDS];
 	/*
-	 * Requests of different classes never share an upstream connection, also not one after the
-	 * other: servers detect a connection's dialect once (Thrift: transport and protocol).
+	 * Requests of different classes never share an upstream connection, not even one after the
+	 * other, because servers detect a connection's dialect once (Thrift: transport and
+	 * protocol).
 	 */
 	uint8_t lane_class;
-	/* Kind and id are known: save() and reply() work, also when decode() then said BAD. */
+	/* Kind and id are known: save() and reply() work, even if decode() then returns BAD. */
 	bool can_reply;
 	/*
-	 * 0, or 1 + enum mt_local_reply: the message's end is known but it cannot be proxied; answer
-	 * it natively so and go on with the next one.
+	 * 0, or 1 + enum mt_local_reply: the message's end is known but it cannot be proxied. Send
+	 * this local reply and go on with the next message.
 	 */
 	uint8_t refuse;
 	uint8_t variant; /* the codec's own: transport, protocol, serialization */
@@ -109,44 +110,46 @@ struct mt_msg {
 };
 
 enum mt_decode {
-	MT_DECODE_MORE, /* everything there was read; more bytes are needed */
+	MT_DECODE_MORE, /* all bytes were read; more are needed */
 	/*
-	 * Kind, id, status, leading metadata and len are known (len 0: only DONE will tell); the rest
-	 * is still to come. At most once per message, requests and replies alike, and not at all when
-	 * the message is complete in the same call. Call again for DONE.
+	 * Kind, id, status, leading metadata and len are known; the rest is still to come. With len
+	 * 0 only DONE will show the length. At most once for each message, requests and replies
+	 * alike, and not at all if the message is complete in the same call. Call again for DONE.
 	 */
 	MT_DECODE_LEADING,
 	MT_DECODE_DONE, /* the message is complete: its first msg->len bytes of the chain */
-	MT_DECODE_BAD,	/* malformed: dec->why says how; the connection cannot go on */
+	MT_DECODE_BAD,	/* malformed: see dec->why; the connection cannot go on */
 };
 
 #define MT_DECODER_STATE 96
 
 /*
- * A push decoder of one direction of one connection. It reads the chain that it was made for at the
- * cursor and never moves bytes. After DONE the caller takes msg->len bytes off the chain's head and
- * calls mt_decoder_next(). Variant detection (Thrift transport) is sticky in `conn`.
+ * A push decoder for one direction of one connection. It reads its chain at the cursor and never
+ * moves bytes. After DONE the caller takes msg->len bytes off the chain's head and calls
+ * mt_decoder_next(). The result of variant detection (Thrift transport) stays in `conn`.
  *
- * Cutting through: after LEADING the caller may take bytes of this message off the chain's head and
- * say so by mt_decoder_taken(). With msg->len known, up to all of them; it may then also skip the call
- * for DONE. With len 0, at most d->cur.pos bytes: what the decoder has passed belongs to the message.
+ * Cut-through: after LEADING the caller may take bytes of this message off the chain's head and
+ * report them by mt_decoder_taken(). If msg->len is known, it may take all of them, and then it may
+ * also skip the call for DONE. If len is 0, it may take at most d->cur.pos bytes, because only what
+ * the decoder has passed is known to belong to the message.
  */
 struct mt_decoder {
 	const struct mt_codec *codec;
 	enum mt_dir dir;
-	uint8_t step; /* the codec's state machine; 0 at a message's start: `state` is unused then */
+	/* the codec's state machine; 0 at a message's start, when `state` is unused */
+	uint8_t step;
 	uint8_t opts;	      /* MT_CODEC_OPT_* */
 	bool too_long;	      /* with MT_DECODE_BAD: because of max_message */
-	uint32_t max_message; /* refuse longer ones before memory is spent */
-	uint32_t taken;	      /* bytes of this message that are off the chain already */
+	uint32_t max_message; /* longer messages are refused before memory is spent */
+	uint32_t taken;	      /* bytes of this message that were already taken off the chain */
 	/*
-	 * Work that this call may do, a step is a few ns; decode() takes off what it did. At 0 it may
-	 * answer MORE although there are bytes. Set by the caller.
+	 * Work that this call may do; a step is a few ns. decode() subtracts what it did. At 0 it
+	 * may return MORE although there are bytes. Set by the caller.
 	 */
 	uint32_t steps;
 	struct mt_cursor cur;
 	const char *why;  /* static text, set with MT_DECODE_BAD */
-	uint64_t conn[2]; /* the codec's, for the connection's life; zero at first */
+	uint64_t conn[2]; /* the codec's, for the connection's lifetime; initially zero */
 	uint8_t state[MT_DECODER_STATE]
 		__attribute__((aligned(8))); /* per message; zeroed by next() */
 };
@@ -162,8 +165,8 @@ struct mt_mutation {
 enum mt_sniff { MT_SNIFF_NO, MT_SNIFF_YES, MT_SNIFF_MORE };
 
 /*
- * What must be kept of a request to answer it natively and to restore the client's id after its bytes
- * are gone. Only the codec reads it.
+ * What a local reply and the restoration of the client's id need of a request after its bytes are
+ * gone. Only the codec reads it.
  */
 #define MT_SEED_SIZE 104
 struct mt_seed {

@@ -71,7 +71,7 @@ struct mt_worker_knobs {
 	/* bytes: shorter chains are merged with others that wait (lib/tcp); 0: off */
 	uint16_t coalesce;
 	uint32_t
-		sampling_ms; /* at most one call in so many ms becomes an exemplar; 0: no call is */
+		sampling_ms; /* at most one call in so many ms becomes an exemplar; 0: turned off */
 };
 
 #define MT_WORKER_BURST_MAX 32
