@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The metadata index: how it is read, and how a key is found in it. */
+/* The metadata index: reads it, and finds keys in it. */
 #include "mt_codec_priv.h"
 #include "mt_mutant.h"
 #include "mt_view.h"
@@ -80,7 +80,7 @@ bool mt_meta_find(const struct mt_metadata *m, const struct mt_codec *codec,
 	return false;
 }
 
-/* Whether the overlay says what the key's value is; *there: it has one. */
+/* True if the overlay has a change of the key; *there: false if the change removes it. */
 static bool changed(
 	const struct mt_view *v, const struct mt_key *key, struct mt_slice *value, bool *there)
 {

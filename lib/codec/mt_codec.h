@@ -186,92 +186,103 @@ struct mt_codec {
 	bool ordered_replies; /* downstream clients want replies in request order */
 	uint32_t max_message; /* default cap */
 	/*
-	 * Ids that Meltemi may choose, both ends included; id_max 0: the codec has no id. id_min and
-	 * id_max + 1 are multiples of 4,096, so a counter that wraps keeps its place in an id ring. A
-	 * codec with varint ids names a range of constant width.
+	 * Range of ids that Meltemi may choose, both ends included; id_max 0: the codec has no id.
+	 * id_min and id_max + 1 are multiples of 4,096, so that a wrapping counter keeps its place
+	 * in an id ring. A codec with varint ids uses a range of constant width.
 	 */
 	uint64_t id_min, id_max;
-	/* Servers never shut down their sending side alone: after a FIN of theirs nobody reads what we send. */
+	/* Servers never half-close: after their FIN they read nothing that we send. */
 	bool whole_close;
-	uint32_t heartbeat_s;	 /* send our own upstream when idle for so long; 0: never */
+	uint32_t heartbeat_s;	 /* send our own upstream after so much idle time; 0: never */
 	const char *service_key; /* metadata that names the service on a shared port, or NULL */
-	/* Metadata, to be searched for, that servers may take the service's name from as well; for authorization. */
+	/*
+	 * Metadata, found by search, from which servers may take the service's name as well; for
+	 * authorization.
+	 */
 	const struct mt_key *service_aliases;
 	uint32_t n_service_aliases;
 	/*
-	 * Servers take "GROUP/NAME:VERSION" for NAME as well, with or without GROUP and VERSION: the metadata whose place these take; for
-	 * authorization.
+	 * Servers accept "GROUP/NAME:VERSION" for NAME as well, with or without GROUP and VERSION.
+	 * These are the metadata that the two parts replace; for authorization.
 	 */
 	const struct mt_key *service_parts;
 	uint32_t n_service_parts;
-	/* Metadata with the caller's time-out in ms as decimal text, for complete requests; name NULL:
-	 * the protocol carries none, or decode() fills msg->timeout_ms. */
+	/*
+	 * Metadata with the caller's time-out in ms as decimal text, for complete requests. name
+	 * NULL: the protocol has none, or decode() sets msg->timeout_ms.
+	 */
 	struct mt_key deadline_key;
-	/* Metadata that says which method is called, a leading key; name NULL: there is none. */
+	/* Metadata with the method's name, a leading key; name NULL: there is none. */
 	struct mt_key method_key;
-	uint8_t method_field;	 /* where decode() leaves it in mt_msg.field; 0: ask metadata() */
+	uint8_t method_field;	 /* its index in mt_msg.field after decode(); 0: use metadata() */
 	const char *const *keys; /* well-known keys, NULL-terminated; index = mt_key.id */
 	uint32_t leading_keys;	 /* bit i: keys[i] is known at MT_DECODE_LEADING */
 
-	/* Do these first bytes of a connection belong to me? *need: bytes wanted for MORE. */
+	/*
+	 * Checks whether a connection's first bytes belong to this codec. *need: bytes needed for
+	 * MORE.
+	 */
 	enum mt_sniff (*sniff)(const uint8_t *p, uint32_t n, uint32_t *need);
 
 	enum mt_decode (*decode)(struct mt_decoder *d, struct mt_msg *msg);
 
 	/*
-	 * The value of a key that needs no search: a leading one, after LEADING. `c` begins with the
-	 * message. A value that crosses mbufs is copied to scratch (MT_META_SCRATCH bytes; a longer one
-	 * is not found). Whole numbers are given as decimal text. false: not there; then the index is
-	 * asked. A mutation never changes what this gives.
+	 * The value of a key that needs no search: a leading one, after LEADING. `c` starts with
+	 * the message. A value that crosses mbufs is copied to scratch (MT_META_SCRATCH bytes; a
+	 * longer one is not found). Whole numbers are returned as decimal text. false: not there;
+	 * then the index is searched. A mutation never changes the result.
 	 */
 	bool (*metadata)(const struct mt_msg *msg, const struct mt_chain *c,
 		const struct mt_key *key, struct mt_slice *value, uint8_t *scratch);
 
 	/*
-	 * Reads all other metadata of a message into an empty index, by one walk that only goes forward,
-	 * and says what came of it (meta->state). NULL: there are none.
+	 * Reads all other metadata of a message into an empty index, by one walk that only goes
+	 * forward, and sets meta->state. NULL: there are none.
 	 */
 	void (*index)(struct mt_msg *msg, const struct mt_chain *c, struct mt_metadata *meta);
 
 	/*
-	 * For a message longer than MT_SCAN_AT_ONCE, of which not all may be there: goes on looking for
-	 * where index() begins. Takes what it did off *steps (one is a few ns) and stops at 0. NULL: the
-	 * metadata lead.
+	 * For a message longer than MT_SCAN_AT_ONCE, which may be incomplete: continues the search
+	 * for the position where index() starts. Subtracts its work from *steps (a step is a few
+	 * ns) and stops at 0. NULL: the metadata come first in a message.
 	 */
 	enum mt_scan_rc (*seek)(
 		struct mt_scan *s, struct mt_msg *msg, const struct mt_chain *c, uint32_t *steps);
 	/*
-	 * Whether such a request carries metadata: where there is no index they cannot be read, but a server may. NULL: none
-	 * has to.
+	 * True if such a request carries metadata. Without an index Meltemi cannot read them, but a
+	 * server may. NULL: no request has to carry metadata.
 	 */
 	bool (*carries)(const struct mt_msg *msg);
 	/*
-	 * The method that a complete call names in its arguments (Dubbo's $invoke) and that the server runs in its place: 1.
-	 * 0: it names none. -1: it may, and cannot be read. NULL: the protocol has no such calls.
+	 * The method that a complete call names in its arguments (Dubbo's $invoke), and that the
+	 * server runs instead of the call's own: returns 1. 0: it names none. -1: it may name one,
+	 * which cannot be read. NULL: the protocol has no such calls.
 	 */
 	int (*inner_method)(const struct mt_msg *msg, const struct mt_chain *c,
 		struct mt_slice *value, uint8_t *scratch);
-	/* Which of a repeated key's values counts for this protocol's servers: the last, or the first. */
+	/*
+	 * If a key is repeated, the servers of this protocol use the first value; false: the last.
+	 */
 	bool first_counts;
 
-	/* Keeps what reply() and restore_id() need. */
+	/* Saves what reply() and restore_id() need. */
 	void (*save)(const struct mt_msg *msg, const struct mt_chain *c, struct mt_seed *seed);
 
 	/*
-	 * Puts Meltemi's id into a message that `c` begins with and of which at least lead_len bytes
-	 * are there (it may change length; msg follows). 0, or -ENOMEM and nothing changed. NULL when
-	 * the codec has no ids.
+	 * Writes Meltemi's id into the message that `c` starts with and of which at least lead_len
+	 * bytes are there. The length may change; msg is updated. Returns 0, or -ENOMEM with
+	 * nothing changed. NULL if the codec has no ids.
 	 */
 	int (*set_id)(struct mt_msg *msg, struct mt_chain *c, uint64_t id, struct mt_pools *p);
-	/* The way back: the client's own id into a reply. */
+	/* Writes the client's own id back into a reply. */
 	int (*restore_id)(struct mt_msg *msg, struct mt_chain *c, const struct mt_seed *seed,
 		struct mt_pools *p);
 
 	/*
-	 * Sets or removes metadata in a complete message whose bytes are exactly `c`; msg follows. 0,
-	 * or -ENOMEM, or -ENOTSUP when this variant carries no metadata that could be changed; nothing
-	 * is changed then. `meta` is the message's index, read or not; what it says is over after a
-	 * change. NULL: the protocol has no metadata.
+	 * Sets or removes metadata in a complete message whose bytes are exactly `c`; msg is
+	 * updated. Returns 0, -ENOMEM, or -ENOTSUP if this variant has no metadata that can be
+	 * changed; on an error nothing is changed. `meta` is the message's index, read or not;
+	 * after a change it is not valid. NULL: the protocol has no metadata.
 	 */
 	int (*mutate)(struct mt_msg *msg, struct mt_chain *c, struct mt_metadata *meta,
 		const struct mt_mutation *m, uint32_t n, struct mt_pools *p);
@@ -282,47 +293,56 @@ struct mt_codec {
 	 */
 	bool (*reads_added)(const struct mt_seed *seed, const struct mt_msg *reply);
 
-	/* Appends a protocol-native error for the saved request. 0, -ENOMEM, -ENOTSUP (close instead). */
+	/*
+	 * Appends a native error for the saved request. Returns 0, -ENOMEM, or -ENOTSUP (close
+	 * instead).
+	 */
 	int (*reply)(const struct mt_seed *seed, enum mt_local_reply what, const char *text,
 		struct mt_chain *out, struct mt_pools *p);
 
 	/*
-	 * Appends the answer to a heartbeat, or (msg NULL) our own heartbeat request with `id`. 0 or
-	 * -ENOMEM. NULL: the protocol has none.
+	 * Appends the answer to a heartbeat, or, if msg is NULL, our own heartbeat request with
+	 * `id`. Returns 0 or -ENOMEM. NULL: the protocol has none.
 	 */
 	int (*heartbeat)(const struct mt_msg *msg, const struct mt_chain *c, uint64_t id,
 		struct mt_chain *out, struct mt_pools *p);
 
 	/*
-	 * Appends what tells a client to send no more requests on its connection: those that it has sent are answered. 0 or -ENOMEM.
-	 * NULL: the protocol has no word for it.
+	 * Appends a message that stops a client from sending more requests on its connection; those
+	 * already sent are answered. Returns 0 or -ENOMEM. NULL: the protocol has no such message.
 	 */
 	int (*goaway)(uint64_t id, struct mt_chain *out, struct mt_pools *p);
 };
 
 #define MT_META_SCRATCH 4096
 
-/* All codecs of this build, in the order in which sniffing asks; NULL-terminated. */
+/* All codecs of this build, in the order used by sniffing; NULL-terminated. */
 extern const struct mt_codec *const mt_codecs[];
 
-/* By name, case-insensitive, or by Aeraki's codec name; NULL: unknown. */
+/* Finds a codec by name, case-insensitive, or by Aeraki's codec name; NULL: unknown. */
 const struct mt_codec *mt_codec_find(const char *name);
 
-/* Reads a message's index, whatever it held before. */
+/* Reads a message's index, whatever it contained before. */
 void mt_meta_read(struct mt_metadata *m, const struct mt_codec *codec, struct mt_msg *msg,
 	const struct mt_chain *c);
 
 /*
- * Which of the entries from `from` on is the next of a key's; UINT32_MAX: there is no other. A caller that
- * minds all duplicates goes on behind it.
+ * Index of a key's next entry, from `from` on; UINT32_MAX: there is none. A caller that needs all
+ * duplicates continues after it.
  */
 uint32_t mt_meta_next(const struct mt_metadata *m, const struct mt_key *key, uint32_t from);
 
-/* The value of entry i, whole numbers as decimal text in scratch (MT_META_SCRATCH); false: it has no text. */
+/*
+ * The value of entry i; whole numbers as decimal text in scratch (MT_META_SCRATCH). false: it has
+ * no text.
+ */
 bool mt_meta_value(
 	const struct mt_metadata *m, uint32_t i, struct mt_slice *value, uint8_t *scratch);
 
-/* The value of the one that counts, of an index that is read; false: not there, or it has no text. scratch: MT_META_SCRATCH. */
+/*
+ * The value that counts (first_counts), from an index that was read. false: not there, or without
+ * text. scratch: MT_META_SCRATCH bytes.
+ */
 bool mt_meta_find(const struct mt_metadata *m, const struct mt_codec *codec,
 	const struct mt_key *key, struct mt_slice *value, uint8_t *scratch);
 
@@ -332,10 +352,10 @@ struct mt_key mt_key_make(const struct mt_codec *codec, const char *name);
 void mt_decoder_init(struct mt_decoder *d, const struct mt_codec *codec, enum mt_dir dir,
 	uint8_t opts, const struct mt_chain *c);
 
-/* After the message was taken off the chain's head: ready for the next one. */
+/* Prepares for the next message. Call after taking the message off the chain's head. */
 void mt_decoder_next(struct mt_decoder *d);
 
-/* n bytes of the message that is being decoded were taken off the chain's head. */
+/* Call after taking n bytes of the current message off the chain's head. */
 void mt_decoder_taken(struct mt_decoder *d, uint32_t n);
 
 static inline enum mt_decode mt_decoder_run(struct mt_decoder *d, struct mt_msg *msg)
@@ -343,14 +363,14 @@ static inline enum mt_decode mt_decoder_run(struct mt_decoder *d, struct mt_msg 
 	return d->codec->decode(d, msg);
 }
 
-/* Sets why and answers MT_DECODE_BAD. */
+/* Sets `why` and returns MT_DECODE_BAD. */
 static inline enum mt_decode mt_decode_bad(struct mt_decoder *d, const char *why)
 {
 	d->why = why;
 	return MT_DECODE_BAD;
 }
 
-/* The same for a message longer than d->max_message, which is counted apart. */
+/* As mt_decode_bad(), for a message longer than d->max_message, which is counted separately. */
 static inline enum mt_decode mt_decode_too_long(struct mt_decoder *d, const char *why)
 {
 	d->too_long = true;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the codecs' folders share. */
+/* Shared by the codecs. */
 #pragma once
 
 #include "mt_codec.h"
@@ -42,7 +42,7 @@ static inline void mt_put_be64(void *p, uint64_t v)
 	memcpy(p, &v, sizeof(v));
 }
 
-/* Bytes of this message that have arrived, with those that were cut through already. */
+/* Bytes of this message that have arrived, including those already cut through. */
 static inline uint64_t mt_decoder_arrived(const struct mt_decoder *d)
 {
 	return (uint64_t)d->taken + d->cur.chain->len;
@@ -54,11 +54,13 @@ static inline uint32_t mt_decoder_pos(const struct mt_decoder *d)
 	return d->taken + d->cur.pos;
 }
 
-/* A view of [off, off + len) of the chain; false when it is longer than the scratch or not there. */
+/*
+ * [off, off + len) of the chain in one piece; false if it is longer than the scratch or not there.
+ */
 bool mt_codec_slice(const struct mt_chain *c, uint32_t off, uint32_t len, struct mt_slice *value,
 	uint8_t *scratch);
 
-/* Whether a name that lies in one piece is the key's. */
+/* True if a name that lies in one piece is the key's. */
 static inline bool mt_codec_key_eq(const struct mt_key *key, struct mt_slice name)
 {
 	if (name.len != key->len)
@@ -69,16 +71,19 @@ static inline bool mt_codec_key_eq(const struct mt_key *key, struct mt_slice nam
 }
 
 /*
- * Puts `head` in place of the first `old` bytes; head is empty then. Building it first and this last
- * makes a change all or nothing.
+ * Replaces the first `old` bytes by `head`, which is empty then. A change is all or nothing if it
+ * builds the head first and calls this last.
  */
 void mt_codec_put_head(struct mt_chain *c, uint32_t old, struct mt_chain *head);
 
-/* Moves on over len bytes and appends a copy of them to out. 0, -ENOMEM, -EINVAL (they are not there). */
+/*
+ * Copies len bytes at the cursor to the end of out and moves on. Returns 0, -ENOMEM, or -EINVAL
+ * (they are not there).
+ */
 int mt_codec_copy(struct mt_cursor *cur, uint32_t len, struct mt_chain *out, struct mt_pools *p);
 
 /*
- * Makes n (at most 16) bytes at off writable without a change, so that patching them afterwards
- * cannot fail: how a change in two places becomes all or nothing. 0 or -ENOMEM.
+ * Makes n (at most 16) bytes at `off` writable without changing them, so that patching them
+ * afterwards cannot fail. This makes a change in two places all or nothing. Returns 0 or -ENOMEM.
  */
 int mt_codec_own(struct mt_chain *c, uint32_t off, uint32_t n, struct mt_pools *p);

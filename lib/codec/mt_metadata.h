@@ -1,34 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The metadata index: what a message says of itself, found by one scan. It lies in a worker's scratch and
- * holds for one message, as long as the message's bytes stay where they are. All duplicates of a key are
- * kept. Bounded in entries and in bytes, whatever a peer sends: a message with more is too large.
+ * The metadata index: a message's metadata, found by one scan. It lies in a worker's scratch and is
+ * valid for one message, while the message's bytes stay where they are. All duplicates of a key are
+ * kept. Entries and bytes are bounded, whatever a peer sends; a message with more is too large.
  */
 #pragma once
 
 #include "mt_buf.h"
 
 #define MT_META_ENTRIES 128
-#define MT_META_BYTES	32768 /* of all keys and values, with what frames them */
+#define MT_META_BYTES	32768 /* of all keys and values, with their framing */
 
-/* A metadata key as compiled once: matching by `id` (the codec's field) or by name. */
+/* A compiled metadata key: matched by `id` (the codec's field) or by name. */
 struct mt_key {
 	const char *name;
 	uint16_t len;
-	int16_t id; /* index in codec->keys, -1: search by name */
-	bool icase; /* names compare without case when searched (route matchers; not hash keys) */
+	int16_t id;    /* index in codec->keys, -1: search by name */
+	bool icase;    /* a search compares names without case (route matchers; not hash keys) */
 	uint32_t hash; /* of the name: mt_key_hash() */
 };
 
 /*
- * Tells most keys apart: the length and three letters, whatever their case. Names that collide cost a
- * comparison each, of bytes that are bounded by MT_META_BYTES.
+ * Distinguishes most keys: the length and three letters, whatever their case. Names with equal
+ * hashes cost one comparison each; MT_META_BYTES bounds the bytes compared.
  */
 #define MT_KEY_HASH_OF(len, first, middle, last)                                                   \
 	(((uint32_t)(first) | (uint32_t)(middle) << 8 | (uint32_t)(last) << 16 | 0x202020u) ^      \
 		(uint32_t)(len) << 24)
 
-/* The same of a literal of at least one letter, for initializers. */
+/* The same for a literal of at least one letter, for initializers. */
 #define MT_KEY_HASH(text)                                                                          \
 	MT_KEY_HASH_OF(sizeof(text) - 1, (text)[0], (text)[(sizeof(text) - 1) / 2],                \
 		(text)[sizeof(text) - 2])
@@ -39,23 +39,24 @@ static inline uint32_t mt_key_hash(const uint8_t *p, uint32_t len)
 }
 
 /*
- * A walk through a message to where its trailing metadata begin. It goes on where it stopped, when more
- * bytes have come or in a later turn. All zero: not begun. The codec's own, but for `step`.
+ * A walk through a message to the start of its trailing metadata. It continues where it stopped,
+ * after more bytes have come or in a later loop iteration. All zero: not started. Only `step` is
+ * not the codec's own.
  */
 #define MT_SCAN_STATE 1280
 struct mt_scan {
-	uint8_t step; /* 0: not begun */
+	uint8_t step; /* 0: not started */
 	uint8_t state[MT_SCAN_STATE] __attribute__((aligned(8)));
 };
 
 enum mt_scan_rc {
-	MT_SCAN_MORE, /* bytes, or steps, are missing */
-	MT_SCAN_DONE, /* the message remembers where they are, or that there are none */
+	MT_SCAN_MORE, /* out of bytes or of steps */
+	MT_SCAN_DONE, /* the message records where they are, or that there are none */
 };
 
 /*
- * A message that is longer is looked through by a scan that its owner carries on. Without one the index is
- * read as far as MT_SCAN_STEPS suffice, and else there are no metadata; no shorter message needs as many.
+ * A message that is longer has to be scanned by its owner. Without such a scan the index gives up
+ * after MT_SCAN_STEPS, and there are no metadata; no shorter message needs so many.
  */
 #define MT_SCAN_AT_ONCE 4096
 #define MT_SCAN_STEPS	16384
@@ -69,13 +70,13 @@ enum mt_meta_state {
 
 enum mt_meta_kind {
 	MT_META_TEXT,
-	MT_META_NUMBER, /* given as decimal text */
-	MT_META_OTHER,	/* has no text, may go */
-	MT_META_KEPT,	/* has no text, and others may refer to it: it has to stay */
+	MT_META_NUMBER, /* returned as decimal text */
+	MT_META_OTHER,	/* has no text; may be removed */
+	MT_META_KEPT,	/* has no text, and others may refer to it: must stay */
 };
 
 struct mt_meta_entry {
-	const uint8_t *key; /* NULL: the key is no text */
+	const uint8_t *key; /* NULL: the key is not a text */
 	union {
 		const uint8_t *text;
 		int64_t number;
@@ -92,14 +93,14 @@ struct mt_metadata {
 	uint32_t n;	    /* READ: entries, in the message's order */
 	uint32_t end;	    /* READ: where the codec stopped reading, from the message's start */
 	uint32_t text_used; /* of text[] */
-	uint32_t took;	    /* steps, for this message */
+	uint32_t took;	    /* steps taken for this message */
 	uint32_t hash[MT_META_ENTRIES];
 	struct mt_meta_entry entry[MT_META_ENTRIES];
 	struct mt_scan scan;	     /* of this message */
-	uint8_t text[MT_META_BYTES]; /* copies of what crosses buffers */
+	uint8_t text[MT_META_BYTES]; /* copies of texts that cross buffers */
 };
 
-/* It is about to be another message's. */
+/* Prepares the index for another message. */
 static inline void mt_meta_clear(struct mt_metadata *m)
 {
 	m->state = MT_META_UNREAD;
@@ -107,7 +108,7 @@ static inline void mt_meta_clear(struct mt_metadata *m)
 	m->scan.step = 0;
 }
 
-/* For codecs: the next entry, or NULL: there are MT_META_ENTRIES already, and the state says so. */
+/* For codecs: the next entry. NULL: there are MT_META_ENTRIES already; sets the state. */
 static inline struct mt_meta_entry *mt_meta_add(struct mt_metadata *m, struct mt_slice key)
 {
 	struct mt_meta_entry *e;
@@ -124,7 +125,7 @@ static inline struct mt_meta_entry *mt_meta_add(struct mt_metadata *m, struct mt
 }
 
 /*
- * For codecs: the `len` bytes behind the cursor as one piece, without moving it: where they lie, or a copy.
- * NULL: they are not there, or text[] is full, and the state says so.
+ * For codecs: the `len` bytes after the cursor in one piece, without moving it: in place, or a
+ * copy. NULL: they are not there, or text[] is full, which sets the state.
  */
 const uint8_t *mt_meta_text(struct mt_metadata *m, struct mt_cursor *cur, uint32_t len);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The exchange view: all that routes, filters and scripts see of a message. Reads metadata as late as
- * possible, collects changes, answers now, suspends and resumes.
+ * The exchange view: everything that routes, filters and scripts see of a message. Reads metadata
+ * as late as possible and collects changes.
  */
 #pragma once
 
@@ -9,22 +9,25 @@
 #include "mt_codec.h"
 
 #define MT_VIEW_MUTATIONS 32
-#define MT_VIEW_CHANGES	  MT_META_BYTES /* bytes of their keys and values */
+#define MT_VIEW_CHANGES	  MT_META_BYTES /* bytes of all their keys and values */
 
 struct mt_view {
 	const struct mt_codec *codec;
 	struct mt_msg *msg;
-	struct mt_chain *chain; /* begins with the message */
+	struct mt_chain *chain; /* starts with the message */
 	struct mt_addr peer;	/* the client's address */
 	uint64_t rnd;		/* one random draw per exchange (weights) */
-	/* What filters and the route have changed: an overlay that reads see, encoded once, when sent. */
+	/*
+	 * Changes by filters and by the route: reads see them first; they are encoded once, when
+	 * the message is sent.
+	 */
 	uint32_t n_mutations;
 	struct mt_mutation mutations[MT_VIEW_MUTATIONS];
 	uint8_t scratch[MT_META_SCRATCH];
 	struct mt_metadata meta;
 };
 
-/* From now on it shows this message, unchanged. */
+/* Binds the view to a message, without changes. */
 static inline void mt_view_bind(
 	struct mt_view *v, const struct mt_codec *codec, struct mt_msg *msg, struct mt_chain *chain)
 {
@@ -35,7 +38,7 @@ static inline void mt_view_bind(
 	mt_meta_clear(&v->meta);
 }
 
-/* What a hashing balancer takes of an exchange: the keys' values, then the client's address. */
+/* Hash input of a balancer for an exchange: the values of the keys, then the client's address. */
 struct mt_hash_by {
 	struct mt_key *keys;
 	uint32_t n_keys;
@@ -50,11 +53,13 @@ static inline enum mt_meta_state mt_view_read(struct mt_view *v)
 	return v->meta.state;
 }
 
-/* mt_view_get_in() by the overlay and the index. */
+/* mt_view_get_in() for the overlay and the index. */
 bool mt_view_find(
 	struct mt_view *v, const struct mt_key *key, struct mt_slice *value, uint8_t *scratch);
 
-/* mt_view_get() with a scratch of the caller's (MT_META_SCRATCH bytes): what was read before stays valid. */
+/*
+ * mt_view_get() with the caller's scratch (MT_META_SCRATCH bytes): values read before stay valid.
+ */
 static inline bool mt_view_get_in(
 	struct mt_view *v, const struct mt_key *key, struct mt_slice *value, uint8_t *scratch)
 {
@@ -64,8 +69,8 @@ static inline bool mt_view_get_in(
 }
 
 /*
- * The value of a key; false when it is not there. Of keys that needed no search it is valid until the next
- * call (one scratch).
+ * The value of a key; false if it is not there. If the key needed no search, the value is valid
+ * until the next call, because there is one scratch.
  */
 static inline bool mt_view_get(struct mt_view *v, const struct mt_key *key, struct mt_slice *value)
 {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * awesomeRPC, a private protocol: the worked example of docs/protocols/writing-a-codec.md, where every
- * part of this file is explained. Layout (big-endian), docs/protocols/awesomerpc.md:
+ * awesomeRPC, a private protocol: the worked example of docs/protocols/writing-a-codec.md, which
+ * explains every part of this file. Layout (big-endian), docs/protocols/awesomerpc.md:
  *
- *	0 u8 version | 1 u32 pack_flow, the id | 5 u32 pack_len, header and body
- *	9 u16 req_cmd | 11 u16 rsp_code | 13 body; in version 2 it begins with the metadata: u16 length
- *	and that many bytes of key=value\n
+ * 	0 u8 version | 1 u32 pack_flow, the id | 5 u32 pack_len, header and body
+ * 	9 u16 req_cmd | 11 u16 rsp_code | 13 body; in version 2 it starts with the
+ * 	metadata: u16 length and that many bytes of key=value\n
  */
 #include "mt_codec_priv.h"
 
@@ -16,7 +16,7 @@
 #define META_AT	    (HEADER + 2)
 #define VERSION_MAX 2
 #define MAX_MESSAGE (16u * 1024 * 1024)
-#define RSP_ERROR   1 /* what our own replies say */
+#define RSP_ERROR   1 /* rsp_code of our own replies */
 
 enum step { STEP_HEADER, STEP_META, STEP_REST };
 enum field { F_META };
@@ -32,7 +32,10 @@ static enum mt_sniff sniff(const uint8_t *p, uint32_t n, uint32_t *need)
 		*need = HEADER;
 		return MT_SNIFF_MORE;
 	}
-	/* No magic: a version that exists, a length that can be, a request's empty result. */
+	/*
+	 * There is no magic: check for a known version, a possible length, and a request's empty
+	 * result.
+	 */
 	return p[0] <= VERSION_MAX && mt_get_be32(p + 5) >= HEADER &&
 			       mt_get_be32(p + 5) <= MAX_MESSAGE && be16(p + 11) == 0
 		       ? MT_SNIFF_YES
@@ -187,7 +190,7 @@ static int restore_id(
 	return set_id(msg, c, seed->id, p);
 }
 
-/* The request's header with the one error code; there is no room for a text. */
+/* The request's header with the only error code; the format has no room for a text. */
 static int reply(const struct mt_seed *seed, enum mt_local_reply what, const char *text,
 	struct mt_chain *out, struct mt_pools *p)
 {

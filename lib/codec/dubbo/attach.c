@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Attachments: found by stepping over the arguments, read into the index without building them. */
+/*
+ * Attachments: finds them by stepping over the arguments, and reads them into the index without
+ * building values.
+ */
 #include "dubbo.h"
 
 /* A walk to the attachments. */
 struct scan {
 	struct hs_walk w;
-	uint32_t values; /* still in front of them */
+	uint32_t values; /* values left before the attachments */
 };
 _Static_assert(sizeof(struct scan) <= MT_SCAN_STATE, "scan state");
 
 enum scan_step { SCAN_BEGIN, SCAN_VALUES, SCAN_DONE };
 
-/* Outside of a class name. */
+/* Reads a character of a descriptor outside of a class name. false: malformed. */
 static bool param_char(uint8_t ch, bool *in_name, int *n)
 {
 	switch (ch) {
@@ -37,7 +40,10 @@ static bool param_char(uint8_t ch, bool *in_name, int *n)
 	return true;
 }
 
-/* The part of a descriptor in p[0..n); *in_name: it ends inside of a class name. false: malformed. */
+/*
+ * Counts the parameters in p[0..n), a part of a descriptor. *in_name: it ends inside a class name.
+ * false: malformed.
+ */
 static inline bool count_run(const uint8_t *p, uint32_t n, bool *in_name, int *count)
 {
 	for (uint32_t i = 0; i < n; i++) {
@@ -55,7 +61,7 @@ static inline bool count_run(const uint8_t *p, uint32_t n, bool *in_name, int *c
 	return true;
 }
 
-/* The number of parameters that a request's descriptor names; -1: malformed, or there is none. */
+/* The number of parameters in a request's descriptor; -1: malformed, or there is none. */
 static int count_params(const struct mt_msg *msg, const struct mt_chain *c)
 {
 	uint32_t off = msg->field[DUBBO_F_TYPES].off, len = msg->field[DUBBO_F_TYPES].len, run;
@@ -81,13 +87,15 @@ static bool is_request(const struct mt_msg *msg)
 	return msg->kind == MT_MSG_REQUEST || msg->kind == MT_MSG_ONEWAY;
 }
 
-/* Whether attachments follow what stands in front of them. */
+/* True if attachments follow the values. */
 static bool has_map(const struct mt_msg *msg)
 {
 	return is_request(msg) || msg->aux >= DUBBO_RSP_EXCEPTION + DUBBO_RSP_ATT;
 }
 
-/* How many values stand in front of the attachments, or of their place; -1: there is no such place. */
+/*
+ * The number of values before the attachments, or before their place; -1: there is no such place.
+ */
 static int values_before(const struct mt_msg *msg, const struct mt_chain *c)
 {
 	if (msg->variant != DUBBO_SER_HESSIAN || msg->len == 0)
@@ -134,7 +142,7 @@ enum mt_scan_rc dubbo_seek(
 			sc->values--;
 	}
 	*steps = sc->w.steps;
-	/* What is not there now will never be. */
+	/* The message is complete: bytes that are missing will never come. */
 	if (rc == HS_MORE && sc->w.steps > 0 && c->len >= msg->len)
 		rc = HS_BROKEN;
 	if (rc == HS_BROKEN)
@@ -149,7 +157,7 @@ enum mt_scan_rc dubbo_seek(
 
 /* ---- the index ---------------------------------------------------------------------------- */
 
-/* A message that lies in one piece, as its bytes. */
+/* A message in one piece. */
 struct flat {
 	const uint8_t *b;
 	uint32_t len;
@@ -165,7 +173,7 @@ static mt_inline uint32_t flat_str(const struct flat *f, uint32_t at, struct mt_
 	return hs_short_str_in(f->b + at, f->len - at, f->ascii - MT_MIN(at, f->ascii), text);
 }
 
-/* Where the map begins behind arguments that are short ASCII strings; 0: look closer. */
+/* Where the map starts after arguments that are short ASCII strings; 0: use the walk. */
 static uint32_t quick_locate(const struct flat *f, const struct mt_msg *msg)
 {
 	uint32_t at = msg->field[DUBBO_F_ARGS].off, types = msg->field[DUBBO_F_TYPES].len, len;
@@ -186,8 +194,8 @@ static uint32_t quick_locate(const struct flat *f, const struct mt_msg *msg)
 }
 
 /*
- * The common message lies in one mbuf, and its map holds short ASCII strings. false: look closer (of the
- * message nothing has changed).
+ * For the usual message: it lies in one mbuf, and its map has short ASCII strings. false: use the
+ * walk (nothing in msg has changed).
  */
 static bool quick(struct mt_msg *msg, const struct mt_chain *c, struct mt_metadata *m)
 {
@@ -226,7 +234,7 @@ static bool quick(struct mt_msg *msg, const struct mt_chain *c, struct mt_metada
 	return true;
 }
 
-/* The text of the string that ended at the walk's place and began at `from`, where it stands in one piece. */
+/* The text, in one piece, of the string that started at `from` and ended at the walk's position. */
 static const uint8_t *text_of(struct mt_metadata *m, struct hs_walk *w, struct mt_cursor *from)
 {
 	uint32_t len = w->str.bytes;
@@ -299,10 +307,12 @@ static enum hs_rc entry(struct mt_metadata *m, struct hs_walk *w, uint32_t end)
 	return rc == HS_END && hs_pos(w) > end ? too_large(m) : rc;
 }
 
-/* A value takes at most four steps a byte; what takes more than all of these is longer. */
+/*
+ * A value takes at most four steps for each byte, so a map that takes more than these is too long.
+ */
 #define MAP_STEPS (4 * MT_META_BYTES)
 
-/* From the map's head on. */
+/* Reads the map from its head on. */
 static void read_map(struct mt_msg *msg, struct mt_metadata *m, struct hs_walk *w)
 {
 	uint32_t end = msg->field[DUBBO_F_MAP].off + MT_META_BYTES;

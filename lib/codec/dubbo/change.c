@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Attachments are set and removed: the map's end is written anew from the first entry that goes. */
+/*
+ * Sets and removes attachments: writes the end of the map again, from the first entry to be
+ * removed.
+ */
 #include "dubbo.h"
 
 #include <errno.h>
@@ -35,7 +38,7 @@ static int put_sets(
 	return mt_chain_write(tail, p, "Z", 1);
 }
 
-/* Appends an entry that stays, from a cursor that stands somewhere in front of it. */
+/* Appends an entry that stays. The cursor is somewhere before it. */
 static int put_entry(struct mt_cursor *cur, const struct mt_meta_entry *e, struct mt_chain *tail,
 	struct mt_pools *p)
 {
@@ -44,9 +47,9 @@ static int put_entry(struct mt_cursor *cur, const struct mt_meta_entry *e, struc
 }
 
 /*
- * The new end of the map in `tail`: from the first entry that goes (*keep: the bytes in front of it
- * stay), the others, then the entries that are set. All of a changed key's entries go, so that readers
- * of the first and readers of the last see the same.
+ * Builds the new end of the map in `tail`, from the first entry to be removed (the *keep bytes
+ * before it stay): the other entries, then the entries to be set. All entries of a changed key are
+ * removed, so that readers of the first and readers of the last value see the same.
  */
 static int build_tail(const struct mt_metadata *m, const struct mt_chain *c,
 	const struct mt_mutation *mu, uint32_t n, struct mt_chain *tail, uint32_t *keep,
@@ -59,7 +62,7 @@ static int build_tail(const struct mt_metadata *m, const struct mt_chain *c,
 		const struct mt_meta_entry *e = &m->entry[i];
 		const struct mt_mutation *hit = find(e, mu, n);
 
-		/* Later values may refer to what is inside: it has to stay, an override follows. */
+		/* Later values may refer to parts of it, so it must stay. An override follows. */
 		if (hit && e->kind == MT_META_KEPT) {
 			if (!hit->value)
 				return -ENOTSUP;
@@ -77,7 +80,7 @@ static int build_tail(const struct mt_metadata *m, const struct mt_chain *c,
 	return put_sets(tail, mu, n, p);
 }
 
-/* Puts `tail` in place of what follows the first `keep` bytes. */
+/* Replaces what follows the first `keep` bytes by `tail`. */
 static int commit(struct mt_msg *msg, struct mt_chain *c, uint32_t keep, struct mt_chain *tail,
 	struct mt_pools *p)
 {
@@ -133,7 +136,7 @@ bool dubbo_reads_added(const struct mt_seed *seed, const struct mt_msg *reply)
 	       seed->flags & DUBBO_SEED_READS_ATT;
 }
 
-/* A reply without attachments gets a map: its type moves from 0, 1, 2 to 3, 4, 5. */
+/* Adds a map to a reply without attachments: its type changes from 0, 1, 2 to 3, 4, 5. */
 static int add_map(struct mt_msg *msg, struct mt_chain *c, const struct mt_mutation *mu, uint32_t n,
 	struct mt_pools *p)
 {
@@ -145,8 +148,8 @@ static int add_map(struct mt_msg *msg, struct mt_chain *c, const struct mt_mutat
 		msg->aux < DUBBO_RSP_EXCEPTION || msg->aux > DUBBO_RSP_NULL)
 		return -ENOTSUP;
 	if (!sets_any(mu, n))
-		return 0; /* what is to be removed is not there */
-	/* The place of a map must be the message's end. */
+		return 0; /* there is nothing to remove */
+	/* The map's place must be the end of the message. */
 	if (!(msg->flags & DUBBO_MAP_SOUGHT) || msg->field[DUBBO_F_MAP].off != msg->len)
 		return -ENOTSUP;
 	rc = mt_chain_write(&tail, p, "H", 1);

@@ -7,7 +7,7 @@ enum step { STEP_HEADER, STEP_STRINGS, STEP_BODY, STEP_REST };
 
 struct state {
 	struct hs_str str;
-	uint8_t n_strings; /* of the five that are passed */
+	uint8_t n_strings; /* how many of the five are passed */
 };
 _Static_assert(sizeof(struct state) <= MT_DECODER_STATE, "decoder state");
 
@@ -39,7 +39,7 @@ static bool complete(const struct mt_decoder *d, const struct mt_msg *msg)
 	return mt_decoder_arrived(d) >= msg->len;
 }
 
-/* MORE, or BAD when the frame ended before what stands in it did. */
+/* Returns MORE, or BAD if the frame has ended before its content. */
 static enum mt_decode starved(struct mt_decoder *d, const struct mt_msg *msg)
 {
 	if (complete(d, msg))
@@ -47,7 +47,7 @@ static enum mt_decode starved(struct mt_decoder *d, const struct mt_msg *msg)
 	return MT_DECODE_MORE;
 }
 
-/* What the 16 bytes at h say; anything but DONE: they cannot begin a message. */
+/* Reads the 16 bytes at h. Any result but DONE: no message starts with them. */
 static inline enum mt_decode read_header(struct mt_decoder *d, struct mt_msg *msg, const uint8_t *h)
 {
 	uint32_t body;
@@ -110,7 +110,7 @@ static void string_done(struct state *s, struct mt_msg *msg, uint32_t end)
 	s->str = (struct hs_str){0};
 }
 
-/* Those that lie in p[0..n), short and ASCII: without the scanner. Returns how many bytes they are. */
+/* Passes the strings in p[0..n) that are short ASCII, without the scanner. Returns their length. */
 static inline uint32_t quick_strings(
 	struct state *s, struct mt_msg *msg, const uint8_t *p, uint32_t n, uint32_t at)
 {
@@ -132,7 +132,7 @@ static inline uint32_t quick_strings(
 	return used;
 }
 
-/* Nobody's names are so long: the message ends where its header says, and is answered natively. */
+/* No real names are so long. The message ends where its header says, and gets a local reply. */
 static enum mt_decode too_large(struct mt_decoder *d, struct mt_msg *msg)
 {
 	msg->refuse = 1 + MT_REPLY_TOO_LARGE;
@@ -142,7 +142,7 @@ static enum mt_decode too_large(struct mt_decoder *d, struct mt_msg *msg)
 	return MT_DECODE_DONE;
 }
 
-/* The five strings that a request begins with. */
+/* Reads the five strings at a request's start. */
 static enum mt_decode strings(struct mt_decoder *d, struct mt_msg *msg)
 {
 	struct state *s = (struct state *)d->state;
@@ -176,7 +176,7 @@ static enum mt_decode strings(struct mt_decoder *d, struct mt_msg *msg)
 	return starved(d, msg);
 }
 
-/* The first byte of a hessian2 reply body says whether it is an exception. */
+/* The first byte of a hessian2 reply body shows whether it is an exception. */
 static void reply_type(struct mt_msg *msg, uint8_t type)
 {
 	if (type == DUBBO_RSP_EXCEPTION || type == DUBBO_RSP_EXCEPTION + DUBBO_RSP_ATT)
@@ -187,8 +187,8 @@ static void reply_type(struct mt_msg *msg, uint8_t type)
 }
 
 /*
- * What a provider says of itself is a string of one letter, in its own default serialization and not in
- * that of the requests: this is how such a string begins.
+ * A provider's event is a string of one letter. It is in the provider's default serialization, not
+ * in that of the requests. Each row is the start of such a string.
  */
 #define EVENT_MAX 6
 static const struct {
@@ -252,9 +252,9 @@ static enum mt_decode body(struct mt_decoder *d, struct mt_msg *msg)
 }
 
 /*
- * The common message lies in one piece, a call with short strings or its reply: nothing is to be kept
- * between calls, so neither the cursor nor the step moves. false: look closer (nothing has changed that
- * the steps do not set again).
+ * For the usual message, which lies in one piece: a call with short strings, or its reply. Nothing
+ * has to be kept between calls, so neither the cursor nor the step moves. false: use the steps,
+ * which set again everything that has changed.
  */
 static bool at_once(struct mt_decoder *d, struct mt_msg *msg)
 {
@@ -284,7 +284,7 @@ static bool at_once(struct mt_decoder *d, struct mt_msg *msg)
 
 enum mt_decode dubbo_decode(struct mt_decoder *d, struct mt_msg *msg)
 {
-	/* Each step answers DONE when it is passed. */
+	/* Each step returns DONE when it is passed. */
 	static enum mt_decode (*const steps[])(struct mt_decoder *, struct mt_msg *) = {
 		[STEP_HEADER] = header,
 		[STEP_STRINGS] = strings,

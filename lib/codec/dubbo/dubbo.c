@@ -85,7 +85,7 @@ static void put_header(uint8_t *h, uint8_t flags, uint8_t status, uint64_t id, u
 
 #define TEXT_MAX 1000
 
-/* The body of a reply that is not OK is one string, in hessian2 whatever the request was in. */
+/* Writes an error reply: one string, in hessian2 whatever the request's serialization is. */
 static int reply(const struct mt_seed *seed, enum mt_local_reply what, const char *text,
 	struct mt_chain *out, struct mt_pools *p)
 {
@@ -137,8 +137,8 @@ static int heartbeat(const struct mt_msg *msg, const struct mt_chain *c, uint64_
 }
 
 /*
- * READONLY, as Apache's servers say it before they end (HeaderExchangeServer): an event that wants no answer, the string "R" in hessian2, which
- * consumers of all versions read.
+ * Writes READONLY, as Apache's servers send it before they end (HeaderExchangeServer): an event
+ * without an answer, the string "R" in hessian2, which consumers of all versions read.
  */
 static int goaway(uint64_t id, struct mt_chain *out, struct mt_pools *p)
 {
@@ -159,13 +159,17 @@ static const char *const keys[] = {
 	NULL,
 };
 
-/* Apache's servers of 2.7 run what the attachments say where they do not know the body's name. */
+/*
+ * If Apache's servers of 2.7 do not know the body's service, they run the one in these attachments.
+ */
 static const struct mt_key aliases[] = {
 	{.name = "path", .len = 4, .id = -1, .hash = MT_KEY_HASH("path")},
 	{.name = "interface", .len = 9, .id = -1, .hash = MT_KEY_HASH("interface")},
 };
 
-/* Services are filed as "GROUP/NAME:VERSION", and found by a name that says the same. */
+/*
+ * Servers register services as "GROUP/NAME:VERSION", and find them by a name with the same parts.
+ */
 static const struct mt_key parts[] = {
 	{.name = "group", .len = 5, .id = -1, .icase = true, .hash = MT_KEY_HASH("group")},
 	{.name = "version", .len = 7, .id = -1, .icase = true, .hash = MT_KEY_HASH("version")},

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The Dubbo protocol ("dubbo2"): 16 bytes of header, then a body in the serialization that the header
- * names. https://dubbo.apache.org, "Dubbo2 protocol specification".
+ * The Dubbo protocol ("dubbo2"): 16 bytes of header, then a body in the serialization that the
+ * header specifies. https://dubbo.apache.org, "Dubbo2 protocol specification".
  *
- *	0 u16 magic dabb | 2 u8 flags, serialization | 3 u8 status | 4 u64 id | 12 u32 body length
+ * 	0 u16 magic dabb | 2 u8 flags, serialization | 3 u8 status | 4 u64 id | 12 u32 body length
  *
- * A hessian2 request body is: dubbo version, interface, service version, method, parameter types (five
- * strings), one value per parameter, and the attachments, a map.
+ * A hessian2 request body has: dubbo version, interface, service version, method, parameter types
+ * (five strings), one value per parameter, and the attachments, a map.
  */
 #pragma once
 
@@ -24,23 +24,26 @@
 #define DUBBO_STATUS_OK	    20
 #define DUBBO_MAX_MESSAGE   (16u * 1024 * 1024)
 
-/* msg->field: what the decoder passed. len DUBBO_NO_TEXT: null, or not contiguous. */
+/* msg->field: what the decoder has passed. len DUBBO_NO_TEXT: null, or not contiguous. */
 enum dubbo_field {
 	DUBBO_F_DUBBO,
 	DUBBO_F_INTERFACE,
 	DUBBO_F_VERSION,
 	DUBBO_F_METHOD,
 	DUBBO_F_TYPES,
-	DUBBO_F_ARGS, /* off: where the arguments (replies: the value) begin */
-	DUBBO_F_MAP,  /* off: of the attachments with their head, or behind what stands in front of
-			    them; known once DUBBO_MAP_SOUGHT is set */
+	DUBBO_F_ARGS, /* off: start of the arguments (replies: of the value) */
+	/*
+	 * off: start of the attachments with their head, or of their place if there are none; valid
+	 * if DUBBO_MAP_SOUGHT is set
+	 */
+	DUBBO_F_MAP,
 };
 #define DUBBO_N_STRINGS 5
 #define DUBBO_NO_TEXT	UINT32_MAX
 
 /* msg->flags */
 #define DUBBO_MAP_SOUGHT 0x01 /* DUBBO_F_MAP is set */
-#define DUBBO_MAP_NONE	 0x02 /* there are no attachments, or the way to them is malformed */
+#define DUBBO_MAP_NONE	 0x02 /* there are no attachments, or the bytes before them are malformed */
 
 /* Indices of mt_codec_dubbo.keys; the first three are known at LEADING. */
 enum dubbo_key {
@@ -52,12 +55,12 @@ enum dubbo_key {
 };
 
 /*
- * msg->aux32 of requests: [DUBBO_HEADER, aux32) of the message is ASCII. So far it is looked for at
- * most, as a decoder passes the strings in front.
+ * msg->aux32 of requests: [DUBBO_HEADER, aux32) of the message is ASCII. The decoder checks at most
+ * so many bytes, when it passes the leading strings.
  */
 #define DUBBO_ASCII_MAX 512
 
-/* Values of a hessian2 reply body's first int; + 3: an attachments map follows. */
+/* Values of a hessian2 reply body's first int; + 3: a map of attachments follows. */
 #define DUBBO_RSP_EXCEPTION 0x90
 #define DUBBO_RSP_VALUE	    0x91
 #define DUBBO_RSP_NULL	    0x92
@@ -67,8 +70,9 @@ enum dubbo_key {
 #define DUBBO_SEED_READS_ATT 0x01
 
 /*
- * The five strings in front of a request together; what is longer cannot be proxied. A method's descriptor
- * in a class file is at most 65,535 bytes, all the others are names.
+ * Limit for the five leading strings of a request together; a request with longer ones cannot be
+ * proxied. A method's descriptor in a class file has at most 65,535 bytes; all the others are
+ * names.
  */
 #define DUBBO_LEAD_MAX (DUBBO_HEADER + MT_META_BYTES)
 

@@ -25,7 +25,7 @@ static void str_tag(struct hs_str *s, uint8_t tag)
 	}
 }
 
-/* The first byte of a character: how many follow, and how many UTF-16 units it is. */
+/* Reads the first byte of a character: how many follow, and how many UTF-16 units it is. */
 static bool char_head(struct hs_str *s, uint8_t b)
 {
 	if (b < 0x80) {
@@ -42,7 +42,7 @@ static bool char_head(struct hs_str *s, uint8_t b)
 	} else {
 		return false;
 	}
-	/* Below that fewer bytes would do. */
+	/* Below this value fewer bytes would do. */
 	s->least = b == 0xe0 ? 0xa0 : b == 0xf0 ? 0x90 : 0x80;
 	return true;
 }
@@ -112,7 +112,7 @@ uint32_t hs_str_feed(struct hs_str *s, const uint8_t *p, uint32_t n)
 	return i;
 }
 
-/* Length of the UTF-8 character at t, 0: not one. */
+/* Length of the UTF-8 character at t; 0: not valid. */
 static uint32_t utf8_len(const uint8_t *t, uint32_t left)
 {
 	uint32_t n = t[0] < 0x80   ? 1
@@ -141,7 +141,7 @@ uint32_t hs_units(const char *text, uint32_t len)
 	return units;
 }
 
-/* One character as Java writes it; returns bytes put (at most 6). What is not UTF-8 becomes '?'. */
+/* Writes a character as Java does; returns its bytes (at most 6). What is not UTF-8 becomes '?'. */
 static uint32_t java_char(const uint8_t *t, uint32_t n, uint8_t *out)
 {
 	uint32_t cp, s[2];
@@ -196,7 +196,7 @@ int hs_write_str(struct mt_chain *out, const char *text, uint32_t len, struct mt
 			put = 0;
 		}
 		n = utf8_len((const uint8_t *)text + i, len - i);
-		/* A pair that the cut would split is left as one unit. */
+		/* A pair that the limit would split becomes one unit. */
 		if (n == 4 && units == 1) {
 			buf[put++] = '?';
 			break;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Hessian 2.0 (hessian.caucho.com/doc/hessian-serialization.html) as far as a proxy needs it: strings
- * that may arrive in any pieces, and stepping over any value without building it.
+ * Hessian 2.0 (hessian.caucho.com/doc/hessian-serialization.html) as far as a proxy needs it: scans
+ * strings that arrive in pieces, and steps over any value without building it.
  */
 #pragma once
 
@@ -12,24 +12,25 @@
 enum hs_phase { HS_TAG, HS_LEN1, HS_LEN2, HS_CHARS, HS_DONE, HS_BAD };
 
 /*
- * A scanner over one string. Lengths on the wire count UTF-16 units, the text is UTF-8 with
- * supplementary characters as two 3-byte surrogates (or, from some encoders, as 4 bytes), so the end
- * is found only by walking the characters. A character in more bytes than it needs is none (RFC 3629 section 3): Java's readers take
- * it for what it stands for, so it would be another text here than there. All zero: at the tag.
+ * A scanner for one string. Lengths on the wire count UTF-16 units, but the text is UTF-8.
+ * Supplementary characters are two 3-byte surrogates (or, from some encoders, 4 bytes), so the end
+ * is found only by walking the characters. A character in more bytes than it needs is refused (RFC
+ * 3629 section 3), because Java's readers accept it, and would read another text than Meltemi. All
+ * zero: at the tag.
  */
 struct hs_str {
-	uint32_t bytes; /* of text in the current chunk: the length, when DONE and not chunked */
-	uint32_t slow;	/* steps that its bytes took one by one; cleared by who counts them */
+	uint32_t bytes; /* of text in the current chunk: the length, if DONE and not chunked */
+	uint32_t slow;	/* steps for bytes read one by one; the caller that counts them clears it */
 	uint16_t units; /* UTF-16 units still to come in this chunk */
 	uint8_t phase;	/* enum hs_phase */
-	uint8_t cont;	/* bytes still to come of a character that has begun */
-	uint8_t least;	/* the next one of these at least */
+	uint8_t cont;	/* bytes still to come of the current character */
+	uint8_t least;	/* the least value of its next byte */
 	bool more;	/* another chunk follows this one */
-	bool chunked;	/* came in several chunks: the text is not contiguous */
+	bool chunked;	/* in several chunks: the text is not contiguous */
 	bool null;	/* was 'N' */
 };
 
-/* Feeds p[0..n); returns how many bytes belong to the string. Look at s->phase afterwards. */
+/* Feeds p[0..n). Returns how many bytes belong to the string. Check s->phase afterwards. */
 uint32_t hs_str_feed(struct hs_str *s, const uint8_t *p, uint32_t n);
 
 #define HS_HIGH_BITS 0x8080808080808080ull
@@ -47,7 +48,7 @@ static inline bool hs_ascii8(const uint8_t *p)
 	return (hs_load8(p) & HS_HIGH_BITS) == 0;
 }
 
-/* How many of p[0..n) are ASCII from the start on, rounded down to whole steps of 32 or 8 bytes. */
+/* The number of leading ASCII bytes in p[0..n), rounded down to whole steps of 32 or 8 bytes. */
 static inline uint32_t hs_ascii_run(const uint8_t *p, uint32_t n)
 {
 	uint32_t i = 0;
@@ -63,7 +64,7 @@ static inline uint32_t hs_ascii_run(const uint8_t *p, uint32_t n)
 	return i;
 }
 
-/* Whether p[0..len) is ASCII; p[0..room) may be read, room >= len. */
+/* True if p[0..len) is ASCII. p[0..room) must be readable, room >= len. */
 static inline bool hs_ascii(const uint8_t *p, uint32_t len, uint32_t room)
 {
 	uint32_t run = hs_ascii_run(p, len);
@@ -83,8 +84,8 @@ static inline bool hs_ascii(const uint8_t *p, uint32_t len, uint32_t room)
 }
 
 /*
- * Names and most values: a short ASCII string that is all there in p[0..n), so its units are its
- * bytes. p[0..ascii) is known to be ASCII. Returns its whole length, 0: look closer.
+ * Names and most values: a short ASCII string that is complete in p[0..n), so that its units are
+ * its bytes. p[0..ascii) is known to be ASCII. Returns its whole length; 0: use the scanner.
  */
 static inline uint32_t hs_short_str_in(
 	const uint8_t *p, uint32_t n, uint32_t ascii, struct mt_slice *text)
@@ -106,7 +107,7 @@ static inline uint32_t hs_short_str_in(
 	return head + len;
 }
 
-/* One of up to 31 bytes at p[at], where p[0..ascii) is there and ASCII. Likewise. */
+/* As hs_short_str_in(), for at most 31 bytes at p[at], where p[0..ascii) is there and ASCII. */
 static inline uint32_t hs_tiny_str(
 	const uint8_t *p, uint32_t at, uint32_t ascii, struct mt_slice *text)
 {
@@ -130,40 +131,41 @@ static inline uint32_t hs_short_str(const uint8_t *p, uint32_t n, struct mt_slic
 uint32_t hs_units(const char *text, uint32_t len);
 
 /*
- * Appends `text` (UTF-8, at most 65,535 units; what is longer is cut) as one string. 0 or -ENOMEM
- * (some of it may have been written then).
+ * Appends `text` (UTF-8) as one string, cut after 65,535 units. Returns 0 or -ENOMEM (some of it
+ * may have been written then).
  */
 int hs_write_str(struct mt_chain *out, const char *text, uint32_t len, struct mt_pools *p);
 
 /* ---- values ------------------------------------------------------------------------------- */
 
-#define HS_DEPTH     64	     /* nesting that is followed */
-#define HS_CLASSES   256     /* class definitions that are remembered */
-#define HS_VALUES    1048576 /* values in one message that are stepped over */
+#define HS_DEPTH     64	     /* maximum nesting */
+#define HS_CLASSES   256     /* maximum class definitions */
+#define HS_VALUES    1048576 /* maximum values in one message */
 #define HS_UNBOUNDED UINT32_MAX
 
 enum hs_kind {
 	HS_STRING,  /* one chunk: the last str.bytes of the value are its text */
 	HS_NUMBER,  /* int or long: in `number` */
 	HS_SCALAR,  /* null, boolean, double, date, binary, chunked string */
-	HS_COMPLEX, /* a container, an object, a reference: others may refer to it */
+	HS_COMPLEX, /* a container, an object, a reference: other values may refer to it */
 };
 
 enum hs_rc {
-	HS_MORE,   /* no bytes, or no steps, are left */
+	HS_MORE,   /* out of bytes or of steps */
 	HS_END,	   /* a value, or the head of a map, has ended */
-	HS_BROKEN, /* malformed, or past a limit */
+	HS_BROKEN, /* malformed, or over a limit */
 };
 
 struct hs_level {
-	uint32_t left; /* values still to come, HS_UNBOUNDED: until 'Z' */
-	bool map;      /* 'Z' may only stand where a key would */
+	uint32_t left; /* values still to come; HS_UNBOUNDED: until 'Z' */
+	bool map;      /* 'Z' is allowed only in place of a key */
 	bool odd;      /* a key was read, its value is next */
 };
 
 /*
- * Steps over values without building them: a push machine with an explicit stack. It resumes at any byte,
- * reads nothing twice but the up to 9 bytes of a head that is cut, and allocates nothing.
+ * Steps over values without building them: a push machine with an explicit stack. It resumes at any
+ * byte, allocates nothing, and reads nothing twice, except up to 9 bytes of a head that is
+ * incomplete.
  */
 struct hs_walk {
 	struct mt_cursor cur;
@@ -171,12 +173,12 @@ struct hs_walk {
 	const uint8_t *run;   /* NULL: none is open, as between calls */
 	uint32_t steps;	      /* left; each is a few ns */
 	uint32_t budget;      /* values left */
-	uint32_t skip;	      /* bytes to pass before the next step */
+	uint32_t skip;	      /* bytes to skip before the next step */
 	uint32_t names;	      /* P_DEF_FIELD: names still to come */
 	struct hs_str str;
 	int64_t number;
-	uint8_t kind;  /* enum hs_kind, of the value that was begun last at depth 0 */
-	uint8_t phase; /* skip.c */
+	uint8_t kind;  /* enum hs_kind of the last value that started at depth 0 */
+	uint8_t phase; /* enum phase in skip.c */
 	uint8_t tag;   /* of the container whose type or length is read */
 	uint8_t depth;
 	uint16_t n_classes;
@@ -187,7 +189,7 @@ struct hs_walk {
 /* Reads [off, end) of the chain. */
 void hs_open(struct hs_walk *w, const struct mt_chain *c, uint32_t off, uint32_t end);
 
-/* The bytes may have moved since the last call: finds its place again. */
+/* Finds the walk's position again. Call if the bytes may have moved since the last call. */
 void hs_reopen(struct hs_walk *w, const struct mt_chain *c);
 
 /* Offset of the next byte. */
@@ -196,20 +198,20 @@ static inline uint32_t hs_pos(const struct hs_walk *w)
 	return w->cur.pos + (uint32_t)(w->p - w->run);
 }
 
-/* Brings w->cur to the next byte, for who wants to read there; w goes on from it. */
+/* Moves w->cur to the next byte, for a caller that reads there. The walk continues from it. */
 void hs_settle(struct hs_walk *w);
 
 /* The next byte without moving; -1 at the end. Only between values. */
 int hs_peek(struct hs_walk *w);
 
-/* Moves on by a byte that was peeked. */
+/* Moves over a byte returned by hs_peek(). */
 static inline void hs_pass(struct hs_walk *w)
 {
 	w->p++;
 }
 
-/* Goes on with a value that has begun, or begins one, with all that is in it. */
+/* Continues a value that has started, or starts one, with everything in it. */
 enum hs_rc hs_value(struct hs_walk *w);
 
-/* The head of a map ('H', or 'M' and its type). Broken: something else is there. */
+/* Reads the head of a map ('H', or 'M' and its type). HS_BROKEN: something else is there. */
 enum hs_rc hs_map_head(struct hs_walk *w);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Generic calls: $invoke and $invokeAsync name the method that is run in their first argument. */
+/* Generic calls: the first argument of $invoke and $invokeAsync names the method to run. */
 #include "dubbo.h"
 
-/* Attachments are a part of every request. */
+/* Every request has attachments. */
 bool dubbo_carries(const struct mt_msg *msg)
 {
 	return msg->kind == MT_MSG_REQUEST || msg->kind == MT_MSG_ONEWAY;
@@ -19,7 +19,10 @@ static bool is_generic(const struct mt_msg *msg, const struct mt_chain *c, uint8
 	return mt_slice_eq_str(m, "$invoke") || mt_slice_eq_str(m, "$invokeAsync");
 }
 
-/* A string in one piece at `off`: where its text is. false: it is none, or is not all there. */
+/*
+ * Position and length of the text of a one-chunk string at `off`. false: not such a string, or not
+ * all there.
+ */
 static bool string_at(
 	const struct mt_chain *c, uint32_t off, uint32_t end, uint32_t *at, uint32_t *len)
 {
@@ -39,7 +42,7 @@ static bool string_at(
 	return true;
 }
 
-/* As java.lang.String.trim(): whatever is not above U+0020, at both ends. */
+/* As java.lang.String.trim(): removes characters up to U+0020 at both ends. */
 static void trim(struct mt_slice *v)
 {
 	while (v->len && v->p[v->len - 1] <= ' ')

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a value begins with: which kind it is, how long if that is fixed, and what numbers say. */
+/* Tags of values: the kind, the length if it is fixed, and the values of numbers. */
 #pragma once
 
 #include <stdint.h>
 
-/* Big-endian, sign-extended from the first. */
+/* Big-endian, sign-extended from the first byte. */
 static inline int64_t hs_get_int(const uint8_t *p, uint32_t n)
 {
 	int64_t v = (int8_t)p[0];
@@ -15,7 +15,7 @@ static inline int64_t hs_get_int(const uint8_t *p, uint32_t n)
 }
 
 enum hs_class {
-	HS_C_NONE, /* no value begins so */
+	HS_C_NONE, /* no value starts with this tag */
 	HS_C_STRING,
 	HS_C_INT,
 	HS_C_LONG,
@@ -26,7 +26,7 @@ enum hs_class {
 	HS_C_DEFINITION,
 };
 
-/* Class, and behind it the length of what is fixed, the tag included. */
+/* Class, then in 4 bits the length of a value of fixed length, with its tag. */
 #define HS_TAG_IS(class, len) ((uint8_t)((class) << 4 | (len)))
 
 static const uint8_t hs_tags[256] = {
@@ -74,7 +74,7 @@ static inline enum hs_class hs_class_of(uint8_t tag)
 	return (enum hs_class)(hs_tags[tag] >> 4);
 }
 
-/* Of an int, a long or a value of fixed width. */
+/* For an int, a long or a value of fixed width. */
 static inline uint32_t hs_len_of(uint8_t tag)
 {
 	return hs_tags[tag] & 15;

@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Steps over Hessian values with an explicit stack: bounded in depth, in class definitions and in
- * values, linear in bytes (every value takes at least one), nothing allocated.
+ * Steps over Hessian values with an explicit stack. Depth, class definitions and values are
+ * bounded; work is linear in bytes (every value takes at least one); nothing is allocated.
  */
 #include "hessian.h"
 #include "number.h"
 
 enum phase {
-	P_VALUE,     /* a value begins, or a class definition in front of it */
+	P_VALUE,     /* at the start of a value, or of a class definition before it */
 	P_STRING,    /* inside a string that is a value */
 	P_CHUNK,     /* the next chunk of binary data */
 	P_TYPE,	     /* the type of a list or map: its name, or the number of an earlier one */
-	P_TYPE_NAME, /* inside of it */
-	P_TYPED,     /* behind it: a counted list's length, or the elements */
+	P_TYPE_NAME, /* inside the name */
+	P_TYPED,     /* after the type: a counted list's length, or the elements */
 	P_DEF_NAME,  /* inside a class's name */
-	P_DEF_COUNT, /* how many fields it has */
-	P_DEF_FIELD, /* inside of their names */
-	P_NEXT,	     /* a value has ended: what comes next says the stack */
+	P_DEF_COUNT, /* the number of its fields */
+	P_DEF_FIELD, /* inside their names */
+	P_NEXT,	     /* a value has ended; the stack decides what comes next */
 };
 
-/* A step is done, go on with the next one. */
+/* A step is done: continue with the next one. */
 #define GO_ON ((enum hs_rc)(HS_BROKEN + 1))
 
 #define HEAD_MAX    9 /* a tag and eight bytes */
@@ -78,7 +78,9 @@ int hs_peek(struct hs_walk *w)
 	return ready(w) ? *w->p : -1;
 }
 
-/* The next `want` bytes, at most HEAD_MAX, in one piece without moving, or as many as there are. */
+/*
+ * The next `want` bytes (at most HEAD_MAX) in one piece, without moving; fewer if there are fewer.
+ */
 static inline uint32_t look(
 	struct hs_walk *w, uint32_t want, uint8_t tmp[HEAD_MAX], const uint8_t **at)
 {
@@ -95,7 +97,7 @@ static inline uint32_t look(
 	return n;
 }
 
-/* Over n bytes that are there. */
+/* Moves over n bytes, which are there. */
 static inline void advance(struct hs_walk *w, uint32_t n)
 {
 	if (mt_likely(n <= (uint32_t)(w->e - w->p))) {
@@ -106,13 +108,13 @@ static inline void advance(struct hs_walk *w, uint32_t n)
 	mt_cursor_skip(&w->cur, n);
 }
 
-/* Bytes that this message may still have behind the next one. */
+/* Bytes left in this message, from the next one on. */
 static uint32_t left(const struct hs_walk *w)
 {
 	return w->cur.end - hs_pos(w);
 }
 
-/* A count, an index or a length that stands as an int, at head[at]; *end: behind it. */
+/* Reads a count, an index or a length that is an int at head[at]; *end: the position after it. */
 static enum hs_rc count_at(
 	const uint8_t *head, uint32_t n, uint32_t at, uint32_t *end, uint32_t *count)
 {
@@ -134,7 +136,7 @@ static enum hs_rc count_at(
 
 static enum hs_rc push(struct hs_walk *w, uint32_t n, bool map)
 {
-	/* Each value takes at least a byte: a count beyond that is a lie. */
+	/* Each value takes at least a byte, so a larger count is malformed. */
 	if (w->depth + 1 >= HS_DEPTH || (n != HS_UNBOUNDED && n > left(w)))
 		return HS_BROKEN;
 	w->level[++w->depth] = (struct hs_level){.left = n, .map = map};
@@ -147,7 +149,7 @@ static enum hs_rc object(struct hs_walk *w, uint32_t class)
 	return class < w->n_classes ? push(w, w->fields[class], false) : HS_BROKEN;
 }
 
-/* The length of a chunk of binary data whose head is at p; *head: how long that is. */
+/* The length of the chunk of binary data whose head is at p; *head: the head's length. */
 static enum hs_rc chunk(const uint8_t *p, uint32_t n, uint32_t *head, uint32_t *len)
 {
 	if (p[0] >= 0x20 && p[0] <= 0x2f) {
@@ -187,7 +189,10 @@ static enum hs_rc binary(struct hs_walk *w)
 	return GO_ON;
 }
 
-/* A container whose tag is followed by a number: its class, its length, or what a reference refers to. */
+/*
+ * Starts a container whose tag is followed by a number: its class, its length, or the target of a
+ * reference.
+ */
 static enum hs_rc numbered(struct hs_walk *w, const uint8_t *p, uint32_t n)
 {
 	uint32_t end = 0, count = 0;
@@ -219,7 +224,7 @@ static enum hs_rc container(struct hs_walk *w, uint8_t tag)
 	return GO_ON;
 }
 
-/* What is of a length that its tag says. */
+/* Passes a value whose tag determines the length. */
 static enum hs_rc fixed(struct hs_walk *w, enum hs_class class, const uint8_t *p, uint32_t n)
 {
 	uint32_t len = hs_len_of(p[0]);
@@ -290,7 +295,7 @@ static enum hs_rc value(struct hs_walk *w)
 	return rc;
 }
 
-/* Inside a string; behind it goes on with `phase`. */
+/* Reads on in a string; after it continues with `phase`. */
 static enum hs_rc string(struct hs_walk *w, uint8_t phase)
 {
 	uint32_t used;
@@ -399,7 +404,10 @@ static enum hs_rc def_field(struct hs_walk *w)
 	return rc;
 }
 
-/* A value has ended: takes closed levels off the stack. A 'Z' may not stand where a map's value should. */
+/*
+ * Ends a value: takes completed levels off the stack. A 'Z' must not stand in place of a map's
+ * value.
+ */
 static enum hs_rc next(struct hs_walk *w)
 {
 	struct hs_level *l = &w->level[w->depth];
@@ -474,7 +482,7 @@ enum hs_rc hs_value(struct hs_walk *w)
 {
 	enum hs_rc rc = GO_ON;
 
-	/* The text of the last value was of use until now. */
+	/* The text of the last value was needed until now. */
 	if (w->depth == 0 && w->phase == P_VALUE)
 		w->str = (struct hs_str){0};
 	while (rc == GO_ON) {
@@ -485,7 +493,7 @@ enum hs_rc hs_value(struct hs_walk *w)
 		if (w->steps)
 			w->steps--;
 	}
-	/* Nothing may point into the chain between calls. */
+	/* No pointer into the chain may remain between calls. */
 	hs_settle(w);
 	return rc;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Any TCP byte stream: no messages, no metadata. lib/proxy joins the two connections (FIN stays FIN,
- * reset stays reset) and never calls a decoder; services are chosen by address and port alone.
+ * Opaque TCP: no messages, no metadata. lib/proxy joins the two connections (a FIN is forwarded as
+ * FIN, a reset as reset) and never calls a decoder. Services are selected by address and port
+ * alone.
  */
 #include "mt_codec_priv.h"
 

@@ -4,17 +4,17 @@
 #include "mt_mutant.h"
 
 enum step {
-	STEP_START,  /* which transport; its length */
-	STEP_HEADER, /* THeader's fixed part, and the head of its block */
+	STEP_START,  /* detects the transport; its length */
+	STEP_HEADER, /* THeader's fixed part, and the start of its block */
 	STEP_INFOS,  /* the rest of the block */
 	STEP_BEGIN,  /* the message's head, up to its sequence id */
-	STEP_RESULT, /* replies: the first field says how it went */
+	STEP_RESULT, /* replies: the first field shows the result */
 	STEP_REST,
 };
 
 /* d->conn[0]: the transport, once it is known. */
 
-/* First bytes of a message: which protocol is it in? false: in none. Needs two bytes. */
+/* Detects the protocol by a message's first two bytes. false: none. */
 static bool protocol_of(const uint8_t *p, enum thrift_protocol *proto)
 {
 	if (p[0] == 0x80 && p[1] == 0x01)
@@ -29,9 +29,9 @@ static bool protocol_of(const uint8_t *p, enum thrift_protocol *proto)
 }
 
 /*
- * Which transport, by a connection's first 6 bytes (2 are enough for unframed strict and compact). In
- * what looks like a length, what follows tells a frame (THeader's magic, a message's head) from the
- * name of an old-style unframed message.
+ * Detects the transport by a connection's first 6 bytes (2 are enough for unframed strict and
+ * compact). After what looks like a length, a frame continues with THeader's magic or a message's
+ * head, and an old-style unframed message with its name.
  */
 static enum thrift_transport transport_of(const uint8_t *p, uint32_t max)
 {
@@ -56,7 +56,7 @@ static bool unframed_head(const uint8_t *p)
 	return protocol_of(p, &proto) && proto != THRIFT_OLD;
 }
 
-/* MORE, or BAD when the frame ended before what stands in it did. */
+/* Returns MORE, or BAD if the frame has ended before its content. */
 static enum mt_decode starved(struct mt_decoder *d, const struct mt_msg *msg)
 {
 	if (msg->len && mt_decoder_arrived(d) >= msg->len)
@@ -95,7 +95,7 @@ static enum mt_decode start(struct mt_decoder *d, struct mt_msg *msg)
 	msg->variant = THRIFT_VARIANT(d->conn[0], 0);
 	d->step = d->conn[0] == THRIFT_HEADER ? STEP_HEADER : STEP_BEGIN;
 	if (d->conn[0] == THRIFT_UNFRAMED) {
-		/* A message too is not longer than the limit; thrift_walk_run() sees to it. */
+		/* An unframed message has the same limit; thrift_walk_run() checks it. */
 		if (mt_cursor_left(&d->cur) == 0) {
 			d->step = STEP_START;
 			return MT_DECODE_MORE;
@@ -115,16 +115,16 @@ static enum mt_decode start(struct mt_decoder *d, struct mt_msg *msg)
 	return MT_DECODE_DONE;
 }
 
-/* Where the reading of a THeader block stands; in mt_decoder.state. */
+/* State of reading a THeader block; in mt_decoder.state. */
 struct block {
 	uint32_t end;	  /* of the block, in the message */
-	uint32_t skip;	  /* bytes to step over before the next varint */
-	uint64_t strings; /* keys and values that the infos still have */
+	uint32_t skip;	  /* bytes to skip before the next varint */
+	uint64_t strings; /* keys and values left in the infos */
 	enum { NEXT_KIND, NEXT_COUNT, NEXT_STRING } next;
 	bool compact, transforms;
 };
 
-/* A varint of the block, of which `left` bytes are ahead. 0: not all of it is there, -1: malformed. */
+/* Reads a varint of the block, which has `left` bytes left. 0: incomplete; -1: malformed. */
 static int block_varint(struct mt_decoder *d, uint32_t left, uint32_t *v)
 {
 	uint32_t most = MT_MIN(left, (uint32_t)THRIFT_VARINT32);
@@ -139,14 +139,17 @@ static int block_varint(struct mt_decoder *d, uint32_t left, uint32_t *v)
 }
 
 /*
- * Takes the next varint of the infos, behind which `left` bytes of the block are. Returns how many bytes to step over. What
- * thrift_index() does not read either ends the infos.
+ * Processes the next varint of the infos, after which the block has `left` bytes. Returns how many
+ * bytes to skip. Ends the infos at a kind that thrift_index() does not read either.
  */
 static uint32_t take_info(struct block *b, struct mt_msg *msg, uint32_t v, uint32_t left)
 {
 	switch (b->next) {
 	case NEXT_KIND:
-		/* The server keeps them for its connection, on which calls of other clients follow. */
+		/*
+		 * The server keeps these for its connection, on which calls of other clients
+		 * follow.
+		 */
 		if (v == THRIFT_INFO_PERSISTENT)
 			msg->refuse = 1 + MT_REPLY_UNSUPPORTED;
 		b->next = NEXT_COUNT;
@@ -231,7 +234,10 @@ static enum mt_decode infos(struct mt_decoder *d, struct mt_msg *msg)
 		return rc;
 	d->step = STEP_BEGIN;
 	if (msg->len == b->end) {
-		/* No message in it: the C++ library flushes so when a connection is closed. */
+		/*
+		 * There is no message in it: the C++ library flushes so when a connection is
+		 * closed.
+		 */
 		msg->kind = MT_MSG_EVENT;
 		msg->lead_len = msg->len;
 		msg->can_reply = true;
@@ -254,7 +260,7 @@ static enum mt_decode infos(struct mt_decoder *d, struct mt_msg *msg)
 	return MT_DECODE_DONE;
 }
 
-/* How an old or strict message begins: name's place and length. */
+/* Reads the start of an old or strict message: the name's position and length, and the id. */
 static enum mt_decode begin_binary(
 	struct mt_decoder *d, struct mt_msg *msg, bool strict, uint8_t *type)
 {
@@ -342,7 +348,7 @@ static void split_name(struct mt_decoder *d, struct mt_msg *msg)
 
 static enum mt_decode set_kind(struct mt_decoder *d, struct mt_msg *msg, uint8_t type)
 {
-	/* By the type alone; whether this side may send it is for the caller to judge. */
+	/* By the type alone; the caller decides whether this side may send it. */
 	switch (type) {
 	case THRIFT_CALL:
 		msg->kind = MT_MSG_REQUEST;
@@ -393,7 +399,10 @@ static enum mt_decode begin(struct mt_decoder *d, struct mt_msg *msg)
 	return MT_DECODE_DONE;
 }
 
-/* The result struct: field 0 is success, another one a declared exception, none a void success. */
+/*
+ * Reads the start of the result struct: field 0 is success, another field a declared exception, no
+ * field a void success.
+ */
 static enum mt_decode result(struct mt_decoder *d, struct mt_msg *msg)
 {
 	bool compact = THRIFT_PROTOCOL(msg->variant) == THRIFT_COMPACT;
@@ -433,7 +442,7 @@ static enum mt_decode rest(struct mt_decoder *d, struct mt_msg *msg)
 
 enum mt_decode thrift_decode(struct mt_decoder *d, struct mt_msg *msg)
 {
-	/* Each step answers DONE when it is passed. */
+	/* Each step returns DONE when it is passed. */
 	static enum mt_decode (*const steps[])(struct mt_decoder *, struct mt_msg *) = {
 		[STEP_START] = start,
 		[STEP_HEADER] = header,

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Sequence ids: in place for binary, a varint of another width for compact; THeader has a second one. */
+/*
+ * Changes sequence ids: in place in the binary protocols, as a varint of another width in compact.
+ * THeader has a second id.
+ */
 #include "thrift.h"
 
 #include "mt_mutant.h"
@@ -45,7 +48,7 @@ static int put_binary(
 	return 0;
 }
 
-/* What stands in front of the id follows its new width. */
+/* Adjusts the offsets after the id to its new width. */
 static void shift(struct mt_msg *msg, uint32_t width)
 {
 	uint32_t at = msg->field[THRIFT_F_SEQID].off;
@@ -60,7 +63,7 @@ static void shift(struct mt_msg *msg, uint32_t width)
 		msg->len += delta;
 }
 
-/* The frame's length and THeader's id in front of the message, after shift(). */
+/* Writes the frame's length and THeader's id before the message. Call after shift(). */
 static void front(const struct mt_msg *msg, uint8_t *p, uint32_t outer)
 {
 	if (THRIFT_TRANSPORT(msg->variant) == THRIFT_UNFRAMED)
@@ -71,7 +74,7 @@ static void front(const struct mt_msg *msg, uint8_t *p, uint32_t outer)
 		mt_put_be32(p + THEADER_SEQID, outer);
 }
 
-/* A prefix longer than lib/buf resizes: THeader blocks of more than 100 bytes. */
+/* For a prefix longer than lib/buf resizes: THeader blocks of more than 100 bytes. */
 static int put_long(struct mt_msg *msg, struct mt_chain *c, const uint8_t *var, uint32_t width,
 	uint32_t outer, struct mt_pools *p)
 {
@@ -88,7 +91,7 @@ static int put_long(struct mt_msg *msg, struct mt_chain *c, const uint8_t *var, 
 	shift(msg, width);
 	mt_chain_read(&head, 0, fixed, sizeof(fixed));
 	front(msg, fixed, outer);
-	/* Our own fresh mbufs: writable, so this cannot fail. */
+	/* The mbufs are new and writable, so this cannot fail. */
 	MT_ASSERT(mt_chain_patch(&head, 0, fixed, sizeof(fixed), p) == 0);
 	mt_codec_put_head(c, at + len, &head);
 	return 0;
@@ -115,7 +118,7 @@ static int put_compact(
 	return 0;
 }
 
-/* Bits of the variants whose messages have one id, of four bytes. */
+/* Variants whose messages have one id of four bytes, as bits. */
 #define VARIANT_BIT(transport, protocol) (1ull << THRIFT_VARIANT(transport, protocol))
 #define PLAIN                                                                                      \
 	(VARIANT_BIT(THRIFT_FRAMED, THRIFT_STRICT) | VARIANT_BIT(THRIFT_FRAMED, THRIFT_OLD) |      \
@@ -141,7 +144,7 @@ static mt_noinline int put(
 {
 	int rc;
 
-	/* A message with transforms has no id that can be read. */
+	/* A message with transforms has no readable id. */
 	if (msg->field[THRIFT_F_SEQID].len == 0)
 		return 0;
 	rc = THRIFT_PROTOCOL(msg->variant) == THRIFT_COMPACT ? put_compact(msg, c, id, outer, p)

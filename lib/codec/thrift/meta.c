@@ -2,7 +2,7 @@
 /* Metadata: method and service from the name, the rest from THeader's info blocks. */
 #include "thrift.h"
 
-/* Of a reply, whose name is only looked at when somebody asks; servers leave the service out, as a rule. */
+/* The method of a reply, whose name is read only on demand. Servers usually omit the service. */
 static bool reply_method(const struct mt_msg *msg, const struct mt_chain *c, struct mt_slice *value,
 	uint8_t *scratch)
 {
@@ -30,7 +30,7 @@ bool thrift_metadata(const struct mt_msg *msg, const struct mt_chain *c, const s
 	       mt_codec_slice(c, msg->field[f].off, msg->field[f].len, value, scratch);
 }
 
-/* A string with its length in front, as one piece. */
+/* Reads a string with its length before it, in one piece. */
 static bool string(struct mt_metadata *m, struct mt_cursor *cur, struct mt_slice *text)
 {
 	if (!thrift_read_varint(cur, &text->len) || text->len > mt_cursor_left(cur))
@@ -64,7 +64,7 @@ static bool pair(struct mt_metadata *m, struct mt_cursor *cur, uint8_t kind)
 	return true;
 }
 
-/* false: malformed, or too large as the state says. */
+/* false: malformed, or too large, which the state shows. */
 static bool blocks(struct mt_metadata *m, struct mt_cursor *cur)
 {
 	uint32_t kind, n;
@@ -72,7 +72,7 @@ static bool blocks(struct mt_metadata *m, struct mt_cursor *cur)
 	while (mt_cursor_left(cur) > 0) {
 		if (!thrift_read_varint(cur, &kind))
 			return false;
-		/* What we do not know cannot be stepped over. */
+		/* A kind that is not known cannot be skipped. */
 		if (kind == THRIFT_INFO_PADDING || kind >= THRIFT_INFO_KINDS)
 			return kind == THRIFT_INFO_PADDING;
 		if (!thrift_read_varint(cur, &n))

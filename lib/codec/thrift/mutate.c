@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Changes of THeader's infos: the header block is written anew, the message behind it stays. */
+/* Changes THeader's infos: writes the header block again; the message after it stays. */
 #include "thrift.h"
 
 #include <errno.h>
@@ -9,7 +9,7 @@ struct build {
 	const struct mt_mutation *mu;
 	uint32_t n_mu;
 	struct mt_pools *pools;
-	struct mt_chain pairs[THRIFT_INFO_KINDS]; /* what stays, by kind of block */
+	struct mt_chain pairs[THRIFT_INFO_KINDS]; /* pairs that stay, by kind of block */
 	uint32_t count[THRIFT_INFO_KINDS];
 };
 
@@ -28,7 +28,7 @@ static bool is_changed(const struct build *b, const struct mt_meta_entry *e)
 	return false;
 }
 
-/* The pairs that no mutation names, by their kinds. */
+/* Copies the pairs that no mutation names, by kind. */
 static int put_kept(struct build *b, const struct mt_metadata *m)
 {
 	struct mt_cursor cur;
@@ -64,7 +64,9 @@ static int put_sets(struct build *b)
 	return 0;
 }
 
-/* The fixed part, the block's head up to its infos, the infos, padding to a whole word. */
+/*
+ * Writes the fixed part, the block's start up to its infos, the infos, and padding to a whole word.
+ */
 static int put_block(struct build *b, const struct mt_msg *msg, struct mt_chain *head)
 {
 	static const uint8_t zero[4];
@@ -109,7 +111,7 @@ static int commit(struct mt_msg *msg, struct mt_chain *c, struct mt_chain *head,
 	mt_put_be32(fixed, msg->len - 4);
 	fixed[THEADER_WORDS] = (uint8_t)(block / 4 >> 8);
 	fixed[THEADER_WORDS + 1] = (uint8_t)(block / 4);
-	/* Our own fresh mbufs: writable, so this cannot fail. */
+	/* The mbufs are new and writable, so this cannot fail. */
 	MT_ASSERT(mt_chain_patch(head, 0, fixed, sizeof(fixed), p) == 0);
 	mt_codec_put_head(c, old, head);
 	return 0;

@@ -50,7 +50,7 @@ int thrift_header_read(
 	cur.end = off + len;
 	if (!thrift_read_varint(&cur, &h->protocol) || !thrift_read_varint(&cur, &h->transforms))
 		return -1;
-	/* A message with transforms cannot be read, so what they are does not matter. */
+	/* A message with transforms cannot be read, so their kinds do not matter. */
 	h->info_off = h->transforms ? off + len : cur.pos;
 	return 0;
 }

@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-/* The same questions as the decoder's detection asks, on flat bytes. */
+/* Makes the same checks as the decoder's detection, on flat bytes. */
 static enum mt_sniff sniff(const uint8_t *p, uint32_t n, uint32_t *need)
 {
 	bool strict, compact;
@@ -35,7 +35,7 @@ static enum mt_sniff sniff(const uint8_t *p, uint32_t n, uint32_t *need)
 									: MT_SNIFF_NO;
 }
 
-/* The index is mt_key.id; thrift_metadata() counts on it. */
+/* The index is mt_key.id; thrift_metadata() relies on it. */
 static const char *const keys[] = {"method", "service", NULL};
 
 const struct mt_codec mt_codec_thrift = {

@@ -4,11 +4,12 @@
  * compact. thrift.apache.org, doc/specs: thrift-binary-protocol.md, thrift-compact-protocol.md,
  * thrift-rpc.md, HeaderFormat.md.
  *
- *	framed    u32 length | message
- *	THeader   u32 length | 0fff | u16 flags | u32 seqid | u16 words | words * 4 of header | message
- *	strict    8001 00 type | i32 name length | name | i32 seqid | struct
- *	old       i32 name length | name | type | i32 seqid | struct
- *	compact   82 | type << 5 | 1 | varint seqid | varint name length | name | struct
+ * 	framed    u32 length | message
+ * 	THeader   u32 length | 0fff | u16 flags | u32 seqid | u16 words | words * 4 of header
+ * 	          | message
+ * 	strict    8001 00 type | i32 name length | name | i32 seqid | struct
+ * 	old       i32 name length | name | type | i32 seqid | struct
+ * 	compact   82 | type << 5 | 1 | varint seqid | varint name length | name | struct
  */
 #pragma once
 
@@ -40,7 +41,7 @@ enum thrift_field {
 	THRIFT_F_SERVICE, /* without the colon; off 0: not multiplexed */
 	THRIFT_F_METHOD,
 	THRIFT_F_SEQID,	 /* of the message */
-	THRIFT_F_HEADER, /* THeader: the header block, behind the 14 fixed bytes */
+	THRIFT_F_HEADER, /* THeader: the header block, after the 14 fixed bytes */
 	THRIFT_F_INFO,	 /* THeader: its info blocks */
 };
 
@@ -57,12 +58,12 @@ enum thrift_field {
 #define THRIFT_VARINT64 10
 
 /*
- * Reads at most 5 bytes of p[0..n). Returns bytes taken, 0: not all there, -1: longer than 5 bytes or
- * more than 32 bits.
+ * Reads at most 5 bytes of p[0..n). Returns the bytes taken; 0: not all are there; -1: longer than
+ * 5 bytes or more than 32 bits.
  */
 int thrift_varint(const uint8_t *p, uint32_t n, uint32_t *v);
 
-/* Writes it in the fewest bytes; returns how many (at most 5). */
+/* Writes v in the fewest bytes; returns their number (at most 5). */
 uint32_t thrift_put_varint(uint8_t *p, uint32_t v);
 
 /* ---- the field walker --------------------------------------------------------------------- */
@@ -70,35 +71,35 @@ uint32_t thrift_put_varint(uint8_t *p, uint32_t v);
 #define THRIFT_STACK 72
 
 /*
- * Finds the end of a struct on an unframed connection; resumes at any byte. An open struct takes one
- * byte of the stack, a container one or two and the size of its count.
+ * Finds the end of a struct on an unframed connection; resumes at any byte. On the stack an open
+ * struct takes one byte, and a container one or two and the size of its count.
  */
 struct thrift_walk {
-	uint32_t skip; /* bytes to step over before the next item */
-	uint32_t acc;  /* a varint so far */
+	uint32_t skip; /* bytes to skip before the next item */
+	uint32_t acc;  /* the bits of a varint so far */
 	uint8_t phase; /* enum walk_phase */
-	uint8_t code;  /* what the value to come is made of */
-	uint8_t shift; /* bits in acc; or bytes of a varint that is stepped over */
+	uint8_t code;  /* enum code of the next value */
+	uint8_t shift; /* bits in acc; or bytes of a varint that is skipped */
 	uint8_t types; /* container heads: key code << 4 | value code */
-	uint8_t sp;    /* bytes in use of the stack */
+	uint8_t sp;    /* bytes of the stack in use */
 	uint8_t depth; /* levels open */
 	uint8_t compact;
 	uint8_t stack[THRIFT_STACK];
 };
 
-/* Begins at a message's argument or result struct. */
+/* Starts at a message's argument or result struct. */
 void thrift_walk_init(struct thrift_walk *w, bool compact);
 
-/* DONE: the cursor stands behind the struct. MORE or BAD otherwise. */
+/* DONE: the cursor is after the struct. Otherwise MORE or BAD. */
 enum mt_decode thrift_walk_run(struct thrift_walk *w, struct mt_decoder *d);
 
 /* ---- THeader ------------------------------------------------------------------------------ */
 
-/* What the header block says. */
+/* Contents of the header block. */
 struct thrift_header {
 	uint32_t protocol;   /* 0 binary, 2 compact */
-	uint32_t transforms; /* how many */
-	uint32_t info_off;   /* of the first info block, in the message; behind the last: unknown */
+	uint32_t transforms; /* number of transforms */
+	uint32_t info_off;   /* of the first info block, in the message; the block's end: unknown */
 };
 
 /* Reads the block at [off, off + len). 0 or -1: malformed. */
@@ -113,7 +114,7 @@ enum thrift_info_kind {
 	THRIFT_INFO_KINDS
 };
 
-/* A varint of 32 bits at the cursor, which moves on; false: not all there, or too long. */
+/* Reads a varint of 32 bits at the cursor, which moves on. false: incomplete, or too long. */
 bool thrift_read_varint(struct mt_cursor *cur, uint32_t *v);
 
 /* ---- the parts of the codec --------------------------------------------------------------- */
@@ -121,8 +122,8 @@ bool thrift_read_varint(struct mt_cursor *cur, uint32_t *v);
 enum mt_decode thrift_decode(struct mt_decoder *d, struct mt_msg *msg);
 bool thrift_metadata(const struct mt_msg *msg, const struct mt_chain *c, const struct mt_key *key,
 	struct mt_slice *value, uint8_t *scratch);
-/* The infos of a THeader; an entry's `group` is its enum thrift_info_kind. */
-/* THeader has place for metadata, and what cannot be stepped over. */
+/* thrift_index() reads the infos of a THeader; an entry's `group` is its enum thrift_info_kind. */
+/* True for THeader, which may carry metadata, also such that thrift_index() cannot read. */
 bool thrift_carries(const struct mt_msg *msg);
 void thrift_index(struct mt_msg *msg, const struct mt_chain *c, struct mt_metadata *m);
 int thrift_mutate(struct mt_msg *msg, struct mt_chain *c, struct mt_metadata *m,

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The end of an unframed struct, found by walking its fields: a push machine with an explicit stack in
- * the decoder's state. Every container element takes at least one byte, so counts are bounded by the
- * message limit, and work by bytes.
+ * Finds the end of an unframed struct by walking its fields: a push machine with an explicit stack
+ * in the decoder's state. Every container element takes at least one byte, so the message limit
+ * bounds counts, and bytes bound work.
  */
 #include "thrift.h"
 
-/* What a value is made of, whichever protocol it came in. Four bits each. */
+/* The encoding of a value, whichever its protocol is. Four bits each. */
 enum code {
 	C_BAD,
-	C_F0, /* nothing: a compact boolean field stands in its header */
+	C_F0, /* no bytes: a compact boolean field is in its header */
 	C_F1,
 	C_F2,
 	C_F4,
@@ -41,7 +41,7 @@ static const uint8_t binary_codes[] = {
 	[16] = C_F16, /* uuid */
 };
 
-/* Type ids of the compact protocol, as an element; as a field, 1 and 2 have no bytes of their own. */
+/* Type ids of the compact protocol as elements. As fields, 1 and 2 have no bytes of their own. */
 static const uint8_t compact_codes[] = {
 	[1] = C_F1,	/* true */
 	[2] = C_F1,	/* false */
@@ -62,13 +62,13 @@ enum walk_phase {
 	P_FIELD,    /* a field header, or the struct's end */
 	P_FIELD_ID, /* compact, long form: the id's varint, then the value */
 	P_VALUE,    /* a value of w->code */
-	P_VARINT,   /* inside a varint that is stepped over */
+	P_VARINT,   /* inside a varint that is skipped */
 	P_BLOB_LEN,
 	P_LIST,
 	P_LIST_LEN,
 	P_MAP,
 	P_MAP_TYPES,
-	P_NEXT, /* a value has ended: what comes next says the stack */
+	P_NEXT, /* a value has ended; the stack decides what comes next */
 };
 
 static uint8_t code_of(const struct thrift_walk *w, uint8_t type)
@@ -79,9 +79,9 @@ static uint8_t code_of(const struct thrift_walk *w, uint8_t type)
 }
 
 /*
- * The stack, last byte on top. A struct is one byte. A container is its count (1, 2 or 4 bytes, as
- * wide as the count was at first), for maps a byte of both codes, and the top byte: kind, width, and a
- * list's code or a map's turn (0: a key comes next).
+ * The stack; its last byte is the top. A struct is one byte. A container is its count (1, 2 or 4
+ * bytes, as wide as the count was at first), for maps a byte with both codes, and the top byte:
+ * kind, width, and a list's code or a map's state (0: a key comes next).
  */
 #define K_STRUCT 0x00
 #define K_LIST	 0x40
@@ -134,7 +134,7 @@ static void pop(struct thrift_walk *w, uint32_t bytes)
 	w->depth--;
 }
 
-/* A value has ended: the next item of the innermost level. */
+/* A value has ended: prepares the next item of the innermost level. */
 static void next(struct thrift_walk *w)
 {
 	uint8_t *top = &w->stack[w->sp - 1], *count;
@@ -169,7 +169,7 @@ void thrift_walk_init(struct thrift_walk *w, bool compact)
 	push(w, K_STRUCT, 0, 0);
 }
 
-/* Bytes that this message may still have behind the cursor. */
+/* Bytes that this message may still have after the cursor. */
 static uint32_t room(const struct mt_decoder *d)
 {
 	uint32_t pos = mt_decoder_pos(d);
@@ -216,7 +216,7 @@ static enum mt_decode field(struct thrift_walk *w, struct mt_decoder *d)
 	return MT_DECODE_DONE;
 }
 
-/* Steps over a varint of at most `max` bytes, then goes on to `phase`. */
+/* Skips a varint of at most `max` bytes, then continues with `phase`. */
 static enum mt_decode skip_varint(
 	struct thrift_walk *w, struct mt_decoder *d, uint32_t max, uint8_t phase)
 {
@@ -233,7 +233,7 @@ static enum mt_decode skip_varint(
 	return MT_DECODE_DONE;
 }
 
-/* A varint of 32 bits into *v. */
+/* Reads a varint of 32 bits into *v. */
 static enum mt_decode read_varint(struct thrift_walk *w, struct mt_decoder *d, uint32_t *v)
 {
 	uint8_t b;
@@ -292,7 +292,7 @@ static enum mt_decode blob_len(struct thrift_walk *w, struct mt_decoder *d)
 	return set_skip(w, d, n);
 }
 
-/* The head of a list is read: `n` elements of w->types' low code. */
+/* Starts a list after its head: `n` elements of the low code in w->types. */
 static enum mt_decode open_list(struct thrift_walk *w, struct mt_decoder *d, uint32_t n)
 {
 	uint8_t code = w->types & 15;
@@ -395,7 +395,7 @@ static enum mt_decode map_types(struct thrift_walk *w, struct mt_decoder *d)
 	return open_map(w, d, b >> 4, b & 15, n);
 }
 
-/* One item; DONE: go on. */
+/* Processes one item; DONE: continue. */
 static enum mt_decode step(struct thrift_walk *w, struct mt_decoder *d)
 {
 	switch ((enum walk_phase)w->phase) {
