@@ -16,7 +16,10 @@ void mt_diags_fini(struct mt_diags *d)
 	*d = (struct mt_diags){0};
 }
 
-/* Words of documents and names of files are part of these texts: none of it may reach a terminal raw. */
+/*
+ * Escapes and copies a text. Words of documents and names of files are part of it, and none of that
+ * may reach a terminal raw.
+ */
 static const char *copy(struct mt_diags *d, const char *s)
 {
 	char safe[2048];
@@ -27,7 +30,7 @@ static const char *copy(struct mt_diags *d, const char *s)
 	return mt_region_strdup(&d->region, safe);
 }
 
-/* Whether there is room for one more about this object. */
+/* True if one more entry about this object may be kept. */
 static bool has_room(struct mt_diags *d, enum mt_diag_severity severity, uint64_t object)
 {
 	if (object != d->last_object)
@@ -130,7 +133,7 @@ void mt_diags_copy(struct mt_diags *d, const struct mt_diag *from, enum mt_diag_
 
 	if (!e)
 		return;
-	/* Nothing of it can command a terminal any more. */
+	/* These texts are safe for a terminal. */
 	e->path = copy(d, from->path);
 	e->remedy = copy(d, from->remedy);
 	e->message = copy(d, from->message);
@@ -154,7 +157,7 @@ int mt_diag_format(const struct mt_diag *e, char *buf, size_t size)
 		e->remedy ? e->remedy : "", e->remedy ? ")" : "");
 }
 
-/* Errors must not be looked for among hundreds of warnings. */
+/* Sorts errors first, so that they need not be searched for among hundreds of warnings. */
 static int by_place(const void *a, const void *b)
 {
 	const struct mt_diag *x = a, *y = b;
@@ -186,7 +189,7 @@ void mt_diags_rewind(struct mt_diags *d, const struct mt_diags *mark)
 {
 	struct mt_region region = d->region;
 
-	/* Its list may have grown and moved: the first entries are the same. */
+	/* The list may have grown and moved; its first entries are the same. */
 	*d = (struct mt_diags){.region = region,
 		.items = d->items,
 		.n = mark->n,

@@ -4,10 +4,10 @@
 #include <errno.h>
 #include <string.h>
 
-/* A configuration beyond this is refused rather than let to take the machine's memory. */
+/* A larger configuration is refused, so that it does not use up the machine's memory. */
 #define MODEL_LIMIT (1ull << 30)
 
-/* Not inlined: the compiler would take a shorter one for a mistake. */
+/* Not inlined, because the compiler would report the shorter one as a mistake. */
 static __attribute__((noinline)) struct mt_model *new_of(size_t size)
 {
 	struct mt_model *m = calloc(1, size);
@@ -45,7 +45,7 @@ struct mt_model *mt_model_hold(struct mt_model *m)
 	return m;
 }
 
-/* The lists stand in a row; nothing else is between them. */
+/* The lists are contiguous; nothing else is between them. */
 static struct mt_objs *list_at(struct mt_model *m, uint32_t i)
 {
 	return &m->res_clusters + i;
@@ -75,7 +75,10 @@ int mt_model_share(struct mt_model *m, struct mt_model *part)
 		return -ENOMEM;
 	*slot = part;
 	part->refs++;
-	/* There may be tens of thousands of parts with one object each: only what they hold is touched. */
+	/*
+	 * Touch only lists that have objects, because there may be tens of thousands of parts with
+	 * one object each.
+	 */
 	for (uint32_t kinds = part->kinds; kinds; kinds &= kinds - 1) {
 		uint32_t i = (uint32_t)__builtin_ctz(kinds);
 
@@ -87,7 +90,7 @@ int mt_model_share(struct mt_model *m, struct mt_model *part)
 
 static void fetch(const struct mt_model *part)
 {
-	__builtin_prefetch(part, 1); /* its count is written */
+	__builtin_prefetch(part, 1); /* its reference count is written */
 	for (size_t at = MT_CACHE_LINE; at < offsetof(struct mt_model, service_entries);
 		at += MT_CACHE_LINE)
 		__builtin_prefetch((const uint8_t *)part + at);
@@ -140,7 +143,7 @@ const char *mt_labels_locality(struct mt_region *r, const struct mt_labels *l)
 	if (!said || !*said)
 		return NULL;
 	text = mt_region_strdup(r, said);
-	/* Labels can have no slashes. */
+	/* Labels cannot contain slashes. */
 	for (char *p = text && !strchr(text, '/') ? text : NULL; p && *p; p++)
 		*p = *p == '.' ? '/' : *p;
 	return text;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * lib/model: the configuration model, types only. Sources (files, later xDS and registries) fill it on
- * the control thread; lib/conf checks and compiles it. Strings and arrays live in the model's region and
- * die with it. Every object remembers where it was written, so that errors name file and line.
+ * lib/model: the configuration model, types only. Sources fill it on the control thread; lib/conf
+ * checks and compiles it. Strings and arrays live in the model's region and are freed with it.
+ * Every object records where it was written, so that errors have file and line.
  */
 #pragma once
 
@@ -16,103 +16,115 @@
 #include "mt_model_service.h"
 #include "mt_model_types.h"
 
-/* Which instances a closing is about, by who protects them otherwise. */
+/* Endpoints to which a closing applies, by what else protects them. */
 enum mt_closing_of {
-	MT_CLOSING_BARE = 1,	/* nobody */
-	MT_CLOSING_OUTSIDE = 2, /* nobody: they are no part of the mesh */
+	MT_CLOSING_BARE = 1,	/* nothing */
+	MT_CLOSING_OUTSIDE = 2, /* nothing: they are not part of the mesh */
 	MT_CLOSING_MESHED = 4,	/* proxies of their own */
 };
 
-/* In whose proxies a filter stands. */
+/* The proxies that a filter belongs to. */
 enum mt_closing_context {
-	MT_CONTEXT_INBOUND = 1,	 /* of instances, in front of their calls */
+	MT_CONTEXT_INBOUND = 1,	 /* of endpoints, for calls to them */
 	MT_CONTEXT_OUTBOUND = 2, /* of clients */
 	MT_CONTEXT_GATEWAY = 4,
 	MT_CONTEXT_ANY = 7,
 };
 
-/* In which chains of filters: those of a port of HTTP, or those that end in a proxy of bytes, Dubbo's as well. */
+/*
+ * The filter chains that it belongs to: those of an HTTP port, or those that end in a TCP proxy,
+ * also of Dubbo.
+ */
 enum mt_closing_chain { MT_CHAIN_ANY, MT_CHAIN_HTTP, MT_CHAIN_BYTES };
 
 struct mt_closing_place {
 	uint8_t contexts; /* enum mt_closing_context */
 	uint8_t chain;	  /* enum mt_closing_chain */
-	uint16_t port;	  /* the service's, the instance's or the gateway's; 0: any */
+	uint16_t port;	  /* of the service, the endpoint or the gateway; 0: any */
 };
 
 /*
- * An object that protects and cannot be evaluated: instances that it may be about keep their names, addresses and places in
- * routes, and every call that leads to one is denied.
+ * An object that restricts access and cannot be evaluated, so it fails closed. Endpoints that it
+ * may select keep their names, addresses and routes, and every call to one of them is denied.
  */
 struct mt_closing {
 	struct mt_meta about;		 /* kind, namespace, name, serial, origin */
-	struct mt_policy_scope scope;	 /* nothing: its namespace; of the root namespace: all */
+	struct mt_policy_scope scope;	 /* empty: its namespace; in the root namespace: all */
 	uint8_t of;			 /* enum mt_closing_of */
-	bool messages_only;		 /* ports of bytes stay open */
-	bool harmless;			 /* it closes nothing: whom it is about is told */
-	struct mt_closing_place *places; /* of a filter; none: everywhere */
+	bool messages_only;		 /* ports of opaque TCP stay open */
+	bool harmless;			 /* it denies nothing; what it selects is only reported */
+	struct mt_closing_place *places; /* of a filter; n_places 0: everywhere */
 	uint32_t n_places;
 	const char *why;
 };
 
 /*
- * What holds for the whole mesh: the Node's word, then MeshConfig's, then the default. Lists NULL: not said. It lives as long as who
- * lists the objects.
+ * Settings of the whole mesh: from the Node, else from MeshConfig, else the default. Lists NULL:
+ * not set. Valid as long as the owner of the list of objects.
  */
 struct mt_mesh_settings {
-	const char *root_ns;		     /* NULL: nobody has asked; "istio-system" then */
-	const char *trust_domain;	     /* NULL: not said */
-	const char *ns;			     /* the node's own; NULL: a client's is the service's */
+	const char *root_ns;		     /* NULL: not known yet, "istio-system" is used */
+	const char *trust_domain;	     /* NULL: not set */
+	const char *ns;			     /* the node's own; NULL: a client has its service's */
 	const struct mt_mesh_config *config; /* NULL: none */
 	bool no_auto_mtls;
 };
 
-/* What names of instances lead to (mt_name_table_find()); `find` NULL: nobody looks them up. */
+/* Resolves host names of endpoints (mt_name_table_find()); `find` NULL: names are not resolved. */
 struct mt_model_names {
 	const struct mt_addr *(*find)(void *arg, const char *name, uint32_t *n, const char **why);
 	void *arg;
 };
 
-/* Everything that the sources of one load said. */
+/* All that the sources of one load contain. */
 struct mt_model {
 	struct mt_region region;
-	uint32_t refs;		 /* who would free it */
-	uint32_t kinds;		 /* bits by list, in their order: those that hold something */
-	struct mt_model **parts; /* models whose objects it lists; it holds one reference of each */
+	uint32_t refs;		 /* reference count */
+	uint32_t kinds;		 /* bit mask of the lists, in their order, that are not empty */
+	struct mt_model **parts; /* models whose objects it lists; it has one reference to each */
 	uint32_t n_parts;
-	size_t parts_bytes; /* what they take together */
-	/* Of discovery services. What one resource says is a model that ends behind these (mt_model_new_resource()). */
+	size_t parts_bytes; /* memory of all of them */
+	/*
+	 * From discovery services. The model of one resource ends after these
+	 * (mt_model_new_resource()).
+	 */
 	struct mt_objs res_clusters, res_endpoints, res_listeners, res_routes, res_secrets,
 		res_extensions, res_names;
 	struct mt_objs service_entries, workload_entries, destination_rules, virtual_services,
 		meta_routers, app_protocols, gateways, envoy_filters, authorization_policies,
 		peer_authentications, request_authentications;
-	/* of Kubernetes */
+	/* From Kubernetes. */
 	struct mt_objs services, slices, pods, namespaces, secrets, mesh_configs;
 	struct mt_objs gwapi_gateways, gwapi_routes, gwapi_grants, gwapi_backend_tls;
 	struct mt_objs proxy_settings;	   /* Telemetry and ProxyConfig */
 	struct mt_node *node;		   /* NULL: no Node document */
-	const struct mt_closing *closings; /* live as long as who lists the objects */
+	const struct mt_closing *closings; /* valid as long as the owner of the list of objects */
 	uint32_t n_closings;
 	struct mt_mesh_settings mesh;
 	struct mt_model_names names;
 };
 
-/* One of tens of thousands that hold a discovery service's resource each: it has the lists of those, and nothing else. */
+/*
+ * Creates a model for one resource of a discovery service, of which there are tens of thousands: it
+ * has the lists of resources only.
+ */
 struct mt_model *mt_model_new_resource(void);
 struct mt_model *mt_model_new(void);
-/* Gives back one reference; with the last one its objects die. NULL is allowed. */
+/* Drops a reference; the last one frees the model with its objects. NULL is allowed. */
 void mt_model_free(struct mt_model *m);
-/* One reference more; returns m. */
+/* Takes a reference; returns m. */
 struct mt_model *mt_model_hold(struct mt_model *m);
 
 /*
- * Lists all objects of `part`, which nobody changes from then on, behind those of `m`, and keeps it alive
- * as long. The Node is not taken: who may have one is the caller's to say. 0, -ENOMEM, or -E2BIG: all
- * parts together are larger than a configuration may be.
+ * Lists all objects of `part` after those of `m`, and takes a reference to it. Nothing may change
+ * `part` from then on. Does not take the Node: the caller decides which source may have one.
+ * Returns 0, -ENOMEM, or -E2BIG if all parts together exceed the limit of a configuration.
  */
 int mt_model_share(struct mt_model *m, struct mt_model *part);
-/* The same for `n` of them, in order: there may be tens of thousands, none of them in a cache. */
+/*
+ * As mt_model_share() for `n` parts, in order. There may be tens of thousands, none of them in a
+ * cache.
+ */
 int mt_model_share_all(struct mt_model *m, struct mt_model *const *parts, uint32_t n);
 
 /* Appends to a list of the model. 0 or -ENOMEM. */
@@ -120,22 +132,25 @@ int mt_model_add(struct mt_model *m, struct mt_objs *list, void *obj);
 
 /* The value of a label; NULL: not there. */
 const char *mt_labels_get(const struct mt_labels *l, const char *key);
-/* Whether `have` holds every label of `want` with its value. */
+/* True if `have` contains every label of `want` with its value. */
 bool mt_labels_match(const struct mt_labels *want, const struct mt_labels *have);
 
-/* What labels say of where somebody stands, as "region/zone/subzone" in `r`; NULL: nothing. */
+/* The locality that labels specify, as "region/zone/subzone" in `r`; NULL: none. */
 const char *mt_labels_locality(struct mt_region *r, const struct mt_labels *l);
 
-/* The domain of Kubernetes' services, and the namespace that is for all. */
+/* The domain of Kubernetes' services; the root namespace, whose objects apply to all namespaces. */
 const char *mt_model_domain(const struct mt_model *m);
 const char *mt_model_root(const struct mt_model *m);
-/* NAME, NAME.NS and NAME.NS.svc in full; false: it is not short, or too long. */
+/*
+ * Expands NAME, NAME.NS and NAME.NS.svc to the full name. false: the word is not short, or too
+ * long.
+ */
 bool mt_long_name(const char *word, const char *ns, const char *domain, char *buf, size_t size);
-/* Whether a host as a rule writes it ("*", "*.x", "a.x") is about that one. */
+/* True if a host as written in a rule ("*", "*.x", "a.x") matches `host`. */
 bool mt_host_covers(const char *wildcard, const char *host);
 /*
- * Whether what is said in namespace `ns` is visible in another one: by its exportTo, or by what holds for those that say none
- * (empty: all namespaces).
+ * True if an object in namespace `ns` is visible in `client_ns`, by its exportTo, or, if that is
+ * empty, by the default `unsaid` (empty: all namespaces).
  */
 bool mt_is_exported(const struct mt_exports *to, const struct mt_exports *unsaid, const char *ns,
 	const char *client_ns);

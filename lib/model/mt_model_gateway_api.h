@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Kubernetes' Gateway API, as far as connections go: Gateway, TCPRoute, TLSRoute, ReferenceGrant, BackendTLSPolicy. The compiler
- * knows none of these: lib/objects makes gateways and virtual services of them.
+ * Kubernetes' Gateway API, as far as connections go: Gateway, TCPRoute, TLSRoute, ReferenceGrant,
+ * BackendTLSPolicy. The compiler does not know these; lib/objects makes gateways and virtual
+ * services of them.
  */
 #pragma once
 
 #include "mt_model_types.h"
 
-/* To a parent, a destination, a target; in a grant: who may refer, or to what. */
+/*
+ * A reference to a parent, a destination or a target. In a grant: what may refer, or be referred
+ * to.
+ */
 struct mt_gwapi_ref {
 	struct mt_origin origin;
 	struct mt_text group, kind, ns, name, section;
@@ -22,7 +26,7 @@ struct mt_gwapi_kind {
 struct mt_gwapi_selector {
 	struct mt_origin origin;
 	struct mt_labels labels;
-	bool more; /* matchExpressions are written */
+	bool more; /* matchExpressions is written */
 };
 
 enum mt_gwapi_from { MT_GWAPI_SAME, MT_GWAPI_ALL, MT_GWAPI_SELECTOR, MT_GWAPI_NONE };
@@ -64,7 +68,8 @@ struct mt_gwapi_gateway {
 	struct mt_text class_name;
 	struct mt_gwapi_listener *listeners;
 	uint32_t n_listeners;
-	bool asks_clients; /* `tls` is written, which says of clients' certificates, or of instances' */
+	/* `tls` is written, which is about certificates of clients or of endpoints */
+	bool asks_clients;
 };
 
 struct mt_gwapi_rule {

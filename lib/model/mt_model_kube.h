@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What Kubernetes itself says of services: Service, EndpointSlice, Endpoints, Pod, Namespace, Secret, and the settings of a mesh
- * that a ConfigMap holds. The compiler knows only Secrets: of the others lib/objects makes service entries and workloads.
+ * Kubernetes' own resources for services: Service, EndpointSlice, Endpoints, Pod, Namespace,
+ * Secret, and a mesh's settings in a ConfigMap. The compiler knows only Secrets; lib/objects makes
+ * service entries and workloads of the others.
  */
 #pragma once
 
@@ -30,11 +31,11 @@ struct mt_kube_service {
 	uint32_t n_ports;
 	struct mt_labels selector;
 	struct mt_text external_name;
-	struct mt_exports export_to; /* by its annotation */
+	struct mt_exports export_to; /* from its annotation */
 	struct mt_num publish_not_ready;
 };
 
-/* conditions.ready: not written is ready. */
+/* conditions.ready: ready if not written. */
 struct mt_kube_conditions {
 	struct mt_origin origin;
 	struct mt_num ready, serving, terminating;
@@ -71,7 +72,7 @@ struct mt_kube_slice {
 	struct mt_kube_subset *subsets;
 	uint32_t n_subsets;
 	struct mt_kube_subset own;
-	bool whole; /* Endpoints: they have the name of their service */
+	bool whole; /* Endpoints, which have the name of their service */
 };
 
 enum mt_kube_phase {
@@ -114,7 +115,7 @@ struct mt_kube_pod_status {
 	struct mt_text ip;
 	struct mt_kube_ip *ips;
 	uint32_t n_ips;
-	bool ready; /* the condition of this name is True, or none is written */
+	bool ready; /* the condition of this name is True, or there is none */
 };
 
 struct mt_kube_pod {
@@ -127,7 +128,7 @@ struct mt_kube_namespace {
 	struct mt_meta meta;
 };
 
-/* What it holds is never shown and never kept on disk. */
+/* Its content is never shown and never written to disk. */
 struct mt_kube_secret {
 	struct mt_meta meta;
 	struct mt_text type;
@@ -135,8 +136,8 @@ struct mt_kube_secret {
 	struct mt_labels clear;
 };
 
-/* What of MeshConfig is read. */
-/* envoyExtAuthzGrpc: who is asked by gRPC whether a call may pass. */
+/* The part of MeshConfig that is read. */
+/* envoyExtAuthzGrpc: an external authorization service, queried by gRPC. */
 struct mt_ext_authz {
 	struct mt_origin origin;
 	struct mt_text service; /* "NAMESPACE/HOST" or a host */
@@ -146,11 +147,14 @@ struct mt_ext_authz {
 	bool wants_body;
 };
 
-/* Of MeshConfig's extensionProviders; all but ext_authz by gRPC: a name that somebody may ask for. */
+/*
+ * One of MeshConfig's extensionProviders. Except ext_authz by gRPC, a provider is only a name that
+ * other objects may refer to.
+ */
 struct mt_ext_provider {
 	struct mt_origin origin;
 	struct mt_text name;
-	struct mt_ext_authz *grpc; /* NULL: it is another one */
+	struct mt_ext_authz *grpc; /* NULL: another kind of provider */
 };
 
 struct mt_mesh_config {
@@ -159,7 +163,7 @@ struct mt_mesh_config {
 	struct mt_text *aliases, *service_export, *route_export, *rule_export;
 	uint32_t n_aliases, n_service_export, n_route_export, n_rule_export;
 	struct mt_num auto_mtls, connect_timeout; /* ms */
-	struct mt_locality_policy *locality;	  /* NULL: not said */
+	struct mt_locality_policy *locality;	  /* NULL: not set */
 	struct mt_ext_provider *providers;
 	uint32_t n_providers;
 };

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where a message goes: VirtualService, MetaRouter, Gateway and the MetaProtocol patch of EnvoyFilter. */
+/*
+ * Routing of messages: VirtualService, MetaRouter, Gateway and the MetaProtocol patch of
+ * EnvoyFilter.
+ */
 #pragma once
 
 #include "mt_model_types.h"
@@ -21,7 +24,7 @@ struct mt_cond {
 	enum mt_cond_op op;
 	int64_t lo, hi; /* RANGE: [lo, hi) */
 	bool invert, ignore_case;
-	bool missing_as_empty; /* a key that is not there counts as "" */
+	bool missing_as_empty; /* a missing key counts as "" */
 };
 
 /* All conditions must hold; none: everything matches. */
@@ -31,13 +34,13 @@ struct mt_rule_match {
 	struct mt_cond *conds;
 	uint32_t n_conds;
 	struct mt_num port;	  /* tcp: the listener's port */
-	struct mt_text *gateways; /* this match is for these only */
+	struct mt_text *gateways; /* the match applies to these only */
 	uint32_t n_gateways;
 	struct mt_text
-		*sni; /* tls: server names that clients ask for, "*.x" among them; "*": any */
+		*sni; /* tls: server names that clients request, "*.x" among them; "*": any */
 	uint32_t n_sni;
 	struct mt_labels source_labels; /* of clients at the services' own addresses: all of them */
-	struct mt_text source_ns;	/* theirs */
+	struct mt_text source_ns;	/* of those clients */
 	struct mt_text unsupported;	/* a condition that Meltemi cannot test */
 };
 
@@ -51,15 +54,15 @@ struct mt_dest {
 	struct mt_text host, subset;
 	struct mt_dest_port port;
 	struct mt_num weight_inside; /* written inside `destination` */
-	bool refused;		     /* nobody may be called by it, which was told */
+	bool refused;		     /* must not be called; already reported */
 };
 
 /* One weighted destination of a rule. */
 struct mt_rule_dest {
 	struct mt_origin origin;
 	struct mt_dest dest;
-	struct mt_num weight;	/* inside or beside; not set: not written */
-	struct mt_text cluster; /* EnvoyFilter names the cluster itself */
+	struct mt_num weight;	/* inside `destination` or beside it; not set: not written */
+	struct mt_text cluster; /* EnvoyFilter specifies the cluster itself */
 };
 
 struct mt_rule_mutation {
@@ -72,14 +75,14 @@ struct mt_rule_percent {
 	struct mt_num ppm; /* `value`, in millionths of all messages */
 };
 
-/* Of a list of mirrors. */
+/* One of a list of mirrors. */
 struct mt_rule_mirror {
 	struct mt_origin origin;
 	struct mt_rule_dest to;
 	struct mt_rule_percent *percent; /* NULL: all */
 };
 
-/* Another VirtualService, whose rules stand in place of this one. */
+/* Another VirtualService, whose rules replace this rule. */
 struct mt_rule_delegate {
 	struct mt_origin origin;
 	struct mt_text name, ns; /* ns not written: that of the document */
@@ -94,21 +97,27 @@ struct mt_rule {
 	uint32_t n_dests;
 	struct mt_dest *mirror;
 	struct mt_rule_percent *mirror_percent;
-	struct mt_rule_mirror *mirrors; /* written in place of `mirror` */
+	struct mt_rule_mirror *mirrors; /* written instead of `mirror` */
 	uint32_t n_mirrors;
 	struct mt_rule_mutation *req_mut, *rsp_mut;
 	uint32_t n_req_mut, n_rsp_mut;
 	struct mt_num timeout;
-	/* What a hash balancer takes: values of these keys, then the client's address. None: the cluster's say. */
+	/*
+	 * Input of a hash balancer: values of these keys, then the client's address. None: the
+	 * cluster's.
+	 */
 	struct mt_text *hash_keys;
 	uint32_t n_hash_keys;
 	bool hash_source;
-	struct mt_text unsupported;	   /* an action that Meltemi cannot do */
+	struct mt_text unsupported;	   /* an action that Meltemi does not support */
 	struct mt_rule_delegate *delegate; /* NULL: none */
-	/* Of lists that were joined: whose it is, and where in that one. by NULL: the document's own. */
+	/*
+	 * In a merged list: the object that the rule comes from, and the index there. by NULL: the
+	 * document's own.
+	 */
 	const struct mt_meta *by;
 	uint32_t at;
-	const char *list; /* name of its list there; NULL: that of the list that it is in */
+	const char *list; /* name of its list there; NULL: the same as here */
 };
 
 /* A named list of rules: "http", "tcp", "awesomeRPC"; "routes" in a MetaRouter. */
@@ -118,20 +127,20 @@ struct mt_rule_list {
 	struct mt_rule *rules;
 	uint32_t n_rules;
 	uint64_t
-		made_of; /* of a list that was joined: the serials of all that it was made of; 0: its document's */
+		made_of; /* of a merged list: a hash of its parts' serials; 0: the document's own */
 };
 
 struct mt_virtual_service {
 	struct mt_meta meta;
-	struct mt_text *hosts; /* none: rules for others to delegate to */
+	struct mt_text *hosts; /* none: rules to which others delegate */
 	uint32_t n_hosts;
 	struct mt_text *gateways;
 	uint32_t n_gateways;
 	struct mt_rule_list *lists;
 	uint32_t n_lists;
 	struct mt_exports export_to;
-	bool gateway_api;		  /* made of a route of Gateway API */
-	const struct mt_meta **delegates; /* of a copy that was joined: whose rules it has */
+	bool gateway_api;		  /* made from a route of the Gateway API */
+	const struct mt_meta **delegates; /* of a merged copy: the objects whose rules it has */
 	uint32_t n_delegates;
 };
 
@@ -190,7 +199,7 @@ enum mt_gateway_tls_version {
 struct mt_gateway_tls {
 	struct mt_origin origin;
 	struct mt_num mode;			     /* enum mt_gateway_tls_mode */
-	struct mt_text credential, root_credential;  /* Secrets; of roots alone */
+	struct mt_text credential, root_credential;  /* Secrets; the second has roots alone */
 	const char *credential_ns;		     /* NULL: the gateway's */
 	struct mt_text certificate, key, roots, crl; /* files */
 	struct mt_num redirect;
@@ -201,7 +210,7 @@ struct mt_gateway_tls {
 
 struct mt_gateway_server {
 	struct mt_origin origin;
-	struct mt_gateway_tls *tls; /* NULL: clear text */
+	struct mt_gateway_tls *tls; /* NULL: plaintext */
 	struct mt_gateway_port port;
 	struct mt_text *hosts;
 	uint32_t n_hosts;
@@ -214,12 +223,17 @@ struct mt_gateway {
 	struct mt_gateway_server *servers;
 	uint32_t n_servers;
 	struct mt_labels selector; /* of nodes; none: every one */
-	/* Made of one listener of a Gateway API's: the Gateway's name, its class, and which listener it is. NULL: none of these. */
+	/*
+	 * Made from one listener of a Gateway API's Gateway: the Gateway's name, its class, and the
+	 * listener's index. NULL: not made so.
+	 */
 	const char *gateway_api, *gateway_class;
 	uint32_t listener;
 };
 
-/* A MetaProtocolProxy: in place of the TCP proxy of one listener, or of a listener's own chain. */
+/*
+ * A MetaProtocolProxy: it replaces the TCP proxy of one listener, or is in a listener's own chain.
+ */
 struct mt_proxy_patch {
 	struct mt_origin origin;
 	struct mt_text listener; /* "<vip>_<port>" */
@@ -228,7 +242,7 @@ struct mt_proxy_patch {
 	struct mt_text protocol; /* applicationProtocol or protocol.name */
 	struct mt_text codec;
 	struct mt_num multiplexing;
-	struct mt_rule_list routes; /* none: by MetaRouter or VirtualService */
+	struct mt_rule_list routes; /* none: from MetaRouter or VirtualService */
 	struct mt_text
 		routes_name; /* or by the routes of this name that a discovery service gives */
 	struct mt_limit_conf *limit;
@@ -237,13 +251,13 @@ struct mt_proxy_patch {
 
 struct mt_envoy_filter {
 	struct mt_meta meta;
-	struct mt_proxy_patch *patches; /* those that are understood */
+	struct mt_proxy_patch *patches; /* those that are supported */
 	uint32_t n_patches, n_written;
 	struct mt_proxy_patch
 		*inbound; /* in place of a server's own TCP proxy; `port`: the server's */
 	uint32_t n_inbound;
 	struct mt_labels selector; /* of workloads; none: all */
 	struct mt_policy_target
-		*targets; /* proxies of these alone; of it and `selector` at most one is written */
+		*targets; /* only proxies of these; of it and `selector` at most one is written */
 	uint32_t n_targets;
 };

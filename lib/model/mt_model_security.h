@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who may call: AuthorizationPolicy, PeerAuthentication, RequestAuthentication (security.istio.io), DubboAuthorizationPolicy
- * (dubbo.aeraki.io), as they are written.
+ * Access policies, as they are written: AuthorizationPolicy, PeerAuthentication,
+ * RequestAuthentication (security.istio.io), DubboAuthorizationPolicy (dubbo.aeraki.io).
  */
 #pragma once
 
@@ -12,7 +12,7 @@ struct mt_texts {
 	uint32_t n;
 };
 
-/* NULL: not written, and everything is meant; without labels, too. */
+/* NULL: not written, which selects everything, as does one without labels. */
 struct mt_policy_selector {
 	struct mt_origin origin;
 	struct mt_labels labels;
@@ -23,7 +23,7 @@ struct mt_policy_target {
 	struct mt_text group, kind, name, ns;
 };
 
-/* What policies select by: of `selector` and targets at most one is written. */
+/* Selection of a policy: at most one of `selector` and targets is written. */
 struct mt_policy_scope {
 	struct mt_policy_selector *selector;
 	struct mt_policy_target *target; /* targetRef, the older form */
@@ -31,7 +31,7 @@ struct mt_policy_scope {
 	uint32_t n_targets;
 };
 
-/* Fields of a source are all to fit; of the values of one field any. */
+/* All fields of a source must match; any of the values of one field. */
 struct mt_policy_source {
 	struct mt_origin origin;
 	struct mt_texts principals, not_principals;
@@ -52,14 +52,14 @@ struct mt_policy_operation {
 	struct mt_texts interfaces, not_interfaces; /* Aeraki's */
 };
 
-/* One whose key nobody knows is kept: it cannot be evaluated, and so closes. */
+/* A condition with an unknown key is kept: it cannot be evaluated, so it fails closed. */
 struct mt_policy_condition {
 	struct mt_origin origin;
 	struct mt_text key;
 	struct mt_texts values, not_values;
 };
 
-/* NULL: nothing is asked of it. */
+/* NULL: no condition. */
 struct mt_policy_from {
 	struct mt_origin origin;
 	struct mt_policy_source *source;
@@ -70,7 +70,9 @@ struct mt_policy_to {
 	struct mt_policy_operation *operation;
 };
 
-/* One of `from`, one of `to`, and all of `when`; what is not written fits everybody. */
+/*
+ * One of `from`, one of `to`, and all of `when` must match; what is not written matches everything.
+ */
 struct mt_policy_rule {
 	struct mt_origin origin;
 	struct mt_policy_from *from;
@@ -100,7 +102,7 @@ struct mt_authorization_policy {
 	struct mt_policy_provider provider;
 	struct mt_policy_rule *rules;
 	uint32_t n_rules;
-	bool dubbo; /* Aeraki's: it holds for Dubbo, beside Istio's */
+	bool dubbo; /* Aeraki's: it applies to Dubbo, in addition to Istio's */
 };
 
 enum mt_mtls_mode { MT_MTLS_UNSET, MT_MTLS_DISABLE, MT_MTLS_PERMISSIVE, MT_MTLS_STRICT };
@@ -128,7 +130,7 @@ struct mt_jwt_header {
 	struct mt_text name, prefix;
 };
 
-/* A claim that servers are told in the metadata. */
+/* A claim that is sent to servers in the metadata. */
 struct mt_jwt_output {
 	struct mt_origin origin;
 	struct mt_text header, claim; /* "a.b": b of a */
@@ -138,11 +140,11 @@ struct mt_jwt_rule {
 	struct mt_origin origin;
 	struct mt_text issuer;
 	struct mt_texts audiences;
-	struct mt_text jwks, jwks_uri; /* neither: the issuer's own discovery document says where */
+	struct mt_text jwks, jwks_uri; /* neither: from the issuer's discovery document */
 	struct mt_num timeout;
 	struct mt_jwt_header *headers;
 	uint32_t n_headers;
-	struct mt_texts params, cookies; /* where RPC has no token */
+	struct mt_texts params, cookies; /* places in which RPC has no token */
 	struct mt_num forward;
 	struct mt_text payload_to;
 	struct mt_jwt_output *outputs;
@@ -157,7 +159,10 @@ struct mt_request_authentication {
 	uint32_t n_rules;
 };
 
-/* Telemetry, ProxyConfig: which proxies it is for. What it asks of them was told when it was read. */
+/*
+ * Telemetry, ProxyConfig: the proxies that it applies to. What it requests was reported when it was
+ * read.
+ */
 struct mt_proxy_part {
 	struct mt_origin origin;
 };

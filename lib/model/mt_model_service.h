@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Who serves: ServiceEntry, WorkloadEntry, DestinationRule, ApplicationProtocol. */
+/*
+ * Services and their endpoints: ServiceEntry, WorkloadEntry, DestinationRule, ApplicationProtocol.
+ */
 #pragma once
 
 #include "mt_model_types.h"
@@ -7,7 +9,7 @@
 enum mt_location { MT_LOCATION_MESH_EXTERNAL, MT_LOCATION_MESH_INTERNAL };
 enum mt_resolution {
 	MT_RESOLUTION_NONE,
-	MT_RESOLUTION_DYNAMIC_DNS, /* by each connection's name: instances are not known, either */
+	MT_RESOLUTION_DYNAMIC_DNS, /* by each connection's name: endpoints are not known, either */
 	MT_RESOLUTION_STATIC,
 	MT_RESOLUTION_DNS,
 	MT_RESOLUTION_DNS_ROUND_ROBIN
@@ -17,33 +19,34 @@ struct mt_se_port {
 	struct mt_origin origin;
 	struct mt_num number, target_port;
 	struct mt_text name, protocol;
-	struct mt_text app_protocol; /* of Kubernetes: comes before the name */
+	struct mt_text app_protocol; /* of Kubernetes: takes precedence over the name */
 };
 
-/* Whether a proxy is beside an instance, as far as its Pod tells. */
+/* Whether an endpoint has a proxy of its own, as far as its Pod shows. */
 enum mt_workload_proxy { MT_PROXY_NOT_SAID, MT_PROXY_NONE, MT_PROXY_SIDECAR, MT_PROXY_AMBIENT };
 
-/* One instance of a service: an inline endpoint or the spec of a WorkloadEntry. */
+/* An endpoint of a service: inline, or the spec of a WorkloadEntry. */
 struct mt_workload {
 	struct mt_origin origin;
 	struct mt_text address_text;
-	struct mt_addr address; /* zero when the text is a host name */
+	struct mt_addr address; /* zero if the text is a host name */
 	struct mt_labels ports; /* port name to number, as written */
 	struct mt_labels labels;
 	struct mt_num weight;	 /* default 1 */
 	struct mt_text locality; /* "region/zone/subzone" */
 	struct mt_text service_account, network;
-	const struct mt_meta *by;  /* whose word it is; NULL: of the object that holds it */
-	const struct mt_meta *pod; /* whose labels and identity these are; NULL: none */
+	/* the object that it comes from; NULL: the one that contains it */
+	const struct mt_meta *by;
+	const struct mt_meta *pod; /* the Pod with these labels and this identity; NULL: none */
 	/*
-	 * Of a workload that is in neither's array: the service that has it inline, or is its own
-	 * instance; or the entry whose spec it is a copy of.
+	 * For a workload that is in neither array: the service that has it inline or is its own
+	 * endpoint, or the entry whose spec it copies.
 	 */
 	const struct mt_service_entry *copy_of_inline;
 	const struct mt_workload_entry *copy_of_entry;
 	enum mt_workload_proxy proxy;
-	bool own_ports;	     /* it has those of `ports` and no others */
-	bool looked_up;	     /* a copy, whose address is one that its name led to */
+	bool own_ports;	     /* it has only the ports in `ports` */
+	bool looked_up;	     /* a copy with an address that its name resolved to */
 	bool labels_unknown; /* its Pod is not among the documents */
 };
 
@@ -62,8 +65,8 @@ struct mt_tls_settings {
 	struct mt_text sni;
 	struct mt_text *sans;
 	uint32_t n_sans;
-	struct mt_num anybody; /* any certificate will do */
-	const char *unmade;    /* why it cannot be made as it is written; NULL: it can */
+	struct mt_num anybody; /* accept any certificate */
+	const char *unmade;    /* why it cannot be applied as written; NULL: it can */
 	bool roots_of_secret;  /* `credential` has roots alone */
 };
 
@@ -80,11 +83,11 @@ struct mt_service_entry {
 	uint32_t n_endpoints;
 	struct mt_selector *selector; /* NULL: none */
 	struct mt_exports export_to;
-	bool kubernetes;      /* made of a Service */
-	struct mt_text *sans; /* subjectAltNames: what its instances' certificates may be for */
+	bool kubernetes;      /* made from a Service */
+	struct mt_text *sans; /* subjectAltNames: names that its endpoints' certificates may have */
 	uint32_t n_sans;
-	const struct mt_meta *tls_by; /* a BackendTLSPolicy: its instances want TLS; NULL: none */
-	const struct mt_tls_settings *tls; /* what it asks for */
+	const struct mt_meta *tls_by; /* a BackendTLSPolicy: its endpoints need TLS; NULL: none */
+	const struct mt_tls_settings *tls; /* the settings of that policy */
 };
 
 struct mt_workload_entry {
@@ -110,12 +113,15 @@ struct mt_hash_policy {
 	struct mt_origin origin;
 	struct mt_text header; /* httpHeaderName: a metadata key */
 	struct mt_num use_source_ip;
-	bool cookie;		     /* httpCookie was written */
+	bool cookie;		     /* httpCookie is written */
 	struct mt_ring_policy *ring; /* ringHash; NULL: not written */
 	struct mt_num ring_min;	     /* minimumRingSize */
 };
 
-/* Part of the calls from one place: percent to "region/zone/subzone", of which each may be "*" or left out. */
+/*
+ * Distribution of the calls from one place: percent to "region/zone/subzone", each part of which
+ * may be "*" or omitted.
+ */
 struct mt_locality_to {
 	struct mt_text where;
 	struct mt_num percent;
@@ -128,7 +134,7 @@ struct mt_locality_distribute {
 	uint32_t n_to;
 };
 
-/* Regions. */
+/* Failover between regions. */
 struct mt_locality_failover {
 	struct mt_origin origin;
 	struct mt_text from, to;
@@ -137,7 +143,7 @@ struct mt_locality_failover {
 /* localityLbSetting */
 struct mt_locality_policy {
 	struct mt_origin origin;
-	struct mt_num enabled; /* not set: it is */
+	struct mt_num enabled; /* not set: enabled */
 	struct mt_locality_distribute *distribute;
 	uint32_t n_distribute;
 	struct mt_locality_failover *failover;
@@ -149,16 +155,16 @@ struct mt_locality_policy {
 struct mt_warmup_policy {
 	struct mt_origin origin;
 	struct mt_num duration;
-	struct mt_num least, aggression; /* percent, and a number, in hundredths */
+	struct mt_num least, aggression; /* a percentage and a number, in hundredths */
 };
 
 struct mt_lb_policy {
 	struct mt_origin origin;
 	struct mt_num simple; /* enum mt_lb_simple */
 	struct mt_hash_policy *hash;
-	struct mt_locality_policy *locality; /* NULL: not said */
-	struct mt_warmup_policy *warmup;     /* NULL: not said */
-	struct mt_num warmup_ms;	     /* its older form */
+	struct mt_locality_policy *locality; /* NULL: not set */
+	struct mt_warmup_policy *warmup;     /* NULL: not set */
+	struct mt_num warmup_ms;	     /* the older form of `warmup` */
 };
 
 struct mt_tcp_pool {
@@ -168,8 +174,8 @@ struct mt_tcp_pool {
 
 struct mt_http_pool {
 	struct mt_origin origin;
-	struct mt_num max_requests; /* http2MaxRequests: outstanding at most */
-	struct mt_num max_pending;  /* http1MaxPendingRequests: waiting for a connection at most */
+	struct mt_num max_requests; /* http2MaxRequests: maximum outstanding requests */
+	struct mt_num max_pending;  /* http1MaxPendingRequests: maximum waiting for a connection */
 };
 
 struct mt_conn_pool {
@@ -178,7 +184,7 @@ struct mt_conn_pool {
 	struct mt_http_pool http;
 };
 
-/* outlierDetection; 0 is said, too: it turns the number off. */
+/* outlierDetection. A 0 that is written counts as well: it turns the limit off. */
 struct mt_outlier_policy {
 	struct mt_origin origin;
 	struct mt_num errors;	      /* consecutive5xxErrors */
@@ -214,7 +220,10 @@ struct mt_subset {
 	struct mt_text name;
 	struct mt_labels labels;
 	struct mt_traffic_policy *policy;
-	/* Of rules that were joined: whose it is, and where in that one. by NULL: the rule's own. */
+	/*
+	 * In merged rules: the rule that it comes from, and the index there. by NULL: the rule's
+	 * own.
+	 */
 	const struct mt_meta *by;
 	uint32_t at;
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What every part of the configuration model is made of. A value remembers the line that it was written
- * on; the file is its object's. Zero-filled is "not written" everywhere.
+ * Base types of the configuration model. A value records the line on which it was written; the file
+ * is that of its object. All zero means "not written" everywhere.
  */
 #pragma once
 
@@ -20,7 +20,7 @@ struct mt_text {
 	uint32_t line;
 };
 
-/* Numbers, durations (ms), booleans (0, 1) and words of a fixed set (their place in it). */
+/* Numbers, durations (ms), booleans (0, 1) and words of a fixed set (the index in it). */
 struct mt_num {
 	uint32_t v;
 	uint32_t line;
@@ -47,11 +47,12 @@ struct mt_exports {
 struct mt_meta {
 	struct mt_origin origin;
 	uint64_t
-		serial; /* of this reading: another one with each document that is parsed; 0: not parsed */
+		serial; /* of this reading: unique for every document being parsed; 0: not parsed */
 	const char *kind, *name, *ns; /* ns: "default" when not written */
-	bool ns_unwritten;	      /* neither it nor its source says a namespace */
+	/* neither the document nor its source specifies a namespace */
+	bool ns_unwritten;
 	const char *
-		as_of; /* an API server's: since when it is as it is, by what it notes; NULL: written by hand */
+		as_of; /* from the API server: the time of its last change; NULL: written by hand */
 	struct mt_labels labels, annotations;
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What several rooms ask about a Node. */
+/* Functions about a Node that several libraries need. */
 #include "mt_model_node.h"
 
 #define DNS_PORT 53

@@ -46,7 +46,7 @@ int mt_objects_add(struct mt_objects *l, struct mt_object *o)
 	uint32_t cap = l->cap ? 2 * l->cap : 16;
 	struct mt_object **v;
 
-	/* Compared and looked up with every load. */
+	/* Built once, because every load compares and looks it up. */
 	if (!o->key)
 		o->key = mt_region_printf(&o->part->region, "%s\n%s\n%s\n%s\n%s", o->source,
 			o->group, o->kind, o->ns, o->name);
@@ -78,7 +78,7 @@ int mt_object_str(const struct mt_object *o, char *buf, size_t size)
 		*o->ns ? o->ns : "?", *o->name ? o->name : "?");
 }
 
-/* What can be used comes first, whatever its age: then what is wrong, then what nobody can read. */
+/* Usable objects come first, whatever their age; then invalid ones, then illegible ones. */
 static int trouble(const struct mt_object *o)
 {
 	return o->illegible ? 2 : o->status == MT_OBJECT_REFUSED;

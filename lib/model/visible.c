@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Short names, wildcards and visibility, as Istio has them. */
+/* Short names, wildcards and visibility, as in Istio. */
 #include "mt_model.h"
 
 #include <stdio.h>
@@ -39,7 +39,7 @@ bool mt_host_covers(const char *wildcard, const char *host)
 	if (wildcard[0] != '*')
 		return strcmp(wildcard, host) == 0;
 	tail = strlen(wildcard + 1);
-	/* The star stands for something: "*.x" is not "x". */
+	/* The star matches at least one character: "*.x" does not match "x". */
 	return len > tail && strcmp(host + len - tail, wildcard + 1) == 0;
 }
 
