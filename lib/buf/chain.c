@@ -45,7 +45,7 @@ void mt_chain_append(struct mt_chain *c, struct rte_mbuf *m, uint32_t off, uint3
 	mt_chain_push(c, m);
 }
 
-/* Of a packet's payload to the end of this mbuf, if it is known. */
+/* Start of the known sum of a packet's payload up to the end of this mbuf; 0: not known. */
 static uint16_t sum_place(const struct rte_mbuf *m, uint32_t off, uint32_t len)
 {
 	const struct mt_link *l = mt_link(m);
@@ -241,7 +241,7 @@ int mt_chain_reserve(struct mt_chain *c, struct mt_pools *p, uint32_t n)
 	return 0;
 }
 
-/* Moves n bytes, less than the head's view, from src's head behind dst by copy. */
+/* Moves n bytes, less than the head's view, from src's head to the end of dst by copy. */
 static int move_copy(struct mt_chain *src, uint32_t n, struct mt_chain *dst, struct mt_pools *p)
 {
 	int rc = mt_chain_write(dst, p, mt_link_data(src->head), n);

@@ -27,7 +27,7 @@ void mt_cursor_resync(struct mt_cursor *cur)
 	cur->epoch = cur->chain->epoch;
 }
 
-/* Stands on a readable byte, or at the chain's end. */
+/* Moves to a readable byte, or to the chain's end. */
 static void settle(struct mt_cursor *cur)
 {
 	if (mt_unlikely(cur->epoch != cur->chain->epoch || !cur->seg))

@@ -13,7 +13,10 @@
 #include <rte_errno.h>
 #include <rte_ring.h>
 
-/* The handler's own data. Objects are poisoned only from mt_debug_arm() on: DPDK writes them before. */
+/*
+ * The handler's data. Objects are poisoned only after mt_debug_arm(), because DPDK writes them
+ * before.
+ */
 struct quarantine {
 	struct rte_ring *ring;
 	bool armed;
@@ -46,7 +49,7 @@ static void debug_free(struct rte_mempool *mp)
 	free(q);
 }
 
-/* What an owner could touch: the buffer behind the mbuf header, and the link in the header. */
+/* What an owner could touch: the buffer after the mbuf header, and the link in the header. */
 static void guard(struct rte_mempool *mp, void *obj)
 {
 	mt_poison((uint8_t *)obj + sizeof(struct rte_mbuf), mp->elt_size - sizeof(struct rte_mbuf));
@@ -122,5 +125,5 @@ static const struct rte_mempool_ops debug_ops = {
 	.get_count = debug_count,
 };
 
-/* DPDK keeps handlers in a table that constructors fill; there is no later moment that is safe. */
+/* DPDK keeps handlers in a table that constructors fill; later registration is not safe. */
 RTE_MEMPOOL_REGISTER_OPS(debug_ops);

@@ -34,9 +34,10 @@ int mt_ledger_init(struct mt_ledger *l, uint32_t conns, const uint64_t key[2])
 }
 
 /*
- * Percent. What a client makes us keep by stopping in the middle, on either side, gets most; complete requests wait in few
- * buffers; of what is on its way to servers and of byte streams the peers' windows leave little here, and from half of their
- * share on our own do. Not all are used up at once but by somebody who means it: then the memory marks hold.
+ * Percent. Classes that a client can fill by stopping in the middle, on either side, get most.
+ * Complete requests wait in few buffers. Of bytes on their way to servers and of opaque TCP the
+ * peers' windows leave little here, and from half of their share on our own windows do. Only an
+ * attacker uses up all shares at once; then the memory marks apply.
  */
 static const uint8_t shares[MT_N_CLASSES] = {
 	[MT_CLASS_RECEIVING] = 25,
@@ -81,7 +82,7 @@ struct mt_sums mt_ledger_sums(const struct mt_ledger *l, uint32_t account)
 	return a ? a->charged : (struct mt_sums){0};
 }
 
-/* 0: nothing. */
+/* 0 if it is nothing. */
 static uint32_t sum(const struct mt_sums *s)
 {
 	uint32_t all = 0;
@@ -91,7 +92,7 @@ static uint32_t sum(const struct mt_sums *s)
 	return all;
 }
 
-/* Whether the account is to be found by its size from here on. */
+/* True if the account needs a holder from here on. */
 static bool counts(const struct mt_ledger *l, const struct mt_sums *s)
 {
 	for (int c = 0; c < MT_N_CLASSES; c++)
@@ -136,16 +137,18 @@ void mt_ledger_settle(struct mt_ledger *l, uint32_t *account, const struct mt_su
 	*account = 0;
 }
 
-/* Buffers below which an even part of a share cannot tell who is large from who is small. */
+/*
+ * If an even part of a share is below this, it does not distinguish large holders from small ones.
+ */
 #define FEW_BUFFERS (2 * 2304u)
 
-/* Whether an even part of the share is less than so many times a few buffers. */
+/* True if an even part of the share is less than `times` FEW_BUFFERS. */
 static bool tiny_parts(const struct mt_ledger_class *k, uint32_t times)
 {
 	return k->share < times * k->holders * FEW_BUFFERS;
 }
 
-/* Whether a class is full of so many holders that half of an even part is next to nothing. */
+/* True if a class is full of so many holders that half of an even part is next to nothing. */
 static bool too_many(const struct mt_ledger *l)
 {
 	for (int c = 0; c < MT_N_CLASSES; c++)
@@ -154,7 +157,7 @@ static bool too_many(const struct mt_ledger *l)
 	return false;
 }
 
-/* Wide once there are too many, until nothing is pressed any more. */
+/* Counts holders by networks once there are too many, until no class is pressed. */
 static void widen(struct mt_ledger *l)
 {
 	if (!l->wide && l->pressed && too_many(l)) {
@@ -170,7 +173,7 @@ void mt_ledger_crowd(struct mt_ledger *l, uint64_t now)
 	const struct mt_ledger_class *k = &l->classes[MT_CLASS_RECEIVING];
 
 	if (!l->crowd_at) {
-		/* All have been found by their networks, and they are still too many. */
+		/* All accounts have found their networks, and there are still too many. */
 		if (l->wide && !l->again && mt_ledger_full(l, MT_CLASS_RECEIVING) &&
 			tiny_parts(k, 2))
 			l->crowd_at = now;

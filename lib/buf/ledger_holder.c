@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Holders: the accounts of one peer, and the lists by power of two in which holders stand in their class and accounts
- * in their holder.
+ * Holders: the accounts of one peer. Lists by power of two: of the holders in a class, and of the
+ * accounts in a holder.
  */
 #include "mt_ledger_priv.h"
 #include "mt_mutant.h"
@@ -10,7 +10,7 @@
 
 /* ---- lists ----------------------------------------------------------------------------------- */
 
-/* Which list: number + 1; 0 for nothing. */
+/* Number of the list for a size + 1; 0 for nothing. */
 static uint8_t list_for(uint64_t size)
 {
 	uint32_t b;
@@ -37,7 +37,7 @@ static struct mt_ledger_link *holder_link(struct mt_ledger *l, uint32_t idx, int
 	return &h->link[c];
 }
 
-/* What stands in a list: places or holders. */
+/* The link of a list's element: a place or a holder. */
 typedef struct mt_ledger_link *(*link_of)(struct mt_ledger *l, uint32_t idx, int c);
 
 static void enlist(struct mt_ledger *l, struct mt_ledger_lists *lists, uint8_t list, uint32_t idx,
@@ -81,7 +81,7 @@ static void move(struct mt_ledger *l, struct mt_ledger_lists *lists, uint8_t *li
 	*list = to;
 }
 
-/* Index + 1 of the first of the highest list; 0: all are empty. */
+/* Index + 1 of the head of the highest non-empty list; 0 if all are empty. */
 static uint32_t highest(const struct mt_ledger_lists *lists)
 {
 	if (mt_mutant(MT_MUTANT_smallest_gives_way) && lists->used)
@@ -91,7 +91,10 @@ static uint32_t highest(const struct mt_ledger_lists *lists)
 
 /* ---- holders --------------------------------------------------------------------------------- */
 
-/* What counts as one holder: an IPv4 address or an IPv6 /64; when there are too many of them a /24 or a /48. */
+/*
+ * The prefix of a holder: an IPv4 address or an IPv6 /64; if there are too many of them, a /24 or a
+ * /48.
+ */
 static uint8_t prefix_of(const struct mt_ledger *l, const struct mt_addr *peer)
 {
 	if (mt_addr_is4(peer))
@@ -212,7 +215,7 @@ void mt_place_settle(struct mt_ledger *l, struct mt_account *a, const struct mt_
 	uint32_t all = 0;
 
 	for (int c = 0; c < MT_N_CLASSES; c++) {
-		/* Before it had a place what it held was not its holder's. */
+		/* What it held before it had a place was not counted in its holder. */
 		uint32_t was = p->counted.of[c];
 
 		all |= now->of[c];
@@ -230,7 +233,7 @@ void mt_place_settle(struct mt_ledger *l, struct mt_account *a, const struct mt_
 		holder_free(l, h);
 }
 
-/* Whether it holds half of an even part of the class's share. */
+/* True if it is at least half of an even part of the class's share. */
 static bool holds_much(const struct mt_ledger_class *k, uint64_t charged)
 {
 	return charged * 2 * k->holders >= k->share;
@@ -263,7 +266,10 @@ bool mt_ledger_victim(const struct mt_ledger *l, enum mt_class c, uint32_t *conn
 	if (!holder)
 		return false;
 	h = mt_slab_at(&l->holders, holder - 1);
-	/* Who holds less than half of an even part of the share is nobody's victim, whoever else is not found yet. */
+	/*
+	 * A holder with less than half of an even part of the share is never a victim, even if
+	 * other accounts have not found their holders yet.
+	 */
 	if (!holds_much(&l->classes[c], h->charged[c]))
 		return false;
 	place = highest(&h->accounts[c]);

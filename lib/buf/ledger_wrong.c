@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The ledger looked at as a whole, for tests: lists and sums beside a walk over all places. */
+/* Checks the ledger as a whole, for tests: compares lists and sums with a walk over all places. */
 #include "mt_ledger.h"
 
-/* The lists' first one holds all below its upper end; the last one all above its lower. */
+/*
+ * The first list has everything below its upper bound, the last one everything above its lower
+ * bound.
+ */
 #define LEAST (2 * MT_LEDGER_FIRST)
 #define MOST  ((uint64_t)MT_LEDGER_FIRST << (MT_LEDGER_LISTS - 1))
 
-/* Whether one of this size may stand in the highest list when the largest is of that. */
+/* True if an element of this size may be in the highest list when the largest has that size. */
 static bool is_largest(uint64_t size, uint64_t largest)
 {
 	return largest < LEAST || 2 * size > largest || size >= MOST;
@@ -23,7 +26,7 @@ static uint64_t largest_holder(const struct mt_ledger *l, int c)
 	return largest;
 }
 
-/* What the accounts of a holder hold; *largest: the largest of them. */
+/* The sum of a holder's accounts; *largest: the largest of them. */
 static uint64_t of_holder(const struct mt_ledger *l, uint32_t holder, int c, uint64_t *largest)
 {
 	const struct mt_place *p;

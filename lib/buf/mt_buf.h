@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * lib/buf: an mbuf chain seen as bytes. Called by every room that touches payload; owns the pools of a
- * worker and is the only caller of raw mbuf allocation and free.
+ * lib/buf: an mbuf chain seen as bytes. Called by every library that touches payload; owns the
+ * pools of a worker and is the only caller of raw mbuf allocation and free.
  *
  * A chain links mbufs by its own link (a dynamic field in the mbuf's second cache line), not by
  * m->next, and keeps its own view (offset, length) of each buffer. So an mbuf that waits in a
@@ -9,7 +9,7 @@
  * rte_mbuf's data_off, data_len, next and nb_segs belong to the packet that is being sent or was
  * received, the link belongs to the chain. An mbuf is on at most one chain.
  *
- * Everything here belongs to one worker; nothing takes locks. Functions that need an mbuf answer
+ * Everything here belongs to one worker; nothing takes locks. Functions that need an mbuf return
  * -ENOMEM (or NULL) when the pool is empty, and change nothing then.
  */
 #pragma once
@@ -44,15 +44,18 @@ struct mt_pools {
 	uint32_t data_free; /* sampled by mt_pools_sample() */
 	uint32_t data_low;  /* smallest sample since start */
 	uint32_t ctrl_free, ctrl_low;
-	uint32_t refill_reserve; /* data mbufs that are never lent: what receive rings need */
+	uint32_t refill_reserve; /* data mbufs reserved for receive rings */
 	uint64_t counters[MT_BUF_N_OUTCOMES];
-	/* So that neighbours in an array share no cache line, wherever it lies: each has a worker. */
+	/*
+	 * Keeps neighbours in an array on separate cache lines, because each belongs to another
+	 * worker.
+	 */
 	uint8_t apart[MT_CACHE_LINE];
 };
 
 /*
- * Registers the chain's link in the mbuf. Once per process, after rte_eal_init() and before any port
- * starts. 0 or -errno (the place is taken by another user of dynamic fields).
+ * Registers the chain's link in the mbuf. Once per process, after rte_eal_init() and before any
+ * port starts. 0 or -errno (the place is taken by another user of dynamic fields).
  */
 int mt_buf_init(void);
 
@@ -64,7 +67,7 @@ int mt_pools_init(struct mt_pools *p, const char *name, uint32_t n_data, uint32_
 	uint16_t data_room, int socket);
 void mt_pools_fini(struct mt_pools *p);
 
-/* Memory that one mbuf of this data room takes, for planning: mempool header, alignment, ring slot. */
+/* Memory of one mbuf of this data room, for planning: mempool header, alignment, ring slot. */
 static inline uint32_t mt_pool_element(uint16_t data_room)
 {
 	return (uint32_t)(sizeof(struct rte_mbuf) + data_room + 3 * RTE_CACHE_LINE_SIZE +
@@ -80,20 +83,20 @@ static inline uint32_t mt_pools_free_pct(const struct mt_pools *p)
 	return p->data_total ? (uint32_t)((uint64_t)p->data_free * 100 / p->data_total) : 0;
 }
 
-/* Truesize of all data mbufs but those that receive rings need. */
+/* Truesize of all data mbufs except those reserved for receive rings. */
 uint64_t mt_pools_lent(const struct mt_pools *p);
 
 /* One mbuf, data_len 0, headroom 128; NULL when the pool is empty (counted). */
 struct rte_mbuf *mt_buf_data(struct mt_pools *p) mt_must_check;
 struct rte_mbuf *mt_buf_ctrl(struct mt_pools *p) mt_must_check;
 
-/* One more owner. */
+/* Takes a reference. */
 static inline void mt_buf_hold(struct rte_mbuf *m)
 {
 	rte_mbuf_refcnt_update(m, 1);
 }
 
-/* Drops one owner of every segment of the packet; NULL is allowed. */
+/* Drops one reference to every segment of the packet; NULL is allowed. */
 static inline void mt_buf_free(struct rte_mbuf *m)
 {
 	rte_pktmbuf_free(m);
@@ -104,7 +107,7 @@ static inline void mt_buf_free_bulk(struct rte_mbuf **m, unsigned int n)
 	rte_pktmbuf_free_bulk(m, n);
 }
 
-/* Whether bytes of this mbuf may be written: direct, and nobody else holds it. */
+/* True if bytes of this mbuf may be written: it is direct and has one reference. */
 static inline bool mt_buf_writable(const struct rte_mbuf *m)
 {
 	return RTE_MBUF_DIRECT(m) && rte_mbuf_refcnt_read(m) == 1;
@@ -119,13 +122,14 @@ static inline uint32_t mt_buf_truesize(const struct rte_mbuf *m)
 /* ---- chains ------------------------------------------------------------------------------- */
 
 /*
- * The chain's link in an mbuf: 24 bytes at a fixed place in the second cache line. Buffers are no longer
- * than 64 KiB, so 16 bits hold a place in them.
+ * The chain's link in an mbuf: 24 bytes at a fixed position in the second cache line. Buffers are
+ * no longer than 64 KiB, so 16 bits hold a position in them.
  *
- * A long payload's checksum travels with it: `sum` is the one's complement sum, as the words lie in memory,
- * of all bytes from `sum_off` to the end of the view. It is known while sum_off >= off; 0: it is not.
- * Whoever changes those bytes, or moves the end of the view, forgets it. The room of a prefix in front
- * of it is left out, so that what is rewritten there costs nothing of it.
+ * The checksum of a long payload is kept with it: `sum` is the one's complement sum, as the words
+ * lie in memory, of all bytes from `sum_off` to the end of the view. It is known while sum_off >=
+ * off; sum_off 0: not known. Code that changes those bytes, or moves the end of the view, sets
+ * sum_off to 0. The sum leaves out the room of a prefix, so that rewriting the prefix does not
+ * invalidate it.
  */
 struct mt_link {
 	struct rte_mbuf *next;
@@ -143,12 +147,12 @@ static inline struct mt_link *mt_link(const struct rte_mbuf *m)
 }
 
 /*
- * In ol_flags of an mbuf of a packet: `sum` and `sum_off` of its link hold for the data of that mbuf. Set by
- * lib/net on receipt and by mt_buf_segment(); 0 before mt_buf_init().
+ * In ol_flags of a packet's mbuf: `sum` and `sum_off` of its link are valid for that mbuf's data.
+ * Set by lib/net on receipt and by mt_buf_segment(); 0 before mt_buf_init().
  */
 extern uint64_t mt_buf_summed;
 
-/* Bytes before `end` (from buf_addr) are about to change. */
+/* Call before bytes in front of `end` (from buf_addr) change: forgets a sum that includes them. */
 static inline void mt_link_touch(struct mt_link *l, uint32_t end)
 {
 	if (l->sum_off < end)
@@ -166,7 +170,7 @@ struct mt_chain {
 	uint32_t len;	   /* bytes */
 	uint32_t truesize; /* memory pinned */
 	uint32_t segs;
-	uint32_t epoch; /* grows when mbufs are replaced: cursors find their place again */
+	uint32_t epoch; /* grows when mbufs are replaced; cursors then find their position again */
 };
 
 /* Takes `m` (a single-segment mbuf) with the view [off, off + len) from buf_addr; len > 0. */
@@ -178,7 +182,7 @@ void mt_chain_append(struct mt_chain *c, struct rte_mbuf *m, uint32_t off, uint3
  */
 uint32_t mt_chain_append_pkt(struct mt_chain *c, struct rte_mbuf *pkt, uint32_t skip, uint32_t len);
 
-/* Moves all of src behind dst; src is empty then. */
+/* Moves all of src to the end of dst; src is empty then. */
 void mt_chain_concat(struct mt_chain *dst, struct mt_chain *src);
 
 /* Frees the first n bytes (n <= len). */
@@ -190,21 +194,21 @@ static inline void mt_chain_free(struct mt_chain *c)
 		mt_chain_drop(c, c->len);
 }
 
-/* Frees everything behind the first n bytes. */
+/* Frees everything after the first n bytes. */
 void mt_chain_truncate(struct mt_chain *c, uint32_t n);
 
 /*
- * Moves the first n bytes (n <= src->len) behind dst. An mbuf that the cut goes through is shared by
- * an indirect mbuf (from the control pool) if the moved part is large, else the moved part is copied.
- * 0 or -ENOMEM.
+ * Moves the first n bytes (n <= src->len) to the end of dst. If the cut goes through an mbuf, a
+ * large moved part is an indirect mbuf (from the control pool), and a small one is copied. 0 or
+ * -ENOMEM.
  */
 int mt_chain_split(struct mt_chain *src, uint32_t n, struct mt_chain *dst, struct mt_pools *p);
 
 /*
- * The same for bytes on their way out: parts below the copy threshold are copied into dst's open tail
- * (coalescing; design §4 row 1), whole large mbufs move without a copy. 0 or -ENOMEM (then some
- * leading bytes may have moved; both chains are consistent and the call may be repeated for the rest:
- * *moved says how many went).
+ * As mt_chain_split(), for bytes to be sent: parts below the copy threshold are copied into dst's
+ * open tail (coalescing; design §4 row 1), whole large mbufs move without a copy. *moved: bytes
+ * moved. 0 or -ENOMEM. After -ENOMEM some leading bytes may have moved; both chains are consistent,
+ * and the call may be repeated for the rest.
  */
 int mt_chain_forward(struct mt_chain *src, uint32_t n, struct mt_chain *dst, struct mt_pools *p,
 	uint32_t *moved);
@@ -213,7 +217,7 @@ int mt_chain_forward(struct mt_chain *src, uint32_t n, struct mt_chain *dst, str
 int mt_chain_clone(
 	const struct mt_chain *src, uint32_t n, struct mt_chain *dst, struct mt_pools *p);
 
-/* The same, which costs nothing where only bytes of the last buffer go. */
+/* As mt_chain_truncate(), but costs nothing if only bytes of the last buffer are removed. */
 static inline void mt_chain_shorten(struct mt_chain *c, uint32_t n)
 {
 	struct mt_link *l;
@@ -231,7 +235,10 @@ static inline void mt_chain_shorten(struct mt_chain *c, uint32_t n)
 	c->len = n;
 }
 
-/* Where bytes may be written behind the last one, and how many; NULL: nowhere. mt_chain_grow() takes them. */
+/*
+ * The writable room after the last byte, and its length; NULL: none. mt_chain_grow() takes bytes of
+ * it.
+ */
 static inline uint8_t *mt_chain_room(const struct mt_chain *c, uint32_t *n)
 {
 	const struct mt_link *l;
@@ -253,8 +260,8 @@ static inline void mt_chain_grow(struct mt_chain *c, uint32_t n)
 }
 
 /*
- * A chain of one buffer gets `before` bytes in front of its view and `behind` bytes after it, for which there is room. Cursors find
- * their place again; what is known of its content is forgotten.
+ * Extends the view of a chain of one buffer by `before` bytes in front and `behind` bytes at the
+ * end. The buffer must have room for them. Cursors find their position again; the sum is forgotten.
  */
 static inline void mt_chain_frame(struct mt_chain *c, uint32_t before, uint32_t behind)
 {
@@ -268,15 +275,15 @@ static inline void mt_chain_frame(struct mt_chain *c, uint32_t before, uint32_t 
 }
 
 /*
- * Moves the first buffer behind dst with another view, of which nothing is known but that it is its content: [off, off + len)
- * from buf_addr, len > 0.
+ * Moves the first buffer to the end of dst, with another view: [off, off + len) from buf_addr, len
+ * > 0. Its sum is forgotten.
  */
 void mt_chain_move_head(struct mt_chain *src, struct mt_chain *dst, uint32_t off, uint32_t len);
 
 /* Appends n bytes of undefined content in fresh buffers. 0 or -ENOMEM (nothing appended then). */
 int mt_chain_reserve(struct mt_chain *c, struct mt_pools *p, uint32_t n) mt_must_check;
 
-/* Copies [off, off + n), which must exist, into fresh buffers behind dst. 0 or -ENOMEM. */
+/* Copies [off, off + n), which must exist, into fresh buffers at the end of dst. 0 or -ENOMEM. */
 int mt_chain_copy(const struct mt_chain *src, uint32_t off, uint32_t n, struct mt_chain *dst,
 	struct mt_pools *p);
 
@@ -284,8 +291,8 @@ int mt_chain_copy(const struct mt_chain *src, uint32_t off, uint32_t n, struct m
 void mt_chain_read(const struct mt_chain *c, uint32_t off, void *dst, uint32_t n);
 
 /*
- * A contiguous view of [off, off + n): a pointer into the chain, or a copy in `scratch` (n bytes) when
- * the range crosses mbufs; NULL when it does not exist. Valid until the chain changes.
+ * A contiguous view of [off, off + n): a pointer into the chain, or a copy in `scratch` (n bytes)
+ * when the range crosses mbufs; NULL when it does not exist. Valid until the chain changes.
  */
 const uint8_t *mt_chain_peek(const struct mt_chain *c, uint32_t off, uint32_t n, void *scratch);
 
@@ -293,8 +300,8 @@ const uint8_t *mt_chain_peek(const struct mt_chain *c, uint32_t off, uint32_t n,
 int mt_chain_write(struct mt_chain *c, struct mt_pools *p, const void *bytes, uint32_t n);
 
 /*
- * Copies a chain of one buffer behind dst, whose tail may be written and has room for all of it, and
- * frees it: coalescing, counted.
+ * Copies a chain of one buffer to the end of dst and frees it: coalescing, counted. dst's tail must
+ * be writable and have room for all of it.
  */
 static inline void mt_chain_coalesce(struct mt_chain *src, struct mt_chain *dst, struct mt_pools *p)
 {
@@ -317,9 +324,9 @@ static inline void mt_chain_coalesce(struct mt_chain *src, struct mt_chain *dst,
 uint8_t *mt_chain_own_prefix(struct mt_chain *c, uint32_t n, struct mt_pools *p);
 
 /*
- * Makes room of n bytes (0 < n <= MT_CHAIN_PREFIX_MAX) where the first `old` bytes (<= len) were, with
- * undefined content: in place when the head may be written and has the bytes in front, else in a fresh
- * mbuf. NULL: no memory, nothing changed.
+ * Replaces the first `old` bytes (<= len) by n bytes (0 < n <= MT_CHAIN_PREFIX_MAX) with undefined
+ * content: in place when the head may be written and has the room in front, else in a fresh mbuf.
+ * NULL: no memory, nothing changed.
  */
 uint8_t *mt_chain_resize_prefix(struct mt_chain *c, uint32_t old, uint32_t n, struct mt_pools *p);
 
@@ -328,27 +335,28 @@ int mt_chain_patch(
 	struct mt_chain *c, uint32_t off, const void *bytes, uint32_t n, struct mt_pools *p);
 
 /*
- * Replaces [off, off + del) by `ins` bytes, which may be longer or shorter; only the mbuf around `off`
- * is rewritten. 0 or -ENOMEM (unchanged).
+ * Replaces [off, off + del) by `ins` bytes, which may be longer or shorter; only the mbuf around
+ * `off` is rewritten. 0 or -ENOMEM (unchanged).
  */
 int mt_chain_splice(struct mt_chain *c, uint32_t off, uint32_t del, const void *bytes, uint32_t ins,
 	struct mt_pools *p);
 
 /*
- * Under memory pressure: copies bytes together so that truesize/len falls (design §4). Returns mbufs
- * given back.
+ * Under memory pressure: copies bytes together so that truesize/len falls (design §4). Returns the
+ * number of mbufs freed.
  */
 uint32_t mt_chain_compact(struct mt_chain *c, struct mt_pools *p);
 
 /* ---- packets out of a chain --------------------------------------------------------------- */
 
 /*
- * A packet for the payload [off, off + len) of a send queue, with at least `hdr_room` bytes of headroom
- * in front of data. The one place where design §4's table is decided; each outcome is counted.
+ * A packet for the payload [off, off + len) of a send queue, with at least `hdr_room` bytes of
+ * headroom in front of data. This is the only place where design §4's table is decided; each
+ * outcome is counted.
  *
  * `seg` is the mbuf of the chain in which `off` lies and `seg_off` the offset inside its view (the
- * caller keeps them as it walks its queue). `chains_ok`: the port sends multi-segment mbufs.
- * len == 0 gives an empty header packet from the control pool. NULL: no memory.
+ * caller keeps them as it walks its queue). `chains_ok`: the port sends multi-segment mbufs. len ==
+ * 0 gives an empty header packet from the control pool. NULL: no memory.
  */
 struct rte_mbuf *mt_buf_segment(struct mt_pools *p, struct rte_mbuf *seg, uint32_t seg_off,
 	uint32_t len, uint32_t hdr_room, bool chains_ok) mt_must_check;
@@ -356,8 +364,8 @@ struct rte_mbuf *mt_buf_segment(struct mt_pools *p, struct rte_mbuf *seg, uint32
 /* ---- cursor ------------------------------------------------------------------------------- */
 
 /*
- * A bounded reader over a chain that may still grow at its tail. Remembers its place, so nothing is
- * walked twice. Reads past the end answer "not there" and move nothing.
+ * A bounded reader over a chain that may still grow at its tail. Remembers its position, so nothing
+ * is walked twice. Reads past the end fail and move nothing.
  */
 struct mt_cursor {
 	const struct mt_chain *chain;
@@ -394,7 +402,7 @@ uint32_t mt_cursor_skip(struct mt_cursor *cur, uint32_t n);
 bool mt_cursor_next(struct mt_cursor *cur, uint8_t *v);
 static inline bool mt_cursor_u8(struct mt_cursor *cur, uint8_t *v)
 {
-	/* As a rule the byte lies in the buffer that the cursor stands in. */
+	/* Usually the byte lies in the buffer of the cursor. */
 	if (mt_unlikely(!cur->seg || cur->epoch != cur->chain->epoch ||
 			cur->seg_off >= mt_link(cur->seg)->len || mt_cursor_left(cur) == 0))
 		return mt_cursor_next(cur, v);

@@ -15,12 +15,12 @@ struct rte_mbuf *mt_chain_pop(struct mt_chain *c);
 /* An indirect mbuf that views [off, off + len) of m (from buf_addr); NULL: no memory. */
 struct rte_mbuf *mt_buf_indirect(
 	struct mt_pools *p, struct rte_mbuf *m, uint32_t off, uint32_t len);
-/* Bytes that may be written behind the view of m. */
+/* Bytes that may be written after the view of m. */
 uint32_t mt_link_tailroom(const struct rte_mbuf *m);
 
 #ifdef MT_DEBUG_POOLS
 #define MT_DEBUG_OPS "mt_debug"
-/* Poisons what is free from now on; before the pool is destroyed the marks must go again. */
+/* Poisons objects while they are free, from now on. Disarm before the pool is destroyed. */
 void mt_debug_arm(struct rte_mempool *mp);
 void mt_debug_disarm(struct rte_mempool *mp);
 #else

@@ -47,16 +47,16 @@ int mt_buf_init(void)
 #else
 #define POOL_CACHE RTE_MEMPOOL_CACHE_MAX_SIZE
 /*
- * Last in, first out. DPDK's own choice is a ring, which hands out the buffer that was freed longest ago:
- * with more in flight than the cache holds, all of a pool of 150 MB is walked in turn, and each packet
- * meets cold memory.
+ * Last in, first out. DPDK's default is a ring, which returns the buffer that was freed longest
+ * ago. With more buffers in flight than the cache holds, it walks through all of a pool of 150 MB,
+ * and each packet gets cold memory.
  */
 #define POOL_OPS   "stack"
 #endif
 
 /*
- * Without hugepages no device reads the memory by physical address, and buffers may cross pages. Else the
- * pool would give each a 4 KiB page of its own.
+ * Without hugepages no device reads the memory by physical address, so buffers may cross pages.
+ * Otherwise the pool would give each buffer a 4 KiB page of its own.
  */
 static unsigned int pool_flags(void)
 {

@@ -177,7 +177,7 @@ int mt_chain_patch(
 	return 0;
 }
 
-/* Takes [off, off + n) out of the chain; the bounds are mbuf boundaries. */
+/* Removes [off, off + n) from the chain; the bounds are mbuf boundaries. */
 static void remove_range(struct mt_chain *c, uint32_t off, uint32_t n)
 {
 	struct rte_mbuf *prev = NULL, *m = c->head;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How payload travels: design §4's table. */
+/* How payload is sent: the table of design §4. */
 #include "mt_mutant.h"
 #include "mt_buf_priv.h"
 
@@ -10,7 +10,9 @@ static bool in_one(const struct rte_mbuf *seg, uint32_t seg_off, uint32_t len)
 	return mt_link(seg)->len - seg_off >= len;
 }
 
-/* Row 2: the mbuf is ours alone, headers fit in front, and nothing of it was sent before this byte. */
+/*
+ * Row 2: the mbuf is unshared, headers fit in front, and nothing of it was sent before this byte.
+ */
 static bool can_go_inplace(const struct rte_mbuf *seg, uint32_t seg_off, uint32_t len, uint32_t hdr)
 {
 	return seg_off == 0 && mt_link(seg)->len == len &&
@@ -32,7 +34,7 @@ static struct rte_mbuf *inplace(struct mt_pools *p, struct rte_mbuf *seg)
 	return seg;
 }
 
-/* A copy of one mbuf's bytes to their end has the sum that those have. */
+/* A copy of one mbuf's bytes up to their end has the same sum. */
 static void carry_sum(
 	struct rte_mbuf *m, const struct rte_mbuf *seg, uint32_t seg_off, uint32_t len)
 {
@@ -111,7 +113,7 @@ struct rte_mbuf *mt_buf_segment(struct mt_pools *p, struct rte_mbuf *seg, uint32
 		return inplace(p, seg);
 	if (len < MT_BUF_CLONE_MIN || !chains_ok)
 		return copied(p, seg, seg_off, len);
-	/* A run of slivers costs more as segments than as a copy. */
+	/* Many short pieces cost more as segments than as a copy. */
 	if (!in_one(seg, seg_off, len) && mt_link(seg)->len - seg_off < MT_BUF_COPY_MAX)
 		return copied(p, seg, seg_off, len);
 	return cloned(p, seg, seg_off, len);
