@@ -8,7 +8,9 @@
 #include <stdbool.h>
 #include <unistd.h>
 
-/* Given away for a moment when there is no other; the kernel closes it in the end. */
+/*
+ * Closed for a moment when no other descriptor is left. The kernel closes it when the process ends.
+ */
 static int spare = -1;
 
 static void keep_spare(void)

@@ -19,7 +19,7 @@ int mt_addr_parse(const char *text, struct mt_addr *a)
 	return inet_pton(AF_INET6, text, a->b) == 1 ? 0 : -EINVAL;
 }
 
-/* What consists of digits and dots is no name (RFC 1123 section 2.1). */
+/* Digits and dots alone are not a name (RFC 1123 section 2.1). */
 bool mt_host_is_sound(const char *text)
 {
 	static const char letters[] =
@@ -112,7 +112,7 @@ bool mt_prefix_contains(const struct mt_addr *net, uint8_t prefix, const struct 
 	return bits % 8 == 0 || ((net->b[bytes] ^ a->b[bytes]) & mask) == 0;
 }
 
-/* Ten thousand of them are written with each snapshot, so not by printf(). Returns the end. */
+/* Each snapshot writes ten thousand of them, so this does not use printf(). Returns the end. */
 static char *put_number(char *p, unsigned int v)
 {
 	char digits[10];

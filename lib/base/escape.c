@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Text that may hold anything, for terminals and logs. */
+/* Escapes text with any content, for terminals and logs. */
 #include "mt_log.h"
 
 #include <stdio.h>
 #include <string.h>
 
-/* What may follow the first byte (RFC 3629 section 4): no longer form than needed, no surrogates, nothing above U+10FFFF; no C1 control. */
+/*
+ * True if the second byte is allowed after the first (RFC 3629 section 4): no longer form than
+ * needed, no surrogates, nothing above U+10FFFF; and no C1 control.
+ */
 static bool second_fits(unsigned char first, unsigned char second)
 {
 	switch (first) {
@@ -36,7 +39,10 @@ size_t mt_utf8_len(const char *text, size_t len)
 	return n && second_fits(p[0], p[1]) ? n : 0;
 }
 
-/* How the character at p is shown: bytes put into `form`; *step: bytes of p that it is made of. */
+/*
+ * Writes the shown form of the character at p; returns its length. *step: bytes of p in the
+ * character.
+ */
 static size_t show_char(char form[8], const unsigned char *p, size_t *step)
 {
 	size_t n = *p < 0x80 ? 1 : mt_utf8_len((const char *)p, 4);

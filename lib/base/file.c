@@ -36,7 +36,7 @@ static int read_all(int fd, char *buf, size_t size, size_t *len)
 	return -EFBIG;
 }
 
-/* Of an open descriptor. */
+/* Reads an open descriptor. */
 static int read_file(
 	int fd, const char *path, size_t max, char **data, size_t *len, struct mt_err *e)
 {
@@ -53,7 +53,10 @@ static int read_file(
 	buf = calloc(1, (size_t)st.st_size + 2);
 	if (!buf)
 		return mt_err(e, -ENOMEM, "%s: %s", path, strerror(ENOMEM));
-	/* One byte more than there was: a file that grows meanwhile is told, not cut. */
+	/*
+	 * Read one byte more than there was, so that a file that grows meanwhile is an error and is
+	 * not cut.
+	 */
 	rc = read_all(fd, buf, (size_t)st.st_size + 1, len);
 	if (rc == 0) {
 		*data = buf;
@@ -68,7 +71,7 @@ static int read_file(
 int mt_file_read(
 	const char *path, size_t max, int flags, char **data, size_t *len, struct mt_err *e)
 {
-	/* Not blocking: a FIFO of that name must not hold us up. */
+	/* Non-blocking, so that opening a FIFO of that name does not block. */
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | flags), rc;
 
 	*data = NULL;
@@ -82,7 +85,7 @@ int mt_file_read(
 
 /* ---- writing -------------------------------------------------------------------------------- */
 
-/* Where the last component begins. */
+/* Start of the last component. */
 static size_t name_of(const char *path)
 {
 	const char *slash = strrchr(path, '/');
@@ -109,7 +112,7 @@ static int write_beside(const char *tmp, const void *data, size_t len, mode_t mo
 {
 	int fd, rc = 0;
 
-	/* What a crash left behind may have another mode, or be a link to somewhere else. */
+	/* A file left by a crash may have another mode, or be a link to somewhere else. */
 	if (unlink(tmp) && errno != ENOENT)
 		return -errno;
 	fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -124,7 +127,7 @@ static int write_beside(const char *tmp, const void *data, size_t len, mode_t mo
 	return rc;
 }
 
-/* The name is durable only when its directory is. */
+/* The name is durable only if its directory is. */
 static int sync_directory(const char *path)
 {
 	char dir[PATH_MAX];
@@ -152,7 +155,7 @@ int mt_file_replace(const char *path, const void *data, size_t len, mode_t mode,
 	if (rc == 0 && rename(tmp, path))
 		rc = -errno;
 	if (rc) {
-		/* Half a file helps nobody, and on a full disk it would stay in the way. */
+		/* Remove an incomplete file, which would otherwise use space on a full disk. */
 		(void)unlink(tmp);
 		return mt_err(e, rc, "%s: %s", path, strerror(-rc));
 	}

@@ -8,19 +8,19 @@
 #include <sys/mman.h>
 
 #define PAGE_SIZE                                                                                  \
-	((uintptr_t)128 << 10) /* and its alignment: an object's page is found by its address */
+	((uintptr_t)128 << 10) /* and its alignment: the address of an object gives its page */
 
 struct mt_heap_page {
-	struct mt_heap_page *next, **at; /* of those with room; at NULL: it is full */
-	void **freed;			 /* each holds the next; NULL: none */
-	uint32_t fresh;			 /* from here on no object was used yet */
+	struct mt_heap_page *next, **at; /* in the list of those with room; at NULL: it is full */
+	void **freed;			 /* each points to the next; NULL: none */
+	uint32_t fresh;			 /* objects from here on were never used */
 	uint32_t size, held;
 	_Alignas(MT_HEAP_STEP) uint8_t data[];
 };
 
 #define DATA_SIZE (PAGE_SIZE - sizeof(struct mt_heap_page))
 
-/* Pages of all heaps: heaps may belong to threads. */
+/* Pages of all heaps; atomic, because heaps may belong to different threads. */
 static _Atomic uint64_t mapped_pages;
 
 uint64_t mt_heap_mapped(void)
@@ -52,7 +52,7 @@ static void leave(struct mt_heap_page *k)
 	k->at = NULL;
 }
 
-/* Twice as much is mapped, and what is not aligned goes back. */
+/* Maps twice as much, and unmaps what is not aligned. */
 static struct mt_heap_page *map_page(void)
 {
 	uint8_t *p = mmap(

@@ -10,7 +10,10 @@ uint64_t mt_hist_count(const uint64_t *counts, uint32_t n)
 	return sum;
 }
 
-/* The rank of a share among n observations, from 1; in millionths, which need no mathematics library. */
+/*
+ * The rank of a share among n observations, from 1. In millionths, so that no mathematics library
+ * is needed.
+ */
 static uint64_t rank_of(uint64_t n, double share)
 {
 	uint64_t ppm = (uint64_t)(share * 1e6 + 0.5);

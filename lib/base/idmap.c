@@ -6,7 +6,7 @@
 
 #define MIN_CAP 16u
 
-/* The slot of an id, or the free one where it belongs. At least one is free. */
+/* The slot of an id, or the free slot for it. At least one slot is free. */
 static struct mt_idmap_slot *slot_of(const struct mt_idmap *m, uint64_t id)
 {
 	uint64_t h = id * 0x9e3779b97f4a7c15ull;
@@ -17,7 +17,7 @@ static struct mt_idmap_slot *slot_of(const struct mt_idmap *m, uint64_t id)
 	return &m->slots[i];
 }
 
-/* Two of three slots are taken at most. */
+/* At most two of three slots are in use. */
 int mt_idmap_reserve(struct mt_idmap *m, uint32_t n)
 {
 	struct mt_idmap old = *m;

@@ -27,7 +27,7 @@ static struct {
 	struct mt_log_site sites[MT_LOG_SITES];
 } the_log = {.levels = {[0 ... MT_LOG_MODULES - 1] = MT_LOG_INFO}};
 
-/* ---- settings ------------------------------------------------------------------------------------- */
+/* ---- settings -------------------------------------------------------------------------------- */
 
 void mt_log_set_level(enum mt_log_level level)
 {
@@ -65,12 +65,12 @@ void mt_log_detect_journal(void)
 	unsigned long long dev, ino;
 	struct stat st;
 
-	/* It may be inherited while standard error leads elsewhere by now. */
+	/* It may be inherited although standard error was redirected meanwhile. */
 	the_log.journal = stream && sscanf(stream, "%llu:%llu", &dev, &ino) == 2 &&
 			  fstat(STDERR_FILENO, &st) == 0 && st.st_dev == dev && st.st_ino == ino;
 }
 
-/* ---- words ---------------------------------------------------------------------------------------- */
+/* ---- words ----------------------------------------------------------------------------------- */
 
 static int find(const char *word, const char *const *names, size_t n)
 {
@@ -118,7 +118,7 @@ const struct mt_log_counts *mt_log_counts(enum mt_log_module m)
 	return &the_log.counts[m];
 }
 
-/* ---- lines ---------------------------------------------------------------------------------------- */
+/* ---- lines ----------------------------------------------------------------------------------- */
 
 static uint64_t monotonic(void)
 {
@@ -155,7 +155,7 @@ static void say(enum mt_log_level level, enum mt_log_module m, const char *words
 	size_t len = mt_log_write_line(out, &l);
 
 	the_log.counts[m].lines[level]++;
-	/* One write a line, so that threads and child processes do not mix their words. */
+	/* One write for each line, so that lines of threads and child processes do not mix. */
 	(void)!write(STDERR_FILENO, out, len);
 }
 

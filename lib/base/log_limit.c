@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A bucket of tokens for each call site, so that a peer who makes us complain cannot fill the disk. */
+/* A token bucket for each call site, so that a peer that causes log lines cannot fill the disk. */
 #include "mt_log_priv.h"
 
 #include <string.h>
@@ -30,7 +30,7 @@ struct mt_log_site *mt_log_site_of(struct mt_log_site sites[MT_LOG_SITES], enum 
 		if (!s->held && (!oldest || s->at < oldest->at))
 			oldest = s;
 	}
-	/* All of them hold something back: they share the first one's bucket. */
+	/* All of them have suppressed lines, so this one shares the first one's bucket. */
 	if (!oldest)
 		return &sites[first % MT_LOG_SITES];
 	start(oldest, level, fmt, now);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One event as a line: key=value, or JSON. Both quote alike, as RFC 8259 section 7 says. */
+/* One event as a line: key=value, or JSON. Both quote alike (RFC 8259 section 7). */
 #include "mt_log_priv.h"
 
 #include <stdio.h>
 #include <string.h>
 
-/* What ends a line, whatever comes before: "}\n and a NUL. */
+/* The end of a line, whatever comes before: "}\n and a NUL. */
 #define END 4
 
 struct writer {
@@ -26,7 +26,10 @@ static void puts_(struct writer *w, const char *text)
 	put(w, text, strlen(text));
 }
 
-/* How the character at p stands between quotes: bytes put into `form`; *step: bytes of p that it is made of. */
+/*
+ * Writes the quoted form of the character at p; returns its length. *step: bytes of p in the
+ * character.
+ */
 static size_t quoted(char form[8], const unsigned char *p, size_t *step)
 {
 	size_t n = *p < 0x80 ? 1 : mt_utf8_len((const char *)p, strnlen((const char *)p, 4));
@@ -42,7 +45,7 @@ static size_t quoted(char form[8], const unsigned char *p, size_t *step)
 	return n;
 }
 
-/* Cut off between characters when it does not fit. */
+/* Cut off between characters if it does not fit. */
 static void quote(struct writer *w, const char *text)
 {
 	const unsigned char *p = (const unsigned char *)text;

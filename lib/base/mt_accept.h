@@ -5,11 +5,11 @@
 #include <sys/socket.h>
 
 /*
- * The next connection of a listener: a descriptor that neither blocks nor survives exec, the caller's; -1: there is none
- * (errno). from, len: as accept(2) has them, or NULL.
+ * Accepts the next connection of a listener. Returns a descriptor that the caller owns,
+ * non-blocking and close-on-exec; -1 if there is none (errno). from, len: as in accept(2), or NULL.
  *
- * Without a descriptor left (EMFILE, ENFILE) the connection is closed at once and a line of the log says so: its peer
- * sees an end instead of silence, and epoll does not tell of the same listener for ever. One descriptor is kept for that.
- * Control thread only.
+ * If no descriptor is left (EMFILE, ENFILE), the connection is closed at once and logged, so that
+ * its peer sees an end instead of silence, and epoll does not report the same listener for ever.
+ * One descriptor is reserved for that. Control thread only.
  */
 int mt_accept(int listener, struct sockaddr_storage *from, socklen_t *len);

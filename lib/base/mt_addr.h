@@ -20,7 +20,10 @@ struct mt_addr {
 struct mt_tuple {
 	struct mt_addr local, remote;
 	uint16_t lport, rport;
-	/* Of a stream from somebody: the node's port by which he came, and 1; 0: not known. No part of which flow it is. */
+	/*
+	 * Of an accepted stream: the node's port on which it came in, plus 1; 0: not known. Not a
+	 * part of the flow's identity.
+	 */
 	uint16_t entry;
 };
 
@@ -33,7 +36,10 @@ struct mt_tuple {
 #define MT_ADDR4_HALF(v) ((uint64_t)MT_ADDR4_MARK << 32 | (v))
 #endif
 
-/* Written in the halves that it is compared and hashed by, else the loads wait for the stores. */
+/*
+ * Writes the halves by which addresses are compared and hashed; otherwise those loads wait for the
+ * stores.
+ */
 static inline struct mt_addr mt_addr4(uint32_t be_addr)
 {
 	return (struct mt_addr){.q = {0, MT_ADDR4_HALF(be_addr)}};
@@ -72,10 +78,13 @@ static inline bool mt_addr_is_zero(const struct mt_addr *a)
 /* "192.0.2.1" or "2001:db8::1". 0 or -EINVAL. */
 int mt_addr_parse(const char *text, struct mt_addr *a);
 
-/* Whether it is an address (IPv6 without brackets), or may be a name that DNS knows. */
+/* True if it is an address (IPv6 without brackets) or may be a DNS name. */
 bool mt_host_is_sound(const char *text);
 
-/* Host and port of "host:port" or "[2001:db8::1]:port". 0; -EINVAL, also when the host is not sound. */
+/*
+ * Host and port of "host:port" or "[2001:db8::1]:port". 0, or -EINVAL, also when mt_host_is_sound()
+ * is false.
+ */
 int mt_host_port(const char *text, char *host, size_t size, uint16_t *port);
 
 /*
@@ -84,7 +93,7 @@ int mt_host_port(const char *text, char *host, size_t size, uint16_t *port);
  */
 int mt_prefix_parse(const char *text, struct mt_addr *a, uint8_t *prefix);
 
-/* Whether `a` lies in net/prefix; families must agree. */
+/* True if `a` lies in net/prefix; families must agree. */
 bool mt_prefix_contains(const struct mt_addr *net, uint8_t prefix, const struct mt_addr *a);
 
 /* Text of an address, or with port ("[2001:db8::1]:80"); returns buf. */

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * What every room uses: branch hints, containers, assertions and references. No EAL, no I/O.
- */
+/* Used by every library: branch hints, containers, assertions and references. No EAL, no I/O. */
 #pragma once
 
 #include <stdbool.h>
@@ -26,8 +24,8 @@
 #define mt_must_check	__attribute__((warn_unused_result))
 
 /*
- * Our own invariants only: nothing that came from a wire, a file or a peer may reach a failing
- * MT_ASSERT. It stays on in release builds; it prints file, line and expression, then aborts.
+ * Only for our own invariants: no input from a network, a file or a peer may make an MT_ASSERT
+ * fail. It stays on in release builds; it prints file, line and expression, then aborts.
  */
 void mt_assert_failed(const char *file, int line, const char *expr) __attribute__((noreturn, cold));
 #define MT_ASSERT(x)                                                                               \
@@ -37,9 +35,9 @@ void mt_assert_failed(const char *file, int line, const char *expr) __attribute_
 	} while (0)
 
 /*
- * A long-lived object of another room: index in its slab and the generation it had. A stale
- * reference is recognised (mt_slab_get() answers NULL), and state made of references can be moved
- * to another process. All zero is "none": generations start at 1.
+ * A long-lived object of another library: its index in a slab and its generation. A stale reference
+ * is recognized (mt_slab_get() returns NULL), and state made of references can be moved to another
+ * process. All zero is "none": generations start at 1.
  */
 struct mt_ref {
 	uint32_t idx;
@@ -58,7 +56,7 @@ static inline bool mt_ref_eq(struct mt_ref a, struct mt_ref b)
 	return a.idx == b.idx && a.gen == b.gen;
 }
 
-/* Bytes that somebody else owns; not NUL-terminated. {NULL, 0} is empty. */
+/* Bytes with another owner; not NUL-terminated. {NULL, 0} is empty. */
 struct mt_slice {
 	const uint8_t *p;
 	uint32_t len;

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Small objects that come by the thousand and go by the thousand, on the control thread: pages of one size of object
- * each, apart from what malloc() has. A page goes back to the system with its last object, where malloc() would keep
- * holes between what stays; one that has room is filled before a new one is made. Not thread-safe.
+ * Small objects that are allocated and freed by the thousand, on the control thread. They are in
+ * pages with objects of one size each, separate from malloc(). A page is unmapped with its last
+ * object, where malloc() would keep holes between what stays. A page with room is filled before a
+ * new one is mapped. Not thread-safe.
  */
 #pragma once
 
 #include "mt_base.h"
 
-/* Objects of up to this many bytes; longer ones are malloc()'s, which gives those back by itself. */
+/*
+ * The largest objects in pages; malloc() has larger ones, and returns them to the system by itself.
+ */
 #define MT_HEAP_MAX  2048u
 #define MT_HEAP_STEP 32u
 
@@ -21,9 +24,12 @@ struct mt_heap {
 	uint64_t pages;
 };
 
-/* Bytes of the pages that all heaps of the process hold. Any thread. */
+/* Bytes in the pages of all heaps of the process. Any thread. */
 uint64_t mt_heap_mapped(void);
 /* Zeroed, aligned for anything; NULL: no memory. */
 void *mt_heap_alloc(struct mt_heap *h, size_t size);
-/* `size` as it was asked for. NULL: nothing to do. The heap holds nothing of its own once all is freed. */
+/*
+ * `size` as in mt_heap_alloc(). NULL is allowed. When all objects are freed, the heap has no
+ * memory.
+ */
 void mt_heap_free(struct mt_heap *h, void *p, size_t size);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Log-linear histograms: 2^bits buckets for each power of two, so that a value read back lies within
- * 1 / 2^(bits + 1) of one that was put in; values below 2^(bits + 1) are exact. Who counts owns an array of
- * counters (64 bits, one writer, read with relaxed loads) and says `bits`; here is only the arithmetic.
+ * Log-linear histograms: 2^bits buckets for each power of two, so that a value read back lies
+ * within 1 / 2^(bits + 1) of one that was put in; values below 2^(bits + 1) are exact. The caller
+ * owns an array of counters (64 bits, one writer, read with relaxed loads) and chooses `bits`; this
+ * file has the arithmetic only.
  */
 #pragma once
 
@@ -30,7 +31,7 @@ static inline uint64_t mt_hist_low(uint32_t bucket, uint32_t bits)
 	return (uint64_t)(bucket - (shift << bits)) << shift;
 }
 
-/* The middle of a bucket: what its values are read back as. */
+/* The middle of a bucket, which is what its values are read back as. */
 static inline uint64_t mt_hist_middle(uint32_t bucket, uint32_t bits)
 {
 	uint64_t low = mt_hist_low(bucket, bits);
@@ -38,7 +39,7 @@ static inline uint64_t mt_hist_middle(uint32_t bucket, uint32_t bits)
 	return low + (mt_hist_low(bucket + 1, bits) - low) / 2;
 }
 
-/* One more of value v among n buckets; what is too large for them goes into the last one. */
+/* Counts a value v in n buckets; a value that is too large goes into the last one. */
 static inline void mt_hist_add(uint64_t *counts, uint32_t n, uint32_t bits, uint64_t v)
 {
 	uint32_t b = mt_hist_bucket(v, bits);
@@ -50,8 +51,11 @@ static inline void mt_hist_add(uint64_t *counts, uint32_t n, uint32_t bits, uint
 /* The value below or at which `share` (0 to 1) of the observations lie; 0 when there are none. */
 uint64_t mt_hist_at(const uint64_t *counts, uint32_t n, uint32_t bits, double share);
 
-/* How many observations there are. */
+/* The number of observations. */
 uint64_t mt_hist_count(const uint64_t *counts, uint32_t n);
 
-/* Observations below `value`, which is the smallest one of some bucket (else: of buckets that end there). */
+/*
+ * The number of observations below `value`, which is the smallest value of a bucket (otherwise: in
+ * the buckets that end before it).
+ */
 uint64_t mt_hist_below(const uint64_t *counts, uint32_t n, uint32_t bits, uint64_t value);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A map from number (a serial, an inode; any but 0) to pointer for the control thread: open addressing, grows by doubling, nothing
- * is ever removed but all at once. Zero-filled is a legal empty map.
+ * A map from numbers (a serial, an inode; not 0) to pointers, for the control thread: open
+ * addressing, grows by doubling, entries are removed only all at once. Zero-filled is a valid empty
+ * map.
  */
 #pragma once
 
@@ -17,12 +18,12 @@ struct mt_idmap {
 	uint32_t cap, n; /* cap: power of two */
 };
 
-/* Room for so many ids in all. 0 or -ENOMEM, nothing changed. */
+/* Makes room for n ids in all. 0, or -ENOMEM with nothing changed. */
 int mt_idmap_reserve(struct mt_idmap *m, uint32_t n);
-/* NULL: it is not there. */
+/* NULL if the id is not in the map. */
 void *mt_idmap_get(const struct mt_idmap *m, uint64_t id);
 /* Adds or replaces. 0 or -ENOMEM. */
 int mt_idmap_put(struct mt_idmap *m, uint64_t id, void *value);
-/* Empty; its room stays. */
+/* Removes all entries and keeps the room. */
 void mt_idmap_clear(struct mt_idmap *m);
 void mt_idmap_fini(struct mt_idmap *m);

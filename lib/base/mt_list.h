@@ -50,7 +50,7 @@ static inline void mt_list_del(struct mt_list *n)
 	mt_list_init(n);
 }
 
-/* All of `from`, which is not empty, behind what is on `to`; `from` is empty then. */
+/* Moves all of `from`, which is not empty, to the end of `to`; `from` is empty then. */
 static inline void mt_list_splice_tail(struct mt_list *to, struct mt_list *from)
 {
 	from->next->prev = to->prev;

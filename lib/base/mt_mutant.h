@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Known bugs that can be switched on to prove that the simulator, or a packet script, finds them. Only
- * their build of the rooms defines MT_MUTANTS; everywhere else mt_mutant() is the constant false and its
- * branch is not compiled. Usage, in one line at the place that the bug would be:
+ * Known bugs that can be switched on to prove that the simulator, or a packet script, finds them.
+ * Only their build of the libraries defines MT_MUTANTS. Everywhere else mt_mutant() is the constant
+ * false, and its branch is not compiled. Usage, in one line at the place of the bug:
  *
- *	if (mt_mutant(MT_MUTANT_lost_fin))
- *		return;
+ * 	if (mt_mutant(MT_MUTANT_lost_fin))
+ * 		return;
  */
 #pragma once
 
@@ -17,12 +17,12 @@ enum mt_mutant {
 #include "mutants.def"
 #undef MT_MUTANT
 	MT_MUTANT_N,
-/* Rules that packet scripts break (tests/tcpscript); the simulator does not look for them. */
+/* Rules that packet scripts break (tests/tcpscript); the simulator does not test them. */
 #define MT_BREAK(n, w) MT_BREAK_##n,
 #include "breaks.def"
 #undef MT_BREAK
 	MT_BREAK_END,
-/* Of the simulator of control planes (tests/meshsim). */
+/* For the simulator of control planes (tests/meshsim). */
 #define MT_XDS_MUTANT(n, w) MT_MUTANT_##n,
 #include "mutants_xds.def"
 #undef MT_XDS_MUTANT
@@ -30,8 +30,8 @@ enum mt_mutant {
 };
 
 /*
- * mt_cell(): a segment met a state (the simulator counts which cells of the table were visited); no
- * code elsewhere.
+ * mt_cell(): a segment met a state. The simulator counts which cells of the table were visited; in
+ * other builds it is empty.
  */
 #ifdef MT_MUTANTS
 extern enum mt_mutant mt_mutant_on;

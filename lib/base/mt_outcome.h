@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Outcomes: what can become of a packet, a connection, an exchange, a resource. Each room lists its
- * outcomes in `outcomes.def`, one row each:
+ * Outcomes: the possible results for a packet, a connection, an exchange, a resource. Each library
+ * lists its outcomes in `outcomes.def`, one row each:
  *
- *	MT_OUTCOME(checksum_bad, MT_SEV_DROP, "TCP checksum wrong; the segment was dropped")
+ * 	MT_OUTCOME(checksum_bad, MT_SEV_DROP, "TCP checksum wrong; the segment was dropped")
  *
- * The row is the enum constant, the counter, the shell's line, the metric's help and the doc. X-macros
- * are used for this and nowhere else. A room writes:
+ * The row is the enum constant, the counter, the CLI's line, the metric's help and the
+ * documentation. X-macros are used for this and nowhere else. A library writes:
  *
- *	enum { #define MT_OUTCOME(n, s, w) MT_TCP_##n, ... #include "outcomes.def" ... };
- *	extern const struct mt_outcome_set mt_tcp_outcomes;
+ * 	enum { #define MT_OUTCOME(n, s, w) MT_TCP_##n, ... #include "outcomes.def" ... };
+ * 	extern const struct mt_outcome_set mt_tcp_outcomes;
  *
  * Counters are per worker: one writer (the worker), read by the control thread with relaxed loads.
  */
@@ -19,7 +19,7 @@
 
 enum mt_severity {
 	MT_SEV_INFO,   /* normal work, counted for rates */
-	MT_SEV_REFUSE, /* answered natively: a limit, an overload, a policy */
+	MT_SEV_REFUSE, /* local reply: a limit, an overload, a policy */
 	MT_SEV_DROP,   /* bytes or packets from outside were not used */
 	MT_SEV_ERROR,  /* something the operator should look at */
 };
@@ -27,7 +27,7 @@ enum mt_severity {
 struct mt_outcome {
 	const char *name; /* lower case, words joined by _ */
 	enum mt_severity severity;
-	const char *words; /* one sentence for an operator: what happened, what became of it */
+	const char *words; /* one sentence for an operator: what happened, and its effect */
 };
 
 struct mt_outcome_set {
@@ -37,8 +37,8 @@ struct mt_outcome_set {
 };
 
 /*
- * MT_UNCOUNTED: a build that counts nothing, beside which bench/path/metrics_cost.py measures what counting costs. Never the
- * product's.
+ * MT_UNCOUNTED: a build that counts nothing, by which bench/path/metrics_cost.py measures what
+ * counting costs. Never for production.
  */
 #ifdef MT_UNCOUNTED
 #define MT_COUNTED 0
@@ -47,8 +47,8 @@ struct mt_outcome_set {
 #endif
 
 /*
- * Whether something is traced: the one test that an event has for it. MT_UNTRACED: a build without these tests, beside which the
- * same bench measures what they cost.
+ * True if something is traced: the only test that an event makes for tracing. MT_UNTRACED: a build
+ * without these tests, by which the same bench measures what they cost.
  */
 #ifdef MT_UNTRACED
 #define mt_traced(trace) ((void)(trace), false)

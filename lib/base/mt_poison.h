@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ASan sees nothing inside mempools and slabs, because their memory is never returned to malloc.
- * These marks tell it; without ASan they cost nothing. MT_POISONS: whether they have an effect.
+ * ASan does not see inside mempools and slabs, because their memory is never returned to malloc.
+ * These macros mark free objects for it; without ASan they cost nothing. MT_POISONS: whether they
+ * have an effect.
  */
 #pragma once
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The random source is a parameter of every context, so that a simulation replays exactly.
- * xoshiro256** (Blackman, Vigna 2018): fast and well distributed, not for secrets; secrets (cookies,
- * initial sequence numbers) come from mt_rand_secret(), which asks the kernel once at start.
+ * Every context gets its random source as a parameter, so that a simulation replays exactly.
+ * xoshiro256** (Blackman, Vigna 2018): fast and well distributed, not for secrets. Secrets
+ * (cookies, initial sequence numbers) come from mt_rand_secret(), which uses the kernel's random
+ * source once at start.
  */
 #pragma once
 

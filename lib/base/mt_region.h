@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A region: many small objects that die together (a configuration model, a snapshot). Memory is zeroed
- * and 16-byte aligned. Boot and control thread only. When the machine has no memory left the region
- * answers NULL and stays `failed`, so that a long build can check once at its end.
+ * A region: many small objects that are freed together (a configuration model, a snapshot). Memory
+ * is zeroed and 16-byte aligned. Boot and control thread only. Without memory a call returns NULL
+ * and the region stays `failed`, so that a long build can check once at its end.
  */
 #pragma once
 
@@ -15,10 +15,10 @@ struct mt_region_block;
 struct mt_region {
 	struct mt_region_block *head;
 	size_t used;  /* bytes handed out */
-	size_t limit; /* 0: none; beyond it allocations fail */
-	size_t first; /* bytes of the first block; 0: 4,096. Less, for very many small regions */
-	bool failed;  /* some allocation answered NULL */
-	bool wipe;    /* it holds private keys: nothing of it stays in memory that is given back */
+	size_t limit; /* 0: none; allocations beyond it fail */
+	size_t first; /* bytes of the first block; 0: 4,096. Set less for very many small regions */
+	bool failed;  /* some allocation returned NULL */
+	bool wipe;    /* it contains private keys: memory is overwritten before it is freed */
 };
 
 void mt_region_init(struct mt_region *a, size_t limit);
@@ -31,7 +31,7 @@ char *mt_region_printf(struct mt_region *a, const char *fmt, ...) mt_printf(2, 3
 char *mt_region_vprintf(struct mt_region *a, const char *fmt, va_list ap) mt_printf(2, 0);
 
 /*
- * Room for one more item in an array of `n` items of `size` bytes; the array grows at powers of two and
- * may move. The new item is zeroed. NULL when there is no memory; the old array stays.
+ * Adds an item to an array of `n` items of `size` bytes; the array grows at powers of two and may
+ * move. The new item is zeroed. NULL without memory; the old array stays.
  */
 void *mt_region_push(struct mt_region *a, void **items, uint32_t *n, size_t size);

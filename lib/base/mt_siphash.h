@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SipHash-2-4 (Aumasson, Bernstein 2012): a keyed hash that strangers can't predict. For initial
+ * SipHash-2-4 (Aumasson, Bernstein 2012): a keyed hash that attackers cannot predict. For initial
  * sequence numbers, SYN cookies and timestamp offsets; table hashes use mt_tuple_hash().
  */
 #pragma once

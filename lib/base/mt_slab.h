@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A slab: objects of one size, named by index and generation, for one worker. Address space for all
- * of them is reserved at creation and backed by memory as objects are first used, so an object never
- * moves and taking one never calls the kernel on purpose. Not thread-safe: the worker owns it.
+ * A slab: objects of one size, identified by index and generation, for one worker. Address space
+ * for all of them is reserved at creation and backed by memory as objects are first used, so an
+ * object never moves and taking one never calls the kernel on purpose. Not thread-safe: the worker
+ * owns it.
  *
  * Debug builds poison freed objects and reuse them as late as possible (FIFO quarantine).
  */
@@ -17,23 +18,26 @@ struct mt_slab {
 	const char *name; /* for `show memory` */
 	uint8_t *base;
 	uint32_t *
-		gens; /* generation of each object: odd = live, even = free; that of index 0 is never 0 */
+		gens; /* generation of every object: odd = live, even = free; never 0 for index 0 */
 	uint32_t *free;	  /* ring (debug) or stack of free indices below `fresh` */
 	uint32_t size;	  /* bytes of one object, rounded up to 8 (64 from 64 on) */
 	uint32_t shift;	  /* size = odd << shift, */
-	uint64_t inverse; /* and odd * inverse = 1 (mod 2^64): division without dividing */
-	uint32_t cap;	  /* objects at most */
+	uint64_t inverse; /* and odd * inverse = 1 (mod 2^64): divides by a multiplication */
+	uint32_t cap;	  /* maximum objects */
 	uint32_t fresh;	  /* indices from here on were never used */
 	uint32_t n_free, free_head;
 	uint32_t in_use, peak;
-	uint64_t failed; /* mt_slab_alloc() that answered NULL */
+	uint64_t failed; /* calls of mt_slab_alloc() that returned NULL */
 };
 
 /* Reserves room for `cap` objects of `size` bytes. 0 or -ENOMEM. Boot only. */
 int mt_slab_init(struct mt_slab *s, const char *name, size_t size, uint32_t cap);
 void mt_slab_fini(struct mt_slab *s);
 
-/* From now on `fresh`, which only grows and is at most `cap`, is the first index that was never used. Of who loads a slab from an image. */
+/*
+ * Sets the first index that was never used, which only grows and is at most `cap`. For loading a
+ * slab from an image.
+ */
 void mt_slab_reach(struct mt_slab *s, uint32_t fresh);
 
 /* Every reference to the object is stale from here on. */
@@ -44,7 +48,7 @@ static inline void *mt_slab_at(const struct mt_slab *s, uint32_t idx)
 	return s->base + (size_t)idx * s->size;
 }
 
-/* `obj` is the address of an object, not one inside of it. */
+/* `obj` must be the address of an object, not an address inside one. */
 static inline uint32_t mt_slab_idx(const struct mt_slab *s, const void *obj)
 {
 	uint64_t off = (uint64_t)((const uint8_t *)obj - s->base);
@@ -62,13 +66,13 @@ static inline struct mt_ref mt_slab_ref(const struct mt_slab *s, const void *obj
 	return (struct mt_ref){i, s->gens[i]};
 }
 
-/* Whether the object of a reference that this slab made, or of MT_REF_NONE, is still there. */
+/* True if the object still exists. `ref` must be from this slab, or MT_REF_NONE. */
 static inline bool mt_slab_live(const struct mt_slab *s, struct mt_ref ref)
 {
 	return s->gens[ref.idx] == ref.gen;
 }
 
-/* The object, or NULL when the reference is none or stale. */
+/* The object; NULL if the reference is none or stale. */
 static inline void *mt_slab_get(const struct mt_slab *s, struct mt_ref ref)
 {
 	if (mt_unlikely(!mt_slab_live(s, ref)))
@@ -76,12 +80,15 @@ static inline void *mt_slab_get(const struct mt_slab *s, struct mt_ref ref)
 	return mt_slab_at(s, ref.idx);
 }
 
-/* The index of an object that is not in use; -1: there is none (counted in `failed`). Of mt_slab_alloc(). */
+/*
+ * For mt_slab_alloc(): index of an object that is not in use; -1 if there is none (counted in
+ * `failed`).
+ */
 int64_t mt_slab_take_slowly(struct mt_slab *s);
 
 /*
- * A zeroed object, or NULL when `cap` are in use (counted in `failed`). *ref receives its reference,
- * or none, if not NULL.
+ * A zeroed object, or NULL if `cap` are in use (counted in `failed`). *ref, if not NULL, receives
+ * its reference, or none.
  */
 static inline mt_must_check void *mt_slab_alloc(struct mt_slab *s, struct mt_ref *ref)
 {

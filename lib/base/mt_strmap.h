@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A map from text to pointer for the control thread: open addressing, grows by doubling, keys are
- * borrowed (they must outlive the map). Zero-filled is a legal empty map.
+ * borrowed (they must outlive the map). Zero-filled is a valid empty map.
  */
 #pragma once
 
@@ -18,18 +18,26 @@ struct mt_strmap {
 	uint32_t cap, n, dead; /* cap: power of two; dead: removed slots still in probe chains */
 };
 
-/* FNV-1a with a final mix: well spread for names, also used as stable identity of names. */
+/* FNV-1a with a final mix: well distributed for names, also used as their stable identity. */
 uint64_t mt_strhash(const char *s, uint64_t seed);
 uint64_t mt_hash_bytes(const void *p, size_t len, uint64_t seed);
-/* Eight bytes a step, for what is neither kept nor shown: it may become another one with any version. */
+/*
+ * Hashes eight bytes in a step. Do not store or show the result, because it may change with any
+ * version.
+ */
 uint64_t mt_hash_words(const void *p, size_t len, uint64_t seed);
 
-/* Room for so many more keys at once: who knows how many come need not see the map grow. 0 or -ENOMEM, nothing changed. */
+/*
+ * Makes room for `more` keys at once, so that the map does not grow while they are added. 0, or
+ * -ENOMEM with nothing changed.
+ */
 int mt_strmap_reserve(struct mt_strmap *m, uint32_t more);
 void *mt_strmap_get(const struct mt_strmap *m, const char *key);
-/* Adds or replaces; *old receives what was there (or NULL) if not NULL. 0 or -ENOMEM. */
+/*
+ * Adds or replaces; *old receives the previous value or NULL, if `old` is not NULL. 0 or -ENOMEM.
+ */
 int mt_strmap_put(struct mt_strmap *m, const char *key, void *value, void **old);
-/* What was removed, or NULL. */
+/* Removes a key. Returns its value, or NULL. */
 void *mt_strmap_del(struct mt_strmap *m, const char *key);
 /* Iterates: *pos starts at 0; NULL at the end. *key may be NULL. */
 void *mt_strmap_next(const struct mt_strmap *m, uint32_t *pos, const char **key);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The hot table: hash -> 32-bit value (an index that the owner gives meaning to). A bucket is one cache
- * line of 8 tags, 8 values and a link to an overflow bucket; the table grows by linear hashing, one
+ * The hot table: hash -> 32-bit value (an index into the owner's objects). A bucket is one cache
+ * line of 8 tags, 8 values and a link to an overflow bucket. The table grows by linear hashing, one
  * bucket split per insert, so no insert ever rehashes everything. Keys live in the owner's objects:
- * a lookup walks candidates whose 16-bit tag agrees and the owner compares. One worker owns a table.
+ * a lookup walks candidates whose 16-bit tag agrees, and the owner compares. One worker owns a
+ * table.
  *
- * Used in staged passes over a burst: mt_table_prefetch() for all, then mt_table_first() for all with a
- * prefetch of the object, then the work itself.
+ * Used in staged passes over a burst: mt_table_prefetch() for all, then mt_table_first() for all
+ * with a prefetch of the object, then the work itself.
  */
 #pragma once
 
@@ -17,7 +18,7 @@
 #endif
 
 #define MT_TABLE_WAYS 8
-#define MT_TABLE_NONE UINT32_MAX /* also the one value that can't be stored */
+#define MT_TABLE_NONE UINT32_MAX /* also the only value that cannot be stored */
 
 struct mt_table_bucket {
 	uint16_t tags[MT_TABLE_WAYS]; /* 0: the way is empty */
@@ -34,15 +35,15 @@ struct mt_table {
 	uint32_t low_mask;	      /* (power of two <= n_buckets) - 1 */
 	uint32_t n;		      /* entries */
 	uint32_t over_fresh, over_max, over_free, over_used;
-	/* The full hash of a stored value: splits ask for it. */
+	/* The full hash of a stored value, needed by splits. */
 	uint32_t (*hash_of)(void *arg, uint32_t val);
 	void *arg;
 };
 
 struct mt_table_iter {
 	struct mt_table_bucket *b;
-	uint32_t mask; /* ways of `b` that are still to be looked at */
-	uint32_t way;  /* of the last answer */
+	uint32_t mask; /* ways of `b` not visited yet */
+	uint32_t way;  /* way of the last result */
 	uint16_t tag;
 };
 
@@ -51,11 +52,11 @@ int mt_table_init(
 	struct mt_table *t, uint32_t cap, uint32_t (*hash_of)(void *, uint32_t), void *arg);
 void mt_table_fini(struct mt_table *t);
 
-/* 0, or -ENOSPC when `cap` entries are in it (or an overflow bucket was not to be had). */
+/* 0, or -ENOSPC when the table has `cap` entries (or no overflow bucket is left). */
 int mt_table_insert(struct mt_table *t, uint32_t hash, uint32_t val);
 /* Removes exactly this entry; false when it is not there. */
 bool mt_table_remove(struct mt_table *t, uint32_t hash, uint32_t val);
-/* Gives the entry (hash, old) the value `val`; false when it is not there. */
+/* Replaces the value of the entry (hash, old) by `val`; false when it is not there. */
 bool mt_table_replace(struct mt_table *t, uint32_t hash, uint32_t old, uint32_t val);
 
 static inline uint16_t mt_table_tag(uint32_t hash)
@@ -77,7 +78,7 @@ static inline void mt_table_prefetch(const struct mt_table *t, uint32_t hash)
 	__builtin_prefetch(mt_table_bucket(t, hash));
 }
 
-/* Bit i: way i holds `tag`. */
+/* Bit i: way i has `tag`. */
 static inline uint32_t mt_table_match(const struct mt_table_bucket *b, uint16_t tag)
 {
 #ifdef __SSE2__
@@ -94,7 +95,7 @@ static inline uint32_t mt_table_match(const struct mt_table_bucket *b, uint16_t 
 #endif
 }
 
-/* The next candidate value, MT_TABLE_NONE at the end. The table may not change in between. */
+/* The next candidate value, MT_TABLE_NONE at the end. The table must not change in between. */
 static inline uint32_t mt_table_next(const struct mt_table *t, struct mt_table_iter *it)
 {
 	while (!it->mask) {
@@ -118,8 +119,8 @@ static inline uint32_t mt_table_first(
 }
 
 /*
- * A keyed hash of a tuple for such tables: without the key nobody can aim at one bucket. Multiply and
- * fold over both addresses and the ports.
+ * A keyed hash of a tuple for such tables: without the key an attacker cannot aim at one bucket.
+ * Multiplies and folds both addresses and the ports.
  */
 static inline uint64_t mt_fold64(uint64_t a, uint64_t b)
 {

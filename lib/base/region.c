@@ -36,7 +36,10 @@ void mt_region_fini(struct mt_region *a)
 
 static struct mt_region_block *add_block(struct mt_region *a, size_t size)
 {
-	/* Blocks grow with what is in use: there may be a thousand regions of a few kilobytes. */
+	/*
+	 * Blocks grow with the memory in use, because there may be a thousand regions of a few
+	 * kilobytes.
+	 */
 	size_t block = MT_MIN(MT_MAX(a->used, a->first ? a->first : BLOCK_MIN), BLOCK_SIZE);
 	size_t room = MT_MAX(size, block - sizeof(struct mt_region_block));
 	struct mt_region_block *b = calloc(1, sizeof(*b) + room);
@@ -44,7 +47,10 @@ static struct mt_region_block *add_block(struct mt_region *a, size_t size)
 	if (!b)
 		return NULL;
 	b->size = room;
-	/* A large object gets a block of its own behind the head, whose free room stays in use. */
+	/*
+	 * A large object gets a block of its own after the head, so that the head's free room stays
+	 * in use.
+	 */
 	if (a->head && size > block / 4) {
 		b->next = a->head->next;
 		a->head->next = b;
@@ -92,9 +98,14 @@ char *mt_region_strdup(struct mt_region *a, const char *s)
 	return mt_region_strndup(a, s, strlen(s));
 }
 
-/* ---- texts put together -------------------------------------------------------------------------- */
+/*
+ * ---- formatted text ----------------------------------------------------------------------------
+ */
 
-/* Names are made of texts and numbers by the hundred thousand, for which printf costs ten times as much. */
+/*
+ * Formats simple texts without printf, which costs ten times as much: names of texts and numbers
+ * are made by the hundred thousand.
+ */
 #define PIECES 16
 
 struct pieces {
@@ -124,7 +135,7 @@ static void add_digits(struct pieces *p, unsigned long v, unsigned int base)
 	add_piece(p, at, (size_t)(end - at));
 }
 
-/* A text of which at most so many bytes count; NULL is printf's to say. */
+/* Adds at most `most` bytes of a text. false: it is NULL, which is left to printf. */
 static bool add_text(struct pieces *p, const char *text, size_t most)
 {
 	if (text)
@@ -132,7 +143,7 @@ static bool add_text(struct pieces *p, const char *text, size_t most)
 	return text;
 }
 
-/* A conversion behind its %; where it ends. NULL: it is another one. */
+/* Adds the conversion after a %. Returns its end; NULL: the conversion is not supported here. */
 static const char *add_conversion(struct pieces *p, const char *at, va_list *ap)
 {
 	int most;
@@ -160,7 +171,10 @@ static const char *add_conversion(struct pieces *p, const char *at, va_list *ap)
 	}
 }
 
-/* False: there is more in it than %s, %.*s, %u, %lu, %lx and text. `ap` is used up then, too. */
+/*
+ * Splits a format into pieces. False: it has conversions other than %s, %.*s, %u, %lu, %lx. `ap` is
+ * used up then, too.
+ */
 static bool cut(struct pieces *p, const char *fmt, va_list *ap)
 {
 	p->n = 0;
@@ -228,7 +242,10 @@ char *mt_region_printf(struct mt_region *a, const char *fmt, ...)
 
 void *mt_region_push(struct mt_region *a, void **items, uint32_t *n, size_t size)
 {
-	/* Full exactly when n is 0 or a power of two from 4 on: no capacity needs to be kept. */
+	/*
+	 * The array is full exactly if n is 0 or a power of two from 4 on, so no capacity has to be
+	 * stored.
+	 */
 	if (*n == 0 || (*n >= 4 && (*n & (*n - 1)) == 0)) {
 		void *grown = mt_region_alloc(a, size * (*n ? (size_t)*n * 2 : 4));
 

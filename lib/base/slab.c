@@ -7,8 +7,9 @@
 #include <sys/mman.h>
 
 /*
- * To poison all of a large slab fills an eighth of its size. So objects are poisoned a block at a time, and until then cannot be
- * accessed at all. A block of objects of any size ends at the end of a page.
+ * Poisoning all of a large slab would fill shadow memory of an eighth of its size. So objects are
+ * poisoned a block at a time, and until then cannot be accessed at all. A block of objects of any
+ * size ends at the end of a page.
  */
 #define BLOCK 4096u
 
@@ -26,7 +27,10 @@ static size_t round_size(size_t size)
 	return (size + to - 1) & ~(to - 1);
 }
 
-/* Of an odd number modulo 2^64: each step of Newton's doubles the bits that are right, 3 at first. */
+/*
+ * The inverse of an odd number modulo 2^64: each step of Newton's method doubles the correct bits,
+ * 3 at first.
+ */
 static uint64_t inverse_of(uint64_t odd)
 {
 	uint64_t x = odd;
@@ -36,7 +40,7 @@ static uint64_t inverse_of(uint64_t odd)
 	return x;
 }
 
-/* Of objects below `n`, rounded up to a block. */
+/* Bytes of the objects below `n`, rounded up to a block. */
 static size_t bytes_of_blocks(const struct mt_slab *s, uint32_t n)
 {
 	uint64_t objects = ((uint64_t)n + BLOCK - 1) / BLOCK * BLOCK;
@@ -90,7 +94,10 @@ void mt_slab_fini(struct mt_slab *s)
 }
 
 #ifdef MT_DEBUG_POOLS
-/* Oldest first, and fresh ones before any reuse: a stale pointer stays poisoned as long as it can. */
+/*
+ * Takes fresh objects before any reuse, then the oldest, so that a stale pointer stays poisoned as
+ * long as possible.
+ */
 int64_t mt_slab_take_slowly(struct mt_slab *s)
 {
 	uint32_t idx;
@@ -114,7 +121,7 @@ static void give_index(struct mt_slab *s, uint32_t idx)
 	s->free[(s->free_head + s->n_free++) % s->cap] = idx;
 }
 #else
-/* None was given back that could be taken again. */
+/* Takes a fresh object, because no freed one is available. */
 int64_t mt_slab_take_slowly(struct mt_slab *s)
 {
 	if (s->fresh < s->cap) {

@@ -27,7 +27,7 @@ uint64_t mt_strhash(const char *s, uint64_t seed)
 	return mt_hash_bytes(s, strlen(s), seed);
 }
 
-/* Two words into one: the product's halves (as in wyhash). */
+/* Combines two words into one: the halves of their product (as in wyhash). */
 static uint64_t fold(uint64_t a, uint64_t b)
 {
 	unsigned __int128 r = (unsigned __int128)a * b;
@@ -85,13 +85,13 @@ static void insert(struct mt_strmap *m, const char *key, uint64_t hash, void *va
 	m->slots[i] = (struct mt_strmap_slot){key, value, hash};
 }
 
-/* At most 3 of 4 slots are taken, dead ones included, so every probe ends. */
+/* At most 3 of 4 slots are in use, dead ones included, so every probe ends. */
 static bool has_room(const struct mt_strmap *m, uint32_t more)
 {
 	return m->cap && ((uint64_t)m->n + m->dead + more) * 4 <= m->cap * 3ull;
 }
 
-/* A power of two, not less than what there is. */
+/* A power of two, not less than the current capacity. */
 static uint64_t cap_for(const struct mt_strmap *m, uint64_t slots)
 {
 	uint64_t cap = MT_MAX(m->cap, MIN_CAP);
@@ -101,7 +101,7 @@ static uint64_t cap_for(const struct mt_strmap *m, uint64_t slots)
 	return cap;
 }
 
-/* Without dead slots. */
+/* Copies all slots except dead ones. */
 static int resize(struct mt_strmap *m, uint64_t cap)
 {
 	struct mt_strmap old = *m;

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <sys/mman.h>
 
-/* Entries a main bucket holds on average before the table grows by one bucket. */
+/* Average entries in a main bucket before the table grows by one bucket. */
 #define FILL 5
 
 static void *reserve(size_t len)
@@ -24,7 +24,7 @@ int mt_table_init(
 	t->max_buckets = 2;
 	while (t->max_buckets < want)
 		t->max_buckets *= 2;
-	/* Address space only: many chains may each hold a bucket that is nearly empty. */
+	/* Only address space: many chains may each have a bucket that is nearly empty. */
 	t->over_max = cap / 2 + t->max_buckets + 1;
 	t->over_fresh = 1;
 	t->n_buckets = 2;
@@ -95,8 +95,8 @@ static bool put(struct mt_table *t, struct mt_table_bucket *b, uint16_t tag, uin
 }
 
 /*
- * Splits the next bucket in line: its entries are dealt out again between it and the new last bucket.
- * The chain is emptied first, so its own overflow buckets serve both halves.
+ * Splits the next bucket: its entries are distributed between it and the new last bucket. The chain
+ * is emptied first, so its own overflow buckets serve both halves.
  */
 static void grow(struct mt_table *t)
 {
@@ -116,7 +116,7 @@ static void grow(struct mt_table *t)
 			if (!old.tags[i])
 				continue;
 			hash = t->hash_of(t->arg, old.vals[i]);
-			/* A freed bucket is there for each that is needed: halves never need more. */
+			/* A freed bucket exists for each one needed: the halves never need more. */
 			MT_ASSERT(put(t, mt_table_bucket(t, hash), old.tags[i], old.vals[i]));
 		}
 		next = old.next;
@@ -137,7 +137,7 @@ int mt_table_insert(struct mt_table *t, uint32_t hash, uint32_t val)
 	return 0;
 }
 
-/* Gives an overflow bucket back when its last entry left. */
+/* Frees an overflow bucket when its last entry is removed. */
 static void unlink_if_empty(
 	struct mt_table *t, struct mt_table_bucket *head, struct mt_table_bucket *b)
 {

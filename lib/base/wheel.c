@@ -3,9 +3,12 @@
 
 #include <string.h>
 
-/* Fewer ticks than this are run through one by one: looking for the next full slot costs more. */
+/*
+ * Fewer ticks than this are processed one by one, because a search for the next full slot costs
+ * more.
+ */
 #define SKIP_MIN_MS 16
-/* A tick is told from a later one by the lower halves of both. */
+/* Ticks are ordered by their lower halves. */
 #define HORIZON_MS 0x7fffffffull
 
 /* Rounds up: a timer never fires early. */
@@ -27,7 +30,7 @@ void mt_wheel_init(struct mt_wheel *w, uint64_t now)
 	}
 }
 
-/* The whole of a tick of which the lower half is kept. */
+/* The whole of a tick from its lower half. */
 static uint64_t widen(const struct mt_wheel *w, uint32_t ms)
 {
 	return w->now_ms + (uint64_t)(int64_t)(int32_t)(ms - (uint32_t)w->now_ms);
@@ -44,7 +47,7 @@ static int level_for(const struct mt_wheel *w, uint64_t tick)
 	return level;
 }
 
-/* Into the slot for its due time, but not before `least`. */
+/* Puts the timer into the slot for its due time, but not before `least`. */
 static void place(struct mt_wheel *w, struct mt_timer *t, uint64_t least)
 {
 	uint64_t tick = MT_MAX(widen(w, t->due_ms), least);
@@ -85,7 +88,7 @@ void mt_wheel_arm(struct mt_wheel *w, struct mt_timer *t, uint64_t deadline)
 	t->due_ms = (uint32_t)tick;
 	if (mt_timer_armed(t)) {
 		if (tick >= widen(w, t->slot_ms))
-			return; /* lazily: expiry will move it on */
+			return; /* lazily: expiry will move it */
 		mt_list_del(&t->node);
 		w->armed--;
 	}
@@ -93,7 +96,10 @@ void mt_wheel_arm(struct mt_wheel *w, struct mt_timer *t, uint64_t deadline)
 	w->armed++;
 }
 
-/* The slot of `level` that begins at now_ms is to be dealt out, behind what still is of that level. */
+/*
+ * Moves the slot of `level` that starts at now_ms to the list to be distributed, after what is
+ * still there.
+ */
 static void cascade(struct mt_wheel *w, int level)
 {
 	struct mt_list *slot = &w->slots[level][(w->now_ms >> (8 * level)) % MT_WHEEL_SLOTS];
@@ -104,7 +110,7 @@ static void cascade(struct mt_wheel *w, int level)
 	w->unsettled = true;
 }
 
-/* Deals out at most *budget timers, nearer ones first. */
+/* Distributes at most *budget timers, nearer ones first. */
 static mt_noinline void settle(struct mt_wheel *w, uint32_t *budget)
 {
 	for (int level = 1; level < MT_WHEEL_LEVELS; level++) {
@@ -132,7 +138,7 @@ static void advance_tick(struct mt_wheel *w)
 	}
 }
 
-/* Looks at the timers of the present tick, at most *budget of them. Returns how many fired. */
+/* Checks the timers of the current tick, at most *budget of them. Returns how many fired. */
 static uint32_t run_slot(struct mt_wheel *w, uint32_t *budget,
 	void (*fire)(void *arg, struct mt_timer *t), void *arg)
 {
@@ -156,7 +162,10 @@ static uint32_t run_slot(struct mt_wheel *w, uint32_t *budget,
 	return fired;
 }
 
-/* The first slot of a level, from `from` on, that holds timers; MT_WHEEL_SLOTS: none. Clears the bits of empty ones. */
+/*
+ * The first slot of a level, from `from` on, that has timers; MT_WHEEL_SLOTS: none. Clears the bits
+ * of empty slots.
+ */
 static uint32_t full_slot(struct mt_wheel *w, int level, uint32_t from)
 {
 	for (uint32_t i = from / 64; i < MT_WHEEL_WORDS; i++) {
@@ -173,25 +182,28 @@ static uint32_t full_slot(struct mt_wheel *w, int level, uint32_t from)
 	return MT_WHEEL_SLOTS;
 }
 
-/* The first tick from now_ms on at which a slot holds timers; something is armed. */
+/* The first tick from now_ms on whose slot has timers; something is armed. */
 static uint64_t next_tick(struct mt_wheel *w)
 {
 	if (!mt_list_empty(&w->slots[0][w->now_ms % MT_WHEEL_SLOTS]))
 		return w->now_ms;
 	for (int level = 0; level < MT_WHEEL_LEVELS; level++) {
 		uint64_t base = w->now_ms >> (8 * level);
-		/* A slot holds ticks of this turn of its level only, so no slot before `base` counts. */
+		/*
+		 * A slot has only ticks of this round of its level, so no slot before `base`
+		 * counts.
+		 */
 		uint32_t slot = full_slot(w, level, base % MT_WHEEL_SLOTS + 1);
 
 		if (slot < MT_WHEEL_SLOTS)
 			return (base - base % MT_WHEEL_SLOTS + slot) << (8 * level);
 	}
-	/* Only beyond the top level's turn: look again there. */
+	/* There are timers only beyond the top level's round: check again there. */
 	return ((w->now_ms >> 32) + 1) << 32;
 }
 
 /*
- * After a long sleep: on to the tick before the next slot that holds anything, or before the end. No
+ * After a long sleep: moves to the tick before the next slot with timers, or before the end. No
  * slot in between is cascaded, because all of them are empty.
  */
 static void skip_empty(struct mt_wheel *w, uint64_t end_ms)
@@ -214,7 +226,7 @@ uint32_t mt_wheel_run(struct mt_wheel *w, uint64_t now, uint32_t budget,
 	if (mt_unlikely(w->unsettled))
 		settle(w, &deal);
 	fired = run_slot(w, &budget, fire, arg);
-	/* Time goes on also while many are being dealt out: only those are late then. */
+	/* Time goes on while timers are distributed, so only those can be late. */
 	while (w->now_ms < now_ms && budget > 0) {
 		if (w->armed == 0) {
 			w->now_ms = now_ms;

@@ -103,7 +103,7 @@ struct mt_ledger_class {
 	uint64_t share;	  /* S: the maximum; 0: no bound */
 	uint64_t peak;
 	uint64_t evicted; /* connections selected to give way */
-	uint64_t holders; /* that hold some of this class */
+	uint64_t holders; /* that hold some of this class, of the known ones */
 	struct mt_ledger_lists lists;
 };
 

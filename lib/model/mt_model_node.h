@@ -282,8 +282,8 @@ struct mt_node {
 };
 
 /*
- * True if the address belongs to a workload on a port of `side: workloads`: it is listed there, or in
- * the port's networks if none is listed.
+ * True if the address belongs to a workload on a port of `side: workloads`: it is listed there, or
+ * in the port's networks if none is listed.
  */
 bool mt_node_has_workload(const struct mt_node *n, const struct mt_addr *a);
 /*
