@@ -9,7 +9,8 @@
 #include <unistd.h>
 
 /*
- * Closed for a moment when no other descriptor is left. The kernel closes it when the process ends.
+ * A spare descriptor, closed for a moment when no other one is left. The kernel closes it when the
+ * process ends.
  */
 static int spare = -1;
 

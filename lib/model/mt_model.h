@@ -16,7 +16,7 @@
 #include "mt_model_service.h"
 #include "mt_model_types.h"
 
-/* Endpoints to which a closing applies, by what else protects them. */
+/* Endpoints to which a struct mt_closing applies, by what else protects them. */
 enum mt_closing_of {
 	MT_CLOSING_BARE = 1,	/* nothing */
 	MT_CLOSING_OUTSIDE = 2, /* nothing: they are not part of the mesh */

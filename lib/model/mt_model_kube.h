@@ -132,7 +132,7 @@ struct mt_kube_namespace {
 struct mt_kube_secret {
 	struct mt_meta meta;
 	struct mt_text type;
-	struct mt_labels data; /* base64, as written; or in clear where it was `stringData` */
+	struct mt_labels data; /* base64, as written; `clear` has `stringData` as plaintext */
 	struct mt_labels clear;
 };
 

@@ -26,7 +26,7 @@ struct aead_ipsec_mb {
 	IMB_MGR *mgr;
 	struct mt_key_cache cache;
 	struct mt_key_set *sets;
-	aes_gcm_enc_dec_t run[4];	/* for whole records, by cipher and whether to seal */
+	aes_gcm_enc_dec_t run[4];	/* for whole records, by cipher and direction */
 	const struct gcm_key_data *now; /* of the record in hand */
 	union {
 		struct gcm_context_data gcm;

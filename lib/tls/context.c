@@ -104,10 +104,7 @@ static int check(const struct mt_tls_rules *r, struct mt_err *e)
 	return 0;
 }
 
-/*
- * ---- ids
- * -----------------------------------------------------------------------------------------
- */
+/* ---- ids ------------------------------------------------------------------------------------- */
 
 static uint64_t hash_number(uint64_t v, uint64_t h)
 {
@@ -386,10 +383,7 @@ static int set_up(struct mt_tls_context *c, const struct mt_tls_rules *r, struct
 	return rc;
 }
 
-/*
- * ---- creation and end
- * ----------------------------------------------------------------------------
- */
+/* ---- creation and end ------------------------------------------------------------------------ */
 
 struct mt_tls_context *mt_tls_context_new(const struct mt_tls_rules *r, struct mt_err *e)
 {

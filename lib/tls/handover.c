@@ -13,10 +13,7 @@
 #define IV	     12
 #define BLOCK_MAX    (2 * (32 + IV))
 
-/*
- * ---- cipher and hash
- * -----------------------------------------------------------------------------
- */
+/* ---- cipher and hash ------------------------------------------------------------------------- */
 
 static int cipher_of(const SSL_CIPHER *c, struct mt_tls_keys *k)
 {
@@ -84,10 +81,7 @@ static int keys_of_1_2(struct mt_tls_handshake *h, struct mt_tls_keys *k)
 	return ok ? 0 : -ENOMEM;
 }
 
-/*
- * ---- an alert without record state
- * ---------------------------------------------------------------
- */
+/* ---- an alert without record state ----------------------------------------------------------- */
 
 #define HEADER	 5
 #define EXPLICIT 8 /* bytes of a nonce that are in TLS 1.2 records */

@@ -19,10 +19,7 @@ struct mt_tls_objects mt_tls_objects(void)
 		__atomic_load_n(&objects.freed, __ATOMIC_RELAXED)};
 }
 
-/*
- * ---- creation and end
- * ----------------------------------------------------------------------------
- */
+/* ---- creation and end ------------------------------------------------------------------------ */
 
 struct mt_tls_handshake *mt_tls_handshake_new(struct mt_tls_context *c, const char *sni)
 {
@@ -84,10 +81,7 @@ static bool begin(struct mt_tls_handshake *h)
 	return !h->sni || SSL_set_tlsext_host_name(h->ssl, h->sni) == 1;
 }
 
-/*
- * ---- callbacks of the library
- * --------------------------------------------------------------------
- */
+/* ---- callbacks of the library ---------------------------------------------------------------- */
 
 void mt_tls_message(
 	int write_p, int version, int type, const void *buf, size_t len, SSL *ssl, void *arg)
@@ -139,10 +133,7 @@ int mt_tls_client_hello(SSL *ssl, int *alert, void *arg)
 	return SSL_CLIENT_HELLO_SUCCESS;
 }
 
-/*
- * ---- failure
- * -------------------------------------------------------------------------------------
- */
+/* ---- failure --------------------------------------------------------------------------------- */
 
 static enum mt_tls_reason reason_of(unsigned long error)
 {
@@ -183,10 +174,7 @@ static enum mt_tls_step fail(struct mt_tls_handshake *h)
 	return failed(h, why);
 }
 
-/*
- * ---- end
- * -----------------------------------------------------------------------------------------
- */
+/* ---- end ------------------------------------------------------------------------------------- */
 
 static void copy(char *to, size_t size, const void *from, size_t len)
 {
@@ -297,10 +285,7 @@ enum mt_tls_step mt_tls_handshake_step(struct mt_tls_handshake *h, const void *i
 	return fail(h);
 }
 
-/*
- * ---- output
- * --------------------------------------------------------------------------------------
- */
+/* ---- output ---------------------------------------------------------------------------------- */
 
 uint32_t mt_tls_handshake_output(const struct mt_tls_handshake *h, const uint8_t **p)
 {

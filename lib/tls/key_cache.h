@@ -162,8 +162,8 @@ static inline uint32_t mt_key_cache_place(struct mt_key_cache *c, uint32_t at)
 }
 
 /*
- * For a key that is not at *hint: returns its place from now on, and sets *hint to it. If *load,
- * expand the key there first.
+ * For a key that is not at *hint: returns its place from now on, and sets *hint to it. *load: the
+ * caller must expand the key there first.
  */
 static inline uint32_t mt_key_cache_find_slow(struct mt_key_cache *c, uint8_t cipher,
 	const uint8_t *key, uint32_t len, uint16_t *hint, bool *load)
@@ -205,8 +205,8 @@ static mt_inline bool mt_key_is_ready(const uint8_t *place, const struct mt_key_
 }
 
 /*
- * The place for a key of 16 or 32 bytes. If *load, expand the key there first. *hint is the place
- * that the last call for this key set, or any value.
+ * The place for a key of 16 or 32 bytes. *load: the caller must expand the key there first. *hint
+ * is the place that the last call for this key set, or any value.
  */
 static inline uint32_t mt_key_cache_find(struct mt_key_cache *c, uint8_t cipher, const uint8_t *key,
 	uint32_t len, uint16_t *hint, bool *load)

@@ -117,7 +117,7 @@ static void put_bytes(struct put *p, const struct mt_chain *c, uint32_t until)
 	}
 }
 
-/* Puts a start and `hello` bytes of the chain. */
+/* Puts the piece that starts a handshake, and the first `hello` bytes of the chain. */
 static int begin(struct mt_tls_lane *l, struct mt_tls_context *c, const struct mt_chain *chain,
 	uint32_t hello, const char *sni, struct mt_ref owner, struct mt_ref *out)
 {

@@ -97,7 +97,10 @@ struct mt_tls_context *mt_tls_context_hold(struct mt_tls_context *c);
  * Drops a reference. The last one frees the context, so never call it on a worker. NULL is allowed.
  */
 void mt_tls_context_drop(struct mt_tls_context *c);
-/* As mt_tls_context_drop(), for workers: leaves the free to mt_tls_contexts_sweep(). */
+/*
+ * As mt_tls_context_drop(), for workers: mt_tls_contexts_sweep() frees the context if it was the
+ * last reference.
+ */
 void mt_tls_context_leave(struct mt_tls_context *c);
 /* Frees the contexts that workers have left. Any thread except a worker's; call now and then. */
 void mt_tls_contexts_sweep(void);
@@ -137,7 +140,7 @@ struct mt_tls_peer {
 	bool resumed;
 	uint64_t rules; /* hash of what the context required of it, except roots and lists */
 	/*
-	 * Show later which roots have signed the chain, and whether it is revoked:
+	 * These show later which roots have signed the chain, and whether it is revoked:
 	 * mt_x509_key_mark() and mt_x509_issue_mark() of each certificate of the verified chain,
 	 * leaf first. If the chain is longer, the last entry is for its last certificate. A resumed
 	 * session has the leaf's only.

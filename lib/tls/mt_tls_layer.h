@@ -27,9 +27,9 @@
 /* At most 1/MT_TLS_COMING of all streams belong to clients that are not accepted yet. */
 #define MT_TLS_COMING 4
 /*
- * Shares by the hash of the client's address (IPv6: /64). From MT_TLS_SHARE_FROM client handshakes
- * in progress on, no share may start more than MT_TLS_SHARE, so that clients that start a handshake
- * and send nothing more do not keep others out.
+ * Shares by the hash of the client's address (IPv6: /64). While MT_TLS_SHARE_FROM client handshakes
+ * or more are in progress, a share may have at most MT_TLS_SHARE of them, so that clients that
+ * start a handshake and send nothing more do not keep others out.
  */
 #define MT_TLS_SHARES	  256
 #define MT_TLS_SHARE_FROM (MT_TLS_SLOTS / 4)

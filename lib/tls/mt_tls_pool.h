@@ -27,7 +27,7 @@ struct mt_tls_pool;
 struct mt_tls_lane {
 	/* any thread sets 1, the worker 0: there may be something to take */
 	mt_cache_aligned uint32_t rung;
-	uint32_t asleep; /* the worker writes, threads read: wake_fd must be written */
+	uint32_t asleep; /* the worker writes, threads read; if set, write to wake_fd */
 	int wake_fd;	 /* -1: the worker polls often enough; set at boot */
 	uint32_t worker, n_threads, n_wires_dirty;
 	uint32_t n_used, n_wanting, first_free;

@@ -58,7 +58,7 @@ enum mt_tls_record_due {
 	MT_TLS_RECORD_DUE_DRAIN = 4,
 };
 
-/* Protection of one direction. */
+/* Key, IV and sequence number of one direction. */
 struct mt_tls_record_half {
 	uint8_t key[32];
 	uint64_t seq; /* of the next record */
@@ -93,7 +93,7 @@ _Static_assert(offsetof(struct mt_tls_record, tx) == MT_CACHE_LINE &&
 		       offsetof(struct mt_tls_record, tx_silent) == 2 * MT_CACHE_LINE,
 	"a line for each direction");
 
-/* Call before a record is opened or sealed. */
+/* Prefetches both directions. Call before a record is opened or sealed. */
 static inline void mt_tls_record_prefetch(const struct mt_tls_record *r)
 {
 	__builtin_prefetch(&r->rx);

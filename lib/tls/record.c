@@ -67,7 +67,9 @@ enum mt_tls_record_got mt_tls_record_bad(struct mt_tls_record *r, enum mt_tls_al
 	return MT_TLS_RECORD_BAD;
 }
 
-/* Derives the next key apart, because the KeyUpdate record is still sealed under the old one. */
+/*
+ * Derives the next key separately, because the KeyUpdate record is still sealed under the old one.
+ */
 int mt_tls_record_update(
 	struct mt_tls_records *w, struct mt_tls_record *r, bool ask, struct mt_chain *out)
 {

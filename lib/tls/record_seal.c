@@ -131,8 +131,8 @@ static void plan(const struct mt_tls_record *r, const struct mt_chain *plain, ui
 }
 
 /*
- * Prepares the record's buffers. Only text that stays in place is there yet. false: no memory,
- * nothing changed.
+ * Prepares the record's buffers. So far they contain only text that stays in place. false: no
+ * memory, nothing changed.
  */
 static bool lay_out(struct mt_tls_records *w, const struct mt_tls_record *r, const struct plan *p,
 	struct mt_chain *plain, struct mt_chain *rec)

@@ -177,10 +177,7 @@ enum mt_tls_reason mt_tls_judge(const struct mt_tls_context *c, X509 *leaf)
 	return MT_TLS_WHY_none;
 }
 
-/*
- * ---- chain verification
- * --------------------------------------------------------------------------
- */
+/* ---- chain verification ---------------------------------------------------------------------- */
 
 static enum mt_tls_reason reason_of(int error)
 {

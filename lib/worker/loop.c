@@ -40,8 +40,8 @@ static void begin(struct mt_worker *w, uint64_t now, uint64_t wall)
 }
 
 /*
- * Counts cycles. Idle iterations do not count, because they would make a packet look the more
- * expensive the longer none comes.
+ * Counts cycles. Idle iterations do not count, because otherwise the cost of a packet would grow
+ * with the time in which none comes.
  */
 static void count_busy(struct mt_worker *w, const uint64_t marks[MT_N_STAGES], uint64_t began)
 {

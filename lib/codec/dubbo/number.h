@@ -26,7 +26,7 @@ enum hs_class {
 	HS_C_DEFINITION,
 };
 
-/* Class, then in 4 bits the length of a value of fixed length, with its tag. */
+/* The class in the upper 4 bits. The length in the lower 4 bits, with the tag, if it is fixed. */
 #define HS_TAG_IS(class, len) ((uint8_t)((class) << 4 | (len)))
 
 static const uint8_t hs_tags[256] = {

@@ -2,7 +2,7 @@
 /*
  * Finds the end of an unframed struct by walking its fields: a push machine with an explicit stack
  * in the decoder's state. Every container element takes at least one byte, so the message limit
- * bounds counts, and bytes bound work.
+ * bounds counts. Bytes bound the work.
  */
 #include "thrift.h"
 
