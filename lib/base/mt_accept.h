@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Connections of kernel listeners (shells, HTTP, DNS over TCP) when descriptors run out. */
+/*
+ * Accepts connections of kernel listeners (CLI, HTTP, DNS over TCP), also when descriptors run out.
+ */
 #pragma once
 
 #include <sys/socket.h>

@@ -17,7 +17,7 @@
 
 #define MT_CACHE_LINE	 64
 #define mt_cache_aligned __attribute__((aligned(MT_CACHE_LINE)))
-/* Keeps the slow twin of a fast path out of its instruction cache lines. */
+/* Keeps the slow variant of a fast path out of the fast path's instruction cache lines. */
 #define mt_noinline	__attribute__((noinline, cold))
 #define mt_inline	inline __attribute__((always_inline))
 #define mt_printf(f, a) __attribute__((format(printf, f, a)))

@@ -48,7 +48,7 @@ static inline void mt_hist_add(uint64_t *counts, uint32_t n, uint32_t bits, uint
 	__atomic_store_n(c, *c + 1, __ATOMIC_RELAXED);
 }
 
-/* The value below or at which `share` (0 to 1) of the observations lie; 0 when there are none. */
+/* The quantile `share` (0 to 1) of the observations; 0 when there are none. */
 uint64_t mt_hist_at(const uint64_t *counts, uint32_t n, uint32_t bits, double share);
 
 /* The number of observations. */

@@ -18,7 +18,7 @@ static inline bool mt_list_empty(const struct mt_list *l)
 	return l->next == l;
 }
 
-/* Also the test whether a node is on some list. */
+/* True if a node is on a list. */
 static inline bool mt_list_linked(const struct mt_list *n)
 {
 	return n->next != n;
@@ -42,7 +42,7 @@ static inline void mt_list_add_tail(struct mt_list *head, struct mt_list *n)
 	mt_list_insert_after(head->prev, n);
 }
 
-/* Leaves the node unlinked (pointing to itself); harmless when it was not linked. */
+/* Unlinks the node, which points to itself then. Allowed for a node that is on no list. */
 static inline void mt_list_del(struct mt_list *n)
 {
 	n->prev->next = n->next;

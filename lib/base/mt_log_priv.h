@@ -34,8 +34,9 @@ struct mt_log_site {
 };
 
 /*
- * The site of `fmt` at one level among `sites`, created if it is new. The level counts, so that
- * many warnings by "%s" suppress no information by "%s". A site that is not used may be replaced.
+ * The site of `fmt` at one level among `sites`, created if it is new. Each level has its own, so
+ * that many warnings by "%s" do not suppress information by "%s". A site that is not used may be
+ * replaced.
  */
 struct mt_log_site *mt_log_site_of(struct mt_log_site sites[MT_LOG_SITES], enum mt_log_level level,
 	const char *fmt, uint64_t now);

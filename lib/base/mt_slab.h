@@ -40,7 +40,7 @@ void mt_slab_fini(struct mt_slab *s);
  */
 void mt_slab_reach(struct mt_slab *s, uint32_t fresh);
 
-/* Every reference to the object is stale from here on. */
+/* Frees the object. Every reference to it is stale from here on. */
 void mt_slab_free(struct mt_slab *s, void *obj);
 
 static inline void *mt_slab_at(const struct mt_slab *s, uint32_t idx)

@@ -74,7 +74,7 @@ static inline uint32_t mt_pool_element(uint16_t data_room)
 			  2 * sizeof(void *));
 }
 
-/* Reads the fill of both pools; once per loop turn or less often. */
+/* Reads the fill of both pools; once per loop iteration or less often. */
 void mt_pools_sample(struct mt_pools *p);
 
 /* Free data mbufs in percent at the last sample: the input of the memory marks. */
@@ -386,7 +386,7 @@ static inline uint32_t mt_cursor_left(const struct mt_cursor *cur)
 	return end > cur->pos ? end - cur->pos : 0;
 }
 
-/* After the chain was cut or compacted: finds `pos` again. Called by the readers themselves. */
+/* Finds `pos` again after the chain was cut or compacted. The readers call it themselves. */
 void mt_cursor_resync(struct mt_cursor *cur);
 
 /* n contiguous bytes at the cursor without moving; NULL when fewer are there. scratch: n bytes. */

@@ -8,7 +8,7 @@
 /* Below this a copy still costs no more than a clone, and spares the port a second segment. */
 #define MT_BUF_CLONE_MIN 1400
 
-/* Links m behind the tail; the view must be set. */
+/* Links m after the tail; the view must be set. */
 void mt_chain_push(struct mt_chain *c, struct rte_mbuf *m);
 /* Unlinks the head and returns it (never NULL on a non-empty chain). */
 struct rte_mbuf *mt_chain_pop(struct mt_chain *c);

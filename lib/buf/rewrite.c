@@ -157,7 +157,10 @@ int mt_chain_patch(
 		if (!mt_buf_writable(m)) {
 			struct rte_mbuf *own;
 
-			/* Only a data mbuf's worth is copied: cut longer views first. */
+			/*
+			 * A view that does not fit a data mbuf is not copied: it has to be cut
+			 * first.
+			 */
 			own = fresh(p, mt_link(m)->len);
 			if (!own || mt_link(m)->len > (uint32_t)(own->buf_len - own->data_off)) {
 				mt_buf_free(own);

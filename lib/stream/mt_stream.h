@@ -109,8 +109,8 @@ struct mt_stream_pos {
 };
 
 /*
- * How the peer's end went, as far as the transport knows, to decide what the peer can have read.
- * Positions count our bytes, as in struct mt_stream_pos.
+ * How the connection ended on the peer's side, as far as the transport knows, to decide what the
+ * peer can have read. Positions count our bytes, as in struct mt_stream_pos.
  */
 struct mt_stream_end {
 	struct mt_stream_pos pos;
@@ -270,7 +270,8 @@ static inline struct mt_stream_pos mt_stream_positions(const struct mt_stream *s
 }
 
 /*
- * How the peer's end went so far; more evidence may still come. At any time, also inside closed().
+ * How the connection has ended on the peer's side so far; more evidence may still come. At any
+ * time, also inside closed().
  */
 static inline void mt_stream_end(const struct mt_stream *s, struct mt_stream_end *e)
 {

@@ -82,7 +82,7 @@ struct tls_conn {
 	struct mt_tls_layer *layer;
 	struct tls_keyed *k;
 	uint8_t state;	 /* enum tls_state */
-	uint8_t records; /* in rx, since the user last had room */
+	uint8_t records; /* records added to rx since the user last had room */
 	bool opened : 1, waits : 1;
 	bool coming : 1;     /* counted in mt_tls_layer.coming */
 	bool shares : 1;     /* counted in mt_tls_layer.shaking */

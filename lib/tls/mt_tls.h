@@ -2,9 +2,9 @@
 /*
  * lib/tls: TLS handshakes. A struct mt_tls_context holds the rules. A struct mt_tls_handshake runs
  * one handshake through memory, with the library: bytes in, bytes out. At its end the library's
- * object is freed, and struct mt_tls_keys has what records need. Call nothing here on a worker
- * unless noted, because the calls allocate and compute for up to a millisecond. Workers use
- * mt_tls_pool.h.
+ * object is freed, and struct mt_tls_keys has what records need. A worker calls nothing here except
+ * the accessors of a context and what is noted, because the other calls allocate and compute for up
+ * to a millisecond. Workers use mt_tls_pool.h.
  */
 #pragma once
 

@@ -69,7 +69,7 @@ static int key_update(
 	return 0;
 }
 
-/* The next n bytes; `last`: the record ends with them. */
+/* Processes the next n bytes; `last`: the record ends with them. */
 static int bytes_in(struct mt_tls_records *w, struct mt_tls_record *r, const uint8_t *p, uint32_t n,
 	bool last, uint64_t now)
 {

@@ -41,9 +41,10 @@ void mt_idle_init(struct mt_idle *i, enum mt_worker_idle profile, uint64_t now)
 }
 
 /*
- * False after a wake-up that found no packet, so that a step comes before the next wait and the
- * worker does not spin. A step is short at first. Causes: the TAP driver polls only after a signal
- * of its own, about 20 us later; a buffer is missing; the interface went down.
+ * False without descriptors, and after a wake-up that found no packet, so that a step comes before
+ * the next wait and the worker does not spin. A step is short at first. Causes: the TAP driver
+ * polls only after a signal of its own, about 20 us later; a buffer is missing; the interface went
+ * down.
  */
 static bool can_wait(const struct mt_idle *i)
 {

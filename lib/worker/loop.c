@@ -99,7 +99,7 @@ static uint64_t nap(struct mt_worker *w, uint64_t now, uint64_t ns)
 
 	mt_idle_sleep(&w->idle, ns);
 	after = mt_clock_now(w->clock);
-	w->to_marks = 0; /* after a sleep the number of iterations is no measure of time */
+	w->to_marks = 0; /* after a sleep the number of iterations does not measure time */
 	mt_count(w->stats.counters, MT_WORKER_sleeps);
 	mt_count_n(&w->stats.idle_ns, 0, after - now);
 	if (!w->idle.woken && after >= now + ns)

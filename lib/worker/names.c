@@ -155,7 +155,7 @@ static void tell_datagram(
 		return;
 	msg = now_len < len ? cut : msg;
 	len = now_len;
-	/* An answer can only be too long for a port with a small MTU. */
+	/* An answer is too long only if the port has a small MTU. */
 	m = len <= mt_net_udp_room(w->net, &to) ? mt_net_udp_new(w->net, &out) : NULL;
 	if (!m) {
 		mt_count(w->names.counters, MT_DNS_answer_lost);

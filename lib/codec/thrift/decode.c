@@ -235,7 +235,7 @@ static enum mt_decode infos(struct mt_decoder *d, struct mt_msg *msg)
 	d->step = STEP_BEGIN;
 	if (msg->len == b->end) {
 		/*
-		 * There is no message in it: the C++ library flushes so when a connection is
+		 * There is no message in it: the C++ library flushes like this when a connection is
 		 * closed.
 		 */
 		msg->kind = MT_MSG_EVENT;
