@@ -165,8 +165,8 @@ struct mt_mutation {
 enum mt_sniff { MT_SNIFF_NO, MT_SNIFF_YES, MT_SNIFF_MORE };
 
 /*
- * What a local reply and the restoration of the client's id need of a request after its bytes are
- * gone. Only the codec reads it.
+ * Kept of a request, to send a local reply and to restore the client's id after its bytes are gone.
+ * Only the codec reads it.
  */
 #define MT_SEED_SIZE 104
 struct mt_seed {

@@ -123,7 +123,7 @@ enum mt_decode thrift_decode(struct mt_decoder *d, struct mt_msg *msg);
 bool thrift_metadata(const struct mt_msg *msg, const struct mt_chain *c, const struct mt_key *key,
 	struct mt_slice *value, uint8_t *scratch);
 /* thrift_index() reads the infos of a THeader; an entry's `group` is its enum thrift_info_kind. */
-/* True for THeader, which may carry metadata, also such that thrift_index() cannot read. */
+/* True for THeader, which may carry metadata, including some that thrift_index() cannot read. */
 bool thrift_carries(const struct mt_msg *msg);
 void thrift_index(struct mt_msg *msg, const struct mt_chain *c, struct mt_metadata *m);
 int thrift_mutate(struct mt_msg *msg, struct mt_chain *c, struct mt_metadata *m,
