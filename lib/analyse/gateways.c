@@ -7,7 +7,7 @@
 
 /* ---- plaintext ------------------------------------------------------------------------------- */
 
-/* True for "*" and "NAMESPACE/*". */
+/* True for "*", also with a namespace in front of it. */
 static bool is_any(const char *host)
 {
 	const char *slash = strchr(host, '/');
