@@ -7,11 +7,14 @@
 
 #define SOON (20 * MT_MSEC)
 
-struct asked *asked_new(struct sim *s, struct mesh *m, uint64_t late)
+struct asked *asked_new(struct sim *s, struct mesh *m, uint64_t late, bool fail_open)
 {
 	static const char *const servers[] = {"127.0.0.1:1"};
-	const struct mt_extauthz_conf conf = {
-		.name = "sim", .servers = servers, .n_servers = 1, .timeout = MT_SEC};
+	const struct mt_extauthz_conf conf = {.name = "sim",
+		.servers = servers,
+		.n_servers = 1,
+		.timeout = MT_SEC,
+		.fail_open = fail_open};
 	struct asked *a = aligned_alloc(MT_CACHE_LINE, sizeof(*a));
 
 	MT_ASSERT(a);
@@ -85,6 +88,23 @@ static void decide(struct asked *a, struct mt_extauthz_slot *q)
 		remove_absent(q);
 }
 
+/*
+ * The service is silent until the call's own timeout, which is shorter than the provider's. The
+ * thread reports that, or it is late and then reports that there is no decision. Returns after how
+ * many ns it does.
+ */
+static uint64_t expire(struct asked *a, struct mt_extauthz_slot *q)
+{
+	struct mt_rand *r = &a->sim->host_rand;
+	bool late = sim_one_in(r, 2);
+
+	mt_extauthz_unjudged(q, MT_EXTAUTHZ_late);
+	if (!late)
+		q->verdict = MT_EXTAUTHZ_EXPIRED;
+	a->n_expired++;
+	return q->timeout + (late ? sim_between(r, 0, SOON) : 0);
+}
+
 void asked_turn(struct asked *a, uint32_t worker)
 {
 	struct mt_extauthz_lane *l = a->lane[worker];
@@ -92,9 +112,13 @@ void asked_turn(struct asked *a, uint32_t worker)
 	struct mt_extauthz_call *c;
 
 	while ((c = mt_extauthz_lane_asked(l))) {
-		uint64_t after = sim_one_in(r, 6) ? a->late : sim_between(r, 0, SOON);
+		bool late = sim_one_in(r, 6);
+		uint64_t after = late ? a->late : sim_between(r, 0, SOON);
 
-		decide(a, c->slot);
+		if (late && a->provider->fail_open)
+			after = expire(a, c->slot);
+		else
+			decide(a, c->slot);
 		a->n_asked++;
 		sim_at(a->sim, a->sim->now + after, answer, a,
 			worker * MT_EXTAUTHZ_SLOTS + mt_extauthz_index(l, c->slot));

@@ -2,7 +2,7 @@
 /*
  * The external authorization service of policy scenarios: the simulator is the thread of lib/extauthz. It denies every
  * call of route "b"; of the others it allows most, some of them with a change. One answer in six comes after the call's
- * time-out.
+ * timeout, or, if the provider fails open, not at all.
  */
 #pragma once
 
@@ -19,11 +19,11 @@ struct asked {
 	struct mt_extauthz_provider *provider;
 	struct mt_extauthz_lane *lane[SIM_MAX_WORKERS];
 	uint64_t late; /* ns: a late answer takes so long */
-	uint32_t n_asked, n_allowed;
+	uint32_t n_asked, n_allowed, n_expired;
 };
 
 /* For the workers of `m`, before they are made. */
-struct asked *asked_new(struct sim *s, struct mesh *m, uint64_t late);
+struct asked *asked_new(struct sim *s, struct mesh *m, uint64_t late, bool fail_open);
 /* When they are gone. */
 void asked_free(struct asked *a);
 /* Takes what the worker has asked in its turn. */

@@ -168,12 +168,13 @@ def wrong(daemon):
 
 
 AS_NOBODY = ["setpriv", f"--reuid={pwd.getpwnam('nobody').pw_uid}", "--clear-groups"]
+ROUNDS = "250"  # of CHANGES: 1,000 requests
 CHANGES = ("/healthcheck/fail", "/logging?level=debug", "/drain_listeners", "/quitquitquit")
 # A long head makes the server's kernel acknowledge the FIN at once, so that no socket has an owner when the daemon reads.
 POST = """
 import socket, sys
-host, source, closes, *paths = sys.argv[1:]
-for path in paths:
+host, source, closes, rounds, *paths = sys.argv[1:]
+for path in paths * int(rounds):
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if int(source):
@@ -192,7 +193,7 @@ for path in paths:
 
 
 def posts(namespace, *argv, user=()):
-    done = subprocess.run(["ip", "netns", "exec", namespace, *user, "/usr/bin/python3", "-c", POST, *argv, *CHANGES], text=True, capture_output=True, timeout=20, check=False)
+    done = subprocess.run(["ip", "netns", "exec", namespace, *user, "/usr/bin/python3", "-c", POST, *argv, *CHANGES], text=True, capture_output=True, timeout=60, check=False)
     equal((done.returncode, done.stderr), (0, ""), "the client's own end")
     return done.stdout.split()
 
@@ -200,15 +201,14 @@ def posts(namespace, *argv, user=()):
 def nothing_changes(lab, daemon):
     """A client that closes early as another user, and one on another host whose source port is that of a listener of root here."""
     levels = daemon.show("log")
-    for _ in range(5):
-        posts(daemon.namespace, "127.0.0.1", "0", "closes", user=AS_NOBODY)
+    posts(daemon.namespace, "127.0.0.1", "0", "closes", ROUNDS, user=AS_NOBODY)
     netns.veth(lab.namespace("client"), "afar", daemon.namespace, "admin")
     netns.kernel_end(lab.namespace("client"), "afar", "172.31.0.1/24")
     netns.kernel_end(daemon.namespace, "admin", "172.31.0.2/24")
     with netns.inside(daemon.namespace):
         listener = socket.create_server(("0.0.0.0", 22))
     with listener:
-        equal(posts(lab.namespace("client"), "172.31.0.2", "22", "stays"), ["403"] * len(CHANGES), "answers to source port 22")
+        equal(posts(lab.namespace("client"), "172.31.0.2", "22", "stays", ROUNDS), ["403"] * len(CHANGES) * int(ROUNDS), "answers to source port 22")
     equal(curl(daemon, "/ready")[0], 200, "/ready")
     equal([row["level"] for row in daemon.show("log")["log"]], [row["level"] for row in levels["log"]], "levels of the log")
     equal(get(daemon, "/server_info")["state"], "LIVE", "state")
