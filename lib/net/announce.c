@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Announcements: gratuitous ARP (a request whose both addresses are ours, RFC 5227 §2.3) and
- * unsolicited neighbour advertisements (RFC 4861 §7.2.6) for new addresses, twice, a second apart, so
- * many of them a turn. Addresses that were there before a change are not announced again.
+ * Announcements: gratuitous ARP (a request whose sender and target are the announced address, RFC
+ * 5227 §2.3) and unsolicited neighbour advertisements (RFC 4861 §7.2.6) for new addresses. Each is
+ * sent twice, a second apart, at most PER_TURN in a loop iteration. Addresses that were already
+ * there before a change are not announced again.
  */
 #include "mt_net_priv.h"
 
@@ -48,7 +49,7 @@ static void restart(struct mt_netw *w)
 {
 	struct net_owner *o = w->owner;
 
-	/* A round that was cut short goes on being one about the table. */
+	/* If a round that covered own addresses was cut short, the new one covers them too. */
 	o->announce_own =
 		w->table->gen != o->table_seen || (o->announce_own && o->announce_at != MT_NEVER);
 	o->table_seen = w->table->gen;

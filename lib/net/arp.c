@@ -47,7 +47,10 @@ void net_arp_send(struct mt_netw *w, uint16_t port, uint16_t op, const struct rt
 	net_tx(w, port, m);
 }
 
-/* The sender's claim: learned when we know it or it talks to us, never when it takes our address. */
+/*
+ * Learns the sender's address: an existing entry is updated, a new one made only if the packet is
+ * for an address of this node. Returns false if the sender claims an address of this node.
+ */
 static bool learn_sender(struct mt_netw *w, const struct net_rx *rx, const struct rte_arp_hdr *a,
 	const struct mt_addr *sip, bool to_us, bool reply)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Addresses that are bound to a port of workloads: who enters by the port is one of them, and nobody is one of them who comes from
- * elsewhere. It is looked at in frames, before anybody else sees them, so that it holds for whatever is above: TCP, datagrams,
- * what neighbours are taken for, what the kernel gets by an exception TAP.
+ * Addresses bound to a port of workloads. Such a port accepts only its bound addresses as sources,
+ * and every other port rejects them. Frames are checked before anything else uses them, so the rule
+ * holds for TCP, datagrams, neighbour entries and what the kernel gets through an exception TAP.
  */
 #include "mt_net_priv.h"
 
@@ -27,7 +27,10 @@ static bool is_of_port(const struct mt_netw *w, const struct net_rx *rx)
 	return w->table->ports[rx->port->index].workloads;
 }
 
-/* MT_NET_rx_tcp: it may. `sha`: another Ethernet address that it claims for itself, or NULL. */
+/*
+ * Returns MT_NET_rx_tcp if `a` may enter. `sha`: another Ethernet address that the frame claims for
+ * it, or NULL.
+ */
 static enum mt_net_outcome judge(const struct mt_netw *w, const struct net_rx *rx,
 	const struct mt_addr *a, const struct rte_ether_addr *sha)
 {
@@ -49,8 +52,8 @@ static bool is_link_local(const struct mt_addr *a)
 }
 
 /*
- * Where the ICMPv6 message of a frame to a group begins, from the IPv6 header on: behind it, or behind the hop-by-hop options that
- * MLD has (RFC 3810 section 5). 0: it is none, or it is not there.
+ * Offset of the ICMPv6 message from the IPv6 header: after that header, or after the hop-by-hop
+ * options that MLD has (RFC 3810 section 5). 0: not ICMPv6, or not in the frame.
  */
 static uint32_t icmp6_at(const struct net_rx *rx, const struct rte_ipv6_hdr *ip)
 {
@@ -66,9 +69,10 @@ static uint32_t icmp6_at(const struct net_rx *rx, const struct rte_ipv6_hdr *ip)
 }
 
 /*
- * A station's own address of the link, or none yet, is nobody's whom policies know: neighbours are found with it, and it may say which
- * groups it listens to. Everything else would be a call of somebody who is not bound, or, as an advertisement of a router, a lie to
- * the kernel behind an exception TAP.
+ * For sources that are link-local or unspecified (::), which no policy refers to. Allows neighbour
+ * discovery, and to a group also router solicitations and MLD reports. Rejects everything else: it
+ * would be a call from an unbound source, or a forged router advertisement for the kernel at an
+ * exception TAP.
  */
 static enum mt_net_outcome judge_of_link(const struct net_rx *rx, const struct rte_ipv6_hdr *ip)
 {
@@ -148,7 +152,10 @@ bool net_bound(struct mt_netw *w, struct net_rx *rx, uint16_t type)
 		return passes(w, rx, judge6(w, rx));
 	case RTE_ETHER_TYPE_ARP:
 		return passes(w, rx, judge_arp(w, rx));
-	/* Behind the port's own tag nobody here reads another one, and a kernel behind a TAP might. */
+	/*
+	 * A second tag after the port's own: lib/net would ignore it, but a kernel at the TAP might
+	 * not.
+	 */
 	case RTE_ETHER_TYPE_VLAN:
 	case RTE_ETHER_TYPE_QINQ:
 	case QINQ_OLD:

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Long runs of the Internet checksum, in vectors, and checksums over mbufs. */
+/* Internet checksums: vector sums for long runs, and sums over mbufs. */
 #include "mt_net_priv.h"
 
 #ifdef __x86_64__
@@ -7,12 +7,13 @@
 #endif
 
 typedef uint32_t vec __attribute__((vector_size(32)));
-/* The same at any address. */
+/* The same without alignment. */
 typedef uint32_t vec_at __attribute__((vector_size(32), aligned(1), may_alias));
 
 /*
- * Even and odd 16-bit words are added apart in 32-bit lanes, which cannot run over: each step adds at
- * most 2 * 65535, and there are fewer than 2^12 steps. The odd words' weight is that of even ones.
+ * Even and odd 16-bit words are added separately in 32-bit lanes, which cannot overflow: each step
+ * adds at most 2 * 65535, and there are fewer than 2^12 steps. Odd words weigh as much as even
+ * ones.
  */
 static inline __attribute__((always_inline)) uint32_t sum_vectors(const uint8_t *p, uint32_t len)
 {
@@ -40,8 +41,9 @@ uint32_t net_sum_portable(const uint8_t *p, uint32_t len)
 #define SUM_STEP 128u
 
 /*
- * One instruction multiplies 16-bit words by 1 and adds them in pairs, but takes them as signed: 0x8000 is
- * taken from each on the way in and put back at the end. A lane sees at most 2^12 steps of 2 * 2^16.
+ * One instruction multiplies 16-bit words by 1 and adds them in pairs, but treats them as signed.
+ * So 0x8000 is subtracted from each word first and added back at the end. A lane gets at most 2^12
+ * steps of 2 * 2^16.
  */
 __attribute__((target("avx2,tune=haswell"))) uint32_t net_sum_avx2(const uint8_t *p, uint32_t len)
 {
@@ -78,13 +80,19 @@ void net_sum_choose(void)
 #endif
 }
 
-/* `v` < 2^16 is a sum of bytes; where they begin at an odd place of what `sum` is of the words lie across. */
+/*
+ * Adds `v` < 2^16, a sum of bytes that start at offset `place`. At an odd offset its bytes are
+ * swapped, because its words straddle those of `sum`.
+ */
 static uint32_t sum_behind(uint32_t sum, uint32_t v, uint32_t place)
 {
 	return sum + (place & 1 ? rte_bswap16((uint16_t)v) : v);
 }
 
-/* [off, off + n) of this mbuf's data, of which a sum may be known that ends where the data end; less than 2^16. */
+/*
+ * Sum of [off, off + n) of this mbuf's data, less than 2^16. Uses the stored sum if it covers the
+ * tail of the range.
+ */
 static uint32_t sum_mbuf(const struct rte_mbuf *m, uint32_t off, uint32_t n)
 {
 	const uint8_t *p = rte_pktmbuf_mtod_offset(m, const uint8_t *, off);
@@ -98,7 +106,7 @@ static uint32_t sum_mbuf(const struct rte_mbuf *m, uint32_t off, uint32_t n)
 	return net_sum_fold(sum_behind(net_sum(p, front), l->sum, front));
 }
 
-/* Over several mbufs. */
+/* The same over several mbufs. */
 static uint32_t sum_packet(const struct rte_mbuf *m, uint32_t off, uint32_t len)
 {
 	uint32_t sum = 0, done = 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Frames and mbufs: L2 headers, copies, trimming, and the limit of what outsiders cause. */
+/* Frames and mbufs: L2 headers, copies, trimming, and the rate limit for replies. */
 #include "mt_net_priv.h"
 
 #include <string.h>
@@ -47,7 +47,7 @@ struct rte_mbuf *net_frame(struct mt_netw *w, uint16_t port, const struct rte_et
 	return m;
 }
 
-/* From here on another view costs less than a copy (lib/buf, payloads that are sent). */
+/* From this size on a clone costs less than a copy (lib/buf, transmitted payloads). */
 #define CLONE_MIN 512
 
 static bool all_ours(const struct rte_mbuf *m)
@@ -58,7 +58,10 @@ static bool all_ours(const struct rte_mbuf *m)
 	return true;
 }
 
-/* A frame in one buffer, with what its port said of it; the rest of an mbuf says nothing of received ones. */
+/*
+ * Copies a frame in one buffer with the mbuf fields that its port set; other fields do not matter
+ * on receive.
+ */
 static struct rte_mbuf *copied(struct mt_netw *w, const struct rte_mbuf *m)
 {
 	struct rte_mbuf *to = mt_buf_data(w->pools);
@@ -77,11 +80,12 @@ static struct rte_mbuf *copied(struct mt_netw *w, const struct rte_mbuf *m)
 }
 
 /*
- * Chains link mbufs by a field inside of them, so a buffer that its sender still holds (net_ring hands
- * over the sender's own) can't be kept: it is copied, or if long seen through buffers of our own. Nobody
- * may write to what those view. Packets with scattered headers are copied, too. All of it is payload that
- * may wait for long, so it comes from the data pool, whose marks know what to do when it runs short; ACKs
- * and resets need the other one.
+ * lib/net links mbufs through a field inside them, so a buffer that its sender still references
+ * (net_ring hands over the sender's own) cannot be kept. It is copied or, if it is long, cloned;
+ * nothing may write to the cloned bytes. Packets with scattered headers are copied, too.
+ *
+ * The new mbufs come from the data pool, because payload may wait for long and the data pool's
+ * marks handle shortage. The control pool must stay free for ACKs and resets.
  */
 struct rte_mbuf *net_own(struct mt_netw *w, struct rte_mbuf *m, bool shared, uint32_t need)
 {
@@ -131,7 +135,7 @@ bool net_limited(struct net_limit *l, uint64_t now)
 
 	if (fresh > 0) {
 		l->tokens = (uint32_t)MT_MIN(l->tokens + fresh, (uint64_t)l->burst);
-		/* What is left of a token counts for the next one. */
+		/* The remainder of a token counts towards the next one. */
 		l->last = gone > 10 * MT_SEC ? now : l->last + fresh * MT_SEC / l->per_sec;
 	}
 	if (l->tokens == 0)

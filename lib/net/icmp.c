@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What ICMP and ICMPv6 share: answers to a received packet, and errors about segments of ours. */
+/*
+ * Code shared by ICMP and ICMPv6: answers to a received packet, and errors about segments that the
+ * node sent.
+ */
 #include "mt_net_priv.h"
 
 #include <string.h>
@@ -12,7 +15,7 @@ static void *prepend(struct rte_mbuf *m, uint16_t n)
 {
 	void *p = rte_pktmbuf_prepend(m, n);
 
-	MT_ASSERT(p); /* control mbufs and stripped packets have the room */
+	MT_ASSERT(p); /* control mbufs and packets without their headers have room */
 	return p;
 }
 
@@ -67,7 +70,7 @@ void net_reply(struct mt_netw *w, const struct net_rx *rx, struct rte_mbuf *m)
 	net_reply_as(w, rx, rx->is4 ? IPPROTO_ICMP : IPPROTO_ICMPV6, m);
 }
 
-/* The packet from its ICMP header on, in memory that may be written; NULL: dropped. */
+/* Returns the packet from its ICMP header on, in writable memory; NULL: dropped. */
 static struct rte_mbuf *writable_l4(struct mt_netw *w, struct net_rx *rx)
 {
 	uint16_t off = (uint16_t)(rx->l2_len + rx->l3_len);
@@ -108,9 +111,12 @@ void net_echo(struct mt_netw *w, struct net_rx *rx, uint8_t type, uint32_t pseud
 	net_reply(w, rx, m);
 }
 
-/* ---- errors about segments of ours --------------------------------------------------------- */
+/* ---- errors about the node's segments ------------------------------------------------------- */
 
-/* The tuple and sequence number of the quoted segment, which we sent; false: not TCP, or cut off. */
+/*
+ * Reads tuple and sequence number of the quoted segment, which the node sent; false: not TCP, or
+ * cut off.
+ */
 static bool quoted(const struct net_rx *rx, uint16_t off, struct mt_tuple *t, uint32_t *seq)
 {
 	const uint8_t *in = (const uint8_t *)rx_l4(rx) + off, *tcp;
@@ -167,7 +173,7 @@ void net_icmp_error_in(
 		mt_buf_free(m);
 		return;
 	}
-	/* The owner looks at the whole frame again: mt_net_input_handed(). */
+	/* The owner parses the whole frame again: mt_net_input_handed(). */
 	m->port = rx->port->index;
 	m->packet_type = RTE_PTYPE_L2_ETHER | RTE_PTYPE_L4_ICMP;
 	if (mt_steer_push(w->net->steer, w->worker, owner, &m, 1) == 0)

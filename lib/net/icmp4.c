@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ICMP (RFC 792, 1191) and the unreachables of both families that we send. */
+/* ICMP (RFC 792, 1191), and the unreachable messages of both families that the node sends. */
 #include "mt_net_priv.h"
 
 #include <string.h>
@@ -18,7 +18,9 @@
 #define ICMP6_PARAM    4
 #define ICMP6_NEXT_HDR 1
 
-/* Routers older than RFC 1191 name no MTU: the next common one below the packet's size (its §7). */
+/*
+ * Routers older than RFC 1191 report no MTU: use the next plateau below the packet's size (its §7).
+ */
 static uint16_t plateau(uint16_t len)
 {
 	static const uint16_t sizes[] = {32000, 17914, 8166, 4352, 2002, 1492, 1006, 508, 296};
@@ -102,7 +104,10 @@ static void fill6(const struct net_rx *rx, struct rte_mbuf *m, struct rte_icmp_h
 		m, 0, m->pkt_len, net_pseudo6(&rx->dst, &rx->src, m->pkt_len, IPPROTO_ICMPV6));
 }
 
-/* The error with as much of the packet as a control mbuf holds: more than RFC 792 asks for. */
+/*
+ * Builds the error, quoting as much of the packet as a control mbuf holds: more than RFC 792
+ * requires.
+ */
 static struct rte_mbuf *build(struct mt_netw *w, const struct net_rx *rx)
 {
 	uint16_t quote = MT_MIN(rx->len, NET_QUOTE_MAX);
@@ -132,7 +137,7 @@ void net_unreachable(struct mt_netw *w, struct net_rx *rx)
 	struct rte_mbuf *m;
 
 	net_count(w, MT_NET_proto_unserved);
-	/* No error about what was sent to a group, or comes from nobody (RFC 1122 §3.2.2). */
+	/* No error about packets to a group or without a source address (RFC 1122 §3.2.2). */
 	if (!rx->l2_unicast || rx->dst.b[0] == 0xff || mt_addr_is_zero(&rx->src)) {
 		mt_buf_free(rx->m);
 		return;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Ethernet and VLAN, and the way from a received burst to the TCP segments in it. */
+/* Ethernet and VLAN input, from a received burst to the TCP segments in it. */
 #include "mt_mutant.h"
 #include "mt_net_priv.h"
 
 #include <rte_tcp.h>
 #include <rte_prefetch.h>
 
-/* Whether the frame's VLAN is the port's; sets l2_len and *type. */
+/* True if the frame's VLAN is the port's; sets l2_len and *type. */
 static bool vlan_ok(const struct mt_netw *w, struct net_rx *rx, uint16_t *type)
 {
 	const struct net_ether *eth = rte_pktmbuf_mtod(rx->m, const struct net_ether *);
@@ -14,7 +14,7 @@ static bool vlan_ok(const struct mt_netw *w, struct net_rx *rx, uint16_t *type)
 
 	*type = rte_be_to_cpu_16(eth->type);
 	rx->l2_len = sizeof(*eth);
-	/* Only the STRIPPED flag says that the tag is not in the frame any more. */
+	/* Only the STRIPPED flag means that the tag is no longer in the frame. */
 	if (rx->m->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED) {
 		id = rx->m->vlan_tci & 0xfff;
 	} else if (*type == RTE_ETHER_TYPE_VLAN) {
@@ -29,7 +29,7 @@ static bool vlan_ok(const struct mt_netw *w, struct net_rx *rx, uint16_t *type)
 	return id == want; /* id 0 is a priority tag: untagged */
 }
 
-/* Of a port that is not like most; false: somebody has taken the frame. */
+/* Checks of a port with NET_PORT_* flags; false: the frame was taken or dropped. */
 static mt_noinline bool flagged_in(struct mt_netw *w, struct net_rx *rx, uint16_t type)
 {
 	uint8_t flags = w->table->flags[rx->port->index];
@@ -76,7 +76,7 @@ static bool frame_in(struct mt_netw *w, struct net_rx *rx)
 	return false;
 }
 
-/* A sum in the link is of our making only. */
+/* Ignore sum flags that the packet arrived with: only lib/net may set them. */
 static void forget_sums(struct rte_mbuf *m)
 {
 	for (; m; m = m->next)
@@ -191,7 +191,7 @@ uint16_t net_input_handed(
 			tcp[kept++] = rx.m;
 			continue;
 		}
-		/* net_icmp_error_in() on the other worker named the port. */
+		/* Set by net_icmp_error_in() on the other worker. */
 		rx.port = w->net->ports[rx.m->port];
 		if (frame_in(w, &rx))
 			tcp[kept++] = rx.m;

@@ -2,7 +2,7 @@
 /* IPv4 input (RFC 791, RFC 1122 §3.2.1). */
 #include "mt_net_priv.h"
 
-/* More fragments, or an offset. */
+/* More fragments follow, or the offset is not 0. */
 #define FRAGMENTED rte_cpu_to_be_16(RTE_IPV4_HDR_MF_FLAG | RTE_IPV4_HDR_OFFSET_MASK)
 
 #define OPT_END	 0
@@ -10,7 +10,7 @@
 #define OPT_LSRR 131
 #define OPT_SSRR 137
 
-/* Source routes are refused (RFC 7126 §4.3); other options are skipped, their lengths must add up. */
+/* Rejects source routes (RFC 7126 §4.3); skips other options, whose lengths must add up. */
 static bool options_ok(const uint8_t *p, uint32_t len)
 {
 	while (len > 0 && *p != OPT_END) {
@@ -34,7 +34,10 @@ static bool is_multicast(uint32_t be)
 	return (be & rte_cpu_to_be_32(0xf0000000)) == rte_cpu_to_be_32(0xe0000000);
 }
 
-/* "This network", loopback, multicast and broadcast are no sources. Class E may be: VIPs live there. */
+/*
+ * "This network", loopback, multicast and broadcast cannot be sources. Class E can: VIPs live
+ * there.
+ */
 static bool source_ok(uint32_t be)
 {
 	uint8_t first = (uint8_t)(rte_be_to_cpu_32(be) >> 24);
@@ -42,13 +45,13 @@ static bool source_ok(uint32_t be)
 	return first != 0 && first != 127 && !is_multicast(be) && be != UINT32_MAX;
 }
 
-/* Of a length that the compiler knows, but for the rare options. */
+/* Without options the length is a constant, which the compiler can use. */
 static uint32_t header_sum(const struct rte_ipv4_hdr *ip, uint32_t hlen)
 {
 	return mt_likely(hlen == sizeof(*ip)) ? net_sum(ip, sizeof(*ip)) : net_sum(ip, hlen);
 }
 
-/* The header's own sanity; MT_NET_rx_tcp when it is good. */
+/* Checks the header; MT_NET_rx_tcp if it is valid. */
 static enum mt_net_outcome check(const struct net_rx *rx, const struct rte_ipv4_hdr *ip)
 {
 	uint32_t got = rx->m->pkt_len - rx->l2_len;

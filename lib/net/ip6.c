@@ -19,8 +19,8 @@ uint16_t net_pseudo6(const struct mt_addr *a, const struct mt_addr *b, uint32_t 
 }
 
 /*
- * Options we do not know say themselves what to do: those whose type begins with 00 are skipped,
- * all others ask for the packet to be dropped.
+ * The two high bits of an option's type define how to treat an unknown one: 00 skips it, all others
+ * require that the packet is dropped.
  */
 static bool options_ok(const uint8_t *p, uint32_t len)
 {
@@ -41,8 +41,8 @@ static bool options_ok(const uint8_t *p, uint32_t len)
 }
 
 /*
- * One extension header at p (`left` bytes contiguous, `left` >= 8): its length, or 0 with *why when the
- * packet must go.
+ * Length of one extension header at p (`left` bytes contiguous, `left` >= 8), or 0 with the reason
+ * in *why when the packet must be dropped.
  */
 static uint32_t ext_len(uint8_t type, const uint8_t *p, uint32_t left, enum mt_net_outcome *why)
 {
@@ -58,7 +58,7 @@ static uint32_t ext_len(uint8_t type, const uint8_t *p, uint32_t left, enum mt_n
 		*why = MT_NET_ip_header_bad;
 		return 0;
 	}
-	if (type == IPPROTO_ROUTING) /* with no segments left it is passed over, unless type 0 */
+	if (type == IPPROTO_ROUTING) /* skipped if it has no segments left, unless type 0 */
 		return p[2] != ROUTING_TYPE0 && p[3] == 0 ? len : 0;
 	return options_ok(p + 2, len - 2) ? len : 0;
 }
@@ -99,7 +99,10 @@ static enum mt_net_outcome walk(struct net_rx *rx)
 	return MT_NET_ip_header_bad;
 }
 
-/* ::, ::1, multicast and v4-mapped are no sources; :: is one for neighbour solicitation only. */
+/*
+ * Rejects ::1, multicast and v4-mapped sources. `::` passes with ICMPv6 only, of which
+ * net_icmp6_input() then accepts only neighbour discovery.
+ */
 static bool source_ok(const struct net_rx *rx)
 {
 	const struct mt_addr *a = &rx->src;
@@ -143,7 +146,7 @@ bool net_ip6_input(struct mt_netw *w, struct net_rx *rx)
 		net_drop(w, rx->m, bad);
 		return false;
 	}
-	/* Of groups only neighbour discovery's are ours; it looks at the target itself. */
+	/* Of group packets only neighbour discovery is accepted; it checks the target itself. */
 	multicast = rx->dst.b[0] == 0xff;
 	if (mt_unlikely(multicast || !rx->l2_unicast)) {
 		if (rx->proto != IPPROTO_ICMPV6 || (!multicast && !mt_net_is_local(w, &rx->dst))) {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sums of 16-bit words in one's complement, the Internet checksum before it is turned around (RFC 1071).
- * Words are taken as they lie in memory: one's complement sums do not mind the byte order, as long as
- * the result is stored the way it was read.
+ * One's complement sums of 16-bit words: the Internet checksum (RFC 1071) before it is
+ * complemented. Words are summed in memory order, because a one's complement sum does not depend on
+ * the byte order as long as the result is stored the same way.
  *
- * Short runs are summed inline in 64-bit words. Long ones go through a pointer that net_sum_choose()
- * sets to what this CPU does best.
+ * Short runs are summed inline in 64-bit words. Long ones go through a pointer that
+ * net_sum_choose() sets to the best implementation for this CPU.
  */
 #pragma once
 
@@ -13,10 +13,10 @@
 
 #include <string.h>
 
-/* From here on vectors win over 64-bit words with carry. */
+/* From this length on vectors are faster than 64-bit words with carry. */
 #define NET_SUM_LONG 256
 
-/* A sum of 64-bit words with end-around carry as one of 16-bit words; less than 2^16. */
+/* Folds a sum of 64-bit words with end-around carry to one of 16-bit words; less than 2^16. */
 static inline uint32_t net_sum_fold(uint64_t s)
 {
 	s = (s & 0xffffffff) + (s >> 32);
@@ -25,7 +25,7 @@ static inline uint32_t net_sum_fold(uint64_t s)
 	return (uint32_t)((s & 0xffff) + (s >> 16));
 }
 
-/* end-around carry */
+/* End-around carry. */
 static inline uint64_t net_sum_add(uint64_t s, uint64_t v)
 {
 	s += v;
@@ -40,7 +40,9 @@ static inline uint64_t net_sum_load(const uint8_t *p)
 	return v;
 }
 
-/* The last bytes, fewer than 8; an odd one is the first half of a word whose other half is 0. */
+/*
+ * Sums the last bytes, fewer than 8; an odd one is the first half of a word whose other half is 0.
+ */
 static inline uint64_t net_sum_tail(const uint8_t *p, uint32_t len)
 {
 	uint64_t v = 0;
@@ -62,7 +64,7 @@ static inline uint64_t net_sum_tail(const uint8_t *p, uint32_t len)
 }
 
 #ifdef __x86_64__
-/* 32 bytes: the carry goes from word to word, which no C says. */
+/* 32 bytes with the carry passed from word to word, which C cannot express. */
 static inline uint64_t net_sum_add32(uint64_t s, const uint8_t *p)
 {
 	__asm__("addq (%1), %0\n\t"
@@ -95,13 +97,13 @@ static inline uint64_t net_sum_words(const uint8_t *p, uint32_t len)
 	return len ? net_sum_add(s, net_sum_tail(p, len)) : s;
 }
 
-/* What net_sum_long points to; the tests take both. len < 2^18. */
+/* Implementations for net_sum_long; the tests run both. len < 2^18. */
 uint32_t net_sum_portable(const uint8_t *p, uint32_t len);
 uint32_t net_sum_avx2(const uint8_t *p, uint32_t len);
 
 extern uint32_t (*net_sum_long)(const uint8_t *p, uint32_t len);
 
-/* Before any worker runs; more than once does no harm. */
+/* Call it before any worker runs; calling it again is harmless. */
 void net_sum_choose(void);
 
 /* The sum over [p, p + len), less than 2^16. */

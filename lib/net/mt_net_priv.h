@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Inside lib/net. Threads: struct mt_net's tables are written by the control thread (whole, by pointer
- * swap); the neighbour entries by the owner worker, but for the claim of a free one, which any worker
- * may do; struct mt_netw belongs to its worker, but for `learned` (read by the owner) and `used`
- * (read and cleared by the owner).
+ * Inside lib/net. Threads:
+ * - struct mt_net's tables are written by the control thread (whole, by pointer swap).
+ * - Neighbour entries are written by the owner worker, but any worker may claim a free one.
+ * - struct mt_netw belongs to its worker, except for `learned` (read by the owner) and `used` (read
+ *   and cleared by the owner).
  */
 #pragma once
 
@@ -32,11 +33,12 @@ struct net_route {
 
 struct net_addr {
 	struct mt_addr addr;
-	uint16_t port; /* MT_NET_PORT_NONE: announced and answered where its connected prefix is */
+	/* MT_NET_PORT_NONE: announced and answered on the port of its connected prefix */
+	uint16_t port;
 	uint8_t prefix;
 	bool fresh;   /* to be announced */
-	bool leaving; /* heard for what is still under way, and claimed no more */
-	bool has_mac; /* of `bound` */
+	bool leaving; /* still received, for existing connections, but no longer claimed */
+	bool has_mac; /* for `bound` */
 	struct rte_ether_addr mac;
 };
 
@@ -48,27 +50,28 @@ struct net_set {
 	uint32_t *slots;
 };
 
-/* What the control thread swaps as one when another configuration is in force. */
+/* Address sets that the control thread swaps as one when the configuration changes. */
 struct net_served {
 	struct net_set vips;
-	struct net_set bound; /* others' addresses, each with the port by which it enters */
+	struct net_set bound; /* workloads' addresses, each with the port by which it enters */
 };
 
-/* What frames of a port meet before anything else. */
+/* Checks on a port's frames that come first. The common port has no flag. */
 #define NET_PORT_PUNTS 0x01 /* it has an exception TAP, or is one */
-#define NET_PORT_BOUND 0x02 /* sources are held against `bound`: there is a port of workloads */
+#define NET_PORT_BOUND 0x02 /* sources are checked against `bound`: some port has `workloads` */
 
 struct net_table {
 	struct net_route *routes; /* longest prefix first */
 	uint32_t n_routes;
-	struct net_set own;	     /* addresses of ports (with link-local ones) and sources */
+	/* addresses of ports (including link-local ones) and sources */
+	struct net_set own;
 	uint32_t n_sources;	     /* the last ones of own.list */
-	uint32_t gen;		     /* conf_gen with which it came */
+	uint32_t gen;		     /* conf_gen of this table */
 	uint8_t hop_limit;	     /* of TCP segments */
-	uint8_t tos;		     /* DSCP in its place, ECN 0 */
+	uint8_t tos;		     /* DSCP, shifted into place; ECN 0 */
 	uint8_t flags[MT_PORTS_MAX]; /* NET_PORT_* */
 	struct mt_net_port_conf ports[MT_PORTS_MAX];
-	uint16_t uplink[MT_PORTS_MAX]; /* of an exception TAP: the port it stands for */
+	uint16_t uplink[MT_PORTS_MAX]; /* if the port is an exception TAP: the port it belongs to */
 };
 
 /* Exactly one of the two is set. */
@@ -81,11 +84,11 @@ int net_set_init(struct net_set *s, uint32_t cap);
 void net_set_fini(struct net_set *s);
 const struct net_addr *net_set_find(const struct net_set *s, const struct mt_addr *a);
 /*
- * Whether the address is ours alone. One that is leaving is local, so that its last packets are heard, but others may
- * have it already.
+ * True if the address is this node's alone. A leaving address is local, so that its last packets
+ * are received, but another node may already have it.
  */
 bool net_is_ours(const struct mt_netw *w, const struct mt_addr *a);
-/* Adds unless it is there; the capacity given at init is not exceeded. */
+/* Adds the address unless the set has it; must not exceed the capacity given at init. */
 void net_set_add(struct net_set *s, const struct net_addr *a);
 void net_table_free(struct net_table *t);
 /* NULL is allowed. */
@@ -105,23 +108,23 @@ const struct net_addr *net_port_addr(
 #define NET_NEIGH_WAYS 8
 #define NET_NEIGH_NONE UINT32_MAX
 #define NET_NEIGH_NOBODY                                                                           \
-	NET_NEIGH_MAX /* mt_net_dst.neigh of an answer to a station that is no entry */
+	NET_NEIGH_MAX /* mt_net_dst.neigh of an answer to a station that has no entry */
 
 enum net_neigh_state {
 	NEIGH_FREE,
 	NEIGH_CLAIMED,	  /* key is being written */
-	NEIGH_NEW,	  /* wants the owner's attention */
-	NEIGH_INCOMPLETE, /* solicited, not usable yet */
+	NEIGH_NEW,	  /* waits for the owner */
+	NEIGH_INCOMPLETE, /* solicited, no answer yet */
 	NEIGH_FAILED,	  /* negative entry, for a short time */
 	NEIGH_STALE,	  /* usable from here on: seen, not confirmed */
 	NEIGH_REACHABLE,
-	NEIGH_PROBE, /* usable, being asked again */
+	NEIGH_PROBE, /* usable, being solicited again */
 };
 
 /*
- * One word holds Ethernet address (bits 0-47), state (48-55) and version (56-63), so that a reader gets
- * all three at once. The key changes only with the version: a reader compares key, then looks
- * whether the version is still the same.
+ * One word holds Ethernet address (bits 0-47), state (48-55) and version (56-63), so that a reader
+ * gets all three at once. The key changes only together with the version: a reader compares the
+ * key, then checks that the version is unchanged.
  */
 struct net_neigh {
 	_Atomic uint64_t word;
@@ -167,7 +170,7 @@ static inline uint64_t neigh_word(uint8_t version, enum net_neigh_state state, u
 /* The owner's notes on an entry. */
 struct net_neigh_own {
 	uint64_t due;  /* next action; MT_NEVER: none */
-	uint64_t idle; /* usable, but nobody used it since then */
+	uint64_t idle; /* usable, but no worker has used it since then */
 	uint8_t tries; /* solicitations sent */
 	uint8_t version;
 };
@@ -209,7 +212,10 @@ struct mt_net {
 
 /* ---- one worker ---------------------------------------------------------------------------- */
 
-/* Packets waiting for one port: segments of connections; and all else, of which the newest is dropped. */
+/*
+ * Packets waiting for one port, in two queues: segments of connections, and all others. A full
+ * second queue drops the newest packet.
+ */
 #define NET_TXQ	      512
 #define NET_TXQ_OTHER 128
 
@@ -217,13 +223,14 @@ enum net_lane_kind { NET_LANE_TCP, NET_LANE_OTHER, NET_LANES };
 
 struct net_lane {
 	uint16_t n;
-	uint16_t done; /* within a flush: so many of them were taken */
+	uint16_t done; /* within a flush: packets taken so far */
 	struct rte_mbuf *m[NET_TXQ];
 };
 
-/* Two queues that take turns while both hold something, so that neither keeps the other from the port. */
+/* Two queues that alternate while both hold packets, so that neither starves the other. */
 struct net_txq {
-	bool refused; /* the port took less than it was offered: it is not asked again in this turn */
+	/* the port took less than it was offered: not offered again in this loop iteration */
+	bool refused;
 	uint8_t next;	   /* whose burst is next */
 	uint64_t progress; /* when the port last took something, or the queues became non-empty */
 	struct net_lane lane[NET_LANES];
@@ -243,7 +250,7 @@ struct net_pmtu {
 	uint16_t mtu;
 };
 
-/* Token bucket of messages that outsiders make us send. */
+/* Token bucket for replies that outsiders can trigger. */
 struct net_limit {
 	uint64_t last;
 	uint32_t tokens, burst, per_sec;
@@ -254,12 +261,12 @@ struct net_wait {
 	uint8_t version;
 };
 
-/* What only the owner has. */
+/* State of the owner worker only. */
 struct net_owner {
 	uint64_t due; /* earliest entry */
 	uint32_t kick_seen;
 	uint32_t conf_seen, table_seen;
-	bool announce_own;    /* not only VIPs */
+	bool announce_own;    /* announce own addresses too, not only VIPs */
 	uint64_t announce_at; /* MT_NEVER: nothing to announce */
 	uint32_t announce_next, announce_round;
 	struct net_neigh_own neigh[NET_NEIGH_MAX];
@@ -273,7 +280,7 @@ struct mt_netw {
 	uint64_t now;
 	uint32_t gen; /* of destinations; see mt_net_begin() */
 	uint32_t pmtu_gen;
-	uint32_t conf; /* net->conf_gen before the tables were taken over */
+	uint32_t conf; /* net->conf_gen as read before the tables */
 	uint32_t done_seen;
 	uint16_t worker;
 	const struct mt_net_events *events;
@@ -290,7 +297,7 @@ struct mt_netw {
 	uint32_t n_wait;
 	struct net_wait *wait, *wait_spare;	 /* NET_NEIGH_MAX each */
 	uint8_t waiting[NET_NEIGH_MAX];		 /* on `wait` */
-	_Atomic uint8_t used[NET_NEIGH_MAX + 1]; /* the last: sent without a neighbour */
+	_Atomic uint8_t used[NET_NEIGH_MAX + 1]; /* the last: sent to a station without an entry */
 	struct net_pmtu pmtu[NET_PMTU_SETS][NET_PMTU_WAYS];
 	struct net_txq tx[MT_PORTS_MAX];
 	uint64_t counters[MT_NET_N_OUTCOMES] mt_cache_aligned;
@@ -329,41 +336,47 @@ uint16_t net_pmtu(const struct mt_netw *w, const struct mt_addr *remote, uint16_
 void net_pmtu_tick(struct mt_netw *w);
 
 /* tx.c */
-/* Takes the packet in any case: queued, or dropped and counted. */
+/* Queues the packet, or drops and counts it; takes it in any case. */
 void net_tx(struct mt_netw *w, uint16_t port, struct rte_mbuf *m);
-/* Whether one more of these finds a place, after a flush if need be; if not, that is counted as a drop. */
+/* True if one more of these fits, after a flush if necessary; if not, that is counted as a drop. */
 bool net_tx_other_room(struct mt_netw *w, uint16_t port);
-/* There must be room. */
+/* The queue must have room. */
 void net_tx_put(struct mt_netw *w, uint16_t port, enum net_lane_kind kind, struct rte_mbuf *m);
-/* Frees what waits. */
+/* Frees the queued packets. */
 void net_txq_drop(struct net_txq *q);
 
-/* input.c: bursts while nothing is traced */
+/* input.c: processes a burst while nothing is traced */
 uint16_t net_input(struct mt_netw *w, struct mt_port *port, struct rte_mbuf **pkts, uint16_t n,
 	struct rte_mbuf **tcp);
 uint16_t net_input_handed(
 	struct mt_netw *w, struct rte_mbuf **pkts, uint16_t n, struct rte_mbuf **tcp);
 
-/* trace.c: packet by packet. port NULL: handed over by other workers. */
+/* trace.c: processes packet by packet. port NULL: handed over by other workers. */
 uint16_t net_trace_input(struct mt_netw *w, struct mt_port *port, struct rte_mbuf **pkts,
 	uint16_t n, struct rte_mbuf **tcp);
-/* Offers packets to the port one by one, until one is not taken; how many were. */
+/* Offers packets to the port one by one until it refuses one; returns how many it took. */
 uint16_t net_trace_tx(struct mt_netw *w, struct mt_port *port, struct rte_mbuf **m, uint16_t n);
 
 /* frame.c */
 /* Writes Ethernet (and VLAN) header; returns its length (14 or 18). */
 uint8_t net_l2_write(const struct mt_netw *w, uint16_t port, const struct rte_ether_addr *to,
 	uint16_t ethertype, uint8_t l2[18]);
-/* A control mbuf with `len` bytes behind the L2 header, which is written; *payload is zeroed. */
+/* A control mbuf with the L2 header written and `len` zeroed bytes after it, at *payload. */
 struct rte_mbuf *net_frame(struct mt_netw *w, uint16_t port, const struct rte_ether_addr *to,
 	uint16_t ethertype, uint16_t len, void **payload);
-/* The packet with all its segments our own and its first `need` bytes contiguous; NULL: dropped. */
+/*
+ * Returns the packet in mbufs that only the caller references, with its first `need` bytes
+ * contiguous; NULL: dropped.
+ */
 struct rte_mbuf *net_own(struct mt_netw *w, struct rte_mbuf *m, bool shared, uint32_t need);
 /* Cuts the packet to `len` bytes (len <= pkt_len). */
 void net_trim(struct rte_mbuf *m, uint32_t len);
 bool net_limited(struct net_limit *l, uint64_t now);
 
-/* TCP's pseudo header (RFC 9293 §3.1) as a sum; addresses as they lie in the packet, `len` in bytes. */
+/*
+ * TCP's pseudo header (RFC 9293 §3.1) as a sum; addresses as they lie in the packet, `len` in
+ * bytes.
+ */
 static inline uint32_t net_pseudo4(uint32_t a, uint32_t b, uint16_t len)
 {
 	return net_sum_fold(
@@ -371,23 +384,27 @@ static inline uint32_t net_pseudo4(uint32_t a, uint32_t b, uint16_t len)
 }
 
 /* cksum.c */
-/* The Internet checksum of [off, off + len), with `start` added; 0 over what holds a right one. */
+/*
+ * Internet checksum of [off, off + len), with `start` added; 0 if the range contains a correct one.
+ */
 uint16_t net_cksum(const struct rte_mbuf *m, uint32_t off, uint32_t len, uint32_t start);
 /*
- * The sum over m's own data from `off` on. What is behind `front` bytes of it is kept in m's link, so that
- * nobody has to read it again on its way out.
+ * Sum of m's own data from `off` on. The sum without the first `front` bytes is stored in m's link,
+ * so that it need not be computed again on transmit.
  */
 uint32_t net_sum_keep(struct rte_mbuf *m, uint32_t off, uint32_t front);
-/* Payloads that are shorter are summed again where they leave: it costs less than the bookkeeping. */
+/* Shorter payloads are summed again on transmit, which costs less than the bookkeeping. */
 #define NET_SUM_KEEP_MIN 512
 
-/* Headers are made contiguous up to here; longer ones are refused. */
+/* Headers are made contiguous up to here; packets with longer ones are dropped. */
 #define NET_HEADERS_MAX 384
-/* A control mbuf holds this much of a packet that an ICMP error quotes. */
+/* Bytes of a packet that an ICMP error quotes; they fit in a control mbuf. */
 #define NET_QUOTE_MAX 112
 
-/* A received packet on its way through the layers. */
-/* An Ethernet header in a frame. It may lie at any address: a ring hands over headers that a sender put before its payload. */
+/*
+ * An Ethernet header in a frame, possibly unaligned: net_ring hands over headers that a sender put
+ * in front of its payload.
+ */
 struct net_ether {
 	uint8_t dst[RTE_ETHER_ADDR_LEN], src[RTE_ETHER_ADDR_LEN];
 	rte_be16_t type;
@@ -401,13 +418,13 @@ static inline bool net_ether_is(const uint8_t *addr, const struct rte_ether_addr
 struct net_rx {
 	struct mt_port *port;
 	struct rte_mbuf *m;
-	struct rte_ether_addr peer; /* who sent the frame */
+	struct rte_ether_addr peer; /* sender of the frame */
 	bool l2_unicast;	    /* sent to this station, not to a group */
 	bool is4;
 	uint8_t l2_len;
 	uint8_t proto;
 	uint8_t ttl;
-	uint8_t nh_off;	 /* where the IP header names `proto` */
+	uint8_t nh_off;	 /* offset of the field of the IP header that names `proto` */
 	uint16_t l3_len; /* with options and extension headers */
 	uint16_t len;	 /* of the IP packet */
 	struct mt_addr src, dst;
@@ -423,29 +440,30 @@ static inline void *rx_l4(const struct net_rx *rx)
 	return rte_pktmbuf_mtod_offset(rx->m, void *, rx->l2_len + rx->l3_len);
 }
 
-/* Bytes behind the IP header(s). */
+/* Bytes after the IP header(s). */
 static inline uint16_t rx_l4_len(const struct net_rx *rx)
 {
 	return (uint16_t)(rx->len - rx->l3_len);
 }
 
-/* Whether the bytes [0, n) behind the IP header exist and are contiguous with it. */
+/* True if the bytes [0, n) after the IP header exist and are contiguous with it. */
 static inline bool rx_has(const struct net_rx *rx, uint16_t n)
 {
 	return rx_l4_len(rx) >= n && rx->m->data_len >= rx->l2_len + rx->l3_len + n;
 }
 
-/* Each takes the packet, or leaves it in rx->m and answers true: TCP for the caller. */
+/* Each takes the packet, or returns true and leaves it in rx->m: TCP for the caller. */
 bool net_ip4_input(struct mt_netw *w, struct net_rx *rx);
 bool net_ip6_input(struct mt_netw *w, struct net_rx *rx);
-/* Behind the IP header of a packet for us. */
+/* Handles what follows the IP header of a packet for this node. */
 bool net_l4_input(struct mt_netw *w, struct net_rx *rx);
 /*
- * bound.c. Whether the frame may come by its port as whom it says that it is of; false: it was dropped and counted. What is too
- * short to say it passes: it is nobody's further on, either.
+ * bound.c. True if the frame's source address may enter by its port; false: it was dropped and
+ * counted. A frame too short to have a source address passes, because no later stage attributes it
+ * to one.
  */
 bool net_bound(struct mt_netw *w, struct net_rx *rx, uint16_t type);
-/* The same for one address that the packet speaks for. */
+/* The same for one address that the packet claims. */
 bool net_speaks_for(struct mt_netw *w, struct net_rx *rx, const struct mt_addr *a);
 void net_arp_input(struct mt_netw *w, struct net_rx *rx);
 void net_arp_send(struct mt_netw *w, uint16_t port, uint16_t op, const struct rte_ether_addr *to,
@@ -456,33 +474,39 @@ void net_nd_solicit(struct mt_netw *w, uint16_t port, const struct mt_addr *from
 	const struct mt_addr *target, const struct rte_ether_addr *to);
 void net_nd_advertise(struct mt_netw *w, uint16_t port, const struct mt_addr *target,
 	const struct mt_addr *to, const struct rte_ether_addr *to_mac, uint32_t flags);
-/* Whether this port answers ARP and ND for the address. */
+/* True if this port answers ARP and ND for the address. */
 bool net_answers(const struct mt_netw *w, const struct mt_port *port, const struct mt_addr *a);
 void net_icmp4_input(struct mt_netw *w, struct net_rx *rx);
 void net_icmp6_input(struct mt_netw *w, struct net_rx *rx);
-/* ICMP errors: [off, ...) of rx->m is the packet that they are about. */
+/*
+ * Handles an ICMP error; the quoted packet starts `off` bytes after the start of the ICMP header.
+ */
 void net_icmp_error_in(
 	struct mt_netw *w, struct net_rx *rx, uint16_t off, enum mt_net_icmp kind, uint16_t mtu);
 /* Answers that the protocol (or UDP port) is not served, rate limited; takes the packet. */
 void net_unreachable(struct mt_netw *w, struct net_rx *rx);
 /*
- * Sends m (data at the ICMP header, checksum done) back to where rx came from, on the same port and to
- * the same station: an answer needs no route and no neighbour, so nobody can make us look for one.
+ * Sends m (data at the ICMP header, checksum done) back to rx's sender, on the same port and to the
+ * same station. An answer needs no route and no neighbour, so outsiders cannot trigger resolution.
  */
 void net_reply(struct mt_netw *w, const struct net_rx *rx, struct rte_mbuf *m);
-/* The same for any protocol: m's data is at its header. */
+/* The same for any protocol: m's data starts at its header. */
 void net_reply_as(struct mt_netw *w, const struct net_rx *rx, uint8_t proto, struct rte_mbuf *m);
-/* A UDP datagram for us, when somebody serves any; takes the packet. */
+/* Handles a UDP datagram for this node if UDP is served; takes the packet. */
 void net_udp_input(struct mt_netw *w, struct net_rx *rx);
 /* Answers an echo request by `type` (checksum over `pseudo` too, for ICMPv6); takes the packet. */
 void net_echo(struct mt_netw *w, struct net_rx *rx, uint8_t type, uint32_t pseudo);
-/* The pseudo header's share of a checksum. */
+/* Sum of the pseudo header. */
 uint16_t net_pseudo6(const struct mt_addr *a, const struct mt_addr *b, uint32_t len, uint8_t proto);
 
 /*
- * punt.c, for ports with an exception TAP and for these TAPs. early: a frame that is not for this
- * station, or from the kernel, true when taken; group frames go on, and a copy to the kernel.
+ * punt.c, for ports with an exception TAP and for these TAPs. net_punt_early() takes frames from
+ * the kernel and frames for the TAP's Ethernet address, and returns true. For group frames it
+ * returns false and sends a copy to the kernel.
  */
 bool net_punt_early(struct mt_netw *w, struct net_rx *rx);
-/* An IP packet for no address of ours: to the kernel, or dropped and counted as `otherwise`. */
+/*
+ * An IP packet for an address that is not local: sent to the kernel, or dropped and counted as
+ * `otherwise`.
+ */
 void net_punt(struct mt_netw *w, struct net_rx *rx, enum mt_net_outcome otherwise);

@@ -14,7 +14,7 @@
 #define F_OVERRIDE   0x20000000u
 #define HOP_LIMIT    255
 
-/* Both messages on the wire, up to the options. */
+/* A solicitation or advertisement on the wire, up to the options. */
 struct nd_msg {
 	uint8_t type, code;
 	uint16_t cksum;
@@ -22,7 +22,7 @@ struct nd_msg {
 	struct mt_addr target;
 };
 
-/* The one option that we send. */
+/* The only option that is sent. */
 struct nd_lladdr {
 	uint8_t type, len; /* in units of 8 bytes */
 	struct rte_ether_addr mac;
@@ -127,7 +127,8 @@ static void solicit_in(struct mt_netw *w, struct net_rx *rx, const struct nd_msg
 		return;
 	}
 	net_count(w, MT_NET_nd_answered);
-	if (probe) { /* somebody asks before he takes the address (RFC 4862 §5.4) */
+	/* duplicate address detection: the sender has no address yet (RFC 4862 §5.4) */
+	if (probe) {
 		net_nd_advertise(w, rx->port->index, &nd->target, &all_nodes, NULL, F_OVERRIDE);
 	} else {
 		l.create = true;

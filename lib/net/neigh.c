@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The neighbour table as every worker uses it: find, claim, wait. Buckets of 8 entries; an entry is
- * claimed by any worker with one compare-and-swap and written by the owner from then on. Two workers
- * that claim the same neighbour at the same moment make two entries, which both get resolved and
- * age; nothing depends on there being one.
+ * Operations on the neighbour table for every worker: find, claim, wait. Buckets of 8 entries; any
+ * worker claims an entry with one compare-and-swap, and from then on only the owner writes it. Two
+ * workers that claim the same neighbour at the same moment make two entries, which both get
+ * resolved and age; no code relies on a single one.
  */
 #include "mt_net_priv.h"
 
@@ -94,7 +94,7 @@ void net_neigh_wait(struct mt_netw *w, uint32_t idx, uint64_t word)
 	w->wait[w->n_wait++] = (struct net_wait){idx, neigh_version(word)};
 }
 
-/* Raises the event for what is decided; what is not goes on waiting. */
+/* Raises the event if the entry is resolved or failed; otherwise keeps waiting. */
 static void decide(struct mt_netw *w, const struct net_wait *wait)
 {
 	uint64_t word = atomic_load_explicit(&w->net->neigh[wait->idx].word, memory_order_acquire);
@@ -120,7 +120,7 @@ void net_neigh_events(struct mt_netw *w)
 	if (done == w->done_seen)
 		return;
 	w->done_seen = done;
-	/* Listeners may route, and so wait, again: they do it on the other list. */
+	/* Handlers may call mt_net_route() and so wait again: that goes to the other list. */
 	w->wait = w->wait_spare;
 	w->wait_spare = list;
 	w->n_wait = 0;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The neighbour table's owner: solicits, learns, ages. Three solicitations a second apart, then the
- * entry fails and says so for a while; a usable one is asked again every 30 s while it is used, and
- * forgotten when nobody used it for 60 s.
+ * The neighbour table's owner: solicits, learns, ages. After three solicitations a second apart an
+ * entry fails and stays as a negative entry for a while. A usable entry is solicited again every 30
+ * s while it is in use, and removed after 60 s without use.
  */
 #include "mt_net_priv.h"
 
@@ -13,7 +13,7 @@
 #define REACHABLE  (30 * MT_SEC)
 #define FAILED_FOR (3 * MT_SEC)
 #define IDLE_MAX   (60 * MT_SEC)
-/* Learned from a packet, not asked for: such entries may not fill a bucket. */
+/* Entries learned from unsolicited packets may fill only half a bucket. */
 #define LEARN_WAYS (NET_NEIGH_WAYS / 2)
 
 struct net_owner *net_owner_create(void)
@@ -74,7 +74,7 @@ static void solicit(struct mt_netw *w, uint32_t idx, uint64_t word)
 			neigh_usable(word) ? &mac : NULL);
 }
 
-/* Whether any worker sent to this neighbour since the last look. */
+/* True if any worker sent to this neighbour since the last check. */
 static bool was_used(struct mt_netw *w, uint32_t idx)
 {
 	bool used = false;
@@ -107,7 +107,7 @@ static void fail(struct mt_netw *w, uint32_t idx, uint64_t word)
 	bump(&w->net->neigh_done);
 }
 
-/* A usable entry is due: forgets it when idle, else asks whether it is still there. */
+/* A usable entry is due: removes it when idle, else solicits it again. */
 static void age(struct mt_netw *w, uint32_t idx, uint64_t word)
 {
 	struct net_neigh_own *own = &w->owner->neigh[idx];
@@ -180,13 +180,16 @@ static void learn_one(struct mt_netw *w, uint32_t idx, uint64_t word, const stru
 
 	if (!usable && !l->has_mac)
 		return;
-	/* RFC 4861 §7.2.5: without the override flag a known address is only doubted. */
+	/*
+	 * RFC 4861 §7.2.5: without the override flag a different address only makes the entry
+	 * stale.
+	 */
 	if (moved && !l->override) {
 		mac = old;
 		moved = false;
 		state = NEIGH_STALE;
 	}
-	/* Hearsay neither confirms nor weakens what was confirmed. */
+	/* An unsolicited claim neither confirms an entry nor weakens a confirmed one. */
 	if (usable && !l->confirmed && !moved && neigh_state(word) != NEIGH_PROBE)
 		return;
 	if (neigh_state(word) == NEIGH_PROBE && !l->confirmed && !moved)
@@ -209,7 +212,7 @@ static void learn(struct mt_netw *w, const struct net_learn *l)
 	uint64_t word;
 	uint32_t idx;
 
-	/* Every entry of this neighbour: two workers may have claimed one each. */
+	/* Update every entry of this neighbour, because two workers may have claimed one each. */
 	idx = net_neigh_find(w->net, l->port, &l->addr, &word);
 	if (idx == NET_NEIGH_NONE && l->create && l->has_mac)
 		idx = net_neigh_get(w->net, l->port, &l->addr, LEARN_WAYS, &word);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The node's and the workers' objects, and what a turn begins with. */
+/* Creation of the node's and the workers' parts, and the start of a loop iteration. */
 #include "mt_net_priv.h"
 
 #include <string.h>
@@ -12,7 +12,10 @@ static const struct mt_outcome rows[] = {
 
 const struct mt_outcome_set mt_net_outcomes = {"net", rows, MT_ARRAY_LEN(rows)};
 
-/* What outsiders can make a worker send: echo replies and unreachables, a second and at once. */
+/*
+ * Limits on what outsiders can make a worker send: echo replies and unreachables, per second and
+ * per burst.
+ */
 #define ECHO_PER_SEC  1000
 #define ECHO_BURST    200
 #define ERROR_PER_SEC 100
@@ -102,7 +105,10 @@ void mt_netw_destroy(struct mt_netw *w)
 {
 	struct mt_netw *me = w;
 
-	/* Its place may be another's: that goes on with its work, or it was never given it (mt_netw_take_over()). */
+	/*
+	 * Clear the registration only if it is this part: another one may have taken over, or this
+	 * one never did (mt_netw_take_over()).
+	 */
 	atomic_compare_exchange_strong(&w->net->workers_part[w->worker], &me, NULL);
 	for (uint16_t p = 0; p < w->net->n_ports; p++)
 		net_txq_drop(&w->tx[p]);
@@ -125,7 +131,10 @@ void mt_net_begin(struct mt_netw *w, uint64_t now)
 {
 	w->now = now;
 	w->gen = atomic_load_explicit(&w->net->dst_gen, memory_order_acquire) + w->pmtu_gen;
-	/* Read first: the tables are at least as new as what is noted as announced. */
+	/*
+	 * Read conf_gen first, so that the tables are at least as new as the generation marked as
+	 * announced.
+	 */
 	w->conf = atomic_load_explicit(&w->net->conf_gen, memory_order_acquire);
 	w->table = atomic_load_explicit(&w->net->table, memory_order_acquire);
 	w->vips = &atomic_load_explicit(&w->net->served, memory_order_acquire)->vips;
@@ -160,7 +169,7 @@ uint64_t mt_net_next(const struct mt_netw *w)
 {
 	uint64_t next = MT_NEVER;
 
-	/* A port that was full is offered its queue again a little later, not at the same instant. */
+	/* Offer a full port its queue again a little later, not at the same instant. */
 	for (uint16_t p = 0; p < w->net->n_ports; p++)
 		if (!net_txq_empty(&w->tx[p]))
 			next = w->now + TX_AGAIN;

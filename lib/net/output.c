@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where a packet goes, and TCP segments on their way there. */
+/* Next hops, and the output of TCP segments. */
 #include "mt_net_priv.h"
 
 #include <string.h>
 
 #include <rte_tcp.h>
 
-/* Network and directed broadcast addresses of a connected IPv4 network are no hosts. */
+/*
+ * False for the network and directed broadcast addresses of a connected IPv4 network, and IPv6
+ * groups.
+ */
 static bool is_host(const struct net_route *r, const struct mt_addr *a)
 {
 	uint32_t bits;
@@ -19,7 +22,7 @@ static bool is_host(const struct net_route *r, const struct mt_addr *a)
 	return bits != 0 && bits != UINT32_MAX >> r->prefix;
 }
 
-/* Whether anything may be sent there at all. */
+/* True if the address can be a destination at all. */
 static bool is_unicast(const struct mt_addr *a)
 {
 	uint8_t first = a->b[12];
@@ -38,7 +41,7 @@ static enum mt_net_result refuse(struct mt_netw *w, struct mt_net_dst *dst, enum
 	return MT_NET_NO_ROUTE;
 }
 
-/* The route, with dst filled but for the neighbour and the L2 header; NULL: there is none. */
+/* Returns the route, and fills dst except for the neighbour and the L2 header; NULL: no route. */
 static const struct net_route *find_route(
 	struct mt_netw *w, const struct mt_addr *remote, struct mt_net_dst *dst)
 {
@@ -101,7 +104,7 @@ enum mt_net_result mt_net_tx_ready(
 	return MT_NET_BUSY;
 }
 
-/* The neighbour that leads to `remote`, or the station that `in` came from. */
+/* Uses the neighbour of the route to `remote`, otherwise the station that sent `in`. */
 static enum mt_net_result way_back(struct mt_netw *w, const struct rte_mbuf *in,
 	const struct mt_addr *remote, struct mt_net_dst *dst)
 {
@@ -157,7 +160,10 @@ bool mt_net_source_addr(
 		}
 	}
 	a = net_port_addr(t, r->port, r->connected ? remote : &r->via);
-	/* A gateway is often named by its link-local address, which is no source for the world. */
+	/*
+	 * A gateway is often named by its link-local address, but a link-local source is useless
+	 * beyond the link.
+	 */
 	if (a && !r->connected && !is4 && a->addr.b[0] == 0xfe)
 		a = net_port_addr(t, r->port, remote);
 	if (a)
@@ -175,7 +181,7 @@ static void write_ip4(
 	ip->version_ihl = RTE_IPV4_VHL_DEF;
 	ip->type_of_service = tos;
 	ip->total_length = rte_cpu_to_be_16(len);
-	ip->packet_id = 0; /* RFC 6864: of no meaning with DF */
+	ip->packet_id = 0; /* RFC 6864: has no meaning with DF */
 	ip->fragment_offset = rte_cpu_to_be_16(RTE_IPV4_HDR_DF_FLAG);
 	ip->time_to_live = ttl;
 	ip->next_proto_id = IPPROTO_TCP;
@@ -200,7 +206,7 @@ static void write_ip6(struct rte_mbuf *m, const struct mt_tuple *t, uint8_t tos,
 	memcpy(ip->dst_addr, &t->remote, sizeof(ip->dst_addr));
 }
 
-/* Fills the TCP checksum, or its pseudo header share when the device does the rest. */
+/* Fills in the TCP checksum, or the pseudo header's sum when the device does the rest. */
 static void tcp_cksum(struct rte_mbuf *m, const struct mt_tuple *t, bool is4, bool offload)
 {
 	struct rte_tcp_hdr *tcp = rte_pktmbuf_mtod(m, struct rte_tcp_hdr *);
@@ -215,7 +221,7 @@ static void tcp_cksum(struct rte_mbuf *m, const struct mt_tuple *t, bool is4, bo
 	tcp->cksum = offload ? (uint16_t)pseudo : net_cksum(m, 0, len, pseudo);
 }
 
-/* All headers in front of the segment, and its checksums. */
+/* Writes all headers in front of the segment, and its checksums. */
 static mt_inline void finish(struct mt_netw *w, struct rte_mbuf *m, const struct mt_tuple *t,
 	const struct mt_net_dst *dst, uint8_t tos)
 {

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Path MTUs that ICMP taught us: a bounded table of a worker, entries expire (RFC 1191, 8201). */
+/*
+ * Path MTUs learned from ICMP: a bounded table per worker, whose entries expire (RFC 1191, 8201).
+ */
 #include "mt_net_priv.h"
 
 #define PMTU_TTL   (600 * MT_SEC)
 #define PMTU_CHECK (10 * MT_SEC)
-#define PMTU_MIN4  552 /* below, an attacker gains more than a real path does */
+#define PMTU_MIN4  552 /* an MTU below helps attackers more than real paths */
 #define PMTU_MIN6  1280
 
 static uint32_t set_of(const struct mt_addr *a)
@@ -40,7 +42,9 @@ static struct net_pmtu *place(struct mt_netw *w, const struct mt_addr *remote)
 	return best;
 }
 
-/* Every cached destination of this worker is looked up again; the caller's turn goes on with it. */
+/*
+ * Makes every cached destination of this worker stale, the caller's own in this loop iteration too.
+ */
 static void stale_all(struct mt_netw *w)
 {
 	w->pmtu_gen++;

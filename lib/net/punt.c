@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The exception TAP: a port and its TAP are a two-port bridge for whatever is not Meltemi's. What is sent
- * to the TAP's own Ethernet address, what asks a group, and IP packets for no address of ours go to
- * the kernel; what the kernel sends goes to the wire. The TAP's side is always untagged.
+ * Exception TAP: a port and its TAP are a two-port bridge for all traffic that is not Meltemi's.
+ * Frames to the TAP's own Ethernet address, copies of group frames, and IP packets for addresses
+ * that are not local go to the kernel; frames from the kernel go to the wire. The TAP's side is
+ * always untagged.
  */
 #include "mt_net_priv.h"
 
-/* The frame in memory whose tag may be changed, and without what reception noted; NULL: dropped. */
+/* Makes the frame writable if its tag must change, and clears receive flags; NULL: dropped. */
 static struct rte_mbuf *for_sending(struct mt_netw *w, struct rte_mbuf *m, bool change)
 {
 	if (change && !mt_buf_writable(m)) {
@@ -24,7 +25,7 @@ static struct rte_mbuf *for_sending(struct mt_netw *w, struct rte_mbuf *m, bool 
 	return m;
 }
 
-/* Out of the TAP; takes the packet. */
+/* Sends the packet out of the TAP; takes it. */
 static void to_kernel(struct mt_netw *w, const struct net_rx *rx, struct rte_mbuf *m)
 {
 	bool tagged = rx->l2_len == sizeof(struct rte_ether_hdr) + sizeof(struct rte_vlan_hdr);
@@ -41,7 +42,7 @@ static void to_kernel(struct mt_netw *w, const struct net_rx *rx, struct rte_mbu
 	net_tx(w, w->table->ports[rx->port->index].exception, m);
 }
 
-/* From the kernel to the wire, unchanged but for the VLAN tag; takes the packet. */
+/* Sends a kernel frame to the wire, with only the VLAN tag changed; takes the packet. */
 static void to_wire(struct mt_netw *w, uint16_t port, struct rte_mbuf *m)
 {
 	uint16_t vlan = w->table->ports[port].vlan;

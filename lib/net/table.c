@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Addresses and routes: checked, compiled and swapped by the control thread. */
+/* Addresses and routes, checked, compiled and swapped by the control thread. */
 #include "mt_net_priv.h"
 
 #include <errno.h>
 
-/* What IANA recommends as the default. */
+/* The default that IANA recommends. */
 #define HOP_LIMIT 64
 
-/* fe80::/64 with the interface identifier made of the Ethernet address (RFC 4291 appendix A). */
+/*
+ * fe80::/64 with the interface identifier derived from the Ethernet address (RFC 4291 appendix A).
+ */
 static struct mt_addr link_local(const struct rte_ether_addr *mac)
 {
 	const uint8_t *m = mac->addr_bytes;
@@ -73,7 +75,7 @@ const struct net_addr *net_port_addr(
 			continue;
 		if (mt_prefix_contains(&a->addr, a->prefix, to))
 			return a;
-		/* A link-local source reaches nothing beyond the link. */
+		/* A link-local source cannot be used beyond the link. */
 		if (!best && (is4 || local || !is_link_local(&a->addr)))
 			best = a;
 	}
@@ -152,7 +154,7 @@ static int add_static(const struct mt_net *net, struct net_table *t,
 	return 0;
 }
 
-/* Who belongs to one port is looked for at all of them. */
+/* Bound addresses are checked on every port as soon as one port has `workloads`. */
 static void set_flags(struct net_table *t)
 {
 	uint8_t all = 0;
@@ -217,7 +219,7 @@ static int compile(const struct mt_net *net, struct net_table *t, const struct m
 	return 0;
 }
 
-/* Addresses that were there before need no announcement, unless theirs is still under way. */
+/* Addresses that were already served need no announcement, unless theirs is not finished. */
 static void mark_known(struct mt_net *net, struct net_set *s, const struct net_set *before)
 {
 	bool done = atomic_load_explicit(&net->announced, memory_order_acquire) ==
@@ -249,7 +251,7 @@ void mt_net_old_free(struct mt_net_old *old)
 	free(old);
 }
 
-/* What was replaced is the caller's, or freed when he does not want it. */
+/* Returns the replaced table to the caller, or frees it when `old` is NULL. */
 static void retire(struct mt_net_old *o, struct mt_net_old **old)
 {
 	if (old)
@@ -301,7 +303,7 @@ int mt_net_set_vips(
 	return mt_net_set_vips_leaving(net, vips, n, 0, old);
 }
 
-/* What is used, and the place of what it replaces. */
+/* The new set, and preallocated storage for the one it replaces. */
 struct mt_net_vips {
 	struct net_served *set;
 	struct mt_net_old *old;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * While something is traced packets pass one by one, so that what lib/net counts in between is what it decided about this
- * one. Nothing here changes a packet or its fate.
+ * While tracing is on, packets are processed one by one, so that the counters that change in
+ * between belong to this packet. Tracing changes neither a packet nor its fate.
  */
 #include "mt_net_priv.h"
 #include "mt_trace.h"
@@ -15,7 +15,7 @@ void mt_netw_set_trace(struct mt_netw *w, struct mt_trace *t)
 	w->trace = t;
 }
 
-/* What there is of a packet's head; `left` bytes at p. */
+/* The unread part of a packet's start: `left` bytes at p. */
 struct head {
 	const uint8_t *p;
 	uint32_t left;
@@ -46,7 +46,7 @@ static uint16_t ethertype(struct head *h)
 	return tag ? rte_be_to_cpu_16(tag->eth_proto) : 0;
 }
 
-/* The protocol above IPv4, -1: none that is whole. *len: bytes behind the header. */
+/* Protocol above IPv4; -1: header incomplete, or a later fragment. *len: bytes after the header. */
 static int ip4(struct head *h, struct mt_trace_packet *k, uint32_t *len)
 {
 	const struct rte_ipv4_hdr *ip = take(h, sizeof(*ip));
@@ -65,7 +65,7 @@ static int ip4(struct head *h, struct mt_trace_packet *k, uint32_t *len)
 	return ip->next_proto_id;
 }
 
-/* Extension headers are not looked behind. */
+/* Does not parse extension headers. */
 static int ip6(struct head *h, struct mt_trace_packet *k, uint32_t *len)
 {
 	const struct rte_ipv6_hdr *ip = take(h, sizeof(*ip));
@@ -117,7 +117,7 @@ static void above_ip(struct head *h, struct mt_trace_packet *k, int proto, uint3
 	}
 }
 
-/* From bytes that nobody has checked yet. */
+/* Parses bytes that have not been checked yet. */
 static void describe(
 	const struct mt_port *port, const struct rte_mbuf *m, struct mt_trace_packet *k)
 {
@@ -140,7 +140,7 @@ static void describe(
 	above_ip(&h, k, proto, len);
 }
 
-/* The bytes as they are now, for a capture. */
+/* Copies the current bytes for a capture. */
 static void copy(struct mt_netw *w, struct mt_trace_note *note, const struct rte_mbuf *m)
 {
 	const void *bytes;
@@ -157,7 +157,10 @@ static void copy(struct mt_netw *w, struct mt_trace_note *note, const struct rte
 		memcpy(to, bytes, n);
 }
 
-/* Of what other workers hand over TCP alone is captured here (mt_handoff_trace() says so there); the rest they have captured. */
+/*
+ * Of packets handed over by other workers only TCP is captured here (see mt_handoff_trace()); those
+ * workers captured the rest.
+ */
 static bool is_tcp(const struct rte_mbuf *m)
 {
 	return (m->packet_type & RTE_PTYPE_L4_MASK) == RTE_PTYPE_L4_TCP;

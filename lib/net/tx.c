@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Transmit queues: two small arrays per port, offered to the port at the end of the turn, or when one is
- * full. Segments of connections have one; who sends them asks for room first and waits with its bytes. What
- * nobody can hold back (ARP, ND, ICMP, datagrams, answers without a connection, packets between a port
- * and its exception TAP) has the other, and its newest is dropped.
+ * Transmit queues: two small arrays per port, offered to the port at the end of the loop iteration,
+ * or when one is full. One holds segments of connections: a connection checks for room before it
+ * builds a segment, and keeps its bytes if there is none. The other holds packets without flow
+ * control (ARP, ND, ICMP, datagrams, answers without a connection, packets between a port and its
+ * exception TAP) and drops the newest when full.
  */
 #include "mt_mutant.h"
 #include "mt_net_priv.h"
@@ -26,7 +27,7 @@ static bool offer(struct mt_netw *w, uint16_t p, struct net_lane *l)
 	return took == want;
 }
 
-/* Takes out what the port took; how much that was. */
+/* Removes what the port took; returns how many packets that were. */
 static uint16_t settle(struct net_lane *l)
 {
 	uint16_t done = l->done;
@@ -41,7 +42,7 @@ static uint16_t settle(struct net_lane *l)
 	return done;
 }
 
-/* Offers both queues in bursts, in turn, until the port takes less than it was given. */
+/* Offers bursts of both queues alternately until the port takes less than it was offered. */
 static void flush_port(struct mt_netw *w, uint16_t p)
 {
 	struct net_txq *q = &w->tx[p];
@@ -77,10 +78,10 @@ void mt_net_flush(struct mt_netw *w)
 		if (net_txq_empty(q))
 			continue;
 		flush_port(w, p);
-		q->refused = false; /* the next turn may ask again */
+		q->refused = false; /* it may be offered again in the next loop iteration */
 		if (mt_likely(net_txq_empty(q) || w->now - q->progress < TX_STUCK))
 			continue;
-		/* A dead link must not deliver yesterday's segments when it comes back. */
+		/* A link that comes back must not deliver outdated segments. */
 		mt_count_n(w->counters, MT_NET_tx_stuck,
 			q->lane[NET_LANE_TCP].n + q->lane[NET_LANE_OTHER].n);
 		net_txq_drop(q);

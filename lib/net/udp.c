@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * UDP (RFC 768) for the one layer above that serves datagrams. Answers go straight back to the station
- * that asked, as those of ICMP do, so they need neither a route nor a neighbour.
+ * UDP (RFC 768) for the one layer above that serves datagrams. Answers go straight back to the
+ * station that sent the request, like those of ICMP, so they need neither a route nor a neighbour.
  */
 #include "mt_net_priv.h"
 
@@ -13,7 +13,7 @@ void mt_netw_set_udp(struct mt_netw *w, mt_net_udp_fn fn, void *arg)
 	w->udp_arg = arg;
 }
 
-/* The pseudo header's sum: addresses as they lie in the packet. */
+/* Sum of the pseudo header; addresses in network byte order. */
 static uint32_t pseudo(const struct mt_addr *a, const struct mt_addr *b, uint16_t len)
 {
 	if (mt_addr_is4(a))
@@ -26,7 +26,7 @@ static bool checksum_ok(const struct net_rx *rx, const struct rte_udp_hdr *udp, 
 {
 	uint64_t flag = rx->m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK;
 
-	/* None was sent; IPv6 has no such datagrams (RFC 8200 §8.1). */
+	/* The sender computed no checksum, which only IPv4 allows (RFC 8200 §8.1). */
 	if (udp->dgram_cksum == 0)
 		return rx->is4;
 	if (rx->port->caps.rx_cksum && flag == RTE_MBUF_F_RX_L4_CKSUM_GOOD)
@@ -68,7 +68,10 @@ void net_udp_input(struct mt_netw *w, struct net_rx *rx)
 	len = (uint16_t)(len - sizeof(*udp));
 	from = (struct mt_net_from){rx->dst, rx->src, rte_be_to_cpu_16(udp->dst_port),
 		rte_be_to_cpu_16(udp->src_port), rx->port->index, rx->peer};
-	/* No datagram that is served is longer than a frame; what is told of longer ones is their length. */
+	/*
+	 * No datagram that is served is longer than `scratch`; for longer ones only the length is
+	 * right.
+	 */
 	data = rte_pktmbuf_read(rx->m, off, MT_MIN(len, (uint16_t)sizeof(scratch)), scratch);
 	MT_ASSERT(data);
 	if (!w->udp(w->udp_arg, &from, data, len)) {
