@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Addresses that Meltemi serves must not be the kernel's: a raw socket gets a copy of each packet and
- * the kernel gets it, too, finds no listener, and resets the connection. An address on any interface
- * of the namespace counts, because the kernel answers for all of them on every interface.
+ * An address that Meltemi serves must not be one of the kernel's. A raw socket only gets a copy of
+ * each packet: the kernel gets it too, finds no listener, and resets the connection. Addresses on
+ * any interface of the namespace count, because the kernel answers for all of them on every
+ * interface.
  */
 #include "mt_port_priv.h"
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Device strings: "net_af_packet0,iface=veth-p0" or a PCI address, and what a profile adds to them. */
+/*
+ * Device strings: "net_af_packet0,iface=veth-p0" or a PCI address, and the arguments that a profile
+ * adds.
+ */
 #include "mt_port_priv.h"
 
 #include <ctype.h>
@@ -57,7 +60,7 @@ bool mt_devargs_value(const char *device, const char *key, char *value, size_t r
 
 uint32_t mt_devargs_frame(uint16_t mtu, uint16_t overhead)
 {
-	/* Ethernet header, one VLAN tag, and one byte by which a frame that was cut off is known. */
+	/* Ethernet header, one VLAN tag, and one byte to detect a truncated frame. */
 	uint32_t need = (uint32_t)mtu + 18 + overhead + 1, frame = 2048;
 
 	while (frame < need)
@@ -66,13 +69,13 @@ uint32_t mt_devargs_frame(uint16_t mtu, uint16_t overhead)
 }
 
 /*
- * A ring of 4 MB: a burst of long messages arrives while the worker is at others', and what does not fit
- * is lost. Not more: the cache would be cold for each frame.
+ * A ring of 4 MB holds a burst of long messages while the worker handles other connections; frames
+ * that exceed it are lost. A larger ring would make the cache cold for each frame.
  */
 #define RING_BYTES  (4u << 20)
 #define RING_FRAMES 512u /* at least */
 
-/* Data of the smallest buffer that holds a frame, as pools of this MTU have them. */
+/* Data bytes of the smallest buffer that holds a frame, as in the pools for this MTU. */
 static uint32_t buffer(uint16_t mtu)
 {
 	return mt_port_room_of(mtu + L2_MAX) - RTE_PKTMBUF_HEADROOM;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The bursts of an ethdev port. Thin: what a driver gets wrong is put right here, by its sheet, and
- * everything else goes straight through.
+ * Bursts of an ethdev port: corrects the driver's deficiencies that its profile lists, and passes
+ * all else through.
  */
 #include "mt_port_priv.h"
 
@@ -19,8 +19,8 @@ static uint64_t bytes_of(struct rte_mbuf **pkts, uint16_t n)
 /* ---- receive ------------------------------------------------------------------------------ */
 
 /*
- * Drivers that read from the kernel cut frames off that are longer than their buffers. No frame on
- * this link may be longer than the MTU, so what is longer was cut, or will be on the next port.
+ * Drivers that read from the kernel truncate frames longer than their buffers. A frame longer than
+ * the MTU is invalid on this link: either it was truncated already, or the next port would do so.
  */
 static uint16_t drop_superframes(
 	struct mt_port *p, uint64_t *counters, struct rte_mbuf **pkts, uint16_t n)
@@ -39,7 +39,7 @@ static uint16_t drop_superframes(
 	return kept;
 }
 
-/* Sends what workers without a transmit queue left for this one. */
+/* Sends packets that workers without a transmit queue put on this one's ring. */
 static void send_forwarded(struct mt_ethdev *d, uint16_t txq)
 {
 	struct rte_mbuf *pkts[MT_PORT_FORWARD_BURST];
@@ -77,8 +77,8 @@ static uint16_t rx(struct mt_port *p, uint16_t queue, struct rte_mbuf **pkts, ui
 /* ---- transmit ----------------------------------------------------------------------------- */
 
 /*
- * Makes all packets fit. Those that had to be dropped are taken out of the array, and so count as
- * sent for the caller, whose array keeps `n` entries: the kept ones move to its end.
+ * Adapts all packets to the device. Dropped ones are removed and count as sent for the caller: the
+ * kept ones move to the end of the array. Returns how many were dropped.
  */
 static uint16_t fit_all(struct mt_port *p, uint16_t worker, struct rte_mbuf **pkts, uint16_t n)
 {

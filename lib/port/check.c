@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is wrong with a port's document, as far as sheets and device strings tell. */
+/* Checks of a port's configuration that need only profiles and device strings. */
 #include "mt_port_priv.h"
 
 #include <errno.h>
@@ -15,8 +15,9 @@ static bool is_for(const struct mt_profile *p, const char *driver)
 }
 
 /*
- * A sheet says how a driver copies, holds and segments: another driver's would be believed and be wrong. A
- * device whose driver has no sheet may use a similar one. Which driver a PCI device has is not known here.
+ * A profile describes how a driver copies, holds and segments packets, so one for another driver
+ * would be wrong. A device whose driver has no profile may use a similar one. The driver of a PCI
+ * device is not known here.
  */
 static int check_fits(const struct mt_port_conf *c, const struct mt_profile *p, struct mt_err *e)
 {

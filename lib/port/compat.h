@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * What depends on the version of DPDK, in one place. 22.11 is the oldest that is built with.
- */
+/* All code that depends on the version of DPDK. 22.11 is the oldest supported. */
 #pragma once
 
 #include <rte_ethdev.h>
@@ -10,18 +8,18 @@
 #define MT_DPDK_AT_LEAST(y, m) (RTE_VERSION >= RTE_VERSION_NUM(y, m, 0, 0))
 
 /*
- * How pages are kept private. 22.11 refuses --in-memory together with --no-huge (its legacy memory
- * mode); --no-shconf then leaves no files, and no lock, behind.
+ * How memory is kept private to the process. 22.11 rejects --in-memory together with --no-huge (its
+ * legacy memory mode); there --no-shconf leaves no files and no lock.
  */
 #define MT_EAL_HUGE_ARGS    "--in-memory"
 #define MT_EAL_NO_HUGE_ARGS "--no-huge", "--no-shconf", "--iova-mode=va"
 
-/* The hash types that a device is asked for; it is given those of them that it has. */
+/* RSS hash types to request; a device gets those that it supports. */
 #define MT_RSS_TYPES                                                                               \
 	(RTE_ETH_RSS_IPV4 | RTE_ETH_RSS_IPV6 | RTE_ETH_RSS_NONFRAG_IPV4_TCP |                      \
 		RTE_ETH_RSS_NONFRAG_IPV6_TCP)
 
-/* rte_eth_dev_close() answers an int since 20.11, and -ENOTSUP is no news to anybody. */
+/* rte_eth_dev_close() returns an int since 20.11; -ENOTSUP is harmless and ignored. */
 static inline void mt_compat_close(uint16_t id)
 {
 	(void)rte_eth_dev_stop(id);

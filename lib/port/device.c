@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A device: its profile, the probe, and the sheet that follows from both. */
+/* A device: its profile, its probe, and the capabilities that follow from both. */
 #include "compat.h"
 #include "mt_port_priv.h"
 
@@ -11,9 +11,11 @@
 #include <rte_dev.h>
 #include <rte_errno.h>
 
-/* ---- the sheet ---------------------------------------------------------------------------- */
+/* ---- capabilities ------------------------------------------------------------------------- */
 
-/* Whether an offload is used; on and not offered is an error. */
+/*
+ * 1 or 0: whether to use an offload; an error if the profile requires it and the device lacks it.
+ */
 static int offload(const struct mt_ethdev *d, enum mt_port_switch want, uint64_t have,
 	uint64_t needed, const char *what, struct mt_err *e)
 {
@@ -55,7 +57,7 @@ static int offloads(struct mt_ethdev *d, const struct rte_eth_dev_info *info, st
 	return 0;
 }
 
-/* The longest frame, and the buffers that it needs. */
+/* Sets the longest frame, and the buffer size that it needs. */
 static int framing(struct mt_ethdev *d, const char *devargs, struct mt_err *e)
 {
 	const struct mt_profile *p = &d->profile;
@@ -74,7 +76,7 @@ static int framing(struct mt_ethdev *d, const char *devargs, struct mt_err *e)
 				d->port.name, ring, d->port.mtu,
 				mt_devargs_frame(d->port.mtu, p->framing_overhead));
 		frame = ring - p->framing_overhead;
-		/* The driver compares all of its ring's frame with the mbuf. */
+		/* The driver requires an mbuf as large as the whole frame of its ring. */
 		buffer = ring;
 	} else if (p->framing == MT_FRAMING_BUFFER) {
 		frame = MT_MAX(frame, MT_BUF_DATA_ROOM - RTE_PKTMBUF_HEADROOM);
@@ -91,7 +93,10 @@ static void queues(struct mt_ethdev *d, const struct rte_eth_dev_info *info, uin
 
 	d->port.n_rxq = MT_MAX(MT_MIN(most, info->max_rx_queues), 1);
 	d->port.n_txq = MT_MAX(MT_MIN(most, info->max_tx_queues), 1);
-	/* What hashes must be told our key and table; without them its spread is not to be known. */
+	/*
+	 * RSS counts only if the device accepts lib/steer's key and table; otherwise its spread is
+	 * unknown.
+	 */
 	d->port.caps.rss = p->queues == MT_QUEUES_RSS && info->reta_size > 0 &&
 			   info->reta_size <= RTE_ETH_RSS_RETA_SIZE_512 &&
 			   (info->flow_type_rss_offloads & MT_RSS_TYPES);
@@ -211,7 +216,7 @@ static int open_device(
 	int rc;
 
 	rc = mt_port_find_profile(c->device, c->profile, &d->profile, e);
-	/* Who listens is found by whoever comes; only who calls must call again. */
+	/* Only a memif client must reconnect; a server waits for clients. */
 	if (mt_devargs_value(c->device, "role", role, sizeof(role)) && !strcmp(role, "server"))
 		d->profile.link_restart = false;
 	if (rc == 0)

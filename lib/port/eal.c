@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The EAL's arguments, made from the Node document; its messages, passed through our log. */
+/* Builds the EAL's arguments from the Node document, and forwards its messages to Meltemi's log. */
 #include "compat.h"
 #include "mt_port_priv.h"
 
@@ -77,7 +77,7 @@ const char *mt_eal_complaint(void)
 
 /* ---- cores -------------------------------------------------------------------------------- */
 
-/* Workers get the last cores, so that core 0, where most interrupts land, is the last to be taken. */
+/* Workers get the last cores, so that core 0, where most interrupts arrive, is used last. */
 static int default_cores(struct mt_eal_info *info, uint16_t workers, const cpu_set_t *allowed)
 {
 	uint16_t cpus[CPU_SETSIZE], n = 0;
@@ -115,8 +115,8 @@ static int choose_cores(const struct mt_eal_conf *c, struct mt_eal_info *info,
 }
 
 /*
- * "0@(0,2),1@3,2@1": the control thread floats over the cores that no worker has (over all of them
- * when the workers have all), workers are pinned.
+ * Builds "0@(0,2),1@3,2@1": workers are pinned; the control thread floats over the cores that no
+ * worker has, or over all of them if workers have every core.
  */
 static void lcores_arg(const struct mt_eal_info *info, uint16_t workers, const cpu_set_t *allowed,
 	char *out, size_t room)
@@ -158,8 +158,8 @@ static void memory_args(struct arguments *a, bool huge, uint32_t mb)
 }
 
 /*
- * PCI devices are probed one by one with their profile's arguments; the address that no device has
- * keeps the EAL from taking all others on its own.
+ * PCI devices are probed one by one with their profile's arguments. The allow list has an address
+ * that no device has, which keeps the EAL from probing all others.
  */
 static void pci_args(struct arguments *a, bool pci)
 {
@@ -182,12 +182,13 @@ static int eal_failed(const struct mt_eal_conf *c, struct mt_err *e)
 		c->mb, words[0] ? words : rte_strerror(err));
 }
 
-static char run_dir[PATH_MAX]; /* once the EAL was stopped */
+static char run_dir[PATH_MAX]; /* set when the EAL was stopped */
 
 /*
- * Nodes of one name share the EAL's directory. Who ends must not remove it while another has just made it and put nothing
- * there yet: both hold the program's own file meanwhile. Returns what close() gives up; -1 when it cannot be had, which
- * leaves that risk.
+ * Nodes with the same name share the EAL's directory. A process that exits must not remove it while
+ * another one has created it but put no file there yet. So both hold a lock on the program's own
+ * file meanwhile. Returns a descriptor whose close() unlocks; -1 if the file cannot be opened,
+ * which leaves that race.
  */
 static int hold_run_dir(void)
 {
@@ -204,7 +205,10 @@ static void let_run_dir(int fd)
 		close(fd);
 }
 
-/* The EAL leaves its directory behind. One that another process uses is not empty, and stays. */
+/*
+ * The EAL does not remove its directory. rmdir() fails if another process uses it, as it is not
+ * empty.
+ */
 static void remove_run_dir(void)
 {
 	int fd;
@@ -226,7 +230,7 @@ static int init_held(struct arguments *a)
 
 int mt_eal_start(const struct mt_eal_conf *c, struct mt_eal_info *info, struct mt_err *e)
 {
-	/* For the life of the process: the EAL may keep pointers into its arguments. */
+	/* Static, because the EAL may keep pointers into its arguments. */
 	static struct arguments args;
 	struct arguments *a = &args;
 	struct mt_memory_bound left;
@@ -260,7 +264,10 @@ int mt_eal_start(const struct mt_eal_conf *c, struct mt_eal_info *info, struct m
 	pci_args(a, c->pci);
 	add(a, c->debug ? "--log-level=info" : "--log-level=warning");
 	log_open();
-	/* Before the EAL's own, so it runs after that: until the end there is a socket in the directory. */
+	/*
+	 * Registered before the EAL's own handlers, so it runs after them: until then the directory
+	 * has a socket.
+	 */
 	atexit(remove_run_dir);
 	return init_held(a) < 0 ? eal_failed(c, e) : 0;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Offloads of a kernel interface, as far as they can be seen from here. A veth peer that leaves
- * checksums and segmentation to "the hardware" hands over packets that are not fit for a wire; its
- * settings are only visible when it is in the same namespace.
+ * Offloads of a kernel interface, as far as they are visible here. A veth peer that leaves
+ * checksums and segmentation to "the hardware" delivers packets that are not valid on a wire. Its
+ * settings are visible only in the same namespace.
  */
 #include "mt_port_priv.h"
 

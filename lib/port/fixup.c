@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Packets that a device cannot take as they are: short frames, chains where there may be none. */
+/*
+ * Adapts packets that a device cannot send as they are: short frames, and chains if it lacks them.
+ */
 #include "mt_port_priv.h"
 
 #include <string.h>
@@ -11,7 +13,7 @@ static struct rte_mbuf *drop(uint64_t *counters, struct rte_mbuf *m, enum mt_por
 	return NULL;
 }
 
-/* The same packet in one fresh mbuf; m is freed. */
+/* Copies the packet into one new mbuf; frees m. */
 static struct rte_mbuf *linear(struct mt_pools *pools, uint64_t *counters, struct rte_mbuf *m)
 {
 	struct rte_mbuf *c = mt_buf_data(pools);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The kernel's side of a port: the interface that must be there, or the one that the driver makes. */
+/* The kernel's side of a port: an interface that must exist, or one that the driver makes. */
 #include "mt_port_priv.h"
 
 #include <errno.h>
@@ -53,7 +53,7 @@ static bool may_open_raw_sockets(void)
 	return true;
 }
 
-/* What a sender on the other side has to know. */
+/* Logs offload settings that the sender on the other side must change. */
 static void advise(const char *port, const char *iface)
 {
 	struct mt_kernel_offloads o;
@@ -77,7 +77,10 @@ static void advise(const char *port, const char *iface)
 			port, iface, iface);
 }
 
-/* The process behind the socket at `a`; false: none, or a stranger's that means nothing. */
+/*
+ * Finds the process that listens on the socket at `a`; false: none, or one of another unprivileged
+ * user, which is ignored.
+ */
 static bool claimed_by(const struct sockaddr_un *a, socklen_t len, pid_t *pid)
 {
 	struct ucred who = {0};
@@ -93,9 +96,9 @@ static bool claimed_by(const struct sockaddr_un *a, socklen_t len, pid_t *pid)
 }
 
 /*
- * Two daemons on one interface would both answer every packet, and reset each other's connections. An
- * abstract socket is as exclusive as the interface: it belongs to the network namespace, and is gone with
- * the process, however that ends. Two ports of one daemon may share an interface.
+ * Two daemons on one interface would both answer every packet, and reset each other's connections.
+ * An abstract socket is as exclusive as the interface: it belongs to the network namespace, and
+ * disappears with the process, even after a crash. Two ports of one daemon may share an interface.
  */
 static int claim(const struct mt_port_conf *c, struct mt_ethdev *d, struct mt_err *e)
 {
@@ -130,7 +133,7 @@ bool mt_interface_runs(const struct mt_ethdev *d)
 	       (r.ifr_flags & IFF_RUNNING);
 }
 
-/* An interface that must exist, up, in this namespace. */
+/* Checks an interface that must exist, up, in this namespace. */
 static int check_existing(const struct mt_port_conf *c, struct mt_ethdev *d, struct mt_err *e)
 {
 	struct ifreq r;
@@ -158,7 +161,7 @@ static int check_existing(const struct mt_port_conf *c, struct mt_ethdev *d, str
 	return claim(c, d, e);
 }
 
-/* An interface that the driver makes: nothing else may have its name, and /dev/net/tun is needed. */
+/* Checks an interface that the driver makes: its name must be free, and /dev/net/tun is needed. */
 static int check_made(const struct mt_port_conf *c, struct mt_ethdev *d, struct mt_err *e)
 {
 	char path[64 + IFNAMSIZ];

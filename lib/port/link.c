@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Link state, by asking: most drivers here report no link events, and af_packet calls its link up
- * whatever becomes of the interface, so the kernel is asked, too. A memif client that was started
- * before its server stays without link for ever, so such a port is stopped and started again until
- * its server is there; nothing is lost, because nothing was ever connected. Not in the first second:
- * a client that hangs up while its server is still greeting makes DPDK 22.11's server close a socket
- * that its interrupt thread goes on polling, which ends that process.
+ * Link state by polling, because most drivers here report no link events. af_packet reports its
+ * link as up whatever the state of the interface, so the kernel is queried, too.
+ *
+ * A memif client that started before its server never gets link. Such a port is stopped and started
+ * again until its server is there; nothing is lost, because it was never connected. The first
+ * restart waits a second: if a client disconnects during the handshake, DPDK 22.11's server closes
+ * a socket that its interrupt thread still polls, which ends that process.
  */
 #include "mt_port_priv.h"
 
@@ -30,7 +31,7 @@ static void restart(struct mt_ethdev *d, void (*quiesce)(void *arg), void *arg)
 		__atomic_store_n(&d->polling, true, __ATOMIC_RELEASE);
 }
 
-/* Once per interval; the first asking starts the interval. */
+/* True once per interval; the first call starts the interval. */
 static bool may_restart(struct mt_ethdev *d, uint64_t now)
 {
 	bool due = d->next_restart && now >= d->next_restart;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Memory: how much there is, and whether it comes from hugepages. */
+/* Memory: how much is available, and whether it comes from hugepages. */
 #include "mt_port_priv.h"
 
 #include <dirent.h>

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * lib/port: a port is one DPDK ethdev (or one of the simulator's) with its queues. Its capability sheet
- * says how it copies, holds, segments and hashes; the sheet turns what measurements found about
- * each driver into correct behaviour. This header is what workers use: bursts and counters. Bring-up
- * (EAL, profiles, queues, checks of the kernel's side) is in mt_port_boot.h, on the control thread.
+ * lib/port: a port is one DPDK ethdev (or one of the simulator's) with its queues. Its capabilities
+ * describe how the device copies, holds, segments and hashes packets. Bring-up fills them from
+ * measured properties of each driver, so that the layers above need not know drivers.
+ *
+ * This header has what workers use: bursts and counters. Bring-up (EAL, profiles, queues, checks of
+ * the kernel's side) is in mt_port_boot.h, on the control thread.
  */
 #pragma once
 
@@ -24,27 +26,28 @@ enum mt_port_outcome {
 
 extern const struct mt_outcome_set mt_port_outcomes;
 
-/* The capability sheet: what the layers above may rely on. Filled from the profile and the ethdev. */
+/* Capabilities that the layers above may rely on, from the profile and the ethdev. */
 struct mt_port_caps {
 	bool tx_chains;	   /* multi-segment mbufs are sent correctly */
 	bool tx_cksum_ip;  /* the device fills the IPv4 header checksum */
 	bool tx_cksum_tcp; /* the device fills the TCP checksum (pseudo header prepared) */
 	bool rx_cksum;	   /* RTE_MBUF_F_RX_*_CKSUM_GOOD/BAD can be trusted */
-	bool rx_superframes; /* frames longer than the MTU may arrive truncated: the port drops them */
+	/* the driver may truncate frames longer than the MTU: the port drops all of them */
+	bool rx_superframes;
 	bool rx_vlan_strip;
-	bool tx_holds;	     /* sent mbufs may stay held for long (virtio_user) */
-	bool rx_shared;	     /* received mbufs may be the sender's own (ring) */
-	bool rss;	     /* hardware spreads by RSS with a known key and RETA */
+	bool tx_holds;	     /* sent mbufs may stay in use for long (virtio_user) */
+	bool rx_shared;	     /* received mbufs may still be referenced by their sender (ring) */
+	bool rss;	     /* the device spreads flows by RSS with a known key and RETA */
 	uint16_t tx_min_len; /* frames are padded to this (60 on real links, 0: never) */
-	uint16_t max_frame;  /* longest frame that arrives whole */
+	uint16_t max_frame;  /* longest frame that the device receives and sends whole */
 };
 
 struct mt_port;
 
 /*
- * The two calls of the hot path. An ethdev port and a simulated port differ here only. `queue` is the
- * worker's index for tx (the port maps it to a device queue or to a ring towards the worker that owns
- * one) and the device queue for rx. tx takes ownership of the first `ret` packets; the caller keeps
+ * The two calls of the hot path; ethdev ports and simulated ports differ only here. `queue` is the
+ * device queue for rx, and the worker's index for tx: the port maps it to a device queue, or to a
+ * ring to a worker that owns one. tx takes ownership of the first `ret` packets; the caller keeps
  * the rest.
  */
 struct mt_port_ops {
@@ -67,17 +70,20 @@ struct mt_port {
 	struct rte_ether_addr mac;
 	struct mt_port_caps caps;
 	bool link_up; /* ctl: w, workers: r */
-	/* [n_rxq] readable when packets wait, to sleep on; -1 or NULL: the driver has none */
+	/*
+	 * [n_rxq] descriptors to sleep on, readable when packets wait; -1 or NULL: the driver has
+	 * none
+	 */
 	const int *rx_fds;
-	void *priv; /* the simulator's, or the ethdev's bring-up state */
-	/* [worker]; NULL for a port that does not count (the simulator's) */
+	void *priv; /* state of the simulator, or bring-up state of the ethdev */
+	/* [worker]; NULL for a port without counters (the simulator's) */
 	struct mt_port_worker *workers;
 	uint16_t n_workers;
 };
 
 /*
- * Rx queues are dealt to workers in turn: worker w polls queues w, w + W, ... A port with one rx queue
- * is polled by worker 0 only, which hands packets to their owners.
+ * Receive queues are dealt to workers in turn: worker w polls queues w, w + W, ... With one receive
+ * queue, worker 0 polls it alone and hands packets to their owners.
  */
 static inline bool mt_port_polls(
 	const struct mt_port *p, uint16_t worker, uint16_t workers, uint16_t queue)

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Bring-up of lib/port: memory and EAL, devices, queues, and what the kernel's side of an interface
- * must and must not do. Control thread only; called by app/meltemid in this order:
+ * Bring-up of lib/port: memory and EAL, devices, queues, and the required state of the kernel's
+ * side of an interface. Control thread only; app/meltemid calls it in this order:
  *
- *	mt_eal_start, mt_port_open (each port), [pools of the workers are made], mt_port_start (each),
- *	... mt_port_watch (each, now and then) ..., mt_port_close (each), mt_eal_stop
+ *     mt_eal_start, mt_port_open (each port), [pools of the workers are made],
+ *     mt_port_start (each), ... mt_port_watch (each, now and then) ...,
+ *     mt_port_close (each), mt_eal_stop
  *
- * Everything returns 0 or -errno, with one line in `e` that names what, where and the command that
- * mends it.
+ * Every function returns 0 or -errno, with one line in `e` that names the problem, the place and
+ * the command that fixes it.
  */
 #pragma once
 
@@ -21,21 +22,21 @@ enum mt_eal_pages { MT_EAL_PAGES_AUTO, MT_EAL_PAGES_ON, MT_EAL_PAGES_OFF };
 /* ---- EAL ---------------------------------------------------------------------------------- */
 
 struct mt_eal_conf {
-	const char *prefix; /* names this process's runtime directory; two processes need two */
+	const char *prefix; /* names this process's runtime directory; must be unique per process */
 	enum mt_eal_pages hugepages;
-	uint32_t mb; /* memory of pools and rings */
-	bool pci;    /* some port is a PCI device */
+	uint32_t mb; /* MB of memory for pools and rings */
+	bool pci;    /* at least one port is a PCI device */
 	uint16_t workers;
 	const uint16_t *cores; /* [n_cores] of the workers; NULL: the last ones */
 	uint16_t n_cores;
-	bool debug; /* the EAL's own messages, too */
+	bool debug; /* log the EAL's own messages, too */
 };
 
 struct mt_eal_info {
-	bool hugepages;	  /* what `auto` came to */
-	char memory[192]; /* the same in words, one line for the log */
+	bool hugepages;	  /* the choice made for `auto` */
+	char memory[192]; /* the same as text, one line for the log */
 	uint16_t main_core;
-	uint16_t cores[MT_WORKERS_MAX]; /* of worker i, which runs as lcore i + 1 */
+	uint16_t cores[MT_WORKERS_MAX]; /* core of worker i, which runs as lcore i + 1 */
 };
 
 /* Once per process. Worker i runs as lcore i + 1; lcore 0 is the control thread. */
@@ -66,14 +67,16 @@ struct mt_port_conf {
 	const char *name;
 	const char *device;  /* "net_af_packet0,iface=veth-p0", "0000:3b:00.0" */
 	const char *profile; /* NULL: by driver */
-	uint16_t mtu;	     /* 0: the profile's */
-	/* TAP only: what the kernel's side of it gets, and the ranges routed to it. */
+	uint16_t mtu;	     /* 0: the profile's default */
+	/*
+	 * TAP only: addresses of the kernel's interface, and ranges that the kernel routes to it.
+	 */
 	const char *const *kernel_addresses;
 	const char *const *kernel_routes;
 	uint32_t n_kernel_addresses, n_kernel_routes;
 };
 
-/* What the steering needs from hardware that hashes; lib/steer's key and table. */
+/* lib/steer's key and table, for devices with RSS. */
 struct mt_port_rss {
 	const uint8_t *key;
 	uint16_t key_len;
@@ -82,51 +85,58 @@ struct mt_port_rss {
 };
 
 /*
- * Finds the profile, checks the kernel's side, probes the device and makes up its sheet. Queues are
- * not made yet; mt_port_room() says what buffers they will need. The port is freed by mt_port_close().
+ * Finds the profile, checks the kernel's side, probes the device and fills its capabilities. Makes
+ * no queues yet; mt_port_room() returns the buffer size that they will need. Free the port with
+ * mt_port_close().
  */
 int mt_port_open(const struct mt_port_conf *c, uint16_t index, uint16_t workers,
 	struct mt_port **out, struct mt_err *e);
 
 /* Whether a device string is a PCI address. */
 bool mt_port_is_pci(const char *device);
-/* The sheet that mt_port_open() would take, without looking at devices; for `--check`. */
+/* Finds the profile that mt_port_open() would use, without access to devices; for `--check`. */
 int mt_port_find_profile(
 	const char *device, const char *profile, struct mt_profile *out, struct mt_err *e);
 
 /*
- * What mt_port_open() would refuse, and what would not work, as far as it can be known without looking at
- * the machine: the sheet, whether it is for this driver, MTU, kernel side. 0, or -errno with the name of
- * the Node's field in *field ("device", "profile", "mtu", "kernelAddresses"). For `--check`.
+ * Finds errors of the configuration that do not depend on the machine: the profile, whether it is
+ * for this driver, MTU, kernel side. Returns 0, or -errno with the name of the Node's field in
+ * *field ("device", "profile", "mtu", "kernelAddresses"). For `--check`.
  */
 int mt_port_check(const struct mt_port_conf *c, const char **field, struct mt_err *e);
 
 /* The data room (headroom included) that an mbuf of this port must have. */
 uint16_t mt_port_room(const struct mt_port *p);
-/* Mbufs that the queues of one worker hold at most: receive rings plus what transmit holds. */
+/* Upper limit of the mbufs in one worker's queues: receive rings and what transmit holds. */
 uint32_t mt_port_mbufs(const struct mt_port *p);
 
-/* Makes queues (rx queue q takes mbufs from pools[q % workers]), RSS, and starts the device. */
+/*
+ * Makes queues (receive queue q takes mbufs from pools[q % workers]), sets RSS, and starts the
+ * device.
+ */
 int mt_port_start(struct mt_port *p, struct mt_pools *const *pools, const struct mt_port_rss *rss,
 	struct mt_err *e);
 
 #define MT_PORT_RETA_MAX 512
 
-/* What a device has for RSS, as it reads it back. */
+/* RSS settings as the device reads them back. */
 struct mt_port_rss_state {
 	uint8_t key[64];
 	uint16_t key_len;
-	uint16_t reta[MT_PORT_RETA_MAX]; /* queues */
+	uint16_t reta[MT_PORT_RETA_MAX]; /* queue numbers */
 	uint16_t reta_len;
 };
 
-/* After the start. 0, -ENOTSUP (no RSS that could deliver to owners, or not readable) or -errno. */
+/*
+ * Call it after the start. Returns 0, -ENOTSUP (no RSS that could deliver to owners, or not
+ * readable) or -errno.
+ */
 int mt_port_rss_read(const struct mt_port *p, struct mt_port_rss_state *s);
 
 /*
- * Link state; a port that waits for its peer (a memif client before its server) is restarted. The
- * caller gives `quiesce`, which returns when every worker has passed a loop turn; it is only called
- * then. True when link_up changed.
+ * Updates the link state. A port that waits for its peer (a memif client before its server) is
+ * restarted; only then is `quiesce` called, which must return after every worker has passed a loop
+ * iteration. Returns true when link_up changed.
  */
 bool mt_port_watch(struct mt_port *p, uint64_t now, void (*quiesce)(void *arg), void *arg);
 
@@ -140,14 +150,14 @@ const char *mt_port_interface(const struct mt_port *p);
 /* ---- the kernel's side -------------------------------------------------------------------- */
 
 /*
- * The addresses of the kernel's interfaces in this network namespace, to be given to freeifaddrs().
- * Each read is two dumps of the kernel's tables: who asks about many addresses reads once.
+ * Lists the addresses of the kernel's interfaces in this network namespace; free the list with
+ * freeifaddrs(). Each call dumps two tables of the kernel, so call it once for many addresses.
  */
 int mt_kernel_addresses(struct ifaddrs **list, struct mt_err *e);
 /*
- * Refuses (-EADDRINUSE) an address that is in `list`: the kernel would answer its packets, too, and
- * reset every connection. `what` says whose address it is ("port p0", "VIP of service x"). `except`
- * is an interface that may own it, or NULL.
+ * Rejects (-EADDRINUSE) an address that is in `list`, because the kernel would answer its packets
+ * too and reset every connection. `what` names its user for the message ("port p0", "VIP of service
+ * x"). `except` is an interface that may own it, or NULL.
  */
 int mt_kernel_address_free(const struct ifaddrs *list, const struct mt_addr *a, const char *what,
 	const char *except, struct mt_err *e);
@@ -156,15 +166,15 @@ int mt_kernel_address_free(const struct ifaddrs *list, const struct mt_addr *a, 
 int mt_kernel_add_address(const char *iface, const char *prefix, struct mt_err *e);
 int mt_kernel_add_route(const char *iface, const char *prefix, struct mt_err *e);
 int mt_kernel_link_up(const char *iface, struct mt_err *e);
-/* Does nothing when it is this already. */
+/* Does nothing if the MTU is already set. */
 int mt_kernel_set_mtu(const char *iface, uint16_t mtu, struct mt_err *e);
 
-/* What is wrong with the offloads of an interface that a raw socket reads from. */
+/* Offload settings that break reading from an interface with a raw socket. */
 struct mt_kernel_offloads {
 	bool veth;	    /* one end of a veth pair */
 	char peer[32];	    /* the other end, when it is in this namespace; else "" */
-	bool peer_tx_cksum; /* the peer leaves checksums unfinished (meaningful if peer[0]) */
+	bool peer_tx_cksum; /* the peer does not fill in checksums (meaningful if peer[0]) */
 	bool peer_tso;
-	bool gro, lro; /* the interface itself makes superframes */
+	bool gro, lro; /* the interface itself merges segments into superframes */
 };
 int mt_kernel_offloads(const char *iface, struct mt_kernel_offloads *o);

@@ -6,9 +6,13 @@
 #include <net/if.h>
 #include <rte_ring.h>
 
-/* Packets of workers that own no transmit queue wait here for the worker that does. */
+/*
+ * Size of the ring on which packets of workers without a transmit queue wait for one that has it.
+ */
 #define MT_PORT_FORWARD_RING 1024
-/* ... and at most this many leave per turn, so that the owner's own packets are not starved. */
+/*
+ * Packets taken from that ring per loop iteration at most, so that they do not starve the owner's.
+ */
 #define MT_PORT_FORWARD_BURST 64
 
 /* The bring-up state of an ethdev port; its mt_port is the first member. */
@@ -16,17 +20,18 @@ struct mt_ethdev {
 	struct mt_port port;
 	struct mt_profile profile;
 	struct rte_device *device;
-	char interface[IFNAMSIZ]; /* the kernel's side; "" */
-	int claim;		  /* socket whose name says that `interface` is taken; 0: none */
+	char interface[IFNAMSIZ]; /* name of the kernel's interface; "": none */
+	/* listening socket that claims `interface` for this process; 0: none */
+	int claim;
 	uint16_t rx_desc, tx_desc;
 	uint16_t room; /* data room that received frames need */
 	uint64_t rx_offloads, tx_offloads;
 	bool started;
 	bool polling; /* ctl: w, workers: r; false while a port is restarted */
 	uint64_t next_restart;
-	int rx_fds[MT_WORKERS_MAX]; /* the driver's; see wakeup.c */
+	int rx_fds[MT_WORKERS_MAX]; /* descriptors of the driver's; see wakeup.c */
 	struct mt_pools *pools[MT_WORKERS_MAX];
-	/* [transmit queue]: from the workers that have none; NULL when all have */
+	/* [transmit queue] from the workers that have none; NULL if every worker has one */
 	struct rte_ring *forward[MT_WORKERS_MAX];
 };
 
@@ -39,7 +44,10 @@ extern const struct mt_port_ops mt_ethdev_ops;
 
 /* ---- yaml.c ------------------------------------------------------------------------------- */
 
-/* Reads `file` and calls pair() for each scalar; `path` is "device-args.framesz". Stops at non-zero. */
+/*
+ * Reads `file` and calls pair() for each scalar, with a path like "device-args.framesz". Stops when
+ * pair() returns non-zero.
+ */
 struct mt_yaml_pair {
 	const char *path;
 	const char *value;
@@ -51,14 +59,14 @@ int mt_yaml_pairs(const char *file, int (*pair)(void *arg, const struct mt_yaml_
 
 /* ---- arguments.c -------------------------------------------------------------------------- */
 
-/* The value of `key` in "driver,key=value,..."; false when it is not there or does not fit. */
+/* Value of `key` in "driver,key=value,..."; false if it is missing or longer than `room`. */
 bool mt_devargs_value(const char *device, const char *key, char *value, size_t room);
 /* The driver of a device string: "net_tap" of "net_tap0,iface=x"; "" for a PCI address. */
 void mt_devargs_driver(const char *device, char *driver, size_t room);
-/* `device` and those arguments of the profile that it does not set itself. */
+/* Writes `device` and those arguments of the profile that the device string does not set. */
 int mt_devargs_make(const char *device, const struct mt_profile *p, uint16_t workers, uint16_t mtu,
 	char *out, size_t room, struct mt_err *e);
-/* The frame buffer of af_packet's ring for an MTU, a power of two. */
+/* Frame size of af_packet's ring for an MTU, a power of two. */
 uint32_t mt_devargs_frame(uint16_t mtu, uint16_t overhead);
 
 #define L2_MAX 18u /* Ethernet header and one VLAN tag */
@@ -71,15 +79,17 @@ static inline uint32_t mt_port_room_of(uint32_t len)
 
 /* ---- memory.c ----------------------------------------------------------------------------- */
 
-/* Free memory in hugepages, in MB. `sys` is "/sys" but in tests. */
+/* Free memory in hugepages, in MB. `sys` is "/sys" except in tests. */
 uint32_t mt_hugepages_free(const char *sys);
 /*
- * 0, or -ENOMEM with the remedy when the bound is less than `mb`. The EAL asks for anonymous memory and the
- * pools touch all of it: what is too much is not refused by the kernel, it ends in its out-of-memory killer.
+ * Returns 0, or -ENOMEM with the remedy when the bound is less than `mb`. The EAL maps anonymous
+ * memory and the pools touch all of it, so too large a request would not fail: the kernel's OOM
+ * killer would end the process.
  */
 int mt_memory_fits(uint32_t mb, const struct mt_memory_bound *b, struct mt_err *e);
 /*
- * Whether to use hugepages. 1 or 0 with `words` for the log, or -ENOMEM with the remedy.
+ * Decides whether to use hugepages. Returns 1 or 0 with `words` for the log, or -ENOMEM with the
+ * remedy.
  */
 int mt_hugepages_choose(enum mt_eal_pages wanted, uint32_t mb, uint32_t free_mb, char *words,
 	size_t room, struct mt_err *e);
@@ -94,50 +104,56 @@ void mt_cgroup_memory(const char *proc, const char *sys, bool left, struct mt_me
 
 /* ---- rtnl.c ------------------------------------------------------------------------------- */
 
-/* The other end of a veth pair when it is in this namespace; else "". */
+/* Name of the other end of a veth pair if it is in this namespace; otherwise "". */
 void mt_kernel_peer(const char *iface, char peer[IFNAMSIZ]);
 
 /* ---- wakeup.c ----------------------------------------------------------------------------- */
 
-/* Open descriptors of this process, by number; for what a driver opens in between. */
+/* Numbers of this process's open descriptors; used to find those that a driver opens later. */
 struct mt_fds {
 	uint32_t n;
 	int fd[1024];
 };
 void mt_fds_note(struct mt_fds *f);
-/* MT_WAKEUP_SOCKET, behind the probe: the packet sockets that are new since `before`, queue by queue. */
+/*
+ * MT_WAKEUP_SOCKET, after the probe: takes the packet sockets that were opened since `before`, one
+ * per queue in order.
+ */
 void mt_wakeup_sockets(struct mt_ethdev *d, const struct mt_fds *before);
-/* Behind the start: MT_WAKEUP_INTERRUPT's descriptors; d->port.rx_fds is set if each queue has one. */
+/*
+ * After the start: reads MT_WAKEUP_INTERRUPT's descriptors, and sets d->port.rx_fds if each queue
+ * has one.
+ */
 void mt_wakeup_open(struct mt_ethdev *d);
 
 /* ---- fixup.c ------------------------------------------------------------------------------ */
 
-/* Whether the packet has to be changed before this port can send it. */
+/* True if the packet must be changed before this port can send it. */
 static inline bool mt_port_unfit(const struct mt_port *p, const struct rte_mbuf *m)
 {
 	return m->pkt_len < p->caps.tx_min_len || (m->nb_segs > 1 && !p->caps.tx_chains) ||
 	       m->pkt_len > p->caps.max_frame;
 }
 
-/*
- * Makes the packet fit: pads it, or copies it into one mbuf. NULL when it had to be dropped (counted,
- * freed).
- */
+/* Pads the packet, or copies it into one mbuf. NULL if it had to be dropped (counted, freed). */
 struct rte_mbuf *mt_port_fit(
 	struct mt_port *p, struct mt_pools *pools, uint64_t *counters, struct rte_mbuf *m);
 
 /* ---- eal.c, device.c, queues.c ------------------------------------------------------------ */
 
-/* What the driver last complained about, for error lines; "" if nothing since the last call. */
+/* Last error message of the driver, for error lines; "" if none since the last call. */
 const char *mt_eal_complaint(void);
 int mt_ethdev_sheet(struct mt_ethdev *d, uint16_t workers, struct mt_err *e);
 /*
- * The kernel interface that the device string names; "" when the device needs none. -EINVAL: it needs one
- * and names none, or the document gives a kernel side to a device that has none.
+ * Name of the kernel interface in the device string; "" if the device needs none. -EINVAL: the
+ * device needs one and names none, or the configuration has kernel addresses or routes for a device
+ * without a kernel side.
  */
 int mt_interface_name(const struct mt_port_conf *c, const struct mt_profile *p,
 	char iface[IFNAMSIZ], struct mt_err *e);
 int mt_interface_check(const struct mt_port_conf *c, struct mt_ethdev *d, struct mt_err *e);
-/* Whether an existing interface is there, up and with carrier; true where there is none. */
+/*
+ * True if an existing interface is up and has carrier, or if the port uses no existing interface.
+ */
 bool mt_interface_runs(const struct mt_ethdev *d);
 int mt_interface_setup(const struct mt_port_conf *c, struct mt_ethdev *d, struct mt_err *e);

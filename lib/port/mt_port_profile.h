@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A profile: one sheet of pmd-config/, that is what a family of devices needs and what may be relied
- * on. Read on the control thread at boot; unknown keys and wrong values are refused with file and line.
+ * A profile: one file of pmd-config/ with the needs and properties of a family of devices. Read on
+ * the control thread at boot; unknown keys and wrong values are rejected with file and line.
  */
 #pragma once
 
@@ -16,36 +16,40 @@ enum mt_port_switch {
 	MT_SWITCH_OFF,
 };
 
-/* How receive queues come to be, and what spreads flows over them. */
+/* Number of receive queues, and what spreads flows over them. */
 enum mt_port_queues {
-	MT_QUEUES_SINGLE, /* one queue; the software distributor spreads */
-	MT_QUEUES_EACH, /* one per worker; what spreads is not ours to know: distributor re-checks */
-	MT_QUEUES_RSS,	/* one per worker, spread by Toeplitz with our key and RETA */
+	MT_QUEUES_SINGLE, /* one queue; the software distributor spreads flows */
+	/*
+	 * one per worker; the kernel or device spreads flows in an unknown way, so the distributor
+	 * checks each
+	 */
+	MT_QUEUES_EACH,
+	MT_QUEUES_RSS, /* one per worker, spread by Toeplitz with lib/steer's key and RETA */
 };
 
-/* How long a frame a driver takes, when that depends on one of its arguments. */
+/* What limits the length of a frame in the driver. */
 enum mt_port_framing {
-	MT_FRAMING_MTU,	   /* the device takes what its MTU says */
-	MT_FRAMING_RING,   /* af_packet: framesz less its headers */
-	MT_FRAMING_BUFFER, /* one mbuf's data room */
+	MT_FRAMING_MTU,	   /* the MTU */
+	MT_FRAMING_RING,   /* af_packet: framesz minus its headers */
+	MT_FRAMING_BUFFER, /* the data room of one mbuf */
 };
 
-/* What tells a sleeping worker that a packet has come. */
+/* How a sleeping worker learns that a packet has arrived. */
 enum mt_port_wakeup {
-	MT_WAKEUP_NONE,	     /* nothing: it has to look */
-	MT_WAKEUP_SOCKET,    /* the packet sockets that the driver opens at its probe */
+	MT_WAKEUP_NONE,	     /* not at all: it must poll */
+	MT_WAKEUP_SOCKET,    /* the packet sockets that the driver opens during probe */
 	MT_WAKEUP_INTERRUPT, /* the ethdev's receive interrupts */
 };
 
 struct mt_port_arg {
 	char key[32];
-	char value[96]; /* may name {workers}, {frame}, {frames}, {block} or {buffer} */
+	char value[96]; /* may be {workers}, {frame}, {frames}, {block} or {buffer} */
 };
 
 struct mt_profile {
 	char name[32];
 	char file[256];
-	char drivers[MT_PROFILE_DRIVERS][32]; /* DPDK driver names that this sheet is for */
+	char drivers[MT_PROFILE_DRIVERS][32]; /* DPDK driver names that this profile is for */
 	uint16_t n_drivers;
 	uint16_t rx_desc, tx_desc; /* 0: the driver's own choice */
 	uint16_t burst;
@@ -58,23 +62,25 @@ struct mt_profile {
 	bool tx_chains, rx_superframes, tx_holds, rx_shared;
 	uint16_t tx_min_len;
 	enum mt_port_wakeup wakeup;
-	/* iface= names a kernel interface that must exist: always, if it is written, never */
+	/*
+	 * Whether iface= names a kernel interface that must exist: always, if it is given, never.
+	 */
 	enum mt_port_switch interface;
 	bool makes_interface; /* the driver makes the kernel interface named by iface= */
-	bool set_mtu;	      /* rte_eth_dev_set_mtu() does something useful */
-	bool link_restart; /* a port without link is stopped and started until its peer is there */
+	bool set_mtu;	      /* rte_eth_dev_set_mtu() has an effect */
+	bool link_restart; /* a port without link is stopped and started until its peer answers */
 	struct mt_port_arg args[MT_PROFILE_ARGS];
 	uint16_t n_args;
 };
 
-/* Reads one sheet. 0 or -errno; `e` names file, line and remedy. */
+/* Reads one profile. Returns 0 or -errno; `e` names file, line and remedy. */
 int mt_profile_read(const char *file, struct mt_profile *p, struct mt_err *e);
 
 /*
- * Finds the sheet for a port: `profile` names a file (it has a slash), a sheet, or is NULL, and then
- * the sheet is the one for `driver` (a vdev's name without its number, or the ethdev's driver name).
- * Sheets are looked for in $MELTEMI_PMD_CONFIG, beside the installed program, and in the source tree
- * that the program was built from. 0 or -errno.
+ * Finds the profile for a port. `profile` is a file (if it contains a slash), the name of a
+ * profile, or NULL for the default of `driver` (a vdev's name without its number, or the ethdev's
+ * driver name). Searches $MELTEMI_PMD_CONFIG, the directory next to the installed program, and the
+ * source tree from which the program was built. Returns 0 or -errno.
  */
 int mt_profile_find(
 	const char *profile, const char *driver, struct mt_profile *p, struct mt_err *e);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One sheet of pmd-config/ into a struct mt_profile. Each setting is a row of `fields`. */
+/* Reads one profile of pmd-config/ into a struct mt_profile. Each setting is a row of `fields`. */
 #include "mt_port_priv.h"
 
 #include <errno.h>
@@ -12,7 +12,7 @@ struct field {
 	const char *path;
 	enum type type;
 	size_t offset;
-	uint16_t min, max; /* of T_U16 */
+	uint16_t min, max; /* limits of T_U16 */
 };
 
 #define AT(member) offsetof(struct mt_profile, member)
@@ -100,7 +100,7 @@ static int word_of(const struct words *words, const char *text)
 	return -1;
 }
 
-/* Enumerations and switches: the word's value goes to an int, or to a bool. */
+/* Enumerations and switches: stores the word's value in an int, or in a bool. */
 static int set_word(struct parse *s, const struct field *f, const struct mt_yaml_pair *y)
 {
 	static const struct {

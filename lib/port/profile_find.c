@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where profiles lie, and which one a port gets. */
+/* Search path of profiles, and the choice of one for a port. */
 #include "mt_port_priv.h"
 
 #include <dirent.h>
@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The n-th directory to look in; false when there are no more. */
+/* The n-th directory to search; false if there are no more. */
 static bool directory(unsigned int n, char *out, size_t room)
 {
 	const char *env = getenv("MELTEMI_PMD_CONFIG");
@@ -43,7 +43,7 @@ static bool drives(const struct mt_profile *p, const char *driver)
 	return false;
 }
 
-/* A sheet of `dir` for this driver. 0, -ENOENT, or the error of a sheet that cannot be read. */
+/* Finds a profile of `dir` for this driver. 0, -ENOENT, or the error of an unreadable profile. */
 static int by_driver(const char *dir, const char *driver, struct mt_profile *p, struct mt_err *e)
 {
 	struct dirent *ent;

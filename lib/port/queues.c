@@ -9,7 +9,7 @@
 
 #include <rte_errno.h>
 
-/* What a driver that names no preference gets. */
+/* Queue size for a driver without a default of its own. */
 #define DESCRIPTORS 512
 
 static int failed(const struct mt_ethdev *d, int rc, const char *what, struct mt_err *e)
@@ -46,9 +46,9 @@ uint32_t mt_port_mbufs(const struct mt_port *p)
 }
 
 /*
- * What the ethdev layer may be told. Drivers of kernel interfaces, and memif, report the frame of an
- * ordinary link as their largest although they take jumbo frames: there the kernel's interface, or the
- * buffers, are what counts.
+ * Returns the MTU for the ethdev layer. Drivers of kernel interfaces, and memif, report a standard
+ * frame as their maximum although they accept jumbo frames: there the kernel's interface, or the
+ * buffers, set the real limit.
  */
 static uint16_t ethdev_mtu(const struct mt_ethdev *d, const struct rte_eth_dev_info *info)
 {
@@ -110,7 +110,7 @@ static int setup_queues(struct mt_ethdev *d, const struct rte_eth_dev_info *info
 	return 0;
 }
 
-/* The redirection table of lib/steer, repeated over the device's, which may be longer. */
+/* Fills the device's redirection table with copies of lib/steer's, which may be shorter. */
 static int set_reta(struct mt_ethdev *d, const struct rte_eth_dev_info *info,
 	const struct mt_port_rss *rss, struct mt_err *e)
 {
@@ -119,7 +119,7 @@ static int set_reta(struct mt_ethdev *d, const struct rte_eth_dev_info *info,
 
 	if (!d->port.caps.rss)
 		return 0;
-	/* hash % device size must lead where hash % our size leads. */
+	/* hash % device size and hash % lib/steer's size must select the same queue. */
 	if (info->reta_size % rss->reta_len) {
 		d->port.caps.rss = false;
 		return 0;
@@ -132,13 +132,13 @@ static int set_reta(struct mt_ethdev *d, const struct rte_eth_dev_info *info,
 		g->reta[i % RTE_ETH_RETA_GROUP_SIZE] = rss->reta[i % rss->reta_len] % d->port.n_rxq;
 	}
 	rc = rte_eth_dev_rss_reta_update(d->port.dpdk_id, reta, info->reta_size);
-	/* With fewer queues than workers it spreads, but cannot reach each owner. */
+	/* With fewer queues than workers RSS spreads flows, but cannot deliver to each owner. */
 	if (d->port.n_rxq < d->port.n_workers)
 		d->port.caps.rss = false;
 	return rc ? failed(d, rc, "RSS table", e) : 0;
 }
 
-/* Rings from the workers that own no transmit queue to those that do. */
+/* Makes rings from the workers without a transmit queue to those with one. */
 static int make_forward_rings(struct mt_ethdev *d, struct mt_err *e)
 {
 	uint16_t txqs = MT_MIN(d->port.n_txq, d->port.n_rxq);
@@ -156,8 +156,8 @@ static int make_forward_rings(struct mt_ethdev *d, struct mt_err *e)
 }
 
 /*
- * Neighbour discovery arrives by multicast. A device that cannot take all of it takes everything; one
- * that can do neither (virtual ones) filters nothing.
+ * Neighbour discovery uses multicast. A device that cannot receive all multicast is set
+ * promiscuous; one that supports neither (virtual devices) has no filter.
  */
 static void open_filters(struct mt_ethdev *d)
 {
@@ -188,7 +188,7 @@ static int start(struct mt_ethdev *d, struct mt_err *e)
 		return failed(d, rc, "address", e);
 	rc = rte_eth_dev_start(id);
 	d->started = true;
-	/* A client whose server is not there yet; mt_port_watch() tries again. */
+	/* A memif client whose server is not running yet; mt_port_watch() tries again. */
 	if (rc && d->profile.link_restart)
 		return 0;
 	if (rc)

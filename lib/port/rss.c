@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a device that hashes really has: its key and its redirection table, read back. */
+/* Reads back the key and the redirection table of a device with RSS. */
 #include "compat.h"
 #include "mt_port_priv.h"
 
@@ -11,7 +11,7 @@ static int read_key(uint16_t id, const struct rte_eth_dev_info *info, struct mt_
 	struct rte_eth_rss_conf conf = {.rss_key = s->key};
 	int rc;
 
-	/* Drivers compare the length with their own; one that names none has 40 bytes. */
+	/* Drivers compare the length with their own; a driver that reports none has 40 bytes. */
 	s->key_len = info->hash_key_size ? info->hash_key_size : 40;
 	if (s->key_len > sizeof(s->key))
 		return -ENOTSUP;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Addresses and routes of the kernel's side of a TAP port, by rtnetlink: applications on this host
- * reach the served ranges through it.
+ * Sets addresses and routes of the kernel's side of a TAP port by rtnetlink, so that applications
+ * on this host reach the served ranges through it.
  */
 #include "mt_port_priv.h"
 
@@ -34,7 +34,7 @@ static void attribute(struct request *r, uint16_t type, const void *data, size_t
 	r->h.nlmsg_len = (uint32_t)(NLMSG_ALIGN(r->h.nlmsg_len) + RTA_ALIGN(a->rta_len));
 }
 
-/* Sends the request; the length of the first answer, or -errno. */
+/* Sends the request; returns the length of the first answer, or -errno. */
 static ssize_t exchange(struct request *r, void *answer, size_t room)
 {
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
@@ -51,7 +51,7 @@ static ssize_t exchange(struct request *r, void *answer, size_t room)
 	return n;
 }
 
-/* Sends the request and waits for the kernel's verdict: 0 or -errno. */
+/* Sends the request and waits for the kernel's result: 0 or -errno. */
 static int transact(struct request *r)
 {
 	struct {
@@ -70,7 +70,7 @@ static int transact(struct request *r)
 	return answer.err.error;
 }
 
-/* "10.0.0.1/24" for an interface: address, family and index. */
+/* "10.0.0.1/24" and an interface, as address, family and index. */
 struct prefix {
 	struct mt_addr addr;
 	uint8_t bits, family;
@@ -111,7 +111,10 @@ int mt_kernel_add_address(const char *iface, const char *prefix, struct mt_err *
 		return rc;
 	r.addr = (struct ifaddrmsg){
 		.ifa_family = p.family, .ifa_prefixlen = p.bits, .ifa_index = p.index};
-	/* Duplicate detection would keep an IPv6 address unusable for a second; we own the link. */
+	/*
+	 * Duplicate detection would delay an IPv6 address for a second, and is not needed on this
+	 * link.
+	 */
 	if (p.family == AF_INET6)
 		r.addr.ifa_flags = IFA_F_NODAD;
 	attribute(&r, IFA_LOCAL, p.bytes, p.len);
@@ -123,7 +126,7 @@ int mt_kernel_add_address(const char *iface, const char *prefix, struct mt_err *
 	return 0;
 }
 
-/* The bits behind the prefix, which a route may not have. */
+/* Clears the host bits, which a route must not have. */
 static void clear_host_bits(struct prefix *p)
 {
 	unsigned int from = p->bits + (p->family == AF_INET ? 96u : 0u);
@@ -197,7 +200,7 @@ void mt_kernel_peer(const char *iface, char peer[IFNAMSIZ])
 	len = (int)IFLA_PAYLOAD(h);
 	for (const struct rtattr *a = IFLA_RTA(NLMSG_DATA(h)); RTA_OK(a, len);
 		a = RTA_NEXT(a, len)) {
-		/* The index is one of another namespace. */
+		/* The index belongs to another namespace. */
 		if (a->rta_type == IFLA_LINK_NETNSID)
 			return;
 		if (a->rta_type == IFLA_LINK && RTA_PAYLOAD(a) >= sizeof(index))

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What an idle worker can sleep on. The descriptors are the driver's: they are waited for and never read,
- * written or closed here. af_packet offers no receive interrupts, but its sockets are readable when its
- * ring has a frame; it keeps them to itself, so they are what was opened during its probe, one for each
- * queue and in their order.
+ * Descriptors on which an idle worker can sleep. They belong to the driver: this code only waits
+ * for them and never reads, writes or closes them. af_packet has no receive interrupts, but its
+ * sockets become readable when its ring has a frame. The driver does not expose them, so they are
+ * found as the sockets opened during its probe, one for each queue and in queue order.
  */
 #include "mt_port_priv.h"
 
@@ -50,7 +50,7 @@ void mt_wakeup_sockets(struct mt_ethdev *d, const struct mt_fds *before)
 	mt_fds_note(&now);
 	for (uint32_t i = 0; i < now.n; i++)
 		most = MT_MAX(most, now.fd[i]);
-	/* More of them than can be told apart, or than could be listed: none is better than the wrong one. */
+	/* A list is full, so sockets may be missing: use none rather than a wrong one. */
 	if (before->n == MT_ARRAY_LEN(before->fd) || now.n == MT_ARRAY_LEN(now.fd))
 		return;
 	for (int fd = 0; fd <= most && n < MT_WORKERS_MAX; fd++)
@@ -70,7 +70,9 @@ void mt_wakeup_open(struct mt_ethdev *d)
 	for (uint16_t q = 0; q < d->port.n_rxq; q++) {
 		if (d->profile.wakeup == MT_WAKEUP_INTERRUPT)
 			d->rx_fds[q] = interrupt_fd(d, q);
-		/* Standard input is nobody's queue: 0 means that none was found. */
+		/*
+		 * 0 means that none was found; it is never a queue's descriptor (standard input).
+		 */
 		if (d->rx_fds[q] <= 0)
 			return;
 	}

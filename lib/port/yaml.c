@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A flat reading of a YAML file: each scalar with its dotted path. Enough for a profile's sheet. */
+/* Flat reader of a YAML file: reports each scalar with its dotted path. Enough for profiles. */
 #include "mt_port_priv.h"
 
 #include <errno.h>
@@ -12,8 +12,8 @@
 
 struct level {
 	bool list;
-	bool have_key;	 /* a mapping waits for the value of its key */
-	size_t path_len; /* of the path before this level's key */
+	bool have_key;	 /* a mapping has read a key and waits for its value */
+	size_t path_len; /* length of the path without this level's key */
 };
 
 struct reader {
