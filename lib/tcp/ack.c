@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The ACK field: send window, acknowledged bytes, and the findings that loss recovery and congestion
- * control work with (RFC 9293 §3.10.7.4 fifth step, RFC 5681 §2, §3.2).
+ * The ACK field: send window, acknowledged bytes, and the findings for loss recovery and congestion
+ * control (RFC 9293 §3.10.7.4 fifth step, RFC 5681 §2, §3.2).
  */
 #include "mt_mutant.h"
 #include "mt_tcp_priv.h"
 
 /*
- * RFC 9293 §3.10.7.4: only a segment that is newer than the last that did may change the window. One
- * that acknowledges new data is, also when it repeats old data of its own: without it the right edge
- * would move by what was acknowledged, past what the peer offers.
+ * RFC 9293 §3.10.7.4: only a segment newer than the last one that updated the window may change it.
+ * A segment that acknowledges new data counts as newer even if it repeats old data of its own:
+ * otherwise the right edge would move by the acknowledged bytes, past what the peer offers.
  */
 static bool update_window(struct mt_tcp_conn *c, const struct mt_tcp_seg *seg)
 {
@@ -28,7 +28,7 @@ static bool update_window(struct mt_tcp_conn *c, const struct mt_tcp_seg *seg)
 	return changed;
 }
 
-/* RFC 6298 §3: the timed segment; after a timeout only timestamps tell which copy was answered. */
+/* RFC 6298 §3: the timed segment; after a timeout only timestamps show which copy was answered. */
 static uint32_t rtt_of(struct mt_tcp *t, struct mt_tcp_conn *c, const struct mt_tcp_seg *seg)
 {
 	uint32_t us;
@@ -59,7 +59,7 @@ static void tell_acked(struct mt_tcp *t, struct mt_tcp_conn *c, uint32_t bytes)
 	}
 }
 
-/* When the newest segment left; all that was sent is acknowledged now. */
+/* Time when the newest segment was sent; everything is acknowledged now. */
 static uint32_t last_sent(const struct mt_tcp *t, const struct mt_tcp_conn *c)
 {
 	if (!c->nxt_seg)
@@ -67,7 +67,7 @@ static uint32_t last_sent(const struct mt_tcp *t, const struct mt_tcp_conn *c)
 	return t->now_ms - (t->now_us - (uint32_t)mt_link(c->nxt_seg)->mark) / 1000;
 }
 
-/* snd_una moves: bytes leave the queue, the timer starts again or stops (RFC 6298 §5.2, §5.3). */
+/* Advances snd_una: frees bytes of the queue, restarts or stops the timer (RFC 6298 §5.2, §5.3). */
 static void advance(
 	struct mt_tcp *t, struct mt_tcp_conn *c, const struct mt_tcp_seg *seg, uint32_t sample)
 {
@@ -92,8 +92,8 @@ static void advance(
 }
 
 /*
- * Whether cwnd held us back since the last ACK, so that growing it means something: a window that is not
- * used says nothing about the path (RFC 7661's concern).
+ * True if cwnd was the limit since the last ACK. Otherwise cwnd must not grow, because an unused
+ * window gives no information about the path (RFC 7661).
  */
 static inline bool limited(const struct mt_tcp_conn *c, uint32_t flight)
 {
@@ -101,7 +101,7 @@ static inline bool limited(const struct mt_tcp_conn *c, uint32_t flight)
 	       (flight * 2 > c->cc.cwnd && c->cc.cwnd < c->cc.ssthresh);
 }
 
-/* Slow start that knows no limit yet looks at each round trip (RFC 9406 §4.2). */
+/* The first slow start, without a known ssthresh, measures each round trip (RFC 9406 §4.2). */
 static uint32_t round_trip(struct mt_tcp *t, const struct mt_tcp_conn *c, uint32_t acked)
 {
 	return c->cc.ssthresh == MT_CC_SSTHRESH_INF ? mt_tcp_rtt_newest(t, c, acked) : 0;
@@ -118,7 +118,7 @@ void mt_tcp_cc_ack(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_ack_ctx *c
 	t->cc->ack(&c->cc, ctx);
 }
 
-/* The same as mt_tcp_ack_plain() when the congestion window may grow. */
+/* mt_tcp_ack_plain() for the case that the congestion window may grow. */
 static mt_noinline void ack_limited(
 	struct mt_tcp *t, struct mt_tcp_conn *c, const struct mt_tcp_seg *seg)
 {
@@ -140,7 +140,7 @@ void mt_tcp_ack_plain(struct mt_tcp *t, struct mt_tcp_conn *c, const struct mt_t
 		advance(t, c, seg, 0);
 }
 
-/* What has arrived so far, as a number whose growth is RFC 6937's DeliveredData. */
+/* Number of bytes that have arrived; its growth is RFC 6937's DeliveredData. */
 static uint32_t arrived(const struct mt_tcp *t, const struct mt_tcp_conn *c)
 {
 	const struct mt_tcp_loss *l = mt_tcp_loss(t, c);
@@ -150,7 +150,9 @@ static uint32_t arrived(const struct mt_tcp *t, const struct mt_tcp_conn *c)
 	return c->snd_una + (l ? l->sacked : 0);
 }
 
-/* SACKs and the acknowledged bytes, with all that loss recovery has to know before those are freed. */
+/*
+ * Processes SACKs and acknowledged bytes, and updates loss recovery before those bytes are freed.
+ */
 static void take_ack(struct mt_tcp *t, struct mt_tcp_conn *c, const struct mt_tcp_seg *seg,
 	struct mt_ack_ctx *ctx)
 {
@@ -166,7 +168,10 @@ static void take_ack(struct mt_tcp *t, struct mt_tcp_conn *c, const struct mt_tc
 		ctx->rtt_us = round_trip(t, c, ctx->acked);
 		advance(t, c, seg, sample);
 	}
-	/* Nothing new arrived: what time alone makes lost has its timer, and a queue is long to walk. */
+	/*
+	 * Without news there is no walk over the queue: losses that depend on time alone have a
+	 * timer.
+	 */
 	if (l && (ctx->acked || ctx->sacked)) {
 		mt_tcp_sack_advance(c, l);
 		mt_tcp_rack_sacked(t, c, l, seg, ctx->acked + ctx->sacked);
@@ -191,7 +196,7 @@ static void new_ack_field(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp
 		c->retries = c->flags & MT_CF_PERSIST && c->snd_wnd == 0 ? c->retries : 0;
 	if (seg->n_sack && c->flags & MT_CF_SACK)
 		dsack = mt_tcp_dsack_in(c, seg, &dup);
-	/* RFC 5681 §2; with SACK only what it newly reports counts (RFC 6675 §2). */
+	/* RFC 5681 §2; with SACK only newly reported bytes count (RFC 6675 §2). */
 	ctx.dup = !ctx.acked && ctx.prior_flight > 0 && seg->len == 0 &&
 		  !(seg->flags & MT_TCP_FIN) && !wnd &&
 		  (!(c->flags & MT_CF_SACK) || mt_mutant(MT_BREAK_dup_ack_of_any));
@@ -204,8 +209,8 @@ static void new_ack_field(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp
 }
 
 /*
- * RFC 5961 §5.2: how far behind snd_una an ACK may lie that was on its way. Never before the first byte:
- * nobody acknowledged what was never sent.
+ * RFC 5961 §5.2: the oldest ACK number that may still be in flight. Never before the first byte,
+ * because no peer can have acknowledged what was never sent.
  */
 static uint32_t oldest(const struct mt_tcp_conn *c)
 {
@@ -231,6 +236,6 @@ bool mt_tcp_ack_ok(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *s
 
 void mt_tcp_ack(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg)
 {
-	if (!mt_seq_lt(seg->ack, c->snd_una)) /* else late, but its data may be new */
+	if (!mt_seq_lt(seg->ack, c->snd_una)) /* otherwise it is late, but its data may be new */
 		new_ack_field(t, c, seg);
 }

@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the congestion controls share: the initial window, slow start (RFC 6928, RFC 3465, RFC 9406). */
+/*
+ * Code shared by the congestion controls: the initial window, slow start (RFC 6928, RFC 3465, RFC
+ * 9406).
+ */
 #include "mt_mutant.h"
 #include "mt_tcp_cc_priv.h"
 
-/* Segments by which one ACK may open the window: receivers that merge segments acknowledge many at once. */
+/*
+ * Segments by which one ACK may open the window: receivers with receive offload acknowledge many at
+ * once.
+ */
 #define SLOW_START_L 8
 
 /* RFC 9406 §4.3 */
@@ -39,7 +45,10 @@ static void begin_round(struct mt_tcp_cc *cc, const struct mt_ack_ctx *ctx)
 	cc->running = true;
 }
 
-/* A queue grows, so the path is full: conservative slow start; or it was jitter, and slow start goes on. */
+/*
+ * Growing round trips mean a growing queue, so the path is full: enters conservative slow start. If
+ * they shrink again it was jitter, and slow start continues.
+ */
 static void judge(struct mt_tcp_cc *cc)
 {
 	uint32_t thresh = MT_MAX(RTT_THRESH_MIN_US, cc->last_rtt / RTT_DIVISOR);
@@ -56,8 +65,9 @@ static void judge(struct mt_tcp_cc *cc)
 }
 
 /*
- * The segment that was sent first after windowEnd was taken begins the next round: so a round holds what
- * left in one round trip, and nothing of the one before. false: conservative slow start has lasted its time.
+ * A round ends when the first segment sent after windowEnd is acknowledged, so its samples come
+ * only from segments of one round trip. False: conservative slow start has lasted its number of
+ * rounds.
  */
 static bool next_round(struct mt_tcp_cc *cc, const struct mt_ack_ctx *ctx)
 {
@@ -67,7 +77,7 @@ static bool next_round(struct mt_tcp_cc *cc, const struct mt_ack_ctx *ctx)
 	return !cc->css_rtt || ++cc->css_rounds < CSS_ROUNDS;
 }
 
-/* RFC 9406 §4.2: a slow start that knows of no ssthresh ends by itself when round trips get longer. */
+/* RFC 9406 §4.2: a slow start without a known ssthresh ends when round trips get longer. */
 static void explore(struct mt_tcp_cc *cc, const struct mt_ack_ctx *ctx, uint32_t grow)
 {
 	if (!next_round(cc, ctx)) {

@@ -5,7 +5,7 @@
  */
 #include "mt_tcp_cc_priv.h"
 
-/* Longest |t - K| that is looked at: keeps 4 * dt^3 * mss inside 64 bits. */
+/* Largest |t - K| that is used: keeps 4 * dt^3 * mss within 64 bits. */
 #define DT_MAX_MS 60000
 
 static uint32_t cube_root(uint64_t v)
@@ -49,7 +49,7 @@ static void begin_epoch(struct mt_tcp_cc *cc, uint32_t now_ms)
 	cc->k_ms = cube_root((uint64_t)(cc->w_max - cc->cwnd) * 2500000000ull / cc->mss);
 }
 
-/* §4.3: what Reno with CUBIC's beta would have; alpha = 3 (1 - beta) / (1 + beta) until W_prior. */
+/* §4.3: the window of Reno with CUBIC's beta; alpha = 3 (1 - beta) / (1 + beta) until W_prior. */
 static void grow_reno(struct mt_tcp_cc *cc, uint32_t acked)
 {
 	uint32_t alpha = cc->w_est >= cc->prior ? 1000 : 529;
@@ -90,13 +90,13 @@ static void cubic_loss(struct mt_tcp_cc *cc, uint32_t flight)
 
 	mt_cc_forget_rounds(cc);
 	cc->prior = cc->cwnd;
-	/* §4.7 fast convergence: below the last maximum, leave room for the newcomers */
+	/* §4.7 fast convergence: below the last maximum, release bandwidth for new flows */
 	cc->w_max = cc->cwnd < cc->w_max ? (uint32_t)((uint64_t)cc->cwnd * 17 / 20) : cc->cwnd;
 	cc->ssthresh = MT_MAX((uint32_t)((uint64_t)w * 7 / 10), 2 * cc->mss);
 	cc->epoch_ms = 0;
 }
 
-/* §4.8: the first stage after a timeout begins at K = 0 with the window that it finds. */
+/* §4.8: the first stage after a timeout starts with K = 0 and the current window. */
 static void cubic_timeout(struct mt_tcp_cc *cc)
 {
 	mt_cc_forget_rounds(cc);
@@ -104,7 +104,7 @@ static void cubic_timeout(struct mt_tcp_cc *cc)
 	cc->epoch_ms = 0;
 }
 
-/* §5.8: time without data is no time in which the window grew. */
+/* §5.8: the window does not grow during idle time. */
 static void cubic_restart(struct mt_tcp_cc *cc)
 {
 	mt_cc_forget_rounds(cc);

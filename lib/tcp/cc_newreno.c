@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* NewReno's window: RFC 5681 §3.1 with byte counting; recovery itself is lib/tcp's (RFC 6582, 6675). */
+/*
+ * NewReno's window: RFC 5681 §3.1 with byte counting; recovery itself is in lib/tcp (RFC 6582,
+ * 6675).
+ */
 #include "mt_tcp_cc_priv.h"
 
 static void newreno_ack(struct mt_tcp_cc *cc, const struct mt_ack_ctx *ctx)
@@ -10,7 +13,7 @@ static void newreno_ack(struct mt_tcp_cc *cc, const struct mt_ack_ctx *ctx)
 		acked = mt_cc_slow_start(cc, ctx);
 	if (acked == 0)
 		return;
-	/* One SMSS per cwnd of acknowledged bytes, without a division. */
+	/* Adds one SMSS per cwnd of acknowledged bytes, without a division. */
 	cc->acc += acked;
 	if (cc->acc >= cc->cwnd) {
 		cc->acc -= cc->cwnd;

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The ends of a connection: FIN both ways, abort, detach (RFC 9293 §3.6, §3.10.4, §3.10.7.4). */
+/*
+ * The ends of a connection: FIN in both directions, abort, detach (RFC 9293 §3.6, §3.10.4,
+ * §3.10.7.4).
+ */
 #include "mt_mutant.h"
 #include "mt_tcp_priv.h"
 
-/* How long a detached connection may take to deliver what is queued and see the peer's FIN. */
+/* Time limit for a detached connection to deliver its queue and receive the peer's FIN. */
 #define DETACHED_MS 60000
 /*
- * From when the peer has all of ours until it is reset for what it sends behind our end: its program may not have read what its machine
- * has, and there are machines that throw that away for a reset.
+ * Delay from the peer's ACK of the FIN to the RST for data that came after the user stopped
+ * reading. The peer's application may not have read all bytes in its receive buffer, and some TCP
+ * stacks discard those on a RST.
  */
 #define LATE_MS 100
 
@@ -21,7 +25,7 @@ void mt_tcp_ended(struct mt_tcp *t, struct mt_tcp_conn *c)
 	}
 	c->flags |= MT_CF_ENDED;
 	c->reason = MT_CLOSE_OK;
-	/* Bytes that the user has not taken are still his: closed() waits for them. */
+	/* The user still owns bytes that it has not consumed: closed() waits for them. */
 	if (c->s.rx.len == 0)
 		mt_tcp_event(t, c, MT_EV_CLOSED);
 }
@@ -43,7 +47,8 @@ void mt_tcp_fin_in(struct mt_tcp *t, struct mt_tcp_conn *c)
 			mt_tcp_shutdown(&c->s);
 		break;
 	case MT_TCP_FIN_WAIT_1:
-		c->state = MT_TCP_CLOSING; /* our FIN is not acknowledged: simultaneous close */
+		/* this side's FIN is not acknowledged: simultaneous close */
+		c->state = MT_TCP_CLOSING;
 		if (mt_mutant(MT_BREAK_closing_skipped))
 			mt_tcp_tw_enter(t, c);
 		break;
@@ -62,7 +67,10 @@ void mt_tcp_fin_sent(struct mt_tcp_conn *c)
 		c->state = MT_TCP_LAST_ACK;
 }
 
-/* RFC 9293 §3.6.1: who has closed and is sent more resets, to show that data was lost; but not before it has ours. */
+/*
+ * RFC 9293 §3.6.1: a side that has closed and receives more data resets, to show that data was
+ * lost; but not before the peer has this side's bytes.
+ */
 static void reset_late(struct mt_tcp *t, struct mt_tcp_conn *c)
 {
 	const uint32_t when = MT_CF_DETACHED | MT_CF_REFUSED;
@@ -83,7 +91,7 @@ void mt_tcp_fin_acked(struct mt_tcp *t, struct mt_tcp_conn *c)
 		mt_tcp_tw_enter(t, c);
 		break;
 	case MT_TCP_LAST_ACK:
-		c->flags &= ~MT_CF_ACK_NOW; /* the peer has all that it could ask for */
+		c->flags &= ~MT_CF_ACK_NOW; /* the peer needs no further ACK */
 		mt_tcp_ended(t, c);
 		break;
 	}
@@ -98,14 +106,14 @@ void mt_tcp_shutdown(struct mt_stream *s)
 	mt_tcp_mark(mt_tcp_of(s), mt_tcp_conn_of(s));
 }
 
-/* RFC 9293 §3.10.5: before the handshake, and when both ends have closed, nobody needs to be told. */
+/* RFC 9293 §3.10.5: no RST is needed before the handshake, or when both ends have closed. */
 static bool owes_reset(const struct mt_tcp_conn *c)
 {
 	return c->state != MT_TCP_CLOSED && c->state != MT_TCP_SYN_SENT &&
 	       c->state != MT_TCP_CLOSING && c->state != MT_TCP_LAST_ACK;
 }
 
-/* Who was told, and why. */
+/* Counts aborts with a RST by reason. */
 static void count_abort(struct mt_tcp *t, enum mt_abort_reason why)
 {
 	static const enum mt_tcp_outcome rows[MT_ABORT_N_REASONS] = {

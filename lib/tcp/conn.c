@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Life of a connection object and the lists it waits on. An object is freed only at the end of a
- * flush and only when no list names it any more, so that users may abort or detach any connection
- * inside any event.
+ * Life cycle of a connection object, and the lists it waits on. An object is freed only at the end
+ * of a flush and only when no list refers to it, so users may abort or detach any connection inside
+ * any event.
  */
 #include "mt_tcp_settle_priv.h"
 
@@ -10,7 +10,7 @@ static void none(struct mt_stream *s)
 {
 }
 
-/* What arrives for a detached connection is acknowledged and dropped. */
+/* Data for a detached connection is acknowledged and dropped. */
 static void none_readable(struct mt_stream *s)
 {
 	mt_stream_drop(s, s->rx.len);
@@ -69,7 +69,7 @@ struct mt_tcp_conn *mt_tcp_queue_pop(struct mt_tcp *t, struct mt_tcp_queue *q)
 void mt_tcp_mark(struct mt_tcp *t, struct mt_tcp_conn *c)
 {
 	if (mt_unlikely(c->flags & MT_CF_WAITS)) {
-		mt_tcp_settle(t, c); /* the flush passes by who waits */
+		mt_tcp_settle(t, c); /* the flush skips waiting connections */
 		return;
 	}
 	if (c->flags & MT_CF_ON_FLUSH)
@@ -141,7 +141,7 @@ uint32_t mt_tcp_resent_to(const struct mt_tcp *t, const struct mt_tcp_conn *c)
 
 	if (!c->retransmits)
 		return to;
-	if (l) /* of a buffer that is partly sent again no mark tells */
+	if (l) /* if a buffer was sent again only in part, its mark does not show it */
 		to = mt_seq_max(to, l->resent);
 	for (const struct rte_mbuf *m = c->tx.head; m && mt_seq_lt(at, c->snd_nxt);
 		m = mt_link(m)->next) {
@@ -162,11 +162,11 @@ void mt_tcp_conn_end(struct mt_tcp *t, struct mt_tcp_conn *c)
 	}
 	if (c->flags & MT_CF_WAITS) {
 		mt_tcp_wait_leave(t, c);
-		mt_tcp_mark(t, c); /* its last words do not wait */
+		mt_tcp_mark(t, c); /* so that a due RST or ACK is sent without waiting */
 	}
 	mt_tcp_path_remember(t, c);
 	if (c->state == MT_TCP_SYN_SENT || c->state == MT_TCP_SYN_RCVD)
-		c->snd_una = c->snd_nxt; /* a SYN is no byte of the stream */
+		c->snd_una = c->snd_nxt; /* a SYN is not a byte of the stream */
 	c->state = MT_TCP_CLOSED;
 	mt_wheel_cancel(&t->wheel, &c->timer);
 	memset(c->at, 0, sizeof(c->at));
@@ -178,7 +178,7 @@ void mt_tcp_conn_dead(struct mt_tcp *t, struct mt_tcp_conn *c)
 {
 	if (c->flags & MT_CF_DEAD)
 		return;
-	/* Its user's object may be gone. */
+	/* The user's object may no longer exist. */
 	c->s.user = &mt_tcp_user_none;
 	c->s.keeps = false;
 	mt_tcp_conn_end(t, c);
@@ -197,7 +197,7 @@ void mt_tcp_conn_fail(struct mt_tcp *t, struct mt_tcp_conn *c, enum mt_close_rea
 	mt_tcp_conn_end(t, c);
 	c->flags &= ~(MT_CF_ACK_NOW | MT_CF_ACK_DELAY | MT_CF_SYN_DUE | MT_CF_PROBE_DUE);
 	if (c->flags & MT_CF_DETACHED || c->events & MT_EV_ACCEPT) {
-		mt_tcp_conn_dead(t, c); /* nobody was told of it, or nobody cares */
+		mt_tcp_conn_dead(t, c); /* the user was never notified of it, or has detached */
 		return;
 	}
 	c->reason = (uint8_t)reason;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is legal: state by flags (RFC 9293 §3.10.7, RFC 5961). PSH and URG decide nothing. A segment
- * with FIN and SYN together is never legal; without ACK only SYN and RST are.
+ * Legal segments: state by flags (RFC 9293 §3.10.7, RFC 5961). PSH and URG are ignored. A segment
+ * with both FIN and SYN is never legal; without ACK only SYN and RST are.
  */
 #include "mt_tcp_priv.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Explicit congestion notification (RFC 3168): agreed on by the SYNs, then a packet that a router marked
- * is echoed until the sender says that it has slowed down.
+ * Explicit congestion notification (RFC 3168): negotiated by the SYNs. Then ECE echoes a packet
+ * marked by a router until the sender reports that it has reduced its window.
  */
 #include "mt_mutant.h"
 #include "mt_tcp_priv.h"
@@ -14,8 +14,8 @@ bool mt_tcp_ecn_wanted(const struct mt_tcp *t, const struct mt_tcp_seg *syn)
 }
 
 /*
- * §6.1.1.1: a SYN that has to go again asks no more, something on the path may not bear it. Until the
- * answer comes MT_CF_CWR says that we asked.
+ * §6.1.1.1: a retransmitted SYN does not request ECN, as something on the path may drop such SYNs.
+ * Until the answer comes MT_CF_CWR means that ECN was requested.
  */
 uint8_t mt_tcp_ecn_ask(const struct mt_tcp *t, struct mt_tcp_conn *c)
 {
@@ -37,7 +37,7 @@ void mt_tcp_ecn_answered(struct mt_tcp *t, struct mt_tcp_conn *c, const struct m
 	mt_tcp_note(t, MT_TCP_ecn_agreed);
 }
 
-/* §6.1.2: like one loss, but nothing goes again; at most once per round trip. */
+/* §6.1.2: like one loss, but without a retransmission; at most once per round trip. */
 static void slow_down(struct mt_tcp *t, struct mt_tcp_conn *c)
 {
 	struct mt_tcp_loss *l = mt_tcp_loss_get(t, c);
@@ -46,7 +46,7 @@ static void slow_down(struct mt_tcp *t, struct mt_tcp_conn *c)
 		t->cc->loss(&c->cc, mt_tcp_flight(c));
 		c->cc.cwnd = c->cc.ssthresh;
 		l->can_undo =
-			false; /* what cwnd was before an earlier loss is not the measure any more */
+			false; /* the cwnd before an earlier loss must not be restored any more */
 		mt_tcp_note(t, MT_TCP_ecn_slowed);
 	}
 	if (!l->cwr)

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The end of a turn: who was marked sends, then those who wait for a port (wait.c). A port that is full is
- * not asked again, costs nothing more in this turn, and holds up nobody who sends by another one.
+ * The end of a loop iteration: marked connections send, then those that wait for a port (wait.c). A
+ * full port is not tried again and costs nothing more in this iteration, and does not delay
+ * connections of other ports.
  */
 #include "mt_tcp_settle_priv.h"
 
-#define BUSY_MS	 1  /* another try for a full port, if no turn comes sooner */
-#define RETRY_MS 10 /* after the pool was empty */
+#define BUSY_MS	 1  /* retry for a full port, if no loop iteration comes sooner */
+#define RETRY_MS 10 /* retry after the pool was empty */
 
 void mt_tcp_unreachable(struct mt_tcp *t, struct mt_tcp_conn *c)
 {
@@ -22,8 +23,9 @@ void mt_tcp_unreachable(struct mt_tcp *t, struct mt_tcp_conn *c)
 }
 
 /*
- * What a connection without protocol state still owes: the RST of an abort, the ACK of the last FIN. It does
- * not wait for a full port: without them the peer is answered when it asks again.
+ * Sends what a connection without protocol state still has to send: the RST of an abort, the ACK of
+ * the last FIN. Neither waits for a full port: if it is lost, the peer sends again and is answered
+ * then.
  */
 static void last_words(struct mt_tcp *t, struct mt_tcp_conn *c)
 {
@@ -59,7 +61,7 @@ static enum mt_net_result output(struct mt_tcp *t, struct mt_tcp_conn *c)
 	return mt_tcp_output(t, c);
 }
 
-/* The port, or the neighbour, is not ready; `served`: it was the first of those who wait for its port. */
+/* Queues a connection whose port or neighbour is not ready. `served`: it was the queue's head. */
 static mt_noinline void wait(
 	struct mt_tcp *t, struct mt_tcp_conn *c, enum mt_net_result why, bool served)
 {
@@ -96,7 +98,10 @@ static void flush_one(struct mt_tcp *t, struct mt_tcp_conn *c, bool served)
 	mt_tcp_arm(t, c);
 }
 
-/* The next of those who wait for one of `ports`, from which full ones and those without waiters are taken. */
+/*
+ * Next waiting connection of one of `ports`; removes full ports and those without waiters from
+ * `ports`.
+ */
 static mt_noinline struct mt_tcp_conn *next_waiting(struct mt_tcp *t, uint32_t *ports)
 {
 	for (*ports &= t->waiting; *ports; *ports &= *ports - 1) {
@@ -110,7 +115,7 @@ static mt_noinline struct mt_tcp_conn *next_waiting(struct mt_tcp *t, uint32_t *
 
 void mt_tcp_flush(struct mt_tcp *t)
 {
-	uint32_t ports = UINT32_MAX; /* that may still be served */
+	uint32_t ports = UINT32_MAX; /* ports that may still be served */
 	struct mt_tcp_conn *c;
 	bool served = false;
 

@@ -1,19 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What ICMP and the neighbour table say about our segments (RFC 9293 §3.9.2.2, RFC 5461, RFC 5927,
- * RFC 1191, RFC 8201). ICMP is advice from strangers: only the answer to a SYN may end a connection.
+ * Reaction to ICMP and neighbour events (RFC 9293 §3.9.2.2, RFC 5461, RFC 5927, RFC 1191, RFC
+ * 8201). ICMP comes from unauthenticated senders, so it may end a connection only in answer to its
+ * SYN.
  */
 #include "mt_mutant.h"
 #include "mt_tcp_priv.h"
 
-/* RFC 5927 §4: the message must be about something that is outstanding. */
+/* RFC 5927 §4: the message must be about outstanding data. */
 static bool outstanding(const struct mt_tcp_conn *c, uint32_t seq)
 {
 	return (mt_seq_leq(c->snd_una, seq) && mt_seq_lt(seq, c->snd_nxt)) ||
 	       mt_mutant(MT_BREAK_icmp_believed);
 }
 
-/* What was too long is cut anew and sent again at once; that is no congestion (RFC 1191 §6.5). */
+/*
+ * Segments that were too long are split again and resent at once; that is not congestion (RFC 1191
+ * §6.5).
+ */
 static void path_mtu(struct mt_tcp *t, struct mt_tcp_conn *c, uint16_t mtu)
 {
 	struct mt_tcp_loss *l;
@@ -42,12 +46,13 @@ static uint32_t headers(const struct mt_tcp_conn *c)
 }
 
 /*
- * RFC 4821 §7.7, RFC 2923 §2.1: long segments may vanish on a path that tells nothing. Only this
- * connection tries shorter ones, until one is acknowledged.
+ * RFC 4821 §7.7, RFC 2923 §2.1: a path may drop long segments without ICMP. Only this connection
+ * tries shorter ones, until one is acknowledged.
  */
 void mt_tcp_black_hole(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_loss *l)
 {
-	static const uint16_t tries[] = {[3] = 1280, [5] = 576}; /* packets, by timeouts in a row */
+	/* packet sizes, by consecutive timeouts */
+	static const uint16_t tries[] = {[3] = 1280, [5] = 576};
 	uint32_t mtu = c->retries < MT_ARRAY_LEN(tries) ? tries[c->retries] : 0, mss;
 
 	if (mtu == 0 || (mtu < 1280 && !mt_addr_is4(&c->tuple.remote)))
@@ -90,7 +95,9 @@ void mt_tcp_icmp_event(struct mt_tcp *t, const struct mt_tuple *tuple, uint32_t 
 		path_mtu(t, c, mtu);
 		return;
 	}
-	/* RFC 5461 §4: soft errors never end a connection; hard ones only before it is established. */
+	/*
+	 * RFC 5461 §4: soft errors never end a connection; hard ones only before it is established.
+	 */
 	if (kind == MT_NET_ICMP_HARD &&
 		(c->state == MT_TCP_SYN_SENT || mt_mutant(MT_BREAK_icmp_hard_ends))) {
 		mt_tcp_note(t, MT_TCP_icmp_unreachable);
@@ -100,7 +107,7 @@ void mt_tcp_icmp_event(struct mt_tcp *t, const struct mt_tuple *tuple, uint32_t 
 	mt_tcp_note(t, MT_TCP_icmp_ignored);
 }
 
-/* A connection that waited for the neighbour goes on, or tries again by its timer, or fails. */
+/* A connection that waited for the neighbour continues, or tries again by its timer, or fails. */
 static void unpark(struct mt_tcp *t, struct mt_tcp_conn *c, bool ok)
 {
 	if (ok)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The stack as an image (lib/image): what another one goes on with. */
+/* The stack as an image (lib/image), from which another stack continues. */
 #include "mt_image.h"
 #include "mt_tcp_priv.h"
 
@@ -8,7 +8,7 @@
 
 void mt_tcp_image_parts(struct mt_tcp *t, struct mt_image *im)
 {
-	mt_image_space(im, t, sizeof(*t)); /* the heads of the wheel's lists */
+	mt_image_space(im, t, sizeof(*t)); /* the list heads of the timer wheel */
 	mt_image_space_slab(im, &t->conns);
 	mt_image_user(im, &mt_tcp_user_none, NULL);
 }
@@ -26,7 +26,7 @@ static void conn(struct mt_image *im, void *obj, void *arg)
 		return;
 	c->s.ops = &t->ops;
 	c->nxt_seg = NULL;
-	c->dst.gen = 0; /* looked for again */
+	c->dst.gen = 0; /* the route is looked up again */
 }
 
 static void out_of_order(struct mt_image *im, void *obj, void *arg)
@@ -36,7 +36,7 @@ static void out_of_order(struct mt_image *im, void *obj, void *arg)
 	(void)arg;
 	if (o->n > MT_TCP_OOO_RANGES) {
 		mt_image_fail(im, -EINVAL, "too many ranges are out of order");
-		o->n = 0; /* only of what is loaded there can be so many */
+		o->n = 0; /* only a loaded object can have too many */
 	}
 	for (uint32_t i = 0; i < o->n; i++)
 		mt_image_chain(im, &o->r[i].data);
@@ -51,7 +51,7 @@ static void loss(struct mt_image *im, void *obj, void *arg)
 		((struct mt_tcp_loss *)obj)->todo = NULL;
 }
 
-/* What leads into the send queue, by another object too. */
+/* Pointers into the send queue, including those of the loss record. */
 static void places(struct mt_image *im, void *obj, void *arg)
 {
 	struct mt_tcp_conn *c = obj;
@@ -62,7 +62,7 @@ static void places(struct mt_image *im, void *obj, void *arg)
 		mt_image_place(im, &c->tx, &l->todo);
 }
 
-/* ---- what is not of one connection ------------------------------------------------------------- */
+/* ---- state of the whole stack -------------------------------------------------------------- */
 
 static void numbers(struct mt_image *im, struct mt_tcp *t)
 {
@@ -99,7 +99,7 @@ static void time_wait(struct mt_image *im, struct mt_tcp *t)
 	mt_image_raw(im, t->tw_ring, t->tw_cap * sizeof(*t->tw_ring));
 }
 
-/* ---- the hot table ------------------------------------------------------------------------------ */
+/* ---- the hot table ------------------------------------------------------------------------- */
 
 static void enter(struct mt_image *im, struct mt_tcp *t, enum mt_tcp_kind kind, uint32_t idx)
 {
@@ -125,14 +125,20 @@ static void find_again(struct mt_image *im, struct mt_tcp *t)
 			enter(im, t, MT_TCP_KIND_TW, mt_slab_idx(&t->tws, obj));
 }
 
-/* Who waits for a neighbour asks anew: what the worker before has asked for is not told to this one. */
+/*
+ * Connections that wait for a neighbour request it again, because the events of the previous worker
+ * do not reach this one.
+ */
 static void ask_again(struct mt_tcp *t)
 {
 	while (t->wait[MT_TCP_WAIT_NEIGH].n)
 		mt_tcp_mark(t, mt_tcp_wait_pop(t, MT_TCP_WAIT_NEIGH));
 }
 
-/* Loaded in part: what connections name by index may not be there. It is about to be destroyed. */
+/*
+ * The image was loaded only in part: objects that connections refer to by index may be missing. The
+ * stack is about to be destroyed.
+ */
 static void let_go(struct mt_tcp *t)
 {
 	struct mt_tcp_conn *c;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Segments in: staged passes over the burst, then per segment the fast path or its slow twin. The fast
- * path is for an established connection without loss, in sequence, with nothing unusual; every
- * question that could be unusual has a name.
+ * Segment input: staged passes over the burst, then the fast or the slow path for each segment. The
+ * fast path is for an established connection without loss, in sequence, with nothing unusual. Each
+ * check for something unusual is a named function.
  */
 #include "mt_mutant.h"
 #include "mt_tcp_priv.h"
@@ -14,7 +14,7 @@ void mt_tcp_drop(struct mt_tcp *t, struct mt_tcp_seg *seg, enum mt_tcp_outcome w
 	seg->m = NULL;
 }
 
-/* For the count of cells (mt_tcp_cell_priv.h); nothing elsewhere. */
+/* Records the state and segment (mt_tcp_cell_priv.h); compiled only with MT_MUTANTS. */
 static inline void visit(enum mt_tcp_state state, const void *object, const struct mt_tcp_seg *seg)
 {
 	mt_cell(state, mt_tcp_state_name(state), seg->flags, seg->len > 0);
@@ -107,12 +107,12 @@ static mt_noinline void slow(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_
 	mt_tcp_mark(t, c);
 }
 
-/* No connection: a listener may want it, else it is answered by RST. */
+/* No connection: passes the segment to a listener, otherwise answers with a RST. */
 static mt_noinline void miss(struct mt_tcp *t, struct mt_tcp_seg *seg)
 {
 	bool listens = false;
 
-	/* An ACK is answered by RST with a listener as without, but while cookies are out. */
+	/* An ACK gets a RST even if there is a listener, unless cookies are outstanding. */
 	if (!(seg->flags & MT_TCP_ACK) || t->now < t->cookie_until)
 		listens = t->listen && t->listen->lookup(t->listen_arg, &seg->tuple.local,
 					       seg->tuple.lport) >= 0;
@@ -135,7 +135,7 @@ static mt_noinline void miss(struct mt_tcp *t, struct mt_tcp_seg *seg)
 	seg->m = NULL;
 }
 
-/* A half-open or TIME-WAIT record. */
+/* Processes a segment for a half-open or TIME-WAIT record. */
 static mt_noinline void record(struct mt_tcp *t, struct mt_tcp_seg *seg, uint32_t val)
 {
 	uint32_t idx = mt_tcp_val_idx(val);
@@ -157,13 +157,16 @@ static mt_noinline void record(struct mt_tcp *t, struct mt_tcp_seg *seg, uint32_
 	seg->m = NULL;
 }
 
-/* What the table holds for this segment: nearly always still what was seen when it was prefetched. */
+/* Returns the table's value for this segment: nearly always the one found by the prefetch. */
 static inline uint32_t entry(const struct mt_tcp *t, const struct mt_tcp_seg *seg)
 {
 	if (mt_likely(seg->val != MT_TABLE_NONE && mt_tcp_val_kind(seg->val) == MT_TCP_KIND_CONN)) {
 		const struct mt_tcp_conn *c = mt_slab_at(&t->conns, mt_tcp_val_idx(seg->val));
 
-		/* Connections are freed at the end of a turn, so this one is at least still an object. */
+		/*
+		 * Connections are freed at the end of a loop iteration, so `c` is still a valid
+		 * object.
+		 */
 		if (mt_likely(c->flags & MT_CF_IN_TABLE && mt_tuple_eq(&c->tuple, &seg->tuple)))
 			return seg->val;
 	}
@@ -191,7 +194,10 @@ void mt_tcp_segment(struct mt_tcp *t, struct mt_tcp_seg *seg)
 		slow(t, c, seg);
 }
 
-/* Keys again at the last stage: an earlier segment of the burst may have changed the table. */
+/*
+ * Keys are compared again at the last stage: an earlier segment of the burst may have changed the
+ * table.
+ */
 void mt_tcp_burst(struct mt_tcp *t, struct rte_mbuf **pkts, uint16_t n)
 {
 	struct mt_tcp_seg segs[MT_TCP_BURST];

@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Segment arrival in synchronized states, step by step as RFC 9293 §3.10.7.4, with RFC 5961 and 7323. */
+/*
+ * Segment arrival in synchronized states, step by step as RFC 9293 §3.10.7.4, with RFC 5961 and
+ * 7323.
+ */
 #include "mt_mutant.h"
 #include "mt_tcp_priv.h"
 
 #include <rte_mbuf.h>
 
-/* At most one such answer per connection in this time, so that two confused ends can't loop. */
+/* At most one such answer per connection in this time, so that two confused ends cannot loop. */
 #define CHALLENGE_MS 50
-/* Payloads up to this when a window's worth is pinned already. */
+/* Payloads up to this size are copied together when much is pinned already. */
 #define SPARSE_MAX 1400
-/* Payloads up to this are still taken when memory is nearly gone. */
+/* Payloads up to this size are still accepted when memory is nearly exhausted. */
 #define PRESSED_MAX 256
 /* RFC 7323 §5.5: ts_recent is outdated after this; the timestamp clock wraps in 49.7 days. */
 #define PAWS_IDLE_MS (24u * 24 * 3600 * 1000)
-#define TS_FAR	     (UINT32_C(1) << 30) /* a quarter of a timestamp clock's round */
+#define TS_FAR	     (UINT32_C(1) << 30) /* a quarter of the timestamp clock's range */
 
 void mt_tcp_challenge(struct mt_tcp *t, struct mt_tcp_conn *c, enum mt_tcp_outcome why)
 {
@@ -27,7 +30,7 @@ void mt_tcp_challenge(struct mt_tcp *t, struct mt_tcp_conn *c, enum mt_tcp_outco
 	mt_tcp_note(t, MT_TCP_challenge_acks);
 }
 
-/* RFC 7323 §5.3 R1. A RST is never refused for its timestamp (§5.2). */
+/* RFC 7323 §5.3 R1. A RST is never rejected for its timestamp (§5.2). */
 static bool paws_refuses(
 	const struct mt_tcp *t, const struct mt_tcp_conn *c, const struct mt_tcp_seg *seg)
 {
@@ -40,8 +43,8 @@ static bool paws_refuses(
 }
 
 /*
- * First step: is any of it in the window? An empty segment at the right edge is taken too: the peer
- * filled the window, the data was lost, and its ACK counts.
+ * First step: true if part of the segment is in the window. An empty segment at the right edge is
+ * accepted too: the peer filled the window, the data was lost, but its ACK is valid.
  */
 static bool acceptable(const struct mt_tcp_conn *c, const struct mt_tcp_seg *seg)
 {
@@ -50,7 +53,7 @@ static bool acceptable(const struct mt_tcp_conn *c, const struct mt_tcp_seg *seg
 	uint32_t edge = c->rcv_nxt + wnd;
 
 	if (seg->flags &
-		MT_TCP_RST) /* RFC 5961 §3.2 goes by its number; what it carries reaches nobody */
+		MT_TCP_RST) /* RFC 5961 §3.2: only its number counts; its payload is dropped */
 		len = 0;
 	if (len == 0)
 		return mt_seq_geq(seg->seq, c->rcv_nxt) && mt_seq_leq(seg->seq, edge);
@@ -59,16 +62,19 @@ static bool acceptable(const struct mt_tcp_conn *c, const struct mt_tcp_seg *seg
 	return mt_seq_lt(seg->seq, edge) && mt_seq_gt(seg->seq + len, c->rcv_nxt);
 }
 
-/* Fifth step. */
+/* Fifth step: the ACK field. */
 static void ack_field(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg)
 {
 	if (!mt_tcp_ack_ok(t, c, seg))
 		return;
-	c->rcvd_ms = t->now_ms; /* it lives, also while our window is shut */
+	c->rcvd_ms = t->now_ms; /* the peer is alive, even if the local window is closed */
 	mt_tcp_ack(t, c, seg);
 }
 
-/* An ACK behind the byte with which the peer probed our closed window, and which we did not take. */
+/*
+ * True for an ACK whose sequence number is after the byte with which the peer probed the closed
+ * local window, and which was not accepted.
+ */
 static bool behind_probe(const struct mt_tcp_conn *c, const struct mt_tcp_seg *seg)
 {
 	return seg->len == 0 && seg->seq == c->rcv_nxt + 1 && mt_tcp_rcv_wnd(c) == 0 &&
@@ -76,9 +82,9 @@ static bool behind_probe(const struct mt_tcp_conn *c, const struct mt_tcp_seg *s
 }
 
 /*
- * Keeps the timestamp (RFC 7323 §4.3), but only with an ACK that the peer can send now. Otherwise
- * an attacker who guessed a sequence number, but no ACK, could leave a timestamp far ahead, by
- * which PAWS would refuse all that the peer sends.
+ * Stores the timestamp (RFC 7323 §4.3), but only with an ACK that the peer can send now. Otherwise
+ * an attacker who guessed a sequence number, but no ACK, could set a timestamp far ahead, and PAWS
+ * would reject all segments of the peer.
  */
 static void keep_timestamp(struct mt_tcp_conn *c, const struct mt_tcp_seg *seg)
 {
@@ -89,8 +95,8 @@ static void keep_timestamp(struct mt_tcp_conn *c, const struct mt_tcp_seg *seg)
 }
 
 /*
- * True for a keep-alive of the peer, or its probe of our window: it repeats the octet before (RFC
- * 9293 §3.8.4).
+ * True for a keep-alive of the peer, or its probe of the local window: it repeats the octet before
+ * rcv_nxt (RFC 9293 §3.8.4).
  */
 static bool is_keepalive(const struct mt_tcp_conn *c, const struct mt_tcp_seg *seg)
 {
@@ -100,9 +106,9 @@ static bool is_keepalive(const struct mt_tcp_conn *c, const struct mt_tcp_seg *s
 }
 
 /*
- * Records that the peer lives. RFC 7323 §4.3 keeps no timestamp of a segment before the window. One that is a quarter of the
- * clock's round ahead is kept: after 24 days of keep-alives PAWS would otherwise refuse the peer, whose clock
- * would seem to have gone back.
+ * Records that the peer is alive. RFC 7323 §4.3 ignores the timestamp of a segment before the
+ * window. One that is a quarter of the clock's range ahead is stored: after 24 days of keep-alives
+ * PAWS would otherwise reject the peer, whose clock would seem to have gone back.
  */
 static void keepalive_in(struct mt_tcp *t, struct mt_tcp_conn *c, const struct mt_tcp_seg *seg)
 {
@@ -111,7 +117,7 @@ static void keepalive_in(struct mt_tcp *t, struct mt_tcp_conn *c, const struct m
 		keep_timestamp(c, seg);
 }
 
-/* What the reset says of our bytes is kept, and the connection is over. */
+/* Ends the connection, and stores how far the reset acknowledges sent bytes. */
 static void reset_taken(struct mt_tcp *t, struct mt_tcp_conn *c, const struct mt_tcp_seg *seg)
 {
 	bool says = seg->flags & MT_TCP_ACK && mt_seq_geq(seg->ack, c->snd_una) &&
@@ -126,8 +132,8 @@ static void reset_taken(struct mt_tcp *t, struct mt_tcp_conn *c, const struct mt
 }
 
 /*
- * The lowest ACK that a segment of ours carried which is not acknowledged, in the window before rcv_nxt: of
- * the first buffer, since ACKs only grow. Without data on its way: rcv_nxt.
+ * Lowest ACK number in segments that are not acknowledged yet, in the window before rcv_nxt. It is
+ * that of the first buffer, since ACKs only grow. rcv_nxt if no data is in flight.
  */
 static uint32_t lowest_ack(const struct mt_tcp_conn *c)
 {
@@ -140,10 +146,11 @@ static uint32_t lowest_ack(const struct mt_tcp_conn *c)
 }
 
 /*
- * A socket that is closed answers data by a RST without an ACK, at the number that the data's segment
- * acknowledged (RFC 9293 §3.10.7.1; Linux in FIN-WAIT does the same). What crossed the peer's FIN did not know
- * of it, so its answer lies before rcv_nxt, and RFC 5961 would drop it until the retransmission. Whoever wants to
- * forge it must hit one of the few numbers between those that we sent last.
+ * A closed socket answers data with a RST without ACK, whose number is the one that the data's
+ * segment acknowledged (RFC 9293 §3.10.7.1; Linux in FIN-WAIT does the same). Data that crossed the
+ * peer's FIN did not acknowledge it, so the RST lies before rcv_nxt, and RFC 5961 would drop it
+ * until the retransmission. To forge it an attacker must hit one of the few numbers between the
+ * latest ACKs.
  */
 static bool reset_crossed(const struct mt_tcp_conn *c, const struct mt_tcp_seg *seg)
 {
@@ -168,7 +175,10 @@ static void not_acceptable(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tc
 	}
 	if (is_keepalive(c, seg))
 		keepalive_in(t, c, seg);
-	/* §3.10.7.4: with a closed window ACKs are still valid; the data is answered and not taken. */
+	/*
+	 * §3.10.7.4: with a closed window ACKs are still valid; the data is answered but not
+	 * accepted.
+	 */
 	if (seg->seq == c->rcv_nxt && !(seg->flags & MT_TCP_SYN))
 		ack_field(t, c, seg);
 	if (c->state == MT_TCP_CLOSED)
@@ -178,13 +188,16 @@ static void not_acceptable(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tc
 		return;
 	}
 	if (!mt_mutant(MT_BREAK_outside_unanswered))
-		c->flags |= MT_CF_ACK_NOW; /* our ACK was lost, or the window is closed */
+		c->flags |= MT_CF_ACK_NOW; /* the ACK was lost, or the window is closed */
 	if (mt_seq_lt(seg->seq, c->rcv_nxt))
 		mt_tcp_dup_note(c, seg->seq, MT_MIN(c->rcv_nxt - seg->seq, seg->len));
 	mt_tcp_note(t, MT_TCP_out_of_window);
 }
 
-/* Second step, RFC 5961 §3.2: exactly in sequence resets, elsewhere in the window asks back. */
+/*
+ * Second step, RFC 5961 §3.2: a RST exactly in sequence resets, one elsewhere in the window gets a
+ * challenge ACK.
+ */
 static void reset_in(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg)
 {
 	if (seg->seq != c->rcv_nxt && !mt_mutant(MT_BREAK_rst_in_window_believed)) {
@@ -194,7 +207,7 @@ static void reset_in(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg 
 	reset_taken(t, c, seg);
 }
 
-/* Keeps only what is in the window and new. */
+/* Trims the segment to what is in the window and new. */
 static void trim(struct mt_tcp_conn *c, struct mt_tcp_seg *seg)
 {
 	uint32_t edge = c->rcv_nxt + mt_tcp_rcv_wnd(c);
@@ -207,7 +220,7 @@ static void trim(struct mt_tcp_conn *c, struct mt_tcp_seg *seg)
 		seg->len -= old;
 		seg->seq += old;
 		if (!mt_mutant(MT_BREAK_old_data_unanswered))
-			c->flags |= MT_CF_ACK_NOW; /* a retransmission: our ACK was lost */
+			c->flags |= MT_CF_ACK_NOW; /* a retransmission: the ACK was lost */
 	}
 	if (mt_seq_gt(seg->seq + seg->len, edge) && !mt_mutant(MT_BREAK_window_edge_ignored)) {
 		seg->len = edge - seg->seq;
@@ -223,7 +236,7 @@ static bool shared(const struct rte_mbuf *m)
 	return false;
 }
 
-/* By copy, into the chain's open tail first. */
+/* Appends by copy, into the chain's open tail first. */
 static bool payload_copy(struct mt_tcp *t, struct mt_chain *to, const struct mt_tcp_seg *seg)
 {
 	uint32_t skip = seg->skip, left = seg->len, before = to->len;
@@ -245,7 +258,7 @@ static bool payload_copy(struct mt_tcp *t, struct mt_chain *to, const struct mt_
 
 bool mt_tcp_payload(struct mt_tcp *t, struct mt_chain *to, struct mt_tcp_seg *seg)
 {
-	/* The link of an mbuf that its sender still holds belongs to the sender. */
+	/* While the sender still references an mbuf, the mbuf's link belongs to the sender. */
 	if (mt_unlikely(shared(seg->m))) {
 		mt_tcp_note(t, MT_TCP_rx_shared_copied);
 		return payload_copy(t, to, seg);
@@ -255,14 +268,20 @@ bool mt_tcp_payload(struct mt_tcp *t, struct mt_chain *to, struct mt_tcp_seg *se
 	return true;
 }
 
-/* Whether the queue would pin more than twice its bytes, some pieces apart; less when much waits. */
+/*
+ * True if the queue would pin more than twice its bytes, not counting a few pieces; stricter when
+ * much is waiting.
+ */
 static bool sparse(const struct mt_tcp_conn *c, const struct mt_tcp_seg *seg)
 {
 	return mt_tcp_rx_sparse(c, seg->len, seg->m->nb_segs * mt_buf_truesize(seg->m)) ||
 	       (mt_tcp_rx_much(c) && seg->len <= SPARSE_MAX);
 }
 
-/* Much waits already, or memory is short: by design marks, and together with what is there. */
+/*
+ * Much is waiting already, or memory is short: accepts payload according to the pressure marks;
+ * small payloads are copied into partly filled buffers.
+ */
 static mt_noinline bool take_pressed(
 	struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg)
 {
@@ -274,7 +293,10 @@ static mt_noinline bool take_pressed(
 	}
 	if (t->pressure && rx->truesize > 4 * rx->len)
 		mt_chain_compact(rx, t->pools);
-	/* What the window has promised is not dropped for buffers that are half empty: its sender would wait for long. */
+	/*
+	 * Bytes that the window promised are not dropped because buffers are half empty: recovery
+	 * would take the sender long.
+	 */
 	if (rx->truesize > mt_tcp_rx_limit(c) + mt_buf_truesize(seg->m) &&
 		rx->truesize / 3 * 2 > rx->len)
 		mt_chain_compact(rx, t->pools);
@@ -302,7 +324,10 @@ bool mt_tcp_take(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg
 	c->bytes_in += n;
 	mt_tcp_event(t, c, MT_EV_READABLE);
 	mt_tcp_tune(t, c, n);
-	/* RFC 9293 §3.8.6.3, RFC 5681 §4.2: at least every second full segment, and while a hole is open */
+	/*
+	 * RFC 9293 §3.8.6.3, RFC 5681 §4.2: ACK at least every second full segment, and every
+	 * segment while a hole is open
+	 */
 	c->mss_rcv = (uint16_t)MT_MAX(c->mss_rcv, MT_MIN(n, UINT16_MAX));
 	if (n >= c->mss_rcv && ++c->ack_segs >= 2 && !mt_mutant(MT_BREAK_ack_every_second))
 		c->flags |= MT_CF_ACK_NOW;
@@ -332,14 +357,14 @@ static void text(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg
 	}
 	if (seg->len > 0 && !mt_tcp_take(t, c, seg))
 		return;
-	/* What waits behind the FIN that is in sequence now was never sent by a TCP; it goes. */
+	/* Out-of-order data after a FIN that is now in sequence is invalid, and is dropped. */
 	if (fin || (c->ooo && mt_tcp_ooo_drain(t, c)))
 		mt_tcp_fin_in(t, c);
 }
 
 /*
- * After a simultaneous open each end answers the other's SYN by SYN-ACK (RFC 9293 figure 8). Its SYN is
- * the one that we have, so what remains is the ACK of ours.
+ * After a simultaneous open each end answers the other's SYN with a SYN-ACK (RFC 9293 figure 8).
+ * Its SYN is already known, so only the ACK of the local SYN remains.
  */
 static void forget_known_syn(const struct mt_tcp_conn *c, struct mt_tcp_seg *seg)
 {
@@ -348,7 +373,8 @@ static void forget_known_syn(const struct mt_tcp_conn *c, struct mt_tcp_seg *seg
 		return;
 	seg->flags &= (uint8_t)~MT_TCP_SYN;
 	if (!mt_mutant(MT_MUTANT_syn_window_scaled))
-		seg->wnd >>= c->snd_scale; /* a window beside SYN is never scaled (RFC 7323 §2.2) */
+		/* a window in a segment with SYN is never scaled (RFC 7323 §2.2) */
+		seg->wnd >>= c->snd_scale;
 	seg->seq++;
 }
 
@@ -384,7 +410,10 @@ void mt_tcp_arrives(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *
 			mt_tcp_challenge(t, c, MT_TCP_syn_in_window);
 		return;
 	}
-	/* Who guessed the window must guess the ACK too, before the segment changes anything (RFC 5961 §5). */
+	/*
+	 * An attacker who guessed a sequence number in the window must also guess the ACK before
+	 * the segment changes anything (RFC 5961 §5).
+	 */
 	if (mt_mutant(MT_MUTANT_timestamp_unchecked) && mt_seq_leq(seg->seq, c->last_ack))
 		c->ts_recent = seg->tsval;
 	if (!mt_tcp_ack_ok(t, c, seg))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the shell shows, and the outcome rows. */
+/* Information for the shell, and the outcome rows. */
 #include "mt_tcp_priv.h"
 
 #include <errno.h>
@@ -41,7 +41,7 @@ uint32_t mt_tcp_room(const struct mt_stream *s)
 	return c->tx.len < admitted ? admitted - c->tx.len : 0;
 }
 
-/* What is outstanding may end with our FIN; a SYN is no byte of the stream. */
+/* Outstanding data may end with the FIN; a SYN is not a byte of the stream. */
 void mt_tcp_positions(const struct mt_stream *s, struct mt_stream_pos *pos)
 {
 	const struct mt_tcp_conn *c = mt_container_of(s, struct mt_tcp_conn, s);
@@ -64,7 +64,7 @@ int mt_tcp_reclaim(const struct mt_stream *s, uint64_t first, uint64_t last, str
 		&c->tx, (uint32_t)(first - una), (uint32_t)(last - first), to, mt_tcp_of(s)->pools);
 }
 
-/* Where `seq` lies among the stream's bytes; our FIN is none of them. */
+/* Position of `seq` in the stream's bytes, of which the FIN is not one. */
 static uint64_t position(const struct mt_tcp_conn *c, const struct mt_stream_pos *pos, uint32_t seq)
 {
 	uint32_t una = c->snd_una - (c->flags & MT_CF_FIN_ACKED ? 1 : 0);
@@ -152,7 +152,7 @@ uint32_t mt_tcp_slabs(const struct mt_tcp *t, const struct mt_slab **slabs, uint
 
 uint32_t mt_tcp_conn_bytes(void)
 {
-	/* Buckets of eight are about five eighths full; a slab keeps two numbers of an object. */
+	/* Buckets of eight are about five eighths full; a slab keeps two numbers per object. */
 	return sizeof(struct mt_tcp_conn) + sizeof(struct mt_table_bucket) / 5 +
 	       3 * sizeof(uint32_t);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Passive open: half-open records until the handshake is complete, then a connection (RFC 9293
- * §3.10.7.2, §3.10.7.4; RFC 4987). Records with the same number of SYN-ACKs sent wait equally long, so
- * a FIFO per level is all the timer they need.
+ * §3.10.7.2, §3.10.7.4; RFC 4987). Records with the same number of SYN-ACKs sent wait equally long,
+ * so one FIFO per level serves as their timer.
  */
 #include "mt_mutant.h"
 #include "mt_tcp_priv.h"
@@ -44,7 +44,7 @@ static void link_half(struct mt_tcp *t, struct mt_tcp_half *h)
 	l->tail = name;
 }
 
-/* Leaves the lists and the slab; the table's entry is the caller's. */
+/* Removes the record from its list and the slab; the caller removes the table entry. */
 static void release(struct mt_tcp *t, struct mt_tcp_half *h)
 {
 	unlink_half(t, h);
@@ -66,7 +66,10 @@ static uint8_t has_of(const struct mt_tcp_half *h)
 	       (h->has_sack ? MT_TCP_HAS_SACK_OK : 0) | (h->has_wscale ? MT_TCP_HAS_WSCALE : 0);
 }
 
-/* `in`: the SYN; NULL: again, by the timer. A SYN-ACK that finds no way is sent when the SYN comes again. */
+/*
+ * `in`: the SYN; NULL: a retransmission by the timer. Without a known next hop nothing is sent
+ * until the SYN comes again.
+ */
 static void send_syn_ack(
 	struct mt_tcp *t, const struct mt_tcp_half *h, uint32_t tsval, const struct rte_mbuf *in)
 {
@@ -97,7 +100,7 @@ static void answer(struct mt_tcp *t, const struct mt_tcp_half *h, const struct r
 	send_syn_ack(t, h, mt_tcp_ts_now(t, mt_tcp_ts_offset(t, &tuple)), in);
 }
 
-/* What the SYN said, in the form that a record, and a cookie, remembers. */
+/* Facts of a SYN, in the form that a record or a cookie stores. */
 static struct mt_tcp_half facts_of(const struct mt_tcp_seg *seg)
 {
 	bool is4 = mt_addr_is4(&seg->tuple.remote);
@@ -118,7 +121,7 @@ static struct mt_tcp_half facts_of(const struct mt_tcp_seg *seg)
 	};
 }
 
-/* Nothing is remembered here: the answer carries it all (RFC 4987 §3.6). */
+/* Keeps no state: the answer encodes it (RFC 4987 §3.6). */
 static void answer_cookie(struct mt_tcp *t, struct mt_tcp_half *facts, const struct rte_mbuf *in)
 {
 	uint32_t tsval;
@@ -155,7 +158,7 @@ void mt_tcp_listen_syn(struct mt_tcp *t, const struct mt_tcp_seg *seg, uint32_t 
 	answer(t, h, seg->m);
 }
 
-/* A connection from a record or a cookie's facts; NULL: refused. */
+/* Creates a connection from a record or a cookie's facts; NULL: refused. */
 static struct mt_tcp_conn *make_conn(struct mt_tcp *t, struct mt_tcp_half *h,
 	const struct mt_tcp_half *facts, const struct mt_tcp_seg *seg)
 {
@@ -190,8 +193,9 @@ static struct mt_tcp_conn *make_conn(struct mt_tcp *t, struct mt_tcp_half *h,
 }
 
 /*
- * The handshake's round trip: timestamps tell it without memory (not those of cookies, whose low bits
- * are options). A SYN-ACK that was sent again makes the first window small (RFC 6928 §2).
+ * Measures the handshake's round trip by the echoed timestamp, which needs no state (not with
+ * cookies, whose low timestamp bits are options). A retransmitted SYN-ACK makes the initial window
+ * small (RFC 6928 §2).
  */
 static void first_rtt(struct mt_tcp *t, struct mt_tcp_conn *c, const struct mt_tcp_half *record,
 	const struct mt_tcp_seg *seg)
@@ -229,7 +233,10 @@ void mt_tcp_accepted(struct mt_tcp *t, struct mt_tcp_half *h, const struct mt_tc
 	mt_tcp_mark(t, c);
 }
 
-/* The record counts no challenges, so they share the resets' rate (RFC 5961 §7). */
+/*
+ * A record has no challenge throttle of its own, so challenges share the rate limit of resets (RFC
+ * 5961 §7).
+ */
 static void challenge(struct mt_tcp *t, const struct mt_tcp_half *h, const struct mt_tcp_seg *seg)
 {
 	struct mt_tuple tuple = mt_tcp_tuple_of(&h->key);
@@ -255,7 +262,10 @@ static void challenge(struct mt_tcp *t, const struct mt_tcp_half *h, const struc
 	mt_tcp_send_ctrl(t, &ctrl);
 }
 
-/* A RST: exact resets, in the window asks back (RFC 5961 §3.2). */
+/*
+ * Processes a RST: an exact one resets, one elsewhere in the window gets a challenge ACK (RFC 5961
+ * §3.2).
+ */
 static void half_reset(struct mt_tcp *t, struct mt_tcp_half *h, const struct mt_tcp_seg *seg)
 {
 	if (seg->seq == h->irs + 1 || mt_mutant(MT_BREAK_half_rst_anywhere)) {
@@ -282,8 +292,8 @@ static bool in_window(
 }
 
 /*
- * The SYN came twice, and first when all records were in use: the client may answer the cookie that it got then, with an
- * ACK or by data behind a lost one.
+ * The SYN came twice, the first time when all records were in use. So the client may answer the
+ * cookie that it got then, with its ACK, or with data if that ACK was lost.
  */
 static bool answers_cookie(struct mt_tcp *t, struct mt_tcp_half *h, struct mt_tcp_seg *seg)
 {
@@ -306,7 +316,7 @@ void mt_tcp_half_input(struct mt_tcp *t, struct mt_tcp_half *h, struct mt_tcp_se
 		return;
 	}
 	if (seg->flags &
-		MT_TCP_SYN) { /* again, or another one: our SYN-ACK makes its sender reset us */
+		MT_TCP_SYN) { /* a repeated SYN, or a new one: the SYN-ACK makes its sender reset */
 		answer(t, h, seg->m);
 		mt_tcp_note(t, MT_TCP_syn_again);
 		return;
@@ -356,7 +366,7 @@ static bool expire_one(struct mt_tcp *t, struct mt_tcp_half *h)
 
 void mt_tcp_half_timers(struct mt_tcp *t)
 {
-	/* From the last level down: a record that moves up is not looked at twice. */
+	/* From the last level down, so that a record that moves up is not processed twice. */
 	for (int i = MT_TCP_HALF_LEVELS - 1; i >= 0; i--)
 		while (t->half[i].head && expire_one(t, at(t, t->half[i].head)))
 			;

@@ -62,7 +62,7 @@ uint32_t mt_tcp_prefetch(const struct mt_tcp *t, uint32_t hash)
 
 	if (val == MT_TABLE_NONE || mt_tcp_val_kind(val) != MT_TCP_KIND_CONN)
 		return val;
-	/* A segment and its answer touch all of a connection. */
+	/* Processing a segment and its answer touches the whole connection. */
 	c = mt_slab_at(&t->conns, mt_tcp_val_idx(val));
 	for (size_t at = 0; at < sizeof(struct mt_tcp_conn); at += MT_CACHE_LINE)
 		__builtin_prefetch(c + at, 1);
@@ -80,7 +80,7 @@ void mt_tcp_prefetch_queue(const struct mt_tcp *t, uint32_t val)
 	m = c->tx.head;
 	if (!m)
 		return;
-	/* The segment may acknowledge it: both of its lines are written when it is freed. */
+	/* The segment may acknowledge this buffer; freeing it writes both cache lines. */
 	__builtin_prefetch(m, 1);
 	__builtin_prefetch(mt_link(m), 1);
 }

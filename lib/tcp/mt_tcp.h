@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * lib/tcp: a complete TCP endpoint (RFC 9293 and what RFC 7414 lists). `struct mt_tcp` is one worker's
- * stack: connection table, half-open and TIME-WAIT records, timers. It reads no clock and does no I/O:
- * segments and `now` come in, segments go to lib/net. Called by lib/worker (input, timers, flush) and
- * by who uses streams, through mt_stream.h alone.
+ * lib/tcp: a complete TCP endpoint (RFC 9293 and the RFCs that RFC 7414 lists). `struct mt_tcp` is
+ * one worker's stack: connection table, half-open and TIME-WAIT records, timers. It reads no clock
+ * and does no I/O: segments and `now` come in, segments go to lib/net. Called by lib/worker (input,
+ * timers, flush), and by users of streams through mt_stream.h only.
  */
 #pragma once
 
@@ -30,147 +30,171 @@ struct mt_tcp_conn; /* mt_tcp_conn_priv.h; its first member is a struct mt_strea
 
 /* Explicit congestion notification (RFC 3168). */
 enum mt_tcp_ecn {
-	MT_TCP_ECN_ACCEPT, /* when the peer asks */
+	MT_TCP_ECN_ACCEPT, /* when the peer requests it */
 	MT_TCP_ECN_OFF,
-	MT_TCP_ECN_ASK, /* in the SYNs of connections that we open, too */
+	MT_TCP_ECN_ASK, /* also request it in the SYNs of connections that this node opens */
 };
 
 #define MT_TCP_KEEPALIVE_OFF UINT32_MAX
 
-/* Tunables; 0 in a field means the default that is named. */
+/* Tunables; 0 in a field means the default in parentheses. */
 struct mt_tcp_conf {
 	uint32_t max_conns;	   /* connection objects (default 65,536) */
-	uint32_t max_half_open;	   /* then SYN cookies (4,096) */
+	uint32_t max_half_open;	   /* above this, SYN cookies (4,096) */
 	uint32_t max_time_wait;	   /* (16,384) */
 	uint32_t time_wait_ms;	   /* (60,000) */
 	uint32_t rx_window_init;   /* bytes (65,536) */
 	uint32_t rx_window_max;	   /* (1,048,576) */
-	uint32_t tx_high;	   /* truesize a connection may queue (1,048,576) */
-	uint32_t connect_ms;	   /* (1,000), of streams that are opened with 0 */
+	uint32_t tx_high;	   /* truesize that a connection may queue (1,048,576) */
+	uint32_t connect_ms;	   /* (1,000), for streams opened with timeout 0 */
 	uint32_t keepalive_idle_s; /* (7,200), at most 20 days; MT_TCP_KEEPALIVE_OFF: none */
 	/*
-	 * (15) the same of a peer that has sent its FIN while our side is open, if that is less: a client that is gone looks
-	 * like one that only ended its requests, until its kernel, which keeps a closed socket for a minute, answers by
-	 * a RST. Calls of many servers take longer, so it is worth asking early; a probe costs nothing.
+	 * (15) The same for a peer that has sent its FIN while this side is still open, if that is
+	 * less. A client that has gone looks like one that only ended its requests, until its
+	 * kernel, which keeps a closed socket for a minute, answers with a RST. Calls of many
+	 * servers take longer, so an early probe pays off; a probe costs nothing.
 	 */
 	uint32_t half_closed_s;
-	uint32_t delack_ms;	   /* (40) */
-	uint32_t min_rto_ms;	   /* (200) */
-	uint32_t retries_max;	   /* retransmissions in a row without an answer (9), at most 30 */
+	uint32_t delack_ms;  /* (40) */
+	uint32_t min_rto_ms; /* (200) */
+	/* consecutive retransmissions without an answer (9), at most 30 */
+	uint32_t retries_max;
 	uint16_t mss4, mss6;	   /* advertised (MTU - 60, - 80; at least those of MTU 1500) */
 	uint16_t port_lo, port_hi; /* source ports (20,000-60,999) */
-	uint32_t resets_per_s;	   /* RST that answer segments without a connection (1,000) */
+	uint32_t resets_per_s;	   /* RSTs per second for segments without a connection (1,000) */
 	uint8_t ecn;		   /* enum mt_tcp_ecn */
 	bool cc_newreno;	   /* NewReno in place of CUBIC */
 	bool cookies_always;	   /* for tests */
-	bool slow_path_only;	   /* for tests: the fast path may change nothing but speed */
+	bool slow_path_only;	   /* for tests: the fast path may change only the speed */
 };
 
 /*
- * One worker's stack. `secret` (32 bytes, from mt_rand_secret(), shared by workers) keys initial
- * sequence numbers (RFC 6528) and cookies. NULL: no memory. Boot only.
+ * Creates one worker's stack. `secret` (32 bytes, from mt_rand_secret(), shared by workers) keys
+ * initial sequence numbers (RFC 6528) and cookies. NULL: no memory. Boot only.
  */
 struct mt_tcp *mt_tcp_create(const struct mt_tcp_conf *conf, uint16_t worker,
 	const struct mt_steer *steer, struct mt_netw *net, struct mt_pools *pools,
 	const struct mt_listen_ops *listen, void *listen_arg, const uint8_t secret[32],
 	uint64_t seed, uint64_t now);
-/* Chains shorter than this join bytes that still wait; 0: none do. The stack's own thread; the default is 384. */
+/*
+ * Chains shorter than this are appended to bytes that are still queued; 0: none are. Call it on the
+ * stack's own thread; the default is 384.
+ */
 void mt_tcp_set_coalesce(struct mt_tcp *t, uint16_t bytes);
 uint16_t mt_tcp_coalesce(const struct mt_tcp *t);
-/* Frees everything without a word to peers. */
+/* Frees everything without notifying peers. */
 void mt_tcp_destroy(struct mt_tcp *t);
 
 /*
- * The stack as an image (mt_image.h): connections and all that is remembered of others. Between two turns; saving changes nothing.
- * What is loaded into is new; im->error: it must be destroyed. The first call before the other, in both directions alike.
+ * Saves or loads the stack as an image (mt_image.h): connections and everything kept for others.
+ * Call it between two loop iterations; saving changes nothing. Load into a new stack; if im->error
+ * is set, that stack must be destroyed. Call mt_tcp_image_parts() before mt_tcp_image(), for saving
+ * and for loading.
  */
 struct mt_image;
 void mt_tcp_image_parts(struct mt_tcp *t, struct mt_image *im);
 void mt_tcp_image(struct mt_tcp *t, struct mt_image *im);
 
-/* ---- one loop turn, in this order ---- */
+/* ---- one loop iteration, in this order ---- */
 
-/* `now` for everything until the next call. */
+/* Sets `now` until the next call. */
 void mt_tcp_begin(struct mt_tcp *t, uint64_t now);
-/* Segments from mt_net_input() whose owner is this worker (or whose owner is unknown: misses RST). */
+/*
+ * Processes segments from mt_net_input() whose owner is this worker. Segments without a known owner
+ * come here too; those that match no connection get a RST.
+ */
 void mt_tcp_input(struct mt_tcp *t, struct rte_mbuf **pkts, uint16_t n);
-/* Due timers; at most `budget`. Returns how many fired. */
+/* Runs due timers, at most `budget`. Returns how many fired. */
 uint32_t mt_tcp_timers(struct mt_tcp *t, uint32_t budget);
 /* Delivers merged events (readable, eof, writable, closed) to users. */
 void mt_tcp_deliver(struct mt_tcp *t);
-/* Sends what is due: data of connections touched this turn, then ACKs that were not piggy-backed. */
+/*
+ * Sends what is due: data of connections touched in this loop iteration, then ACKs that were not
+ * piggy-backed.
+ */
 void mt_tcp_flush(struct mt_tcp *t);
 /* The next moment at which a timer is due (MT_NEVER: none). */
 uint64_t mt_tcp_next(struct mt_tcp *t);
 
-/* ---- calls ---- */
+/* ---- other calls ---- */
 
-/* What opens its streams; lives as long as the stack. */
+/* Transport for opening streams; lives as long as the stack. */
 struct mt_transport *mt_tcp_transport(struct mt_tcp *t);
 
 /*
- * For a stop that does not wait: resets connections from *idx (at first 0) on, until `budget` peers have
- * been told; their users hear nothing and must not touch their streams again. The RSTs leave with the
- * next flush. How many were told; fewer than `budget`: that was all.
+ * For an immediate stop: resets connections from *idx (at first 0) on, until `budget` peers have
+ * been sent a RST. Their users get no event and must not touch their streams again. The RSTs leave
+ * with the next flush. Returns the number of RSTs; fewer than `budget` means that all connections
+ * are done.
  */
 uint32_t mt_tcp_reset_all(struct mt_tcp *t, uint32_t *idx, uint32_t budget);
 
-/* Segments are noted there from now on; NULL: no more. Between turns. */
+/* Records segments in `trace` from now on; NULL: stop. Call it between loop iterations. */
 void mt_tcp_set_trace(struct mt_tcp *t, struct mt_trace *trace);
 
-/* Whether a connection that its user has let go still has bytes to deliver. */
+/* True if a connection that its user has detached still has bytes to deliver. */
 bool mt_tcp_owes(const struct mt_tcp *t);
 
-/* From mt_net_events. */
+/* Handlers for mt_net_events. */
 void mt_tcp_neigh_event(struct mt_tcp *t, uint32_t neigh, bool ok);
 void mt_tcp_icmp_event(struct mt_tcp *t, const struct mt_tuple *tuple, uint32_t seq,
 	enum mt_net_icmp kind, uint16_t mtu);
 
-/* Memory marks of design §4, from the worker once per turn: percent of free data mbufs. */
+/*
+ * Sets the memory marks of design §4 from the percentage of free data mbufs. The worker calls it
+ * once per loop iteration.
+ */
 void mt_tcp_pressure(struct mt_tcp *t, uint32_t free_pct);
 
 uint64_t *mt_tcp_counters(struct mt_tcp *t);
 
-/* What `show connections` prints; a plain copy. */
+/* One row of `show connections`; a plain copy. */
 struct mt_tcp_info {
-	uint32_t index, born_ms;	/* together they tell it from all others of its worker */
-	const struct mt_stream *stream; /* itself: on the worker's thread, in the same turn only */
+	uint32_t index, born_ms; /* together unique among the connections of a worker */
+	/* valid on the worker's thread, in the same loop iteration only */
+	const struct mt_stream *stream;
 	struct mt_tuple tuple;
 	char state[16];
 	bool accepted;
 	uint32_t snd_cwnd, snd_wnd, rcv_wnd, srtt_us, rto_ms, retransmits;
-	uint32_t ssthresh; /* UINT32_MAX: nothing was lost yet */
+	uint32_t ssthresh; /* UINT32_MAX: no loss yet */
 	uint32_t rttvar_us, min_rtt_us, mss;
-	uint32_t unacked, lost; /* bytes: on their way; of those, taken for lost */
-	uint32_t timeouts;	/* in a row, without progress */
-	uint32_t zero_windows;	/* how often the peer's window was shut while bytes waited */
+	uint32_t unacked, lost; /* bytes in flight; of those, bytes considered lost */
+	uint32_t timeouts;	/* consecutive, without progress */
+	uint32_t zero_windows;	/* times the peer's window was zero while bytes waited */
 	uint32_t rx_bytes, tx_bytes, ooo_bytes;
 	uint64_t bytes_in, bytes_out, age_ns;
 };
 
 /* Iterates connections: *idx starts at 0; false at the end. Worker's thread only. */
 bool mt_tcp_info_next(struct mt_tcp *t, uint32_t *idx, struct mt_tcp_info *info);
-/* Who holds how much of the worker's buffers; settled at the end of each flush. Worker's thread only. */
+/*
+ * Ledger of the worker's buffers by holder; settled at the end of each flush. Worker's thread only.
+ */
 struct mt_ledger *mt_tcp_ledger(struct mt_tcp *t);
 /*
- * For tests, between turns: whether each connection is charged what it holds, and the classes what all of them hold.
- * NULL: yes; else what is wrong, in static memory.
+ * For tests, between loop iterations: checks that each connection is charged what it holds, and
+ * each class the sum. NULL: correct; otherwise a description of the error, in static memory.
  */
 const char *mt_tcp_ledger_wrong(struct mt_tcp *t);
-/* For tests, between turns: bytes of truesize that all connections hold, what is not settled yet included. */
+/*
+ * For tests, between loop iterations: bytes of truesize that all connections hold, including what
+ * is not settled yet.
+ */
 uint64_t mt_tcp_held(struct mt_tcp *t);
 /*
- * For each class whose share is used up, the largest connections of the largest holders give way (mt_stream_user.evict)
- * until it is not, at most `budget` in all; where holders have not been found yet, they are looked for. Once a turn,
- * between mt_tcp_deliver() and the flush. Returns how many were asked to.
+ * Evicts from each class whose share is used up: calls mt_stream_user.evict for the largest
+ * connections of the largest holders until the class is below its share, at most `budget` times in
+ * all. If holders are not known yet, it looks for them first. Call it once per loop iteration,
+ * between mt_tcp_deliver() and the flush. Returns the number of evictions requested.
  */
 uint32_t mt_tcp_evict(struct mt_tcp *t, uint32_t budget);
-/* The slabs, for `show memory`: fills at most `max` pointers, returns how many. */
+/* For `show memory`: fills in pointers to the slabs, at most `max`; returns how many. */
 uint32_t mt_tcp_slabs(const struct mt_tcp *t, const struct mt_slab **slabs, uint32_t max);
-/* What a connection takes while nothing is on its way, its places in tables included. */
+/* Bytes of memory of an idle connection, including its entries in tables. */
 uint32_t mt_tcp_conn_bytes(void);
-/* The hot table, for what it holds. */
+/* The hot table, for its statistics. */
 const struct mt_table *mt_tcp_table(const struct mt_tcp *t);
-/* Live connections, half-open records, TIME-WAIT records. */
+/* Numbers of live connections, half-open records and TIME-WAIT records. */
 void mt_tcp_counts(
 	const struct mt_tcp *t, uint32_t *conns, uint32_t *half_open, uint32_t *time_wait);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Congestion control: what one ACK said, in one struct, given to one of a few algorithms. An algorithm
- * sees only this file: it keeps cwnd and ssthresh (bytes) and knows nothing of connections.
+ * Congestion control: the findings of one ACK, in one struct, passed to one of a few algorithms. An
+ * algorithm depends on this file only: it keeps cwnd and ssthresh (bytes) and has no access to
+ * connections.
  */
 #pragma once
 
@@ -18,16 +19,19 @@ struct mt_tcp_cc {
 		struct { /* CUBIC (RFC 9438 §4.1), bytes and milliseconds */
 			uint32_t w_max, w_est, prior;
 			uint32_t
-				epoch_ms; /* when this congestion avoidance stage began; 0: it has not */
+				epoch_ms; /* start of this stage of congestion avoidance; 0: none */
 			uint32_t k_ms;
 		};
-		/* HyStart++ (RFC 9406 §4.2) while ssthresh is MT_CC_SSTHRESH_INF; microseconds, 0: infinite */
+		/*
+		 * HyStart++ (RFC 9406 §4.2) while ssthresh is MT_CC_SSTHRESH_INF; microseconds, 0:
+		 * infinite
+		 */
 		struct {
-			uint32_t last_rtt, round_rtt; /* least of the last round, of this one */
+			uint32_t last_rtt, round_rtt; /* smallest of the last round, of this one */
 			uint32_t
-				css_rtt; /* conservative slow start began with this; 0: it has not */
+				css_rtt; /* round trip when conservative slow start began; 0: off */
 			uint32_t
-				round_end; /* windowEnd: the round is over when it is acknowledged */
+				round_end; /* windowEnd: the round ends when this is acknowledged */
 			uint16_t samples;
 			uint8_t css_rounds;
 			bool running; /* a round has begun */
@@ -38,10 +42,11 @@ struct mt_tcp_cc {
 /* The findings of one ACK. */
 struct mt_ack_ctx {
 	uint32_t now_ms;
-	uint32_t acked;	    /* bytes newly acknowledged in sequence */
-	uint32_t sacked;    /* bytes newly acknowledged selectively */
-	uint32_t delivered; /* bytes that arrived by whatever the ACK says (RFC 6937 §2) */
-	/* of the newest segment that it acknowledges; 0: none. In the first slow start only */
+	uint32_t acked;	 /* bytes newly acknowledged in sequence */
+	uint32_t sacked; /* bytes newly acknowledged selectively */
+	/* bytes that this ACK shows to have arrived, in any way (RFC 6937 §2) */
+	uint32_t delivered;
+	/* round trip of the newest acknowledged segment; 0: none. In the first slow start only */
 	uint32_t rtt_us;
 	uint32_t srtt_us;      /* smoothed, after this sample */
 	uint32_t prior_flight; /* outstanding before this ACK */
@@ -51,13 +56,15 @@ struct mt_ack_ctx {
 
 struct mt_cc_ops {
 	const char *name;
-	/* An ACK outside fast recovery moved snd_una while cwnd was what held us back: may grow it. */
+	/* An ACK outside fast recovery moved snd_una while cwnd was the limit: may grow cwnd. */
 	void (*ack)(struct mt_tcp_cc *cc, const struct mt_ack_ctx *ctx);
 	/* A loss was found with `flight` bytes outstanding: sets ssthresh (not cwnd). */
 	void (*loss)(struct mt_tcp_cc *cc, uint32_t flight);
-	/* The retransmission timer fired; loss() came before, if it was the first time. */
+	/*
+	 * The retransmission timer fired; on the first timeout in a row loss() was called before.
+	 */
 	void (*timeout)(struct mt_tcp_cc *cc);
-	/* It was idle: the present epoch is over. */
+	/* The connection was idle: ends the current epoch. */
 	void (*restart)(struct mt_tcp_cc *cc);
 };
 
@@ -65,7 +72,10 @@ extern const struct mt_cc_ops mt_cc_newreno, mt_cc_cubic;
 
 /* The initial window of RFC 6928 §2. */
 uint32_t mt_cc_initial_window(uint32_t mss);
-/* Slow start with appropriate byte counting (RFC 3465), the first one HyStart++; bytes left for avoidance. */
+/*
+ * Slow start with appropriate byte counting (RFC 3465), with HyStart++ in the first one. Returns
+ * the bytes left for congestion avoidance.
+ */
 uint32_t mt_cc_slow_start(struct mt_tcp_cc *cc, const struct mt_ack_ctx *ctx);
-/* The first slow start is over, or begins anew: what was learnt of its rounds is forgotten. */
+/* Clears the round statistics, when the first slow start ends or starts again. */
 void mt_cc_forget_rounds(struct mt_tcp_cc *cc);

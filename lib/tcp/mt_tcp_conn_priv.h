@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What lib/tcp keeps for a tuple: a connection (after the handshake, or our own open), a half-open
- * record, a TIME-WAIT record; and the two objects that a connection has only while it needs them, the
- * out-of-order queue and the loss record. Names are those of RFC 9293 §3.3.
+ * Objects that lib/tcp keeps for a tuple: a connection (after the handshake, or an active open), a
+ * half-open record, a TIME-WAIT record. Two more objects exist only while a connection needs them:
+ * the out-of-order queue and the loss record. Names are those of RFC 9293 §3.3.
  */
 #pragma once
 
@@ -28,56 +28,59 @@ enum mt_tcp_state {
 	MT_TCP_N_STATES
 };
 
-/* c->at[]: what the one timer node waits for, in milliseconds of t->now_ms; 0: not wanted. */
+/* c->at[]: deadlines of the one timer node, in milliseconds of t->now_ms; 0: not set. */
 enum mt_tcp_deadline {
-	MT_TCP_AT_RTO, /* retransmission, or the persist timer when nothing is in flight */
-	MT_TCP_AT_ACK, /* delayed ACK, the next step of a burst, another try after memory was short */
+	MT_TCP_AT_RTO,	/* retransmission, or the persist timer when nothing is in flight */
+	MT_TCP_AT_ACK,	/* delayed ACK, next step of a paced burst, retry after a memory shortage */
 	MT_TCP_AT_KEEP, /* keep-alive */
-	/* connect timeout; the end of a detached connection's patience; the next probe of a path in doubt */
+	/* connect timeout; time limit of a detached connection; next probe of a path in doubt */
 	MT_TCP_AT_LIMIT,
 	MT_TCP_N_DEADLINES
 };
 
 /* c->flags */
-#define MT_CF_ACTIVE	0x00001 /* we opened it */
+#define MT_CF_ACTIVE	0x00001 /* active open */
 #define MT_CF_TS	0x00002 /* timestamps agreed (RFC 7323) */
 #define MT_CF_SACK	0x00004 /* SACK agreed (RFC 2018) */
-#define MT_CF_ACK_NOW	0x00008 /* flush owes an ACK */
+#define MT_CF_ACK_NOW	0x00008 /* an ACK is due at flush */
 #define MT_CF_ACK_DELAY 0x00010 /* an ACK may wait for delack_ms */
-#define MT_CF_FIN_SENT	0x00020 /* snd_nxt counts our FIN */
+#define MT_CF_FIN_SENT	0x00020 /* snd_nxt includes this side's FIN */
 #define MT_CF_FIN_ACKED 0x00040
-#define MT_CF_DETACHED	0x00080 /* the user let go */
-#define MT_CF_DEAD	0x00100 /* out of the table, waiting to be reaped at the end of flush */
-#define MT_CF_RST_DUE	0x00200 /* flush owes a RST */
-#define MT_CF_ENDED	0x00400 /* the protocol ended in order; closed() waits for rx to be taken */
+#define MT_CF_DETACHED	0x00080 /* the user detached */
+#define MT_CF_DEAD	0x00100 /* out of the table; reaped at the end of flush */
+#define MT_CF_RST_DUE	0x00200 /* a RST is due at flush */
+/* the protocol ended in order; closed() waits until rx is consumed */
+#define MT_CF_ENDED	0x00400
 #define MT_CF_ON_EVENTS 0x00800
 #define MT_CF_ON_FLUSH	0x01000 /* on t->flush or, with MT_CF_WAITS, on t->wait[c->wait_for] */
 #define MT_CF_WAITS	0x02000 /* for a port or a neighbour */
-#define MT_CF_CWND_LTD	0x04000 /* cwnd, and nothing else, held the last flush back */
+#define MT_CF_CWND_LTD	0x04000 /* only cwnd limited the last flush */
 #define MT_CF_PERSIST	0x08000 /* AT_RTO is the persist timer (RFC 9293 §3.8.6.1) */
 #define MT_CF_IN_TABLE	0x10000
-#define MT_CF_RST_ACK	0x20000	  /* the peer's RST said in c->rst_ack how far it had come */
-#define MT_CF_WND_HELD	0x40000	  /* memory pressure kept the window shut; reopen when it is over */
-#define MT_CF_SYN_DUE	0x80000	  /* flush owes a SYN or SYN-ACK */
-#define MT_CF_PROBE_DUE 0x100000  /* flush owes a window or keep-alive probe */
-#define MT_CF_FORCE	0x200000  /* the override timer fired: send what fits, however little */
+#define MT_CF_RST_ACK	0x20000	 /* c->rst_ack is valid: the ACK number of the peer's RST */
+#define MT_CF_WND_HELD	0x40000	 /* memory pressure kept the window closed; reopen it afterwards */
+#define MT_CF_SYN_DUE	0x80000	 /* a SYN or SYN-ACK is due at flush */
+#define MT_CF_PROBE_DUE 0x100000 /* a window or keep-alive probe is due at flush */
+/* the override timer fired: send what the window allows, even a small segment */
+#define MT_CF_FORCE	0x200000
 #define MT_CF_TLP	0x400000  /* AT_RTO is the tail loss probe's (RFC 8985 §7) */
-#define MT_CF_TLP_DUE	0x800000  /* flush owes a tail loss probe */
+#define MT_CF_TLP_DUE	0x800000  /* a tail loss probe is due at flush */
 #define MT_CF_REO	0x1000000 /* AT_RTO is RACK's reordering timer (RFC 8985 §6.2) */
-#define MT_CF_REORDERED 0x2000000 /* the path was seen to reorder */
+#define MT_CF_REORDERED 0x2000000 /* reordering was seen on the path */
 #define MT_CF_DSACK	0x4000000 /* the next ACK reports a duplicate (RFC 2883) */
 #define MT_CF_ECN	0x8000000 /* agreed (RFC 3168) */
-#define MT_CF_ECE	0x10000000 /* a marked packet came: ACKs say so until the peer has slowed down */
-#define MT_CF_CWR	0x20000000 /* we slowed down: the next new segment says so */
-#define MT_CF_REFUSES	0x40000000 /* the user reads nothing more: text is not taken */
-#define MT_CF_REFUSED	0x80000000 /* some was not */
-/* MT_TCP_ECE where MT_CF_ECE is set, without a branch. */
+/* a packet marked CE came: set ECE in ACKs until the peer has reduced its window */
+#define MT_CF_ECE     0x10000000
+#define MT_CF_CWR     0x20000000 /* cwnd was reduced: set CWR in the next new segment */
+#define MT_CF_REFUSES 0x40000000 /* the user reads no more: received payload is not accepted */
+#define MT_CF_REFUSED 0x80000000 /* some payload was not accepted */
+/* MT_TCP_ECE if MT_CF_ECE is set, without a branch. */
 #define MT_CF_ECE_BITS(flags) (((flags)&MT_CF_ECE) >> 22)
 _Static_assert(MT_CF_ECE_BITS(MT_CF_ECE) == MT_TCP_ECE, "one bit moved to the place of the other");
-/* What AT_RTO is, if it is not the retransmission timeout. */
+/* Meaning of AT_RTO if it is not the retransmission timeout. */
 #define MT_CF_RTO_KIND (MT_CF_PERSIST | MT_CF_TLP | MT_CF_REO)
 
-/* c->events: what deliver() tells, in this order */
+/* c->events: events that mt_tcp_deliver() raises, in this order */
 #define MT_EV_ACCEPT	0x01
 #define MT_EV_CONNECTED 0x02
 #define MT_EV_READABLE	0x04
@@ -109,79 +112,93 @@ struct mt_tcp_ooo {
 };
 
 /*
- * mt_link(m)->mark of a buffer in the send queue that was sent: when, in its low half (t->now_us), and
- * what came of it. A buffer is what RFC 8985 calls a segment: one that left in several segments
- * counts as sent with the last of them, which finds losses later, never too early.
+ * mt_link(m)->mark of a transmitted buffer in the send queue. The low half is the time when it was
+ * sent (t->now_us); flags give its state. A buffer is a segment in the sense of RFC 8985. One that
+ * left in several segments counts as sent with the last of them, so losses are found later, never
+ * too early.
  */
 #define MT_TX_RETRANS (1ull << 32) /* sent more than once */
-#define MT_TX_LOST    (1ull << 33) /* counts as lost, and was not sent again since */
-#define MT_TX_SACKED  (1ull << 34) /* all of it was reported to have arrived */
-/* Above them: the low bits of the ACK that it carried, in its first segment when it was sent first. */
+#define MT_TX_LOST    (1ull << 33) /* counts as lost and was not sent again since */
+#define MT_TX_SACKED  (1ull << 34) /* all of it was SACKed */
+/*
+ * Bits above: the low bits of the ACK number in the buffer's first segment, as first transmitted.
+ */
 #define MT_TX_ACK_SHIFT 35
 #define MT_TX_ACK	(~0ull << MT_TX_ACK_SHIFT)
 
 #define MT_TCP_SACKED_MAX 32
 
-/* Walks over the send queue for loss: what each ACK with news pays for, and how much is saved up, in buffers. */
+/*
+ * Budget of walks over the send queue for loss detection, in buffers: credit per ACK with news, and
+ * its maximum.
+ */
 #define MT_TCP_WALK_ACK 128
 #define MT_TCP_WALK_MAX 2048
 
 /*
- * What an episode of loss needs: the scoreboard, RACK, the tail loss probe, PRR, and what is put back
- * when it was no loss. From a slab, only while needed.
+ * State of a loss episode: the scoreboard, RACK, the tail loss probe, PRR, and what an undo
+ * restores. From a slab, only while needed.
  */
 struct mt_tcp_loss {
 	uint32_t n;
 	uint32_t sacked; /* bytes in r[] */
 	uint32_t lost;	 /* bytes in buffers marked MT_TX_LOST that are not SACKed */
-	/* the first buffer that is marked lost; NULL: none. Its first byte; bytes below `resume` went */
+	/*
+	 * the first buffer that is marked lost (NULL: none) and its first byte; bytes below
+	 * `resume` were sent again
+	 */
 	struct rte_mbuf *todo;
 	uint32_t todo_seq, resume;
 	uint32_t
-		resent; /* behind the last byte that was sent more than once, while this record is kept */
-	uint64_t fin_mark; /* our FIN's */
-	bool first_only; /* the lost buffer is one because it is the first: a segment of it goes */
-	bool owed;	 /* the next retransmission goes whatever the pipe says */
+		resent; /* end of the last byte that was sent more than once, in this loss record */
+	uint64_t fin_mark; /* mark of the FIN */
+	/* the lost buffer is marked only as the first one: send one segment of it */
+	bool first_only;
+	bool owed; /* the next retransmission ignores the pipe limit */
 
-	/* RFC 8985 §5.3: the latest sent of all that arrived: when, its end, its round trip; RACK.fack */
+	/*
+	 * RFC 8985 §5.3: of the latest sent segment that arrived: time, end, round trip; RACK.fack
+	 */
 	bool rack_set;
 	uint32_t rack_us, rack_end, rack_rtt_us, fack;
 	bool dsack_round_set; /* the reordering window was widened in this round trip */
 	uint32_t dsack_round;
-	uint32_t rto_at; /* AT_RTO while MT_CF_REO has its place */
-	int32_t credit;	 /* buffers that may be walked over; below 0: walks are put off */
-	bool put_off;	 /* the scoreboard has news that no walk has seen */
+	uint32_t rto_at; /* the RTO deadline while AT_RTO is RACK's (MT_CF_REO) */
+	int32_t credit;	 /* buffers that may be walked over; below 0: walks are deferred */
+	bool put_off;	 /* the scoreboard has news that no walk has processed */
 
 	/* RFC 8985 §7.4 */
 	bool tlp, tlp_again;
 	uint32_t tlp_end;
 
-	/* RFC 3168: cwnd was reduced for a mark, once until this is acknowledged */
+	/* RFC 3168: cwnd was reduced for a mark; no second reduction until this is acknowledged */
 	bool cwr;
 	uint32_t cwr_end;
 
 	uint16_t
-		hole_mss; /* mss_peer before shorter segments were tried (RFC 4821); 0: they are not */
+		hole_mss; /* mss_peer before shorter segments were tried (RFC 4821); 0: not tried */
 
 	/* RFC 6937 */
 	bool prr;
 	uint32_t prr_delivered, prr_out, prr_flight;
 
-	/* RFC 3522 and D-SACK: what cwnd was before, and how it would show that nothing was lost */
+	/*
+	 * RFC 3522 and D-SACK: cwnd before, and the evidence that would show that nothing was lost
+	 */
 	bool can_undo, undo_sent, undo_first;
-	uint32_t undo_una; /* snd_una when it began */
+	uint32_t undo_una; /* snd_una at the start */
 	uint32_t
-		undo_until; /* when it is over: its last D-SACK comes before this is acknowledged */
-	uint32_t undo_ts;   /* our timestamp of the first retransmission */
-	uint32_t undo_left; /* bytes that were sent again and not reported as duplicates yet */
+		undo_until; /* when this is acknowledged, no D-SACK of the episode can still come */
+	uint32_t undo_ts;   /* this side's timestamp in the first retransmission */
+	uint32_t undo_left; /* bytes that were sent again and are not reported as duplicates yet */
 	struct mt_tcp_cc undo_cc;
 
 	struct mt_tcp_block r[MT_TCP_SACKED_MAX]; /* sorted, disjoint, not touching */
 };
 
 /*
- * A connection. With its place in the hot table (64 B / 5 entries) at most 512 B; no mbuf is held while
- * it is idle. Lines 2 and 3 are what every segment touches.
+ * A connection. With its entry in the hot table (64 B / 5 entries) at most 512 B; an idle
+ * connection holds no mbuf. Every segment touches lines 2 and 3.
  */
 struct mt_tcp_conn {
 	struct mt_stream s; /* first */
@@ -189,46 +206,48 @@ struct mt_tcp_conn {
 	uint32_t flags;	 /* MT_CF_* */
 	uint8_t state;	 /* enum mt_tcp_state */
 	uint8_t mode;	 /* enum mt_tcp_mode */
-	uint8_t retries; /* timeouts in a row without progress */
+	uint8_t retries; /* consecutive timeouts without progress */
 	uint8_t dup_acks;
 
 	/* line 2: both directions' sequence state */
 	uint32_t snd_una, snd_nxt, snd_wnd, snd_wl1, snd_wl2;
-	uint32_t max_wnd; /* the largest window the peer offered (SWS avoidance, RFC 5961 §5) */
+	uint32_t max_wnd; /* largest window that the peer offered (SWS avoidance, RFC 5961 §5) */
 	uint32_t rcv_nxt;
-	uint32_t rcv_adv;    /* right edge of the window that was advertised */
+	uint32_t rcv_adv;    /* right edge of the advertised window */
 	uint32_t rcv_budget; /* bytes that may wait for the user; grows by auto-tuning */
 	uint32_t ts_recent, ts_off, last_ack; /* Last.ACK.sent */
 	uint32_t rcvd_ms;		      /* last segment from the peer */
-	uint16_t mss_peer;		      /* what the peer announced, without options */
-	uint16_t mss_rcv; /* largest payload seen: what counts as a full segment */
+	uint16_t mss_peer;		      /* announced by the peer, options not counted */
+	uint16_t mss_rcv; /* largest payload received: counts as a full segment */
 	uint8_t snd_scale, rcv_scale;
 	uint8_t ack_segs; /* full segments since the last ACK */
-	uint8_t ooo_acks; /* duplicate ACKs owed one by one (a peer without SACK counts them) */
+	uint8_t ooo_acks; /* duplicate ACKs to send one by one (a peer without SACK counts them) */
 	uint8_t events;	  /* MT_EV_* */
-	uint8_t reason;	  /* of closed() */
-	int16_t credit;	  /* bytes left in round wait_round of its port's queue; below 0: owed */
+	uint8_t reason;	  /* for closed() */
+	int16_t credit;	  /* bytes left in round wait_round of its port's queue; below 0: debt */
 
 	/* line 3: the send queue */
 	struct mt_chain tx;	  /* from snd_una (after SYN) on */
-	struct rte_mbuf *nxt_seg; /* where snd_nxt lies; NULL only when tx is empty */
-	uint32_t nxt_off; /* from buf_addr, so that dropping acknowledged bytes does not move it */
+	struct rte_mbuf *nxt_seg; /* buffer of snd_nxt; NULL only if tx is empty */
+	/* from buf_addr, so that dropping acknowledged bytes does not change it */
+	uint32_t nxt_off;
 	uint32_t ev_next,
-		fl_next;    /* links of the event list; of the flush list or what it waits for */
-	uint32_t acked;	    /* bytes for the acked event */
+		fl_next;    /* links of the event list; and of the flush list or of a wait queue */
+	uint32_t acked;	    /* bytes for the next acked event */
 	uint32_t ooo, loss; /* slab index + 1; 0: none */
 
 	struct mt_tcp_cc cc;
 	uint32_t recover; /* RFC 6582: recovery ends when this is acknowledged */
 	uint32_t srtt_us, rttvar_us, rto_ms;
 	union {
-		uint32_t rtt_seq; /* the timed segment ends here */
-		uint32_t idle_ms; /* nothing is outstanding: when something was sent last */
+		uint32_t rtt_seq; /* end of the timed segment */
+		uint32_t idle_ms; /* while nothing is outstanding: when the last segment was sent */
 	};
-	uint32_t rtt_at; /* when it was sent (now_us); 0: none is timed (RFC 6298 §3, Karn) */
+	uint32_t rtt_at; /* when it was sent (now_us); 0: no segment is timed (RFC 6298 §3, Karn) */
 	union {
-		uint32_t dup_seq; /* with MT_CF_DSACK: the duplicate to report, and its length */
-		uint32_t rst_ack; /* ended, with MT_CF_RST_ACK */
+		/* with MT_CF_DSACK: start of the duplicate to report, and its length */
+		uint32_t dup_seq;
+		uint32_t rst_ack; /* after the end, with MT_CF_RST_ACK */
 	};
 
 	struct mt_timer timer;
@@ -237,20 +256,22 @@ struct mt_tcp_conn {
 
 	uint64_t bytes_in, bytes_out;
 	uint32_t born_ms, retransmits;
-	uint32_t tune_bytes, tune_ms; /* receive auto-tuning: bytes taken in the present round */
-	uint32_t fl_prev;	      /* while it waits */
+	/* receive auto-tuning: bytes received in the current round, and its start */
+	uint32_t tune_bytes, tune_ms;
+	uint32_t fl_prev;    /* while on a wait queue */
 	uint32_t oow_ms;     /* last answer to a segment out of window (RFC 5961 §7 throttling) */
-	uint32_t min_rtt_us; /* smallest round trip of late; 0: none yet */
+	uint32_t min_rtt_us; /* smallest recent round trip; 0: none yet */
 	uint16_t dup_len;
-	uint16_t zero_windows;	 /* how often the peer shut it while bytes waited; 65,535 at most */
+	/* times the peer's window was zero while bytes waited; at most 65,535 */
+	uint16_t zero_windows;
 	uint8_t reo_mult;	 /* RACK.reo_wnd_mult - 1 */
-	uint8_t reo_persist : 5; /* recoveries until it is 0 again */
-	uint8_t doubts : 3; /* with AT_LIMIT: eighths of the time after which the path is silent */
-	uint8_t wait_for;   /* a port or MT_TCP_WAIT_NEIGH, with MT_CF_WAITS */
+	uint8_t reo_persist : 5; /* recoveries until it is reset to 0 */
+	uint8_t doubts : 3;	 /* with AT_LIMIT: eighths of the silence limit that have passed */
+	uint8_t wait_for;	 /* a port or MT_TCP_WAIT_NEIGH, with MT_CF_WAITS */
 	uint8_t wait_round;
 	union {
-		uint32_t fin_una; /* snd_una when the peer's FIN came */
-		uint32_t words;	  /* before that, with MT_CF_REFUSES: bytes that may still come */
+		uint32_t fin_una; /* snd_una when the peer's FIN arrived */
+		uint32_t words;	  /* bytes that are still accepted, with MT_CF_REFUSES */
 	};
 };
 
@@ -259,7 +280,7 @@ _Static_assert(sizeof(struct mt_tcp_conn) <= MT_TCP_CONN_MAX, "an idle connectio
 _Static_assert(offsetof(struct mt_tcp_conn, snd_una) == 128, "line 2: sequence state");
 _Static_assert(offsetof(struct mt_tcp_conn, tx) == 192, "line 3: send queue");
 
-/* A tuple without the padding that its alignment costs: 36 bytes. */
+/* A tuple without its alignment padding: 36 bytes. */
 struct mt_tcp_key {
 	uint32_t local[4], remote[4];
 	uint16_t lport, rport;
@@ -295,19 +316,19 @@ struct mt_tcp_half {
 	struct mt_tcp_key key;
 	uint32_t iss, irs;
 	uint32_t ts_recent;
-	uint32_t due_ms;     /* when the SYN-ACK is sent again, or the record dropped */
+	uint32_t due_ms;     /* when the SYN-ACK is sent again or the record dropped */
 	uint32_t next, prev; /* index + 1 in the list of its level */
 	uint16_t mss;
 	uint8_t wscale : 4;
 	uint8_t has_ts : 1;
 	uint8_t has_wscale : 1;
 	uint8_t has_sack : 1;
-	uint8_t level : 7; /* SYN-ACKs sent again */
+	uint8_t level : 7; /* SYN-ACKs sent again so far */
 	uint8_t has_ecn : 1;
 };
 _Static_assert(sizeof(struct mt_tcp_half) == 64, "a half-open record is one cache line");
 
-/* What must be remembered of a connection that ended (RFC 9293 §3.4.2, RFC 6191). */
+/* What must be kept of a connection that ended (RFC 9293 §3.4.2, RFC 6191). */
 struct mt_tcp_tw {
 	struct mt_tcp_key key;
 	uint32_t snd_nxt, rcv_nxt;
@@ -320,7 +341,7 @@ static inline uint32_t mt_tcp_flight(const struct mt_tcp_conn *c)
 	return c->snd_nxt - c->snd_una;
 }
 
-/* Sequence number behind the last queued byte: where our FIN stands or will stand. */
+/* Sequence number after the last queued byte, which is that of this side's FIN. */
 static inline uint32_t mt_tcp_data_end(const struct mt_tcp_conn *c)
 {
 	return c->snd_una + c->tx.len;

@@ -2,10 +2,10 @@
 /*
  * Inside lib/tcp: one worker's stack and the calls between its files. Data flows
  *
- *	in.c -> dispatch.c -> in_slow.c -> ack.c (sack.c, rtt.c, cc*) -> ooo.c -> close.c
- *	out.c <- flush.c (wait.c) <- verbs of mt_stream.h, timer.c
+ * 	in.c -> dispatch.c -> in_slow.c -> ack.c (sack.c, rtt.c, cc*) -> ooo.c -> close.c
+ * 	out.c <- flush.c (wait.c) <- operations of mt_stream.h, timer.c
  *
- * Nothing here sends inside a verb or an event: work is marked (mt_tcp_mark()) and flush does it.
+ * No operation and no event handler sends: it marks the connection (mt_tcp_mark()) and flush sends.
  */
 #pragma once
 
@@ -14,13 +14,16 @@
 #include "mt_tcp_cell_priv.h"
 #include "mt_tcp_conn_priv.h"
 
-/* Chains shorter than this are copied behind bytes that still wait (design: coalescing). */
+/*
+ * Chains shorter than this are appended by copy to bytes that are still queued (design:
+ * coalescing).
+ */
 #define MT_TCP_COALESCE_MAX 384
 
 #define MT_TCP_HALF_LEVELS                                                                         \
 	6 /* SYN-ACK sent again after 1, 2, 4, 8, 16 s; given up after 32 s more */
 
-/* What a table value names: two bits of kind, thirty of slab index. */
+/* Contents of a table value: two bits of kind, thirty of slab index. */
 enum mt_tcp_kind { MT_TCP_KIND_CONN, MT_TCP_KIND_HALF, MT_TCP_KIND_TW };
 
 /* Singly linked through ev_next or fl_next; indices + 1. */
@@ -28,7 +31,7 @@ struct mt_tcp_queue {
 	uint32_t head, tail, n;
 };
 
-/* What connections wait for: a port, by its number, or a neighbour. */
+/* Wait queues of connections: one per port, by its number, and one for neighbours. */
 #define MT_TCP_WAIT_NEIGH MT_PORTS_MAX
 #define MT_TCP_WAITS	  (MT_PORTS_MAX + 1)
 #define MT_TCP_WAIT_NONE  UINT16_MAX
@@ -36,19 +39,19 @@ struct mt_tcp_queue {
 /* Doubly linked through fl_next and fl_prev; indices + 1. */
 struct mt_tcp_wait {
 	uint32_t head, tail, n;
-	uint32_t
-		left; /* of those who stood there when the round began; who came later is in the next one */
+	uint32_t left; /* not yet served in this round; connections that came later join the next */
 	uint8_t round;
 };
 
 struct mt_tcp {
-	struct mt_stream_ops ops; /* s->ops points here: a stream finds its stack */
+	/* s->ops points here, so that the stack can be found from a stream */
+	struct mt_stream_ops ops;
 	struct mt_transport transport;
 	struct mt_tcp_conf conf;
 	const struct mt_cc_ops *cc;
 	uint16_t worker;
-	uint8_t rcv_scale; /* what we announce: fits rx_window_max */
-	uint8_t pressure;  /* 0-3: the marks of free data mbufs */
+	uint8_t rcv_scale; /* window scale to announce, for rx_window_max */
+	uint8_t pressure;  /* 0-3: memory pressure, by the marks of free data mbufs */
 	uint16_t coalesce; /* bytes, at first MT_TCP_COALESCE_MAX */
 	const struct mt_steer *steer;
 	struct mt_netw *net;
@@ -68,7 +71,7 @@ struct mt_tcp {
 	struct mt_wheel wheel;
 	struct mt_tcp_queue events; /* ev_next */
 	struct mt_tcp_queue flush;  /* fl_next */
-	uint32_t waiting;	    /* ports for which somebody waits, a bit each */
+	uint32_t waiting;	    /* bit mask of the ports with a wait queue */
 	struct mt_tcp_wait wait[MT_TCP_WAITS];
 	uint32_t *dead; /* indices of connections to reap */
 	uint32_t n_dead;
@@ -76,19 +79,20 @@ struct mt_tcp {
 	struct mt_tcp_half_list {
 		uint32_t head, tail; /* index + 1 */
 	} half[MT_TCP_HALF_LEVELS];
-	uint64_t cookie_until; /* cookies are accepted until then: some were sent; 0: none */
+	/* until then cookies are accepted, because some were sent; 0: none */
+	uint64_t cookie_until;
 
-	uint32_t *tw_due;  /* per TIME-WAIT record: when it ends, ms; 0: it was given up early */
-	uint32_t *tw_ring; /* indices in order of their end */
+	uint32_t *tw_due;  /* per TIME-WAIT record: when it ends, ms; 0: it was ended early */
+	uint32_t *tw_ring; /* indices, in the order of their end */
 	uint32_t tw_head, tw_n, tw_cap;
 	uint32_t tw_live; /* records in the table */
 
-	uint32_t rst_tokens; /* RST for segments without connection */
+	uint32_t rst_tokens; /* for RSTs that answer segments without a connection */
 	uint32_t rst_ms;
-	uint64_t rack_walked; /* buffers looked at for loss: what an ACK costs */
-	uint32_t sweep_idx;   /* where mt_tcp_sweep() is; UINT32_MAX: done */
+	uint64_t rack_walked; /* buffers walked over for loss detection: the cost of ACKs */
+	uint32_t sweep_idx;   /* position of mt_tcp_sweep(); UINT32_MAX: done */
 	struct mt_ledger ledger;
-	uint32_t find_idx; /* where looking for holders goes on */
+	uint32_t find_idx; /* position of the search for holders */
 	uint64_t counters[MT_TCP_N_OUTCOMES];
 };
 
@@ -152,33 +156,36 @@ static inline struct mt_tcp_loss *mt_tcp_loss(const struct mt_tcp *t, const stru
 
 /* ---- lookup.c: the hot table ---- */
 bool mt_tcp_table_init(struct mt_tcp *t);
-/* The table's value for a tuple, MT_TABLE_NONE: nothing. */
+/* Value of a tuple in the table; MT_TABLE_NONE: not found. */
 uint32_t mt_tcp_find(const struct mt_tcp *t, const struct mt_tuple *tuple, uint32_t hash);
-/* Asks for what the first entry under this hash will need, and returns that entry. */
+/* Prefetches what the first entry under this hash will need, and returns that entry. */
 uint32_t mt_tcp_prefetch(const struct mt_tcp *t, uint32_t hash);
-/* One stage later: what hangs on the connection. */
+/* One stage later: prefetches the connection's queues. */
 void mt_tcp_prefetch_queue(const struct mt_tcp *t, uint32_t val);
 static inline uint32_t mt_tcp_hash(const struct mt_tcp *t, const struct mt_tuple *tuple)
 {
 	return mt_tuple_hash(tuple, t->hash_key);
 }
-/* The connection of a tuple, NULL: none (or a record of another kind). */
+/* Connection of a tuple; NULL: none (or a record of another kind). */
 struct mt_tcp_conn *mt_tcp_find_conn(struct mt_tcp *t, const struct mt_tuple *tuple);
 
 /* ---- conn.c: life of a connection object, the lists ---- */
-/* A connection that is not in the table; NULL: all are in use (counted). */
+/* Allocates a connection that is not in the table; NULL: all are in use (counted). */
 struct mt_tcp_conn *mt_tcp_conn_new(struct mt_tcp *t, const struct mt_tuple *tuple);
-/* Puts it on the flush list. */
+/* Puts the connection on the flush list. */
 void mt_tcp_mark(struct mt_tcp *t, struct mt_tcp_conn *c);
 void mt_tcp_event(struct mt_tcp *t, struct mt_tcp_conn *c, uint32_t ev);
-/* The protocol is over: leaves the table, stops the timer. What was to be sent stays until it is dead. */
+/*
+ * Ends the protocol: removes the connection from the table and stops its timer. Queued data stays
+ * until the connection is dead.
+ */
 void mt_tcp_conn_end(struct mt_tcp *t, struct mt_tcp_conn *c);
-/* Ends it for a bad reason: closed(reason) follows (nothing if detached). */
+/* Ends the connection with an error: closed(reason) follows (nothing if detached). */
 void mt_tcp_conn_fail(struct mt_tcp *t, struct mt_tcp_conn *c, enum mt_close_reason reason);
-/* Frees queues and has the object reaped at the end of the flush. */
+/* Frees queues; the object is reaped at the end of the flush. */
 void mt_tcp_conn_dead(struct mt_tcp *t, struct mt_tcp_conn *c);
 void mt_tcp_conn_reap(struct mt_tcp *t);
-/* Behind the last byte of what is outstanding that was sent more than once; walks what is outstanding. */
+/* End of the last outstanding byte that was sent more than once; walks over outstanding data. */
 uint32_t mt_tcp_resent_to(const struct mt_tcp *t, const struct mt_tcp_conn *c);
 void mt_tcp_queue_push(struct mt_tcp *t, struct mt_tcp_queue *q, struct mt_tcp_conn *c);
 struct mt_tcp_conn *mt_tcp_queue_pop(struct mt_tcp *t, struct mt_tcp_queue *q);
@@ -186,7 +193,10 @@ void mt_tcp_loss_free(struct mt_tcp *t, struct mt_tcp_conn *c);
 extern const struct mt_stream_user mt_tcp_user_none;
 
 /* settle.c, and mt_tcp_settle_priv.h */
-/* While too many hold the begin of something (mt_ledger_crowd()): whether it is to hold nothing, since it holds nothing yet. */
+/*
+ * While admission is limited for incomplete messages (mt_ledger_crowd()): true if the connection
+ * may not hold any, because it holds none yet.
+ */
 bool mt_tcp_crowded_out(const struct mt_tcp *t, const struct mt_tcp_conn *c);
 bool mt_tcp_put_back(struct mt_stream *s);
 void mt_tcp_touch(struct mt_stream *s);
@@ -196,21 +206,21 @@ void mt_tcp_class(struct mt_stream *s, enum mt_class rx, enum mt_class tx);
 /* ---- opts.c ---- */
 /* Parses the TCP header at `skip` bytes into m; false: malformed (counted), m is not freed. */
 bool mt_tcp_parse(struct mt_tcp *t, struct rte_mbuf *m, struct mt_tcp_seg *seg);
-/* Writers; return the new length of `opts` (a multiple of 4). */
+/* Option writers; return the new length of `opts` (a multiple of 4). */
 uint32_t mt_tcp_opts_syn(uint8_t opts[MT_TCP_OPTS_MAX], uint8_t has, uint16_t mss, uint8_t wscale,
 	uint32_t tsval, uint32_t tsecr);
 uint32_t mt_tcp_opts_ts(uint8_t opts[MT_TCP_OPTS_MAX], uint32_t tsval, uint32_t tsecr);
 uint32_t mt_tcp_opts_data(struct mt_tcp *t, struct mt_tcp_conn *c, uint8_t opts[MT_TCP_OPTS_MAX]);
 
-/* ---- dispatch.c: what is legal ---- */
+/* ---- dispatch.c: legal segments by state ---- */
 enum mt_tcp_action {
 	MT_TCP_DO_DROP,	  /* never legal: dropped and counted */
-	MT_TCP_DO_RESET,  /* answered by RST (RFC 9293 §3.10.7.1) */
+	MT_TCP_DO_RESET,  /* answered with a RST (RFC 9293 §3.10.7.1) */
 	MT_TCP_DO_LISTEN, /* a SYN for a listener */
-	MT_TCP_DO_COOKIE, /* maybe the ACK of a SYN cookie */
-	MT_TCP_DO_HALF,	  /* a half-open record's step */
+	MT_TCP_DO_COOKIE, /* possibly the ACK of a SYN cookie */
+	MT_TCP_DO_HALF,	  /* for a half-open record */
 	MT_TCP_DO_SYN_SENT,
-	MT_TCP_DO_ARRIVES, /* the steps of synchronized states (RFC 9293 §3.10.7.4) */
+	MT_TCP_DO_ARRIVES, /* synchronized states (RFC 9293 §3.10.7.4) */
 	MT_TCP_DO_TIME_WAIT,
 	MT_TCP_N_ACTIONS
 };
@@ -219,125 +229,156 @@ enum mt_tcp_action mt_tcp_dispatch(enum mt_tcp_state state, uint8_t flags);
 
 /* ---- in.c, in_slow.c ---- */
 #define MT_TCP_BURST 32
-/* One segment through the table of legal actions. Takes or frees seg->m. */
+/* Processes one segment by the table of legal actions. Takes or frees seg->m. */
 void mt_tcp_segment(struct mt_tcp *t, struct mt_tcp_seg *seg);
 void mt_tcp_arrives(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg);
-/* Payload in sequence: rx, rcv_nxt, the ACK it deserves. false: not taken, not to be acknowledged. */
+/*
+ * Appends in-sequence payload to rx, advances rcv_nxt and schedules the ACK. False: not accepted,
+ * so it must not be acknowledged.
+ */
 bool mt_tcp_take(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg);
 /* At most MT_TCP_BURST packets. */
 void mt_tcp_burst(struct mt_tcp *t, struct rte_mbuf **pkts, uint16_t n);
-/* trace.c: the same one by one, so that what is counted in between is what was decided about this one. */
+/*
+ * trace.c: the same one by one, so that the counters that change in between belong to one segment.
+ */
 void mt_tcp_trace_burst(struct mt_tcp *t, struct rte_mbuf **pkts, uint16_t n);
 /* Appends the segment's payload to a chain; false: no memory, nothing appended. */
 bool mt_tcp_payload(struct mt_tcp *t, struct mt_chain *to, struct mt_tcp_seg *seg);
 void mt_tcp_drop(struct mt_tcp *t, struct mt_tcp_seg *seg, enum mt_tcp_outcome why);
-/* An answer to a segment that is not acceptable, throttled (RFC 5961 §7). */
+/* Answers a segment that is not acceptable, throttled (RFC 5961 §7). */
 void mt_tcp_challenge(struct mt_tcp *t, struct mt_tcp_conn *c, enum mt_tcp_outcome why);
 
-/* [seq, seq + len) came though it was there already: the next ACK reports it (RFC 2883). */
+/* Notes that [seq, seq + len) is a duplicate: the next ACK reports it (RFC 2883). */
 void mt_tcp_dup_note(struct mt_tcp_conn *c, uint32_t seq, uint32_t len);
 
-/* ---- window.c: what we let the peer send ---- */
+/* ---- window.c: the receive window ---- */
 uint32_t mt_tcp_rcv_wnd(const struct mt_tcp_conn *c);
-/* Truesize that may wait for the user: twice the window, and twice what he keeps of a message's begin. */
+/*
+ * Truesize that may wait for the user: twice the window, and twice what the user keeps of an
+ * incomplete message.
+ */
 uint32_t mt_tcp_rx_limit(const struct mt_tcp_conn *c);
-/* What the receive queue may pin in small pieces. Beyond that it pins at most twice its bytes: they are copied together. */
+/*
+ * Truesize that the receive queue may pin in small pieces. Beyond that it may pin at most twice its
+ * bytes: small pieces are then copied together.
+ */
 static inline uint32_t mt_tcp_rx_slack(const struct mt_tcp_conn *c)
 {
 	return MT_MIN(16384u, c->rcv_budget / 2);
 }
-/* Whether it would pin more with `len` bytes in `truesize` more. */
+/* True if `len` more bytes in `truesize` would exceed that limit. */
 static inline bool mt_tcp_rx_sparse(const struct mt_tcp_conn *c, uint32_t len, uint32_t truesize)
 {
 	return c->s.rx.truesize + truesize > mt_tcp_rx_slack(c) + 2 * (c->s.rx.len + len);
 }
-/* Whether what waits for the user pins as much as he should leave there: small pieces are then copied together. */
+/*
+ * True if the bytes that wait for the user pin as much as they should: small pieces are then copied
+ * together.
+ */
 static inline bool mt_tcp_rx_much(const struct mt_tcp_conn *c)
 {
 	return c->s.rx.truesize > c->rcv_budget + 2 * c->s.rx_kept;
 }
-/* Moves the advertised edge if that is worth it; returns the (scaled) window for the header. */
+/*
+ * Moves the advertised edge if the step is large enough; returns the (scaled) window for the
+ * header.
+ */
 uint16_t mt_tcp_advertise(struct mt_tcp *t, struct mt_tcp_conn *c);
 /* s->ops->consumed */
 void mt_tcp_consumed(struct mt_stream *s);
 void mt_tcp_tune(struct mt_tcp *t, struct mt_tcp_conn *c, uint32_t bytes);
-/* When memory pressure begins or ends, some connections per turn. */
+/* After memory pressure begins or ends: processes some connections per loop iteration. */
 void mt_tcp_sweep(struct mt_tcp *t);
 
 /* ---- ack.c ---- */
-/* Whether an acceptable segment acknowledges what it may; false: it goes no further (answered). */
+/* True if an acceptable segment has a valid ACK; false: it was answered and must be ignored. */
 bool mt_tcp_ack_ok(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg);
-/* The ACK field of such a segment; it may end the connection. */
+/* Processes the ACK field of such a segment; it may end the connection. */
 void mt_tcp_ack(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg);
-/* An ACK that moves snd_una in the simplest state (no loss, no FIN): the fast path's. */
+/* Fast path of an ACK that moves snd_una in the simplest state (no loss, no FIN). */
 void mt_tcp_ack_plain(struct mt_tcp *t, struct mt_tcp_conn *c, const struct mt_tcp_seg *seg);
 
-/* An ACK outside fast recovery moved snd_una: the congestion window may grow. */
+/* Grows the congestion window after an ACK outside fast recovery that moved snd_una. */
 void mt_tcp_cc_ack(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_ack_ctx *ctx);
 
 /* ---- sack.c ---- */
 struct mt_tcp_loss *mt_tcp_loss_get(struct mt_tcp *t, struct mt_tcp_conn *c);
-/* Puts the segment's blocks on the scoreboard; bytes newly SACKed. */
+/* Adds the segment's blocks to the scoreboard; returns the bytes newly SACKed. */
 uint32_t mt_tcp_sack_in(struct mt_tcp *t, struct mt_tcp_conn *c, const struct mt_tcp_seg *seg);
-/* Whether the first block reports a duplicate (RFC 2883 §4): then *dup is it. */
+/* True if the first block reports a duplicate (RFC 2883 §4), stored in *dup. */
 bool mt_tcp_dsack_in(
 	const struct mt_tcp_conn *c, const struct mt_tcp_seg *seg, struct mt_tcp_block *dup);
-/* Forgets what lies below snd_una. */
+/* Drops what is below snd_una. */
 void mt_tcp_sack_advance(struct mt_tcp_conn *c, struct mt_tcp_loss *l);
-/* Bytes in [from, to) that are not SACKed. */
+/* Number of bytes in [from, to) that are not SACKed. */
 uint32_t mt_tcp_unsacked(const struct mt_tcp_loss *l, uint32_t from, uint32_t to);
 /* RFC 6675 SetPipe(), with duplicate ACKs in place of SACKs where the peer has none. */
 uint32_t mt_tcp_pipe(const struct mt_tcp *t, const struct mt_tcp_conn *c);
 
-/* ---- rack.c: which of what was sent is lost (RFC 8985 §6) ---- */
-/* Before `bytes` leave the queue: what their buffers tell. A round trip in us, 0: no sample. */
+/* ---- rack.c: loss detection (RFC 8985 §6) ---- */
+/*
+ * Call it before `bytes` leave the queue: updates RACK from their buffers. Returns a round trip in
+ * us, 0: no sample.
+ */
 uint32_t mt_tcp_rack_acked(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_loss *l,
 	const struct mt_tcp_seg *seg, uint32_t bytes);
 /*
- * After the scoreboard changed: what was delivered, then mt_tcp_rack_detect(). Put off for an eighth
- * of a round trip, or some milliseconds, when more was walked over than ACKs paid for. `news`: bytes that newly arrived.
+ * Call it after the scoreboard changed: processes what was delivered, then calls
+ * mt_tcp_rack_detect(). If more buffers were walked over than ACKs have earned credit for, the walk
+ * is deferred by an eighth of a round trip, or some milliseconds. `news`: bytes that newly arrived.
  */
 void mt_tcp_rack_sacked(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_loss *l,
 	const struct mt_tcp_seg *seg, uint32_t news);
-/* Marks what is lost by now, arms the timer for what may be soon, counts l->lost. */
+/* Marks what is lost by now, arms the timer for what may be lost soon, computes l->lost. */
 void mt_tcp_rack_detect(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_loss *l);
 void mt_tcp_rack_dsack(struct mt_tcp_conn *c, struct mt_tcp_loss *l);
 enum mt_tcp_lose {
-	MT_TCP_LOSE_OLD, /* after a timeout (§6.3): the first, and all that is older than a round trip */
+	/* after a timeout (§6.3): the first, and all sent longer than a round trip ago */
+	MT_TCP_LOSE_OLD,
 	MT_TCP_LOSE_ALL,
 };
 void mt_tcp_lose(
 	struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_loss *l, enum mt_tcp_lose what);
-/* One segment, the first: a peer without SACK says so by each ACK, so nothing is walked over. */
+/*
+ * Marks one segment, the first. A peer without SACK reports it with each ACK, so nothing is walked
+ * over.
+ */
 void mt_tcp_lose_first(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_loss *l);
-/* What the peer reported is not so (RFC 2018 §8). */
+/* Discards what the peer has SACKed, as it has reneged (RFC 2018 §8). */
 void mt_tcp_sack_forget(struct mt_tcp_conn *c, struct mt_tcp_loss *l);
-/* Nothing is lost after all. */
+/* Clears all lost marks. */
 void mt_tcp_unlose(struct mt_tcp_conn *c, struct mt_tcp_loss *l);
-/* The next run [*seq, *seq + *len) to be sent again, at most a segment is looked at; false: none. */
+/*
+ * Finds the next run [*seq, *seq + *len) to send again, looking at most one segment ahead; false:
+ * none.
+ */
 bool mt_tcp_next_lost(const struct mt_tcp_conn *c, struct mt_tcp_loss *l, uint32_t mss,
 	uint32_t *seq, uint32_t *len);
-/* [seq, seq + len) was sent again. */
+/* Notes that [seq, seq + len) was sent again. */
 void mt_tcp_resent(
 	struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_loss *l, uint32_t seq, uint32_t len);
-/* The reordering timer fired. */
+/* Handles the reordering timer. */
 void mt_tcp_rack_timeout(struct mt_tcp *t, struct mt_tcp_conn *c);
 
-/* ---- recovery.c: what is done about it (RFC 6937, 6582, 3522, 8985 §7) ---- */
-/* Loss was found. */
+/* ---- recovery.c: reaction to loss (RFC 6937, 6582, 3522, 8985 §7) ---- */
+/* Starts recovery after a loss was found. */
 void mt_tcp_recovery_enter(struct mt_tcp *t, struct mt_tcp_conn *c);
-/* Keeps what a later mt_tcp_undo() puts back; called before the congestion response. */
+/* Saves what a later mt_tcp_undo() restores; call it before the congestion response. */
 void mt_tcp_undo_save(struct mt_tcp_conn *c, struct mt_tcp_loss *l);
-/* The findings of an ACK; `dup`: the duplicate that it reports, or NULL. */
+/* Processes the findings of an ACK; `dup`: the duplicate that it reports, or NULL. */
 void mt_tcp_recovery_ack(struct mt_tcp *t, struct mt_tcp_conn *c, const struct mt_tcp_seg *seg,
 	struct mt_ack_ctx *ctx, const struct mt_tcp_block *dup);
-/* The loss record is given back when nothing needs it. */
+/* Frees the loss record when nothing needs it. */
 void mt_tcp_recovery_tidy(struct mt_tcp *t, struct mt_tcp_conn *c);
-/* In place of the retransmission timeout when more than a segment is on its way (RFC 8985 §7.2). */
+/*
+ * Replaces the retransmission timeout by a probe timeout when more than a segment is in flight (RFC
+ * 8985 §7.2).
+ */
 void mt_tcp_pto_start(struct mt_tcp *t, struct mt_tcp_conn *c);
 void mt_tcp_pto_timeout(struct mt_tcp *t, struct mt_tcp_conn *c);
 
-/* The retransmission timer starts anew: snd_una moved (RFC 6298 §5.2, §5.3), or new data left. */
+/* Restarts the retransmission timer: snd_una moved (RFC 6298 §5.2, §5.3), or new data was sent. */
 static inline void mt_tcp_rto_start(struct mt_tcp *t, struct mt_tcp_conn *c)
 {
 	c->at[MT_TCP_AT_RTO] = mt_tcp_in(t, c->rto_ms);
@@ -347,59 +388,71 @@ static inline void mt_tcp_rto_start(struct mt_tcp *t, struct mt_tcp_conn *c)
 
 /* ---- silence.c ---- */
 /*
- * Whether a path in doubt is asked by an octet of data. Not of a long segment: that an octet arrives would hide that the
- * path drops those (RFC 4821).
+ * True if a path in doubt is probed with an octet of data. Not for a long segment: a delivered
+ * octet would hide that the path drops long ones (RFC 4821).
  */
 static inline bool mt_tcp_octet_goes(const struct mt_tcp_conn *c)
 {
 	return mt_tcp_flight(c) && c->tx.head && c->tx.len <= MT_TCP_MSS_DEFAULT4;
 }
 
-/* Something waits for an answer for `ms` already: the path is watched, if the stream says so. */
+/*
+ * Call it when data has been unanswered for `ms`: starts to watch the path, if the stream is
+ * configured for it.
+ */
 void mt_tcp_doubt(struct mt_tcp *t, struct mt_tcp_conn *c, uint32_t ms);
-/* The next probe of a path in doubt is due, or the end. */
+/* Sends the next probe of a path in doubt, or ends the connection. */
 void mt_tcp_ask_path(struct mt_tcp *t, struct mt_tcp_conn *c);
 
 /* ---- rtt.c ---- */
 void mt_tcp_rtt_sample(struct mt_tcp *t, struct mt_tcp_conn *c, uint32_t us);
-/* What the timeout is before it was doubled for each one in a row. */
+/* Timeout without the doubling for each consecutive timeout. */
 uint32_t mt_tcp_rto_base(const struct mt_tcp *t, const struct mt_tcp_conn *c);
-/* Since the last buffer that lies within the first `bytes` of the queue left, us; 0: none, or sent again. */
+/*
+ * Time in us since the last buffer that lies within the first `bytes` of the queue was sent; 0:
+ * none, or it was sent again.
+ */
 uint32_t mt_tcp_rtt_newest(const struct mt_tcp *t, const struct mt_tcp_conn *c, uint32_t bytes);
-/* Takes back the backoff. */
+/* Resets the backoff. */
 void mt_tcp_rto_reset(struct mt_tcp *t, struct mt_tcp_conn *c);
 void mt_tcp_rto_backoff(struct mt_tcp_conn *c);
 
-/* ---- path.c: what earlier connections learnt (RFC 9040) ---- */
-/* Bytes of t->paths; all zero: nothing is known. */
+/* ---- path.c: measurements of earlier connections (RFC 9040) ---- */
+/* Size of t->paths; all-zero memory is an empty table. */
 size_t mt_tcp_paths_size(void);
-/* The handshake is complete, cwnd and the round trip's first sample are there. */
+/* Call it when the handshake is complete and cwnd and the first round-trip sample are set. */
 void mt_tcp_path_recall(struct mt_tcp *t, struct mt_tcp_conn *c);
-/* The connection ends; its state is still what it was. */
+/* Call it when the connection ends, before its state changes. */
 void mt_tcp_path_remember(struct mt_tcp *t, const struct mt_tcp_conn *c);
 
 /* ---- flush.c ---- */
-/* No route, or the neighbour failed: a connecting one fails, others try again by their timer. */
+/*
+ * No route, or the neighbour failed: a connecting connection fails, others try again by their
+ * timer.
+ */
 void mt_tcp_unreachable(struct mt_tcp *t, struct mt_tcp_conn *c);
 
 /* ---- wait.c: `what` is a port or MT_TCP_WAIT_NEIGH ---- */
-/* Behind all who wait for it. */
+/* Appends the connection to the queue. */
 void mt_tcp_wait_push(struct mt_tcp *t, struct mt_tcp_conn *c, uint16_t what);
-/* In front: the port became full in the middle of its quantum. */
+/* Puts it back at the head: the port became full in the middle of its quantum. */
 void mt_tcp_wait_again(struct mt_tcp *t, struct mt_tcp_conn *c, uint16_t port);
 void mt_tcp_wait_leave(struct mt_tcp *t, struct mt_tcp_conn *c);
-/* The first; there must be one. */
+/* Removes the head; the queue must not be empty. */
 struct mt_tcp_conn *mt_tcp_wait_pop(struct mt_tcp *t, uint16_t what);
-/* The same of a port, which has its turn now. */
+/* The same for a port's queue; gives the connection its quantum. */
 struct mt_tcp_conn *mt_tcp_wait_turn(struct mt_tcp *t, uint16_t port);
-/* What it may send while others wait for its port, in bytes; false: nobody does, all that it has. */
+/*
+ * Bytes that the connection may send while others wait for its port; false: none wait, so there is
+ * no limit.
+ */
 bool mt_tcp_wait_credit(const struct mt_tcp *t, struct mt_tcp_conn *c, int32_t *bytes);
 void mt_tcp_wait_spent(struct mt_tcp_conn *c, int32_t left);
 
 /* ---- timer.c ---- */
 /* Arms the node for the earliest of c->at[]. */
 void mt_tcp_arm_anew(struct mt_tcp *t, struct mt_tcp_conn *c);
-/* As a rule the node comes before all of them: it finds nothing to do then and is armed again. */
+/* The node usually fires before every deadline: it then finds nothing to do and is armed again. */
 static inline void mt_tcp_arm(struct mt_tcp *t, struct mt_tcp_conn *c)
 {
 	bool first = mt_timer_armed(&c->timer);
@@ -409,13 +462,18 @@ static inline void mt_tcp_arm(struct mt_tcp *t, struct mt_tcp_conn *c)
 	if (mt_unlikely(!first))
 		mt_tcp_arm_anew(t, c);
 }
-/* The peer has been heard, in a new state: keep-alive counts from here. */
+/* Restarts keep-alive when the peer was heard in a new state. */
 void mt_tcp_keep_start(struct mt_tcp *t, struct mt_tcp_conn *c);
 
 /* ---- out.c, reply.c ---- */
-/* Everything this connection may send now. Not MT_NET_SENT: it must be tried again. */
+/*
+ * Sends everything that this connection may send now. If the result is not MT_NET_SENT it must be
+ * tried again.
+ */
 enum mt_net_result mt_tcp_output(struct mt_tcp *t, struct mt_tcp_conn *c);
-/* Frees the first n queued bytes; snd_una becomes `ack`, the place of snd_nxt stays right. */
+/*
+ * Frees the first n queued bytes, sets snd_una to `ack`, and keeps the position of snd_nxt valid.
+ */
 void mt_tcp_tx_acked(struct mt_tcp_conn *c, uint32_t n, uint32_t ack);
 uint32_t mt_tcp_mss(const struct mt_tcp_conn *c, uint32_t opt_len);
 /* s->ops->send */
@@ -424,9 +482,9 @@ void mt_tcp_send(struct mt_stream *s, struct mt_chain *chain);
 /* A segment without payload and without a connection. */
 struct mt_tcp_ctrl {
 	const struct mt_tuple *tuple;
-	struct mt_net_dst *dst; /* a connection's; NULL: mt_net_route_back() */
+	struct mt_net_dst *dst; /* of a connection; NULL: mt_net_route_back() */
 	const struct rte_mbuf
-		*in; /* without dst: what this answers; NULL: a record's timer sends it */
+		*in; /* without dst: the segment answered; NULL: sent by a record's timer */
 	uint32_t seq, ack;
 	uint16_t wnd;
 	uint8_t flags;
@@ -434,27 +492,33 @@ struct mt_tcp_ctrl {
 	const uint8_t *opts;
 };
 enum mt_net_result mt_tcp_send_ctrl(struct mt_tcp *t, const struct mt_tcp_ctrl *ctrl);
-/* The RST that answers a segment (RFC 9293 §3.10.7.1), within resets_per_s. */
+/* Answers a segment with a RST (RFC 9293 §3.10.7.1), within resets_per_s. */
 void mt_tcp_reset_reply(struct mt_tcp *t, const struct mt_tcp_seg *seg);
-/* Whether the rate of answers to strangers allows one more; takes it. */
+/* Takes a token if the rate limit for answers to unknown peers allows one more; false if not. */
 bool mt_tcp_may_reset(struct mt_tcp *t);
 /* Writes a header in front of m's data. */
 void mt_tcp_write_header(struct rte_mbuf *m, const struct mt_tcp_ctrl *ctrl);
 
 /* ---- icmp.c ---- */
-/* One more timeout: whether shorter segments are worth a try (RFC 4821 §7.7). */
+/* After one more timeout: tries shorter segments if they may help (RFC 4821 §7.7). */
 void mt_tcp_black_hole(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_loss *l);
-/* With l->hole_mss: something was acknowledged; `real`: the short segments did it, all learn of the path. */
+/*
+ * With l->hole_mss, when something was acknowledged: ends the trial. `real`: the shorter segments
+ * made the difference, so all connections learn the MTU.
+ */
 void mt_tcp_black_hole_over(
 	struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_loss *l, bool real);
 
 /* ---- ecn.c ---- */
-/* Whether this SYN asks and we agree. */
+/* True if this SYN requests ECN and the configuration allows it. */
 bool mt_tcp_ecn_wanted(const struct mt_tcp *t, const struct mt_tcp_seg *syn);
-/* Flags for our own SYN; what the SYN-ACK said to them. */
+/*
+ * Returns the ECN flags for this side's SYN; the other function processes the SYN-ACK's answer to
+ * them.
+ */
 uint8_t mt_tcp_ecn_ask(const struct mt_tcp *t, struct mt_tcp_conn *c);
 void mt_tcp_ecn_answered(struct mt_tcp *t, struct mt_tcp_conn *c, const struct mt_tcp_seg *seg);
-/* An acceptable segment of a connection that agreed on it, before its ACK is looked at. */
+/* Processes an acceptable segment of a connection with ECN, before its ACK. */
 void mt_tcp_ecn_in(struct mt_tcp *t, struct mt_tcp_conn *c, const struct mt_tcp_seg *seg);
 
 /* ---- open.c, listen.c, syncookie.c ---- */
@@ -464,39 +528,45 @@ struct mt_stream *mt_tcp_open(
 uint32_t mt_tcp_isn(const struct mt_tcp *t, const struct mt_tuple *tuple);
 uint32_t mt_tcp_ts_offset(const struct mt_tcp *t, const struct mt_tuple *tuple);
 uint16_t mt_tcp_local_mss(const struct mt_tcp *t, const struct mt_tuple *tuple, uint16_t mtu);
-/* What both ends agreed on by their SYNs. */
+/* Sets what both ends agreed on in their SYNs. */
 void mt_tcp_agree(struct mt_tcp *t, struct mt_tcp_conn *c, uint8_t has, uint16_t mss,
 	uint8_t wscale, uint32_t tsval);
-/* SYN-RECEIVED of a connection: whether the segment completes the handshake. */
+/* For a connection in SYN-RECEIVED: true if the segment completes the handshake. */
 bool mt_tcp_syn_acked(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg);
 void mt_tcp_syn_sent(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg);
-/* Our SYN, or the SYN-ACK of a simultaneous open. */
+/* Sends the SYN, or the SYN-ACK of a simultaneous open. */
 enum mt_net_result mt_tcp_send_syn(struct mt_tcp *t, struct mt_tcp_conn *c);
-/* The handshake is done: congestion window, keep-alive, receive window. */
+/* Completes the handshake: sets congestion window, keep-alive, receive window. */
 void mt_tcp_established(struct mt_tcp *t, struct mt_tcp_conn *c);
-/* What a SYN or SYN-ACK offers as window: it is never scaled (RFC 7323 §2.2). */
+/* Window in a SYN or SYN-ACK, which is never scaled (RFC 7323 §2.2). */
 uint16_t mt_tcp_syn_window(const struct mt_tcp *t);
-/* A SYN for a listener; `floor`: our sequence numbers must start above (RFC 6191), 0: no matter. */
+/*
+ * Processes a SYN for a listener. `floor`: sequence numbers must start above it (RFC 6191); 0: no
+ * limit.
+ */
 void mt_tcp_listen_syn(struct mt_tcp *t, const struct mt_tcp_seg *seg, uint32_t floor);
 void mt_tcp_half_input(struct mt_tcp *t, struct mt_tcp_half *h, struct mt_tcp_seg *seg);
 void mt_tcp_half_free(struct mt_tcp *t, struct mt_tcp_half *h);
 void mt_tcp_half_timers(struct mt_tcp *t);
 uint64_t mt_tcp_half_next(const struct mt_tcp *t);
-/* The handshake is complete: a connection in place of `h` (or of a cookie: NULL); data goes on. */
+/*
+ * The handshake is complete: creates a connection in place of `h` (NULL: from a cookie), and
+ * processes the segment's data.
+ */
 void mt_tcp_accepted(struct mt_tcp *t, struct mt_tcp_half *h, const struct mt_tcp_half *facts,
 	struct mt_tcp_seg *seg);
-/* The sequence number that carries what must not be forgotten; options go into *tsval. */
+/* Returns the sequence number that encodes `facts`; options are encoded in *tsval. */
 uint32_t mt_tcp_cookie_make(struct mt_tcp *t, const struct mt_tcp_half *facts, uint32_t *tsval);
-/* Whether the segment acknowledges a cookie of ours; fills `facts` then. */
+/* True if the segment acknowledges a valid cookie; fills `facts` then. */
 bool mt_tcp_cookie_check(struct mt_tcp *t, const struct mt_tcp_seg *seg, struct mt_tcp_half *facts);
 void mt_tcp_cookie_ack(struct mt_tcp *t, struct mt_tcp_seg *seg);
 
 /* ---- ooo.c ---- */
 void mt_tcp_ooo_insert(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg *seg);
-/* Moves what became contiguous into rx. Whether the peer's FIN is now in sequence. */
+/* Moves what became contiguous into rx. True if the peer's FIN is now in sequence. */
 bool mt_tcp_ooo_drain(struct mt_tcp *t, struct mt_tcp_conn *c);
 void mt_tcp_ooo_free(struct mt_tcp *t, struct mt_tcp_conn *c);
-/* The newest ranges for the SACK option; how many were written (<= max). */
+/* Writes the newest ranges for the SACK option; returns how many (<= max). */
 uint32_t mt_tcp_ooo_blocks(const struct mt_tcp_ooo *o, struct mt_tcp_block *blocks, uint32_t max);
 
 /* ---- info.c: s->ops ---- */
@@ -510,15 +580,15 @@ int mt_tcp_reclaim(const struct mt_stream *s, uint64_t first, uint64_t last, str
 void mt_tcp_fin_in(struct mt_tcp *t, struct mt_tcp_conn *c);
 void mt_tcp_fin_acked(struct mt_tcp *t, struct mt_tcp_conn *c);
 void mt_tcp_fin_sent(struct mt_tcp_conn *c);
-/* The protocol ended in order: closed(OK) when rx was taken. */
+/* The protocol ended in order: raises closed(OK) once rx is consumed. */
 void mt_tcp_ended(struct mt_tcp *t, struct mt_tcp_conn *c);
 void mt_tcp_shutdown(struct mt_stream *s);
 void mt_tcp_abort(struct mt_stream *s, enum mt_abort_reason why);
 void mt_tcp_detach(struct mt_stream *s);
 void mt_tcp_refuse(struct mt_stream *s, uint32_t words);
-/* Whether the text of a segment is not taken, since the user reads nothing more. */
+/* True if the segment's payload is not accepted, because the user reads no more. */
 bool mt_tcp_refuses(struct mt_tcp *t, struct mt_tcp_conn *c, const struct mt_tcp_seg *seg);
-/* A TIME-WAIT record takes the connection's place in the table. */
+/* Replaces the connection in the table by a TIME-WAIT record. */
 void mt_tcp_tw_enter(struct mt_tcp *t, struct mt_tcp_conn *c);
 void mt_tcp_tw_input(struct mt_tcp *t, struct mt_tcp_tw *tw, struct mt_tcp_seg *seg);
 void mt_tcp_tw_free(struct mt_tcp *t, struct mt_tcp_tw *tw);

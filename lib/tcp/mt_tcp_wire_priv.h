@@ -17,11 +17,12 @@
 #define MT_TCP_OPTS_MAX	    40u
 #define MT_TCP_MSS_DEFAULT4 536u  /* RFC 9293 §3.7.1 */
 #define MT_TCP_MSS_DEFAULT6 1220u /* 1280 - 60 */
-#define MT_TCP_MSS_MIN	    64u /* a smaller announcement is taken as this (tiny segments attack) */
-#define MT_TCP_WSCALE_MAX   14u /* RFC 7323 §2.3 */
-#define MT_TCP_SACK_BLOCKS  4u
-#define MT_TCP_TS_LEN	    12u /* NOP NOP timestamps */
-#define MT_TCP_MSS_SPARE    20u /* announced less than the MTU allows */
+/* smaller announcements are raised to this (tiny segment attacks) */
+#define MT_TCP_MSS_MIN	   64u
+#define MT_TCP_WSCALE_MAX  14u /* RFC 7323 §2.3 */
+#define MT_TCP_SACK_BLOCKS 4u
+#define MT_TCP_TS_LEN	   12u /* NOP NOP timestamps */
+#define MT_TCP_MSS_SPARE   20u /* subtracted from the MTU's MSS when announcing */
 
 enum mt_tcp_opt_kind {
 	MT_TCP_OPT_END = 0,
@@ -38,19 +39,22 @@ enum mt_tcp_opt_kind {
 #define MT_TCP_HAS_WSCALE  0x02
 #define MT_TCP_HAS_SACK_OK 0x04
 #define MT_TCP_HAS_TS	   0x08
-#define MT_TCP_HAS_CE	   0x10 /* no option: a router marked the packet */
+#define MT_TCP_HAS_CE	   0x10 /* not an option: a router marked the packet (CE) */
 
 struct mt_tcp_block {
 	uint32_t start, end; /* [start, end) in sequence space */
 };
 
-/* One received segment: what the wire said, in host byte order. `m` is ours until it is taken. */
+/*
+ * One received segment: the wire's values in host byte order. The segment owns `m` until it is
+ * taken.
+ */
 struct mt_tcp_seg {
 	struct rte_mbuf *m; /* NULL: taken or freed */
 	struct mt_tuple tuple;
 	uint32_t hash;
 	uint32_t
-		val; /* what the table had first under this hash before the burst, or MT_TABLE_NONE */
+		val; /* first value in the table for this hash before the burst, or MT_TABLE_NONE */
 	uint32_t seq, ack;
 	uint32_t len; /* payload bytes, after trimming */
 	uint32_t tsval, tsecr;

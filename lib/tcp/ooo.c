@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The out-of-order queue: ranges with their own chains, sorted, disjoint, never touching. What is in it
- * was reported by SACK; it is given up only under memory pressure (RFC 2018 §8 allows that).
+ * The out-of-order queue: ranges with their own chains, sorted, disjoint, never touching. Its
+ * contents were reported by SACK; they are dropped only under memory pressure (RFC 2018 §8 allows
+ * that).
  */
 #include "mt_mutant.h"
 #include "mt_tcp_priv.h"
 
-#define SPARSE_TIMES 4 /* as for what is in order: mt_tcp_take() */
+#define SPARSE_TIMES 4 /* as for in-order data: mt_tcp_take() */
 
 static uint32_t end_of(const struct mt_tcp_range *r)
 {
@@ -54,7 +55,7 @@ void mt_tcp_dup_note(struct mt_tcp_conn *c, uint32_t seq, uint32_t len)
 	c->dup_len = (uint16_t)MT_MIN(len, UINT16_MAX);
 }
 
-/* Cuts off the part of the segment that ranges hold already, at its front and at its end. */
+/* Trims the parts of the segment that ranges already hold, at its front and at its end. */
 static bool trim_known(struct mt_tcp_conn *c, struct mt_tcp_ooo *o, struct mt_tcp_seg *seg)
 {
 	bool told = false;
@@ -66,8 +67,8 @@ static bool trim_known(struct mt_tcp_conn *c, struct mt_tcp_ooo *o, struct mt_tc
 		if (mt_seq_leq(end_of(r), seg->seq) || mt_seq_geq(r->seq, seg_end))
 			continue;
 		r->stamp =
-			++o->stamp; /* the range that holds the duplicate is reported next to it */
-		if (!told)	    /* RFC 2883 §4: the first of several */
+			++o->stamp; /* the range with the duplicate is reported directly after it */
+		if (!told)	    /* RFC 2883 §4: report the first of several */
 			mt_tcp_dup_note(c, mt_seq_max(r->seq, seg->seq),
 				mt_seq_min(end_of(r), seg_end) - mt_seq_max(r->seq, seg->seq));
 		told = true;
@@ -84,7 +85,7 @@ static bool trim_known(struct mt_tcp_conn *c, struct mt_tcp_ooo *o, struct mt_tc
 	return seg->len > 0;
 }
 
-/* Drops ranges that the segment covers whole: it brings their bytes again. */
+/* Drops ranges that the segment covers completely, as it carries their bytes again. */
 static void drop_covered(struct mt_tcp_ooo *o, const struct mt_tcp_seg *seg)
 {
 	for (uint32_t i = 0; i < o->n;) {
@@ -110,7 +111,10 @@ static void join(struct mt_tcp_ooo *o, uint32_t i)
 	remove_range(o, i + 1);
 }
 
-/* Behind a range that it touches (the common case: arrivals in order behind a hole), or a new one. */
+/*
+ * Appends to a range that it touches (the common case: arrivals in order after a hole), or makes a
+ * new one.
+ */
 static enum mt_tcp_outcome place(struct mt_tcp *t, struct mt_tcp_ooo *o, struct mt_tcp_seg *seg)
 {
 	uint32_t i = 0;
@@ -147,15 +151,18 @@ static struct mt_tcp_ooo *get(struct mt_tcp *t, struct mt_tcp_conn *c)
 }
 
 /*
- * Whether the queue may pin one more segment: what is in order and what is not share what the connection
- * may pin. Less would throw away what a sender with a large window has in flight behind one hole.
+ * True if the queue may pin one more segment: in-order and out-of-order data share the connection's
+ * limit. A lower limit would drop what a sender with a large window has in flight after one hole.
  */
 static bool fits(const struct mt_tcp *t, const struct mt_tcp_conn *c, const struct mt_tcp_seg *seg)
 {
 	const struct mt_tcp_ooo *o = mt_tcp_ooo(t, c);
 	uint32_t size = seg->m ? seg->m->nb_segs * mt_buf_truesize(seg->m) : 0;
 
-	/* While memory is getting short, what pins much for few bytes is sent again later. */
+	/*
+	 * While memory is getting short, segments that pin much for few bytes are dropped; the peer
+	 * sends them again.
+	 */
 	if (t->pressure > 0 && seg->len > 0 && size > SPARSE_TIMES * seg->len)
 		return false;
 	return t->pressure < 2 &&
@@ -172,7 +179,7 @@ void mt_tcp_ooo_insert(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_se
 		mt_tcp_note(t, MT_TCP_rx_crowded);
 		return;
 	}
-	/* RFC 5681 §4.2: at once, one for each, so that the sender can count. */
+	/* RFC 5681 §4.2: ACK at once, one for each, so that the sender can count. */
 	c->flags |= MT_CF_ACK_NOW;
 	c->ooo_acks += c->ooo_acks < UINT8_MAX;
 	if (!fits(t, c, seg)) {
@@ -195,7 +202,10 @@ void mt_tcp_ooo_insert(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_se
 		release(t, c);
 }
 
-/* In order now. Small pieces go into the room behind what waits, if that would pin too much otherwise. */
+/*
+ * Appends data that is now in order. Small pieces are copied into free space of the last buffer if
+ * the queue would pin too much otherwise.
+ */
 static void deliver(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_chain *d)
 {
 	struct mt_chain *rx = &c->s.rx;
@@ -204,7 +214,7 @@ static void deliver(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_chain *d)
 		uint32_t n = mt_link(d->head)->len;
 
 		if (2 * n > mt_buf_truesize(d->head)) {
-			(void)mt_chain_split(d, n, rx, t->pools); /* moves it */
+			(void)mt_chain_split(d, n, rx, t->pools); /* moves the buffer */
 			continue;
 		}
 		if (mt_chain_write(rx, t->pools, mt_link_data(d->head), n))
@@ -225,7 +235,8 @@ bool mt_tcp_ooo_drain(struct mt_tcp *t, struct mt_tcp_conn *c)
 		struct mt_chain *d = &o->r[0].data;
 		uint32_t old = MT_MIN(c->rcv_nxt - o->r[0].seq, d->len);
 
-		if (!(c->flags & MT_CF_DSACK)) /* the segment in order brought these again */
+		/* the segment that filled the hole repeated these bytes */
+		if (!(c->flags & MT_CF_DSACK))
 			mt_tcp_dup_note(c, o->r[0].seq, old);
 		if (!mt_mutant(MT_MUTANT_overlap_not_trimmed))
 			mt_chain_drop(d, old);

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Active open: source ports, SYN, SYN-SENT, simultaneous open (RFC 9293 §3.5, §3.10.7.3; RFC 6528). */
+/*
+ * Active open: source ports, SYN, SYN-SENT, simultaneous open (RFC 9293 §3.5, §3.10.7.3; RFC 6528).
+ */
 #include "mt_siphash.h"
 #include "mt_mutant.h"
 #include "mt_tcp_priv.h"
 
-/* RFC 6298 §5.7: where data begins after a SYN timed out and nothing is known of the round trip. */
+/* RFC 6298 §5.7: RTO for data if a SYN timed out and no round trip was measured. */
 #define SYN_LOST_RTO_MS 3000
 
-/* Addresses of the pool that one open looks at before it is refused: never a long search. */
+/* Source addresses that one open tries before it fails, which bounds the search. */
 #define SOURCES_TRIED 4
 
 uint32_t mt_tcp_isn(const struct mt_tcp *t, const struct mt_tuple *tuple)
@@ -37,7 +39,7 @@ uint16_t mt_tcp_local_mss(const struct mt_tcp *t, const struct mt_tuple *tuple, 
 	bool is4 = mt_addr_is4(&tuple->remote);
 	uint32_t mss = is4 ? t->conf.mss4 : t->conf.mss6, headers = is4 ? 40 : 60;
 
-	/* A full segment fits on the other side with timestamps and a grown prefix (MTU 1500 and more). */
+	/* Leaves room for timestamps and a longer prefix on the other side (MTU 1500 and more). */
 	if (!mss)
 		mss = MT_MAX(mtu, 1500u) - headers - MT_TCP_MSS_SPARE;
 	if (mtu > headers + MT_TCP_MSS_MIN)
@@ -68,7 +70,7 @@ void mt_tcp_established(struct mt_tcp *t, struct mt_tcp_conn *c)
 	c->state = MT_TCP_ESTABLISHED;
 	c->cc.mss = mt_tcp_mss(c, c->flags & MT_CF_TS ? MT_TCP_TS_LEN : 0);
 	c->cc.cwnd = mt_cc_initial_window(c->cc.mss);
-	if (c->retries) /* RFC 6928 §2: a lost SYN says something about the path */
+	if (c->retries) /* RFC 6928 §2: a lost SYN indicates congestion */
 		c->cc.cwnd = c->cc.mss;
 	mt_tcp_rto_reset(t, c);
 	if (c->retries && !c->srtt_us && !mt_mutant(MT_BREAK_syn_loss_forgotten))
@@ -109,7 +111,10 @@ enum mt_net_result mt_tcp_send_syn(struct mt_tcp *t, struct mt_tcp_conn *c)
 		t->rcv_scale, mt_tcp_ts_now(t, c->ts_off), reply ? c->ts_recent : 0);
 	rc = mt_tcp_send_ctrl(t, &ctrl);
 	if (rc == MT_NET_SENT) {
-		/* A SYN-ACK is an ACK as well, but for a D-SACK, which would be stale later. */
+		/*
+		 * A SYN-ACK also serves as an ACK. It cannot carry a D-SACK, which would be stale
+		 * later.
+		 */
 		c->flags &= ~(MT_CF_SYN_DUE | MT_CF_ACK_NOW | MT_CF_DSACK);
 		if (!c->rtt_at && c->retries == 0) {
 			c->rtt_at = t->now_us;
@@ -145,13 +150,14 @@ void mt_tcp_syn_sent(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg 
 {
 	bool ack = seg->flags & MT_TCP_ACK;
 
-	/* First step: the only thing to acknowledge is our SYN. */
+	/* First step: only the SYN can be acknowledged. */
 	if (ack && seg->ack != c->snd_nxt && !mt_mutant(MT_BREAK_syn_sent_any_ack)) {
 		mt_tcp_note(t, MT_TCP_ack_unsent);
 		mt_tcp_reset_reply(t, seg);
 		return;
 	}
-	if (seg->flags & MT_TCP_RST) { /* second; without ACK anybody could have sent it */
+	/* second step; a RST without ACK could be forged by anyone */
+	if (seg->flags & MT_TCP_RST) {
 		if (ack || mt_mutant(MT_BREAK_refused_without_ack)) {
 			mt_tcp_note(t, MT_TCP_refused);
 			mt_tcp_conn_fail(t, c, MT_CLOSE_REFUSED);
@@ -196,7 +202,10 @@ bool mt_tcp_syn_acked(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_seg
 	return true;
 }
 
-/* A tuple in TIME-WAIT may serve again after a second when timestamps tell old from new (RFC 6191). */
+/*
+ * A tuple in TIME-WAIT is free again after a second if timestamps tell old segments from new (RFC
+ * 6191).
+ */
 static bool taken(void *arg, const struct mt_tuple *tuple)
 {
 	struct mt_tcp *t = arg;
@@ -208,7 +217,7 @@ static bool taken(void *arg, const struct mt_tuple *tuple)
 	       !mt_tcp_tw_reusable(t, mt_slab_at(&t->tws, mt_tcp_val_idx(val)));
 }
 
-/* A free tuple that this worker owns, from one source address. */
+/* Chooses a free tuple that this worker owns, with one source address. */
 static bool choose_port(struct mt_tcp *t, struct mt_tuple *tuple)
 {
 	uint16_t lo = t->conf.port_lo, hi = t->conf.port_hi;
@@ -217,7 +226,7 @@ static bool choose_port(struct mt_tcp *t, struct mt_tuple *tuple)
 	return mt_steer_source_port(t->steer, t->worker, tuple, lo, hi, taken, t) == 0;
 }
 
-/* From a pool of addresses several are tried; each has its own ports. */
+/* Tries several addresses of a pool; each has its own ports. */
 static bool choose_source(struct mt_tcp *t, struct mt_tuple *tuple, const struct mt_addr *local)
 {
 	uint64_t rnd = mt_rand_u64(&t->rand);
@@ -235,7 +244,7 @@ static bool choose_source(struct mt_tcp *t, struct mt_tuple *tuple, const struct
 	return false;
 }
 
-/* Our numbers must start above those of the tuple's last life. */
+/* Sequence numbers must start above those of the tuple's previous connection. */
 static uint32_t first_seq(struct mt_tcp *t, const struct mt_tuple *tuple, uint32_t hash)
 {
 	uint32_t val = mt_tcp_find(t, tuple, hash), iss = mt_tcp_isn(t, tuple);
@@ -265,7 +274,7 @@ static void start(struct mt_tcp *t, struct mt_tcp_conn *c, uint32_t connect_ms)
 	c->flags |= MT_CF_ACTIVE | MT_CF_SYN_DUE;
 	c->snd_nxt = c->snd_una + 1;
 	connect_ms = connect_ms ? connect_ms : t->conf.connect_ms;
-	/* RFC 6298 §2.1 says 1 s; a short limit must leave room for more than one SYN. */
+	/* RFC 6298 §2.1 specifies 1 s; a short connect timeout must allow more than one SYN. */
 	c->rto_ms = MT_MAX(MT_MIN(1000u, connect_ms / 3), t->conf.min_rto_ms);
 	c->at[MT_TCP_AT_LIMIT] = mt_tcp_in(t, connect_ms);
 	mt_tcp_mark(t, c);

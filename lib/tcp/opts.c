@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The header and its options, read from hostile bytes and written (RFC 9293 §3.1, 7323, 2018). */
+/*
+ * The header and its options, parsed from untrusted bytes and written (RFC 9293 §3.1, 7323, 2018).
+ */
 #include "mt_mutant.h"
 #include "mt_tcp_priv.h"
 
 #include <rte_mbuf.h>
 
-/* NOP NOP TIMESTAMPS 10: the layout that RFC 7323 appendix A recommends and everybody sends. */
+/* NOP NOP TIMESTAMPS 10: the common layout, recommended by RFC 7323 appendix A. */
 #define TS_ALIGNED 0x0101080au
 
 static void parse_sack(struct mt_tcp_seg *seg, const uint8_t *p, uint32_t len)
@@ -18,7 +20,10 @@ static void parse_sack(struct mt_tcp_seg *seg, const uint8_t *p, uint32_t len)
 	seg->n_sack = (uint8_t)n;
 }
 
-/* One option whose length octet was checked: 2 <= len <= bytes left. Wrong lengths are ignored. */
+/*
+ * Parses one option whose length octet was checked: 2 <= len <= bytes left. Options of wrong length
+ * are ignored.
+ */
 static void parse_option(struct mt_tcp_seg *seg, const uint8_t *p, uint32_t len)
 {
 	bool syn = seg->flags & MT_TCP_SYN;
@@ -77,13 +82,13 @@ static bool parse_options(struct mt_tcp_seg *seg, const uint8_t *p, uint32_t lef
 	return true;
 }
 
-/* RFC 3168 §5: 3 in the last bits of the traffic class, which IPv6 has four bits further on. */
+/* RFC 3168 §5: 3 in the last bits of the traffic class; IPv6 has them four bits further up. */
 static uint8_t ce_of(uint32_t tos)
 {
 	return (tos & 3) == 3 ? MT_TCP_HAS_CE : 0;
 }
 
-/* What the IP header says; false: addresses that alias others (v4-mapped on the wire). */
+/* Parses the IP header; false: addresses that alias others (v4-mapped on the wire). */
 static bool parse_ip(const struct rte_mbuf *m, struct mt_tcp_seg *seg)
 {
 	struct mt_tuple *tuple = &seg->tuple;
@@ -181,7 +186,7 @@ uint32_t mt_tcp_opts_ts(uint8_t opts[MT_TCP_OPTS_MAX], uint32_t tsval, uint32_t 
 	return (uint32_t)(put_ts(opts, tsval, tsecr) - opts);
 }
 
-/* RFC 2883 §4: a duplicate comes first, then what RFC 2018 says. */
+/* RFC 2883 §4: a duplicate comes first, then the blocks of RFC 2018. */
 static uint32_t sack_blocks(
 	const struct mt_tcp *t, const struct mt_tcp_conn *c, struct mt_tcp_block *b, uint32_t max)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a connection may send now: retransmissions, new data, FIN, probes, ACKs, in this order, each
- * with the newest ACK on it (RFC 9293 §3.8, RFC 5681 §3.1, RFC 6675 §4 NextSeg()). Called by flush only.
+ * Sends what a connection may send now: retransmissions, new data, FIN, probes, ACKs, in this
+ * order, each with the newest ACK (RFC 9293 §3.8, RFC 5681 §3.1, RFC 6675 §4 NextSeg()). Called by
+ * flush only.
  */
 #include "mt_mutant.h"
 #include "mt_tcp_out_priv.h"
@@ -9,11 +10,14 @@
 
 #include <rte_mbuf.h>
 
-/* Segments that may leave together whatever the window; round trips from which on more are spread. */
+/*
+ * Segments that may always leave together; and the round trip from which on larger bursts are
+ * paced.
+ */
 #define BURST	     4
 #define PACED_RTT_US 4000
 
-/* Of a segment without options. */
+/* MSS of a segment without options. */
 static uint32_t mss_of(const struct mt_tcp_conn *c)
 {
 	uint32_t headers = mt_addr_is4(&c->tuple.remote) ? 40 : 60;
@@ -40,15 +44,21 @@ void mt_tcp_tx_acked(struct mt_tcp_conn *c, uint32_t n, uint32_t ack)
 
 	mt_chain_drop(&c->tx, n);
 	c->snd_una = ack;
-	/* The buffer in which snd_nxt lies keeps bytes that wait, unless all that was sent is gone. */
-	if (all || !c->tx.head) { /* or only our FIN is left */
+	/*
+	 * The buffer of snd_nxt still has unsent bytes, unless everything that was sent is
+	 * acknowledged.
+	 */
+	if (all || !c->tx.head) { /* or only this side's FIN is left */
 		c->nxt_seg = c->tx.head;
 		c->nxt_off = c->tx.head ? mt_link(c->tx.head)->off : 0;
 	}
 	c->s.tx_queued = c->tx.truesize;
 }
 
-/* Small chains go into the open tail if some of it still waits: they leave in one segment. */
+/*
+ * Appends a small chain to the open tail if some of that is still unsent, so that they leave in one
+ * segment.
+ */
 static void coalesce(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_chain *chain)
 {
 	uint32_t unsent = mt_tcp_data_end(c) - c->snd_nxt, moved, room;
@@ -65,7 +75,10 @@ static void coalesce(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_chain *c
 		mt_chain_forward(chain, chain->len, &c->tx, t->pools, &moved);
 }
 
-/* Its user does not know yet that it ended: until he is told he may take them back (mt_stream_reclaim()). */
+/*
+ * The user was not notified yet that the connection ended. Until then it may take the bytes back
+ * (mt_stream_reclaim()).
+ */
 static mt_noinline void send_too_late(
 	struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_chain *chain)
 {
@@ -99,7 +112,7 @@ void mt_tcp_send(struct mt_stream *s, struct mt_chain *chain)
 	mt_tcp_mark(t, c);
 }
 
-/* A segment left: the ACK on it is the newest there is. A duplicate is reported once (RFC 2883 §4). */
+/* A segment was sent, with the newest ACK. A duplicate is reported once (RFC 2883 §4). */
 static void acked_along(struct mt_tcp_out *o)
 {
 	struct mt_tcp_conn *c = o->c;
@@ -114,7 +127,7 @@ static void acked_along(struct mt_tcp_out *o)
 	c->at[MT_TCP_AT_ACK] = 0;
 }
 
-/* Whether the port takes one more, and others need not have their turn first. */
+/* True if the port takes one more, and the connection's quantum is not used up. */
 static inline bool may_build(struct mt_tcp_out *o)
 {
 	if (mt_unlikely(o->room == 0))
@@ -122,10 +135,6 @@ static inline bool may_build(struct mt_tcp_out *o)
 	return mt_likely(o->room > 0 && o->quantum > 0);
 }
 
-/*
- * Sends [seq, seq + len) from `at`. A retransmission gets a fresh header by itself: while the port
- * holds the earlier packet the buffer is not ours alone, and mt_buf_segment() copies or clones then.
- */
 bool mt_tcp_send_segment(struct mt_tcp_out *o, uint32_t seq, const struct mt_tcp_place *at,
 	uint32_t len, uint8_t flags)
 {
@@ -170,7 +179,9 @@ void mt_tcp_start_rto(struct mt_tcp_out *o)
 	if (mt_mutant(MT_MUTANT_forgotten_timer))
 		return;
 	if (c->at[MT_TCP_AT_RTO] && !(c->flags & MT_CF_PERSIST)) {
-		/* More than a segment is on its way now: the probe's time counts from the last one. */
+		/*
+		 * More than a segment is in flight now: the probe timeout counts from the last one.
+		 */
 		if (c->flags & MT_CF_TLP || mt_tcp_flight(c) > c->cc.mss)
 			mt_tcp_pto_start(o->t, c);
 		return;
@@ -179,10 +190,13 @@ void mt_tcp_start_rto(struct mt_tcp_out *o)
 		c->retries = 0;
 	c->flags &= ~MT_CF_RTO_KIND;
 	c->at[MT_TCP_AT_RTO] =
-		mt_tcp_in(o->t, c->rto_ms); /* nothing was on its way: no probe for one */
+		mt_tcp_in(o->t, c->rto_ms); /* nothing was in flight: no probe for one segment */
 }
 
-/* RFC 5681 §4.1: when nothing was sent for an RTO the ACK clock is gone, whatever came meanwhile. */
+/*
+ * RFC 5681 §4.1: if nothing was sent for an RTO the ACK clock is lost, even if data arrived
+ * meanwhile.
+ */
 static void after_idle(struct mt_tcp_out *o)
 {
 	struct mt_tcp_conn *c = o->c;
@@ -195,8 +209,9 @@ static void after_idle(struct mt_tcp_out *o)
 }
 
 /*
- * Length of the next new segment, 0: none may go; *blocked: by the peer's window. Sender's silly window
- * avoidance (RFC 9293 §3.8.6.2.1): a full segment, or all there is, or half of the largest window.
+ * Length of the next new segment, 0: none may be sent; *blocked: because of the peer's window.
+ * Sender's silly window avoidance (RFC 9293 §3.8.6.2.1): a full segment, or all there is, or half
+ * of the largest window.
  */
 static uint32_t next_len(struct mt_tcp_out *o, bool force, bool *blocked)
 {
@@ -222,7 +237,10 @@ static uint32_t next_len(struct mt_tcp_out *o, bool force, bool *blocked)
 	return len;
 }
 
-/* Behind what was sent; its buffers bear the time (RFC 8985 §5.2), and the ACK that went with them. */
+/*
+ * Moves the position past what was sent; marks its buffers with the time (RFC 8985 §5.2) and the
+ * ACK number of their segment.
+ */
 static void move_sent(const struct mt_tcp_out *o, struct mt_tcp_place *p, uint32_t n)
 {
 	uint64_t mark = o->t->now_us | (uint64_t)o->c->rcv_nxt << MT_TX_ACK_SHIFT;
@@ -232,7 +250,9 @@ static void move_sent(const struct mt_tcp_out *o, struct mt_tcp_place *p, uint32
 		struct mt_link *l = mt_link(p->seg);
 		uint32_t here = l->off + l->len - p->off;
 
-		/* Bytes in front of these, in the same buffer, may have been sent again or be lost. */
+		/*
+		 * Bytes in front of these, in the same buffer, may have been sent again or be lost.
+		 */
 		if (mt_unlikely(p->off != l->off))
 			l->mark = o->t->now_us | (l->mark & stays);
 		else
@@ -247,7 +267,10 @@ static void move_sent(const struct mt_tcp_out *o, struct mt_tcp_place *p, uint32
 	}
 }
 
-/* New data may be marked by routers; the first of it says that we slowed down (RFC 3168 §6.1.2). */
+/*
+ * Sends new data that routers may mark; the first of it has CWR after a reduction (RFC 3168
+ * §6.1.2).
+ */
 static mt_noinline bool send_ecn(
 	struct mt_tcp_out *o, const struct mt_tcp_place *p, uint32_t len, uint8_t flags)
 {
@@ -310,10 +333,13 @@ static void send_fin(struct mt_tcp_out *o)
 }
 
 /*
- * Whether what left just now is a burst: a large window that opens at once (after a pause, by one ACK for
- * many segments) would fill a router's queue that the same window, spread over its round trip, never sees.
- * In a millisecond, the timer's step, goes twice what the window lets go on average, BURST segments at
- * least, the initial window when nothing was on its way. In shorter round trips the step is too long.
+ * True if what was just sent is a burst: a large window that opens at once (after a pause, by one
+ * ACK for many segments) would fill a router's queue, while the same window spread over its round
+ * trip would not.
+ *
+ * Per millisecond, the timer's step, it allows twice the window's average rate, at least BURST
+ * segments, and the initial window if nothing was in flight. For shorter round trips the step is
+ * too long.
  */
 static bool is_burst(const struct mt_tcp_out *o, uint32_t from)
 {
@@ -328,7 +354,9 @@ static bool is_burst(const struct mt_tcp_out *o, uint32_t from)
 	       MT_MAX((uint64_t)c->cc.cwnd * 2000 / c->srtt_us, (uint64_t)least);
 }
 
-/* What is left after the first segment, which most often is nothing; true: the peer's window blocks it. */
+/*
+ * Sends what is left after the first segment, usually nothing; true: the peer's window blocks it.
+ */
 static mt_noinline bool send_more(struct mt_tcp_out *o, uint32_t from, bool force)
 {
 	struct mt_tcp_conn *c = o->c;
@@ -340,7 +368,7 @@ static mt_noinline bool send_more(struct mt_tcp_out *o, uint32_t from, bool forc
 		if (len == 0)
 			break;
 		if (c->snd_nxt - from >= BURST * o->mss && is_burst(o, from)) {
-			c->flags |= MT_CF_CWND_LTD; /* what is spread is cwnd */
+			c->flags |= MT_CF_CWND_LTD; /* cwnd is what is being paced */
 			o->paused = true;
 			break;
 		}
@@ -381,7 +409,7 @@ static void delay_ack(const struct mt_tcp *t, struct mt_tcp_conn *c)
 		c->at[MT_TCP_AT_ACK] = mt_tcp_in(t, t->conf.delack_ms);
 }
 
-/* ACKs that nothing carried; a peer without SACK counts duplicates one by one. */
+/* Sends ACKs that no data carried; a peer without SACK counts duplicates one by one. */
 static void send_acks(struct mt_tcp_out *o)
 {
 	struct mt_tcp_conn *c = o->c;
@@ -395,7 +423,7 @@ static void send_acks(struct mt_tcp_out *o)
 	delay_ack(o->t, c);
 }
 
-/* The port is asked, and what all segments of this flush share is found out. */
+/* Checks the port, and sets what all segments of this flush share. */
 static enum mt_net_result prepare(struct mt_tcp_out *o)
 {
 	struct mt_tcp_conn *c = o->c;
@@ -422,7 +450,7 @@ static enum mt_net_result prepare(struct mt_tcp_out *o)
 	return MT_NET_SENT;
 }
 
-/* Whether it was marked for what arrived only: no segment is due, at most a delayed ACK. */
+/* True if only received data marked the connection: no segment is due, at most a delayed ACK. */
 static bool quiet(const struct mt_tcp *t, const struct mt_tcp_conn *c)
 {
 	uint32_t due = MT_CF_ACK_NOW | MT_CF_PROBE_DUE | MT_CF_FORCE | MT_CF_TLP_DUE;

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What connections to one address learn of the path, kept for the next one (RFC 9040, temporal sharing):
- * round trip and ssthresh. A bounded table of this worker; read when a handshake is complete, written when
- * a connection ends that had data acknowledged, so nobody writes it without having answered from that
- * address. The window itself is not inherited: it begins as RFC 6928 says. The path's MTU is lib/net's
- * (pmtu.c), in a table of its own, so that connections, which peers can make at will, push none of it out.
+ * Path measurements of connections to one address, kept for the next one (RFC 9040, temporal
+ * sharing): round trip and ssthresh. A bounded table per worker. It is read when a handshake is
+ * complete, and written when a connection ends that had data acknowledged, so a peer can only write
+ * the entry of an address from which it has answered.
+ *
+ * The congestion window is not inherited: it starts as RFC 6928 specifies. The path's MTU is in a
+ * separate table of lib/net (pmtu.c), so that connections, of which peers can open any number, do
+ * not evict MTUs.
  */
 #include "mt_mutant.h"
 #include "mt_tcp_priv.h"
@@ -13,17 +16,18 @@
 #define WAYS   4
 #define TTL_MS 600000u
 /*
- * Many may share an address, and one of them may answer as late as it likes: a path counts as at most so many
- * times as long as the handshake found it, as at most a second where that found nothing.
+ * Many peers may share an address, and any of them may answer as late as it likes. So an inherited
+ * round trip is limited to this multiple of the handshake's sample, or to one second without a
+ * sample.
  */
 #define TIMES_SAMPLE  4u
 #define NO_SAMPLE_MAX 1000000u
 
 struct mt_tcp_path {
 	struct mt_addr remote;
-	uint32_t rtt_ms; /* when the round trip was learnt; 0: a free place */
+	uint32_t rtt_ms; /* when the round trip was measured; 0: a free entry */
 	uint32_t srtt_us, rttvar_us;
-	uint32_t ssthresh_ms; /* when ssthresh was learnt; 0: never */
+	uint32_t ssthresh_ms; /* when ssthresh was measured; 0: never */
 	uint32_t ssthresh;
 };
 
@@ -54,7 +58,7 @@ static struct mt_tcp_path *find(const struct mt_tcp *t, const struct mt_addr *re
 	return NULL;
 }
 
-/* A place for this address: a free one, else the one that was written longest ago. */
+/* Entry for this address: a free one, otherwise the one written longest ago. */
 static struct mt_tcp_path *place(struct mt_tcp *t, const struct mt_addr *remote)
 {
 	struct mt_tcp_path *p = set_of(t, remote), *best = p;
@@ -66,7 +70,10 @@ static struct mt_tcp_path *place(struct mt_tcp *t, const struct mt_addr *remote)
 	return best;
 }
 
-/* The handshake's sample comes after what was known: a path that got longer shows in the variance. */
+/*
+ * The handshake's sample is applied after the inherited values: a path that got longer shows in the
+ * variance.
+ */
 static void inherit_rtt(struct mt_tcp *t, struct mt_tcp_conn *c, const struct mt_tcp_path *p)
 {
 	uint32_t sample = c->srtt_us, most = sample ? TIMES_SAMPLE * sample : NO_SAMPLE_MAX;
@@ -94,13 +101,16 @@ void mt_tcp_path_recall(struct mt_tcp *t, struct mt_tcp_conn *c)
 	mt_tcp_note(t, MT_TCP_paths_known);
 }
 
-/* Old and new count alike (RFC 9040 §7.1: merge); what is too old counts not at all. */
+/* Old and new count equally (RFC 9040 §7.1: merge); an expired value does not count. */
 static uint32_t merge(const struct mt_tcp *t, uint32_t at, uint32_t old, uint32_t now)
 {
 	return fresh(t, at) ? old / 2 + now / 2 : now;
 }
 
-/* Only what this connection found out by itself: a value that is merely handed on would never get old. */
+/*
+ * True if this connection measured ssthresh itself: an inherited value that is written back would
+ * never expire.
+ */
 static bool knows_ssthresh(const struct mt_tcp_conn *c)
 {
 	return c->cc.ssthresh != MT_CC_SSTHRESH_INF &&
@@ -123,7 +133,7 @@ void mt_tcp_path_remember(struct mt_tcp *t, const struct mt_tcp_conn *c)
 	p->rtt_ms = now;
 	if (!knows_ssthresh(c))
 		return;
-	/* What a loss would make of the window that was reached, if that is more. */
+	/* The ssthresh that a loss would set at the current window, if that is more. */
 	ssthresh = MT_MAX(c->cc.ssthresh, c->cc.cwnd / 10 * 7);
 	p->ssthresh = merge(t, p->ssthresh_ms, p->ssthresh, ssthresh);
 	p->ssthresh_ms = now;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Segments that ask: the tail loss probe (RFC 8985 §7.3), the probe of a closed window (RFC 9293
- * §3.8.6.1), the keep-alive (§3.8.4); and the persist timer.
+ * Probes: the tail loss probe (RFC 8985 §7.3), the probe of a closed window (RFC 9293 §3.8.6.1),
+ * the keep-alive (§3.8.4); and the persist timer.
  */
 #include "mt_mutant.h"
 #include "mt_tcp_out_priv.h"
@@ -10,7 +10,7 @@
 /* The longest time to the next probe after an unanswered one. */
 #define PERSIST_LOST_MS 15000u
 
-/* Sends the last segment again: what of the buffer in which snd_nxt lies was sent, or a segment's worth. */
+/* Sends the last segment again: the sent part of the buffer of snd_nxt, or a segment's worth. */
 static bool resend_tail(struct mt_tcp_out *o, struct mt_tcp_loss *l)
 {
 	struct mt_tcp_conn *c = o->c;
@@ -21,7 +21,9 @@ static bool resend_tail(struct mt_tcp_out *o, struct mt_tcp_loss *l)
 	return mt_tcp_resend_run(o, l, c->snd_nxt - n, n) > 0;
 }
 
-/* TLP_send_probe(), RFC 8985 §7.3: new data whatever cwnd says, else the last segment once more. */
+/*
+ * TLP_send_probe(), RFC 8985 §7.3: new data regardless of cwnd, otherwise the last segment again.
+ */
 void mt_tcp_tail_probe(struct mt_tcp_out *o, struct mt_tcp_loss *l)
 {
 	struct mt_tcp_conn *c = o->c;
@@ -60,7 +62,7 @@ static uint32_t persist_ms(const struct mt_tcp *t, const struct mt_tcp_conn *c)
 	return lost ? MT_MIN(ms, PERSIST_LOST_MS) : ms;
 }
 
-/* The persist timer runs while only the peer's window holds us back (RFC 9293 §3.8.6.1). */
+/* Runs the persist timer while only the peer's window prevents sending (RFC 9293 §3.8.6.1). */
 void mt_tcp_persist(struct mt_tcp_out *o)
 {
 	struct mt_tcp_conn *c = o->c;
@@ -74,9 +76,9 @@ void mt_tcp_persist(struct mt_tcp_out *o)
 }
 
 /*
- * A segment from before the window: the peer must answer with its ACK and window (RFC 9293 §3.8.4). On a path in doubt
- * the first octet that waits for its ACK, once more: it is answered at once, while Linux answers those without data
- * twice a second only.
+ * Sends a segment from before the window: the peer must answer with its ACK and window (RFC 9293
+ * §3.8.4). On a path in doubt it sends the first unacknowledged octet again: Linux answers that at
+ * once, but probes without data only twice a second.
  */
 void mt_tcp_send_probe(struct mt_tcp_out *o)
 {

@@ -1,32 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * RACK (RFC 8985 §6): something is lost when something that was sent later has arrived, and a reordering
- * window has passed. When each buffer was sent stands in its mark; a walk over the send queue ends at the
- * first buffer that was sent after all that arrived. A long queue is not walked over for each ACK: a peer
- * that reports byte by byte, or a thousand segments in flight, would make that the most costly thing of all.
+ * RACK (RFC 8985 §6): a segment is lost when one that was sent later has arrived and a reordering
+ * window has passed. Each buffer's mark has the time when it was sent; a walk over the send queue
+ * ends at the first buffer that was sent after all that arrived.
+ *
+ * Walks have a budget. Otherwise a peer that reports byte by byte, or a thousand segments in
+ * flight, would make each ACK very costly.
  */
 #include "mt_mutant.h"
 #include "mt_tcp_priv.h"
 
 #define DUP_THRESH   3
-#define REO_PERSIST  16 /* recoveries that a widened window lasts (§6.2 step 4) */
+#define REO_PERSIST  16 /* recoveries for which a widened window lasts (§6.2 step 4) */
 #define REO_MULT_MAX 64
 #define DEBT_MAX                                                                                   \
-	16384 /* buffers walked over that no ACK has paid for; longer queues get them free */
-/* Buffers that are sent again in one segment. */
+	16384 /* limit of the debt in buffers; a longer walk adds no more than this limit */
+/* Buffers that one retransmitted segment may join. */
 #define JOINED_MAX 64
-/* A walk that was put off costs no more than this, buffers a millisecond. */
+/* Rate limit of deferred walks, in buffers per millisecond. */
 #define WALK_PER_MS 1024
-/* Clocks of ours that a timestamp's echo is compared with tick in ms: what is closer says nothing. */
+/* Timestamps tick in ms, so a smaller difference to an echoed timestamp is not significant. */
 #define ECHO_SLACK_MS 1
 
-/* One buffer of the send queue. */
+/* Position of a walk: one buffer of the send queue. */
 struct walk {
 	struct rte_mbuf *m;
-	uint32_t seq, end; /* what of it was sent */
-	uint32_t unsacked; /* bytes of that */
-	uint32_t range;	   /* of the scoreboard: the first that ends behind seq */
-	uint32_t n;	   /* buffers seen */
+	uint32_t seq, end; /* its part that was sent */
+	uint32_t unsacked; /* bytes of that part that are not SACKed */
+	uint32_t range;	   /* index of the first range of the scoreboard that ends after seq */
+	uint32_t n;	   /* buffers visited */
 };
 
 static void walk_paid(struct mt_tcp *t, struct mt_tcp_loss *l, const struct walk *w)
@@ -69,13 +71,13 @@ static bool after(uint32_t us, uint32_t end, uint32_t than_us, uint32_t than_end
 	return mt_seq_gt(us, than_us) || (us == than_us && mt_seq_gt(end, than_end));
 }
 
-/* §6.2 step 2: whether the answer may be to an earlier copy. */
+/* §6.2 step 2: true if the answer may be to an earlier copy. */
 static bool ambiguous(const struct mt_tcp *t, const struct mt_tcp_conn *c,
 	const struct mt_tcp_seg *seg, uint32_t rtt)
 {
 	uint32_t sent_ts = mt_tcp_ts_now(t, c->ts_off) - rtt / 1000;
 
-	if (!seg) /* of several ACKs, nobody knows which */
+	if (!seg) /* several ACKs: unknown which of them */
 		return true;
 	if (c->flags & MT_CF_TS && seg->has & MT_TCP_HAS_TS &&
 		mt_seq_lt(seg->tsecr, sent_ts - ECHO_SLACK_MS))
@@ -83,7 +85,7 @@ static bool ambiguous(const struct mt_tcp *t, const struct mt_tcp_conn *c,
 	return rtt < c->min_rtt_us;
 }
 
-/* A buffer arrived whole: RACK_update(), RACK_detect_reordering(). */
+/* A whole buffer arrived: RACK_update(), RACK_detect_reordering(). */
 static void delivered(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_loss *l,
 	const struct mt_tcp_seg *seg, uint64_t mark, uint32_t end)
 {
@@ -112,7 +114,7 @@ uint32_t mt_tcp_rack_acked(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tc
 	while (walk_next(c, l, &w) && mt_seq_leq(w.end, to)) {
 		uint64_t mark = mt_link(w.m)->mark;
 
-		/* It is freed next; what follows is looked at before anything of it is sent. */
+		/* The buffer is freed next, so the lost list starts at its successor. */
 		if (w.m == l->todo && w.end - w.seq == mt_link(w.m)->len) {
 			l->todo = mt_link(w.m)->next;
 			l->todo_seq = w.end;
@@ -123,11 +125,15 @@ uint32_t mt_tcp_rack_acked(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tc
 		sample = mark & MT_TX_RETRANS ? 0 : MT_MAX(t->now_us - (uint32_t)mark, 1u);
 	}
 	if (l->todo && mt_seq_lt(l->todo_seq, to))
-		l->todo_seq = to; /* its front is freed next, so what is left of it begins there */
+		/* the buffer's front is freed next, so its remainder starts there */
+		l->todo_seq = to;
 	return sample;
 }
 
-/* RACK_update_reo_wnd(): none before reordering was seen, once enough says that it is loss. */
+/*
+ * RACK_update_reo_wnd(): 0 if no reordering was seen yet and either recovery is in progress or
+ * enough was SACKed.
+ */
 static uint32_t reo_wnd(const struct mt_tcp_conn *c, const struct mt_tcp_loss *l)
 {
 	uint32_t rtt;
@@ -152,7 +158,7 @@ void mt_tcp_rack_dsack(struct mt_tcp_conn *c, struct mt_tcp_loss *l)
 	c->reo_persist = REO_PERSIST;
 }
 
-/* One more buffer that is lost and waits to be sent again. */
+/* Adds a buffer that is lost and waits to be sent again. */
 static void note_lost(struct mt_tcp_loss *l, const struct walk *w)
 {
 	uint32_t bytes = w->unsacked;
@@ -166,7 +172,7 @@ static void note_lost(struct mt_tcp_loss *l, const struct walk *w)
 	l->todo_seq = w->seq;
 }
 
-/* In place of the retransmission timer until `wait_us` have passed; 0: not wanted (any more). */
+/* Uses the timer of the retransmission timeout for `wait_us`; 0: gives it back. */
 static void reo_timer(
 	struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_loss *l, uint32_t wait_us)
 {
@@ -185,7 +191,7 @@ static void reo_timer(
 	c->flags |= MT_CF_REO;
 }
 
-/* How long one that was sent then, up to `end`, is still given, in us; 0: it is lost. */
+/* Time in us until a segment sent at `us` counts as lost; 0: it is lost. */
 static uint32_t patience(
 	const struct mt_tcp *t, const struct mt_tcp_loss *l, uint32_t us, uint32_t reo)
 {
@@ -239,7 +245,10 @@ void mt_tcp_rack_detect(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_l
 	reo_timer(t, c, l, wait);
 }
 
-/* Buffers that arrived whole since the last walk; `seg`: the ACK that said so, NULL: several. */
+/*
+ * Marks buffers that arrived whole since the last walk; `seg`: the ACK that reported them, NULL:
+ * several ACKs.
+ */
 static void mark_sacked(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_loss *l,
 	const struct mt_tcp_seg *seg)
 {
@@ -258,14 +267,17 @@ static void mark_sacked(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_l
 	l->put_off = false;
 }
 
-/* Later ACKs pay for the walk, or the reordering timer does it. */
+/* Defers the walk until later ACKs have earned credit or the reordering timer fires. */
 static void put_off(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_loss *l, uint32_t news)
 {
 	uint32_t debt = (uint32_t)-l->credit / WALK_PER_MS;
 	uint32_t at = mt_tcp_in(t, MT_MAX(c->srtt_us / 8000, debt));
 
 	l->put_off = true;
-	/* Some of it may have counted as lost: rather too much in flight than too little. */
+	/*
+	 * Some of the news may have been counted as lost. Subtracting all of it errs towards more
+	 * in flight.
+	 */
 	l->lost -= MT_MIN(l->lost, news);
 	if (c->at[MT_TCP_AT_RTO] && mt_seq_leq(c->at[MT_TCP_AT_RTO], at))
 		return;
@@ -278,7 +290,7 @@ static void put_off(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_loss 
 void mt_tcp_rack_sacked(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_loss *l,
 	const struct mt_tcp_seg *seg, uint32_t news)
 {
-	if (l->n && c->flags & MT_CF_TLP) { /* §7.2: not while something is SACKed */
+	if (l->n && c->flags & MT_CF_TLP) { /* §7.2: no tail loss probe while something is SACKed */
 		c->flags &= ~MT_CF_TLP;
 		c->at[MT_TCP_AT_RTO] = mt_tcp_in(t, c->rto_ms);
 	}
@@ -350,7 +362,10 @@ void mt_tcp_lose_first(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_lo
 									      : w.unsacked;
 	mt_link(w.m)->mark |= MT_TX_LOST;
 	l->lost = MT_MAX(l->lost + w.unsacked - before, w.unsacked);
-	if (l->todo) /* what follows the first is found there, not by going over all that went again */
+	/*
+	 * buffers after the first are found from there, without a walk over everything sent again
+	 */
+	if (l->todo)
 		return;
 	l->lost = w.unsacked;
 	detect_fin(t, c, l, reo_wnd(c, l));
@@ -379,8 +394,9 @@ void mt_tcp_unlose(struct mt_tcp_conn *c, struct mt_tcp_loss *l)
 }
 
 /*
- * The first byte at or behind `at` that is not SACKED, and how many follow; 0: none below `end`. *range: of the scoreboard,
- * those before it end before `at`; at first 0.
+ * Moves *at to the first byte at or after it that is not SACKed, and returns how many follow; 0:
+ * none below `end`. *range is an index into the scoreboard: ranges before it end before `at`;
+ * initially 0.
  */
 static uint32_t run_at(const struct mt_tcp_loss *l, uint32_t *range, uint32_t *at, uint32_t end)
 {
@@ -398,7 +414,7 @@ static uint32_t run_at(const struct mt_tcp_loss *l, uint32_t *range, uint32_t *a
 	return end - *at;
 }
 
-/* Where the run in buffer m, which begins with `seq`, begins and ends. */
+/* Finds the lost run in buffer m, which starts at `seq`: its start in *at; returns its length. */
 static uint32_t lost_in(const struct mt_tcp_conn *c, const struct mt_tcp_loss *l,
 	const struct rte_mbuf *m, uint32_t seq, uint32_t *range, uint32_t *at)
 {
@@ -412,7 +428,7 @@ static uint32_t lost_in(const struct mt_tcp_conn *c, const struct mt_tcp_loss *l
 	return mt_seq_lt(*at, end) ? run_at(l, range, at, end) : 0;
 }
 
-/* l->todo moves on to the next buffer of which something is lost, [*seq, *seq + *len); false: there is none. */
+/* Moves l->todo to the next buffer with lost bytes, [*seq, *seq + *len); false: there is none. */
 static bool go_to_lost(const struct mt_tcp_conn *c, struct mt_tcp_loss *l, uint32_t *range,
 	uint32_t *seq, uint32_t *len)
 {
@@ -440,7 +456,10 @@ bool mt_tcp_next_lost(const struct mt_tcp_conn *c, struct mt_tcp_loss *l, uint32
 		m = l->todo;
 		at = l->todo_seq;
 	}
-	/* Small buffers travel together; not all that fit, because who may not send is asked again by each ACK. */
+	/*
+	 * Join small buffers. Not all that fit, because each ACK repeats this search while sending
+	 * is not allowed.
+	 */
 	while (*len < mss && ++joined < JOINED_MAX && *seq + *len == at + mt_link(m)->len) {
 		uint32_t more;
 
@@ -454,7 +473,7 @@ bool mt_tcp_next_lost(const struct mt_tcp_conn *c, struct mt_tcp_loss *l, uint32
 	return true;
 }
 
-/* One buffer of what was sent again. */
+/* Updates one buffer of what was sent again. */
 static void resent_one(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_loss *l,
 	struct rte_mbuf *m, uint32_t seq, uint32_t to)
 {
@@ -466,7 +485,10 @@ static void resent_one(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_lo
 			l->resume = to;
 			return;
 		}
-		/* No more than a segment is known to be missing; did more count, all that follows would be gone over for it. */
+		/*
+		 * Only one segment is known to be missing. If more counted as lost, every later
+		 * buffer would be walked over for it.
+		 */
 		l->lost -= MT_MIN(l->lost, end - to);
 	}
 	*mark = (*mark & MT_TX_ACK) | t->now_us | MT_TX_RETRANS;

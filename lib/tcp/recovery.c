@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is done about loss: recovery with PRR (RFC 6937), the tail loss probe (RFC 8985 §7), and taking
- * the response back when nothing was lost, told by timestamps (Eifel, RFC 3522, RFC 4015) or by D-SACK.
+ * Reaction to loss: recovery with PRR (RFC 6937), the tail loss probe (RFC 8985 §7), and undo of
+ * the response when nothing was lost, detected by timestamps (Eifel, RFC 3522, RFC 4015) or by
+ * D-SACK.
  */
 #include "mt_mutant.h"
 #include "mt_tcp_priv.h"
 
 #define DUP_THRESH 3
-/* §7.2 says 2 * SRTT; timers tick in ms. */
+/* §7.2 specifies 2 * SRTT; timers tick in ms. */
 #define PTO_SLACK_MS 2
 
 void mt_tcp_undo_save(struct mt_tcp_conn *c, struct mt_tcp_loss *l)
@@ -50,7 +51,10 @@ static void leave(struct mt_tcp_conn *c, struct mt_tcp_loss *l)
 		c->reo_mult = 0;
 }
 
-/* Nothing was lost: all is as it was before, but that the path is known to reorder (RFC 4015 §3). */
+/*
+ * Nothing was lost: restores the state before, except that the path is now known to reorder (RFC
+ * 4015 §3).
+ */
 static void undo(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_loss *l)
 {
 	uint32_t cwnd = MT_MAX(c->cc.cwnd, l->undo_cc.cwnd), mss = c->cc.mss;
@@ -70,7 +74,7 @@ static void undo(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_loss *l)
 	mt_tcp_note(t, MT_TCP_undone);
 }
 
-/* The first ACK that moves snd_una after a retransmission: to which copy is it the answer? */
+/* The first ACK that moves snd_una after a retransmission: checks which copy it answers. */
 static void eifel(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_loss *l,
 	const struct mt_tcp_seg *seg)
 {
@@ -81,7 +85,7 @@ static void eifel(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_loss *l
 		undo(t, c, l);
 }
 
-/* Each retransmission was reported as a duplicate: none was needed. */
+/* If each retransmission was reported as a duplicate, none was needed. */
 static void dsack(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_loss *l,
 	const struct mt_tcp_block *dup)
 {
@@ -97,7 +101,7 @@ static void dsack(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_loss *l
 		undo(t, c, l);
 }
 
-/* §7.4.2: what the probe repaired was a loss like any other. */
+/* §7.4.2: a loss that the probe repaired counts like any other. */
 static void tlp_ack(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_loss *l,
 	const struct mt_ack_ctx *ctx)
 {
@@ -107,12 +111,12 @@ static void tlp_ack(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_loss 
 		t->cc->loss(&c->cc, ctx->prior_flight);
 		c->cc.cwnd = c->cc.ssthresh;
 	} else if (l->tlp_again && !ctx->dup) {
-		return; /* the next ACK tells */
+		return; /* the next ACK decides */
 	}
 	l->tlp = false;
 }
 
-/* RFC 6937 §3, with the safe form of the lower bound. */
+/* RFC 6937 §3, with the safe variant of the lower bound. */
 static void prr(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_loss *l,
 	const struct mt_ack_ctx *ctx)
 {
@@ -135,8 +139,8 @@ static void prr(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_loss *l,
 }
 
 /*
- * Whether this ACK says that something was lost. Without SACK duplicates that follow a recovery may be
- * the echo of our own retransmissions (RFC 6582 §3.2 step 2).
+ * True if this ACK indicates a loss. Without SACK, duplicate ACKs that follow a recovery may be
+ * caused by its retransmissions (RFC 6582 §3.2 step 2).
  */
 static bool loss_found(const struct mt_tcp *t, const struct mt_tcp_conn *c)
 {
@@ -148,7 +152,7 @@ static bool loss_found(const struct mt_tcp *t, const struct mt_tcp_conn *c)
 		return true;
 	if (c->dup_acks < DUP_THRESH)
 		return false;
-	if (c->flags & MT_CF_SACK) /* a peer that agreed on SACK and reports nothing */
+	if (c->flags & MT_CF_SACK) /* a peer that negotiated SACK but reports nothing */
 		return !(l && l->n) && mt_seq_geq(c->snd_una, c->recover);
 	return mt_seq_gt(c->snd_una, c->recover);
 }
@@ -161,7 +165,7 @@ static void partial_ack(
 
 	if (c->flags & MT_CF_SACK && l->n)
 		return;
-	/* Each acknowledged segment was one that a duplicate ACK stood for, but the first. */
+	/* Each acknowledged segment, except the first, had one duplicate ACK. */
 	c->dup_acks = (uint8_t)(c->dup_acks > segs ? c->dup_acks - segs : 0);
 	l->owed = true;
 	mt_tcp_lose_first(t, c, l);
@@ -187,7 +191,7 @@ static void open(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_ack_ctx *ctx
 	prr(t, c, l, ctx);
 }
 
-/* What the loss record alone waits for; whether recovery ended by this ACK. */
+/* Processes what needs the loss record; true if this ACK ended recovery. */
 static bool episode(struct mt_tcp *t, struct mt_tcp_conn *c, const struct mt_tcp_seg *seg,
 	const struct mt_ack_ctx *ctx, const struct mt_tcp_block *dup)
 {
@@ -228,7 +232,7 @@ void mt_tcp_recovery_ack(struct mt_tcp *t, struct mt_tcp_conn *c, const struct m
 		if (l->prr)
 			prr(t, c, l, ctx);
 		break;
-	default: /* MT_TCP_LOSS: slow start over what was lost */
+	default: /* MT_TCP_LOSS: slow start over the lost data */
 		if (ctx->acked)
 			mt_tcp_cc_ack(t, c, ctx);
 	}
@@ -240,7 +244,10 @@ void mt_tcp_recovery_tidy(struct mt_tcp *t, struct mt_tcp_conn *c)
 
 	if (!l)
 		return;
-	/* All that is sent from now on is later; after half a round of the clock in us it would not look so. */
+	/*
+	 * Nothing is in flight: clear the RACK timestamp, which compares as newer after half a wrap
+	 * of the us clock.
+	 */
 	if (mt_tcp_flight(c) == 0)
 		l->rack_set = false;
 	if (c->mode != MT_TCP_OPEN || l->n || l->lost || l->tlp || l->cwr)
@@ -271,9 +278,11 @@ void mt_tcp_pto_timeout(struct mt_tcp *t, struct mt_tcp_conn *c)
 {
 	mt_tcp_cell(c->state, MT_TCP_CELL_TLP);
 	c->flags &= ~MT_CF_TLP;
-	c->at[MT_TCP_AT_RTO] = mt_tcp_in(t, c->rto_ms); /* §7.3: it remains the last resort */
+	/* §7.3: the timeout remains as the last resort */
+	c->at[MT_TCP_AT_RTO] = mt_tcp_in(t, c->rto_ms);
 	if (c->mode == MT_TCP_OPEN) {
-		mt_tcp_loss_get(t, c); /* flush looks for what is due where there is one */
+		/* flush checks for due probes only if there is a loss record */
+		mt_tcp_loss_get(t, c);
 		c->flags |= MT_CF_TLP_DUE;
 	}
 	mt_tcp_mark(t, c);

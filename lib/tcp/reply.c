@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Segments without payload and without a connection: SYN-ACKs, resets, answers of records. */
+/* Segments without payload and without a connection: SYN-ACKs, resets, answers for records. */
 #include "mt_tcp_priv.h"
 
 #include <rte_mbuf.h>
@@ -16,7 +16,7 @@ void mt_tcp_write_header(struct rte_mbuf *m, const struct mt_tcp_ctrl *ctrl)
 	h[12] = (uint8_t)(len / 4 << 4);
 	h[13] = ctrl->flags;
 	mt_put_be16(h + 14, ctrl->wnd);
-	mt_put_be32(h + 16, 0); /* checksum is lib/net's; no urgent data */
+	mt_put_be32(h + 16, 0); /* lib/net fills the checksum; no urgent data */
 	if (ctrl->opt_len)
 		memcpy(h + MT_TCP_HDR_LEN, ctrl->opts, ctrl->opt_len);
 	m->l4_len = len;
@@ -49,7 +49,7 @@ enum mt_net_result mt_tcp_send_ctrl(struct mt_tcp *t, const struct mt_tcp_ctrl *
 	return MT_NET_SENT;
 }
 
-/* Tokens come back evenly; the bucket holds a tenth of a second. */
+/* Tokens are added evenly; the bucket holds a tenth of a second. */
 bool mt_tcp_may_reset(struct mt_tcp *t)
 {
 	uint32_t rate = t->conf.resets_per_s, burst = MT_MAX(rate / 10, 10u);

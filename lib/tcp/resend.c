@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What was lost goes again (RFC 6675 §4 NextSeg() rule 1, RFC 8985 §6.2, RFC 6298 §5.4). */
+/* Retransmission of lost data (RFC 6675 §4 NextSeg() rule 1, RFC 8985 §6.2, RFC 6298 §5.4). */
 #include "mt_mutant.h"
 #include "mt_tcp_out_priv.h"
 
-/* Where `seq` lies: from the first lost buffer on if that is before it, else from the head. */
+/*
+ * Position of `seq`: searched from the first lost buffer if that is before it, otherwise from the
+ * head.
+ */
 static struct mt_tcp_place find(
 	const struct mt_tcp_conn *c, const struct mt_tcp_loss *l, uint32_t seq)
 {
@@ -19,7 +22,7 @@ static struct mt_tcp_place find(
 	return p;
 }
 
-/* Sends a run again; at most one segment. Returns what of the sequence went, 0: it did not go. */
+/* Sends a run again, at most one segment. Returns the sequence space sent, 0 for nothing. */
 static uint32_t resend(struct mt_tcp_out *o, struct mt_tcp_loss *l, uint32_t seq, uint32_t len)
 {
 	struct mt_tcp_conn *c = o->c;
@@ -27,7 +30,7 @@ static uint32_t resend(struct mt_tcp_out *o, struct mt_tcp_loss *l, uint32_t seq
 	struct mt_tcp_place p;
 	uint8_t flags = 0;
 
-	/* The last number may be our FIN's. */
+	/* The last sequence number may be the FIN's. */
 	if ((int32_t)data <= 0 && mt_mutant(MT_MUTANT_lost_fin))
 		return 1;
 	if ((int32_t)data <= 0)
@@ -59,7 +62,7 @@ uint32_t mt_tcp_resend_run(struct mt_tcp_out *o, struct mt_tcp_loss *l, uint32_t
 	return sent;
 }
 
-/* NextSeg rule 1: what is lost and was not sent again yet. */
+/* NextSeg rule 1: data that is lost and was not sent again yet. */
 void mt_tcp_resend_lost(struct mt_tcp_out *o, struct mt_tcp_loss *l)
 {
 	struct mt_tcp_conn *c = o->c;

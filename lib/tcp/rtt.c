@@ -17,7 +17,7 @@ void mt_tcp_rto_reset(struct mt_tcp *t, struct mt_tcp_conn *c)
 	c->rto_ms = MT_MIN(MT_MAX(ms, t->conf.min_rto_ms), RTO_MAX_MS);
 }
 
-/* A minimum that forgets: a path that became longer shows within some thousand samples. */
+/* A minimum that slowly increases: a path that became longer shows within some thousand samples. */
 static void note_min(struct mt_tcp_conn *c, uint32_t us)
 {
 	if (c->min_rtt_us == 0 || us < c->min_rtt_us)
@@ -41,7 +41,10 @@ void mt_tcp_rtt_sample(struct mt_tcp *t, struct mt_tcp_conn *c, uint32_t us)
 	mt_tcp_rto_reset(t, c);
 }
 
-/* A buffer bears the time of its last segment: it tells nothing before that is acknowledged, too. */
+/*
+ * A buffer has the time of its last segment, so it gives a sample only when it is acknowledged
+ * completely.
+ */
 uint32_t mt_tcp_rtt_newest(const struct mt_tcp *t, const struct mt_tcp_conn *c, uint32_t bytes)
 {
 	const struct rte_mbuf *m = c->tx.head;
@@ -60,7 +63,8 @@ uint32_t mt_tcp_rtt_newest(const struct mt_tcp *t, const struct mt_tcp_conn *c, 
 
 uint32_t mt_tcp_rto_base(const struct mt_tcp *t, const struct mt_tcp_conn *c)
 {
-	uint32_t doubled = mt_tcp_flight(c) ? c->retries : 0; /* else it counts window probes */
+	/* otherwise retries counts window probes */
+	uint32_t doubled = mt_tcp_flight(c) ? c->retries : 0;
 
 	return MT_MAX(c->rto_ms >> MT_MIN(doubled, 31u), t->conf.min_rto_ms);
 }

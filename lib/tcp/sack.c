@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The sender's scoreboard (RFC 2018 §5, RFC 6675 §3-§4) and duplicates that are reported (RFC 2883). */
+/* The sender's scoreboard (RFC 2018 §5, RFC 6675 §3-§4) and reported duplicates (RFC 2883). */
 #include "mt_mutant.h"
 #include "mt_tcp_priv.h"
 
@@ -9,17 +9,17 @@ struct mt_tcp_loss *mt_tcp_loss_get(struct mt_tcp *t, struct mt_tcp_conn *c)
 
 	if (l)
 		return l;
-	/* As many as connections, so this can't fail. */
+	/* There are as many as connections, so this cannot fail. */
 	l = mt_slab_alloc(&t->losses, NULL);
 	MT_ASSERT(l);
 	c->loss = mt_slab_idx(&t->losses, l) + 1;
 	l->fack = l->resent = c->snd_una;
 	l->credit = MT_TCP_WALK_MAX;
-	l->fin_mark = t->now_us; /* when it was sent, at the latest */
+	l->fin_mark = t->now_us; /* the latest time when it can have been sent */
 	return l;
 }
 
-/* Adds [start, end); returns the bytes that are new, 0 also when there is no room for the range. */
+/* Adds [start, end); returns the bytes that are new, also 0 if there is no room for the range. */
 static uint32_t add(struct mt_tcp_loss *l, uint32_t start, uint32_t end)
 {
 	uint32_t i = 0, j, old = 0;
@@ -33,7 +33,7 @@ static uint32_t add(struct mt_tcp_loss *l, uint32_t start, uint32_t end)
 	}
 	if (i == j) {
 		if (l->n == MT_TCP_SACKED_MAX)
-			return 0; /* SACK is advice: forgetting costs a retransmission at most */
+			return 0; /* SACK is advisory: dropping it costs at most a retransmission */
 		memmove(&l->r[i + 1], &l->r[i], (l->n - i) * sizeof(l->r[0]));
 		l->n++;
 	} else if (j > i + 1) {
@@ -52,7 +52,7 @@ uint32_t mt_tcp_sack_in(struct mt_tcp *t, struct mt_tcp_conn *c, const struct mt
 	for (uint32_t i = 0; i < seg->n_sack; i++) {
 		struct mt_tcp_block b = seg->sack[i];
 
-		/* Blocks come from outside: only what is outstanding counts; below una is D-SACK. */
+		/* Blocks are untrusted: only outstanding data counts; below una it is a D-SACK. */
 		if (!mt_seq_lt(b.start, b.end) || mt_seq_lt(b.start, una) ||
 			mt_seq_gt(b.end, c->snd_nxt))
 			continue;
@@ -69,9 +69,9 @@ bool mt_tcp_dsack_in(
 	if (mt_mutant(MT_MUTANT_dsack_ignored) || !mt_seq_lt(b.start, b.end) ||
 		mt_seq_gt(b.end, c->snd_nxt) ||
 		mt_seq_lt(b.start, c->snd_una - MT_MAX(c->max_wnd, 65535u)))
-		return false; /* about nothing that we sent of late */
+		return false; /* not about recently sent data */
 	if (c->s.silent && b.end - b.start == 1)
-		return false; /* of a probe */
+		return false; /* about a probe */
 	*dup = b;
 	if (mt_seq_leq(b.end, seg->ack))
 		return true;
@@ -117,7 +117,9 @@ uint32_t mt_tcp_pipe(const struct mt_tcp *t, const struct mt_tcp_conn *c)
 	const struct mt_tcp_loss *l = mt_tcp_loss(t, c);
 	uint32_t flight = mt_tcp_flight(c), gone;
 
-	/* Without SACK each duplicate ACK stands for a segment that arrived (RFC 5681 §3.2 step 4). */
+	/*
+	 * Without SACK each duplicate ACK stands for a segment that arrived (RFC 5681 §3.2 step 4).
+	 */
 	gone = c->flags & MT_CF_SACK ? 0 : MT_MIN(c->dup_acks * c->cc.mss, flight);
 	if (l)
 		gone += l->sacked + l->lost;

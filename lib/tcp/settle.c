@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What connections hold, for the ledger: charged where it rests at the end of a turn that touched it. */
+/*
+ * Charges the memory that connections hold to the ledger, at the end of a loop iteration that
+ * touched them.
+ */
 #include "mt_tcp_settle_priv.h"
 
 #include <stdio.h>
@@ -42,7 +45,7 @@ static struct mt_sums sums_of(const struct mt_tcp *t, struct mt_tcp_conn *c)
 	return now;
 }
 
-/* Without an account: what the sums have of it. */
+/* What the sums include for a connection without an account. */
 static struct mt_sums added(const struct mt_tcp_conn *c)
 {
 	struct mt_sums s = {0};
@@ -53,8 +56,9 @@ static struct mt_sums added(const struct mt_tcp_conn *c)
 }
 
 /*
- * Who holds too much of a class that is pressed is given less room: its bytes stay in the window of who sends them. Whoever waits for
- * room has bytes under way, whose ACKs tell when there is some.
+ * A holder with too much of a class under pressure gets a lower tx_high, so that further bytes stay
+ * in the window of their sender. A stream that waits for room has bytes in flight, whose ACKs
+ * report when there is room.
  */
 static void squeeze(struct mt_tcp *t, struct mt_stream *s, uint32_t account)
 {
@@ -75,7 +79,7 @@ void mt_tcp_class(struct mt_stream *s, enum mt_class rx, enum mt_class tx)
 	struct mt_tcp_conn *c = mt_tcp_conn_of(s);
 	uint32_t was = s->charged & MT_TCP_HAS_ACCOUNT ? 0 : s->charged;
 
-	/* What an account is charged is settled by class. */
+	/* Charges of an account are settled by class. */
 	mt_ledger_add(&t->ledger, s->rx_class, -(int32_t)(was & MT_TCP_ADDED_MASK));
 	mt_ledger_add(&t->ledger, s->tx_class, -(int32_t)(was >> MT_TCP_ADDED_BITS));
 	mt_ledger_add(&t->ledger, rx, (int32_t)(was & MT_TCP_ADDED_MASK));
@@ -85,7 +89,7 @@ void mt_tcp_class(struct mt_stream *s, enum mt_class rx, enum mt_class tx)
 	mt_tcp_mark(t, c);
 }
 
-/* Whether all that it holds is added up in two numbers: *rx and *tx, of their classes. */
+/* True if two numbers cover all that the connection holds: *rx and *tx, in their classes. */
 static bool adds_up(const struct mt_tcp *t, struct mt_tcp_conn *c, uint32_t *rx, uint32_t *tx)
 {
 	struct mt_sums now;
@@ -156,13 +160,13 @@ const char *mt_tcp_ledger_wrong(struct mt_tcp *t)
 		struct mt_sums now = sums_of(t, c), was = charged(t, c);
 
 		for (int k = 0; k < MT_N_CLASSES; k++) {
-			/* What is marked is settled by the next flush. */
+			/* The next flush settles marked connections. */
 			if (now.of[k] != was.of[k] && !(c->flags & MT_CF_ON_FLUSH))
 				return wrong(c, (enum mt_class)k, now.of[k], was.of[k]);
 			all[k] += was.of[k];
 		}
 	}
-	/* Of what is retained a part is no connection's. */
+	/* Part of the retained memory belongs to no connection. */
 	all[MT_CLASS_RETAINED] =
 		MT_MAX(all[MT_CLASS_RETAINED], t->ledger.classes[MT_CLASS_RETAINED].charged);
 	for (int k = 0; k < MT_N_CLASSES; k++)
@@ -186,7 +190,7 @@ uint64_t mt_tcp_held(struct mt_tcp *t)
 	return all;
 }
 
-/* ---- a crowd ------------------------------------------------------------------------------------- */
+/* ---- admission limit ----------------------------------------------------------------------- */
 
 bool mt_tcp_crowded_out(const struct mt_tcp *t, const struct mt_tcp_conn *c)
 {
@@ -202,7 +206,10 @@ bool mt_tcp_put_back(struct mt_stream *s)
 
 	if (mt_likely(!t->ledger.crowded))
 		return false;
-	/* What came in an earlier turn is charged, as a rule to this class; what was acknowledged stays whatever its class was. */
+	/*
+	 * Bytes of an earlier loop iteration are charged, usually to this class. Acknowledged bytes
+	 * stay whatever their class was.
+	 */
 	if (!mt_tcp_crowded_out(t, c) || mt_seq_lt(c->rcv_nxt - n, c->last_ack))
 		return false;
 	mt_tcp_note(t, MT_TCP_rx_crowded);
@@ -211,19 +218,24 @@ bool mt_tcp_put_back(struct mt_stream *s)
 	c->rcv_nxt -= n;
 	c->bytes_in -= n;
 	c->tune_bytes -= MT_MIN(n, c->tune_bytes);
-	/* A D-SACK of them would lie beyond the ACK, and say that we have them. */
+	/* A D-SACK of these bytes would lie beyond the ACK, and report them as received. */
 	c->flags &= ~MT_CF_DSACK;
-	/* An ACK of what was before tells a peer that watches its path that we are there. */
+	/*
+	 * An ACK of the earlier bytes shows a peer that watches its path that this side is alive.
+	 */
 	c->flags |= MT_CF_ACK_NOW;
 	return true;
 }
 
-/* ---- eviction ---------------------------------------------------------------------------------- */
+/* ---- eviction ------------------------------------------------------------------------------- */
 
-/* Connections whose holders are looked for in a turn, while a class is full and none is known to give way. */
+/*
+ * Connections whose holders are searched per loop iteration, while a class is full and no victim is
+ * known.
+ */
 #define FIND_PER_TURN 256
 
-/* At the end of a walk over all of them, all have found theirs. */
+/* After a walk over all connections, all holders are known. */
 static void find_holders(struct mt_tcp *t)
 {
 	for (uint32_t i = 0; i < FIND_PER_TURN; i++) {
@@ -234,7 +246,8 @@ static void find_holders(struct mt_tcp *t)
 			t->ledger.again = false;
 			return;
 		}
-		mt_tcp_settle(t, c); /* its class is pressed, so its account finds its holder */
+		/* its class is under pressure, so its account finds its holder */
+		mt_tcp_settle(t, c);
 	}
 }
 
@@ -248,7 +261,10 @@ static void evict_one(struct mt_tcp *t, struct mt_tcp_conn *c, enum mt_class cla
 	mt_tcp_settle(t, c);
 }
 
-/* Returns how many were asked to give way. A victim that keeps what it holds is not asked twice in a turn. */
+/*
+ * Returns the number of evictions requested. A victim that keeps what it holds is not asked twice
+ * in a loop iteration.
+ */
 static uint32_t evict_class(struct mt_tcp *t, enum mt_class class, uint32_t budget)
 {
 	const struct mt_ledger_class *k = &t->ledger.classes[class];
@@ -275,13 +291,18 @@ uint32_t mt_tcp_evict(struct mt_tcp *t, uint32_t budget)
 
 	if (mt_likely(!t->ledger.pressed))
 		return 0;
-	/* Who is small by himself may be part of what is large: nobody is asked before that is known. */
+	/*
+	 * A small connection may belong to a large holder: evict nothing before holders are known.
+	 */
 	if (mt_unlikely(t->ledger.again)) {
 		find_holders(t);
 		return 0;
 	}
 	mt_ledger_crowd(&t->ledger, t->now);
-	/* What servers do not acknowledge is squeezed only: in place of a connection that drains, a new one would hold as much. */
+	/*
+	 * Data that servers do not acknowledge is only throttled: after an eviction a new
+	 * connection would hold as much.
+	 */
 	for (int c = 0; c < MT_N_CLASSES; c++)
 		if (c != MT_CLASS_RESENDING)
 			n += evict_class(t, (enum mt_class)c, budget - n);

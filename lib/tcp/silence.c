@@ -1,16 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A path that is silent: for a stream with silent_ms, and something that waits for an answer, as long as nothing
- * comes for that time, or for three retransmission timeouts if they are longer. Those as the path was measured, not as
- * they were doubled: in a second, three doubled ones let three copies of a lone request go, and where one packet in ten
- * is lost each way, all of them or their ACKs are lost once in 150 times. So the path is asked eight times meanwhile, by
- * one octet of what waits; then it is once in some 100,000. What the back-off of RFC 6298 §5.5 protects is safe:
- * the connection ends by it, and sends nothing more.
+ * Detection of a silent path, for streams with silent_ms: data is unanswered and nothing arrives
+ * for that time, or for three retransmission timeouts if those are longer. The timeouts are the
+ * measured ones, without back-off.
+ *
+ * Retransmissions alone are too few: with back-off three copies of a lone request go out in a
+ * second. Where one packet in ten is lost each way, all of them or their ACKs are lost once in 150
+ * times. So the path is probed eight times meanwhile with one octet of unacknowledged data, which
+ * makes it once in some 100,000. The purpose of the back-off of RFC 6298 §5.5 is kept, because the
+ * connection then ends and sends nothing more.
  */
 #include "mt_tcp_priv.h"
 
 #define EIGHTHS 8
-/* Linux answers two probes without data in a second, so they need more time; least if data goes again meanwhile. */
+/*
+ * Multiples of the time for paths that can only be probed without data, because Linux answers only
+ * two such probes per second. Less is enough while data is in flight, which is retransmitted
+ * meanwhile.
+ */
 #define LONG_TIMES 2
 #define SHUT_TIMES 3
 
@@ -37,7 +44,10 @@ void mt_tcp_doubt(struct mt_tcp *t, struct mt_tcp_conn *c, uint32_t ms)
 	c->at[MT_TCP_AT_LIMIT] = mt_tcp_in(t, step);
 }
 
-/* The last probe has not left, for want of a buffer or of a place in the port's ring: the path is not to blame. */
+/*
+ * The last probe was not sent, for lack of a buffer or of room in the port's ring: not the path's
+ * fault.
+ */
 static bool held_up(const struct mt_tcp_conn *c)
 {
 	if (!(c->flags & MT_CF_PROBE_DUE))
@@ -60,7 +70,7 @@ static void end(struct mt_tcp *t, struct mt_tcp_conn *c)
 {
 	mt_tcp_note(t, MT_TCP_path_silent);
 	mt_tcp_conn_fail(t, c, MT_CLOSE_TIMEOUT);
-	/* Should it come back, what was sent need not be served. */
+	/* If the path recovers, the RST keeps the peer from processing what was sent. */
 	c->flags |= MT_CF_RST_DUE;
 	mt_tcp_mark(t, c);
 }
@@ -70,13 +80,13 @@ void mt_tcp_ask_path(struct mt_tcp *t, struct mt_tcp_conn *c)
 	uint32_t step = step_of(t, c), gone = c->doubts + 1u;
 
 	if (!c->retries || t->now_ms - c->rcvd_ms < gone * step)
-		return; /* it was answered; the next timeout doubts again */
+		return; /* the probe was answered; the next timeout starts again */
 	if (held_up(c)) {
 		c->at[MT_TCP_AT_LIMIT] = mt_tcp_in(t, step);
 		return;
 	}
 	if (is_unfed(t, step)) {
-		c->doubts = 0; /* that worker needs time to hand over what has come meanwhile */
+		c->doubts = 0; /* that worker needs time to hand over what arrived meanwhile */
 		c->at[MT_TCP_AT_LIMIT] = mt_tcp_in(t, step);
 		return;
 	}

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SYN cookies (RFC 4987 §3.6): when the half-open records are used up, the SYN-ACK's sequence number
- * carries what must not be forgotten. 27 bits of a keyed hash over tuple, the client's number and the
- * epoch, 3 bits that name an MSS, 2 bits of the epoch. The key follows from the secret that all workers
- * share, and changes with the epoch (64 s). Window scale, SACK and ECN live in the low bits of the timestamp
- * that the client echoes; a client without timestamps gets none.
+ * SYN cookies (RFC 4987 §3.6): when the half-open records are used up, the SYN-ACK's sequence
+ * number encodes the state. It has 27 bits of a keyed hash over tuple, the client's number and the
+ * epoch, 3 bits for an MSS, and 2 bits of the epoch. The key is derived from the secret that all
+ * workers share, and changes with the epoch (68.7 s). Window scale, SACK and ECN are in the low
+ * bits of the timestamp that the client echoes; a client without timestamps gets none of them.
  */
 #include "mt_mutant.h"
 #include "mt_siphash.h"
@@ -55,7 +55,8 @@ uint32_t mt_tcp_cookie_make(struct mt_tcp *t, const struct mt_tcp_half *facts, u
 
 	*tsval = (ts & ~((1u << TS_BITS) - 1)) | (uint32_t)facts->has_ecn << 5 | scale << 1 |
 		 facts->has_sack;
-	if (mt_seq_gt(*tsval, ts)) /* never ahead of our own clock, or PAWS hits us */
+	/* never ahead of the local clock, or PAWS would reject later segments */
+	if (mt_seq_gt(*tsval, ts))
 		*tsval -= 1u << TS_BITS;
 	t->cookie_until = t->now + (2ull << EPOCH_SHIFT);
 	return mac(t, &facts->key, facts->irs ^ idx, epoch) << 5 | idx << 2 | (epoch & 3);
@@ -99,8 +100,8 @@ void mt_tcp_cookie_ack(struct mt_tcp *t, struct mt_tcp_seg *seg)
 	struct mt_tcp_half facts;
 
 	/*
-	 * No reset: when the ACK that carries the cookie is lost or late, the data behind it comes
-	 * first, and the client will send that ACK's segment again.
+	 * No reset: if the ACK with the cookie is lost or late, its data arrives first, and the
+	 * client will send that ACK's segment again.
 	 */
 	if (!mt_tcp_cookie_check(t, seg, &facts)) {
 		mt_tcp_note(t, MT_TCP_cookies_bad);

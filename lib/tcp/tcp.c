@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The stack: made, a turn's beginning, what users are told in it, unmade. */
+/* The stack: creation, start of a loop iteration, delivery of events to users, destruction. */
 #include "mt_tcp_priv.h"
 
 #include <stdlib.h>
@@ -24,10 +24,10 @@ static const struct mt_tcp_conf defaults = {
 	.resets_per_s = 1000,
 };
 
-/* Deadlines are told from one another within 24 days. */
+/* Deadlines can be compared only within 24 days. */
 #define KEEPALIVE_MAX_S (20u * 24 * 3600)
 
-/* Half an hour at the longest back-off; c->retries is a byte. */
+/* Half an hour at the longest back-off; c->retries has eight bits. */
 #define RETRIES_LIMIT 30u
 
 #define OR_DEFAULT(field)                                                                          \
@@ -97,7 +97,7 @@ struct mt_tcp *mt_tcp_create(const struct mt_tcp_conf *conf, uint16_t worker,
 {
 	size_t size = (sizeof(struct mt_tcp) + MT_CACHE_LINE - 1) & ~(size_t)(MT_CACHE_LINE - 1);
 	struct mt_tcp *t =
-		aligned_alloc(MT_CACHE_LINE, size); /* no line is another worker's, too */
+		aligned_alloc(MT_CACHE_LINE, size); /* shares no cache line with another worker */
 
 	if (!t)
 		return NULL;
@@ -227,7 +227,10 @@ static void deliver_one(struct mt_tcp *t, struct mt_tcp_conn *c, uint32_t ev)
 	}
 }
 
-/* The one whose turn comes next: its user's object may have been out of the cache for long. */
+/*
+ * Prefetches the user's object of the connection whose events are delivered next: it may have left
+ * the cache.
+ */
 static void prefetch_user(struct mt_tcp *t)
 {
 	const struct mt_tcp_conn *c;

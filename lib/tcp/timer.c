@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The one timer of a connection: the wheel's node holds the earliest of c->at[], each deadline has its
- * handler (RFC 6298 §5, RFC 9293 §3.8.3, §3.8.4, §3.8.6.1).
+ * The one timer of a connection: the wheel's node has the earliest deadline of c->at[], and each
+ * deadline has its handler (RFC 6298 §5, RFC 9293 §3.8.3, §3.8.4, §3.8.6.1).
  */
 #include "mt_mutant.h"
 #include "mt_tcp_priv.h"
@@ -43,7 +43,10 @@ static void handshake_timeout(struct mt_tcp *t, struct mt_tcp_conn *c)
 	mt_tcp_mark(t, c);
 }
 
-/* What is older than a round trip counts as lost; slow start from one segment (RFC 5681 §3.1, 8985 §6.3). */
+/*
+ * Marks what was sent longer than a round trip ago as lost; slow start from one segment (RFC 5681
+ * §3.1, 8985 §6.3).
+ */
 static void retransmission_timeout(struct mt_tcp *t, struct mt_tcp_conn *c)
 {
 	struct mt_tcp_loss *l;
@@ -56,7 +59,7 @@ static void retransmission_timeout(struct mt_tcp *t, struct mt_tcp_conn *c)
 	}
 	mt_tcp_note(t, MT_TCP_timeouts);
 	l = mt_tcp_loss_get(t, c);
-	/* RFC 5681 §3.1: held constant while the same segment times out again */
+	/* RFC 5681 §3.1: ssthresh is unchanged while the same segment times out again */
 	if (c->retries == 1) {
 		mt_tcp_undo_save(c, l);
 		t->cc->loss(&c->cc, mt_tcp_flight(c));
@@ -66,7 +69,7 @@ static void retransmission_timeout(struct mt_tcp *t, struct mt_tcp_conn *c)
 	c->dup_acks = 0;
 	c->recover = c->snd_nxt;
 	l->prr = l->tlp = false;
-	/* The peer gave up what it had reported (RFC 2018 §8). */
+	/* The peer reneged on what it had SACKed (RFC 2018 §8). */
 	if (l->n && l->r[0].start == c->snd_una)
 		mt_tcp_sack_forget(c, l);
 	mt_tcp_black_hole(t, c, l);
@@ -76,7 +79,8 @@ static void retransmission_timeout(struct mt_tcp *t, struct mt_tcp_conn *c)
 	c->rtt_at = 0;
 	mt_tcp_rto_backoff(c);
 	mt_tcp_doubt(t, c,
-		c->retries == 1 ? c->rto_ms / 2 : 0); /* else it has been answered meanwhile */
+		/* later timeouts: the probes of an earlier one were answered */
+		c->retries == 1 ? c->rto_ms / 2 : 0);
 	c->at[MT_TCP_AT_RTO] = mt_tcp_in(t, c->rto_ms);
 	mt_tcp_mark(t, c);
 }
@@ -84,7 +88,10 @@ static void retransmission_timeout(struct mt_tcp *t, struct mt_tcp_conn *c)
 static void persist_timeout(struct mt_tcp *t, struct mt_tcp_conn *c)
 {
 	mt_tcp_cell(c->state, MT_TCP_CELL_PERSIST);
-	/* A peer that answers may keep its window shut for ever (RFC 9293 §3.8.6.1); silence may not. */
+	/*
+	 * A peer that answers may keep its window closed for ever (RFC 9293 §3.8.6.1); a silent
+	 * peer may not.
+	 */
 	if ((t->now_ms - c->rcvd_ms > SILENCE_MAX_MS || mt_mutant(MT_BREAK_probe_gives_up)) &&
 		c->retries >= PROBES_MAX) {
 		mt_tcp_note(t, MT_TCP_gave_up);
@@ -115,7 +122,7 @@ static void rto(struct mt_tcp *t, struct mt_tcp_conn *c)
 	else if (mt_tcp_flight(c))
 		retransmission_timeout(t, c);
 	else
-		mt_tcp_mark(t, c); /* it was armed to try again after the neighbour was gone */
+		mt_tcp_mark(t, c); /* it was armed to try again after the neighbour had failed */
 }
 
 static void delayed_ack(struct mt_tcp *t, struct mt_tcp_conn *c)
@@ -128,7 +135,7 @@ static void delayed_ack(struct mt_tcp *t, struct mt_tcp_conn *c)
 	mt_tcp_mark(t, c);
 }
 
-/* How long nothing need come from the peer before it is asked. */
+/* Time without a segment from the peer after which it is probed. */
 static uint32_t keep_patience(const struct mt_tcp *t, const struct mt_tcp_conn *c)
 {
 	uint32_t s = t->conf.keepalive_idle_s;
@@ -142,11 +149,12 @@ void mt_tcp_keep_start(struct mt_tcp *t, struct mt_tcp_conn *c)
 		c->at[MT_TCP_AT_KEEP] = mt_tcp_in(t, keep_patience(t, c));
 }
 
-/* Looks at the time of the last segment, so that traffic never re-arms anything. */
+/* Checks the time of the last segment, so that traffic need not re-arm the timer. */
 static void keep_alive(struct mt_tcp *t, struct mt_tcp_conn *c)
 {
 	uint32_t idle = t->now_ms - c->rcvd_ms, limit = keep_patience(t, c);
-	uint32_t interval = MT_MIN(KEEP_INTERVAL_MS, limit); /* a short patience asks as often */
+	/* with a short limit, probe at that interval */
+	uint32_t interval = MT_MIN(KEEP_INTERVAL_MS, limit);
 	uint32_t probes = c->state == MT_TCP_CLOSE_WAIT ? HALF_CLOSED_PROBES : KEEP_PROBES;
 
 	if (idle < limit) {
@@ -155,7 +163,7 @@ static void keep_alive(struct mt_tcp *t, struct mt_tcp_conn *c)
 	}
 	mt_tcp_cell(c->state, MT_TCP_CELL_KEEPALIVE);
 	c->at[MT_TCP_AT_KEEP] = mt_tcp_in(t, interval);
-	if (mt_tcp_flight(c)) /* the retransmission timer asks, and knows when to give up */
+	if (mt_tcp_flight(c)) /* the retransmission timer probes, and gives up in time */
 		return;
 	if (idle >= limit + probes * interval && !mt_mutant(MT_BREAK_keepalive_for_ever)) {
 		mt_tcp_note(t, MT_TCP_gave_up);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * TIME-WAIT as records (RFC 9293 §3.4.2, RFC 1337, RFC 6191). All wait equally long, so a ring in order
- * of arrival is the timer; a wait that is begun again only moves the record's own end, and the ring
- * looks at that when the record's turn comes.
+ * TIME-WAIT as records (RFC 9293 §3.4.2, RFC 1337, RFC 6191). All wait equally long, so a ring in
+ * order of arrival serves as the timer. A restarted wait only changes the record's own end, which
+ * is checked when the record reaches the head of the ring.
  */
 #include "mt_mutant.h"
 #include "mt_tcp_priv.h"
@@ -28,7 +28,10 @@ static uint32_t ring_pop(struct mt_tcp *t)
 	return idx;
 }
 
-/* Out of the table; the record stays until its turn in the ring, so that the ring has no holes. */
+/*
+ * Removes the record from the table; it stays in the ring until its turn, so that the ring has no
+ * holes.
+ */
 void mt_tcp_tw_free(struct mt_tcp *t, struct mt_tcp_tw *tw)
 {
 	struct mt_tuple tuple = mt_tcp_tuple_of(&tw->key);
@@ -66,7 +69,7 @@ void mt_tcp_tw_enter(struct mt_tcp *t, struct mt_tcp_conn *c)
 	struct mt_tcp_tw *tw = make_record(t);
 	uint32_t idx;
 
-	MT_ASSERT(tw); /* the ring holds as many */
+	MT_ASSERT(tw); /* the ring has the same capacity */
 	idx = index_of(t, tw);
 	tw->key = mt_tcp_key_of(&c->tuple);
 	tw->snd_nxt = c->snd_nxt;
@@ -83,7 +86,7 @@ void mt_tcp_tw_enter(struct mt_tcp *t, struct mt_tcp_conn *c)
 	mt_tcp_ended(t, c);
 }
 
-/* How long ago the wait began. */
+/* Time since the wait began. */
 static uint32_t age(const struct mt_tcp *t, const struct mt_tcp_tw *tw)
 {
 	uint32_t left = t->tw_due[index_of(t, tw)] - t->now_ms;
@@ -115,7 +118,7 @@ static void answer(struct mt_tcp *t, const struct mt_tcp_tw *tw, const struct mt
 	mt_tcp_send_ctrl(t, &ctrl);
 }
 
-/* RFC 6191 §2 and RFC 9293 §3.10.7.4: is this SYN provably of a new connection? */
+/* RFC 6191 §2 and RFC 9293 §3.10.7.4: true if this SYN provably belongs to a new connection. */
 static bool new_life(
 	const struct mt_tcp *t, const struct mt_tcp_tw *tw, const struct mt_tcp_seg *seg)
 {
@@ -154,7 +157,7 @@ void mt_tcp_tw_input(struct mt_tcp *t, struct mt_tcp_tw *tw, struct mt_tcp_seg *
 		answer(t, tw, seg);
 		return;
 	}
-	/* An ACK in sequence with nothing in it wants no answer; anything else is an old copy. */
+	/* An empty ACK in sequence needs no answer; anything else is an old copy. */
 	if (seg->len == 0 && !(seg->flags & MT_TCP_FIN) && seg->seq == tw->rcv_nxt)
 		return;
 	if (seg->flags & MT_TCP_FIN && seg->seq + seg->len + 1 == tw->rcv_nxt &&
@@ -164,7 +167,7 @@ void mt_tcp_tw_input(struct mt_tcp *t, struct mt_tcp_tw *tw, struct mt_tcp_seg *
 	answer(t, tw, seg);
 }
 
-/* Whether the head's wait was begun again, so that it ends after its follower's. */
+/* True if the head's wait was restarted, so that it ends after its successor's. */
 static bool out_of_turn(const struct mt_tcp *t, uint32_t idx)
 {
 	uint32_t next = t->tw_ring[(t->tw_head + 1) % t->tw_cap];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Segments while something is traced. */
+/* Processing of segments while tracing is on. */
 #include "mt_tcp_priv.h"
 #include "mt_trace.h"
 

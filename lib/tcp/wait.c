@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who waits to send: for a port whose transmit queue is full, or for a neighbour. A port's queue is served
- * from its head, a quantum each, round robin (DRR: Shreedhar and Varghese 1995). A quantum is what a
- * connection may send in one round of the queue, whether it stood in it or was marked meanwhile: who sends
- * little (ACKs, a short request) passes those who wait, until it has sent as much as each of them will.
- * Nobody who waits can be passed for ever, since each of the others has but one quantum a round. While nobody
- * waits for a port, nothing is counted.
+ * Queues of connections that wait to send: for a port whose transmit queue is full, or for a
+ * neighbour. A port's queue is served round robin from its head, a quantum each (DRR: Shreedhar and
+ * Varghese 1995). A quantum is what a connection may send in one round, whether it was in the queue
+ * or was marked meanwhile.
+ *
+ * So a connection that sends little (ACKs, a short request) passes the waiting ones until it has
+ * used its quantum. No connection starves, because every other one has only one quantum per round.
+ * While no connection waits for a port, nothing is counted.
  */
 #include "mt_tcp_priv.h"
 
-#define QUANTUM 16384 /* bytes, headers included: some eleven full segments */
+#define QUANTUM 16384 /* bytes, headers included: about eleven full segments */
 
 static uint32_t name_of(const struct mt_tcp *t, const struct mt_tcp_conn *c)
 {
@@ -39,7 +41,7 @@ void mt_tcp_wait_push(struct mt_tcp *t, struct mt_tcp_conn *c, uint16_t what)
 	struct mt_tcp_wait *q = &t->wait[what];
 
 	if (q->n == 0 && what != MT_TCP_WAIT_NEIGH) {
-		q->round++; /* nobody has sent anything in it yet */
+		q->round++; /* no connection has sent in this round yet */
 		q->left = 0;
 		t->waiting |= 1u << what;
 	}
@@ -77,7 +79,9 @@ struct mt_tcp_conn *mt_tcp_wait_pop(struct mt_tcp *t, uint16_t what)
 	return c;
 }
 
-/* A segment may have taken more than was left: that is owed. */
+/*
+ * A segment may have exceeded the remaining credit: the excess is deducted from the next quantum.
+ */
 static void new_credit(struct mt_tcp_conn *c, uint8_t round)
 {
 	c->wait_round = round;
@@ -93,7 +97,8 @@ struct mt_tcp_conn *mt_tcp_wait_turn(struct mt_tcp *t, uint16_t port)
 		q->round++;
 		q->left = q->n + 1;
 	}
-	q->left = MT_MIN(q->left - 1, q->n); /* some may have gone without a turn */
+	/* connections may have left the queue without being served */
+	q->left = MT_MIN(q->left - 1, q->n);
 	if (c->wait_round != q->round || c->credit <= 0)
 		new_credit(c, q->round);
 	return c;

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The receive window: what the budget leaves, never taken back (RFC 9293 §3.8.6), opened in steps
- * (silly window avoidance, §3.8.6.2.2), grown with what the user takes per round trip.
+ * The receive window: the remaining budget, never reduced once advertised (RFC 9293 §3.8.6), opened
+ * in steps (silly window avoidance, §3.8.6.2.2), and auto-tuned to what the user consumes per round
+ * trip.
  */
 #include "mt_mutant.h"
 #include "mt_tcp_settle_priv.h"
 
-/* Connections looked at per turn when memory pressure begins or ends. */
+/* Connections processed per loop iteration when memory pressure begins or ends. */
 #define SWEEP_PER_TURN 256
 
 uint32_t mt_tcp_rcv_wnd(const struct mt_tcp_conn *c)
@@ -21,7 +22,10 @@ uint32_t mt_tcp_rx_limit(const struct mt_tcp_conn *c)
 	return 2 * (c->rcv_budget + c->s.rx_kept);
 }
 
-/* Of a byte stream whose holder has too much: two segments, or what it may have. */
+/*
+ * Budget of an opaque TCP stream whose holder has too much: the holder's share, but at least two
+ * segments.
+ */
 static uint32_t budget_of(const struct mt_tcp *t, const struct mt_tcp_conn *c)
 {
 	uint32_t part = c->s.tx_high;
@@ -32,7 +36,10 @@ static uint32_t budget_of(const struct mt_tcp *t, const struct mt_tcp_conn *c)
 	return MT_MIN(c->rcv_budget, part);
 }
 
-/* Bytes that may come on top of what waits: by payload and by the memory that it pins. What is kept is no debt. */
+/*
+ * Bytes that may come in addition to those waiting, limited by payload and by pinned memory. Bytes
+ * that the user keeps do not count against it.
+ */
 static uint32_t room(const struct mt_tcp *t, const struct mt_tcp_conn *c)
 {
 	const struct mt_chain *rx = &c->s.rx;
@@ -45,7 +52,7 @@ static uint32_t room(const struct mt_tcp *t, const struct mt_tcp_conn *c)
 	return t->pressure >= 2 ? 0 : MT_MIN(by_bytes, by_memory);
 }
 
-/* By how much the right edge would move. */
+/* Bytes by which the right edge would move. */
 static uint32_t gain(const struct mt_tcp *t, const struct mt_tcp_conn *c)
 {
 	int32_t g = (int32_t)(c->rcv_nxt + room(t, c) - c->rcv_adv);
@@ -62,7 +69,10 @@ static uint32_t least_step(const struct mt_tcp *t, const struct mt_tcp_conn *c)
 	return MT_MIN(c->rcv_budget / 2, (uint32_t)mt_tcp_local_mss(t, &c->tuple, c->dst.mtu));
 }
 
-/* Whether the edge may move by so much. As a rule it is far too little, and the exact step need not be known. */
+/*
+ * True if the edge may move by `g`. Usually g is far too small, and the exact step need not be
+ * computed.
+ */
 static bool worth_a_step(const struct mt_tcp *t, const struct mt_tcp_conn *c, uint32_t g)
 {
 	return mt_unlikely(g >= MT_MIN(c->rcv_budget, (uint32_t)c->dst.mtu) / 4 ||
@@ -79,9 +89,9 @@ uint16_t mt_tcp_advertise(struct mt_tcp *t, struct mt_tcp_conn *c)
 	if (worth_a_step(t, c, g))
 		c->rcv_adv += g;
 	/*
-	 * Rounded down: the edge may look smaller than before by less than one unit of the scale, which
-	 * RFC 7323 §2.4 makes every sender bear, and all up to rcv_adv is still taken. Rounding up would
-	 * open the window a little with each ACK.
+	 * Rounded down: the edge may look smaller than before by less than one unit of the scale.
+	 * RFC 7323 §2.4 requires every sender to accept that, and data up to rcv_adv is still
+	 * accepted. Rounding up would open the window a little with each ACK.
 	 */
 	wnd = mt_mutant(MT_MUTANT_window_taken_back) ? room(t, c) : mt_tcp_rcv_wnd(c);
 	return (uint16_t)MT_MIN(wnd >> c->rcv_scale, 65535u);
@@ -94,7 +104,7 @@ void mt_tcp_consumed(struct mt_stream *s)
 	uint32_t g, wnd;
 
 	mt_tcp_cell(c->state, MT_TCP_CELL_RECV);
-	mt_tcp_mark(t, c); /* what it holds is settled again */
+	mt_tcp_mark(t, c); /* its holdings are settled again */
 	if (c->flags & MT_CF_ENDED) {
 		if (s->rx.len == 0 && !(c->events & MT_EV_CLOSED))
 			mt_tcp_event(t, c, MT_EV_CLOSED);
@@ -102,13 +112,14 @@ void mt_tcp_consumed(struct mt_stream *s)
 	}
 	if (c->state < MT_TCP_ESTABLISHED || s->rx_eof)
 		return;
-	/* The small pieces that are left would keep the window shut. */
+	/* The remaining small pieces would keep the window closed. */
 	if (mt_unlikely(s->rx.truesize > 2 * (mt_tcp_rx_slack(c) + s->rx.len)))
 		mt_chain_compact(&s->rx, t->pools);
 	wnd = mt_tcp_rcv_wnd(c);
 	/*
-	 * An update of its own only when the peer may be short of window; else data's ACKs carry it. Seen without asking for the gain
-	 * as a rule: window and gain together are the budget and what is kept, at most.
+	 * Send a window update only when the peer may be short of window; otherwise ACKs of data
+	 * carry it. Usually the gain need not be computed: window and gain together are at most the
+	 * budget and what is kept.
 	 */
 	if (mt_likely(wnd > c->rcv_budget / 2 + s->rx_kept))
 		return;
@@ -125,7 +136,9 @@ void mt_tcp_tune(struct mt_tcp *t, struct mt_tcp_conn *c, uint32_t bytes)
 	c->tune_bytes += bytes;
 	if (t->now_ms - c->tune_ms < round)
 		return;
-	/* The window, not the user, was the limit: a large part of it came within one round trip. */
+	/*
+	 * The window, not the user, was the limit: a large part of it came within one round trip.
+	 */
 	if (c->tune_bytes >= c->rcv_budget / 2 && c->s.rx.len < c->rcv_budget / 2 + c->s.rx_kept &&
 		t->pressure == 0 && !c->s.squeezed && c->rcv_budget < t->conf.rx_window_max) {
 		c->rcv_budget = MT_MIN(2 * c->rcv_budget, t->conf.rx_window_max);
@@ -144,7 +157,10 @@ void mt_tcp_pressure(struct mt_tcp *t, uint32_t free_pct)
 	t->pressure = level;
 }
 
-/* Out-of-order queues go when memory is short; windows that were kept shut open when it is not. */
+/*
+ * Frees out-of-order queues when memory is short; reopens windows that were kept closed when it is
+ * not.
+ */
 static void sweep_one(struct mt_tcp *t, struct mt_tcp_conn *c)
 {
 	if (t->pressure >= 2) {
