@@ -39,7 +39,8 @@ struct mt_tcp_queue {
 /* Doubly linked through fl_next and fl_prev; indices + 1. */
 struct mt_tcp_wait {
 	uint32_t head, tail, n;
-	uint32_t left; /* not yet served in this round; connections that came later join the next */
+	uint32_t
+		left; /* not yet served in this round; connections which came later join the next */
 	uint8_t round;
 };
 
