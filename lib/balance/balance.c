@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Hashing as the mesh's other proxies do it, so that a key means the same endpoint to all of them. */
+/*
+ * Hash functions compatible with the mesh's other proxies, so that a key selects the same endpoint
+ * in all of them.
+ */
 #include "mt_balance.h"
 
 #include <string.h>
@@ -25,7 +28,7 @@ uint64_t mt_balance_hash_values(struct mt_slice *values, uint32_t n)
 {
 	uint64_t h = 0;
 
-	/* A handful of keys: insertion sort. */
+	/* Few keys, so insertion sort is enough. */
 	for (uint32_t i = 1; i < n; i++) {
 		struct mt_slice v = values[i];
 		uint32_t j = i;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The table's filling: in each round every backend takes as many turns as its weight relative to the
- * average says (a fraction is carried over), and at each turn the next free slot of its own
+ * Fills the table: in each round every backend gets turns in proportion to its weight relative to
+ * the average (a fraction is carried over). At each turn it takes the next free slot of its own
  * permutation. So the work is O(slots) whatever the weights are.
  */
 #include "mt_balance.h"
@@ -22,9 +22,9 @@
 struct backend {
 	const char *name;
 	uint64_t
-		order; /* the place in a round: by name, so that the caller's order does not matter */
-	uint64_t share;	     /* turns a round, 32.32 */
-	uint64_t due;	     /* turns owed, 32.32 */
+		order; /* the place in a round, by name, so that the caller's order has no effect */
+	uint64_t share;	     /* turns per round, 32.32 */
+	uint64_t due;	     /* turns not taken yet, 32.32 */
 	uint32_t idx;	     /* the caller's index */
 	uint32_t next, skip; /* the permutation: next slot and its step */
 };
@@ -38,10 +38,10 @@ static bool is_prime(uint32_t x)
 }
 
 /*
- * A key's slot is its hash modulo the size, so a table of another size moves nearly every key. Sizes
- * therefore go in wide steps of n (16, 64, 256, ...), and one backend more or less rarely crosses one.
- * A single backend takes every key, so its table may be small. The size is a function of n alone:
- * several Meltemi in front of the same endpoints agree.
+ * A key's slot is its hash modulo the size, so another table size moves nearly every key. Sizes
+ * therefore grow in wide steps of n (16, 64, 256, ...), which one backend more or less rarely
+ * crosses. A single backend takes every key, so its table may be small. The size depends only on n,
+ * so several Meltemi nodes in front of the same endpoints agree.
  */
 static uint32_t table_size(uint32_t n)
 {
@@ -82,7 +82,10 @@ static void prepare(struct backend *b, uint32_t size, const char *name, uint32_t
 	b->order = mt_balance_hash(name, len, NAME_HASH_SEED);
 	b->next = (uint32_t)(mt_balance_hash(name, len, SEED_OFFSET) % size);
 	b->skip = (uint32_t)(mt_balance_hash(name, len, SEED_SKIP) % (size - 1)) + 1;
-	/* Almost one turn at the start: who has any weight comes up in the first round. */
+	/*
+	 * Almost one turn at the start, so that every backend with a weight gets one in the first
+	 * round.
+	 */
 	b->due = TURN_ONE - 1;
 }
 

@@ -1,28 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * lib/balance: pure tables that turn a hash, a random number or a counter into the index of an endpoint.
- * Built on the control thread, read by workers; used by L4 and L7 alike. Know nothing of endpoints but
- * a name and a weight.
+ * lib/balance: pure tables that map a hash, a random number or a counter to the index of an
+ * endpoint. Built on the control thread, read by workers; used by L4 and L7 alike. They know only
+ * names and weights of endpoints.
  */
 #pragma once
 
 #include "mt_base.h"
 
 /*
- * Maglev (Eisenbud et al., NSDI 2016): few keys move when a backend leaves. What a key maps to depends
- * on the names and weights only, not on the order in which backends are listed.
+ * Maglev (Eisenbud et al., NSDI 2016): few keys move when a backend leaves. The mapping of a key
+ * depends on the names and weights only, not on the order in which backends are listed.
  */
 struct mt_maglev {
 	uint32_t size; /* prime, >= 100 n and >= 251; the same for 2-16, 17-64, 65-256, ... */
 	uint32_t *slots;
 };
 
-/* More backends than this are refused: the table would need 100 slots for each. */
+/* More backends than this are rejected: the table would need 100 slots for each. */
 #define MT_MAGLEV_MAX 1000000u
 
 /*
- * names[i] identifies backend i whatever its place; weights may be NULL (equal). A weight of 0 takes a
- * backend out, unless all are 0. n > 0. 0, -ENOMEM, or -E2BIG above MT_MAGLEV_MAX.
+ * names[i] identifies backend i independently of its position; weights may be NULL (equal). A
+ * weight of 0 excludes a backend, unless all are 0. n > 0. Returns 0, -ENOMEM, or -E2BIG above
+ * MT_MAGLEV_MAX.
  */
 int mt_maglev_build(
 	struct mt_maglev *m, const char *const *names, const uint32_t *weights, uint32_t n);
@@ -40,9 +41,9 @@ struct mt_ring_point {
 };
 
 /*
- * A hash ring: few keys move when a backend leaves, and a key means what it means to other proxies of
- * the mesh that build the ring of the same names, weights and sizes. A pick is a binary search; Maglev is
- * quicker and spreads better where nobody else has to agree.
+ * A hash ring: few keys move when a backend leaves, and a key selects the same backend as in other
+ * proxies of the mesh that build the ring from the same names, weights and sizes. A pick is a
+ * binary search. Maglev is faster and spreads better where no other proxy has to agree.
  */
 struct mt_ring {
 	uint32_t n;
@@ -53,19 +54,20 @@ struct mt_ring {
 #define MT_RING_MAX	    262144u /* 4 MiB */
 
 /*
- * names and weights as for mt_maglev_build(). min: points at least (0: 1,024), max: at most (0, and beyond
- * it: MT_RING_MAX); with more backends than points some have none. n > 0. 0 or -ENOMEM.
+ * names and weights as for mt_maglev_build(). min: least number of points (0: 1,024); max: largest
+ * number (0, or above it: MT_RING_MAX). With more backends than points some have none. n > 0.
+ * Returns 0 or -ENOMEM.
  */
 int mt_ring_build(struct mt_ring *r, const char *const *names, const uint32_t *weights, uint32_t n,
 	uint32_t min, uint32_t max);
 void mt_ring_free(struct mt_ring *r);
-/* The ring is not empty. */
+/* The ring must not be empty. */
 uint32_t mt_ring_pick(const struct mt_ring *r, uint64_t hash);
 
 /*
- * A weighted order for balancers without a hash: each backend comes up as often as its weight says, its
- * turns spread out evenly. Read by position (round robin) or at random (random, least request). n == 0
- * means equal weights: backends in their own order.
+ * A weighted order for balancers without a hash: each backend occurs in proportion to its weight,
+ * its turns spread out evenly. Read by position (round robin) or at random (random, least request).
+ * n == 0 means equal weights: backends in their own order.
  */
 struct mt_wseq {
 	uint32_t n;
@@ -76,12 +78,13 @@ struct mt_wseq {
 
 /*
  * Weights are reduced by their common divisor, and scaled down if their sum is still above
- * MT_WSEQ_MAX (every weight > 0 keeps a turn). 0 (also for equal weights: s->n = 0) or -ENOMEM.
+ * MT_WSEQ_MAX (every weight > 0 keeps a turn). Returns 0 (also for equal weights: s->n = 0) or
+ * -ENOMEM.
  */
 int mt_wseq_build(struct mt_wseq *s, const uint32_t *weights, uint32_t n);
 void mt_wseq_free(struct mt_wseq *s);
 
-/* The backend at place `x` of the endless sequence over n_backends > 0. */
+/* The backend at position `x` of the endless sequence over n_backends > 0. */
 static inline uint32_t mt_wseq_at(const struct mt_wseq *s, uint32_t x, uint32_t n_backends)
 {
 	return s->n ? s->order[x % s->n] : x % n_backends;
@@ -94,7 +97,7 @@ static inline uint32_t mt_balance_random(uint64_t rnd, uint32_t n)
 }
 
 /*
- * Two places of n for "power of two choices": different ones when n > 1. One draw of 64 bits gives
+ * Two positions of n for "power of two choices", different if n > 1. One draw of 64 bits gives
  * both.
  */
 static inline void mt_balance_two(uint64_t rnd, uint32_t n, uint32_t *a, uint32_t *b)
@@ -112,7 +115,7 @@ static inline void mt_balance_two(uint64_t rnd, uint32_t n, uint32_t *a, uint32_
 uint64_t mt_balance_hash(const void *p, size_t len, uint64_t seed);
 
 /*
- * The hash of several metadata values: sorted by bytes, then chained by mt_balance_hash(). The array
- * is sorted in place. A missing key is the empty slice. One value is XXH64(value, 0).
+ * The hash of several metadata values: sorted by bytes, then chained by mt_balance_hash(). The
+ * array is sorted in place. A missing key is the empty slice. One value is XXH64(value, 0).
  */
 uint64_t mt_balance_hash_values(struct mt_slice *values, uint32_t n);

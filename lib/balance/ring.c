@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The hash ring (Ketama), made and read as the mesh's other proxies do it, so that a key means the same
- * endpoint to all of them: point j of a backend is XXH64("NAME_j"), a key belongs to the first point at
- * or behind its hash.
+ * The hash ring (Ketama), compatible with the mesh's other proxies, so that a key selects the same
+ * endpoint in all of them: point j of a backend is XXH64("NAME_j"), and a key belongs to the first
+ * point at or after its hash.
  */
 #include "mt_balance.h"
 
@@ -13,7 +13,10 @@
 
 #define NAME_MAX_BYTES 256
 
-/* Points for each unit of normalised weight: the lightest backend has whole ones, if `max` allows it. */
+/*
+ * Points per unit of normalised weight: the lightest backend gets a whole number, if `max` allows
+ * it.
+ */
 static double scale_of(
 	const uint32_t *weights, uint32_t n, uint64_t sum, uint32_t min, uint32_t max)
 {
@@ -60,7 +63,7 @@ int mt_ring_build(struct mt_ring *r, const char *const *names, const uint32_t *w
 	for (uint32_t i = 0; weights && i < n; i++)
 		sum += weights[i];
 	scale = scale_of(weights, n, sum, min, max);
-	/* One more for what the sum of the parts is off by. */
+	/* One more for the rounding error of the summed parts. */
 	room = (uint32_t)ceil(scale) + 1;
 	r->points = malloc(sizeof(*r->points) * room);
 	if (!r->points)

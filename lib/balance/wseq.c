@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The weighted sequence. Reading a precomputed order costs a load where a scheduler would keep state per
- * worker and walk the endpoints; and workers that begin at different places spread the load alike.
+ * The weighted sequence. Reading a precomputed order costs one load, while a scheduler would keep
+ * state per worker and walk the endpoints. Workers that start at different positions spread the
+ * load equally.
  */
 #include "mt_balance.h"
 
@@ -79,7 +80,7 @@ int mt_wseq_build(struct mt_wseq *s, const uint32_t *weights, uint32_t n)
 		mt_wseq_free(s);
 		return -ENOMEM;
 	}
-	/* The j-th of w turns stands at (j + 1/2) / w of the sequence: evenly spread. */
+	/* The j-th of w turns is at (j + 1/2) / w of the sequence, so they are evenly spread. */
 	for (uint32_t i = 0; i < n; i++)
 		for (uint32_t j = 0; j < w[i]; j++)
 			t[k++] = (struct turn){(((uint64_t)2 * j + 1) << 32) / (2ull * w[i]), i};

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The boot self-test: everybody who says where a flow belongs must say the same. That is owner(tuple), the
- * tables by which source ports are found, and a device's own key and table as it reads them back. The
- * device's answer is computed another way than ours, from its key as it is.
+ * The boot self-test: checks that all sources agree on the owner of a flow. These are owner(tuple),
+ * the tables by which source ports are found, and a device's own key and table as it reports them.
+ * The device's result is computed by a different function than lib/steer's, from the key as
+ * reported.
  */
 #include "mt_rand.h"
 #include "mt_steer_priv.h"
@@ -15,7 +16,7 @@
 #define TUPLES 256
 #define SEED   UINT64_C(0x7475706c6573)
 
-/* Half of them IPv4, half IPv6; the same ones each time. */
+/* Half of the tuples are IPv4, half IPv6; the same ones each time. */
 static void make_tuple(struct mt_rand *r, uint32_t i, struct mt_tuple *t)
 {
 	memset(t, 0, sizeof(*t));
@@ -31,7 +32,7 @@ static void make_tuple(struct mt_rand *r, uint32_t i, struct mt_tuple *t)
 	t->rport = (uint16_t)mt_rand_u64(r);
 }
 
-/* The owner by the tables of source ports: what mt_steer_source_port() goes by. */
+/* The owner by the tables of source ports, which mt_steer_source_port() uses. */
 static uint16_t owner_by_port(const struct mt_steer *s, const struct mt_tuple *t)
 {
 	const struct mt_steer_port_hash *ph = mt_addr_is4(&t->local) ? &s->port4 : &s->port6;

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * lib/steer: which worker owns a tuple. owner(tuple) is the only truth: for RSS, for the software
- * distributor and for the choice of an upstream source port, so that replies come back to the worker
- * that asked. What arrives elsewhere goes to the owner by a bounded hand-off ring.
+ * lib/steer: which worker owns a tuple. owner(tuple) is the only authority: for RSS, for the
+ * software distributor and for the choice of an upstream source port, so that replies come back to
+ * the worker that sent the request. Packets that arrive at another worker go to the owner through a
+ * bounded hand-off ring.
  *
- * Called by lib/port (key and RETA of devices that have RSS), lib/net (hash of received packets, ICMP
- * errors by their inner tuple), lib/tcp (source ports) and lib/worker (hand-off, once per turn).
+ * Called by lib/port (key and RETA of devices that have RSS), lib/net (hash of received packets,
+ * ICMP errors by their inner tuple), lib/tcp (source ports) and lib/worker (hand-off, once per loop
+ * iteration).
  */
 #pragma once
 
@@ -15,12 +17,13 @@
 
 #include <rte_ring.h>
 
-#define MT_STEER_KEY_LEN  52 /* i40e and ice want 52; other drivers take the first 40 */
+#define MT_STEER_KEY_LEN  52 /* i40e and ice need 52; other drivers take the first 40 */
 #define MT_STEER_RETA_LEN 128
 #define MT_STEER_WORKERS  64
-#define MT_STEER_PROBES	  32 /* ports tried for one source port, times the number of workers */
+/* ports tried for one source port, multiplied by the number of workers */
+#define MT_STEER_PROBES 32
 
-/* The share of a tuple's hash that its local port makes, by byte: Toeplitz is linear over XOR. */
+/* Contribution of the local port to a tuple's hash, by byte: Toeplitz is linear over XOR. */
 struct mt_steer_port_hash {
 	uint32_t hi[256], lo[256];
 };
@@ -30,26 +33,27 @@ struct mt_steer {
 	uint16_t workers;
 	uint8_t key[MT_STEER_KEY_LEN] __attribute__((aligned(4)));
 	uint8_t key_be[MT_STEER_KEY_LEN]
-		__attribute__((aligned(4))); /* as rte_softrss_be() wants it */
+		__attribute__((aligned(4))); /* in the form that rte_softrss_be() needs */
 	uint16_t reta[MT_STEER_RETA_LEN];    /* hash & 127 -> worker */
 	struct mt_steer_port_hash port4, port6;
 	/* [from][to] hand-off, single producer and consumer; NULL on the diagonal */
 	struct rte_ring *rings[MT_STEER_WORKERS][MT_STEER_WORKERS];
-	/* mt_steer_looked(), by worker; a cache line each */
+	/* time of mt_steer_looked(), by worker; a cache line each */
 	uint64_t looked[MT_STEER_WORKERS][8];
 };
 
 /*
- * Default key, round-robin RETA, rings of `ring_size` packets (a power of two). 0 or -errno: -EINVAL
- * for no or too many workers or a bad ring size, -ENOMEM. Boot only; needs no EAL.
+ * Sets the default key and a round-robin RETA, and makes rings of `ring_size` packets (a power of
+ * two). Returns 0; -EINVAL for no or too many workers or a bad ring size; -ENOMEM. Boot only; needs
+ * no EAL.
  */
 int mt_steer_init(struct mt_steer *s, uint16_t workers, uint32_t ring_size);
 /* Frees the rings and the packets still in them. */
 void mt_steer_fini(struct mt_steer *s);
 
 /*
- * For a device that keeps its own key (`len` bytes, 40 or 52) or RETA length: takes the key over. Boot
- * only, before any worker runs. 0 or -EINVAL.
+ * Adopts the key (`len` bytes, 40 or 52) of a device that keeps its own key or RETA length. Boot
+ * only, before any worker runs. Returns 0 or -EINVAL.
  */
 int mt_steer_set_key(struct mt_steer *s, const uint8_t *key, uint32_t len);
 
@@ -71,17 +75,19 @@ static inline uint16_t mt_steer_owner(const struct mt_steer *s, const struct mt_
 }
 
 /*
- * A local port in [lo, hi] for which owner(tuple) is `worker`: tries t->lport and its followers
- * (wrapping), at most MT_STEER_PROBES * workers of them, skipping those for which taken(arg, tuple)
- * says true (`taken` may be NULL); t->lport outside of [lo, hi] starts at lo. 0 and t->lport set, or
- * -EADDRNOTAVAIL (t unchanged). The caller passes a random t->lport (RFC 6056 §3.3.1).
+ * Finds a local port in [lo, hi] for which owner(tuple) is `worker`. Tries t->lport and the ports
+ * after it (wrapping), at most MT_STEER_PROBES * workers of them, and skips those for which
+ * taken(arg, tuple) returns true (`taken` may be NULL). If t->lport is outside of [lo, hi] it
+ * starts at lo. Returns 0 and sets t->lport, or -EADDRNOTAVAIL (t unchanged). The caller passes a
+ * random t->lport (RFC 6056 §3.3.1).
  */
 int mt_steer_source_port(const struct mt_steer *s, uint16_t worker, struct mt_tuple *t, uint16_t lo,
 	uint16_t hi, bool (*taken)(void *arg, const struct mt_tuple *t), void *arg);
 
 /*
  * Worker `from` hands packets to worker `to`; returns how many the ring took, the caller keeps the
- * rest. What a packet is travels in its fields: mt_net_input() set l2_len, l3_len and packet_type.
+ * rest. The packet's fields describe it to the receiver: mt_net_input() set l2_len, l3_len and
+ * packet_type.
  */
 static inline uint16_t mt_steer_push(
 	const struct mt_steer *s, uint16_t from, uint16_t to, struct rte_mbuf **pkts, uint16_t n)
@@ -90,15 +96,15 @@ static inline uint16_t mt_steer_push(
 }
 
 /*
- * Packets that other workers handed to worker `to`, at most n; *next (start at 0, kept by the worker)
- * says whose ring comes first, so that a full one cannot starve the others.
+ * Takes packets that other workers handed to worker `to`, at most n. *next (initially 0, kept by
+ * the worker) selects whose ring comes first, so that a full one cannot starve the others.
  */
 uint16_t mt_steer_pop(
 	const struct mt_steer *s, uint16_t to, uint16_t *next, struct rte_mbuf **pkts, uint16_t n);
 
 /*
- * Worker `from` polls, at `now`, the receive queues from which it hands packets over. A worker without
- * such queues, because its devices deliver to owners, never calls it.
+ * Worker `from` polls, at `now`, the receive queues from which it hands packets over. A worker
+ * without such queues, because its devices deliver to owners, never calls it.
  */
 static inline void mt_steer_looked(struct mt_steer *s, uint16_t from, uint64_t now)
 {
@@ -106,25 +112,28 @@ static inline void mt_steer_looked(struct mt_steer *s, uint16_t from, uint64_t n
 }
 
 /*
- * True if each worker that hands packets to `to` has polled its queues since that time. Otherwise packets
- * for `to` may lie in those queues, so their absence is no evidence against their senders. Reads other
- * workers' cache lines: not for each loop iteration.
+ * True if each worker that hands packets to `to` has polled its queues since that time. Otherwise
+ * packets for `to` may lie in those queues, so their absence is no evidence against their senders.
+ * Reads other workers' cache lines: not for each loop iteration.
  */
 bool mt_steer_is_fed(const struct mt_steer *s, uint16_t to, uint64_t since);
 
-/* ---- boot self-test --------------------------------------------------------------------------- */
+/* ---- boot self-test ------------------------------------------------------------------------- */
 
-/* owner(), the tables of source ports, the RETA and the rings agree. 0, or -EINVAL with what does not. */
+/*
+ * Checks that owner(), the tables of source ports, the RETA and the rings agree. Returns 0, or
+ * -EINVAL with the disagreement in `e`.
+ */
 int mt_steer_check(const struct mt_steer *s, struct mt_err *e);
 
-/* What a device that hashes reads back. */
+/* RSS settings that a device reports. */
 struct mt_steer_device {
 	const uint8_t *key;
 	uint16_t key_len;
-	const uint16_t *reta; /* hash % reta_len -> queue; queue q is worker q's */
+	const uint16_t *reta; /* hash % reta_len -> queue; queue q belongs to worker q */
 	uint16_t reta_len;
 };
 
-/* Whether the device would deliver a set of tuples to their owners; -EINVAL with the remedy. */
+/* Checks that the device would deliver a set of tuples to their owners; -EINVAL with the remedy. */
 int mt_steer_check_device(const struct mt_steer *s, const struct mt_steer_device *d,
 	const char *name, struct mt_err *e);

@@ -7,5 +7,5 @@
 #define MT_STEER_WORDS4 3
 #define MT_STEER_WORDS6 9
 
-/* The hash's input for a tuple, in the machine's byte order; how many words. */
+/* Writes the hash input of a tuple, in host byte order; returns the number of words. */
 uint32_t mt_steer_words(const struct mt_tuple *t, uint32_t in[MT_STEER_WORDS6]);

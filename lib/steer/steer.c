@@ -9,8 +9,8 @@
 
 /*
  * The key that the RSS specification publishes for verification, and that most drivers use as their
- * default; the last 12 bytes (only i40e and ice ask for them, no tuple of ours reaches them) repeat
- * its beginning.
+ * default. The last 12 bytes repeat its beginning; only i40e and ice require them, and no tuple of
+ * lib/steer is long enough to use them.
  */
 static const uint8_t default_key[MT_STEER_KEY_LEN] = {
 	0x6d, 0x5a, 0x56, 0xda, 0x25, 0x5b, 0x0e, 0xc2, /* */
@@ -22,7 +22,7 @@ static const uint8_t default_key[MT_STEER_KEY_LEN] = {
 	0x41, 0x67, 0x25, 0x3d,				/* */
 };
 
-/* Hash of an all-zero tuple but for its last word (source port, destination port). */
+/* Hash of a tuple that is all zero except for its last word (source port, destination port). */
 static uint32_t hash_ports(const struct mt_steer *s, uint32_t words, uint32_t last)
 {
 	uint32_t in[MT_STEER_WORDS6] = {0};
@@ -141,7 +141,7 @@ int mt_steer_source_port(const struct mt_steer *s, uint16_t worker, struct mt_tu
 		return -EADDRNOTAVAIL;
 	span = (uint32_t)hi - lo + 1;
 	probes = MT_MIN((uint32_t)MT_STEER_PROBES * s->workers, span);
-	/* One hash for the whole search: a port only adds (XORs) its own share to it. */
+	/* One hash for the whole search: each port only XORs its own contribution. */
 	try.lport = 0;
 	base = s->workers > 1 ? mt_steer_hash(s, &try) : 0;
 	try.lport = t->lport < lo || t->lport > hi ? lo : t->lport;
