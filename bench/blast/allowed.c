@@ -7,7 +7,7 @@
 
 #define PORTS "/proc/sys/net/ipv4/ip_local_port_range"
 
-/* Up to two numbers of a file of the kernel's; 0: it does not tell. */
+/* Reads up to two numbers from a file of the kernel; returns how many, 0 if it is not readable. */
 static int read_numbers(const char *path, uint64_t v[2])
 {
 	FILE *f = fopen(path, "re");
@@ -37,7 +37,7 @@ static bool files(const struct blast_options *o)
 	return false;
 }
 
-/* A connection to one server's port takes a port of one of our addresses. */
+/* Checks local ports: a connection to one server port takes a port of a local address. */
 static bool ports(const struct blast_options *o)
 {
 	uint32_t sources = MT_MAX(o->n_sources, 1u), need;
@@ -68,7 +68,7 @@ bool blast_allowed(const struct blast_options *o)
 	return o->ports || (files(o) && ports(o));
 }
 
-/* Whether something counts connections and has no room for ours. */
+/* True if connection tracking is active and has no room for these connections. */
 static bool tracked(const struct blast_options *o, uint64_t *most)
 {
 	uint64_t v[2] = {0, 0};

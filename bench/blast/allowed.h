@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What this machine allows, and the words for who has to allow more. Kernel sockets only. */
+/* Limits of this machine, and messages that name the limit to raise. Kernel sockets only. */
 #pragma once
 
 #include "options.h"
 
-/* Before connections are opened: files and local ports for all of them. false: why not was printed. */
+/*
+ * Call it before opening connections: checks that files and local ports suffice. False: the reason
+ * was printed.
+ */
 bool blast_allowed(const struct blast_options *o);
-/* What to look at when opening failed with this errno (0: nothing came); valid until the next call. */
+/*
+ * Remedy to suggest when opening failed with this errno (0: no answer); valid until the next call.
+ */
 const char *blast_remedy(const struct blast_options *o, int error);

@@ -20,7 +20,7 @@ const char *const blast_count_names[BLAST_COUNTS] = {
 	[BLAST_CONNECT_FAILED] = "connect_failed",
 };
 
-/* An id is slot and generation: one that comes back after its call ended is known as old. */
+/* An id is slot and generation, so a reply that comes after its call ended is recognized as old. */
 static uint32_t id_of(const struct blast_worker *w, const struct blast_call *k, uint32_t slot)
 {
 	uint32_t gens = BLAST_ID_SPAN >> w->slot_bits;
@@ -112,7 +112,10 @@ void blast_call_reply(
 	struct blast_call *k = slot < w->o->outstanding ? &c->calls[slot] : NULL;
 
 	if (!k || !k->live || id_of(w, k, slot) != f->id) {
-		/* After a timeout its reply may still come: as many as timed out are no strangers. */
+		/*
+		 * After a timeout its reply may still come: as many unknown replies as timeouts
+		 * count as late.
+		 */
 		mt_count(w->counts, c->late ? BLAST_LATE : BLAST_STRANGER);
 		c->late -= c->late ? 1 : 0;
 		return;

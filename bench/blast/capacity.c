@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The knee: the highest open-loop rate at which p99, errors and answers per second are still good. The
- * rate doubles until it is not good, then the interval is halved in ratio down to 5 %. A rate is refused
- * only when it was not good twice, since one hiccup of the machine is no knee.
+ * The knee: the highest open-loop rate at which p99, errors and answers per second are within their
+ * bounds. The rate doubles until a bound is missed. Then the interval is halved geometrically until
+ * its ends differ by at most 5 %. A rate is rejected only after two failures, since one disturbance
+ * of the machine is not a knee.
  */
 #include "client.h"
 
@@ -13,21 +14,21 @@
 #define RESOLUTION 1.05
 #define RATE_START 1000.0
 #define RATE_MAX   1e8
-/* Above it the generator's own loop is what is measured. */
+/* Above it the generator's own loop limits the result. */
 #define GENERATOR_BUSY 0.9
 /*
- * Answers that come in the window below this share of the calls that fell due in it: the queue grows. Of what
- * fell due, not of the rate: Poisson arrivals of a short step are more or fewer than the rate says.
+ * Below this share of answers in the window to calls due in it the queue grows. The base is calls
+ * due, not the rate, because Poisson arrivals of a short step deviate from the rate.
  */
 #define KEEPS_UP 0.98
 
 struct walk {
 	struct blast_options o;
 	struct blast_result best, last;
-	double good; /* the highest rate that was */
+	double good; /* the highest good rate */
 	int rc;
-	bool generator; /* it was the generator that could not do more */
-	char why[256];	/* the last rate was not good; empty: it was */
+	bool generator; /* the generator was the bottleneck */
+	char why[256];	/* why the last rate was not good; empty if it was */
 };
 
 static double due_of(const struct blast_result *r)
@@ -42,7 +43,7 @@ static double failed_share(const struct blast_result *r)
 	return due > 0 ? 1 - (double)r->measured[BLAST_ANSWERED] / due : 1;
 }
 
-/* Answers that came in the window, of the calls that fell due in it. */
+/* Answers in the window as a share of the calls due in it. */
 static double kept_up(const struct blast_result *r)
 {
 	double due = due_of(r);
@@ -61,7 +62,7 @@ static void add_why(struct walk *w, const char *format, double got, double bound
 	snprintf(w->why + len, sizeof(w->why) - len, format, got, bound);
 }
 
-/* Each bound that was missed, in words. */
+/* Evaluates the last run; `why` lists each missed bound. */
 static bool is_good(struct walk *w)
 {
 	const struct blast_result *r = &w->last;
@@ -121,7 +122,10 @@ static bool twice(struct walk *w, double rate)
 	return once(w, rate) || (!w->rc && !blast_stopped() && once(w, rate));
 }
 
-/* Down from a first rate that is too much, or up from one that is not; then between the two. */
+/*
+ * Searches down from a first rate that is too high, or up from one that is not; then between the
+ * two.
+ */
 static void search(struct walk *w, double rate)
 {
 	double bad = 0, between;
@@ -142,8 +146,8 @@ static void search(struct walk *w, double rate)
 }
 
 /*
- * A bucket that fills ten times a second: what a second admits is the limit, and a burst may be as long as
- * a tenth of it.
+ * Prints a token bucket that fills ten times a second, so that the limit is admitted per second and
+ * a burst has at most a tenth of it.
  */
 static void print_limit(const struct walk *w, double limit)
 {
@@ -224,7 +228,10 @@ int blast_find_capacity(const struct blast_options *o)
 	w.o = *o;
 	w.o.duration = o->step;
 	w.o.warm_up = MT_MIN(o->warm_up, o->step / 4);
-	/* Beyond the knee everything waits; there is no need to wait longer than for a bad answer. */
+	/*
+	 * Beyond the knee everything waits, so a longer timeout than that of a clearly bad answer
+	 * is useless.
+	 */
 	w.o.timeout = MT_MIN(o->timeout, MT_MAX(10 * o->max_p99, MT_SEC));
 	search(&w, o->rate > 0 ? o->rate : RATE_START);
 	return w.rc ? w.rc : report(&w);

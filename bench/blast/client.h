@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The calling side. A worker is a thread with its own sockets, connections, calls and numbers; the
- * main thread starts workers, reads their counters for the progress line and sums them up at the end.
+ * The calling side. A worker is a thread with its own sockets, connections, calls and counters; the
+ * main thread starts workers, reads their counters for the progress line and sums them up at the
+ * end.
  *
- * In the closed loop a call is due when a slot is free. In the open loop the schedule alone says when:
- * what cannot be sent then (all slots taken, no connection) waits, and its latency counts from when it
- * was due, so a server that stalls is charged with all that it delayed.
+ * In the closed loop a call is due when a slot is free. In the open loop only the schedule
+ * determines when. A call that cannot be sent then (all slots taken, no connection) waits, and its
+ * latency counts from the time when it was due, so a stalling server is charged with the whole
+ * delay.
  */
 #pragma once
 
@@ -18,20 +20,20 @@
 
 #include <pthread.h>
 
-/* What becomes of a call that was sent: exactly one of ANSWERED..ABANDONED. */
+/* Result of a call that was sent: exactly one of ANSWERED..ABANDONED. */
 enum blast_count {
 	BLAST_SENT,
 	BLAST_ANSWERED,
 	BLAST_NATIVE_ERROR, /* the protocol's error reply */
-	BLAST_WRONG,	    /* the id's reply has another token or length */
+	BLAST_WRONG,	    /* the reply to this id has another token or length */
 	BLAST_RESET,
-	BLAST_CLOSED, /* the peer closed while the call was out */
+	BLAST_CLOSED, /* the peer closed while the call was outstanding */
 	BLAST_TIMEOUT,
-	BLAST_BAD_BYTES, /* the connection's bytes were no frame */
-	BLAST_ABANDONED, /* still out when the run ended, before its timeout had passed */
-	/* the rest is no fate of a call that was sent */
+	BLAST_BAD_BYTES, /* the connection's bytes were not a valid frame */
+	BLAST_ABANDONED, /* still outstanding when the run ended, before its timeout */
+	/* the rest are not results of a call that was sent */
 	BLAST_UNSENT,	/* open loop: due, but never sent */
-	BLAST_STRANGER, /* a reply to no call */
+	BLAST_STRANGER, /* a reply to an unknown call */
 	BLAST_LATE,	/* a reply after its call's timeout */
 	BLAST_CONNECTED,
 	BLAST_CONNECT_FAILED,
@@ -55,12 +57,13 @@ enum blast_state { BLAST_DOWN, BLAST_CONNECTING, BLAST_UP };
 struct blast_conn {
 	struct mt_list node; /* worker.down, .connecting; when up: .ready or none */
 	int sock;
-	bool answered; /* some call of the measured part was; kept when it is opened again */
+	/* one of its calls in the measured part was answered; kept across reconnects */
+	bool answered;
 	enum blast_state state;
-	uint16_t free;	/* first free slot, BLAST_NO_SLOT: none */
-	uint32_t index; /* of all connections of the run */
+	uint16_t free;	/* index of the first free slot, BLAST_NO_SLOT: none */
+	uint32_t index; /* among all connections of the run */
 	uint32_t in_flight, issued, late;
-	uint64_t since; /* DOWN: when to try; CONNECTING: since when */
+	uint64_t since; /* DOWN: when to connect; CONNECTING: start */
 	struct blast_call *calls;
 	struct blast_queue in, out;
 };
@@ -73,7 +76,7 @@ struct blast_worker {
 	uint32_t index;
 	struct blast_io *io;
 	bool issuing, marked, failed;
-	int last_errno; /* why connecting failed last */
+	int last_errno; /* of the last failed connect */
 	struct mt_rand rand;
 	struct blast_conn *conns;
 	struct blast_call *calls;
@@ -81,17 +84,17 @@ struct blast_worker {
 	uint32_t n_answered,
 		up_at_end; /* connections that were answered when measured; up when that ended */
 	struct mt_list ready, sent, connecting, down;
-	struct blast_queue rx, tx; /* of the connection that is being handled */
+	struct blast_queue rx, tx; /* for the connection being processed */
 	struct blast_cache cache;
 	uint64_t start, measure_from, end;
-	double due_exact; /* open loop: the next call, ns after start */
+	double due_exact; /* open loop: time of the next call, ns after start */
 	uint64_t arrivals, max_lag;
 	/* busy share and processor time of the measured part */
 	uint64_t waited, waited_before, cpu_before, cpu;
 	uint64_t counts[BLAST_COUNTS]; /* worker: w, main thread: r */
-	/* calls due in the measured part; of CONNECT_FAILED: since calls were made */
+	/* calls due in the measured part; CONNECT_FAILED: since the first calls */
 	uint64_t measured[BLAST_COUNTS];
-	uint64_t in_window;	   /* answers that came in the measured part */
+	uint64_t in_window;	   /* answers received in the measured part */
 	struct blast_hist latency; /* from due to answered */
 	struct blast_hist service; /* from sent to answered */
 	struct blast_hist lag;	   /* from due to sent */
@@ -114,13 +117,13 @@ struct blast_result {
 	struct blast_hist latency, service, lag, connects;
 };
 
-/* Somebody interrupted us: the run ends early, with its report. */
+/* True after an interrupt: the run ends early, with its report. */
 bool blast_stopped(void);
 
 /* run.c: 0, or 4 with a message when the server cannot be reached. */
 int blast_run(const struct blast_options *o, struct blast_result *r);
 
-/* worker.c */
+/* Thread of a worker. */
 void *blast_worker_main(void *worker);
 /* When the open loop's next call is due; UINT64_MAX in the closed loop or past the end. */
 uint64_t blast_due(const struct blast_worker *w);
@@ -128,21 +131,25 @@ uint64_t blast_due(const struct blast_worker *w);
 /* conn.c */
 void blast_conns_init(struct blast_worker *w, uint32_t first);
 void blast_conns_fini(struct blast_worker *w);
-/* Opens what is down and due, gives up what takes too long. */
+/* Opens connections that are down and due; abandons connects that take too long. */
 void blast_conns_run(struct blast_worker *w, uint64_t now);
 void blast_conn_event(struct blast_worker *w, struct blast_conn *c, uint32_t events);
 /*
- * What a connection does after something ended on it: the closed loop calls again, the open loop finds it
- * ready, a connection that has made its calls is replaced. What is queued is sent; it may be closed by that.
+ * Continues a connection after one of its calls ended: the closed loop calls again, the open loop
+ * marks it as ready, and a connection that has made all its calls is replaced. Sends queued bytes,
+ * which may close the connection.
  */
 void blast_conn_next(struct blast_worker *w, struct blast_conn *c, uint64_t now);
 void blast_conn_flush(struct blast_worker *w, struct blast_conn *c);
-/* Where its next bytes go: behind those that wait, or to what is sent at the end of its turn. */
+/*
+ * Queue for the connection's next bytes: its own if bytes wait there, otherwise the one sent at the
+ * end of its processing.
+ */
 static inline struct blast_queue *blast_conn_queue(struct blast_worker *w, struct blast_conn *c)
 {
 	return blast_queue_len(&c->out) ? &c->out : &w->tx;
 }
-/* Its calls in flight end as `fate`; it is opened again after `pause` ns. */
+/* Calls in flight end with `fate`; the connection is opened again after `pause` ns. */
 void blast_conn_close(
 	struct blast_worker *w, struct blast_conn *c, enum blast_count fate, uint64_t pause);
 
@@ -152,17 +159,17 @@ static inline bool blast_conn_has_room(const struct blast_worker *w, const struc
 	return c->state == BLAST_UP && c->free != BLAST_NO_SLOT &&
 	       (!w->o->calls_per_connection || c->issued < w->o->calls_per_connection);
 }
-/* Appends one call to what the connection sends; it has room. */
+/* Appends one call to the bytes to send; the connection must have room. */
 void blast_call_issue(struct blast_worker *w, struct blast_conn *c, uint64_t due, uint64_t now);
-/* A reply; `now` is when its bytes were read. */
+/* Processes a reply; `now` is when its bytes were read. */
 void blast_call_reply(
 	struct blast_worker *w, struct blast_conn *c, const struct blast_frame *f, uint64_t now);
 void blast_call_end(
 	struct blast_worker *w, struct blast_call *k, enum blast_count fate, uint64_t now);
-/* Ends calls that waited too long. */
+/* Ends calls whose timeout has passed. */
 void blast_calls_expire(struct blast_worker *w, uint64_t now);
 
 /* report.c */
 void blast_report(const struct blast_options *o, const struct blast_result *r);
-/* capacity.c; the exit status. */
+/* capacity.c; returns the exit status. */
 int blast_find_capacity(const struct blast_options *o);

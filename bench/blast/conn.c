@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 #define READ_AT_ONCE   (256u << 10)
-#define CONNECTING_MAX 128 /* handshakes at a time, so that no listen queue overflows */
+#define CONNECTING_MAX 128 /* concurrent handshakes, so that no listen queue overflows */
 #define RETRY_PAUSE    (100 * MT_MSEC)
 
 void blast_conns_init(struct blast_worker *w, uint32_t first)
@@ -68,7 +68,10 @@ void blast_conn_close(
 	w->tx.head = w->tx.tail = 0;
 	c->issued = c->late = 0;
 	c->since = now + pause;
-	/* Those without a pause stay before those with one, so the list is in order of `since`. */
+	/*
+	 * Connections without a pause stay before those with one, so the list is ordered by
+	 * `since`.
+	 */
 	if (pause)
 		mt_list_add_tail(&w->down, &c->node);
 	else
@@ -141,7 +144,7 @@ static void pong(struct blast_worker *w, struct blast_conn *c, uint64_t id)
 	blast_queue_put(blast_conn_queue(w, c), bytes, sizeof(bytes));
 }
 
-/* Takes the whole frames off a queue; false: they are none. */
+/* Processes complete frames of a queue; false: the bytes are not valid frames. */
 static bool take_frames(
 	struct blast_worker *w, struct blast_conn *c, struct blast_queue *q, uint64_t now)
 {
@@ -161,7 +164,10 @@ static bool take_frames(
 	return true;
 }
 
-/* What is left of the worker's queue becomes the connection's; an emptied own one is given back. */
+/*
+ * Moves the remaining bytes of the worker's queue to the connection's own; frees an own queue that
+ * is empty.
+ */
 static void keep_rest(struct blast_worker *w, struct blast_conn *c, struct blast_queue *q)
 {
 	if (q == &c->in && !blast_queue_len(q))
@@ -174,8 +180,8 @@ static void keep_rest(struct blast_worker *w, struct blast_conn *c, struct blast
 }
 
 /*
- * Reads until nothing is left, which a short read tells, unless the peer `ended`: then until its end is
- * seen. false: the connection is closed.
+ * Reads until a short read shows that nothing is left, or, if the peer has `ended`, until the end
+ * is seen. False: the connection is closed.
  */
 static bool read_all(struct blast_worker *w, struct blast_conn *c, bool ended)
 {

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What sizes and delays are drawn from: weighted values and ranges, "20@9,1K-10K@1", "5ms@99,50ms@1". */
+/*
+ * Distributions of sizes and delays: weighted values and ranges, "20@9,1K-10K@1", "5ms@99,50ms@1".
+ */
 #pragma once
 
 #include "mt_log.h"
@@ -13,11 +15,14 @@ struct blast_dist {
 	uint32_t n; /* 0: not given */
 	struct {
 		uint64_t lo, hi; /* uniform in lo..hi */
-		double upto;	 /* share of this item and all before it */
+		double upto;	 /* cumulative share of this item and all before it */
 	} items[BLAST_DIST_ITEMS];
 };
 
-/* One value: "120000", "10K", "250us". 0, or -EINVAL with what is wrong and how to write it. */
+/*
+ * Parses one value: "120000", "10K", "250us". Returns 0, or -EINVAL with the error and the expected
+ * form.
+ */
 int blast_value_parse(const char *text, enum blast_unit unit, uint64_t *v, struct mt_err *e);
 /* ITEM[,ITEM...], ITEM = VALUE[-VALUE][@WEIGHT]. 0 or -EINVAL. */
 int blast_dist_parse(

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Dubbo 2 with hessian2: a 16-byte header (magic da bb, flags, status, id, length), then strings. A good
- * reply's body begins with 1 (a value) or 4 (a value, then attachments).
+ * Dubbo 2 with hessian2: a 16-byte header (magic da bb, flags, status, id, length), then strings.
+ * The body of a successful reply starts with 1 (a value) or 4 (a value, then attachments).
  */
 #include "message.h"
 
@@ -15,7 +15,7 @@
 #define CHUNK	     0x8000
 #define HESSIAN2     2
 
-/* A tag for a string of `len` ASCII characters, the last or only chunk. */
+/* Writes the tag of a string of `len` ASCII characters, the last or only chunk. */
 static void put_tag(struct blast_message *m, uint32_t len)
 {
 	if (len <= 31)
@@ -78,7 +78,7 @@ static void set_id(uint8_t *at, uint64_t id)
 		at[i] = (uint8_t)(id >> (56 - 8 * i));
 }
 
-/* Takes one chunk's tag; its length, or -1. *last: no chunk follows. */
+/* Reads one chunk's tag; returns its length, or -1. *last: no chunk follows. */
 static int64_t tag(const uint8_t **p, const uint8_t *end, bool *last)
 {
 	const uint8_t *t = *p;
@@ -100,7 +100,7 @@ static int64_t tag(const uint8_t **p, const uint8_t *end, bool *last)
 	return len > end - *p ? -1 : len;
 }
 
-/* A string into the frame's parts, or past it when f is NULL. */
+/* Adds a string to the frame's parts, or skips it if f is NULL. */
 static bool string(const uint8_t **p, const uint8_t *end, struct blast_frame *f)
 {
 	bool last = false;

@@ -23,7 +23,7 @@ void blast_hist_merge(struct blast_hist *h, const struct blast_hist *from)
 
 uint64_t blast_hist_at(const struct blast_hist *h, double share)
 {
-	/* The last few observations must not be lost to a rank that rounds up past the end. */
+	/* The small term keeps rounding from moving the rank past the last observations. */
 	uint64_t rank = (uint64_t)ceil(share * (double)h->n - 1e-6), seen = 0;
 
 	rank = MT_MIN(MT_MAX(rank, 1), h->n);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A log-linear histogram of nanoseconds: 128 buckets for each power of two over all of uint64_t, so a
- * value read back is within 0.4 % of one that was put in; below 256 it is exact. One writer.
+ * A log-linear histogram of nanoseconds: 128 buckets for each power of two over all of uint64_t. So
+ * a value that is read is within 0.4 % of the recorded one; below 256 it is exact. One writer.
  */
 #pragma once
 
@@ -11,14 +11,14 @@
 #define BLAST_HIST_BUCKETS MT_HIST_BUCKETS(BLAST_HIST_BITS, 64)
 
 struct blast_hist {
-	uint64_t n, sum, min, max; /* min is meaningless while n is 0 */
+	uint64_t n, sum, min, max; /* min is undefined while n is 0 */
 	uint64_t buckets[BLAST_HIST_BUCKETS];
 };
 
 void blast_hist_clear(struct blast_hist *h);
-/* Adds what `from` holds. */
+/* Adds the observations of `from`. */
 void blast_hist_merge(struct blast_hist *h, const struct blast_hist *from);
-/* The value below or at which `share` (0 to 1) of the observations lie; 0 when there are none. */
+/* The value at or below which `share` (0 to 1) of the observations are; 0 if there are none. */
 uint64_t blast_hist_at(const struct blast_hist *h, double share);
 /* Observations of at least `value`, to the resolution of a bucket. */
 uint64_t blast_hist_above(const struct blast_hist *h, uint64_t value);

@@ -52,7 +52,7 @@ static int come_from(int fd, const struct mt_addr *from)
 	uint32_t len = blast_sockaddr(from, 0, &at);
 	int on = 1;
 
-	/* The port is chosen by connect(): the whole range serves for each destination. */
+	/* connect() chooses the port, so that the whole range is available for each destination. */
 	setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
 	return bind(fd, (struct sockaddr *)&at, len) ? -errno : 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sockets over lib/net and lib/tcp on one port. Events of the stack mark a socket and put it on a list;
- * wait() turns the stack until the list holds something.
+ * Sockets over lib/net and lib/tcp on one port. Events of the stack mark a socket and put it on a
+ * list; wait() runs loop iterations until the list is not empty.
  */
 #include "io.h"
 
@@ -13,7 +13,10 @@
 #include <unistd.h>
 
 #define WATCH_EVERY (100 * MT_MSEC)
-/* A stack without packets spins so long, then sleeps in short steps: cores may be shared. */
+/*
+ * Without packets the loop spins for this time, then sleeps in short steps, because cores may be
+ * shared.
+ */
 #define SPIN	(100 * MT_USEC)
 #define STEP_US 20
 
@@ -21,10 +24,10 @@ struct sock {
 	struct mt_list node; /* in stack.pending or .accepted */
 	struct mt_stream *s; /* NULL: closed by the stack */
 	void *arg;
-	uint32_t events; /* to be told */
-	int error;	 /* why it was closed */
+	uint32_t events; /* to be reported */
+	int error;	 /* reason of the close */
 	bool connected;
-	struct blast_queue rest; /* what it had not taken when it was closed */
+	struct blast_queue rest; /* received bytes that were not read when it was closed */
 };
 
 struct stack {
@@ -34,7 +37,7 @@ struct stack {
 	struct mt_steer steer;
 	struct mt_slab socks;
 	struct mt_list pending, accepted;
-	uint64_t watched, busy_at; /* when a packet was last seen */
+	uint64_t watched, busy_at; /* when the link was last checked; when a packet was last seen */
 	uint16_t listening;
 	bool accept_ready;
 };
@@ -51,7 +54,7 @@ static struct sock *sock_of(struct mt_stream *s)
 	return mt_slab_at(&k->socks, s->owner_idx);
 }
 
-/* Sockets that are still to be accepted wait in another list, with their events. */
+/* Sockets that are not accepted yet wait in another list, with their events. */
 static void tell(struct stack *k, struct sock *x, uint32_t events)
 {
 	x->events |= events;
@@ -160,7 +163,7 @@ static bool on_accept(void *arg, struct mt_stream *s, int listener)
 
 static const struct mt_listen_ops listen_ops = {on_lookup, on_accept};
 
-/* ---- the sockets' verbs ---------------------------------------------------------------------- */
+/* ---- socket operations ---------------------------------------------------------------------- */
 
 static int attach(struct blast_io *io)
 {
@@ -205,7 +208,7 @@ static int outcome(struct blast_io *io, int sock)
 
 static int listen_at(struct blast_io *io, const struct mt_addr *at, uint16_t port)
 {
-	(void)at; /* the port's addresses are all that there is */
+	(void)at; /* the port has only its own addresses */
 	((struct stack *)io)->listening = port;
 	return 0;
 }
@@ -259,7 +262,7 @@ static int write_socket(struct blast_io *io, int sock, struct blast_queue *q)
 	while (blast_queue_len(q) && (n = mt_stream_sendable(x->s)) > 0) {
 		n = MT_MIN(n, blast_queue_len(q));
 		if (mt_chain_write(&c, k->host.pools, q->bytes + q->head, n)) {
-			/* No buffers now: the next turn tries again. */
+			/* No buffers now: the next loop iteration tries again. */
 			mt_chain_free(&c);
 			tell(k, x, EPOLLOUT);
 			return 0;
@@ -286,7 +289,7 @@ static void close_socket(struct blast_io *io, int sock, bool reset)
 	mt_slab_free(&k->socks, x);
 }
 
-/* One turn; whether there were packets. */
+/* Runs one loop iteration; true if there were packets. */
 static bool turn(struct stack *k, uint64_t now)
 {
 	if (now - k->watched > WATCH_EVERY) {
@@ -352,11 +355,11 @@ static void destroy(struct blast_io *io)
 static const struct blast_io_ops stack_ops = {attach, detach, open_socket, outcome, listen_at,
 	accept_one, read_socket, write_socket, close_socket, wait_events, destroy};
 
-/* ---- making it ------------------------------------------------------------------------------- */
+/* ---- creation -------------------------------------------------------------------------------- */
 
 static int start(struct stack *k, struct mt_err *e)
 {
-	/* All ports: a generator needs more of them than a proxy may take. */
+	/* Uses all ports, because a generator needs more than a proxy may take. */
 	const struct mt_tcp_conf tcp = {
 		.max_conns = k->port->max_conns, .port_lo = 1024, .port_hi = 65535};
 	struct bench_stack_conf c = {.port = k->port->port,
@@ -397,6 +400,6 @@ struct blast_io *blast_io_stack(struct blast_port *port, struct mt_err *e)
 	k->port = port;
 	mt_list_init(&k->pending);
 	mt_list_init(&k->accepted);
-	/* What was made before a failure ends with the process. */
+	/* Objects made before a failure are freed when the process ends. */
 	return start(k, e) ? NULL : &k->io;
 }

@@ -16,7 +16,7 @@
 #define LINK_LIMIT (10 * MT_SEC)
 #define RING_MTU   1500
 
-/* Where threads may run: the EAL leaves its caller fewer cores. */
+/* The process's CPU affinity before the EAL reduced it for its caller. */
 static cpu_set_t cores;
 
 /* A call in flight holds a buffer on either side until it is acknowledged. */
@@ -67,7 +67,7 @@ static int open_device(struct blast_port *p, const struct blast_link_conf *c, ui
 	char name[16];
 	int rc;
 
-	/* Without one the port's own words would name a setting of Meltemi's. */
+	/* Without a profile the error message of lib/port would name a setting of Meltemi's. */
 	if (!c->profile && mt_port_is_pci(c->devices[i]) &&
 		mt_port_find_profile(c->devices[i], NULL, &profile, e))
 		return mt_err(e, -EINVAL,
@@ -101,7 +101,7 @@ static int open_ring(struct blast_port *near, struct blast_port *far, uint16_t i
 	return rc ? rc : make_pools(far, name[1], mbufs, bench_wire_room(RING_MTU), e);
 }
 
-/* The last one serves all that come behind it. */
+/* Element i of a list; the last one is used for all further indices. */
 static const char *of(const char *const *list, uint32_t n, uint32_t i)
 {
 	return n ? list[MT_MIN(i, n - 1)] : NULL;
@@ -127,7 +127,7 @@ int blast_link_open(struct blast_ports *p, const struct blast_link_conf *c, uint
 		rc = c->ring ? open_ring(near, far, i, mbufs, e)
 			     : open_device(near, c, i, mbufs, e);
 		if (!rc)
-			near->port->index = 0; /* the only one of its host */
+			near->port->index = 0; /* the only port of its host */
 	}
 	return rc;
 }

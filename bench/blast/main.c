@@ -6,12 +6,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#define EXIT_WRONG  1 /* some reply was not the answer to its call */
-#define EXIT_FAILED 3 /* some calls failed, or connections that were to make some */
+#define EXIT_WRONG  1 /* a reply did not match its call */
+#define EXIT_FAILED 3 /* calls failed, or connections on which calls were due */
 
 /*
- * Of the whole run, the warm-up included. Who interrupts it chose to wait no longer: what was out or due then
- * is no failure.
+ * Exit status for the whole run, including the warm-up. After an interrupt, outstanding and unsent
+ * calls do not count as failures.
  */
 static int status(const struct blast_result *r)
 {
@@ -42,7 +42,7 @@ static int work(const struct blast_options *o)
 	return status(&result);
 }
 
-/* The DPDK side: ports, and a stack on each that is not stripped. */
+/* Opens the DPDK ports, and a stack on each that is not stripped. */
 static int open_stacks(struct blast_options *o, struct blast_io **far, struct mt_err *e)
 {
 	static struct blast_ports ports;
@@ -62,7 +62,7 @@ static int open_stacks(struct blast_options *o, struct blast_io **far, struct mt
 	return o->server ? 0 : blast_link_await(&ports, e);
 }
 
-/* A ring's other end is served here. */
+/* Starts the server at the ring's other end. */
 static int start_far(const struct blast_options *o, struct blast_io *const *far)
 {
 	int rc = o->stripped ? blast_stripped_start(o, o->ports->far) : blast_server_start(o, far);

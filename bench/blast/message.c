@@ -19,7 +19,10 @@ const struct blast_proto *blast_proto_find(const char *name)
 static uint8_t pattern[BLAST_SIZE_MAX];
 static pthread_once_t pattern_made = PTHREAD_ONCE_INIT;
 
-/* Letters that tell their place: bytes that went astray by less than 26 x 26 are seen. */
+/*
+ * The pattern of letters depends on the position, so that displacements below 26 x 26 bytes are
+ * detected.
+ */
 static void make_pattern(void)
 {
 	for (uint32_t at = 0; at < BLAST_SIZE_MAX; at++)

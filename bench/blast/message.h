@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The protocols. A call carries one string, the payload: 12 characters of token, 8 digits that ask for the
- * reply's length, then a fixed pattern. The reply's string begins with the same token and its own length.
+ * The protocols. A call carries one string, the payload: 12 characters of token, 8 digits with the
+ * requested length of the reply, then a fixed pattern. The reply's string starts with the same
+ * token and its own length.
  */
 #pragma once
 
@@ -10,21 +11,21 @@
 #define BLAST_TOKEN	12
 #define BLAST_HEAD	20 /* token and length: the shortest payload */
 #define BLAST_SIZE_MAX	(1u << 20)
-#define BLAST_FRAME_MAX (4u << 20) /* a longer frame is not one of ours */
+#define BLAST_FRAME_MAX (4u << 20) /* a longer frame is invalid */
 #define BLAST_PARTS	40	   /* hessian2 cuts a string every 32,768 characters */
 
-/* Ids are four bytes as a varint, so that a compact Thrift message never changes its length. */
+/* Ids take four bytes as a varint, so that a compact Thrift message never changes its length. */
 #define BLAST_ID_MIN  (1u << 21)
 #define BLAST_ID_SPAN ((1u << 28) - BLAST_ID_MIN)
 
-/* Whom a call names. */
+/* Names in a call. */
 struct blast_names {
 	const char *service; /* Dubbo's interface */
 	const char *method;
 	uint16_t command; /* awesomeRPC's req_cmd */
 };
 
-/* A whole message whose id and head are put in place each time it is sent. */
+/* A complete message; its id and head are written in place each time it is sent. */
 struct blast_message {
 	uint8_t *bytes;
 	uint32_t len, cap;
@@ -34,18 +35,18 @@ struct blast_message {
 
 enum blast_take { BLAST_MORE, BLAST_TAKEN, BLAST_MALFORMED };
 enum blast_kind {
-	BLAST_CALL,	 /* or its good answer */
-	BLAST_ERROR,	 /* a reply that is the protocol's error */
-	BLAST_EVENT,	 /* to be passed over (Dubbo's one-way events and answers to them) */
-	BLAST_HEARTBEAT, /* to be answered by what `pong` writes */
+	BLAST_CALL,	 /* a call, or its successful answer */
+	BLAST_ERROR,	 /* a protocol error reply */
+	BLAST_EVENT,	 /* ignored (Dubbo's one-way events and answers to them) */
+	BLAST_HEARTBEAT, /* answered with the bytes from `pong` */
 };
 
-/* What one frame holds; slices lie in the bytes that were given. */
+/* Contents of one frame; slices point into the given bytes. */
 struct blast_frame {
 	enum blast_kind kind;
-	uint32_t len; /* of the frame; also with BLAST_MORE when known, else 0 */
+	uint32_t len; /* of the frame; with BLAST_MORE: its length if known, else 0 */
 	uint64_t id;
-	uint32_t size; /* of the payload, all parts together */
+	uint32_t size; /* of the payload, in all parts */
 	uint32_t n_parts;
 	struct mt_slice parts[BLAST_PARTS];
 };
@@ -57,10 +58,10 @@ struct blast_proto {
 		struct blast_message *m, const struct blast_names *n, bool request, uint32_t size);
 	void (*set_id)(uint8_t *at, uint64_t id);
 	uint16_t id_len; /* bytes that set_id writes */
-	/* Looks at the first frame of `len` bytes; `request`: it came from a client. */
+	/* Parses the first frame of `len` bytes; `request`: it came from a client. */
 	enum blast_take (*take)(
 		const uint8_t *p, uint32_t len, bool request, struct blast_frame *f);
-	/* The 17 bytes that answer a heartbeat; NULL: the protocol has none. */
+	/* Writes the 17 bytes that answer a heartbeat; NULL: the protocol has none. */
 	void (*pong)(uint64_t id, uint8_t out[17]);
 };
 
@@ -69,10 +70,13 @@ extern const struct blast_proto blast_dubbo, blast_thrift, blast_thrift_compact,
 extern const struct blast_proto *const blast_protos[]; /* ends with NULL */
 const struct blast_proto *blast_proto_find(const char *name);
 
-/* Building blocks of `make`. Memory that cannot be had ends the program. */
+/* Building blocks of `make`. Running out of memory ends the program. */
 void blast_put(struct blast_message *m, const void *bytes, uint32_t len);
 void blast_put_be32(struct blast_message *m, uint32_t v);
-/* Payload bytes from..from+len: the first 20 are left for the head, the rest is the pattern. */
+/*
+ * Writes payload bytes from..from+len: the first 20 are reserved for the head, the rest is the
+ * pattern.
+ */
 void blast_put_payload(struct blast_message *m, uint32_t from, uint32_t len);
 void blast_set_be32(struct blast_message *m, uint32_t at, uint32_t v);
 
@@ -81,7 +85,7 @@ static inline uint32_t blast_be32(const uint8_t *p)
 	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
 
-/* Messages by size, so that fixed sizes are built once. */
+/* Cache of messages by size, so that fixed sizes are built once. */
 struct blast_cache {
 	const struct blast_proto *proto;
 	struct blast_names names;
@@ -89,13 +93,16 @@ struct blast_cache {
 	struct blast_message slots[64];
 };
 
-/* The message for `size`, with this id and head; the cache's until the next call. */
+/*
+ * Returns the message for `size`, with this id and head; owned by the cache, valid until the next
+ * call.
+ */
 const struct blast_message *blast_cache_get(
 	struct blast_cache *c, uint32_t size, uint64_t id, const uint8_t head[BLAST_HEAD]);
 void blast_cache_fini(struct blast_cache *c);
 
 void blast_head_write(uint8_t head[BLAST_HEAD], uint64_t token, uint32_t reply_size);
-/* The length in a head; UINT32_MAX: there is none. */
+/* The length in a head; UINT32_MAX if the head has none. */
 uint32_t blast_head_size(const uint8_t head[BLAST_HEAD]);
-/* Whether what follows the head is the pattern. */
+/* True if the payload after the head is the pattern. */
 bool blast_frame_pattern(const struct blast_frame *f);

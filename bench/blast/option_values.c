@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What options take: numbers, shares, words, addresses, sizes. Each is 0, or -EINVAL with what is wrong. */
+/*
+ * Values of options: numbers, shares, words, addresses, sizes. Each function returns 0, or -EINVAL
+ * with the error.
+ */
 #include "option_values.h"
 
 #include <errno.h>
@@ -54,7 +57,7 @@ int blast_opt_share(const char *text, double *to, struct mt_err *e)
 	return 0;
 }
 
-/* The index of `text` in a list of words that ends with NULL. */
+/* Index of `text` in a list of words that ends with NULL. */
 int blast_opt_word(const char *text, const char *const *words, uint32_t *to, struct mt_err *e)
 {
 	char all[128] = "";
@@ -87,7 +90,7 @@ int blast_opt_address(const char *text, struct mt_addr *a, struct mt_err *e)
 	return 0;
 }
 
-/* "127.0.0.2", or all from one to another: "127.0.0.2-127.0.0.9". */
+/* "127.0.0.2", or a range: "127.0.0.2-127.0.0.9". */
 static int source(char *text, struct blast_options *o, struct mt_err *e)
 {
 	char *dash = strchr(text, '-');

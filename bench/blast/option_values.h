@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Parts of options.c. Each function answers 0, or -EINVAL with what is wrong with the text. */
+/* Parts of options.c. Each function returns 0, or -EINVAL with the error in the text. */
 #pragma once
 
 #include "options.h"

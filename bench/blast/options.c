@@ -56,7 +56,7 @@ static const struct option longs[] = {{"proto", 1, NULL, 'p'}, {"size", 1, NULL,
 	{"progress", 0, NULL, OPT_PROGRESS}, {"help", 0, NULL, 'h'}, {"version", 0, NULL, 'V'},
 	{0}};
 
-/* What the calls are. -ENOENT: not an option of this kind. */
+/* Parses options that describe the calls. -ENOENT: not such an option. */
 static int call_option(struct blast_options *o, int opt, const char *v, struct mt_err *e)
 {
 	static const char *const verify[] = {"id", "token", "bytes", NULL};
@@ -206,14 +206,14 @@ static int one_option(struct blast_options *o, int opt)
 		rc = load_option(o, opt, optarg, &e);
 	if (rc == -ENOENT)
 		rc = other_option(o, opt, optarg, &e);
-	if (rc == -ENOENT) /* getopt has said which one */
+	if (rc == -ENOENT) /* getopt has printed which one */
 		fputs("meltemi-blast --help lists all options\n", stderr);
 	else if (rc)
 		fprintf(stderr, "meltemi-blast: --%s: %s\n", option_name(opt), e.text);
 	return rc ? 2 : 0;
 }
 
-/* "HOST:PORT", "[V6]:PORT", a server also "PORT". */
+/* "HOST:PORT", "[V6]:PORT"; for a server also "PORT". */
 static int target(struct blast_options *o, const char *text, struct mt_err *e)
 {
 	char host[256];
@@ -239,7 +239,7 @@ static int target(struct blast_options *o, const char *text, struct mt_err *e)
 	return blast_opt_address(host, &o->host, e);
 }
 
-/* A stripped server knows one call: one size each way, and nothing is chosen while it runs. */
+/* A stripped server supports one call: one size each way, and no choice at run time. */
 static int check_stripped(const struct blast_options *o, struct mt_err *e)
 {
 	const struct blast_dist *reply = o->reply == BLAST_REPLY_DIST ? &o->reply_size : &o->size;
@@ -345,7 +345,10 @@ static const struct blast_options defaults = {
 	.step = 2 * MT_SEC,
 };
 
-/* Only Dubbo's calls name a service; of the others it is the host of the limit that --find-capacity prints. */
+/*
+ * Only Dubbo's calls name a service; for other protocols it is the host in the limit that
+ * --find-capacity prints.
+ */
 static void name_service(struct blast_options *o)
 {
 	if (!o->names.service)

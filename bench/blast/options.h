@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What was asked for on the command line. */
+/* Settings from the command line. */
 #pragma once
 
 #include "dist.h"
@@ -14,7 +14,7 @@ enum blast_reply { BLAST_REPLY_SAME, BLAST_REPLY_ANY, BLAST_REPLY_DIST };
 
 struct blast_options {
 	struct blast_io
-		*stacks[BLAST_LINKS]; /* Meltemi's own, one a thread; NULL: kernel sockets */
+		*stacks[BLAST_LINKS]; /* Meltemi's own, one per thread; NULL: kernel sockets */
 	struct blast_link_conf link;
 	struct blast_ports *ports; /* made from `link`; NULL: kernel sockets */
 	bool stripped;		   /* the server */
@@ -34,12 +34,12 @@ struct blast_options {
 	uint64_t stall_after, stall_for;
 	/* --find-capacity */
 	uint64_t max_p99, step;
-	double max_errors, headroom; /* shares of 1 */
+	double max_errors, headroom; /* between 0 and 1 */
 };
 
-/* 0: go on; -1: all is said, the status is 0; 2: refused, the reason was printed. */
+/* Returns 0: continue; -1: done, exit status 0; 2: rejected, the reason was printed. */
 int blast_options_parse(int argc, char **argv, struct blast_options *o);
 
-/* The socket address of an address and port; returns its length. */
+/* Writes the socket address of an address and port; returns its length. */
 struct sockaddr_storage;
 uint32_t blast_sockaddr(const struct mt_addr *a, uint16_t port, struct sockaddr_storage *to);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* awesomeRPC (docs/protocols/awesomerpc.md) and, for byte streams, a length and an id before the payload. */
+/*
+ * awesomeRPC (docs/protocols/awesomerpc.md) and, for opaque TCP, a length and an id before the
+ * payload.
+ */
 #include "message.h"
 
 #define AWESOME_HEADER 13
@@ -11,7 +14,10 @@ static void set_id(uint8_t *at, uint64_t id)
 		at[i] = (uint8_t)(id >> (24 - 8 * i));
 }
 
-/* A frame of `header` bytes that says at `len_at` how long all of it is, and at `id_at` its id. */
+/*
+ * Parses a frame with a header of `header` bytes, its total length at `len_at` and its id at
+ * `id_at`.
+ */
 static enum blast_take take(const uint8_t *p, uint32_t len, uint32_t header, uint32_t len_at,
 	uint32_t id_at, struct blast_frame *f)
 {

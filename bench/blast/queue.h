@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bytes that wait: contiguous, head to tail, in memory that grows. All zero is empty. */
+/* A byte queue: contiguous, from head to tail, in memory that grows. All zero is empty. */
 #pragma once
 
 #include "mt_base.h"
@@ -14,10 +14,13 @@ static inline uint32_t blast_queue_len(const struct blast_queue *q)
 	return q->tail - q->head;
 }
 
-/* Room for `len` bytes at bytes + tail. A generator without memory cannot go on: it ends the program. */
+/* Makes room for `len` bytes at bytes + tail. Running out of memory ends the program. */
 void blast_queue_room(struct blast_queue *q, uint32_t len);
 void blast_queue_put(struct blast_queue *q, const void *bytes, uint32_t len);
 void blast_queue_fini(struct blast_queue *q);
 
-/* Lets this process have as many open files as it may, at least `need` if that can be; how many. */
+/*
+ * Raises this process's limit of open files to the maximum, at least `need` if possible; returns
+ * the limit.
+ */
 uint64_t blast_open_files(uint64_t need);

@@ -19,7 +19,7 @@ static const struct {
 	{"max", "max_us", 1},
 };
 
-/* Processor time that one thread's loop may take before the generator is what is measured. */
+/* Processor share of one thread's loop above which the generator is the bottleneck. */
 #define BUSY_MAX 0.9
 
 static const char *loop_name(const struct blast_options *o)
@@ -38,7 +38,10 @@ static void text_hist(const char *name, const struct blast_hist *h)
 	printf("  mean %.1f us\n", h->n ? (double)h->sum / (double)h->n / 1e3 : 0);
 }
 
-/* The status counts them, so they are told: failures of calls that were due outside of the measured part. */
+/*
+ * Prints failures of calls that were due outside of the measured part, because the exit status
+ * counts them.
+ */
 static void text_outside(const struct blast_result *r)
 {
 	const char *before = "\noutside     of the measured part: ";

@@ -71,7 +71,7 @@ static void progress(const struct blast_run *run, uint64_t start, uint64_t befor
 		total(run, BLAST_SENT) - all, total(run, BLAST_CONNECT_FAILED));
 }
 
-/* Until the workers end; a line a second, and one when measuring begins. */
+/* Runs until the workers end; prints a line per second, and one when measuring starts. */
 static void watch(const struct blast_run *run, uint64_t start)
 {
 	uint64_t measure = start + run->o->warm_up, end = measure + run->o->duration;

@@ -11,26 +11,26 @@
 #include <time.h>
 
 #define READ_AT_ONCE (256u << 10)
-#define OWED_MAX     (8u << 20) /* a client that does not read is not read from */
+#define OWED_MAX     (8u << 20) /* unsent bytes above which a client is not read from */
 #define PEERS_MAX    (1u << 20)
 #define EVENTS	     64
 
 struct peer {
 	int sock;
-	bool unread; /* something may be left in the socket */
+	bool unread; /* the socket may have unread bytes */
 	struct blast_queue in, out;
 };
 
 struct server {
 	const struct blast_options *o;
 	struct blast_io *io;
-	uint64_t stall_at; /* 0: not yet known */
+	uint64_t stall_at; /* 0: not determined yet */
 	bool stalled;
 	struct mt_rand rand;
 	struct mt_slab peers;
 	struct blast_heap later;
 	struct blast_cache cache;
-	struct blast_queue rx, tx; /* of the peer that is being handled */
+	struct blast_queue rx, tx; /* for the peer being processed */
 };
 
 static volatile sig_atomic_t stop_now;
@@ -57,7 +57,7 @@ static struct blast_queue *queue_of(struct server *s, struct peer *p)
 	return blast_queue_len(&p->out) ? &p->out : &s->tx;
 }
 
-/* false: the peer is gone. */
+/* Sends queued bytes; false: the peer is gone. */
 static bool flush(struct server *s, struct peer *p)
 {
 	int rc = s->io->ops->write(s->io, p->sock, &p->out);
@@ -81,7 +81,9 @@ static void reply(struct server *s, struct peer *p, const struct blast_later *l)
 	blast_queue_put(queue_of(s, p), m->bytes, m->len);
 }
 
-/* The length that a call asks for, or our own choice; a call that is not of our kind is echoed. */
+/*
+ * Uses the length that a call requests, or a configured one; a call of an unknown kind is echoed.
+ */
 static void choose_size(struct server *s, const struct blast_frame *f, struct blast_later *l)
 {
 	uint32_t asked = UINT32_MAX, n = f->n_parts ? MT_MIN(f->parts[0].len, BLAST_HEAD) : 0;
@@ -143,7 +145,10 @@ static bool take_frames(struct server *s, struct peer *p, struct blast_queue *q)
 	return true;
 }
 
-/* One read and what it holds. The bytes read, 0: nothing there, negative: the peer is gone. */
+/*
+ * Reads once and processes the bytes. Returns the bytes read; 0: none available; negative: the peer
+ * is gone.
+ */
 static int read_some(struct server *s, struct peer *p)
 {
 	struct blast_queue *q = p->in.bytes ? &p->in : &s->rx;
@@ -227,7 +232,7 @@ static void *server_main(void *arg)
 	if (s->io->ops->attach(s->io))
 		return NULL;
 	while (!stop_now) {
-		/* Now and then, to see whether it is to stop. */
+		/* Wakes up now and then to check whether to stop. */
 		uint64_t until = blast_now() + 100 * MT_MSEC;
 
 		if (s->later.n)

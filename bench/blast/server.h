@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The matching server: answers each call with its token and the length it asks for, at once or after a
- * delay. Threads have sockets of their own and share the port by
- * SO_REUSEPORT.
+ * The matching server: answers each call with its token and the requested length, at once or after
+ * a delay. Threads have sockets of their own and share the port by SO_REUSEPORT.
  */
 #pragma once
 
@@ -10,7 +9,7 @@
 #include "options.h"
 #include "queue.h"
 
-/* A reply that waits for its time. */
+/* A reply that is due later. */
 struct blast_later {
 	uint64_t at, id;
 	struct mt_ref peer;
@@ -25,20 +24,27 @@ struct blast_heap {
 };
 
 void blast_heap_push(struct blast_heap *h, const struct blast_later *l);
-/* Takes the earliest; the heap is not empty. */
+/* Removes the earliest item; the heap must not be empty. */
 void blast_heap_pop(struct blast_heap *h, struct blast_later *l);
 
-/* Serves until SIGTERM or SIGINT; the exit status. Says {"ready": true} when it does. */
+/*
+ * Serves until SIGTERM or SIGINT; returns the exit status. Prints {"ready": true} when it is ready.
+ */
 int blast_server(const struct blast_options *o);
 
-/* The same in threads beside a caller. `ios`: one a thread; NULL: kernel sockets. 0 or -errno. */
+/*
+ * The same in background threads. `ios`: one per thread; NULL: kernel sockets. Returns 0 or -errno.
+ */
 int blast_server_start(const struct blast_options *o, struct blast_io *const *ios);
 /* Ends the threads of either kind. */
 void blast_server_stop(const struct blast_options *o);
 bool blast_server_stopped(void);
 int blast_server_thread(uint32_t i, void *(*run)(void *arg), void *arg);
 
-/* stripped.c: stripped hosts on ports, one a thread. 0 or -errno, the reason was printed. */
+/*
+ * stripped.c: runs stripped hosts on ports, one per thread. Returns 0 or -errno; the reason was
+ * printed.
+ */
 int blast_stripped_start(const struct blast_options *o, struct blast_port *ports);
-/* After they ended: tells what they counted if something went wrong; then false. */
+/* Call it after they ended: prints their counters and returns false if there were errors. */
 bool blast_stripped_tell(void);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The server that knows one call: a stripped host on each port (bench/common). */
+/* The server for one fixed call: a stripped host on each port (bench/common). */
 #include "server.h"
 
 #include "bench_stripped.h"
@@ -9,7 +9,10 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Without packets it spins so long, then sleeps in short steps: cores may be shared. */
+/*
+ * Without packets the loop spins for this time, then sleeps in short steps, because cores may be
+ * shared.
+ */
 #define SPIN	    (100 * MT_USEC)
 #define STEP_US	    20
 #define WATCH_EVERY (100 * MT_MSEC)
@@ -21,7 +24,7 @@ struct stripped {
 
 static struct stripped hosts[BLAST_LINKS];
 static uint32_t n_hosts;
-static uint64_t counted[BENCH_STRIPPED_N_OUTCOMES]; /* of hosts that ended */
+static uint64_t counted[BENCH_STRIPPED_N_OUTCOMES]; /* of hosts that have ended */
 static uint64_t errors;
 
 static void *serve(void *arg)
@@ -47,7 +50,10 @@ static void *serve(void *arg)
 	return NULL;
 }
 
-/* The call as --proto, --size, --service and --method make it; its reply bears the call's id and token. */
+/*
+ * The call according to --proto, --size, --service and --method; its reply has the call's id and
+ * token.
+ */
 static struct bench_exchange exchange(const struct blast_options *o)
 {
 	static struct blast_message in, out;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Framed Thrift, strict binary and compact: METHOD(1: string), whose result is field 0. */
+/* Framed Thrift, strict binary and compact: METHOD(1: string), with the result in field 0. */
 #include "message.h"
 
 #include <string.h>
@@ -8,7 +8,7 @@
 #define TYPE_REPLY 2
 #define METHOD_MAX 256
 
-/* A bounded reader; `bad` is sticky. */
+/* A bounded reader; once set, `bad` stays set. */
 struct reader {
 	const uint8_t *p, *end;
 	bool bad;
@@ -153,7 +153,7 @@ static void compact_make(
 	put_varint(m, BLAST_ID_MIN);
 	put_varint(m, name);
 	blast_put(m, n->method, name);
-	/* Field 1 as a delta; field 0 cannot be one, so its id follows. */
+	/* Field 1 is encoded as a delta; field 0 cannot be, so its id follows. */
 	blast_put(m, request ? "\x18" : "\x08\x00", request ? 1 : 2);
 	put_varint(m, size);
 	blast_put_payload(m, 0, size);

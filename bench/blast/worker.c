@@ -8,7 +8,7 @@
 #include <time.h>
 
 #define EVENTS	      64
-#define SENDS_AT_ONCE 64 /* open loop: then replies are looked at again */
+#define SENDS_AT_ONCE 64 /* open loop: calls sent before replies are processed again */
 #define SLEEP_MAX     (50 * MT_MSEC)
 
 static volatile sig_atomic_t stop_now;
@@ -49,8 +49,8 @@ uint64_t blast_due(const struct blast_worker *w)
 }
 
 /*
- * The schedules of all threads together make the whole: Poisson processes add up to one, and uniform ones
- * are shifted by their index.
+ * The schedules of all threads together give the total rate: Poisson processes add up to one, and
+ * uniform schedules are shifted by their index.
  */
 static void next_arrival(struct blast_worker *w)
 {
@@ -75,7 +75,7 @@ static void send_due(struct blast_worker *w)
 		mt_list_del(n);
 		blast_call_issue(w, c, blast_due(w), now);
 		next_arrival(w);
-		/* Back to the tail: connections take turns. */
+		/* Moves the connection to the tail, so that connections alternate. */
 		blast_conn_next(w, c, now);
 		now = blast_now();
 	}
@@ -113,12 +113,12 @@ static void turn(struct blast_worker *w)
 	now = blast_now();
 	blast_calls_expire(w, now);
 	blast_conns_run(w, now);
-	/* A turn that found nothing to do is waiting, too: --spin makes many. */
+	/* An iteration without work counts as waiting; --spin makes many of them. */
 	if (n <= 0 && sent == w->counts[BLAST_SENT])
 		w->waited += blast_now() - after;
 }
 
-/* All up, or no progress for as long as the timeout. */
+/* Waits until all connections are up; false if there was no progress for the timeout. */
 static bool open_all(struct blast_worker *w)
 {
 	uint64_t since = blast_now();
@@ -150,7 +150,7 @@ static void finish(struct blast_worker *w)
 	w->waited -= w->waited_before;
 	w->cpu = thread_cpu() - w->cpu_before;
 	w->up_at_end = w->n_up;
-	/* What was due before the end is still sent, or its latency would be left out. */
+	/* Calls due before the end are still sent, or their latency would be missing. */
 	w->issuing = w->o->rate > 0;
 	for (until = blast_now() + w->o->timeout; blast_now() < until && !stop_now;) {
 		if (mt_list_empty(&w->sent) && blast_due(w) == UINT64_MAX)
@@ -162,7 +162,7 @@ static void finish(struct blast_worker *w)
 		w->measured[BLAST_UNSENT] += blast_due(w) >= w->measure_from;
 		w->max_lag = MT_MAX(w->max_lag, blast_now() - blast_due(w));
 	}
-	/* Interrupted, or sent so late that their own timeout has not passed. */
+	/* Interrupted, or sent so late that their timeout has not passed yet. */
 	while (!mt_list_empty(&w->sent))
 		blast_call_end(w, mt_list_entry(mt_list_first(&w->sent), struct blast_call, node),
 			BLAST_ABANDONED, blast_now());
@@ -190,7 +190,7 @@ void *blast_worker_main(void *worker)
 	struct sigaction stop = {.sa_handler = interrupted, .sa_flags = (int)SA_RESETHAND};
 
 	sigaction(SIGINT, &stop, NULL);
-	/* Sleeps end when they were asked to, not 50 us later. */
+	/* Makes sleeps end on time, not 50 us later. */
 	prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
 	w->failed = w->io->ops->attach(w->io) || !open_all(w);
 	pthread_barrier_wait(&w->run->opened);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Certificates, as a mesh's authority writes them: P-256, one day. */
+/* Certificates like those of a mesh's CA: P-256, valid for one day. */
 #include "bench_node.h"
 #include "bench_tls.h"
 
@@ -22,7 +22,7 @@ static void add(X509 *x, X509V3_CTX *ctx, int nid, const char *value)
 	X509_EXTENSION_free(e);
 }
 
-/* `san` NULL: the authority itself. */
+/* `san` NULL: the CA's own certificate. */
 static X509 *certify(EVP_PKEY *key, const char *san)
 {
 	X509 *x = X509_new(), *by = san ? authority.certificate : x;

@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A stripped host: answers, or asks, one exchange whose bytes it knows, at a cost of at most 100 cycles a
- * packet, so that what is between two of them is what is measured. Messages are copied from a template with
- * few bytes changed, headers are written in place, checksums are made from the template's by what differs.
+ * A stripped host: answers, or sends, one exchange whose bytes are fixed. It costs at most 100
+ * cycles a packet, so that measurements between two of them show the device under test. Messages
+ * are copied from a template with few bytes changed, headers are written in place, and checksums
+ * are derived from the template's.
  *
- * It is no TCP to be used anywhere else. What it does: handshakes and closes of both kinds, windows of the
- * peer with scaling, timestamps, in-order data in segments of any cut, answers of a turn gathered into full
- * segments, one ACK a turn. What it does not do:
+ * Its TCP is unfit for any other use. It supports handshakes and closes of both kinds, the peer's
+ * window with scaling, timestamps, in-order data in segments of any size, full segments from the
+ * answers of a loop iteration, and one ACK per iteration. Its limits:
  *
- *	- it sends nothing a second time: no retransmission, no SACK, no congestion control, no TIME-WAIT. A
- *	  packet of its own that is lost stalls its connection; a link without loss is required
- *	- it keeps nothing that is out of order: the peer sends it again
- *	- it verifies no checksum, and of a message only the bytes before the id (and as a client the id)
- *	- IPv4 without VLAN, one neighbour, peers that offer timestamps and window scaling, messages of at most
- *	  16 KiB
+ * - No retransmission, no SACK, no congestion control, no TIME-WAIT. A lost packet of this host
+ *   stalls its connection, so the link must be free of loss.
+ * - Out-of-order data is dropped: the peer sends it again.
+ * - Checksums are not verified. Of a message only the bytes before the id are checked, and as a
+ *   client also the id.
+ * - IPv4 without VLAN, one neighbour, peers that offer timestamps and window scaling, messages of
+ *   at most 16 KiB.
  *
  * One thread owns it; packets come from and go to queue 0 of its port.
  */
@@ -33,15 +35,17 @@ enum bench_stripped_outcome {
 
 extern const struct mt_outcome_set bench_stripped_outcomes;
 
-/* A range of what came in that is put into the answer, in units of four bytes. */
+/* A range of the received message that is copied into the answer, in units of four bytes. */
 struct bench_copy {
 	uint16_t from, to, len;
 };
 
 struct bench_exchange {
-	const uint8_t *in, *out; /* whole messages; the caller's until the host is destroyed */
+	/* whole messages; owned by the caller, who keeps them until the host is destroyed */
+	const uint8_t *in, *out;
 	uint32_t in_len, out_len;
-	uint32_t same; /* so many first bytes of each message are those of `in`; a multiple of 4 */
+	/* number of bytes at the start of each message that equal `in`; a multiple of 4 */
+	uint32_t same;
 	struct bench_copy copies[2];
 	uint32_t n_copies;
 };
@@ -53,17 +57,19 @@ struct bench_stripped_conf {
 	struct mt_addr address;
 	uint32_t max_conns;
 	/*
-	 * Sent payload is held until the next turn, as a stack holds it until it is acknowledged: then a ring's
-	 * receiver finds the same that it finds behind a real stack.
+	 * Holds sent payload until the next loop iteration, as a real stack holds it until it is
+	 * acknowledged. So a ring's receiver sees the same buffer references as with a real stack.
 	 */
 	bool hold;
 	uint16_t listen; /* server: on this port; 0: on any. */
-	/* Client: a request bears the connection's number as its id, in copies[0].to of `len` bytes. */
+	/*
+	 * Client: a request has the connection's number as its id, in copies[0].to of `len` bytes.
+	 */
 	bool client;
-	bool once; /* closes when it was answered */
+	bool once; /* closes after the answer */
 	struct mt_addr gateway;
 	uint32_t outstanding;
-	/* Connections are opened so that this worker of this node owns them; NULL: no matter. */
+	/* Opens connections so that this worker of this node owns them; NULL: no restriction. */
 	const struct mt_steer *node;
 	uint16_t worker;
 	uint64_t seed;
@@ -73,20 +79,23 @@ struct bench_stripped;
 
 #define BENCH_STRIPPED_MAX 16384u /* bytes of a message */
 
-/* NULL with the reason in `e`. */
+/* Returns NULL with the reason in `e`. */
 struct bench_stripped *bench_stripped_create(const struct bench_stripped_conf *c, struct mt_err *e);
 void bench_stripped_destroy(struct bench_stripped *p);
-/* Whether packets came. */
+/* Runs one loop iteration; true if packets were received. */
 bool bench_stripped_turn(struct bench_stripped *p, uint64_t now);
-/* Client; false: not now (the gateway is being asked for, all connections or ports are in use). */
+/*
+ * Client: opens a connection. False: not now (gateway not resolved yet, or all connections or ports
+ * in use).
+ */
 bool bench_stripped_open(struct bench_stripped *p, const struct mt_addr *vip, uint16_t port);
 
-/* Connections that are up, and those besides that begin or end. */
+/* Connections that are up; and all connections including those that open or close. */
 uint32_t bench_stripped_connected(const struct bench_stripped *p);
 uint32_t bench_stripped_used(const struct bench_stripped *p);
-/* Messages that arrived whole. */
+/* Number of complete messages received. */
 uint64_t bench_stripped_messages(const struct bench_stripped *p);
 /* BENCH_STRIPPED_N_OUTCOMES entries. */
 const uint64_t *bench_stripped_counters(const struct bench_stripped *p);
-/* Sum of those that should not be. */
+/* Sum of the counters that indicate errors. */
 uint64_t bench_stripped_errors(const struct bench_stripped *p);

@@ -7,10 +7,10 @@
 #include <stdlib.h>
 
 #define CONNECT_MS 5000
-#define TLS_EVENTS 64	/* of handshakes, in a turn */
-#define TLS_MSS	   1400 /* as a worker has it */
+#define TLS_EVENTS 64	/* handshake events per loop iteration */
+#define TLS_MSS	   1400 /* as in a worker */
 
-/* Frames may be longer than the receive window: bytes are taken at once and put together here. */
+/* Frames may be longer than the receive window: bytes are taken at once and assembled here. */
 struct conn {
 	struct mt_stream *s;
 	struct mt_chain in;
@@ -24,16 +24,17 @@ struct bench_host {
 	struct bench_stack stack;
 	enum bench_codec codec;
 	bool server;
-	struct bench_message message; /* what it sends */
-	uint32_t reply_len; /* client: of what answers it; a native error is shorter or longer */
-	uint32_t chunk;	    /* a segment's worth, each in a buffer of its own */
+	struct bench_message message; /* the message that it sends */
+	/* client: length of the expected reply; a local error reply has another length */
+	uint32_t reply_len;
+	uint32_t chunk; /* bytes of one segment; each is sent in its own buffer */
 	uint32_t outstanding;
 	const struct mt_steer *node;
 	uint16_t worker;
 	struct bench_host_counts n;
 	uint64_t next_id;
-	const struct bench_tls_end *tls; /* NULL: clear text */
-	struct mt_tls_layer layer;	 /* over the stack's TCP */
+	const struct bench_tls_end *tls; /* NULL: plaintext */
+	struct mt_tls_layer layer;	 /* on top of the stack's TCP */
 	struct mt_tls_door door;
 };
 
@@ -92,7 +93,7 @@ static void forget(struct bench_host *h, struct conn *c)
 	mt_slab_free(&h->conns, c);
 }
 
-/* Whether the connection is still there. */
+/* Returns false if the connection is gone. */
 static bool answered(struct bench_host *h, struct conn *c, uint32_t len)
 {
 	struct mt_stream *s = c->s;
@@ -148,7 +149,10 @@ static void on_closed(struct mt_stream *s, enum mt_close_reason reason)
 	struct bench_host *h = s->user_ctx;
 	struct conn *c = conn_of(s);
 
-	/* One that never came up is opened again; one that stays and ends all the same is an error. */
+	/*
+	 * A connection that never came up is opened again; the end of one that should stay is an
+	 * error.
+	 */
 	if (!h->server && c->connected)
 		h->n.errors += reason != MT_CLOSE_OK || c->waits || c->life == BENCH_STAYS;
 	forget(h, c);
@@ -192,7 +196,7 @@ static struct mt_tls_context *context_of(void *arg, const struct mt_stream *lowe
 	return ((struct bench_host *)arg)->tls->context;
 }
 
-/* Behind the stack, whose streams carry the layer's. */
+/* Call it after the stack exists: the TLS layer uses its streams. */
 static int put_tls(struct bench_host *h, const struct bench_host_conf *c)
 {
 	struct mt_tls_layer_conf conf = {.pools = c->pools,
@@ -246,7 +250,8 @@ struct bench_host *bench_host_create(const struct bench_host_conf *c, struct mt_
 	h->outstanding = c->outstanding;
 	h->node = c->node;
 	h->worker = c->worker;
-	h->chunk = c->port->mtu - 60u - 12; /* headers, and timestamps as lib/tcp leaves room for */
+	/* minus headers, and timestamps as lib/tcp reserves them */
+	h->chunk = c->port->mtu - 60u - 12;
 	if (c->tls && c->server) {
 		stack.listen = &mt_tls_door_ops;
 		stack.listen_arg = &h->door;
@@ -288,7 +293,7 @@ void bench_host_turn(struct bench_host *h, uint64_t now)
 	mt_tls_lane_flush(h->tls->lane);
 }
 
-/* Whether Meltemi's worker on our queue is the one that RSS would choose. */
+/* True if the Meltemi worker on this host's queue is the one that RSS would choose. */
 static bool owned(const struct bench_host *h, const struct mt_stream *s)
 {
 	const struct mt_tuple *t = mt_stream_ends(s);
@@ -298,7 +303,7 @@ static bool owned(const struct bench_host *h, const struct mt_stream *s)
 	return !h->node || mt_steer_owner(h->node, &theirs) == h->worker;
 }
 
-/* Source ports are random: some tries find one that is right. */
+/* Source ports are random, so several attempts find a suitable one. */
 bool bench_host_open(
 	struct bench_host *h, const struct mt_addr *vip, uint16_t port, enum bench_life life)
 {

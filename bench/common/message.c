@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One request and one reply of each protocol, as their libraries write them. */
+/* One request and one reply of each protocol, as their libraries encode them. */
 #include "bench_message.h"
 
 #include <string.h>

@@ -4,7 +4,7 @@
 #include <errno.h>
 
 #define BURST  32
-#define TIMERS 1000 /* deadlines that one turn looks at */
+#define TIMERS 1000 /* deadlines that one loop iteration processes */
 
 static void on_neigh(void *arg, uint32_t neigh, bool ok)
 {

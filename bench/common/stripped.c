@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The turn of a stripped host, and what each packet of a connection that is up takes. */
+/* The loop iteration of a stripped host, and the packets of an established connection. */
 #include "stripped_priv.h"
 
 #include "mt_net_cksum.h"
@@ -21,7 +21,7 @@ const struct mt_outcome_set bench_stripped_outcomes = {
 
 /* ---- out ----------------------------------------------------------------------------------- */
 
-/* At least n (at most SPARE / 2) buffers at hand. */
+/* Makes at least n buffers available (at most SPARE / 2). */
 static mt_noinline bool refill(struct bench_stripped *p, uint32_t n)
 {
 	if (p->n_spare >= n)
@@ -45,7 +45,9 @@ void stripped_queue(struct bench_stripped *p, struct rte_mbuf *m)
 	p->tx[p->n_tx++] = m;
 }
 
-/* Everything that differs from the template, the checksums by what differs. */
+/*
+ * Writes all fields that differ from the template, and derives the checksums from the differences.
+ */
 static void head_write(const struct bench_stripped *p, const struct stripped_conn *c,
 	struct rte_mbuf *m, uint32_t sum, uint8_t flags)
 {
@@ -111,7 +113,7 @@ static bool open_segment(struct bench_stripped *p, struct stripped_conn *c)
 	return true;
 }
 
-/* What is copied into a message, and the message's sum. */
+/* Copies the variable bytes into a message and returns the message's sum. */
 static inline uint32_t patch(const struct bench_stripped *p, uint8_t *at, const uint8_t *base,
 	const struct bench_copy *k)
 {
@@ -131,13 +133,13 @@ static inline uint32_t patch(const struct bench_stripped *p, uint8_t *at, const 
 	return net_sum_fold(sum);
 }
 
-/* The next segment begins inside of the message: its pieces are summed. */
+/* The next segment starts inside the message: sums its pieces. */
 static mt_noinline bool append_cut(struct bench_stripped *p, struct stripped_conn *c,
 	const uint8_t *base, const struct bench_copy *k)
 {
 	uint32_t left = p->c.exchange.out_len, at = 0, segments = left / p->mss + 2;
 
-	/* All segments or none: what was begun could not be taken back. */
+	/* Send all segments or none, as a partly sent message could not be withdrawn. */
 	if (p->n_tx + segments > TX_ROOM - SPARE || !refill(p, segments))
 		return false;
 	memcpy(p->whole, p->out, left);
@@ -163,7 +165,10 @@ static mt_noinline bool append_cut(struct bench_stripped *p, struct stripped_con
 	return true;
 }
 
-/* In whole blocks where the buffer has room behind the segment: shorter than a copy of any length. */
+/*
+ * Copies in whole blocks if the buffer has room after the segment: faster than a copy of arbitrary
+ * length.
+ */
 static inline void copy_message(const struct bench_stripped *p, uint8_t *at, uint32_t len)
 {
 	if (mt_unlikely(!p->blocks)) {
@@ -174,7 +179,7 @@ static inline void copy_message(const struct bench_stripped *p, uint8_t *at, uin
 		memcpy(at + i, p->out + i, BLOCK);
 }
 
-/* The window and the segment have room for a message, or false. */
+/* Appends a message; false if the window or the segment has no room for it. */
 static __rte_always_inline bool append(struct bench_stripped *p, struct stripped_conn *c,
 	const uint8_t *base, const struct bench_copy *k)
 {
@@ -197,7 +202,7 @@ static __rte_always_inline bool append(struct bench_stripped *p, struct stripped
 	return true;
 }
 
-/* Copied bytes that wait lie one behind the other. */
+/* Converts the ranges: stored bytes are packed without gaps. */
 static void packed(const struct bench_stripped *p, struct bench_copy k[2])
 {
 	uint16_t at = 0;
@@ -236,7 +241,7 @@ static mt_noinline void wait_with(
 	stripped_wait(p, c, item);
 }
 
-/* The id says whose it is: replies to others are found out. */
+/* The id names the connection, so that replies to other connections are detected. */
 void stripped_request(struct bench_stripped *p, struct stripped_conn *c)
 {
 	struct bench_copy k = p->c.exchange.copies[0];
@@ -259,7 +264,7 @@ static inline bool known(const struct bench_exchange *x, const uint8_t *msg)
 	return diff == 0;
 }
 
-/* A client's reply: false if the connection is gone. */
+/* Processes a client's reply; false if the connection is gone. */
 static inline bool replied(struct bench_stripped *p, struct stripped_conn *c, const uint8_t *msg)
 {
 	uint32_t id = load32(msg + p->c.exchange.copies[0].from);
@@ -282,7 +287,7 @@ static inline bool replied(struct bench_stripped *p, struct stripped_conn *c, co
 	return true;
 }
 
-/* A whole message. false: the connection is gone. */
+/* Processes a complete message. False: the connection is gone. */
 static __rte_always_inline bool got(
 	struct bench_stripped *p, struct stripped_conn *c, const uint8_t *msg)
 {
@@ -301,7 +306,7 @@ static __rte_always_inline bool got(
 	return true;
 }
 
-/* A message that does not lie in one segment: how many of the bytes are its. */
+/* Adds to a message that spans segments; returns how many of the bytes belong to it. */
 static mt_noinline uint32_t take_piece(
 	struct bench_stripped *p, struct stripped_conn *c, const uint8_t *data, uint32_t len)
 {
@@ -334,7 +339,7 @@ void stripped_take(
 		take_piece(p, c, data, len);
 }
 
-/* false: it is no TCP segment over IPv4 that is ours, or its lengths are wrong. */
+/* False: not a TCP segment over IPv4 for this host, or its lengths are wrong. */
 static inline bool parse(
 	const struct bench_stripped *p, const uint8_t *d, uint32_t len, struct stripped_seg *s)
 {
@@ -367,7 +372,7 @@ static __rte_always_inline void input(struct bench_stripped *p, struct rte_mbuf 
 	struct stripped_seg s;
 	uint32_t edge;
 
-	if (mt_unlikely(m->nb_segs > 1)) /* FLAT holds the longest packet */
+	if (mt_unlikely(m->nb_segs > 1)) /* `flat` holds the longest packet */
 		d = rte_pktmbuf_read(m, 0, MT_MIN(m->pkt_len, FLAT), p->flat);
 	if (mt_unlikely(!parse(p, d, m->pkt_len, &s))) {
 		stripped_other(p, d, m->pkt_len);
@@ -396,7 +401,7 @@ static __rte_always_inline void input(struct bench_stripped *p, struct rte_mbuf 
 	stripped_take(p, c, s.data, s.len);
 }
 
-/* ---- the turn ------------------------------------------------------------------------------ */
+/* ---- the loop iteration -------------------------------------------------------------------- */
 
 static void burst(struct bench_stripped *p, struct rte_mbuf **pkts, uint16_t n)
 {
@@ -408,7 +413,9 @@ static void burst(struct bench_stripped *p, struct rte_mbuf **pkts, uint16_t n)
 	rte_pktmbuf_free_bulk(pkts, n);
 }
 
-/* What the turn owes: gathered answers, or an ACK for what was not answered. */
+/*
+ * Sends what is due at the end of the iteration: gathered answers, or an ACK for unanswered data.
+ */
 static void settle(struct bench_stripped *p, struct stripped_conn *c)
 {
 	uint8_t d = c->due;
@@ -416,7 +423,7 @@ static void settle(struct bench_stripped *p, struct stripped_conn *c)
 	c->due = 0;
 	if (mt_unlikely(c->back && c->back->n)) {
 		stripped_drain(p, c);
-		/* Buffers may be short, and nothing of the peer's would wake it. */
+		/* Buffers may be short, and no packet of the peer would trigger another attempt. */
 		if (c->back->n)
 			due(p, c, 0);
 	}
@@ -459,7 +466,7 @@ static void send_all(struct bench_stripped *p)
 		memmove(p->tx, p->tx + at, p->n_tx * sizeof(p->tx[0]));
 }
 
-/* By itself, so that a profiler can be told to look at nothing else. */
+/* A function of its own, so that a profiler can be limited to it. */
 __attribute__((noinline, noclone)) bool bench_stripped_turn(struct bench_stripped *p, uint64_t now)
 {
 	struct rte_mbuf *pkts[BURST];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A stripped host's objects: the host, its connections, the table that finds them. */
+/* Objects of a stripped host: the host, its connections, and their hash table. */
 #include "stripped_priv.h"
 
 #include "mt_net_cksum.h"
@@ -26,7 +26,7 @@ static void insert(struct bench_stripped *p, uint64_t key, uint32_t value)
 	p->table[i] = value;
 }
 
-/* Those that were pushed behind it move up. */
+/* Entries that were displaced by it move up. */
 static void remove_key(struct bench_stripped *p, uint64_t key)
 {
 	uint32_t i = slot_of(p, key), j;
@@ -70,7 +70,7 @@ void stripped_conn_free(struct bench_stripped *p, struct stripped_conn *c)
 		free(c->back->waits);
 		free(c->back);
 	}
-	/* It may still be on the turn's list, where nothing is found to do. */
+	/* It may still be on the iteration's list, where it is then skipped. */
 	*c = (struct stripped_conn){.due = c->due & DUE_LISTED};
 	p->free[p->n_free++] = (uint32_t)(c - p->conns);
 }
@@ -176,7 +176,7 @@ static bool make(struct bench_stripped *p)
 	p->mask = slots - 1;
 	p->table = memory(slots, sizeof(*p->table));
 	p->conns = memory(p->c.max_conns, sizeof(*p->conns));
-	/* While the list is gone through, those that come again are put behind it. */
+	/* While the list is processed, connections that are due again are appended to it. */
 	p->work = memory(2 * p->c.max_conns, sizeof(*p->work));
 	p->free = memory(p->c.max_conns, sizeof(*p->free));
 	p->tx = memory(TX_ROOM, sizeof(*p->tx));

@@ -11,23 +11,24 @@
 
 #define L2_LEN	14
 #define HEAD	(L2_LEN + 20 + 20 + 12) /* Ethernet, IPv4, TCP with timestamps */
-#define TX_ROOM 8192			/* packets that wait for the port */
-#define TX_STOP (TX_ROOM - 4096)	/* above it nothing more is received */
+#define TX_ROOM 8192			/* packets that may wait for the port */
+#define TX_STOP (TX_ROOM - 4096)	/* above it no more packets are received */
 #define SPARE	128
 #define WSCALE	7
-#define WINDOW	0x4000 /* shifted by WSCALE: 2 MiB, always: what arrives is consumed at once */
-#define FLAT	65536
-#define BLOCK	32 /* messages are copied in these */
+/* shifted by WSCALE: always 2 MiB, because received data is consumed at once */
+#define WINDOW 0x4000
+#define FLAT   65536
+#define BLOCK  32 /* messages are copied in these */
 
 enum stripped_state {
 	DOWN,
 	SYN_SENT,
 	UP,
-	CLOSING /* our FIN first */,
-	LAST_ACK /* theirs first */
+	CLOSING /* this side sent FIN first */,
+	LAST_ACK /* the peer sent FIN first */
 };
 
-/* What a turn still owes a connection. */
+/* Actions for a connection that are due at the end of the iteration. */
 enum stripped_due {
 	DUE_LISTED = 1, /* it is on the list */
 	DUE_ACK = 2,
@@ -36,22 +37,22 @@ enum stripped_due {
 	DUE_FREE = 16, /* after the last ACK */
 };
 
-/* What only some connections have: a message in pieces, answers that wait. */
+/* State that only some connections need: a message in pieces, answers that wait. */
 struct stripped_back {
 	uint8_t *part; /* in_len bytes */
 	uint8_t (*waits)[32];
-	uint32_t head, n, cap; /* of waits: a ring, cap is a power of two */
+	uint32_t head, n, cap; /* indices and capacity of `waits`: a ring, cap is a power of two */
 };
 
-/* All that a packet needs, in one cache line. */
+/* All fields that a packet needs, in one cache line. */
 struct stripped_conn {
-	uint64_t key; /* remote address, remote and local port, as packets to us have them */
+	uint64_t key; /* remote address, remote and local port, as in received packets */
 	uint32_t rcv_nxt, snd_nxt, snd_edge;
-	uint32_t ts_recent; /* as it lies in packets */
-	uint32_t have;	    /* bytes of the message that is arriving */
+	uint32_t ts_recent; /* in network byte order */
+	uint32_t have;	    /* bytes of the message received so far */
 	uint32_t sum;	    /* of the open segment's payload, not folded */
-	uint32_t waits;	    /* client: replies that are to come */
-	uint32_t sent;	    /* client: requests, ever */
+	uint32_t waits;	    /* client: outstanding replies */
+	uint32_t sent;	    /* client: total requests */
 	struct rte_mbuf *open;
 	struct stripped_back *back;
 	uint8_t state, due, wscale, fin_sent;
@@ -62,11 +63,11 @@ struct bench_stripped {
 	struct bench_stripped_conf c;
 	struct mt_port *port;
 	struct rte_mempool *pool;
-	uint32_t ip; /* ours, as it lies in packets */
+	uint32_t ip; /* this host's, in network byte order */
 	uint32_t mss, ts;
-	uint8_t head[HEAD];	  /* of a data segment; what differs is 0 */
-	uint64_t ip_sum, tcp_sum; /* of its constant part, pseudo header included */
-	uint32_t out_sum;	  /* of the message without what is copied into it */
+	uint8_t head[HEAD];	  /* of a data segment; variable fields are 0 */
+	uint64_t ip_sum, tcp_sum; /* of its constant part, including the pseudo header */
+	uint32_t out_sum;	  /* of the message without the variable bytes */
 	uint32_t n_spare, n_tx, n_work, n_held, n_free, fresh;
 	struct rte_mbuf *spare[SPARE];
 	struct rte_mbuf **tx, **held;
@@ -74,11 +75,11 @@ struct bench_stripped {
 	/* conns by key: index + 1, linear probing; 0: empty */
 	uint32_t *table, mask, shift;
 	struct stripped_conn *conns;
-	uint8_t *out;	/* the template, what is copied into it zeroed */
-	uint8_t *whole; /* a message that is cut */
-	uint8_t *flat;	/* a packet that came in pieces */
+	uint8_t *out;	/* the template, with the variable bytes zeroed */
+	uint8_t *whole; /* a message that is split into segments */
+	uint8_t *flat;	/* a packet that came in several mbufs */
 	bool gateway_known, blocks;
-	uint64_t asked_at; /* for the gateway */
+	uint64_t asked_at; /* time of the last ARP request for the gateway */
 	uint16_t next_port;
 	struct mt_rand rand;
 	uint32_t connected, used;
@@ -145,32 +146,32 @@ static inline void due(struct bench_stripped *p, struct stripped_conn *c, uint8_
 /* stripped_conn.c */
 struct stripped_conn *stripped_conn_new(struct bench_stripped *p, uint64_t key);
 void stripped_conn_free(struct bench_stripped *p, struct stripped_conn *c);
-/* Answers, requests that wait; `item` are the copied bytes in a row. */
+/* Stores an answer or a request that must wait; `item` has its variable bytes, packed. */
 void stripped_wait(struct bench_stripped *p, struct stripped_conn *c, const uint8_t item[32]);
 uint8_t *stripped_part(struct bench_stripped *p, struct stripped_conn *c);
 
-/* stripped_slow.c: all that is no in-order data of a connection that is up. */
+/* stripped_slow.c: everything except in-order data of an established connection. */
 void stripped_other(struct bench_stripped *p, const uint8_t *frame, uint32_t len);
 void stripped_slow(struct bench_stripped *p, struct stripped_conn *c, struct stripped_seg *s);
 void stripped_unexpected(
 	struct bench_stripped *p, struct stripped_conn *c, const struct stripped_seg *s);
-/* Ends a connection that makes no sense any more, and tells the peer. */
+/* Aborts a connection in an invalid state, and sends a RST. */
 void stripped_reset(struct bench_stripped *p, struct stripped_conn *c);
-/* SYN, FIN and the end of a connection, when its turn comes. */
+/* Sends SYN or FIN, or frees the connection, as is due. */
 void stripped_due(struct bench_stripped *p, struct stripped_conn *c);
 void stripped_ask_gateway(struct bench_stripped *p, uint64_t now);
 
 /* stripped.c */
-/* Bytes of a connection's stream, all of them. */
+/* Processes bytes of a connection's stream; takes all of them. */
 void stripped_take(
 	struct bench_stripped *p, struct stripped_conn *c, const uint8_t *data, uint32_t len);
-/* Client: one more request. */
+/* Client: sends one more request. */
 void stripped_request(struct bench_stripped *p, struct stripped_conn *c);
-/* Sends what waited, as far as the window reaches. */
+/* Sends waiting messages, as far as the window allows. */
 void stripped_drain(struct bench_stripped *p, struct stripped_conn *c);
-/* Finishes the open segment, with these flags besides ACK. */
+/* Finishes the open segment, with these flags in addition to ACK. */
 void stripped_close_segment(struct bench_stripped *p, struct stripped_conn *c, uint8_t flags);
-/* A segment without payload. */
+/* Sends a segment without payload. */
 void stripped_bare(struct bench_stripped *p, struct stripped_conn *c, uint8_t flags);
 struct rte_mbuf *stripped_mbuf(struct bench_stripped *p);
 void stripped_queue(struct bench_stripped *p, struct rte_mbuf *m);

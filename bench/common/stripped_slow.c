@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Handshakes, ends, what is not in order, ARP: the rare packets of a stripped host. */
+/* The rare packets of a stripped host: handshakes, closes, out-of-order data, ARP. */
 #include "stripped_priv.h"
 
 #include "mt_net_cksum.h"
@@ -74,7 +74,7 @@ void stripped_other(struct bench_stripped *p, const uint8_t *frame, uint32_t len
 
 /* ---- handshake ----------------------------------------------------------------------------- */
 
-/* The options that must be there: false if they are not. */
+/* Parses the required options: false if one is missing. */
 static bool options(struct bench_stripped *p, struct stripped_conn *c, const struct stripped_seg *s)
 {
 	const uint8_t *o = s->tcp + 20, *end = s->tcp + s->head;
@@ -102,11 +102,12 @@ static bool options(struct bench_stripped *p, struct stripped_conn *c, const str
 	}
 	if (!scale || !stamps || mss < 88)
 		return false;
-	p->mss = MT_MIN(p->mss, mss - 12); /* timestamps are the segment's, not the header's */
+	/* timestamps are part of each segment, not counted in the MSS */
+	p->mss = MT_MIN(p->mss, mss - 12);
 	return true;
 }
 
-/* SYN or SYN-ACK. */
+/* Sends a SYN or SYN-ACK. */
 static void syn_send(struct bench_stripped *p, struct stripped_conn *c)
 {
 	uint8_t flags = RTE_TCP_SYN_FLAG | (c->state == UP ? RTE_TCP_ACK_FLAG : 0);
@@ -144,7 +145,7 @@ static void syn_send(struct bench_stripped *p, struct stripped_conn *c)
 	c->snd_nxt++;
 }
 
-/* RST for a segment without a connection. */
+/* Sends a RST for a segment without a connection. */
 static void refuse(struct bench_stripped *p, const struct stripped_seg *s)
 {
 	struct stripped_conn c = {.key = s->key, .snd_nxt = s->ack, .rcv_nxt = s->seq + s->len + 1};
@@ -172,7 +173,7 @@ static void accept_syn(
 {
 	uint16_t to = rte_be_to_cpu_16(load16(s->tcp + 2));
 
-	if (c) /* an earlier one of the same name, whose end was not seen */
+	if (c) /* an earlier connection with the same key, whose end was not seen */
 		stripped_conn_free(p, c);
 	c = NULL;
 	if (!p->c.client && (!p->c.listen || to == p->c.listen))
@@ -216,7 +217,7 @@ static void connected(
 
 static void reset_in(struct bench_stripped *p, struct stripped_conn *c)
 {
-	/* A connection that is being closed may be reset by whom it does not matter to any more. */
+	/* A connection that is being closed may be reset by a peer that no longer needs it. */
 	mt_count(p->counters, c->state == UP || c->state == SYN_SENT ? BENCH_STRIPPED_reset_by_peer
 								     : BENCH_STRIPPED_closed);
 	stripped_conn_free(p, c);
@@ -243,7 +244,7 @@ void stripped_unexpected(
 	if ((int32_t)old < 0) {
 		mt_count(p->counters, BENCH_STRIPPED_gap);
 	} else if (old >= s->len) {
-		/* A probe that asks for an ACK, or a retransmission. */
+		/* A probe that requests an ACK, or a retransmission. */
 		mt_count(p->counters, BENCH_STRIPPED_repeated);
 	} else {
 		mt_count(p->counters, BENCH_STRIPPED_repeated);
@@ -274,7 +275,7 @@ static void segment(struct bench_stripped *p, struct stripped_conn *c, const str
 	if (s->len && c->state == UP)
 		stripped_take(p, c, s->data, s->len);
 	if (p->conns[index].key != s->key)
-		return; /* it was reset for what it said */
+		return; /* it was reset because of its data */
 	if (s->flags & RTE_TCP_FIN_FLAG)
 		fin_in(p, c);
 	if (c->state == LAST_ACK && c->fin_sent && s->ack == c->snd_nxt) {
@@ -301,7 +302,7 @@ void stripped_slow(struct bench_stripped *p, struct stripped_conn *c, struct str
 	}
 }
 
-/* FIN goes behind all that waits, with the last segment if there is one. */
+/* Sends FIN after all waiting data, with the last segment if there is one. */
 static void fin_send(struct bench_stripped *p, struct stripped_conn *c)
 {
 	if (c->open)

@@ -3,7 +3,10 @@
 
 #include "bench_node.h"
 
-/* As the daemon's: one thread, and expanded keys for some hundreds of connections. Hosts keep none, so they do not take Meltemi's caches. */
+/*
+ * As in the daemon: one thread, and expanded keys for some hundreds of connections. Hosts keep no
+ * expanded keys, so they do not occupy Meltemi's caches.
+ */
 #define THREADS	   1
 #define KEYS	   1024
 #define KEYS_HOSTS 0

@@ -18,16 +18,16 @@
 
 const char *const bench_link_names[] = {"ring", "memif", NULL};
 
-/* One queue of an end; `inner` is the ethdev port of a memif link. One thread uses it. */
+/* One queue of an end; `inner` is the ethdev port of a memif link. Used by one thread. */
 struct queue {
 	struct rte_ring *rx, *tx;
 	struct mt_port *inner;
 	uint64_t cycles;
 } mt_cache_aligned;
 
-/* An end of a wire: Meltemi's with all queues, or a peer's with one. */
+/* An end of a link: Meltemi's with all queues, or a peer's with one. */
 struct end {
-	struct mt_port port; /* first: the port that is handed out */
+	struct mt_port port; /* first: the port that callers get */
 	const struct mt_steer *rss;
 	struct queue q[];
 };
@@ -42,7 +42,7 @@ static uint16_t ring_rx(struct mt_port *p, uint16_t q, struct rte_mbuf **m, uint
 	return got;
 }
 
-/* What a device with RSS leaves in the descriptor. */
+/* Sets the hash that a device with RSS leaves in the descriptor. */
 static void hash_frame(const struct mt_steer *s, struct rte_mbuf *m)
 {
 	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, const struct rte_ether_hdr *);
@@ -256,8 +256,8 @@ uint64_t bench_wire_peer_cycles(const struct bench_wire *w, uint16_t queue)
 }
 
 /*
- * The other end learns of a close on DPDK's interrupt thread, which tidies up without a lock: it must
- * have done so before this thread closes that end, too.
+ * The other end handles a close on DPDK's interrupt thread, which cleans up without a lock. So that
+ * must be finished before this thread closes that end, too.
  */
 static void await_hang_up(struct mt_port *inner)
 {

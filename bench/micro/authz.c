@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A call judged by a hundred policies: 50 of DENY, none of which fits, and 50 of ALLOW, of which the last one does. A quarter each ask
- * for a path, for a path's beginning or end, for the caller's network, and for metadata. What it costs to read a message is the
- * codec's (dubbo_metadata).
+ * Authorization of a call by a hundred policies: 50 of DENY, none of which matches, and 50 of
+ * ALLOW, of which only the last one matches. A quarter each match a path, a path's prefix or
+ * suffix, the caller's network, and metadata. The cost of parsing a message is measured with the
+ * codec (dubbo_metadata).
  */
 #include "ops.h"
 
@@ -50,7 +51,7 @@ static void texts(struct mt_texts *l, char *text)
 	l->n = 1;
 }
 
-/* Kinds by turns; of DENY first. */
+/* The kinds alternate; DENY comes first. */
 static void write_policy(uint32_t i)
 {
 	struct mt_authorization_policy *p = &written[i];

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What one changed document among 10,000 (as many services and rules about them) costs the control thread, step by step,
- * as the daemon takes it: CPU time of the thread. Documents in files of their own ("files") or all in one ("one").
- * Instructions: valgrind --tool=callgrind, with 1 and with 11 changes, and a tenth of the difference.
+ * Cost for the control thread, in its CPU time, when one of 10,000 documents (half services, half
+ * their rules) changes, step by step as in the daemon. Documents are in files of their own
+ * ("files") or all in one ("one"). To count instructions, run valgrind --tool=callgrind with 1 and
+ * with 11 changes, and take a tenth of the difference.
  *
- *	bench_documents [files|one] [CHANGES]
+ * 	bench_documents [files|one] [CHANGES]
  */
 #include "mt_conf.h"
 #include "mt_objects.h"
@@ -63,7 +64,10 @@ static FILE *create(const char *name, uint32_t i)
 	return f;
 }
 
-/* Service `changed` has that weight, of two digits; only its own file is written anew, unless `all` are. */
+/*
+ * Writes service `changed` with this weight, of two digits. Only its own file is rewritten, unless
+ * `all`.
+ */
 static void write_documents(bool one, bool all, uint32_t changed, uint32_t weight)
 {
 	FILE *f = one ? create("all", 0) : NULL;
@@ -94,7 +98,7 @@ static uint64_t cpu_ns(void)
 	return (uint64_t)ts.tv_sec * MT_SEC + (uint64_t)ts.tv_nsec;
 }
 
-/* One reload as the daemon makes it; adds what each step took. */
+/* Reloads as the daemon does; adds the time of each step. */
 static void reload(struct state *st, uint64_t took[N_STEPS])
 {
 	const char *const dirs[] = {dir};
@@ -148,7 +152,10 @@ static void measure(bool one, uint32_t changes, const char *sep)
 	MT_ASSERT(st.conf && st.files && st.kept);
 	write_documents(one, true, 0, 10);
 	reload(&st, first);
-	/* Files that have just been written are read twice, because their times say too little. */
+	/*
+	 * Recently written files are read again, because their timestamps do not prove that they
+	 * are unchanged.
+	 */
 	sleep(3);
 	reload(&st, took);
 	memset(took, 0, sizeof(took));

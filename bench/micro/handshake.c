@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a full handshake of mutual TLS costs a server, in CPU time of who does it: the library alone (SSL_do_handshake() through memory, as a
- * program uses it), ours in line (mt_tls_handshake_step()), and the thread that does them for workers, rings, wake-ups and all. In turns in
- * one run, the client's CPU apart: it is the library in all three. TLS 1.3, X25519, P-256, a chain of one certificate, one ticket.
+ * Cost of a full handshake of mutual TLS for a server, in CPU time. Three variants alternate in one
+ * run: the library alone (SSL_do_handshake() through memory, as a program uses it), Meltemi's
+ * handshake inline (mt_tls_handshake_step()), and the thread that does handshakes for workers,
+ * including rings and wake-ups. The client's CPU time is reported separately; the client is the
+ * library in all three. TLS 1.3, X25519, P-256, a chain of one certificate, one ticket.
  *
- *	bench_handshake [ROUNDS]
+ * 	bench_handshake [ROUNDS]
  *
- * One JSON line: the least of all rounds of 50 handshakes, in thousands of cycles of the time stamp counter.
+ * One JSON line: the minimum of all rounds of 50 handshakes, in thousands of cycles of the time
+ * stamp counter.
  */
 #include "bench_node.h"
 #include "bench_tls.h"
@@ -21,7 +24,7 @@
 
 #define ROUNDS	  40
 #define ROUND	  50
-#define AT_ONCE	  8 /* of those that a thread does */
+#define AT_ONCE	  8 /* concurrent handshakes in the thread */
 #define MESSAGES  16384
 #define PRINCIPAL "spiffe://" BENCH_TRUST_DOMAIN "/ns/bench/sa/client"
 
@@ -38,7 +41,7 @@ static uint64_t cpu(clockid_t clock)
 	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
-/* ---- the library's ends ------------------------------------------------------------------------------ */
+/* ---- the library's ends ------------------------------------------------------------------- */
 
 static int one_protocol(SSL *s, const unsigned char **out, unsigned char *n,
 	const unsigned char *in, unsigned int in_len, void *arg)
@@ -49,7 +52,7 @@ static int one_protocol(SSL *s, const unsigned char **out, unsigned char *n,
 		       : SSL_TLSEXT_ERR_NOACK;
 }
 
-/* As lib/tls has them, where that is the library's to say. */
+/* The settings of lib/tls, as far as they are the library's. */
 static SSL_CTX *plain_context(const struct mt_credential *c, bool server)
 {
 	static unsigned char alpn[] = "\5istio";
@@ -85,7 +88,7 @@ static SSL *plain_end(SSL_CTX *x, bool server)
 	return s;
 }
 
-/* What it answers to `in`; whether it is done. */
+/* Passes `in` to the handshake and gets its output; true when it is done. */
 static bool plain_step(SSL *s, const uint8_t *in, uint32_t n, uint8_t *out, uint32_t *out_n)
 {
 	int got, rc;
@@ -100,9 +103,9 @@ static bool plain_step(SSL *s, const uint8_t *in, uint32_t n, uint8_t *out, uint
 	return rc == 1;
 }
 
-/* ---- in line ------------------------------------------------------------------------------------------- */
+/* ---- inline -------------------------------------------------------------------------------- */
 
-/* A server in hand, of either kind. */
+/* A server of either variant. */
 struct server {
 	SSL *ssl; /* or */
 	struct mt_tls_handshake *ours;
@@ -166,12 +169,12 @@ static uint64_t in_line(bool library)
 	return sum / ROUND;
 }
 
-/* ---- by a thread ----------------------------------------------------------------------------------------- */
+/* ---- by a thread --------------------------------------------------------------------------- */
 
 struct conn {
 	SSL *client;
 	struct mt_hello hello;
-	struct mt_chain rx; /* what the client has said */
+	struct mt_chain rx; /* bytes received from the client */
 	struct mt_ref handshake;
 	bool begun;
 };
@@ -225,7 +228,7 @@ static void on_event(void *arg, const struct mt_tls_event *e)
 	done++;
 }
 
-/* ns of CPU of all of the process but this thread: nobody else in it works. */
+/* CPU time in ns of the process except this thread: only the handshake thread works. */
 static uint64_t others(void)
 {
 	return cpu(CLOCK_PROCESS_CPUTIME_ID) - cpu(CLOCK_THREAD_CPUTIME_ID);
@@ -252,7 +255,7 @@ static uint64_t by_thread(void)
 	return (others() - before) / ROUND;
 }
 
-/* ---- all -------------------------------------------------------------------------------------------------- */
+/* ---- all variants -------------------------------------------------------------------------- */
 
 static void make_contexts(void)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* bench_ops NAME: does one operation many times, for callgrind; --list names them. */
+/* bench_ops NAME: repeats one operation many times, for callgrind; --list names the operations. */
 #include "ops.h"
 
 #include "mt_filter_priv.h"
@@ -15,7 +15,7 @@
 
 #include <rte_eal.h>
 
-static uint64_t sink; /* what is computed must go somewhere */
+static uint64_t sink; /* keeps results alive for the compiler */
 
 /* ---- timers ------------------------------------------------------------------------------- */
 
@@ -29,7 +29,9 @@ static void fire(void *arg, struct mt_timer *t)
 	sink++;
 }
 
-/* Each timer is armed and fires: deadlines within 4 s in random order, a turn every ms. */
+/*
+ * Each timer is armed and fires: deadlines within 4 s in random order, one loop iteration per ms.
+ */
 static OPS_MEASURED void op_timer(const uint64_t *deadlines, uint64_t from)
 {
 	for (uint32_t i = 0; i < TIMERS; i++)
@@ -126,7 +128,7 @@ static uint32_t run_thrift_decode(struct mt_pools *p)
 	return OPS_ROUNDS;
 }
 
-/* An attachment, behind the argument: the first look at each message's map. */
+/* An attachment after the argument: the first access to each message's map. */
 static uint32_t run_dubbo_metadata(struct mt_pools *p)
 {
 	struct mt_key key = mt_key_make(&mt_codec_dubbo, "user");

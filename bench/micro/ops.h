@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Operations whose instructions are counted. Each op makes its world with fixed inputs and integer
- * time, and does its work in one function by the name of op_..., so that callgrind can be told to
- * count that alone (run.py). Nothing here reads a clock.
+ * Operations whose instructions are counted. Each op creates its setup with fixed inputs and
+ * integer time, and does its work in one function named op_..., so that callgrind can count that
+ * function alone (run.py). No op reads a clock.
  */
 #pragma once
 
@@ -11,7 +11,7 @@
 #define OPS_ROUNDS 200
 #define OPS_BURST  32
 
-/* Runs the op OPS_ROUNDS times; returns how many operations it did in all. */
+/* Runs the op OPS_ROUNDS times; returns the total number of operations. */
 struct ops_case {
 	const char *name; /* the measured function is op_<name> */
 	uint32_t (*run)(struct mt_pools *p);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a TLS record costs in TSC cycles: sealed and opened as streams will have it (header, numbers, buffers, message type), beside the
- * library's function alone on the same bytes in the same run. One JSON line for each provider, cipher, size and number of connections.
+ * Cost of a TLS record in TSC cycles: sealed and opened as streams do it (header, sequence numbers,
+ * buffers, message type), compared with the library's function alone on the same bytes in the same
+ * run. One JSON line for each provider, cipher, size and number of connections.
  *
- *	bench_record [ROUNDS]
+ * 	bench_record [ROUNDS]
  *
- * The least of all rounds of 64 records, each of another connection (in turn; of many, by chance). The library works on
- * flat buffers with as many keys, all expanded.
+ * Reports the minimum of all rounds of 64 records, each of another connection (in turn; with many
+ * connections, at random). The library uses flat buffers and the same number of keys, all expanded.
  */
 #include "mt_aead.h"
 #include "mt_tls_record.h"
@@ -23,7 +24,7 @@
 
 #define BATCH  64
 #define ROUNDS 300
-#define AHEAD  8 /* connections are prefetched, as a worker does with a burst */
+#define AHEAD  8 /* connections to prefetch ahead, as a worker does in a burst */
 #define PIECE  1448
 #define MANY   65536
 
@@ -216,7 +217,7 @@ static struct cost ipsec_mb(uint8_t cipher, uint32_t size, uint32_t rounds)
 }
 #endif
 
-/* The last one is what workers have, where it is there. */
+/* Workers use the last one, if it is available. */
 static const struct provider {
 	const char *name;
 	enum mt_aead_kind kind;
@@ -231,7 +232,7 @@ static void measure(const struct provider *p, struct mt_aead *a, uint8_t cipher,
 
 	make_connections(cipher, MANY);
 	for (uint32_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
-		uint32_t n = rows[i].size + 1; /* the type is protected, too */
+		uint32_t n = rows[i].size + 1; /* the type byte is protected, too */
 		struct cost lib = p->kind == MT_AEAD_OPENSSL ? openssl(cipher, n, rounds)
 							     : ipsec_mb(cipher, n, rounds);
 		struct cost we = ours(a, rows[i].size, rows[i].connections, rounds);
@@ -244,7 +245,7 @@ static void measure(const struct provider *p, struct mt_aead *a, uint8_t cipher,
 	}
 }
 
-/* As a worker's slabs are, if the kernel has some. */
+/* Like a worker's slabs, if the kernel has huge pages. */
 static void *in_huge_pages(size_t n)
 {
 	void *p = aligned_alloc(2u << 20, n);

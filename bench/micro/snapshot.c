@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a change of one file costs the control thread when the configuration has 10,000 routes and 10,000
- * endpoints: reading the directory, compiling, publishing and freeing the snapshot before, in CPU time
- * of the thread. Two shapes: 1,000 services in files of their own, and one service with all of it, whose
- * instances are in 100 files.
+ * Cost for the control thread when one file changes in a configuration with 10,000 routes and
+ * 10,000 endpoints: reading the directory, compiling, publishing and freeing the previous snapshot,
+ * in CPU time of the thread. Two shapes: 1,000 services in files of their own, and one service with
+ * everything, whose instances are in 100 files.
  *
- *	bench_snapshot [many|one] [CHANGES]
+ * 	bench_snapshot [many|one] [CHANGES]
  */
 #include "mt_conf.h"
 #include "mt_source.h"
@@ -21,8 +21,8 @@
 
 struct shape {
 	const char *name;
-	uint32_t services, routes, endpoints; /* routes and endpoints: of each service */
-	uint32_t files; /* instances of one service lie in so many; 0: inline */
+	uint32_t services, routes, endpoints; /* number of services; routes and endpoints of each */
+	uint32_t files; /* number of files for one service's instances; 0: inline */
 };
 
 static const struct shape shapes[] = {
@@ -103,7 +103,7 @@ static void write_all(const struct shape *s)
 		write_instances(s, i, 1);
 }
 
-/* One file in the middle says something else; the time to write it is not counted. */
+/* Changes one file in the middle; the time to write it is not counted. */
 static void change(const struct shape *s, uint32_t round)
 {
 	if (s->files)
@@ -120,7 +120,7 @@ static uint64_t cpu_ns(void)
 	return (uint64_t)ts.tv_sec * MT_SEC + (uint64_t)ts.tv_nsec;
 }
 
-/* One reload as the daemon makes it; adds what each step took. */
+/* Reloads as the daemon does; adds the time of each step. */
 static void reload(struct mt_conf *c, struct mt_source_cache *files, uint64_t took[N_STEPS])
 {
 	const char *const dirs[] = {dir};
@@ -161,7 +161,10 @@ static void measure(const struct shape *s, uint32_t changes, const char *sep)
 	MT_ASSERT(c && files);
 	write_all(s);
 	reload(c, files, first);
-	/* Files that have just been written are read twice, because their times say too little. */
+	/*
+	 * Recently written files are read again, because their timestamps do not prove that they
+	 * are unchanged.
+	 */
 	sleep(3);
 	reload(c, files, took);
 	memset(took, 0, sizeof(took));

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Two stacks of one process, joined by arrays of packets: a burst of segments, one per connection. */
+/*
+ * Two stacks in one process, joined by arrays of packets: bursts of segments, one per connection.
+ */
 #include "ops.h"
 
 #include "mt_net_cksum.h"
@@ -12,7 +14,7 @@
 #define SIZE  100 /* bytes of each segment */
 
 struct host {
-	struct mt_port port; /* first: what ops get */
+	struct mt_port port; /* first: ops functions get this port */
 	struct mt_net *net;
 	struct mt_netw *netw;
 	struct mt_tcp *tcp;
@@ -127,7 +129,7 @@ static void make_host(int i, struct mt_pools *p)
 	MT_ASSERT(h->netw && h->tcp);
 }
 
-/* What the other host has sent; NULL when it has sent nothing. */
+/* Moves packets that the other host has sent to `pkts`; returns how many. */
 static uint16_t arrived(struct host *from, struct rte_mbuf **pkts, uint16_t room)
 {
 	uint16_t n = (uint16_t)MT_MIN(from->n_out, (uint32_t)room);
@@ -148,7 +150,7 @@ static OPS_MEASURED void op_tcp_input(struct host *h, struct rte_mbuf **pkts, ui
 	mt_tcp_input(h->tcp, pkts, n);
 }
 
-/* Segments with a header each, through lib/net into the port's queue. */
+/* Sends segments with a header each, through lib/net into the port's queue. */
 static OPS_MEASURED void op_tcp_output(struct host *h)
 {
 	mt_tcp_flush(h->tcp);
@@ -190,7 +192,7 @@ static void connect_all(struct mt_pools *p)
 	MT_ASSERT(mt_steer_init(&steer, 1, 64) == 0);
 	make_host(0, p);
 	make_host(1, p);
-	/* The same on every CPU. */
+	/* Use the same implementation on every CPU. */
 	net_sum_long = net_sum_portable;
 	mt_addr_parse("10.0.0.2", &to);
 	for (int i = 0; i < CONNS; i++)
@@ -220,7 +222,10 @@ static void say(struct host *h, struct mt_pools *p)
 	}
 }
 
-/* A burst of requests in, a burst of answers out; the other side the same, not measured. */
+/*
+ * A burst of requests in, a burst of answers out; the other side does the same, but is not
+ * measured.
+ */
 static uint32_t ping_pong(struct mt_pools *p)
 {
 	struct rte_mbuf *pkts[CONNS];

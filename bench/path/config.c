@@ -22,7 +22,7 @@ static void service(FILE *f, const struct path_options *o)
 			   "  codec: aeraki.meta_protocol.codec.thrift}\n");
 }
 
-/* The route that matches stands last; all others name another method. */
+/* The matching route is last; all others name another method. */
 static void router(FILE *f, const struct path_options *o)
 {
 	fprintf(f, "---\napiVersion: metaprotocol.aeraki.io/v1alpha1\nkind: MetaRouter\n"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Samples and what is made of them. */
+/* Takes samples and reports statistics of them. */
 #include "path.h"
 
 #include "bench_counters.h"
@@ -14,14 +14,14 @@
 #include <rte_launch.h>
 
 #define CONNECT_LIMIT	  (20 * MT_SEC)
-#define CONNECT_LIMIT_TLS (300 * MT_SEC) /* handshakes of thousands */
+#define CONNECT_LIMIT_TLS (300 * MT_SEC) /* for thousands of handshakes */
 #define STALL_LIMIT	  (60 * MT_SEC)
-/* Samples that the machine disturbed are taken again, but not for ever. */
+/* Disturbed samples are taken again, up to this many times. */
 #define MAX_TRIES 10
-/* How far the stages' sum may lie from the cycles around the turns. */
+/* Largest relative difference between the stages' sum and the cycles measured around iterations. */
 #define AGREEMENT 0.10
 
-/* What is told per exchange, over all workers. */
+/* Counters that are reported per exchange, over all workers. */
 struct counts {
 	double turn_cycles, io, instructions, turns, idle_turns;
 	double stages[MT_N_STAGES], segments_in, segments_out, misdelivered, handed_over;
@@ -30,18 +30,20 @@ struct counts {
 
 struct sample {
 	double ns, cycles, instructions, io, per_second;
-	double peer; /* cycles a packet of a stripped peer, its ports left out */
+	double peer; /* cycles per packet of a stripped peer, without its ports */
 };
 
 static struct path_node b;
 
-/* By itself, so that a profiler can be told to look at nothing else (docs/performance.md). */
+/* A function of its own, so that a profiler can be limited to it (docs/performance.md). */
 static __attribute__((noinline, noclone)) uint32_t measured_turn(struct mt_worker *w, uint64_t now)
 {
 	return mt_worker_turn(w, now, now);
 }
 
-/* Handshakes are done by threads, whose time is the clock's: turns' time passes no faster meanwhile. */
+/*
+ * True while handshake threads work: they run in real time, so counted time must not pass faster.
+ */
 static bool shaking(const struct path_lane *l)
 {
 	const struct bench_tls_end *ends = &b.tls.ends[3 * (l - b.lanes)];
@@ -85,7 +87,10 @@ static void turn(struct path_lane *l)
 	path_peer_turn(&l->server, now);
 }
 
-/* Rounds of questions, by the first lane's replies up to `until`, one at a time. */
+/*
+ * Starts the next round of queries when due, by the first lane's replies up to `until`; one round
+ * at a time.
+ */
 static void watch(const struct path_lane *l, uint64_t until)
 {
 	static uint64_t due;
@@ -97,7 +102,9 @@ static void watch(const struct path_lane *l, uint64_t until)
 	due = replies + b.o.watch_every;
 }
 
-/* Turns the lanes until each has had so many replies more, or the first one alone with threads. */
+/*
+ * Runs the lanes until each has had `exchanges` more replies; with threads it gets a single lane.
+ */
 static void run_lanes(struct path_lane *lanes, uint32_t n, uint64_t exchanges)
 {
 	uint64_t start = mt_clock_now(lanes->clock), until[MT_WORKERS_MAX];
@@ -149,7 +156,7 @@ static void connect_lane(struct path_lane *l)
 		if (mt_clock_now(l->clock) - start > limit)
 			path_die_stalled(l, "not all connections came up");
 	}
-	/* The first answers show that the whole way works. */
+	/* The first answers show that the whole path works. */
 	start = mt_clock_now(l->clock);
 	while (path_peer_replies(&l->client) == 0) {
 		for (uint32_t i = 0; i < b.o.workers; i++)
@@ -191,7 +198,7 @@ static struct counts read_counts(void)
 	return c;
 }
 
-/* One sample; false: the machine disturbed it. */
+/* Takes one sample; false: it was disturbed. */
 static bool measure(struct sample *s)
 {
 	uint64_t disturbed = bench_disturbances(), start = mt_clock_now(&b.clock);
@@ -208,11 +215,14 @@ static bool measure(struct sample *s)
 	s->peer = (to.peer_cycles - from.peer_cycles - (to.peer_io - from.peer_io)) /
 		  (to.peer_packets - from.peer_packets);
 	s->per_second = n * 1e9 / (double)(mt_clock_now(&b.clock) - start);
-	/* Nothing disturbs what does not look at the clock. */
+	/* With counted time no disturbance affects the result. */
 	return b.o.turn_ns || bench_disturbances() == disturbed;
 }
 
-/* Over all samples, disturbed ones included. Returns how far the two ways to count cycles disagree. */
+/*
+ * Reports the sums over all samples, including disturbed ones. Returns the relative difference
+ * between the two cycle counts.
+ */
 static double report_counts(const struct counts *from, const struct counts *to)
 {
 	double n = to->replies - from->replies, sum = 0, mean;
@@ -247,7 +257,10 @@ static int by_ns(const void *a, const void *c)
 	return d < 0 ? -1 : d > 0;
 }
 
-/* The least of all samples: the peers' turns are short, and a busy machine cuts some of them. */
+/*
+ * Uses the minimum of all samples, because the peers' iterations are short and preemption distorts
+ * some of them.
+ */
 static void report_peer(const struct sample *s, uint32_t n)
 {
 	double least = s[0].peer;
@@ -300,7 +313,7 @@ static double report(struct sample *s, uint32_t n, uint32_t rejected, const stru
 	report_peer(s, n);
 	if (b.watch)
 		printf("\"watch_rounds\":%u,", path_watch_rounds(b.watch));
-	/* With threads the peers run on the same cores: a rate of all three together. */
+	/* With threads the peers run on the same cores, so this rate includes all three. */
 	if (b.o.threads)
 		printf("\"with_peers_per_s\":%.0f,", med->per_second);
 	printf("\"io_share\":%.3f,\"tsc_hz\":%" PRIu64 "}\n", med->io, rte_get_tsc_hz());

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Meltemi between stub peers: set up, and torn down. */
+/* Setup and teardown of Meltemi between stub peers. */
 #include "path.h"
 
 #include "bench_counters.h"
@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #define CONNECT_LIMIT (20 * MT_SEC)
-/* Buffers of each pool; with several workers there are three pools for each. */
+/* Buffers per pool: with one worker, and with several, which have three pools each. */
 #define MBUFS_ALONE  65535
 #define MBUFS_BESIDE 16383
 
@@ -24,14 +24,16 @@ void path_die_stalled(struct path_lane *l, const char *what)
 	bench_die_stalled(l->worker, what);
 }
 
-/* Buffers of each pool. All messages may be under way at once, and a quarter is for what is received. */
+/*
+ * Buffers per pool. All messages may be in flight at once, and a quarter is reserved for receive.
+ */
 static uint32_t pool_size(const struct path_options *o)
 {
 	uint32_t n = o->workers == 1 ? MBUFS_ALONE : MBUFS_BESIDE;
 	uint64_t need = (uint64_t)o->conns * o->outstanding * (o->size / (o->mtu - 72u) + 1);
 	struct mt_err e;
 
-	/* Of jumbo frames' buffers, no more than the same memory holds. */
+	/* For jumbo frames no more buffers than fit in the same memory. */
 	if (bench_wire_room(o->mtu) > MT_BUF_DATA_ROOM)
 		n /= 4;
 	if (need <= n / 4 * 3)
@@ -58,7 +60,10 @@ static void make_pools(struct path_node *b)
 	}
 }
 
-/* One link after the other: memif devices of one process that connect at once can wait for ever. */
+/*
+ * Connects one link after the other, because memif devices of one process that connect at once can
+ * wait for ever.
+ */
 static void join(struct path_node *b, int i, const char *name)
 {
 	struct mt_pools *meltemi[MT_WORKERS_MAX], *peers[MT_WORKERS_MAX];
@@ -85,7 +90,7 @@ static void join(struct path_node *b, int i, const char *name)
 	}
 }
 
-/* NULL: this end speaks clear text. */
+/* NULL: this end uses plaintext. */
 static const struct bench_tls_end *tls_end(const struct path_node *b, uint16_t lane, uint32_t end)
 {
 	static const uint8_t wants[] = {
@@ -126,7 +131,10 @@ static void make_worker(struct path_node *b, uint16_t i, uint64_t now)
 		bench_die("worker: no memory", NULL);
 }
 
-/* What a worker writes begins on a cache line of its own; sizes are rounded up where it is allocated. */
+/*
+ * Checks that each object written by a worker starts on its own cache line; allocation rounds sizes
+ * up.
+ */
 static void check_apart(const struct path_lane *l)
 {
 	uintptr_t at = (uintptr_t)l->worker | (uintptr_t)mt_worker_net(l->worker) |
@@ -136,7 +144,7 @@ static void check_apart(const struct path_lane *l)
 		bench_die("workers share a cache line", NULL);
 }
 
-/* All hosts of one side have the same address: each lives behind a queue of its own. */
+/* All hosts of one side have the same address, because each has its own queue. */
 static void make_lane(struct path_node *b, uint16_t i, uint64_t now)
 {
 	struct path_lane *l = &b->lanes[i];

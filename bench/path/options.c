@@ -13,7 +13,7 @@
 
 const char *const path_peer_names[] = {"stack", "stripped", NULL};
 const char *const path_tls_names[] = {"off", "down", "up", "both", NULL};
-/* As enum path_watch_kind. */
+/* In the order of enum path_watch_kind. */
 static const char *const watch_names[] = {
 	"off", "services", "clusters", "connections", "exchanges", NULL};
 
@@ -210,7 +210,7 @@ int path_options_parse(int argc, char **argv, struct path_options *o)
 		fprintf(stderr, "path: unexpected \"%s\"; see --help\n", argv[optind]);
 		return 2;
 	}
-	/* About as long with long messages. */
+	/* Keeps the run time about equal for long messages. */
 	if (!o->exchanges)
 		o->exchanges = MAX_EXCHANGES / (1 + o->size / 1024);
 	if (o->peer == PATH_STRIPPED && o->size > BENCH_STRIPPED_MAX - 512) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The inline bench: one core runs a stub client, Meltemi and a stub server in turn, joined by rings or
- * memif, and reads the clock only around Meltemi's turns. So a small machine measures one worker
- * honestly: what the peers cost is not in the figure, what Meltemi's ports cost is.
+ * The inline bench: one core runs a stub client, Meltemi and a stub server in turn, joined by rings
+ * or memif, and reads the clock only around Meltemi's loop iterations. So a small machine can
+ * measure one worker accurately: the cost of Meltemi's ports is included, that of the peers is not.
  */
 #pragma once
 
@@ -13,9 +13,11 @@
 #include "bench_tls.h"
 
 enum path_peer_kind { PATH_STACK, PATH_STRIPPED };
-/* On which side the mesh's mutual TLS is spoken: by clients, towards servers. */
+/* Sides with the mesh's mutual TLS: from clients, to servers. */
 enum path_tls { PATH_CLEAR, PATH_TLS_DOWN, PATH_TLS_UP, PATH_TLS_BOTH };
-/* Whether a scraper and `top` ask the control thread meanwhile, and which of its tables `top` shows. */
+/*
+ * Whether a scraper and `top` query the control thread meanwhile, and the table that `top` shows.
+ */
 enum path_watch_kind {
 	PATH_UNWATCHED,
 	PATH_WATCH_SERVICES,
@@ -34,19 +36,19 @@ struct path_options {
 	uint32_t size; /* bytes of the string in request and reply */
 	uint32_t conns, outstanding, routes;
 	uint16_t mtu;		     /* of both links */
-	uint32_t samples, exchanges; /* how many samples, exchanges in each */
+	uint32_t samples, exchanges; /* number of samples, and exchanges in each */
 	uint32_t workers;	     /* each with its own queue, client and server */
-	bool threads;		     /* each worker with its peers on a core of its own */
+	bool threads;		     /* each worker and its peers on a core of their own */
 	bool churn;		     /* a client connection carries one exchange */
 	bool policies, multiplexing, json;
 	enum path_watch_kind watch;
-	uint32_t watch_every; /* exchanges from one round of questions to the next */
-	uint32_t turn_ns;     /* time that passes in each turn; 0: as the clock says */
+	uint32_t watch_every; /* exchanges between two rounds of queries */
+	uint32_t turn_ns;     /* counted time of each loop iteration; 0: the real clock */
 };
 
 #define PATH_VIP    "240.240.0.10"
 #define PATH_SERVER "10.2.0.2"
-#define PATH_BEGIN  MT_SEC /* where time begins that goes by turns */
+#define PATH_BEGIN  MT_SEC /* start of counted time */
 
 /* options.c */
 int path_options_parse(int argc, char **argv, struct path_options *o);
@@ -60,31 +62,31 @@ struct path_peer {
 	const struct path_options *o;
 	struct bench_host *host; /* or */
 	struct bench_stripped *stripped;
-	struct bench_message in, out; /* stripped: what it knows */
-	uint64_t cycles;	      /* of its turns */
+	struct bench_message in, out; /* stripped: its two fixed messages */
+	uint64_t cycles;	      /* of its loop iterations */
 };
 struct path_peer_conf {
 	const struct path_options *o;
 	bool server;
 	struct mt_port *port;
-	const struct mt_steer *steer; /* its own, of one worker */
-	const struct mt_steer *node;  /* Meltemi's, and which of its workers is on our queue */
+	const struct mt_steer *steer; /* of this peer, with one worker */
+	const struct mt_steer *node;  /* Meltemi's, and which of its workers serves this queue */
 	uint16_t worker;
 	struct mt_pools *pools;
-	const struct bench_tls_end *tls; /* NULL: clear text */
+	const struct bench_tls_end *tls; /* NULL: plaintext */
 	uint64_t now;
 };
 void path_peer_open(struct path_peer *p, const struct path_peer_conf *c);
 void path_peer_close(struct path_peer *p);
 void path_peer_turn(struct path_peer *p, uint64_t now);
-/* Client: opens connections to the VIP until there are `conns`, at most `max` of them. */
+/* Client: opens connections to the VIP until there are `conns`, at most `max` per call. */
 void path_peer_connect(struct path_peer *p, const struct mt_addr *vip, uint32_t max);
 uint32_t path_peer_connected(const struct path_peer *p);
 uint64_t path_peer_replies(const struct path_peer *p);
 uint64_t path_peer_errors(const struct path_peer *p);
-/* Stripped: packets in and out, ever. */
+/* Stripped: total packets in and out. */
 uint64_t path_peer_packets(const struct path_peer *p);
-/* What it counted, on standard error. */
+/* Prints its counters on standard error. */
 void path_peer_tell(const struct path_peer *p);
 
 /* node.c: Meltemi with its workers, and for each of them the peers on its queues. */
@@ -96,7 +98,7 @@ struct path_lane {
 	struct mt_pools pools[3]; /* Meltemi, client, server */
 	int perf_fd;
 	uint64_t turn_cycles, instructions, turns, idle_turns;
-	uint64_t passed; /* by turns, ns */
+	uint64_t passed; /* counted time, ns */
 } mt_cache_aligned;
 
 struct path_watch;
@@ -104,27 +106,31 @@ struct path_watch;
 struct path_node {
 	struct path_options o;
 	struct mt_clock clock;
-	struct bench_wire wire[2];	    /* to the clients, to the servers */
-	struct mt_steer steer, peers_steer; /* of Meltemi's workers; of one, for end hosts */
+	struct bench_wire wire[2]; /* to the clients, to the servers */
+	/* for Meltemi's workers; for end hosts, with one worker */
+	struct mt_steer steer, peers_steer;
 	struct mt_net *net;
 	struct mt_conf *conf;
-	struct bench_tls tls; /* 0: nobody speaks it */
+	struct bench_tls tls; /* zero: no TLS */
 	struct mt_addr vip;
 	struct path_lane lanes[MT_WORKERS_MAX];
-	struct path_watch *watch; /* NULL: nobody asks */
+	struct path_watch *watch; /* NULL: no queries */
 };
 void path_node_up(struct path_node *b);
 void path_node_down(struct path_node *b);
-/* Nothing moves: says where, and ends the program. */
+/* No progress: prints where it stopped, and ends the program. */
 void path_die_stalled(struct path_lane *l, const char *what) __attribute__((noreturn));
 
-/* watch.c: the control thread, and who asks it. Rounds are put one after another; each is a scrape and what `top` asks. */
+/*
+ * watch.c: the control thread and its clients. Rounds run one after another; each is a scrape and
+ * the queries of `top`.
+ */
 struct path_watch *path_watch_start(const struct path_node *b);
-/* When no round is owed. NULL is allowed. */
+/* Call it when no round is outstanding. NULL is allowed. */
 void path_watch_stop(struct path_watch *w);
-/* One more round. */
+/* Starts one more round. */
 void path_watch_ask(struct path_watch *w);
-/* The last one is not answered yet. */
+/* True while the last round is not answered. */
 bool path_watch_owed(const struct path_watch *w);
-/* Rounds that were answered. */
+/* Number of answered rounds. */
 uint32_t path_watch_rounds(const struct path_watch *w);

@@ -19,7 +19,9 @@ static const char *address(bool server, bool prefix)
 
 static void open_host(struct path_peer *p, const struct path_peer_conf *c)
 {
-	/* Short, or churn would run out of ports: the bench's network holds nothing back. */
+	/*
+	 * A short TIME-WAIT, or churn would run out of ports; the bench's network delays no packet.
+	 */
 	const struct mt_tcp_conf tcp = {
 		.max_conns = MAX_CONNS, .tx_high = 8 << 20, .time_wait_ms = c->o->churn ? 5 : 0};
 	struct bench_net net;
@@ -46,7 +48,7 @@ static void open_host(struct path_peer *p, const struct path_peer_conf *c)
 		bench_die("peer", &e);
 }
 
-/* The bytes before the id are the same in all messages. */
+/* Makes a stripped peer. The bytes before the id are the same in all messages. */
 static void open_stripped(struct path_peer *p, const struct path_peer_conf *c)
 {
 	struct bench_stripped_conf conf = {.port = c->port,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who looks on while the workers are turned: the control thread with its real sockets (lib/ctl), and on the same thread a scraper
- * and `meltemi top`, which put their questions when a round is asked for. Workers are called as if they ran by themselves, so what a
- * question makes them do is done in their turns.
+ * Queries during the measurement: the control thread with its real sockets (lib/ctl), and on the
+ * same thread a scraper and `meltemi top`, which send queries when a round is started. Commands run
+ * on workers as if these ran by themselves, so their cost is part of the workers' loop iterations.
  */
 #include "path.h"
 
@@ -22,7 +22,7 @@
 
 #define PORT_TRIES 10
 #define WAIT_MS	   1
-#define GIVE_UP_S  120 /* for one answer; under callgrind, too */
+#define GIVE_UP_S  120 /* for one answer; also enough under callgrind */
 
 struct path_watch {
 	const struct path_node *b;
@@ -33,12 +33,15 @@ struct path_watch {
 	struct mt_port *ports[2];
 	pthread_t thread;
 	sem_t wanted;
-	uint32_t asked;	   /* main thread */
-	uint32_t answered; /* control thread */
+	uint32_t asked;	   /* written by the main thread */
+	uint32_t answered; /* written by the control thread */
 	bool stop;
 };
 
-/* What top asks each second: the panes above its table (app/meltemi/top_data.c), and the table. */
+/*
+ * The queries of `top` each second: the panes above its table (app/meltemi/top_data.c), and the
+ * table.
+ */
 static const char *const panes[] = {"show version", "show workers", "show stages"};
 static const char *const tables[] = {
 	[PATH_WATCH_SERVICES] = "show services",
@@ -47,7 +50,7 @@ static const char *const tables[] = {
 	[PATH_WATCH_EXCHANGES] = "show exchanges",
 };
 
-/* ---- a client, served by the same thread ------------------------------------------------------ */
+/* ---- a client, served by the same thread ---------------------------------------------------- */
 
 static int open_client(struct path_watch *w, bool http)
 {
@@ -64,7 +67,7 @@ static int open_client(struct path_watch *w, bool http)
 	return fd;
 }
 
-/* Bytes up to the end of the answer: `whole` says whether these are all. */
+/* Sends a line and reads the answer; `whole` returns true when it is complete. */
 static void ask(struct path_watch *w, int fd, const char *line, struct mt_text_buf *answer,
 	bool (*whole)(const struct mt_text_buf *answer, bool ended))
 {
@@ -93,7 +96,7 @@ static bool whole_page(const struct mt_text_buf *answer, bool ended)
 	return ended && answer->len > 12 && strncmp(answer->p, "HTTP/1.1 200", 12) == 0;
 }
 
-/* "meltemi <exit code> <bytes>", a line break, so many bytes. */
+/* "meltemi <exit code> <bytes>", a line break, then that many bytes. */
 static bool whole_answer(const struct mt_text_buf *answer, bool ended)
 {
 	unsigned int code;
@@ -143,7 +146,7 @@ static void *control(void *arg)
 	return NULL;
 }
 
-/* ---- life ------------------------------------------------------------------------------------- */
+/* ---- start and stop ------------------------------------------------------------------------- */
 
 static uint16_t free_port(void)
 {
@@ -158,7 +161,7 @@ static uint16_t free_port(void)
 	return ntohs(in.sin_port);
 }
 
-/* Another program may take the port before we do. */
+/* Another program may take the port first. */
 static void open_ctl(struct path_watch *w, const struct path_node *b)
 {
 	struct mt_ctl_env env = {.node = "bench",

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The hot table by itself, in the stages that input uses it in. */
+/* Measures the hot table alone, in the stages in which input uses it. */
 #include "scale.h"
 
 #include "mt_tcp_priv.h"
@@ -9,10 +9,10 @@
 #include <rte_cycles.h>
 
 #define BURST	32
-#define BURSTS	256 /* of one sample: short, so that one often is undisturbed */
+#define BURSTS	256 /* per sample: short, so that many samples are undisturbed */
 #define SAMPLES 60
 
-static uint64_t sink; /* what was found must go somewhere */
+static uint64_t sink; /* keeps results alive for the compiler */
 
 static void staged(const struct mt_tcp *t, const struct mt_tuple *tuples)
 {

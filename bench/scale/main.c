@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Opens connections step by step, has each step measured, and tells what was found. */
+/* Opens connections step by step, measures each step, and prints the results. */
 #include "scale.h"
 
 #include <inttypes.h>

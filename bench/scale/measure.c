@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is measured beside n connections: memory, idleness, exchanges, churn. */
+/* Measurements with n open connections: memory, idle iterations, exchanges, churn. */
 #include "scale.h"
 
 #include "bench_counters.h"
@@ -10,7 +10,7 @@
 
 #define CHURN_AT_ONCE 64
 #define IDLE_SAMPLES  200
-#define IDLE_TURNS    100 /* in each: short, so that one often is undisturbed */
+#define IDLE_TURNS    100 /* per sample: short, so that many samples are undisturbed */
 #define MAX_TRIES     4
 
 void scale_measure_base(void)
@@ -57,7 +57,10 @@ static void measure_idle(struct scale_figures *f)
 	f->idle_cycles = (double)best / IDLE_TURNS;
 }
 
-/* Hours of nothing but keep-alives, a turn each millisecond: what timers cost, and the longest turn. */
+/*
+ * Simulates hours with keep-alives only, one loop iteration per millisecond: cost of timers, and
+ * the longest iteration.
+ */
 static void measure_hours(uint32_t n, struct scale_figures *f)
 {
 	uint64_t end = scale.now + scale.o.idle_hours * 3600 * MT_SEC, busy = 0, before;
@@ -79,7 +82,7 @@ static void measure_hours(uint32_t n, struct scale_figures *f)
 	f->worst_us = (double)scale.worst * 1e6 / (double)rte_get_tsc_hz();
 }
 
-/* Requests on connections in random order, `outstanding` of them under way. */
+/* Sends requests on connections in random order, with `outstanding` of them in flight. */
 static uint64_t exchange_some(uint32_t n, uint64_t want)
 {
 	uint64_t from = scale_client().replies, sent = 0, before = from, turns = 0;
@@ -87,7 +90,7 @@ static uint64_t exchange_some(uint32_t n, uint64_t want)
 	while (scale_client().replies - from < want) {
 		while (sent < want && sent - (scale_client().replies - from) < scale.o.outstanding)
 			sent += bench_host_ask(scale.client, mt_rand_below(&scale.rand, n));
-		/* As if a million of them passed each second. */
+		/* The clock advances as if a million exchanges completed per second. */
 		scale_turn(MT_USEC * MT_MAX(scale_client().replies - before, (uint64_t)1));
 		before = scale_client().replies;
 		if (turns++ > SCALE_TURNS_MAX)
@@ -133,7 +136,7 @@ static void measure_exchanges(uint32_t n, struct scale_figures *f)
 	f->ns_median = sample[done / 2] * 1e9 / hz;
 }
 
-/* Connections opened, used once and closed beside n that are there. */
+/* Opens, uses once and closes connections while n others stay open. */
 static void measure_churn(uint32_t n, struct scale_figures *f)
 {
 	uint64_t from = scale_client().replies, turns = 0;

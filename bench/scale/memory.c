@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What connections hold, counted from slabs and table, and as the kernel sees it. */
+/* Memory of connections: counted from slabs and table, and as reported by the kernel. */
 #include "scale.h"
 
 #include "mt_table.h"
@@ -13,7 +13,7 @@
 
 #define SLABS_MAX 32
 
-/* An object, its generation, and its place on the stack of free ones once it was freed. */
+/* An object, its generation, and its entry on the stack of free objects once it was freed. */
 static uint64_t slab_bytes(const struct mt_slab *s)
 {
 	uint64_t per_object = s->size + sizeof(*s->gens);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A worker between its end hosts, their turns, and their connections. */
+/* A worker between its two end hosts: their loop iterations and their connections. */
 #include "scale.h"
 
 #include "bench_counters.h"
@@ -8,8 +8,8 @@
 
 #include <rte_cycles.h>
 
-#define OPEN_AT_ONCE 128   /* handshakes under way */
-#define MANY	     12000 /* connections */
+#define OPEN_AT_ONCE 128   /* handshakes in flight */
+#define MANY	     12000 /* connections from which larger pools are used */
 
 struct scale scale;
 
@@ -45,7 +45,10 @@ static void make_worker(uint32_t max)
 		bench_die("worker: no memory", NULL);
 }
 
-/* The client has one address and a route to the services; the server one for each endpoint. */
+/*
+ * The client has one address and a route to the services; the server has one address for each
+ * endpoint.
+ */
 static struct bench_host *make_host(bool server, uint32_t max)
 {
 	const struct mt_tcp_conf tcp = {.max_conns = max + 65536,
@@ -86,9 +89,9 @@ void scale_set_up(void)
 	static const char *const names[] = {"meltemi", "client", "server"};
 	uint32_t max = scale.o.steps[scale.o.n_steps - 1];
 	/*
-	 * A connection that is used once in a while holds a buffer of the last reply until its delayed ACK:
-	 * in 40 ms, a million messages a second, so many. By TLS a client's text is held as well, until
-	 * its server has said something.
+	 * A rarely used connection holds a buffer of the last reply until its delayed ACK is sent.
+	 * At a million messages a second that is 40,000 buffers in 40 ms. With TLS a client's data
+	 * is held as well, until its server has sent something.
 	 */
 	bool large = max > MANY || scale.o.tls;
 	uint32_t buffers = large ? 131071 : 65535;
@@ -144,15 +147,15 @@ void scale_die_stalled(const char *what)
 	bench_die_stalled(scale.worker, what);
 }
 
-/* ---- turns ---- */
+/* ---- loop iterations ---- */
 
-/* By itself, so that a profiler can be told to look at nothing else. */
+/* A function of its own, so that a profiler can be limited to it. */
 static __attribute__((noinline, noclone)) uint32_t measured_turn(uint64_t now)
 {
 	return mt_worker_turn(scale.worker, now, now);
 }
 
-/* The longest turn, unless the machine took the processor away meanwhile. */
+/* Records the longest iteration, unless the thread was preempted during it. */
 static void note_worst(uint64_t took)
 {
 	static uint64_t disturbances;
@@ -179,7 +182,9 @@ uint32_t scale_meltemi_turn(void)
 	return work;
 }
 
-/* Handshakes are done by threads, whose time is the clock's: ours passes no faster meanwhile. */
+/*
+ * True while handshake threads work: they run in real time, so virtual time must not pass faster.
+ */
 static bool shaking(void)
 {
 	for (uint32_t i = 0; i < scale.tls.n_ends; i++)

@@ -10,7 +10,7 @@ static double error_of(uint64_t v)
 
 	blast_hist_clear(&h);
 	blast_hist_add(&h, v);
-	/* A second one far above: the first is not read from the exact maximum. */
+	/* A second, much larger value, so that the first is not read from the exact maximum. */
 	blast_hist_add(&h, UINT64_MAX);
 	got = blast_hist_at(&h, 0.5);
 	return v ? ((double)got - (double)v) / (double)v : (double)got;

@@ -17,7 +17,7 @@ static void one(const struct blast_proto *p, bool request, uint32_t size)
 
 	blast_head_write(head, 0x123456789abcdef, size);
 	m = blast_cache_get(&cache, size, ID, head);
-	/* A part is never a frame, a whole one is exactly as long as it says. */
+	/* A prefix is never a complete frame; a complete one has exactly its stated length. */
 	for (uint32_t n = 0; n < m->len; n += n < 300 ? 1 : m->len / 7 + 1)
 		CU_ASSERT_EQUAL(p->take(m->bytes, n, request, &f), BLAST_MORE);
 	CU_ASSERT_EQUAL_FATAL(p->take(m->bytes, m->len, request, &f), BLAST_TAKEN);
@@ -27,7 +27,7 @@ static void one(const struct blast_proto *p, bool request, uint32_t size)
 	CU_ASSERT_EQUAL(f.size, size);
 	CU_ASSERT(f.n_parts > 0 && memcmp(f.parts[0].p, head, BLAST_HEAD) == 0);
 	CU_ASSERT(blast_frame_pattern(&f));
-	/* One wrong letter is seen: the last of the payload. */
+	/* One wrong letter, the last of the payload, is detected. */
 	((uint8_t *)(uintptr_t)f.parts[f.n_parts - 1].p)[f.parts[f.n_parts - 1].len - 1] ^= 1;
 	CU_ASSERT(size == BLAST_HEAD || !blast_frame_pattern(&f));
 	blast_cache_fini(&cache);
@@ -42,7 +42,10 @@ static void all_sizes(void)
 		}
 }
 
-/* Any byte changed, at any length: an answer, never an access out of bounds (the sanitizers look). */
+/*
+ * Any byte changed, at any length: parsing must end without an access out of bounds (checked by
+ * sanitizers).
+ */
 static void damaged(void)
 {
 	uint8_t head[BLAST_HEAD];
@@ -69,7 +72,7 @@ static void damaged(void)
 	}
 }
 
-/* Native errors, as Meltemi and the libraries write them. */
+/* Protocol error replies, as Meltemi and the libraries encode them. */
 static void errors(void)
 {
 	static const struct {

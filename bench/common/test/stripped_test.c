@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A stripped host with lib/tcp at the other end of a ring, in virtual time: every exchange ends, nothing is
- * lost or wrong, and at the end all buffers are back. lib/tcp verifies each checksum that is made by delta.
+ * A stripped host with lib/tcp at the other end of a ring, in virtual time: every exchange ends,
+ * nothing is lost or wrong, and at the end all buffers are free. lib/tcp verifies each checksum
+ * that was derived from the template.
  */
 #include "mt_test.h"
 
@@ -17,13 +18,13 @@
 #define MBUFS 8191
 #define STEP  (20 * MT_USEC)
 
-/* What is tried: who is stripped, and with what. */
+/* A test case: which side is stripped, and its parameters. */
 struct row {
 	enum bench_codec codec;
-	bool client; /* the stripped one */
+	bool client; /* the stripped side is the client */
 	uint32_t size, conns, outstanding;
 	uint16_t mtu;
-	uint32_t window; /* of lib/tcp; 0: its own */
+	uint32_t window; /* window of lib/tcp; 0: its default */
 	bool once, hold;
 };
 
@@ -229,7 +230,7 @@ static void beside_lib_tcp(void)
 		run_row(&rows[i]);
 }
 
-/* Another request than the known one ends its connection, and is told. */
+/* A request other than the known one ends its connection with a RST. */
 static void strangers_are_reset(void)
 {
 	struct world w;
@@ -260,7 +261,7 @@ static void other_ports_refuse(void)
 	end(&w);
 }
 
-/* Each kind of bad packet: nothing comes of it but a count. */
+/* Each kind of invalid packet is counted and has no other effect. */
 static void odd_packets(void)
 {
 	struct mt_rand r;
@@ -275,7 +276,7 @@ static void odd_packets(void)
 
 		for (uint16_t k = 0; k < len; k++)
 			d[k] = (uint8_t)mt_rand_u64(&r);
-		/* Most of them look like one for it, down to the options. */
+		/* Most of them look valid down to the options. */
 		if (len > 54 && i % 4)
 			memcpy(d + 12, "\x08\x00\x45\x00\x00\x40\x00\x00\x40\x00\x40\x06", 12);
 		if (len > 54 && i % 4 > 1)
