@@ -132,8 +132,8 @@ static void make_worker(struct path_node *b, uint16_t i, uint64_t now)
 }
 
 /*
- * Checks that each object written by a worker starts on its own cache line; allocation rounds sizes
- * up.
+ * Checks that each object written by a worker starts at a cache line boundary; allocation rounds
+ * sizes up to lines.
  */
 static void check_apart(const struct path_lane *l)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ICMPv6 (RFC 4443): echo and errors; neighbour discovery is nd.c's. */
+/* ICMPv6 (RFC 4443): echo and errors; neighbour discovery is in nd.c. */
 #include "mt_net_priv.h"
 
 #include <string.h>

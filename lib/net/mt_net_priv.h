@@ -175,7 +175,7 @@ struct net_neigh_own {
 	uint8_t version;
 };
 
-/* A sighting of a neighbour, on its way to the owner. */
+/* An observed address of a neighbour, queued for the owner. */
 struct net_learn {
 	struct mt_addr addr;
 	uint16_t port;
@@ -373,10 +373,7 @@ struct rte_mbuf *net_own(struct mt_netw *w, struct rte_mbuf *m, bool shared, uin
 void net_trim(struct rte_mbuf *m, uint32_t len);
 bool net_limited(struct net_limit *l, uint64_t now);
 
-/*
- * TCP's pseudo header (RFC 9293 §3.1) as a sum; addresses as they lie in the packet, `len` in
- * bytes.
- */
+/* Sum of TCP's pseudo header (RFC 9293 §3.1); addresses in network byte order, `len` in bytes. */
 static inline uint32_t net_pseudo4(uint32_t a, uint32_t b, uint16_t len)
 {
 	return net_sum_fold(

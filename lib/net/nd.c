@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Neighbour discovery (RFC 4861 §7): solicitations and advertisements both ways. */
+/* Neighbour discovery (RFC 4861 §7): solicitations and advertisements, in both directions. */
 #include "mt_net_priv.h"
 
 #include <string.h>

@@ -7,8 +7,8 @@
  *     mt_port_start (each), ... mt_port_watch (each, now and then) ...,
  *     mt_port_close (each), mt_eal_stop
  *
- * Every function returns 0 or -errno, with one line in `e` that names the problem, the place and
- * the command that fixes it.
+ * Functions that can fail return 0 or -errno, with one line in `e` that names the problem, the
+ * place and the command that fixes it.
  */
 #pragma once
 
@@ -99,9 +99,10 @@ int mt_port_find_profile(
 	const char *device, const char *profile, struct mt_profile *out, struct mt_err *e);
 
 /*
- * Finds errors of the configuration that do not depend on the machine: the profile, whether it is
- * for this driver, MTU, kernel side. Returns 0, or -errno with the name of the Node's field in
- * *field ("device", "profile", "mtu", "kernelAddresses"). For `--check`.
+ * Finds what mt_port_open() would reject, and what would not work, as far as that does not depend
+ * on the machine: the profile, whether it is for this driver, MTU, kernel side. Returns 0, or
+ * -errno with the name of the Node's field in *field ("device", "profile", "mtu",
+ * "kernelAddresses"). For `--check`.
  */
 int mt_port_check(const struct mt_port_conf *c, const char **field, struct mt_err *e);
 

@@ -78,9 +78,9 @@ int mt_profile_read(const char *file, struct mt_profile *p, struct mt_err *e);
 
 /*
  * Finds the profile for a port. `profile` is a file (if it contains a slash), the name of a
- * profile, or NULL for the default of `driver` (a vdev's name without its number, or the ethdev's
- * driver name). Searches $MELTEMI_PMD_CONFIG, the directory next to the installed program, and the
- * source tree from which the program was built. Returns 0 or -errno.
+ * profile, or NULL for the one that lists `driver` (a vdev's name without its number, or the
+ * ethdev's driver name). Searches $MELTEMI_PMD_CONFIG, the directory next to the installed program,
+ * and the source tree from which the program was built. Returns 0 or -errno.
  */
 int mt_profile_find(
 	const char *profile, const char *driver, struct mt_profile *p, struct mt_err *e);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Records which event met which state, for the simulator's state table (tests/sim/cells.c).
- * Compiled only in builds with MT_MUTANTS.
+ * Records which events occurred in which states, for the simulator's state table
+ * (tests/sim/cells.c). Compiled only in builds with MT_MUTANTS.
  */
 #pragma once
 

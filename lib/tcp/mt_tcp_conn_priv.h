@@ -152,7 +152,7 @@ struct mt_tcp_loss {
 	uint32_t
 		resent; /* end of the last byte that was sent more than once, in this loss record */
 	uint64_t fin_mark; /* mark of the FIN */
-	/* the lost buffer is marked only as the first one: send one segment of it */
+	/* the buffer is marked lost only because it is the first: send one segment of it */
 	bool first_only;
 	bool owed; /* the next retransmission ignores the pipe limit */
 
@@ -182,9 +182,7 @@ struct mt_tcp_loss {
 	bool prr;
 	uint32_t prr_delivered, prr_out, prr_flight;
 
-	/*
-	 * RFC 3522 and D-SACK: cwnd before, and the evidence that would show that nothing was lost
-	 */
+	/* RFC 3522 and D-SACK: the earlier cwnd, and the state to detect that nothing was lost */
 	bool can_undo, undo_sent, undo_first;
 	uint32_t undo_una; /* snd_una at the start */
 	uint32_t

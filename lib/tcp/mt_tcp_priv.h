@@ -514,8 +514,7 @@ void mt_tcp_black_hole_over(
 /* True if this SYN requests ECN and the configuration allows it. */
 bool mt_tcp_ecn_wanted(const struct mt_tcp *t, const struct mt_tcp_seg *syn);
 /*
- * Returns the ECN flags for this side's SYN; the other function processes the SYN-ACK's answer to
- * them.
+ * Returns the ECN flags for this side's SYN; mt_tcp_ecn_answered() processes the SYN-ACK's answer.
  */
 uint8_t mt_tcp_ecn_ask(const struct mt_tcp *t, struct mt_tcp_conn *c);
 void mt_tcp_ecn_answered(struct mt_tcp *t, struct mt_tcp_conn *c, const struct mt_tcp_seg *seg);

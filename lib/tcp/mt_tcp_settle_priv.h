@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The settling of most connections at the end of a loop iteration; settle.c has the other cases. */
+/* Settles most connections at the end of a loop iteration; settle.c handles the other cases. */
 #pragma once
 
 #include "mt_tcp_priv.h"

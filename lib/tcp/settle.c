@@ -262,8 +262,8 @@ static void evict_one(struct mt_tcp *t, struct mt_tcp_conn *c, enum mt_class cla
 }
 
 /*
- * Returns the number of evictions requested. A victim that keeps what it holds is not asked twice
- * in a loop iteration.
+ * Returns the number of evictions requested. A victim that keeps what it holds gets no second
+ * request in the same loop iteration.
  */
 static uint32_t evict_class(struct mt_tcp *t, enum mt_class class, uint32_t budget)
 {

@@ -6,9 +6,9 @@
  *
  * Retransmissions alone are too few: with back-off three copies of a lone request go out in a
  * second. Where one packet in ten is lost each way, all of them or their ACKs are lost once in 150
- * times. So the path is probed eight times meanwhile with one octet of unacknowledged data, which
- * makes it once in some 100,000. The purpose of the back-off of RFC 6298 §5.5 is kept, because the
- * connection then ends and sends nothing more.
+ * times. So the path is probed eight times meanwhile with one octet of unacknowledged data; then
+ * all are lost only once in some 100,000 times. The purpose of the back-off of RFC 6298 §5.5 is
+ * kept, because the connection then ends and sends nothing more.
  */
 #include "mt_tcp_priv.h"
 
