@@ -135,8 +135,8 @@ void blast_conns_fini(struct blast_worker *w);
 void blast_conns_run(struct blast_worker *w, uint64_t now);
 void blast_conn_event(struct blast_worker *w, struct blast_conn *c, uint32_t events);
 /*
- * Continues a connection after one of its calls ended: the closed loop calls again, the open loop
- * marks it as ready, and a connection that has made all its calls is replaced. Sends queued bytes,
+ * Continues a connection after one of its calls ended. The closed loop calls again, and the open
+ * loop marks it as ready. A connection that has made all its calls is replaced. Sends queued bytes,
  * which may close the connection.
  */
 void blast_conn_next(struct blast_worker *w, struct blast_conn *c, uint64_t now);

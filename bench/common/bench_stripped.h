@@ -6,8 +6,8 @@
  * are derived from the template's.
  *
  * Its TCP is unfit for any other use. It supports handshakes and closes of both kinds, the peer's
- * window with scaling, timestamps, in-order data in segments of any size, full segments from the
- * answers of a loop iteration, and one ACK per iteration. Its limits:
+ * window with scaling, timestamps, and in-order data in segments of any size. The answers of a loop
+ * iteration are gathered into full segments, with one ACK per iteration. Its limits:
  *
  * - No retransmission, no SACK, no congestion control, no TIME-WAIT. A lost packet of this host
  *   stalls its connection, so the link must be free of loss.

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Many connections: one core runs a stub client, Meltemi and a stub server in turn, joined by rings
- * of buffers, in virtual time. After real handshakes on both sides and data on each connection it
- * measures the memory of idle connections, the cost of a loop iteration with them, and the cost of
- * an exchange on any one of them. Memory and cost of the end hosts are in no figure.
+ * of buffers, in virtual time. There are real handshakes on both sides and data on each connection.
+ * Then it measures the memory of idle connections, the cost of a loop iteration with them, and the
+ * cost of an exchange on any one of them. Memory and cost of the end hosts are in no figure.
  */
 #pragma once
 

@@ -41,7 +41,7 @@ struct mt_ring_point {
 };
 
 /*
- * A hash ring: few keys move when a backend leaves, and a key selects the same backend as in other
+ * A hash ring: few keys move when a backend leaves. A key selects the same backend as in other
  * proxies of the mesh that build the ring from the same names, weights and sizes. A pick is a
  * binary search. Maglev is faster and spreads better where no other proxy has to agree.
  */

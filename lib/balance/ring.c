@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The hash ring (Ketama), compatible with the mesh's other proxies, so that a key selects the same
- * endpoint in all of them: point j of a backend is XXH64("NAME_j"), and a key belongs to the first
+ * endpoint in all of them. Point j of a backend is XXH64("NAME_j"). A key belongs to the first
  * point at or after its hash.
  */
 #include "mt_balance.h"

@@ -140,8 +140,8 @@ int mt_net_configure(struct mt_net *net, const struct mt_net_conf *conf, struct 
 int mt_net_set_vips(
 	struct mt_net *net, const struct mt_addr *vips, uint32_t n, struct mt_net_old **old);
 /*
- * The same, with the last `n_leaving` addresses no longer served: packets for them are still
- * accepted, so that their connections can end, but ARP, ND and announcements no longer claim them.
+ * The same, with the last `n_leaving` addresses no longer served. Packets for them are still
+ * accepted, so that their connections can end. ARP, ND and announcements no longer claim them.
  */
 int mt_net_set_vips_leaving(struct mt_net *net, const struct mt_addr *vips, uint32_t n,
 	uint32_t n_leaving, struct mt_net_old **old);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Exception TAP: a port and its TAP are a two-port bridge for all traffic that is not Meltemi's.
- * Frames to the TAP's own Ethernet address, copies of group frames, and IP packets for addresses
- * that are not local go to the kernel; frames from the kernel go to the wire. The TAP's side is
- * always untagged.
+ * The kernel gets frames to the TAP's own Ethernet address, copies of group frames, and IP packets
+ * for addresses that are not local. Frames from the kernel go to the wire. The TAP's side is always
+ * untagged.
  */
 #include "mt_net_priv.h"
 

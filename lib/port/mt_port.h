@@ -45,10 +45,10 @@ struct mt_port_caps {
 struct mt_port;
 
 /*
- * The two calls of the hot path; ethdev ports and simulated ports differ only here. `queue` is the
- * device queue for rx, and the worker's index for tx: the port maps it to a device queue, or to a
- * ring to a worker that owns one. tx takes ownership of the first `ret` packets; the caller keeps
- * the rest.
+ * The two calls of the hot path; ethdev ports and simulated ports differ only here. For rx `queue`
+ * is the device queue. For tx it is the worker's index, which the port maps to a device queue, or
+ * to a ring to a worker that owns one. tx takes ownership of the first `ret` packets; the caller
+ * keeps the rest.
  */
 struct mt_port_ops {
 	uint16_t (*rx)(struct mt_port *p, uint16_t queue, struct rte_mbuf **pkts, uint16_t n);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * lib/steer: which worker owns a tuple. owner(tuple) is the only authority: for RSS, for the
- * software distributor and for the choice of an upstream source port, so that replies come back to
- * the worker that sent the request. Packets that arrive at another worker go to the owner through a
+ * lib/steer: which worker owns a tuple. owner(tuple) is the only authority for RSS, for the
+ * software distributor and for the choice of an upstream source port. So replies come back to the
+ * worker that sent the request. Packets that arrive at another worker go to the owner through a
  * bounded hand-off ring.
  *
  * Called by lib/port (key and RETA of devices that have RSS), lib/net (hash of received packets,

@@ -8,8 +8,8 @@
 
 /*
  * RFC 9293 §3.10.7.4: only a segment newer than the last one that updated the window may change it.
- * A segment that acknowledges new data counts as newer even if it repeats old data of its own:
- * otherwise the right edge would move by the acknowledged bytes, past what the peer offers.
+ * A segment that acknowledges new data counts as newer even if it repeats old data of its own.
+ * Otherwise the right edge would move by the acknowledged bytes, past what the peer offers.
  */
 static bool update_window(struct mt_tcp_conn *c, const struct mt_tcp_seg *seg)
 {

@@ -183,9 +183,9 @@ const char *mt_tcp_ledger_wrong(struct mt_tcp *t);
  */
 uint64_t mt_tcp_held(struct mt_tcp *t);
 /*
- * Evicts from each class whose share is used up: calls mt_stream_user.evict for the largest
- * connections of the largest holders until the class is below its share, at most `budget` times in
- * all. If holders are not known yet, it looks for them first. Call it once per loop iteration,
+ * Evicts from each class whose share is used up, until the class is below its share. Calls
+ * mt_stream_user.evict for the largest connections of the largest holders, at most `budget` times
+ * in all. If holders are not known yet, it looks for them first. Call it once per loop iteration,
  * between mt_tcp_deliver() and the flush. Returns the number of evictions requested.
  */
 uint32_t mt_tcp_evict(struct mt_tcp *t, uint32_t budget);

@@ -333,9 +333,9 @@ static void send_fin(struct mt_tcp_out *o)
 }
 
 /*
- * True if what was just sent is a burst: a large window that opens at once (after a pause, by one
- * ACK for many segments) would fill a router's queue, while the same window spread over its round
- * trip would not.
+ * True if what was just sent is a burst. A large window that opens at once (after a pause, by one
+ * ACK for many segments) would fill a router's queue. The same window spread over its round trip
+ * would not.
  *
  * Per millisecond, the timer's step, it allows twice the window's average rate, at least BURST
  * segments, and the initial window if nothing was in flight. For shorter round trips the step is

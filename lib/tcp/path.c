@@ -2,7 +2,7 @@
 /*
  * Path measurements of connections to one address, kept for the next one (RFC 9040, temporal
  * sharing): round trip and ssthresh. A bounded table per worker. It is read when a handshake is
- * complete, and written when a connection ends that had data acknowledged, so a peer can only write
+ * complete, and written when a connection ends that had data acknowledged. So a peer can only write
  * the entry of an address from which it has answered.
  *
  * The congestion window is not inherited: it starts as RFC 6928 specifies. The path's MTU is in a
