@@ -594,7 +594,7 @@ int mt_b_fault(struct mt_build *b, struct mt_service *s, uint64_t *hash);
 int mt_b_chain(struct mt_build *b, const struct mt_meta *meta, struct mt_service *s);
 /* True if a share, by its subset or its whole name, names that cluster. */
 bool mt_conf_share_names(const char *share, const char *cluster);
-/* Weight that the override gives a cluster, by its subset or its whole name; 0: it names none of them. */
+/* Weight that the override gives the cluster, found by subset or whole name; 0 if it has none. */
 uint32_t mt_conf_share_of(const struct mt_override *o, const char *cluster);
 /* The weight of a destination of this route, by cluster or by subset. */
 uint32_t mt_b_overridden_share(

@@ -1,23 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is known of the methods of serial protocols: whether replies come to their calls. oneway.c
- * finds the evidence. Each worker has places for MT_METHODS methods, in sets of four. Clients choose
- * the names, so what others have taught must stay:
- * 1. A reply that is an error of the protocol teaches nothing new, because servers answer calls of
- *    methods that they do not have by one. So there are as many names as servers have methods,
- *    unless a server takes any name.
- * 2. In a full set the service with most places gives one up: the methods of a service displace
- *    those of another one only while it has more. Methods without enough evidence go first, then
- *    the one that was not used for longest.
- * 3. Hashes of names begin with the worker's secret, so nobody can choose whose set or key a name
- *    gets.
+ * Learns whether servers reply to the calls of a method, for serial protocols. oneway.c finds the
+ * evidence. Each worker has MT_METHODS entries, in sets of four. Clients choose the names of
+ * methods, so these rules keep one client from displacing what others have taught:
+ * 1. A reply that is a protocol error adds no entry, because a server replies with one to a method
+ *    that it does not have. So there are at most as many names as servers have methods, unless a
+ *    server accepts any name.
+ * 2. In a full set, the service with the most entries gives one up, so the methods of a service
+ *    displace those of another only while the other has more. Entries without enough evidence go
+ *    first, then the least recently used.
+ * 3. The hash of a name starts from the worker's secret, so clients cannot choose the set or key of
+ *    a name.
  */
 #include "mt_proxy_priv.h"
 
 #include <string.h>
 
 #define WAYS 4
-/* Replies to later calls, or ends of connections, that make a method silent if no reply ever came to its own. */
+/*
+ * Replies to later calls, or ends of connections, after which a method is silent if no reply to its
+ * own calls has come.
+ */
 #define SUSPECTS 3
 
 static uint64_t mix(uint64_t h, uint64_t w)

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* oneway.c, methods.c: calls that look like others and are never answered. Included by mt_proxy_priv.h. */
+/*
+ * oneway.c, methods.c: calls that look two-way and have no reply. Included by mt_proxy_priv.h.
+ */
 #pragma once
 
 #include "mt_proxy_types.h"

@@ -242,8 +242,9 @@ struct mt_ep_answers {
 };
 
 /*
- * How an endpoint answered. `latency` is of late: microseconds up to 33 s, within 13 %. There may be hundreds of thousands
- * of endpoints, so its counters are small; when one of them is full all are halved, by which older calls count less.
+ * How an endpoint answered. `latency` is a histogram of microseconds up to 33 s, within 13 %. There
+ * may be hundreds of thousands of endpoints, so its counters are small: when one is full, all are
+ * halved, so that older calls count less.
  */
 #define MT_EP_LATENCY_BITS    2
 #define MT_EP_LATENCY_BUCKETS MT_HIST_BUCKETS(MT_EP_LATENCY_BITS, 25)

@@ -646,8 +646,8 @@ struct mt_up_lost {
 	bool counted; /* as failures of the endpoint; not if all of them are known to have no reply */
 };
 /*
- * Ends the stream as `how` specifies. What the server provably has not read is sent again, all else is answered natively with
- * `what` and returned.
+ * Ends the stream as `how` specifies. Calls that the server provably has not read are sent again;
+ * all others get the local reply `what` and are returned.
  */
 struct mt_up_lost mt_up_end_calls(struct mt_proxy *p, struct mt_up *u, struct mt_stream *s,
 	enum mt_up_end how, enum mt_local_reply what, const char *text, enum mt_abort_reason why);

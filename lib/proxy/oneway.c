@@ -1,16 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Calls that no reply comes to although they look like others: Apache's Thrift library for Go sends one-way methods as type
- * CALL. Which methods these are is learnt (methods.c), by one observation: a server executes the calls of a serial connection one after the
- * other, so a reply to a later one shows that the earlier ones have none. Therefore, behind a call of a method that is not known
- * to answer, its client's next call takes the same connection.
+ * Calls that look two-way and have no reply: Apache's Thrift library for Go sends one-way methods as
+ * type CALL. methods.c learns these methods by one observation: a server executes the calls of a
+ * serial connection in order, so a reply to a later call shows that the earlier ones have none.
+ * Therefore, after a call of a method that is not known to have replies, its client's next call
+ * takes the same connection.
  *
- * A connection on which a call had no reply is *bound*: it stays its client's for as long as both are there, and what comes on
- * it that no call waits for goes to that client, so a wrong guess neither loses a reply nor gives it to another client.
+ * A connection on which a call had no reply is *bound* to its client for as long as both exist.
+ * Replies on it for which no call waits go to that client, so a wrong guess neither loses a reply
+ * nor gives it to another client.
  */
 #include "mt_proxy_priv.h"
 
-/* Calls without a reply on one connection, and for how long the oldest: it is asked by a FIN whether any will come. */
+/*
+ * Calls without a reply on one connection, and the age of the oldest, from which Meltemi sends a FIN
+ * to learn whether replies will come.
+ */
 #define MANY	 64
 #define MANY_FOR MT_SEC
 

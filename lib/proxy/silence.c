@@ -76,7 +76,7 @@ static void ask(struct mt_proxy *p, struct mt_up *u)
 	struct mt_chain out = {0};
 
 	s->not_before = p->now + MT_SILENCE_LEAST;
-	/* The last heartbeat waits for a server that sends and does not read; a second one would, too. */
+	/* A server that sends and does not read has not read the last heartbeat: queue no second. */
 	if (mt_stream_positions(u->s).acked < s->asked_end) {
 		s->asked_at = s->moved = p->now;
 		return;

@@ -340,7 +340,7 @@ static const struct remedy remedies[] = {
 	{"proxy", "up_request_dropped",
 		"servers that call back need a connection of their own to the client"},
 	{"proxy", "up_heartbeat_dropped",
-		"few are normal beside long requests; if it grows, the server sends and does not "
+		"few are normal with long requests; if it grows, the server sends and does not "
 		"read: its own log and threads"},
 	{"proxy", "exchange_cut_off",
 		"look at the reasons beside it: proxy_slow_reader, proxy_evicted_replying, "
