@@ -12,7 +12,7 @@ struct candidate {
 	const struct mt_destination_rule *dr;
 	const char *host;  /* in full */
 	bool used, wanted; /* by some host; wanted by some host that has a better one */
-	bool told;	   /* what of it has no effect after an older one, once for all hosts */
+	bool told;	   /* parts without effect are reported, once for all hosts */
 	const struct mt_meta *better;
 };
 

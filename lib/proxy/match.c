@@ -70,7 +70,7 @@ static mt_noinline enum mt_whose match_other(struct mt_proxy *p, struct mt_up *u
 	}
 	if (!u->out_id || !mt_match_by_position(u))
 		return MT_WHOSE_NONE;
-	if (mt_oneway_method(p, u) != u->out_method && !mt_mutant(MT_MUTANT_reply_method_ignored))
+	if (mt_method_of_reply(p, u) != u->out_method && !mt_mutant(MT_MUTANT_reply_method_ignored))
 		return MT_WHOSE_NONE;
 	u->ids = u->lanes->ids = MT_IDS_ABSENT;
 	/*

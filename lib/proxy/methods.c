@@ -42,8 +42,9 @@ static uint64_t hash_name(const struct mt_proxy *p, const uint8_t *s, uint32_t n
 	return mix(h, w) | 1;
 }
 
-uint64_t mt_method_of(struct mt_proxy *p, const struct mt_codec *codec, const struct mt_msg *msg,
-	const struct mt_chain *c)
+/* Of the message that `c` begins with; 0: it names none. */
+static uint64_t method_of(struct mt_proxy *p, const struct mt_codec *codec,
+	const struct mt_msg *msg, const struct mt_chain *c)
 {
 	uint32_t off = msg->field[codec->method_field].off;
 	uint32_t len = msg->field[codec->method_field].len;
@@ -57,6 +58,11 @@ uint64_t mt_method_of(struct mt_proxy *p, const struct mt_codec *codec, const st
 	return codec->metadata(msg, c, &codec->method_key, &v, p->view.scratch)
 		       ? hash_name(p, v.p, v.len)
 		       : 0;
+}
+
+uint64_t mt_method_of_reply(struct mt_proxy *p, const struct mt_up *u)
+{
+	return method_of(p, u->lanes->codec, &u->msg, &u->s->rx);
 }
 
 uint64_t mt_method_key(uint64_t method, uint64_t service)
@@ -169,7 +175,7 @@ void mt_method_look(struct mt_proxy *p, const struct mt_exchange *ex, struct mt_
 	struct mt_method *m;
 
 	a->knows = MT_METHOD_ANSWERS;
-	a->method = mt_method_of(p, ex->codec, &ex->msg, &ex->req);
+	a->method = method_of(p, ex->codec, &ex->msg, &ex->req);
 	if (!a->method || ex->oneway)
 		return;
 	a->method_key = mt_method_key(a->method, ex->service ? ex->service->id : 0);

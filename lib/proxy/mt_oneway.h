@@ -16,10 +16,9 @@ static inline bool mt_up_in_doubt(const struct mt_up *u)
 
 /* Notes what is known of the call's method, before the call takes a serial connection. */
 void mt_method_look(struct mt_proxy *p, const struct mt_exchange *ex, struct mt_attempt *a);
-/* Hash of the method of the message that the chain begins with; 0: it names none. */
-uint64_t mt_method_of(struct mt_proxy *p, const struct mt_codec *codec, const struct mt_msg *msg,
-	const struct mt_chain *c);
-/* The same with its service (mt_service.id): mt_attempt.method_key. */
+/* The method that the reply in u->msg names, as a hash (mt_attempt.method); 0: it names none. */
+uint64_t mt_method_of_reply(struct mt_proxy *p, const struct mt_up *u);
+/* Such a hash with its service (mt_service.id): mt_attempt.method_key. */
 uint64_t mt_method_key(uint64_t method, uint64_t service);
 /* What is known now of the attempt's method. */
 enum mt_method_state mt_method_known(struct mt_proxy *p, const struct mt_attempt *a);
@@ -63,8 +62,6 @@ void mt_oneway_next(struct mt_proxy *p, struct mt_up *u);
  * it becomes the first.
  */
 enum mt_whose mt_oneway_match(struct mt_proxy *p, struct mt_up *u, struct mt_exchange **ex);
-/* The method that the reply in u->msg names, as a hash (mt_attempt.method). */
-uint64_t mt_oneway_method(struct mt_proxy *p, const struct mt_up *u);
 /*
  * For MT_WHOSE_CLIENT: sends the reply to the client with the client's id, without reply filters.
  */

@@ -399,7 +399,7 @@ mt_noinline enum mt_whose mt_oneway_match(
 
 	if (!id && !mt_match_by_position(u))
 		return MT_WHOSE_NONE;
-	method = mt_oneway_method(p, u);
+	method = mt_method_of_reply(p, u);
 	/*
 	 * Without ids replies come in the order of their calls, and calls that are out were sent
 	 * after unanswered ones.
@@ -418,16 +418,11 @@ mt_noinline enum mt_whose mt_oneway_match(
 	return MT_WHOSE_CALL;
 }
 
-uint64_t mt_oneway_method(struct mt_proxy *p, const struct mt_up *u)
-{
-	return mt_method_of(p, u->lanes->codec, &u->msg, &u->s->rx);
-}
-
 void mt_oneway_pass(struct mt_proxy *p, struct mt_up *u)
 {
 	const struct mt_codec *codec = u->lanes->codec;
 	uint64_t id = mt_id_given(u, u->msg.id) ? u->msg.id : 0;
-	struct mt_unanswered_call *c = find_unanswered(p, u, id, mt_oneway_method(p, u));
+	struct mt_unanswered_call *c = find_unanswered(p, u, id, mt_method_of_reply(p, u));
 	struct mt_seed seed = {.id = c->id, .aux = c->aux};
 	struct mt_chain reply = {0};
 	uint32_t len = u->msg.len;

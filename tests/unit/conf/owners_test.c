@@ -155,7 +155,7 @@ static void layers_of_rules(void)
 
 /*
  * The same host twice: the subsets of both, the first one's policy, and of one name the first one's.
- * What has no effect is told, once, of the younger one.
+ * One warning about the younger one names what has no effect.
  */
 static void rules_join(void)
 {
