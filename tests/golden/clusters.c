@@ -98,6 +98,8 @@ static json_t *guards(const struct mt_cluster *c)
 		const struct mt_authz_tokens *t = c->guards[i] ? c->guards[i]->tokens : NULL;
 		char name[MT_ADDR_STRLEN];
 
+		if (golden_details && c->guards[i])
+			json_array_append_new(list, golden_rules(c->guards[i]));
 		for (uint32_t k = 0; t && k < t->rules->n; k++)
 			add_text(list, "%s verifies tokens by %s",
 				mt_endpoint_name(&c->eps[i], name), t->rules->rules[k].by);
@@ -119,6 +121,8 @@ json_t *golden_gate(const struct mt_gate_guard *g)
 	const struct mt_authz_tokens *t = g ? g->rules->tokens : NULL;
 	json_t *list = json_array();
 
+	if (golden_details && g)
+		json_array_append_new(list, golden_rules(g->rules));
 	for (uint32_t k = 0; t && k < t->rules->n; k++)
 		add_text(list, "%u verifies tokens by %s", g->port, t->rules->rules[k].by);
 	for (const struct mt_authz *a = g ? g->rules : NULL; a; a = a->also) {
@@ -140,6 +144,12 @@ static json_t *protocols(const struct mt_tls_context *t)
 	for (uint32_t i = 0; i < t->alpn_len; i += 1u + t->alpn[i])
 		add_text(list, "%.*s", (int)t->alpn[i], (const char *)t->alpn + i + 1);
 	return list;
+}
+
+void put_tls_identity(json_t *to, const struct mt_tls_context *c)
+{
+	if (golden_numbers || golden_details)
+		put_number(to, "TLS's", mt_tls_context_id(c));
 }
 
 static json_t *tls(const struct mt_tls_context *t)
@@ -203,7 +213,7 @@ static json_t *cluster(const struct mt_cluster *c)
 	put_json(one, "endpoints", endpoints(c));
 	if (c->tls) {
 		put_json(one, "TLS", tls(c->tls));
-		put_identity(one, "TLS's", mt_tls_context_id(c->tls));
+		put_tls_identity(one, c->tls);
 	}
 	if (c->lend)
 		put_json(one, "lent to", lend(c->lend));

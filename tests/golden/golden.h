@@ -12,11 +12,18 @@
 #include <jansson.h>
 
 struct mt_model;
+struct mt_tls_context;
 
 json_t *golden_picture(const struct mt_snapshot *s);
 
 /* Set: with the numbers and identities by which counters and states are found, to compare two loads of one process. */
 extern bool golden_numbers;
+
+/*
+ * Set: with what kept pictures leave out, the identities of TLS contexts (hashes of their settings, names, roots and revocation lists)
+ * and what policies contain.
+ */
+extern bool golden_details;
 
 /* Its parts: clusters.c, services.c, listeners.c. */
 json_t *golden_clusters(const struct mt_snapshot *s);
@@ -26,6 +33,9 @@ json_t *golden_names(const struct mt_snapshot *s);
 /* Who may come in; NULL: everybody. */
 struct mt_gate_guard;
 json_t *golden_gate(const struct mt_gate_guard *g);
+/* The policies and rules of tokens of a set, and of those after it. guards.c */
+struct mt_authz;
+json_t *golden_rules(const struct mt_authz *a);
 
 /* "HOST:PORT", what its counters are found by, and " of LISTENER" of a discovery service's; to be freed. */
 char *golden_service_name(const struct mt_service *s);
@@ -40,6 +50,8 @@ void put_number(json_t *to, const char *key, uint64_t n);
 void put_true(json_t *to, const char *key, bool is);
 /* With golden_numbers only. */
 void put_identity(json_t *to, const char *key, uint64_t n);
+/* With golden_numbers or golden_details only. */
+void put_tls_identity(json_t *to, const struct mt_tls_context *c);
 void put_json(json_t *to, const char *key, json_t *value);
 /* To the end of a list. */
 void add_text(json_t *list, const char *fmt, ...) mt_printf(2, 3);

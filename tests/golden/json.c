@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-bool golden_numbers;
+bool golden_numbers, golden_details;
 
 void put_text(json_t *to, const char *key, const char *text)
 {

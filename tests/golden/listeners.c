@@ -111,6 +111,8 @@ static json_t *chains(const struct mt_listener *l)
 		put_json(one, "match", match(&c->match));
 		put_text(one, "refuses", c->refuse);
 		put_true(one, "ends TLS", c->tls != NULL);
+		if (c->tls && golden_details)
+			put_tls_identity(one, c->tls);
 		put_shown(one, c->tls);
 		put_number(one, "idle_s", c->idle_s);
 		put_json(one, "protocols", protocols(c));

@@ -8,6 +8,8 @@
  *	mesh SIZE		a file that contains a MeshConfig
  *	partial NUMBER		the file of that number, from 0, was not read to its end
  *	load			loads the set; answers with a line of counts
+ *	show			loads the set; answers with a line of JSON: what is compiled ("picture", null if the Node is
+ *				refused), the rows of its objects, and its messages
  *
  * A set without a Node gets one. The exit status is 0 at the end of the input. A set that takes more than ten CPU seconds
  * ends the program.
@@ -43,7 +45,7 @@ static struct {
 	struct mt_kept *kept;
 	uint64_t now;
 	uint32_t loads;
-	bool identity, look_up;
+	bool identity, look_up, shows; /* shows: answers to the next load by its picture */
 } node;
 
 /* Of the set that is being read. */
@@ -114,15 +116,42 @@ static void hold(const struct mt_object_table *t)
 	MT_ASSERT(mt_conf_set_held(node.conf, v, n->n_identities) >= 0);
 }
 
+static json_t *picture(const struct mt_snapshot *s)
+{
+	json_t *all = json_object();
+
+	put_json(all, "listeners", golden_listeners(s));
+	put_json(all, "services", golden_services(s));
+	put_json(all, "clusters", golden_clusters(s));
+	put_json(all, "names", golden_names(s));
+	return all;
+}
+
 /* Walks all of it. That costs more than all else, so one set in eight is drawn. */
 static void draw(const struct mt_snapshot *s)
 {
 	if (++node.loads % 8)
 		return;
-	json_decref(golden_listeners(s));
-	json_decref(golden_services(s));
-	json_decref(golden_clusters(s));
-	json_decref(golden_names(s));
+	json_decref(picture(s));
+}
+
+static void show(struct mt_object_table *t, const struct mt_snapshot *s)
+{
+	json_t *all = json_object(), *messages = json_array();
+	char text[1024];
+
+	for (uint32_t i = 0; i < diags.n; i++) {
+		mt_diag_format(&diags.items[i], text, sizeof(text));
+		add_text(messages, "%s", text);
+	}
+	golden_details = true;
+	json_object_set_new(all, "picture", s ? picture(s) : json_null());
+	golden_details = false;
+	json_object_set_new(all, "objects", mt_table_json(t));
+	json_object_set_new(all, "messages", messages);
+	json_dumpf(all, stdout, JSON_COMPACT | JSON_ENSURE_ASCII);
+	putchar('\n');
+	json_decref(all);
 }
 
 static void analyse(
@@ -194,13 +223,19 @@ static void compile(struct mt_object_table *t, uint32_t n_read)
 		mt_table_finish(t, &diags);
 		checked_rows(t, n_read);
 		mt_table_touch(t);
-		draw(s);
+		if (node.shows)
+			show(t, s);
+		else
+			draw(s);
 		analyse(t, &audit, s);
 		publish(s);
 		MT_ASSERT(mt_kept_update(node.kept, t, WALL) == 0);
 	}
 	format_all(&diags);
-	answer(t, rounds);
+	if (!node.shows)
+		answer(t, rounds);
+	else if (!s)
+		show(t, NULL);
 	mt_region_fini(&audit.region);
 }
 
@@ -311,7 +346,8 @@ static bool take(const char *line)
 	uint32_t number;
 	size_t size;
 
-	if (strcmp(line, "load\n") == 0) {
+	if (strcmp(line, "load\n") == 0 || strcmp(line, "show\n") == 0) {
+		node.shows = *line == 's';
 		load();
 		return true;
 	}
