@@ -58,7 +58,6 @@ static void rig_init(struct rig *r)
 	memset(r, 0, sizeof(*r));
 	calls = fail_at = told = 0;
 	r->d.node = &r->node;
-	r->d.n_workers = 1;
 	r->d.conf = mt_conf_create(&opts, &e);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(r->d.conf);
 	CU_ASSERT_EQUAL_FATAL(mt_steer_init(&r->d.steer, 1, 64), 0);
