@@ -296,7 +296,9 @@ static void of_the_node(void)
 {
 	struct loaded l = load_text("apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n}\n"
 				    "spec:\n  sources:\n  - directory: d\n  - xds: {servers: "
-				    "[\"a:1\", \"b:2\"], nodeId: i, delta: true, roots: r.pem}\n");
+				    "[\"a:1\", \"b:2\"], nodeId: i, nodeCluster: g, delta: true, "
+				    "names: true, roots: r.pem, certificate: c.pem, key: k.pem, "
+				    "serverName: n.test}\n");
 	struct mt_xds_bootstrap *b;
 
 	CU_ASSERT_EQUAL_FATAL(l.diags.errors, 0);
@@ -308,8 +310,12 @@ static void of_the_node(void)
 	CU_ASSERT_STRING_EQUAL(b->node->id, "i");
 	CU_ASSERT_EQUAL(b->servers[0].n_addresses, 2);
 	CU_ASSERT_STRING_EQUAL(b->servers[0].addresses[1], "b:2");
+	CU_ASSERT_STRING_EQUAL(b->node->cluster, "g");
 	CU_ASSERT_STRING_EQUAL(b->servers[0].tls->roots.file, "r.pem");
-	CU_ASSERT(b->ads.delta && b->lds.ads);
+	CU_ASSERT_STRING_EQUAL(b->servers[0].tls->chain.file, "c.pem");
+	CU_ASSERT_STRING_EQUAL(b->servers[0].tls->key.file, "k.pem");
+	CU_ASSERT_STRING_EQUAL(b->servers[0].tls->sni, "n.test");
+	CU_ASSERT(b->ads.delta && b->lds.ads && b->names);
 	mt_xds_bootstrap_free(b);
 }
 
