@@ -93,13 +93,21 @@ static void check_export(
 			a->m->mesh.ns ? a->m->mesh.ns : r->se->meta.ns);
 }
 
-/* A BackendTLSPolicy (tls_by) takes precedence over all DestinationRules. */
+static bool has_backend_tls(const struct mt_audit_row *r)
+{
+	for (uint32_t i = 0; i < r->se->n_ports; i++)
+		if (r->se->ports[i].number.v == r->port && r->se->ports[i].tls_by)
+			return true;
+	return false;
+}
+
+/* A BackendTLSPolicy takes precedence over all DestinationRules. */
 static void check_row(struct mt_analysis *a, const struct mt_audit_row *r)
 {
 	const struct mt_destination_rule *used = mt_an_rule_of(a, r->policy);
 	bool none = !mt_an_settings_of(r->policy, r->port);
 
-	if (r->se->tls_by)
+	if (has_backend_tls(r))
 		return;
 	if (used)
 		check_port(a, r, &used->meta, r->policy, r->policy->tls);

@@ -126,19 +126,32 @@ static void tell_tls(struct mt_build *b, const struct mt_meta *meta,
 		why);
 }
 
-/* A BackendTLSPolicy. */
-static void check_backend_tls(struct mt_build *b, const struct mt_service_entry *se)
+/* The BackendTLSPolicy of a port. */
+static void check_backend_tls(struct mt_build *b, const struct mt_se_port *port)
 {
 	struct mt_res_tls made;
 	const char *why;
 
-	mt_b_settings_tls(b, se->tls, se->tls_by->ns, &made);
+	mt_b_settings_tls(b, port->tls, port->tls_by->ns, &made);
 	why = mt_b_no_tls(b, &made);
 	if (why)
-		mt_b_warn(b, se->tls_by, se->tls_by->origin.line, "spec.validation", NULL,
+		mt_b_warn(b, port->tls_by, port->tls_by->origin.line, "spec.validation", NULL,
 			"TLS to instances cannot be made: %s. They are not called, as clear text "
 			"is not what is asked for",
 			why);
+}
+
+/* Each once. */
+static void check_backend_policies(struct mt_build *b, const struct mt_service_entry *se)
+{
+	for (uint32_t i = 0; i < se->n_ports; i++) {
+		uint32_t k = 0;
+
+		while (se->ports[k].tls_by != se->ports[i].tls_by)
+			k++;
+		if (se->ports[i].tls_by && k == i)
+			check_backend_tls(b, &se->ports[i]);
+	}
 }
 
 static void check_tls(struct mt_build *b, const struct mt_meta *meta,
@@ -254,8 +267,7 @@ void mt_b_clusters(struct mt_build *b)
 			check_subset_names(b, h->rule);
 		if (h->rule && h->units)
 			check_rule(b, h);
-		if (h->se->tls_by)
-			check_backend_tls(b, h->se);
+		check_backend_policies(b, h->se);
 		if (b->diags->errors == errors && host_clusters(b, h))
 			b->tmp.failed = true;
 	}

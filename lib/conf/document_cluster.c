@@ -322,7 +322,7 @@ static int set_endpoints(struct mt_build *b, const struct mt_host *h, const stru
 	const struct mt_meta *by;
 	const struct mt_tls_settings *s = mt_b_tls_settings(h, u, subset, &by);
 	struct mt_res_cluster *c = &out->cluster;
-	bool automatic = !s && !h->se->tls_by, clear = s && s->mode.v == MT_TLS_DISABLE;
+	bool automatic = !s && !u->port->tls_by, clear = s && s->mode.v == MT_TLS_DISABLE;
 
 	if (!automatic && !clear) {
 		c->tls = mt_b_document_tls(b, h, u, subset);

@@ -40,10 +40,10 @@ const struct mt_tls_settings *mt_b_tls_settings(const struct mt_host *h, const s
 	if (!tls)
 		tls = written(top_port ? top_port : top);
 	/* DISABLE does not opt out of what protects the Service. */
-	if (!h->se->tls_by || (tls && tls->mode.v != MT_TLS_DISABLE))
+	if (!u->port->tls_by || (tls && tls->mode.v != MT_TLS_DISABLE))
 		return tls;
-	*by = h->se->tls_by;
-	return h->se->tls;
+	*by = u->port->tls_by;
+	return u->port->tls;
 }
 
 /* ---- by what certificates ---------------------------------------------------------------------------- */
@@ -187,7 +187,7 @@ struct mt_res_tls *mt_b_document_tls(struct mt_build *b, const struct mt_host *h
 	if (!out)
 		return NULL;
 	mt_b_settings_tls(
-		b, s || h->se->tls_by ? s : &automatic, by ? by->ns : h->se->meta.ns, out);
+		b, s || u->port->tls_by ? s : &automatic, by ? by->ns : h->se->meta.ns, out);
 	if (istio && !out->sni)
 		out->sni = mt_region_printf(&b->tmp, "outbound_.%u_.%s_.%s", u->port->number.v,
 			subset ? subset->name.s : "", u->host);

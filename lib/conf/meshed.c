@@ -36,7 +36,7 @@ static enum spoken spoken(struct mt_build *b, const struct mt_host *h, const str
 
 	if (s && s->mode.v == MT_TLS_DISABLE)
 		return CLEAR;
-	if (s || h->se->tls_by)
+	if (s || u->port->tls_by)
 		return s && s->mode.v == MT_TLS_ISTIO_MUTUAL ? MESH_TLS : OTHER_TLS;
 	if (!mt_b_asks_for_mtls(b, h, w, mt_b_endpoint_port(u, w)))
 		return CLEAR;

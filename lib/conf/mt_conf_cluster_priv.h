@@ -148,7 +148,7 @@ const struct mt_traffic_policy *mt_b_policy_of_port(
 	const struct mt_traffic_policy *p, const struct mt_unit *u);
 /*
  * What is written of TLS to a port's instances, or to those of a subset (NULL: all), and by whom. NULL: nothing, then each instance has
- * Istio's mutual TLS or clear text (mt_b_asks_for_mtls()); but of a host with `tls_by`: no memory.
+ * Istio's mutual TLS or clear text (mt_b_asks_for_mtls()); but of a port with `tls_by`: no memory.
  */
 const struct mt_tls_settings *mt_b_tls_settings(const struct mt_host *h, const struct mt_unit *u,
 	const struct mt_subset *subset, const struct mt_meta **by);

@@ -180,7 +180,7 @@ static const char *reach_instances(
 {
 	const struct mt_meta *by;
 	const struct mt_tls_settings *s = mt_b_tls_settings(h, u, NULL, &by);
-	bool automatic = !s && !h->se->tls_by, clear = s && s->mode.v == MT_TLS_DISABLE;
+	bool automatic = !s && !u->port->tls_by, clear = s && s->mode.v == MT_TLS_DISABLE;
 	const char *why = NULL;
 
 	if (!automatic && !clear)

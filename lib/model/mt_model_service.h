@@ -20,6 +20,13 @@ struct mt_se_port {
 	struct mt_num number, target_port;
 	struct mt_text name, protocol;
 	struct mt_text app_protocol; /* of Kubernetes: takes precedence over the name */
+	/*
+	 * BackendTLSPolicy by which endpoints are called with TLS at this port, and its settings;
+	 * NULL: none.
+	 */
+	const struct mt_meta *tls_by;
+	const struct mt_tls_settings *tls;
+	bool tls_of_port; /* the policy names the port, so policies of the whole Service are ignored */
 };
 
 /* Whether an endpoint has a proxy of its own, as far as its Pod shows. */
@@ -86,8 +93,6 @@ struct mt_service_entry {
 	bool kubernetes;      /* made from a Service */
 	struct mt_text *sans; /* subjectAltNames: names that its endpoints' certificates may have */
 	uint32_t n_sans;
-	const struct mt_meta *tls_by; /* a BackendTLSPolicy: its endpoints need TLS; NULL: none */
-	const struct mt_tls_settings *tls; /* the settings of that policy */
 };
 
 struct mt_workload_entry {

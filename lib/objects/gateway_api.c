@@ -351,9 +351,32 @@ static const struct mt_tls_settings *settings_of(
 	return tls;
 }
 
-static bool wants_tls(struct mt_gwapi *x, const struct mt_gwapi_backend_tls *p,
-	const struct mt_tls_settings *tls, const char *service)
+/* True if the Service has such a port. A policy of the port comes before those of the Service, and the oldest before others. */
+static bool set_tls(struct mt_service_entry *se, const struct mt_gwapi_backend_tls *p,
+	const struct mt_tls_settings *tls, const struct mt_text *section)
 {
+	bool here = false;
+
+	for (uint32_t i = 0; i < se->n_ports; i++) {
+		struct mt_se_port *port = &se->ports[i];
+
+		if (section->s && !mt_gwapi_is(section, port->name.s))
+			continue;
+		here = true;
+		if (port->tls_by && (!section->s || port->tls_of_port))
+			continue;
+		port->tls_by = &p->meta;
+		port->tls = tls;
+		port->tls_of_port = section->s != NULL;
+	}
+	return here;
+}
+
+static bool wants_tls(struct mt_gwapi *x, const struct mt_gwapi_backend_tls *p,
+	const struct mt_tls_settings *tls, const struct mt_gwapi_ref *target)
+{
+	const char *service = target->name.s;
+
 	for (uint32_t i = 0; i < x->m->service_entries.n; i++) {
 		/* May be changed: mt_table_translate() made it for this model. */
 		struct mt_service_entry *se = x->m->service_entries.v[i];
@@ -361,10 +384,8 @@ static bool wants_tls(struct mt_gwapi *x, const struct mt_gwapi_backend_tls *p,
 		if (!se->kubernetes || strcmp(se->meta.name, service) != 0 ||
 			strcmp(se->meta.ns, p->meta.ns) != 0)
 			continue;
-		if (!se->tls_by) {
-			se->tls_by = &p->meta;
-			se->tls = tls;
-		}
+		if (!set_tls(se, p, tls, &target->section))
+			return false;
 		mt_diag_host(&x->t->translated, &p->meta, se->hosts[0].s);
 		return true;
 	}
@@ -378,10 +399,10 @@ static void translate_backend_tls(struct mt_gwapi *x, const struct mt_gwapi_back
 
 	for (uint32_t i = 0; i < p->n_targets; i++)
 		here |= mt_gwapi_is_service(&p->targets[i], false) &&
-			wants_tls(x, p, tls, p->targets[i].name.s);
+			wants_tls(x, p, tls, &p->targets[i]);
 	if (!here)
 		mt_gwapi_tell(x, MT_DIAG_INERT, &p->meta, 0, "spec.targetRefs",
-			"none of its Services is here");
+			"none of its Services, or of their ports, is here");
 }
 
 /* ---- all objects ----------------------------------------------------------------------------- */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Gateway API as documents: which ports are answered, where connections go, and what becomes of each object. */
 #include "../tls/pki.h"
+#include "mt_authz.h"
 #include "objects_test.h"
 
 #include <stdlib.h>
@@ -418,6 +419,54 @@ static void tls_to_a_service(void)
 	scene_end(&sc);
 }
 
+/* The policy that closes Service s at the port, by its name; "": none. */
+static const char *closer_at(const struct scene *sc, uint16_t port)
+{
+	char name[128];
+
+	snprintf(name, sizeof(name), "outbound|%u||%s", port, HOST_S);
+	for (uint32_t i = 0; sc->s && i < sc->s->n_clusters; i++) {
+		const struct mt_cluster *c = &sc->s->clusters[i];
+
+		if (strcmp(c->name, name) == 0)
+			return c->closed_by ? c->closed_by->name : "";
+	}
+	return "no such cluster";
+}
+
+/* A policy with a sectionName is for that port, where it comes before those of the whole Service, whichever is older. */
+static void tls_to_a_port(void)
+{
+#define TLS_TO(name, section)                                                                      \
+	OF("v1", "BackendTLSPolicy", name, "x")                                                    \
+	"{targetRefs: [{group: '', kind: Service, name: s" section "}]}\n"
+	static const struct {
+		const char *text, *a, *b, *p_is;
+	} t[] = {{TLS_TO("p", ""), "p", "p", "in-force-with-notes"},
+		{TLS_TO("p", ", sectionName: tcp-b"), "", "p", "in-force-with-notes"},
+		{TLS_TO("p", ", sectionName: none"), "", "", "inert"},
+		{TLS_TO("p", "") TLS_TO("q", ", sectionName: tcp-b"), "p", "q",
+			"in-force-with-notes"},
+		{TLS_TO("q", ", sectionName: tcp-a") TLS_TO("p", ""), "q", "p",
+			"in-force-with-notes"},
+		{TLS_TO("p", ", sectionName: tcp-a") TLS_TO("q", ", sectionName: tcp-a"), "p", "",
+			"in-force-with-notes"}};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
+		struct scene sc;
+		char text[2048];
+
+		scene_begin(&sc);
+		snprintf(text, sizeof(text), "%s%s", SERVICES, t[i].text);
+		scene_write(&sc, "a.yaml", text);
+		scene_load(&sc);
+		CU_ASSERT_STRING_EQUAL(closer_at(&sc, 80), t[i].a);
+		CU_ASSERT_STRING_EQUAL(closer_at(&sc, 81), t[i].b);
+		IS_STATUS(&sc, "BackendTLSPolicy", "p", t[i].p_is);
+		scene_end(&sc);
+	}
+}
+
 /* Ports that are not served are told; what is of HTTP has no effect, and other kinds of the group are nobody's. */
 static void what_is_not_served(void)
 {
@@ -495,6 +544,7 @@ const struct mt_test gateway_api_tests[] = {
 	{"tls_that_is_ended", tls_that_is_ended},
 	{"tls_of_a_whole_gateway", tls_of_a_whole_gateway},
 	{"tls_to_a_service", tls_to_a_service},
+	{"tls_to_a_port", tls_to_a_port},
 	{"what_is_not_served", what_is_not_served},
 	{"policies_of_a_gateway", policies_of_a_gateway},
 	{0},
