@@ -27,7 +27,7 @@ static const struct mt_field rule_fields[] = {
 		.help = "none: every message"},
 	{"route", MT_F_LIST, AT_LIST(struct mt_rule, dests), .sub = &mt_sec_rule_dest,
 		.required = true, .help = "the destinations with their shares"},
-	{"mirror", MT_F_POINTER, AT(struct mt_rule, mirror), .sub = &mt_sec_dest,
+	{"mirror", MT_F_POINTER, AT(struct mt_rule, mirror), .sub = &mt_sec_mirror_dest,
 		.help = "where a copy of each request goes; its answer is dropped"},
 	{"mirrorPercentage", MT_F_POINTER, AT(struct mt_rule, mirror_percent),
 		.sub = &mt_sec_percent, .help = "default: all"},

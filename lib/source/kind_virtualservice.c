@@ -212,7 +212,7 @@ static void read_mirror_percent(struct mt_fctx *c, const struct mt_ynode *n, voi
 }
 
 static const struct mt_field mirror_fields[] = {
-	{"destination", MT_F_OBJECT, AT(struct mt_rule_mirror, to.dest), .sub = &mt_sec_dest,
+	{"destination", MT_F_OBJECT, AT(struct mt_rule_mirror, to.dest), .sub = &mt_sec_mirror_dest,
 		.required = true},
 	{"percentage", MT_F_POINTER, AT(struct mt_rule_mirror, percent), .sub = &mt_sec_percent,
 		.help = "default: all"},
@@ -239,7 +239,7 @@ static const struct mt_field rule_fields[] = {
 		.help = "the destinations with their shares"},
 	{"timeout", MT_F_DURATION, AT(struct mt_rule, timeout),
 		.help = "of a call; default: the deadline in the message, else 5m"},
-	{"mirror", MT_F_POINTER, AT(struct mt_rule, mirror), .sub = &mt_sec_dest,
+	{"mirror", MT_F_POINTER, AT(struct mt_rule, mirror), .sub = &mt_sec_mirror_dest,
 		.help = "where a copy of each request goes; its answer is dropped"},
 	{"mirrorPercentage", MT_F_POINTER, AT(struct mt_rule, mirror_percent),
 		.sub = &mt_sec_percent},

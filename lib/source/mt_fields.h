@@ -156,8 +156,8 @@ void mt_rule_shares(struct mt_fctx *c, struct mt_rule *rule);
 mt_field_fn mt_check_bucket;
 /* One of targetRefs. */
 extern const struct mt_section mt_sec_policy_target;
-extern const struct mt_section mt_sec_dest, mt_sec_percent, mt_sec_mutation, mt_sec_bucket,
-	mt_sec_dest_port, mt_sec_rule_dest, mt_sec_limit;
+extern const struct mt_section mt_sec_dest, mt_sec_mirror_dest, mt_sec_percent, mt_sec_mutation,
+	mt_sec_bucket, mt_sec_dest_port, mt_sec_rule_dest, mt_sec_limit;
 struct mt_cond *mt_add_cond(struct mt_fctx *c, const struct mt_ynode *n, struct mt_rule_match *m);
 
 /*

@@ -115,18 +115,31 @@ static const struct mt_field dest_port_fields[] = {
 const struct mt_section mt_sec_dest_port = {"destination's port", sizeof(struct mt_dest_port),
 	MT_ARRAY_LEN(dest_port_fields), .fields = dest_port_fields};
 
+#define DEST_FIELDS                                                                                \
+	{"host", MT_F_TEXT, AT(struct mt_dest, host), .required = true, .host = true,              \
+		.help = "a host of a ServiceEntry"},                                               \
+		{"subset", MT_F_TEXT, AT(struct mt_dest, subset),                                  \
+			.help = "a subset of its DestinationRule"},                                \
+	{                                                                                          \
+		"port", MT_F_OBJECT, AT(struct mt_dest, port), .sub = &mt_sec_dest_port            \
+	}
+
 static const struct mt_field dest_fields[] = {
-	{"host", MT_F_TEXT, AT(struct mt_dest, host), .required = true, .host = true,
-		.help = "a host of a ServiceEntry"},
-	{"subset", MT_F_TEXT, AT(struct mt_dest, subset),
-		.help = "a subset of its DestinationRule"},
-	{"port", MT_F_OBJECT, AT(struct mt_dest, port), .sub = &mt_sec_dest_port},
+	DEST_FIELDS,
 	{"weight", MT_F_NUM, AT(struct mt_dest, weight_inside), .max = MT_WEIGHT_MAX,
 		.help = "accepted here and beside `destination`"},
 };
 
 const struct mt_section mt_sec_dest = {
 	"destination", sizeof(struct mt_dest), MT_ARRAY_LEN(dest_fields), .fields = dest_fields};
+
+static const struct mt_field mirror_dest_fields[] = {
+	DEST_FIELDS,
+	{"weight", MT_F_LATER, .help = "copies are a percentage of the calls"},
+};
+
+const struct mt_section mt_sec_mirror_dest = {"destination", sizeof(struct mt_dest),
+	MT_ARRAY_LEN(mirror_dest_fields), .fields = mirror_dest_fields};
 
 /*
  * Reads a percentage with fractions and stores it in millionths, the unit in which the ecosystem

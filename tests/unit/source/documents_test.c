@@ -302,6 +302,16 @@ static const struct bad_document warned_documents[] = {
 	    "3}\n",
 		"8: warning: spec.http[0].retries: accepted, not enforced: only "
 		"calls that no instance has read are sent again"},
+	{VS "  hosts: [a]\n  http:\n  - route: [{destination: {host: a}}]\n    mirror: {host: b, "
+	    "weight: 5}\n",
+		"8: warning: spec.http[0].mirror.weight: accepted, not enforced: copies are a "
+		"percentage of the calls"},
+	{VS "  hosts: [a]\n  http:\n  - route: [{destination: {host: a}}]\n"
+	    "    mirrors: [{destination: {host: b, weight: 5}}]\n",
+		"8: warning: spec.http[0].mirrors[0].destination.weight: accepted, not enforced"},
+	{MR "  hosts: [a]\n  routes:\n  - route: [{destination: {host: a}}]\n    mirror: {host: b, "
+	    "weight: 5}\n",
+		"8: warning: spec.routes[0].mirror.weight: accepted, not enforced"},
 	{VS "  hosts: [a]\n  awesomeRPC:\n  - match:\n    - headers:\n      user:\n"
 	    "        exact: Jason\n    route: [{destination: {host: a}}]\n",
 		"9: warning: spec.awesomeRPC[0].match[0].user: stands beside headers, taken as one "
