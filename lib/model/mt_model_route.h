@@ -30,7 +30,6 @@ struct mt_cond {
 /* All conditions must hold; none: everything matches. */
 struct mt_rule_match {
 	struct mt_origin origin;
-	struct mt_text name;
 	struct mt_cond *conds;
 	uint32_t n_conds;
 	struct mt_num port;	  /* tcp: the listener's port */
