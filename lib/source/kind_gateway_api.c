@@ -171,7 +171,8 @@ static void read_tls(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 
 static const struct mt_field gateway_spec[] = {
 	{"gatewayClassName", MT_F_TEXT, AT(struct mt_gwapi_gateway, class_name),
-		.status = MT_S_KEPT, .help = "the Node's label says whose gateway it is"},
+		.help = "policies of the root namespace may name it by `targetRefs`; the Node's "
+			"label names the Gateway that the node is"},
 	{"listeners", MT_F_LIST, AT_LIST(struct mt_gwapi_gateway, listeners),
 		.sub = &listener_section, .required = true, .help = "the ports"},
 	{"tls", MT_F_CUSTOM, .custom = read_tls, .status = MT_S_NOT_SERVED,
