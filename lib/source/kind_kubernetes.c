@@ -266,10 +266,12 @@ const struct mt_section mt_sec_kube_namespace = {"Namespace", sizeof(struct mt_k
 static const struct mt_field secret_fields[] = {
 	OBJECT_FIELDS,
 	{"type", MT_F_TEXT, AT(struct mt_kube_secret, type), .status = MT_S_KEPT},
-	{"data", MT_F_LABELS, AT(struct mt_kube_secret, data), .status = MT_S_KEPT,
-		.help = "never shown, never kept on disk"},
-	{"stringData", MT_F_LABELS, AT(struct mt_kube_secret, clear), .status = MT_S_KEPT,
-		.help = "never shown, never kept on disk"},
+	{"data", MT_F_LABELS, AT(struct mt_kube_secret, data),
+		.help = "PEM in base64 for fields that name the Secret (`credentialName`): "
+			"`tls.crt`, `tls.key`, `ca.crt`, `ca.crl`; never shown, never kept on "
+			"disk"},
+	{"stringData", MT_F_LABELS, AT(struct mt_kube_secret, clear),
+		.help = "the same without base64, before `data`; never shown, never kept on disk"},
 	{"immutable", .type = MT_F_SKIP},
 };
 
