@@ -302,7 +302,8 @@ bool mt_gwapi_is_parent(
 /* Sets the trusted roots: those of the system, or those of one Secret. */
 static void set_roots(struct mt_tls_settings *tls, const struct mt_gwapi_validation *v)
 {
-	if (v->n_refs == 1 && mt_gwapi_is(&v->refs[0].kind, "Secret") && !v->well_known.s) {
+	if (v->n_refs == 1 && !v->refs[0].group.s && mt_gwapi_is(&v->refs[0].kind, "Secret") &&
+		!v->well_known.s) {
 		tls->credential = v->refs[0].name;
 		tls->roots_of_secret = true;
 	} else if (!v->n_refs && v->well_known.s && mt_gwapi_is(&v->well_known, "System")) {
@@ -314,6 +315,15 @@ static void set_roots(struct mt_tls_settings *tls, const struct mt_gwapi_validat
 	}
 }
 
+static const struct mt_text *name_of(const struct mt_gwapi_san *san)
+{
+	if (mt_gwapi_is(&san->type, "URI"))
+		return &san->uri;
+	if (mt_gwapi_is(&san->type, "Hostname"))
+		return &san->hostname;
+	return san->uri.s ? &san->uri : &san->hostname;
+}
+
 static void set_names(
 	struct mt_gwapi *x, struct mt_tls_settings *tls, const struct mt_gwapi_validation *v)
 {
@@ -322,8 +332,7 @@ static void set_names(
 	tls->sni = v->hostname;
 	tls->sans = mt_region_alloc(&x->m->region, sizeof(*tls->sans) * n);
 	for (uint32_t i = 0; tls->sans && i < v->n_sans; i++) {
-		const struct mt_text *name =
-			v->sans[i].uri.s ? &v->sans[i].uri : &v->sans[i].hostname;
+		const struct mt_text *name = name_of(&v->sans[i]);
 
 		if (name->s)
 			tls->sans[tls->n_sans++] = *name;

@@ -54,9 +54,19 @@ static const struct mt_field backend_fields[] = {
 static const struct mt_section backend_section = {"destination", sizeof(struct mt_gwapi_ref),
 	MT_ARRAY_LEN(backend_fields), .fields = backend_fields, .unknown = mt_unknown_told};
 
+/* Without a namespace: what is referred to is in the document's own. */
+#define LOCAL_REF_NAMES(what)                                                                      \
+	{"group", MT_F_CUSTOM, .custom = read_group},                                              \
+		{"kind", MT_F_TEXT, AT(struct mt_gwapi_ref, kind), .help = what},                  \
+	{                                                                                          \
+		"name", MT_F_TEXT, AT(struct mt_gwapi_ref, name), .required = true,                \
+								  .help = "its name"               \
+	}
+
 static const struct mt_field target_fields[] = {
-	REF_NAMES("`Service`"),
-	{"sectionName", MT_F_TEXT, AT(struct mt_gwapi_ref, section), .help = "a port of it"},
+	LOCAL_REF_NAMES("`Service`"),
+	{"sectionName", MT_F_TEXT, AT(struct mt_gwapi_ref, section),
+		.help = "the name of one of its ports; default: all of them"},
 };
 
 static const struct mt_section target_section = {"target", sizeof(struct mt_gwapi_ref),
@@ -302,7 +312,8 @@ const struct mt_section mt_sec_gwapi_grant = {"ReferenceGrant", sizeof(struct mt
 	MT_ARRAY_LEN(grant_fields), .fields = grant_fields, .unknown = mt_unknown_told};
 
 static const struct mt_field san_fields[] = {
-	{"type", MT_F_TEXT, AT(struct mt_gwapi_san, type), .help = "`Hostname` or `URI`"},
+	{"type", MT_F_TEXT, AT(struct mt_gwapi_san, type),
+		.help = "`Hostname` or `URI`: which of both counts"},
 	{"hostname", MT_F_TEXT, AT(struct mt_gwapi_san, hostname)},
 	{"uri", MT_F_TEXT, AT(struct mt_gwapi_san, uri)},
 };
@@ -310,13 +321,18 @@ static const struct mt_field san_fields[] = {
 static const struct mt_section san_section = {"name of a certificate", sizeof(struct mt_gwapi_san),
 	MT_ARRAY_LEN(san_fields), .fields = san_fields, .unknown = mt_unknown_told};
 
+static const struct mt_field authority_fields[] = {LOCAL_REF_NAMES("`Secret`")};
+
+static const struct mt_section authority_section = {"authority", sizeof(struct mt_gwapi_ref),
+	MT_ARRAY_LEN(authority_fields), .fields = authority_fields, .unknown = mt_unknown_told};
+
 static const struct mt_field validation_fields[] = {
 	{"hostname", MT_F_TEXT, AT(struct mt_gwapi_validation, hostname),
 		.help = "the server name that is asked for, and that the certificate is for"},
 	{"wellKnownCACertificates", MT_F_TEXT, AT(struct mt_gwapi_validation, well_known),
 		.help = "`System`: the roots of this machine"},
 	{"caCertificateRefs", MT_F_LIST, AT_LIST(struct mt_gwapi_validation, refs),
-		.sub = &target_section, .help = "one Secret with `ca.crt` in its place"},
+		.sub = &authority_section, .help = "one Secret with `ca.crt` in its place"},
 	{"subjectAltNames", MT_F_LIST, AT_LIST(struct mt_gwapi_validation, sans),
 		.sub = &san_section,
 		.help = "names of which the certificate has one; default: `hostname`"},
