@@ -70,7 +70,7 @@ static const struct mt_field service_fields[] = {
 		.help = "the service's ports"},
 	{"selector", MT_F_LABELS, AT(struct mt_kube_service, selector),
 		.help = "chooses WorkloadEntries; Pods are endpoints by EndpointSlices"},
-	{"externalName", MT_F_TEXT, AT(struct mt_kube_service, external_name),
+	{"externalName", MT_F_TEXT, AT(struct mt_kube_service, external_name), .status = MT_S_KEPT,
 		.help = "a name that clients resolve instead"},
 	{"publishNotReadyAddresses", MT_F_BOOL, AT(struct mt_kube_service, publish_not_ready),
 		.help = "endpoints that are not ready are used, too"},
