@@ -98,7 +98,7 @@ static void read_expressions(struct mt_fctx *c, const struct mt_ynode *n, void *
 static const struct mt_field selector_fields[] = {
 	{"matchLabels", MT_F_LABELS, AT(struct mt_gwapi_selector, labels),
 		.help = "of the Namespace object"},
-	{"matchExpressions", MT_F_CUSTOM, .custom = read_expressions, .status = MT_S_WARNS,
+	{"matchExpressions", MT_F_CUSTOM, .custom = read_expressions, .status = MT_S_NOT_SERVED,
 		.help = "no namespace is admitted by it"},
 };
 
