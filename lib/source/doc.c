@@ -86,7 +86,7 @@ const struct mt_kind mt_kinds[] = {
 			"value is a MetaProtocolProxy; others are told, and those with a "
 			"filter that protects or is not known close where it would stand. "
 			"[Authorization](../operations/authorization.md)",
-		.restricts = mt_restricts_patch},
+		.restricts = mt_restricts_patch, .complete = mt_envoy_filter_complete},
 	{"MetaRouter", "metaprotocol.aeraki.io", alpha_versions, &mt_sec_meta_router,
 		sizeof(struct mt_meta_router), .list = LIST(meta_routers),
 		.note = "Routes, mutations and limits of a MetaProtocol service; wins over a "
@@ -121,7 +121,8 @@ const struct mt_kind mt_kinds[] = {
 		sizeof(struct mt_authorization_policy), .list = LIST(authorization_policies),
 		.note = "Who may call what: it is evaluated in front of instances that have no "
 			"proxy of their own. [Authorization](../operations/authorization.md)",
-		.restricts = mt_restricts_authorization, .bare = true},
+		.restricts = mt_restricts_authorization, .complete = mt_authorization_complete,
+		.bare = true},
 	{"PeerAuthentication", "security.istio.io", security_versions, &mt_sec_peers,
 		sizeof(struct mt_peer_authentication), .list = LIST(peer_authentications),
 		.note = "Whether callers must bring a certificate to instances that have no proxy "
@@ -132,7 +133,7 @@ const struct mt_kind mt_kinds[] = {
 		sizeof(struct mt_request_authentication), .list = LIST(request_authentications),
 		.note = "Whose tokens calls may carry, and where. Who carries one that is not "
 			"valid is denied; who carries none passes.",
-		.restricts = mt_restricts_tokens, .bare = true},
+		.restricts = mt_restricts_tokens, .complete = mt_tokens_complete, .bare = true},
 	{"DubboAuthorizationPolicy", "dubbo.aeraki.io", alpha_versions, &mt_sec_dubbo_authorization,
 		sizeof(struct mt_authorization_policy), .list = LIST(authorization_policies),
 		.note = "Who may call what of Dubbo in its namespace, evaluated as an "

@@ -21,30 +21,6 @@ static const struct mt_field selector_fields[] = {
 static const struct mt_section selector_section = {"selector", sizeof(struct mt_policy_selector),
 	MT_ARRAY_LEN(selector_fields), .fields = selector_fields};
 
-/* Accepts "", the group of Services. */
-static void read_group(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
-{
-	if (mt_want_scalar(c, n, "a group"))
-		((struct mt_policy_target *)obj)->group = (struct mt_text){n->text, n->line};
-}
-
-static const struct mt_field target_fields[] = {
-	{"group", MT_F_CUSTOM, .custom = read_group,
-		.help = "`networking.istio.io` of a ServiceEntry, none of a Service, "
-			"`gateway.networking.k8s.io` of a Gateway or a GatewayClass"},
-	{"kind", MT_F_TEXT, AT(struct mt_policy_target, kind), .required = true,
-		.help = "`ServiceEntry`, `Service`, `Gateway`; in the root namespace "
-			"`GatewayClass`; others "
-			"are not here"},
-	{"name", MT_F_TEXT, AT(struct mt_policy_target, name), .required = true,
-		.help = "its name in the policy's namespace"},
-	{"namespace", MT_F_TEXT, AT(struct mt_policy_target, ns),
-		.help = "the policy's own, if it is written"},
-};
-
-const struct mt_section mt_sec_policy_target = {"target", sizeof(struct mt_policy_target),
-	MT_ARRAY_LEN(target_fields), .fields = target_fields};
-
 static void check_scope(
 	struct mt_fctx *c, const struct mt_ynode *n, const struct mt_policy_scope *s)
 {

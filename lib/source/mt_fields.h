@@ -154,7 +154,7 @@ bool mt_looks_like_string_match(const struct mt_ynode *n);
 void mt_rule_weights(struct mt_fctx *c, struct mt_rule *rule);
 void mt_rule_shares(struct mt_fctx *c, struct mt_rule *rule);
 mt_field_fn mt_check_bucket;
-/* One of targetRefs. */
+/* targets.c: one of targetRefs. */
 extern const struct mt_section mt_sec_policy_target;
 extern const struct mt_section mt_sec_dest, mt_sec_mirror_dest, mt_sec_percent, mt_sec_mutation,
 	mt_sec_bucket, mt_sec_dest_port, mt_sec_rule_dest, mt_sec_limit;
@@ -210,6 +210,10 @@ bool mt_unknown_told(struct mt_fctx *c, const struct mt_ynode *n, void *obj);
 mt_field_fn mt_service_status;
 /* kind_workload.c: joins the labels of metadata and spec. */
 void mt_workload_entry_complete(struct mt_fctx *c, void *obj);
+/* targets.c: refuse targets of other namespaces. */
+void mt_authorization_complete(struct mt_fctx *c, void *obj);
+void mt_tokens_complete(struct mt_fctx *c, void *obj);
+void mt_envoy_filter_complete(struct mt_fctx *c, void *obj);
 /* kind_mesh_config.c: true if the ConfigMap holds a MeshConfig. */
 bool mt_is_mesh_config(const struct mt_ynode *root);
 
