@@ -415,10 +415,11 @@ static const struct mt_field jwt_fields[] = {
 	{"fromHeaders", MT_F_LIST, AT_LIST(struct mt_jwt_rule, headers), .sub = &header_section,
 		.help = "where a token stands in the metadata; default: `authorization` with "
 			"`Bearer `"},
-	{"fromParams", MT_F_TEXTS, TEXTS(struct mt_jwt_rule, params), .status = MT_S_KEPT,
-		.help = "messages have no query parameters"},
-	{"fromCookies", MT_F_TEXTS, TEXTS(struct mt_jwt_rule, cookies), .status = MT_S_KEPT,
-		.help = "messages have no cookies"},
+	{"fromParams", MT_F_TEXTS, TEXTS(struct mt_jwt_rule, params),
+		.help = "messages have no query parameters: without `fromHeaders` no token is "
+			"taken"},
+	{"fromCookies", MT_F_TEXTS, TEXTS(struct mt_jwt_rule, cookies),
+		.help = "messages have no cookies: without `fromHeaders` no token is taken"},
 	{"outputPayloadToHeader", MT_F_TEXT, AT(struct mt_jwt_rule, payload_to),
 		.help = "a metadata key that has the claims, in base64url, when the server gets "
 			"the call; what a caller says there is removed"},
