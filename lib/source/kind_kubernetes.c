@@ -138,7 +138,8 @@ static const struct mt_field slice_port_fields[] = {
 		.help = "that of the service's port; empty: of its only one, that has none"},
 	{"port", MT_F_NUM, AT(struct mt_kube_port, number), .min = 1, .max = 65535,
 		.help = "the endpoints' own"},
-	{"protocol", MT_F_TEXT, AT(struct mt_kube_port, protocol), .help = "`TCP`"},
+	{"protocol", MT_F_TEXT, AT(struct mt_kube_port, protocol), .status = MT_S_KEPT,
+		.help = "the service's counts"},
 	{"appProtocol", MT_F_SKIP, .help = "the service's counts"},
 };
 
@@ -190,7 +191,8 @@ static const struct mt_section endpoint_section = {"endpoint", sizeof(struct mt_
 static const struct mt_field slice_fields[] = {
 	OBJECT_FIELDS,
 	{"addressType", MT_F_TEXT, AT(struct mt_kube_slice, address_type), .required = true,
-		.help = "`IPv4`, `IPv6`; names are not resolved"},
+		.status = MT_S_KEPT,
+		.help = "each address is read by its own form; names are not resolved"},
 	{"endpoints", MT_F_LIST, AT(struct mt_kube_slice, own.ready),
 		.count = offsetof(struct mt_kube_slice, own.n_ready), .sub = &endpoint_section,
 		.help = "instances of the Service that label kubernetes.io/service-name names"},

@@ -14,9 +14,9 @@ static bool unknown_silent(struct mt_fctx *c, const struct mt_ynode *n, void *ob
 }
 
 static const struct mt_field container_port_fields[] = {
-	{"name", MT_F_TEXT, AT(struct mt_kube_container_port, name)},
+	{"name", MT_F_TEXT, AT(struct mt_kube_container_port, name), .status = MT_S_KEPT},
 	{"containerPort", MT_F_NUM, AT(struct mt_kube_container_port, number), .min = 1,
-		.max = 65535, .required = true},
+		.max = 65535, .required = true, .status = MT_S_KEPT},
 };
 
 static const struct mt_section container_port_section = {"container's port",
@@ -27,7 +27,8 @@ static const struct mt_field container_fields[] = {
 	{"name", MT_F_TEXT, AT(struct mt_kube_container, name),
 		.help = "`istio-proxy`: a proxy is in the Pod"},
 	{"ports", MT_F_LIST, AT_LIST(struct mt_kube_container, ports),
-		.sub = &container_port_section, .help = "names that a targetPort may have"},
+		.sub = &container_port_section, .status = MT_S_KEPT,
+		.help = "for `meltemi analyse`; endpoints have their own ports"},
 };
 
 static const struct mt_section container_section = {"container", sizeof(struct mt_kube_container),
