@@ -215,7 +215,8 @@ static void check_rule(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 }
 
 static const struct mt_field rule_fields[] = {
-	{"name", MT_F_TEXT, AT(struct mt_gwapi_rule, name), .help = "what counters call it"},
+	{"name", MT_F_TEXT, AT(struct mt_gwapi_rule, name), .status = MT_S_KEPT,
+		.help = "connections are counted by service"},
 	{"backendRefs", MT_F_LIST, AT_LIST(struct mt_gwapi_rule, backends), .sub = &backend_section,
 		.required = true,
 		.help = "the destinations with their shares; one in another namespace needs a "
