@@ -345,8 +345,14 @@ static const struct mt_field protocol_fields[] = {
 static const struct mt_section protocol_section = {"protocol", sizeof(struct mt_proxy_patch),
 	MT_ARRAY_LEN(protocol_fields), .fields = protocol_fields, .snake = true};
 
+/* find_proxy() has read it. */
+static void read_type(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+}
+
 static const struct mt_field proxy_fields[] = {
-	{"@type", .type = MT_F_SKIP},
+	{"@type", MT_F_CUSTOM, .custom = read_type,
+		.help = "that of a MetaProtocolProxy; patches of other filters are not applied"},
 	{"statPrefix", .type = MT_F_SKIP},
 	{"applicationProtocol", MT_F_TEXT, AT(struct mt_proxy_patch, protocol),
 		.help = "the protocol's name"},
