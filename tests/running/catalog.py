@@ -31,7 +31,7 @@ THREADED = {"filter": "", "identity": "read elsewhere", "jwt": "all slots", "net
 
 # Unit tests of the plain build: they count basic blocks or memory, which a sanitizer changes, look for secrets in freed memory,
 # compare texts, or test tools. The sanitized build has all others, and of these a seventh.
-PLAIN = re.compile(r"(steps|fuzz_steps_\w+|source|identity|rights|golden|changes|replay|blast|blast_loopback|bench_stripped)$")
+PLAIN = re.compile(r"(steps|fuzz_steps_\w+|source|identity|rights|golden|enforced|changes|replay|blast|blast_loopback|bench_stripped)$")
 
 # Libraries whose unit tests report the outcomes that they reached.
 OUTCOMES = ("buf", "dns", "filter", "net", "port", "proxy", "tcp", "tls", "upstream", "worker")
