@@ -25,9 +25,11 @@ static uint64_t hash_defs(const struct mt_limit_cond_def *c, uint64_t h)
 	for (uint32_t i = 0; i < c->n_match; i++) {
 		const struct mt_matcher_def *d = &c->match[i];
 
-		h = mt_hash_u64(d->op, mt_hash_bytes(d->key, strlen(d->key) + 1, h));
-		if (d->value)
-			h = mt_hash_bytes(d->value, strlen(d->value) + 1, h);
+		h = mt_hash_text(d->value, mt_hash_text(d->key, h));
+		h = mt_hash_u64((uint64_t)d->op << 3 | (uint64_t)d->missing_as_empty << 2 |
+					(uint64_t)d->invert << 1 | d->ignore_case,
+			h);
+		h = mt_hash_u64((uint64_t)d->hi, mt_hash_u64((uint64_t)d->lo, h));
 	}
 	return h;
 }

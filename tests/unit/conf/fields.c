@@ -2,6 +2,7 @@
 #include "fields.h"
 #include "../tls/pki.h"
 #include "conf_texts.h"
+#include "mt_authz.h"
 #include "mt_tls_priv.h"
 
 #include <stdio.h>
@@ -167,6 +168,8 @@ static const struct mt_snapshot *load(
 	CU_ASSERT_EQUAL(mt_model_share(m, rest), 0);
 	CU_ASSERT_EQUAL(mt_model_share(m, p), 0);
 	m->node = node->node;
+	/* As lib/objects chooses it. */
+	m->mesh.config = m->mesh_configs.n ? m->mesh_configs.v[0] : NULL;
 	s = mt_conf_compile(c, m, &diags, NOW);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
 	CU_ASSERT_EQUAL(mt_conf_publish(c, s, NOW, change, &e), 0);
