@@ -99,6 +99,23 @@ static bool any_has_share(struct mt_proxy *p, const struct mt_lanes *ln)
 	return false;
 }
 
+/*
+ * True if a connection without a call closes when what was sent on it is acknowledged. The calls that
+ * wait get its place, and idle ones that do not suit them stay (lane.c, make_room()).
+ */
+static bool one_gives_way(const struct mt_lanes *ln, enum mt_up_role role)
+{
+	const struct mt_list *n;
+
+	mt_list_foreach (n, &ln->conns[role]) {
+		const struct mt_up *u = mt_list_entry(n, struct mt_up, node);
+
+		if (u->state == MT_UP_DRAINING && !u->busy)
+			return true;
+	}
+	return false;
+}
+
 /* Calls wait for a connection that is busy, connects or drains: its next event feeds them. */
 static const char *check_queue(struct mt_proxy *p, const struct mt_lanes *ln, enum mt_up_role role)
 {
@@ -116,9 +133,13 @@ static const char *check_queue(struct mt_proxy *p, const struct mt_lanes *ln, en
 	mt_list_foreach (n, &ln->conns[role])
 		if (could_take(p, mt_list_entry(n, struct mt_up, node)))
 			return "calls wait and a connection could take one";
-	mt_list_foreach (n, &ln->idle[role])
-		if (could_take(p, mt_list_entry(n, struct mt_up, node)))
+	mt_list_foreach (n, &ln->idle[role]) {
+		const struct mt_up *u = mt_list_entry(n, struct mt_up, node);
+
+		if (could_take(p, u) &&
+			(mt_ids_known(u) == MT_IDS_ECHOED || !one_gives_way(ln, role)))
 			return "calls wait and a connection is idle";
+	}
 	return NULL;
 }
 

@@ -559,7 +559,8 @@ static mt_noinline struct mt_up *make_room(struct mt_proxy *p, struct mt_lanes *
 			mt_up_drain(p, u);
 			return find_other(p, ln, MT_UP_SERIAL, ex, why);
 		}
-		later = u;
+		if (!later)
+			later = u;
 	}
 	if (later)
 		mt_up_drain(p, later);

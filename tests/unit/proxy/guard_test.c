@@ -271,58 +271,6 @@ static struct mt_snapshot *publish(uint64_t version)
 	return s;
 }
 
-static uint32_t tokens;
-
-static enum mt_filter_verdict take_token(const struct mt_filter_inst *f, struct mt_filter_ctx *ctx)
-{
-	return tokens ? tokens--, MT_FILTER_NEXT : MT_FILTER_REPLY;
-}
-
-/*
- * At a port of messages a byte stream takes a token of the service's limit and of its endpoint's.
- * Rules that change evaluate it again, which takes none.
- */
-static void test_limits_of_bytes(void)
-{
-	static const struct mt_filter type = {.name = "limit", .on_stream = take_token};
-	static struct mt_filter_inst limit = {.type = &type};
-
-	for (int of_endpoint = 0; of_endpoint < 2; of_endpoint++) {
-		const struct mt_service_stats *st;
-		struct mt_service *svc;
-		struct mt_snapshot *s;
-		struct fake_conn *c[3];
-
-		scene_start(2);
-		write_rule(MT_AUTHZ_DENY, MT_AUTHZ_PEER, "192.0.3.0/24");
-		guard.limit = of_endpoint ? &limit : NULL;
-		guard_some(lab.snap, 0, 2);
-		svc = lab.snap->listeners[1].protos->services[0];
-		svc->filter_insts = &limit;
-		svc->n_filter_insts = !of_endpoint;
-		tokens = 2;
-		for (int i = 0; i < 3; i++)
-			c[i] = lab_client(CONFIG_OPAQUE);
-		CU_ASSERT_TRUE_FATAL(c[0] && c[1]);
-		CU_ASSERT_PTR_NULL(c[2]);
-		CU_ASSERT_EQUAL(lab_n_servers(), 2);
-		st = mt_proxy_service_stats(lab.p, 1);
-		CU_ASSERT(st->limited == 1 && st->local[MT_REPLY_OVER_LIMIT] == 1);
-		CU_ASSERT_EQUAL(scene_counted(MT_PROXY_opaque_over_limit), 1);
-		CU_ASSERT_EQUAL(scene_counted(MT_PROXY_opaque_no_endpoint), 0);
-		s = publish(2);
-		guard_some(s, 0, 2);
-		mt_proxy_adopt(lab.p, s);
-		lab_advance(MT_MSEC);
-		CU_ASSERT_FALSE(c[0]->aborted || c[1]->aborted);
-		CU_ASSERT_EQUAL(scene_counted(MT_PROXY_opaque_over_limit), 1);
-		lab_close(c[0], MT_CLOSE_RESET);
-		lab_close(c[1], MT_CLOSE_RESET);
-		scene_stop();
-		config_free(2);
-	}
-}
-
 /* Rules that come while a stream is under way, and while it is being connected; others go on. */
 static void test_swap(void)
 {
@@ -784,7 +732,6 @@ const struct mt_test guard_tests[] = {
 	{"final", test_final},
 	{"bytes", test_bytes},
 	{"bytes_by_rules_of_messages", test_bytes_by_rules_of_messages},
-	{"limits of bytes", test_limits_of_bytes},
 	{"swap", test_swap},
 	{"swap_calls", test_swap_calls},
 	{"closed_listener", test_closed_listener},

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which server a byte stream goes to; and to which other one, without its client's knowledge, if a
- * server ends it before it has read or sent anything.
+ * Which server a byte stream goes to, and which limits it takes a token of. If a server ends it
+ * before it has read or sent anything, it goes to another one, and its client does not notice.
  */
 #include "scene.h"
 
+#include "mt_authz.h"
 #include "mt_proxy_priv.h"
 
 /* A stream that is joined, and of which the server was given so many bytes: "1234...". */
@@ -364,6 +365,67 @@ static void test_current_snapshot(void)
 	config_free(1);
 }
 
+static uint32_t tokens;
+
+static enum mt_filter_verdict take_token(const struct mt_filter_inst *f, struct mt_filter_ctx *ctx)
+{
+	return tokens ? tokens--, MT_FILTER_NEXT : MT_FILTER_REPLY;
+}
+
+static const struct mt_filter limit_type = {.name = "limit", .on_stream = take_token};
+static struct mt_filter_inst limit = {.type = &limit_type};
+
+static void limit_endpoints(struct mt_snapshot *s)
+{
+	static const struct mt_authz limited = {.limit = &limit};
+	static const struct mt_authz *guards[] = {&limited, &limited};
+
+	s->clusters[0].guards = guards;
+	for (uint32_t i = 0; i < s->clusters[0].n_eps; i++)
+		s->clusters[0].eps[i].guarded = true;
+}
+
+/*
+ * At a port of messages a byte stream takes a token of the service's limit and of its endpoint's.
+ * Streams that are there take none when rules change.
+ */
+static void test_limits(void)
+{
+	for (int of_endpoint = 0; of_endpoint < 2; of_endpoint++) {
+		const struct mt_service_stats *st;
+		struct mt_service *svc;
+		struct mt_snapshot *s;
+		struct fake_conn *c[3];
+
+		scene_start(2);
+		svc = lab.snap->listeners[1].protos->services[0];
+		svc->filter_insts = &limit;
+		svc->n_filter_insts = !of_endpoint;
+		if (of_endpoint)
+			limit_endpoints(lab.snap);
+		tokens = 2;
+		for (int i = 0; i < 3; i++)
+			c[i] = lab_client(CONFIG_OPAQUE);
+		CU_ASSERT_TRUE_FATAL(c[0] && c[1]);
+		CU_ASSERT_PTR_NULL(c[2]);
+		CU_ASSERT_EQUAL(lab_n_servers(), 2);
+		st = mt_proxy_service_stats(lab.p, 1);
+		CU_ASSERT(st->limited == 1 && st->local[MT_REPLY_OVER_LIMIT] == 1);
+		CU_ASSERT_EQUAL(scene_counted(MT_PROXY_opaque_over_limit), 1);
+		CU_ASSERT_EQUAL(scene_counted(MT_PROXY_opaque_no_endpoint), 0);
+		s = config_make(2, 2, 2, true);
+		limit_endpoints(s);
+		mt_proxy_adopt(lab.p, s);
+		lab_advance(MT_MSEC);
+		CU_ASSERT_FALSE(c[0]->aborted || c[1]->aborted);
+		CU_ASSERT_EQUAL(scene_counted(MT_PROXY_opaque_over_limit), 1);
+		lab_close(c[0], MT_CLOSE_RESET);
+		lab_close(c[1], MT_CLOSE_RESET);
+		scene_stop();
+		config_free(2);
+	}
+}
+
 /* A second cluster, of one endpoint, 198.51.100.200. */
 static struct mt_cluster *second_cluster(void)
 {
@@ -431,4 +493,5 @@ const struct mt_test rejoin_tests[] = {{"reset before it read", test_reset_befor
 	{"may have read", test_may_have_read}, {"crosses the end", test_crosses_the_end},
 	{"half closes", test_half_closes}, {"strict", test_strict},
 	{"ends meanwhile", test_ends_meanwhile}, {"in vain", test_in_vain},
-	{"current snapshot", test_current_snapshot}, {"weights", test_weights}, {0}};
+	{"current snapshot", test_current_snapshot}, {"weights", test_weights},
+	{"limits of bytes", test_limits}, {0}};
