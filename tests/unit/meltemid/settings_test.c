@@ -85,10 +85,6 @@ struct mt_token_lane *__wrap_mt_token_pool_lane(struct mt_token_pool *p, uint32_
 	return NULL;
 }
 
-void tally(struct daemon *d)
-{
-}
-
 /* ---- a Node ------------------------------------------------------------------------------------ */
 
 /* Starts the net and the workers of a Node with these lines in its spec. */
