@@ -38,18 +38,26 @@ struct mt_policy_selector *mt_closing_labels(
 	return *bad ? NULL : s;
 }
 
-/* Reads from an object that cannot be evaluated which workloads it selects. */
+/*
+ * Reads from an object that cannot be evaluated which workloads or targets it selects. An object
+ * that specifies both, or any that cannot be read, selects its whole namespace.
+ */
 static void read_scope(struct mt_region *r, const struct mt_object *o, struct mt_closing *c)
 {
 	const struct mt_ynode *spec = mt_yaml_get(o->root, "spec");
 	const struct mt_ynode *selector = mt_yaml_get(spec, "selector");
 	bool bad = !o->root || !spec || spec->type != MT_Y_MAP;
+	bool selects = selector && !mt_yaml_is_null(selector);
 
-	if (!bad && selector && !mt_yaml_is_null(selector))
+	if (!bad && selects)
 		bad = selector->type != MT_Y_MAP;
 	if (!bad)
 		c->scope.selector =
 			mt_closing_labels(r, mt_yaml_get(selector, "matchLabels"), &bad);
+	if (!bad && (!mt_closing_targets(r, c, spec) || (selects && c->scope.n_targets))) {
+		c->scope = (struct mt_policy_scope){0};
+		bad = true;
+	}
 	/* Only by targets can a policy select endpoints outside of the mesh. */
 	c->of = MT_CLOSING_BARE;
 	if (bad || mt_yaml_get(spec, "targetRef") || mt_yaml_get(spec, "targetRefs"))

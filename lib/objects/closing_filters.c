@@ -8,6 +8,7 @@
 
 #include "mt_yaml.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -185,19 +186,20 @@ static bool read_plugin(struct mt_region *r, struct mt_closing *c, const struct 
 static bool read_target(struct mt_region *r, struct mt_closing *c, const struct mt_ynode *n)
 {
 	const char *kind = text_of(mt_yaml_get(n, "kind")), *name = text_of(mt_yaml_get(n, "name"));
-	const char *group = text_of(mt_yaml_get(n, "group"));
+	const struct mt_ynode *group = mt_yaml_get(n, "group");
 	struct mt_policy_target *t =
 		mt_region_push(r, (void **)&c->scope.targets, &c->scope.n_targets, sizeof(*t));
 
-	if (!t || !kind || !name)
+	if (!t || !kind || !name || (group && group->type != MT_Y_SCALAR))
 		return false;
-	*t = (struct mt_policy_target){
-		.group = {group, n->line}, .kind = {kind, n->line}, .name = {name, n->line}};
+	*t = (struct mt_policy_target){.group = {text_of(group), n->line},
+		.kind = {kind, n->line},
+		.name = {name, n->line}};
 	return strcmp(kind, "Gateway") == 0 || strcmp(kind, "GatewayClass") == 0 ||
 	       strcmp(kind, "Service") == 0 || strcmp(kind, "ServiceEntry") == 0;
 }
 
-static bool read_targets(struct mt_region *r, struct mt_closing *c, const struct mt_ynode *spec)
+bool mt_closing_targets(struct mt_region *r, struct mt_closing *c, const struct mt_ynode *spec)
 {
 	const struct mt_ynode *one = mt_yaml_get(spec, "targetRef");
 	const struct mt_ynode *all = mt_yaml_get(spec, "targetRefs");
@@ -234,7 +236,7 @@ static bool read_filter(struct mt_region *r, const struct mt_object *o, struct m
 		return false;
 	c->scope.selector = mt_closing_labels(
 		r, mt_yaml_get(selector, plugin ? "matchLabels" : "labels"), &bad);
-	if (bad || !read_targets(r, c, spec))
+	if (bad || !mt_closing_targets(r, c, spec))
 		return false;
 	if (plugin ? !read_plugin(r, c, spec) : !read_patches(r, c, spec))
 		return false;
@@ -244,6 +246,48 @@ static bool read_filter(struct mt_region *r, const struct mt_object *o, struct m
 		stand_at_targets(c);
 	}
 	return true;
+}
+
+/* ---- notes ----------------------------------------------------------------------------------- */
+
+static void tell_target(struct mt_diags *diags, const struct mt_object *o, const struct mt_ynode *n,
+	const char *path)
+{
+	const struct mt_meta about = {.origin = o->origin,
+		.serial = o->serial,
+		.kind = o->kind,
+		.ns = o->ns,
+		.name = o->name};
+	const char *ns = text_of(mt_yaml_get(n, "namespace"));
+
+	if (ns && strcmp(ns, o->ns) != 0)
+		mt_diag_object(diags, MT_DIAG_WARNING, &about, n->line, path,
+			"leave it out, or write the object into that namespace",
+			"not enforced: targets are in the namespace of the object, %.64s; "
+			"nothing in %.64s is selected",
+			o->ns, ns);
+}
+
+void mt_table_plugins_tell(const struct mt_object_table *t, struct mt_diags *diags)
+{
+	for (uint32_t i = 0; i < t->n; i++) {
+		const struct mt_object *o = t->rows[i].used ? t->rows[i].used : t->rows[i].o;
+		const struct mt_ynode *spec, *all;
+		uint32_t at = 0;
+		char path[64];
+
+		if (!o->root || strcmp(o->kind, "WasmPlugin") != 0)
+			continue;
+		spec = mt_yaml_get(o->root, "spec");
+		all = mt_yaml_get(spec, "targetRefs");
+		tell_target(diags, o, mt_yaml_get(spec, "targetRef"), "spec.targetRef.namespace");
+		if (!all || all->type != MT_Y_SEQ)
+			continue;
+		for (const struct mt_ynode *n = all->first; n; n = n->next) {
+			snprintf(path, sizeof(path), "spec.targetRefs[%u].namespace", at++);
+			tell_target(diags, o, n, path);
+		}
+	}
 }
 
 bool mt_closing_is_filter(const struct mt_object *o)

@@ -132,6 +132,15 @@ void mt_table_unenforced_tell(
 bool mt_closing_is_filter(const struct mt_object *o);
 bool mt_closing_read_filter(struct mt_region *r, const struct mt_object *o, struct mt_closing *c);
 
+/*
+ * closing_filters.c: adds the spec's targets to the scope of `c`. False: one of them cannot be
+ * read, or its kind is not known.
+ */
+bool mt_closing_targets(struct mt_region *r, struct mt_closing *c, const struct mt_ynode *spec);
+
+/* closing_filters.c: warns in `diags` about targets of WasmPlugins in other namespaces. */
+void mt_table_plugins_tell(const struct mt_object_table *t, struct mt_diags *diags);
+
 /* closing.c: reads a map of labels. NULL: there is none, or it cannot be read, which sets *bad. */
 struct mt_policy_selector *mt_closing_labels(
 	struct mt_region *r, const struct mt_ynode *map, bool *bad);

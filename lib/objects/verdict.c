@@ -355,6 +355,7 @@ void mt_table_finish(struct mt_object_table *t, struct mt_diags *diags)
 	index_serials(t);
 	mt_table_mesh_tell(t, diags);
 	mt_table_unenforced_tell(t, mt_table_node(t), diags);
+	mt_table_plugins_tell(t, diags);
 	for (uint32_t i = 0; i < t->translated.n; i++)
 		mt_diags_copy(diags, &t->translated.items[i], t->translated.items[i].severity);
 	for (uint32_t i = 0; i < t->n; i++)

@@ -210,7 +210,7 @@ bool mt_unknown_told(struct mt_fctx *c, const struct mt_ynode *n, void *obj);
 mt_field_fn mt_service_status;
 /* kind_workload.c: joins the labels of metadata and spec. */
 void mt_workload_entry_complete(struct mt_fctx *c, void *obj);
-/* targets.c: refuse targets of other namespaces. */
+/* targets.c: warn about targets of other namespaces. */
 void mt_authorization_complete(struct mt_fctx *c, void *obj);
 void mt_tokens_complete(struct mt_fctx *c, void *obj);
 void mt_envoy_filter_complete(struct mt_fctx *c, void *obj);

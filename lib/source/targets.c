@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Targets of policies and EnvoyFilters: objects of their own namespace, as Istio's admission requires. */
+/*
+ * Targets of policies and EnvoyFilters. Istio's admission refuses the namespace of a target. Here a
+ * target is always an object of the policy's namespace; another one is warned about and not read.
+ */
 #include "mt_fields.h"
 
 #include <stdio.h>
@@ -22,8 +25,8 @@ static const struct mt_field target_fields[] = {
 			"are not here"},
 	{"name", MT_F_TEXT, AT(struct mt_policy_target, name), .required = true,
 		.help = "its name in the policy's namespace"},
-	{"namespace", MT_F_TEXT, AT(struct mt_policy_target, ns),
-		.help = "the policy's own: with another one the policy is refused"},
+	{"namespace", MT_F_TEXT, AT(struct mt_policy_target, ns), .status = MT_S_WARNS,
+		.help = "the policy's own is taken; another one has no effect"},
 };
 
 const struct mt_section mt_sec_policy_target = {"target", sizeof(struct mt_policy_target),
@@ -41,8 +44,10 @@ static void check_target(
 	if (at >= 0)
 		snprintf(path, sizeof(path), "spec.targetRefs[%d].namespace", at);
 	mark = mt_path_push(c, path);
-	mt_f_error(c, t->ns.line, "leave it out, or write the policy into that namespace",
-		"targets are in the namespace of the policy, %.64s", meta->ns);
+	mt_f_warn(c, t->ns.line, "leave it out, or write the policy into that namespace",
+		"not enforced: targets are in the namespace of the policy, %.64s; "
+		"nothing in %.64s is selected",
+		meta->ns, t->ns.s);
 	mt_path_pop(c, mark);
 }
 

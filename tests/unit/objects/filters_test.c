@@ -289,6 +289,36 @@ static void where_filters_close(void)
 	}
 }
 
+/* The namespace of a plugin's target is warned about; the target is that of the plugin's namespace. */
+static void plugins_of_other_namespaces(void)
+{
+#define NAMED(ns)                                                                                  \
+	PLUGIN("x", ", type: NETWORK, targetRefs: [{group: networking.istio.io, kind: "            \
+		    "ServiceEntry, name: out, namespace: " ns "}]")
+	static const char *const texts[] = {NAMED("x"), NAMED("y")};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(texts); i++) {
+		const struct mt_object_row *row;
+		char closed[64], text[8192];
+		struct scene sc;
+
+		scene_begin(&sc);
+		scene_write(&sc, "0-node.yaml", NODE);
+		snprintf(text, sizeof(text), "%s---\n" CLEAR "---\n%s", services, texts[i]);
+		scene_write(&sc, "a.yaml", text);
+		scene_load(&sc);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(sc.s);
+		say_all(&sc, closed);
+		CU_ASSERT_STRING_EQUAL(closed, "--- --- - X - 8080 8081");
+		row = scene_row(&sc, "WasmPlugin", "p");
+		CU_ASSERT_PTR_NOT_NULL_FATAL(row);
+		CU_ASSERT_EQUAL_FATAL(row->n_notes, i);
+		if (i)
+			CU_ASSERT_STRING_EQUAL(row->notes[0].field, "spec.targetRefs[0].namespace");
+		scene_end(&sc);
+	}
+}
+
 /* What a filter stands in front of in its clients' proxies is closed wherever routes lead. */
 static void filters_of_clients_and_routes(void)
 {
@@ -339,5 +369,6 @@ static void filters_of_clients_and_routes(void)
 const struct mt_test filters_tests[] = {
 	{"filters_of_clients_and_routes", filters_of_clients_and_routes},
 	{"where_filters_close", where_filters_close},
+	{"plugins_of_other_namespaces", plugins_of_other_namespaces},
 	{0},
 };

@@ -323,7 +323,65 @@ static void what_served_before(void)
 	free(text);
 }
 
+#define TARGET(kind, name, more) "{group: networking.istio.io, kind: " kind ", name: " name more "}"
+#define REFUSED(ns, scope)	 SECURITY("AuthorizationPolicy", "p", ns, "{action: NONSENSE, " scope "}")
+
+/* A refused policy closes its targets, and its whole namespace if these cannot be read. */
+static const struct {
+	const char *text, *status;
+	int a, b;
+} scopes[] = {
+	{REFUSED("x", "targetRefs: [" TARGET("ServiceEntry", "a", "") "]"), "refused", -2, 1},
+	{REFUSED("x", "targetRef: " TARGET("ServiceEntry", "b", "")), "refused", 1, -2},
+	{REFUSED("x", "targetRefs: [" TARGET("ServiceEntry", "a", ", namespace: y") "]"), "refused",
+		-2, 1},
+	{REFUSED("x", "targetRefs: [" TARGET("ServiceEntry", "none", ", namespace: y") "]"),
+		"refused", 1, 1},
+	{REFUSED("istio-system", "targetRefs: [" TARGET("ServiceEntry", "a", ", namespace: x") "]"),
+		"refused", 1, 1},
+	{REFUSED("x", "targetRefs: []"), "refused", -2, -2},
+	{REFUSED("x", "targetRefs: {}"), "refused", -2, -2},
+	{REFUSED("x", "targetRefs: [" TARGET("Nonsense", "a", "") "]"), "refused", -2, -2},
+	{REFUSED("x", "targetRefs: [{kind: ServiceEntry, name: a, group: [x]}]"), "refused", -2,
+		-2},
+	{REFUSED("x", "targetRefs: [" TARGET("ServiceEntry", "a", "") ", {kind: ServiceEntry}]"),
+		"refused", -2, -2},
+	{REFUSED("x", "selector: {matchLabels: {v: w}}, targetRefs: [" TARGET(
+			      "ServiceEntry", "a", "") "]"),
+		"refused", -2, -2},
+	/* The namespace of a target refuses no policy. */
+	{SECURITY("AuthorizationPolicy", "p", "x",
+		 "{targetRefs: [" TARGET("ServiceEntry", "a", ", namespace: y") "], rules: [{}]}"),
+		"in-force-with-notes", 1, 1},
+	{SECURITY("AuthorizationPolicy", "p", "istio-system",
+		 "{targetRef: " TARGET("ServiceEntry", "a", ", namespace: x") ", rules: [{}]}"),
+		"inert", 1, 1},
+};
+
+static void scopes_of_refused_policies(void)
+{
+	for (size_t i = 0; i < MT_ARRAY_LEN(scopes); i++) {
+		struct scene sc;
+
+		scene_begin(&sc);
+		scene_write(&sc, "a.yaml",
+			SERVICE("a", "x", "198.51.100.1") "---\n" SERVICE(
+				"b", "x", "198.51.100.2"));
+		scene_write(&sc, "b.yaml", scopes[i].text);
+		scene_load(&sc);
+		IS_STATUS(&sc, "AuthorizationPolicy", "p", scopes[i].status);
+		CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), scopes[i].a);
+		CU_ASSERT_EQUAL(scene_endpoints(&sc, "b.x"), scopes[i].b);
+		if (scene_endpoints(&sc, "a.x") != scopes[i].a ||
+			scene_endpoints(&sc, "b.x") != scopes[i].b)
+			fprintf(stderr, "row %zu: %d %d\n", i, scene_endpoints(&sc, "a.x"),
+				scene_endpoints(&sc, "b.x"));
+		scene_end(&sc);
+	}
+}
+
 const struct mt_test refused_tests[] = {
+	{"scopes_of_refused_policies", scopes_of_refused_policies},
 	{"errors_found_one_by_one", errors_found_one_by_one},
 	{"errors_of_another_namespace", errors_of_another_namespace},
 	{"errors_of_two_authors", errors_of_two_authors},

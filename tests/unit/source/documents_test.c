@@ -219,14 +219,6 @@ static const struct bad_document bad_documents[] = {
 	{VS "  hosts: [a]\n  htp: {}\n", "6: error: spec.htp: unknown field (did you mean http?)"},
 	{VS "  hosts: [a]\n  http:\n  - route: [{destination: {host: a}}]\n    timeout: 10\n",
 		"8: error: spec.http[0].timeout: \"10\" is not a duration"},
-	{AP "  targetRef: {kind: Service, name: a, namespace: b}\n",
-		"5: error: spec.targetRef.namespace: targets are in the namespace of the policy, "
-		"default"},
-	{SEC("RequestAuthentication") "  targetRefs:\n  - {kind: Service, name: a, namespace: "
-				      "default}\n  - {kind: Service, name: a, namespace: b}\n",
-		"7: error: spec.targetRefs[1].namespace: targets are in the namespace"},
-	{EF "  configPatches: []\n  targetRefs: [{kind: Service, name: a, namespace: b}]\n",
-		"6: error: spec.targetRefs[0].namespace: targets are in the namespace"},
 	{MR "  hosts: [a, b]\n", "5: error: spec: a MetaRouter is for exactly one host, not 2"},
 	{MR "  hosts: [a]\n  localRateLimit: {}\n",
 		"6: error: spec.localRateLimit: the limit limits nothing"},
@@ -304,6 +296,17 @@ static void bad_documents_table(void)
 
 /* What is known but not done says so, and the document is used. */
 static const struct bad_document warned_documents[] = {
+	{AP "  targetRef: {kind: Service, name: a, namespace: b}\n",
+		"5: warning: spec.targetRef.namespace: not enforced: targets are in the namespace "
+		"of the "
+		"policy, default; nothing in b is selected"},
+	{SEC("RequestAuthentication") "  targetRefs:\n  - {kind: Service, name: a, namespace: "
+				      "default}\n  - {kind: Service, name: a, namespace: b}\n",
+		"7: warning: spec.targetRefs[1].namespace: not enforced: targets are in the "
+		"namespace"},
+	{EF "  configPatches: []\n  targetRefs: [{kind: Service, name: a, namespace: b}]\n",
+		"6: warning: spec.targetRefs[0].namespace: not enforced: targets are in the "
+		"namespace"},
 	{MR "  hosts: [a]\n  globalRateLimit: {domain: x}\n",
 		"6: warning: spec.globalRateLimit: accepted, not enforced"},
 	{VS "  hosts: [a]\n  http:\n  - route: [{destination: {host: a}}]\n    retries: {attempts: "
