@@ -401,15 +401,33 @@ static bool wants_tls(struct mt_gwapi *x, const struct mt_gwapi_backend_tls *p,
 	return false;
 }
 
+/* Warns about a target if its Service, or the port of it, is not here. */
+static void warn_target(struct mt_gwapi *x, const struct mt_gwapi_backend_tls *p, uint32_t at)
+{
+	const struct mt_gwapi_ref *target = &p->targets[at];
+	char path[64];
+
+	snprintf(path, sizeof(path), "spec.targetRefs[%u].%s", at,
+		target->section.s ? "sectionName" : "name");
+	mt_gwapi_tell(x, MT_DIAG_WARNING, &p->meta,
+		target->section.s ? target->section.line : target->name.line, path,
+		target->section.s ? "no Service of this name with a port of this name is here"
+				  : "no Service of this name is here");
+}
+
 static void translate_backend_tls(struct mt_gwapi *x, const struct mt_gwapi_backend_tls *p)
 {
 	const struct mt_tls_settings *tls = settings_of(x, p);
-	bool here = false;
+	uint32_t n = 0;
 
-	for (uint32_t i = 0; i < p->n_targets; i++)
-		here |= mt_gwapi_is_service(&p->targets[i], false) &&
-			wants_tls(x, p, tls, &p->targets[i]);
-	if (!here)
+	for (uint32_t i = 0; i < p->n_targets; i++) {
+		if (mt_gwapi_is_service(&p->targets[i], false) &&
+			wants_tls(x, p, tls, &p->targets[i]))
+			n++;
+		else if (p->n_targets > 1)
+			warn_target(x, p, i);
+	}
+	if (!n)
 		mt_gwapi_tell(x, MT_DIAG_INERT, &p->meta, 0, "spec.targetRefs",
 			"none of its Services, or of their ports, is here");
 }

@@ -467,6 +467,41 @@ static void tls_to_a_port(void)
 	}
 }
 
+/* Each target that is not here has a warning, though another one is. */
+static void tls_targets_not_here(void)
+{
+#define TARGETS                                                                                    \
+	"{group: '', kind: Service, name: s, sectionName: tcp-a}, {group: '', kind: Service, "     \
+	"name: "
+	static const struct {
+		const char *targets, *field;
+	} t[] = {{TARGETS "s, sectionName: none}", "spec.targetRefs[1].sectionName"},
+		{TARGETS "none, sectionName: tcp-a}", "spec.targetRefs[1].sectionName"},
+		{TARGETS "none}", "spec.targetRefs[1].name"}, {TARGETS "s}", NULL}};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
+		const struct mt_object_row *row;
+		const char *field = NULL;
+		struct scene sc;
+		char text[2048];
+
+		scene_begin(&sc);
+		snprintf(text, sizeof(text),
+			"%s" OF("v1", "BackendTLSPolicy", "p", "x") "{targetRefs: [%s]}\n",
+			SERVICES, t[i].targets);
+		scene_write(&sc, "a.yaml", text);
+		scene_load(&sc);
+		IS_STATUS(&sc, "BackendTLSPolicy", "p", "in-force-with-notes");
+		row = scene_row(&sc, "BackendTLSPolicy", "p");
+		for (uint32_t k = 0; k < row->n_notes; k++)
+			if (row->notes[k].field && strstr(row->notes[k].field, "targetRefs"))
+				field = row->notes[k].field;
+		CU_ASSERT_STRING_EQUAL(field ? field : "", t[i].field ? t[i].field : "");
+		CU_ASSERT_STRING_EQUAL(closer_at(&sc, 80), "p");
+		scene_end(&sc);
+	}
+}
+
 /* Ports that are not served are told; what is of HTTP has no effect, and other kinds of the group are nobody's. */
 static void what_is_not_served(void)
 {
@@ -545,6 +580,7 @@ const struct mt_test gateway_api_tests[] = {
 	{"tls_of_a_whole_gateway", tls_of_a_whole_gateway},
 	{"tls_to_a_service", tls_to_a_service},
 	{"tls_to_a_port", tls_to_a_port},
+	{"tls_targets_not_here", tls_targets_not_here},
 	{"what_is_not_served", what_is_not_served},
 	{"policies_of_a_gateway", policies_of_a_gateway},
 	{0},
