@@ -94,6 +94,66 @@ static bool has_port(const struct mt_service_entry *se, const struct mt_se_port 
 	return false;
 }
 
+static void warn_unused(struct mt_build *b, const struct mt_host *h,
+	const struct mt_service_entry *se, const char *field, uint32_t at, uint32_t line)
+{
+	const struct mt_meta *first = &h->se->meta;
+	char path[48];
+
+	snprintf(path, sizeof(path), "spec.%s[%u]", field, at);
+	mt_b_warn(b, &se->meta, line, path, NULL,
+		"no effect: %s %s has \"%.128s\" as well; only endpoints are joined", first->kind,
+		first->name, se->hosts[0].s);
+}
+
+/* Warns about the first host of a joined ServiceEntry that is not a host of the first one. */
+static void warn_hosts(
+	struct mt_build *b, const struct mt_host *h, const struct mt_service_entry *se)
+{
+	for (uint32_t i = 1; i < se->n_hosts; i++)
+		if (mt_strmap_get(&b->hosts, mt_b_lower(b, se->hosts[i].s)) != h) {
+			warn_unused(b, h, se, "hosts", i, se->hosts[i].line);
+			return;
+		}
+}
+
+/* Warns about a joined list unless the first one's begins with the same texts. */
+static void warn_texts(struct mt_build *b, const struct mt_host *h,
+	const struct mt_service_entry *se, const char *field, struct mt_exports l,
+	struct mt_exports of_first)
+{
+	for (uint32_t i = 0; i < l.n; i++)
+		if (i >= of_first.n || !same_text(&l.v[i], &of_first.v[i])) {
+			warn_unused(b, h, se, field, i, l.v[i].line);
+			return;
+		}
+}
+
+static const struct mt_se_port *port_of(const struct mt_service_entry *se, uint32_t number)
+{
+	for (uint32_t i = 0; i < se->n_ports; i++)
+		if (se->ports[i].number.v == number)
+			return &se->ports[i];
+	return NULL;
+}
+
+/* Warns about BackendTLSPolicies of joined ports if ports of the first one have none. */
+static void warn_tls(struct mt_build *b, const struct mt_host *h, const struct mt_service_entry *se)
+{
+	const struct mt_meta *first = &h->se->meta;
+
+	for (uint32_t i = 0; i < se->n_ports; i++) {
+		const struct mt_se_port *p = &se->ports[i], *q = port_of(h->se, p->number.v);
+
+		if (!p->tls_by || (q && q->tls_by))
+			continue;
+		mt_b_warn(b, p->tls_by, p->tls_by->origin.line, "spec.targetRefs", NULL,
+			"no TLS to port %u of %s %s: its endpoints are joined with those of %s %s, "
+			"which the policy is not about",
+			p->number.v, se->meta.kind, se->meta.name, first->kind, first->name);
+	}
+}
+
 /* Endpoints join. Ports that the first one does not have, or has otherwise, have no effect. */
 static void join(struct mt_build *b, struct mt_host *h, const struct mt_service_entry *se)
 {
@@ -103,6 +163,12 @@ static void join(struct mt_build *b, struct mt_host *h, const struct mt_service_
 
 	if (slot)
 		*slot = se;
+	warn_hosts(b, h, se);
+	warn_texts(b, h, se, "addresses", exports_of(se->addresses, se->n_addresses),
+		exports_of(h->se->addresses, h->se->n_addresses));
+	warn_texts(b, h, se, "subjectAltNames", exports_of(se->sans, se->n_sans),
+		exports_of(h->se->sans, h->se->n_sans));
+	warn_tls(b, h, se);
 	for (uint32_t i = 0; i < se->n_ports; i++) {
 		if (has_port(h->se, &se->ports[i]))
 			continue;

@@ -72,6 +72,39 @@ static void one_namespace_joins(void)
 	unbuild(&b);
 }
 
+/* What a joined ServiceEntry has beside endpoints has no effect, and a warning names each such field. */
+static void what_does_not_join(void)
+{
+#define FIRST		    "---\n" HEAD("a") "  hosts: [s.x, t.x]\n  addresses: [192.0.2.1]\n" REST("1")
+#define SECOND(hosts, more) "---\n" HEAD("b") "  hosts: [" hosts "]\n" more REST("2")
+#define HEAD(name)                                                                                 \
+	"apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: " name           \
+	", namespace: x}\nspec:\n"
+#define REST(last)                                                                                 \
+	"  resolution: STATIC\n  ports: [{number: 1, name: tcp}]\n"                                \
+	"  endpoints: [{address: 198.51.100." last "}]\n"
+	static const struct {
+		const char *text, *path;
+	} t[] = {{FIRST SECOND("s.x", ""), NULL}, {FIRST SECOND("s.x, T.x", ""), NULL},
+		{FIRST SECOND("s.x, t.x, u.x, v.x", ""), "spec.hosts[2]"},
+		{FIRST SECOND("s.x", "  addresses: [192.0.2.1]\n"), NULL},
+		{FIRST SECOND("s.x", "  addresses: [192.0.2.2, 192.0.2.3]\n"), "spec.addresses[0]"},
+		{FIRST SECOND("s.x", "  subjectAltNames: [spiffe://a/b]\n"),
+			"spec.subjectAltNames[0]"}};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
+		struct built b = build_in(NULL, t[i].text);
+
+		CU_ASSERT_EQUAL(cluster(b.s, "outbound|1||s.x")->n_eps, 2);
+		CU_ASSERT_EQUAL(b.diags.warnings, t[i].path ? 1 : 0);
+		CU_ASSERT_EQUAL(
+			told(&b, MT_DIAG_WARNING, "only endpoints are joined"), t[i].path ? 1 : 0);
+		for (uint32_t k = 0; t[i].path && k < b.diags.n; k++)
+			CU_ASSERT_STRING_EQUAL(b.diags.items[k].path, t[i].path);
+		unbuild(&b);
+	}
+}
+
 /* Between namespaces one has the host; the node's own comes first. */
 static void namespaces_do_not(void)
 {
@@ -199,6 +232,7 @@ static void routes_of_a_host(void)
 
 const struct mt_test owners_tests[] = {
 	{"one_namespace_joins", one_namespace_joins},
+	{"what does not join", what_does_not_join},
 	{"namespaces_do_not", namespaces_do_not},
 	{"who_sees_it", who_sees_it},
 	{"layers_of_rules", layers_of_rules},

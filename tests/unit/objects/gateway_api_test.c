@@ -502,6 +502,34 @@ static void tls_targets_not_here(void)
 	}
 }
 
+/* A policy of a Service whose endpoints an older ServiceEntry of the host takes has a warning. */
+static void tls_of_a_joined_service(void)
+{
+	const struct mt_object_row *row;
+	bool warned = false;
+	struct scene sc;
+
+	scene_begin(&sc);
+	scene_write(&sc, "0-node.yaml",
+		"apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n}\nspec:\n"
+		"  mesh: {namespace: x}\n"
+		"  ports: [{name: p0, device: net_null0, addresses: [192.0.2.1/24]}]\n");
+	scene_write(&sc, "a.yaml",
+		SERVICES OF("v1", "BackendTLSPolicy",
+			"p", "x") "{targetRefs: [{group: '', kind: Service, name: "
+				  "s}]}\n---\n" ISTIO("ServiceEntry", "a",
+					  "x") "  hosts: [" HOST_S "]\n  resolution: STATIC\n"
+					       "  ports: [{number: 80, name: tcp-a}]\n"
+					       "  endpoints: [{address: 198.51.100.9}]\n");
+	scene_load(&sc);
+	row = scene_row(&sc, "BackendTLSPolicy", "p");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(row);
+	for (uint32_t k = 0; k < row->n_notes; k++)
+		warned |= strstr(row->notes[k].text, "no TLS to port 80 of Service s") != NULL;
+	CU_ASSERT_TRUE(warned);
+	scene_end(&sc);
+}
+
 /* Ports that are not served are told; what is of HTTP has no effect, and other kinds of the group are nobody's. */
 static void what_is_not_served(void)
 {
@@ -581,6 +609,7 @@ const struct mt_test gateway_api_tests[] = {
 	{"tls_to_a_service", tls_to_a_service},
 	{"tls_to_a_port", tls_to_a_port},
 	{"tls_targets_not_here", tls_targets_not_here},
+	{"tls_of_a_joined_service", tls_of_a_joined_service},
 	{"what_is_not_served", what_is_not_served},
 	{"policies_of_a_gateway", policies_of_a_gateway},
 	{0},
