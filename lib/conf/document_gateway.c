@@ -141,6 +141,11 @@ struct leading {
 	const struct mt_virtual_service *first;
 	const struct mt_rule_list *list;
 	struct mt_joining joining;
+	/*
+	 * Rules of `list` that do not take all calls, so that each is searched once; if the list is
+	 * longer after a search, the next rule takes all.
+	 */
+	uint32_t n_before;
 };
 
 static bool joins(struct mt_build *b, const struct server *sv, const struct leading *l,
@@ -151,15 +156,18 @@ static bool joins(struct mt_build *b, const struct server *sv, const struct lead
 }
 
 /* Reports the rules of a further VirtualService that have no effect at the server. */
-static void tell_unused(struct mt_build *b, const struct server *sv, const struct leading *l,
+static void tell_unused(struct mt_build *b, const struct server *sv, struct leading *l,
 	const struct mt_virtual_service *vs, bool does)
 {
-	const struct mt_rule *all =
-		does ? mt_b_takes_all(l->list, (uint16_t)sv->conf->port.number.v, l->first->meta.ns,
-			       sv->name)
-		     : NULL;
-	const struct mt_meta *by = all && all->by ? all->by : &l->first->meta;
+	const struct mt_meta *by = &l->first->meta;
+	const struct mt_rule *all = NULL;
 
+	if (does) {
+		l->n_before = mt_b_takes_all(l->list, l->n_before,
+			(uint16_t)sv->conf->port.number.v, l->first->meta.ns, sv->name);
+		all = l->n_before < l->list->n_rules ? &l->list->rules[l->n_before] : NULL;
+		by = all && all->by ? all->by : by;
+	}
 	if (!does)
 		mt_b_warn(b, &vs->meta, vs->meta.origin.line, "spec.gateways", NULL,
 			"not used at port %u of %s: %s %s/%s leads from there",
@@ -187,6 +195,8 @@ static void add_leading(struct mt_build *b, const struct server *sv, struct lead
 			return;
 		mt_b_join_routes(b, &l->joining, l->first, l->list);
 		l->list = l->joining.to;
+		/* Rules for other ports are not in the joined list. */
+		l->n_before = 0;
 	}
 	mt_b_join_routes(b, &l->joining, vs, list);
 }

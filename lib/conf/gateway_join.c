@@ -29,20 +29,20 @@ bool mt_b_shares_host(const struct mt_build *b, const struct mt_virtual_service 
 	return false;
 }
 
-const struct mt_rule *mt_b_takes_all(
-	const struct mt_rule_list *list, uint16_t port, const char *ns, const char *gateway)
+uint32_t mt_b_takes_all(const struct mt_rule_list *list, uint32_t from, uint16_t port,
+	const char *ns, const char *gateway)
 {
-	for (uint32_t i = 0; i < list->n_rules; i++) {
+	for (uint32_t i = from; i < list->n_rules; i++) {
 		const struct mt_rule *r = &list->rules[i];
 
 		if (!r->n_matches)
-			return r;
+			return i;
 		for (uint32_t j = 0; j < r->n_matches; j++)
 			if (!r->matches[j].n_conds &&
 				mt_b_is_from(&r->matches[j], port, ns, gateway))
-				return r;
+				return i;
 	}
-	return NULL;
+	return list->n_rules;
 }
 
 /* Removes matches for other servers; false if the rule had matches and none is left. */

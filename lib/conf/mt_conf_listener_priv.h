@@ -168,11 +168,12 @@ struct mt_joining {
 bool mt_b_shares_host(const struct mt_build *b, const struct mt_virtual_service *a,
 	const struct mt_virtual_service *c);
 /*
- * Returns the first rule that takes every call from this port and gateway, so that no later one is
- * reached; NULL: none. `ns`: of the document that the rules are written in.
+ * Returns the index of the first rule, from `from` on, that takes every call from this port and
+ * gateway, so that no later one is reached; n_rules: none. `ns`: of the document that the rules are
+ * written in.
  */
-const struct mt_rule *mt_b_takes_all(
-	const struct mt_rule_list *list, uint16_t port, const char *ns, const char *gateway);
+uint32_t mt_b_takes_all(const struct mt_rule_list *list, uint32_t from, uint16_t port,
+	const char *ns, const char *gateway);
 /* Appends those rules of the VirtualService's list that lead from this port and gateway. */
 void mt_b_join_routes(struct mt_build *b, const struct mt_joining *j,
 	const struct mt_virtual_service *vs, const struct mt_rule_list *list);

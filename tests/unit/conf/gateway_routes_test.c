@@ -43,6 +43,13 @@ static const struct {
 		 "s.test", LIST("dubbo", "w", "", "b.x")) VS("u", "default", "s.test",
 		 LIST("dubbo", "u", WHERE("{headers: {k: {exact: y}}}"), "b.x")),
 		"v w u", NULL, "of VirtualService default/w takes all"},
+	/* Rules that are not joined do not move the search for one that takes all. */
+	{BASE VS("v", "default", "s.test",
+		 "  dubbo: [{name: o, match: [{port: 82}], route: [{destination: {host: a.x}}]}, "
+		 "{name: v, route: [{destination: {host: a.x}}]}]\n") VS("w", "default", "s.test",
+		 LIST("dubbo", "w", WHERE("{headers: {k: {exact: x}}}"), "a.x"))
+			VS("u", "default", "s.test", LIST("dubbo", "u", "", "b.x")),
+		"v w u", NULL, "of VirtualService default/v takes all"},
 	/* Each document's names of gateways are relative to its own namespace. */
 	{BASE VS("v", "default", "s.test", LIST("dubbo", "v", WHERE("{gateways: [gw]}"), "a.x"))
 			VS("w", "other", "s.test",
