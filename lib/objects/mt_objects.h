@@ -129,8 +129,8 @@ struct mt_model *mt_table_model(struct mt_object_table *t, int *rc);
  * Gives objects with errors in `diags` their last good version, or removes them. True: something
  * changed, so compile again; this ends, because each time fewer versions are left. After 64 rounds
  * new versions of the same kind and namespace fall back together with those that have errors, in
- * namespaces that had errors in more than 8 rounds. False with node_refused: the Node itself has
- * errors.
+ * namespaces that had errors in more than 8 rounds, and after 256 rounds in all namespaces. False
+ * with node_refused: the Node itself has errors.
  */
 bool mt_table_refuse(struct mt_object_table *t, const struct mt_diags *diags);
 

@@ -89,10 +89,12 @@ static bool condemn(struct mt_object_table *t, const struct mt_diags *diags)
  * error of another one, so an author could write thousands of objects of which each compilation
  * finds one. After ROUNDS_EXACT rounds, namespaces that had errors in more than ROUNDS_OWN rounds
  * lose more than that. Others do not pay for them: one error that was hidden so far costs one
- * object.
+ * object. After ROUNDS_ALL rounds every namespace with errors is treated alike, so that the number
+ * of namespaces does not multiply the rounds of a load.
  */
 #define ROUNDS_EXACT 64
 #define ROUNDS_OWN   8
+#define ROUNDS_ALL   256
 
 /* A namespace with errors. */
 struct trouble {
@@ -126,7 +128,7 @@ static bool is_over(const struct mt_object_table *t, const struct mt_object *o)
 {
 	const struct trouble *x = mt_strmap_get(&t->troubles, o->ns);
 
-	return x && x->rounds > ROUNDS_OWN;
+	return t->n_rounds > ROUNDS_ALL || (x && x->rounds > ROUNDS_OWN);
 }
 
 static char *place_of(struct mt_region *r, const struct mt_object *o)
@@ -141,7 +143,8 @@ static bool is_new(const struct mt_object_row *row)
 
 /*
  * Also marks all new versions of the kinds and namespaces that still have errors, if their
- * namespaces had errors in too many rounds. Versions that were applied before stay in use.
+ * namespaces had errors in too many rounds or the load took too many. Versions that were applied
+ * before stay in use.
  */
 static void condemn_alike(struct mt_object_table *t)
 {

@@ -207,6 +207,33 @@ static void errors_of_two_authors(void)
 	free(text);
 }
 
+/* Many such namespaces do not cost a few rounds each. */
+static void errors_of_many_authors(void)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+	struct scene sc;
+
+	fputs(SERVICE("good", "x", "198.51.100.1"), f);
+	for (int i = 0; i < 40; i++) {
+		char name[16], ns[16];
+
+		snprintf(name, sizeof(name), "s%02d-", i);
+		snprintf(ns, sizeof(ns), "n%02d", i);
+		put_chain(f, name, ns, 12);
+	}
+	scene_begin(&sc);
+	scene_write(&sc, "a.yaml", text_of(f, &text));
+	scene_load(&sc);
+	CU_ASSERT_PTR_NOT_NULL(sc.s);
+	CU_ASSERT(sc.rounds > 256 && sc.rounds < 290);
+	IS_STATUS(&sc, "ServiceEntry", "s39-011", "refused");
+	IS_STATUS(&sc, "ServiceEntry", "good", "in-force");
+	scene_end(&sc);
+	free(text);
+}
+
 /*
  * Finds all that cannot be applied to the ports of one host at once; the first one that can be
  * applied has the host.
@@ -385,6 +412,7 @@ const struct mt_test refused_tests[] = {
 	{"errors_found_one_by_one", errors_found_one_by_one},
 	{"errors_of_another_namespace", errors_of_another_namespace},
 	{"errors_of_two_authors", errors_of_two_authors},
+	{"errors_of_many_authors", errors_of_many_authors},
 	{"routes_of_one_host", routes_of_one_host},
 	{"what_served_before", what_served_before},
 	{"refused_objects_hold_nothing", refused_objects_hold_nothing},
