@@ -3,9 +3,10 @@
  * Learns whether servers reply to the calls of a method, for serial protocols. oneway.c finds the
  * evidence. Each worker has MT_METHODS entries, in sets of four. Clients choose the names of
  * methods, so these rules keep one client from displacing what others have taught:
- * 1. A reply that is a protocol error adds no entry, because a server replies with one to a method
- *    that it does not have. So there are at most as many names as servers have methods, unless a
- *    server accepts any name.
+ * 1. A reply that is a protocol error teaches nothing, because it comes from a server that does not
+ *    have the method, or could not run it, and any client may cause one. It adds no entry, so there
+ *    are at most as many names as servers have methods, unless a server accepts any name. It leaves
+ *    a silent method silent.
  * 2. In a full set, the service with the most entries gives one up, so the methods of a service
  *    displace those of another only while the other has more. Entries without enough evidence go
  *    first, then the least recently used.
@@ -141,11 +142,11 @@ enum mt_method_state mt_method_known(struct mt_proxy *p, const struct mt_attempt
 	return m ? m->state : MT_METHOD_UNKNOWN;
 }
 
-void mt_method_answers(struct mt_proxy *p, uint64_t key, uint64_t service, bool teaches)
+void mt_method_answers(struct mt_proxy *p, uint64_t key, uint64_t service, bool adds)
 {
 	struct mt_method *m = find(p, key);
 
-	if (!m && !teaches)
+	if (!m && !adds)
 		return;
 	if (!m)
 		m = add(p, key, service);

@@ -22,8 +22,11 @@ uint64_t mt_method_of_reply(struct mt_proxy *p, const struct mt_up *u);
 uint64_t mt_method_key(uint64_t method, uint64_t service);
 /* What is known now of the attempt's method. */
 enum mt_method_state mt_method_known(struct mt_proxy *p, const struct mt_attempt *a);
-/* Learns that a reply came. `teaches` false: only if the method is known already. */
-void mt_method_answers(struct mt_proxy *p, uint64_t key, uint64_t service, bool teaches);
+/*
+ * Learns that a reply came that is not a protocol error. `adds` false: only if the method is known
+ * already.
+ */
+void mt_method_answers(struct mt_proxy *p, uint64_t key, uint64_t service, bool adds);
 /* Learns that the server read a call and did not answer it. */
 void mt_method_silent(struct mt_proxy *p, uint64_t key, uint64_t service);
 

@@ -368,7 +368,10 @@ static void end_before(struct mt_proxy *p, struct mt_up *u, const struct mt_atte
 		mt_oneway_next(p, u);
 }
 
-/* False for an error of the protocol: the server may not have a method of that name. */
+/*
+ * False for a protocol error: the server may not have a method of that name, and also replies with
+ * errors to one-way calls that it cannot run.
+ */
 static bool teaches(const struct mt_up *u)
 {
 	return u->msg.status != MT_STATUS_PROTO_ERROR;
@@ -380,7 +383,8 @@ static enum mt_whose match_ended(struct mt_proxy *p, struct mt_up *u, uint64_t i
 	const struct mt_down *d = u->bound ? mt_slab_get(&p->downs, u->client) : NULL;
 	bool left = u->busy && !u->release && !first_call(p, u);
 
-	mt_method_answers(p, mt_method_key(method, u->service), u->service, left && teaches(u));
+	if (teaches(u))
+		mt_method_answers(p, mt_method_key(method, u->service), u->service, left);
 	if (d && d->s && find_unanswered(p, u, id, method))
 		return MT_WHOSE_CLIENT;
 	if (!id && !left)
@@ -413,7 +417,8 @@ mt_noinline enum mt_whose mt_oneway_match(
 	end_before(p, u, a);
 	if (!id)
 		overtake_unanswered(p, u);
-	mt_method_answers(p, a->method_key, service_of(p, a), teaches(u));
+	if (teaches(u))
+		mt_method_answers(p, a->method_key, service_of(p, a), true);
 	*ex = mt_attempt_exchange(p, a);
 	return MT_WHOSE_CALL;
 }

@@ -514,6 +514,54 @@ static void test_many_names(void)
 	scene_stop();
 }
 
+static void answer_error(struct fake_conn *c, struct fake_conn *s, const char *method, uint64_t id)
+{
+	struct toy t;
+
+	toy_make(scene_buf, 'P', id, method, 40);
+	scene_buf[2] = 1;
+	CU_ASSERT_TRUE_FATAL(lab_feed(s, scene_buf, 40));
+	t = scene_next_sent(c);
+	CU_ASSERT(t.id == id && t.status == 1);
+}
+
+/* A reply that is a protocol error reaches its client, and a silent method stays silent. */
+static void test_error_of_silent(void)
+{
+	struct fake_conn *c, *s = NULL;
+
+	scene_start(1);
+	c = lab_client(CONFIG_NAMED);
+	for (int i = 0; i < 3; i++)
+		s = pair(c, 0);
+	note_is_silent(c, s);
+	answer_error(c, s, "note", 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_oneway_answered), 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_method_unlearnt), 0);
+	note_is_silent(c, s);
+	scene_bye(c);
+	scene_stop();
+}
+
+/* Nor does one that comes while the method is still in doubt make it a method that answers. */
+static void test_error_in_doubt(void)
+{
+	struct fake_conn *c, *s = NULL;
+
+	scene_start(1);
+	c = lab_client(CONFIG_NAMED);
+	for (int i = 0; i < 2; i++)
+		s = pair(c, 0);
+	call(c, "note", 5);
+	expect(s, "note", 5);
+	answer_error(c, s, "note", 5);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_method_learnt), 0);
+	pair(c, 0);
+	note_is_silent(c, s);
+	scene_bye(c);
+	scene_stop();
+}
+
 /* Many methods of one service use all places, and the newest stay. */
 static void test_many_methods(void)
 {
@@ -537,4 +585,5 @@ const struct mt_test oneway_tests[] = {{"behind a one-way call", test_behind_one
 	{"a quarter of the pool", test_quarter}, {"others wait", test_others_wait},
 	{"same endpoint", test_same_endpoint}, {"behind the last one", test_behind_the_last},
 	{"reset", test_reset}, {"many names", test_many_names}, {"many methods", test_many_methods},
-	{0}};
+	{"error of a silent method", test_error_of_silent},
+	{"error of a method in doubt", test_error_in_doubt}, {0}};
