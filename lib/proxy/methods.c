@@ -10,10 +10,11 @@
  * 2. In a full set, the service with the most entries gives one up, so the methods of a service
  *    displace those of another only while the other has more. Entries without enough evidence go
  *    first, then the least recently used.
- * 3. The hash of a name starts from the worker's secret, so clients cannot choose the set or key of
- *    a name.
+ * 3. The worker's secret is the start of a name's hash and a factor at each of its words, so clients
+ *    can neither choose the set or key of a name nor find two names with one key.
  */
 #include "mt_proxy_priv.h"
+#include "mt_table.h"
 
 #include <string.h>
 
@@ -24,23 +25,24 @@
  */
 #define SUSPECTS 3
 
+/* Not for names: differences of two words can cancel each other under every secret. */
 static uint64_t mix(uint64_t h, uint64_t w)
 {
 	h = (h ^ w) * 0x9e3779b97f4a7c15ull;
 	return h ^ h >> 32;
 }
 
-static uint64_t hash_name(const struct mt_proxy *p, const uint8_t *s, uint32_t n)
+uint64_t mt_method_hash(const struct mt_proxy *p, const uint8_t *s, uint32_t n)
 {
-	uint64_t h = mix(n, p->fair_salt), w;
+	uint64_t factor = p->fair_salt | 1, h = mix(n, p->fair_salt), w;
 
 	for (; n >= sizeof(w); n -= (uint32_t)sizeof(w), s += sizeof(w)) {
 		memcpy(&w, s, sizeof(w));
-		h = mix(h, w);
+		h = mt_fold64(h ^ w, factor);
 	}
 	for (w = 0; n; n--)
 		w = w << 8 | *s++;
-	return mix(h, w) | 1;
+	return mt_fold64(h ^ w, factor) | 1;
 }
 
 /* Of the message that `c` begins with; 0: it names none. */
@@ -55,9 +57,9 @@ static uint64_t method_of(struct mt_proxy *p, const struct mt_codec *codec,
 		return 0;
 	if (mt_likely(codec->method_field && off && c->head &&
 		      (uint64_t)off + len <= mt_link(c->head)->len))
-		return hash_name(p, mt_link_data(c->head) + off, len);
+		return mt_method_hash(p, mt_link_data(c->head) + off, len);
 	return codec->metadata(msg, c, &codec->method_key, &v, p->view.scratch)
-		       ? hash_name(p, v.p, v.len)
+		       ? mt_method_hash(p, v.p, v.len)
 		       : 0;
 }
 

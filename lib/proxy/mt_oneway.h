@@ -16,6 +16,8 @@ static inline bool mt_up_in_doubt(const struct mt_up *u)
 
 /* Notes what is known of the call's method, before the call takes a serial connection. */
 void mt_method_look(struct mt_proxy *p, const struct mt_exchange *ex, struct mt_attempt *a);
+/* The hash of a method's name under the worker's secret (mt_attempt.method); never 0. */
+uint64_t mt_method_hash(const struct mt_proxy *p, const uint8_t *s, uint32_t n);
 /* The method that the reply in u->msg names, as a hash (mt_attempt.method); 0: it names none. */
 uint64_t mt_method_of_reply(struct mt_proxy *p, const struct mt_up *u);
 /* Such a hash with its service (mt_service.id): mt_attempt.method_key. */
