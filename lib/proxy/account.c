@@ -7,13 +7,23 @@
 
 #include <string.h>
 
-void mt_account_connection(
-	struct mt_proxy *p, uint32_t ep_index, bool connecting, enum mt_close_reason reason)
+/*
+ * False if another endpoint has the place by now: a late result must neither count for it nor wipe
+ * its numbers. attempt.c and opaque_connect.c enter the id when they pick an endpoint.
+ */
+static bool has_place(const struct mt_proxy *p, uint32_t ep_index, uint64_t ep_id)
 {
-	if (reason == MT_CLOSE_OK || mt_close_is_ours(reason))
+	return mt_likely(p->ep_stats[ep_index].id == ep_id);
+}
+
+void mt_account_connection(
+	struct mt_proxy *p, const struct mt_lanes *ln, bool connecting, enum mt_close_reason reason)
+{
+	if (reason == MT_CLOSE_OK || mt_close_is_ours(reason) ||
+		!has_place(p, ln->ep_index, ln->ep_id))
 		return;
-	p->ep_stats[ep_index].failures++;
-	p->ep_stats[ep_index].connect_failed += connecting;
+	p->ep_stats[ln->ep_index].failures++;
+	p->ep_stats[ln->ep_index].connect_failed += connecting;
 }
 
 static struct mt_ep_hist *hist_of(struct mt_proxy *p, uint32_t ep_index, uint64_t ep_id)
@@ -29,11 +39,14 @@ static struct mt_ep_hist *hist_of(struct mt_proxy *p, uint32_t ep_index, uint64_
 
 void mt_account_unsent(struct mt_proxy *p, const struct mt_lanes *ln, uint32_t calls)
 {
-	hist_of(p, ln->ep_index, ln->ep_id)->answers.errors += calls;
+	if (has_place(p, ln->ep_index, ln->ep_id))
+		hist_of(p, ln->ep_index, ln->ep_id)->answers.errors += calls;
 }
 
 void mt_account_failed(struct mt_proxy *p, const struct mt_attempt *a)
 {
+	if (!has_place(p, a->ep_index, a->ep_id))
+		return;
 	p->ep_stats[a->ep_index].failures++;
 	hist_of(p, a->ep_index, a->ep_id)->answers.errors++;
 }
@@ -64,10 +77,14 @@ static void halve(struct mt_ep_hist *h)
 static void account_endpoint(
 	struct mt_proxy *p, const struct mt_attempt *a, const struct mt_msg *reply)
 {
-	struct mt_ep_hist *h = hist_of(p, a->ep_index, a->ep_id);
 	uint32_t b = mt_hist_bucket((p->now - a->picked) / MT_USEC, MT_EP_LATENCY_BITS);
-	uint16_t *n = &h->latency[MT_MIN(b, MT_EP_LATENCY_BUCKETS - 1u)];
+	struct mt_ep_hist *h;
+	uint16_t *n;
 
+	if (!has_place(p, a->ep_index, a->ep_id))
+		return;
+	h = hist_of(p, a->ep_index, a->ep_id);
+	n = &h->latency[MT_MIN(b, MT_EP_LATENCY_BUCKETS - 1u)];
 	if (mt_likely(reply->status == MT_STATUS_OK))
 		h->answers.ok++;
 	else

@@ -65,9 +65,10 @@ static inline struct mt_ep_stats *mt_stats_endpoint(struct mt_proxy *p, const st
 }
 /*
  * Counts a connection to the endpoint that failed to open, or was reset without the loss of a call.
+ * This and the next two do nothing if another endpoint has the place by now.
  */
-void mt_account_connection(
-	struct mt_proxy *p, uint32_t ep_index, bool connecting, enum mt_close_reason reason);
+void mt_account_connection(struct mt_proxy *p, const struct mt_lanes *ln, bool connecting,
+	enum mt_close_reason reason);
 /* Counts calls whose connection to the endpoint did not open; they may be sent elsewhere. */
 void mt_account_unsent(struct mt_proxy *p, const struct mt_lanes *ln, uint32_t calls);
 /* Counts a call that was lost with its connection, or not answered in time. */

@@ -266,7 +266,7 @@ static void on_up_closed(struct mt_stream *s, enum mt_close_reason reason)
 		mt_opaque_not_connected(p, pr, reason);
 		return;
 	}
-	mt_account_connection(p, pr->lanes->ep_index, false, reason);
+	mt_account_connection(p, pr->lanes, false, reason);
 	if (reason != MT_CLOSE_OK && mt_opaque_repeat(p, pr))
 		return;
 	if (reason != MT_CLOSE_OK)

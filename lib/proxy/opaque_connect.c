@@ -338,8 +338,8 @@ void mt_opaque_not_connected(struct mt_proxy *p, struct mt_pair *pr, enum mt_clo
 	struct mt_ep_where at = mt_lanes_where(pr->lanes);
 	struct mt_connecting *j = mt_connecting_of(p, pr);
 
+	mt_account_connection(p, pr->lanes, true, reason);
 	mt_opaque_forget_up(p, pr);
-	mt_account_connection(p, j->ep->index, true, reason);
 	mt_count(p->counters, MT_PROXY_up_connect_failed);
 	mt_ep_blame(p, j->ep, j->cluster ? &j->cluster->outlier : NULL, &at, reason);
 	if (!try_next(p, pr, j))

@@ -301,7 +301,7 @@ static void on_closed(struct mt_stream *s, enum mt_close_reason reason)
 	lost = mt_up_end_calls(p, u, s, MT_UP_END_GONE, MT_REPLY_CONN_LOST,
 		mt_close_reason_str(reason), MT_ABORT_CANCELLED);
 	if (!lost.counted)
-		mt_account_connection(p, u->lanes->ep_index, connecting, reason);
+		mt_account_connection(p, u->lanes, connecting, reason);
 	/* A server that ends an idle connection does no harm: what crossed its end is sent again. */
 	if (reason != MT_CLOSE_OK && (connecting || lost.any))
 		blame_endpoint(p, u, &blame, reason);

@@ -467,7 +467,46 @@ static void test_endpoint_answers(void)
 	scene_stop();
 }
 
+/*
+ * Calls to an endpoint whose place another one has by now: their failures and late replies neither
+ * count for the new endpoint nor wipe its numbers.
+ */
+static void test_endpoint_replaced(void)
+{
+	enum { RESET, REFUSED, ANSWERED, CASES };
+
+	for (int i = 0; i < CASES; i++) {
+		struct fake_conn *c, *old, *s;
+		struct mt_ep_state *st;
+		uint64_t id;
+
+		scene_start(1);
+		scene_patient();
+		st = lab.snap->clusters[0].eps[0].state;
+		c = lab_client(CONFIG_SAFE);
+		scene_send_request(c, 'Q', 1, 64);
+		old = i == REFUSED ? lab_server(0) : scene_connected_server(0);
+		id = st->id;
+		st->id = id + 1000;
+		scene_send_request(c, 'Q', 2, 64);
+		CU_ASSERT_EQUAL_FATAL(lab_n_servers(), 2);
+		s = scene_connected_server(1);
+		scene_answer(s, scene_next_sent(s).id, 2, 40);
+		ended(1, 0);
+		if (i == ANSWERED)
+			scene_answer(old, scene_next_sent(old).id, 1, 40);
+		else
+			lab_close(old, i == RESET ? MT_CLOSE_RESET : MT_CLOSE_REFUSED);
+		ended(1, 0);
+		CU_ASSERT_EQUAL(lab.p->ep_stats[0].failures, 0);
+		CU_ASSERT_EQUAL(lab.p->ep_hists[0].ep_id, id + 1000);
+		lab_close(c, MT_CLOSE_RESET);
+		scene_stop();
+	}
+}
+
 const struct mt_test ends_tests[] = {
+	{"a replaced endpoint", test_endpoint_replaced},
 	{"answers of an endpoint", test_endpoint_answers},
 	{"failures of an endpoint", test_endpoint_failures},
 	{"failures of an endpoint of byte streams", test_endpoint_failures_of_bytes},
