@@ -23,6 +23,11 @@ static inline struct mt_bucket *bucket_of(
 	return l->buckets[i];
 }
 
+static bool reports(const struct mt_bucket *b)
+{
+	return __atomic_load_n(&b->report_only, __ATOMIC_RELAXED);
+}
+
 /* Counts a request that would be refused, and lets it pass: the bucket only reports. */
 static mt_noinline enum mt_filter_verdict report(struct mt_bucket *b, struct mt_filter_ctx *ctx)
 {
@@ -47,20 +52,37 @@ static inline enum mt_filter_verdict take(struct mt_bucket *b, struct mt_filter_
 {
 	if (!b || mt_bucket_take(b, ctx->fw, ctx->now))
 		return MT_FILTER_NEXT;
-	if (__atomic_load_n(&b->report_only, __ATOMIC_RELAXED))
+	if (reports(b))
 		return report(b, ctx);
 	return refuse(ctx);
 }
 
+/* True if no bucket of the limit may refuse anything: all only report. */
+static bool all_report(const struct mt_limit *l)
+{
+	if (l->own && !reports(l->own))
+		return false;
+	for (uint32_t i = 0; i < l->n; i++)
+		if (!reports(l->buckets[i]))
+			return false;
+	return true;
+}
+
 /*
  * Conditions compare metadata, which a byte stream does not show. Where there are any, its bucket is
- * not known, and a token of the wrong one would let it get past its own.
+ * not known, and a token of the wrong one would let it get past its own. So the stream is refused,
+ * unless none of the buckets may refuse; it takes no token then and counts in none of them.
  */
 static enum mt_filter_verdict on_stream(const struct mt_filter_inst *f, struct mt_filter_ctx *ctx)
 {
 	const struct mt_limit *l = f->conf;
 
-	return l->conds ? refuse(ctx) : take(l->own, ctx);
+	if (!l->conds)
+		return take(l->own, ctx);
+	if (!all_report(l))
+		return refuse(ctx);
+	mt_count(ctx->fw->counters, MT_FILTER_would_be_limited);
+	return MT_FILTER_NEXT;
 }
 
 static enum mt_filter_verdict on_request(

@@ -101,6 +101,60 @@ static void test_streams(void)
 	}
 }
 
+/* Sets the service's bucket, or that of its condition, or both (NULL), to report-only. */
+static void report_only(struct mt_limit_rule rules[2], const char *match)
+{
+	static char words[2][64];
+	struct mt_limit_info info;
+	uint32_t idx = 0, n = 0;
+
+	while (mt_limit_next(reg, &idx, 0, &info)) {
+		if (match && (strcmp(info.match, "*") == 0) != (strcmp(match, "*") == 0))
+			continue;
+		CU_ASSERT_FATAL(n < 2);
+		snprintf(words[n], sizeof(words[n]), "%s", info.match);
+		rules[n] = (struct mt_limit_rule){"thrift:9090", words[n], {.report_only = true}};
+		n++;
+	}
+	mt_limit_set_rules(reg, rules, n);
+	mt_limit_commit(reg, 1);
+}
+
+/* Report-only refuses no byte stream under conditions, if all buckets are, and none is charged. */
+static void test_streams_report_only(void)
+{
+	struct mt_limit_cond_def cond = {&hello, 1, TEN2, 0};
+
+	for (uint32_t own = 0; own < 2; own++) {
+		struct mt_limit_def def = {"thrift:9090", own, MIN5, &cond, 1};
+		struct mt_limit_rule rules[2];
+		char err[128];
+		void *l;
+
+		setup();
+		l = mt_limit_compile(reg, &kv_codec, &def, 0, err, sizeof(err));
+		CU_ASSERT_PTR_NOT_NULL_FATAL(l);
+		mt_limit_commit(reg, 0);
+		CU_ASSERT_EQUAL(of_ten_streams(l), 0);
+		report_only(rules, "*");
+		CU_ASSERT_EQUAL(of_ten_streams(l), 0);
+		if (own) {
+			report_only(rules, "condition");
+			CU_ASSERT_EQUAL(of_ten_streams(l), 0);
+		}
+		CU_ASSERT_EQUAL(fw.counters[MT_FILTER_would_be_limited], 0);
+		report_only(rules, NULL);
+		CU_ASSERT_EQUAL(of_ten_streams(l), 10);
+		CU_ASSERT_EQUAL(fw.counters[MT_FILTER_would_be_limited], 10);
+		CU_ASSERT_EQUAL(fw.counters[MT_FILTER_rate_limited], own ? 30 : 20);
+		mt_limit_set_rules(reg, NULL, 0);
+		mt_limit_commit(reg, 1);
+		CU_ASSERT_EQUAL(of_ten(l, "method=sayHello\n", 1), 2);
+		FREE(l);
+		mt_limit_registry_free(reg);
+	}
+}
+
 static void test_order_and_no_bucket(void)
 {
 	struct mt_matcher_def any = {.key = "method", .op = MT_MATCH_PRESENT};
@@ -356,6 +410,7 @@ static void test_iteration(void)
 const struct mt_test limit_tests[] = {
 	{"a condition charges its own bucket only", test_condition_charges_its_own},
 	{"byte streams", test_streams},
+	{"byte streams and report-only", test_streams_report_only},
 	{"first condition decides; none passes", test_order_and_no_bucket},
 	{"what does not compile", test_refusals},
 	{"reload keeps min(tokens, new max)", test_reload},
