@@ -515,12 +515,12 @@ static void tls_of_a_joined_service(void)
 		"  mesh: {namespace: x}\n"
 		"  ports: [{name: p0, device: net_null0, addresses: [192.0.2.1/24]}]\n");
 	scene_write(&sc, "a.yaml",
-		SERVICES OF("v1", "BackendTLSPolicy",
-			"p", "x") "{targetRefs: [{group: '', kind: Service, name: "
-				  "s}]}\n---\n" ISTIO("ServiceEntry", "a",
-					  "x") "  hosts: [" HOST_S "]\n  resolution: STATIC\n"
-					       "  ports: [{number: 80, name: tcp-a}]\n"
-					       "  endpoints: [{address: 198.51.100.9}]\n");
+		SERVICES OF("v1", "BackendTLSPolicy", "p",
+			"x") "{targetRefs: [{group: '', kind: Service, name: "
+			     "s}]}\n---\n" ISTIO("ServiceEntry", "a",
+				     "x") "  hosts: [" HOST_S "]\n  resolution: STATIC\n"
+					  "  ports: [{number: 80, name: tcp-a}]\n"
+					  "  endpoints: [{address: 198.51.100.9}]\n");
 	scene_load(&sc);
 	row = scene_row(&sc, "BackendTLSPolicy", "p");
 	CU_ASSERT_PTR_NOT_NULL_FATAL(row);
