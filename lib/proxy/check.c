@@ -100,8 +100,8 @@ static bool any_has_share(struct mt_proxy *p, const struct mt_lanes *ln)
 }
 
 /*
- * True if the idle connection may stay although a call waits: it does not suit the call that is next,
- * and cannot close before what was sent on it is acknowledged (lane.c, make_room()).
+ * True if the idle connection may stay although a call waits: it does not suit the call that is
+ * next, and cannot close before what was sent on it is acknowledged (lane.c, make_room()).
  */
 static bool may_stay(struct mt_proxy *p, const struct mt_lanes *ln, const struct mt_up *u)
 {

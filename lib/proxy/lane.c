@@ -262,7 +262,7 @@ static mt_inline struct mt_up *find_shared(
 }
 
 /*
- * Finds a free connection that does not drain and whose server has not ended it, also if its `eof`
+ * Finds a free connection that does not drain and that its server has not ended, also if its `eof`
  * is not reported yet. *behind: one to use if none can be opened. It was idle for long, as were
  * those after it; or the call is one-way and does not suit it.
  */
@@ -529,9 +529,9 @@ static mt_noinline struct mt_up *find_other(struct mt_proxy *p, struct mt_lanes 
 
 /*
  * Called when no serial connection can be had. Closes the oldest idle connection that does not suit
- * the call and can close at once; returns a connection in its place. NULL: the call waits. If there
- * are only such connections on which one-way calls are not acknowledged, none is given up: the first
- * one whose calls are acknowledged has the queue looked at (attempt.c), and closes then.
+ * the call and can close at once; returns a connection in its place. NULL: the call waits. If
+ * there are only such connections on which one-way calls are not acknowledged, none is given up:
+ * the first one with all calls acknowledged wakes the queue (attempt.c), and closes then.
  */
 static mt_noinline struct mt_up *make_room(struct mt_proxy *p, struct mt_lanes *ln,
 	const struct mt_exchange *ex, enum mt_close_reason *why)

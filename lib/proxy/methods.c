@@ -3,15 +3,15 @@
  * Learns whether servers reply to the calls of a method, for serial protocols. oneway.c finds the
  * evidence. Each worker has MT_METHODS entries, in sets of four. Clients choose the names of
  * methods, so these rules keep one client from displacing what others have taught:
- * 1. A reply that is a protocol error teaches nothing, because it comes from a server that does not
- *    have the method, or could not run it, and any client may cause one. It adds no entry, so there
- *    are at most as many names as servers have methods, unless a server accepts any name. It leaves
- *    a silent method silent.
+ * 1. A reply that is a protocol error teaches nothing, because its server does not have the method,
+ *    or could not run it, and any client may cause one. It adds no entry, so there are at most as
+ *    many names as servers have methods, unless a server accepts any name. It leaves a silent
+ *    method silent.
  * 2. In a full set, the service with the most entries gives one up, so the methods of a service
  *    displace those of another only while the other has more. Entries without enough evidence go
  *    first, then the least recently used.
- * 3. The worker's secret is the start of a name's hash and a factor at each of its words, so clients
- *    can neither choose the set or key of a name nor find two names with one key.
+ * 3. The worker's secret is the start of a name's hash and a factor at each of its words, so
+ *    clients can neither choose the set or key of a name nor find two names with one key.
  */
 #include "mt_proxy_priv.h"
 #include "mt_table.h"
