@@ -110,11 +110,8 @@ static void leave_up(struct mt_proxy *p, struct mt_attempt *a)
 	if (!u)
 		return;
 	if (mt_unlikely(a->state == MT_ATTEMPT_UNACKED)) {
-		if (!mt_list_empty(&u->unacked))
-			return;
-		mt_up_arm(p, u); /* idle, or drained */
-		if (!mt_up_shares(u) && !u->busy)
-			mt_lane_hungry(p, u->lanes); /* it can close for a call that waits */
+		if (mt_list_empty(&u->unacked))
+			mt_up_arm(p, u); /* idle, or drained */
 		return;
 	}
 	if (mt_slab_get(&p->exchanges, u->reply) == mt_attempt_exchange(p, a)) {

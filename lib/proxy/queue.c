@@ -90,16 +90,6 @@ static struct mt_attempt *fair_next(struct mt_fair *f)
 	return mt_list_entry(mt_list_first(&f->bucket[f->at]), struct mt_attempt, node);
 }
 
-const struct mt_attempt *mt_queue_head(const struct mt_lanes *ln, uint32_t q)
-{
-	struct mt_fair f;
-
-	if (!ln->fair[q])
-		return NULL;
-	f = *ln->fair[q];
-	return f.busy ? fair_next(&f) : NULL;
-}
-
 static void fair_del(struct mt_proxy *p, struct mt_lanes *ln, enum queue q, struct mt_attempt *a)
 {
 	struct mt_fair *f = ln->fair[q];

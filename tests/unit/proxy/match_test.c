@@ -341,71 +341,6 @@ static void test_one_gives_way(void)
 }
 
 /*
- * A call waits at the limit, and none of the idle connections of one-way calls can close, because
- * nothing is acknowledged: none is given up, whatever happens (`acked` < 0). The connection whose
- * calls are acknowledged first gives its place.
- */
-static void first_acknowledged(int acked)
-{
-	enum { NOTES = 4 };
-	static const struct mt_proxy_conf conf = {
-		.max_down = 64, .max_up = 64, .max_exchanges = 4096, .serial_lanes = 1 + NOTES};
-	struct fake_conn *a, *b, *c, *s, *noted[NOTES];
-	uint32_t draining = 0, closed = 0;
-
-	scene_start_with(1, &conf);
-	scene_patient();
-	toy_ids_stop();
-	a = lab_client(CONFIG_SERIAL);
-	b = lab_client(CONFIG_SERIAL);
-	c = lab_client(CONFIG_SERIAL);
-	s = served(b, "ask ", 7, false);
-	for (uint32_t i = 0; i < NOTES; i++)
-		call(a, 'O', "note", i);
-	CU_ASSERT_EQUAL_FATAL(lab_n_servers(), 1 + NOTES);
-	for (uint32_t i = 0; i < NOTES; i++)
-		noted[i] = scene_connected_server(1 + i);
-	call(b, 'Q', "ask ", 8);
-	next_id(s, "ask ");
-	call(c, 'Q', "ask ", 9);
-	for (int i = 0; i < 3; i++) {
-		mt_lane_hungry(lab.p, mt_up_of(&s->s)->lanes);
-		lab_advance(MT_MSEC);
-	}
-	for (uint32_t i = 0; i < NOTES; i++)
-		draining += mt_up_of(&noted[i]->s)->state == MT_UP_DRAINING;
-	CU_ASSERT_EQUAL(draining, 0);
-	CU_ASSERT_EQUAL(lab_n_servers(), 1 + NOTES);
-	CU_ASSERT_PTR_NULL(mt_proxy_check(lab.p));
-	if (acked >= 0) {
-		next_id(noted[acked], "note");
-		lab_advance(MT_MSEC);
-		CU_ASSERT_TRUE(noted[acked]->detached || noted[acked]->aborted);
-		CU_ASSERT_EQUAL(lab_n_servers(), 1 + NOTES);
-		s = scene_connected_server(NOTES);
-		next_id(s, "ask ");
-		answer(s, "ask ", 0);
-		expect(c, "ask ", 9);
-	}
-	for (uint32_t i = 0; i < NOTES; i++)
-		closed += noted[i]->detached || noted[i]->aborted;
-	CU_ASSERT_EQUAL(closed, acked >= 0);
-	for (int i = 0; i < NOTES; i++)
-		if (i != acked)
-			next_id(noted[i], "note");
-	lab_close(a, MT_CLOSE_RESET);
-	lab_close(b, MT_CLOSE_RESET);
-	lab_close(c, MT_CLOSE_RESET);
-	scene_stop();
-}
-
-static void test_first_acknowledged(void)
-{
-	for (int acked = -1; acked < 4; acked++)
-		first_acknowledged(acked);
-}
-
-/*
  * Nothing is known of the server, and the first call on its connection was one-way: the next one
  * takes another.
  */
@@ -673,7 +608,6 @@ const struct mt_test match_tests[] = {{"equal ids", test_equal_ids},
 	{"answered twice", test_answered_twice}, {"client left", test_client_left},
 	{"an id that was never given", test_never_given}, {"no ids", test_no_ids},
 	{"no ids, one-way", test_no_ids_one_way}, {"one gives way", test_one_gives_way},
-	{"the first acknowledged one gives way", test_first_acknowledged},
 	{"not known yet", test_not_known_yet}, {"bound client", test_bound_client},
 	{"bound client, no ids", test_bound_no_ids}, {"bulk", test_bulk},
 	{"long replies", test_long_replies}, {"begun while free", test_begun_while_free},
