@@ -31,7 +31,7 @@ BUILD = pathlib.Path(os.environ.get("MELTEMI_BUILD", HERE.parents[2] / "build-as
 CPU_SECONDS, SHRINK_SECONDS = 10, 30  # the first one: of the daemon; loads limits itself
 BATCH = 40  # chains of one process, at whose end leaks are looked for
 ENVIRONMENT = {"ASAN_OPTIONS": "detect_leaks=1:abort_on_error=1:quarantine_size_mb=16:malloc_context_size=8", "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
-               "LSAN_OPTIONS": f"suppressions={HERE.parents[1]}/leaks.supp:print_suppressions=0", **os.environ}
+               "LSAN_OPTIONS": f"suppressions='{HERE.parents[1]}/leaks.supp':print_suppressions=0", **os.environ}
 REPORT = re.compile(r"Sanitizer|runtime error:|MT_ASSERT|assertion", re.IGNORECASE)
 
 

@@ -11,7 +11,7 @@ BUILD = pathlib.Path(os.environ.get("MELTEMI_BUILD", ROOT / "build")).resolve()
 INTEROP = ROOT / "build" / "interop"
 # Of a sanitized build: what is still held at the end without a pointer to it is a fault, too.
 SANITIZED = {"ASAN_OPTIONS": "detect_leaks=1:abort_on_error=1",
-             "LSAN_OPTIONS": f"suppressions={TESTS}/leaks.supp:print_suppressions=0"}
+             "LSAN_OPTIONS": f"suppressions='{TESTS}/leaks.supp':print_suppressions=0"}
 LABS = pathlib.Path("/run/meltemi-lab")
 
 # Debian's own interpreter has the Thrift library of the distribution; another first in PATH may not.
