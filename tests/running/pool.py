@@ -10,6 +10,7 @@ import time
 
 from .job import A_CORE, A_LAB, ALL_CORES
 
+FAULT = 125  # exit status of a job that the runner itself failed to run
 BEAT = 60  # seconds without a result, after which the runner prints what is running
 
 
@@ -60,7 +61,7 @@ def run(jobs, cores, labs, work, done):
         try:
             result = work(job)
         except BaseException as error:  # a fault of the runner itself must not keep it waiting for ever
-            result = (None, f"the runner failed: {error!r}", 0)
+            result = (FAULT, f"the runner failed: {error!r}", 0)
         ended.put((job, result, time.monotonic() - began))
 
     def start(job):

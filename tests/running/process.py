@@ -14,6 +14,7 @@ import time
 from .job import ROOT
 
 PR_SET_PDEATHSIG = 1
+NOT_STARTED = 127  # as of a shell
 _running, _lock = {}, threading.Lock()
 _closing = threading.Event()
 
@@ -62,14 +63,20 @@ def _end(started):
 
 
 def run_limited(argv, seconds, env=None, cwd=ROOT, nice=0):
-    """(Exit status, output, CPU seconds). A program that exceeds its time is ended with its process group: its status is None."""
+    """
+    (Exit status, output, CPU seconds). A program that exceeds its time is ended with its process group: its status is None. One that
+    cannot be started has NOT_STARTED.
+    """
     with tempfile.TemporaryFile() as output:
         with _lock:
             if _closing.is_set():
                 return None, "the runner ends", 0
-            started = subprocess.Popen([str(a) for a in argv], cwd=cwd, stdin=subprocess.DEVNULL, stdout=output,
-                                       stderr=subprocess.STDOUT, start_new_session=True, preexec_fn=lambda: _prepare(nice),
-                                       env={**os.environ, **(env or {})})
+            try:
+                started = subprocess.Popen([str(a) for a in argv], cwd=cwd, stdin=subprocess.DEVNULL, stdout=output,
+                                           stderr=subprocess.STDOUT, start_new_session=True, preexec_fn=lambda: _prepare(nice),
+                                           env={**os.environ, **(env or {})})
+            except OSError as error:
+                return NOT_STARTED, f"{argv[0]} cannot be started: {error.strerror}: {error.filename}", 0
             _running[started.pid] = started
         in_time = False
         try:
