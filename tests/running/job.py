@@ -42,5 +42,7 @@ def table(name, fields):
         row = [field.strip() for field in line.split(" | ")]
         if len(row) != fields:
             raise SystemExit(f"tests/{name}: not a test and {fields - 1} more fields: {line}")
+        if row[0] in out:
+            raise SystemExit(f"tests/{name}: {row[0]} has two lines; one counts, with both texts in it")
         out[row[0]] = row[1:]
     return out
