@@ -150,7 +150,7 @@ def _named(options, part, known, rooms):
 
 
 def chosen_jobs(options, part):
-    """What the options choose; ends the program if that is nothing."""
+    """What the options choose; ends the program if that is nothing, or nothing for one of --only."""
     known, rooms = known_of(DEBUG)
     verdict.check_tables([job.name for job in every_job(known, rooms, Part(whole=True))])
     named = _named(options, part, known, rooms)
@@ -159,9 +159,10 @@ def chosen_jobs(options, part):
         print(f"left out, judged by time (add --timing): {', '.join(job.name for job in named if job.stage == TIMED)}", file=sys.stderr)
     if named and not jobs:
         raise SystemExit(1)
-    if not named:
+    idle = [name for name in options.only if not any(name in job.name for job in named)]
+    if idle or not named:
         where = " with --quick" if options.quick else f" in part {options.part}" if options.part else ""
-        raise SystemExit(f"no test's name contains {' or '.join(options.only)}{where}; `tests/run --list --long` prints all names")
+        raise SystemExit(f"no test's name contains {' or '.join(idle)}{where}; `tests/run --list --long` prints all names")
     return jobs
 
 
