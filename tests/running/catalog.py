@@ -160,7 +160,11 @@ def _benches(known, part):
 
 
 def _scripts(folder, pattern, seconds, env, root=True, build=DEBUG, targets=LAB, prefix=""):
-    found = sorted(p for p in folder.glob(pattern) if os.access(p, os.X_OK) and p.is_file())
+    files = sorted(p for p in folder.glob(pattern) if p.is_file())
+    found = [p for p in files if os.access(p, os.X_OK)]
+    for p in files:
+        if p not in found and p.open("rb").read(2) == b"#!":  # unpacked without its mode, say: no test may vanish by that
+            raise SystemExit(f"{p} is a program that cannot be executed: chmod +x, or a file system that is not mounted noexec")
     out = []
     for p in found:
         name = f"{p.parent.relative_to(TESTS)}/{p.stem}"
