@@ -35,6 +35,7 @@ from running.process import end_all, run_limited
 
 LABS_A_CORE = 1.5
 MEMORY_OF_A_LAB = 2 << 30
+WARNING = re.compile(r"^.*warning: .*$", re.M)
 SPACE_OF_A_BUILD = {DEBUG: 2 << 30, ASAN: 2 << 30, TSAN: 1 << 30, FUZZ: 1 << 30}
 
 
@@ -73,6 +74,8 @@ class Runner:
             if status != 0:
                 print(output[-4000:], flush=True)
                 self.tally.failed.append(job.name)
+            elif warned := sorted(set(WARNING.findall(output))):  # they are errors in the plain build only
+                print(f"{job.name}: the compiler warns:\n{verdict.quote(chr(10).join(warned))}", flush=True)
             print(f"{job.name}: {'done' if status == 0 else 'FAILED'} ({seconds:.1f} s, CPU {cpu:.1f} s)", flush=True)
             return status == 0
         self.number += 1
