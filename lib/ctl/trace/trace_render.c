@@ -41,7 +41,7 @@ static void put_value(const char **p, const struct mt_trace_step *s, struct rest
 	snprintf(name, sizeof(name), "%.*s", (int)len, *p + 1);
 	if ((*p)[len + 2] == 's') {
 		text = next_text(r);
-		mt_text_add(out, "%s", text);
+		mt_text_bytes(out, text, strlen(text));
 		json_object_set_new(row, name, mt_json_text(text));
 	} else {
 		n = r->number < s->n_numbers ? s->numbers[r->number] : 0;
