@@ -195,7 +195,7 @@ def main():
         signal.signal(number, signal.default_int_handler)  # as Ctrl-C: labs are ended, and what is known is printed
     part = Part(options.part, options.long)
     if not configured(DEBUG):
-        print("meson could not configure the build", flush=True)
+        print(f"meson could not configure {DEBUG}; if another meson or compiler made that, remove it", flush=True)
         return 1
     jobs = chosen_jobs(options, part)
     if options.list:

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Builds what the chosen tests need, and nothing else. Of two runners in one clone the second waits for the first."""
 
+import configparser
 import contextlib
 import dataclasses
 import fcntl
 import json
+import os
 import pathlib
 import sys
 import time
@@ -16,6 +18,8 @@ from .process import run_limited
 SANITIZED = ("-Db_sanitize=address,undefined", "-Db_lundef=false")
 OPTIONS = {DEBUG: ("-Dwerror=true",), ASAN: SANITIZED, FUZZ: ("-Dfuzz=true", *SANITIZED),
            TSAN: ("-Db_sanitize=thread", "-Db_lundef=false")}
+# Options that change what a verdict says, and what meson takes for them.
+DECIDE = {"buildtype": "release", "b_sanitize": "none", "b_lto": "false", "b_ndebug": "false", "tests": "true", "fuzz": "false"}
 COMPILERS = {FUZZ: ("clang", "clang++")}
 NICE = 10
 
@@ -31,9 +35,32 @@ def _mine():
         yield
 
 
+def _unusable(directory):
+    """Why the builds of this directory cannot be trusted, or made, or None: somebody else has configured it."""
+    for path in (directory, *(directory / name for name in ("build.ninja", ".ninja_log", ".ninja_deps", "meson-logs", "meson-private"))):
+        if path.exists() and not os.access(path, os.W_OK):
+            return f"{path} cannot be written: if it is another user's, as after `sudo tests/run`, run as that one, or remove {directory}"
+    said, wanted = configparser.ConfigParser(interpolation=None, delimiters=("=",)), dict(word[2:].split("=") for word in _options(directory))
+    said.read(directory / "meson-private/cmd_line.txt", encoding="utf-8")
+    if not said.has_section("options"):
+        return None
+    other = [f"{name}={value}" for name, want in {**DECIDE, **wanted}.items()
+             if (value := said["options"].get(name, DECIDE.get(name, "its default")).lower()) != want]
+    return f"{directory} was configured with {', '.join(other)}, which tests need otherwise: remove it" if other else None
+
+
+def _options(directory):
+    return ("-Dbuildtype=debugoptimized", *OPTIONS[directory])
+
+
 def _configure(directory):
+    reason = _unusable(directory)
+    if reason:
+        return 1, reason, 0
     fresh = not (directory / "build.ninja").exists()
-    setup = ["meson", "setup", directory, "-Dbuildtype=debugoptimized", *OPTIONS[directory]]
+    setup = ["meson", "setup", directory, *_options(directory)]
+    if (directory / "meson-private/coredata.dat").exists():
+        setup.append("--reconfigure")  # meson was killed before it wrote build.ninja, and would call that configured
     env = {**cache.environment()[0], **cache.compilers(*COMPILERS.get(directory, ()))}
     return run_limited(setup if fresh else ["ninja", "-C", directory, "build.ninja"], 180, env)
 
