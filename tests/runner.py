@@ -213,3 +213,8 @@ if __name__ == "__main__":
         sys.exit(main())
     except KeyboardInterrupt:
         sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left in the buffer has no reader, either
+        sys.exit("tests/run: its output was closed; all tests are ended")
+    except OSError as error:  # no space, or a place that cannot be written
+        sys.exit(f"tests/run: {error}")

@@ -7,6 +7,7 @@ of the caller are kept.
 import os
 import pathlib
 import shutil
+import subprocess
 import tempfile
 
 MAX_SIZE = "8G"
@@ -14,18 +15,27 @@ SPARE = 1 << 30  # bytes that must be free on its disk
 
 
 def _directory():
-    root = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+    root = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     return pathlib.Path(os.environ.get("CCACHE_DIR") or pathlib.Path(root, "meltemi", "ccache"))
 
 
 def _unusable(directory):
     """Why the cache cannot be written, or None."""
     try:
+        if directory.parts[:1] == ("~",):
+            return "this user has no home directory"
         directory.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=directory):
             pass
+        # Directories of another user in it, as after `sudo tests/run`, make ccache fail, and with it the compiler.
+        for folder in (*directory.glob("*"), *directory.glob("*/*")):
+            if folder.is_dir() and not os.access(folder, os.W_OK):
+                return f"{folder} cannot be written"
     except OSError as error:
         return error.strerror
+    asked = subprocess.run(["ccache", "-k", "max_size"], env={**os.environ, "CCACHE_DIR": str(directory)}, capture_output=True, text=True, check=False)
+    if asked.returncode:
+        return asked.stderr.strip().removeprefix("ccache: error: ")
     free = shutil.disk_usage(directory).free
     return f"only {free >> 20} MB are free on its disk" if free < SPARE else None
 
@@ -44,7 +54,8 @@ def environment():
     directory = _directory()
     reason = _unusable(directory)
     if reason:
-        return {"CCACHE_DISABLE": "1"}, f"compiler cache {directory}: {reason}: compiling without it"
+        # Its configuration file is read even so.
+        return {"CCACHE_DISABLE": "1", "CCACHE_CONFIGPATH": os.devnull}, f"compiler cache {directory}: {reason}: compiling without it"
     # NOHASHDIR: objects of clones in other directories match although their debug information names the first clone.
     # DEPEND: the list of headers comes from the compiler, in place of a second run of the preprocessor.
     size = os.environ.get("CCACHE_MAXSIZE", MAX_SIZE)
