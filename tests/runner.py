@@ -106,17 +106,28 @@ def missing_space(jobs):
     return f"{ROOT}: {free >> 20} MB are free; the builds need {need >> 20} MB: free some space, or use another disk"
 
 
+def end_programs_of(run):
+    """What the tests and compilers of a killed run have started still works: only its direct children die with a runner."""
+    mark = f"MELTEMI_RUN={run}".encode()
+    for process in pathlib.Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if mark in (process / "environ").read_bytes().split(b"\0"):
+                os.kill(int(process.name), signal.SIGKILL)
+
+
 @contextlib.contextmanager
 def scratch():
-    """A directory of this run. Those of runs that were killed go first."""
+    """A directory of this run, by which its programs are known. Those of runs that were killed go first."""
     parent = DEBUG / "runs"
     parent.mkdir(exist_ok=True)
     for old in parent.iterdir():
         if not pathlib.Path("/proc", old.name).exists():
+            end_programs_of(old)
             shutil.rmtree(old, ignore_errors=True)
     folder = parent / str(os.getpid())
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
+    os.environ["MELTEMI_RUN"] = str(folder)
     try:
         yield folder
     finally:
