@@ -19,6 +19,12 @@ def _ask_for(pages):
     print(f"{2 * have} MB of hugepages", flush=True)
 
 
+def _note(lock, before):
+    lock.truncate(0)
+    lock.write(before)
+    lock.flush()
+
+
 @contextlib.contextmanager
 def as_wanted(want, beside):
     """want: on, off or None (what the machine has, where there are enough); beside: labs at once."""
@@ -29,14 +35,19 @@ def as_wanted(want, beside):
     if want == "off":
         yield
         return
-    with LOCK.open("w") as lock:  # another run of this machine would restore what this one has set
+    if os.geteuid() or not POOL.exists():
+        raise SystemExit(f"--hugepages on sets {POOL}: that needs root, and a kernel that has it")
+    with LOCK.open("a+") as lock:  # another run of this machine would restore what this one has set
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise SystemExit("another run on this machine has --hugepages on; wait for its end") from None
-        before = POOL.read_text()
+        lock.seek(0)
+        before = lock.read() or POOL.read_text()  # the file has it if a run was killed
+        _note(lock, before)
         try:
             _ask_for(max(int(before), beside * A_LAB // 2))
             yield
         finally:
             POOL.write_text(before)
+            _note(lock, "")
