@@ -20,7 +20,7 @@ for version; do
 	fi
 	mkdir -p "$out"
 	echo "building the Dubbo $version peers (log: build/interop/dubbo-$version/mvn.log)"
-	if ! timeout 420 mvn -q -B -f "$here/pom.xml" -Dout="$out" -Ddubbo.version="$version" \
+	if ! timeout --foreground 420 mvn -q -B -f "$here/pom.xml" -Dout="$out" -Ddubbo.version="$version" \
 		compile dependency:copy-dependencies -DoutputDirectory="$out/lib" -DincludeScope=runtime \
 		>"$out/mvn.log" 2>&1; then
 		tail -15 "$out/mvn.log" >&2
