@@ -6,6 +6,7 @@ by DPDK. Namespaces stand for the machines: a client, Meltemi's, five servers. -
 
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ sys.path[:0] = [str(ROOT / "tests" / "smoke"), str(ROOT / "tests"), str(HERE)]
 import scenes  # noqa: E402
 from meltemi_lab import BUILD, Failure, Lab, Skip  # noqa: E402
 from running import cache  # noqa: E402
+from running.build import alone  # noqa: E402
 from stage import Stage  # noqa: E402
 
 PROGRAMS = ("app/meltemid/meltemid", "app/meltemi/meltemi", "bench/blast/meltemi-blast")
@@ -34,10 +36,11 @@ def build(stage):
         stage.say(f"  {warning}")
     environment = {**os.environ, **environment, **cache.compilers()}
     peers = stage.start("Apache Dubbo peers (the first time Maven downloads Dubbo: 30 MB)", [ROOT / "tests/interop/dubbo/build.sh"], 1800)
-    if not (BUILD / "build.ninja").exists():
-        stage.step("meson setup", ["meson", "setup", BUILD, "-Dbuildtype=release", "-Db_lto=true", "-Dtests=false"], 120, cwd=ROOT,
-                   env=environment)
-    stage.step("ninja, while Maven builds the Java peers", ["ninja", "-C", BUILD, *PROGRAMS], 1800, env=environment)
+    with alone():
+        if not (BUILD / "build.ninja").exists():
+            stage.step("meson setup", ["meson", "setup", BUILD, "-Dbuildtype=release", "-Db_lto=true", "-Dtests=false"], 120, cwd=ROOT,
+                       env=environment)
+        stage.step("ninja, while Maven builds the Java peers", ["ninja", "-C", BUILD, *PROGRAMS], 1800, env=environment)
     stage.wait(peers)
 
 
@@ -97,6 +100,8 @@ def play(stage):
 
 
 def main():
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)  # until the lab's own: what builds is ended
     stage = Stage()
     try:
         play(stage)
@@ -114,4 +119,10 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit("the demo's output was closed; everything that it made is gone")
+    except OSError as error:
+        sys.exit(f"the demo cannot go on: {error}")

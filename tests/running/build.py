@@ -25,7 +25,8 @@ NICE = 10
 
 
 @contextlib.contextmanager
-def _mine():
+def alone():
+    """No other run, or demo, builds in this clone meanwhile."""
     with open(ROOT / "meson.build", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -67,7 +68,7 @@ def _configure(directory):
 
 def configured(directory):
     """Brings meson's list of tests up to date; compiles nothing."""
-    with _mine():
+    with alone():
         status, output, _ = _configure(directory)
     if status:
         print(output[-3000:], flush=True)
@@ -90,7 +91,7 @@ class Build:
 
     def make(self):
         """As run_limited()."""
-        with _mine():
+        with alone():
             began = time.monotonic()
             done = _configure(self.directory)
             if done[0]:
