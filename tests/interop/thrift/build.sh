@@ -27,7 +27,7 @@ if [ "${1:-}" = go ]; then
 	cp -r "$here/gocaller" "$out/go"
 	mkdir "$out/go/gen"
 	thrift --gen go:package_prefix=meltemi.io/tests/gocaller/gen/ -out "$out/go/gen" "$here/hello.thrift"
-	(cd "$out/go" && CGO_ENABLED=0 timeout 300 go build -trimpath -o "$out/gocaller.new" .) >&2
+	(cd "$out/go" && CGO_ENABLED=0 timeout --foreground 300 go build -trimpath -o "$out/gocaller.new" .) >&2
 	mv "$out/gocaller.new" "$out/gocaller"
 fi
 [ "${1:-}" = cpp ] || exit 0

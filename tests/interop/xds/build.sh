@@ -20,7 +20,7 @@ if ! command -v go >/dev/null; then
 	exit 1
 fi
 echo "building adsd (log: build/interop/xds/go.log)"
-if ! (cd "$here/adsd" && CGO_ENABLED=0 timeout 550 go build -trimpath -ldflags "-s -w" -o "$out/adsd.new" .) >"$out/go.log" 2>&1; then
+if ! (cd "$here/adsd" && CGO_ENABLED=0 timeout --foreground 550 go build -trimpath -ldflags "-s -w" -o "$out/adsd.new" .) >"$out/go.log" 2>&1; then
 	tail -15 "$out/go.log" >&2
 	echo "Go could not build adsd" >&2
 	exit 1
