@@ -19,6 +19,7 @@ import subprocess
 import sys
 
 import prose
+from files import tracked
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CEILINGS = pathlib.Path(__file__).with_name("english_ceilings")
@@ -92,10 +93,6 @@ class Counts:
 
     def of(self, kind):
         return len(self.places[kind])
-
-
-def tracked(*patterns):
-    return subprocess.run(["git", "ls-files", "--", *patterns], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n")[:-1]
 
 
 def all_counts():

@@ -13,16 +13,13 @@ import subprocess
 import sys
 
 import prose
+from files import tracked
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 LINK = re.compile(r"\]\(\s*<?([^()\s<>]+)>?(?:\s+\"[^\"]*\")?\s*\)|^\[[^]]+\]:\s*(\S+)|<(?:a href|img src)=\"([^\"]+)\"", re.M)
 ELSEWHERE = re.compile(r"[a-z][a-z\d+.-]*:|//")
 HEADING = re.compile(r"^#{1,6}[ \t]+(.*?)[ \t]*#*$", re.M)
 SAMPLE = "# Of `a_b`, C++ & more: [x](y)\n## Twice\n## Twice\n```\n# code\n[a](nowhere)\n```\n`[a](nowhere)` [a](#twice-1) ![i](i.svg \"t\") [web](https://x/y#z)\n"
-
-
-def tracked():
-    return subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n")[:-1]
 
 
 def slug(heading):
@@ -75,7 +72,7 @@ def bad_links(files):
 
 def bad_names(files):
     """Pages below docs/ that a file names and that do not exist."""
-    found = subprocess.run(["git", "grep", "-InoE", r"[A-Za-z0-9_./-]*docs/[A-Za-z0-9_/-]+\.md\b"], cwd=ROOT, capture_output=True, text=True, check=False)
+    found = subprocess.run(["git", "-c", "safe.directory=*", "grep", "-InoE", r"[A-Za-z0-9_./-]*docs/[A-Za-z0-9_/-]+\.md\b"], cwd=ROOT, capture_output=True, text=True, check=False)
     for row in found.stdout.splitlines():
         name, line, path = row.split(":", 2)
         if path.startswith("docs/") and path not in files:

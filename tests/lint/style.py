@@ -9,6 +9,8 @@ import shutil
 import subprocess
 import sys
 
+import files
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("MELTEMI_BUILD", ROOT / "build-debug"))
 LOOK_TWICE, TOO_LONG = 500, 800
@@ -73,8 +75,7 @@ COLD = {
 
 
 def tracked(*suffixes):
-    names = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True).stdout.split("\n")
-    return [ROOT / n for n in names if n.endswith(suffixes) and (ROOT / n).is_file()]
+    return [ROOT / n for n in files.tracked() if n.endswith(suffixes) and (ROOT / n).is_file()]
 
 
 def licences():
