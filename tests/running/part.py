@@ -18,19 +18,20 @@ LONG_SEEDS = range(1, 50_001)
 
 
 def _day():
-    """The UTC day of the tested commit, in days since 1970; today's where there is no commit."""
+    """The UTC day of the tested commit, in days since 1970; today where there is no commit. And which of both it is."""
     try:
-        done = subprocess.run(["git", "-C", ROOT, "log", "-1", "--format=%ct"], capture_output=True, text=True, check=True)
-        seconds = int(done.stdout)
+        # safe.directory: git tells root nothing of another user's clone otherwise, and the day would be today.
+        words = ["git", "-c", "safe.directory=*", "-C", ROOT, "log", "-1", "--format=%ct"]
+        done = subprocess.run(words, capture_output=True, text=True, check=True)
+        return int(done.stdout) // 86400, "commit of"
     except (OSError, subprocess.CalledProcessError, ValueError):
-        seconds = datetime.datetime.now(datetime.timezone.utc).timestamp()
-    return int(seconds) // 86400
+        return int(datetime.datetime.now(datetime.timezone.utc).timestamp()) // 86400, "no commit, today is"
 
 
 class Part:
     def __init__(self, number=None, whole=False):
         """number: 1 to PARTS; None: by date. whole: all parts at once."""
-        self.day = _day()
+        self.day, self.whose = _day()
         self.whole = whole
         # Shifted by one each week, so that a project that rests on some days of the week has all parts in seven weeks.
         self.number = number or (self.day + self.day // PARTS) % PARTS + 1
@@ -58,5 +59,5 @@ class Part:
         if self.whole:
             return f"all {PARTS} parts"
         seeds = self.fresh_seeds()
-        return f"part {self.number} of {PARTS}, commit of {date}, fresh seeds {seeds[0]}-{seeds[-1]} " \
+        return f"part {self.number} of {PARTS}, {self.whose} {date}, fresh seeds {seeds[0]}-{seeds[-1]} " \
                f"(to repeat: --part {self.number} on a commit of that week)"
