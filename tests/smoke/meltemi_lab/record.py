@@ -82,16 +82,19 @@ def _kill_inside(name):
 def remove(directory):
     """Ends everything that the lab made. Safe to repeat."""
     _kill_recorded(directory)
+    pairs = [line.split() for line in _lines(directory / "processes")]
+    programs = [pid for pid, started in pairs if start_time(pid) in (None, started)]  # others have the number of one that ended
     for name in _lines(directory / "namespaces"):
         _kill_inside(name)
         netns.delete(name)
-    _remove_eal(directory.name)
+    _remove_eal(directory.name, programs)
     shutil.rmtree(directory, ignore_errors=True)
 
 
-def _remove_eal(lab_id):
-    """What DPDK leaves of a daemon that was killed; daemons are called like their lab."""
-    for found in (*EAL.glob(f"meltemi-{lab_id}"), *EAL.glob(f"meltemi-*-{lab_id}")):
+def _remove_eal(lab_id, programs):
+    """What DPDK leaves of a program that was killed: daemons are called like their lab, load generators by their pid."""
+    blasts = [EAL / f"meltemi-blast-{pid}" for pid in programs]
+    for found in (*EAL.glob(f"meltemi-{lab_id}"), *EAL.glob(f"meltemi-*-{lab_id}"), *blasts):
         shutil.rmtree(found, ignore_errors=True)
 
 
