@@ -104,6 +104,7 @@ static void test_bytes(void)
 	struct mt_source_cache *cache = mt_source_cache_new();
 	struct mt_history *h = mt_history_new(16, 60000);
 	static char content[10000];
+	char path[64];
 	size_t one;
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
@@ -125,6 +126,9 @@ static void test_bytes(void)
 	CU_ASSERT(mt_history_find(h, 3) && !mt_history_find(h, 3)->texts);
 	mt_history_free(h);
 	mt_source_cache_free(cache);
+	snprintf(path, sizeof(path), "%s/a.yaml", dir);
+	CU_ASSERT_EQUAL(unlink(path), 0);
+	CU_ASSERT_EQUAL(rmdir(dir), 0);
 }
 
 static void test_confirm(void)
