@@ -185,7 +185,7 @@ static void stop(struct capture *w)
 	free(body);
 }
 
-/* True if the operator has interrupted. Pauses first, unless more data is there at once. */
+/* True if the operator has interrupted. Pauses first, unless `at_once`: more data is ready. */
 static bool is_interrupted(bool at_once)
 {
 	return at_once ? poll_interrupts() > 0 : !poll_wait();

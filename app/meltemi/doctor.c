@@ -133,7 +133,10 @@ static void print_row(const json_t *row, const char *state)
 		printf("%-23s remedy: %s\n", "", remedy);
 }
 
-/* Prints all findings, faults first. Returns the number of faults. */
+/*
+ * Prints the findings, faults first; those that are all right only with `all`. Returns the number
+ * of faults.
+ */
 static uint32_t print_all(const struct doctor *d, bool all)
 {
 	uint32_t n[4] = {0};

@@ -202,7 +202,7 @@ static void rename_all(const struct import *m, json_t *j)
 
 /*
  * Moves Node documents of the inputs from the objects to "nodes": they are reported but not
- * checked. Removes our own Node document.
+ * checked. Removes the Node document in the file `ours`.
  */
 static void take_nodes(struct import *m, const char *ours)
 {

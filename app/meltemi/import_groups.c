@@ -25,8 +25,8 @@ struct groups {
 /* ---- grouping -------------------------------------------------------------------------------- */
 
 /*
- * The key of a text: texts that differ in numbers only have the same one, such as "ports[0]" and
- * "ports[1]".
+ * Makes the key of a text. Texts that differ only in numbers have the same key, for example
+ * "ports[0]" and "ports[1]".
  */
 static char *key_of(const char *text)
 {

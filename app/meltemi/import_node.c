@@ -230,7 +230,7 @@ static char *absolute(const char *path)
 {
 	char *text = realpath(path, NULL), here[PATH_MAX];
 
-	/* A directory that --save will create. */
+	/* realpath() fails for a directory that --save will create. */
 	if (!text && *path == '/')
 		text = strdup(path);
 	else if (!text && (!getcwd(here, sizeof(here)) || asprintf(&text, "%s/%s", here, path) < 0))
@@ -280,8 +280,8 @@ bool import_write(
 	int fd = m->force ? -1 : open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 
 	/*
-	 * Without --force the file has been created here, or does not exist: no other file is
-	 * replaced.
+	 * Without --force no existing file is replaced: after this test the file is new, or open()
+	 * has failed for another reason.
 	 */
 	if (!m->force && fd < 0 && errno == EEXIST)
 		return import_may_write(m, path);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Makes the inputs readable for meltemid: copies streams, and links to files and directories. */
+/*
+ * Makes the inputs readable for meltemid: copies streams, and makes links to files and directories.
+ */
 #include "import.h"
 
 #include "mt_file.h"

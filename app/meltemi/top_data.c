@@ -87,7 +87,7 @@ static void command_of(const struct top *t, const struct top_view *v, char *line
 		snprintf(line + n, size - n, "%s", v->command);
 }
 
-/* Requests a pane; the answer so far becomes the one before. False if no daemon answers. */
+/* Requests a pane; its current answer becomes the previous one. False if no daemon answers. */
 static bool ask(struct top *t, struct top_answer *a, const struct top_view *v)
 {
 	char line[LINE_MAX_BYTES], *body;

@@ -336,7 +336,7 @@ int ready_accept(void *arg, const struct mt_who *who, char *words, size_t size);
 
 /* Watches the workers and sends READY, WATCHDOG and STATUS; called on each tick. */
 void notify_turn(struct daemon *d, uint64_t now);
-/* Reports that a reload begins, or that it is over with whatever result. */
+/* Reports that a reload begins, or that it has ended, successfully or not. */
 void notify_reload(struct daemon *d, bool begins);
 /* Reports that the daemon drains and will end. */
 void notify_stopping(struct daemon *d);
@@ -444,8 +444,8 @@ void tally(struct daemon *d);
 void config_keep(struct daemon *d);
 
 /*
- * Compiles what is in force once more, for analysis; the caller discards the snapshot. NULL if it
- * cannot be compiled.
+ * Compiles the configuration in force again, for analysis; the caller discards the snapshot. NULL
+ * if it cannot be compiled.
  */
 struct mt_snapshot *config_compile(struct daemon *d, struct mt_diags *diags, uint64_t now);
 
@@ -527,8 +527,8 @@ void history_stop(struct daemon *d);
  */
 void history_cause(struct daemon *d, const char *from, const struct mt_who *who, const char *what);
 /*
- * Call when documents were taken. `t` has their texts (owned from here on; NULL: no memory).
- * `rolled_back` is the older version that they are from; 0: they are the current files.
+ * Call when documents have been accepted. `t` has their texts (owned from here on; NULL: no
+ * memory). `rolled_back` is the older version that they are from; 0: they are the current files.
  */
 void history_documents(struct daemon *d, struct mt_source_texts *t, uint64_t rolled_back);
 /* Call when `s` is current; `change` is NULL for the first snapshot. */

@@ -27,7 +27,7 @@ struct mt_rule_use {
 	const char *clear_host;
 	uint32_t lone; /* lists where it admits callers without a certificate */
 	const char *lone_host;
-	uint32_t nameless; /* lists of plaintext-only endpoints, where it needs an identity */
+	uint32_t nameless; /* lists where it needs an identity, but endpoints are plaintext-only */
 	const char *nameless_host;
 	uint32_t
 		unasked; /* gateway ports that request no certificate, where it needs an identity */

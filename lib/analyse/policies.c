@@ -58,8 +58,8 @@ static bool has_other(const struct mt_authorization_policy *p, const struct mt_a
 }
 
 /*
- * True if `p` has no `targetRefs`, would apply to some instances, and an enforced policy applies to
- * each of them.
+ * True if `p` has no `targetRefs` and would apply to at least one instance, and if each such
+ * instance has another policy, which is enforced.
  */
 static bool is_rehearsal(const struct mt_analysis *a, const struct mt_authorization_policy *p)
 {

@@ -210,7 +210,7 @@ static void tell_target(const struct idle *p, const struct mt_policy_target *t)
 {
 	const char *other = other_kind(p, t);
 
-	/* Classes are of the whole cluster, and seldom among the documents. */
+	/* GatewayClasses belong to the whole cluster, and are seldom among the documents. */
 	if (is_read(p, t) || strcmp(t->kind.s, "GatewayClass") == 0)
 		mt_an_found(p->a, MT_FINDING_ID_selects_idle, p->meta, 0,
 			"%s %s is not served here", t->kind.s, t->name.s);

@@ -402,7 +402,7 @@ static uint64_t weight_of_all(const struct mt_authz_conds *v, uint32_t n, uint64
 	return sum;
 }
 
-/* Steps for all conjunctions of a rule; *most: for one, at most. */
+/* Steps for all conjunctions of a rule. *most: the upper limit for one conjunction. */
 static uint64_t weight_of_rule(const struct mt_authz_rule *r, uint64_t *most)
 {
 	uint64_t from_most, to_most, when = weight(&r->when);

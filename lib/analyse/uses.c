@@ -315,8 +315,8 @@ static bool is_narrow(const struct mt_analysis *a, uint64_t serial)
 }
 
 /*
- * Counts the policy's lists. For a narrow ALLOW without rules, also counts those with an ALLOW that
- * has rules and is not narrow.
+ * Counts the lists that contain the policy. If it is a narrow ALLOW without rules, also counts
+ * those of the lists that contain an ALLOW with rules that is not narrow.
  */
 static void look_beside(const struct place *at, const struct mt_authz_policy *p)
 {

@@ -6,7 +6,7 @@
 
 #define AT_MAX 47  /* largest distance of a probe from its end of the text */
 #define SAMPLE 64  /* about how many rules are sampled to choose a probe's place */
-#define VALUES 256 /* sampled values, of all rules; of one condition at most a sixteenth of that */
+#define VALUES 256 /* maximum of sampled values in all rules; one condition has at most 16 */
 
 #define ROW_WORDS (MT_AUTHZ_ROWS / 64)
 

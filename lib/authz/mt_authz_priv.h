@@ -72,7 +72,8 @@ enum {
 
 struct mt_authz_probe {
 	const uint64_t *rows; /* [MT_AUTHZ_ROWS_ALL][words]; NULL: no probe */
-	uint16_t reach;	      /* bytes of a text from its start (or end) through the probe's two */
+	/* bytes from the text's start (or end) up to and including the probe's two bytes */
+	uint16_t reach;
 	bool from_end;
 };
 

@@ -23,7 +23,7 @@ struct joined {
 	bool lead;
 };
 
-/* Byte i of the joined text; what is in neither part is a slash. */
+/* Byte i of the joined text. Bytes that are in neither part are slashes. */
 static mt_inline uint32_t letter_of(const struct joined *t, uint32_t i)
 {
 	i -= t->lead;
@@ -314,7 +314,7 @@ static mt_inline bool is_asked_for(
 	return any != 0;
 }
 
-/* For the fields between PEER and PATH. */
+/* Narrows `left` by a field that comes after PEER and before PATH. */
 static mt_inline void keep_other(uint64_t *left, uint32_t words, struct mt_authz_call *c,
 	const struct mt_authz_index_field *f)
 {

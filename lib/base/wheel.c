@@ -182,7 +182,7 @@ static uint32_t full_slot(struct mt_wheel *w, int level, uint32_t from)
 	return MT_WHEEL_SLOTS;
 }
 
-/* The first tick from now_ms on whose slot has timers; something is armed. */
+/* The first tick at or after now_ms with timers in its slot. At least one timer must be armed. */
 static uint64_t next_tick(struct mt_wheel *w)
 {
 	if (!mt_list_empty(&w->slots[0][w->now_ms % MT_WHEEL_SLOTS]))

@@ -138,17 +138,17 @@ void mt_ledger_settle(struct mt_ledger *l, uint32_t *account, const struct mt_su
 }
 
 /*
- * If an even part of a share is below this, it does not distinguish large holders from small ones.
+ * If an equal part of a share is below this, it does not distinguish large holders from small ones.
  */
 #define FEW_BUFFERS (2 * 2304u)
 
-/* True if an even part of the share is less than `times` FEW_BUFFERS. */
+/* True if an equal part of the share is less than `times` FEW_BUFFERS. */
 static bool tiny_parts(const struct mt_ledger_class *k, uint32_t times)
 {
 	return k->share < times * k->holders * FEW_BUFFERS;
 }
 
-/* True if a class is full of so many holders that half of an even part is next to nothing. */
+/* True if a class is full of so many holders that half of an equal part is next to nothing. */
 static bool too_many(const struct mt_ledger *l)
 {
 	for (int c = 0; c < MT_N_CLASSES; c++)
@@ -173,7 +173,10 @@ void mt_ledger_crowd(struct mt_ledger *l, uint64_t now)
 	const struct mt_ledger_class *k = &l->classes[MT_CLASS_RECEIVING];
 
 	if (!l->crowd_at) {
-		/* All accounts have found their networks, and there are still too many. */
+		/*
+		 * All accounts have been assigned to networks, and there are still too many
+		 * holders.
+		 */
 		if (l->wide && !l->again && mt_ledger_full(l, MT_CLASS_RECEIVING) &&
 			tiny_parts(k, 2))
 			l->crowd_at = now;

@@ -10,7 +10,7 @@
 
 /* ---- lists ----------------------------------------------------------------------------------- */
 
-/* Number of the list for a size + 1; 0 for nothing. */
+/* The list number + 1 for a size; 0 for size 0. */
 static uint8_t list_for(uint64_t size)
 {
 	uint32_t b;
@@ -233,7 +233,7 @@ void mt_place_settle(struct mt_ledger *l, struct mt_account *a, const struct mt_
 		holder_free(l, h);
 }
 
-/* True if it is at least half of an even part of the class's share. */
+/* True if `charged` is at least half of an equal part of the share (share / holders). */
 static bool holds_much(const struct mt_ledger_class *k, uint64_t charged)
 {
 	return charged * 2 * k->holders >= k->share;
@@ -267,8 +267,8 @@ bool mt_ledger_victim(const struct mt_ledger *l, enum mt_class c, uint32_t *conn
 		return false;
 	h = mt_slab_at(&l->holders, holder - 1);
 	/*
-	 * A holder with less than half of an even part of the share is never a victim, even if
-	 * other accounts have not found their holders yet.
+	 * A holder with less than half of an equal part of the share is never a victim, even if it
+	 * is the largest only because other accounts have not been assigned to their holders yet.
 	 */
 	if (!holds_much(&l->classes[c], h->charged[c]))
 		return false;

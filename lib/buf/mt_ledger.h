@@ -122,7 +122,7 @@ struct mt_ledger {
 	bool wide;
 	/* `wide` is new: all accounts must find their holders again; then lib/tcp clears this */
 	bool again;
-	bool crowded; /* connections that hold nothing of MT_CLASS_RECEIVING yet have to wait */
+	bool crowded; /* connections that hold nothing of MT_CLASS_RECEIVING so far must wait */
 	/* since when that class has been full of too many holders, ns; 0: it is not */
 	uint64_t crowd_at;
 };
@@ -168,7 +168,7 @@ struct mt_sums mt_ledger_sums(const struct mt_ledger *l, uint32_t account);
 void mt_ledger_turn(struct mt_ledger *l);
 
 /*
- * Limit for one connection in a pressed class, if its holder has more than half of an even part of
+ * Limit for one connection in a pressed class, if its holder has more than half of an equal part of
  * the share: that half, divided by the holder's connections, and at least MT_LEDGER_LEAST. 0: no
  * limit.
  */
@@ -177,7 +177,7 @@ uint32_t mt_ledger_part(const struct mt_ledger *l, uint32_t account, enum mt_cla
 
 /*
  * Sets l->crowded if MT_CLASS_RECEIVING is full of so many holders, counted by networks, that half
- * of an even part is less than two buffers. To evict one of them for the next connection would not
+ * of an equal part is less than two buffers. To evict one of them for the next connection would not
  * help, so connections that hold nothing have to wait. This lasts from the full share until a
  * sixteenth of it is free, but at most MT_LEDGER_CROWD, and then pauses as long, so that holders
  * that keep their memory do not shut out all others for ever. Call once in an iteration while a
@@ -196,7 +196,7 @@ static inline bool mt_ledger_full(const struct mt_ledger *l, enum mt_class c)
 /*
  * The connection (struct mt_account_owner.conn) that has to give way in this class: the largest
  * account of the largest holder, both within a factor of two. false: no known holder has half of an
- * even part of the share (share / holders); other accounts have to find theirs first.
+ * equal part of the share (share / holders); other accounts have to find theirs first.
  */
 bool mt_ledger_victim(const struct mt_ledger *l, enum mt_class c, uint32_t *conn);
 

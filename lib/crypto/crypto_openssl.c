@@ -137,8 +137,8 @@ static bool leads_on(X509_STORE_CTX *x, STACK_OF(X509) * all, X509 *cert)
 }
 
 /*
- * Copies the list without the certificates from which no chain of names leads to the store. The
- * caller frees the list but not its certificates. NULL: no memory.
+ * Copies those certificates of the list from which a chain of issuers' names leads to the store.
+ * The caller frees the list but not its certificates. NULL: no memory.
  */
 static STACK_OF(X509) * without_dead_ends(X509_STORE_CTX *x, STACK_OF(X509) * all)
 {

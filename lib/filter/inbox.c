@@ -212,7 +212,7 @@ static int put_shared(struct mt_filter_inbox *in, const struct mt_filter_ticket 
 	return 0;
 }
 
-/* The worker is awake and will check the list. */
+/* For completions made on the worker itself, which is awake and will check the list. */
 static int put_own(struct mt_filter_inbox *in, const struct mt_filter_ticket *t,
 	const struct mt_filter_completion *how)
 {

@@ -155,7 +155,10 @@ static void done(struct mt_task *t, int rc)
 		return;
 	d->s.note = r->note;
 	(void)mt_identity_source_take(&d->s, found, &r->why, r->paths[0]);
-	/* The task reads files again while there is an error, for example an expiry. */
+	/*
+	 * While there is an error, for example an expired certificate, the task reads the files
+	 * again even if they have not changed.
+	 */
 	r->why = d->s.why;
 }
 

@@ -29,8 +29,8 @@ void mt_secret_drop(const struct mt_secret *secret)
 }
 
 /*
- * Creates a version. Chain and key are serialized again, because one file may contain both, and
- * comments, and the same content must give the same text. NULL with *e set.
+ * Creates a version. Chain and key are serialized again, so that the same content gives the same
+ * text: one file may contain both, and comments. NULL with *e set.
  */
 static struct mt_secret *version_new(
 	const char *chain, const char *key, const char *roots, struct mt_err *e)
@@ -121,7 +121,7 @@ static void name_free(struct mt_secret_name *n)
 	free(n);
 }
 
-/* Adds a name; reads its files if it is a name of files. NULL with *e set. */
+/* Adds a name, and reads its files if it names files. NULL with *e set. */
 static struct mt_secret_name *name_new(struct mt_secrets *s, const char *name, struct mt_err *e)
 {
 	struct mt_secret_name *n = calloc(1, sizeof(*n));

@@ -71,7 +71,7 @@ void mt_image_chain(struct mt_image *im, struct mt_chain *c)
 
 void mt_image_place(struct mt_image *im, const struct mt_chain *c, struct rte_mbuf **m)
 {
-	uint32_t n = 0; /* its position + 1 */
+	uint32_t n = 0; /* position of *m + 1; 0: NULL */
 
 	if (!im->loading && *m) {
 		const struct rte_mbuf *at = c->head;

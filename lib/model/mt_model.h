@@ -142,8 +142,8 @@ const char *mt_labels_locality(struct mt_region *r, const struct mt_labels *l);
 const char *mt_model_domain(const struct mt_model *m);
 const char *mt_model_root(const struct mt_model *m);
 /*
- * Expands NAME, NAME.NS and NAME.NS.svc to the full name. false: the word is not short, or too
- * long.
+ * Expands NAME, NAME.NS and NAME.NS.svc to the full name. False if `word` has another form, or if
+ * `buf` is too small.
  */
 bool mt_long_name(const char *word, const char *ns, const char *domain, char *buf, size_t size);
 /* True if a host as written in a rule ("*", "*.x", "a.x") matches `host`. */

@@ -173,8 +173,8 @@ struct mt_node_dns {
 	struct mt_node_server *upstream;
 	uint32_t n_upstream;
 	/*
-	 * not written: the ports' own addresses; their networks and the host's programs; the host's
-	 * servers
+	 * If not written: `addresses` are the ports' own; `allow` is their networks and the host's
+	 * programs; `upstream` is the host's servers.
 	 */
 	bool addresses_set, allow_set, upstream_set;
 	struct mt_num ttl;     /* ms */

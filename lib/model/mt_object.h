@@ -55,7 +55,7 @@ struct mt_object {
 	int64_t created;   /* creationTimestamp, seconds since 1970; 0: not written, the oldest */
 	bool ns_unwritten; /* its namespace is the default one, because none is written */
 	uint32_t place,
-		age_place; /* index in the table sorted last, from 1 on; 0: none. Mutable hints */
+		age_place; /* index + 1 in the most recently sorted table; 0: none. Mutable hints */
 	bool illegible;	   /* not YAML: the identity is as far as its lines show */
 	bool is_node;	   /* the Node document */
 	enum mt_object_status

@@ -338,7 +338,10 @@ void net_pmtu_tick(struct mt_netw *w);
 /* tx.c */
 /* Queues the packet, or drops and counts it; takes it in any case. */
 void net_tx(struct mt_netw *w, uint16_t port, struct rte_mbuf *m);
-/* True if one more of these fits, after a flush if necessary; if not, that is counted as a drop. */
+/*
+ * True if there is room for one more packet other than a segment of a connection, after a flush if
+ * necessary. If there is none, counts a drop.
+ */
 bool net_tx_other_room(struct mt_netw *w, uint16_t port);
 /* The queue must have room. */
 void net_tx_put(struct mt_netw *w, uint16_t port, enum net_lane_kind kind, struct rte_mbuf *m);

@@ -22,7 +22,7 @@ struct mt_gwapi {
 	bool *asked; /* by index of the ReferenceGrant: it permitted a reference */
 	/* State of the route that is being translated: */
 	const struct mt_gwapi_route *route;
-	const struct mt_meta *before; /* an older route that already uses a listener of it */
+	const struct mt_meta *before; /* older route that uses one of its listeners; NULL: none */
 	struct mt_rule *rule;
 	struct mt_rule_match *matches; /* of a TLSRoute: server names, one match a listener */
 	struct mt_text *names;	       /* of its listeners */

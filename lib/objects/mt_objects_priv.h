@@ -147,7 +147,7 @@ struct mt_policy_selector *mt_closing_labels(
 /* closing.c: sets t->closings for the rows that cannot be evaluated. False: no memory. */
 bool mt_table_close(struct mt_object_table *t);
 /*
- * closing.c: gives the model the table's closings, and one for each protecting object that the
- * compiler has rejected since. Out of memory: the model's region has failed.
+ * closing.c: gives the model the table's closings, and one more for each protecting object that the
+ * compiler has rejected in every version. Out of memory: the model's region has failed.
  */
 void mt_table_close_refused(struct mt_object_table *t, struct mt_model *m);

@@ -172,7 +172,7 @@ static bool same_name(const struct mt_text *a, const struct mt_text *b)
 	return strcmp(a->s ? a->s : "", b->s ? b->s : "") == 0;
 }
 
-/* Joins the ports of Service and endpoints by name; a single port may have none on both sides. */
+/* Joins the ports of Service and endpoints by name; a single port may be unnamed on both sides. */
 static void take_ports(struct translation *x, struct mt_workload *w,
 	const struct mt_kube_service *svc, const struct mt_service_entry *se,
 	const struct mt_kube_subset *sub)

@@ -101,7 +101,10 @@ static void wait_for(int answers)
 		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
 }
 
-/* Signals a thread that has more than `keep`: 1. Returns 0 if it has not, or -errno. */
+/*
+ * Signals a thread that has capabilities beyond `keep`, and returns 1. Returns 0 if it has none or
+ * has ended; else -errno.
+ */
 static int ask(const char *tid, uint64_t keep)
 {
 	int rc = has_dropped(tid, keep);

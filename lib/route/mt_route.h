@@ -66,7 +66,7 @@ struct mt_route_dest {
 	uint32_t weight;
 };
 
-/* The destination of copies of a share of a route's requests. */
+/* A mirror: the cluster that gets copies of a share of a route's requests. */
 struct mt_route_mirror {
 	uint32_t cluster; /* index in the snapshot's clusters */
 	uint32_t ppm;	  /* parts per million of the requests; not 0 */

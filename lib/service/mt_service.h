@@ -62,9 +62,9 @@ typedef void mt_replaced_fn(void *arg, int rc, const struct mt_err *e);
 
 /*
  * Runs mt_file_replace() as a task, and creates the directory first if it does not exist. Takes
- * over `text`, which is from malloc() (NULL: no memory), and wipes it if only its owner may read a
- * file of this mode. Calls `fn` once; before it returns if s is NULL, memory is short, or the queue
- * is full (-EAGAIN).
+ * over `text`, which is from malloc() (NULL: no memory), and wipes it if `mode` lets only the owner
+ * of the file read it. Calls `fn` once; before it returns if s is NULL, memory is short, or the
+ * queue is full (-EAGAIN).
  */
 void mt_service_replace(struct mt_service *s, const char *path, char *text, size_t len, mode_t mode,
 	mt_replaced_fn *fn, void *arg);

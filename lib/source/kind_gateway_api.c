@@ -54,7 +54,7 @@ static const struct mt_field backend_fields[] = {
 static const struct mt_section backend_section = {"destination", sizeof(struct mt_gwapi_ref),
 	MT_ARRAY_LEN(backend_fields), .fields = backend_fields, .unknown = mt_unknown_told};
 
-/* Without a namespace: what is referred to is in the document's own. */
+/* A reference without a namespace is to an object in the document's namespace. */
 #define LOCAL_REF_NAMES(what)                                                                      \
 	{"group", MT_F_CUSTOM, .custom = read_group},                                              \
 		{"kind", MT_F_TEXT, AT(struct mt_gwapi_ref, kind), .help = what},                  \

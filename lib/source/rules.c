@@ -181,7 +181,7 @@ static void check_mutation(struct mt_fctx *c, const struct mt_ynode *n, void *ob
 {
 	const struct mt_rule_mutation *m = obj;
 
-	/* The limits of the ecosystem's own API. */
+	/* The same limits as for a header in Envoy's API (core.v3.HeaderValue). */
 	if ((m->key.s && strlen(m->key.s) > 16384) || (m->value.s && strlen(m->value.s) > 16384))
 		mt_f_error(c, n->line, "16,384 bytes at most", "too long");
 }

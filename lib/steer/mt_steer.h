@@ -113,7 +113,7 @@ static inline void mt_steer_looked(struct mt_steer *s, uint16_t from, uint64_t n
 
 /*
  * True if each worker that hands packets to `to` has polled its queues since that time. Otherwise
- * packets for `to` may lie in those queues, so their absence is no evidence against their senders.
+ * packets for `to` may still lie in those queues, so a peer that seems silent may have answered.
  * Reads other workers' cache lines: not for each loop iteration.
  */
 bool mt_steer_is_fed(const struct mt_steer *s, uint16_t to, uint64_t since);

@@ -304,9 +304,9 @@ static inline void mt_stream_drop(struct mt_stream *s, uint32_t n)
 /*
  * Keeps the first n bytes of rx (n <= rx.len), which are the start of a message that the user needs
  * complete. They stay in rx and remain charged, but do not close the window, which opens as if they
- * were taken. Valid until the next call, or until the user takes bytes. Do not keep fewer without
- * taking bytes: what comes through the window that was opened may find no room, and its sender then
- * waits for its timer.
+ * were taken. Valid until the next call, or until the user takes bytes. Do not lower n without
+ * taking bytes: bytes that the peer sends into the opened window may find no room, and the peer
+ * then waits for its retransmission timer.
  */
 static inline void mt_stream_keep(struct mt_stream *s, uint32_t n)
 {
@@ -420,8 +420,8 @@ static inline void mt_stream_detach(struct mt_stream *s)
 /*
  * Stops reading. What arrives after the bytes already received is not acknowledged, so that its
  * sender knows that it was not read. After mt_stream_detach() a peer that sends such bytes is
- * reset, once it has all of ours. A FIN is still accepted. `words`: at most so many bytes are
- * acknowledged and dropped nevertheless, for the message by which a layer's peer ends
+ * reset, once it has all of ours. A FIN is still accepted. At most `words` bytes are nevertheless
+ * acknowledged and dropped: room for the message with which the peer of a layer ends its stream
  * (close_notify).
  */
 static inline void mt_stream_refuse_but(struct mt_stream *s, uint32_t words)

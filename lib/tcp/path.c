@@ -16,7 +16,7 @@
 #define WAYS   4
 #define TTL_MS 600000u
 /*
- * Many peers may share an address, and any of them may answer as late as it likes. So an inherited
+ * Many peers may share an address, and any of them can delay its answers at will. So an inherited
  * round trip is limited to this multiple of the handshake's sample, or to one second without a
  * sample.
  */

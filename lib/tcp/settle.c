@@ -57,8 +57,8 @@ static struct mt_sums added(const struct mt_tcp_conn *c)
 
 /*
  * A holder with too much of a class under pressure gets a lower tx_high, so that further bytes stay
- * in the window of their sender. A stream that waits for room has bytes in flight, whose ACKs
- * report when there is room.
+ * in the window of their sender. A stream that waits for room has bytes in flight, so it becomes
+ * writable when these are acknowledged.
  */
 static void squeeze(struct mt_tcp *t, struct mt_stream *s, uint32_t account)
 {

@@ -129,7 +129,8 @@ struct mt_label {
 };
 
 /*
- * Appends labels as they stand between braces, with escaped values; made once for several samples.
+ * Appends labels as they stand between braces, with escaped values. The text can be used for
+ * several samples.
  */
 void mt_labels_add(struct mt_text_buf *out, const struct mt_label *labels, uint32_t n);
 

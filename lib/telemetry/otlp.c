@@ -168,8 +168,8 @@ static bool make_data(struct mt_otlp *o, Otlp__Metric *m)
 }
 
 /*
- * Message of the current family in this request. A family of many samples has one in each of
- * several requests.
+ * Message of the current family in this request. A family with many samples is spread over several
+ * requests, with one message in each.
  */
 static Otlp__Metric *metric_of(struct mt_otlp *o)
 {

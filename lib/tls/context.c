@@ -215,7 +215,7 @@ static bool bind_sessions(struct mt_tls_context *c)
 
 static bool set_tickets(struct mt_tls_context *c, bool wanted)
 {
-	/* Only clients keep sessions, so no memory here grows with their number. */
+	/* Only clients keep sessions, so memory here does not grow with the number of sessions. */
 	SSL_CTX_set_session_cache_mode(c->ssl, SSL_SESS_CACHE_OFF);
 	if (c->role == MT_TLS_CLIENT || !wanted) {
 		/* Neither in TLS 1.2 nor in 1.3. */

@@ -5,9 +5,9 @@
  * 	worker: put, rung = 1, asleep? then write
  * 	thread: rung = 0, take; before it sleeps: asleep = 1, rung? then it stays up
  *
- * Both sides store and then load, sequentially consistent. An exchange sets `rung` to 0, so that a
- * thread that finds it set also finds what was put before. The other direction, from a thread to a
- * sleeping worker, works the same way.
+ * Both sides store and then load, sequentially consistent. An atomic exchange clears `rung`, so
+ * that a thread that finds it set also sees what was put before. The other direction, from a thread
+ * to a sleeping worker, works the same way.
  */
 #include "mt_tls_pool_priv.h"
 

@@ -250,9 +250,9 @@ int mt_tls_record_seal_alone(
 }
 
 /*
- * Seals [off, off + n) of `plain` to `p` without a copy. It must be the end of `plain` and lie in
- * the last buffer, as text that is kept does when it is sealed at once. TLS 1.3 puts the type after
- * it, where no bytes are used. false: that is not so.
+ * Seals [off, off + n) of `plain` to `p` without copying it first. False, with nothing done, unless
+ * this part is the end of `plain` and lies in its last buffer, with unused bytes after it, where
+ * TLS 1.3 writes the type. Kept text that is sealed at once meets these conditions.
  */
 static bool seal_end(struct mt_tls_records *w, struct mt_tls_record *r,
 	const struct mt_chain *plain, uint32_t off, uint32_t n, uint8_t *p, int *rc)

@@ -203,7 +203,10 @@ void mt_ep_talk(struct mt_ep_state *e, uint16_t way)
 {
 	if (mt_ep_talks(e, way))
 		return;
-	/* First, so that failures of the old way that workers report meanwhile do not count. */
+	/*
+	 * Set this first: failures of connections made in the old way, which workers may report
+	 * meanwhile, then do not count.
+	 */
 	__atomic_store_n(&e->way, way, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&e->recent, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&e->timeouts, 0, __ATOMIC_RELAXED);

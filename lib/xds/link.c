@@ -343,8 +343,8 @@ static struct xds_link *link_for(
 }
 
 /*
- * True if `r` is subscribed to by name. An on-demand resource is only after it was requested
- * (asked_at).
+ * True if `r` is subscribed to by name. An on-demand resource is subscribed to only after it was
+ * requested (asked_at).
  */
 static bool is_asked_by_name(const struct mt_xds *x, const struct xds_res *r)
 {

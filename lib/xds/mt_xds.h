@@ -192,7 +192,7 @@ struct mt_xds_stream_info {
 	const char *stream;	      /* "ADS", "RDS", ... */
 	bool delta, tls;
 	const char *state;	       /* "up", "connecting", "waiting" */
-	const char *why;	       /* the last error; "" */
+	const char *why;	       /* the last error; "": none */
 	uint64_t since_ns, trouble_ns; /* times; 0: never */
 	uint32_t connects;
 	uint64_t unreadable;

@@ -107,7 +107,7 @@ struct xds_demands {
 	uint32_t n;
 	uint64_t due;		/* when the next pass is due */
 	uint64_t next_ask;	/* rate limit: time of the next request */
-	struct mt_model *named; /* placeholders for models; NULL: not built yet */
+	struct mt_model *named; /* clusters and routes known only by name; NULL: not built yet */
 	struct mt_xds_demand_stats stats;
 };
 

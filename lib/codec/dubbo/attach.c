@@ -288,7 +288,7 @@ static enum hs_rc entry(struct mt_metadata *m, struct hs_walk *w, uint32_t end)
 
 	if (rc != HS_END)
 		return rc;
-	/* A key in several chunks could hide from us what the server reads. */
+	/* Refuse a key in several chunks: its text is not known here, but the server reads it. */
 	if (w->kind == HS_SCALAR)
 		return HS_BROKEN;
 	if (hs_pos(w) > end)

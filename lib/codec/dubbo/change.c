@@ -62,7 +62,10 @@ static int build_tail(const struct mt_metadata *m, const struct mt_chain *c,
 		const struct mt_meta_entry *e = &m->entry[i];
 		const struct mt_mutation *hit = find(e, mu, n);
 
-		/* Later values may refer to parts of it, so it must stay. An override follows. */
+		/*
+		 * Later values may refer to parts of this entry, so it stays, and the new value
+		 * follows.
+		 */
 		if (hit && e->kind == MT_META_KEPT) {
 			if (!hit->value)
 				return -ENOTSUP;

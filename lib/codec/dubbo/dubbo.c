@@ -113,8 +113,9 @@ nomem:
 
 /*
  * The answer carries null in the request's serialization. A heartbeat's body is null, so it is
- * echoed for serializations that this codec does not read. A body too long to be null is answered
- * in hessian2, which its sender reports and accepts as a sign of life.
+ * echoed for serializations that this codec does not read. If the body is too long to be null, the
+ * answer carries hessian2's null. The heartbeat's sender then reports an error, but accepts the
+ * answer as a sign of life.
  */
 static int heartbeat(const struct mt_msg *msg, const struct mt_chain *c, uint64_t id,
 	struct mt_chain *out, struct mt_pools *p)

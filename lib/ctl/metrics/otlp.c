@@ -45,7 +45,7 @@ struct mt_ctl_otlp {
 	bool told;				   /* a problem was logged */
 	bool clean;				   /* no problem in this round */
 	uint64_t due, end;			   /* start of the next round; end of this one */
-	/* this round; scrape NULL: none */
+	/* the current round; `scrape` NULL: there is none */
 	struct mt_scrape *scrape;
 	struct mt_otlp *request;
 	bool more; /* the scrape has more for further requests */

@@ -99,7 +99,7 @@ static void *read_any(struct mt_pb_reader *r, const Xds__Struct *s)
 	if (!any)
 		return NULL;
 	if (!url || url->kind_case != XDS__VALUE__KIND_STRING_VALUE) {
-		/* With of_text the caller reports it, if it needs the type. */
+		/* With of_text the caller reports a missing "@type", if it needs one. */
 		if (r->of_text)
 			return any;
 		mt_pj_bad(r, "no \"@type\" says what it is");

@@ -246,7 +246,10 @@ static const struct mt_xds_row validation[] = {
 	TOLD("verify_certificate_hash", "not verified: no such TLS is spoken"),
 	TOLD("verify_certificate_spki", "not verified: no such TLS is spoken"),
 };
-/* Short names are derived from spec.dns.domain, for hosts of every registry. */
+/*
+ * These fields are not needed: short names are derived from spec.dns.domain, for hosts of every
+ * registry.
+ */
 static const struct mt_xds_row name_info[] = {
 	MEANS_NOTHING("registry"),
 	MEANS_NOTHING("shortname"),
