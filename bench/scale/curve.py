@@ -97,7 +97,7 @@ def main():
               for codec in dict.fromkeys(r["codec"] for r in rows)}
     with open(sys.argv[1] + ".md", "w", encoding="utf-8") as f:
         f.write(f"# Many connections on one worker\n\nMade by `bench/scale/run.sh` on {machine()}, "
-                f"{rows[0]['tsc_hz'] / 1e9:.1f} GHz time stamp counter; what each column is: docs/internals/scale.md.\n\n")
+                f"{rows[0]['tsc_hz'] / 1e9:.1f} GHz time stamp counter; what each column is: docs/testing/scale.md.\n\n")
         f.write("\n".join(table(codec, r) for codec, r in series.items()))
     with open(sys.argv[1] + ".svg", "w", encoding="utf-8") as f:
         f.write(drawing(series))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * lib/authz: decides which calls are allowed, by rules compiled from AuthorizationPolicies.
- * docs/operations/authorization.md specifies what a rule means for RPC. The control thread compiles
+ * docs/how-to/authorization.md specifies what a rule means for RPC. The control thread compiles
  * rules; after that they are immutable and shared. Evaluation uses no clock, no lock and no
  * allocation, and its cost is bounded by the number of rules, values and names (mt_authz_work()).
  */

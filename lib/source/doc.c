@@ -85,7 +85,7 @@ const struct mt_kind mt_kinds[] = {
 			"then the older one. Only NETWORK_FILTER / REPLACE patches whose "
 			"value is a MetaProtocolProxy; others are told, and those with a "
 			"filter that protects or is not known close where it would stand. "
-			"[Authorization](../operations/authorization.md)",
+			"[Authorization](../how-to/authorization.md)",
 		.restricts = mt_restricts_patch, .complete = mt_envoy_filter_complete},
 	{"MetaRouter", "metaprotocol.aeraki.io", alpha_versions, &mt_sec_meta_router,
 		sizeof(struct mt_meta_router), .list = LIST(meta_routers),
@@ -120,7 +120,7 @@ const struct mt_kind mt_kinds[] = {
 	{"AuthorizationPolicy", "security.istio.io", security_versions, &mt_sec_authorization,
 		sizeof(struct mt_authorization_policy), .list = LIST(authorization_policies),
 		.note = "Who may call what: it is evaluated in front of instances that have no "
-			"proxy of their own. [Authorization](../operations/authorization.md)",
+			"proxy of their own. [Authorization](../how-to/authorization.md)",
 		.restricts = mt_restricts_authorization, .complete = mt_authorization_complete,
 		.bare = true},
 	{"PeerAuthentication", "security.istio.io", security_versions, &mt_sec_peers,
@@ -138,7 +138,7 @@ const struct mt_kind mt_kinds[] = {
 		sizeof(struct mt_authorization_policy), .list = LIST(authorization_policies),
 		.note = "Who may call what of Dubbo in its namespace, evaluated as an "
 			"AuthorizationPolicy; a call has to pass both. "
-			"[Authorization](../operations/authorization.md)",
+			"[Authorization](../how-to/authorization.md)",
 		.restricts = mt_restricts_authorization, .bare = true},
 	{"Gateway", GATEWAY_API, gateway_versions, &mt_sec_gwapi_gateway,
 		sizeof(struct mt_gwapi_gateway), .list = LIST(gwapi_gateways), .kubernetes = true,

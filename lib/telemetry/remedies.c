@@ -365,7 +365,7 @@ static const struct remedy remedies[] = {
 	{"extauthz", "bad_answer",
 		"it answered something else than a CheckResponse, or wants changes that cannot be "
 		"made "
-		"(docs/operations/authorization.md)"},
+		"(docs/how-to/authorization.md)"},
 	{"extauthz", "no_memory", "look at the machine's memory"},
 	{"proxy", "token_full",
 		"a flood of calls with new tokens: find the caller with `show talkers`"},
@@ -373,7 +373,7 @@ static const struct remedy remedies[] = {
 	{"proxy", "exchange_unlent", UNLENT},
 	{"proxy", "exchange_unreadable",
 		"look at the client: its serialization, its attachments' size and depth; "
-		"docs/operations/authorization.md says what can be read"},
+		"docs/how-to/authorization.md says what can be read"},
 	{"proxy", "reply_no_route", "add a route, or one without match as the last: `show routes`"},
 	{"proxy", "reply_no_cluster",
 		"correct the route's host or subset: `show routes`, `show config`"},

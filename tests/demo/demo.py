@@ -72,7 +72,7 @@ def try_next(stage):
 What to try next
   sudo ./demo.sh --keep          keep it running; then edit the documents that Meltemi watches, kill servers, call again
   sudo tests/run                 all tests
-  docs/quickstart.md             Meltemi on your own ports
+  docs/tutorials/first-service.md             Meltemi on your own ports
   tests/documents/talks/         the documents that were used""")
 
 

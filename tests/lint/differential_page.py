@@ -10,7 +10,7 @@ import re
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-TABLE, PAGE = ROOT / "tests/differential/explained.def", ROOT / "docs/internals/differential.md"
+TABLE, PAGE = ROOT / "tests/differential/explained.def", ROOT / "docs/testing/differential.md"
 
 
 def main():

@@ -13,7 +13,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 DAEMON = pathlib.Path(os.environ.get("MELTEMI_BUILD", ROOT / "build-debug")) / "app/meltemid/meltemid"
 PAGE = ROOT / "docs/reference/metrics.md"
 MISSING = []  # tools without which something is not looked at
-RULES = ROOT / "docs/operations/prometheus"
+RULES = ROOT / "docs/how-to/prometheus"
 
 
 def page():

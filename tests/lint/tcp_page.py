@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""docs/reference/tcp.md: every row of RFC 9293's appendix B is there, what it names as code or test exists, and breaks what it says."""
+"""docs/internals/tcp-rfcs.md: every row of RFC 9293's appendix B is there, what it names as code or test exists, and breaks what it says."""
 
 import functools
 import os
@@ -11,7 +11,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SCRIPTS = pathlib.Path(os.environ.get("MELTEMI_BUILD", ROOT / "build-debug")) / "tests/tcpscript/run"
-PAGE = ROOT / "docs/reference/tcp.md"
+PAGE = ROOT / "docs/internals/tcp-rfcs.md"
 ROWS = {f"{kind}-{i}" for kind, last in (("MUST", 69), ("SHLD", 31), ("MAY", 18), ("REC", 1)) for i in range(1, last + 1)}
 STATES = ("held, with a limit:", "held", "not held:", "does not apply:")
 
@@ -139,7 +139,7 @@ def main():
     page = PAGE.read_text()
     found = list(faults(page)) or list(blind_to(page)) + list(unnoticed(page))
     for fault in found:
-        print(f"docs/reference/tcp.md: {fault}", file=sys.stderr)
+        print(f"docs/internals/tcp-rfcs.md: {fault}", file=sys.stderr)
     states = [cells[-3] for _, cells, width in rows(page) if width == 5]
     for state in STATES:
         count = sum(next(s for s in STATES if t.startswith(s)) == state for t in states if t.startswith(STATES))

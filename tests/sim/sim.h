@@ -2,7 +2,7 @@
 /*
  * The simulator: several hosts in one process, virtual time, a seeded network. One `struct sim` is one
  * run of one seed; everything in it happens in the order of one event queue, and every choice comes
- * from the seed, so a seed replays exactly. docs/internals/simulator.md explains how to read a failure.
+ * from the seed, so a seed replays exactly. docs/testing/simulator.md explains how to read a failure.
  */
 #pragma once
 

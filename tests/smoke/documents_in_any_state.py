@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """
-Documents in any state: each row of docs/operations/documents.md, for a ServiceEntry, a VirtualService and a DestinationRule, and for
+Documents in any state: each row of docs/how-to/documents.md, for a ServiceEntry, a VirtualService and a DestinationRule, and for
 a PeerAuthentication and an AuthorizationPolicy, while the daemon runs and with a kill and a start between: what calls get, what
 `show objects`, `show held` and `--check` say, and what `forget` lets go of. --check beside the daemon writes nothing.
 """
@@ -21,7 +21,7 @@ from meltemi_lab import TESTS, Lab, check, equal, main
 from meltemi_lab.check import within
 from meltemi_lab.daemon import MELTEMID
 
-PAGE = TESTS.parent / "docs/operations/documents.md"
+PAGE = TESTS.parent / "docs/how-to/documents.md"
 
 # Each object has a service of its own in a namespace of its own, at the address behind it.
 NAMES = {"se": 41, "vs": 42, "dr": 43, "pa": 44, "ap": 45}

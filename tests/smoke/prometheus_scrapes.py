@@ -17,7 +17,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from meltemi_lab import TESTS, Lab, Skip, check, equal, main, netns, within
 
-PROMETHEUS = TESTS.parent / "docs/operations/prometheus"
+PROMETHEUS = TESTS.parent / "docs/how-to/prometheus"
 ACCEPT = "application/openmetrics-text; version=1.0.0"
 HOST = "org.apache.dubbo.samples.basic.api.demoservice"
 W3C, B3, OFF, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "80f198ee56343ba864fe8b2a57d3eff7", "0af7651916cd43dd8448eb211c80319c", "00f067aa0ba902b7"

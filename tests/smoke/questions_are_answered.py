@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""docs/operations/questions.md: every command, on a node under traffic whose servers died, answers its question."""
+"""docs/how-to/troubleshooting.md: every command, on a node under traffic whose servers died, answers its question."""
 
 import json
 import re
@@ -10,7 +10,7 @@ from meltemi_lab import TESTS, Lab, check, equal, main
 from meltemi_lab.check import within
 
 DEMO = "org.apache.dubbo.samples.basic.api.demoservice"
-PAGE = TESTS.parent / "docs/operations/questions.md"
+PAGE = TESTS.parent / "docs/how-to/troubleshooting.md"
 
 
 def rows(answer):

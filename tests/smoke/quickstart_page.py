@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """
-docs/quickstart.md, followed to the letter: its documents are written where it says, its commands run in its order, each
+docs/tutorials/first-service.md, followed to the letter: its documents are written where it says, its commands run in its order, each
 must succeed. The machine of the page is a network, mount and process namespace of its own.
 """
 
@@ -14,7 +14,7 @@ from meltemi_lab import BUILD, ROOT, Skip, check, equal, main, record
 from meltemi_lab.paths import SANITIZED
 from meltemi_lab.process import Process
 
-PAGE = ROOT / "docs/quickstart.md"
+PAGE = ROOT / "docs/tutorials/first-service.md"
 DONE_BEFORE = "1. Build"  # what runs the tests has built, and installed what is needed
 # The page's paths are the machine's; this machine's own are not touched.
 PRIVATE = """\

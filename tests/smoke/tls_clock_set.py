@@ -18,7 +18,7 @@ from meltemi_lab.authority import Authority
 from meltemi_lab.check import within
 
 LIBRARY = next(pathlib.Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
-PAGE = pathlib.Path(__file__).resolve().parents[2] / "docs/operations/tls.md"
+PAGE = pathlib.Path(__file__).resolve().parents[2] / "docs/how-to/tls.md"
 NODE, QUOTES, CALLER = (f"spiffe://cluster.local/ns/{who}" for who in ("edge/sa/meltemi", "far/sa/quotes", "shop/sa/caller"))
 NO_SERVER = "error: no endpoint could be reached"
 # How the clock is: what a client gets, and what is counted of him and of a server.

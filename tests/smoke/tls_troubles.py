@@ -3,7 +3,7 @@
 """
 What goes wrong in TLS: certificates that are expired, revoked, of other authorities, names and trust domains, or not there; clocks that
 differ; other versions and ciphers; rubbish and clear text. For each, what the other side sees, that no call gets through, and what
-`show errors` counts: as the table in docs/operations/tls.md has it, in which each row here stands.
+`show errors` counts: as the table in docs/how-to/tls.md has it, in which each row here stands.
 """
 
 import base64
@@ -27,7 +27,7 @@ SPOILED = "a spoiled record later"
 # What a call that comes to no server counts as well.
 BESIDE = {"proxy_up_connect_failed", "proxy_up_reset", "proxy_reply_no_endpoint", "proxy_reply_conn_lost", "tls_alert_in", "tls_timed_out",
           "tls_cut_off"}
-PAGE = pathlib.Path(__file__).resolve().parents[2] / "docs/operations/tls.md"
+PAGE = pathlib.Path(__file__).resolve().parents[2] / "docs/how-to/tls.md"
 STRICT, GATE = ("240.240.1.1", DUBBO), "192.0.2.1"
 NODE, QUOTES = "spiffe://cluster.local/ns/edge/sa/meltemi", "spiffe://cluster.local/ns/far/sa/quotes"
 

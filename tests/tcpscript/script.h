@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Packet scripts: literal conversations with the real lib/tcp and lib/net on virtual time. A script is a
- * text file; each of its lines is a verb (docs/internals/tcpscript.md has the language). This header is
+ * text file; each of its lines is a verb (docs/testing/tcpscript.md has the language). This header is
  * what the files of the runner share: the run of one script in one variant, its flows, its segments.
  */
 #pragma once

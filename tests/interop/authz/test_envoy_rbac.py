@@ -4,7 +4,7 @@
 AuthorizationPolicies and requests by chance: Envoy's RBAC filters, configured as istiod does (rbac.py), and lib/authz let in the same
 requests.
 
-What is left out, as it is meant otherwise here (docs/operations/authorization.md): metadata without a value or with several, ports of a
+What is left out, as it is meant otherwise here (docs/how-to/authorization.md): metadata without a value or with several, ports of a
 service that are not its servers', fields that no protocol of ours has (`hosts`), paths without their first slash; and `*` in namespaces
 where Istio's expression takes an account for a namespace ("*a" fits every "/ns/x/sa/").
 

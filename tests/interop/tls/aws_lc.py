@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-AWS-LC, built once in the user's cache as docs/operations/aws-lc.md describes, out of the crate aws-lc-sys: it has the library's whole C source and its
+AWS-LC, built once in the user's cache as docs/how-to/aws-lc.md describes, out of the crate aws-lc-sys: it has the library's whole C source and its
 assembly, so that neither Go nor Perl is wanted. cargo fetches it; version and hash are pinned.
 """
 

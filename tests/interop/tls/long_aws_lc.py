@@ -3,7 +3,7 @@
 """
 Meltemi with AWS-LC in place of OpenSSL: built that way, in a build folder of its own; the library is the one that answers, and none of its
 names can be seen from outside, where libcurl goes on with OpenSSL. Then the unit programs that know certificates or handshakes, all
-peers of test_peers.py, and labs of the real daemon: a mesh, gateways, and each trouble with the alert and the reason that docs/operations/tls.md has.
+peers of test_peers.py, and labs of the real daemon: a mesh, gateways, and each trouble with the alert and the reason that docs/how-to/tls.md has.
 """
 
 import os
