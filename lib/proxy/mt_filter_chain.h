@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A listener is a table of filter chains; which of them serves a connection is decided once, by addresses and
- * ports if they tell, else by the client's first bytes (undecided.c).
+ * Filter chains of a listener. One chain is selected for each connection, once: by its addresses
+ * and ports if these suffice, else by the client's first bytes (undecided.c).
  *
- * The order of criteria is Envoy's (FilterChainMatch): destination port, destination address, server name,
- * transport protocol, application protocols, source type, source address, source port. Each step keeps those of
- * the chains that are left which match most specifically, and nothing goes back: a connection that the last
- * criterion of the only chain left does not fit has no chain, though another one would have fitted it otherwise.
+ * The criteria have the order of Envoy's FilterChainMatch: destination port, destination address,
+ * server name, transport protocol, application protocols, source type, source address, source port.
+ * Each step keeps the most specific matches among the remaining chains and never returns to the
+ * others. So a connection has no chain if a later criterion rejects the last remaining chain, even
+ * if a chain dropped earlier matches all criteria.
  */
 #pragma once
 
@@ -19,116 +20,138 @@ struct mt_tls_context;
 
 enum mt_transport_kind {
 	MT_TRANSPORT_ANY,
-	MT_TRANSPORT_PLAIN, /* "raw_buffer": the first bytes are no ClientHello */
+	MT_TRANSPORT_PLAIN, /* "raw_buffer": the first bytes are not a ClientHello */
 	MT_TRANSPORT_TLS,
 };
 
 enum mt_source_kind {
 	MT_SOURCE_ANY,
-	MT_SOURCE_LOCAL,    /* from this host: loopback, or the address that was connected to */
-	MT_SOURCE_EXTERNAL, /* from anywhere else */
+	MT_SOURCE_LOCAL,    /* from this host: loopback, or equal to the destination address */
+	MT_SOURCE_EXTERNAL, /* from another host */
 };
 
 struct mt_prefix {
 	struct mt_addr addr;
-	uint8_t bits; /* of the address as it is written: at most 32 for IPv4 */
+	uint8_t bits; /* counted in the family as written: at most 32 for IPv4 */
 };
 
-/* Which connections a chain is for. A list that is empty, or a 0, asks nothing. */
+/*
+ * Which connections a chain is for. A list matches if one of its entries does; an empty list, a 0
+ * or ANY matches every connection.
+ */
 struct mt_filter_chain_match {
 	uint16_t dst_port;
-	struct mt_prefix *dst; /* any of them */
+	struct mt_prefix *dst;
 	uint32_t n_dst;
-	/* Lower case; "*.example.com": any name that ends in ".example.com". "*" is not written: ask nothing. */
+	/*
+	 * Lower case; "*.example.com" matches names that end in ".example.com". An empty list stands
+	 * for "*", which is not allowed here.
+	 */
 	const char *const *server_names;
 	uint32_t n_server_names;
 	enum mt_transport_kind transport;
-	const char *const *alpn; /* any of them; names as ALPN has them (RFC 7301) */
+	const char *const *alpn; /* ALPN protocol names (RFC 7301) */
 	uint32_t n_alpn;
 	enum mt_source_kind source;
-	struct mt_prefix *src; /* any of them */
+	struct mt_prefix *src;
 	uint32_t n_src;
-	const uint16_t *src_ports; /* any of them */
+	const uint16_t *src_ports;
 	uint32_t n_src_ports;
 };
 
-/* One protocol of a chain, and the services that its messages are for. */
+/* A protocol of a chain, and the services to which its messages belong. */
 struct mt_filter_chain_proto {
 	const struct mt_codec *codec;
 	uint8_t codec_opts;	      /* MT_CODEC_OPT_* */
-	struct mt_key service_key;    /* name NULL: services[0] takes everything */
+	struct mt_key service_key;    /* name NULL: services[0] gets all messages */
 	struct mt_service **services; /* sorted by mt_service.key (bytes) */
 	uint32_t n_services;
 	/* Set by mt_snapshot_index(): */
-	const struct mt_filter_chain *chain; /* whose it is */
-	uint32_t idle_s;		     /* the chain's */
+	const struct mt_filter_chain *chain; /* the chain that has this protocol */
+	uint32_t idle_s;		     /* mt_filter_chain.idle_s */
 };
 
 struct mt_filter_chain {
-	const char *name; /* "": it has none */
+	const char *name; /* "": none */
 	struct mt_filter_chain_match match;
 	/*
-	 * Not NULL: it cannot be served, for this reason, which nobody shows yet. Connections that it is for are refused;
-	 * they never get another chain.
+	 * Why the chain cannot serve; no command shows this text yet. Connections that select the chain
+	 * are refused and never get another chain. NULL: it can serve.
 	 */
 	const char *refuse;
 	/*
-	 * TLS is ended by it, and clear text that it gets is refused; the snapshot holds it. NULL: it is not ended: TLS is bytes like any
-	 * others. The chain is chosen by what the hello says, so a connection has one before its handshake begins.
+	 * Context with which the chain terminates TLS; it then refuses plaintext. The snapshot holds
+	 * the reference. NULL: TLS is forwarded like other bytes. The ClientHello selects the chain, so
+	 * a connection has a chain before its handshake starts.
 	 */
 	struct mt_tls_context *tls;
-	uint32_t
-		n_protos; /* more than one: the client's first bytes say which (mt_codec.sniff), in this order */
-	uint32_t idle_s; /* downstream idle (default 3,600) */
+	/* If more than one, the client's first bytes select the protocol (mt_codec.sniff), in order. */
+	uint32_t n_protos;
+	uint32_t idle_s; /* idle time-out of client connections, s; 0: mt_proxy_conf.down_idle_s */
 	/* Set by mt_snapshot_index(): */
 	const struct mt_filter_chain_proto *protos; /* n_protos of mt_listener.protos */
 	const struct mt_listener *listener;
-	/* Of what it matches, and by what TLS judges clients: the same chain in another snapshot has the same. */
+	/*
+	 * Hash of `match` and of how TLS authenticates clients; identifies the chain across snapshots.
+	 */
 	uint64_t id;
-	uint64_t kin; /* of what it matches, and of whether it ends TLS */
+	uint64_t kin; /* hash of `match` and of whether the chain terminates TLS */
 };
 
-/* An exact server name of a chain, and its place in the listener. */
+/* An exact server name of a chain. */
 struct mt_chain_name {
-	const char *name; /* NULL: a free slot */
-	uint32_t len, hash, chain;
+	const char *name;	   /* NULL: a free slot */
+	uint32_t len, hash, chain; /* chain: index in mt_listener.chains */
 };
 
-/* chain_names.c: chains that only clients of their names get, by these; open addressing. */
+/*
+ * Hash table, with open addressing, of the chains that only an exact server name selects
+ * (chain_names.c).
+ */
 struct mt_chain_names {
 	uint32_t mask, n_rest;
-	uint32_t *rest; /* places of all others, behind the slots */
-	bool asks;	/* none of those asks for an address: who comes is asked for his name */
+	uint32_t *rest; /* indexes of all other chains; stored after the slots */
+	/* No chain in `rest` has a destination: the server name is needed for every connection. */
+	bool asks;
 	struct mt_chain_name slots[];
 };
 
-/* What is known of a connection. */
+/* The properties of a connection that select its chain. */
 struct mt_filter_chain_facts {
 	struct mt_addr local, remote;
 	uint16_t lport, rport;
-	bool tls;	      /* it began with a ClientHello: */
+	bool tls;	      /* it started with a ClientHello, which contained: */
 	struct mt_slice name; /* server name, lower case; empty: none was sent */
-	struct mt_slice alpn; /* as sent (RFC 7301 §3.1): length byte and name, again and again */
+	struct mt_slice alpn; /* as sent (RFC 7301 §3.1): pairs of length byte and name */
 };
 
-/* So many of the application protocols that a client sends are looked at, its first ones. */
+/* How many of the ALPN names that a client sends are compared; further ones are ignored. */
 #define MT_FILTER_CHAIN_ALPN 32
 
-/* The chain for a connection; NULL: none matches. Work is bounded by the listener's criteria, whatever was sent. */
+/*
+ * Selects the chain for a connection; NULL: none matches. The listener's criteria bound the work,
+ * whatever the client sent. Any thread that holds the snapshot may call the lookups in this header.
+ */
 const struct mt_filter_chain *mt_filter_chain_choose(
 	const struct mt_listener *l, const struct mt_filter_chain_facts *f);
 
 /*
- * Whether addresses and ports leave chains that ask for what only the first bytes tell (server name, transport,
- * application protocol).
+ * True if chains remain, after comparing destination address and port, that match by the first
+ * bytes (server name, transport, application protocol) or terminate TLS.
  */
 bool mt_filter_chain_asks_bytes(const struct mt_listener *l, const struct mt_filter_chain_facts *f);
 
-/* The protocol with this codec and options, of the chain of this id; NULL: none, or the chain is refused. */
+/*
+ * The protocol with this codec and these options in the chain with this id. NULL: none, or the
+ * chain cannot serve.
+ */
 const struct mt_filter_chain_proto *mt_filter_chain_find(
 	const struct mt_listener *l, uint64_t id, const struct mt_codec *codec, uint8_t opts);
 
-/* The same, of the chain that another one of this `kin` has become whose TLS judges clients otherwise. */
+/*
+ * As mt_filter_chain_find(), in a chain that terminates TLS and has this `kin`. It finds a chain
+ * after a change of how TLS authenticates clients, which changes the id.
+ */
 const struct mt_filter_chain_proto *mt_filter_chain_heir(
 	const struct mt_listener *l, uint64_t kin, const struct mt_codec *codec, uint8_t opts);
 
@@ -142,21 +165,24 @@ const struct mt_filter_chain_proto *mt_filter_chain_heir(
 const struct mt_filter_chain_proto *mt_filter_chain_successor(const struct mt_listener *l,
 	const struct mt_filter_chain_proto *old, const struct mt_filter_chain_facts *f);
 
-/* What mt_snapshot_index() does for one listener. */
+/* Sets the fields of a listener's chains and protocols that mt_snapshot_index() is to set. */
 void mt_listener_link(struct mt_listener *l);
-/* And this, where names are many: mt_listener.names, for its owner to free. 0 or -ENOMEM. */
+/*
+ * Builds mt_listener.names if the listener has at least 16 exact names; the listener's owner frees
+ * it. Part of mt_snapshot_index(). 0 or -ENOMEM.
+ */
 int mt_chain_names_build(struct mt_listener *l);
 /*
- * The next chain that the connection could get that asks for the name (empty: none): a place in the listener's. `at` begins as 0; false: there are
- * no more. One may come twice.
+ * Sets *chain to the index of the next chain that may match a connection with this server name
+ * (empty: none was sent). Start with *at = 0; false: there are no more. A chain may occur twice.
  */
 bool mt_chain_names_next(
 	const struct mt_chain_names *n, struct mt_slice name, uint32_t *at, uint32_t *chain);
 
-/* The service for a message of this protocol, by its service key; NULL: none matches. */
+/* The service to which a message of this protocol belongs, by its service key; NULL: none. */
 struct mt_service *mt_filter_chain_proto_service(
 	const struct mt_filter_chain_proto *p, struct mt_view *v);
 
-/* The service of the same identity, perhaps of another snapshot; NULL: none. */
+/* The service with the identity of `old`, which may be of another snapshot; NULL: none. */
 struct mt_service *mt_filter_chain_proto_same(
 	const struct mt_filter_chain_proto *p, const struct mt_service *old);

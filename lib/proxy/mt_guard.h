@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who may call an endpoint: a call, as the server may read it, judged by the rules that guard the endpoint (lib/authz). What
- * cannot be read is denied where a rule asks for it.
+ * Authorization of calls and opaque TCP, at an endpoint or at a gateway's port, by the rules of
+ * lib/authz. The rules evaluate a call as the server may read it. If a rule needs data that cannot
+ * be read, the call is denied.
  */
 #pragma once
 
@@ -10,54 +11,68 @@
 
 struct mt_tls_peer;
 
-/* Texts that cross buffers while one call is judged. */
+/* Copies of texts that cross buffers, valid while one call is evaluated. */
 struct mt_guard_scratch {
 	uint8_t interface[MT_META_SCRATCH], method[MT_META_SCRATCH], inner[MT_META_SCRATCH],
 		value[MT_META_SCRATCH];
 };
 
-/* What a view shows, for an endpoint of the cluster that is guarded, or for a gate. */
+/*
+ * A call or opaque stream to be authorized: at the endpoint `ep` of `cluster`, which has rules, or
+ * at the gateway's port `gate`. The pointers are valid during the evaluation only.
+ */
 struct mt_guard_ask {
-	struct mt_view *v; /* NULL: bytes from `peer` */
-	struct mt_addr peer;
-	const struct mt_tls_peer *who; /* the caller has shown to be; NULL: he came in clear text */
-	const struct mt_bound *bound;  /* he entered by a port of workloads; NULL: he did not */
+	struct mt_view *v;	       /* the message; NULL: opaque TCP */
+	struct mt_addr peer;	       /* the caller's address */
+	const struct mt_tls_peer *who; /* the caller's TLS identity; NULL: plaintext */
+	/* Binding of the workload port where the caller entered; NULL: it entered by another port. */
+	const struct mt_bound *bound;
 	const struct mt_cluster *cluster;
 	const struct mt_endpoint *ep;
-	const struct mt_gate_guard *gate; /* in place of both: of a gateway's port */
-	struct mt_addr local; /* the address that was called, of a gate; zero: not known */
-	const struct mt_service *service; /* NULL: it has left */
+	const struct mt_gate_guard *gate; /* NULL: authorize at `ep` */
+	struct mt_addr local;		  /* with `gate`: the called address; zero: unknown */
+	const struct mt_service *service; /* NULL: not in the configuration any more */
 	struct mt_guard_scratch *scratch;
 	uint32_t asked;			/* mt_exchange.asked */
-	const struct mt_claims *claims; /* of his token, which is valid; NULL: he has none */
-	bool whole;			/* all of the message is there */
-	bool sni_unkept;		/* of bytes: mt_pair */
+	const struct mt_claims *claims; /* of the caller's valid token; NULL: it has none */
+	bool whole;			/* the message is complete */
+	bool sni_unkept;		/* of opaque TCP: mt_pair.sni_unkept */
 };
 
-/* A filter that judges calls by the gate of their service, which is its configuration. */
+/* Filter that authorizes calls at a gateway's port; its configuration is a struct mt_gate_guard. */
 extern const struct mt_filter mt_gate_filter;
 
-/* What the gate `f` says of a message of this caller (both NULL: in clear text, by any port) at that time, in seconds since 1970. Control thread. */
+/*
+ * Sets `*told` to what the mt_gate_filter `f` would do with this message at `now_s` (seconds since
+ * 1970); leaves it unchanged if the filter lets the message pass. `who` and `bound` are those of
+ * struct mt_guard_ask. Control thread only.
+ */
 void mt_guard_explain(const struct mt_filter_inst *f, struct mt_view *v,
 	const struct mt_tls_peer *who, const struct mt_bound *bound, int64_t now_s,
 	struct mt_filter_told *told);
-/* In front of a policy's name: what it does with a call. */
+/* Static text that precedes a policy's name, for what it does with a call: "denied by". */
 const char *mt_guard_effect_str(enum mt_authz_effect e);
-/* What is to be told of a call to somebody who judges it. */
+/*
+ * The fields of an external authorization request. A slice with p NULL: none. The texts are in the
+ * message, in `*ask->who` or `*ask->bound`, or in `ask->scratch`.
+ */
 struct mt_guard_told {
-	struct mt_slice principal, sni, interface,
-		method; /* p NULL: none; in the message or ask->scratch */
+	struct mt_slice principal, sni, interface, method;
 };
-/* false: it cannot be read, or may be taken for several calls. */
+/* Fills *t. False: the call cannot be read, or the server may read it as several calls. */
 bool mt_guard_tell(const struct mt_guard_ask *ask, struct mt_guard_told *t);
-/* Whether a change from the `from`th on is of that very name. */
+/* True if one of the view's changes, from index `from` on, is of exactly this name. */
 bool mt_guard_is_overlaid(
 	const struct mt_view *v, uint32_t from, const uint8_t *name, uint32_t len);
-/* *by: who decided, or NULL. */
+/*
+ * Evaluates the rules of `ask->gate`. *by: the policy that decided, as mt_authz_judge() sets it.
+ * Any thread, with a view and a scratch of its own.
+ */
 enum mt_authz_effect mt_guard_judge_gate(
 	const struct mt_guard_ask *ask, const struct mt_authz_policy **by);
-/* The next value of a key of the metadata, as mt_authz_reader has it. */
+/* Finds the next value of a metadata key, as mt_authz_reader.metadata does. */
 enum mt_authz_read mt_guard_metadata(const struct mt_guard_ask *ask, const struct mt_key *key,
 	uint32_t *pos, struct mt_slice *value);
+/* Evaluates the rules of `ask->ep`, otherwise as mt_guard_judge_gate(). */
 enum mt_authz_effect mt_guard_judge(
 	const struct mt_guard_ask *ask, const struct mt_authz_policy **by);

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * lib/proxy: exchanges and lanes (docs/design.md, "Exchanges and lanes"). One struct mt_proxy per
- * worker: downstream connections, exchanges, upstream lanes with their id rings, the opaque path. Called
- * by lib/worker; its streams come from a transport; reads a snapshot.
+ * lib/proxy: forwards calls and opaque TCP (docs/design.md, "Exchanges and lanes"). Each worker has
+ * one struct mt_proxy with its client connections, exchanges, server connections and opaque
+ * streams. lib/worker calls it, a transport provides its streams, and a snapshot configures it.
+ *
+ * Unless a comment names another thread, only the worker's thread may call a function while the
+ * worker runs.
  */
 #pragma once
 
@@ -26,181 +29,240 @@ enum mt_proxy_outcome {
 
 extern const struct mt_outcome_set mt_proxy_outcomes;
 
-struct mt_proxy; /* proxy_types.h */
+struct mt_proxy; /* mt_proxy_types.h */
 struct mt_trace;
 
-/* Tunables; 0 means the default that is named (design §6). */
+/*
+ * Limits and times of one worker. 0 selects the default in parentheses (docs/design.md, section 6).
+ */
 struct mt_proxy_conf {
-	uint32_t max_down;	/* downstream connections (32,768) */
-	uint32_t max_exchanges; /* (65,536) */
-	/* Upstream connections for calls (16,384); a byte stream gets one while there are fewer of both kinds. */
+	uint32_t max_down;	/* client connections (32,768) */
+	uint32_t max_exchanges; /* calls under way, without copies for mirrors (65,536) */
+	/*
+	 * Server connections for calls (16,384). An opaque stream gets a server connection only while
+	 * there are fewer than this many of both kinds.
+	 */
 	uint32_t max_up;
-	uint32_t ring_slots; /* id ring per shared connection (1,024) */
-	uint32_t shared_max; /* longest message that enters a lane with others (65,536) */
-	uint32_t wide_from;  /* longer ones do not enter the lane of short ones (8,192) */
-	uint32_t
-		bulk_lanes; /* per endpoint (24); half of them for one address, a third for one connection at most */
-	uint32_t bulk_idle_ms;	   /* no byte on a bulk lane (10,000) */
-	uint32_t serial_lanes;	   /* connections per endpoint of a serial codec (256) */
-	uint32_t reply_soft;	   /* above so much owed to it a client is not read on (262,144) */
-	uint32_t slow_ms;	   /* no ACK progress above soft (10,000) */
-	uint32_t pending_max;	   /* queue per cluster while no endpoint takes more (1,024) */
-	uint32_t pending_bytes;	   /* truesize of that queue, one call apart (16,777,216) */
-	uint32_t down_outstanding; /* exchanges of one downstream (1,024) */
+	uint32_t ring_slots; /* ids of a shared connection; a power of two (1,024) */
+	uint32_t shared_max; /* bytes: longest message on a shared or wide connection (65,536) */
+	/* bytes: longer messages use wide connections (8,192; shared_max if that is less) */
+	uint32_t wide_from;
+	/*
+	 * Bulk connections per endpoint (24). At most half of them serve one client address, and at
+	 * most a third serve one client connection.
+	 */
+	uint32_t bulk_lanes;
+	/* silence of a client after part of its request was forwarded (10,000) */
+	uint32_t bulk_idle_ms;
+	uint32_t serial_lanes; /* connections per endpoint of a serial codec (256) */
+	/* bytes of unread replies of a client above which its requests wait (262,144) */
+	uint32_t reply_soft;
+	uint32_t slow_ms;	   /* above reply_soft without an acknowledgement (10,000) */
+	uint32_t pending_max;	   /* waiting calls per cluster (1,024) */
+	uint32_t pending_bytes;	   /* truesize of these; a single call may exceed it (16,777,216) */
+	uint32_t down_outstanding; /* calls under way per client connection (1,024) */
 	uint32_t connect_ms;	   /* (1,000) */
-	uint32_t message_ms;	   /* a started message (10,000) */
-	uint32_t exchange_ms;	   /* (300,000) */
-	uint32_t grace_ms;	   /* on top of a deadline that the message carries (100) */
-	uint32_t down_idle_s;	   /* (3,600) */
-	uint32_t up_idle_s;	   /* + jitter (60) */
-	uint32_t half_closed_s;	   /* opaque (300) */
-	uint32_t drain_ms;	   /* (30,000) */
-	uint32_t mirror_max;	   /* copies of calls that are under way (max_exchanges / 64) */
-	uint32_t mirror_bytes;	   /* truesize of those (4,194,304) */
-	bool unread_strict; /* what was transmitted may have been read, whatever the server's TCP says */
+	uint32_t message_ms;	   /* until a started message is complete (10,000) */
+	uint32_t exchange_ms;	/* longest time-out of a call without a configured one (300,000) */
+	uint32_t grace_ms;	/* added to a deadline that the message carries (100) */
+	uint32_t down_idle_s;	/* idle client connections (3,600) */
+	uint32_t up_idle_s;	/* idle server connections; up to a quarter is added (60) */
+	uint32_t half_closed_s; /* opaque streams with one direction closed (300) */
+	uint32_t drain_ms;	/* until a draining client connection is cut short (30,000) */
+	uint32_t mirror_max;	/* copies for mirrors under way (max_exchanges / 64) */
+	uint32_t mirror_bytes;	/* truesize of these (4,194,304) */
+	/* Count all transmitted bytes as read by the server, whatever its TCP stack acknowledges. */
+	bool unread_strict;
 };
 
-/* The transport is attached afterwards (they need each other). 0 or -errno. Boot only. */
+/*
+ * Creates the proxy of worker number `worker` of `workers`. Copies *conf; `pools` must outlive the
+ * proxy. `seed` seeds its random numbers, `now` is monotonic ns. Call mt_proxy_attach() afterwards,
+ * because proxy and transport need each other. NULL: no memory. Boot only.
+ */
 struct mt_proxy *mt_proxy_create(const struct mt_proxy_conf *conf, uint16_t worker,
 	uint16_t workers, struct mt_pools *pools, uint64_t seed, uint64_t now);
-/* What connections to servers are opened by; it outlives the proxy's last turn. */
+/*
+ * Sets the transport that opens server connections. It must outlive the proxy's last loop
+ * iteration. Boot only.
+ */
 void mt_proxy_attach(struct mt_proxy *p, struct mt_transport *out);
-/* Who is told of what is held for no connection: copies of calls that wait for theirs. */
+/* Sets the ledger that is charged for copies of calls that wait for a connection. Boot only. */
 void mt_proxy_attach_ledger(struct mt_proxy *p, struct mt_ledger *l);
-/* In place of that: they are opened by the layer, which also ends TLS of clients. Without it neither is done. */
+/*
+ * Replaces mt_proxy_attach(): this layer opens server connections, with TLS where the configuration
+ * requires it, and terminates TLS of clients. Without a layer the proxy uses no TLS. The layer must
+ * outlive the proxy's last loop iteration. Boot only.
+ */
 struct mt_tls_layer;
 void mt_proxy_attach_tls(struct mt_proxy *p, struct mt_tls_layer *tls);
-/* By whom tokens are verified; it outlives the proxy's last turn. Without it all are denied. 0 or -ENOMEM. */
+/*
+ * Attaches the token verification lane, which must outlive the proxy's last loop iteration. Without
+ * one, calls with a token that must be verified are denied. 0 or -ENOMEM. Boot only.
+ */
 struct mt_token_lane;
 int mt_proxy_attach_tokens(struct mt_proxy *p, struct mt_token_lane *lane);
-/* By whom external authorization services are asked; it outlives the proxy's last turn. Without it what has to be asked about is denied. */
+/*
+ * Attaches the external authorization lane, which must outlive the proxy's last loop iteration.
+ * Without one, calls that need an external decision are denied. Boot only.
+ */
 struct mt_extauthz_lane;
 void mt_proxy_attach_asks(struct mt_proxy *p, struct mt_extauthz_lane *lane);
+/* Frees the proxy and its objects, but closes no stream. Call after the last loop iteration. */
 void mt_proxy_destroy(struct mt_proxy *p);
 
-/* What accepts clients; arg is the struct mt_proxy. */
+/* Callbacks for a transport that accepts clients; their `arg` is the struct mt_proxy. */
 extern const struct mt_listen_ops mt_proxy_listen_ops;
 
-/* The current snapshot, at the head of a loop turn when it changed. */
+/*
+ * Makes `s` the worker's current snapshot and holds it (mt_snapshot_hold()). Clients and server
+ * connections move to it in later loop iterations. Call at the start of an iteration.
+ */
 void mt_proxy_adopt(struct mt_proxy *p, struct mt_snapshot *s);
 
-/* Once per turn: `now`, then after input and events the exchange timers; returns work done. */
+/* Sets the time, monotonic and of the wall clock, in ns. Call first in each loop iteration. */
 void mt_proxy_begin(struct mt_proxy *p, uint64_t now, uint64_t wall);
+/*
+ * Runs what is due: timers, call time-outs, queued calls, and slices of long work. Call once per
+ * loop iteration, after input and stream events. `budget` limits timers with time-outs, and the
+ * queued calls that are sent. Returns the work done, in such units.
+ */
 uint32_t mt_proxy_timers(struct mt_proxy *p, uint32_t budget);
+/* When mt_proxy_timers() has work again, monotonic ns; at most p->now if it has work already. */
 uint64_t mt_proxy_next(struct mt_proxy *p);
 
 /*
- * check.c, for tests: whether everything that waits stands in a list of what it waits for, and that will wake it. NULL,
- * or what is wrong. Between turns; walks all objects.
+ * Checks that each waiting object is in a list, and that an event or timer for the list will come.
+ * Returns NULL, or a static text with the fault. For tests and the simulator, between loop
+ * iterations; walks all objects (check.c).
  */
 const char *mt_proxy_check(struct mt_proxy *p);
 
-/* Memory marks, percent of free data mbufs. */
+/* Sets the percentage of free data mbufs: below certain marks calls are refused, or not copied. */
 void mt_proxy_pressure(struct mt_proxy *p, uint32_t free_pct);
 
 /*
- * SIGTERM or `drain`: accept nothing new from now on, wind up the clients in slices from the next
- * mt_proxy_timers() on, finish what is owed; mt_proxy_idle() says when done.
+ * Starts to drain the worker, for SIGTERM or the command `drain`: new clients are refused, and
+ * mt_proxy_timers() drains the connected ones in slices. Ends when mt_proxy_idle() returns true.
  */
 void mt_proxy_drain(struct mt_proxy *p);
+/* True if no client is connected and no call is under way. Copies for mirrors do not count. */
 bool mt_proxy_idle(const struct mt_proxy *p);
-/* Copies of calls that are under way: mt_proxy_idle() does not wait for them. */
+/* Number of copies for mirrors under way. */
 uint32_t mt_proxy_copies(const struct mt_proxy *p);
-/* Truesize of those that wait for a connection: part of what is charged as MT_CLASS_RETAINED. */
+/* Truesize of the copies that wait for a connection; charged to the ledger as MT_CLASS_RETAINED. */
 uint64_t mt_proxy_copies_waiting(const struct mt_proxy *p);
 
 /*
- * Goes on with an exchange that a filter suspended: with the next filter, or with a native answer. false: that wait is over,
- * or the exchange is, and nothing happened.
+ * Continues an exchange that a filter suspended: with the next filter, or by a local reply. False:
+ * the exchange does not wait for this ticket any more, and nothing was done.
  */
 bool mt_proxy_resume(struct mt_proxy *p, const struct mt_filter_resume *r);
 
-/* What other threads tell this worker's filters; it lives as long as the proxy. */
+/* Inbox through which other threads resume exchanges of this worker; lives as long as the proxy. */
 struct mt_filter_inbox *mt_proxy_inbox(const struct mt_proxy *p);
 
-/* Exchanges that begin from now on are traced there; NULL: none. Between turns. */
+/*
+ * Traces the exchanges that start from now on into `t`; NULL: none. The caller owns the trace. Call
+ * between loop iterations.
+ */
 void mt_proxy_set_trace(struct mt_proxy *p, struct mt_trace *t);
 
-/* How a reply of our own is called as a status: no_route, over_limit … Static. */
+/* Status name of a local reply: no_route, over_limit, ... Static text; any thread. */
 const char *mt_local_reply_name(enum mt_local_reply what);
 
 /*
- * The control thread: the next cluster (mt_cluster.index) that a call of this worker leads to and of which only the
- * name is there. False: none. mt_upstream_absent(), or a snapshot that has the cluster, is the answer.
+ * Takes the next on-demand cluster that this worker requests: *cluster is the mt_cluster.index of a
+ * cluster with only a name. The answer is mt_upstream_absent(), or a snapshot that contains the
+ * cluster. False: there is none. Control thread only.
  */
 bool mt_proxy_asked(struct mt_proxy *p, uint32_t *cluster);
-/* Worker: how many were ever asked for so. */
+/* Number of such requests since start, modulo 2^32. */
 uint32_t mt_proxy_asks(const struct mt_proxy *p);
 
-/* What a connection is used for: a plain copy. */
+/* Calls and cluster of a connection, copied at one moment. */
 struct mt_conn_use {
-	uint32_t calls;	  /* on it now: not answered yet */
-	uint32_t cluster; /* mt_cluster.index, of those to servers; UINT32_MAX: none */
+	uint32_t calls;	  /* under way on it */
+	uint32_t cluster; /* mt_cluster.index of a server connection; UINT32_MAX: none */
 };
 
-/* Of a connection of this worker, whoever's it is. Worker's thread only. */
+/* Use of a stream of this worker, which may be of another library; all zero and no cluster then. */
 struct mt_conn_use mt_proxy_use(struct mt_proxy *p, const struct mt_stream *s);
 
-/* What happened to an endpoint: a plain copy. */
+/* An event of an endpoint's health, as a worker reports it to the control thread. */
 struct mt_aside {
 	enum mt_aside_what {
-		MT_ASIDE_FAILED, /* put aside, until MT_ASIDE_BACK: its connections failed, or it was silent */
-		MT_ASIDE_BACK,	  /* it has answered */
-		MT_ASIDE_LEAVING, /* it said that it is about to stop */
-		MT_ASIDE_STAYS,	  /* it said that it does not: a MT_ASIDE_LEAVING is over */
+		MT_ASIDE_FAILED,  /* ejected, until MT_ASIDE_BACK */
+		MT_ASIDE_BACK,	  /* it has replied and is in rotation again */
+		MT_ASIDE_LEAVING, /* it announced its shutdown, as Dubbo's read-only event does */
+		MT_ASIDE_STAYS,	  /* it withdrew that announcement */
 	} what;
-	const char *
-		why; /* static: how the last of its connections ended, or what else was; else NULL */
+	/* FAILED: how its last connection ended, or another cause; else NULL. Static. */
+	const char *why;
 	struct mt_addr addr;
 	uint16_t port;
-	uint8_t times;		   /* MT_ASIDE_FAILED: in a row, this one counted */
+	uint8_t times;		   /* FAILED: ejections in a row, with this one */
 	uint32_t cluster;	   /* mt_cluster.index */
-	uint32_t failures, errors; /* mt_outlier_rule */
-	const char *rule;	   /* static: another rule than those; else NULL */
-	uint64_t at, until;	   /* ns; until: MT_ASIDE_FAILED: before that nobody looks */
-	uint64_t wall;		   /* of `at` */
+	uint32_t failures, errors; /* FAILED: of the cluster's struct mt_outlier_rule */
+	const char *rule; /* FAILED: the rule, if it was not one of those; else NULL; static */
+	/* Monotonic ns: `at` of the event. `until`: the ejection's or announcement's end, else `at`. */
+	uint64_t at, until;
+	uint64_t wall; /* `at` by the wall clock, ns */
 };
 
 /*
- * The control thread: the next of this worker's. False: none. *missed: how many there were, since the start, that found no
- * place, because nobody asked in time.
+ * Takes the next health event of this worker into *a. Returns false if there is none. Always sets
+ * *missed to the number of events lost since start because the queue was full. Control thread only.
  */
 bool mt_proxy_aside(struct mt_proxy *p, struct mt_aside *a, uint64_t *missed);
 
-/* Exchanges under way: *idx starts at 0; false at the end. Worker's thread only. */
+/*
+ * Fills *r with the next exchange under way; copies for mirrors are skipped. Start with *idx = 0;
+ * false: there is no other.
+ */
 bool mt_proxy_record_next(struct mt_proxy *p, uint32_t *idx, struct mt_record *r);
-/* The slowest of those that are over. Worker's thread only. */
+/* The slowest finished calls of this window and the one before it. */
 const struct mt_slow *mt_proxy_slow(const struct mt_proxy *p);
 
-/* Counters of filters and of balancing on this worker. */
-/* By enum mt_token_outcome. */
+/* Counters of this worker's tokens, by enum mt_token_outcome. */
 const uint64_t *mt_proxy_token_counters(const struct mt_proxy *p);
+/* Counters of this worker's filters, by enum mt_filter_outcome. */
 const uint64_t *mt_proxy_filter_counters(const struct mt_proxy *p);
+/* Counters of this worker's load balancing, by enum mt_upstream_outcome. */
 const uint64_t *mt_proxy_upstream_counters(const struct mt_proxy *p);
 
+/* Counters of this worker's proxy, by enum mt_proxy_outcome. */
 uint64_t *mt_proxy_counters(struct mt_proxy *p);
 
-/* ---- numbers: written by the worker, read by the control thread; account.c --------------------- */
+/* ---- statistics: the worker writes, the control thread reads (account.c) --------------------- */
 
-/* Per service, by mt_service.index. Nothing but counters. */
+/* Counters of a service, which grow from 0 since its first call on this worker. */
 struct mt_service_stats {
 	uint64_t requests, ok, app_error, proto_error, timeouts, bytes_in, bytes_out;
-	uint64_t limited;
-	/* Over without an answer: sent and none is owed; its client left; Meltemi reset its client. */
+	uint64_t limited; /* requests refused by a rate limit */
+	/*
+	 * Calls that ended without a reply: one-way calls; calls of clients that closed before the
+	 * reply; calls of clients that Meltemi reset.
+	 */
 	uint64_t oneway, client_left, cut_off;
-	uint64_t opened, closed; /* byte streams: joined to a server, and ended after that */
-	/* Requests that Meltemi answered or, one-way, dropped: by reason. */
+	uint64_t opened, closed; /* opaque streams: connected to a server; ended after that */
+	/* Requests with a local reply, or dropped if they were one-way, by reason. */
 	uint64_t local[MT_REPLY_N];
-	uint64_t latency_sum_us;
+	uint64_t latency_sum_us; /* of replies by servers */
 };
+/* By mt_service.index; NULL: index too large. Any thread. */
 const struct mt_service_stats *mt_proxy_service_stats(const struct mt_proxy *p, uint32_t index);
-/* Whose (mt_service.id) the numbers of this index are: another service may have it now that nobody has called yet. 0: nobody's. */
+/*
+ * The mt_service.id to which the statistics at this index belong. A service may take over an index,
+ * but the statistics stay with the former one until the first call of the new one. 0: none. Any
+ * thread; read it before and after the statistics.
+ */
 uint64_t mt_proxy_service_id(const struct mt_proxy *p, uint32_t index);
 
-/* All that Meltemi answered, whatever the reason. */
+/* Sum of `local` over all reasons. */
 uint64_t mt_service_local_replies(const struct mt_service_stats *st);
 
-/* mt_hist.h: microseconds up to 537 s, within 3 %; bytes up to 16 MiB by powers of two. */
+/* For mt_hist.h: microseconds up to 537 s, within 3 %; bytes up to 16 MiB by powers of two. */
 #define MT_LATENCY_BITS	   4
 #define MT_LATENCY_TOP	   29
 #define MT_LATENCY_BUCKETS MT_HIST_BUCKETS(MT_LATENCY_BITS, MT_LATENCY_TOP)
@@ -208,64 +270,76 @@ uint64_t mt_service_local_replies(const struct mt_service_stats *st);
 #define MT_SIZE_TOP	   24
 #define MT_SIZE_BUCKETS	   (MT_HIST_BUCKETS(MT_SIZE_BITS, MT_SIZE_TOP) + 1)
 
-/* Per service, by mt_service.index. Nothing but counters. */
+/* Histograms of a service, each bucket a counter. */
 struct mt_service_hist {
-	uint64_t latency[MT_LATENCY_BUCKETS]; /* from a request's last byte to its reply's */
-	/* Bytes less one, so that bucket b holds what is longer than 2^(b - 1) and not than 2^b. */
+	uint64_t latency[MT_LATENCY_BUCKETS]; /* us, from a request's last byte to its reply's */
+	/* Bytes minus one, so that bucket b holds lengths above 2^(b - 1) and up to 2^b. */
 	uint64_t request[MT_SIZE_BUCKETS], reply[MT_SIZE_BUCKETS];
 };
+/* By mt_service.index; NULL: index too large. Any thread. */
 const struct mt_service_hist *mt_proxy_service_hist(const struct mt_proxy *p, uint32_t index);
 
-/* Of a service (mt_service.index), for mt_exemplar_read(); NULL: there is none of that index. */
+/* Exemplars of a service, by mt_service.index, for mt_exemplar_read(); NULL: index too large. */
 const struct mt_exemplars *mt_proxy_exemplars(const struct mt_proxy *p, uint32_t index);
-#define MT_EXEMPLAR_MS 1 /* unless told */
-/* At most one call in `ms` becomes one; 0: none does. Between turns. */
+#define MT_EXEMPLAR_MS 1 /* default of mt_proxy_set_sampling() */
+/*
+ * Lets at most one call in `ms` milliseconds become an exemplar; 0: none. Call between loop
+ * iterations.
+ */
 void mt_proxy_set_sampling(struct mt_proxy *p, uint32_t ms);
 uint32_t mt_proxy_sampling(const struct mt_proxy *p);
 
-/* Per endpoint, by mt_ep_state.index. Nothing but counters. */
+/* Statistics of an endpoint. */
 struct mt_ep_stats {
 	uint64_t requests, conns_opened, conns_active, outstanding;
 	uint64_t failures;	 /* failed connects, reset connections, calls lost or timed out */
-	uint64_t connect_failed; /* of these */
-	uint64_t streams;	 /* of conns_active: those of byte streams */
-	uint64_t
-		id; /* whose (mt_ep_state.id) requests, failures, connect_failed and conns_opened these are; the others are of now */
+	uint64_t connect_failed; /* part of `failures` */
+	uint64_t streams;	 /* part of conns_active: opaque streams */
+	/*
+	 * The mt_ep_state.id to which requests, failures, connect_failed and conns_opened belong. The
+	 * other fields are current numbers of whichever endpoint has the index.
+	 */
+	uint64_t id;
 };
+/* By mt_ep_state.index; NULL: index too large. Any thread. */
 const struct mt_ep_stats *mt_proxy_ep_stats(const struct mt_proxy *p, uint32_t index);
 
-/* How calls given to an endpoint ended. Neither: one-way calls, and those whose client left. */
+/* Results of calls at an endpoint. One-way calls and calls of clients that closed do not count. */
 struct mt_ep_answers {
 	uint64_t ok; /* replies without an error */
-	uint64_t
-		errors; /* error replies; calls lost, timed out, or whose connection did not open */
+	/* error replies; calls lost or timed out; calls for which no connection opened */
+	uint64_t errors;
 };
 
 /*
- * How an endpoint answered. `latency` is a histogram of microseconds up to 33 s, within 13 %. There
- * may be hundreds of thousands of endpoints, so its counters are small: when one is full, all are
- * halved, so that older calls count less.
+ * Results and latency of an endpoint. `latency` is a histogram of microseconds up to 33 s, within
+ * 13 %. Its counters are small because there may be hundreds of thousands of endpoints. When one is
+ * full, all are halved, so older calls count less.
  */
 #define MT_EP_LATENCY_BITS    2
 #define MT_EP_LATENCY_BUCKETS MT_HIST_BUCKETS(MT_EP_LATENCY_BITS, 25)
 struct mt_ep_hist {
-	uint64_t ep_id; /* whose (mt_ep_state.id): the place may serve another one later */
+	uint64_t ep_id; /* mt_ep_state.id; another endpoint may get the index later */
 	struct mt_ep_answers answers;
 	uint16_t latency[MT_EP_LATENCY_BUCKETS];
 };
+/* By mt_ep_state.index; NULL: index too large. Any thread. */
 const struct mt_ep_hist *mt_proxy_ep_hist(const struct mt_proxy *p, uint32_t index);
 
-/* Calls, connections and byte streams that were refused because of the object; of one without a place: of all such. */
+/*
+ * Number of calls, connections and opaque streams refused because of this object. For an object
+ * without an index of its own it is the number for all such objects together. Any thread.
+ */
 struct mt_closer;
 uint64_t mt_proxy_closed_by(const struct mt_proxy *p, const struct mt_closer *by);
 
-/* Calls that a route was chosen for, by mt_route_action.index. */
+/* Number of calls for which the route was chosen, by mt_route_action.index. Any thread. */
 uint64_t mt_proxy_route_hits(const struct mt_proxy *p, uint32_t index);
 
 /*
- * What a client's connection with `calls` calls and one to a server take here, without lib/tcp's part and the bytes
- * of the calls. A byte stream takes less.
+ * Bytes of the proxy's objects for a client connection with `calls` calls and a server connection.
+ * Excludes lib/tcp's objects and the payload. An opaque stream takes less.
  */
 uint32_t mt_proxy_pair_bytes(uint32_t calls);
-/* The proxy's slabs, for `show memory`; returns how many were written to slabs[]. */
+/* Writes up to `max` of the proxy's main slabs to slabs[], for `show memory`; returns how many. */
 uint32_t mt_proxy_slabs(const struct mt_proxy *p, const struct mt_slab **slabs, uint32_t max);

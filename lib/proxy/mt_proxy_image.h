@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A worker's proxy as an image (lib/image): clients with all that is under way for them, connections to servers with all that is
- * out on them, what waits and for what, what has been learnt, and what was counted. What is only looked at does not go along:
- * slow calls, exemplars, traces, endpoints' news that nobody has fetched.
+ * Saves a worker's proxy to an image and loads it from one (lib/image): clients and servers with
+ * the calls on their connections, queues, learned methods and idle times, and counters. Diagnostic
+ * data are not saved: slow calls, exemplars, traces, and health events not read yet.
  */
 #pragma once
 
@@ -11,27 +11,36 @@
 #include "mt_proxy.h"
 #include "mt_snapshot.h"
 
-/* What the image names, and does not hold, for who loads it. On the same thread. */
+/*
+ * Finds objects that the image refers to by name and does not contain. The functions are called
+ * while an image is loaded, on the same thread. If one returns NULL, the image is refused.
+ */
 struct mt_proxy_names {
 	void *arg;
-	/* The configuration of this version; NULL: it is gone, and the image is refused. */
+	/* The snapshot of this version. */
 	struct mt_snapshot *(*snapshot)(void *arg, uint64_t version);
-	/* The state of an endpoint; NULL: there is none of this index, the image is refused. */
+	/* The endpoint state with this index. */
 	struct mt_ep_state *(*endpoint)(void *arg, uint32_t index);
+	/* The codec of this name. */
 	const struct mt_codec *(*codec)(void *arg, const char *name);
-	/* One past the largest index of endpoints, of clusters. Saving. */
+	/* For saving: one past the largest index of endpoints and of clusters. */
 	uint32_t n_endpoints, n_clusters;
 };
 
-/* Before the other; in both directions alike. */
+/* Registers the proxy's objects to which pointers may refer. Call before mt_proxy_image(). */
 void mt_proxy_image_parts(struct mt_proxy *p, struct mt_image *im);
 /*
- * Between two turns. Saving gives back the tokens that filters have claimed ahead, and changes nothing else. What is
- * loaded into is new; im->error: it must be destroyed. What objects hold of snapshots goes from one to the other.
+ * Saves the proxy, or loads the image into a new proxy (im->loading). Call between loop iterations.
+ * Saving returns the rate limit tokens that filters hold in reserve, and changes nothing else. If
+ * loading sets im->error, destroy the proxy. References to snapshots move from the saved proxy to
+ * the loaded one.
  */
 void mt_proxy_image(struct mt_proxy *p, struct mt_image *im, const struct mt_proxy_names *names);
-/* What it was saved from is only to be destroyed: its calls go on elsewhere. */
+/*
+ * Marks a saved proxy after its calls have moved to another one. Afterwards only mt_proxy_destroy()
+ * may be called.
+ */
 void mt_proxy_moved(struct mt_proxy *p);
-/* A snapshot, or NULL, as a name. */
+/* Saves or loads a pointer to a snapshot, which may be NULL, as the snapshot's version. */
 void mt_proxy_image_snapshot(
 	struct mt_image *im, const struct mt_proxy_names *names, struct mt_snapshot **s);

@@ -1,37 +1,54 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* secure.c: connections that are TLS's (lib/tls), of clients and to servers, and for whom the node shows who it is. */
+/*
+ * TLS of client and server connections (lib/tls), and for which callers the node presents an
+ * identity to servers (secure.c). Unless noted, on the worker's thread only.
+ */
 #pragma once
 
 #include "mt_lend.h"
 #include "mt_proxy_types.h"
 #include "mt_tls_layer.h"
 
-/* A layer is attached; the proxy ends: contexts are given back. */
+/* Starts to use the attached TLS layer. mt_secure_end() releases contexts when the proxy ends. */
 void mt_secure_begin(struct mt_proxy *p);
 void mt_secure_end(struct mt_proxy *p);
 
 /* ---- to servers ---- */
 
-/* NULL also where TLS is asked for and there is none: nothing is ever sent in clear text instead. */
+/*
+ * Opens a server connection. NULL on error, with *why set. If TLS is required and no layer is
+ * attached this is an error, too: plaintext never replaces TLS.
+ */
 struct mt_stream *mt_open(
 	struct mt_proxy *p, const struct mt_stream_to *to, enum mt_close_reason *why);
-/* Whether connections of the group are as good as new ones by this context, which it then has (NULL: clear text). */
+/*
+ * True if the group's connections may be used where `tls` is required (NULL: plaintext). The group
+ * then holds this context.
+ */
 bool mt_lanes_secured(struct mt_lanes *ln, struct mt_tls_context *tls);
 
 /*
- * The cluster, or of it what the caller at the other end of `s` may reach: connections that show the node's identity are not for
- * everybody, and those of others only for them. NULL: nothing. *shows: by which identity (mt_cluster_shows()).
+ * The endpoints of `c` that the client of stream `s` may use: `c` itself, or only those without TLS
+ * (mt_cluster.unlent), or NULL for none. Endpoints with TLS need an identity that the node presents
+ * for this caller; *shows is set to it (mt_cluster_shows()). `gateway`: the client uses a gateway;
+ * for clients of gateways the node presents its own identity.
  */
 const struct mt_cluster *mt_secure_judge(const struct mt_proxy *p, const struct mt_stream *s,
 	bool gateway, const struct mt_cluster *c, uint8_t *shows);
-/* `gateway`: he came by one, whose clients have the node's identity, as those of Istio's gateways. */
+/*
+ * As mt_secure_judge(), but without work for a cluster that needs no decision; *shows is not set
+ * then.
+ */
 static inline const struct mt_cluster *mt_secure_reach(const struct mt_proxy *p,
 	const struct mt_stream *s, bool gateway, const struct mt_cluster *c, uint8_t *shows)
 {
 	return mt_likely(!c->lend) ? c : mt_secure_judge(p, s, gateway, c, shows);
 }
 
-/* The same for a client's call. Who a connection's client is does not change: he is judged once for a cluster of a snapshot. */
+/*
+ * mt_secure_judge() and mt_secure_reach() for a client's call. The identity of a connection does
+ * not change, so mt_down.lent keeps the result for one cluster of a snapshot.
+ */
 const struct mt_cluster *mt_secure_judge_for_call(const struct mt_proxy *p, struct mt_down *d,
 	bool gateway, const struct mt_cluster *c, uint8_t *shows);
 static inline const struct mt_cluster *mt_secure_reach_for_call(const struct mt_proxy *p,
@@ -50,7 +67,7 @@ static inline const struct mt_cluster *mt_secure_reach_for_call(const struct mt_
 
 /* ---- of clients ---- */
 
-/* Who the other end has shown to be; NULL: it is clear text. It holds as long as the stream. */
+/* TLS identity of the other end; NULL: plaintext. Valid as long as the stream. */
 static inline const struct mt_tls_peer *mt_proxy_tls_peer(
 	const struct mt_proxy *p, const struct mt_stream *s)
 {
@@ -58,14 +75,25 @@ static inline const struct mt_tls_peer *mt_proxy_tls_peer(
 								  : NULL;
 }
 
-/* As policies write it, "cluster.local/ns/a/sa/b", whoever has signed it; p NULL: none. */
+/*
+ * The peer's principal as policies contain it, "cluster.local/ns/a/sa/b"; p NULL: none. Any
+ * authority may have signed it (mt_tls_peer.member). The text is in *peer. Any thread.
+ */
 struct mt_slice mt_secure_principal(const struct mt_tls_peer *peer);
 
-/* The chain of a TLS stream, in the listener of the current snapshot; NULL: it is gone. It may judge clients otherwise than it judged this one. */
+/*
+ * The chain of a TLS stream in a listener of the current snapshot; NULL: it is gone or cannot
+ * serve. Its rules for clients may have changed since this client was accepted, see
+ * mt_secure_standing().
+ */
 const struct mt_filter_chain *mt_secure_chain(
 	const struct mt_stream *s, const struct mt_listener *l);
-/* What the peer of a TLS stream is to a chain that ends TLS. */
+/* Evaluates if a chain that terminates TLS would accept the peer of this TLS stream now. */
 enum mt_tls_standing mt_secure_standing(
 	const struct mt_proxy *p, const struct mt_stream *s, const struct mt_filter_chain *c);
-/* The client's hello is there, for a chain that ends TLS. false: there is no room, and nothing has changed. */
+/*
+ * Passes a client connection to the TLS layer, after its ClientHello selected a chain that
+ * terminates TLS. False: the layer has no room; the stream is unchanged, and the refusal is
+ * counted.
+ */
 bool mt_secure_take(struct mt_proxy *p, struct mt_stream *s);

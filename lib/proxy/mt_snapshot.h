@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The compiled configuration as workers read it: listeners with their services, clusters, filters. The
- * types stand with lib/proxy, which reads a snapshot and never builds one; lib/conf, above, builds,
- * publishes and retires them. Immutable after publish.
+ * The compiled configuration as workers read it: listeners with their services, clusters, filters.
+ * lib/conf builds, publishes and retires snapshots. The types are in lib/proxy because it reads
+ * them and cannot use lib/conf. A snapshot is immutable after publish, except for `holds`.
  */
 #pragma once
 
@@ -14,114 +14,135 @@
 
 struct mt_dns_table;
 
-/* One service behind a listener: what an exchange is routed by. */
-/* Who may come in by a port of a gateway, whoever he calls then. */
+/* Authorization at a gateway's port: which clients may use the port, whatever they call. */
 struct mt_gate_guard {
 	const struct mt_authz *rules;
 	uint16_t port;
 };
 
+/* A service of a listener: name, routes, filters and time-out of its exchanges. */
 struct mt_service {
 	const char *name; /* host: "org.apache.dubbo.samples.basic.api.demoservice" */
-	const char *key;  /* lower case value of the service key that names it on a shared port */
+	const char *key;  /* value of the service key for it on a shared port, in lower case */
 	uint64_t id;	  /* hash of host and port: stable identity, for counters */
-	uint32_t index;	  /* stable small index over snapshots, for per-worker counters */
+	uint32_t index;	  /* small, stable across snapshots; for workers' counters */
 	struct mt_route_table *routes;
-	struct mt_filter_inst *filter_insts; /* as configured, in their order */
+	struct mt_filter_inst *filter_insts; /* in the configured order */
 	uint32_t n_filter_insts;
-	const struct mt_filters *filters; /* of them, compiled; NULL: there are none */
+	const struct mt_filters *filters; /* compiled from filter_insts; NULL: none */
 	/*
-	 * Routes, filters and hashes of this service read leading metadata only and no route changes
-	 * requests: forwarding may begin before a long message is whole.
+	 * Routes, filters and hashes of this service read leading metadata only, and no route changes
+	 * requests: a long message may be forwarded before it is complete.
 	 */
 	bool early_ok;
 	/*
-	 * Routes, limits, hashes or changes of this service need metadata that have to be searched: a
-	 * request that has more of them than are looked through is refused.
+	 * Routes, limits, hashes or changes of this service need metadata that must be searched for. A
+	 * request with more metadata than Meltemi searches is refused.
 	 */
 	bool searches;
-	uint32_t timeout_ms;		 /* exchange; 0: the message's own deadline, else 5 min */
-	uint32_t tcp_cluster;		 /* opaque services: routes are not consulted */
-	struct mt_route_dest *tcp_dests; /* opaque with weights (n_tcp_dests > 0) */
+	uint32_t timeout_ms;		 /* of calls; 0: the message's deadline, at most 5 min */
+	uint32_t tcp_cluster;		 /* opaque TCP, which has no routes: index in clusters[] */
+	struct mt_route_dest *tcp_dests; /* opaque TCP with weights, if n_tcp_dests > 0 */
 	uint32_t n_tcp_dests, tcp_total_weight;
 	uint32_t n_tcp_idle;
 	const char **tcp_idle; /* as mt_route_action.idle */
-	const struct mt_gate_guard
-		*gate; /* of a gateway's service; NULL: everybody. Calls are judged by a filter */
-	/* A gateway's: what enters by it is called for by the node's own identity (mt_cluster.lend), whoever it is of. */
+	/*
+	 * Authorization of a gateway's port; NULL: every client may use it. Checked by mt_gate_filter
+	 * for calls, and by the proxy itself for opaque TCP.
+	 */
+	const struct mt_gate_guard *gate;
+	/*
+	 * The service is a gateway's: for its clients the node presents its own identity to endpoints
+	 * (mt_cluster.lend), whatever identity a client has.
+	 */
 	bool gateway;
 	const char *file; /* origin of the ServiceEntry */
 	uint32_t line;
-	const char *resource,
-		*routes_resource; /* of a discovery server: its Listener, RouteConfiguration; else NULL */
+	/* From a discovery server: names of its Listener and RouteConfiguration; else NULL. */
+	const char *resource, *routes_resource;
 };
 
-/* Services that have counters of their own: the size of workers' arrays; lib/conf makes no more. */
+/* Most services of a snapshot, and the size of workers' arrays of service counters. */
 #define MT_SNAPSHOT_SERVICES_MAX 32768
 
-/* Routes that are counted each by itself; what is beyond counts together, as number 0. */
+/* Routes with a counter of their own; all further routes share counter 0. */
 #define MT_SNAPSHOT_ROUTES_MAX (1u << 20)
 
-/* The time in which a client that may be waiting for the server to speak first has to say something. */
+/*
+ * How long a silent client is waited for when the server may speak first. After it the connection
+ * counts as plaintext without further bytes.
+ */
 #define MT_LISTENER_DETECT_MS 100
 
-/* An address and port that Meltemi answers for, and the chains that serve its connections. */
+/* An address and port at which clients connect, with the filter chains that serve them. */
 struct mt_listener {
-	struct mt_addr addr; /* all zero or 0.0.0.0: any local address */
+	struct mt_addr addr; /* all zero: any address; 0.0.0.0: any IPv4 address */
 	uint16_t port;
 	uint64_t id; /* hash of address and port */
 	struct mt_filter_chain *chains;
 	uint32_t n_chains;
-	bool has_fallback; /* the last chain is for connections that no other one matches */
-	struct mt_filter_chain_proto *protos; /* of all chains, in their order */
+	bool has_fallback; /* the last chain is for connections that no other chain matches */
+	struct mt_filter_chain_proto *protos; /* of all chains, in the order of the chains */
 	uint32_t n_protos;
-	/* Silence for so long means plain, where the server may speak first; 0: MT_LISTENER_DETECT_MS (lib/conf sets none yet). */
+	/*
+	 * Protocol detection time-out, see MT_LISTENER_DETECT_MS. mt_snapshot_index() replaces 0 by
+	 * that default; lib/conf sets no other value yet.
+	 */
 	uint32_t detect_ms;
-	/* Whoever connects is refused by RST: nobody behind it may be called. NULL: somebody may, or it is answered otherwise. */
+	/*
+	 * Not NULL: every connection is refused by RST, because objects that fail closed deny all
+	 * services of the listener; this is the first of these objects. NULL: some service may be
+	 * called, or calls get local replies.
+	 */
 	const struct mt_closer *closed_by;
-	bool decided; /* one chain with one protocol, and everybody gets it; set by mt_snapshot_index() */
-	struct mt_chain_names *names; /* by mt_snapshot_index(); NULL: there are few names */
+	/* One chain with one protocol serves every connection. Set by mt_snapshot_index(). */
+	bool decided;
+	struct mt_chain_names *names; /* by mt_snapshot_index(); NULL: few names, no index */
 	const char *file;
 	uint32_t line;
 };
 
-/* An address that enters by one port of the node, and no other (lib/net), so that it says who it is. */
+/* An address that lib/net accepts at one workload port only, so that it identifies the caller. */
 struct mt_bound {
-	struct mt_addr addr; /* first */
-	uint16_t port;
-	bool has_mac; /* it is of that station only */
+	struct mt_addr addr; /* first member: mt_snapshot.bound is sorted by it */
+	uint16_t port;	     /* index of the node's port */
+	bool has_mac;	     /* accepted from the station `mac` only */
 	uint8_t mac[6];
-	const char *principal; /* "cluster.local/ns/a/sa/b"; NULL: none, and `why` */
-	const char *by, *why;  /* whose word it is; NULL: nobody's */
+	const char *principal; /* "cluster.local/ns/a/sa/b"; NULL: none, see `why` */
+	/* `by`: first WorkloadEntry with the address, or NULL. `why`: why no principal, or NULL. */
+	const char *by, *why;
 };
 
 struct mt_snapshot {
 	uint64_t version; /* grows by one with each publish */
 	/*
-	 * Workers that adopt this one move to it what still holds a smaller version, so that the old
-	 * ones can retire; 0: everything may finish under its own.
+	 * Workers that adopt this snapshot move objects to it that hold a snapshot with a version below
+	 * this number, so that the old snapshots can retire. 0: all objects may finish under their own
+	 * snapshot.
 	 */
 	uint64_t keep_from;
 	struct mt_listener *listeners;
 	uint32_t n_listeners;
 	struct mt_cluster *clusters;
 	uint32_t n_clusters;
-	struct mt_service **services; /* all of them, by index order */
+	struct mt_service **services; /* all, in the order of mt_service.index */
 	uint32_t n_services;
-	const struct mt_closer **closers; /* who closes something, by names */
+	const struct mt_closer **closers; /* objects that fail closed, sorted by name */
 	uint32_t n_closers;
-	uint32_t max_cluster_index, max_ep_index,
-		max_service_index;    /* sizes of per-worker arrays */
-	const struct mt_bound *bound; /* by address */
+	/*
+	 * One past the largest index ever used. Only tests read them: workers' arrays have fixed sizes.
+	 */
+	uint32_t max_cluster_index, max_ep_index, max_service_index;
+	const struct mt_bound *bound; /* sorted by address */
 	uint32_t n_bound;
-	struct mt_dns_table *dns; /* names of services; NULL: the node serves none */
-	void *lookup;		  /* listener hash, built by lib/conf (mt_snapshot_index()) */
-	uint32_t *holds; /* [worker]: objects of this worker that name this snapshot; worker: w,
-				 * ctl: r; one cache line each */
-	void *arena;	 /* lib/conf's */
+	struct mt_dns_table *dns; /* names that the node's DNS service answers; NULL: none */
+	void *lookup;		  /* hash table of listeners, built by mt_snapshot_index() */
+	/* [worker * MT_HOLD_STRIDE]: objects that hold this snapshot; worker: w, ctl: r. */
+	uint32_t *holds;
+	void *arena; /* lib/conf's memory */
 };
 
-/* Of a call, as configured: its route's, else its service's; 0: none, the message's own deadline counts. */
+/* Configured time-out of a call, ms: the route's, else the service's. 0: none, see timeout_ms. */
 static inline uint32_t mt_snapshot_timeout(
 	const struct mt_route_action *route, const struct mt_service *service)
 {
@@ -130,7 +151,10 @@ static inline uint32_t mt_snapshot_timeout(
 
 #define MT_HOLD_STRIDE (MT_CACHE_LINE / sizeof(uint32_t))
 
-/* Worker only: an object that outlives a loop turn names this snapshot, or no longer does. */
+/*
+ * Holds the snapshot for an object that outlives a loop iteration, and releases it. On the thread
+ * of `worker` only.
+ */
 static inline void mt_snapshot_hold(struct mt_snapshot *s, uint16_t worker)
 {
 	uint32_t *h = &s->holds[worker * MT_HOLD_STRIDE];
@@ -142,17 +166,23 @@ static inline void mt_snapshot_drop(struct mt_snapshot *s, uint16_t worker)
 {
 	uint32_t *h = &s->holds[worker * MT_HOLD_STRIDE];
 
-	/* Release: what was read through the snapshot was read before the control thread frees it. */
+	/* Release: the worker's reads of the snapshot precede its release by the control thread. */
 	__atomic_store_n(h, *h - 1, __ATOMIC_RELEASE);
 }
 
-/* The listener for a local address and port: exact address first, then any. NULL: none. */
+/*
+ * The listener for a local address and port: with that very address, else for any address. NULL:
+ * none. Any thread that holds the snapshot.
+ */
 const struct mt_listener *mt_snapshot_listener(
 	const struct mt_snapshot *s, const struct mt_addr *local, uint16_t port);
 
-/* Whose address it is, by whichever port; NULL: nobody says. */
+/* The binding of an address, whatever its port; NULL: none. */
 const struct mt_bound *mt_snapshot_bound_at(const struct mt_snapshot *s, const struct mt_addr *a);
-/* Who is at the other end of a stream, if it came in by the port of that address; NULL: nobody says. */
+/*
+ * The binding of a stream's remote address; NULL: none, or the stream entered by another port.
+ * mt_snapshot_bound() is the same, without a search in snapshots without bindings.
+ */
 const struct mt_bound *mt_snapshot_find_bound(
 	const struct mt_snapshot *s, const struct mt_stream *from);
 static inline const struct mt_bound *mt_snapshot_bound(
@@ -161,6 +191,9 @@ static inline const struct mt_bound *mt_snapshot_bound(
 	return mt_likely(!s->n_bound) ? NULL : mt_snapshot_find_bound(s, from);
 }
 
-/* Builds `lookup` and links chains; called once by lib/conf (and tests) when listeners are final. 0 or -ENOMEM. */
+/*
+ * Builds `lookup` and the listeners' links and names. lib/conf calls it once, when the listeners
+ * are final. mt_snapshot_index_free() frees what it built. 0 or -ENOMEM.
+ */
 int mt_snapshot_index(struct mt_snapshot *s);
 void mt_snapshot_index_free(struct mt_snapshot *s);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Tokens of calls, in front of endpoints and at gates that ask for them (lib/jwt). What is known of one is looked up; else a thread
- * verifies it, and the call waits, as one that a filter has suspended.
+ * Tokens of calls, for endpoints and gateway ports that verify them (lib/jwt). The result for a
+ * token is looked up in a cache. If it is not there, a thread verifies the token, and the call
+ * waits like one that a filter has suspended.
  */
 #pragma once
 
@@ -12,33 +13,41 @@
 
 struct mt_guard_ask;
 
+/* Longest time that a call waits until its token is verified. */
 #define MT_TOKENS_WAIT_MS 2000
 
-/* A worker's. */
+/* Tokens on one worker. */
 struct mt_tokens {
-	struct mt_token_lane *lane;   /* NULL: none can be verified, and all are denied */
-	struct mt_token_cache *cache; /* with it */
-	struct mt_list
-		by_slot[MT_TOKEN_SLOTS];   /* calls that wait for the one that is verified there */
-	struct mt_list later;		   /* for a slot */
-	const struct mt_token_slot *fresh; /* whose calls go on just now */
+	/* NULL: no token can be verified, and calls with one are denied. */
+	struct mt_token_lane *lane;
+	struct mt_token_cache *cache; /* NULL without a lane */
+	/* Calls that wait for the token in this slot of the lane. */
+	struct mt_list by_slot[MT_TOKEN_SLOTS];
+	struct mt_list later; /* calls that wait for a free slot */
+	/* Slot with a new result, while the calls that waited for it continue; else NULL. */
+	const struct mt_token_slot *fresh;
 	uint64_t counters[MT_TOKEN_N_OUTCOMES];
-	char token[MT_TOKEN_MAX]; /* of the call that is looked at */
+	char token[MT_TOKEN_MAX]; /* token of the call that is being evaluated */
 };
 
-/* What is found in a call's metadata. */
+/* Result of mt_tokens_find(). */
 struct mt_tokens_found {
 	enum mt_authz_read read;
-	uint32_t n; /* 2: more than one */
+	uint32_t n; /* different tokens; 2: more than one */
 	bool too_long;
-	uint64_t allowed; /* rules that look in all the places where it stands */
-	uint32_t len;	  /* of the token, in the caller's buffer */
+	/* Bit set of the rules that search every place where the token was found. */
+	uint64_t allowed;
+	uint32_t len; /* length of the token in the caller's buffer */
 };
 
-/* Any thread: looks for tokens, and copies one to `token`, of MT_TOKEN_MAX bytes. */
+/* Searches for tokens and copies one to `token`, of MT_TOKEN_MAX bytes. Any thread. */
 void mt_tokens_find(const struct mt_guard_ask *ask, const struct mt_authz_tokens *t, char *token,
 	struct mt_tokens_found *f);
 
-/* The control thread: the same, and verifies it. NULL: it is valid (*claims), or there is none (*claims NULL); else why not. */
+/*
+ * Searches for a token and verifies it as of `now_s` (seconds since 1970). Returns NULL with
+ * *claims set if it is valid, NULL with *claims NULL if there is no token, else the reason for a
+ * denial. Texts and claims are valid until the next call. Control thread only.
+ */
 const char *mt_tokens_explain(const struct mt_guard_ask *ask, const struct mt_authz_tokens *t,
 	int64_t now_s, const struct mt_claims **claims);
