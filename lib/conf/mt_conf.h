@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * lib/conf: checks what the documents mean together, compiles them into a snapshot, publishes snapshots
- * and retires them. Called by the daemon on the control thread only; workers see nothing but the
- * current snapshot. A load is:
+ * lib/conf: checks the documents in relation to each other, compiles them into a snapshot,
+ * publishes snapshots and retires them. The daemon calls it on the control thread only, except for
+ * mt_conf_current(); workers see nothing but the current snapshot. To load a configuration:
  *
  *	struct mt_model *m = mt_model_new();
  *	mt_source_load(m, diags, node_file, dirs, n);
- *	struct mt_snapshot *s = mt_conf_compile(conf, m, diags, now);   (NULL: diags say why)
- *	mt_conf_publish(conf, s, now, &change, &err);                   (or mt_conf_discard(): --check)
- *	mt_model_free(m);                                               (the snapshot keeps no part of it)
+ *	struct mt_snapshot *s = mt_conf_compile(conf, m, diags, now); (NULL: the errors are in diags)
+ *	mt_conf_publish(conf, s, now, &change, &err);                 (mt_conf_discard() for --check)
+ *	mt_model_free(m);                                             (the snapshot uses no part of it)
  */
 #pragma once
 
@@ -25,64 +25,78 @@ struct mt_conf;
 
 struct mt_conf_options {
 	uint16_t workers;
-	struct rte_rcu_qsbr
-		*rcu; /* one thread per worker; NULL: no worker reads yet (tests, --check) */
-	const char *state_dir; /* where allocated addresses are kept; NULL: not kept */
-	bool asks; /* somebody asks the providers of policies of CUSTOM; else what their rules fit is closed */
-	bool read_only; /* --check: the state directory is read if it can be, never written */
+	/* One RCU thread for each worker; NULL: no worker reads snapshots (tests, --check). */
+	struct rte_rcu_qsbr *rcu;
+	const char *state_dir; /* directory for allocated addresses; NULL: they are not kept */
+	/*
+	 * External authorization is available. If not, calls that match the rules of CUSTOM policies
+	 * are denied.
+	 */
+	bool asks;
+	bool read_only; /* --check: the state directory is read if possible and never written */
 };
 
 /*
- * Snapshots that may be alive at once. Each publish tells workers which ones are too old to be held
- * (mt_snapshot.keep_from); a publish that comes before they have let go answers -EBUSY.
+ * Most snapshots that may exist at once after their publish. Workers release the oldest ones after
+ * each publish (mt_snapshot.keep_from); a publish before that returns -EBUSY.
  */
 #define MT_CONF_ALIVE_MAX 8
 
-/* NULL with the reason in err: no memory, or the state directory's file is damaged. */
+/*
+ * Copies *o. NULL with the reason in err: no memory, a path that is too long, or a file in the
+ * state directory that is damaged or cannot be read.
+ */
 struct mt_conf *mt_conf_create(const struct mt_conf_options *o, struct mt_err *err);
-/* When no worker runs any more; frees every snapshot. */
+/* Frees `c` and every published snapshot; call after the workers have ended. NULL is allowed. */
 void mt_conf_destroy(struct mt_conf *c);
 
 struct mt_service;
-/* Who writes the state directory from now on; NULL, as at first: written at once, while the caller waits. */
+/*
+ * Sets the service thread that writes the state directory from now on. NULL, the initial state: the
+ * caller writes, and blocks meanwhile. `s` must outlive `c` or the next call.
+ */
 void mt_conf_serve(struct mt_conf *c, struct mt_service *s);
 
 /*
- * Checks and compiles. Every error and warning goes to `diags`, with the object that it is about. NULL: one or more
- * objects (or the Node, or the memory) are refused, and nothing has changed. `now` is monotonic (ns).
+ * Checks the model and compiles it. Adds errors and warnings to `diags`, each with its object.
+ * NULL: `diags` has a new error, or memory is short; nothing has changed. Otherwise the caller owns
+ * the snapshot until mt_conf_publish() or mt_conf_discard(). `now` is monotonic ns.
  */
 struct mt_snapshot *mt_conf_compile(
 	struct mt_conf *c, const struct mt_model *m, struct mt_diags *diags, uint64_t now);
 
 struct mt_audit;
-/* Compiles tell it what instances are judged by (mt_audit.h), each from the beginning; NULL, as at first: nobody. */
+/*
+ * Lets each later compile fill *a (mt_audit.h), from the start; NULL, the initial state: none. The
+ * caller owns `a`, which must exist during compiles.
+ */
 void mt_conf_set_audit(struct mt_conf *c, struct mt_audit *a);
 
-/* Frees a snapshot that was compiled and not published. */
+/* Frees a snapshot that was compiled and not published. `now` is monotonic ns, here and below. */
 void mt_conf_discard(struct mt_conf *c, struct mt_snapshot *s, uint64_t now);
 
-/* What a publish changed, for the log and the shell. */
+/* Numbers of changed objects of a publish, for the log and the shell. */
 struct mt_conf_change {
 	uint32_t listeners_added, listeners_removed, listeners_changed;
 	uint32_t services_added, services_removed, services_changed;
 	uint32_t clusters_added, clusters_removed, clusters_changed;
 	uint32_t endpoints_added, endpoints_removed;
-	uint32_t workloads_added, workloads_removed, workloads_changed; /* of ports of that side */
+	uint32_t workloads_added, workloads_removed, workloads_changed; /* at workload ports */
 };
 
 enum mt_conf_verb { MT_CONF_ADDED, MT_CONF_REMOVED, MT_CONF_CHANGED };
 
-/* One thing that a publish changed. Texts are never NULL. */
+/* An object that a publish changed. No text is NULL. */
 struct mt_conf_item {
 	const char *kind; /* "listener", "service", "cluster" */
 	enum mt_conf_verb verb;
 	const char *name;
-	const char *origin; /* "FILE:LINE", "xds:mesh"; "": many documents */
-	const char *
-		fields; /* of a change, in words: "endpoints: -10.0.0.1:80; max pending: 10 to 20"; "": not known */
+	const char *origin; /* "FILE:LINE", "xds:mesh"; "": several documents */
+	/* CHANGED: the fields, "endpoints: -10.0.0.1:80; max pending: 10 to 20"; "": unknown */
+	const char *fields;
 };
 
-/* No more are named, `more` is the rest. */
+/* Most objects that a list names; mt_conf_items.more counts the others. */
 #define MT_CONF_ITEMS_MAX 256u
 
 struct mt_conf_items {
@@ -91,72 +105,92 @@ struct mt_conf_items {
 	uint32_t n, more;
 };
 
-/* What the last publish changed that had a `change`; until the next one. Who wants it longer copies it. */
+/*
+ * The objects that the last publish with a `change` argument changed. Valid until the next such
+ * publish.
+ */
 const struct mt_conf_items *mt_conf_items(const struct mt_conf *c);
 
-/* Nothing at all. */
+/* True if all numbers are 0. */
 bool mt_conf_change_none(const struct mt_conf_change *change);
-/* "2 services changed, 1 endpoint added" or "no change"; returns buf. */
+/* Writes "2 services changed, 1 endpoint added" or "no change"; returns buf. */
 char *mt_conf_change_str(const struct mt_conf_change *change, char *buf, size_t size);
 
 /*
- * Makes it the current snapshot; the one before retires when no worker can see or hold it. *change may
- * be NULL. 0; -EBUSY: too many alive, call mt_conf_reap() and try again; -errno: allocated addresses
- * could not be kept (err says why); -EINPROGRESS: they are being written (mt_conf_serve()), call again when something was. Then
- * nothing has changed and the snapshot is still the caller's.
+ * Makes `s` the current snapshot. The one before retires when no worker can see or hold it.
+ * `change` may be NULL. Returns 0; -EBUSY if MT_CONF_ALIVE_MAX snapshots exist (call mt_conf_reap()
+ * and try again); -EINPROGRESS while allocated addresses are being written (call again after the
+ * service thread of mt_conf_serve() has written something); another -errno, with the reason in err,
+ * if they could not be kept. After an error nothing has changed and the caller still owns `s`.
  */
 int mt_conf_publish(struct mt_conf *c, struct mt_snapshot *s, uint64_t now,
 	struct mt_conf_change *change, struct mt_err *err);
 
-/* The current snapshot, NULL before the first publish. Any thread; a worker once per loop turn. */
+/*
+ * The current snapshot; NULL before the first publish. Any thread; workers once per loop iteration.
+ */
 struct mt_snapshot *mt_conf_current(const struct mt_conf *c);
-/* Where the current snapshot's pointer is: workers load it (acquire) at the head of a turn. */
+/*
+ * Address of the pointer to the current snapshot. Workers load the pointer (acquire) at the start
+ * of a loop iteration.
+ */
 struct mt_snapshot *const *mt_conf_slot(const struct mt_conf *c);
 
-/* Frees what has retired; how many are still waiting. A few times a second. */
+/*
+ * Frees the snapshots that no worker can see or hold any more; returns how many are left to retire.
+ * Call a few times a second.
+ */
 uint32_t mt_conf_reap(struct mt_conf *c, uint64_t now);
 
-/* What compiling has cost so far: objects of discovery services that were made, and taken over. */
+/* Work of all compiles: objects of discovery services that were made, or reused unchanged. */
 struct mt_conf_work {
 	uint64_t clusters_made, clusters_shared, services_made, services_shared;
 };
 struct mt_conf_work mt_conf_work(const struct mt_conf *c);
 
-/* The newest cluster of a discovery service of this name; NULL: none. Until the next compile or reap. */
+/*
+ * The newest cluster with this name from a discovery service; NULL: none. Valid until the next
+ * compile or reap.
+ */
 const struct mt_cluster *mt_conf_cluster(const struct mt_conf *c, const char *name);
 
 /*
- * Who this node is, from the next compile on: held. NULL, as at first: it has no identity, and neither speaks nor ends the mesh's
- * mutual TLS.
+ * Sets the node's own identity, from the next compile on, and holds a reference to it. NULL, the
+ * initial state: the node has no identity and neither starts nor terminates mutual TLS of the mesh.
  */
 void mt_conf_set_identity(struct mt_conf *c, struct mt_credential *credential);
 
-/*
- * Identities that it holds beside its own, from the next compile on, in the order in which they count: copied, credentials held. Callers who
- * have shown one of them are connected by it, and clients of services that have one of them are shown it; without a credential they are
- * refused. n 0, as at first: none. At most MT_HELD_MAX. 1: they are others now; 0: the same; -ENOMEM: the ones before go on.
- */
+/* An identity that the node holds besides its own. */
 struct mt_conf_held {
 	const char *principal;		  /* "spiffe://cluster.local/ns/a/sa/b" */
-	struct mt_credential *credential; /* NULL: it cannot be had */
+	struct mt_credential *credential; /* NULL: not available */
 };
+/*
+ * Sets further identities that the node holds, from the next compile on, in order of precedence; at
+ * most MT_HELD_MAX. Copies the texts and holds references to the credentials. For a caller with one
+ * of these identities the node presents that identity to servers; for a service with one it
+ * presents that identity to the service's clients. Where the credential is missing, such
+ * connections are refused. n 0 is the initial state. Returns 1 if the identities have changed, 0 if
+ * they are the same, -ENOMEM if the former ones stay.
+ */
 int mt_conf_set_held(struct mt_conf *c, const struct mt_conf_held *v, uint32_t n);
 
 /*
- * The Node with whose ports the daemon has started, from the next compile on; it outlives `c`. Addresses are bound to these by their
- * places (struct mt_bound). NULL, as at first: those of the document that is compiled.
+ * Sets the Node with the ports that the daemon started with, from the next compile on. `node` must
+ * outlive `c`. struct mt_bound contains indexes of these ports. NULL, the initial state: the ports
+ * of the document that is compiled.
  */
 void mt_conf_set_ports(struct mt_conf *c, const struct mt_node *node);
 
 /*
- * What an operator has overridden at run time. A new set (copied) counts from the next compile on, drains and report-only
- * limits from the next publish on. 0 or -ENOMEM: the old set goes on.
+ * Sets the operator's run-time overrides; copies the set. It takes effect at the next compile,
+ * drains and report-only limits at the next publish. Returns 0, or -ENOMEM if the former set stays.
  */
 int mt_conf_set_overrides(struct mt_conf *c, const struct mt_overrides *s);
 const struct mt_overrides *mt_conf_overrides(const struct mt_conf *c);
 /*
- * Whether the current snapshot has what the override is about; false: e says what it lacks. An override may well be set
- * while its target is away; it counts when the target comes.
+ * True if the current snapshot contains the override's target; otherwise e names what is missing.
+ * An override may be set while its target is missing; it takes effect when the target appears.
  */
 bool mt_conf_override_applies(
 	const struct mt_conf *c, const struct mt_override *o, struct mt_err *e);
@@ -167,12 +201,16 @@ bool mt_conf_override_applies(
 bool mt_conf_override_note(
 	const struct mt_conf *c, const struct mt_override *o, char *buf, size_t size);
 
-/* Hosts that had an address of ours when the last configuration was published, also by a daemon before this one. */
 typedef void mt_conf_host_fn(void *arg, const char *host);
+/*
+ * Calls fn for each host that had an allocated address when the last configuration was published,
+ * also by an earlier daemon.
+ */
 void mt_conf_kept_hosts(const struct mt_conf *c, mt_conf_host_fn *fn, void *arg);
 
-/* What outlives snapshots, for the shell. */
+/* State of clusters and endpoints, which outlives snapshots. `c` owns it. */
 struct mt_upstream_registry *mt_conf_upstreams(struct mt_conf *c);
-/* Where keys of tokens are from: for who fetches them, and who tells of it. */
+/* Keys that verify tokens, and how they are fetched. `c` owns it. */
 struct mt_jwks_store *mt_conf_jwks(struct mt_conf *c);
+/* State of rate limits, which outlives snapshots. `c` owns it. */
 struct mt_limit_registry *mt_conf_limits(struct mt_conf *c);

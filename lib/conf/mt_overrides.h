@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What an operator has overridden at run time, over what documents and discovery services say: a set of overrides, each about
- * one target. lib/conf applies them while it compiles and publishes; the worker's knobs and the log's levels are the daemon's to apply. They
- * hold until they are dropped or the daemon ends; those that are kept are in the state directory and hold over restarts.
+ * Run-time overrides by operators, which precede documents and discovery services. Each override
+ * has one target. lib/conf applies overrides while it compiles and publishes; the daemon applies
+ * those of workers and log levels. An override ends when it is dropped or the daemon ends, unless
+ * it is kept: kept ones are stored in the state directory and survive restarts.
  *
- * Each has one line of text, the words behind `tune`, which is also how it is kept:
+ * The text of an override, also in its file, is a line with the words after `tune`:
  *
  *	drain 192.0.2.1:20880 [CLUSTER]
  *	weight 192.0.2.1:20880 5 [CLUSTER]
@@ -24,10 +25,10 @@
 #include "mt_log.h"
 #include "mt_service.h"
 
-#define MT_OVERRIDES_MAX	 256
-#define MT_OVERRIDE_TEXT	 2048 /* bytes of one as text */
+#define MT_OVERRIDES_MAX	 256  /* overrides in a set */
+#define MT_OVERRIDE_TEXT	 2048 /* bytes of an override's text, with the NUL */
 #define MT_OVERRIDE_SHARES	 16
-#define MT_OVERRIDE_WHO		 208
+#define MT_OVERRIDE_WHO		 208 /* bytes of mt_override.who, with the NUL */
 #define MT_OVERRIDE_BURST_MAX	 32u
 #define MT_OVERRIDE_COALESCE_MAX 1400u
 #define MT_OVERRIDE_SAMPLING_MAX 3600000u /* ms; 0: off */
@@ -52,72 +53,86 @@ enum mt_override_knob {
 
 struct mt_override {
 	enum mt_override_kind kind;
-	/* The target: DRAIN, WEIGHT: addr and port, cluster ("": any); SPLIT: service and route; LIMIT: service:port and
-	 * condition ("*": the service's own); FAULT: service; WORKER: knob; LOG: module ("": all). */
+	/*
+	 * The target, with its texts in `target` and `part`. DRAIN, WEIGHT: addr and port, and the
+	 * cluster ("": any). SPLIT: service and route. LIMIT: service:port and condition ("*": the
+	 * service's own limit). FAULT: service. WORKER: knob. LOG: module ("": all).
+	 */
 	struct mt_addr addr;
 	uint16_t port;
 	enum mt_override_knob knob;
 	char target[256], part[256];
-	/* What it is set to. */
+	/* The value. */
 	uint32_t value; /* WEIGHT, WORKER (idle: 1 is adaptive), LOG (enum mt_log_level) */
 	struct {
-		char cluster[128]; /* or the subset's name */
+		char cluster[128]; /* name of the cluster or of the subset */
 		uint32_t weight;
 	} shares[MT_OVERRIDE_SHARES];
 	uint32_t n_shares;
 	struct mt_limit_override limit;
 	struct mt_fault_conf fault;
 
-	/* Bookkeeping, not part of the text. */
+	/* Not part of the text. */
 	uint32_t id;
-	bool keep;
-	uint64_t wall; /* ns */
-	char who[MT_OVERRIDE_WHO];
+	bool keep;		   /* stored in the state directory */
+	uint64_t wall;		   /* when it was set, ns since 1970 */
+	char who[MT_OVERRIDE_WHO]; /* the operator; "": unknown */
 };
 
 /*
- * From the words behind `tune`. Only the form is checked, not whether the target exists. 0 or -EINVAL with the reason in
- * e.
+ * Sets *o from the words after `tune`. Checks their form, but not if the target exists. 0, or
+ * -EINVAL with the reason in e.
  */
 int mt_override_parse(
 	struct mt_override *o, const char *const *words, uint32_t n, struct mt_err *e);
-/* The same from one line. */
+/* As mt_override_parse(), from a line of text. */
 int mt_override_parse_line(struct mt_override *o, const char *line, struct mt_err *e);
-/* Back to text; returns buf. */
+/* Writes the override's text; returns buf. */
 char *mt_override_str(const struct mt_override *o, char buf[MT_OVERRIDE_TEXT]);
-/* Whether both are about the same thing: the newer one then takes the place of the older. */
+/* True if both have the same target, so that the newer one replaces the older. */
 bool mt_override_same_target(const struct mt_override *a, const struct mt_override *b);
 
-/* A set, in the order in which they were set. */
+/* A set of overrides, in the order in which they were set; zero-filled: empty. */
 struct mt_overrides {
 	struct mt_override *v;
 	uint32_t n;
 	uint32_t next_id;
-	uint64_t version; /* grows with each change */
+	uint64_t version; /* increases with each change */
 };
 
-/* Sets or replaces; *id: its number. 0, -ENOMEM or -E2BIG. */
+/*
+ * Copies *o into the set, or over the one with the same target, which keeps its id and stays kept.
+ * *id: its number. 0, -ENOMEM or -E2BIG (MT_OVERRIDES_MAX).
+ */
 int mt_overrides_set(struct mt_overrides *s, const struct mt_override *o, uint32_t *id);
-/* By number; false: there is none. */
+/* Removes the override with this id. False: there is none. */
 bool mt_overrides_drop(struct mt_overrides *s, uint32_t id);
+/* The override with this id; NULL: none. Valid until the set changes. */
 struct mt_override *mt_overrides_find(const struct mt_overrides *s, uint32_t id);
+/* The override with the same target as *o; NULL: none. Valid until the set changes. */
 const struct mt_override *mt_overrides_same(
 	const struct mt_overrides *s, const struct mt_override *o);
-/* 0 or -ENOMEM. `to` is overwritten, not freed. */
+/* Copies a set. 0 or -ENOMEM. `to` is overwritten, not freed. */
 int mt_overrides_copy(struct mt_overrides *to, const struct mt_overrides *from);
+/* Frees the overrides and makes the set empty. */
 void mt_overrides_fini(struct mt_overrides *s);
 
-/*
- * Those that are kept, in STATE/overrides, written as mt_service_replace() does. Load: 0 also when there is no file; a
- * damaged line is left out and named in e, with -EINVAL, and the others hold.
- */
+/* Writes the kept overrides to STATE/overrides by mt_service_replace(), which also calls fn. */
 void mt_overrides_save(const struct mt_overrides *s, const char *state_dir,
 	struct mt_service *service, mt_replaced_fn *fn, void *arg);
-/* The file of these; free(). NULL: no memory. */
+/* Contents of that file, for the caller to free(). NULL: no memory. */
 char *mt_overrides_text(const struct mt_overrides *s);
+/*
+ * Adds the overrides in STATE/overrides to the set. Returns 0, also if there is no file. -EINVAL:
+ * the file has another format, or damaged lines were left out; e names the first one. Other -errno:
+ * the file cannot be read.
+ */
 int mt_overrides_load(struct mt_overrides *s, const char *state_dir, struct mt_err *e);
 
-/* What a compile asks: NULL or the value as given: nothing is overridden. */
+/*
+ * Lookups by a compile. Without an override they return NULL, false, or `weight` unchanged. An
+ * override for this cluster precedes one for all clusters.
+ */
 uint32_t mt_overrides_weight(const struct mt_overrides *s, const char *cluster,
 	const struct mt_addr *addr, uint16_t port, uint32_t weight);
 bool mt_overrides_drains(const struct mt_overrides *s, const char *cluster,
@@ -125,6 +140,9 @@ bool mt_overrides_drains(const struct mt_overrides *s, const char *cluster,
 const struct mt_override *mt_overrides_split(
 	const struct mt_overrides *s, const char *service, const char *route);
 const struct mt_override *mt_overrides_fault(const struct mt_overrides *s, const char *service);
-/* Of all that may be about this cluster, or this service; 0: nothing is. What is shared by snapshots holds it. */
+/*
+ * Hash of the overrides that change a compiled cluster (weights) or service (splits, limits,
+ * faults); 0: none. Objects that snapshots share contain it, so that a change makes a new object.
+ */
 uint64_t mt_overrides_cluster_stamp(const struct mt_overrides *s, const char *cluster);
 uint64_t mt_overrides_service_stamp(const struct mt_overrides *s, const char *service);

@@ -89,24 +89,24 @@ struct mt_proxy *mt_proxy_create(const struct mt_proxy_conf *conf, uint16_t work
 void mt_proxy_attach(struct mt_proxy *p, struct mt_transport *out);
 /* Sets the ledger that is charged for copies of calls that wait for a connection. Boot only. */
 void mt_proxy_attach_ledger(struct mt_proxy *p, struct mt_ledger *l);
+struct mt_tls_layer;
 /*
  * Replaces mt_proxy_attach(): this layer opens server connections, with TLS where the configuration
  * requires it, and terminates TLS of clients. Without a layer the proxy uses no TLS. The layer must
  * outlive the proxy's last loop iteration. Boot only.
  */
-struct mt_tls_layer;
 void mt_proxy_attach_tls(struct mt_proxy *p, struct mt_tls_layer *tls);
+struct mt_token_lane;
 /*
  * Attaches the token verification lane, which must outlive the proxy's last loop iteration. Without
  * one, calls with a token that must be verified are denied. 0 or -ENOMEM. Boot only.
  */
-struct mt_token_lane;
 int mt_proxy_attach_tokens(struct mt_proxy *p, struct mt_token_lane *lane);
+struct mt_extauthz_lane;
 /*
  * Attaches the external authorization lane, which must outlive the proxy's last loop iteration.
  * Without one, calls that need an external decision are denied. Boot only.
  */
-struct mt_extauthz_lane;
 void mt_proxy_attach_asks(struct mt_proxy *p, struct mt_extauthz_lane *lane);
 /* Frees the proxy and its objects, but closes no stream. Call after the last loop iteration. */
 void mt_proxy_destroy(struct mt_proxy *p);
@@ -326,11 +326,11 @@ struct mt_ep_hist {
 /* By mt_ep_state.index; NULL: index too large. Any thread. */
 const struct mt_ep_hist *mt_proxy_ep_hist(const struct mt_proxy *p, uint32_t index);
 
+struct mt_closer;
 /*
  * Number of calls, connections and opaque streams refused because of this object. For an object
  * without an index of its own it is the number for all such objects together. Any thread.
  */
-struct mt_closer;
 uint64_t mt_proxy_closed_by(const struct mt_proxy *p, const struct mt_closer *by);
 
 /* Number of calls for which the route was chosen, by mt_route_action.index. Any thread. */
