@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// One service from top to bottom: its routes, its servers, its slow calls, and servers that were put aside. Rows as
-// `meltemi show` has them; names come by textContent, as everywhere.
+// Details of one service: routes, servers, slow calls and ejected servers. The rows are those of `meltemi show`. Text is set
+// by textContent, as everywhere.
 
 import { count, clusterName, duration, endpointKey, perSecond, serviceKey } from "./model.js";
 import { byId, fill, make } from "./parts.js";
 
 const clock = (ms) => new Date(ms).toLocaleTimeString([], { hour12: false });
 
-// The calls per second that each route took between the last two answers.
+// The last two answers, for the calls per second of each route.
 export class Detail {
   constructor() { this.before = null; this.last = null; }
 
@@ -37,7 +37,7 @@ function routes(detail) {
   const data = detail.last.data, left = data.routes_left_out;
   const rows = data.routes.map((row) => [row.route, row.match, perSecond(detail.hits(row.place)), row.destinations, row.origin]);
   return part(left ? `Routes, the first ${count(data.routes.length)} of ${count(data.routes.length + left)}` : "Routes",
-    [["Route", "name"], ["Match", ""], ["Calls/s", "number"], ["Destinations", ""], ["Said in", ""]], rows, "None: what comes is refused.");
+    [["Route", "name"], ["Match", ""], ["Calls/s", "number"], ["Destinations", ""], ["Origin", ""]], rows, "None: requests are refused.");
 }
 
 function servers(detail, model) {
@@ -54,20 +54,20 @@ function slow(detail) {
   const rows = detail.last.data.slow.map((row) => [clock(row.ended_unix_ms), row.method, [row.status, row.status !== "ok"], duration(row.took_us),
     ...[row.queue_us, row.connect_us, row.server_us, row.reply_us].map(duration), row.endpoint, row.client]);
   return part("Slowest calls of the last two minutes", [["Ended", ""], ["Method", "name"], ["Outcome", ""], ["Took", "number"],
-    ["In Meltemi", "number"], ["Connecting", "number"], ["At the server", "number"], ["Back", "number"], ["Server", ""], ["Client", ""]], rows, "None of those that are kept was for this service.");
+    ["In Meltemi", "number"], ["Connecting", "number"], ["At the server", "number"], ["Back", "number"], ["Server", ""], ["Client", ""]], rows, "No call of this service is among the recorded ones.");
 }
 
 function aside(detail) {
-  const rows = detail.last.data.outliers.map((row) => [row.when, row.endpoint, row.what, row.why ?? "it said so", duration(1000 * row.for_ms), [row.now, row.now !== "back"]]);
+  const rows = detail.last.data.outliers.map((row) => [row.when, row.endpoint, row.what, row.why ?? "announced by the server", duration(1000 * row.for_ms), [row.now, row.now !== "back"]]);
   return part("Servers that were put aside", [["When", ""], ["Server", "name"], ["What", ""], ["Why", ""], ["For", "number"], ["Now", ""]], rows, "None.");
 }
 
 function totals(row, model) {
   const now = model.now("s " + serviceKey(row));
   const facts = [["Calls/s", perSecond(now.requests)], ["Failures/s", perSecond(now.failures)], ["Median", duration(now.p50)], ["p99", duration(now.p99)],
-    ["Since the start", count(row.requests ?? 0)], ["ok", count(row.ok ?? 0)], ["errors of servers", count((row.app_errors ?? 0) + (row.protocol_errors ?? 0))],
-    ["answered by Meltemi", count(row.local_replies ?? 0)], ["over a limit", count(row.limited ?? 0)], ["timed out", count(row.timeouts ?? 0)],
-    ["left by their clients", count(row.client_left ?? 0)], ["cut off by Meltemi", count(row.cut_off ?? 0)]];
+    ["Since start", count(row.requests ?? 0)], ["ok", count(row.ok ?? 0)], ["errors of servers", count((row.app_errors ?? 0) + (row.protocol_errors ?? 0))],
+    ["local replies", count(row.local_replies ?? 0)], ["over a rate limit", count(row.limited ?? 0)], ["timed out", count(row.timeouts ?? 0)],
+    ["closed by their clients", count(row.client_left ?? 0)], ["reset by Meltemi", count(row.cut_off ?? 0)]];
   return make("dl", { class: "facts" }, ...facts.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value))));
 }
 
@@ -76,8 +76,8 @@ export function drawDetail(detail, model, chosen) {
   if (!chosen) return;
   const title = byId("detail-title"), words = `${chosen.service} at ${chosen.at}`;
   if (title.textContent !== words) title.textContent = words;
-  if (!detail.last) { fill("detail-body", [make("p", { class: "note" }, "asking the daemon")]); return; }
+  if (!detail.last) { fill("detail-body", [make("p", { class: "note" }, "loading")]); return; }
   const row = detail.last.data.services[0];
   fill("detail-body", row ? [totals(row, model), routes(detail), servers(detail, model), slow(detail), aside(detail)]
-    : [make("p", { class: "note" }, "There is no such service now.")]);
+    : [make("p", { class: "note" }, "This service does not exist now.")]);
 }

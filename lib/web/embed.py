@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""embed.py FILE... OUTPUT: rows of `struct mt_web_file` for the files, with their bytes as octal strings."""
+"""embed.py FILE... OUTPUT: writes to OUTPUT a row of `struct mt_web_file` for each FILE, with its bytes as an octal string."""
 
 import hashlib
 import pathlib
@@ -11,7 +11,7 @@ TYPES = {".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8",
 
 
 def literal(data):
-    """A C string of the same bytes, 32 a line."""
+    """The bytes as a C string, 32 bytes a line."""
     return "\n".join(f'\t"{"".join(f"{chr(92)}{byte:03o}" for byte in data[at:at + 32])}"' for at in range(0, len(data), 32))
 
 

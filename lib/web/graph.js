@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The map: addresses, services, clusters and endpoints in columns, and curves as thick as what flows. Things keep their
-// places while they are there, and their elements, so that nothing jumps from one second to the next.
+// The map: addresses, services, clusters and endpoints in columns, joined by curves whose width shows the rate. Nodes keep
+// their positions and SVG elements as long as they exist, so that nothing jumps from one second to the next.
 
 import { byPlace, clusterName, count, duration, endpointKey, perSecond, percent, serviceKey } from "./model.js";
 import { toService } from "./parts.js";
@@ -16,7 +16,7 @@ function set(element, attributes) {
 }
 
 const pen = document.createElement("canvas").getContext("2d");
-// As much of the text as fits. Of a package's name the end tells more than the start; not of one in a cluster's domain.
+// Cuts the text to the width. Names of Java packages keep their end, which differs most; Kubernetes names keep their start.
 function fit(text, width, font, keepEnd) {
   pen.font = font;
   if (pen.measureText(text).width <= width) return text;
@@ -34,7 +34,7 @@ function flowWords(now, trouble) {
 
 const failing = (now) => (now.failures > 0 ? `${percent(Math.min(1, now.failures / Math.max(now.requests, now.failures)))} fail` : "");
 
-// ---- what is to be drawn: nodes with rows to stand in, and edges ----------------------------------
+// ---- nodes and edges to draw ------------------------------------------------------------------------
 
 function endpointNode(row, model) {
   const now = model.now("e " + endpointKey(row)), aside = row.health.startsWith("aside"), other = !aside && row.health !== "ok";
@@ -80,9 +80,9 @@ function scene(model) {
   return { nodes, edges };
 }
 
-// ---- where it stands ------------------------------------------------------------------------------
+// ---- positions --------------------------------------------------------------------------------------
 
-// Leaves from top to bottom; whoever has followers stands at the middle of those it brought.
+// Places leaves from top to bottom, and each other node at the middle of the nodes that it leads to first.
 function place(nodes, columns) {
   let y = TOP;
   const visible = new Set(columns.map((c) => c.name));
@@ -115,7 +115,7 @@ function columnsOf(width) {
     .map(([name, title, share]) => { const c = { name, title, x, w: room * share }; x += c.w + gap; return c; });
 }
 
-// Without the column of clusters, services lead to endpoints.
+// If the column of clusters is not drawn, edges join services to endpoints.
 function bridged(edges, columns) {
   if (columns.length === 4) return edges;
   const out = [];
@@ -136,7 +136,7 @@ export class Graph {
     this.kept = new Map();
   }
 
-  // The element of a key: the one that is there, or a new one.
+  // The element of a key; makes a new one if there is none.
   element(key, name, parent) {
     let e = this.kept.get(key);
     if (!e) {
@@ -154,7 +154,7 @@ export class Graph {
 
   node(n, column) {
     const g = set(this.element(n.key, "g", this.nodes), { class: `node ${n.state}`, transform: `translate(${Math.round(column.x) + 0.5} ${Math.round(n.y) + 0.5})` });
-    // The table's names are links for who has no pointer.
+    // For keyboards and screen readers the table has the same links.
     g.onclick = n.leads ? () => { location.hash = n.leads; } : null;
     g.classList.toggle("leads", Boolean(n.leads));
     const title = this.element(n.key + " t", "title", g), words = `${n.title}: ${n.line}`;
@@ -182,7 +182,7 @@ export class Graph {
     this.last = columns.at(-1);
     this.dense = width < DENSE;
     this.svg.classList.toggle("dense", this.dense);
-    set(this.svg, { viewBox: `0 0 ${width} ${height}`, height, "aria-label": `${model.data.topology.services_shown} services with their endpoints; the table says the same` });
+    set(this.svg, { viewBox: `0 0 ${width} ${height}`, height, "aria-label": `${model.data.topology.services_shown} services with their endpoints; the table has the same data` });
     for (const c of columns) this.text("h " + c.name, this.svg, c.title, { class: "heading", x: c.x + 12, y: 14 });
     for (const e of bridged(edges, columns)) this.edge(e, by.get(e.a.column), by.get(e.b.column));
     for (const n of nodes.values()) if (by.has(n.column) && n.y !== undefined) this.node(n, by.get(n.column));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Asks the daemon once a second and draws what it says; slower while nobody looks or nobody answers.
+// Polls the daemon once a second and draws its answer; polls more slowly while the page is hidden or the daemon does not answer.
 
 import { Detail, drawDetail } from "./detail.js";
 import { Graph } from "./graph.js";
@@ -12,7 +12,7 @@ const model = new Model(), graph = new Graph(byId("map")), detail = new Detail()
 let timer = 0, failed = 0, find = "", lastAnswer = null, asking = null;
 
 const clock = (date) => date.toLocaleTimeString([], { hour12: false });
-// What the address says after its #: the view, and the service that is looked at more closely.
+// The parameters after the # of the address: the view, and the service with details.
 const said = () => new URLSearchParams(location.hash.slice(1));
 const asTable = () => said().has("table");
 const chosen = () => (said().has("service") ? { service: said().get("service"), at: said().get("at") ?? "" } : null);
@@ -53,16 +53,16 @@ function answered(data) {
 
 function unanswered(why) {
   const wait = BACK_OFF_MS[Math.min(failed++, BACK_OFF_MS.length - 1)];
-  // One lost answer is no news.
+  // A single failure is not shown.
   if (failed < 2) return wait;
-  byId("gone").textContent = `The daemon does not answer (${why}). ${lastAnswer ? `What is shown is from ${clock(lastAnswer)}. ` : ""}Asking again every ${wait / 1000} s.`;
+  byId("gone").textContent = `The daemon does not answer (${why}). ${lastAnswer ? `The data are from ${clock(lastAnswer)}. ` : ""}Next attempt in ${wait / 1000} s.`;
   byId("gone").hidden = false;
   document.body.classList.add("stale");
   tellLive("gone", lastAnswer ? `gone since ${clock(lastAnswer)}` : "no answer");
   return wait;
 }
 
-// The daemon's words, or a sentence why there are none; null: others ask too, once more.
+// The daemon's answer, or a text with the reason why there is none; null: status 204, because another page polled just before; try again soon.
 async function fetched(path, asked) {
   asking = new AbortController();
   const limit = setTimeout(() => asking.abort(), LIMIT_MS);
@@ -78,7 +78,7 @@ async function fetched(path, asked) {
   }
 }
 
-// About the service that is looked at; what does not come keeps what was there.
+// Polls the details of the chosen service. Without an answer the former details stay.
 async function askMore() {
   const who = chosen();
   if (!who) return;
@@ -88,7 +88,7 @@ async function askMore() {
   drawDetail(detail, model, who);
 }
 
-// Returns how long to wait for the next one.
+// Polls once; returns the time until the next poll, ms.
 async function ask() {
   const asked = find, data = await fetched("now", { find: asked });
   if (data === null || asked !== find) return EVERY_MS / 4;
@@ -100,7 +100,7 @@ async function ask() {
 
 async function turn() {
   clearTimeout(timer);
-  // One question at a time.
+  // One request at a time.
   if (asking) return;
   const wait = await ask();
   clearTimeout(timer);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the daemon counted becomes what happens now: rates and percentiles between two answers.
+// Computes current rates and percentiles from the counters of two answers of the daemon.
 
 const RATE_MS = 5500, LATENCY_MS = 30500, KEPT_MS = 62000;
 
 export const serviceKey = (row) => `${row.service} ${row.listener}`;
 export const endpointKey = (row) => `${row.cluster} ${row.endpoint}`;
 const inOrder = new Intl.Collator("en", { numeric: true }).compare;
-// Where things stand: by address and name, which do not change from one second to the next.
+// Order on the page: by address and name, so that positions stay the same from one second to the next.
 export const byPlace = (a, b) => inOrder(a.listener, b.listener) || inOrder(a.service, b.service);
 const failuresOf = (row) => row.failures ?? row.app_errors + row.protocol_errors + row.local_replies + row.client_left + row.cut_off;
 
@@ -14,7 +14,7 @@ function counted(row, latency = new Map()) {
   return { requests: row.requests ?? 0, failures: failuresOf(row) || 0, latency };
 }
 
-// The numbers of one answer by key; what is not needed for differences is not kept.
+// The counters of one answer by key; everything that rates do not need is left out.
 function sample(data, at) {
   const t = data.topology, rows = new Map();
   for (const row of t.services) rows.set("s " + serviceKey(row), counted(row, new Map(row.latency)));
@@ -26,7 +26,7 @@ function sample(data, at) {
   return { at, pid: data.version.pid, rows };
 }
 
-// The value below which `share` of the observations between two sets of buckets lie, µs; null: there are none.
+// The percentile `share` (0 to 1) of the observations in these buckets, µs; null: there are none.
 function percentile(buckets, share) {
   const sorted = [...buckets].sort((a, b) => a[0] - b[0]);
   const total = sorted.reduce((sum, [, n]) => sum + n, 0);
@@ -49,7 +49,7 @@ export class Model {
 
   take(data, at) {
     const s = sample(data, at), last = this.samples.at(-1);
-    // A daemon that was started again counts from zero.
+    // After a restart the daemon's counters start at zero.
     if (last && last.pid !== s.pid) { this.samples = []; this.history = []; }
     this.samples.push(s);
     while (at - this.samples[0].at > KEPT_MS) this.samples.shift();
@@ -59,7 +59,7 @@ export class Model {
     while (this.history.length && at - this.history[0].at > KEPT_MS) this.history.shift();
   }
 
-  // The oldest sample within `ms` that knows the key, and the newest.
+  // The oldest sample with the key within the last `ms`, and the newest, with the seconds between them; null: there are no two.
   span(key, ms) {
     const last = this.samples.at(-1);
     const first = this.samples.find((s) => last.at - s.at <= ms && s.rows.has(key));
@@ -138,7 +138,7 @@ export function uptime(s) {
   return h ? `${h} h ${m} min` : m ? `${m} min` : `${s} s`;
 }
 
-// "outbound|20880|v1|shop" is said as "v1 · shop": the words of a mesh's names that differ, and first what differs most.
+// Shows "outbound|20880|v1|shop" as "v1 · shop": the parts in which clusters differ, subset first.
 export function clusterName(name) {
   const parts = name.split("|");
   return parts.length === 4 ? `${parts[2] ? `${parts[2]} · ` : ""}${parts[3]}` : name;

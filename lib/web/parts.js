@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The parts of the page around the map. All text comes by textContent: names are what others wrote.
+// The parts of the page around the map. All text is set by textContent, because names may contain markup.
 
 import { bitsPerSecond, byPlace, clusterName, count, duration, endpointKey, perSecond, percent, serviceKey, uptime } from "./model.js";
 
@@ -17,7 +17,7 @@ function say(id, words) {
   if (e.textContent !== words) e.textContent = words;
 }
 
-// Only what changed is replaced, so that nobody's selection or reader is disturbed each second.
+// Replaces elements only if they changed, so that text selections and screen readers are not disturbed each second.
 export function fill(id, elements) {
   const e = byId(id), fresh = make(e.tagName, {}, ...elements);
   if (fresh.innerHTML !== e.innerHTML) e.replaceChildren(...elements);
@@ -32,7 +32,7 @@ export function head(data) {
 
 const ORDER = { fault: 0, warning: 1, note: 2 }, FINDINGS = 5, FINDINGS_NARROW = 2;
 
-// `show clusters` in somebody's words is a command.
+// Text between backquotes, such as `show clusters`, is a command.
 function withCode(words) {
   return words.split("`").map((part, i) => (i % 2 ? make("code", {}, part) : part));
 }
@@ -47,7 +47,7 @@ export function health(data) {
   const all = data.health.health, found = all.filter((f) => f.state in ORDER).sort((a, b) => ORDER[a.state] - ORDER[b.state]);
   const wrong = found.filter((f) => f.state !== "note"), room = matchMedia("(max-width: 720px)").matches ? FINDINGS_NARROW : FINDINGS;
   const first = wrong.slice(0, room), rest = found.slice(first.length), more = wrong.length - first.length, notes = rest.length - more;
-  const well = make("li", { class: "is-ok" }, make("span", { class: "kind" }, "well"), make("span", {}, `Nothing is wrong: ${count(all.length - found.length)} checks found nothing.`));
+  const well = make("li", { class: "is-ok" }, make("span", { class: "kind" }, "ok"), make("span", {}, `No problems: ${count(all.length - found.length)} checks passed.`));
   fill("findings", wrong.length ? first.map(finding) : [well]);
   byId("notes-box").hidden = !rest.length;
   say("notes-count", [more ? `${count(more)} more` : "", notes === 1 ? "1 note" : notes ? `${count(notes)} notes` : ""].filter(Boolean).join(", "));
@@ -101,7 +101,7 @@ export function ports(model) {
 
 export function cutWords(data, find) {
   const t = data.topology, shown = count(t.services_shown), match = count(t.services_match);
-  const order = "those that fail first, then the busiest";
+  const order = "failing ones first, then the busiest";
   if (find && t.services_match === 0) return `None of ${count(t.services_there)} has “${find}” in its name.`;
   if (t.services_shown < t.services_match) return `${shown} of ${match}${find ? ` that have “${find}” in their names` : ""}: ${order}. Find the others by name.`;
   return find ? `${match} of ${count(t.services_there)} have “${find}” in their names.` : t.services_there === 1 ? "1 service" : `All ${count(t.services_there)}.`;
@@ -126,7 +126,7 @@ function targets(row, t, model) {
   });
 }
 
-// A service's name leads to all about it.
+// Address of a service's details.
 export const toService = (row) => `#${new URLSearchParams({ service: row.service, at: row.listener })}`;
 
 export function table(model) {

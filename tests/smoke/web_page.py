@@ -109,7 +109,7 @@ def look_closer(browser, daemon):
     browser.run("[...document.querySelectorAll('#table a')].find(a => a.textContent === 'half.example').click()")
     browser.until("it is open again", "!document.getElementById('detail').hidden && !document.getElementById('table').hidden")
     browser.run("location.hash = 'service=' + encodeURIComponent('<img src=x onerror=alert(1)>') + '&at=x'")
-    browser.until("words about what is not there", "document.getElementById('detail-body').textContent === 'There is no such service now.'")
+    browser.until("words about what is not there", "document.getElementById('detail-body').textContent === 'This service does not exist now.'")
     equal(browser.run("document.querySelectorAll('#detail img').length"), 0, "elements made of a name")
     browser.run("location.hash = ''")
     browser.until("the map", "document.getElementById('detail').hidden && !document.getElementById('map').hidden")
