@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Builds what the chosen tests need (a plain build, sanitized ones, fuzz targets) and runs them side by side, each within its time
-limit. tests/run starts it after a look at the packages.
+Builds what the chosen tests need (a plain build, sanitized builds, fuzz targets) and runs the tests in parallel, each with a
+time limit. tests/run starts this program after it has checked the packages.
 
-  --quick      an answer in some three minutes: unit tests, some seeds of the simulator, lint, documents; needs no root
-  --timing     also the tests in tests/wall_clock, at the end, one at a time: an otherwise idle machine is best for them
-  --part N     of the tests that rotate (mutants, fuzzing, fresh seeds, sanitized scenarios, broken TCP rules) the N-th seventh;
-               by default the date of the tested commit chooses it
-  --long       all parts, --timing, more seeds, a gigabyte where 24 MB do otherwise, all smoke tests with the sanitized build: hours
-  --only NAME  only tests whose name contains NAME, of all parts (repeat for more)
-  --list       print the names and build nothing (a build directory that does not exist is configured, for meson's tests)
-  --hugepages on|off  whether labs use hugepages; by default they do if the machine has enough
-  --jobs N     as if there were N cores
+  --quick      about three minutes: unit tests, some seeds of the simulator, lint, documents; needs no root
+  --timing     also run the tests in tests/wall_clock, at the end and one at a time; use an otherwise idle machine
+  --part N     the N-th seventh of the rotating tests (mutants, fuzzing, fresh seeds, sanitized scenarios, broken TCP rules);
+               the default depends on the date of the tested commit
+  --long       all parts, --timing, more seeds, transfers of 1 GB in place of 24 MB, all smoke tests also with the sanitized build;
+               takes hours
+  --only NAME  only tests with NAME in their names, of all parts; may be repeated
+  --list       print the names of the tests and build nothing; configures a missing build directory, because meson knows the tests
+  --hugepages on|off  labs use hugepages or not; the default is on if the machine has enough
+  --jobs N     schedule tests and compilers as for N cores
 """
 
 import argparse
@@ -45,7 +46,7 @@ class Runner:
 
     @staticmethod
     def once(job):
-        # Compilers and computing tests give way to labs, whose peers have time-outs.
+        # Compilers and computing tests get a lower priority than labs, because the labs' peers have time-outs.
         return run_limited(job.argv, job.seconds, job.env, job.cwd, nice=0 if job.takes == A_LAB else NICE)
 
     def work(self, job):
@@ -63,18 +64,18 @@ class Runner:
 
     @staticmethod
     def again(job, status):
-        """Only tests whose verdict depends on the machine's pace have a second try."""
+        """True if the job runs a second time: only tests with a result that depends on the machine's speed do."""
         return status not in (0, verdict.SKIPPED) and job.stage == TIMED and job.name not in verdict.EXPECTED
 
     def done(self, job, result, seconds):
-        """False if nothing more can be run."""
+        """Reports a result. False: the run stops, because a build failed."""
         status, output, cpu = result
         self.costs.add(job.name, seconds, cpu)
         if isinstance(job, Build):
             if status != 0:
                 print(output[-4000:], flush=True)
                 self.tally.failed.append(job.name)
-            elif warned := sorted(set(WARNING.findall(output))):  # they are errors in the plain build only
+            elif warned := sorted(set(WARNING.findall(output))):  # warnings are errors in the plain build only
                 print(f"{job.name}: the compiler warns:\n{verdict.quote(chr(10).join(warned))}", flush=True)
             print(f"{job.name}: {'done' if status == 0 else 'FAILED'} ({seconds:.1f} s, CPU {cpu:.1f} s)", flush=True)
             return status == 0
@@ -98,7 +99,7 @@ def labs_at_once(cores):
 
 
 def missing_space(jobs):
-    """What to say if the disk is too small for the builds that are not made yet, or None."""
+    """A message if the disk has no space for the builds that do not exist yet, else None."""
     new = {job.build for job in jobs if job.targets and not any((job.build / "lib").glob("*.a"))}
     need, free = sum(SPACE_OF_A_BUILD[build] for build in new), shutil.disk_usage(ROOT).free
     if free >= need:
@@ -107,7 +108,7 @@ def missing_space(jobs):
 
 
 def end_programs_of(run):
-    """What the tests and compilers of a killed run have started still works: only its direct children die with a runner."""
+    """Kills the programs that tests and compilers of a killed run have started; only a runner's direct children end with it."""
     mark = f"MELTEMI_RUN={run}".encode()
     for process in pathlib.Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
@@ -117,7 +118,7 @@ def end_programs_of(run):
 
 @contextlib.contextmanager
 def scratch():
-    """A directory of this run, by which its programs are known. Those of runs that were killed go first."""
+    """A directory for this run, which also identifies its programs. Removes directories and programs of killed runs first."""
     parent = DEBUG / "runs"
     parent.mkdir(exist_ok=True)
     for old in parent.iterdir():
@@ -136,7 +137,7 @@ def scratch():
 
 def _cores(text):
     if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text}: a number of cores, 1 or more")
+        raise argparse.ArgumentTypeError(f"{text}: must be a number of cores, 1 or more")
     return int(text)
 
 
@@ -154,7 +155,7 @@ def arguments():
 
 
 def _named(options, part, known, rooms):
-    """--only looks in all parts of the rotation, unless --part says in which."""
+    """The jobs of the options. --only searches all parts of the rotation, unless --part names one."""
     parts = [part, *(Part(n) for n in range(1, PARTS + 1) if options.only and not options.part and not options.long)]
     jobs = {}
     for job in (job for one in parts for job in every_job(known, rooms, one, options.quick)):
@@ -164,13 +165,13 @@ def _named(options, part, known, rooms):
 
 
 def chosen_jobs(options, part):
-    """What the options choose; ends the program if that is nothing, or nothing for one of --only."""
+    """The jobs that run. Ends the program if there are none, or none for one of the --only."""
     known, rooms = known_of(DEBUG)
     verdict.check_tables([job.name for job in every_job(known, rooms, Part(whole=True))])
     named = _named(options, part, known, rooms)
     jobs = [job for job in named if job.stage != TIMED or options.timing or options.long]
     if len(jobs) < len(named):
-        print(f"left out, judged by time (add --timing): {', '.join(job.name for job in named if job.stage == TIMED)}", file=sys.stderr)
+        print(f"left out, because time decides their result (add --timing): {', '.join(job.name for job in named if job.stage == TIMED)}", file=sys.stderr)
     if named and not jobs:
         raise SystemExit(1)
     idle = [name for name in options.only if not any(name in job.name for job in named)]
@@ -203,10 +204,10 @@ def run(options, part, jobs):
 def main():
     options = arguments()
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)  # as Ctrl-C: labs are ended, and what is known is printed
+        signal.signal(number, signal.default_int_handler)  # as Ctrl-C: ends the labs and prints the results so far
     part = Part(options.part, options.long)
     if not configured(DEBUG):
-        print(f"meson could not configure {DEBUG}; if another meson or compiler made that, remove it", flush=True)
+        print(f"meson could not configure {DEBUG}; if another meson or compiler has made this directory, remove it", flush=True)
         return 1
     jobs = chosen_jobs(options, part)
     if options.list:
@@ -225,7 +226,7 @@ if __name__ == "__main__":
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left in the buffer has no reader, either
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nothing reads the rest of the buffer, either
         sys.exit("tests/run: its output was closed; all tests are ended")
-    except OSError as error:  # no space, or a place that cannot be written
+    except OSError as error:  # no space, or no permission to write
         sys.exit(f"tests/run: {error}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Builds what the chosen tests need, and nothing else. Of two runners in one clone the second waits for the first."""
+"""Builds what the chosen tests need, and nothing else. A second runner in the same clone waits for the first."""
 
 import configparser
 import contextlib
@@ -18,7 +18,7 @@ from .process import run_limited
 SANITIZED = ("-Db_sanitize=address,undefined", "-Db_lundef=false")
 OPTIONS = {DEBUG: ("-Dwerror=true",), ASAN: SANITIZED, FUZZ: ("-Dfuzz=true", *SANITIZED),
            TSAN: ("-Db_sanitize=thread", "-Db_lundef=false")}
-# Options that change what a verdict says, and what meson takes for them.
+# Options that change the results of tests, with meson's defaults.
 DECIDE = {"buildtype": "release", "b_sanitize": "none", "b_lto": "false", "b_ndebug": "false", "tests": "true", "fuzz": "false"}
 COMPILERS = {FUZZ: ("clang", "clang++")}
 NICE = 10
@@ -26,7 +26,7 @@ NICE = 10
 
 @contextlib.contextmanager
 def alone():
-    """No other run, or demo, builds in this clone meanwhile."""
+    """Prevents builds by other runs and demos in this clone meanwhile."""
     with open(ROOT / "meson.build", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -37,17 +37,17 @@ def alone():
 
 
 def _unusable(directory):
-    """Why the builds of this directory cannot be trusted, or made, or None: somebody else has configured it."""
+    """Why this directory cannot be used, or None: it is not writable, or was configured with other options."""
     for path in (directory, *(directory / name for name in ("build.ninja", ".ninja_log", ".ninja_deps", "meson-logs", "meson-private"))):
         if path.exists() and not os.access(path, os.W_OK):
-            return f"{path} cannot be written: if it is another user's, as after `sudo tests/run`, run as that one, or remove {directory}"
+            return f"{path} cannot be written: if it belongs to another user, as after `sudo tests/run`, run as that user, or remove {directory}"
     said, wanted = configparser.ConfigParser(interpolation=None, delimiters=("=",)), dict(word[2:].split("=") for word in _options(directory))
     said.read(directory / "meson-private/cmd_line.txt", encoding="utf-8")
     if not said.has_section("options"):
         return None
     other = [f"{name}={value}" for name, want in {**DECIDE, **wanted}.items()
              if (value := said["options"].get(name, DECIDE.get(name, "its default")).lower()) != want]
-    return f"{directory} was configured with {', '.join(other)}, which tests need otherwise: remove it" if other else None
+    return f"{directory} was configured with {', '.join(other)}; tests need other values: remove it" if other else None
 
 
 def _options(directory):
@@ -61,13 +61,13 @@ def _configure(directory):
     fresh = not (directory / "build.ninja").exists()
     setup = ["meson", "setup", directory, *_options(directory)]
     if (directory / "meson-private/coredata.dat").exists():
-        setup.append("--reconfigure")  # meson was killed before it wrote build.ninja, and would call that configured
+        setup.append("--reconfigure")  # meson was killed before it wrote build.ninja; without this it would do nothing
     env = {**cache.environment()[0], **cache.compilers(*COMPILERS.get(directory, ()))}
     return run_limited(setup if fresh else ["ninja", "-C", directory, "build.ninja"], 180, env)
 
 
 def configured(directory):
-    """Brings meson's list of tests up to date; compiles nothing."""
+    """Updates meson's list of tests and compiles nothing. False: meson failed."""
     with alone():
         status, output, _ = _configure(directory)
     if status:
@@ -77,7 +77,7 @@ def configured(directory):
 
 @dataclasses.dataclass
 class Build:
-    """A job of the pool that makes some targets of a build directory. Compilers use all cores, at a low priority."""
+    """A job that makes some targets of a build directory. Compilers use all cores at a low priority."""
     directory: pathlib.Path
     targets: tuple
     number: int
@@ -90,7 +90,7 @@ class Build:
         self.name = f"build/{self.directory.name.removeprefix('build-')}-{self.number}"
 
     def make(self):
-        """As run_limited()."""
+        """Makes the targets; returns as run_limited()."""
         with alone():
             began = time.monotonic()
             done = _configure(self.directory)
@@ -102,8 +102,8 @@ class Build:
 
 def builds_of(jobs, first):
     """
-    The builds that jobs need, in the order to make them: first the targets that many labs start with, so that labs run while
-    compilers work on the rest. Sets what each job waits for.
+    The builds that the jobs need, in order: first the targets that many labs need, so that labs run while compilers work on the
+    rest. Also sets `after` of each job to its build.
     """
     out = []
     for directory in (DEBUG, ASAN, TSAN, FUZZ):
@@ -116,14 +116,14 @@ def builds_of(jobs, first):
             out.append(build)
             for job in stage:
                 job.after = (*job.after, build.name)
-    # One after the other: two ninjas must not work in one directory.
+    # One build after the other, because two ninjas must not work in one directory.
     for before, build in zip(out, out[1:]):
         build.after = (before.name,)
     return out
 
 
 def known_of(directory):
-    """(meson's tests, each with the files that it needs; the files of all libraries), as `meson introspect` prints them."""
+    """(meson's tests, each with the files that it needs; the files of all libraries), from `meson introspect`."""
     status, output, _ = run_limited(["meson", "introspect", "--tests", "--targets", directory], 60)
     if status:
         raise SystemExit(output)

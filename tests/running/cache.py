@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The compiler cache of all builds that the project's scripts make: one a user, shared by clones. CCACHE_DIR and CCACHE_MAXSIZE
-of the caller are kept.
+The compiler cache for all builds by the project's scripts. Each user has one, which all clones share. CCACHE_DIR and
+CCACHE_MAXSIZE of the caller override its directory and size.
 """
 
 import os
@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 
 MAX_SIZE = "8G"
-SPARE = 1 << 30  # bytes that must be free on its disk
+SPARE = 1 << 30  # bytes that must be free on the cache's disk
 
 
 def _directory():
@@ -41,7 +41,7 @@ def _unusable(directory):
 
 
 def compilers(c=None, cxx=None):
-    """The environment of `meson setup`; the caller's CC and CXX hold where a build does not need others."""
+    """The environment of `meson setup`: the given compilers, else those in the caller's CC and CXX."""
     c, cxx = c or os.environ.get("CC", "gcc"), cxx or os.environ.get("CXX", "g++")
     launcher = "ccache " if shutil.which("ccache") and "ccache" not in c else ""
     return {"CC": launcher + c, "CXX": launcher + cxx}
@@ -54,9 +54,9 @@ def environment():
     directory = _directory()
     reason = _unusable(directory)
     if reason:
-        # Its configuration file is read even so.
+        # ccache reads its configuration file even if it is disabled.
         return {"CCACHE_DISABLE": "1", "CCACHE_CONFIGPATH": os.devnull}, f"compiler cache {directory}: {reason}: compiling without it"
-    # NOHASHDIR: objects of clones in other directories match although their debug information names the first clone.
-    # DEPEND: the list of headers comes from the compiler, in place of a second run of the preprocessor.
+    # NOHASHDIR: objects also match in clones in other directories, although their debug information names the first clone.
+    # DEPEND: take the list of headers from the compiler, instead of running the preprocessor a second time.
     size = os.environ.get("CCACHE_MAXSIZE", MAX_SIZE)
     return {"CCACHE_DIR": str(directory), "CCACHE_NOHASHDIR": "1", "CCACHE_DEPEND": "1", "CCACHE_MAXSIZE": size}, None

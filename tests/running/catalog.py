@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All jobs, and which of them a run contains."""
+"""All jobs, and the selection for a run."""
 
 import os
 import pathlib
@@ -19,36 +19,36 @@ SIM, MESHSIM, TCPSCRIPT, DIFFERENTIAL = ("tests/sim/sim", "tests/meshsim/meshsim
 GOLDEN, LOADS = "tests/golden/picture", "tests/golden/loads"
 LINT = {"lint/metrics_page": DAEMON, "lint/tcp_page": (TCPSCRIPT,)}
 
-# Labs that compute for a minute and more: choices compared with Envoy's by statistics, and BoringSSL's suite.
+# Labs that compute for a minute or more: statistical comparison of load balancing with Envoy's, and BoringSSL's test suite.
 ROTATING_LABS = re.compile(r"interop/(xds/test_oracle_|tls/test_bogo$)")
 
-# metrics_cost compiles the data path twice more; the others take 20 to 120 s of a core.
+# metrics_cost compiles the data path two more times; the others take 20 to 120 s of a core.
 ROTATING_BENCHES = ("metrics_cost", "documents_cost", "watch_cost", "scale", "stripped")
 
-# Libraries whose unit tests run threads, and which of their tests (a part of their names, or their suite's; empty: all).
+# Libraries with unit tests that run threads, and a part of the names of these tests or of their suite (empty: all).
 THREADED = {"filter": "", "identity": "read elsewhere", "jwt": "all slots", "net": "", "observe": "none is torn",
             "proxy": "filters", "tls": "threads", "upstream": "", "worker": ""}
 
-# Unit tests of the plain build: they count basic blocks or memory, which a sanitizer changes, look for secrets in freed memory,
-# compare texts, or test tools. The sanitized build has all others, and of these a seventh.
+# Unit tests that run with the plain build: they count basic blocks or memory, which a sanitizer changes, search freed memory for
+# secrets, compare texts, or test tools. All others run with the sanitized build, and of these tests a seventh does too.
 PLAIN = re.compile(r"(steps|fuzz_steps_\w+|source|identity|rights|golden|enforced|changes|replay|blast|blast_loopback|bench_stripped)$")
 
-# Libraries whose unit tests report the outcomes that they reached.
+# Libraries with unit tests that report the outcomes they have reached.
 OUTCOMES = ("buf", "dns", "filter", "net", "port", "proxy", "tcp", "tls", "upstream", "worker")
 
 QUICK_SEEDS = range(1, 201)
-# With --long: a million calls to servers whose replies answer no call, or the wrong one.
+# With --long: a million calls to servers that send replies to no call, or to the wrong one.
 LONG_REPLIES = ("--scenario", "proxy_replies", "--seeds", "1-1000", "--jobs", "all")
 SEEDS_OF_A_MUTANT = "1-2000"
-# Mutants that seeds of all scenarios catch late or never, and where they show.
+# Mutants that seeds of all scenarios detect late or never, and the arguments that detect them.
 MUTANT_ARGS = {
-    # They only make it slow or wasteful: goodput and retransmissions have bounds there.
+    # These only make TCP slow or wasteful; this scenario has bounds for goodput and retransmissions.
     **dict.fromkeys(("no_reorder_window", "dsack_ignored", "undo_missing"), ("--scenario", "goodput_late", "--seeds", "1-3")),
-    # Bytes queued after a long reply, and a lost window update, are rare in the worlds of all seeds.
+    # Bytes queued after a long reply, and lost window updates, are rare in other scenarios.
     "held_not_returned": ("--scenario", "proxy_mixed", "--seeds", "1-100"),
     "no_probe": ("--scenario", "proxy_mixed", "--seeds", "101-300"),
 }
-# Rules of lib/tcp that a comparison with the kernel's TCP must notice when they are broken.
+# Broken rules of lib/tcp that the comparison with the kernel's TCP must detect.
 KERNEL_BREAKS = """
     paws_off paws_of_rst ts_recent_of_any ts_missing_taken rst_in_window_believed syn_resets outside_unanswered text_after_fin
     fin_ack_delayed closing_skipped close_wait_skipped abort_silent options_after_end options_bad_taken scale_unlimited
@@ -62,7 +62,7 @@ def _suite(test):
 
 
 def _meson(test, build=DEBUG, prefix="", env=None):
-    """A test that meson knows, of another build directory if wanted."""
+    """The job of a meson test, with this build directory."""
     return Job(f"{prefix}{_suite(test)}/{test['name']}", [word.replace(str(DEBUG), str(build)) for word in test["cmd"]],
                test["timeout"] * (2 if build == ASAN else 1), {**(env or {}), **test["env"]}, cwd=build, build=build,
                targets=test["files"])
@@ -94,8 +94,8 @@ def _seeds(name, seeds, seconds=900):
 
 def _simulators(known, part):
     """
-    Scenarios and seeds in the plain build: the sanitized one quarantines freed slots, which hides faults that their immediate
-    reuse shows.
+    Scenarios and seeds in the plain build. The sanitized build quarantines freed slots, and so hides faults that only immediate
+    reuse of a slot shows.
     """
     scenarios = [test for test in known if _suite(test) == "sim"]
     jobs = [_meson(test) for test in scenarios]
@@ -105,23 +105,23 @@ def _simulators(known, part):
     jobs += [_seeds("seeds", fixed, seconds=5400 if part.whole else 900), _seeds("fresh", fresh)]
     if part.whole:
         jobs.append(Job("sim/replies", [DEBUG / SIM, *LONG_REPLIES], 1800, targets=(SIM,), takes=ALL_CORES))
-    # A fresh seed that failed once is listed, and runs every day until it is repaired.
+    # A fresh seed that failed is listed, and runs every day until the fault is repaired.
     return jobs + [_seeds(f"listed-{seed}", range(seed, seed + 1)) for seed in verdict.listed_seeds() if seed not in fixed and seed not in fresh]
 
 
 def _rows(name, macro):
-    """The names of the known bugs in a table of lib/base."""
+    """Names of the deliberate bugs in a table of lib/base."""
     return re.findall(rf"^{macro}\((\w+)", (ROOT / "lib/base" / name).read_text(), re.M)
 
 
 def _shared_with_scripts():
-    """The simulator's mutants that one connection can show."""
+    """The simulator's mutants that a packet script with one connection can detect."""
     table = re.search(r"shared\[\] = \{(.*?)\}", (TESTS / "tcpscript/breaks.c").read_text(), re.S)
     return re.findall(r'"(\w+)"', table.group(1))
 
 
 def _mutants(part):
-    """Known bugs, compiled in: each must make a check fail."""
+    """Deliberate bugs, compiled in: each must make a check fail."""
     jobs = [Job(f"mutants/sim/{name}", [DEBUG / SIM, "--mutant", name, *MUTANT_ARGS.get(name, ("--seeds", SEEDS_OF_A_MUTANT))], 900,
                 targets=(SIM,)) for name in part.of(_rows("mutants.def", "MT_MUTANT"))]
     jobs += [Job(f"mutants/meshsim/{name}", [DEBUG / MESHSIM, "--mutant", name, "--seeds", "1-400"], 300, targets=(MESHSIM,))
@@ -134,14 +134,14 @@ def _mutants(part):
 
 
 def _differential(part):
-    """lib/tcp against the kernel's TCP; and with rules broken, each of which must be noticed. One run of the kernel serves all."""
+    """Compares lib/tcp with the kernel's TCP, also with broken rules, each of which must be detected. The kernel runs once for all."""
     seeds = "1-100000" if part.whole else "1-10000"
     return [Job(f"differential/{name}", [DEBUG / DIFFERENTIAL, *argv], 900, root=True, targets=(DIFFERENTIAL,))
             for name, argv in (("seeds", ["--seeds", seeds]), ("broken", ["--break", ",".join(KERNEL_BREAKS)]))]
 
 
 def _fuzzers(known, part):
-    """One minute each from its corpus on; tests/fuzz/run.py leaves what it finds in the build directory."""
+    """Fuzzers of this part, one minute each, from their corpora; tests/fuzz/run.py leaves findings in the build directory."""
     replayers = [pathlib.Path(test["cmd"][0]).relative_to(DEBUG) for test in known if test["name"].startswith("fuzz_")]
     programs = [path.with_name(path.name.removesuffix("_replay")) for path in part.of(sorted(replayers))]
     return [Job(f"fuzz/{path.name.removeprefix('fuzz_')}", [TESTS / "fuzz/run.py", FUZZ, path.name.removeprefix("fuzz_"),
@@ -150,11 +150,11 @@ def _fuzzers(known, part):
 
 
 def _benches(known, part):
-    """Instruction counts: each part has those of single operations, and at most one of those that take longer."""
+    """Instruction counts. Each part has those of single operations, and at most one of the longer ones."""
     elsewhere = set(ROTATING_BENCHES) - set(part.of(ROTATING_BENCHES))
     jobs = [_meson(test) for test in known if _suite(test) == "bench" and test["name"] not in elsewhere]
     for job in jobs:
-        # Those two count instructions of a program without time-outs; the others run workers against peers in real time.
+        # These two count instructions of programs without time-outs; the others run workers against peers in real time.
         job.stage = BESIDE if job.name in ("bench/micro", "bench/documents_cost") else LAST
     return jobs
 
@@ -163,7 +163,7 @@ def _scripts(folder, pattern, seconds, env, root=True, build=DEBUG, targets=LAB,
     files = sorted(p for p in folder.glob(pattern) if p.is_file())
     found = [p for p in files if os.access(p, os.X_OK)]
     for p in files:
-        if p not in found and p.open("rb").read(2) == b"#!":  # unpacked without its mode, say: no test may vanish by that
+        if p not in found and p.open("rb").read(2) == b"#!":  # for example unpacked without its mode: no test may disappear because of that
             raise SystemExit(f"{p} is a program that cannot be executed: chmod +x, or a file system that is not mounted noexec")
     out = []
     for p in found:
@@ -181,7 +181,7 @@ def _labs(part):
     jobs += _scripts(TESTS / "attack", "*.py", 900 if part.whole else 300, debug)
     for name in ("*",) if part.whole else SANITIZED_SMOKE:
         found = _scripts(TESTS / "smoke", f"{name}.py", 600, asan, build=ASAN, prefix="asan/")
-        jobs += [job for job in found if job.name.removeprefix("asan/") not in verdict.WALL_CLOCK]  # time says nothing of that build
+        jobs += [job for job in found if job.name.removeprefix("asan/") not in verdict.WALL_CLOCK]  # times of the sanitized build mean nothing
     if part.whole:
         jobs += _scripts(TESTS / "interop", "*/long_*", 1500, debug)
     interop = _scripts(TESTS / "interop", "*/test_*", 600, debug)
@@ -217,7 +217,7 @@ def _lint(rooms):
 
 
 def note_outcomes(jobs, folder):
-    """lint/outcome_rows reads which outcomes unit tests, packet scripts and fixed seeds reach as they run anyway."""
+    """Lets the unit tests, packet scripts and fixed seeds of this run record their outcomes for lint/outcome_rows."""
     sources = ["sim/seeds", "unit/tcpscript", *(f"unit/{room}" for room in OUTCOMES)]
     here = {job.name: job for job in jobs}
     if "lint/outcome_rows" not in here or not here.keys() >= set(sources):
@@ -230,7 +230,7 @@ def note_outcomes(jobs, folder):
 
 
 def _quick(jobs):
-    """Three minutes for two cores: without the corpora of the fuzzers and the load generator's own tests."""
+    """The jobs of --quick, three minutes on two cores: no corpora of fuzzers, and no tests of the load generator."""
     return [job for job in jobs if not re.match(r"unit/(fuzz_|blast)", job.name)] + [_seeds("seeds", QUICK_SEEDS)]
 
 

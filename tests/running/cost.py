@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What each job took: a table by class at the end of a run, and the order in which the next run starts them."""
+"""Times of the jobs: printed as a table by class at the end of a run, and used to order the jobs of the next run."""
 
 import json
 
@@ -22,7 +22,7 @@ class Costs:
         self.took[name] = (seconds, cpu)
 
     def longest_first(self, jobs):
-        """By what they took last; a job that never ran counts as a tenth of its time limit."""
+        """The jobs sorted by their last times; a job that never ran counts as a tenth of its time limit."""
         return sorted(jobs, key=lambda job: -self.last.get(job.name, job.seconds / 10))
 
     def keep(self):
@@ -30,7 +30,7 @@ class Costs:
         try:
             LAST.write_text(json.dumps(self.last, indent=0, sort_keys=True))
         except OSError:
-            pass  # the next run starts in another order
+            pass  # only the order of the next run depends on it
 
     def table(self):
         sums = {}

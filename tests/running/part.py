@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Which seventh of the rotating tests a run contains. The date of the tested commit chooses it, so that a run can be repeated;
---part chooses another one, --long all.
+Selects the seventh of the rotating tests that a run contains: by the date of the tested commit, so that a run can be repeated,
+or by --part; --long selects all.
 """
 
 import datetime
@@ -18,9 +18,9 @@ LONG_SEEDS = range(1, 50_001)
 
 
 def _day():
-    """The UTC day of the tested commit, in days since 1970; today where there is no commit. And which of both it is."""
+    """(The UTC day of the tested commit, in days since 1970, or today if there is no commit; words for which of both it is.)"""
     try:
-        # safe.directory: git tells root nothing of another user's clone otherwise, and the day would be today.
+        # Without safe.directory git refuses to read another user's clone for root, and the day would be today.
         words = ["git", "-c", "safe.directory=*", "-C", ROOT, "log", "-1", "--format=%ct"]
         done = subprocess.run(words, capture_output=True, text=True, check=True)
         return int(done.stdout) // 86400, "commit of"
@@ -30,19 +30,19 @@ def _day():
 
 class Part:
     def __init__(self, number=None, whole=False):
-        """number: 1 to PARTS; None: by date. whole: all parts at once."""
+        """number: 1 to PARTS; None: by date. whole: all parts together."""
         self.day, self.whose = _day()
         self.whole = whole
-        # Shifted by one each week, so that a project that rests on some days of the week has all parts in seven weeks.
+        # Shifted by one each week, so that all parts run within seven weeks even if some days of the week have no commits.
         self.number = number or (self.day + self.day // PARTS) % PARTS + 1
 
     def of(self, items):
-        """This part's share of a list; the shares of all parts make the list."""
+        """This part's share of a list; all shares together are the list."""
         return list(items) if self.whole else list(items)[self.number - 1::PARTS]
 
     @property
     def block(self):
-        """A number that no other part has, in this week or another: what is drawn follows from it."""
+        """A number that no other part has, in this or another week; the seed of random inputs."""
         return self.day - self.day % PARTS + self.number - 1
 
     def fresh_seeds(self):

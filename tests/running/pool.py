@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Runs jobs side by side in their order, within two limits: cores for what computes, and a number of labs, which mostly wait.
-A job starts when those that it comes after have ended.
+Runs jobs in parallel and in their order, within two limits: cores for jobs that compute, and a number of labs, which mostly wait.
+A job starts after the jobs in its `after` have ended.
 """
 
 import queue
@@ -15,7 +15,7 @@ BEAT = 60  # seconds without a result, after which the runner prints what is run
 
 
 class _Room:
-    """What is free of the machine."""
+    """The free resources of the machine."""
 
     def __init__(self, cores, labs):
         self.cores, self.free = cores, {A_CORE: cores, A_LAB: labs}
@@ -44,7 +44,7 @@ def _start_what_fits(waiting, running, room, start):
         if cores_promised and job.takes != A_LAB:
             continue
         if not room.take(job):
-            cores_promised |= job.takes == ALL_CORES  # jobs of one core that pass it would keep it waiting for ever
+            cores_promised |= job.takes == ALL_CORES  # otherwise jobs of one core could overtake it for ever
             continue
         waiting.remove(job)
         running[job.name] = job
@@ -52,7 +52,7 @@ def _start_what_fits(waiting, running, room, start):
 
 
 def run(jobs, cores, labs, work, done):
-    """work(job) in a thread of its own; done(job, its result, seconds) in this one as jobs end; False from done stops the run."""
+    """Calls work(job) in a thread for each job, and done(job, result, seconds) in this thread; False from done stops the run."""
     waiting, running, ended = list(jobs), {}, queue.Queue()
     room = _Room(cores, labs)
 
@@ -60,7 +60,7 @@ def run(jobs, cores, labs, work, done):
         began = time.monotonic()
         try:
             result = work(job)
-        except BaseException as error:  # a fault of the runner itself must not keep it waiting for ever
+        except BaseException as error:  # otherwise a fault of the runner itself would make it wait for ever
             result = (FAULT, f"the runner failed: {error!r}", 0)
         ended.put((job, result, time.monotonic() - began))
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Programs with a time limit, each in a process group of its own; none of them outlives the runner."""
+"""Runs programs with a time limit, each in a process group of its own. No program outlives the runner."""
 
 import contextlib
 import ctypes
@@ -14,18 +14,18 @@ import time
 from .job import ROOT
 
 PR_SET_PDEATHSIG = 1
-NOT_STARTED = 127  # as of a shell
+NOT_STARTED = 127  # exit status, as a shell has it
 _running, _lock = {}, threading.Lock()
 _closing = threading.Event()
 
 
 def _prepare(nice):
-    """In the child: it dies with the runner; labs clean up what they started themselves."""
+    """In the child: ends it when the runner ends. Labs end the programs that they started themselves."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if not nice:
         return
     os.nice(nice)
-    # The kernel's autogroups give each session an equal share, whatever the priorities of its processes: lower the group's too.
+    # Autogroups of the kernel give each session an equal share, whatever its processes' priorities: lower the group's priority, too.
     with contextlib.suppress(OSError), open("/proc/self/autogroup", "w", encoding="ascii") as group:
         group.write(str(nice))
 
@@ -64,8 +64,8 @@ def _end(started):
 
 def run_limited(argv, seconds, env=None, cwd=ROOT, nice=0):
     """
-    (Exit status, output, CPU seconds). A program that exceeds its time is ended with its process group: its status is None. One that
-    cannot be started has NOT_STARTED.
+    Runs a program; returns (exit status, output, CPU seconds). If the program exceeds its time, it is ended with its process group,
+    and the status is None. The status is NOT_STARTED if the program cannot be started.
     """
     with tempfile.TemporaryFile() as output:
         with _lock:
@@ -84,7 +84,7 @@ def run_limited(argv, seconds, env=None, cwd=ROOT, nice=0):
         finally:
             if not in_time:
                 _end(started)
-            _signal(started, signal.SIGKILL)  # what it left running in its process group
+            _signal(started, signal.SIGKILL)  # programs that it left running in its process group
             with _lock:
                 del _running[started.pid]
                 cpu = _reap(started)
@@ -94,7 +94,7 @@ def run_limited(argv, seconds, env=None, cwd=ROOT, nice=0):
 
 
 def end_all(seconds=15):
-    """Ends all programs: SIGTERM first, so that labs clean up; SIGKILL later, when the labs' guards clean up."""
+    """Ends all programs: first by SIGTERM, so that labs clean up; later by SIGKILL, after which the labs' guards clean up."""
     with _lock:
         _closing.set()
         left = list(_running.values())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Turns a test's exit status and output into a verdict."""
+"""Decides the result of a test by its exit status and output."""
 
 import dataclasses
 import os
@@ -8,7 +8,8 @@ import re
 from .job import table
 
 SKIPPED = 77
-# How a broken program shows that a check noticed its bug: it says so, or crashes (SIGILL, SIGABRT, SIGBUS, SIGFPE, SIGSEGV).
+# A check has detected the bug of a broken program if the output contains this, or if the program crashed (SIGILL, SIGABRT, SIGBUS,
+# SIGFPE, SIGSEGV).
 CAUGHT = re.compile(r"FAILED|^floor: |\b[1-9]\d* failed", re.M)
 CRASHED = (-4, -6, -7, -8, -11)
 EXPECTED = table("expected_failures", 3)  # {name: (words, reason)}
@@ -44,7 +45,7 @@ class Tally:
 
 
 def check_tables(names):
-    """names: of all jobs that there are, a list. A line that names none is an error, or the lists would rot."""
+    """Ends the program if a line of a table names no job, or two jobs have one name. `names` is a list of all jobs' names."""
     twice = {name for name in names if names.count(name) > 1}
     if twice:
         raise SystemExit(f"two tests have the same name: {', '.join(sorted(twice))}")
@@ -63,10 +64,10 @@ def quote(output):
 
 
 def _as_expected(job, status, output, tally):
-    """The verdict on a test that is listed in tests/expected_failures, or None: then it is judged like any other."""
+    """The result of a test that tests/expected_failures lists; None: decide it like any other test."""
     words, why = EXPECTED[job.name]
     faults = [line for line in output.splitlines() if line.startswith("FAILED: ")]
-    if status == 1 and faults and all(re.search(words, line) for line in faults):  # another one beside it is new
+    if status == 1 and faults and all(re.search(words, line) for line in faults):  # another fault in addition is new
         tally.expected.append(job.name)
         return f"failed as expected: {why}"
     if status == 0 and not job.drawn:
@@ -76,27 +77,27 @@ def _as_expected(job, status, output, tally):
 
 
 def _broken(job, status, output, tally):
-    """Of a program with a known bug compiled in: some check must fail, or the program crash."""
+    """The result of a program with a deliberate bug: a check must fail, or the program must crash."""
     if status != 0 and status not in CRASHED and not (status == 1 and CAUGHT.search(output)):
         tally.failed.append(job.name)
         print(quote(output), flush=True)
-        return f"FAILED: it did not get as far as its checks (exit {status})"
+        return f"FAILED: it ended before its checks (exit {status})"
     if status == 0 and job.name in EXPECTED:
         tally.expected.append(job.name)
-        return f"not caught, as expected: {EXPECTED[job.name][1]}"
+        return f"not detected, as expected: {EXPECTED[job.name][1]}"
     if status == 0:
         tally.failed.append(job.name)
-        return "FAILED: no check noticed this bug"
+        return "FAILED: no check detected this bug"
     if job.name in EXPECTED:
         tally.failed.append(job.name)
-        return "FAILED: it was caught; remove its line from tests/expected_failures"
+        return "FAILED: it was detected; remove its line from tests/expected_failures"
     tally.passed.append(job.name)
     first = re.search(r"^.*(?:FAILED|\b[1-9]\d* failed).*$", output, re.M)
-    return f"caught: {first.group(0).strip()[:100] if first else f'exit {status}'}"
+    return f"detected: {first.group(0).strip()[:100] if first else f'exit {status}'}"
 
 
 def _seeds(job, status, output, tally):
-    """Each failing seed is a verdict of its own; None: none of job.seeds fails or is listed."""
+    """Decides each failing seed on its own. None: no seed of the job fails or is listed, or the run is not complete."""
     found = {f"{SEED}{number}": why for number, why in A_SEED_FAILED.findall(output)}
     listed = {f"{SEED}{number}" for number in job.seeds} & set(EXPECTED)
     if (not found and not listed) or UNFINISHED.search(output):
@@ -115,7 +116,7 @@ def _seeds(job, status, output, tally):
 
 
 def judge(job, status, output, tally):
-    """Counts the verdict in tally and returns its text."""
+    """Adds the result to the tally and returns its text."""
     if job.must_fail:
         return _broken(job, status, output, tally)
     found = _as_expected(job, status, output, tally) if job.name in EXPECTED else None
