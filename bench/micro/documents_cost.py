@@ -1,11 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""What one changed document among 10,000 costs the control thread, beside one changed resource of a mesh of 10,000 clusters and
-100,000 endpoints: instructions, by callgrind. The aim is at most twice as many; two builds of the same differ by some percent.
+"""
+Compares the cost of one changed document among 10,000 with that of one changed resource of a mesh with 10,000 clusters and 100,000
+endpoints: instructions of the control thread, by callgrind. The goal is at most twice as many; builds of the same code differ by some
+percent.
 
   documents_cost.py BENCH_DOCUMENTS BENCH_MESH
 
-What happens once falls out of the difference of two runs.
+The result is the difference of two runs, so that work done once does not count.
 """
 import concurrent.futures
 import json

@@ -1,15 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """
-Instructions per operation, counted by callgrind: one JSON line for each operation.
+Counts instructions per operation by callgrind; prints a JSON line for each operation.
 
   bench/micro/run.sh [--build DIR] [--only NAME]   count and print
-                     [--check]                     compare with baseline.json: exit 1 when an operation got dearer by 2 %
-                     [--update]                    make what was counted the baseline
+                     [--check]                     compare with baseline.json: exit 1 if an operation takes over 2 % more
+                     [--update]                    write the results to baseline.json
 
-Counts do not depend on the clock or on luck, but on the compiler, its options and the libraries. The baseline says which
-it was made with; with others --check compares nothing and exits with 77. Features of the CPU that the C library would
-choose functions by are masked.
+The numbers do not depend on time, but on the compiler, its options and the libraries. The baseline contains these; if they differ,
+--check compares nothing and exits with 77. Features of the CPU by which the C library selects functions are masked.
 """
 
 import argparse
@@ -26,7 +25,7 @@ ROOT = HERE.parent.parent
 BASELINE = HERE / "baseline.json"
 SKIPPED = 77
 LIMIT = 1.02
-# Functions of the C library are chosen by what the CPU can do: the same ones everywhere.
+# The C library selects functions by features of the CPU: use the same functions on every machine.
 MASKED = "glibc.cpu.hwcaps=" + ",".join("-" + f for f in (
     "AVX2", "AVX", "AVX512F", "AVX512VL", "BMI1", "BMI2", "LZCNT", "MOVBE", "RTM", "ERMS", "FSRM", "SSSE3", "SSE4_1", "SSE4_2",
     "AVX_Fast_Unaligned_Load", "Fast_Unaligned_Copy", "Fast_Unaligned_Load"))
@@ -35,12 +34,12 @@ ROUTE_LOOKUPS = 20 * 1000  # ROUNDS * LOOKUPS in route.c
 
 
 def said(*argv):
-    """The first line of what a program prints about itself."""
+    """The first line of a program's output."""
     return subprocess.run(argv, capture_output=True, text=True, check=False).stdout.split("\n")[0]
 
 
 def made_with(build):
-    """What instructions depend on besides the source."""
+    """What the numbers depend on in addition to the source."""
     options = {o["name"]: o["value"] for o in json.loads(subprocess.check_output(
         ["meson", "introspect", "--buildoptions", build], text=True))}
     command = json.loads((build / "compile_commands.json").read_text())[0]["command"].split()
@@ -52,7 +51,7 @@ def made_with(build):
 
 
 def count(argv, toggle):
-    """Instructions within a function (and what it calls), and what the program printed."""
+    """(Instructions in a function and its callees, output of the program)."""
     with tempfile.TemporaryDirectory() as folder:
         out = pathlib.Path(folder) / "out"
         ran = subprocess.run(["valgrind", "--tool=callgrind", f"--toggle-collect={toggle}", f"--callgrind-out-file={out}",
@@ -81,7 +80,7 @@ def operations(build):
 
 
 def compare(counted, baseline):
-    """Lines that say what got dearer by more than the limit, or is new, or is gone."""
+    """A line for each operation that takes more than the limit, is new, or is missing."""
     bad = [f"{name}: {n:.1f} instructions, {100 * (n / baseline[name] - 1):+.1f} % to the baseline's {baseline[name]:.1f}"
            for name, n in counted.items() if name in baseline and n > baseline[name] * LIMIT]
     bad += [f"{name}: not in the baseline; run with --update" for name in counted if name not in baseline]

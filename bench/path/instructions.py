@@ -1,9 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Instructions of Meltemi's turns per exchange, counted by callgrind.
+"""
+Counts the instructions of Meltemi's loop iterations per exchange, by callgrind.
 
-Two runs of different length: what happens once (connections, first allocations) falls out of their
-difference. Each turn takes 20 us of the program's clock, so that timers fire as often on a slow machine (--turn-ns). Options behind the program's name are the program's own.
+The result is the difference of two runs of different lengths, so that work done once (connections, first allocations) does not
+count. Each iteration takes 20 us of the program's clock (--turn-ns), so that timers expire as often on a slow machine. Other
+options are passed to the program.
 """
 import argparse
 import json
@@ -18,14 +20,14 @@ DEFAULT = os.path.join(HERE, "..", "..", "build", "bench", "path", "path")
 
 
 def of_libc(profile):
-    """Those of memcmp() and its like: where bytes lie on their pages decides how many, and so how two builds were linked."""
+    """Instructions of memcmp() and similar functions. Their number depends on alignment, and so differs between builds by linking."""
     out = subprocess.run(["callgrind_annotate", "--threshold=100", "--auto=no", profile], capture_output=True, text=True, check=True).stdout
     return sum(int(n.replace(",", "")) for n in re.findall(r"^\s*([\d,]+) \(.*?\)  \S*:__(?:mem|str)\w+_(?:avx|sse|evex)\w*", out, re.M))
 
 
 def run(program, samples, options, without_libc=False):
-    """Instructions inside of measured turns, and exchanges; both of the whole run after its warm-up."""
-    # A test runner may have freed memory filled, which would be counted as work.
+    """(Instructions in measured iterations, report with the exchanges), of the whole run after its warm-up."""
+    # A test runner may set this, and filling freed memory would count as work.
     env = {name: value for name, value in os.environ.items() if name != "MALLOC_PERTURB_"}
     with tempfile.TemporaryDirectory() as tmp:
         out = subprocess.run(
@@ -42,7 +44,7 @@ def run(program, samples, options, without_libc=False):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--program", default=DEFAULT, help="bench/path/path of some build (build/)")
+    parser.add_argument("--program", default=DEFAULT, help="bench/path/path of a build (default: of build/)")
     options, rest = parser.parse_known_args()
     if "--turn-ns" not in rest:
         rest = ["--turn-ns", "20000", *rest]

@@ -1,12 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""What being seen costs, in instructions per exchange: all counters and histograms beside a build without any, at most 5 %; a
-trace that is compiled in and off beside a build without its tests, at most 0.5 %.
+"""
+Measures the cost of observability in instructions per exchange. All counters and histograms may cost at most 5 %, compared with a
+build without them. Traces that are compiled in and off may cost at most 0.5 %, compared with a build without trace points.
 
   metrics_cost.py PATH PATH_UNCOUNTED PATH_UNTRACED
 
-The C library's comparing and copying is left out: the same calls take more or fewer, as two builds were linked. Fails also when a
-cost is nothing at all, because then nothing was compared.
+Comparing and copying in the C library is left out, because its instructions differ between builds by linking alone. The test also
+fails if a cost is 0, because then the builds do not differ.
 """
 import json
 import sys
@@ -14,7 +15,7 @@ import sys
 from instructions import run
 
 LIMITS = {"metrics": 0.05, "trace off": 0.005}
-# Time goes by turns, so that two runs execute the same, and as often as natively what is done by the clock.
+# Each loop iteration takes the same time, so that two runs execute the same code and run timers as often as without callgrind.
 TIME = ["--turn-ns", "20000"]
 CASES = (["--codec", "dubbo", "--conns", "16", "--outstanding", "8"], ["--codec", "thrift", "--conns", "16"])
 
@@ -25,7 +26,7 @@ def per_exchange(program, options):
 
 
 def compared(seen, program, options):
-    """(share, with, without)"""
+    """(additional share, instructions with, instructions without)"""
     on, off = per_exchange(seen, options), per_exchange(program, options)
     return on / off - 1, on, off
 

@@ -1,14 +1,15 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """
-What the mesh's mutual TLS costs, beside the library alone, in one run: tables in Markdown.
+Measures the cost of mutual TLS in the mesh and of the TLS library alone in one run; prints Markdown tables.
 
   tls_cost.py [--build DIR] [--link ring|memif] [--rounds N] [--many]
 
-Exchanges: bench/path in clear text and with mutual TLS on both sides, by turns, the least of all samples (cycles of the time stamp counter,
-Meltemi's turns alone). They are held against the plain one and four records, each the library's own cost of 256 bytes and the cycles of MORE below (`--many`: 4,096
-connections, more than keys are kept of). Handshakes and what idle connections hold come behind. A release build with LTO says most. Nothing is asserted: who
-reads it knows what else the machine did.
+Exchanges: runs bench/path alternately in plaintext and with mutual TLS on both sides, and takes the least of all samples, in cycles of
+the time stamp counter and for Meltemi's loop iterations only. The limit for an exchange by TLS is the plaintext one and four records; a
+record may cost the library's own cycles for 256 bytes and those of MORE below. `--many` adds 4,096 connections, which is more than the
+number of expanded keys that are kept. Handshakes and the memory of idle connections follow. Use a release build with LTO. A missed limit
+does not make the program fail, because other load on the machine may be the cause.
 """
 import argparse
 import json
@@ -19,11 +20,12 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 CIPHERS = {"aes-128-gcm": "AES-128-GCM", "aes-256-gcm": "AES-256-GCM", "chacha20-poly1305": "CHACHA20-POLY1305"}
 CASES = (("dubbo", "64 x 1", []), ("dubbo", "16 x 8", ["--conns", "16", "--outstanding", "8"]), ("thrift", "64 x 1", []), ("tcp", "64 x 1", []))
-# Cycles that a record may take beyond the library's own cost: with at most 64 connections, and with more than keys are kept of. 60 and 300 are for Meltemi's code.
-# AES-GCM has 50 more, because ipsec-mb takes longer for a short record in an exchange than in a loop of equal ones, and 220 more where the library expands
-# a whole key for each record.
+# Cycles that a record may take beyond the library's own cost: with at most 64 connections, and with more connections than expanded keys.
+# 60 and 300 are for Meltemi's code. AES-GCM has 50 more, because ipsec-mb takes longer for a short record in an exchange than in a loop
+# of equal records, and 220 more where the library expands a key for each record.
 MORE = {"AES-128-GCM": (110, 520), "AES-256-GCM": (110, 520), "CHACHA20-POLY1305": (60, 300)}
-# Whose clients share connections to their servers: 4,096 byte streams would shake hands as often again, all at once, and by one core that does not come up in time.
+# Dubbo, because its clients share connections to servers. 4,096 opaque TCP streams would need as many handshakes with servers at once,
+# which takes one core too long.
 MANY = (("dubbo", "4,096 x 1", ["--conns", "4096"]),)
 
 
@@ -35,7 +37,7 @@ def lines(program, *words):
 
 
 def records(build):
-    """The provider that is used, by cipher and connections: (the library's seal and open, ours), of 256 bytes."""
+    """(The provider in use, cycles by cipher and number of connections: (the library's seal and open, Meltemi's)), for 256 bytes."""
     rows = [r for r in lines(build / "bench/micro/bench_record") if r["bytes"] == 256]
     used = rows[-1]["provider"]
     return used, {(r["cipher"], r["connections"] > 64): ((r["library_seal"], r["library_open"]), (r["seal"], r["open"]))
@@ -43,7 +45,7 @@ def records(build):
 
 
 def exchange(o, options, rounds, samples):
-    """(least, best median) of plain ones and of those by TLS."""
+    """(Least, best median) in cycles, without and with TLS."""
     best = {"off": [], "both": []}
     for _ in range(rounds):
         for tls, found in best.items():
@@ -63,7 +65,7 @@ def rows(o, cases, rounds, library, many, samples):
 
 
 def held(build):
-    """Bytes of a byte stream that is idle, plain and by TLS on both sides."""
+    """Memory of an idle opaque TCP stream, in plaintext and with TLS on both sides."""
     return [lines(build / "bench/scale/scale", "--conns", "10000", "--samples", "0", "--churn", "0", "--idle-hours", "0", "--tls", tls)[-1]
             for tls in ("off", "both")]
 
@@ -71,9 +73,9 @@ def held(build):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build")
-    parser.add_argument("--link", choices=("ring", "memif"), default="ring", help="what is between Meltemi and the hosts on both sides (default: ring)")
+    parser.add_argument("--link", choices=("ring", "memif"), default="ring", help="link between Meltemi and the hosts on both sides (default: ring)")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--many", action="store_true", help="4,096 connections as well: a minute of handshakes for each line")
+    parser.add_argument("--many", action="store_true", help="also 4,096 connections, which takes a minute of handshakes for each line")
     o = parser.parse_args()
     provider, library = records(o.build)
     print(f"Exchanges over {o.link}. Records of 256 bytes, {provider}; library: 64 keys, all expanded.\n\n| cipher | connections | library, seal / open | ours |\n|---|---|---|---|")

@@ -1,13 +1,15 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""What being looked at costs a worker, in instructions: a scraper at /metrics and `top`, by the daemon's own sockets, beside nobody.
+"""
+Measures what queries cost a worker, in instructions: a scraper of /metrics and `top`, by the daemon's own sockets, compared with a run
+without queries.
 
   watch_cost.py PATH
 
-Time goes by turns, so a worker executes the same instructions each time but for what is asked of it. What only reads counters must
-cost at most 0.5 % with a round of questions in each 500 exchanges, which no full load makes last a second, and so has no rhythm to
-be argued about. The tables that the worker fills by itself (connections, exchanges) must cost so much at most at ten times the rhythm of
-`top`, one table a second, at the least full load known. They must cost something: else nothing was counted.
+Each loop iteration takes the same time, so a worker executes the same instructions each time, except for queries. Tables that only read
+counters may cost at most 0.5 % with a query every 500 exchanges, which is more often than once a second under any full load. Tables that
+the worker fills itself (connections, exchanges) may cost as much at ten times the rate of `top`, which is a table a second, under the
+smallest known full load. Their cost must not be 0, because then nothing was counted.
 """
 import json
 import sys
@@ -15,25 +17,25 @@ import sys
 from instructions import run
 
 LIMIT = 0.005
-FULL_LOAD = 80000  # exchanges a second that a worker makes of small messages over its slowest port (docs/performance.md, veth)
-RHYTHM = 1  # rounds a second
+FULL_LOAD = 80000  # exchanges a second of a worker with small messages over its slowest port (docs/performance.md, veth)
+RHYTHM = 1  # queries a second
 OPTIONS = ["--codec", "dubbo", "--conns", "64", "--outstanding", "4", "--turn-ns", "20000"]
 READ, ANSWERED = ("services", "clusters"), ("connections", "exchanges")
 
 
 def beside_nobody(program):
-    """(instructions of a run, its exchanges, instructions of a further exchange)"""
+    """Without queries: (instructions of a run, its exchanges, instructions of one more exchange)"""
     (short, a), (long, b) = run(program, 1, OPTIONS), run(program, 2, OPTIONS)
     return short, a["exchanges"], (long - short) / (b["exchanges"] - a["exchanges"])
 
 
 def looked_at(program, table, nobody):
-    """(instructions that a round costs, share of all in this run)"""
+    """(Instructions of a query, share of all instructions in this run, report)"""
     short, exchanges, each = nobody
     instructions, report = run(program, 1, OPTIONS + ["--watch", table])
     more = instructions - short - (report["exchanges"] - exchanges) * each
     if report["watch_rounds"] < 1:
-        sys.exit(f"watch_cost: nothing was asked: {report}")
+        sys.exit(f"watch_cost: no query was made: {report}")
     return more / report["watch_rounds"], more / (each * report["exchanges"]), report
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One cell: one kind of load on one system, measured. Each returns a dictionary with `ok`, and `why` if it is not."""
+"""Measures a cell: one kind of load on one system. Each function returns a dictionary with `ok`, and with `why` if `ok` is false."""
 
 import json
 import subprocess
@@ -13,7 +13,7 @@ TROUBLE = ("native_error", "wrong_answer", "reset", "closed", "timeout", "malfor
 
 
 def trouble(report, rate=None):
-    """Why a run is not used: it lost calls, or did not reach the rate that it was asked for. None: it is good."""
+    """Why the run is not used: it lost calls, or did not reach the requested rate. None: it is used."""
     lost = {name: report[name] for name in TROUBLE if report[name]}
     if lost or report["sent"] != report["answered"]:
         return ", ".join(f"{n} {name}" for name, n in lost.items()) or f"{report['sent'] - report['answered']} without an answer"
@@ -25,7 +25,7 @@ def trouble(report, rate=None):
 
 
 def figures(report, used, system, rate=None):
-    """What is kept of a window and the generator's report."""
+    """The results of a measurement that are kept, from the CPU used and the generator's report."""
     per_call = 1e6 / report["per_second"] if report["per_second"] else 0
     why = trouble(report, rate)
     if not why and system.process and used["core_share"] <= 0:
@@ -39,21 +39,21 @@ def figures(report, used, system, rate=None):
 
 
 def closed(stage, system, proto, size, connections, outstanding, seconds):
-    """As fast as it answers."""
+    """Closed loop: the next call follows each reply."""
     client = stage.load(system, proto, size, connections, seconds, "--outstanding", outstanding, "--close", "reset")
     used = stage.window(system, client, seconds)
     return figures(client.result(), used, system)
 
 
 def fixed(stage, system, proto, size, connections, rate, seconds):
-    """A fixed load: Poisson arrivals, latency counted from when a call was due."""
+    """Open loop with a fixed rate: Poisson arrivals; latency is counted from the time at which a call was due."""
     client = stage.load(system, proto, size, connections, seconds, "--rate", rate, "--close", "reset")
     used = stage.window(system, client, seconds)
     return figures(client.result(seconds + 30), used, system, rate)
 
 
 def idle(stage, system, seconds):
-    """No load, and no connection."""
+    """No load and no connection."""
     class Nobody:
         pid = 0
 
@@ -74,8 +74,8 @@ def churn(stage, system, proto, size, connections, seconds):
 
 def memory(stage, system, proto, few, many, seconds):
     """
-    Bytes for each connection more: nearly idle ones, then ones that each have a call in flight. The system has just been
-    started: what proxies allocate they seldom give back, so the few go first and are the base of both.
+    Memory of each additional connection, in bytes: nearly idle, and with a call in flight. The system has just been started. The few
+    connections come first and are the base of both, because proxies seldom return memory that they have allocated.
     """
     found = {}
     for name, counts, options in (("open", (few, many), ("--rate", 50)), ("calling", (many,), ("--outstanding", 1))):
@@ -92,7 +92,7 @@ def memory(stage, system, proto, few, many, seconds):
 
 
 def path(codec, mtu, size, connections, outstanding):
-    """Meltemi over a memif, the packet interface of DPDK between two programs: bench/path, in its own process."""
+    """Meltemi over a memif, DPDK's packet interface between two programs: runs bench/path."""
     calls = max(100, min(20000, 20 * MEBI // (size + 2000)))
     argv = [install.BUILD / install.PATH, "--json", "--link", "memif", "--codec", codec, "--size", size, "--conns", connections,
             "--outstanding", outstanding, "--samples", 20 if size < 100000 else 10, "--exchanges", calls,

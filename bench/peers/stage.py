@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The place where all are measured: namespaces, the servers, the two cores, and one window of measuring.
+The environment of all measurements: namespaces, servers, the two cores, and the measurement of CPU.
 
-Core 0 has load generator and servers, core 1 the proxy. CPU of a proxy is the scheduler's run time of its threads; the
-kernel charges softirq work to whoever runs at that moment, and what ksoftirqd of the proxy's core took is noted apart.
+Core 0 runs the load generator and the servers, core 1 the proxy. The CPU of a proxy is the scheduler's run time of its threads. The
+kernel charges softirq work to the thread that runs at that moment; the time of ksoftirqd on the proxy's core is recorded separately.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ CPU_FIELDS = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "ste
 
 
 def core_ticks():
-    """Per core, seconds by kind since boot; the kernel counts in ticks of some 10 ms."""
+    """Seconds by kind since boot, for each core; the kernel counts in ticks of about 10 ms."""
     hz = os.sysconf("SC_CLK_TCK")
     cores = {}
     for line in pathlib.Path("/proc/stat").read_text().splitlines():
@@ -30,7 +30,7 @@ def core_ticks():
 
 
 def ksoftirqd(core):
-    """Seconds that the kernel's own thread for softirqs has run on a core."""
+    """Seconds for which the kernel's softirq thread has run on a core."""
     if core not in _ksoftirqd:
         for path in pathlib.Path("/proc").glob("[0-9]*/comm"):
             with contextlib.suppress(OSError):
@@ -55,7 +55,7 @@ class Stage:
         self._wire = "frames"
 
     def serve(self):
-        """The links for kernel proxies, local ports for many connections, and an echo server for each protocol."""
+        """Makes the links for kernel proxies, allows many local ports, and starts an echo server for each protocol."""
         lab = self.lab
         lab.attach("kproxy", "s0", "198.51.100.250/24")
         netns.veth(lab.namespace("client"), "k0", lab.namespace("kproxy"), "d0")
@@ -72,7 +72,7 @@ class Stage:
 
     @contextlib.contextmanager
     def all_cores(self):
-        """What is started inside may choose its cores."""
+        """Programs started in this context may run on all cores."""
         os.sched_setaffinity(0, set(self.cores))
         try:
             yield
@@ -85,7 +85,7 @@ class Stage:
         self._wire = kind
 
     def load(self, system, proto, size, connections, seconds, *options):
-        """Starts the generator and returns when it measures."""
+        """Starts the load generator, and returns when it begins to measure."""
         argv = [self.blast, "--json", "--proto", proto, "--size", size, "--connections", connections,
                 "--duration", f"{seconds}s", "--warm-up", f"{WARM_UP}s", *options, f"{system.host}:{system.port}"]
         client = self.lab.run("client", f"blast-{time.monotonic_ns()}", argv)
@@ -94,13 +94,13 @@ class Stage:
         return client
 
     def clear(self):
-        """No generator of a cell that went wrong goes on into the next one."""
+        """Stops all load generators, so that none of a failed cell runs during the next one."""
         for client in self.clients:
             client.stop()
         self.clients = []
 
     def sample(self, system, client):
-        """Everything that is counted, at one moment."""
+        """All counters at one moment."""
         ours = sum(systems.cpu_seconds(p.pid) for p in [client, *self.servers]) + time.process_time()
         now = {"at": time.monotonic(), "cpu": system.cpu(), "ours": ours, "cores": core_ticks(),
                "ksoftirqd": {c: ksoftirqd(c) for c in (self.load_core, self.proxy_core)}}
@@ -109,7 +109,7 @@ class Stage:
         return now
 
     def window(self, system, client, seconds):
-        """What was used while the generator measured, in shares of a core."""
+        """CPU used while the load generator measures, in shares of a core."""
         first = self.sample(system, client)
         time.sleep(max(seconds - 0.15, 0.1))
         last = self.sample(system, client)

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The systems that are compared, each on one core: how it is configured, started and asked for its memory.
+The compared systems, each on one core: configuration, start, and measurement of memory.
 
-All stand in the same place: one link to the client, one to the bridge with the server. `wire` says what the links carry:
-"frames", what a network carries (1,500 bytes, checksums made), "jumbo", the same with 9,000 bytes, or "offload", the
-kernel's short cut between its own stacks (64 KB pieces, no checksums: what segmentation offload of a good network card
-comes to).
+Each system has a link to the client and a link to the bridge with the server. `wire` selects the frames on the links: "frames" as
+on a network (1,500 bytes, with checksums), "jumbo" the same with 9,000 bytes, or "offload" the kernel's direct path between its own
+TCP stacks (segments of 64 KB without checksums, as with segmentation offload of a network card).
 """
 
 import os
@@ -24,7 +23,7 @@ METHOD = {"dubbo": "sayHello", "thrift": "sayHello"}
 PORTS = {"dubbo": 20880, "thrift": 9090, "tcp": 9000}
 VIPS = {"dubbo": "240.240.9.1", "thrift": "240.240.9.2", "tcp": "240.240.9.3"}
 PROXY = "203.0.114.1"  # a kernel proxy's address on the client's link
-CONNECTIONS = 9000     # two descriptors each must fit into a usual hard limit
+CONNECTIONS = 9000     # with two descriptors each, below the usual hard limit
 
 HAPROXY = """\
 global
@@ -124,7 +123,7 @@ kind: ApplicationProtocol
 metadata: {name: thrift}
 spec: {protocol: thrift, codec: aeraki.meta_protocol.codec.thrift, multiplexing: true}
 """
-# As little in the way as Envoy's thresholds above.
+# Limits as high as Envoy's thresholds above.
 POOL = """\
 apiVersion: networking.istio.io/v1
 kind: DestinationRule
@@ -137,7 +136,7 @@ spec:
 
 
 def threads_of(pid):
-    """(pid, thread) of a process and its children: nginx works in one."""
+    """(pid, thread) of a process and its children; nginx works in a child."""
     for task in pathlib.Path(f"/proc/{pid}/task").glob("*"):
         yield pid, task.name
         try:
@@ -149,7 +148,7 @@ def threads_of(pid):
 
 
 def cpu_seconds(pid):
-    """Run time of all threads by the scheduler's account, in ns resolution."""
+    """Run time of all threads as the scheduler counts it, in seconds with ns resolution."""
     total = 0
     for owner, task in threads_of(pid):
         try:
@@ -173,7 +172,7 @@ def user_and_system(pid):
 
 
 def resident_bytes(pid):
-    """RSS of a process and its children, anonymous and shared memory alike; huge pages are not in it."""
+    """RSS of a process and its children: anonymous and shared memory, without huge pages."""
     total = 0
     for owner in {owner for owner, _ in threads_of(pid)}:
         found = re.search(r"^VmRSS:\s+(\d+) kB", pathlib.Path(f"/proc/{owner}/status").read_text(), re.M)
@@ -182,7 +181,7 @@ def resident_bytes(pid):
 
 
 class System:
-    """One proxy, or none. start() when the wire is set; then host and port are what clients call."""
+    """A proxy, or none. Call start() after set_wire(); it sets the host and port for clients."""
 
     def __init__(self, name, protocols, wire="frames"):
         self.base, self.protocols, self.wire = name, protocols, wire
@@ -191,7 +190,7 @@ class System:
         self.host = self.port = None
 
     def tuning(self, size):
-        """Which configuration suits messages of that size: cells of one are measured with one process."""
+        """The configuration for messages of this size. One process serves all cells with the same configuration."""
         del size
         return "any"
 
@@ -214,10 +213,10 @@ class System:
         return resident_bytes(self.process.pid) if self.process else 0
 
     def work(self):
-        """Seconds that it says it worked, and None where it does not count that."""
+        """Seconds of work as the system counts it; None: it does not count it."""
 
     def _run(self, bench, argv, config):
-        """A kernel proxy on the proxies' core; it answers when it listens."""
+        """Starts a kernel proxy on the proxies' core, and waits until it listens."""
         self.host = PROXY
         self.process = bench.lab.run("kproxy", f"{self.name}-{time.monotonic_ns()}", ["taskset", "-c", bench.proxy_core, *argv])
         within(10, lambda: self._listens(bench), f"{self.name} listens", step=0.1)
@@ -234,7 +233,7 @@ class System:
 
 
 class Kernel(System):
-    """HAProxy, nginx, Envoy: a configuration file of the bench's directory and a program."""
+    """HAProxy, nginx and Envoy: a program with a configuration file in the lab's directory."""
 
     def tuning(self, size):
         if self.base == "haproxy-splice":
@@ -265,7 +264,7 @@ class Kernel(System):
 
 
 class Meltemi(System):
-    """On the same links. idle: the profile of its worker; driver: af_packet, or af_xdp."""
+    """Meltemi on the same links. idle: idle profile of the worker; driver: af_packet or af_xdp."""
 
     def __init__(self, name, protocols, idle="adaptive", driver="af_packet", wire="frames"):
         super().__init__(name, protocols, wire)
@@ -286,10 +285,10 @@ class Meltemi(System):
             document += "---\n" + MULTIPLEXING
         self.daemon.write("bench.yaml", document)
         try:
-            with bench.all_cores():  # the worker takes the last one, the control thread floats over the others
+            with bench.all_cores():  # the worker is on the last core, the control thread may use the others
                 self.daemon.start()
         finally:
-            self.process = self.daemon.process  # also one that was not ready in time: stop() ends it
+            self.process = self.daemon.process  # also if it was not ready in time, so that stop() ends it
         bench.configurations.setdefault(self.name, self.daemon.node.read_text().replace(str(bench.lab.directory), "LAB") +
                                         "---\n" + document)
 
@@ -297,12 +296,12 @@ class Meltemi(System):
         return sum(row["work_ms"] for row in self.daemon.show("workers")["workers"]) / 1e3
 
     def memory(self):
-        """What its pools have handed out: they are made at start, so the process does not grow."""
+        """Objects in use in its pools, in bytes; the pools are allocated at start, so the process does not grow."""
         return sum(pool["in_use"] * pool["object_bytes"] for pool in self.daemon.show("memory")["pools"])
 
 
 def available(wanted):
-    """All systems whose programs are there; wanted: base names, or None for all."""
+    """All systems with installed programs; wanted: base names, or None for all."""
     absent = install.missing(["haproxy", "nginx", "envoy"])
     every = [System("direct", plan.CODECS), Meltemi("meltemi", plan.CODECS), Meltemi("meltemi-poll", ("dubbo",), idle="poll"),
              Meltemi("meltemi-mux", ("thrift",)), Meltemi("meltemi-xdp", ("dubbo", "tcp"), driver="af_xdp"),
@@ -316,7 +315,7 @@ def available(wanted):
 
 
 def set_wire(lab, wire):
-    """What the kernel's ends hand to the links. Meltemi's links carry frames always."""
+    """Sets the frames that the kernel's ends send. Meltemi's links never use offload."""
     onoff = "on" if wire == "offload" else "off"
     mtu = 9000 if wire == "jumbo" else 1500
     mine = [("client", "c0"), ("mesh", "p0"), ("mesh", "p1")]

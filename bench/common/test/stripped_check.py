@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """
-What a stripped peer costs: stripped_check.py PROGRAM, where PROGRAM is bench/path/path of some build
+Checks the cost of a stripped host: stripped_check.py PROGRAM, where PROGRAM is bench/path/path of a build
 
-A packet in or out, with the messages in it, takes at most 450 instructions without LTO, counted by callgrind. The cycles of this
-machine, the port's left out, are printed beside it and held to nothing: a busy machine's say nothing.
+A sent or received packet, with its messages, takes at most 450 instructions without LTO, counted by callgrind. The cycles without
+those of the port are also printed, but have no limit, because other load changes them.
 """
 import json
 import pathlib
@@ -25,7 +25,7 @@ def ran(argv):
 
 
 def counted(program, options):
-    """Instructions of the peers' turns for each of their packets, handshakes included."""
+    """Instructions of the peers' loop iterations per packet, including handshakes."""
     with tempfile.TemporaryDirectory() as folder:
         out = pathlib.Path(folder) / "out"
         said = ran(["valgrind", "--tool=callgrind", "--toggle-collect=bench_stripped_turn", f"--callgrind-out-file={out}",
