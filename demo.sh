@@ -1,4 +1,4 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Builds Meltemi and shows what it does with unmodified Dubbo and Thrift programs: sudo ./demo.sh
+# Builds Meltemi and demonstrates it with unmodified Dubbo and Thrift programs: sudo ./demo.sh
 exec "$(dirname "$0")/tests/demo/run" "$@"

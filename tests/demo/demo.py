@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The demo: unmodified Apache Dubbo and Apache Thrift clients call unmodified servers through a Meltemi that owns its ports
-by DPDK. Namespaces stand for the machines: a client, Meltemi's, five servers. --keep leaves it running to try more.
+The demo: unmodified Apache Dubbo and Apache Thrift clients call unmodified servers through Meltemi, which owns its ports by
+DPDK. Network namespaces represent the hosts: a client, Meltemi, five servers. --keep leaves everything running after the demo.
 """
 
 import os
@@ -61,7 +61,7 @@ def start(stage):
 
 
 def unchanged(stage):
-    """The applications are as the project keeps them, and need no change for Meltemi."""
+    """Shows that the applications are unchanged in the repository, because they need no change for Meltemi."""
     done = subprocess.run(["git", "-C", ROOT, "diff", "--stat", "--", "tests/interop"], capture_output=True, text=True, check=False)
     if done.returncode == 0:
         stage.fact("git diff of the applications", "empty" if not done.stdout else done.stdout.strip(), not done.stdout)
@@ -70,10 +70,10 @@ def unchanged(stage):
 def try_next(stage):
     stage.say("""
 What to try next
-  sudo ./demo.sh --keep          keep it running; then edit the documents that Meltemi watches, kill servers, call again
+  sudo ./demo.sh --keep          keep the demo running; edit the documents that Meltemi watches, kill servers, make calls
   sudo tests/run                 all tests
   docs/tutorials/first-service.md             Meltemi on your own ports
-  tests/documents/talks/         the documents that were used""")
+  tests/documents/talks/         the documents of the demo""")
 
 
 def keep(stage):
@@ -101,15 +101,15 @@ def play(stage):
 
 def main():
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)  # until the lab's own: what builds is ended
+        signal.signal(number, signal.default_int_handler)  # until the lab sets its own handler: ends the programs that build
     stage = Stage()
     try:
         play(stage)
     except KeyboardInterrupt:
-        stage.say("\ninterrupted; everything that the demo made is gone")
+        stage.say("\ninterrupted; everything that the demo made is removed")
         return 130
     except (Failure, Skip, RuntimeError) as error:
-        stage.say(f"\nthe demo cannot go on: {error}")
+        stage.say(f"\nthe demo cannot continue: {error}")
         return 1
     finally:
         stage.end()
@@ -123,6 +123,6 @@ if __name__ == "__main__":
         sys.exit(main())
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        sys.exit("the demo's output was closed; everything that it made is gone")
+        sys.exit("the demo's output was closed; everything that it made is removed")
     except OSError as error:
-        sys.exit(f"the demo cannot go on: {error}")
+        sys.exit(f"the demo cannot continue: {error}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The scenes of the demo, in order. Each judges only by what real clients got back."""
+"""The scenes of the demo, in order. Each checks only the replies that real clients got."""
 
 import json
 import time
@@ -16,7 +16,7 @@ def share(report, tag):
 
 
 def ask(stage, version="3.2.16", **options):
-    """Has the Java client of that version play a scenario: its one connection serves the whole story."""
+    """Lets the Java client of this version run a scenario; it uses one connection for all scenarios."""
     client = stage.clients[version]
     client.ask(" ".join(f"--{key.replace('_', '-')} {value}" for key, value in options.items()))
     return client
@@ -60,7 +60,7 @@ def limits(stage):
     stage.scene("4. A rate limit by method (the document of the talks)")
     for method, admitted in (("sayHello", 2), ("sayGoodbye", 5)):
         report = stage.lab.thrift_client(THRIFT, method=method, count=10).result()
-        stage.fact(f"10 calls of {method} at once", f"{report['answered']} answered, {report['failed']} refused natively, "
+        stage.fact(f"10 calls of {method} at once", f"{report['answered']} answered, {report['failed']} refused by a native error, "
                    f"connection {'kept' if not report['reopened'] else 'closed'}, {report['seconds'] * 1000:.0f} ms",
                    report["answered"] == admitted and not report["reopened"])
     stage.limited_at = time.monotonic()
@@ -137,12 +137,12 @@ def shell(stage):
             stage.say(f"    ... {len(lines) - 14} more lines")
 
 
-# tests/smoke/peers_side_by_side.py asks whether these cells still exist.
+# tests/smoke/peers_side_by_side.py checks that these cells still exist.
 COMPARISON = ["--quick", "--systems", "direct,haproxy,meltemi", "--protocols", "dubbo,tcp", "--only", "/20/16x8", "--seconds", "1.5"]
 
 
 def cost(stage):
-    stage.scene("10. What it costs beside the direct path and a kernel proxy (HAProxy, TCP), same load, one core each")
+    stage.scene("10. Cost compared with the direct path and a kernel proxy (HAProxy, TCP); same load, one core each")
     path = stage.directory / "peers.json"
     stage.step("16 connections x 8 calls outstanding, 20 B",
                ["/usr/bin/python3", ROOT / "bench/peers/run.py", *COMPARISON, "--output", path], 240)
@@ -152,7 +152,7 @@ def cost(stage):
         cpu = "" if system == "direct" else f", CPU of the proxy per call: {cell['cpu_us']:.2f} us"
         stage.say(f"    {protocol:<5} {system:<8} {cell['per_second']:>8,.0f} calls/s, p50 {cell['p50_us']:.0f} us, p99 {cell['p99_us']:.0f} us{cpu}")
     of = {key.split("/")[2]: cell for key, cell in cells.items() if key.startswith("closed/tcp/")}
-    stage.fact("byte streams, calls/s: direct, HAProxy, Meltemi", ", ".join(f"{of[s]['per_second']:,.0f}" for s in ("direct", "haproxy", "meltemi")
+    stage.fact("opaque TCP, calls/s: direct, HAProxy, Meltemi", ", ".join(f"{of[s]['per_second']:,.0f}" for s in ("direct", "haproxy", "meltemi")
                if s in of), "meltemi" in of and of["meltemi"]["ok"])
 
 

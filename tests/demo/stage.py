@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the demo says, and what it found: each fact is printed when it is known, and again in the report."""
+"""Output of the demo. Each fact is printed when it is known, and again in the report."""
 
 import dataclasses
 import os
@@ -36,12 +36,12 @@ class Stage:
         self.say(f"\n{BOLD}{title}{PLAIN}  [{time.monotonic() - self.began:.0f} s]")
 
     def fact(self, what, found, good):
-        """good: whether it is as the story promises."""
+        """Adds a fact; good: it is as expected."""
         self.facts.append((what, found, good))
         self.say(f"  {'' if good else 'NOT AS EXPECTED: '}{what}: {found}")
 
     def start(self, title, argv, seconds, **options):
-        """Starts a program for wait(), which limits its time to so many seconds."""
+        """Starts a program; wait() waits for it, at most so many seconds."""
         output = tempfile.TemporaryFile("w+", errors="replace")
         running = subprocess.Popen([str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
                                    start_new_session=True, **options)
@@ -49,7 +49,7 @@ class Stage:
         return Step(title, running, output, time.monotonic(), seconds)
 
     def wait(self, step):
-        """Prints the step's name, a sign of life every 5 s, and its time; returns its output. Raises with the last output if it fails."""
+        """Prints the step's name, a dot every 5 s, and its time; returns its output. If it fails, raises an error with the last output."""
         print(f"  {step.title} ", end="", flush=True)
         while True:
             try:
@@ -77,9 +77,9 @@ class Stage:
         return self.wait(self.start(title, argv, seconds, **options))
 
     def report(self):
-        """The facts once more; the number that were not as promised."""
+        """Prints all facts again; returns the number of unexpected ones."""
         width = max(len(what) for what, _, _ in self.facts)
-        self.say(f"\n{BOLD}What the clients saw{PLAIN}")
+        self.say(f"\n{BOLD}Results of the clients{PLAIN}")
         for what, found, good in self.facts:
             self.say(f"  {'ok ' if good else 'BAD'} {what:<{width}}  {found}")
         self.say(f"  in {time.monotonic() - self.began:.0f} s, builds included")
