@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The objects of lib/proxy. All belong to one worker. A downstream connection (mt_down) carries
- * exchanges, what clients asked; an attempt (mt_attempt) is one try of an exchange at one endpoint: it waits for or rides on an
- * upstream connection (mt_up) of a lane group (mt_lanes, one per endpoint). They refer to each other by mt_ref, so none can
- * dangle.
+ * The objects of lib/proxy; each belongs to one worker. A client connection (mt_down) carries
+ * exchanges, the clients' calls. An attempt (mt_attempt) is a try of an exchange at an endpoint. It
+ * waits for, or is sent on, a server connection (mt_up) of a lane group (mt_lanes, one per endpoint
+ * and dialect). Objects refer to each other by mt_ref, which never dangles.
  *
  * Invariants (docs/internals/proxy.md explains them):
- *  1. An exchange is on its downstream's list from creation until mt_exchange_end(), the only place
- *     where it is freed; so it ends exactly once.
- *  2. An attempt that was sent, is owed a reply and has no whole one, is named by exactly one id-ring slot, by mt_up.attempt or in mt_up.behind; when
- *     it ends first, that place becomes a tombstone, never free. An attempt ends with its exchange at the latest.
- *  3. A slot matches only by the whole id.
- *  4. Bytes of a message are in exactly one of: the downstream's s->rx, ex->req, the upstream's send queue; the upstream's
- *     s->rx, ex->rsp or mt_down.after, the downstream's send queue.
+ *  1. An exchange is on its client's list from creation until mt_exchange_end(), the only function
+ *     that frees it. So it ends exactly once.
+ *  2. An attempt that was sent, and that waits for the rest of a reply, is named by exactly one
+ *     id-ring slot, by mt_up.attempt or in mt_up.behind. If the attempt ends first, that place
+ *     becomes a tombstone and is not free. An attempt ends with its exchange at the latest.
+ *  3. A slot matches only by the complete id.
+ *  4. Bytes of a request are in exactly one of: s->rx of the client, ex->req, the server
+ *     connection's send queue. Bytes of a reply are in exactly one of: s->rx of the server
+ *     connection, ex->rsp or mt_down.after, the client's send queue.
  */
 #pragma once
 
@@ -37,322 +39,378 @@ struct mt_deadlines {
 	uint32_t n;
 	struct {
 		uint32_t ms;
-		struct mt_list fifo; /* oldest, so earliest, first */
+		struct mt_list fifo; /* oldest first, which expires first */
 	} lists[MT_DEADLINE_LISTS];
 };
 
 /* ---- exchange ---- */
 
 enum mt_ex_state {
-	MT_EX_ROUTING,	 /* in this turn only: no attempt yet */
-	MT_EX_AWAITING,	 /* waits for its cluster, of which only the name is there (await.c) */
-	MT_EX_SUSPENDED, /* a filter waits for something; mt_proxy_resume() goes on (filters.c) */
-	MT_EX_TRYING,	 /* no reply byte forwarded: its attempt says how far it is */
-	MT_EX_REPLYING,	 /* long reply: some bytes forwarded, more to come from the server */
-	MT_EX_READY,	 /* answered; its reply waits for its turn, or for the client to read */
+	MT_EX_ROUTING,	 /* only within a loop iteration: it has no attempt yet */
+	MT_EX_AWAITING,	 /* waits for an on-demand cluster (await.c) */
+	MT_EX_SUSPENDED, /* a filter waits; mt_proxy_resume() continues (filters.c) */
+	MT_EX_TRYING,	 /* no reply byte is forwarded; mt_attempt.state has the progress */
+	MT_EX_REPLYING,	 /* a part of a long reply is forwarded */
+	MT_EX_READY,	 /* has its reply, which waits for its turn or for the client to read */
 	MT_EX_N_STATES
 };
 
 enum mt_attempt_state {
-	MT_ATTEMPT_QUEUED,     /* in its lane group's queue: waits for a connection */
-	MT_ATTEMPT_CONNECTING, /* in its connection's list: that is still connecting */
-	MT_ATTEMPT_SENDING,    /* long request: some bytes sent, more to come from the client */
-	MT_ATTEMPT_SENT,       /* all sent */
-	MT_ATTEMPT_UNACKED, /* one-way, all sent: in its connection's list until that is acknowledged (unacked.c) */
+	MT_ATTEMPT_QUEUED,     /* in the queue of its lane group; waits for a connection */
+	MT_ATTEMPT_CONNECTING, /* in the list of its connection, which is opening */
+	MT_ATTEMPT_SENDING,    /* a part of a long request is sent */
+	MT_ATTEMPT_SENT,       /* sent completely */
+	/* One-way, sent, in its connection's list until it is acknowledged (unacked.c). */
+	MT_ATTEMPT_UNACKED,
 	MT_ATTEMPT_N_STATES
 };
 
-/* Whether replies come to the calls of a method (methods.c). */
+/* Knowledge about replies to the calls of a method (methods.c). */
 enum mt_method_state {
 	MT_METHOD_UNKNOWN,
 	MT_METHOD_ANSWERS,
-	MT_METHOD_SILENT, /* its calls are one-way, whatever they look like */
+	MT_METHOD_SILENT, /* its calls are one-way, whatever their type */
 };
 
 #define MT_METHODS 256
 
 struct mt_method {
-	uint64_t key;	  /* service and name; 0: free */
+	uint64_t key;	  /* hash of service and name; 0: a free entry */
 	uint64_t used;	  /* ns */
 	uint32_t service; /* low half of mt_service.id */
 	enum mt_method_state state : 8;
-	uint8_t suspects; /* UNKNOWN: calls that had no reply */
+	uint8_t suspects; /* UNKNOWN: calls without a reply so far */
 };
 
-/* One try of an exchange at one endpoint (attempt.c). */
+/* A try of an exchange at an endpoint (attempt.c). */
 struct mt_attempt {
-	struct mt_list
-		node; /* QUEUED: mt_lanes.fair, .bulk; CONNECTING: mt_up.waiting; UNACKED: mt_up.unacked; else only while its connection ends (repeat.c) */
-	uint32_t exchange; /* its index: an attempt never outlives its exchange */
+	/*
+	 * List for QUEUED: mt_lanes.fair or .bulk; CONNECTING: mt_up.waiting; UNACKED: mt_up.unacked;
+	 * otherwise only used while its connection ends (repeat.c).
+	 */
+	struct mt_list node;
+	uint32_t exchange; /* index; an attempt never outlives its exchange */
 	struct mt_ref self;
 	enum mt_attempt_state state : 8;
-	uint8_t bucket; /* QUEUED: of mt_lanes.fair */
-	bool trial; /* its reply (one-way: its acknowledgement) brings the endpoint back, which was put aside */
+	uint8_t bucket; /* QUEUED: bucket in mt_lanes.fair */
+	/* Its reply, or acknowledgement if it is one-way, returns an ejected endpoint to rotation. */
+	bool trial;
 	uint32_t ep_index;
-	struct mt_ref up; /* the connection; none: not yet, or no more */
+	struct mt_ref up; /* the connection; none: not yet, or not any more */
 	struct mt_ref lanes;
-	uint64_t up_id; /* id given upstream (SAFE) */
-	/* Where its bytes are in what was given to the connection's stream (struct mt_stream_pos). */
+	uint64_t up_id; /* id of the call on the connection, with MT_CORR_SAFE */
+	/* Positions of its first and last byte in the connection's stream (struct mt_stream_pos). */
 	uint64_t first, last;
-	/* The endpoint that it counts for, NULL: none. Its memory may serve another after long. */
+	/* The endpoint for which it counts; NULL: none. Later another endpoint may use this memory. */
 	struct mt_ep_state *ep;
 	uint64_t ep_id;
-	uint64_t picked; /* ns: when it was given to its endpoint */
-	/* SERIAL (oneway.c): its method's name as a hash, 0: it has none; the same with its service; what was known of it. */
+	uint64_t picked; /* ns: when the endpoint was picked */
+	/*
+	 * SERIAL (oneway.c): hash of the method's name (0: none), hash of service and method, and what
+	 * was known about the method when the call was sent.
+	 */
 	uint64_t method, method_key;
 	enum mt_method_state knows;
 };
 
 struct mt_exchange {
-	struct mt_list down_node; /* mt_down.exchanges, request order */
+	struct mt_list down_node; /* mt_down.exchanges, in the order of requests */
 	struct mt_list
 		queue_node; /* AWAITING: mt_awaiting.calls; READY, REPLYING: mt_down.waiting */
 	struct mt_deadline deadline;
 	struct mt_ref down;
-	uint32_t attempt; /* its index + 1; 0: there is none */
+	uint32_t attempt; /* index + 1; 0: none */
 	enum mt_ex_state state;
 	uint8_t tries;
-	uint8_t repeats;   /* times it was sent again because it was not read */
-	uint8_t filter_at; /* SUSPENDED: where its filters go on; not 0 from the first wait on */
-	uint16_t trace;	   /* its journey's number + 1; 0: it is not traced */
+	/* Transparent retries: times it was sent again because it was not read. */
+	uint8_t repeats;
+	/* SUSPENDED: the filter to continue with; not 0 after the first wait. */
+	uint8_t filter_at;
+	uint16_t trace; /* number of its trace + 1; 0: not traced */
 	struct mt_ref self;
 	bool oneway;
-	bool awaits_verdict; /* SUSPENDED: until that is there (verdict.c) */
-	bool waited_verdict; /* it did so already */
-	uint32_t
-		asked; /* mt_authz_policy.asks_id of who has allowed it, in front of instances, or at its gate until it has passed that; 0: nobody */
-	bool must_change;  /* it is not sent without the changes of its metadata */
-	bool changes_kept; /* its side's overlay holds changes (overlay.c) */
-	uint16_t
-		token; /* what its token says, which was taken out (mt_token_cache_held()); 0: nothing is held */
-	bool unacked;	   /* its attempt is, or was until its connection ended, UNACKED */
-	bool mirrored;	   /* it is a copy of one (mirror.c): its answer goes nowhere */
-	bool in_message;   /* the client still sends this request */
-	bool rsp_complete; /* READY: rsp holds the whole reply */
-	uint8_t lane;	   /* enum mt_up_role, where ids tell replies apart: SHARED, WIDE or BULK */
-	uint8_t shows;	   /* of `cluster`: by which identity it is called (mt_cluster_shows()) */
-	bool fresh;	   /* on a connection that carried nothing before, if one can be had */
-	uint64_t tried;	   /* endpoint positions in `cluster` tried, this one too */
-	uint64_t started;  /* ns */
-	/* ns, 0: not yet. When it last began to wait for a connection that is opened; left us; was answered. */
+	/* SUSPENDED until a token is verified or an external authorization decides (verdict.c). */
+	bool awaits_verdict;
+	bool waited_verdict; /* it has waited so before */
+	/*
+	 * mt_authz_policy.asks_id of the external provider that has allowed the call, for the gateway's
+	 * port until it has passed that, then for endpoints; 0: none.
+	 */
+	uint32_t asked;
+	bool must_change;  /* must not be sent without its metadata changes */
+	bool changes_kept; /* mt_exchange_side.overlay has changes (overlay.c) */
+	/*
+	 * Cache entry of its token, which was removed from the metadata (mt_token_cache_held()); 0:
+	 * none.
+	 */
+	uint16_t token;
+	bool unacked;	   /* its attempt is UNACKED, or was until its connection ended */
+	bool mirrored;	   /* a copy for a mirror (mirror.c); its reply is dropped */
+	bool in_message;   /* the client is still sending this request */
+	bool rsp_complete; /* READY: rsp has the complete reply */
+	uint8_t lane;	   /* enum mt_up_role if ids identify replies: SHARED, WIDE or BULK */
+	uint8_t shows;	   /* identity presented to endpoints of `cluster` (mt_cluster_shows()) */
+	bool fresh;	   /* to be sent on an unused connection, if one can be opened */
+	/* Bit set of endpoint positions in `cluster` tried, with the current one. */
+	uint64_t tried;
+	uint64_t started; /* ns */
+	/*
+	 * ns; 0: not yet. Start of the last wait for a connection that opens; sent; answered by the
+	 * server.
+	 */
 	uint64_t connecting, sent, replied;
-	struct mt_ref lanes; /* of its last attempt */
+	struct mt_ref lanes; /* lane group of its last attempt */
 	uint32_t reply_len;
-	uint8_t status; /* how it was answered (record.c); 0: not at all */
+	uint8_t status; /* how it was answered (record.c); 0: not answered */
 	uint8_t method_len;
-	/* Its begin, for the shell; method_len is one more where there is more. */
+	/*
+	 * Start of the method's name, for the shell. If the name is longer, method_len is the size of
+	 * this array plus 1.
+	 */
 	char method[MT_RECORD_METHOD];
 	const struct mt_codec *codec;
 	uint8_t codec_opts;
-	struct mt_snapshot *snap; /* held; may change while the call is out (rebind.c) */
-	/* Of `snap`. NULL: not yet known, or gone from the configuration; cluster: also once sent. */
+	struct mt_snapshot *snap; /* held; may change while the call is under way (rebind.c) */
+	/*
+	 * In `snap`. NULL: not selected yet, or not in the configuration any more. `cluster` may also
+	 * become NULL after the call was sent (rebind.c).
+	 */
 	struct mt_service *service;
 	const struct mt_route_action *route;
 	const struct mt_cluster *cluster;
 	/*
-	 * The filters that it began with, as `snap` has them (filters.c); NULL: there are none, or none has anything more
-	 * to do with it.
+	 * The filters in `snap` with which it started (filters.c). NULL: none, or no filter needs this
+	 * exchange any more.
 	 */
 	const struct mt_filters *filters;
-	uint32_t cluster_index; /* for mt_proxy.pending */
-	uint32_t queued_size;	/* QUEUED, AWAITING: what it counts for in pending_size */
-	uint32_t pending;	/* while it waits: what it counts for in mt_down.pending */
+	uint32_t cluster_index; /* index in mt_proxy.pending */
+	uint32_t queued_size;	/* QUEUED, AWAITING: its part of mt_proxy.pending_size */
+	uint32_t pending;	/* its part of mt_down.pending, while it waits */
 	struct mt_msg msg;	/* the request */
-	struct mt_chain
-		req; /* until it is sent: its bytes (a prefix of the message if in_message) */
+	/* The request's bytes until it is sent; only the first part if in_message. */
+	struct mt_chain req;
 	struct mt_chain rsp; /* READY */
-	uint64_t awaited_at; /* first; 0: never */
-	uint32_t req_left;   /* in_message: bytes still to come from the client */
+	uint64_t awaited_at; /* ns: when it first waited for a cluster; 0: never */
+	uint32_t req_left;   /* in_message: bytes that the client has still to send */
 	uint64_t rnd;
-	uint64_t
-		routed; /* mt_route_action.id of its route, once its metadata were changed behind that; 0: they were not */
+	/* mt_route_action.id of its route, if its metadata were changed after routing; else 0. */
+	uint64_t routed;
 	struct mt_seed seed;
-	struct mt_span span; /* sampled: whose trace it belongs to */
-	bool sampled;	     /* is an example of its service's latency once it is answered */
+	struct mt_span span; /* if `sampled`: the trace to which the call belongs */
+	/* Becomes an exemplar of its service's latency when a server has answered it. */
+	bool sampled;
 };
 
 /*
- * What an exchange has beside it while filters use it, in an array by its index: most exchanges never touch theirs,
- * which is not backed by memory then.
+ * Data of an exchange that few exchanges need, in an array by exchange index. Entries that are
+ * never used take no memory.
  */
 struct mt_exchange_side {
-	uint8_t own[MT_FILTER_BYTES_MAX]; /* the filters', from the first one on */
-	struct mt_chain
-		overlay; /* mt_exchange.changes_kept: metadata changes so far (overlay.c); else empty */
-	/* mt_exchange.awaits_verdict: */
-	uint8_t verdict_waits, verdict_client; /* times; whose share of waiting it takes */
+	uint8_t own[MT_FILTER_BYTES_MAX]; /* data of the filters, in their order */
+	/* With mt_exchange.changes_kept: its metadata changes so far (overlay.c); else empty. */
+	struct mt_chain overlay;
+	/* With mt_exchange.awaits_verdict: */
+	/* How often it has waited again; the client bucket that it counts for. */
+	uint8_t verdict_waits, verdict_client;
 	bool verdict_at_gate;
-	bool asks; /* for what an external authorization service says (policy_asks.c); else for its token */
+	/* Waits for an external authorization decision (policy_asks.c), else for its token. */
+	bool asks;
 	uint32_t verdict_bytes;
 };
 
 /* ---- decoding in portions (reading.c) ---- */
 
-/* Of a connection. */
+/* Decoding state of a connection. */
 struct mt_reading {
 	struct mt_list node; /* mt_readings.queue */
-	uint32_t turn;	     /* which `left` is of */
-	uint32_t left;	     /* steps that it may take in this turn */
-	uint32_t scan; /* mt_proxy.scans, index + 1: the walk through a long message; 0: none */
+	uint32_t turn;	     /* loop iteration to which `left` belongs */
+	uint32_t left;	     /* decoding steps left for the connection in this iteration */
+	uint32_t scan;	     /* scan of a long message: index in mt_proxy.scans + 1; 0: none */
 };
 
 struct mt_readings {
-	struct mt_list queue; /* those that go on in a later turn */
+	struct mt_list queue; /* connections that continue in a later iteration */
 	uint32_t turn;
-	uint32_t left; /* steps in this turn */
+	uint32_t left; /* decoding steps left in this iteration */
 };
 
 /* ---- downstream ---- */
 
-/* How far a client's connection has come on its way to its end (wind_up.c). */
+/* Phase of ending a client connection (wind_up.c). */
 enum mt_down_ending {
 	MT_DOWN_GOES_ON,
-	MT_DOWN_WINDING, /* its requests are served until it is quiet, or for as long as a drain may take */
-	MT_DOWN_LAST, /* and now until nothing is owed and nothing is there: then FIN */
-	MT_DOWN_REFUSES, /* and nothing that still arrives is acknowledged: what is there is served, then FIN */
-	MT_DOWN_CLOSING, /* nothing is decoded any more; FIN after what is owed */
+	/* Serves requests until the client is idle, at most a third of the drain time. */
+	MT_DOWN_WINDING,
+	/* Serves until no reply is outstanding and nothing is received, then sends FIN. */
+	MT_DOWN_LAST,
+	MT_DOWN_REFUSES, /* as LAST, but acknowledges no more data */
+	MT_DOWN_CLOSING, /* decodes nothing more; sends FIN after the outstanding replies */
 };
 
-/* What the client's last call was told of its cluster (mt_secure_reach_for_call()). */
+/* Result of mt_secure_judge_for_call() for the client's last call. */
 struct mt_lent {
-	const struct mt_cluster *cluster; /* NULL: nothing */
-	uint32_t version;		  /* the low half, of the snapshot that it was asked of */
+	const struct mt_cluster *cluster; /* NULL: no result */
+	uint32_t version;		  /* lower half of the version of the snapshot used */
 	uint8_t shows;
 	bool gateway, unlent;
 };
 
 struct mt_down {
 	struct mt_ref self;
-	struct mt_stream *s; /* NULL when the connection is gone and only ends are left to do */
+	struct mt_stream *s; /* NULL: the connection is gone, but its objects are not freed yet */
 	const struct mt_codec *codec;
 	uint8_t codec_opts;
-	/* proto: NULL when the listener, or its chain, has left the configuration (`unserved`). */
+	/*
+	 * `proto` is NULL if its listener or filter chain is not in the configuration any more
+	 * (`unserved`).
+	 */
 	struct mt_snapshot *snap; /* held */
 	const struct mt_filter_chain_proto *proto;
-	struct mt_decoder dec; /* of s->rx */
-	struct mt_msg msg;     /* being decoded */
+	struct mt_decoder dec; /* reads s->rx */
+	struct mt_msg msg;     /* the message that is being decoded */
 	struct mt_reading reading;
 	struct mt_list exchanges;
-	struct mt_list
-		*owed; /* of `exchanges`: in front of it all are one-way; its head: all are */
 	/*
-	 * Exchanges whose replies are here and may not go yet, in the order in which they came: the bytes are held
-	 * (mt_exchange.rsp), or their server's connection is paused. mt_reply_flush() goes on with them.
+	 * In `exchanges`: the exchanges before it are all one-way; the list's head: all exchanges are.
+	 */
+	struct mt_list *owed;
+	/*
+	 * Exchanges with a reply that cannot be sent yet, in the order of arrival. The bytes are in
+	 * mt_exchange.rsp, or the server connection is paused. mt_reply_flush() continues with them.
 	 */
 	struct mt_list waiting;
-	uint32_t outstanding;	 /* exchanges, but those that are */
-	uint32_t unacked;	 /* mt_exchange.unacked */
-	uint32_t skip_left;	 /* bytes of a message whose exchange has ended already */
-	uint32_t held;		 /* truesize of replies that wait here, `after` too */
-	uint32_t pending;	 /* truesize of its calls that wait for something of ours */
-	struct mt_ref streaming; /* exchange whose long reply is under way: no other byte may go */
-	struct mt_chain after;	 /* what belongs to no exchange and waits for its end */
-	struct mt_ref cur;	 /* exchange whose request is still arriving */
-	struct mt_ref
-		serial; /* the connection that its last call in doubt took (oneway.c), if mt_up.client says so too */
-	struct mt_timer timer; /* idle, started message, slow reader: the earliest */
+	uint32_t outstanding; /* exchanges, without those with mt_exchange.unacked */
+	uint32_t unacked;     /* exchanges with mt_exchange.unacked */
+	uint32_t skip_left;   /* bytes to skip of a message, because its exchange has ended */
+	uint32_t held;	      /* truesize of the waiting replies and of `after` */
+	uint32_t pending;     /* truesize of its calls that wait in Meltemi */
+	/* Exchange of the long reply that is being forwarded; no other bytes may be sent. */
+	struct mt_ref streaming;
+	struct mt_chain after; /* bytes without an exchange, to be sent after the long reply */
+	struct mt_ref cur;     /* exchange of the request that is still arriving */
+	/* Server connection of its last call in doubt (oneway.c), if mt_up.client names this client. */
+	struct mt_ref serial;
+	struct mt_timer timer; /* earliest of idle, stalled message and slow reader */
 	uint64_t last_rx, last_ack;
-	/* Since when more waits than that; 0: it does not. hard: and the client has not read what it was sent. */
+	/* ns: since when its unread replies exceed mt_proxy_conf.reply_soft; 0: they do not. */
 	uint64_t above_soft_since;
-	uint64_t msg_started; /* 0: no message in progress */
-	uint64_t
-		retry_at; /* 0, or when to go on with what found no memory, or with its end (wind_up.c) */
-	bool flushing; /* guards against re-entry of mt_reply_flush() */
-	bool ordered;  /* replies go in request order */
-	bool decoding; /* guards against re-entry from replies given inside the decode loop */
+	uint64_t msg_started; /* ns: start of the incomplete message; 0: none */
+	/*
+	 * ns: when to try again after a lack of memory, or to continue with ending (wind_up.c); 0:
+	 * never.
+	 */
+	uint64_t retry_at;
+	bool flushing; /* prevents re-entry of mt_reply_flush() */
+	bool ordered;  /* replies must have the order of the requests */
+	bool decoding; /* prevents re-entry by replies from inside of the decode loop */
 	bool paused;
 	bool eof;
 	uint8_t ending; /* enum mt_down_ending */
-	bool told;	/* to send no more, in its protocol's word */
-	bool own_lane;	/* was above soft: its calls use lanes of their own */
-	/* So many of its next calls, but the last of them, are not SHARED: an earlier one's reply was not short. Not 0 with own_lane. */
+	bool told;	/* GOAWAY was sent */
+	bool own_lane;	/* was above mt_proxy_conf.reply_soft: its calls use bulk connections */
+	/*
+	 * Number of next calls that use WIDE instead of SHARED connections, because an earlier reply
+	 * was not short; the last of them is SHARED again. Not 0 with own_lane.
+	 */
 	uint8_t apart;
-	/* 1 + enum mt_local_reply: its requests are answered so, by us: `proto` is NULL. */
+	/*
+	 * enum mt_local_reply + 1: all requests get this local reply, because `proto` is NULL; else 0.
+	 */
 	uint8_t unserved;
 	struct mt_lent lent;
-	uint64_t wound_at; /* 0, or when its winding up began */
-	uint32_t
-		copy; /* not 0: nobody, but where the answer to a copy goes (mirror.c), which had this truesize */
+	uint64_t wound_at; /* ns: start of its drain; 0: none */
+	/* Not 0: the pseudo-client of a copy for a mirror (mirror.c), with the truesize of the copy. */
+	uint32_t copy;
 };
 
-/* Copies of calls (mirror.c). */
+/* Copies of calls for mirrors (mirror.c). */
 struct mt_mirror {
-	struct mt_stream nobody; /* mt_down.s of all copies: what is sent to it is gone */
+	struct mt_stream nobody; /* mt_down.s of all copies; drops all data sent to it */
 	uint32_t n;		 /* under way */
-	uint64_t bytes;		 /* truesize of those, as they were made */
-	uint64_t waits;		 /* truesize of those that wait for a connection */
-	/* Has that, as no connection does; NULL: nobody is told. */
+	uint64_t bytes;		 /* truesize of the copies when they were made */
+	uint64_t waits;		 /* truesize of the copies that wait for a connection */
+	/* Charged with `waits`, because no connection is; NULL: none. */
 	struct mt_ledger *ledger;
-	struct mt_endpoint ep; /* of the copy that is dispatched just now */
-	uint64_t ask_at; /* when a cluster of which only the name is there may be asked for again */
+	struct mt_endpoint ep; /* endpoint of the copy that is being dispatched */
+	uint64_t ask_at;       /* ns: when an on-demand cluster may be requested again */
 };
 
-/* A client of which it is not known yet what serves it (undecided.c). */
+/* A client connection without a selected filter chain or protocol (undecided.c). */
 struct mt_undecided {
 	struct mt_stream *s;
 	struct mt_snapshot *snap; /* held */
 	const struct mt_listener *listener;
-	const struct mt_filter_chain
-		*chain;	       /* NULL: not known; else which of its protocols is not */
-	bool put_back;	       /* its first bytes had to wait (mt_stream_put_back()) */
-	bool asks_bytes;       /* addresses and ports do not tell the chain */
-	struct mt_hello hello; /* of s->rx */
+	/* NULL: not selected; else only its protocol is not selected. */
+	const struct mt_filter_chain *chain;
+	bool put_back;	       /* its first bytes were put back (mt_stream_put_back()) */
+	bool asks_bytes;       /* addresses and ports do not suffice to select the chain */
+	struct mt_hello hello; /* reads s->rx */
 	struct mt_timer timer;
-	uint64_t since, first_at; /* ns: accepted; when the first byte came, 0: none has */
+	/* ns: when it was accepted; when the first byte came, 0: none came. */
+	uint64_t since, first_at;
 };
 
 /* ---- byte streams ---- */
 
 /*
- * A client's connection and the server's that carries its bytes: one cache line, because a million of them
- * may be idle. Both streams name it.
+ * An opaque TCP connection: the client's stream and the server's. One cache line, because a million
+ * of them may be idle. Both streams refer to it.
  */
 struct mt_pair {
-	struct mt_stream *down, *up; /* NULL: gone, or not there yet */
-	struct mt_lanes *lanes;	     /* of `up`; NULL: none */
-	struct mt_timer timer;	     /* half-closed; fin_waits; until its cluster is fetched */
-	uint32_t last_ms;	     /* last event; with fin_waits: before that */
-	uint32_t connecting; /* struct mt_connecting, index + 1; 0: both ends are connected */
-	bool fin_to_up : 1, fin_to_down : 1; /* FINs passed on */
-	bool fin_waits : 1; /* the server's is not yet: whether it has read anything is not known */
-	uint8_t again : 2;  /* times that it was joined again (opaque_connect.c) */
-	bool cut : 1;	    /* one side was cut off; the other one gets the rest (opaque_cut.c) */
-	bool sni_unkept : 1; /* TLS of its client's passes through: the name that it asks for was seen, and is gone */
+	struct mt_stream *down, *up; /* NULL: gone, or not open yet */
+	struct mt_lanes *lanes;	     /* lane group of `up`; NULL: none */
+	/* For a half-closed stream, fin_waits, or the wait for a cluster. */
+	struct mt_timer timer;
+	uint32_t last_ms; /* ms: last event; with fin_waits: last event before that */
+	/* Index of its struct mt_connecting + 1; 0: both ends are connected. */
+	uint32_t connecting;
+	bool fin_to_up : 1, fin_to_down : 1; /* FINs forwarded */
+	/* The server's FIN is held back, until it is known whether the server has read anything. */
+	bool fin_waits : 1;
+	uint8_t again : 2; /* number of reconnects to a server (opaque_connect.c) */
+	bool cut : 1;	   /* one side was cut off; the other side still gets data (opaque_cut.c) */
+	/* The client's TLS is forwarded, and its server name was seen but not kept. */
+	bool sni_unkept : 1;
 	/*
-	 * For its bytes: mt_service.index + 1 of what the client's address names in the snapshot of this version
-	 * (the low half); 0: nothing. Looked up again under another, where the number may be another's.
+	 * Service that counts its bytes: mt_service.index + 1 of the service to which the client's
+	 * address leads, 0: none. Valid for the snapshot with this `version` (lower half); looked up
+	 * again for another snapshot.
 	 */
 	uint16_t service;
 	union {
 		uint32_t version;
-		uint32_t cut_ms; /* with `cut` (nothing is counted then): since when */
+		/* ms: with `cut`, when that happened; bytes are not counted then. */
+		uint32_t cut_ms;
 	};
 };
 _Static_assert(sizeof(struct mt_pair) <= MT_CACHE_LINE, "an idle byte stream stays small");
 
-/* What a byte stream needs until its server's side is connected. */
+/* Data of an opaque TCP connection until its server is connected. */
 struct mt_connecting {
 	const struct mt_codec *codec;
 	uint8_t codec_opts;
 	uint8_t tries;
-	bool denied;			  /* a policy's word: no other endpoint is asked */
-	bool over_limit;		  /* a local rate limit lets it pass nowhere */
-	bool limited;			  /* a limit of ours is why none could be opened */
-	bool gateway;			  /* the client came by one */
-	uint8_t shows;			  /* of `cluster`: by which identity (mt_cluster_shows()) */
+	bool denied;	 /* a policy denied it: no other endpoint is tried */
+	bool over_limit; /* refused by a local rate limit, at any endpoint */
+	bool limited;	 /* a limit of Meltemi prevented a server connection */
+	bool gateway;	 /* the client uses a gateway */
+	uint8_t shows;	 /* identity presented to endpoints of `cluster` (mt_cluster_shows()) */
 	struct mt_snapshot *snap;	  /* held */
 	uint64_t chain_id;		  /* mt_filter_chain.id */
-	const struct mt_cluster *cluster; /* of `snap`; NULL: gone */
-	struct mt_ep_state *ep;		  /* that is being tried */
-	bool trial;			  /* to see whether it is back */
-	uint64_t tried;			  /* positions in the cluster */
+	const struct mt_cluster *cluster; /* in `snap`; NULL: gone */
+	struct mt_ep_state *ep;		  /* the endpoint that is being tried */
+	bool trial;			  /* a trial of an ejected endpoint */
+	uint64_t tried;			  /* bit set of positions in the cluster */
 	uint64_t rnd;
-	/* Joined again: what the server before has not read, which goes first; charged to the client's stream. */
+	/*
+	 * After a reconnect: data that the previous server has not read, to be sent first. Charged to
+	 * the client's stream.
+	 */
 	struct mt_chain given;
-	uint32_t pair; /* its index */
-	/* While only the cluster's name is there (await.c). */
+	uint32_t pair; /* index in mt_proxy.pairs */
+	/* While it waits for an on-demand cluster (await.c): */
 	struct mt_list node; /* mt_awaiting.streams */
-	uint32_t awaits;     /* the cluster's index + 1; 0: does not wait */
+	uint32_t awaits;     /* index of the cluster + 1; 0: does not wait */
 	bool waited;
 };
 
@@ -360,17 +418,18 @@ struct mt_connecting {
 
 struct mt_await_list {
 	struct mt_list list;
-	uint32_t n, look; /* look: so many of them have still to be looked at */
+	uint32_t n, look; /* look: number of entries still to be checked */
 };
 
 struct mt_awaiting {
 	struct mt_await_list calls, streams;
-	uint64_t bytes;	  /* truesize of the calls */
-	uint64_t *serial; /* where answers are announced; NULL: nothing has waited yet */
+	uint64_t bytes; /* truesize of the waiting calls */
+	/* Counter of answers (mt_demand.serial); NULL: nothing has waited yet. */
+	uint64_t *serial;
 	uint64_t seen;
 };
 
-/* Clusters that are asked for, on their way to the control thread. */
+/* Ring of requested clusters, to the control thread. */
 #define MT_ASKS 256
 
 struct mt_asks {
@@ -379,7 +438,7 @@ struct mt_asks {
 	uint32_t tail mt_cache_aligned; /* ctl: w, worker: r */
 };
 
-/* What happened to endpoints, on its way to the control thread (aside.c). */
+/* Ring of endpoints' health events, to the control thread (aside.c). */
 #define MT_ASIDES 128
 
 struct mt_asides {
@@ -392,190 +451,215 @@ struct mt_asides {
 /* ---- upstream ---- */
 
 /*
- * SHARED and WIDE carry calls of many clients; on WIDE are those whose bytes would hold up short ones. PINNED: server connections of
- * byte streams (struct mt_pair), which are only counted.
+ * SHARED and WIDE connections carry calls of many clients; WIDE those with bytes that would delay
+ * short calls. PINNED: server connections of opaque TCP (struct mt_pair), which are only counted.
  */
 enum mt_up_role { MT_UP_SHARED, MT_UP_WIDE, MT_UP_SERIAL, MT_UP_BULK, MT_UP_PINNED, MT_UP_ROLES };
 enum mt_up_state { MT_UP_CONNECTING, MT_UP_OPEN, MT_UP_DRAINING };
 
-/* One outstanding call on a shared connection. id 0: free. attempt none and id != 0: a tombstone. */
+/*
+ * A place for an outstanding call in the id ring. id 0: free. An id without an attempt: a
+ * tombstone.
+ */
 struct mt_slot {
 	uint64_t id;
 	struct mt_ref attempt;
 };
 
-/* Whether replies carry the ids of their calls (match.c). */
+/* How a server sets the ids of its replies (match.c). */
 enum mt_ids {
-	MT_IDS_UNKNOWN, /* no reply has come yet */
+	MT_IDS_UNKNOWN, /* no reply has come */
 	MT_IDS_ECHOED,
-	MT_IDS_ABSENT, /* replies carry id 0, whatever their calls carry */
+	MT_IDS_ABSENT, /* replies have id 0, whatever the ids of their calls */
 };
 
 /*
- * The last calls without a reply on a SERIAL connection that is bound to their client (oneway.c):
- * a ring.
+ * Ring of the last calls without a reply on a SERIAL connection that is bound to a client
+ * (oneway.c).
  */
 #define MT_UNANSWERED 64
 struct mt_unanswered {
-	uint32_t n; /* calls so far */
+	uint32_t n; /* number of calls so far */
 	struct mt_unanswered_call {
 		bool used;
-		bool overtaken;	 /* where replies have no ids: a later call was answered */
-		uint32_t aux;	 /* with `id`: the client's (mt_seed) */
-		uint64_t given;	 /* the id that the server has seen */
+		bool overtaken;	 /* if replies have no ids: a later call was answered */
+		uint32_t aux;	 /* with `id`: the client's id (mt_seed) */
+		uint64_t given;	 /* id of the call on the connection */
 		uint64_t method; /* mt_attempt.method */
 		uint64_t id;
 	} call[MT_UNANSWERED];
 };
 
-/* What is known of whether a server is there (silence.c); SHARED and WIDE only. Times in ns. */
+/* Detection of an unresponsive server (silence.c); SHARED and WIDE only. Times in ns. */
 struct mt_silence {
-	uint64_t first_sent; /* the first call since the last byte came */
-	uint64_t asked_at;   /* a heartbeat of ours is out since; 0: none */
-	uint64_t asked_end;  /* where it ends in what was given to the stream; 0: never asked */
-	uint64_t acked,
-		moved; /* asked: what was acknowledged when last looked at; when that, or what was sent, moved */
-	uint64_t not_before; /* when it may be asked next */
-	uint64_t vouched;    /* mt_up.last_rx as its last answer came */
-	uint64_t quiet;	     /* so long without a byte is a reason to ask */
-	uint64_t gap;	     /* the same while nothing comes but answers to that */
+	uint64_t first_sent; /* first call since the last received byte */
+	uint64_t asked_at;   /* when the outstanding heartbeat was sent; 0: none */
+	uint64_t asked_end;  /* position of its end in the stream; 0: none was sent yet */
+	/*
+	 * With a heartbeat: position acknowledged at the last check; when the acknowledged or sent
+	 * position last changed.
+	 */
+	uint64_t acked, moved;
+	uint64_t not_before; /* earliest time of the next heartbeat */
+	uint64_t vouched;    /* mt_up.last_rx at the last answer to a heartbeat */
+	uint64_t quiet;	     /* a heartbeat is sent after this time without a received byte */
+	uint64_t gap;	     /* the same time while only answers to heartbeats come */
 };
 
 struct mt_up {
 	struct mt_ref self;
 	struct mt_stream *s;
-	struct mt_list node; /* mt_lanes.conns[role], or .idle (SERIAL, BULK without a call) */
+	/* In mt_lanes.conns[role], or in .idle (SERIAL, BULK without a call). */
+	struct mt_list node;
 	struct mt_lanes *lanes;
 	enum mt_up_role role;
 	enum mt_up_state state;
-	bool busy; /* SERIAL, BULK: a call is out (mt_up.attempt, or its tombstone) */
-	bool used; /* carried at least one call */
+	bool busy; /* SERIAL, BULK: has a call (mt_up.attempt, or its tombstone) */
+	bool used; /* has carried a call */
 	bool decoding, eof;
-	bool paused; /* its long reply waits for the client: mt_down.waiting has the exchange */
-	struct mt_decoder dec; /* of s->rx */
+	bool paused; /* its long reply waits for the client; the exchange is in mt_down.waiting */
+	struct mt_decoder dec; /* reads s->rx */
 	struct mt_msg msg;
 	struct mt_reading reading;
 	struct mt_slot *ring; /* SHARED, WIDE */
-	uint64_t *ring_busy;  /* a bit for each slot; behind them */
-	uint32_t outstanding; /* live slots and tombstones */
+	uint64_t *ring_busy;  /* a bit for each slot; stored after the slots */
+	uint32_t outstanding; /* used slots, with the tombstones */
 	uint32_t tombstones;
 	uint64_t next_id;
-	struct mt_ref attempt; /* SERIAL, BULK: the call that is out */
-	/* Which call a reply answers (match.c). */
-	uint64_t first_id;	  /* of those given out */
-	uint32_t n_unknown;	  /* replies with ids that were never given out */
-	uint8_t ids_started_over; /* times that next_id has come round, 2 at most */
-	enum mt_ids ids : 8;	  /* SERIAL: what its replies have shown */
-	bool unanswered; /* SERIAL: a one-way call was sent on it, and its server may answer that */
-	bool reply_late; /* with reply_left: the long reply is not to the call that is out */
-	uint64_t out_id; /* SERIAL, BULK: of the call to which a reply is due; 0: none is */
-	uint64_t out_method; /* SERIAL: mt_attempt.method of it */
+	struct mt_ref attempt; /* SERIAL, BULK: the outstanding call */
+	/* To find the call of a reply (match.c): */
+	uint64_t first_id;	  /* first id that was used */
+	uint32_t n_unknown;	  /* replies with ids that were never used */
+	uint8_t ids_started_over; /* how often next_id has wrapped; at most 2 */
+	enum mt_ids ids : 8;	  /* SERIAL: as found by its replies */
+	/* SERIAL: a one-way call was sent on it, to which the server may reply. */
+	bool unanswered;
+	/* With reply_left: the long reply does not answer the outstanding call. */
+	bool reply_late;
+	uint64_t out_id;     /* SERIAL, BULK: id of the call with an outstanding reply; 0: none */
+	uint64_t out_method; /* SERIAL: mt_attempt.method of that call */
 	/*
-	 * BULK, while busy: whose call that is or was (mt_lane_has_share()): the connection, the address (IPv6: its /64).
-	 * SERIAL: whose calls share it because one of them may be one-way (oneway.c); none: it is not in doubt.
+	 * BULK, while busy: client connection and client address (IPv6: its /64) of the call that it
+	 * has or had (mt_lane_has_share()). SERIAL: the client with calls that share the connection
+	 * because one of them may be one-way (oneway.c); none: it is not in doubt.
 	 */
 	struct mt_ref client;
 	struct mt_addr from;
-	/* SERIAL, in doubt: */
-	struct mt_list
-		behind; /* the attempts behind `attempt`, in the order in which they were sent */
+	/* SERIAL, in doubt (oneway.c): */
+	struct mt_list behind; /* the attempts after `attempt`, in the order of sending */
 	uint32_t n_behind;
-	bool bound;		/* a call on it had no reply: no other client's calls take it */
-	bool counted;		/* in mt_lanes.n_bound */
-	uint32_t unanswered_at; /* mt_proxy.unanswered, index + 1; 0: none */
-	uint32_t ep_at;		/* where its endpoint stood in a cluster, to be tried first */
-	uint64_t service;	/* mt_service.id of its calls */
-	uint64_t left;		/* the method of a call whose client has left; 0: none */
-	struct mt_ref reply;	/* exchange whose long reply is being forwarded */
-	uint32_t reply_left;	/* bytes of a long reply still to come */
-	uint64_t reply_id;	/* its id as the server sent it */
-	bool release;		/* SERIAL, BULK: the reply is complete, free the connection */
-	bool reply_skip;	/* they go nowhere: its exchange has ended */
-	bool comes_whole; /* with msg_started: `msg` tells of the message that is incomplete */
-	struct mt_list waiting; /* attempts to send when connected */
-	struct mt_list unacked; /* one-way attempts, in the order in which they were sent */
+	bool bound;   /* a call on it had no reply, so it takes only calls of this client */
+	bool counted; /* counts in mt_lanes.n_bound */
+	uint32_t unanswered_at; /* index in mt_proxy.unanswered + 1; 0: none */
+	uint32_t ep_at;	  /* last position of its endpoint in a cluster, which is searched first */
+	uint64_t service; /* mt_service.id of its calls */
+	/* mt_attempt.method_key of a call without its client, which has closed; 0: none. */
+	uint64_t left;
+	struct mt_ref reply; /* exchange of the long reply that is being forwarded */
+	uint32_t reply_left; /* bytes of the long reply that have not come yet */
+	uint64_t reply_id;   /* id of the long reply, as the server sent it */
+	bool release;	     /* SERIAL, BULK: free the connection when the reply is complete */
+	/* The rest of the long reply is dropped, because its exchange has ended. */
+	bool reply_skip;
+	bool comes_whole;	/* with msg_started: `msg` describes the incomplete message */
+	struct mt_list waiting; /* attempts to send when the connection is open */
+	struct mt_list unacked; /* one-way attempts, in the order of sending */
 	uint32_t n_waiting;
 	struct mt_timer timer;
 	uint64_t last_rx, last_tx, reply_progress, skip_until;
-	uint64_t msg_started; /* a message that is to come whole is incomplete since; 0: none */
-	uint64_t retry_at;    /* 0, or when to decode again without new bytes */
-	uint64_t evicted;     /* SHARED, WIDE, DRAINING: since, because it held too much */
-	uint64_t given;	      /* bytes given to the stream so far */
-	/* The server has ended it, calls are out: since, and when to look again whether they were read (repeat.c). */
+	/* ns: start of an incomplete message that is not forwarded in parts; 0: none. */
+	uint64_t msg_started;
+	uint64_t retry_at; /* ns: when to decode again without new bytes; 0: never */
+	/* SHARED, WIDE; ns: when it began to drain because of its memory; 0: it did not. */
+	uint64_t evicted;
+	uint64_t given; /* bytes passed to the stream so far */
+	/*
+	 * ns: when the server ended the connection while calls were outstanding, and when to check
+	 * again if the calls were read (repeat.c).
+	 */
 	uint64_t ended_at, look_at;
 	struct mt_silence silence;
 };
 
-/* Calls of many clients are out on it, told apart by ids. */
+/* True if the connection carries calls of many clients, which ids identify. */
 static inline bool mt_up_shares(const struct mt_up *u)
 {
 	return u->role <= MT_UP_WIDE;
 }
 
-/* After how long an endpoint ends an idle connection (idle.c). Times in ns. */
+/*
+ * Idle time after which an endpoint closes connections, learned from its FINs (idle.c). Times in
+ * ns.
+ */
 struct mt_idle_limit {
-	uint64_t learnt; /* 0: not known */
-	uint64_t age,
-		at; /* the least age of the last FINs that were alike, and when the last came */
-	uint64_t nothing_until; /* the server itself ends: nothing is learnt */
-	uint32_t n;		/* how many were alike */
+	uint64_t learnt; /* 0: unknown */
+	/* Shortest idle time of the last similar FINs, and the time of the last of them. */
+	uint64_t age, at;
+	/* Until then learn nothing, because the server itself seems to end. */
+	uint64_t nothing_until;
+	uint32_t n; /* number of similar FINs */
 };
 
-/* Attempts that wait for an endpoint's connections, in buckets by their clients' addresses (queue.c). */
+/* Attempts that wait for connections to an endpoint, in buckets by client address (queue.c). */
 #define MT_FAIR_BITS	6
 #define MT_FAIR_BUCKETS (1u << MT_FAIR_BITS)
 struct mt_fair {
-	uint64_t busy; /* a bit for each bucket that is not empty */
-	uint32_t at;   /* the bucket whose turn it is */
+	uint64_t busy; /* a bit for each non-empty bucket */
+	uint32_t at;   /* the bucket that is being served */
 	uint32_t n[MT_FAIR_BUCKETS];
-	int32_t credit[MT_FAIR_BUCKETS]; /* bytes left of its turn */
+	int32_t credit[MT_FAIR_BUCKETS]; /* bytes left in its round */
 	struct mt_list bucket[MT_FAIR_BUCKETS];
 };
 
-/* Of an endpoint: for SHARED or SERIAL connections, and for WIDE ones. */
+/* Queues of an endpoint: for SHARED or SERIAL connections, and for WIDE ones. */
 enum mt_fair_queue { MT_FAIR_NARROW, MT_FAIR_WIDE, MT_FAIR_QUEUES };
 
-/* All connections of this worker to one endpoint in one dialect. */
+/* Lane group: all connections of this worker to one endpoint in one dialect. */
 struct mt_lanes {
 	struct mt_ref self;
 	uint32_t ep_index;
 	uint64_t ep_id;
-	struct mt_ep_state
-		*state; /* outlives the snapshots that name it (lib/upstream's registry) */
+	struct mt_ep_state *state; /* in lib/upstream's registry, which outlives snapshots */
 	const struct mt_codec *codec;
 	uint8_t codec_opts;
 	uint8_t lane_class;  /* dialect (mt_msg.lane_class): dialects never share a connection */
-	enum mt_ids ids : 8; /* SERIAL: what its connections have shown last (mt_up.ids) */
-	struct mt_lanes *next_class; /* same endpoint, other dialect */
-	struct mt_tls_context *tls;  /* held; NULL: clear text */
+	enum mt_ids ids : 8; /* SERIAL: last result of its connections (mt_up.ids) */
+	struct mt_lanes *next_class; /* next group of the endpoint, with another dialect */
+	struct mt_tls_context *tls;  /* held; NULL: plaintext */
 	struct mt_addr addr;
 	uint16_t port;
 	uint32_t connect_ms;
 	uint32_t cluster_index; /* mt_proxy.cluster_conns */
-	uint32_t conns_max;	/* of this worker to the whole cluster; 0: no limit of its own */
-	bool gone;		/* the endpoint left the configuration */
-	bool pinned;		/* must not be freed just now */
-	bool of_caller;		/* `tls` shows a caller's identity, not the node's */
-	uint16_t way;		/* mt_endpoint_way() */
-	uint32_t n_conns[MT_UP_ROLES];	   /* by role, connecting ones too */
-	uint32_t n_queued;		   /* attempts that wait, in `fair` and `bulk` */
+	uint32_t conns_max; /* limit of this worker's connections to the whole cluster; 0: none */
+	bool gone;	    /* the endpoint left the configuration */
+	bool pinned;	    /* must not be freed at the moment */
+	bool of_caller;	    /* `tls` presents a caller's identity, not the node's */
+	uint16_t way;	    /* mt_endpoint_way() */
+	uint32_t n_conns[MT_UP_ROLES];	   /* by role, including opening ones */
+	uint32_t n_queued;		   /* attempts in `fair` and `bulk` */
 	struct mt_list conns[MT_UP_ROLES]; /* by role */
-	/* By role; SERIAL, BULK: open and free; most recently used first. */
+	/* By role, for SERIAL and BULK: open connections without a call, most recently used first. */
 	struct mt_list idle[MT_UP_ROLES];
-	uint64_t seen;			      /* snapshot version that last named it */
-	struct mt_fair *fair[MT_FAIR_QUEUES]; /* attempts that wait; NULL: none */
-	int32_t narrow_ahead; /* while both wait for one connection: bytes of an address that SHARED's have sent more than WIDE's */
-	struct mt_list bulk;  /* BULK: attempts that wait */
+	uint64_t seen; /* version of the last snapshot that contains the endpoint */
+	struct mt_fair *fair[MT_FAIR_QUEUES]; /* waiting attempts; NULL: none */
+	/*
+	 * While both queues wait for one connection: how many more bytes per address SHARED calls have
+	 * sent than WIDE calls.
+	 */
+	int32_t narrow_ahead;
+	struct mt_list bulk; /* waiting attempts for BULK connections */
 	struct mt_idle_limit idle_limit;
-	struct mt_addr bulk_last; /* whose call was given the last bulk connection */
-	bool bulk_in_vain; /* none of those in `bulk` had a share, and nothing has changed since */
-	uint32_t n_bound;  /* SERIAL: bound to a client (mt_up.bound) */
-	struct mt_list hungry_node; /* mt_proxy.hungry: a connection may be free for the queue */
+	struct mt_addr bulk_last; /* client address that got the last bulk connection */
+	/* No attempt in `bulk` may get a connection, and nothing has changed since that check. */
+	bool bulk_in_vain;
+	uint32_t n_bound; /* SERIAL: connections bound to a client (mt_up.bound) */
+	/* In mt_proxy.hungry: a connection may be free for the queue. */
+	struct mt_list hungry_node;
 };
 
-/* Which endpoint, for who tells of it or asks it when the group may be gone. */
+/* Identifies an endpoint for health events and probes, after its lane group may be gone. */
 struct mt_ep_where {
-	struct mt_tls_context *tls; /* the group's; who keeps it holds it */
+	struct mt_tls_context *tls; /* of the group; a user that keeps it must hold it */
 	struct mt_addr addr;
 	uint16_t port;
 	uint32_t cluster; /* index */
@@ -586,40 +670,41 @@ struct mt_ep_where {
 	uint32_t connect_ms;
 };
 
-/* An endpoint that is put aside and asked whether it is back (probe.c). */
+/* Probe of an ejected endpoint (probe.c). */
 struct mt_probe {
-	struct mt_stream *s; /* NULL: not now */
+	struct mt_stream *s; /* NULL: not connected */
 	struct mt_timer timer;
 	struct mt_ep_state *ep;
 	uint64_t ep_id;
 	uint32_t ep_index;
 	struct mt_ep_where at;
-	uint64_t again; /* ns until it is asked again, should it fail */
-	bool asked;	/* the heartbeat is out */
+	uint64_t again; /* ns: delay of the next probe if this one fails */
+	bool asked;	/* the heartbeat is sent */
 	struct mt_decoder dec;
 	struct mt_msg msg;
 };
 
-/* What is known of how fast an endpoint answers this worker (admit.c). Times in ns. */
+/* Speed of an endpoint's replies to this worker (admit.c). Times in ns. */
 struct mt_admit {
-	uint64_t ep_id;	      /* whose; the place may serve another one later */
-	uint64_t since;	      /* the begin of the window */
-	uint64_t took, n;     /* of the window's replies: how long they took, how many */
-	uint64_t last;	      /* reply */
-	uint64_t silence;     /* the longest in the window */
-	uint64_t pace;	      /* from one reply to the next while there is work; 0: not known */
-	uint64_t known_at;    /* when `pace` was last learned */
-	uint64_t mean, least; /* how long replies took in the last window; without a queue */
-	bool busy;	      /* there was work at the window's begin */
-	bool stood_still;     /* in the window before, for most of it */
-	bool queueing;	      /* calls do wait for each other */
+	uint64_t ep_id;	   /* the endpoint; another one may use this place later */
+	uint64_t since;	   /* start of the window */
+	uint64_t took, n;  /* in the window: sum of the replies' times, and their number */
+	uint64_t last;	   /* time of the last reply */
+	uint64_t silence;  /* longest time without a reply in the window */
+	uint64_t pace;	   /* time between two replies while calls are outstanding; 0: unknown */
+	uint64_t known_at; /* when `pace` was last learned */
+	/* Mean time of replies in the last window; the same without a queue. */
+	uint64_t mean, least;
+	bool busy;	  /* calls were outstanding at the start of the window */
+	bool stood_still; /* no reply came during most of the previous window */
+	bool queueing;	  /* calls wait for each other */
 };
 
 #define MT_PROXY_EPS_MAX      MT_UPSTREAM_EPS_MAX /* stable endpoint indexes */
 #define MT_PROXY_SERVICES_MAX MT_SNAPSHOT_SERVICES_MAX
 #define MT_PROXY_CLUSTERS_MAX MT_UPSTREAM_CLUSTERS_MAX
 
-/* What was refused because of one object. */
+/* Refusals because of an object that fails closed. */
 struct mt_closed_stats {
 	uint64_t id; /* mt_closer.id */
 	uint64_t refused;
@@ -629,66 +714,68 @@ struct mt_proxy {
 	struct mt_proxy_conf conf;
 	uint16_t worker, workers;
 	struct mt_pools *pools;
-	struct mt_transport *out; /* to servers */
-	struct mt_tls_layer *tls; /* NULL: none; and what makes its streams of clients' */
+	struct mt_transport *out; /* opens server connections */
+	struct mt_tls_layer *tls; /* NULL: none; `door` makes TLS streams of client streams */
 	struct mt_tls_door door;
-	struct mt_trace *trace; /* NULL: nothing is traced */
+	struct mt_trace *trace; /* NULL: no trace */
 	struct mt_snapshot *snap;
 	uint64_t now, wall;
-	uint32_t free_pct; /* of data mbufs */
+	uint32_t free_pct; /* free data mbufs, percent */
 	struct mt_rand rnd;
 	struct mt_wheel wheel;
 	struct mt_deadlines deadlines;
 	struct mt_slab downs, ups, exchanges, attempts, lanes, rings, pairs, connecting, undecided,
 		scans, fairs, probes, unanswered;
-	uint32_t n_unacked;  /* exchanges that are, or were until their connection ended */
-	uint64_t fair_salt;  /* who shares a bucket with whom cannot be chosen from outside */
-	uint32_t probes_out; /* connections of theirs */
+	uint32_t n_unacked; /* exchanges with mt_exchange.unacked */
+	/* Random, so that clients cannot choose their bucket in a fair queue. */
+	uint64_t fair_salt;
+	uint32_t probes_out; /* open connections of probes */
 	struct mt_readings readings;
-	struct mt_lanes *
-		*lanes_by_ep;	 /* MT_PROXY_EPS_MAX entries, reserved; linked by next_class */
-	uint32_t *pending;	 /* by cluster index: exchanges queued */
-	uint32_t *pending_size;	 /* the same in truesize */
+	/* MT_PROXY_EPS_MAX entries of reserved address space; linked by next_class. */
+	struct mt_lanes **lanes_by_ep;
+	uint32_t *pending;	 /* by cluster index: waiting calls and opaque streams */
+	uint32_t *pending_size;	 /* by cluster index: truesize of the calls */
 	uint32_t *cluster_conns; /* by cluster index: connections to its endpoints */
 	struct mt_lb_worker lb;
 	struct mt_filter_worker filters;
 	struct mt_filter_ctx filter_ctx;
 	struct mt_exchange_side *sides; /* by exchange index */
 	struct mt_service_stats *service_stats;
-	uint64_t *service_ids; /* whose numbers these, and the histograms, are */
+	uint64_t *service_ids; /* mt_service.id to which statistics and histograms belong */
 	struct mt_service_hist *service_hists;
 	struct mt_exemplars *exemplars; /* by service index */
-	uint32_t exemplar_ms;		/* between them; 0: there are none */
-	uint64_t exemplar_due;		/* when the next call becomes an example */
+	uint32_t exemplar_ms;		/* least time between two exemplars; 0: none */
+	uint64_t exemplar_due;		/* ns: when the next call becomes an exemplar */
 	struct mt_ep_stats *ep_stats;
 	struct mt_ep_hist *ep_hists;
 	uint64_t *route_hits;		/* by mt_route_action.index */
 	struct mt_closed_stats *closed; /* by mt_closer.index */
 	struct mt_admit *admit;		/* by endpoint index */
-	struct mt_list hungry;		/* lane groups to feed at the end of the turn */
+	struct mt_list hungry;		/* lane groups to serve at the end of the loop iteration */
 	struct mt_awaiting awaiting;
-	uint32_t rebind_idx;	 /* where moving to the new snapshot goes on */
-	uint32_t rebind_cluster; /* NAMED: the cluster whose endpoints are looked at */
+	uint32_t rebind_idx;	 /* where the move to the new snapshot continues */
+	uint32_t rebind_cluster; /* NAMED: the cluster that is being processed */
 	enum {
 		MT_REBIND_DONE,
-		MT_REBIND_NAMED, /* marks lane groups of endpoints that it names */
-		MT_REBIND_LANES, /* drains the others */
+		MT_REBIND_NAMED, /* marks lane groups of endpoints in the new snapshot */
+		MT_REBIND_LANES, /* drains the other lane groups */
 		MT_REBIND_DOWNS,
 		MT_REBIND_UNDECIDED,
-		MT_REBIND_PAIRS, /* resets those that its rules deny */
+		MT_REBIND_PAIRS, /* resets streams that the new rules deny */
 		MT_REBIND_CONNECTING,
 		MT_REBIND_EXCHANGES,
 	} rebinding;
-	const struct mt_cluster *rebind_from, *rebind_to; /* the last pair found */
+	/* Last result of the search for a cluster: old and new. */
+	const struct mt_cluster *rebind_from, *rebind_to;
 	bool draining;
-	bool moved;	 /* another proxy has what is here: nothing ends with this one (image.c) */
-	bool winding_up; /* not all clients were told of the drain yet */
-	uint32_t drain_idx, drain_undecided; /* where that goes on */
+	bool moved; /* another proxy has its objects, so this one must not end them (image.c) */
+	bool winding_up;		     /* the drain has not reached all clients yet */
+	uint32_t drain_idx, drain_undecided; /* where the drain continues */
 	struct mt_slow slow;
 	struct mt_method methods[MT_METHODS];
-	struct mt_view view;	     /* one is enough: a worker handles one message at a time */
-	uint8_t hello[MT_HELLO_MAX]; /* a ClientHello that is being read */
-	uint8_t overlay[MT_VIEW_CHANGES]; /* the bytes of changes that were kept */
+	struct mt_view view; /* a single one, because a worker handles one message at a time */
+	uint8_t hello[MT_HELLO_MAX];	  /* copy of the ClientHello that is being read */
+	uint8_t overlay[MT_VIEW_CHANGES]; /* bytes of restored metadata changes */
 	uint8_t deadline_scratch[MT_META_SCRATCH];
 	uint64_t counters[MT_PROXY_N_OUTCOMES];
 	struct mt_asks asks;
