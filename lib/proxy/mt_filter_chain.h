@@ -85,7 +85,10 @@ struct mt_filter_chain {
 	 * a connection has a chain before its handshake starts.
 	 */
 	struct mt_tls_context *tls;
-	/* If more than one, the client's first bytes select the protocol (mt_codec.sniff), in order. */
+	/*
+	 * If there are several protocols, the client's first bytes select one (mt_codec.sniff); they
+	 * are tried in this order.
+	 */
 	uint32_t n_protos;
 	uint32_t idle_s; /* idle time-out of client connections, s; 0: mt_proxy_conf.down_idle_s */
 	/* Set by mt_snapshot_index(): */

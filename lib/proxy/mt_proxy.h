@@ -91,9 +91,9 @@ void mt_proxy_attach(struct mt_proxy *p, struct mt_transport *out);
 void mt_proxy_attach_ledger(struct mt_proxy *p, struct mt_ledger *l);
 struct mt_tls_layer;
 /*
- * Replaces mt_proxy_attach(): this layer opens server connections, with TLS where the configuration
- * requires it, and terminates TLS of clients. Without a layer the proxy uses no TLS. The layer must
- * outlive the proxy's last loop iteration. Boot only.
+ * Overrides mt_proxy_attach(): this layer opens server connections, with TLS where the
+ * configuration requires it, and terminates TLS of clients. Without a layer the proxy uses no TLS.
+ * The layer must outlive the proxy's last loop iteration. Boot only.
  */
 void mt_proxy_attach_tls(struct mt_proxy *p, struct mt_tls_layer *tls);
 struct mt_token_lane;
@@ -143,7 +143,8 @@ void mt_proxy_pressure(struct mt_proxy *p, uint32_t free_pct);
 
 /*
  * Starts to drain the worker, for SIGTERM or the command `drain`: new clients are refused, and
- * mt_proxy_timers() drains the connected ones in slices. Ends when mt_proxy_idle() returns true.
+ * mt_proxy_timers() drains the connected ones in slices. The drain is complete when mt_proxy_idle()
+ * returns true.
  */
 void mt_proxy_drain(struct mt_proxy *p);
 /* True if no client is connected and no call is under way. Copies for mirrors do not count. */
@@ -186,16 +187,16 @@ struct mt_conn_use {
 	uint32_t cluster; /* mt_cluster.index of a server connection; UINT32_MAX: none */
 };
 
-/* Use of a stream of this worker, which may be of another library; all zero and no cluster then. */
+/* Use of a stream of this worker; no calls and no cluster if the proxy does not use it. */
 struct mt_conn_use mt_proxy_use(struct mt_proxy *p, const struct mt_stream *s);
 
 /* An event of an endpoint's health, as a worker reports it to the control thread. */
 struct mt_aside {
 	enum mt_aside_what {
-		MT_ASIDE_FAILED,  /* ejected, until MT_ASIDE_BACK */
-		MT_ASIDE_BACK,	  /* it has replied and is in rotation again */
-		MT_ASIDE_LEAVING, /* it announced its shutdown, as Dubbo's read-only event does */
-		MT_ASIDE_STAYS,	  /* it withdrew that announcement */
+		MT_ASIDE_FAILED, /* ejected, until MT_ASIDE_BACK */
+		MT_ASIDE_BACK,	 /* it has replied and is in rotation again */
+		MT_ASIDE_LEAVING, /* it announced its shutdown, for example by Dubbo's read-only event */
+		MT_ASIDE_STAYS, /* it withdrew that announcement */
 	} what;
 	/* FAILED: how its last connection ended, or another cause; else NULL. Static. */
 	const char *why;

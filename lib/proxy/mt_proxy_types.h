@@ -8,9 +8,10 @@
  * Invariants (docs/internals/proxy.md explains them):
  *  1. An exchange is on its client's list from creation until mt_exchange_end(), the only function
  *     that frees it. So it ends exactly once.
- *  2. An attempt that was sent, and that waits for the rest of a reply, is named by exactly one
- *     id-ring slot, by mt_up.attempt or in mt_up.behind. If the attempt ends first, that place
- *     becomes a tombstone and is not free. An attempt ends with its exchange at the latest.
+ *  2. An attempt that was sent, and that expects a reply which is not complete yet, is named by
+ *     exactly one id-ring slot, by mt_up.attempt or in mt_up.behind. If the attempt ends first,
+ *     that place becomes a tombstone and is not free. An attempt ends with its exchange at the
+ *     latest.
  *  3. A slot matches only by the complete id.
  *  4. Bytes of a request are in exactly one of: s->rx of the client, ex->req, the server
  *     connection's send queue. Bytes of a reply are in exactly one of: s->rx of the server
@@ -39,7 +40,7 @@ struct mt_deadlines {
 	uint32_t n;
 	struct {
 		uint32_t ms;
-		struct mt_list fifo; /* oldest first, which expires first */
+		struct mt_list fifo; /* in the order of expiry */
 	} lists[MT_DEADLINE_LISTS];
 };
 
@@ -151,7 +152,7 @@ struct mt_exchange {
 	uint8_t lane;	   /* enum mt_up_role if ids identify replies: SHARED, WIDE or BULK */
 	uint8_t shows;	   /* identity presented to endpoints of `cluster` (mt_cluster_shows()) */
 	bool fresh;	   /* to be sent on an unused connection, if one can be opened */
-	/* Bit set of endpoint positions in `cluster` tried, with the current one. */
+	/* Bit set of the tried endpoint positions in `cluster`, including the current one. */
 	uint64_t tried;
 	uint64_t started; /* ns */
 	/*

@@ -69,8 +69,8 @@ struct mt_service {
 #define MT_SNAPSHOT_ROUTES_MAX (1u << 20)
 
 /*
- * How long a silent client is waited for when the server may speak first. After it the connection
- * counts as plaintext without further bytes.
+ * Default protocol detection time-out, ms, for listeners where the server may speak first. If the
+ * client is silent for this time, the connection counts as plaintext.
  */
 #define MT_LISTENER_DETECT_MS 100
 
