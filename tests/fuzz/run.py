@@ -1,13 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """
-Fuzzes one target from its corpus on, in a build with -Dfuzz=true: run.py BUILD TARGET [--seconds N] [--seed N] [--keep]
+Fuzzes a target, starting from its corpus, in a build with -Dfuzz=true: run.py BUILD TARGET [--seconds N] [--seed N] [--keep]
 
-The corpus is what the target's replayer gets as a test. What is found beyond it, minimised, is left in
-BUILD/fuzz/TARGET/found, a file each; with --keep it also becomes lines of tests/fuzz/corpus/TARGET/found.lines, to be
-committed. Of a target that counts steps (steps_*) two inputs are kept: nearest.hex, of which a
-call came nearest to its bound, and dearest.hex, which took most steps for its bytes.
-An input that breaks the target is left in BUILD/fuzz/TARGET, and the exit status is 1.
+The corpus is also the input of the target's replayer in the tests. New inputs are minimised and written to BUILD/fuzz/TARGET/found, one
+file each; --keep also adds them to tests/fuzz/corpus/TARGET/found.lines, to be committed. For a target that counts steps (steps_*) two
+inputs are kept: nearest.hex, with a call nearest to its bound, and dearest.hex, with the most steps per byte. An input that breaks the
+target is written to BUILD/fuzz/TARGET, and the exit status is 1.
 """
 
 import argparse

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-What pictures are made of: the documents of all tests, demos and pages, and those that are here alone (cases/GROUP/NAME):
+The inputs of the pictures: the documents of all tests, demos and pages, and those of this directory (cases/GROUP/NAME):
 
   NAME.yaml   documents
   NAME.json   resources of a discovery service

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Documents and resources that labs write, as they write them: by the functions of theirs that need no lab, and by the texts at the
-head of their scripts, which are read and not run.
+Documents and resources of labs: made by those of their functions that need no lab, and taken from the texts at the start of their
+scripts, which are parsed and not run.
 """
 
 import ast

@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """
-What the compilers make of every test document and of resources of discovery services, against the pictures that are kept beside
-this script: clusters, endpoints, services, routes, listeners and names. A picture changes only on purpose: look at the difference,
-then write it anew by --update, and say why in the commit.
+Compares the compiled form of every test document and of resources of discovery services with the pictures in this directory: clusters,
+endpoints, services, routes, listeners and names. Change a picture only on purpose: look at the difference, write the picture by
+--update, and give the reason in the commit.
 
   run.py [--program PROGRAM] [--update] [--list] [--show] [GROUP[/CASE]]...
 """

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# The roles: ansible-lint, then check mode on this machine, twice, with every part switched on.
+# Checks the roles: ansible-lint, then check mode on this host twice, with every part enabled.
 set -eu
 command -v ansible-lint >/dev/null || { echo "SKIPPED: ansible-lint is not installed"; exit 77; }
 cd "$(dirname "$0")/../../ansible"

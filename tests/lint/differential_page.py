@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """
-Each difference from the kernel that the differential test explains stands in its page, in the same words and with the same
-bounds, which lie near to each other, and no other.
+Checks that docs/testing/differential.md lists exactly the differences from the kernel that the differential test explains, with the
+same words and bounds, and that the two bounds of a difference are close to each other.
 """
 
 import pathlib

@@ -1,13 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """
-Plain English: counts turns of phrase that make a reader stop (ODD below) in the comments and messages of each library and
-program and in each page, and comments beyond column 100. Each count has a ceiling in english_ceilings, which only falls.
+Plain English: counts phrases that make a reader stop (ODD below) in comments and messages of each library and program and in each
+page, and comments beyond column 100. Each count has a ceiling in english_ceilings; ceilings are only lowered.
 
-  tests/lint/english.py                  fails if a count is above its ceiling, and names the places
-  tests/lint/english.py --update         lowers ceilings to the counts; raises none
-  tests/lint/english.py --list NAME ...  every place in a library or page (lib/proxy, README.md)
-  tests/lint/english.py --report         counts for each 1,000 sentences
+  tests/lint/english.py                  fails if a count exceeds its ceiling, and prints the places
+  tests/lint/english.py --update         lowers the ceilings to the counts
+  tests/lint/english.py --list NAME ...  prints every place in a library or page (lib/proxy, README.md)
+  tests/lint/english.py --report         prints the counts per 1,000 sentences
   tests/lint/english.py --report DIR     the same for the C sources of another tree (HAProxy: 8 in comments)
 """
 

@@ -9,7 +9,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def tracked(*patterns):
-    """Names of those that match git's patterns. Where git cannot say, as in an archive, the lint is skipped: it would look at nothing."""
+    """Names of the files that match git's patterns. Without git data, as in an archive, the lint is skipped, because it would check nothing."""
     words = ["git", "-c", "safe.directory=*", "ls-files", "--", *patterns]  # another user's clone, too
     try:
         done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)

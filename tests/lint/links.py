@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """
-Links in Markdown pages: each relative one leads to a file or directory of the project, and each #anchor to a heading, as GitHub
-names them. Every page below docs/ that any other file names exists.
+Checks the links of Markdown pages: each relative link leads to a file or directory of the project, and each #anchor to a heading, as
+GitHub names it. Checks also that every page below docs/ that another file names exists.
 """
 
 import functools

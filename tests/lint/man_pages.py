@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Each page of docs/man becomes one that groff renders without a warning, and none of its sections gets lost on the way."""
+"""Checks that each page of docs/man becomes a manual page that groff renders without a warning and with all sections."""
 
 import pathlib
 import re
@@ -11,7 +11,7 @@ import sys
 MAN = pathlib.Path(__file__).resolve().parents[2] / "docs/man"
 
 if not shutil.which("lowdown") or not shutil.which("groff"):
-    print("SKIPPED: lowdown or groff is not installed: the manual pages are not looked at")
+    print("SKIPPED: lowdown or groff is not installed: the manual pages are not checked")
     sys.exit(77)
 bad = 0
 for page in sorted(MAN.glob("*.md")):

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""docs/reference/metrics.md is what the program says; the rules for Prometheus are sound and name metrics that there are."""
+"""Checks that docs/reference/metrics.md is the program's output, and that the Prometheus rules are valid and name existing metrics."""
 
 import os
 import pathlib
@@ -12,7 +12,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DAEMON = pathlib.Path(os.environ.get("MELTEMI_BUILD", ROOT / "build-debug")) / "app/meltemid/meltemid"
 PAGE = ROOT / "docs/reference/metrics.md"
-MISSING = []  # tools without which something is not looked at
+MISSING = []  # missing tools, without which a check is left out
 RULES = ROOT / "docs/how-to/prometheus"
 
 

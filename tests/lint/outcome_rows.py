@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """
-Some test reaches each outcome (a row of lib/*/*_outcomes.def). Unit tests, packet scripts and seeds of the simulator write the
-rows that they reach (tests/outcomes_seen.h) into the files of a directory, which tests/run names in MELTEMI_OUTCOMES_OF. Any
-other row is in ELSEWHERE, with the test that reaches it and names it, or in UNREACHED, with the reason why no test does.
+Checks that a test reaches each outcome (a row of lib/*/*_outcomes.def). Unit tests, packet scripts and seeds of the simulator write
+the rows that they reach (tests/outcomes_seen.h) to files in the directory MELTEMI_OUTCOMES_OF, which tests/run sets. Every other row
+is in ELSEWHERE, with the test that reaches and names it, or in UNREACHED, with the reason why no test reaches it.
 """
 
 import os

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The prose of a file, for lints: comments and messages of C sources, and the text of Markdown pages. Left out are code, drawings,
-columns of values, licences, and everything in backquotes.
+Extracts the prose of a file for lints: comments and messages of C sources, and the text of Markdown pages. Leaves out code, drawings,
+columns of values, licences, and text in backquotes.
 """
 
 import bisect

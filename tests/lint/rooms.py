@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Who may use whom: the drawing in docs/design.md (section 11) beside what the rooms' meson.build and includes say."""
+"""Checks that the drawing of dependencies in docs/design.md (section 11) matches the libraries' meson.build files and includes."""
 
 import pathlib
 import re

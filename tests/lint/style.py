@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Licence lines, formatting, sizes, and what the data path must not call."""
+"""Checks licence lines, formatting, sizes of files, and functions that the data path must not call."""
 
 import os
 import pathlib

@@ -1,13 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """
-What `meltemid --analyse` finds in each directory of seeded/ (one mistake in each, beside what is right), of clean/ (none, so that a
-note is wrong, too) and of ../real, held against findings.tsv: directory, severity, finding, file and line. The node has an identity
-in the trust domain cluster.local.
+Compares the findings of `meltemid --analyse` with findings.tsv (directory, severity, finding, file and line), for each directory of
+seeded/ (each has one mistake among correct documents), of clean/ (no mistakes, so a note is wrong, too) and of ../real. The node has an
+identity in the trust domain cluster.local.
 
   run.py [--program MELTEMID] [--update] [--show] [--summary] [DIRECTORY]...
 
---show prints the reasons, too; --summary how often each finding is in ../real; directories: those alone, shown.
+--show also prints the reasons. --summary prints how often each finding is in ../real. With directories: checks and shows only these.
 """
 
 import argparse

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Questions of questions.tsv and the form of their answers, the same for istiod and for Meltemi's own reading:
+The questions of questions.tsv and the form of their answers, which is the same for istiod and Meltemi:
 
   to        shares of destinations, without a common divisor, as clusters that Istio would name so
   at        endpoints of each: ADDRESS:PORT, weights without a common divisor, priority if it is not the first
   settings  of each, what is not as it is by default: balancer, connect_ms, max_connections, failures
 
-Of a MetaRouter's routes, in their order: name, match, to, mirror, request and reply (what is set), hash (the keys).
+For the routes of a MetaRouter, in their order: name, match, to, mirror, request and reply (the changes), hash (the keys).
 """
 
 import dataclasses

@@ -1,9 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """
-Asks Meltemi's own reading of the documents in scenes/ the questions of questions.tsv, and compares with what a real istiod answered
-(answers.json, written by tests/interop/xds/long_istiod_answers.py --update; of MetaRouters a real Aeraki, long_aeraki_answers.py). Differences that are meant stand in differences.tsv,
-what Meltemi still lacks in not_yet.tsv, each with its reason; one that is there and not found, or found and not there, fails.
+Compares how Meltemi itself and a real istiod interpret the documents in scenes/, by the questions of questions.tsv. istiod's answers are
+in answers.json, written by tests/interop/xds/long_istiod_answers.py --update; answers for MetaRouters are those of a real Aeraki
+(long_aeraki_answers.py). Intended differences are in differences.tsv, missing features in not_yet.tsv, each with its reason. A
+difference that is in neither file fails, and so does one that is in a file and does not occur.
 
   run.py [--show] [SCENE]...
 """

@@ -1,12 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """
-The documents of this directory and the rows that say what becomes of them, held against each other: each object of each file has
-exactly one row, each row is of one object, its words are from the sets, and there are as many as README.md promises. Documents are
-split at `---` before YAML is parsed; what cannot be parsed is matched by a scan of its lines, and its row says so.
+Compares the documents of this directory with the rows of their expected status: each object of each file has exactly one row, each row
+belongs to one object, its words are from the allowed sets, and the numbers are those of README.md. Documents are split at `---` before
+YAML is parsed. A document that cannot be parsed is matched by a scan of its lines, and its row marks this.
 
-  check.py          checks; 1 and one line for each fault
-  check.py --table  prints the summary by kind that stands in README.md
+  check.py          checks; prints a line for each fault, and exits with 1 if there is one
+  check.py --table  prints the summary by kind for README.md
 """
 
 import collections

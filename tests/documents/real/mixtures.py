@@ -1,15 +1,15 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """
-No documents may end the daemon, or keep it busy: mixtures of the documents beside this script, edited at random (mutations.py), are
-loaded by the sanitized program tests/golden/loads, which compiles, publishes and analyses each set in one process; some of them also
-by `meltemid --check --json`. A set is taken, or some of it is refused; a crash, a report of a sanitizer, a broken assertion or a load
-of more than ten CPU seconds is a fault.
+Checks that no documents can crash the daemon or keep it busy. Mixtures of the documents in this directory, edited at random
+(mutations.py), are loaded by the sanitized program tests/golden/loads, which compiles, publishes and analyses each set in one process;
+some are also loaded by `meltemid --check --json`. A set may be accepted or partly rejected. A crash, a report of a sanitizer, a failed
+assertion, or a load of more than ten CPU seconds is a fault.
 
   mixtures.py [--build DIRECTORY] [--sets N] [--seed N] [--chain N] [--daemon N]
 
-A chain is one node that loads eight sets, each an edit of the one before. What fails is left in BUILD/mixtures/seed-S-chain-N:
-`input` for loads, the last set as `documents`, the smallest part of it that fails the same way as `smallest`, and `report`.
+A chain is a node that loads eight sets, each an edit of the one before. Data of a fault are written to BUILD/mixtures/seed-S-chain-N:
+`input` for loads, the last set as `documents`, its smallest part that fails in the same way as `smallest`, and `report`.
 """
 
 import argparse

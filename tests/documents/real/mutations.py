@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Mixtures of the documents of this directory, and edits of them at random, as users make mistakes: fields and list items that are
-dropped, copied, swapped, renamed or taken from other documents, values of other types, other numbers and names, addresses as hosts,
-text that is cut. What a seed draws is the same on each machine.
+Makes mixtures of the documents of this directory, and edits them at random with mistakes that users make: fields and list items that
+are removed, copied, swapped, renamed or taken from other documents, values of other types, other numbers and names, addresses as hosts,
+truncated text. A seed gives the same result on every machine.
 """
 
 import copy

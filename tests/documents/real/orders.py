@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """
-The same documents say the same whatever order they are found in and however they are split into files: all that stand in the
-directories beside this script, shuffled and split by chance, are read by `meltemid --check --json` and by the program that draws the
-snapshot; both are to say what they said of the first order, but for files and lines.
+Checks that the order of documents, and how they are split into files, have no effect. All documents in the directories next to this
+script are shuffled and split at random, and read by `meltemid --check --json` and by the program that prints the snapshot. Both outputs
+must be those of the first order, except for files and lines.
 
   orders.py [--build DIRECTORY] [--orders N] [--seed N] [DIRECTORY]...
 """

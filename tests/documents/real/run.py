@@ -1,15 +1,15 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """
-What `meltemid --check --json` says of each directory beside this script, held against its expected.tsv: each object appears exactly
-once, with the status of the column "without" and what it touches; and with an identity of the node in the trust domain cluster.local,
-with that of the column "with". Rows that the program does not meet yet stand in not_yet.tsv and not_yet_with.tsv, lists that may
-only shrink: a wrong row that is not in its list fails, and so does a row in it that is right.
+Compares the output of `meltemid --check --json` for each directory next to this script with its expected.tsv. Each object appears exactly
+once, with the objects that it touches, and with the status in the column "without"; or with the status in the column "with" if the node
+has an identity in the trust domain cluster.local. Rows that the program does not meet yet are in not_yet.tsv and not_yet_with.tsv, which
+may only get shorter: a wrong row that is not in its list fails, and so does a correct row in a list.
 
   run.py [--program MELTEMID] [--column without|with] [--show] [--update [--admit]] [DIRECTORY]...
 
---show prints what is wrong with every row, listed or not; --update takes out of the lists what is right, and writes what the others
-are now; --admit puts in what is wrong and is not there.
+--show prints the faults of every row, listed or not. --update removes correct rows from the lists, and updates the others. --admit adds
+wrong rows that are not listed.
 """
 
 import argparse
