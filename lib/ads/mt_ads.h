@@ -1,9 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The xDS protocol on one stream, state of the world (SotW) or delta, for all types (ADS) or for
- * one. It keeps subscriptions, accepted versions and due requests. The owner provides the stream
- * and the time (monotonic, ns). Source: Envoy API, "xDS REST and gRPC protocol". Control thread
- * only.
+ * lib/ads: the xDS protocol on one stream, state of the world (SotW) or delta, for all types (ADS)
+ * or for one. It keeps subscriptions, accepted versions and due requests. It has no sockets and no
+ * clock: the owner sends the requests that it gets from here, and passes in responses and the time
+ * (monotonic, ns). Used by lib/xds, and by `meltemi join`, which sends one request. Source: Envoy
+ * API, "xDS REST and gRPC protocol". Control thread only.
+ *
+ * Invariants:
+ * - Requests go out in the order of enum mt_xds_type.
+ * - A NACK is delayed by 1 s, doubling to at most 5 s, because some servers answer each NACK at
+ *   once with the same response.
+ * - Valid resources of a rejected response may be applied. The NACK still has the version of the
+ *   last response that was accepted as a whole.
+ * - Secrets come over the network only (mt_secret.h): a name in a peer's message never makes the
+ *   process read a file or an environment variable. Memory that held a response with Secrets is
+ *   overwritten before it is released.
  */
 #pragma once
 

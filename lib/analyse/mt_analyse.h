@@ -1,10 +1,38 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * lib/analyse: finds mistakes in valid policies: services that anybody may call, rules that never
- * decide, plaintext traffic, conditions that no caller meets. Also reports what a given caller may
- * call. It evaluates the compiled rules, and reads the documents for their lines. Every finding is
- * certain: if a question cannot be decided, nothing is reported. The daemon calls it for the
- * command `analyse`, and for --analyse without a running node. Control thread only.
+ * lib/analyse: finds mistakes in policies that are valid and applied: services without policies,
+ * rules that never match, plaintext, names that do not exist. mt_analyse() serves the command
+ * `analyse` and --analyse; mt_analyse_principal() lists what a caller may call. Control thread
+ * only; each query computes everything again.
+ *
+ * Input: the table of objects; the snapshot compiled from it; and a struct mt_audit that lib/conf
+ * fills while it compiles (mt_conf_set_audit()): a row for each port of each endpoint with its
+ * class, labels, PeerAuthentication mode, DestinationRule and rules. It includes ports without
+ * policies, which the snapshot omits, and ports where the endpoint's own sidecar decides.
+ *
+ * Invariants:
+ * - Findings are certain. mt_an_rule_within() returns yes or "unknown", and a yes holds for every
+ *   call. A condition that cannot be evaluated, or that no call has, is never within another.
+ *   Exclusions of metadata in a DENY rule cover nothing, because they compare names in another
+ *   case.
+ * - A finding on a rule holds in every list that contains the rule: places are counted, and it is
+ *   reported when the counts are equal. Of two rules that match the same calls, the later one is
+ *   the redundant one.
+ * - An endpoint's own sidecar may know fields that this node does not read for its protocol.
+ *   Policies with dropped conditions count for nothing in such lists.
+ * - A word is a typing error of another only if that other exists, has at least five letters, and
+ *   one letter inside a word differs (mt_an_is_slip()): digits and single letters distinguish
+ *   names. In namespaces, accounts, interfaces and hosts two letters of twelve may differ, also the
+ *   last of a word, and letters of short words may be transposed (mt_an_is_near()).
+ * - A missing name is an error only if all names are known: namespaces if `kube-system` exists,
+ *   accounts of a namespace if its `default` exists. Otherwise it is a note.
+ * - Work is bounded (MT_ANALYSE_STEPS). mt_an_may() is called before each operation of more than
+ *   one step: two rules by their values, a word against all names, a document against all rows.
+ *   Findings beyond the bound are omitted, and the answer's `bounded` is set. --analyse has no
+ *   bound, because nothing else runs in that process.
+ *
+ * A new finding needs a row in findings.def, one mt_an_found(), a row of the table in
+ * docs/how-to/analyse.md, and a directory in tests/documents/analyse/seeded (run.py --update).
  */
 #pragma once
 

@@ -1,8 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * lib/balance: pure tables that map a hash, a random number or a counter to the index of an
- * endpoint. Built on the control thread, read by workers; used by L4 and L7 alike. They know only
- * names and weights of endpoints.
+ * lib/balance: pure tables and random choices of the load balancers: Maglev, hash ring, weighted
+ * order. A hash, a random number or a counter goes in, the index of a backend comes out. The
+ * library knows names and weights only: no endpoint, cluster or clock. lib/upstream uses it, for L4
+ * and L7 alike.
+ *
+ * Invariants:
+ * - The control thread builds tables; they are immutable, and workers only read.
+ * - The backend of a key depends on names and weights, never on the order of backends.
+ * - A backend with a weight above 0 has at least one slot (Maglev), turn (sequence) or point (ring,
+ *   if the ring's limit permits). If all weights are 0, they count as equal.
+ * - Building costs O(slots) for any weights: in each round a backend takes slots by its weight
+ *   relative to the average, and carries the fraction over.
+ *
+ * Maglev size: the smallest prime >= 100 * (16, 64, 256, ...), or 251 for one backend. A key's slot
+ * is its hash modulo the size, so tables of different sizes share almost nothing. The size
+ * therefore grows in steps: if it followed each change of n, the removal of one endpoint would move
+ * every key. Within a step, removal of a backend moves its own keys and at most 3 % of the others.
+ * The size is a function of n alone, so several nodes before the same endpoints choose alike.
+ *
+ * Ring, compatible with Envoy's: points are proportional to weight, 1,024 for equal weights by
+ * default, 262,144 at most. Point j of a backend is XXH64("NAME_j"), and a key belongs to the first
+ * point at or after its hash. Arcs differ in length, so shares deviate by 10 to 20 %, where
+ * Maglev's deviate by one slot. It is for meshes with other proxies that use it.
+ * tests/interop/xds/test_oracle_ring.py compares it with a real Envoy.
+ *
+ * Hashing: one value is XXH64(value, 0). Several values are sorted by bytes, each hashed with the
+ * previous result as its seed. A missing key counts as the empty value, so requests without it go
+ * to one endpoint. A client address is hashed as text, without its port.
  */
 #pragma once
 

@@ -1,5 +1,47 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Used by every library: branch hints, containers, assertions and references. No EAL, no I/O. */
+/*
+ * lib/base: types and data structures of every library. It uses no EAL and no other library; only
+ * the log and files of the control thread do I/O. Each header is independent; this one has branch
+ * hints, MT_ASSERT, references, slices and time units.
+ *
+ *     mt_addr.h     addresses (IPv4 as IPv4-mapped IPv6), tuples, prefixes, their texts
+ *     mt_sockaddr.h addresses to and from struct sockaddr
+ *     mt_list.h     intrusive list
+ *     mt_slab.h     objects of one size, found by index and generation; they never move
+ *     mt_table.h    the hot hash table: buckets of one cache line, grows by one bucket
+ *     mt_wheel.h    timer wheel, 1 ms ticks
+ *     mt_rand.h     xoshiro256** with explicit state; secrets from the kernel at boot
+ *     mt_siphash.h  keyed hash for input that an attacker may choose
+ *     mt_outcome.h  outcome rows and per-worker counters
+ *     mt_hist.h     log-linear histograms
+ *     mt_poison.h   marks for ASan
+ *     mt_mutant.h   places of deliberate bugs, compiled in for the simulator only
+ *
+ * For the control thread only:
+ *
+ *     mt_log.h      log: levels by module (log_modules.def), rate limits; struct mt_err
+ *     mt_region.h   objects that are freed together
+ *     mt_strmap.h, mt_idmap.h   maps with text and with numeric keys
+ *     mt_sort.h     sort for arrays that are nearly in order
+ *     mt_accept.h   kernel listeners, also when descriptors run out
+ *     mt_file.h     files that are read whole and replaced atomically
+ *     mt_heap.h     thousands of small objects in pages that return to the system
+ *
+ * Invariants:
+ * - MT_ASSERT is only for Meltemi's own invariants. Input from a wire, a file or a peer must never
+ *   make one fail.
+ * - Time is a parameter in unsigned nanoseconds. Only the log reads a clock, to print the time.
+ * - A reference is {index, generation}; mt_slab_get() returns NULL for a stale one. Generations of
+ *   live objects are odd, so {0, 0} is never a live object.
+ * - A counter has one writer; readers use mt_count_read().
+ * - A log line is one write(2) of at most 4,352 bytes, and valid key=value or JSON whatever its
+ *   text contains. A call site (identified by its format) may log a burst of 100 lines, then 10 a
+ *   second. Suppressed lines are counted, and the count is logged when the site may log again. The
+ *   log uses no heap and no lock.
+ * - MT_MIN and MT_MAX evaluate their arguments twice: no calls as arguments.
+ * - Control functions return 0 or a negative errno, counts are >= 0, data-path functions return an
+ *   outcome enum.
+ */
 #pragma once
 
 #include <stdbool.h>

@@ -1,10 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Cryptography by OpenSSL or AWS-LC, which have the same API; the build option tls_library chooses
- * one. Libraries of Meltemi include <openssl/...> directly and use only what both provide. The
- * functions below cover the differences (crypto_openssl.c, crypto_aws_lc.c);
+ * lib/crypto: cryptography by OpenSSL (3.0 or later) or AWS-LC, which have the same API. The build
+ * option tls_library chooses one. Libraries of Meltemi include <openssl/...> directly and use only
+ * what both provide. The functions below cover the differences (crypto_openssl.c, crypto_aws_lc.c);
  * lib/tls/mt_tls_library.h does so for handshakes. Any thread may call them. The caller frees the
  * objects that they return.
+ *
+ * Invariants:
+ * - Only these two headers depend on the library. Only tests distinguish the libraries elsewhere,
+ *   where a peer built with AWS-LC cannot do what the test needs (padding, a renegotiation request,
+ *   early data that was not offered).
+ * - Two libraries in one process: libcurl, and loaded DPDK drivers, bring libssl.so.3 and
+ *   libcrypto.so.3 in every build. A library from `tls_prefix` is linked statically, and the linker
+ *   hides its symbols (--exclude-libs). So Meltemi's calls are bound at link time, and the loader
+ *   binds libcurl's to OpenSSL. A shared AWS-LC is not supported, because it would answer libcurl's
+ *   calls.
+ * - No object passes from one library to the other: libcurl gets no key, certificate or context.
+ * - Stack sizes are int in one library and size_t in the other; code casts them where it compares
+ *   them.
+ * - Keys are locked in memory as far as each library permits. OpenSSL has a locked heap for them.
+ *   AWS-LC has none, so the process locks all memory as it is touched (mlockall(2)) if CAP_IPC_LOCK
+ *   or an unlimited RLIMIT_MEMLOCK permits it; with a limit, later mappings would fail. AWS-LC
+ *   overwrites all memory that it frees.
+ *
+ * interop/tls/long_aws_lc makes the build with AWS-LC, checks that none of its symbols is visible,
+ * and repeats the tests of TLS with it. BoGo runs with OpenSSL alone, because its list of cases
+ * that do not apply is for OpenSSL.
  */
 #pragma once
 

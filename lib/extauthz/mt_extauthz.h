@@ -1,9 +1,51 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * External authorization over gRPC (envoy.service.auth.v3.Authorization). A worker fills a query
- * and hands it to the library's thread, which sends it as a CheckRequest and hands it back with the
- * answer. Neither waits for the other. Each worker has at most MT_EXTAUTHZ_SLOTS queries
- * outstanding, and each query has at most MT_EXTAUTHZ_BYTES of texts.
+ * lib/extauthz: external authorization over gRPC (envoy.service.auth.v3.Authorization). A worker
+ * fills a query and hands it to the library's thread, which sends it as a CheckRequest and hands it
+ * back with the answer. Neither waits for the other.
+ *
+ * Path of a query:
+ * 1. lib/conf (policy_providers.c) makes providers of MeshConfig, with TLS settings like other
+ *    clients of the service, and a reference to the credential instead of its texts.
+ * 2. It attaches them to compiled policies of action CLOSE (mt_authz_policy.asks). If such a policy
+ *    matches, lib/authz returns MT_AUTHZ_ASK; code that does not know this value denies.
+ * 3. lib/proxy (policy_question.c, policy_asks.c) fills a slot and suspends the call, as for token
+ *    verification (mt_verdict_wait()).
+ * 4. After the answer it evaluates the policies again, with the provider's id in mt_exchange.asked.
+ *    The id and the stored token data are released when the call has passed its authorization
+ *    check.
+ *
+ * Limits: MT_EXTAUTHZ_SLOTS queries of a worker, MT_EXTAUTHZ_BYTES of texts each; answers of 64
+ * KiB, read into 512 KiB. The timeout is the provider's, or the call's if that is not longer.
+ *
+ * Invariants:
+ * - Workers take no lock, allocate nothing and never wait. A worker owns a slot from
+ *   mt_extauthz_slot() to mt_extauthz_ask(), and again from mt_extauthz_take(). Each queued slot
+ *   comes back exactly once.
+ * - The end of the call's own timeout is a separate verdict (MT_EXTAUTHZ_EXPIRED) that denies even
+ *   with failOpen, because callers choose their timeouts. An answer after the call's deadline
+ *   counts the same.
+ * - Queries never wait for a provider that cannot be reached: they fail when the attempt to connect
+ *   fails, and at once until the next attempt.
+ * - The close of a connection that has answered queries is not a failure, because servers close old
+ *   connections and restart. After GOAWAY, outstanding queries stay on the connection and new ones
+ *   use another (`leaves`). A query without an answer is sent once more, and Meltemi reconnects at
+ *   once.
+ * - The close of an idle HTTP/2 connection that came up before any query (`up_unasked`) is not a
+ *   failure either. The next one is made with the next query, or after an increasing delay.
+ * - A server that accepts and closes without sending SETTINGS is not a gRPC service: this is
+ *   logged, and calls are denied at once.
+ * - Ids of providers are never reused. A provider with unchanged settings is the same object in the
+ *   next snapshot, so its connection stays. It is closed a second after the last reference is
+ *   released.
+ * - The service receives names of metadata in lower case. Keys that it sets or removes apply to
+ *   every spelling in the call (mt_metadata_strip()).
+ * - A query with text that is not UTF-8, or that does not fit, is not sent, because a failing
+ *   server might let the call pass. An answer with a change that cannot be made counts as no
+ *   answer.
+ * - Calls of one client address may use a quarter of a worker's slots, and more while more than the
+ *   last quarter is free. A slot counts for its client until it is answered, even if the client has
+ *   left.
  */
 #pragma once
 

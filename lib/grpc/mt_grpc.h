@@ -1,9 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * gRPC client for the control thread, without threads and without blocking calls. A channel has a
- * list of servers, a connection to one of them (HTTP/2, RFC 9113, with or without TLS), and streams
- * over that connection. It reconnects with exponential back-off, which only mt_grpc_useful()
- * resets. The process must ignore SIGPIPE.
+ * lib/grpc: gRPC client for an event loop, without threads and without blocking calls. A channel
+ * has a list of servers, a connection to one of them (HTTP/2 by nghttp2, RFC 9113, with or without
+ * TLS), and streams over that connection. It reconnects with exponential back-off. The process must
+ * ignore SIGPIPE. Used by lib/xds, lib/identity and the export to a collector
+ * (lib/ctl/metrics/otlp.c) on the control thread, and by lib/extauthz on its own thread. It depends
+ * on none of them, nor on the configuration model.
+ *
+ * Other headers: mt_pb.h decodes bytes to messages of proto/, with bounds on depth and memory.
+ * mt_fds.h combines the descriptors of several state machines in one epoll descriptor. mt_resolve.h
+ * resolves names with c-ares; mt_name_table.h resolves each host name of an endpoint once for all
+ * users, and again when its answer expires. Names of documents stay while the last load used them,
+ * those of discovery while they are held.
+ *
+ * Invariants:
+ * - A channel and all of its parts belong to one thread. Callbacks do not block. They may open,
+ *   feed and cancel streams, but must not free the channel.
+ * - Only mt_grpc_useful() resets the back-off. The protocol calls it after the first useful
+ *   response, so a server that accepts connections and rejects every call is tried as rarely as one
+ *   that is down.
+ * - A length that a server announces costs no memory before its bytes arrive. A message above the
+ *   bound ends its stream, not the connection.
+ * - Text of the server is shown to operators only after its control characters are escaped (mt_log
+ *   does so).
+ * - A stream's handle is invalid after `end` and after mt_grpc_cancel(). nghttp2 finds streams by
+ *   number, so a late frame of an ended stream matches none.
  */
 #pragma once
 

@@ -1,19 +1,42 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * lib/image: saves the state of a worker, between two loop iterations, as bytes, and loads it
- * again. Each library describes its objects once, by functions for both directions: what
- * mt_image_...() writes when saving, the same call reads when loading. Called on the thread that
- * owns the worker, or when none runs.
+ * lib/image: saves the state of a worker, between two loop iterations, as bytes, and loads it into
+ * another worker, which continues with all connections and calls. A live upgrade needs it; today
+ * only the simulator uses it, thousands of times a run. That enforces a design rule: state that
+ * outlives a loop iteration does not depend on memory addresses and has no pointers into other
+ * libraries. Called on the thread that owns the worker, or when none runs.
  *
- * First each object is saved as it is in memory. Then each of its pointers is saved once more: as a
- * place in one of the worker's own memory areas (mt_image_space()), as a number, or as a name.
- * Objects keep their index and generation, so references (struct mt_ref), indexes and lists remain
- * valid. A pointer to something outside of the worker is in none of its areas, so such an image is
- * refused.
+ * Each library describes its objects once, in its image.c (lib/worker/image.c combines them), by
+ * functions for both directions: MT_IMAGE(im, x) writes when saving and reads when loading, so the
+ * two cannot diverge. Each object is saved as it is in memory, with its index and generation, so
+ * references (struct mt_ref), indexes and lists of indexes remain valid. Then each of its pointers
+ * is saved once more, in a form that depends on the target:
+ * - Another object of the worker, a list head or node, a timer's slot: the number of one of the
+ *   worker's memory areas (mt_image_space(): a slab, struct mt_proxy, struct mt_tcp) and an offset
+ *   in it.
+ * - Buffers: their bytes in order, each at its old offset in a buffer of the same pool; a pointer
+ *   into a chain as its number in the chain.
+ * - The user of a stream: the number of the library's vtable; the context is the new worker's.
+ * - A configuration: the version of its snapshot. Its parts: their position in it; a service: its
+ *   index.
+ * - An endpoint's state: its index in the registry. A codec: its name.
  *
- * Only the build that wrote an image can read it: other object sizes are detected and refused. It
- * is not meant for a network, because the right to write an image is the right to write the
- * worker's memory.
+ * For any other pointer, such as a stream of a layer outside of the worker, saving fails with
+ * -ENOTSUP and the worker continues. Hash tables are built again. The cursor of an incomplete
+ * message is found by its position; the parse of a long message starts again.
+ *
+ * Saving changes nothing in the worker, except that rate limiters return their claimed tokens. In
+ * the middle of an iteration, or with unread mail, it returns -EAGAIN. The new worker has the same
+ * index and configuration. It takes buffers from its own pools while the old worker still has its
+ * own; mt_image.buffers is the number needed. Then mt_worker_moved() destroys the old worker
+ * without notifying peers. If loading fails, the old worker continues unchanged.
+ *
+ * Limits: mt_worker_image.h lists what is not saved. Only the build that wrote an image can read
+ * it: object sizes, the order of parts and a checksum are compared, and each length, index and
+ * offset is checked. The contents of objects are trusted, because the right to write an image is
+ * the right to write the worker's memory; so it is not meant for a network. A live upgrade also
+ * needs the devices' queues, the registry of endpoints and the neighbour table, which belong to the
+ * node, and conversion between versions of objects.
  */
 #pragma once
 

@@ -1,10 +1,48 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Verifies JSON Web Tokens (RFC 7519, the compact form of RFC 7515) against rules of
- * RequestAuthentications. A token is valid if Envoy's jwt_authn filter would accept it, but
- * symmetric keys are not supported (docs/internals/jwt.md lists further differences). Verification
- * takes tens of microseconds and allocates memory: it runs on service threads, or on the control
- * thread for its own queries, never on a worker.
+ * lib/jwt: verifies JSON Web Tokens (RFC 7519, the compact form of RFC 7515) against the rules of
+ * RequestAuthentications, and fetches key sets (RFC 7517). This header verifies one token.
+ * mt_token_pool.h is the thread that verifies for workers, mt_token_cache.h a worker's cache,
+ * mt_claims.h the claims of a valid token in a flat form, mt_jwks.h a key set, mt_jwks_store.h
+ * sources of key sets with the thread that fetches them. jansson parses JSON, libcurl does HTTP and
+ * TLS, and lib/crypto's library does signatures. Debian's libraries for tokens do not suffice:
+ * libjwt 1.10 has no key sets, libcjose no EdDSA, PS384, PS512 and claims; in libjose the token may
+ * choose among all algorithms.
+ *
+ * Invariants:
+ * - No worker verifies: it takes tens of microseconds and allocates. A worker copies the token into
+ *   a slot and is notified of the result (mt_filter_inbox_ring(), so that no loop iteration polls).
+ *   Its only use of OpenSSL is SHA-256 in a context made at boot. Verification runs on service
+ *   threads, or on the control thread for its own queries.
+ * - A cached result is found by SHA-256 over the rules' id, the places of the token and its bytes;
+ *   tokens are not stored. A result is valid while mt_jwks_source_generation() is unchanged, and
+ *   never longer than the token. Ids of rules are never reused, and lib/conf finds unchanged rules
+ *   again, so a reload keeps the cache.
+ * - Only valid tokens evict cached valid tokens; any token evicts invalid ones. So a client with
+ *   many invalid tokens costs the thread time, but evicts no other client's valid token.
+ * - `none`, `HS256` and the like are not in the table of algorithms, so no public key can serve as
+ *   a shared secret.
+ * - A call from which the token was removed keeps the claims (mt_exchange.token) until it ends,
+ *   because it may be sent again. If they cannot be kept, or other rules apply by then, the call is
+ *   refused. With mt_exchange.must_change set, a call is sent with changed metadata or not at all.
+ * - After the wait for a token, lib/proxy dispatches a call to an endpoint again
+ *   (mt_dispatch_verified()), because the chosen endpoint may be gone; at a gateway the filter
+ *   chain resumes with the same check (mt_exchange_filters_again()).
+ *
+ * Limits: a set has at most 64 keys and 256 KiB; RSA of 2,048 to 8,192 bits, P-256, P-384, P-521,
+ * Ed25519. A token without `kid` is tried with at most 8 keys. Tokens have at most 8 KiB; flat
+ * claims 8 KiB and 1,024 values, which a token within 8 KiB exceeds only if long object names
+ * repeat in the paths of many members. 16 fetches at once, 10 s each, the one that is overdue
+ * longest first, so failing sources wait after all others. The last quarter of transfers, and of
+ * the 256 sources, is for namespaces that have less than a quarter (may_begin(), has_place()).
+ *
+ * A token is valid if Envoy's jwt_authn filter would accept it: clocks may differ by 60 s;
+ * audiences are compared without http://, https:// and one trailing slash; in a value the token
+ * starts with the first base64url character or dot after the prefix, wherever the prefix is.
+ * Stricter than Envoy: the prefix matches in any case; base64url must not have leftover bits, and
+ * duplicate members are malformed; RSA keys under 2,048 bits and keys with `key_ops` without
+ * `verify` are ignored; symmetric keys are not supported; a call with two different tokens is
+ * denied (in Istio its principal is undefined).
  */
 #pragma once
 

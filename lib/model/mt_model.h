@@ -1,8 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * lib/model: the configuration model, types only. Sources fill it on the control thread; lib/conf
- * checks and compiles it. Strings and arrays live in the model's region and are freed with it.
- * Every object records where it was written, so that errors have file and line.
+ * lib/model: the configuration model: a struct for each kind of document. Files, xDS and any later
+ * source fill these structs on the control thread; lib/conf checks and compiles them, so that it
+ * does not depend on the source. The model itself decides nothing.
+ *
+ * Invariants:
+ * - Strings, arrays and objects live in the model's region and are freed with it (mt_model_free()).
+ *   A snapshot keeps no part of a model.
+ * - Each object starts with its struct mt_origin, so that errors have file and line. Documents
+ *   start with a struct mt_meta, which starts with an origin.
+ * - Values have their own line: struct mt_text (NULL: absent), struct mt_num (`set`: present). A
+ *   zero-filled struct is a document without any field.
+ * - Lists keep the order of the documents, and documents the order in which they were read, because
+ *   routes depend on it.
+ * - A model may list objects of other models (mt_model_share()). References keep them alive, and
+ *   shared objects do not change.
+ * - Only mt_model_add() fills lists: a model remembers which of its lists have entries (`kinds`),
+ *   so that listing tens of thousands of parts reads no empty lists. For that, lists are adjacent.
+ * - Resources of discovery services (mt_model_resource.h) have a meta.serial that is never 0 and
+ *   changes with each version, so lib/conf reuses what it compiled for an unchanged serial.
+ *
+ * Diagnostics (mt_diag.h): a message is one clause about what is wrong with the value, a remedy is
+ * what to write instead. Entries are copies, so the list outlives the model. Of consecutive entries
+ * about one object the list keeps 40 of each severity, and 500,000 in all; it counts every entry.
+ * An invalid resource of a discovery service is MT_DIAG_LEFT_OUT or a warning, which refuse
+ * nothing; MT_DIAG_NOT_SERVED is for a valid resource that cannot be served yet. struct mt_suggest
+ * finds the word that a mistyped one most likely meant: at most a third of the letters may differ.
+ *
+ * A new kind needs a struct in a header of this library and a struct mt_objs in struct mt_model,
+ * then a reader in lib/source.
  */
 #pragma once
 

@@ -1,14 +1,52 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * lib/objects: decides for each object on its own which version is used, and gives it a status. A
- * table holds all objects of one load, by identity. An error in one object affects only that
- * object: its last good version stays in use; without one, the object is left out. A load is:
+ * lib/objects: decides which version of each object is used, and its status. An object is one
+ * document or one item of a List (lib/model/mt_object.h); lib/source reads them. An error in one
+ * object affects only that object: its last good version stays in use; without one, the object is
+ * left out. Operators read docs/reference/objects.md. Control thread only.
  *
- * struct mt_object_table *t = mt_table_new(&reading, kept); do snapshot = mt_conf_compile(conf,
- * mt_table_model(t), diags, now); while (!snapshot && mt_table_refuse(t, diags));
- * mt_table_finish(t, diags);
+ * A load:
  *
- * Control thread only.
+ *     mt_source_read()    files -> objects, each with its own memory (a part)
+ *     mt_table_new()      rows by identity: duplicates, the version to try first,
+ *                         objects that may exist in unreadable files
+ *     mt_table_model()    versions in use, in order of precedence -> a model
+ *     mt_conf_compile()   errors name objects by their serial
+ *     mt_table_refuse()   those fall back to their last good version, or leave;
+ *                         compile again until there is a snapshot
+ *     mt_table_finish()   statuses, reasons, notes
+ *     mt_kept_update()    after it is applied: the new last good versions
+ *
+ * Invariants:
+ * - Each object that was read has exactly one row. An object in no file has a row (`absent`) only
+ *   while a file or directory that may contain it could not be read completely.
+ * - Rows are ordered by identity. Precedence (the order for the compiler) is creation time, name,
+ *   namespace, then identity and content. Path, file time and order of reading never matter.
+ * - A row uses its newest version, its last good one, or none (`used`). Restrictions follow `used`,
+ *   and without a used version the newest. So a broken PERMISSIVE does not fail closed, and a
+ *   broken policy without a last good version does.
+ * - An error refuses the object that it is about (struct mt_diag.object, its serial). An error
+ *   without an object refuses the load. An unreadable file is an error about an object without a
+ *   row: it is reported, and refuses nothing.
+ * - A refused object that protects denies calls as an unreadable one does
+ *   (mt_table_close_refused()); each model has its own list of such objects.
+ * - `kept` has references to the objects that were applied, or texts of the state file until they
+ *   are needed. An object is forgotten when it is in no file, and every file and directory where it
+ *   was last seen was read completely.
+ *
+ * Cost of a load with errors: each round refuses at least one version, so a load ends. A version
+ * falls back once per round, however many errors it has. For 64 rounds only objects with errors
+ * fall back. From the 65th round on, all new versions of a kind and namespace fall back together if
+ * that kind has errors and the namespace had errors in more than 8 rounds. So thousands of objects
+ * in one namespace, each hiding the next one's error, cost a load 64 compilations, and only objects
+ * of that kind and namespace are lost. Each further such namespace costs 8 more compilations, and
+ * one for each kind. After 256 rounds in all it costs only one for each kind.
+ *
+ * objects.jsonl has one JSON object a line: `object` (the identity), `file`, `line`, `time`,
+ * `hash`, `document` (as one line of YAML in flow style). A later line of the same identity
+ * replaces an earlier one, and a line without `document` removes the object. The file is rewritten
+ * when more than half of it is stale. An unreadable line is skipped, with one warning. It never
+ * contains a Node, a Secret or compiled data.
  */
 #pragma once
 

@@ -1,11 +1,41 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * lib/port: a port is one DPDK ethdev (or one of the simulator's) with its queues. Its capabilities
- * describe how the device copies, holds, segments and hashes packets. Bring-up fills them from
- * measured properties of each driver, so that the layers above need not know drivers.
+ * lib/port: a port is one DPDK ethdev (or one of the simulator's) with its queues. This header has
+ * what workers use: bursts, capabilities and counters. Bring-up is in mt_port_boot.h.
  *
- * This header has what workers use: bursts and counters. Bring-up (EAL, profiles, queues, checks of
- * the kernel's side) is in mt_port_boot.h, on the control thread.
+ * Drivers differ in behaviour that they do not report. pmd-config/PROFILE.yaml records the known
+ * behaviour of each, with reasons. Bring-up computes the effective capabilities, struct
+ * mt_port_caps: what the profile states and the device reports. The layers above need not know
+ * drivers:
+ * - af_packet and pcap truncate frames longer than their buffers, and af_packet's fanout
+ *   reassembles fragments and truncates them. rx_superframes: frames above the MTU are dropped and
+ *   counted.
+ * - af_xdp sends garbage for chains. tx_chains false: lib/buf makes no chains; an unexpected one is
+ *   copied and counted as an error (tx_linearised).
+ * - The ring driver delivers the sender's own mbuf. rx_shared; lib/buf never writes received mbufs
+ *   with several owners.
+ * - virtio_user, memif with zero-copy and af_xdp hold sent mbufs for long. tx_holds: included in
+ *   pool sizes; a retransmission always gets a new header.
+ * - A minimum frame length. tx_min_len: padded, in a copy if the mbuf has another owner.
+ * - Fewer queues than workers. Workers without a transmit queue send through a ring to the worker
+ *   that has it; worker 0 distributes received packets, and caps.rss is off.
+ * - Jumbo frames need larger buffers. `framesz` and `blocksz` follow the MTU, mt_port_room()
+ *   returns the data room for mbufs.
+ * - A memif client never connects if started too early. link.restart: mt_port_watch() stops and
+ *   starts the port until there is a link.
+ *
+ * Invariants:
+ * - The control thread starts, watches and closes ports; workers call rx and tx. Only worker q mod
+ *   W polls queue q. Only worker w uses transmit queue w.
+ * - tx takes ownership of the first `ret` packets. Dropped packets count as accepted.
+ * - While a port restarts, rx and tx return 0 (`polling`). The caller's quiesce() completes before
+ *   the device is touched.
+ * - Checksum offloads are used if both profile and device permit them; lib/net computes the rest.
+ * - Calls that depend on DPDK's version are in compat.h.
+ *
+ * For a new device, copy the nearest profile, change `profile`, `drivers` and the differences, and
+ * add the file to pmd-config/meson.build. Behaviour that no setting covers is a new field of struct
+ * mt_port_caps, handled in burst.c or above.
  */
 #pragma once
 

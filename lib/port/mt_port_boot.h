@@ -8,7 +8,34 @@
  *     mt_port_close (each), mt_eal_stop
  *
  * Functions that can fail return 0 or -errno, with one line in `e` that names the problem, the
- * place and the command that fixes it.
+ * place and the command that fixes it. DPDK's messages go to the log at level debug, and the last
+ * one is quoted if a start call fails.
+ *
+ * Memory: `auto` uses hugepages if enough are free (--in-memory: no files remain); otherwise it
+ * runs without (--no-huge, IOVA as virtual addresses) and logs the command that reserves them.
+ * Without hugepages a node is refused if it needs more memory than the machine has free
+ * (MemAvailable), or than the tightest cgroup of the process has left (version 2, memory.max minus
+ * memory.current, without reclaimable files): the pools touch all of it, and the kernel would kill
+ * the process later.
+ *
+ * RSS: a device that hashes gets lib/steer's key and table, and they are read back (rss.c). The
+ * daemon compares them with owner(). With fewer queues than workers a device cannot reach each
+ * owner, so caps.rss is off and the distributor sorts packets.
+ *
+ * The kernel's side: with a raw socket (af_packet, af_xdp, pcap) the kernel also receives each
+ * packet, and would reset each connection to an address that it owns. mt_kernel_address_free()
+ * therefore refuses such addresses in the namespace; the daemon checks every port address and VIP,
+ * at start and at each reload. mt_kernel_offloads() checks a veth's peer in the same namespace;
+ * otherwise a log line describes the required setting. A TAP port's kernel side gets its addresses
+ * and routes by rtnetlink.
+ *
+ * Sleep (wakeup.c): `rx-wakeup` selects what ends the sleep of an idle worker: the ethdev's receive
+ * interrupts, or for af_packet, which has none, the packet sockets that the process opens during
+ * the probe, one per queue.
+ *
+ * Nodes with the same name on a machine share the EAL's directory below /var/run/dpdk, or
+ * $RUNTIME_DIRECTORY/dpdk under the unit. A node creates and removes it under a lock on the
+ * program's file, so a node that ends does not remove it while another starts.
  */
 #pragma once
 

@@ -1,8 +1,36 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Drops privileges once they are no longer needed: capabilities(7) of every thread, and for the
- * whole process system calls that a running data plane never makes (seccomp(2)). An attacker who
- * controls the process then has only what is left.
+ * lib/rights: drops privileges once they are no longer needed: capabilities(7) of every thread, and
+ * for the whole process system calls that a running data plane never makes (seccomp(2)). An
+ * attacker who controls the process then has only what is left. The daemon calls it once, after it
+ * has opened everything (app/meltemid/rights.c, the row `rights` of boot.c), and logs the remaining
+ * capabilities.
+ *
+ * Invariants:
+ * - Capabilities belong to threads: a signal makes each thread drop its own in the handler, as the
+ *   C library does for setuid(2). /proc/self/task is scanned until no thread has more than allowed,
+ *   so that threads created meanwhile are included.
+ * - Nothing comes back: a new thread inherits the reduced set of the thread that created it, and
+ *   no_new_privs is set with the filter.
+ * - Threads that block all signals must leave MT_RIGHTS_SIGNAL unblocked (lib/service, lib/tls).
+ *   Otherwise the daemon does not start, and logs the reason.
+ * - The filter does not affect normal operation, except memory that is both writable and executable
+ *   (mmap, mprotect, shmat). A filter library (kind Filter) is loaded as before, but cannot start
+ *   programs or generate code at run time.
+ *
+ * Capabilities that the daemon keeps:
+ * - CAP_DAC_READ_SEARCH always: documents and certificates of other users. CAP_IPC_LOCK always.
+ * - CAP_SYS_ADMIN if the EAL works with physical addresses: only this capability reveals those of
+ *   memory that is mapped later.
+ * - CAP_NET_RAW and CAP_NET_ADMIN if a driver shares a device with the kernel's driver (mlx4, mlx5,
+ *   mana, af_xdp).
+ * - CAP_DAC_OVERRIDE if another user owns the state directory, CAP_DAC_READ_SEARCH is missing, or
+ *   the daemon connects to sockets of other users (discovery servers, an agent's socket, memif).
+ *
+ * Limits: the process keeps uid 0, which owns files that control the kernel (/proc/sys) and the
+ * host's service managers (units, udev rules, tmpfiles in /run). The systemd unit makes these files
+ * read-only, and hides the managers' sockets, because a read-only mount does not prevent connect().
+ * Without the unit they are not protected.
  */
 #pragma once
 

@@ -1,8 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A thread for work that may block, above all on a disk, so that the control thread never blocks.
- * It runs tasks one after the other. The control thread submits a task, and its loop is notified of
- * the end. All functions except `run` are called on the control thread.
+ * lib/service: a thread for work that may block, above all writes and syncs of files, so that the
+ * control thread never blocks. It runs tasks in the order in which they were submitted, so an older
+ * version of a file never overwrites a newer one. The control thread submits a task, and its loop
+ * is notified of the end by a descriptor. All functions except `run` are called on the control
+ * thread.
+ *
+ * Invariants:
+ * - Between submit and done() only run() accesses the task, and run() accesses only data of its
+ *   own.
+ * - An owner that gets -EAGAIN keeps the data and tries again later.
+ * - An owner drains before it ends (mt_service_drain()), so no task outlives its owner.
+ * - Without a service (NULL: --check, tests on virtual time) run() and done() are called at once,
+ *   so there is only one way to write.
+ *
+ * Users: all files that are written while the event loop runs. Two kinds of changes take effect
+ * only after they are on the disk: a snapshot with new addresses is published when they are written
+ * (app/meltemid/publish.c), and a kept override takes effect when it is written (override.c), after
+ * which the shell is answered. All other changes take effect at once, and a crash loses what was
+ * not yet written: the last second of served.json, or the renewal of a certificate.
+ * tests/smoke/disk_is_slow shows what waits for a disk that does not respond.
  */
 #pragma once
 

@@ -8,6 +8,28 @@
  * Called by lib/port (key and RETA of devices that have RSS), lib/net (hash of received packets,
  * ICMP errors by their inner tuple), lib/tcp (source ports) and lib/worker (hand-off, once per loop
  * iteration).
+ *
+ * Invariants:
+ * - owner(tuple) is a pure function of the tuple, because source ports depend on it. The hash is
+ *   that of the arriving packet, with the remote side as source, so the owner of an upstream
+ *   connection is known before its first packet is sent.
+ * - struct mt_steer is read-only after boot, except for rings and poll times. With one worker
+ *   nothing is hashed.
+ * - Packets of one flow pass through one ring only, so they keep their order.
+ * - If a push does not fit, the caller keeps, drops and counts the packet. mt_steer_pop()
+ *   alternates between senders.
+ * - A distributing worker records each poll of its queues (mt_steer_looked()), so that owners do
+ *   not take its pauses for silent peers (mt_steer_is_fed()).
+ *
+ * Source ports: Toeplitz is linear over XOR. The hash of a tuple with port 0 is computed once, and
+ * two tables of 256 words give a port's part, so one attempt costs two loads. This works with any
+ * key that a device requires. rte_thash_adjust_tuple is not used, because it rewrites the key.
+ *
+ * Boot self-test, 256 tuples: mt_steer_check() compares owner, source port tables, RETA and rings
+ * with each other. mt_steer_check_device() computes where a device delivers, by an independent hash
+ * implementation, from the key and table read back (mt_port_rss_read()). If they differ, the daemon
+ * does not start, and the message names a remedy. Later wrong deliveries are counted
+ * (worker_rss_misdelivered).
  */
 #pragma once
 

@@ -1,10 +1,41 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * lib/telemetry: the registry of all numbers for all outputs (shell, JSON, Prometheus, OTLP).
- * Counters stay where their libraries keep them, one array per worker; the registry knows the
- * arrays and sums them for each query. Other numbers (gauges, histograms, numbers per service) come
- * from collectors that are called for each query. Control thread only; arrays are read with relaxed
- * loads while workers count.
+ * lib/telemetry: the registry of all numbers for all outputs (shell, JSON, Prometheus text,
+ * OpenMetrics, OTLP, DPDK telemetry). Control thread only.
+ *
+ * An outcome is a row of a library's .def file. Each worker has an array of counters with one entry
+ * per row, which only that worker writes. The daemon registers each array (mt_metrics_add()), and
+ * the registry sums them by relaxed loads when it is read. The metric is
+ * meltemi_LIBRARY_NAME_total, and its help text is the row's, so a new outcome needs no code here.
+ * Errors and refusals must have a row in remedies.c. Numbers that are not outcomes come from
+ * families: name, type, unit, labels, help text, and a function that writes the samples on demand.
+ *
+ * Invariants:
+ * - Nothing is counted twice or copied before a scrape. A scrape may be a few events late, and two
+ *   counters of one scrape may differ by a few events.
+ * - Arrays and family tables outlive the registry.
+ * - An answer is produced in slices of about 64 KiB (mt_exposition_next(); `collect` of a family
+ *   resumes at an item), each after the client has read the previous one, so a large scrape does
+ *   not block the control thread. Names of the configuration are copied when the scrape starts, so
+ *   it holds no snapshot. Gzip is at the fastest level, for an eighth more CPU.
+ * - A round of OTLP is one scrape; its memory is that of the scrape and one request. Label sets,
+ *   which are prepared as text, are parsed once for consecutive samples with the same set.
+ * - Bounded cardinality (fold.c): 500 services, 2,000 endpoints and 2,000 routes have series of
+ *   their own, the first ones, as long as they exist. All others are summed in series with the
+ *   label `other` (meltemi_series_folded is their number). The sum adds the increments of each
+ *   member since the last read, so it never decreases when a member leaves: a scraper would take a
+ *   decrease for a restart, and show a burst that never happened.
+ * - Histograms are log-linear inside (within 3 %). The bounds in the exposition are bounds of these
+ *   buckets, so its counts are exact.
+ *
+ * Exemplars: the trace of a call is in its request's metadata, which is gone when the latency is
+ * known. So a worker samples one request per millisecond (mt_exchange_sample() in
+ * lib/proxy/record.c; other requests cost a comparison), and keeps it (lib/observe/exemplar.c) as
+ * the newest of its service for its latency, in powers of two of microseconds. It has the caller's
+ * trace and span (mt_span.h: W3C traceparent, B3), or else the exchange's name, which replaces a
+ * trace only after a minute. The control thread reads it with a sequence count, completely or not
+ * at all. It appears with a later scrape if its bucket was written before it was read; services
+ * summed as `other` have none.
  */
 #pragma once
 

@@ -1,9 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * lib/x509: reads certificates and keys from PEM texts, and the names and times of a certificate
- * (RFC 5280, by lib/crypto's library). For TLS and for checks on the control thread or in a tool:
- * each function may allocate, and none keeps state. The library's error queue is empty after each
- * call.
+ * (RFC 5280, by lib/crypto's library). It is the only place that does so, for TLS and for checks on
+ * the control thread or in a tool. mt_credential.h combines them for handshakes. lib/identity
+ * (mt_cert.h) uses both. Functions may allocate, and none keeps state.
+ *
+ * Invariants:
+ * - Nothing prompts for a passphrase: an encrypted key counts as absent.
+ * - A name is text of the peer. It ends by its length only and may contain NUL; the code that
+ *   prints it escapes it.
+ * - Names are compared byte for byte. A DNS name never equals a URI.
+ * - The TLS library's error queue is empty after each call; otherwise an old error would be
+ *   reported for another connection.
+ * - Callers set the bounds: certificates per text, names per certificate.
+ * - A root may be an intermediate authority. With OpenSSL signatures distinguish roots with the
+ *   same subject (mt_crypto_issuers_by_signature()); AWS-LC takes the first.
+ * - With a revocation list every authority on the way to the root needs a valid list, as in Envoy.
+ *   With crl_leaf_only only the issuer of the leaf needs one.
  */
 #pragma once
 

@@ -1,6 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Checks that the drawing of dependencies in docs/design.md (section 11) matches the libraries' meson.build files and includes."""
+"""
+Libraries: the drawing in docs/design.md (section 11) agrees with the dependencies and includes of each library, docs/internals/README.md
+lists each one, and each has a page there or an overview in the first comment of a header.
+"""
 
 import pathlib
 import re
@@ -8,6 +11,8 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DESIGN = ROOT / "docs/design.md"
+INDEX = ROOT / "docs/internals/README.md"
+OVERVIEW = 15  # lines of a header's first comment that replaces a page
 
 # What stands on less than the room or program that it is in: files, and the rooms whose headers they may include.
 PARTS = {
@@ -43,13 +48,30 @@ def arrows(rows, found):
                 yield f"lib/{room} uses lib/{dep}, which the drawing does not have below it"
 
 
+def overview(text, room):
+    """Lines of a header's first comment if that describes the library; otherwise 0."""
+    match = re.match(r"(?:/\* SPDX[^\n]*\n)?/\*\s*\*?\s*lib/(\w+): .*?\*/", text, re.S)
+    return match[0].count("\n") - 1 if match and match[1] == room else 0
+
+
 def pages(found):
-    design = DESIGN.read_text()
+    index = INDEX.read_text()
     for room in found:
-        if not (ROOT / f"docs/internals/{room}.md").exists():
-            yield f"lib/{room}: there is no docs/internals/{room}.md"
-        if not re.search(rf"^lib/{room}/ ", design, re.M):
-            yield f"lib/{room}: {DESIGN.relative_to(ROOT)} does not say what it is"
+        headers = [path for path in sorted((ROOT / "lib" / room).glob("mt_*.h")) if not path.stem.endswith("_priv")]
+        longest = max((overview(path.read_text(), room) for path in headers), default=0)
+        if not (ROOT / f"docs/internals/{room}.md").exists() and longest < OVERVIEW:
+            yield f"lib/{room}: no docs/internals/{room}.md, and no public header whose first comment is \"lib/{room}: ...\" of {OVERVIEW} lines ({longest})"
+        if not re.search(rf"^\| \[{room}\]\(", index, re.M):
+            yield f"lib/{room}: {INDEX.relative_to(ROOT)} has no row for it"
+
+
+def blind_to():
+    """Faults of this lint itself, by samples."""
+    long = "/*\n * lib/x: " + "y\n * " * (OVERVIEW - 1) + "y\n */\n"
+    for text, lines in ((long, OVERVIEW), ("/* SPDX-License-Identifier: Apache-2.0 */\n" + long, OVERVIEW), (long.replace("lib/x", "lib/z"), 0),
+                        ("/* lib/x: short */\n" + long, 0), (long.replace(" * lib", " * The lib"), 0)):
+        if (overview(text, "x") >= OVERVIEW) != (lines >= OVERVIEW):
+            yield f"this check finds {overview(text, 'x')} lines of overview, not {lines}, in {text[:60]!r}"
 
 
 def includes(found):
@@ -66,7 +88,7 @@ def includes(found):
 
 def main():
     rows, found = drawing(), rooms()
-    faults = [*arrows(rows, found), *pages(found), *includes(found)]
+    faults = [*blind_to(), *arrows(rows, found), *pages(found), *includes(found)]
     print("\n".join(faults) or f"{len(found)} rooms on {len(set(rows.values()))} rows")
     return 1 if faults else 0
 
