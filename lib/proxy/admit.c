@@ -1,16 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Admission: a call that an endpoint cannot be expected to answer in time is refused at once, natively, instead of being
- * queued behind others until it times out. When more is offered than a server can do, its queue would else grow until every
- * call in it is answered too late, and all of its work is wasted.
+ * Admission control: refuses a call at once with a local reply if its endpoint cannot be expected
+ * to answer in time. Otherwise an overloaded server's queue would grow until every call in it is
+ * answered after its caller has given up.
  *
- * Per endpoint and worker: the time between two replies while the endpoint has calls to answer, times the calls that are
- * out, says how long a new one will wait (Little's law; how the server works does not matter). A call is refused when that
- * is more than half of the time that it has left, or than twice what replies take without a queue if that is longer.
+ * A worker measures for each endpoint the pace (the time between two replies, in windows of at
+ * least 20 ms and 8 replies that had at least 32 calls outstanding throughout), the mean response
+ * time of the last window, and the lowest such mean, from before there was a queue. Outstanding
+ * calls times pace is the expected wait of a new call (Little's law). A call is refused if that is
+ * more than
  *
- * The pace of an endpoint that has little to do says nothing about what it can do, so few calls are never refused: FEW
- * where replies show that calls do wait for each other (they take several times as long as they did, or much of the time
- * that callers grant), MANY elsewhere.
+ *     max(half of its remaining time,
+ *         min(twice the lowest mean, three quarters of its remaining time))
+ *
+ * - The pace rises by at most a quarter per window, because replies arrive in bursts after a pause
+ *   of the network. A window that consisted mostly of one silence of more than half a second does
+ *   not change it, unless the previous one did too. A pace older than a second refuses only if the
+ *   replies of the current window confirm it.
+ * - The pace of an endpoint with little to do is no measure of its capacity, so fewer than 64
+ *   outstanding calls are never too many. Fewer than 1,024 are too many only if replies take twice
+ *   as long as before and more than 32 ms, or a third of the call's remaining time. So a service
+ *   with slow but parallel calls is not limited, nor are calls with long time-outs.
  */
 #include "mt_mutant.h"
 #include "mt_proxy_priv.h"

@@ -1,10 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Calls and byte streams that lead to a cluster of which only the name is there (mt_cluster.demand). The first one asks
- * the control thread for it, by a ring of cluster numbers; all of them wait, so many and so long at most. They are
- * looked at again when a snapshot is adopted, which may have the cluster, and when something is said of any name: that
- * it does not exist, or that nobody answered. One at a time and always the first of its list, because answering one
- * may end others.
+ * Calls and opaque streams that are routed to an on-demand cluster: a placeholder without endpoints
+ * and with mt_cluster.demand. The check is made only for clusters without endpoints, so other calls
+ * pay nothing. A call waits in state MT_EX_AWAITING for the rest of its time-out, but at most
+ * demand_ms; a stream waits as its mt_connecting, with its client's bytes in the receive window.
+ * - Requests: the first waiting call puts the cluster's index into a ring (struct mt_asks, 256
+ *   entries). The control thread reads it with mt_proxy_asked(). Calls that still wait when another
+ *   snapshot is adopted request it again, in case a request was lost.
+ * - Answers are a snapshot in which the cluster has endpoints, or mt_upstream_absent(), which
+ *   raises the registry's serial. A worker compares the serial in each iteration in which something
+ *   waits, and then processes the list from its head, 256 per iteration, because answering one call
+ *   may end others.
+ * - A call that continues is routed again under the new snapshot; its filters do not run again.
+ *   While it waits, changes by filters are kept and those by its route are dropped.
+ * - Failure: the call gets a local reply (MT_REPLY_NO_CLUSTER), a stream is reset. Until
+ *   absent_until calls fail at once without a request.
+ * - Limits: pending_max per cluster; four times that and pending_bytes for all.
  */
 #include "mt_proxy_priv.h"
 

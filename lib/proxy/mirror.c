@@ -1,13 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Mirrors: a share of the calls that a route takes is copied to other clusters, fire and forget, as Envoy's
- * request_mirror_policies do. A copy is an exchange of its own with bytes of its own. Its client is nobody: a mt_down whose
- * stream drops what it is sent, and which ends with its exchange. So a copy takes the ordinary lanes, and whatever happens to it
- * happens to nobody. It is tried once. The call's own endpoint, filters, numbers and records are not told of it.
- *
- * What copies may take from calls is bounded: in number and truesize, for as long as they are under way
- * (mt_proxy_conf.mirror_max, mirror_bytes), and they end first when memory is short. All copies wait in one
- * bucket of an endpoint's queue (queue.c), as those of one client.
+ * Mirrors: copies of a share of a route's calls go to other clusters, and their replies are
+ * discarded, as with Envoy's request_mirror_policies. A copy is an exchange of its own with its own
+ * bytes, because ids and metadata are rewritten in place. Its client is a dummy mt_down (`copy` is
+ * not 0) on a stream that discards everything; it is closing from the start, so it ends with its
+ * exchange. A copy has no listener, chain, service, route or filters, is not counted for them,
+ * recorded or traced, and is tried once.
+ * - Selection: calls with mirrors leave the hot path at mt_route_action.rare. Mirrors and endpoints
+ *   are chosen and authorized while the view shows the call and its caller. Then the changes are
+ *   written into the message, the bytes are copied and the call is sent. If it was given to an
+ *   endpoint, the copies are sent, to the endpoints already chosen.
+ * - Limits: mirror_max and mirror_bytes in total, the ledger's share of *retained* for copies that
+ *   wait for a connection (charged as a sum), and none below 30 % free data mbufs. The slabs of
+ *   clients, exchanges and attempts have extra places for copies. All copies wait in one bucket of
+ *   an endpoint's queue (queue.c), as those of one client.
+ * - End: by their deadline or with their connection, like any call. mt_proxy_idle() does not wait
+ *   for them. They are part of a worker's image.
  */
 #include "mt_proxy_priv.h"
 

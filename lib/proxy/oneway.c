@@ -1,14 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Calls that look two-way and have no reply: Apache's Thrift library for Go sends one-way methods as
- * type CALL. methods.c learns these methods by one observation: a server executes the calls of a
- * serial connection in order, so a reply to a later call shows that the earlier ones have none.
- * Therefore, after a call of a method that is not known to have replies, its client's next call
- * takes the same connection.
- *
- * A connection on which a call had no reply is *bound* to its client for as long as both exist.
- * Replies on it for which no call waits go to that client, so a wrong guess neither loses a reply
- * nor gives it to another client.
+ * Calls that look two-way and have no reply: Apache's Thrift library for Go sends one-way methods
+ * as type CALL. Waiting for a reply would hold a serial connection and, because replies are
+ * ordered, all later calls of the client. methods.c learns such methods. Serial protocols only.
+ * - In doubt: a server executes the calls of a serial connection in order. So after a call of a
+ *   method that is not known to answer, its client's next call goes to the same endpoint (unless a
+ *   hash binds it to another) and shares the connection. mt_down.serial names that connection,
+ *   mt_up.client the client, mt_up.attempt the first call, mt_up.behind the others. The last call's
+ *   time-out applies to all of them, so a client does not wait for earlier ones.
+ * - Evidence: a reply belongs to the call with its id (without echoed ids: the first call of its
+ *   method). Calls before that one have no reply and end as one-way calls. Three such observations
+ *   without any reply make a method silent; one reply that is not a protocol error makes it answer,
+ *   for good.
+ * - Silent calls end when they are sent, if no reply to an earlier call of the client is
+ *   outstanding and the server reads. Otherwise they keep their place in order. Without evidence a
+ *   call without a reply gets a local reply at its time-out.
+ * - Wrong guesses: a connection on which a call had no reply is *bound* to its client for as long
+ *   as both exist. A reply on it for which no call waits goes to that client with the client's id
+ *   (the last 64 are kept), without reply filters, and its method counts as one that answers.
+ * - Test by FIN (mt_oneway_ask()): a FIN from us makes a server finish. It is sent when the client
+ *   ends or leaves after a call that may be one-way, when such a call expires, when 64 calls wait
+ *   after one that is a second old, or when a connection is needed. A server's FIN without a reply
+ *   is one observation. After the time-out of a message the connection is reset.
+ * - Limits: bound connections are at most a quarter of an endpoint's serial ones; above that, or if
+ *   calls wait for a connection, the longest idle one is closed. The number of calls in doubt has
+ *   no limit: if they take all serial connections of an endpoint, the calls that would decide may
+ *   wait until their time-out. A FIN could decide, but a server that does not answer after a FIN
+ *   would lose calls.
  */
 #include "mt_proxy_priv.h"
 

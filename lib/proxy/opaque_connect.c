@@ -1,8 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How a byte stream comes to a server: which one, by a connection of its own. And how it comes to another one, when the first has
- * ended it and provably read nothing of it, and said nothing: with all bytes that were given to it, so its client knows
- * nothing of that. What a server that may only have closed its sending side has read is not known before its machine says so.
+ * Connects an opaque stream to a server: selects the endpoint and opens a connection of the
+ * stream's own. If the server ends it, has sent nothing and provably has read nothing
+ * (mt_stream_unread(), or nothing was sent), the stream is connected again, and its client does not
+ * notice.
+ * - The first time another endpoint is chosen; the second time, or if there is no other, any
+ *   endpoint. Two reconnects at most.
+ * - The bytes are copied from the old connection's send queue, while TCP still holds all of them.
+ *   They wait in mt_connecting.given, charged to the client's stream as *streaming*, and are sent
+ *   first. The client's FIN is sent again.
+ * - The stream uses the current snapshot: the service to which the client's address now leads. In
+ *   the service's counters it stays one request.
+ * - Such a server may close only its sending side, so its FIN is not the end of the stream, and
+ *   MT_UNREAD_IF_WHOLE_CLOSE is not a proof.
+ * - A server's FIN without data, which client bytes have crossed, is held back (mt_pair.fin_waits)
+ *   until those bytes are acknowledged, answered by RST, or unanswered for a retransmission
+ *   time-out. It is checked every 50 ms, for 3 s at most. A client that got a FIN also gets a reset
+ *   that follows.
  */
 #include "mt_authz.h"
 #include "mt_mutant.h"

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Endpoints that were put aside and are asked whether they are back, where the protocol has a heartbeat: by a connection of
- * our own and one heartbeat, from when their time aside is over, until they answer. The kernel of a stopped program accepts
- * connections all the same, so nothing less will do. The worker that put an endpoint aside is the one that asks it.
- *
- * One that is not known to answer heartbeats, and leaves one unanswered, comes back by a call on trial (lib/upstream).
+ * Health checks of ejected endpoints, in protocols with heartbeats: the worker that ejected the
+ * endpoint opens a connection and sends one heartbeat, once the ejection time is over, and waits 1
+ * s for the answer; then again after 1, 2, 4, 5, 5 s and so on. The kernel of a stopped program
+ * accepts connections, so a connection alone proves nothing. At most 1,024 endpoints per worker, 32
+ * at a time. A probe holds no pointer into a snapshot, and ends when the configuration no longer
+ * has the endpoint. An endpoint that is not known to answer heartbeats, and leaves one unanswered,
+ * returns by a call on trial (lib/upstream).
  */
 #include "mt_proxy_priv.h"
 

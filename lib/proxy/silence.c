@@ -1,14 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Servers of which the machine acknowledges and the application says nothing. Where the protocol has a heartbeat, a shared
- * connection on which calls are out is asked by one: after a second without a byte, or four times what 99 of 100 of the
- * endpoint's calls take, and after a call on it that timed out. Who answers is alive, however long his calls take, and is asked
- * again after growing times. Who does not answer for a second, although his machine has acknowledged the heartbeat, is put
- * aside, and the connection is given up. So is one whose machine has taken nothing for five seconds, with its window shut. That
- * is held against those only that are known to answer heartbeats: a connection to one of which that is not known is asked a
- * second after it was opened.
- *
- * Where there is no heartbeat, calls that time out in a row without any reply are what tells (lib/upstream).
+ * Servers with a TCP stack that acknowledges and an application that does not respond. (lib/tcp
+ * detects dead paths.)
+ * - Heartbeats: in protocols that have them, a shared connection with outstanding calls sends one
+ *   after max(1 s, 4 times the endpoint's 99th percentile) without a byte, and when a call times
+ *   out with nothing received since. At most one is outstanding and at most one starts per second.
+ *   No further one is sent until the server's TCP stack has acknowledged the last one.
+ * - Answered: the server is alive, however long its calls take. The next heartbeats follow after 2,
+ *   4, 8 s and so on, up to the codec's heartbeat_s, as long as nothing else arrives and no call is
+ *   sent. So a long poll of 300 s costs ten heartbeats and no ejection.
+ * - Not answered within 1 s of being acknowledged: the endpoint is ejected and the connection
+ *   reset. Provably unread calls are sent elsewhere, others get a local reply. If the worker is
+ *   more than 250 ms late, it waits half a second more, because the answer may be waiting unread.
+ * - Not deliverable: the same applies if nothing is in flight and the TCP stack has taken nothing
+ *   for 5 s, because the application has not opened the window. A server that reads slowly is only
+ *   slow.
+ * - Servers without heartbeat support are not ejected for that (mt_ep_state.beats; a refused
+ *   connection clears it, since another program may start). To find out, a connection to an unknown
+ *   endpoint sends one heartbeat a second after it was opened.
+ * - Without heartbeat support, and for calls that have a connection alone, lib/upstream counts
+ *   consecutive time-outs. Only calls count that were sent completely, or that waited for a shared
+ *   connection's window. A server's FIN after ours (oneway.c) starts the count again.
  */
 #include "mt_proxy_priv.h"
 

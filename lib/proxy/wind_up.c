@@ -1,9 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The end of a client's connection that we want, so that it loses no request that was acknowledged. The client is told in its
- * protocol, where that has a word; what it has sent, and goes on sending, is served until it is quiet, or for a third of the time of a drain. Then
- * the connection ends where nothing is owed and nothing is there. With its FIN it refuses what still comes (mt_stream_refuse()): that is not acknowledged, and answered by a
- * reset, so who sent it can tell that nobody has read it.
+ * Graceful drain of a client connection: no request that TCP has acknowledged is lost.
+ * 1. Winding: notify the client if the codec has a GOAWAY, after a long reply that is being sent.
+ *    Serve requests until for a second nothing arrived, no reply was acknowledged and none is
+ *    outstanding, or for a third of drain_ms (10 s).
+ * 2. Last: serve until no reply is outstanding, nothing is received and no message has begun; then
+ *    FIN.
+ * 3. Refuses, from half of drain_ms on, between two messages: received data is not acknowledged
+ *    (mt_stream_refuse()). FIN when no reply is outstanding.
+ * 4. Closing, after two thirds of drain_ms, or at once after undecodable input or for excessive
+ *    memory use: do not decode. FIN when no reply is outstanding. After the FIN further data is not
+ *    acknowledged, and the connection is reset a tenth of a second after the client has all
+ *    replies. So the client's host can prove that this data was not read (mt_stream_unread());
+ *    another Meltemi sends the call elsewhere.
+ *
+ * A connection that has been quiet for a second ends at once if its protocol has no notification;
+ * so does an idle one. A message that has begun has 10 s; if it stalls, outstanding replies are
+ * still sent. mt_proxy_drain() refuses new connections at their SYN, so that no client sends data
+ * on one; mt_proxy_timers() then drains 256 clients per iteration.
  */
 #include "mt_proxy_priv.h"
 
