@@ -31,8 +31,8 @@
  *   Findings beyond the bound are omitted, and the answer's `bounded` is set. --analyse has no
  *   bound, because nothing else runs in that process.
  *
- * A new finding needs a row in findings.def, one mt_an_found(), a row of the table in
- * docs/how-to/analyse.md, and a directory in tests/documents/analyse/seeded (run.py --update).
+ * A new finding needs a row in findings.def, one mt_an_found(), a row of the table that
+ * names_test.c compares, and a directory in tests/documents/analyse/seeded (run.py --update).
  */
 #pragma once
 
