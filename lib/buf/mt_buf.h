@@ -1,16 +1,48 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * lib/buf: an mbuf chain seen as bytes. Called by every library that touches payload; owns the
- * pools of a worker and is the only caller of raw mbuf allocation and free.
+ * pools of a worker and is the only caller of raw mbuf allocation and free. mt_ledger.h accounts
+ * for the buffers that each peer holds.
  *
- * A chain links mbufs by its own link (a dynamic field in the mbuf's second cache line), not by
- * m->next, and keeps its own view (offset, length) of each buffer. So an mbuf that waits in a
- * retransmit queue may at the same time be in a port's transmit ring with headers in front of it:
- * rte_mbuf's data_off, data_len, next and nb_segs belong to the packet that is being sent or was
- * received, the link belongs to the chain. An mbuf is on at most one chain.
+ * A chain links mbufs by its own link (mt_link(), a dynamic field of 24 bytes in the mbuf's second
+ * cache line), not by m->next: next, offset and length of the chain's view, a mark for the chain's
+ * owner, and the checksum of a long payload if known (`sum`, over the bytes from `sum_off` to the
+ * end of the view). So an mbuf that waits in a retransmit queue may at the same time be in a port's
+ * transmit ring with headers in front of it: data_off, data_len, next and nb_segs belong to the
+ * packet that is being sent or was received. The port may free its packet without touching the
+ * chain.
  *
- * Everything here belongs to one worker; nothing takes locks. Functions that need an mbuf return
- * -ENOMEM (or NULL) when the pool is empty, and change nothing then.
+ * Invariants:
+ * - Everything here belongs to one worker; nothing takes locks.
+ * - An mbuf is on at most one chain; each of its views there has len > 0.
+ * - chain.len, truesize and segs are the sums over its mbufs. truesize counts the whole pinned
+ *   buffer, for every holder.
+ * - An mbuf with another owner (refcnt > 1), or an indirect one, is never written. Bytes to be
+ *   changed are copied first and counted (mt_chain_own_prefix(), mt_chain_patch(),
+ *   mt_chain_splice()).
+ * - -ENOMEM (or NULL) changes nothing, with two exceptions: mt_chain_split() and mt_chain_forward()
+ *   may have moved a leading part. Both chains stay consistent.
+ * - `epoch` grows when mbufs are replaced or leave the head; a cursor with an older epoch finds its
+ *   position again.
+ * - A write in place (mt_chain_room(), _grow(), _reserve(), _shorten(), _move_head(): TLS records)
+ *   discards the buffer's stored sum.
+ *
+ * mt_chain_forward() (into a send queue) and mt_buf_segment() (out of it) decide whether payload is
+ * copied; docs/design.md, section 4, has the costs:
+ * - part of a message below 384 bytes: copied to the queue's last buffer (`coalesced`)
+ * - whole large mbuf: moves from chain to chain (`moved`)
+ * - segment that is one whole writable mbuf with headroom: sent in place, one reference kept
+ *   (`sent_inplace`)
+ * - segment below 1,400 bytes, a series of very small parts, or a port without multi-segment
+ *   transmit: copied (`sent_copied`)
+ * - otherwise: header mbuf and indirect mbufs (`sent_cloned`)
+ *
+ * Each worker has two pools: data (2,176 bytes of data room, more for jumbo ports) for received
+ * frames and payload, control (256 bytes) for headers, ACKs and indirect mbufs. They are stacks, so
+ * the buffer freed last, which is still in the cache, is allocated first. Sanitizer builds (and
+ * -Ddebug_pools=true) use a FIFO (debug_ops.c), so that a freed mbuf is reused as late as possible,
+ * and poison free buffers and links from when the pool is complete, because DPDK writes every mbuf
+ * after adding it.
  */
 #pragma once
 

@@ -2,17 +2,38 @@
 /*
  * The ledger: which peers hold how much of a worker's buffers. Every buffer that outlives a loop
  * iteration is charged, at its parent's full truesize, to exactly one account (of one connection),
- * by class: what the bytes are. Accounts of one peer address on one side (clients, servers) add up
- * to a holder. One struct mt_ledger per worker; nothing takes locks. Called by lib/tcp and
- * lib/proxy, which settle each connection once in an iteration that touched it.
+ * by class: the meaning of the bytes. Accounts of one IPv4 address or IPv6 /64 on one side
+ * (clients, servers) add up to a holder. One struct mt_ledger per worker; nothing takes locks.
+ * lib/tcp (settle.c) and lib/proxy settle each connection once in an iteration that touched it.
+ * Other threads read sums, shares, peaks and evictions (mt_ledger_read()).
  *
- * A connection that holds less than MT_LEDGER_SMALL is only added to its class (mt_ledger_add()).
- * It gets an account and a holder from that size on, or when its class is pressed (above half of
- * its share). So most connections cost a few instructions and no memory of the ledger.
+ * Accounts: a connection that holds less than MT_LEDGER_SMALL is only added to its class
+ * (mt_ledger_add()): two additions, no memory. It gets an account and a holder from that size on,
+ * or when its class is pressed (above half of its share). If a full class has so many holders that
+ * half of an equal share is less than two buffers, each /24 or /48 is one holder (`wide`) until no
+ * class is pressed. All connections find their new holders before any is evicted.
  *
- * Holders, and the accounts within one, are in lists by power of two. The victim of a class is the
- * first account of the highest list of the first holder of the highest list: the largest within a
- * factor of two, found without a walk.
+ * Eviction: holders, and the accounts within one, are in lists by power of two. The victim of a
+ * class is the first account of the highest list of the first holder of the highest list: the
+ * largest within a factor of two, found without a walk. A holder with less than half of an equal
+ * share is never the victim. A class with share 0 is measured but not limited. While a class is
+ * pressed, mt_ledger_part() limits each connection of a holder above half of an equal share: to
+ * that half, divided by the holder's connections, and at least 4,096 bytes. Connections with bytes
+ * that can wait at their sender obey it (mt_stream.yields).
+ *
+ * Admission limit (mt_ledger_crowd()): if `receiving` is still full of so many holders, eviction
+ * would only make space for the next newcomer. Then a connection that holds nothing in the class
+ * may not store bytes there until a sixteenth of the share is free or the number of holders has
+ * halved; lib/tcp enforces this. The limit is on for at most 10 s, and then off for 10 s: by then,
+ * peers that stopped inside a message have reached the message timeout, and peers that keep holding
+ * bytes exclude others only half of the time. Opaque TCP and replies have no such limit: they are
+ * throttled, or the largest holder is evicted.
+ *
+ * Checked after each iteration by the simulator and lib/tcp's unit tests: each connection is
+ * charged exactly the bytes that its chains and its user pin, and each class is the sum of its
+ * connections (mt_tcp_ledger_wrong()); the search for a victim has the same result as a walk over
+ * all (mt_ledger_wrong()); in the simulator, references to data buffers equal the charges plus
+ * packets in flight (tests/sim/refs.c).
  */
 #pragma once
 

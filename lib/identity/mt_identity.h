@@ -1,8 +1,54 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Identity of this machine in a mesh, from a directory that `meltemi join` has written. Renews the
- * certificate and publishes it as the secret "default", and the roots as "ROOTCA". Control thread
- * only.
+ * lib/identity: gets and renews the certificate of this machine in a mesh, from Istio's certificate
+ * authority, an agent's socket, or a directory of files. Used by `meltemi join` and by TLS in the
+ * daemon. All functions run on the control thread or in a tool. Only mt_probe.h blocks, for tools.
+ *
+ * This header: the directory that `meltemi join` has written; it renews the certificate and
+ * publishes it as the secret "default", and the roots as "ROOTCA". mt_identity_source.h: identities
+ * that another process renews. mt_secrets.h: secrets by name. mt_bundle.h, mt_jwt.h: the files of
+ * Istio's bundle; nothing in cluster.env is run. mt_ca.h, mt_renew.h: the authority, the schedule.
+ *
+ * Invariants:
+ * - A key never leaves the machine. It is generated here, and its text is overwritten after its
+ *   last use (mt_wipe_free()). Files with a key have mode 0600 from the first byte. Logs and
+ *   findings contain names of key files, never their contents.
+ * - The last good version stays in use. A secret changes only to texts that match each other; a
+ *   rejected version is reported. A version never changes, and its users hold a reference
+ *   (mt_secrets_hold()). A certificate that cannot be renewed stays in use even after it expires,
+ *   so that the server's error is reported.
+ * - Chain and key are one file (identity.pem), so a crash between two writes cannot separate them.
+ *   A new certificate is used at once and written afterwards; a failed write is retried every
+ *   minute.
+ * - A new certificate is checked before use: it matches our key, chains to our roots, has our
+ *   SPIFFE ID and is valid by our clock. Istio's authority uses the caller's names, so a bundle of
+ *   another workload would otherwise be noticed late.
+ * - The authority can add roots: its response ends with its root. A new, valid root that is a
+ *   certificate authority is added to ROOTCA and root-cert.pem; expired roots are removed at that
+ *   time, and 16 is the limit. The connection was verified with the previous roots, so no other
+ *   peer can add one.
+ * - Renewals authenticate by the certificate while it is valid, because tokens live for an hour and
+ *   certificates for a day. After a failure the next attempt uses the token if it has not expired,
+ *   and the one after that the certificate again.
+ * - Renewal is due at a random 77 to 83 % of the lifetime, counted from the time of issue, because
+ *   authorities backdate certificates by minutes. After a failure the delay is 2 s, doubling to 300
+ *   s, and half of it is random. An attempt has a timeout of 30 s. The wall clock decides when a
+ *   renewal is due; the monotonic clock paces attempts, so a clock change cannot cause a storm.
+ * - An unreadable identity is read again every 2 s, because files may appear after the daemon
+ *   starts.
+ * - Directories of other processes are checked twice a second on the service thread, and new files
+ *   are in use within 2 s. Rejected with a report: unreadable files, an expired certificate, a
+ *   chain and key that do not match (two generations), and a certificate that is not yet valid if a
+ *   good one is in use. Files that change during a read are read again without a report. A key that
+ *   other users can read is used, and reported.
+ *
+ * The owner of a channel keeps a struct mt_grpc_tls and holds its secrets. It calls
+ * mt_identity_turn() and mt_secrets_turn() ten times a second. When the number that the latter
+ * returns has changed, it holds the secrets again, updates the struct in place and calls
+ * mt_grpc_reconnect().
+ *
+ * A step of `join` is a function and a row in steps[] of join.c with its prerequisites. Not tested:
+ * TokenReview, because an istiod in a cluster verifies tokens through its Kubernetes API server.
  */
 #pragma once
 

@@ -1,17 +1,50 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Tracing: follows single packets or exchanges through every stage. Each worker has a tracer
- * (struct mt_trace), which the control thread makes and hands over through the worker's mailbox.
- * Libraries keep a pointer to it that is NULL while nothing is traced; testing it is the only cost
- * then. Everything has a fixed size; what finds no space is counted.
+ * lib/observe: traces, captures (mt_capture.h), filter expressions (mt_expr.h), and the record of a
+ * call (mt_record.h) for `show slow` and exemplars. It identifies packets and exchanges by
+ * addresses, names and numbers, and uses only lib/base: other libraries call it, lib/ctl/trace
+ * reads the results.
  *
- * An exchange that the expression may still select gets a trace (struct mt_trace_journey) at its
- * request. Steps are recorded as they happen. At the end of the loop iteration in which the
- * exchange ends, its trace is kept or dropped. Packets become short notes, from which the traces of
- * the exchanges that they carry are filled.
+ * Tracing follows single packets or exchanges through every stage. Each worker has a tracer (struct
+ * mt_trace), which the control thread makes (3 MB of address space, backed as it is used) and hands
+ * over through the worker's mailbox. Libraries keep a pointer to it that is NULL while nothing is
+ * traced. Then the cost is one predictable test per burst in net, tcp and the transmit queue, one
+ * at the start of each exchange, and a test of ex->trace at each point.
+ * - Packets: while a trace runs, each packet passes lib/net, and later lib/tcp, alone. The outcome
+ *   counters before and after show the decision (mt_trace_decided(): the most severe row that
+ *   grew). So each outcome is a trace point, and the hot paths need no further test. Facts about a
+ *   packet are a note in a ring of 1,024, found by the packet's addresses or by its buffer.
+ * - Exchanges: at a request the expression is evaluated with the known fields. If it may still
+ *   match, the exchange gets one of 256 traces (struct mt_trace_journey) and takes over the notes
+ *   of its segments. Route, cluster and endpoint add fields and evaluate again. The trace is kept
+ *   or discarded at the end of the iteration in which the exchange ended, after the last transmit,
+ *   so that the reply's segments are included. Metadata keys are fields of the expression (`meta0`,
+ *   ...), read once, at the request.
+ * - Connections: the first packet that matches selects its connection. From then on its packets are
+ *   traced, and exchanges that sent or received bytes on it are kept.
+ * - Captures: a packet's note has its bytes in a ring (mt_capture_packet(), before lib/net reads
+ *   it), and is kept or not at the end of the iteration. A packet for another worker is captured on
+ *   arrival. Messages are stored with their trace until it ends. During a capture the traces are
+ *   discarded.
+ * - Records: made once, at the end of a call, and only if it took at least as long as the 16th
+ *   slowest of its window, was sampled as an exemplar, or is traced (mt_exchange_record()).
+ *   Counters and histograms do not use records, because then each call would need one.
  *
- * Threads: the worker writes everything, except `state` of a KEPT trace: the control thread sets it
- * to FREE after copying the trace.
+ * Invariants:
+ * - Nothing in a trace affects a packet or an exchange.
+ * - An early yes or no of an expression stays the same when all fields are known.
+ * - Only the worker writes, except `state` of a trace: the worker sets KEPT (release), and the
+ *   control thread sets FREE after copying it. The worker copies texts, because a snapshot may
+ *   retire before.
+ * - An exchange refers to its trace by number. The trace has the exchange's slab reference as key,
+ *   so a stale number matches nothing.
+ * - Everything has a fixed size; what does not fit is counted (`missed`, `lost`).
+ *
+ * To add a trace point: a row in trace_points.def, a function in lib/proxy/trace.c that calls
+ * mt_trace_step() with as many texts and numbers as the row's text has, and its hook in
+ * mt_proxy_trace.h. A reader of records: its condition in the test of mt_exchange_record(), a call
+ * in mt_exchange_record_wanted(). A field: a row in expr_fields.def, its bit in the commands that
+ * have it, and mt_trace_know() where its value becomes known.
  */
 #pragma once
 

@@ -1,9 +1,51 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * lib/source: reads YAML (and JSON) documents from files and directories into the configuration
- * model, and watches these for changes. docs/reference/configuration.md lists the kinds of
- * documents. Control thread only. This library checks each document by itself; lib/conf checks what
- * documents mean together.
+ * lib/source: reads YAML and JSON documents from files and directories into the configuration
+ * model, and reports when they change. It checks each document by itself; lib/conf checks what
+ * documents mean together. Control thread only.
+ *
+ * Each kind has a file kind_*.c with const tables (mt_fields.h); docs/reference/configuration.md is
+ * made from them. A row of type MT_F_LATER is accepted with a warning that describes the actual
+ * behaviour, MT_F_SKIP silently, because it has no effect by nature. Every other field is enforced
+ * or reported. A document with an error becomes an object without a place in the model; the others
+ * are still read. Limits: a file 16 MiB and 100,000 objects; a name 253 characters; labels 4,096;
+ * nesting 64 levels; 4 million values in a document, aliases counted in full; a model 1 GiB. Merge
+ * keys and non-string keys are refused.
+ *
+ * A load reads only files with another device, inode, size or time than at the last read, and
+ * parses only those with different content. Times are trusted if they are at least 2 s older than
+ * the read: a younger file may change again within the same clock tick. Diagnostics of unchanged
+ * files are repeated.
+ * - Each object is a separate, immutable part of the model that loads share (mt_model_share()).
+ * - A file of 0 bytes that held documents counts as being written, because editors and `cp` empty a
+ *   file first and a full disk leaves it so: its last content stays, with a warning. Results for a
+ *   deleted file are dropped only by a load that has a Node, because without one its directories
+ *   are unknown.
+ * - In a changed file, a document is reused if its line, its text and its lack of diagnostics are
+ *   unchanged (struct mt_pieces), and keeps its serial. One that moved to another line is read
+ *   again, because an object records its line; so are all items of a List.
+ * - Listings of directories are cached, and read again if the directory's times changed or are
+ *   younger than 2 s. A manual reload reads all of them, because some file systems change a
+ *   directory without changing its times.
+ * - A read is incomplete if a file or directory changed meanwhile. Missing documents then do not
+ *   count as deleted (mt_source_is_partial()), and the watch starts another load. So a document
+ *   that moves to a directory that was already read is never lost. A time in the future comes from
+ *   another clock and is ignored.
+ *
+ * The watch: one descriptor (epoll over inotify and a timer) for directories with their
+ * subdirectories and the Node's file. It reports *.yaml, *.yml and *.json files that were closed
+ * after writing, renamed, linked or removed, or have new permissions; the link `..data`, with which
+ * mounted volumes change all files at once; and directories with documents. Changes are collected
+ * until 80 ms pass without another, at most 1 s. After a new directory it walks the whole tree, at
+ * most once in 80 ms, and once more before it reports. It adds the watch of a directory before it
+ * lists it, so one of the two finds each write. No event covers a link's target or a renamed
+ * parent: links, named directories and the Node's file are checked by stat once a second, a tenth
+ * of them each 100 ms, and so are files of a directory for which the kernel has no watch left.
+ *
+ * To add a field: one row, its use in lib/conf, a case in tests/enforced, and
+ * `MT_REFERENCE_OUT=FILE unit_source reference_page`. A kind: a struct in lib/model, a file
+ * kind_x.c, a row in mt_kinds[]. Another source fills a struct mt_model and a struct mt_diags, as
+ * lib/xds does.
  */
 #pragma once
 
