@@ -1,7 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The numbers of services, endpoints and routes: all that an exchange costs for being seen is in this file
- * (bench/path/metrics_cost.py holds that it stays a small share). One writer, this worker.
+ * Everything that an exchange adds to counters: of its service (outcomes, local replies by reason,
+ * a histogram of latency with 16 buckets per power of two, and two of sizes), of its route (by
+ * mt_route_action.index, which lib/conf keeps as long as a snapshot names the route, so that hits
+ * continue over reloads) and of its endpoint. The endpoint's histogram is coarse, with 16-bit
+ * counters that are halved when one is full, so that 100,000 endpoints stay small and older calls
+ * count less. It names its endpoint, because the place may be reused. All arrays are reserved
+ * address space by stable index, with one writer, and the control thread reads them with relaxed
+ * loads.
+ *
+ * bench/path/metrics_cost.py compares instructions per exchange with a build without counters
+ * (MT_UNCOUNTED): at most 5 % more. Against a build without trace checks (MT_UNTRACED) it allows
+ * 0.5 %.
  */
 #include "mt_proxy_priv.h"
 
