@@ -1,7 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which instances are near: priorities of localities and their shares by where the node stands, as istiod gives them to a proxy
- * there. A node that does not say where it stands is nowhere, and so are instances that do not: they are near each other.
+ * Localities of documents become priorities and weights, as istiod sends them to a proxy at the
+ * Node's place (spec.locality). A Node or endpoint without a locality is nowhere; those without one
+ * are near each other. The setting is the DestinationRule's localityLbSetting, else MeshConfig's,
+ * else `enabled: true`.
+ * - With `distribute` localities have weights, and unnamed localities have no endpoints. It is left
+ *   out if it would remove endpoints of an unknown region.
+ * - Without it, but with outlierDetection, the order is: same subzone, same zone, same region, a
+ *   region that `failover` names, others. `failoverPriority` sorts by labels before that.
+ * - An EndpointSlice has only a zone; the Node's own zone is taken to be in the Node's region.
  */
 #include "mt_conf_cluster_priv.h"
 

@@ -1,8 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which of a cluster's endpoints are used, and how much each: health, priorities and weights
- * of localities, as Envoy counts them. All of it is known when the cluster is said, so it is worked out
- * here once and workers see weights. What they find out themselves (who is put aside) comes on top.
+ * Which of a cluster's endpoints are used, and how much each: health, priorities and locality
+ * weights, as Envoy computes them (tests/interop/xds/test_oracle_weights.py compares). Everything
+ * is known when the cluster is described, so it is computed here once and workers see only weights.
+ * Their own findings come on top: if no endpoint of a priority is in rotation, the next priorities
+ * are tried in order.
+ * - Unhealthy endpoints are not used. Draining ones count as absent.
+ * - Priorities: the healthy share of a priority times the overprovisioning factor (140 %), at most
+ *   100, is the percentage of calls that it can take. The first priority takes its share, the next
+ *   one its share of the rest. Degraded endpoints, counted likewise, take what the healthy ones of
+ *   all priorities leave. If all together reach less than 100, the shares are scaled up.
+ * - Panic: a priority below the panic threshold (50 %) uses all of its endpoints, including
+ *   draining and unhealthy ones. If all priorities are below it, they share by number of endpoints.
+ * - Localities: each takes its weight, less what its endpoints cannot take (by the same factor),
+ *   divided by the weights inside. Panic ignores localities. For hash balancers (ring, Maglev)
+ *   localities keep their full weight, also in panic.
  */
 #include "mt_conf_cluster_priv.h"
 

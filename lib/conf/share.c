@@ -1,7 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where names lead, as one number (the topology): while it is the same the references of a document that was not read again (its
- * serial) are not looked up again.
+ * Sharing of clusters and services between snapshots. They are made once, reference-counted, and
+ * found by name in the last build; mt_conf_work() counts those made and reused.
+ * - A cluster is reused while its resource and that of its endpoints have the same serial. For a
+ *   document's cluster the serial is a hash of its description. A cluster with endpoints under
+ *   policies is made in each build, as the policies are.
+ * - A service is reused if its sources are unchanged (a discovery service's listener, routes,
+ *   extension and protocols, or the documents that route and limit it), and every name in its
+ *   routes leads where it led (struct mt_service_dep): the cluster has the same place and the same
+ *   properties that decide when forwarding begins.
+ * - The topology, computed here, is a hash of the documents' clusters in order, hosts with aliases
+ *   and subsets, gateways and protocols. While it is unchanged, names in documents need no new
+ *   lookup. If it changes, each is looked up again, and routes of joined documents (delegates) are
+ *   compiled again.
+ * - Clusters keep their places in the snapshot when others come and go, documents' before discovery
+ *   services'. A new one takes a free place or is appended. If a place becomes free, the last
+ *   cluster moves there.
  */
 #include "mt_conf_priv.h"
 

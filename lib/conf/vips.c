@@ -1,9 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Addresses for services that write none: 240.240.<n / 255>.<n % 255>, as the ecosystem gives them. A host keeps its
- * address as long as it is there, over restarts, too (vips_file.c), and when it has gone until nobody else can be given
- * another one: then who has gone longest loses it first. A compile only notes what it would give; publishing its
- * snapshot makes it so, because a refused one must not take from who is served.
+ * Addresses for services that have none in their documents: 240.240.n/255.n%255. A host keeps its
+ * address as long as it exists, also over restarts (vips_file.c), and after its removal, for its
+ * return. When all 64,770 are assigned, a new host gets that of the host that has been gone
+ * longest. An address in a document is never assigned to another host.
+ * - A compilation only notes what it would assign (mt_snap.vips), so a refused one takes no address
+ *   from a host.
+ * - lib/service writes the file before the snapshot is published, once for all its hosts; the
+ *   publish returns -EINPROGRESS and is repeated when the file is there. The file may contain more
+ *   than was ever published, if the snapshot is given up after the write or the machine stops; it
+ *   never contains less. After such a write the next publish waits for a new file even if it
+ *   assigns no address (mt_vips_disk.ahead).
+ * - A damaged file is refused with the remedy and is not replaced.
  */
 #include "mt_conf_priv.h"
 

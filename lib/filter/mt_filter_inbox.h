@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Completions from other threads for exchanges that wait on a worker: a bounded ring with many
- * producers, and the worker as its consumer. A producer never waits for the worker, but may wait
- * for the producer before it. A worker never waits for a producer: completions by its own filters,
- * inside one of their calls, go to a list that only the worker uses. Tickets contain the number of
- * the inbox, so that a late one is recognized.
+ * Completions from other threads for exchanges that wait on a worker: a bounded ring (1,023
+ * elements) with many producers, and the worker as its consumer. A producer never waits for the
+ * worker, but may wait for the producer before it. A worker never waits for a producer: completions
+ * by its own filters, inside one of their calls, go to a list of 1,024 that only the worker uses. A
+ * worker takes at most 256 per loop iteration, half of them from its own list. While it polls it
+ * finds them within 150 us. If it sleeps, the producer wakes it through a descriptor.
+ *
+ * Tickets are untrusted: one with an unknown place or generation counts as late. They contain the
+ * number of the inbox. From the first iteration of a worker's stop on (mt_filter_inbox_close()) the
+ * inbox answers -ESHUTDOWN; it is freed with the worker.
  */
 #pragma once
 

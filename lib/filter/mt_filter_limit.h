@@ -5,9 +5,36 @@
  * published, and frees it when the snapshot retires; lib/ctl reads the buckets.
  *
  * A bucket is full when it is new, gets tokensPerFill at every multiple of fillInterval after that,
- * and never has more than maxTokens. A request takes one token. Conditions are tested in order, and
- * the first that matches decides by its own bucket alone. If none matches, the service's bucket
- * decides; without one the request passes.
+ * and never has more than maxTokens. A request takes one token. Conditions (a lib/route table, so
+ * their number does not affect the cost) are tested in order, and the first that matches decides by
+ * its own bucket alone. If none matches, the service's bucket decides; without one the request
+ * passes.
+ *
+ * The shared state is one 64-bit word: the epoch of the last fill, and the tokens. The first worker
+ * in a new epoch adds the fill, in its own compare-and-swap. Tokens are in the word or in a claim,
+ * and only fills increase their sum. So no token is spent twice, even if workers' clocks are in
+ * different epochs.
+ * - Claims: a worker takes min(32, tokens / (8 * workers)) tokens at once, but at least one, and
+ *   spends them from its own cache line. It returns the rest after a millisecond
+ *   (mt_filter_tick()). A claim is returned only while the word still shows its epoch. After a fill
+ *   it is dropped, because it might exceed a full bucket (claims_expired: at most 31 tokens per
+ *   worker and fill).
+ * - Each worker remembers an empty bucket until the epoch ends, so an overload does not touch the
+ *   shared line. A worker that returns tokens clears this mark of all others. Both sides store and
+ *   then load, sequentially consistent, so one of them sees the other.
+ * - Identity: service, text of the condition, and index among equal ones. A bucket outlives
+ *   snapshots by 10 minutes. If its numbers change, a new bucket is made. mt_limit_commit() moves
+ *   min(tokens, new max) to it and marks the old word as moved, so that calls under the old
+ *   snapshot use the new bucket. Outstanding claims return to the new bucket, up to its maximum,
+ *   unless a fill came between. Before the commit nothing moves, so a refused configuration changes
+ *   nothing.
+ * - Overrides: mt_limit_set_rules() gives named buckets other numbers, which the next compile uses,
+ *   or switches them to report-only: from the next commit on, calls over the limit pass and are
+ *   counted (would_refuse, would_be_limited). The mark is on the bucket, including old ones. It is
+ *   read when no token is left, and for opaque streams under a limit with conditions.
+ * - An opaque stream on a port of messages (forwarded TLS) takes a token of the service's bucket
+ *   (mt_filter.on_stream). A limit with conditions refuses it, because conditions compare metadata,
+ *   which the stream does not show, unless all its buckets are report-only.
  */
 #pragma once
 

@@ -1,14 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Detection of a silent path, for streams with silent_ms: data is unanswered and nothing arrives
- * for that time, or for three retransmission timeouts if those are longer. The timeouts are the
- * measured ones, without back-off.
+ * Detection of a silent path, for streams with silent_ms: data or our FIN is unacknowledged and
+ * nothing valid arrives for that time, or for three retransmission timeouts if those are longer.
+ * The timeouts are the measured ones, without back-off. The stream ends with MT_CLOSE_TIMEOUT and a
+ * RST.
  *
  * Retransmissions alone are too few: with back-off three copies of a lone request go out in a
  * second. Where one packet in ten is lost each way, all of them or their ACKs are lost once in 150
- * times. So the path is probed eight times meanwhile with one octet of unacknowledged data; then
- * all are lost only once in some 100,000 times. The purpose of the back-off of RFC 6298 §5.5 is
- * kept, because the connection then ends and sends nothing more.
+ * times. So the path is probed eight times meanwhile with the first unacknowledged octet, which
+ * every TCP answers at once; then all are lost only once in some 100,000 times. The purpose of the
+ * back-off of RFC 6298 §5.5 is kept, because the connection then ends and sends nothing more.
+ * - More than 536 bytes wait: probes carry no data, because a delivered octet would hide an MTU
+ *   black hole. The time doubles, because Linux answers such probes at most twice a second.
+ * - Closed window: the time triples and starts at an unanswered window probe, because nothing else
+ *   is sent.
+ * - Data that was not sent (full port, no buffer) does not count.
+ * - The worker that distributes packets does not poll: the time restarts, because answers may wait
+ *   in its queues (mt_steer_is_fed()).
+ * - A detached connection has its own limit of one minute.
+ *
+ * The suspicion uses AT_LIMIT, which is free after the handshake, and three bits (`doubts`). It
+ * starts in timeout handlers, so answered data costs nothing.
  */
 #include "mt_tcp_priv.h"
 

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Queues of connections that wait to send: for a port whose transmit queue is full, or for a
- * neighbour. A port's queue is served round robin from its head, a quantum each (DRR: Shreedhar and
- * Varghese 1995). A quantum is what a connection may send in one round, whether it was in the queue
- * or was marked meanwhile.
+ * neighbour. A port's queue is served round robin from its head, a quantum of 16 KiB each, headers
+ * included (DRR: Shreedhar and Varghese 1995). A quantum is what a connection may send in one
+ * round, whether it was in the queue or was marked meanwhile by an ACK or its user. A long segment
+ * may overdraw it; the excess is charged later. A connection that the port stops, not the quantum,
+ * continues at the head.
  *
- * So a connection that sends little (ACKs, a short request) passes the waiting ones until it has
- * used its quantum. No connection starves, because every other one has only one quantum per round.
- * While no connection waits for a port, nothing is counted.
+ * So a connection that sends little (ACKs, a short request) passes ten thousand waiting ones, and
+ * ACK-clocked bulk traffic starves no connection. Flush serves the queue after the connections
+ * marked in the iteration, while the port has capacity, so these and the capacity bound the work of
+ * an iteration, however many connections wait. Other ports are not delayed. While no connection
+ * waits for a port, this costs one test per flush.
  */
 #include "mt_tcp_priv.h"
 

@@ -1,8 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The receive window: the remaining budget, never reduced once advertised (RFC 9293 §3.8.6), opened
- * in steps (silly window avoidance, §3.8.6.2.2), and auto-tuned to what the user consumes per round
- * trip.
+ * The receive window: the unused part of two budgets, one in bytes and one in truesize. It is never
+ * reduced once advertised (RFC 9293 §3.8.6), except by rounding to the scale, opened in steps
+ * (silly window avoidance, §3.8.6.2.2), and auto-tuned to what the user consumes per round trip.
+ * Both budgets grow by the bytes that the user keeps of an incomplete message (rx_kept), so that
+ * the rest can arrive.
+ *
+ * A receive queue pins at most twice its window plus twice the kept bytes. If it would pin more
+ * than twice its bytes and 16 KiB, short payloads are copied together (mt_tcp_rx_sparse()): on
+ * arrival, in order or not, and when the user's unread bytes pin much more. Beyond that, payload is
+ * dropped and the peer retransmits. Out-of-order data counts too, in at most 64 ranges.
  */
 #include "mt_mutant.h"
 #include "mt_tcp_settle_priv.h"

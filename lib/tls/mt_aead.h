@@ -1,9 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * AEAD providers: encryption and authentication of TLS records. A provider belongs to one worker.
- * It works on bytes in place or from one buffer to another, in one piece or in several, and
- * allocates nothing after its creation. Connections store raw keys only; a provider caches the
- * expanded keys itself.
+ * It works on bytes in place or from one buffer to another, in one piece (`whole`) or in several,
+ * and allocates nothing after its creation. Tags are compared in constant time. mt_aead_new() uses
+ * intel-ipsec-mb if it was built in (meson option ipsec_mb) and the CPU has AES and carry-less
+ * multiplication, otherwise OpenSSL or AWS-LC.
+ * - ipsec-mb's direct calls choose their code by CPU. Expanded keys must be aligned to 16 bytes. It
+ *   computes a tag and leaves the comparison to the caller. Each OpenSSL context has one fixed
+ *   cipher, because a context that changes its cipher allocates.
+ * - Connections store raw keys only, since an expanded key takes 1 KiB. A provider caches expanded
+ *   keys: 1,024 on a worker of a node with an identity. A connection remembers the place of each of
+ *   its keys and compares the key there, so an entry cannot be stale.
+ * - The cache is 4-way set-associative, and the first bits of a key choose its set. Of 256 keys
+ *   nearly all have a place. A full set replaces by second chance, and only on every sixteenth
+ *   miss. Other misses expand into scratch memory, so that connections in turn do not displace each
+ *   other. An attacker that can watch this CPU's caches learns the few bits that choose the set.
+ * - forget() wipes everything derived from a key, at the connection's end and with each new key.
  */
 #pragma once
 

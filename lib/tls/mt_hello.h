@@ -1,9 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * lib/tls: reader of the ClientHello at the start of a TLS connection (RFC 8446 §4.1.2), for
- * callers that choose a configuration by it before the handshake starts. The bytes stay where they
- * are. A reader takes a few steps for each byte, with any segmentation and any division into
- * records.
+ * callers that choose a configuration by server name (RFC 6066 §3) and protocols (ALPN, RFC 7301
+ * §3.1) before the handshake starts. The bytes stay in the stream's rx. The reader has a cursor
+ * that only moves forward, takes 64 bytes of state and no heap, with any segmentation and any
+ * division into records. It copies once, into a scratch buffer of the worker.
+ * - A message has at most 16 KiB (MT_HELLO_MAX). A longer one is recognized by its header
+ *   (MT_HELLO_TOO_LONG).
+ * - Bytes that are not TLS are recognized at the first possible byte: another record type, a
+ *   version other than 3.x, an empty or too long record, another handshake message. An SSL 2.0
+ *   hello is not TLS here.
+ * - A message is malformed if a length does not fit, if bytes follow the extensions, if one of
+ *   these two extensions or a name type occurs twice, if a name or protocol is empty, or if a name
+ *   has more than 255 bytes. It is still TLS: its client is refused and never gets a plaintext
+ *   chain.
+ * - Other extensions, including GREASE (RFC 8701), are skipped. A message without extensions is
+ *   valid, as in TLS 1.2. Names are compared in lower case. With Encrypted Client Hello the result
+ *   is the outer name.
+ * - Work (docs/internals/codec.md, "Work bounds"): a call of the reader takes at most 500 steps
+ *   plus 24 per byte, the parser 1,000 plus 64.
  */
 #pragma once
 

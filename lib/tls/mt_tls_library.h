@@ -2,7 +2,24 @@
 /*
  * Internal to lib/tls: what differs between the libraries that run handshakes. The build option
  * tls_library selects library_openssl.c or library_aws_lc.c. All other files use only what both
- * libraries have.
+ * libraries have. OpenSSL first, then AWS-LC:
+ * - Traffic secrets (TLS 1.3): from the key log callback; SSL_get_read_traffic_secret() and
+ *   SSL_get_write_traffic_secret().
+ * - Key block (TLS 1.2): TLS1-PRF of the master secret; SSL_generate_key_block().
+ * - Sequence numbers: counted in the message callback, records after our own Finished (TLS 1.3
+ *   servers: tickets) and records that carried the peer's Finished (TLS 1.2, where ours is 1);
+ *   SSL_get_read_sequence() and SSL_get_write_sequence().
+ * - A server's ticket (TLS 1.3): written during the handshake; held back until the next write, so
+ *   zero bytes are written.
+ * - Verifying a ticket's certificate again: in the ticket callback; there is none, so Meltemi seals
+ *   and opens tickets itself, with AES-256-GCM-SIV and keys per context that change every two days.
+ * - Early data: off, 16 KiB are skipped as configured; off, 16 KiB are skipped by default.
+ * - Our own chain is sent unchanged because of SSL_MODE_NO_AUTO_CHAIN; by default. Renegotiation is
+ *   refused because of SSL_OP_NO_RENEGOTIATION; by default.
+ * - A plaintext alert after the hello (TLS 1.3; OpenSSL clients send one when they reject our
+ *   certificate): read by the library; it cannot open it as a record, so Meltemi looks for it at
+ *   the end of the input, so that the reported reason is the same.
+ * - At thread exit: OPENSSL_thread_stop(); AWSLC_thread_local_clear().
  */
 #pragma once
 

@@ -1,10 +1,38 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Handshakes on threads of their own, for workers, which never call the library. Each worker has a
- * lane. It contains the worker's handshakes, by slot and generation, and two bounded rings for each
- * thread. A worker hands bytes over, and gets bytes, keys and failures back. It takes no lock,
- * allocates nothing and never waits. The peer's bytes stay in the connection's chain until a
- * handshake has used them, so that at its end the rest of the chain is records.
+ * lane: 256 slots, each with a generation, and two bounded rings to each thread (one producer, one
+ * consumer, 256 pieces of 1 KiB, written in place). Each slot always uses the same thread, so the
+ * pieces of a handshake arrive in order. A worker hands bytes over, and gets bytes, keys and
+ * failures back. It takes no lock, allocates nothing and never waits.
+ * - Hot path: an idle lane costs one load per loop iteration (mt_tls_lane_rung()) and one in flush.
+ *   mt_tls_lane_flush() makes one system call per burst, and only if the thread sleeps. A worker
+ *   spends 400 instructions to begin a handshake and 300 for each hand-over of bytes.
+ * - The peer's bytes stay in the connection's chain until an event reports them as used, so that at
+ *   the end of a handshake the rest of the chain is records. Pieces in flight at that moment are
+ *   ignored.
+ * - A server handshake begins with a complete hello (mt_hello.h). A partial hello or garbage takes
+ *   neither object nor slot.
+ * - Back-pressure: without a free slot or ring space a call returns -EAGAIN, counts it (`full`) and
+ *   keeps nothing. If bytes of an active handshake find no space, MT_TLS_EVENT_ROOM reports when to
+ *   try again. New client connections leave a quarter of slots and ring to active handshakes and to
+ *   outgoing connections. A thread with a full ring takes no more work of that worker until it has
+ *   read events.
+ * - Late results are dropped: cancelling or ending a handshake raises the slot's generation. The
+ *   thread compares it before each piece of work, so a flood of closed connections causes no
+ *   handshakes. The worker compares it for each event and counts old ones (`stale`).
+ * - Time-outs belong to the connection. Its owner cancels the handshake and counts `timed_out`.
+ * - Shutdown: stop the workers first, then call mt_tls_pool_free(). The rings are overwritten
+ *   because they have held keys. A worker overwrites a result after reading it.
+ *
+ * The threads run on the CPUs of the thread that created the pool: those of the control thread.
+ *
+ * Use: read the client's hello, choose the context and call mt_tls_lane_accept(), or
+ * mt_tls_lane_connect(); after -EAGAIN try again in a later iteration. Call mt_tls_lane_more()
+ * whenever rx has grown. In the event function drop `used` bytes of rx and send `out`; on *done*
+ * call mt_tls_record_init() with the keys; on *failed* close after the alert is sent. Call
+ * mt_tls_lane_cancel() if the connection ends, mt_tls_lane_flush() at the end of each iteration,
+ * and mt_tls_lane_sleep() before sleeping on wake_fd.
  */
 #pragma once
 
