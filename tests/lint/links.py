@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 Checks the links of Markdown pages: each relative link leads to a file or directory of the project, and each #anchor to a heading, as
-GitHub names it. Checks also that every page below docs/ that another file names exists.
+GitHub names it. Checks also that every page below docs/ that another file names exists, and that a reader reaches each of these
+pages from docs/README.md in at most two clicks.
 """
 
 import functools
@@ -16,6 +17,7 @@ import prose
 from files import tracked
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+INDEX, CLICKS = "docs/README.md", 2
 LINK = re.compile(r"\]\(\s*<?([^()\s<>]+)>?(?:\s+\"[^\"]*\")?\s*\)|^\[[^]]+\]:\s*(\S+)|<(?:a href|img src)=\"([^\"]+)\"", re.M)
 ELSEWHERE = re.compile(r"[a-z][a-z\d+.-]*:|//")
 HEADING = re.compile(r"^#{1,6}[ \t]+(.*?)[ \t]*#*$", re.M)
@@ -79,10 +81,29 @@ def bad_names(files):
             yield f"{name}:{line}: there is no {path}"
 
 
+def pages_linked(name):
+    """Names of the Markdown pages that a page links."""
+    for _, target in links_in((ROOT / name).read_text()):
+        path = os.path.normpath(os.path.join(os.path.dirname(name), target.partition("#")[0]))
+        if path.endswith(".md") and (ROOT / path).exists():
+            yield path
+
+
+def orphans(pages, linked):
+    """Pages that take more than CLICKS from the index; linked(page) gives the pages that it links."""
+    reached, last = {INDEX}, {INDEX}
+    for _ in range(CLICKS):
+        last = {target for page in last for target in linked(page)} - reached
+        reached |= last
+    for name in sorted(set(pages) - reached):
+        yield f"{name}: neither {INDEX} nor a page that it links has a link to this page"
+
+
 def faults():
     names = [name for name in tracked() if (ROOT / name).exists()]
     files = {*names, *(parent.as_posix() for name in names for parent in pathlib.PurePath(name).parents)}
-    return [*bad_links(files), *bad_names(files)]
+    pages = [name for name in names if name.startswith("docs/") and name.endswith(".md")]
+    return [*bad_links(files), *bad_names(files), *orphans(pages, pages_linked)]
 
 
 def blind_to():
@@ -99,11 +120,15 @@ def blind_to():
                          ("../..", False), ("internals/", True)):
         if (missing(page, target, files) is None) != good:
             yield f"this check takes {target} in {page.name} for {'bad' if good else 'good'}"
+    chain = {INDEX: ["a"], "a": ["b", INDEX], "b": ["c"], "c": []}
+    found = [why.partition(":")[0] for why in orphans([*chain, "d"], chain.get)]
+    if found != ["c", "d"]:
+        yield f"this check finds the orphans {found}"
 
 
 def main():
     bad = [*blind_to(), *faults()]
-    print("\n".join(bad) or "every link leads somewhere")
+    print("\n".join(bad) or "every link leads somewhere, and every page is found")
     return 1 if bad else 0
 
 
