@@ -17,7 +17,7 @@ def peers(_directory):
 
 
 def body():
-    printed = page.follow("dubbo-routes-and-limits.md", ("1. Build",), peers)
+    printed, _ = page.follow("dubbo-routes-and-limits.md", ("1. Build",), peers)
     split, jason = [json.loads(line) for line in printed.splitlines() if line.startswith('{"answered"')]
     equal((split["answered"], split["failed"]), (200, 0), "calls answered and failed")
     check(150 <= split["by_server"]["v1/s1"] <= 198, f"200 calls, 90 and 10 %: {split['by_server']}")

@@ -7,7 +7,7 @@ from meltemi_lab import equal, main, page
 
 def body():
     # What runs the tests has built, and installed what is needed.
-    printed = page.follow("first-service.md", ("1. Build",))
+    printed, _ = page.follow("first-service.md", ("1. Build",))
     equal(printed.count("<title>Directory listing"), 2, "pages that came through Meltemi")
 
 

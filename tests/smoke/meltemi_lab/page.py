@@ -122,10 +122,10 @@ def compare(page, done_before, printed):
     return n
 
 
-def follow(name, done_before, prepare=lambda directory: ""):
+def follow(name, done_before, prepare=lambda directory: "", left="page.sh"):
     """
     Runs the page of docs/tutorials but for the headings of done_before. prepare(directory): what the page takes for granted; returns
-    commands to run first. The directory is /mnt for them. Returns what was printed.
+    commands to run first. The directory is /mnt for them. Returns what was printed, and a file that is left there.
     """
     if os.geteuid():
         raise Skip("a machine of its own needs root")
@@ -136,6 +136,8 @@ def follow(name, done_before, prepare=lambda directory: ""):
         env = project(directory)
         (directory / "page.sh").write_text(f"{prepare(directory)}\n{script(page, done_before)}")
         status, printed = _run(directory, env)
+        file = directory / left
+        text = file.read_text() if file.exists() else ""
     finally:
         record.remove(directory)
     if "-v" in sys.argv:
@@ -144,7 +146,7 @@ def follow(name, done_before, prepare=lambda directory: ""):
     check(status == 0, f"exit status {status} of: {ran[-1:]}\n{printed[-1500:]}")
     shown = compare(page, done_before, printed)
     print(f"{len(ran)} commands of the page, and {shown} lines of output as it shows them")
-    return printed
+    return printed, text
 
 
 def _run(directory, env):
