@@ -200,7 +200,7 @@ static int pair(void *arg, const struct mt_yaml_pair *y)
 		if (strcmp(fields[i].path, y->path) == 0)
 			return set_field(s, &fields[i], y);
 	return mt_err(s->e, -EINVAL,
-		"%s:%u: unknown setting %s (docs/how-to/ports.md lists them all)", s->p->file,
+		"%s:%u: unknown setting %s (docs/reference/profiles.md lists them all)", s->p->file,
 		y->line, y->path);
 }
 

@@ -11,7 +11,7 @@ from meltemi_lab.rows import run
 
 
 def body():
-    run(TESTS / "smoke/istio_tasks_rows", ROOT / "docs/how-to/authorization.md")
+    run(TESTS / "smoke/istio_tasks_rows", ROOT / "docs/testing/policies.md")
 
 
 main(body)

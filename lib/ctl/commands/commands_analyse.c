@@ -53,7 +53,7 @@ const struct mt_command mt_commands_analyse[] = {
 			"Services that nobody guards, rules that never decide, what travels in "
 			"clear "
 			"text, names that nobody has, each with file and line; of all that is in "
-			"force. docs/how-to/analyse.md lists what may be found. Exit status 1: "
+			"force. docs/reference/findings.md lists what may be found. Exit status 1: "
 			"something more than notes is. With `principal=cluster.local/ns/a/sa/b` "
 			"(nothing behind the sign: a caller in clear text): which services a "
 			"caller of "
