@@ -11,6 +11,6 @@ uint64_t sim_steps(void);
 
 /*
  * What a thousand steps take: an exchange of Dubbo, 20 B, is some 3,300 steps in a debug build and 0.6 us without LTO on the machine
- * of docs/performance.md, "Where the cycles go".
+ * of docs/performance.md, "How to measure".
  */
 #define SIM_NS_OF_1000_STEPS 200u
