@@ -139,10 +139,10 @@ static int read_options(struct import *m, int argc, char **argv)
 
 static bool is_of_a_mesh(const json_t *object)
 {
-	return strcmp(import_text(object, "status"), "foreign") != 0;
+	return strcmp(import_text(object, "status"), "ignored") != 0;
 }
 
-/* True if the inputs contain an object that is not foreign. */
+/* True if the inputs contain an object that is not ignored. */
 static bool found_a_mesh(const struct import *m)
 {
 	json_t *row;

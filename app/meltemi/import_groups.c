@@ -113,17 +113,17 @@ static void add_note(struct groups *g, const json_t *note, json_t *object)
 }
 
 /*
- * Adds the reason for the object's status; for foreign objects, which cannot be parsed, also where
+ * Adds the reason for the object's status; for ignored objects, which cannot be parsed, also where
  * the error is.
  */
 static void add_reason(struct groups *g, json_t *object)
 {
 	const char *reason = import_text(object, "reason");
 	const char *note = import_text(json_array_get(json_object_get(object, "notes"), 0), "text");
-	bool foreign = strcmp(import_text(object, "status"), "foreign") == 0;
+	bool ignored = strcmp(import_text(object, "status"), "ignored") == 0;
 	char *text;
 
-	if (asprintf(&text, "%s%s%s", reason, foreign && *note ? ": " : "", foreign ? note : "") <
+	if (asprintf(&text, "%s%s%s", reason, ignored && *note ? ": " : "", ignored ? note : "") <
 		0)
 		return;
 	add(g, text, object);
@@ -241,7 +241,7 @@ static uint32_t n_of_kind(const struct group *g, const char *kind, bool *first, 
 	return n;
 }
 
-/* Prints "3 Deployment, 1 ReplicaSet": for foreign objects the kinds are sufficient. */
+/* Prints "3 Deployment, 1 ReplicaSet": for ignored objects the kinds are sufficient. */
 static void put_kinds(const struct group *g, FILE *out)
 {
 	uint32_t kinds = 0;
@@ -271,7 +271,7 @@ static void put_kinds(const struct group *g, FILE *out)
 
 static void put_status(const struct import *m, enum mt_object_status status, FILE *out)
 {
-	bool foreign = status == MT_OBJECT_FOREIGN;
+	bool ignored = status == MT_OBJECT_IGNORED;
 	struct groups g = {0};
 	uint32_t n = 0;
 
@@ -289,7 +289,7 @@ static void put_status(const struct import *m, enum mt_object_status status, FIL
 			put(out, g.v[i].text);
 			fputc('\n', out);
 		}
-		if (foreign && !m->all)
+		if (ignored && !m->all)
 			put_kinds(&g.v[i], out);
 		else
 			put_each(m, &g.v[i], status == MT_OBJECT_CLOSED, out);
@@ -303,7 +303,7 @@ void import_groups(const struct import *m, FILE *out)
 {
 	static const enum mt_object_status order[] = {MT_OBJECT_REFUSED, MT_OBJECT_HELD,
 		MT_OBJECT_CLOSED, MT_OBJECT_NOTES, MT_OBJECT_ELSEWHERE, MT_OBJECT_SHADOWED,
-		MT_OBJECT_WAITING, MT_OBJECT_INERT, MT_OBJECT_FOREIGN};
+		MT_OBJECT_WAITING, MT_OBJECT_INERT, MT_OBJECT_IGNORED};
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(order); i++)
 		put_status(m, order[i], out);

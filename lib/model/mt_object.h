@@ -19,7 +19,7 @@ enum mt_object_status {
 	MT_OBJECT_IN_FORCE,
 	MT_OBJECT_NOTES, /* in force, except for the fields that its notes name */
 	MT_OBJECT_ELSEWHERE,
-	MT_OBJECT_FOREIGN,
+	MT_OBJECT_IGNORED,
 	MT_OBJECT_INERT,
 	MT_OBJECT_SHADOWED,
 	MT_OBJECT_WAITING,
@@ -59,7 +59,7 @@ struct mt_object {
 	bool illegible;	   /* not YAML: the identity is as far as its lines show */
 	bool is_node;	   /* the Node document */
 	enum mt_object_status
-		status;	   /* as reading left it: IN_FORCE, or FOREIGN, INERT, REFUSED with why */
+		status;	   /* as reading left it: IN_FORCE, or IGNORED, INERT, REFUSED with why */
 	const char *why;   /* NULL: see its errors */
 	bool may_restrict; /* others of its kind do, even if this one does not */
 	enum mt_object_restricts restricts;

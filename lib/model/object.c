@@ -11,7 +11,7 @@ static const struct {
 	[MT_OBJECT_NOTES] = {"in-force-with-notes",
 		"it is done here, but for the fields that its notes name"},
 	[MT_OBJECT_ELSEWHERE] = {"elsewhere", "another proxy enforces it; the reason says which"},
-	[MT_OBJECT_FOREIGN] = {"foreign",
+	[MT_OBJECT_IGNORED] = {"ignored",
 		"not for a mesh, or of a kind that Meltemi has no use for"},
 	[MT_OBJECT_INERT] = {"inert", "what it is about is not here, so it has no effect"},
 	[MT_OBJECT_SHADOWED] = {"shadowed", "another object is used in its place"},

@@ -140,7 +140,7 @@ bool mt_table_close(struct mt_object_table *t)
 		/* Another row has this identity and can be read. */
 		bool elsewhere = row->double_ && !row->used;
 
-		if (row->unenforced || o->status == MT_OBJECT_FOREIGN)
+		if (row->unenforced || o->status == MT_OBJECT_IGNORED)
 			continue;
 		if (o->restricts && !evaluated && !elsewhere && !close_by(t, &all, row))
 			return false;

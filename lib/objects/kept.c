@@ -169,7 +169,7 @@ static bool is_secret(const struct mt_object *o)
 static bool is_good(const struct mt_object_row *row)
 {
 	return row->used == row->o && !row->absent && row->o->root && !row->o->is_node &&
-	       row->status != MT_OBJECT_FOREIGN;
+	       row->status != MT_OBJECT_IGNORED;
 }
 
 static void keep(struct update *u, const struct mt_object_row *row)
@@ -222,7 +222,7 @@ int mt_kept_update(struct mt_kept *k, const struct mt_object_table *t, int64_t w
 	uint32_t pos = 0;
 
 	for (uint32_t i = 0; i < t->n; i++)
-		if (t->rows[i].o->status != MT_OBJECT_FOREIGN && *t->rows[i].o->name &&
+		if (t->rows[i].o->status != MT_OBJECT_IGNORED && *t->rows[i].o->name &&
 			!t->rows[i].double_ && !is_secret(t->rows[i].o))
 			keep(&u, &t->rows[i]);
 	while ((one = mt_strmap_next(&k->all, &pos, NULL)) != NULL)

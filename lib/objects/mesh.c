@@ -56,7 +56,7 @@ static void pass_over(struct mt_object_table *t, const struct mt_object_row *cho
 
 		if (row == chosen || !config_of(row) || row->status > MT_OBJECT_NOTES)
 			continue;
-		row->status = MT_OBJECT_FOREIGN;
+		row->status = MT_OBJECT_IGNORED;
 		row->why = chosen && is_file(config_of(chosen))
 				   ? "the Node's spec.mesh.config is the MeshConfig"
 				   : "no MeshConfig: it is not in the root namespace";

@@ -48,7 +48,7 @@ static bool same_identity(const struct mt_object *a, const struct mt_object *b)
 /* True if the object can be another version or a duplicate: only those with kind and name can. */
 static bool is_named(const struct mt_object *o)
 {
-	return *o->kind && *o->name && o->status != MT_OBJECT_FOREIGN;
+	return *o->kind && *o->name && o->status != MT_OBJECT_IGNORED;
 }
 
 static void add_origin(struct mt_object_table *t, struct mt_object_row *row, struct mt_origin at)
@@ -138,7 +138,7 @@ static void choose(struct mt_object_table *t, struct mt_kept *kept)
 	for (uint32_t i = 0; i < t->n; i++) {
 		struct mt_object_row *row = &t->rows[i];
 
-		if (row->o->status == MT_OBJECT_FOREIGN || row->double_)
+		if (row->o->status == MT_OBJECT_IGNORED || row->double_)
 			continue;
 		row->good = good_of(t, row, kept);
 		if (row->o->status != MT_OBJECT_REFUSED) {

@@ -156,7 +156,7 @@ static void touch_written(struct touching *x, struct mt_object_row *row)
 static bool has_part(const struct mt_object_row *row)
 {
 	return row && row->used && row->status != MT_OBJECT_INERT &&
-	       row->status != MT_OBJECT_SHADOWED && row->status != MT_OBJECT_FOREIGN;
+	       row->status != MT_OBJECT_SHADOWED && row->status != MT_OBJECT_IGNORED;
 }
 
 static void touch_serial(

@@ -344,9 +344,9 @@ static bool has_version(const struct mt_ynode *root, const struct mt_kind *k)
 	return false;
 }
 
-static bool is_foreign(struct mt_object *o, const char *why)
+static bool is_ignored(struct mt_object *o, const char *why)
 {
-	o->status = MT_OBJECT_FOREIGN;
+	o->status = MT_OBJECT_IGNORED;
 	o->why = why;
 	return false;
 }
@@ -359,9 +359,9 @@ static bool classify(struct mt_fctx *c, const struct mt_ynode *root, struct mt_o
 	const struct mt_kind **k)
 {
 	if (root->type != MT_Y_MAP)
-		return is_foreign(o, "no object: it is not a map of fields");
+		return is_ignored(o, "no object: it is not a map of fields");
 	if (!*o->kind && !mt_group_is_known(o->group, strlen(o->group)))
-		return is_foreign(o, "no object of a mesh: it says no kind");
+		return is_ignored(o, "no object of a mesh: it says no kind");
 	if (!*o->kind) {
 		mt_f_error(c, root->line, "each document says its apiVersion and kind",
 			"the document has no kind");
@@ -374,12 +374,12 @@ static bool classify(struct mt_fctx *c, const struct mt_ynode *root, struct mt_o
 		return false;
 	}
 	if (*k && (*k)->is_ours && !(*k)->is_ours(root))
-		return is_foreign(o, (*k)->note);
+		return is_ignored(o, (*k)->note);
 	if (*k && has_version(root, *k))
 		return true;
 	*k = *k ? *k : kind_named(o->kind);
 	if (!*k || (strcmp((*k)->group, o->group) != 0 && !is_mistyped(o, *k)))
-		return is_foreign(o, "a kind that Meltemi has no use for");
+		return is_ignored(o, "a kind that Meltemi has no use for");
 	wrong_version(c, root, *k);
 	return false;
 }

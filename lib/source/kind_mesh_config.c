@@ -151,7 +151,7 @@ static const struct mt_field map_fields[] = {
 	{"metadata", .type = MT_F_SKIP},
 	{"data", MT_F_CUSTOM, .custom = read_data,
 		.help = "`mesh`: the MeshConfig, in the root namespace; other ConfigMaps are "
-			"foreign"},
+			"ignored"},
 	{"binaryData", .type = MT_F_SKIP},
 	{"immutable", .type = MT_F_SKIP},
 };

@@ -136,7 +136,7 @@ static int add_illegible(struct mt_fctx *c, struct mt_model *part, const struct 
 	if (!ours || (!*o->name && !(k && k->restricts) && !(k && k->list == 0 && k->spec))) {
 		o->why = ours ? "it cannot be parsed, and does not say its name"
 			      : "it cannot be parsed, and says no kind of a mesh";
-		o->status = MT_OBJECT_FOREIGN;
+		o->status = MT_OBJECT_IGNORED;
 		ours = false;
 	}
 	o->is_node = k && k->list == 0 && k->spec;

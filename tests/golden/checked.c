@@ -47,7 +47,7 @@ struct mt_snapshot *checked_compile(struct mt_conf *c, struct mt_object_table *t
 static void check_row(const struct mt_object_row *row)
 {
 	switch (row->status) {
-	case MT_OBJECT_FOREIGN:
+	case MT_OBJECT_IGNORED:
 	case MT_OBJECT_REFUSED:
 		/* Of several MeshConfigs one is looked up; nothing is compiled of the others. */
 		MT_ASSERT(!row->used || row->used->part->mesh_configs.n);

@@ -121,7 +121,7 @@ class Scene:
                 path.unlink()
 
     def rows(self):
-        """The rows of each object, that are not foreign to us."""
+        """The rows of each object that is not ignored."""
         found = {name: [] for name in NAMES}
         for row in self.daemon.show("objects")["objects"]:
             if row["name"] in NAMES and row["kind"] == KINDS[row["name"]]:

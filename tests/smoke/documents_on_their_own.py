@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """
-One document that is wrong, foreign or illegible costs itself only, its last good version goes on over a restart, and what
+One document that is wrong, ignored or illegible costs itself only, its last good version goes on over a restart, and what
 protects and cannot be evaluated closes its services: who connects is refused, calls on connections of before are denied natively, and
 nothing reaches a server (outcomes exchange_closed, opaque_closed, down_closed_by_policy).
 """
@@ -82,11 +82,11 @@ def foreign_and_wrong(lab, daemon):
     """What has nothing to do with us, and what is wrong, beside what is good."""
     daemon.write("foreign.yaml", FOREIGN)
     daemon.write("broken.yaml", "apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: half\n")
-    settle(daemon, Deployment_web="foreign", ConfigMap_meta_dubbo="foreign", DestinationRule_for_nobody="inert", Gateway_half="refused",
+    settle(daemon, Deployment_web="ignored", ConfigMap_meta_dubbo="ignored", DestinationRule_for_nobody="inert", Gateway_half="refused",
            VirtualService_test_dubbo_route="in-force")
     calls(lab, answered=200, failed=0)
     metrics = daemon.http("/metrics")[1]
-    for words in ('meltemi_configuration_objects{status="foreign"} 2', 'meltemi_configuration_objects{status="refused"} 1',
+    for words in ('meltemi_configuration_objects{status="ignored"} 2', 'meltemi_configuration_objects{status="refused"} 1',
                   "meltemi_configuration_refused 1", "meltemi_control_turn_longest_seconds 0."):
         check(words in metrics, f"/metrics does not say {words}")
     status, text = daemon.check()
@@ -94,7 +94,7 @@ def foreign_and_wrong(lab, daemon):
     check("warning:" not in text and "cannot be read" not in text and "broken.yaml:4: error" in text, f"--check says {text}")
     daemon.write("broken.yaml", "# nothing\n")
     settle(daemon, Gateway_half=None)
-    equal(daemon.check()[0], 0, "exit status of --check beside foreign documents")
+    equal(daemon.check()[0], 0, "exit status of --check beside ignored documents")
 
 
 def held(lab, daemon):

@@ -120,7 +120,7 @@ def words_are_those_of_check():
         for member in ("objects", "services", "files"):
             equal(got[member], want[member], f"{member} of {directory.name}")
         bad = any(o["status"] in ("refused", "held") for o in want["objects"]) or want["files"]
-        nothing = all(o["status"] == "foreign" for o in want["objects"])
+        nothing = all(o["status"] == "ignored" for o in want["objects"])
         equal(done.returncode, int(bool(bad or nothing)), f"exit status of {directory.name}")
         page = run("import", "--all", directory).stdout.decode()
         for o in want["objects"]:
@@ -381,7 +381,7 @@ def many_are_one_page():
     text = (services + kinds).encode()
     page = imported("-", stdin=None, input=text)
     check(len(page.splitlines()) < 40, f"{len(page.splitlines())} lines: {page}")
-    for token in ("2000 objects: 1000 in-force, 1000 foreign\n", "1000 services: 1000 served\n", "and 980 more (--all)", "1000 Deployment"):
+    for token in ("2000 objects: 1000 in-force, 1000 ignored\n", "1000 services: 1000 served\n", "and 980 more (--all)", "1000 Deployment"):
         check(token in page, f"no {token!r} on the page of many: {page}")
     check(len(imported("--all", "-", stdin=None, input=text).splitlines()) > 3000, "--all cuts something short")
 
@@ -404,7 +404,7 @@ def bad_input(place):
         f.truncate(17 << 20)
     refused((large,), "large.yaml: more than 16 MiB")
     garbage = imported("-", status=1, stdin=None, input=bytes(range(256)) * 4000)
-    check("1 object: 1 foreign\n0 services\n" in garbage, f"of garbage it is said: {garbage}")
+    check("1 object: 1 ignored\n0 services\n" in garbage, f"of garbage it is said: {garbage}")
     (place / "beside").mkdir()
     (place / "beside/books.yaml").write_text(BARE)
     (place / "beside/gone.yaml").symlink_to("nowhere")

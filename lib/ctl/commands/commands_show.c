@@ -128,12 +128,12 @@ const struct mt_command mt_commands_show[] = {
 		.run = mt_show_config},
 	{.words = "show objects",
 		.args = "[TEXT]",
-		.help = "what becomes of each document: in force, refused, closed, foreign, and "
+		.help = "what becomes of each document: in force, refused, closed, ignored, and "
 			"why",
 		.more = "Each document, and each item of a List, stands here once. `show objects "
 			"STATUS` "
 			"has those of one status (in-force, in-force-with-notes, elsewhere, "
-			"foreign, "
+			"ignored, "
 			"inert, shadowed, waiting, closed, held, refused: "
 			"docs/reference/objects.md); any "
 			"other text those that hold it. `meltemid --check --json` prints the same "

@@ -69,7 +69,7 @@ static void documents_of_the_tree(void)
 	mt_diags_init(&diags);
 	CU_ASSERT_EQUAL(mt_source_read(NULL, &r, &diags, NULL, dirs, 1), 0);
 	for (uint32_t i = 0; i < r.objects.n; i++)
-		if (r.objects.v[i]->root && r.objects.v[i]->status != MT_OBJECT_FOREIGN) {
+		if (r.objects.v[i]->root && r.objects.v[i]->status != MT_OBJECT_IGNORED) {
 			same_again(r.objects.v[i]);
 			n++;
 		}

@@ -549,7 +549,7 @@ static void what_is_not_served(void)
 		scene_row(&sc, "Gateway", "g")->notes[0].field, "spec.listeners[0].protocol");
 	IS_STATUS(&sc, "HTTPRoute", "h", "inert");
 	IS_STATUS(&sc, "GRPCRoute", "i", "inert");
-	IS_STATUS(&sc, "GatewayClass", "c", "foreign");
+	IS_STATUS(&sc, "GatewayClass", "c", "ignored");
 	scene_end(&sc);
 }
 

@@ -32,13 +32,13 @@ static void whose_word_counts(void)
 	CU_ASSERT_STRING_EQUAL(root_of(&sc), "top");
 	CU_ASSERT_STRING_EQUAL(scene_row(&sc, "ConfigMap", "istio")->o->ns, "istio-system");
 	IS_STATUS(&sc, "ConfigMap", "istio", "in-force");
-	CU_ASSERT_EQUAL(sc.t->rows[1].status, MT_OBJECT_FOREIGN);
+	CU_ASSERT_EQUAL(sc.t->rows[1].status, MT_OBJECT_IGNORED);
 	/* Another root namespace is another ConfigMap; what it says of that is a difference. */
 	scene_write(&sc, "0-node.yaml", NODE("  mesh: {rootNamespace: x, trustDomain: a.b}\n"));
 	scene_load(&sc);
 	CU_ASSERT_STRING_EQUAL(root_of(&sc), "x");
 	CU_ASSERT_STRING_EQUAL(sc.t->mesh.trust_domain, "a.b");
-	CU_ASSERT_EQUAL(sc.t->rows[0].status, MT_OBJECT_FOREIGN);
+	CU_ASSERT_EQUAL(sc.t->rows[0].status, MT_OBJECT_IGNORED);
 	CU_ASSERT_EQUAL(sc.t->rows[1].status, MT_OBJECT_NOTES);
 	CU_ASSERT_STRING_EQUAL(sc.t->rows[1].notes[0].field, "rootNamespace");
 	scene_end(&sc);
@@ -92,7 +92,7 @@ static void config_in_a_file(void)
 	scene_write(&sc, "b.yaml", CONFIG("istio-system", "rootNamespace: top"));
 	scene_load_node(&sc);
 	IS_STATUS(&sc, "MeshConfig", "mesh", "in-force");
-	IS_STATUS(&sc, "ConfigMap", "istio", "foreign");
+	IS_STATUS(&sc, "ConfigMap", "istio", "ignored");
 	CU_ASSERT_STRING_EQUAL(root_of(&sc), "filed");
 	/* Also when it cannot be read later. */
 	scene_write(&sc, ".mesh.yaml", "rootNamespace: [\n");

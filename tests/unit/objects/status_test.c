@@ -28,10 +28,10 @@ static void one_costs_itself(void)
 	IS_STATUS(&sc, "Node", "n", "in-force");
 	IS_STATUS(&sc, "ServiceEntry", "a", "in-force");
 	IS_STATUS(&sc, "ServiceEntry", "b", "refused");
-	IS_STATUS(&sc, "Deployment", "d", "foreign");
+	IS_STATUS(&sc, "Deployment", "d", "ignored");
 	IS_STATUS(&sc, "DestinationRule", "dr", "refused");
 	IS_STATUS(&sc, "DestinationRule", "other", "inert");
-	IS_STATUS(&sc, "", "", "foreign");
+	IS_STATUS(&sc, "", "", "ignored");
 	CU_ASSERT_EQUAL(sc.t->n, 7);
 	CU_ASSERT_PTR_NOT_NULL(strstr(scene_row(&sc, "DestinationRule", "dr")->why,
 		"spec.subsetz: unknown field (did you mean subsets?)"));
