@@ -303,7 +303,7 @@ void import_groups(const struct import *m, FILE *out)
 {
 	static const enum mt_object_status order[] = {MT_OBJECT_REFUSED, MT_OBJECT_HELD,
 		MT_OBJECT_CLOSED, MT_OBJECT_NOTES, MT_OBJECT_ELSEWHERE, MT_OBJECT_SHADOWED,
-		MT_OBJECT_WAITING, MT_OBJECT_INERT, MT_OBJECT_IGNORED};
+		MT_OBJECT_WAITING, MT_OBJECT_NO_EFFECT, MT_OBJECT_IGNORED};
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(order); i++)
 		put_status(m, order[i], out);

@@ -52,7 +52,7 @@ static void propose_labels(const struct import *m, FILE *f)
 
 	json_array_foreach(json_object_get(m->report, "objects"), i, row) n +=
 		strcmp(import_text(row, "kind"), "Gateway") == 0 &&
-		strcmp(import_text(row, "status"), "inert") == 0;
+		strcmp(import_text(row, "status"), "no-effect") == 0;
 	if (n)
 		fprintf(f,
 			"  # Gateways that are for other nodes: %u. This one opens those whose "

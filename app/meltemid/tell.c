@@ -110,7 +110,7 @@ static void print_json(const struct daemon *d, const struct mt_diags *diags, int
 	json_decref(all);
 }
 
-/* "12 objects: 10 in-force, 1 inert, 1 refused" */
+/* "12 objects: 10 in-force, 1 no-effect, 1 refused" */
 static void print_counts(const struct daemon *d)
 {
 	uint32_t counts[MT_OBJECT_STATUSES];

@@ -85,7 +85,7 @@ static void check_export(
 	const struct mt_object_row *row = mt_an_row(a, d->meta.serial);
 	const struct mt_tls_settings *lost = mt_an_settings_of(d->policy, r->port);
 
-	if (row && row->status == MT_OBJECT_INERT && !d->selector &&
+	if (row && row->status == MT_OBJECT_NO_EFFECT && !d->selector &&
 		strcmp(d->meta.ns, r->se->meta.ns) == 0 && is_of_same_host(a, d, r) &&
 		is_lost(a, r, lost))
 		mt_an_found(a, MT_FINDING_ID_not_exported, &d->meta, lost->mode.line,

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-/* A policy that `show objects` calls inert. */
+/* A policy that `show objects` lists as no-effect. */
 struct idle {
 	struct mt_analysis *a;
 	const struct mt_object_row *row;
@@ -476,7 +476,7 @@ void mt_an_selects(struct mt_analysis *a)
 				is_for_want_of_identity(a, row) ? MT_FINDING_ID_no_identity
 								: MT_FINDING_ID_closes,
 				&m, 0, "%s", row->why ? row->why : "it cannot be evaluated");
-		} else if (row->status == MT_OBJECT_INERT && row->used && !row->unenforced) {
+		} else if (row->status == MT_OBJECT_NO_EFFECT && row->used && !row->unenforced) {
 			look_at_row(a, row);
 		}
 	}

@@ -31,7 +31,7 @@ static void check_optional(struct mt_analysis *a, const struct mt_request_authen
 	if (!mt_an_may(a, a->in->table->n + a->m->authorization_policies.n))
 		return;
 	row = mt_an_row(a, t->meta.serial);
-	if (row && row->status == MT_OBJECT_INERT)
+	if (row && row->status == MT_OBJECT_NO_EFFECT)
 		return;
 	for (uint32_t i = 0; i < a->m->authorization_policies.n; i++) {
 		const struct mt_authorization_policy *p = a->m->authorization_policies.v[i];

@@ -20,7 +20,7 @@ enum mt_object_status {
 	MT_OBJECT_NOTES, /* in force, except for the fields that its notes name */
 	MT_OBJECT_ELSEWHERE,
 	MT_OBJECT_IGNORED,
-	MT_OBJECT_INERT,
+	MT_OBJECT_NO_EFFECT,
 	MT_OBJECT_SHADOWED,
 	MT_OBJECT_WAITING,
 	MT_OBJECT_CLOSED,
@@ -59,8 +59,8 @@ struct mt_object {
 	bool illegible;	   /* not YAML: the identity is as far as its lines show */
 	bool is_node;	   /* the Node document */
 	enum mt_object_status
-		status;	   /* as reading left it: IN_FORCE, or IGNORED, INERT, REFUSED with why */
-	const char *why;   /* NULL: see its errors */
+		status;	 /* as reading left it: IN_FORCE, or IGNORED, NO_EFFECT, REFUSED with why */
+	const char *why; /* NULL: see its errors */
 	bool may_restrict; /* others of its kind do, even if this one does not */
 	enum mt_object_restricts restricts;
 	const struct mt_ynode *root; /* the parsed document; NULL: illegible */

@@ -13,7 +13,7 @@ static const struct {
 	[MT_OBJECT_ELSEWHERE] = {"elsewhere", "another proxy enforces it; the reason says which"},
 	[MT_OBJECT_IGNORED] = {"ignored",
 		"not for a mesh, or of a kind that Meltemi has no use for"},
-	[MT_OBJECT_INERT] = {"inert", "what it is about is not here, so it has no effect"},
+	[MT_OBJECT_NO_EFFECT] = {"no-effect", "nothing that it applies to is here"},
 	[MT_OBJECT_SHADOWED] = {"shadowed", "another object is used in its place"},
 	[MT_OBJECT_WAITING] = {"waiting", "something that it names has not been told yet"},
 	[MT_OBJECT_CLOSED] = {"closed",

@@ -392,7 +392,7 @@ static bool is_used(const struct mt_object_table *t, const struct mt_virtual_ser
 {
 	const struct mt_object_row *row = mt_table_row(t, vs->meta.serial);
 
-	return row && row->status != MT_OBJECT_INERT && row->status != MT_OBJECT_SHADOWED;
+	return row && row->status != MT_OBJECT_NO_EFFECT && row->status != MT_OBJECT_SHADOWED;
 }
 
 /* A delegate to which no applied VirtualService delegates has no effect. */
@@ -418,7 +418,7 @@ void mt_table_delegates_settle(struct mt_object_table *t)
 		row = vs->n_hosts ? NULL : mt_table_row(t, vs->meta.serial);
 		if (!row || row->delegated || row->status >= MT_OBJECT_CLOSED)
 			continue;
-		row->status = MT_OBJECT_INERT;
+		row->status = MT_OBJECT_NO_EFFECT;
 		row->why = "it has no hosts, and nothing that is in force delegates to it";
 	}
 }

@@ -46,7 +46,8 @@ static void index_hosts(struct touching *x)
 		const struct mt_object_row *row = mt_table_row(x->t, se->meta.serial);
 
 		/* Skip service entries that have no effect or are shadowed by another one. */
-		if (row && (row->status == MT_OBJECT_INERT || row->status == MT_OBJECT_SHADOWED))
+		if (row &&
+			(row->status == MT_OBJECT_NO_EFFECT || row->status == MT_OBJECT_SHADOWED))
 			continue;
 		for (uint32_t k = 0; k < se->n_hosts; k++) {
 			char word[256], *key;
@@ -155,7 +156,7 @@ static void touch_written(struct touching *x, struct mt_object_row *row)
 
 static bool has_part(const struct mt_object_row *row)
 {
-	return row && row->used && row->status != MT_OBJECT_INERT &&
+	return row && row->used && row->status != MT_OBJECT_NO_EFFECT &&
 	       row->status != MT_OBJECT_SHADOWED && row->status != MT_OBJECT_IGNORED;
 }
 

@@ -29,7 +29,7 @@ static void leave_out(
 {
 	row->unenforced = true;
 	row->used = NULL;
-	row->status = MT_OBJECT_INERT;
+	row->status = MT_OBJECT_NO_EFFECT;
 	row->why = mt_region_printf(&t->region,
 		"not enforced until %s, by the Node's spec.unenforced: %s", u->until_text.s,
 		u->because.s);

@@ -224,7 +224,7 @@ static enum mt_object_status status_of(enum mt_diag_severity s)
 {
 	switch (s) {
 	case MT_DIAG_INERT:
-		return MT_OBJECT_INERT;
+		return MT_OBJECT_NO_EFFECT;
 	case MT_DIAG_CLOSED:
 		return MT_OBJECT_CLOSED;
 	case MT_DIAG_ELSEWHERE:
@@ -304,7 +304,7 @@ static void say(struct mt_object_table *t, struct mt_object_row *row, const char
  */
 static void settle(struct mt_object_table *t, struct mt_object_row *row)
 {
-	if (row->status == MT_OBJECT_INERT || row->status == MT_OBJECT_SHADOWED)
+	if (row->status == MT_OBJECT_NO_EFFECT || row->status == MT_OBJECT_SHADOWED)
 		row->n_touches = 0;
 	if (!row->double_ || !row->why)
 		return;

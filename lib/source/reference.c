@@ -122,5 +122,5 @@ void mt_source_reference(FILE *out)
 		"`show objects closed` names both.",
 		true);
 	write_others(out, "Kinds without effect",
-		"Their status is inert: [what becomes of an object](objects.md).", false);
+		"Their status is `no-effect`: [what becomes of an object](objects.md).", false);
 }

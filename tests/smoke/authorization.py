@@ -146,12 +146,12 @@ spec: {host: "*.shop.svc.cluster.local", trafficPolicy: {tls: {mode: DISABLE}}}
 # Of Pods: what it is, the Pod, the policy, its status, whether calls pass (byte streams do as well as they).
 PODS = [
     ("a Pod without a proxy", BARE, policy("{%s, %s}" % (SELECTS, DENIES)), "in-force", False),
-    ("a Pod without a proxy, selected by nobody", BARE, policy("{%s, %s}" % (OTHERS, DENIES)), "inert", True),
+    ("a Pod without a proxy, selected by nobody", BARE, policy("{%s, %s}" % (OTHERS, DENIES)), "no-effect", True),
     ("a Pod with a proxy, in clear text", MESHED, policy("{%s, %s}" % (SELECTS, DENIES)) + CLEAR, "elsewhere", True),
     ("a Pod with a proxy, which expects mTLS", MESHED, policy("{%s, %s}" % (SELECTS, DENIES)), "elsewhere", False),
     ("a Pod that nobody has seen", UNKNOWN, policy("{%s}" % DENIES), "in-force", False),
     ("a Pod that nobody has seen, and a selector", UNKNOWN, policy("{%s, %s}" % (OTHERS, DENIES)), "closed", False),
-    ("a Pod that nobody has seen, and who may", UNKNOWN, policy("{%s, rules: [{}]}" % OTHERS), "inert", True),
+    ("a Pod that nobody has seen, and who may", UNKNOWN, policy("{%s, rules: [{}]}" % OTHERS), "no-effect", True),
     ("a Service as target", BARE, policy("{targetRefs: [{group: '', kind: Service, name: demo}, "
                                          "{group: '', kind: Service, name: echo}], %s}" % DENIES), "in-force", False),
 ]

@@ -82,7 +82,7 @@ def foreign_and_wrong(lab, daemon):
     """What has nothing to do with us, and what is wrong, beside what is good."""
     daemon.write("foreign.yaml", FOREIGN)
     daemon.write("broken.yaml", "apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: half\n")
-    settle(daemon, Deployment_web="ignored", ConfigMap_meta_dubbo="ignored", DestinationRule_for_nobody="inert", Gateway_half="refused",
+    settle(daemon, Deployment_web="ignored", ConfigMap_meta_dubbo="ignored", DestinationRule_for_nobody="no-effect", Gateway_half="refused",
            VirtualService_test_dubbo_route="in-force")
     calls(lab, answered=200, failed=0)
     metrics = daemon.http("/metrics")[1]
@@ -127,7 +127,7 @@ def unenforced(lab, daemon):
     row = {"kind": "AuthorizationPolicy", "namespace": "meta-dubbo", "name": "nobody", "hash": policy["hash"], "until": "2099-12-31",
            "because": "a test"}
     daemon.node.write_text(said.rstrip("\n") + f"\n  unenforced: [{json.dumps(row)}]\n")
-    settle(daemon, AuthorizationPolicy_nobody="inert")
+    settle(daemon, AuthorizationPolicy_nobody="no-effect")
     calls(lab, answered=200, failed=0)
     check("not enforced until 2099-12-31" in daemon.shell("show", "health", fail=False), "show health says nothing of what is not enforced")
     daemon.node.write_text(said)

@@ -108,7 +108,7 @@ def body():
         each(lab, ALL, "without a limit", over=False)
         for what, text in (("another namespace's", limit(namespace="other")), ("other labels", limit(labels="app: other")),
                            ("another port's", limit(port=20881))):
-            in_force(daemon, text, ["inert"])
+            in_force(daemon, text, ["no-effect"])
             each(lab, ALL, what, over=False)
         # The denied take no token.
         in_force(daemon, limit() + policy("red"), ["in-force"])

@@ -114,7 +114,7 @@ def filters(lab, daemon):
     for ns, kind, name, closes in FILTERS:
         daemon.write("filter.yaml", FILTER % (ns, kind, name))
         daemon.shell("reload", fail=False)
-        equal((status(daemon, "EnvoyFilter", "rules"), refused(lab)), ("closed", True) if closes else ("inert", False),
+        equal((status(daemon, "EnvoyFilter", "rules"), refused(lab)), ("closed", True) if closes else ("no-effect", False),
               f"a filter in {ns} for the {kind} {name}")
         if closes:
             found = daemon.show("objects")["closed_by_policy"]
@@ -143,7 +143,7 @@ def body():
         check(said[b"far"] == 0 and said[b""] and 60 < said[b"near"] < 115, f"without the grant: {dict(said)}")
         equal(status(daemon, "TCPRoute", "raw"), "in-force-with-notes", "the route without its grant")
         daemon.node.write_text(daemon.node.read_text().replace("gateway-name: edge", "gateway-name: other"))
-        within(5, lambda: status(daemon, "Gateway", "edge") == "inert", "the Gateway is another node's", step=0.1)
+        within(5, lambda: status(daemon, "Gateway", "edge") == "no-effect", "the Gateway is another node's", step=0.1)
         check(refused(lab), "its port is answered")
 
 

@@ -134,7 +134,7 @@ const struct mt_command mt_commands_show[] = {
 			"STATUS` "
 			"has those of one status (in-force, in-force-with-notes, elsewhere, "
 			"ignored, "
-			"inert, shadowed, waiting, closed, held, refused: "
+			"no-effect, shadowed, waiting, closed, held, refused: "
 			"docs/reference/objects.md); any "
 			"other text those that hold it. `meltemid --check --json` prints the same "
 			"before a start.",

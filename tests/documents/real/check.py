@@ -18,7 +18,7 @@ import yaml
 
 HERE = pathlib.Path(__file__).resolve().parent
 DIRECTORIES, DOCUMENTS, CLOSING, PASSING = 40, 150, 30, 30
-STATUSES = ("in-force", "in-force-with-notes", "elsewhere", "shadowed", "inert", "ignored", "waiting", "held", "refused", "closed")
+STATUSES = ("in-force", "in-force-with-notes", "elsewhere", "shadowed", "no-effect", "ignored", "waiting", "held", "refused", "closed")
 CLOSES = ("-", "method", "port", "endpoint", "host", "namespace", "ready")
 COLUMNS = ("origin", "kind", "namespace", "name", "without", "with", "touches", "closes", "page", "reason")
 CLUSTER_SCOPED = ("Namespace", "ApplicationProtocol")
@@ -120,7 +120,7 @@ def words(row):
         yield "no page that says why"
     if len(row["reason"]) < 10:
         yield "no reason"
-    if row["touches"] != "-" and ends <= {"ignored", "inert", "shadowed"}:
+    if row["touches"] != "-" and ends <= {"ignored", "no-effect", "shadowed"}:
         yield "touches something and has no part in it"
     if row["touches"] != ",".join(sorted(row["touches"].split(","))):
         yield "hosts are not in order"

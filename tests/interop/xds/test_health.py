@@ -80,7 +80,7 @@ def body():
         daemon.start()
         w.serves(["v1/s1"], seconds=20)
         statuses = {row["status"] for row in daemon.show("objects")["objects"]}
-        check({"in-force", "inert", "ignored"} <= statuses, f"statuses {statuses}")
+        check({"in-force", "no-effect", "ignored"} <= statuses, f"statuses {statuses}")
         unserved = {row["resource"] if "resource" in row else row["name"] for row in daemon.show("resources")["resources"] if row["state"] == "not served"}
         equal(len(unserved), 2, f"resources that are not served: {unserved}")
         within(10, lambda: not rows(daemon, "fault"), "it is ready", step=0.2)

@@ -58,15 +58,15 @@ def rule(field):
 ROWS = [
     ("nobody", policy(NOBODY), "in-force", DENIED, DENIED),
     ("everybody", policy(EVERYBODY), "in-force", PASSES, PASSES),
-    ("nobody of another namespace", policy(NOBODY, "other"), "inert", PASSES, PASSES),
+    ("nobody of another namespace", policy(NOBODY, "other"), "no-effect", PASSES, PASSES),
     ("nobody, of the root namespace", policy(NOBODY, "istio-system"), "in-force", DENIED, DENIED),
     ("a method", policy("{%s}" % rule("methods: [sayHello]")), "in-force-with-notes", PASSES, DENIED),
     ("a denied method", policy("{action: DENY, %s}" % rule("methods: [sayHello], ports: ['20880']")), "in-force", DENIED, PASSES),
     ("a denied port of the server", policy("{action: DENY, %s}" % rule("ports: ['9000']")), "in-force", PASSES, DENIED),
     ("a selector that nobody can judge", policy("{%s, %s}" % (SELECTS, DENY)), "closed", REFUSED, REFUSED),
-    ("a selector that protects nobody", policy("{%s, rules: [{}]}" % SELECTS), "inert", PASSES, PASSES),
+    ("a selector that protects nobody", policy("{%s, rules: [{}]}" % SELECTS), "no-effect", PASSES, PASSES),
     ("a Service as target", policy("{targetRefs: [{group: '', kind: Service, name: echo}], %s}" % DENY), "in-force", PASSES, DENIED),
-    ("another Service as target", policy("{targetRefs: [{group: '', kind: Service, name: demo}], %s}" % DENY), "inert", PASSES, PASSES),
+    ("another Service as target", policy("{targetRefs: [{group: '', kind: Service, name: demo}], %s}" % DENY), "no-effect", PASSES, PASSES),
     ("a ServiceEntry that may be one's", policy("{targetRefs: [{group: networking.istio.io, kind: ServiceEntry, name: demo}], %s}" % DENY),
      "closed", REFUSED, PASSES),
     ("certificates", policy("{mtls: {mode: STRICT}}", kind="PeerAuthentication"), "closed", REFUSED, REFUSED),
@@ -137,7 +137,7 @@ def body():
             server.apply(*services(w, namespace=None))
             within(10, lambda: status(daemon) == ["closed"], "nobody says whose the instances are")
             judge(w, [("nobody", policy(NOBODY), "closed", REFUSED, REFUSED),
-                      ("everybody", policy(EVERYBODY), "inert", PASSES, PASSES)], "of an unknown namespace")
+                      ("everybody", policy(EVERYBODY), "no-effect", PASSES, PASSES)], "of an unknown namespace")
             daemon.write("policy.yaml", "# nothing\n")
             w.serves(["v1/s1"])
             check(not daemon.show("objects")["closed_by_policy"], "what has gone refuses nobody")

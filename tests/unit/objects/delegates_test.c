@@ -90,8 +90,8 @@ static void rules_are_left_out(void)
 	CU_ASSERT(notes(&sc, "root", "spec.http[0].delegate", "no VirtualService x/gone"));
 	CU_ASSERT(notes(&sc, "root", "spec.http[1].delegate", "y/private is not exported"));
 	CU_ASSERT(notes(&sc, "deep", "spec.http[0].delegate", "one level deep"));
-	IS_STATUS(&sc, "VirtualService", "private", "inert");
-	IS_STATUS(&sc, "VirtualService", "below", "inert");
+	IS_STATUS(&sc, "VirtualService", "private", "no-effect");
+	IS_STATUS(&sc, "VirtualService", "below", "no-effect");
 	scene_end(&sc);
 }
 
@@ -211,7 +211,7 @@ static void a_root_without_effect(void)
 		A ROOT("a-root", ALL) ROOT("b-root", TO("d") ALL) HEAD("d", "x") "  http:\n" ALL);
 	scene_load(&sc);
 	IS_STATUS(&sc, "VirtualService", "b-root", "shadowed");
-	IS_STATUS(&sc, "VirtualService", "d", "inert");
+	IS_STATUS(&sc, "VirtualService", "d", "no-effect");
 	scene_end(&sc);
 }
 

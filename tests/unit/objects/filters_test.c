@@ -78,22 +78,22 @@ static const struct row rows[] = {
 		"rpc.x,rpc.y,web.x"},
 	{FILTER("istio-system", NETWORK("{" OUTBOUND "}")), "closed", "X X X X X", NULL},
 	{FILTER("istio-system", NETWORK("{" GATEWAY "}")), "closed", "--- --- - - -", NULL},
-	{FILTER("z", NETWORK("{}")), "inert", "--- --- - - - 8080 8081", ""},
+	{FILTER("z", NETWORK("{}")), "no-effect", "--- --- - - - 8080 8081", ""},
 	/* Who is selected. */
 	{FILTER("x", V1 NETWORK("{" INBOUND "}")), "closed", "C-- C-- - - - 8080 8081", "web.x"},
 	{FILTER("x", V1 NETWORK("{}")), "closed", "C-- C-- - - - 8080 8081", "web.x"},
 	{FILTER("x", "  workloadSelector: {labels: {security.istio.io/tlsMode: istio}}\n" NETWORK(
 			     "{}")),
 		"elsewhere", "--- --- - - - 8080 8081", "web.x"},
-	{FILTER("x", "  workloadSelector: {labels: {app: out}}\n" NETWORK("{}")), "inert",
+	{FILTER("x", "  workloadSelector: {labels: {app: out}}\n" NETWORK("{}")), "no-effect",
 		"--- --- - - - 8080 8081", ""},
 	{FILTER("x", "  workloadSelector: {labels: {istio: gw}}\n" NETWORK("{}")), "closed",
 		"X X X X -", NULL},
 	{FILTER("x", "  workloadSelector: {labels: {istio: gw}}\n" NETWORK("{" GATEWAY "}")),
 		"closed", "--- --- - - -", "*,web.test"},
 	{FILTER("x", "  workloadSelector: {labels: {istio: other}}\n" NETWORK("{" GATEWAY "}")),
-		"inert", "--- --- - - - 8080 8081", ""},
-	{FILTER("y", NETWORK("{" GATEWAY "}")), "inert", "--- --- - - - 8080 8081", ""},
+		"no-effect", "--- --- - - - 8080 8081", ""},
+	{FILTER("y", NETWORK("{" GATEWAY "}")), "no-effect", "--- --- - - - 8080 8081", ""},
 	{FILTER("x", "  targetRefs: [{group: networking.istio.io, kind: ServiceEntry, name: "
 		     "out}]\n" NETWORK("{}")),
 		"closed", "--- --- - X - 8080 8081", "out.x"},
@@ -103,14 +103,14 @@ static const struct row rows[] = {
 		"closed", "--- --- X X - 8080 8081", "out.x,rpc.x"},
 	{FILTER("y", "  targetRefs: [{group: networking.istio.io, kind: ServiceEntry, name: "
 		     "out}]\n" NETWORK("{}")),
-		"inert", "--- --- - - - 8080 8081", ""},
+		"no-effect", "--- --- - - - 8080 8081", ""},
 	{FILTER("x", "  targetRefs: [{group: networking.istio.io, kind: ServiceEntry, name: "
 		     "rpc}]\n" HTTP("{}")),
-		"inert", "--- --- - - - 8080 8081", ""},
+		"no-effect", "--- --- - - - 8080 8081", ""},
 	/* A class that no gateway here has; one that selects, too; one that nobody knows. */
 	{FILTER("istio-system", "  targetRefs: [{group: gateway.networking.k8s.io, kind: "
 				"GatewayClass, name: istio}]\n" NETWORK("{}")),
-		"inert", "--- --- - - - 8080 8081", ""},
+		"no-effect", "--- --- - - - 8080 8081", ""},
 	{FILTER("x", RPC "  targetRefs: [{group: networking.istio.io, kind: ServiceEntry, name: "
 			 "rpc}]\n" NETWORK("{}")),
 		"refused", "--- --- X - - 8080 8081", NULL},
@@ -133,7 +133,7 @@ static const struct row rows[] = {
 		"CC- CC- X - - 8080 8081", "rpc.x,web.x"},
 	{FILTER("x", NETWORK("{" INBOUND ", listener: {portNumber: 15006}}")), "closed",
 		"CC- CC- X - - 8080 8081", NULL},
-	{FILTER("x", NETWORK("{" INBOUND ", listener: {portNumber: 9}}")), "inert",
+	{FILTER("x", NETWORK("{" INBOUND ", listener: {portNumber: 9}}")), "no-effect",
 		"--- --- - - - 8080 8081", ""},
 	{FILTER("x", NETWORK("{" OUTBOUND ", listener: {portNumber: 81}}")), "closed",
 		"--- X - - -", "web.x"},
@@ -144,8 +144,8 @@ static const struct row rows[] = {
 	/* Protocols: a filter of HTTP is in no chain of bytes and of Dubbo. */
 	{FILTER("x", HTTP("{" INBOUND "}")), "closed", "CC- --- - - - 8080 8081", "web.x"},
 	{FILTER("x", HTTP("{" GATEWAY "}")), "closed", "--- --- - - - 8080", "web.test"},
-	{FILTER("x", RPC HTTP("{" INBOUND "}")), "inert", "--- --- - - - 8080 8081", ""},
-	{FILTER("y", HTTP("{}")), "inert", "--- --- - - - 8080 8081", ""},
+	{FILTER("x", RPC HTTP("{" INBOUND "}")), "no-effect", "--- --- - - - 8080 8081", ""},
+	{FILTER("y", HTTP("{}")), "no-effect", "--- --- - - - 8080 8081", ""},
 	{FILTER("x", BEFORE("envoy.filters.network.http_connection_manager")), "closed",
 		"CC- --- - - - 8080 8081", "web.x"},
 	{FILTER("x", BEFORE("envoy.filters.network.tcp_proxy")), "closed",
@@ -160,7 +160,7 @@ static const struct row rows[] = {
 		"in-force-with-notes", "--- --- - - - 8080 8081", "rpc.x"},
 	{FILTER("z", "  configPatches: [{applyTo: CLUSTER, match: {" INBOUND "}, patch: "
 		     "{operation: MERGE, value: {connect_timeout: 1s}}}]"),
-		"inert", "--- --- - - - 8080 8081", ""},
+		"no-effect", "--- --- - - - 8080 8081", ""},
 	/* What cannot be read narrows nothing. */
 	{FILTER("x", "  configPatches: {a: 1}"), "refused", "X X X X -", NULL},
 	{FILTER("x", "  workloadSelector: {labels: [app]}\n" NETWORK("{" INBOUND "}")), "refused",
@@ -179,8 +179,8 @@ static const struct row rows[] = {
 		 ", type: NETWORK, selector: {matchLabels: {v: '1'}}, match: [{ports: [{number: "
 		 "81}]}, {ports: [{number: 8080}]}]"),
 		"closed", "C-- C-- - - - 8080 8081", "web.x"},
-	{PLUGIN("x", ", selector: {matchLabels: {app: rpc}}"), "inert", "--- --- - - - 8080 8081",
-		""},
+	{PLUGIN("x", ", selector: {matchLabels: {app: rpc}}"), "no-effect",
+		"--- --- - - - 8080 8081", ""},
 	{PLUGIN("x", ", type: NETWORK, selector: {matchLabels: {istio: gw}}, match: [{mode: "
 		     "CLIENT, ports: "
 		     "[{number: 8080}]}]"),

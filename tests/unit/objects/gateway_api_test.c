@@ -99,7 +99,7 @@ static void a_port_of_a_gateway(void)
 	IS_STATUS(&sc, "Gateway", "g", "in-force");
 	IS_STATUS(&sc, "TCPRoute", "r", "in-force");
 	IS_STATUS(&sc, "ReferenceGrant", "yes", "in-force");
-	IS_STATUS(&sc, "ReferenceGrant", "no", "inert");
+	IS_STATUS(&sc, "ReferenceGrant", "no", "no-effect");
 	CU_ASSERT_STRING_EQUAL(touches(&sc, "Gateway", "g"), "*");
 	CU_ASSERT_STRING_EQUAL(touches(&sc, "TCPRoute", "r"), HOST_S "," HOST_U);
 	CU_ASSERT_STRING_EQUAL(touches(&sc, "ReferenceGrant", "yes"), HOST_U);
@@ -107,9 +107,9 @@ static void a_port_of_a_gateway(void)
 	scene_write(&sc, "0-node.yaml", NODE("a: b"));
 	scene_load(&sc);
 	CU_ASSERT_PTR_NULL(at_port(&sc, 9000, true));
-	IS_STATUS(&sc, "Gateway", "g", "inert");
-	IS_STATUS(&sc, "TCPRoute", "r", "inert");
-	IS_STATUS(&sc, "ReferenceGrant", "yes", "inert");
+	IS_STATUS(&sc, "Gateway", "g", "no-effect");
+	IS_STATUS(&sc, "TCPRoute", "r", "no-effect");
+	IS_STATUS(&sc, "ReferenceGrant", "yes", "no-effect");
 	scene_end(&sc);
 }
 
@@ -196,7 +196,7 @@ static void who_is_admitted(void)
 		scene_load(&sc);
 		if ((at_port(&sc, 9000, true) != NULL) != admitted[i].yes ||
 			strcmp(scene_status(&sc, "TCPRoute", "r"),
-				admitted[i].yes ? "in-force" : "inert") != 0) {
+				admitted[i].yes ? "in-force" : "no-effect") != 0) {
 			fprintf(stderr, "row %zu: %s\n", i, scene_status(&sc, "TCPRoute", "r"));
 			CU_FAIL("not as the row says");
 		}
@@ -238,7 +238,7 @@ static void clients_of_a_service(void)
 	LEADS(&sc, 81, false, "outbound|81||" HOST_S);
 	IS_STATUS(&sc, "TCPRoute", "r", "in-force");
 	CU_ASSERT_STRING_EQUAL(touches(&sc, "TCPRoute", "r"), HOST_S);
-	IS_STATUS(&sc, "TCPRoute", "far", "inert");
+	IS_STATUS(&sc, "TCPRoute", "far", "no-effect");
 	scene_end(&sc);
 }
 
@@ -287,8 +287,8 @@ static void names_of_tls(void)
 	IS_STATUS(&sc, "Gateway", "g", "in-force-with-notes");
 	IS_STATUS(&sc, "TLSRoute", "one", "in-force");
 	IS_STATUS(&sc, "TLSRoute", "rest", "in-force");
-	IS_STATUS(&sc, "TLSRoute", "none", "inert");
-	IS_STATUS(&sc, "TCPRoute", "raw", "inert");
+	IS_STATUS(&sc, "TLSRoute", "none", "no-effect");
+	IS_STATUS(&sc, "TCPRoute", "raw", "no-effect");
 	CU_ASSERT_STRING_EQUAL(touches(&sc, "TLSRoute", "one"), HOST_S);
 	scene_end(&sc);
 }
@@ -374,7 +374,7 @@ static void tls_that_is_ended(void)
 		CU_ASSERT_PTR_NULL(at_port(&sc, not_served[i], true));
 	IS_STATUS(&sc, "Secret", "own", "in-force");
 	IS_STATUS(&sc, "Secret", "lent", "in-force");
-	IS_STATUS(&sc, "Secret", "kept", "inert");
+	IS_STATUS(&sc, "Secret", "kept", "no-effect");
 	IS_STATUS(&sc, "ReferenceGrant", "lend", "in-force");
 	IS_STATUS(&sc, "Gateway", "g", "in-force-with-notes");
 	scene_end(&sc);
@@ -415,7 +415,7 @@ static void tls_to_a_service(void)
 	CU_ASSERT_EQUAL(scene_endpoints(&sc, HOST_U), 0);
 	IS_STATUS(&sc, "BackendTLSPolicy", "p", "in-force-with-notes");
 	CU_ASSERT_STRING_EQUAL(touches(&sc, "BackendTLSPolicy", "p"), HOST_S);
-	IS_STATUS(&sc, "BackendTLSPolicy", "q", "inert");
+	IS_STATUS(&sc, "BackendTLSPolicy", "q", "no-effect");
 	scene_end(&sc);
 }
 
@@ -444,7 +444,7 @@ static void tls_to_a_port(void)
 		const char *text, *a, *b, *p_is;
 	} t[] = {{TLS_TO("p", ""), "p", "p", "in-force-with-notes"},
 		{TLS_TO("p", ", sectionName: tcp-b"), "", "p", "in-force-with-notes"},
-		{TLS_TO("p", ", sectionName: none"), "", "", "inert"},
+		{TLS_TO("p", ", sectionName: none"), "", "", "no-effect"},
 		{TLS_TO("p", "") TLS_TO("q", ", sectionName: tcp-b"), "p", "q",
 			"in-force-with-notes"},
 		{TLS_TO("q", ", sectionName: tcp-a") TLS_TO("p", ""), "q", "p",
@@ -547,8 +547,8 @@ static void what_is_not_served(void)
 	IS_STATUS(&sc, "Gateway", "g", "in-force-with-notes");
 	CU_ASSERT_STRING_EQUAL(
 		scene_row(&sc, "Gateway", "g")->notes[0].field, "spec.listeners[0].protocol");
-	IS_STATUS(&sc, "HTTPRoute", "h", "inert");
-	IS_STATUS(&sc, "GRPCRoute", "i", "inert");
+	IS_STATUS(&sc, "HTTPRoute", "h", "no-effect");
+	IS_STATUS(&sc, "GRPCRoute", "i", "no-effect");
 	IS_STATUS(&sc, "GatewayClass", "c", "ignored");
 	scene_end(&sc);
 }

@@ -69,7 +69,7 @@ static void a_service(void)
 	IS_STATUS(&sc, "Service", "s", "in-force");
 	IS_STATUS(&sc, "EndpointSlice", "s-1", "in-force");
 	IS_STATUS(&sc, "Pod", "v2", "in-force");
-	IS_STATUS(&sc, "Pod", "v3", "inert");
+	IS_STATUS(&sc, "Pod", "v3", "no-effect");
 	IS_STATUS(&sc, "DestinationRule", "dr", "in-force");
 	CU_ASSERT(touches(&sc, "Service", "s", HOST));
 	CU_ASSERT(touches(&sc, "EndpointSlice", "s-2", HOST));
@@ -110,7 +110,7 @@ static void endpoints(void)
 	CU_ASSERT_EQUAL(scene_row(&sc, "EndpointSlice", "s-1")->n_notes, 2);
 	scene_write(&sc, "a.yaml", NULL);
 	scene_load(&sc);
-	IS_STATUS(&sc, "EndpointSlice", "s-1", "inert");
+	IS_STATUS(&sc, "EndpointSlice", "s-1", "no-effect");
 	scene_end(&sc);
 }
 
@@ -162,7 +162,7 @@ static void selectors_reach_both(void)
 	CU_ASSERT_EQUAL(scene_endpoints(&sc, "se.x"), 2);
 	CU_ASSERT(touches(&sc, "Pod", "v1", "se.x"));
 	CU_ASSERT_EQUAL(scene_row(&sc, "WorkloadEntry", "we")->n_touches, 2);
-	IS_STATUS(&sc, "Pod", "v2", "inert");
+	IS_STATUS(&sc, "Pod", "v2", "no-effect");
 	scene_end(&sc);
 }
 

@@ -184,7 +184,7 @@ static void left_out_for_a_while(void)
 	mt_kept_clock(sc.kept, SCENE_WALL);
 	scene_load(&sc);
 	CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), 1);
-	IS_STATUS(&sc, "WasmPlugin", "none", "inert");
+	IS_STATUS(&sc, "WasmPlugin", "none", "no-effect");
 	CU_ASSERT(scene_row(&sc, "WasmPlugin", "none")->unenforced);
 	/* That it ends within a week is told of the Node. */
 	CU_ASSERT_EQUAL(scene_row(&sc, "Node", "n")->n_notes, 1);

@@ -26,7 +26,7 @@ static void other_gateways(void)
 		const char *gateways, *status, *note;
 	} rows[] = {{"[mesh, theirs]", "in-force", ""},
 		{"[mesh, nobodys]", "in-force-with-notes", "no Gateway \"nobodys\" is served here"},
-		{"[theirs]", "inert", ""}};
+		{"[theirs]", "no-effect", ""}};
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
 		struct scene sc;
@@ -42,7 +42,7 @@ static void other_gateways(void)
 			ISTIO("VirtualService", "v", "x"), rows[i].gateways);
 		scene_write(&sc, "a.yaml", text);
 		scene_load(&sc);
-		IS_STATUS(&sc, "Gateway", "theirs", "inert");
+		IS_STATUS(&sc, "Gateway", "theirs", "no-effect");
 		IS_STATUS(&sc, "VirtualService", "v", rows[i].status);
 		CU_ASSERT_PTR_NOT_NULL(strstr(note_of(&sc, "VirtualService", "v"), rows[i].note));
 		scene_end(&sc);

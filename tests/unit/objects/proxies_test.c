@@ -25,21 +25,21 @@ struct row {
 
 static const struct row rows[] = {
 	{"Telemetry", TELEMETRY("a", "x", "{}"), "in-force", ""},
-	{"Telemetry", TELEMETRY("a", "y", "{}"), "inert", "no service of its namespace"},
+	{"Telemetry", TELEMETRY("a", "y", "{}"), "no-effect", "no service of its namespace"},
 	{"Telemetry", TELEMETRY("a", "istio-system", "{}"), "in-force", ""},
-	{"Telemetry", TELEMETRY("a", "g", "{}"), "inert", "no service of its namespace"},
+	{"Telemetry", TELEMETRY("a", "g", "{}"), "no-effect", "no service of its namespace"},
 	{"Telemetry", GATE TELEMETRY("a", "g", "{}"), "in-force", ""},
 	/* Who is selected. */
 	{"Telemetry", TELEMETRY("a", "x", "{selector: {matchLabels: {app: edge}}}"), "in-force",
 		""},
-	{"Telemetry", TELEMETRY("a", "x", "{selector: {matchLabels: {app: shop}}}"), "inert",
+	{"Telemetry", TELEMETRY("a", "x", "{selector: {matchLabels: {app: shop}}}"), "no-effect",
 		"other labels"},
 	{"Telemetry", GATE TELEMETRY("a", "g", "{targetRefs: [{kind: Gateway, name: gate}]}"),
 		"in-force", ""},
 	{"Telemetry", GATE TELEMETRY("a", "x", "{targetRefs: [{kind: Gateway, name: gate}]}"),
-		"inert", "none of its targets"},
-	{"Telemetry", GATE TELEMETRY("a", "x", "{targetRefs: [{kind: Service, name: a}]}"), "inert",
-		"none of its targets"},
+		"no-effect", "none of its targets"},
+	{"Telemetry", GATE TELEMETRY("a", "x", "{targetRefs: [{kind: Service, name: a}]}"),
+		"no-effect", "none of its targets"},
 	/* What is asked for. */
 	{"Telemetry", TELEMETRY("a", "x", "{accessLogging: [{providers: [{name: envoy}]}]}"),
 		"in-force-with-notes", "no access log is written"},
@@ -79,7 +79,7 @@ static const struct row rows[] = {
 static const struct row placed[] = {
 	{"Telemetry", TELEMETRY("a", "x", "{}"), "in-force", ""},
 	{"Telemetry", TELEMETRY("a", "istio-system", "{}"), "in-force", ""},
-	{"Telemetry", SERVICE("b", "y", "198.51.100.2") TELEMETRY("a", "y", "{}"), "inert",
+	{"Telemetry", SERVICE("b", "y", "198.51.100.2") TELEMETRY("a", "y", "{}"), "no-effect",
 		"another namespace than"},
 };
 

@@ -382,7 +382,7 @@ static const struct {
 		"in-force-with-notes", 1, 1},
 	{SECURITY("AuthorizationPolicy", "p", "istio-system",
 		 "{targetRef: " TARGET("ServiceEntry", "a", ", namespace: x") ", rules: [{}]}"),
-		"inert", 1, 1},
+		"no-effect", 1, 1},
 };
 
 static void scopes_of_refused_policies(void)

@@ -30,7 +30,7 @@ static void one_costs_itself(void)
 	IS_STATUS(&sc, "ServiceEntry", "b", "refused");
 	IS_STATUS(&sc, "Deployment", "d", "ignored");
 	IS_STATUS(&sc, "DestinationRule", "dr", "refused");
-	IS_STATUS(&sc, "DestinationRule", "other", "inert");
+	IS_STATUS(&sc, "DestinationRule", "other", "no-effect");
 	IS_STATUS(&sc, "", "", "ignored");
 	CU_ASSERT_EQUAL(sc.t->n, 7);
 	CU_ASSERT_PTR_NOT_NULL(strstr(scene_row(&sc, "DestinationRule", "dr")->why,
@@ -205,16 +205,16 @@ static const struct closing closings[] = {
 	{"strict in the root namespace with a selector",
 		SECURITY("PeerAuthentication", "p", "istio-system",
 			"{selector: {matchLabels: {a: b}}, mtls: {mode: STRICT}}"),
-		"inert", false},
+		"no-effect", false},
 	{"tokens", SECURITY("RequestAuthentication", "p", "x", "{jwtRules: [{issuer: a}]}"),
 		"in-force-with-notes", false},
 	{"no tokens", SECURITY("RequestAuthentication", "p", "x", "{selector: {}}"), "in-force",
 		false},
-	{"another namespace", SECURITY("AuthorizationPolicy", "p", "y", "{}"), "inert", false},
+	{"another namespace", SECURITY("AuthorizationPolicy", "p", "y", "{}"), "no-effect", false},
 	{"another selector",
 		SECURITY("AuthorizationPolicy", "p", "x",
 			"{selector: {matchLabels: {a: b}}, action: CUSTOM, rules: [{}]}"),
-		"inert", false},
+		"no-effect", false},
 	{"the root namespace", SECURITY("AuthorizationPolicy", "p", "istio-system", "{}"),
 		"in-force", false},
 	{"refused", SECURITY("AuthorizationPolicy", "p", "x", "{action: REJECT}"), "refused", true},
