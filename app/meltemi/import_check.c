@@ -231,7 +231,7 @@ static bool is_in_trouble(const struct import *m)
 	{
 		const char *status = import_text(row, "status");
 
-		if (strcmp(status, "refused") == 0 || strcmp(status, "held") == 0)
+		if (strcmp(status, "refused") == 0 || strcmp(status, "last-good") == 0)
 			return true;
 	}
 	return json_array_size(json_object_get(m->report, "files")) > 0;

@@ -301,7 +301,7 @@ static void put_status(const struct import *m, enum mt_object_status status, FIL
 
 void import_groups(const struct import *m, FILE *out)
 {
-	static const enum mt_object_status order[] = {MT_OBJECT_REFUSED, MT_OBJECT_HELD,
+	static const enum mt_object_status order[] = {MT_OBJECT_REFUSED, MT_OBJECT_LAST_GOOD,
 		MT_OBJECT_CLOSED, MT_OBJECT_NOTES, MT_OBJECT_ELSEWHERE, MT_OBJECT_SHADOWED,
 		MT_OBJECT_WAITING, MT_OBJECT_NO_EFFECT, MT_OBJECT_IGNORED};
 

@@ -61,11 +61,13 @@ static int forget(void *arg, const struct mt_who *who, const char *kind, const c
 	int rc;
 
 	if (!mt_kept_forget(d->kept, kind, ns, name)) {
-		snprintf(words, size, "no version of %s %s/%s is held: `show held` lists them",
+		snprintf(words, size,
+			"no last good version of %s %s/%s is kept; `show last-good` lists those in "
+			"use",
 			kind, ns, name);
 		return -ENOENT;
 	}
-	mt_log(MT_LOG_INFO, "config", "%s %s/%s is not held any more, by %s", kind, ns, name,
+	mt_log(MT_LOG_INFO, "config", "%s %s/%s: last good version dropped by %s", kind, ns, name,
 		who ? who->name : "meltemid");
 	rc = config_reload(d, mt_clock_now(&d->clock));
 	snprintf(words, size, "%s", d->reload_words);

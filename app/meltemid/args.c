@@ -32,9 +32,9 @@ static const char usage[] =
 	"  -h, --help             this text\n"
 	"  -V, --version          the version\n"
 	"\n"
-	"Exit codes: 0 ok, 1 run time, 2 the Node document; of --check: 0 nothing is refused or\n"
-	"held, 1 something is, 2 the Node document cannot be used; of --analyse: 1 something is\n"
-	"found. SIGTERM drains, SIGHUP reloads.\n";
+	"Exit codes: 0 ok, 1 run time, 2 the Node document; of --check: 0 no document is refused\n"
+	"or last-good, 1 one is, 2 the Node document cannot be used; of --analyse: 1 something\n"
+	"is found. SIGTERM drains, SIGHUP reloads.\n";
 
 enum {
 	OPT_CHECK = 256,

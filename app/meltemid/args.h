@@ -8,7 +8,7 @@
 #define EXIT_OK	    0
 #define EXIT_RUN    1 /* could not start, or stopped because of an error at run time */
 #define EXIT_CONFIG 2 /* arguments or the Node document are wrong; nothing was started */
-/* For --check: something is refused or held; a start would continue without it. */
+/* For --check: a document is refused or last-good; a start would continue without it. */
 #define EXIT_REFUSED_SOME 1
 
 #define ARGS_DIRS_MAX 32

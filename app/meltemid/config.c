@@ -343,14 +343,14 @@ static int some_refused(struct daemon *d)
 
 	mt_table_counts(d->table, counts);
 	snprintf(words, sizeof(words), "%s", d->reload_words);
-	if (!counts[MT_OBJECT_REFUSED] && !counts[MT_OBJECT_HELD])
+	if (!counts[MT_OBJECT_REFUSED] && !counts[MT_OBJECT_LAST_GOOD])
 		return publish_note(d, -EINVAL,
 			"%.400s; but %u files could not be read to their end (`show config`); %s",
 			words, d->table->n_files_bad, d->reload_first);
 	return publish_note(d, -EINVAL,
-		"%.400s; but %u objects are refused and %u held as they were last "
-		"(`show objects`); %s",
-		words, counts[MT_OBJECT_REFUSED], counts[MT_OBJECT_HELD], d->reload_first);
+		"%.400s; but %u objects are refused and %u stay in force in their last good "
+		"version (`show objects`); %s",
+		words, counts[MT_OBJECT_REFUSED], counts[MT_OBJECT_LAST_GOOD], d->reload_first);
 }
 
 /*

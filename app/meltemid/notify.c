@@ -150,7 +150,8 @@ static void words_of(struct daemon *d, char *buf, size_t size)
 	else
 		snprintf(buf, size, "serving %u services, configuration %llu%s", s->n_services,
 			(unsigned long long)s->version,
-			d->refused   ? "; some documents are refused or held (meltemi show objects)"
+			d->refused
+				? "; some documents are refused or last-good (meltemi show objects)"
 			: d->waiting ? "; a newer configuration waits (meltemi show config)"
 				     : "");
 }

@@ -154,7 +154,7 @@ json_t *mt_show_objects(struct mt_ctl *c, const struct mt_request *r);
 uint64_t mt_ctl_closed_by(const struct mt_ctl *c, const struct mt_closer *by);
 /* Lists objects that are rejected or run with their last good version; null if there are none. */
 json_t *mt_ctl_bad_objects(struct mt_ctl *c);
-json_t *mt_show_held(struct mt_ctl *c, const struct mt_request *r);
+json_t *mt_show_last_good(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_neighbours(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_workloads(struct mt_ctl *c, const struct mt_request *r);
 json_t *mt_show_services(struct mt_ctl *c, const struct mt_request *r);
@@ -181,8 +181,8 @@ bool mt_ctl_node_identity(const struct mt_ctl *c, struct mt_ctl_identity *out);
  */
 bool mt_ctl_identity_at(const struct mt_ctl *c, uint32_t which, struct mt_ctl_identity *out);
 /*
- * State of an identity: "good", "held" (the last good one is used, because the present one cannot
- * be used), "expired" or "missing".
+ * State of an identity: "good", "last-good" (because the current one cannot be used),
+ * "expired" or "missing".
  */
 const char *mt_ctl_identity_state(const struct mt_ctl *c, const struct mt_ctl_identity *who);
 /* Seconds from now until `at` (Unix time, s). */

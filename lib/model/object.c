@@ -18,10 +18,9 @@ static const struct {
 	[MT_OBJECT_WAITING] = {"waiting", "something that it names has not been told yet"},
 	[MT_OBJECT_CLOSED] = {"closed",
 		"it protects, cannot be evaluated here, and so closes what it selects"},
-	[MT_OBJECT_HELD] = {"held",
-		"what is written now cannot be used; its last good version stays in force"},
-	[MT_OBJECT_REFUSED] = {"refused",
-		"it cannot be used, and there is no good version of before"},
+	[MT_OBJECT_LAST_GOOD] = {"last-good",
+		"its current version cannot be used; its last good version stays in force"},
+	[MT_OBJECT_REFUSED] = {"refused", "it cannot be used, and there is no last good version"},
 };
 
 const char *mt_object_status_str(enum mt_object_status s)

@@ -174,7 +174,7 @@ bool mt_table_refuse(struct mt_object_table *t, const struct mt_diags *diags);
 
 /*
  * Sets each row's final status, reason and notes; call after the last compilation, with its
- * `diags`. Adds to `diags` what the table found itself, and an error for each rejected or held
+ * `diags`. Adds to `diags` what the table found itself, and an error for each rejected or last-good
  * object that no error names.
  */
 void mt_table_finish(struct mt_object_table *t, struct mt_diags *diags);

@@ -173,7 +173,7 @@ static void add_absent(
 		if (!row || mt_objects_add(&t->objects, good))
 			continue;
 		row->good = row->used = good;
-		row->status = MT_OBJECT_HELD;
+		row->status = MT_OBJECT_LAST_GOOD;
 		row->absent = true;
 		row->why = mt_region_printf(&t->region,
 			"%s, where it was seen last, could not be read to its end", one->file);
@@ -359,5 +359,5 @@ bool mt_table_has_trouble(const struct mt_object_table *t)
 	uint32_t counts[MT_OBJECT_STATUSES];
 
 	mt_table_counts(t, counts);
-	return counts[MT_OBJECT_REFUSED] || counts[MT_OBJECT_HELD] || t->n_files_bad;
+	return counts[MT_OBJECT_REFUSED] || counts[MT_OBJECT_LAST_GOOD] || t->n_files_bad;
 }

@@ -53,7 +53,7 @@ void mt_row_fall_back(struct mt_object_table *t, struct mt_object_row *row)
 
 	row->good_is_bad |= row->used == row->good;
 	row->used = older ? row->good : NULL;
-	row->status = row->used ? MT_OBJECT_HELD : MT_OBJECT_REFUSED;
+	row->status = row->used ? MT_OBJECT_LAST_GOOD : MT_OBJECT_REFUSED;
 	mt_table_changed(t);
 }
 
@@ -339,7 +339,7 @@ static void report_silent(struct mt_object_table *t, struct mt_diags *diags)
 		const struct mt_object *o = row->o;
 		const struct mt_meta about = {.origin = o->origin, .serial = o->serial};
 
-		if (row->status != MT_OBJECT_HELD && row->status != MT_OBJECT_REFUSED)
+		if (row->status != MT_OBJECT_LAST_GOOD && row->status != MT_OBJECT_REFUSED)
 			continue;
 		/* Errors of a version that another row uses are not about its younger duplicate. */
 		if (mt_idmap_get(&named, o->serial) &&

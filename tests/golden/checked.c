@@ -53,7 +53,7 @@ static void check_row(const struct mt_object_row *row)
 		MT_ASSERT(!row->used || row->used->part->mesh_configs.n);
 		MT_ASSERT(row->why);
 		break;
-	case MT_OBJECT_HELD:
+	case MT_OBJECT_LAST_GOOD:
 		MT_ASSERT(row->used && row->used == row->good);
 		MT_ASSERT(row->used != row->o || row->absent);
 		break;

@@ -3,7 +3,7 @@
 """
 Documents in any state: each row of docs/how-to/documents.md, for a ServiceEntry, a VirtualService and a DestinationRule, and for
 a PeerAuthentication and an AuthorizationPolicy, while the daemon runs and with a kill and a start between: what calls get, what
-`show objects`, `show held` and `--check` say, and what `forget` lets go of. --check beside the daemon writes nothing.
+`show objects`, `show last-good` and `--check` say, and what `forget` lets go of. --check beside the daemon writes nothing.
 """
 
 import hashlib
@@ -196,7 +196,7 @@ def edited(scene):
 def mistake(scene):
     for name in NAMES:
         scene.write(scene.file(name), text(name, SECOND) + "surprise: 1\n")
-    return every(FIRST, "held")
+    return every(FIRST, "last-good")
 
 
 def deleted(scene):
@@ -234,13 +234,13 @@ def twice(scene):
 def illegible(scene):
     for name in NAMES:
         scene.write(scene.file(name), text(name, SECOND) + "  x: [\n")
-    return every(FIRST, "held")
+    return every(FIRST, "last-good")
 
 
 def nameless(scene):
     for name in NAMES:
         scene.write(scene.file(name), "{{ what is this\n")
-    return every(FIRST, "held")
+    return every(FIRST, "last-good")
 
 
 def half_switched(scene):
@@ -264,7 +264,7 @@ def switched(scene):
 def unreadable(scene):
     for name in NAMES:
         scene.file(name).chmod(0)
-    return every(FIRST, "held")
+    return every(FIRST, "last-good")
 
 
 def directory_gone(scene):
@@ -275,7 +275,7 @@ def directory_gone(scene):
 
 def named_directory_gone(scene):
     os.rename(scene.root, scene.lab.directory / "away")
-    return every(FIRST, "held")
+    return every(FIRST, "last-good")
 
 
 def emptied(scene):
@@ -300,7 +300,7 @@ STATES = {
     "a file that cannot be read": (unreadable, 1, None),
     "a directory below that is gone": (directory_gone, 0, None),
     "a named directory that is gone": (named_directory_gone, 1, None),
-    "a file of 0 bytes": (emptied, 1, "held"),
+    "a file of 0 bytes": (emptied, 1, "last-good"),
 }
 
 
@@ -335,8 +335,8 @@ def check_says(scene, what, code):
 
 
 def held_says(scene, what, statuses):
-    held = {row["name"] for row in scene.daemon.show("held")["held"]}
-    equal(held & set(NAMES), {name for name, rows in statuses.items() if "held" in rows}, f"{what}: show held")
+    kept = {row["name"] for row in scene.daemon.show("last-good")["last_good"]}
+    equal(kept & set(NAMES), {name for name, rows in statuses.items() if "last-good" in rows}, f"{what}: show last-good")
 
 
 def run_state(scene, name, restart):
@@ -378,7 +378,7 @@ def lax_before(scene, restart):
         scene.restart(broken)
     else:
         broken()
-    scene.settle(every(SECOND, "held")[1], "a mistake in the stricter version")
+    scene.settle(every(SECOND, "last-good")[1], "a mistake in the stricter version")
     scene.calls("a mistake in the stricter version", every(SECOND)[0])
     scene.restore()
     scene.settle(every(FIRST)[1], "the stricter version put right")
@@ -386,10 +386,10 @@ def lax_before(scene, restart):
 
 
 def forgotten(scene):
-    """Nothing is held any more: what is ordinary is not served, what restricts closes its namespace. Also behind a start."""
+    """No last good version is in force any more: what is ordinary is not served, what restricts closes its namespace. Also behind a start."""
     for name in NAMES:
         scene.write(scene.file(name), text(name, FIRST) + "surprise: 1\n")
-    scene.settle(every(FIRST, "held")[1], "before forget")
+    scene.settle(every(FIRST, "last-good")[1], "before forget")
     for name in NAMES:
         scene.daemon.shell("forget", KINDS[name], f"n-{name}/{name}", fail=False)
     wanted = {name: NONE for name in ORDINARY} | {name: FIRST for name in RESTRICTING}
@@ -416,7 +416,7 @@ def check_of_other_documents(scene):
     done = subprocess.run([MELTEMID, "-c", node, "--check", "--json"], text=True, capture_output=True, timeout=30, check=False)
     equal(done.returncode, 1, f"exit status ({done.stderr})")
     rows = {row["name"]: row["status"] for row in json.loads(done.stdout)["objects"]}
-    equal((rows["new"], rows["se"]), ("in-force", "held"), "statuses of what is tried, with the daemon's kept state")
+    equal((rows["new"], rows["se"]), ("in-force", "last-good"), "statuses of what is tried, with the daemon's kept state")
     equal(state_files(scene.daemon), before, "files of the state directory behind --check of other documents")
     check("vips.json" in before and "objects.jsonl" in before, f"the state directory has no such files: {list(before)}")
 

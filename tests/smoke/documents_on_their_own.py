@@ -97,22 +97,22 @@ def foreign_and_wrong(lab, daemon):
     equal(daemon.check()[0], 0, "exit status of --check beside ignored documents")
 
 
-def held(lab, daemon):
+def last_good(lab, daemon):
     """The last good version goes on, also over a restart, while others change; deleted is deleted."""
     document = daemon.services / "dubbo-traffic-splitting.yaml"
     good = document.read_text()
     daemon.write(document.name, good.replace("subset: v2", "subset: [v9]"))
-    settle(daemon, VirtualService_test_dubbo_route="held")
+    settle(daemon, VirtualService_test_dubbo_route="last-good")
     before = calls(lab, answered=200, failed=0)
     check("subset" in statuses(daemon)[("VirtualService", "test-dubbo-route")]["reason"], "the reason does not name the subset")
-    equal(daemon.show("held")["held"][0]["name"], "test-dubbo-route", "show held")
+    equal(daemon.show("last-good")["last_good"][0]["name"], "test-dubbo-route", "show last-good")
     daemon.process.popen.send_signal(signal.SIGKILL)
     daemon.process.popen.wait(10)
     daemon.start()
-    settle(daemon, VirtualService_test_dubbo_route="held")
+    settle(daemon, VirtualService_test_dubbo_route="last-good")
     after = calls(lab, answered=200, failed=0)
     equal(set(after["hosts"]), set(before["hosts"]), "servers that are called after a restart") if "hosts" in after else None
-    check("held" in daemon.shell("show", "health", fail=False), "show health says nothing of what is held")
+    check("last-good" in daemon.shell("show", "health", fail=False), "show health does not report a document in its last good version")
     done = daemon.shell("forget", "VirtualService", "meta-dubbo/test-dubbo-route", fail=False)
     settle(daemon, VirtualService_test_dubbo_route="refused")
     daemon.write(document.name, good)
@@ -167,7 +167,7 @@ def closed(lab, daemon):
     unenforced(lab, daemon)
     # Illegible, it goes on closing; deleted, it does not.
     daemon.write("policy.yaml", custom + "x: [\n")
-    settle(daemon, AuthorizationPolicy_nobody="held")
+    settle(daemon, AuthorizationPolicy_nobody="last-good")
     check(is_refused(lab, *DUBBO.split(":")), "a service beside a broken policy is open")
     (daemon.services / "policy.yaml").unlink()
     settle(daemon, AuthorizationPolicy_nobody=None)
@@ -188,7 +188,7 @@ def body():
         daemon = lab.meltemi(TESTS / "documents/talks").start()
         daemon.leaves("errors", "documents are broken", "module=config")
         foreign_and_wrong(lab, daemon)
-        held(lab, daemon)
+        last_good(lab, daemon)
         closed(lab, daemon)
         same_before_a_start(daemon)
 

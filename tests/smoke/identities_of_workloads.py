@@ -103,7 +103,7 @@ def somebody_elses(m, folders):
     """A certificate of another account in its place: the last good one goes on, and nobody else is touched."""
     changes = {who: row["changes"] for who, row in identities(m).items()}
     m.identify_as(BUYERS, folders["other"])
-    within(5, lambda: identities(m)[OTHERS]["state"] == "held", "what is somebody else's is not taken", step=0.1)
+    within(5, lambda: identities(m)[OTHERS]["state"] == "last-good", "what is somebody else's is not taken", step=0.1)
     check(f"it is the certificate of {BUYERS}, not of {OTHERS}" in identities(m)[OTHERS]["reason"], identities(m)[OTHERS]["reason"])
     seen(m, OTHER, OTHERS, "byte streams by the last good one")
     equal({who: row["changes"] for who, row in identities(m).items()}, changes, "changes of all of them")

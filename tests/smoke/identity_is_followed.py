@@ -73,7 +73,7 @@ def is_replaced(daemon, directory, second, third):
     put(directory, key=second["key"], chain=second["chain"])
     is_soon(daemon, "both files replaced", state="good", serial="1001")
     put(directory, chain=third["chain"])
-    is_soon(daemon, "a chain and a key of two generations", state="held", serial="1001")
+    is_soon(daemon, "a chain and a key of two generations", state="last-good", serial="1001")
     check("does not belong to the certificate" in identity(daemon)["reason"], identity(daemon)["reason"])
     told(daemon, "warning", "does not belong to the certificate")
     equal(metric(daemon, "meltemi_node_identity_good"), 0, "meltemi_node_identity_good")
@@ -98,7 +98,7 @@ def is_revoked(daemon, directory, authority):
 def is_broken(daemon, directory, files, other):
     (directory / "rubbish").write_text("-----BEGIN CERTIFICATE-----\nnothing\n-----END CERTIFICATE-----\n")
     put(directory, roots=directory / "rubbish")
-    is_soon(daemon, "roots that are none", state="held", serial="1002")
+    is_soon(daemon, "roots that are none", state="last-good", serial="1002")
     check("the roots hold no PEM certificate" in identity(daemon)["reason"], identity(daemon)["reason"])
     both = directory / "both"
     both.write_text(files["roots"].read_text() + other.roots.read_text())
@@ -110,7 +110,7 @@ def is_broken(daemon, directory, files, other):
     check("0644" in identity(daemon)["note"], identity(daemon)["note"])
     told(daemon, "warning", "others can use this key")
     shutil.rmtree(directory)
-    is_soon(daemon, "a directory that is gone", state="held", serial="1002")
+    is_soon(daemon, "a directory that is gone", state="last-good", serial="1002")
 
 
 def is_another(daemon, text, other, directory):

@@ -77,7 +77,7 @@ def examples():
     text = PAGE.read_text()
     parts = []
     for name in SHOWN:
-        trouble = any(o["status"] in ("refused", "held") for o in verdict(REAL / name)["objects"])
+        trouble = any(o["status"] in ("refused", "last-good") for o in verdict(REAL / name)["objects"])
         said = imported(name, status=int(trouble), cwd=REAL)
         parts.append(f"```\n$ meltemi import {name}\n{said}```\n")
     head, _, _ = text.partition(FIRST)
@@ -119,7 +119,7 @@ def words_are_those_of_check():
         got = json.loads(done.stdout)
         for member in ("objects", "services", "files"):
             equal(got[member], want[member], f"{member} of {directory.name}")
-        bad = any(o["status"] in ("refused", "held") for o in want["objects"]) or want["files"]
+        bad = any(o["status"] in ("refused", "last-good") for o in want["objects"]) or want["files"]
         nothing = all(o["status"] == "ignored" for o in want["objects"])
         equal(done.returncode, int(bool(bad or nothing)), f"exit status of {directory.name}")
         page = run("import", "--all", directory).stdout.decode()

@@ -94,7 +94,7 @@ def is_somebody(daemon, lab):
 def is_refused(daemon, path, key):
     os.chmod(path, 0o600)
     path.write_text(key)
-    row = within(10, lambda: (r := daemon.show("identity")["identity"][0])["state"] == "held" and r, "an identity that is held", step=0.1)
+    row = within(10, lambda: (r := daemon.show("identity")["identity"][0])["state"] == "last-good" and r, "an identity in its last good version", step=0.1)
     check(row["principal"].endswith("/good"), f"the identity in use: {row}")
 
 

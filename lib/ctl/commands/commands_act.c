@@ -93,10 +93,10 @@ const struct mt_command mt_commands_act[] = {
 		.run = run_reload},
 	{.words = "forget",
 		.args = "KIND NAMESPACE/NAME",
-		.help = "hold no last good version of a document any more",
-		.more = "A document that cannot be used goes on as it was last (`show held`). "
-			"Behind this it does not: what is written now counts, "
-			"and what is not there is gone.",
+		.help = "drop the last good version of a document",
+		.more = "If the current version of a document cannot be used, its last good "
+			"version stays in force (`show last-good`). After `forget` the current "
+			"version counts, and a document that is in no file is gone.",
 		.role = MT_ROLE_OPERATE,
 		.run = run_forget},
 	{.words = "drain",

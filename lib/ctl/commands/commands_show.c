@@ -134,16 +134,17 @@ const struct mt_command mt_commands_show[] = {
 			"STATUS` "
 			"has those of one status (in-force, in-force-with-notes, elsewhere, "
 			"ignored, "
-			"no-effect, shadowed, waiting, closed, held, refused: "
+			"no-effect, shadowed, waiting, closed, last-good, refused: "
 			"docs/reference/objects.md); any "
 			"other text those that hold it. `meltemid --check --json` prints the same "
 			"before a start.",
 		.names = {MT_NAMES_STATUS},
 		.run = mt_show_objects},
-	{.words = "show held",
+	{.words = "show last-good",
 		.args = "[TEXT]",
-		.help = "documents that cannot be used now and go on as they were last",
-		.run = mt_show_held},
+		.help = "documents in force in their last good version, because the current one "
+			"cannot be used",
+		.run = mt_show_last_good},
 	{.words = "show config origin",
 		.args = "[TEXT]",
 		.help = "where each object of it was said: file and line, or resource and version",
@@ -159,8 +160,8 @@ const struct mt_command mt_commands_show[] = {
 		.more = "The certificate of the Node's `spec.identity`, else that of the first "
 			"source that has one, then those of `spec.identities`, with number, end "
 			"and where each is from; "
-			"`held` is the last good one while what is there now cannot be used, and "
-			"why; the roots with their ends; handshakes of each worker.",
+			"state `last-good`: the current one cannot be used, and why; the roots "
+			"with their ends; handshakes of each worker.",
 		.run = mt_show_identity},
 	{.words = "show xds",
 		.args = "[TEXT]",

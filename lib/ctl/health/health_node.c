@@ -89,7 +89,7 @@ static void check_objects(struct mt_health *h)
 	if (!t)
 		return;
 	objects_of(h, t, MT_OBJECT_REFUSED, MT_FOUND_FAULT, "mend the document");
-	objects_of(h, t, MT_OBJECT_HELD, MT_FOUND_FAULT,
+	objects_of(h, t, MT_OBJECT_LAST_GOOD, MT_FOUND_FAULT,
 		"mend the document; its last good version goes on");
 	objects_of(h, t, MT_OBJECT_CLOSED, MT_FOUND_WARNING,
 		"calls to the services that it touches are denied: `show objects closed`");

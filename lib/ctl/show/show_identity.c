@@ -45,7 +45,7 @@ const char *mt_ctl_identity_state(const struct mt_ctl *c, const struct mt_ctl_id
 		return "missing";
 	if (mt_ctl_until(c, who->credential->not_after) <= 0)
 		return "expired";
-	return *who->why ? "held" : "good";
+	return *who->why ? "last-good" : "good";
 }
 
 /* ---- show identity -------------------------------------------------------------------------- */

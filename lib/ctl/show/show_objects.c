@@ -211,7 +211,7 @@ json_t *mt_ctl_bad_objects(struct mt_ctl *c)
 		const struct mt_object_row *row = &t->rows[i];
 		const struct mt_object *o = row->o;
 
-		if (row->status != MT_OBJECT_HELD && row->status != MT_OBJECT_REFUSED)
+		if (row->status != MT_OBJECT_LAST_GOOD && row->status != MT_OBJECT_REFUSED)
 			continue;
 		json_array_append_new(all,
 			json_pack("{s:s, s:o, s:o, s:o, s:o, s:I, s:o}", "status",
@@ -227,7 +227,7 @@ json_t *mt_ctl_bad_objects(struct mt_ctl *c)
 	return json_null();
 }
 
-json_t *mt_show_held(struct mt_ctl *c, const struct mt_request *r)
+json_t *mt_show_last_good(struct mt_ctl *c, const struct mt_request *r)
 {
 	struct mt_object_table *t = table_of(c);
 	json_t *all = json_array();
@@ -235,7 +235,7 @@ json_t *mt_show_held(struct mt_ctl *c, const struct mt_request *r)
 	if (t)
 		mt_table_touch(t);
 	for (uint32_t i = 0; t && i < t->n; i++)
-		if (t->rows[i].status == MT_OBJECT_HELD)
+		if (t->rows[i].status == MT_OBJECT_LAST_GOOD)
 			json_array_append_new(all, mt_row_json(&t->rows[i]));
-	return json_pack("{s:o}", "held", all);
+	return json_pack("{s:o}", "last_good", all);
 }

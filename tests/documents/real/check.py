@@ -18,7 +18,7 @@ import yaml
 
 HERE = pathlib.Path(__file__).resolve().parent
 DIRECTORIES, DOCUMENTS, CLOSING, PASSING = 40, 150, 30, 30
-STATUSES = ("in-force", "in-force-with-notes", "elsewhere", "shadowed", "no-effect", "ignored", "waiting", "held", "refused", "closed")
+STATUSES = ("in-force", "in-force-with-notes", "elsewhere", "shadowed", "no-effect", "ignored", "waiting", "last-good", "refused", "closed")
 CLOSES = ("-", "method", "port", "endpoint", "host", "namespace", "ready")
 COLUMNS = ("origin", "kind", "namespace", "name", "without", "with", "touches", "closes", "page", "reason")
 CLUSTER_SCOPED = ("Namespace", "ApplicationProtocol")
@@ -164,7 +164,7 @@ def read_rows(directory):
 
 def table(rows):
     """Kinds of what group, how many, and how many of each status without and with an identity."""
-    shown = [s for s in STATUSES if s not in ("waiting", "held")]
+    shown = [s for s in STATUSES if s not in ("waiting", "last-good")]
     kinds = collections.defaultdict(list)
     for row in rows:
         known = row["kind"] in SERVED

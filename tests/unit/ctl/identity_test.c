@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What operators are told of the node's own identity: used, held, expired, without roots; never its key. */
+/* What operators are told of the node's own identity: used, last good, expired, without roots; never its key. */
 #include "suites.h"
 
 #include "mt_ctl_metrics_priv.h"
@@ -79,7 +79,7 @@ static void test_ends(void)
 
 	said.why = "key.pem: no such thing";
 	said.note = "key.pem: its mode is 0644";
-	CU_ASSERT(says(c, "--json show identity", "\"state\": \"held\""));
+	CU_ASSERT(says(c, "--json show identity", "\"state\": \"last-good\""));
 	CU_ASSERT(says(c, "--json show identity", "\"reason\": \"key.pem: no such thing\""));
 	CU_ASSERT(says(c, "show health",
 		"the last good identity goes on, what is there now cannot be used: key.pem"));
@@ -138,5 +138,5 @@ static void test_beside(void)
 }
 
 const struct mt_test identity_tests[] = {{"those beside it", test_beside},
-	{"a good identity", test_good}, {"held, ends soon, expired", test_ends},
+	{"a good identity", test_good}, {"last good, ends soon, expired", test_ends},
 	{"none", test_missing}, {0}};

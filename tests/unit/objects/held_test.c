@@ -26,18 +26,18 @@ static void a_bad_edit(bool again)
 	scene_write(&sc, "a.yaml", ISTIO("ServiceEntry", "a", "x") "  hosts: [\n");
 	scene_write(&sc, "b.yaml", SERVICE("b", "x", "198.51.100.3"));
 	next(&sc, again);
-	IS_STATUS(&sc, "ServiceEntry", "a", "held");
+	IS_STATUS(&sc, "ServiceEntry", "a", "last-good");
 	CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), 1);
 	IS_STATUS(&sc, "ServiceEntry", "b", "in-force");
 	scene_write(&sc, "a.yaml", SERVICE("a", "x", "198.51.100.1") "  surprise: 1\n");
 	next(&sc, again);
-	IS_STATUS(&sc, "ServiceEntry", "a", "held");
+	IS_STATUS(&sc, "ServiceEntry", "a", "last-good");
 	CU_ASSERT_PTR_NOT_NULL(
 		strstr(scene_row(&sc, "ServiceEntry", "a")->why, "spec.surprise: unknown field"));
 	CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), 1);
 	scene_write(&sc, "a.yaml", SERVICE("a", "x", "127.0.0.1"));
 	next(&sc, again);
-	IS_STATUS(&sc, "ServiceEntry", "a", "held");
+	IS_STATUS(&sc, "ServiceEntry", "a", "last-good");
 	CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), 1);
 	CU_ASSERT_TRUE(mt_table_has_trouble(sc.t));
 	scene_write(&sc, "a.yaml", SERVICE("a", "x", "198.51.100.9"));
@@ -75,7 +75,7 @@ static void what_cannot_be_looked_for(bool again)
 	/* c is legibly there: only a is missing. */
 	scene_write(&sc, "a.yaml", "x: [\n---\n" SERVICE("c", "x", "198.51.100.4"));
 	next(&sc, again);
-	IS_STATUS(&sc, "ServiceEntry", "a", "held");
+	IS_STATUS(&sc, "ServiceEntry", "a", "last-good");
 	IS_STATUS(&sc, "ServiceEntry", "c", "in-force");
 	CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), 1);
 	CU_ASSERT_TRUE(scene_row(&sc, "ServiceEntry", "a")->absent);
@@ -174,7 +174,7 @@ static void held_and_out_of_place(bool again)
 	IS_STATUS(&sc, "VirtualService", "r", "in-force");
 	scene_write(&sc, "r.yaml", SPLIT("  surprise: 1\n"));
 	next(&sc, again);
-	IS_STATUS(&sc, "VirtualService", "r", "held");
+	IS_STATUS(&sc, "VirtualService", "r", "last-good");
 	scene_write(&sc, "d.yaml", PROTOCOL("p2"));
 	next(&sc, again);
 	CU_ASSERT_PTR_NOT_NULL(sc.s);
@@ -183,7 +183,7 @@ static void held_and_out_of_place(bool again)
 	CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), 1);
 	scene_write(&sc, "d.yaml", PROTOCOL("p1"));
 	next(&sc, again);
-	IS_STATUS(&sc, "VirtualService", "r", "held");
+	IS_STATUS(&sc, "VirtualService", "r", "last-good");
 	scene_end(&sc);
 }
 
@@ -240,7 +240,7 @@ static void a_restriction_that_is_broken(bool again)
 		"apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata:\n  name: p\n"
 		"  namespace: x\nspec: {mtls: {{\n");
 	next(&sc, again);
-	IS_STATUS(&sc, "PeerAuthentication", "p", "held");
+	IS_STATUS(&sc, "PeerAuthentication", "p", "last-good");
 	CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), 1);
 	scene_write(
 		&sc, "p.yaml", SECURITY("PeerAuthentication", "p", "x", "{mtls: {mode: STRICT}}"));
@@ -251,7 +251,7 @@ static void a_restriction_that_is_broken(bool again)
 	CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), -2);
 	scene_write(&sc, "p.yaml", "{{");
 	next(&sc, again);
-	IS_STATUS(&sc, "PeerAuthentication", "p", "held");
+	IS_STATUS(&sc, "PeerAuthentication", "p", "last-good");
 	CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), -2);
 	scene_write(&sc, "p.yaml", NULL);
 	next(&sc, again);
@@ -274,7 +274,7 @@ static void forgotten(void)
 	scene_load(&sc);
 	scene_write(&sc, "a.yaml", SERVICE("a", "x", "127.0.0.1"));
 	scene_load(&sc);
-	IS_STATUS(&sc, "ServiceEntry", "a", "held");
+	IS_STATUS(&sc, "ServiceEntry", "a", "last-good");
 	CU_ASSERT_FALSE(mt_kept_forget(sc.kept, "ServiceEntry", "y", "a"));
 	CU_ASSERT_TRUE(mt_kept_forget(sc.kept, "ServiceEntry", "x", "a"));
 	scene_load(&sc);
@@ -308,8 +308,8 @@ static void a_damaged_file(void)
 	scene_write(&sc, "b.yaml", SERVICE("b", "x", "127.0.0.1"));
 	scene_restart(&sc);
 	scene_load(&sc);
-	IS_STATUS(&sc, "ServiceEntry", "a", "held");
-	IS_STATUS(&sc, "ServiceEntry", "b", "held");
+	IS_STATUS(&sc, "ServiceEntry", "a", "last-good");
+	IS_STATUS(&sc, "ServiceEntry", "b", "last-good");
 	scene_end(&sc);
 }
 
@@ -328,7 +328,7 @@ static void held_beside_itself(void)
 	scene_load(&sc);
 	scene_write(&sc, "b.yaml", AGED("a", "2010", "  endpoints: [{address: 127.0.0.1}]\n"));
 	scene_load(&sc);
-	IS_STATUS(&sc, "ServiceEntry", "a", "held");
+	IS_STATUS(&sc, "ServiceEntry", "a", "last-good");
 	CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), 1);
 	scene_write(&sc, "c.yaml",
 		AGED("c", "2020",
@@ -369,7 +369,7 @@ static void refused_later(void)
 		mt_diag_add(&diags, MT_DIAG_ERROR, row->o->origin, NULL, NULL, "said by others");
 		diags.items[0].object = row->o->serial;
 		CU_ASSERT_TRUE(mt_table_refuse(sc.t, &diags));
-		CU_ASSERT_EQUAL(row->status, MT_OBJECT_HELD);
+		CU_ASSERT_EQUAL(row->status, MT_OBJECT_LAST_GOOD);
 		m = mt_table_model(sc.t, &rc);
 		CU_ASSERT_PTR_NOT_NULL_FATAL(m);
 		CU_ASSERT_EQUAL_FATAL(m->service_entries.n, 1);
@@ -426,7 +426,7 @@ static void all_that_there_was(void)
 	CU_ASSERT_EQUAL(sc.t->n, 60);
 	CU_ASSERT(sc.t->cap >= sc.t->n);
 	for (uint32_t i = 0; i < sc.t->n; i++) {
-		CU_ASSERT_EQUAL(sc.t->rows[i].status, MT_OBJECT_HELD);
+		CU_ASSERT_EQUAL(sc.t->rows[i].status, MT_OBJECT_LAST_GOOD);
 		CU_ASSERT_TRUE(sc.t->rows[i].absent);
 	}
 	scene_end(&sc);

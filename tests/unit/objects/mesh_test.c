@@ -75,7 +75,7 @@ static void config_is_held(void)
 	scene_load(&sc);
 	scene_write(&sc, "b.yaml", CONFIG("istio-system", "rootNamespace: ["));
 	scene_load(&sc);
-	IS_STATUS(&sc, "ConfigMap", "istio", "held");
+	IS_STATUS(&sc, "ConfigMap", "istio", "last-good");
 	CU_ASSERT_STRING_EQUAL(root_of(&sc), "top");
 	scene_end(&sc);
 }
@@ -98,7 +98,7 @@ static void config_in_a_file(void)
 	scene_write(&sc, ".mesh.yaml", "rootNamespace: [\n");
 	scene_restart(&sc);
 	scene_load_node(&sc);
-	IS_STATUS(&sc, "MeshConfig", "mesh", "held");
+	IS_STATUS(&sc, "MeshConfig", "mesh", "last-good");
 	CU_ASSERT_STRING_EQUAL(root_of(&sc), "filed");
 	scene_end(&sc);
 }
@@ -134,7 +134,7 @@ static void sources(void)
 		"metadata: {name: a}\nspec: [\n");
 	scene_restart(&sc);
 	scene_load_node(&sc);
-	IS_STATUS(&sc, "ServiceEntry", "a", "held");
+	IS_STATUS(&sc, "ServiceEntry", "a", "last-good");
 	CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), 1);
 	scene_end(&sc);
 }

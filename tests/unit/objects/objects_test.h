@@ -35,7 +35,7 @@ void scene_compile(struct scene *sc);
 /* The same from the Node's file alone, and what it names. */
 void scene_load_node(struct scene *sc);
 
-/* "held", ...; "" when no such object was read. More than one: the first, of the newest. */
+/* "last-good", ...; "" when no such object was read. More than one: the first, of the newest. */
 const char *scene_status(const struct scene *sc, const char *kind, const char *name);
 const struct mt_object_row *scene_row(const struct scene *sc, const char *kind, const char *name);
 /* How many endpoints the host's cluster has; -1: no such cluster, -2: it is closed. */

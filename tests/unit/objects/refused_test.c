@@ -85,8 +85,8 @@ static void errors_in_turn(bool again)
 		"127.0.0.3");
 	scene_write(&sc, "a.yaml", text);
 	scene_load(&sc);
-	IS_STATUS(&sc, "ServiceEntry", "a", "held");
-	IS_STATUS(&sc, "ServiceEntry", "b", "held");
+	IS_STATUS(&sc, "ServiceEntry", "a", "last-good");
+	IS_STATUS(&sc, "ServiceEntry", "b", "last-good");
 	CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), 1);
 	CU_ASSERT_EQUAL(scene_endpoints(&sc, "b.x"), 1);
 	/* All four are reported. */

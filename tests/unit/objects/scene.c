@@ -105,7 +105,7 @@ static void errors_name_them(const struct scene *sc)
 {
 	for (uint32_t i = 0; i < sc->t->n; i++) {
 		const struct mt_object_row *row = &sc->t->rows[i];
-		bool named = row->status != MT_OBJECT_HELD && row->status != MT_OBJECT_REFUSED;
+		bool named = row->status != MT_OBJECT_LAST_GOOD && row->status != MT_OBJECT_REFUSED;
 
 		for (uint32_t k = 0; k < sc->diags.n && !named; k++)
 			named = is_named_by(row, &sc->diags.items[k]);
