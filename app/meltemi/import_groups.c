@@ -148,7 +148,7 @@ static void gather(struct groups *g, const struct import *m, enum mt_object_stat
 			add(g, "", row);
 		else if (status != MT_OBJECT_NOTES)
 			add_reason(g, row);
-		if (status == MT_OBJECT_NOTES || status == MT_OBJECT_CLOSED)
+		if (status == MT_OBJECT_NOTES || status == MT_OBJECT_FAIL_CLOSED)
 			json_array_foreach(json_object_get(row, "notes"), k, note)
 				add_note(g, note, row);
 	}
@@ -292,7 +292,7 @@ static void put_status(const struct import *m, enum mt_object_status status, FIL
 		if (ignored && !m->all)
 			put_kinds(&g.v[i], out);
 		else
-			put_each(m, &g.v[i], status == MT_OBJECT_CLOSED, out);
+			put_each(m, &g.v[i], status == MT_OBJECT_FAIL_CLOSED, out);
 	}
 	if (n)
 		fprintf(out, "  and %u more, for %u other reasons (--all)\n", n, g.n - GROUPS);
@@ -302,7 +302,7 @@ static void put_status(const struct import *m, enum mt_object_status status, FIL
 void import_groups(const struct import *m, FILE *out)
 {
 	static const enum mt_object_status order[] = {MT_OBJECT_REFUSED, MT_OBJECT_LAST_GOOD,
-		MT_OBJECT_CLOSED, MT_OBJECT_NOTES, MT_OBJECT_ELSEWHERE, MT_OBJECT_SHADOWED,
+		MT_OBJECT_FAIL_CLOSED, MT_OBJECT_NOTES, MT_OBJECT_ELSEWHERE, MT_OBJECT_SHADOWED,
 		MT_OBJECT_WAITING, MT_OBJECT_NO_EFFECT, MT_OBJECT_IGNORED};
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(order); i++)

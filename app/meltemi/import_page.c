@@ -167,7 +167,7 @@ static void find_concerns(const struct import *m, struct mt_strmap *concerns)
 		bool elsewhere = strcmp(import_text(row, "status"), "elsewhere") == 0 &&
 				 strcmp(import_text(row, "kind"), "PeerAuthentication") == 0;
 
-		if (!elsewhere && strcmp(import_text(row, "status"), "closed") != 0)
+		if (!elsewhere && strcmp(import_text(row, "status"), "fail-closed") != 0)
 			continue;
 		json_array_foreach(json_object_get(row, "touches"), k, host)(void)
 			mt_strmap_put(concerns, json_string_value(host), row, NULL);

@@ -469,7 +469,7 @@ void mt_an_selects(struct mt_analysis *a)
 			const struct mt_meta m = meta_of(row);
 			mt_an_found(a, MT_FINDING_ID_shadowed_object, &m, 0, "%s%s",
 				row->why ? row->why : "another one counts", instead(a, row));
-		} else if (row->status == MT_OBJECT_CLOSED && row->o->restricts) {
+		} else if (row->status == MT_OBJECT_FAIL_CLOSED && row->o->restricts) {
 			const struct mt_meta m = meta_of(row);
 
 			mt_an_found(a,

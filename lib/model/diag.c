@@ -144,7 +144,7 @@ void mt_diags_copy(struct mt_diags *d, const struct mt_diag *from, enum mt_diag_
 int mt_diag_format(const struct mt_diag *e, char *buf, size_t size)
 {
 	static const char *const words[] = {"error", "warning", "left out", "not served",
-		"no effect", "shadowed", "closed", "enforced elsewhere"};
+		"no effect", "shadowed", "fails closed", "enforced elsewhere"};
 	const char *file = e->origin.file ? e->origin.file : "configuration";
 	char line[16] = "";
 

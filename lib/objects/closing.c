@@ -106,7 +106,7 @@ static bool close_by(struct mt_object_table *t, struct closings *to, struct mt_o
 	else if (is_evaluated(o))
 		read_scope(to->r, o, c);
 	/* The compiler decides the final status. */
-	if (row->status == MT_OBJECT_CLOSED) {
+	if (row->status == MT_OBJECT_FAIL_CLOSED) {
 		row->status = MT_OBJECT_IN_FORCE;
 		row->why = NULL;
 	}

@@ -416,7 +416,7 @@ void mt_table_delegates_settle(struct mt_object_table *t)
 		const struct mt_virtual_service *vs = all->v[i];
 
 		row = vs->n_hosts ? NULL : mt_table_row(t, vs->meta.serial);
-		if (!row || row->delegated || row->status >= MT_OBJECT_CLOSED)
+		if (!row || row->delegated || row->status >= MT_OBJECT_FAIL_CLOSED)
 			continue;
 		row->status = MT_OBJECT_NO_EFFECT;
 		row->why = "it has no hosts, and nothing that is in force delegates to it";

@@ -69,7 +69,7 @@ json_t *mt_row_json(const struct mt_object_row *row)
 		notes(row));
 
 	/* The operator copies the hash into the Node's spec.unenforced. */
-	if (all && o->restricts && (row->status == MT_OBJECT_CLOSED || row->unenforced))
+	if (all && o->restricts && (row->status == MT_OBJECT_FAIL_CLOSED || row->unenforced))
 		json_object_set_new(all, "hash", json_sprintf("%016" PRIx64, o->hash));
 	return all;
 }

@@ -226,7 +226,7 @@ static enum mt_object_status status_of(enum mt_diag_severity s)
 	case MT_DIAG_INERT:
 		return MT_OBJECT_NO_EFFECT;
 	case MT_DIAG_CLOSED:
-		return MT_OBJECT_CLOSED;
+		return MT_OBJECT_FAIL_CLOSED;
 	case MT_DIAG_ELSEWHERE:
 		return MT_OBJECT_ELSEWHERE;
 	case MT_DIAG_SHADOWED:
@@ -244,7 +244,7 @@ static void apply(struct mt_object_table *t, const struct mt_diag *e)
 		return;
 	if (e->severity == MT_DIAG_WARNING) {
 		note(t, row, e);
-	} else if (row->status < MT_OBJECT_CLOSED && status_of(e->severity)) {
+	} else if (row->status < MT_OBJECT_FAIL_CLOSED && status_of(e->severity)) {
 		row->status = status_of(e->severity);
 		row->why = words_of(t, e);
 	}

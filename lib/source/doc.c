@@ -514,7 +514,7 @@ static void read_known(struct mt_fctx *c, const struct mt_kind *k, struct mt_obj
 		return;
 	}
 	read_meta(c, o, &meta);
-	o->status = o->restricts ? MT_OBJECT_CLOSED : MT_OBJECT_NO_EFFECT;
+	o->status = o->restricts ? MT_OBJECT_FAIL_CLOSED : MT_OBJECT_NO_EFFECT;
 	o->why = k->note;
 }
 

@@ -119,7 +119,7 @@ void mt_source_reference(FILE *out)
 			write_kind(out, k);
 	write_others(out, "Kinds that protect, and cannot be evaluated yet",
 		"What of them would restrict somebody closes services: calls to them are denied. "
-		"`show objects closed` names both.",
+		"`show objects fail-closed` names both.",
 		true);
 	write_others(out, "Kinds without effect",
 		"Their status is `no-effect`: [what becomes of an object](objects.md).", false);

@@ -97,7 +97,7 @@ class Others:
                 continue
             load = judge.Load(answer, self.documents(one)[-1])
             same = load.picture == judge.Load(without, self.world[0]).picture
-            if load.status != ("closed" if one.closes else "no-effect") or same == one.closes:
+            if load.status != ("fail-closed" if one.closes else "no-effect") or same == one.closes:
                 yield f"{one.kind} ({'closes' if one.closes else 'no effect'}): {'no difference' if same else 'a difference'}, {load.status}"
 
 

@@ -150,7 +150,7 @@ PODS = [
     ("a Pod with a proxy, in clear text", MESHED, policy("{%s, %s}" % (SELECTS, DENIES)) + CLEAR, "elsewhere", True),
     ("a Pod with a proxy, which expects mTLS", MESHED, policy("{%s, %s}" % (SELECTS, DENIES)), "elsewhere", False),
     ("a Pod that nobody has seen", UNKNOWN, policy("{%s}" % DENIES), "in-force", False),
-    ("a Pod that nobody has seen, and a selector", UNKNOWN, policy("{%s, %s}" % (OTHERS, DENIES)), "closed", False),
+    ("a Pod that nobody has seen, and a selector", UNKNOWN, policy("{%s, %s}" % (OTHERS, DENIES)), "fail-closed", False),
     ("a Pod that nobody has seen, and who may", UNKNOWN, policy("{%s, rules: [{}]}" % OTHERS), "no-effect", True),
     ("a Service as target", BARE, policy("{targetRefs: [{group: '', kind: Service, name: demo}, "
                                          "{group: '', kind: Service, name: echo}], %s}" % DENIES), "in-force", False),
@@ -231,7 +231,7 @@ def judge(lab, daemon, servers, row):
 def judge_pods(lab, daemon, servers):
     for what, pod, text, status, calls in PODS:
         daemon.write("services.yaml", KUBERNETES + pod)
-        if status == "closed":
+        if status == "fail-closed":
             in_force(daemon, text)
             check(is_refused(lab, VIP, 20880) and is_refused(lab, ECHO, 9000), f"{what}: services of which all is closed are open")
         else:
@@ -417,7 +417,7 @@ def body():
         swap(lab, daemon)
         counters = daemon.counters()
         denied = sum(CALLS for what, _, calls, _ in ROWS if not calls and what != "custom")
-        denied += sum(CALLS for _, _, _, status, calls in PODS if not calls and status != "closed")
+        denied += sum(CALLS for _, _, _, status, calls in PODS if not calls and status != "fail-closed")
         check(counters["proxy_exchange_denied"] > denied, f"calls denied by policies: more than {denied}")
         equal(counters["proxy_exchange_closed"], 4 * CALLS, "calls closed by policies")
         equal(counters["proxy_down_closed_by_policy"], 6, "connections to what is closed")

@@ -73,7 +73,7 @@ def text(name, version):
 def good(name, version):
     """The status of a version that is in force."""
     if name == "pa":
-        return "closed" if version == FIRST else "in-force-with-notes"
+        return "fail-closed" if version == FIRST else "in-force-with-notes"
     return "in-force"
 
 
@@ -227,7 +227,7 @@ def same_twice(scene):
 def twice(scene):
     for name in NAMES:
         scene.write(scene.root / f"copy-{name}.yaml", text(name, SECOND))
-    both = {"pa": ["closed", "shadowed"], "ap": ["in-force-with-notes", "in-force-with-notes"]}
+    both = {"pa": ["fail-closed", "shadowed"], "ap": ["in-force-with-notes", "in-force-with-notes"]}
     return every(FIRST)[0], {name: both.get(name, ["in-force-with-notes", "refused"]) for name in NAMES}
 
 

@@ -131,7 +131,7 @@ def unenforced(lab, daemon):
     calls(lab, answered=200, failed=0)
     check("not enforced until 2099-12-31" in daemon.shell("show", "health", fail=False), "show health says nothing of what is not enforced")
     daemon.node.write_text(said)
-    settle(daemon, AuthorizationPolicy_nobody="closed")
+    settle(daemon, AuthorizationPolicy_nobody="fail-closed")
 
 
 def closed(lab, daemon):
@@ -145,7 +145,7 @@ def closed(lab, daemon):
     load.wait_line("calling")
     custom = POLICY % "{action: CUSTOM, provider: {name: none}, rules: [{}]}"
     daemon.write("policy.yaml", custom)
-    settle(daemon, AuthorizationPolicy_nobody="closed")
+    settle(daemon, AuthorizationPolicy_nobody="fail-closed")
     served = daemon.counters()["proxy_up_opened"]
     check(is_reset(stream), "a byte stream of before is not reset")
     equal(daemon.counters()["proxy_opaque_closed"], 1, "byte streams of before that were closed")

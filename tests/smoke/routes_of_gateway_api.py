@@ -114,7 +114,7 @@ def filters(lab, daemon):
     for ns, kind, name, closes in FILTERS:
         daemon.write("filter.yaml", FILTER % (ns, kind, name))
         daemon.shell("reload", fail=False)
-        equal((status(daemon, "EnvoyFilter", "rules"), refused(lab)), ("closed", True) if closes else ("no-effect", False),
+        equal((status(daemon, "EnvoyFilter", "rules"), refused(lab)), ("fail-closed", True) if closes else ("no-effect", False),
               f"a filter in {ns} for the {kind} {name}")
         if closes:
             found = daemon.show("objects")["closed_by_policy"]

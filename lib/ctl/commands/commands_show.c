@@ -128,15 +128,13 @@ const struct mt_command mt_commands_show[] = {
 		.run = mt_show_config},
 	{.words = "show objects",
 		.args = "[TEXT]",
-		.help = "what becomes of each document: in force, refused, closed, ignored, and "
-			"why",
-		.more = "Each document, and each item of a List, stands here once. `show objects "
-			"STATUS` "
-			"has those of one status (in-force, in-force-with-notes, elsewhere, "
-			"ignored, "
-			"no-effect, shadowed, waiting, closed, last-good, refused: "
-			"docs/reference/objects.md); any "
-			"other text those that hold it. `meltemid --check --json` prints the same "
+		.help = "what becomes of each document: in force, refused, fail-closed, "
+			"ignored, and why",
+		.more = "Each document, and each item of a List, stands here once. "
+			"`show objects STATUS` has those of one status (in-force, "
+			"in-force-with-notes, elsewhere, ignored, no-effect, shadowed, waiting, "
+			"fail-closed, last-good, refused: docs/reference/objects.md); any other "
+			"text those that hold it. `meltemid --check --json` prints the same "
 			"before a start.",
 		.names = {MT_NAMES_STATUS},
 		.run = mt_show_objects},

@@ -91,8 +91,8 @@ static void check_objects(struct mt_health *h)
 	objects_of(h, t, MT_OBJECT_REFUSED, MT_FOUND_FAULT, "mend the document");
 	objects_of(h, t, MT_OBJECT_LAST_GOOD, MT_FOUND_FAULT,
 		"mend the document; its last good version goes on");
-	objects_of(h, t, MT_OBJECT_CLOSED, MT_FOUND_WARNING,
-		"calls to the services that it touches are denied: `show objects closed`");
+	objects_of(h, t, MT_OBJECT_FAIL_CLOSED, MT_FOUND_WARNING,
+		"calls to the services that it touches are denied: `show objects fail-closed`");
 	for (uint32_t i = 0; i < t->n; i++)
 		if (t->rows[i].unenforced)
 			mt_found(h, MT_FOUND_FAULT, "", "take it out of the Node's spec.unenforced",

@@ -18,7 +18,7 @@ import yaml
 
 HERE = pathlib.Path(__file__).resolve().parent
 DIRECTORIES, DOCUMENTS, CLOSING, PASSING = 40, 150, 30, 30
-STATUSES = ("in-force", "in-force-with-notes", "elsewhere", "shadowed", "no-effect", "ignored", "waiting", "last-good", "refused", "closed")
+STATUSES = ("in-force", "in-force-with-notes", "elsewhere", "shadowed", "no-effect", "ignored", "waiting", "last-good", "refused", "fail-closed")
 CLOSES = ("-", "method", "port", "endpoint", "host", "namespace", "ready")
 COLUMNS = ("origin", "kind", "namespace", "name", "without", "with", "touches", "closes", "page", "reason")
 CLUSTER_SCOPED = ("Namespace", "ApplicationProtocol")
@@ -114,7 +114,7 @@ def words(row):
     if row["closes"] not in CLOSES:
         yield f"{row['closes']} is nothing that can be closed"
     ends = {row["without"], row["with"]}
-    if "closed" in ends if row["closes"] == "-" else not ends & {"closed", "refused"}:
+    if "fail-closed" in ends if row["closes"] == "-" else not ends & {"fail-closed", "refused"}:
         yield "what it closes and its status disagree"
     if not re.fullmatch(r"https://[a-z0-9.-]+/\S+", row["page"]):
         yield "no page that says why"
@@ -180,7 +180,7 @@ def table(rows):
 
 
 def totals(directories, documents, rows):
-    closing = sum(row["closes"] != "-" and "closed" in (row["without"], row["with"]) for row in rows)
+    closing = sum(row["closes"] != "-" and "fail-closed" in (row["without"], row["with"]) for row in rows)
     passing = sum(row["kind"] in RESTRICTING and row["closes"] == "-" for row in rows)
     for what, count, least in (("directories", directories, DIRECTORIES), ("documents", documents, DOCUMENTS),
                                ("rows that end closed", closing, CLOSING), ("restricting rows that do not close", passing, PASSING)):

@@ -63,13 +63,13 @@ ROWS = [
     ("a method", policy("{%s}" % rule("methods: [sayHello]")), "in-force-with-notes", PASSES, DENIED),
     ("a denied method", policy("{action: DENY, %s}" % rule("methods: [sayHello], ports: ['20880']")), "in-force", DENIED, PASSES),
     ("a denied port of the server", policy("{action: DENY, %s}" % rule("ports: ['9000']")), "in-force", PASSES, DENIED),
-    ("a selector that nobody can judge", policy("{%s, %s}" % (SELECTS, DENY)), "closed", REFUSED, REFUSED),
+    ("a selector that nobody can judge", policy("{%s, %s}" % (SELECTS, DENY)), "fail-closed", REFUSED, REFUSED),
     ("a selector that protects nobody", policy("{%s, rules: [{}]}" % SELECTS), "no-effect", PASSES, PASSES),
     ("a Service as target", policy("{targetRefs: [{group: '', kind: Service, name: echo}], %s}" % DENY), "in-force", PASSES, DENIED),
     ("another Service as target", policy("{targetRefs: [{group: '', kind: Service, name: demo}], %s}" % DENY), "no-effect", PASSES, PASSES),
     ("a ServiceEntry that may be one's", policy("{targetRefs: [{group: networking.istio.io, kind: ServiceEntry, name: demo}], %s}" % DENY),
-     "closed", REFUSED, PASSES),
-    ("certificates", policy("{mtls: {mode: STRICT}}", kind="PeerAuthentication"), "closed", REFUSED, REFUSED),
+     "fail-closed", REFUSED, PASSES),
+    ("certificates", policy("{mtls: {mode: STRICT}}", kind="PeerAuthentication"), "fail-closed", REFUSED, REFUSED),
     ("certificates, if there are any", policy("{mtls: {mode: PERMISSIVE}}", kind="PeerAuthentication"), "in-force-with-notes", PASSES, PASSES),
 ]
 
@@ -118,7 +118,7 @@ def body():
     with world(servers=1) as w:
         w.lab.dubbo_server(1, "v1").wait_line("ready", 30)
         daemon = w.meltemi(files=True)
-        daemon.leaves("errors", "what closes is told as one", "closed:")
+        daemon.leaves("errors", "what closes is told as one", "fails closed:")
         server = w.server()
         with w.lab.listening("server1", ECHO_PORT, echo):
             daemon.start()
@@ -135,8 +135,8 @@ def body():
             judge(w, meshed, "meshed")
             # Without a namespace a policy that selects nothing else may be theirs.
             server.apply(*services(w, namespace=None))
-            within(10, lambda: status(daemon) == ["closed"], "nobody says whose the instances are")
-            judge(w, [("nobody", policy(NOBODY), "closed", REFUSED, REFUSED),
+            within(10, lambda: status(daemon) == ["fail-closed"], "nobody says whose the instances are")
+            judge(w, [("nobody", policy(NOBODY), "fail-closed", REFUSED, REFUSED),
                       ("everybody", policy(EVERYBODY), "no-effect", PASSES, PASSES)], "of an unknown namespace")
             daemon.write("policy.yaml", "# nothing\n")
             w.serves(["v1/s1"])

@@ -145,7 +145,7 @@ static const struct closing closings[] = {
 	{"custom",
 		SECURITY("AuthorizationPolicy", "p", "x",
 			"{action: CUSTOM, provider: {name: a}, rules: [{}]}"),
-		"closed", true},
+		"fail-closed", true},
 	{"custom of nothing",
 		SECURITY("AuthorizationPolicy", "p", "x", "{action: CUSTOM, provider: {name: a}}"),
 		"in-force", false},
@@ -156,12 +156,12 @@ static const struct closing closings[] = {
 	{"deny by a condition that is not known",
 		SECURITY("AuthorizationPolicy", "p", "x",
 			"{action: DENY, rules: [{when: [{key: experimental.x, values: [a]}]}]}"),
-		"closed", true},
+		"fail-closed", true},
 	{"deny at the port by a condition that is not known",
 		SECURITY("AuthorizationPolicy", "p", "x",
 			"{action: DENY, rules: [{to: [{operation: {ports: ['80']}}], "
 			"when: [{key: experimental.x, notValues: [a]}]}]}"),
-		"closed", true},
+		"fail-closed", true},
 	{"deny at another port by a condition that is not known",
 		SECURITY("AuthorizationPolicy", "p", "x",
 			"{action: DENY, rules: [{to: [{operation: {ports: ['81']}}], "
@@ -170,17 +170,17 @@ static const struct closing closings[] = {
 	{"allow by a condition that is not known",
 		SECURITY("AuthorizationPolicy", "p", "x",
 			"{rules: [{when: [{key: experimental.x, values: [a]}]}]}"),
-		"closed", true},
+		"fail-closed", true},
 	{"allow by a condition that is not known, and nobody else",
 		SECURITY("AuthorizationPolicy", "p", "x",
 			"{rules: [{when: [{key: experimental.x, values: [a]}]}, "
 			"{from: [{source: {principals: ['*']}}]}]}"),
-		"closed", true},
+		"fail-closed", true},
 	{"custom at the port",
 		SECURITY("AuthorizationPolicy", "p", "x",
 			"{action: CUSTOM, provider: {name: a}, rules: [{to: [{operation: {ports: "
 			"['80']}}]}]}"),
-		"closed", true},
+		"fail-closed", true},
 	{"hosts",
 		SECURITY("AuthorizationPolicy", "p", "x",
 			"{rules: [{to: [{operation: {hosts: [a]}}]}]}"),
@@ -192,8 +192,8 @@ static const struct closing closings[] = {
 		"namespace: x, "
 		"annotations: {istio.io/dry-run: 'true'}}\nspec: {}\n",
 		"in-force-with-notes", false},
-	{"strict", SECURITY("PeerAuthentication", "p", "x", "{mtls: {mode: STRICT}}"), "closed",
-		true},
+	{"strict", SECURITY("PeerAuthentication", "p", "x", "{mtls: {mode: STRICT}}"),
+		"fail-closed", true},
 	{"permissive", SECURITY("PeerAuthentication", "p", "x", "{mtls: {mode: PERMISSIVE}}"),
 		"in-force-with-notes", false},
 	{"disable", SECURITY("PeerAuthentication", "p", "x", "{mtls: {mode: DISABLE}}"), "in-force",
@@ -230,7 +230,7 @@ static const struct closing closings[] = {
 		ISTIO("EnvoyFilter", "p", "x") "  configPatches:\n  - applyTo: NETWORK_FILTER\n    "
 					       "patch: {operation: INSERT_BEFORE, value: "
 					       "{name: envoy.filters.network.ext_authz}}\n",
-		"closed", true},
+		"fail-closed", true},
 	{"illegible",
 		"apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata:\n  name: "
 		"p\n"
@@ -314,7 +314,7 @@ static void some_calls_are_closed(void)
 			texts[i]);
 		scene_write(&sc, "p.yaml", text);
 		scene_load(&sc);
-		IS_STATUS(&sc, "AuthorizationPolicy", "p", "closed");
+		IS_STATUS(&sc, "AuthorizationPolicy", "p", "fail-closed");
 		CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), 1);
 		scene_end(&sc);
 	}
