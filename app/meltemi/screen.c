@@ -25,7 +25,8 @@ static const char *colour_of(const char *word, size_t len)
 		const char *word, *colour;
 	} t[] = {{"up", GREEN}, {"ok", GREEN}, {"serving", GREEN}, {"down", RED}, {"error", RED},
 		{"refused", RED}, {"dropped", RED}, {"failed", RED}, {"none", YELLOW},
-		{"draining", YELLOW}, {"leaving", YELLOW}, {"aside", YELLOW}, {"starting", YELLOW}};
+		{"draining", YELLOW}, {"leaving", YELLOW}, {"ejected", YELLOW},
+		{"starting", YELLOW}};
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++)
 		if (strlen(t[i].word) == len && strncmp(t[i].word, word, len) == 0)

@@ -38,7 +38,7 @@ const struct top_view top_views[] = {
 			{"health", "HEALTH", TOP_TEXT, 10}, {"requests", "REQ/S", TOP_RATE, 8},
 			{"failures", "FAIL/S", TOP_RATE, 7}, {"outstanding", "OUT", TOP_NUMBER, 5},
 			{"connections", "CONNS", TOP_NUMBER, 6},
-			{"put_aside", "ASIDE", TOP_NUMBER, 6}},
+			{"ejections", "EJECTIONS", TOP_NUMBER, 9}},
 		.sort = 3, .below = 3, .narrows = "endpoint", .by = {"cluster"}},
 	{'c', "connections", "show connections", "connections", {"worker", "local", "remote"},
 		{{"side", "SIDE", TOP_TEXT, 6}, {"remote", "REMOTE", TOP_TEXT, 21},

@@ -168,7 +168,7 @@ static void check_tls(struct mt_build *b, const struct mt_meta *meta,
 	}
 }
 
-/* Who is never put aside is never followed by others. */
+/* Only an ejected endpoint is replaced by others. */
 static void check_failover(struct mt_build *b, const struct mt_meta *meta,
 	const struct mt_traffic_policy *own, const struct mt_traffic_policy *top, const char *path)
 {
@@ -177,7 +177,7 @@ static void check_failover(struct mt_build *b, const struct mt_meta *meta,
 	if (p && (p->n_failover || p->n_labels) && !(p->enabled.set && !p->enabled.v) &&
 		!own->outlier && !(top && top->outlier))
 		mt_b_warn(b, meta, p->origin.line, path, "write outlierDetection, or remove it",
-			"nobody takes over from instances that are never put aside");
+			"no instance takes over, because none is ever ejected");
 }
 
 static void warn_hash(struct mt_build *b, const struct mt_host *h, uint32_t i)

@@ -3,8 +3,8 @@
  * Which of a cluster's endpoints are used, and how much each: health, priorities and locality
  * weights, as Envoy computes them (tests/interop/xds/test_oracle_weights.py compares). Everything
  * is known when the cluster is described, so it is computed here once and workers see only weights.
- * Their own findings come on top: if no endpoint of a priority is in rotation, the next priorities
- * are tried in order.
+ * Ejections, which workers decide, come on top: if no endpoint of a priority is in rotation, the
+ * next priorities are tried in order.
  * - Unhealthy endpoints are not used. Draining ones count as absent.
  * - Priorities: the healthy share of a priority times the overprovisioning factor (140 %), at most
  *   100, is the percentage of calls that it can take. The first priority takes its share, the next

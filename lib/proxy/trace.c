@@ -283,10 +283,10 @@ static const char *pick_words(const struct mt_proxy *p, const struct mt_exchange
 {
 	const uint64_t *before = p->trace_picks;
 
-	if (p->lb.counters[MT_UPSTREAM_all_aside] != before[MT_UPSTREAM_all_aside])
-		return "though every endpoint is put aside";
+	if (p->lb.counters[MT_UPSTREAM_all_ejected] != before[MT_UPSTREAM_all_ejected])
+		return "though every endpoint is ejected";
 	if (p->lb.counters[MT_UPSTREAM_rerouted] != before[MT_UPSTREAM_rerouted])
-		return "in place of one that is put aside, leaving, draining or was tried";
+		return "in place of one that is ejected, leaving, draining or was tried";
 	if (ex->cluster->n_eps == 1)
 		return "the only one";
 	if (ex->tries)

@@ -93,8 +93,8 @@ static const struct mt_field lb_fields[] = {
 	{"warmupDurationSecs", MT_F_DURATION, AT(struct mt_lb_policy, warmup_ms), .min = 1,
 		.max = 86400000, .help = "the older form of `warmup.duration`"},
 	{"warmup", MT_F_POINTER, AT(struct mt_lb_policy, warmup), .sub = &warmup_section,
-		.help = "the share of a new instance, or of one that was put aside and is back, "
-			"grows; with ROUND_ROBIN and LEAST_REQUEST only"},
+		.help = "the share of a new instance, or of an ejected one that has "
+			"returned, grows; with ROUND_ROBIN and LEAST_REQUEST only"},
 };
 
 static void check_lb(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
@@ -201,25 +201,25 @@ static const struct mt_field outlier_fields[] = {
 	{"consecutive5xxErrors", MT_F_NUM, AT(struct mt_outlier_policy, errors), .max = INT32_MAX,
 		.help = "so many calls in a row that fail, or are answered by an error "
 			"of the server's framework (no exception of the service's own), "
-			"put an instance aside; 0: error replies do not count. Default: 5"},
+			"eject an instance; 0: error replies do not count. Default: 5"},
 	{"consecutiveGatewayErrors", MT_F_NUM, AT(struct mt_outlier_policy, gateway),
 		.max = INT32_MAX,
-		.help = "so many failures in a row do, error replies aside: connections that fail "
+		.help = "so many failures in a row do, except error replies: connections that fail "
 			"or break, calls that time out. Default: consecutive5xxErrors"},
 	{"consecutiveLocalOriginFailures", MT_F_NUM, AT(struct mt_outlier_policy, local),
 		.max = INT32_MAX, .help = "the same; the smaller of both holds"},
 	{"baseEjectionTime", MT_F_DURATION, AT(struct mt_outlier_policy, base_ejection), .min = 1,
-		.help = "times how often it came of late: so long an instance is aside at least. "
+		.help = "times how often it came of late: so long an instance is ejected at least. "
 			"Default: 30s, and 300s at most"},
 	{"interval", MT_F_SKIP,
-		.help = "an instance is put aside with the last of its failures, and tried when "
-			"its time is over: nobody looks at intervals"},
+		.help = "an instance is ejected with the last of its failures, and is on trial "
+			"when its time is over: nobody looks at intervals"},
 	{"maxEjectionPercent", MT_F_NUM, AT(struct mt_outlier_policy, most), .max = 100,
-		.help = "of the instances that are aside at once at most, but one always may be; "
+		.help = "of the instances that are ejected at once at most, but one always may be; "
 			"default, and 0: 100"},
 	{"minHealthPercent", MT_F_NUM, AT(struct mt_outlier_policy, least), .max = 100,
-		.help = "of the instances: with fewer of them in rotation those that are aside are "
-			"used like the others. Default, and 0: when all are aside all are used"},
+		.help = "of the instances: with fewer of them in rotation ejected ones are used "
+			"like the others. Default, and 0: when all are ejected all are used"},
 	{"splitExternalLocalOriginErrors", MT_F_LATER, .help = "failures of all sorts count alike"},
 	{"consecutiveErrors", MT_F_LATER, .help = "write consecutive5xxErrors"},
 	{"outlierDetectionHttpErrorCodes", MT_F_LATER, .help = "replies have no codes of HTTP"},
@@ -258,7 +258,7 @@ static const struct mt_field policy_fields[] = {
 	{"outlierDetection", MT_F_POINTER, AT(struct mt_traffic_policy, outlier),
 		.sub = &outlier_section,
 		.help = "without it 3 connect failures or resets within 10 s, "
-			"or 5 time-outs in a row, put any instance aside"},
+			"or 5 time-outs in a row, eject any instance"},
 	{"portLevelSettings", MT_F_LIST, AT_LIST(struct mt_traffic_policy, ports),
 		.sub = &port_policy_section,
 		.help = "for one port: the host's in place of all of its policy, a subset's in "

@@ -253,7 +253,7 @@ static const struct remedy remedies[] = {
 		"a route or a neighbour went away under live connections: `show neighbours`, "
 		"spec.routes"},
 
-	{"upstream", "all_aside", SERVER},
+	{"upstream", "all_ejected", SERVER},
 	{"upstream", "panic", SERVER},
 	{"upstream", "no_endpoint",
 		"add endpoints to the ServiceEntry or check the subset's labels: `show clusters`"},

@@ -116,7 +116,7 @@ static int walk(const struct mt_cluster *c, struct mt_lb_worker *w, uint32_t fir
 	if (!any)
 		return -1;
 	if (last_resort >= 0)
-		mt_count(w->counters, MT_UPSTREAM_all_aside);
+		mt_count(w->counters, MT_UPSTREAM_all_ejected);
 	return fallback >= 0 ? fallback : last_resort;
 }
 

@@ -57,9 +57,9 @@ function slow(detail) {
     ["In Meltemi", "number"], ["Connecting", "number"], ["At the server", "number"], ["Back", "number"], ["Server", ""], ["Client", ""]], rows, "No call of this service is among the recorded ones.");
 }
 
-function aside(detail) {
-  const rows = detail.last.data.outliers.map((row) => [row.when, row.endpoint, row.what, row.why ?? "announced by the server", duration(1000 * row.for_ms), [row.now, row.now !== "back"]]);
-  return part("Servers that were put aside", [["When", ""], ["Server", "name"], ["What", ""], ["Why", ""], ["For", "number"], ["Now", ""]], rows, "None.");
+function ejected(detail) {
+  const rows = detail.last.data.outliers.map((row) => [row.when, row.endpoint, row.what, row.why ?? "announced by the server", duration(1000 * row.for_ms), [row.now, row.now !== "returned"]]);
+  return part("Ejected servers", [["When", ""], ["Server", "name"], ["What", ""], ["Why", ""], ["For", "number"], ["Now", ""]], rows, "None.");
 }
 
 function totals(row, model) {
@@ -78,6 +78,6 @@ export function drawDetail(detail, model, chosen) {
   if (title.textContent !== words) title.textContent = words;
   if (!detail.last) { fill("detail-body", [make("p", { class: "note" }, "loading")]); return; }
   const row = detail.last.data.services[0];
-  fill("detail-body", row ? [totals(row, model), routes(detail), servers(detail, model), slow(detail), aside(detail)]
-    : [make("p", { class: "note" }, "This service does not exist now.")]);
+  fill("detail-body", row ? [totals(row, model), routes(detail), servers(detail, model), slow(detail), ejected(detail)]
+    : [make("p", { class: "note" }, "There is no such service now.")]);
 }

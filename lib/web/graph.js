@@ -37,18 +37,18 @@ const failing = (now) => (now.failures > 0 ? `${percent(Math.min(1, now.failures
 // ---- nodes and edges to draw ------------------------------------------------------------------------
 
 function endpointNode(row, model) {
-  const now = model.now("e " + endpointKey(row)), aside = row.health.startsWith("aside"), other = !aside && row.health !== "ok";
-  const trouble = aside ? `put ${row.health}` : other ? row.health : failing(now);
+  const now = model.now("e " + endpointKey(row)), ejected = row.health.startsWith("ejected"), other = !ejected && row.health !== "ok";
+  const trouble = ejected || other ? row.health : failing(now);
   return { key: "e " + endpointKey(row), column: "endpoint", name: row.endpoint, now, title: `${row.endpoint} of ${row.cluster}`,
-    state: aside || now.failures > 0 ? "bad" : other ? "warn" : now.requests ? "" : "quiet", line: flowWords(now, trouble) };
+    state: ejected || now.failures > 0 ? "bad" : other ? "warn" : now.requests ? "" : "quiet", line: flowWords(now, trouble) };
 }
 
 function clusterNode(row, model) {
   const now = model.now("c " + row.cluster), none = row.endpoints === 0;
-  const aside = row.put_aside ? `${row.put_aside} of ${row.endpoints} put aside` : "";
+  const ejected = row.ejected ? `${row.ejected} of ${row.endpoints} ejected` : "";
   return { key: "c " + row.cluster, column: "cluster", name: clusterName(row.cluster), now, title: row.cluster, more: row.left_out,
-    state: none || (row.put_aside && row.put_aside === row.endpoints) ? "bad" : now.requests ? "" : "quiet",
-    line: none ? "no server" : [aside || (row.endpoints === 1 ? "1 server" : `${count(row.endpoints)} servers`), row.balancer].join(" · ") };
+    state: none || (row.ejected && row.ejected === row.endpoints) ? "bad" : now.requests ? "" : "quiet",
+    line: none ? "no server" : [ejected || (row.endpoints === 1 ? "1 server" : `${count(row.endpoints)} servers`), row.balancer].join(" · ") };
 }
 
 function serviceNode(row, model) {

@@ -111,7 +111,7 @@ const HEADS = [["Service", ""], ["Address", ""], ["Requests/s", "number"], ["Fai
 
 function endpointItem(row, model) {
   const now = model.now("e " + endpointKey(row)), bad = row.health !== undefined && row.health !== "ok";
-  const words = bad ? ` ${row.health.startsWith("aside") ? `put ${row.health}` : row.health}` : "";
+  const words = bad ? ` ${row.health}` : "";
   return make("li", {}, `${row.endpoint}${row.health === undefined ? "" : ` · ${perSecond(now.requests)}/s`}`, words ? make("span", { class: "failing" }, words) : null,
     now.failures > 0 ? make("span", { class: "failing" }, ` ${perSecond(now.failures)} fail/s`) : null);
 }

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-One of three endpoints falls silent: no FIN, no RST, no answer. Calls that were under way there are lost, but it is put aside for it:
+One of three endpoints falls silent: no FIN, no RST, no answer. Calls that were under way there are lost, but it is ejected for it:
 from a few seconds on none is lost any more, and `show outliers` names it.
 """
 
@@ -31,7 +31,7 @@ def silent(policy, timeout, what="machine", patience=20, fresh=False):
         outliers = json.loads(lab.daemon.shell("--json", "show", "outliers", HOST))["outliers"]
         equal((found["wrong"], len(after) > 50), ([], True), "wrong answers; enough calls to look at")
         check(late <= PROBES, f"calls are still lost: {late} of {len(after)} from {LEARNT:.0f} s on")
-        equal({row["endpoint"] for row in outliers}, {f"{lab.server(3)}:{lab.port}"}, "endpoints put aside")
+        equal({row["endpoint"] for row in outliers}, {f"{lab.server(3)}:{lab.port}"}, "ejected endpoints")
 
 
 def recovers(proto):
@@ -44,7 +44,7 @@ def recovers(proto):
         since = time.monotonic() + LEARNT
         time.sleep(6)
         lab.peers[2].kill(signal.SIGCONT)
-        within(8, lambda: outlier(lab)["now"] == "back", "its return")
+        within(8, lambda: outlier(lab)["now"] == "returned", "its return")
         before = requests(lab)
         time.sleep(2)
         again = requests(lab) - before
@@ -58,9 +58,9 @@ def recovers(proto):
 
 
 def outlier(lab):
-    """The last that was told of the third server, which alone is put aside."""
+    """The last that was told of the third server, which alone is ejected."""
     rows = json.loads(lab.daemon.shell("--json", "show", "outliers", HOST))["outliers"]
-    equal({row["endpoint"] for row in rows}, {f"{lab.server(3)}:{lab.port}"}, "endpoints put aside")
+    equal({row["endpoint"] for row in rows}, {f"{lab.server(3)}:{lab.port}"}, "ejected endpoints")
     return rows[0]
 
 

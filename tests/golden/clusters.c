@@ -85,7 +85,7 @@ static json_t *outlier(const struct mt_outlier_rule *o)
 	put_number(one, "errors", o->errors);
 	put_number(one, "base_ms", o->base_ms);
 	put_number(one, "max_ms", o->max_ms);
-	put_number(one, "percent aside at most", o->most);
+	put_number(one, "percent ejected at most", o->most);
 	return one;
 }
 

@@ -92,7 +92,7 @@ def says(text):
 
 def a_dead_server(w):
     w.calls("dead")
-    w.named("dead server", "proxy_up_connect_failed|dead.test", "connect|put aside")
+    w.named("dead server", "proxy_up_connect_failed|dead.test", "connect|ejected")
 
 
 def no_arp(w):

@@ -15,7 +15,7 @@ NATIVE = {"status-35", "status-80"}  # connection lost, no healthy endpoint
 
 
 def remembered(daemon, endpoint, restart):
-    """Which endpoint was put aside, when, why and for how long; and that it is back when it answers again."""
+    """Which endpoint was ejected, when, why and for how long; and that it has returned when it answers again."""
     schema = json.loads((TESTS / "smoke/schemas/show_outliers.json").read_text())
 
     def rows():
@@ -24,15 +24,15 @@ def remembered(daemon, endpoint, restart):
         return answer["outliers"]
 
     first = rows()[-1]
-    equal({row["endpoint"] for row in rows()}, {endpoint}, "who was put aside")
+    equal({row["endpoint"] for row in rows()}, {endpoint}, "what was ejected")
     equal((first["what"], first["why"], first["rule"], first["times"], first["for_ms"]),
-          ("put aside", "connection refused", "3 failures within 10 s", 1, 5000), "why it was put aside")
+          ("ejected", "connection refused", "3 failures within 10 s", 1, 5000), "why it was ejected")
     check(HOST in first["cluster"], f"its cluster is {first['cluster']}")
     equal([row["when"] for row in rows()], sorted((row["when"] for row in rows()), reverse=True), "the newest first")
-    within(8, lambda: rows()[-1]["now"] == "tried", "the end of its time")
+    within(8, lambda: rows()[-1]["now"] == "trial", "the end of its time")
     restart()
-    back = within(8, lambda: rows()[-1]["now"] == "back" and rows()[-1]["back"], "the endpoint's return")
-    check(back > first["when"], f"put aside {first['when']}, back {back}")
+    back = within(8, lambda: rows()[-1]["now"] == "returned" and rows()[-1]["returned"], "the endpoint's return")
+    check(back > first["when"], f"ejected {first['when']}, returned {back}")
     equal(rows()[-1]["left_ms"], None, "what is left of it")
 
 

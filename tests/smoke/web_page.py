@@ -69,7 +69,7 @@ def what_flows(browser, daemon):
 def what_fails(browser):
     """The endpoint that nobody listens on: words, and the colour that nothing else has."""
     browser.until("the dead endpoint in words", f"[...document.querySelectorAll('.node.bad title')].some(t => t.textContent.startsWith('{DEAD}')"
-                  " && /put aside/.test(t.textContent))")
+                  " && /ejected/.test(t.textContent))")
     browser.until("a finding about it", f"document.getElementById('findings').textContent.includes('{DEAD}')")
     for scheme, bad in (("light", BAD_LIGHT), ("dark", BAD_DARK)):
         browser.window(1440, 1100, scheme)
@@ -82,7 +82,7 @@ def what_fails(browser):
 
 
 def look_closer(browser, daemon):
-    """A click on a service: its routes, servers, slow calls and who was put aside; by the table's link and the address, too."""
+    """A click on a service: its routes, servers, slow calls and the ejected ones; by the table's link and the address, too."""
     browser.window(1440, 1100)
     at = browser.run("(e => { e.scrollIntoView({block: 'center'}); const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2]; })"
                      "([...document.querySelectorAll('.node.leads')].find(g => g.textContent.startsWith('half.example at')))")
@@ -90,7 +90,7 @@ def look_closer(browser, daemon):
     browser.until("what is closer", "!document.getElementById('detail').hidden && document.getElementById('detail-title').textContent === 'half.example at 240.240.3.1:20880'")
     parts = "Object.fromEntries([...document.querySelectorAll('#detail .part')].map(p => [p.querySelector('h3').textContent, p.textContent]))"
     browser.until("its servers", f"({parts})['Servers']?.includes('{DEAD}')")
-    browser.until("who was put aside", f"(t => t.includes('{DEAD}') && t.includes('connection refused'))(({parts})['Servers that were put aside'])")
+    browser.until("ejected servers", f"(t => t.includes('{DEAD}') && t.includes('connection refused'))(({parts})['Ejected servers'])")
     browser.until("calls by a route", "[...document.querySelectorAll('#detail .part:nth-of-type(1) td.number')].some(td => Number(td.textContent) > 5)", seconds=30)
     equal(browser.run("document.activeElement.id"), "detail-title", "what a reader is told")
     told = json.loads(within(5, lambda: get(daemon, "/ui/data/service?name=half.example&at=240.240.3.1:20880")[2], "an answer", step=0.15))

@@ -44,7 +44,7 @@ const struct mt_command mt_commands_load[] = {
 		.run = mt_show_talkers},
 	{.words = "show outliers",
 		.args = "[TEXT]",
-		.help = "endpoints that were put aside or left: when, why, for how long",
+		.help = "endpoints that were ejected or left: when, why, for how long",
 		.more = "The newest first: an endpoint whose connections failed as often as its "
 			"cluster's rule allows, and one that said that it is about to stop. At "
 			"most 32 of each cluster and 1024 in all are kept; the endpoint's state "

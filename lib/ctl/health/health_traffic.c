@@ -15,14 +15,14 @@ static bool takes_traffic(const struct mt_ep_state *e, uint64_t now)
 
 static void check_cluster(struct mt_health *h, const struct mt_cluster *cl)
 {
-	uint32_t good = 0, aside = 0;
+	uint32_t good = 0, ejected = 0;
 	char first[MT_ADDR_STRLEN] = "", name[MT_ADDR_STRLEN];
 
 	for (uint32_t i = 0; i < cl->n_eps; i++) {
 		const struct mt_endpoint *ep = &cl->eps[i];
 
 		good += takes_traffic(ep->state, h->c->now);
-		if (mt_ep_ejected(ep->state, h->c->now) && aside++ == 0)
+		if (mt_ep_ejected(ep->state, h->c->now) && ejected++ == 0)
 			snprintf(first, sizeof(first), "%s", mt_endpoint_name(ep, name));
 	}
 	/* No call has requested the cluster yet, or check_closed() reports it. */
@@ -43,11 +43,11 @@ static void check_cluster(struct mt_health *h, const struct mt_cluster *cl)
 	else if (good == 0)
 		mt_found(h, MT_FOUND_FAULT, cl->name, "are the servers up? `show clusters`",
 			"none of its %u servers takes traffic", cl->n_eps);
-	else if (aside)
+	else if (ejected)
 		mt_found(h, MT_FOUND_WARNING, cl->name,
 			"is that server up, and does it answer? It is tried again by itself",
-			"%u of %u servers put aside after failures: %s%s", aside, cl->n_eps, first,
-			aside > 1 ? ", ..." : "");
+			"%u of %u servers ejected after failures: %s%s", ejected, cl->n_eps, first,
+			ejected > 1 ? ", ..." : "");
 }
 
 /*

@@ -195,19 +195,19 @@ static json_t *row_of(const struct mt_ctl *c, const struct outlier *e)
 	set_str(row, "when", mt_wall_str(a->wall, when));
 	set_str(row, "cluster", e->cluster);
 	set_str(row, "endpoint", mt_addr_port_str(&a->addr, a->port, name));
-	set_str(row, "what", a->what == MT_ASIDE_LEAVING ? "leaving" : "put aside");
+	set_str(row, "what", a->what == MT_ASIDE_LEAVING ? "leaving" : "ejected");
 	set_rule(row, a);
 	set_ms(row, "for_ms", a->until - a->at);
 	set_str(row, "now",
-		forgiven	    ? "back"
-		: c->now < a->until ? "aside"
-		: e->open	    ? "tried"
-				    : "back");
+		forgiven	    ? "returned"
+		: c->now < a->until ? "ejected"
+		: e->open	    ? "trial"
+				    : "returned");
 	if (!forgiven && c->now < a->until)
 		set_ms(row, "left_ms", a->until - c->now);
 	else if (!e->open)
-		set_str(row, "back", mt_wall_str(a->wall + (a->until - a->at), when));
-	mt_render_absent(row, "rule why times left_ms back");
+		set_str(row, "returned", mt_wall_str(a->wall + (a->until - a->at), when));
+	mt_render_absent(row, "rule why times left_ms returned");
 	return row;
 }
 

@@ -217,8 +217,8 @@ static const char *health(const struct mt_ep_state *e, uint64_t now, char *buf, 
 	if (!mt_ep_ejected(e, now))
 		return "ok";
 	if (now >= until)
-		return "aside, being asked";
-	snprintf(buf, size, "aside for %llu s", (until - now + MT_SEC - 1) / MT_SEC);
+		return "ejected, health check";
+	snprintf(buf, size, "ejected for %llu s", (until - now + MT_SEC - 1) / MT_SEC);
 	return buf;
 }
 
@@ -229,7 +229,7 @@ json_t *mt_row_endpoint(
 	static const char of_endpoint[] =
 		"weight health requests failures connections connections_opened outstanding p50_us "
 		"p90_us p99_us p999_us "
-		"put_aside zone";
+		"ejections zone";
 	json_t *row = json_object();
 	struct mt_ep_stats st;
 	uint64_t latency[MT_EP_LATENCY_BUCKETS];
@@ -261,7 +261,7 @@ json_t *mt_row_endpoint(
 	mt_render_absent(row, "requests failures connections connections_opened outstanding");
 	mt_ctl_ep_latency(c, ep->state, latency);
 	set_latency(row, latency, MT_EP_LATENCY_BUCKETS, MT_EP_LATENCY_BITS);
-	set_int(row, "put_aside", __atomic_load_n(&ep->state->ejected_total, __ATOMIC_RELAXED));
+	set_int(row, "ejections", __atomic_load_n(&ep->state->ejected_total, __ATOMIC_RELAXED));
 	set_str(row, "zone", mt_endpoint_zone(cl, ep));
 	return row;
 }

@@ -268,7 +268,7 @@ static void add_cluster(
 
 	json_array_append_new(clusters,
 		json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "cluster", cl->name, "balancer",
-			mt_lb_str(cl->lb), "endpoints", (json_int_t)cl->n_eps, "put_aside",
+			mt_lb_str(cl->lb), "endpoints", (json_int_t)cl->n_eps, "ejected",
 			(json_int_t)n_bad, "left_out", (json_int_t)(cl->n_eps - n), "requests",
 			(json_int_t)sum.requests, "failures", (json_int_t)sum.failures));
 	for (uint32_t i = 0; i < n; i++) {

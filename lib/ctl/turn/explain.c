@@ -368,7 +368,7 @@ static const char *state_of(const struct explain *x, const struct mt_cluster *cl
 		return "ok";
 	if (__atomic_load_n(&e->draining, __ATOMIC_RELAXED))
 		return "draining";
-	return mt_ep_ejected(e, x->c->now) ? "aside" : "leaving";
+	return mt_ep_ejected(e, x->c->now) ? "ejected" : "leaving";
 }
 
 static json_t *endpoint_row(

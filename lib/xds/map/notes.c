@@ -39,7 +39,7 @@ static const struct mt_xds_row grpc_service[] = {
 };
 static const struct mt_xds_row envoy_grpc[] = {MEANS_NOTHING("authority")};
 static const struct mt_xds_row cluster[] = {
-	TOLD("health_checks", "endpoints are not probed; those that fail are put aside"),
+	TOLD("health_checks", "endpoints are not probed; those that fail are ejected"),
 	TOLD("max_requests_per_connection", "connections are used as long as they work"),
 	MEANS_NOTHING("dns_refresh_rate"),
 	MEANS_NOTHING("metadata"),

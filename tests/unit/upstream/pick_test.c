@@ -85,7 +85,7 @@ static void test_never_the_last(void)
 			states[i].ejected_until = 100;
 		draw(50, 0);
 		CU_ASSERT(hits[0] && hits[1] && hits[2]);
-		CU_ASSERT_EQUAL(worker.counters[MT_UPSTREAM_all_aside], DRAWS);
+		CU_ASSERT_EQUAL(worker.counters[MT_UPSTREAM_all_ejected], DRAWS);
 		outcomes_seen(&mt_upstream_outcomes, worker.counters);
 		/* Who is aside is still better than who the operator drains. */
 		mt_ep_drain(&states[0], true);
@@ -275,7 +275,7 @@ static void test_levels(void)
 		states[0].ejected_until = states[2].ejected_until = 10;
 		draw(9, 0);
 		CU_ASSERT_EQUAL(hits[3] + hits[4], DRAWS);
-		CU_ASSERT_EQUAL(worker.counters[MT_UPSTREAM_all_aside], 0);
+		CU_ASSERT_EQUAL(worker.counters[MT_UPSTREAM_all_ejected], 0);
 		/* Positions that were tried are those of the whole cluster. */
 		draw(9, 1 << 3);
 		CU_ASSERT_EQUAL(hits[4], DRAWS);
@@ -284,7 +284,7 @@ static void test_levels(void)
 		/* Everybody is aside: somebody is used all the same. */
 		states[3].ejected_until = states[4].ejected_until = 10;
 		draw(9, 0);
-		CU_ASSERT_EQUAL(worker.counters[MT_UPSTREAM_all_aside], DRAWS);
+		CU_ASSERT_EQUAL(worker.counters[MT_UPSTREAM_all_ejected], DRAWS);
 		outcomes_seen(&mt_upstream_outcomes, worker.counters);
 		CU_ASSERT_EQUAL(mt_cluster_pick(&cluster, &worker, NULL, 1, 9, 0x1f), -1);
 		mt_cluster_release(&cluster);
