@@ -106,7 +106,7 @@ static void look(struct daemon *d, uint64_t now)
 
 	for (uint16_t w = 0; w < d->n_workers; w++) {
 		uint64_t turns =
-			mt_count_read(&mt_worker_stats(d->workers[w])->counters[MT_WORKER_turns]);
+			mt_count_read(&mt_worker_stats(d->workers[w])->counters[MT_WORKER_loops]);
 
 		if (turns == n->turns[w])
 			continue;

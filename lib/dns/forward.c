@@ -42,7 +42,7 @@ static void silent(struct mt_dns_server *s, const struct dns_ask *a)
 {
 	struct dns_upstream *u = &s->upstreams[a->server];
 
-	dns_count(s, MT_DNS_server_silent);
+	dns_count(s, MT_DNS_server_timeout);
 	u->silent++;
 	if (++u->in_a_row >= DNS_ASIDE)
 		u->aside_until = s->now + DNS_ASIDE_NS;
@@ -146,7 +146,7 @@ bool dns_forward(
 		dns_ask_free(s, a);
 		return false;
 	}
-	dns_count(s, MT_DNS_passed_on);
+	dns_count(s, MT_DNS_forwarded);
 	return true;
 }
 
@@ -184,7 +184,7 @@ static void give_back(struct mt_dns_server *s, struct dns_ask *a, uint8_t *reply
 			end += 1u + query(a)[end];
 		memcpy(reply + 12, query(a) + 12, end - 12);
 	}
-	dns_count(s, MT_DNS_passed_back);
+	dns_count(s, MT_DNS_forwarded_answers);
 	if (a->origin.datagram && len > mt_dns_datagram_limit(query(a), a->len)) {
 		len = mt_dns_error(query(a), a->len, 0, true, s->out);
 		dns_count(s, MT_DNS_truncated);
@@ -240,7 +240,7 @@ void dns_ask_answered(struct mt_dns_server *s, struct dns_ask *a, uint8_t *reply
 	/* UDP clients ask again over TCP by themselves; TCP clients need the whole answer now. */
 	if (!a->tcp && !a->origin.datagram && mt_dns_is_truncated(reply)) {
 		dns_ask_close(a);
-		dns_count(s, MT_DNS_asked_by_tcp);
+		dns_count(s, MT_DNS_retried_over_tcp);
 		if (!dns_ask_tcp(s, a))
 			dns_ask_next(s, a, NULL, 0);
 		return;

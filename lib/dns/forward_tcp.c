@@ -85,7 +85,7 @@ void dns_ask_tcp_event(struct mt_dns_server *s, struct dns_ask *a, uint32_t even
 	if (rc == 0)
 		return;
 	if (rc < 0 || !mt_dns_is_reply_to(a->in + 2, a->want - 2, a->msg + 2, a->len)) {
-		dns_count(s, rc < 0 ? MT_DNS_server_silent : MT_DNS_server_bad_reply);
+		dns_count(s, rc < 0 ? MT_DNS_server_timeout : MT_DNS_server_bad_reply);
 		dns_ask_next(s, a, NULL, 0);
 		return;
 	}

@@ -79,7 +79,7 @@ static mt_inline bool to_cluster(struct mt_proxy *p, struct mt_exchange *ex, uin
 	ex->cluster = mt_secure_reach_for_call(p, mt_exchange_down(p, ex), ex->service->gateway,
 		&ex->snap->clusters[at], &ex->shows);
 	if (mt_unlikely(!ex->cluster)) {
-		mt_count(p->counters, MT_PROXY_exchange_unlent);
+		mt_count(p->counters, MT_PROXY_exchange_no_node_identity);
 		mt_reply_local(p, ex, MT_REPLY_DENIED, "no identity of this node is lent to you");
 		return false;
 	}

@@ -136,12 +136,12 @@ enum mt_abort_reason mt_abort_of(enum mt_proxy_outcome why)
 	case MT_PROXY_slow_reader:
 	case MT_PROXY_message_stalled:
 	case MT_PROXY_up_stalled:
-	case MT_PROXY_undecided_timeout:
+	case MT_PROXY_chain_timeout:
 		return MT_ABORT_SLOW;
 	case MT_PROXY_up_malformed:
 	case MT_PROXY_hello_too_long:
 	case MT_PROXY_hello_malformed:
-	case MT_PROXY_hello_cut_off:
+	case MT_PROXY_hello_truncated:
 	case MT_PROXY_protocol_unknown:
 		return MT_ABORT_PROTOCOL;
 	case MT_PROXY_reply_truncated:

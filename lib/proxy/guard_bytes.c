@@ -76,7 +76,7 @@ static bool is_denied_at(
 			continue;
 		/* It would be joined by no identity any more. */
 		if (c->eps[i].tls && mt_secure_reach(p, pr->down, gateway, c, &shows) != c) {
-			mt_count(p->counters, MT_PROXY_opaque_unlent);
+			mt_count(p->counters, MT_PROXY_opaque_no_node_identity);
 			return true;
 		}
 		return c->eps[i].guarded && !mt_guard_passes_bytes(p, pr, c, i);

@@ -66,7 +66,7 @@ static void find_cluster(struct mt_proxy *p, const struct mt_pair *pr, struct mt
 	if (j->cluster)
 		return;
 	j->denied = true;
-	mt_count(p->counters, MT_PROXY_opaque_unlent);
+	mt_count(p->counters, MT_PROXY_opaque_no_node_identity);
 }
 
 /* It is to be joined under the current snapshot, as `proto` says. NULL: no memory. */
@@ -470,7 +470,7 @@ bool mt_opaque_repeat(struct mt_proxy *p, struct mt_pair *pr)
 	mt_opaque_forget_up(p, pr);
 	mt_wheel_cancel(&p->wheel, &pr->timer);
 	pr->fin_to_up = pr->fin_waits = false;
-	mt_count(p->counters, MT_PROXY_opaque_repeated);
+	mt_count(p->counters, MT_PROXY_opaque_transparent_retry);
 	if (!join_again(p, pr, from))
 		mt_opaque_give_up(p, pr);
 	return true;

@@ -44,7 +44,7 @@ bool mt_policy_asks_begin(struct mt_proxy *p, struct mt_exchange *ex,
 
 	*why = full;
 	if (!s) {
-		mt_count(p->counters, MT_PROXY_asked_full);
+		mt_count(p->counters, MT_PROXY_extauthz_full);
 		return false;
 	}
 	/* What is not shown whole is not judged, whatever is said of services that cannot judge. */
@@ -55,11 +55,11 @@ bool mt_policy_asks_begin(struct mt_proxy *p, struct mt_exchange *ex,
 		return false;
 	}
 	if (!mt_verdict_wait(p, ex, ask->gate != NULL)) {
-		mt_count(p->counters, MT_PROXY_asked_full);
+		mt_count(p->counters, MT_PROXY_extauthz_full);
 		mt_extauthz_give_back(k->lane, s);
 		return false;
 	}
-	mt_count(p->counters, MT_PROXY_asked);
+	mt_count(p->counters, MT_PROXY_extauthz_waited);
 	mt_exchange_side(p, ex)->asks = true;
 	s->id = (uint64_t)ex->self.idx << 32 | ex->self.gen;
 	s->timeout = left * MT_MSEC;
@@ -133,8 +133,9 @@ static void told(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_ext
 		return;
 	}
 	if (!passes) {
-		mt_count(p->counters, s->verdict == MT_EXTAUTHZ_DENY ? MT_PROXY_exchange_denied
-								     : MT_PROXY_exchange_unjudged);
+		mt_count(p->counters, s->verdict == MT_EXTAUTHZ_DENY
+					      ? MT_PROXY_exchange_denied
+					      : MT_PROXY_exchange_extauthz_failed);
 		answer(p, ex, MT_REPLY_DENIED, "denied by policy");
 		return;
 	}

@@ -192,7 +192,7 @@ static struct heir heir_of(const struct mt_proxy *p, const struct mt_down *d, ui
 static void judged_otherwise(struct mt_proxy *p, struct mt_down *d, const struct heir *h)
 {
 	if (h->standing == MT_TLS_CONDEMNED) {
-		mt_count(p->counters, MT_PROXY_down_condemned);
+		mt_count(p->counters, MT_PROXY_down_revoked);
 		mt_down_unserve(p, d, MT_REPLY_DENIED);
 	} else if (h->changed && !d->ending) {
 		mt_count(p->counters, MT_PROXY_down_chain_changed);
@@ -289,8 +289,8 @@ static const struct mt_route_action *find_route(
 /* It is led anew when its verdict is there, with what filters have changed, whether or not they are still there. */
 void mt_exchange_renew(struct mt_proxy *p, struct mt_exchange *ex)
 {
-	mt_count(p->counters,
-		mt_exchange_rebind(p, ex) ? MT_PROXY_exchange_rebound : MT_PROXY_exchange_unbound);
+	mt_count(p->counters, mt_exchange_rebind(p, ex) ? MT_PROXY_exchange_snapshot_moved
+							: MT_PROXY_exchange_snapshot_lost);
 }
 
 static void wait_is_void(struct mt_proxy *p, struct mt_exchange *ex)
@@ -342,8 +342,8 @@ static uint32_t rebind_exchange(struct mt_proxy *p, struct mt_exchange *ex)
 			&ex->shows, &ex->tried, &cost);
 	else
 		ex->cluster = NULL;
-	mt_count(p->counters,
-		ex->service && !service ? MT_PROXY_exchange_unbound : MT_PROXY_exchange_rebound);
+	mt_count(p->counters, ex->service && !service ? MT_PROXY_exchange_snapshot_lost
+						      : MT_PROXY_exchange_snapshot_moved);
 	ex->route = find_route(ex->route, service, &cost);
 	mt_exchange_filters_rebind(p, ex, service);
 	ex->service = service;

@@ -156,7 +156,7 @@ void mt_exchange_repeat(struct mt_proxy *p, struct mt_exchange *ex)
 		mt_unacked_again(p, ex);
 	ex->state = MT_EX_ROUTING;
 	ex->repeats++;
-	mt_count(p->counters, MT_PROXY_exchange_repeated);
+	mt_count(p->counters, MT_PROXY_exchange_transparent_retry);
 	mt_exchange_trace_repeat(p, ex);
 	ex->tried = 0;
 	ex->fresh = ex->repeats == REPEATS;

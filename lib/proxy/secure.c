@@ -165,7 +165,7 @@ static bool on_accept(void *arg, struct mt_stream *s, int listener)
 	}
 	/* While its handshake was under way the rules may have changed. */
 	if (mt_secure_standing(p, s, c) == MT_TLS_CONDEMNED) {
-		mt_count(p->counters, MT_PROXY_down_condemned);
+		mt_count(p->counters, MT_PROXY_down_revoked);
 		return false;
 	}
 	mt_count(p->counters, MT_PROXY_down_accepted);

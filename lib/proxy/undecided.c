@@ -138,8 +138,8 @@ static struct verdict by_silence(struct mt_proxy *p, const struct mt_undecided *
 	const struct mt_filter_chain_proto *proto = is_heard(u) ? NULL : for_silence(u);
 
 	if (!proto)
-		return refuse(u->s->rx_eof ? MT_PROXY_undecided_left : MT_PROXY_undecided_timeout);
-	mt_count(p->counters, MT_PROXY_undecided_silent);
+		return refuse(u->s->rx_eof ? MT_PROXY_chain_client_closed : MT_PROXY_chain_timeout);
+	mt_count(p->counters, MT_PROXY_chain_detect_timeout);
 	return serve(proto);
 }
 
@@ -152,7 +152,7 @@ static struct verdict by_bytes(struct mt_proxy *p, struct mt_undecided *u)
 	case MT_HELLO_MORE:
 		if (!u->s->rx_eof)
 			return wait_on;
-		return u->s->rx.len < TLS_TOLD ? choose(u, &f) : refuse(MT_PROXY_hello_cut_off);
+		return u->s->rx.len < TLS_TOLD ? choose(u, &f) : refuse(MT_PROXY_hello_truncated);
 	case MT_HELLO_TOO_LONG:
 		return refuse(MT_PROXY_hello_too_long);
 	case MT_HELLO_WHOLE:
@@ -234,7 +234,7 @@ static void finish(struct mt_proxy *p, struct mt_undecided *u)
 {
 	struct mt_stream *s = u->s;
 
-	end(p, u, MT_PROXY_undecided_left);
+	end(p, u, MT_PROXY_chain_client_closed);
 	mt_stream_detach(s);
 }
 
@@ -308,7 +308,7 @@ static void act(struct mt_proxy *p, struct mt_undecided *u, struct verdict v)
 	} else if (v.to_tls) {
 		if (!begin_tls(p, u))
 			mt_stream_abort(s, MT_ABORT_CANCELLED);
-	} else if (!v.proto && v.why == MT_PROXY_undecided_left) {
+	} else if (!v.proto && v.why == MT_PROXY_chain_client_closed) {
 		finish(p, u);
 	} else if (is_bad_hello(v)) {
 		refuse_hello(p, u, v.why);
@@ -358,7 +358,7 @@ bool mt_undecided_accept(struct mt_proxy *p, struct mt_stream *s, const struct m
 		end(p, u, v.why);
 		return false;
 	}
-	mt_count(p->counters, MT_PROXY_undecided_waited);
+	mt_count(p->counters, MT_PROXY_chain_waited);
 	s->user = &mt_undecided_user;
 	s->user_ctx = p;
 	s->owner_idx = mt_slab_idx(&p->undecided, u);
@@ -388,7 +388,7 @@ void mt_undecided_rebind(struct mt_proxy *p, struct mt_undecided *u)
 		return;
 	}
 	if (chain && mt_secure_standing(p, u->s, chain) == MT_TLS_CONDEMNED) {
-		reset(p, u, MT_PROXY_down_condemned);
+		reset(p, u, MT_PROXY_down_revoked);
 		return;
 	}
 	mt_snap_drop(p, u->snap);
@@ -430,7 +430,7 @@ static void on_more(struct mt_stream *s)
 
 static void on_closed(struct mt_stream *s, enum mt_close_reason reason)
 {
-	end(s->user_ctx, undecided_of(s), MT_PROXY_undecided_left);
+	end(s->user_ctx, undecided_of(s), MT_PROXY_chain_client_closed);
 }
 
 static void on_evict(struct mt_stream *s, enum mt_class c)

@@ -62,7 +62,7 @@ const char *mt_verdict_expired(struct mt_proxy *p, const struct mt_exchange *ex)
 	if (!ex->awaits_verdict)
 		return "a filter did not answer in time";
 	if (mt_exchange_side(p, ex)->asks) {
-		mt_count(p->counters, MT_PROXY_asked_late);
+		mt_count(p->counters, MT_PROXY_extauthz_late);
 		return "whether it may pass was not answered in time";
 	}
 	mt_count(p->counters, MT_PROXY_token_late);

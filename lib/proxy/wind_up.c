@@ -47,7 +47,7 @@ static void tell(struct mt_proxy *p, struct mt_down *d)
 		return;
 	}
 	d->told = true;
-	mt_count(p->counters, MT_PROXY_down_told);
+	mt_count(p->counters, MT_PROXY_down_goaway_sent);
 	mt_reply_aside(p, d, &out);
 }
 
@@ -108,7 +108,7 @@ bool mt_down_wind_on(struct mt_proxy *p, struct mt_down *d)
 		mt_stream_refuse(d->s);
 	}
 	if (d->ending == MT_DOWN_LAST && age >= drain_ns(p) / SERVED_PART * LAST_PART)
-		mt_down_cut_short(p, d, MT_PROXY_down_cut_short);
+		mt_down_cut_short(p, d, MT_PROXY_down_drain_timeout);
 	else
 		mt_down_maybe_finish(p, d);
 	if (!mt_slab_live(&p->downs, ref))

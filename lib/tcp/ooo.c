@@ -176,7 +176,7 @@ void mt_tcp_ooo_insert(struct mt_tcp *t, struct mt_tcp_conn *c, struct mt_tcp_se
 	struct mt_tcp_ooo *o;
 
 	if (mt_unlikely(t->ledger.crowded) && seg->len > 0 && mt_tcp_crowded_out(t, c)) {
-		mt_tcp_note(t, MT_TCP_rx_crowded);
+		mt_tcp_note(t, MT_TCP_rx_admission_limited);
 		return;
 	}
 	/* RFC 5681 §4.2: ACK at once, one for each, so that the sender can count. */

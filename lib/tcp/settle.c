@@ -68,7 +68,7 @@ static void squeeze(struct mt_tcp *t, struct mt_stream *s, uint32_t account)
 		return;
 	part = mt_ledger_part(&t->ledger, account, s->tx_class);
 	if (part && !s->squeezed)
-		mt_tcp_note(t, MT_TCP_squeezed);
+		mt_tcp_note(t, MT_TCP_tx_throttled);
 	s->squeezed = part > 0;
 	s->tx_high = MT_MIN(part ? part : UINT32_MAX, t->conf.tx_high);
 }
@@ -212,7 +212,7 @@ bool mt_tcp_put_back(struct mt_stream *s)
 	 */
 	if (!mt_tcp_crowded_out(t, c) || mt_seq_lt(c->rcv_nxt - n, c->last_ack))
 		return false;
-	mt_tcp_note(t, MT_TCP_rx_crowded);
+	mt_tcp_note(t, MT_TCP_rx_admission_limited);
 	mt_chain_free(&s->rx);
 	s->rx_kept = 0;
 	c->rcv_nxt -= n;

@@ -76,14 +76,14 @@ static const struct remedy remedies[] = {
 		"clusters` "
 		"says so"},
 	{"tls", "bad_hello", HOSTILE},
-	{"tls", "not_served",
+	{"tls", "unrecognized_name",
 		"is the name that the client asks for (SNI) a host of a Gateway's server, or the "
 		"service's? `show services`"},
 	{"tls", "refused",
 		"the server does not take this node's certificate: its log says why; `show "
 		"identity` "
 		"says whose it is and until when"},
-	{"tls", "cut_off", "look at the peer: it ends connections without close_notify"},
+	{"tls", "no_close_notify", "look at the peer: it ends connections without close_notify"},
 	{"tls_failed", "bad_certificate", "look at the peer's certificate: " CERTIFICATE},
 	{"tls_failed", "expired",
 		"renew the peer's certificate, and compare both machines' clocks"},
@@ -111,7 +111,7 @@ static const struct remedy remedies[] = {
 	{"tls_failed", "peer_alert",
 		"the peer does not take what this node shows or offers: its log says why; `show "
 		"identity`"},
-	{"tls_failed", "left",
+	{"tls_failed", "peer_closed",
 		"who does not take what this node shows may go without a word: the peer's log says "
 		"why; "
 		"`show identity`"},
@@ -244,7 +244,7 @@ static const struct remedy remedies[] = {
 	{"tcp", "rx_over_budget",
 		"the sender sends very small segments: let it write larger pieces (Nagle on)"},
 	{"tcp", "rx_no_memory", MEMORY},
-	{"tcp", "rx_crowded",
+	{"tcp", "rx_admission_limited",
 		"many networks hold begun messages and stop, which ends after the message time: "
 		"`show memory` names them; else "
 		"raise spec.memory.mb in the Node and restart"},
@@ -275,19 +275,19 @@ static const struct remedy remedies[] = {
 		"too many clients for one node: `show workers`; raise spec.connections (memory: "
 		"`show memory`), spec.workers, or add nodes"},
 	{"proxy", "down_closed_by_policy", CLOSED},
-	{"proxy", "down_condemned",
+	{"proxy", "down_revoked",
 		"intended, if somebody was taken back; else give the client a certificate of the "
 		"roots "
 		"that hold now"},
 	{"proxy", "down_draining",
 		"intended: the node drains; let the load balancer in front ask /ready"},
-	{"proxy", "undecided_timeout",
+	{"proxy", "chain_timeout",
 		"the listener has chains for TLS or several protocols, and waits for the client to "
 		"begin: give a protocol in which the server speaks first an address of its own, or "
 		"look at the client"},
 	{"proxy", "hello_too_long", HOSTILE},
 	{"proxy", "hello_malformed", HOSTILE},
-	{"proxy", "hello_cut_off", HOSTILE},
+	{"proxy", "hello_truncated", HOSTILE},
 	{"proxy", "chain_unmatched",
 		"which server name, application protocol or address does the client use? add a "
 		"filter chain for it, or a default one; clear text where mutual TLS is asked for "
@@ -342,7 +342,7 @@ static const struct remedy remedies[] = {
 	{"proxy", "up_heartbeat_dropped",
 		"few are normal with long requests; if it grows, the server sends and does not "
 		"read: its own log and threads"},
-	{"proxy", "exchange_cut_off",
+	{"proxy", "exchange_reset",
 		"look at the reasons beside it: proxy_slow_reader, proxy_evicted_replying, "
 		"proxy_reply_truncated, proxy_reply_unsendable, proxy_message_stalled"},
 	{"proxy", "exchange_oneway_lost", SERVER},
@@ -350,12 +350,12 @@ static const struct remedy remedies[] = {
 	{"proxy", "exchange_denied", DENIED},
 	{"proxy", "exchange_unauthenticated",
 		"the outcomes of jwt say why; `explain` of such a call does, too"},
-	{"proxy", "exchange_unjudged",
+	{"proxy", "exchange_extauthz_failed",
 		"look at the authorization service: `doctor` says whether it is reached, the "
 		"outcomes of extauthz what it did"},
-	{"proxy", "asked_full",
+	{"proxy", "extauthz_full",
 		"the authorization service is slow, or there is a flood of calls: `show talkers`"},
-	{"proxy", "asked_late", "the authorization service is slower than the calls' time-out"},
+	{"proxy", "extauthz_late", "the authorization service is slower than the calls' time-out"},
 	{"extauthz", "denied", "ask the service why: its own log has the call's path and metadata"},
 	{"extauthz", "unreachable",
 		"is it there, where MeshConfig's extensionProviders say? `doctor` says what "
@@ -370,7 +370,7 @@ static const struct remedy remedies[] = {
 	{"proxy", "token_full",
 		"a flood of calls with new tokens: find the caller with `show talkers`"},
 	{"proxy", "token_late", WORKERS},
-	{"proxy", "exchange_unlent", UNLENT},
+	{"proxy", "exchange_no_node_identity", UNLENT},
 	{"proxy", "exchange_unreadable",
 		"look at the client: its serialization, its attachments' size and depth; "
 		"docs/how-to/authorization.md says what can be read"},
@@ -409,7 +409,7 @@ static const struct remedy remedies[] = {
 		"let the side that is done close its connection within five minutes"},
 	{"proxy", "opaque_rest_lost",
 		"clients or servers that do not read what they are sent: look at their load"},
-	{"proxy", "opaque_repeated",
+	{"proxy", "opaque_transparent_retry",
 		"nothing, if servers restart; if it grows steadily, they turn connections away: "
 		"look at their limits and logs"},
 	{"proxy", "mirror_failed",
@@ -429,7 +429,7 @@ static const struct remedy remedies[] = {
 	{"proxy", "opaque_over_limit",
 		"intended if the limit is; else raise it: `show limits`. Where it has conditions "
 		"take them out, or let the node end the clients' TLS"},
-	{"proxy", "opaque_unlent", UNLENT},
+	{"proxy", "opaque_no_node_identity", UNLENT},
 	{"proxy", "opaque_no_endpoint", SERVER},
 	{"proxy", "demand_absent",
 		"routes name a cluster that does not exist: `show resources` has its name and why"},

@@ -189,8 +189,8 @@ static void on_closed(struct mt_stream *lower, enum mt_close_reason reason)
 	struct tls_conn *c = tls_above(lower);
 
 	if (c->state == TLS_SHAKING) {
-		c->layer->failed[MT_TLS_WHY_left]++;
-		c->reason = MT_TLS_WHY_left;
+		c->layer->failed[MT_TLS_WHY_peer_closed]++;
+		c->reason = MT_TLS_WHY_peer_closed;
 	}
 	tls_receive_rest(c);
 	if (c->state == TLS_FAILED)

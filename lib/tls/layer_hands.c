@@ -164,7 +164,7 @@ static void serve(struct tls_conn *c)
 	}
 	context = c->door->context(c->door->arg, c->lower, c->listener, &says, &c->tag);
 	if (!context) {
-		refuse(c, MT_TLS_N_not_served,
+		refuse(c, MT_TLS_N_unrecognized_name,
 			says.name.len ? MT_TLS_UNRECOGNIZED_NAME : MT_TLS_HANDSHAKE_FAILURE);
 		return;
 	}
@@ -206,9 +206,9 @@ static void go_on(struct tls_conn *c, bool retry)
 	if (!c->lower->rx_eof || c->lower->rx.len)
 		return;
 	if (c->gone_quiet && retry) {
-		mt_count(c->layer->counts, MT_TLS_N_cut_off);
-		c->layer->failed[MT_TLS_WHY_left]++;
-		c->reason = MT_TLS_WHY_left;
+		mt_count(c->layer->counts, MT_TLS_N_no_close_notify);
+		c->layer->failed[MT_TLS_WHY_peer_closed]++;
+		c->reason = MT_TLS_WHY_peer_closed;
 		tls_fail(c, -1, MT_ABORT_PROTOCOL, MT_CLOSE_RESET);
 	} else if (!c->gone_quiet) {
 		c->gone_quiet = true;

@@ -29,7 +29,7 @@ static enum did cut_off(struct tls_conn *c)
 {
 	if (!c->lower->rx_eof)
 		return DID_WAIT;
-	mt_count(c->layer->counts, MT_TLS_N_cut_off);
+	mt_count(c->layer->counts, MT_TLS_N_no_close_notify);
 	tls_fail(c, -1, MT_ABORT_PROTOCOL, MT_CLOSE_RESET);
 	return DID_GO;
 }
@@ -224,7 +224,7 @@ void tls_pump(struct tls_conn *c)
 		return;
 	}
 	if (c->broken) {
-		mt_count(c->layer->counts, MT_TLS_N_key_worn);
+		mt_count(c->layer->counts, MT_TLS_N_key_limit_reached);
 		tls_fail(c, -1, MT_ABORT_CANCELLED, MT_CLOSE_LOCAL);
 		return;
 	}

@@ -47,7 +47,7 @@ static void count_busy(struct mt_worker *w, const uint64_t marks[MT_N_STAGES], u
 {
 	uint64_t from = began;
 
-	mt_count(w->stats.counters, MT_WORKER_busy_turns);
+	mt_count(w->stats.counters, MT_WORKER_busy_loops);
 	if (!w->measure)
 		return;
 	for (unsigned int s = 0; s < MT_N_STAGES; s++) {
@@ -75,7 +75,7 @@ uint32_t mt_worker_turn(struct mt_worker *w, uint64_t now, uint64_t wall)
 			marks[s] = rte_rdtsc();
 	}
 	mt_trace_turn_end(w->trace);
-	mt_count(w->stats.counters, MT_WORKER_turns);
+	mt_count(w->stats.counters, MT_WORKER_loops);
 	if (work)
 		count_busy(w, marks, began);
 	__atomic_store_n(&w->turn, w->turn + 1, __ATOMIC_RELEASE);

@@ -114,7 +114,7 @@ def body():
         silent.join(10)
         within(12, lambda: is_ended(half), "half a hello is given up", step=0.2)
         shown = {row["name"] for row in json.loads(m.daemon.shell("--json", "show", "errors"))["errors"]}
-        check({"proxy_undecided_timeout", "tls_failed_timed_out"} <= shown, f"what is told of them: {shown}")
+        check({"proxy_chain_timeout", "tls_failed_timed_out"} <= shown, f"what is told of them: {shown}")
         within(10, lambda: m.daemon.show("identity")["handshakes"][0]["under_way"] == 0, "what they held is given back", step=0.2)
         check(m.calls(10, "127.0.0.1:20930")["failed"] == 0, "calls behind all that fail")
 

@@ -16,7 +16,7 @@ from meltemi_lab.documents import service
 SECONDS = 20 if LONG else 5
 # A bomb must hold more than an honest connection that waits for a busy machine, which has CALLS messages at most.
 MB, READERS, BOMBS, CALLS = 64, 150, 500, 4
-REASONS = ("proxy_evicted_receiving", "proxy_evicted_streaming", "tcp_squeezed", "tcp_ooo_full", "tcp_ooo_given_up", "tcp_rx_over_budget", "tcp_rx_no_memory", "tcp_cookies_sent",
+REASONS = ("proxy_evicted_receiving", "proxy_evicted_streaming", "tcp_tx_throttled", "tcp_ooo_full", "tcp_ooo_given_up", "tcp_rx_over_budget", "tcp_rx_no_memory", "tcp_cookies_sent",
            "proxy_reply_overload", "proxy_no_memory", "buf_data_pool_empty", "buf_compacted")
 
 

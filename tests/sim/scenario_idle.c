@@ -80,7 +80,7 @@ static void judge_oneway(struct idle *q)
 static void judge(struct idle *q)
 {
 	struct sim *s = q->w->sim;
-	uint64_t repeated = mesh_counter(&q->w->mesh, MT_PROXY_exchange_repeated);
+	uint64_t repeated = mesh_counter(&q->w->mesh, MT_PROXY_exchange_transparent_retry);
 	uint32_t opened = 0;
 
 	for (uint32_t i = 0; i < WORLD_SERVERS; i++)

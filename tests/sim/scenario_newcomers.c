@@ -104,7 +104,7 @@ static void judge(struct newcomers *q)
 	struct world *w = q->w;
 	const struct mt_ledger *l = mt_tcp_ledger(mt_worker_tcp(w->mesh.w[0]));
 	struct mt_ledger_numbers n = mt_ledger_read(l, MT_CLASS_RECEIVING);
-	uint64_t turned = mesh_tcp_counter(&w->mesh, MT_TCP_rx_crowded);
+	uint64_t turned = mesh_tcp_counter(&w->mesh, MT_TCP_rx_admission_limited);
 	uint64_t stalled = mesh_counter(&w->mesh, MT_PROXY_message_stalled);
 
 	sim_trace(w->sim,

@@ -45,7 +45,7 @@ void world_streams_by_proxy(struct world *w, uint32_t most, uint32_t buffers)
 	sim_run(s, s->now + 900 * MT_SEC, stream_done, set);
 	/* The node gives a server up of whom it hears nothing for so long. */
 	set->may_fail = mesh_tcp_counter(&w->mesh, MT_TCP_path_silent) > 0;
-	s->st.streams_again += mesh_counter(&w->mesh, MT_PROXY_opaque_repeated);
+	s->st.streams_again += mesh_counter(&w->mesh, MT_PROXY_opaque_transparent_retry);
 	stream_check(set);
 	world_end(w);
 }

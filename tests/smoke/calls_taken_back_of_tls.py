@@ -27,7 +27,7 @@ def deaf(lab, role):
 
 
 def repeated(m):
-    return m.daemon.counters()["proxy_exchange_repeated"]
+    return m.daemon.counters()["proxy_exchange_transparent_retry"]
 
 
 def body():

@@ -22,11 +22,11 @@ from meltemi_lab.asking import ANSWERED, DUBBO, RESET, Callers, Servers, dubbo, 
 from meltemi_lab.authority import Authority
 from meltemi_lab.check import within
 
-INFO = {"tls_alert_out", "tls_alert_in", "tls_cut_off"}  # they may be anybody's right, and are in `show counters` alone
+INFO = {"tls_alert_out", "tls_alert_in", "tls_no_close_notify"}  # they may be anybody's right, and are in `show counters` alone
 SPOILED = "a spoiled record later"
 # What a call that comes to no server counts as well.
 BESIDE = {"proxy_up_connect_failed", "proxy_up_reset", "proxy_reply_no_endpoint", "proxy_reply_conn_lost", "tls_alert_in", "tls_timed_out",
-          "tls_cut_off"}
+          "tls_no_close_notify"}
 PAGE = pathlib.Path(__file__).resolve().parents[2] / "docs/how-to/tls.md"
 STRICT, GATE = ("240.240.1.1", DUBBO), "192.0.2.1"
 NODE, QUOTES = "spiffe://cluster.local/ns/edge/sa/meltemi", "spiffe://cluster.local/ns/far/sa/quotes"
@@ -239,7 +239,7 @@ CLIENTS = {
         "alert SSLV3_ALERT_HANDSHAKE_FAILURE", "tls_failed_no_shared_cipher"),
     "client distrusts the node": (lambda t: t.distrusted(),
         "distrust", "tls_failed_peer_alert"),
-    "client goes away": (lambda t: t.gone(), "gone", "tls_failed_left"),
+    "client goes away": (lambda t: t.gone(), "gone", "tls_failed_peer_closed"),
     "clear text where STRICT is": (lambda t: t.callers.ask(dubbo, STRICT, "get"),
         "reset", "proxy_chain_unmatched"),
     "rubbish for a hello": (lambda t: t.raw(b"\x16\x03\x01\0\x20" + bytes(32)),
@@ -293,7 +293,7 @@ SERVERS = {
     "server speaks TLS 1.1": (old_server, "error: no endpoint could be reached", "tls_failed_peer_alert"),
     "server distrusts the node": (lambda t: server_context(t, trusts=t.others), "error: handshake failed", "tls_refused"),
     "server answers in clear text": (lambda t: in_clear_text, "error: no endpoint could be reached", "tls_failed_protocol_error"),
-    "server ends at once": (lambda t: ends_at_once, "error: no endpoint could be reached", "tls_failed_left"),
+    "server ends at once": (lambda t: ends_at_once, "error: no endpoint could be reached", "tls_failed_peer_closed"),
     "server is silent": (lambda t: is_silent, "error: no endpoint could be reached", "tls_failed_timed_out"),
 }
 

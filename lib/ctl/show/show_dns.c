@@ -101,9 +101,9 @@ json_t *mt_show_dns(struct mt_ctl *c, const struct mt_request *r)
 		(json_int_t)counted(c, MT_DNS_queries), "answered",
 		(json_int_t)counted(c, MT_DNS_answered), "no_such_name",
 		(json_int_t)counted(c, MT_DNS_no_such_name), "passed_on",
-		(json_int_t)counted(c, MT_DNS_passed_on), "not_allowed",
+		(json_int_t)counted(c, MT_DNS_forwarded), "not_allowed",
 		(json_int_t)counted(c, MT_DNS_not_allowed), "passed_back",
-		(json_int_t)counted(c, MT_DNS_passed_back), "waiting",
+		(json_int_t)counted(c, MT_DNS_forwarded_answers), "waiting",
 		(json_int_t)mt_dns_server_waiting(c->env.dns), "asked_at", asked_at(c), "allowed",
 		allowed(c), "servers", servers(c), "table", names(c));
 }

@@ -58,7 +58,7 @@ json_t *mt_show_stages(struct mt_ctl *c, const struct mt_request *r)
 	for (uint16_t w = 0; w < c->env.n_workers; w++) {
 		const struct mt_worker_stats *st = mt_worker_stats(c->env.workers[w]);
 		uint64_t packets = packets_of(c, w), requests = requests_of(c, w), cycles = 0;
-		uint64_t busy = mt_count_read(&st->counters[MT_WORKER_busy_turns]);
+		uint64_t busy = mt_count_read(&st->counters[MT_WORKER_busy_loops]);
 
 		for (int k = 0; k < MT_N_STAGES; k++)
 			cycles += mt_count_read(&st->cycles[k]);

@@ -36,8 +36,8 @@ def verdicts(daemon, caller, judge):
     caller.gets(DENIED, "a change that hangs on what is there", "absent")
     caller.gets(DENIED, "a call that may be taken for another one", "allow", interface="org.other.Service")
     counters = daemon.counters()
-    equal([n for n in ("extauthz_allowed", "extauthz_denied", "extauthz_refused", "extauthz_bad_answer", "proxy_exchange_unjudged",
-                       "proxy_exchange_denied", "proxy_asked") if not counters[n]], [], "what was not counted")
+    equal([n for n in ("extauthz_allowed", "extauthz_denied", "extauthz_refused", "extauthz_bad_answer", "proxy_exchange_extauthz_failed",
+                       "proxy_exchange_denied", "proxy_extauthz_waited") if not counters[n]], [], "what was not counted")
 
 
 def order(daemon, caller):
@@ -102,7 +102,7 @@ def ages(lab, daemon, caller, judge):
         thread.join(20)
     equal(got, [ANSWERED] * len(waits), "calls that it takes long to judge")
     after = daemon.counters()
-    equal([n for n in ("proxy_exchange_unjudged", "proxy_asked_full", "extauthz_unreachable", "extauthz_no_memory") if after[n] != before[n]], [], "failures")
+    equal([n for n in ("proxy_exchange_extauthz_failed", "proxy_extauthz_full", "extauthz_unreachable", "extauthz_no_memory") if after[n] != before[n]], [], "failures")
     judge.process.stop()
     judge.start()
     within(15, lambda: caller.ask("allow") == ANSWERED, "it is asked again when it is back", step=0.2)
@@ -158,7 +158,7 @@ def flooded(daemon, caller, judge):
         caller.gets(DENIED, f"a call when it sends {what}", "allow")
         caller.gets(ANSWERED, f"one that nobody is asked about, when it sends {what}", method="sayGoodbye")
         after = daemon.counters()
-        check(after["proxy_exchange_unjudged"] > before["proxy_exchange_unjudged"], f"{what}: no answer is counted")
+        check(after["proxy_exchange_extauthz_failed"] > before["proxy_exchange_extauthz_failed"], f"{what}: no answer is counted")
         check(said[0] >= len(flood), f"{what}: nobody has come")
         check(rss(daemon) - memory < 32 << 20, f"{what}: memory grew from {memory} to {rss(daemon)}")
         listener.shutdown(socket.SHUT_RDWR)
@@ -179,9 +179,9 @@ def changes(daemon, caller):
         write(daemon, policy())
         got = []
         waits = threading.Thread(target=lambda got=got: got.append(caller.ask("slow")))
-        before = daemon.counters()["proxy_asked"]
+        before = daemon.counters()["proxy_extauthz_waited"]
         waits.start()
-        within(10, lambda before=before: daemon.counters()["proxy_asked"] > before, "somebody is asked", step=0.05)
+        within(10, lambda before=before: daemon.counters()["proxy_extauthz_waited"] > before, "somebody is asked", step=0.05)
         write(daemon, *texts)
         waits.join(20)
         equal(got, [expected], f"a call that was asked about before {'other policies came' if texts else 'its policy went'}")

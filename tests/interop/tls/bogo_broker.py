@@ -21,8 +21,8 @@ TLS12, TLS13 = 0x303, 0x304
 WHEN = re.compile(r"^-on-(initial|resume|retry|shim|handshaker)-")
 SIZES = (1, 255, 256, 257, 16383, 16384, 16385, 32767, 32768, 32769)  # of -write-different-record-sizes
 # A handshake that is not done is one of them.
-FAILED = re.compile(r"^(tls_failed_.*|tls_bad_hello|tls_not_served|tls_no_tls|proxy_chain_unmatched|proxy_hello_.*|"
-                    r"proxy_undecided_timeout)$")
+FAILED = re.compile(r"^(tls_failed_.*|tls_bad_hello|tls_unrecognized_name|tls_no_tls|proxy_chain_unmatched|proxy_hello_.*|"
+                    r"proxy_chain_timeout)$")
 # A connection ends badly by one of these as well.
 BAD = re.compile(r"^(tls_alert_in|tls_alert_out|tls_refused)$")
 
@@ -250,10 +250,10 @@ class Broker:
             self._ask(runner, place, flags)
         found = self._settled(before, flags.server)
         # The daemon may try once more what has said nothing: the runner is not there any more.
-        if self.tries > 1 and found.get("tls_failed_left") == self.tries - 1:
-            del found["tls_failed_left"]
+        if self.tries > 1 and found.get("tls_failed_peer_closed") == self.tries - 1:
+            del found["tls_failed_peer_closed"]
         reasons = [name for name in found if FAILED.match(name)]
-        bad = reasons + [name for name in found if BAD.match(name)] + (["tls_cut_off"] if flags.has("-check-close-notify") and "tls_cut_off" in found else [])
+        bad = reasons + [name for name in found if BAD.match(name)] + (["tls_no_close_notify"] if flags.has("-check-close-notify") and "tls_no_close_notify" in found else [])
         if self.hung:
             bad.append("it hung")
         return "".join(f":{name}:\n" for name in bad)

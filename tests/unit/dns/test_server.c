@@ -19,7 +19,7 @@ static void test_own_names(void)
 	lab_open(&l, 1, 0);
 	lab_ask(&l, l.client, &orders);
 	CU_ASSERT_STRING_EQUAL(lab_answer(&l, l.client, text), ORDERS);
-	CU_ASSERT_EQUAL(lab_count(&l, MT_DNS_passed_on), 0);
+	CU_ASSERT_EQUAL(lab_count(&l, MT_DNS_forwarded), 0);
 	mt_dns_table_put(l.t);
 	l.t = NULL;
 	lab_ask(&l, l.client, &orders);
@@ -49,7 +49,7 @@ static void test_passed_on(void)
 		same_port += i && memcmp(&a[i].from, &a[0].from, sizeof(struct sockaddr_in)) == 0;
 	}
 	CU_ASSERT(same_id < 3 && same_port < 3);
-	CU_ASSERT_EQUAL(lab_count(&l, MT_DNS_passed_back), MT_ARRAY_LEN(a));
+	CU_ASSERT_EQUAL(lab_count(&l, MT_DNS_forwarded_answers), MT_ARRAY_LEN(a));
 	lab_close(&l);
 }
 
@@ -183,7 +183,7 @@ static void test_denied_names(void)
 		CU_ASSERT_STRING_EQUAL(lab_answer_stream(&l, fd, text), denied[i].want);
 	}
 	CU_ASSERT_EQUAL(lab_count(&l, MT_DNS_name_kept), 2 * (MT_ARRAY_LEN(denied) - 3));
-	CU_ASSERT_EQUAL(lab_count(&l, MT_DNS_passed_back), 2 * 3);
+	CU_ASSERT_EQUAL(lab_count(&l, MT_DNS_forwarded_answers), 2 * 3);
 	CU_ASSERT_EQUAL(mt_dns_server_waiting(l.s), 0);
 	lab_ask(&l, l.client, &(struct wire_query){.name = "example.com", .type = A});
 	CU_ASSERT_FATAL(lab_asked(&l, 0, &a));
@@ -207,7 +207,7 @@ static void test_no_server(void)
 	for (int i = 0; i < 3; i++)
 		lab_turn(&l);
 	CU_ASSERT_STRING_EQUAL(lab_answer(&l, l.client, text), "SERVFAIL ra Www.Example.org");
-	CU_ASSERT_EQUAL(lab_count(&l, MT_DNS_server_silent), 3);
+	CU_ASSERT_EQUAL(lab_count(&l, MT_DNS_server_timeout), 3);
 	lab_close(&l);
 }
 
@@ -303,7 +303,7 @@ static void test_truncated(void)
 	lab_ask_stream(&l, fd, &www);
 	CU_ASSERT_TRUE(lab_asked(&l, 0, &a));
 	lab_reply(&l, 0, &a, 0x8380, 0, false);
-	CU_ASSERT_EQUAL(lab_count(&l, MT_DNS_asked_by_tcp), 1);
+	CU_ASSERT_EQUAL(lab_count(&l, MT_DNS_retried_over_tcp), 1);
 	up = accept(l.stream[0], NULL, NULL);
 	CU_ASSERT_FATAL(up >= 0);
 	lab_turn(&l);

@@ -134,7 +134,7 @@ static void allowed(void)
 	say(q, MT_EXTAUTHZ_ALLOW, MT_EXTAUTHZ_allowed);
 	CU_ASSERT_STRING_EQUAL(toy_noted.changes, "user=joe;");
 	answered(c, 1);
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_asked), 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_extauthz_waited), 1);
 	lab_close(c, MT_CLOSE_RESET);
 	stop();
 }
@@ -162,7 +162,7 @@ static void verdicts(void)
 {
 	check_verdict(false, MT_EXTAUTHZ_DENY, MT_PROXY_exchange_denied);
 	check_verdict(true, MT_EXTAUTHZ_DENY, MT_PROXY_exchange_denied);
-	check_verdict(false, MT_EXTAUTHZ_UNJUDGED, MT_PROXY_exchange_unjudged);
+	check_verdict(false, MT_EXTAUTHZ_UNJUDGED, MT_PROXY_exchange_extauthz_failed);
 	check_verdict(true, MT_EXTAUTHZ_UNJUDGED, MT_PROXY_N_OUTCOMES);
 }
 
@@ -307,7 +307,7 @@ static void gone(void)
 	CU_ASSERT_EQUAL(lab.p->verdicts.n, 1);
 	lab_advance(lab.p->conf.exchange_ms * MT_MSEC + MT_SEC);
 	is_told(d, 2, MT_REPLY_TIMEOUT);
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_asked_late), 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_extauthz_late), 1);
 	say(first, MT_EXTAUTHZ_ALLOW, MT_EXTAUTHZ_allowed);
 	say(second, MT_EXTAUTHZ_ALLOW, MT_EXTAUTHZ_allowed);
 	CU_ASSERT_EQUAL(lab_n_servers(), 0);
@@ -333,7 +333,7 @@ static void check_over(enum mt_extauthz_verdict v, uint64_t after)
 	lab_advance(MT_USEC);
 	CU_ASSERT_EQUAL(lab_n_servers(), 0);
 	is_told(c, 1, MT_REPLY_TIMEOUT);
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_asked_late), 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_extauthz_late), 1);
 	lab_close(c, MT_CLOSE_RESET);
 	stop();
 }
@@ -440,9 +440,9 @@ static void full(void)
 	for (uint32_t i = 0; i < MT_EXTAUTHZ_SLOTS; i++)
 		scene_send_request(c[i % MT_ARRAY_LEN(c)], 'Q', 1 + i, 64);
 	CU_ASSERT_EQUAL(lab.p->verdicts.n, MT_EXTAUTHZ_SLOTS);
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_asked_full), 0);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_extauthz_full), 0);
 	scene_send_request(c[0], 'Q', 1000, 64);
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_asked_full), 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_extauthz_full), 1);
 	for (uint32_t i = 0; i < MT_EXTAUTHZ_SLOTS; i++)
 		say(question(), MT_EXTAUTHZ_DENY, MT_EXTAUTHZ_denied);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_denied), MT_EXTAUTHZ_SLOTS);
@@ -463,7 +463,7 @@ static void fair(void)
 	for (uint32_t i = 0; i <= most; i++)
 		scene_send_request(c, 'Q', 1 + i, 64);
 	CU_ASSERT_EQUAL(lab.p->verdicts.n, most);
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_asked_full), 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_extauthz_full), 1);
 	scene_send_request(d, 'Q', 1, 64);
 	CU_ASSERT_EQUAL(lab.p->verdicts.n, most + 1);
 	for (uint32_t i = 0; i <= most; i++)
@@ -492,7 +492,7 @@ static void fair_to_who_stays(void)
 	is_told(c, 1, MT_REPLY_OVERLOAD);
 	scene_send_request(d, 'Q', 1, 64);
 	CU_ASSERT_EQUAL(lab.p->verdicts.n, 1);
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_asked_full), 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_extauthz_full), 1);
 	for (uint32_t i = 0; i < most; i++)
 		say(question(), MT_EXTAUTHZ_DENY, MT_EXTAUTHZ_denied);
 	say(question(), MT_EXTAUTHZ_DENY, MT_EXTAUTHZ_denied);

@@ -290,7 +290,7 @@ static void one_way_that_waits_again(void)
 	adopt(named);
 	lab_fin(s);
 	lab_close(s, MT_CLOSE_RESET);
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_repeated), 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_transparent_retry), 1);
 	CU_ASSERT_EQUAL(lab.p->awaiting.calls.n, 1);
 	lab_advance(2 * MT_SEC);
 	CU_ASSERT_EQUAL(lab.p->awaiting.calls.n, 0);

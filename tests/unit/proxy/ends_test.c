@@ -28,7 +28,7 @@ static void test_end_feeds_same_client(void)
 	scene_send_request(c, 'Q', 3, 64);
 	CU_ASSERT_EQUAL(lab.p->pending[0], 1);
 	lab_close(c, MT_CLOSE_RESET);
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_client_left), 3);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_client_closed), 3);
 	CU_ASSERT_EQUAL(lab_n_servers(), 0);
 	scene_stop();
 }

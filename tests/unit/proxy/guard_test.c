@@ -669,7 +669,7 @@ static void test_streams_that_may_not_stay(void)
 		CU_ASSERT_TRUE(c->aborted);
 		CU_ASSERT_TRUE(server->aborted);
 		CU_ASSERT_EQUAL(scene_counted(MT_PROXY_opaque_denied), !lent);
-		CU_ASSERT_EQUAL(scene_counted(MT_PROXY_opaque_unlent), lent);
+		CU_ASSERT_EQUAL(scene_counted(MT_PROXY_opaque_no_node_identity), lent);
 		scene_stop();
 		config_free(2);
 	}

@@ -493,7 +493,7 @@ static void ends_add_up(void)
 						      mt_service_local_replies(st) + st->oneway +
 						      st->client_left + st->cut_off);
 	}
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_unbound), 0);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_snapshot_lost), 0);
 }
 
 static void random_seeds(uint64_t from, uint64_t to, bool pools)

@@ -192,8 +192,8 @@ static void test_long_reply_broken(void)
 	CU_ASSERT_TRUE(c->aborted);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_reply_truncated), 1);
 	/* The client did not leave: it was shown the door. */
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_client_left), 0);
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_cut_off), 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_client_closed), 0);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_reset), 1);
 	scene_stop();
 }
 

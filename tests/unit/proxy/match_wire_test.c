@@ -303,7 +303,7 @@ static void sent_again(struct talk *t)
 	lab_close(s, MT_CLOSE_RESET);
 	answer(t, 0, taken(t, 0, false, "ask"), "ask", "yes");
 	expect(t, t->b, "ask", "yes");
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_repeated), 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_transparent_retry), 1);
 }
 
 /* A long call of Dubbo's, which has a connection alone. The id that its server sees. */

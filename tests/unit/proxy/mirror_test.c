@@ -259,7 +259,7 @@ static void test_reset(void)
 	m->end.pos.sent = 0;
 	lab_close(m, MT_CLOSE_RESET);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_mirror_failed), 1);
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_repeated), 0);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_transparent_retry), 0);
 	CU_ASSERT_PTR_NULL(server_of(true, 0));
 	answered(c, 1);
 	scene_bye(c);
@@ -528,7 +528,7 @@ static void test_lending(void)
 		scene_send_request(c, 'Q', 1, 64);
 		CU_ASSERT_EQUAL(server_of(true, 0) != NULL, lent);
 		CU_ASSERT_EQUAL(scene_counted(MT_PROXY_mirror_denied), !lent);
-		CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_unlent), 0);
+		CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_no_node_identity), 0);
 		answered(c, 1);
 		scene_bye(c);
 		lab_advance(2 * MT_SEC);

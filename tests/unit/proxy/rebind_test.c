@@ -99,8 +99,8 @@ static void test_answered_after_many(void)
 	lab_connect(s);
 	id = scene_next_sent(s).id;
 	publish_many(true);
-	CU_ASSERT_TRUE(scene_counted(MT_PROXY_exchange_rebound) >= PUBLISHES / ALIVE_MAX);
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_unbound), 0);
+	CU_ASSERT_TRUE(scene_counted(MT_PROXY_exchange_snapshot_moved) >= PUBLISHES / ALIVE_MAX);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_snapshot_lost), 0);
 	scene_answer(s, id, 0x21, 40);
 	CU_ASSERT_EQUAL(scene_next_sent(c).first, 0x21);
 	st = mt_proxy_service_stats(lab.p, 0);
@@ -130,7 +130,7 @@ static void test_service_gone(void)
 	lab_connect(lab_server(1));
 	publish_many(false);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_listener_gone), 1);
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_unbound), 2);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_snapshot_lost), 2);
 	scene_answer(s, 1, 0x22, 40);
 	CU_ASSERT_EQUAL(scene_next_sent(c).first, 0x22);
 	CU_ASSERT_FALSE(c->detached);

@@ -60,7 +60,7 @@ static void repeated(uint64_t n)
 {
 	const struct mt_service_stats *st = mt_proxy_service_stats(lab.p, 1);
 
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_opaque_repeated), n);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_opaque_transparent_retry), n);
 	/* For who looks at the numbers it is one stream. */
 	CU_ASSERT_EQUAL(st->requests, 1);
 	CU_ASSERT_EQUAL(st->ok + st->client_left + mt_service_local_replies(st), 1);

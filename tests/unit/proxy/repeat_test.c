@@ -48,7 +48,7 @@ static void lost(struct fake_conn *c, uint64_t id)
 
 static void over(struct fake_conn *c, uint64_t repeated)
 {
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_repeated), repeated);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_transparent_retry), repeated);
 	scene_bye(c);
 	scene_stop();
 }
@@ -399,7 +399,7 @@ static void test_nobody_waits(void)
 	scene_starve();
 	lab_close(s, MT_CLOSE_RESET);
 	scene_relieve();
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_repeated), 0);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_transparent_retry), 0);
 	CU_ASSERT_TRUE(c->aborted); /* there was none to tell its client either */
 	scene_stop();
 }

@@ -65,9 +65,9 @@ static void test_lent_to_nobody(void)
 	c = lab_client(CONFIG_SAFE);
 	scene_send_request(c, 'Q', 7, 64);
 	is_answered(c, MT_REPLY_DENIED);
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_unlent), 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_no_node_identity), 1);
 	CU_ASSERT_PTR_NULL(lab_client(CONFIG_OPAQUE));
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_opaque_unlent), 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_opaque_no_node_identity), 1);
 	CU_ASSERT_EQUAL(mt_proxy_service_stats(lab.p, 1)->local[MT_REPLY_DENIED], 1);
 	CU_ASSERT_EQUAL(lab_n_servers(), 0);
 	scene_bye(c);
@@ -128,8 +128,8 @@ static void test_gateway(void)
 	o = lab_client(CONFIG_OPAQUE);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(o);
 	CU_ASSERT_EQUAL(lab_n_servers(), n + 1);
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_unlent), 0);
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_opaque_unlent), 0);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_no_node_identity), 0);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_opaque_no_node_identity), 0);
 	/* On the same connection, by the same cluster and snapshot, another service. */
 	for (uint32_t i = 0; i < lab.snap->n_services; i++)
 		lab.snap->services[i]->gateway = false;
@@ -161,7 +161,7 @@ static void test_lent_to_some(void)
 	lab.snap->version++;
 	mt_addr_parse("203.0.113.0", &some.addr);
 	CU_ASSERT_EQUAL(called(c, 8), 2);
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_unlent), 0);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_no_node_identity), 0);
 	scene_bye(c);
 	scene_stop();
 	mt_cluster_release(&others);

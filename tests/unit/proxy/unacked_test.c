@@ -27,7 +27,7 @@ static struct fake_conn *one_way(uint16_t port, struct fake_conn **client)
 static void over(uint64_t sent, uint64_t repeated, uint64_t lost)
 {
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_oneway), sent);
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_repeated), repeated);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_transparent_retry), repeated);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_oneway_lost), lost);
 	CU_ASSERT_EQUAL(lab.p->n_unacked, 0);
 	scene_stop();
@@ -143,7 +143,7 @@ static void test_client_resets(void)
 
 	lab_close(c, MT_CLOSE_RESET);
 	CU_ASSERT_TRUE(s->live);
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_client_left), 0);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_client_closed), 0);
 	over(1, 0, 0);
 }
 
@@ -384,7 +384,7 @@ static void test_long(void)
 	while (lab_take(other, scene_buf, SCENE_BUF) > 0)
 		;
 	CU_ASSERT_TRUE(c->detached);
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_client_left), 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_client_closed), 1);
 	over(1, 1, 0);
 }
 

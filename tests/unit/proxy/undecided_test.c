@@ -160,7 +160,7 @@ static void test_dribbled(void)
 	memset(bytes, 'x', 100);
 	lab_feed(c, bytes, 100);
 	check_passed(0, 100);
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_undecided_waited), 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_chain_waited), 1);
 	lab_close(c, MT_CLOSE_RESET);
 	stop();
 }
@@ -190,7 +190,7 @@ static void test_silence(void)
 	lab_advance(99 * MT_MSEC);
 	CU_ASSERT_EQUAL(lab_n_servers(), 0);
 	lab_advance(2 * MT_MSEC);
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_undecided_silent), 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_chain_detect_timeout), 1);
 	lab_feed(scene_connected_server(0), "220 hello", 9);
 	CU_ASSERT_EQUAL(lab_take(c, got, sizeof(got)), 9);
 	lab_close(c, MT_CLOSE_RESET);
@@ -198,9 +198,9 @@ static void test_silence(void)
 	lab.snap->listeners[0].detect_ms = 15000; /* also longer than a message may take */
 	c = client();
 	lab_advance(14999 * MT_MSEC);
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_undecided_silent), 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_chain_detect_timeout), 1);
 	lab_advance(2 * MT_MSEC);
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_undecided_silent), 2);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_chain_detect_timeout), 2);
 	lab_close(c, MT_CLOSE_RESET);
 	stop();
 }
@@ -216,7 +216,7 @@ static void test_put_back_is_not_silent(void)
 	lab_feed(c, bytes, hello_for("a.example") / 2);
 	CU_ASSERT_EQUAL(c->s.rx.len, 0);
 	lab_advance(20 * MT_SEC);
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_undecided_silent), 0);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_chain_detect_timeout), 0);
 	CU_ASSERT_FALSE(c->aborted);
 	lab.puts_back = false;
 	memcpy(bytes, "QUIT\r\n", 6); /* what was read before is forgotten */
@@ -230,8 +230,8 @@ static void test_put_back_is_not_silent(void)
 	CU_ASSERT_FALSE(c->aborted);
 	lab_advance(200 * MT_MSEC);
 	CU_ASSERT_TRUE(c->aborted);
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_undecided_silent), 0);
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_undecided_timeout), 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_chain_detect_timeout), 0);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_chain_timeout), 1);
 	stop();
 }
 
@@ -274,8 +274,8 @@ static void test_silence_of_others(void)
 	CU_ASSERT_FALSE(d->aborted);
 	lab_advance(200 * MT_MSEC);
 	CU_ASSERT_TRUE(d->aborted);
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_undecided_timeout), 2);
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_undecided_silent), 0);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_chain_timeout), 2);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_chain_detect_timeout), 0);
 	stop();
 }
 
@@ -294,7 +294,7 @@ static void test_plain_beside_tls(void)
 	CU_ASSERT_FALSE(c->aborted);
 	lab_feed(c, "xxxxxxxxxxxxxxxxxxxx", 20);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_malformed), 1);
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_undecided_waited), 2);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_chain_waited), 2);
 	stop();
 }
 
@@ -352,7 +352,7 @@ static void test_sniffing_to_bytes(void)
 	lab_close(c, MT_CLOSE_RESET);
 	c = client();
 	lab_advance(101 * MT_MSEC);
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_undecided_silent), 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_chain_detect_timeout), 1);
 	lab_close(c, MT_CLOSE_RESET);
 	stop();
 }
@@ -375,7 +375,7 @@ static void test_few_bytes(void)
 	CU_ASSERT_EQUAL(lab_n_servers(), 0);
 	lab_advance(2 * MT_MSEC);
 	check_passed(0, 6);
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_undecided_silent), 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_chain_detect_timeout), 1);
 	lab_close(c, MT_CLOSE_RESET);
 	/* Where nobody takes any bytes they have the time of a message, also after a new configuration. */
 	PUBLISH(1, &no_bytes);
@@ -387,7 +387,7 @@ static void test_few_bytes(void)
 	CU_ASSERT_FALSE(c->aborted);
 	lab_advance(200 * MT_MSEC);
 	CU_ASSERT_TRUE(c->aborted);
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_undecided_timeout), 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_chain_timeout), 1);
 	stop();
 }
 
@@ -404,7 +404,7 @@ static void test_begun_hello(void)
 	CU_ASSERT_EQUAL(lab_n_servers(), 0);
 	lab_advance(200 * MT_MSEC);
 	CU_ASSERT_TRUE(c->aborted);
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_undecided_timeout), 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_chain_timeout), 1);
 	stop();
 }
 
@@ -449,7 +449,7 @@ static void test_by_address(void)
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_chain_refused), 1);
 	CU_ASSERT_PTR_NULL(lab_client_from(CONFIG_SAFE, 4));
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_chain_unmatched), 1);
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_undecided_waited), 0);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_chain_waited), 0);
 	lab_close(c, MT_CLOSE_RESET);
 	stop();
 }
@@ -578,7 +578,7 @@ static void test_silence_ends_when_published(void)
 	mt_proxy_timers(lab.p, 1000);
 	CU_ASSERT_EQUAL(config_holds(0), 0);
 	lab_advance(2 * MT_MSEC);
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_undecided_silent), 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_chain_detect_timeout), 1);
 	CU_ASSERT_EQUAL_FATAL(lab_n_servers(), 1);
 	lab_feed(scene_connected_server(0), "220 hello", 9);
 	CU_ASSERT_EQUAL(lab_take(c, got, sizeof(got)), 9);
@@ -593,7 +593,7 @@ static void test_silence_ends_when_published(void)
 	mt_proxy_adopt(lab.p, next);
 	mt_proxy_timers(lab.p, 1000);
 	lab_advance(MT_SEC);
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_undecided_silent), 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_chain_detect_timeout), 1);
 	check_toy(c);
 	scene_bye(c);
 	stop();
@@ -666,7 +666,7 @@ static void test_left(void)
 	c = client();
 	lab_fin(c);
 	CU_ASSERT_TRUE(c->detached);
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_undecided_left), 2);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_chain_client_closed), 2);
 	stop();
 }
 
@@ -679,7 +679,7 @@ static void test_left_half(void)
 	c = client();
 	lab_fin(c);
 	CU_ASSERT_TRUE(scene_connected_server(0)->shut);
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_undecided_silent), 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_chain_detect_timeout), 1);
 	lab_close(lab_server(0), MT_CLOSE_OK);
 	c = client();
 	memcpy(bytes, "\x16", 1);
@@ -704,7 +704,7 @@ static void test_cut_off(void)
 		lab_feed(c, bytes, n);
 		lab_fin(c);
 		CU_ASSERT_TRUE(c->aborted);
-		CU_ASSERT_EQUAL(scene_counted(MT_PROXY_hello_cut_off), ++cut);
+		CU_ASSERT_EQUAL(scene_counted(MT_PROXY_hello_truncated), ++cut);
 	}
 	CU_ASSERT_EQUAL(lab_n_servers(), 0);
 	/* Nor is it a chain's that has nothing to say about TLS. */
@@ -713,7 +713,7 @@ static void test_cut_off(void)
 	lab_feed(c, bytes, 50);
 	lab_fin(c);
 	CU_ASSERT_TRUE(c->aborted);
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_hello_cut_off), cut + 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_hello_truncated), cut + 1);
 	CU_ASSERT_EQUAL(lab_n_servers(), 0);
 	stop();
 }
@@ -733,7 +733,7 @@ static void test_many(void)
 	CU_ASSERT_PTR_NULL(lab_client(CONFIG_SAFE));
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_full), 1);
 	lab_advance(10001 * MT_MSEC);
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_undecided_timeout), 481);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_chain_timeout), 481);
 	check_toy(last);
 	scene_bye(last);
 	stop();

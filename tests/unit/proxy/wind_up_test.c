@@ -30,7 +30,7 @@ static void answer(void)
 static void is_told(void)
 {
 	CU_ASSERT_EQUAL(scene_next_sent(c).kind, 'D');
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_told), 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_goaway_sent), 1);
 }
 
 static void drain(void)
@@ -90,7 +90,7 @@ static void test_quiet_already(void)
 	CU_ASSERT_EQUAL(scene_next_sent(c).first, 0x11);
 	lab_advance(MT_SEC);
 	drain();
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_told), 0);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_goaway_sent), 0);
 	has_ended();
 }
 
@@ -156,7 +156,7 @@ static void test_always_in_a_message(void)
 		memcpy(scene_buf, next, 64);
 		lab_advance(100 * MT_MSEC);
 	}
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_cut_short), 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_drain_timeout), 1);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_answered),
 		scene_counted(MT_PROXY_exchange_started));
 	has_ended();
@@ -183,7 +183,7 @@ static void test_no_memory_meanwhile(void)
 	CU_ASSERT_EQUAL(t->sent.len, HALF);
 	drain();
 	lab_advance(21 * MT_SEC);
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_cut_short), 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_drain_timeout), 1);
 	scene_starve();
 	got = lab_take(t, scene_buf, SCENE_BUF);
 	id = toy_parse(scene_buf, SCENE_BUF).id;
@@ -225,7 +225,7 @@ static void test_idle(void)
 	CU_ASSERT_EQUAL(scene_next_sent(c).first, 0x11);
 	lab_advance(3601 * MT_SEC);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_idle), 1);
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_told), 0);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_goaway_sent), 0);
 	CU_ASSERT_EQUAL(c->sent.len, 0);
 	has_ended();
 }
@@ -351,7 +351,7 @@ static void test_revoked(void)
 {
 	judged();
 	changed_to(3);
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_condemned), 1);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_revoked), 1);
 	is_told();
 	answer();
 	CU_ASSERT_EQUAL(scene_next_sent(c).first, 0x11);
@@ -410,7 +410,7 @@ static void is_not_served(uint32_t orphans, uint32_t condemned, uint8_t reply)
 {
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_chain_changed), 0);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_listener_gone), orphans);
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_condemned), condemned);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_down_revoked), condemned);
 	is_told();
 	answer();
 	CU_ASSERT_EQUAL(scene_next_sent(c).first, 0x11);

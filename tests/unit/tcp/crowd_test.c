@@ -69,7 +69,7 @@ static void begin_is_put_back(void)
 	rx(.flags = PA, .seq = 1, .ack = 51, .len = 100);
 	events("readable:100 acked:50 ");
 	CU_ASSERT_EQUAL(forgot, 1);
-	CU_ASSERT_EQUAL(counter(MT_TCP_rx_crowded), 1);
+	CU_ASSERT_EQUAL(counter(MT_TCP_rx_admission_limited), 1);
 	CU_ASSERT_EQUAL(w.s->rx.len, 0);
 	CU_ASSERT_EQUAL(conn()->bytes_in, 0);
 	CU_ASSERT_EQUAL(conn()->tune_bytes, 0);
@@ -80,7 +80,7 @@ static void begin_is_put_back(void)
 	rxq(.flags = A, .seq = 1, .ack = 51, .len = 100);
 	rx(.flags = A, .seq = 201, .ack = 51, .len = 100);
 	events("readable:100 ");
-	CU_ASSERT_EQUAL(counter(MT_TCP_rx_crowded), 3);
+	CU_ASSERT_EQUAL(counter(MT_TCP_rx_admission_limited), 3);
 	CU_ASSERT_EQUAL(conn()->ooo, 0);
 	tx(.flags = A, .seq = 51, .ack = 1);
 	later(300);
@@ -91,7 +91,7 @@ static void begin_is_put_back(void)
 	events("readable:300 ");
 	later(300);
 	tx(.flags = A, .seq = 51, .ack = 301);
-	CU_ASSERT_EQUAL(counter(MT_TCP_rx_crowded), 3);
+	CU_ASSERT_EQUAL(counter(MT_TCP_rx_admission_limited), 3);
 	down_crowded();
 }
 
@@ -103,7 +103,7 @@ static void whole_message_is_taken(void)
 	rx(.flags = PA, .seq = 1, .ack = 1, .len = 100);
 	events("readable:100 ");
 	CU_ASSERT_EQUAL(forgot, 0);
-	CU_ASSERT_EQUAL(counter(MT_TCP_rx_crowded), 0);
+	CU_ASSERT_EQUAL(counter(MT_TCP_rx_admission_limited), 0);
 	later(300);
 	tx(.flags = A, .seq = 1, .ack = 101);
 	down_crowded();
@@ -167,14 +167,14 @@ static void ahead_waits(void)
 	rx(.flags = PA, .seq = 101, .ack = 1, .len = 100);
 	none();
 	events("");
-	CU_ASSERT_EQUAL(counter(MT_TCP_rx_crowded), 1);
+	CU_ASSERT_EQUAL(counter(MT_TCP_rx_admission_limited), 1);
 	CU_ASSERT_EQUAL(conn()->ooo, 0);
 	/* A FIN is no message: it is kept behind its hole, and makes no holder of its connection. */
 	rx(.flags = FA, .seq = 201, .ack = 1);
 	tx(.flags = A, .seq = 1, .ack = 1);
 	rx(.flags = PA, .seq = 101, .ack = 1, .len = 100);
 	none();
-	CU_ASSERT_EQUAL(counter(MT_TCP_rx_crowded), 2);
+	CU_ASSERT_EQUAL(counter(MT_TCP_rx_admission_limited), 2);
 	w.stop_reading = true;
 	rx(.flags = PA, .seq = 1, .ack = 1, .len = 100);
 	CU_ASSERT_EQUAL(forgot, 1);
@@ -213,7 +213,7 @@ static void holders_go_on(void)
 	rx(.flags = FA, .seq = 601, .ack = 1, .len = 100);
 	events("readable:100 eof ");
 	CU_ASSERT_EQUAL(forgot, 0);
-	CU_ASSERT_EQUAL(counter(MT_TCP_rx_crowded), 0);
+	CU_ASSERT_EQUAL(counter(MT_TCP_rx_admission_limited), 0);
 	read_all();
 	down_crowded();
 }
@@ -243,7 +243,7 @@ static void holder_out_of_order_goes_on(void)
 	rx(.flags = A, .seq = 101, .ack = 1, .len = 100);
 	set_crowded(true);
 	rx(.flags = A, .seq = 201, .ack = 1, .len = 100);
-	CU_ASSERT_EQUAL(counter(MT_TCP_rx_crowded), 0);
+	CU_ASSERT_EQUAL(counter(MT_TCP_rx_admission_limited), 0);
 	rx(.flags = A, .seq = 1, .ack = 1, .len = 100);
 	events("readable:300 ");
 	down_crowded();
@@ -256,7 +256,7 @@ static void server_goes_on(void)
 	rx(.flags = SA, .seq = 0, .ack = 1, .mss = 1460);
 	set_crowded(true);
 	rx(.flags = A, .seq = 101, .ack = 1, .len = 100);
-	CU_ASSERT_EQUAL(counter(MT_TCP_rx_crowded), 0);
+	CU_ASSERT_EQUAL(counter(MT_TCP_rx_admission_limited), 0);
 	CU_ASSERT_NOT_EQUAL(conn()->ooo, 0);
 	down_crowded();
 }

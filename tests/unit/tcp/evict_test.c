@@ -201,7 +201,7 @@ static void holder_of_much_is_given_less_room(void)
 	CU_ASSERT_EQUAL(w.s->tx_high, high); /* it was not pressed when that turn began */
 	rx(.flags = A, .seq = 1, .ack = 1, .len = 100);
 	CU_ASSERT_EQUAL(w.s->tx_high, 40000);
-	CU_ASSERT_EQUAL(counter(MT_TCP_squeezed), 1);
+	CU_ASSERT_EQUAL(counter(MT_TCP_tx_throttled), 1);
 	CU_ASSERT_EQUAL(mt_stream_sendable(w.s), 0);
 	CU_ASSERT_TRUE(mt_tcp_ledger(w.t)->pressed != 0);
 	w.s->want_writable = false;

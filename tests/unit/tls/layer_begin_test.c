@@ -292,8 +292,8 @@ static void test_fin_early(void)
 	CU_ASSERT_EQUAL(A->reason, MT_CLOSE_RESET);
 	CU_ASSERT_FALSE(A->connected);
 	CU_ASSERT_TRUE(layers.now < 1000 * MT_SEC + 5 * MT_SEC);
-	CU_ASSERT_EQUAL(layers.layer[CLIENT].counts[MT_TLS_N_cut_off], 1);
-	CU_ASSERT_EQUAL(layers.layer[CLIENT].failed[MT_TLS_WHY_left], 1);
+	CU_ASSERT_EQUAL(layers.layer[CLIENT].counts[MT_TLS_N_no_close_notify], 1);
+	CU_ASSERT_EQUAL(layers.layer[CLIENT].failed[MT_TLS_WHY_peer_closed], 1);
 	layers_settle();
 	layers_end();
 }
@@ -305,12 +305,12 @@ static void test_reset_early(void)
 	layers_open(0);
 	layers.handshakes_stop = true;
 	layers_settle();
-	CU_ASSERT_EQUAL(layers.layer[CLIENT].failed[MT_TLS_WHY_left], 0);
+	CU_ASSERT_EQUAL(layers.layer[CLIENT].failed[MT_TLS_WHY_peer_closed], 0);
 	layers_lower(CLIENT)->reset_in = layers_lower(SERVER)->reset_in = true;
 	layers_until(&A->closed);
 	CU_ASSERT_EQUAL(A->reason, MT_CLOSE_RESET);
-	CU_ASSERT_EQUAL(A->why.reason, MT_TLS_WHY_left);
-	CU_ASSERT_EQUAL(layers.layer[CLIENT].failed[MT_TLS_WHY_left], 1);
+	CU_ASSERT_EQUAL(A->why.reason, MT_TLS_WHY_peer_closed);
+	CU_ASSERT_EQUAL(layers.layer[CLIENT].failed[MT_TLS_WHY_peer_closed], 1);
 	layers.handshakes_stop = false;
 	layers_settle();
 	layers_end();

@@ -184,7 +184,7 @@ static void test_cut_off(void)
 	layers_until(&B->closed);
 	CU_ASSERT_EQUAL(B->reason, MT_CLOSE_RESET);
 	CU_ASSERT_FALSE(B->eof);
-	CU_ASSERT_EQUAL(layers.layer[SERVER].counts[MT_TLS_N_cut_off], 1);
+	CU_ASSERT_EQUAL(layers.layer[SERVER].counts[MT_TLS_N_no_close_notify], 1);
 	layers_until(&A->closed);
 	layers_end();
 }
@@ -205,7 +205,7 @@ static void test_cut_off_later(void)
 	mt_stream_consumed(B->s);
 	layers_until(&B->closed);
 	CU_ASSERT_EQUAL(B->reason, MT_CLOSE_RESET);
-	CU_ASSERT_EQUAL(layers.layer[SERVER].counts[MT_TLS_N_cut_off], 1);
+	CU_ASSERT_EQUAL(layers.layer[SERVER].counts[MT_TLS_N_no_close_notify], 1);
 	layers_until(&A->closed);
 	layers_end();
 }

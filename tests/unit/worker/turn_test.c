@@ -144,8 +144,8 @@ static void a_turn_is_in_order(void)
 	CU_ASSERT_EQUAL(mt_worker_turn(r.w[0], 2, 2), 0);
 	check_order(fakes[0].calls, false);
 	CU_ASSERT_PTR_NULL(strstr(fakes[0].calls, "-input "));
-	CU_ASSERT_EQUAL(counter(&r, 0, MT_WORKER_turns), 2);
-	CU_ASSERT_EQUAL(counter(&r, 0, MT_WORKER_busy_turns), 1);
+	CU_ASSERT_EQUAL(counter(&r, 0, MT_WORKER_loops), 2);
+	CU_ASSERT_EQUAL(counter(&r, 0, MT_WORKER_busy_loops), 1);
 	rig_fini(&r);
 }
 
