@@ -94,9 +94,9 @@ static void print_steps(const json_t *steps)
 	json_array_foreach(steps, i, row)
 	{
 		snprintf(line, sizeof(line), "%-14s %10.2f us %9lld  %-8s %-12s ",
-			text_of(row, "journey"), json_number_value(json_object_get(row, "us")),
+			text_of(row, "trace"), json_number_value(json_object_get(row, "us")),
 			(long long)json_integer_value(json_object_get(row, "cycles")),
-			text_of(row, "room"), text_of(row, "step"));
+			text_of(row, "library"), text_of(row, "step"));
 		fputs(line, stdout);
 		mt_escape(line, sizeof(line), text_of(row, "what"));
 		puts(line);

@@ -243,9 +243,9 @@ static json_t *service_json(const struct mt_analysis *a, const struct service *s
 	return json_pack("{s:o, s:i, s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:o}", "service",
 		text(s->first->host), "port", (int)s->first->port, "protocol",
 		s->first->codec->name, "guarded", guarded(a, s), "callers", callers(a, s),
-		"instances", called(s), "bare", (int)s->classes[MT_INSTANCE_BARE], "with_proxies",
+		"instances", called(s), "without_proxies", (int)s->classes[MT_INSTANCE_BARE], "with_proxies",
 		(int)s->classes[MT_INSTANCE_MESHED], "outside",
-		(int)s->classes[MT_INSTANCE_OUTSIDE], "need_lend", (int)s->lend, "where",
+		(int)s->classes[MT_INSTANCE_OUTSIDE], "need_node_identity", (int)s->lend, "where",
 		text(where));
 }
 

@@ -109,7 +109,7 @@ static int init_slabs(struct mt_proxy *p)
 		mt_slab_init(&p->exchanges, "exchange", sizeof(struct mt_exchange), exchanges) ||
 		mt_slab_init(&p->attempts, "attempt", sizeof(struct mt_attempt), exchanges) ||
 		mt_slab_init(&p->pairs, "byte streams", sizeof(struct mt_pair), c->max_down) ||
-		mt_slab_init(&p->undecided, "undecided clients", sizeof(struct mt_undecided),
+		mt_slab_init(&p->undecided, "chain selection", sizeof(struct mt_undecided),
 			c->max_down) ||
 		mt_slab_init(&p->connecting, "byte streams being joined",
 			sizeof(struct mt_connecting), c->max_down) ||

@@ -141,12 +141,12 @@ void mt_exchange_cut_off(struct mt_exchange *ex)
 static const char *status_of(const struct mt_exchange *ex)
 {
 	if (ex->status == STATUS_CUT_OFF)
-		return "cut_off";
+		return "reset";
 	if (ex->status >= STATUS_OF_LOCAL)
 		return mt_local_reply_name((enum mt_local_reply)(ex->status - STATUS_OF_LOCAL));
 	if (ex->status)
 		return mt_exchange_status_name((enum mt_msg_status)(ex->status - 1));
-	return ex->oneway ? "oneway" : "client_left";
+	return ex->oneway ? "oneway" : "client_closed";
 }
 
 enum mt_filter_ended mt_exchange_ended(const struct mt_exchange *ex)

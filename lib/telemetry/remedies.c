@@ -9,20 +9,17 @@
 #include <string.h>
 
 #define MEMORY                                                                                     \
-	"raise spec.memory.mb in the Node and restart; `show memory` says which pool runs dry"
+	"raise spec.memory.mb in the Node and restart; `show memory` shows which pool runs empty"
 #define CLOSED "`show objects` names what closes it, and why"
 #define UNLENT                                                                                     \
-	"the endpoints are behind proxies that want a mesh identity, and callers without one may " \
-	"not "                                                                                     \
-	"use this node's: name them in the Node's spec.mesh.lend if they should"
+	"the endpoints have proxies that require a mesh identity, and these callers may not use "  \
+	"this node's: list them in the Node's spec.mesh.lend if they should"
 #define DENIED                                                                                     \
-	"intended if the policy is; `explain` of such a call, or a trace, names it, `show "        \
-	"objects` what it is about"
+	"intended if the policy is; `explain` of such a call, or a trace, names the policy, "      \
+	"`show objects` what it selects"
 #define SERVER                                                                                     \
 	"look at the server and the path to it: `show clusters`, `show neighbours`, its own log"
-#define PATH                                                                                       \
-	"damage or an old copy on the way; if it grows, look at the links and switches of the "    \
-	"path"
+#define PATH "damage or an old copy on the path; if it grows, look at its links and switches"
 #define HOSTILE                                                                                    \
 	"one is chance, many are a scan or an attack: find the sender with `tcpdump` on the link"
 #define OFFLOAD "on the sending side run `ethtool -K IFACE tx off gso off tso off`"
@@ -36,8 +33,7 @@
 	"one SPIFFE ID, no authority, for clients and servers both (`openssl x509 -text`)"
 
 #define TOKEN                                                                                      \
-	"look at the caller: what it sends as a token, and where it has it from; many are an "     \
-	"attack"
+	"look at the caller: which token it sends, and where it got the token; many are an attack"
 
 struct remedy {
 	const char *room, *name, *text;
@@ -45,76 +41,70 @@ struct remedy {
 
 static const struct remedy remedies[] = {
 	{"jwks", "fetch_failed",
-		"`show health` says which one and why; is its server there, and is its certificate "
-		"by "
-		"an authority that the machine or the Node's spec.jwks.roots knows?"},
+		"`show health` shows which one and why: is its server reachable, and is its "
+		"certificate signed by an authority of this machine or of the Node's "
+		"spec.jwks.roots?"},
 	{"jwt", "malformed", TOKEN},
-	{"jwt", "too_long", "have the issuer put less into its tokens"},
+	{"jwt", "too_long", "have the issuer issue shorter tokens"},
 	{"jwt", "several", "have the caller send one token"},
 	{"jwt", "algorithm",
-		"RS, PS and ES with 256, 384 or 512, and EdDSA are taken: have the issuer sign by "
-		"one "
-		"of these"},
+		"RS, PS and ES with 256, 384 or 512, and EdDSA are supported: have the issuer sign "
+		"with one of these"},
 	{"jwt", "issuer",
 		"compare `iss` of the token, letter by letter, with `issuer` of the "
 		"RequestAuthentications, and its place with their fromHeaders"},
-	{"jwt", "not_yet", "compare the issuer's clock and this machine's"},
+	{"jwt", "not_yet", "compare the clocks of the issuer and of this machine"},
 	{"jwt", "expired", "have the caller renew its token, and compare the clocks"},
 	{"jwt", "audience", "compare `aud` of the token with `audiences`"},
-	{"jwt", "no_keys", "`show health` says why they could not be fetched"},
+	{"jwt", "no_keys", "`show health` shows why they could not be fetched"},
 	{"jwt", "no_key",
-		"has the issuer changed its keys? The set that jwksUri leads to has to have the "
-		"new ones; one of `jwks` "
-		"has to be written anew"},
+		"has the issuer changed its keys? The set at jwksUri must have the new ones; "
+		"inline `jwks` must be replaced"},
 	{"jwt", "signature", TOKEN},
 	{"jwt", "internal", MEMORY},
 	{"tls", "timed_out", HOSTILE "; of servers: " SERVER},
 	{"tls", "no_tls",
-		"of clients: they speak clear text where mutual TLS is asked for (a "
-		"PeerAuthentication "
-		"of mode STRICT); of servers: their port does not speak TLS, though `show "
-		"clusters` "
-		"says so"},
+		"clients: they send plaintext where mutual TLS is required (a PeerAuthentication "
+		"of mode STRICT); servers: their port does not use TLS, although `show clusters` "
+		"has TLS for it"},
 	{"tls", "bad_hello", HOSTILE},
 	{"tls", "unrecognized_name",
-		"is the name that the client asks for (SNI) a host of a Gateway's server, or the "
-		"service's? `show services`"},
+		"is the server name (SNI) of the client a host of a Gateway's server, or of the "
+		"service? `show services`"},
 	{"tls", "refused",
-		"the server does not take this node's certificate: its log says why; `show "
-		"identity` "
-		"says whose it is and until when"},
+		"the server rejects this node's certificate: its log has the reason; `show "
+		"identity` shows the principal and the end"},
 	{"tls", "no_close_notify", "look at the peer: it ends connections without close_notify"},
 	{"tls_failed", "bad_certificate", "look at the peer's certificate: " CERTIFICATE},
 	{"tls_failed", "expired",
 		"renew the peer's certificate, and compare both machines' clocks"},
 	{"tls_failed", "unknown_ca",
-		"is the peer of another mesh, or are this node's roots of before its authority's "
-		"change? `show identity` lists them"},
+		"is the peer in another mesh, or has its authority changed and this node has the "
+		"old roots? `show identity` lists them"},
 	{"tls_failed", "wrong_san",
-		"the server is not who it should be: compare its certificate with subjectAltNames "
-		"of "
-		"the DestinationRule or ServiceEntry, or with its service account"},
+		"the server has another name than expected: compare its certificate with "
+		"subjectAltNames of the DestinationRule or ServiceEntry, or with its service "
+		"account"},
 	{"tls_failed", "wrong_trust_domain",
-		"the peer is of another trust domain: name it in the MeshConfig's "
-		"trustDomainAliases if "
-		"it is to be believed"},
+		"the peer has another trust domain: add it to the MeshConfig's trustDomainAliases "
+		"if it is to be trusted"},
 	{"tls_failed", "revoked", "give the peer another certificate"},
 	{"tls_failed", "no_crl", "bring the authority's list of revocations up to date"},
 	{"tls_failed", "no_certificate",
-		"the client shows none where mutual TLS is asked for: is it in the mesh?"},
+		"the client sends none where mutual TLS is required: is it in the mesh?"},
 	{"tls_failed", "no_shared_cipher",
-		"AES-GCM and ChaCha20-Poly1305 with X25519 or P-256 are spoken: what does the peer "
-		"offer?"},
-	{"tls_failed", "no_shared_version", "TLS 1.2 and 1.3 are spoken: raise the peer's"},
+		"AES-GCM and ChaCha20-Poly1305 with X25519 or P-256 are supported: what does the "
+		"peer offer?"},
+	{"tls_failed", "no_shared_version",
+		"TLS 1.2 and 1.3 are supported: raise the peer's version"},
 	{"tls_failed", "protocol_error", HOSTILE},
 	{"tls_failed", "too_long", HOSTILE},
 	{"tls_failed", "peer_alert",
-		"the peer does not take what this node shows or offers: its log says why; `show "
+		"the peer rejects this node's certificate or offer: its log has the reason; `show "
 		"identity`"},
 	{"tls_failed", "peer_closed",
-		"who does not take what this node shows may go without a word: the peer's log says "
-		"why; "
-		"`show identity`"},
+		"a peer that rejects this node's certificate may close without an alert: its log "
+		"has the reason; `show identity`"},
 	{"tls_failed", "timed_out", HOSTILE "; of servers: " SERVER},
 	{"tls_failed", "internal", MEMORY},
 
@@ -145,14 +135,14 @@ static const struct remedy remedies[] = {
 		"lower the sender's MTU or let it discover the path's; TCP does so by itself"},
 	{"net", "martian_source", HOSTILE},
 	{"net", "source_unbound",
-		"`show workloads` says which addresses live on the port: give the workload a "
+		"`show workloads` shows the addresses of the port: give the workload a "
 		"WorkloadEntry, or list it under the port's `workloads`"},
 	{"net", "source_other_mac",
-		"another station uses the address: find it, or mend the `mac` that is listed under "
-		"the port's `workloads`"},
+		"another station uses the address: find it, or correct the `mac` under the port's "
+		"`workloads`"},
 	{"net", "source_elsewhere",
-		"somebody on another network says to be one of the workloads: filter it at its "
-		"switch port; if the workload has moved, mend its port's `workloads`"},
+		"a station on another network uses the address of a workload: filter it at its "
+		"switch port; if the workload has moved, correct its port's `workloads`"},
 	{"net", "not_local",
 		"a route of some host leads here by mistake, or a service's address is missing: "
 		"`show services`"},
@@ -181,7 +171,7 @@ static const struct remedy remedies[] = {
 	{"net", "udp_bad", "on the sending side run `ethtool -K IFACE tx off`; else " PATH},
 	{"net", "proto_unserved",
 		"nothing, unless a service is missing: only TCP, ICMP of the address itself, and "
-		"DNS where spec.dns says so, are served"},
+		"DNS with spec.dns are served"},
 	{"net", "handoff_full", WORKERS},
 	{"net", "no_route", "add a route for that network to spec.routes"},
 	{"net", "tx_full", "the link is saturated: compare `show ports` with its speed"},
@@ -208,18 +198,18 @@ static const struct remedy remedies[] = {
 		"too many connections for one node: `show workers`; raise spec.connections, "
 		"spec.workers or add nodes"},
 	{"tcp", "accept_refused",
-		"look at the reasons beside it: proxy_down_full, proxy_down_draining, "
+		"look at the counters with the reasons: proxy_down_full, proxy_down_draining, "
 		"proxy_up_limited, proxy_up_full, proxy_opaque_no_endpoint, buf_*"},
 	{"tcp", "gave_up",
-		"a peer went away without a word, or the path broke: `show connections`, `show "
-		"neighbours`"},
+		"a peer disappeared without FIN or RST, or the path broke: `show connections`, "
+		"`show neighbours`"},
 	{"tcp", "path_silent",
-		"a server went away without a word, or the path to it broke: `show outliers`, "
-		"`show neighbours`; with tcp_path_probes high, the path loses packets"},
+		"a server disappeared without FIN or RST, or the path to it broke: `show "
+		"outliers`, `show neighbours`; with tcp_path_probes high, the path loses packets"},
 	{"tcp", "resets_withheld", HOSTILE},
 	{"tcp", "challenges_withheld", HOSTILE},
 	{"tcp", "no_connection",
-		"some are normal behind a restart; many: clients of an address that no service has "
+		"some are normal after a restart; many: clients of an address that no service has "
 		"any more"},
 	{"tcp", "header_bad", HOSTILE},
 	{"tcp", "options_bad", HOSTILE},
@@ -240,14 +230,14 @@ static const struct remedy remedies[] = {
 	{"tcp", "ooo_full", "heavy loss on the path to Meltemi: look at the links of the senders"},
 	{"tcp", "ooo_given_up", MEMORY},
 	{"tcp", "evicted",
-		"proxy_evicted_… beside it says of what; `show memory` says who holds most"},
+		"proxy_evicted_… counts the same by class; `show memory` shows the largest "
+		"holders"},
 	{"tcp", "rx_over_budget",
 		"the sender sends very small segments: let it write larger pieces (Nagle on)"},
 	{"tcp", "rx_no_memory", MEMORY},
 	{"tcp", "rx_admission_limited",
-		"many networks hold begun messages and stop, which ends after the message time: "
-		"`show memory` names them; else "
-		"raise spec.memory.mb in the Node and restart"},
+		"many networks start messages and stop, until the message timeout: `show memory` "
+		"names them; else raise spec.memory.mb in the Node and restart"},
 	{"tcp", "tx_no_memory", MEMORY},
 	{"tcp", "tx_no_route",
 		"a route or a neighbour went away under live connections: `show neighbours`, "
@@ -262,13 +252,13 @@ static const struct remedy remedies[] = {
 	{"filter", "rate_limited",
 		"intended if the limit is; else raise it: `show limits` names service and match"},
 	{"filter", "fault_aborted",
-		"an operator's test: `show overrides` says whose, `tune drop ID` ends it"},
+		"an operator's test: `show overrides` shows its author, `tune drop ID` ends it"},
 	{"filter", "completions_full",
-		"let the filter's thread try again a little later, as it was told; raise the "
-		"number of workers if it goes on"},
+		"let the filter's thread try again a little later; raise the number of workers if "
+		"it continues"},
 	{"filter", "verdicts_wrong",
-		"take the filter's shared object out, or ask its author: "
-		"lib/filter/mt_filter_abi.h says which verdicts there are"},
+		"remove the filter's shared object, or contact its author: "
+		"lib/filter/mt_filter_abi.h lists the verdicts"},
 	{"filter", "mutations_full", "use fewer header changes in the VirtualService's routes"},
 
 	{"proxy", "down_full",
@@ -276,25 +266,23 @@ static const struct remedy remedies[] = {
 		"`show memory`), spec.workers, or add nodes"},
 	{"proxy", "down_closed_by_policy", CLOSED},
 	{"proxy", "down_revoked",
-		"intended, if somebody was taken back; else give the client a certificate of the "
-		"roots "
-		"that hold now"},
+		"intended, if access was revoked; else give the client a certificate of the "
+		"current roots"},
 	{"proxy", "down_draining",
-		"intended: the node drains; let the load balancer in front ask /ready"},
+		"intended: the node drains; let the load balancer in front check /ready"},
 	{"proxy", "chain_timeout",
-		"the listener has chains for TLS or several protocols, and waits for the client to "
-		"begin: give a protocol in which the server speaks first an address of its own, or "
-		"look at the client"},
+		"the listener has chains for TLS or several protocols, and waits for the client's "
+		"first bytes: give a protocol in which the server sends first an address of its "
+		"own, or look at the client"},
 	{"proxy", "hello_too_long", HOSTILE},
 	{"proxy", "hello_malformed", HOSTILE},
 	{"proxy", "hello_truncated", HOSTILE},
 	{"proxy", "chain_unmatched",
-		"which server name, application protocol or address does the client use? add a "
-		"filter chain for it, or a default one; clear text where mutual TLS is asked for "
-		"(a "
-		"PeerAuthentication of mode STRICT) finds none"},
+		"which server name, application protocol or address does the client use? Add a "
+		"filter chain for it, or a default one; plaintext matches none where mutual TLS is "
+		"required (a PeerAuthentication of mode STRICT)"},
 	{"proxy", "chain_refused",
-		"the filter chain that is for these clients cannot be served; they are refused "
+		"the filter chain that matches these clients cannot be served; they are refused "
 		"rather than given another one"},
 	{"proxy", "protocol_unknown",
 		CLIENT "; does the service's port name its protocol rightly?"},
@@ -304,20 +292,20 @@ static const struct remedy remedies[] = {
 	{"proxy", "oversized", CLIENT "; does the service's port name its protocol rightly?"},
 	{"proxy", "unexpected_kind", CLIENT},
 	{"proxy", "slow_reader",
-		"the client asks faster than it reads: give it more memory or time, or smaller "
-		"replies"},
+		"the client sends requests faster than it reads replies: give it more memory or "
+		"time, or smaller replies"},
 	{"proxy", "evicted_receiving",
-		"one client began more than its share of memory: `show memory` names the largest "
-		"holders; raise spec.memory.mb if it is honest"},
+		"one client started more requests than its share of memory holds: `show memory` "
+		"names the largest holders; raise spec.memory.mb if it is not an attack"},
 	{"proxy", "evicted_waiting",
-		"calls come faster than their servers take them: a limit for that client (`show "
-		"memory` names the largest holders), or more endpoints"},
+		"calls arrive faster than their servers accept them: limit that client (`show "
+		"memory` names the largest holders), or add endpoints"},
 	{"proxy", "evicted_replying",
-		"one client asked for more than it reads: `show memory` names the largest "
-		"holders; raise spec.memory.mb if it is honest"},
+		"one client requested more than it reads: `show memory` names the largest holders; "
+		"raise spec.memory.mb if it is not an attack"},
 	{"proxy", "evicted_streaming",
-		"one client's streams stand still with much under way: `show memory` names the "
-		"largest holders; raise spec.memory.mb if it is honest"},
+		"one client's connections are stalled with many bytes in flight: `show memory` "
+		"names the largest holders; raise spec.memory.mb if it is not an attack"},
 	{"proxy", "up_evicted", SERVER},
 	{"proxy", "reply_truncated", SERVER},
 	{"proxy", "up_connect_failed", SERVER},
@@ -330,41 +318,40 @@ static const struct remedy remedies[] = {
 		"intended if connectionPool.tcp.maxConnections is; else raise it: `show clusters`"},
 	{"proxy", "up_stalled", SERVER},
 	{"proxy", "up_silent",
-		"the server's program hangs or is stopped while its machine goes on: its own log "
-		"and "
-		"threads; `show outliers` says which"},
+		"the server process hangs or is stopped while its machine runs: look at its log "
+		"and threads; `show outliers` shows which"},
 	{"proxy", "up_malformed", SERVER "; does the service's port name its protocol rightly?"},
-	{"proxy", "up_unknown_reply", SERVER "; it answers what it was not asked"},
+	{"proxy", "up_unknown_reply", SERVER "; it sends replies that match no request"},
 	{"proxy", "up_request",
 		"servers that call back need a connection of their own to the client"},
 	{"proxy", "up_request_dropped",
 		"servers that call back need a connection of their own to the client"},
 	{"proxy", "up_heartbeat_dropped",
 		"few are normal with long requests; if it grows, the server sends and does not "
-		"read: its own log and threads"},
+		"read: look at its log and threads"},
 	{"proxy", "exchange_reset",
-		"look at the reasons beside it: proxy_slow_reader, proxy_evicted_replying, "
+		"look at the counters with the reasons: proxy_slow_reader, proxy_evicted_replying, "
 		"proxy_reply_truncated, proxy_reply_unsendable, proxy_message_stalled"},
 	{"proxy", "exchange_oneway_lost", SERVER},
 	{"proxy", "exchange_closed", CLOSED},
 	{"proxy", "exchange_denied", DENIED},
 	{"proxy", "exchange_unauthenticated",
-		"the outcomes of jwt say why; `explain` of such a call does, too"},
+		"the jwt counters, or `explain` of such a call, show why"},
 	{"proxy", "exchange_extauthz_failed",
-		"look at the authorization service: `doctor` says whether it is reached, the "
-		"outcomes of extauthz what it did"},
+		"look at the authorization service: `doctor` shows if it is reachable, the "
+		"extauthz counters show its decisions"},
 	{"proxy", "extauthz_full",
 		"the authorization service is slow, or there is a flood of calls: `show talkers`"},
-	{"proxy", "extauthz_late", "the authorization service is slower than the calls' time-out"},
-	{"extauthz", "denied", "ask the service why: its own log has the call's path and metadata"},
+	{"proxy", "extauthz_late", "the authorization service is slower than the calls' timeout"},
+	{"extauthz", "denied",
+		"look at the service's own log, which has the call's path and metadata"},
 	{"extauthz", "unreachable",
-		"is it there, where MeshConfig's extensionProviders say? `doctor` says what "
-		"failed"},
+		"does it run at the address in MeshConfig's extensionProviders? `doctor` shows "
+		"what failed"},
 	{"extauthz", "late", "look at the service; or give its provider a longer `timeout`"},
-	{"extauthz", "refused", "look at the service's own log: it answered by an error"},
+	{"extauthz", "refused", "look at the service's own log: it answered with an error"},
 	{"extauthz", "bad_answer",
-		"it answered something else than a CheckResponse, or wants changes that cannot be "
-		"made "
+		"its answer is not a CheckResponse, or has changes that cannot be made "
 		"(docs/how-to/authorization.md)"},
 	{"extauthz", "no_memory", "look at the machine's memory"},
 	{"proxy", "token_full",
@@ -373,7 +360,7 @@ static const struct remedy remedies[] = {
 	{"proxy", "exchange_no_node_identity", UNLENT},
 	{"proxy", "exchange_unreadable",
 		"look at the client: its serialization, its attachments' size and depth; "
-		"docs/how-to/authorization.md says what can be read"},
+		"docs/how-to/authorization.md lists what can be read"},
 	{"proxy", "reply_no_route", "add a route, or one without match as the last: `show routes`"},
 	{"proxy", "reply_no_cluster",
 		"correct the route's host or subset: `show routes`, `show config`"},
@@ -381,9 +368,8 @@ static const struct remedy remedies[] = {
 	{"proxy", "reply_over_limit",
 		"intended if the limit is; else raise it: `show limits` names service and match"},
 	{"proxy", "endpoint_overloaded",
-		"more is asked of the server than it can answer in time: add endpoints, or limit "
-		"its "
-		"callers (localRateLimit); `show clusters` names it"},
+		"the server gets more calls than it can answer in time: add endpoints, or limit "
+		"its callers (localRateLimit); `show clusters` names it"},
 	{"proxy", "reply_overload",
 		"servers are slower than their clients: `show clusters`; add endpoints, or memory; "
 		"where a DestinationRule limits them raise connectionPool.tcp.maxConnections "
@@ -392,17 +378,16 @@ static const struct remedy remedies[] = {
 	{"proxy", "reply_conn_lost", SERVER},
 	{"proxy", "reply_bad_request", CLIENT},
 	{"proxy", "reply_bad_reply", SERVER},
-	{"proxy", "reply_unsupported", CLIENT "; docs/protocols says what can be proxied"},
+	{"proxy", "reply_unsupported", CLIENT "; docs/protocols lists what can be proxied"},
 	{"proxy", "reply_denied", "intended if the policy is; else correct it: `show services`"},
 	{"proxy", "reply_too_large",
 		"look at the client, which sends more than 128 attachments or 32 KiB of them; or "
-		"let routes, limits and hashes "
-		"ask for leading keys only"},
+		"let routes, limits and hashes use leading keys only"},
 	{"proxy", "reply_unsendable",
-		"if proxy_no_memory or buf_* grow, too: " MEMORY
+		"if proxy_no_memory or buf_* grow as well: " MEMORY
 		"; else the protocol has no errors"},
 	{"proxy", "mutation_failed",
-		"shorter or fewer metadata values; the protocol has no room for more"},
+		"use shorter or fewer metadata values; the protocol has no space for more"},
 	{"proxy", "mutation_old_client",
 		"upgrade the clients: Dubbo reads attachments in replies since 2.6.3"},
 	{"proxy", "opaque_half_closed_timeout",
@@ -410,82 +395,79 @@ static const struct remedy remedies[] = {
 	{"proxy", "opaque_rest_lost",
 		"clients or servers that do not read what they are sent: look at their load"},
 	{"proxy", "opaque_transparent_retry",
-		"nothing, if servers restart; if it grows steadily, they turn connections away: "
-		"look at their limits and logs"},
+		"nothing, if servers restart; if it grows steadily, they refuse connections: look "
+		"at their limits and logs"},
 	{"proxy", "mirror_failed",
 		"look at the mirror's servers: `show clusters`; the calls themselves are not "
-		"touched by it"},
+		"affected"},
 	{"proxy", "mirror_full",
-		"the mirror is too slow for its share: lower the route's mirrorPercentage, or give "
-		"it more servers; `show memory` if that is what is short"},
+		"the mirror is too slow for its share: lower the route's mirrorPercentage, or add "
+		"servers; if memory is short, `show memory`"},
 	{"proxy", "mirror_too_long", "nothing; longer calls than 64 KiB are not copied"},
 	{"proxy", "mirror_denied",
-		"a copy is judged as the call's own client: let it call the mirror, too, or take "
-		"the mirror out; a trace of such a call says so"},
+		"a copy is authorized as the call's own client: allow it to call the mirror as "
+		"well, or remove the mirror; a trace of such a call shows it"},
 	{"proxy", "mirror_no_endpoint",
 		"look at the mirror's cluster: `show clusters`, `show outliers`"},
 	{"proxy", "opaque_closed", CLOSED},
 	{"proxy", "opaque_denied", DENIED},
 	{"proxy", "opaque_over_limit",
-		"intended if the limit is; else raise it: `show limits`. Where it has conditions "
-		"take them out, or let the node end the clients' TLS"},
+		"intended if the limit is; else raise it: `show limits`. If it has conditions, "
+		"remove them, or terminate the clients' TLS on the node"},
 	{"proxy", "opaque_no_node_identity", UNLENT},
 	{"proxy", "opaque_no_endpoint", SERVER},
 	{"proxy", "demand_absent",
-		"routes name a cluster that does not exist: `show resources` has its name and why"},
+		"routes name a cluster that does not exist: `show resources` has its name and the "
+		"reason"},
 	{"proxy", "demand_late",
 		"is the control plane up: `show xds`; if it is slow, raise onDemand.timeout"},
 	{"proxy", "demand_full",
-		"many calls for clusters that nobody called before, or a control plane that does "
-		"not answer: `show xds`"},
+		"many calls for clusters without earlier calls, or a control plane that does not "
+		"answer: `show xds`"},
 	{"proxy", "no_memory", MEMORY},
 
 	{"dns", "bad_query", HOSTILE},
-	{"dns", "bad_version", "nothing; the client asks again without the new version"},
+	{"dns", "bad_version", "nothing; the client retries without the new version"},
 	{"dns", "not_implemented",
 		"send updates and transfers to the servers of the zone, not to Meltemi"},
 	{"dns", "refused",
-		"name other servers in spec.dns.upstream if clients ask for names that are not "
-		"the "
-		"mesh's"},
+		"name other servers in spec.dns.upstream if clients query names outside the mesh"},
 	{"dns", "not_allowed",
-		"name the network of these clients in spec.dns.allow if they are yours (`show "
-		"dns` tells who is answered, `tcpdump -n port 53` who asks)"},
+		"add the network of these clients to spec.dns.allow if they are yours (`show dns` "
+		"shows the allowed networks, `tcpdump -n port 53` the clients)"},
 	{"dns", "rate_cut",
-		"a flood of questions in the name of some network, or a client that asks without "
-		"measure: find it with `tcpdump -n port 53`"},
+		"a flood of questions with forged addresses of a network, or a client that sends "
+		"too many: find it with `tcpdump -n port 53`"},
 	{"dns", "rate_dropped",
-		"a flood of questions in the name of some network, or a client that asks without "
-		"measure: find it with `tcpdump -n port 53`"},
+		"a flood of questions with forged addresses of a network, or a client that sends "
+		"too many: find it with `tcpdump -n port 53`"},
 	{"dns", "no_table", "nothing; it ends with the first configuration"},
 	{"dns", "no_server_answered",
-		"look at the servers of spec.dns.upstream and the way to them: `show dns`"},
+		"look at the servers of spec.dns.upstream and the path to them: `show dns`"},
 	{"dns", "too_many",
-		"the servers of spec.dns.upstream are slow (`show dns`), or a client asks without "
-		"measure"},
+		"the servers of spec.dns.upstream are slow (`show dns`), or a client sends too "
+		"many questions"},
 	{"dns", "too_fast",
-		"let clients keep answers (a local cache), or ask another server for names that "
-		"are not the mesh's"},
+		"let clients keep answers (a local cache), or query another server for names "
+		"outside the mesh"},
 	{"dns", "no_socket", "raise the daemon's limit of open files (LimitNOFILE=)"},
 	{"dns", "client_too_fast",
-		"one client asks for very many foreign names; look at it, or let it ask a name "
-		"server of "
-		"its own"},
+		"one client queries very many names outside the mesh: look at it, or give it a "
+		"name server of its own"},
 	{"dns", "query_too_long", HOSTILE},
 	{"dns", "tcp_full", HOSTILE},
 	{"worker", "handoff_full", WORKERS},
 	{"otlp", "unreachable",
-		"look whether the collector of `otlp` in the Node runs and can be reached from "
-		"this "
-		"host; the log says why it was not"},
+		"check that the collector of `otlp` in the Node runs and is reachable from this "
+		"host; the log has the reason"},
 	{"otlp", "late",
-		"give the collector more room, or lengthen `otlp.interval` in the Node; nothing is "
-		"lost, the next export has the sums"},
+		"give the collector more capacity, or raise `otlp.interval` in the Node; nothing "
+		"is lost, the next export has the sums"},
 	{"otlp", "refused",
 		"look at the reason in the log: the endpoint, its headers, or a limit of the "
 		"collector"},
 	{"otlp", "points_rejected", "look at the collector's reason in the log"},
-	{"otlp", "bad_answer", "look whether the endpoint of `otlp` is a collector of OTLP/gRPC"},
+	{"otlp", "bad_answer", "check that the endpoint of `otlp` is an OTLP/gRPC collector"},
 	{"otlp", "no_memory", "give the host more memory"},
 	{"worker", "rss_misdelivered",
 		"restart; if it grows again set `queues: {model: single, max: 1}` in the device's "

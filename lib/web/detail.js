@@ -67,7 +67,7 @@ function totals(row, model) {
   const facts = [["Calls/s", perSecond(now.requests)], ["Failures/s", perSecond(now.failures)], ["Median", duration(now.p50)], ["p99", duration(now.p99)],
     ["Since start", count(row.requests ?? 0)], ["ok", count(row.ok ?? 0)], ["errors of servers", count((row.app_errors ?? 0) + (row.protocol_errors ?? 0))],
     ["local replies", count(row.local_replies ?? 0)], ["over a rate limit", count(row.limited ?? 0)], ["timed out", count(row.timeouts ?? 0)],
-    ["closed by their clients", count(row.client_left ?? 0)], ["reset by Meltemi", count(row.cut_off ?? 0)]];
+    ["closed by their clients", count(row.client_closed ?? 0)], ["reset by Meltemi", count(row.reset ?? 0)]];
   return make("dl", { class: "facts" }, ...facts.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value))));
 }
 

@@ -8,7 +8,7 @@ export const endpointKey = (row) => `${row.cluster} ${row.endpoint}`;
 const inOrder = new Intl.Collator("en", { numeric: true }).compare;
 // Order on the page: by address and name, so that positions stay the same from one second to the next.
 export const byPlace = (a, b) => inOrder(a.listener, b.listener) || inOrder(a.service, b.service);
-const failuresOf = (row) => row.failures ?? row.app_errors + row.protocol_errors + row.local_replies + row.client_left + row.cut_off;
+const failuresOf = (row) => row.failures ?? row.app_errors + row.protocol_errors + row.local_replies + row.client_closed + row.reset;
 
 function counted(row, latency = new Map()) {
   return { requests: row.requests ?? 0, failures: failuresOf(row) || 0, latency };

@@ -14,10 +14,10 @@ const struct mt_outcome_set mt_worker_outcomes = {"worker", rows, MT_ARRAY_LEN(r
 
 const char *const mt_worker_stage_names[MT_N_STAGES] = {
 	[MT_STAGE_RECEIVE] = "receive",
-	[MT_STAGE_HANDED] = "handed",
+	[MT_STAGE_HANDED] = "handoff",
 	[MT_STAGE_EVENTS] = "events",
 	[MT_STAGE_SEND] = "send",
-	[MT_STAGE_HOUSE] = "house",
+	[MT_STAGE_HOUSE] = "housekeeping",
 };
 
 static void on_neigh(void *arg, uint32_t neigh, bool ok)

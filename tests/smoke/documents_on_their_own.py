@@ -87,7 +87,7 @@ def foreign_and_wrong(lab, daemon):
     calls(lab, answered=200, failed=0)
     metrics = daemon.http("/metrics")[1]
     for words in ('meltemi_configuration_objects{status="ignored"} 2', 'meltemi_configuration_objects{status="refused"} 1',
-                  "meltemi_configuration_refused 1", "meltemi_control_turn_longest_seconds 0."):
+                  "meltemi_configuration_refused 1", "meltemi_control_loop_longest_seconds 0."):
         check(words in metrics, f"/metrics does not say {words}")
     status, text = daemon.check()
     equal(status, 1, f"exit status of --check beside a broken document ({text})")

@@ -25,7 +25,7 @@ spec:
     - tokenBucket: {{fillInterval: 600s, maxTokens: 1, tokensPerFill: 1}}
       match: {{attributes: {{method: {{exact: limited}}}}}}
 """
-COLUMNS = ("ok", "app_errors", "protocol_errors", "local_replies", "client_left", "cut_off", "oneway")
+COLUMNS = ("ok", "app_errors", "protocol_errors", "local_replies", "client_closed", "reset", "oneway")
 
 
 def serve(sock):
@@ -81,12 +81,12 @@ def body():
         reset(impatient)
         now = within(5, lambda: all_over(daemon), f"columns that add up: {row(daemon)}")
         equal({c: now[c] for c in ("requests", *COLUMNS)},
-              {"requests": 16, "ok": 5, "app_errors": 0, "protocol_errors": 0, "local_replies": 3, "client_left": 3, "cut_off": 0,
+              {"requests": 16, "ok": 5, "app_errors": 0, "protocol_errors": 0, "local_replies": 3, "client_closed": 3, "reset": 0,
                "oneway": 5}, "calls by their ends")
         equal(now["limited"], 3, "calls over the limit")
         # What went wrong but for limits, as the alert rules count it: never less than nothing.
         equal(scraped(daemon, "meltemi_service_local_replies_total"), scraped(daemon, "meltemi_service_limited_total"), "refusals")
-        equal(scraped(daemon, "meltemi_service_client_left_total"), 3, "clients that left, in /metrics")
+        equal(scraped(daemon, "meltemi_service_client_closed_total"), 3, "clients that left, in /metrics")
         equal(scraped(daemon, "istio_requests_total"), 16, "calls in Istio's metric")
         equal(scraped(daemon, "istio_requests_total", 'response_flags="DC"'), 3, "clients that left, in Istio's metric")
         equal(scraped(daemon, "istio_requests_total", 'response_flags="RL"'), 3, "refusals in Istio's metric")

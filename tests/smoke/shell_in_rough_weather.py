@@ -47,7 +47,7 @@ def mistakes(socket):
     says(socket, "shwo ports", 2, "no command `shwo ports`", "did you mean `show ports`?")
     says(socket, "show servces", 2, "did you mean `show services`?")
     says(socket, "show co", 2, "which one: ")
-    says(socket, "show connections where state", 2, "where wants conditions")
+    says(socket, "show connections where state", 2, "where needs conditions")
     says(socket, "show exchanges service=", 1, "service")
     says(socket, "show exchanges (service=x", 1)
     says(socket, "trace start took>", 1)
@@ -55,7 +55,7 @@ def mistakes(socket):
     says(socket, "x" * 2000, 2, "too long")
     says(socket, "show ports \x01", 2, "control characters")
     # What would hold for nothing is no answer of "none".
-    says(socket, "show errors sort", 2, "sort wants a field behind it")
+    says(socket, "show errors sort", 2, "sort needs a field after it")
     says(socket, "show services where requests>many", 2, "`requests` is a number, `many` is none")
     says(socket, "show slow status=overlimit", 1, "status: `overlimit` is none of: ok", "over_limit")
     says(socket, "show connections side=upstream", 1, "is none of: client server")
@@ -177,11 +177,11 @@ def two_who_tune(socket, home):
         one.type("commit confirm 60s\r")
         one.sees("undone in 60 s")
         two.type("\x0ccommit confirm 90s\r")
-        two.sees("it waits already", "root (pid")
+        two.sees("had started it already", "root (pid")
         two.type("show history limit 1\r")
         two.sees("to_be_confirmed")
         one.type("commit\r")
-        one.sees("what is in force stays")
+        one.sees("the active configuration stays")
 
 
 def comes_back(daemon, socket, home):

@@ -36,7 +36,7 @@ def journeys(daemon):
     """Steps by journey, by name, each with its values; of steps that come twice the first."""
     found = {}
     for step in trace(daemon)["steps"]:
-        found.setdefault(step["journey"], {}).setdefault(step["step"], {**step["fields"], "at": step["us"]})
+        found.setdefault(step["trace"], {}).setdefault(step["step"], {**step["fields"], "at": step["us"]})
     return list(found.values())
 
 

@@ -9,38 +9,36 @@ const struct mt_command mt_commands_load[] = {
 		.run = mt_show_node},
 	{.words = "show topology",
 		.args = "[SERVICE]",
-		.help = "the services that fail or are busy, with where their calls go",
-		.more = "At most 30 services whose names hold the word, at most 8 clusters of each "
-			"and 8 "
-			"endpoints of each cluster: first those that failed in the last seconds, "
-			"then "
-			"the busiest ones. What the built-in page draws.",
+		.help = "the services that fail or are busy, with the clusters and endpoints of "
+			"their calls",
+		.more = "At most 30 services with the word in their name, at most 8 clusters of "
+			"each and 8 endpoints of each cluster: first those with failures in the "
+			"last seconds, then the busiest. The built-in page draws these.",
 		.names = {MT_NAMES_SERVICE},
 		.run = mt_show_topology},
 	{.words = "show stages",
 		.args = "[TEXT]",
-		.help = "where workers' cycles go: by stage, by packet, by request",
-		.more = "Cycles are those of the time stamp counter, since the start, of turns "
-			"that found something to do; the others only look and do not count. Per "
-			"packet and per request the stage's cycles (work_cycles: all stages') are "
-			"divided by all that the worker received. packets_per_busy_turn is the "
-			"mean size of what one turn found.",
+		.help = "cycles of the workers by stage, per packet and per request",
+		.more = "Cycles of the time stamp counter since the start, in loop iterations that "
+			"found work; idle iterations do not count. Per packet and per request the "
+			"stage's cycles (work_cycles: of all stages) are divided by all packets or "
+			"requests that the worker received. packets_per_busy_loop is the mean "
+			"number of packets in an iteration that found work.",
 		.run = mt_show_stages},
 	{.words = "show offloads",
 		.args = "[TEXT]",
-		.help = "what each port's device does itself, and who does it otherwise",
+		.help = "offloads of each port's device, and what workers do without them",
 		.names = {MT_NAMES_PORT},
 		.run = mt_show_offloads},
 	{.words = "show tables",
 		.args = "[TEXT]",
-		.help = "tables and pools of each worker: in use, the most ever, size",
+		.help = "tables and pools of each worker: in use, maximum since the start, size",
 		.run = mt_show_tables},
 	{.words = "show talkers",
 		.args = "[TEXT]",
 		.help = "hosts by the bytes of their connections, largest first",
-		.more = "Of connections that are there now, the 512 that moved most; looked_at "
-			"says "
-			"how many of them.",
+		.more = "Of the current connections, the 512 with the most bytes; looked_at is "
+			"their number.",
 		.run = mt_show_talkers},
 	{.words = "show outliers",
 		.args = "[TEXT]",
@@ -54,13 +52,11 @@ const struct mt_command mt_commands_load[] = {
 		.run = mt_show_outliers},
 	{.words = "show capacity",
 		.args = "",
-		.help = "what each worker has left, and the limit that it meets first",
-		.more = "busy_percent is the share of the last minute (of_last_s) in turns that "
-			"found work; "
-			"fullest_percent that of the fullest table at its fullest since the start. "
-			"What "
-			"is larger is the limit that the worker meets first; remedy names the "
-			"setting that gives more of it.",
+		.help = "remaining capacity of each worker, and the limit that it will reach first",
+		.more = "busy_percent is the share of the last minute (of_last_s) in loop "
+			"iterations that found work; fullest_percent is the maximum use of the "
+			"fullest table since the start. The larger one is the limit that the "
+			"worker will reach first; remedy names the setting that raises it.",
 		.run = mt_show_capacity},
 	{0},
 };

@@ -16,7 +16,7 @@ static json_t *show_log(struct mt_ctl *c, const struct mt_request *r)
 				"errors", (json_int_t)n->lines[MT_LOG_ERROR], "warnings",
 				(json_int_t)n->lines[MT_LOG_WARN], "info",
 				(json_int_t)n->lines[MT_LOG_INFO], "debug",
-				(json_int_t)n->lines[MT_LOG_DEBUG], "held_back",
+				(json_int_t)n->lines[MT_LOG_DEBUG], "suppressed",
 				(json_int_t)n->held_back, "about", mt_log_module_words(m)));
 	}
 	return json_pack("{s:o}", "log", list);

@@ -23,7 +23,7 @@ static const struct values {
 	{MT_EXPR_direction, MT_NAMES_NONE, {"rx", "tx"}},
 	{MT_EXPR_side, MT_NAMES_NONE, {"client", "server"}},
 	{MT_EXPR_status, MT_NAMES_NONE,
-		{"ok", "app_error", "proto_error", "client_left", "cut_off", "oneway"}},
+		{"ok", "app_error", "proto_error", "client_closed", "reset", "oneway"}},
 };
 
 static void protocols(struct mt_offers *o)
@@ -117,8 +117,8 @@ static void fields_of(uint64_t fields, struct mt_offers *o)
 	}
 	if (fields & MT_EXPR_BIT(meta0))
 		mt_offer_keys(o);
-	mt_offer(o, "not", "the condition behind it must not hold");
-	mt_offer(o, "or", "the conditions before it, or those behind it");
+	mt_offer(o, "not", "the condition after it must be false");
+	mt_offer(o, "or", "the conditions before it, or those after it");
 }
 
 void mt_offer_keys(struct mt_offers *o)

@@ -110,7 +110,7 @@ static uint32_t collect_handshakes(
 		{"done", offsetof(struct mt_tls_lane, done)},
 		{"failed", offsetof(struct mt_tls_lane, failed)},
 		{"cancelled", offsetof(struct mt_tls_lane, cancelled)},
-		{"no_room", offsetof(struct mt_tls_lane, full)},
+		{"deferred", offsetof(struct mt_tls_lane, full)},
 		{"stale", offsetof(struct mt_tls_lane, stale)}};
 	const struct mt_ctl *c = ((const struct mt_ctl_family *)arg)->c;
 
@@ -124,31 +124,30 @@ static uint32_t collect_handshakes(
 
 const struct mt_family_row mt_families_identity[] = {
 	{{"meltemi_node_identity_good", MT_GAUGE, "boolean", "identity",
-		 "whether what says who this node is is what it uses, and has not expired; not "
-		 "there: nothing says who it is; without a label its own, else whom it stands for",
+		 "1: the newest certificate of the identity is in use and valid; absent: the node "
+		 "has no such identity; without a label the node's own, else one of "
+		 "spec.identities",
 		 collect_good, NULL},
 		0},
 	{{"meltemi_node_identity_left_seconds", MT_GAUGE, "seconds", "identity",
-		 "for how long this node's certificate towards its peers is valid; less than 0: no "
-		 "more",
+		 "time until this node's certificate towards its peers expires; negative: expired",
 		 collect_left, NULL},
 		0},
 	{{"meltemi_node_roots_left_seconds", MT_GAUGE, "seconds", "identity",
-		 "for how long the last of the roots is valid by which this node believes its "
-		 "peers",
+		 "time until the last of the roots that verify this node's peers expires",
 		 collect_roots, NULL},
 		0},
 	{{"meltemi_node_revocations_left_seconds", MT_GAUGE, "seconds", "identity",
-		 "for how long the revocation list that ends first is valid; less than 0: peers "
-		 "by its authority are refused",
+		 "time until the first revocation list expires; negative: peers with certificates "
+		 "of its authority are refused",
 		 collect_crls, NULL},
 		0},
 	{{"meltemi_node_identity_changes_total", MT_COUNTER, "changes", "identity",
-		 "certificates and roots that this node has taken into use", collect_changes, NULL},
+		 "certificates and roots that this node started to use", collect_changes, NULL},
 		0},
 	{{"meltemi_tls_handshakes_total", MT_COUNTER, "handshakes", "event",
-		 "TLS handshakes by what became of them; no_room: put off, too many are under way; "
-		 "stale: answers for connections that had gone",
+		 "TLS handshakes by result; deferred: delayed because too many were running; "
+		 "stale: results for connections that were gone",
 		 collect_handshakes, NULL},
 		0},
 	{{0}, 0},

@@ -131,7 +131,7 @@ static uint32_t collect_folded(
 
 const struct mt_family_row mt_families_service[] = {
 	{{"meltemi_service_requests_total", MT_COUNTER, "requests", "service",
-		 "requests decoded; of byte streams: connections", collect_service, NULL},
+		 "requests decoded; for opaque TCP: connections", collect_service, NULL},
 		SVC(requests)},
 	{{"meltemi_service_ok_total", MT_COUNTER, "replies", "service",
 		 "replies that report no failure", collect_service, NULL},
@@ -153,14 +153,13 @@ const struct mt_family_row mt_families_service[] = {
 	{{"meltemi_service_limited_total", MT_COUNTER, "requests", "service",
 		 "requests over a rate limit", collect_service, NULL},
 		SVC(limited)},
-	{{"meltemi_service_client_left_total", MT_COUNTER, "requests", "service",
-		 "requests whose client ended its connection before the reply, as many do "
-		 "whose "
-		 "patience is over",
+	{{"meltemi_service_client_closed_total", MT_COUNTER, "requests", "service",
+		 "requests with a client that closed its connection before the reply, for example "
+		 "after its own timeout",
 		 collect_service, NULL},
 		SVC(client_left)},
-	{{"meltemi_service_cut_off_total", MT_COUNTER, "requests", "service",
-		 "requests whose client's connection was reset by Meltemi before the reply",
+	{{"meltemi_service_reset_total", MT_COUNTER, "requests", "service",
+		 "requests with a client connection that Meltemi reset before the reply",
 		 collect_service, NULL},
 		SVC(cut_off)},
 	{{"meltemi_service_oneway_total", MT_COUNTER, "requests", "service",

@@ -159,7 +159,7 @@ static void on_answer(void *arg, const uint8_t *data, size_t len)
 	o->answered = true;
 	if (mt_otlp_answer(data, len, &rejected, words, sizeof(words))) {
 		mt_count(o->counters, MT_OTLP_bad_answer);
-		trouble(o, "the answer cannot be read", "it is no OTLP");
+		trouble(o, "the answer cannot be read", "it is not OTLP");
 		return;
 	}
 	mt_count_n(o->counters, MT_OTLP_points_rejected, rejected);
@@ -273,7 +273,7 @@ static void go_on(struct mt_ctl_otlp *o)
 	if (o->scrape && now >= o->end)
 		give_up(o, MT_OTLP_late,
 			now < o->quiet
-				? "the collector asks to wait until after the next export is due"
+				? "the collector requires a wait until after the next export is due"
 				: "the collector did not take them in time");
 	if (!o->scrape && now >= o->due && now >= o->quiet)
 		begin_round(o);

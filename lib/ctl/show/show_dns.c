@@ -25,10 +25,10 @@ static json_t *servers(struct mt_ctl *c)
 
 		mt_addr_port_str(&info.address.addr, info.address.port, text);
 		json_array_append_new(
-			list, json_pack("{s:s, s:I, s:I, s:I, s:s}", "server", text, "asked",
+			list, json_pack("{s:s, s:I, s:I, s:I, s:s}", "server", text, "queries",
 				      (json_int_t)info.asked, "answered", (json_int_t)info.answered,
 				      "silent", (json_int_t)info.silent, "state",
-				      info.aside ? "silent, asked last" : "in use"));
+				      info.aside ? "silent, queried last" : "in use"));
 	}
 	return list;
 }
@@ -100,10 +100,10 @@ json_t *mt_show_dns(struct mt_ctl *c, const struct mt_request *r)
 		(json_int_t)mt_dns_table_names(s ? s->dns : NULL), "queries",
 		(json_int_t)counted(c, MT_DNS_queries), "answered",
 		(json_int_t)counted(c, MT_DNS_answered), "no_such_name",
-		(json_int_t)counted(c, MT_DNS_no_such_name), "passed_on",
+		(json_int_t)counted(c, MT_DNS_no_such_name), "forwarded",
 		(json_int_t)counted(c, MT_DNS_forwarded), "not_allowed",
-		(json_int_t)counted(c, MT_DNS_not_allowed), "passed_back",
+		(json_int_t)counted(c, MT_DNS_not_allowed), "forwarded_answers",
 		(json_int_t)counted(c, MT_DNS_forwarded_answers), "waiting",
-		(json_int_t)mt_dns_server_waiting(c->env.dns), "asked_at", asked_at(c), "allowed",
+		(json_int_t)mt_dns_server_waiting(c->env.dns), "addresses", asked_at(c), "allowed",
 		allowed(c), "servers", servers(c), "table", names(c));
 }

@@ -17,7 +17,7 @@ static void add_armed(struct mt_ctl *c, json_t *all)
 	if (!version)
 		return;
 	snprintf(text, sizeof(text),
-		"version %llu comes back in %llu s unless `commit` is said before",
+		"returns to version %llu in %llu s unless `commit` is given before",
 		(unsigned long long)version,
 		(unsigned long long)((until - MT_MIN(until, c->now)) / MT_SEC));
 	json_object_set_new(all, "to_be_confirmed", json_string(text));
@@ -32,7 +32,7 @@ json_t *mt_show_history(struct mt_ctl *c, const struct mt_request *r)
 		char when[MT_WALL_LEN];
 		json_t *row = json_pack("{s:I, s:s, s:s, s:s, s:s, s:s}", "version",
 			(json_int_t)e->version, "when", mt_wall_str(e->wall, when), "from", e->from,
-			"who", e->who, "can_come_back", e->texts ? "yes" : "no", "what", e->what);
+			"who", e->who, "can_roll_back", e->texts ? "yes" : "no", "what", e->what);
 
 		if (row && e->changes[0])
 			json_object_set_new(row, "reason", mt_json_text(e->changes));
@@ -101,7 +101,7 @@ json_t *mt_run_rollback(struct mt_ctl *c, const struct mt_request *r)
 		return mt_ctl_error("%s", words);
 	return mt_ctl_when(c, r, rc, "rollback",
 		json_pack("{s:o, s:s}", "rollback", mt_json_text(words), "remember",
-			"files on disk are as they were: the next reload takes what they say"));
+			"files on disk are unchanged: the next reload applies them"));
 }
 
 /* "60s", "5m", "60" */
@@ -130,16 +130,15 @@ json_t *mt_run_commit_confirm(struct mt_ctl *c, const struct mt_request *r)
 		return mt_ctl_error("this daemon keeps no history");
 	if (!seconds(r->args[0], &s))
 		return mt_ctl_error(
-			"%s: want a time from 1s to 24h in seconds or minutes, 60s or 5m",
-			r->args[0]);
+			"%s: not a time from 1s to 24h; write it like 60s or 5m", r->args[0]);
 	if (mt_history_armed(c->env.history, &until))
-		snprintf(other, sizeof(other),
-			" (it waits already, since %s said so; the time is new)", c->confirm_by);
+		snprintf(other, sizeof(other), " (%s had started it already; the time is new)",
+			c->confirm_by);
 	if (!mt_history_arm(c->env.history, c->now + s * MT_SEC))
 		return mt_ctl_error("there is nothing yet to go back to");
 	snprintf(text, sizeof(text),
-		"whatever changes now is undone in %u s, back to version %llu, unless `commit` is "
-		"said before%s",
+		"changes from now on are undone in %u s, back to version %llu, unless `commit` is "
+		"given before%s",
 		s, (unsigned long long)mt_history_armed(c->env.history, &until), other);
 	mt_who_str(r->who, c->confirm_by);
 	return json_pack("{s:s}", "commit", text);
@@ -150,5 +149,5 @@ json_t *mt_run_commit(struct mt_ctl *c, const struct mt_request *r)
 	if (!c->env.history || !mt_history_confirm(c->env.history))
 		return mt_ctl_error(
 			"nothing waits to be confirmed; see `help` for `commit confirm`");
-	return json_pack("{s:s}", "commit", "what is in force stays");
+	return json_pack("{s:s}", "commit", "the active configuration stays");
 }

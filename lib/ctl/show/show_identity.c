@@ -123,7 +123,7 @@ static json_t *handshakes(const struct mt_ctl *c)
 				      "begun", (json_int_t)mt_count_read(&l->begun), "done",
 				      (json_int_t)mt_count_read(&l->done), "failed",
 				      (json_int_t)mt_count_read(&l->failed), "cancelled",
-				      (json_int_t)mt_count_read(&l->cancelled), "no_room",
+				      (json_int_t)mt_count_read(&l->cancelled), "deferred",
 				      (json_int_t)mt_count_read(&l->full), "stale",
 				      (json_int_t)mt_count_read(&l->stale)));
 	}

@@ -75,7 +75,7 @@ json_t *mt_show_stages(struct mt_ctl *c, const struct mt_request *r)
 		json_array_append_new(
 			totals, json_pack("{s:i, s:I, s:I, s:f, s:I, s:o, s:o}", "worker", w,
 					"packets", (json_int_t)packets, "requests",
-					(json_int_t)requests, "packets_per_busy_turn",
+					(json_int_t)requests, "packets_per_busy_loop",
 					busy ? (double)packets / (double)busy : 0.0, "sleeps",
 					(json_int_t)mt_count_read(&st->counters[MT_WORKER_sleeps]),
 					"work_cycles_per_packet", mean(cycles, packets),

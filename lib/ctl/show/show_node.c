@@ -139,9 +139,9 @@ json_t *mt_show_workers(struct mt_ctl *c, const struct mt_request *r)
 		json_object_set_new(row, "run_ms",
 			json_integer((json_int_t)(mt_count_read(&st->run_ns) / MT_MSEC)));
 		json_object_set_new(row, "work_ms", json_integer(milliseconds(&st->work_cycles)));
-		json_object_set_new(row, "turns",
+		json_object_set_new(row, "loops",
 			json_integer((json_int_t)mt_count_read(&st->counters[MT_WORKER_loops])));
-		json_object_set_new(row, "busy_turns",
+		json_object_set_new(row, "busy_loops",
 			json_integer(
 				(json_int_t)mt_count_read(&st->counters[MT_WORKER_busy_loops])));
 		add_wakes(row, st);

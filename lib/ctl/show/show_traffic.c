@@ -48,8 +48,8 @@ static void set_service_stats(json_t *row, const struct mt_service_stats *st)
 	set_int(row, "local_replies", mt_service_local_replies(st));
 	set_int(row, "limited", st->limited);
 	set_int(row, "timeouts", st->timeouts);
-	set_int(row, "client_left", st->client_left);
-	set_int(row, "cut_off", st->cut_off);
+	set_int(row, "client_closed", st->client_left);
+	set_int(row, "reset", st->cut_off);
 	set_int(row, "oneway", st->oneway);
 	set_int(row, "bytes_in", st->bytes_in);
 	set_int(row, "bytes_out", st->bytes_out);
@@ -76,7 +76,7 @@ json_t *mt_row_service(struct mt_ctl *c, json_t *list, const struct mt_filter_ch
 		set_latency(row, h.latency, MT_LATENCY_BUCKETS, MT_LATENCY_BITS);
 	/* null if no worker has seen the service yet. */
 	mt_render_absent(row, "requests ok app_errors protocol_errors local_replies limited "
-			      "timeouts client_left cut_off oneway bytes_in bytes_out "
+			      "timeouts client_closed reset oneway bytes_in bytes_out "
 			      "mean_us p50_us p90_us p99_us p999_us");
 	set_origin(row, s->file, s->line);
 	return row;

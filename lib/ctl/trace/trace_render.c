@@ -87,10 +87,10 @@ static void add_row(json_t *rows, const struct mt_trace_journey *j, const char *
 	struct mt_text_buf words = {0};
 
 	put_words(s, fields, &words);
-	json_object_set_new(row, "journey", json_string(name));
+	json_object_set_new(row, "trace", json_string(name));
 	json_object_set_new(row, "us", json_real((double)since * us_per_tick));
 	json_object_set_new(row, "cycles", json_integer(s->cycles));
-	json_object_set_new(row, "room", json_string(point->room));
+	json_object_set_new(row, "library", json_string(point->room));
 	json_object_set_new(row, "step", json_string(point->name));
 	json_object_set_new(row, "what", mt_json_text(words.p ? words.p : ""));
 	if (with_fields)
@@ -112,8 +112,8 @@ void mt_trace_render(
 		add_row(rows, j, name, &j->steps[i], us_per_tick, with_fields);
 	if (j->lost)
 		json_array_append_new(
-			rows, json_pack("{s:s, s:f, s:i, s:s, s:s, s:s, s:o*}", "journey", name,
-				      "us", 0.0, "cycles", 0, "room", "trace", "step", "lost",
-				      "what", "further steps found no place in the journey",
-				      "fields", with_fields ? json_object() : NULL));
+			rows, json_pack("{s:s, s:f, s:i, s:s, s:s, s:s, s:o*}", "trace", name, "us",
+				      0.0, "cycles", 0, "library", "trace", "step", "lost", "what",
+				      "further steps did not fit into the trace", "fields",
+				      with_fields ? json_object() : NULL));
 }

@@ -170,7 +170,7 @@ def throttle(daemon, receiver, status, seconds):
 def faults(lab, daemon, receiver):
     fault(lab, daemon, receiver, "status UNAVAILABLE", "retries", "gRPC status 14, as the test wants")
     fault(lab, daemon, receiver, "status INVALID_ARGUMENT", "refused", "gRPC status 3, as the test wants")
-    fault(lab, daemon, receiver, "garbage", "bad_answer", "it is no OTLP")
+    fault(lab, daemon, receiver, "garbage", "bad_answer", "it is not OTLP")
     fault(lab, daemon, receiver, "slow", "late", "does not answer")
     fault(lab, daemon, receiver, "partial", "points_rejected", "five of them are not wanted")
     receiver.answers("remark")
