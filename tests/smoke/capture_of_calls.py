@@ -171,7 +171,7 @@ def ends_in_words(daemon, calls):
     check("its time is over" in process.communicate(timeout=10)[1], "its time")
     process = begin(daemon, daemon.directory / "short.pcapng", "count", "5")
     calls()
-    check("short.pcapng: 5 captured, 0 lost; it has as many as were asked for" in process.communicate(timeout=10)[1], "its count")
+    check("short.pcapng: 5 captured, 0 lost; the requested number was reached" in process.communicate(timeout=10)[1], "its count")
     daemon.shell("trace", "start", "count", "1")
     refused = subprocess.run(shell(daemon, "capture", "-"), capture_output=True, text=True, timeout=20, check=False)
     check("a trace is running" in refused.stderr and not refused.stdout, f"beside a trace: {refused}")
@@ -244,7 +244,7 @@ def killed_under_flood(daemon, calls):
 
     # One connection may have brought all of it to one worker.
     check(any(p["in_use"] for p in rings()) and all(p["in_use"] <= p["size"] for p in rings()), f"rings in `show memory`: {rings()}")
-    within(15, lambda: daemon.show("capture")["ended_because"] == "nobody reads it", "the end of one that nobody reads")
+    within(15, lambda: daemon.show("capture")["ended_because"] == "no client reads it", "the end of one that nobody reads")
     equal(rings(), [], "rings behind the end")
     check(daemon.show("capture")["lost"] >= shown["lost"], "what was lost is forgotten with the rings")
     calls()

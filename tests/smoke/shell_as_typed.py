@@ -35,7 +35,7 @@ def completes(s):
     s.sees("connections", "counters", "TCP connections, both sides")
     inside_expressions(s)
     s.type(CLEAR + "help dr\t\r")
-    s.sees("take no new connections", "role", "operate")
+    s.sees("accept no new connections", "role", "operate")
 
 
 def inside_expressions(s):
@@ -66,7 +66,7 @@ def explains_mistakes(s):
     s.type("frobnicate\r")
     s.sees("no command `frobnicate`")
     s.type("show ports where mtu\r")
-    s.sees("where wants conditions")
+    s.sees("where needs conditions")
     s.type("show ports sort nothing\r")
     s.sees("no field `nothing`; there are name link mac")
     s.type("--watch 0 show ports\r")
@@ -117,7 +117,7 @@ def looks_only(daemon):
     for command in ("drain", "reload"):
         refused = as_nobody(command)
         equal(refused.returncode, 1, f"exit status of {command} by the view socket")
-        check("nobody may look and change nothing" in refused.stderr, f"{command} says {refused.stderr}")
+        check("nobody has the role view, which changes nothing" in refused.stderr, f"{command} says {refused.stderr}")
     equal(daemon.http("/ready")[0], 200, "status after a refused drain")
     # The socket of the operators is closed to them, so the one beside it is taken.
     check("serving" in as_nobody("show", "version", socket=daemon.directory / "admin.sock").stdout, "view.sock is not found")

@@ -67,7 +67,7 @@ def who_may(a):
     for name, names in (("bob", "URI:spiffe://ops.test/bob,DNS:bob.test"), ("carol", "")):
         identity = a.authority.sign(name, names)
         told(a.run(identity, "show", "ports"), 0, "p0")
-        told(a.run(identity, "drain"), 1, f"{names[4:25] or name} may look and change nothing")
+        told(a.run(identity, "drain"), 1, f"{names[4:25] or name} has the role view, which changes nothing")
     equal(a.daemon.http("/ready")[0], 200, "status behind refused drains")
     told(a.run(a.authority.sign("eve", "URI:spiffe://elsewhere.test/eve"), "show", "version"), 1, "none of its names has a role")
 
@@ -124,17 +124,17 @@ def replaced_in_place(a):
         within(5, lambda: a.run(newcomer, "show", "version", roots=a.other.roots).returncode == 0, "the new certificates are in use")
         told(a.run(a.leader, "show", "version", roots=a.other.roots), 3, "does not know who signed")
         s.type("show version\r")
-        s.sees("is not believed any more")
+        s.sees("is no longer accepted")
         s.type("quit\r")
         s.end()
     with netns.inside(a.daemon.namespace), Screen([SHELL, *a.words(newcomer, a.other.roots)], HOME=str(a.folder)) as s:
         s.type("show version\r")
         s.sees("serving")
         a.serve(a.authority)
-        told_twice = "is closed: your certificate is not believed any more"
+        told_twice = "is closed: your certificate is no longer accepted"
         within(5, lambda: a.daemon.process.errors().count(told_twice) == 2, "the idle shell is closed, too", step=0.1)
         s.type("show version\r")
-        s.sees("closed: your certificate is not believed any more")
+        s.sees("closed: your certificate is no longer accepted")
         s.type("quit\r")
         s.end()
     within(5, lambda: a.run(a.leader, "show", "version").returncode == 0, "the first certificates are in use again")

@@ -66,10 +66,10 @@ def of_shells(daemon):
 
 def role_goes(node):
     """A role is taken and given by a reload, also to who is in already; what a rollback brings back is no role."""
-    may(node, node.bob, ("drain",), 1, "may look and change nothing")
+    may(node, node.bob, ("drain",), 1, "has the role view, which changes nothing")
     with node.shell(node.bob) as s:
         s.type("tune worker burst=16\r")
-        s.sees("may look and change nothing")
+        s.sees("has the role view, which changes nothing")
         node.roles("operate")
         node.daemon.shell("reload")
         s.type("tune worker burst=16\r")
@@ -77,11 +77,11 @@ def role_goes(node):
         node.roles("view")
         node.daemon.shell("reload")
         s.type("tune drop all\r")
-        s.sees("may look and change nothing")
+        s.sees("has the role view, which changes nothing")
         version = node.daemon.show("history")["history"][0]["version"]
         node.daemon.shell("rollback", str(version), fail=False)
         s.type("tune keep all\r")
-        s.sees("may look and change nothing")
+        s.sees("has the role view, which changes nothing")
         node.daemon.node.write_text(node.daemon.node.read_text().replace(", {identity: bob, role: view}", ""))
         node.daemon.shell("reload")
         within(5, lambda: of_shells(node.daemon) == 0, "the shell without a role is closed", step=0.1)

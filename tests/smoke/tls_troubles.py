@@ -350,7 +350,7 @@ def body():
             stack.enter_context(lab.listening("server1", 15000 + number, serving(t, servers, how(t))))
             text += MESHED % {"number": number, "port": 15000 + number}
         t.daemon.write("services.yaml", text)
-        t.daemon.leaves("errors", "certificates of the node's own that cannot be used are told", "the last good identity goes on")
+        t.daemon.leaves("errors", "certificates of the node's own that cannot be used are told", "the last good identity stays in use")
         t.daemon.start()
         equal((t.by(), t.gate(), t.far(100)), (ANSWERED, ANSWERED, ANSWERED), "who is good")
         for name, (ask, wanted, counter) in CLIENTS.items():

@@ -165,7 +165,7 @@ static bool may_run(const struct mt_command *cmd, const struct mt_who *who, stru
 	if (who->role >= cmd->role)
 		return true;
 	mt_err(e, 0,
-		"%s may look and change nothing: `%s` wants the operators' socket "
+		"%s has the role view, which changes nothing: `%s` needs the operators' socket "
 		"(spec.admin.socket)",
 		who->name, cmd->words);
 	return false;

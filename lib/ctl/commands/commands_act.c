@@ -45,7 +45,7 @@ static json_t *run_drain(struct mt_ctl *c, const struct mt_request *r)
 		return mt_ctl_error("this daemon cannot drain");
 	c->env.drain(c->env.arg);
 	return json_pack("{s:s}", "drain",
-		"no new connections are taken; `show connections` tells what is left");
+		"no new connections are accepted; `show connections` lists those that are left");
 }
 
 static json_t *run_accept(struct mt_ctl *c, const struct mt_request *r)
@@ -101,24 +101,24 @@ const struct mt_command mt_commands_act[] = {
 		.run = run_forget},
 	{.words = "drain",
 		.args = "",
-		.help = "take no new connections, finish what is owed",
+		.help = "accept no new connections, finish outstanding calls",
 		.role = MT_ROLE_OPERATE,
 		.run = run_drain},
 	{.words = "ready",
 		.args = "on|off",
-		.help = "off: /ready answers 503, so that load balancers leave the "
-			"node; on: ends that",
-		.more = "The node serves all clients as before, new ones too. `off` holds until "
-			"`ready on` or the end of the daemon; the next start does not know it.",
+		.help = "off: /ready answers 503, so that load balancers avoid the node; on: ends "
+			"that",
+		.more = "The node serves all clients as before, new ones too. `off` applies until "
+			"`ready on` or the end of the daemon, not after a restart.",
 		.role = MT_ROLE_OPERATE,
 		.offer = offer_ready,
 		.run = run_ready},
 	{.words = "accept",
 		.args = "",
-		.help = "what is served now is what is to be served: the node is ready",
-		.more = "Also remembered for the next start, hosts and sources that are waited for "
-			"(`show ready`) are waited for no more. A source that delivers later is "
-			"waited for again from the next start on.",
+		.help = "accept the services served now as complete: the node is ready",
+		.more = "The node stops waiting for the hosts and sources that `show ready` lists, "
+			"now and at the next start. A source that delivers later is waited for "
+			"again from the next start on.",
 		.role = MT_ROLE_OPERATE,
 		.run = run_accept},
 	{0},

@@ -29,9 +29,9 @@ static json_t *run_analyse(struct mt_ctl *c, const struct mt_request *r)
 		from = f ? f : from;
 	}
 	if (from && mt_addr_parse(from, &addr))
-		return mt_ctl_error("from=%s is no address", from);
+		return mt_ctl_error("from=%s is not an address", from);
 	if (!c->env.analyse)
-		return mt_ctl_error("there is nothing to look at");
+		return mt_ctl_error("there is no configuration to analyse");
 	if (from && !principal)
 		principal = "";
 	j = c->env.analyse(c->env.arg, principal, from ? &addr : NULL, &e);
@@ -46,18 +46,14 @@ const struct mt_command mt_commands_analyse[] = {
 	{.words = "analyse",
 		.role = MT_ROLE_OPERATE,
 		.args = "[WORD...]",
-		.help = "what is wrong with policies: services that are open, rules that never "
-			"decide",
-		.more = "analyse [principal=PRINCIPAL] [from=ADDRESS]\n"
-			"\n"
-			"Services that nobody guards, rules that never decide, what travels in "
-			"clear "
-			"text, names that nobody has, each with file and line; of all that is in "
-			"force. docs/reference/findings.md lists what may be found. Exit status 1: "
-			"something more than notes is. With `principal=cluster.local/ns/a/sa/b` "
-			"(nothing behind the sign: a caller in clear text): which services a "
-			"caller of "
-			"that name may call, all of it or some methods, and the rule that says so.",
+		.help = "problems of policies: open services, rules that never decide",
+		.more = "analyse [principal=PRINCIPAL] [from=ADDRESS]\n\nServices without "
+			"policies, rules that never decide, plaintext traffic, names that no "
+			"workload has, each with file and line, in the whole active configuration. "
+			"docs/reference/findings.md lists the findings. Exit status 1: there are "
+			"findings other than notes. With `principal=cluster.local/ns/a/sa/b` "
+			"(empty: a plaintext caller): the services that such a caller may call, "
+			"completely or some methods, and the rule that admits it.",
 		.run = run_analyse},
 	{0},
 };

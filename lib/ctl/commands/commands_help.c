@@ -66,23 +66,20 @@ static json_t *run_help(struct mt_ctl *c, const struct mt_request *r)
 const struct mt_command mt_commands_help[] = {
 	{.words = "help",
 		.args = "[COMMAND...]",
-		.help = "this list, or all about a command",
-		.more = "Words may be shortened while they are unique. Every `show` takes, behind "
-			"its "
-			"own words, `where FIELD=VALUE ...` (also != < > <= >= and ~ for a part of "
-			"a "
-			"text; k, M and G behind numbers), `sort FIELD` (largest first, -FIELD: "
-			"smallest first) and `limit N`; behind every command may stand `| grep "
-			"WORD`, "
-			"`| count` and `| json`.",
+		.help = "this list, or the description of a command",
+		.more = "Words may be shortened while they are unique. Every `show` accepts, after "
+			"its own words, `where FIELD=VALUE ...` (also != < > <= >= and ~ for a "
+			"part of a text; k, M and G after numbers), `sort FIELD` (largest first, "
+			"-FIELD: smallest first) and `limit N`. Every command accepts `| grep "
+			"WORD`, `| count` and `| json` at its end.",
 		.names = {MT_NAMES_COMMAND},
 		.run = run_help},
 	{.words = "complete",
 		.args = "[WORD...]",
-		.help = "what may follow these words, the last of which ends in *; for shells",
-		.more = "`complete show co*` answers with the words that may stand there: parts of "
-			"commands, names of what the node has now, fields, filters. At most 200; "
-			"`more` tells that there are others.",
+		.help = "completions for these words, where the last word ends in *; for shells",
+		.more = "`complete show co*` returns the possible words: parts of commands, names "
+			"of the node's current objects, fields, filters. At most 200; `more` is "
+			"true if there are others.",
 		.run = mt_run_complete},
 	{0},
 };

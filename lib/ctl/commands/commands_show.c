@@ -9,17 +9,16 @@ const struct mt_command mt_commands_show[] = {
 		.run = mt_show_version},
 	{.words = "show ready",
 		.args = "",
-		.help = "whether the node is ready, and what it waits for",
-		.more = "At the start a node is ready when each source has delivered whole once, "
-			"or "
-			"what was kept of it is in force, and when what was served when the node "
-			"last ran is served again, but for what was taken away meanwhile. What "
-			"`/ready` says, line by line with the reason of each. `accept` ends the "
-			"waiting.",
+		.help = "readiness, and the sources and hosts that the node waits for",
+		.more = "At the start a node is ready when each source has delivered completely "
+			"once, or its stored copy is applied, and when the hosts that the node "
+			"served in its last run are served again, except for those removed "
+			"meanwhile. The content of `/ready`, line by line with the reason of each. "
+			"`accept` ends the waiting.",
 		.run = mt_show_ready},
 	{.words = "show ports",
 		.args = "[TEXT]",
-		.help = "ports with link, packets and what is wrong with them",
+		.help = "ports with link, packets and drops",
 		.names = {MT_NAMES_PORT},
 		.run = mt_show_ports},
 	{.words = "show workers",
@@ -29,33 +28,29 @@ const struct mt_command mt_commands_show[] = {
 	{.words = "show connections",
 		.args = "[EXPRESSION...]",
 		.help = "TCP connections, both sides",
-		.more = "show connections [EXPRESSION] [top FIELD]\n"
-			"\n"
-			"At most 512, of those that the expression chooses (`side=client "
-			"src=10.0.0.0/8 rtt>20ms rate>1m`); with `top age|bytes|rate|calls|queued|"
-			"unacked|retransmits|zero_windows|rtt` those that have the most of it. A "
-			"single word without a sign chooses the rows that hold it. Rates are bytes "
-			"per second of the last `rate_ms`: since somebody looked, or since the "
-			"connection began.",
+		.more = "show connections [EXPRESSION] [top FIELD]\n\nAt most 512 of the "
+			"connections that match the expression (`side=client src=10.0.0.0/8 "
+			"rtt>20ms rate>1m`); with `top "
+			"age|bytes|rate|calls|queued|unacked|retransmits|zero_windows|rtt` those "
+			"with the largest values. A single word without an operator selects the "
+			"rows that contain it. Rates are bytes per second of the last `rate_ms`: "
+			"since the last `show connections`, or since the connection started.",
 		.offer = mt_offer_connections,
 		.run = mt_show_connections},
 	{.words = "show exchanges",
 		.args = "[EXPRESSION...]",
-		.help = "calls that are under way",
-		.more = "show exchanges [EXPRESSION] [top age|bytes]\n"
-			"\n"
-			"At most 512, the oldest first, of those that the expression chooses "
-			"(`service=*.Demo state=sent age>100ms`), with where their time went so "
-			"far: with "
-			"Meltemi (filters, queue), connecting, at the server, back to the client.",
+		.help = "outstanding calls",
+		.more = "show exchanges [EXPRESSION] [top age|bytes]\n\nAt most 512, the oldest "
+			"first, of the calls that match the expression (`service=*.Demo state=sent "
+			"age>100ms`), with the time spent so far: in Meltemi (filters, queue), "
+			"connecting, at the server, on the reply to the client.",
 		.offer = mt_offer_exchanges,
 		.run = mt_show_exchanges},
 	{.words = "show slow",
 		.args = "[EXPRESSION...]",
-		.help = "the slowest calls of the last minutes, and where their time went",
+		.help = "the slowest calls of the last minutes, with the time of each phase",
 		.more = "The 16 slowest of each worker, of this minute and the one before it. An "
-			"expression "
-			"chooses among them (`method=sayHello status!=ok`).",
+			"expression selects among them (`method=sayHello status!=ok`).",
 		.offer = mt_offer_slow,
 		.run = mt_show_slow},
 	{.words = "show neighbours",
@@ -64,7 +59,7 @@ const struct mt_command mt_commands_show[] = {
 		.run = mt_show_neighbours},
 	{.words = "show workloads",
 		.args = "[TEXT]",
-		.help = "addresses that live on ports of `side: workloads`, and their principals",
+		.help = "addresses on ports of `side: workloads`, and their principals",
 		.run = mt_show_workloads},
 	{.words = "show services",
 		.args = "[TEXT]",
@@ -83,7 +78,7 @@ const struct mt_command mt_commands_show[] = {
 		.run = mt_show_clusters},
 	{.words = "show dns",
 		.args = "[TEXT]",
-		.help = "names of services, and the servers that are asked about others",
+		.help = "names of services, and the servers that other names are forwarded to",
 		.run = mt_show_dns},
 	{.words = "show limits",
 		.args = "[TEXT]",
@@ -92,16 +87,13 @@ const struct mt_command mt_commands_show[] = {
 		.run = mt_show_limits},
 	{.words = "show memory",
 		.args = "",
-		.help = "pools: size, in use, fewest free; what is left of budgets, and what "
-			"happens next; who holds how much",
-		.more = "Budgets count buffers whole: a byte of payload in a buffer holds all of "
-			"it. A "
-			"worker has its data buffers to itself; below 30, 20 and 10 % of them free "
-			"it takes "
-			"less and less, so that overload ends in refusals that are counted. What "
-			"connections hold is charged to their peer's address by class; when a "
-			"class "
-			"is at its share, the largest connection of the largest holder gives way.",
+		.help = "pools: size, in use, minimum free; remaining budgets and their next mark; "
+			"memory by class and holder",
+		.more = "Budgets count whole buffers: one byte of payload uses a buffer. Each "
+			"worker has its own data buffers; below 30, 20 and 10 % free it accepts "
+			"less and less, so that overload ends in counted refusals. The memory of "
+			"connections is charged to their peer's address by class; when a class has "
+			"used its share, the largest connection of the largest holder is evicted.",
 		.run = mt_show_memory},
 	{.words = "show counters",
 		.args = "[TEXT]",
@@ -110,21 +102,21 @@ const struct mt_command mt_commands_show[] = {
 		.run = mt_show_counters},
 	{.words = "show health",
 		.args = "[TEXT]",
-		.help = "what is not as it should be, each with a remedy",
+		.help = "health checks: problems, each with a remedy",
 		.run = mt_show_health},
 	{.words = "show errors",
 		.args = "[TEXT]",
-		.help = "what was refused, dropped or went wrong, why, and what helps",
+		.help = "errors, refusals and drops, with reason and remedy",
 		.names = {MT_NAMES_COUNTER},
 		.run = mt_show_errors},
 	{.words = "show meaning",
 		.args = "[TEXT]",
-		.help = "what each counter counts, and what to do about it",
+		.help = "meaning and remedy of each counter",
 		.names = {MT_NAMES_COUNTER},
 		.run = mt_show_meaning},
 	{.words = "show config",
 		.args = "",
-		.help = "the configuration in use, and what was said about it",
+		.help = "the active configuration and its diagnostics",
 		.run = mt_show_config},
 	{.words = "show objects",
 		.args = "[TEXT]",
@@ -145,16 +137,15 @@ const struct mt_command mt_commands_show[] = {
 		.run = mt_show_last_good},
 	{.words = "show config origin",
 		.args = "[TEXT]",
-		.help = "where each object of it was said: file and line, or resource and version",
+		.help = "origin of each object of it: file and line, or resource and version",
 		.run = mt_show_origin},
 	{.words = "show mesh",
 		.args = "",
-		.help = "who the node is in its mesh, who tells it, versions, and the last refusal",
+		.help = "mesh identity, control planes, resource versions, last rejection",
 		.run = mt_show_mesh},
 	{.words = "show identity",
 		.args = "",
-		.help = "whose certificate the node shows to its peers, and by which roots it "
-			"believes them",
+		.help = "the node's certificates, and the roots that verify its peers",
 		.more = "The certificate of the Node's `spec.identity`, else that of the first "
 			"source that has one, then those of `spec.identities`, with number, end "
 			"and where each is from; "
@@ -163,11 +154,11 @@ const struct mt_command mt_commands_show[] = {
 		.run = mt_show_identity},
 	{.words = "show xds",
 		.args = "[TEXT]",
-		.help = "discovery servers: streams, types, versions, and what is wrong",
+		.help = "discovery servers: streams, types, versions, problems",
 		.run = mt_show_xds},
 	{.words = "show resources",
 		.args = "[TEXT]",
-		.help = "what discovery servers said, each with its state and why",
+		.help = "resources of discovery servers, each with its state and reason",
 		.run = mt_show_resources},
 	{0},
 };

@@ -131,7 +131,7 @@ static bool note_of(struct mt_ctl *c, const struct mt_expr *x, const struct mt_e
 		count_services(c, x, t, &messages, &bytes);
 		if (bytes && !messages)
 			mt_err(note, 0,
-				"service `%.*s` carries bytes, which are no calls: choose its "
+				"service `%.*s` is opaque TCP and has no calls: select its "
 				"connections or packets by their addresses",
 				(int)t->len, x->texts + t->text);
 		if (bytes || messages)

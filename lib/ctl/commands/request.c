@@ -15,7 +15,7 @@ static const char *not_text(const char *p, size_t len)
 		size_t n = (unsigned char)p[i] < 0x80 ? 1 : mt_utf8_len(p + i, len - i);
 
 		if (!n)
-			return "bytes that are no UTF-8";
+			return "bytes that are not UTF-8";
 		i += n;
 	}
 	return NULL;
@@ -54,7 +54,7 @@ static int from_object(struct mt_request *r, const char *line, size_t len, struc
 		mt_err(e, -EINVAL, "not JSON: %s", why.text);
 	} else if (json_unpack_ex(j, &why, JSON_STRICT, "{s:s, s?b}", "command", &command, "json",
 			   &json) != 0) {
-		mt_err(e, -EINVAL, "want {\"command\": TEXT, \"json\": BOOL}: %s", why.text);
+		mt_err(e, -EINVAL, "expected {\"command\": TEXT, \"json\": BOOL}: %s", why.text);
 	} else if (strlen(command) > MT_CTL_LINE) {
 		mt_err(e, -EINVAL, "the command is longer than %u bytes", MT_CTL_LINE);
 	} else if ((odd = not_text(command, strlen(command))) != NULL) {

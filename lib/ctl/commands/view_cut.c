@@ -53,7 +53,7 @@ static int limit(struct mt_ctl_view *v, const char *word, struct mt_err *e)
 	errno = 0;
 	n = strtoul(word, &end, 10);
 	if (*word < '0' || *word > '9' || *end || errno || n >= UINT32_MAX)
-		return mt_err(e, -EINVAL, "limit wants a number of rows, not `%s`", word);
+		return mt_err(e, -EINVAL, "limit needs a number of rows, not `%s`", word);
 	v->limit = (uint32_t)n;
 	return 0;
 }
@@ -72,7 +72,7 @@ static int filter(
 			return mt_err(e, -EINVAL, "at most %u times `| grep`", MT_VIEW_MAX);
 		v->grep[v->n_grep++] = r->words[at + 1];
 	} else {
-		return mt_err(e, -EINVAL, "behind | may stand `grep WORD`, `count` or `json`");
+		return mt_err(e, -EINVAL, "expected `grep WORD`, `count` or `json` after |");
 	}
 	return 0;
 }
@@ -108,8 +108,8 @@ static int half_typed(const char *word, struct mt_err *e)
 	for (size_t i = 0; i < MT_ARRAY_LEN(all); i++)
 		if (strcmp(word, all[i].word) == 0)
 			return mt_err(e, -EINVAL,
-				"%s wants %s behind it (rows that hold the word: `| grep %s`)",
-				word, all[i].wants, word);
+				"%s needs %s after it (rows with the word: `| grep %s`)", word,
+				all[i].wants, word);
 	return 0;
 }
 
@@ -131,7 +131,7 @@ static int table_word(struct mt_ctl_view *v, struct mt_request *r, uint32_t at, 
 			return -EINVAL;
 		return n ? (int)n + 1
 			 : mt_err(e, -EINVAL,
-				   "where wants conditions like state=closed, bytes>1000 or "
+				   "where needs conditions like state=closed, bytes>1000 or "
 				   "name~abc");
 	}
 	if (strcmp(word, "sort") == 0) {

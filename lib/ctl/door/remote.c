@@ -117,8 +117,8 @@ static const char *judge(struct mt_ctl *c, struct mt_client *cl)
 	struct mt_who who = cl->who;
 
 	if (doubt) {
-		snprintf(r->words, sizeof(r->words),
-			"your certificate is not believed any more: %s", doubt);
+		snprintf(r->words, sizeof(r->words), "your certificate is no longer accepted: %s",
+			doubt);
 		return r->words;
 	}
 	who.name[0] = '\0';

@@ -58,7 +58,7 @@ static int load_key(SSL_CTX *ctx, const struct mt_ctl_tls *t, struct mt_err *e)
 	SSL_CTX_set_default_passwd_cb_userdata(ctx, NULL);
 	if (wanted)
 		return mt_err(e, -EINVAL,
-			"admin.tls.key %s: is encrypted, and nobody is asked for a passphrase "
+			"admin.tls.key %s: the key is encrypted, but a daemon has no passphrase "
 			"(write it without one, readable for the daemon only: `openssl pkey -in "
 			"OLD -out NEW`)",
 			t->key);

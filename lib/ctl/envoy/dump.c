@@ -419,7 +419,7 @@ static unsigned int begin(struct mt_envoy *e, struct mt_text_buf *out)
 
 const struct mt_envoy_page mt_envoy_dump[] = {
 	{"/config_dump",
-		"what is in force: ?include_eds, ?resource=dynamic_active_clusters, "
+		"the active configuration: ?include_eds, ?resource=dynamic_active_clusters, "
 		"?mask=FIELDS, ?name_regex=REGEX",
 		begin, dump},
 	{.path = NULL},

@@ -110,6 +110,6 @@ static unsigned int certs(struct mt_envoy *e, struct mt_text_buf *out)
 const struct mt_envoy_page mt_envoy_server[] = {
 	{"/server_info", "version, state, time since the start", server_info, NULL},
 	{"/memory", "memory of the process", memory, NULL},
-	{"/certs", "the node's certificates: whose, and days until they end", certs, NULL},
+	{"/certs", "the node's certificates: names, and days until they expire", certs, NULL},
 	{.path = NULL},
 };

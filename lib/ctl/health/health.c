@@ -27,9 +27,9 @@ static const struct {
 	{"names", mt_check_names, "the name servers answer"},
 	{"control planes", mt_check_control_planes, "all are connected, nothing is refused"},
 	{"certificates", mt_check_certificates, "none ends soon"},
-	{"identity", mt_check_identity, "what says who the node is can be used, or nothing does"},
-	{"authorization services", mt_check_asks, "all are reached, or none is asked"},
-	{"keys of tokens", mt_check_jwks, "all were fetched, or none is asked for"},
+	{"identity", mt_check_identity, "the node's identity is usable, or none is configured"},
+	{"authorization services", mt_check_asks, "all are reachable, or none is used"},
+	{"keys of tokens", mt_check_jwks, "all were fetched, or none is needed"},
 	{"errors", mt_check_errors, "nothing was refused or lost in the last minute"},
 };
 

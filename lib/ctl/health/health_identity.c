@@ -40,7 +40,7 @@ static void check_root(struct mt_health *h, const struct mt_credential_root *roo
 	*n_good += left > 0;
 	if (left <= 0)
 		mt_found(h, MT_FOUND_NOTE, root->subject,
-			"take it out of the roots, if nobody has a certificate by it",
+			"remove it from the roots, if no certificate depends on it",
 			"a root of the node has expired");
 	else if (left < ROOT_SOON_S)
 		mt_found(h, MT_FOUND_NOTE, root->subject,
@@ -58,7 +58,7 @@ static void check_roots(struct mt_health *h, const struct mt_credential *cr, con
 	if (n_good == 0)
 		mt_found(h, MT_FOUND_FAULT, about,
 			"write the authority's present root to the roots",
-			"no root of the node is valid: no peer is believed");
+			"no root of the node is valid: all peers are rejected");
 }
 
 /*
@@ -73,9 +73,8 @@ static void check_crl(struct mt_health *h, const struct mt_credential_crl *crl)
 
 	if (left <= 0)
 		mt_found(h, MT_FOUND_FAULT, crl->issuer, remedy,
-			"a revocation list of the node is out of date: peers whom its authority "
-			"has "
-			"signed are refused");
+			"a revocation list of the node is out of date: peers with certificates of "
+			"its authority are refused");
 	else if (left < (crl->next_update - crl->this_update) / LEFT)
 		mt_found(h, MT_FOUND_WARNING, crl->issuer, remedy,
 			"a revocation list of the node ends in %s",
@@ -90,7 +89,7 @@ static void check_crls(struct mt_health *h, const struct mt_credential *cr)
 		check_crl(h, &crl);
 }
 
-static const char look_again[] = "mend that, a restart is not needed: it is looked at all the time";
+static const char look_again[] = "fix it; it is checked all the time, and no restart is needed";
 
 static void none_there(struct mt_health *h, const struct mt_ctl_identity *who)
 {
@@ -122,13 +121,12 @@ static void check_one(
 	(void)mt_credential_leaf(who->credential, &leaf);
 	if (*who->why)
 		mt_found(h, MT_FOUND_WARNING, leaf.principal, look_again,
-			"the last good identity goes on, what is there now cannot be used: %s",
+			"the last good identity stays in use, the new one cannot be used: %s",
 			who->why);
 	if (*who->note)
 		mt_found(h, MT_FOUND_WARNING, leaf.principal,
-			"what the Node says and what its certificate says should be the same; a "
-			"key is its "
-			"owner's only",
+			"the Node document and the certificate must agree; only the key's owner "
+			"may read the key",
 			"%s", who->note);
 	check_leaf(h, who, leaf.principal);
 	if (own && memcmp(own->trust_digest, who->credential->trust_digest,
@@ -183,11 +181,12 @@ void mt_check_jwks(struct mt_health *h)
 
 void mt_check_asks(struct mt_health *h)
 {
-	static const char remedy[] = "is it there, where MeshConfig's extensionProviders say?";
+	static const char remedy[] =
+		"does it run at the address in MeshConfig's extensionProviders?";
 	struct mt_extauthz_trouble t;
 
 	for (uint32_t i = 0; h->c->env.asks && mt_extauthz_trouble(h->c->env.asks, i, &t); i++)
-		mt_found(h, MT_FOUND_FAULT, t.name, remedy, "it cannot be asked (%s): %s", t.why,
-			t.fails_open ? "calls pass that it was to judge (failOpen)"
-				     : "calls are denied that it was to judge");
+		mt_found(h, MT_FOUND_FAULT, t.name, remedy, "it cannot be queried (%s): %s", t.why,
+			t.fails_open ? "calls pass without its decision (failOpen)"
+				     : "calls that need its decision are denied");
 }

@@ -81,7 +81,7 @@ void mt_check_names(struct mt_health *h)
 			mt_found(h, MT_FOUND_WARNING,
 				mt_addr_port_str(&info.address.addr, info.address.port, text),
 				"is that name server up and reachable? `show dns`",
-				"left %llu of %llu questions unanswered, asked last now",
+				"left %llu of %llu questions unanswered, is queried last now",
 				(unsigned long long)info.silent, (unsigned long long)info.asked);
 	}
 }

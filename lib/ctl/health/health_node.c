@@ -23,7 +23,7 @@ void mt_check_state(struct mt_health *h)
 	mt_ctl_ready(h->c, &r);
 	for (uint32_t i = 0; !r.ready && i < MT_MIN(r.n, READY_TOLD); i++)
 		mt_found(h, MT_FOUND_FAULT, r.waits[i].name,
-			"mend it, or `accept` what is served now (`show ready` lists all)",
+			"fix it, or `accept` the services served now (`show ready` lists all)",
 			"not ready: waits for this %s%s%s%s: %s", r.waits[i].kind,
 			*r.waits[i].source ? " of " : "", r.waits[i].source,
 			r.n > READY_TOLD ? " and others" : "", r.waits[i].why);
@@ -88,9 +88,9 @@ static void check_objects(struct mt_health *h)
 
 	if (!t)
 		return;
-	objects_of(h, t, MT_OBJECT_REFUSED, MT_FOUND_FAULT, "mend the document");
+	objects_of(h, t, MT_OBJECT_REFUSED, MT_FOUND_FAULT, "fix the document");
 	objects_of(h, t, MT_OBJECT_LAST_GOOD, MT_FOUND_FAULT,
-		"mend the document; its last good version goes on");
+		"fix the document; its last good version stays in use");
 	objects_of(h, t, MT_OBJECT_FAIL_CLOSED, MT_FOUND_WARNING,
 		"calls to the services that it touches are denied: `show objects fail-closed`");
 	for (uint32_t i = 0; i < t->n; i++)
@@ -117,14 +117,14 @@ void mt_check_configuration(struct mt_health *h)
 			"a newer configuration is not in use yet: %s", why);
 	if (h->c->reloaded_at && !h->c->reload_ok)
 		mt_found(h, MT_FOUND_FAULT, "",
-			"mend the document and `reload`; what was good goes on",
+			"fix the document and `reload`; the good documents stay in use",
 			"the last reload was refused, or a part of it: %s", h->c->reload_words);
 	if (fields && *fields)
 		mt_found(h, MT_FOUND_NOTE, fields, "restart meltemid when it suits",
 			"changed in the Node document since the start, not in use");
 	check_objects(h);
 	diagnostic(h, MT_FOUND_WARNING,
-		"left out: ", "mend it where it comes from: `show config`, `show resources`");
+		"left out: ", "fix it at its source: `show config`, `show resources`");
 }
 
 void mt_check_errors(struct mt_health *h)
@@ -192,8 +192,8 @@ static void check_pool(struct mt_health *h, const char *kind, uint16_t worker, u
 
 void mt_check_memory(struct mt_health *h)
 {
-	static const char *const buffers = "raise spec.memory.mb; `show memory` tells how much is "
-					   "used, `show connections` by whom";
+	static const char *const buffers = "raise spec.memory.mb; `show memory` shows how much is "
+					   "used, `show connections` the users";
 
 	for (uint16_t i = 0; i < h->c->env.n_workers; i++) {
 		struct mt_worker *w = h->c->env.workers[i];

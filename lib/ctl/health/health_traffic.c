@@ -39,7 +39,7 @@ static void check_cluster(struct mt_health *h, const struct mt_cluster *cl)
 			"or "
 			"the control plane, name servers for it?",
 			"no server%s: every request to it is refused",
-			cl->n_out ? " that is in (all are told unhealthy)" : "");
+			cl->n_out ? " in it (all are reported unhealthy)" : "");
 	else if (good == 0)
 		mt_found(h, MT_FOUND_FAULT, cl->name, "are the servers up? `show clusters`",
 			"none of its %u servers takes traffic", cl->n_eps);
@@ -66,8 +66,8 @@ static void check_closed(struct mt_health *h, const struct mt_snapshot *snap)
 		if (status && strcmp(status, "closed") == 0)
 			mt_found(h, MT_FOUND_WARNING,
 				json_string_value(json_object_get(row, "host")),
-				"mend or withdraw what closes it: `show objects` says what of it "
-				"cannot be evaluated",
+				"fix or withdraw the object that closes it: `show objects` has the "
+				"part that cannot be evaluated",
 				"closed by %s: calls to it are denied",
 				json_string_value(json_object_get(row, "by")));
 	}
@@ -110,7 +110,7 @@ static void check_streams(struct mt_health *h, struct mt_xds *x)
 	while (mt_xds_stream_next(x, &pos, &s))
 		if (strcmp(s.state, "up") != 0)
 			mt_found(h, MT_FOUND_WARNING, s.server,
-				"what it said last stays in force; is the control plane up and "
+				"its last resources stay in use; is the control plane up and "
 				"reachable from here? `show xds`",
 				"%s: %s for %llu s%s%s", s.stream, s.state,
 				(unsigned long long)(s.since_ns && h->c->now > s.since_ns
@@ -144,9 +144,8 @@ static void check_kept(struct mt_health *h, struct mt_xds *x)
 	mt_xds_info(x, &info);
 	if (info.kept_troubled)
 		mt_found(h, MT_FOUND_WARNING, info.name,
-			"is the disk of stateDirectory full, read-only or failing? What is in "
-			"force "
-			"goes on; it is written again by itself",
+			"is the disk of stateDirectory full, read-only or failing? The active "
+			"configuration stays in use, and writing is retried automatically",
 			"%s", info.kept);
 }
 
@@ -165,9 +164,8 @@ void mt_check_control_planes(struct mt_health *h)
 				first = r;
 			if (r.troubled && !r.beyond)
 				mt_found(h, MT_FOUND_WARNING, r.name,
-					"mend it in the control plane; the last good one, if there "
-					"was "
-					"one, stays in force",
+					"fix it in the control plane; the last good one, if there "
+					"was one, stays in use",
 					"%s %s%s: %s", r.type, r.state,
 					strncmp(r.state, "refused", 7) == 0 ? " (NACK)" : "",
 					*r.reason ? r.reason : "no reason given");
@@ -190,9 +188,8 @@ void mt_check_certificates(struct mt_health *h)
 		mt_xds_info(env->sources[i], &info);
 		if (left <= 0)
 			mt_found(h, MT_FOUND_FAULT, info.name,
-				"renewal goes on by itself; if the authority cannot be reached, "
-				"mend "
-				"that, or run `meltemi join` with a fresh token",
+				"renewal is retried automatically; if the authority is "
+				"unreachable, fix that, or run `meltemi join` with a new token",
 				"the certificate has expired: %s", words);
 		else if (left < CERT_WARN_S)
 			mt_found(h, MT_FOUND_WARNING, info.name,

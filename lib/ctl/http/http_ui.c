@@ -183,7 +183,7 @@ static enum MHD_Result data(struct mt_ctl *c, struct MHD_Connection *conn, const
 
 		asked[i] = word ? word : "";
 		if (strlen(asked[i]) >= sizeof(u->asked[i]))
-			return say(conn, MHD_HTTP_BAD_REQUEST, "what is asked for is too long\n");
+			return say(conn, MHD_HTTP_BAD_REQUEST, "the request is too long\n");
 		same &= strcmp(u->asked[i], asked[i]) == 0;
 	}
 	if (!same && u->made && c->now - u->made < NEXT_NS)
@@ -201,8 +201,8 @@ enum MHD_Result mt_http_ui(struct mt_ctl *c, struct MHD_Connection *conn, const 
 
 	if (!is_ours(c, host))
 		return say(conn, MHD_HTTP_MISDIRECTED_REQUEST,
-			"ask for this page by an address or as localhost, or name this host in the "
-			"Node document's spec.admin.httpNames\n");
+			"open this page by an address or as localhost, or add this host's name to "
+			"the Node document's spec.admin.httpNames\n");
 	if (strcmp(url, "/") == 0 || strcmp(url, "/ui") == 0)
 		return go_to(conn, "/ui/");
 	url += strlen("/ui/");

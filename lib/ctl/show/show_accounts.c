@@ -15,7 +15,7 @@ static const char *const meanings[MT_N_CLASSES] = {
 	[MT_CLASS_REPLYING] = "replies that clients have not acknowledged",
 	[MT_CLASS_RESENDING] = "requests that servers have not acknowledged",
 	[MT_CLASS_RETAINED] = "requests kept for another try, copies for a mirror",
-	[MT_CLASS_STREAMING] = "byte streams",
+	[MT_CLASS_STREAMING] = "opaque TCP connections",
 };
 
 static struct mt_ledger_numbers numbers_of(const struct mt_ctl *c, uint16_t worker, int class)

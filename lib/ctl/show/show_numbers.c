@@ -134,8 +134,7 @@ static void add_changes_of_operators(struct mt_ctl *c, json_t *all)
 	if (!back)
 		return;
 	snprintf(text, sizeof(text),
-		"to version %llu; files may say something else, and the next reload takes what "
-		"they say",
+		"to version %llu; files may differ, and the next reload applies them",
 		(unsigned long long)back);
 	json_object_set_new(all, "rolled_back", json_string(text));
 }

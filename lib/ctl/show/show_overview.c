@@ -47,7 +47,7 @@ static json_t *versions(const struct mt_ctl *c, struct mt_xds *x, const char *so
 		refused_at = t.nacked_ns;
 		snprintf(last, sizeof(last), "%s %llu s ago: %s", t.type,
 			(unsigned long long)((c->now - MT_MIN(c->now, t.nacked_ns)) / MT_SEC),
-			*t.error ? t.error : "mended since");
+			*t.error ? t.error : "fixed since");
 	}
 	return text(last);
 }

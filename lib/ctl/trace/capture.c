@@ -221,7 +221,7 @@ json_t *mt_capture_read(struct mt_ctl *c, const struct mt_request *r)
 	p->read = c->now;
 	rows = mt_ctl_capture_rows(p, &more);
 	if (p->on && p->n_read == p->asked.count)
-		mt_ctl_capture_end(c, "it has as many as were asked for");
+		mt_ctl_capture_end(c, "the requested number was reached");
 	if (!p->on && !more)
 		(void)clear(c);
 	j = summary(p);
@@ -261,7 +261,7 @@ void mt_ctl_capture_turn(struct mt_ctl *c)
 		mt_ctl_capture_end(c, "its time is over");
 	if (c->now < p->read + UNREAD)
 		return;
-	mt_ctl_capture_end(c, "nobody reads it");
+	mt_ctl_capture_end(c, "no client reads it");
 	(void)clear(c);
 }
 

@@ -30,7 +30,7 @@ static int take_number(const struct mt_request *r, uint32_t *n, const char *word
 	text = r->args[*n - 1];
 	v = strtoull(text, &rest, 10);
 	if (*text < '0' || *text > '9' || *rest || v < 1 || v > max)
-		return mt_err(e, -EINVAL, "%s: `%s` is no number from 1 to %llu", word, text,
+		return mt_err(e, -EINVAL, "%s: `%s` is not a number from 1 to %llu", word, text,
 			(unsigned long long)max);
 	*value = v;
 	*n -= 2;
@@ -80,8 +80,8 @@ static int compile(struct mt_ctl_capture_asked *a, bool packets, struct mt_err *
 	if (rc == 0 || !packets || mt_ctl_expr(&other, a->expr, MT_TRACE_EXCHANGE_FIELDS, &no) < 0)
 		return rc;
 	return mt_err(e, rc,
-		"a packet alone does not tell that; `capture messages %s` chooses by what is known "
-		"of exchanges",
+		"a single packet does not have this field; `capture messages %s` selects by the "
+		"fields of exchanges",
 		a->expr);
 }
 
@@ -108,16 +108,15 @@ void mt_capture_offer(struct mt_ctl *c, const struct mt_request *r, struct mt_of
 	bool messages = r->n_args && strcmp(r->args[0], "messages") == 0;
 
 	if (r->n_args == 0) {
-		mt_offer(o, "packets",
-			"as ports receive them and are given them; also if neither is said");
+		mt_offer(o, "packets", "as ports receive and send them; the default");
 		mt_offer(o, "messages", "decoded, of exchanges that ended");
 	}
 	if (messages && r->n_args == 1) {
 		mt_offer(o, "client", "only the client's side, before the filters");
-		mt_offer(o, "endpoint", "only the endpoint's side, behind the filters");
+		mt_offer(o, "endpoint", "only the endpoint's side, after the filters");
 	}
 	mt_offer_expression(c, messages ? MT_TRACE_EXCHANGE_FIELDS : MT_TRACE_PACKET_FIELDS, o);
-	mt_offer(o, "count", "at the end: records, 10000 unless told");
-	mt_offer(o, "seconds", "at the end: 60 unless told");
+	mt_offer(o, "count", "at the end: records, default 10000");
+	mt_offer(o, "seconds", "at the end: default 60");
 	mt_offer(o, "snaplen", "at the end: bytes of each");
 }

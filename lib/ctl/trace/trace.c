@@ -189,7 +189,7 @@ static void collect(struct mt_ctl *c)
 	if (!t->on)
 		return;
 	if (t->n_kept == t->count)
-		end(c, "it has as many as were asked for");
+		end(c, "the requested number was reached");
 	else if (c->now >= t->until)
 		end(c, "its time is over");
 }
@@ -220,7 +220,8 @@ static int take_count(
 	word = r->args[r->n_args - 1];
 	n = strtoul(word, &rest, 10);
 	if (*word < '0' || *word > '9' || *rest || n < 1 || n > COUNT_MAX)
-		return mt_err(e, -EINVAL, "count: `%s` is no number from 1 to %d", word, COUNT_MAX);
+		return mt_err(
+			e, -EINVAL, "count: `%s` is not a number from 1 to %d", word, COUNT_MAX);
 	*count = (uint32_t)n;
 	*n_args -= 2;
 	return 0;
@@ -312,7 +313,7 @@ void mt_trace_offer(struct mt_ctl *c, const struct mt_request *r, struct mt_offe
 		if (strcmp(r->args[0], kinds[k].name) == 0)
 			kind = k;
 	if (r->n_args == 0) {
-		mt_offer(o, "exchanges", "whole calls; also if no kind is said");
+		mt_offer(o, "exchanges", "whole calls; the default");
 		mt_offer(o, "packets", "single packets");
 		mt_offer(o, "connection", "all packets and calls of one connection, until it ends");
 	}

@@ -491,7 +491,8 @@ static const struct mt_cluster *reached(struct explain *x, const struct mt_clust
 	const struct mt_bound *b = bound(x);
 	struct mt_slice name =
 		x->said.by_tls ? mt_secure_principal(&x->said.who) : (struct mt_slice){0};
-	char text[512] = "none: the node lends its own to somebody else (spec.mesh.lend)";
+	char text[512] = "none: other clients may use the node's identity, this one may not "
+			 "(spec.mesh.lend)";
 	int shows;
 
 	if (!c->lend || (!x->said.has_src && !name.p))
@@ -532,7 +533,7 @@ static bool prepare(struct explain *x, struct tally *t)
 static void tell_unlent(struct explain *x, json_t *list, const struct mt_cluster *c, uint32_t draws)
 {
 	json_array_append_new(list, without(c->name, mt_lb_str(c->lb), draws));
-	snprintf(x->policy, sizeof(x->policy), "no identity of this node is lent to the client");
+	snprintf(x->policy, sizeof(x->policy), "the client may not use an identity of this node");
 	x->n_led++;
 	x->n_denied++;
 }
@@ -571,7 +572,7 @@ static void tell_endpoints(struct explain *x)
 	add_endpoints(x);
 	tell_denied(x);
 	if (x->route->hash.source && !x->said.has_src)
-		set(x->out, "note", "the client's address decides: say src=ADDRESS");
+		set(x->out, "note", "the client's address decides: give src=ADDRESS");
 }
 
 /* ---- opaque TCP ----------------------------------------------------------------------------- */

@@ -44,7 +44,7 @@ static int add(struct mt_said *s, const char *key, size_t len, const char *value
 {
 	for (uint32_t i = 0; i < s->n_pairs; i++)
 		if (is_key(&s->pairs[i], key, len, false))
-			return mt_err(e, -EINVAL, "%.*s is said twice", (int)len, key);
+			return mt_err(e, -EINVAL, "%.*s is given twice", (int)len, key);
 	if (s->n_pairs == MT_SAID_PAIRS)
 		return mt_err(e, -EINVAL, "more than %u keys", MT_SAID_PAIRS);
 	s->pairs[s->n_pairs++] = (struct mt_said_pair){key, value, len};
@@ -82,7 +82,7 @@ static int parse_listener(struct mt_said *s, const char *text, struct mt_err *e)
 	char *end;
 
 	if (!colon || colon[1] < '0' || colon[1] > '9')
-		return mt_err(e, -EINVAL, "listener=%s: want ADDRESS:PORT", text);
+		return mt_err(e, -EINVAL, "listener=%s: not ADDRESS:PORT", text);
 	port = strtoul(colon + 1, &end, 10);
 	len = (size_t)(colon - text);
 	if (len > 1 && text[0] == '[' && text[len - 1] == ']') {
@@ -90,11 +90,11 @@ static int parse_listener(struct mt_said *s, const char *text, struct mt_err *e)
 		len -= 2;
 	}
 	if (*end || !port || port > UINT16_MAX || len >= sizeof(addr))
-		return mt_err(e, -EINVAL, "listener=%s: want ADDRESS:PORT", text);
+		return mt_err(e, -EINVAL, "listener=%s: not ADDRESS:PORT", text);
 	memcpy(addr, from, len);
 	addr[len] = '\0';
 	if (mt_addr_parse(addr, &s->listener))
-		return mt_err(e, -EINVAL, "listener=%s: %s is no address", text, addr);
+		return mt_err(e, -EINVAL, "listener=%s: %s is not an address", text, addr);
 	s->listener_port = (uint16_t)port;
 	s->has_listener = true;
 	return 0;
@@ -111,7 +111,7 @@ static int parse_protocol(struct mt_said *s, const char *text, struct mt_err *e)
 static int parse_src(struct mt_said *s, const char *text, struct mt_err *e)
 {
 	if (mt_addr_parse(text, &s->view.peer))
-		return mt_err(e, -EINVAL, "src=%s: want an address", text);
+		return mt_err(e, -EINVAL, "src=%s: not an address", text);
 	s->has_src = true;
 	return 0;
 }
@@ -125,7 +125,7 @@ static int parse_principal(struct mt_said *s, const char *text, struct mt_err *e
 	text += strncmp(text, scheme, n) == 0 ? n : 0;
 	if (!*text || strlen(text) > MT_TLS_PRINCIPAL_MAX - n)
 		return mt_err(e, -EINVAL,
-			"principal=%.64s: want TRUSTDOMAIN/ns/NAMESPACE/sa/ACCOUNT", text);
+			"principal=%.64s: not TRUSTDOMAIN/ns/NAMESPACE/sa/ACCOUNT", text);
 	snprintf(s->who.principal, sizeof(s->who.principal), "%s%s", scheme, text);
 	s->by_tls = s->who.certificate = s->who.member = true;
 	return 0;
@@ -134,7 +134,7 @@ static int parse_principal(struct mt_said *s, const char *text, struct mt_err *e
 static int parse_sni(struct mt_said *s, const char *text, struct mt_err *e)
 {
 	if (!*text || strlen(text) > MT_TLS_NAME_MAX)
-		return mt_err(e, -EINVAL, "sni=%.64s: want a name", text);
+		return mt_err(e, -EINVAL, "sni=%.64s: not a name", text);
 	for (size_t i = 0; text[i]; i++)
 		s->who.sni[i] = (char)tolower((unsigned char)text[i]);
 	s->by_tls = true;
@@ -159,7 +159,7 @@ static int parse_word(struct mt_said *s, const char *word, struct mt_err *e)
 	size_t len = eq ? (size_t)(eq - word) : 0;
 
 	if (len == 0 || (word[0] == '.' && len == 1))
-		return mt_err(e, -EINVAL, "%s: want KEY=VALUE", word);
+		return mt_err(e, -EINVAL, "%s: not KEY=VALUE", word);
 	if (word[0] == '.')
 		return add(s, word + 1, len - 1, eq + 1, e);
 	for (size_t i = 0; i < MT_ARRAY_LEN(words_of_ours); i++)
@@ -200,8 +200,8 @@ int mt_said_parse(struct mt_said *s, const char *const *words, uint32_t n, struc
 			return -EINVAL;
 	if (!s->protocol && !s->has_listener)
 		return mt_err(e, -EINVAL,
-			"say protocol=NAME, or listener=ADDRESS:PORT, and KEY=VALUE for what the "
-			"message carries");
+			"give protocol=NAME, or listener=ADDRESS:PORT, and KEY=VALUE for the "
+			"message's metadata");
 	return 0;
 }
 
@@ -227,7 +227,7 @@ void mt_offer_said(struct mt_ctl *c, const struct mt_request *r, struct mt_offer
 		const char *word, *help;
 		enum mt_expr_field field; /* field whose values complete it */
 	} rows[] = {
-		{"protocol=", "the protocol, if no listener is said", MT_EXPR_proto},
+		{"protocol=", "the protocol, if no listener is given", MT_EXPR_proto},
 		{"service=", "the service that is called", MT_EXPR_service},
 		{"method=", "the method that is called", MT_EXPR_method},
 		{"src=", "the client's address", MT_EXPR_src},
@@ -241,8 +241,8 @@ void mt_offer_said(struct mt_ctl *c, const struct mt_request *r, struct mt_offer
 		else
 			mt_offer(o, rows[i].word, rows[i].help);
 	}
-	mt_offer(o, "principal=", "whom the client shows to be, by a certificate of the mesh");
-	mt_offer(o, "sni=", "the name that its TLS asks for");
+	mt_offer(o, "principal=", "the principal in the client's mesh certificate");
+	mt_offer(o, "sni=", "the server name (SNI) of its TLS");
 	mt_offer_keys(o);
 	if (strncmp(o->part, "listener=", strlen("listener=")) == 0)
 		offer_listeners(c, o);

@@ -37,7 +37,7 @@ static json_t *check_version(struct mt_ctl *c, const char *text)
 	unsigned long long want = strtoull(text, &end, 10);
 
 	if (*text < '0' || *text > '9' || *end)
-		return mt_ctl_error("version=%s: want a number; `show overrides` says it", text);
+		return mt_ctl_error("version=%s: not a number; `show overrides` has it", text);
 	if (want == version)
 		return NULL;
 	return mt_ctl_error(
@@ -134,7 +134,7 @@ static json_t *with_id(struct mt_ctl *c, const struct mt_request *r, struct mt_c
 	if (!c->env.conf)
 		return mt_ctl_error("there is no configuration");
 	if (take_version(c, r, words, &refused) != 1 && !refused)
-		return mt_ctl_error("say ID or all; `show overrides` has the numbers");
+		return mt_ctl_error("give ID or all; `show overrides` has the numbers");
 	if (refused)
 		return refused;
 	if (strcmp(words[0], "all") == 0)

@@ -339,10 +339,10 @@ static void test_roles(void)
 		code = mt_ctl_command(c, &viewer, line, (size_t)n, &out);
 		if (cmd->role == MT_ROLE_OPERATE) {
 			CU_ASSERT_EQUAL(code, MT_CTL_FAILED);
-			CU_ASSERT_PTR_NOT_NULL(strstr(out.p, "anna may look"));
+			CU_ASSERT_PTR_NOT_NULL(strstr(out.p, "anna has the role view"));
 			refused++;
 		} else {
-			CU_ASSERT_PTR_NULL(strstr(out.p ? out.p : "", "may look"));
+			CU_ASSERT_PTR_NULL(strstr(out.p ? out.p : "", "has the role view"));
 		}
 		mt_text_fini(&out);
 	}

@@ -230,12 +230,12 @@ static void test_roles(void)
 		const char *says; /* of `drain` */
 	} t[] = {
 		{{.alt = "URI:" LEADER}, 0, 0, ""},
-		{{.alt = "DNS:x.test,URI:spiffe://ops.test/bob"}, 0, 1, "bob may look"},
-		{{.name = "carol"}, 0, 1, "carol may look"},
+		{{.alt = "DNS:x.test,URI:spiffe://ops.test/bob"}, 0, 1, "bob has the role view"},
+		{{.name = "carol"}, 0, 1, "carol has the role view"},
 		/* A name that is not looked at where there are better ones. */
 		{{.name = "carol", .alt = "DNS:x.test"}, 1, 1, "none of its names"},
 		{{.alt = "URI:spiffe://ops.test"}, 1, 1, "none of its names"},
-		{{.alt = "URI:" LEADER "s"}, 0, 1, "leaders may look"},
+		{{.alt = "URI:" LEADER "s"}, 0, 1, "leaders has the role view"},
 		{{.alt = "email:carol"}, 1, 1, "none of its names"},
 		{{.name = "x\x1b[2J"}, 1, 1, "none of its names"},
 	};
@@ -664,7 +664,7 @@ static void test_replaced(void)
 	cert_write(&other, NULL, node_key);
 	cert_write(&theirs, roots, NULL);
 	CU_ASSERT_EQUAL(ask(&p, "show version\n", buf, sizeof(buf)), 1);
-	CU_ASSERT_PTR_NOT_NULL(strstr(buf, "is not believed any more"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(buf, "is no longer accepted"));
 	peer_end(&p);
 	p = peer_begin("127.0.0.1", &stranger, 0);
 	CU_ASSERT_TRUE(shake(&p));
@@ -677,7 +677,7 @@ static void test_replaced(void)
 	mt_ctl_turn(c, now);
 	CU_ASSERT_EQUAL(places(false), 0);
 	CU_ASSERT_EQUAL(answer(&p, buf, sizeof(buf)), 1);
-	CU_ASSERT_PTR_NOT_NULL(strstr(buf, "is not believed any more"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(buf, "is no longer accepted"));
 	peer_end(&p);
 	unlink(roots);
 	p = peer_begin("127.0.0.1", &stranger, 0);

@@ -82,7 +82,7 @@ static void test_ends(void)
 	CU_ASSERT(says(c, "--json show identity", "\"state\": \"last-good\""));
 	CU_ASSERT(says(c, "--json show identity", "\"reason\": \"key.pem: no such thing\""));
 	CU_ASSERT(says(c, "show health",
-		"the last good identity goes on, what is there now cannot be used: key.pem"));
+		"the last good identity stays in use, the new one cannot be used: key.pem"));
 	CU_ASSERT(says(c, "show health", "its mode is 0644"));
 	set_left(c, 719);
 	CU_ASSERT(says(c, "show health", "certificate ends in 11 min 59 s and is not renewed"));
