@@ -306,7 +306,7 @@ static void tell(const struct entry *e, struct mt_diags *diags)
 	diags->warnings = warnings;
 	if (e->emptied)
 		mt_diag_add(diags, MT_DIAG_WARNING, (struct mt_origin){e->path, 0}, NULL,
-			"write it anew; to remove what it said, delete the file",
+			"write it again; to remove its object, delete the file",
 			"is empty: taken as being written, its last content stays in force");
 }
 

@@ -109,10 +109,9 @@ static void read_path(struct load *l, const char *path, bool named, unsigned int
 		if (named || err != ENOENT || lstat(path, &link) == 0) {
 			errno = err;
 			cannot_read(l, path,
-				err == ENOENT && !named
-					? "it is a link that leads nowhere; remove it, or what it "
-					  "leads to must come back"
-					: "check its name and permissions");
+				err == ENOENT && !named ? "it is a dangling symbolic link; remove "
+							  "it, or restore its target"
+							: "check its name and permissions");
 		}
 		return;
 	}
@@ -212,7 +211,7 @@ static void scan(struct load *l, const char *path, unsigned int depth)
 		errno = -rc;
 		cannot_read(l, path,
 			rc == -EACCES ? "let this user read and search it"
-				      : "create the directory or mend its name");
+				      : "create the directory or correct its name");
 		return;
 	}
 	for (uint32_t i = 0; i < names->n; i++)

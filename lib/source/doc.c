@@ -80,11 +80,11 @@ const struct mt_kind mt_kinds[] = {
 			"for the routes that name the gateway."},
 	{"EnvoyFilter", "networking.istio.io", istio_versions, &mt_sec_envoy_filter,
 		sizeof(struct mt_envoy_filter), .list = LIST(envoy_filters),
-		.note = "For services whose clients are of its namespace; in the root namespace, "
-			"for all. Of two for one listener the root namespace's counts, "
-			"then the older one. Only NETWORK_FILTER / REPLACE patches whose "
-			"value is a MetaProtocolProxy; others are told, and those with a "
-			"filter that protects or is not known close where it would stand. "
+		.note = "For services with clients in its namespace; in the root namespace, for "
+			"all. Of two for one listener the one in the root namespace applies, then "
+			"the older one. Only NETWORK_FILTER / REPLACE patches with a "
+			"MetaProtocolProxy as value; others are reported, and those with a filter "
+			"that restricts or is unknown close the place where it would be. "
 			"[Authorization](../how-to/authorization.md)",
 		.restricts = mt_restricts_patch, .complete = mt_envoy_filter_complete},
 	{"MetaRouter", "metaprotocol.aeraki.io", alpha_versions, &mt_sec_meta_router,
@@ -110,34 +110,34 @@ const struct mt_kind mt_kinds[] = {
 		.note = "Gives its endpoint labels, an identity, and whether a proxy is in it."},
 	{"Namespace", "", core_versions, &mt_sec_kube_namespace, sizeof(struct mt_kube_namespace),
 		.list = LIST(namespaces), .kubernetes = true, .cluster = true,
-		.note = "Read for its labels; whether a Pod has a proxy is the Pod's to say."},
+		.note = "Read for its labels; the Pod itself specifies if it has a proxy."},
 	{"ConfigMap", "", core_versions, &mt_sec_config_map, sizeof(struct mt_mesh_config),
 		.list = LIST(mesh_configs), .kubernetes = true, .is_ours = mt_is_mesh_config,
 		.note = "no MeshConfig: only ConfigMap `istio` with the key `mesh` is read"},
 	{"Secret", "", core_versions, &mt_sec_kube_secret, sizeof(struct mt_kube_secret),
 		.list = LIST(secrets), .kubernetes = true,
-		.note = "Certificates and keys for who names them."},
+		.note = "Certificates and keys for the objects that name them."},
 	{"AuthorizationPolicy", "security.istio.io", security_versions, &mt_sec_authorization,
 		sizeof(struct mt_authorization_policy), .list = LIST(authorization_policies),
-		.note = "Who may call what: it is evaluated in front of instances that have no "
-			"proxy of their own. [Authorization](../how-to/authorization.md)",
+		.note = "The callers that may call a service, evaluated in front of endpoints "
+			"without a proxy of their own. [Authorization](../how-to/authorization.md)",
 		.restricts = mt_restricts_authorization, .complete = mt_authorization_complete,
 		.bare = true},
 	{"PeerAuthentication", "security.istio.io", security_versions, &mt_sec_peers,
 		sizeof(struct mt_peer_authentication), .list = LIST(peer_authentications),
-		.note = "Whether callers must bring a certificate to instances that have no proxy "
-			"of their own; on a node with neither an identity nor a "
-			"port of `side: workloads` `STRICT` closes them.",
+		.note = "Mutual TLS of callers to endpoints without a proxy of their own; on a "
+			"node with neither an identity nor a port of `side: workloads` `STRICT` "
+			"closes them.",
 		.restricts = mt_restricts_peers, .bare = true},
 	{"RequestAuthentication", "security.istio.io", security_versions, &mt_sec_tokens,
 		sizeof(struct mt_request_authentication), .list = LIST(request_authentications),
-		.note = "Whose tokens calls may carry, and where. Who carries one that is not "
-			"valid is denied; who carries none passes.",
+		.note = "The issuers of the tokens in calls, and the place of the tokens. Calls "
+			"with an invalid token are denied; calls without a token pass.",
 		.restricts = mt_restricts_tokens, .complete = mt_tokens_complete, .bare = true},
 	{"DubboAuthorizationPolicy", "dubbo.aeraki.io", alpha_versions, &mt_sec_dubbo_authorization,
 		sizeof(struct mt_authorization_policy), .list = LIST(authorization_policies),
-		.note = "Who may call what of Dubbo in its namespace, evaluated as an "
-			"AuthorizationPolicy; a call has to pass both. "
+		.note = "The callers that may call Dubbo services of its namespace, evaluated like "
+			"an AuthorizationPolicy; a call must pass both. "
 			"[Authorization](../how-to/authorization.md)",
 		.restricts = mt_restricts_authorization, .bare = true},
 	{"Gateway", GATEWAY_API, gateway_versions, &mt_sec_gwapi_gateway,
@@ -150,15 +150,15 @@ const struct mt_kind mt_kinds[] = {
 			"or those of a Service's clients."},
 	{"TLSRoute", GATEWAY_API, route_versions, &mt_sec_gwapi_tls, sizeof(struct mt_gwapi_route),
 		.list = LIST(gwapi_routes), .kubernetes = true,
-		.note = "Where TLS connections go by the server name that they ask for."},
+		.note = "Routes TLS connections by their server name (SNI)."},
 	{"ReferenceGrant", GATEWAY_API, gateway_versions, &mt_sec_gwapi_grant,
 		sizeof(struct mt_gwapi_grant), .list = LIST(gwapi_grants), .kubernetes = true,
 		.note = "Lets routes of another namespace lead into its own."},
 	{"BackendTLSPolicy", GATEWAY_API, route_versions, &mt_sec_gwapi_backend_tls,
 		sizeof(struct mt_gwapi_backend_tls), .list = LIST(gwapi_backend_tls),
 		.kubernetes = true,
-		.note = "Asks for TLS to a Service's instances; they are not called where it "
-			"cannot be made."},
+		.note = "Requires TLS to the endpoints of a Service; they are not called where it "
+			"cannot be established."},
 	{"HTTPRoute", GATEWAY_API, gateway_versions, .kubernetes = true,
 		.note = "no codec reads HTTP"},
 	{"GRPCRoute", GATEWAY_API, gateway_versions, .kubernetes = true,
@@ -169,18 +169,19 @@ const struct mt_kind mt_kinds[] = {
 		.note = "instances are WorkloadEntry documents"},
 	{"ProxyConfig", "networking.istio.io", istio_versions, &mt_sec_proxy_config,
 		sizeof(struct mt_proxy_setting), .list = LIST(proxy_settings),
-		.note = "Settings of proxies, which the Node document holds here: "
-			"what differs is told."},
+		.note = "Settings of proxies, which are in the Node document here; differences are "
+			"reported."},
 	{"Telemetry", "telemetry.istio.io", (const char *const[]){"v1", "v1alpha1", NULL},
 		&mt_sec_telemetry, sizeof(struct mt_proxy_setting), .list = LIST(proxy_settings),
 		.note = "Logs, traces and metrics of proxies: metrics are always on, and there is "
-			"neither access log nor spans; what asks for one is told."},
+			"neither access log nor spans; settings for these are reported."},
 	{"WasmPlugin", "extensions.istio.io", alpha_versions,
 		.note = "no WebAssembly is run: it closes where it would stand",
 		.restricts = mt_restricts_always},
-	{"RedisService", "redis.aeraki.io", alpha_versions, .note = "Redis is passed on as bytes"},
+	{"RedisService", "redis.aeraki.io", alpha_versions,
+		.note = "Redis is forwarded as opaque TCP"},
 	{"RedisDestination", "redis.aeraki.io", alpha_versions,
-		.note = "Redis is passed on as bytes"},
+		.note = "Redis is forwarded as opaque TCP"},
 	{0},
 };
 
@@ -361,9 +362,9 @@ static bool classify(struct mt_fctx *c, const struct mt_ynode *root, struct mt_o
 	if (root->type != MT_Y_MAP)
 		return is_ignored(o, "no object: it is not a map of fields");
 	if (!*o->kind && !mt_group_is_known(o->group, strlen(o->group)))
-		return is_ignored(o, "no object of a mesh: it says no kind");
+		return is_ignored(o, "not an object of a mesh: it has no kind");
 	if (!*o->kind) {
-		mt_f_error(c, root->line, "each document says its apiVersion and kind",
+		mt_f_error(c, root->line, "each document needs apiVersion and kind",
 			"the document has no kind");
 		return false;
 	}

@@ -22,7 +22,7 @@ static const struct mt_section ring_section = {"ringHash", sizeof(struct mt_ring
 
 static const struct mt_field hash_fields[] = {
 	{"httpHeaderName", MT_F_TEXT, AT(struct mt_hash_policy, header),
-		.help = "the metadata key whose value chooses the instance (exact case)"},
+		.help = "the metadata key with the value that selects the endpoint (exact case)"},
 	{"useSourceIp", MT_F_BOOL, AT(struct mt_hash_policy, use_source_ip),
 		.help = "the client's address chooses the instance"},
 	{"httpCookie", MT_F_CUSTOM, .custom = read_cookie, .status = MT_S_WARNS,
@@ -105,7 +105,7 @@ static void check_lb(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 	if (other && (lb->warmup || lb->warmup_ms.set))
 		mt_f_warn(c, lb->warmup ? lb->warmup->origin.line : lb->warmup_ms.line,
 			"use ROUND_ROBIN or LEAST_REQUEST",
-			"accepted, not enforced: by chance and by hashes nobody warms up");
+			"accepted, not enforced: random and hash balancers have no slow start");
 	if (lb->simple.set && lb->hash)
 		mt_f_error(c, n->line, "keep one of them",
 			"simple and consistentHash exclude each other");
@@ -121,10 +121,10 @@ static const struct mt_section lb_section = {"loadBalancer", sizeof(struct mt_lb
 static const struct mt_field tcp_fields[] = {
 	{"maxConnections", MT_F_NUM, AT(struct mt_tcp_pool, max_connections), .min = 1,
 		.max = INT32_MAX,
-		.help = "connections of the node to the cluster's instances at most, shared out "
-			"evenly to workers; one to each instance is always had, but of byte "
-			"streams. Default: 256 a worker and instance where a connection carries "
-			"one call at a time"},
+		.help = "the maximum of the node's connections to the cluster's endpoints, divided "
+			"evenly among workers; one to each endpoint is always allowed, except for "
+			"opaque TCP. Default: 256 per worker and endpoint where a connection "
+			"carries one call at a time"},
 	{"connectTimeout", MT_F_DURATION, AT(struct mt_tcp_pool, connect_timeout), .min = 1,
 		.help = "default: 1s"},
 	{"tcpKeepalive", MT_F_LATER, .help = "Meltemi's own keep-alive is used"},
@@ -170,9 +170,9 @@ static const char *const tls_words[] = {"DISABLE", "SIMPLE", "MUTUAL", "ISTIO_MU
 
 static const struct mt_field tls_fields[] = {
 	{"mode", MT_F_WORD, AT(struct mt_tls_settings, mode), .words = tls_words,
-		.help = "`DISABLE`: clear text; `SIMPLE`: TLS; `MUTUAL`: with a certificate; "
-			"`ISTIO_MUTUAL`: with the node's own (`spec.identity`). "
-			"What cannot be made so is not called"},
+		.help = "`DISABLE`: plaintext; `SIMPLE`: TLS; `MUTUAL`: with a certificate; "
+			"`ISTIO_MUTUAL`: with the node's own (`spec.identity`). Endpoints are not "
+			"called where it cannot be established"},
 	{"clientCertificate", MT_F_TEXT, AT(struct mt_tls_settings, chain),
 		.help = "a PEM file of this machine, for MUTUAL"},
 	{"privateKey", MT_F_TEXT, AT(struct mt_tls_settings, key), .help = "a PEM file"},
@@ -275,7 +275,7 @@ static const struct mt_section policy_section = {"trafficPolicy", sizeof(struct 
 
 static const struct mt_field subset_fields[] = {
 	{"name", MT_F_TEXT, AT(struct mt_subset, name), .required = true,
-		.help = "what routes call the subset"},
+		.help = "the subset's name in routes"},
 	{"labels", MT_F_LABELS, AT(struct mt_subset, labels),
 		.help = "instances that carry all of them belong to the subset"},
 	{"trafficPolicy", MT_F_POINTER, AT(struct mt_subset, policy), .sub = &policy_section},

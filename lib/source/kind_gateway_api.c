@@ -118,7 +118,7 @@ static const struct mt_section namespaces_section = {"namespaces",
 
 static const struct mt_field allowed_fields[] = {
 	{"namespaces", MT_F_POINTER, AT(struct mt_gwapi_allowed, namespaces),
-		.sub = &namespaces_section, .help = "whose routes are admitted"},
+		.sub = &namespaces_section, .help = "the namespaces with permitted routes"},
 	{"kinds", MT_F_LIST, AT_LIST(struct mt_gwapi_allowed, kinds), .sub = &kind_section,
 		.help = "default: those of its protocol"},
 };
@@ -157,7 +157,7 @@ static const struct mt_section tls_section = {"TLS of a listener", sizeof(struct
 
 static const struct mt_field listener_fields[] = {
 	{"name", MT_F_TEXT, AT(struct mt_gwapi_listener, name), .required = true,
-		.help = "what routes call it"},
+		.help = "its name in routes"},
 	{"hostname", MT_F_TEXT, AT(struct mt_gwapi_listener, hostname),
 		.help = "of TLS: the server names that it takes"},
 	{"port", MT_F_NUM, AT(struct mt_gwapi_listener, port), .min = 1, .max = 65535,
@@ -229,7 +229,7 @@ static const struct mt_section rule_section = {"rule", sizeof(struct mt_gwapi_ru
 
 #define ROUTE_FIELDS                                                                               \
 	{"parentRefs", MT_F_LIST, AT_LIST(struct mt_gwapi_route, parents), .sub = &parent_section, \
-		.help = "Gateways of this node, or Services whose clients are meant"},             \
+		.help = "Gateways of this node, or Services, for their clients"},                  \
 	{                                                                                          \
 		"rules", MT_F_LIST, AT_LIST(struct mt_gwapi_route, rules),                         \
 			.sub = &rule_section, .required = true, .help = "the first one counts"     \
@@ -250,7 +250,7 @@ const struct mt_section mt_sec_gwapi_tcp = {"TCPRoute", sizeof(struct mt_gwapi_r
 
 static const struct mt_field tls_route_spec[] = {
 	{"hostnames", MT_F_TEXTS, AT_LIST(struct mt_gwapi_route, hostnames),
-		.help = "the server names that clients ask for; none: the listener's"},
+		.help = "server names (SNI) of clients; none: the listener's"},
 	ROUTE_FIELDS,
 };
 
@@ -281,8 +281,9 @@ static const struct mt_field from_fields[] = {
 		.help = "where those are that may refer"},
 };
 
-static const struct mt_section from_section = {"who may refer", sizeof(struct mt_gwapi_ref),
-	MT_ARRAY_LEN(from_fields), .fields = from_fields, .unknown = mt_unknown_told};
+static const struct mt_section from_section = {"the namespaces and kinds that may refer",
+	sizeof(struct mt_gwapi_ref), MT_ARRAY_LEN(from_fields), .fields = from_fields,
+	.unknown = mt_unknown_told};
 
 static const struct mt_field to_fields[] = {
 	{"group", MT_F_CUSTOM, .custom = read_group},
@@ -290,12 +291,14 @@ static const struct mt_field to_fields[] = {
 	{"name", MT_F_TEXT, AT(struct mt_gwapi_ref, name), .help = "default: all of its namespace"},
 };
 
-static const struct mt_section to_section = {"what may be referred to", sizeof(struct mt_gwapi_ref),
-	MT_ARRAY_LEN(to_fields), .fields = to_fields, .unknown = mt_unknown_told};
+static const struct mt_section to_section = {"the objects that may be referred to",
+	sizeof(struct mt_gwapi_ref), MT_ARRAY_LEN(to_fields), .fields = to_fields,
+	.unknown = mt_unknown_told};
 
 static const struct mt_field grant_spec[] = {
 	{"from", MT_F_LIST, AT_LIST(struct mt_gwapi_grant, from), .sub = &from_section,
-		.required = true, .help = "who may refer into this namespace"},
+		.required = true,
+		.help = "namespaces and kinds that may refer into this namespace"},
 	{"to", MT_F_LIST, AT_LIST(struct mt_gwapi_grant, to), .sub = &to_section, .required = true,
 		.help = "and to what"},
 };
@@ -329,14 +332,14 @@ static const struct mt_section authority_section = {"authority", sizeof(struct m
 
 static const struct mt_field validation_fields[] = {
 	{"hostname", MT_F_TEXT, AT(struct mt_gwapi_validation, hostname),
-		.help = "the server name that is asked for, and that the certificate is for"},
+		.help = "the server name (SNI), which the certificate must have"},
 	{"wellKnownCACertificates", MT_F_TEXT, AT(struct mt_gwapi_validation, well_known),
 		.help = "`System`: the roots of this machine"},
 	{"caCertificateRefs", MT_F_LIST, AT_LIST(struct mt_gwapi_validation, refs),
 		.sub = &authority_section, .help = "one Secret with `ca.crt` in its place"},
 	{"subjectAltNames", MT_F_LIST, AT_LIST(struct mt_gwapi_validation, sans),
 		.sub = &san_section,
-		.help = "names of which the certificate has one; default: `hostname`"},
+		.help = "the certificate must have one of these names; default: `hostname`"},
 };
 
 static const struct mt_section validation_section = {"validation",
@@ -346,9 +349,9 @@ static const struct mt_section validation_section = {"validation",
 static const struct mt_field backend_tls_spec[] = {
 	{"targetRefs", MT_F_LIST, AT_LIST(struct mt_gwapi_backend_tls, targets),
 		.sub = &target_section, .required = true,
-		.help = "Services whose instances are to be called by TLS only"},
+		.help = "Services with endpoints to be called by TLS only"},
 	{"validation", MT_F_OBJECT, AT(struct mt_gwapi_backend_tls, validation),
-		.sub = &validation_section, .help = "what their certificates are judged by"},
+		.sub = &validation_section, .help = "how their certificates are verified"},
 	{"options", .type = MT_F_SKIP},
 };
 

@@ -35,8 +35,8 @@ static const struct mt_field port_fields[] = {
 	{"port", MT_F_NUM, AT(struct mt_kube_port, number), .min = 1, .max = 65535,
 		.required = true, .help = "the port that clients connect to"},
 	{"targetPort", MT_F_TEXT, AT(struct mt_kube_port, target),
-		.help = "for WorkloadEntries that the selector chooses; endpoints say theirs"},
-	{"nodePort", MT_F_SKIP, .help = "what nodes of Kubernetes answer"},
+		.help = "for WorkloadEntries that match the selector; endpoints specify theirs"},
+	{"nodePort", MT_F_SKIP, .help = "a port that nodes of Kubernetes serve"},
 };
 
 static const struct mt_section port_section = {"service port", sizeof(struct mt_kube_port),
@@ -63,7 +63,7 @@ static const struct mt_field service_fields[] = {
 		.help = "`ExternalName` is an alias and is not served; the others are served at "
 			"their cluster addresses"},
 	{"clusterIP", MT_F_TEXT, AT(struct mt_kube_service, cluster_ip),
-		.help = "what clients connect to; `None` or not written: one is allocated"},
+		.help = "the address for clients; `None` or absent: one is allocated"},
 	{"clusterIPs", MT_F_TEXTS, AT_LIST(struct mt_kube_service, cluster_ips),
 		.help = "of both families"},
 	{"ports", MT_F_LIST, AT_LIST(struct mt_kube_service, ports), .sub = &port_section,
@@ -87,8 +87,8 @@ static const struct mt_field service_fields[] = {
 	{"loadBalancerClass", MT_F_SKIP, .help = "of a load balancer"},
 	{"allocateLoadBalancerNodePorts", .type = MT_F_SKIP},
 	{"healthCheckNodePort", .type = MT_F_SKIP},
-	{"ipFamilies", MT_F_SKIP, .help = "its addresses say it"},
-	{"ipFamilyPolicy", MT_F_SKIP, .help = "its addresses say it"},
+	{"ipFamilies", MT_F_SKIP, .help = "implied by its addresses"},
+	{"ipFamilyPolicy", MT_F_SKIP, .help = "implied by its addresses"},
 };
 
 static const struct mt_section service_section = {"Service", sizeof(struct mt_kube_service),
@@ -178,7 +178,8 @@ static const struct mt_field endpoint_fields[] = {
 	{"targetRef", MT_F_OBJECT, AT(struct mt_kube_endpoint, target), .sub = &target_section},
 	{"nodeName", MT_F_TEXT, AT(struct mt_kube_endpoint, node), .status = MT_S_KEPT},
 	{"zone", MT_F_TEXT, AT(struct mt_kube_endpoint, zone),
-		.help = "how near it is to the Node, whose own zone is in the Node's region"},
+		.help = "its distance from the Node; a zone equal to the Node's is in the Node's "
+			"region"},
 	{"hostname", MT_F_SKIP, .help = "names of single endpoints are not answered for"},
 	{"hints", MT_F_SKIP, .help = "endpoints of all zones are used"},
 	{"deprecatedTopology", .type = MT_F_SKIP},

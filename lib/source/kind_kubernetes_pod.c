@@ -76,7 +76,7 @@ static void read_conditions(struct mt_fctx *c, const struct mt_ynode *n, void *o
 
 static const struct mt_field status_fields[] = {
 	{"phase", MT_F_WORD, AT(struct mt_kube_pod_status, phase), .words = phases,
-		.help = "one that has ended is nobody's instance"},
+		.help = "a Pod that has ended is not an endpoint"},
 	{"podIP", MT_F_TEXT, AT(struct mt_kube_pod_status, ip)},
 	{"podIPs", MT_F_LIST, AT_LIST(struct mt_kube_pod_status, ips), .sub = &ip_section},
 	{"conditions", MT_F_CUSTOM, .custom = read_conditions,

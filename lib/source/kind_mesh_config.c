@@ -19,15 +19,15 @@ static void read_body(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 
 static const struct mt_field ext_authz_fields[] = {
 	{"service", MT_F_TEXT, AT(struct mt_ext_authz, service), .required = true, .host = true,
-		.help = "HOST or NAMESPACE/HOST: the addresses of its instances, else what DNS "
-			"says"},
+		.help = "HOST or NAMESPACE/HOST: the addresses of its endpoints, else those in "
+			"DNS"},
 	{"port", MT_F_NUM, AT(struct mt_ext_authz, port), .min = 1, .max = 65535, .required = true,
 		.help = "of the service"},
 	{"timeout", MT_F_DURATION, AT(struct mt_ext_authz, timeout), .min = 1, .max = 600000,
 		.help = "for one call, within the call's own; default: 600s"},
 	{"failOpen", MT_F_BOOL, AT(struct mt_ext_authz, fail_open),
-		.help = "calls pass that it does not judge; default: false, they are denied"},
-	{"statusOnError", MT_F_SKIP, .help = "who is denied gets the protocol's own error"},
+		.help = "calls without its decision pass; default: false, they are denied"},
+	{"statusOnError", MT_F_SKIP, .help = "denied callers get the protocol's own error"},
 	{"clearRouteCache", MT_F_SKIP, .help = "the route stays"},
 	{"pathPrefix", .type = MT_F_SKIP},
 	{"includeRequestBodyInCheck", MT_F_CUSTOM, .custom = read_body,
@@ -40,10 +40,10 @@ static const struct mt_section ext_authz_section = {"envoyExtAuthzGrpc",
 
 static const struct mt_field provider_fields[] = {
 	{"name", MT_F_TEXT, AT(struct mt_ext_provider, name), .required = true,
-		.help = "what an AuthorizationPolicy of CUSTOM asks for"},
+		.help = "the provider name in AuthorizationPolicies of CUSTOM"},
 	{"envoyExtAuthzGrpc", MT_F_POINTER, AT(struct mt_ext_provider, grpc),
 		.sub = &ext_authz_section,
-		.help = "an external authorization service, asked by gRPC in plain text"},
+		.help = "an external authorization service, queried by gRPC in plaintext"},
 };
 
 /* Ignores providers of tracing, logs, metrics and future types, because nothing here uses them. */
@@ -66,24 +66,23 @@ static const struct mt_field config_fields[] = {
 	{"enableAutoMtls", MT_F_BOOL, AT(struct mt_mesh_config, auto_mtls), .status = MT_S_KEPT,
 		.help = "default: true"},
 	{"defaultServiceExportTo", MT_F_TEXTS, AT_LIST(struct mt_mesh_config, service_export),
-		.help = "of services that do not say whom they are visible to"},
+		.help = "for services without `exportTo`"},
 	{"defaultVirtualServiceExportTo", MT_F_TEXTS, AT_LIST(struct mt_mesh_config, route_export),
-		.help = "of VirtualServices that do not say it"},
+		.help = "for VirtualServices without it"},
 	{"defaultDestinationRuleExportTo", MT_F_TEXTS, AT_LIST(struct mt_mesh_config, rule_export),
-		.help = "of DestinationRules that do not say it"},
+		.help = "for DestinationRules without it"},
 	{"defaultConfig", MT_F_LATER,
 		.help = "of proxies: the Node document holds such settings, and names its sources"},
 	{"extensionProviders", MT_F_LIST, AT_LIST(struct mt_mesh_config, providers),
 		.sub = &provider_section,
-		.help = "for policies of CUSTOM: one of envoyExtAuthzGrpc is asked, others close; "
-			"those of tracing "
-			"and logs are passed over"},
+		.help = "for policies of CUSTOM: envoyExtAuthzGrpc is queried, others close; those "
+			"of tracing and logs are skipped"},
 	{"outboundTrafficPolicy", MT_F_LATER,
-		.help = "what is no service's is forwarded or not "
-			"by the Node's routes"},
+		.help = "the Node's routes decide about addresses of no service"},
 	{"localityLbSetting", MT_F_POINTER, AT(struct mt_mesh_config, locality),
 		.sub = &mt_sec_locality,
-		.help = "of clusters whose DestinationRule says none; default: `enabled: true`"},
+		.help = "for clusters with none in their DestinationRule; default: `enabled: "
+			"true`"},
 	{"defaultHttpRetryPolicy", MT_F_SKIP, .help = "calls are not retried"},
 	{"accessLogFile", MT_F_SKIP, .help = "no access log is written"},
 	{"accessLogFormat", .type = MT_F_SKIP},
@@ -100,9 +99,10 @@ static const struct mt_field config_fields[] = {
 	{"ingressControllerMode", .type = MT_F_SKIP},
 	{"tcpKeepalive", MT_F_SKIP, .help = "Meltemi's own keep-alive is used"},
 	{"connectTimeout", MT_F_DURATION, AT(struct mt_mesh_config, connect_timeout), .min = 1,
-		.max = 600000, .help = "of clusters whose DestinationRule says none; default: 1s"},
+		.max = 600000,
+		.help = "for clusters with none in their DestinationRule; default: 1s"},
 	{"pathNormalization", .type = MT_F_SKIP},
-	{"caCertificates", MT_F_LATER, .help = "the Node's sources name who signs"},
+	{"caCertificates", MT_F_LATER, .help = "the Node's sources name the authorities"},
 	{"meshMTLS", MT_F_SKIP, .help = "TLS 1.2 is the least that is spoken"},
 	{"tlsDefaults", MT_F_SKIP, .help = "TLS 1.2 is the least that is spoken"},
 };

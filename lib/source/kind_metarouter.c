@@ -3,8 +3,8 @@
 
 static const struct mt_field match_fields[] = {
 	{"attributes", MT_F_CUSTOM, .custom = mt_read_string_matches,
-		.help = "metadata key to {exact|prefix|regex}; "
-			"{} asks for presence; all must hold"},
+		.help = "metadata key to {exact|prefix|regex}; {} tests for presence; all must "
+			"match"},
 };
 
 static const struct mt_section match_section = {
@@ -22,7 +22,7 @@ static void read_match(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 }
 
 static const struct mt_field rule_fields[] = {
-	{"name", MT_F_TEXT, AT(struct mt_rule, name), .help = "what counters call the route"},
+	{"name", MT_F_TEXT, AT(struct mt_rule, name), .help = "the route's name in counters"},
 	{"match", MT_F_CUSTOM, .custom = read_match, .sub = &match_section,
 		.help = "none: every message"},
 	{"route", MT_F_LIST, AT_LIST(struct mt_rule, dests), .sub = &mt_sec_rule_dest,
@@ -98,7 +98,7 @@ static const struct mt_field router_fields[] = {
 	{"hosts", MT_F_TEXTS, AT_LIST(struct mt_meta_router, hosts), .required = true, .host = true,
 		.help = "exactly one: the service"},
 	{"gateways", MT_F_TEXTS, AT_LIST(struct mt_meta_router, gateways),
-		.help = "NAMESPACE/NAME of Gateways that lead to this router too"},
+		.help = "NAMESPACE/NAME of Gateways that use this router too"},
 	{"routes", MT_F_CUSTOM, .custom = read_routes, .sub = &rule_section,
 		.help = "the first that matches wins; none: everything goes to the host"},
 	{"localRateLimit", MT_F_POINTER, AT(struct mt_meta_router, limit), .sub = &mt_sec_limit,

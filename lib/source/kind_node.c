@@ -71,12 +71,12 @@ static const char *const side_words[] = {"network", "workloads", NULL};
 
 static const struct mt_field port_fields[] = {
 	{"name", MT_F_TEXT, AT(struct mt_node_port, name), .required = true,
-		.help = "what commands and counters call the port"},
+		.help = "the port's name in commands and counters"},
 	{"device", MT_F_TEXT, AT(struct mt_node_port, device), .required = true,
 		.help = "a PCI address (0000:3b:00.0) or a DPDK device "
 			"(net_af_packet0,iface=eth1)"},
 	{"profile", MT_F_TEXT, AT(struct mt_node_port, profile),
-		.help = "the sheet of pmd-config to use; default: by the device's kind"},
+		.help = "the profile of pmd-config to use; default: by the device's kind"},
 	{"addresses", MT_F_CUSTOM, .custom = read_addresses,
 		.help = "the port's own addresses with their prefixes"},
 	{"mtu", MT_F_NUM, AT(struct mt_node_port, mtu), .min = 576, .max = 9702,
@@ -84,15 +84,16 @@ static const struct mt_field port_fields[] = {
 	{"vlan", MT_F_NUM, AT(struct mt_node_port, vlan), .min = 1, .max = 4094,
 		.help = "the 802.1Q tag of the port's network; default: untagged"},
 	{"exception", MT_F_TEXT, AT(struct mt_node_port, exception),
-		.help = "the port, a TAP, that gets what arrives here and is not for Meltemi"},
+		.help = "the port, a TAP, that gets packets that arrive here and are not for "
+			"Meltemi"},
 	{"kernelAddresses", MT_F_TEXTS, AT_LIST(struct mt_node_port, kernel_addresses),
 		.help = "TAP: addresses with their prefixes that the kernel's side gets"},
 	{"kernelRoutes", MT_F_TEXTS, AT_LIST(struct mt_node_port, kernel_routes),
 		.help = "TAP: networks that the kernel routes to Meltemi"},
 	{"side", MT_F_WORD, AT(struct mt_node_port, side), .words = side_words,
-		.help = "who is at the other end: `network` (default), anybody; `workloads`: our "
-			"own processes, machines or containers, known by their addresses; packets "
-			"from any other are dropped"},
+		.help = "the stations at the other end: `network` (default): any; `workloads`: "
+			"processes, machines or containers of this node, known by their addresses; "
+			"packets from other addresses are dropped"},
 	{"workloads", MT_F_CUSTOM, .custom = mt_read_node_workloads, .sub = &mt_sec_node_bound,
 		.help = "with `side: workloads`: the addresses that live there, and no others; "
 			"default: those of WorkloadEntries and of services' instances in the "
@@ -134,7 +135,7 @@ static const struct mt_field route_fields[] = {
 		.help = "the destination, like 10.0.0.0/8; 0.0.0.0/0 is the default route"},
 	{"via", MT_F_CUSTOM, .custom = read_via, .help = "the next router's address"},
 	{"port", MT_F_TEXT, AT(struct mt_node_route, port),
-		.help = "the port to leave by; default: the one whose network holds `via`"},
+		.help = "the outgoing port; default: the one with the network of `via`"},
 };
 
 static const struct mt_section route_section = {"route", sizeof(struct mt_node_route),
@@ -190,7 +191,7 @@ static void check_xds(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 			x->bootstrap.s ? "the bootstrap names the servers" : "no server is named");
 	else if (inline_server && !x->node_id.s)
 		mt_f_error(c, n->line, "add nodeId: sidecar~ADDRESS~NAME.NAMESPACE~DOMAIN",
-			"the server is not told who asks");
+			"the server cannot identify this node");
 	for (uint32_t i = 0; i < x->n_servers; i++)
 		check_server(c, &x->servers[i]);
 	if (!x->certificate.s != !x->key.s)
@@ -205,7 +206,7 @@ static void check_xds(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 
 static const struct mt_field xds_fields[] = {
 	{"name", MT_F_TEXT, AT(struct mt_node_xds, name),
-		.help = "what the shell and origins (`xds:NAME`) call it; default: mesh"},
+		.help = "its name in the shell and in origins (`xds:NAME`); default: mesh"},
 	{"bootstrap", MT_F_TEXT, AT(struct mt_node_xds, bootstrap),
 		.help = "a bootstrap file of Envoy's shape, JSON or YAML; a relative path counts "
 			"from the Node's file"},
@@ -216,21 +217,22 @@ static const struct mt_field xds_fields[] = {
 		.help = "in place of a bootstrap: HOST:PORT of the servers, in the order in which "
 			"they are tried"},
 	{"nodeId", MT_F_TEXT, AT(struct mt_node_xds, node_id),
-		.help = "with `servers`: who asks; Istio wants TYPE~ADDRESS~NAME.NAMESPACE~DOMAIN"},
+		.help = "with `servers`: the id of this node; Istio requires "
+			"TYPE~ADDRESS~NAME.NAMESPACE~DOMAIN"},
 	{"nodeCluster", MT_F_TEXT, AT(struct mt_node_xds, node_cluster),
 		.help = "with `servers`: the group that the node belongs to"},
 	{"delta", MT_F_BOOL, AT(struct mt_node_xds, delta),
-		.help = "with `servers`: ask for changes only (incremental xDS); default: false"},
+		.help = "with `servers`: request changes only (incremental xDS); default: false"},
 	{"names", MT_F_BOOL, AT(struct mt_node_xds, names),
-		.help = "with `servers`: ask for the control plane's table of names, which only "
-			"Istio has; a bootstrap says so by `DNS_CAPTURE: \"true\"` in the "
-			"node's metadata; default: false"},
+		.help = "with `servers`: request the control plane's table of names, which only "
+			"Istio has; in a bootstrap, `DNS_CAPTURE: \"true\"` in the node's "
+			"metadata; default: false"},
 	{"plaintext", MT_F_BOOL, AT(struct mt_node_xds, plaintext),
-		.help = "`true`: servers on other machines are believed in clear text, although "
-			"whoever is on the way can then decide where calls go; default: false, and "
-			"such a server is not connected to"},
+		.help = "`true`: use servers on other machines in plaintext, although an attacker "
+			"on the path can then decide where calls go; default: false, and such a "
+			"server is not connected to"},
 	{"roots", MT_F_TEXT, AT(struct mt_node_xds, roots),
-		.help = "with `servers`: PEM file of who may sign the servers' certificates; "
+		.help = "with `servers`: PEM file of the authorities of the servers' certificates; "
 			"default: no TLS"},
 	{"certificate", MT_F_TEXT, AT(struct mt_node_xds, certificate),
 		.help = "with `servers`: PEM file of the node's certificate and "
@@ -240,9 +242,9 @@ static const struct mt_field xds_fields[] = {
 		.help = "with `servers`: the name that the servers' certificates must have; "
 			"default: the host"},
 	{"onDemand", MT_F_POINTER, AT(struct mt_node_xds, on_demand), .sub = &mt_sec_node_demand,
-		.help = "clusters and their endpoints are fetched when the first call leads to "
-			"them, and leave when no call does any more; `{}`: with the defaults; not "
-			"written: all there are, at once"},
+		.help = "fetch clusters and their endpoints at the first call that needs them, and "
+			"remove them when calls end; `{}`: with the defaults; absent: fetch all at "
+			"once"},
 };
 
 static const struct mt_section xds_section = {"discovery server", sizeof(struct mt_node_xds),
@@ -253,7 +255,8 @@ static void check_source(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 	struct mt_node_source *s = obj;
 
 	if (s->xds && (s->name.s || s->ns.s))
-		mt_f_error(c, n->line, "write xds.name; a discovery server says namespaces itself",
+		mt_f_error(c, n->line,
+			"write xds.name; resources of a discovery server have their namespaces",
 			"name and namespace are a directory's");
 	check_xds_name(c, &s->name);
 	mt_check_label(c, &s->ns, "namespace");
@@ -272,10 +275,11 @@ static const struct mt_field source_fields[] = {
 		.help = "of a directory: the source that its objects are of; objects of one kind, "
 			"namespace and name in two sources are two; default: documents"},
 	{"namespace", MT_F_TEXT, AT(struct mt_node_source, ns),
-		.help = "of a directory: where its objects are that say no namespace themselves, "
-			"as `kubectl apply -n` has it; default: default"},
+		.help = "of a directory: the namespace of objects without one, as with `kubectl "
+			"apply -n`; default: default"},
 	{"xds", MT_F_POINTER, AT(struct mt_node_source, xds), .sub = &xds_section,
-		.help = "a discovery server (xDS) of a mesh, whose answers join the documents"},
+		.help = "a discovery server (xDS) of a mesh; its resources are used together with "
+			"the documents"},
 };
 
 static const struct mt_section source_section = {"source", sizeof(struct mt_node_source),
@@ -315,8 +319,8 @@ static const struct mt_section memory_section = {"memory setting", sizeof(struct
 
 static const struct mt_field locality_fields[] = {
 	{"region", MT_F_TEXT, AT(struct mt_node_locality, region),
-		.help = "where the node stands: with outlierDetection instances near it "
-			"are called first"},
+		.help = "the node's location: with outlierDetection endpoints near it are called "
+			"first"},
 	{"zone", MT_F_TEXT, AT(struct mt_node_locality, zone), .help = "within the region"},
 	{"subzone", MT_F_TEXT, AT(struct mt_node_locality, subzone), .help = "within the zone"},
 };
@@ -358,24 +362,24 @@ static const struct mt_field admin_fields[] = {
 	{"socket", MT_F_TEXT, AT(struct mt_node_admin, socket),
 		.help = "the unix socket of the shell; default: /run/meltemi/admin.sock"},
 	{"viewSocket", MT_F_TEXT, AT(struct mt_node_admin, view_socket),
-		.help = "another unix socket, for those who may look and change "
-			"nothing; default: none"},
+		.help = "another unix socket, for the role view, which changes nothing; default: "
+			"none"},
 	{"viewGroup", MT_F_TEXT, AT(struct mt_node_admin, view_group),
 		.help = "the group that may open viewSocket; default: the daemon's"},
 	{"http", MT_F_CUSTOM, .custom = read_http,
 		.help = "ADDRESS:PORT (of the host's kernel) for the page at /, /metrics, "
 			"/ready; default: none"},
 	{"httpNames", MT_F_TEXTS, AT_LIST(struct mt_node_admin, http_names),
-		.help = "names of this host that browsers may ask for the page by, and clients "
-			"on this host for /metrics, besides addresses and localhost"},
+		.help = "names of this host that browsers may use to open the page, and clients on "
+			"this host to read /metrics, in addition to addresses and localhost"},
 	{"envoy", MT_F_WORD, AT(struct mt_node_admin, envoy), .words = envoy_words,
 		.help = "which clients may read Envoy's administration pages at `http`: "
 			"those on `loopback` (default), `any`, or none (`off`); "
 			"no request changes anything"},
 	{"log", MT_F_OBJECT, AT(struct mt_node_admin, log), .sub = &mt_sec_node_log},
 	{"tls", MT_F_POINTER, AT(struct mt_node_admin, tls), .sub = &mt_sec_node_tls,
-		.help = "the shell from other machines, by certificates of both "
-			"sides; default: not"},
+		.help = "the shell from other machines, with certificates of both sides; default: "
+			"none"},
 };
 
 static const struct mt_section admin_section = {"admin setting", sizeof(struct mt_node_admin),
@@ -387,12 +391,12 @@ static const char *const ecn_words[] = {"accept", "off", "ask", NULL};
 
 static const struct mt_field jwks_fields[] = {
 	{"roots", MT_F_TEXT, AT(struct mt_node_jwks, roots),
-		.help = "a file of authorities (PEM) that may sign certificates of who has the "
-			"keys, besides the machine's own ones"},
+		.help = "a file of authorities (PEM) for certificates of key servers, in addition "
+			"to those of the machine"},
 	{"localAddresses", MT_F_BOOL, AT(struct mt_node_jwks, local),
-		.help = "keys may be at addresses of the loopback and of the link (127.0.0.0/8, "
-			"::1, 169.254.0.0/16, fe80::/10), too, which who may write a rule would "
-			"else reach through the node; default: false"},
+		.help = "permit key servers at loopback and link-local addresses (127.0.0.0/8, "
+			"::1, 169.254.0.0/16, fe80::/10), which authors of rules can then reach "
+			"through the node; default: false"},
 };
 
 static const struct mt_section jwks_section = {
@@ -405,25 +409,23 @@ static const struct mt_field node_fields[] = {
 		.help = "`adaptive` (default): sleep in short steps without traffic; "
 			"`poll`: never sleep"},
 	{"ecn", MT_F_WORD, AT(struct mt_node, ecn), .words = ecn_words,
-		.help = "explicit congestion notification (RFC 3168): `accept` (default) when a "
-			"client asks; `off`; `ask`: servers are asked, too"},
+		.help = "explicit congestion notification (RFC 3168): `accept` (default) if a "
+			"client requests it; `off`; `ask`: also request it from servers"},
 	{"unread", MT_F_WORD, AT(struct mt_node, unread), .words = unread_words,
-		.help = "what tells that a server has not read a call or byte stream when its "
-			"connection ends, so that it goes to another "
-			"one: `evidence` (default): what the server's TCP says, too; `strict`: "
-			"only that nothing of it was sent, "
-			"or that the protocol says so, for networks of which firewalls reset "
-			"connections and acknowledge what they like"},
+		.help = "the proof that a server has not read a call or connection that was lost, "
+			"so that it is sent to another server: `evidence` (default): also the "
+			"state of the server's TCP; `strict`: only that nothing of it was sent, or "
+			"the protocol's own signal, for networks with firewalls that reset "
+			"connections and acknowledge data by themselves"},
 	{"keepalive", MT_F_DURATION, AT(struct mt_node, keepalive), .max = 480u * 3600 * 1000,
-		.help = "how long a connection may be silent before the peer is asked whether "
-			"it is there (nine times, 75 s apart or this long if that is less, "
-			"then the connection ends); 15 s, if that is less, and three times, "
-			"of a peer that only listens any more; whole seconds; default: 2h, "
-			"at most 480h; `0s`: never"},
+		.help = "idle time before keep-alive probes are sent (nine, 75 s apart or this "
+			"long if that is less, then the connection ends); 15 s, if that is less, "
+			"and three probes, for a peer that has sent its FIN; whole seconds; "
+			"default: 2h, at most 480h; `0s`: never"},
 	{"connections", MT_F_NUM, AT(struct mt_node, connections), .min = 1, .max = 4000000,
-		.help = "connections of clients that each worker holds at most, "
-			"one more is refused by a reset; as many connections to servers may stand "
-			"beside them (16,384 at least); default: 32768"},
+		.help = "maximum of client connections of each worker, further ones are refused by "
+			"a reset; as many connections to servers are possible in addition (16,384 "
+			"at least); default: 32768"},
 	{"retransmissions", MT_F_NUM, AT(struct mt_node, retransmissions), .min = 1, .max = 30,
 		.help = "how often in a row a segment is sent again before its connection ends; "
 			"default: 9, which takes at least 100 s"},
@@ -441,16 +443,16 @@ static const struct mt_field node_fields[] = {
 	{"routes", MT_F_LIST, AT_LIST(struct mt_node, routes), .sub = &route_section},
 	{"sources", MT_F_LIST, AT_LIST(struct mt_node, sources), .sub = &source_section},
 	{"identity", MT_F_POINTER, AT(struct mt_node, identity), .sub = &mt_sec_node_identity,
-		.help = "who the node is to its peers in the mesh, followed without a restart; "
-			"default: the identity of the first source that has one "
+		.help = "the node's identity towards its peers in the mesh, changed without a "
+			"restart; default: the identity of the first source that has one "
 			"(`sources[].xds.identity`)"},
 	{"identities", MT_F_LIST, AT_LIST(struct mt_node, identities), .sub = &mt_sec_node_held,
-		.help = "whom the node stands for beside that: a caller who has shown to be one of "
-			"them (by its certificate, or by a port of `side: workloads`) is connected "
-			"by it, and clients of a service of which an instance has this "
-			"serviceAccount are shown it; followed without a restart"},
+		.help = "further identities of the node: used for connections of a caller that has "
+			"authenticated as one of them (by its certificate, or by a port of `side: "
+			"workloads`), and towards clients of a service with an endpoint of this "
+			"serviceAccount; changed without a restart"},
 	{"mesh", MT_F_POINTER, AT(struct mt_node, mesh), .sub = &mt_sec_node_mesh,
-		.help = "where in the mesh the node stands; followed without a restart"},
+		.help = "the node's place in the mesh; changed without a restart"},
 	{"unenforced", MT_F_LIST, AT_LIST(struct mt_node, unenforced),
 		.sub = &mt_sec_node_unenforced,
 		.help = "objects that protect and are not enforced for a while; "
@@ -460,11 +462,11 @@ static const struct mt_field node_fields[] = {
 			"/var/lib/meltemi"},
 	{"admin", MT_F_OBJECT, AT(struct mt_node, admin), .sub = &admin_section},
 	{"dns", MT_F_POINTER, AT(struct mt_node, dns), .sub = &mt_sec_node_dns,
-		.help = "the names of services are answered for; `{}` is enough; default: not"},
+		.help = "a DNS server for the names of services; `{}` is enough; default: none"},
 	{"jwks", MT_F_POINTER, AT(struct mt_node, jwks), .sub = &jwks_section,
-		.help = "how keys are fetched that tokens are verified by"},
+		.help = "how the keys that verify tokens are fetched"},
 	{"otlp", MT_F_POINTER, AT(struct mt_node, otlp), .sub = &mt_sec_node_otlp,
-		.help = "metrics are sent to an OpenTelemetry collector; default: not"},
+		.help = "export of metrics to an OpenTelemetry collector; default: none"},
 };
 
 /* Reports a duplicate name at the second port, with the line of the first. */
@@ -523,7 +525,7 @@ static void check_node(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 		uint32_t mark = mt_path_push(c, "keepalive");
 
 		mt_f_error(c, node->keepalive.line, "write whole seconds, or 0s for never",
-			"%u ms is no whole number of seconds", node->keepalive.v);
+			"%u ms is not a whole number of seconds", node->keepalive.v);
 		mt_path_pop(c, mark);
 	}
 	check_source_names(c, node);

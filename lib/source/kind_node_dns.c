@@ -60,8 +60,8 @@ static void read_allow(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 		return;
 	}
 	if (n->n == 0)
-		mt_f_error(
-			c, n->line, "leave it out, or write networks", "nobody would be answered");
+		mt_f_error(c, n->line, "leave it out, or write networks",
+			"no client would be answered");
 	d->allow_set = true;
 	d->allow = mt_region_alloc(&c->model->region, sizeof(*d->allow) * (n->n + 1));
 	if (!d->allow)
@@ -136,14 +136,14 @@ static const struct mt_field dns_fields[] = {
 		.help = "ADDRESS:PORT of the host's kernel where programs of the host ask, by UDP "
 			"and TCP; default: " LISTEN "; `none`: nowhere"},
 	{"addresses", MT_F_CUSTOM, .custom = read_addresses,
-		.help = "where clients ask by the ports, at port 53; default: all addresses of "
-			"the ports; `[]`: nowhere"},
+		.help = "addresses that answer clients of the ports, at port 53; default: all "
+			"addresses of the ports; `[]`: none"},
 	{"allow", MT_F_CUSTOM, .custom = read_allow,
-		.help = "networks whose clients are answered, all others get REFUSED; default: "
+		.help = "networks of clients that are answered, all others get REFUSED; default: "
 			"those of the ports' addresses and kernelAddresses, and loopback; "
-			"`[0.0.0.0/0, \"::/0\"]`: everybody"},
+			"`[0.0.0.0/0, \"::/0\"]`: all clients"},
 	{"upstream", MT_F_CUSTOM, .custom = read_upstream,
-		.help = "servers that are asked about all other names, in this order, with :PORT "
+		.help = "servers that all other names are forwarded to, in this order, with :PORT "
 			"if it is not 53; default: those of /etc/resolv.conf; `[]`: none"},
 	{"ttl", MT_F_DURATION, AT(struct mt_node_dns, ttl), .max = TTL_MAX_MS,
 		.help = "how long clients may remember an answer; default: 30s, at most 24h"},
@@ -151,11 +151,12 @@ static const struct mt_field dns_fields[] = {
 		.help = "a host NAME.NAMESPACE.svc.DOMAIN is known by its short names, too; "
 			"default: cluster.local"},
 	{"zones", MT_F_CUSTOM, .custom = read_zones,
-		.help = "domains that the mesh has for itself: other names below them do not "
-			"exist; default: svc.DOMAIN"},
+		.help = "domains of the mesh alone: other names below them do not exist; default: "
+			"svc.DOMAIN"},
 	{"search", MT_F_CUSTOM, .custom = read_search,
-		.help = "what clients' resolvers append to names: HOST.SEARCH is HOST; default: "
-			"NAMESPACE.svc.DOMAIN, svc.DOMAIN, DOMAIN, with the Node's namespace"},
+		.help = "the domains that clients' resolvers append to names: HOST.SEARCH is HOST; "
+			"default: NAMESPACE.svc.DOMAIN, svc.DOMAIN, DOMAIN, with the Node's "
+			"namespace"},
 };
 
 const struct mt_section mt_sec_node_dns = {"DNS setting", sizeof(struct mt_node_dns),

@@ -21,10 +21,10 @@ static void check_identity(struct mt_fctx *c, const struct mt_ynode *n, void *ob
 
 static const struct mt_field identity_fields[] = {
 	{"directory", MT_F_TEXT, AT(struct mt_node_identity, directory),
-		.help = "a directory of the PEM files cert-chain.pem, key.pem and root-cert.pem, "
-			"which may hold several roots, and if it is there ca-crl.pem, what their "
-			"authorities revoke; whoever replaces them renames others over them, which "
-			"are used within 2 s; a relative path counts from the Node's file"},
+		.help = "a directory with the PEM files cert-chain.pem, key.pem and root-cert.pem, "
+			"which may hold several roots, and optionally ca-crl.pem, the revocation "
+			"lists of their authorities; replace them by renaming new files over them, "
+			"which are used within 2 s; a relative path counts from the Node's file"},
 	{"sds", MT_F_TEXT, AT(struct mt_node_identity, sds),
 		.help = "in place of directory: the unix socket of an agent that serves the "
 			"secrets "
@@ -67,7 +67,7 @@ static void check_held(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 
 static const struct mt_field held_fields[] = {
 	{"principal", MT_F_TEXT, AT(struct mt_node_held, principal), .required = true,
-		.help = "whom it is for, spiffe://...: the certificate must have this name"},
+		.help = "its principal, spiffe://...: the certificate must have this name"},
 	{"directory", MT_F_TEXT, AT(struct mt_node_held, directory),
 		.help = "a directory of PEM files, as `identity.directory`"},
 	{"sds", MT_F_TEXT, AT(struct mt_node_held, sds),
@@ -81,7 +81,7 @@ static const struct mt_field held_fields[] = {
 			"(`sources[].xds.identity`)"},
 };
 
-const struct mt_section mt_sec_node_held = {"identity beside the node's own",
+const struct mt_section mt_sec_node_held = {"identity in addition to the node's own",
 	sizeof(struct mt_node_held), MT_ARRAY_LEN(held_fields), .fields = held_fields,
 	.after = check_held};
 
@@ -105,7 +105,7 @@ void mt_check_identities(struct mt_fctx *c, const struct mt_node *node)
 			mt_f_error(c, h->origin.line, "64 at most", "too many identities");
 		if (h->xds.s && !has_source(node, h->xds.s))
 			mt_f_error(c, h->xds.line, "name a source that has an `identity`",
-				"\"%.64s\" is no source with an identity of its own", h->xds.s);
+				"\"%.64s\" is not a source with an identity of its own", h->xds.s);
 		for (uint32_t k = 0; h->principal.s && k < i; k++)
 			if (node->identities[k].principal.s &&
 				strcmp(node->identities[k].principal.s, h->principal.s) == 0)

@@ -74,10 +74,10 @@ static void check_lend(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 
 static const struct mt_field lend_fields[] = {
 	{"clients", MT_F_TEXTS, AT_LIST(struct mt_node_lend, clients), .required = true,
-		.help = "who may borrow the node's identity: networks, or principals "
+		.help = "clients that may use the node's identity: networks, or principals "
 			"(spiffe://..., `*` at the end stands for anything)"},
 	{"to", MT_F_TEXTS, AT_LIST(struct mt_node_lend, to),
-		.help = "namespaces of the services that they may reach by it; default: all"},
+		.help = "namespaces of the services that they may reach with it; default: all"},
 };
 
 static const struct mt_section lend_section = {"lend", sizeof(struct mt_node_lend),
@@ -96,7 +96,7 @@ static void check_mesh(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 
 static const struct mt_field mesh_fields[] = {
 	{"namespace", MT_F_TEXT, AT(struct mt_node_mesh, ns),
-		.help = "the node's own: what is exported to it is visible, and its "
+		.help = "the node's own: objects exported to it are visible, and its "
 			"DestinationRules come first; default: that of each service"},
 	{"serviceAccount", MT_F_TEXT, AT(struct mt_node_mesh, service_account), .status = MT_S_KEPT,
 		.help = "default: by the certificate"},
@@ -110,8 +110,8 @@ static const struct mt_field mesh_fields[] = {
 			"default: key `mesh` of ConfigMap `istio` in the root namespace among the "
 			"documents"},
 	{"lend", MT_F_POINTER, AT(struct mt_node_mesh, lend), .sub = &lend_section,
-		.help = "callers that the node connects for by its own certificate; default: "
-			"nobody"},
+		.help = "use of the node's identity: clients that the node connects for with its "
+			"own certificate; default: none"},
 };
 
 const struct mt_section mt_sec_node_mesh = {"mesh setting", sizeof(struct mt_node_mesh),
@@ -130,7 +130,7 @@ static void read_hash(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 	u->hash = strtoull(t.s, NULL, 16);
 	if (!u->hash_set)
 		mt_f_error(c, n->line, "copy it from `meltemi show objects --json`",
-			"\"%.64s\" is no hash: 16 digits of 0-9 and a-f", t.s);
+			"\"%.64s\" is not a hash: 16 digits of 0-9 and a-f", t.s);
 }
 
 /* Reads the last day of an exemption, which ends at the end of that day (UTC). */
@@ -148,7 +148,8 @@ static void read_until(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 	said = tm;
 	at = end && !*end ? timegm(&tm) : -1;
 	if (at < 0 || said.tm_mday != tm.tm_mday)
-		mt_f_error(c, n->line, "write a day: YYYY-MM-DD", "\"%.64s\" is no day", n->text);
+		mt_f_error(
+			c, n->line, "write a day: YYYY-MM-DD", "\"%.64s\" is not a day", n->text);
 	else
 		u->until = (int64_t)at + DAY_S;
 }
@@ -168,7 +169,7 @@ static void check_one(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 			break;
 	if (u->kind.s && !k->kind)
 		mt_f_error(c, u->kind.line, "only what protects can be left out",
-			"\"%.64s\" is no kind that can close", u->kind.s);
+			"\"%.64s\" is not a kind that can close", u->kind.s);
 }
 
 static const struct mt_field unenforced_fields[] = {
@@ -178,12 +179,12 @@ static const struct mt_field unenforced_fields[] = {
 	{"name", MT_F_TEXT, AT(struct mt_node_unenforced, name), .required = true,
 		.help = "one object; no wildcards"},
 	{"hash", MT_F_CUSTOM, .custom = read_hash, .required = true,
-		.help = "of what the object says now (`show objects --json`): once it says "
-			"something else it is enforced, or closes"},
+		.help = "of the object's current content (`show objects --json`): once the content "
+			"changes the object is enforced, or closes"},
 	{"until", MT_F_CUSTOM, .custom = read_until, .required = true,
 		.help = "the last day, YYYY-MM-DD (UTC)"},
 	{"because", MT_F_TEXT, AT(struct mt_node_unenforced, because), .required = true,
-		.help = "why, for who reads it next"},
+		.help = "the reason, for the next reader"},
 };
 
 const struct mt_section mt_sec_node_unenforced = {"object that is not enforced",

@@ -53,10 +53,10 @@ static void check(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 	if (o->endpoint.s && !is_endpoint(o->endpoint.s))
 		mt_f_error(c, o->endpoint.line,
 			"write it like http://collector.example:4317, or https://",
-			"\"%.64s\" is no endpoint", o->endpoint.s);
+			"\"%.64s\" is not an endpoint", o->endpoint.s);
 	else if (tls && !o->roots.s)
-		mt_f_error(c, n->line, "add roots: FILE, who may sign its certificate",
-			"the collector could not be checked");
+		mt_f_error(c, n->line, "add roots: FILE, the authorities of its certificate",
+			"the collector could not be verified");
 	else if (!tls && (o->roots.s || o->certificate.s))
 		mt_f_error(c, n->line, "write https://", "certificates are of use with TLS only");
 	if (!o->certificate.s != !o->key.s)
@@ -83,9 +83,9 @@ static const struct mt_field fields[] = {
 		.help = "attributes of the resource, besides and before Meltemi's own "
 			"(service.name, service.instance.id, host.name, ...)"},
 	{"roots", MT_F_TEXT, AT(struct mt_node_otlp, roots),
-		.help = "PEM file of who may sign the collector's certificate"},
+		.help = "PEM file of the authorities of the collector's certificate"},
 	{"certificate", MT_F_TEXT, AT(struct mt_node_otlp, certificate),
-		.help = "PEM file of the node's certificate, if the collector asks for one"},
+		.help = "PEM file of the node's certificate, if the collector requires one"},
 	{"key", MT_F_TEXT, AT(struct mt_node_otlp, key), .help = "PEM file of its key"},
 	{"serverName", MT_F_TEXT, AT(struct mt_node_otlp, server_name),
 		.help = "the name that the collector's certificate must have; default: the host"},

@@ -39,8 +39,8 @@ static void check_role(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 		mt_f_error(c, r->identity.line, "an asterisk stands for the end only: spiffe://x/*",
 			"\"%.64s\" has an asterisk within", r->identity.s);
 	else if (len && strcmp(r->identity.s, "*") == 0 && r->role.v == MT_NODE_ROLE_OPERATE)
-		mt_f_error(c, r->identity.line, "name those who operate; `*` may have role view",
-			"whoever has a certificate would operate the node");
+		mt_f_error(c, r->identity.line, "list the operators; `*` may have role view",
+			"every client with a certificate could operate the node");
 }
 
 static const struct mt_field role_fields[] = {
@@ -48,7 +48,7 @@ static const struct mt_field role_fields[] = {
 		.help = "a URI or DNS name of the client's certificate (its common name if it has "
 			"neither); `*` at the end stands for anything"},
 	{"role", MT_F_WORD, AT(struct mt_node_tls_role, role), .words = role_words,
-		.required = true, .help = "`view`: look and change nothing; `operate`: all"},
+		.required = true, .help = "`view`: read, change nothing; `operate`: all"},
 };
 
 static const struct mt_section role_section = {"role", sizeof(struct mt_node_tls_role),
@@ -60,7 +60,7 @@ static void check_tls(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 
 	if (!t->n_roles)
 		mt_f_error(c, n->line, "add roles: [{identity: NAME, role: view}]",
-			"nobody would be let in");
+			"no client would be accepted");
 	mt_beside_the_node(c, &t->certificate);
 	mt_beside_the_node(c, &t->key);
 	mt_beside_the_node(c, &t->client_roots);
@@ -77,14 +77,13 @@ static const struct mt_field tls_fields[] = {
 	{"key", MT_F_TEXT, AT(struct mt_node_tls, key), .required = true,
 		.help = "PEM file of its key"},
 	{"clientRoots", MT_F_TEXT, AT(struct mt_node_tls, client_roots), .required = true,
-		.help = "PEM file of who may sign clients' certificates"},
+		.help = "PEM file of the authorities of clients' certificates"},
 	{"clientRevocations", MT_F_TEXT, AT(struct mt_node_tls, client_revocations),
-		.help = "PEM file of the lists of clients' certificates that are revoked, one of "
-			"each who signs them; read again when it changes; default: none are"},
+		.help = "PEM file of the revocation lists for clients' certificates, one of each "
+			"authority; read again when it changes; default: none"},
 	{"roles", MT_F_LIST, AT_LIST(struct mt_node_tls, roles), .sub = &role_section,
-		.help = "who may do what: the first row that fits; who fits none is refused; taken "
-			"over "
-			"by a reload"},
+		.help = "roles of clients: the first row that matches; clients that match none are "
+			"refused; applied by a reload"},
 };
 
 const struct mt_section mt_sec_node_tls = {"remote shell", sizeof(struct mt_node_tls),

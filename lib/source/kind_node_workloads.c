@@ -46,8 +46,8 @@ static const struct mt_field fields[] = {
 	{"address", MT_F_CUSTOM, .custom = read_address, .required = true,
 		.help = "the workload's address"},
 	{"mac", MT_F_CUSTOM, .custom = read_mac,
-		.help = "the Ethernet address from which alone it may come; default: whoever is on "
-			"the port's link"},
+		.help = "the only Ethernet address that it may use; default: any on the port's "
+			"link"},
 };
 
 const struct mt_section mt_sec_node_bound = {

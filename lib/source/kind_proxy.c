@@ -45,8 +45,8 @@ static void check_tracing(struct mt_fctx *c, const struct mt_ynode *n, void *obj
 {
 	if (!is_true(n, "disableSpanReporting"))
 		mt_f_warn(c, n->line, NULL,
-			"accepted, not enforced: no spans are sent; what clients say of their "
-			"trace is passed on");
+			"accepted, not enforced: no spans are sent; trace metadata of clients is "
+			"forwarded");
 }
 
 /* Accepts the provider Prometheus without a warning, because Meltemi always has its metrics. */
@@ -70,14 +70,14 @@ static void check_metrics(struct mt_fctx *c, const struct mt_ynode *n, void *obj
 
 static const struct mt_field log_fields[] = {
 	{"disabled", MT_F_SKIP, .help = "`true` is how it is"},
-	{"providers", MT_F_SKIP, .help = "told: no access log is written"},
+	{"providers", MT_F_SKIP, .help = "reported: no access log is written"},
 	{"filter", .type = MT_F_SKIP},
 	{"match", .type = MT_F_SKIP},
 };
 
 static const struct mt_field tracing_fields[] = {
 	{"disableSpanReporting", MT_F_SKIP, .help = "`true` is how it is"},
-	{"providers", MT_F_SKIP, .help = "told: no spans are sent"},
+	{"providers", MT_F_SKIP, .help = "reported: no spans are sent"},
 	{"match", .type = MT_F_SKIP},
 	{"randomSamplingPercentage", .type = MT_F_SKIP},
 	{"customTags", .type = MT_F_SKIP},
@@ -87,8 +87,8 @@ static const struct mt_field tracing_fields[] = {
 };
 
 static const struct mt_field metrics_fields[] = {
-	{"providers", MT_F_SKIP, .help = "`prometheus` is how it is; others are told"},
-	{"overrides", MT_F_SKIP, .help = "told: metrics have Meltemi's own names and labels"},
+	{"providers", MT_F_SKIP, .help = "`prometheus` is what Meltemi does; others are reported"},
+	{"overrides", MT_F_SKIP, .help = "reported: metrics have Meltemi's own names and labels"},
 	{"reportingInterval", MT_F_LATER, .help = "metrics are as of the scrape"},
 };
 

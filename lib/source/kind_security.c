@@ -63,7 +63,7 @@ static void check_blocks(struct mt_fctx *c, const struct mt_texts *l)
 	for (uint32_t i = 0; i < l->n; i++)
 		if (mt_prefix_parse(l->v[i].s, &a, &prefix))
 			mt_f_error(c, l->v[i].line, "write it like 192.0.2.0/24 or 192.0.2.7",
-				"\"%.64s\" is no address and no prefix", l->v[i].s);
+				"\"%.64s\" is neither an address nor a prefix", l->v[i].s);
 }
 
 static void check_ports(struct mt_fctx *c, const struct mt_texts *l)
@@ -74,7 +74,7 @@ static void check_ports(struct mt_fctx *c, const struct mt_texts *l)
 
 		if (len == 0 || len > 5 || strspn(s, "0123456789") != len || atoi(s) > 65535)
 			mt_f_error(c, l->v[i].line, "write numbers from 0 to 65535",
-				"\"%.64s\" is no port", s);
+				"\"%.64s\" is not a port", s);
 	}
 }
 
@@ -101,9 +101,9 @@ static void check_section(struct mt_fctx *c, const struct mt_section *s, void *o
 /* ---- rules ----------------------------------------------------------------------------------- */
 
 #define NOBODY                                                                                     \
-	"of the caller's certificate, or of its address on a port of `side: workloads`; nobody "   \
-	"else has one"
-#define NO_TOKEN "of the caller's token, `ISSUER/SUBJECT`; nobody else has one"
+	"of the caller's certificate, or of its address on a port of `side: workloads`; other "    \
+	"callers have none"
+#define NO_TOKEN "of the caller's token, `ISSUER/SUBJECT`; other callers have none"
 #define MATCH	 "`abc`, `abc*`, `*abc`, `*` (any)"
 
 #define SOURCE(name, member, words)                                                                \
@@ -113,15 +113,15 @@ static void check_section(struct mt_fctx *c, const struct mt_section *s, void *o
 
 static const struct mt_field source_fields[] = {
 	SOURCE("principals", principals, NOBODY),
-	SOURCE("notPrincipals", not_principals, "fits who has none"),
+	SOURCE("notPrincipals", not_principals, "also matches callers without one"),
 	SOURCE("requestPrincipals", request_principals, NO_TOKEN),
-	SOURCE("notRequestPrincipals", not_request_principals, "fits who has none"),
+	SOURCE("notRequestPrincipals", not_request_principals, "also matches callers without one"),
 	SOURCE("namespaces", namespaces, NOBODY),
-	SOURCE("notNamespaces", not_namespaces, "fits who has none"),
+	SOURCE("notNamespaces", not_namespaces, "also matches callers without one"),
 	SOURCE("serviceAccounts", service_accounts, NOBODY),
-	SOURCE("notServiceAccounts", not_service_accounts, "fits who has none"),
+	SOURCE("notServiceAccounts", not_service_accounts, "also matches callers without one"),
 	SOURCE("trustDomains", trust_domains, NOBODY),
-	SOURCE("notTrustDomains", not_trust_domains, "fits who has none"),
+	SOURCE("notTrustDomains", not_trust_domains, "also matches callers without one"),
 	SOURCE("ipBlocks", ip_blocks, "the peer's address"),
 	SOURCE("notIpBlocks", not_ip_blocks, "the peer's address"),
 	SOURCE("remoteIpBlocks", remote_ip_blocks, "the peer's address"),
@@ -217,7 +217,7 @@ static const struct mt_section to_section = {
 
 static const struct mt_field rule_fields[] = {
 	{"from", MT_F_LIST, AT_LIST(struct mt_policy_rule, from), .sub = &from_section,
-		.help = "one of them; default: everybody"},
+		.help = "one of them; default: all callers"},
 	{"to", MT_F_LIST, AT_LIST(struct mt_policy_rule, to), .sub = &to_section,
 		.help = "one of them; default: everything"},
 	{"when", MT_F_LIST, AT_LIST(struct mt_policy_rule, when), .sub = &condition_section,
@@ -229,9 +229,9 @@ static const struct mt_section rule_section = {
 
 static const struct mt_field provider_fields[] = {
 	{"name", MT_F_TEXT, AT(struct mt_policy_provider, name),
-		.help = "of MeshConfig's extensionProviders: one of envoyExtAuthzGrpc is asked "
-			"about messages; without one, and of byte streams, what the rules fit is "
-			"closed"},
+		.help = "of MeshConfig's extensionProviders: one of envoyExtAuthzGrpc is queried "
+			"for messages; without one, and for opaque TCP, calls that match the rules "
+			"are denied"},
 };
 
 static const struct mt_section provider_section = {"provider", sizeof(struct mt_policy_provider),
@@ -245,12 +245,12 @@ static const struct mt_field authorization_fields[] = {
 	SELECTOR_FIELD(struct mt_authorization_policy),
 	TARGET_FIELDS(struct mt_authorization_policy),
 	{"action", MT_F_WORD, AT(struct mt_authorization_policy, action), .words = actions,
-		.help = "default: ALLOW. AUDIT denies nobody, and nothing is written; CUSTOM "
-			"asks its provider"},
+		.help = "default: ALLOW. AUDIT denies nothing, and nothing is written; CUSTOM "
+			"queries its provider"},
 	{"provider", MT_F_OBJECT, AT(struct mt_authorization_policy, provider),
 		.sub = &provider_section},
 	{"rules", MT_F_LIST, AT_LIST(struct mt_authorization_policy, rules), .sub = &rule_section,
-		.help = "one of them has to fit; none of ALLOW: nobody may call"},
+		.help = "one of them must match; ALLOW without rules: no caller may call"},
 };
 
 static void check_authorization(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
@@ -268,9 +268,9 @@ const struct mt_section mt_sec_authorization = {"AuthorizationPolicy",
 
 static const struct mt_field dubbo_source_fields[] = {
 	SOURCE("principals", principals, NOBODY),
-	SOURCE("notPrincipals", not_principals, "fits who has none"),
+	SOURCE("notPrincipals", not_principals, "also matches callers without one"),
 	SOURCE("namespaces", namespaces, NOBODY),
-	SOURCE("notNamespaces", not_namespaces, "fits who has none"),
+	SOURCE("notNamespaces", not_namespaces, "also matches callers without one"),
 };
 
 static const struct mt_section dubbo_source_section = {"source", sizeof(struct mt_policy_source),
@@ -304,7 +304,7 @@ static const struct mt_section dubbo_to_section = {"to", sizeof(struct mt_policy
 
 static const struct mt_field dubbo_rule_fields[] = {
 	{"from", MT_F_LIST, AT_LIST(struct mt_policy_rule, from), .sub = &dubbo_from_section,
-		.help = "one of them; default: everybody"},
+		.help = "one of them; default: all callers"},
 	{"to", MT_F_LIST, AT_LIST(struct mt_policy_rule, to), .sub = &dubbo_to_section,
 		.help = "one of them; default: everything"},
 };
@@ -319,7 +319,7 @@ static const struct mt_field dubbo_fields[] = {
 		.help = "default: ALLOW"},
 	{"rules", MT_F_LIST, AT_LIST(struct mt_authorization_policy, rules),
 		.sub = &dubbo_rule_section,
-		.help = "one of them has to fit; none of ALLOW: nobody may call"},
+		.help = "one of them must match; ALLOW without rules: no caller may call"},
 };
 
 static void mark_dubbo(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
@@ -337,8 +337,8 @@ static const char *const modes[] = {"UNSET", "DISABLE", "PERMISSIVE", "STRICT", 
 
 static const struct mt_field mtls_fields[] = {
 	{"mode", MT_F_WORD, AT(struct mt_mtls, mode), .words = modes,
-		.help = "STRICT: who brings no certificate is denied; on a node without an "
-			"identity, where nobody can, it closes"},
+		.help = "STRICT: callers without a certificate are denied; a node without an "
+			"identity cannot verify any and closes"},
 };
 
 static const struct mt_section mtls_section = {
@@ -359,7 +359,7 @@ static void read_ports(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 
 		if (end == k->key || *end || v == 0 || v > 65535)
 			mt_f_error(c, k->key_line, "write the instance's port, 1 to 65535",
-				"\"%.64s\" is no port", k->key);
+				"\"%.64s\" is not a port", k->key);
 		else if (port && !mt_yaml_is_null(k)) {
 			mt_section_read(c, &mtls_section, k, &port->mtls);
 			port->port = (uint16_t)v;
@@ -383,8 +383,7 @@ const struct mt_section mt_sec_peers = {"PeerAuthentication", sizeof(struct mt_p
 static const struct mt_field header_fields[] = {
 	{"name", MT_F_TEXT, AT(struct mt_jwt_header, name), .required = true,
 		.help = "a metadata key that carries a token"},
-	{"prefix", MT_F_TEXT, AT(struct mt_jwt_header, prefix),
-		.help = "what its value begins with"},
+	{"prefix", MT_F_TEXT, AT(struct mt_jwt_header, prefix), .help = "the prefix of its value"},
 };
 
 static const struct mt_section header_section = {"header", sizeof(struct mt_jwt_header),
@@ -392,7 +391,7 @@ static const struct mt_section header_section = {"header", sizeof(struct mt_jwt_
 
 static const struct mt_field output_fields[] = {
 	{"header", MT_F_TEXT, AT(struct mt_jwt_output, header), .required = true,
-		.help = "the metadata key; what a caller says there is removed"},
+		.help = "the metadata key; a value from the caller is removed"},
 	{"claim", MT_F_TEXT, AT(struct mt_jwt_output, claim), .required = true,
 		.help = "a text, a number or a truth value; `a.b` is b of a"},
 };
@@ -407,8 +406,8 @@ static const struct mt_field jwt_fields[] = {
 		.help = "one of `aud` has to be one of them, but for `http://`, `https://` and a "
 			"slash at the end; default: any"},
 	{"jwksUri", MT_F_TEXT, AT(struct mt_jwt_rule, jwks_uri),
-		.help = "where the issuer's keys are, by http or https; default: where "
-			"ISSUER/.well-known/openid-configuration says"},
+		.help = "the URL of the issuer's keys, by http or https; default: the one in "
+			"ISSUER/.well-known/openid-configuration"},
 	{"jwks_uri", MT_F_TEXT, AT(struct mt_jwt_rule, jwks_uri), .help = "the same"},
 	{"jwks", MT_F_TEXT, AT(struct mt_jwt_rule, jwks),
 		.help = "the keys themselves, as JSON in a text"},
@@ -422,7 +421,7 @@ static const struct mt_field jwt_fields[] = {
 		.help = "messages have no cookies: without `fromHeaders` no token is taken"},
 	{"outputPayloadToHeader", MT_F_TEXT, AT(struct mt_jwt_rule, payload_to),
 		.help = "a metadata key that has the claims, in base64url, when the server gets "
-			"the call; what a caller says there is removed"},
+			"the call; a value from the caller is removed"},
 	{"outputClaimToHeaders", MT_F_LIST, AT_LIST(struct mt_jwt_rule, outputs),
 		.sub = &output_section},
 	{"forwardOriginalToken", MT_F_BOOL, AT(struct mt_jwt_rule, forward),
@@ -430,7 +429,8 @@ static const struct mt_field jwt_fields[] = {
 	{"timeout", MT_F_DURATION, AT(struct mt_jwt_rule, timeout), .min = 1, .max = 60000,
 		.help = "of a fetch; a longer one than 10s counts as 10s; default: 5s"},
 	{"spaceDelimitedClaims", MT_F_TEXTS, TEXTS(struct mt_jwt_rule, spaced),
-		.help = "claims whose words are a list, besides `scope` and `permission`"},
+		.help = "claims with words that are a list, in addition to `scope` and "
+			"`permission`"},
 };
 
 static void check_jwt(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
@@ -452,7 +452,7 @@ static void check_jwt(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 	k = r->jwks.s ? mt_jwks_parse(r->jwks.s, strlen(r->jwks.s), &e) : NULL;
 	if (r->jwks.s && !k)
 		mt_f_error(c, r->jwks.line, "write a JSON Web Key Set: {\"keys\": [...]}",
-			"these are no keys: %s", e.text);
+			"these are not keys: %s", e.text);
 	mt_jwks_drop(k);
 }
 

@@ -5,8 +5,8 @@ static const struct mt_field port_fields[] = {
 	{"number", MT_F_NUM, AT(struct mt_se_port, number), .min = 1, .max = 65535,
 		.required = true, .help = "the port that clients connect to"},
 	{"name", MT_F_TEXT, AT(struct mt_se_port, name), .required = true,
-		.help = "`tcp-metaprotocol-PROTOCOL` is understood as messages, if a codec reads "
-			"PROTOCOL; any other `tcp...` is passed on as bytes"},
+		.help = "`tcp-metaprotocol-PROTOCOL` is decoded as messages, if a codec reads "
+			"PROTOCOL; any other `tcp...` is forwarded as opaque TCP"},
 	{"protocol", MT_F_TEXT, AT(struct mt_se_port, protocol), .help = "`TCP`"},
 	{"targetPort", MT_F_NUM, AT(struct mt_se_port, target_port), .min = 1, .max = 65535,
 		.help = "the instances' port; default: `number`"},
@@ -33,14 +33,14 @@ static const struct mt_field service_fields[] = {
 		.host = true,
 		.help = "the service's name; the first one names it, the others are its aliases"},
 	{"addresses", MT_F_TEXTS, AT_LIST(struct mt_service_entry, addresses),
-		.help = "what clients connect to, or networks of 256 addresses at most, "
-			"all of whose addresses are answered; default: one from 240.240.0.0/16, "
-			"kept in the state directory"},
+		.help = "the addresses for clients, or networks of 256 addresses at most, where "
+			"all addresses are served; default: one from 240.240.0.0/16, kept in the "
+			"state directory"},
 	{"ports", MT_F_LIST, AT_LIST(struct mt_service_entry, ports), .sub = &port_section,
 		.required = true, .help = "the service's ports"},
 	{"location", MT_F_WORD, AT(struct mt_service_entry, location), .words = locations,
-		.help = "default: MESH_EXTERNAL, whose inline endpoints no policy but one by "
-			"`targetRefs` is about"},
+		.help = "default: MESH_EXTERNAL, where policies apply to inline endpoints only by "
+			"`targetRefs`"},
 	{"resolution", MT_F_WORD, AT(struct mt_service_entry, resolution), .words = resolutions,
 		.help = "`STATIC`: instances by address; `DNS`: by name as well, looked up by the "
 			"machine's resolv.conf, and without any the hosts' own names; "
@@ -55,8 +55,7 @@ static const struct mt_field service_fields[] = {
 		.help = "namespaces of clients: names, `*`, `.` (its own), `~` (none); a node that "
 			"is in no namespace (spec.mesh) has clients in the service's own"},
 	{"subjectAltNames", MT_F_TEXTS, AT_LIST(struct mt_service_entry, sans),
-		.help = "whom TLS of the node's own making accepts, where the DestinationRule "
-			"does not say it"},
+		.help = "names that the node's TLS accepts, where the DestinationRule has none"},
 };
 
 static void check_service(struct mt_fctx *c, const struct mt_ynode *n, void *obj)

@@ -22,7 +22,7 @@ static void read_method(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 static const struct mt_field match_fields[] = {
 	{"name", MT_F_SKIP, .help = "part of a name in access logs, which are not written"},
 	{"headers", MT_F_CUSTOM, .custom = mt_read_string_matches,
-		.help = "metadata key to {exact|prefix|regex}; {} asks for presence"},
+		.help = "metadata key to {exact|prefix|regex}; {} tests for presence"},
 	{"attributes", MT_F_CUSTOM, .custom = mt_read_string_matches,
 		.help = "the same, as in a MetaRouter"},
 	{"withoutHeaders", MT_F_CUSTOM, .custom = mt_read_string_matches, .help = "must not match"},
@@ -57,7 +57,7 @@ static bool beside_headers(struct mt_fctx *c, const struct mt_ynode *n, void *ob
 	if (!c->bare_headers || !mt_looks_like_string_match(n))
 		return false;
 	mt_f_warn(c, n->key_line, "indent it by two more",
-		"stands beside headers, taken as one of its keys");
+		"is next to headers, used as one of its keys");
 	mt_read_string_match(c, n, obj, false);
 	return true;
 }
@@ -68,7 +68,7 @@ static const struct mt_section match_section = {"match", sizeof(struct mt_rule_m
 /* networking.istio.io/v1, TLSMatchAttributes */
 static const struct mt_field tls_match_fields[] = {
 	{"sniHosts", MT_F_TEXTS, AT_LIST(struct mt_rule_match, sni), .host = true,
-		.help = "server names that clients ask for; `*.x`: all below"},
+		.help = "server names (SNI) of clients; `*.x`: all below"},
 	{"destinationSubnets", MT_F_CUSTOM, .custom = match_unsupported, .status = MT_S_REFUSED},
 	{"port", MT_F_NUM, AT(struct mt_rule_match, port), .min = 1, .max = 65535,
 		.help = "only on this port of the service"},
@@ -232,7 +232,7 @@ static const struct mt_section delegate_section = {"delegate", sizeof(struct mt_
 	MT_ARRAY_LEN(delegate_fields), .fields = delegate_fields};
 
 static const struct mt_field rule_fields[] = {
-	{"name", MT_F_TEXT, AT(struct mt_rule, name), .help = "what counters call the route"},
+	{"name", MT_F_TEXT, AT(struct mt_rule, name), .help = "the route's name in counters"},
 	{"match", MT_F_CUSTOM, .custom = read_matches, .sub = &match_section,
 		.help = "any of these; none: every message"},
 	{"route", MT_F_LIST, AT_LIST(struct mt_rule, dests), .sub = &mt_sec_rule_dest,
@@ -348,7 +348,7 @@ static void check_hosts(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 	const struct mt_virtual_service *vs = obj;
 
 	if (!vs->n_hosts && vs->n_gateways)
-		mt_f_error(c, n->line, "add it: the services whose calls are routed",
+		mt_f_error(c, n->line, "add it: the services with calls to be routed",
 			"the VirtualService is missing its hosts");
 	for (uint32_t i = 0; i < vs->n_lists; i++) {
 		check_names(c, &vs->lists[i]);
@@ -363,17 +363,17 @@ static void check_hosts(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 
 static const struct mt_field vs_fields[] = {
 	{"hosts", MT_F_TEXTS, AT_LIST(struct mt_virtual_service, hosts), .host = true,
-		.help = "the services whose calls are routed; none: for others to delegate to"},
+		.help = "the services with calls to be routed; none: for others to delegate to"},
 	{"gateways", MT_F_TEXTS, AT_LIST(struct mt_virtual_service, gateways),
 		.help = "NAMESPACE/NAME of Gateways; `mesh` is the service's own "
 			"address; default: mesh"},
 	{"http", MT_F_CUSTOM, .custom = read_list, .sub = &rule_section,
 		.help = "routes of every protocol that has messages"},
 	{"tcp", MT_F_CUSTOM, .custom = read_list,
-		.help = "routes of ports that are passed on as bytes (match: port only)"},
+		.help = "routes of opaque TCP ports (match: port only)"},
 	{"tls", MT_F_CUSTOM, .custom = read_list, .sub = &tls_rule_section,
-		.help = "routes of TLS that is passed through, by the server name; "
-			"of ports that are passed on as bytes, and of gateways with PASSTHROUGH"},
+		.help = "routes of TLS passthrough by the server name; for opaque TCP ports and "
+			"for gateways with PASSTHROUGH"},
 	{"exportTo", MT_F_TEXTS, AT(struct mt_virtual_service, export_to.v),
 		.count = offsetof(struct mt_virtual_service, export_to.n),
 		.help = "as in a ServiceEntry"},

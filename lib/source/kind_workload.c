@@ -44,15 +44,15 @@ static const struct mt_field workload_fields[] = {
 		.help = "service port's name to the instance's own number; default: the service "
 			"port's targetPort"},
 	{"labels", MT_F_LABELS, AT(struct mt_workload, labels),
-		.help = "what subsets, workload selectors and policies choose by"},
+		.help = "labels for subsets, workload selectors and policies"},
 	{"weight", MT_F_NUM, AT(struct mt_workload, weight), .max = 65535,
 		.help = "share of calls among the instances; default, and 0: 1"},
 	{"locality", MT_F_TEXT, AT(struct mt_workload, locality),
 		.help = "region/zone/subzone: how near it is to the Node; default: the "
 			"label `topology.istio.io/locality` or `istio-locality`, with dots"},
 	{"serviceAccount", MT_F_TEXT, AT(struct mt_workload, service_account),
-		.help = "without the label `security.istio.io/tlsMode` it says that the instance "
-			"has a proxy of its own, which enforces policies"},
+		.help = "without the label `security.istio.io/tlsMode` it marks the endpoint as "
+			"one with a proxy of its own, which enforces policies"},
 	{"network", MT_F_TEXT, AT(struct mt_workload, network), .status = MT_S_LATER,
 		.instead = "an instance of another network is called as if it were in this one"},
 };

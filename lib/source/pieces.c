@@ -134,8 +134,8 @@ static int add_illegible(struct mt_fctx *c, struct mt_model *part, const struct 
 	 * template or a leftover of an editor.
 	 */
 	if (!ours || (!*o->name && !(k && k->restricts) && !(k && k->list == 0 && k->spec))) {
-		o->why = ours ? "it cannot be parsed, and does not say its name"
-			      : "it cannot be parsed, and says no kind of a mesh";
+		o->why = ours ? "it cannot be parsed, and has no readable name"
+			      : "it cannot be parsed, and has no kind of a mesh";
 		o->status = MT_OBJECT_IGNORED;
 		ours = false;
 	}

@@ -118,8 +118,8 @@ void mt_source_reference(FILE *out)
 		if (k->spec)
 			write_kind(out, k);
 	write_others(out, "Kinds that protect, and cannot be evaluated yet",
-		"What of them would restrict somebody closes services: calls to them are denied. "
-		"`show objects fail-closed` names both.",
+		"Those that would restrict callers close services: calls to them are denied. `show "
+		"objects closed` lists both.",
 		true);
 	write_others(out, "Kinds without effect",
 		"Their status is `no-effect`: [what becomes of an object](objects.md).", false);

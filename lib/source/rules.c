@@ -127,7 +127,7 @@ const struct mt_section mt_sec_dest_port = {"destination's port", sizeof(struct 
 static const struct mt_field dest_fields[] = {
 	DEST_FIELDS,
 	{"weight", MT_F_NUM, AT(struct mt_dest, weight_inside), .max = MT_WEIGHT_MAX,
-		.help = "accepted here and beside `destination`"},
+		.help = "accepted here and next to `destination`"},
 };
 
 const struct mt_section mt_sec_dest = {

@@ -43,7 +43,7 @@ fresh
 check talks 0 ""
 fresh
 cp "$here/slide/reviews-canary.yaml" "$work/docs/"
-check slide 0 "reviews-canary.yaml:12: warning: spec.awesomeRPC[0].match[0].user: stands beside headers"
+check slide 0 "reviews-canary.yaml:12: warning: spec.awesomeRPC[0].match[0].user: is next to headers"
 # Documents that once ended the daemon.
 fresh
 cp "$here/odd/port-number-twice.yaml" "$work/docs/"

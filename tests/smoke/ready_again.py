@@ -165,7 +165,7 @@ def beside_what_cannot_be_read(daemon):
     (daemon.services / "i.yaml").unlink()
     (daemon.services / "i.yaml").symlink_to("/nowhere/i.yaml")
     os.unlink(daemon.services / "j.yaml")
-    daemon.leaves("errors", "a link that leads nowhere", "i.yaml")
+    daemon.leaves("errors", "a dangling symbolic link", "i.yaml")
     daemon.start()
     within(5, daemon.ready, f"ready without the host of the file that was deleted: {daemon.show('ready')}")
     equal(daemon.stop(), 0, "exit status")

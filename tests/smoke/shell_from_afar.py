@@ -170,7 +170,7 @@ def documents(a):
     """What is wrong in the Node document is said with its line."""
     good = a.daemon.node.read_text()
     for wrong, right, words in (("role: operate", "role: root", "root"), (f"listen: 127.0.0.1:{PORT}", "listen: everywhere", "is not an address with a port"),
-                                (f'"{LEADER}"', '"*"', "whoever has a certificate would operate"), ("certificate: tls/node.crt, ", "", "certificate")):
+                                (f'"{LEADER}"', '"*"', "every client with a certificate could operate"), ("certificate: tls/node.crt, ", "", "certificate")):
         a.daemon.node.write_text(good.replace(wrong, right))
         code, said = a.daemon.check()
         check(code == 2 and words in said and "node.yaml:" in said, f"--check of {right!r} says {said}")

@@ -19,9 +19,9 @@ static const struct {
 	 "aggression: 1.5}}}",
 		60000, 250, 150, 0, NULL},
 	{"{loadBalancer: {simple: RANDOM, warmup: {duration: 60s}}}", 0, 0, 0, 0,
-		"nobody warms up"},
+		"have no slow start"},
 	{"{loadBalancer: {consistentHash: {useSourceIp: true}, warmupDurationSecs: 9s}}", 0, 0, 0,
-		0, "nobody warms up"},
+		0, "have no slow start"},
 	{"{outlierDetection: {minHealthPercent: 40}}", 0, 0, 0, 40, NULL},
 	{"{outlierDetection: {minHealthPercent: 0}}", 0, 0, 0, 0, NULL},
 	/* Also where Meltemi's own rule puts instances aside. */

@@ -120,7 +120,7 @@ static void slide_form(void)
 
 	check_canary(&b);
 	CU_ASSERT_EQUAL(b.diags.warnings, 1);
-	CU_ASSERT_TRUE(has_diag(&b, MT_DIAG_WARNING, 12, "stands beside headers"));
+	CU_ASSERT_TRUE(has_diag(&b, MT_DIAG_WARNING, 12, "is next to headers"));
 	unbuild(&b);
 }
 

@@ -37,9 +37,9 @@ static const struct bad_document bad_documents[] = {
 	{AP_RULE "from: [{source: {serviceAccounts: [a], namespaces: [b]}}]\n",
 		"6: error: spec.rules[0].from[0].source: serviceAccounts excludes"},
 	{AP_RULE "to: [{operation: {ports: [http]}}]\n",
-		"6: error: spec.rules[0].to[0].operation.ports: \"http\" is no port"},
+		"6: error: spec.rules[0].to[0].operation.ports: \"http\" is not a port"},
 	{AP_RULE "to: [{operation: {notPorts: ['65536']}}]\n",
-		"6: error: spec.rules[0].to[0].operation.notPorts: \"65536\" is no port"},
+		"6: error: spec.rules[0].to[0].operation.notPorts: \"65536\" is not a port"},
 	{AP_RULE "to: [{operation: {methods: ['']}}]\n",
 		"6: error: spec.rules[0].to[0].operation.methods[0]: is empty"},
 	{AP_RULE "when: [{key: source.ip}]\n",
@@ -47,11 +47,11 @@ static const struct bad_document bad_documents[] = {
 	{AP_RULE "when: [{key: source.ip, values: [a]}]\n",
 		"6: error: spec.rules[0].when[0]: \"a\" is no address"},
 	{AP_RULE "when: [{key: destination.port, notValues: [a]}]\n",
-		"6: error: spec.rules[0].when[0]: \"a\" is no port"},
+		"6: error: spec.rules[0].when[0]: \"a\" is not a port"},
 	{SEC("PeerAuthentication") "  mtls: {mode: ALWAYS}\n",
 		"5: error: spec.mtls.mode: \"ALWAYS\""},
 	{SEC("PeerAuthentication") "  portLevelMtls: {'0': {mode: STRICT}}\n",
-		"5: error: spec.portLevelMtls.0: \"0\" is no port"},
+		"5: error: spec.portLevelMtls.0: \"0\" is not a port"},
 	{SEC("RequestAuthentication") "  jwtRules: [{issuer: i, fromHeaders: [{prefix: a}]}]\n",
 		"5: error: spec.jwtRules[0].fromHeaders[0]: "},
 	{SEC("RequestAuthentication") "  jwtRules: [{jwksUri: 'http://a'}]\n",
@@ -61,7 +61,7 @@ static const struct bad_document bad_documents[] = {
 	{SEC("RequestAuthentication") "  jwtRules: [{issuer: i, jwksUri: 'ftp://a'}]\n",
 		"5: error: spec.jwtRules[0]: \"ftp://a\" is not fetched"},
 	{SEC("RequestAuthentication") "  jwtRules: [{issuer: i, jwks: '{}'}]\n",
-		"5: error: spec.jwtRules[0]: these are no keys: it has no list"},
+		"5: error: spec.jwtRules[0]: these are not keys: it has no list"},
 	{SEC("RequestAuthentication") "  jwtRules: [{issuer: i, jwks: a, jwksUri: 'http://a'}]\n",
 		"5: error: spec.jwtRules[0]: jwks and jwksUri exclude each other"},
 	{SEC("RequestAuthentication") "  jwtRules: [{issuer: i, timeout: 2m}]\n",
@@ -95,7 +95,7 @@ static const struct bad_document bad_documents[] = {
 		"5: error: spec.identity: an identity is in a directory, or is served by an agent"},
 	{NODE "  identity: /etc/certs\n", "5: error: spec.identity: "},
 	{NODE "  identities: [{directory: d}]\n",
-		"5: error: spec.identities[0]: the identity beside the node's own is missing its "
+		"5: error: spec.identities[0]: the identity in addition to the node's own is missing its "
 		"principal"},
 	{NODE "  identities: [{principal: 'spiffe://a/b'}]\n",
 		"5: error: spec.identities[0]: an identity is in a directory, is served by an "
@@ -116,7 +116,7 @@ static const struct bad_document bad_documents[] = {
 	      "  - {principal: 'spiffe://a/b', sds: s}\n",
 		"7: error: spec: \"spiffe://a/b\" is already on line 6"},
 	{NODE "  identities: [{principal: 'spiffe://a/b', xds: mesh}]\n",
-		"5: error: spec: \"mesh\" is no source with an identity of its own"},
+		"5: error: spec: \"mesh\" is not a source with an identity of its own"},
 	{NODE "  sources: [{directory: d, namespace: -x}]\n",
 		"5: error: spec.sources[0]: \"-x\" cannot be a namespace"},
 	{NODE "  sources: [{xds: {bootstrap: b}, namespace: x}]\n",
@@ -129,27 +129,27 @@ static const struct bad_document bad_documents[] = {
 		"because"},
 	{NODE "  unenforced: [{kind: EnvoyFilter, namespace: a, name: b, hash: 0123, until: "
 	      "\"2030-01-31\", because: x}]\n",
-		"5: error: spec.unenforced[0].hash: \"0123\" is no hash"},
+		"5: error: spec.unenforced[0].hash: \"0123\" is not a hash"},
 	{NODE "  unenforced: [{kind: EnvoyFilter, namespace: a, name: b, hash: 0123456789abcdef, "
 	      "until: \"2030-02-31\", because: x}]\n",
-		"5: error: spec.unenforced[0].until: \"2030-02-31\" is no day"},
+		"5: error: spec.unenforced[0].until: \"2030-02-31\" is not a day"},
 	{NODE "  unenforced: [{kind: EnvoyFilter, namespace: a, name: \"b*\", hash: "
 	      "0123456789abcdef, until: \"2030-01-31\", because: x}]\n",
 		"5: error: spec.unenforced[0]: no wildcard stands here"},
 	{NODE "  unenforced: [{kind: ServiceEntry, namespace: a, name: b, hash: 0123456789abcdef, "
 	      "until: \"2030-01-31\", because: x}]\n",
-		"5: error: spec.unenforced[0]: \"ServiceEntry\" is no kind that can close"},
+		"5: error: spec.unenforced[0]: \"ServiceEntry\" is not a kind that can close"},
 	{NODE "  unenforced:\n  - &a {kind: EnvoyFilter, namespace: a, name: b, hash: "
 	      "0123456789abcdef, until: \"2030-01-31\", because: x}\n  - *a\n",
 		"6: error: spec: the object is already on line 6"},
 	{NODE "  otlp: {endpoint: 'collector:4317'}\n",
-		"5: error: spec.otlp: \"collector:4317\" is no endpoint"},
+		"5: error: spec.otlp: \"collector:4317\" is not an endpoint"},
 	{NODE "  otlp: {endpoint: 'http://c:0'}\n",
-		"5: error: spec.otlp: \"http://c:0\" is no endpoint"},
+		"5: error: spec.otlp: \"http://c:0\" is not an endpoint"},
 	{NODE "  otlp: {endpoint: 'http://c:4317/v1'}\n",
-		"5: error: spec.otlp: \"http://c:4317/v1\" is no endpoint"},
+		"5: error: spec.otlp: \"http://c:4317/v1\" is not an endpoint"},
 	{NODE "  otlp: {endpoint: 'https://c:4317'}\n",
-		"5: error: spec.otlp: the collector could not be checked"},
+		"5: error: spec.otlp: the collector could not be verified"},
 	{NODE "  otlp: {endpoint: 'http://c:4317', roots: a}\n",
 		"5: error: spec.otlp: certificates are of use with TLS only"},
 	{NODE "  otlp: {endpoint: 'https://c:1', roots: a, key: k}\n",
@@ -266,7 +266,7 @@ static const struct bad_document bad_documents[] = {
 	{NODE "  sources: [{xds: {bootstrap: f, servers: [a:1]}}]\n",
 		"5: error: spec.sources[0].xds: the bootstrap names the servers"},
 	{NODE "  sources: [{xds: {servers: [a:1]}}]\n",
-		"5: error: spec.sources[0].xds: the server is not told who asks"},
+		"5: error: spec.sources[0].xds: the server cannot identify this node"},
 	{NODE "  sources: [{xds: {servers: [a:1], nodeId: x, key: k}}]\n",
 		"5: error: spec.sources[0].xds: a certificate and its key belong together"},
 	{NODE "  sources: [{xds: {bootstrap: f, name: ../x}}]\n",
@@ -325,7 +325,7 @@ static const struct bad_document warned_documents[] = {
 		"8: warning: spec.routes[0].mirror.weight: accepted, not enforced"},
 	{VS "  hosts: [a]\n  awesomeRPC:\n  - match:\n    - headers:\n      user:\n"
 	    "        exact: Jason\n    route: [{destination: {host: a}}]\n",
-		"9: warning: spec.awesomeRPC[0].match[0].user: stands beside headers, taken as one "
+		"9: warning: spec.awesomeRPC[0].match[0].user: is next to headers, used as one "
 		"of "
 		"its keys (indent it by two more)"},
 };
