@@ -280,9 +280,8 @@ static int unanswered(struct client *c, int why)
 		explain(c, 0);
 	else
 		fprintf(stderr,
-			"meltemi: %s: the daemon closed the connection before it answered; if this "
-			"was to "
-			"change something, `show history` says whether it did\n",
+			"meltemi: %s: the daemon closed the connection before it answered; if the "
+			"command changes something, look at `show history`\n",
 			c->path);
 	client_close(c);
 	return EXIT_UNREACHABLE;
@@ -309,8 +308,8 @@ int client_ask(struct client *c, const char *line, char **body)
 	if (!*body)
 		return unanswered(c, errno);
 	if (anew && isatty(STDERR_FILENO))
-		fprintf(stderr, "meltemi: the daemon had closed the connection, or was started "
-				"anew: connected again\n");
+		fprintf(stderr, "meltemi: the daemon had closed the connection, or was restarted: "
+				"connected again\n");
 	return code;
 }
 

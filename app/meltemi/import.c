@@ -8,27 +8,20 @@
 #include <string.h>
 
 static const char usage[] =
-	"usage: meltemi import [--json] [--all] [-o NODE.yaml] [--save DIR] [--force]\n"
-	"                      [--device DEVICE] [--address ADDRESS/BITS] FILE|DIRECTORY|-...\n"
-	"\n"
-	"Says what Meltemi makes of a mesh's objects: which services are served, which are\n"
-	"closed, by whom and what to do, and what of the rest has no effect. It reads files and\n"
-	"directories of YAML or JSON as they are, and - is standard input:\n"
-	"\n"
-	"  kubectl get istio-io,services,endpointslices,pods,namespaces -A -o yaml |\n"
-	"    meltemi import -\n"
-	"\n"
-	"  -o, --node FILE    writes the Node document to start with\n"
-	"      --save DIR     copies files and standard input there, for that Node to read; a\n"
-	"                     directory is read where it is\n"
-	"      --force        files that are there may be replaced\n"
-	"      --device DEV   the Node's port (net_af_packet0,iface=p0)\n"
-	"      --address A/B  the Node's own address there (192.0.2.1/24)\n"
-	"      --all          every object on a line, nothing cut short\n"
-	"      --json         the same as JSON: objects, services, files, node\n"
-	"\n"
-	"Exit status: 0 nothing is refused, 1 something is refused, or nothing is of a mesh,\n"
-	"2 bad usage, or what was named cannot be read or written, 3 no meltemid beside meltemi.\n";
+	"usage: meltemi import [--json] [--all] [-o NODE.yaml] [--save DIR] [--force]\n            "
+	"          [--device DEVICE] [--address ADDRESS/BITS] FILE|DIRECTORY|-...\n\nShows how "
+	"Meltemi handles a mesh's objects: the services that are served, those that\nare closed, "
+	"with cause and remedy, and the objects without effect. It reads files and\ndirectories of "
+	"YAML or JSON as they are, and - is standard input:\n\n  kubectl get "
+	"istio-io,services,endpointslices,pods,namespaces -A -o yaml |\n    meltemi import -\n\n  "
+	"-o, --node FILE    writes the Node document to start with\n      --save DIR     copies "
+	"files and standard input there, for that Node to read; a\n                     directory "
+	"is read where it is\n      --force        existing files may be replaced\n      --device "
+	"DEV   the Node's port (net_af_packet0,iface=p0)\n      --address A/B  the Node's own "
+	"address there (192.0.2.1/24)\n      --all          every object on a line, nothing "
+	"truncated\n      --json         the same as JSON: objects, services, files, node\n\nExit "
+	"status: 0 nothing is refused, 1 something is refused, or no object is of a mesh,\n2 bad "
+	"usage, or a file cannot be read or written, 3 meltemid is not next to meltemi.\n";
 
 static volatile sig_atomic_t stopped;
 
@@ -206,8 +199,8 @@ static bool is_kept(const struct import *m)
 {
 	for (uint32_t i = 0; m->out && !m->save && i < m->n; i++)
 		if (!m->inputs[i].directory) {
-			import_error(
-				"%s is no directory: --save DIR keeps a copy for the Node to read",
+			import_error("%s is not a directory: --save DIR keeps a copy for the Node "
+				     "to read",
 				m->inputs[i].stream ? "standard input" : m->inputs[i].arg);
 			return false;
 		}

@@ -108,8 +108,8 @@ static int no_answer(const struct import *m, int status)
 
 	snprintf(path, sizeof(path), "%s/told", m->dir);
 	if (status == 127) {
-		import_error("meltemid is not installed beside this program, nor in PATH: it is "
-			     "what judges documents");
+		import_error("meltemid, which checks documents, is neither next to this program "
+			     "nor in PATH");
 		return EXIT_UNREACHABLE;
 	}
 	if (import_stopped())

@@ -55,11 +55,8 @@ static void propose_labels(const struct import *m, FILE *f)
 		strcmp(import_text(row, "status"), "no-effect") == 0;
 	if (n)
 		fprintf(f,
-			"  # Gateways that are for other nodes: %u. This one opens those whose "
-			"selector "
-			"fits "
-			"its labels.\n"
-			"  # labels: {istio: ingressgateway}\n",
+			"  # Gateways that are for other nodes: %u. This one opens those with a "
+			"selector that matches its labels.\n  # labels: {istio: ingressgateway}\n",
 			n);
 }
 
@@ -151,7 +148,7 @@ static void put_leave(const json_t *row, const char *until, FILE *f)
 	put_quoted(f, import_text(row, "namespace"));
 	fputs(", name: ", f);
 	put_quoted(f, import_text(row, "name"));
-	fprintf(f, ", hash: \"%s\", until: \"%s\", because: \"say why\"}\n",
+	fprintf(f, ", hash: \"%s\", until: \"%s\", because: \"the reason\"}\n",
 		import_text(row, "hash"), until);
 }
 
@@ -269,7 +266,7 @@ bool import_may_write(const struct import *m, const char *path)
 
 	if (m->force || lstat(path, &st))
 		return true;
-	import_error("%s is there already: name another file, or say --force", path);
+	import_error("%s exists already: name another file, or give --force", path);
 	return false;
 }
 

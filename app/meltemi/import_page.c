@@ -32,14 +32,13 @@ static const struct {
 } kinds[] = {
 	{"served", "served", "Served"},
 	{"closed", "closed",
-		"Closed: calls are denied, as what protects the service cannot be evaluated here. "
-		"Mend or "
-		"withdraw that, or, if it is not\nrefused, name it in the Node's `unenforced`, "
-		"until a day"},
+		"Closed: calls are denied, because an object that restricts the service cannot be "
+		"evaluated here. Fix or withdraw it, or, if\nit is not refused, list it in the "
+		"Node's `unenforced`, until a day"},
 	{"no endpoints", "without instances",
-		"Without instances to call: none was read (EndpointSlices, Endpoints, Pods, "
-		"WorkloadEntries, endpoints of a ServiceEntry),\nor all of them expect mTLS, "
-		"which takes the Node's `identity`; a discovery server may tell more"},
+		"Without endpoints to call: none was read (EndpointSlices, Endpoints, Pods, "
+		"WorkloadEntries, endpoints of a ServiceEntry),\nor all of them expect mTLS, which "
+		"needs the Node's `identity`; a discovery server may send more"},
 	{"needs lend", "for members of the mesh",
 		"For who may borrow the node's identity (the Node's `mesh.lend`): their instances "
 		"expect mTLS"},
@@ -281,7 +280,7 @@ static void put_nodes(const struct import *m, FILE *out)
 
 		(void)mt_escape(name, sizeof(name), import_text(row, "file"));
 		fprintf(out,
-			"\nA Node document is among them, and is not judged here: `meltemid -c %s "
+			"\nA Node document is among them, and is not checked here: `meltemid -c %s "
 			"--check` does that.\n",
 			name);
 	}

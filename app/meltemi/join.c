@@ -21,13 +21,11 @@ static const char usage[] =
 	"`istioctl x workload entry configure` wrote: cluster.env, mesh.yaml, root-cert.pem,\n"
 	"istio-token, hosts. Every step is checked; the one that fails is named, with a remedy.\n"
 	"\n"
-	"  -o, --output OUTDIR  where key, certificate and bootstrap go (" JOIN_OUT_DEFAULT ")\n"
-	"      --check          ask everything, write nothing\n"
-	"      --delta          the bootstrap asks for incremental discovery\n"
-	"      --ttl TIME       how long certificates shall live: 1m to 720h (24h)\n"
-	"      --json           the steps as JSON\n"
-	"\n"
-	"Exit status: 0 joined, 1 a step failed, 2 bad usage.\n";
+	"  -o, --output OUTDIR  where key, certificate and bootstrap go (" JOIN_OUT_DEFAULT
+	")\n      --check          check everything, write nothing\n      --delta          the "
+	"bootstrap requests incremental discovery\n      --ttl TIME       lifetime of "
+	"certificates: 1m to 720h (24h)\n      --json           the steps as JSON\n\nExit status: "
+	"0 joined, 1 a step failed, 2 bad usage.\n";
 
 /* ---- the steps ------------------------------------------------------------------------------- */
 

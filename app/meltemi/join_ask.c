@@ -19,9 +19,8 @@ static const char *csr_remedy(int status)
 	switch (status) {
 	case MT_GRPC_UNAUTHENTICATED:
 	case MT_GRPC_PERMISSION_DENIED:
-		return "the control plane does not take the token: it may be of another cluster, "
-		       "or its "
-		       "service account was removed; make the bundle anew";
+		return "the control plane rejects the token: it may be of another cluster, or its "
+		       "service account was removed; make a new bundle";
 	case MT_GRPC_UNIMPLEMENTED:
 		return "this server signs no certificates: is it istiod, and is its CA enabled "
 		       "(ENABLE_CA_SERVER)? Another authority is named by CA_ADDR in cluster.env";
@@ -101,8 +100,7 @@ bool join_identity(struct join *j, char *words, size_t size, struct mt_finding *
 				? "set the clock: timedatectl set-ntp true, or chronyc makestep"
 				: "the token, cluster.env (TRUST_DOMAIN, POD_NAMESPACE, "
 				  "SERVICE_ACCOUNT) and root-cert.pem must be of the same mesh: "
-				  "make "
-				  "the bundle anew",
+				  "make a new bundle",
 			"%s", e.text);
 		return false;
 	}

@@ -50,7 +50,7 @@ static bool look_up(struct join *j, struct join_target *t, struct mt_finding *f)
 		"add the line \"ADDRESS %.128s\" to the bundle's hosts, with the address of the "
 		"mesh's east-west gateway (istioctl: --ingressIP)",
 		t->host);
-	mt_find(f, "hosts", 0, "", remedy, "%s has no entry here, and DNS says: %s", t->host,
+	mt_find(f, "hosts", 0, "", remedy, "%s has no entry here, and DNS answers: %s", t->host,
 		a.why.text);
 	return false;
 }
@@ -97,8 +97,8 @@ static const char *reach_remedy(const struct mt_probe *p)
 	switch (p->error) {
 	case ECONNREFUSED:
 		return "nothing listens there: is the address that of the east-west gateway, and "
-		       "does "
-		       "the gateway pass on port 15012 (samples/multicluster/expose-istiod.yaml)?";
+		       "does the gateway forward port 15012 "
+		       "(samples/multicluster/expose-istiod.yaml)?";
 	case ETIMEDOUT:
 		return "a firewall or security group drops the packets, or the address is wrong: "
 		       "allow "
@@ -149,9 +149,8 @@ static bool clock_is_behind(int64_t begins, const char *what, struct mt_finding 
 	if (begins <= wall + CLOCK_SLACK)
 		return false;
 	mt_find(f, "", 0, "", SET_CLOCK,
-		"this machine's clock says %s, and %s begins only at %s: the clock is behind by %s "
-		"or "
-		"more",
+		"this machine's clock is %s, and %s is valid only from %s: the clock is late by %s "
+		"or more",
 		mt_time_words(wall, clock, sizeof(clock)), what,
 		mt_time_words(begins, when, sizeof(when)),
 		mt_span_words(begins - wall, span, sizeof(span)));
@@ -169,7 +168,7 @@ bool join_clock(struct join *j, char *words, size_t size, struct mt_finding *f)
 		if (clock_is_behind(j->targets[i].probe.cert.not_before,
 			    "the control plane's certificate", f))
 			return false;
-	snprintf(words, size, "%s: not before what token and certificates say",
+	snprintf(words, size, "%s: not before the times of token and certificates",
 		mt_time_words(join_wall(), now, sizeof(now)));
 	return true;
 }
@@ -186,8 +185,8 @@ static bool bad_handshake(const struct join_target *t, struct mt_finding *f)
 			"%s does not speak TLS", t->server);
 	else
 		mt_find(f, t->file, t->line, t->field,
-			"something else answers at this address and port, or a gateway passes the "
-			"connection on to nobody: look at the gateway's own log",
+			"another server answers at this address and port, or a gateway has no "
+			"destination for the connection: look at the gateway's own log",
 			"%s: %s", t->server, p->why.text);
 	return false;
 }
@@ -199,7 +198,7 @@ static bool expired(const struct join_target *t, struct mt_finding *f)
 	mt_find(f, "", 0, "",
 		"let the control plane renew it (restart istiod) if this machine's clock is right; "
 		"else " SET_CLOCK,
-		"the certificate of %s expired at %s; this machine's clock says %s", t->server,
+		"the certificate of %s expired at %s; this machine's clock is %s", t->server,
 		mt_time_words(t->probe.cert.not_after, when, sizeof(when)),
 		mt_time_words(join_wall(), clock, sizeof(clock)));
 	return false;
@@ -215,10 +214,9 @@ static bool check_trust(const struct join_target *t, struct mt_finding *f)
 		return expired(t, f);
 	if (p->verify != X509_V_OK) {
 		mt_find(f, "root-cert.pem", 0, "",
-			"the file is of another mesh, or the mesh has a new root: copy it anew "
-			"from the "
-			"config map istio-ca-root-cert",
-			"the certificate of %s, issued by %s, does not lead to the root %s: %s",
+			"the file is of another mesh, or the mesh has a new root: copy it again "
+			"from the config map istio-ca-root-cert",
+			"the certificate of %s, issued by %s, does not chain to the root %s: %s",
 			t->server, p->cert.issuer, p->root, p->distrust.text);
 		return false;
 	}

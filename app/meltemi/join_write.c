@@ -94,6 +94,6 @@ bool join_write(struct join *j, char *words, size_t size, struct mt_finding *f)
 		return false;
 	}
 	snprintf(words, size,
-		"%s: bootstrap.json and what it names; node.yaml says what the Node needs", dir);
+		"%s: bootstrap.json and its files; node.yaml has the settings for the Node", dir);
 	return true;
 }

@@ -147,20 +147,20 @@ static const char *alert_words(unsigned long code)
 	switch (ERR_GET_REASON(code)) {
 	case SSL_AD_REASON_OFFSET + SSL_AD_CERTIFICATE_REQUIRED:
 	case SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE:
-		return "the daemon wants a certificate that it accepts (--cert, --key)";
+		return "the daemon requires a certificate that it accepts (--cert, --key)";
 	case SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED:
-		return "the daemon says: your certificate has expired";
+		return "the daemon reports: your certificate has expired";
 	case SSL_R_SSLV3_ALERT_CERTIFICATE_REVOKED:
-		return "the daemon says: your certificate is revoked";
+		return "the daemon reports: your certificate is revoked";
 	case SSL_R_TLSV1_ALERT_UNKNOWN_CA:
-		return "the daemon does not know who signed your certificate "
+		return "the daemon does not know the authority of your certificate "
 		       "(spec.admin.tls.clientRoots)";
 	case SSL_R_SSLV3_ALERT_BAD_CERTIFICATE:
 	case SSL_R_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE:
 	case SSL_R_TLSV1_ALERT_ACCESS_DENIED:
 		return "the daemon does not accept your certificate; is it one for clients?";
 	case SSL_R_WRONG_VERSION_NUMBER:
-		return "what answers there does not speak TLS";
+		return "the server there does not use TLS";
 	default:
 		return NULL;
 	}
@@ -173,7 +173,7 @@ static void explain_tls(struct client *c, int saved)
 	const char *words = alert_words(code);
 
 	if (verify == X509_V_ERR_HOSTNAME_MISMATCH || verify == X509_V_ERR_IP_ADDRESS_MISMATCH)
-		fail(c, "its certificate is not for %s (--server-name says another name)",
+		fail(c, "its certificate is not for %s (--server-name sets another name)",
 			name_of(c->remote));
 	else if (verify != X509_V_OK)
 		fail(c, "its certificate is refused: %s (--ca)",
@@ -206,11 +206,11 @@ bool remote_open(struct client *c, int timeout_s)
 	SSL_CTX_free(ctx);
 	errno = 0;
 	if (!c->tls || SSL_set_fd(c->tls, c->fd) != 1 || !want_name(c->tls, name))
-		fail(c, "no memory, or %s is no name", name);
+		fail(c, "no memory, or %s is not a name", name);
 	else if (SSL_connect(c->tls) != 1)
 		explain_tls(c, errno);
 	else if (is_uri(name) && !mt_x509_has_uri(SSL_get0_peer_certificate(c->tls), name))
-		fail(c, "its certificate is not for %s (--server-name says another name)", name);
+		fail(c, "its certificate is not for %s (--server-name sets another name)", name);
 	else
 		return true;
 	remote_close(c);

@@ -104,9 +104,8 @@ static bool from_file(struct settings *s)
 	fclose(f);
 	if (!good)
 		fprintf(stderr,
-			"meltemi: %s:%u: want NAME = VALUE; there are connect, socket, cert, key, "
-			"ca, "
-			"server-name\n",
+			"meltemi: %s:%u: not NAME = VALUE; the names are connect, socket, cert, "
+			"key, ca, server-name\n",
 			path, number);
 	return good;
 }
@@ -114,13 +113,12 @@ static bool from_file(struct settings *s)
 static bool take_apart(const struct settings *s, struct remote *r)
 {
 	if (mt_host_port(s->connect, r->host, sizeof(r->host), &r->port) || !r->port) {
-		fprintf(stderr, "meltemi: --connect %s: want HOST:PORT\n", s->connect);
+		fprintf(stderr, "meltemi: --connect %s: not HOST:PORT\n", s->connect);
 		return false;
 	}
 	if (!s->cert || !s->key || !s->ca) {
-		fprintf(stderr, "meltemi: --connect wants --cert, --key and --ca, too: who you "
-				"are, and who "
-				"may say who the daemon is\n");
+		fprintf(stderr, "meltemi: --connect needs --cert and --key (your certificate) and "
+				"--ca (the authorities of the daemon's)\n");
 		return false;
 	}
 	r->cert = s->cert;

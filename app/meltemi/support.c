@@ -12,19 +12,15 @@
 #include <unistd.h>
 
 static const char usage[] =
-	"usage: meltemi [-s SOCKET] support [-o FILE] [--redact-names] [--node FILE]\n"
-	"\n"
-	"Writes one archive for a bug report: versions, the host, findings, every `show`, "
-	"metrics,\n"
-	"documents, the end of the log. Passwords, tokens and keys are masked; MANIFEST in the\n"
-	"archive says what is in it. Works without a daemon, with what there is then.\n"
-	"\n"
-	"  -o, --output FILE    the archive; default: meltemi-support-DATE.tar.gz here\n"
-	"      --redact-names   addresses and names of hosts and services become pseudonyms\n"
-	"      --node FILE      the Node document, when no daemon says which; default:\n"
-	"                       /etc/meltemi/node.yaml\n"
-	"\n"
-	"Exit status: 0 written, 1 it could not be written, 2 bad usage.\n";
+	"usage: meltemi [-s SOCKET] support [-o FILE] [--redact-names] [--node FILE]\n\nWrites one "
+	"archive for a bug report: versions, the host, findings, every `show`, "
+	"metrics,\ndocuments, the end of the log. Passwords, tokens and keys are masked; MANIFEST "
+	"in the\narchive lists its contents. Without a daemon it contains the rest.\n\n  -o, "
+	"--output FILE    the archive; default: meltemi-support-DATE.tar.gz here\n      "
+	"--redact-names   addresses and names of hosts and services become pseudonyms\n      "
+	"--node FILE      the Node document, if no daemon runs; default:\n                       "
+	"/etc/meltemi/node.yaml\n\nExit status: 0 written, 1 it could not be written, 2 bad "
+	"usage.\n";
 
 struct item *support_add(struct support *s, const char *what, const char *fmt, ...)
 {
@@ -94,7 +90,7 @@ static void make_harmless(struct support *s)
 		it->json = NULL;
 		it->text = text;
 		if (!it->text && !*it->why)
-			support_left_out(it, "no memory, or nothing was said");
+			support_left_out(it, "no memory, or an empty answer");
 	}
 }
 
@@ -109,15 +105,11 @@ static char *manifest_of(const struct support *s, bool names)
 		return NULL;
 	strftime(now, sizeof(now), "%Y-%m-%dT%H:%M:%SZ", gmtime(&t));
 	fprintf(out,
-		"What `meltemi support` gathered at %s\n\n"
-		"meltemi %s; the daemon %s\n"
-		"masked values: %u (passwords, tokens, credentials in URLs, private keys, values "
-		"of\n"
-		"metadata that documents set; each is <redacted>)\n"
-		"names and addresses: %s\n"
-		"never read: files of keys and certificates, captures, traces\n\n",
-		now, MT_VERSION,
-		s->daemon ? "answered" : "did not answer: what it says is not here",
+		"Collected by `meltemi support` at %s\n\nmeltemi %s; the daemon %s\nmasked values: "
+		"%u (passwords, tokens, credentials in URLs, private keys, values of\nmetadata "
+		"that documents set; each is <redacted>)\nnames and addresses: %s\nnever read: "
+		"files of keys and certificates, captures, traces\n\n",
+		now, MT_VERSION, s->daemon ? "answered" : "did not answer: its data is not here",
 		redact_masked(s->redact),
 		names ? "pseudonyms, the same one for the same thing everywhere" : "as they are");
 	for (uint32_t i = 0; i < s->n; i++) {
@@ -177,12 +169,10 @@ static void say(const struct support *s, const char *words)
 static void gather(struct support *s, const char *socket)
 {
 	s->client.path = socket;
-	say(s, "asking the daemon");
+	say(s, "querying the daemon");
 	support_daemon(s);
 	if (!s->daemon)
-		fprintf(stderr,
-			"meltemi: %s: no daemon answers; what it would say is not in the "
-			"archive\n",
+		fprintf(stderr, "meltemi: %s: no daemon answers; its data is not in the archive\n",
 			socket);
 	say(s, "examining the host");
 	support_add(s, "meltemi doctor", "doctor.json")->json = doctor_findings(socket);

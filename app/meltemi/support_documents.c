@@ -92,7 +92,7 @@ static json_t *add_document(struct support *s, const char *path)
 	redact_name(s->redact, "file", base ? base + 1 : path);
 	it->json = documents_of(path);
 	if (!it->json)
-		support_left_out(it, "%s is not there, or is no YAML", path);
+		support_left_out(it, "%s does not exist, or is not YAML", path);
 	return it->json;
 }
 

@@ -133,7 +133,7 @@ int top_run(struct client *c)
 
 	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)) {
 		fprintf(stderr,
-			"meltemi: top wants a terminal; `--watch 1 show services` does not\n");
+			"meltemi: top needs a terminal; `--watch 1 show services` does not\n");
 		return EXIT_USAGE;
 	}
 	ended = 0;

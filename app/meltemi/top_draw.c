@@ -187,7 +187,7 @@ static void help(void)
 	static const char *const lines[] = {"s services   r routes     e endpoints",
 		"c connections x exchanges  l slow calls  w workers",
 		"up/down, PgUp/PgDn  choose a row", "Enter               what is below the row",
-		"Backspace           back", "< >                 sort by the column before, behind",
+		"Backspace           back", "< >                 sort by the previous, next column",
 		"R                   the other way round", "h                   this help",
 		"q                   leave"};
 

@@ -29,7 +29,7 @@ bool watch_parse(const char *line, double *seconds, const char **rest)
 	if (strncmp(p, "-n", 2) == 0) {
 		if (sscanf(p + 2, "%lf%n", seconds, &n) != 1 || *seconds < SECONDS_MIN ||
 			*seconds > SECONDS_MAX) {
-			fprintf(stderr, "meltemi: watch -n wants seconds from %g to %g\n",
+			fprintf(stderr, "meltemi: watch -n needs seconds from %g to %g\n",
 				SECONDS_MIN, SECONDS_MAX);
 			return false;
 		}
@@ -53,7 +53,7 @@ int watch_option(char *line, double *seconds)
 	*seconds = strtod(at + strlen("--watch") + (at[7] == '='), &end);
 	if (end == at + 7 || (*end && !isspace((unsigned char)*end)) || *seconds < SECONDS_MIN ||
 		*seconds > SECONDS_MAX) {
-		fprintf(stderr, "meltemi: --watch wants seconds from %g to %g\n", SECONDS_MIN,
+		fprintf(stderr, "meltemi: --watch needs seconds from %g to %g\n", SECONDS_MIN,
 			SECONDS_MAX);
 		return -1;
 	}

@@ -108,8 +108,8 @@ struct own_word {
 /* Commands of this program, which are known without a daemon. */
 static const struct own_word programs[] = {
 	{"completion", "a script that lets bash, zsh or fish complete"},
-	{"doctor", "what is not as it should be in the daemon and on the host"},
-	{"import", "what a node would make of a mesh's objects"},
+	{"doctor", "problems of the daemon and the host, with remedies"},
+	{"import", "how a node would handle a mesh's objects"},
 	{"join", "become a member of an Istio mesh"},
 	{"support", "one archive for a bug report"},
 };

@@ -55,8 +55,7 @@ json_t *analyse_ask(void *arg, const char *principal, const struct mt_addr *from
 	if (!j)
 		(void)mt_err(e, -ENOMEM, "%s",
 			s ? "no memory"
-			  : "what the documents say now cannot be compiled: "
-			    "`show config` says why");
+			  : "the documents cannot be compiled: `show config` has the reason");
 	if (s)
 		mt_conf_discard(d->conf, s, now);
 	mt_diags_fini(&diags);
@@ -73,7 +72,7 @@ int analyse_print(struct daemon *d)
 	bool found;
 
 	if (d->args.from && mt_addr_parse(d->args.from, &from)) {
-		fprintf(stderr, "meltemid: --from %s is no address\n", d->args.from);
+		fprintf(stderr, "meltemid: --from %s is not an address\n", d->args.from);
 		return EXIT_CONFIG;
 	}
 	j = analyse_ask(d, d->args.from && !d->args.principal ? "" : d->args.principal,

@@ -80,7 +80,7 @@ static int log_level(struct args *a, const char *word)
 	int level = mt_log_level_parse(word);
 
 	if (level < 0)
-		return wrong("--log-level wants error, warn, info or debug");
+		return wrong("--log-level must be error, warn, info or debug");
 	mt_log_set_level((enum mt_log_level)level);
 	a->log_level = level;
 	a->debug = level == MT_LOG_DEBUG;
@@ -92,7 +92,7 @@ static int log_format(const char *word)
 	int format = mt_log_format_parse(word);
 
 	if (format < 0)
-		return wrong("--log-format wants text or json");
+		return wrong("--log-format must be text or json");
 	mt_log_set_format((enum mt_log_format)format);
 	return -1;
 }

@@ -54,8 +54,7 @@ static struct mt_model *join(
 	mt_model_free(m);
 	mt_diag_add(diags, MT_DIAG_ERROR, (struct mt_origin){d->args.node, 0}, NULL,
 		rc == -E2BIG ? "the whole configuration may take 1 GiB" : NULL,
-		rc == -E2BIG ? "the configuration is too large"
-			     : "no memory to join what the sources say");
+		rc == -E2BIG ? "the configuration is too large" : "no memory to merge the sources");
 	return NULL;
 }
 
@@ -329,7 +328,8 @@ static int refused(struct daemon *d, const struct mt_diags *diags)
 
 	first_error(diags, first, sizeof(first));
 	return publish_note(d, -EINVAL,
-		"refused with %u errors, the last configuration goes on; %s", diags->errors, first);
+		"refused with %u errors, the last configuration stays in use; %s", diags->errors,
+		first);
 }
 
 /*

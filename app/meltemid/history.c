@@ -157,7 +157,7 @@ int history_rollback(
 		history_cause(d, NULL, NULL, NULL);
 	}
 	mt_log(rc ? MT_LOG_ERROR : MT_LOG_INFO, "config", "rollback %s by %s: %s", what,
-		who ? who->name : "meltemid, because nobody confirmed", d->reload_words);
+		who ? who->name : "meltemid, not confirmed in time", d->reload_words);
 	snprintf(words, size, "%s", d->reload_words);
 	return rc || !who || !d->waiting_writes ? rc : publish_later(d, -EINPROGRESS);
 }

@@ -89,10 +89,10 @@ void identity_trouble(struct node_identity *id, const char *why)
 			id->claim);
 	else if (*why)
 		mt_log(MT_LOG_ERROR, "xds", "%s; %s", why,
-			id->used ? "the last good identity goes on"
+			id->used ? "the last good identity stays in use"
 				 : "the node has no identity, and what needs one stays unused");
 	else
-		mt_log(MT_LOG_INFO, "xds", "what could not be used is in order");
+		mt_log(MT_LOG_INFO, "xds", "it is usable again");
 }
 
 /* ---- a directory or an agent ----------------------------------------------------------------- */

@@ -152,7 +152,7 @@ static int check_spread(struct daemon *d, const struct mt_port *p, struct mt_err
 	if (rc) {
 		mt_log(MT_LOG_WARN, "port",
 			"%s: its RSS key and table cannot be read back (%s); the counter "
-			"worker_rss_misdelivered tells whether it spreads as it was told",
+			"worker_rss_misdelivered shows if it distributes as configured",
 			p->name, strerror(-rc));
 		return 0;
 	}

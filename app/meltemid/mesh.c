@@ -36,7 +36,7 @@ static void refuse_plaintext(struct daemon *d, struct mt_xds_bootstrap *b,
 	snprintf(path, sizeof(path), "spec.sources[%u].xds", i);
 	mt_diag_object(diags, MT_DIAG_ERROR, &nobody, n->origin.line, path,
 		"use TLS: roots, or a transport_socket in the bootstrap; or write plaintext: true",
-		"%s is on another machine and would be believed in clear text: not connected to",
+		"%s is on another machine and its plaintext could be forged: not connected to",
 		server);
 }
 
@@ -126,8 +126,8 @@ static void reread(struct daemon *d, struct mesh_source *s, struct mt_diags *dia
 		mt_xds_bootstrap_free(b);
 		return;
 	}
-	mt_log(MT_LOG_INFO, "xds", "%s: %s has changed, connections are made anew", s->node->name.s,
-		b->file);
+	mt_log(MT_LOG_INFO, "xds", "%s: %s has changed, connections are opened again",
+		s->node->name.s, b->file);
 	tell_unused(s->node->name.s, b);
 	mt_xds_rebootstrap(s->xds, b, now);
 }

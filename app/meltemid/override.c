@@ -131,7 +131,7 @@ void override_load(struct daemon *d)
 
 	if (mt_overrides_load(&s, state_dir(d), &e))
 		mt_log(MT_LOG_ERROR, "tune",
-			"%s; this override does not hold, mend the line or remove it", e.text);
+			"%s; this override does not apply, fix the line or remove it", e.text);
 	if (mt_conf_set_overrides(d->conf, &s))
 		mt_log(MT_LOG_ERROR, "tune", "no memory for the overrides that were kept");
 	if (s.n)
@@ -358,7 +358,8 @@ int override(
 	int rc;
 
 	if (d->later != LATER_NOTHING) {
-		snprintf(words, size, "another change is on its way to the disk: say it again");
+		snprintf(words, size,
+			"another change is being written to the disk: repeat the command");
 		return -EBUSY;
 	}
 	next->who = *who;

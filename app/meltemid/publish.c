@@ -101,7 +101,7 @@ static void wait_for(struct daemon *d, int rc, const char *why)
 	d->waiting_rc = rc;
 	snprintf(d->waiting_words, sizeof(d->waiting_words), "%s", why);
 	(void)publish_note(d, rc,
-		"a newer configuration waits and is tried again; the last one goes on: %s", why);
+		"a newer configuration waits and is retried; the last one stays in use: %s", why);
 }
 
 static int try(struct daemon *d, uint64_t now)

@@ -261,7 +261,7 @@ static bool left_source(
 	if (!x)
 		return true;
 	if (!mt_xds_resource_find(x, "LDS", h->where, &info)) {
-		snprintf(words, size, "the server has not told it yet");
+		snprintf(words, size, "the server has not sent it yet");
 		return mt_xds_delivered(x);
 	}
 	snprintf(words, size, "%s%s%s", info.state, *info.reason ? ": " : "", info.reason);
@@ -294,7 +294,7 @@ static void look_at_hosts(struct daemon *d, const struct names *n)
 				     : left_source(d, &h, words, sizeof(words)))
 			continue;
 		if (by)
-			snprintf(words, sizeof(words), "%s closes it to everybody", by);
+			snprintf(words, sizeof(words), "%s closes it to all clients", by);
 		wait_for(d, "host", h.host, h.source, words);
 		l->v[kept++] = h;
 	}
@@ -394,7 +394,8 @@ static void written(void *arg, int rc, const struct mt_err *e)
 	char words[256];
 
 	if (rc && !r->told_write)
-		mt_log(MT_LOG_WARN, "state", "what is served cannot be kept for the next start: %s",
+		mt_log(MT_LOG_WARN, "state",
+			"the list of served hosts cannot be stored for the next start: %s",
 			e->text);
 	r->writing = false;
 	r->told_write = rc != 0;
@@ -591,7 +592,8 @@ int ready_start(struct daemon *d, struct mt_err *e)
 
 	d->ready.listed = rc == 0;
 	if (rc && rc != -ENOENT)
-		mt_log(MT_LOG_WARN, "state", "%s; other kept state says what was served", why.text);
+		mt_log(MT_LOG_WARN, "state",
+			"%s; other stored state has the hosts that were served", why.text);
 	if (rc)
 		seed(d);
 	return 0;

@@ -16,8 +16,7 @@ void blast_conns_init(struct blast_worker *w, uint32_t first)
 	w->conns = calloc(w->n_conns, sizeof(*w->conns));
 	w->calls = calloc((size_t)w->n_conns * outstanding, sizeof(*w->calls));
 	if (!w->conns || !w->calls) {
-		fputs("meltemi-blast: no memory for so many calls in flight; ask for fewer\n",
-			stderr);
+		fputs("meltemi-blast: no memory for so many calls in flight; use fewer\n", stderr);
 		exit(4);
 	}
 	for (uint32_t i = 0; i < w->n_conns; i++) {

@@ -71,9 +71,8 @@ static int open_device(struct blast_port *p, const struct blast_link_conf *c, ui
 	if (!c->profile && mt_port_is_pci(c->devices[i]) &&
 		mt_port_find_profile(c->devices[i], NULL, &profile, e))
 		return mt_err(e, -EINVAL,
-			"%s: the sheet of its family is needed: --profile mlx5, i40e, ... (the "
-			"files "
-			"of pmd-config)",
+			"%s: the profile of its family is needed: --profile mlx5, i40e, ... (the "
+			"files of pmd-config)",
 			c->devices[i]);
 	snprintf(name, sizeof(name), "blast%u", i);
 	port.name = name;

@@ -317,7 +317,7 @@ static int check(struct blast_options *o, struct mt_err *e)
 		return mt_err(e, -EINVAL, "--delay and --stall are the server's; add --server");
 	if (o->threads > o->connections)
 		return mt_err(e, -EINVAL,
-			"%u threads cannot share %u connections; ask for fewer threads", o->threads,
+			"%u threads cannot share %u connections; use fewer threads", o->threads,
 			o->connections);
 	if ((uint64_t)o->connections * o->outstanding > 8000000)
 		return mt_err(
@@ -371,7 +371,7 @@ int blast_options_parse(int argc, char **argv, struct blast_options *o)
 	if (!o->outstanding)
 		o->outstanding = o->rate > 0 || o->find_capacity ? 64 : 1;
 	if (optind + 1 != argc)
-		rc = mt_err(&e, -EINVAL, "one HOST:PORT is needed; --help tells more");
+		rc = mt_err(&e, -EINVAL, "one HOST:PORT is needed; see --help");
 	else
 		rc = target(o, argv[optind], &e);
 	if (!rc)

@@ -89,7 +89,7 @@ const struct blast_proto blast_awesomerpc = {
 
 const struct blast_proto blast_tcp = {
 	.name = "tcp",
-	.words = "a byte stream: u32 length, u32 id, payload; any echo server answers it",
+	.words = "opaque TCP: u32 length, u32 id, payload; any echo server answers it",
 	.make = tcp_make,
 	.set_id = set_id,
 	.id_len = 4,

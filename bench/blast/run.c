@@ -176,8 +176,7 @@ int blast_run(const struct blast_options *o, struct blast_result *r)
 		worker_init(&run, i);
 		if (pthread_create(
 			    &run.workers[i].thread, NULL, blast_worker_main, &run.workers[i])) {
-			fputs("meltemi-blast: no more threads; ask for fewer by --threads\n",
-				stderr);
+			fputs("meltemi-blast: no more threads; use fewer by --threads\n", stderr);
 			exit(4);
 		}
 	}

@@ -156,7 +156,7 @@ void mt_delta_message(
 	type = r ? mt_ads_type_of(r->type_url) : -1;
 	arena->region.wipe = type == MT_XDS_SDS;
 	if (type < 0 || !a->types[type].asked) {
-		mt_ads_unreadable(a, r ? "a response of a type that was not asked for" : why);
+		mt_ads_unreadable(a, r ? "a response of a type that was not requested" : why);
 		return;
 	}
 	items = mt_region_alloc(&arena->region, sizeof(*items) * (r->n_resources + 1));

@@ -56,8 +56,8 @@ static bool roots(const Xds__CertificateValidationContext *v, struct mt_secret_m
 	if (v->n_verify_certificate_hash || v->n_verify_certificate_spki ||
 		v->n_match_subject_alt_names || v->n_match_typed_subject_alt_names)
 		return bad(wrong, "match_typed_subject_alt_names",
-			"a secret that asks for more than roots is not read: say it beside the "
-			"secret's name");
+			"a secret with more than roots is not read: set it next to the secret's "
+			"name");
 	return true;
 }
 

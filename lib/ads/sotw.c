@@ -102,7 +102,7 @@ void mt_sotw_message(
 	arena->region.wipe = type == MT_XDS_SDS;
 	/* A type that was not requested gets no NACK, because it has no subscription. */
 	if (type < 0 || !a->types[type].asked) {
-		mt_ads_unreadable(a, r ? "a response of a type that was not asked for" : why);
+		mt_ads_unreadable(a, r ? "a response of a type that was not requested" : why);
 		return;
 	}
 	items = mt_region_alloc(&arena->region, sizeof(*items) * (r->n_resources + 1));

@@ -111,6 +111,6 @@ void mt_an_addresses(
 	/* A policy that is enforced nowhere has another finding instead. */
 	if (remote->n && mt_an_policy_use_of(a, w->p->meta.serial))
 		mt_an_found(a, MT_FINDING_ID_remote_addresses, &w->p->meta, remote->v[0].line,
-			"%s is judged by the address of the peer, as ipBlocks would be",
+			"%s is compared with the address of the peer, as ipBlocks would be",
 			remote->v[0].s);
 }

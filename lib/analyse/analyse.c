@@ -168,8 +168,8 @@ static void join(struct mt_analysis *a)
 	a->n = n;
 	for (uint32_t i = 0; i < a->n; i++)
 		if (a->v[i].more)
-			a->v[i].text = mt_region_printf(&a->region,
-				"%s, as %u other places say, too", a->v[i].text, a->v[i].more);
+			a->v[i].text = mt_region_printf(&a->region, "%s, as in %u other places",
+				a->v[i].text, a->v[i].more);
 	mt_strmap_fini(&first);
 }
 

@@ -228,10 +228,10 @@ static const char *unreached(struct caller *c, const struct mt_audit_row *at)
 	if (at->class != MT_INSTANCE_MESHED || !cl)
 		return NULL;
 	if (cl->n_eps == 0 && !cl->closed_by && memcmp(&at->addr, &nowhere, sizeof(nowhere)) != 0)
-		return "its instances want mutual TLS, and this node has no identity";
+		return "its endpoints require mutual TLS, and this node has no identity";
 	if (cl->lend && mt_cluster_shows(cl, c->from ? c->from : &nowhere, c->principal, false) < 0)
-		return "its instances want mutual TLS, and the node's identity is not lent to this "
-		       "caller (spec.mesh.lend)";
+		return "its endpoints require mutual TLS, and this caller may not use the node's "
+		       "identity (spec.mesh.lend)";
 	return NULL;
 }
 
@@ -349,7 +349,7 @@ static json_t *row_json(struct caller *c, const struct mt_audit_row *at)
 	const char *some = v.may == SOME && v.rule ? which(c, at, v.rule) : NULL;
 
 	if (some && v.by->asks)
-		some = "what an external authorization service allows";
+		some = "the calls that an external authorization service allows";
 	else if (some && denies)
 		some = mt_region_printf(&c->a->region, "all but: %s", some);
 	return json_pack("{s:o, s:i, s:s, s:o, s:o}", "service", text(at->host), "port",
@@ -426,7 +426,7 @@ json_t *mt_analyse_principal(
 	}
 	mt_an_end(&a);
 	return list ? json_pack("{s:s, s:b, s:o}", "principal",
-			      *principal ? principal : "none: in clear text", "bounded", a.bounded,
+			      *principal ? principal : "none: plaintext", "bounded", a.bounded,
 			      "calls", list)
 		    : NULL;
 }

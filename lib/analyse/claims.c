@@ -88,7 +88,7 @@ static void check_rule(struct mt_analysis *a, const struct mt_strmap *owners,
 		if (!to || strcmp(to->meta.ns, v->meta.ns) != 0)
 			continue;
 		mt_an_found(a, MT_FINDING_ID_leads_away, &v->meta, word->line,
-			"calls of %s, which is of namespace %s, are led to %s of namespace %s",
+			"calls of %s, which is in namespace %s, are routed to %s in namespace %s",
 			host, of->meta.ns, word->s, to->meta.ns);
 		return;
 	}

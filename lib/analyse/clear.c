@@ -122,10 +122,10 @@ static void check(struct mt_analysis *a, const struct service *s)
 		return;
 	if (s->guarded == 0)
 		mt_an_found(a, MT_FINDING_ID_open_service, &s->first->se->meta, 0,
-			"everybody may call %s:%u", s->first->host, s->first->port);
+			"every client may call %s:%u", s->first->host, s->first->port);
 	else
 		mt_an_found(a, MT_FINDING_ID_open_service, &s->first->se->meta, 0,
-			"everybody may call %u of the %u instances of %s:%u",
+			"every client may call %u of the %u endpoints of %s:%u",
 			inside(s) - s->guarded, inside(s), s->first->host, s->first->port);
 }
 
@@ -193,8 +193,8 @@ static const char *callers(const struct mt_analysis *a, const struct service *s)
 	if (inside(s) && s->strict == inside(s))
 		return "mutual TLS";
 	if (!a->in->identity || inside(s) == 0 || s->disabled == inside(s))
-		return "clear text";
-	return "clear text or mutual TLS";
+		return "plaintext";
+	return "plaintext or mutual TLS";
 }
 
 /*
@@ -206,10 +206,10 @@ static const char *called(const struct service *s)
 	const struct mt_tls_settings *t = mt_an_settings_of(s->first->policy, s->first->port);
 
 	if (!s->tls && !s->clear && s->first->class == MT_INSTANCE_OUTSIDE)
-		return t && t->mode.set && t->mode.v != MT_TLS_DISABLE ? "TLS" : "clear text";
+		return t && t->mode.set && t->mode.v != MT_TLS_DISABLE ? "TLS" : "plaintext";
 	if (s->tls && s->clear)
-		return "clear text and TLS";
-	return s->tls ? "TLS" : s->clear ? "clear text" : "not called";
+		return "plaintext and TLS";
+	return s->tls ? "TLS" : s->clear ? "plaintext" : "not called";
 }
 
 static json_t *text(const char *s)
@@ -243,8 +243,8 @@ static json_t *service_json(const struct mt_analysis *a, const struct service *s
 	return json_pack("{s:o, s:i, s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:o}", "service",
 		text(s->first->host), "port", (int)s->first->port, "protocol",
 		s->first->codec->name, "guarded", guarded(a, s), "callers", callers(a, s),
-		"instances", called(s), "without_proxies", (int)s->classes[MT_INSTANCE_BARE], "with_proxies",
-		(int)s->classes[MT_INSTANCE_MESHED], "outside",
+		"instances", called(s), "without_proxies", (int)s->classes[MT_INSTANCE_BARE],
+		"with_proxies", (int)s->classes[MT_INSTANCE_MESHED], "outside",
 		(int)s->classes[MT_INSTANCE_OUTSIDE], "need_node_identity", (int)s->lend, "where",
 		text(where));
 }

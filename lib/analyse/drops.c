@@ -42,9 +42,8 @@ static void check_port(struct mt_analysis *a, const struct mt_audit_row *r,
 
 	if (port && !port->policy.tls && is_lost(a, r, tls))
 		mt_an_found(a, MT_FINDING_ID_port_drops_tls, by, port->origin.line,
-			"port %u of %s is called in clear text: its settings have no `tls`, and "
-			"%s of "
-			"line %u is not theirs",
+			"port %u of %s is called in plaintext: its settings have no `tls`, and %s "
+			"of line %u does not apply to them",
 			r->port, r->host, mode_word(tls), tls->mode.line);
 }
 

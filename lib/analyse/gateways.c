@@ -35,8 +35,8 @@ static void check_text(struct mt_analysis *a, const struct mt_audit_gate *g)
 	for (uint32_t i = 0; !s->tls && i < s->n_hosts; i++)
 		if (is_any(s->hosts[i].s) || (bytes && !asks_who(g))) {
 			mt_an_found(a, MT_FINDING_ID_plain_gateway, &g->gateway->meta,
-				s->origin.line, "port %u takes clear text for %s", s->port.number.v,
-				s->hosts[i].s);
+				s->origin.line, "port %u accepts plaintext for %s",
+				s->port.number.v, s->hosts[i].s);
 			return;
 		}
 }
@@ -64,7 +64,7 @@ static void check_passing(struct mt_analysis *a, const struct mt_audit_gate *g)
 	if (any && s->tls && s->tls->mode.v == MT_GATEWAY_AUTO_PASSTHROUGH &&
 		!(g->rules && !mt_authz_is_idle(g->rules)))
 		mt_an_found(a, MT_FINDING_ID_passes_everything, &g->gateway->meta, s->origin.line,
-			"port %u leads to all %u ports of services that have proxies",
+			"port %u routes to all %u ports of services that have proxies",
 			s->port.number.v, count_passed(a->in->snap));
 }
 
@@ -139,7 +139,7 @@ static void check_way(struct mt_analysis *a, const struct mt_audit_gate *g)
 		if (host)
 			mt_an_found(a, MT_FINDING_ID_open_gateway, &g->gateway->meta,
 				g->server->origin.line,
-				"port %u leads everybody to %s, by VirtualService %s/%s",
+				"port %u routes all clients to %s, by VirtualService %s/%s",
 				g->server->port.number.v, host, v->meta.ns, v->meta.name);
 	}
 }

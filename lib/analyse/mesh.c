@@ -42,8 +42,8 @@ static void check_unenforced(struct mt_analysis *a, const struct mt_node_unenfor
 			"%s %s/%s is not here, or protects nothing", u->kind.s, u->ns.s, u->name.s);
 	else if (!same)
 		mt_an_found(a, MT_FINDING_ID_unenforced_void, &a->m->node->meta, u->origin.line,
-			"%s %s/%s says something else now: hash %016" PRIx64, u->kind.s, u->ns.s,
-			u->name.s, found->o->hash);
+			"%s %s/%s has changed: hash %016" PRIx64, u->kind.s, u->ns.s, u->name.s,
+			found->o->hash);
 	else if (u->until - a->in->wall <= SOON_S)
 		mt_an_found(a, MT_FINDING_ID_unenforced_soon, &a->m->node->meta, u->origin.line,
 			"%s %s/%s is enforced again after %s", u->kind.s, u->ns.s, u->name.s,

@@ -65,7 +65,8 @@ static void check_interface(struct mt_analysis *a, const struct mt_written *w,
 	 */
 	if (known && strcmp(known, name) != 0 && strncmp(known, s, len) != 0)
 		mt_an_found(a, MT_FINDING_ID_unknown_interface, &w->p->meta, line,
-			"there is no %.*s; %s is there, and capitals count", (int)len, s, known);
+			"there is no %.*s, but %s; upper and lower case differ", (int)len, s,
+			known);
 	if (known)
 		return;
 	meant = mt_an_near_of(a, &a->interfaces, name);
@@ -73,7 +74,7 @@ static void check_interface(struct mt_analysis *a, const struct mt_written *w,
 		meant = alike(a, name);
 	if (meant)
 		mt_an_found(a, MT_FINDING_ID_unknown_interface, &w->p->meta, line,
-			"there is no %.*s; %s is there", (int)len, s,
+			"there is no %.*s, but %s", (int)len, s,
 			(const char *)mt_strmap_get(&a->interfaces, meant));
 	else if (use->dubbo && !use->kubernetes && !a->mesh)
 		mt_an_found(a, MT_FINDING_ID_interface_unseen, &w->p->meta, line,
@@ -87,7 +88,7 @@ static void check_method(
 
 	if (meant)
 		mt_an_found(a, MT_FINDING_ID_interface_unseen, &w->p->meta, line,
-			"the method %s; routes here ask for %s", s, meant);
+			"the method %s; routes here have %s", s, meant);
 }
 
 /* ---- methods, interfaces --------------------------------------------------------------------- */

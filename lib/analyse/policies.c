@@ -89,9 +89,8 @@ static void check_unenforced(struct mt_analysis *a, const struct mt_authorizatio
 		p->action.v == MT_POLICY_AUDIT ? "`action: AUDIT`" : "istio.io/dry-run",
 		other ? "others are enforced there"
 		: p->action.v == MT_POLICY_DENY
-			? "it denies nobody, and no other policy of DENY is about the same "
-			  "instances"
-			: "it denies nobody, and no other policy does in its place");
+			? "it denies no call, and no other DENY policy selects the same endpoints"
+			: "it denies no call, and no other policy does");
 }
 
 /* ---- rules that do not fit together ---------------------------------------------------------- */
@@ -154,9 +153,9 @@ static void check_split(struct mt_analysis *a, const struct mt_authorization_pol
 	for (uint32_t i = 0; who && i < p->n_rules; i++)
 		if (!says_who(&p->rules[i]) && says_what(&p->rules[i]))
 			mt_an_found(a, MT_FINDING_ID_split_rule, &p->meta, p->rules[i].origin.line,
-				"it says what may be called and not who may, so everybody may; the "
-				"rule "
-				"of line %u says who may, and not what, so they may call all",
+				"it has conditions on calls only, so all callers may; the rule of "
+				"line %u has conditions on callers only, so they may call "
+				"everything",
 				mt_an_line_or(who->origin.line, &p->meta));
 }
 
@@ -169,7 +168,7 @@ static void check_metadata(struct mt_analysis *a, const struct mt_written *w)
 		if (strncmp(r->when[i].key.s, "request.headers", 15) == 0 && r->when[i].values.n) {
 			mt_an_found(a, MT_FINDING_ID_trusts_metadata, &w->p->meta,
 				r->when[i].origin.line ? r->when[i].origin.line : r->origin.line,
-				"%s is all that is asked of who calls", r->when[i].key.s);
+				"%s is the only condition on callers", r->when[i].key.s);
 			return;
 		}
 }
@@ -275,7 +274,7 @@ static void check_rule(struct mt_analysis *a, const struct mt_written *w)
 	if (is_empty(r) && w->p->action.v == MT_POLICY_ALLOW &&
 		!mt_an_is_bounded(mt_an_use_of(a, w->p->meta.serial, r->origin.line)))
 		mt_an_found(a, MT_FINDING_ID_open_rule, &w->p->meta, r->origin.line,
-			"this rule admits everybody");
+			"this rule admits all callers");
 	if (w->p->action.v == MT_POLICY_ALLOW) {
 		check_metadata(a, w);
 		check_token(a, w);
@@ -301,7 +300,7 @@ static void check(struct mt_analysis *a, const struct mt_authorization_policy *p
 		check_split(a, p);
 	if (p->action.v == MT_POLICY_DENY && !p->n_rules)
 		mt_an_found(a, MT_FINDING_ID_deny_nothing, &p->meta, p->action.line,
-			"`action: DENY` without rules denies nobody");
+			"`action: DENY` without rules denies no call");
 	for (uint32_t i = 0; i < p->n_rules; i++)
 		check_rule(a, &(struct mt_written){p, &p->rules[i], false});
 }
@@ -336,7 +335,7 @@ static void check_identity(struct mt_analysis *a)
 	}
 	if (first && !a->in->identity && !a->vouched && !(a->m->node && a->m->node->identity))
 		mt_an_found(a, MT_FINDING_ID_no_identity, &first->meta, 0,
-			"%u policies here ask who the caller is", n);
+			"%u policies here need the caller's identity", n);
 }
 
 void mt_an_policies(struct mt_analysis *a)

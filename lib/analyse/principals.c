@@ -25,7 +25,7 @@ bool mt_an_star_inside(struct mt_analysis *a, const struct mt_written *w, const 
 		return false;
 	mt_an_found(a, MT_FINDING_ID_star_inside, &w->p->meta, t->line,
 		"%s: this `*` is a letter, as it stands %s", t->s,
-		star == t->s + len - 1 ? "at the end and another at the begin" : "inside");
+		star == t->s + len - 1 ? "at the end and another at the start" : "inside");
 	return true;
 }
 
@@ -50,7 +50,7 @@ static void check_namespace(
 		meant = mt_an_near_of(a, &a->served, ns);
 	if (meant)
 		mt_an_found(a, MT_FINDING_ID_unknown_namespace, &w->p->meta, line,
-			"there is no namespace %s; %s is there", ns, meant);
+			"there is no namespace %s, but %s", ns, meant);
 	else if (!is_namespace(ns))
 		mt_an_found(a, MT_FINDING_ID_unknown_namespace, &w->p->meta, line,
 			"no namespace can be called %s%s", ns,
@@ -97,7 +97,7 @@ static void check_account(struct mt_analysis *a, const struct mt_written *w, con
 	there = elsewhere(a, account);
 	if (meant)
 		mt_an_found(a, MT_FINDING_ID_unknown_account, &w->p->meta, line,
-			"nothing has the account %s/%s; %s is there", ns, account, meant);
+			"no workload has the account %s/%s, but there is %s", ns, account, meant);
 	else if (mt_strmap_get(&a->listed, ns))
 		mt_an_found(a, MT_FINDING_ID_unknown_account, &w->p->meta, line,
 			"there is no ServiceAccount %s/%s among those that are listed%s%s", ns,
@@ -135,7 +135,7 @@ static void check_domain(struct mt_analysis *a, const struct mt_written *w, cons
 			"the trust domain %s is not the mesh's, which is %s", name, own);
 	else
 		mt_an_found(a, MT_FINDING_ID_trust_domain_unsure, &w->p->meta, line,
-			"the trust domain %s is not %s, and nobody says what the mesh's is", name,
+			"the trust domain %s is not %s, and the mesh's is not configured", name,
 			own);
 }
 
@@ -183,11 +183,11 @@ static void check_form(struct mt_analysis *a, const struct mt_written *w, const 
 	if (is_short(a, t->s) || !strchr(t->s, '/') || strstr(t->s, "/sa/") ||
 		strncmp(t->s, "ns/", 3) == 0)
 		mt_an_found(a, MT_FINDING_ID_principal_form, &w->p->meta, t->line,
-			"%s is no TRUSTDOMAIN/ns/NAMESPACE/sa/ACCOUNT", t->s);
+			"%s is not TRUSTDOMAIN/ns/NAMESPACE/sa/ACCOUNT", t->s);
 	else
 		mt_an_found(a, MT_FINDING_ID_principal_unseen, &w->p->meta, t->line,
-			"%s is no TRUSTDOMAIN/ns/NAMESPACE/sa/ACCOUNT, as workloads of a mesh have "
-			"it",
+			"%s is not TRUSTDOMAIN/ns/NAMESPACE/sa/ACCOUNT, the form of workloads of a "
+			"mesh",
 			t->s);
 }
 
@@ -199,8 +199,8 @@ static void check_open_end(struct mt_analysis *a, const struct mt_written *w, co
 
 	if (ns && *ns && w->p->action.v == MT_POLICY_ALLOW && knows_namespace(a, ns))
 		mt_an_found(a, MT_FINDING_ID_any_namespace, &w->p->meta, line,
-			"%s* is also every other namespace whose name begins so; write %s%s", ns,
-			ns, behind);
+			"%s* also matches other namespaces that start like it; write %s%s", ns, ns,
+			behind);
 }
 
 /*
@@ -247,7 +247,7 @@ void mt_an_principal_text(
 		check_domain(a, w, s, (size_t)(ns - s), t->line);
 	if (!check_identity(a, w, ns + 4, cut, t->line))
 		mt_an_found(a, MT_FINDING_ID_principal_form, &w->p->meta, t->line,
-			"%s is no TRUSTDOMAIN/ns/NAMESPACE/sa/ACCOUNT", s);
+			"%s is not TRUSTDOMAIN/ns/NAMESPACE/sa/ACCOUNT", s);
 }
 
 /* ---- a source -------------------------------------------------------------------------------- */
@@ -281,7 +281,7 @@ static void accounts(struct mt_analysis *a, const struct mt_written *w, const st
 
 		if (slash && strchr(slash + 1, '/'))
 			mt_an_found(a, MT_FINDING_ID_unknown_account, &w->p->meta, l->v[i].line,
-				"%s is no NAMESPACE/ACCOUNT, as `serviceAccounts` takes it", s);
+				"%s is not NAMESPACE/ACCOUNT, as `serviceAccounts` requires", s);
 		/* Without a namespace it is in the policy's own, which may not be meant. */
 		else if (!slash && !mt_an_knows_account(a, ns, s) && elsewhere(a, s))
 			mt_an_found(a, MT_FINDING_ID_unknown_account, &w->p->meta, l->v[i].line,

@@ -21,12 +21,12 @@ static const char *name_of(struct mt_analysis *a, const struct mt_rule_use *u)
 static const char *mode_word(const struct mt_gateway_server *s)
 {
 	if (!s->tls)
-		return "clear text";
+		return "plaintext";
 	switch ((enum mt_gateway_tls_mode)s->tls->mode.v) {
 	case MT_GATEWAY_PASSTHROUGH:
-		return "tls.mode PASSTHROUGH: whoever ends TLS behind it may ask";
+		return "tls.mode PASSTHROUGH: the server that terminates TLS may request one";
 	case MT_GATEWAY_AUTO_PASSTHROUGH:
-		return "tls.mode AUTO_PASSTHROUGH: whoever ends TLS behind it may ask";
+		return "tls.mode AUTO_PASSTHROUGH: the server that terminates TLS may request one";
 	default:
 		return "tls.mode SIMPLE";
 	}
@@ -39,26 +39,27 @@ static void check_use(
 
 	if (u->seen && u->denied == u->seen)
 		mt_an_found(a, MT_FINDING_ID_denied_rule, &p->meta, u->line,
-			"whatever it admits is denied by %s", name_of(a, u));
+			"all calls that it admits are denied by %s", name_of(a, u));
 	else if (u->seen && u->covered + u->denied == u->seen)
 		mt_an_found(a, MT_FINDING_ID_shadowed_rule, &p->meta, u->line,
-			"whatever it %s, %s %s", allow ? "admits" : "denies", name_of(a, u),
+			"all calls that it %s, %s %s", allow ? "admits" : "denies", name_of(a, u),
 			allow ? "admits as well" : "denies as well");
 	if (u->clear)
 		mt_an_found(a, MT_FINDING_ID_deny_clear_text, &p->meta, u->line,
-			"%s takes clear text, and who comes in clear text has no name",
+			"%s accepts plaintext, and plaintext callers have no identity",
 			u->clear_host);
 	if (u->untokened && u->untokened == u->seen &&
 		(!allow || (mt_an_may(a, a->m->request_authentications.n) &&
 				   mt_an_has_authentication(a, p))))
 		mt_an_found(a, MT_FINDING_ID_token_of_nobody, &p->meta, u->line,
-			"no RequestAuthentication counts for what it selects, so it %s nobody",
+			"no RequestAuthentication applies to the endpoints that it selects, so it "
+			"%s no call",
 			allow ? "admits" : "denies");
 	else if (u->tokenless)
 		mt_an_found(a,
 			allow ? MT_FINDING_ID_allow_without_token
 			      : MT_FINDING_ID_deny_without_token,
-			&p->meta, u->line, "who calls %s without a token %s", u->tokenless_host,
+			&p->meta, u->line, "a caller of %s without a token %s", u->tokenless_host,
 			allow ? "has none of what it leaves out, and may"
 			      : "has nothing of what it denies, and nobody asks for one");
 	if (u->nameless && u->nameless == u->seen && a->in->identity)
@@ -75,9 +76,8 @@ static void check_use(
 			u->unasked_gate->gateway->meta.name, mode_word(u->unasked_gate->server));
 	if (u->lone)
 		mt_an_found(a, MT_FINDING_ID_open_without_certificate, &p->meta, u->line,
-			"%s takes clear text, and who comes in clear text is none of those that "
-			"are "
-			"left out",
+			"%s accepts plaintext, and plaintext callers are none of those that are "
+			"excepted",
 			u->lone_host);
 }
 
@@ -213,7 +213,7 @@ static void check_rule(struct mt_analysis *a, const struct mt_authorization_poli
 	check_ports(a, p, r);
 	if (u->impossible) {
 		mt_an_found(a, MT_FINDING_ID_impossible_rule, &p->meta, r->origin.line,
-			"what it asks for excludes itself");
+			"its conditions exclude each other");
 		return;
 	}
 	if (p->action.v == MT_POLICY_ALLOW && u->open && !mt_an_is_bounded(u))
@@ -222,7 +222,7 @@ static void check_rule(struct mt_analysis *a, const struct mt_authorization_poli
 	check_use(a, p, u);
 	if (p->action.v == MT_POLICY_ALLOW && !u->lone && mt_an_leaves_out_only(r))
 		mt_an_found(a, MT_FINDING_ID_all_but, &p->meta, r->origin.line,
-			"it admits everybody but those that it leaves out");
+			"it admits all callers but those that it excepts");
 }
 
 static void check_policy(struct mt_analysis *a, const struct mt_authorization_policy *p,

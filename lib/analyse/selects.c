@@ -367,7 +367,7 @@ static void tell(const struct idle *p)
 		 (!n.meant && mt_an_has_templates(p->a, p->meta->ns)) || !p->a->in->audit->n_rows ||
 		 (is_of_root(p) && !n.meant))
 		mt_an_found(p->a, MT_FINDING_ID_selects_idle, p->meta, 0,
-			"no service here leads to what it selects");
+			"no service here has the endpoints that it selects");
 	else if (p->want && (n.there || n.elsewhere))
 		tell_labels(p, &n);
 	else
@@ -443,7 +443,7 @@ static const char *instead(struct mt_analysis *a, const struct mt_object_row *ro
 			strncmp(row->why, name, strlen(name)) != 0)
 			continue;
 		said = mt_region_printf(&a->region, "; that one says %s%s", words[p->mtls.mode.v],
-			p->mtls.mode.v == MT_MTLS_STRICT ? "" : ", so clear text is taken");
+			p->mtls.mode.v == MT_MTLS_STRICT ? "" : ", so plaintext is accepted");
 		return said ? said : "";
 	}
 	return "";

@@ -41,7 +41,7 @@ static void check_double(struct mt_analysis *a, const struct mt_object_row *row)
 		first--;
 	if (row->double_ && row->used && row->o->restricts)
 		mt_an_found(a, MT_FINDING_ID_same_name, &m, 0,
-			"%s:%u has the same name, and says otherwise",
+			"%s:%u has the same name and different content",
 			first->o->origin.file ? first->o->origin.file : "", first->o->origin.line);
 }
 
@@ -51,7 +51,7 @@ static void check_row(struct mt_analysis *a, const struct mt_object_row *row)
 	const char *why = row->why ? row->why : "it cannot be used";
 
 	if (row->status == MT_OBJECT_LAST_GOOD)
-		mt_an_found(a, MT_FINDING_ID_last_good, &m, 0, "%s; its last good version goes on",
+		mt_an_found(a, MT_FINDING_ID_last_good, &m, 0, "%s; its last good version stays in use",
 			why);
 	else if (row->status == MT_OBJECT_REFUSED && mt_an_may(a, a->m->n_closings))
 		mt_an_found(a, MT_FINDING_ID_refused, &m, 0, "%s%s", why,
@@ -140,7 +140,7 @@ static void check_host(struct mt_analysis *a, const struct mt_meta *of, const st
 	meant = mt_an_near_of(a, &a->named, host->s);
 	if (meant)
 		mt_an_found(a, MT_FINDING_ID_unknown_host, of, host->line,
-			"nothing has the host %s; %s is there", host->s, meant);
+			"no object has the host %s, but there is %s", host->s, meant);
 }
 
 static void check_rules_of(struct mt_analysis *a, const struct mt_virtual_service *v)

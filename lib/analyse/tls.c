@@ -92,10 +92,10 @@ static void check_mode(struct mt_analysis *a, const struct mt_audit_row *r)
 					     : MT_FINDING_ID_plain_override;
 	if (port)
 		mt_an_found(a, id, &p->meta, port->mtls.mode.line,
-			"port %u of %s is %s, where %s/%s says STRICT", r->server_port, r->host,
+			"port %u of %s is %s, where %s/%s has STRICT", r->server_port, r->host,
 			mode_word(r->mode), strict->meta.ns, strict->meta.name);
 	else
-		mt_an_found(a, id, &p->meta, p->mtls.mode.line, "%s is %s, where %s/%s says STRICT",
+		mt_an_found(a, id, &p->meta, p->mtls.mode.line, "%s is %s, where %s/%s has STRICT",
 			r->host, mode_word(r->mode), strict->meta.ns, strict->meta.name);
 }
 
@@ -156,7 +156,7 @@ static void check_ports(struct mt_analysis *a, const struct mt_peer_authenticati
 {
 	if (p->n_ports && !selects(p)) {
 		mt_an_found(a, MT_FINDING_ID_ports_without_selector, &p->meta,
-			p->ports[0].mtls.mode.line, "port %u: without a selector it says nothing",
+			p->ports[0].mtls.mode.line, "port %u: without a selector it has no effect",
 			p->ports[0].port);
 		return;
 	}
@@ -209,9 +209,8 @@ static void check_disable(struct mt_analysis *a, const struct mt_audit_row *r,
 {
 	if (r->mode == MT_MTLS_STRICT)
 		mt_an_found(a, MT_FINDING_ID_tls_refused, by, t->mode.line,
-			"instances of %s want mutual TLS (PeerAuthentication %s/%s), and are "
-			"called in "
-			"clear text",
+			"endpoints of %s require mutual TLS (PeerAuthentication %s/%s), and are "
+			"called in plaintext",
 			r->host, r->mode_by->ns, r->mode_by->name);
 	else if (r->mode != MT_MTLS_DISABLE)
 		mt_an_found(a, MT_FINDING_ID_plain_instance, by, t->mode.line,
@@ -229,9 +228,8 @@ static void check_rule(struct mt_analysis *a, const struct mt_audit_row *r,
 		check_disable(a, r, t, by);
 	else if (meshed && foreign && r->mode == MT_MTLS_STRICT)
 		mt_an_found(a, MT_FINDING_ID_tls_refused, by, t->mode.line,
-			"instances of %s want the mesh's mutual TLS (PeerAuthentication %s/%s), "
-			"and "
-			"are called by %s",
+			"endpoints of %s require the mesh's mutual TLS (PeerAuthentication %s/%s), "
+			"and are called by %s",
 			r->host, r->mode_by->ns, r->mode_by->name, words[t->mode.v]);
 	else if (meshed && foreign)
 		mt_an_found(a, MT_FINDING_ID_tls_foreign, by, t->mode.line,
@@ -246,15 +244,15 @@ static void check_rule(struct mt_analysis *a, const struct mt_audit_row *r,
 /* Without auto mTLS, callers use mutual TLS only if a rule requires it. */
 static void check_no_auto(struct mt_analysis *a, const struct mt_audit_row *r)
 {
-	static const char why[] = "MeshConfig says enableAutoMtls: false, and no DestinationRule "
-				  "asks for ISTIO_MUTUAL";
+	static const char why[] =
+		"MeshConfig has enableAutoMtls: false, and no DestinationRule sets ISTIO_MUTUAL";
 
 	if (!a->m->mesh.no_auto_mtls || r->class != MT_INSTANCE_MESHED)
 		return;
 	if (r->mode == MT_MTLS_STRICT)
 		mt_an_found(a, MT_FINDING_ID_tls_refused, &r->se->meta, 0,
-			"instances of %s want mutual TLS (PeerAuthentication %s/%s), and are "
-			"called in clear text: %s",
+			"endpoints of %s require mutual TLS (PeerAuthentication %s/%s), and are "
+			"called in plaintext: %s",
 			r->host, r->mode_by ? r->mode_by->ns : "",
 			r->mode_by ? r->mode_by->name : "", why);
 	else if (r->mode != MT_MTLS_DISABLE)

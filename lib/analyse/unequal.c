@@ -163,8 +163,8 @@ static void check_modes(struct mt_analysis *a, const struct group *g)
 	if (!want || chosen_by(a, g->clear->mode_by))
 		return;
 	mt_an_found(a, MT_FINDING_ID_unequal_tls, g->clear->of, 0,
-		"PeerAuthentication %s/%s is STRICT for %u of the %u instances of %s:%u, and the "
-		"others (%s) take clear text%s",
+		"PeerAuthentication %s/%s is STRICT for %u of the %u endpoints of %s:%u, and the "
+		"others (%s) accept plaintext%s",
 		g->strict->mode_by->ns, g->strict->mode_by->name, g->n - g->n_clear, g->n,
 		g->clear->host, g->clear->port, where(a, g->clear, buf, sizeof(buf)),
 		near_label(a, want, &g->clear->labels));

@@ -47,7 +47,7 @@ static int read_file(
 	if (fstat(fd, &st))
 		return mt_err(e, -errno, "%s: %s", path, strerror(errno));
 	if (!S_ISREG(st.st_mode))
-		return mt_err(e, -EINVAL, "%s: it is no file", path);
+		return mt_err(e, -EINVAL, "%s: it is not a file", path);
 	if ((size_t)st.st_size > max)
 		return mt_err(e, -EFBIG, "%s: it is larger than %zu bytes", path, max);
 	buf = calloc(1, (size_t)st.st_size + 2);
@@ -171,5 +171,5 @@ int mt_file_directory(const char *path, mode_t mode, struct mt_err *e)
 		return 0;
 	if (errno != EEXIST || stat(path, &st))
 		return mt_err(e, -errno, "%s: %s", path, strerror(errno));
-	return S_ISDIR(st.st_mode) ? 0 : mt_err(e, -ENOTDIR, "%s: it is no directory", path);
+	return S_ISDIR(st.st_mode) ? 0 : mt_err(e, -ENOTDIR, "%s: it is not a directory", path);
 }

@@ -18,7 +18,7 @@ static const char *unusable4(uint32_t v)
 	if (v == UINT32_MAX)
 		return "the broadcast address";
 	if (v >> 24 == 0)
-		return "of 0.0.0.0/8, which is no host's";
+		return "in 0.0.0.0/8, which no host has";
 	if (v >> 24 == 127)
 		return "a loopback address";
 	if (v >> 28 == 14)
@@ -251,8 +251,8 @@ static void drop_what_comes_back(struct instances *in, struct mt_host *h)
 		}
 		mt_b_warn(in->b, w->by, w->address_text.line, NULL,
 			"let the machine's resolv.conf name servers that know its real address",
-			"not used: \"%.128s\" leads to %s, where nobody else can be reached, "
-			"or this node itself",
+			"not used: \"%.128s\" resolves to %s, which is no other host, or this node "
+			"itself",
 			w->address_text.s, mt_addr_str(&w->address, text));
 	}
 	h->n_workloads = kept;

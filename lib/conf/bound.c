@@ -87,8 +87,7 @@ static void check_one(struct mt_build *b, uint32_t i, uint32_t k)
 	else if (!is_in_network(p, &w->address))
 		mt_b_node_error(b, w->address_text.line, path,
 			"give the port an address of the workload's network",
-			"%.64s is in no network of the port: somebody else brings what comes from "
-			"it",
+			"%.64s is in no network of the port: its packets arrive through a router",
 			w->address_text.s);
 	else if (before)
 		mt_b_node_error(b, w->address_text.line, path, "keep one of them",
@@ -351,7 +350,7 @@ static void tell(struct bindings *x)
 				"write WorkloadEntries with addresses of the port's networks, or "
 				"list "
 				"them under its `workloads`",
-				"nobody may enter by port %.31s: no address lives there",
+				"port %.31s accepts no packets: it has no workload addresses",
 				x->n->ports[i].name.s);
 	}
 	if (!mt_addr_is_zero(&x->lost))

@@ -208,7 +208,7 @@ static const char *unmade(const struct mt_res_tls *tls)
 	if (tls->unmade)
 		return tls->unmade;
 	/* Envoy takes any certificate then; nobody here does so but who has written that he means it. */
-	return tls->trust || tls->anybody ? NULL : "it does not say whose certificates are trusted";
+	return tls->trust || tls->anybody ? NULL : "it does not specify trusted certificates";
 }
 
 /* Who shows one of the node's own can show any of those that it holds beside it. */

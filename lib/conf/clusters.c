@@ -120,9 +120,9 @@ static void tell_tls(struct mt_build *b, const struct mt_meta *meta,
 	if (!why)
 		return;
 	snprintf(full, sizeof(full), "%s.%s", path, field);
-	mt_b_warn(b, meta, tls->mode.line, full, "write mode: DISABLE for clear text",
-		"TLS to instances cannot be made: %s. They are not called, as clear text is not "
-		"what is asked for",
+	mt_b_warn(b, meta, tls->mode.line, full, "write mode: DISABLE for plaintext",
+		"TLS to endpoints cannot be established: %s. They are not called, because "
+		"plaintext is not permitted",
 		why);
 }
 
@@ -136,8 +136,8 @@ static void check_backend_tls(struct mt_build *b, const struct mt_se_port *port)
 	why = mt_b_no_tls(b, &made);
 	if (why)
 		mt_b_warn(b, port->tls_by, port->tls_by->origin.line, "spec.validation", NULL,
-			"TLS to instances cannot be made: %s. They are not called, as clear text "
-			"is not what is asked for",
+			"TLS to endpoints cannot be established: %s. They are not called, because "
+			"plaintext is not permitted",
 			why);
 }
 

@@ -29,7 +29,7 @@ static void check_domains(struct mt_build *b, const char *field, const struct mt
 		snprintf(path, sizeof(path), "spec.dns.%s[%u]", field, i);
 		if (!mt_is_host(texts[i].s) || !mt_dns_is_name(texts[i].s))
 			mt_b_node_error(b, texts[i].line, path, "write it like svc.cluster.local",
-				"\"%.128s\" is no domain", texts[i].s);
+				"\"%.128s\" is not a domain", texts[i].s);
 	}
 }
 
@@ -66,7 +66,7 @@ static void check_upstream(struct mt_build *b, const struct mt_node_dns *d)
 		if (mt_node_answers_names(b->model->node, &s->addr, s->port))
 			mt_b_node_error(b, s->text.line, path,
 				"write the address of another server",
-				"%.64s is this node: it would ask itself", s->text.s);
+				"%.64s is this node: it would query itself", s->text.s);
 	}
 }
 
@@ -83,12 +83,12 @@ void mt_b_dns_check(struct mt_build *b)
 				memcmp(d->listen_addr.b + 12, v4_any, sizeof(v4_any)) == 0)))
 		mt_b_node_error(b, d->listen.line, "spec.dns.listen",
 			"write one address, like 127.0.0.1:15053",
-			"answers must come from the address that was asked, and \"%.64s\" is every "
+			"answers must come from the queried address, and \"%.64s\" is every "
 			"address",
 			d->listen.s);
 	if (!mt_is_host(d->domain.s) || !mt_dns_is_name(d->domain.s))
 		mt_b_node_error(b, d->domain.line, "spec.dns.domain", "write it like cluster.local",
-			"\"%.128s\" is no domain", d->domain.s);
+			"\"%.128s\" is not a domain", d->domain.s);
 	if (!mt_is_label(b->model->node->meta.ns))
 		mt_b_node_error(b, b->model->node->meta.origin.line, "metadata.namespace",
 			"letters, digits and dashes, 63 at most",
@@ -146,7 +146,7 @@ static int add(struct mt_build *b, struct mt_dns_builder *names, const struct mt
 		snprintf(path, sizeof(path), "spec.hosts[%u]", i);
 		mt_b_warn(b, &se->meta, se->hosts[i].line, path,
 			"63 bytes at most between two dots",
-			"\"%.128s\" is no name of DNS: it is served, but not resolved",
+			"\"%.128s\" is not a DNS name: it is served, but not resolved",
 			se->hosts[i].s);
 		rc = 0;
 	}

@@ -449,8 +449,7 @@ static void pass(struct mt_build *b, struct server *sv)
 
 	if (!sv->codec->opaque)
 		mt_b_warn(b, meta, sv->conf->port.name.line, sv->path, "name the port tls",
-			"AUTO_PASSTHROUGH reads nothing of what it passes on: "
-			"%s is not served here",
+			"AUTO_PASSTHROUGH forwards TLS without reading it: %s is not served here",
 			sv->codec->name);
 	else if (!mt_b_bind_passing(b, &at))
 		mt_b_warn(b, meta, sv->conf->origin.line, sv->path,

@@ -176,12 +176,12 @@ static bool set_names(const struct server *s, struct mt_tls_rules *r)
 		return false;
 	if (r->trust == MT_TLS_ANYBODY && tls->n_sans) {
 		not_served(s, "write mode: MUTUAL",
-			"subjectAltNames are of clients' certificates, for which it does not ask");
+			"subjectAltNames are for clients' certificates, which it does not request");
 		return false;
 	}
 	if (tls->n_spki || tls->n_hashes || tls->crl.s) {
 		not_served(s, tls->crl.s ? "write the list into the Secret, as ca.crl" : NULL,
-			"it asks for more of a client's certificate than is verified here");
+			"it requires more of a client's certificate than is verified here");
 		return false;
 	}
 	for (uint32_t i = 0; i < tls->n_sans; i++)

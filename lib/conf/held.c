@@ -181,7 +181,7 @@ void mt_b_tell_shown(struct mt_build *b)
 
 		if (held && !held->credential)
 			mt_b_warn(b, &h->se->meta, h->se->meta.origin.line, NULL,
-				"`meltemi show identity` says why",
+				"`meltemi show identity` shows the reason",
 				"clients by mutual TLS are refused: it has the identity of %s, "
 				"which "
 				"cannot be had",

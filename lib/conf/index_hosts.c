@@ -251,8 +251,8 @@ void mt_b_index_hosts(struct mt_build *b)
 			else if (rank(b, se) == r)
 				mt_b_inert(b, &se->meta, se->meta.origin.line, "spec.exportTo",
 					b->model->mesh.ns ? NULL
-							  : "spec.mesh.namespace of the Node says "
-							    "where clients are",
+							  : "spec.mesh.namespace of the Node is "
+							    "the namespace of clients",
 					"it is not visible in namespace %s",
 					mt_b_client_ns(b, se->meta.ns));
 		}

@@ -86,14 +86,14 @@ static void tell_refused(
 
 	if (sc->n_refused)
 		mt_diag_resource(b->diags, MT_DIAG_WARNING, &mc->meta, NULL, NULL,
-			"%u of its endpoints are not used: nobody can be reached there, or this "
-			"node itself",
+			"%u of its endpoints are not used: their addresses are no other host, or "
+			"this node itself",
 			sc->n_refused);
 	if (sc->n_tls)
 		mt_diag_resource(b->diags, MT_DIAG_WARNING, &mc->meta, "transport_socket_matches",
 			"write spec.identity, or let them be plain text",
-			"%u of its endpoints are not used: they ask for TLS, which cannot be "
-			"spoken: %s",
+			"%u of its endpoints are not used: they require TLS, which cannot be "
+			"established: %s",
 			sc->n_tls, no_tls ? no_tls : "");
 }
 
@@ -236,9 +236,8 @@ static void tell_passing(struct mt_build *b)
 	if (m->n_passing)
 		mt_diag_add(b->diags, MT_DIAG_WARNING, (struct mt_origin){m->passing_file, 0}, NULL,
 			NULL,
-			"%u listeners and clusters only pass on what was redirected to them and "
-			"are "
-			"not used (%.64s%s)",
+			"%u listeners and clusters only forward redirected connections and are not "
+			"used (%.64s%s)",
 			m->n_passing, m->passing, m->n_passing > 1 ? ", ..." : "");
 }
 

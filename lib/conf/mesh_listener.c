@@ -17,7 +17,7 @@ static const char not_served[] = "this filter chain of the listener is not serve
 
 static const char *const why_not[] = {
 	[NO_MATCH] = "no filter chain is for its address and port",
-	[PASSING] = "it passes on what was redirected to it",
+	[PASSING] = "it forwards redirected connections",
 	[UNSERVED] = "its filter chain has no filter that can be served",
 	[BY_TLS] = "its filter chain reads messages that come in TLS, and does not end that",
 };
@@ -347,7 +347,7 @@ static int serve(
 	}
 	if (*first)
 		mt_diag_resource(b->diags, *n ? MT_DIAG_WARNING : MT_DIAG_LEFT_OUT, &l->meta,
-			"address", "give it an address and port that nobody has", "%s", first);
+			"address", "give it a free address and port", "%s", first);
 	return 0;
 }
 

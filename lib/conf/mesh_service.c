@@ -10,7 +10,7 @@ static void tell_unknown(
 	struct mt_build *b, const struct mt_meta *meta, const char *path, const char *name)
 {
 	mt_diag_resource(b->diags, MT_DIAG_WARNING, meta, path, NULL,
-		"no cluster \"%.128s\": what goes there is answered natively", name);
+		"no cluster \"%.128s\": its calls are answered by a local reply", name);
 }
 
 /*

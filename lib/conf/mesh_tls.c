@@ -61,7 +61,7 @@ static const char *unmade(const struct mt_res_tls *tls)
 	if (!tls->certificate)
 		return "it names no certificate";
 	if (tls->client_certificate && !tls->trust)
-		return "it asks for clients' certificates, and does not say whose are trusted";
+		return "it requests clients' certificates, and does not specify which are trusted";
 	return NULL;
 }
 

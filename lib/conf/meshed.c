@@ -67,14 +67,14 @@ static void tell(struct mt_build *b, const struct mt_host *h, const struct insta
 	if (!mt_b_is_somebody(b) && of->mesh + of->tunnel)
 		mt_b_warn(b, m, m->origin.line, NULL,
 			"write the Node's spec.identity, or a DestinationRule with tls: {mode: "
-			"DISABLE}, if they take clear text",
+			"DISABLE}, if they accept plaintext",
 			"%u of %u instances have a proxy of their own and are not called: it "
 			"expects mTLS, and this node has no identity",
 			of->mesh + of->tunnel, of->n);
 	if (mt_b_is_somebody(b) && of->tunnel)
 		mt_b_warn(b, m, m->origin.line, NULL,
-			"write a DestinationRule with tls: {mode: DISABLE}, if they take clear "
-			"text",
+			"write a DestinationRule with tls: {mode: DISABLE}, if they accept "
+			"plaintext",
 			"%u of %u instances are of an ambient mesh and are not called: HBONE is "
 			"not "
 			"spoken",
@@ -125,7 +125,7 @@ void mt_b_meshed(struct mt_build *b)
 		if (of.mesh && mt_b_is_somebody(b) && is_anybody(b, h))
 			mt_b_warn(b, m, m->origin.line, NULL,
 				"write subjectAltNames, or the instances' serviceAccount",
-				"any certificate of the mesh is taken for its instances': nobody "
-				"says which they have");
+				"its endpoints may have any certificate of the mesh: their service "
+				"accounts are unknown");
 	}
 }

@@ -88,8 +88,10 @@ void mt_b_cluster_tls_release(struct mt_shared_cluster *sc);
 const char *mt_b_no_tls(struct mt_build *b, const struct mt_res_tls *tls);
 /* Whether the operator lends the node's identity to anybody towards services of the namespace. */
 bool mt_b_is_lent(const struct mt_build *b, const char *ns);
-#define MT_LEND_WORDS  "%u of %u endpoints need lend: who has no identity does not reach them"
-#define MT_LEND_REMEDY "name such clients in the Node's spec.mesh.lend"
+#define MT_LEND_WORDS                                                                              \
+	"%u of %u endpoints need the node's identity: clients without an identity cannot call "    \
+	"them"
+#define MT_LEND_REMEDY "list such clients in the Node's spec.mesh.lend"
 /*
  * What those have of a cluster to whom the node does not lend its identity: its endpoints without TLS, to be warmed up and built like
  * it. NULL: no memory.

@@ -87,7 +87,7 @@ static void check_address(struct node_check *c, uint32_t i, uint32_t k)
 		mt_b_node_error(c->b, a->text.line, path,
 			mt_addr_is4(&a->addr) ? "write it like 192.0.2.1/24"
 					      : "write it like 2001:db8::1/64",
-			"%.64s does not say how large its network is", a->text.s);
+			"%.64s has no prefix length", a->text.s);
 	else if ((why = mt_addr_not_a_host(&a->addr, a->prefix)) != NULL)
 		mt_b_node_error(c->b, a->text.line, path, "write the port's own address in it",
 			"%.64s is %s", a->text.s, why);
@@ -196,7 +196,7 @@ static void check_network(struct node_check *c, const struct mt_text *t, const c
 	} else if (has_host_bits(&a, prefix, network)) {
 		snprintf(remedy, sizeof(remedy), "write %s", network);
 		mt_b_node_error(
-			c->b, t->line, path, remedy, "%.64s has bits set behind its prefix", t->s);
+			c->b, t->line, path, remedy, "%.64s has bits set after its prefix", t->s);
 	}
 }
 
@@ -309,7 +309,7 @@ static void check_route(struct node_check *c, uint32_t i)
 	if (has_host_bits(&r->to.addr, r->to.prefix, network)) {
 		snprintf(remedy, sizeof(remedy), "write %s", network);
 		mt_b_node_error(c->b, r->to.text.line, path, remedy,
-			"%.64s has bits set behind its prefix", r->to.text.s);
+			"%.64s has bits set after its prefix", r->to.text.s);
 	}
 	for (uint32_t k = 0; k < i; k++)
 		if (mt_addr_eq(&c->n->routes[k].to.addr, &r->to.addr) &&

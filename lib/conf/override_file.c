@@ -68,7 +68,7 @@ static int parse_line(struct mt_override *o, char *line, struct mt_err *e)
 	*who++ = *text++ = '\0';
 	wall = strtoull(line, &end, 10);
 	if (*end)
-		return mt_err(e, -EINVAL, "no time at its begin");
+		return mt_err(e, -EINVAL, "no time at its start");
 	if (mt_override_parse_line(o, text, e))
 		return -EINVAL;
 	o->wall = wall;
@@ -85,7 +85,7 @@ static int take_line(struct mt_overrides *s, char *line, struct mt_err *e)
 	uint32_t id;
 
 	if (!line[len])
-		return mt_err(e, -EINVAL, "cut off, or too long");
+		return mt_err(e, -EINVAL, "truncated, or too long");
 	line[len] = '\0';
 	if (parse_line(&o, line, e))
 		return -EINVAL;
@@ -98,7 +98,7 @@ static int read_lines(struct mt_overrides *s, FILE *f, const char *path, struct 
 	int rc = 0;
 
 	if (!fgets(line, sizeof(line), f) || strcmp(line, HEADER) != 0)
-		return mt_err(e, -EINVAL, "%s:1: this is no file of overrides", path);
+		return mt_err(e, -EINVAL, "%s:1: not a file of overrides", path);
 	for (uint32_t number = 2; fgets(line, sizeof(line), f); number++) {
 		struct mt_err why = {""};
 

@@ -93,11 +93,11 @@ static int endpoint(struct mt_override *o, const char *text, struct mt_err *e)
 		len -= 2;
 	}
 	if (!len || len >= sizeof(addr) || !number(colon + 1, 1, UINT16_MAX, &port))
-		return mt_err(e, -EINVAL, "%s: want ADDRESS:PORT", text);
+		return mt_err(e, -EINVAL, "%s: not ADDRESS:PORT", text);
 	memcpy(addr, from, len);
 	addr[len] = '\0';
 	if (mt_addr_parse(addr, &o->addr))
-		return mt_err(e, -EINVAL, "%s: %s is no address", text, addr);
+		return mt_err(e, -EINVAL, "%s: %s is not an address", text, addr);
 	o->port = (uint16_t)port;
 	return 0;
 }
@@ -107,7 +107,7 @@ static int endpoint(struct mt_override *o, const char *text, struct mt_err *e)
 static int parse_drain(struct mt_override *o, const char *const *w, uint32_t n, struct mt_err *e)
 {
 	if (n < 1 || n > 2)
-		return mt_err(e, -EINVAL, "want: drain ADDRESS:PORT [CLUSTER]");
+		return mt_err(e, -EINVAL, "usage: drain ADDRESS:PORT [CLUSTER]");
 	if (n == 2 && keep(o->target, sizeof(o->target), w[1], "cluster", e))
 		return -EINVAL;
 	return endpoint(o, w[0], e);
@@ -117,7 +117,7 @@ static int parse_weight(struct mt_override *o, const char *const *w, uint32_t n,
 {
 	if (n < 2 || n > 3 || !number(w[1], 1, 1000000, &o->value))
 		return mt_err(e, -EINVAL,
-			"want: weight ADDRESS:PORT 1-1000000 [CLUSTER] (to take it out: drain)");
+			"usage: weight ADDRESS:PORT 1-1000000 [CLUSTER] (for none: drain)");
 	if (n == 3 && keep(o->target, sizeof(o->target), w[2], "cluster", e))
 		return -EINVAL;
 	return endpoint(o, w[0], e);
@@ -130,7 +130,7 @@ static int parse_share(struct mt_override *o, const char *word, struct mt_err *e
 
 	if (!len || len >= sizeof(o->shares[0].cluster) ||
 		!number(eq + 1, 0, 1000000, &o->shares[o->n_shares].weight))
-		return mt_err(e, -EINVAL, "%s: want SUBSET=WEIGHT or CLUSTER=WEIGHT", word);
+		return mt_err(e, -EINVAL, "%s: not SUBSET=WEIGHT or CLUSTER=WEIGHT", word);
 	memcpy(o->shares[o->n_shares].cluster, word, len);
 	o->shares[o->n_shares++].cluster[len] = '\0';
 	return 0;
@@ -142,8 +142,8 @@ static int parse_split(struct mt_override *o, const char *const *w, uint32_t n, 
 
 	if (n < 3 || n - 2 > MT_OVERRIDE_SHARES)
 		return mt_err(e, -EINVAL,
-			"want: split SERVICE ROUTE SUBSET=WEIGHT ... (of all its destinations, %u "
-			"at most)",
+			"usage: split SERVICE ROUTE SUBSET=WEIGHT ... (for all its destinations, "
+			"%u at most)",
 			MT_OVERRIDE_SHARES);
 	if (keep(o->target, sizeof(o->target), w[0], "service", e) ||
 		keep(o->part, sizeof(o->part), w[1], "route", e))
@@ -171,21 +171,21 @@ static int parse_limit_word(struct mt_limit_override *l, const char *w, struct m
 	if ((v = value_of(w, "max")))
 		return number(v, 1, TOKENS_MAX, &l->max_tokens)
 			       ? 0
-			       : mt_err(e, -EINVAL, "%s: want max=1 to %u", w, TOKENS_MAX);
+			       : mt_err(e, -EINVAL, "%s: not max=1 to %u", w, TOKENS_MAX);
 	if ((v = value_of(w, "per-fill")))
 		return number(v, 1, TOKENS_MAX, &l->tokens_per_fill)
 			       ? 0
-			       : mt_err(e, -EINVAL, "%s: want per-fill=1 to %u", w, TOKENS_MAX);
+			       : mt_err(e, -EINVAL, "%s: not per-fill=1 to %u", w, TOKENS_MAX);
 	if ((v = value_of(w, "fill"))) {
 		if (!duration(v, FILL_MAX_MS, &ms) || ms * MT_MSEC < MT_BUCKET_FILL_MIN)
-			return mt_err(e, -EINVAL, "%s: want fill=50ms to 24h", w);
+			return mt_err(e, -EINVAL, "%s: not fill=50ms to 24h", w);
 		l->fill_ns = ms * MT_MSEC;
 		return 0;
 	}
 	if (!(v = value_of(w, "report-only")))
 		return 1;
 	if (strcmp(v, "on") != 0 && strcmp(v, "off") != 0)
-		return mt_err(e, -EINVAL, "%s: want report-only=on or off", w);
+		return mt_err(e, -EINVAL, "%s: not report-only=on or off", w);
 	l->report_only = strcmp(v, "on") == 0;
 	return 0;
 }
@@ -198,7 +198,7 @@ static int parse_limit(struct mt_override *o, const char *const *w, uint32_t n, 
 
 	if (n < 2 || keep(o->target, sizeof(o->target), w[0], "service", e))
 		return mt_err(e, -EINVAL,
-			"want: limit SERVICE:PORT [CONDITION] [max=N] [per-fill=N] [fill=10s] "
+			"usage: limit SERVICE:PORT [CONDITION] [max=N] [per-fill=N] [fill=10s] "
 			"[report-only=on|off]");
 	for (uint32_t i = 1; i < n; i++) {
 		int rc = parse_limit_word(&o->limit, w[i], e);
@@ -213,7 +213,7 @@ static int parse_limit(struct mt_override *o, const char *const *w, uint32_t n, 
 				o->part + len, sizeof(o->part) - len, "%s%s", len ? " " : "", w[i]);
 	}
 	if (!settings)
-		return mt_err(e, -EINVAL, "say max=, per-fill=, fill= or report-only=");
+		return mt_err(e, -EINVAL, "give max=, per-fill=, fill= or report-only=");
 	if (len >= sizeof(o->part))
 		return mt_err(e, -EINVAL, "the condition is too long");
 	if (!len)
@@ -224,7 +224,7 @@ static int parse_limit(struct mt_override *o, const char *const *w, uint32_t n, 
 static int parse_fault(struct mt_override *o, const char *const *w, uint32_t n, struct mt_err *e)
 {
 	static const char usage[] =
-		"want: fault SERVICE [delay=100ms] [delay-percent=5] [abort-percent=5]";
+		"usage: fault SERVICE [delay=100ms] [delay-percent=5] [abort-percent=5]";
 	struct mt_fault_conf *f = &o->fault;
 
 	if (n < 2 || keep(o->target, sizeof(o->target), w[0], "service", e))
@@ -245,7 +245,7 @@ static int parse_fault(struct mt_override *o, const char *const *w, uint32_t n, 
 	if (f->delay_ms && !f->delay_ppm)
 		f->delay_ppm = MT_FAULT_ALL;
 	if (f->delay_ppm && !f->delay_ms)
-		return mt_err(e, -EINVAL, "say how long: delay=100ms (60s at most)");
+		return mt_err(e, -EINVAL, "give a delay: delay=100ms (60s at most)");
 	if (!f->delay_ppm && !f->abort_ppm)
 		return mt_err(e, -EINVAL, "nothing would be hit; to end it: tune drop");
 	return 0;
@@ -264,7 +264,7 @@ static int parse_worker(struct mt_override *o, const char *const *w, uint32_t n,
 		if (!(v = value_of(w[0], knobs[o->knob])))
 			o->knob++;
 	if (!v)
-		return mt_err(e, -EINVAL, "want: worker " KNOBS, MT_OVERRIDE_BURST_MAX,
+		return mt_err(e, -EINVAL, "usage: worker " KNOBS, MT_OVERRIDE_BURST_MAX,
 			MT_OVERRIDE_COALESCE_MAX);
 	switch (o->knob) {
 	case MT_KNOB_IDLE:
@@ -283,7 +283,7 @@ static int parse_worker(struct mt_override *o, const char *const *w, uint32_t n,
 		break;
 	}
 	return ok ? 0
-		  : mt_err(e, -EINVAL, "%s: want " KNOBS, w[0], MT_OVERRIDE_BURST_MAX,
+		  : mt_err(e, -EINVAL, "%s: not " KNOBS, w[0], MT_OVERRIDE_BURST_MAX,
 			    MT_OVERRIDE_COALESCE_MAX);
 }
 
@@ -292,11 +292,11 @@ static int parse_log(struct mt_override *o, const char *const *w, uint32_t n, st
 	int level = n ? mt_log_level_parse(w[n - 1]) : -1;
 
 	if (n < 1 || n > 2)
-		return mt_err(e, -EINVAL, "want: log [MODULE] LEVEL");
+		return mt_err(e, -EINVAL, "usage: log [MODULE] LEVEL");
 	if (n == 2 && mt_log_module_find(w[0]) < 0)
 		return mt_err(e, -EINVAL, "%s: there is no such module; look at `show log`", w[0]);
 	if (level < 0)
-		return mt_err(e, -EINVAL, "%s: want error, warn, info or debug", w[n - 1]);
+		return mt_err(e, -EINVAL, "%s: not error, warn, info or debug", w[n - 1]);
 	o->value = (uint32_t)level;
 	return n == 2 ? keep(o->target, sizeof(o->target), w[0], "module", e) : 0;
 }

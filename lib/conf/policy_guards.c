@@ -89,8 +89,8 @@ static struct mt_authz_policy *compile(
 static void find_asked(struct mt_build *b, struct mt_policy *p, struct mt_authz_policy *c,
 	const struct mt_codec *codec)
 {
-	const char *why =
-		b->conf->o.asks ? "of byte streams nobody is asked" : "this node asks nobody";
+	const char *why = b->conf->o.asks ? "no provider is queried for opaque TCP"
+					  : "this node queries no provider";
 
 	if (p->kind != MT_POLICY_OF_AUTHORIZATION ||
 		p->of.authorization->action.v != MT_POLICY_CUSTOM)

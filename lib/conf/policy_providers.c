@@ -269,7 +269,7 @@ struct mt_extauthz_provider *mt_b_provider(
 	*why = !name->s		     ? "it names none"
 	       : !p		     ? "MeshConfig's extensionProviders do not have it"
 	       : !p->grpc	     ? "it is none of envoyExtAuthzGrpc"
-	       : p->grpc->wants_body ? "it wants bodies, which are not shown"
+	       : p->grpc->wants_body ? "it needs bodies, which are not sent"
 				     : NULL;
 	if (*why)
 		return NULL;

@@ -62,7 +62,7 @@ static bool tell_absent(struct mt_build *b, const struct mt_policy *p)
 	}
 	if (n_ours(p) == 0 && p->selected[MT_INSTANCE_MESHED] == 0) {
 		mt_b_verdict(b, MT_DIAG_INERT, p->meta, INTERNAL,
-			"it selects only instances outside of the mesh, where nobody enforces it");
+			"it selects only endpoints outside the mesh, where it is not enforced");
 		return true;
 	}
 	return false;
@@ -123,7 +123,8 @@ static void tell_closed(struct mt_build *b, const struct mt_policy *p)
 {
 	if (p->unasked)
 		mt_b_verdict(b, MT_DIAG_CLOSED, p->meta, HERE,
-			"its provider cannot be asked: what its rules fit is closed (%s)",
+			"its provider cannot be queried: calls that match its rules are denied "
+			"(%s)",
 			p->unasked);
 	else
 		mt_b_verdict(b, MT_DIAG_CLOSED, p->meta, HERE,
@@ -137,7 +138,7 @@ static void tell_authorization(struct mt_build *b, const struct mt_policy *p)
 		return;
 	note_meshed(b, p);
 	if (p->of.authorization->action.v == MT_POLICY_AUDIT)
-		warn(b, p, "spec.action", "%s: nobody is denied, and nothing is written", "AUDIT");
+		warn(b, p, "spec.action", "%s: no call is denied, and nothing is written", "AUDIT");
 	else if (!mt_policy_is_real(p))
 		warn(b, p, "metadata.annotations", "%s: it is never enforced", "istio.io/dry-run");
 	if (p->dropped) {
@@ -174,12 +175,12 @@ static void tell_peers(struct mt_build *b, const struct mt_policy *p)
 		warn(b, p, "spec.portLevelMtls", "%s needs a selector and is passed over",
 			"portLevelMtls");
 	if (is_mode(p, MT_MTLS_PERMISSIVE) && !b->policies->mtls)
-		warn(b, p, "spec.mtls.mode", "%s: no TLS is ended, clear text passes",
+		warn(b, p, "spec.mtls.mode", "%s: no TLS is terminated, plaintext passes",
 			"PERMISSIVE");
 	if (!tell_unsure(b, p) && p->closes)
 		mt_b_verdict(b, MT_DIAG_CLOSED, p->meta, HERE,
-			"without an identity of the node no caller can bring a certificate: what "
-			"asks for one is closed");
+			"without an identity of the node no certificate of a caller can be "
+			"verified: services that require one are closed");
 }
 
 /* Whose tokens are never valid, as nobody has written or says where the keys are. */
@@ -195,7 +196,7 @@ static void note_keys(struct mt_build *b, const struct mt_policy *p, const struc
 	mt_jwks_drop(k);
 	if (!r->jwks.s && !r->jwks_uri.s && strncmp(r->issuer.s, "http", 4) != 0)
 		mt_b_warn(b, p->meta, r->issuer.line, "spec.jwtRules", "write jwks or jwksUri",
-			"nothing says where the keys of %.64s are: none of its tokens is valid",
+			"the location of the keys of %.64s is unknown: none of its tokens is valid",
 			r->issuer.s);
 }
 

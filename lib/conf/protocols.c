@@ -104,8 +104,8 @@ static bool is_one_of(const char *token, size_t len, const char *const *words, s
 	return false;
 }
 
-static const char unsaid[] = "nothing says a protocol that is read, and none is detected: it is "
-			     "passed on as bytes";
+static const char unsaid[] =
+	"no supported protocol is named, and none is detected: it is forwarded as opaque TCP";
 
 /* What a word says of a port that no codec of its name reads; NULL: nothing. */
 static const char *told_of(const char *word, size_t len, bool *known)
@@ -117,7 +117,7 @@ static const char *told_of(const char *word, size_t len, bool *known)
 
 	*known = true;
 	if (is_one_of(word, len, webs, MT_ARRAY_LEN(webs)))
-		return "HTTP is passed on as bytes; routes by its headers are not applied";
+		return "HTTP is forwarded as opaque TCP; routes by its headers are not applied";
 	if (is_one_of(word, len, bytes, MT_ARRAY_LEN(bytes)))
 		return NULL;
 	*known = false;
@@ -149,7 +149,7 @@ static bool metaprotocol(struct mt_build *b, const char *rest, struct mt_port_is
 	if (!name || is->proto)
 		return true;
 	is->told = mt_region_printf(
-		&b->tmp, "unknown protocol \"%s\": it is passed on as bytes", name);
+		&b->tmp, "unknown protocol \"%s\": it is forwarded as opaque TCP", name);
 	is->remedy = mt_b_protocol_remedy(b, name);
 	return true;
 }

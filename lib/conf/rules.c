@@ -142,7 +142,7 @@ static int fill_dests(struct mt_build *b, const struct mt_route_for *f, const st
 	if (!override || a->n_dests)
 		return 0;
 	/* Its destinations have other names by now: it must not leave the route with none. */
-	mt_b_warn(b, f->meta, r->origin.line, path, "tune it anew, or drop it",
+	mt_b_warn(b, f->meta, r->origin.line, path, "set the override again, or drop it",
 		"the split that was set at run time names none of its destinations");
 	a->n_idle = 0;
 	for (uint32_t i = 0; i < r->n_dests; i++)
@@ -424,7 +424,7 @@ static int route_bytes(
 	rc = bad ? unsupported(b, &of, bad, path) : 0;
 	if (r->mirror || r->n_mirrors)
 		mt_b_warn(b, of.meta, r->origin.line, path, "remove its mirror",
-			"byte streams are not copied");
+			"opaque TCP connections are not copied");
 	if (rc == 0)
 		rc = fill_dests(b, &of, r, path, &a);
 	if (rc)

@@ -181,7 +181,7 @@ static int value_of(
 		wipe(*out);
 		*out = decode(coded);
 		return *out ? 0
-			    : mt_err(e, -EINVAL, "Secret %s/%s: %s is no base64", s->meta.ns,
+			    : mt_err(e, -EINVAL, "Secret %s/%s: %s is not base64", s->meta.ns,
 				      s->meta.name, keys[i]);
 	}
 	return 0;

@@ -81,7 +81,7 @@ int mt_vips_load(struct mt_vips *v, const char *state_dir, bool read_only, struc
 	if (rc && read_only)
 		return 0;
 	if (rc)
-		return mt_err(err, rc, "%s cannot be read: %s (mend its permissions)", path,
+		return mt_err(err, rc, "%s cannot be read: %s (fix its permissions)", path,
 			strerror(-rc));
 	ok = parse(v, data, len);
 	free(data);

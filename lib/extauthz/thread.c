@@ -141,7 +141,7 @@ struct mt_extauthz *mt_extauthz_new(uint32_t n_workers, struct mt_err *e)
 		rc = start(x);
 	if (rc == 0)
 		return x;
-	mt_err(e, rc, "a thread that asks for authorization: %s", strerror(-rc));
+	mt_err(e, rc, "the external authorization thread: %s", strerror(-rc));
 	mt_extauthz_free(x);
 	return NULL;
 }

@@ -21,8 +21,8 @@ static bool lay_out(struct mt_filters *c, struct mt_filter_inst *filters, uint32
 		bytes += (filters[i].type->bytes + 7u) & ~7u;
 		if (bytes > MT_FILTER_BYTES_MAX) {
 			snprintf(errbuf, errlen,
-				"the filters up to \"%s\" want %u bytes with each call, and there "
-				"are %u for all of them; leave one out",
+				"the filters up to \"%s\" need %u bytes with each call, and there "
+				"are %u for all of them; remove one",
 				filters[i].type->name, bytes, MT_FILTER_BYTES_MAX);
 			return false;
 		}

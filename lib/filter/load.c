@@ -28,14 +28,14 @@ static bool is_wrong(
 			path, m->size, sizeof(*m));
 	else if (m->size < FIRST_SIZE)
 		snprintf(errbuf, errlen,
-			"%s: says that its struct mt_filter_module has %u bytes, and none has less "
-			"than %zu; set `size` to sizeof(struct mt_filter_module)",
+			"%s: `size` of its struct mt_filter_module is %u, and the minimum is %zu; "
+			"set it to sizeof(struct mt_filter_module)",
 			path, m->size, FIRST_SIZE);
 	else if (!m->name || !m->name[0])
 		snprintf(errbuf, errlen, "%s: its filter has no name; set `name`", path);
 	else if (m->bytes > MT_FILTER_BYTES_MAX)
 		snprintf(errbuf, errlen,
-			"%s: the filter \"%s\" wants %u bytes with each call, and may have %u; "
+			"%s: the filter \"%s\" needs %u bytes with each call, and may have %u; "
 			"keep the rest in memory of its own, and a pointer there",
 			path, m->name, m->bytes, MT_FILTER_BYTES_MAX);
 	else
@@ -49,7 +49,7 @@ static const struct mt_filter_module *open_object(
 	const struct mt_filter_module *m;
 
 	if (path[0] != '/') {
-		snprintf(errbuf, errlen, "%s: is no absolute path; write it from / on", path);
+		snprintf(errbuf, errlen, "%s: not an absolute path; write it from / on", path);
 		return NULL;
 	}
 	*handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
@@ -61,7 +61,7 @@ static const struct mt_filter_module *open_object(
 	m = dlsym(*handle, MT_FILTER_SYMBOL);
 	if (!m)
 		snprintf(errbuf, errlen,
-			"%s: has no symbol \"%s\", so it is no filter; export a struct "
+			"%s: has no symbol \"%s\", so it is not a filter; export a struct "
 			"mt_filter_module of that name",
 			path, MT_FILTER_SYMBOL);
 	return m;

@@ -153,7 +153,7 @@ static void refuse(struct mt_grpc_stream *s, int rc)
 	char words[MT_GRPC_WORDS];
 
 	snprintf(words, sizeof(words), "%s",
-		rc == -EPROTO ? "the server sends compressed messages, which were not asked for"
+		rc == -EPROTO ? "the server sends compressed messages, which were not requested"
 			      : "no memory for the server's message");
 	if (rc == -EMSGSIZE)
 		snprintf(words, sizeof(words),

@@ -39,7 +39,7 @@ static int use_identity(SSL_CTX *ctx, const struct mt_grpc_tls *t, struct mt_err
 	int rc = 0;
 
 	if (!key)
-		rc = mt_err(e, -EINVAL, "our private key is no PEM key");
+		rc = mt_err(e, -EINVAL, "our private key is not a PEM key");
 	else if (each_certificate(t->chain, present, ctx) == 0)
 		rc = mt_err(e, -EINVAL, "our certificate chain holds no PEM certificate");
 	else if (SSL_CTX_use_PrivateKey(ctx, key) != 1)

@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define NEW_BUNDLE "make the bundle anew: istioctl x workload entry configure -f GROUP.yaml -o DIR"
+#define NEW_BUNDLE "make a new bundle: istioctl x workload entry configure -f GROUP.yaml -o DIR"
 #define LABEL_MAX  63 /* length of a DNS label, as Kubernetes names are (RFC 1123 §2.1) */
 
 int mt_find(struct mt_finding *f, const char *file, uint32_t line, const char *field,
@@ -48,7 +48,7 @@ static int read_file(
 	if (rc == -ENOENT)
 		mt_find(f, name, 0, "", NEW_BUNDLE, "the file is not there: %s", path);
 	else if (rc == -EACCES)
-		mt_find(f, name, 0, "", "run this command as the user who may read the bundle",
+		mt_find(f, name, 0, "", "run this command as a user with read access to the bundle",
 			"%s", e.text);
 	else if (rc)
 		mt_find(f, name, 0, "", NEW_BUNDLE, "%s", e.text);
@@ -159,7 +159,7 @@ static int bad_env(
 
 	if (!row)
 		return mt_find(f, "cluster.env", 0, key, NEW_BUNDLE, "it is not there");
-	return mt_find(f, "cluster.env", row->line, key, NEW_BUNDLE, "\"%.128s\" is no %s",
+	return mt_find(f, "cluster.env", row->line, key, NEW_BUNDLE, "\"%.128s\" is not a valid %s",
 		row->value, what);
 }
 
@@ -193,8 +193,7 @@ static int check_agreement(const struct mt_bundle *b, struct mt_finding *f)
 		if (mesh && env && strcmp(mesh->value, env) != 0)
 			return mt_find(f, "mesh.yaml", mesh->line, keys[i],
 				"take all five files from one run of istioctl",
-				"it says \"%.100s\", cluster.env says \"%.100s\"", mesh->value,
-				env);
+				"it has \"%.100s\", cluster.env has \"%.100s\"", mesh->value, env);
 	}
 	return 0;
 }

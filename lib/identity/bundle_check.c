@@ -11,7 +11,7 @@
 #define AUDIENCE    "istio-ca" /* that istiod requires of a workload's token */
 #define K8S_SUBJECT "system:serviceaccount:"
 #define NEW_TOKEN                                                                                  \
-	"kubectl create token %s -n %s --audience istio-ca > istio-token, or make the bundle anew"
+	"kubectl create token %s -n %s --audience istio-ca > istio-token, or make a new bundle"
 
 /* ---- address --------------------------------------------------------------------------------- */
 
@@ -55,7 +55,7 @@ int mt_bundle_check_address(struct mt_bundle *b, struct mt_finding *f)
 int mt_bundle_check_roots(struct mt_bundle *b, int64_t now, struct mt_finding *f)
 {
 	static const char remedy[] =
-		"copy it anew from the config map istio-ca-root-cert of the workload's namespace";
+		"copy it again from the config map istio-ca-root-cert of the workload's namespace";
 	uint32_t n = mt_cert_count(b->roots), good = 0;
 	char when[40];
 	struct mt_cert c = {0};
@@ -66,7 +66,8 @@ int mt_bundle_check_roots(struct mt_bundle *b, int64_t now, struct mt_finding *f
 			continue;
 		if (!c.authority)
 			return mt_find(f, "root-cert.pem", 0, "", remedy,
-				"certificate %u (%.100s) is no authority: it cannot sign others",
+				"certificate %u (%.100s) is not an authority: it cannot sign "
+				"others",
 				i + 1, c.subject);
 		good += now < c.not_after;
 	}
@@ -92,7 +93,7 @@ static int check_times(const struct mt_bundle *b, int64_t now, struct mt_finding
 	char words[300], span[48], when[40], clock[40];
 
 	if (!b->jwt.expires)
-		return bad_token(b, f, "exp", "the token does not say when it expires");
+		return bad_token(b, f, "exp", "the token has no expiry time");
 	if (now < b->jwt.expires)
 		return 0;
 	snprintf(words, sizeof(words), "the token expired %s ago, at %s (this machine's clock: %s)",
@@ -107,14 +108,14 @@ static int check_subject(const struct mt_bundle *b, struct mt_finding *f)
 	char want[400], words[sizeof(f->words)];
 
 	if (!b->jwt.subject[0])
-		return bad_token(b, f, "sub", "the token does not say whom it is for");
+		return bad_token(b, f, "sub", "the token has no subject");
 	/* Other issuers have other forms of subjects, which only the server can check. */
 	if (strncmp(b->jwt.subject, K8S_SUBJECT, strlen(K8S_SUBJECT)) != 0)
 		return 0;
 	snprintf(want, sizeof(want), K8S_SUBJECT "%s:%s", b->namespace, b->service_account);
 	if (strcmp(b->jwt.subject, want) == 0)
 		return 0;
-	snprintf(words, sizeof(words), "the token is for %.160s; cluster.env says %.200s",
+	snprintf(words, sizeof(words), "the token is for %.160s; cluster.env has %.200s",
 		b->jwt.subject, want);
 	return bad_token(b, f, "sub", words);
 }
@@ -127,7 +128,7 @@ int mt_bundle_check_token(struct mt_bundle *b, int64_t now, struct mt_finding *f
 	if (mt_jwt_read(b->token, strlen(b->token), &b->jwt, &e))
 		return bad_token(b, f, "", e.text);
 	if (!b->jwt.issuer[0])
-		return bad_token(b, f, "iss", "the token does not say who issued it");
+		return bad_token(b, f, "iss", "the token has no issuer");
 	if (!b->jwt.n_audiences)
 		return bad_token(
 			b, f, "aud", "the token names no audience; istiod takes " AUDIENCE);

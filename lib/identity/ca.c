@@ -226,14 +226,14 @@ int mt_ca_check(const char *chain, const char *key, const char *roots, const cha
 			c.names[0] ? c.names : "nobody", uri);
 	if (wall < c.not_before || wall >= c.not_after)
 		return mt_err(e, -EACCES,
-			"the certificate is valid %s %s, and this machine's clock says %s",
+			"the certificate is valid %s %s, and this machine's clock is %s",
 			wall < c.not_before ? "from" : "until",
 			mt_time_words(wall < c.not_before ? c.not_before : c.not_after, when,
 				sizeof(when)),
 			mt_time_words(wall, clock, sizeof(clock)));
 	if (mt_cert_trusted(chain, roots, wall, &why))
 		return mt_err(e, -EACCES,
-			"the certificate (issued by %.100s) does not lead to our roots: %s",
+			"the certificate (issued by %.100s) does not chain to our roots: %s",
 			c.issuer, why.text);
 	return 0;
 }

@@ -91,7 +91,7 @@ int mt_cert_fits(const char *chain, const char *key, struct mt_err *e)
 		rc = mt_err(e, -EINVAL, "the chain holds no PEM certificate");
 	else if (!k)
 		rc = mt_err(e, -EINVAL,
-			"the key is no PEM private key without a password, or of a kind that %s "
+			"the key is not a PEM private key without a password, or of a kind that %s "
 			"does not have",
 			mt_crypto_library());
 	else if (X509_check_private_key(sk_X509_value(list, 0), k) != 1)

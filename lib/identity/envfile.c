@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define FILE_NAME  "cluster.env"
-#define NEW_BUNDLE "make the bundle anew (istioctl x workload entry configure), or correct the line"
+#define NEW_BUNDLE "make a new bundle (istioctl x workload entry configure), or correct the line"
 #define ROWS_MAX   1000
 
 struct reader {
@@ -98,7 +98,7 @@ static int assignment(struct reader *r, struct mt_env_row *row)
 		r->p++;
 	row->line = r->line;
 	if (r->p == from || isdigit((unsigned char)*from) || r->p == r->end || *r->p != '=')
-		return bad(r, "", "this is no assignment like NAME='value'");
+		return bad(r, "", "this is not an assignment like NAME='value'");
 	row->key = r->out;
 	memcpy(r->out, from, (size_t)(r->p - from));
 	r->out += r->p - from;

@@ -63,7 +63,7 @@ int mt_hosts_parse(struct mt_region *region, const char *text, size_t len, struc
 
 	*out = (struct mt_hosts){0};
 	if (!copy || memchr(text, '\0', len))
-		return mt_find(f, FILE_NAME, 0, "", "write one line an address", "it is no text");
+		return mt_find(f, FILE_NAME, 0, "", "write one line an address", "it is not text");
 	for (uint32_t number = 1; rc == 0 && copy; number++, copy = next) {
 		next = strchr(copy, '\n');
 		if (next)

@@ -74,7 +74,7 @@ int mt_identity_conf_read(const char *path, struct mt_identity_conf *out, struct
 	o = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
 	free(text);
 	rc = json_is_object(o) ? read_fields(o, out, &why)
-			       : mt_err(&why, -EINVAL, "it is no JSON object");
+			       : mt_err(&why, -EINVAL, "it is not a JSON object");
 	json_decref(o);
 	return rc ? mt_err(e, rc, "%s: %s", path, why.text) : 0;
 }

@@ -52,11 +52,11 @@ static json_t *object(const char *part, size_t len, const char *what, struct mt_
 	if (n == -ENOMEM)
 		mt_err(e, -EINVAL, "no memory");
 	else if (n < 0)
-		mt_err(e, -EINVAL, "the token's %s is no base64url text", what);
+		mt_err(e, -EINVAL, "the token's %s is not base64url text", what);
 	else if (!(o = json_loadb(text, (size_t)n, JSON_REJECT_DUPLICATES, &why)))
-		mt_err(e, -EINVAL, "the token's %s is no JSON", what);
+		mt_err(e, -EINVAL, "the token's %s is not JSON", what);
 	else if (!json_is_object(o)) {
-		mt_err(e, -EINVAL, "the token's %s is no JSON object", what);
+		mt_err(e, -EINVAL, "the token's %s is not a JSON object", what);
 		json_decref(o);
 		o = NULL;
 	}
@@ -124,11 +124,12 @@ int mt_jwt_read(const char *token, size_t len, struct mt_jwt *out, struct mt_err
 	if (len > MT_JWT_MAX)
 		return mt_err(e, -EINVAL, "the token is longer than %d bytes", MT_JWT_MAX);
 	if (!dot2 || memchr(dot2 + 1, '.', (size_t)(end - dot2 - 1)))
-		return mt_err(e, -EINVAL, "it is no JSON web token: three parts divided by dots");
+		return mt_err(
+			e, -EINVAL, "it is not a JSON web token: three parts divided by dots");
 	if (dot2 + 1 == end)
 		return mt_err(e, -EINVAL, "the token has no signature");
 	if (!is_base64url(dot2 + 1, (size_t)(end - dot2 - 1)))
-		return mt_err(e, -EINVAL, "the token's signature is no base64url text");
+		return mt_err(e, -EINVAL, "the token's signature is not base64url text");
 	header = object(token, (size_t)(dot - token), "header", e);
 	if (!header)
 		return -EINVAL;

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define FILE_NAME "mesh.yaml"
-#define REMEDY	  "make the bundle anew (istioctl x workload entry configure), or correct the line"
+#define REMEDY	  "make a new bundle (istioctl x workload entry configure), or correct the line"
 
 struct reader {
 	struct mt_region *region;

@@ -182,7 +182,7 @@ char *mt_key_text(const char *pem, struct mt_err *e)
 
 	if (!text)
 		mt_err(e, k ? -ENOMEM : -EINVAL, "%s",
-			k ? "no memory" : "the key is no PEM private key without a password");
+			k ? "no memory" : "the key is not a PEM private key without a password");
 	EVP_PKEY_free(k);
 	ERR_clear_error();
 	return text;

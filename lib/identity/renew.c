@@ -83,7 +83,7 @@ const char *mt_renew_words(
 	else if (mt_renew_expired(r, wall))
 		n = (size_t)snprintf(buf, size, "expired %s ago", left);
 	else if (wall < r->not_before)
-		n = (size_t)snprintf(buf, size, "not valid before %s from now: the clock is behind",
+		n = (size_t)snprintf(buf, size, "not valid before %s from now: the clock is late",
 			mt_span_words(r->not_before - wall, next, sizeof(next)));
 	else
 		n = (size_t)snprintf(buf, size, "valid for %s", left);

@@ -147,7 +147,7 @@ static int use(struct sds *d, const struct texts *t, struct mt_err *e)
 
 	if (!t->chain || !t->roots) {
 		if (!d->s.current)
-			(void)mt_err(&d->s.why, 0, "%s: it has not told the secret %s yet", d->path,
+			(void)mt_err(&d->s.why, 0, "%s: it has not sent the secret %s yet", d->path,
 				t->chain ? ROOTS : d->own);
 		return 0;
 	}
@@ -209,7 +209,7 @@ static void trouble(struct sds *d, const char *words)
 {
 	if (d->s.current)
 		(void)mt_err(&d->s.note, 0,
-			"%s: %.300s: nobody renews the certificate until that is mended", d->path,
+			"%s: %.300s: the certificate is not renewed until that is fixed", d->path,
 			words);
 	else
 		(void)mt_err(&d->s.why, 0, "%s: %.300s", d->path, words);
@@ -232,7 +232,7 @@ static void on_message(void *arg, const uint8_t *data, size_t len)
 	mt_ads_message(d->ads, data, len, d->now);
 	if (d->call && !mt_ads_is_up(d->ads)) {
 		mt_grpc_cancel(d->call);
-		over(d, "it does not take what is asked");
+		over(d, "it rejects the request");
 	}
 }
 

@@ -95,7 +95,7 @@ static int read_text(const char *path, char **text, struct mt_err *e)
 		return 0;
 	rc = mt_file_read(path, MT_FILE_SMALL, 0, text, &len, e);
 	if (rc == 0 && strlen(*text) != len)
-		rc = mt_err(e, -EINVAL, "%s: it is no text", path);
+		rc = mt_err(e, -EINVAL, "%s: it is not text", path);
 	return rc;
 }
 

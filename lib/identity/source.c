@@ -30,7 +30,7 @@ int mt_identity_claimed(const struct mt_credential *c, const char *claim, struct
 	if (!*claim || (mt_credential_leaf(c, &leaf) && strcmp(leaf.principal, claim) == 0))
 		return 0;
 	return mt_err(e, -EPERM, "it is the certificate of %s, not of %s",
-		*leaf.principal ? leaf.principal : "somebody without a SPIFFE ID", claim);
+		*leaf.principal ? leaf.principal : "a holder without a SPIFFE ID", claim);
 }
 
 /*

@@ -58,7 +58,7 @@ int mt_image_seal(struct mt_image *im)
 static const char *wrong(const struct head *h, const uint8_t *bytes, size_t len)
 {
 	if (len < sizeof(*h) || h->magic != MAGIC)
-		return "it is no image of a worker";
+		return "it is not an image of a worker";
 	if (h->version != VERSION)
 		return "it is an image of another version";
 	if (h->len != len || h->sum != XXH3_64bits(bytes + SUMMED, len - SUMMED))

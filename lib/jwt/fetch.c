@@ -188,7 +188,7 @@ static bool go_on(struct mt_jwks_fetcher *f, struct transfer *t, struct mt_err *
 	else if (is_safe(t->source->uri) && !is_safe(text))
 		mt_err(e, -EINVAL, "the issuer's \"jwks_uri\" leads from https to something else");
 	else if (!start(f, t, text))
-		mt_err(e, -EINVAL, "the issuer's \"jwks_uri\" cannot be asked");
+		mt_err(e, -EINVAL, "the issuer's \"jwks_uri\" cannot be queried");
 	else
 		return true;
 	return false;
@@ -246,7 +246,7 @@ static int64_t begin_due(struct mt_jwks_fetcher *f)
 		*t = (struct transfer){.source = s, .discovers = s->openid};
 		f->n++;
 		if (!start(f, t, s->uri))
-			finish(f, t, NULL, "it is no URI that can be asked");
+			finish(f, t, NULL, "it is not a supported URI");
 	}
 	return next;
 }

@@ -186,7 +186,7 @@ struct mt_jwks *mt_jwks_parse(const char *text, size_t len, struct mt_err *e)
 	o = json_loadb(text, len, JSON_REJECT_DUPLICATES, &why);
 	list = json_object_get(o, "keys");
 	if (!o)
-		mt_err(e, -EINVAL, "it is no JSON: line %d: %s", why.line, why.text);
+		mt_err(e, -EINVAL, "it is not JSON: line %d: %s", why.line, why.text);
 	else if (!json_is_array(list))
 		mt_err(e, -EINVAL, "it has no list \"keys\" (RFC 7517 §5)");
 	else

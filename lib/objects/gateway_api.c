@@ -125,7 +125,7 @@ static const char *unended(
 		return "not served: no certificate is named";
 	if ((secret->group.s && *secret->group.s) ||
 		(secret->kind.s && !mt_gwapi_is(&secret->kind, "Secret")))
-		return "not served: its certificate is no Secret";
+		return "not served: its certificate is not a Secret";
 	return may_use(x, &g->meta, secret) ? NULL
 					    : "not served: no ReferenceGrant lets it use the "
 					      "Secret of another namespace";
@@ -450,5 +450,5 @@ void mt_table_gateway_api(struct mt_object_table *t, struct mt_model *m)
 	for (uint32_t i = 0; i < m->gwapi_grants.n; i++)
 		if (!x.asked[i])
 			mt_gwapi_tell(&x, MT_DIAG_INERT, m->gwapi_grants.v[i], 0, NULL,
-				"nothing here asks for what it grants");
+				"no object here uses what it grants");
 }

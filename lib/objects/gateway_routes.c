@@ -356,8 +356,8 @@ static void tell_parents(struct mt_gwapi *x)
 				x->before->ns, x->before->name));
 		mt_gwapi_tell(x, MT_DIAG_WARNING, x->before, 0, "spec.parentRefs",
 			mt_region_printf(&x->m->region,
-				"in place of %s %s/%s, which asks for the listener as well",
-				meta->kind, meta->ns, meta->name));
+				"in place of %s %s/%s, which has the same listener", meta->kind,
+				meta->ns, meta->name));
 	} else if (!served) {
 		mt_gwapi_tell(x, MT_DIAG_INERT, meta, 0, "spec.parentRefs",
 			x->refused ? "the listener does not admit it (allowedRoutes, hostname)"

@@ -90,10 +90,8 @@ static void differs(struct mt_diags *diags, const struct mt_meta *meta, const st
 	if (!says->s || !node->s || strcmp(says->s, node->s) == 0)
 		return;
 	mt_diag_object(diags, MT_DIAG_WARNING, meta, says->line, field,
-		"let Node and MeshConfig say the same",
-		"\"%.128s\" here: the Node says \"%.128s\", "
-		"which counts",
-		says->s, node->s);
+		"give Node and MeshConfig the same value",
+		"\"%.128s\" here: the Node has \"%.128s\", which applies", says->s, node->s);
 }
 
 void mt_table_mesh_tell(const struct mt_object_table *t, struct mt_diags *diags)

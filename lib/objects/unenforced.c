@@ -68,7 +68,7 @@ static void about(struct mt_diags *diags, const struct mt_node *node, uint32_t i
 
 	snprintf(path, sizeof(path), "spec.unenforced[%u]", i);
 	mt_diag_object(diags, MT_DIAG_WARNING, &node->meta, u->origin.line, path,
-		"take it out, or list the object anew", "%s %s/%s %s%s", u->kind.s, u->ns.s,
+		"remove it, or list the object again", "%s %s/%s %s%s", u->kind.s, u->ns.s,
 		u->name.s, words, more);
 }
 
@@ -91,7 +91,7 @@ static void tell_one(const struct mt_object_table *t, struct mt_diags *diags,
 	else if (!found)
 		about(diags, node, i, "is not here, or protects nothing", "");
 	else if (!same)
-		about(diags, node, i, "is enforced: it says something else now, hash ", hash);
+		about(diags, node, i, "is enforced: its content has changed, hash ", hash);
 	else if (u->until - t->wall <= SOON_S)
 		about(diags, node, i, "is enforced again soon: after ", u->until_text.s);
 }

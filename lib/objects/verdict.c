@@ -312,8 +312,8 @@ static void settle(struct mt_object_table *t, struct mt_object_row *row)
 	for (struct mt_object_row *first = row; first > t->rows;)
 		if (!(--first)->double_) {
 			say(t, first,
-				row->used ? "another one of its name says otherwise: "
-					    "a call must pass both"
+				row->used ? "another object of its name differs: a call must pass "
+					    "both"
 					  : "another one of its name is refused");
 			break;
 		}

@@ -98,11 +98,11 @@ static int find_key(struct parser *p, size_t len, enum mt_expr_field *field)
 	int rc;
 
 	if (!(p->allowed & MT_EXPR_BIT(meta0)))
-		return mt_err(p->e, -EINVAL, "`%.*s`: metadata says nothing here; there are: %s",
+		return mt_err(p->e, -EINVAL, "`%.*s`: metadata cannot be used here; fields are: %s",
 			(int)MT_MIN(len, 40u), p->at, names(p->allowed, buf, sizeof(buf)));
 	if (len == 1)
 		return mt_err(
-			p->e, -EINVAL, "`.` wants a key of metadata behind it, as in .user=Jason");
+			p->e, -EINVAL, "`.` needs a key of metadata after it, as in .user=Jason");
 	for (uint32_t i = 0; i < x->n_keys; i++)
 		if (strlen(mt_expr_key(x, i)) == len - 1 &&
 			memcmp(mt_expr_key(x, i), key, len - 1) == 0) {
@@ -131,10 +131,10 @@ static int find_field(struct parser *p, size_t len, enum mt_expr_field *field)
 		*field = f;
 		if (p->allowed >> f & 1)
 			return 0;
-		return mt_err(p->e, -EINVAL, "`%.*s` says nothing here; there are: %s", (int)len,
+		return mt_err(p->e, -EINVAL, "`%.*s` cannot be used here; fields are: %s", (int)len,
 			p->at, names(p->allowed, buf, sizeof(buf)));
 	}
-	return mt_err(p->e, -EINVAL, "`%.*s` is no field; there are: %s", (int)MT_MIN(len, 40u),
+	return mt_err(p->e, -EINVAL, "`%.*s` is not a field; fields are: %s", (int)MT_MIN(len, 40u),
 		p->at, names(p->allowed, buf, sizeof(buf)));
 }
 
@@ -150,7 +150,7 @@ static int find_sign(struct parser *p, size_t word, struct mt_expr_term *t)
 		p->at += n;
 		if (*p->at == '=')
 			return mt_err(p->e, -EINVAL,
-				"`%s=` is no sign: `%s`; a value that begins with = stands in "
+				"`%s=` is not an operator: `%s`; a value that starts with = needs "
 				"quotes",
 				signs[i].sign, signs[i].sign);
 		t->cmp = signs[i].cmp;
@@ -161,7 +161,7 @@ static int find_sign(struct parser *p, size_t word, struct mt_expr_term *t)
 			p->e, -EINVAL, "`%.*s` compares by = and != only", p->field_len, p->field);
 	}
 	return mt_err(p->e, -EINVAL,
-		"`%.*s` wants a sign and a value behind it, as in %.*s=…; fields are: %s",
+		"`%.*s` needs an operator and a value after it, as in %.*s=…; fields are: %s",
 		p->field_len, p->field, p->field_len, p->field,
 		names(p->allowed, buf, sizeof(buf)));
 }
@@ -193,7 +193,8 @@ static int parse_addr(struct parser *p, struct mt_expr_term *t, const char *word
 	if (mt_prefix_parse(word, &t->addr, &t->prefix) == 0)
 		return 0;
 	return mt_err(p->e, -EINVAL,
-		"%s: `%s` is no address and no network; 192.0.2.1, 10.0.0.0/8, 2001:db8::/32",
+		"%s: `%s` is neither an address nor a network; 192.0.2.1, 10.0.0.0/8, "
+		"2001:db8::/32",
 		mt_expr_fields[t->field].name, word);
 }
 
@@ -227,7 +228,7 @@ static int parse_number(struct parser *p, struct mt_expr_term *t, const char *wo
 		t->number = n * factor;
 		return 0;
 	}
-	return mt_err(p->e, -EINVAL, "%s: `%s` is no %s", mt_expr_fields[t->field].name, word,
+	return mt_err(p->e, -EINVAL, "%s: `%s` is not a %s", mt_expr_fields[t->field].name, word,
 		is_time ? "time; 500us, 20ms, 3s" : "number; 1500, 64k, 2m");
 }
 
@@ -273,7 +274,7 @@ static int condition(struct parser *p)
 		return rc;
 	if (value_len == 0 && p->at[-1] != '"')
 		return mt_err(p->e, -EINVAL,
-			"`%.*s` wants a value behind its sign; \"\" is empty text", p->field_len,
+			"`%.*s` needs a value after its operator; \"\" is empty text", p->field_len,
 			p->field);
 	rc = set_value(p, &t, value, value_len);
 	if (rc)

@@ -202,9 +202,8 @@ int mt_port_find_profile(
 	mt_devargs_driver(device, driver, sizeof(driver));
 	if (!driver[0] && !profile)
 		return mt_err(e, -EINVAL,
-			"device %s needs `profile:`, the sheet of its family (mlx5, ice, i40e, "
-			"ixgbe, "
-			"ena, virtio, vmxnet3, gve)",
+			"device %s needs `profile:`, the profile of its family (mlx5, ice, i40e, "
+			"ixgbe, ena, virtio, vmxnet3, gve)",
 			device);
 	return mt_profile_find(profile, driver, out, e);
 }

@@ -177,8 +177,8 @@ static int eal_failed(const struct mt_eal_conf *c, struct mt_err *e)
 			"CAP_NET_ADMIN and CAP_IPC_LOCK",
 			words);
 	return mt_err(e, err ? -err : -EIO,
-		"DPDK did not start with %u MB (%s): run again with --log-level debug for all it "
-		"says",
+		"DPDK did not start with %u MB (%s): run again with --log-level debug for its "
+		"whole output",
 		c->mb, words[0] ? words : rte_strerror(err));
 }
 

@@ -67,7 +67,7 @@ static void advise(const char *port, const char *iface)
 			port, o.peer, iface, o.peer);
 	else if (o.veth && !o.peer[0])
 		mt_log(MT_LOG_INFO, "port",
-			"%s: %s is a veth pair whose peer is in another namespace; it must send "
+			"%s: %s is a veth pair with a peer in another namespace, which must send "
 			"finished packets: `ethtool -K PEER tx off gso off tso off`",
 			port, iface);
 	if (!o.veth && (o.gro || o.lro))
@@ -170,7 +170,7 @@ static int check_made(const struct mt_port_conf *c, struct mt_ethdev *d, struct 
 	snprintf(path, sizeof(path), "/sys/class/net/%s/tun_flags", d->interface);
 	if (query(d->interface, SIOCGIFFLAGS, &r) == 0 && access(path, F_OK) != 0)
 		return mt_err(e, -EEXIST,
-			"port %s: the name %s is taken by an interface that is no TAP: choose "
+			"port %s: the name %s belongs to an interface that is not a TAP: choose "
 			"another iface=, or `ip link del dev %s`",
 			c->name, d->interface, d->interface);
 	if (access("/dev/net/tun", R_OK | W_OK) != 0)
@@ -189,9 +189,8 @@ int mt_interface_name(const struct mt_port_conf *c, const struct mt_profile *p,
 	iface[0] = '\0';
 	if (!p->makes_interface && (c->n_kernel_addresses || c->n_kernel_routes))
 		return mt_err(e, -EINVAL,
-			"port %s: kernelAddresses and kernelRoutes are for ports whose interface "
-			"the "
-			"driver makes (net_tap), profile %s has none",
+			"port %s: kernelAddresses and kernelRoutes are for ports with an interface "
+			"that the driver makes (net_tap), profile %s has none",
 			c->name, p->name);
 	if (!p->makes_interface && p->interface == MT_SWITCH_OFF)
 		return 0;
@@ -201,7 +200,7 @@ int mt_interface_name(const struct mt_port_conf *c, const struct mt_profile *p,
 	if (!named)
 		return mt_err(e, -EINVAL,
 			"port %s: device %s names no interface: write iface=NAME (15 letters at "
-			"most) behind the driver",
+			"most) after the driver",
 			c->name, c->device);
 	return 0;
 }

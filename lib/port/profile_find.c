@@ -91,13 +91,11 @@ int mt_profile_find(const char *profile, const char *driver, struct mt_profile *
 	}
 	if (profile)
 		return mt_err(e, -ENOENT,
-			"profile %s: there is no sheet of this name; `ls pmd-config` shows them, "
-			"or "
-			"name a file with a slash in it",
+			"profile %s: there is no profile of this name; `ls pmd-config` lists them, "
+			"or name a file with a slash in it",
 			profile);
 	return mt_err(e, -ENOENT,
-		"there is no profile for driver %s: set `profile:` to the sheet of a similar "
-		"device, "
-		"or to a file of your own",
+		"there is no profile for driver %s: set `profile:` to that of a similar device, or "
+		"to a file of your own",
 		driver);
 }

@@ -17,7 +17,7 @@ static int failed(const struct mt_ethdev *d, int rc, const char *what, struct mt
 	const char *words = mt_eal_complaint();
 
 	return mt_err(e, rc, "port %s: %s: %s%s%s", d->port.name, what, rte_strerror(-rc),
-		words[0] ? "; the driver says: " : "", words);
+		words[0] ? "; the driver reports: " : "", words);
 }
 
 static void descriptors(struct mt_ethdev *d, const struct rte_eth_dev_info *info)

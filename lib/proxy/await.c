@@ -27,7 +27,7 @@
 #define AWAITING_STEP (1 * MT_MSEC)
 
 static const char too_many[] = "too many calls wait for clusters that are not fetched yet";
-static const char late[] = "the control plane did not tell the cluster, or its endpoints, in time";
+static const char late[] = "the control plane did not send the cluster, or its endpoints, in time";
 
 void mt_awaiting_init(struct mt_proxy *p)
 {

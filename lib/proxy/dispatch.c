@@ -80,7 +80,8 @@ static mt_inline bool to_cluster(struct mt_proxy *p, struct mt_exchange *ex, uin
 		&ex->snap->clusters[at], &ex->shows);
 	if (mt_unlikely(!ex->cluster)) {
 		mt_count(p->counters, MT_PROXY_exchange_no_node_identity);
-		mt_reply_local(p, ex, MT_REPLY_DENIED, "no identity of this node is lent to you");
+		mt_reply_local(
+			p, ex, MT_REPLY_DENIED, "this node's identity is not permitted for you");
 		return false;
 	}
 	ex->cluster_index = ex->cluster->index;
@@ -279,7 +280,7 @@ static bool metadata_known(struct mt_proxy *p, struct mt_exchange *ex)
 	if (mt_likely(!ex->service->searches) || ex->in_message ||
 		mt_view_read(&p->view) != MT_META_TOO_LARGE)
 		return true;
-	mt_reply_local(p, ex, MT_REPLY_TOO_LARGE, "more metadata than are looked through");
+	mt_reply_local(p, ex, MT_REPLY_TOO_LARGE, "more metadata than are read");
 	return false;
 }
 

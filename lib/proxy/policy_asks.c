@@ -22,9 +22,9 @@ void mt_proxy_attach_asks(struct mt_proxy *p, struct mt_extauthz_lane *lane)
 
 /* ---- asked ----------------------------------------------------------------------------------------- */
 
-static const struct mt_unasked
-	full = {MT_REPLY_OVERLOAD, "too many calls wait for what an authorization service says"},
-	unread = {MT_REPLY_DENIED, "denied by policy"};
+static const struct mt_unasked full = {MT_REPLY_OVERLOAD,
+				       "too many calls wait for an authorization decision"},
+			       unread = {MT_REPLY_DENIED, "denied by policy"};
 
 /* The last quarter is for clients' addresses that do not have a quarter already. */
 static bool has_room(const struct mt_proxy *p)

@@ -108,10 +108,11 @@ static int init_slabs(struct mt_proxy *p)
 		mt_slab_init(&p->ups, "upstream", sizeof(struct mt_up), c->max_up) ||
 		mt_slab_init(&p->exchanges, "exchange", sizeof(struct mt_exchange), exchanges) ||
 		mt_slab_init(&p->attempts, "attempt", sizeof(struct mt_attempt), exchanges) ||
-		mt_slab_init(&p->pairs, "byte streams", sizeof(struct mt_pair), c->max_down) ||
+		mt_slab_init(
+			&p->pairs, "opaque connections", sizeof(struct mt_pair), c->max_down) ||
 		mt_slab_init(&p->undecided, "chain selection", sizeof(struct mt_undecided),
 			c->max_down) ||
-		mt_slab_init(&p->connecting, "byte streams being joined",
+		mt_slab_init(&p->connecting, "opaque connections connecting",
 			sizeof(struct mt_connecting), c->max_down) ||
 		mt_slab_init(&p->fairs, "queues of endpoints", sizeof(struct mt_fair),
 			MT_FAIR_QUEUES * MT_PROXY_EPS_MAX) ||
@@ -120,7 +121,7 @@ static int init_slabs(struct mt_proxy *p)
 			c->max_down + c->max_up) ||
 		mt_slab_init(&p->unanswered, "unanswered calls of clients",
 			sizeof(struct mt_unanswered), c->max_up) ||
-		mt_slab_init(&p->probes, "endpoints asked", sizeof(struct mt_probe), PROBES) ||
+		mt_slab_init(&p->probes, "endpoint checks", sizeof(struct mt_probe), PROBES) ||
 		mt_slab_init(&p->rings, "id rings", mt_ring_size(c->ring_slots), rings))
 		return -ENOMEM;
 	return 0;

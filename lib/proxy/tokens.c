@@ -140,7 +140,7 @@ static enum mt_tokens_verdict changed(
 	struct mt_proxy *p, struct mt_exchange *ex, bool ok, struct mt_tokens_judged *j)
 {
 	if (!ok)
-		return overloaded(j, "its metadata cannot be changed as its token asks for");
+		return overloaded(j, "its metadata cannot be changed as its token requires");
 	ex->must_change |= p->view.n_mutations > 0;
 	return MT_TOKENS_PASS;
 }

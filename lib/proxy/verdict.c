@@ -63,7 +63,7 @@ const char *mt_verdict_expired(struct mt_proxy *p, const struct mt_exchange *ex)
 		return "a filter did not answer in time";
 	if (mt_exchange_side(p, ex)->asks) {
 		mt_count(p->counters, MT_PROXY_extauthz_late);
-		return "whether it may pass was not answered in time";
+		return "the authorization decision did not arrive in time";
 	}
 	mt_count(p->counters, MT_PROXY_token_late);
 	return "its token was not verified in time";

@@ -178,8 +178,7 @@ static const struct mt_field endpoint_fields[] = {
 	{"targetRef", MT_F_OBJECT, AT(struct mt_kube_endpoint, target), .sub = &target_section},
 	{"nodeName", MT_F_TEXT, AT(struct mt_kube_endpoint, node), .status = MT_S_KEPT},
 	{"zone", MT_F_TEXT, AT(struct mt_kube_endpoint, zone),
-		.help = "its distance from the Node; a zone equal to the Node's is in the Node's "
-			"region"},
+		.help = "its distance from the Node; the Node's own zone is in the Node's region"},
 	{"hostname", MT_F_SKIP, .help = "names of single endpoints are not answered for"},
 	{"hints", MT_F_SKIP, .help = "endpoints of all zones are used"},
 	{"deprecatedTopology", .type = MT_F_SKIP},

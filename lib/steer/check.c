@@ -96,11 +96,9 @@ int mt_steer_check_device(const struct mt_steer *s, const struct mt_steer_device
 		if (queue == mt_steer_owner(s, &t))
 			continue;
 		return mt_err(e, -EINVAL,
-			"port %s: its RSS does not spread as it was told: %s to %s goes to queue "
-			"%u, "
-			"and "
-			"worker %u owns it; write `queues: {model: single, max: 1}` in the "
-			"device's profile",
+			"port %s: its RSS does not distribute as configured: %s to %s goes to "
+			"queue %u, and worker %u owns it; write `queues: {model: single, max: 1}` "
+			"in the device's profile",
 			name, mt_addr_port_str(&t.remote, t.rport, remote),
 			mt_addr_port_str(&t.local, t.lport, local), queue, mt_steer_owner(s, &t));
 	}

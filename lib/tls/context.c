@@ -96,7 +96,7 @@ static int check(const struct mt_tls_rules *r, struct mt_err *e)
 		return mt_err(e, -EINVAL, "there is no root to verify the peer's certificate by");
 	if (r->trust == MT_TLS_ANYBODY && (r->n_sans || r->n_trust_domains))
 		return mt_err(
-			e, -EINVAL, "names of a certificate that is not verified say nothing");
+			e, -EINVAL, "names have no effect for a certificate that is not verified");
 	if (r->sni && (r->role == MT_TLS_SERVER || strlen(r->sni) > MT_TLS_NAME_MAX))
 		return mt_err(e, -EINVAL,
 			"server name %.64s: only clients send one, of %d bytes at most", r->sni,

@@ -57,7 +57,7 @@ static int read_chain(
 	c->key = mt_x509_key(t->key);
 	if (!c->key)
 		return mt_err(e, -EINVAL,
-			"the key is no PEM private key without a password, or of a kind that %s "
+			"the key is not a PEM private key without a password, or of a kind that %s "
 			"does not have",
 			mt_crypto_library());
 	leaf = sk_X509_value(c->chain, 0);

@@ -27,11 +27,11 @@
 
 static const char nobody[] = "no such cluster: the control plane does not have it";
 static const char silence[] =
-	"the control plane did not tell the cluster, or its endpoints, in time";
-static const char unsound[] = "the cluster that the control plane told cannot be used";
+	"the control plane did not send the cluster, or its endpoints, in time";
+static const char unsound[] = "the cluster from the control plane cannot be used";
 static const char no_table[] = "no such route table: the control plane does not have it";
-static const char late_table[] = "the control plane did not tell the route table in time";
-static const char bad_table[] = "the route table that the control plane told cannot be used";
+static const char late_table[] = "the control plane did not send the route table in time";
+static const char bad_table[] = "the route table from the control plane cannot be used";
 static const char full[] = "too many clusters are in use (onDemand.names)";
 
 static bool is_live(const struct xds_res *r)

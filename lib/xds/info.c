@@ -24,12 +24,12 @@ static const char *demand_state(struct mt_xds *x, const struct xds_res *r, const
 {
 	const struct xds_demand *z = r->demand;
 
-	*reason = "a call waits for it; the control plane has not told it yet";
+	*reason = "a call waits for it; the control plane has not sent it yet";
 	if (!z->asked_at)
-		*reason = "a call waits for it; the control plane is asked soon";
+		*reason = "a call waits for it; it will be requested from the control plane";
 	if (!z->absent_until)
 		return "requested";
-	mt_err(&x->words, 0, "%s; asked again in %llu s at the earliest", z->why,
+	mt_err(&x->words, 0, "%s; requested again in %llu s at the earliest", z->why,
 		(unsigned long long)(z->absent_until > x->now
 					     ? (z->absent_until - x->now) / MT_SEC + 1
 					     : 0));
@@ -41,7 +41,7 @@ static const char *state_of(struct mt_xds *x, const struct xds_res *r, const cha
 {
 	*reason = "";
 	if (is_only_named(x, r)) {
-		*reason = r->type == MT_XDS_CDS ? "routes name it, and no call has led to it"
+		*reason = r->type == MT_XDS_CDS ? "routes name it, and no call has used it"
 						: "a listener names it, and no call has come";
 		return "on demand";
 	}
@@ -54,7 +54,7 @@ static const char *state_of(struct mt_xds *x, const struct xds_res *r, const cha
 		return r->left_out ? "left out" : "not served";
 	}
 	if (r->gone) {
-		*reason = "the server has it no more; it stays until nothing names it";
+		*reason = "the server has removed it; it stays until nothing names it";
 		return "gone";
 	}
 	if (r->next) {
@@ -62,7 +62,7 @@ static const char *state_of(struct mt_xds *x, const struct xds_res *r, const cha
 		return is_live(r) ? "new one waits" : "waiting";
 	}
 	if (r->emptied) {
-		*reason = "the server's last answer was empty and not taken";
+		*reason = "the server's last answer was empty and not accepted";
 		return is_live(r) ? "active" : "requested";
 	}
 	if (r->restored)
@@ -76,10 +76,10 @@ static const char *state_of(struct mt_xds *x, const struct xds_res *r, const cha
 	if (r->demand)
 		return demand_state(x, r, reason);
 	if (r->type == MT_XDS_CDS || r->type == MT_XDS_LDS)
-		*reason = "named, and the server has not told it";
+		*reason = "named, but the server has not sent it";
 	else
-		*reason = r->link ? "asked for, and not answered yet"
-				  : "the bootstrap names no server to ask";
+		*reason = r->link ? "requested, and not answered yet"
+				  : "the bootstrap names no server for it";
 	return "requested";
 }
 

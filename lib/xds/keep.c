@@ -215,8 +215,8 @@ static int replace(const char *path, const uint8_t *data, size_t len)
 static void told_lost(struct mt_xds *x, uint32_t lost)
 {
 	mt_err(&x->kept, 0,
-		"%s was damaged: %u resources are in force and not kept until the server says them "
-		"again, which it is asked to; look at the disk",
+		"%s was damaged: %u resources are in use and not stored until the server sends "
+		"them again, which was requested; look at the disk",
 		x->path, lost);
 	mt_log(MT_LOG_WARN, "xds", "%s: %s", x->name, x->kept.text);
 }
@@ -425,7 +425,7 @@ static void ask_for_lost(struct mt_xds *x)
 		return;
 	x->keep_lost = 0;
 	x->keep_ask = x->now + ASK_AGAIN;
-	xds_ask_anew(x, "begun again: the state file was damaged, what it lost is asked for");
+	xds_ask_anew(x, "restarted: the state file was damaged, its lost resources are requested");
 }
 
 void xds_keep_turn(struct mt_xds *x)
@@ -492,7 +492,7 @@ static const char *look(const uint8_t *buf, size_t len)
 	if (buf[7] != (uint8_t)MAGIC[7])
 		return "it is of another version of this program";
 	if (get(buf + 16, 8) != len - HEADER)
-		return "it is cut off";
+		return "it is truncated";
 	if (get(buf + 24, 8) != mt_hash_bytes(buf + HEADER, len - HEADER, 0))
 		return "it is damaged";
 	return NULL;

@@ -79,7 +79,7 @@ static void look(struct xds_conn *c, const char *name)
 		return;
 	mt_err(&c->why, 0, "%.700s", why);
 	c->trouble_at = c->x->now;
-	mt_log(MT_LOG_WARN, "xds", "%s: %s: %s; the one before goes on", c->x->name,
+	mt_log(MT_LOG_WARN, "xds", "%s: %s: %s; the previous one stays in use", c->x->name,
 		c->server->name, c->why.text);
 }
 

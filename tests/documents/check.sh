@@ -50,7 +50,7 @@ cp "$here/odd/port-number-twice.yaml" "$work/docs/"
 check odd/port-number-twice 1 "port-number-twice.yaml:7: error: spec.ports[1].number: already on line 7"
 fresh
 cp "$here/odd/address-by-dns.yaml" "$work/docs/"
-check odd/address-by-dns 0 "address-by-dns.yaml:9: no effect: it selects only instances outside of the mesh"
+check odd/address-by-dns 0 "address-by-dns.yaml:9: no effect: it selects only endpoints outside the mesh"
 # Each hides the next one's mistake; what stands beside them is served.
 fresh
 for i in $(seq -w 70); do

@@ -377,7 +377,7 @@ def some_of_a_listener(lab, daemon):
 
 
 def swap(lab, daemon):
-    """Under traffic: streams of the denied end, calls are told, and nothing fails while everybody may call."""
+    """Under traffic: streams of the denied end, calls are told, and nothing fails while every client may call."""
     in_force(daemon, policy("{rules: [{}]}"))
     stays = lab.connect("client", ECHO, 9000)
     stays.sendall(b"hello")
@@ -403,9 +403,9 @@ def body():
         lab.dubbo_server(1, "v1").wait_line("ready")
         daemon = lab.meltemi(workers=2)
         daemon.write("services.yaml", SERVICES)
-        daemon.leaves("errors", "what CUSTOM closes is told as one", "its provider cannot be asked")
+        daemon.leaves("errors", "what CUSTOM closes is told as one", "its provider cannot be queried")
         daemon.leaves("errors", "so is what closes instances without a Pod", "as their Pods are not among the documents")
-        daemon.leaves("errors", "and what asks for certificates", "no caller can bring a certificate")
+        daemon.leaves("errors", "and what asks for certificates", "no certificate of a caller can be verified")
         daemon.start()
         for row in ROWS:
             judge(lab, daemon, servers, row)

@@ -112,7 +112,7 @@ def never_comes_back(daemon, disk):
     began = time.monotonic()
     equal(daemon.stop(), 0, "exit status")
     check(time.monotonic() - began < 35, "the end waited for the disk")
-    check("the disk has not answered" in daemon.process.errors(), "nothing was said")
+    check("the disk has not answered" in daemon.process.errors(), "an empty answer")
     daemon.leaves("errors", "a disk that never answers is one", "the disk has not answered")
     disk.goes_on()
 

@@ -319,7 +319,7 @@ def node_is_written(place):
     equal([(u["kind"], u["name"]) for u in spec["unenforced"]], [("PeerAuthentication", "default")], "objects that are proposed")
     status, services = checked(node)
     equal((status, services["com.bank.accounts"]), (0, "served"), "the Node with what it proposes")
-    refused(("-o", node, REAL / "zero-trust-bank"), "is there already", "--force")
+    refused(("-o", node, REAL / "zero-trust-bank"), "exists already", "--force")
     check("unenforced:" in node.read_text(), "a file that was there is replaced")
     imported("-o", node, "--force", REAL / "zero-trust-bank")
     equal(node.read_text(), text, "the file that was to be replaced")
@@ -353,7 +353,7 @@ def what_is_kept(place):
     equal({p.stat().st_mode & 0o777 for p in copies.iterdir()}, {0o600}, "modes of the copies")
     equal((copies / "stdin.yaml").read_text(), CALLERS % "", "the copy of standard input")
     equal(checked(place / "kept.yaml"), (0, {"com.shop.books": "served"}), "the Node of what was kept")
-    refused(("-o", place / "again.yaml", "--save", copies, place / "one.yaml"), "is there already")
+    refused(("-o", place / "again.yaml", "--save", copies, place / "one.yaml"), "exists already")
     check(not (place / "again.yaml").exists(), "a Node is written though its documents are not")
 
 
@@ -415,7 +415,7 @@ def bad_input(place):
     alone.chmod(0o755)
     done = subprocess.run([alone, "import", place / "beside"], env={**ENV, "PATH": "/nowhere"}, capture_output=True, timeout=60, check=False)
     equal((done.returncode, done.stdout), (3, b""), "exit status without meltemid")
-    check(b"meltemid is not installed" in done.stderr, f"without meltemid it says {done.stderr}")
+    check(b"is neither next to this program nor in PATH" in done.stderr, f"without meltemid it says {done.stderr}")
 
 
 def interrupted(place):

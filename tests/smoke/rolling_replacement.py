@@ -237,7 +237,7 @@ def body():
         with Balancer(nodes, max(100, int(SHARE * report["answered"]))) as balancer:
             replaced(balancer, nodes)
             stopped(balancer, nodes, lambda node: node.daemon.write("ledger.yaml", ledger("UDP")), "is ")
-            stopped(balancer, nodes, lambda node: node.daemon.write("policy.yaml", POLICY), "AuthorizationPolicy default/who-may-book closes it to everybody")
+            stopped(balancer, nodes, lambda node: node.daemon.write("policy.yaml", POLICY), "AuthorizationPolicy default/who-may-book closes it to all clients")
         print(f"capacity {report['answered']} calls a second; {balancer.sent} calls at {balancer.rate} a second in "
               f"{sum(balancer.lots.values())} lots, {balancer.answered} answered ({balancer.unsent} more were due while 64 were under "
               f"way on a connection, and not made); {2 * ROUNDS} replacements", flush=True)

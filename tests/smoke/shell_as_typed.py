@@ -70,7 +70,7 @@ def explains_mistakes(s):
     s.type("show ports sort nothing\r")
     s.sees("no field `nothing`; there are name link mac")
     s.type("--watch 0 show ports\r")
-    s.sees("--watch wants seconds from 0.1 to 3600")
+    s.sees("--watch needs seconds from 0.1 to 3600")
 
 
 def pages(socket, home):

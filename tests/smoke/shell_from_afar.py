@@ -74,12 +74,12 @@ def who_may(a):
 
 def who_may_not(a):
     """What each side does not believe, in words, without a hang."""
-    told(a.run(a.other.sign("leader", f"URI:{LEADER}"), "show", "version"), 3, "does not know who signed your certificate")
+    told(a.run(a.other.sign("leader", f"URI:{LEADER}"), "show", "version"), 3, "does not know the authority of your certificate")
     told(a.run(a.authority.sign("late", f"URI:{LEADER}", expired=True), "show", "version"), 3, "your certificate has expired")
     told(a.run(a.leader, "show", "version", roots=a.other.roots), 3, "its certificate is refused")
     told(a.run(a.leader, "--server-name", "elsewhere.test", "show", "version"), 3, "is not for elsewhere.test")
     told(a.run(a.leader, "--server-name", "spiffe://ops.test/node", "show", "version"), 3, "is not for spiffe://ops.test/node")
-    told(subprocess.run([SHELL, "--connect", "127.0.0.1:1", "help"], text=True, capture_output=True, timeout=30, check=False), 2, "wants --cert")
+    told(subprocess.run([SHELL, "--connect", "127.0.0.1:1", "help"], text=True, capture_output=True, timeout=30, check=False), 2, "needs --cert")
     nobody = ssl.create_default_context(cafile=a.authority.roots)
     with a.dial() as plain, nobody.wrap_socket(plain, server_hostname="node.test") as s:
         s.sendall(b"show version\n")
@@ -122,7 +122,7 @@ def replaced_in_place(a):
         a.serve(a.other)
         newcomer = a.other.sign("leader", f"URI:{LEADER}")
         within(5, lambda: a.run(newcomer, "show", "version", roots=a.other.roots).returncode == 0, "the new certificates are in use")
-        told(a.run(a.leader, "show", "version", roots=a.other.roots), 3, "does not know who signed")
+        told(a.run(a.leader, "show", "version", roots=a.other.roots), 3, "does not know the authority")
         s.type("show version\r")
         s.sees("is no longer accepted")
         s.type("quit\r")

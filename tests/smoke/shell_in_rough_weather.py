@@ -60,7 +60,7 @@ def mistakes(socket):
     says(socket, "show slow status=overlimit", 1, "status: `overlimit` is none of: ok", "over_limit")
     says(socket, "show connections side=upstream", 1, "is none of: client server")
     says(socket, "trace start packets outcome=no_such", 1, "outcome: `no_such` is none of:")
-    says(socket, "trace start status==ok", 1, "`==` is no sign")
+    says(socket, "trace start status==ok", 1, "`==` is not an operator")
     says(socket, "trace show from here", 1, "usage: trace show [from N]")
 
 

@@ -91,7 +91,7 @@ def connections(daemon, lab):
     equal({row["side"] for row in rows}, {"server"}, "their side")
     equal(len(show(daemon, "connections", lab.server(1))), 1, "connections that name a server")
     equal(show(daemon, "connections", "retransmits>1000"), [], "connections that lost a lot")
-    for words, told in ((("method=x",), "says nothing here"), (("top", "colour"), "there are: age"), (("rtt>5",), "is no time")):
+    for words, told in ((("method=x",), "cannot be used here"), (("top", "colour"), "there are: age"), (("rtt>5",), "is not a time")):
         done = subprocess.run([SHELL, "-s", daemon.directory / "admin.sock", "show", "connections", *words], text=True,
                               capture_output=True, timeout=30, check=False)
         check(done.returncode and told in done.stderr, f"show connections {words}: {done.stderr!r}")

@@ -195,9 +195,9 @@ def one_connection(daemon, calls, server):
 
 
 def mistakes(daemon):
-    for words, told in ((["start", "metod=x"], "`metod` is no field"), (["start", "method=x", "count", "0"], "count"),
-                        (["start", "method"], "wants a sign"), (["start", "connection", "method=x"], "`method` says nothing here"),
-                        (["start", "packets", ".user=x"], "metadata says nothing here"), (["stop"], "no trace is running")):
+    for words, told in ((["start", "metod=x"], "`metod` is not a field"), (["start", "method=x", "count", "0"], "count"),
+                        (["start", "method"], "needs an operator"), (["start", "connection", "method=x"], "`method` cannot be used here"),
+                        (["start", "packets", ".user=x"], "metadata cannot be used here"), (["stop"], "no trace is running")):
         text = refused(daemon, *words)
         check(told in text, f"trace {words}: {text!r}")
 

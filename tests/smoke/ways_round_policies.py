@@ -15,7 +15,7 @@ from meltemi_lab.documents import service
 # A service and a method in one name, as Apache's servers in C++ find them in it: empty parts count for nothing there.
 NAMES = ("get", ":get", "A::get", "::get", "get:", ":get:", "A:get:", ":A:get", "A:B:get")
 CALC = {"method": "methods: [get]", "path": "paths: [/calc.path/get]"}
-MANY = "error: more metadata than are looked through"
+MANY = "error: more metadata than are read"
 BAD = "error: dubbo: a request string is malformed"
 
 

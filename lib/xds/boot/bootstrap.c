@@ -169,7 +169,7 @@ static struct mt_xds_tls *tls_of(
 	if (is_none(&t->roots))
 		cannot_be_used(s, socket->typed_config,
 			"add validation_context: {trusted_ca: {filename: FILE}}",
-			"nobody is trusted: any server could answer");
+			"no authority is trusted: any server could answer");
 	return t;
 }
 
@@ -334,7 +334,7 @@ static void take_way(struct boot_reader *r, struct mt_xds_way *w, const Xds__Api
 	}
 	if (a->n_grpc_services > 1)
 		beware(r, a->grpc_services[1], "name more servers as addresses of the cluster",
-			"only the first of grpc_services is asked");
+			"only the first of grpc_services is used");
 	w->delta = is_delta(a);
 	s = mt_xds_server_find(r->b, g->envoy_grpc->cluster_name);
 	if (!s)
@@ -385,7 +385,7 @@ static void take_dynamic(struct boot_reader *r)
 	if (!d->lds_config && !d->cds_config)
 		wrong(r, mt_pb_line(d), "dynamic_resources",
 			"add lds_config: {ads: {}} and cds_config: {ads: {}}",
-			"nothing is asked for");
+			"nothing is requested");
 }
 
 /* ---- node ------------------------------------------------------------------------------------ */

@@ -149,11 +149,11 @@ static const struct row static_rows[] = {READS("clusters")};
 static const struct row locality_rows[] = {READS("region"), READS("zone"), READS("sub_zone")};
 
 static const struct row node_rows[] = {
-	NEEDS("id", "Istio wants TYPE~ADDRESS~NAME.NAMESPACE~DOMAIN"), READS("cluster"),
+	NEEDS("id", "Istio requires TYPE~ADDRESS~NAME.NAMESPACE~DOMAIN"), READS("cluster"),
 	READS("locality"), READS("metadata")};
 
-static const struct row root_rows[] = {NEEDS("node", "who asks: {id: ...}"),
-	NEEDS("dynamic_resources", "who is asked for what"),
+static const struct row root_rows[] = {NEEDS("node", "the id of this node: {id: ...}"),
+	NEEDS("dynamic_resources", "the servers for each kind of resource"),
 	NEEDS("static_resources", "the servers, as clusters")};
 
 /* ---- all tables ------------------------------------------------------------------------------ */

@@ -126,7 +126,7 @@ const char *mt_xds_bootstrap_want_tls(struct mt_xds_bootstrap *b)
 
 		if (!address)
 			continue;
-		s->unusable = "another machine in clear text: whoever is on the way could decide "
+		s->unusable = "another machine in plaintext: an attacker on the path could decide "
 			      "where calls go";
 		first = first ? first : address;
 	}

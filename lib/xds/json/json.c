@@ -102,7 +102,7 @@ static void *read_any(struct mt_pb_reader *r, const Xds__Struct *s)
 		/* With of_text the caller reports a missing "@type", if it needs one. */
 		if (r->of_text)
 			return any;
-		mt_pj_bad(r, "no \"@type\" says what it is");
+		mt_pj_bad(r, "it has no \"@type\"");
 		return NULL;
 	}
 	any->type_url = url->string_value;

@@ -90,7 +90,7 @@ bool mt_xm_words(
 	for (size_t i = 0, n; i < len; i += n) {
 		n = (unsigned char)s[i] < 0x80 ? 1 : mt_utf8_len(s + i, len - i);
 		if (!n || (unsigned char)s[i] < ' ' || s[i] == 0x7f)
-			return mt_xm_bad(m, field, "\"%.64s\" is no printable text", s);
+			return mt_xm_bad(m, field, "\"%.64s\" is not printable text", s);
 	}
 	return mt_xm_text(m, field, s, max, out);
 }
@@ -128,7 +128,7 @@ bool mt_xm_u32(struct mt_xmap *m, const char *field, const Xds__UInt32Value *v, 
 bool mt_xm_port(struct mt_xmap *m, const char *field, uint32_t v, uint16_t *out)
 {
 	if (v < 1 || v > 65535)
-		return mt_xm_bad(m, field, "%u is no port", v);
+		return mt_xm_bad(m, field, "%u is not a port", v);
 	*out = (uint16_t)v;
 	return true;
 }

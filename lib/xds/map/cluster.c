@@ -14,7 +14,7 @@ static bool discovery(struct mt_xmap *m, const Xds__Cluster *c, struct mt_res_cl
 		MT_RES_LOGICAL_DNS, MT_RES_EDS, MT_RES_ORIGINAL_DST};
 
 	if (c->cluster_discovery_type_case == XDS__CLUSTER__CLUSTER_DISCOVERY_TYPE_CLUSTER_TYPE)
-		return mt_xm_bad(m, "cluster_type.name", "\"%.64s\" is no type that is known here",
+		return mt_xm_bad(m, "cluster_type.name", "\"%.64s\" is not a known type",
 			c->cluster_type->name);
 	if (c->cluster_discovery_type_case == XDS__CLUSTER__CLUSTER_DISCOVERY_TYPE_TYPE) {
 		if (c->type < 0 || c->type >= (int32_t)MT_ARRAY_LEN(types))
@@ -177,7 +177,7 @@ static bool balancer_sizes(struct mt_xmap *m, const Xds__Cluster *c, struct mt_r
 		if (!u64(m, "maglev_lb_config.table_size", size, TABLE_MAX, &out->table_size))
 			return false;
 		if (size && !is_prime(size->value))
-			return mt_xm_bad(m, "maglev_lb_config.table_size", "%llu is no prime",
+			return mt_xm_bad(m, "maglev_lb_config.table_size", "%llu is not a prime",
 				(unsigned long long)size->value);
 	}
 	return true;
@@ -229,7 +229,7 @@ static bool breakers(struct mt_xmap *m, const Xds__CircuitBreakers *b, struct mt
 		if (t->priority == 1)
 			mt_xm_note(m, MT_XDS_NOTE_high, "priority");
 		else if (had)
-			return mt_xm_bad(m, "priority", "DEFAULT is said twice");
+			return mt_xm_bad(m, "priority", "DEFAULT is given twice");
 		else if (!bound(m, "max_connections", t->max_connections, 1,
 				 &out->max_connections) ||
 			 !bound(m, "max_requests", t->max_requests, 1, &out->max_requests) ||

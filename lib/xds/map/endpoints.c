@@ -147,7 +147,7 @@ static bool add_name(
 	struct mt_res_dns_name *n;
 
 	if (!is_host(host))
-		return mt_xm_bad(m, "address", "\"%.64s\" is no name of a host", host);
+		return mt_xm_bad(m, "address", "\"%.64s\" is not a host name", host);
 	n = mt_region_push(m->r, (void **)&f->dns->names, &f->dns->n_names, sizeof(*n));
 	if (!n)
 		return mt_xm_no_memory(m);
@@ -195,7 +195,7 @@ static bool unusual(struct mt_xmap *m, struct filling *f, const Xds__LbEndpoint 
 		       mt_xm_bad(m, "address", "%s can be no endpoint", host);
 	}
 	if (!f->dns)
-		return mt_xm_bad(m, "address", "\"%.64s\" is no IP address", host);
+		return mt_xm_bad(m, "address", "\"%.64s\" is not an IP address", host);
 	return add_name(m, f, host, out);
 }
 
@@ -213,7 +213,7 @@ static bool add_endpoint(struct mt_xmap *m, struct filling *f, const Xds__LbEndp
 		uint32_t mark = mt_xm_at(m, "lb_endpoints", i);
 
 		if (!ep.weight)
-			return mt_xm_bad(m, "load_balancing_weight", "0 is no weight");
+			return mt_xm_bad(m, "load_balancing_weight", "0 is not a weight");
 		if (!unusual(m, f, e, &ep, &keep))
 			return false;
 		mt_xm_out(m, mark);

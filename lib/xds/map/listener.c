@@ -29,7 +29,7 @@ static bool prefixes(struct mt_xmap *m, const char *field, Xds__CidrRange *const
 		struct mt_res_prefix *p = &(*list)[(*n_list)++];
 
 		if (mt_addr_parse(r[i]->address_prefix, &p->addr))
-			return mt_xm_bad(m, "address_prefix", "\"%.64s\" is no IP address",
+			return mt_xm_bad(m, "address_prefix", "\"%.64s\" is not an IP address",
 				r[i]->address_prefix);
 		most = mt_addr_is4(&p->addr) ? 32 : 128;
 		if (!mt_xm_u32(m, "prefix_len", r[i]->prefix_len, 0, most, &bits))
@@ -72,7 +72,7 @@ static bool server_names(
 		if (!star || (star == name && name[1] == '.'))
 			continue;
 		mt_xm_at(m, "server_names", i);
-		return mt_xm_bad(m, NULL, "\"%.64s\" has a star that is no first label", name);
+		return mt_xm_bad(m, NULL, "\"%.64s\" has a star that is not the first label", name);
 	}
 	return true;
 }
@@ -276,7 +276,7 @@ static bool filter(struct mt_xmap *m, const Xds__Filter *f, bool last, struct mt
 	bool known;
 
 	if (ends(c))
-		return mt_xm_bad(m, NULL, "stands behind the proxy that ends the chain");
+		return mt_xm_bad(m, NULL, "is after the proxy that ends the chain");
 	if (f->config_type_case == XDS__FILTER__CONFIG_TYPE_CONFIG_DISCOVERY)
 		return from_elsewhere(m, f, c);
 	if (!mt_xm_open(m, "typed_config",
@@ -292,7 +292,7 @@ static bool filter(struct mt_xmap *m, const Xds__Filter *f, bool last, struct mt
 		c->unserved = "HTTP is not served";
 	} else if (last) {
 		mt_xm_note(m, MT_XDS_NOTE_other_proxy, NULL);
-		c->unserved = "it ends in no proxy that is known here";
+		c->unserved = "it ends in no known proxy";
 	} else {
 		other_filter(m, f->name, any.type, c);
 	}
@@ -315,7 +315,7 @@ static bool filters(struct mt_xmap *m, const Xds__FilterChain *f, struct mt_res_
 		mt_xm_out(m, mark);
 	}
 	if (!ends(c) && !c->unserved)
-		c->unserved = "it ends in no proxy that is known here";
+		c->unserved = "it ends in no known proxy";
 	return true;
 }
 
@@ -342,7 +342,7 @@ static bool address(
 	if (!mt_xm_socket(m, field, a, &host, &out->port))
 		return false;
 	if (mt_addr_parse(host, &out->addr))
-		return mt_xm_bad(m, field, "\"%.64s\" is no IP address", host);
+		return mt_xm_bad(m, field, "\"%.64s\" is not an IP address", host);
 	/* 0.0.0.0 as well as :: means any local address. */
 	if (mt_addr_is4(&out->addr) && !mt_addr_v4(&out->addr))
 		out->addr = (struct mt_addr){0};

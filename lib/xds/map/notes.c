@@ -110,7 +110,7 @@ static const struct mt_xds_row listener[] = {
 	MEANS_NOTHING("per_connection_buffer_limit_bytes"),
 	MEANS_NOTHING("transparent"),
 	MEANS_NOTHING("freebind"),
-	TOLD("socket_options", "no kernel socket is there to set them on"),
+	TOLD("socket_options", "there is no kernel socket to set them on"),
 	MEANS_NOTHING("listener_filters_timeout"),
 	MEANS_NOTHING("continue_on_listener_filters_timeout"),
 	REFUSED("udp_listener_config", "UDP is not served"),
@@ -146,7 +146,7 @@ static const struct mt_xds_row tcp_proxy[] = {
 		"the cluster's balancer has no key; each connection is balanced by itself"),
 	REFUSED("tunneling_config", "bytes are sent as they are"),
 	TOLD("max_downstream_connection_duration", "connections last"),
-	TOLD("on_demand", "the Node's onDemand says it, for all clusters"),
+	TOLD("on_demand", "the Node's onDemand specifies it, for all clusters"),
 	MEANS_NOTHING("access_log_flush_interval"),
 	MEANS_NOTHING("flush_access_log_on_connected"),
 	MEANS_NOTHING("access_log_options"),
@@ -215,7 +215,7 @@ static const struct mt_xds_row route[] = {
 static const struct mt_xds_row route_match[] = {
 	MEANS_NOTHING("case_sensitive"),
 	REFUSED("query_parameters", "messages have none"),
-	REFUSED("grpc", "messages are no gRPC"),
+	REFUSED("grpc", "messages are not gRPC"),
 	REFUSED("tls_context", "not a condition that is tested here"),
 	REFUSED("dynamic_metadata", "not a condition that is tested here"),
 	REFUSED("filter_state", "not a condition that is tested here"),
@@ -257,7 +257,7 @@ static const struct mt_xds_row name_info[] = {
 };
 static const struct mt_xds_row extension_source[] = {
 	TOLD("apply_default_config_without_warming",
-		"default_config holds until the other is there"),
+		"default_config applies until the other arrives"),
 };
 
 const struct mt_xds_rows mt_xds_rows[] = {

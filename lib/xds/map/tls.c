@@ -75,10 +75,10 @@ static bool validation(
 		return true;
 	if (v->trusted_ca) {
 		mt_xm_note(m, MT_XDS_NOTE_tls_inline, "trusted_ca");
-		unmade(tls, "its roots are no secret by name");
+		unmade(tls, "its roots are not a secret by name");
 	}
 	if (v->n_verify_certificate_hash || v->n_verify_certificate_spki || v->crl)
-		unmade(tls, "it asks for more of a peer's certificate than is verified");
+		unmade(tls, "it requires more of a peer's certificate than is verified");
 	for (size_t i = 0; i < v->n_match_subject_alt_names; i++)
 		if (!add_san(m, v->match_subject_alt_names[i], tls))
 			return false;
@@ -140,7 +140,7 @@ static void versions(const Xds__TlsParameters *p, struct mt_res_tls *tls)
 		tls->max_version = 0x0303;
 	if (p->tls_maximum_protocol_version == TLS_1_0 ||
 		p->tls_maximum_protocol_version == TLS_1_1)
-		unmade(tls, "it asks for a version of TLS below 1.2");
+		unmade(tls, "it requires a version of TLS below 1.2");
 }
 
 static struct mt_res_tls *context(struct mt_xmap *m, const Xds__CommonTlsContext *c)
@@ -155,7 +155,7 @@ static struct mt_res_tls *context(struct mt_xmap *m, const Xds__CommonTlsContext
 		versions(c->tls_params, tls);
 	if (c && c->n_tls_certificates) {
 		mt_xm_note(m, MT_XDS_NOTE_tls_inline, "tls_certificates");
-		unmade(tls, "its certificate is no secret by name");
+		unmade(tls, "its certificate is not a secret by name");
 	}
 	if (c && c->n_tls_certificate_sds_secret_configs &&
 		!secret(m, "tls_certificate_sds_secret_configs[0]",

@@ -101,7 +101,7 @@ def body():
         m.daemon.write("judge.yaml", judges())
         m.daemon.write("mesh.yaml", mesh(service=JUDGE))
         m.forget()
-        m.daemon.leaves("errors", "what nobody can be asked about is told as closed", "its provider cannot be asked")
+        m.daemon.leaves("errors", "what nobody can be asked about is told as closed", "its provider cannot be queried")
         m.daemon.start()
         netns.run("ip", "-n", m.daemon.namespace, "addr", "add", f"{AT}/32", "dev", "lo")
         judge, caller = Judge(lab, m.daemon, f"{AT}:9000", lab.directory / "judge"), Caller(lab, server, "240.240.1.9")

@@ -75,7 +75,7 @@ def body():
         w.peers(dubbo=1, thrift=0)
         server.apply(*resources(w))
         daemon = w.meltemi(files=True)
-        daemon.leaves("errors", "a policy closes a service", "its provider cannot be asked")
+        daemon.leaves("errors", "a policy closes a service", "its provider cannot be queried")
         daemon.write("own.yaml", DOCUMENTS)
         daemon.start()
         w.serves(["v1/s1"], seconds=20)

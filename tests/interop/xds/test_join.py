@@ -126,19 +126,19 @@ HOUR = datetime.timedelta(hours=1)
 CASES = [
     ("no cluster.env", set_file("cluster.env", None), {}, "bundle", "the file is not there", "cluster.env:0", ""),
     ("line without =", replace("cluster.env", "ISTIO_SERVICE_CIDR='*'", "ISTIO_SERVICE_CIDR"), {}, "bundle",
-     "this is no assignment like NAME='value'", "cluster.env:14", ""),
+     "this is not an assignment like NAME='value'", "cluster.env:14", ""),
     ("open quote", replace("cluster.env", "SERVICE_ACCOUNT='vm'", "SERVICE_ACCOUNT='vm"), {}, "bundle",
      "something follows the value|a quote is opened and not closed", "cluster.env:1[78]", "SERVICE_ACCOUNT"),
     ("shell in the value", replace("cluster.env", "'ticker.shop'", "$(reboot)"), {}, "bundle",
      "the value holds a shell expansion", "cluster.env:13", "ISTIO_SERVICE"),
     ("no namespace", set_env(POD_NAMESPACE=None), {}, "bundle", "it is not there", "cluster.env:0", "POD_NAMESPACE"),
-    ("bad namespace", set_env(POD_NAMESPACE="Shop_1"), {}, "bundle", '"Shop_1" is no name of a namespace', "cluster.env:16",
+    ("bad namespace", set_env(POD_NAMESPACE="Shop_1"), {}, "bundle", '"Shop_1" is not a valid name of a namespace', "cluster.env:16",
      "POD_NAMESPACE"),
-    ("bad labels", set_env(ISTIO_METAJSON_LABELS='{"app":'), {}, "bundle", "is no JSON object of texts", "cluster.env:5",
+    ("bad labels", set_env(ISTIO_METAJSON_LABELS='{"app":'), {}, "bundle", "is not a JSON object of texts", "cluster.env:5",
      "ISTIO_METAJSON_LABELS"),
-    ("bad address of ours", set_env(ISTIO_SVC_IP="10.0.0.1,10.0.0.2"), {}, "bundle", '"10.0.0.1,10.0.0.2" is no address', "cluster.env:15",
+    ("bad address of ours", set_env(ISTIO_SVC_IP="10.0.0.1,10.0.0.2"), {}, "bundle", '"10.0.0.1,10.0.0.2" is not a valid address', "cluster.env:15",
      "ISTIO_SVC_IP"),
-    ("two bundles mixed", set_env(POD_NAMESPACE="other"), {}, "bundle", 'it says "shop", cluster.env says "other"',
+    ("two bundles mixed", set_env(POD_NAMESPACE="other"), {}, "bundle", 'it says "shop", cluster.env has "other"',
      "mesh.yaml:4", "POD_NAMESPACE"),
     ("bad YAML", set_file("mesh.yaml", "defaultConfig:\n  discoveryAddress: [a\n"), {}, "bundle", "did not find expected",
      "mesh.yaml:[23]", ""),
@@ -155,24 +155,24 @@ CASES = [
      "defaultConfig.discoveryAddress"),
     ("expired root", other_root(begins=-2 * DAY, ends=-DAY), {}, "roots", "the root O=cluster.local expired at",
      "root-cert.pem:0", ""),
-    ("root is no authority", other_root(authority=False), {}, "roots", "is no authority", "root-cert.pem:0", ""),
+    ("root is no authority", other_root(authority=False), {}, "roots", "is not an authority", "root-cert.pem:0", ""),
     ("token of two parts", set_file("istio-token", "e30.e30"), {}, "token", "three parts divided by dots", "istio-token:0", ""),
     ("token is no JSON", set_file("istio-token", "bm8.bm8.bm8"), {}, "token", "the token's header is no JSON", "istio-token:0", ""),
     ("expired token", set_token(begins=-7200, ends=-3600), {}, "token", "the token expired 1 h ago", "istio-token:0", "exp"),
     ("wrong audience", set_token(audience="vault"), {}, "token", "for the audience vault, not for istio-ca", "istio-token:0",
      "aud"),
-    ("wrong account", set_token(account="other"), {}, "token", "is for system:serviceaccount:shop:other; cluster.env says "
+    ("wrong account", set_token(account="other"), {}, "token", "is for system:serviceaccount:shop:other; cluster.env has "
      "system:serviceaccount:shop:vm", "istio-token:0", "sub"),
-    ("no issuer", set_token(iss=None), {}, "token", "does not say who issued it", "istio-token:0", "iss"),
+    ("no issuer", set_token(iss=None), {}, "token", "has no issuer", "istio-token:0", "iss"),
     ("name unknown", lambda b: (set_file("hosts", "")(b), set_address("istiod.nowhere.invalid:{port}")(b)), {}, "names",
      "istiod.nowhere.invalid has no entry here, and DNS says", "hosts:0", ""),
     ("nobody listens", closed_port, {}, "reach", "is not reached: Connection refused", "hosts:0", ""),
-    ("token of tomorrow", set_token(begins=86400, ends=90000), {}, "clock", "the token begins only at .*: the clock is behind by",
+    ("token of tomorrow", set_token(begins=86400, ends=90000), {}, "clock", "the token is valid only from .*: the clock is late by",
      ":0", ""),
     ("server of tomorrow", None, {"begins": DAY, "ends": 2 * DAY}, "clock",
-     "the control plane's certificate begins only at .*: the clock is behind by", ":0", ""),
+     "the control plane's certificate is valid only from .*: the clock is late by", ":0", ""),
     ("another mesh's root", other_root(name="other.mesh"), {}, "trust",
-     "issued by O=cluster.local, does not lead to the root O=other.mesh", "root-cert.pem:0", ""),
+     "issued by O=cluster.local, does not chain to the root O=other.mesh", "root-cert.pem:0", ""),
     ("server's certificate expired", None, {"begins": -DAY, "ends": -HOUR}, "trust", "expired at", ":0", ""),
     ("server is another", None, {"name": "gateway.example.org"}, "trust", f"is for gateway.example.org, not for {HOST}",
      "mesh.yaml:2", "defaultConfig.discoveryAddress"),
@@ -187,8 +187,8 @@ CASES = [
      "is for spiffe://cluster.local/ns/other/sa/other, not for spiffe://cluster.local/ns/shop/sa/vm", ":0", ""),
     ("another key", None, {"manner": "wrong_key"}, "identity", "the private key does not belong to the certificate", ":0", ""),
     ("another signer", None, {"manner": "wrong_signer"}, "identity",
-     "issued by O=another.mesh. does not lead to our roots", ":0", ""),
-    ("expired when issued", None, {"manner": "expired_leaf"}, "identity", "valid until .*, and this machine's clock says", ":0", ""),
+     "issued by O=another.mesh. does not chain to our roots", ":0", ""),
+    ("expired when issued", None, {"manner": "expired_leaf"}, "identity", "valid until .*, and this machine's clock is", ":0", ""),
     ("node refused", None, {"manner": "forbidden"}, "xds", "does not serve us: no identities", ":0", ""),
     ("certificate not taken", None, {"manner": "no_peer"}, "xds", "does not serve us: authentication failure", ":0", ""),
     ("no discovery", None, {"manner": "no_ads"}, "xds", "unknown service /envoy.service.discovery", ":0", ""),
@@ -319,7 +319,7 @@ def refused_directory(fixture):
     blocker = fixture.tmp / "a-file"
     blocker.write_text("")
     answer, rows = join(bundle.dir, "-o", blocker)
-    assert answer["failed"] == "write" and "it is no directory" in rows["write"]["words"], answer
+    assert answer["failed"] == "write" and "it is not a directory" in rows["write"]["words"], answer
     server.close()
 
 

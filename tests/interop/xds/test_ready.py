@@ -144,7 +144,7 @@ def lost_state(w):
     with Early(w.daemon):
         within(10, lambda: sorted(x[:2] for x in waits(w)) == [("host", HOST), ("host", OTHER), ("source", "mesh")],
                "the source and its hosts are waited for")
-        check("has not told it yet" in w.daemon.http("/ready")[1], "why")
+        check("has not sent it yet" in w.daemon.http("/ready")[1], "why")
         time.sleep(1)
     server = w.server()
     server.apply(*told(w))

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 Who the node is, by an agent's socket: the secrets `default` and `ROOTCA` over Envoy's secret discovery service, from go-control-plane.
-There before the start, changed one by one, bad ones refused with a reason, the agent gone and back: the last good identity goes on.
+There before the start, changed one by one, bad ones refused with a reason, the agent gone and back: the last good identity stays in use.
 """
 
 import pathlib
@@ -89,11 +89,11 @@ def body():
         first.apply(roots(ca, other, crl={"inlineString": ca.revoked().read_text()}))
         within(4, lambda: len(daemon.show("identity")["roots"]) == 2 and daemon.show("identity")["revocations"], "two roots and a list")
         first.apply(roots(ca, matchTypedSubjectAltNames=[{"sanType": "URI", "matcher": {"exact": URI}}]))
-        first.refused("sds", "asks for more than roots")
+        first.refused("sds", "with more than roots")
         soon(daemon, "roots that ask for more", state="last-good", serial="1001")
         # The agent is gone, and another one comes.
         first.process.stop()
-        within(8, lambda: "nobody renews" in (identity(daemon)["note"] or ""), "that the agent is gone is told")
+        within(8, lambda: "is not renewed" in (identity(daemon)["note"] or ""), "that the agent is gone is told")
         equal(identity(daemon)["serial"], "1001", "the identity without an agent")
         socket.unlink(missing_ok=True)
         agent(lab, socket, own(*pairs[2]), roots(ca))

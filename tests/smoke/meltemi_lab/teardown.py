@@ -12,7 +12,7 @@ import subprocess
 from .check import PATIENCE, Failure, check, equal, within
 
 # Slabs that hold something only as long as a peer wants something; connections may stay open.
-SLABS = ("exchange", "tcp out of order", "byte streams being joined")
+SLABS = ("exchange", "tcp out of order", "opaque connections connecting")
 BAD = re.compile(r"level=error|^EAL: .*(?:rror|annot|ailed)|AddressSanitizer|runtime error:|Assertion|MT_ASSERT", re.M)
 
 

@@ -317,7 +317,7 @@ static void no_file(void)
 	CU_ASSERT_EQUAL(read_at(in_dir("a"), 9, 0), -ENOENT);
 	CU_ASSERT_PTR_NOT_NULL(strstr(e.text, in_dir("a: No such file")));
 	CU_ASSERT_EQUAL(read_at(dir, 9, 0), -EINVAL);
-	CU_ASSERT_PTR_NOT_NULL(strstr(e.text, "it is no file"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(e.text, "it is not a file"));
 	/* Nobody writes into it: it must not be waited for. */
 	CU_ASSERT_EQUAL_FATAL(mkfifo(in_dir("fifo"), 0600), 0);
 	CU_ASSERT_EQUAL(read_at(in_dir("fifo"), 9, 0), -EINVAL);
@@ -340,7 +340,7 @@ static void directory(void)
 	CU_ASSERT_EQUAL(mt_file_directory(in_dir("no/d"), 0700, &e), -ENOENT);
 	put(in_dir("a"), "");
 	CU_ASSERT_EQUAL(mt_file_directory(in_dir("a"), 0700, &e), -ENOTDIR);
-	CU_ASSERT_PTR_NOT_NULL(strstr(e.text, "it is no directory"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(e.text, "it is not a directory"));
 	CU_ASSERT_EQUAL(symlink("nowhere", in_dir("l")), 0);
 	CU_ASSERT_EQUAL(mt_file_directory(in_dir("l"), 0700, &e), -ENOENT);
 	umask(before);

@@ -61,18 +61,18 @@ static const struct {
 		"192.0.2.5 1 cluster.local/ns/x/sa/y", 0, NULL},
 	{NODE ENTRY("w", "x", "address: '2001:db8::5', serviceAccount: y"),
 		"2001:db8::5 1 cluster.local/ns/x/sa/y", 0, NULL},
-	{NODE, "", MT_DIAG_WARNING, "nobody may enter by port vms"},
+	{NODE, "", MT_DIAG_WARNING, "port vms accepts no packets"},
 	/* Of another network. */
 	{NODE ENTRY("w", "x", "address: 198.51.100.5, serviceAccount: y"), "", MT_DIAG_WARNING,
-		"nobody may enter by port vms"},
+		"port vms accepts no packets"},
 	{NODE ENTRY("w", "x", "address: 10.0.0.5, serviceAccount: y"), "", MT_DIAG_WARNING,
-		"nobody may enter by port vms"},
+		"port vms accepts no packets"},
 	{NETS("192.0.0.1/16", "192.0.2.1/24")
 			ENTRY("w", "x", "address: 192.0.2.5, serviceAccount: y"),
 		"192.0.2.5 1 cluster.local/ns/x/sa/y", 0, NULL},
 	{NETS("192.0.2.1/24", "192.0.0.1/16")
 			ENTRY("w", "x", "address: 192.0.2.5, serviceAccount: y"),
-		"", MT_DIAG_WARNING, "nobody may enter by port vms"},
+		"", MT_DIAG_WARNING, "port vms accepts no packets"},
 	{NETS("192.0.2.1/24", "192.0.2.2/24")
 			ENTRY("w", "x", "address: 192.0.2.5, serviceAccount: y"),
 		"", MT_DIAG_WARNING, "in a network that several ports have"},
@@ -121,7 +121,7 @@ static const struct {
 		MT_DIAG_WARNING, "are not listed there"},
 	{PORTS(", side: workloads, workloads: []")
 			ENTRY("v", "x", "address: 192.0.2.8, serviceAccount: y"),
-		"", MT_DIAG_WARNING, "nobody may enter by port vms"},
+		"", MT_DIAG_WARNING, "port vms accepts no packets"},
 };
 
 static bool has_words(const struct built *b, enum mt_diag_severity severity, const char *words)
@@ -278,7 +278,7 @@ static void strict_is(struct mt_credential *identity, const char *text, const ch
 		cl->closed_by ? "closed"
 		: !a	      ? "open"
 			      : "judged",
-		has_words(&b, MT_DIAG_CLOSED, "no caller can bring") ? ", told" : "",
+		has_words(&b, MT_DIAG_CLOSED, "no certificate of a caller") ? ", told" : "",
 		chain && !chain->refuse ? ", clear text" : "");
 	CU_ASSERT_STRING_EQUAL(is, want);
 	unbuild(&b);

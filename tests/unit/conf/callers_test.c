@@ -94,27 +94,27 @@ struct row {
 };
 
 static const struct row rows[] = {
-	{STRICT, "C C -", "S S -", NULL, "no caller can bring a certificate", NULL},
+	{STRICT, "C C -", "S S -", NULL, "no certificate of a caller can be verified", NULL},
 	{PEERS("{mtls: {mode: PERMISSIVE}}"), "- - -", "- - -", NULL, NULL, NULL},
 	{PEERS("{mtls: {mode: DISABLE}}") ROOT("{mtls: {mode: STRICT}}"), "- - -", "- - -", NULL,
 		NULL, NULL},
 	{PEERS("{mtls: {mode: UNSET}}") ROOT("{mtls: {mode: STRICT}}"), "C C -", "S S -", NULL,
-		"no caller can bring a certificate", NULL},
+		"no certificate of a caller can be verified", NULL},
 	{PEERS("{selector: {matchLabels: {app: a}}, mtls: {mode: DISABLE}, portLevelMtls: "
 	       "{'20880': {mode: STRICT}}}"),
-		"- C -", "- S -", "- - -", "no caller can bring a certificate", NULL},
+		"- C -", "- S -", "- - -", "no certificate of a caller can be verified", NULL},
 	{PEERS("{selector: {matchLabels: {app: a}}, mtls: {mode: STRICT}, portLevelMtls: "
 	       "{'20880': {mode: PERMISSIVE}}}"),
-		"- - -", "- - -", "- S -", "no caller can bring a certificate", NULL},
+		"- - -", "- - -", "- S -", "no certificate of a caller can be verified", NULL},
 	{STRICT AP("{action: DENY, " FROM("principals: [corp/ns/a/sa/b]") "}"), "CD CD -",
-		"SD SD -", NULL, "no caller can bring a certificate", NULL},
+		"SD SD -", NULL, "no certificate of a caller can be verified", NULL},
 	/* Nobody fits who has no principal. */
 	{AP("{action: CUSTOM, " FROM("principals: [corp/ns/a/sa/b]") "}"), "C C -", "C C -", NULL,
-		NULL, "provider cannot be asked"},
+		NULL, "provider cannot be queried"},
 	{AP("{action: CUSTOM, rules: [{when: [{key: connection.sni, values: [a]}]}]}"), "C C -",
-		"C C -", NULL, "provider cannot be asked", "provider cannot be asked"},
+		"C C -", NULL, "provider cannot be queried", "provider cannot be queried"},
 	{AP("{action: CUSTOM, " FROM("requestPrincipals: [a]") "}"), "C C -", "C C -", NULL,
-		"provider cannot be asked", "provider cannot be asked"},
+		"provider cannot be queried", "provider cannot be queried"},
 	{AP("{" FROM("namespaces: [a]") "}"), "A A -", "A A -", NULL, NULL, NULL},
 };
 
@@ -136,7 +136,7 @@ static void judge_row(const struct row *r, struct mt_credential *who)
 	good &= closed ? has_words(&b, MT_DIAG_CLOSED, closed) : !has_words(&b, MT_DIAG_CLOSED, "");
 	/* What it means that nothing is encrypted is only said where that is so. */
 	good &= !who || !has_words(&b, MT_DIAG_WARNING, "it has no identity");
-	good &= !who || !has_words(&b, MT_DIAG_WARNING, "no TLS is ended");
+	good &= !who || !has_words(&b, MT_DIAG_WARNING, "no TLS is terminated");
 	CU_ASSERT_TRUE(good);
 	if (!good) {
 		fprintf(stderr, "%s: \"%s\", \"%s\"\n", r->text, messages, bytes);
@@ -251,9 +251,10 @@ static void gateways_that_end_tls(void)
 			cases[i].text);
 		b = build_as(NULL, text);
 		CU_ASSERT_STRING_EQUAL(guards_of(b.s, "outbound|80||a.test", buf), "CC CC -");
-		CU_ASSERT_EQUAL(has_words(&b, MT_DIAG_CLOSED, "provider cannot be asked"),
+		CU_ASSERT_EQUAL(has_words(&b, MT_DIAG_CLOSED, "provider cannot be queried"),
 			cases[i].certified);
-		CU_ASSERT_TRUE(has_words(&b, MT_DIAG_CLOSED, "no caller can bring a certificate"));
+		CU_ASSERT_TRUE(has_words(
+			&b, MT_DIAG_CLOSED, "no certificate of a caller can be verified"));
 		unbuild(&b);
 	}
 }

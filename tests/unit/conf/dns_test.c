@@ -81,7 +81,7 @@ static void unnameable(void)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
 	CU_ASSERT_STRING_EQUAL(names(b.s, text), "");
 	CU_ASSERT_EQUAL(b.s->n_listeners, 1);
-	CU_ASSERT_TRUE(has_diag(&b, MT_DIAG_WARNING, 13, "is no name of DNS"));
+	CU_ASSERT_TRUE(has_diag(&b, MT_DIAG_WARNING, 13, "is not a DNS name"));
 	unbuild(&b);
 }
 
@@ -161,13 +161,13 @@ static void refused(void)
 		{NODE("{upstream: [1.1.1.1, 1.1.1.2, 1.1.1.3, 1.1.1.4, 1.1.1.5, 1.1.1.6, 1.1.1.7, "
 		      "1.1.1.8, 1.1.1.9]}"),
 			"spec.dns.upstream: more than 8 servers"},
-		{NODE("{allow: []}"), "spec.dns.allow: nobody would be answered"},
+		{NODE("{allow: []}"), "spec.dns.allow: no client would be answered"},
 		{NODE("{allow: [192.0.2.0/24, 192.0.2.0/33]}"),
 			"spec.dns.allow[1]: \"192.0.2.0/33\" is not a network"},
-		{NODE("{zones: [a..b]}"), "spec.dns.zones[0]: \"a..b\" is no domain"},
-		{NODE("{search: [\"*.b\"]}"), "spec.dns.search[0]: \"*.b\" is no domain"},
-		{NODE("{domain: \".\"}"), "spec.dns.domain: \".\" is no domain"},
-		{NODE("{domain: " LONG "}"), "is no domain"},
+		{NODE("{zones: [a..b]}"), "spec.dns.zones[0]: \"a..b\" is not a domain"},
+		{NODE("{search: [\"*.b\"]}"), "spec.dns.search[0]: \"*.b\" is not a domain"},
+		{NODE("{domain: \".\"}"), "spec.dns.domain: \".\" is not a domain"},
+		{NODE("{domain: " LONG "}"), "is not a domain"},
 	};
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {

@@ -239,9 +239,9 @@ static void not_served(void)
 	wants("mode: ISTIO_MUTUAL", "no identity");
 	wants("httpsRedirect: true", "no HTTP is redirected");
 	wants("mode: SIMPLE, credentialName: one, subjectAltNames: [a]", "write mode: MUTUAL");
-	wants("mode: SIMPLE, credentialName: one, verifyCertificateHash: [a]", "asks for more");
-	wants("mode: SIMPLE, credentialName: one, verifyCertificateSpki: [a]", "asks for more");
-	wants("mode: SIMPLE, credentialName: one, caCrl: /x", "asks for more");
+	wants("mode: SIMPLE, credentialName: one, verifyCertificateHash: [a]", "requires more");
+	wants("mode: SIMPLE, credentialName: one, verifyCertificateSpki: [a]", "requires more");
+	wants("mode: SIMPLE, credentialName: one, caCrl: /x", "requires more");
 	wants("mode: SIMPLE, credentialName: one, maxProtocolVersion: TLSV1_1", "TLS 1.2 is the");
 	wants("mode: SIMPLE, credentialName: one, minProtocolVersion: TLSV1_3, "
 	      "maxProtocolVersion: TLSV1_2",

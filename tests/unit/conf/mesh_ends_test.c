@@ -166,7 +166,7 @@ static void by_secrets(void)
 static void not_as_said(void)
 {
 	for (int i = 0; i < 5; i++) {
-		static const char *const words[] = {"no certificate", "whose are trusted",
+		static const char *const words[] = {"no certificate", "which are trusted",
 			"patterns", "that is not verified", "no certificate"};
 		struct mesh_scene sc = mesh_scene_new();
 		struct mt_res_listener *l = mesh_listener(sc.m, "l", "192.0.2.1", 1);

@@ -134,7 +134,7 @@ static const struct row rows[] = {
 		MT_DIAG_CLOSED, ""},
 	/* Tokens. */
 	{INSIDE TOKENS("{jwtRules: [{issuer: i}]}"), "T T - - T", "- - - - -", MT_DIAG_WARNING,
-		"nothing says where the keys of i are"},
+		"the location of the keys of i is"},
 	{INSIDE TOKENS("{jwtRules: [{issuer: i, jwksUri: 'http://a/'}]}"), "T T - - T", "- - - - -",
 		MT_DIAG_WARNING, "proxies of their own"},
 	{INSIDE TOKENS("{jwtRules: [{issuer: i, jwksUri: 'http://a/'}]}") AP(

@@ -128,7 +128,7 @@ static void asked(void)
 	CU_ASSERT_STRING_EQUAL(p->servers[1], "[2001:db8::8]:9001");
 	/* Byte streams have no method, and no provider is asked about them: all are closed. */
 	CU_ASSERT_TRUE(is_closed(&sc, "outbound|90||a.test"));
-	CU_ASSERT(is_told(&sc, "of byte streams nobody is asked"));
+	CU_ASSERT(is_told(&sc, "no provider is queried for opaque TCP"));
 	unload(&sc);
 	mt_conf_destroy(sc.conf);
 }
@@ -163,10 +163,10 @@ static const struct {
 	{GRPC("other", ""), ONE, "MeshConfig's extensionProviders do not have it", true},
 	{"    - {name: one, envoyExtAuthzHttp: {service: judge.test, port: 9000}}\n", ONE,
 		"it is none of envoyExtAuthzGrpc", true},
-	{GRPC("one", ", includeRequestBodyInCheck: {maxRequestBytes: 10}"), ONE, "it wants bodies",
+	{GRPC("one", ", includeRequestBodyInCheck: {maxRequestBytes: 10}"), ONE, "it needs bodies",
 		true},
 	{GRPC("one", ""), POLICY("p", ""), "it names none", true},
-	{GRPC("one", ""), ONE, "this node asks nobody", false},
+	{GRPC("one", ""), ONE, "this node queries no provider", false},
 };
 
 static void closed(void)
@@ -177,7 +177,7 @@ static void closed(void)
 		load(&sc, closed_rows[i].mesh, closed_rows[i].policies);
 		CU_ASSERT_PTR_NULL(first_of(&sc, "outbound|80||a.test")->asks);
 		CU_ASSERT(is_told(&sc, closed_rows[i].why));
-		CU_ASSERT(is_told(&sc, "its provider cannot be asked"));
+		CU_ASSERT(is_told(&sc, "its provider cannot be queried"));
 		unload(&sc);
 		mt_conf_destroy(sc.conf);
 	}

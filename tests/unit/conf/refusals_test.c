@@ -27,8 +27,8 @@ struct odd {
 
 static const struct odd nodes[] = {
 	{NODE "  ports: [{name: p0, device: d, addresses: [192.0.2.1]}]\n", E, 6,
-		"spec.ports[0].addresses[0]: 192.0.2.1 does not say how large its network is "
-		"(write it like 192.0.2.1/24)"},
+		"spec.ports[0].addresses[0]: 192.0.2.1 has no prefix length (write it like "
+		"192.0.2.1/24)"},
 	{NODE "  ports: [{name: p0, device: d, addresses: [192.0.2.0/24]}]\n", E, 6,
 		"192.0.2.0/24 is the network itself"},
 	{NODE "  ports: [{name: p0, device: d, addresses: [192.0.2.255/24]}]\n", E, 6,
@@ -53,7 +53,7 @@ static const struct odd nodes[] = {
 	{PORT "  routes: [{to: 0.0.0.0/0, via: 192.0.2.1}]\n", E, 7,
 		"192.0.2.1 is the node's own address"},
 	{PORT "  routes: [{to: 10.0.0.1/8, via: 192.0.2.2}]\n", E, 7,
-		"spec.routes[0].to: 10.0.0.1/8 has bits set behind its prefix (write 10.0.0.0/8)"},
+		"spec.routes[0].to: 10.0.0.1/8 has bits set after its prefix (write 10.0.0.0/8)"},
 	{PORT "  routes: [{to: \"2001:db8:1::5/48\", via: \"2001:db8::2\"}]\n", E, 7,
 		"(write 2001:db8:1::/48)"},
 	{PORT "  routes:\n  - {to: 10.0.0.0/8, via: 192.0.2.2}\n  - {to: 10.0.0.0/8, via: "
@@ -84,7 +84,7 @@ static const struct odd nodes[] = {
 	{NODE "  ports: [{name: p0, device: d, kernelAddresses: [10.0.0.2]}]\n", E, 6,
 		"is not an address with its prefix"},
 	{NODE "  ports: [{name: p0, device: d, kernelRoutes: [240.240.0.1/16]}]\n", E, 6,
-		"spec.ports[0].kernelRoutes[0]: 240.240.0.1/16 has bits set behind its prefix "
+		"spec.ports[0].kernelRoutes[0]: 240.240.0.1/16 has bits set after its prefix "
 		"(write 240.240.0.0/16)"},
 	{"---\napiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: ../x}\nspec: {}\n", E, 2,
 		"metadata.name: \"../x\" is not a name for a node"},
@@ -97,7 +97,7 @@ static const struct odd nodes[] = {
 
 static const struct odd services[] = {
 	{VIP("224.0.0.1"), E, AT(1), "spec.addresses[0]: 224.0.0.1 is a multicast address"},
-	{VIP("0.1.2.3"), E, AT(1), "is of 0.0.0.0/8, which is no host's"},
+	{VIP("0.1.2.3"), E, AT(1), "is in 0.0.0.0/8, which no host has"},
 	{VIP("127.0.0.1"), E, AT(1), "is a loopback address"},
 	{VIP("255.255.255.255"), E, AT(1), "is the broadcast address"},
 	{VIP("0.0.0.0"), E, AT(1), "is every address"},

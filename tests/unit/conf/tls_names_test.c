@@ -297,7 +297,7 @@ static void to_no_service(void)
 				      "    tls: {mode: AUTO_PASSTHROUGH}\n" MESHED(
 					      "p", "shop", ""));
 	CU_ASSERT_PTR_NULL(listener(b.s, "::", 15443));
-	CU_ASSERT(has_diag(&b, MT_DIAG_WARNING, 8, "reads nothing of what it passes on"));
+	CU_ASSERT(has_diag(&b, MT_DIAG_WARNING, 8, "forwards TLS without reading it"));
 	unbuild(&b);
 }
 

@@ -80,8 +80,8 @@ static void test_bytes(void)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(c);
 	CU_ASSERT(filters[0].own == 0 && filters[2].own == 8 && c->bytes == 64);
 	CU_ASSERT_PTR_NULL(mt_filters_compile(mem, filters, 4, err, sizeof(err)));
-	CU_ASSERT_STRING_EQUAL(err, "the filters up to \"ending\" want 72 bytes with each call, "
-				    "and there are 64 for all of them; leave one out");
+	CU_ASSERT_STRING_EQUAL(err, "the filters up to \"ending\" need 72 bytes with each call, "
+				    "and there are 64 for all of them; remove one");
 	for (uint32_t i = 0; i < MT_ARRAY_LEN(many); i++)
 		many[i] = (struct mt_filter_inst){.type = &silent};
 	CU_ASSERT_PTR_NULL(mt_filters_compile(mem, many, MT_ARRAY_LEN(many), err, sizeof(err)));

@@ -19,10 +19,10 @@ static void test_refused(void)
 	} rows[] = {
 		{"version", "is built for version 77 of the filter ABI, and this Meltemi has 1"},
 		{"newer", "uses more of the filter ABI than this Meltemi has (4096 bytes"},
-		{"smaller", "has 8 bytes, and none has less than"},
+		{"smaller", "`size` of its struct mt_filter_module is 8"},
 		{"nameless", "its filter has no name; set `name`"},
-		{"greedy", "wants 65 bytes with each call, and may have 64"},
-		{"nosymbol", "has no symbol \"mt_filter_module\", so it is no filter"},
+		{"greedy", "needs 65 bytes with each call, and may have 64"},
+		{"nosymbol", "has no symbol \"mt_filter_module\", so it is not a filter"},
 		{"missing", "cannot be loaded ("},
 	};
 	char path[512], err[512];
@@ -36,7 +36,7 @@ static void test_refused(void)
 		CU_ASSERT_PTR_NOT_NULL(strchr(err, ';'));
 	}
 	CU_ASSERT_PTR_NULL(mt_filter_load("guard.so", err, sizeof(err)));
-	CU_ASSERT_STRING_EQUAL(err, "guard.so: is no absolute path; write it from / on");
+	CU_ASSERT_STRING_EQUAL(err, "guard.so: not an absolute path; write it from / on");
 }
 
 static void test_loaded(void)

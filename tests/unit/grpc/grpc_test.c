@@ -191,7 +191,7 @@ static const struct ending endings[] = {
 	{HUGE_MESSAGE, MT_GRPC_RESOURCE_EXHAUSTED,
 		"the server announces a message of 1073741824 bytes; 67108864 are allowed", 0},
 	{COMPRESSED, MT_GRPC_INTERNAL,
-		"the server sends compressed messages, which were not asked for", 0},
+		"the server sends compressed messages, which were not requested", 0},
 	{HALF_MESSAGE, MT_GRPC_UNAVAILABLE, "the server closed the connection", 0},
 	{NO_STATUS, MT_GRPC_UNAVAILABLE, "the server ended the stream without a status", 0},
 };

@@ -30,10 +30,10 @@ static void assignments(void)
 		{"A='x\ny'\nB=1\n", "A", "x\ny", NULL, 0},
 		{"A=1\nA=2\n", "A", "2", NULL, 0},
 		{"A='{\"a\":\"b\"}'\n", "A", "{\"a\":\"b\"}", NULL, 0},
-		{"x\n", "", NULL, "this is no assignment like NAME='value'", 1},
-		{"\n1A=b\n", "", NULL, "this is no assignment like NAME='value'", 2},
-		{"A =b\n", "", NULL, "this is no assignment like NAME='value'", 1},
-		{"export\n", "", NULL, "this is no assignment like NAME='value'", 1},
+		{"x\n", "", NULL, "this is not an assignment like NAME='value'", 1},
+		{"\n1A=b\n", "", NULL, "this is not an assignment like NAME='value'", 2},
+		{"A =b\n", "", NULL, "this is not an assignment like NAME='value'", 1},
+		{"export\n", "", NULL, "this is not an assignment like NAME='value'", 1},
 		{"A='b\n\n", "A", NULL, "a quote is opened and not closed", 1},
 		{"A=1\nB=\"b", "B", NULL, "a quote is opened and not closed", 2},
 		{"A=$B\n", "A", NULL, "the value holds a shell expansion", 1},
@@ -154,11 +154,11 @@ static void tokens(void)
 	static const struct {
 		const char *text, *words;
 	} bad[] = {{"", "three parts"}, {"a.b", "three parts"}, {"a.b.c.d", "three parts"},
-		{"e30.e30.", "no signature"}, {"e30.e30.*", "signature is no base64url"},
-		{"e30=.e30.AA", "header is no base64url"}, {"e.e30.AA", "header is no base64url"},
-		{"W10.e30.AA", "header is no JSON object"}, {"e30.bm8.AA", "claims is no JSON"},
+		{"e30.e30.", "no signature"}, {"e30.e30.*", "signature is not base64url"},
+		{"e30=.e30.AA", "header is not base64url"}, {"e.e30.AA", "header is not base64url"},
+		{"W10.e30.AA", "header is not a JSON object"}, {"e30.bm8.AA", "claims is not JSON"},
 		/* {"a":1,"a":1} */
-		{"e30.eyJhIjoxLCJhIjoxfQ.AA", "claims is no JSON"}};
+		{"e30.eyJhIjoxLCJhIjoxfQ.AA", "claims is not JSON"}};
 	static char huge[MT_JWT_MAX + 2];
 	struct mt_jwt t;
 	struct mt_err e;
@@ -219,7 +219,7 @@ static void base64url(void)
 	/* Bits of the last letter that no byte has do not count. */
 	CU_ASSERT_EQUAL(mt_jwt_read("e31.e33.AA", 10, &t, &e), 0);
 	CU_ASSERT_NOT_EQUAL(mt_jwt_read(".e30.AA", 7, &t, &e), 0);
-	CU_ASSERT_PTR_NOT_NULL(strstr(e.text, "header is no JSON"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(e.text, "header is not JSON"));
 }
 
 /* Each byte at each place of each length: 64 of them are of the alphabet, also at the ends. */
@@ -246,7 +246,8 @@ static void base64url_letters(void)
 				if (c == '.')
 					continue;
 				rc = mt_jwt_read(token, len, &t, &e);
-				CU_ASSERT_EQUAL(rc && strstr(e.text, "header is no base64url text"),
+				CU_ASSERT_EQUAL(
+					rc && strstr(e.text, "header is not base64url text"),
 					!sound);
 				CU_ASSERT(rc == 0 || strstr(e.text, "header is no"));
 			}

@@ -527,7 +527,7 @@ static void directories_that_are_no_identity(void)
 {
 	static const struct {
 		const char *file, *text, *words;
-	} t[] = {{MT_IDENTITY_CONF, "{", "it is no JSON object"},
+	} t[] = {{MT_IDENTITY_CONF, "{", "it is not a JSON object"},
 		{MT_IDENTITY_CONF, "{}", "version"},
 		{MT_IDENTITY_CONF, "{\"version\":1,\"ca\":\"a:1\",\"server_name\":\"x\"}",
 			"uri: it is not there"},

@@ -139,7 +139,7 @@ static void files_are_read_again(void)
 	put(key_path, "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n");
 	CU_ASSERT_EQUAL(mt_secrets_turn(s, now += MT_SEC), serial);
 	mt_secrets_each(s, look, NULL);
-	CU_ASSERT_PTR_NOT_NULL(strstr(seen.why, "the key is no PEM private key"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(seen.why, "the key is not a PEM private key"));
 	mt_secret_drop(v);
 	mt_secrets_free(s);
 	end();
@@ -284,7 +284,7 @@ static void names_of_files_are_checked(void)
 		CU_ASSERT_PTR_NOT_NULL(strstr(e.text, "is not like file-cert:CHAIN~KEY"));
 	}
 	CU_ASSERT_PTR_NULL(mt_secrets_hold(s, "file-root:/", &e));
-	CU_ASSERT_PTR_NOT_NULL(strstr(e.text, "it is no file"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(e.text, "it is not a file"));
 	CU_ASSERT_EQUAL(mt_secrets_set(s, "file-root:/", NULL, NULL, "x", &e), -EINVAL);
 	mt_secrets_free(s);
 }

@@ -263,8 +263,9 @@ static void test_bad(void)
 		size_t len;
 		const char *why;
 	} rows[] = {{MT_IDENTITY_SOURCE_CHAIN, "", 0, "holds no PEM certificate"},
-		{MT_IDENTITY_SOURCE_CHAIN, "a\0b", 3, "it is no text"},
-		{MT_IDENTITY_SOURCE_KEY, "-----BEGIN PRIVATE KEY-----\n", 28, "no PEM private key"},
+		{MT_IDENTITY_SOURCE_CHAIN, "a\0b", 3, "it is not text"},
+		{MT_IDENTITY_SOURCE_KEY, "-----BEGIN PRIVATE KEY-----\n", 28,
+			"not a PEM private key"},
 		{MT_IDENTITY_SOURCE_ROOTS, "roots\n", 6, "the roots hold no PEM certificate"}};
 	struct generation one = generation(3600), old = generation(-60);
 
@@ -405,7 +406,7 @@ static void test_claimed(void)
 	static const struct {
 		const char *san, *words;
 	} rows[] = {{"URI:" PKI_ALICE, "it is the certificate of " PKI_ALICE ", not of " PKI_BOB},
-		{"DNS:x", "it is the certificate of somebody without a SPIFFE ID, not of "}};
+		{"DNS:x", "it is the certificate of a holder without a SPIFFE ID, not of "}};
 	struct generation own = generation(3600);
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {

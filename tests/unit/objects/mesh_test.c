@@ -205,7 +205,7 @@ static void left_out_for_a_while(void)
 	scene_load(&sc);
 	CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), -2);
 	CU_ASSERT_PTR_NOT_NULL(
-		strstr(scene_row(&sc, "Node", "n")->notes[0].text, "it says something else now"));
+		strstr(scene_row(&sc, "Node", "n")->notes[0].text, "its content has changed"));
 	scene_end(&sc);
 }
 

@@ -93,7 +93,7 @@ static void unknown_protocol(void)
 	scene_load(&sc);
 	IS_STATUS(&sc, "ServiceEntry", "a", "in-force-with-notes");
 	CU_ASSERT_STRING_EQUAL(note_of(&sc, "ServiceEntry", "a"),
-		"unknown protocol \"duboo\": it is passed on as bytes (did you mean dubbo?)");
+		"unknown protocol \"duboo\": it is forwarded as opaque TCP (did you mean dubbo?)");
 	CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), 1);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(sc.s);
 	CU_ASSERT_EQUAL_FATAL(sc.s->n_listeners, 1);

@@ -103,33 +103,33 @@ static void good_ones(void)
 static const struct {
 	const char *text, *words[2];
 } bad[] = {
-	{"sayHello", {"`sayHello` is no field", "src, service, method"}},
-	{"metod=x", {"`metod` is no field", ".KEY"}},
-	{"meta0=x", {"`meta0` is no field", ".KEY"}},
-	{"len>3", {"`len` says nothing here", "method"}},
-	{"method", {"`method` wants a sign", "method=…"}},
-	{"method==x", {"`==` is no sign: `=`", "quotes"}},
-	{"method=", {"`method` wants a value", "\"\""}},
+	{"sayHello", {"`sayHello` is not a field", "src, service, method"}},
+	{"metod=x", {"`metod` is not a field", ".KEY"}},
+	{"meta0=x", {"`meta0` is not a field", ".KEY"}},
+	{"len>3", {"`len` cannot be used here", "method"}},
+	{"method", {"`method` needs an operator", "method=…"}},
+	{"method==x", {"`==` is not an operator: `=`", "quotes"}},
+	{"method=", {"`method` needs a value", "\"\""}},
 	{"method>x", {"`method` compares by = and !=", ""}},
 	{"src<10.0.0.0/8", {"`src` compares by = and !=", ""}},
-	{"src=ten", {"`ten` is no address", "10.0.0.0/8"}},
-	{"src=10.0.0.0/33", {"`10.0.0.0/33` is no address", ""}},
-	{"took>5", {"`5` is no time", "20ms"}},
-	{"took>99999999999s", {"is no time", ""}},
-	{"took>fast", {"`fast` is no time", ""}},
+	{"src=ten", {"`ten` is neither an address", "10.0.0.0/8"}},
+	{"src=10.0.0.0/33", {"`10.0.0.0/33` is neither an address", ""}},
+	{"took>5", {"`5` is not a time", "20ms"}},
+	{"took>99999999999s", {"is not a time", ""}},
+	{"took>fast", {"`fast` is not a time", ""}},
 	{"method=x and", {"a condition is missing at the end", ""}},
-	{". = x", {"`.` wants a key", ".user"}},
+	{". = x", {"`.` needs a key", ".user"}},
 	{".a=1 .b=1 .c=1 .d=1 .a=2 .e=1", {"more than 4 keys", "metadata"}},
 	{".user<x", {"`.user` compares by = and !=", ""}},
-	{".user", {"`.user` wants a sign", ".user="}},
-	{"or method=x", {"`or` is no field", ""}},
+	{".user", {"`.user` needs an operator", ".user="}},
+	{"or method=x", {"`or` is not a field", ""}},
 	{"not", {"a condition is missing at the end", ""}},
 	{"not ", {"a condition is missing", ""}},
 	{"()", {"a condition is missing before `)`", ""}},
 	{"(method=x", {"parenthesis is not closed", ""}},
 	{"method=x)", {"`)` closes nothing", ""}},
 	{"method=\"x", {"quote", "not closed"}},
-	{"=x", {"`` is no field", "method"}},
+	{"=x", {"`` is not a field", "method"}},
 	{"((((((((((((((((((method=x))))))))))))))))))", {"nested deeper than 16", ""}},
 	{"method=a method=a method=a method=a method=a method=a method=a method=a method=a "
 	 "method=a "
@@ -147,7 +147,7 @@ static void bad_ones(void)
 	CU_ASSERT_NOT_EQUAL(
 		mt_expr_compile(&y, ".user=x", allowed & ~MT_EXPR_BIT(meta0), &none), 0);
 	CU_ASSERT_PTR_NOT_NULL(
-		strstr(none.text, "`.user`: metadata says nothing here; there are: src"));
+		strstr(none.text, "`.user`: metadata cannot be used here; fields are: src"));
 	for (size_t i = 0; i < MT_ARRAY_LEN(bad); i++) {
 		struct mt_err e = {""};
 		struct mt_expr x;

@@ -272,7 +272,7 @@ static void wrong_ports_are_refused(void)
 			"no interface mt-none"},
 		{{.name = "p0", .device = "net_af_packet0,iface=averyveryverylongname"}, -EINVAL,
 			"names no interface"},
-		{{.name = "p0", .device = "net_tap0,iface=lo"}, -EEXIST, "the name lo is taken"},
+		{{.name = "p0", .device = "net_tap0,iface=lo"}, -EEXIST, "the name lo belongs to"},
 		{{.name = "p0",
 			 .device = "net_null9",
 			 .kernel_addresses = net,

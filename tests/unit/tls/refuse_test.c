@@ -570,7 +570,7 @@ static void test_rules(void)
 	r.trust = MT_TLS_ANYBODY;
 	r.sans = &san;
 	r.n_sans = 1;
-	no_context(r, "say nothing");
+	no_context(r, "have no effect");
 	r = client;
 	r.ciphers = "ECDHE-ECDSA-AES128-SHA";
 	no_context(r, "ECDHE-ECDSA-AES128-SHA: there are no records");

@@ -34,7 +34,7 @@ static void test_wrong(void)
 	refuse((struct mt_credential_texts){.key = key}, "come together");
 	refuse((struct mt_credential_texts){.chain = key, .key = key},
 		"the chain holds no PEM certificate");
-	refuse((struct mt_credential_texts){.chain = chain, .key = chain}, "no PEM private key");
+	refuse((struct mt_credential_texts){.chain = chain, .key = chain}, "not a PEM private key");
 	refuse((struct mt_credential_texts){.chain = chain, .key = other}, "does not belong");
 	refuse((struct mt_credential_texts){.chain = chain, .key = (char *)ed448},
 		strncmp(mt_crypto_library(), "AWS-LC", 6) == 0 ? "of a kind that AWS-LC"

@@ -186,16 +186,15 @@ static const struct {
 	{NODE DYNAMIC "static_resources: {clusters: [{name: x}]}\n",
 		"b:3: error: dynamic_resources.ads_config: the static cluster has no address"},
 	{NODE "dynamic_resources: {}\n" CLUSTER(""),
-		"b:2: error: dynamic_resources: nothing is asked for"},
+		"b:2: error: dynamic_resources: nothing is requested"},
 	{NODE "dynamic_resources: {lds_config: {ads: {}}}\n" CLUSTER(""),
 		"b:2: error: dynamic_resources.lds_config: there is no server for all types (add "
 		"ads_config)"},
 	{NODE "dynamic_resources: {ads_config: {api_type: REST}}\n" CLUSTER(""),
 		"b:2: error: dynamic_resources.ads_config.api_type: \"REST\" is not known here"},
 	{"node: {}\n" DYNAMIC CLUSTER(""), "b:1: error: node: the node is missing its id"},
-	{NODE DYNAMIC TLS("{}\n"),
-		"b:12: error: transport_socket.typed_config: nobody is trusted: any server could "
-		"answer"},
+	{NODE DYNAMIC TLS("{}\n"), "b:12: error: transport_socket.typed_config: no authority is "
+				   "trusted: any server could answer"},
 	{NODE DYNAMIC TLS("{validation_context: {trusted_ca: {filename: f}, "
 			  "match_subject_alt_names: [{prefix: a}]}}\n"),
 		"b:13: error: "

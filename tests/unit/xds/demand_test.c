@@ -90,7 +90,7 @@ static void fetched_at_the_first_call(void)
 	CU_ASSERT_EQUAL(mesh_wanted(&m, NULL, MT_XDS_CDS), 0);
 	CU_ASSERT_EQUAL(waits(&m, "a"), 1000);
 	CU_ASSERT_STRING_EQUAL(mesh_state(&m, MT_XDS_CDS, "a"),
-		"on demand: routes name it, and no call has led to it");
+		"on demand: routes name it, and no call has used it");
 	mt_xds_info(m.x, &info);
 	CU_ASSERT_TRUE(info.on_demand);
 	CU_ASSERT_EQUAL(info.n_named, 4);
@@ -245,7 +245,7 @@ static void as_many_as_are_allowed(void)
 	CU_ASSERT_TRUE(demand(&m, "d"));
 	CU_ASSERT_EQUAL(mesh_wanted(&m, NULL, MT_XDS_CDS), 3);
 	CU_ASSERT_STRING_EQUAL(mesh_state(&m, MT_XDS_CDS, "b"),
-		"on demand: routes name it, and no call has led to it");
+		"on demand: routes name it, and no call has used it");
 	mesh_finish(&m);
 }
 
@@ -266,7 +266,7 @@ static void no_faster_than_allowed(void)
 	for (const char *name = "a\0b\0c\0d\0e\0f\0"; *name; name += 2)
 		CU_ASSERT_TRUE(demand(&m, name));
 	CU_ASSERT_EQUAL(mesh_wanted(&m, NULL, MT_XDS_CDS), 3);
-	CU_ASSERT_PTR_NOT_NULL(strstr(mesh_state(&m, MT_XDS_CDS, "f"), "asked soon"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(mesh_state(&m, MT_XDS_CDS, "f"), "will be requested"));
 	(void)mesh_wait(&m, MT_SEC);
 	CU_ASSERT_EQUAL(mesh_wanted(&m, NULL, MT_XDS_CDS), 5);
 	(void)mesh_wait(&m, MT_SEC);

@@ -215,7 +215,7 @@ static const struct {
 		"tls_certificate.certificate_chain: missing"},
 	{"{'name': 's', 'validation_context': {'trusted_ca': {'inline_string': 'x'}, "
 	 "'match_typed_subject_alt_names': [{'san_type': 'URI', 'matcher': {'exact': 'a'}}]}}",
-		"validation_context.match_typed_subject_alt_names: a secret that asks for more"},
+		"validation_context.match_typed_subject_alt_names: a secret with more"},
 	{"{'name': 's', 'validation_context': {'trusted_ca': {'filename': '/etc/shadow'}}}",
 		"validation_context.trusted_ca: only texts come over the network"},
 	{"{'name': 's', 'validation_context': {'trusted_ca': {'environment_variable': 'HOME'}}}",
@@ -308,7 +308,7 @@ static const struct {
 	{MT_XDS_CDS, "{'type': 'EDS', 'cluster_type': {}}",
 		"cluster_type: only one of several fields may be there, and another is"},
 	{MT_XDS_CDS, "{'transport_socket': {'typed_config': {}}}",
-		"transport_socket.typed_config: no \"@type\" says what it is"},
+		"transport_socket.typed_config: it has no \"@type\""},
 	{MT_XDS_SDS, "{'tls_certificate': {'private_key': {'inline_bytes': '*'}}}",
 		"tls_certificate.private_key.inline_bytes: not base64"},
 };

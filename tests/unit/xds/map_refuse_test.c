@@ -75,7 +75,7 @@ static const struct {
 	{CDS, "{'name': 'a b'}", "name: \"a b\" has a character that no name may have"},
 	{CDS, "{'name': 'a', 'type': 9}", "type: 9 is not known"},
 	{CDS, "{'name': 'a', 'cluster_type': {'name': 'envoy.clusters.redis'}}",
-		"cluster_type.name: \"envoy.clusters.redis\" is no type that is known here"},
+		"cluster_type.name: \"envoy.clusters.redis\" is not a known type"},
 	{CDS, "{'name': 'a', 'lb_policy': 4}", "lb_policy: 4 is not known"},
 	{CDS, "{'name': 'a', 'lb_policy': 7}", "load_balancing_policy: missing"},
 	{CDS, "{'name': 'a', 'load_balancing_policy': {'policies': [{}]}}",
@@ -115,11 +115,11 @@ static const struct {
 		"{'slow_start_config': {'min_weight_percent': {'value': 101}}}}",
 		"slow_start_config.min_weight_percent: not a percentage"},
 	{CDS, "{'name': 'a', 'maglev_lb_config': {'table_size': 65536}}",
-		"maglev_lb_config.table_size: 65536 is no prime"},
+		"maglev_lb_config.table_size: 65536 is not a prime"},
 	{CDS, "{'name': 'a', 'maglev_lb_config': {'table_size': 9}}",
-		"maglev_lb_config.table_size: 9 is no prime"},
+		"maglev_lb_config.table_size: 9 is not a prime"},
 	{CDS, "{'name': 'a', 'maglev_lb_config': {'table_size': 1}}",
-		"maglev_lb_config.table_size: 1 is no prime"},
+		"maglev_lb_config.table_size: 1 is not a prime"},
 	{CDS, "{'name': 'a', 'maglev_lb_config': {'table_size': 0}}",
 		"maglev_lb_config.table_size: 0 is not within 1 and 5000011"},
 	{CDS, "{'name': 'a', 'ring_hash_lb_config': {'hash_function': 2}}",
@@ -136,7 +136,7 @@ static const struct {
 		"{'max_connections': 0}]}}",
 		"circuit_breakers.thresholds[1].max_connections: 0 is not within 1 and 4294967295"},
 	{CDS, "{'name': 'a', 'circuit_breakers': {'thresholds': [{}, {}]}}",
-		"circuit_breakers.thresholds[1].priority: DEFAULT is said twice"},
+		"circuit_breakers.thresholds[1].priority: DEFAULT is given twice"},
 	{CDS, "{'name': 'a', 'outlier_detection': {'max_ejection_percent': 101}}",
 		"outlier_detection.max_ejection_percent: 101 is not within 0 and 100"},
 	{CDS, "{'name': 'a', 'transport_socket': {'name': 'x', " TYPED "a.B'}}}",
@@ -147,12 +147,12 @@ static const struct {
 		"{'name': 'a', 'load_assignment': {'endpoints': [{'lb_endpoints': [" EP(
 			"db.x", "1") "]}]}}",
 		"load_assignment.endpoints[0].lb_endpoints[0].endpoint.address.socket_address."
-		"address: \"db.x\" is no IP address"},
+		"address: \"db.x\" is not an IP address"},
 	{CDS,
 		"{'name': 'a', 'type': 'STRICT_DNS', 'load_assignment': {'endpoints': "
 		"[{'lb_endpoints': [" EP("a b", "1") "]}]}}",
 		"load_assignment.endpoints[0].lb_endpoints[0].endpoint.address.socket_address."
-		"address: \"a b\" is no name of a host"},
+		"address: \"a b\" is not a host name"},
 	{CDS,
 		"{'name': 'a', 'type': 'LOGICAL_DNS', 'load_assignment': {'endpoints': "
 		"[{'lb_endpoints': [" EP("a", "1") "," EP("b", "1") "]}]}}",
@@ -165,11 +165,11 @@ static const struct {
 	{EDS, CLA(EP("192.0.2.1", "1") ", {'endpoint': {}}"),
 		"endpoints[0].lb_endpoints[1].endpoint.address: missing"},
 	{EDS, CLA(EP("192.0.2.1", "0")),
-		"endpoints[0].lb_endpoints[0].endpoint.address.socket_address.port_value: 0 is no "
-		"port"},
+		"endpoints[0].lb_endpoints[0].endpoint.address.socket_address.port_value: 0 is not "
+		"a port"},
 	{EDS, CLA(EP("192.0.2.1", "65536")),
 		"endpoints[0].lb_endpoints[0].endpoint.address.socket_address.port_value: 65536 is "
-		"no port"},
+		"not a port"},
 	{EDS,
 		CLA("{'endpoint': {'address': {'socket_address': {'address': '192.0.2.1', "
 		    "'named_port': 'x'}}}}"),
@@ -180,8 +180,8 @@ static const struct {
 		"endpoints[0].lb_endpoints[0].endpoint.address.socket_address.protocol: only TCP "
 		"is served"},
 	{EDS, CLA(EP("x", "1")),
-		"endpoints[0].lb_endpoints[0].endpoint.address.socket_address.address: \"x\" is no "
-		"IP address"},
+		"endpoints[0].lb_endpoints[0].endpoint.address.socket_address.address: \"x\" is "
+		"not an IP address"},
 	{EDS, CLA(EP("0.0.0.0", "1")),
 		"endpoints[0].lb_endpoints[0].endpoint.address.socket_address.address: 0.0.0.0 can "
 		"be no endpoint"},
@@ -198,7 +198,7 @@ static const struct {
 	{EDS,
 		CLA("{'load_balancing_weight': 0, 'endpoint': {'address': {'socket_address': "
 		    "{'address': '192.0.2.1', 'port_value': 1}}}}"),
-		"endpoints[0].lb_endpoints[0].load_balancing_weight: 0 is no weight"},
+		"endpoints[0].lb_endpoints[0].load_balancing_weight: 0 is not a weight"},
 	{EDS,
 		CLA("{'load_balancing_weight': 4294967295, 'endpoint': {'address': "
 		    "{'socket_address': {'address': '192.0.2.1', 'port_value': 1}}}}, " EP(
@@ -215,7 +215,7 @@ static const struct {
 	{LDS,
 		"{'name': 'l', 'address': {'socket_address': {'address': 'a.b', 'port_value': "
 		"80}}, 'filter_chains': [{}]}",
-		"address: \"a.b\" is no IP address"},
+		"address: \"a.b\" is not an IP address"},
 	{LDS, "{'name': 'l', 'address': {'pipe': {'path': '/x'}}}",
 		"address: not a socket's address"},
 	{LDS, L("'traffic_direction': 3"), "traffic_direction: 3 is not known"},
@@ -227,11 +227,10 @@ static const struct {
 		"listener_filters[0]: the PROXY protocol is not read"},
 	{LDS, L("'filter_chains': [{'filter_chain_match': {'server_names': ['*.a.x', 'b*.x']}}]"),
 		"filter_chains[0].filter_chain_match.server_names[1]: \"b*.x\" has a star that is "
-		"no "
-		"first label"},
+		"not the first label"},
 	{LDS, L("'filter_chains': [{'filter_chain_match': {'server_names': ['*']}}]"),
-		"filter_chains[0].filter_chain_match.server_names[0]: \"*\" has a star that is no "
-		"first label"},
+		"filter_chains[0].filter_chain_match.server_names[0]: \"*\" has a star that is not "
+		"the first label"},
 	{LDS,
 		L("'filter_chains': [{'filter_chain_match': {'prefix_ranges': [{'address_prefix': "
 		  "'192.0.2.0', 'prefix_len': 33}]}}]"),
@@ -241,7 +240,7 @@ static const struct {
 		L("'filter_chains': [{'filter_chain_match': {'source_prefix_ranges': "
 		  "[{'address_prefix': 'x'}]}}]"),
 		"filter_chains[0].filter_chain_match.source_prefix_ranges[0].address_prefix: \"x\" "
-		"is no IP address"},
+		"is not an IP address"},
 	{LDS, L("'filter_chains': [{'filter_chain_match': {'destination_port': 0}}]"),
 		"filter_chains[0].filter_chain_match.destination_port: 0 is not within 1 and "
 		"65535"},
@@ -260,7 +259,7 @@ static const struct {
 		  "'weight': 1}, {'name': 'y', 'weight': 4294967295}]}}}"),
 		AT0 "weighted_clusters: the weights add up to more than 4294967295"},
 	{LDS, F("{'name': 'a', " TCP ", 'cluster': 'x'}}, {'name': 'b'}"),
-		"filter_chains[0].filters[1]: stands behind the proxy that ends the chain"},
+		"filter_chains[0].filters[1]: is after the proxy that ends the chain"},
 	{LDS,
 		L("'default_filter_chain': {'filters': [{'name': 'a', " TCP
 		  ", 'weighted_clusters': {}}}]}"),
@@ -403,9 +402,9 @@ static const struct {
 	{RDS, "{'name': 'r\\u001b[2J'}",
 		"name: \"r\\x1b[2J\" has a character that no name may have"},
 	{RDS, R("{'name': 'r\\u0007', 'route': {'cluster': 'c'}}"),
-		RAT "name: \"r\\x07\" is no printable text"},
+		RAT "name: \"r\\x07\" is not printable text"},
 	{EDS, "{'cluster_name': 'a', 'endpoints': [{'locality': {'zone': '\\u009b2J'}}]}",
-		"endpoints[0].locality.zone: \"\\xc2\\x9b2J\" is no printable text"},
+		"endpoints[0].locality.zone: \"\\xc2\\x9b2J\" is not printable text"},
 	/* extensions and secrets */
 	{MT_XDS_ECDS, "{'name': 'e'}", "typed_config: missing"},
 	{MT_XDS_ECDS, "{'name': 'e', " TYPED "a.B'}}", "typed_config: no such filter \"a.B\""},

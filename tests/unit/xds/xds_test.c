@@ -514,7 +514,7 @@ static void damaged_state_is_told_and_left(void)
 		const char *words;
 	} t[] = {{0, false, "it is not a file of this program"},
 		{7, false, "it is of another version of this program"},
-		{-1, false, "it is damaged"}, {-1, true, "it is cut off"},
+		{-1, false, "it is damaged"}, {-1, true, "it is truncated"},
 		{10, true, "it is not a file of this program"}};
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
