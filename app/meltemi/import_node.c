@@ -119,15 +119,10 @@ static void propose_lend(const struct import *m, FILE *f)
 
 	if (json_array_size(to)) {
 		fprintf(f,
-			"  # The instances of %zu of the services have proxies of their own, which "
-			"may ask "
-			"for certificates (PeerAuthentication).\n"
-			"  # Who may call them by this node's certificate is your word. It is "
-			"read, and "
-			"has no effect yet: connections to\n"
-			"  # instances are not encrypted.\n"
-			"  # mesh:\n"
-			"  #   lend: {clients: [10.0.0.0/8], to: [",
+			"  # The endpoints of %zu of the services have proxies of their own, which "
+			"may require certificates (PeerAuthentication).\n  # List the clients that "
+			"may call them with this node's certificate (spec.identity).\n  # mesh:\n  "
+			"#   nodeIdentityUse: {clients: [10.0.0.0/8], to: [",
 			json_array_size(hosts));
 		json_array_foreach(to, i, ns)
 		{

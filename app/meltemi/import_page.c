@@ -39,9 +39,9 @@ static const struct {
 		"Without endpoints to call: none was read (EndpointSlices, Endpoints, Pods, "
 		"WorkloadEntries, endpoints of a ServiceEntry),\nor all of them expect mTLS, which "
 		"needs the Node's `identity`; a discovery server may send more"},
-	{"needs lend", "for members of the mesh",
-		"For who may borrow the node's identity (the Node's `mesh.lend`): their instances "
-		"expect mTLS"},
+	{"needs node identity", "for members of the mesh",
+		"For clients that may use the node's identity (the Node's `mesh.nodeIdentityUse`): "
+		"their endpoints expect mTLS"},
 };
 
 /* Prints "3 services: 2 served, 1 closed". */

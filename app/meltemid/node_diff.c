@@ -281,7 +281,7 @@ static void mesh(struct list *l, const struct mt_node_mesh *a, const struct mt_n
 	add(l, same_text(a->trust_domain, b->trust_domain), "spec.mesh.trustDomain");
 	add(l, same_text(a->root_ns, b->root_ns), "spec.mesh.rootNamespace");
 	add(l, same_text(a->config, b->config), "spec.mesh.config");
-	add(l, same_lend(a->lend, b->lend), "spec.mesh.lend");
+	add(l, same_lend(a->lend, b->lend), "spec.mesh.nodeIdentityUse");
 }
 
 static bool same_unenforced(const struct mt_node *a, const struct mt_node *b)

@@ -63,7 +63,7 @@ struct mt_net *bench_node_net(const struct bench_wire wire[2], uint32_t workers,
 void bench_node_document(FILE *f)
 {
 	fprintf(f, "apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: bench}\nspec:\n"
-		   "  mesh: {namespace: bench, lend: {clients: [10.1.0.0/16, "
+		   "  mesh: {namespace: bench, nodeIdentityUse: {clients: [10.1.0.0/16, "
 		   "'spiffe://" BENCH_TRUST_DOMAIN "/*']}}\n---\n");
 }
 

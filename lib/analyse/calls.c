@@ -231,7 +231,7 @@ static const char *unreached(struct caller *c, const struct mt_audit_row *at)
 		return "its endpoints require mutual TLS, and this node has no identity";
 	if (cl->lend && mt_cluster_shows(cl, c->from ? c->from : &nowhere, c->principal, false) < 0)
 		return "its endpoints require mutual TLS, and this caller may not use the node's "
-		       "identity (spec.mesh.lend)";
+		       "identity (spec.mesh.nodeIdentityUse)";
 	return NULL;
 }
 

@@ -97,7 +97,7 @@ static void tell_refused(
 			sc->n_tls, no_tls ? no_tls : "");
 }
 
-/* "n of m endpoints need lend": towards them nobody has an identity but those who the operator says. */
+/* "n of m endpoints need the node's identity": only callers in nodeIdentityUse have it. */
 static void tell_lend(
 	struct mt_build *b, const struct mt_res_cluster *mc, const struct mt_shared_cluster *sc)
 {
@@ -248,8 +248,8 @@ static void tell_more_lend(struct mt_build *b)
 	if (m->n_lend > LEND_TOLD)
 		mt_diag_add(b->diags, MT_DIAG_WARNING, (struct mt_origin){m->lend_file, 0}, NULL,
 			MT_LEND_REMEDY,
-			"%u more clusters have endpoints that need lend (`show objects` names the "
-			"services)",
+			"%u more clusters have endpoints that need the node's identity (`show "
+			"objects` names the services)",
 			m->n_lend - LEND_TOLD);
 }
 

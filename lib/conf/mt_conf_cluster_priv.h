@@ -91,7 +91,7 @@ bool mt_b_is_lent(const struct mt_build *b, const char *ns);
 #define MT_LEND_WORDS                                                                              \
 	"%u of %u endpoints need the node's identity: clients without an identity cannot call "    \
 	"them"
-#define MT_LEND_REMEDY "list such clients in the Node's spec.mesh.lend"
+#define MT_LEND_REMEDY "list such clients in the Node's spec.mesh.nodeIdentityUse"
 /*
  * What those have of a cluster to whom the node does not lend its identity: its endpoints without TLS, to be warmed up and built like
  * it. NULL: no memory.

@@ -106,9 +106,20 @@ static bool same_name(const struct mt_section *s, const char *row, const char *k
 static const struct mt_field *find_field(const struct mt_section *s, const char *key)
 {
 	for (uint32_t i = 0; i < s->n_fields; i++)
-		if (same_name(s, s->fields[i].name, key))
+		if (same_name(s, s->fields[i].name, key) ||
+			(s->fields[i].was && strcmp(s->fields[i].was, key) == 0))
 			return &s->fields[i];
 	return NULL;
+}
+
+static void warn_if_renamed(struct mt_fctx *c, const struct mt_field *f, const struct mt_ynode *n)
+{
+	char remedy[128];
+
+	if (!f->was || strcmp(f->was, n->key) != 0)
+		return;
+	snprintf(remedy, sizeof(remedy), "write %s", f->name);
+	mt_f_warn(c, n->key_line, remedy, "renamed; the next version will reject the old name");
 }
 
 static void unknown_field(struct mt_fctx *c, const struct mt_section *s, const struct mt_ynode *n)
@@ -229,6 +240,7 @@ static void read_entry(struct mt_fctx *c, const struct mt_section *s, const stru
 		return;
 	}
 	seen[f - s->fields] = n->key_line;
+	warn_if_renamed(c, f, n);
 	if (!mt_yaml_is_null(n))
 		mt_field_read(c, f, n, obj);
 	else if (f->required)

@@ -80,8 +80,9 @@ static const struct mt_field lend_fields[] = {
 		.help = "namespaces of the services that they may reach with it; default: all"},
 };
 
-static const struct mt_section lend_section = {"lend", sizeof(struct mt_node_lend),
-	MT_ARRAY_LEN(lend_fields), .fields = lend_fields, .after = check_lend};
+static const struct mt_section lend_section = {"use of the node's identity",
+	sizeof(struct mt_node_lend), MT_ARRAY_LEN(lend_fields), .fields = lend_fields,
+	.after = check_lend};
 
 /* ---- mesh ------------------------------------------------------------------------------------ */
 
@@ -109,8 +110,10 @@ static const struct mt_field mesh_fields[] = {
 		.help = "a file with a MeshConfig; a relative path counts from the Node's file; "
 			"default: key `mesh` of ConfigMap `istio` in the root namespace among the "
 			"documents"},
-	{"lend", MT_F_POINTER, AT(struct mt_node_mesh, lend), .sub = &lend_section,
-		.help = "use of the node's identity: clients that the node connects for with its "
+	{"nodeIdentityUse", MT_F_POINTER, AT(struct mt_node_mesh, lend), .sub = &lend_section,
+		.was = "lend",
+		.help = "use of the node's identity: the clients that the node connects for with "
+			"its "
 			"own certificate; default: none"},
 };
 

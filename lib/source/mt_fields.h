@@ -59,6 +59,7 @@ struct mt_field {
 	enum mt_field_status status;
 	const char *help; /* for the reference page; LATER and REFUSED: what happens instead */
 	const char *instead;
+	const char *was; /* old name, accepted for one version with a warning; NULL: none */
 };
 
 /* Every struct that a section fills begins with its struct mt_origin. */

@@ -13,7 +13,7 @@
 #define CLOSED "`show objects` names what closes it, and why"
 #define UNLENT                                                                                     \
 	"the endpoints have proxies that require a mesh identity, and these callers may not use "  \
-	"this node's: list them in the Node's spec.mesh.lend if they should"
+	"this node's: list them in the Node's spec.mesh.nodeIdentityUse if they should"
 #define DENIED                                                                                     \
 	"intended if the policy is; `explain` of such a call, or a trace, names the policy, "      \
 	"`show objects` what it selects"

@@ -301,7 +301,7 @@ def checked(node):
 
 def uncommented(text):
     """With all that is proposed."""
-    return re.sub(r"^  # (mesh:|  lend:|unenforced:|- \{|labels:)", r"  \1", text, flags=re.M)
+    return re.sub(r"^  # (mesh:|  nodeIdentityUse:|unenforced:|- \{|labels:)", r"  \1", text, flags=re.M)
 
 
 def node_is_written(place):
@@ -315,7 +315,7 @@ def node_is_written(place):
     equal((status, services["com.bank.accounts"]), (0, "closed"), "the Node as it is written")
     node.write_text(uncommented(text))
     spec = yaml.safe_load(node.read_text())["spec"]
-    equal(spec["mesh"]["lend"]["to"], ["cards"], "namespaces that are proposed to be lent to")
+    equal(spec["mesh"]["nodeIdentityUse"]["to"], ["cards"], "namespaces that are proposed to be lent to")
     equal([(u["kind"], u["name"]) for u in spec["unenforced"]], [("PeerAuthentication", "default")], "objects that are proposed")
     status, services = checked(node)
     equal((status, services["com.bank.accounts"]), (0, "served"), "the Node with what it proposes")

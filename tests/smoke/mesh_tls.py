@@ -123,7 +123,7 @@ def lent(m):
     """The node's identity is lent to whom the operator names: nobody, if he names nobody; callers with one of their own by that."""
     m.lend("clients: [203.0.113.0/24]")
     m.daemon.shell("reload")
-    told_what_changed(m, "spec.mesh.lend changed", "files")
+    told_what_changed(m, "spec.mesh.nodeIdentityUse changed", "files")
     equal(answer(m.calls(10)), {"v2/s2"}, "who answers a client that may not borrow")
     equal(answer(m.calls(10, "127.0.0.1:20930")), {"v2/s2"}, "who answers a principal that may not")
     m.lend(f"clients: ['{CALLER}']")

@@ -67,7 +67,7 @@ def nodes(lab, authorities):
                                        f'name: up, device: "{memif(lab, 1, "up", "server")}", addresses: [10.72.0.1/24]'], "")
     near = Node(lab, "near", "mesh", [f'name: down, device: "{memif(lab, 0, "down", "server")}", addresses: [10.71.0.1/24]',
                                       f'name: between, device: "{memif(lab, 1, "between", "client")}", addresses: [10.77.0.1/24]'],
-                f"  routes: [{{to: {FAR_VIP}/32, via: 10.77.0.2}}]\n  mesh: {{namespace: default, lend: {{clients: [10.71.0.0/24]}}}}\n")
+                f"  routes: [{{to: {FAR_VIP}/32, via: 10.77.0.2}}]\n  mesh: {{namespace: default, nodeIdentityUse: {{clients: [10.71.0.0/24]}}}}\n")
     far.daemon.write("echo.yaml", service(HOST, FAR_VIP, PORT, DUBBO, [("10.72.0.2", PORT, {})]))
     near.daemon.write("echo.yaml", service(HOST, NEAR_VIP, PORT, DUBBO, [(FAR_VIP, PORT, MESHED)]).replace("    labels:", "    serviceAccount: far\n    labels:"))
     for node in (far, near):

@@ -92,7 +92,7 @@ class Scene:
         for source, name in ((key, "key.pem"), (cert, "cert-chain.pem"), (self.authority.roots, "root-cert.pem")):
             shutil.copyfile(source, folder / name)
         self.daemon.node.write_text(self.daemon.node.read_text().replace(
-            "spec:\n", f"spec:\n  identity: {{directory: {folder}}}\n  mesh: {{namespace: edge, lend: {{clients: [192.0.2.0/24]}}}}\n", 1))
+            "spec:\n", f"spec:\n  identity: {{directory: {folder}}}\n  mesh: {{namespace: edge, nodeIdentityUse: {{clients: [192.0.2.0/24]}}}}\n", 1))
         self.client = self._context(ssl.PROTOCOL_TLS_CLIENT, CALLER)
 
     def _context(self, side, name):

@@ -99,7 +99,7 @@ class Troubles:
         self.identify()
         node = self.daemon.node.read_text()
         self.daemon.node.write_text(node.replace(
-            "spec:\n", f"spec:\n  identity: {{directory: {folder}}}\n  mesh: {{namespace: edge, lend: {{clients: [192.0.2.0/24]}}}}\n", 1))
+            "spec:\n", f"spec:\n  identity: {{directory: {folder}}}\n  mesh: {{namespace: edge, nodeIdentityUse: {{clients: [192.0.2.0/24]}}}}\n", 1))
         self.revoked = self.ours.sign("revoked", "URI:spiffe://cluster.local/ns/shop/sa/gone")
         self.daemon.write("pair.json", json.dumps(self.secret("pair", self.ours.revoked(self.revoked[0]))))
         self.daemon.write("stale.json", json.dumps(self.secret("stale", self.ours.revoked(stale=True))))

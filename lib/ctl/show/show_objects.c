@@ -121,7 +121,7 @@ static json_t *ports_json(const struct place *v, uint32_t n, uint32_t *at, const
 static json_t *service_row(const struct host *h, json_t *ports)
 {
 	const char *status = h->served ? "served"
-			     : h->lend ? "needs lend"
+			     : h->lend ? "needs node identity"
 			     : h->open ? "no endpoints"
 				       : "closed";
 

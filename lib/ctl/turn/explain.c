@@ -492,7 +492,7 @@ static const struct mt_cluster *reached(struct explain *x, const struct mt_clust
 	struct mt_slice name =
 		x->said.by_tls ? mt_secure_principal(&x->said.who) : (struct mt_slice){0};
 	char text[512] = "none: other clients may use the node's identity, this one may not "
-			 "(spec.mesh.lend)";
+			 "(spec.mesh.nodeIdentityUse)";
 	int shows;
 
 	if (!c->lend || (!x->said.has_src && !name.p))

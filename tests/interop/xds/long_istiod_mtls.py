@@ -75,7 +75,7 @@ def configure(w, out):
     daemon.write("other.yaml", SERVICE + "---\n" + MESHED % "other" + "---\n" + BARE)
     directory = f"{{directory: {daemon.services}}}"
     text = daemon.node.read_text().replace(directory, f"{directory}, {{xds: {{bootstrap: {out}/bootstrap.json, identity: {out}}}}}")
-    daemon.node.write_text(text.replace("spec:\n", "spec:\n  mesh: {namespace: shop, lend: {clients: [192.0.2.0/24]}}\n", 1))
+    daemon.node.write_text(text.replace("spec:\n", "spec:\n  mesh: {namespace: shop, nodeIdentityUse: {clients: [192.0.2.0/24]}}\n", 1))
     return daemon
 
 

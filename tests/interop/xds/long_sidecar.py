@@ -176,7 +176,7 @@ def meltemi(w, out):
     daemon.write("services.yaml", OF_DOCUMENTS)
     directory = f"{{directory: {daemon.services}}}"
     text = daemon.node.read_text().replace(directory, f"{directory}, {{xds: {{bootstrap: {out}/bootstrap.json, identity: {out}}}}}")
-    daemon.node.write_text(text.replace("spec:\n", f"spec:\n  mesh: {{namespace: shop, lend: {{clients: [192.0.2.0/24, '{CALLER}']}}}}\n", 1))
+    daemon.node.write_text(text.replace("spec:\n", f"spec:\n  mesh: {{namespace: shop, nodeIdentityUse: {{clients: [192.0.2.0/24, '{CALLER}']}}}}\n", 1))
     return daemon
 
 

@@ -138,7 +138,7 @@ CASES = [
      "ISTIO_METAJSON_LABELS"),
     ("bad address of ours", set_env(ISTIO_SVC_IP="10.0.0.1,10.0.0.2"), {}, "bundle", '"10.0.0.1,10.0.0.2" is not a valid address', "cluster.env:15",
      "ISTIO_SVC_IP"),
-    ("two bundles mixed", set_env(POD_NAMESPACE="other"), {}, "bundle", 'it says "shop", cluster.env has "other"',
+    ("two bundles mixed", set_env(POD_NAMESPACE="other"), {}, "bundle", 'it has "shop", cluster.env has "other"',
      "mesh.yaml:4", "POD_NAMESPACE"),
     ("bad YAML", set_file("mesh.yaml", "defaultConfig:\n  discoveryAddress: [a\n"), {}, "bundle", "did not find expected",
      "mesh.yaml:[23]", ""),

@@ -89,7 +89,7 @@ class Mesh:
 
     def lend(self, words):
         """Node: who it is, and who may borrow that."""
-        self._write(identity=f"{{directory: {self.folder}}}", mesh=f"{{namespace: edge, lend: {{{words}}}}}")
+        self._write(identity=f"{{directory: {self.folder}}}", mesh=f"{{namespace: edge, nodeIdentityUse: {{{words}}}}}")
 
     def hold(self, **folders):
         """Node: whom it stands for beside that, accounts of namespace shop."""

@@ -93,7 +93,7 @@ class Rows:
         self.folder.mkdir()
         self.rows = [Row(number, path) for number, path in enumerate(sorted(folder.glob("*.yaml")), 1)]
         self.daemon = lab.meltemi()
-        words = f"  identity: {{directory: {self.folder}}}\n  mesh: {{namespace: edge, lend: {{clients: [192.0.2.0/24]}}}}\n"
+        words = f"  identity: {{directory: {self.folder}}}\n  mesh: {{namespace: edge, nodeIdentityUse: {{clients: [192.0.2.0/24]}}}}\n"
         self.daemon.node.write_text(self.daemon.node.read_text().replace("spec:\n", f"spec:\n{words}", 1))
         self.domain, self.ways = None, {}
         self.inbound = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -75,7 +75,7 @@ static void callers(void)
 	CU_ASSERT_PTR_EQUAL(mt_cluster_tls(c, 1)->credential, pki()->bob);
 	/* Connections by one are never those by the other. */
 	CU_ASSERT_NOT_EQUAL(mt_tls_context_id(c->tls), mt_tls_context_id(c->as[0]));
-	CU_ASSERT_FALSE(mesh_told(&sc, MT_DIAG_WARNING, "c", "need lend"));
+	CU_ASSERT_FALSE(mesh_told(&sc, MT_DIAG_WARNING, "c", "need the node's identity"));
 	mesh_scene_end(&sc);
 }
 

@@ -355,16 +355,18 @@ static void rest_of_them(void)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(c->unlent);
 	CU_ASSERT_EQUAL_FATAL(c->unlent->n_eps, 1);
 	CU_ASSERT_STRING_EQUAL(endpoint(c->unlent, 0), "198.51.100.2:1");
-	CU_ASSERT_TRUE(has_diag(&b, MT_DIAG_WARNING, 2, "2 of 3 endpoints need lend"));
+	CU_ASSERT_TRUE(
+		has_diag(&b, MT_DIAG_WARNING, 2, "2 of 3 endpoints need the node's identity"));
 	unbuild(&b);
 	b = build("apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n}\nspec:\n  ports: "
-		  "[{name: p0, device: net_null0, addresses: [192.0.2.1/24]}]\n  mesh: {lend: "
+		  "[{name: p0, device: net_null0, addresses: [192.0.2.1/24]}]\n  mesh: "
+		  "{nodeIdentityUse: "
 		  "{clients: [10.0.0.0/8], to: [default]}}\n" SERVICE(""),
 		"", true);
 	c = cluster(b.s, "outbound|1||m.x");
 	CU_ASSERT_EQUAL(mt_cluster_need_lend(c), 0);
 	CU_ASSERT_EQUAL(c->lend->n_prefixes, 1);
-	CU_ASSERT_FALSE(has_diag(&b, MT_DIAG_WARNING, 8, "need lend"));
+	CU_ASSERT_FALSE(has_diag(&b, MT_DIAG_WARNING, 8, "need the node's identity"));
 	unbuild(&b);
 }
 

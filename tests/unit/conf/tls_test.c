@@ -92,7 +92,8 @@ static void one_context(void)
 	CU_ASSERT_EQUAL(c->lend->principals[0].len, strlen(PKI_ALICE) - 9);
 	CU_ASSERT(memcmp(c->lend->principals[0].p, PKI_ALICE + 9, strlen(PKI_ALICE) - 9) == 0);
 	CU_ASSERT_PTR_NULL(c->unlent);
-	CU_ASSERT(mesh_told(&sc, MT_DIAG_WARNING, "c", "2 of 2 endpoints need lend"));
+	CU_ASSERT(
+		mesh_told(&sc, MT_DIAG_WARNING, "c", "2 of 2 endpoints need the node's identity"));
 	mesh_scene_end(&sc);
 }
 
@@ -228,7 +229,8 @@ static void half_meshed(void)
 	CU_ASSERT_PTR_NULL(c->unlent->lend);
 	CU_ASSERT_EQUAL(c->unlent->index, c->index);
 	CU_ASSERT_STRING_EQUAL(c->unlent->name, c->name);
-	CU_ASSERT(mesh_told(&sc, MT_DIAG_WARNING, mc->meta.name, "3 of 4 endpoints need lend"));
+	CU_ASSERT(mesh_told(
+		&sc, MT_DIAG_WARNING, mc->meta.name, "3 of 4 endpoints need the node's identity"));
 	/* Bare ones are guarded by the node, in both. */
 	mt_source_text(sc.m, &sc.diags, "t", policy, strlen(policy));
 	mesh_proxy(sc.m, mesh_listener(sc.m, "l", "192.0.2.1", 80), "dubbo", "r");
@@ -279,12 +281,13 @@ static void lent(void)
 	CU_ASSERT_FALSE(mt_lend_is_for(cluster(sc.s, "in")->lend, &peer, nobody));
 	CU_ASSERT_TRUE(mt_lend_is_for(cluster(sc.s, "in")->lend, &peer,
 		(struct mt_slice){(const void *)"cluster.local/ns/shop/sa/x", 26}));
-	CU_ASSERT_FALSE(mesh_told(&sc, MT_DIAG_WARNING, "in", "need lend"));
-	CU_ASSERT(mesh_told(&sc, MT_DIAG_WARNING, "beside", "2 of 2 endpoints need lend"));
+	CU_ASSERT_FALSE(mesh_told(&sc, MT_DIAG_WARNING, "in", "need the node's identity"));
+	CU_ASSERT(mesh_told(
+		&sc, MT_DIAG_WARNING, "beside", "2 of 2 endpoints need the node's identity"));
 	/* Another word of the operator's holds for clusters that are the same otherwise. */
 	lend.n_to = 0;
 	mesh_load(&sc);
-	CU_ASSERT_FALSE(mesh_told(&sc, MT_DIAG_WARNING, "beside", "need lend"));
+	CU_ASSERT_FALSE(mesh_told(&sc, MT_DIAG_WARNING, "beside", "need the node's identity"));
 	sc.m->node = NULL;
 	mesh_scene_end(&sc);
 }
@@ -302,8 +305,8 @@ static void many_need_lend(void)
 	mt_conf_set_identity(sc.conf, pki()->alice);
 	mesh_load(&sc);
 	CU_ASSERT_EQUAL(sc.diags.warnings, 65);
-	CU_ASSERT(mesh_told(&sc, MT_DIAG_WARNING, "c63", "need lend"));
-	CU_ASSERT_FALSE(mesh_told(&sc, MT_DIAG_WARNING, "c64", "need lend"));
+	CU_ASSERT(mesh_told(&sc, MT_DIAG_WARNING, "c63", "need the node's identity"));
+	CU_ASSERT_FALSE(mesh_told(&sc, MT_DIAG_WARNING, "c64", "need the node's identity"));
 	CU_ASSERT_PTR_NOT_NULL(
 		strstr(sc.diags.items[sc.diags.n - 1].message, "6 more clusters have endpoints"));
 	mesh_scene_end(&sc);

@@ -79,24 +79,28 @@ static const struct bad_document bad_documents[] = {
 	{NODE "  mesh: {namespace: Edge}\n", "5: error: spec.mesh: \"Edge\" cannot be a namespace"},
 	{NODE "  mesh: {trustDomain: 'spiffe://x'}\n",
 		"5: error: spec.mesh: \"spiffe://x\" cannot be a trust domain"},
-	{NODE "  mesh: {lend: {to: [a]}}\n",
-		"5: error: spec.mesh.lend: the lend is missing its clients"},
-	{NODE "  mesh: {lend: {clients: [everybody]}}\n",
-		"5: error: spec.mesh.lend: \"everybody\" is neither a network nor a principal"},
-	{NODE "  mesh: {lend: {clients: ['spiffe://']}}\n",
-		"5: error: spec.mesh.lend: \"spiffe://\" cannot be a principal (write it like "},
-	{NODE "  mesh: {lend: {clients: ['spiffe://*/sa/b']}}\n",
-		"5: error: spec.mesh.lend: \"spiffe://*/sa/b\" has an asterisk within"},
-	{NODE "  mesh: {lend: {clients: [10.0.0.0/33]}}\n",
-		"5: error: spec.mesh.lend: \"10.0.0.0/33\" is neither a network nor a principal"},
+	{NODE "  mesh: {nodeIdentityUse: {to: [a]}}\n",
+		"5: error: spec.mesh.nodeIdentityUse: the use of the node's identity is missing "
+		"its clients"},
+	{NODE "  mesh: {nodeIdentityUse: {clients: [everybody]}}\n",
+		"5: error: spec.mesh.nodeIdentityUse: \"everybody\" is neither a network nor a "
+		"principal"},
+	{NODE "  mesh: {nodeIdentityUse: {clients: ['spiffe://']}}\n",
+		"5: error: spec.mesh.nodeIdentityUse: \"spiffe://\" cannot be a principal (write "
+		"it like "},
+	{NODE "  mesh: {nodeIdentityUse: {clients: ['spiffe://*/sa/b']}}\n",
+		"5: error: spec.mesh.nodeIdentityUse: \"spiffe://*/sa/b\" has an asterisk within"},
+	{NODE "  mesh: {nodeIdentityUse: {clients: [10.0.0.0/33]}}\n",
+		"5: error: spec.mesh.nodeIdentityUse: \"10.0.0.0/33\" is neither a network nor a "
+		"principal"},
 	{NODE "  identity: {}\n",
 		"5: error: spec.identity: an identity is in a directory, or is served by an agent"},
 	{NODE "  identity: {directory: d,\n    sds: /run/sds}\n",
 		"5: error: spec.identity: an identity is in a directory, or is served by an agent"},
 	{NODE "  identity: /etc/certs\n", "5: error: spec.identity: "},
-	{NODE "  identities: [{directory: d}]\n",
-		"5: error: spec.identities[0]: the identity in addition to the node's own is missing its "
-		"principal"},
+	{NODE "  identities: [{directory: d}]\n", "5: error: spec.identities[0]: the identity in "
+						  "addition to the node's own is missing its "
+						  "principal"},
 	{NODE "  identities: [{principal: 'spiffe://a/b'}]\n",
 		"5: error: spec.identities[0]: an identity is in a directory, is served by an "
 		"agent, or is a source's"},
@@ -376,6 +380,30 @@ static void newest_fields(void)
 			fprintf(stderr, "row %zu: %s\n", i, first_diag(&l));
 		unload(&l);
 	}
+}
+
+/* A renamed key is read by its old name, with a warning that has the new one; not by both. */
+static void renamed_key(void)
+{
+#define OLD_KEY "  mesh: {lend: {clients: [10.0.0.0/8]}}\n"
+	struct loaded l = load_text(NODE OLD_KEY);
+	const struct mt_node_lend *use;
+
+	CU_ASSERT_EQUAL(l.diags.errors, 0);
+	CU_ASSERT_EQUAL(l.diags.warnings, 1);
+	CU_ASSERT_STRING_EQUAL(first_diag(&l),
+		"5: warning: spec.mesh.lend: renamed; the next version will reject the old name "
+		"(write nodeIdentityUse)");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(l.m->node);
+	use = l.m->node->mesh->lend;
+	CU_ASSERT_PTR_NOT_NULL_FATAL(use);
+	CU_ASSERT_EQUAL(use->n_clients, 1);
+	unload(&l);
+
+	l = load_text(NODE "  mesh:\n    nodeIdentityUse: {clients: [10.0.0.0/8]}\n    lend: "
+			   "{clients: [10.0.0.0/8]}\n");
+	CU_ASSERT_EQUAL(l.diags.errors, 1);
+	unload(&l);
 }
 
 /* How a mirror is turned off. */
@@ -728,6 +756,7 @@ const struct mt_test documents_tests[] = {
 	{"bad_documents_table", bad_documents_table},
 	{"warned_documents_table", warned_documents_table},
 	{"newest_fields", newest_fields},
+	{"renamed_key", renamed_key},
 	{"mirrors_of_nothing", mirrors_of_nothing},
 	{"slide_form_means_a_condition", slide_form_means_a_condition},
 	{"others_are_read", others_are_read},
