@@ -70,8 +70,8 @@ static void check_joined(struct mt_analysis *a, const struct mt_audit_row *r,
 		(instead && instead->mode.set && instead->mode.v == lost->mode.v))
 		return;
 	mt_an_found(a, MT_FINDING_ID_shadowed_object, &d->meta, lost->mode.line,
-		"its trafficPolicy is not used for port %u of %s, and so not its tls, %s: that of "
-		"DestinationRule %s/%s counts, whose tls is %s",
+		"its trafficPolicy is not used for port %u of %s, nor its tls, %s: that of "
+		"DestinationRule %s/%s applies, and its tls is %s",
 		r->port, r->host, mode_word(lost), used->meta.ns, used->meta.name,
 		mode_word(instead));
 }

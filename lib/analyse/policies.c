@@ -224,9 +224,8 @@ static void check_left_out(struct mt_analysis *a, const struct mt_written *w)
 			!shares(&first->not_namespaces, &s->not_namespaces) &&
 			!shares(&first->not_ip_blocks, &s->not_ip_blocks)) {
 			mt_an_found(a, MT_FINDING_ID_denies_all, &w->p->meta, s->origin.line,
-				"items of `from` add up: whom this one leaves out, the one of line "
-				"%u "
-				"denies",
+				"items of `from` add up: callers that this one excepts are denied "
+				"by the one of line %u",
 				first->origin.line);
 			return;
 		}

@@ -60,17 +60,16 @@ static void check_use(
 			allow ? MT_FINDING_ID_allow_without_token
 			      : MT_FINDING_ID_deny_without_token,
 			&p->meta, u->line, "a caller of %s without a token %s", u->tokenless_host,
-			allow ? "has none of what it leaves out, and may"
-			      : "has nothing of what it denies, and nobody asks for one");
+			allow ? "has no claim that it excepts, and may call"
+			      : "has no claim that it denies, and no policy requires a token");
 	if (u->nameless && u->nameless == u->seen && a->in->identity)
 		mt_an_found(a, MT_FINDING_ID_nameless_rule, &p->meta, u->line,
-			"it asks who the caller is, and %s takes clear text alone, in which nobody "
-			"has a "
-			"name",
+			"it needs the caller's identity, and %s accepts plaintext only, where "
+			"callers have none",
 			u->nameless_host);
 	if (u->unasked && u->unasked == u->seen)
 		mt_an_found(a, MT_FINDING_ID_nameless_rule, &p->meta, u->line,
-			"it asks who the caller is, and port %u of Gateway %s/%s asks nobody for a "
+			"it needs the caller's identity, and port %u of Gateway %s/%s requires no "
 			"certificate (%s)",
 			u->unasked_gate->server->port.number.v, u->unasked_gate->gateway->meta.ns,
 			u->unasked_gate->gateway->meta.name, mode_word(u->unasked_gate->server));
@@ -218,7 +217,7 @@ static void check_rule(struct mt_analysis *a, const struct mt_authorization_poli
 	}
 	if (p->action.v == MT_POLICY_ALLOW && u->open && !mt_an_is_bounded(u))
 		mt_an_found(a, MT_FINDING_ID_open_rule, &p->meta, r->origin.line,
-			"this rule admits everybody");
+			"this rule admits all callers");
 	check_use(a, p, u);
 	if (p->action.v == MT_POLICY_ALLOW && !u->lone && mt_an_leaves_out_only(r))
 		mt_an_found(a, MT_FINDING_ID_all_but, &p->meta, r->origin.line,

@@ -442,7 +442,7 @@ static const char *instead(struct mt_analysis *a, const struct mt_object_row *ro
 		if (!name || strcmp(row->o->kind, "PeerAuthentication") != 0 ||
 			strncmp(row->why, name, strlen(name)) != 0)
 			continue;
-		said = mt_region_printf(&a->region, "; that one says %s%s", words[p->mtls.mode.v],
+		said = mt_region_printf(&a->region, ", which has %s%s", words[p->mtls.mode.v],
 			p->mtls.mode.v == MT_MTLS_STRICT ? "" : ", so plaintext is accepted");
 		return said ? said : "";
 	}

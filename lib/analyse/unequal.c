@@ -182,8 +182,8 @@ static void check_pair(
 		is_closed(other->rules))
 		return;
 	mt_an_found(a, MT_FINDING_ID_second_name, &other->se->meta, 0,
-		"%s:%u leads to %s:%u, as %s:%u does, which %s is about: by this name it is not "
-		"asked",
+		"%s:%u routes to %s:%u, like %s:%u, which %s selects: calls by this name bypass "
+		"the policy",
 		other->host, other->port, mt_addr_str(&other->addr, addr), other->server_port,
 		guarded->host, guarded->port, by->by);
 }

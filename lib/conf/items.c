@@ -228,7 +228,7 @@ static void service_fields(
 		missing(&mine, &n, "-", old, new_);
 		missing(&mine, &n, "+", new_, old);
 		field(w, "routes");
-		say(w, "%s", n ? mine.text : " what they lead to");
+		say(w, "%s", n ? mine.text : " destinations");
 	}
 	number(w, "destinations", old->n_tcp_dests, new_->n_tcp_dests);
 	number(w, "filters", old->n_filter_insts, new_->n_filter_insts);

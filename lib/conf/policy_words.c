@@ -37,9 +37,8 @@ static bool tell_absent(struct mt_build *b, const struct mt_policy *p)
 		return false;
 	if (p->drifts) {
 		mt_b_verdict(b, MT_DIAG_CLOSED, p->meta, UNWRITTEN,
-			"nothing is in its namespace, and instances that it would fit say none: "
-			"they "
-			"are closed");
+			"nothing is in its namespace, and endpoints with matching labels have no "
+			"namespace: they are closed");
 		return true;
 	}
 	if (n_of(p) == 0 && p->winner && mt_policy_is_twin(p, p->winner)) {
@@ -106,15 +105,14 @@ static bool tell_unsure(struct mt_build *b, const struct mt_policy *p)
 		return false;
 	if (p->n_unsure_told == p->n_unsure) {
 		mt_b_verdict(b, MT_DIAG_CLOSED, p->meta, LABELS,
-			"whether it is about %u instances that a discovery server names is "
-			"unknown, as that one tells neither labels nor objects: they are closed",
+			"it may select %u endpoints of a discovery server, which sends neither "
+			"labels nor objects: they are closed",
 			p->n_unsure);
 		return true;
 	}
 	mt_b_verdict(b, MT_DIAG_CLOSED, p->meta, PODS,
-		"whether its selector is about %u instances is unknown, as their Pods are not "
-		"among "
-		"the documents: they are closed",
+		"its selector may select %u endpoints with Pods that are not among the documents: "
+		"they are closed",
 		p->n_unsure);
 	return true;
 }
@@ -231,8 +229,7 @@ static void tell_tokens(struct mt_build *b, const struct mt_policy *p)
 			MT_TOKEN_RULES);
 	if (p->n_unsure)
 		mt_b_warn(b, p->meta, p->meta->origin.line, NULL, PODS,
-			"whether it is about %u instances is unknown: calls to them that carry a "
-			"token are denied",
+			"it may select %u endpoints: calls to them that carry a token are denied",
 			p->n_unsure);
 	note_places(b, p);
 	if (p->keeps_token)

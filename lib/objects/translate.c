@@ -65,7 +65,7 @@ static void use(struct translation *x, const struct mt_meta *meta)
 		x->m->region.failed = true;
 	if (meta->as_of)
 		mt_diag_object(&x->t->translated, MT_DIAG_WARNING, meta, meta->origin.line, NULL,
-			"a discovery server (xDS) tells what is there now",
+			"a discovery server (xDS) sends the current state",
 			"as of %s, when it was read from the cluster: "
 			"its addresses may be others' by now",
 			meta->as_of);

@@ -68,7 +68,7 @@ static enum mt_filter_verdict ask_gate(
 
 const char *mt_guard_effect_str(enum mt_authz_effect e)
 {
-	return e == MT_AUTHZ_ASK      ? "it is up to the authorization service that is asked by"
+	return e == MT_AUTHZ_ASK      ? "decided by the authorization service of"
 	       : e == MT_AUTHZ_CLOSED ? "closed by"
 				      : "denied by";
 }

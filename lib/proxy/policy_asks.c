@@ -67,7 +67,7 @@ bool mt_policy_asks_begin(struct mt_proxy *p, struct mt_exchange *ex,
 	k->client[mt_extauthz_index(k->lane, s)] = mt_exchange_side(p, ex)->verdict_client;
 	k->by_client[mt_exchange_side(p, ex)->verdict_client]++;
 	mt_deadline_arm(&p->deadlines, &ex->deadline, p->now, left);
-	mt_exchange_trace_queued(p, ex, "somebody is asked whether it may pass");
+	mt_exchange_trace_queued(p, ex, "waits for an external authorization decision");
 	mt_extauthz_ask(k->lane, s, by->asks);
 	return true;
 }

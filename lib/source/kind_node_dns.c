@@ -133,8 +133,8 @@ static void defaults(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 
 static const struct mt_field dns_fields[] = {
 	{"listen", MT_F_CUSTOM, .custom = read_listen,
-		.help = "ADDRESS:PORT of the host's kernel where programs of the host ask, by UDP "
-			"and TCP; default: " LISTEN "; `none`: nowhere"},
+		.help = "ADDRESS:PORT of the host's kernel for programs of the host, by UDP and "
+			"TCP; default: " LISTEN "; `none`: nowhere"},
 	{"addresses", MT_F_CUSTOM, .custom = read_addresses,
 		.help = "addresses that answer clients of the ports, at port 53; default: all "
 			"addresses of the ports; `[]`: none"},

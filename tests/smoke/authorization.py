@@ -404,7 +404,7 @@ def body():
         daemon = lab.meltemi(workers=2)
         daemon.write("services.yaml", SERVICES)
         daemon.leaves("errors", "what CUSTOM closes is told as one", "its provider cannot be queried")
-        daemon.leaves("errors", "so is what closes instances without a Pod", "as their Pods are not among the documents")
+        daemon.leaves("errors", "so is what closes instances without a Pod", "with Pods that are not among the documents")
         daemon.leaves("errors", "and what asks for certificates", "no certificate of a caller can be verified")
         daemon.start()
         for row in ROWS:

@@ -142,10 +142,10 @@ void mt_ctl_metrics_page(struct mt_text_buf *out)
 {
 	const struct mt_family *f;
 
-	mt_text_add(out, "# Metrics\n\nWhat `/metrics` and `/stats/prometheus` show, as `meltemid "
-			 "--metrics` prints "
-			 "it.\n\n## By service, endpoint, route and node\n\n"
-			 "| metric | type | unit | labels | meaning |\n|---|---|---|---|---|\n");
+	mt_text_add(out,
+		"# Metrics\n\nThe contents of `/metrics` and `/stats/prometheus`, as `meltemid "
+		"--metrics` prints them.\n\n## By service, endpoint, route and node\n\n| metric | "
+		"type | unit | labels | meaning |\n|---|---|---|---|---|\n");
 	for (uint32_t i = 0; (f = mt_family_at(i)) != NULL; i++) {
 		mt_text_add(out, "| `%s` | %s | %s | ", f->name, type_of(f->type), f->unit);
 		cell(out, f->labels);

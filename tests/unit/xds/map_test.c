@@ -246,10 +246,9 @@ static void clusters_taken_with_words(void)
 		{"{'name': 'a', 'circuit_breakers': {'thresholds': [{'priority': 'HIGH', "
 		 "'max_connections': 7}]}}",
 			"circuit_breakers.thresholds[0].priority: HIGH: messages have no "
-			"priorities; the thresholds of DEFAULT hold\n"},
+			"priorities; the thresholds of DEFAULT apply\n"},
 		{"{'name': 'a', 'transport_socket_matches': [{'match': {'a': 'b'}}]}",
-			"transport_socket_matches[0].match: keys other than tlsMode: never "
-			"taken\n"},
+			"transport_socket_matches[0].match: keys other than tlsMode: never used\n"},
 		{"{'name': 'a', 'transport_socket_matches': [{'match': {}}]}", ""},
 		{"{'name': 'a', 'transport_socket': {'name': 'x', 'typed_config': {'@type': "
 		 "'type.googleapis.com/envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer'}"

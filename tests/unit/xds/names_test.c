@@ -47,9 +47,9 @@ static void rows(void)
 			 "", "'192.0.2.1'") ", " ROW("ok.x", "'192.0.2.1'") "}}",
 			"ok.x 192.0.2.1;", "table: a host that DNS cannot name is left out"},
 		{"{'table': {" ROW("a.x", "'10.0.0.0/8', '0.0.0.0', '::', 'no', '192.0.2.1'") "}}",
-			"a.x 192.0.2.1;", "table.ips: what is no address is left out"},
+			"a.x 192.0.2.1;", "table.ips: values other than addresses are left out"},
 		{"{'table': {" ROW("a.x", "") ", " ROW("b.x", "'0.0.0.0'") "}}", "",
-			"table.ips: what is no address is left out"},
+			"table.ips: values other than addresses are left out"},
 	};
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(cases); i++) {
