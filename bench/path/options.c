@@ -49,7 +49,7 @@ static const char usage[] =
 	"  --watch off|services|clusters|connections|exchanges\n"
 	"                             meanwhile a scraper asks, and `top` that shows this table "
 	"(off)\n"
-	"  --watch-every N            exchanges from one round of questions to the next (500)\n"
+	"  --watch-every N            exchanges between two rounds of queries (500)\n"
 	"  --turn-ns N                so much time passes in each turn, whatever the clock says: "
 	"turns are\n"
 	"                             the same each time\n"
@@ -221,7 +221,7 @@ int path_options_parse(int argc, char **argv, struct path_options *o)
 		return 2;
 	}
 	if (o->peer == PATH_STRIPPED && o->tls) {
-		fprintf(stderr, "path: --tls: stripped peers speak clear text only; --peer stack "
+		fprintf(stderr, "path: --tls: stripped peers use plaintext only; --peer stack "
 				"does both\n");
 		return 2;
 	}

@@ -54,7 +54,7 @@ static void check_unenforced(struct mt_analysis *a, const struct mt_node_unenfor
 			u->until_text.s);
 }
 
-/* ---- spec.mesh.nodeIdentityUse -------------------------------------------------------------------------- */
+/* ---- spec.mesh.nodeIdentityUse --------------------------------------------------------------- */
 
 static bool is_everybody(const char *s)
 {

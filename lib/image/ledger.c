@@ -14,7 +14,7 @@ static void find_again(struct mt_image *im, void *holder, void *arg)
 
 	if (im->loading &&
 		mt_table_insert(&l->by_key, l->by_key.hash_of(l->by_key.arg, idx), idx) != 0)
-		mt_image_fail(im, -ENOMEM, "there is no room for those who hold memory");
+		mt_image_fail(im, -ENOMEM, "there is no space for the holders of memory");
 }
 
 void mt_image_ledger(struct mt_image *im, struct mt_ledger *l)

@@ -10,7 +10,7 @@ static const char *check_up(struct mt_proxy *p, const struct mt_up *u)
 	if (!u->paused)
 		return NULL;
 	if (!ex || !mt_exchange_down(p, ex))
-		return "a server connection is paused for nobody";
+		return "a server connection is paused without a client that waits";
 	return mt_reply_waits(ex) ? NULL
 				  : "a server connection is paused and its client does not know";
 }
@@ -26,7 +26,7 @@ static const char *check_held(struct mt_proxy *p, const struct mt_down *d)
 		const struct mt_up *u = mt_exchange_up(p, ex);
 
 		if (!mt_reply_waits(ex) || mt_exchange_down(p, ex) != d)
-			return "what waits for a client is no reply to it";
+			return "a waiting item of a client is not a reply to it";
 		if (ex->rsp.len == 0 && !ex->rsp_complete && !(u && u->paused))
 			return "a reply waits for its client and is not here";
 		held += ex->rsp.truesize;
@@ -50,7 +50,7 @@ static const char *check_pending(const struct mt_proxy *p, const struct mt_down 
 		if (ex->pending && ex->pending != mt_exchange_truesize(p, ex))
 			return "a call that waits is not charged what it is";
 		if (ex->req.truesize && !ex->pending)
-			return "a request is kept and charged to nobody";
+			return "a request is kept and not charged";
 		if (ex->changes_kept && ex->state != MT_EX_SUSPENDED && ex->state != MT_EX_AWAITING)
 			return "changes are kept of a call that is not suspended";
 		pending += ex->pending;
@@ -164,12 +164,13 @@ static const char *check_pair(const struct mt_proxy *p, const struct mt_pair *pr
 
 	if (pr->cut)
 		return !pr->down == !pr->up || !mt_timer_armed(&pr->timer)
-			       ? "a byte stream that was cut off has two sides, none, or no timer"
+			       ? "an opaque connection that lost a side has two sides, none, or no "
+				 "timer"
 			       : NULL;
 	if (!pr->up && !(j && j->awaits))
-		return "a byte stream has no server and asks for none";
+		return "an opaque connection has no server and requests none";
 	if ((pr->fin_waits || !pr->up) && !mt_timer_armed(&pr->timer))
-		return "a byte stream waits and nobody looks";
+		return "an opaque connection waits without a wake-up";
 	return NULL;
 }
 
@@ -208,7 +209,7 @@ const char *mt_proxy_check(struct mt_proxy *p)
 	i = 0;
 	while (!wrong && (o = mt_slab_next(&p->undecided, &i)))
 		if (!mt_timer_armed(&((struct mt_undecided *)o)->timer))
-			wrong = "an undecided client waits for its bytes only";
+			wrong = "a client in chain selection waits for its bytes only";
 	i = 0;
 	while (!wrong && (o = mt_slab_next(&p->pairs, &i)))
 		wrong = check_pair(p, o);

@@ -5,7 +5,7 @@
 #include <string.h>
 
 static const char gone[] = "the configuration that the image names is not here";
-static const char astray[] = "something is no part of the configuration that it belongs to";
+static const char astray[] = "an object is not part of its configuration";
 
 void mt_proxy_image_snapshot(
 	struct mt_image *im, const struct mt_proxy_names *names, struct mt_snapshot **s)

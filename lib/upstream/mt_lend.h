@@ -2,8 +2,8 @@
 /*
  * Which identity the node presents to endpoints on behalf of a caller. A caller whose own identity
  * the node holds (Node `spec.identities`) gets that one and no other. Callers in the address
- * prefixes or with the principals of Node `spec.mesh.nodeIdentityUse` get the node's own identity. The node's
- * own principal is always one of these. Part of a snapshot.
+ * prefixes or with the principals of Node `spec.mesh.nodeIdentityUse` get the node's own identity.
+ * The node's own principal is always one of these. Part of a snapshot.
  */
 #pragma once
 
