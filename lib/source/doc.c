@@ -16,27 +16,41 @@ struct doc_meta {
 	struct mt_labels labels, annotations;
 };
 
+/* created_at() has read it, for objects with errors as well. */
+static void read_elsewhere(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
+{
+}
+
 static const struct mt_field metadata_fields[] = {
 	{"name", MT_F_TEXT, AT(struct doc_meta, name), .required = true,
-		.help = "names the document within its kind and namespace"},
-	{"namespace", MT_F_TEXT, AT(struct doc_meta, ns), .help = "default: \"default\""},
+		.help = "the document's name, unique within its kind and namespace"},
+	{"namespace", MT_F_TEXT, AT(struct doc_meta, ns),
+		.help = "the object's namespace; default: that of its source, else `default`"},
 	{"labels", MT_F_LABELS, AT(struct doc_meta, labels),
-		.help = "a WorkloadEntry has these and those of its spec; where both have a "
-			"name, these count"},
+		.help = "labels that selectors match; a WorkloadEntry also has those of its spec, "
+			"and these win if both have a name"},
 	{"annotations", MT_F_LABELS, AT(struct doc_meta, annotations),
-		.help = "`interface`: the service key of a ServiceEntry on a shared port"},
+		.help = "read are `interface` or `service` (a ServiceEntry's service key on a "
+			"shared port), `networking.istio.io/exportTo` (Service), "
+			"`sidecar.istio.io/status` and `ambient.istio.io/redirection` (Pod), "
+			"`istio.io/dry-run` (AuthorizationPolicy)"},
 	/* Fields of documents that were exported from an API server. */
-	{"uid", .type = MT_F_SKIP},
-	{"resourceVersion", .type = MT_F_SKIP},
-	{"generation", .type = MT_F_SKIP},
-	{"creationTimestamp", .type = MT_F_SKIP},
-	{"managedFields", .type = MT_F_SKIP},
-	{"ownerReferences", .type = MT_F_SKIP},
-	{"finalizers", .type = MT_F_SKIP},
-	{"selfLink", .type = MT_F_SKIP},
-	{"generateName", .type = MT_F_SKIP},
-	{"deletionTimestamp", .type = MT_F_SKIP},
-	{"deletionGracePeriodSeconds", .type = MT_F_SKIP},
+	{"creationTimestamp", MT_F_CUSTOM, .custom = read_elsewhere,
+		.help = "the age of the object: of two for one purpose the older is used; not "
+			"written: the oldest"},
+	{"resourceVersion", MT_F_SKIP,
+		.help = "set by an API server; addresses of such a document may be outdated, with "
+			"a warning"},
+	{"managedFields", MT_F_SKIP,
+		.help = "set by an API server; its last time is part of that warning"},
+	{"uid", MT_F_SKIP, .help = "set by an API server"},
+	{"generation", MT_F_SKIP, .help = "set by an API server"},
+	{"selfLink", MT_F_SKIP, .help = "set by an API server"},
+	{"deletionTimestamp", MT_F_SKIP, .help = "set by an API server"},
+	{"deletionGracePeriodSeconds", MT_F_SKIP, .help = "set by an API server"},
+	{"ownerReferences", MT_F_SKIP, .help = "for an API server"},
+	{"finalizers", MT_F_SKIP, .help = "for an API server"},
+	{"generateName", MT_F_SKIP, .help = "for an API server; write `name`"},
 };
 
 const struct mt_section mt_sec_metadata = {"document's metadata", sizeof(struct doc_meta),
@@ -59,37 +73,44 @@ const struct mt_kind mt_kinds[] = {
 		.note = "The node's own settings; one document."},
 	{"ServiceEntry", "networking.istio.io", istio_versions, &mt_sec_service_entry,
 		sizeof(struct mt_service_entry), .list = LIST(service_entries),
-		.note = "A service: names, addresses, ports and instances. Without "
-			"`spec.addresses` those of `status.addresses` count, which istiod gives.",
+		.note = "A service: names, addresses, ports and endpoints. Without "
+			"`spec.addresses` "
+			"those in `status.addresses` are used, which istiod assigns.",
 		.status = mt_service_status},
 	{"WorkloadEntry", "networking.istio.io", istio_versions, &mt_sec_workload,
 		sizeof(struct mt_workload_entry), offsetof(struct mt_workload_entry, w),
 		LIST(workload_entries),
-		.note = "One instance, chosen by a ServiceEntry's workloadSelector.",
+		.note = "One endpoint, selected by a ServiceEntry's workloadSelector.",
 		.complete = mt_workload_entry_complete},
 	{"DestinationRule", "networking.istio.io", istio_versions, &mt_sec_destination_rule,
 		sizeof(struct mt_destination_rule), .list = LIST(destination_rules),
-		.note = "Subsets of a service and how calls are spread over instances."},
+		.note = "Subsets of a service, and how its endpoints are called. A policy applies "
+			"to the host, "
+			"a subset, a port, or a port of a subset. A member of a subset's policy "
+			"replaces the "
+			"host's; a port of the host replaces the host's whole policy there."},
 	{"VirtualService", "networking.istio.io", istio_versions, &mt_sec_virtual_service,
 		sizeof(struct mt_virtual_service), .list = LIST(virtual_services),
-		.note = "Routes of a service. Besides `http` and `tcp`, a list may be named after "
-			"a protocol (`dubbo`, `thrift`, `awesomeRPC`); it comes before `http`."},
+		.note = "Routes of a service. In addition to `http` and `tcp`, a list may have the "
+			"name of a protocol "
+			"(`dubbo`, `thrift`, `awesomeRPC`); it is used before `http`."},
 	{"Gateway", "networking.istio.io", istio_versions, &mt_sec_gateway,
 		sizeof(struct mt_gateway), .list = LIST(gateways),
-		.note = "Ports that the node answers on any of its addresses, "
-			"for the routes that name the gateway."},
+		.note = "Ports that the node serves on any of its addresses, for routes that name "
+			"the gateway."},
 	{"EnvoyFilter", "networking.istio.io", istio_versions, &mt_sec_envoy_filter,
 		sizeof(struct mt_envoy_filter), .list = LIST(envoy_filters),
-		.note = "For services with clients in its namespace; in the root namespace, for "
-			"all. Of two for one listener the one in the root namespace applies, then "
-			"the older one. Only NETWORK_FILTER / REPLACE patches with a "
-			"MetaProtocolProxy as value; others are reported, and those with a filter "
-			"that restricts or is unknown close the place where it would be. "
+		.note = "Applies to services with clients in its namespace, or in the root "
+			"namespace to all. "
+			"Of two for one listener the root namespace's is used, then the older one. "
+			"Applied are NETWORK_FILTER / REPLACE patches with a MetaProtocolProxy; "
+			"others get "
+			"a warning, and a patch with a restrictive or unknown filter fails closed. "
 			"[Authorization](../how-to/authorization.md)",
 		.restricts = mt_restricts_patch, .complete = mt_envoy_filter_complete},
 	{"MetaRouter", "metaprotocol.aeraki.io", alpha_versions, &mt_sec_meta_router,
 		sizeof(struct mt_meta_router), .list = LIST(meta_routers),
-		.note = "Routes, mutations and limits of a MetaProtocol service; wins over a "
+		.note = "Routes, mutations and limits of a MetaProtocol service, used before a "
 			"VirtualService of the same host."},
 	{"ApplicationProtocol", "metaprotocol.aeraki.io", alpha_versions, &mt_sec_app_protocol,
 		sizeof(struct mt_app_protocol), .list = LIST(app_protocols),
@@ -97,68 +118,72 @@ const struct mt_kind mt_kinds[] = {
 		.cluster = true},
 	{"Service", "", core_versions, &mt_sec_kube_service, sizeof(struct mt_kube_service),
 		.list = LIST(services), .kubernetes = true,
-		.note = "A service of Kubernetes: host NAME.NAMESPACE.svc.DOMAIN. Annotation "
-			"`networking.istio.io/exportTo` counts."},
+		.note = "A service of Kubernetes with the host NAME.NAMESPACE.svc.DOMAIN. The "
+			"annotation "
+			"`networking.istio.io/exportTo` is used as in a ServiceEntry."},
 	{"EndpointSlice", "discovery.k8s.io", slice_versions, &mt_sec_kube_slice,
 		sizeof(struct mt_kube_slice), .list = LIST(slices), .kubernetes = true,
-		.note = "Instances of the Service that its label names."},
+		.note = "Endpoints of the Service that its label names."},
 	{"Endpoints", "", core_versions, &mt_sec_kube_endpoints, sizeof(struct mt_kube_slice),
 		.list = LIST(slices), .kubernetes = true,
-		.note = "Instances of the Service of its name, where there is no EndpointSlice."},
+		.note = "Endpoints of the Service with its name, if there is no EndpointSlice."},
 	{"Pod", "", core_versions, &mt_sec_kube_pod, sizeof(struct mt_kube_pod), .list = LIST(pods),
 		.kubernetes = true,
-		.note = "Gives its endpoint labels, an identity, and whether a proxy is in it."},
+		.note = "Labels and identity of its endpoint, and whether it has a proxy."},
 	{"Namespace", "", core_versions, &mt_sec_kube_namespace, sizeof(struct mt_kube_namespace),
 		.list = LIST(namespaces), .kubernetes = true, .cluster = true,
-		.note = "Read for its labels; the Pod itself specifies if it has a proxy."},
+		.note = "Its labels are read; each Pod shows itself if it has a proxy."},
 	{"ConfigMap", "", core_versions, &mt_sec_config_map, sizeof(struct mt_mesh_config),
 		.list = LIST(mesh_configs), .kubernetes = true, .is_ours = mt_is_mesh_config,
 		.note = "no MeshConfig: only ConfigMap `istio` with the key `mesh` is read"},
 	{"Secret", "", core_versions, &mt_sec_kube_secret, sizeof(struct mt_kube_secret),
 		.list = LIST(secrets), .kubernetes = true,
-		.note = "Certificates and keys for the objects that name them."},
+		.note = "Certificates and keys, for fields that name the Secret."},
 	{"AuthorizationPolicy", "security.istio.io", security_versions, &mt_sec_authorization,
 		sizeof(struct mt_authorization_policy), .list = LIST(authorization_policies),
-		.note = "The callers that may call a service, evaluated in front of endpoints "
-			"without a proxy of their own. [Authorization](../how-to/authorization.md)",
+		.note = "Which callers may make which calls, evaluated in front of endpoints "
+			"without a proxy of "
+			"their own. [Authorization](../how-to/authorization.md)",
 		.restricts = mt_restricts_authorization, .complete = mt_authorization_complete,
 		.bare = true},
 	{"PeerAuthentication", "security.istio.io", security_versions, &mt_sec_peers,
 		sizeof(struct mt_peer_authentication), .list = LIST(peer_authentications),
-		.note = "Mutual TLS of callers to endpoints without a proxy of their own; on a "
-			"node with neither an identity nor a port of `side: workloads` `STRICT` "
-			"closes them.",
+		.note = "Whether callers of endpoints without a proxy of their own need a "
+			"certificate. On a node "
+			"with neither an identity nor a port of `side: workloads`, `STRICT` fails "
+			"closed.",
 		.restricts = mt_restricts_peers, .bare = true},
 	{"RequestAuthentication", "security.istio.io", security_versions, &mt_sec_tokens,
 		sizeof(struct mt_request_authentication), .list = LIST(request_authentications),
-		.note = "The issuers of the tokens in calls, and the place of the tokens. Calls "
-			"with an invalid token are denied; calls without a token pass.",
+		.note = "Issuers of tokens that calls may carry, and where. A call with an invalid "
+			"token is denied; a "
+			"call without a token passes.",
 		.restricts = mt_restricts_tokens, .complete = mt_tokens_complete, .bare = true},
 	{"DubboAuthorizationPolicy", "dubbo.aeraki.io", alpha_versions, &mt_sec_dubbo_authorization,
 		sizeof(struct mt_authorization_policy), .list = LIST(authorization_policies),
-		.note = "The callers that may call Dubbo services of its namespace, evaluated like "
-			"an AuthorizationPolicy; a call must pass both. "
+		.note = "Which callers may make which Dubbo calls in its namespace, evaluated as "
+			"an "
+			"AuthorizationPolicy; a call must pass both. "
 			"[Authorization](../how-to/authorization.md)",
 		.restricts = mt_restricts_authorization, .bare = true},
 	{"Gateway", GATEWAY_API, gateway_versions, &mt_sec_gwapi_gateway,
 		sizeof(struct mt_gwapi_gateway), .list = LIST(gwapi_gateways), .kubernetes = true,
-		.note = "Ports that the node answers, if its label "
+		.note = "Ports that the node serves, if its label "
 			"`gateway.networking.k8s.io/gateway-name` is the Gateway's name."},
 	{"TCPRoute", GATEWAY_API, route_versions, &mt_sec_gwapi_tcp, sizeof(struct mt_gwapi_route),
 		.list = LIST(gwapi_routes), .kubernetes = true,
-		.note = "Where connections of a Gateway's port go, "
-			"or those of a Service's clients."},
+		.note = "Routes of connections of a Gateway's port, or of a Service's clients."},
 	{"TLSRoute", GATEWAY_API, route_versions, &mt_sec_gwapi_tls, sizeof(struct mt_gwapi_route),
 		.list = LIST(gwapi_routes), .kubernetes = true,
-		.note = "Routes TLS connections by their server name (SNI)."},
+		.note = "Routes of TLS connections by the server name that clients send."},
 	{"ReferenceGrant", GATEWAY_API, gateway_versions, &mt_sec_gwapi_grant,
 		sizeof(struct mt_gwapi_grant), .list = LIST(gwapi_grants), .kubernetes = true,
-		.note = "Lets routes of another namespace lead into its own."},
+		.note = "Permits objects of another namespace to refer to Services and Secrets of "
+			"its own."},
 	{"BackendTLSPolicy", GATEWAY_API, route_versions, &mt_sec_gwapi_backend_tls,
 		sizeof(struct mt_gwapi_backend_tls), .list = LIST(gwapi_backend_tls),
 		.kubernetes = true,
-		.note = "Requires TLS to the endpoints of a Service; they are not called where it "
-			"cannot be established."},
+		.note = "Requires TLS to a Service's endpoints; without it they are not called."},
 	{"HTTPRoute", GATEWAY_API, gateway_versions, .kubernetes = true,
 		.note = "no codec reads HTTP"},
 	{"GRPCRoute", GATEWAY_API, gateway_versions, .kubernetes = true,
@@ -166,17 +191,19 @@ const struct mt_kind mt_kinds[] = {
 	{"Sidecar", "networking.istio.io", istio_versions,
 		.note = "every service of the configuration is served"},
 	{"WorkloadGroup", "networking.istio.io", istio_versions,
-		.note = "instances are WorkloadEntry documents"},
+		.note = "endpoints are WorkloadEntry documents"},
 	{"ProxyConfig", "networking.istio.io", istio_versions, &mt_sec_proxy_config,
 		sizeof(struct mt_proxy_setting), .list = LIST(proxy_settings),
-		.note = "Settings of proxies, which are in the Node document here; differences are "
-			"reported."},
+		.note = "Settings of proxies, which the Node document has here; a warning names "
+			"differences."},
 	{"Telemetry", "telemetry.istio.io", (const char *const[]){"v1", "v1alpha1", NULL},
 		&mt_sec_telemetry, sizeof(struct mt_proxy_setting), .list = LIST(proxy_settings),
-		.note = "Logs, traces and metrics of proxies: metrics are always on, and there is "
-			"neither access log nor spans; settings for these are reported."},
+		.note = "Logs, traces and metrics of proxies. Metrics are always on; there is "
+			"neither an access log "
+			"nor spans, and a warning reports settings that require them."},
 	{"WasmPlugin", "extensions.istio.io", alpha_versions,
-		.note = "no WebAssembly is run: it closes where it would stand",
+		.note = "WebAssembly is not run: a plugin that could change a decision fails "
+			"closed",
 		.restricts = mt_restricts_always},
 	{"RedisService", "redis.aeraki.io", alpha_versions,
 		.note = "Redis is forwarded as opaque TCP"},

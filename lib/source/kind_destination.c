@@ -14,7 +14,7 @@ static void read_cookie(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 
 static const struct mt_field ring_fields[] = {
 	{"minimumRingSize", MT_F_NUM, AT(struct mt_ring_policy, min), .max = RING_MAX,
-		.help = "points of the ring at least; default: 1024"},
+		.help = "least number of points on the ring; default: 1024"},
 };
 
 static const struct mt_section ring_section = {"ringHash", sizeof(struct mt_ring_policy),
@@ -22,17 +22,17 @@ static const struct mt_section ring_section = {"ringHash", sizeof(struct mt_ring
 
 static const struct mt_field hash_fields[] = {
 	{"httpHeaderName", MT_F_TEXT, AT(struct mt_hash_policy, header),
-		.help = "the metadata key with the value that selects the endpoint (exact case)"},
+		.help = "the metadata key (case-sensitive) whose value chooses the endpoint"},
 	{"useSourceIp", MT_F_BOOL, AT(struct mt_hash_policy, use_source_ip),
-		.help = "the client's address chooses the instance"},
+		.help = "the client's address chooses the endpoint"},
 	{"httpCookie", MT_F_CUSTOM, .custom = read_cookie, .status = MT_S_WARNS,
 		.help = "messages have no cookies"},
 	{"httpQueryParameterName", MT_F_LATER, .help = "messages have no query parameters"},
 	{"ringHash", MT_F_POINTER, AT(struct mt_hash_policy, ring), .sub = &ring_section,
-		.help = "a ring, as proxies have it; default: a Maglev table"},
-	{"maglev", MT_F_SKIP, .help = "the default; the table's size is chosen by Meltemi"},
+		.help = "a hash ring, as in Envoy; default: a Maglev table"},
+	{"maglev", MT_F_SKIP, .help = "the default; Meltemi chooses the table's size"},
 	{"minimumRingSize", MT_F_NUM, AT(struct mt_hash_policy, ring_min), .max = RING_MAX,
-		.help = "the same as ringHash.minimumRingSize"},
+		.help = "the older form of `ringHash.minimumRingSize`"},
 };
 
 static const struct mt_section hash_section = {"consistentHash", sizeof(struct mt_hash_policy),
@@ -72,11 +72,12 @@ static void read_aggression(struct mt_fctx *c, const struct mt_ynode *n, void *o
 
 static const struct mt_field warmup_fields[] = {
 	{"duration", MT_F_DURATION, AT(struct mt_warmup_policy, duration), .min = 1,
-		.max = 86400000, .required = true, .help = "until it has all of its share"},
+		.max = 86400000, .required = true,
+		.help = "time until the endpoint has its full share"},
 	{"minimumPercent", MT_F_CUSTOM, .custom = read_least,
-		.help = "of its share that it begins with; default: 10"},
+		.help = "percentage of its share at the start; default: 10"},
 	{"aggression", MT_F_CUSTOM, .custom = read_aggression,
-		.help = "1 (default): in proportion to its age; more: sooner"},
+		.help = "1 (default): the share grows in proportion to age; more: faster at first"},
 };
 
 static const struct mt_section warmup_section = {"warmup", sizeof(struct mt_warmup_policy),
@@ -84,17 +85,21 @@ static const struct mt_section warmup_section = {"warmup", sizeof(struct mt_warm
 
 static const struct mt_field lb_fields[] = {
 	{"simple", MT_F_WORD, AT(struct mt_lb_policy, simple), .words = simple_words,
-		.help = "default: LEAST_REQUEST (the better of two random instances)"},
-	{"consistentHash", MT_F_POINTER, AT(struct mt_lb_policy, hash), .sub = &hash_section},
+		.help = "the balancer; default: LEAST_REQUEST, the better of two random endpoints; "
+			"PASSTHROUGH is an error"},
+	{"consistentHash", MT_F_POINTER, AT(struct mt_lb_policy, hash), .sub = &hash_section,
+		.help = "chooses endpoints by a hash of each call, at random without a key; a "
+			"subset inherits `useSourceIp` only and needs a `consistentHash` of its "
+			"own for a key"},
 	{"localityLbSetting", MT_F_POINTER, AT(struct mt_lb_policy, locality),
 		.sub = &mt_sec_locality,
-		.help = "which instances are near; default: the MeshConfig's"},
+		.help = "which endpoints are near; default: the MeshConfig's"},
 	{"zoneAwareLbSetting", MT_F_LATER, .help = "write localityLbSetting"},
 	{"warmupDurationSecs", MT_F_DURATION, AT(struct mt_lb_policy, warmup_ms), .min = 1,
 		.max = 86400000, .help = "the older form of `warmup.duration`"},
 	{"warmup", MT_F_POINTER, AT(struct mt_lb_policy, warmup), .sub = &warmup_section,
-		.help = "the share of a new instance, or of an ejected one that has "
-			"returned, grows; with ROUND_ROBIN and LEAST_REQUEST only"},
+		.help = "slow start of a new or returned endpoint, with ROUND_ROBIN and "
+			"LEAST_REQUEST only"},
 };
 
 static void check_lb(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
@@ -121,15 +126,15 @@ static const struct mt_section lb_section = {"loadBalancer", sizeof(struct mt_lb
 static const struct mt_field tcp_fields[] = {
 	{"maxConnections", MT_F_NUM, AT(struct mt_tcp_pool, max_connections), .min = 1,
 		.max = INT32_MAX,
-		.help = "the maximum of the node's connections to the cluster's endpoints, divided "
-			"evenly among workers; one to each endpoint is always allowed, except for "
-			"opaque TCP. Default: 256 per worker and endpoint where a connection "
-			"carries one call at a time"},
+		.help = "most connections of the node to the cluster's endpoints, divided evenly "
+			"among workers. Each endpoint may always have one, except with opaque TCP. "
+			"Default: 256 per worker and endpoint where a connection carries one call "
+			"at a time"},
 	{"connectTimeout", MT_F_DURATION, AT(struct mt_tcp_pool, connect_timeout), .min = 1,
-		.help = "default: 1s"},
+		.help = "longest time to open a connection; default: the MeshConfig's, else 1s"},
 	{"tcpKeepalive", MT_F_LATER, .help = "Meltemi's own keep-alive is used"},
 	{"maxConnectionDuration", MT_F_LATER, .help = "connections are kept while they are used"},
-	{"idleTimeout", MT_F_LATER, .help = "an idle connection to an instance is kept for 60 s"},
+	{"idleTimeout", MT_F_LATER, .help = "an idle connection to an endpoint is kept for 60 s"},
 };
 
 static const struct mt_section tcp_section = {"connectionPool.tcp", sizeof(struct mt_tcp_pool),
@@ -138,17 +143,17 @@ static const struct mt_section tcp_section = {"connectionPool.tcp", sizeof(struc
 static const struct mt_field http_fields[] = {
 	{"http2MaxRequests", MT_F_NUM, AT(struct mt_http_pool, max_requests), .min = 1,
 		.max = INT32_MAX, .status = MT_S_LATER, .instead = "calls are not counted",
-		.help = "calls outstanding at the cluster at most"},
+		.help = "most outstanding calls of the cluster"},
 	{"http1MaxPendingRequests", MT_F_NUM, AT(struct mt_http_pool, max_pending), .min = 1,
 		.max = INT32_MAX,
-		.help = "calls that may wait for a connection, of the whole node; default: 1,024 "
-			"per worker and cluster"},
+		.help = "most calls of the node that wait for a connection; default: 1,024 per "
+			"worker and cluster"},
 	{"maxRequestsPerConnection", MT_F_LATER,
 		.help = "connections are kept while they are used"},
 	{"maxRetries", MT_F_LATER,
-		.help = "only calls that no instance has read are sent again, "
-			"with a bound of Meltemi's own"},
-	{"idleTimeout", MT_F_LATER, .help = "an idle connection to an instance is kept for 60 s"},
+		.help = "only calls that no endpoint has read are sent again, with a limit of "
+			"Meltemi's own"},
+	{"idleTimeout", MT_F_LATER, .help = "an idle connection to an endpoint is kept for 60 s"},
 	{"h2UpgradePolicy", MT_F_SKIP, .help = "HTTP only"},
 	{"useClientProtocol", MT_F_SKIP, .help = "HTTP only"},
 	{"maxConcurrentStreams", MT_F_SKIP, .help = "HTTP only"},
@@ -159,8 +164,10 @@ static const struct mt_section http_section = {"connectionPool.http", sizeof(str
 	MT_ARRAY_LEN(http_fields), .fields = http_fields};
 
 static const struct mt_field pool_fields[] = {
-	{"tcp", MT_F_OBJECT, AT(struct mt_conn_pool, tcp), .sub = &tcp_section},
-	{"http", MT_F_OBJECT, AT(struct mt_conn_pool, http), .sub = &http_section},
+	{"tcp", MT_F_OBJECT, AT(struct mt_conn_pool, tcp), .sub = &tcp_section,
+		.help = "limits of connections"},
+	{"http", MT_F_OBJECT, AT(struct mt_conn_pool, http), .sub = &http_section,
+		.help = "limits of calls"},
 };
 
 static const struct mt_section pool_section = {"connectionPool", sizeof(struct mt_conn_pool),
@@ -170,28 +177,29 @@ static const char *const tls_words[] = {"DISABLE", "SIMPLE", "MUTUAL", "ISTIO_MU
 
 static const struct mt_field tls_fields[] = {
 	{"mode", MT_F_WORD, AT(struct mt_tls_settings, mode), .words = tls_words,
-		.help = "`DISABLE`: plaintext; `SIMPLE`: TLS; `MUTUAL`: with a certificate; "
-			"`ISTIO_MUTUAL`: with the node's own (`spec.identity`). Endpoints are not "
-			"called where it cannot be established"},
+		.help = "`DISABLE`: plaintext; `SIMPLE`: TLS; `MUTUAL`: TLS with a client "
+			"certificate; `ISTIO_MUTUAL`: with the node's identity (`spec.identity`). "
+			"Without the files for it endpoints are not called"},
 	{"clientCertificate", MT_F_TEXT, AT(struct mt_tls_settings, chain),
-		.help = "a PEM file of this machine, for MUTUAL"},
-	{"privateKey", MT_F_TEXT, AT(struct mt_tls_settings, key), .help = "a PEM file"},
+		.help = "PEM file on this host, for MUTUAL"},
+	{"privateKey", MT_F_TEXT, AT(struct mt_tls_settings, key),
+		.help = "PEM file of the certificate's key"},
 	{"caCertificates", MT_F_TEXT, AT(struct mt_tls_settings, roots),
-		.help = "a PEM file; default, and `system`: the roots of this machine"},
+		.help = "PEM file of trusted roots; default, and `system`: the roots of this host"},
 	{"credentialName", MT_F_TEXT, AT(struct mt_tls_settings, credential),
-		.help = "a Secret of the rule's namespace in place of these files: its certificate "
-			"and key for MUTUAL (tls.crt, tls.key), and its roots (ca.crt), or those "
-			"of the Secret NAME-cacert"},
+		.help = "a Secret of the rule's namespace instead of these files: certificate and "
+			"key for MUTUAL (tls.crt, tls.key), and roots (ca.crt, or the Secret "
+			"NAME-cacert)"},
 	{"subjectAltNames", MT_F_TEXTS, AT_LIST(struct mt_tls_settings, sans),
-		.help = "one of them is in the instance's certificate; default: "
-			"the ServiceEntry's, else the instances' service accounts for ISTIO_MUTUAL "
-			"and `sni` for the others"},
+		.help = "the endpoint's certificate must have one of these names; default: the "
+			"ServiceEntry's, else the endpoints' service accounts for ISTIO_MUTUAL and "
+			"`sni` for the others"},
 	{"sni", MT_F_TEXT, AT(struct mt_tls_settings, sni), .host = true,
-		.help = "default: for ISTIO_MUTUAL as Istio has it, else none"},
+		.help = "server name to send; default: Istio's name for ISTIO_MUTUAL, else none"},
 	{"insecureSkipVerify", MT_F_BOOL, AT(struct mt_tls_settings, anybody),
-		.help = "any certificate will do"},
+		.help = "true: accepts any certificate"},
 	{"caCrl", MT_F_TEXT, AT(struct mt_tls_settings, crl),
-		.help = "a PEM file of revocation lists"},
+		.help = "PEM file of revocation lists"},
 };
 
 static const struct mt_section tls_section = {
@@ -199,30 +207,30 @@ static const struct mt_section tls_section = {
 
 static const struct mt_field outlier_fields[] = {
 	{"consecutive5xxErrors", MT_F_NUM, AT(struct mt_outlier_policy, errors), .max = INT32_MAX,
-		.help = "so many calls in a row that fail, or are answered by an error "
-			"of the server's framework (no exception of the service's own), "
-			"eject an instance; 0: error replies do not count. Default: 5"},
+		.help = "consecutive failures and error replies of the server's framework (not "
+			"exceptions of the service) that eject an endpoint; 0: error replies do "
+			"not count; default: 5"},
 	{"consecutiveGatewayErrors", MT_F_NUM, AT(struct mt_outlier_policy, gateway),
 		.max = INT32_MAX,
-		.help = "so many failures in a row do, except error replies: connections that fail "
-			"or break, calls that time out. Default: consecutive5xxErrors"},
+		.help = "consecutive failures that eject, without error replies: connections that "
+			"fail or break, and timeouts; default: consecutive5xxErrors"},
 	{"consecutiveLocalOriginFailures", MT_F_NUM, AT(struct mt_outlier_policy, local),
-		.max = INT32_MAX, .help = "the same; the smaller of both holds"},
+		.max = INT32_MAX, .help = "the same; the smaller of both applies"},
 	{"baseEjectionTime", MT_F_DURATION, AT(struct mt_outlier_policy, base_ejection), .min = 1,
-		.help = "times how often it came of late: so long an instance is ejected at least. "
-			"Default: 30s, and 300s at most"},
+		.help = "shortest ejection; multiplied by the number of recent ejections, at most "
+			"300s; default: 30s"},
 	{"interval", MT_F_SKIP,
-		.help = "an instance is ejected with the last of its failures, and is on trial "
-			"when its time is over: nobody looks at intervals"},
+		.help = "not used: a failure ejects at once, and the endpoint is tried when its "
+			"ejection time is over"},
 	{"maxEjectionPercent", MT_F_NUM, AT(struct mt_outlier_policy, most), .max = 100,
-		.help = "of the instances that are ejected at once at most, but one always may be; "
+		.help = "largest percentage of endpoints ejected at once; one always may be; "
 			"default, and 0: 100"},
 	{"minHealthPercent", MT_F_NUM, AT(struct mt_outlier_policy, least), .max = 100,
-		.help = "of the instances: with fewer of them in rotation ejected ones are used "
-			"like the others. Default, and 0: when all are ejected all are used"},
-	{"splitExternalLocalOriginErrors", MT_F_LATER, .help = "failures of all sorts count alike"},
+		.help = "with a smaller percentage of endpoints in rotation, ejected ones are used "
+			"as well; default, and 0: when all are ejected"},
+	{"splitExternalLocalOriginErrors", MT_F_LATER, .help = "failures of all kinds count alike"},
 	{"consecutiveErrors", MT_F_LATER, .help = "write consecutive5xxErrors"},
-	{"outlierDetectionHttpErrorCodes", MT_F_LATER, .help = "replies have no codes of HTTP"},
+	{"outlierDetectionHttpErrorCodes", MT_F_LATER, .help = "replies have no HTTP codes"},
 };
 
 static const struct mt_section outlier_section = {"outlierDetection",
@@ -238,13 +246,15 @@ static const struct mt_section port_number_section = {"port", sizeof(struct mt_p
 
 static const struct mt_field port_policy_fields[] = {
 	{"port", MT_F_OBJECT, AT(struct mt_port_policy, port), .sub = &port_number_section,
-		.required = true, .help = "which port"},
-	{"loadBalancer", MT_F_POINTER, AT(struct mt_port_policy, policy.lb), .sub = &lb_section},
+		.required = true, .help = "the port that the settings apply to"},
+	{"loadBalancer", MT_F_POINTER, AT(struct mt_port_policy, policy.lb), .sub = &lb_section,
+		.help = "the port's balancer"},
 	{"connectionPool", MT_F_POINTER, AT(struct mt_port_policy, policy.pool),
-		.sub = &pool_section},
-	{"tls", MT_F_POINTER, AT(struct mt_port_policy, policy.tls), .sub = &tls_section},
+		.sub = &pool_section, .help = "the port's limits"},
+	{"tls", MT_F_POINTER, AT(struct mt_port_policy, policy.tls), .sub = &tls_section,
+		.help = "the port's TLS"},
 	{"outlierDetection", MT_F_POINTER, AT(struct mt_port_policy, policy.outlier),
-		.sub = &outlier_section},
+		.sub = &outlier_section, .help = "the port's outlier detection"},
 };
 
 static const struct mt_section port_policy_section = {"portLevelSettings",
@@ -252,33 +262,39 @@ static const struct mt_section port_policy_section = {"portLevelSettings",
 	.fields = port_policy_fields};
 
 static const struct mt_field policy_fields[] = {
-	{"loadBalancer", MT_F_POINTER, AT(struct mt_traffic_policy, lb), .sub = &lb_section},
-	{"connectionPool", MT_F_POINTER, AT(struct mt_traffic_policy, pool), .sub = &pool_section},
-	{"tls", MT_F_POINTER, AT(struct mt_traffic_policy, tls), .sub = &tls_section},
+	{"loadBalancer", MT_F_POINTER, AT(struct mt_traffic_policy, lb), .sub = &lb_section,
+		.help = "how calls are spread over endpoints"},
+	{"connectionPool", MT_F_POINTER, AT(struct mt_traffic_policy, pool), .sub = &pool_section,
+		.help = "limits of connections and waiting calls"},
+	{"tls", MT_F_POINTER, AT(struct mt_traffic_policy, tls), .sub = &tls_section,
+		.help = "TLS to the endpoints; default: mutual TLS of the mesh for endpoints with "
+			"a proxy of their own, else plaintext"},
 	{"outlierDetection", MT_F_POINTER, AT(struct mt_traffic_policy, outlier),
 		.sub = &outlier_section,
-		.help = "without it 3 connect failures or resets within 10 s, "
-			"or 5 time-outs in a row, eject any instance"},
+		.help = "when failing endpoints are ejected; default: 3 connect failures or resets "
+			"within 10 s, or 5 timeouts in a row"},
 	{"portLevelSettings", MT_F_LIST, AT_LIST(struct mt_traffic_policy, ports),
 		.sub = &port_policy_section,
-		.help = "for one port: the host's in place of all of its policy, a subset's in "
-			"place of what they write"},
-	{"tunnel", MT_F_LATER, .help = "connections go straight to the instances"},
+		.help = "settings of one port: those of the host replace its whole policy at that "
+			"port, those of a subset replace the members that they contain"},
+	{"tunnel", MT_F_LATER, .help = "connections go directly to the endpoints"},
 	{"proxyProtocol", MT_F_LATER, .help = "no PROXY header is sent"},
 	{"retryBudget", MT_F_LATER,
-		.help = "only calls that no instance has read are sent again, "
-			"with a bound of Meltemi's own"},
+		.help = "only calls that no endpoint has read are sent again, with a limit of "
+			"Meltemi's own"},
 };
 
-static const struct mt_section policy_section = {"trafficPolicy", sizeof(struct mt_traffic_policy),
+const struct mt_section mt_sec_traffic_policy = {"trafficPolicy", sizeof(struct mt_traffic_policy),
 	MT_ARRAY_LEN(policy_fields), .fields = policy_fields};
 
 static const struct mt_field subset_fields[] = {
 	{"name", MT_F_TEXT, AT(struct mt_subset, name), .required = true,
-		.help = "the subset's name in routes"},
+		.help = "the name that routes refer to"},
 	{"labels", MT_F_LABELS, AT(struct mt_subset, labels),
-		.help = "instances that carry all of them belong to the subset"},
-	{"trafficPolicy", MT_F_POINTER, AT(struct mt_subset, policy), .sub = &policy_section},
+		.help = "endpoints with all of these labels belong to the subset"},
+	{"trafficPolicy", MT_F_POINTER, AT(struct mt_subset, policy), .sub = &mt_sec_traffic_policy,
+		.help = "policy of calls to the subset; each member that it contains replaces the "
+			"host's"},
 };
 
 static const struct mt_section subset_section = {
@@ -286,7 +302,7 @@ static const struct mt_section subset_section = {
 
 static const struct mt_field selector_fields[] = {
 	{"matchLabels", MT_F_LABELS, AT(struct mt_selector, labels),
-		.help = "all of them must be among the Node's metadata.labels"},
+		.help = "labels that must all be among the Node's metadata.labels"},
 };
 
 static const struct mt_section selector_section = {"workloadSelector", sizeof(struct mt_selector),
@@ -294,16 +310,18 @@ static const struct mt_section selector_section = {"workloadSelector", sizeof(st
 
 static const struct mt_field rule_fields[] = {
 	{"host", MT_F_TEXT, AT(struct mt_destination_rule, host), .required = true, .host = true,
-		.help = "the service that the rule is for"},
+		.help = "the service that the rule applies to"},
 	{"trafficPolicy", MT_F_POINTER, AT(struct mt_destination_rule, policy),
-		.sub = &policy_section},
-	{"subsets", MT_F_LIST, AT_LIST(struct mt_destination_rule, subsets),
-		.sub = &subset_section},
+		.sub = &mt_sec_traffic_policy,
+		.help = "policy of calls to the host, and of subsets for members that they do not "
+			"contain"},
+	{"subsets", MT_F_LIST, AT_LIST(struct mt_destination_rule, subsets), .sub = &subset_section,
+		.help = "named groups of the service's endpoints"},
 	{"exportTo", MT_F_TEXTS, AT(struct mt_destination_rule, export_to.v),
 		.count = offsetof(struct mt_destination_rule, export_to.n),
-		.help = "as in a ServiceEntry"},
+		.help = "namespaces of clients, as in a ServiceEntry"},
 	{"workloadSelector", MT_F_POINTER, AT(struct mt_destination_rule, selector),
-		.sub = &selector_section, .help = "clients: the Node's labels"},
+		.sub = &selector_section, .help = "nodes that the rule applies to"},
 };
 
 const struct mt_section mt_sec_destination_rule = {"DestinationRule",

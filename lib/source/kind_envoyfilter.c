@@ -107,12 +107,14 @@ static void read_range(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 }
 
 static const struct mt_field string_fields[] = {
-	{"exact", MT_F_CUSTOM, .custom = read_op},
-	{"prefix", MT_F_CUSTOM, .custom = read_op},
-	{"suffix", MT_F_CUSTOM, .custom = read_op},
-	{"contains", MT_F_CUSTOM, .custom = read_op},
-	{"safeRegex", MT_F_CUSTOM, .custom = read_safe_regex},
-	{"ignoreCase", MT_F_CUSTOM, .custom = read_ignore_case},
+	{"exact", MT_F_CUSTOM, .custom = read_op, .help = "the whole value"},
+	{"prefix", MT_F_CUSTOM, .custom = read_op, .help = "the start of the value"},
+	{"suffix", MT_F_CUSTOM, .custom = read_op, .help = "the end of the value"},
+	{"contains", MT_F_CUSTOM, .custom = read_op, .help = "a part of the value"},
+	{"safeRegex", MT_F_CUSTOM, .custom = read_safe_regex,
+		.help = "{regex}: RE2, matched with the whole value"},
+	{"ignoreCase", MT_F_CUSTOM, .custom = read_ignore_case,
+		.help = "true: letters match in either case"},
 };
 
 static const struct mt_section string_section = {"stringMatch", sizeof(struct mt_cond),
@@ -120,17 +122,22 @@ static const struct mt_section string_section = {"stringMatch", sizeof(struct mt
 
 static const struct mt_field matcher_fields[] = {
 	{"name", MT_F_TEXT, AT(struct mt_cond, key), .required = true, .help = "the metadata key"},
-	{"exactMatch", MT_F_CUSTOM, .custom = read_op},
-	{"prefixMatch", MT_F_CUSTOM, .custom = read_op},
-	{"suffixMatch", MT_F_CUSTOM, .custom = read_op},
-	{"containsMatch", MT_F_CUSTOM, .custom = read_op},
-	{"safeRegexMatch", MT_F_CUSTOM, .custom = read_safe_regex, .help = "{regex}"},
-	{"rangeMatch", MT_F_CUSTOM, .custom = read_range, .help = "{start, end}: [start, end)"},
-	{"presentMatch", MT_F_CUSTOM, .custom = read_present},
-	{"invertMatch", MT_F_CUSTOM, .custom = read_invert},
-	{"stringMatch", MT_F_OBJECT, .sub = &string_section},
+	{"exactMatch", MT_F_CUSTOM, .custom = read_op, .help = "the whole value"},
+	{"prefixMatch", MT_F_CUSTOM, .custom = read_op, .help = "the start of the value"},
+	{"suffixMatch", MT_F_CUSTOM, .custom = read_op, .help = "the end of the value"},
+	{"containsMatch", MT_F_CUSTOM, .custom = read_op, .help = "a part of the value"},
+	{"safeRegexMatch", MT_F_CUSTOM, .custom = read_safe_regex,
+		.help = "{regex}: RE2, matched with the whole value"},
+	{"rangeMatch", MT_F_CUSTOM, .custom = read_range,
+		.help = "{start, end}: a number from start to end, without end"},
+	{"presentMatch", MT_F_CUSTOM, .custom = read_present,
+		.help = "true: the key is present; false: it is absent"},
+	{"invertMatch", MT_F_CUSTOM, .custom = read_invert,
+		.help = "true: matches if the other conditions do not"},
+	{"stringMatch", MT_F_OBJECT, .sub = &string_section,
+		.help = "the same conditions in Envoy's newer form"},
 	{"treatMissingHeaderAsEmpty", MT_F_CUSTOM, .custom = read_missing,
-		.help = "a key that is not there counts as \"\""},
+		.help = "true: an absent key counts as an empty value"},
 };
 
 static const struct mt_section matcher_section = {"matcher", sizeof(struct mt_cond),
@@ -154,7 +161,7 @@ static void read_matchers(struct mt_fctx *c, const struct mt_ynode *n, void *obj
 
 static const struct mt_field match_fields[] = {
 	{"metadata", MT_F_CUSTOM, .custom = read_matchers, .sub = &matcher_section,
-		.help = "all must hold"},
+		.help = "conditions that must all match"},
 };
 
 static const struct mt_section match_section = {"match", sizeof(struct mt_rule_match),
@@ -162,7 +169,7 @@ static const struct mt_section match_section = {"match", sizeof(struct mt_rule_m
 
 static const struct mt_field weight_fields[] = {
 	{"name", MT_F_TEXT, AT(struct mt_rule_dest, cluster), .required = true,
-		.help = "outbound|PORT|SUBSET|HOST"},
+		.help = "cluster: outbound|PORT|SUBSET|HOST"},
 	{"weight", MT_F_NUM, AT(struct mt_rule_dest, weight), .max = 1000000, .required = true,
 		.help = "its share of the sum"},
 };
@@ -172,8 +179,9 @@ static const struct mt_section weight_section = {"weighted cluster", sizeof(stru
 
 /* The next three sections fill the same struct mt_rule from nested maps. */
 static const struct mt_field weighted_fields[] = {
-	{"clusters", MT_F_LIST, AT_LIST(struct mt_rule, dests), .sub = &weight_section},
-	{"totalWeight", MT_F_SKIP, .help = "the sum of the weights counts"},
+	{"clusters", MT_F_LIST, AT_LIST(struct mt_rule, dests), .sub = &weight_section,
+		.help = "the clusters with their shares"},
+	{"totalWeight", MT_F_SKIP, .help = "the sum of the weights is used"},
 };
 
 static const struct mt_section weighted_section = {"weightedClusters", sizeof(struct mt_rule),
@@ -191,11 +199,12 @@ static void read_cluster(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 }
 
 static const struct mt_field action_fields[] = {
-	{"cluster", MT_F_CUSTOM, .custom = read_cluster, .help = "outbound|PORT|SUBSET|HOST"},
-	{"weightedClusters", MT_F_OBJECT, .sub = &weighted_section},
+	{"cluster", MT_F_CUSTOM, .custom = read_cluster,
+		.help = "the cluster: outbound|PORT|SUBSET|HOST"},
+	{"weightedClusters", MT_F_OBJECT, .sub = &weighted_section, .help = "several clusters"},
 	{"hashPolicy", MT_F_TEXTS, AT_LIST(struct mt_rule, hash_keys),
-		.help = "metadata keys that hash balancers take in place of their clusters'; 4 "
-			"count"},
+		.help = "metadata keys for hash balancers, instead of their clusters' own; the "
+			"first 4 are used"},
 	{"requestMirrorPolicies", MT_F_LATER, .help = "use a MetaRouter's mirror"},
 };
 
@@ -214,11 +223,15 @@ static void read_rule_match(struct mt_fctx *c, const struct mt_ynode *n, void *o
 }
 
 static const struct mt_field rule_fields[] = {
-	{"name", MT_F_TEXT, AT(struct mt_rule, name)},
-	{"match", MT_F_CUSTOM, .custom = read_rule_match, .sub = &match_section},
-	{"route", MT_F_OBJECT, .sub = &action_section, .required = true, .help = "the cluster"},
-	{"requestMutation", MT_F_LIST, AT_LIST(struct mt_rule, req_mut), .sub = &mt_sec_mutation},
-	{"responseMutation", MT_F_LIST, AT_LIST(struct mt_rule, rsp_mut), .sub = &mt_sec_mutation},
+	{"name", MT_F_TEXT, AT(struct mt_rule, name), .help = "the route's name in counters"},
+	{"match", MT_F_CUSTOM, .custom = read_rule_match, .sub = &match_section,
+		.help = "calls that the route applies to; none: all"},
+	{"route", MT_F_OBJECT, .sub = &action_section, .required = true,
+		.help = "the cluster or clusters"},
+	{"requestMutation", MT_F_LIST, AT_LIST(struct mt_rule, req_mut), .sub = &mt_sec_mutation,
+		.help = "metadata to set in requests"},
+	{"responseMutation", MT_F_LIST, AT_LIST(struct mt_rule, rsp_mut), .sub = &mt_sec_mutation,
+		.help = "metadata to set in replies"},
 };
 
 static void check_rule(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
@@ -239,8 +252,9 @@ static const struct mt_section rule_section = {"route", sizeof(struct mt_rule),
 	MT_ARRAY_LEN(rule_fields), .fields = rule_fields, .snake = true, .after = check_rule};
 
 static const struct mt_field config_fields[] = {
-	{"name", .type = MT_F_SKIP},
-	{"routes", MT_F_LIST, AT_LIST(struct mt_rule_list, rules), .sub = &rule_section},
+	{"name", MT_F_SKIP, .help = "name of the table in Envoy"},
+	{"routes", MT_F_LIST, AT_LIST(struct mt_rule_list, rules), .sub = &rule_section,
+		.help = "the first that matches is used"},
 };
 
 static const struct mt_section config_section = {"routeConfig", sizeof(struct mt_rule_list),
@@ -248,19 +262,21 @@ static const struct mt_section config_section = {"routeConfig", sizeof(struct mt
 
 static const struct mt_field condition_fields[] = {
 	{"match", MT_F_POINTER, AT(struct mt_limit_cond, match), .sub = &match_section,
-		.required = true, .help = "which messages"},
+		.required = true, .help = "calls that the condition applies to"},
 	{"tokenBucket", MT_F_POINTER, AT(struct mt_limit_cond, bucket), .sub = &mt_sec_bucket,
-		.required = true, .help = "their own bucket"},
+		.required = true, .help = "the bucket of these calls"},
 };
 
 static const struct mt_section condition_section = {"condition", sizeof(struct mt_limit_cond),
 	MT_ARRAY_LEN(condition_fields), .fields = condition_fields, .snake = true};
 
 static const struct mt_field limit_fields[] = {
-	{"@type", .type = MT_F_SKIP},
-	{"statPrefix", .type = MT_F_SKIP},
-	{"tokenBucket", MT_F_POINTER, AT(struct mt_limit_conf, bucket), .sub = &mt_sec_bucket},
-	{"conditions", MT_F_LIST, AT_LIST(struct mt_limit_conf, conds), .sub = &condition_section},
+	{"@type", MT_F_SKIP, .help = "type of the message"},
+	{"statPrefix", MT_F_SKIP, .help = "part of Envoy's statistics names"},
+	{"tokenBucket", MT_F_POINTER, AT(struct mt_limit_conf, bucket), .sub = &mt_sec_bucket,
+		.help = "for calls that no condition matches"},
+	{"conditions", MT_F_LIST, AT_LIST(struct mt_limit_conf, conds), .sub = &condition_section,
+		.help = "the first that matches decides, by its own bucket"},
 };
 
 static const struct mt_section limit_section = {"local_ratelimit", sizeof(struct mt_limit_conf),
@@ -337,9 +353,12 @@ static void read_codec(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 
 /* protocol: the newer spelling of applicationProtocol and codec; fills the same patch. */
 static const struct mt_field protocol_fields[] = {
-	{"name", MT_F_TEXT, AT(struct mt_proxy_patch, protocol)},
-	{"codec", MT_F_CUSTOM, .custom = read_codec, .help = "{name}"},
-	{"multiplexing", MT_F_BOOL, AT(struct mt_proxy_patch, multiplexing)},
+	{"name", MT_F_TEXT, AT(struct mt_proxy_patch, protocol), .help = "the protocol's name"},
+	{"codec", MT_F_CUSTOM, .custom = read_codec,
+		.help = "{name: aeraki.meta_protocol.codec.NAME}"},
+	{"multiplexing", MT_F_BOOL, AT(struct mt_proxy_patch, multiplexing),
+		.help = "calls of several clients share connections to servers; default: the "
+			"codec's choice"},
 };
 
 static const struct mt_section protocol_section = {"protocol", sizeof(struct mt_proxy_patch),
@@ -352,21 +371,22 @@ static void read_type(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 
 static const struct mt_field proxy_fields[] = {
 	{"@type", MT_F_CUSTOM, .custom = read_type,
-		.help = "that of a MetaProtocolProxy; patches of other filters are not applied"},
-	{"statPrefix", .type = MT_F_SKIP},
+		.help = "a MetaProtocolProxy; patches with other filters are not applied"},
+	{"statPrefix", MT_F_SKIP, .help = "part of Envoy's statistics names"},
 	{"applicationProtocol", MT_F_TEXT, AT(struct mt_proxy_patch, protocol),
 		.help = "the protocol's name"},
-	{"codec", MT_F_CUSTOM, .custom = read_codec, .help = "{name}"},
+	{"codec", MT_F_CUSTOM, .custom = read_codec,
+		.help = "{name: aeraki.meta_protocol.codec.NAME}"},
 	{"protocol", MT_F_OBJECT, .sub = &protocol_section,
-		.help = "in place of applicationProtocol and codec"},
+		.help = "instead of applicationProtocol and codec"},
 	{"rds", MT_F_SKIP, .help = "routes come from MetaRouter and VirtualService documents"},
 	{"routeConfig", MT_F_OBJECT, AT(struct mt_proxy_patch, routes), .sub = &config_section,
-		.help = "routes of this listener; win over other documents"},
+		.help = "routes of this listener, instead of those of other documents"},
 	{"metaProtocolFilters", MT_F_CUSTOM, .custom = read_filters,
-		.help = "local_ratelimit, in the inbound listener of each instance apart; router, "
-			"metadata_exchange and istio_stats have no effect"},
+		.help = "local_ratelimit, counted for each endpoint in its inbound listener; "
+			"router, metadata_exchange and istio_stats have no effect"},
 	{"idleTimeout", MT_F_DURATION, AT(struct mt_proxy_patch, idle_ms), .min = 1000,
-		.help = "of a client's connection; default: 1h"},
+		.help = "longest silence of a client's connection; default: 1h"},
 	{"tracing", MT_F_LATER, .help = "no spans are sent"},
 	{"accessLog", MT_F_LATER, .help = "no access log is written"},
 };
@@ -526,14 +546,13 @@ static void read_selector(struct mt_fctx *c, const struct mt_ynode *n, void *obj
 
 static const struct mt_field filter_fields[] = {
 	{"configPatches", MT_F_CUSTOM, .custom = read_patches, .sub = &proxy_section,
-		.required = true, .help = "the MetaProtocolProxy of each patch"},
+		.required = true, .help = "the patches, each with a MetaProtocolProxy"},
 	{"workloadSelector", MT_F_CUSTOM, .custom = read_selector,
-		.help = "all of `labels` must be among the Node's metadata.labels"},
+		.help = "`labels`: all must be among the Node's metadata.labels"},
 	{"targetRefs", MT_F_LIST, .offset = offsetof(struct mt_envoy_filter, targets),
 		.count = offsetof(struct mt_envoy_filter, n_targets), .sub = &mt_sec_policy_target,
-		.help = "in place of a selector; a MetaProtocolProxy is for no gateway or "
-			"waypoint"},
-	{"priority", .type = MT_F_SKIP},
+		.help = "instead of a selector; gateways and waypoints get no MetaProtocolProxy"},
+	{"priority", MT_F_SKIP, .help = "order of filters in Istio"},
 };
 
 static void check_filter(struct mt_fctx *c, const struct mt_ynode *n, void *obj)

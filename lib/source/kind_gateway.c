@@ -5,8 +5,9 @@ static const struct mt_field port_fields[] = {
 	{"number", MT_F_NUM, AT(struct mt_gateway_port, number), .min = 1, .max = 65535,
 		.required = true, .help = "the port that clients connect to"},
 	{"name", MT_F_TEXT, AT(struct mt_gateway_port, name), .required = true,
-		.help = "as in a ServiceEntry"},
-	{"protocol", MT_F_TEXT, AT(struct mt_gateway_port, protocol), .help = "`TCP`"},
+		.help = "the port's name, as in a ServiceEntry"},
+	{"protocol", MT_F_TEXT, AT(struct mt_gateway_port, protocol),
+		.help = "protocol of the port, if the name contains none, as in a ServiceEntry"},
 	{"targetPort", MT_F_LATER, .help = "the node answers at `number`"},
 };
 
@@ -30,40 +31,42 @@ static const char *const versions[] = {
 
 static const struct mt_field tls_fields[] = {
 	{"mode", MT_F_WORD, AT(struct mt_gateway_tls, mode), .words = modes,
-		.help = "not written: `PASSTHROUGH`; `AUTO_PASSTHROUGH`: "
-			"to services by the names that the mesh's clients give them, "
-			"without a VirtualService; `ISTIO_MUTUAL` where the node has an identity"},
+		.help = "default: `PASSTHROUGH`, by server name. `AUTO_PASSTHROUGH`: to services "
+			"by the names that the mesh's clients send, without a VirtualService. "
+			"`ISTIO_MUTUAL` needs a node identity"},
 	{"credentialName", MT_F_TEXT, AT(struct mt_gateway_tls, credential),
-		.help = "a Secret among the documents, of the gateway's namespace"},
+		.help = "a Secret among the documents, in the gateway's namespace"},
 	{"credentialNames", MT_F_TEXTS, AT_LIST(struct mt_gateway_tls, credentials),
-		.help = "the first one is shown to all clients"},
+		.help = "Secrets; the first is presented to all clients"},
 	{"caCertCredentialName", MT_F_TEXT, AT(struct mt_gateway_tls, root_credential),
-		.help = "a Secret with the roots of clients"},
+		.help = "a Secret with the roots of clients' certificates"},
 	{"httpsRedirect", MT_F_BOOL, AT(struct mt_gateway_tls, redirect),
-		.help = "HTTP only: with `true` and no mode the server is not served"},
+		.help = "HTTP only: a server with `true` and no mode is not served"},
 	{"serverCertificate", MT_F_TEXT, AT(struct mt_gateway_tls, certificate),
-		.help = "a file on the node, read with each load"},
-	{"privateKey", MT_F_TEXT, AT(struct mt_gateway_tls, key), .help = "a file on the node"},
+		.help = "PEM file on the node, read with each load"},
+	{"privateKey", MT_F_TEXT, AT(struct mt_gateway_tls, key),
+		.help = "PEM file of the certificate's key"},
 	{"caCertificates", MT_F_TEXT, AT(struct mt_gateway_tls, roots),
-		.help = "a file on the node: the roots of clients"},
+		.help = "PEM file of the roots of clients' certificates"},
 	{"caCrl", MT_F_TEXT, AT(struct mt_gateway_tls, crl), .status = MT_S_NOT_SERVED,
 		.help = "write the list into a Secret, as `ca.crl`"},
 	{"subjectAltNames", MT_F_TEXTS, AT_LIST(struct mt_gateway_tls, sans),
-		.help = "clients must have one of them"},
+		.help = "clients' certificates must have one of these names"},
 	{"verifyCertificateSpki", MT_F_TEXTS, AT_LIST(struct mt_gateway_tls, spki),
-		.status = MT_S_NOT_SERVED},
+		.status = MT_S_NOT_SERVED,
+		.help = "hashes of clients' keys; use `subjectAltNames`"},
 	{"verifyCertificateHash", MT_F_TEXTS, AT_LIST(struct mt_gateway_tls, hashes),
-		.status = MT_S_NOT_SERVED},
+		.status = MT_S_NOT_SERVED,
+		.help = "hashes of clients' certificates; use `subjectAltNames`"},
 	{"minProtocolVersion", MT_F_WORD, AT(struct mt_gateway_tls, min_version), .words = versions,
-		.help = "TLS 1.2 is the lowest that is spoken"},
+		.help = "lowest version; at least TLS 1.2"},
 	{"maxProtocolVersion", MT_F_WORD, AT(struct mt_gateway_tls, max_version), .words = versions,
-		.help = "TLS 1.3 is the highest"},
+		.help = "highest version; at most TLS 1.3"},
 	{"cipherSuites", MT_F_TEXTS, AT_LIST(struct mt_gateway_tls, ciphers),
-		.help = "of TLS 1.2: those with ECDHE and AES-GCM or ChaCha20"},
-	{"tlsCertificates", .type = MT_F_SKIP},
+		.help = "TLS 1.2 suites: those with ECDHE and AES-GCM or ChaCha20"},
+	{"tlsCertificates", MT_F_SKIP, .help = "use `credentialName`"},
 	{"insecureSkipVerify", MT_F_LATER,
-		.help = "certificates of clients are verified, and one that is not "
-			"good is refused"},
+		.help = "clients' certificates are verified, and invalid ones are refused"},
 };
 
 static const struct mt_section tls_section = {"TLS of a server", sizeof(struct mt_gateway_tls),
@@ -73,14 +76,13 @@ static const struct mt_field server_fields[] = {
 	{"port", MT_F_OBJECT, AT(struct mt_gateway_server, port), .sub = &port_section,
 		.required = true, .help = "number and name"},
 	{"hosts", MT_F_TEXTS, AT_LIST(struct mt_gateway_server, hosts), .host = true,
-		.help = "of VirtualServices that may lead from here; NAMESPACE/HOST: "
-			"of those there"},
-	{"bind", MT_F_CUSTOM, .custom = read_bind,
-		.help = "an address of the node; default: all of them"},
+		.help = "hosts of VirtualServices that may route from here; NAMESPACE/HOST: only "
+			"of that namespace"},
+	{"bind", MT_F_CUSTOM, .custom = read_bind, .help = "an address of the node; default: all"},
 	{"tls", MT_F_POINTER, AT(struct mt_gateway_server, tls), .sub = &tls_section,
-		.help = "by server names, with the VirtualServices' `tls` routes"},
-	{"name", .type = MT_F_SKIP},
-	{"defaultEndpoint", .type = MT_F_SKIP},
+		.help = "TLS of the port, with `tls` routes by server name"},
+	{"name", MT_F_SKIP, .help = "for people"},
+	{"defaultEndpoint", MT_F_SKIP, .help = "not used by Istio either"},
 };
 
 static const struct mt_section server_section = {"gateway server", sizeof(struct mt_gateway_server),
@@ -90,7 +92,7 @@ static const struct mt_field gateway_fields[] = {
 	{"servers", MT_F_LIST, AT_LIST(struct mt_gateway, servers), .sub = &server_section,
 		.required = true, .help = "the ports"},
 	{"selector", MT_F_LABELS, AT(struct mt_gateway, selector),
-		.help = "all of them must be among the Node's metadata.labels"},
+		.help = "labels that must all be among the Node's metadata.labels"},
 };
 
 const struct mt_section mt_sec_gateway = {"Gateway", sizeof(struct mt_gateway),

@@ -9,10 +9,9 @@
 
 /* Fields of every document, which other code reads. */
 #define OBJECT_FIELDS                                                                              \
-	{"apiVersion", .type = MT_F_SKIP}, {"kind", .type = MT_F_SKIP},                            \
-		{"metadata", .type = MT_F_SKIP},                                                   \
+	MT_DOCUMENT_FIELDS,                                                                        \
 	{                                                                                          \
-		"status", MT_F_SKIP, .help = "of a controller"                                     \
+		"status", MT_F_SKIP, .help = "set by a controller"                                 \
 	}
 
 /* Accepts an empty text, which means the core group. */
@@ -23,10 +22,10 @@ static void read_group(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 }
 
 #define REF_NAMES(what)                                                                            \
-	{"group", MT_F_CUSTOM, .custom = read_group},                                              \
+	{"group", MT_F_CUSTOM, .custom = read_group, .help = "group of the kind"},                 \
 		{"kind", MT_F_TEXT, AT(struct mt_gwapi_ref, kind), .help = what},                  \
 		{"namespace", MT_F_TEXT, AT(struct mt_gwapi_ref, ns),                              \
-			.help = "default: the document's"},                                        \
+			.help = "default: the document's namespace"},                              \
 	{                                                                                          \
 		"name", MT_F_TEXT, AT(struct mt_gwapi_ref, name), .required = true,                \
 								  .help = "its name"               \
@@ -35,9 +34,9 @@ static void read_group(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 static const struct mt_field parent_fields[] = {
 	REF_NAMES("`Gateway` (the default) or `Service`"),
 	{"sectionName", MT_F_TEXT, AT(struct mt_gwapi_ref, section),
-		.help = "a listener of the Gateway; default: all that take the route"},
+		.help = "a listener of the Gateway; default: all that admit the route"},
 	{"port", MT_F_NUM, AT(struct mt_gwapi_ref, port), .min = 1, .max = 65535,
-		.help = "of the listener or the Service; default: all"},
+		.help = "port of the listener or the Service; default: all"},
 };
 
 static const struct mt_section parent_section = {"parent", sizeof(struct mt_gwapi_ref),
@@ -46,7 +45,7 @@ static const struct mt_section parent_section = {"parent", sizeof(struct mt_gwap
 static const struct mt_field backend_fields[] = {
 	REF_NAMES("`Service` (the default) or `Hostname` of networking.istio.io"),
 	{"port", MT_F_NUM, AT(struct mt_gwapi_ref, port), .min = 1, .max = 65535,
-		.help = "of the Service"},
+		.help = "port of the Service"},
 	{"weight", MT_F_NUM, AT(struct mt_gwapi_ref, weight), .max = 1000000,
 		.help = "its share of the sum of all; default: 1"},
 };
@@ -56,7 +55,7 @@ static const struct mt_section backend_section = {"destination", sizeof(struct m
 
 /* A reference without a namespace is to an object in the document's namespace. */
 #define LOCAL_REF_NAMES(what)                                                                      \
-	{"group", MT_F_CUSTOM, .custom = read_group},                                              \
+	{"group", MT_F_CUSTOM, .custom = read_group, .help = "group of the kind"},                 \
 		{"kind", MT_F_TEXT, AT(struct mt_gwapi_ref, kind), .help = what},                  \
 	{                                                                                          \
 		"name", MT_F_TEXT, AT(struct mt_gwapi_ref, name), .required = true,                \
@@ -66,7 +65,7 @@ static const struct mt_section backend_section = {"destination", sizeof(struct m
 static const struct mt_field target_fields[] = {
 	LOCAL_REF_NAMES("`Service`"),
 	{"sectionName", MT_F_TEXT, AT(struct mt_gwapi_ref, section),
-		.help = "the name of one of its ports; default: all of them"},
+		.help = "the name of one of its ports; default: all"},
 };
 
 static const struct mt_section target_section = {"target", sizeof(struct mt_gwapi_ref),
@@ -78,7 +77,8 @@ static const char *const modes[] = {"Terminate", "Passthrough", NULL};
 static const char *const froms[] = {"Same", "All", "Selector", "None", NULL};
 
 static const struct mt_field kind_fields[] = {
-	{"group", MT_F_TEXT, AT(struct mt_gwapi_kind, group)},
+	{"group", MT_F_TEXT, AT(struct mt_gwapi_kind, group),
+		.help = "default: `gateway.networking.k8s.io`"},
 	{"kind", MT_F_TEXT, AT(struct mt_gwapi_kind, kind), .required = true,
 		.help = "`TCPRoute`, `TLSRoute`"},
 };
@@ -97,9 +97,9 @@ static void read_expressions(struct mt_fctx *c, const struct mt_ynode *n, void *
 
 static const struct mt_field selector_fields[] = {
 	{"matchLabels", MT_F_LABELS, AT(struct mt_gwapi_selector, labels),
-		.help = "of the Namespace object"},
+		.help = "labels that the Namespace object must have"},
 	{"matchExpressions", MT_F_CUSTOM, .custom = read_expressions, .status = MT_S_NOT_SERVED,
-		.help = "no namespace is admitted by it"},
+		.help = "use `matchLabels`; a selector with expressions admits no namespace"},
 };
 
 static const struct mt_section selector_section = {"selector", sizeof(struct mt_gwapi_selector),
@@ -107,9 +107,9 @@ static const struct mt_section selector_section = {"selector", sizeof(struct mt_
 
 static const struct mt_field namespaces_fields[] = {
 	{"from", MT_F_WORD, AT(struct mt_gwapi_namespaces, from), .words = froms,
-		.help = "default: Same"},
+		.help = "namespaces of admitted routes; default: Same"},
 	{"selector", MT_F_POINTER, AT(struct mt_gwapi_namespaces, selector),
-		.sub = &selector_section, .help = "of namespaces, where `from` is Selector"},
+		.sub = &selector_section, .help = "namespaces to admit with `from: Selector`"},
 };
 
 static const struct mt_section namespaces_section = {"namespaces",
@@ -118,9 +118,9 @@ static const struct mt_section namespaces_section = {"namespaces",
 
 static const struct mt_field allowed_fields[] = {
 	{"namespaces", MT_F_POINTER, AT(struct mt_gwapi_allowed, namespaces),
-		.sub = &namespaces_section, .help = "the namespaces with permitted routes"},
+		.sub = &namespaces_section, .help = "namespaces of admitted routes"},
 	{"kinds", MT_F_LIST, AT_LIST(struct mt_gwapi_allowed, kinds), .sub = &kind_section,
-		.help = "default: those of its protocol"},
+		.help = "kinds of admitted routes; default: those of the protocol"},
 };
 
 static const struct mt_section allowed_section = {"admitted routes",
@@ -143,13 +143,15 @@ static void read_validation(struct mt_fctx *c, const struct mt_ynode *n, void *o
 
 static const struct mt_field tls_fields[] = {
 	{"mode", MT_F_WORD, AT(struct mt_gwapi_tls, mode), .words = modes,
-		.help = "default: Terminate, for TCPRoutes; TLSRoutes are for `Passthrough`"},
+		.help = "default: Terminate, for TCPRoutes; `Passthrough` is for TLSRoutes"},
 	{"certificateRefs", MT_F_LIST, AT_LIST(struct mt_gwapi_tls, certificates),
-		.sub = &certificate_section, .help = "the first one is shown to all clients"},
+		.sub = &certificate_section,
+		.help = "the node's certificate; the first is presented to all clients"},
 	{"options", MT_F_LABELS, AT(struct mt_gwapi_tls, options),
-		.help = "`gateway.istio.io/tls-terminate-mode`: SIMPLE, MUTUAL, ISTIO_MUTUAL; a "
-			"listener with another one is not served"},
-	{"frontendValidation", MT_F_CUSTOM, .custom = read_validation, .status = MT_S_NOT_SERVED},
+		.help = "`gateway.istio.io/tls-terminate-mode`: SIMPLE, MUTUAL or ISTIO_MUTUAL; a "
+			"listener with another value is not served"},
+	{"frontendValidation", MT_F_CUSTOM, .custom = read_validation, .status = MT_S_NOT_SERVED,
+		.help = "use the option `gateway.istio.io/tls-terminate-mode: MUTUAL`"},
 };
 
 static const struct mt_section tls_section = {"TLS of a listener", sizeof(struct mt_gwapi_tls),
@@ -157,16 +159,18 @@ static const struct mt_section tls_section = {"TLS of a listener", sizeof(struct
 
 static const struct mt_field listener_fields[] = {
 	{"name", MT_F_TEXT, AT(struct mt_gwapi_listener, name), .required = true,
-		.help = "its name in routes"},
+		.help = "the name that routes refer to"},
 	{"hostname", MT_F_TEXT, AT(struct mt_gwapi_listener, hostname),
-		.help = "of TLS: the server names that it takes"},
+		.help = "server names of TLS that the listener accepts"},
 	{"port", MT_F_NUM, AT(struct mt_gwapi_listener, port), .min = 1, .max = 65535,
 		.required = true, .help = "the port that clients connect to"},
 	{"protocol", MT_F_TEXT, AT(struct mt_gwapi_listener, protocol), .required = true,
-		.help = "`TCP`, or `TLS` that is passed through; others are not served"},
-	{"tls", MT_F_POINTER, AT(struct mt_gwapi_listener, tls), .sub = &tls_section},
+		.help = "`TCP` or `TLS`; listeners with others are not served"},
+	{"tls", MT_F_POINTER, AT(struct mt_gwapi_listener, tls), .sub = &tls_section,
+		.help = "TLS of the listener"},
 	{"allowedRoutes", MT_F_POINTER, AT(struct mt_gwapi_listener, allowed),
-		.sub = &allowed_section, .help = "default: those of its own namespace"},
+		.sub = &allowed_section,
+		.help = "routes that may use the listener; default: those of its namespace"},
 };
 
 static const struct mt_section listener_section = {"listener", sizeof(struct mt_gwapi_listener),
@@ -181,14 +185,14 @@ static void read_tls(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 
 static const struct mt_field gateway_spec[] = {
 	{"gatewayClassName", MT_F_TEXT, AT(struct mt_gwapi_gateway, class_name),
-		.help = "policies of the root namespace may name it by `targetRefs`; the Node's "
-			"label names the Gateway that the node is"},
+		.help = "policies of the root namespace may name the class by `targetRefs`; it "
+			"does not select the node"},
 	{"listeners", MT_F_LIST, AT_LIST(struct mt_gwapi_gateway, listeners),
 		.sub = &listener_section, .required = true, .help = "the ports"},
 	{"tls", MT_F_CUSTOM, .custom = read_tls, .status = MT_S_NOT_SERVED,
-		.help = "of the Gateway: no listener of it ends TLS"},
+		.help = "no listener of such a Gateway terminates TLS"},
 	{"addresses", MT_F_SKIP, .help = "the node answers on all of its addresses"},
-	{"infrastructure", MT_F_SKIP, .help = "of a controller"},
+	{"infrastructure", MT_F_SKIP, .help = "for a controller"},
 };
 
 static const struct mt_section gateway_spec_section = {"Gateway", sizeof(struct mt_gwapi_gateway),
@@ -196,7 +200,8 @@ static const struct mt_section gateway_spec_section = {"Gateway", sizeof(struct 
 
 static const struct mt_field gateway_fields[] = {
 	OBJECT_FIELDS,
-	{"spec", MT_F_OBJECT, .sub = &gateway_spec_section, .required = true},
+	{"spec", MT_F_OBJECT, .sub = &gateway_spec_section, .required = true,
+		.help = "the settings below"},
 };
 
 const struct mt_section mt_sec_gwapi_gateway = {"Gateway", sizeof(struct mt_gwapi_gateway),
@@ -216,7 +221,7 @@ static void check_rule(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 
 static const struct mt_field rule_fields[] = {
 	{"name", MT_F_TEXT, AT(struct mt_gwapi_rule, name), .status = MT_S_KEPT,
-		.help = "connections are counted by service"},
+		.help = "connections are counted per service"},
 	{"backendRefs", MT_F_LIST, AT_LIST(struct mt_gwapi_rule, backends), .sub = &backend_section,
 		.required = true,
 		.help = "the destinations with their shares; one in another namespace needs a "
@@ -229,10 +234,10 @@ static const struct mt_section rule_section = {"rule", sizeof(struct mt_gwapi_ru
 
 #define ROUTE_FIELDS                                                                               \
 	{"parentRefs", MT_F_LIST, AT_LIST(struct mt_gwapi_route, parents), .sub = &parent_section, \
-		.help = "Gateways of this node, or Services, for their clients"},                  \
+		.help = "Gateways of this node, or Services for their clients"},                   \
 	{                                                                                          \
 		"rules", MT_F_LIST, AT_LIST(struct mt_gwapi_route, rules),                         \
-			.sub = &rule_section, .required = true, .help = "the first one counts"     \
+			.sub = &rule_section, .required = true, .help = "the first one is used"    \
 	}
 
 static const struct mt_field tcp_spec[] = {ROUTE_FIELDS};
@@ -242,7 +247,8 @@ static const struct mt_section tcp_spec_section = {"TCPRoute", sizeof(struct mt_
 
 static const struct mt_field tcp_fields[] = {
 	OBJECT_FIELDS,
-	{"spec", MT_F_OBJECT, .sub = &tcp_spec_section, .required = true},
+	{"spec", MT_F_OBJECT, .sub = &tcp_spec_section, .required = true,
+		.help = "the settings below"},
 };
 
 const struct mt_section mt_sec_gwapi_tcp = {"TCPRoute", sizeof(struct mt_gwapi_route),
@@ -250,7 +256,7 @@ const struct mt_section mt_sec_gwapi_tcp = {"TCPRoute", sizeof(struct mt_gwapi_r
 
 static const struct mt_field tls_route_spec[] = {
 	{"hostnames", MT_F_TEXTS, AT_LIST(struct mt_gwapi_route, hostnames),
-		.help = "server names (SNI) of clients; none: the listener's"},
+		.help = "server names that clients send; none: those of the listener"},
 	ROUTE_FIELDS,
 };
 
@@ -259,7 +265,8 @@ static const struct mt_section tls_route_spec_section = {"TLSRoute", sizeof(stru
 
 static const struct mt_field tls_route_fields[] = {
 	OBJECT_FIELDS,
-	{"spec", MT_F_OBJECT, .sub = &tls_route_spec_section, .required = true},
+	{"spec", MT_F_OBJECT, .sub = &tls_route_spec_section, .required = true,
+		.help = "the settings below"},
 };
 
 static void finish_tls(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
@@ -274,11 +281,11 @@ const struct mt_section mt_sec_gwapi_tls = {"TLSRoute", sizeof(struct mt_gwapi_r
 /* ---- ReferenceGrant, BackendTLSPolicy -------------------------------------------------------- */
 
 static const struct mt_field from_fields[] = {
-	{"group", MT_F_CUSTOM, .custom = read_group},
+	{"group", MT_F_CUSTOM, .custom = read_group, .help = "`gateway.networking.k8s.io`"},
 	{"kind", MT_F_TEXT, AT(struct mt_gwapi_ref, kind), .required = true,
-		.help = "`TCPRoute`, `TLSRoute`"},
+		.help = "`TCPRoute`, `TLSRoute`; `Gateway` for its Secrets"},
 	{"namespace", MT_F_TEXT, AT(struct mt_gwapi_ref, ns), .required = true,
-		.help = "where those are that may refer"},
+		.help = "the namespace of objects that may refer"},
 };
 
 static const struct mt_section from_section = {"the namespaces and kinds that may refer",
@@ -286,9 +293,11 @@ static const struct mt_section from_section = {"the namespaces and kinds that ma
 	.unknown = mt_unknown_told};
 
 static const struct mt_field to_fields[] = {
-	{"group", MT_F_CUSTOM, .custom = read_group},
-	{"kind", MT_F_TEXT, AT(struct mt_gwapi_ref, kind), .required = true, .help = "`Service`"},
-	{"name", MT_F_TEXT, AT(struct mt_gwapi_ref, name), .help = "default: all of its namespace"},
+	{"group", MT_F_CUSTOM, .custom = read_group, .help = "empty, for Services and Secrets"},
+	{"kind", MT_F_TEXT, AT(struct mt_gwapi_ref, kind), .required = true,
+		.help = "`Service`, `Secret`"},
+	{"name", MT_F_TEXT, AT(struct mt_gwapi_ref, name),
+		.help = "one object; default: all of the namespace"},
 };
 
 static const struct mt_section to_section = {"the objects that may be referred to",
@@ -297,10 +306,9 @@ static const struct mt_section to_section = {"the objects that may be referred t
 
 static const struct mt_field grant_spec[] = {
 	{"from", MT_F_LIST, AT_LIST(struct mt_gwapi_grant, from), .sub = &from_section,
-		.required = true,
-		.help = "namespaces and kinds that may refer into this namespace"},
+		.required = true, .help = "objects that may refer into this namespace"},
 	{"to", MT_F_LIST, AT_LIST(struct mt_gwapi_grant, to), .sub = &to_section, .required = true,
-		.help = "and to what"},
+		.help = "objects that they may refer to"},
 };
 
 static const struct mt_section grant_spec_section = {"ReferenceGrant",
@@ -309,7 +317,8 @@ static const struct mt_section grant_spec_section = {"ReferenceGrant",
 
 static const struct mt_field grant_fields[] = {
 	OBJECT_FIELDS,
-	{"spec", MT_F_OBJECT, .sub = &grant_spec_section, .required = true},
+	{"spec", MT_F_OBJECT, .sub = &grant_spec_section, .required = true,
+		.help = "the settings below"},
 };
 
 const struct mt_section mt_sec_gwapi_grant = {"ReferenceGrant", sizeof(struct mt_gwapi_grant),
@@ -317,9 +326,11 @@ const struct mt_section mt_sec_gwapi_grant = {"ReferenceGrant", sizeof(struct mt
 
 static const struct mt_field san_fields[] = {
 	{"type", MT_F_TEXT, AT(struct mt_gwapi_san, type),
-		.help = "`Hostname` or `URI`: which of both counts"},
-	{"hostname", MT_F_TEXT, AT(struct mt_gwapi_san, hostname)},
-	{"uri", MT_F_TEXT, AT(struct mt_gwapi_san, uri)},
+		.help = "`Hostname` or `URI`: the field that is used"},
+	{"hostname", MT_F_TEXT, AT(struct mt_gwapi_san, hostname),
+		.help = "a DNS name of the certificate"},
+	{"uri", MT_F_TEXT, AT(struct mt_gwapi_san, uri),
+		.help = "a URI of the certificate, such as spiffe://..."},
 };
 
 static const struct mt_section san_section = {"name of a certificate", sizeof(struct mt_gwapi_san),
@@ -332,11 +343,11 @@ static const struct mt_section authority_section = {"authority", sizeof(struct m
 
 static const struct mt_field validation_fields[] = {
 	{"hostname", MT_F_TEXT, AT(struct mt_gwapi_validation, hostname),
-		.help = "the server name (SNI), which the certificate must have"},
+		.help = "server name to send, which the certificate must have"},
 	{"wellKnownCACertificates", MT_F_TEXT, AT(struct mt_gwapi_validation, well_known),
-		.help = "`System`: the roots of this machine"},
+		.help = "`System`: the roots of this host"},
 	{"caCertificateRefs", MT_F_LIST, AT_LIST(struct mt_gwapi_validation, refs),
-		.sub = &authority_section, .help = "one Secret with `ca.crt` in its place"},
+		.sub = &authority_section, .help = "one Secret with `ca.crt`, instead"},
 	{"subjectAltNames", MT_F_LIST, AT_LIST(struct mt_gwapi_validation, sans),
 		.sub = &san_section,
 		.help = "the certificate must have one of these names; default: `hostname`"},
@@ -351,8 +362,8 @@ static const struct mt_field backend_tls_spec[] = {
 		.sub = &target_section, .required = true,
 		.help = "Services with endpoints to be called by TLS only"},
 	{"validation", MT_F_OBJECT, AT(struct mt_gwapi_backend_tls, validation),
-		.sub = &validation_section, .help = "how their certificates are verified"},
-	{"options", .type = MT_F_SKIP},
+		.sub = &validation_section, .help = "checks of the endpoints' certificates"},
+	{"options", MT_F_SKIP, .help = "for other implementations"},
 };
 
 static const struct mt_section backend_tls_spec_section = {"BackendTLSPolicy",
@@ -361,7 +372,8 @@ static const struct mt_section backend_tls_spec_section = {"BackendTLSPolicy",
 
 static const struct mt_field backend_tls_fields[] = {
 	OBJECT_FIELDS,
-	{"spec", MT_F_OBJECT, .sub = &backend_tls_spec_section, .required = true},
+	{"spec", MT_F_OBJECT, .sub = &backend_tls_spec_section, .required = true,
+		.help = "the settings below"},
 };
 
 const struct mt_section mt_sec_gwapi_backend_tls = {"BackendTLSPolicy",

@@ -9,12 +9,6 @@
 #include <string.h>
 
 /* Fields of every document, which other code reads. */
-#define OBJECT_FIELDS                                                                              \
-	{"apiVersion", .type = MT_F_SKIP}, {"kind", .type = MT_F_SKIP},                            \
-	{                                                                                          \
-		"metadata", .type = MT_F_SKIP                                                      \
-	}
-
 bool mt_unknown_told(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
 	mt_f_warn(c, n->key_line, NULL, "an unknown field, without effect");
@@ -27,16 +21,17 @@ static const char *const types[] = {"ClusterIP", "NodePort", "LoadBalancer", "Ex
 
 static const struct mt_field port_fields[] = {
 	{"name", MT_F_TEXT, AT(struct mt_kube_port, name),
-		.help = "`PROTOCOL` or `PROTOCOL-anything`; also `tcp-metaprotocol-PROTOCOL`"},
+		.help = "`PROTOCOL`, `PROTOCOL-ANYTHING` or `tcp-metaprotocol-PROTOCOL`"},
 	{"protocol", MT_F_TEXT, AT(struct mt_kube_port, protocol),
-		.help = "`TCP`; others are not served"},
+		.help = "`TCP`; ports with others are not served"},
 	{"appProtocol", MT_F_TEXT, AT(struct mt_kube_port, app_protocol),
-		.help = "comes before the name"},
+		.help = "the port's protocol, before that in the name"},
 	{"port", MT_F_NUM, AT(struct mt_kube_port, number), .min = 1, .max = 65535,
 		.required = true, .help = "the port that clients connect to"},
 	{"targetPort", MT_F_TEXT, AT(struct mt_kube_port, target),
-		.help = "for WorkloadEntries that match the selector; endpoints specify theirs"},
-	{"nodePort", MT_F_SKIP, .help = "a port that nodes of Kubernetes serve"},
+		.help = "port of WorkloadEntries that the selector matches; endpoints have their "
+			"own"},
+	{"nodePort", MT_F_SKIP, .help = "answered by nodes of Kubernetes"},
 };
 
 static const struct mt_section port_section = {"service port", sizeof(struct mt_kube_port),
@@ -60,35 +55,35 @@ static void read_traffic_policy(struct mt_fctx *c, const struct mt_ynode *n, voi
 
 static const struct mt_field service_fields[] = {
 	{"type", MT_F_WORD, AT(struct mt_kube_service, type), .words = types,
-		.help = "`ExternalName` is an alias and is not served; the others are served at "
-			"their cluster addresses"},
+		.help = "`ExternalName` is an alias and not served; others are served at their "
+			"cluster addresses"},
 	{"clusterIP", MT_F_TEXT, AT(struct mt_kube_service, cluster_ip),
-		.help = "the address for clients; `None` or absent: one is allocated"},
+		.help = "address for clients; `None` or not written: one is allocated"},
 	{"clusterIPs", MT_F_TEXTS, AT_LIST(struct mt_kube_service, cluster_ips),
-		.help = "of both families"},
+		.help = "addresses of both families"},
 	{"ports", MT_F_LIST, AT_LIST(struct mt_kube_service, ports), .sub = &port_section,
 		.help = "the service's ports"},
 	{"selector", MT_F_LABELS, AT(struct mt_kube_service, selector),
-		.help = "chooses WorkloadEntries; Pods are endpoints by EndpointSlices"},
+		.help = "selects WorkloadEntries; Pods are endpoints by EndpointSlices"},
 	{"externalName", MT_F_TEXT, AT(struct mt_kube_service, external_name), .status = MT_S_KEPT,
 		.help = "a name that clients resolve instead"},
 	{"publishNotReadyAddresses", MT_F_BOOL, AT(struct mt_kube_service, publish_not_ready),
-		.help = "endpoints that are not ready are used, too"},
+		.help = "true: endpoints that are not ready get calls as well"},
 	{"sessionAffinity", MT_F_CUSTOM, .custom = read_affinity, .status = MT_S_WARNS,
-		.help = "but for `None`: calls are spread by the balancer"},
-	{"sessionAffinityConfig", .type = MT_F_SKIP},
+		.help = "other than `None`: the balancer spreads calls"},
+	{"sessionAffinityConfig", MT_F_SKIP, .help = "time of an affinity, which is not enforced"},
 	{"internalTrafficPolicy", MT_F_CUSTOM, .custom = read_traffic_policy, .status = MT_S_WARNS,
-		.help = "but for `Cluster`: endpoints of all nodes are used"},
-	{"externalTrafficPolicy", MT_F_SKIP, .help = "of nodes of Kubernetes"},
+		.help = "other than `Cluster`: endpoints of all nodes get calls"},
+	{"externalTrafficPolicy", MT_F_SKIP, .help = "for nodes of Kubernetes"},
 	{"trafficDistribution", MT_F_LATER, .help = "endpoints of all zones are used"},
 	{"externalIPs", MT_F_LATER, .help = "only cluster addresses are answered"},
-	{"loadBalancerIP", MT_F_SKIP, .help = "of a load balancer"},
-	{"loadBalancerSourceRanges", MT_F_SKIP, .help = "of a load balancer"},
-	{"loadBalancerClass", MT_F_SKIP, .help = "of a load balancer"},
-	{"allocateLoadBalancerNodePorts", .type = MT_F_SKIP},
-	{"healthCheckNodePort", .type = MT_F_SKIP},
-	{"ipFamilies", MT_F_SKIP, .help = "implied by its addresses"},
-	{"ipFamilyPolicy", MT_F_SKIP, .help = "implied by its addresses"},
+	{"loadBalancerIP", MT_F_SKIP, .help = "for a load balancer"},
+	{"loadBalancerSourceRanges", MT_F_SKIP, .help = "for a load balancer"},
+	{"loadBalancerClass", MT_F_SKIP, .help = "for a load balancer"},
+	{"allocateLoadBalancerNodePorts", MT_F_SKIP, .help = "for a load balancer"},
+	{"healthCheckNodePort", MT_F_SKIP, .help = "for a load balancer"},
+	{"ipFamilies", MT_F_SKIP, .help = "the addresses have their families"},
+	{"ipFamilyPolicy", MT_F_SKIP, .help = "the addresses have their families"},
 };
 
 static const struct mt_section service_section = {"Service", sizeof(struct mt_kube_service),
@@ -115,9 +110,10 @@ static void read_exports(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 }
 
 static const struct mt_field service_object[] = {
-	OBJECT_FIELDS,
-	{"spec", MT_F_OBJECT, .sub = &service_section, .required = true},
-	{"status", MT_F_SKIP, .help = "of a load balancer"},
+	MT_DOCUMENT_FIELDS,
+	{"spec", MT_F_OBJECT, .sub = &service_section, .required = true,
+		.help = "the settings below"},
+	{"status", MT_F_SKIP, .help = "set by a load balancer"},
 };
 
 const struct mt_section mt_sec_kube_service = {"Service", sizeof(struct mt_kube_service),
@@ -135,12 +131,12 @@ static void read_port_name(struct mt_fctx *c, const struct mt_ynode *n, void *ob
 
 static const struct mt_field slice_port_fields[] = {
 	{"name", MT_F_CUSTOM, .custom = read_port_name,
-		.help = "that of the service's port; empty: of its only one, that has none"},
+		.help = "name of the service's port; empty: its only port, without a name"},
 	{"port", MT_F_NUM, AT(struct mt_kube_port, number), .min = 1, .max = 65535,
-		.help = "the endpoints' own"},
+		.help = "port of the endpoints"},
 	{"protocol", MT_F_TEXT, AT(struct mt_kube_port, protocol), .status = MT_S_KEPT,
-		.help = "the service's counts"},
-	{"appProtocol", MT_F_SKIP, .help = "the service's counts"},
+		.help = "the Service's is used"},
+	{"appProtocol", MT_F_SKIP, .help = "the Service's is used"},
 };
 
 static const struct mt_section slice_port_section = {"endpoint port", sizeof(struct mt_kube_port),
@@ -148,9 +144,11 @@ static const struct mt_section slice_port_section = {"endpoint port", sizeof(str
 
 static const struct mt_field condition_fields[] = {
 	{"ready", MT_F_BOOL, AT(struct mt_kube_conditions, ready),
-		.help = "not written: ready; one that is not gets no calls"},
-	{"serving", MT_F_BOOL, AT(struct mt_kube_conditions, serving), .status = MT_S_KEPT},
-	{"terminating", MT_F_BOOL, AT(struct mt_kube_conditions, terminating), .status = MT_S_KEPT},
+		.help = "false: the endpoint gets no calls; not written: true"},
+	{"serving", MT_F_BOOL, AT(struct mt_kube_conditions, serving), .status = MT_S_KEPT,
+		.help = "`ready` decides"},
+	{"terminating", MT_F_BOOL, AT(struct mt_kube_conditions, terminating), .status = MT_S_KEPT,
+		.help = "`ready` decides"},
 };
 
 static const struct mt_section condition_section = {"endpoint's conditions",
@@ -158,13 +156,15 @@ static const struct mt_section condition_section = {"endpoint's conditions",
 	.fields = condition_fields, .unknown = mt_unknown_told};
 
 static const struct mt_field target_fields[] = {
-	{"kind", MT_F_TEXT, AT(struct mt_kube_target, kind), .help = "`Pod`: its labels count"},
-	{"name", MT_F_TEXT, AT(struct mt_kube_target, name)},
-	{"namespace", MT_F_TEXT, AT(struct mt_kube_target, ns)},
-	{"apiVersion", .type = MT_F_SKIP},
-	{"uid", .type = MT_F_SKIP},
-	{"resourceVersion", .type = MT_F_SKIP},
-	{"fieldPath", .type = MT_F_SKIP},
+	{"kind", MT_F_TEXT, AT(struct mt_kube_target, kind),
+		.help = "`Pod`: the endpoint has the Pod's labels and identity"},
+	{"name", MT_F_TEXT, AT(struct mt_kube_target, name), .help = "the Pod's name"},
+	{"namespace", MT_F_TEXT, AT(struct mt_kube_target, ns),
+		.help = "default: the document's namespace"},
+	{"apiVersion", MT_F_SKIP, .help = "the name identifies the Pod"},
+	{"uid", MT_F_SKIP, .help = "the name identifies the Pod"},
+	{"resourceVersion", MT_F_SKIP, .help = "the name identifies the Pod"},
+	{"fieldPath", MT_F_SKIP, .help = "the name identifies the Pod"},
 };
 
 static const struct mt_section target_section = {"endpoint's target", sizeof(struct mt_kube_target),
@@ -172,33 +172,35 @@ static const struct mt_section target_section = {"endpoint's target", sizeof(str
 
 static const struct mt_field endpoint_fields[] = {
 	{"addresses", MT_F_TEXTS, AT_LIST(struct mt_kube_endpoint, addresses), .required = true,
-		.help = "the first one is used: they are one endpoint's"},
+		.help = "addresses of the endpoint, of which the first is used"},
 	{"conditions", MT_F_OBJECT, AT(struct mt_kube_endpoint, conditions),
-		.sub = &condition_section},
-	{"targetRef", MT_F_OBJECT, AT(struct mt_kube_endpoint, target), .sub = &target_section},
-	{"nodeName", MT_F_TEXT, AT(struct mt_kube_endpoint, node), .status = MT_S_KEPT},
+		.sub = &condition_section, .help = "whether the endpoint gets calls"},
+	{"targetRef", MT_F_OBJECT, AT(struct mt_kube_endpoint, target), .sub = &target_section,
+		.help = "the endpoint's Pod"},
+	{"nodeName", MT_F_TEXT, AT(struct mt_kube_endpoint, node), .status = MT_S_KEPT,
+		.help = "the node of Kubernetes that runs it"},
 	{"zone", MT_F_TEXT, AT(struct mt_kube_endpoint, zone),
-		.help = "its distance from the Node; the Node's own zone is in the Node's region"},
-	{"hostname", MT_F_SKIP, .help = "names of single endpoints are not answered for"},
-	{"hints", MT_F_SKIP, .help = "endpoints of all zones are used"},
-	{"deprecatedTopology", .type = MT_F_SKIP},
-	{"topology", .type = MT_F_SKIP},
+		.help = "the endpoint's zone, in the Node's own region"},
+	{"hostname", MT_F_SKIP, .help = "DNS has no names of single endpoints"},
+	{"hints", MT_F_SKIP, .help = "endpoints of all zones get calls"},
+	{"deprecatedTopology", MT_F_SKIP, .help = "use `zone`"},
+	{"topology", MT_F_SKIP, .help = "use `zone`"},
 };
 
 static const struct mt_section endpoint_section = {"endpoint", sizeof(struct mt_kube_endpoint),
 	MT_ARRAY_LEN(endpoint_fields), .fields = endpoint_fields, .unknown = mt_unknown_told};
 
 static const struct mt_field slice_fields[] = {
-	OBJECT_FIELDS,
+	MT_DOCUMENT_FIELDS,
 	{"addressType", MT_F_TEXT, AT(struct mt_kube_slice, address_type), .required = true,
 		.status = MT_S_KEPT,
 		.help = "each address is read by its own form; names are not resolved"},
 	{"endpoints", MT_F_LIST, AT(struct mt_kube_slice, own.ready),
 		.count = offsetof(struct mt_kube_slice, own.n_ready), .sub = &endpoint_section,
-		.help = "instances of the Service that label kubernetes.io/service-name names"},
+		.help = "endpoints of the Service in the label kubernetes.io/service-name"},
 	{"ports", MT_F_LIST, AT(struct mt_kube_slice, own.ports),
 		.count = offsetof(struct mt_kube_slice, own.n_ports), .sub = &slice_port_section,
-		.help = "by the names of the service's ports"},
+		.help = "ports of the endpoints, by names of the Service's ports"},
 };
 
 static void finish_slice(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
@@ -217,10 +219,12 @@ const struct mt_section mt_sec_kube_slice = {"EndpointSlice", sizeof(struct mt_k
 
 static const struct mt_field address_fields[] = {
 	{"ip", MT_F_TEXT, AT(struct mt_kube_endpoint, ip), .required = true,
-		.help = "the instance's address"},
-	{"targetRef", MT_F_OBJECT, AT(struct mt_kube_endpoint, target), .sub = &target_section},
-	{"nodeName", MT_F_TEXT, AT(struct mt_kube_endpoint, node), .status = MT_S_KEPT},
-	{"hostname", MT_F_SKIP, .help = "names of single endpoints are not answered for"},
+		.help = "address of the endpoint"},
+	{"targetRef", MT_F_OBJECT, AT(struct mt_kube_endpoint, target), .sub = &target_section,
+		.help = "the endpoint's Pod"},
+	{"nodeName", MT_F_TEXT, AT(struct mt_kube_endpoint, node), .status = MT_S_KEPT,
+		.help = "the node of Kubernetes that runs it"},
+	{"hostname", MT_F_SKIP, .help = "DNS has no names of single endpoints"},
 };
 
 static const struct mt_section address_section = {"address", sizeof(struct mt_kube_endpoint),
@@ -228,11 +232,14 @@ static const struct mt_section address_section = {"address", sizeof(struct mt_ku
 
 static const struct mt_field subset_fields[] = {
 	{"addresses", MT_F_LIST, AT(struct mt_kube_subset, ready),
-		.count = offsetof(struct mt_kube_subset, n_ready), .sub = &address_section},
+		.count = offsetof(struct mt_kube_subset, n_ready), .sub = &address_section,
+		.help = "endpoints that get calls"},
 	{"notReadyAddresses", MT_F_LIST, AT(struct mt_kube_subset, not_ready),
 		.count = offsetof(struct mt_kube_subset, n_not_ready), .sub = &address_section,
-		.help = "they get no calls"},
-	{"ports", MT_F_LIST, AT_LIST(struct mt_kube_subset, ports), .sub = &slice_port_section},
+		.help = "endpoints without calls, unless the Service has "
+			"`publishNotReadyAddresses`"},
+	{"ports", MT_F_LIST, AT_LIST(struct mt_kube_subset, ports), .sub = &slice_port_section,
+		.help = "ports of the endpoints, by names of the Service's ports"},
 };
 
 static const struct mt_section subset_section = {"subset of endpoints",
@@ -240,9 +247,9 @@ static const struct mt_section subset_section = {"subset of endpoints",
 	.unknown = mt_unknown_told};
 
 static const struct mt_field endpoints_fields[] = {
-	OBJECT_FIELDS,
+	MT_DOCUMENT_FIELDS,
 	{"subsets", MT_F_LIST, AT_LIST(struct mt_kube_slice, subsets), .sub = &subset_section,
-		.help = "instances of the Service of the same name, if it has no EndpointSlice"},
+		.help = "endpoints of the Service with the same name, if it has no EndpointSlice"},
 };
 
 static void finish_endpoints(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
@@ -257,24 +264,25 @@ const struct mt_section mt_sec_kube_endpoints = {"Endpoints", sizeof(struct mt_k
 /* ---- Namespace, Secret ----------------------------------------------------------------------- */
 
 static const struct mt_field namespace_fields[] = {
-	OBJECT_FIELDS,
-	{"spec", .type = MT_F_SKIP},
-	{"status", .type = MT_F_SKIP},
+	MT_DOCUMENT_FIELDS,
+	{"spec", MT_F_SKIP, .help = "only labels are read"},
+	{"status", MT_F_SKIP, .help = "only labels are read"},
 };
 
 const struct mt_section mt_sec_kube_namespace = {"Namespace", sizeof(struct mt_kube_namespace),
 	MT_ARRAY_LEN(namespace_fields), .fields = namespace_fields, .unknown = mt_unknown_told};
 
 static const struct mt_field secret_fields[] = {
-	OBJECT_FIELDS,
-	{"type", MT_F_TEXT, AT(struct mt_kube_secret, type), .status = MT_S_KEPT},
+	MT_DOCUMENT_FIELDS,
+	{"type", MT_F_TEXT, AT(struct mt_kube_secret, type), .status = MT_S_KEPT,
+		.help = "the keys in `data` decide"},
 	{"data", MT_F_LABELS, AT(struct mt_kube_secret, data),
-		.help = "PEM in base64 for fields that name the Secret (`credentialName`): "
-			"`tls.crt`, `tls.key`, `ca.crt`, `ca.crl`; never shown, never kept on "
-			"disk"},
+		.help = "PEM in base64, for fields that name the Secret (`credentialName`): "
+			"`tls.crt`, `tls.key`, `ca.crt`, `ca.crl`; never shown and never written "
+			"to disk"},
 	{"stringData", MT_F_LABELS, AT(struct mt_kube_secret, clear),
-		.help = "the same without base64, before `data`; never shown, never kept on disk"},
-	{"immutable", .type = MT_F_SKIP},
+		.help = "the same without base64, used before `data`"},
+	{"immutable", MT_F_SKIP, .help = "for an API server"},
 };
 
 const struct mt_section mt_sec_kube_secret = {"Secret", sizeof(struct mt_kube_secret),

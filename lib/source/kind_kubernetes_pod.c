@@ -14,9 +14,10 @@ static bool unknown_silent(struct mt_fctx *c, const struct mt_ynode *n, void *ob
 }
 
 static const struct mt_field container_port_fields[] = {
-	{"name", MT_F_TEXT, AT(struct mt_kube_container_port, name), .status = MT_S_KEPT},
+	{"name", MT_F_TEXT, AT(struct mt_kube_container_port, name), .status = MT_S_KEPT,
+		.help = "the port's name"},
 	{"containerPort", MT_F_NUM, AT(struct mt_kube_container_port, number), .min = 1,
-		.max = 65535, .required = true, .status = MT_S_KEPT},
+		.max = 65535, .required = true, .status = MT_S_KEPT, .help = "the port's number"},
 };
 
 static const struct mt_section container_port_section = {"container's port",
@@ -25,7 +26,7 @@ static const struct mt_section container_port_section = {"container's port",
 
 static const struct mt_field container_fields[] = {
 	{"name", MT_F_TEXT, AT(struct mt_kube_container, name),
-		.help = "`istio-proxy`: a proxy is in the Pod"},
+		.help = "`istio-proxy`: the Pod has a proxy of its own"},
 	{"ports", MT_F_LIST, AT_LIST(struct mt_kube_container, ports),
 		.sub = &container_port_section, .status = MT_S_KEPT,
 		.help = "for `meltemi analyse`; endpoints have their own ports"},
@@ -36,13 +37,16 @@ static const struct mt_section container_section = {"container", sizeof(struct m
 
 static const struct mt_field spec_fields[] = {
 	{"serviceAccountName", MT_F_TEXT, AT(struct mt_kube_pod_spec, service_account),
-		.help = "its identity"},
-	{"nodeName", MT_F_TEXT, AT(struct mt_kube_pod_spec, node), .status = MT_S_KEPT},
-	{"hostNetwork", MT_F_BOOL, AT(struct mt_kube_pod_spec, host_network), .status = MT_S_KEPT},
+		.help = "the Pod's identity"},
+	{"nodeName", MT_F_TEXT, AT(struct mt_kube_pod_spec, node), .status = MT_S_KEPT,
+		.help = "the node of Kubernetes that runs it"},
+	{"hostNetwork", MT_F_BOOL, AT(struct mt_kube_pod_spec, host_network), .status = MT_S_KEPT,
+		.help = "whether the Pod has the host's network"},
 	{"containers", MT_F_LIST, AT_LIST(struct mt_kube_pod_spec, containers),
-		.sub = &container_section},
+		.sub = &container_section,
+		.help = "the Pod's containers, one of which may be a proxy"},
 	{"initContainers", MT_F_LIST, AT_LIST(struct mt_kube_pod_spec, init_containers),
-		.sub = &container_section, .help = "a proxy may be one of these, too"},
+		.sub = &container_section, .help = "one of these may be a proxy as well"},
 };
 
 static const struct mt_section spec_section = {"Pod", sizeof(struct mt_kube_pod_spec),
@@ -51,7 +55,8 @@ static const struct mt_section spec_section = {"Pod", sizeof(struct mt_kube_pod_
 static const char *const phases[] = {"Pending", "Running", "Succeeded", "Failed", "Unknown", NULL};
 
 static const struct mt_field ip_fields[] = {
-	{"ip", MT_F_TEXT, AT(struct mt_kube_ip, ip), .required = true},
+	{"ip", MT_F_TEXT, AT(struct mt_kube_ip, ip), .required = true,
+		.help = "an address of the Pod"},
 };
 
 static const struct mt_section ip_section = {"Pod's address", sizeof(struct mt_kube_ip),
@@ -76,11 +81,12 @@ static void read_conditions(struct mt_fctx *c, const struct mt_ynode *n, void *o
 
 static const struct mt_field status_fields[] = {
 	{"phase", MT_F_WORD, AT(struct mt_kube_pod_status, phase), .words = phases,
-		.help = "a Pod that has ended is not an endpoint"},
-	{"podIP", MT_F_TEXT, AT(struct mt_kube_pod_status, ip)},
-	{"podIPs", MT_F_LIST, AT_LIST(struct mt_kube_pod_status, ips), .sub = &ip_section},
+		.help = "a Pod that has ended (Succeeded, Failed) is not an endpoint"},
+	{"podIP", MT_F_TEXT, AT(struct mt_kube_pod_status, ip), .help = "the Pod's address"},
+	{"podIPs", MT_F_LIST, AT_LIST(struct mt_kube_pod_status, ips), .sub = &ip_section,
+		.help = "all addresses of the Pod"},
 	{"conditions", MT_F_CUSTOM, .custom = read_conditions,
-		.help = "`Ready` counts where a ServiceEntry selects the Pod"},
+		.help = "`Ready` decides if a ServiceEntry selects the Pod"},
 };
 
 static const struct mt_section status_section = {"Pod's status", sizeof(struct mt_kube_pod_status),
@@ -99,11 +105,10 @@ static void read_status(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 }
 
 static const struct mt_field pod_fields[] = {
-	{"apiVersion", .type = MT_F_SKIP},
-	{"kind", .type = MT_F_SKIP},
-	{"metadata", .type = MT_F_SKIP},
-	{"spec", MT_F_OBJECT, AT(struct mt_kube_pod, spec), .sub = &spec_section},
-	{"status", MT_F_CUSTOM, .custom = read_status, .help = "its address, and whether it runs"},
+	MT_DOCUMENT_FIELDS,
+	{"spec", MT_F_OBJECT, AT(struct mt_kube_pod, spec), .sub = &spec_section,
+		.help = "account and containers"},
+	{"status", MT_F_CUSTOM, .custom = read_status, .help = "address, and whether the Pod runs"},
 };
 
 const struct mt_section mt_sec_kube_pod = {"Pod", sizeof(struct mt_kube_pod),

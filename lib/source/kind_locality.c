@@ -32,10 +32,11 @@ static void read_to(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 
 static const struct mt_field distribute_fields[] = {
 	{"from", MT_F_TEXT, AT(struct mt_locality_distribute, from), .required = true,
-		.help = "region/zone/subzone of the Node, `*` for any; the first that fits counts"},
+		.help = "locality of the Node as region/zone/subzone, `*` for any; the first match "
+			"is used"},
 	{"to", MT_F_CUSTOM, .custom = read_to, .required = true,
-		.help = "localities of instances, written alike, to percents of the calls, 100 in "
-			"all; instances elsewhere get none"},
+		.help = "localities of endpoints in the same form, with percentages of the calls "
+			"that total 100; endpoints elsewhere get none"},
 };
 
 static const struct mt_section distribute_section = {"distribute",
@@ -46,7 +47,7 @@ static const struct mt_field failover_fields[] = {
 	{"from", MT_F_TEXT, AT(struct mt_locality_failover, from), .required = true,
 		.help = "the Node's region"},
 	{"to", MT_F_TEXT, AT(struct mt_locality_failover, to), .required = true,
-		.help = "the region that comes next, before all others"},
+		.help = "the region that is next, before all others"},
 };
 
 static void check_failover(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
@@ -68,17 +69,16 @@ static const struct mt_section failover_section = {"failover", sizeof(struct mt_
 
 static const struct mt_field locality_fields[] = {
 	{"enabled", MT_F_BOOL, AT(struct mt_locality_policy, enabled),
-		.help = "`false`: instances of all localities are equal. Default: true; where "
-			"outlierDetection is written instances of the Node's own subzone come "
-			"first, then those of its zone, of its region, and others"},
+		.help = "`false`: localities are equal. Default: true; with outlierDetection "
+			"endpoints of the Node's subzone are used first, then of its zone, of its "
+			"region, then others"},
 	{"distribute", MT_F_LIST, AT_LIST(struct mt_locality_policy, distribute),
-		.sub = &distribute_section, .help = "shares instead of an order"},
+		.sub = &distribute_section, .help = "shares of localities, instead of an order"},
 	{"failover", MT_F_LIST, AT_LIST(struct mt_locality_policy, failover),
 		.sub = &failover_section, .help = "the order of other regions"},
 	{"failoverPriority", MT_F_TEXTS, AT_LIST(struct mt_locality_policy, labels),
-		.help = "names of labels, or `NAME=VALUE`: the more of them, from the first on, an "
-			"instance has as the Node has them, or of that value, the earlier it "
-			"comes"},
+		.help = "labels, NAME or NAME=VALUE: endpoints that match more of them in "
+			"sequence, by the Node's value or that value, are used first"},
 };
 
 static void check_locality(struct mt_fctx *c, const struct mt_ynode *n, void *obj)

@@ -19,19 +19,20 @@ static void read_body(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 
 static const struct mt_field ext_authz_fields[] = {
 	{"service", MT_F_TEXT, AT(struct mt_ext_authz, service), .required = true, .host = true,
-		.help = "HOST or NAMESPACE/HOST: the addresses of its endpoints, else those in "
+		.help = "HOST or NAMESPACE/HOST: the addresses of its endpoints, else those from "
 			"DNS"},
 	{"port", MT_F_NUM, AT(struct mt_ext_authz, port), .min = 1, .max = 65535, .required = true,
-		.help = "of the service"},
+		.help = "port of the service"},
 	{"timeout", MT_F_DURATION, AT(struct mt_ext_authz, timeout), .min = 1, .max = 600000,
-		.help = "for one call, within the call's own; default: 600s"},
+		.help = "longest time of one check, within the call's own timeout; default: 600s"},
 	{"failOpen", MT_F_BOOL, AT(struct mt_ext_authz, fail_open),
-		.help = "calls without its decision pass; default: false, they are denied"},
-	{"statusOnError", MT_F_SKIP, .help = "denied callers get the protocol's own error"},
-	{"clearRouteCache", MT_F_SKIP, .help = "the route stays"},
-	{"pathPrefix", .type = MT_F_SKIP},
+		.help = "true: calls pass if the service cannot decide; default: false, they are "
+			"denied"},
+	{"statusOnError", MT_F_SKIP, .help = "a denied caller gets its protocol's own error"},
+	{"clearRouteCache", MT_F_SKIP, .help = "the route does not change"},
+	{"pathPrefix", MT_F_SKIP, .help = "for HTTP services"},
 	{"includeRequestBodyInCheck", MT_F_CUSTOM, .custom = read_body,
-		.help = "bodies are not shown: what its policies fit is closed"},
+		.help = "bodies are not sent; a policy that uses such a provider fails closed"},
 };
 
 static const struct mt_section ext_authz_section = {"envoyExtAuthzGrpc",
@@ -40,10 +41,10 @@ static const struct mt_section ext_authz_section = {"envoyExtAuthzGrpc",
 
 static const struct mt_field provider_fields[] = {
 	{"name", MT_F_TEXT, AT(struct mt_ext_provider, name), .required = true,
-		.help = "the provider name in AuthorizationPolicies of CUSTOM"},
+		.help = "the name that AuthorizationPolicies with CUSTOM refer to"},
 	{"envoyExtAuthzGrpc", MT_F_POINTER, AT(struct mt_ext_provider, grpc),
 		.sub = &ext_authz_section,
-		.help = "an external authorization service, queried by gRPC in plaintext"},
+		.help = "an external authorization service, called by gRPC without TLS"},
 };
 
 /* Ignores providers of tracing, logs, metrics and future types, because nothing here uses them. */
@@ -58,53 +59,54 @@ static const struct mt_section provider_section = {"extension provider",
 
 static const struct mt_field config_fields[] = {
 	{"rootNamespace", MT_F_TEXT, AT(struct mt_mesh_config, root_ns),
-		.help = "policies there are for all namespaces; the Node's comes first"},
+		.help = "policies of this namespace apply to all; the Node's setting is used "
+			"first"},
 	{"trustDomain", MT_F_TEXT, AT(struct mt_mesh_config, trust_domain),
-		.help = "the Node's comes first"},
+		.help = "the mesh's trust domain; the Node's setting is used first"},
 	{"trustDomainAliases", MT_F_TEXTS, AT_LIST(struct mt_mesh_config, aliases),
-		.help = "principals of these are the trust domain's own in policies"},
-	{"enableAutoMtls", MT_F_BOOL, AT(struct mt_mesh_config, auto_mtls), .status = MT_S_KEPT,
-		.help = "default: true"},
+		.help = "in policies, principals of these domains count as the trust domain's"},
+	{"enableAutoMtls", MT_F_BOOL, AT(struct mt_mesh_config, auto_mtls),
+		.help = "false: endpoints with a proxy of their own are called in plaintext unless "
+			"a DestinationRule has `tls`; default: true"},
 	{"defaultServiceExportTo", MT_F_TEXTS, AT_LIST(struct mt_mesh_config, service_export),
-		.help = "for services without `exportTo`"},
+		.help = "default `exportTo` of services"},
 	{"defaultVirtualServiceExportTo", MT_F_TEXTS, AT_LIST(struct mt_mesh_config, route_export),
-		.help = "for VirtualServices without it"},
+		.help = "default `exportTo` of VirtualServices"},
 	{"defaultDestinationRuleExportTo", MT_F_TEXTS, AT_LIST(struct mt_mesh_config, rule_export),
-		.help = "for DestinationRules without it"},
-	{"defaultConfig", MT_F_LATER,
-		.help = "of proxies: the Node document holds such settings, and names its sources"},
+		.help = "default `exportTo` of DestinationRules"},
+	{"defaultConfig", MT_F_LATER, .help = "settings of proxies are in the Node document"},
 	{"extensionProviders", MT_F_LIST, AT_LIST(struct mt_mesh_config, providers),
 		.sub = &provider_section,
-		.help = "for policies of CUSTOM: envoyExtAuthzGrpc is queried, others close; those "
-			"of tracing and logs are skipped"},
+		.help = "providers of CUSTOM policies: envoyExtAuthzGrpc is called, other "
+			"authorization fails closed; providers of traces and logs are ignored"},
 	{"outboundTrafficPolicy", MT_F_LATER,
-		.help = "the Node's routes decide about addresses of no service"},
+		.help = "the Node's routes decide about traffic to other addresses"},
 	{"localityLbSetting", MT_F_POINTER, AT(struct mt_mesh_config, locality),
 		.sub = &mt_sec_locality,
-		.help = "for clusters with none in their DestinationRule; default: `enabled: "
+		.help = "of clusters without one in their DestinationRule; default: `enabled: "
 			"true`"},
 	{"defaultHttpRetryPolicy", MT_F_SKIP, .help = "calls are not retried"},
 	{"accessLogFile", MT_F_SKIP, .help = "no access log is written"},
-	{"accessLogFormat", .type = MT_F_SKIP},
-	{"accessLogEncoding", .type = MT_F_SKIP},
-	{"defaultProviders", .type = MT_F_SKIP},
-	{"enableTracing", .type = MT_F_SKIP},
-	{"enablePrometheusMerge", .type = MT_F_SKIP},
+	{"accessLogFormat", MT_F_SKIP, .help = "no access log is written"},
+	{"accessLogEncoding", MT_F_SKIP, .help = "no access log is written"},
+	{"defaultProviders", MT_F_SKIP, .help = "no access log is written and no spans are sent"},
+	{"enableTracing", MT_F_SKIP, .help = "no spans are sent"},
+	{"enablePrometheusMerge", MT_F_SKIP, .help = "for sidecars"},
 	{"protocolDetectionTimeout", MT_F_SKIP, .help = "no protocol is detected"},
-	{"dnsRefreshRate", .type = MT_F_SKIP},
-	{"discoverySelectors", .type = MT_F_SKIP},
-	{"ingressClass", .type = MT_F_SKIP},
-	{"ingressService", .type = MT_F_SKIP},
-	{"ingressSelector", .type = MT_F_SKIP},
-	{"ingressControllerMode", .type = MT_F_SKIP},
+	{"dnsRefreshRate", MT_F_SKIP, .help = "names are resolved again as their records expire"},
+	{"discoverySelectors", MT_F_SKIP, .help = "for a control plane"},
+	{"ingressClass", MT_F_SKIP, .help = "for a control plane"},
+	{"ingressService", MT_F_SKIP, .help = "for a control plane"},
+	{"ingressSelector", MT_F_SKIP, .help = "for a control plane"},
+	{"ingressControllerMode", MT_F_SKIP, .help = "for a control plane"},
 	{"tcpKeepalive", MT_F_SKIP, .help = "Meltemi's own keep-alive is used"},
 	{"connectTimeout", MT_F_DURATION, AT(struct mt_mesh_config, connect_timeout), .min = 1,
 		.max = 600000,
-		.help = "for clusters with none in their DestinationRule; default: 1s"},
-	{"pathNormalization", .type = MT_F_SKIP},
-	{"caCertificates", MT_F_LATER, .help = "the Node's sources name the authorities"},
-	{"meshMTLS", MT_F_SKIP, .help = "TLS 1.2 is the least that is spoken"},
-	{"tlsDefaults", MT_F_SKIP, .help = "TLS 1.2 is the least that is spoken"},
+		.help = "of clusters without one in their DestinationRule; default: 1s"},
+	{"pathNormalization", MT_F_SKIP, .help = "HTTP only"},
+	{"caCertificates", MT_F_LATER, .help = "the Node's sources name trusted authorities"},
+	{"meshMTLS", MT_F_SKIP, .help = "TLS 1.2 is the lowest version"},
+	{"tlsDefaults", MT_F_SKIP, .help = "TLS 1.2 is the lowest version"},
 };
 
 const struct mt_section mt_sec_mesh_config = {"MeshConfig", sizeof(struct mt_mesh_config),
@@ -146,14 +148,12 @@ static void read_data(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 }
 
 static const struct mt_field map_fields[] = {
-	{"apiVersion", .type = MT_F_SKIP},
-	{"kind", .type = MT_F_SKIP},
-	{"metadata", .type = MT_F_SKIP},
+	MT_DOCUMENT_FIELDS,
 	{"data", MT_F_CUSTOM, .custom = read_data,
-		.help = "`mesh`: the MeshConfig, in the root namespace; other ConfigMaps are "
-			"ignored"},
-	{"binaryData", .type = MT_F_SKIP},
-	{"immutable", .type = MT_F_SKIP},
+		.help = "`mesh`: a [MeshConfig](#meshconfig), in the root namespace; other "
+			"ConfigMaps are ignored"},
+	{"binaryData", MT_F_SKIP, .help = "`data` is read"},
+	{"immutable", MT_F_SKIP, .help = "for an API server"},
 };
 
 const struct mt_section mt_sec_config_map = {"ConfigMap", sizeof(struct mt_mesh_config),

@@ -3,8 +3,8 @@
 
 static const struct mt_field match_fields[] = {
 	{"attributes", MT_F_CUSTOM, .custom = mt_read_string_matches,
-		.help = "metadata key to {exact|prefix|regex}; {} tests for presence; all must "
-			"match"},
+		.help = "metadata key to {exact}, {prefix} or {regex}; {} matches if the key is "
+			"present; all must match"},
 };
 
 static const struct mt_section match_section = {
@@ -24,17 +24,18 @@ static void read_match(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 static const struct mt_field rule_fields[] = {
 	{"name", MT_F_TEXT, AT(struct mt_rule, name), .help = "the route's name in counters"},
 	{"match", MT_F_CUSTOM, .custom = read_match, .sub = &match_section,
-		.help = "none: every message"},
+		.help = "calls that the route applies to; none: all"},
 	{"route", MT_F_LIST, AT_LIST(struct mt_rule, dests), .sub = &mt_sec_rule_dest,
 		.required = true, .help = "the destinations with their shares"},
 	{"mirror", MT_F_POINTER, AT(struct mt_rule, mirror), .sub = &mt_sec_mirror_dest,
-		.help = "where a copy of each request goes; its answer is dropped"},
+		.help = "destination of a copy of each request; its reply is dropped"},
 	{"mirrorPercentage", MT_F_POINTER, AT(struct mt_rule, mirror_percent),
-		.sub = &mt_sec_percent, .help = "default: all"},
+		.sub = &mt_sec_percent,
+		.help = "percentage of calls that are copied; default: all"},
 	{"requestMutation", MT_F_LIST, AT_LIST(struct mt_rule, req_mut), .sub = &mt_sec_mutation,
-		.help = "metadata set in requests"},
+		.help = "metadata to set in requests"},
 	{"responseMutation", MT_F_LIST, AT_LIST(struct mt_rule, rsp_mut), .sub = &mt_sec_mutation,
-		.help = "metadata set in replies"},
+		.help = "metadata to set in replies"},
 };
 
 static void check_rule(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
@@ -57,9 +58,9 @@ static const struct mt_section rule_section = {"route", sizeof(struct mt_rule),
 
 static const struct mt_field condition_fields[] = {
 	{"match", MT_F_POINTER, AT(struct mt_limit_cond, match), .sub = &match_section,
-		.required = true, .help = "which messages"},
+		.required = true, .help = "calls that the condition applies to"},
 	{"tokenBucket", MT_F_POINTER, AT(struct mt_limit_cond, bucket), .sub = &mt_sec_bucket,
-		.required = true, .help = "their own bucket"},
+		.required = true, .help = "the bucket of these calls"},
 };
 
 static const struct mt_section condition_section = {"condition", sizeof(struct mt_limit_cond),
@@ -67,9 +68,9 @@ static const struct mt_section condition_section = {"condition", sizeof(struct m
 
 static const struct mt_field limit_fields[] = {
 	{"tokenBucket", MT_F_POINTER, AT(struct mt_limit_conf, bucket), .sub = &mt_sec_bucket,
-		.help = "for messages that no condition matches; none: they pass"},
+		.help = "for calls that no condition matches; none: they pass"},
 	{"conditions", MT_F_LIST, AT_LIST(struct mt_limit_conf, conds), .sub = &condition_section,
-		.help = "the first that matches decides, by its own bucket alone"},
+		.help = "the first that matches decides, by its own bucket"},
 };
 
 static void check_limit(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
@@ -96,17 +97,17 @@ static void read_routes(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 
 static const struct mt_field router_fields[] = {
 	{"hosts", MT_F_TEXTS, AT_LIST(struct mt_meta_router, hosts), .required = true, .host = true,
-		.help = "exactly one: the service"},
+		.help = "exactly one host, the service"},
 	{"gateways", MT_F_TEXTS, AT_LIST(struct mt_meta_router, gateways),
-		.help = "NAMESPACE/NAME of Gateways that use this router too"},
+		.help = "NAMESPACE/NAME of Gateways that route to this router as well"},
 	{"routes", MT_F_CUSTOM, .custom = read_routes, .sub = &rule_section,
-		.help = "the first that matches wins; none: everything goes to the host"},
+		.help = "the first that matches is used; none: all calls go to the host"},
 	{"localRateLimit", MT_F_POINTER, AT(struct mt_meta_router, limit), .sub = &mt_sec_limit,
-		.help = "exact over all workers of the node"},
+		.help = "a limit of calls, exact over all workers of the node"},
 	{"globalRateLimit", MT_F_LATER, .help = "no limit over several nodes is applied"},
 	{"exportTo", MT_F_TEXTS, AT(struct mt_meta_router, export_to.v),
 		.count = offsetof(struct mt_meta_router, export_to.n),
-		.help = "as in a ServiceEntry"},
+		.help = "namespaces of clients, as in a ServiceEntry"},
 };
 
 static void check_router(struct mt_fctx *c, const struct mt_ynode *n, void *obj)

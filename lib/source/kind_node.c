@@ -76,28 +76,26 @@ static const struct mt_field port_fields[] = {
 		.help = "a PCI address (0000:3b:00.0) or a DPDK device "
 			"(net_af_packet0,iface=eth1)"},
 	{"profile", MT_F_TEXT, AT(struct mt_node_port, profile),
-		.help = "the profile of pmd-config to use; default: by the device's kind"},
+		.help = "profile of pmd-config to use; default: by the device's kind"},
 	{"addresses", MT_F_CUSTOM, .custom = read_addresses,
-		.help = "the port's own addresses with their prefixes"},
+		.help = "addresses of the port, with their prefixes"},
 	{"mtu", MT_F_NUM, AT(struct mt_node_port, mtu), .min = 576, .max = 9702,
-		.help = "default: 1500"},
+		.help = "largest IP packet of the link; default: 1500"},
 	{"vlan", MT_F_NUM, AT(struct mt_node_port, vlan), .min = 1, .max = 4094,
-		.help = "the 802.1Q tag of the port's network; default: untagged"},
+		.help = "802.1Q tag of the port's network; default: untagged"},
 	{"exception", MT_F_TEXT, AT(struct mt_node_port, exception),
-		.help = "the port, a TAP, that gets packets that arrive here and are not for "
-			"Meltemi"},
+		.help = "a TAP port that gets packets that arrive here and are not for Meltemi"},
 	{"kernelAddresses", MT_F_TEXTS, AT_LIST(struct mt_node_port, kernel_addresses),
-		.help = "TAP: addresses with their prefixes that the kernel's side gets"},
+		.help = "of a TAP: addresses of the kernel's side, with their prefixes"},
 	{"kernelRoutes", MT_F_TEXTS, AT_LIST(struct mt_node_port, kernel_routes),
-		.help = "TAP: networks that the kernel routes to Meltemi"},
+		.help = "of a TAP: networks that the kernel routes to Meltemi"},
 	{"side", MT_F_WORD, AT(struct mt_node_port, side), .words = side_words,
-		.help = "the stations at the other end: `network` (default): any; `workloads`: "
-			"processes, machines or containers of this node, known by their addresses; "
-			"packets from other addresses are dropped"},
+		.help = "`network` (default): any peer; `workloads`: own processes, machines or "
+			"containers, known by their addresses; packets from other addresses are "
+			"dropped"},
 	{"workloads", MT_F_CUSTOM, .custom = mt_read_node_workloads, .sub = &mt_sec_node_bound,
-		.help = "with `side: workloads`: the addresses that live there, and no others; "
-			"default: those of WorkloadEntries and of services' instances in the "
-			"port's networks"},
+		.help = "with `side: workloads`: the only addresses on the port; default: those of "
+			"WorkloadEntries and of services' endpoints in the port's networks"},
 };
 
 static const struct mt_section port_section = {"port", sizeof(struct mt_node_port),
@@ -132,10 +130,10 @@ static void check_route(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 
 static const struct mt_field route_fields[] = {
 	{"to", MT_F_CUSTOM, .custom = read_to, .required = true,
-		.help = "the destination, like 10.0.0.0/8; 0.0.0.0/0 is the default route"},
-	{"via", MT_F_CUSTOM, .custom = read_via, .help = "the next router's address"},
+		.help = "destination, such as 10.0.0.0/8; 0.0.0.0/0 is the default route"},
+	{"via", MT_F_CUSTOM, .custom = read_via, .help = "address of the next router"},
 	{"port", MT_F_TEXT, AT(struct mt_node_route, port),
-		.help = "the outgoing port; default: the one with the network of `via`"},
+		.help = "port to send by; default: the one with the network of `via`"},
 };
 
 static const struct mt_section route_section = {"route", sizeof(struct mt_node_route),
@@ -206,45 +204,41 @@ static void check_xds(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 
 static const struct mt_field xds_fields[] = {
 	{"name", MT_F_TEXT, AT(struct mt_node_xds, name),
-		.help = "its name in the shell and in origins (`xds:NAME`); default: mesh"},
+		.help = "the source's name in commands and in origins (`xds:NAME`); default: mesh"},
 	{"bootstrap", MT_F_TEXT, AT(struct mt_node_xds, bootstrap),
-		.help = "a bootstrap file of Envoy's shape, JSON or YAML; a relative path counts "
-			"from the Node's file"},
+		.help = "a bootstrap file of Envoy, JSON or YAML; a relative path starts at the "
+			"Node's file"},
 	{"identity", MT_F_TEXT, AT(struct mt_node_xds, identity),
-		.help = "the directory that `meltemi join` filled: the node's certificate, which "
-			"is then renewed in time"},
+		.help = "directory that `meltemi join` filled, with the node's certificate, which "
+			"is renewed in time"},
 	{"servers", MT_F_TEXTS, AT_LIST(struct mt_node_xds, servers),
-		.help = "in place of a bootstrap: HOST:PORT of the servers, in the order in which "
-			"they are tried"},
+		.help = "HOST:PORT of the servers in the order of use, instead of a bootstrap"},
 	{"nodeId", MT_F_TEXT, AT(struct mt_node_xds, node_id),
-		.help = "with `servers`: the id of this node; Istio requires "
+		.help = "with `servers`: the node's name; Istio requires "
 			"TYPE~ADDRESS~NAME.NAMESPACE~DOMAIN"},
 	{"nodeCluster", MT_F_TEXT, AT(struct mt_node_xds, node_cluster),
-		.help = "with `servers`: the group that the node belongs to"},
+		.help = "with `servers`: the group of the node"},
 	{"delta", MT_F_BOOL, AT(struct mt_node_xds, delta),
-		.help = "with `servers`: request changes only (incremental xDS); default: false"},
+		.help = "with `servers`: requests changes only (incremental xDS); default: false"},
 	{"names", MT_F_BOOL, AT(struct mt_node_xds, names),
-		.help = "with `servers`: request the control plane's table of names, which only "
-			"Istio has; in a bootstrap, `DNS_CAPTURE: \"true\"` in the node's "
-			"metadata; default: false"},
+		.help = "with `servers`: requests the name table, which only Istio has; in a "
+			"bootstrap `DNS_CAPTURE: \"true\"` of the node's metadata; default: false"},
 	{"plaintext", MT_F_BOOL, AT(struct mt_node_xds, plaintext),
-		.help = "`true`: use servers on other machines in plaintext, although an attacker "
-			"on the path can then decide where calls go; default: false, and such a "
-			"server is not connected to"},
+		.help = "`true`: connects to servers on other hosts without TLS, so that anyone on "
+			"the path can redirect calls; default: false, such a server is not used"},
 	{"roots", MT_F_TEXT, AT(struct mt_node_xds, roots),
-		.help = "with `servers`: PEM file of the authorities of the servers' certificates; "
+		.help = "with `servers`: PEM file of authorities for the servers' certificates; "
 			"default: no TLS"},
 	{"certificate", MT_F_TEXT, AT(struct mt_node_xds, certificate),
-		.help = "with `servers`: PEM file of the node's certificate and "
-			"those that sign it"},
-	{"key", MT_F_TEXT, AT(struct mt_node_xds, key), .help = "PEM file of its key"},
+		.help = "with `servers`: PEM file of the node's certificate and its intermediates"},
+	{"key", MT_F_TEXT, AT(struct mt_node_xds, key),
+		.help = "PEM file of the certificate's key"},
 	{"serverName", MT_F_TEXT, AT(struct mt_node_xds, server_name),
 		.help = "with `servers`: the name that the servers' certificates must have; "
 			"default: the host"},
 	{"onDemand", MT_F_POINTER, AT(struct mt_node_xds, on_demand), .sub = &mt_sec_node_demand,
-		.help = "fetch clusters and their endpoints at the first call that needs them, and "
-			"remove them when calls end; `{}`: with the defaults; absent: fetch all at "
-			"once"},
+		.help = "fetches clusters and endpoints with the first call to them, and drops "
+			"unused ones; `{}` has the defaults; not written: all are fetched at once"},
 };
 
 static const struct mt_section xds_section = {"discovery server", sizeof(struct mt_node_xds),
@@ -269,17 +263,17 @@ static void check_source(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 
 static const struct mt_field source_fields[] = {
 	{"directory", MT_F_TEXT, AT(struct mt_node_source, directory),
-		.help = "a directory of *.yaml, *.yml and *.json files, watched for changes; a "
-			"relative one counts from the Node's file"},
+		.help = "directory of *.yaml, *.yml and *.json files, watched for changes; a "
+			"relative path starts at the Node's file"},
 	{"name", MT_F_TEXT, AT(struct mt_node_source, name),
-		.help = "of a directory: the source that its objects are of; objects of one kind, "
-			"namespace and name in two sources are two; default: documents"},
+		.help = "with `directory`: name of the source, which is part of its objects' "
+			"identity; default: documents"},
 	{"namespace", MT_F_TEXT, AT(struct mt_node_source, ns),
-		.help = "of a directory: the namespace of objects without one, as with `kubectl "
+		.help = "with `directory`: namespace of objects without one, as with `kubectl "
 			"apply -n`; default: default"},
 	{"xds", MT_F_POINTER, AT(struct mt_node_source, xds), .sub = &xds_section,
-		.help = "a discovery server (xDS) of a mesh; its resources are used together with "
-			"the documents"},
+		.help = "a discovery server (xDS) of a mesh; its resources are used with the "
+			"documents"},
 };
 
 static const struct mt_section source_section = {"source", sizeof(struct mt_node_source),
@@ -307,11 +301,10 @@ static void read_hugepages(struct mt_fctx *c, const struct mt_ynode *n, void *ob
 
 static const struct mt_field memory_fields[] = {
 	{"hugepages", MT_F_CUSTOM, .custom = read_hugepages,
-		.help = "`auto` (default): used if they are there; `on`: required; "
-			"`off`: not used"},
+		.help = "`auto` (default): used if present; `on`: required; `off`: not used"},
 	{"mb", MT_F_NUM, AT(struct mt_node_memory, mb), .min = 64, .max = 1 << 20,
-		.help = "memory for buffers, in which packets and bytes that wait lie, MiB; "
-			"connections and calls lie outside it (spec.connections); default: 512"},
+		.help = "MiB for packet buffers, with received and queued bytes; connections and "
+			"calls have memory of their own (spec.connections); default: 512"},
 };
 
 static const struct mt_section memory_section = {"memory setting", sizeof(struct mt_node_memory),
@@ -319,10 +312,9 @@ static const struct mt_section memory_section = {"memory setting", sizeof(struct
 
 static const struct mt_field locality_fields[] = {
 	{"region", MT_F_TEXT, AT(struct mt_node_locality, region),
-		.help = "the node's location: with outlierDetection endpoints near it are called "
-			"first"},
-	{"zone", MT_F_TEXT, AT(struct mt_node_locality, zone), .help = "within the region"},
-	{"subzone", MT_F_TEXT, AT(struct mt_node_locality, subzone), .help = "within the zone"},
+		.help = "region of the node; with outlierDetection near endpoints get calls first"},
+	{"zone", MT_F_TEXT, AT(struct mt_node_locality, zone), .help = "zone within the region"},
+	{"subzone", MT_F_TEXT, AT(struct mt_node_locality, subzone), .help = "part of the zone"},
 };
 
 static const struct mt_section locality_section = {"locality", sizeof(struct mt_node_locality),
@@ -360,25 +352,24 @@ static const char *const envoy_words[] = {"loopback", "any", "off", NULL};
 
 static const struct mt_field admin_fields[] = {
 	{"socket", MT_F_TEXT, AT(struct mt_node_admin, socket),
-		.help = "the unix socket of the shell; default: /run/meltemi/admin.sock"},
+		.help = "unix socket of the shell; default: /run/meltemi/admin.sock"},
 	{"viewSocket", MT_F_TEXT, AT(struct mt_node_admin, view_socket),
-		.help = "another unix socket, for the role view, which changes nothing; default: "
-			"none"},
+		.help = "unix socket for users who may view and not change; default: none"},
 	{"viewGroup", MT_F_TEXT, AT(struct mt_node_admin, view_group),
-		.help = "the group that may open viewSocket; default: the daemon's"},
+		.help = "group that may open viewSocket; default: the daemon's"},
 	{"http", MT_F_CUSTOM, .custom = read_http,
-		.help = "ADDRESS:PORT (of the host's kernel) for the page at /, /metrics, "
-			"/ready; default: none"},
+		.help = "ADDRESS:PORT of the host's kernel for /, /metrics and /ready; default: "
+			"none"},
 	{"httpNames", MT_F_TEXTS, AT_LIST(struct mt_node_admin, http_names),
-		.help = "names of this host that browsers may use to open the page, and clients on "
-			"this host to read /metrics, in addition to addresses and localhost"},
+		.help = "more names of this host that browsers may use for the page, and clients "
+			"on this host for /metrics, in addition to addresses and localhost"},
 	{"envoy", MT_F_WORD, AT(struct mt_node_admin, envoy), .words = envoy_words,
-		.help = "which clients may read Envoy's administration pages at `http`: "
-			"those on `loopback` (default), `any`, or none (`off`); "
-			"no request changes anything"},
-	{"log", MT_F_OBJECT, AT(struct mt_node_admin, log), .sub = &mt_sec_node_log},
+		.help = "clients that may read Envoy's administration pages at `http`: `loopback` "
+			"(default), `any` or none (`off`); no request changes anything"},
+	{"log", MT_F_OBJECT, AT(struct mt_node_admin, log), .sub = &mt_sec_node_log,
+		.help = "what is logged"},
 	{"tls", MT_F_POINTER, AT(struct mt_node_admin, tls), .sub = &mt_sec_node_tls,
-		.help = "the shell from other machines, with certificates of both sides; default: "
+		.help = "the shell from other hosts, with certificates on both sides; default: "
 			"none"},
 };
 
@@ -391,12 +382,12 @@ static const char *const ecn_words[] = {"accept", "off", "ask", NULL};
 
 static const struct mt_field jwks_fields[] = {
 	{"roots", MT_F_TEXT, AT(struct mt_node_jwks, roots),
-		.help = "a file of authorities (PEM) for certificates of key servers, in addition "
-			"to those of the machine"},
+		.help = "PEM file of more authorities for servers of keys, in addition to the "
+			"host's"},
 	{"localAddresses", MT_F_BOOL, AT(struct mt_node_jwks, local),
-		.help = "permit key servers at loopback and link-local addresses (127.0.0.0/8, "
-			"::1, 169.254.0.0/16, fe80::/10), which authors of rules can then reach "
-			"through the node; default: false"},
+		.help = "true: keys may also come from addresses of loopback and link "
+			"(127.0.0.0/8, ::1, 169.254.0.0/16, fe80::/10), which lets authors of "
+			"policies reach them through the node; default: false"},
 };
 
 static const struct mt_section jwks_section = {
@@ -404,69 +395,75 @@ static const struct mt_section jwks_section = {
 
 static const struct mt_field node_fields[] = {
 	{"workers", MT_F_NUM, AT(struct mt_node, workers), .min = 1, .max = 64,
-		.help = "threads that carry traffic; default: 1"},
+		.help = "number of threads that carry traffic; default: 1"},
 	{"idle", MT_F_WORD, AT(struct mt_node, idle), .words = idle_words,
-		.help = "`adaptive` (default): sleep in short steps without traffic; "
-			"`poll`: never sleep"},
+		.help = "`adaptive` (default): sleeps in short steps without traffic; `poll`: "
+			"never sleeps"},
 	{"ecn", MT_F_WORD, AT(struct mt_node, ecn), .words = ecn_words,
-		.help = "explicit congestion notification (RFC 3168): `accept` (default) if a "
-			"client requests it; `off`; `ask`: also request it from servers"},
+		.help = "explicit congestion notification (RFC 3168): `accept` (default): if a "
+			"client requests it; `off`; `ask`: also requested from servers"},
 	{"unread", MT_F_WORD, AT(struct mt_node, unread), .words = unread_words,
-		.help = "the proof that a server has not read a call or connection that was lost, "
-			"so that it is sent to another server: `evidence` (default): also the "
-			"state of the server's TCP; `strict`: only that nothing of it was sent, or "
-			"the protocol's own signal, for networks with firewalls that reset "
-			"connections and acknowledge data by themselves"},
+		.help = "proof that a server has not read a call or a byte stream when its "
+			"connection ends, so that it goes to another server. `evidence` (default): "
+			"also what the server's TCP reports; `strict`: only that nothing was sent "
+			"or that the protocol reports it, for networks with firewalls that reset "
+			"and acknowledge on their own"},
 	{"keepalive", MT_F_DURATION, AT(struct mt_node, keepalive), .max = 480u * 3600 * 1000,
-		.help = "idle time before keep-alive probes are sent (nine, 75 s apart or this "
-			"long if that is less, then the connection ends); 15 s, if that is less, "
-			"and three probes, for a peer that has sent its FIN; whole seconds; "
-			"default: 2h, at most 480h; `0s`: never"},
+		.help = "silence after which a peer is probed: nine times, 75 s apart (or this "
+			"time, if shorter), then the connection ends. A peer that has closed its "
+			"sending side is probed after 15 s (or this time, if shorter), three "
+			"times. Whole seconds, at most 480h; default: 2h; `0s`: never"},
 	{"connections", MT_F_NUM, AT(struct mt_node, connections), .min = 1, .max = 4000000,
-		.help = "maximum of client connections of each worker, further ones are refused by "
-			"a reset; as many connections to servers are possible in addition (16,384 "
-			"at least); default: 32768"},
+		.help = "most client connections of each worker; more are reset. Servers may have "
+			"as many connections again, at least 16,384. Default: 32768"},
 	{"retransmissions", MT_F_NUM, AT(struct mt_node, retransmissions), .min = 1, .max = 30,
-		.help = "how often in a row a segment is sent again before its connection ends; "
-			"default: 9, which takes at least 100 s"},
+		.help = "retransmissions of a segment before its connection ends; default: 9, at "
+			"least 100 s"},
 	{"hopLimit", MT_F_NUM, AT(struct mt_node, hop_limit), .min = 1, .max = 255,
-		.help = "hop limit (TTL) of TCP segments that are sent; default: 64"},
+		.help = "hop limit (TTL) of sent TCP segments; default: 64"},
 	{"dscp", MT_F_NUM, AT(struct mt_node, dscp), .min = 0, .max = 63,
-		.help = "Diffserv code point (RFC 2474) of TCP segments that are sent; default: 0"},
+		.help = "Diffserv code point (RFC 2474) of sent TCP segments; default: 0"},
 	{"cores", MT_F_CUSTOM, .custom = read_cores,
-		.help = "the workers' cores, one each; default: the last ones"},
+		.help = "one core for each worker; default: the last ones"},
 	{"sourceAddresses", MT_F_CUSTOM, .custom = read_sources,
-		.help = "more source addresses for connections to servers, besides the ports'"},
-	{"memory", MT_F_OBJECT, AT(struct mt_node, memory), .sub = &memory_section},
-	{"locality", MT_F_OBJECT, AT(struct mt_node, locality), .sub = &locality_section},
-	{"ports", MT_F_LIST, AT_LIST(struct mt_node, ports), .sub = &port_section},
-	{"routes", MT_F_LIST, AT_LIST(struct mt_node, routes), .sub = &route_section},
-	{"sources", MT_F_LIST, AT_LIST(struct mt_node, sources), .sub = &source_section},
+		.help = "more source addresses for connections to servers, in addition to the "
+			"ports'"},
+	{"memory", MT_F_OBJECT, AT(struct mt_node, memory), .sub = &memory_section,
+		.help = "packet buffers"},
+	{"locality", MT_F_OBJECT, AT(struct mt_node, locality), .sub = &locality_section,
+		.help = "where the node is"},
+	{"ports", MT_F_LIST, AT_LIST(struct mt_node, ports), .sub = &port_section,
+		.help = "network devices"},
+	{"routes", MT_F_LIST, AT_LIST(struct mt_node, routes), .sub = &route_section,
+		.help = "routes of packets"},
+	{"sources", MT_F_LIST, AT_LIST(struct mt_node, sources), .sub = &source_section,
+		.help = "directories of documents, and discovery servers"},
 	{"identity", MT_F_POINTER, AT(struct mt_node, identity), .sub = &mt_sec_node_identity,
-		.help = "the node's identity towards its peers in the mesh, changed without a "
-			"restart; default: the identity of the first source that has one "
+		.help = "the node's certificate towards peers of the mesh, followed without a "
+			"restart; default: that of the first source with one "
 			"(`sources[].xds.identity`)"},
 	{"identities", MT_F_LIST, AT_LIST(struct mt_node, identities), .sub = &mt_sec_node_held,
-		.help = "further identities of the node: used for connections of a caller that has "
-			"authenticated as one of them (by its certificate, or by a port of `side: "
-			"workloads`), and towards clients of a service with an endpoint of this "
-			"serviceAccount; changed without a restart"},
+		.help = "identities of workloads that the node represents: used for calls of "
+			"callers that proved them (by certificate, or on a port of `side: "
+			"workloads`), and presented to clients of services with an endpoint of "
+			"this serviceAccount; followed without a restart"},
 	{"mesh", MT_F_POINTER, AT(struct mt_node, mesh), .sub = &mt_sec_node_mesh,
-		.help = "the node's place in the mesh; changed without a restart"},
+		.help = "the node's place in the mesh, followed without a restart"},
 	{"unenforced", MT_F_LIST, AT_LIST(struct mt_node, unenforced),
 		.sub = &mt_sec_node_unenforced,
-		.help = "objects that protect and are not enforced for a while; "
-			"followed without a restart"},
+		.help = "restrictive objects that are exempt for some time, followed without a "
+			"restart"},
 	{"stateDirectory", MT_F_TEXT, AT(struct mt_node, state_dir),
-		.help = "created with mode 0700; holds allocated addresses; default: "
-			"/var/lib/meltemi"},
-	{"admin", MT_F_OBJECT, AT(struct mt_node, admin), .sub = &admin_section},
+		.help = "directory of allocated addresses and last good versions, created with "
+			"mode 0700; default: /var/lib/meltemi"},
+	{"admin", MT_F_OBJECT, AT(struct mt_node, admin), .sub = &admin_section,
+		.help = "shell, HTTP and log"},
 	{"dns", MT_F_POINTER, AT(struct mt_node, dns), .sub = &mt_sec_node_dns,
-		.help = "a DNS server for the names of services; `{}` is enough; default: none"},
+		.help = "answers for names of services; `{}` is enough; default: none"},
 	{"jwks", MT_F_POINTER, AT(struct mt_node, jwks), .sub = &jwks_section,
-		.help = "how the keys that verify tokens are fetched"},
+		.help = "how keys of tokens are fetched"},
 	{"otlp", MT_F_POINTER, AT(struct mt_node, otlp), .sub = &mt_sec_node_otlp,
-		.help = "export of metrics to an OpenTelemetry collector; default: none"},
+		.help = "exports metrics to an OpenTelemetry collector; default: none"},
 };
 
 /* Reports a duplicate name at the second port, with the line of the first. */

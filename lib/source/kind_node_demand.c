@@ -33,23 +33,23 @@ static void defaults(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 static const struct mt_field demand_fields[] = {
 	{"timeout", MT_F_DURATION, AT(struct mt_node_demand, timeout), .min = 10,
 		.max = TIMEOUT_MAX_MS,
-		.help = "maximum time for which a call waits for its cluster before it is answered "
-			"by a local reply; default: 1s, at most 30s"},
+		.help = "how long a call waits for its cluster before a local reply; default: 1s, "
+			"at most 30s"},
 	{"idle", MT_F_DURATION, AT(struct mt_node_demand, idle), .min = IDLE_MIN_MS,
 		.max = IDLE_MAX_MS,
-		.help = "a cluster without calls for this time is removed; default: 10m"},
+		.help = "a cluster without calls for this time is dropped; default: 10m"},
 	{"absent", MT_F_DURATION, AT(struct mt_node_demand, absent), .min = 100,
 		.max = ABSENT_MAX_MS,
-		.help = "a name that does not exist, or got no answer, is not requested again for "
-			"this time: calls are answered by a local reply at once; default: 10s"},
+		.help = "time until a name that does not exist, or got no answer, is requested "
+			"again; its calls get a local reply at once; default: 10s"},
 	{"names", MT_F_NUM, AT(struct mt_node_demand, names), .min = 1, .max = NAMES_MAX,
-		.help = "maximum of names that are requested at a time, including those that do "
-			"not exist; default: 1000"},
+		.help = "most names requested at a time, including names that do not exist; "
+			"default: 1000"},
 	{"perSecond", MT_F_NUM, AT(struct mt_node_demand, per_second), .min = 1, .max = 10000,
-		.help = "maximum of new names that are requested in a second; default: 100"},
+		.help = "most new names requested in a second; default: 100"},
 	{"routes", MT_F_BOOL, AT(struct mt_node_demand, routes),
-		.help = "route tables as well: before its first call a service has only its "
-			"listener; default: false"},
+		.help = "true: also route tables, so that only a service's listener exists before "
+			"its first call; default: false"},
 };
 
 const struct mt_section mt_sec_node_demand = {"setting of on-demand discovery",

@@ -134,29 +134,29 @@ static void defaults(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 static const struct mt_field dns_fields[] = {
 	{"listen", MT_F_CUSTOM, .custom = read_listen,
 		.help = "ADDRESS:PORT of the host's kernel for programs of the host, by UDP and "
-			"TCP; default: " LISTEN "; `none`: nowhere"},
+			"TCP; "
+			"default: " LISTEN "; `none`: not there"},
 	{"addresses", MT_F_CUSTOM, .custom = read_addresses,
-		.help = "addresses that answer clients of the ports, at port 53; default: all "
-			"addresses of the ports; `[]`: none"},
+		.help = "addresses for queries by the ports, at port 53; default: all addresses of "
+			"the ports; `[]`: none"},
 	{"allow", MT_F_CUSTOM, .custom = read_allow,
-		.help = "networks of clients that are answered, all others get REFUSED; default: "
-			"those of the ports' addresses and kernelAddresses, and loopback; "
-			"`[0.0.0.0/0, \"::/0\"]`: all clients"},
+		.help = "networks of clients that get answers, others get REFUSED; default: those "
+			"of the ports' addresses and kernelAddresses, and loopback; `[0.0.0.0/0, "
+			"\"::/0\"]`: all"},
 	{"upstream", MT_F_CUSTOM, .custom = read_upstream,
-		.help = "servers that all other names are forwarded to, in this order, with :PORT "
-			"if it is not 53; default: those of /etc/resolv.conf; `[]`: none"},
+		.help = "servers for all other names in the order of use, with :PORT if it is not "
+			"53; default: those of /etc/resolv.conf; `[]`: none"},
 	{"ttl", MT_F_DURATION, AT(struct mt_node_dns, ttl), .max = TTL_MAX_MS,
-		.help = "how long clients may remember an answer; default: 30s, at most 24h"},
+		.help = "how long clients may cache an answer; default: 30s, at most 24h"},
 	{"domain", MT_F_TEXT, AT(struct mt_node_dns, domain), .host = true,
-		.help = "a host NAME.NAMESPACE.svc.DOMAIN is known by its short names, too; "
+		.help = "domain of hosts NAME.NAMESPACE.svc.DOMAIN, which also have short names; "
 			"default: cluster.local"},
 	{"zones", MT_F_CUSTOM, .custom = read_zones,
-		.help = "domains of the mesh alone: other names below them do not exist; default: "
+		.help = "domains of the mesh: other names in them do not exist; default: "
 			"svc.DOMAIN"},
 	{"search", MT_F_CUSTOM, .custom = read_search,
-		.help = "the domains that clients' resolvers append to names: HOST.SEARCH is HOST; "
-			"default: NAMESPACE.svc.DOMAIN, svc.DOMAIN, DOMAIN, with the Node's "
-			"namespace"},
+		.help = "suffixes that clients' resolvers append: HOST.SEARCH is HOST; default: "
+			"NAMESPACE.svc.DOMAIN, svc.DOMAIN, DOMAIN, with the Node's namespace"},
 };
 
 const struct mt_section mt_sec_node_dns = {"DNS setting", sizeof(struct mt_node_dns),

@@ -21,15 +21,14 @@ static void check_identity(struct mt_fctx *c, const struct mt_ynode *n, void *ob
 
 static const struct mt_field identity_fields[] = {
 	{"directory", MT_F_TEXT, AT(struct mt_node_identity, directory),
-		.help = "a directory with the PEM files cert-chain.pem, key.pem and root-cert.pem, "
-			"which may hold several roots, and optionally ca-crl.pem, the revocation "
-			"lists of their authorities; replace them by renaming new files over them, "
-			"which are used within 2 s; a relative path counts from the Node's file"},
+		.help = "directory of the PEM files cert-chain.pem, key.pem and root-cert.pem (one "
+			"or more roots), and optionally ca-crl.pem (revocation lists); replace "
+			"them by rename; changes are used within 2 s; a relative path starts at "
+			"the Node's file"},
 	{"sds", MT_F_TEXT, AT(struct mt_node_identity, sds),
-		.help = "in place of directory: the unix socket of an agent that serves the "
-			"secrets "
-			"`default` and `ROOTCA` by Envoy's secret discovery service (istio-agent, "
-			"SPIRE); a relative path counts from the Node's file"},
+		.help = "instead of directory: unix socket of an agent with the secrets `default` "
+			"and `ROOTCA` of Envoy's secret discovery service (istio-agent, SPIRE); a "
+			"relative path starts at the Node's file"},
 };
 
 const struct mt_section mt_sec_node_identity = {"identity", sizeof(struct mt_node_identity),
@@ -67,17 +66,16 @@ static void check_held(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 
 static const struct mt_field held_fields[] = {
 	{"principal", MT_F_TEXT, AT(struct mt_node_held, principal), .required = true,
-		.help = "its principal, spiffe://...: the certificate must have this name"},
+		.help = "the identity, spiffe://..., which the certificate must have"},
 	{"directory", MT_F_TEXT, AT(struct mt_node_held, directory),
 		.help = "a directory of PEM files, as `identity.directory`"},
 	{"sds", MT_F_TEXT, AT(struct mt_node_held, sds),
-		.help = "in place of directory: the unix socket of an agent, as `identity.sds`"},
+		.help = "instead of directory: unix socket of an agent, as `identity.sds`"},
 	{"secret", MT_F_TEXT, AT(struct mt_node_held, secret),
-		.help = "with `sds`: the name of the secret with certificate and key; SPIRE's "
-			"agent "
-			"serves each identity by its principal; default: default"},
+		.help = "with `sds`: name of the secret with certificate and key; SPIRE's agent "
+			"has one for each principal; default: default"},
 	{"xds", MT_F_TEXT, AT(struct mt_node_held, xds),
-		.help = "in place of both: the name of a source with an identity of its own "
+		.help = "instead of both: name of a source with an identity "
 			"(`sources[].xds.identity`)"},
 };
 

@@ -42,10 +42,9 @@ static void read_modules(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 
 static const struct mt_field log_fields[] = {
 	{"level", MT_F_WORD, AT(struct mt_node_log, level), .words = level_words,
-		.help = "of all modules: `error`, `warn`, `info` or `debug`; default: info. "
-			"--log-level comes before it"},
+		.help = "level of all modules; default: info; --log-level takes precedence"},
 	{"modules", MT_F_CUSTOM, .custom = read_modules,
-		.help = "a map from modules (`meltemi show log`) to levels of their own"},
+		.help = "a map of modules (`meltemi show log`) to levels of their own"},
 };
 
 const struct mt_section mt_sec_node_log = {

@@ -74,10 +74,10 @@ static void check_lend(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 
 static const struct mt_field lend_fields[] = {
 	{"clients", MT_F_TEXTS, AT_LIST(struct mt_node_lend, clients), .required = true,
-		.help = "clients that may use the node's identity: networks, or principals "
-			"(spiffe://..., `*` at the end stands for anything)"},
+		.help = "networks, or principals (spiffe://..., with `*` at the end for any rest), "
+			"that may use the node's identity"},
 	{"to", MT_F_TEXTS, AT_LIST(struct mt_node_lend, to),
-		.help = "namespaces of the services that they may reach with it; default: all"},
+		.help = "namespaces of services that they may call by it; default: all"},
 };
 
 static const struct mt_section lend_section = {"use of the node's identity",
@@ -97,14 +97,14 @@ static void check_mesh(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 
 static const struct mt_field mesh_fields[] = {
 	{"namespace", MT_F_TEXT, AT(struct mt_node_mesh, ns),
-		.help = "the node's own: objects exported to it are visible, and its "
-			"DestinationRules come first; default: that of each service"},
+		.help = "the node's namespace: objects exported to it are visible, and its "
+			"DestinationRules are used first; default: that of each service"},
 	{"serviceAccount", MT_F_TEXT, AT(struct mt_node_mesh, service_account), .status = MT_S_KEPT,
-		.help = "default: by the certificate"},
+		.help = "the node's account; default: by the certificate"},
 	{"trustDomain", MT_F_TEXT, AT(struct mt_node_mesh, trust_domain),
-		.help = "default: MeshConfig's, then the certificate's"},
+		.help = "the mesh's trust domain; default: MeshConfig's, then the certificate's"},
 	{"rootNamespace", MT_F_TEXT, AT(struct mt_node_mesh, root_ns),
-		.help = "policies there are for all namespaces; default: MeshConfig's, then "
+		.help = "namespace of policies for all namespaces; default: MeshConfig's, then "
 			"istio-system"},
 	{"config", MT_F_TEXT, AT(struct mt_node_mesh, config),
 		.help = "a file with a MeshConfig; a relative path counts from the Node's file; "
@@ -177,17 +177,18 @@ static void check_one(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 
 static const struct mt_field unenforced_fields[] = {
 	{"kind", MT_F_TEXT, AT(struct mt_node_unenforced, kind), .required = true,
-		.help = "of a kind that protects"},
-	{"namespace", MT_F_TEXT, AT(struct mt_node_unenforced, ns), .required = true},
+		.help = "kind of the object, one that restricts access"},
+	{"namespace", MT_F_TEXT, AT(struct mt_node_unenforced, ns), .required = true,
+		.help = "namespace of the object"},
 	{"name", MT_F_TEXT, AT(struct mt_node_unenforced, name), .required = true,
-		.help = "one object; no wildcards"},
+		.help = "name of one object, without wildcards"},
 	{"hash", MT_F_CUSTOM, .custom = read_hash, .required = true,
-		.help = "of the object's current content (`show objects --json`): once the content "
-			"changes the object is enforced, or closes"},
+		.help = "hash of its present content (`show objects --json`); after a change the "
+			"object is enforced, or fails closed, again"},
 	{"until", MT_F_CUSTOM, .custom = read_until, .required = true,
-		.help = "the last day, YYYY-MM-DD (UTC)"},
+		.help = "last day of the exemption, YYYY-MM-DD (UTC)"},
 	{"because", MT_F_TEXT, AT(struct mt_node_unenforced, because), .required = true,
-		.help = "the reason, for the next reader"},
+		.help = "reason, for later readers"},
 };
 
 const struct mt_section mt_sec_node_unenforced = {"object that is not enforced",

@@ -74,19 +74,20 @@ static const struct mt_field fields[] = {
 		.help = "the collector, by OTLP/gRPC: http://HOST:PORT, or https://HOST:PORT for "
 			"TLS"},
 	{"interval", MT_F_DURATION, AT(struct mt_node_otlp, interval), .min = 1000, .max = 3600000,
-		.help = "between two exports; default: 60s"},
+		.help = "time between two exports; default: 60s"},
 	{"timeout", MT_F_DURATION, AT(struct mt_node_otlp, timeout), .min = 100, .max = 600000,
-		.help = "how long the collector may take for one request; default: 10s"},
+		.help = "longest time of one request; default: 10s"},
 	{"headers", MT_F_LABELS, AT(struct mt_node_otlp, headers),
-		.help = "sent with each request, like authorization; 8 at most"},
+		.help = "headers of each request, such as authorization; at most 8"},
 	{"resource", MT_F_LABELS, AT(struct mt_node_otlp, resource),
-		.help = "attributes of the resource, besides and before Meltemi's own "
-			"(service.name, service.instance.id, host.name, ...)"},
+		.help = "attributes of the resource, before Meltemi's own (service.name, "
+			"service.instance.id, host.name, ...)"},
 	{"roots", MT_F_TEXT, AT(struct mt_node_otlp, roots),
-		.help = "PEM file of the authorities of the collector's certificate"},
+		.help = "PEM file of authorities for the collector's certificate"},
 	{"certificate", MT_F_TEXT, AT(struct mt_node_otlp, certificate),
 		.help = "PEM file of the node's certificate, if the collector requires one"},
-	{"key", MT_F_TEXT, AT(struct mt_node_otlp, key), .help = "PEM file of its key"},
+	{"key", MT_F_TEXT, AT(struct mt_node_otlp, key),
+		.help = "PEM file of the certificate's key"},
 	{"serverName", MT_F_TEXT, AT(struct mt_node_otlp, server_name),
 		.help = "the name that the collector's certificate must have; default: the host"},
 };

@@ -46,9 +46,9 @@ static void check_role(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 static const struct mt_field role_fields[] = {
 	{"identity", MT_F_TEXT, AT(struct mt_node_tls_role, identity), .required = true,
 		.help = "a URI or DNS name of the client's certificate (its common name if it has "
-			"neither); `*` at the end stands for anything"},
+			"neither); `*` at the end matches any rest"},
 	{"role", MT_F_WORD, AT(struct mt_node_tls_role, role), .words = role_words,
-		.required = true, .help = "`view`: read, change nothing; `operate`: all"},
+		.required = true, .help = "`view`: view and not change; `operate`: all"},
 };
 
 static const struct mt_section role_section = {"role", sizeof(struct mt_node_tls_role),
@@ -71,19 +71,18 @@ static const struct mt_field tls_fields[] = {
 	{"listen", MT_F_CUSTOM, .custom = read_listen, .required = true,
 		.help = "ADDRESS:PORT of the host's kernel"},
 	{"certificate", MT_F_TEXT, AT(struct mt_node_tls, certificate), .required = true,
-		.help = "PEM file of the node's certificate and those that sign it; read again "
-			"when "
+		.help = "PEM file of the node's certificate and its intermediates; read again when "
 			"it changes"},
 	{"key", MT_F_TEXT, AT(struct mt_node_tls, key), .required = true,
-		.help = "PEM file of its key"},
+		.help = "PEM file of the certificate's key"},
 	{"clientRoots", MT_F_TEXT, AT(struct mt_node_tls, client_roots), .required = true,
-		.help = "PEM file of the authorities of clients' certificates"},
+		.help = "PEM file of authorities for clients' certificates"},
 	{"clientRevocations", MT_F_TEXT, AT(struct mt_node_tls, client_revocations),
-		.help = "PEM file of the revocation lists for clients' certificates, one of each "
-			"authority; read again when it changes; default: none"},
+		.help = "PEM file of revocation lists, one of each authority; read again when it "
+			"changes; default: none is revoked"},
 	{"roles", MT_F_LIST, AT_LIST(struct mt_node_tls, roles), .sub = &role_section,
-		.help = "roles of clients: the first row that matches; clients that match none are "
-			"refused; applied by a reload"},
+		.help = "roles of clients by identity: the first match is used, and a client "
+			"without one is refused; changed by a reload"},
 };
 
 const struct mt_section mt_sec_node_tls = {"remote shell", sizeof(struct mt_node_tls),

@@ -46,7 +46,7 @@ static const struct mt_field fields[] = {
 	{"address", MT_F_CUSTOM, .custom = read_address, .required = true,
 		.help = "the workload's address"},
 	{"mac", MT_F_CUSTOM, .custom = read_mac,
-		.help = "the only Ethernet address that it may use; default: any on the port's "
+		.help = "the only Ethernet address that may use it; default: any on the port's "
 			"link"},
 };
 

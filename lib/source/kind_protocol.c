@@ -5,12 +5,12 @@
 
 static const struct mt_field protocol_fields[] = {
 	{"protocol", MT_F_TEXT, AT(struct mt_app_protocol, protocol), .required = true,
-		.help = "the third word of a port's name: tcp-metaprotocol-PROTOCOL"},
+		.help = "third word of a port's name: tcp-metaprotocol-PROTOCOL"},
 	{"codec", MT_F_TEXT, AT(struct mt_app_protocol, codec), .required = true,
 		.help = "aeraki.meta_protocol.codec.NAME"},
 	{"multiplexing", MT_F_BOOL, AT(struct mt_app_protocol, multiplexing),
-		.help = "calls of several clients share connections to servers, where the codec's "
-			"ids allow it; default: as the codec does"},
+		.help = "calls of several clients share connections to servers, if the codec's ids "
+			"allow it; default: the codec's choice"},
 };
 
 static void check_protocol(struct mt_fctx *c, const struct mt_ynode *n, void *obj)

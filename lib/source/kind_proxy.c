@@ -10,19 +10,19 @@
 
 static const struct mt_field selector_fields[] = {
 	{"matchLabels", MT_F_LABELS, AT(struct mt_selector, labels),
-		.help = "all of them must be among the Node's metadata.labels"},
+		.help = "labels that must all be among the Node's metadata.labels"},
 };
 
 static const struct mt_section selector_section = {"selector", sizeof(struct mt_selector),
 	MT_ARRAY_LEN(selector_fields), .fields = selector_fields};
 
 static const struct mt_field target_fields[] = {
-	{"group", .type = MT_F_SKIP},
+	{"group", MT_F_SKIP, .help = "the kind is enough"},
 	{"kind", MT_F_TEXT, AT(struct mt_policy_target, kind), .required = true,
-		.help = "`Gateway` of Gateway API; others are proxies that are not here"},
+		.help = "`Gateway` of Gateway API; no other proxies are here"},
 	{"name", MT_F_TEXT, AT(struct mt_policy_target, name), .required = true,
-		.help = "its name in the namespace of the object"},
-	{"namespace", .type = MT_F_SKIP},
+		.help = "its name in the object's namespace"},
+	{"namespace", MT_F_SKIP, .help = "the object's namespace is used"},
 };
 
 static const struct mt_section target_section = {"target", sizeof(struct mt_policy_target),
@@ -69,27 +69,28 @@ static void check_metrics(struct mt_fctx *c, const struct mt_ynode *n, void *obj
 }
 
 static const struct mt_field log_fields[] = {
-	{"disabled", MT_F_SKIP, .help = "`true` is how it is"},
-	{"providers", MT_F_SKIP, .help = "reported: no access log is written"},
-	{"filter", .type = MT_F_SKIP},
-	{"match", .type = MT_F_SKIP},
+	{"disabled", MT_F_SKIP, .help = "`true` is always the case"},
+	{"providers", MT_F_SKIP, .help = "no access log is written, with a warning"},
+	{"filter", MT_F_SKIP, .help = "no access log is written"},
+	{"match", MT_F_SKIP, .help = "no access log is written"},
 };
 
 static const struct mt_field tracing_fields[] = {
-	{"disableSpanReporting", MT_F_SKIP, .help = "`true` is how it is"},
-	{"providers", MT_F_SKIP, .help = "reported: no spans are sent"},
-	{"match", .type = MT_F_SKIP},
-	{"randomSamplingPercentage", .type = MT_F_SKIP},
-	{"customTags", .type = MT_F_SKIP},
-	{"useRequestIdForTraceSampling", .type = MT_F_SKIP},
-	{"enableIstioTags", .type = MT_F_SKIP},
-	{"disableContextPropagation", .type = MT_F_SKIP},
+	{"disableSpanReporting", MT_F_SKIP, .help = "`true` is always the case"},
+	{"providers", MT_F_SKIP, .help = "no spans are sent, with a warning"},
+	{"match", MT_F_SKIP, .help = "no spans are sent"},
+	{"randomSamplingPercentage", MT_F_SKIP, .help = "no spans are sent"},
+	{"customTags", MT_F_SKIP, .help = "no spans are sent"},
+	{"useRequestIdForTraceSampling", MT_F_SKIP, .help = "no spans are sent"},
+	{"enableIstioTags", MT_F_SKIP, .help = "no spans are sent"},
+	{"disableContextPropagation", MT_F_SKIP, .help = "no spans are sent"},
 };
 
 static const struct mt_field metrics_fields[] = {
-	{"providers", MT_F_SKIP, .help = "`prometheus` is what Meltemi does; others are reported"},
-	{"overrides", MT_F_SKIP, .help = "reported: metrics have Meltemi's own names and labels"},
-	{"reportingInterval", MT_F_LATER, .help = "metrics are as of the scrape"},
+	{"providers", MT_F_SKIP, .help = "`prometheus` is always on; others get a warning"},
+	{"overrides", MT_F_SKIP,
+		.help = "metrics have Meltemi's own names and labels, with a warning"},
+	{"reportingInterval", MT_F_LATER, .help = "metrics are current at each scrape"},
 };
 
 static const struct mt_section log_section = {"accessLogging", sizeof(struct mt_proxy_part),
@@ -103,18 +104,22 @@ static const struct mt_section metrics_section = {"metrics", sizeof(struct mt_pr
 	{                                                                                          \
 		"selector", MT_F_POINTER, AT(struct mt_proxy_setting, selector),                   \
 			.sub = &selector_section,                                                  \
-			.help = "none: all proxies of the namespace, or of the mesh"               \
+			.help = "proxies that the settings apply to; none: all of the namespace, " \
+				"or of the mesh"                                                   \
 	}
 
 static const struct mt_field telemetry_fields[] = {
 	SELECTOR,
 	{"targetRef", MT_F_POINTER, AT(struct mt_proxy_setting, target), .sub = &target_section,
 		.help = "the older form of `targetRefs`"},
-	{"targetRefs", MT_F_LIST, AT_LIST(struct mt_proxy_setting, targets),
-		.sub = &target_section},
-	{"accessLogging", MT_F_LIST, AT_LIST(struct mt_proxy_setting, logs), .sub = &log_section},
-	{"tracing", MT_F_LIST, AT_LIST(struct mt_proxy_setting, traces), .sub = &tracing_section},
-	{"metrics", MT_F_LIST, AT_LIST(struct mt_proxy_setting, metrics), .sub = &metrics_section},
+	{"targetRefs", MT_F_LIST, AT_LIST(struct mt_proxy_setting, targets), .sub = &target_section,
+		.help = "Gateways that the settings apply to"},
+	{"accessLogging", MT_F_LIST, AT_LIST(struct mt_proxy_setting, logs), .sub = &log_section,
+		.help = "access logs, which Meltemi does not write"},
+	{"tracing", MT_F_LIST, AT_LIST(struct mt_proxy_setting, traces), .sub = &tracing_section,
+		.help = "spans, which Meltemi does not send"},
+	{"metrics", MT_F_LIST, AT_LIST(struct mt_proxy_setting, metrics), .sub = &metrics_section,
+		.help = "metrics, which are always on"},
 };
 
 const struct mt_section mt_sec_telemetry = {"Telemetry", sizeof(struct mt_proxy_setting),
@@ -122,9 +127,9 @@ const struct mt_section mt_sec_telemetry = {"Telemetry", sizeof(struct mt_proxy_
 
 static const struct mt_field config_fields[] = {
 	SELECTOR,
-	{"concurrency", MT_F_LATER, .help = "how many threads run is the Node's word"},
-	{"environmentVariables", MT_F_LATER, .help = "nothing here reads a proxy's variables"},
-	{"image", MT_F_SKIP, .help = "of containers that Istio makes"},
+	{"concurrency", MT_F_LATER, .help = "the Node sets the number of threads"},
+	{"environmentVariables", MT_F_LATER, .help = "Meltemi reads no variables of proxies"},
+	{"image", MT_F_SKIP, .help = "for containers that Istio starts"},
 };
 
 const struct mt_section mt_sec_proxy_config = {"ProxyConfig", sizeof(struct mt_proxy_setting),

@@ -15,7 +15,8 @@
 
 static const struct mt_field selector_fields[] = {
 	{"matchLabels", MT_F_LABELS, AT(struct mt_policy_selector, labels),
-		.help = "every label must be on the instance; none: all of the namespace"},
+		.help = "labels that endpoints must all have; none: all endpoints of the "
+			"namespace"},
 };
 
 static const struct mt_section selector_section = {"selector", sizeof(struct mt_policy_selector),
@@ -36,7 +37,9 @@ static void check_scope(
 
 #define SELECTOR_FIELD(type)                                                                       \
 	{                                                                                          \
-		"selector", MT_F_POINTER, AT(type, scope.selector), .sub = &selector_section       \
+		"selector", MT_F_POINTER, AT(type, scope.selector),                                \
+			.sub = &selector_section,                                                  \
+			.help = "endpoints that the policy applies to; none: all of the namespace" \
 	}
 #define TARGET_FIELDS(type)                                                                        \
 	{"targetRef", MT_F_POINTER, AT(type, scope.target), .sub = &mt_sec_policy_target,          \
@@ -45,7 +48,8 @@ static void check_scope(
 		"targetRefs", MT_F_LIST, .offset = offsetof(type, scope.targets),                  \
 					 .count = offsetof(type, scope.n_targets),                 \
 					 .sub = &mt_sec_policy_target,                             \
-					 .help = "instances of these services, wherever they are"  \
+					 .help = "services (or Gateways) with their endpoints, "   \
+						 "instead of a selector"                           \
 	}
 
 /* ---- formats of values ----------------------------------------------------------------------- */
@@ -101,9 +105,9 @@ static void check_section(struct mt_fctx *c, const struct mt_section *s, void *o
 /* ---- rules ----------------------------------------------------------------------------------- */
 
 #define NOBODY                                                                                     \
-	"of the caller's certificate, or of its address on a port of `side: workloads`; other "    \
-	"callers have none"
-#define NO_TOKEN "of the caller's token, `ISSUER/SUBJECT`; other callers have none"
+	"by the caller's certificate, or its address on a port of `side: workloads`; other "       \
+	"callers match none"
+#define NO_TOKEN "`ISSUER/SUBJECT` of the caller's token; callers without one match none"
 #define MATCH	 "`abc`, `abc*`, `*abc`, `*` (any)"
 
 #define SOURCE(name, member, words)                                                                \
@@ -150,11 +154,12 @@ static const struct mt_section source_section = {"source", sizeof(struct mt_poli
 	}
 
 static const struct mt_field operation_fields[] = {
-	OPERATION(
-		"hosts", hosts, "no codec has them: in ALLOW the rule is none, in DENY the field"),
+	OPERATION("hosts", hosts,
+		"no protocol here has them: an ALLOW rule never matches, a DENY rule ignores the "
+		"field"),
 	OPERATION("notHosts", not_hosts, "as `hosts`"),
-	OPERATION("ports", ports, "the instance's; in DENY the service's, too"),
-	OPERATION("notPorts", not_ports, "the instance's"),
+	OPERATION("ports", ports, "the endpoint's port; in DENY also the service's"),
+	OPERATION("notPorts", not_ports, "the endpoint's port"),
 	OPERATION("methods", methods, "of the RPC: " MATCH),
 	OPERATION("notMethods", not_methods, "of the RPC"),
 	OPERATION("paths", paths, "`/INTERFACE/METHOD`, with or without the first slash: " MATCH),
@@ -192,8 +197,8 @@ static const struct mt_field condition_fields[] = {
 	{"key", MT_F_TEXT, AT(struct mt_policy_condition, key), .required = true,
 		.help = "`source.ip`, `remote.ip`, `source.namespace`, `source.principal`, "
 			"`source.serviceAccount`, `request.auth...`, `request.headers[KEY]` "
-			"(metadata), `destination.ip`, `destination.port`, `connection.sni`; what "
-			"is not known closes what the rule fits otherwise"},
+			"(metadata), `destination.ip`, `destination.port` or `connection.sni`; "
+			"with an unknown key the rule fails closed"},
 	{"values", MT_F_TEXTS, TEXTS(struct mt_policy_condition, values), .help = MATCH},
 	{"notValues", MT_F_TEXTS, TEXTS(struct mt_policy_condition, not_values), .help = MATCH},
 };
@@ -202,14 +207,16 @@ static const struct mt_section condition_section = {"condition", sizeof(struct m
 	MT_ARRAY_LEN(condition_fields), .fields = condition_fields, .after = check_condition};
 
 static const struct mt_field from_fields[] = {
-	{"source", MT_F_POINTER, AT(struct mt_policy_from, source), .sub = &source_section},
+	{"source", MT_F_POINTER, AT(struct mt_policy_from, source), .sub = &source_section,
+		.help = "conditions on the caller, which must all match"},
 };
 
 static const struct mt_section from_section = {
 	"from", sizeof(struct mt_policy_from), MT_ARRAY_LEN(from_fields), .fields = from_fields};
 
 static const struct mt_field to_fields[] = {
-	{"operation", MT_F_POINTER, AT(struct mt_policy_to, operation), .sub = &operation_section},
+	{"operation", MT_F_POINTER, AT(struct mt_policy_to, operation), .sub = &operation_section,
+		.help = "conditions on the call, which must all match"},
 };
 
 static const struct mt_section to_section = {
@@ -217,11 +224,11 @@ static const struct mt_section to_section = {
 
 static const struct mt_field rule_fields[] = {
 	{"from", MT_F_LIST, AT_LIST(struct mt_policy_rule, from), .sub = &from_section,
-		.help = "one of them; default: all callers"},
+		.help = "callers, of which one must match; default: all"},
 	{"to", MT_F_LIST, AT_LIST(struct mt_policy_rule, to), .sub = &to_section,
-		.help = "one of them; default: everything"},
+		.help = "calls, of which one must match; default: all"},
 	{"when", MT_F_LIST, AT_LIST(struct mt_policy_rule, when), .sub = &condition_section,
-		.help = "all of them"},
+		.help = "conditions that must all match"},
 };
 
 static const struct mt_section rule_section = {
@@ -229,8 +236,8 @@ static const struct mt_section rule_section = {
 
 static const struct mt_field provider_fields[] = {
 	{"name", MT_F_TEXT, AT(struct mt_policy_provider, name),
-		.help = "of MeshConfig's extensionProviders: one of envoyExtAuthzGrpc is queried "
-			"for messages; without one, and for opaque TCP, calls that match the rules "
+		.help = "one of MeshConfig's extensionProviders with envoyExtAuthzGrpc, which "
+			"decides about messages; without one, and for opaque TCP, matching calls "
 			"are denied"},
 };
 
@@ -245,12 +252,13 @@ static const struct mt_field authorization_fields[] = {
 	SELECTOR_FIELD(struct mt_authorization_policy),
 	TARGET_FIELDS(struct mt_authorization_policy),
 	{"action", MT_F_WORD, AT(struct mt_authorization_policy, action), .words = actions,
-		.help = "default: ALLOW. AUDIT denies nothing, and nothing is written; CUSTOM "
-			"queries its provider"},
+		.help = "default: ALLOW; AUDIT denies and logs nothing; CUSTOM lets a provider "
+			"decide"},
 	{"provider", MT_F_OBJECT, AT(struct mt_authorization_policy, provider),
-		.sub = &provider_section},
+		.sub = &provider_section, .help = "the provider of CUSTOM"},
 	{"rules", MT_F_LIST, AT_LIST(struct mt_authorization_policy, rules), .sub = &rule_section,
-		.help = "one of them must match; ALLOW without rules: no caller may call"},
+		.help = "rules of which one must match; an ALLOW policy without rules denies all "
+			"calls"},
 };
 
 static void check_authorization(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
@@ -288,7 +296,8 @@ static const struct mt_section dubbo_operation_section = {"operation",
 	.fields = dubbo_operation_fields};
 
 static const struct mt_field dubbo_from_fields[] = {
-	{"source", MT_F_POINTER, AT(struct mt_policy_from, source), .sub = &dubbo_source_section},
+	{"source", MT_F_POINTER, AT(struct mt_policy_from, source), .sub = &dubbo_source_section,
+		.help = "conditions on the caller, which must all match"},
 };
 
 static const struct mt_section dubbo_from_section = {"from", sizeof(struct mt_policy_from),
@@ -296,7 +305,8 @@ static const struct mt_section dubbo_from_section = {"from", sizeof(struct mt_po
 
 static const struct mt_field dubbo_to_fields[] = {
 	{"operation", MT_F_POINTER, AT(struct mt_policy_to, operation),
-		.sub = &dubbo_operation_section},
+		.sub = &dubbo_operation_section,
+		.help = "conditions on the call, which must all match"},
 };
 
 static const struct mt_section dubbo_to_section = {"to", sizeof(struct mt_policy_to),
@@ -304,9 +314,9 @@ static const struct mt_section dubbo_to_section = {"to", sizeof(struct mt_policy
 
 static const struct mt_field dubbo_rule_fields[] = {
 	{"from", MT_F_LIST, AT_LIST(struct mt_policy_rule, from), .sub = &dubbo_from_section,
-		.help = "one of them; default: all callers"},
+		.help = "callers, of which one must match; default: all"},
 	{"to", MT_F_LIST, AT_LIST(struct mt_policy_rule, to), .sub = &dubbo_to_section,
-		.help = "one of them; default: everything"},
+		.help = "calls, of which one must match; default: all"},
 };
 
 static const struct mt_section dubbo_rule_section = {"rule", sizeof(struct mt_policy_rule),
@@ -319,7 +329,8 @@ static const struct mt_field dubbo_fields[] = {
 		.help = "default: ALLOW"},
 	{"rules", MT_F_LIST, AT_LIST(struct mt_authorization_policy, rules),
 		.sub = &dubbo_rule_section,
-		.help = "one of them must match; ALLOW without rules: no caller may call"},
+		.help = "rules of which one must match; an ALLOW policy without rules denies all "
+			"calls"},
 };
 
 static void mark_dubbo(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
@@ -337,8 +348,8 @@ static const char *const modes[] = {"UNSET", "DISABLE", "PERMISSIVE", "STRICT", 
 
 static const struct mt_field mtls_fields[] = {
 	{"mode", MT_F_WORD, AT(struct mt_mtls, mode), .words = modes,
-		.help = "STRICT: callers without a certificate are denied; a node without an "
-			"identity cannot verify any and closes"},
+		.help = "STRICT: callers without a certificate are denied; on a node without an "
+			"identity, where callers cannot present one, it fails closed"},
 };
 
 static const struct mt_section mtls_section = {
@@ -370,9 +381,10 @@ static void read_ports(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 
 static const struct mt_field peer_fields[] = {
 	SELECTOR_FIELD(struct mt_peer_authentication),
-	{"mtls", MT_F_OBJECT, AT(struct mt_peer_authentication, mtls), .sub = &mtls_section},
+	{"mtls", MT_F_OBJECT, AT(struct mt_peer_authentication, mtls), .sub = &mtls_section,
+		.help = "mode of all ports"},
 	{"portLevelMtls", MT_F_CUSTOM, .custom = read_ports,
-		.help = "the instance's port to `{mode: ...}`; only with a selector"},
+		.help = "map of endpoint ports to `{mode: ...}`; only with a selector"},
 };
 
 const struct mt_section mt_sec_peers = {"PeerAuthentication", sizeof(struct mt_peer_authentication),
@@ -382,8 +394,8 @@ const struct mt_section mt_sec_peers = {"PeerAuthentication", sizeof(struct mt_p
 
 static const struct mt_field header_fields[] = {
 	{"name", MT_F_TEXT, AT(struct mt_jwt_header, name), .required = true,
-		.help = "a metadata key that carries a token"},
-	{"prefix", MT_F_TEXT, AT(struct mt_jwt_header, prefix), .help = "the prefix of its value"},
+		.help = "a metadata key with a token"},
+	{"prefix", MT_F_TEXT, AT(struct mt_jwt_header, prefix), .help = "text before the token"},
 };
 
 static const struct mt_section header_section = {"header", sizeof(struct mt_jwt_header),
@@ -391,9 +403,9 @@ static const struct mt_section header_section = {"header", sizeof(struct mt_jwt_
 
 static const struct mt_field output_fields[] = {
 	{"header", MT_F_TEXT, AT(struct mt_jwt_output, header), .required = true,
-		.help = "the metadata key; a value from the caller is removed"},
+		.help = "the metadata key; a caller's own value is removed"},
 	{"claim", MT_F_TEXT, AT(struct mt_jwt_output, claim), .required = true,
-		.help = "a text, a number or a truth value; `a.b` is b of a"},
+		.help = "a claim with a text, number or boolean; `a.b` is b inside a"},
 };
 
 static const struct mt_section output_section = {"output", sizeof(struct mt_jwt_output),
@@ -401,36 +413,35 @@ static const struct mt_section output_section = {"output", sizeof(struct mt_jwt_
 
 static const struct mt_field jwt_fields[] = {
 	{"issuer", MT_F_TEXT, AT(struct mt_jwt_rule, issuer), .required = true,
-		.help = "`iss` of the tokens that it takes, letter by letter"},
+		.help = "`iss` of the tokens, exactly"},
 	{"audiences", MT_F_TEXTS, TEXTS(struct mt_jwt_rule, audiences),
-		.help = "one of `aud` has to be one of them, but for `http://`, `https://` and a "
+		.help = "accepted values of `aud`, without regard to `http://`, `https://` and a "
 			"slash at the end; default: any"},
 	{"jwksUri", MT_F_TEXT, AT(struct mt_jwt_rule, jwks_uri),
-		.help = "the URL of the issuer's keys, by http or https; default: the one in "
+		.help = "http or https URL of the issuer's keys; default: from "
 			"ISSUER/.well-known/openid-configuration"},
-	{"jwks_uri", MT_F_TEXT, AT(struct mt_jwt_rule, jwks_uri), .help = "the same"},
+	{"jwks_uri", MT_F_TEXT, AT(struct mt_jwt_rule, jwks_uri), .help = "the same as `jwksUri`"},
 	{"jwks", MT_F_TEXT, AT(struct mt_jwt_rule, jwks),
 		.help = "the keys themselves, as JSON in a text"},
 	{"fromHeaders", MT_F_LIST, AT_LIST(struct mt_jwt_rule, headers), .sub = &header_section,
-		.help = "where a token stands in the metadata; default: `authorization` with "
-			"`Bearer `"},
+		.help = "metadata with tokens; default: `authorization` with prefix `Bearer `"},
 	{"fromParams", MT_F_TEXTS, TEXTS(struct mt_jwt_rule, params),
-		.help = "messages have no query parameters: without `fromHeaders` no token is "
-			"taken"},
+		.help = "calls have no query parameters: without `fromHeaders` no token is "
+			"accepted"},
 	{"fromCookies", MT_F_TEXTS, TEXTS(struct mt_jwt_rule, cookies),
-		.help = "messages have no cookies: without `fromHeaders` no token is taken"},
+		.help = "calls have no cookies: without `fromHeaders` no token is accepted"},
 	{"outputPayloadToHeader", MT_F_TEXT, AT(struct mt_jwt_rule, payload_to),
-		.help = "a metadata key that has the claims, in base64url, when the server gets "
-			"the call; a value from the caller is removed"},
+		.help = "metadata key for the claims, in base64url, towards the server; a caller's "
+			"own value is removed"},
 	{"outputClaimToHeaders", MT_F_LIST, AT_LIST(struct mt_jwt_rule, outputs),
-		.sub = &output_section},
+		.sub = &output_section,
+		.help = "metadata keys for single claims, towards the server"},
 	{"forwardOriginalToken", MT_F_BOOL, AT(struct mt_jwt_rule, forward),
-		.help = "default: false, the server does not get the token"},
+		.help = "true: the server gets the token; default: false"},
 	{"timeout", MT_F_DURATION, AT(struct mt_jwt_rule, timeout), .min = 1, .max = 60000,
-		.help = "of a fetch; a longer one than 10s counts as 10s; default: 5s"},
+		.help = "longest time of a fetch, at most 10s; default: 5s"},
 	{"spaceDelimitedClaims", MT_F_TEXTS, TEXTS(struct mt_jwt_rule, spaced),
-		.help = "claims with words that are a list, in addition to `scope` and "
-			"`permission`"},
+		.help = "claims with a list of words, in addition to `scope` and `permission`"},
 };
 
 static void check_jwt(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
@@ -463,7 +474,8 @@ static const struct mt_field token_fields[] = {
 	SELECTOR_FIELD(struct mt_request_authentication),
 	TARGET_FIELDS(struct mt_request_authentication),
 	{"jwtRules", MT_F_LIST, AT_LIST(struct mt_request_authentication, rules),
-		.sub = &jwt_section},
+		.sub = &jwt_section,
+		.help = "issuers and their tokens; a call's token must match one of them"},
 };
 
 static void check_tokens(struct mt_fctx *c, const struct mt_ynode *n, void *obj)

@@ -5,11 +5,12 @@ static const struct mt_field port_fields[] = {
 	{"number", MT_F_NUM, AT(struct mt_se_port, number), .min = 1, .max = 65535,
 		.required = true, .help = "the port that clients connect to"},
 	{"name", MT_F_TEXT, AT(struct mt_se_port, name), .required = true,
-		.help = "`tcp-metaprotocol-PROTOCOL` is decoded as messages, if a codec reads "
-			"PROTOCOL; any other `tcp...` is forwarded as opaque TCP"},
-	{"protocol", MT_F_TEXT, AT(struct mt_se_port, protocol), .help = "`TCP`"},
+		.help = "`tcp-metaprotocol-PROTOCOL`: messages, if a codec reads PROTOCOL; other "
+			"`tcp...`: opaque TCP"},
+	{"protocol", MT_F_TEXT, AT(struct mt_se_port, protocol),
+		.help = "protocol of the port, if the name contains none"},
 	{"targetPort", MT_F_NUM, AT(struct mt_se_port, target_port), .min = 1, .max = 65535,
-		.help = "the instances' port; default: `number`"},
+		.help = "port of the endpoints; default: `number`"},
 };
 
 static const struct mt_section port_section = {"service port", sizeof(struct mt_se_port),
@@ -17,7 +18,8 @@ static const struct mt_section port_section = {"service port", sizeof(struct mt_
 
 static const struct mt_field selector_fields[] = {
 	{"labels", MT_F_LABELS, AT(struct mt_selector, labels),
-		.help = "every label must be on the WorkloadEntry; an empty selector chooses none"},
+		.help = "labels that WorkloadEntries and Pods must all have; an empty selector "
+			"selects none"},
 };
 
 static const struct mt_section selector_section = {"selector", sizeof(struct mt_selector),
@@ -30,32 +32,31 @@ static const char *const resolutions[] = {
 
 static const struct mt_field service_fields[] = {
 	{"hosts", MT_F_TEXTS, AT_LIST(struct mt_service_entry, hosts), .required = true,
-		.host = true,
-		.help = "the service's name; the first one names it, the others are its aliases"},
+		.host = true, .help = "the service's name, then its aliases"},
 	{"addresses", MT_F_TEXTS, AT_LIST(struct mt_service_entry, addresses),
-		.help = "the addresses for clients, or networks of 256 addresses at most, where "
-			"all addresses are served; default: one from 240.240.0.0/16, kept in the "
-			"state directory"},
+		.help = "addresses for clients, or networks of at most 256 addresses, all of which "
+			"are answered; default: one from 240.240.0.0/16, kept in the state "
+			"directory"},
 	{"ports", MT_F_LIST, AT_LIST(struct mt_service_entry, ports), .sub = &port_section,
 		.required = true, .help = "the service's ports"},
 	{"location", MT_F_WORD, AT(struct mt_service_entry, location), .words = locations,
-		.help = "default: MESH_EXTERNAL, where policies apply to inline endpoints only by "
+		.help = "default: MESH_EXTERNAL; policies select its inline endpoints only by "
 			"`targetRefs`"},
 	{"resolution", MT_F_WORD, AT(struct mt_service_entry, resolution), .words = resolutions,
-		.help = "`STATIC`: instances by address; `DNS`: by name as well, looked up by the "
-			"machine's resolv.conf, and without any the hosts' own names; "
-			"`DNS_ROUND_ROBIN`: one address of each name; `NONE`, "
-			"`DYNAMIC_DNS`: not served"},
+		.help = "`STATIC`: endpoints by address; `DNS`: also by name, resolved by the "
+			"host's resolv.conf; without endpoints, the hosts' own names; "
+			"`DNS_ROUND_ROBIN`: one address of each name; `NONE`, `DYNAMIC_DNS`: not "
+			"served"},
 	{"endpoints", MT_F_LIST, AT_LIST(struct mt_service_entry, endpoints),
-		.sub = &mt_sec_workload},
+		.sub = &mt_sec_workload, .help = "the endpoints"},
 	{"workloadSelector", MT_F_POINTER, AT(struct mt_service_entry, selector),
-		.sub = &selector_section},
+		.sub = &selector_section, .help = "selects WorkloadEntries and Pods as endpoints"},
 	{"exportTo", MT_F_TEXTS, AT(struct mt_service_entry, export_to.v),
 		.count = offsetof(struct mt_service_entry, export_to.n),
-		.help = "namespaces of clients: names, `*`, `.` (its own), `~` (none); a node that "
-			"is in no namespace (spec.mesh) has clients in the service's own"},
+		.help = "namespaces of clients: names, `*`, `.` (its own), `~` (none); a node "
+			"without a namespace (spec.mesh) has clients in the service's"},
 	{"subjectAltNames", MT_F_TEXTS, AT_LIST(struct mt_service_entry, sans),
-		.help = "names that the node's TLS accepts, where the DestinationRule has none"},
+		.help = "names of servers' certificates, if the DestinationRule has none"},
 };
 
 static void check_service(struct mt_fctx *c, const struct mt_ynode *n, void *obj)

@@ -22,30 +22,39 @@ static void read_method(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 static const struct mt_field match_fields[] = {
 	{"name", MT_F_SKIP, .help = "part of a name in access logs, which are not written"},
 	{"headers", MT_F_CUSTOM, .custom = mt_read_string_matches,
-		.help = "metadata key to {exact|prefix|regex}; {} tests for presence"},
+		.help = "metadata key to {exact}, {prefix} or {regex}; {} matches if the key is "
+			"present"},
 	{"attributes", MT_F_CUSTOM, .custom = mt_read_string_matches,
-		.help = "the same, as in a MetaRouter"},
-	{"withoutHeaders", MT_F_CUSTOM, .custom = mt_read_string_matches, .help = "must not match"},
-	{"method", MT_F_CUSTOM, .custom = read_method, .help = "the metadata key `method`"},
+		.help = "the same as `headers`, as in a MetaRouter"},
+	{"withoutHeaders", MT_F_CUSTOM, .custom = mt_read_string_matches,
+		.help = "conditions of which none may match"},
+	{"method", MT_F_CUSTOM, .custom = read_method,
+		.help = "condition on the metadata key `method`"},
 	{"port", MT_F_NUM, AT(struct mt_rule_match, port), .min = 1, .max = 65535,
-		.help = "only on this port of the service"},
+		.help = "only at this port of the service"},
 	{"gateways", MT_F_TEXTS, AT_LIST(struct mt_rule_match, gateways),
 		.help = "only for clients of these gateways (`mesh`: of the service's address)"},
-	{"uri", MT_F_CUSTOM, .custom = match_unsupported, .status = MT_S_REFUSED},
-	{"scheme", MT_F_CUSTOM, .custom = match_unsupported, .status = MT_S_REFUSED},
-	{"authority", MT_F_CUSTOM, .custom = match_unsupported, .status = MT_S_REFUSED},
-	{"queryParams", MT_F_CUSTOM, .custom = match_unsupported, .status = MT_S_REFUSED},
+	{"uri", MT_F_CUSTOM, .custom = match_unsupported, .status = MT_S_REFUSED,
+		.help = "HTTP only: use `headers`"},
+	{"scheme", MT_F_CUSTOM, .custom = match_unsupported, .status = MT_S_REFUSED,
+		.help = "HTTP only: use `headers`"},
+	{"authority", MT_F_CUSTOM, .custom = match_unsupported, .status = MT_S_REFUSED,
+		.help = "HTTP only: use `headers`"},
+	{"queryParams", MT_F_CUSTOM, .custom = match_unsupported, .status = MT_S_REFUSED,
+		.help = "HTTP only: use `headers`"},
 	{"sourceLabels", MT_F_LABELS, AT(struct mt_rule_match, source_labels),
-		.help = "only for nodes with these among their metadata.labels; not at gateways"},
+		.help = "only on nodes with these metadata.labels; not at gateways"},
 	{"sourceNamespace", MT_F_TEXT, AT(struct mt_rule_match, source_ns),
 		.help = "only for clients of this namespace: the Node's `spec.mesh.namespace`, "
 			"else the service's; not at gateways"},
-	{"sourceSubnet", MT_F_CUSTOM, .custom = match_unsupported, .status = MT_S_REFUSED},
-	{"destinationSubnets", MT_F_CUSTOM, .custom = match_unsupported, .status = MT_S_REFUSED},
+	{"sourceSubnet", MT_F_CUSTOM, .custom = match_unsupported, .status = MT_S_REFUSED,
+		.help = "use `sourceNamespace`, or a policy"},
+	{"destinationSubnets", MT_F_CUSTOM, .custom = match_unsupported, .status = MT_S_REFUSED,
+		.help = "use the service's `addresses`"},
 	{"sniHosts", MT_F_TEXTS, AT_LIST(struct mt_rule_match, sni), .status = MT_S_REFUSED,
-		.help = "of `tls` routes only"},
-	{"ignoreUriCase", .type = MT_F_SKIP},
-	{"statPrefix", .type = MT_F_SKIP},
+		.help = "for `tls` routes only"},
+	{"ignoreUriCase", MT_F_SKIP, .help = "HTTP only"},
+	{"statPrefix", MT_F_SKIP, .help = "part of Envoy's statistics names"},
 };
 
 /*
@@ -68,12 +77,13 @@ static const struct mt_section match_section = {"match", sizeof(struct mt_rule_m
 /* networking.istio.io/v1, TLSMatchAttributes */
 static const struct mt_field tls_match_fields[] = {
 	{"sniHosts", MT_F_TEXTS, AT_LIST(struct mt_rule_match, sni), .host = true,
-		.help = "server names (SNI) of clients; `*.x`: all below"},
-	{"destinationSubnets", MT_F_CUSTOM, .custom = match_unsupported, .status = MT_S_REFUSED},
+		.help = "server names that clients send; `*.x`: all below x"},
+	{"destinationSubnets", MT_F_CUSTOM, .custom = match_unsupported, .status = MT_S_REFUSED,
+		.help = "use the service's `addresses`"},
 	{"port", MT_F_NUM, AT(struct mt_rule_match, port), .min = 1, .max = 65535,
-		.help = "only on this port of the service"},
+		.help = "only at this port of the service"},
 	{"sourceLabels", MT_F_LABELS, AT(struct mt_rule_match, source_labels),
-		.help = "only for nodes with these among their metadata.labels; not at gateways"},
+		.help = "only on nodes with these metadata.labels; not at gateways"},
 	{"gateways", MT_F_TEXTS, AT_LIST(struct mt_rule_match, gateways),
 		.help = "only for clients of these gateways (`mesh`: of the service's address)"},
 	{"sourceNamespace", MT_F_TEXT, AT(struct mt_rule_match, source_ns),
@@ -115,9 +125,9 @@ static void read_tls_matches(struct mt_fctx *c, const struct mt_ynode *n, void *
 
 static const struct mt_field rule_dest_fields[] = {
 	{"destination", MT_F_OBJECT, AT(struct mt_rule_dest, dest), .sub = &mt_sec_dest,
-		.required = true, .help = "where to"},
+		.required = true, .help = "the cluster to call"},
 	{"weight", MT_F_NUM, AT(struct mt_rule_dest, weight), .max = MT_WEIGHT_MAX,
-		.help = "its share of the sum of all; in a MetaRouter they total 100"},
+		.help = "share of the sum of all weights; in a MetaRouter they total 100"},
 	{"headers", MT_F_LATER, .help = "use the route's own headers"},
 };
 
@@ -213,9 +223,9 @@ static void read_mirror_percent(struct mt_fctx *c, const struct mt_ynode *n, voi
 
 static const struct mt_field mirror_fields[] = {
 	{"destination", MT_F_OBJECT, AT(struct mt_rule_mirror, to.dest), .sub = &mt_sec_mirror_dest,
-		.required = true},
+		.required = true, .help = "destination of the copies"},
 	{"percentage", MT_F_POINTER, AT(struct mt_rule_mirror, percent), .sub = &mt_sec_percent,
-		.help = "default: all"},
+		.help = "percentage of calls that are copied; default: all"},
 };
 
 static const struct mt_section mirror_section = {"mirror", sizeof(struct mt_rule_mirror),
@@ -225,7 +235,7 @@ static const struct mt_field delegate_fields[] = {
 	{"name", MT_F_TEXT, AT(struct mt_rule_delegate, name), .required = true,
 		.help = "a VirtualService without `hosts`"},
 	{"namespace", MT_F_TEXT, AT(struct mt_rule_delegate, ns),
-		.help = "default: that of this one"},
+		.help = "default: that of this VirtualService"},
 };
 
 static const struct mt_section delegate_section = {"delegate", sizeof(struct mt_rule_delegate),
@@ -234,29 +244,35 @@ static const struct mt_section delegate_section = {"delegate", sizeof(struct mt_
 static const struct mt_field rule_fields[] = {
 	{"name", MT_F_TEXT, AT(struct mt_rule, name), .help = "the route's name in counters"},
 	{"match", MT_F_CUSTOM, .custom = read_matches, .sub = &match_section,
-		.help = "any of these; none: every message"},
+		.help = "calls that the route applies to; none: all"},
 	{"route", MT_F_LIST, AT_LIST(struct mt_rule, dests), .sub = &mt_sec_rule_dest,
 		.help = "the destinations with their shares"},
 	{"timeout", MT_F_DURATION, AT(struct mt_rule, timeout),
-		.help = "of a call; default: the deadline in the message, else 5m"},
+		.help = "longest time of a call; default: the deadline in the message, else 5m"},
 	{"mirror", MT_F_POINTER, AT(struct mt_rule, mirror), .sub = &mt_sec_mirror_dest,
-		.help = "where a copy of each request goes; its answer is dropped"},
+		.help = "destination of a copy of each request; its reply is dropped"},
 	{"mirrorPercentage", MT_F_POINTER, AT(struct mt_rule, mirror_percent),
-		.sub = &mt_sec_percent},
-	{"mirrorPercent", MT_F_CUSTOM, .custom = read_mirror_percent, .help = "0 to 100; 0: none"},
+		.sub = &mt_sec_percent,
+		.help = "percentage of calls that are copied; default: all"},
+	{"mirrorPercent", MT_F_CUSTOM, .custom = read_mirror_percent,
+		.help = "the same, a number from 0 to 100"},
 	{"headers", MT_F_CUSTOM, .custom = read_rule_headers,
-		.help = "request and response: {set, add, remove} metadata; `add` replaces"},
+		.help = "metadata to {set, add, remove} in `request` and `response`; `add` "
+			"replaces"},
 	{"mirrors", MT_F_LIST, AT_LIST(struct mt_rule, mirrors), .sub = &mirror_section,
-		.help = "several of them, 4 at most"},
-	{"retries", MT_F_LATER, .help = "only calls that no instance has read are sent again"},
+		.help = "several mirrors, at most 4"},
+	{"retries", MT_F_LATER, .help = "only calls that no endpoint has read are sent again"},
 	{"fault", MT_F_LATER, .help = "no faults are injected"},
 	{"corsPolicy", MT_F_LATER, .help = "HTTP only"},
-	{"rewrite", MT_F_CUSTOM, .custom = rule_unsupported, .status = MT_S_REFUSED},
-	{"redirect", MT_F_CUSTOM, .custom = rule_unsupported, .status = MT_S_REFUSED},
-	{"directResponse", MT_F_CUSTOM, .custom = rule_unsupported, .status = MT_S_REFUSED},
+	{"rewrite", MT_F_CUSTOM, .custom = rule_unsupported, .status = MT_S_REFUSED,
+		.help = "HTTP only"},
+	{"redirect", MT_F_CUSTOM, .custom = rule_unsupported, .status = MT_S_REFUSED,
+		.help = "HTTP only"},
+	{"directResponse", MT_F_CUSTOM, .custom = rule_unsupported, .status = MT_S_REFUSED,
+		.help = "HTTP only"},
 	{"delegate", MT_F_POINTER, AT(struct mt_rule, delegate), .sub = &delegate_section,
-		.help = "in `http` only: the routes of that VirtualService, "
-			"below this one's `match`; one level deep"},
+		.help = "in `http` only: the routes of that VirtualService, within this route's "
+			"`match`; one level deep"},
 };
 
 static void check_rule(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
@@ -284,7 +300,7 @@ static const struct mt_section rule_section = {"route", sizeof(struct mt_rule),
 /* networking.istio.io/v1, TLSRoute */
 static const struct mt_field tls_rule_fields[] = {
 	{"match", MT_F_CUSTOM, .custom = read_tls_matches, .sub = &tls_match_section,
-		.help = "any of these"},
+		.help = "connections that the route applies to, of which one must match"},
 	{"route", MT_F_LIST, AT_LIST(struct mt_rule, dests), .sub = &mt_sec_rule_dest,
 		.help = "the destinations with their shares"},
 };
@@ -363,20 +379,20 @@ static void check_hosts(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 
 static const struct mt_field vs_fields[] = {
 	{"hosts", MT_F_TEXTS, AT_LIST(struct mt_virtual_service, hosts), .host = true,
-		.help = "the services with calls to be routed; none: for others to delegate to"},
+		.help = "the services with these routes; none: for others to delegate to"},
 	{"gateways", MT_F_TEXTS, AT_LIST(struct mt_virtual_service, gateways),
-		.help = "NAMESPACE/NAME of Gateways; `mesh` is the service's own "
-			"address; default: mesh"},
+		.help = "NAMESPACE/NAME of Gateways; `mesh` is the service's own address; default: "
+			"mesh"},
 	{"http", MT_F_CUSTOM, .custom = read_list, .sub = &rule_section,
-		.help = "routes of every protocol that has messages"},
+		.help = "routes of calls, of every protocol with messages"},
 	{"tcp", MT_F_CUSTOM, .custom = read_list,
-		.help = "routes of opaque TCP ports (match: port only)"},
+		.help = "routes of opaque TCP (match: port only)"},
 	{"tls", MT_F_CUSTOM, .custom = read_list, .sub = &tls_rule_section,
-		.help = "routes of TLS passthrough by the server name; for opaque TCP ports and "
-			"for gateways with PASSTHROUGH"},
+		.help = "routes of forwarded TLS by server name: at ports of opaque TCP, and at "
+			"gateways with PASSTHROUGH"},
 	{"exportTo", MT_F_TEXTS, AT(struct mt_virtual_service, export_to.v),
 		.count = offsetof(struct mt_virtual_service, export_to.n),
-		.help = "as in a ServiceEntry"},
+		.help = "namespaces of clients, as in a ServiceEntry"},
 };
 
 const struct mt_section mt_sec_virtual_service = {"VirtualService",

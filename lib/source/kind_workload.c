@@ -39,22 +39,23 @@ static void read_ports(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 
 static const struct mt_field workload_fields[] = {
 	{"address", MT_F_CUSTOM, .custom = read_address, .required = true,
-		.help = "the instance's IP address; for `resolution: DNS` its name, too"},
+		.help = "the endpoint's IP address, or with `resolution: DNS` its name"},
 	{"ports", MT_F_CUSTOM, .custom = read_ports,
-		.help = "service port's name to the instance's own number; default: the service "
-			"port's targetPort"},
+		.help = "map of service ports' names to the endpoint's own numbers; default: "
+			"targetPort of the service port"},
 	{"labels", MT_F_LABELS, AT(struct mt_workload, labels),
-		.help = "labels for subsets, workload selectors and policies"},
+		.help = "labels that subsets, workload selectors and policies match"},
 	{"weight", MT_F_NUM, AT(struct mt_workload, weight), .max = 65535,
-		.help = "share of calls among the instances; default, and 0: 1"},
+		.help = "share of calls among endpoints; default, and 0: 1"},
 	{"locality", MT_F_TEXT, AT(struct mt_workload, locality),
-		.help = "region/zone/subzone: how near it is to the Node; default: the "
-			"label `topology.istio.io/locality` or `istio-locality`, with dots"},
+		.help = "region/zone/subzone of the endpoint; default: the label "
+			"`topology.istio.io/locality` or `istio-locality`, with dots"},
 	{"serviceAccount", MT_F_TEXT, AT(struct mt_workload, service_account),
-		.help = "without the label `security.istio.io/tlsMode` it marks the endpoint as "
-			"one with a proxy of its own, which enforces policies"},
+		.help = "the endpoint's identity; without the label `security.istio.io/tlsMode` it "
+			"means that the endpoint has a proxy of its own, which enforces policies"},
 	{"network", MT_F_TEXT, AT(struct mt_workload, network), .status = MT_S_LATER,
-		.instead = "an instance of another network is called as if it were in this one"},
+		.instead = "an instance of another network is called as if it were in this one",
+		.help = "the endpoint's network"},
 };
 
 static void check_workload(struct mt_fctx *c, const struct mt_ynode *n, void *obj)

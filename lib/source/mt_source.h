@@ -231,3 +231,5 @@ bool mt_watch_on_event(struct mt_watch *w, uint64_t now);
 
 /* Writes the table of kinds and fields (Markdown) that docs/reference/configuration.md holds. */
 void mt_source_reference(FILE *out);
+/* Writes the index of kinds, with links to their tables, at the top of that page. */
+void mt_source_index(FILE *out);

@@ -3,6 +3,7 @@
 #include "mt_fields.h"
 #include "mt_source.h"
 
+#include <ctype.h>
 #include <string.h>
 
 static const char *type_str(const struct mt_field *f)
@@ -50,77 +51,278 @@ static const char *status_str(const struct mt_field *f)
 	return f->required ? "enforced, required" : "enforced";
 }
 
+/* A table that is being written, and the sections that it has: each is written once. */
+struct table {
+	FILE *out;
+	uint32_t n;
+	struct {
+		const struct mt_section *s;
+		char path[MT_PATH_MAX];
+	} seen[64];
+};
+
+/* The sections that have a table of their own, which other tables refer to. */
+static const struct {
+	const char *title;
+	const struct mt_section *s, *user; /* user: the kind with the table before it */
+	const char *note;
+} shared[] = {
+	{"TrafficPolicy", &mt_sec_traffic_policy, &mt_sec_destination_rule,
+		"The fields of `trafficPolicy` in a DestinationRule, for the host and for each "
+		"subset."},
+	{"MeshConfig", &mt_sec_mesh_config, &mt_sec_config_map,
+		"The fields of Istio's MeshConfig: a file that the Node names "
+		"(`spec.mesh.config`), "
+		"or key `mesh` of ConfigMap `istio` in the root namespace. Other fields get a "
+		"warning."},
+};
+
+/* Writes the anchor that a Markdown reader makes of a heading. */
+static void write_anchor(FILE *out, const char *title)
+{
+	for (const char *p = title; *p; p++)
+		if (isalnum((unsigned char)*p))
+			fputc(tolower((unsigned char)*p), out);
+		else if (*p == ' ' || *p == '-')
+			fputc('-', out);
+}
+
+static void write_link(FILE *out, const char *title)
+{
+	fprintf(out, "[%s](#", title);
+	write_anchor(out, title);
+	fputc(')', out);
+}
+
+static bool is_list(const struct mt_field *f)
+{
+	return f->type == MT_F_LIST || (f->type == MT_F_CUSTOM && f->sub);
+}
+
+static const char *shared_title(const struct mt_section *s)
+{
+	for (size_t i = 0; i < MT_ARRAY_LEN(shared); i++)
+		if (shared[i].s == s)
+			return shared[i].title;
+	return NULL;
+}
+
+/*
+ * The row of this table that is followed by the section's; NULL: none yet, or the section has one
+ * row, which is as short as a reference.
+ */
+static const char *seen_at(const struct table *t, const struct mt_section *s)
+{
+	if (s->n_fields < 2 || shared_title(s))
+		return NULL;
+	for (uint32_t i = 0; i < t->n; i++)
+		if (t->seen[i].s == s)
+			return t->seen[i].path;
+	return NULL;
+}
+
+static void remember(struct table *t, const struct mt_section *s, const char *path)
+{
+	MT_ASSERT(t->n < MT_ARRAY_LEN(t->seen));
+	t->seen[t->n].s = s;
+	snprintf(t->seen[t->n++].path, MT_PATH_MAX, "%s", path);
+}
+
 static void write_words(FILE *out, const char *const *words)
 {
 	for (uint32_t i = 0; words[i]; i++)
 		fprintf(out, "%s`%s`", i ? ", " : "", words[i]);
 }
 
-static void write_row(FILE *out, const struct mt_field *f, const char *path)
+static void write_value(struct table *t, const struct mt_field *f, const char *as)
 {
-	fprintf(out, "| `%s%s` | ", path, f->name);
+	const char *title = f->sub ? shared_title(f->sub) : NULL;
+
 	if (f->words)
-		write_words(out, f->words);
-	else
-		fputs(type_str(f), out);
+		write_words(t->out, f->words);
+	else if (title) {
+		fputs(is_list(f) ? "list of " : "", t->out);
+		write_link(t->out, title);
+	} else
+		fputs(type_str(f), t->out);
+	if (as)
+		fprintf(t->out, " as `%s`", as);
 	if (f->type == MT_F_NUM && f->max)
-		fprintf(out, " %u-%u", f->min, f->max);
-	fprintf(out, " | %s | %s |\n", status_str(f), f->help ? f->help : "");
+		fprintf(t->out, " %u-%u", f->min, f->max);
+}
+
+/*
+ * The row of `n` fields that differ only in their names. `as`: an earlier row of the table with the
+ * same fields, which follow there; or NULL.
+ */
+static void write_row(
+	struct table *t, const struct mt_field *f, uint32_t n, const char *path, const char *as)
+{
+	fputs("| ", t->out);
+	for (uint32_t i = 0; i < n; i++)
+		fprintf(t->out, "%s`%s%s`", i ? ", " : "", path, f[i].name);
+	fputs(" | ", t->out);
+	write_value(t, f, as);
+	fprintf(t->out, " | %s | ", status_str(f));
+	for (const char *p = f->help ? f->help : ""; *p; p++)
+		fprintf(t->out, "%s%c", *p == '|' ? "\\" : "", *p);
+	fputs(" |\n", t->out);
+}
+
+/* How many of the `n` fields have one row, because only their names differ. */
+static uint32_t alike(const struct mt_field *f, uint32_t n)
+{
+	uint32_t k = 1;
+
+	if (f->sub || f->words || f->max)
+		return 1;
+	while (k < n && !f[k].sub && !f[k].words && !f[k].max &&
+		strcmp(type_str(&f[k]), type_str(f)) == 0 &&
+		strcmp(status_str(&f[k]), status_str(f)) == 0 && f[k].help && f->help &&
+		strcmp(f[k].help, f->help) == 0)
+		k++;
+	return k;
 }
 
 /* Most levels of nested sections; no section contains itself. */
 #define NEST_MAX 8
 
-static void write_section(FILE *out, const struct mt_section *s, const char *path, uint32_t depth)
+static void write_section(
+	struct table *t, const struct mt_section *s, const char *path, uint32_t depth)
 {
-	char below[MT_PATH_MAX];
+	char at[MT_PATH_MAX], below[MT_PATH_MAX];
 
 	MT_ASSERT(depth < NEST_MAX);
-	for (uint32_t i = 0; i < s->n_fields; i++) {
+	for (uint32_t i = 0, n; i < s->n_fields; i += n) {
 		const struct mt_field *f = &s->fields[i];
-		bool list = f->type == MT_F_LIST || (f->type == MT_F_CUSTOM && f->sub);
+		const char *as = f->sub ? seen_at(t, f->sub) : NULL;
 
-		write_row(out, f, path);
-		if (!f->sub)
+		n = alike(f, s->n_fields - i);
+		write_row(t, f, n, path, as);
+		if (!f->sub || as || shared_title(f->sub))
 			continue;
-		snprintf(below, sizeof(below), "%s%s%s.", path, f->name, list ? "[]" : "");
-		write_section(out, f->sub, below, depth + 1);
+		snprintf(at, sizeof(at), "%s%s", path, f->name);
+		remember(t, f->sub, at);
+		snprintf(below, sizeof(below), "%s%s%s.", path, f->name, is_list(f) ? "[]" : "");
+		write_section(t, f->sub, below, depth + 1);
 	}
+}
+
+static void write_table(FILE *out, const struct mt_section *s, const char *path)
+{
+	struct table t = {.out = out};
+
+	fputs("\n| field | value | effect | meaning |\n|---|---|---|---|\n", out);
+	write_section(&t, s, path, 0);
+}
+
+/* "Gateway", or with its group if two kinds have this name. */
+static const char *title_of(const struct mt_kind *k, char *buf, size_t len)
+{
+	uint32_t same = 0;
+
+	for (const struct mt_kind *o = mt_kinds; o <= k; o++)
+		same += strcmp(o->kind, k->kind) == 0;
+	snprintf(buf, len, same > 1 ? "%s (%s)" : "%s", k->kind, k->group);
+	return buf;
 }
 
 static void write_kind(FILE *out, const struct mt_kind *k)
 {
-	fprintf(out, "\n### %s\n\n%s\n\n`apiVersion`: ", k->kind, k->note);
+	char title[128];
+
+	fprintf(out, "\n### %s\n\n%s\n\n`apiVersion`: ", title_of(k, title, sizeof(title)),
+		k->note);
 	for (uint32_t i = 0; k->versions[i]; i++)
 		fprintf(out, "%s`%s%s%s`", i ? ", " : "", k->group, *k->group ? "/" : "",
 			k->versions[i]);
-	fputs("\n\n| field | value | what Meltemi does with it | meaning |\n|---|---|---|---|\n",
-		out);
-	write_section(out, k->spec, k->kubernetes ? "" : "spec.", 0);
+	fputc('\n', out);
+	write_table(out, k->spec, k->kubernetes ? "" : "spec.");
+}
+
+/* Writes the tables that a kind's own refers to. */
+static void write_shared(FILE *out, const struct mt_kind *k)
+{
+	for (size_t i = 0; i < MT_ARRAY_LEN(shared); i++)
+		if (shared[i].user == k->spec) {
+			fprintf(out, "\n### %s\n\n%s\n", shared[i].title, shared[i].note);
+			write_table(out, shared[i].s, "");
+		}
 }
 
 static void write_others(FILE *out, const char *title, const char *words, bool restricts)
 {
-	fprintf(out, "\n### %s\n\n%s\n\n| kind | apiVersion | |\n|---|---|---|\n", title, words);
+	fprintf(out, "\n### %s\n\n%s\n\n| kind | apiVersion | reason |\n|---|---|---|\n", title,
+		words);
 	for (const struct mt_kind *k = mt_kinds; k->kind; k++)
 		if (!k->spec && (k->restricts != NULL) == restricts)
 			fprintf(out, "| `%s` | `%s/%s` | %s |\n", k->kind, k->group, k->versions[0],
 				k->note);
 }
 
+#define METADATA "Metadata of every document"
+#define CLOSING	 "Kinds that protect and are not evaluated"
+#define IGNORED	 "Kinds without effect"
+
+/* True for the first kind of its group in the table of kinds. */
+static bool is_first_of_group(const struct mt_kind *k)
+{
+	for (const struct mt_kind *o = mt_kinds; o < k; o++)
+		if (strcmp(o->group, k->group) == 0)
+			return false;
+	return true;
+}
+
+static void write_group(FILE *out, const char *group)
+{
+	const char *comma = "";
+	char title[128];
+
+	fprintf(out, "| %s%s%s | ", *group ? "`" : "", *group ? group : "Kubernetes",
+		*group ? "`" : "");
+	for (const struct mt_kind *k = mt_kinds; k->kind; k++)
+		if (strcmp(k->group, group) == 0) {
+			fputs(comma, out);
+			if (k->spec)
+				write_link(out, title_of(k, title, sizeof(title)));
+			else
+				fprintf(out, "%s", k->kind);
+			comma = ", ";
+		}
+	fputs(" |\n", out);
+}
+
+void mt_source_index(FILE *out)
+{
+	fputs("| group | kinds |\n|---|---|\n", out);
+	for (const struct mt_kind *k = mt_kinds; k->kind; k++)
+		if (is_first_of_group(k))
+			write_group(out, k->group);
+	fputs("\nTables of their own: ", out);
+	write_link(out, METADATA);
+	for (size_t i = 0; i < MT_ARRAY_LEN(shared); i++) {
+		fputs(", ", out);
+		write_link(out, shared[i].title);
+	}
+	fputs(". Kinds without a link have none: ", out);
+	write_link(out, CLOSING);
+	fputs(", ", out);
+	write_link(out, IGNORED);
+	fputs(".\n", out);
+}
+
 void mt_source_reference(FILE *out)
 {
-	fputs("\n### Metadata of every document\n\n"
-	      "| field | value | what Meltemi does with it | meaning |\n|---|---|---|---|\n",
-		out);
-	write_section(out, &mt_sec_metadata, "metadata.", 0);
+	fputs("\n### " METADATA "\n", out);
+	write_table(out, &mt_sec_metadata, "metadata.");
 	for (const struct mt_kind *k = mt_kinds; k->kind; k++)
-		if (k->spec)
+		if (k->spec) {
 			write_kind(out, k);
-	write_others(out, "Kinds that protect, and cannot be evaluated yet",
-		"Those that would restrict callers close services: calls to them are denied. `show "
-		"objects closed` lists both.",
+			write_shared(out, k);
+		}
+	write_others(out, CLOSING,
+		"An object of these kinds that would restrict callers fails closed: calls to what "
+		"it selects are denied. `show objects fail-closed` lists both.",
 		true);
-	write_others(out, "Kinds without effect",
-		"Their status is `no-effect`: [what becomes of an object](objects.md).", false);
+	write_others(out, IGNORED, "Their [status](objects.md) is `no-effect`.", false);
 }

@@ -117,17 +117,20 @@ const struct mt_section mt_sec_dest_port = {"destination's port", sizeof(struct 
 
 #define DEST_FIELDS                                                                                \
 	{"host", MT_F_TEXT, AT(struct mt_dest, host), .required = true, .host = true,              \
-		.help = "a host of a ServiceEntry"},                                               \
+		.help = "the service to call"},                                                    \
 		{"subset", MT_F_TEXT, AT(struct mt_dest, subset),                                  \
-			.help = "a subset of its DestinationRule"},                                \
+			.help = "a subset of its DestinationRule; default: all endpoints"},        \
 	{                                                                                          \
-		"port", MT_F_OBJECT, AT(struct mt_dest, port), .sub = &mt_sec_dest_port            \
+		"port", MT_F_OBJECT, AT(struct mt_dest, port),                                     \
+			.sub = &mt_sec_dest_port,                                                  \
+			.help = "the port to call; default: the port of the call, else the only "  \
+				"one"                                                              \
 	}
 
 static const struct mt_field dest_fields[] = {
 	DEST_FIELDS,
 	{"weight", MT_F_NUM, AT(struct mt_dest, weight_inside), .max = MT_WEIGHT_MAX,
-		.help = "accepted here and next to `destination`"},
+		.help = "the same as `weight` next to `destination`"},
 };
 
 const struct mt_section mt_sec_dest = {
@@ -164,7 +167,7 @@ static void read_percent(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 
 static const struct mt_field percent_fields[] = {
 	{"value", MT_F_CUSTOM, .custom = read_percent,
-		.help = "0 to 100, in steps of 0.0001; 0, and not written: none"},
+		.help = "0 to 100, in steps of 0.0001; 0 and not written: none"},
 };
 
 const struct mt_section mt_sec_percent = {"percentage", sizeof(struct mt_rule_percent),
@@ -191,11 +194,11 @@ const struct mt_section mt_sec_mutation = {"mutation", sizeof(struct mt_rule_mut
 
 static const struct mt_field bucket_fields[] = {
 	{"maxTokens", MT_F_NUM, AT(struct mt_bucket_conf, max_tokens), .min = 1, .max = INT32_MAX,
-		.required = true, .help = "calls that a full bucket admits"},
+		.required = true, .help = "most calls that a full bucket admits"},
 	{"tokensPerFill", MT_F_NUM, AT(struct mt_bucket_conf, tokens_per_fill), .min = 1,
 		.max = INT32_MAX, .help = "calls that each interval adds; default: 1"},
 	{"fillInterval", MT_F_DURATION, AT(struct mt_bucket_conf, fill_ms), .min = 50,
-		.required = true, .help = "at least 50ms"},
+		.required = true, .help = "time between additions, at least 50ms"},
 };
 
 void mt_check_bucket(struct mt_fctx *c, const struct mt_ynode *n, void *obj)

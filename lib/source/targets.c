@@ -17,16 +17,15 @@ static void read_group(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 
 static const struct mt_field target_fields[] = {
 	{"group", MT_F_CUSTOM, .custom = read_group,
-		.help = "`networking.istio.io` of a ServiceEntry, none of a Service, "
-			"`gateway.networking.k8s.io` of a Gateway or a GatewayClass"},
+		.help = "`networking.istio.io` for a ServiceEntry, empty for a Service, "
+			"`gateway.networking.k8s.io` for a Gateway or GatewayClass"},
 	{"kind", MT_F_TEXT, AT(struct mt_policy_target, kind), .required = true,
-		.help = "`ServiceEntry`, `Service`, `Gateway`; in the root namespace "
-			"`GatewayClass`; others "
-			"are not here"},
+		.help = "`ServiceEntry`, `Service`, `Gateway`, or in the root namespace "
+			"`GatewayClass`"},
 	{"name", MT_F_TEXT, AT(struct mt_policy_target, name), .required = true,
 		.help = "its name in the policy's namespace"},
 	{"namespace", MT_F_TEXT, AT(struct mt_policy_target, ns), .status = MT_S_WARNS,
-		.help = "the policy's own is taken; another one has no effect"},
+		.help = "targets are in the policy's namespace; another one has no effect"},
 };
 
 const struct mt_section mt_sec_policy_target = {"target", sizeof(struct mt_policy_target),

@@ -60,7 +60,7 @@ static const struct row rows[] = {
 	{"Telemetry", TELEMETRY("a", "x", "{accessLoging: []}"), "refused", "accessLogging"},
 	{"ProxyConfig", CONFIG("a", "x", "{image: {imageType: debug}}"), "in-force", ""},
 	{"ProxyConfig", CONFIG("a", "x", "{concurrency: 2}"), "in-force-with-notes",
-		"the Node's word"},
+		"the Node sets the number of threads"},
 	/* The older one counts, of its kind, and by namespace; those with selectors stand beside it. */
 	{"Telemetry", TELEMETRY("a", "x", "{}") TELEMETRY("b", "x", "{}"), "in-force-with-notes",
 		"in place of Telemetry x/b"},

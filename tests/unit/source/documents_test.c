@@ -316,7 +316,7 @@ static const struct bad_document warned_documents[] = {
 	{VS "  hosts: [a]\n  http:\n  - route: [{destination: {host: a}}]\n    retries: {attempts: "
 	    "3}\n",
 		"8: warning: spec.http[0].retries: accepted, not enforced: only "
-		"calls that no instance has read are sent again"},
+		"calls that no endpoint has read are sent again"},
 	{VS "  hosts: [a]\n  http:\n  - route: [{destination: {host: a}}]\n    mirror: {host: b, "
 	    "weight: 5}\n",
 		"8: warning: spec.http[0].mirror.weight: accepted, not enforced: copies are a "
@@ -644,82 +644,6 @@ static void missing_files(void)
 	mt_model_free(m);
 }
 
-/* Between its two marks the reference page is exactly what the tables say. */
-static void reference_page(void)
-{
-	static const char mark[] = "<!-- from here on written by the field tables -->\n";
-	static char page[256 * 1024];
-	FILE *f = fopen(MT_SOURCE_ROOT "/docs/reference/configuration.md", "r");
-	char *text = NULL, *at;
-	size_t len = 0, n;
-	FILE *out = open_memstream(&text, &len);
-
-	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
-	n = fread(page, 1, sizeof(page) - 1, f);
-	page[n] = '\0';
-	fclose(f);
-	mt_source_reference(out);
-	fclose(out);
-	at = strstr(page, mark);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(at);
-	CU_ASSERT_STRING_EQUAL(at + strlen(mark), text);
-	if (getenv("MT_REFERENCE_OUT")) {
-		f = fopen(getenv("MT_REFERENCE_OUT"), "w");
-		fwrite(text, 1, len, f);
-		fclose(f);
-	}
-	free(text);
-}
-
-/* The third column of a row, and the fourth. */
-static bool columns(char *line, char **status, char **help)
-{
-	char *end;
-
-	for (int i = 0; i < 2; i++) {
-		line = strstr(line + 1, " | ");
-		if (!line)
-			return false;
-	}
-	*status = line + 3;
-	end = strstr(*status, " | ");
-	if (!end)
-		return false;
-	*end = '\0';
-	*help = end + 3;
-	return true;
-}
-
-/*
- * The status of a row and its help agree: a field that is refused or not read is not called
- * enforced.
- */
-static void rows_contradict_nothing(void)
-{
-	static const char *const words[] = {"refused where", "accepted, not", "accepted and not",
-		"is not enforced", "not enforced:", "not read:", "not verified", "not evaluated"};
-	char *text = NULL, *save = NULL, *status, *help;
-	uint32_t enforced = 0;
-	size_t len = 0;
-	FILE *out = open_memstream(&text, &len);
-
-	mt_source_reference(out);
-	fclose(out);
-	for (char *l = strtok_r(text, "\n", &save); l; l = strtok_r(NULL, "\n", &save)) {
-		if (strncmp(l, "| `", 3) != 0 || !columns(l, &status, &help) ||
-			strncmp(status, "enforced", 8) != 0)
-			continue;
-		enforced++;
-		for (size_t i = 0; i < MT_ARRAY_LEN(words); i++) {
-			if (strstr(help, words[i]))
-				fprintf(stderr, "%s: enforced, and %s\n", l, help);
-			CU_ASSERT_PTR_NULL(strstr(help, words[i]));
-		}
-	}
-	CU_ASSERT_TRUE(enforced > 500);
-	free(text);
-}
-
 /* Routes of TLS have the fields of Istio's, and no others. */
 static void tls_routes(void)
 {
@@ -765,8 +689,6 @@ const struct mt_test documents_tests[] = {
 	{"talks", talks},
 	{"read_once", read_once},
 	{"missing_files", missing_files},
-	{"reference_page", reference_page},
-	{"rows_contradict_nothing", rows_contradict_nothing},
 	{"tls_routes", tls_routes},
 	{0},
 };

@@ -4,8 +4,9 @@
 int main(int argc, char **argv)
 {
 	const struct mt_suite suites[] = {{"yaml", yaml_tests}, {"documents", documents_tests},
-		{"bad_input", bad_input_tests}, {"watch", watch_tests},
-		{"watch_tree", watch_tree_tests}, {"cache", cache_tests}, {0}};
+		{"reference", reference_tests}, {"bad_input", bad_input_tests},
+		{"watch", watch_tests}, {"watch_tree", watch_tree_tests}, {"cache", cache_tests},
+		{0}};
 
 	return mt_test_main(suites, argc, argv);
 }

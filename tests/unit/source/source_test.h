@@ -5,8 +5,8 @@
 #include "mt_source.h"
 #include "mt_test.h"
 
-extern const struct mt_test yaml_tests[], documents_tests[], watch_tests[], watch_tree_tests[],
-	cache_tests[], bad_input_tests[];
+extern const struct mt_test yaml_tests[], documents_tests[], reference_tests[], watch_tests[],
+	watch_tree_tests[], cache_tests[], bad_input_tests[];
 
 struct loaded {
 	struct mt_model *m;
