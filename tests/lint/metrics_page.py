@@ -26,13 +26,15 @@ def page():
 
 
 def described():
-    """Every metric has all its cells, and a meaning that is more than a word."""
+    """Every metric has all cells of its table's head, and a meaning that is more than a word."""
+    head = []
     for line in PAGE.read_text().splitlines():
-        if not line.startswith("| `"):
-            continue
         cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
-        meaning = cells[4] if len(cells) > 5 or "histogram" in cells[1] or cells[1] in ("counter", "gauge") else cells[3]
-        if len(cells) != 5 or len(meaning.split()) < 2:
+        if "meaning" in cells:
+            head = cells
+        if not re.match(r"\| `\w+` \|", line):
+            continue
+        if len(cells) != len(head) or len(dict(zip(head, cells))["meaning"].split()) < 2:
             yield f"{PAGE.name}: {cells[0]} has no meaning"
 
 
