@@ -33,11 +33,56 @@ const char *mt_object_status_help(enum mt_object_status s)
 	return statuses[s].help;
 }
 
+/* For the reference page, in the order of enum mt_object_status. */
+static const struct {
+	const char *causes, *remedy;
+} advice[] = {
+	{"the object is valid, and what it applies to is here", "nothing"},
+	{"a field without effect here; a destination, subset, port or delegate that does not "
+	 "exist; "
+	 "a PERMISSIVE PeerAuthentication",
+		"read its notes; remove or change the fields that they name, or add the missing "
+		"object"},
+	{"all endpoints that a policy selects have a proxy of their own",
+		"nothing; for endpoints without a proxy remove the label "
+		"`security.istio.io/tlsMode` or the `serviceAccount`"},
+	{"a kind of other software (Deployment, Ingress); a document without `kind`; a ConfigMap "
+	 "without a MeshConfig",
+		"nothing; if it is meant for Meltemi, correct `apiVersion` and `kind`"},
+	{"a route or rule for a host that no service has; a policy, Gateway or WorkloadEntry that "
+	 "selects nothing, or that nothing selects; a kind without a codec (HTTPRoute); an object "
+	 "that is not exported to this node; an exempt object (`spec.unenforced`)",
+		"add the service, or correct host, namespace, selector, labels or `exportTo`; see "
+		"the labels and `spec.mesh.namespace` of the Node"},
+	{"another object for the same host or endpoints is older or of a kind that is used first",
+		"delete one of the two, or join them; the reason names the other"},
+	{"no object has this status at present", "nothing"},
+	{"a policy with a part that is not evaluated; STRICT on a node without an identity; a "
+	 "CUSTOM policy without a provider; an EnvoyFilter or WasmPlugin that protects; labels of "
+	 "endpoints that are unknown",
+		"read the reason; rewrite the part that it names, give the node an identity "
+		"(`spec.identity`), add the Pods, or exempt the object until a date "
+		"(`spec.unenforced`)"},
+	{"a mistake in an edited document; a file that cannot be read; a conflict with another "
+	 "object",
+		"correct the line that `show errors` names; the fixed file is applied within 1.5 "
+		"s. "
+		"`forget` drops the last good version"},
+	{"a mistake in a new document; another content with the same identity; a route with a "
+	 "field that cannot be applied",
+		"correct the line that `show errors` or `--check` names, or delete one of the two; "
+		"until "
+		"then a restrictive object denies calls to what it selects"},
+};
+
+_Static_assert(MT_ARRAY_LEN(advice) == MT_OBJECT_STATUSES, "a status without advice");
+
 void mt_object_reference(FILE *out)
 {
-	fputs("| status | meaning |\n|---|---|\n", out);
+	fputs("| status | meaning | typical causes | what to do |\n|---|---|---|---|\n", out);
 	for (int i = 0; i < MT_OBJECT_STATUSES; i++)
-		fprintf(out, "| `%s` | %s |\n", statuses[i].word, statuses[i].help);
+		fprintf(out, "| `%s` | %s | %s | %s |\n", statuses[i].word, statuses[i].help,
+			advice[i].causes, advice[i].remedy);
 }
 
 int mt_objects_add(struct mt_objects *l, struct mt_object *o)
