@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 Every command of the table on a real node under calls: its --json fits its schema (tests/smoke/schemas), and its text
-is the example in docs/reference/commands.md but for numbers. MELTEMI_WRITE=1 writes both anew, to be looked at.
+is the example in docs/reference/commands.md but for numbers. MELTEMI_WRITE=1 writes schemas and examples, to be looked at.
 """
 
 import json
@@ -19,17 +19,14 @@ from meltemi_lab.daemon import MELTEMID
 PAGE = TESTS.parent / "docs/reference/commands.md"
 SCHEMAS = pathlib.Path(__file__).resolve().parent / "schemas"
 WRITE = bool(os.environ.get("MELTEMI_WRITE"))
-HEAD = """# Every command, with an example
-
-Each on a node that has taken a few calls (the documents of `tests/documents/talks`); numbers and names of files will differ. What the columns
-mean is in [shell.md](shell.md). `tests/smoke/every_command_answers.py` runs all of them and compares.
-"""
+MARK = "<!-- from here on written by tests/smoke/every_command_answers.py -->\n"
 
 # Commands that want words, or whose answer is long.
 WORDS = {
     "show connections": "limit 2", "show slow": "limit 2", "show counters": "proxy_down_", "show meaning": "proxy_down_full",
     "show memory": "sort in_use limit 6", "show tables": "sort percent limit 3", "show resources": "limit 3",
-    "show offloads": "where port=p0", "show clusters": "demoservice", "show routes": "demoservice",
+    "show history": "limit 3", "show topology": "limit 2", "show log": "limit 3", "show overrides": "limit 2", "show objects": "limit 4",
+    "show stages": "limit 4", "show config origin": "limit 2", "show offloads": "where port=p0 limit 4", "show clusters": "demoservice", "show routes": "demoservice",
     "show services": "where requests>0", "help": "drain", "complete": "show po*",
     "tune drain": "198.51.100.11:20880", "tune weight": "198.51.100.12:20880 5", "tune worker": "burst=16",
     "tune limit": "thrift-sample-server.meta-thrift.svc.cluster.local:9090 max=100 report-only=on",
@@ -136,7 +133,7 @@ def check_schema(command, answer):
 
 def examples_of_page():
     text = PAGE.read_text() if PAGE.exists() else ""
-    return dict(re.findall(r"^## ([^\n]+)\n\n[^\n]+\n\n```\n\$[^\n]*\n(.*?)```\n", text, re.M | re.S))
+    return dict(re.findall(r"^### ([^\n]+)\n\n[^\n]+\n\n```\n\$[^\n]*\n(.*?)```\n", text, re.M | re.S))
 
 
 def ordered(commands):
@@ -145,7 +142,7 @@ def ordered(commands):
 
 
 def body():
-    page, known = [HEAD], examples_of_page()
+    page, known = [], examples_of_page()
     with Lab(servers=2) as lab:
         for number in (1, 2):
             lab.dubbo_server(number, f"v{number}").wait_line("ready")
@@ -175,14 +172,14 @@ def body():
             if command in fresh:
                 check(fresh[command].keys() == answer.keys(), f"--json {command}: {fresh[command].keys() ^ answer.keys()} depends on luck")
             text = text.replace(str(daemon.directory), "/etc/meltemi").replace(lab.id, "node1")
-            page.append(f"## {command}\n\n{row['help'][0].upper()}{row['help'][1:]}.\n\n```\n$ meltemi {' '.join(words)}\n{text}```\n")
+            page.append(f"### {command}\n\n{row['help'][0].upper()}{row['help'][1:]}.\n\n```\n$ meltemi {' '.join(words)}\n{text}```\n")
             if not WRITE:
                 check(command in known, f"{PAGE.name} has no example of {command}; write it with MELTEMI_WRITE=1")
                 shown = known[command]
                 if command not in MOVES:
                     check(plain(shown) == plain(text), f"the example of {command} is\n{plain(shown)}\nnow it is\n{plain(text)}")
     if WRITE:
-        PAGE.write_text("\n".join(page))
+        PAGE.write_text(PAGE.read_text().partition(MARK)[0] + MARK + "\n" + "\n".join(page))
         print(f"written: {PAGE}, {SCHEMAS}")
 
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define INDEX_MARK  "<!-- from here on the index, written by the field tables -->\n"
+#define INDEX_MARK  "<!-- from here on written by the field tables: the index -->\n"
 #define TABLES_MARK "<!-- from here on written by the field tables -->\n"
 
 /* Appends a part of the page, after its mark, to the file of MT_REFERENCE_OUT, if there is one. */
