@@ -201,7 +201,7 @@ static const struct mt_section gateway_spec_section = {"Gateway", sizeof(struct 
 static const struct mt_field gateway_fields[] = {
 	OBJECT_FIELDS,
 	{"spec", MT_F_OBJECT, .sub = &gateway_spec_section, .required = true,
-		.help = "the settings below"},
+		.help = "the object's settings"},
 };
 
 const struct mt_section mt_sec_gwapi_gateway = {"Gateway", sizeof(struct mt_gwapi_gateway),
@@ -248,7 +248,7 @@ static const struct mt_section tcp_spec_section = {"TCPRoute", sizeof(struct mt_
 static const struct mt_field tcp_fields[] = {
 	OBJECT_FIELDS,
 	{"spec", MT_F_OBJECT, .sub = &tcp_spec_section, .required = true,
-		.help = "the settings below"},
+		.help = "the object's settings"},
 };
 
 const struct mt_section mt_sec_gwapi_tcp = {"TCPRoute", sizeof(struct mt_gwapi_route),
@@ -266,7 +266,7 @@ static const struct mt_section tls_route_spec_section = {"TLSRoute", sizeof(stru
 static const struct mt_field tls_route_fields[] = {
 	OBJECT_FIELDS,
 	{"spec", MT_F_OBJECT, .sub = &tls_route_spec_section, .required = true,
-		.help = "the settings below"},
+		.help = "the object's settings"},
 };
 
 static void finish_tls(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
@@ -318,7 +318,7 @@ static const struct mt_section grant_spec_section = {"ReferenceGrant",
 static const struct mt_field grant_fields[] = {
 	OBJECT_FIELDS,
 	{"spec", MT_F_OBJECT, .sub = &grant_spec_section, .required = true,
-		.help = "the settings below"},
+		.help = "the object's settings"},
 };
 
 const struct mt_section mt_sec_gwapi_grant = {"ReferenceGrant", sizeof(struct mt_gwapi_grant),
@@ -373,7 +373,7 @@ static const struct mt_section backend_tls_spec_section = {"BackendTLSPolicy",
 static const struct mt_field backend_tls_fields[] = {
 	OBJECT_FIELDS,
 	{"spec", MT_F_OBJECT, .sub = &backend_tls_spec_section, .required = true,
-		.help = "the settings below"},
+		.help = "the object's settings"},
 };
 
 const struct mt_section mt_sec_gwapi_backend_tls = {"BackendTLSPolicy",

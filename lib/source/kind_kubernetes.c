@@ -112,7 +112,7 @@ static void read_exports(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 static const struct mt_field service_object[] = {
 	MT_DOCUMENT_FIELDS,
 	{"spec", MT_F_OBJECT, .sub = &service_section, .required = true,
-		.help = "the settings below"},
+		.help = "the object's settings"},
 	{"status", MT_F_SKIP, .help = "set by a load balancer"},
 };
 
