@@ -2,7 +2,8 @@
 """
 Cases of the rows: pairs of documents that differ in one field only. Each file KIND*.yaml contains groups (YAML documents):
 
-  kind, apiVersion  of the object that has the fields; `kind: metadata` with `object.kind`: rows of every document's metadata
+  kind, apiVersion  of the object that has the fields; `kind: metadata` with `object.kind`: rows of every document's metadata;
+                    `kind: MeshConfig`: the object is the mesh's configuration
   identity          true: the node has one
   world             what stands beside the object: names of worlds.yaml, and documents
   object            the object's other fields

@@ -40,7 +40,7 @@ class Process:
 def records(documents, mesh, identity):
     """Each document is one line, so that no message and no origin depends on how long another field is."""
     out = [b"start i\n" if identity else b"start -\n"]
-    for word, item in [*((b"text -", document) for document in documents), *([(b"mesh", mesh)] if mesh else [])]:
+    for word, item in [*((b"text -", document) for document in documents), *([(b"mesh", mesh)] if mesh is not None else [])]:
         text = json.dumps(item).encode()
         out += [b"%s %d\n" % (word, len(text)), text]
     return b"".join([*out, b"show\n"])

@@ -8,7 +8,7 @@ import re
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs/reference/configuration.md"
 METADATA = "Metadata of every document"
-MESH_CONFIG = "MeshConfig"  # a text inside of a ConfigMap, or a file; cases have it as `mesh`, and none walks its rows
+MESH_CONFIG = "MeshConfig"  # a file without apiVersion, kind and metadata, or a text in a ConfigMap
 
 ENFORCED, REQUIRED = "enforced", "enforced, required"
 NO_EFFECT, KEPT = "accepted, no effect", "kept, nothing depends on it"
@@ -104,6 +104,7 @@ def read(text=None):
     unread = {title for title in parts if not any(f"[{title}](" in row.value for table in tables.values() for row in table)}
     if unread != {MESH_CONFIG}:
         raise SystemExit(f"{PAGE}: tables that no field refers to: {sorted(unread)}")
+    tables[MESH_CONFIG] = [dataclasses.replace(row, kind=f"{MESH_CONFIG}.mesh.istio.io") for row in parts.pop(MESH_CONFIG)]
     rows = [row for title, table in tables.items() if title not in parts for row in _expanded(table, parts)]
     unknown = [row for row in rows if row.mark not in MARKS]
     if unknown or not rows:

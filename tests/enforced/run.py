@@ -45,8 +45,10 @@ class Walk:
         self.program, self.files, self.sets, self.answers = program, files, [], {}
 
     def key(self, case, document):
-        mesh = self.files.replaced(case.mesh) if case.mesh else None
-        return loader.records([self.files.replaced(one) for one in (*case.documents, document)], mesh, case.identity)
+        mesh, documents = case.mesh, [*case.documents, document]
+        if document["kind"] == reference.MESH_CONFIG:
+            mesh, documents = {name: value for name, value in document.items() if name not in cases.OF_EACH_DOCUMENT}, case.documents
+        return loader.records([self.files.replaced(one) for one in documents], None if mesh is None else self.files.replaced(mesh), case.identity)
 
     def load(self, case, document):
         answer = self.answers[self.key(case, document)]
