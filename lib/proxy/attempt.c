@@ -47,6 +47,8 @@ static void unqueue(struct mt_proxy *p, struct mt_attempt *a)
 		struct mt_lanes *ln = mt_slab_get(&p->lanes, a->lanes);
 
 		mt_queue_del(p, ln, a);
+		/* Idle connections may suit the next call, though they did not suit this one. */
+		mt_lane_hungry(p, ln);
 		mt_lanes_maybe_free(p, ln);
 		return;
 	}
@@ -101,6 +103,19 @@ static void leave_own(struct mt_proxy *p, struct mt_attempt *a, struct mt_up *u)
 		mt_up_arm(p, u);
 }
 
+/*
+ * A one-way call is acknowledged, or ends before. After the last one, its connection is idle or
+ * drained, or closes for a call that waits (lane.c, make_room()).
+ */
+static void leave_unacked(struct mt_proxy *p, struct mt_up *u)
+{
+	if (!mt_list_empty(&u->unacked))
+		return;
+	mt_up_arm(p, u);
+	if (!mt_up_shares(u) && !u->busy)
+		mt_lane_hungry(p, u->lanes);
+}
+
 /* Leaves the connection it rides on; replies that still come are recognised as unwanted. */
 static void leave_up(struct mt_proxy *p, struct mt_attempt *a)
 {
@@ -110,8 +125,7 @@ static void leave_up(struct mt_proxy *p, struct mt_attempt *a)
 	if (!u)
 		return;
 	if (mt_unlikely(a->state == MT_ATTEMPT_UNACKED)) {
-		if (mt_list_empty(&u->unacked))
-			mt_up_arm(p, u); /* idle, or drained */
+		leave_unacked(p, u);
 		return;
 	}
 	if (mt_slab_get(&p->exchanges, u->reply) == mt_attempt_exchange(p, a)) {

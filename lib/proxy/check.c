@@ -100,20 +100,19 @@ static bool any_has_share(struct mt_proxy *p, const struct mt_lanes *ln)
 }
 
 /*
- * True if a connection without a call closes when what was sent on it is acknowledged. The calls
- * that wait get its place, and idle ones that do not suit them stay (lane.c, make_room()).
+ * True if the idle connection may stay although calls wait: it does not suit the next one, another
+ * one is closing, and it cannot close earlier than that (lane.c, make_room()).
  */
-static bool one_gives_way(const struct mt_lanes *ln, enum mt_up_role role)
+static bool may_stay(struct mt_proxy *p, const struct mt_lanes *ln, const struct mt_up *u)
 {
-	const struct mt_list *n;
+	const struct mt_attempt *next = mt_queue_head(ln, MT_FAIR_NARROW);
+	const struct mt_up *closing = mt_lane_gives_way(ln);
 
-	mt_list_foreach (n, &ln->conns[role]) {
-		const struct mt_up *u = mt_list_entry(n, struct mt_up, node);
-
-		if (u->state == MT_UP_DRAINING && !u->busy)
-			return true;
-	}
-	return false;
+	if (u->role != MT_UP_SERIAL || !next || !closing ||
+		mt_up_suits(u, mt_attempt_exchange(p, next)))
+		return false;
+	return !mt_list_empty(&u->unacked) ||
+	       (mt_up_nothing_awaited(closing) && mt_timer_armed(&closing->timer));
 }
 
 /* Calls wait for a connection that is busy, connects or drains: its next event feeds them. */
@@ -136,8 +135,7 @@ static const char *check_queue(struct mt_proxy *p, const struct mt_lanes *ln, en
 	mt_list_foreach (n, &ln->idle[role]) {
 		const struct mt_up *u = mt_list_entry(n, struct mt_up, node);
 
-		if (could_take(p, u) &&
-			(mt_ids_known(u) == MT_IDS_ECHOED || !one_gives_way(ln, role)))
+		if (could_take(p, u) && !may_stay(p, ln, u))
 			return "calls wait and a connection is idle";
 	}
 	return NULL;

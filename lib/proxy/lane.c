@@ -262,18 +262,6 @@ static mt_inline struct mt_up *find_shared(
 }
 
 /*
- * True if the call may take the connection. Where servers do not echo ids, a reply is matched by
- * its position, and a server may answer one-way calls, too. So one-way and other calls take
- * different connections there, and until the first reply has shown that the server echoes ids.
- */
-static mt_inline bool suits(const struct mt_up *u, const struct mt_exchange *ex)
-{
-	if (mt_likely(u->ids == MT_IDS_ECHOED))
-		return true;
-	return mt_ids_known(u) == MT_IDS_ECHOED || u->unanswered == ex->oneway;
-}
-
-/*
  * Finds a free connection that does not drain and whose server has not ended it, also if its `eof`
  * is not reported yet. *behind: one to use if none can be opened. It was idle for long, as were
  * those after it; or the call is one-way and does not suit it.
@@ -288,7 +276,7 @@ static mt_inline struct mt_up *find_idle(struct mt_proxy *p, struct mt_lanes *ln
 
 		if (mt_unlikely(!u->s || u->state != MT_UP_OPEN || u->s->rx_eof))
 			continue;
-		if (mt_unlikely(!suits(u, ex))) {
+		if (mt_unlikely(!mt_up_suits(u, ex))) {
 			if (ex->oneway)
 				*behind = u;
 			continue;
@@ -539,21 +527,42 @@ static mt_noinline struct mt_up *find_other(struct mt_proxy *p, struct mt_lanes 
 	return find_conn(p, ln, role, ex, why);
 }
 
+struct mt_up *mt_lane_gives_way(const struct mt_lanes *ln)
+{
+	struct mt_up *found = NULL;
+	const struct mt_list *n;
+
+	mt_list_foreach (n, &ln->conns[MT_UP_SERIAL]) {
+		struct mt_up *u = mt_list_entry(n, struct mt_up, node);
+
+		if (u->state != MT_UP_DRAINING || u->busy)
+			continue;
+		if (mt_up_nothing_awaited(u))
+			return u;
+		found = u;
+	}
+	return found;
+}
+
 /*
  * Called when no serial connection can be had. Gives up one idle connection that does not suit the
  * call: the oldest that can close at once, else one that closes when what was sent on it is
- * acknowledged. Returns a connection in its place, or NULL.
+ * acknowledged. Returns a connection in its place, or NULL. While one closes, no other one drains,
+ * but the first one that is acknowledged wakes the queue (attempt.c) and is given up at once.
  */
 static mt_noinline struct mt_up *make_room(struct mt_proxy *p, struct mt_lanes *ln,
 	const struct mt_exchange *ex, enum mt_close_reason *why)
 {
 	struct mt_list *idle = &ln->idle[MT_UP_SERIAL];
-	struct mt_up *later = NULL;
+	struct mt_up *closing = mt_lane_gives_way(ln), *later = NULL;
 
+	/* Its end wakes the queue. */
+	if (closing && mt_up_nothing_awaited(closing))
+		return NULL;
 	for (struct mt_list *n = idle->prev; n != idle; n = n->prev) {
 		struct mt_up *u = mt_list_entry(n, struct mt_up, node);
 
-		if (!u->s || u->state != MT_UP_OPEN || suits(u, ex))
+		if (!u->s || u->state != MT_UP_OPEN || mt_up_suits(u, ex))
 			continue;
 		if (mt_up_nothing_awaited(u) && !u->decoding) {
 			mt_up_drain(p, u);
@@ -562,10 +571,10 @@ static mt_noinline struct mt_up *make_room(struct mt_proxy *p, struct mt_lanes *
 		if (!later)
 			later = u;
 	}
-	if (later)
-		mt_up_drain(p, later);
-	else
+	if (!later)
 		mt_oneway_make_room(p, ln);
+	else if (!closing)
+		mt_up_drain(p, later);
 	return NULL;
 }
 

@@ -40,6 +40,13 @@ static mt_noinline enum mt_whose skip(struct mt_proxy *p, struct mt_up *u)
 	return MT_WHOSE_LATE;
 }
 
+mt_noinline void mt_ids_learn(struct mt_proxy *p, struct mt_up *u, enum mt_ids ids)
+{
+	u->ids = u->lanes->ids = ids;
+	if (ids == MT_IDS_ECHOED)
+		mt_lane_hungry(p, u->lanes);
+}
+
 static enum mt_whose match_shared(struct mt_proxy *p, struct mt_up *u, struct mt_exchange **ex)
 {
 	struct mt_slot *slot = mt_ring_find(p, u, u->msg.id);
@@ -64,7 +71,7 @@ static mt_noinline enum mt_whose match_other(struct mt_proxy *p, struct mt_up *u
 		return skip(p, u);
 	if (mt_id_given(u, u->msg.id)) {
 		if (u->ids == MT_IDS_UNKNOWN)
-			u->ids = u->lanes->ids = MT_IDS_ECHOED;
+			mt_ids_learn(p, u, MT_IDS_ECHOED);
 		count_late(p);
 		return MT_WHOSE_LATE;
 	}
@@ -72,7 +79,7 @@ static mt_noinline enum mt_whose match_other(struct mt_proxy *p, struct mt_up *u
 		return MT_WHOSE_NONE;
 	if (mt_method_of_reply(p, u) != u->out_method && !mt_mutant(MT_MUTANT_reply_method_ignored))
 		return MT_WHOSE_NONE;
-	u->ids = u->lanes->ids = MT_IDS_ABSENT;
+	mt_ids_learn(p, u, MT_IDS_ABSENT);
 	/*
 	 * The call's client has left. This reply does not prove which call it answers, so no other
 	 * call may follow on the connection.
@@ -90,7 +97,7 @@ static enum mt_whose match_own(struct mt_proxy *p, struct mt_up *u, struct mt_ex
 	if (mt_likely(u->msg.id == u->out_id && u->out_id) ||
 		(u->out_id && mt_mutant(MT_MUTANT_reply_id_ignored))) {
 		if (mt_unlikely(u->ids != MT_IDS_ECHOED))
-			u->ids = u->lanes->ids = MT_IDS_ECHOED;
+			mt_ids_learn(p, u, MT_IDS_ECHOED);
 	} else {
 		whose = match_other(p, u);
 		if (whose != MT_WHOSE_CALL)

@@ -149,6 +149,19 @@ static inline enum mt_ids mt_ids_known(const struct mt_up *u)
 	return mt_likely(u->ids != MT_IDS_UNKNOWN) ? u->ids : u->lanes->ids;
 }
 /*
+ * True if the call may take the connection. Where servers do not echo ids, a reply is matched by
+ * its position, and a server may answer one-way calls, too. So one-way and other calls take
+ * different connections there, and until the first reply has shown that the server echoes ids.
+ */
+static mt_inline bool mt_up_suits(const struct mt_up *u, const struct mt_exchange *ex)
+{
+	if (mt_likely(u->ids == MT_IDS_ECHOED))
+		return true;
+	return mt_ids_known(u) == MT_IDS_ECHOED || u->unanswered == ex->oneway;
+}
+/* A reply has shown it. If ids are echoed, calls that wait may take more connections. */
+void mt_ids_learn(struct mt_proxy *p, struct mt_up *u, enum mt_ids ids);
+/*
  * Finds the call that u->msg answers. *ex: its exchange, NULL if its client has left. Counts
  * replies that are skipped.
  */
@@ -529,6 +542,13 @@ void mt_lane_submit(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *
  * and end any call, so it never happens in the middle of something else that ends one.
  */
 void mt_lane_hungry(struct mt_proxy *p, struct mt_lanes *ln);
+/* The call of this queue (MT_FAIR_*) that is served next; NULL: none. Changes nothing. */
+const struct mt_attempt *mt_queue_head(const struct mt_lanes *ln, uint32_t queue);
+/*
+ * A serial connection without a call that closes as soon as its one-way calls are acknowledged,
+ * preferably one on which all are; NULL: there is none.
+ */
+struct mt_up *mt_lane_gives_way(const struct mt_lanes *ln);
 /* Gives waiting calls to connections; at most about `budget` of them. Returns how many. */
 uint32_t mt_lanes_feed(struct mt_proxy *p, uint32_t budget);
 /* The connection is open: sends what waited for it. */

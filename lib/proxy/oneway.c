@@ -431,7 +431,7 @@ mt_noinline enum mt_whose mt_oneway_match(
 		a = find_call(p, u, id, method);
 	if (!a)
 		return match_ended(p, u, id, method);
-	u->ids = u->lanes->ids = id ? MT_IDS_ECHOED : MT_IDS_ABSENT;
+	mt_ids_learn(p, u, id ? MT_IDS_ECHOED : MT_IDS_ABSENT);
 	end_before(p, u, a);
 	if (!id)
 		overtake_unanswered(p, u);

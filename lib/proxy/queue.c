@@ -90,6 +90,16 @@ static struct mt_attempt *fair_next(struct mt_fair *f)
 	return mt_list_entry(mt_list_first(&f->bucket[f->at]), struct mt_attempt, node);
 }
 
+const struct mt_attempt *mt_queue_head(const struct mt_lanes *ln, uint32_t queue)
+{
+	struct mt_fair f;
+
+	if (!ln->fair[queue] || !ln->fair[queue]->busy)
+		return NULL;
+	f = *ln->fair[queue];
+	return fair_next(&f);
+}
+
 static void fair_del(struct mt_proxy *p, struct mt_lanes *ln, enum queue q, struct mt_attempt *a)
 {
 	struct mt_fair *f = ln->fair[q];

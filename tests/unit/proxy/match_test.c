@@ -341,6 +341,68 @@ static void test_one_gives_way(void)
 }
 
 /*
+ * A call waits at the limit, and no one-way call on the idle connections is acknowledged. Only one
+ * of these drains, also after more events. An acknowledgement on any of them frees the waiting call.
+ */
+static void any_acknowledged(uint32_t acked, int events)
+{
+	enum { NOTES = 4 };
+	static const struct mt_proxy_conf conf = {
+		.max_down = 64, .max_up = 64, .max_exchanges = 4096, .serial_lanes = 1 + NOTES};
+	struct fake_conn *a, *b, *c, *s, *noted[NOTES];
+	uint32_t draining = 0;
+
+	scene_start_with(1, &conf);
+	scene_patient();
+	toy_ids_stop();
+	a = lab_client(CONFIG_SERIAL);
+	b = lab_client(CONFIG_SERIAL);
+	c = lab_client(CONFIG_SERIAL);
+	s = served(b, "ask ", 7, false);
+	for (uint32_t i = 0; i < NOTES; i++)
+		call(a, 'O', "note", i);
+	CU_ASSERT_EQUAL_FATAL(lab_n_servers(), 1 + NOTES);
+	for (uint32_t i = 0; i < NOTES; i++)
+		noted[i] = scene_connected_server(1 + i);
+	call(b, 'Q', "ask ", 8);
+	next_id(s, "ask ");
+	call(c, 'Q', "ask ", 9);
+	for (int i = 0; i < events; i++) {
+		mt_lane_hungry(lab.p, mt_up_of(&s->s)->lanes);
+		lab_advance(MT_MSEC);
+	}
+	for (uint32_t i = 0; i < NOTES; i++)
+		draining += mt_up_of(&noted[i]->s)->state == MT_UP_DRAINING;
+	CU_ASSERT_EQUAL(draining, 1);
+	CU_ASSERT_EQUAL(lab_n_servers(), 1 + NOTES);
+	next_id(noted[acked], "note");
+	lab_advance(MT_MSEC);
+	CU_ASSERT_TRUE(noted[acked]->detached || noted[acked]->aborted);
+	CU_ASSERT_EQUAL_FATAL(lab_n_servers(), 1 + NOTES);
+	s = lab_server(NOTES);
+	CU_ASSERT_FALSE_FATAL(s->connected);
+	lab_connect(s);
+	next_id(s, "ask ");
+	answer(s, "ask ", 0);
+	expect(c, "ask ", 9);
+	for (uint32_t i = 0; i < NOTES; i++)
+		if (i != acked)
+			next_id(noted[i], "note");
+	lab_close(a, MT_CLOSE_RESET);
+	lab_close(b, MT_CLOSE_RESET);
+	lab_close(c, MT_CLOSE_RESET);
+	scene_stop();
+}
+
+static void test_any_acknowledged(void)
+{
+	for (uint32_t acked = 0; acked < 4; acked++) {
+		any_acknowledged(acked, 0);
+		any_acknowledged(acked, 3);
+	}
+}
+
+/*
  * Nothing is known of the server, and the first call on its connection was one-way: the next one
  * takes another.
  */
@@ -608,6 +670,7 @@ const struct mt_test match_tests[] = {{"equal ids", test_equal_ids},
 	{"answered twice", test_answered_twice}, {"client left", test_client_left},
 	{"an id that was never given", test_never_given}, {"no ids", test_no_ids},
 	{"no ids, one-way", test_no_ids_one_way}, {"one gives way", test_one_gives_way},
+	{"any acknowledged one gives way", test_any_acknowledged},
 	{"not known yet", test_not_known_yet}, {"bound client", test_bound_client},
 	{"bound client, no ids", test_bound_no_ids}, {"bulk", test_bulk},
 	{"long replies", test_long_replies}, {"begun while free", test_begun_while_free},
