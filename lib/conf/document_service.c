@@ -95,7 +95,7 @@ static struct mt_shared_service *make(
 	const struct mt_service_slot *slot = d->slot;
 	const struct mt_route_for *f = &d->route;
 	const struct mt_service_said said = {slot->unique, slot->name, slot->key, f->meta,
-		slot->origin, f->port, f->codec, d->opts};
+		f->ns ? f->ns : f->meta->ns, slot->origin, f->port, f->codec, d->opts};
 	struct mt_shared_service *sv = mt_b_service_begin(b, &said);
 
 	*rc = b->tmp.failed ? -ENOMEM : -EINVAL;

@@ -69,6 +69,7 @@ struct mt_service_said {
 	const char *unique;	    /* "documents HOST:PORT", or its listener's name */
 	const char *name, *key;	    /* struct mt_service */
 	const struct mt_meta *meta; /* whose mistakes are told */
+	const char *ns;		    /* NULL: not known */
 	struct mt_origin origin;
 	uint16_t port;
 	const struct mt_codec *codec;

@@ -7,9 +7,9 @@
  *    or could not run it, and any client may cause one. It adds no entry, so there are at most as
  *    many names as servers have methods, unless a server accepts any name. It leaves a silent
  *    method silent.
- * 2. In a full set, the service with the most entries gives one up, so the methods of a service
- *    displace those of another only while the other has more. Entries without enough evidence go
- *    first, then the least recently used.
+ * 2. In a full set, the namespace with the most entries gives one up, and in it the service with
+ *    the most. So methods of a namespace displace those of another only while the other has more,
+ *    or all have one. Entries without enough evidence go first, then the least recently used.
  * 3. The worker's secret is the start of a name's hash and a factor at each of its words, so
  *    clients can neither choose the set or key of a name nor find two names with one key.
  */
@@ -68,9 +68,9 @@ uint64_t mt_method_of_reply(struct mt_proxy *p, const struct mt_up *u)
 	return method_of(p, u->lanes->codec, &u->msg, &u->s->rx);
 }
 
-uint64_t mt_method_key(uint64_t method, uint64_t service)
+uint64_t mt_method_key(uint64_t method, uint64_t owner)
 {
-	return mix(method, service) | 1;
+	return mix(method, owner) | 1;
 }
 
 static struct mt_method *set_of(struct mt_proxy *p, uint64_t key)
@@ -88,16 +88,27 @@ static struct mt_method *find(struct mt_proxy *p, uint64_t key)
 	return NULL;
 }
 
-static uint32_t ways_of(const struct mt_method *set, uint32_t service)
+static bool is_of_namespace(uint64_t a, uint64_t b)
 {
-	uint32_t n = 0;
-
-	for (uint32_t i = 0; i < WAYS; i++)
-		n += set[i].service == service;
-	return n;
+	return a >> 32 == b >> 32;
 }
 
-/* True if `a` goes before `b`, of services with as many places. */
+/*
+ * Entries of the owner's namespace in the set, and, where these are equally many, of its service;
+ * with the new one. More of them rank higher.
+ */
+static uint32_t share_of(const struct mt_method *set, uint64_t owner, uint64_t new_owner)
+{
+	uint32_t ns = is_of_namespace(owner, new_owner), service = owner == new_owner;
+
+	for (uint32_t i = 0; i < WAYS; i++) {
+		ns += is_of_namespace(set[i].owner, owner);
+		service += set[i].owner == owner;
+	}
+	return ns << 8 | service;
+}
+
+/* True if `a` goes before `b`, of owners with equal shares. */
 static bool gives_way(const struct mt_method *a, const struct mt_method *b)
 {
 	bool unknown = a->state == MT_METHOD_UNKNOWN;
@@ -107,14 +118,14 @@ static bool gives_way(const struct mt_method *a, const struct mt_method *b)
 	return a->used < b->used;
 }
 
-/* The place of the set that a method of this service gets. */
-static struct mt_method *make_room(struct mt_method *set, uint32_t service)
+/* The place of the set that a method of this owner gets. */
+static struct mt_method *make_room(struct mt_method *set, uint64_t owner)
 {
 	struct mt_method *found = NULL;
 	uint32_t most = 0;
 
 	for (uint32_t i = 0; i < WAYS; i++) {
-		uint32_t n = ways_of(set, set[i].service) + (set[i].service == service);
+		uint32_t n = share_of(set, set[i].owner, owner);
 
 		if (!set[i].key)
 			return &set[i];
@@ -126,11 +137,11 @@ static struct mt_method *make_room(struct mt_method *set, uint32_t service)
 	return found;
 }
 
-static struct mt_method *add(struct mt_proxy *p, uint64_t key, uint64_t service)
+static struct mt_method *add(struct mt_proxy *p, uint64_t key, uint64_t owner)
 {
-	struct mt_method *m = make_room(set_of(p, key), (uint32_t)service);
+	struct mt_method *m = make_room(set_of(p, key), owner);
 
-	*m = (struct mt_method){.key = key, .used = p->now, .service = (uint32_t)service};
+	*m = (struct mt_method){.key = key, .used = p->now, .owner = owner};
 	return m;
 }
 
@@ -144,26 +155,26 @@ enum mt_method_state mt_method_known(struct mt_proxy *p, const struct mt_attempt
 	return m ? m->state : MT_METHOD_UNKNOWN;
 }
 
-void mt_method_answers(struct mt_proxy *p, uint64_t key, uint64_t service, bool adds)
+void mt_method_answers(struct mt_proxy *p, uint64_t key, uint64_t owner, bool adds)
 {
 	struct mt_method *m = find(p, key);
 
 	if (!m && !adds)
 		return;
 	if (!m)
-		m = add(p, key, service);
+		m = add(p, key, owner);
 	if (m->state == MT_METHOD_SILENT)
 		mt_count(p->counters, MT_PROXY_method_unlearnt);
 	m->state = MT_METHOD_ANSWERS;
 	m->used = p->now;
 }
 
-void mt_method_silent(struct mt_proxy *p, uint64_t key, uint64_t service)
+void mt_method_silent(struct mt_proxy *p, uint64_t key, uint64_t owner)
 {
 	struct mt_method *m = find(p, key);
 
 	if (!m)
-		m = add(p, key, service);
+		m = add(p, key, owner);
 	m->used = p->now;
 	if (m->state != MT_METHOD_UNKNOWN)
 		return;
@@ -181,7 +192,7 @@ void mt_method_look(struct mt_proxy *p, const struct mt_exchange *ex, struct mt_
 	a->method = method_of(p, ex->codec, &ex->msg, &ex->req);
 	if (!a->method || ex->oneway)
 		return;
-	a->method_key = mt_method_key(a->method, ex->service ? ex->service->id : 0);
+	a->method_key = mt_method_key(a->method, ex->service ? ex->service->owner : 0);
 	m = find(p, a->method_key);
 	a->knows = m ? m->state : MT_METHOD_UNKNOWN;
 	if (mt_likely(m))

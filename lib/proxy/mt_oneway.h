@@ -20,17 +20,17 @@ void mt_method_look(struct mt_proxy *p, const struct mt_exchange *ex, struct mt_
 uint64_t mt_method_hash(const struct mt_proxy *p, const uint8_t *s, uint32_t n);
 /* The method that the reply in u->msg names, as a hash (mt_attempt.method); 0: it names none. */
 uint64_t mt_method_of_reply(struct mt_proxy *p, const struct mt_up *u);
-/* Such a hash with its service (mt_service.id): mt_attempt.method_key. */
-uint64_t mt_method_key(uint64_t method, uint64_t service);
+/* Such a hash with its service (mt_service.owner): mt_attempt.method_key. */
+uint64_t mt_method_key(uint64_t method, uint64_t owner);
 /* What is known now of the attempt's method. */
 enum mt_method_state mt_method_known(struct mt_proxy *p, const struct mt_attempt *a);
 /*
  * Learns that a reply came that is not a protocol error. `adds` false: only if the method is known
  * already.
  */
-void mt_method_answers(struct mt_proxy *p, uint64_t key, uint64_t service, bool adds);
+void mt_method_answers(struct mt_proxy *p, uint64_t key, uint64_t owner, bool adds);
 /* Learns that the server read a call and did not answer it. */
-void mt_method_silent(struct mt_proxy *p, uint64_t key, uint64_t service);
+void mt_method_silent(struct mt_proxy *p, uint64_t key, uint64_t owner);
 
 /* ---- oneway.c ---- */
 

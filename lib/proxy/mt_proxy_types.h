@@ -76,9 +76,9 @@ enum mt_method_state {
 #define MT_METHODS 256
 
 struct mt_method {
-	uint64_t key;	  /* hash of service and name; 0: a free entry */
-	uint64_t used;	  /* ns */
-	uint32_t service; /* low half of mt_service.id */
+	uint64_t key;	/* hash of service and name; 0: a free entry */
+	uint64_t used;	/* ns */
+	uint64_t owner; /* mt_service.owner */
 	enum mt_method_state state : 8;
 	uint8_t suspects; /* UNKNOWN: calls without a reply so far */
 };
@@ -552,8 +552,8 @@ struct mt_up {
 	bool bound;   /* a call on it had no reply, so it takes only calls of this client */
 	bool counted; /* counts in mt_lanes.n_bound */
 	uint32_t unanswered_at; /* index in mt_proxy.unanswered + 1; 0: none */
-	uint32_t ep_at;	  /* last position of its endpoint in a cluster, which is searched first */
-	uint64_t service; /* mt_service.id of its calls */
+	uint32_t ep_at; /* last position of its endpoint in a cluster, which is searched first */
+	uint64_t owner; /* mt_service.owner of its calls */
 	/* mt_attempt.method_key of a call without its client, which has closed; 0: none. */
 	uint64_t left;
 	struct mt_ref reply; /* exchange of the long reply that is being forwarded */

@@ -25,7 +25,9 @@ struct mt_service {
 	const char *name; /* host: "org.apache.dubbo.samples.basic.api.demoservice" */
 	const char *key;  /* value of the service key for it on a shared port, in lower case */
 	uint64_t id;	  /* hash of host and port: stable identity, for counters */
-	uint32_t index;	  /* small, stable across snapshots; for workers' counters */
+	/* For known methods: hash of its namespace (0: unknown) in the upper half, hash of `id` below. */
+	uint64_t owner;
+	uint32_t index; /* small, stable across snapshots; for workers' counters */
 	struct mt_route_table *routes;
 	struct mt_filter_inst *filter_insts; /* in the configured order */
 	uint32_t n_filter_insts;

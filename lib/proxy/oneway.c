@@ -39,11 +39,11 @@
 
 /* ---- the connection that a client's calls share --------------------------------------------------- */
 
-static uint64_t service_of(struct mt_proxy *p, const struct mt_attempt *a)
+static uint64_t owner_of(struct mt_proxy *p, const struct mt_attempt *a)
 {
 	const struct mt_exchange *ex = mt_attempt_exchange(p, a);
 
-	return ex->service ? ex->service->id : 0;
+	return ex->service ? ex->service->owner : 0;
 }
 
 /* The last call that is out on it, or waits until it is connected; NULL: none. */
@@ -167,7 +167,7 @@ void mt_oneway_begin(struct mt_proxy *p, struct mt_up *u, const struct mt_exchan
 	struct mt_down *d = mt_exchange_down(p, ex);
 
 	u->client = ex->down;
-	u->service = ex->service ? ex->service->id : 0;
+	u->owner = ex->service ? ex->service->owner : 0;
 	d->serial = u->self;
 }
 
@@ -186,7 +186,7 @@ void mt_oneway_sent(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a)
 	if (a->knows == MT_METHOD_ANSWERS)
 		return;
 	/* Not d->serial: while this one waited for the connection, later calls may have taken another. */
-	u->service = ex->service ? ex->service->id : 0;
+	u->owner = ex->service ? ex->service->owner : 0;
 	if (mt_unlikely(d->eof) && !ex->in_message)
 		mt_oneway_ask(p, u);
 }
@@ -377,7 +377,7 @@ static void end_before(struct mt_proxy *p, struct mt_up *u, const struct mt_atte
 	while ((before = first_call(p, u)) != a) {
 		/* Many calls of a method are one observation. */
 		if (before->method_key != seen)
-			mt_method_silent(p, before->method_key, service_of(p, before));
+			mt_method_silent(p, before->method_key, owner_of(p, before));
 		seen = before->method_key;
 		end_silent(p, before);
 		bind(p, u);
@@ -402,7 +402,7 @@ static enum mt_whose match_ended(struct mt_proxy *p, struct mt_up *u, uint64_t i
 	bool left = u->busy && !u->release && !first_call(p, u);
 
 	if (teaches(u))
-		mt_method_answers(p, mt_method_key(method, u->service), u->service, left);
+		mt_method_answers(p, mt_method_key(method, u->owner), u->owner, left);
 	if (d && d->s && find_unanswered(p, u, id, method))
 		return MT_WHOSE_CLIENT;
 	if (!id && !left)
@@ -436,7 +436,7 @@ mt_noinline enum mt_whose mt_oneway_match(
 	if (!id)
 		overtake_unanswered(p, u);
 	if (teaches(u))
-		mt_method_answers(p, a->method_key, service_of(p, a), true);
+		mt_method_answers(p, a->method_key, owner_of(p, a), true);
 	*ex = mt_attempt_exchange(p, a);
 	return MT_WHOSE_CALL;
 }
@@ -549,7 +549,7 @@ void mt_oneway_confirm(struct mt_proxy *p, struct mt_up *u)
 
 	mt_silence_heard(u->lanes);
 	if (seen)
-		mt_method_silent(p, seen, u->service);
+		mt_method_silent(p, seen, u->owner);
 	u->left = 0;
 	mt_stream_end(u->s, &e);
 	for (a = first_call(p, u); a; a = next) {
@@ -557,7 +557,7 @@ void mt_oneway_confirm(struct mt_proxy *p, struct mt_up *u)
 		if (a->last > e.pos.acked || mt_method_known(p, a) == MT_METHOD_ANSWERS)
 			continue;
 		if (a->method_key != seen)
-			mt_method_silent(p, a->method_key, service_of(p, a));
+			mt_method_silent(p, a->method_key, owner_of(p, a));
 		seen = a->method_key;
 		end_silent(p, a);
 	}

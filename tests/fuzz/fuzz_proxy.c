@@ -72,6 +72,7 @@ static void make_service(uint32_t i)
 	services[i] = (struct mt_service){.name = codecs[i]->name,
 		.index = i,
 		.id = i + 1,
+		.owner = i + 1,
 		.early_ok = true,
 		.timeout_ms = TIMEOUT_MS};
 	service_ptrs[i] = &services[i];

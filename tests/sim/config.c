@@ -218,7 +218,7 @@ static void build_listener(
 
 	sv->name = "sim";
 	sv->key = "sim";
-	sv->id = 1000 + i;
+	sv->id = sv->owner = 1000 + i;
 	sv->index = i;
 	sv->timeout_ms = l->timeout_ms;
 	sv->tcp_cluster = l->cluster;

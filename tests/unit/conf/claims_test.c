@@ -2,6 +2,7 @@
 /* Tests which VirtualService the clients of a host follow. */
 #include "conf_test.h"
 #include "conf_texts.h"
+#include "mt_strmap.h"
 
 #include <stdio.h>
 
@@ -110,7 +111,10 @@ static void the_nearest(void)
 			 "  ports: [{number: 3, name: tcp}]\n  endpoints: [{address: "             \
 			 "198.51.100.1}]\n"
 
-/* Clients are in the Node's namespace, else in the service's, wherever its routes are written. */
+/*
+ * Clients are in the Node's namespace, else in the service's, wherever its routes are written. What
+ * is learnt of its methods is its namespace's.
+ */
 static void namespace_of_clients(void)
 {
 	static const struct {
@@ -135,6 +139,8 @@ static void namespace_of_clients(void)
 		CU_ASSERT_EQUAL_FATAL(mt_route_count(l->protos->services[0]->routes), 1);
 		CU_ASSERT_STRING_EQUAL(
 			mt_route_at(l->protos->services[0]->routes, 0)->name, cases[i].route);
+		CU_ASSERT_EQUAL(
+			l->protos->services[0]->owner >> 32, (uint32_t)mt_strhash("shop", 0));
 		l = listener(b.s, "192.0.2.9", 2);
 		CU_ASSERT_STRING_EQUAL(
 			b.s->clusters[l->protos->services[0]->tcp_cluster].name, cases[i].cluster);

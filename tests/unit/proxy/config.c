@@ -68,7 +68,7 @@ static void make_listener(int gen, int i, uint16_t port, const struct mt_codec *
 	service_ptrs[gen][i] = all_services[gen][i] = s;
 	s->name = "toys";
 	s->index = (uint32_t)i;
-	s->id = port;
+	s->id = s->owner = port;
 	s->early_ok = true;
 	s->timeout_ms = 1000;
 	if (codec->opaque)

@@ -456,12 +456,12 @@ static void test_reset(void)
 	scene_stop();
 }
 
-/* A client calls a thousand methods, by a server connection of its own; `status`: of the replies. */
-static void flood(uint8_t status)
+/* A client calls `n` methods, by a server connection of its own; `status`: of the replies. */
+static void flood(uint8_t status, uint64_t n)
 {
 	struct fake_conn *c = lab_client(CONFIG_NAMED), *s = NULL;
 
-	for (uint64_t i = 0; i < 1000; i++) {
+	for (uint64_t i = 0; i < n; i++) {
 		char name[16];
 
 		snprintf(name, sizeof(name), "x%03u", (unsigned int)i);
@@ -501,13 +501,44 @@ static void test_many_names(void)
 	c = lab_client(CONFIG_NAMED);
 	for (int i = 0; i < 3; i++)
 		s = pair(c, 0);
-	flood(1);
+	flood(1, 1000);
 	note_is_silent(c, s);
 	service = lab.snap->listeners[3].protos->services[0];
-	id = service->id;
-	service->id = 77;
-	flood(0);
-	service->id = id;
+	id = service->owner;
+	service->owner = 77;
+	flood(0, 1000);
+	service->owner = id;
+	note_is_silent(c, s);
+	scene_bye(c);
+	lab_advance(30 * MT_SEC);
+	scene_stop();
+}
+
+/*
+ * Four services of one namespace, whose servers accept any method, displace nothing that is known
+ * of another namespace, and do not keep it from being learnt.
+ */
+static void test_many_services(void)
+{
+	struct mt_service *service;
+	struct fake_conn *c, *s;
+	uint64_t id;
+
+	scene_start(1);
+	service = lab.snap->listeners[3].protos->services[0];
+	id = service->owner;
+	c = lab_client(CONFIG_NAMED);
+	for (int i = 0; i < 4; i++) {
+		if (i == 3)
+			note_is_silent(c, s);
+		else
+			s = pair(c, 0);
+		for (uint64_t n = 71; n < 75; n++) {
+			service->owner = 9ull << 32 | n;
+			flood(0, 300);
+		}
+		service->owner = id;
+	}
 	note_is_silent(c, s);
 	scene_bye(c);
 	lab_advance(30 * MT_SEC);
@@ -594,7 +625,7 @@ static void test_many_methods(void)
 	uint32_t n = 0;
 
 	scene_start(1);
-	flood(0);
+	flood(0, 1000);
 	for (uint32_t i = 0; i < MT_METHODS; i++)
 		n += lab.p->methods[i].state == MT_METHOD_ANSWERS;
 	CU_ASSERT_EQUAL(n, MT_METHODS);
@@ -610,6 +641,7 @@ const struct mt_test oneway_tests[] = {{"behind a one-way call", test_behind_one
 	{"nothing else", test_nothing_else}, {"expires", test_expires},
 	{"a quarter of the pool", test_quarter}, {"others wait", test_others_wait},
 	{"same endpoint", test_same_endpoint}, {"behind the last one", test_behind_the_last},
-	{"reset", test_reset}, {"many names", test_many_names}, {"many methods", test_many_methods},
+	{"reset", test_reset}, {"many names", test_many_names},
+	{"many services", test_many_services}, {"many methods", test_many_methods},
 	{"twin names", test_twin_names}, {"error of a silent method", test_error_of_silent},
 	{"error of a method in doubt", test_error_in_doubt}, {0}};
