@@ -31,9 +31,11 @@ static const struct bad_document bad_documents[] = {
 	{AP "  targetRef: {kind: Service, name: a}\n  targetRefs: [{kind: Service, name: a}]\n",
 		"6: error: spec: targetRef and targetRefs exclude each other"},
 	{AP_RULE "from: [{source: {ipBlocks: [10.0.0.0/33]}}]\n",
-		"6: error: spec.rules[0].from[0].source.ipBlocks: \"10.0.0.0/33\" is neither an address"},
+		"6: error: spec.rules[0].from[0].source.ipBlocks: \"10.0.0.0/33\" is neither an "
+		"address"},
 	{AP_RULE "from: [{source: {notRemoteIpBlocks: [all]}}]\n",
-		"6: error: spec.rules[0].from[0].source.notRemoteIpBlocks: \"all\" is neither an address"},
+		"6: error: spec.rules[0].from[0].source.notRemoteIpBlocks: \"all\" is neither an "
+		"address"},
 	{AP_RULE "from: [{source: {serviceAccounts: [a], namespaces: [b]}}]\n",
 		"6: error: spec.rules[0].from[0].source: serviceAccounts excludes"},
 	{AP_RULE "to: [{operation: {ports: [http]}}]\n",
