@@ -51,8 +51,8 @@ static void check_row(struct mt_analysis *a, const struct mt_object_row *row)
 	const char *why = row->why ? row->why : "it cannot be used";
 
 	if (row->status == MT_OBJECT_LAST_GOOD)
-		mt_an_found(a, MT_FINDING_ID_last_good, &m, 0, "%s; its last good version stays in use",
-			why);
+		mt_an_found(a, MT_FINDING_ID_last_good, &m, 0,
+			"%s; its last good version stays in use", why);
 	else if (row->status == MT_OBJECT_REFUSED && mt_an_may(a, a->m->n_closings))
 		mt_an_found(a, MT_FINDING_ID_refused, &m, 0, "%s%s", why,
 			closes(a, row) ? "; until then what it may be about is closed" : "");

@@ -281,7 +281,8 @@ static void without_outliers(void)
 		b = build_text(NULL, text);
 		CU_ASSERT_PTR_NOT_NULL(b.s);
 		CU_ASSERT_EQUAL(b.diags.n, t[i].warnings);
-		CU_ASSERT(!t[i].warnings || has_diag(&b, MT_DIAG_WARNING, 17, "no instance takes over"));
+		CU_ASSERT(!t[i].warnings ||
+			  has_diag(&b, MT_DIAG_WARNING, 17, "no instance takes over"));
 		if (b.diags.n != t[i].warnings)
 			show_diags(&b);
 		unbuild(&b);
