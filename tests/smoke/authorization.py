@@ -323,7 +323,7 @@ spec: {selector: {matchLabels: {app: echo}}, mtls: {mode: STRICT}}
 def counted(lab, daemon):
     """What is refused because of an object is counted by that one, and what is denied by nobody."""
     # Streams of before would be ended, and counted, too.
-    within(5, lambda: not any(n for name, n in daemon.in_use().items() if name.startswith("byte streams-")), "byte streams of before end")
+    within(5, lambda: not any(n for name, n in daemon.in_use().items() if name.startswith("opaque connections-")), "byte streams of before end")
     in_force(daemon, closed("hello", to("methods: [sayHello]")) + "---\n" + closed("bye", to("methods: [sayBye]")) + STRICT)
     equal(refused(daemon), {}, "refused by nobody has called")
     equal(lab.dubbo_client(f"{VIP}:20880", count=CALLS).result()["failed"], CALLS, "calls of a closed method")

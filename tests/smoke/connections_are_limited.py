@@ -49,7 +49,7 @@ def limited(lab, daemon, good):
     check("spec.connections" in daemon.shell("show", "errors"), "the refusal's line does not name the setting")
     check(all(says_hello(sock) for sock in socks), "a refusal disturbed those that are connected")
     socks.pop().close()
-    within(5, lambda: daemon.in_use()["byte streams-w0"] == LIMIT - 1, "the closed connection leaves its place", step=0.05)
+    within(5, lambda: daemon.in_use()["opaque connections-w0"] == LIMIT - 1, "the closed connection leaves its place", step=0.05)
     sock = lab.connect("client", VIP, 7000)
     check(says_hello(sock), "a place that became free is not given")
     for sock in [sock, *socks]:

@@ -80,7 +80,7 @@ def away(daemon, caller, judge):
     within(10, lambda: caller.ask("allow") == DENIED, "calls are denied when it is away", step=0.1)
     caller.gets(DENIED, "a call when it is away", "allow")
     text = daemon.shell("doctor", fail=False)
-    check("judge" in text and "cannot be queried" in text and "calls are denied" in text, f"doctor: {text}")
+    check("judge" in text and "cannot be queried" in text and "its decision are denied" in text, f"doctor: {text}")
     equal(daemon.counters()["extauthz_unreachable"] > 0, True, "unreachable is counted")
     judge.start()
     within(15, lambda: caller.ask("allow") == ANSWERED, "it is asked again when it is back", step=0.2)
