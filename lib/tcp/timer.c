@@ -106,6 +106,9 @@ static void persist_timeout(struct mt_tcp *t, struct mt_tcp_conn *c)
 		c->flags |= MT_CF_PROBE_DUE;
 		mt_tcp_doubt(t, c, 0);
 	}
+	/* The flag is set again when the probe is sent: keep-alive waits for that. */
+	if (c->at[MT_TCP_AT_KEEP] && mt_tcp_due(t, c->at[MT_TCP_AT_KEEP]))
+		c->at[MT_TCP_AT_KEEP] = mt_tcp_in(t, 1);
 	mt_tcp_mark(t, c);
 }
 
@@ -165,7 +168,12 @@ static void keep_alive(struct mt_tcp *t, struct mt_tcp_conn *c)
 	c->at[MT_TCP_AT_KEEP] = mt_tcp_in(t, interval);
 	if (mt_tcp_flight(c)) /* the retransmission timer probes, and gives up in time */
 		return;
-	if (idle >= limit + probes * interval && !mt_mutant(MT_BREAK_keepalive_for_ever)) {
+	/*
+	 * While the persist timer runs, that gives up, after R2 (RFC 9293 §3.8.3). Probes are sent
+	 * nevertheless: a host that has dropped the connection answers with a RST.
+	 */
+	if (idle >= limit + probes * interval && !(c->flags & MT_CF_PERSIST) &&
+		!mt_mutant(MT_BREAK_keepalive_for_ever)) {
 		mt_tcp_note(t, MT_TCP_gave_up);
 		mt_tcp_conn_fail(t, c, MT_CLOSE_TIMEOUT);
 		return;
