@@ -139,7 +139,7 @@ def told(m):
     m.daemon.write("gateway.yaml", GATEWAY.replace('"com.shop.quotes", "*.example"', '"*"'))
     m.daemon.shell("reload")
     said = json.dumps(json.loads(m.daemon.shell("--json", "analyse", fail=False)))
-    check("passes-everything" in said and "port 15443 leads to all 2 ports of services" in said, f"analyse of a port for everything: {said[:800]}")
+    check("passes-everything" in said and "port 15443 routes to all 2 ports of services" in said, f"analyse of a port for everything: {said[:800]}")
 
 
 def body():
