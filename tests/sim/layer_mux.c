@@ -201,8 +201,7 @@ static void op_consumed(struct mt_stream *s)
 {
 	struct mux *m = mux_of(s);
 
-	if (s->rx.len == 0)
-		m->promised = 0;
+	mux_rx_changed(m);
 	mux_flush(m->link);
 	if (m->closed_in)
 		mt_stream_again(m->link->lower); /* it may have been the last that it waited for */

@@ -72,11 +72,11 @@ struct mux {
 	struct mt_chain tx;  /* that waits for credit, or for the link */
 	struct layer_notes notes;
 	uint64_t accepted, told;
-	uint32_t id;	      /* 0: not opened yet */
-	uint32_t credit;      /* to send */
-	uint32_t credit_left; /* of the other side */
-	uint32_t
-		promised; /* the most that the user kept beside its credit since it last had nothing */
+	uint32_t id;		 /* 0: not opened yet */
+	uint32_t credit;	 /* to send */
+	uint32_t credit_left;	 /* of the other side */
+	uint32_t promised;	 /* the most that the user kept or added since s.rx was empty */
+	uint32_t had;		 /* length of s.rx after its last known change */
 	uint64_t detached_until; /* MT_NEVER: it is not detached */
 	bool told_connected, closed_in, close_sent, refused;
 };
@@ -90,6 +90,8 @@ bool mux_send_frame(struct mux_link *k, enum frame_type type, uint32_t id, uint3
 /* ---- layer_mux_rx.c ---- */
 /* Receives frames and tells users; the link may be gone on return. */
 void mux_pump(struct mux_link *k);
+/* Call after the user changed s->rx. */
+void mux_rx_changed(struct mux *m);
 
 /* ---- layer_mux.c ---- */
 extern const struct mt_stream_user mux_nobody;

@@ -3,7 +3,8 @@
 #include "layer_mux.h"
 #include "mt_mutant.h"
 
-#define FRAMES 32 /* at a time: then others have their turn */
+#define FRAMES	  32 /* at a time: then others have their turn */
+#define ID_LONGER 4u /* a varint of 32 bits has 1 to 5 bytes */
 
 enum did { DID_ONE, DID_WAIT, DID_GO };
 
@@ -92,6 +93,22 @@ static void take(struct mux *m, struct mt_chain *body)
 	mt_chain_concat(rx, body);
 	if (rx->truesize > 2 * (rx->len + MT_BUF_DATA_ROOM))
 		mt_chain_compact(rx, m->link->layer->l.pools);
+	m->had = rx->len;
+}
+
+/*
+ * Bytes that the user adds to s->rx need no credit. It adds a few if it restores the id of a reply
+ * that waits there, and the client's id is the longer varint (Thrift's compact protocol).
+ */
+void mux_rx_changed(struct mux *m)
+{
+	uint32_t len = m->s.rx.len;
+
+	if (len > m->had)
+		m->promised += MT_MIN(len - m->had, ID_LONGER);
+	if (len == 0)
+		m->promised = 0;
+	m->had = len;
 }
 
 /* The frame's header has been dropped; its bytes go on to the user, or are freed. */
