@@ -109,7 +109,10 @@ static bool open_quietly(struct client *c, int *err)
 	return false;
 }
 
-/* Next to a socket for operators only there may be one for read-only access: view.sock. */
+/*
+ * Opens view.sock, the socket for read-only access that may be next to a socket that only operators
+ * may use.
+ */
 static bool open_view(struct client *c)
 {
 	const char *slash = strrchr(c->path, '/');

@@ -46,7 +46,7 @@ ssize_t remote_send(struct client *c, const void *p, size_t n);
 ssize_t remote_recv(struct client *c, void *p, size_t n);
 
 /*
- * The place of the daemon. Options take precedence over the environment, and that over
+ * How to reach the daemon. Options take precedence over the environment, and that over
  * ~/.config/meltemi.
  */
 struct settings {

@@ -135,7 +135,7 @@ static bool in_hugepages(const struct mt_node *n)
 {
 	if (n->memory.hugepages.v != MT_HUGEPAGES_AUTO)
 		return n->memory.hugepages.v == MT_HUGEPAGES_ON;
-	/* Those that are free are fewer once the daemon has taken its own. */
+	/* Count used hugepages, too, because a running daemon has taken some already. */
 	return mt_hugepages_all("/sys") >= n->memory.mb.v;
 }
 

@@ -381,7 +381,7 @@ void check_connections(const struct mt_node *n, struct mt_diags *diags);
 int config_reload(struct daemon *d, uint64_t now);
 /*
  * The same in two loop iterations: config_read() reads the files, and config_take_read() loads them
- * in the next one. A reload, or a rollback that is taken, in between discards what was read.
+ * in the next one. A reload or an accepted rollback in between discards what was read.
  */
 void config_read(struct daemon *d, uint64_t now);
 void config_take_read(struct daemon *d, uint64_t now);

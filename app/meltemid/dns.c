@@ -174,7 +174,7 @@ int dns_listen(struct daemon *d)
 	return epoll_ctl(d->epoll, EPOLL_CTL_ADD, ev.data.fd, &ev) ? -errno : 0;
 }
 
-/* The table belongs to the snapshot, which only this thread frees. */
+/* The table stays valid, because it belongs to the snapshot and only this thread frees that. */
 void dns_turn(struct daemon *d, uint64_t now)
 {
 	const struct mt_snapshot *s = mt_conf_current(d->conf);

@@ -49,8 +49,9 @@ void identity_tell_held(struct daemon *d);
 /* The first source with an identity; NULL: none has one. */
 struct mesh_source *identity_first_source(struct daemon *d);
 /*
- * Check for new credentials: in a directory or from an agent; in the secrets of a source; for an
- * identity of spec.identities, wherever it is.
+ * Check for new credentials. identity_turn_told(): in a directory or from an agent.
+ * identity_turn_secrets(): in the secrets of a source. identity_turn_held(): in whichever of these
+ * an identity of spec.identities uses.
  */
 void identity_turn_told(struct node_identity *id, uint64_t now);
 void identity_turn_secrets(struct node_identity *id, const struct mesh_source *s);

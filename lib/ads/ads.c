@@ -346,7 +346,7 @@ void mt_ads_judge(struct mt_ads *a, const struct mt_ads_update *u, const char *n
 		return;
 	}
 	t->judging = true;
-	/* This verdict covers a NACK of the previous response that was not sent yet. */
+	/* This verdict replaces a NACK of the previous response that was not sent yet. */
 	t->refused = false;
 	(void)mt_ads_set(&t->judged_version, u->version);
 }

@@ -73,8 +73,8 @@ static bool is_foreign(const struct mt_analysis *a, const char *ns, const char *
 }
 
 /*
- * Reports a rule that sends calls to the route's own namespace: without it, the authors of the
- * route could not receive these calls.
+ * Reports a rule that routes calls for a service of another namespace to the route's own one,
+ * because it gives the authors of the route calls that they could not receive otherwise.
  */
 static void check_rule(struct mt_analysis *a, const struct mt_strmap *owners,
 	const struct mt_virtual_service *v, const struct mt_rule *r,

@@ -271,7 +271,7 @@ static void namespaces(struct mt_analysis *a, const struct mt_written *w, const 
 	}
 }
 
-/* "NAMESPACE/ACCOUNT", or an account of the policy's namespace. */
+/* Checks `serviceAccounts`: "NAMESPACE/ACCOUNT", or an account of the policy's namespace. */
 static void accounts(struct mt_analysis *a, const struct mt_written *w, const struct mt_texts *l)
 {
 	for (uint32_t i = 0; i < l->n; i++) {

@@ -439,8 +439,8 @@ uint64_t mt_an_cost_impossible(const struct mt_authz_rule *x)
 /* ---- impossible rules ------------------------------------------------------------------------ */
 
 /*
- * True if y rejects every value of x, converted to y's field: by its `nots`, or as none of its
- * values.
+ * True if y rejects every value of x, converted to y's field: a `not` of y matches the value, or y
+ * has values and none of them matches it.
  */
 static bool conds_exclude(const struct mt_authz_cond *x, const struct mt_authz_cond *y)
 {

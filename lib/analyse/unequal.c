@@ -151,7 +151,10 @@ static const struct mt_labels *chosen_by(const struct mt_analysis *a, const stru
 	return NULL;
 }
 
-/* Reports STRICT for some instances by labels, if no labels select the others for plaintext. */
+/*
+ * Reports STRICT for only some instances, selected by labels, unless labels also select the mode of
+ * the others.
+ */
 static void check_modes(struct mt_analysis *a, const struct group *g)
 {
 	const struct mt_labels *want;

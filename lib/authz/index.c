@@ -324,8 +324,8 @@ static bool fill(struct mt_region *r, const struct mt_authz_index *x,
 }
 
 /*
- * Chooses and fills the probes of a field. If there is any, there is one at the start, even if only
- * the end distinguishes values.
+ * Chooses and fills the probes of a field. A field with probes always has one at the start of the
+ * value, even if only the end distinguishes values.
  */
 static bool choose_probes(
 	struct mt_region *r, const struct mt_authz_index *x, struct mt_authz_index_field *f)

@@ -304,8 +304,8 @@ static enum fits cond_fits_claim(struct mt_authz_call *c, const struct mt_authz_
 /* ---- the operation --------------------------------------------------------------------------- */
 
 /*
- * Indices of the names under which the call is evaluated, among those by which the server may know
- * it.
+ * The two names under which the call is evaluated: indices in c->interfaces and c->methods, which
+ * have the names by which the server may know the call.
  */
 struct taken_for {
 	uint32_t interface, method;

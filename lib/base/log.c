@@ -65,7 +65,7 @@ void mt_log_detect_journal(void)
 	unsigned long long dev, ino;
 	struct stat st;
 
-	/* It may be inherited although standard error was redirected meanwhile. */
+	/* A process may inherit JOURNAL_STREAM although its standard error was redirected. */
 	the_log.journal = stream && sscanf(stream, "%llu:%llu", &dev, &ino) == 2 &&
 			  fstat(STDERR_FILENO, &st) == 0 && st.st_dev == dev && st.st_ino == ino;
 }

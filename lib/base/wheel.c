@@ -226,7 +226,7 @@ uint32_t mt_wheel_run(struct mt_wheel *w, uint64_t now, uint32_t budget,
 	if (mt_unlikely(w->unsettled))
 		settle(w, &deal);
 	fired = run_slot(w, &budget, fire, arg);
-	/* Time goes on while timers are distributed, so only those can be late. */
+	/* Time advances while timers are distributed, so that only these timers can be late. */
 	while (w->now_ms < now_ms && budget > 0) {
 		if (w->armed == 0) {
 			w->now_ms = now_ms;

@@ -82,7 +82,7 @@ struct mt_sums mt_ledger_sums(const struct mt_ledger *l, uint32_t account)
 	return a ? a->charged : (struct mt_sums){0};
 }
 
-/* 0 if it is nothing. */
+/* OR of the values of all classes; 0 if nothing is charged. */
 static uint32_t sum(const struct mt_sums *s)
 {
 	uint32_t all = 0;

@@ -466,7 +466,7 @@ int mt_ctl_watch(struct mt_ctl *c, int fd, uint32_t events, void *ptr, int op);
 
 /* ---- remote.c, tls.c: shells on other machines ---------------------------------------------- */
 
-/* Authenticated shells, and at most as many that are not authenticated yet. */
+/* Maximum number of authenticated shells, and also of those that are not authenticated yet. */
 #define MT_CTL_REMOTES 16
 
 /* The listener of env.tls, with its certificates. */

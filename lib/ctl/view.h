@@ -35,7 +35,8 @@ struct mt_ctl_view {
 
 /*
  * Cuts the words of the view off the end of the request: r->n shrinks, and r->json may be set.
- * Strings stay the request's, which is written to. 0, or -EINVAL with the reason in e.
+ * The view's strings point into the words of the request, which this modifies. 0, or -EINVAL with
+ * the reason in e.
  */
 int mt_view_cut(struct mt_ctl_view *v, struct mt_request *r, bool table, struct mt_err *e);
 

@@ -40,9 +40,9 @@
  *   released.
  * - The service receives names of metadata in lower case. Keys that it sets or removes apply to
  *   every spelling in the call (mt_metadata_strip()).
- * - A query with text that is not UTF-8, or that does not fit, is not sent, because a failing
- *   server might let the call pass. An answer with a change that cannot be made counts as no
- *   answer.
+ * - A query is sent only if its text is UTF-8 and fits. Otherwise a caller could make the server
+ *   fail, and that might let the call pass. An answer with a change that cannot be made counts as
+ *   no answer.
  * - Calls of one client address may use a quarter of a worker's slots, and more while more than the
  *   last quarter is free. A slot counts for its client until it is answered, even if the client has
  *   left.

@@ -177,7 +177,7 @@ struct mt_filters {
 	const struct mt_filter_inst *const *end;
 };
 
-/* Most filters of a service. */
+/* Maximum number of filters of a service. */
 #define MT_FILTERS_MAX 16
 
 /* Bytes that `n` compiled filters need. */

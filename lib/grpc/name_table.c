@@ -29,7 +29,7 @@ struct mt_name {
 
 struct mt_name_table {
 	struct mt_resolver *resolver;
-	struct mt_strmap names; /* struct mt_name, by itself */
+	struct mt_strmap names; /* struct mt_name, by its text */
 	uint64_t now, answers;
 	uint32_t load, n_under_way;
 	uint32_t at; /* position in `names` where the next turn continues */

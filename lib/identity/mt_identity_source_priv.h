@@ -26,10 +26,9 @@ struct mt_identity_source {
 };
 
 /*
- * Makes `found` the credential in use; takes ownership. `found` is NULL if it cannot be used, for
- * the reason *why. It is rejected if it has another SPIFFE ID, has expired, or is not valid yet
- * while the one in use is; src->why then starts with `what`. Returns true if `found` is good, new
- * or not.
+ * Makes `found` the credential in use; takes ownership. NULL: no credential can be used, for the
+ * reason *why. Rejects `found` if it has another SPIFFE ID, has expired, or is not valid yet while
+ * the one in use is; src->why then starts with `what`. Returns true if `found` is good, new or not.
  */
 bool mt_identity_source_take(struct mt_identity_source *src, struct mt_credential *found,
 	const struct mt_err *why, const char *what);

@@ -71,8 +71,8 @@ static bool is_time(int error)
 }
 
 /*
- * Always continues the handshake, to get the certificate. Records the first error; an error other
- * than a validity time replaces one of a validity time.
+ * Always continues the handshake, to get the certificate. Records the first error. If that is about
+ * a validity time, a later error of another kind replaces it.
  */
 static int on_verify(int ok, X509_STORE_CTX *ctx)
 {

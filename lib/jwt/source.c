@@ -326,8 +326,8 @@ static int64_t due_at(const struct mt_jwks_source *s)
 }
 
 /*
- * When the source is due: at once if it is due after more than MT_JWKS_REFRESH_S, because then the
- * clock was set back.
+ * Returns when the source is due. A time more than MT_JWKS_REFRESH_S ahead means that the clock was
+ * set back; the source is then due at once.
  */
 static int64_t turn_of(const struct mt_jwks_source *s, int64_t now_s)
 {

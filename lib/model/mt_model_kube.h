@@ -136,7 +136,8 @@ struct mt_kube_secret {
 	struct mt_labels clear;
 };
 
-/* The part of MeshConfig that is read. */
+/* The structs from here to struct mt_mesh_config hold the part of MeshConfig that is read. */
+
 /* envoyExtAuthzGrpc: an external authorization service, queried by gRPC. */
 struct mt_ext_authz {
 	struct mt_origin origin;

@@ -116,7 +116,7 @@ struct mt_rule {
 	 */
 	const struct mt_meta *by;
 	uint32_t at;
-	const char *list; /* name of its list there; NULL: the same as here */
+	const char *list; /* name of its list in that object; NULL: the name of this list */
 };
 
 /* A named list of rules: "http", "tcp", "awesomeRPC"; "routes" in a MetaRouter. */
@@ -253,7 +253,7 @@ struct mt_envoy_filter {
 	struct mt_proxy_patch *patches; /* those that are supported */
 	uint32_t n_patches, n_written;
 	struct mt_proxy_patch
-		*inbound; /* in place of a server's own TCP proxy; `port`: the server's */
+		*inbound; /* replace the TCP proxy in front of a server; `port` is the server's */
 	uint32_t n_inbound;
 	struct mt_labels selector; /* of workloads; none: all */
 	struct mt_policy_target

@@ -2,8 +2,8 @@
 /*
  * An object as a source gave it: one document, or one item of a List. It has an identity (source,
  * group, kind, namespace, name), an origin (file and line, not part of the identity) and content.
- * Each load gives it a status. Once read, an object is immutable except for hints. The loads that
- * list it share it. Control thread only.
+ * Each load gives it a status. Once read, an object is immutable except for hints. All loads with
+ * this object share it. Control thread only.
  */
 #pragma once
 

@@ -459,8 +459,8 @@ bool net_ip6_input(struct mt_netw *w, struct net_rx *rx);
 bool net_l4_input(struct mt_netw *w, struct net_rx *rx);
 /*
  * bound.c. True if the frame's source address may enter by its port; false: it was dropped and
- * counted. A frame too short to have a source address passes, because no later stage attributes it
- * to one.
+ * counted. A frame too short to have a source address passes, because no later stage attributes the
+ * frame to an address.
  */
 bool net_bound(struct mt_netw *w, struct net_rx *rx, uint16_t type);
 /* The same for one address that the packet claims. */

@@ -120,7 +120,10 @@ static void join_match(struct joining *x, struct mt_rule *to, const struct mt_ru
 		m->conds[m->n_conds++] = leaf->conds[i];
 }
 
-/* Joins each match of the delegate with the root's that contain it. False: none contains it. */
+/*
+ * Joins each match of the delegate with the root's that contain it. False if none of the root's
+ * contains one of them.
+ */
 static bool join_matches(struct joining *x, struct mt_rule *to, const struct mt_rule *root,
 	const struct mt_rule *leaf)
 {

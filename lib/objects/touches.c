@@ -118,7 +118,7 @@ static void touch_servers(struct touching *x, struct mt_object_row *row, const s
 		}
 }
 
-/* Hosts that the object itself names. */
+/* Touches the hosts that the object itself names. */
 static void touch_written(struct touching *x, struct mt_object_row *row)
 {
 	const struct mt_model *m = row->used->part;

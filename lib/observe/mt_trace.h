@@ -225,7 +225,7 @@ static inline void mt_trace_turn_end(struct mt_trace *t)
  * never 0.
  */
 uint16_t mt_trace_begin(struct mt_trace *t, uint64_t key, const struct mt_expr_values *v);
-/* The trace with that number + 1 if it still belongs to the exchange; otherwise NULL. */
+/* The trace at index `number` - 1 if it is live and belongs to the exchange; otherwise NULL. */
 struct mt_trace_journey *mt_trace_journey(struct mt_trace *t, uint16_t number, uint64_t key);
 /* Sets a value that has become known. The first MT_TRACE_VALUE bytes of the text are copied. */
 void mt_trace_know(struct mt_trace_journey *j, enum mt_expr_field field, struct mt_slice text);

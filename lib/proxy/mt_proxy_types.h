@@ -696,7 +696,7 @@ struct mt_admit {
 	uint64_t known_at; /* when `pace` was last learned */
 	/* Mean time of replies in the last window; the same without a queue. */
 	uint64_t mean, least;
-	bool busy;	  /* calls were outstanding at the start of the window */
+	bool busy;	  /* at least BUSY calls (admit.c) outstanding all through the window */
 	bool stood_still; /* no reply came during most of the previous window */
 	bool queueing;	  /* calls wait for each other */
 };

@@ -315,10 +315,11 @@ static inline void mt_stream_keep(struct mt_stream *s, uint32_t n)
 }
 
 /*
- * Offers to give back all of rx, the start of a message that the user needs complete and has not
- * taken any of. Returns true if there is no room for more such starts. Then rx is empty, and its
- * bytes are not acknowledged and will come again, so the user must forget what it knew of them.
- * Puts back only what came in this loop iteration on a stream that held nothing before.
+ * Offers to give back all of rx: the start of a message that the user needs complete. The user must
+ * not have taken any of it. Returns true if there is no room for more such starts. Then rx is
+ * empty, and its bytes are not acknowledged and will come again, so the user must forget what it
+ * knew of them. Puts back only what came in this loop iteration on a stream that held nothing
+ * before.
  */
 static inline bool mt_stream_put_back(struct mt_stream *s)
 {

@@ -15,7 +15,7 @@
 #define REO_MULT_MAX 64
 #define DEBT_MAX                                                                                   \
 	16384 /* limit of the debt in buffers; a longer walk adds no more than this limit */
-/* Buffers that one retransmitted segment may join. */
+/* Maximum number of buffers that are joined into one retransmitted segment. */
 #define JOINED_MAX 64
 /* Rate limit of deferred walks, in buffers per millisecond. */
 #define WALK_PER_MS 1024

@@ -72,9 +72,9 @@ static enum mt_tls_record_got dispatch(
 }
 
 /*
- * Length of the protected bytes if the next record is of the usual kind, which its header shows
- * before it is opened: an unshared buffer with application data and nothing else, and the user has
- * taken everything before it. 0: it is not.
+ * Length of the protected bytes if the next record is of the usual kind; 0: it is not. Such a
+ * record is recognized before it is opened: its header has the type application data, it is alone
+ * in an unshared buffer, and the user has taken everything before it.
  */
 static mt_inline uint32_t usual(
 	const struct mt_tls_record *r, const struct mt_chain *from, const struct mt_chain *to)

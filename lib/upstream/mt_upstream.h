@@ -317,10 +317,11 @@ uint64_t mt_cluster_hash(const struct mt_cluster *c, struct mt_view *v);
 
 /*
  * Counts a connect failure or a reset by the endpoint, and ejects the endpoint if the rule requires
- * it. rule NULL, and mt_ep_failed(): the zero-filled rule. Failures of an ejected endpoint do not
- * count. After 60 s in rotation the next ejection has the shortest time again. Returns true if this
- * call ejected the endpoint; the caller counts MT_UPSTREAM_ejected. The endpoint then returns by
- * MT_EP_BACK_TRIAL, unless that one caller calls mt_ep_ask(). Any worker, any time; no locks.
+ * it. With rule NULL, and in mt_ep_failed(), the zero-filled rule applies. Failures of an ejected
+ * endpoint do not count. After 60 s in rotation the next ejection has the shortest time again.
+ * Returns true if this call ejected the endpoint; the caller counts MT_UPSTREAM_ejected. The
+ * endpoint then returns by MT_EP_BACK_TRIAL, unless that one caller calls mt_ep_ask(). Any worker,
+ * any time; no locks.
  */
 bool mt_ep_failed_by(struct mt_ep_state *e, const struct mt_outlier_rule *rule, uint64_t now);
 bool mt_ep_failed(struct mt_ep_state *e, uint64_t now);

@@ -127,7 +127,7 @@ void mt_xds_load_abandon(struct mt_xds *x);
  */
 bool mt_xds_delivered(struct mt_xds *x);
 /*
- * True if mt_xds_delivered(), or if the state file was restored. Otherwise *why is what is missing.
+ * True if mt_xds_delivered(), or if the state file was restored. Otherwise *why is the reason.
  */
 bool mt_xds_whole(struct mt_xds *x, const char **why);
 

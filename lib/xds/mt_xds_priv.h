@@ -210,7 +210,7 @@ struct mt_xds {
 	uint64_t pushes;
 	uint64_t looked;   /* number of resources checked by passes */
 	bool loading;	   /* mt_xds_turn() returned true, and the load has not ended */
-	bool held_by_good; /* a rollback body references something; check again after the load */
+	bool held_by_good; /* resources are kept for a rollback; check again after the load */
 	struct xds_trial *trials;
 	uint32_t n_trials, cap_trials;
 	uint32_t fresh;	    /* new bodies since memory was last trimmed */

@@ -33,7 +33,7 @@ enum dubbo_field {
 	DUBBO_F_TYPES,
 	DUBBO_F_ARGS, /* off: start of the arguments (replies: of the value) */
 	/*
-	 * off: start of the attachments with their head, or of their place if there are none; valid
+	 * off: start of the head of the attachments, or the place for them if there are none; valid
 	 * if DUBBO_MAP_SOUGHT is set
 	 */
 	DUBBO_F_MAP,

@@ -14,7 +14,7 @@
 struct sample {
 	uint32_t index, born_ms;
 	uint32_t worker; /* + WORKER_1 */
-	uint64_t at;	 /* ns of the control thread: the last query */
+	uint64_t at;	 /* time of the last query on the control thread's clock, ns */
 	uint64_t age_ns, in, out;
 	struct mt_rate rate; /* result of the last query */
 };

@@ -210,7 +210,7 @@ static int take_top(
 	return mt_err(e, -EINVAL, "`%s` has no top; there are: %s", r->args[*n + 1], names);
 }
 
-/* Records keep only the start of a long name, so that a longer value is cut to a prefix match. */
+/* Records keep only the start of a long name, so a longer value is cut to a prefix match. */
 static void match_what_is_kept(struct mt_expr *x)
 {
 	for (uint32_t i = 0; i < x->n_terms; i++) {

@@ -19,7 +19,10 @@ struct host {
 	 * by an object that fails closed.
 	 */
 	bool served, open;
-	/* Some cluster has endpoints that need the node's identity, which no client may use. */
+	/*
+	 * Some cluster has endpoints that need the node's identity, and no client may use this
+	 * identity.
+	 */
 	bool lend;
 };
 
