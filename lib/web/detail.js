@@ -79,5 +79,5 @@ export function drawDetail(detail, model, chosen) {
   if (!detail.last) { fill("detail-body", [make("p", { class: "note" }, "loading")]); return; }
   const row = detail.last.data.services[0];
   fill("detail-body", row ? [totals(row, model), routes(detail), servers(detail, model), slow(detail), ejected(detail)]
-    : [make("p", { class: "note" }, "There is no such service now.")]);
+    : [make("p", { class: "note" }, "This service does not exist now.")]);
 }

@@ -163,7 +163,7 @@ def all_of_it(a):
         told(subprocess.run([SHELL, "-s", a.daemon.directory / "admin.sock", "show", "version"], text=True, capture_output=True, timeout=30,
                             check=False, env=environment), 0, "serving")
     (home / ".config/meltemi").write_text("conect = x\n")
-    told(subprocess.run([SHELL, "help"], text=True, capture_output=True, timeout=30, check=False, env=environment), 2, ".config/meltemi:1: want NAME")
+    told(subprocess.run([SHELL, "help"], text=True, capture_output=True, timeout=30, check=False, env=environment), 2, ".config/meltemi:1: not NAME")
 
 
 def documents(a):

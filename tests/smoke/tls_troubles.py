@@ -240,7 +240,7 @@ CLIENTS = {
     "client distrusts the node": (lambda t: t.distrusted(),
         "distrust", "tls_failed_peer_alert"),
     "client goes away": (lambda t: t.gone(), "gone", "tls_failed_peer_closed"),
-    "clear text where STRICT is": (lambda t: t.callers.ask(dubbo, STRICT, "get"),
+    "plaintext where STRICT is": (lambda t: t.callers.ask(dubbo, STRICT, "get"),
         "reset", "proxy_chain_unmatched"),
     "rubbish for a hello": (lambda t: t.raw(b"\x16\x03\x01\0\x20" + bytes(32)),
         "reset", "proxy_chain_unmatched"),
@@ -292,7 +292,7 @@ SERVERS = {
     "server of another trust domain": (lambda t: server_context(t, names="URI:spiffe://elsewhere/ns/far/sa/quotes"), "error: no endpoint could be reached", "tls_failed_wrong_san"),
     "server speaks TLS 1.1": (old_server, "error: no endpoint could be reached", "tls_failed_peer_alert"),
     "server distrusts the node": (lambda t: server_context(t, trusts=t.others), "error: handshake failed", "tls_refused"),
-    "server answers in clear text": (lambda t: in_clear_text, "error: no endpoint could be reached", "tls_failed_protocol_error"),
+    "server answers in plaintext": (lambda t: in_clear_text, "error: no endpoint could be reached", "tls_failed_protocol_error"),
     "server ends at once": (lambda t: ends_at_once, "error: no endpoint could be reached", "tls_failed_peer_closed"),
     "server is silent": (lambda t: is_silent, "error: no endpoint could be reached", "tls_failed_timed_out"),
 }

@@ -76,7 +76,7 @@ def sorts(s):
     s.type("l")
     s.sees("slow calls ")
     s.type("w")
-    s.sees("TURNS/S")
+    s.sees("LOOPS/S")
     s.type("s")
     s.sees("services 3")
 

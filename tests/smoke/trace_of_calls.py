@@ -206,7 +206,7 @@ def notes(lab, daemon):
     """Who waits for what cannot come is told so: a name that nothing has, a service that carries bytes."""
     daemon.write("bytes.yaml", service("bytes.test", "240.240.1.8", 6379, "tcp-redis", [(lab.server(1), 6379, {})], name="bytes"))
     daemon.shell("reload")
-    for words, told in ((["service=demo"], "there is no service `demo` at this moment"), (["service=bytes.test"], "carries bytes"),
+    for words, told in ((["service=demo"], "there is no service `demo` at this moment"), (["service=bytes.test"], "is opaque TCP"),
                         (["endpoint=198.51.100.11"], "there is no endpoint `198.51.100.11`"), (["packets", "port=p7"], "there is no port `p7`"),
                         (["service=*demoservice", "endpoint=*:20880", "service!=bytes.test"], None), (["service=*"], None)):
         note = json.loads(daemon.shell("--json", "trace", "start", *words))["note"]
@@ -214,7 +214,7 @@ def notes(lab, daemon):
         check(note is None if told is None else told in (note or ""), f"note of {words}: {note}")
     done = subprocess.run([SHELL, "-s", daemon.directory / "admin.sock", "capture", "-", "messages", "service=bytes.test", "seconds", "1"],
                           capture_output=True, timeout=30, check=False)
-    check(b"carries bytes" in done.stderr, f"a capture says {done.stderr}")
+    check(b"opaque TCP" in done.stderr, f"a capture says {done.stderr}")
 
 
 def thrift():
