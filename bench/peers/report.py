@@ -10,7 +10,7 @@ import plot
 BASES = ("direct", "meltemi", "meltemi-mux", "meltemi-xdp", "meltemi-poll", "haproxy", "haproxy-splice", "nginx", "envoy-tcp",
          "envoy-thrift", "envoy-dubbo")
 ORDER = (*BASES, *(f"{b}+jumbo" for b in BASES), *(f"{b}+offload" for b in BASES), "meltemi-memif", "meltemi-memif+jumbo")
-TITLES = {"dubbo": "Dubbo", "thrift": "Thrift (framed)", "tcp": "byte streams"}
+TITLES = {"dubbo": "Dubbo", "thrift": "Thrift (framed)", "tcp": "opaque TCP"}
 INTRO = """\
 # Comparison with other proxies
 
@@ -240,7 +240,7 @@ def talks_rate(r):
 def churn(r):
     r.add("## A connection for each call", "",
           "64 clients connect, make one call of 20 B and close. Dubbo and Thrift calls share connections to the server (Meltemi, Envoy's filters); "
-          "byte streams and TCP proxies open one there, too.", "")
+          "opaque TCP and TCP proxies open one there, too.", "")
     rows = [[TITLES[proto], s, shown(r.cell("churn", proto, s, 20, 64), cpu_and_rate)] for proto in plan.CODECS for s in r.systems("churn", proto)]
     r.table(["protocol", "path", "CPU us a connection, connections/s"], rows)
 
@@ -336,7 +336,7 @@ def summary(r, link):
     out = [MARKS[0], f"CPU us of one call on {about['cpu']}, {about['cores']} cores, {r.data['when'][:10]} ([every table, with latency, memory, "
            f"connection rate and idling]({link}.md), [data]({link}.json)):", "",
            "| case | " + " | ".join(title for _, title in COLUMNS) + " |", "|---" * (len(COLUMNS) + 1) + "|", *rows, "",
-           "Envoy is `dubbo_proxy`, `thrift_proxy` and, for byte streams, `tcp_proxy`; HAProxy and nginx forward bytes unread. Over veth the kernel carries every packet "
+           "Envoy is `dubbo_proxy`, `thrift_proxy` and, for opaque TCP, `tcp_proxy`; HAProxy and nginx forward bytes unread. Over veth the kernel carries every packet "
            "for Meltemi, too; over a memif it carries none, which is what DPDK ports are for. Its column is the "
            "median of short samples in this comparison; bench/path/run.sh takes longer ones and shows the least, too.", ""]
     if lost:
@@ -372,7 +372,7 @@ def at_little_load(r):
 def failures(r):
     """Meltemi's cells without a result, with the reasons."""
     failed = sorted(key for key, cell in r.cells.items() if not cell["ok"] and key.split("/")[2].startswith("meltemi"))
-    return ["Meltemi failed in " + ", ".join(f"`{key}`" for key in failed) + " (a call late or refused natively, or the load not reached).", ""] if failed else []
+    return ["Meltemi failed in " + ", ".join(f"`{key}`" for key in failed) + " (a call late or answered by a local reply, or the load not reached).", ""] if failed else []
 
 
 def summarise(path, root):
