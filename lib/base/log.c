@@ -195,7 +195,7 @@ void mt_log_turn(void)
 
 		if (!s->held || !mt_log_site_admit(s, now))
 			continue;
-		snprintf(words, sizeof(words), "%u lines held back, the last of them: %s", s->held,
+		snprintf(words, sizeof(words), "%u lines suppressed, the last of them: %s", s->held,
 			s->last);
 		s->held = 0;
 		say(s->level, s->module, words);

@@ -7,19 +7,18 @@
 static const struct {
 	const char *word, *help;
 } statuses[MT_OBJECT_STATUSES] = {
-	[MT_OBJECT_IN_FORCE] = {"in-force", "all of it is done here"},
+	[MT_OBJECT_IN_FORCE] = {"in-force", "applied completely"},
 	[MT_OBJECT_NOTES] = {"in-force-with-notes",
-		"it is done here, but for the fields that its notes name"},
+		"applied here, except for the fields in its notes"},
 	[MT_OBJECT_ELSEWHERE] = {"elsewhere", "another proxy enforces it; the reason says which"},
-	[MT_OBJECT_IGNORED] = {"ignored",
-		"not for a mesh, or of a kind that Meltemi has no use for"},
-	[MT_OBJECT_NO_EFFECT] = {"no-effect", "nothing that it applies to is here"},
+	[MT_OBJECT_IGNORED] = {"ignored", "not for a mesh, or of a kind that Meltemi does not use"},
+	[MT_OBJECT_NO_EFFECT] = {"no-effect", "valid, but it changes nothing on this node"},
 	[MT_OBJECT_SHADOWED] = {"shadowed", "another object is used in its place"},
-	[MT_OBJECT_WAITING] = {"waiting", "something that it names has not been told yet"},
+	[MT_OBJECT_WAITING] = {"waiting", "an object that it names has not arrived yet"},
 	[MT_OBJECT_FAIL_CLOSED] = {"fail-closed",
 		"it cannot be evaluated here, so calls to what it selects are denied"},
 	[MT_OBJECT_LAST_GOOD] = {"last-good",
-		"its current version cannot be used; its last good version stays in force"},
+		"its current version cannot be used; its last good version is applied"},
 	[MT_OBJECT_REFUSED] = {"refused", "it cannot be used, and there is no last good version"},
 };
 
@@ -37,7 +36,7 @@ const char *mt_object_status_help(enum mt_object_status s)
 static const struct {
 	const char *causes, *remedy;
 } advice[] = {
-	{"the object is valid, and what it applies to is here", "nothing"},
+	{"the object is valid and applies to something on this node", "nothing"},
 	{"a field without effect here; a destination, subset, port or delegate that does not "
 	 "exist; "
 	 "a PERMISSIVE PeerAuthentication",

@@ -407,7 +407,7 @@ static bool classify(struct mt_fctx *c, const struct mt_ynode *root, struct mt_o
 		return true;
 	*k = *k ? *k : kind_named(o->kind);
 	if (!*k || (strcmp((*k)->group, o->group) != 0 && !is_mistyped(o, *k)))
-		return is_ignored(o, "a kind that Meltemi has no use for");
+		return is_ignored(o, "a kind that Meltemi does not use");
 	wrong_version(c, root, *k);
 	return false;
 }

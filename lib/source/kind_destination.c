@@ -192,8 +192,8 @@ static const struct mt_field tls_fields[] = {
 			"NAME-cacert)"},
 	{"subjectAltNames", MT_F_TEXTS, AT_LIST(struct mt_tls_settings, sans),
 		.help = "the endpoint's certificate must have one of these names; default: the "
-			"ServiceEntry's, else the endpoints' service accounts for ISTIO_MUTUAL and "
-			"`sni` for the others"},
+			"ServiceEntry's; if it has none, for ISTIO_MUTUAL the endpoints' service "
+			"accounts, for SIMPLE and MUTUAL `sni`"},
 	{"sni", MT_F_TEXT, AT(struct mt_tls_settings, sni), .host = true,
 		.help = "server name to send; default: Istio's name for ISTIO_MUTUAL, else none"},
 	{"insecureSkipVerify", MT_F_BOOL, AT(struct mt_tls_settings, anybody),

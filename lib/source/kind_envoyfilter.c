@@ -320,7 +320,7 @@ static void read_filter(struct mt_fctx *c, const struct mt_ynode *n, struct mt_p
 		read_limit(c, n, p);
 	else if (strcmp(word, "ratelimit") == 0)
 		mt_f_warn(c, name->line, NULL,
-			"accepted, not enforced: no limit over several nodes is applied");
+			"accepted, not enforced: global rate limits are not applied");
 	else
 		mt_f_error(c, name->line, "use local_ratelimit or router",
 			"unknown filter \"%.64s\"", name->text);

@@ -104,7 +104,7 @@ static const struct mt_field router_fields[] = {
 		.help = "the first that matches is used; none: all calls go to the host"},
 	{"localRateLimit", MT_F_POINTER, AT(struct mt_meta_router, limit), .sub = &mt_sec_limit,
 		.help = "a limit of calls, exact over all workers of the node"},
-	{"globalRateLimit", MT_F_LATER, .help = "no limit over several nodes is applied"},
+	{"globalRateLimit", MT_F_LATER, .help = "global rate limits are not applied"},
 	{"exportTo", MT_F_TEXTS, AT(struct mt_meta_router, export_to.v),
 		.count = offsetof(struct mt_meta_router, export_to.n),
 		.help = "namespaces of clients, as in a ServiceEntry"},

@@ -403,11 +403,11 @@ static const struct mt_field node_fields[] = {
 		.help = "explicit congestion notification (RFC 3168): `accept` (default): if a "
 			"client requests it; `off`; `ask`: also requested from servers"},
 	{"unread", MT_F_WORD, AT(struct mt_node, unread), .words = unread_words,
-		.help = "proof that a server has not read a call or a byte stream when its "
-			"connection ends, so that it goes to another server. `evidence` (default): "
-			"also what the server's TCP reports; `strict`: only that nothing was sent "
-			"or that the protocol reports it, for networks with firewalls that reset "
-			"and acknowledge on their own"},
+		.help = "proof that a server has not read a call or an opaque TCP connection when "
+			"its connection ends, so that it goes to another server. `evidence` "
+			"(default): also what the server's TCP reports; `strict`: only that "
+			"nothing was sent or that the protocol reports it, for networks with "
+			"firewalls that reset and acknowledge on their own"},
 	{"keepalive", MT_F_DURATION, AT(struct mt_node, keepalive), .max = 480u * 3600 * 1000,
 		.help = "silence after which a peer is probed: nine times, 75 s apart (or this "
 			"time, if shorter), then the connection ends. A peer that has closed its "

@@ -252,7 +252,7 @@ static const struct mt_field authorization_fields[] = {
 	SELECTOR_FIELD(struct mt_authorization_policy),
 	TARGET_FIELDS(struct mt_authorization_policy),
 	{"action", MT_F_WORD, AT(struct mt_authorization_policy, action), .words = actions,
-		.help = "default: ALLOW; AUDIT denies and logs nothing; CUSTOM lets a provider "
+		.help = "default: ALLOW; AUDIT neither denies nor logs; CUSTOM lets a provider "
 			"decide"},
 	{"provider", MT_F_OBJECT, AT(struct mt_authorization_policy, provider),
 		.sub = &provider_section, .help = "the provider of CUSTOM"},

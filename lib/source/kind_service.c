@@ -40,8 +40,8 @@ static const struct mt_field service_fields[] = {
 	{"ports", MT_F_LIST, AT_LIST(struct mt_service_entry, ports), .sub = &port_section,
 		.required = true, .help = "the service's ports"},
 	{"location", MT_F_WORD, AT(struct mt_service_entry, location), .words = locations,
-		.help = "default: MESH_EXTERNAL; policies select its inline endpoints only by "
-			"`targetRefs`"},
+		.help = "MESH_EXTERNAL (default): policies select the service's inline endpoints "
+			"only by `targetRefs`"},
 	{"resolution", MT_F_WORD, AT(struct mt_service_entry, resolution), .words = resolutions,
 		.help = "`STATIC`: endpoints by address; `DNS`: also by name, resolved by the "
 			"host's resolv.conf; without endpoints, the hosts' own names; "

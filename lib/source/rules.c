@@ -138,7 +138,9 @@ const struct mt_section mt_sec_dest = {
 
 static const struct mt_field mirror_dest_fields[] = {
 	DEST_FIELDS,
-	{"weight", MT_F_LATER, .help = "copies are a percentage of the calls"},
+	{"weight", MT_F_LATER,
+		.help = "`mirrorPercentage`, or `percentage` in `mirrors`, sets the share of "
+			"copies"},
 };
 
 const struct mt_section mt_sec_mirror_dest = {"destination", sizeof(struct mt_dest),
@@ -167,7 +169,7 @@ static void read_percent(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 
 static const struct mt_field percent_fields[] = {
 	{"value", MT_F_CUSTOM, .custom = read_percent,
-		.help = "0 to 100, in steps of 0.0001; 0 and not written: none"},
+		.help = "0 to 100, in steps of 0.0001; 0, or absent: no copies"},
 };
 
 const struct mt_section mt_sec_percent = {"percentage", sizeof(struct mt_rule_percent),

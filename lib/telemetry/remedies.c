@@ -10,13 +10,13 @@
 
 #define MEMORY                                                                                     \
 	"raise spec.memory.mb in the Node and restart; `show memory` shows which pool runs empty"
-#define CLOSED "`show objects` names what closes it, and why"
+#define CLOSED "`show objects` names the object that fails closed, and the reason"
 #define UNLENT                                                                                     \
 	"the endpoints have proxies that require a mesh identity, and these callers may not use "  \
 	"this node's: list them in the Node's spec.mesh.nodeIdentityUse if they should"
 #define DENIED                                                                                     \
-	"intended if the policy is; `explain` of such a call, or a trace, names the policy, "      \
-	"`show objects` what it selects"
+	"no action if the policy is intended; otherwise `explain` of such a call, or a trace, "    \
+	"names the policy, and `show objects` shows what it selects"
 #define SERVER                                                                                     \
 	"look at the server and the path to it: `show clusters`, `show neighbours`, its own log"
 #define PATH "damage or an old copy on the path; if it grows, look at its links and switches"
@@ -73,7 +73,7 @@ static const struct remedy remedies[] = {
 		"service? `show services`"},
 	{"tls", "refused",
 		"the server rejects this node's certificate: its log has the reason; `show "
-		"identity` shows the principal and the end"},
+		"identity` shows the principal and the expiry"},
 	{"tls", "no_close_notify", "look at the peer: it ends connections without close_notify"},
 	{"tls_failed", "bad_certificate", "look at the peer's certificate: " CERTIFICATE},
 	{"tls_failed", "expired",
@@ -250,7 +250,8 @@ static const struct remedy remedies[] = {
 	{"upstream", "ejected", SERVER},
 
 	{"filter", "rate_limited",
-		"intended if the limit is; else raise it: `show limits` names service and match"},
+		"no action if the limit is intended; otherwise raise it: `show limits` names "
+		"service and match"},
 	{"filter", "fault_aborted",
 		"an operator's test: `show overrides` shows its author, `tune drop ID` ends it"},
 	{"filter", "completions_full",
@@ -266,8 +267,8 @@ static const struct remedy remedies[] = {
 		"`show memory`), spec.workers, or add nodes"},
 	{"proxy", "down_closed_by_policy", CLOSED},
 	{"proxy", "down_revoked",
-		"intended, if access was revoked; else give the client a certificate of the "
-		"current roots"},
+		"no action if access was revoked on purpose; otherwise give the client a "
+		"certificate of the current roots"},
 	{"proxy", "down_draining",
 		"intended: the node drains; let the load balancer in front check /ready"},
 	{"proxy", "chain_timeout",
@@ -315,7 +316,8 @@ static const struct remedy remedies[] = {
 		"too many upstream connections: raise spec.connections, or fewer endpoints a "
 		"worker, or more nodes"},
 	{"proxy", "up_limited",
-		"intended if connectionPool.tcp.maxConnections is; else raise it: `show clusters`"},
+		"no action if connectionPool.tcp.maxConnections is intended; otherwise raise it: "
+		"`show clusters`"},
 	{"proxy", "up_stalled", SERVER},
 	{"proxy", "up_silent",
 		"the server process hangs or is stopped while its machine runs: look at its log "
@@ -366,7 +368,8 @@ static const struct remedy remedies[] = {
 		"correct the route's host or subset: `show routes`, `show config`"},
 	{"proxy", "reply_no_endpoint", SERVER},
 	{"proxy", "reply_over_limit",
-		"intended if the limit is; else raise it: `show limits` names service and match"},
+		"no action if the limit is intended; otherwise raise it: `show limits` names "
+		"service and match"},
 	{"proxy", "endpoint_overloaded",
 		"the server gets more calls than it can answer in time: add endpoints, or limit "
 		"its callers (localRateLimit); `show clusters` names it"},
@@ -379,7 +382,8 @@ static const struct remedy remedies[] = {
 	{"proxy", "reply_bad_request", CLIENT},
 	{"proxy", "reply_bad_reply", SERVER},
 	{"proxy", "reply_unsupported", CLIENT "; docs/protocols lists what can be proxied"},
-	{"proxy", "reply_denied", "intended if the policy is; else correct it: `show services`"},
+	{"proxy", "reply_denied",
+		"no action if the policy is intended; otherwise correct it: `show services`"},
 	{"proxy", "reply_too_large",
 		"look at the client, which sends more than 128 attachments or 32 KiB of them; or "
 		"let routes, limits and hashes use leading keys only"},
@@ -412,8 +416,8 @@ static const struct remedy remedies[] = {
 	{"proxy", "opaque_closed", CLOSED},
 	{"proxy", "opaque_denied", DENIED},
 	{"proxy", "opaque_over_limit",
-		"intended if the limit is; else raise it: `show limits`. If it has conditions, "
-		"remove them, or terminate the clients' TLS on the node"},
+		"no action if the limit is intended; otherwise raise it: `show limits`. If it has "
+		"conditions, remove them, or terminate the clients' TLS on the node"},
 	{"proxy", "opaque_no_node_identity", UNLENT},
 	{"proxy", "opaque_no_endpoint", SERVER},
 	{"proxy", "demand_absent",

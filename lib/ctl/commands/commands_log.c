@@ -30,7 +30,7 @@ static json_t *log_level(struct mt_ctl *c, const struct mt_request *r)
 const struct mt_command mt_commands_log[] = {
 	{.words = "show log",
 		.args = "[TEXT]",
-		.help = "the log's modules: level, lines since the start, held back",
+		.help = "the log's modules: level, lines since the start, suppressed lines",
 		.names = {MT_NAMES_LOG},
 		.run = show_log},
 	{.words = "log level",

@@ -180,8 +180,8 @@ static uint32_t collect_closed(
 
 const struct mt_family_row mt_families_mesh[] = {
 	{{"meltemi_closed_by_policy_total", MT_COUNTER, "refusals", "kind, namespace, name",
-		 "calls, connections and byte streams that were refused because of an object that "
-		 "closes what it selects; beyond 1023 of them `other` has the rest",
+		 "calls and connections, opaque TCP included, refused because of an object that "
+		 "fails closed; beyond 1023 objects `other` counts the rest",
 		 collect_closed, NULL},
 		0},
 	{{"meltemi_xds_stream_up", MT_GAUGE, "boolean", "source, server, stream",

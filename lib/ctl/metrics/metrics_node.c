@@ -212,8 +212,8 @@ const struct mt_family_row mt_families_node[] = {
 		 collect_classes, NULL},
 		offsetof(struct mt_ledger_numbers, charged)},
 	{{"meltemi_held_share_bytes", MT_GAUGE, "bytes", "class, worker",
-		 "of meltemi_held_bytes, how many may be held before the largest holder gives way; "
-		 "0: no such bound",
+		 "limit of meltemi_held_bytes above which the largest holder gives way; 0: no "
+		 "limit",
 		 collect_classes, NULL},
 		offsetof(struct mt_ledger_numbers, share)},
 	{{"meltemi_held_peak_bytes", MT_GAUGE, "bytes", "class, worker",

@@ -72,7 +72,7 @@ static const struct {
 	{10, "copies short payload out, drops other payload unacknowledged, still takes every ACK"},
 	{20, "advertises no new window, drops what came out of order, refuses new exchanges"},
 	{30, "compacts sparse buffers, lets no window grow"},
-	{101, "nothing is held back"},
+	{101, "no limit is applied"},
 };
 
 static json_t *budget_row(struct mt_worker *w)

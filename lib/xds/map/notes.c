@@ -197,7 +197,7 @@ static const struct mt_xds_row route_configuration[] = {
 static const struct mt_xds_row virtual_host[] = {
 	MEANS_NOTHING("name"),
 	MEANS_NOTHING("domains"),
-	TOLD("rate_limits", "no limit over several nodes is applied"),
+	TOLD("rate_limits", "global rate limits are not applied"),
 	TOLD("request_headers_to_add", "write them into routes"),
 	TOLD("request_headers_to_remove", "write them into routes"),
 	TOLD("response_headers_to_add", "write them into routes"),
@@ -225,7 +225,7 @@ static const struct mt_xds_row route_action[] = {
 	TOLD("metadata_match", "a cluster's endpoints are not chosen by metadata"),
 	TOLD("retry_policy", "retries are Meltemi's own"),
 	MEANS_NOTHING("priority"),
-	TOLD("rate_limits", "no limit over several nodes is applied"),
+	TOLD("rate_limits", "global rate limits are not applied"),
 	MEANS_NOTHING("max_grpc_timeout"),
 	TOLD("hedge_policy", "one request is sent"),
 	TOLD("max_stream_duration", "the timeout bounds the whole exchange"),

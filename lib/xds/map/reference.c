@@ -7,12 +7,13 @@
 #include <string.h>
 
 #define SEEN_MAX 160u
+#define ENFORCED "Enforced fields; an unsupported value rejects the resource"
 
 /* Parts in the order of the page. Each lists the messages that no earlier part has listed. */
 static const struct {
 	const char *title;
 	const ProtobufCMessageDescriptor *roots[3];
-	const char *what; /* title for fields without a row; NULL: "Enforced, or refused" */
+	const char *what; /* title for fields without a row; NULL: ENFORCED */
 } parts[] = {
 	{"Where resources come from", {&xds__config_source__descriptor}, NULL},
 	{"Endpoints (EDS)", {&xds__cluster_load_assignment__descriptor}, NULL},
@@ -28,7 +29,7 @@ static const struct {
 	{"Transport sockets",
 		{&xds__upstream_tls_context__descriptor, &xds__downstream_tls_context__descriptor,
 			&xds__common_tls_context__descriptor},
-		"Enforced, or such TLS is not spoken"},
+		"Enforced fields; TLS with an unsupported value is not used"},
 	{"Secrets (SDS)", {&xds__secret__descriptor}, "Read and kept"},
 	{"Extensions (ECDS)", {&xds__typed_extension_config__descriptor}, NULL},
 	{"Names (NDS)", {&xds__name_table__descriptor, &xds__name_table__name_info__descriptor},
@@ -167,7 +168,7 @@ void mt_xds_reference(FILE *out)
 		for (size_t k = 0; k < MT_ARRAY_LEN(parts[i].roots) && parts[i].roots[k]; k++)
 			meet(&s, parts[i].roots[k]);
 		fprintf(out, "\n### %s\n\n", parts[i].title);
-		fprintf(out, "%s:\n\n", parts[i].what ? parts[i].what : "Enforced, or refused");
+		fprintf(out, "%s:\n\n", parts[i].what ? parts[i].what : ENFORCED);
 		write_enforced(out, &s);
 		write_accepted(out, &s);
 		write_line(out, &s, "\nRefused wherever they stand: ", true);

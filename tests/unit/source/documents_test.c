@@ -321,8 +321,8 @@ static const struct bad_document warned_documents[] = {
 		"calls that no endpoint has read are sent again"},
 	{VS "  hosts: [a]\n  http:\n  - route: [{destination: {host: a}}]\n    mirror: {host: b, "
 	    "weight: 5}\n",
-		"8: warning: spec.http[0].mirror.weight: accepted, not enforced: copies are a "
-		"percentage of the calls"},
+		"8: warning: spec.http[0].mirror.weight: accepted, not enforced: "
+		"`mirrorPercentage`, or `percentage` in `mirrors`, sets the share of copies"},
 	{VS "  hosts: [a]\n  http:\n  - route: [{destination: {host: a}}]\n"
 	    "    mirrors: [{destination: {host: b, weight: 5}}]\n",
 		"8: warning: spec.http[0].mirrors[0].destination.weight: accepted, not enforced"},

@@ -138,11 +138,11 @@ static void what_a_proxy_does_not_do(void)
 			"'aeraki.meta_protocol.filters.ratelimit'}],"
 			" 'tracing': {'verbose': true}}}"));
 	CU_ASSERT_EQUAL_FATAL(m.rc, 0);
-	CU_ASSERT_STRING_EQUAL(ignored_str(&m), WHERE
-		"newField: not known here\n" WHERE
-		"route_config.routes[0].retry: not known here\n" WHERE
-		"tracing: no spans are sent\n" WHERE
-		"meta_protocol_filters[0]: ratelimit: no limit over several nodes is applied\n");
+	CU_ASSERT_STRING_EQUAL(ignored_str(&m),
+		WHERE "newField: not known here\n" WHERE
+		      "route_config.routes[0].retry: not known here\n" WHERE
+		      "tracing: no spans are sent\n" WHERE
+		      "meta_protocol_filters[0]: ratelimit: global rate limits are not applied\n");
 	CU_ASSERT_STRING_EQUAL(rules_str(&listener(&m)->chains[0].proxy->routes), ":  -> c");
 	CU_ASSERT_STRING_EQUAL(refs_str(&m), "CDS c");
 	unmap(&m);
