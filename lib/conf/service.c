@@ -129,7 +129,7 @@ static int name_it(
 	s->name = mt_b_keep(b, said->name);
 	s->key = mt_b_keep(b, mt_b_lower(b, said->key));
 	s->id = mt_strhash(id, 0);
-	s->owner = (said->ns ? mt_strhash(said->ns, 0) << 32 : 0) | (uint32_t)s->id;
+	s->owner = mt_service_owner(said->ns ? mt_strhash(said->ns, 0) : 0, s->id);
 	s->index = sv->index->v;
 	s->file = mt_b_file(b, said->origin.file);
 	s->line = said->origin.line;

@@ -571,9 +571,9 @@ static mt_noinline struct mt_up *make_room(struct mt_proxy *p, struct mt_lanes *
 		if (!later)
 			later = u;
 	}
-	if (!later)
+	if (!later || closing)
 		mt_oneway_make_room(p, ln);
-	else if (!closing)
+	else
 		mt_up_drain(p, later);
 	return NULL;
 }

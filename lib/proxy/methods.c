@@ -90,7 +90,7 @@ static struct mt_method *find(struct mt_proxy *p, uint64_t key)
 
 static bool is_of_namespace(uint64_t a, uint64_t b)
 {
-	return a >> 32 == b >> 32;
+	return a >> MT_OWNER_NS == b >> MT_OWNER_NS;
 }
 
 /*

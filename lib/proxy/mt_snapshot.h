@@ -20,12 +20,23 @@ struct mt_gate_guard {
 	uint16_t port;
 };
 
+/*
+ * Bits above MT_OWNER_NS identify the namespace, so that services of one namespace share a quota; the
+ * others identify the service. `ns`: hash of the namespace; 0: not known.
+ */
+#define MT_OWNER_NS 48
+
+static inline uint64_t mt_service_owner(uint64_t ns, uint64_t id)
+{
+	return ns << MT_OWNER_NS | (id & ((UINT64_C(1) << MT_OWNER_NS) - 1));
+}
+
 /* A service of a listener: name, routes, filters and time-out of its exchanges. */
 struct mt_service {
 	const char *name; /* host: "org.apache.dubbo.samples.basic.api.demoservice" */
 	const char *key;  /* value of the service key for it on a shared port, in lower case */
 	uint64_t id;	  /* hash of host and port: stable identity, for counters */
-	/* For known methods: hash of its namespace (0: unknown) in the upper half, hash of `id` below. */
+	/* For known methods (methods.c): mt_service_owner() of its namespace and id. */
 	uint64_t owner;
 	uint32_t index; /* small, stable across snapshots; for workers' counters */
 	struct mt_route_table *routes;

@@ -139,8 +139,10 @@ static void namespace_of_clients(void)
 		CU_ASSERT_EQUAL_FATAL(mt_route_count(l->protos->services[0]->routes), 1);
 		CU_ASSERT_STRING_EQUAL(
 			mt_route_at(l->protos->services[0]->routes, 0)->name, cases[i].route);
-		CU_ASSERT_EQUAL(
-			l->protos->services[0]->owner >> 32, (uint32_t)mt_strhash("shop", 0));
+		CU_ASSERT_EQUAL(l->protos->services[0]->owner >> MT_OWNER_NS,
+			mt_strhash("shop", 0) & 0xffff);
+		CU_ASSERT_EQUAL(l->protos->services[0]->owner << 16 >> 16,
+			l->protos->services[0]->id << 16 >> 16);
 		l = listener(b.s, "192.0.2.9", 2);
 		CU_ASSERT_STRING_EQUAL(
 			b.s->clusters[l->protos->services[0]->tcp_cluster].name, cases[i].cluster);

@@ -534,7 +534,7 @@ static void test_many_services(void)
 		else
 			s = pair(c, 0);
 		for (uint64_t n = 71; n < 75; n++) {
-			service->owner = 9ull << 32 | n;
+			service->owner = mt_service_owner(9, n);
 			flood(0, 300);
 		}
 		service->owner = id;
