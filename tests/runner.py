@@ -112,6 +112,8 @@ def end_programs_of(run):
     mark = f"MELTEMI_RUN={run}".encode()
     for process in pathlib.Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
+            if int(process.name) in (os.getpid(), os.getppid()):
+                continue
             if mark in (process / "environ").read_bytes().split(b"\0"):
                 os.kill(int(process.name), signal.SIGKILL)
 
@@ -122,7 +124,7 @@ def scratch():
     parent = DEBUG / "runs"
     parent.mkdir(exist_ok=True)
     for old in parent.iterdir():
-        if not pathlib.Path("/proc", old.name).exists():
+        if old.name == str(os.getpid()) or not pathlib.Path("/proc", old.name).exists():
             end_programs_of(old)
             shutil.rmtree(old, ignore_errors=True)
     folder = parent / str(os.getpid())

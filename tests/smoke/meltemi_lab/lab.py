@@ -68,7 +68,9 @@ class Lab:
     def __enter__(self):
         signal.signal(signal.SIGTERM, _terminated)
         signal.signal(signal.SIGHUP, _terminated)
-        self._guard = subprocess.Popen([sys.executable, "-m", "meltemi_lab.guard", self.directory],
+        # Without the mark of the run: the next run kills what has it, and the guard cleans up after a killed run.
+        unmarked = {name: value for name, value in os.environ.items() if name != "MELTEMI_RUN"}
+        self._guard = subprocess.Popen([sys.executable, "-m", "meltemi_lab.guard", self.directory], env=unmarked,
                                        cwd=TESTS / "smoke", stdin=subprocess.PIPE, start_new_session=True)
         try:
             self._wire()
