@@ -57,7 +57,8 @@ static const struct {
 		"delete one of the two, or join them; the reason names the other"},
 	{"no object has this status at present", "nothing"},
 	{"a policy with a part that is not evaluated; STRICT on a node without an identity; a "
-	 "CUSTOM policy without a provider; an EnvoyFilter or WasmPlugin that protects; labels of "
+	 "CUSTOM policy without a provider; an EnvoyFilter that protects, or a WasmPlugin; labels "
+	 "of "
 	 "endpoints that are unknown",
 		"read the reason; rewrite the part that it names, give the node an identity "
 		"(`spec.identity`), add the Pods, or exempt the object until a date "

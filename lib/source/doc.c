@@ -202,8 +202,7 @@ const struct mt_kind mt_kinds[] = {
 			"neither an access log "
 			"nor spans, and a warning reports settings that require them."},
 	{"WasmPlugin", "extensions.istio.io", alpha_versions,
-		.note = "WebAssembly is not run: a plugin that could change a decision fails "
-			"closed",
+		.note = "WebAssembly is not run: every plugin fails closed where it would run",
 		.restricts = mt_restricts_always},
 	{"RedisService", "redis.aeraki.io", alpha_versions,
 		.note = "Redis is forwarded as opaque TCP"},

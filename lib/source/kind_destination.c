@@ -179,7 +179,7 @@ static const struct mt_field tls_fields[] = {
 	{"mode", MT_F_WORD, AT(struct mt_tls_settings, mode), .words = tls_words,
 		.help = "`DISABLE`: plaintext; `SIMPLE`: TLS; `MUTUAL`: TLS with a client "
 			"certificate; `ISTIO_MUTUAL`: with the node's identity (`spec.identity`). "
-			"Without the files for it endpoints are not called"},
+			"Without its files, or without an identity, endpoints are not called"},
 	{"clientCertificate", MT_F_TEXT, AT(struct mt_tls_settings, chain),
 		.help = "PEM file on this host, for MUTUAL"},
 	{"privateKey", MT_F_TEXT, AT(struct mt_tls_settings, key),
@@ -220,7 +220,8 @@ static const struct mt_field outlier_fields[] = {
 		.help = "shortest ejection; multiplied by the number of recent ejections, at most "
 			"300s; default: 30s"},
 	{"interval", MT_F_SKIP,
-		.help = "not used: a failure ejects at once, and the endpoint is tried when its "
+		.help = "not used: the last failure ejects at once, and the endpoint is tried when "
+			"its "
 			"ejection time is over"},
 	{"maxEjectionPercent", MT_F_NUM, AT(struct mt_outlier_policy, most), .max = 100,
 		.help = "largest percentage of endpoints ejected at once; one always may be; "

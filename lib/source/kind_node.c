@@ -410,8 +410,9 @@ static const struct mt_field node_fields[] = {
 			"firewalls that reset and acknowledge on their own"},
 	{"keepalive", MT_F_DURATION, AT(struct mt_node, keepalive), .max = 480u * 3600 * 1000,
 		.help = "silence after which a peer is probed: nine times, 75 s apart (or this "
-			"time, if shorter), then the connection ends. A peer that has closed its "
-			"sending side is probed after 15 s (or this time, if shorter), three "
+			"time, if shorter), then the connection ends, unless data waits for the "
+			"peer's closed window. A peer that has closed its sending side is probed "
+			"after 15 s (or this time, if shorter), three "
 			"times. Whole seconds, at most 480h; default: 2h; `0s`: never"},
 	{"connections", MT_F_NUM, AT(struct mt_node, connections), .min = 1, .max = 4000000,
 		.help = "most client connections of each worker; more are reset. Servers may have "
