@@ -361,7 +361,7 @@ static void cut_off_state(struct world *w)
 		if (truncate(path, len))
 			world_wrong(w, "no state file");
 		restart(w);
-		kept_is(w, len < 32 ? "it is not a file of this program" : "it is cut off");
+		kept_is(w, len < 32 ? "it is not a file of this program" : "it is truncated");
 		if (w->force.serial[MT_XDS_LDS][0])
 			world_wrong(w, "half a file is in force");
 		wire_up(&w->plane.wire);
