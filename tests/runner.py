@@ -16,7 +16,6 @@ time limit. tests/run starts this program after it has checked the packages.
 """
 
 import argparse
-import contextlib
 import os
 import pathlib
 import re
@@ -33,6 +32,7 @@ from running.hugepages import as_wanted
 from running.job import A_LAB, ASAN, BESIDE, DEBUG, FUZZ, LAST, ROOT, TIMED, TSAN
 from running.part import PARTS, Part
 from running.process import end_all, run_limited
+from running.scratch import scratch
 
 LABS_A_CORE = 1.5
 MEMORY_OF_A_LAB = 2 << 30
@@ -105,36 +105,6 @@ def missing_space(jobs):
     if free >= need:
         return None
     return f"{ROOT}: {free >> 20} MB are free; the builds need {need >> 20} MB: free some space, or use another disk"
-
-
-def end_programs_of(run):
-    """Kills the programs that tests and compilers of a killed run have started; only a runner's direct children end with it."""
-    mark = f"MELTEMI_RUN={run}".encode()
-    for process in pathlib.Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            if int(process.name) in (os.getpid(), os.getppid()):
-                continue
-            if mark in (process / "environ").read_bytes().split(b"\0"):
-                os.kill(int(process.name), signal.SIGKILL)
-
-
-@contextlib.contextmanager
-def scratch():
-    """A directory for this run, which also identifies its programs. Removes directories and programs of killed runs first."""
-    parent = DEBUG / "runs"
-    parent.mkdir(exist_ok=True)
-    for old in parent.iterdir():
-        if old.name == str(os.getpid()) or not pathlib.Path("/proc", old.name).exists():
-            end_programs_of(old)
-            shutil.rmtree(old, ignore_errors=True)
-    folder = parent / str(os.getpid())
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    os.environ["MELTEMI_RUN"] = str(folder)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _cores(text):

@@ -213,7 +213,7 @@ def _lint(rooms):
     jobs = _scripts(TESTS / "lint", "*", 300, {"MELTEMI_BUILD": str(DEBUG)}, root=False)
     for job in jobs:
         job.targets = rooms if job.name == "lint/style" else LINT.get(job.name, ())
-    return jobs
+    return jobs + _scripts(TESTS / "running", "selftest.py", 60, {}, root=False, targets=())
 
 
 def note_outcomes(jobs, folder):

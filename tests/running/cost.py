@@ -7,7 +7,7 @@ from .job import DEBUG
 
 LAST = DEBUG / "seconds.json"
 CLASSES = ("build", "smoke", "attack", "interop", "unit", "sim", "asan/sim", "asan", "tsan", "mutants", "differential", "fuzz",
-           "bench", "lint", "documents")
+           "bench", "lint", "running", "documents")
 
 
 class Costs:
