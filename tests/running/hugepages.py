@@ -1,28 +1,77 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs labs with or without hugepages (MELTEMI_HUGEPAGES), and reserves hugepages for them if needed."""
+"""
+Runs labs with or without hugepages (MELTEMI_HUGEPAGES), and reserves hugepages for them if needed. A note has the numbers of pages
+before and during the run, so that the next run can undo what a killed one has set.
+"""
 
 import contextlib
 import fcntl
 import os
 import pathlib
+import re
 
 POOL = pathlib.Path("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages")
-LOCK = pathlib.Path("/run/lock/meltemi-tests-hugepages")
+NOTE = pathlib.Path("/run/lock/meltemi-tests-hugepages")
 A_LAB = 2 * 640  # MB, at most: two daemons or two workers
 
 
-def _ask_for(pages):
-    POOL.write_text(str(pages))
-    have = int(POOL.read_text())
-    if have < A_LAB // 2:
-        raise SystemExit(f"this machine provided {2 * have} MB of hugepages; a lab may need {A_LAB} MB")
-    print(f"{2 * have} MB of hugepages", flush=True)
+def _pages():
+    return int(POOL.read_text())
 
 
-def _note(lock, before):
-    lock.truncate(0)
-    lock.write(before)
-    lock.flush()
+def _write(note, text):
+    note.truncate(0)
+    note.write(text)
+    note.flush()
+
+
+def _undo(text):
+    """Sets the number of before a run, unless the pool has changed since: an operator's later setting stays."""
+    numbers = re.fullmatch("([0-9]{1,9}) ([0-9]{1,9})", text)
+    if numbers and _pages() == int(numbers[2]):
+        POOL.write_text(numbers[1])
+
+
+def _opened():
+    """Opens the note. A link, or a file of another user, is refused, because all users may write into its directory."""
+    fd = os.open(NOTE, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    note = open(fd, "a+", encoding="ascii", errors="replace")
+    if os.fstat(fd).st_uid != os.geteuid():
+        note.close()
+        raise SystemExit(f"{NOTE} belongs to another user, who could set the machine's hugepages by it: remove it")
+    return note
+
+
+def _lock(note):
+    """Refuses two runs at once, because one would restore the number that the other has set."""
+    try:
+        fcntl.flock(note, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise SystemExit("another run on this machine has --hugepages on; wait for its end") from None
+
+
+@contextlib.contextmanager
+def reserved(beside):
+    """Reserves hugepages for this number of labs at once, unless the machine has as many."""
+    with _opened() as note:
+        _lock(note)
+        note.seek(0)
+        _undo(note.read(100))
+        before = _pages()
+        want = max(before, beside * A_LAB // 2)
+        _write(note, f"{before} {want}")
+        try:
+            POOL.write_text(str(want))
+            have = _pages()  # the kernel may have found fewer
+            _write(note, f"{before} {have}")
+            if have < A_LAB // 2:
+                raise SystemExit(f"this machine provided {2 * have} MB of hugepages; a lab may need {A_LAB} MB")
+            print(f"{2 * have} MB of hugepages", flush=True)
+            yield
+        finally:
+            note.seek(0)
+            _undo(note.read(100))
+            _write(note, "")
 
 
 @contextlib.contextmanager
@@ -37,17 +86,5 @@ def as_wanted(want, beside):
         return
     if os.geteuid() or not POOL.exists():
         raise SystemExit(f"--hugepages on sets {POOL}: this needs root, and a kernel with this file")
-    with LOCK.open("a+") as lock:  # another run on this machine would restore the number that this one has set
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise SystemExit("another run on this machine has --hugepages on; wait for its end") from None
-        lock.seek(0)
-        before = lock.read() or POOL.read_text()  # the file has the number if a run was killed
-        _note(lock, before)
-        try:
-            _ask_for(max(int(before), beside * A_LAB // 2))
-            yield
-        finally:
-            POOL.write_text(before)
-            _note(lock, "")
+    with reserved(beside):
+        yield

@@ -1,9 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """
-The runner's own state: what a killed run has left is removed, and another run is not mistaken for that. Needs no build.
+The runner's own state: what a killed run has left is removed, and neither another run nor an operator's setting is mistaken for
+that. Needs no build.
 """
 
+import contextlib
+import io
 import os
 import pathlib
 import subprocess
@@ -11,11 +14,12 @@ import sys
 import tempfile
 import time
 import unittest
+from unittest import mock
 
 TESTS = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(TESTS))
 
-from running import scratch  # noqa: E402
+from running import hugepages, scratch  # noqa: E402
 
 # A run that has started two programs, of which the second has no mark, as a guard. Prints its directory and their ids.
 RUN = f"""
@@ -93,6 +97,75 @@ class Scratch(unittest.TestCase):
             time.sleep(0.01)
         self.assertTrue(_has_ended(marked))
         self.assertFalse(_has_ended(guard))
+
+
+class Hugepages(unittest.TestCase):
+    BEFORE, HAVE = 3, hugepages.A_LAB // 2
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.pool, self.note = (pathlib.Path(folder.name, name) for name in ("pool", "note"))
+        self.pool.write_text(f"{self.BEFORE}\n")
+        for name, path in (("POOL", self.pool), ("NOTE", self.note)):
+            patch = mock.patch.object(hugepages, name, path)
+            patch.start()
+            self.addCleanup(patch.stop)
+
+    def pages(self):
+        return int(self.pool.read_text())
+
+    @contextlib.contextmanager
+    def run_of(self):
+        with contextlib.redirect_stdout(io.StringIO()), hugepages.reserved(1):
+            yield self.note.read_text()
+
+    def test_the_number_is_given_back(self):
+        with self.run_of():
+            self.assertEqual(self.pages(), self.HAVE)
+        self.assertEqual((self.pages(), self.note.read_text()), (self.BEFORE, ""))
+
+    def test_the_next_run_gives_back(self):
+        with self.run_of() as left:
+            pass
+        self.pool.write_text(str(self.HAVE))
+        self.note.write_text(left)
+        with self.run_of():
+            self.assertEqual(self.pages(), self.HAVE)
+        self.assertEqual(self.pages(), self.BEFORE)
+
+    def test_a_later_setting_stays(self):
+        with self.run_of() as left:
+            self.pool.write_text("900")
+        self.assertEqual(self.pages(), 900)
+        self.note.write_text(left)
+        with self.run_of():
+            self.assertEqual(self.pages(), 900)
+        self.assertEqual(self.pages(), 900)
+
+    def test_other_contents_are_ignored(self):
+        for text in ("7", "7 3 3", "-7 3", "seven 3", "7000000000 3", "\u0667 3", "7 "):
+            self.note.write_text(text)
+            with self.run_of():
+                self.assertEqual(self.pages(), self.HAVE)
+            self.assertEqual(self.pages(), self.BEFORE, text)
+
+    def test_a_note_of_another_user_is_refused(self):
+        self.note.write_text(f"7 {self.BEFORE}")
+        with mock.patch("os.geteuid", return_value=os.geteuid() + 1), self.assertRaisesRegex(SystemExit, "belongs to another user"), self.run_of():
+            pass
+        self.assertEqual(self.pages(), self.BEFORE)
+
+    def test_a_link_is_refused(self):
+        self.note.symlink_to(self.pool)
+        with self.assertRaises(OSError), self.run_of():
+            pass
+        self.assertEqual(self.pages(), self.BEFORE)
+
+    def test_two_at_once_are_refused(self):
+        with self.run_of(), self.assertRaisesRegex(SystemExit, "another run"), self.run_of():
+            pass
+        self.assertEqual(self.pages(), self.BEFORE)
 
 
 if __name__ == "__main__":
