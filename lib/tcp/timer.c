@@ -106,9 +106,6 @@ static void persist_timeout(struct mt_tcp *t, struct mt_tcp_conn *c)
 		c->flags |= MT_CF_PROBE_DUE;
 		mt_tcp_doubt(t, c, 0);
 	}
-	/* The flag is set again when the probe is sent: keep-alive waits for that. */
-	if (c->at[MT_TCP_AT_KEEP] && mt_tcp_due(t, c->at[MT_TCP_AT_KEEP]))
-		c->at[MT_TCP_AT_KEEP] = mt_tcp_in(t, 1);
 	mt_tcp_mark(t, c);
 }
 
@@ -152,6 +149,22 @@ void mt_tcp_keep_start(struct mt_tcp *t, struct mt_tcp_conn *c)
 		c->at[MT_TCP_AT_KEEP] = mt_tcp_in(t, keep_patience(t, c));
 }
 
+/*
+ * True while the persist timer decides about a silent peer: data or a FIN waits for more window
+ * than there is, and nothing is in flight. MT_CF_PERSIST does not tell this. It is clear from the
+ * timeout until the probe is sent, and a full port, an unresolved neighbour or a lack of memory
+ * delays the probe. Without a route no probe is sent and the persist timer counts none, so that
+ * keep-alive decides after twice SILENCE_MAX_MS.
+ */
+static bool persist_decides(const struct mt_tcp_conn *c, uint32_t idle)
+{
+	uint32_t unsent = c->tx.len;
+
+	if (c->s.tx_shut && !(c->flags & MT_CF_FIN_SENT))
+		unsent++;
+	return unsent > c->snd_wnd && idle <= 2 * SILENCE_MAX_MS;
+}
+
 /* Checks the time of the last segment, so that traffic need not re-arm the timer. */
 static void keep_alive(struct mt_tcp *t, struct mt_tcp_conn *c)
 {
@@ -169,10 +182,10 @@ static void keep_alive(struct mt_tcp *t, struct mt_tcp_conn *c)
 	if (mt_tcp_flight(c)) /* the retransmission timer probes, and gives up in time */
 		return;
 	/*
-	 * While the persist timer runs, that gives up, after R2 (RFC 9293 §3.8.3). Probes are sent
+	 * The persist timer gives up after R2 (RFC 9293 §3.8.3, RFC 1122 §4.2.3.5). Probes are sent
 	 * nevertheless: a host that has dropped the connection answers with a RST.
 	 */
-	if (idle >= limit + probes * interval && !(c->flags & MT_CF_PERSIST) &&
+	if (idle >= limit + probes * interval && !persist_decides(c, idle) &&
 		!mt_mutant(MT_BREAK_keepalive_for_ever)) {
 		mt_tcp_note(t, MT_TCP_gave_up);
 		mt_tcp_conn_fail(t, c, MT_CLOSE_TIMEOUT);

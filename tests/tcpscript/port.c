@@ -32,7 +32,7 @@ static void sent(struct sc_stack *st, const uint8_t *f, uint32_t len)
 		return;
 	}
 	if (rc == 0) {
-		n = sc_frame_neighbour(f, len, answer);
+		n = st->deaf ? 0 : sc_frame_neighbour(f, len, answer);
 		if (n)
 			sc_queue_frame(st->run, answer, n);
 		return;

@@ -218,6 +218,11 @@ void sc_pressure(struct sc_run *r, uint32_t free_pct)
 	sc_turn(r);
 }
 
+void sc_neighbour(struct sc_run *r, bool answers)
+{
+	r->st->deaf = !answers;
+}
+
 static uint64_t find_counter(
 	const struct mt_outcome_set *set, const uint64_t *counters, const char *name)
 {

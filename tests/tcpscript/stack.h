@@ -28,6 +28,8 @@ uint16_t sc_mtu(const struct sc_run *r);
 
 void sc_listening(struct sc_run *r, bool on, bool refuse);
 void sc_pressure(struct sc_run *r, uint32_t free_pct);
+/* Whether the peer answers neighbour solicitations. */
+void sc_neighbour(struct sc_run *r, bool answers);
 /* The port takes nothing: what leaves meanwhile stays in lib/net. */
 void sc_queue_frame(struct sc_run *r, const uint8_t *f, uint32_t len);
 void sc_turn(struct sc_run *r);

@@ -16,6 +16,7 @@ struct sc_stack {
 	uint64_t now, start;
 	uint32_t free_pct;
 	bool listening, refuse;
+	bool deaf; /* the neighbour answers no solicitation */
 	uint8_t rx[SC_RX_QUEUE][SC_FRAME_MAX];
 	uint32_t rx_len[SC_RX_QUEUE];
 	uint32_t rx_head, rx_n;

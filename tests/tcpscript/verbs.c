@@ -174,6 +174,16 @@ static bool verb_pressure(struct sc_run *r, const char *p)
 	return true;
 }
 
+static bool verb_neighbour(struct sc_run *r, const char *p)
+{
+	char word[SC_WORD_MAX];
+
+	if (!sc_need(r, &p, word, "on or off"))
+		return false;
+	sc_neighbour(r, sc_is(word, "on"));
+	return sc_is(word, "on") || sc_is(word, "off") || sc_fail(r, "neighbour on or off");
+}
+
 static bool verb_use(struct sc_run *r, const char *p)
 {
 	int64_t port;
@@ -269,6 +279,7 @@ static const struct {
 	{"counter", ALWAYS, sc_verb_counter},
 	{"info", ALWAYS, sc_verb_info},
 	{"pressure", ACTS, verb_pressure},
+	{"neighbour", ALWAYS, verb_neighbour},
 	{"use", ALWAYS, verb_use},
 	{"renew", ACTS, verb_renew},
 	{"times", ALWAYS, verb_times},
