@@ -78,6 +78,16 @@ static const char *service_name(
 	return name ? name : l->meta.name;
 }
 
+/* The namespace in NAME.NAMESPACE.svc.DOMAIN; NULL: the host has another form. */
+static const char *namespace_of(struct mt_build *b, const char *host)
+{
+	const char *ns = strchr(host, '.'), *end = ns ? strchr(ns + 1, '.') : NULL;
+
+	if (!end || end == ns + 1 || strncmp(end, ".svc.", 5) != 0)
+		return NULL;
+	return mt_region_strndup(&b->tmp, ns + 1, (size_t)(end - ns - 1));
+}
+
 /* ---- making it ---------------------------------------------------------------------------------- */
 
 /* As listeners are found: 0.0.0.0 and :: are both any local address. */
@@ -194,6 +204,7 @@ static struct mt_shared_service *make(
 
 	b->mesh = &l->meta;
 	said.name = said.key = service_name(b, l, what->body);
+	said.ns = namespace_of(b, said.name);
 	sv = find_codec(b, l, what->body, &said) ? mt_b_service_begin(b, &said) : NULL;
 	if (sv) {
 		sv->serial = l->meta.serial;

@@ -2,6 +2,8 @@
 /* What discovery services say becomes listeners, services and clusters, each resource on its own. */
 #include "mesh_build.h"
 
+#include "mt_strmap.h"
+
 #include <stdio.h>
 
 #define C1 "outbound|20880||a.x"
@@ -41,6 +43,46 @@ static void messages(void)
 	CU_ASSERT_EQUAL(a->dests[1].weight, 80);
 	CU_ASSERT_STRING_EQUAL(endpoint(cluster(sc.s, C2), 1), "198.51.100.2:80");
 	mesh_scene_end(&sc);
+}
+
+/* Known methods of services of one namespace share a quota, also if a discovery service has sent them. */
+static void namespaces(void)
+{
+	static const struct {
+		const char *host, *ns;
+	} cases[] = {
+		{"demo.shop.svc.cluster.local", "shop"},
+		{"demo.shop.svc.example.org", "shop"},
+		{"demo.shop.example.org", NULL},
+		{"demo.shop.svc", NULL},
+		{"demo..svc.cluster.local", NULL},
+		{"demo", NULL},
+	};
+
+	for (uint32_t i = 0; i < MT_ARRAY_LEN(cases); i++) {
+		struct mesh_scene sc = mesh_scene_new();
+		const struct mt_service *s;
+		char name[128], table[128];
+		struct mt_res_chain *c;
+
+		snprintf(name, sizeof(name), "outbound|20880||%s", cases[i].host);
+		snprintf(table, sizeof(table), "%s_20880", cases[i].host);
+		mesh_simple_cluster(sc.m, name);
+		mesh_proxy(sc.m, mesh_listener(sc.m, "l", "192.0.2.1", 20880), "dubbo", table);
+		mesh_rule(sc.m, &mesh_routes(sc.m, table)->list, "all", name);
+		c = mesh_chain(sc.m, mesh_listener(sc.m, "k", "192.0.2.2", 20880));
+		mesh_dest(sc.m, &c->dests, &c->n_dests, name, 1);
+		mesh_load(&sc);
+		for (uint32_t k = 0; k < 2; k++) {
+			s = listener(sc.s, k ? "192.0.2.2" : "192.0.2.1", 20880)
+				    ->protos->services[0];
+			CU_ASSERT_STRING_EQUAL(s->name, cases[i].host);
+			CU_ASSERT_EQUAL(s->owner,
+				mt_service_owner(
+					cases[i].ns ? mt_strhash(cases[i].ns, 0) : 0, s->id));
+		}
+		mesh_scene_end(&sc);
+	}
 }
 
 static void bytes(void)
@@ -294,6 +336,7 @@ static void too_many(void)
 
 const struct mt_test mesh_tests[] = {
 	{"messages", messages},
+	{"namespaces", namespaces},
 	{"bytes", bytes},
 	{"not_there", not_there},
 	{"left_out", left_out},
