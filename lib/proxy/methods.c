@@ -9,7 +9,9 @@
  *    method silent.
  * 2. In a full set, the namespace with the most entries gives one up, and in it the service with
  *    the most. So methods of a namespace displace those of another only while the other has more,
- *    or all have one. Entries without enough evidence go first, then the least recently used.
+ *    or as many. Services are compared within a namespace only, because a namespace has as many as
+ *    it likes. Of what is left, entries without enough evidence go first, then the least recently
+ *    used.
  * 3. The worker's secret is the start of a name's hash and a factor at each of its words, so
  *    clients can neither choose the set or key of a name nor find two names with one key.
  */
@@ -93,22 +95,36 @@ static bool is_of_namespace(uint64_t a, uint64_t b)
 	return a >> MT_OWNER_NS == b >> MT_OWNER_NS;
 }
 
-/*
- * Entries of the owner's namespace in the set, and, where these are equally many, of its service;
- * with the new one. More of them rank higher.
- */
-static uint32_t share_of(const struct mt_method *set, uint64_t owner, uint64_t new_owner)
+/* Entries of a namespace and of a service in a full set, with the new one. */
+struct share {
+	uint32_t ns, service;
+};
+
+static struct share share_of(const struct mt_method *set, uint64_t owner, uint64_t new_owner)
 {
-	uint32_t ns = is_of_namespace(owner, new_owner), service = owner == new_owner;
+	struct share n = {is_of_namespace(owner, new_owner), owner == new_owner};
 
 	for (uint32_t i = 0; i < WAYS; i++) {
-		ns += is_of_namespace(set[i].owner, owner);
-		service += set[i].owner == owner;
+		n.ns += is_of_namespace(set[i].owner, owner);
+		n.service += set[i].owner == owner;
 	}
-	return ns << 8 | service;
+	return n;
 }
 
-/* True if `a` goes before `b`, of owners with equal shares. */
+/* True if no namespace has more than entry i's, and in that no service has more than its own. */
+static bool has_most(const struct mt_method *set, const struct share *share, uint32_t i)
+{
+	for (uint32_t k = 0; k < WAYS; k++) {
+		if (share[k].ns > share[i].ns)
+			return false;
+		if (is_of_namespace(set[k].owner, set[i].owner) &&
+			share[k].service > share[i].service)
+			return false;
+	}
+	return true;
+}
+
+/* True if `a` goes before `b`; has_most() is true of both. */
 static bool gives_way(const struct mt_method *a, const struct mt_method *b)
 {
 	bool unknown = a->state == MT_METHOD_UNKNOWN;
@@ -122,18 +138,16 @@ static bool gives_way(const struct mt_method *a, const struct mt_method *b)
 static struct mt_method *make_room(struct mt_method *set, uint64_t owner)
 {
 	struct mt_method *found = NULL;
-	uint32_t most = 0;
+	struct share share[WAYS];
 
 	for (uint32_t i = 0; i < WAYS; i++) {
-		uint32_t n = share_of(set, set[i].owner, owner);
-
 		if (!set[i].key)
 			return &set[i];
-		if (n < most || (n == most && !gives_way(&set[i], found)))
-			continue;
-		found = &set[i];
-		most = n;
+		share[i] = share_of(set, set[i].owner, owner);
 	}
+	for (uint32_t i = 0; i < WAYS; i++)
+		if (has_most(set, share, i) && (!found || gives_way(&set[i], found)))
+			found = &set[i];
 	return found;
 }
 

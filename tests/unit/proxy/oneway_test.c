@@ -545,6 +545,58 @@ static void test_many_services(void)
 	scene_stop();
 }
 
+/* Adds an entry to the first set, as a server's reply does. */
+static void add_to_first_set(uint64_t key, uint64_t ns, uint64_t service)
+{
+	lab.p->now++;
+	mt_method_answers(lab.p, key << 40 | 1, mt_service_owner(ns, service), true);
+}
+
+static uint64_t owner_at(uint32_t i)
+{
+	return lab.p->methods[i].owner;
+}
+
+/*
+ * Two namespaces have two entries each, one with one service and one with two. Their numbers of
+ * services do not count: the oldest entry gives way to a third namespace's.
+ */
+static void test_equal_namespaces(void)
+{
+	for (int one_first = 0; one_first < 2; one_first++) {
+		uint64_t first = one_first ? 1 : 2, second = one_first ? 2 : 1;
+
+		scene_start(1);
+		for (uint64_t i = 0; i < 4; i++) {
+			uint64_t ns = i < 2 ? first : second;
+
+			add_to_first_set(i + 1, ns, ns == 1 ? 50 : 60 + i);
+		}
+		CU_ASSERT_EQUAL(owner_at(0) >> MT_OWNER_NS, first);
+		add_to_first_set(5, 3, 70);
+		CU_ASSERT_EQUAL(owner_at(0), mt_service_owner(3, 70));
+		for (uint32_t i = 1; i < 4; i++)
+			CU_ASSERT_EQUAL(owner_at(i) >> MT_OWNER_NS, i < 2 ? first : second);
+		scene_stop();
+	}
+}
+
+/* In the namespace with the most entries, the service with the most gives one up. */
+static void test_largest_service(void)
+{
+	scene_start(1);
+	add_to_first_set(1, 1, 50);
+	add_to_first_set(2, 1, 51);
+	add_to_first_set(3, 1, 51);
+	add_to_first_set(4, 2, 60);
+	add_to_first_set(5, 3, 70);
+	CU_ASSERT_EQUAL(owner_at(0), mt_service_owner(1, 50));
+	CU_ASSERT_EQUAL(owner_at(1), mt_service_owner(3, 70));
+	CU_ASSERT_EQUAL(owner_at(2), mt_service_owner(1, 51));
+	CU_ASSERT_EQUAL(owner_at(3), mt_service_owner(2, 60));
+	scene_stop();
+}
+
 static void answer_error(struct fake_conn *c, struct fake_conn *s, const char *method, uint64_t id)
 {
 	struct toy t;
@@ -643,5 +695,7 @@ const struct mt_test oneway_tests[] = {{"behind a one-way call", test_behind_one
 	{"same endpoint", test_same_endpoint}, {"behind the last one", test_behind_the_last},
 	{"reset", test_reset}, {"many names", test_many_names},
 	{"many services", test_many_services}, {"many methods", test_many_methods},
-	{"twin names", test_twin_names}, {"error of a silent method", test_error_of_silent},
+	{"namespaces with equal shares", test_equal_namespaces},
+	{"largest service of a namespace", test_largest_service}, {"twin names", test_twin_names},
+	{"error of a silent method", test_error_of_silent},
 	{"error of a method in doubt", test_error_in_doubt}, {0}};
