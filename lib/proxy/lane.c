@@ -572,7 +572,7 @@ static mt_noinline struct mt_up *make_room(struct mt_proxy *p, struct mt_lanes *
 			later = u;
 	}
 	if (!later || closing)
-		mt_oneway_make_room(p, ln);
+		mt_oneway_make_room(p, ln, ln->n_queued + 1); /* this call is not queued */
 	else
 		mt_up_drain(p, later);
 	return NULL;

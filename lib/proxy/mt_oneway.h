@@ -75,8 +75,11 @@ void mt_oneway_pass(struct mt_proxy *p, struct mt_up *u);
 bool mt_oneway_keep(struct mt_proxy *p, struct mt_up *u);
 /* FIN behind the last call: what the server sends before its own tells which calls it answers. */
 void mt_oneway_ask(struct mt_proxy *p, struct mt_up *u);
-/* One that is bound and has no call is asked to end, for others; false: there is none. */
-bool mt_oneway_make_room(struct mt_proxy *p, struct mt_lanes *ln);
+/*
+ * Half-closes a bound connection without a call, if fewer connections are ending than calls are
+ * `waiting` for one.
+ */
+void mt_oneway_make_room(struct mt_proxy *p, struct mt_lanes *ln, uint32_t waiting);
 /* It counts no more as bound to a client. */
 void mt_oneway_unbound(struct mt_up *u);
 /* A call on a connection in doubt ends without a reply. */

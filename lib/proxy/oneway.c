@@ -22,11 +22,11 @@
  *   ends or leaves after a call that may be one-way, when such a call expires, when 64 calls wait
  *   after one that is a second old, or when a connection is needed. A server's FIN without a reply
  *   is one observation. After the time-out of a message the connection is reset.
- * - Limits: bound connections are at most a quarter of an endpoint's serial ones; above that, or if
- *   calls wait for a connection, the longest idle one is closed. The number of calls in doubt has
- *   no limit: if they take all serial connections of an endpoint, the calls that would decide may
- *   wait until their time-out. A FIN could decide, but a server that does not answer after a FIN
- *   would lose calls.
+ * - Limits: bound connections are at most a quarter of an endpoint's serial ones; above that the
+ *   longest idle one is closed. If calls wait for a connection, as many connections are closed as
+ *   calls wait, the longest idle ones first. The number of calls in doubt has no limit: if they take
+ *   all serial connections of an endpoint, the calls that would decide may wait until their
+ *   time-out. A FIN could decide, but a server that does not answer after a FIN would lose calls.
  */
 #include "mt_proxy_priv.h"
 
@@ -204,13 +204,25 @@ void mt_oneway_ask(struct mt_proxy *p, struct mt_up *u)
 	mt_up_arm(p, u);
 }
 
-bool mt_oneway_make_room(struct mt_proxy *p, struct mt_lanes *ln)
+/* True if a FIN was sent on as many connections as calls wait; the end of each one makes room. */
+static bool is_room_coming(const struct mt_lanes *ln, uint32_t waiting)
+{
+	const struct mt_list *n;
+	uint32_t ending = 0;
+
+	mt_list_foreach (n, &ln->conns[MT_UP_SERIAL]) {
+		const struct mt_up *u = mt_list_entry(n, struct mt_up, node);
+
+		ending += u->s && u->s->tx_shut;
+	}
+	return ending >= waiting;
+}
+
+/* Asks the bound connection that has been idle for longest; false: there is none. */
+static bool end_idle(struct mt_proxy *p, struct mt_lanes *ln)
 {
 	struct mt_list *n, *conns = &ln->conns[MT_UP_SERIAL];
 
-	if (mt_likely(ln->n_bound == 0))
-		return false;
-	/* The one that has been idle for longest. */
 	for (n = conns->prev; n != conns; n = n->prev) {
 		struct mt_up *u = mt_list_entry(n, struct mt_up, node);
 
@@ -220,6 +232,12 @@ bool mt_oneway_make_room(struct mt_proxy *p, struct mt_lanes *ln)
 		}
 	}
 	return false;
+}
+
+void mt_oneway_make_room(struct mt_proxy *p, struct mt_lanes *ln, uint32_t waiting)
+{
+	if (mt_unlikely(ln->n_bound) && !is_room_coming(ln, waiting))
+		end_idle(p, ln);
 }
 
 /* A call on it had no reply. */
@@ -233,7 +251,7 @@ static void bind(struct mt_proxy *p, struct mt_up *u)
 	if (u->state == MT_UP_DRAINING)
 		return;
 	u->counted = true;
-	if (++u->lanes->n_bound > MT_MAX(most, 1u) && !mt_oneway_make_room(p, u->lanes))
+	if (++u->lanes->n_bound > MT_MAX(most, 1u) && !end_idle(p, u->lanes))
 		mt_oneway_ask(p, u);
 }
 
@@ -472,8 +490,8 @@ bool mt_oneway_keep(struct mt_proxy *p, struct mt_up *u)
 		return false;
 	u->busy = u->s->tx_shut;
 	mt_up_arm(p, u);
-	/* None of its client's calls will take it any more, or others wait. */
-	if (mt_slab_get(&p->ups, d->serial) != u || u->lanes->fair[MT_FAIR_NARROW])
+	/* None of its client's calls will take it any more, or others wait and need it. */
+	if (mt_slab_get(&p->ups, d->serial) != u || !is_room_coming(u->lanes, u->lanes->n_queued))
 		mt_oneway_ask(p, u);
 	return true;
 }

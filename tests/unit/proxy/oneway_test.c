@@ -379,6 +379,82 @@ static void test_others_wait(void)
 	scene_stop();
 }
 
+enum { BOUND = 4, BUSY = 12 };
+
+/* Server connections that were half-closed. */
+static uint32_t n_shut(void)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < lab_n_servers(); i++)
+		n += lab_server(i)->shut;
+	return n;
+}
+
+/* The queue is looked at, as when any connection to the endpoint may have become free. */
+static void look_at_queue(struct fake_conn *s)
+{
+	mt_lane_hungry(lab.p, mt_up_of(&s->s)->lanes);
+	lab_advance(MT_MSEC);
+}
+
+/* All connections are bound or busy: as many bound ones are given up as calls wait. */
+static void test_room_that_is_needed(void)
+{
+	static const struct mt_proxy_conf conf = {
+		.max_down = 64, .max_up = 64, .max_exchanges = 4096, .serial_lanes = BOUND + BUSY};
+	struct fake_conn *c[BOUND], *busy[BUSY], *waits[2], *s = NULL;
+
+	scene_start_with(1, &conf);
+	scene_patient();
+	for (uint32_t i = 0; i < BOUND; i++)
+		c[i] = lab_client(CONFIG_NAMED);
+	for (uint32_t i = 0; i < BOUND; i++)
+		s = pair(c[i], i);
+	for (uint32_t i = 0; i < BUSY; i++) {
+		busy[i] = lab_client(CONFIG_NAMED);
+		call(busy[i], "ask ", i);
+		scene_connected_server(BOUND + i);
+	}
+	CU_ASSERT_EQUAL(lab_n_servers(), BOUND + BUSY);
+	call(c[BOUND - 1], "ask ", 5);
+	expect(s, "ask ", 5);
+	CU_ASSERT_EQUAL(n_shut(), 0);
+	waits[0] = lab_client(CONFIG_NAMED);
+	call(waits[0], "ask ", 1);
+	for (int i = 0; i < 5; i++)
+		look_at_queue(s);
+	CU_ASSERT_EQUAL(n_shut(), 1);
+	CU_ASSERT_TRUE(lab_server(0)->shut);
+	/* Its call ends, and it is not needed either. */
+	answer(s, "ask ", 5);
+	expect(c[BOUND - 1], "ask ", 5);
+	CU_ASSERT_EQUAL(n_shut(), 1);
+	waits[1] = lab_client(CONFIG_NAMED);
+	call(waits[1], "ask ", 2);
+	for (int i = 0; i < 5; i++)
+		look_at_queue(s);
+	CU_ASSERT_EQUAL(n_shut(), 2);
+	lab_fin(lab_server(0));
+	CU_ASSERT_EQUAL(n_shut(), 1);
+	s = scene_connected_server(BOUND + BUSY - 1);
+	for (uint64_t i = 0; i < 2; i++) {
+		expect(s, "ask ", 1 + i);
+		answer(s, "ask ", 1 + i);
+		expect(waits[i], "ask ", 1 + i);
+	}
+	lab_fin(lab_server(0));
+	CU_ASSERT_EQUAL(n_shut(), 0);
+	for (uint32_t i = 0; i < BUSY; i++)
+		lab_close(busy[i], MT_CLOSE_RESET);
+	for (uint32_t i = 0; i < BOUND; i++)
+		scene_bye(c[i]);
+	scene_bye(waits[0]);
+	scene_bye(waits[1]);
+	lab_advance(700 * MT_SEC);
+	scene_stop();
+}
+
 /* The balancer would send the next call elsewhere, where its reply would tell nothing. */
 static void test_same_endpoint(void)
 {
@@ -692,6 +768,7 @@ const struct mt_test oneway_tests[] = {{"behind a one-way call", test_behind_one
 	{"leaves twice", test_leaves_twice}, {"left and answered", test_left_and_answered},
 	{"nothing else", test_nothing_else}, {"expires", test_expires},
 	{"a quarter of the pool", test_quarter}, {"others wait", test_others_wait},
+	{"the room that is needed", test_room_that_is_needed},
 	{"same endpoint", test_same_endpoint}, {"behind the last one", test_behind_the_last},
 	{"reset", test_reset}, {"many names", test_many_names},
 	{"many services", test_many_services}, {"many methods", test_many_methods},
