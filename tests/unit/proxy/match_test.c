@@ -284,54 +284,78 @@ static void test_no_ids_one_way(void)
 	scene_stop();
 }
 
+enum { N_NOTED = 4 };
+
+/* All serial connections of an endpoint: one with replies to calls, and others with one-way calls. */
+struct full {
+	struct fake_conn *a, *b, *c; /* clients of the one-way calls, of the others, of none yet */
+	struct fake_conn *s, *noted[N_NOTED]; /* servers' connections of b and a */
+};
+
+static void fill_connections(struct full *x)
+{
+	static const struct mt_proxy_conf conf = {
+		.max_down = 64, .max_up = 64, .max_exchanges = 4096, .serial_lanes = 1 + N_NOTED};
+
+	scene_start_with(1, &conf);
+	scene_patient();
+	toy_ids_stop();
+	x->a = lab_client(CONFIG_SERIAL);
+	x->b = lab_client(CONFIG_SERIAL);
+	x->c = lab_client(CONFIG_SERIAL);
+	x->s = served(x->b, "ask ", 7, false);
+	/* While they connect each call opens another connection. */
+	for (uint32_t i = 0; i < N_NOTED; i++)
+		call(x->a, 'O', "note", i);
+	CU_ASSERT_EQUAL_FATAL(lab_n_servers(), 1 + N_NOTED);
+	for (uint32_t i = 0; i < N_NOTED; i++)
+		x->noted[i] = scene_connected_server(1 + i);
+}
+
+/* Two calls, of which the second one has no connection. */
+static void call_one_more(struct full *x)
+{
+	call(x->b, 'Q', "ask ", 8);
+	next_id(x->s, "ask ");
+	call(x->c, 'Q', "ask ", 9);
+}
+
+static void end_full(struct full *x)
+{
+	lab_close(x->a, MT_CLOSE_RESET);
+	lab_close(x->b, MT_CLOSE_RESET);
+	lab_close(x->c, MT_CLOSE_RESET);
+	scene_stop();
+}
+
 /*
  * At the limit a call takes the place of one connection of one-way calls, and the others stay:
  * `acked` if their servers have acknowledged what was sent on them.
  */
 static void gives_way(bool acked)
 {
-	enum { NOTES = 4 };
-	static const struct mt_proxy_conf conf = {
-		.max_down = 64, .max_up = 64, .max_exchanges = 4096, .serial_lanes = 1 + NOTES};
-	struct fake_conn *a, *b, *c, *s, *noted[NOTES];
+	struct full x;
 	uint32_t closed = 0;
 
-	scene_start_with(1, &conf);
-	toy_ids_stop();
-	a = lab_client(CONFIG_SERIAL);
-	b = lab_client(CONFIG_SERIAL);
-	c = lab_client(CONFIG_SERIAL);
-	s = served(b, "ask ", 7, false);
-	/* While they connect each call opens another connection. */
-	for (uint32_t i = 0; i < NOTES; i++)
-		call(a, 'O', "note", i);
-	CU_ASSERT_EQUAL_FATAL(lab_n_servers(), 1 + NOTES);
-	for (uint32_t i = 0; i < NOTES; i++) {
-		noted[i] = scene_connected_server(1 + i);
-		if (acked)
-			next_id(noted[i], "note");
-	}
-	call(b, 'Q', "ask ", 8);
-	next_id(s, "ask ");
-	call(c, 'Q', "ask ", 9);
+	fill_connections(&x);
+	for (uint32_t i = 0; i < N_NOTED && acked; i++)
+		next_id(x.noted[i], "note");
+	call_one_more(&x);
 	lab_advance(MT_MSEC);
-	for (uint32_t i = 0; i < NOTES && !acked; i++)
-		next_id(noted[i], "note");
+	for (uint32_t i = 0; i < N_NOTED && !acked; i++)
+		next_id(x.noted[i], "note");
 	lab_advance(MT_MSEC);
-	for (uint32_t i = 0; i < NOTES; i++)
-		closed += noted[i]->detached || noted[i]->aborted;
+	for (uint32_t i = 0; i < N_NOTED; i++)
+		closed += x.noted[i]->detached || x.noted[i]->aborted;
 	CU_ASSERT_EQUAL(closed, 1);
-	CU_ASSERT_EQUAL(lab_n_servers(), 1 + NOTES);
-	answer(s, "ask ", 0);
-	expect(b, "ask ", 8);
-	s = scene_connected_server(NOTES);
-	next_id(s, "ask ");
-	answer(s, "ask ", 0);
-	expect(c, "ask ", 9);
-	lab_close(a, MT_CLOSE_RESET);
-	lab_close(b, MT_CLOSE_RESET);
-	lab_close(c, MT_CLOSE_RESET);
-	scene_stop();
+	CU_ASSERT_EQUAL(lab_n_servers(), 1 + N_NOTED);
+	answer(x.s, "ask ", 0);
+	expect(x.b, "ask ", 8);
+	x.s = scene_connected_server(N_NOTED);
+	next_id(x.s, "ask ");
+	answer(x.s, "ask ", 0);
+	expect(x.c, "ask ", 9);
+	end_full(&x);
 }
 
 static void test_one_gives_way(void)
@@ -346,57 +370,38 @@ static void test_one_gives_way(void)
  */
 static void any_acknowledged(uint32_t acked, int events)
 {
-	enum { NOTES = 4 };
-	static const struct mt_proxy_conf conf = {
-		.max_down = 64, .max_up = 64, .max_exchanges = 4096, .serial_lanes = 1 + NOTES};
-	struct fake_conn *a, *b, *c, *s, *noted[NOTES];
+	struct full x;
 	uint32_t draining = 0;
 
-	scene_start_with(1, &conf);
-	scene_patient();
-	toy_ids_stop();
-	a = lab_client(CONFIG_SERIAL);
-	b = lab_client(CONFIG_SERIAL);
-	c = lab_client(CONFIG_SERIAL);
-	s = served(b, "ask ", 7, false);
-	for (uint32_t i = 0; i < NOTES; i++)
-		call(a, 'O', "note", i);
-	CU_ASSERT_EQUAL_FATAL(lab_n_servers(), 1 + NOTES);
-	for (uint32_t i = 0; i < NOTES; i++)
-		noted[i] = scene_connected_server(1 + i);
-	call(b, 'Q', "ask ", 8);
-	next_id(s, "ask ");
-	call(c, 'Q', "ask ", 9);
+	fill_connections(&x);
+	call_one_more(&x);
 	for (int i = 0; i < events; i++) {
-		mt_lane_hungry(lab.p, mt_up_of(&s->s)->lanes);
+		mt_lane_hungry(lab.p, mt_up_of(&x.s->s)->lanes);
 		lab_advance(MT_MSEC);
 	}
-	for (uint32_t i = 0; i < NOTES; i++)
-		draining += mt_up_of(&noted[i]->s)->state == MT_UP_DRAINING;
+	for (uint32_t i = 0; i < N_NOTED; i++)
+		draining += mt_up_of(&x.noted[i]->s)->state == MT_UP_DRAINING;
 	CU_ASSERT_EQUAL(draining, 1);
-	CU_ASSERT_EQUAL(lab_n_servers(), 1 + NOTES);
-	next_id(noted[acked], "note");
+	CU_ASSERT_EQUAL(lab_n_servers(), 1 + N_NOTED);
+	next_id(x.noted[acked], "note");
 	lab_advance(MT_MSEC);
-	CU_ASSERT_TRUE(noted[acked]->detached || noted[acked]->aborted);
-	CU_ASSERT_EQUAL_FATAL(lab_n_servers(), 1 + NOTES);
-	s = lab_server(NOTES);
-	CU_ASSERT_FALSE_FATAL(s->connected);
-	lab_connect(s);
-	next_id(s, "ask ");
-	answer(s, "ask ", 0);
-	expect(c, "ask ", 9);
-	for (uint32_t i = 0; i < NOTES; i++)
+	CU_ASSERT_TRUE(x.noted[acked]->detached || x.noted[acked]->aborted);
+	CU_ASSERT_EQUAL_FATAL(lab_n_servers(), 1 + N_NOTED);
+	x.s = lab_server(N_NOTED);
+	CU_ASSERT_FALSE_FATAL(x.s->connected);
+	lab_connect(x.s);
+	next_id(x.s, "ask ");
+	answer(x.s, "ask ", 0);
+	expect(x.c, "ask ", 9);
+	for (uint32_t i = 0; i < N_NOTED; i++)
 		if (i != acked)
-			next_id(noted[i], "note");
-	lab_close(a, MT_CLOSE_RESET);
-	lab_close(b, MT_CLOSE_RESET);
-	lab_close(c, MT_CLOSE_RESET);
-	scene_stop();
+			next_id(x.noted[i], "note");
+	end_full(&x);
 }
 
 static void test_any_acknowledged(void)
 {
-	for (uint32_t acked = 0; acked < 4; acked++) {
+	for (uint32_t acked = 0; acked < N_NOTED; acked++) {
 		any_acknowledged(acked, 0);
 		any_acknowledged(acked, 3);
 	}
