@@ -19,7 +19,8 @@ int main(int argc, char **argv)
 		{"guarded endpoints", guard_tests}, {"mirrors", mirror_tests},
 		{"secured endpoints", secure_tests}, {"winding up", wind_up_tests},
 		{"filters", filters_tests}, {"filter chains", chain_tests},
-		{"undecided clients", undecided_tests}, {"image", image_tests},
+		{"undecided clients", undecided_tests},
+		{"ends of chain selection", undecided_ends_tests}, {"image", image_tests},
 		{"whose reply it is", match_tests},
 		{"whose reply it is, on the wire", match_wire_tests}, {"tokens", tokens_tests},
 		{"asks", asks_tests}, {"dubbo", dubbo_tests}, {"cut off", cut_tests}, {0}};

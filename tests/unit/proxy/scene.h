@@ -45,6 +45,6 @@ extern const struct mt_test calls_tests[], long_tests[], ends_tests[], life_test
 	admit_tests[], bounds_tests[], await_tests[], record_tests[], stray_tests[], waits_tests[],
 	reading_tests[], evict_tests[], repeat_tests[], rejoin_tests[], window_tests[],
 	queue_tests[], wide_tests[], silence_tests[], oneway_tests[], filters_tests[],
-	chain_tests[], undecided_tests[], image_tests[], unacked_tests[], guard_tests[],
-	secure_tests[], wind_up_tests[], mirror_tests[], match_tests[], match_wire_tests[],
-	tokens_tests[], asks_tests[], dubbo_tests[], cut_tests[];
+	chain_tests[], undecided_tests[], undecided_ends_tests[], image_tests[], unacked_tests[],
+	guard_tests[], secure_tests[], wind_up_tests[], mirror_tests[], match_tests[],
+	match_wire_tests[], tokens_tests[], asks_tests[], dubbo_tests[], cut_tests[];
