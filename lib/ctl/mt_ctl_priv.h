@@ -72,6 +72,11 @@ struct mt_command {
 	 * Returns the answer, or NULL (no memory). An object {"error": "..."} becomes exit code 1.
 	 */
 	json_t *(*run)(struct mt_ctl *c, const struct mt_request *r);
+	/*
+	 * NULL, or returns what to answer if no row contains [TEXT]: an error, or NULL if the
+	 * empty answer is right.
+	 */
+	json_t *(*none)(const char *text);
 };
 
 /* The table in parts, one file per topic; each part ends with a row without words. */
@@ -124,6 +129,8 @@ static inline json_t *mt_json_text(const char *s)
 /* The lines of a text as an array; `text` NULL: an empty one. */
 json_t *mt_json_lines(const char *text);
 void mt_render_text(const json_t *j, struct mt_text_buf *out);
+/* True if the answer has tables, and all of them are empty. */
+bool mt_render_is_empty(const json_t *j);
 /* Formats one value as the text of a table's cell. */
 void mt_render_cell(const json_t *v, char *buf, size_t size);
 /*
@@ -150,6 +157,7 @@ void mt_offer_connections(struct mt_ctl *c, const struct mt_request *r, struct m
 void mt_offer_exchanges(struct mt_ctl *c, const struct mt_request *r, struct mt_offers *o);
 void mt_offer_slow(struct mt_ctl *c, const struct mt_request *r, struct mt_offers *o);
 json_t *mt_show_objects(struct mt_ctl *c, const struct mt_request *r);
+json_t *mt_none_objects(const char *text);
 /* Number of denials by all workers because of that object. */
 uint64_t mt_ctl_closed_by(const struct mt_ctl *c, const struct mt_closer *by);
 /* Lists objects that are rejected or run with their last good version; null if there are none. */

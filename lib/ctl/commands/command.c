@@ -217,6 +217,27 @@ static int found(const json_t *j)
 	return json_integer_value(json_object_get(j, "found")) > 0 ? MT_CTL_FOUND : MT_CTL_OK;
 }
 
+/*
+ * Filters the answer by [TEXT], for all commands: none of them does it itself. False: no row
+ * contains the text and the command does not know it; *j is an error.
+ */
+static bool filter(const struct mt_command *cmd, const struct mt_request *r, json_t **j)
+{
+	json_t *error;
+
+	if (!r->n_args || strcmp(cmd->args, "[TEXT]") != 0)
+		return true;
+	mt_render_filter(*j, r->args[0]);
+	if (!cmd->none || !mt_render_is_empty(*j))
+		return true;
+	error = cmd->none(r->args[0]);
+	if (!error)
+		return true;
+	json_decref(*j);
+	*j = error;
+	return false;
+}
+
 /* Runs a parsed request; *code as mt_ctl_command() returns it. */
 static json_t *run(struct mt_ctl *c, struct mt_request *r, int *code)
 {
@@ -242,9 +263,8 @@ static json_t *run(struct mt_ctl *c, struct mt_request *r, int *code)
 	j = cmd->run(c, r);
 	if (j && !json_object_get(j, "error"))
 		*code = MT_CTL_OK;
-	/* Filtered here for all commands: none of them handles [TEXT] itself. */
-	if (*code == MT_CTL_OK && r->n_args && strcmp(cmd->args, "[TEXT]") == 0)
-		mt_render_filter(j, r->args[0]);
+	if (*code == MT_CTL_OK && !filter(cmd, r, &j))
+		*code = MT_CTL_USAGE;
 	if (*code == MT_CTL_OK && mt_view_apply(&view, &j, &e) < 0) {
 		*code = MT_CTL_USAGE;
 		json_decref(j);

@@ -126,10 +126,12 @@ const struct mt_command mt_commands_show[] = {
 			"`show objects STATUS` has those of one status (in-force, "
 			"in-force-with-notes, elsewhere, ignored, no-effect, shadowed, waiting, "
 			"fail-closed, last-good, refused: docs/reference/objects.md); any other "
-			"text those that hold it. `meltemid --check --json` prints the same "
-			"before a start.",
+			"text those that contain it. A text that is neither a status nor in any "
+			"row is an error (exit status 2). `meltemid --check --json` prints the "
+			"same before a start.",
 		.names = {MT_NAMES_STATUS},
-		.run = mt_show_objects},
+		.run = mt_show_objects,
+		.none = mt_none_objects},
 	{.words = "show last-good",
 		.args = "[TEXT]",
 		.help = "documents in force in their last good version, because the current one "

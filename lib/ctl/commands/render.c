@@ -380,6 +380,21 @@ static void filter_array(json_t *a, const char *text)
 			json_array_remove(a, i);
 }
 
+bool mt_render_is_empty(const json_t *j)
+{
+	bool tables = false;
+	const char *key;
+	json_t *v;
+
+	json_object_foreach((json_t *)j, key, v)
+	{
+		if (json_array_size(v))
+			return false;
+		tables |= json_is_array(v);
+	}
+	return tables;
+}
+
 void mt_render_filter(json_t *j, const char *text)
 {
 	bool rows = false;

@@ -205,6 +205,38 @@ json_t *mt_show_objects(struct mt_ctl *c, const struct mt_request *r)
 		refused_json(c));
 }
 
+/* Words that statuses had before their present ones. */
+static const struct {
+	const char *old;
+	enum mt_object_status status;
+} renamed[] = {
+	{"held", MT_OBJECT_LAST_GOOD},
+	{"inert", MT_OBJECT_NO_EFFECT},
+	{"foreign", MT_OBJECT_IGNORED},
+	{"closed", MT_OBJECT_FAIL_CLOSED},
+};
+
+json_t *mt_none_objects(const char *text)
+{
+	char all[256];
+	size_t n = 0;
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(renamed); i++)
+		if (strcasecmp(text, renamed[i].old) == 0)
+			return mt_ctl_error("status `%s` is now called `%s`", renamed[i].old,
+				mt_object_status_str(renamed[i].status));
+	for (int i = 0; i < MT_OBJECT_STATUSES; i++) {
+		const char *word = mt_object_status_str((enum mt_object_status)i);
+
+		if (strcasestr(word, text))
+			return NULL;
+		n += (size_t)snprintf(all + n, sizeof(all) - n, "%s%s", i ? ", " : "", word);
+		n = MT_MIN(n, sizeof(all) - 1);
+	}
+	return mt_ctl_error(
+		"no object, service or denial contains `%s`; statuses are %s", text, all);
+}
+
 json_t *mt_ctl_bad_objects(struct mt_ctl *c)
 {
 	struct mt_object_table *t = table_of(c);

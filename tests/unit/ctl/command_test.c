@@ -401,6 +401,40 @@ static void test_restart(void)
 	mt_ctl_destroy(c);
 }
 
+/* A word that no row contains is an error, unless it is a status that no object has. */
+static void test_objects_by_status(void)
+{
+	static const struct {
+		const char *line;
+		int code;
+		const char *words;
+	} t[] = {
+		{"show objects", MT_CTL_OK, "objects: none"},
+		{"show objects last-good", MT_CTL_OK, "objects: none"},
+		{"show objects FAIL-CLOSED", MT_CTL_OK, "objects: none"},
+		{"show objects in-force", MT_CTL_OK, "objects: none"},
+		{"show objects held", MT_CTL_USAGE, "status `held` is now called `last-good`"},
+		{"show objects inert", MT_CTL_USAGE, "status `inert` is now called `no-effect`"},
+		{"show objects foreign", MT_CTL_USAGE, "status `foreign` is now called `ignored`"},
+		{"show objects closed", MT_CTL_USAGE,
+			"status `closed` is now called `fail-closed`"},
+		{"show objects refusd", MT_CTL_USAGE,
+			"contains `refusd`; statuses are in-force, in-force-with-notes, elsewhere, "
+			"ignored, no-effect, shadowed, waiting, fail-closed, last-good, refused"},
+	};
+	struct mt_ctl *c = test_ctl(NULL);
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
+		int code;
+		char *out = test_run(c, t[i].line, &code);
+
+		CU_ASSERT_EQUAL(code, t[i].code);
+		CU_ASSERT_PTR_NOT_NULL(strstr(out, t[i].words));
+		free(out);
+	}
+	mt_ctl_destroy(c);
+}
+
 static void test_waiting(void)
 {
 	const struct mt_ctl_env env = {.waiting = fake_waiting};
@@ -565,6 +599,7 @@ const struct mt_test command_tests[] = {
 	{"every counter is described", test_meanings},
 	{"errors say what helps", test_errors_say_what_helps},
 	{"a newer configuration that waits", test_waiting},
+	{"objects by status", test_objects_by_status},
 	{"Node fields that need a restart", test_restart},
 	{"reload, drain, diagnostics", test_actions},
 	{"text for people", test_render},
