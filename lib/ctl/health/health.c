@@ -23,7 +23,7 @@ static const struct {
 	{"workers", mt_check_workers, "none is near its limit"},
 	{"memory", mt_check_memory, "all pools have room"},
 	{"endpoints", mt_check_endpoints, "every cluster has its servers"},
-	{"limits", mt_check_limits, "no limit refused anything in the last minute"},
+	{"limits", mt_check_limits, "no limit that has refused requests is used up now"},
 	{"names", mt_check_names, "the name servers answer"},
 	{"control planes", mt_check_control_planes, "all are connected, nothing is refused"},
 	{"certificates", mt_check_certificates, "none ends soon"},
