@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Compiles the values of conditions: texts with "*", networks, ports, accounts, principals of tokens. */
+/* Compiles the values of conditions: texts with "*", networks, ports, accounts, tokens. */
 #include "mt_authz_compile_priv.h"
 
 #include <ctype.h>

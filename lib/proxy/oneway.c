@@ -24,8 +24,8 @@
  *   is one observation. After the time-out of a message the connection is reset.
  * - Limits: bound connections are at most a quarter of an endpoint's serial ones; above that the
  *   longest idle one is closed. If calls wait for a connection, as many connections are closed as
- *   calls wait, the longest idle ones first. The number of calls in doubt has no limit: if they take
- *   all serial connections of an endpoint, the calls that would decide may wait until their
+ *   calls wait, the longest idle ones first. The number of calls in doubt has no limit: if they
+ *   take all serial connections of an endpoint, the calls that would decide may wait until their
  *   time-out. A FIN could decide, but a server that does not answer after a FIN would lose calls.
  */
 #include "mt_proxy_priv.h"

@@ -151,10 +151,10 @@ void mt_tcp_keep_start(struct mt_tcp *t, struct mt_tcp_conn *c)
 
 /*
  * True while the persist timer decides about a silent peer: data or a FIN waits for more window
- * than there is, and nothing is in flight. MT_CF_PERSIST does not tell this. It is clear from the
- * timeout until the probe is sent, and a full port, an unresolved neighbour or a lack of memory
- * delays the probe. Without a route no probe is sent and the persist timer counts none, so that
- * keep-alive decides after twice SILENCE_MAX_MS.
+ * than there is, and nothing is in flight. MT_CF_PERSIST is clear from the timeout until the probe
+ * is sent, and a full port, an unresolved neighbour or a lack of memory delays the probe. Without
+ * a route no probe is sent and the persist timer counts none, so that keep-alive decides after
+ * twice SILENCE_MAX_MS.
  */
 static bool persist_decides(const struct mt_tcp_conn *c, uint32_t idle)
 {
