@@ -35,7 +35,7 @@ static const struct {
 		"Closed: calls are denied, because an object that restricts the service cannot be "
 		"evaluated here. Fix or withdraw it, or, if\nit is not refused, list it in the "
 		"Node's `unenforced`, until a day"},
-	{"no endpoints", "without instances",
+	{"no endpoints", "without endpoints",
 		"Without endpoints to call: none was read (EndpointSlices, Endpoints, Pods, "
 		"WorkloadEntries, endpoints of a ServiceEntry),\nor all of them expect mTLS, which "
 		"needs the Node's `identity`; a discovery server may send more"},
@@ -179,7 +179,7 @@ static void put_served(const json_t *row, const json_t *concern, FILE *out)
 	const char *by = import_text(row, "by");
 	char text[1024], safe[1024];
 
-	fprintf(out, "  %lld instance%s", (long long)n, n == 1 ? "" : "s");
+	fprintf(out, "  %lld endpoint%s", (long long)n, n == 1 ? "" : "s");
 	if (*by) {
 		(void)mt_escape(safe, sizeof(safe), by);
 		fprintf(out, ", in part closed by %s", safe);

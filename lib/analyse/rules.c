@@ -188,7 +188,7 @@ static void check_left_ports(
 		if (port && !has_number(l, port))
 			mt_an_found(a, MT_FINDING_ID_unknown_port, &p->meta, l->v[i].line,
 				"%s is the service's port, so it leaves out nothing: the "
-				"instance's is %u",
+				"endpoint's is %u",
 				l->v[i].s, port);
 	}
 }
@@ -230,7 +230,7 @@ static void check_policy(struct mt_analysis *a, const struct mt_authorization_po
 	if (use->beside && use->beside == use->lists && !p->n_rules &&
 		p->action.v == MT_POLICY_ALLOW)
 		mt_an_found(a, MT_FINDING_ID_allow_nothing, &p->meta, 0,
-			"it has no rules, and %s is for more instances and admits calls",
+			"it has no rules, and %s is for more endpoints and admits calls",
 			use->by->by);
 	if (use->dropped && (!use->messages || use->dropped_of_messages) &&
 		p->action.v == MT_POLICY_DENY)

@@ -214,7 +214,7 @@ static void check_disable(struct mt_analysis *a, const struct mt_audit_row *r,
 			r->host, r->mode_by->ns, r->mode_by->name);
 	else if (r->mode != MT_MTLS_DISABLE)
 		mt_an_found(a, MT_FINDING_ID_plain_instance, by, t->mode.line,
-			"instances of %s have proxies of their own", r->host);
+			"endpoints of %s have proxies of their own", r->host);
 }
 
 static void check_rule(struct mt_analysis *a, const struct mt_audit_row *r,
@@ -233,12 +233,12 @@ static void check_rule(struct mt_analysis *a, const struct mt_audit_row *r,
 			r->host, r->mode_by->ns, r->mode_by->name, words[t->mode.v]);
 	else if (meshed && foreign)
 		mt_an_found(a, MT_FINDING_ID_tls_foreign, by, t->mode.line,
-			"instances of %s have proxies that speak the mesh's mutual TLS, and are "
+			"endpoints of %s have proxies that speak the mesh's mutual TLS, and are "
 			"called by %s",
 			r->host, words[t->mode.v]);
 	else if (r->class == MT_INSTANCE_BARE && t->mode.v == MT_TLS_ISTIO_MUTUAL)
 		mt_an_found(a, MT_FINDING_ID_tls_foreign, by, t->mode.line,
-			"instances of %s have no proxies that would end mutual TLS", r->host);
+			"endpoints of %s have no proxies that would end mutual TLS", r->host);
 }
 
 /* Without auto mTLS, callers use mutual TLS only if a rule requires it. */
@@ -257,7 +257,7 @@ static void check_no_auto(struct mt_analysis *a, const struct mt_audit_row *r)
 			r->mode_by ? r->mode_by->name : "", why);
 	else if (r->mode != MT_MTLS_DISABLE)
 		mt_an_found(a, MT_FINDING_ID_plain_instance, &r->se->meta, 0,
-			"instances of %s have proxies of their own: %s", r->host, why);
+			"endpoints of %s have proxies of their own: %s", r->host, why);
 }
 
 /* ---- trust ----------------------------------------------------------------------------------- */
@@ -403,10 +403,10 @@ static void check_names(struct mt_analysis *a, const struct mt_audit_row *r,
 {
 	if (t && t->mode.v >= MT_TLS_MUTUAL && fits_nobody(a, r->host, t->sans, t->n_sans))
 		mt_an_found(a, MT_FINDING_ID_sans_of_nobody, by, t->sans[0].line,
-			"none of the instances of %s has the account of %s", r->host, t->sans[0].s);
+			"none of the endpoints of %s has the account of %s", r->host, t->sans[0].s);
 	if (r->class == MT_INSTANCE_MESHED && fits_nobody(a, r->host, r->se->sans, r->se->n_sans))
 		mt_an_found(a, MT_FINDING_ID_sans_of_nobody, &r->se->meta, r->se->sans[0].line,
-			"none of the instances of %s has the account of %s", r->host,
+			"none of the endpoints of %s has the account of %s", r->host,
 			r->se->sans[0].s);
 }
 

@@ -130,7 +130,7 @@ static void check_group(struct mt_analysis *a, const struct group *g)
 	if (!by || !g->without || !g->without->rules || mt_authz_is_idle(g->without->rules))
 		return;
 	mt_an_found(a, MT_FINDING_ID_unequal_instances, g->without->of, 0,
-		"%s is about %u of the %u instances of %s:%u, and no policy of ALLOW about the "
+		"%s is about %u of the %u endpoints of %s:%u, and no policy of ALLOW about the "
 		"others (%s)%s: %s may call those",
 		by->by, g->n - g->n_without, g->n, g->without->host, g->without->port,
 		where(a, g->without, buf, sizeof(buf)),

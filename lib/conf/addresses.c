@@ -197,7 +197,7 @@ static void bad_instance(struct mt_build *b, const struct mt_meta *meta,
 	char path[MT_CONF_PATH];
 
 	mt_b_error(b, meta, w->address_text.line, mt_b_endpoint_path(i, "address", path),
-		"write the address of the host where the instance runs", "%.64s is %s%s%.128s",
+		"write the address of the host where the endpoint runs", "%.64s is %s%s%.128s",
 		w->address_text.s, why, *name ? " " : "", name);
 }
 

@@ -355,7 +355,7 @@ static void tell(struct bindings *x)
 	}
 	if (!mt_addr_is_zero(&x->lost))
 		mt_b_warn(x->b, meta, x->n->ports[x->lost_at].side.line, "spec.ports", LIST_THEM,
-			"instances in the networks of port %.31s are not listed there, so that "
+			"endpoints in the networks of port %.31s are not listed there, so that "
 			"their "
 			"answers are dropped, such as those of %s",
 			x->n->ports[x->lost_at].name.s, mt_addr_str(&x->lost, text));

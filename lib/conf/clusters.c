@@ -177,7 +177,7 @@ static void check_failover(struct mt_build *b, const struct mt_meta *meta,
 	if (p && (p->n_failover || p->n_labels) && !(p->enabled.set && !p->enabled.v) &&
 		!own->outlier && !(top && top->outlier))
 		mt_b_warn(b, meta, p->origin.line, path, "write outlierDetection, or remove it",
-			"no instance takes over, because none is ever ejected");
+			"no endpoint takes over, because none is ever ejected");
 }
 
 static void warn_hash(struct mt_build *b, const struct mt_host *h, uint32_t i)

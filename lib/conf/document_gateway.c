@@ -453,7 +453,7 @@ static void pass(struct mt_build *b, struct server *sv)
 			sv->codec->name);
 	else if (!mt_b_bind_passing(b, &at))
 		mt_b_warn(b, meta, sv->conf->origin.line, sv->path,
-			"write hosts of services that instances with proxies of their own have",
+			"write hosts of services that endpoints with proxies of their own have",
 			"there is no service that this port could pass TLS on to");
 }
 

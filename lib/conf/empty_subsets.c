@@ -44,8 +44,8 @@ void mt_b_empty_subsets_tell(struct mt_build *b)
 		if (!leads_to(b, led_to, e))
 			continue;
 		snprintf(path, sizeof(path), "spec.subsets[%u].labels", e->at);
-		mt_b_warn(b, e->meta, e->subset->origin.line, path, "label its instances",
-			"no instance is in subset \"%.64s\": what is led there fails",
+		mt_b_warn(b, e->meta, e->subset->origin.line, path, "label its endpoints",
+			"no endpoint is in subset \"%.64s\": what is led there fails",
 			e->subset->name.s);
 	}
 }

@@ -167,8 +167,8 @@ static void cluster_fields(
 	number(w, "consecutive errors", old->outlier.errors, new_->outlier.errors);
 	number(w, "base ejection, ms", old->outlier.base_ms, new_->outlier.base_ms);
 	number(w, "longest ejection, ms", old->outlier.max_ms, new_->outlier.max_ms);
-	number(w, "instances ejected at most, %", old->outlier.most, new_->outlier.most);
-	number(w, "instances in rotation at least, %", old->min_health, new_->min_health);
+	number(w, "endpoints ejected at most, %", old->outlier.most, new_->outlier.most);
+	number(w, "endpoints in rotation at least, %", old->min_health, new_->min_health);
 	warmup(w, old->warmup ? &old->warmup->rule : &none,
 		new_->warmup ? &new_->warmup->rule : &none);
 	number(w, "smallest ring", old->ring_min, new_->ring_min);

@@ -73,7 +73,7 @@ static bool wanted(
 	if (no_tls)
 		mt_diag_resource(b->diags, MT_DIAG_NOT_SERVED, &mc->meta, "transport_socket",
 			"write spec.identity, or let it be plain text",
-			"connections to instances cannot be encrypted: %s", no_tls);
+			"connections to endpoints cannot be encrypted: %s", no_tls);
 	return !no_tls;
 }
 

@@ -68,14 +68,14 @@ static void tell(struct mt_build *b, const struct mt_host *h, const struct insta
 		mt_b_warn(b, m, m->origin.line, NULL,
 			"write the Node's spec.identity, or a DestinationRule with tls: {mode: "
 			"DISABLE}, if they accept plaintext",
-			"%u of %u instances have a proxy of their own and are not called: it "
+			"%u of %u endpoints have a proxy of their own and are not called: it "
 			"expects mTLS, and this node has no identity",
 			of->mesh + of->tunnel, of->n);
 	if (mt_b_is_somebody(b) && of->tunnel)
 		mt_b_warn(b, m, m->origin.line, NULL,
 			"write a DestinationRule with tls: {mode: DISABLE}, if they accept "
 			"plaintext",
-			"%u of %u instances are of an ambient mesh and are not called: HBONE is "
+			"%u of %u endpoints are of an ambient mesh and are not called: HBONE is "
 			"not "
 			"spoken",
 			of->tunnel, of->n);
@@ -124,7 +124,7 @@ void mt_b_meshed(struct mt_build *b)
 		tell(b, h, &of);
 		if (of.mesh && mt_b_is_somebody(b) && is_anybody(b, h))
 			mt_b_warn(b, m, m->origin.line, NULL,
-				"write subjectAltNames, or the instances' serviceAccount",
+				"write subjectAltNames, or the endpoints' serviceAccount",
 				"its endpoints may have any certificate of the mesh: their service "
 				"accounts are unknown");
 	}

@@ -386,7 +386,7 @@ static void close_asked(struct gathered *g)
 			return;
 		}
 		p->closes = true;
-		p->unasked = "another policy of the same instances names another one";
+		p->unasked = "another policy of the same endpoints names another one";
 	}
 }
 

@@ -85,7 +85,7 @@ static bool tell_elsewhere(struct mt_build *b, const struct mt_policy *p)
 	if (n_ours(p) || p->at_gateways)
 		return false;
 	mt_b_verdict(b, MT_DIAG_ELSEWHERE, p->meta, NULL,
-		"the proxies of the %u instances that it selects enforce it%s",
+		"the proxies of the %u endpoints that it selects enforce it%s",
 		p->selected[MT_INSTANCE_MESHED], refusal(b, p));
 	return true;
 }
@@ -94,7 +94,7 @@ static void note_meshed(struct mt_build *b, const struct mt_policy *p)
 {
 	if (p->selected[MT_INSTANCE_MESHED] && n_ours(p))
 		mt_b_warn(b, p->meta, p->meta->origin.line, NULL, NULL,
-			"%u of %u instances have proxies of their own, which enforce it there%s",
+			"%u of %u endpoints have proxies of their own, which enforce it there%s",
 			p->selected[MT_INSTANCE_MESHED], n_of(p), refusal(b, p));
 }
 
@@ -158,7 +158,7 @@ static void tell_peers(struct mt_build *b, const struct mt_policy *p)
 	bool selects = p->scope->selector && p->scope->selector->labels.n_kv;
 
 	if (selects && strcmp(p->meta->ns, mt_b_root_namespace(b)) == 0) {
-		mt_b_verdict(b, MT_DIAG_INERT, p->meta, "write it in the instances' namespace",
+		mt_b_verdict(b, MT_DIAG_INERT, p->meta, "write it in the endpoints' namespace",
 			"a selector in the root namespace selects nothing");
 		return;
 	}
@@ -225,7 +225,7 @@ static void tell_tokens(struct mt_build *b, const struct mt_policy *p)
 	note_meshed(b, p);
 	if (p->closes)
 		mt_b_verdict(b, MT_DIAG_CLOSED, p->meta, "write fewer jwtRules",
-			"more than %d rules for tokens are in front of an instance",
+			"more than %d rules for tokens are in front of an endpoint",
 			MT_TOKEN_RULES);
 	if (p->n_unsure)
 		mt_b_warn(b, p->meta, p->meta->origin.line, NULL, PODS,

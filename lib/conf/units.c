@@ -197,7 +197,7 @@ static bool is_served(struct mt_build *b, const struct mt_service_entry *se)
 		mt_b_warn(b, &se->meta,
 			se->resolution.line ? se->resolution.line : se->meta.origin.line,
 			"spec.resolution", "write resolution: STATIC with endpoints",
-			"not served: its instances are not known");
+			"not served: its endpoints are not known");
 		return false;
 	}
 	if (se->resolution.v >= MT_RESOLUTION_DNS && !se->n_endpoints && !se->selector &&

@@ -394,7 +394,7 @@ static void translate(struct translation *x, const struct mt_kube_service *svc)
 	if (svc->cluster_ip.s && strcmp(svc->cluster_ip.s, "None") == 0)
 		tell(x, MT_DIAG_WARNING, &svc->meta, "spec.clusterIP",
 			"a headless Service is served at an address that is allocated; "
-			"clients that resolve its name elsewhere go to the instances themselves");
+			"clients that resolve its name elsewhere go to the endpoints themselves");
 	if (!translate_ports(x, se, svc))
 		return;
 	add_slices(x, se, svc);
@@ -516,7 +516,7 @@ static void tell_unused(struct translation *x)
 			tell(x, MT_DIAG_INERT, &p->meta, NULL,
 				has_ended(p)	  ? "it has ended"
 				: !p->status.ip.s ? "it has no address"
-						  : "it is an instance of no service here");
+						  : "it is an endpoint of no service here");
 	}
 }
 

@@ -369,7 +369,7 @@ static void read_ports(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 		unsigned long v = strtoul(k->key, &end, 10);
 
 		if (end == k->key || *end || v == 0 || v > 65535)
-			mt_f_error(c, k->key_line, "write the instance's port, 1 to 65535",
+			mt_f_error(c, k->key_line, "write the endpoint's port, 1 to 65535",
 				"\"%.64s\" is not a port", k->key);
 		else if (port && !mt_yaml_is_null(k)) {
 			mt_section_read(c, &mtls_section, k, &port->mtls);

@@ -54,7 +54,7 @@ static const struct mt_field workload_fields[] = {
 		.help = "the endpoint's identity; without the label `security.istio.io/tlsMode` it "
 			"means that the endpoint has a proxy of its own, which enforces policies"},
 	{"network", MT_F_TEXT, AT(struct mt_workload, network), .status = MT_S_LATER,
-		.instead = "an instance of another network is called as if it were in this one",
+		.instead = "an endpoint of another network is called as if it were in this one",
 		.help = "the endpoint's network"},
 };
 

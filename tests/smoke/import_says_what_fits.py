@@ -287,7 +287,7 @@ def table_is_true():
     # What a proxy of its own refuses is not denied here: whoever reads the first lines only must see it all the same.
     for name in ("sidecar (injected Pod)", "ambient (Pod with `ambient.istio.io/redirection`)", "WorkloadEntry with a serviceAccount"):
         said = imported("-", stdin=None, input=(ROWS[f"{name}; PeerAuthentication STRICT"][0] + CLEAR).encode())
-        check("1 instance, but see PeerAuthentication shop/default\n" in said, f"{name}: STRICT is not told beside the service: {said}")
+        check("1 endpoint, but see PeerAuthentication shop/default\n" in said, f"{name}: STRICT is not told beside the service: {said}")
         check("refuse this node's calls" in said, f"{name}: it is not told what STRICT means: {said}")
 
 

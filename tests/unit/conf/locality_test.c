@@ -282,7 +282,7 @@ static void without_outliers(void)
 		CU_ASSERT_PTR_NOT_NULL(b.s);
 		CU_ASSERT_EQUAL(b.diags.n, t[i].warnings);
 		CU_ASSERT(!t[i].warnings ||
-			  has_diag(&b, MT_DIAG_WARNING, 17, "no instance takes over"));
+			  has_diag(&b, MT_DIAG_WARNING, 17, "no endpoint takes over"));
 		if (b.diags.n != t[i].warnings)
 			show_diags(&b);
 		unbuild(&b);

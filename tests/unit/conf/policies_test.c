@@ -63,14 +63,14 @@ struct row {
 #define NOTHING .severity = MT_DIAG_SEVERITIES
 
 static const struct row rows[] = {
-	{INSIDE AP("{}"), "A A - - A", "A A - - A", MT_DIAG_WARNING, "2 of 5 instances"},
+	{INSIDE AP("{}"), "A A - - A", "A A - - A", MT_DIAG_WARNING, "2 of 5 endpoints"},
 	{INSIDE AP("{selector: {matchLabels: {app: a}}}"), "- A - - -", "- A - - -",
-		MT_DIAG_WARNING, "2 of 3 instances"},
+		MT_DIAG_WARNING, "2 of 3 endpoints"},
 	{INSIDE AP("{selector: {matchLabels: {}}}"), "A A - - A", "A A - - A", MT_DIAG_WARNING, ""},
 	{INSIDE AP("{selector: {matchLabels: {app: b}}}"), "- - - - -", "- - - - -", MT_DIAG_INERT,
 		"selects nothing"},
 	{INSIDE AP("{selector: {matchLabels: {security.istio.io/tlsMode: istio}}}"), "- - - - -",
-		"- - - - -", MT_DIAG_ELSEWHERE, "1 instances"},
+		"- - - - -", MT_DIAG_ELSEWHERE, "1 endpoints"},
 	{INSIDE AP("{targetRefs: [{group: networking.istio.io, kind: ServiceEntry, name: a}]}"),
 		"A A - - A", "A A - - A", MT_DIAG_WARNING, ""},
 	{INSIDE AP("{targetRef: {group: networking.istio.io, kind: ServiceEntry, name: a}}"),
@@ -122,7 +122,7 @@ static const struct row rows[] = {
 	{OUTSIDE PEERS("{mtls: {mode: STRICT}}"), "- - - - -", "- - - - -", MT_DIAG_INERT,
 		"MESH_INTERNAL"},
 	/* Aeraki's are Dubbo's, and stand beside Istio's: a call has to pass both. */
-	{INSIDE DUBBO("x", "{}"), "A A - - A", "- - - - -", MT_DIAG_WARNING, "2 of 5 instances"},
+	{INSIDE DUBBO("x", "{}"), "A A - - A", "- - - - -", MT_DIAG_WARNING, "2 of 5 endpoints"},
 	{INSIDE DUBBO("x", "{action: DENY, rules: [{}]}"), "D D - - D", "- - - - -",
 		MT_DIAG_WARNING, ""},
 	{INSIDE DUBBO("x", "{rules: [{to: [{operation: {interfaces: [a]}}]}]}") AP("{}"),
@@ -496,10 +496,10 @@ static void instances_that_expect_tls(void)
 	static const struct {
 		const char *more, *words;
 	} asks[] = {
-		{"", "1 of 2 instances have a proxy of their own and are not called: it "
+		{"", "1 of 2 endpoints have a proxy of their own and are not called: it "
 		     "expects mTLS"},
-		{MODE_OF("PERMISSIVE"), "1 of 2 instances"},
-		{MODE_OF("STRICT"), "1 of 2 instances"},
+		{MODE_OF("PERMISSIVE"), "1 of 2 endpoints"},
+		{MODE_OF("STRICT"), "1 of 2 endpoints"},
 		{MODE_OF("DISABLE"), NULL},
 		{ISTIO("DestinationRule",
 			 "d") "  host: m.x\n  trafficPolicy: {tls: {mode: DISABLE}}\n",

@@ -116,7 +116,7 @@ static const struct odd services[] = {
 	{INSTANCE("192.0.2.0"), E, AT(3), "192.0.2.0 is the network itself"},
 	{INSTANCE("192.0.2.1"), E, AT(3),
 		"192.0.2.1 is an address that this node itself answers, so calls would come back: "
-		"that of port p0 (write the address of the host where the instance runs)"},
+		"that of port p0 (write the address of the host where the endpoint runs)"},
 	{INSTANCE("203.0.113.1"), E, AT(3), "so calls would come back: it serves a.x"},
 	/* Also an address that was given, and not written. */
 	{PORT SE DUBBO "  endpoints: [{address: 240.240.0.1}]\n", E, AT(2), "it serves a.x"},

@@ -68,7 +68,7 @@ static void empty_subset(void)
 	scene_load(&sc);
 	IS_STATUS(&sc, "DestinationRule", "dr", "in-force-with-notes");
 	CU_ASSERT_PTR_NOT_NULL(
-		strstr(note_of(&sc, "DestinationRule", "dr"), "no instance is in subset \"v2\""));
+		strstr(note_of(&sc, "DestinationRule", "dr"), "no endpoint is in subset \"v2\""));
 	scene_write(&sc, "a.yaml", SERVICE("a", "x", "198.51.100.1, labels: {version: v2}"));
 	scene_load(&sc);
 	IS_STATUS(&sc, "DestinationRule", "dr", "in-force");
