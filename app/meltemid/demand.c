@@ -68,7 +68,8 @@ static void add_use(const struct daemon *d, const struct mt_cluster *c, struct m
 			 * Connections for calls stay open when idle, but those of opaque TCP are in
 			 * use.
 			 */
-			u->busy |= mt_count_read(&st->outstanding) || mt_count_read(&st->streams);
+			u->busy |= mt_count_read(&st->outstanding) ||
+				   __atomic_load_n(&st->streams, __ATOMIC_RELAXED);
 		}
 	}
 }

@@ -33,10 +33,11 @@ struct mt_service_values {
 	uint64_t request[MT_SIZE_BUCKETS], reply[MT_SIZE_BUCKETS];
 };
 
-/* Counters come first, because they are folded; then gauges. */
+/* Counters come first, because they are folded; then gauges that add up; then maxima. */
 struct mt_endpoint_values {
 	uint64_t requests, failures, conns_opened;
 	uint64_t conns_active, outstanding;
+	uint64_t oldest_call; /* ns */
 };
 
 struct mt_series {

@@ -366,6 +366,23 @@ void mt_ctl_ep_latency(
 void mt_ctl_ep_answers(
 	const struct mt_ctl *c, const struct mt_ep_state *ep, struct mt_ep_answers *sum);
 
+/*
+ * waiting.c: calls that wait for an answer of an endpoint, at most about a second ago. Ages in ns.
+ */
+struct mt_ctl_waiting {
+	uint64_t calls;
+	uint64_t oldest; /* since the oldest of them was sent */
+	uint64_t silent; /* calls have waited for so long, and the endpoint has sent nothing */
+};
+struct mt_ctl_waiting mt_ctl_ep_waiting(const struct mt_ctl *c, uint32_t index, uint64_t id);
+
+#define MT_HANG_NS (10 * MT_SEC)
+/* True if the endpoint does not respond; a server hangs, or its process is stopped. */
+static inline bool mt_ctl_hangs(const struct mt_ctl_waiting *n)
+{
+	return n->calls && n->silent >= MT_HANG_NS;
+}
+
 /* ---- trace.c ------------------------------------------------------------------------------- */
 
 /* Collects kept traces, and ends tracing when its time is over. */

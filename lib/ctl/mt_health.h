@@ -43,6 +43,8 @@ void mt_check_endpoints(struct mt_health *h);
 void mt_check_limits(struct mt_health *h);
 void mt_check_control_planes(struct mt_health *h);
 void mt_check_certificates(struct mt_health *h);
+/* health_waiting.c */
+void mt_check_answers(struct mt_health *h);
 /* health_identity.c */
 void mt_check_jwks(struct mt_health *h);
 void mt_check_asks(struct mt_health *h);

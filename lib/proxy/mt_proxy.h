@@ -292,16 +292,19 @@ uint32_t mt_proxy_sampling(const struct mt_proxy *p);
 
 /* Statistics of an endpoint. */
 struct mt_ep_stats {
-	uint64_t requests, conns_opened, conns_active, outstanding;
+	uint64_t requests, conns_opened, outstanding;
 	uint64_t failures;	 /* failed connects, reset connections, calls lost or timed out */
 	uint64_t connect_failed; /* part of `failures` */
-	uint64_t streams;	 /* part of conns_active: opaque streams */
+	uint64_t heard;		 /* monotonic ns: its last bytes, on any connection; 0: none */
+	uint32_t conns_active;
+	uint32_t streams; /* part of conns_active: opaque streams */
 	/*
-	 * The mt_ep_state.id to which requests, failures, connect_failed and conns_opened belong. The
-	 * other fields are current numbers of whichever endpoint has the index.
+	 * The mt_ep_state.id to which requests, failures, connect_failed, conns_opened and heard
+	 * belong. The other fields are current numbers of whichever endpoint has the index.
 	 */
 	uint64_t id;
 };
+_Static_assert(sizeof(struct mt_ep_stats) == MT_CACHE_LINE, "a call touches one line of these");
 /* By mt_ep_state.index; NULL: index too large. Any thread. */
 const struct mt_ep_stats *mt_proxy_ep_stats(const struct mt_proxy *p, uint32_t index);
 
@@ -326,6 +329,19 @@ struct mt_ep_hist {
 };
 /* By mt_ep_state.index; NULL: index too large. Any thread. */
 const struct mt_ep_hist *mt_proxy_ep_hist(const struct mt_proxy *p, uint32_t index);
+
+/*
+ * Calls that wait for an answer of an endpoint, as a worker counted them at most about a second ago
+ * (waiting.c). Times in monotonic ns.
+ */
+struct mt_ep_waiting {
+	uint64_t calls;	 /* sent completely, without a byte of their reply yet */
+	uint64_t oldest; /* when the oldest of them was sent; 0: no call waits */
+	uint64_t since;	 /* calls have waited there without a pause since then; 0: no call waits */
+	uint64_t heard;	 /* mt_ep_stats.heard */
+};
+/* By mt_ep_state.index and id; all 0 if the index has another endpoint. Any thread. */
+struct mt_ep_waiting mt_proxy_ep_waiting(const struct mt_proxy *p, uint32_t index, uint64_t id);
 
 struct mt_closer;
 /*

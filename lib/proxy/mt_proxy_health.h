@@ -54,6 +54,23 @@ void mt_silence_timed_out(struct mt_proxy *p, const struct mt_exchange *ex);
 /* Whether the endpoint is known to answer heartbeats. */
 bool mt_ep_beats(const struct mt_lanes *ln);
 
+/* waiting.c: calls that wait for an answer, by endpoint */
+/* True if there is something to count, or to withdraw. */
+static inline bool mt_waiting_busy(const struct mt_proxy *p)
+{
+	return p->attempts.in_use || p->waiting.found || p->waiting.pass;
+}
+/* The next step of a pass. Call when mt_waiting.due is reached, if mt_waiting_busy(). */
+void mt_waiting_turn(struct mt_proxy *p);
+/* Notes that bytes of a server of this group have arrived. */
+static inline void mt_waiting_heard(struct mt_proxy *p, const struct mt_lanes *ln)
+{
+	struct mt_ep_stats *st = &p->ep_stats[ln->ep_index];
+
+	if (mt_likely(st->id == ln->ep_id))
+		st->heard = p->now;
+}
+
 /* probe.c */
 extern const struct mt_stream_user mt_probe_user;
 /* Asks an endpoint that was just put aside whether it is back; when its time is over, until it answers. */

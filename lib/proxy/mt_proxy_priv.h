@@ -59,6 +59,7 @@ static inline struct mt_ep_stats *mt_stats_endpoint(struct mt_proxy *p, const st
 
 	if (mt_unlikely(st->id != e->id)) {
 		st->requests = st->failures = st->connect_failed = st->conns_opened = 0;
+		st->heard = 0;
 		__atomic_store_n(&st->id, e->id, __ATOMIC_RELEASE);
 	}
 	return st;

@@ -26,6 +26,7 @@
 #include "mt_policy_asks.h"
 #include "mt_tokens.h"
 #include "mt_verdict.h"
+#include "mt_waiting.h"
 
 /* ---- deadlines: FIFO lists per distinct time-out value ---- */
 
@@ -752,7 +753,8 @@ struct mt_proxy {
 	uint64_t *route_hits;		/* by mt_route_action.index */
 	struct mt_closed_stats *closed; /* by mt_closer.index */
 	struct mt_admit *admit;		/* by endpoint index */
-	struct mt_list hungry;		/* lane groups to serve at the end of the loop iteration */
+	struct mt_waiting waiting;
+	struct mt_list hungry; /* lane groups to serve at the end of the loop iteration */
 	struct mt_awaiting awaiting;
 	uint32_t rebind_idx;	 /* where the move to the new snapshot continues */
 	uint32_t rebind_cluster; /* NAMED: the cluster that is being processed */

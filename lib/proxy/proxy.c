@@ -84,6 +84,8 @@ static int reserve_arrays(struct mt_proxy *p)
 	p->route_hits = reserve(sizeof(*p->route_hits) * MT_SNAPSHOT_ROUTES_MAX);
 	p->closed = reserve(sizeof(*p->closed) * MT_AUTHZ_CLOSERS_MAX);
 	p->admit = reserve(sizeof(*p->admit) * MT_PROXY_EPS_MAX);
+	p->waiting.of[0] = reserve(sizeof(struct mt_waiting_ep) * MT_PROXY_EPS_MAX);
+	p->waiting.of[1] = reserve(sizeof(struct mt_waiting_ep) * MT_PROXY_EPS_MAX);
 	p->lb.outstanding = reserve(sizeof(*p->lb.outstanding) * MT_PROXY_EPS_MAX);
 	p->lb.rr = reserve(sizeof(*p->lb.rr) * MT_PROXY_CLUSTERS_MAX);
 	p->lb.n_eps = MT_PROXY_EPS_MAX;
@@ -91,7 +93,8 @@ static int reserve_arrays(struct mt_proxy *p)
 	return p->sides && p->lanes_by_ep && p->pending && p->pending_size && p->cluster_conns &&
 			       p->service_ids && p->service_stats && p->service_hists &&
 			       p->exemplars && p->ep_stats && p->ep_hists && p->route_hits &&
-			       p->closed && p->admit && p->lb.outstanding && p->lb.rr
+			       p->closed && p->admit && p->waiting.of[0] && p->waiting.of[1] &&
+			       p->lb.outstanding && p->lb.rr
 		       ? 0
 		       : -ENOMEM;
 }
@@ -242,6 +245,8 @@ void mt_proxy_destroy(struct mt_proxy *p)
 	unreserve(p->route_hits, sizeof(*p->route_hits) * MT_SNAPSHOT_ROUTES_MAX);
 	unreserve(p->closed, sizeof(*p->closed) * MT_AUTHZ_CLOSERS_MAX);
 	unreserve(p->admit, sizeof(*p->admit) * MT_PROXY_EPS_MAX);
+	unreserve(p->waiting.of[0], sizeof(struct mt_waiting_ep) * MT_PROXY_EPS_MAX);
+	unreserve(p->waiting.of[1], sizeof(struct mt_waiting_ep) * MT_PROXY_EPS_MAX);
 	unreserve(p->lb.outstanding, sizeof(*p->lb.outstanding) * MT_PROXY_EPS_MAX);
 	unreserve(p->lb.rr, sizeof(*p->lb.rr) * MT_PROXY_CLUSTERS_MAX);
 	free(p);
@@ -339,6 +344,8 @@ uint32_t mt_proxy_timers(struct mt_proxy *p, uint32_t budget)
 	mt_filter_tick(&p->filters, p->now);
 	if (mt_unlikely(p->now >= p->slow.until))
 		mt_slow_turn(&p->slow, p->now);
+	if (mt_unlikely(p->now >= p->waiting.due) && mt_waiting_busy(p))
+		mt_waiting_turn(p);
 	if (mt_unlikely(p->filters.n_waits))
 		n += resume_waiting(p);
 	if (mt_unlikely(mt_filter_inbox_rung(p->filters.inbox)))
@@ -359,6 +366,8 @@ uint64_t mt_proxy_next(struct mt_proxy *p)
 	wheel = MT_MIN(wheel, exchanges);
 	if (mt_unlikely(mt_awaiting_busy(p)))
 		wheel = MT_MIN(wheel, mt_awaiting_next(p));
+	if (mt_waiting_busy(p))
+		wheel = MT_MIN(wheel, p->waiting.due);
 	return MT_MIN(wheel, filters);
 }
 

@@ -245,6 +245,7 @@ static void on_readable(struct mt_stream *s)
 	struct mt_up *u = mt_up_of(s);
 
 	u->last_rx = p->now;
+	mt_waiting_heard(p, u->lanes);
 	mt_up_pump(p, u);
 }
 

@@ -69,6 +69,20 @@ static uint32_t collect_endpoint(
 	return collect(arg, MT_SERIES_ENDPOINT, out, f, pos);
 }
 
+/* A member in nanoseconds, as seconds. */
+static uint32_t collect_age(void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t pos)
+{
+	const struct mt_ctl_family *x = arg;
+	const struct mt_series *s = mt_scrape_series(x->c, MT_SERIES_ENDPOINT, pos);
+
+	for (; s && !mt_sink_full(out); s = mt_scrape_series(x->c, MT_SERIES_ENDPOINT, ++pos)) {
+		const struct mt_label l[] = {{"cluster", s->label[0]}, {"endpoint", s->label[1]}};
+
+		mt_sample(out, f, l, 2, (double)s->values[x->offset / sizeof(uint64_t)] / 1e9);
+	}
+	return s ? pos : 0;
+}
+
 static uint32_t collect_route(
 	void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t pos)
 {
@@ -190,6 +204,11 @@ const struct mt_family_row mt_families_service[] = {
 	{{"meltemi_endpoint_outstanding", MT_GAUGE, "requests", "cluster, endpoint",
 		 "requests that wait for a reply of an endpoint", collect_endpoint, NULL},
 		EP(outstanding)},
+	{{"meltemi_endpoint_oldest_call_seconds", MT_GAUGE, "seconds", "cluster, endpoint",
+		 "age of the oldest call that was sent to an endpoint and waits for its reply; 0: "
+		 "no call waits",
+		 collect_age, NULL},
+		EP(oldest_call)},
 	{{"meltemi_route_requests_total", MT_COUNTER, "requests", "service, route, match",
 		 "requests that a route was chosen for", collect_route, NULL},
 		0},

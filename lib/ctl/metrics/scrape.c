@@ -28,8 +28,8 @@ struct set {
 	struct mt_series *rows;
 	uint32_t n_rows, n_folded;
 	/*
-	 * Values of the keys without series of their own. Gauges are summed here; the fold has the
-	 * counters.
+	 * Values of the keys without series of their own. Gauges are summed here, or their maximum is
+	 * kept; the fold has the counters.
 	 */
 	uint64_t *sum;
 };
@@ -71,6 +71,7 @@ static void add_endpoint(const struct mt_ctl *c, const struct key *k, uint64_t *
 	v->conns_opened += st.conns_opened;
 	v->conns_active += st.conns_active;
 	v->outstanding += st.outstanding;
+	v->oldest_call = MT_MAX(v->oldest_call, mt_ctl_ep_waiting(c, k->index, k->id).oldest);
 }
 
 static void add_route(const struct mt_ctl *c, const struct key *k, uint64_t *to)
@@ -80,15 +81,16 @@ static void add_route(const struct mt_ctl *c, const struct key *k, uint64_t *to)
 }
 
 static const struct kind {
-	uint32_t limit, width, counters; /* counters: the first ones of `width`, which are folded */
+	/* counters: the first ones of `width`, which are folded. maxima: the last ones. */
+	uint32_t limit, width, counters, maxima;
 	const char *names[MT_SERIES_LABELS];
 	void (*add)(const struct mt_ctl *c, const struct key *k, uint64_t *to);
 } kinds[MT_SERIES_KINDS] = {
 	[MT_SERIES_SERVICE] = {MT_SERIES_SERVICES, sizeof(struct mt_service_values) / 8,
-		sizeof(struct mt_service_values) / 8, {"service"}, add_service},
-	[MT_SERIES_ENDPOINT] = {MT_SERIES_ENDPOINTS, sizeof(struct mt_endpoint_values) / 8, 3,
+		sizeof(struct mt_service_values) / 8, 0, {"service"}, add_service},
+	[MT_SERIES_ENDPOINT] = {MT_SERIES_ENDPOINTS, sizeof(struct mt_endpoint_values) / 8, 3, 1,
 		{"cluster", "endpoint"}, add_endpoint},
-	[MT_SERIES_ROUTE] = {MT_SERIES_ROUTES, 1, 1, {"service", "route", "match"}, add_route},
+	[MT_SERIES_ROUTE] = {MT_SERIES_ROUTES, 1, 1, 0, {"service", "route", "match"}, add_route},
 };
 
 /* ---- start: names --------------------------------------------------------------------------- */
@@ -318,8 +320,10 @@ static uint32_t gather_one(struct mt_scrape *s, enum mt_series_kind kind, uint32
 		return at;
 	}
 	t->n_folded++;
-	for (uint32_t i = d->counters; i < d->width; i++)
+	for (uint32_t i = d->counters; i < d->width - d->maxima; i++)
 		t->sum[i] += values[i];
+	for (uint32_t i = d->width - d->maxima; i < d->width; i++)
+		t->sum[i] = MT_MAX(t->sum[i], values[i]);
 	return at;
 }
 

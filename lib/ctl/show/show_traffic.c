@@ -206,7 +206,8 @@ json_t *mt_show_routes(struct mt_ctl *c, const struct mt_request *r)
 
 /* ---- clusters ------------------------------------------------------------------------------- */
 
-static const char *health(const struct mt_ep_state *e, uint64_t now, char *buf, size_t size)
+static const char *health(const struct mt_ep_state *e, const struct mt_ctl_waiting *n, uint64_t now,
+	char *buf, size_t size)
 {
 	uint64_t until = __atomic_load_n(&e->ejected_until, __ATOMIC_RELAXED);
 
@@ -214,8 +215,12 @@ static const char *health(const struct mt_ep_state *e, uint64_t now, char *buf, 
 		return "draining";
 	if (mt_ep_is_leaving(e, now))
 		return "leaving";
-	if (!mt_ep_ejected(e, now))
-		return "ok";
+	if (!mt_ep_ejected(e, now)) {
+		if (!mt_ctl_hangs(n))
+			return "ok";
+		snprintf(buf, size, "silent for %llu s", (unsigned long long)(n->silent / MT_SEC));
+		return buf;
+	}
 	if (now >= until)
 		return "ejected, health check";
 	snprintf(buf, size, "ejected for %llu s", (until - now + MT_SEC - 1) / MT_SEC);
@@ -227,10 +232,11 @@ json_t *mt_row_endpoint(
 	struct mt_ctl *c, json_t *list, const struct mt_cluster *cl, const struct mt_endpoint *ep)
 {
 	static const char of_endpoint[] =
-		"weight health requests failures connections connections_opened outstanding p50_us "
-		"p90_us p99_us p999_us "
-		"ejections zone";
+		"weight health requests failures connections connections_opened outstanding "
+		"waiting "
+		"oldest_call_ms p50_us p90_us p99_us p999_us ejections zone";
 	json_t *row = json_object();
+	struct mt_ctl_waiting waiting;
 	struct mt_ep_stats st;
 	uint64_t latency[MT_EP_LATENCY_BUCKETS];
 	char words[48], name[MT_ADDR_STRLEN] = "none";
@@ -250,7 +256,8 @@ json_t *mt_row_endpoint(
 		return row;
 	}
 	set_int(row, "weight", ep->weight);
-	set_str(row, "health", health(ep->state, c->now, words, sizeof(words)));
+	waiting = mt_ctl_ep_waiting(c, ep->state->index, ep->state->id);
+	set_str(row, "health", health(ep->state, &waiting, c->now, words, sizeof(words)));
 	if (mt_ctl_ep_stats(c, ep->state->index, ep->state->id, &st)) {
 		set_int(row, "requests", st.requests);
 		set_int(row, "failures", st.failures);
@@ -259,6 +266,8 @@ json_t *mt_row_endpoint(
 		set_int(row, "outstanding", st.outstanding);
 	}
 	mt_render_absent(row, "requests failures connections connections_opened outstanding");
+	set_int(row, "waiting", waiting.calls);
+	set_int(row, "oldest_call_ms", waiting.oldest / MT_MSEC);
 	mt_ctl_ep_latency(c, ep->state, latency);
 	set_latency(row, latency, MT_EP_LATENCY_BUCKETS, MT_EP_LATENCY_BITS);
 	set_int(row, "ejections", __atomic_load_n(&ep->state->ejected_total, __ATOMIC_RELAXED));

@@ -65,9 +65,9 @@ bool mt_ctl_ep_stats(const struct mt_ctl *c, uint32_t index, uint64_t id, struct
 
 		if (!one)
 			return false;
-		sum->conns_active += mt_count_read(&one->conns_active);
+		sum->conns_active += __atomic_load_n(&one->conns_active, __ATOMIC_RELAXED);
 		sum->outstanding += mt_count_read(&one->outstanding);
-		sum->streams += mt_count_read(&one->streams);
+		sum->streams += __atomic_load_n(&one->streams, __ATOMIC_RELAXED);
 		if (__atomic_load_n(&one->id, __ATOMIC_ACQUIRE) != id)
 			continue;
 		sum->requests += mt_count_read(&one->requests);
