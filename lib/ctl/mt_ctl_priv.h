@@ -371,16 +371,23 @@ void mt_ctl_ep_answers(
  */
 struct mt_ctl_waiting {
 	uint64_t calls;
-	uint64_t oldest; /* since the oldest of them was sent */
-	uint64_t silent; /* calls have waited for so long, and the endpoint has sent nothing */
+	uint64_t oldest;  /* since the oldest of them was sent */
+	uint64_t silent;  /* calls have waited for so long, and the endpoint has sent nothing */
+	uint64_t streams; /* opaque streams with bytes for the server, which has sent none since */
+	uint64_t
+		streams_silent; /* they have waited for so long, and the endpoint has sent nothing */
+	bool answers; /* most opaque streams of the endpoint got an answer: it does not only receive */
 };
 struct mt_ctl_waiting mt_ctl_ep_waiting(const struct mt_ctl *c, uint32_t index, uint64_t id);
+
+/* Age of the oldest call, or silence of a server that usually answers its opaque streams; ns. */
+uint64_t mt_ctl_oldest(const struct mt_ctl_waiting *n);
 
 #define MT_HANG_NS (10 * MT_SEC)
 /* True if the endpoint does not respond; a server hangs, or its process is stopped. */
 static inline bool mt_ctl_hangs(const struct mt_ctl_waiting *n)
 {
-	return n->calls && n->silent >= MT_HANG_NS;
+	return n->silent >= MT_HANG_NS || (n->answers && n->streams_silent >= MT_HANG_NS);
 }
 
 /* ---- trace.c ------------------------------------------------------------------------------- */

@@ -249,6 +249,7 @@ static void by_endpoint(struct mt_image *im, const struct proxy_image *x)
 	FIRST_OF(im, p->ep_stats, n);
 	FIRST_OF(im, p->ep_hists, n);
 	FIRST_OF(im, p->admit, n);
+	FIRST_OF(im, p->waiting.streams, n);
 	FIRST_OF(im, p->lb.outstanding, n);
 }
 

@@ -339,6 +339,11 @@ struct mt_ep_waiting {
 	uint64_t oldest; /* when the oldest of them was sent; 0: no call waits */
 	uint64_t since;	 /* calls have waited there without a pause since then; 0: no call waits */
 	uint64_t heard;	 /* mt_ep_stats.heard */
+	/* Opaque streams now that wait: the server got bytes, and has sent none since. */
+	uint64_t streams;
+	uint64_t streams_since; /* some have waited without a pause since then; 0: none waits */
+	/* Opaque streams that got an answer; those that the server ended without one. */
+	uint64_t answered, unanswered;
 };
 /* By mt_ep_state.index and id; all 0 if the index has another endpoint. Any thread. */
 struct mt_ep_waiting mt_proxy_ep_waiting(const struct mt_proxy *p, uint32_t index, uint64_t id);

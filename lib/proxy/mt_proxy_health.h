@@ -70,6 +70,11 @@ static inline void mt_waiting_heard(struct mt_proxy *p, const struct mt_lanes *l
 	if (mt_likely(st->id == ln->ep_id))
 		st->heard = p->now;
 }
+/* Notes that an opaque stream's server gets bytes; that it has sent some. */
+void mt_waiting_asked(struct mt_proxy *p, struct mt_pair *pr);
+void mt_waiting_answered(struct mt_proxy *p, struct mt_pair *pr);
+/* The opaque stream waits no more: its server has sent a FIN (by_server), or is left. */
+void mt_waiting_ended(struct mt_proxy *p, struct mt_pair *pr, bool by_server);
 
 /* probe.c */
 extern const struct mt_stream_user mt_probe_user;

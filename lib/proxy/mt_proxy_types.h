@@ -373,6 +373,8 @@ struct mt_pair {
 	bool cut : 1;	   /* one side was cut off; the other side still gets data (opaque_cut.c) */
 	/* The client's TLS is forwarded, and its server name was seen but not kept. */
 	bool sni_unkept : 1;
+	bool waits : 1;	   /* the server got bytes, and has sent none since (waiting.c) */
+	bool answered : 1; /* the server has sent bytes after it got some */
 	/*
 	 * Service that counts its bytes: mt_service.index + 1 of the service to which the client's
 	 * address leads, 0: none. Valid for the snapshot with this `version` (lower half); looked up

@@ -15,6 +15,16 @@ struct mt_waiting_ep {
 	uint64_t since;	 /* in each pass since then a call waited */
 };
 
+/* Opaque streams of an endpoint that wait for its bytes. Worker: w, ctl: r. */
+struct mt_waiting_streams {
+	/* mt_ep_state.id to which all but `n` belongs; `n` is of whichever endpoint has the index. */
+	uint64_t id;
+	uint64_t since; /* ns: when n was last 0 */
+	uint32_t n;	/* streams that wait: the server got bytes, and has sent none since */
+	/* Streams that got an answer; those that the server ended without one, though it got bytes. */
+	uint32_t answered, unanswered;
+};
+
 /* Passes over all attempts, which find the calls that wait for an answer (waiting.c). */
 struct mt_waiting {
 	/*
@@ -22,6 +32,7 @@ struct mt_waiting {
 	 * while the worker writes the others.
 	 */
 	struct mt_waiting_ep *of[2];
+	struct mt_waiting_streams *streams; /* by endpoint index */
 	uint32_t done;	/* number of the last complete pass; 0: none. Worker: w, ctl: r */
 	uint32_t pass;	/* number of the pass under way; 0: none */
 	uint32_t at;	/* attempt at which it continues */

@@ -29,6 +29,7 @@ void mt_opaque_forget_up(struct mt_proxy *p, struct mt_pair *pr)
 {
 	struct mt_lanes *ln = pr->lanes;
 
+	mt_waiting_ended(p, pr, false);
 	pr->up = NULL;
 	pr->lanes = NULL;
 	mt_lanes_conn_left(p, ln, MT_UP_PINNED);
@@ -158,7 +159,11 @@ static void pump(struct mt_proxy *p, struct mt_pair *pr)
 		pr->last_ms = mt_opaque_ms(p);
 	if (pr->connecting || !pr->down || !pr->up)
 		return;
+	if (pr->up->rx.len)
+		mt_waiting_answered(p, pr);
 	in = pass(pr->down, pr->up);
+	if (in && !pr->waits)
+		mt_waiting_asked(p, pr);
 	if (has_ended(pr->down) && !pr->fin_to_up) {
 		pr->fin_to_up = true;
 		pass_fin(pr->up);
@@ -169,6 +174,7 @@ static void pump(struct mt_proxy *p, struct mt_pair *pr)
 	if (has_ended(pr->up) && !pr->fin_to_down && !mt_opaque_fin_waits(p, pr)) {
 		pr->fin_to_down = true;
 		pass_fin(pr->down);
+		mt_waiting_ended(p, pr, true);
 	}
 	st = mt_opaque_stats(p, pr);
 	if (mt_likely(st)) {

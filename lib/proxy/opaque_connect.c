@@ -385,6 +385,7 @@ void mt_opaque_joined(struct mt_proxy *p, struct mt_pair *pr)
 	if (mt_unlikely(j->given.len)) {
 		mt_stream_touch(pr->down);
 		mt_stream_send(pr->up, &j->given);
+		mt_waiting_asked(p, pr);
 	}
 	mt_opaque_leave_connecting(p, pr);
 }

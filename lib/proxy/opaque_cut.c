@@ -102,6 +102,7 @@ void mt_opaque_cut(struct mt_proxy *p, struct mt_pair *pr)
 	mt_count(p->counters, MT_PROXY_opaque_rest);
 	pr->cut = true;
 	pr->fin_waits = false;
+	mt_waiting_ended(p, pr, false);
 	pr->last_ms = pr->cut_ms = mt_opaque_ms(p);
 	s->user = &mt_pair_cut_user;
 	s->want_writable = false;

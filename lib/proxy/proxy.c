@@ -86,6 +86,7 @@ static int reserve_arrays(struct mt_proxy *p)
 	p->admit = reserve(sizeof(*p->admit) * MT_PROXY_EPS_MAX);
 	p->waiting.of[0] = reserve(sizeof(struct mt_waiting_ep) * MT_PROXY_EPS_MAX);
 	p->waiting.of[1] = reserve(sizeof(struct mt_waiting_ep) * MT_PROXY_EPS_MAX);
+	p->waiting.streams = reserve(sizeof(*p->waiting.streams) * MT_PROXY_EPS_MAX);
 	p->lb.outstanding = reserve(sizeof(*p->lb.outstanding) * MT_PROXY_EPS_MAX);
 	p->lb.rr = reserve(sizeof(*p->lb.rr) * MT_PROXY_CLUSTERS_MAX);
 	p->lb.n_eps = MT_PROXY_EPS_MAX;
@@ -94,7 +95,7 @@ static int reserve_arrays(struct mt_proxy *p)
 			       p->service_ids && p->service_stats && p->service_hists &&
 			       p->exemplars && p->ep_stats && p->ep_hists && p->route_hits &&
 			       p->closed && p->admit && p->waiting.of[0] && p->waiting.of[1] &&
-			       p->lb.outstanding && p->lb.rr
+			       p->waiting.streams && p->lb.outstanding && p->lb.rr
 		       ? 0
 		       : -ENOMEM;
 }
@@ -247,6 +248,7 @@ void mt_proxy_destroy(struct mt_proxy *p)
 	unreserve(p->admit, sizeof(*p->admit) * MT_PROXY_EPS_MAX);
 	unreserve(p->waiting.of[0], sizeof(struct mt_waiting_ep) * MT_PROXY_EPS_MAX);
 	unreserve(p->waiting.of[1], sizeof(struct mt_waiting_ep) * MT_PROXY_EPS_MAX);
+	unreserve(p->waiting.streams, sizeof(*p->waiting.streams) * MT_PROXY_EPS_MAX);
 	unreserve(p->lb.outstanding, sizeof(*p->lb.outstanding) * MT_PROXY_EPS_MAX);
 	unreserve(p->lb.rr, sizeof(*p->lb.rr) * MT_PROXY_CLUSTERS_MAX);
 	free(p);

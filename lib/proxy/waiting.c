@@ -12,9 +12,12 @@
  * - A call waits from its last byte on until its reply, or the first part of a long one, is
  *   forwarded. Calls that are queued, that are still arriving, or of a client that has left do not
  *   wait.
- * - Results are published whole: the control thread reads those of the last complete pass while the
- *   worker writes the next ones to the other array. If the reader is interrupted for longer than a
- *   pass, it finds another number of the pass in the entry.
+ * - An opaque stream waits if its server got bytes and has sent none since. Such streams are
+ *   counted as they begin and end to wait, because there may be a million. Servers that only
+ *   receive have many of them; how many streams were answered before shows which kind a server is.
+ * - Results of passes are published whole: the control thread reads those of the last complete pass
+ *   while the worker writes the next ones to the other array. If the reader is interrupted for
+ *   longer than a pass, it finds another number of the pass in the entry.
  */
 #include "mt_proxy_priv.h"
 
@@ -110,6 +113,70 @@ void mt_waiting_turn(struct mt_proxy *p)
 		end(p);
 }
 
+/* ---- opaque streams ------------------------------------------------------------------------- */
+
+/* Another endpoint may have the index by now; then the numbers stay its own. */
+static struct mt_waiting_streams *streams_of(struct mt_proxy *p, const struct mt_lanes *ln)
+{
+	struct mt_waiting_streams *s = &p->waiting.streams[ln->ep_index];
+
+	if (mt_likely(s->id == ln->ep_id) || p->ep_stats[ln->ep_index].id != ln->ep_id)
+		return s;
+	set(&s->since, p->now);
+	s->answered = s->unanswered = 0;
+	__atomic_store_n(&s->id, ln->ep_id, __ATOMIC_RELEASE);
+	return s;
+}
+
+void mt_waiting_asked(struct mt_proxy *p, struct mt_pair *pr)
+{
+	struct mt_waiting_streams *s;
+
+	/* After its FIN a server cannot answer. */
+	if (pr->waits || pr->fin_to_down)
+		return;
+	s = streams_of(p, pr->lanes);
+	pr->waits = true;
+	if (s->n == 0)
+		set(&s->since, p->now);
+	__atomic_store_n(&s->n, s->n + 1, __ATOMIC_RELAXED);
+}
+
+/* The stream waits no more. */
+static struct mt_waiting_streams *stop(struct mt_proxy *p, struct mt_pair *pr)
+{
+	struct mt_waiting_streams *s = streams_of(p, pr->lanes);
+
+	pr->waits = false;
+	__atomic_store_n(&s->n, s->n - 1, __ATOMIC_RELAXED);
+	return s;
+}
+
+void mt_waiting_answered(struct mt_proxy *p, struct mt_pair *pr)
+{
+	struct mt_waiting_streams *s;
+
+	mt_waiting_heard(p, pr->lanes);
+	if (mt_likely(!pr->waits))
+		return;
+	s = stop(p, pr);
+	if (pr->answered)
+		return;
+	pr->answered = true;
+	__atomic_store_n(&s->answered, s->answered + 1, __ATOMIC_RELAXED);
+}
+
+void mt_waiting_ended(struct mt_proxy *p, struct mt_pair *pr, bool by_server)
+{
+	struct mt_waiting_streams *s;
+
+	if (mt_likely(!pr->waits))
+		return;
+	s = stop(p, pr);
+	if (by_server && !pr->answered)
+		__atomic_store_n(&s->unanswered, s->unanswered + 1, __ATOMIC_RELAXED);
+}
+
 /* ---- for the control thread ----------------------------------------------------------------- */
 
 /* Copies the entry if it is of the pass `done`, and stays so meanwhile. */
@@ -125,6 +192,16 @@ static bool read_entry(const struct mt_waiting_ep *e, uint32_t done, struct mt_w
 	return __atomic_load_n(&e->pass, __ATOMIC_RELAXED) == done;
 }
 
+static void add_streams(const struct mt_waiting_streams *s, uint64_t id, struct mt_ep_waiting *n)
+{
+	if (__atomic_load_n(&s->id, __ATOMIC_ACQUIRE) != id)
+		return;
+	n->answered = __atomic_load_n(&s->answered, __ATOMIC_RELAXED);
+	n->unanswered = __atomic_load_n(&s->unanswered, __ATOMIC_RELAXED);
+	n->streams = __atomic_load_n(&s->n, __ATOMIC_RELAXED);
+	n->streams_since = n->streams ? mt_count_read(&s->since) : 0;
+}
+
 struct mt_ep_waiting mt_proxy_ep_waiting(const struct mt_proxy *p, uint32_t index, uint64_t id)
 {
 	const struct mt_waiting *w = &p->waiting;
@@ -137,6 +214,7 @@ struct mt_ep_waiting mt_proxy_ep_waiting(const struct mt_proxy *p, uint32_t inde
 		__atomic_load_n(&p->ep_stats[index].id, __ATOMIC_ACQUIRE) != id)
 		return n;
 	n.heard = mt_count_read(&p->ep_stats[index].heard);
+	add_streams(&w->streams[index], id, &n);
 	/* As a rule nothing waits, and the entry need not be read. */
 	if (mt_count_read(&p->ep_stats[index].outstanding) == 0)
 		return n;

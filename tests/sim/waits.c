@@ -216,7 +216,7 @@ static const char *check_pair(const struct mt_pair *pr)
 /* ---- sums ------------------------------------------------------------------------------------------ */
 
 struct sums {
-	uint32_t queued, size, at_endpoints, conns, unacked;
+	uint32_t queued, size, at_endpoints, conns, unacked, streams;
 };
 
 static void add_call(struct sums *n, const struct mt_exchange *ex, const struct mt_attempt *a)
@@ -242,6 +242,7 @@ static const char *check_sums(const struct mt_proxy *p, const struct sums *n)
 	for (uint32_t i = 0; i < p->snap->max_ep_index; i++) {
 		is.at_endpoints += p->lb.outstanding[i];
 		shown += p->ep_stats[i].outstanding;
+		is.streams += p->waiting.streams[i].n;
 	}
 	if (p->n_unacked != n->unacked)
 		return "other one-way calls are counted as unacknowledged than are";
@@ -251,6 +252,8 @@ static const char *check_sums(const struct mt_proxy *p, const struct sums *n)
 		return "bytes are counted as waiting that do not wait";
 	if (is.conns != n->conns)
 		return "connections are counted that there are not";
+	if (is.streams != n->streams)
+		return "other byte streams are counted that wait for their server than do";
 	if (is.at_endpoints != n->at_endpoints || shown != n->at_endpoints)
 		return "other calls are counted at endpoints than are there";
 	return NULL;
@@ -305,9 +308,11 @@ static bool check_conns(struct sim *s, struct mt_proxy *p, struct sums *n)
 		if ((bad = check_up(p, o)))
 			return wrong(s, p, "connection to a server", i - 1, bad);
 	for (i = 0; (o = mt_slab_next(&p->pairs, &i));
-		n->conns += ((struct mt_pair *)o)->up != NULL)
+		n->conns += ((struct mt_pair *)o)->up != NULL) {
+		n->streams += ((struct mt_pair *)o)->waits;
 		if ((bad = check_pair(o)))
 			return wrong(s, p, "byte stream", i - 1, bad);
+	}
 	return true;
 }
 

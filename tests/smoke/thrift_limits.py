@@ -3,7 +3,8 @@
 """
 The talks' rate-limit document: of calls made at once, 2 sayHello and 5 others are answered, the rest refused natively
 without closing the connection; after 10 s exactly 2 more sayHello. With 1 and 2 workers, with 1 and 4 clients.
-Then one of the servers is stopped under calls without a limit: health, `show clusters` and metrics name it until it goes on.
+Then one of the servers is stopped under calls without a limit, and under opaque connections: health, `show clusters` and metrics name it until it
+goes on.
 """
 
 import re
@@ -17,7 +18,7 @@ from meltemi_lab.documents import service
 
 TARGET = "240.240.0.20:9090"
 INTERNAL_ERROR = "application-6"
-STOPPED, SLOW = ("stopped.example", "240.240.9.1"), ("slow.example", "240.240.9.2")
+STOPPED, SLOW, OPAQUE = ("stopped.example", "240.240.9.1"), ("slow.example", "240.240.9.2"), ("opaque.example", "240.240.9.3")
 WAIT = 4  # calls of as many clients
 CALL_VERSION, STRING, I32 = 0x80010001, 11, 8
 
@@ -40,6 +41,7 @@ def limits(workers, clients, then=None):
         daemon = lab.meltemi(TESTS / "documents/talks", workers=workers)
         for (host, vip), number in ((STOPPED, 1), (SLOW, 2)):
             daemon.write(f"{host}.yaml", service(host, vip, 9090, "tcp-metaprotocol-thrift", [(lab.server(number), 9090, {})]))
+        daemon.write("opaque.yaml", service(*OPAQUE, 9090, "tcp", [(lab.server(1), 9090, {})]))
         daemon.start()
         calls(lab, "sayHello", clients, 2)
         began = time.monotonic()
@@ -86,13 +88,14 @@ def stopped(lab, daemon, servers):
     """Four calls wait for a server that is stopped; beside it one call of a server is slow, while others are answered."""
     at = {host: f"{lab.server(number)}:9090" for (host, _), number in ((STOPPED, 1), (SLOW, 2))}
     clients = [lab.connect("client", STOPPED[1], 9090) for _ in range(WAIT)]
+    opaque = [lab.connect("client", OPAQUE[1], 9090) for _ in range(2)]
     slow, quick = (lab.connect("client", SLOW[1], 9090) for _ in range(2))
-    for sock in clients + [quick]:
+    for sock in clients + opaque + [quick]:
         hello(sock)
         check(b"hello me" in answer(sock), "no answer while all is well")
     equal((long_calls(daemon), shown(daemon, STOPPED[0])), ({}, ("ok", 0, 0, 0)), "what is shown while all is well")
     servers[0].kill(signal.SIGSTOP)
-    for sock in clients:
+    for sock in clients + opaque:
         hello(sock)
     send(slow, "slow", I32, struct.pack(">i", 120_000))
 
@@ -110,19 +113,22 @@ def stopped(lab, daemon, servers):
         return row and row["state"] == "warning"
 
     within(15, lambda: hangs(STOPPED[0], rf"{WAIT} calls wait at {at[STOPPED[0]]}, the oldest for \d+ s"), "a warning that names the server", step=0.5)
+    within(15, lambda: hangs(OPAQUE[0], rf"2 connections wait at {at[STOPPED[0]]} for an answer"), "a warning of the opaque service", step=0.5)
     within(15, lambda: re.fullmatch(rf"1 call waits at {at[SLOW[0]]}, the oldest for \d+ s", beside().get(SLOW[0], {"words": ""})["words"]),
            "a note of the slow call only, beside calls that are answered", step=0.5)
-    health, waiting, oldest_ms, seconds = shown(daemon, STOPPED[0])
-    check(re.fullmatch(r"silent for \d+ s", health) and waiting == WAIT and oldest_ms >= 10_000 and seconds >= 10,
-          f"shown of it: {health}, {waiting}, {oldest_ms} ms, {seconds} s")
+    for host, n in ((STOPPED[0], WAIT), (OPAQUE[0], 2)):
+        health, waiting, oldest_ms, seconds = shown(daemon, host)
+        check(re.fullmatch(r"silent for \d+ s", health) and waiting == n and oldest_ms >= 10_000 and seconds >= 10,
+              f"shown of {host}: {health}, {waiting}, {oldest_ms} ms, {seconds} s")
     check(daemon.ready(), "a server that hangs makes the node not ready")
     servers[0].kill(signal.SIGCONT)
     slow.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     slow.close()  # by a reset: after a FIN the client could still read the reply
-    for sock in clients:
+    for sock in clients + opaque:
         sock.settimeout(60)
         check(len(answer(sock)) > 10, "no answer when it goes on")
-    within(10, lambda: not long_calls(daemon) and shown(daemon, STOPPED[0]) == ("ok", 0, 0, 0), "nothing is shown of it any more", step=0.2)
+    within(10, lambda: not long_calls(daemon) and {shown(daemon, host) for host, _ in (STOPPED, OPAQUE)} == {("ok", 0, 0, 0)},
+           "nothing is shown of it any more", step=0.2)
 
 
 def body():

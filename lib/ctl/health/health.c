@@ -23,7 +23,7 @@ static const struct {
 	{"workers", mt_check_workers, "none is near its limit"},
 	{"memory", mt_check_memory, "all pools have room"},
 	{"endpoints", mt_check_endpoints, "every cluster has its servers"},
-	{"answers", mt_check_answers, "no call waits unusually long for its server"},
+	{"answers", mt_check_answers, "no call or connection waits unusually long for its server"},
 	{"limits", mt_check_limits, "no limit that has refused requests is used up now"},
 	{"names", mt_check_names, "the name servers answer"},
 	{"control planes", mt_check_control_planes, "all are connected, nothing is refused"},

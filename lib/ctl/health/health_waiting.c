@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Checks for calls that wait long for an answer. A server that has sent nothing at all meanwhile
- * hangs, or its process is stopped; one that answers other calls is only slow with these. Rows are
- * per endpoint, the worst first.
+ * Checks for calls and opaque streams that wait long for an answer. A server that has sent nothing
+ * at all meanwhile hangs, or its process is stopped; one that answers other calls is only slow with
+ * these. An opaque server without an answer may only receive; its earlier streams show whether it
+ * does. Rows are per endpoint, the worst first.
  */
 #include "mt_health.h"
 
@@ -19,7 +20,8 @@ struct found {
 	const struct mt_endpoint *ep;
 	struct mt_ctl_waiting n;
 	enum mt_finding_state state;
-	bool silent; /* it answers no other calls either */
+	bool silent;  /* it answers nothing else either */
+	uint64_t age; /* ns: longest wait */
 };
 
 struct worst {
@@ -42,16 +44,22 @@ static uint64_t long_for(const struct mt_ctl *c, const struct mt_ep_state *ep)
 static void evaluate(const struct mt_ctl *c, struct found *f)
 {
 	const struct mt_ctl_waiting *n = &f->n;
-	uint64_t longest = MT_MAX(n->oldest, n->silent), limit;
+	uint64_t limit = NOTE_NS;
 
+	f->age = n->calls ? MT_MAX(n->oldest, n->silent) : n->streams_silent;
+	f->silent = true;
 	f->state = MT_FOUND_OK;
-	if (longest < NOTE_NS)
+	if (f->age < NOTE_NS)
 		return;
-	limit = long_for(c, f->ep->state);
-	f->silent = mt_ctl_hangs(n) || n->silent >= limit;
+	if (n->calls)
+		limit = long_for(c, f->ep->state);
+	else if (!n->answers)
+		limit = MT_HANG_NS;
+	if (n->calls)
+		f->silent = mt_ctl_hangs(n) || n->silent >= limit;
 	if (mt_ctl_hangs(n))
 		f->state = MT_FOUND_WARNING;
-	else if (longest >= limit)
+	else if (f->age >= limit)
 		f->state = MT_FOUND_NOTE;
 }
 
@@ -59,7 +67,7 @@ static bool worse(const struct found *a, const struct found *b)
 {
 	if (a->state != b->state)
 		return a->state > b->state;
-	return a->n.silent != b->n.silent ? a->n.silent > b->n.silent : a->n.oldest > b->n.oldest;
+	return a->silent != b->silent ? a->silent : a->age > b->age;
 }
 
 /* Keeps the worst ROWS, in order. */
@@ -95,14 +103,18 @@ static void look_at(struct mt_health *h, struct worst *all, const struct mt_clus
 	}
 }
 
-static void report(struct mt_health *h, const struct found *f)
+static unsigned long long seconds(uint64_t ns)
 {
-	char name[MT_ADDR_STRLEN], remedy[256], silent[64] = "";
-	const char *where = mt_endpoint_name(f->ep, name);
+	return ns / MT_SEC;
+}
+
+static void report_calls(struct mt_health *h, const struct found *f, const char *where)
+{
+	char remedy[256], silent[64] = "";
 
 	if (f->silent) {
 		snprintf(silent, sizeof(silent), "; it has sent nothing for %llu s",
-			(unsigned long long)(f->n.silent / MT_SEC));
+			seconds(f->n.silent));
 		snprintf(remedy, sizeof(remedy),
 			"is its process stopped, blocked or overloaded? `show exchanges "
 			"endpoint=%s`; the `timeout` of the route; `show outliers`: is it ejected?",
@@ -115,7 +127,28 @@ static void report(struct mt_health *h, const struct found *f)
 	}
 	mt_found(h, f->state, f->cl->name, remedy, "%llu call%s at %s, the oldest for %llu s%s",
 		(unsigned long long)f->n.calls, f->n.calls == 1 ? " waits" : "s wait", where,
-		(unsigned long long)(f->n.oldest / MT_SEC), silent);
+		seconds(f->n.oldest), silent);
+}
+
+static void report_streams(struct mt_health *h, const struct found *f, const char *where)
+{
+	mt_found(h, f->state, f->cl->name,
+		f->n.answers ? "is its process stopped, blocked or overloaded? `show connections "
+			       "side=server`; opaque TCP has no timeout that would eject it"
+			     : "nothing, if it only receives; otherwise: is its process stopped?",
+		"%llu connection%s at %s for an answer; it has sent nothing for %llu s",
+		(unsigned long long)f->n.streams, f->n.streams == 1 ? " waits" : "s wait", where,
+		seconds(f->n.streams_silent));
+}
+
+static void report(struct mt_health *h, const struct found *f)
+{
+	char name[MT_ADDR_STRLEN];
+
+	if (f->n.calls)
+		report_calls(h, f, mt_endpoint_name(f->ep, name));
+	else
+		report_streams(h, f, mt_endpoint_name(f->ep, name));
 }
 
 void mt_check_answers(struct mt_health *h)

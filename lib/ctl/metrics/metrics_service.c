@@ -205,8 +205,9 @@ const struct mt_family_row mt_families_service[] = {
 		 "requests that wait for a reply of an endpoint", collect_endpoint, NULL},
 		EP(outstanding)},
 	{{"meltemi_endpoint_oldest_call_seconds", MT_GAUGE, "seconds", "cluster, endpoint",
-		 "age of the oldest call that was sent to an endpoint and waits for its reply; 0: "
-		 "no call waits",
+		 "age of the oldest call that was sent to an endpoint and waits for its reply; for "
+		 "opaque TCP: time in which a server that usually answers has sent nothing, though "
+		 "it got bytes; 0: nothing waits",
 		 collect_age, NULL},
 		EP(oldest_call)},
 	{{"meltemi_route_requests_total", MT_COUNTER, "requests", "service, route, match",

@@ -63,6 +63,8 @@ static void add_endpoint(const struct mt_ctl *c, const struct key *k, uint64_t *
 {
 	struct mt_endpoint_values *v = (struct mt_endpoint_values *)to;
 	struct mt_ep_stats st;
+	struct mt_ctl_waiting n;
+	uint64_t oldest;
 
 	if (!mt_ctl_ep_stats(c, k->index, k->id, &st))
 		return;
@@ -71,7 +73,9 @@ static void add_endpoint(const struct mt_ctl *c, const struct key *k, uint64_t *
 	v->conns_opened += st.conns_opened;
 	v->conns_active += st.conns_active;
 	v->outstanding += st.outstanding;
-	v->oldest_call = MT_MAX(v->oldest_call, mt_ctl_ep_waiting(c, k->index, k->id).oldest);
+	n = mt_ctl_ep_waiting(c, k->index, k->id);
+	oldest = mt_ctl_oldest(&n);
+	v->oldest_call = MT_MAX(v->oldest_call, oldest);
 }
 
 static void add_route(const struct mt_ctl *c, const struct key *k, uint64_t *to)

@@ -218,7 +218,8 @@ static const char *health(const struct mt_ep_state *e, const struct mt_ctl_waiti
 	if (!mt_ep_ejected(e, now)) {
 		if (!mt_ctl_hangs(n))
 			return "ok";
-		snprintf(buf, size, "silent for %llu s", (unsigned long long)(n->silent / MT_SEC));
+		snprintf(buf, size, "silent for %llu s",
+			(unsigned long long)(MT_MAX(n->silent, n->streams_silent) / MT_SEC));
 		return buf;
 	}
 	if (now >= until)
@@ -266,8 +267,8 @@ json_t *mt_row_endpoint(
 		set_int(row, "outstanding", st.outstanding);
 	}
 	mt_render_absent(row, "requests failures connections connections_opened outstanding");
-	set_int(row, "waiting", waiting.calls);
-	set_int(row, "oldest_call_ms", waiting.oldest / MT_MSEC);
+	set_int(row, "waiting", waiting.calls + waiting.streams);
+	set_int(row, "oldest_call_ms", mt_ctl_oldest(&waiting) / MT_MSEC);
 	mt_ctl_ep_latency(c, ep->state, latency);
 	set_latency(row, latency, MT_EP_LATENCY_BUCKETS, MT_EP_LATENCY_BITS);
 	set_int(row, "ejections", __atomic_load_n(&ep->state->ejected_total, __ATOMIC_RELAXED));

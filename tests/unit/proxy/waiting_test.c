@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Calls that wait for an answer of an endpoint: their number, the oldest, and since when nothing has come. */
+/* Calls and opaque streams that wait for an answer of an endpoint: how many, and since when. */
 #include "scene.h"
 
 #include "mt_proxy_priv.h"
@@ -205,11 +205,114 @@ static void test_index_is_reused(void)
 	scene_stop();
 }
 
+/* ---- opaque streams ------------------------------------------------------------------------------ */
+
+/* A connected stream; *server is its other end. */
+static struct fake_conn *stream(struct fake_conn **server)
+{
+	struct fake_conn *c = lab_client(CONFIG_OPAQUE);
+
+	*server = scene_connected_server(lab_n_servers() - 1);
+	return c;
+}
+
+/* Both ends read all that they were sent, so that a reset need not wait for that. */
+static void read_both(struct fake_conn *c, struct fake_conn *s)
+{
+	lab_take(c, scene_buf, SCENE_BUF);
+	lab_take(s, scene_buf, SCENE_BUF);
+}
+
+static void test_streams(void)
+{
+	struct fake_conn *c[2], *s[2];
+	uint64_t asked, heard;
+
+	begin();
+	c[0] = stream(&s[0]);
+	c[1] = stream(&s[1]);
+	lab_feed(s[0], "hello", 5); /* the server speaks first: nobody waited for that */
+	CU_ASSERT(waiting().streams == 0 && waiting().answered == 0);
+	lab_advance(MT_SEC);
+	asked = lab.now;
+	lab_feed(c[0], "get", 3);
+	lab_advance(MT_SEC);
+	lab_feed(c[0], "more", 4);
+	lab_feed(c[1], "get", 3);
+	CU_ASSERT(waiting().streams == 2 && waiting().streams_since == asked);
+	lab_advance(MT_SEC);
+	heard = lab.now;
+	lab_feed(s[0], "here", 4);
+	lab_feed(s[0], "it is", 5);
+	CU_ASSERT(waiting().streams == 1 && waiting().answered == 1);
+	CU_ASSERT(waiting().streams_since == asked && waiting().heard == heard);
+	/* What an answered stream is sent again waits again, and is the same stream. */
+	lab_feed(c[0], "again", 5);
+	CU_ASSERT_EQUAL(waiting().streams, 2);
+	lab_feed(s[0], "here", 4);
+	CU_ASSERT(waiting().streams == 1 && waiting().answered == 1);
+	read_both(c[1], s[1]);
+	lab_close(c[1], MT_CLOSE_RESET);
+	CU_ASSERT(waiting().streams == 0 && waiting().streams_since == 0);
+	CU_ASSERT_EQUAL(waiting().unanswered, 0);
+	lab_advance(MT_SEC);
+	asked = lab.now;
+	lab_feed(c[0], "anew", 4);
+	CU_ASSERT_EQUAL(waiting().streams_since, asked);
+	read_both(c[0], s[0]);
+	lab_close(s[0], MT_CLOSE_RESET);
+	CU_ASSERT_EQUAL(waiting().streams, 0);
+	scene_stop();
+}
+
+/* A server that only receives: its FIN shows that it is there. */
+static void test_receives_only(void)
+{
+	struct fake_conn *c, *s;
+
+	begin();
+	c = stream(&s);
+	lab_feed(c, "log line", 8);
+	lab_take(s, scene_buf, SCENE_BUF);
+	s->end.pos.acked = 8;
+	CU_ASSERT_EQUAL(waiting().streams, 1);
+	lab_fin(c);
+	CU_ASSERT_EQUAL(waiting().streams, 1);
+	lab_fin(s);
+	CU_ASSERT(waiting().streams == 0 && waiting().unanswered == 1 && waiting().answered == 0);
+	lab_close(s, MT_CLOSE_OK);
+	scene_stop();
+}
+
+/* What the server has not read goes to another connection, where the stream still waits. */
+static void test_joined_again(void)
+{
+	struct fake_conn *c, *s;
+
+	begin();
+	c = stream(&s);
+	lab_feed(c, "get", 3);
+	s->end.reset_ack = true;
+	s->end.reset_acked = 0;
+	lab_close(s, MT_CLOSE_RESET);
+	CU_ASSERT_EQUAL(waiting().streams, 0);
+	s = scene_connected_server(0);
+	CU_ASSERT_EQUAL(waiting().streams, 1);
+	lab_feed(s, "here", 4);
+	CU_ASSERT(waiting().streams == 0 && waiting().answered == 1);
+	read_both(c, s);
+	lab_close(c, MT_CLOSE_RESET);
+	scene_stop();
+}
+
 const struct mt_test waiting_tests[] = {
 	{"the oldest call", test_oldest},
 	{"clients with short time-outs", test_clients_leave},
 	{"a pass in pieces", test_pieces},
 	{"calls that wait for something else", test_others},
 	{"an index that is reused", test_index_is_reused},
+	{"streams that wait", test_streams},
+	{"streams to a server that only receives", test_receives_only},
+	{"a stream that is joined again", test_joined_again},
 	{0},
 };
