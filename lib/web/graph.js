@@ -37,10 +37,10 @@ const failing = (now) => (now.failures > 0 ? `${percent(Math.min(1, now.failures
 // ---- nodes and edges to draw ------------------------------------------------------------------------
 
 function endpointNode(row, model) {
-  const now = model.now("e " + endpointKey(row)), ejected = row.health.startsWith("ejected"), other = !ejected && row.health !== "ok";
-  const trouble = ejected || other ? row.health : failing(now);
+  const now = model.now("e " + endpointKey(row)), out = /^(ejected|silent)/.test(row.health), other = !out && row.health !== "ok";
+  const trouble = out || other ? row.health : failing(now);
   return { key: "e " + endpointKey(row), column: "endpoint", name: row.endpoint, now, title: `${row.endpoint} of ${row.cluster}`,
-    state: ejected || now.failures > 0 ? "bad" : other ? "warn" : now.requests ? "" : "quiet", line: flowWords(now, trouble) };
+    state: out || now.failures > 0 ? "bad" : other ? "warn" : now.requests ? "" : "quiet", line: flowWords(now, trouble) };
 }
 
 function clusterNode(row, model) {

@@ -10,10 +10,13 @@ import socket
 from meltemi_lab import TESTS, Lab, check, equal, main, netns, within
 from meltemi_lab.browser import Browser, colours
 from meltemi_lab.documents import service
+from meltemi_lab.dubbo import request
 
 HOME = "http://127.0.0.1:15000/"
 DUBBO = "tcp-metaprotocol-dubbo"
 DEAD = "198.51.100.12:20899"
+HUNG, HUNG_PORT = "198.51.100.12:20898", 20898
+HUNG_SERVICE = ("hung.example", "240.240.3.2", 20880)
 BAD_LIGHT, BAD_DARK = (0xC4, 0x2B, 0x2B), (0xFF, 0x7B, 0x76)
 MANY = 1000
 
@@ -79,6 +82,14 @@ def what_fails(browser):
         check(seen.get(bad, 0) > 300, f"{scheme}: {seen.get(bad, 0)} pixels of the colour of errors")
         well = browser.picture("#t-requests")
         check(not colours(well).get(bad), f"{scheme}: the colour of errors where nothing is wrong")
+
+
+def what_hangs(browser):
+    """An endpoint that has taken a call and sends nothing: red as well, with its flow."""
+    browser.until("the silent endpoint in words", f"[...document.querySelectorAll('.node.bad title')].some(t => t.textContent.startsWith('{HUNG}')"
+                  " && /silent for/.test(t.textContent))", seconds=30)
+    browser.until("its flow in red", "document.querySelectorAll('.edge.bad').length > 1")
+    browser.until("a finding about it", f"document.getElementById('findings').textContent.includes('1 call waits at {HUNG}')")
 
 
 def look_closer(browser, daemon):
@@ -157,20 +168,30 @@ def gone(browser, daemon):
     equal(browser.run("document.body.classList.contains('stale')"), True, "what is old looks old")
 
 
+def takes(sock):
+    """A server that reads and answers nothing, not even heartbeats."""
+    while sock.recv(65536):
+        pass
+
+
 def body():
     with Lab(servers=2) as lab:
         for number in (1, 2):
             lab.dubbo_server(number, f"v{number}").wait_line("ready")
         daemon = lab.meltemi(TESTS / "documents/talks", workers=2)
         daemon.write("half.yaml", service("half.example", "240.240.3.1", 20880, DUBBO, [("198.51.100.11", 20880, {}), ("198.51.100.12", 20899, {})]))
+        daemon.write("hung.yaml", service(*HUNG_SERVICE, DUBBO, [("198.51.100.12", HUNG_PORT, {})]))
         daemon.node.write_text(daemon.node.read_text().replace("http: 127.0.0.1:15000", "http: 127.0.0.1:15000, httpNames: [meltemi.ops.example]"))
         daemon.start()
         who_may_ask(daemon)
         lab.dubbo_client("240.240.0.10:20880", count=10**9, rate=300, outstanding=8, connections=2)
         lab.dubbo_client("240.240.3.1:20880", count=10**9, rate=40, outstanding=8, connections=2)
         browser = Browser(lab, "mesh")
-        what_flows(browser, daemon)
-        what_fails(browser)
+        with lab.listening("server2", HUNG_PORT, takes):
+            lab.connect("client", *HUNG_SERVICE[1:]).sendall(request(1, "sayHello", ["a"], interface=HUNG_SERVICE[0]))
+            what_flows(browser, daemon)
+            what_fails(browser)
+            what_hangs(browser)
         look_closer(browser, daemon)
         on_small_screens(browser)
         of_many(browser, daemon)

@@ -217,21 +217,27 @@ struct chosen_ep {
 	uint64_t requests;
 };
 
-/* Chooses at most ENDPOINTS: ejected endpoints first, then the busiest. Returns their number. */
+/*
+ * Chooses at most ENDPOINTS: ejected and silent endpoints first, then the busiest. Returns their
+ * number.
+ */
 static uint32_t choose_endpoints(const struct topology *t, const struct mt_cluster *cl,
-	struct chosen_ep chosen[ENDPOINTS], struct mt_ep_stats *sum, uint32_t *n_bad)
+	struct chosen_ep chosen[ENDPOINTS], struct mt_ep_stats *sum, uint32_t *n_ejected)
 {
 	uint32_t n = 0;
 
 	for (uint32_t k = 0; k < cl->n_eps && k < LOOKED_AT; k++) {
 		struct chosen_ep e = {.ep = &cl->eps[k]};
+		const struct mt_ep_state *state = e.ep->state;
+		struct mt_ctl_waiting waiting = mt_ctl_ep_waiting(t->c, state->index, state->id);
 		struct mt_ep_stats st = {0};
+		bool ejected = mt_ep_ejected(state, t->c->now);
 		uint32_t i;
 
-		(void)mt_ctl_ep_stats(t->c, e.ep->state->index, e.ep->state->id, &st);
+		(void)mt_ctl_ep_stats(t->c, state->index, state->id, &st);
 		e.requests = st.requests;
-		e.bad = mt_ep_ejected(e.ep->state, t->c->now);
-		*n_bad += e.bad;
+		e.bad = ejected || mt_ctl_hangs(&waiting);
+		*n_ejected += ejected;
 		sum->requests += st.requests;
 		sum->failures += st.failures;
 		i = n < ENDPOINTS ? n++ : ENDPOINTS;
@@ -264,12 +270,12 @@ static void add_cluster(
 {
 	struct chosen_ep chosen[ENDPOINTS];
 	struct mt_ep_stats sum = {0};
-	uint32_t n_bad = 0, n = choose_endpoints(t, cl, chosen, &sum, &n_bad);
+	uint32_t n_ejected = 0, n = choose_endpoints(t, cl, chosen, &sum, &n_ejected);
 
 	json_array_append_new(clusters,
 		json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "cluster", cl->name, "balancer",
 			mt_lb_str(cl->lb), "endpoints", (json_int_t)cl->n_eps, "ejected",
-			(json_int_t)n_bad, "left_out", (json_int_t)(cl->n_eps - n), "requests",
+			(json_int_t)n_ejected, "left_out", (json_int_t)(cl->n_eps - n), "requests",
 			(json_int_t)sum.requests, "failures", (json_int_t)sum.failures));
 	for (uint32_t i = 0; i < n; i++) {
 		json_t *row = mt_row_endpoint(t->c, endpoints, cl, chosen[i].ep);
