@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "suites.h"
 
+#include "../../../lib/ctl/mt_health.h"
+
 /* The finding of a check about something, as text; NULL: none. */
 static char *finding(struct mt_ctl *c, const char *check, const char *about)
 {
@@ -105,9 +107,153 @@ static void test_spread(void)
 	mt_ctl_destroy(c);
 }
 
+/* ---- calls that wait: a configuration and numbers of workers, made up ------------------------ */
+
+#define EPS 30
+
+static struct mt_snapshot *snapshot; /* NULL: the real one */
+static struct mt_ctl_waiting waiting[EPS];
+static uint64_t replies_of_8_s; /* of each endpoint; all others take a millisecond */
+
+struct mt_snapshot *__real_mt_conf_current(const struct mt_conf *c);
+struct mt_snapshot *__wrap_mt_conf_current(const struct mt_conf *c);
+struct mt_snapshot *__wrap_mt_conf_current(const struct mt_conf *c)
+{
+	return snapshot ? snapshot : __real_mt_conf_current(c);
+}
+
+struct mt_ctl_waiting __real_mt_ctl_ep_waiting(const struct mt_ctl *c, uint32_t index, uint64_t id);
+struct mt_ctl_waiting __wrap_mt_ctl_ep_waiting(const struct mt_ctl *c, uint32_t index, uint64_t id);
+struct mt_ctl_waiting __wrap_mt_ctl_ep_waiting(const struct mt_ctl *c, uint32_t index, uint64_t id)
+{
+	return snapshot ? waiting[index] : __real_mt_ctl_ep_waiting(c, index, id);
+}
+
+void __real_mt_ctl_ep_latency(
+	const struct mt_ctl *c, const struct mt_ep_state *ep, uint64_t sum[MT_EP_LATENCY_BUCKETS]);
+void __wrap_mt_ctl_ep_latency(
+	const struct mt_ctl *c, const struct mt_ep_state *ep, uint64_t sum[MT_EP_LATENCY_BUCKETS]);
+void __wrap_mt_ctl_ep_latency(
+	const struct mt_ctl *c, const struct mt_ep_state *ep, uint64_t sum[MT_EP_LATENCY_BUCKETS])
+{
+	__real_mt_ctl_ep_latency(c, ep, sum);
+	if (!snapshot)
+		return;
+	sum[mt_hist_bucket(1000, MT_EP_LATENCY_BITS)] = 10;
+	sum[mt_hist_bucket(8000000, MT_EP_LATENCY_BITS)] = replies_of_8_s;
+}
+
+/* The findings of a snapshot with two clusters that have the same endpoints; *n counts all. */
+static json_t *answers_of(uint32_t *n)
+{
+	static struct mt_ep_state states[EPS];
+	static struct mt_endpoint eps[EPS];
+	struct mt_cluster clusters[2] = {{.name = "one", .eps = eps, .n_eps = EPS},
+		{.name = "two", .eps = eps, .n_eps = EPS}};
+	struct mt_snapshot s = {.clusters = clusters, .n_clusters = 2};
+	struct mt_ctl *c = test_ctl(NULL);
+	struct mt_health h = {.c = c, .list = json_array(), .check = "answers"};
+
+	for (uint32_t i = 0; i < EPS; i++) {
+		states[i].index = i;
+		eps[i].state = &states[i];
+		eps[i].port = (uint16_t)(1000 + i);
+		CU_ASSERT_EQUAL(mt_addr_parse("192.0.2.7", &eps[i].addr), 0);
+	}
+	snapshot = &s;
+	c->env.conf = (struct mt_conf *)&s; /* never looked into */
+	mt_check_answers(&h);
+	c->env.conf = NULL;
+	snapshot = NULL;
+	*n = h.n;
+	mt_ctl_destroy(c);
+	return h.list;
+}
+
+/* Whether row i has this state, words and the name of its cluster. */
+static bool is_row(const json_t *rows, size_t i, const char *state, const char *words)
+{
+	const json_t *row = json_array_get(rows, i);
+
+	return row && strcmp(json_string_value(json_object_get(row, "state")), state) == 0 &&
+	       strcmp(json_string_value(json_object_get(row, "words")), words) == 0 &&
+	       strcmp(json_string_value(json_object_get(row, "about")), "one") == 0;
+}
+
+static void test_answers(void)
+{
+	json_t *rows;
+	uint32_t n;
+
+	memset(waiting, 0, sizeof(waiting));
+	replies_of_8_s = 0;
+	waiting[0] = (struct mt_ctl_waiting){.calls = 9, .oldest = MT_SEC, .silent = MT_SEC};
+	waiting[1] = (struct mt_ctl_waiting){.calls = 1, .oldest = 9 * MT_SEC, .silent = MT_SEC};
+	waiting[2] =
+		(struct mt_ctl_waiting){.calls = 2, .oldest = 9 * MT_SEC, .silent = 9 * MT_SEC};
+	waiting[3] =
+		(struct mt_ctl_waiting){.calls = 4, .oldest = 17 * MT_SEC, .silent = 17 * MT_SEC};
+	/* Clients leave after a second, and others come. */
+	waiting[4] = (struct mt_ctl_waiting){.calls = 5, .oldest = MT_SEC, .silent = 12 * MT_SEC};
+	waiting[5] = (struct mt_ctl_waiting){.streams = 1, .streams_silent = 9 * MT_SEC};
+	waiting[6] = (struct mt_ctl_waiting){.streams = 1, .streams_silent = 30 * MT_SEC};
+	waiting[7] = (struct mt_ctl_waiting){
+		.streams = 3, .streams_silent = 11 * MT_SEC, .answers = true};
+	rows = answers_of(&n);
+	CU_ASSERT(n == 6 && json_array_size(rows) == 6);
+	CU_ASSERT(is_row(rows, 0, "warning",
+		"4 calls wait at 192.0.2.7:1003, the oldest for 17 s; it has sent nothing for 17 "
+		"s"));
+	CU_ASSERT(is_row(rows, 1, "warning",
+		"5 calls wait at 192.0.2.7:1004, the oldest for 1 s; it has sent nothing for 12 "
+		"s"));
+	CU_ASSERT(is_row(rows, 2, "warning",
+		"3 connections wait at 192.0.2.7:1007 for an answer; it has sent nothing for 11 "
+		"s"));
+	CU_ASSERT(is_row(rows, 3, "note",
+		"1 connection waits at 192.0.2.7:1006 for an answer; it has sent nothing for 30 "
+		"s"));
+	CU_ASSERT(is_row(rows, 4, "note",
+		"2 calls wait at 192.0.2.7:1002, the oldest for 9 s; it has sent nothing for 9 s"));
+	CU_ASSERT(is_row(rows, 5, "note", "1 call waits at 192.0.2.7:1001, the oldest for 9 s"));
+	json_decref(rows);
+	/* Where replies may take 8 s, 9 s is not long; a silence of 10 s is a warning all the same. */
+	replies_of_8_s = 1;
+	rows = answers_of(&n);
+	CU_ASSERT(n == 4 && is_row(rows, 3, "note",
+				    "1 connection waits at 192.0.2.7:1006 for an answer; it has "
+				    "sent nothing for 30 s"));
+	json_decref(rows);
+}
+
+/* Each endpoint once, the worst 20; the others are counted. */
+static void test_answers_of_many(void)
+{
+	json_t *rows;
+	uint32_t n;
+
+	replies_of_8_s = 0;
+	for (uint32_t i = 0; i < EPS; i++)
+		waiting[i] = (struct mt_ctl_waiting){.calls = 1,
+			.oldest = (11 + (i * 7) % EPS) * MT_SEC,
+			.silent = (11 + (i * 7) % EPS) * MT_SEC};
+	rows = answers_of(&n);
+	CU_ASSERT(n == EPS && json_array_size(rows) == 20);
+	for (uint32_t i = 0; i < 20; i++) {
+		char end[64];
+
+		snprintf(end, sizeof(end), "it has sent nothing for %u s", 10 + EPS - i);
+		CU_ASSERT_PTR_NOT_NULL(strstr(
+			json_string_value(json_object_get(json_array_get(rows, i), "words")), end));
+	}
+	json_decref(rows);
+}
+
 const struct mt_test health_tests[] = {
 	{"a node without anything", test_nothing},
 	{"the last minute", test_recent},
 	{"uneven spread, link down", test_spread},
+	{"servers that do not answer", test_answers},
+	{"many servers that do not answer", test_answers_of_many},
 	{0},
 };
