@@ -81,6 +81,7 @@ void mt_ctl_destroy(struct mt_ctl *c)
 	mt_topology_fini(c);
 	mt_pace_fini(c);
 	mt_outliers_fini(c);
+	mt_events_fini(c);
 	for (size_t i = 0; i < MT_ARRAY_LEN(c->ui); i++)
 		mt_text_fini(&c->ui[i].body);
 	mt_ctl_rte_close(c);
@@ -158,6 +159,7 @@ void mt_ctl_turn(struct mt_ctl *c, uint64_t now)
 	mt_ctl_capture_turn(c);
 	mt_recent_turn(c);
 	mt_outliers_turn(c);
+	mt_events_turn(c);
 }
 
 uint64_t mt_ctl_next(const struct mt_ctl *c)

@@ -334,7 +334,15 @@ void mt_pace_fini(struct mt_ctl *c);
 
 /* Takes the events that workers report; call in every loop iteration. */
 void mt_outliers_turn(struct mt_ctl *c);
+/* Logs the end of ejections that no worker reports; call once a second. */
+void mt_outliers_check(struct mt_ctl *c);
 void mt_outliers_fini(struct mt_ctl *c);
+
+/* ---- events.c: what the log reports of the traffic ------------------------------------------- */
+
+/* Looks once a second for events; call in every loop iteration, after mt_outliers_turn(). */
+void mt_events_turn(struct mt_ctl *c);
+void mt_events_fini(struct mt_ctl *c);
 
 /* ---- metrics.c ----------------------------------------------------------------------------- */
 
@@ -654,6 +662,8 @@ struct mt_ctl {
 	struct mt_lately lately;
 	struct mt_ask *asks[MT_WORKERS_MAX];
 	struct mt_outliers *outliers;	/* NULL: no event yet */
+	bool endpoints_changed;		/* an endpoint was ejected, returned or leaves */
+	struct mt_events *events;	/* NULL: before the first look */
 	struct mt_pace *paces;		/* NULL: no query of connections yet */
 	struct mt_ctl_trace *trace;	/* NULL: nothing was traced yet */
 	struct mt_ctl_capture *capture; /* NULL: nothing was captured yet */

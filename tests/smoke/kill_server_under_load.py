@@ -36,12 +36,42 @@ def remembered(daemon, endpoint, restart):
     equal(rows()[-1]["left_ms"], None, "what is left of it")
 
 
+def lines(daemon, *words):
+    return [line for line in daemon.process.errors().splitlines() if "module=worker" in line and all(word in line for word in words)]
+
+
+def logged(daemon, endpoint):
+    """One line when it was ejected and one when it has returned, whatever number of workers and calls met it."""
+    within(5, lambda: lines(daemon, f"endpoint {endpoint} of ", " returned after "), "the return in the log")
+    ejected, returned = lines(daemon, " ejected: "), lines(daemon, " returned ")
+    equal((len(ejected), len(returned)), (1, 1), f"lines of the log: {ejected + returned}")
+    for word in ("level=warn", f"endpoint {endpoint} of ", HOST, "connection refused, for 5 s"):
+        check(word in ejected[0], f"{word} is not in {ejected[0]}")
+    check("level=info" in returned[0], f"the return is logged as {returned[0]}")
+
+
+def left_while_ejected(lab, daemon, server, others):
+    """The last server of a cluster: the cluster has no endpoint, and then another one."""
+    documents = [service(HOST, VIP, 20880, "tcp-metaprotocol-dubbo", [(address, 20880, {}) for address in addresses])
+                 for addresses in ([lab.server(1)], others)]
+    daemon.write("service.yaml", documents[0])
+    within(10, lambda: len(daemon.show("clusters")["clusters"]) == 1, "one endpoint is left")
+    server.kill()
+    lab.dubbo_client(f"{VIP}:20880", count=20, outstanding=1).result()
+    within(5, lambda: lines(daemon, "level=warn", f"cluster outbound|20880||{HOST} has no endpoint that takes traffic: 1 of 1 ejected"),
+           "the cluster in the log")
+    daemon.write("service.yaml", documents[1])
+    within(5, lambda: lines(daemon, "level=info", f"cluster outbound|20880||{HOST} has an endpoint that takes traffic again"), "its end")
+    within(5, lambda: lines(daemon, "level=info", f"endpoint {lab.server(1)}:20880 of ", "is no longer configured"), "the endpoint's end")
+    equal(len(lines(daemon, "cluster ")), 2, "lines about clusters")
+
+
 def body():
     with Lab(servers=3) as lab:
         servers = [lab.dubbo_server(number, f"v{number}", delay="5-40") for number in (1, 2, 3)]
         for server in servers:
             server.wait_line("ready")
-        daemon = lab.meltemi()
+        daemon = lab.meltemi(workers=2)
         daemon.write("service.yaml", service(HOST, VIP, 20880, "tcp-metaprotocol-dubbo",
                                              [(lab.server(n), 20880, {}) for n in (1, 2, 3)]))
         daemon.start()
@@ -59,6 +89,8 @@ def body():
         after = lab.dubbo_client(f"{VIP}:20880", count=300, outstanding=4).result()
         equal((after["answered"], after["failed"]), (300, 0), "later calls")
         remembered(daemon, f"{lab.server(3)}:20880", lambda: lab.dubbo_server(3, "v3").wait_line("ready"))
+        logged(daemon, f"{lab.server(3)}:20880")
+        left_while_ejected(lab, daemon, servers[0], [lab.server(2), lab.server(3)])
 
 
 main(body)

@@ -3,9 +3,10 @@
  * History of endpoints that were ejected or announced their shutdown. Workers report each event;
  * the control thread takes the events in every loop iteration and keeps them in order of arrival.
  * The number per cluster is bounded, so that a flapping endpoint does not displace the events of
- * others.
+ * others. The log gets a line when an endpoint is ejected, and one when it has returned.
  */
-#include "mt_ctl_priv.h"
+#include "mt_ctl_events_priv.h"
+#include "mt_strmap.h"
 #include "tune.h"
 
 #include <stdio.h>
@@ -18,13 +19,17 @@
 
 struct outlier {
 	struct mt_aside a;
-	bool open; /* the endpoint has not replied since */
+	bool open;   /* the endpoint has not replied since */
+	bool logged; /* the log has the ejection, and not yet its end */
 	char *cluster;
 };
 
 struct mt_outliers {
 	struct outlier e[KEEP]; /* the oldest first */
 	uint32_t n;
+	uint64_t missed;  /* events lost since start */
+	uint64_t version; /* of the snapshot of the last mt_outliers_check() */
+	bool check;	  /* mt_outliers_check() is due whatever the version */
 };
 
 static void drop(struct mt_outliers *o, uint32_t i)
@@ -59,20 +64,63 @@ static bool same_endpoint(const struct outlier *e, const struct mt_aside *a, con
 	       strcmp(e->cluster, cluster) == 0;
 }
 
+/* ---- the log -------------------------------------------------------------------------------- */
+
+static void log_ejected(const struct mt_aside *a, const char *cluster)
+{
+	char name[MT_ADDR_STRLEN], words[MT_CTL_SPAN];
+
+	mt_log(MT_LOG_WARN, "worker", "endpoint %s of %s ejected: %s, for %s",
+		mt_addr_port_str(&a->addr, a->port, name), cluster, a->why,
+		mt_ctl_span(a->until - a->at, words));
+}
+
+/* Logs the end of an ejection once; `why` has a cause that the operator may not expect, or "". */
+static void log_returned(struct outlier *e, uint64_t now, const char *why)
+{
+	char name[MT_ADDR_STRLEN], words[MT_CTL_SPAN];
+
+	if (!e->logged)
+		return;
+	e->logged = false;
+	mt_log(MT_LOG_INFO, "worker", "endpoint %s of %s returned after %s%s",
+		mt_addr_port_str(&e->a.addr, e->a.port, name), e->cluster,
+		mt_ctl_span(now - e->a.at, words), why);
+}
+
+static void log_gone(struct outlier *e, uint64_t now)
+{
+	char name[MT_ADDR_STRLEN], words[MT_CTL_SPAN];
+
+	e->logged = false;
+	mt_log(MT_LOG_INFO, "worker",
+		"endpoint %s of %s is no longer configured, %s after it was ejected",
+		mt_addr_port_str(&e->a.addr, e->a.port, name), e->cluster,
+		mt_ctl_span(now - e->a.at, words));
+}
+
+/* ---- events --------------------------------------------------------------------------------- */
+
 /* Closes the last event of this endpoint: it has replied, or has withdrawn its announcement. */
 static void call_back(struct mt_outliers *o, const struct mt_aside *a, const char *cluster)
 {
 	enum mt_aside_what of = a->what == MT_ASIDE_BACK ? MT_ASIDE_FAILED : MT_ASIDE_LEAVING;
+	char name[MT_ADDR_STRLEN];
 
 	for (uint32_t i = o->n; i-- > 0;) {
 		struct outlier *e = &o->e[i];
 
 		if (e->a.what != of || !same_endpoint(e, a, cluster))
 			continue;
+		log_returned(e, a->at, "");
 		e->a.until = of == MT_ASIDE_FAILED ? a->at : MT_MIN(e->a.until, a->at);
 		e->open = false;
 		return;
 	}
+	/* Others of its cluster have displaced the event. */
+	if (of == MT_ASIDE_FAILED)
+		mt_log(MT_LOG_INFO, "worker", "endpoint %s of %s returned",
+			mt_addr_port_str(&a->addr, a->port, name), cluster);
 }
 
 static void keep(struct mt_ctl *c, const struct mt_aside *a)
@@ -87,6 +135,7 @@ static void keep(struct mt_ctl *c, const struct mt_aside *a)
 		c->outliers = calloc(1, sizeof(*c->outliers));
 	if (!c->outliers)
 		return;
+	c->endpoints_changed = true;
 	if (a->what == MT_ASIDE_STAYS || a->what == MT_ASIDE_BACK) {
 		call_back(c->outliers, a, name);
 		return;
@@ -95,7 +144,12 @@ static void keep(struct mt_ctl *c, const struct mt_aside *a)
 	if (!copy)
 		return;
 	make_room(c->outliers, name);
-	c->outliers->e[c->outliers->n++] = (struct outlier){*a, a->what == MT_ASIDE_FAILED, copy};
+	c->outliers->e[c->outliers->n++] = (struct outlier){.a = *a,
+		.open = a->what == MT_ASIDE_FAILED,
+		.logged = a->what == MT_ASIDE_FAILED,
+		.cluster = copy};
+	if (a->what == MT_ASIDE_FAILED)
+		log_ejected(a, name);
 }
 
 /*
@@ -114,12 +168,69 @@ static uint64_t take(struct mt_ctl *c)
 			keep(c, &a);
 		all += missed;
 	}
+	if (c->outliers && all != c->outliers->missed) {
+		c->outliers->missed = all;
+		c->outliers->check = true;
+	}
 	return all;
 }
 
 void mt_outliers_turn(struct mt_ctl *c)
 {
 	take(c);
+}
+
+/* The endpoint's state in this version of its cluster; NULL: the cluster does not have it. */
+static const struct mt_ep_state *state_in(const struct mt_cluster *cl, const struct outlier *e)
+{
+	for (uint32_t k = 0; cl && k < cl->n_eps; k++)
+		if (cl->eps[k].port == e->a.port && mt_addr_eq(&cl->eps[k].addr, &e->a.addr))
+			return cl->eps[k].state;
+	return NULL;
+}
+
+/*
+ * Logs ends of ejections that no worker reports: the configuration no longer has the endpoint, or
+ * changes how connections to it are made, or the event was lost.
+ */
+static void check_logged(struct mt_ctl *c, const struct mt_strmap *clusters)
+{
+	for (uint32_t i = 0; i < c->outliers->n; i++) {
+		struct outlier *e = &c->outliers->e[i];
+		const struct mt_ep_state *state;
+
+		if (!e->logged)
+			continue;
+		state = state_in(mt_strmap_get(clusters, e->cluster), e);
+		if (!state)
+			log_gone(e, c->now);
+		else if (mt_ctl_ep_is_forgiven(state))
+			log_returned(
+				e, c->now, ": a change of the configuration ended the ejection");
+		else if (!mt_ctl_ep_is_out(state))
+			log_returned(e, c->now, "");
+	}
+}
+
+void mt_outliers_check(struct mt_ctl *c)
+{
+	const struct mt_snapshot *s = mt_ctl_snapshot(c);
+	struct mt_outliers *o = c->outliers;
+	struct mt_strmap clusters = {0};
+	uint32_t logged = 0;
+	int rc = 0;
+
+	if (!o || !s || (!o->check && o->version == s->version))
+		return;
+	o->version = s->version;
+	o->check = false;
+	for (uint32_t i = 0; i < o->n; i++)
+		logged += o->e[i].logged;
+	for (uint32_t i = 0; logged && i < s->n_clusters && rc == 0; i++)
+		rc = mt_strmap_put(&clusters, s->clusters[i].name, &s->clusters[i], NULL);
+	if (rc == 0 && logged)
+		check_logged(c, &clusters);
+	mt_strmap_fini(&clusters);
 }
 
 void mt_outliers_fini(struct mt_ctl *c)
@@ -165,14 +276,9 @@ static const struct mt_ep_state *state_of(const struct mt_ctl *c, const struct o
 {
 	const struct mt_snapshot *s = c->env.conf ? mt_conf_current(c->env.conf) : NULL;
 
-	for (uint32_t i = 0; s && i < s->n_clusters; i++) {
-		const struct mt_cluster *cl = &s->clusters[i];
-
-		for (uint32_t k = 0; strcmp(cl->name, e->cluster) == 0 && k < cl->n_eps; k++)
-			if (cl->eps[k].port == e->a.port &&
-				mt_addr_eq(&cl->eps[k].addr, &e->a.addr))
-				return cl->eps[k].state;
-	}
+	for (uint32_t i = 0; s && i < s->n_clusters; i++)
+		if (strcmp(s->clusters[i].name, e->cluster) == 0)
+			return state_in(&s->clusters[i], e);
 	return NULL;
 }
 
@@ -182,7 +288,7 @@ static bool is_forgiven(const struct mt_ctl *c, const struct outlier *e)
 	const struct mt_ep_state *state =
 		e->a.what == MT_ASIDE_FAILED && e->open ? state_of(c, e) : NULL;
 
-	return state && !__atomic_load_n(&state->ejected_until, __ATOMIC_RELAXED);
+	return state && mt_ctl_ep_is_forgiven(state);
 }
 
 static json_t *row_of(const struct mt_ctl *c, const struct outlier *e)

@@ -38,9 +38,9 @@ bool test_wait(struct mt_ctl *c, int fd)
 int main(int argc, char **argv)
 {
 	const struct mt_suite suites[] = {{"command", command_tests}, {"health", health_tests},
-		{"history", history_tests}, {"identity", identity_tests}, {"mesh", mesh_tests},
-		{"socket", socket_tests}, {"door", door_tests}, {"view", view_tests},
-		{"http", http_tests}, {0}};
+		{"events", events_tests}, {"history", history_tests}, {"identity", identity_tests},
+		{"mesh", mesh_tests}, {"socket", socket_tests}, {"door", door_tests},
+		{"view", view_tests}, {"http", http_tests}, {0}};
 
 	return mt_test_main(suites, argc, argv);
 }

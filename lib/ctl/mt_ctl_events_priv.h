@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Inside lib/ctl: events of the traffic that the log reports: clusters without an endpoint.
+ * Ejected endpoints are in outliers.c. Workers do not log: the control thread compares their state
+ * once a second with that of the last look. So an event has one line for the node (level warn),
+ * and one for its end (info).
+ */
+#pragma once
+
+#include "mt_ctl_priv.h"
+#include "mt_strmap.h"
+
+/* ---- events.c ------------------------------------------------------------------------------- */
+
+enum mt_edge { MT_EDGE_NONE, MT_EDGE_STARTS, MT_EDGE_ENDS };
+
+#define MT_CTL_SPAN 32
+
+/* A period as text: "300 ms", "15 s", "2 min 5 s". Returns buf. */
+const char *mt_ctl_span(uint64_t ns, char buf[MT_CTL_SPAN]);
+
+/* ---- clusters.c ----------------------------------------------------------------------------- */
+
+/* True if the endpoint was ejected and has not answered since. */
+bool mt_ctl_ep_is_out(const struct mt_ep_state *e);
+/* True if it was never ejected, or a change of the configuration ended the ejection. */
+static inline bool mt_ctl_ep_is_forgiven(const struct mt_ep_state *e)
+{
+	return !__atomic_load_n(&e->ejected_until, __ATOMIC_RELAXED);
+}
+/* True if the balancer picks it: it is neither out nor leaving nor drained by an operator. */
+bool mt_ctl_ep_takes_traffic(const struct mt_ep_state *e, uint64_t now);
+
+/* State of a cluster that may lack an endpoint that takes traffic. */
+struct mt_lack {
+	uint64_t id;	/* mt_cluster.id; another cluster may get its index later */
+	bool had;	/* it had such an endpoint */
+	bool on;	/* it had one, and has none now */
+	uint64_t since; /* ns */
+};
+
+/*
+ * Takes the cluster's present state. A lack starts only after the cluster had an endpoint, because
+ * meshes name many services without servers.
+ */
+enum mt_edge mt_lack_step(struct mt_lack *l, uint64_t id, bool lacks, uint64_t now);
+
+/* Logs clusters that have lost their last endpoint, or have one again. */
+void mt_events_clusters(struct mt_ctl *c);
+
+/* ---- the object ----------------------------------------------------------------------------- */
+
+struct mt_events {
+	uint64_t next; /* ns: when to look again */
+	/* clusters.c */
+	struct mt_lack *lacks;	   /* by mt_cluster.index */
+	uint32_t n_lacks, lacking; /* lacking: number of clusters that lack an endpoint */
+	uint64_t clusters_of;	   /* version of the last look */
+};

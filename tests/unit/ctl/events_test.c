@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Lines of the log about the traffic: one for each event, one for its end, and none between. */
+#include "suites.h"
+
+#include "mt_ctl_events_priv.h"
+#include "mt_source.h"
+
+static const char service[] =
+	"apiVersion: networking.istio.io/v1\nkind: ServiceEntry\n"
+	"metadata: {name: a, namespace: shop}\nspec:\n  hosts: [a.x]\n  addresses: [240.240.1.1]\n"
+	"  location: MESH_INTERNAL\n  resolution: STATIC\n  ports: [{number: 80, name: tcp, "
+	"protocol: TCP}]\n";
+static const char two[] = "  endpoints: [{address: 198.51.100.1}, {address: 198.51.100.2}]\n";
+struct rig {
+	struct mt_conf *conf;
+	struct mt_ctl *c;
+	uint64_t warned, told; /* lines so far */
+};
+
+static void publish(struct rig *r, const char *first, const char *second, const char *third)
+{
+	struct mt_model *m = mt_model_new();
+	struct mt_snapshot *s;
+	struct mt_diags diags;
+	struct mt_err e;
+	char text[2048];
+
+	mt_diags_init(&diags);
+	snprintf(text, sizeof(text), "%s%s%s", first, second, third);
+	mt_source_text(m, &diags, "t.yaml", text, strlen(text));
+	s = mt_conf_compile(r->conf, m, &diags, r->c->now);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	CU_ASSERT_EQUAL(mt_conf_publish(r->conf, s, r->c->now, NULL, &e), 0);
+	mt_conf_reap(r->conf, r->c->now);
+	mt_diags_fini(&diags);
+	mt_model_free(m);
+}
+
+static void begin(struct rig *r)
+{
+	const struct mt_conf_options opts = {.workers = 1};
+	const struct mt_log_counts *n = mt_log_counts(MT_LOGS_worker);
+	struct mt_err e;
+
+	r->conf = mt_conf_create(&opts, &e);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(r->conf);
+	r->c = test_ctl(&(struct mt_ctl_env){.conf = r->conf});
+	r->warned = n->lines[MT_LOG_WARN];
+	r->told = n->lines[MT_LOG_INFO];
+}
+
+static void end(struct rig *r)
+{
+	mt_ctl_destroy(r->c);
+	mt_conf_destroy(r->conf);
+}
+
+/* A second later: true if the log has so many new lines of warnings, and of their ends. */
+static bool logs(struct rig *r, uint32_t warn, uint32_t info)
+{
+	const struct mt_log_counts *n = mt_log_counts(MT_LOGS_worker);
+	bool yes;
+
+	mt_ctl_turn(r->c, r->c->now + MT_SEC);
+	yes = n->lines[MT_LOG_WARN] - r->warned == warn && n->lines[MT_LOG_INFO] - r->told == info;
+	r->warned = n->lines[MT_LOG_WARN];
+	r->told = n->lines[MT_LOG_INFO];
+	return yes;
+}
+
+static struct mt_ep_state *endpoint(const struct rig *r, uint32_t i)
+{
+	const struct mt_snapshot *s = mt_conf_current(r->conf);
+
+	CU_ASSERT_FATAL(s->n_clusters == 1 && i < s->clusters[0].n_eps);
+	return s->clusters[0].eps[i].state;
+}
+
+static void eject(struct rig *r, uint32_t i)
+{
+	CU_ASSERT(mt_ep_silent(endpoint(r, i), NULL, r->c->now));
+	r->c->endpoints_changed = true; /* as the worker's event does */
+}
+
+/* A cluster loses its endpoints one by one; the first that is back ends that. */
+static void test_clusters(void)
+{
+	struct rig r;
+
+	begin(&r);
+	publish(&r, service, two, "");
+	CU_ASSERT(logs(&r, 0, 0));
+	eject(&r, 0);
+	CU_ASSERT(logs(&r, 0, 0));
+	eject(&r, 1);
+	CU_ASSERT(logs(&r, 1, 0));
+	/* The time of the ejection is over, but neither has answered: it goes on. */
+	for (int s = 0; s < 60; s++)
+		CU_ASSERT(logs(&r, 0, 0));
+	mt_ep_returned(endpoint(&r, 1), r.c->now);
+	CU_ASSERT(logs(&r, 0, 1));
+	mt_ep_drain(endpoint(&r, 1), true);
+	r.c->endpoints_changed = true;
+	CU_ASSERT(logs(&r, 1, 0));
+	mt_ep_drain(endpoint(&r, 1), false);
+	CU_ASSERT(logs(&r, 0, 1));
+	/* A configuration without endpoints, and with them. */
+	publish(&r, service, "", "");
+	CU_ASSERT(logs(&r, 1, 0));
+	publish(&r, service, "", "");
+	CU_ASSERT(logs(&r, 0, 0));
+	publish(&r, service, two, "");
+	CU_ASSERT(logs(&r, 0, 1));
+	end(&r);
+}
+
+/* A cluster that never had an endpoint is not reported, nor one whose index was another's. */
+static void test_lack(void)
+{
+	struct mt_lack l = {0};
+
+	CU_ASSERT_EQUAL(mt_lack_step(&l, 7, true, MT_SEC), MT_EDGE_NONE);
+	CU_ASSERT_EQUAL(mt_lack_step(&l, 7, false, 2 * MT_SEC), MT_EDGE_NONE);
+	CU_ASSERT_EQUAL(mt_lack_step(&l, 7, true, 3 * MT_SEC), MT_EDGE_STARTS);
+	CU_ASSERT_EQUAL(l.since, 3 * MT_SEC);
+	CU_ASSERT_EQUAL(mt_lack_step(&l, 7, true, 4 * MT_SEC), MT_EDGE_NONE);
+	CU_ASSERT_EQUAL(mt_lack_step(&l, 8, true, 5 * MT_SEC), MT_EDGE_NONE);
+	CU_ASSERT_EQUAL(mt_lack_step(&l, 8, false, 6 * MT_SEC), MT_EDGE_NONE);
+	CU_ASSERT_EQUAL(mt_lack_step(&l, 8, true, 7 * MT_SEC), MT_EDGE_STARTS);
+	CU_ASSERT_EQUAL(mt_lack_step(&l, 8, false, 8 * MT_SEC), MT_EDGE_ENDS);
+}
+
+static void test_spans(void)
+{
+	char buf[MT_CTL_SPAN];
+
+	CU_ASSERT_STRING_EQUAL(mt_ctl_span(300 * MT_MSEC, buf), "300 ms");
+	CU_ASSERT_STRING_EQUAL(mt_ctl_span(5 * MT_SEC, buf), "5 s");
+	CU_ASSERT_STRING_EQUAL(mt_ctl_span(14600 * MT_MSEC, buf), "15 s");
+	CU_ASSERT_STRING_EQUAL(mt_ctl_span(125 * MT_SEC, buf), "2 min 5 s");
+}
+
+const struct mt_test events_tests[] = {{"clusters without an endpoint", test_clusters},
+	{"start and end of a lack", test_lack}, {"spans", test_spans}, {0}};
