@@ -321,33 +321,39 @@ static void first_error(const struct mt_diags *diags, char *buf, size_t size)
 			(void)mt_diag_format(&diags->items[i], buf, size);
 }
 
-/* Reports that a load was refused as a whole. */
+typedef int note_fn(struct daemon *d, int rc, const char *fmt, ...) mt_printf(3, 4);
+
+/*
+ * Reports that a load was refused as a whole. tell() has logged the errors, but tell_again() prints
+ * those of a refresh.
+ */
 static int refused(struct daemon *d, const struct mt_diags *diags)
 {
+	note_fn *report = d->refreshing ? publish_note : publish_note_logged;
 	char first[400];
 
 	first_error(diags, first, sizeof(first));
-	return publish_note(d, -EINVAL,
-		"refused with %u errors, the last configuration stays in use; %s", diags->errors,
-		first);
+	return report(d, -EINVAL, "refused with %u errors, the last configuration stays in use; %s",
+		diags->errors, first);
 }
 
 /*
  * Reports what is not used although the rest is in force, so that the reload does not count as a
- * success.
+ * success. tell() has logged the errors.
  */
 static int some_refused(struct daemon *d)
 {
+	note_fn *report = d->reload_first[0] ? publish_note_logged : publish_note;
 	uint32_t counts[MT_OBJECT_STATUSES];
 	char words[sizeof(d->reload_words)];
 
 	mt_table_counts(d->table, counts);
 	snprintf(words, sizeof(words), "%s", d->reload_words);
 	if (!counts[MT_OBJECT_REFUSED] && !counts[MT_OBJECT_LAST_GOOD])
-		return publish_note(d, -EINVAL,
+		return report(d, -EINVAL,
 			"%.400s; but %u files could not be read to their end (`show config`); %s",
 			words, d->table->n_files_bad, d->reload_first);
-	return publish_note(d, -EINVAL,
+	return report(d, -EINVAL,
 		"%.400s; but %u objects are refused and %u stay in force in their last good "
 		"version (`show objects`); %s",
 		words, counts[MT_OBJECT_REFUSED], counts[MT_OBJECT_LAST_GOOD], d->reload_first);

@@ -498,6 +498,8 @@ void publish_words(
 	const struct daemon *d, const struct mt_conf_change *change, char *buf, size_t size);
 /* Records the result of a reload for the shell and the log; returns `rc`. */
 int publish_note(struct daemon *d, int rc, const char *fmt, ...) mt_printf(3, 4);
+/* The same for the shell only; the log has the reasons already. */
+int publish_note_logged(struct daemon *d, int rc, const char *fmt, ...) mt_printf(3, 4);
 
 /* ---- override.c: overrides by an operator ---------------------------------------------------- */
 

@@ -32,21 +32,38 @@ static enum mt_log_level level_of(struct daemon *d)
 	return MT_LOG_INFO;
 }
 
-int publish_note(struct daemon *d, int rc, const char *fmt, ...)
+static int note(struct daemon *d, int rc, bool log, const char *fmt, va_list ap)
 {
-	va_list ap;
-
-	va_start(ap, fmt);
 	vsnprintf(d->reload_words, sizeof(d->reload_words), fmt, ap);
-	va_end(ap);
 	d->reload_rc = rc;
-	mt_log(rc ? MT_LOG_ERROR : level_of(d), "config", "%s", d->reload_words);
+	if (log)
+		mt_log(rc ? MT_LOG_ERROR : level_of(d), "config", "%s", d->reload_words);
 	/*
 	 * A publish for another reason does not bring refused documents into use, so it is not
 	 * reported as a successful reload.
 	 */
 	if (d->ctl && !(d->refused && rc == 0))
 		mt_ctl_reloaded(d->ctl, rc == 0, d->reload_words, mt_clock_now(&d->clock));
+	return rc;
+}
+
+int publish_note(struct daemon *d, int rc, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	rc = note(d, rc, true, fmt, ap);
+	va_end(ap);
+	return rc;
+}
+
+int publish_note_logged(struct daemon *d, int rc, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	rc = note(d, rc, false, fmt, ap);
+	va_end(ap);
 	return rc;
 }
 
@@ -69,14 +86,19 @@ void publish_words(
 static void published(
 	struct daemon *d, struct mt_snapshot *s, const struct mt_conf_change *change, bool waited)
 {
+	bool none = mt_conf_change_none(change) && !d->node_fields[0];
 	char words[sizeof(d->change_words)];
 
 	publish_words(d, change, words, sizeof(words));
 	history_published(d, s, change);
-	snprintf(d->change_words, sizeof(d->change_words), "%s",
-		mt_conf_change_none(change) && !d->node_fields[0] ? "" : words);
+	snprintf(d->change_words, sizeof(d->change_words), "%s", none ? "" : words);
 	d->node_fields[0] = '\0';
-	(void)publish_note(d, 0, "reloaded%s: %s", waited ? ", after it had to wait" : "", words);
+	/* The log has a line for each refused document; nothing else has changed. */
+	if (none && d->refused && d->reload_unsaid)
+		(void)publish_note_logged(d, 0, "reloaded: %s", words);
+	else
+		(void)publish_note(
+			d, 0, "reloaded%s: %s", waited ? ", after it had to wait" : "", words);
 	if (d->reload_unsaid)
 		config_in_force(d);
 }

@@ -24,6 +24,13 @@ def still_told(daemon):
     daemon.shell("tune", "drop", "all")
 
 
+def one_line(daemon, known, number):
+    """A mistake is one line of the log, an error with file, line and field; no line calls the reload a success."""
+    lines = [line for line in daemon.process.errors()[known:].splitlines() if "module=config" in line]
+    equal(len(lines), 1, f"lines of one mistake: {lines}")
+    check(f"dubbo-traffic-splitting.yaml:{number}: error: spec." in lines[0], f"the line is {lines[0]}")
+
+
 def body():
     with Lab(servers=2) as lab:
         for number in (1, 2):
@@ -32,12 +39,15 @@ def body():
         daemon.leaves("errors", "it is given a bad document", "module=config")
         document = daemon.services / "dubbo-traffic-splitting.yaml"
         good = document.read_text()
+        known = len(daemon.process.errors())
         for wrong, line in ((good.replace("weight: 80", "weight: many"), 19), (good.replace("subset: v2", "subset: [v9]"), 18),
                             (good + "  surprise: true\n", 20)):
             daemon.write(document.name, wrong)
             time.sleep(0.7)
             text = daemon.shell("show", "config")
             check(f"dubbo-traffic-splitting.yaml:{line}" in text, f"show config does not name line {line}:\n{text}")
+            one_line(daemon, known, line)
+            known = len(daemon.process.errors())
             report = lab.dubbo_client("240.240.0.10:20880", count=500, outstanding=4).result()
             equal((report["answered"], report["failed"]), (500, 0), "calls on the last good configuration")
             status, text = daemon.check()
