@@ -29,6 +29,8 @@ static void drain(void *arg)
 {
 	struct daemon *d = arg;
 
+	if (!d->drain_from)
+		d->drain_from = mt_clock_now(&d->clock);
 	workers_drain(d);
 	mt_ctl_set_state(d->ctl, MT_CTL_DRAINING);
 }

@@ -155,6 +155,18 @@ static void hints(struct daemon *d)
 			mt_port_count(d->ports[i], MT_PORT_rx_superframe));
 }
 
+/* Logs the end of a drain that the shell began, which the daemon outlives. */
+static void commanded_drain(struct daemon *d, uint64_t now)
+{
+	if (!d->drain_from || d->drain_over || d->draining || !workers_idle(d))
+		return;
+	d->drain_over = true;
+	mt_log(MT_LOG_INFO, "boot",
+		"drained after %llu s: no client is connected; the daemon goes on until "
+		"SIGTERM",
+		(unsigned long long)((now - d->drain_from) / MT_SEC));
+}
+
 static void on_tick(struct daemon *d, uint64_t now)
 {
 	uint64_t n;
@@ -165,6 +177,7 @@ static void on_tick(struct daemon *d, uint64_t now)
 	net_reap(d);
 	if (now >= d->second) {
 		mt_clock_sync(&d->clock);
+		commanded_drain(d, now);
 		hints(d);
 		mt_log_turn();
 		demand_use(d, now);
@@ -221,9 +234,12 @@ static bool on_signal(struct daemon *d, int sig, uint64_t now)
 		mt_log(MT_LOG_WARN, "boot", "stopping without waiting for what is under way");
 		return false;
 	}
-	mt_log(MT_LOG_INFO, "boot", "draining for %llu s at most; a second signal stops at once",
-		DRAIN_NS / MT_SEC);
+	mt_log(MT_LOG_INFO, "boot",
+		"draining by SIG%s: new connections are refused, calls under way are answered "
+		"for %llu s at most; a second signal stops at once",
+		sig == SIGTERM ? "TERM" : "INT", DRAIN_NS / MT_SEC);
 	d->draining = true;
+	d->drain_from = now;
 	d->drain_until = now + DRAIN_NS;
 	mt_ctl_set_state(d->ctl, MT_CTL_DRAINING);
 	notify_stopping(d);
@@ -279,6 +295,22 @@ static void measure(struct daemon *d, uint64_t began)
 	d->turn_longest[0] = MT_MAX(d->turn_longest[0], now - began);
 }
 
+/* True if the daemon is to stop: no client is connected, or the time is over. */
+static bool signalled_drain_is_over(struct daemon *d, uint64_t now)
+{
+	unsigned long long s = (now - d->drain_from) / MT_SEC;
+
+	if (workers_idle(d)) {
+		mt_log(MT_LOG_INFO, "boot", "drained after %llu s: no client is connected", s);
+		return true;
+	}
+	if (now < d->drain_until)
+		return false;
+	mt_log(MT_LOG_WARN, "boot", "not drained after %llu s: connections that are left are reset",
+		s);
+	return true;
+}
+
 void control_run(struct daemon *d)
 {
 	ready_turn(d, mt_clock_now(&d->clock));
@@ -293,16 +325,7 @@ void control_run(struct daemon *d)
 				return;
 		take_changed(d, now);
 		measure(d, now);
-		if (!d->draining)
-			continue;
-		if (workers_idle(d)) {
-			mt_log(MT_LOG_INFO, "boot", "drained");
+		if (d->draining && signalled_drain_is_over(d, now))
 			return;
-		}
-		if (now >= d->drain_until) {
-			mt_log(MT_LOG_WARN, "boot",
-				"the time to drain is over, the rest is dropped");
-			return;
-		}
 	}
 }

@@ -250,8 +250,10 @@ struct daemon {
 	int epoll, signals, ticks;
 	struct mt_service *service; /* the thread that writes files */
 	int wake_fd;		    /* eventfd: workers have requests */
-	bool draining;
+	bool draining;		    /* by a signal: the daemon stops at the end */
+	uint64_t drain_from;	    /* ns: when a signal or a command began to drain; 0: none did */
 	uint64_t drain_until;
+	bool drain_over; /* the end of the command's drain was logged */
 	uint64_t second; /* when the once-a-second work is due */
 	/* ns; in the current minute, and in the one before */
 	uint64_t turn_longest[2], turn_minute;

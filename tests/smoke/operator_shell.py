@@ -90,6 +90,8 @@ def body():
         equal(daemon.http("/ready")[0], 200, "status of /ready after a refusal")
         daemon.shell("drain")
         equal(daemon.http("/ready")[0], 503, "status of /ready while draining")
+        daemon.wait_log("drained after ")
+        equal(daemon.process.errors().count("draining by `drain` of root (pid "), 1, "the drain in the log")
 
 
 main(body)

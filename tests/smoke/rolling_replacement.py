@@ -165,7 +165,7 @@ def take_out(balancer, node):
     equal(node.daemon.stop(), 0, f"{node.name}: exit status")
     report = slow.result()
     equal((report["answered"], report["failed"]), (SLOW_CALLS, 0), f"{node.name}: slow calls that were under way: {report}")
-    check("msg=\"drained\"" in node.daemon.process.errors(), f"{node.name} did not drain: {node.daemon.process.tail()}")
+    check("msg=\"drained after " in node.daemon.process.errors(), f"{node.name} did not drain: {node.daemon.process.tail()}")
 
 
 def roll(balancer, nodes, change=lambda node: None):

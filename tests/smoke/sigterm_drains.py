@@ -156,6 +156,8 @@ def slow_calls():
               flush=True)
         equal(status, 0, "exit status")
         equal((report["answered"], report["failed"]), (32, 0), "calls that were under way")
+        log = daemon.process.errors()
+        equal((log.count("draining by SIGTERM: "), log.count("drained after ")), (1, 1), f"lines of the drain: {log}")
 
 
 def body():

@@ -41,8 +41,14 @@ static json_t *run_forget(struct mt_ctl *c, const struct mt_request *r)
 /* Does not stop the daemon: the operator watches what is left and then stops it. */
 static json_t *run_drain(struct mt_ctl *c, const struct mt_request *r)
 {
+	char who[MT_WHO_LEN];
+
 	if (!c->env.drain)
 		return mt_ctl_error("this daemon cannot drain");
+	mt_log(MT_LOG_INFO, "boot",
+		"draining by `drain` of %s: new connections are refused, calls under way are "
+		"answered",
+		mt_who_str(r->who, who));
 	c->env.drain(c->env.arg);
 	return json_pack("{s:s}", "drain",
 		"no new connections are accepted; `show connections` lists those that are left");
@@ -69,7 +75,9 @@ static json_t *run_ready(struct mt_ctl *c, const struct mt_request *r)
 	if (!off && strcmp(r->args[0], "on") != 0)
 		return mt_ctl_error("usage: ready on|off");
 	c->ready_off = off;
-	mt_log(MT_LOG_INFO, "admin", "ready %s, by %s", r->args[0], mt_who_str(r->who, who));
+	mt_log(MT_LOG_INFO, "admin", "ready %s by %s: /ready answers %s", r->args[0],
+		mt_who_str(r->who, who),
+		off ? "503; clients are served as before" : "by the node's state");
 	return json_pack("{s:s}", "ready",
 		off ? "/ready answers 503 until `ready on`; clients are served as before"
 		: mt_ctl_answers_ready(c) ? "/ready answers 200"
