@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Inside lib/ctl: events of the traffic that the log reports: clusters without an endpoint.
- * Ejected endpoints are in outliers.c. Workers do not log: the control thread compares their state
- * once a second with that of the last look. So an event has one line for the node (level warn),
- * and one for its end (info).
+ * Inside lib/ctl: events of the traffic that the log reports: clusters without an endpoint, limits
+ * that refuse. Ejected endpoints are in outliers.c. Workers do not log: the control thread
+ * compares their state once a second with that of the last look. So an event has one line for the
+ * node (level warn), and one for its end (info).
  */
 #pragma once
 
@@ -48,6 +48,11 @@ enum mt_edge mt_lack_step(struct mt_lack *l, uint64_t id, bool lacks, uint64_t n
 /* Logs clusters that have lost their last endpoint, or have one again. */
 void mt_events_clusters(struct mt_ctl *c);
 
+/* ---- limits.c ------------------------------------------------------------------------------- */
+
+/* Logs rate limits that start or stop to refuse calls. */
+void mt_events_limits(struct mt_ctl *c);
+
 /* ---- the object ----------------------------------------------------------------------------- */
 
 struct mt_events {
@@ -56,4 +61,7 @@ struct mt_events {
 	struct mt_lack *lacks;	   /* by mt_cluster.index */
 	uint32_t n_lacks, lacking; /* lacking: number of clusters that lack an endpoint */
 	uint64_t clusters_of;	   /* version of the last look */
+	/* limits.c */
+	uint64_t refused;    /* calls that any limit refused, at the last look */
+	uint32_t n_refusing; /* limits that refuse at present */
 };

@@ -31,6 +31,15 @@ enum mt_bucket_state {
 	MT_BUCKET_OLD,	   /* replaced; `next` has its tokens */
 };
 
+/* State of mt_limit_watch() for a bucket. */
+struct mt_bucket_watch {
+	bool on;
+	uint64_t seen;	/* refused requests at the last look */
+	uint64_t from;	/* the same before it started to refuse */
+	uint64_t began; /* ns: when it started to refuse */
+	uint64_t last;	/* ns: the last look that found a refusal */
+};
+
 /*
  * One bucket. `word` is (epoch of the last fill << 32 | tokens); epoch e begins at origin + e *
  * fill_ns. MT_BUCKET_MOVED means that `next` has replaced it, with other numbers. Numbers never
@@ -57,7 +66,8 @@ struct mt_bucket {
 	uint64_t retired_at;
 	uint64_t base_admitted, base_refused, base_reported; /* of the buckets that it replaced */
 	bool turned;					     /* its numbers are overridden */
-	struct mt_bucket *chain;			     /* in the registry's hash */
+	struct mt_bucket_watch watch;
+	struct mt_bucket *chain; /* in the registry's hash */
 	uint16_t workers;
 	struct mt_bucket_share shares[]; /* by worker */
 };

@@ -49,8 +49,14 @@ def limits(workers, clients, then=None):
         time.sleep(max(0, began + 10.3 - time.monotonic()))
         calls(lab, "sayHello", clients, 2)
         calls(lab, "sayGoodbye", clients, 0)
+        within(5, lambda: len(refusals(daemon)) == 2, f"one line for each of the two limits: {refusals(daemon)}")
+        check(all("level=warn module=worker" in line for line in refusals(daemon)), f"a warning each: {refusals(daemon)}")
         if then:
             then(lab, daemon, servers)
+
+
+def refusals(daemon):
+    return [line for line in daemon.process.errors().splitlines() if " refuses calls: more than " in line]
 
 
 # ---- a server that is stopped --------------------------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ void mt_events_turn(struct mt_ctl *c)
 	c->events->next = c->now + LOOK;
 	mt_outliers_check(c);
 	mt_events_clusters(c);
+	mt_events_limits(c);
 }
 
 void mt_events_fini(struct mt_ctl *c)

@@ -4,6 +4,7 @@
  * (committed) to OLD (replaced by one with other numbers). Workers use only LIVE and OLD ones.
  */
 #include "../mt_filter_priv.h"
+#include "mt_filter_limit_watch.h"
 
 #include "mt_balance.h"
 
@@ -251,6 +252,7 @@ static void replace(struct mt_bucket *old, struct mt_bucket *b, uint64_t now)
 	b->refs++;
 	old->state = MT_BUCKET_OLD;
 	sum_counts(old, &b->base_admitted, &b->base_refused, &b->base_reported);
+	b->watch = old->watch;
 }
 
 void mt_limit_commit(struct mt_limit_registry *r, uint64_t now)
@@ -319,4 +321,57 @@ bool mt_limit_next(
 	}
 	*idx = N_CHAINS << 16;
 	return false;
+}
+
+/* ---- start and stop of refusing -------------------------------------------------------------- */
+
+/* Compares with the last look. False: the bucket has neither started nor stopped to refuse. */
+static bool look(
+	struct mt_bucket_watch *w, uint64_t refused, uint64_t now, struct mt_limit_edge *edge)
+{
+	if (refused > w->seen) {
+		bool starts = !w->on;
+
+		if (starts) {
+			w->from = w->seen;
+			w->began = now;
+		}
+		w->on = true;
+		w->seen = refused;
+		w->last = now;
+		*edge = (struct mt_limit_edge){.starts = true, .refused = refused - w->from};
+		return starts;
+	}
+	w->seen = refused;
+	if (!w->on || now - w->last < MT_LIMIT_QUIET)
+		return false;
+	w->on = false;
+	*edge = (struct mt_limit_edge){.refused = refused - w->from, .lasted = w->last - w->began};
+	return true;
+}
+
+uint32_t mt_limit_watch(struct mt_limit_registry *r, uint64_t now, mt_limit_edge_fn *fn, void *arg)
+{
+	struct mt_limit_info info;
+	struct mt_limit_edge edge;
+	uint32_t on = 0;
+
+	for (uint32_t i = 0; i < N_CHAINS; i++) {
+		for (struct mt_bucket *b = r->chains[i]; b; b = b->chain) {
+			uint64_t admitted, refused, reported;
+
+			if (b->state != MT_BUCKET_LIVE || b->refs == 0)
+				continue;
+			sum_counts(b, &admitted, &refused, &reported);
+			/* A worker counts a refusal a moment before it counts that it let it pass. */
+			if (__atomic_load_n(&b->report_only, __ATOMIC_RELAXED))
+				refused = b->watch.seen;
+			if (look(&b->watch, refused, now, &edge)) {
+				mt_limit_describe(b, now, &info);
+				fn(arg, &info, &edge);
+			}
+			on += b->watch.on;
+		}
+	}
+	return on;
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "suites.h"
 
+#include "mt_filter_limit_watch.h"
+
 #include <stdio.h>
 
 #define MIN5  ((struct mt_bucket_numbers){5, 5, 60 * MT_SEC})
@@ -407,7 +409,63 @@ static void test_iteration(void)
 	mt_limit_registry_free(r);
 }
 
+/* What mt_limit_watch() has reported since the last look. */
+static struct mt_limit_edge edges[4];
+static char edge_of[4][64];
+static uint32_t n_edges;
+
+static void note_edge(void *arg, const struct mt_limit_info *info, const struct mt_limit_edge *e)
+{
+	CU_ASSERT_FATAL(n_edges < MT_ARRAY_LEN(edges));
+	snprintf(edge_of[n_edges], sizeof(edge_of[0]), "%s %s", info->service, info->match);
+	edges[n_edges++] = *e;
+}
+
+/* Buckets that refuse at present; what has started or stopped is in `edges`. */
+static uint32_t look_at(uint64_t s)
+{
+	n_edges = 0;
+	return mt_limit_watch(reg, s * MT_SEC, note_edge, NULL);
+}
+
+/* A bucket starts to refuse once, goes on through a change of its numbers, and stops once. */
+static void test_watch(void)
+{
+	struct mt_limit_cond_def cond = {&hello, 1, TEN2, 0};
+	struct mt_limit_def def = {"thrift:9090", true, MIN5, &cond, 1};
+	char err[128];
+	void *l, *changed;
+
+	setup();
+	l = mt_limit_compile(reg, &kv_codec, &def, 0, err, sizeof(err));
+	mt_limit_commit(reg, 0);
+	CU_ASSERT(look_at(1) == 0 && n_edges == 0);
+	CU_ASSERT_EQUAL(of_ten(l, "method=other\n", 2 * MT_SEC), 5);
+	CU_ASSERT(look_at(2) == 1 && n_edges == 1 && edges[0].starts);
+	CU_ASSERT_STRING_EQUAL(edge_of[0], "thrift:9090 *");
+	CU_ASSERT_EQUAL(of_ten(l, "method=other\n", 30 * MT_SEC), 0);
+	CU_ASSERT(look_at(30) == 1 && n_edges == 0);
+	CU_ASSERT(look_at(89) == 1 && n_edges == 0);
+	def.numbers.max_tokens = 6;
+	changed = mt_limit_compile(reg, &kv_codec, &def, 89 * MT_SEC, err, sizeof(err));
+	mt_limit_commit(reg, 89 * MT_SEC);
+	CU_ASSERT(look_at(90) == 0 && n_edges == 1 && !edges[0].starts);
+	CU_ASSERT(edges[0].refused == 15 && edges[0].lasted == 28 * MT_SEC);
+	CU_ASSERT(look_at(1000) == 0 && n_edges == 0);
+	/* The other bucket, and this one again: each is counted from its own start. */
+	CU_ASSERT_EQUAL(of_ten(changed, "method=sayHello\n", 1001 * MT_SEC), 2);
+	CU_ASSERT_EQUAL(of_ten(changed, "method=other\n", 1001 * MT_SEC), 6);
+	CU_ASSERT(look_at(1001) == 2 && n_edges == 2 && edges[0].starts && edges[1].starts);
+	CU_ASSERT(look_at(1060) == 2 && n_edges == 0);
+	CU_ASSERT(look_at(1061) == 0 && n_edges == 2);
+	CU_ASSERT_EQUAL(edges[0].refused + edges[1].refused, 8 + 4);
+	FREE(l);
+	FREE(changed);
+	mt_limit_registry_free(reg);
+}
+
 const struct mt_test limit_tests[] = {
+	{"start and stop of refusing", test_watch},
 	{"a condition charges its own bucket only", test_condition_charges_its_own},
 	{"byte streams", test_streams},
 	{"byte streams and report-only", test_streams_report_only},
