@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Inside lib/ctl: events of the traffic that the log reports: clusters without an endpoint, limits
- * that refuse. Ejected endpoints are in outliers.c. Workers do not log: the control thread
- * compares their state once a second with that of the last look. So an event has one line for the
- * node (level warn), and one for its end (info).
+ * Inside lib/ctl: events of the traffic that the log reports: clusters without an endpoint, closed
+ * services, limits that refuse. Ejected endpoints are in outliers.c. Workers do not log: the
+ * control thread compares their state once a second with that of the last look. So an event has
+ * one line for the node (level warn), and one for its end (info).
  */
 #pragma once
 
@@ -48,6 +48,17 @@ enum mt_edge mt_lack_step(struct mt_lack *l, uint64_t id, bool lacks, uint64_t n
 /* Logs clusters that have lost their last endpoint, or have one again. */
 void mt_events_clusters(struct mt_ctl *c);
 
+/* ---- services.c ----------------------------------------------------------------------------- */
+
+/* Logs services that a policy has closed, or that are open again. */
+void mt_events_services(struct mt_ctl *c);
+void mt_events_services_fini(struct mt_events *e);
+/*
+ * The next service that is closed now, and the object that closes it. Start with *pos = 0; NULL at
+ * the end.
+ */
+const char *mt_events_closed_next(const struct mt_ctl *c, uint32_t *pos, const char **by);
+
 /* ---- limits.c ------------------------------------------------------------------------------- */
 
 /* Logs rate limits that start or stop to refuse calls. */
@@ -61,6 +72,9 @@ struct mt_events {
 	struct mt_lack *lacks;	   /* by mt_cluster.index */
 	uint32_t n_lacks, lacking; /* lacking: number of clusters that lack an endpoint */
 	uint64_t clusters_of;	   /* version of the last look */
+	/* services.c */
+	struct mt_strmap closed; /* struct mt_closed, by the service's name */
+	uint64_t services_of;	 /* version of the last look */
 	/* limits.c */
 	uint64_t refused;    /* calls that any limit refused, at the last look */
 	uint32_t n_refusing; /* limits that refuse at present */

@@ -151,6 +151,10 @@ def only_closed(daemon):
     equal([(s["host"], s["status"]) for s in daemon.show("objects")["services"]], [("c.example", "closed")], "the service's status")
     os.unlink(daemon.services / "p.yaml")
     within(10, daemon.ready, "ready, once it is not closed")
+    daemon.wait_log("service c.example open again, ")
+    log = daemon.process.errors()
+    equal(log.count('level=warn module=worker msg="service c.example closed by AuthorizationPolicy default/closing'), 1, f"closed: {log}")
+    equal(log.count("service c.example open again, "), 1, f"open again: {log}")
     equal(daemon.stop(), 0, "exit status")
     os.unlink(daemon.services / "c.yaml")
 

@@ -11,6 +11,11 @@ static const char service[] =
 	"  location: MESH_INTERNAL\n  resolution: STATIC\n  ports: [{number: 80, name: tcp, "
 	"protocol: TCP}]\n";
 static const char two[] = "  endpoints: [{address: 198.51.100.1}, {address: 198.51.100.2}]\n";
+/* Without an identity the node cannot end mutual TLS. */
+static const char closing[] =
+	"---\napiVersion: security.istio.io/v1\nkind: PeerAuthentication\n"
+	"metadata: {name: p, namespace: shop}\nspec: {mtls: {mode: STRICT}}\n";
+
 struct rig {
 	struct mt_conf *conf;
 	struct mt_ctl *c;
@@ -130,6 +135,29 @@ static void test_lack(void)
 	CU_ASSERT_EQUAL(mt_lack_step(&l, 8, false, 8 * MT_SEC), MT_EDGE_ENDS);
 }
 
+/* A policy that cannot be evaluated closes a service, also at the start; then it is taken away. */
+static void test_services(void)
+{
+	const char *name, *by;
+	uint32_t pos = 0;
+	struct rig r;
+
+	begin(&r);
+	publish(&r, service, two, closing);
+	CU_ASSERT(logs(&r, 1, 0));
+	CU_ASSERT_PTR_NOT_NULL_FATAL(name = mt_events_closed_next(r.c, &pos, &by));
+	CU_ASSERT_STRING_EQUAL(name, "a.x");
+	CU_ASSERT_STRING_EQUAL(by, "PeerAuthentication shop/p");
+	CU_ASSERT_PTR_NULL(mt_events_closed_next(r.c, &pos, &by));
+	publish(&r, service, two, closing);
+	CU_ASSERT(logs(&r, 0, 0));
+	publish(&r, service, two, "");
+	CU_ASSERT(logs(&r, 0, 1));
+	publish(&r, service, two, closing);
+	CU_ASSERT(logs(&r, 1, 0));
+	end(&r);
+}
+
 static void test_spans(void)
 {
 	char buf[MT_CTL_SPAN];
@@ -141,4 +169,5 @@ static void test_spans(void)
 }
 
 const struct mt_test events_tests[] = {{"clusters without an endpoint", test_clusters},
-	{"start and end of a lack", test_lack}, {"spans", test_spans}, {0}};
+	{"start and end of a lack", test_lack}, {"closed services", test_services},
+	{"spans", test_spans}, {0}};
