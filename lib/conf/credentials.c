@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What TLS is spoken with: the node's own identity, or what secrets hold, each made once. */
+#include "mt_conf_certificates.h"
 #include "mt_conf_cluster_priv.h"
 #include "mt_conf_credentials_priv.h"
 
@@ -175,6 +176,34 @@ struct mt_conf_credential *mt_b_credential(struct mt_build *b, const struct mt_r
 	else
 		look_at_secrets(b, tls, x);
 	return x;
+}
+
+/* Finds the certificate's name in a key of find(): of files only the path of the chain. */
+static bool certificate_of(const char *key, struct mt_conf_certificate *out)
+{
+	static const char prefix[] = "file-cert:";
+	const char *name = strncmp(key, "1\n", 2) == 0 ? key + 2 : "";
+	bool file = strncmp(name, prefix, strlen(prefix)) == 0;
+
+	out->name = file ? name + strlen(prefix) : name;
+	out->len = strcspn(out->name, file ? "~\n" : "\n");
+	return out->len > 0;
+}
+
+bool mt_conf_certificate_next(
+	const struct mt_conf *c, uint32_t *pos, struct mt_conf_certificate *out)
+{
+	const struct mt_conf_credential *x;
+
+	while ((x = mt_strmap_next(&c->credentials.all, pos, NULL)) != NULL) {
+		if (x->own || !x->credential || !x->credential->not_after ||
+			!certificate_of(x->key, out))
+			continue;
+		out->not_before = x->credential->not_before;
+		out->not_after = x->credential->not_after;
+		return true;
+	}
+	return false;
 }
 
 /* ---- their life ------------------------------------------------------------------------------------ */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Inside lib/ctl: events of the traffic that the log reports: clusters without an endpoint, closed
- * services, limits that refuse. Ejected endpoints are in outliers.c. Workers do not log: the
- * control thread compares their state once a second with that of the last look. So an event has
- * one line for the node (level warn), and one for its end (info).
+ * services, limits that refuse, certificates that are not renewed. Ejected endpoints are in
+ * outliers.c. Workers do not log: the control thread compares their state once a second with that of
+ * the last look. So an event has one line for the node (level warn), and one for its end (info).
  */
 #pragma once
 
@@ -64,6 +64,40 @@ const char *mt_events_closed_next(const struct mt_ctl *c, uint32_t *pos, const c
 /* Logs rate limits that start or stop to refuse calls. */
 void mt_events_limits(struct mt_ctl *c);
 
+/* ---- certificates.c ------------------------------------------------------------------------- */
+
+/* How far a certificate's lifetime is over. */
+enum mt_cert_age {
+	MT_CERT_FRESH,
+	MT_CERT_THIRD, /* less than a third is left */
+	MT_CERT_TENTH, /* less than a tenth is left */
+	MT_CERT_OVER,
+};
+
+/* A certificate by its name, as it was at the last look. */
+struct mt_cert_look {
+	int64_t not_before, not_after; /* Unix time in s */
+	enum mt_cert_age age;
+	bool still; /* it is in use */
+	bool own;   /* of an identity of the node */
+	char name[];
+};
+
+/* `left`: seconds until it expires. */
+enum mt_cert_age mt_cert_age(int64_t not_before, int64_t not_after, int64_t left);
+/*
+ * Takes the present certificate. STARTS: it is older than at the last look, so that its renewal is
+ * late; ENDS: another one has replaced an old one.
+ */
+enum mt_edge mt_cert_step(
+	struct mt_cert_look *l, int64_t not_before, int64_t not_after, int64_t left);
+
+/* Logs certificates that are not renewed in time. */
+void mt_events_certificates(struct mt_ctl *c);
+/* The next certificate that documents name. Start with *pos = 0; NULL at the end. */
+const struct mt_cert_look *mt_events_certificate_next(const struct mt_ctl *c, uint32_t *pos);
+void mt_events_certificates_fini(struct mt_events *e);
+
 /* ---- the object ----------------------------------------------------------------------------- */
 
 struct mt_events {
@@ -78,4 +112,7 @@ struct mt_events {
 	/* limits.c */
 	uint64_t refused;    /* calls that any limit refused, at the last look */
 	uint32_t n_refusing; /* limits that refuse at present */
+	/* certificates.c */
+	struct mt_strmap certificates; /* struct mt_cert_look, by its name */
+	uint64_t certificates_next;    /* ns: when to look again */
 };

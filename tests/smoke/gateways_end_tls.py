@@ -50,8 +50,8 @@ class Scene:
         self.daemon.write("edge.yaml", DOCUMENTS)
         lab.dubbo_server(1, "v1").wait_line("ready")
 
-    def secret(self, serial):
-        chain, key = self.ours.sign(f"edge-{serial}", "DNS:open.example,DNS:closed.example")
+    def secret(self, serial, **validity):
+        chain, key = self.ours.sign(f"edge-{serial}", "DNS:open.example,DNS:closed.example", **validity)
         pair = {"tls.crt": encoded(chain), "tls.key": encoded(key), "ca.crt": encoded(self.ours.roots)}
         self.daemon.write("pair.json", json.dumps({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "pair"}, "data": pair}))
 
@@ -91,6 +91,20 @@ def replaced(s):
     equal(s.answered(target), 20, "calls by the new certificate")
 
 
+def told_of_its_end(s):
+    """A certificate that ends within a day, though it was valid for 100 days: in the metrics, and once in the log."""
+    late = [line for line in s.daemon.process.errors().splitlines() if "was not renewed" in line]
+    equal(late, [], "lines about a fresh certificate")
+    s.secret(3, hours=(-99 * 24, 24))
+    equal(s.daemon.stop(), 0, "exit status")
+    s.daemon.start()
+    name = 'meltemi_certificate_%s_seconds{certificate="kubernetes://default/pair"}'
+    values = dict(line.rsplit(" ", 1) for line in s.daemon.http("/metrics")[1].splitlines() if line.startswith("meltemi_certificate_"))
+    check(0 < float(values[name % "left"]) <= 86400 and float(values[name % "lifetime"]) == 100 * 86400, f"the metrics: {values}")
+    late = [line for line in s.daemon.process.errors().splitlines() if "was not renewed" in line]
+    check(len(late) == 1 and "level=warn" in late[0] and "less than a tenth of its lifetime" in late[0], f"lines about an old one: {late}")
+
+
 def gone(s):
     (s.daemon.services / "pair.json").unlink()
     s.daemon.shell("reload")
@@ -106,6 +120,7 @@ def body():
         s.daemon.start()
         who_is_served(s)
         replaced(s)
+        told_of_its_end(s)
         gone(s)
 
 

@@ -28,6 +28,7 @@ void mt_events_turn(struct mt_ctl *c)
 	mt_events_clusters(c);
 	mt_events_services(c);
 	mt_events_limits(c);
+	mt_events_certificates(c);
 }
 
 void mt_events_fini(struct mt_ctl *c)
@@ -36,6 +37,7 @@ void mt_events_fini(struct mt_ctl *c)
 		return;
 	free(c->events->lacks);
 	mt_events_services_fini(c->events);
+	mt_events_certificates_fini(c->events);
 	free(c->events);
 	c->events = NULL;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Metrics of the node's identities and of TLS handshakes. */
+#include "mt_ctl_events_priv.h"
 #include "mt_ctl_metrics_priv.h"
 #include "mt_tls_pool.h"
 
@@ -122,6 +123,33 @@ static uint32_t collect_handshakes(
 	return 0;
 }
 
+static uint32_t certificates(const struct mt_ctl *c, struct mt_sink *out, const struct mt_family *f,
+	uint32_t pos, bool left)
+{
+	const struct mt_cert_look *x = NULL;
+
+	while (!mt_sink_full(out) && (x = mt_events_certificate_next(c, &pos)) != NULL) {
+		const struct mt_label l = {"certificate", x->name};
+
+		mt_sample(out, f, &l, 1,
+			(double)(left ? mt_ctl_until(c, x->not_after)
+				      : x->not_after - x->not_before));
+	}
+	return x ? pos : 0;
+}
+
+static uint32_t collect_certificates(
+	void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t pos)
+{
+	return certificates(((const struct mt_ctl_family *)arg)->c, out, f, pos, true);
+}
+
+static uint32_t collect_lifetimes(
+	void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t pos)
+{
+	return certificates(((const struct mt_ctl_family *)arg)->c, out, f, pos, false);
+}
+
 const struct mt_family_row mt_families_identity[] = {
 	{{"meltemi_node_identity_good", MT_GAUGE, "boolean", "identity",
 		 "1: the newest certificate of the identity is in use and valid; absent: the node "
@@ -144,6 +172,16 @@ const struct mt_family_row mt_families_identity[] = {
 		0},
 	{{"meltemi_node_identity_changes_total", MT_COUNTER, "changes", "identity",
 		 "certificates and roots that this node started to use", collect_changes, NULL},
+		0},
+	{{"meltemi_certificate_left_seconds", MT_GAUGE, "seconds", "certificate",
+		 "time until a certificate expires that a Gateway, DestinationRule or "
+		 "BackendTLSPolicy names, by its file or Secret; negative: expired; looked at once "
+		 "a minute",
+		 collect_certificates, NULL},
+		0},
+	{{"meltemi_certificate_lifetime_seconds", MT_GAUGE, "seconds", "certificate",
+		 "whole lifetime of the certificates of meltemi_certificate_left_seconds",
+		 collect_lifetimes, NULL},
 		0},
 	{{"meltemi_tls_handshakes_total", MT_COUNTER, "handshakes", "event",
 		 "TLS handshakes by result; deferred: delayed because too many were running; "

@@ -55,13 +55,16 @@ class Authority:
         path.write_text(EXTENSIONS.format(names=f"subjectAltName={names}" if names else "", folder=self.folder, subject=subject))
         return path
 
-    def sign(self, name, names="", expired=False, early=False):
-        """A certificate of the authority with the common name and subjectAltName; expired: since an hour; early: valid in an hour."""
+    def sign(self, name, names="", expired=False, early=False, hours=(-1, 24)):
+        """
+        A certificate of the authority with the common name and subjectAltName; expired: since an hour; early: valid in an hour; hours:
+        its validity from now.
+        """
         chain, key, request = (self.folder / f"{name}.{kind}" for kind in ("pem", "key", "csr"))
         config = self._config(name, names)
         openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-config", config, "-keyout", key, "-out", request)
         now = datetime.datetime.utcnow()
-        begin, end = (now + datetime.timedelta(hours=h) for h in ((-3, -1) if expired else (1, 24) if early else (-1, 24)))
+        begin, end = (now + datetime.timedelta(hours=h) for h in ((-3, -1) if expired else (1, 24) if early else hours))
         openssl("ca", "-batch", "-notext", "-config", config, "-name", "signer", "-extensions", "leaf", "-cert", self.roots, "-keyfile", self.key,
                 "-startdate", f"{begin:%Y%m%d%H%M%SZ}", "-enddate", f"{end:%Y%m%d%H%M%SZ}", "-in", request, "-out", chain)
         return chain, key

@@ -158,6 +158,44 @@ static void test_services(void)
 	end(&r);
 }
 
+/* A certificate that is valid for 900 s, from 100 s on; what is seen of it at these times. */
+static void test_certificates(void)
+{
+	static const struct {
+		int64_t now;
+		enum mt_cert_age age;
+		enum mt_edge edge;
+	} t[] = {
+		{100, MT_CERT_FRESH, MT_EDGE_NONE},
+		{700, MT_CERT_FRESH, MT_EDGE_NONE},
+		/* A hundredth later than a third, so that renewal at a third is in time. */
+		{709, MT_CERT_FRESH, MT_EDGE_NONE},
+		{710, MT_CERT_THIRD, MT_EDGE_STARTS},
+		{800, MT_CERT_THIRD, MT_EDGE_NONE},
+		{910, MT_CERT_THIRD, MT_EDGE_NONE},
+		{911, MT_CERT_TENTH, MT_EDGE_STARTS},
+		{999, MT_CERT_TENTH, MT_EDGE_NONE},
+		{1000, MT_CERT_OVER, MT_EDGE_STARTS},
+		{5000, MT_CERT_OVER, MT_EDGE_NONE},
+	};
+	struct mt_cert_look l = {.still = true};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
+		CU_ASSERT_EQUAL(mt_cert_step(&l, 100, 1000, 1000 - t[i].now), t[i].edge);
+		CU_ASSERT_EQUAL(l.age, t[i].age);
+	}
+	/* Renewed; replaced by another one that is old as well; renewed in time. */
+	CU_ASSERT_EQUAL(mt_cert_step(&l, 5000, 5900, 800), MT_EDGE_ENDS);
+	CU_ASSERT_EQUAL(mt_cert_step(&l, 4000, 5900, 100), MT_EDGE_STARTS);
+	CU_ASSERT_EQUAL(mt_cert_step(&l, 4001, 5900, 100), MT_EDGE_STARTS);
+	CU_ASSERT_EQUAL(mt_cert_step(&l, 5800, 6700, 900), MT_EDGE_ENDS);
+	CU_ASSERT_EQUAL(mt_cert_step(&l, 6400, 7300, 900), MT_EDGE_NONE);
+	/* The first look of a start finds an old one. */
+	l = (struct mt_cert_look){.still = true};
+	CU_ASSERT_EQUAL(mt_cert_step(&l, 100, 1000, 50), MT_EDGE_STARTS);
+	CU_ASSERT_EQUAL(l.age, MT_CERT_TENTH);
+}
+
 static void test_spans(void)
 {
 	char buf[MT_CTL_SPAN];
@@ -170,4 +208,4 @@ static void test_spans(void)
 
 const struct mt_test events_tests[] = {{"clusters without an endpoint", test_clusters},
 	{"start and end of a lack", test_lack}, {"closed services", test_services},
-	{"spans", test_spans}, {0}};
+	{"certificates", test_certificates}, {"spans", test_spans}, {0}};

@@ -112,6 +112,34 @@ static void test_missing(void)
 	mt_ctl_destroy(c);
 }
 
+/* The log has one line when renewal is late, and none for a certificate of a source. */
+static void test_logged(void)
+{
+	const struct mt_log_counts *n = mt_log_counts(MT_LOGS_config);
+	uint64_t before = n->lines[MT_LOG_WARN];
+	struct mt_ctl *c = begin(pki()->alice);
+
+	mt_ctl_turn(c, c->now);
+	CU_ASSERT_EQUAL(n->lines[MT_LOG_WARN], before);
+	set_left(c, 719);
+	mt_ctl_turn(c, c->now);
+	CU_ASSERT_EQUAL(n->lines[MT_LOG_WARN], before + 1);
+	for (int i = 0; i < 5; i++)
+		mt_ctl_turn(c, c->now + 61 * MT_SEC);
+	CU_ASSERT_EQUAL(n->lines[MT_LOG_WARN], before + 1);
+	set_left(c, -1);
+	mt_ctl_turn(c, c->now);
+	CU_ASSERT_EQUAL(n->lines[MT_LOG_WARN], before + 2);
+	mt_ctl_destroy(c);
+	c = begin(pki()->alice);
+	said.directory = NULL;
+	set_left(c, 719);
+	mt_ctl_turn(c, c->now);
+	CU_ASSERT_EQUAL(n->lines[MT_LOG_WARN], before + 2);
+	mt_ctl_destroy(c);
+	pki_end();
+}
+
 /* Those beside the node's own, each by itself; a root that is the node's, too, is told of once. */
 static void test_beside(void)
 {
@@ -139,4 +167,4 @@ static void test_beside(void)
 
 const struct mt_test identity_tests[] = {{"those beside it", test_beside},
 	{"a good identity", test_good}, {"last good, ends soon, expired", test_ends},
-	{"none", test_missing}, {0}};
+	{"late renewal in the log", test_logged}, {"none", test_missing}, {0}};

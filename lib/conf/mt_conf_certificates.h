@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The certificates that documents name, so that their end is reported in time. */
+#pragma once
+
+#include "mt_conf.h"
+
+/* A certificate that documents name: of a Gateway, a DestinationRule or a BackendTLSPolicy. */
+struct mt_conf_certificate {
+	const char *
+		name; /* path of its file, or "kubernetes://SECRET"; valid until the next compile */
+	size_t len;   /* of the name, which is not terminated */
+	int64_t not_before, not_after; /* Unix time in s */
+};
+/*
+ * The next certificate in use that documents name. Start with *pos = 0; false: there are no more. A
+ * certificate that is used with different roots appears once for each of them. Control thread.
+ */
+bool mt_conf_certificate_next(
+	const struct mt_conf *c, uint32_t *pos, struct mt_conf_certificate *out);
