@@ -2,8 +2,9 @@
 /*
  * Inside lib/ctl: events of the traffic that the log reports: clusters without an endpoint, closed
  * services, limits that refuse, certificates that are not renewed. Ejected endpoints are in
- * outliers.c. Workers do not log: the control thread compares their state once a second with that of
- * the last look. So an event has one line for the node (level warn), and one for its end (info).
+ * outliers.c. Workers do not log: the control thread compares their state once a second with that
+ * of the last look. So an event has one line for the node (level warn), and one for its end
+ * (info).
  */
 #pragma once
 
@@ -47,6 +48,8 @@ enum mt_edge mt_lack_step(struct mt_lack *l, uint64_t id, bool lacks, uint64_t n
 
 /* Logs clusters that have lost their last endpoint, or have one again. */
 void mt_events_clusters(struct mt_ctl *c);
+/* The next cluster that lacks an endpoint. Start with *pos = 0; NULL at the end. */
+const char *mt_events_lacking_next(const struct mt_ctl *c, uint32_t *pos);
 
 /* ---- services.c ----------------------------------------------------------------------------- */
 

@@ -60,10 +60,16 @@ def left_while_ejected(lab, daemon, server, others):
     lab.dubbo_client(f"{VIP}:20880", count=20, outstanding=1).result()
     within(5, lambda: lines(daemon, "level=warn", f"cluster outbound|20880||{HOST} has no endpoint that takes traffic: 1 of 1 ejected"),
            "the cluster in the log")
+    samples = daemon.http("/metrics")[1].splitlines()
+    for name in (f'meltemi_cluster_empty{{cluster="outbound|20880||{HOST}"}} 1',
+                 f'meltemi_endpoint_up{{cluster="outbound|20880||{HOST}",endpoint="{lab.server(1)}:20880"}} 0'):
+        check(name in samples, f"{name} is not in the metrics: {[line for line in samples if line.startswith(name[:16])]}")
     daemon.write("service.yaml", documents[1])
     within(5, lambda: lines(daemon, "level=info", f"cluster outbound|20880||{HOST} has an endpoint that takes traffic again"), "its end")
     within(5, lambda: lines(daemon, "level=info", f"endpoint {lab.server(1)}:20880 of ", "is no longer configured"), "the endpoint's end")
     equal(len(lines(daemon, "cluster ")), 2, "lines about clusters")
+    samples = [line for line in daemon.http("/metrics")[1].splitlines() if line.startswith(("meltemi_cluster_empty{", "meltemi_endpoint_up{"))]
+    equal([line.rsplit(" ", 1)[1] for line in samples], ["1", "1"], f"two endpoints are up and no cluster is empty: {samples}")
 
 
 def body():

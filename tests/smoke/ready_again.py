@@ -149,9 +149,12 @@ def only_closed(daemon):
     equal([row["what"] for row in daemon.show("ready")["waits_for"]], ["services"], "what is waited for")
     equal(daemon.http("/ready")[0], 503, "/ready while every service is closed")
     equal([(s["host"], s["status"]) for s in daemon.show("objects")["services"]], [("c.example", "closed")], "the service's status")
+    metric = 'meltemi_service_closed{service="c.example",by="AuthorizationPolicy default/closing"} 1'
+    check(metric in daemon.http("/metrics")[1].splitlines(), "the metric of it")
     os.unlink(daemon.services / "p.yaml")
     within(10, daemon.ready, "ready, once it is not closed")
     daemon.wait_log("service c.example open again, ")
+    check("meltemi_service_closed{" not in daemon.http("/metrics")[1], "the metric of a service that is open")
     log = daemon.process.errors()
     equal(log.count('level=warn module=worker msg="service c.example closed by AuthorizationPolicy default/closing'), 1, f"closed: {log}")
     equal(log.count("service c.example open again, "), 1, f"open again: {log}")

@@ -127,3 +127,18 @@ void mt_events_clusters(struct mt_ctl *c)
 	for (uint32_t i = 0; i < s->n_clusters; i++)
 		look(c, &s->clusters[i]);
 }
+
+const char *mt_events_lacking_next(const struct mt_ctl *c, uint32_t *pos)
+{
+	const struct mt_snapshot *s = mt_ctl_snapshot(c);
+	const struct mt_events *e = c->events;
+
+	while (s && e && e->lacking && *pos < s->n_clusters) {
+		const struct mt_cluster *cl = &s->clusters[(*pos)++];
+
+		if (cl->index < e->n_lacks && e->lacks[cl->index].on &&
+			e->lacks[cl->index].id == cl->id)
+			return cl->name;
+	}
+	return NULL;
+}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Metrics of discovery, by source, server and type. */
 #include "mt_authz.h"
+#include "mt_ctl_events_priv.h"
 #include "mt_ctl_metrics_priv.h"
 
 #include <string.h>
@@ -176,6 +177,34 @@ static uint32_t collect_closed(
 	return s && pos < s->n_closers ? pos : 0;
 }
 
+static uint32_t collect_closed_services(
+	void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t pos)
+{
+	const struct mt_ctl *c = ((const struct mt_ctl_family *)arg)->c;
+	const char *name = "", *by;
+
+	while (!mt_sink_full(out) && (name = mt_events_closed_next(c, &pos, &by)) != NULL) {
+		const struct mt_label l[] = {{"service", name}, {"by", by}};
+
+		mt_sample(out, f, l, 2, 1);
+	}
+	return name ? pos : 0;
+}
+
+static uint32_t collect_empty_clusters(
+	void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t pos)
+{
+	const struct mt_ctl *c = ((const struct mt_ctl_family *)arg)->c;
+	const char *name = "";
+
+	while (!mt_sink_full(out) && (name = mt_events_lacking_next(c, &pos)) != NULL) {
+		const struct mt_label l = {"cluster", name};
+
+		mt_sample(out, f, &l, 1, 1);
+	}
+	return name ? pos : 0;
+}
+
 #define XDS(m) offsetof(struct mt_xds_type_info, m)
 
 const struct mt_family_row mt_families_mesh[] = {
@@ -183,6 +212,16 @@ const struct mt_family_row mt_families_mesh[] = {
 		 "calls and connections, opaque TCP included, refused because of an object that "
 		 "fails closed; beyond 1023 objects `other` counts the rest",
 		 collect_closed, NULL},
+		0},
+	{{"meltemi_service_closed", MT_GAUGE, "boolean", "service, by",
+		 "1: all calls to the service are denied, because of an object that fails closed; "
+		 "absent: the service is open",
+		 collect_closed_services, NULL},
+		0},
+	{{"meltemi_cluster_empty", MT_GAUGE, "boolean", "cluster",
+		 "1: the cluster had endpoints and none takes traffic now; absent: one does, or it "
+		 "never had one",
+		 collect_empty_clusters, NULL},
 		0},
 	{{"meltemi_xds_stream_up", MT_GAUGE, "boolean", "source, server, stream",
 		 "1: the stream to a discovery server is open", collect_xds_streams, NULL},

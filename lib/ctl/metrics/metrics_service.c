@@ -4,6 +4,8 @@
  */
 #include "mt_ctl_metrics_priv.h"
 
+#include <string.h>
+
 /* ---- latency -------------------------------------------------------------------------------- */
 
 /*
@@ -79,6 +81,21 @@ static uint32_t collect_age(void *arg, struct mt_sink *out, const struct mt_fami
 		const struct mt_label l[] = {{"cluster", s->label[0]}, {"endpoint", s->label[1]}};
 
 		mt_sample(out, f, l, 2, (double)s->values[x->offset / sizeof(uint64_t)] / 1e9);
+	}
+	return s ? pos : 0;
+}
+
+/* Endpoints without series of their own have no common value. */
+static uint32_t collect_up(void *arg, struct mt_sink *out, const struct mt_family *f, uint32_t pos)
+{
+	const struct mt_ctl_family *x = arg;
+	const struct mt_series *s = mt_scrape_series(x->c, MT_SERIES_ENDPOINT, pos);
+
+	for (; s && !mt_sink_full(out); s = mt_scrape_series(x->c, MT_SERIES_ENDPOINT, ++pos)) {
+		const struct mt_endpoint_values *v = (const struct mt_endpoint_values *)s->values;
+
+		if (strcmp(s->label[0], MT_SERIES_OTHER) != 0)
+			mt_sample_made(out, f, s->made, "", v->up);
 	}
 	return s ? pos : 0;
 }
@@ -210,6 +227,11 @@ const struct mt_family_row mt_families_service[] = {
 		 "it got bytes; 0: nothing waits",
 		 collect_age, NULL},
 		EP(oldest_call)},
+	{{"meltemi_endpoint_up", MT_GAUGE, "boolean", "cluster, endpoint",
+		 "1: the endpoint takes traffic; 0: it is ejected and has not answered since, or "
+		 "it drains; endpoints without series of their own have no value",
+		 collect_up, NULL},
+		0},
 	{{"meltemi_route_requests_total", MT_COUNTER, "requests", "service, route, match",
 		 "requests that a route was chosen for", collect_route, NULL},
 		0},

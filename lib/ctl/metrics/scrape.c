@@ -4,6 +4,7 @@
  * values in slices, between which the control thread does other work. So no scrape holds a
  * snapshot, and an answer of many megabytes delays no other work.
  */
+#include "mt_ctl_events_priv.h"
 #include "mt_ctl_metrics_priv.h"
 #include "mt_strmap.h"
 
@@ -59,6 +60,14 @@ static void add_service(const struct mt_ctl *c, const struct key *k, uint64_t *t
 		mt_fill_service_values(v, &h);
 }
 
+/* False if the configuration no longer has the endpoint, and another one has its index. */
+static bool is_up(const struct mt_ctl *c, const struct key *k)
+{
+	const struct mt_ep_state *e = mt_upstream_ep_at(mt_conf_upstreams(c->env.conf), k->index);
+
+	return e && e->id == k->id && mt_ctl_ep_takes_traffic(e, c->now);
+}
+
 static void add_endpoint(const struct mt_ctl *c, const struct key *k, uint64_t *to)
 {
 	struct mt_endpoint_values *v = (struct mt_endpoint_values *)to;
@@ -66,6 +75,7 @@ static void add_endpoint(const struct mt_ctl *c, const struct key *k, uint64_t *
 	struct mt_ctl_waiting n;
 	uint64_t oldest;
 
+	v->up = is_up(c, k);
 	if (!mt_ctl_ep_stats(c, k->index, k->id, &st))
 		return;
 	v->requests += st.requests;

@@ -90,6 +90,7 @@ static void eject(struct rig *r, uint32_t i)
 /* A cluster loses its endpoints one by one; the first that is back ends that. */
 static void test_clusters(void)
 {
+	uint32_t pos = 0;
 	struct rig r;
 
 	begin(&r);
@@ -99,11 +100,15 @@ static void test_clusters(void)
 	CU_ASSERT(logs(&r, 0, 0));
 	eject(&r, 1);
 	CU_ASSERT(logs(&r, 1, 0));
+	CU_ASSERT_STRING_EQUAL(mt_events_lacking_next(r.c, &pos), "outbound|80||a.x");
+	CU_ASSERT_PTR_NULL(mt_events_lacking_next(r.c, &pos));
 	/* The time of the ejection is over, but neither has answered: it goes on. */
 	for (int s = 0; s < 60; s++)
 		CU_ASSERT(logs(&r, 0, 0));
 	mt_ep_returned(endpoint(&r, 1), r.c->now);
 	CU_ASSERT(logs(&r, 0, 1));
+	pos = 0;
+	CU_ASSERT_PTR_NULL(mt_events_lacking_next(r.c, &pos));
 	mt_ep_drain(endpoint(&r, 1), true);
 	r.c->endpoints_changed = true;
 	CU_ASSERT(logs(&r, 1, 0));
