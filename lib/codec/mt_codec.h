@@ -193,6 +193,11 @@ struct mt_codec {
 	uint64_t id_min, id_max;
 	/* Servers never half-close: after their FIN they read nothing that we send. */
 	bool whole_close;
+	/*
+	 * Clients never half-close: a client that has sent FIN reads no reply, so its FIN ends the
+	 * calls that wait for one.
+	 */
+	bool client_whole_close;
 	uint32_t heartbeat_s;	 /* send our own upstream after so much idle time; 0: never */
 	const char *service_key; /* metadata that names the service on a shared port, or NULL */
 	/*

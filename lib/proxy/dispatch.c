@@ -384,6 +384,8 @@ void mt_dispatch(struct mt_proxy *p, struct mt_down *d, bool complete)
 		mt_count(p->counters, MT_PROXY_request_early);
 	if (!find_service(p, ex, d->proto) || !metadata_known(p, ex))
 		return;
+	if (mt_unlikely(d->eof) && mt_leave_call(p, d, ex))
+		return;
 	if (!ex->service->filters || mt_exchange_filters_request(p, ex))
 		mt_dispatch_route(p, ex);
 }

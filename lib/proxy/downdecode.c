@@ -260,6 +260,11 @@ static void after_pump(struct mt_proxy *p, struct mt_down *d)
 		return;
 	if (d->eof && !waits)
 		mt_oneway_client_ended(p, d);
+	if (mt_down_closed(d)) {
+		mt_leave(p, d);
+		if (!mt_slab_live(&p->downs, ref))
+			return;
+	}
 	if (d->ending || d->eof) {
 		mt_down_maybe_finish(p, d);
 		if (!mt_slab_live(&p->downs, ref))

@@ -187,8 +187,12 @@ static mt_noinline void maybe_finish(struct mt_proxy *p, struct mt_down *d)
 	if (!s || d->decoding || mt_down_owed(d) > 0 || has_more(d))
 		return;
 	d->s = NULL;
-	mt_stream_refuse(s);
-	mt_stream_detach(s);
+	if (mt_unlikely(d->left)) {
+		mt_stream_abort(s, MT_ABORT_CANCELLED);
+	} else {
+		mt_stream_refuse(s);
+		mt_stream_detach(s);
+	}
 	mt_down_free(p, d);
 }
 
@@ -216,6 +220,12 @@ static void on_eof(struct mt_stream *s)
 	struct mt_ref ref = d->self;
 
 	d->eof = true;
+	d->last_rx = p->now;
+	if (mt_down_closed(d)) {
+		mt_leave(p, d);
+		if (!mt_slab_live(&p->downs, ref))
+			return;
+	}
 	mt_down_pump(p, d);
 	/* A closing connection is not pumped: what is left of it ends here. */
 	if (mt_slab_live(&p->downs, ref) && d->ending)
@@ -317,6 +327,8 @@ static void arm_anew(struct mt_proxy *p, struct mt_down *d)
 	at = MT_MIN(at, slow);
 	if (d->retry_at)
 		at = MT_MIN(at, d->retry_at);
+	if (d->leave_at)
+		at = MT_MIN(at, d->leave_at);
 	at = MT_MIN(at, idle);
 	/* Outstanding calls have deadlines of their own; look again when the idle time has passed. */
 	if (at == MT_NEVER)
@@ -327,7 +339,8 @@ static void arm_anew(struct mt_proxy *p, struct mt_down *d)
 /* Nothing but idle time will end it: that moves on with each call, and the timer that is armed finds it early enough. */
 static bool only_idles(const struct mt_down *d)
 {
-	return !d->msg_started && !d->retry_at && !d->above_soft_since && !mt_down_in_message(d);
+	return !d->msg_started && !d->retry_at && !d->leave_at && !d->above_soft_since &&
+	       !mt_down_in_message(d);
 }
 
 void mt_down_arm(struct mt_proxy *p, struct mt_down *d)
@@ -358,6 +371,12 @@ void mt_down_timer(struct mt_proxy *p, struct mt_down *d)
 	if (d->retry_at && p->now >= d->retry_at) {
 		d->retry_at = 0;
 		mt_down_pump(p, d);
+		if (!mt_slab_live(&p->downs, ref))
+			return;
+	}
+	if (mt_unlikely(d->leave_at) && p->now >= d->leave_at) {
+		mt_leave(p, d);
+		mt_reply_settle(p, ref);
 		if (!mt_slab_live(&p->downs, ref))
 			return;
 	}

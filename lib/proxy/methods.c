@@ -169,6 +169,24 @@ enum mt_method_state mt_method_known(struct mt_proxy *p, const struct mt_attempt
 	return m ? m->state : MT_METHOD_UNKNOWN;
 }
 
+bool mt_method_may_be_silent(struct mt_proxy *p, const struct mt_exchange *ex)
+{
+	const struct mt_attempt *a = mt_exchange_attempt(p, ex);
+	const struct mt_method *m;
+	uint64_t method;
+
+	if (!ex->codec->method_key.name)
+		return false;
+	if (a && a->method)
+		return mt_method_known(p, a) != MT_METHOD_ANSWERS;
+	/* Parts of it are sent, among them the method. */
+	if (ex->req.len < ex->msg.lead_len)
+		return true;
+	method = method_of(p, ex->codec, &ex->msg, &ex->req);
+	m = method ? find(p, mt_method_key(method, ex->service ? ex->service->owner : 0)) : NULL;
+	return method && (!m || m->state != MT_METHOD_ANSWERS);
+}
+
 void mt_method_answers(struct mt_proxy *p, uint64_t key, uint64_t owner, bool adds)
 {
 	struct mt_method *m = find(p, key);

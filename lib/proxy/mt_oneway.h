@@ -25,6 +25,11 @@ uint64_t mt_method_key(uint64_t method, uint64_t owner);
 /* What is known now of the attempt's method. */
 enum mt_method_state mt_method_known(struct mt_proxy *p, const struct mt_attempt *a);
 /*
+ * True if the call, which has not been sent completely, may have no reply although its message does
+ * not show that. Serial protocols only.
+ */
+bool mt_method_may_be_silent(struct mt_proxy *p, const struct mt_exchange *ex);
+/*
  * Learns that a reply came that is not a protocol error. `adds` false: only if the method is known
  * already.
  */

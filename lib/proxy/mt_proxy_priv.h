@@ -324,6 +324,11 @@ void mt_reply_local(
  * way. They count as owed.
  */
 void mt_reply_aside(struct mt_proxy *p, struct mt_down *d, struct mt_chain *c);
+/*
+ * Returns the first call that is not one-way; NULL if all are. Many one-way calls may wait for
+ * their acknowledgement, so each is passed once.
+ */
+struct mt_exchange *mt_reply_first(struct mt_down *d);
 /* Whether no earlier call of the client's is owed a reply. */
 bool mt_reply_is_first(struct mt_down *d, const struct mt_exchange *ex);
 /* After a send or a hold: notes whether more than the soft limit is owed. */
@@ -715,6 +720,7 @@ void mt_up_continue_long(struct mt_proxy *p, struct mt_up *u);
 #include "mt_exchange_tokens.h"
 #include "mt_exchange_asks.h"
 #include "mt_oneway.h"
+#include "mt_leave.h"
 #include "mt_unacked.h"
 #include "mt_opaque.h"
 #include "mt_undecided.h"

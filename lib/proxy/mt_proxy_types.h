@@ -286,6 +286,8 @@ struct mt_down {
 	uint32_t skip_left;   /* bytes to skip of a message, because its exchange has ended */
 	uint32_t held;	      /* truesize of the waiting replies and of `after` */
 	uint32_t pending;     /* truesize of its calls that wait in Meltemi */
+	/* Not 0: the pseudo-client of a copy for a mirror (mirror.c), with the truesize of the copy. */
+	uint32_t copy;
 	/* Exchange of the long reply that is being forwarded; no other bytes may be sent. */
 	struct mt_ref streaming;
 	struct mt_chain after; /* bytes without an exchange, to be sent after the long reply */
@@ -302,11 +304,14 @@ struct mt_down {
 	 * never.
 	 */
 	uint64_t retry_at;
+	/* ns: after the client's FIN, when to end its calls that may be one-way (leave.c); 0: never. */
+	uint64_t leave_at;
 	bool flushing; /* prevents re-entry of mt_reply_flush() */
 	bool ordered;  /* replies must have the order of the requests */
 	bool decoding; /* prevents re-entry by replies from inside of the decode loop */
 	bool paused;
 	bool eof;
+	bool left; /* closed by its client while a call waited; no reply may follow (leave.c) */
 	uint8_t ending; /* enum mt_down_ending */
 	bool told;	/* GOAWAY was sent */
 	bool own_lane;	/* was above mt_proxy_conf.reply_soft: its calls use bulk connections */
@@ -321,8 +326,6 @@ struct mt_down {
 	uint8_t unserved;
 	struct mt_lent lent;
 	uint64_t wound_at; /* ns: start of its drain; 0: none */
-	/* Not 0: the pseudo-client of a copy for a mirror (mirror.c), with the truesize of the copy. */
-	uint32_t copy;
 };
 
 /* Copies of calls for mirrors (mirror.c). */

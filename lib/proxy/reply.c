@@ -7,11 +7,7 @@
 _Static_assert(
 	MT_PROXY_reply_too_large - MT_PROXY_reply_no_route == MT_REPLY_N - 1, "outcome rows");
 
-/*
- * The call whose reply goes first where replies go in request order. NULL: none is owed. One-way calls, of which many may
- * wait for their acknowledgement, are passed once.
- */
-static struct mt_exchange *first_owed(struct mt_down *d)
+struct mt_exchange *mt_reply_first(struct mt_down *d)
 {
 	struct mt_list *n = d->owed;
 
@@ -23,14 +19,14 @@ static struct mt_exchange *first_owed(struct mt_down *d)
 
 bool mt_reply_is_first(struct mt_down *d, const struct mt_exchange *ex)
 {
-	return first_owed(d) == ex;
+	return mt_reply_first(d) == ex;
 }
 
 static bool in_turn(struct mt_down *d, const struct mt_exchange *ex)
 {
 	if (!mt_ref_is_none(d->streaming))
 		return d->streaming.idx == ex->self.idx;
-	return !d->ordered || mt_mutant(MT_MUTANT_reply_out_of_turn) || first_owed(d) == ex;
+	return !d->ordered || mt_mutant(MT_MUTANT_reply_out_of_turn) || mt_reply_first(d) == ex;
 }
 
 bool mt_reply_may_go(struct mt_down *d, const struct mt_exchange *ex, uint32_t len)
@@ -55,7 +51,7 @@ struct mt_exchange *mt_reply_next(struct mt_proxy *p, struct mt_down *d)
 	if (!mt_ref_is_none(d->streaming))
 		ex = mt_slab_get(&p->exchanges, d->streaming);
 	else if (d->ordered)
-		ex = first_owed(d);
+		ex = mt_reply_first(d);
 	else
 		ex = mt_list_entry(mt_list_first(&d->waiting), struct mt_exchange, queue_node);
 	return ex && mt_reply_waits(ex) ? ex : NULL;

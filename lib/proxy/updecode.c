@@ -130,6 +130,11 @@ static void pass_whole(struct mt_proxy *p, struct mt_up *u)
 		mt_chain_drop(&u->s->rx, len);
 		return;
 	}
+	if (mt_unlikely(mt_exchange_down(p, ex)->left)) {
+		mt_chain_drop(&u->s->rx, len);
+		mt_leave_answered(p, ex);
+		return;
+	}
 	if (mt_unlikely(len > p->conf.wide_from))
 		go_apart(p, ex);
 	mt_exchange_trace_reply(p, ex, u);
@@ -215,6 +220,12 @@ bool mt_up_begin_long(struct mt_proxy *p, struct mt_up *u)
 	u->reply_id = u->msg.id;
 	u->reply_late = whose == MT_WHOSE_LATE;
 	u->msg_started = 0;
+	if (ex && mt_unlikely(mt_exchange_down(p, ex)->left)) {
+		mt_leave_answered(p, ex);
+		if (!mt_slab_live(&p->ups, ref) || !u->s)
+			return true;
+		ex = NULL;
+	}
 	if (ex && restore(p, u, ex, &u->s->rx)) {
 		/* This call alone: its reply is skipped, others on the connection go on. */
 		mt_count(p->counters, MT_PROXY_no_memory);

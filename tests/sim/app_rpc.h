@@ -108,7 +108,12 @@ struct rpc_client {
 	bool mute;		       /* nor write, */
 	uint32_t
 		leave_at; /* bytes after which it resets its connection, then comes again; 0: stays */
-	bool half_close; /* FIN as soon as the last call is sent */
+	/*
+	 * FIN as soon as the last call is sent. It reads on, unless clients of the protocol never
+	 * half-close: then it loses the replies that have not come.
+	 */
+	bool half_close;
+	bool closes; /* it leaves by FIN in place of a reset, and reads nothing more */
 	bool notes; /* its calls of route "b" are one-way and look like others (Apache Thrift in Go) */
 	/* What may become of its calls. */
 	/* The proxy may end its connection while calls are out that its machine has not acknowledged, and that no server has seen. */
@@ -218,6 +223,12 @@ struct rpc_set {
 	uint64_t unanswered_seen;
 	struct rpc_bytes body, flat, again; /* scratch */
 };
+
+/* Clients of the protocol never half-close: who sends FIN gets no more replies. */
+static inline bool rpc_fin_closes(const struct rpc_set *set)
+{
+	return set->protocol.codec->client_whole_close;
+}
 
 /* Room for so many clients and servers, which are all 0. Before any of them is described. */
 void rpc_room_for(struct rpc_set *set, uint32_t clients, uint32_t servers);

@@ -125,25 +125,31 @@ static void impatient(void *ctx, uint64_t n)
 		sim_host_at(c->host, c->set->sim->now + c->patience / 4, impatient, c, 0);
 }
 
+static void let_go(const struct rpc_client *c)
+{
+	if (c->closes)
+		sim_sock_close(c->sock);
+	else
+		sim_sock_abort(c->sock);
+}
+
 /* For good. */
 static void go(void *ctx, uint64_t n)
 {
 	struct rpc_client *c = ctx;
 
 	if (c->sock)
-		sim_sock_abort(c->sock);
+		let_go(c);
 	if (!c->over)
 		again(c);
 }
 
 static void leave(struct rpc_client *c)
 {
-	struct sim_sock *k = c->sock;
-
 	sim_trace(c->set->sim, "client %u leaves after %u bytes", c->no, c->moved);
 	sim_count_fault(c->set->sim, SIM_F_PEER_MISCHIEF);
 	c->leaving = true;
-	sim_sock_abort(k);
+	let_go(c);
 	again(c);
 }
 
@@ -185,6 +191,20 @@ static bool write_phase(struct rpc_client *c)
 	return c->tx.off == c->tx.len;
 }
 
+/* All is sent, and calls are out. Clients of some protocols read on. */
+static bool end_writing(struct rpc_client *c)
+{
+	c->shut = true;
+	if (c->n_out && rpc_fin_closes(c->set)) {
+		sim_trace(c->set->sim, "client %u closes, %u outstanding", c->no, c->n_out);
+		sim_sock_close(c->sock);
+		again(c);
+		return false;
+	}
+	sim_sock_shutdown(c->sock);
+	return true;
+}
+
 static void pump(struct rpc_client *c)
 {
 	struct sim *s = c->set->sim;
@@ -202,10 +222,9 @@ static void pump(struct rpc_client *c)
 		leave(c);
 		return;
 	}
-	if (!c->shut && sent && (c->told || c->begun == c->calls) && (c->half_close || !c->n_out)) {
-		c->shut = true;
-		sim_sock_shutdown(c->sock);
-	}
+	if (!c->shut && sent && (c->told || c->begun == c->calls) && (c->half_close || !c->n_out) &&
+		!end_writing(c))
+		return;
 	if (c->unread && c->read_at > s->now)
 		next = c->read_at;
 	if (!c->told && c->begun < c->calls && c->n_out < c->window)

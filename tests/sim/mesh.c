@@ -271,6 +271,22 @@ void mesh_drain(struct mesh *m)
 	mesh_kick(m, m->sim->now);
 }
 
+uint32_t mesh_exchanges(const struct mesh *m)
+{
+	const struct mt_slab *slabs[16];
+	uint32_t all = 0;
+
+	for (uint32_t i = 0; i < m->workers; i++) {
+		uint32_t n = mt_proxy_slabs(
+			mt_worker_proxy(m->w[i]), slabs, (uint32_t)MT_ARRAY_LEN(slabs));
+
+		for (uint32_t k = 0; k < n; k++)
+			if (strcmp(slabs[k]->name, "exchange") == 0)
+				all += slabs[k]->in_use;
+	}
+	return all;
+}
+
 uint64_t mesh_counter(const struct mesh *m, uint32_t proxy_outcome)
 {
 	uint64_t n = 0;

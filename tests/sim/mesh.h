@@ -60,6 +60,8 @@ void mesh_fini(struct mesh *m);
 void mesh_check_pools(struct mesh *m);
 /* Classes of the worker's memory are bounded by their shares of so many buffers; 0: they are not. */
 void mesh_share_out(struct mesh *m, uint32_t worker, uint32_t buffers);
+/* Calls under way. */
+uint32_t mesh_exchanges(const struct mesh *m);
 uint64_t mesh_counter(const struct mesh *m, uint32_t proxy_outcome);
 uint64_t mesh_tcp_counter(const struct mesh *m, uint32_t tcp_outcome);
 /* More connections came from SYN cookies than cookies were sent. */

@@ -32,7 +32,7 @@ static void draw_client(struct world *w, struct rpc_client *c)
 	};
 	c->req_left = c->rep_left = 300000;
 	c->pace = sim_one_in(r, 2) ? sim_between(r, 1, 20) * MT_MSEC : 0;
-	c->half_close = sim_one_in(r, 4);
+	c->half_close = sim_one_in(r, 4) && (c->no > 0 || !rpc_fin_closes(&w->rpc));
 	if (sim_one_in(r, 4))
 		c->write_chunk = (uint32_t)sim_between(r, 20, 2000);
 	if (sim_one_in(r, 4)) {

@@ -42,7 +42,7 @@ static void draw_client(struct world *w, struct rpc_client *c)
 	c->req_left = MUCH / w->rpc.n_clients;
 	c->rep_left = MT_MIN(MUCH / w->rpc.n_clients, AT_ONCE);
 	c->write_chunk = sim_one_in(r, 4) ? (uint32_t)sim_between(r, 100, 2000) : 16384;
-	c->half_close = sim_one_in(r, 4);
+	c->half_close = sim_one_in(r, 4) && (c->no > 0 || !rpc_fin_closes(&w->rpc));
 	c->pace = sim_one_in(r, 3) ? sim_between(r, 1, 10) * MT_MSEC : 0;
 }
 
@@ -54,6 +54,7 @@ static void draw_habit(struct world *w, struct rpc_client *c, bool all_read)
 
 	if (which == 0) {
 		c->leave_at = (uint32_t)sim_between(r, 1, 100000);
+		c->closes = sim_one_in(r, 2);
 		c->patience = 0;
 	}
 	if (all_read)

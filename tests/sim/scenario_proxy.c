@@ -236,9 +236,42 @@ static void run_client_leave(struct sim *s)
 	world_go_varied(w);
 	add_clients(w, 3, 80, 16);
 	world_servers(w);
-	for (uint32_t i = 1; i < w->rpc.n_clients; i++)
+	for (uint32_t i = 1; i < w->rpc.n_clients; i++) {
 		w->rpc.client[i].leave_at = (uint32_t)sim_between(&s->plan, 1, 900);
+		w->rpc.client[i].closes = sim_one_in(&s->plan, 2);
+	}
 	world_calls(w);
+}
+
+/*
+ * Clients that close by FIN while calls wait, for servers that leave some unanswered for ever. Their
+ * calls end long before the time-out, and nobody notices who stays.
+ */
+static void run_client_close(struct sim *s)
+{
+	struct world *w = world_new_rpc(s, 0, sim_one_in(&s->plan, 2) ? WANT_THRIFT : WANT_DUBBO);
+
+	w->must_count = MT_PROXY_exchange_client_closed;
+	w->config.listener[0].cluster_b = 0;
+	w->rpc.route_to[0] = w->rpc.route_to[1] = 0;
+	world_go(w);
+	world_brisk(w);
+	add_clients(w, 4, 60, 8);
+	world_servers(w);
+	for (uint32_t i = 1; i < w->rpc.n_clients; i++) {
+		struct rpc_client *c = &w->rpc.client[i];
+
+		c->closes = true;
+		c->gone_at = c->start + sim_between(&s->plan, 50, 1000) * MT_MSEC;
+		c->mix.silence = 50000;
+		c->mix.oneway = 100000;
+		c->notes = w->rpc.protocol.serial && sim_one_in(&s->plan, 2);
+	}
+	world_run_calls(w);
+	sim_run(s, s->now + 5 * MT_SEC, NULL, NULL);
+	if (!s->failed && mesh_exchanges(&w->mesh))
+		sim_fail(s, "%u calls of clients that closed still wait", mesh_exchanges(&w->mesh));
+	world_end(w);
 }
 
 /* lib/conf publishes nothing while too many are in use; that may not last. */
@@ -368,6 +401,8 @@ PROXY_SCENARIO(proxy_slow_reader, "a client that reads slowly or not at all", 2,
 PROXY_SCENARIO_OF(
 	proxy_upstream_death, "servers that end connections at any byte", 3, run_upstream_death, 0);
 PROXY_SCENARIO(proxy_client_leave, "clients that leave at any byte", 3, run_client_leave);
+PROXY_SCENARIO(proxy_client_close, "clients that close while servers leave calls unanswered", 0,
+	run_client_close);
 PROXY_SCENARIO(proxy_reload, "a new snapshot at every n-th turn", 3, run_reload);
 PROXY_SCENARIO_OF(proxy_overload, "pools run empty, tables are full", 2, run_overload, 5);
 PROXY_SCENARIO(proxy_lanes, "large messages beside small ones", 2, run_lanes);

@@ -80,6 +80,7 @@ const struct sim_scenario *const sim_scenarios[] = {
 	&scenario_mirror_resets,
 	&scenario_stopped_replies,
 	&scenario_stopped_whole_replies,
+	&scenario_proxy_client_close,
 	&scenario_newcomers,
 	&scenario_slow_server,
 	&scenario_slow_server_limits,

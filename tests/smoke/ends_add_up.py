@@ -6,6 +6,7 @@ of `show services`, /metrics and Istio's add up to the requests.
 """
 
 import re
+import socket
 import struct
 
 from meltemi_lab import Lab, check, equal, main, within
@@ -74,27 +75,30 @@ def body():
         for ident in range(4):
             sock.sendall(request(20 + ident, "limited", ["a"], two_way=ident == 3))
         sock.recv(1000)
-        impatient = lab.connect("client", VIP, 20880)
-        for ident in range(3):
-            impatient.sendall(request(ident, "sayHello", ["hang"]))
-        within(5, lambda: len(daemon.show("exchanges")["exchanges"]) == 3, "three calls that hang")
-        reset(impatient)
+        # One client resets its connection while its calls wait, the other one closes it.
+        for leave, calls in ((reset, 3), (socket.socket.close, 2)):
+            impatient = lab.connect("client", VIP, 20880)
+            for ident in range(calls):
+                impatient.sendall(request(ident, "sayHello", ["hang"]))
+            within(5, lambda n=calls: len(daemon.show("exchanges")["exchanges"]) == n, "calls that hang")
+            leave(impatient)
+            within(5, lambda: not daemon.show("exchanges")["exchanges"], "no call of a client that has left")
         now = within(5, lambda: all_over(daemon), f"columns that add up: {row(daemon)}")
         equal({c: now[c] for c in ("requests", *COLUMNS)},
-              {"requests": 16, "ok": 5, "app_errors": 0, "protocol_errors": 0, "local_replies": 3, "client_closed": 3, "reset": 0,
+              {"requests": 18, "ok": 5, "app_errors": 0, "protocol_errors": 0, "local_replies": 3, "client_closed": 5, "reset": 0,
                "oneway": 5}, "calls by their ends")
         equal(now["limited"], 3, "calls over the limit")
         # What went wrong but for limits, as the alert rules count it: never less than nothing.
         equal(scraped(daemon, "meltemi_service_local_replies_total"), scraped(daemon, "meltemi_service_limited_total"), "refusals")
-        equal(scraped(daemon, "meltemi_service_client_closed_total"), 3, "clients that left, in /metrics")
-        equal(scraped(daemon, "istio_requests_total"), 16, "calls in Istio's metric")
-        equal(scraped(daemon, "istio_requests_total", 'response_flags="DC"'), 3, "clients that left, in Istio's metric")
+        equal(scraped(daemon, "meltemi_service_client_closed_total"), 5, "clients that left, in /metrics")
+        equal(scraped(daemon, "istio_requests_total"), 18, "calls in Istio's metric")
+        equal(scraped(daemon, "istio_requests_total", 'response_flags="DC"'), 5, "clients that left, in Istio's metric")
         equal(scraped(daemon, "istio_requests_total", 'response_flags="RL"'), 3, "refusals in Istio's metric")
         status = sorted(call["status"] for call in daemon.show("slow")["slow"])
         equal(status.count("over_limit"), 3, f"refused ones among {status}")
         equal(status.count("oneway"), 5, f"one-way ones that were sent, among {status}")
         # A service whose calls hang and are left is one that fails.
-        check(daemon.show("topology")["failures"] == 6, f"failures: {daemon.show('topology')['failures']}")
+        check(daemon.show("topology")["failures"] == 8, f"failures: {daemon.show('topology')['failures']}")
 
 
 main(body)

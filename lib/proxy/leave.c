@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Clients that close their connection while calls wait. If the clients of a protocol never
+ * half-close (mt_codec.client_whole_close), nothing reads replies after a FIN, so the FIN ends
+ * calls as a reset does. Otherwise a server that hangs would keep them until their time-out, and a
+ * late reply would count as a success.
+ * - Two-way calls end at once (exchange_client_closed), wherever they wait. So do those that were
+ *   complete and not decoded when the FIN came. Late replies are skipped (match.c).
+ * - One-way calls go on: they are sent, and kept until they are acknowledged.
+ * - On a serial connection a call of two-way type may be one-way (oneway.c). Such a call is sent,
+ *   too, and its connection is tested by FIN. Until a result comes, all calls on
+ *   that connection stay, for WAIT without a byte from the server. Their replies are forwarded,
+ *   because the FIN may be the test of another Meltemi, which goes on reading.
+ * - A long reply that is being forwarded goes on. The client's host resets the connection if
+ *   nothing reads it.
+ * - After a call has ended without its reply (mt_down.left), no further reply is forwarded, so that
+ *   a client which reads after all cannot take it for the missing one. The client's connection ends
+ *   by a reset, because a FIN would prove to another Meltemi that the call has none (oneway.c).
+ */
+#include "mt_proxy_priv.h"
+
+/* Time for the test by FIN, after the call was sent, the client's FIN and each reply. */
+#define WAIT MT_SEC
+
+static uint64_t wait_until(
+	const struct mt_down *d, const struct mt_exchange *ex, const struct mt_up *u)
+{
+	uint64_t last = MT_MAX(ex->sent, d->last_rx);
+
+	return MT_MAX(last, u->last_rx) + WAIT;
+}
+
+/* True if the call, which has the form of a two-way call, is sent or waits for the test. */
+static bool may_be_oneway(struct mt_proxy *p, const struct mt_down *d, const struct mt_exchange *ex)
+{
+	const struct mt_attempt *a = mt_exchange_attempt(p, ex);
+	const struct mt_up *u;
+
+	if (mt_correlation_of(ex->codec, ex->codec_opts) != MT_CORR_SERIAL ||
+		ex->state >= MT_EX_REPLYING)
+		return false;
+	if (!a || a->state != MT_ATTEMPT_SENT)
+		return mt_method_may_be_silent(p, ex);
+	u = mt_slab_get(&p->ups, a->up);
+	return u && mt_up_in_doubt(u) && p->now < wait_until(d, ex, u);
+}
+
+static bool goes_on(struct mt_proxy *p, const struct mt_down *d, const struct mt_exchange *ex)
+{
+	return ex->oneway || mt_slab_get(&p->exchanges, d->streaming) == ex ||
+	       may_be_oneway(p, d, ex);
+}
+
+/* When a call that goes on is looked at again. */
+static uint64_t next_look(struct mt_proxy *p, const struct mt_down *d, const struct mt_exchange *ex)
+{
+	const struct mt_attempt *a = mt_exchange_attempt(p, ex);
+
+	if (ex->oneway || ex->state >= MT_EX_REPLYING)
+		return MT_NEVER;
+	return a && a->state == MT_ATTEMPT_SENT ? wait_until(d, ex, mt_slab_at(&p->ups, a->up.idx))
+						: p->now + WAIT;
+}
+
+static void end(struct mt_proxy *p, struct mt_down *d, struct mt_exchange *ex)
+{
+	/* The test has shown nothing, but earlier ones have. */
+	if (mt_oneway_expired(p, ex))
+		return;
+	d->left = true;
+	mt_exchange_leave(p, ex, false);
+}
+
+/* The next call that ends, from `from` on. Lowers *at to the next look at one that goes on. */
+static struct mt_exchange *next_to_end(
+	struct mt_proxy *p, struct mt_down *d, struct mt_exchange *from, uint64_t *at)
+{
+	struct mt_list *n = from ? &from->down_node : &d->exchanges;
+
+	for (; n != &d->exchanges; n = n->next) {
+		struct mt_exchange *ex = mt_list_entry(n, struct mt_exchange, down_node);
+		uint64_t look;
+
+		if (!goes_on(p, d, ex))
+			return ex;
+		look = next_look(p, d, ex);
+		*at = MT_MIN(*at, look);
+	}
+	return NULL;
+}
+
+static struct mt_ref ref_behind(const struct mt_down *d, const struct mt_exchange *ex)
+{
+	const struct mt_list *n = ex->down_node.next;
+
+	return n == &d->exchanges ? MT_REF_NONE
+				  : mt_list_entry(n, struct mt_exchange, down_node)->self;
+}
+
+void mt_leave(struct mt_proxy *p, struct mt_down *d)
+{
+	struct mt_exchange *ex = mt_reply_first(d);
+	bool decoding = d->decoding;
+	struct mt_ref self = d->self, behind;
+	uint64_t at = MT_NEVER;
+
+	/* It must not end under this loop. */
+	d->decoding = true;
+	while ((ex = next_to_end(p, d, ex, &at))) {
+		behind = ref_behind(d, ex);
+		end(p, d, ex);
+		if (!mt_slab_live(&p->downs, self))
+			return;
+		ex = mt_slab_get(&p->exchanges, behind);
+		/* A connection that ended with it may have ended others. */
+		if (!ex && !mt_ref_is_none(behind))
+			ex = mt_reply_first(d);
+	}
+	d->decoding = decoding;
+	d->leave_at = at == MT_NEVER ? 0 : at;
+	if (d->leave_at)
+		mt_down_arm(p, d);
+}
+
+bool mt_leave_call(struct mt_proxy *p, struct mt_down *d, struct mt_exchange *ex)
+{
+	if (!mt_down_closed(d) || goes_on(p, d, ex))
+		return false;
+	d->left = true;
+	mt_exchange_leave(p, ex, false);
+	return true;
+}
+
+void mt_leave_answered(struct mt_proxy *p, struct mt_exchange *ex)
+{
+	struct mt_ref down = ex->down;
+
+	mt_count(p->counters, MT_PROXY_up_late_reply);
+	mt_exchange_leave(p, ex, false);
+	mt_reply_settle(p, down);
+}

@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Clients that close their connection while calls wait, in protocols whose clients never half-close. */
+#include "scene.h"
+
+#include "mt_proxy_priv.h"
+
+static struct mt_codec closing;
+
+/* The first listener speaks the protocol, and its clients never half-close. */
+static struct fake_conn *start(const struct mt_codec *codec, uint32_t outstanding)
+{
+	const struct mt_proxy_conf conf = {.max_down = 64,
+		.max_up = 64,
+		.max_exchanges = 4096,
+		.down_outstanding = outstanding};
+
+	scene_start_with(1, &conf);
+	closing = *codec;
+	closing.client_whole_close = true;
+	config_speak(lab.snap, 0, &closing, 0);
+	scene_patient();
+	return lab_client(CONFIG_SAFE);
+}
+
+static void call(struct fake_conn *c, const char *method, uint64_t id)
+{
+	toy_make(scene_buf, 'Q', id, method, 64);
+	CU_ASSERT_TRUE_FATAL(lab_feed(c, scene_buf, 64));
+}
+
+static void answer(struct fake_conn *s, const char *method, uint64_t id)
+{
+	toy_make(scene_buf, 'P', id, method, 40);
+	CU_ASSERT_TRUE_FATAL(lab_feed(s, scene_buf, 40));
+}
+
+static void expect(struct fake_conn *c, const char *method, uint64_t id)
+{
+	struct toy t = scene_next_sent(c);
+
+	CU_ASSERT_STRING_EQUAL(t.method, method);
+	CU_ASSERT_EQUAL(t.id, id);
+	CU_ASSERT_EQUAL(t.status, 0);
+}
+
+/* How the calls of all clients have ended. */
+static void ended(uint64_t ok, uint64_t closed, uint64_t oneway)
+{
+	const struct mt_service_stats *st = mt_proxy_service_stats(lab.p, 0);
+
+	CU_ASSERT_EQUAL(st->ok, ok);
+	CU_ASSERT_EQUAL(st->client_left, closed);
+	CU_ASSERT_EQUAL(st->oneway, oneway);
+	CU_ASSERT_EQUAL(mt_service_local_replies(st), 0);
+}
+
+/* A server that hangs: the call ends with its client, and what the server sends in the end is for nobody. */
+static void test_two_way(void)
+{
+	struct fake_conn *c = start(&toy_codec, 0), *other = lab_client(CONFIG_SAFE), *s;
+	uint64_t id, other_id;
+
+	call(c, "ask ", 1);
+	call(other, "ask ", 1);
+	s = scene_connected_server(0);
+	id = scene_next_sent(s).id;
+	other_id = scene_next_sent(s).id;
+	lab_advance(MT_SEC);
+	lab_fin(c);
+	CU_ASSERT_TRUE(c->aborted);
+	ended(0, 1, 0);
+	CU_ASSERT_EQUAL(lab.p->exchanges.in_use, 1);
+	scene_answer(s, id, 1, 40);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_up_late_reply), 1);
+	CU_ASSERT_EQUAL(other->sent.len, 0);
+	scene_answer(s, other_id, 2, 40);
+	CU_ASSERT_EQUAL(scene_next_sent(other).first, 2);
+	ended(1, 1, 0);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_answered), 1);
+	/* Without a call that waits the end is one in order. */
+	lab_fin(other);
+	CU_ASSERT_TRUE(other->detached);
+	scene_stop();
+}
+
+/* Where clients may half-close, the reply goes to the client. */
+static void test_may_half_close(void)
+{
+	struct fake_conn *c = start(&toy_codec, 0), *s;
+
+	closing.client_whole_close = false;
+	call(c, "ask ", 1);
+	s = scene_connected_server(0);
+	lab_fin(c);
+	CU_ASSERT_EQUAL(lab.p->exchanges.in_use, 1);
+	scene_answer(s, scene_next_sent(s).id, 7, 40);
+	CU_ASSERT_EQUAL(scene_next_sent(c).first, 7);
+	CU_ASSERT_TRUE(c->detached);
+	ended(1, 0, 0);
+	scene_stop();
+}
+
+/* Calls that wait for a connection: two-way ones end, a one-way call is delivered. */
+static void test_not_sent(void)
+{
+	struct fake_conn *c = start(&toy_codec, 0), *s;
+
+	call(c, "ask ", 1);
+	scene_send_request(c, 'O', 2, 64);
+	lab_fin(c);
+	ended(0, 1, 0);
+	CU_ASSERT_TRUE(c->live && !c->detached);
+	s = scene_connected_server(0);
+	CU_ASSERT_EQUAL(s->sent.len, 64);
+	CU_ASSERT_FALSE(c->aborted);
+	CU_ASSERT_EQUAL(scene_next_sent(s).kind, 'O');
+	CU_ASSERT_TRUE(c->aborted);
+	ended(0, 1, 1);
+	scene_stop();
+}
+
+/* Requests that were complete before the FIN and are decoded after it. */
+static void test_pipelined(void)
+{
+	struct fake_conn *c = start(&toy_codec, 2), *s;
+
+	call(c, "ask ", 1);
+	call(c, "ask ", 2);
+	call(c, "ask ", 3);
+	scene_send_request(c, 'O', 4, 64);
+	call(c, "ask ", 5);
+	s = scene_connected_server(0);
+	scene_next_sent(s);
+	scene_next_sent(s);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_started), 2);
+	lab_fin(c);
+	CU_ASSERT_EQUAL(s->sent.len, 64);
+	CU_ASSERT_EQUAL(scene_next_sent(s).kind, 'O');
+	CU_ASSERT_TRUE(c->aborted);
+	ended(0, 4, 1);
+	scene_stop();
+}
+
+/* A reply that is being forwarded goes on. */
+static void test_long_reply(void)
+{
+	enum { LEN = 100000 };
+	struct fake_conn *c = start(&toy_codec, 0), *s;
+	uint64_t id;
+
+	call(c, "ask ", 1);
+	s = scene_connected_server(0);
+	id = scene_next_sent(s).id;
+	call(c, "ask ", 2);
+	toy_make(scene_buf, 'P', id, "done", LEN);
+	lab_feed(s, scene_buf, LEN / 2);
+	CU_ASSERT_EQUAL(c->sent.len, LEN / 2);
+	lab_fin(c);
+	CU_ASSERT_TRUE(c->live && !c->aborted);
+	ended(1, 1, 0);
+	toy_make(scene_buf, 'P', id, "done", LEN);
+	lab_feed(s, scene_buf + LEN / 2, LEN / 2);
+	CU_ASSERT_TRUE(c->aborted);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_reply_truncated), 0);
+	scene_stop();
+}
+
+/* After it the method is known to answer. */
+static struct fake_conn *know(const char *method)
+{
+	struct fake_conn *c = lab_client(CONFIG_SAFE), *s;
+
+	call(c, method, 1);
+	s = scene_connected_server(0);
+	expect(s, method, 1);
+	answer(s, method, 1);
+	expect(c, method, 1);
+	lab_fin(c);
+	CU_ASSERT_TRUE(c->detached);
+	return s;
+}
+
+/* One call at a time on a connection: the late reply is skipped, and the next call gets its own. */
+static void test_serial(void)
+{
+	struct fake_conn *c = start(&toy_named_codec, 0), *other = lab_client(CONFIG_SAFE), *s;
+
+	s = know("ask ");
+	call(c, "ask ", 5);
+	expect(s, "ask ", 5);
+	lab_fin(c);
+	CU_ASSERT_TRUE(c->aborted);
+	CU_ASSERT_FALSE(s->shut);
+	ended(1, 1, 0);
+	answer(s, "ask ", 5);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_up_late_reply), 1);
+	call(other, "ask ", 6);
+	CU_ASSERT_EQUAL(lab_n_servers(), 1);
+	expect(s, "ask ", 6);
+	answer(s, "ask ", 6);
+	expect(other, "ask ", 6);
+	ended(2, 1, 0);
+	lab_fin(other);
+	scene_stop();
+}
+
+/* A reply that waits for that to an earlier call has been counted. */
+static void test_held_reply(void)
+{
+	struct fake_conn *c = start(&toy_named_codec, 0), *s, *second;
+
+	s = know("ask ");
+	call(c, "ask ", 5);
+	call(c, "ask ", 6);
+	second = scene_connected_server(1);
+	expect(s, "ask ", 5);
+	expect(second, "ask ", 6);
+	answer(second, "ask ", 6);
+	CU_ASSERT_EQUAL(c->sent.len, 0);
+	lab_fin(c);
+	CU_ASSERT_TRUE(c->aborted);
+	ended(2, 1, 0);
+	scene_stop();
+}
+
+/* It may be one-way in spite of its type: the server's FIN shows that it is. */
+static void test_tested_by_fin(void)
+{
+	for (int early = 0; early < 2; early++) {
+		struct fake_conn *c = start(&toy_named_codec, 0), *s;
+
+		call(c, "note", 7);
+		if (early)
+			lab_fin(c);
+		s = scene_connected_server(0);
+		if (!early)
+			lab_fin(c);
+		expect(s, "note", 7);
+		CU_ASSERT_TRUE(s->shut);
+		CU_ASSERT_TRUE(c->live && !c->detached);
+		lab_advance(900 * MT_MSEC);
+		lab_fin(s);
+		CU_ASSERT_TRUE(c->detached);
+		ended(0, 0, 1);
+		scene_stop();
+	}
+}
+
+/* The server hangs, so that no result comes. */
+static void test_no_result(void)
+{
+	struct fake_conn *c = start(&toy_named_codec, 0), *s;
+
+	call(c, "slow", 7);
+	s = scene_connected_server(0);
+	lab_advance(5 * MT_SEC);
+	lab_fin(c);
+	CU_ASSERT_TRUE(s->shut);
+	lab_advance(900 * MT_MSEC);
+	CU_ASSERT_EQUAL(lab.p->exchanges.in_use, 1);
+	lab_advance(200 * MT_MSEC);
+	CU_ASSERT_EQUAL(lab.p->exchanges.in_use, 0);
+	CU_ASSERT_TRUE(c->aborted);
+	ended(0, 1, 0);
+	scene_stop();
+}
+
+/* The FIN is the test of another Meltemi, which reads on: each reply extends the time. */
+static void test_goes_on_answering(void)
+{
+	static const char *const method[] = {"one ", "two ", "thre"};
+	struct fake_conn *c = start(&toy_named_codec, 0), *s;
+
+	for (uint64_t i = 0; i < 3; i++)
+		call(c, method[i], i);
+	s = scene_connected_server(0);
+	lab_fin(c);
+	for (uint64_t i = 0; i < 3; i++) {
+		lab_advance(900 * MT_MSEC);
+		expect(s, method[i], i);
+		answer(s, method[i], i);
+		expect(c, method[i], i);
+	}
+	CU_ASSERT_TRUE(c->detached);
+	ended(3, 0, 0);
+	scene_stop();
+}
+
+/* After a call without its reply no other reply is forwarded, which could be taken for that one. */
+static void test_no_reply_after(void)
+{
+	struct fake_conn *c = start(&toy_named_codec, 0), *s, *second;
+
+	s = know("ask ");
+	call(c, "ask ", 1);
+	call(c, "new ", 2);
+	second = scene_connected_server(1);
+	expect(s, "ask ", 1);
+	expect(second, "new ", 2);
+	lab_fin(c);
+	ended(1, 1, 0);
+	CU_ASSERT_TRUE(second->shut && c->live);
+	answer(second, "new ", 2);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_up_late_reply), 1);
+	CU_ASSERT_TRUE(c->aborted);
+	ended(1, 2, 0);
+	scene_stop();
+}
+
+/* Calls that are known to be one-way end as such, also those behind a call that is not answered. */
+static void test_silent(void)
+{
+	struct fake_conn *c = start(&toy_named_codec, 0), *s;
+
+	for (int i = 0; i < 3; i++) {
+		struct fake_conn *teacher = lab_client(CONFIG_SAFE);
+
+		call(teacher, "note", 1);
+		s = scene_connected_server(0);
+		expect(s, "note", 1);
+		lab_fin(teacher);
+		lab_fin(s);
+	}
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_method_learnt), 1);
+	ended(0, 0, 3);
+	call(c, "slow", 1);
+	call(c, "note", 2);
+	s = scene_connected_server(0);
+	expect(s, "slow", 1);
+	expect(s, "note", 2);
+	lab_fin(c);
+	lab_advance(1100 * MT_MSEC);
+	CU_ASSERT_TRUE(c->aborted);
+	ended(0, 1, 4);
+	scene_stop();
+}
+
+const struct mt_test leave_tests[] = {
+	{"two-way calls", test_two_way},
+	{"clients that may half-close", test_may_half_close},
+	{"calls that were not sent", test_not_sent},
+	{"pipelined requests", test_pipelined},
+	{"a long reply goes on", test_long_reply},
+	{"one call at a time", test_serial},
+	{"a held reply", test_held_reply},
+	{"tested by FIN", test_tested_by_fin},
+	{"no result of the test", test_no_result},
+	{"goes on answering", test_goes_on_answering},
+	{"no reply after a lost one", test_no_reply_after},
+	{"calls known to be one-way", test_silent},
+	{0},
+};
