@@ -349,6 +349,7 @@ bool node_followed(const struct mt_node *a, const struct mt_node *b, char *buf, 
 
 	buf[0] = '\0';
 	mesh(&l, a->mesh, b->mesh);
+	add(&l, a->defaults.timeout.v == b->defaults.timeout.v, "spec.defaults.timeout");
 	add(&l, same_unenforced(a, b), "spec.unenforced");
 	add(&l, same_identity(a->identity, b->identity), "spec.identity");
 	add(&l, same_held(a, b), "spec.identities");

@@ -270,6 +270,17 @@ static void set_sizes(struct mt_conf *c, struct mt_snapshot *s)
 	s->arena = s;
 }
 
+static void node_defaults(struct mt_build *b, struct mt_snapshot *s)
+{
+	const struct mt_node *n = b->model->node;
+
+	if (!n || !n->defaults.timeout.set)
+		return;
+	s->timeout_ms = n->defaults.timeout.v;
+	s->timeout_line = n->defaults.timeout.line;
+	s->timeout_file = mt_region_strdup(b->keep, n->meta.origin.file);
+}
+
 struct mt_snapshot *mt_conf_compile(
 	struct mt_conf *c, const struct mt_model *m, struct mt_diags *diags, uint64_t now)
 {
@@ -286,6 +297,7 @@ struct mt_snapshot *mt_conf_compile(
 	b.keep = &b.snap->region;
 	if (c->audit)
 		c->audit->n_rows = c->audit->n_gates = 0;
+	node_defaults(&b, &b.snap->pub);
 	b.snap->pub.holds = aligned_alloc(MT_CACHE_LINE, holds);
 	if (b.snap->pub.holds)
 		memset(b.snap->pub.holds, 0, holds);

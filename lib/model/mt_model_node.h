@@ -245,6 +245,11 @@ struct mt_node_unenforced {
 	bool hash_set;
 };
 
+/* For calls without a setting of their own. */
+struct mt_node_defaults {
+	struct mt_num timeout; /* ms; 0: mt_proxy_conf.exchange_ms */
+};
+
 struct mt_node {
 	struct mt_meta meta;
 	struct mt_num workers;	   /* default 1 */
@@ -262,6 +267,7 @@ struct mt_node {
 	uint32_t n_source_addresses;
 	struct mt_node_memory memory;
 	struct mt_node_locality locality;
+	struct mt_node_defaults defaults;
 	struct mt_node_port *ports;
 	uint32_t n_ports;
 	struct mt_node_route *routes;

@@ -205,7 +205,7 @@ static mt_inline uint32_t carried_timeout(struct mt_proxy *p, struct mt_exchange
 	return ms;
 }
 
-/* What the configuration says (0: nothing), else the caller's own time, else the longest. */
+/* The configured time-out (`said`; 0: none), else the caller's own, else the node's. */
 static mt_inline uint32_t timeout_of(struct mt_proxy *p, struct mt_exchange *ex, uint32_t said)
 {
 	uint32_t carried;
@@ -215,7 +215,7 @@ static mt_inline uint32_t timeout_of(struct mt_proxy *p, struct mt_exchange *ex,
 	carried = carried_timeout(p, ex);
 	if (carried && carried < p->conf.exchange_ms)
 		return mt_deadline_round(&p->deadlines, carried + p->conf.grace_ms);
-	return p->conf.exchange_ms;
+	return carried || !ex->snap->timeout_ms ? p->conf.exchange_ms : ex->snap->timeout_ms;
 }
 
 uint32_t mt_dispatch_left(struct mt_proxy *p, struct mt_exchange *ex)

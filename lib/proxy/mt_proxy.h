@@ -63,7 +63,11 @@ struct mt_proxy_conf {
 	uint32_t down_outstanding; /* calls under way per client connection (1,024) */
 	uint32_t connect_ms;	   /* (1,000) */
 	uint32_t message_ms;	   /* until a started message is complete (10,000) */
-	uint32_t exchange_ms;	/* longest time-out of a call without a configured one (300,000) */
+	/*
+	 * Longest time-out that a message may carry, and the time-out of a call without any, unless
+	 * the snapshot has one (300,000).
+	 */
+	uint32_t exchange_ms;
 	uint32_t grace_ms;	/* added to a deadline that the message carries (100) */
 	uint32_t down_idle_s;	/* idle client connections (3,600) */
 	uint32_t up_idle_s;	/* idle server connections; up to a quarter is added (60) */

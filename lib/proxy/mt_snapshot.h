@@ -53,8 +53,8 @@ struct mt_service {
 	 * request with more metadata than Meltemi searches is refused.
 	 */
 	bool searches;
-	uint32_t timeout_ms;		 /* of calls; 0: the message's deadline, at most 5 min */
-	uint32_t tcp_cluster;		 /* opaque TCP, which has no routes: index in clusters[] */
+	uint32_t timeout_ms;  /* of calls; 0: the message's deadline, else mt_snapshot.timeout_ms */
+	uint32_t tcp_cluster; /* opaque TCP, which has no routes: index in clusters[] */
 	struct mt_route_dest *tcp_dests; /* opaque TCP with weights, if n_tcp_dests > 0 */
 	uint32_t n_tcp_dests, tcp_total_weight;
 	uint32_t n_tcp_idle;
@@ -134,6 +134,12 @@ struct mt_snapshot {
 	 * snapshot.
 	 */
 	uint64_t keep_from;
+	/*
+	 * Time-out of a call for which nothing else specifies one; 0: mt_proxy_conf.exchange_ms.
+	 * With its place in the Node document.
+	 */
+	uint32_t timeout_ms, timeout_line;
+	const char *timeout_file;
 	struct mt_listener *listeners;
 	uint32_t n_listeners;
 	struct mt_cluster *clusters;

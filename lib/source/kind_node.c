@@ -320,6 +320,15 @@ static const struct mt_field locality_fields[] = {
 static const struct mt_section locality_section = {"locality", sizeof(struct mt_node_locality),
 	MT_ARRAY_LEN(locality_fields), .fields = locality_fields};
 
+static const struct mt_field defaults_fields[] = {
+	{"timeout", MT_F_DURATION, AT(struct mt_node_defaults, timeout), .min = 1,
+		.help = "longest time of a call without a timeout of its route and without a "
+			"deadline in the message; default: 5m"},
+};
+
+static const struct mt_section defaults_section = {"default", sizeof(struct mt_node_defaults),
+	MT_ARRAY_LEN(defaults_fields), .fields = defaults_fields};
+
 static void read_http(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
 	struct mt_node_admin *a = obj;
@@ -433,6 +442,9 @@ static const struct mt_field node_fields[] = {
 		.help = "packet buffers"},
 	{"locality", MT_F_OBJECT, AT(struct mt_node, locality), .sub = &locality_section,
 		.help = "where the node is"},
+	{"defaults", MT_F_OBJECT, AT(struct mt_node, defaults), .sub = &defaults_section,
+		.help = "settings of calls that have none of their own, followed without a "
+			"restart"},
 	{"ports", MT_F_LIST, AT_LIST(struct mt_node, ports), .sub = &port_section,
 		.help = "network devices"},
 	{"routes", MT_F_LIST, AT_LIST(struct mt_node, routes), .sub = &route_section,

@@ -120,6 +120,7 @@ static json_t *picture(const struct mt_snapshot *s)
 {
 	json_t *all = json_object();
 
+	put_number(all, "timeout_ms", s->timeout_ms);
 	put_json(all, "listeners", golden_listeners(s));
 	put_json(all, "services", golden_services(s));
 	put_json(all, "clusters", golden_clusters(s));

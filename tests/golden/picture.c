@@ -181,6 +181,7 @@ json_t *golden_picture(const struct mt_snapshot *s)
 {
 	json_t *root = json_object();
 
+	put_number(root, "timeout_ms", s->timeout_ms);
 	put_json(root, "listeners", golden_listeners(s));
 	put_json(root, "services", golden_services(s));
 	put_json(root, "clusters", golden_clusters(s));

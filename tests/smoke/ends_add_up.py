@@ -26,6 +26,7 @@ spec:
     - tokenBucket: {{fillInterval: 600s, maxTokens: 1, tokensPerFill: 1}}
       match: {{attributes: {{method: {{exact: limited}}}}}}
 """
+TIMEOUT = 31  # status of a Dubbo reply
 COLUMNS = ("ok", "app_errors", "protocol_errors", "local_replies", "client_closed", "reset", "oneway")
 
 
@@ -57,6 +58,18 @@ def scraped(daemon, name, *labels):
 def all_over(daemon):
     now = row(daemon)
     return now["requests"] == sum(now[c] for c in COLUMNS) and now
+
+
+def default_timeout(daemon, sock):
+    """A call for which nothing specifies a time-out ends by the Node's, which a running node follows."""
+    text = daemon.node.read_text().rstrip("\n") + "\n  defaults: {timeout: 1s}\n"
+    daemon.node.write_text(text)
+    wanted = f"else 1000 ms, spec.defaults.timeout of the Node, {daemon.node}:{text.count(chr(10))}"
+    within(10, lambda: wanted in daemon.shell("explain", "protocol=dubbo", f"service={HOST}", "method=sayHello"), wanted)
+    sock.sendall(request(30, "sayHello", ["hang"]))
+    equal(sock.recv(1000)[3], TIMEOUT, "status of a call that hangs")
+    newest = daemon.show("history")["history"][0]["what"]
+    check("spec.defaults.timeout changed" in newest, f"the history says {newest}")
 
 
 def body():
@@ -99,6 +112,7 @@ def body():
         equal(status.count("oneway"), 5, f"one-way ones that were sent, among {status}")
         # A service whose calls hang and are left is one that fails.
         check(daemon.show("topology")["failures"] == 8, f"failures: {daemon.show('topology')['failures']}")
+        default_timeout(daemon, sock)
 
 
 main(body)

@@ -283,11 +283,17 @@ static void add_changes(
 static void add_timeout(struct explain *x)
 {
 	uint32_t ms = mt_snapshot_timeout(x->route, x->service);
-	char text[128];
+	const struct mt_snapshot *s = x->snap;
+	char text[512];
 
 	if (ms)
 		snprintf(text, sizeof(text), "%u ms, of the %s", ms,
 			x->route->timeout_ms ? "route" : "service");
+	else if (s->timeout_ms)
+		snprintf(text, sizeof(text),
+			"the caller's own if it carries one, else %u ms, spec.defaults.timeout of "
+			"the Node, %.300s:%u",
+			s->timeout_ms, s->timeout_file ? s->timeout_file : "", s->timeout_line);
 	else
 		snprintf(text, sizeof(text), "the caller's own if it carries one, else 5 minutes");
 	set(x->out, "timeout", text);

@@ -171,6 +171,39 @@ static void test_carried_timeout(void)
 	scene_stop();
 }
 
+/* The node's time-out is that of calls for which nothing else specifies one. */
+static void test_default_timeout(void)
+{
+	struct fake_conn *c;
+
+	scene_start(1);
+	lab.snap->timeout_ms = 3000;
+	lab.snap->listeners[0].protos->services[0]->timeout_ms = 0;
+	c = lab_client(CONFIG_SAFE);
+	toy_make(scene_buf, 'Q', 5, "call", 64);
+	lab_feed(c, scene_buf, 64);
+	lab_connect(lab_server(0));
+	/* Its own is longer. */
+	toy_make(scene_buf, 'Q', 6, "8000", 64);
+	lab_feed(c, scene_buf, 64);
+	lab_advance(2900 * MT_MSEC);
+	CU_ASSERT_EQUAL(c->sent.len, 0);
+	lab_advance(200 * MT_MSEC);
+	CU_ASSERT_EQUAL(scene_next_sent(c).id, 5);
+	CU_ASSERT_EQUAL(lab.p->exchanges.in_use, 1);
+	lab_advance(6 * MT_SEC);
+	CU_ASSERT_EQUAL(scene_next_sent(c).id, 6);
+	/* The service's own comes first. */
+	lab.snap->listeners[0].protos->services[0]->timeout_ms = 1000;
+	toy_make(scene_buf, 'Q', 7, "call", 64);
+	lab_feed(c, scene_buf, 64);
+	lab_advance(1100 * MT_MSEC);
+	CU_ASSERT_EQUAL(scene_next_sent(c).id, 7);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_reply_timeout), 3);
+	lab_close(c, MT_CLOSE_RESET);
+	scene_stop();
+}
+
 static void test_client_leaves(void)
 {
 	struct fake_conn *c, *s;
@@ -506,6 +539,7 @@ const struct mt_test calls_tests[] = {
 	{"calls beside a long reply", test_calls_beside_a_long_reply},
 	{"timeout leaves a tombstone", test_timeout_tombstone},
 	{"carried timeout", test_carried_timeout},
+	{"default timeout", test_default_timeout},
 	{"client leaves", test_client_leaves},
 	{"client leaves while connecting", test_client_leaves_while_connecting},
 	{"server dies", test_server_dies},
