@@ -38,7 +38,7 @@ struct mt_endpoint_values {
 	uint64_t requests, failures, conns_opened;
 	uint64_t conns_active, outstanding;
 	uint64_t oldest_call; /* ns */
-	uint64_t up; /* 1: it takes traffic */
+	uint64_t up;	      /* 1: it takes traffic */
 };
 
 struct mt_series {

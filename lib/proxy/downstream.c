@@ -130,6 +130,15 @@ static void end_exchanges(struct mt_proxy *p, struct mt_down *d, bool cut_off)
 		mt_exchange_leave(p, mt_list_entry(n, struct mt_exchange, down_node), cut_off);
 }
 
+/* The client has reset its connection: calls that wait may be evidence against endpoints. */
+static void note_given_up(struct mt_proxy *p, const struct mt_down *d, const struct mt_stream *s)
+{
+	const struct mt_list *n;
+
+	mt_list_foreach (n, &d->exchanges)
+		mt_silence_given_up(p, mt_list_entry(n, struct mt_exchange, down_node), s);
+}
+
 enum mt_abort_reason mt_abort_of(enum mt_proxy_outcome why)
 {
 	switch (why) {
@@ -255,6 +264,8 @@ static void on_closed(struct mt_stream *s, enum mt_close_reason reason)
 	struct mt_down *d = mt_down_of(s);
 
 	d->s = NULL;
+	if (reason == MT_CLOSE_RESET)
+		note_given_up(p, d, s);
 	end_exchanges(p, d, false);
 	mt_down_free(p, d);
 }

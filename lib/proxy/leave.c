@@ -68,6 +68,7 @@ static void end(struct mt_proxy *p, struct mt_down *d, struct mt_exchange *ex)
 	if (mt_oneway_expired(p, ex))
 		return;
 	d->left = true;
+	mt_silence_given_up(p, ex, d->s);
 	mt_exchange_leave(p, ex, false);
 }
 

@@ -51,6 +51,14 @@ void mt_silence_answered(struct mt_proxy *p, struct mt_up *u);
 void mt_silence_heard(const struct mt_lanes *ln);
 /* The call's time is over, and its attempt still there. */
 void mt_silence_timed_out(struct mt_proxy *p, const struct mt_exchange *ex);
+/*
+ * The call's client, of this connection, has closed it before the reply. May eject the endpoint.
+ * Does not end the exchange.
+ */
+void mt_silence_given_up(
+	struct mt_proxy *p, const struct mt_exchange *ex, const struct mt_stream *client);
+/* A reply came to a call that nothing waits for any more. */
+void mt_silence_replied(const struct mt_lanes *ln);
 /* Whether the endpoint is known to answer heartbeats. */
 bool mt_ep_beats(const struct mt_lanes *ln);
 

@@ -533,7 +533,9 @@ static inline enum mt_up_role mt_lane_other(enum mt_up_role role)
 {
 	return role == MT_UP_SHARED ? MT_UP_WIDE : MT_UP_SHARED;
 }
-/* Whom a client's calls count for: its address (IPv6: its /64). */
+/* The address that a client's connection counts for (IPv6: its /64). */
+struct mt_addr mt_client_holder(const struct mt_stream *s);
+/* The same of a call's client. */
 struct mt_addr mt_lane_holder(struct mt_proxy *p, const struct mt_exchange *ex);
 /* 0: it has a connection (or was answered); -EAGAIN: it has to queue; else no connection can be had. */
 int mt_lane_assign(struct mt_proxy *p, struct mt_lanes *ln, struct mt_attempt *a);

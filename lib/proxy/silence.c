@@ -21,8 +21,13 @@
  * - Without heartbeat support, and for calls that have a connection alone, lib/upstream counts
  *   consecutive time-outs. Only calls count that were sent completely, or that waited for a shared
  *   connection's window. A server's FIN after ours (oneway.c) starts the count again.
+ * - There, clients that close their connection while a call waits are evidence, too, because their
+ *   own time-out may be shorter: of calls that were sent completely and have waited for the
+ *   endpoint's 99th percentile. Two clients, by address, are needed, and any reply starts the count
+ *   again.
  */
 #include "mt_proxy_priv.h"
+#include "mt_strmap.h"
 
 #define ANSWER	(1 * MT_SEC) /* is awaited for so long */
 #define SLOWEST 4	     /* times the endpoint's 99th percentile */
@@ -265,4 +270,42 @@ void mt_silence_timed_out(struct mt_proxy *p, const struct mt_exchange *ex)
 	if (mt_ep_talks(ep, at.way) && mt_ep_timed_out(ep, rule, p->now))
 		mt_ep_aside(p, ep, rule, &at, "calls time out",
 			rule && rule->failures ? NULL : "5 time-outs in a row");
+}
+
+/* Clients behind one address are one; equal on all workers. */
+static uint32_t client_of(const struct mt_stream *s)
+{
+	struct mt_addr a = mt_client_holder(s);
+
+	return (uint32_t)mt_hash_bytes(&a, sizeof(a), 0);
+}
+
+void mt_silence_given_up(
+	struct mt_proxy *p, const struct mt_exchange *ex, const struct mt_stream *client)
+{
+	const struct mt_attempt *a = mt_exchange_attempt(p, ex);
+	const struct mt_outlier_rule *rule = ex->cluster ? &ex->cluster->outlier : NULL;
+	const struct mt_up *u = mt_exchange_up(p, ex);
+	struct mt_ep_state *ep = a ? mt_attempt_ep(a) : NULL;
+	bool own_rule = rule && rule->failures;
+	struct mt_ep_where at;
+
+	if (!u || !ep || ex->oneway || ex->status || a->state != MT_ATTEMPT_SENT)
+		return;
+	at = mt_lanes_where(u->lanes);
+	if (mt_up_shares(u) && at.codec->heartbeat && mt_ep_beats(u->lanes) && !own_rule)
+		return;
+	if (p->now - ex->sent < p99(p, u->lanes) || !mt_ep_talks(ep, at.way))
+		return;
+	if (mt_ep_given_up(ep, rule, client_of(client), p->now))
+		mt_ep_aside(p, ep, rule, &at, "clients give up their calls",
+			own_rule ? NULL : "5 calls in a row, of 2 clients");
+}
+
+void mt_silence_replied(const struct mt_lanes *ln)
+{
+	struct mt_ep_state *ep = state_of(ln);
+
+	if (ep)
+		mt_ep_replied(ep);
 }

@@ -127,6 +127,7 @@ static void pass_whole(struct mt_proxy *p, struct mt_up *u)
 	if (mt_likely(whose == MT_WHOSE_CALL))
 		release(p, u, u->msg.id, ex);
 	if (!ex) {
+		mt_silence_replied(u->lanes);
 		mt_chain_drop(&u->s->rx, len);
 		return;
 	}
@@ -239,6 +240,8 @@ bool mt_up_begin_long(struct mt_proxy *p, struct mt_up *u)
 	u->reply_progress = p->now;
 	u->reply_skip = !ex;
 	u->reply = MT_REF_NONE;
+	if (!ex)
+		mt_silence_replied(u->lanes);
 	if (ex) {
 		u->reply = ex->self;
 		go_apart(p, ex);

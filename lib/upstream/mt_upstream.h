@@ -42,6 +42,7 @@ struct mt_ep_state {
 	uint64_t id;		/* hash of cluster name, address and port; ctl: w, worker: r */
 	uint64_t recent;	/* recent failures (outlier.c), 0: none; atomic */
 	uint64_t ejected_until; /* ns, 0: never ejected; atomic */
+	uint64_t given_up;	/* calls that clients gave up (outlier.c), 0: none; atomic */
 	uint32_t leaving_until; /* ms modulo 2^32, 0: it never announced its stop; atomic */
 	uint32_t index;		/* stable small index, for per-worker arrays (lanes, outstanding) */
 	uint32_t check;		/* 32 more bits of that hash; ctl only */
@@ -59,8 +60,8 @@ struct mt_ep_state {
 	uint16_t way;
 };
 
-/* Small, for 100,000 endpoints. Neighbours share a cache line, which is rarely written. */
-_Static_assert(sizeof(struct mt_ep_state) == 56, "56 bytes for each endpoint");
+/* Small, for 100,000 endpoints. Rarely written. */
+_Static_assert(sizeof(struct mt_ep_state) == 64, "64 bytes for each endpoint");
 
 /* How an ejected endpoint returns to rotation once its ejection time is over. */
 enum mt_ep_back {
@@ -339,6 +340,16 @@ bool mt_ep_erred_by(struct mt_ep_state *e, const struct mt_outlier_rule *rule, u
  */
 bool mt_ep_timed_out(struct mt_ep_state *e, const struct mt_outlier_rule *rule, uint64_t now);
 
+/*
+ * Counts a call that its client gave up, by closing its connection before the reply. `client`
+ * identifies the client, equally on all workers. Calls given up are time-outs once there are five
+ * of at least two clients without any reply in between: with the zero-filled rule they eject the
+ * endpoint if at least 1 s has passed since the first; otherwise each counts as a failure. So no
+ * single client ejects an endpoint. Returns true if this call ejected it.
+ */
+bool mt_ep_given_up(
+	struct mt_ep_state *e, const struct mt_outlier_rule *rule, uint32_t client, uint64_t now);
+
 /* Ejects at once an endpoint that did not answer a heartbeat. True if this call ejected it. */
 bool mt_ep_silent(struct mt_ep_state *e, const struct mt_outlier_rule *rule, uint64_t now);
 
@@ -390,9 +401,17 @@ static inline bool mt_ep_talks(const struct mt_ep_state *e, uint16_t way)
 	return __atomic_load_n(&e->way, __ATOMIC_RELAXED) == way;
 }
 
+/* The endpoint sent a reply, to whatever call: ends a series of calls that were given up. */
+static inline void mt_ep_replied(struct mt_ep_state *e)
+{
+	if (mt_unlikely(__atomic_load_n(&e->given_up, __ATOMIC_RELAXED)))
+		__atomic_store_n(&e->given_up, 0, __ATOMIC_RELAXED);
+}
+
 /* The endpoint answered a heartbeat: ends a series of time-outs. */
 static inline void mt_ep_heard(struct mt_ep_state *e)
 {
+	mt_ep_replied(e);
 	if (mt_unlikely(__atomic_load_n(&e->timeouts, __ATOMIC_RELAXED)))
 		__atomic_store_n(&e->timeouts, 0, __ATOMIC_RELAXED);
 }

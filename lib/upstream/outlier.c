@@ -4,7 +4,7 @@
  * without a lock counts exactly over all workers. By default it holds the times of the last two
  * failures, for "three within 10 s". If the rule counts failures in a row, it holds a flag and the
  * counts. A change between these two kinds of rule starts over. `timeouts` holds how many calls
- * timed out in a row and when the first did.
+ * timed out in a row and when the first did; `given_up` the same of calls that clients gave up.
  *
  * An ejected endpoint returns when it has answered one trial call or a health check. The worker
  * whose compare-and-swap moves `ejected_until` is the one that ejected the endpoint or sends the
@@ -29,6 +29,16 @@
 #define TIMEOUT_BITS 3
 #define TIMEOUT_MASK ((1u << TIMEOUT_BITS) - 1)
 #define TIMEOUTS_MS  1000u /* shortest time from the first to the last */
+
+/*
+ * mt_ep_state.given_up: the number in the low bits, then GIVEN_BY_TWO, the time of the first in ms
+ * mod 2^28, and the client of the first in the upper half.
+ */
+#define GIVEN_UP      5u
+#define GIVEN_MASK    7u
+#define GIVEN_BY_TWO  8u
+#define GIVEN_MS_AT   4
+#define GIVEN_MS_MASK ((1u << 28) - 1)
 
 enum sort { FAILURE, ERROR };
 
@@ -93,6 +103,7 @@ static bool eject(struct mt_ep_state *e, const struct mt_outlier_rule *rule, uin
 		return false;
 	__atomic_store_n(&e->recent, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&e->timeouts, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&e->given_up, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&e->back, MT_EP_BACK_TRIAL, __ATOMIC_RELAXED);
 	if (__atomic_load_n(&e->ejected_total, __ATOMIC_RELAXED) < UINT16_MAX)
 		__atomic_fetch_add(&e->ejected_total, 1, __ATOMIC_RELAXED);
@@ -154,6 +165,7 @@ bool mt_ep_failed(struct mt_ep_state *e, uint64_t now)
 
 bool mt_ep_erred_by(struct mt_ep_state *e, const struct mt_outlier_rule *rule, uint64_t now)
 {
+	mt_ep_replied(e);
 	if (rule && rule->failures && rule->errors)
 		return count(e, rule, ERROR, now);
 	mt_ep_succeeded(e);
@@ -179,6 +191,49 @@ bool mt_ep_timed_out(struct mt_ep_state *e, const struct mt_outlier_rule *rule, 
 		&e->timeouts, &seen, next, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
 	/* Not within 1 s: calls sent at the same time may all time out for the same reason. */
 	return n >= TIMEOUTS && ((ms - first) & mask) >= TIMEOUTS_MS && eject(e, rule, now);
+}
+
+static bool is_evidence(uint64_t given_up)
+{
+	return (given_up & GIVEN_MASK) >= GIVEN_UP && given_up & GIVEN_BY_TWO;
+}
+
+/* The next value of `given_up`. */
+static uint64_t given_up_by(uint64_t seen, uint32_t client, uint32_t ms)
+{
+	uint64_t n = seen & GIVEN_MASK;
+
+	if (!n)
+		return (uint64_t)client << 32 | (uint64_t)(ms & GIVEN_MS_MASK) << GIVEN_MS_AT | 1;
+	if (seen >> 32 != client)
+		seen |= GIVEN_BY_TWO;
+	return n < GIVEN_UP ? seen + 1 : seen;
+}
+
+bool mt_ep_given_up(
+	struct mt_ep_state *e, const struct mt_outlier_rule *rule, uint32_t client, uint64_t now)
+{
+	uint64_t seen = __atomic_load_n(&e->given_up, __ATOMIC_RELAXED), next;
+	uint32_t ms = (uint32_t)(now / MT_MSEC), first;
+
+	rule = rule ? rule : &usual;
+	if (mt_ep_ejected(e, now))
+		return false;
+	do
+		next = given_up_by(seen, client, ms);
+	while (!__atomic_compare_exchange_n(
+		&e->given_up, &seen, next, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+	if (!is_evidence(next))
+		return false;
+	if (rule->failures) {
+		/* Those before this one have not counted yet. */
+		for (uint32_t n = is_evidence(seen) ? 1 : GIVEN_UP; n > 0; n--)
+			if (count(e, rule, FAILURE, now))
+				return true;
+		return false;
+	}
+	first = (uint32_t)(next >> GIVEN_MS_AT) & GIVEN_MS_MASK;
+	return ((ms - first) & GIVEN_MS_MASK) >= TIMEOUTS_MS && eject(e, rule, now);
 }
 
 bool mt_ep_silent(struct mt_ep_state *e, const struct mt_outlier_rule *rule, uint64_t now)
@@ -210,6 +265,7 @@ void mt_ep_talk(struct mt_ep_state *e, uint16_t way)
 	__atomic_store_n(&e->way, way, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&e->recent, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&e->timeouts, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&e->given_up, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&e->ejections, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&e->back, MT_EP_BACK_NOW, __ATOMIC_RELAXED);
 	__atomic_store_n(&e->ejected_until, 0, __ATOMIC_RELAXED);

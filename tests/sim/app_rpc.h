@@ -113,7 +113,9 @@ struct rpc_client {
 	 * half-close: then it loses the replies that have not come.
 	 */
 	bool half_close;
-	bool closes; /* it leaves by FIN in place of a reset, and reads nothing more */
+	uint64_t
+		gives_up; /* ns: it leaves when a call waits for so long, then comes again; 0: never */
+	bool closes;	  /* it leaves by FIN in place of a reset, and reads nothing more */
 	bool notes; /* its calls of route "b" are one-way and look like others (Apache Thrift in Go) */
 	/* What may become of its calls. */
 	/* The proxy may end its connection while calls are out that its machine has not acknowledged, and that no server has seen. */

@@ -153,6 +153,21 @@ static void leave(struct rpc_client *c)
 	again(c);
 }
 
+/* Looks whether a call has waited for as long as the client waits. */
+static void give_up(void *ctx, uint64_t n)
+{
+	struct rpc_client *c = ctx;
+	uint64_t now = c->set->sim->now;
+
+	for (uint32_t i = 0; i < c->window && c->sock; i++)
+		if (c->out[i].used && now >= c->out[i].at + c->gives_up) {
+			leave(c);
+			break;
+		}
+	if (!c->over)
+		sim_host_at(c->host, now + c->gives_up / 4, give_up, c, 0);
+}
+
 static uint64_t rest_until(struct rpc_client *c)
 {
 	uint64_t now = c->set->sim->now, beat;
@@ -330,6 +345,8 @@ void rpc_client_start(struct rpc_client *c)
 		sim_host_at(c->host, c->start + PATIENCE, watch, c, UINT64_MAX);
 	if (c->gone_at)
 		sim_host_at(c->host, c->gone_at, go, c, 0);
+	if (c->gives_up)
+		sim_host_at(c->host, c->start + c->gives_up, give_up, c, 0);
 	if (c->patience)
 		sim_host_at(c->host, c->start + c->patience, impatient, c, 0);
 }

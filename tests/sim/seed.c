@@ -81,6 +81,7 @@ const struct sim_scenario *const sim_scenarios[] = {
 	&scenario_stopped_replies,
 	&scenario_stopped_whole_replies,
 	&scenario_proxy_client_close,
+	&scenario_given_up,
 	&scenario_newcomers,
 	&scenario_slow_server,
 	&scenario_slow_server_limits,

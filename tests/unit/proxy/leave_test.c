@@ -335,6 +335,71 @@ static void test_silent(void)
 	scene_stop();
 }
 
+/* A client calls the server, which does not answer, and gives up after a second. */
+static struct fake_conn *give_up(uint8_t host, bool resets)
+{
+	struct fake_conn *c = lab_client_from(CONFIG_SAFE, host), *s;
+	uint32_t i = 0;
+
+	call(c, "ask ", 1);
+	while ((s = lab_server(i)) && s->sent.len == 0 && s->connected)
+		i++;
+	if (!s->connected)
+		lab_connect(s);
+	expect(s, "ask ", 1);
+	lab_advance(MT_SEC);
+	if (resets)
+		lab_close(c, MT_CLOSE_RESET);
+	else
+		lab_fin(c);
+	return s;
+}
+
+static uint64_t ejections(void)
+{
+	return mt_proxy_upstream_counters(lab.p)[MT_UPSTREAM_ejected];
+}
+
+/* A server without heartbeats hangs: clients that give up are evidence, one client alone is none. */
+static void test_evidence(void)
+{
+	for (int resets = 0; resets < 2; resets++) {
+		struct fake_conn *c = start(&toy_named_codec, 0), *s;
+		struct mt_aside e;
+		uint64_t missed;
+
+		know("ask ");
+		for (int i = 0; i < 12; i++)
+			give_up(7, resets);
+		CU_ASSERT_EQUAL(ejections(), 0);
+		s = give_up(8, resets);
+		CU_ASSERT_EQUAL(ejections(), 1);
+		CU_ASSERT_TRUE_FATAL(mt_proxy_aside(lab.p, &e, &missed));
+		CU_ASSERT_STRING_EQUAL(e.why, "clients give up their calls");
+		answer(s, "ask ", 1);
+		lab_fin(c);
+		lab_advance(60 * MT_SEC);
+		scene_stop();
+	}
+}
+
+static void test_no_evidence(void)
+{
+	struct fake_conn *c = start(&toy_named_codec, 0), *s;
+
+	know("ask ");
+	for (uint8_t round = 0; round < 3; round++) {
+		for (uint8_t i = 0; i < 4; i++)
+			s = give_up((uint8_t)(7 + i), false);
+		answer(s, "ask ", 1);
+	}
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_up_late_reply), 3);
+	CU_ASSERT_EQUAL(ejections(), 0);
+	lab_fin(c);
+	lab_advance(60 * MT_SEC);
+	scene_stop();
+}
+
 const struct mt_test leave_tests[] = {
 	{"two-way calls", test_two_way},
 	{"clients that may half-close", test_may_half_close},
@@ -348,5 +413,7 @@ const struct mt_test leave_tests[] = {
 	{"goes on answering", test_goes_on_answering},
 	{"no reply after a lost one", test_no_reply_after},
 	{"calls known to be one-way", test_silent},
+	{"evidence of a server that hangs", test_evidence},
+	{"no evidence", test_no_evidence},
 	{0},
 };

@@ -23,7 +23,8 @@ int main(int argc, char **argv)
 		{"ends of chain selection", undecided_ends_tests}, {"image", image_tests},
 		{"whose reply it is", match_tests},
 		{"whose reply it is, on the wire", match_wire_tests}, {"tokens", tokens_tests},
-		{"asks", asks_tests}, {"dubbo", dubbo_tests}, {"cut off", cut_tests}, {"closed by clients", leave_tests},
+		{"asks", asks_tests}, {"dubbo", dubbo_tests}, {"cut off", cut_tests},
+		{"closed by clients", leave_tests},
 		{"calls that wait for an answer", waiting_tests}, {0}};
 	char *eal[] = {"unit", "--no-huge", "-m", "128", "--no-pci", "--no-telemetry",
 		"--no-shconf", "--log-level=error", "-l", "0"};

@@ -47,4 +47,5 @@ extern const struct mt_test calls_tests[], long_tests[], ends_tests[], life_test
 	queue_tests[], wide_tests[], silence_tests[], oneway_tests[], filters_tests[],
 	chain_tests[], undecided_tests[], undecided_ends_tests[], image_tests[], unacked_tests[],
 	guard_tests[], secure_tests[], wind_up_tests[], mirror_tests[], match_tests[],
-	match_wire_tests[], tokens_tests[], asks_tests[], dubbo_tests[], cut_tests[], leave_tests[], waiting_tests[];
+	match_wire_tests[], tokens_tests[], asks_tests[], dubbo_tests[], cut_tests[], leave_tests[],
+	waiting_tests[];

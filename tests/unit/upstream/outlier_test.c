@@ -212,6 +212,63 @@ static void test_timeouts(void)
 	}
 }
 
+/*
+ * Calls that clients give up ('a' to 'd': the client), replies ('s'), late replies ('l') and
+ * time-outs ('t') at these tenths of a second; which one ejects by the zero-filled rule, and by three
+ * or seven failures in a row.
+ */
+static void test_given_up(void)
+{
+	static const struct mt_outlier_rule rules[] = {
+		{0},
+		{.failures = 3, .base_ms = 1000, .max_ms = 2000},
+		{.failures = 7, .base_ms = 1000, .max_ms = 2000},
+	};
+	static const struct {
+		const char *what;
+		uint32_t at[12];
+		int ejects[MT_ARRAY_LEN(rules)];
+	} t[] = {
+		{"ababa", {1, 4, 7, 10, 13}, {4, 4, -1}},
+		{"aaaab", {1, 4, 7, 10, 13}, {4, 4, -1}},
+		{"abcd", {1, 10, 20, 30}, {-1, -1, -1}},
+		/* One client alone. */
+		{"aaaaaaaaaaaa", {1, 4, 7, 10, 13, 16, 19, 22, 25, 28, 31, 34}, {-1, -1, -1}},
+		{"aaaaaaaab", {1, 4, 7, 10, 13, 16, 19, 22, 25}, {8, 8, -1}},
+		{"aabbccd", {1, 4, 7, 10, 13, 16, 19}, {4, 4, 6}},
+		/* A reply of any kind starts over. */
+		{"abablabab", {1, 4, 7, 10, 11, 13, 16, 19, 22}, {-1, -1, -1}},
+		{"ababslababa", {1, 4, 7, 10, 11, 12, 13, 16, 19, 22, 25}, {10, 10, -1}},
+		/* Many at once are one moment. */
+		{"ababababc", {1, 1, 1, 1, 1, 1, 1, 1, 20}, {8, 4, 6}},
+		/* Time-outs have a count of their own by the zero-filled rule. */
+		{"ababttttt", {1, 4, 7, 10, 13, 16, 19, 22, 25}, {8, 6, -1}},
+	};
+
+	for (size_t k = 0; k < MT_ARRAY_LEN(t); k++)
+		for (size_t r = 0; r < MT_ARRAY_LEN(rules); r++) {
+			struct mt_ep_state e = {0};
+			int ejected = -1;
+
+			for (int i = 0; t[k].what[i]; i++) {
+				uint64_t now = 7 * MT_SEC + t[k].at[i] * 100 * MT_MSEC;
+				char c = t[k].what[i];
+				bool put = false;
+
+				if (c == 's')
+					mt_ep_succeeded(&e);
+				else if (c == 'l')
+					mt_ep_replied(&e);
+				else if (c == 't')
+					put = mt_ep_timed_out(&e, &rules[r], now);
+				else
+					put = mt_ep_given_up(&e, &rules[r], (uint32_t)c, now);
+				ejected = put && ejected < 0 ? i : ejected;
+			}
+			CU_ASSERT_EQUAL(ejected, t[k].ejects[r]);
+		}
+}
+
 /* Where a rule counts, time-outs and failures count alike, and errors where it says so. */
 static void test_errors(void)
 {
@@ -339,6 +396,7 @@ static void test_trial_threads(void)
 const struct mt_test outlier_tests[] = {
 	{"three failures within 10 s", test_window},
 	{"five time-outs in a row, not all at once", test_timeouts},
+	{"calls given up", test_given_up},
 	{"errors and time-outs by a rule", test_errors},
 	{"one call on trial", test_trial},
 	{"who is asked stays aside", test_asked},
