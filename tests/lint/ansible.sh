@@ -1,24 +1,38 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Checks the roles: ansible-lint, then check mode on this host twice, with every part enabled.
+# Checks the roles and playbooks: ansible-lint, then each playbook in check mode on this host.
 set -eu
 command -v ansible-lint >/dev/null || { echo "SKIPPED: ansible-lint is not installed"; exit 77; }
 cd "$(dirname "$0")/../../ansible"
-ansible-lint --offline -q host.yml roles
-extra='{"host_isolated_cores": "1", "host_interfaces": ["lo"],
-	"host_devices": [{"address": "0000:00:00.0", "driver": "vfio-pci"}]}'
-for round in first second; do
-	ansible-playbook -i inventory.local.yml host.yml --check -e "$extra" >/tmp/meltemi-ansible.$$ 2>&1 || {
-		cat /tmp/meltemi-ansible.$$
-		rm -f /tmp/meltemi-ansible.$$
-		echo "check mode failed in the $round round" >&2
+ansible-lint --offline -q host.yml site.yml roles
+log=$(mktemp)
+trap 'rm -f "$log" "$log.deb"' EXIT
+: >"$log.deb"
+
+# Runs a playbook in check mode; what it is about comes first.
+play() {
+	what=$1
+	shift
+	ansible-playbook -i inventory.local.yml --check "$@" >"$log" 2>&1 || {
+		cat "$log"
+		echo "check mode failed: $what" >&2
 		exit 1
 	}
-done
-rm -f /tmp/meltemi-ansible.$$
-# Settings that cannot be are refused.
-if ansible-playbook -i inventory.local.yml host.yml --check -e host_isolated_cores=many >/dev/null 2>&1; then
-	echo "a wrong CPU list was accepted" >&2
-	exit 1
-fi
-echo "ansible: lint clean, check mode ran twice"
+}
+
+# The same, for settings that must be refused with these words.
+refused() {
+	words=$1
+	shift
+	if ansible-playbook -i inventory.local.yml --check "$@" >"$log" 2>&1 || ! grep -q -e "$words" "$log"; then
+		cat "$log"
+		echo "not refused with the words \"$words\"" >&2
+		exit 1
+	fi
+}
+
+play "every part of role host" host.yml -e '{"host_isolated_cores": "1", "host_interfaces": ["lo"],
+	"host_devices": [{"address": "0000:00:00.0", "driver": "vfio-pci"}]}'
+refused "host_isolated_cores" host.yml -e host_isolated_cores=many
+play "installation of a package" site.yml -e "meltemi_deb=$log.deb" -e host_hugepages_mb=0
+echo "ansible: lint clean, check mode ran"
