@@ -4,7 +4,7 @@
 set -eu
 command -v ansible-lint >/dev/null || { echo "SKIPPED: ansible-lint is not installed"; exit 77; }
 cd "$(dirname "$0")/../../ansible"
-ansible-lint --offline -q host.yml site.yml upgrade.yml roles
+ansible-lint --offline -q host.yml site.yml upgrade.yml remove.yml roles
 log=$(mktemp)
 trap 'rm -f "$log" "$log.deb"' EXIT
 : >"$log.deb"
@@ -36,4 +36,5 @@ play "every part of role host" host.yml -e '{"host_isolated_cores": "1", "host_i
 refused "host_isolated_cores" host.yml -e host_isolated_cores=many
 play "installation of a package" site.yml -e "meltemi_deb=$log.deb" -e host_hugepages_mb=0
 play "upgrade from source" upgrade.yml -e '{"meltemi_package": "none", "upgrade_install_command": "true", "upgrade_rollback_command": "true"}'
+play "removal" remove.yml --limit localhost -e '{"meltemi_remove_host": true}'
 echo "ansible: lint clean, check mode ran"
