@@ -13,10 +13,9 @@ on with the whole load. That a node with a control plane is never ready early is
 import json
 import os
 import shutil
-import threading
-import time
 
 from meltemi_lab import Failure, Lab, check, equal, main, streams, within
+from meltemi_lab.balancer import Balancer
 from meltemi_lab.daemon import MELTEMID
 from meltemi_lab.documents import service
 
@@ -28,7 +27,6 @@ ROUNDS = 5 if os.environ.get("MELTEMI_LONG") else 2  # one with the node's state
 SLOW_CALLS = 16
 SHARE = 0.3  # of what one node takes, and while the other one is replaced one node takes it all
 CLOSED_LOOP = ("-c", 8, "-o", 4, "-d", "1s", "-w", "200ms")
-LOT = ("-c", 8, "-d", "300ms", "-w", "0s")  # connections that a balancer gives to one node
 
 
 def ledger(protocol="TCP"):
@@ -69,6 +67,9 @@ class Node:
         self.lab.processes.remove(run)
         return report
 
+    def ready(self):
+        return self.daemon.ready()
+
     def clients(self):
         return json.loads(self.daemon.shell("--json", "show", "connections", "where", "side=client"))["connections"]
 
@@ -78,77 +79,6 @@ class Node:
                                f"{SLOW_VIP}:{PORT}", "--count", SLOW_CALLS, "--outstanding", SLOW_CALLS)
         within(10, lambda: self.daemon.in_use().get("exchange-w0", 0) == SLOW_CALLS, "slow calls are under way", step=0.02)
         return load
-
-
-class Balancer:
-    """Asks each node's /ready every 50 ms, and gives lots of connections to those that said 200 last, in turn."""
-
-    def __init__(self, nodes, rate):
-        self.nodes, self.rate = nodes, rate
-        self.over, self.lock = threading.Event(), threading.Lock()
-        self.well = {node: False for node in nodes}
-        self.busy = {node: 0 for node in nodes}
-        self.lots = {node: 0 for node in nodes}
-        self.sent = self.answered = self.unsent = self.nowhere = self.turn = 0
-        self.bad = []
-        self.threads = [threading.Thread(target=f, daemon=True) for f in (self._look, self._load, self._load)]
-
-    def _look(self):
-        while not self.over.is_set():
-            for node in self.nodes:
-                self.well[node] = node.daemon.ready()
-            self.over.wait(0.05)
-
-    def _choose(self):
-        with self.lock:
-            self.turn += 1
-            able = [node for node in self.nodes if self.well[node]]
-            if not able:
-                return None
-            node = able[self.turn % len(able)]
-            self.busy[node] += 1
-            return node
-
-    def _load(self):
-        while not self.over.is_set():
-            node = self._choose()
-            if not node:
-                self.nowhere += 1
-                time.sleep(0.01)
-                continue
-            try:
-                self._took(node, node.blast(*LOT, "--rate", self.rate // 2))
-            except Exception as error:
-                self.bad.append(f"{node.name}: {error}")
-            finally:
-                with self.lock:
-                    self.busy[node] -= 1
-
-    def _took(self, node, report):
-        with self.lock:
-            self.lots[node] += 1
-            self.sent += report["sent"]
-            self.answered += report["answered"]
-            self.unsent += report["unsent"]
-            if report["sent"] != report["answered"] or not report["sent"]:
-                self.bad.append(f"{node.name}: {report}")
-
-    def left(self, node):
-        """The load has seen that the node is not ready, and has left it."""
-        return not self.well[node] and not self.busy[node]
-
-    def __enter__(self):
-        for node in self.nodes:
-            within(10, node.daemon.ready, f"{node.name} is ready")
-            self.well[node] = True
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.over.set()
-        for thread in self.threads:
-            thread.join(30)
 
 
 def served_by(balancer, node, lots=1):
