@@ -6,6 +6,7 @@ all workers turn and not while one hangs, a reload's begin and end, words for `s
 """
 
 import ctypes
+import json
 import os
 import pathlib
 import re
@@ -14,7 +15,7 @@ import socket
 import subprocess
 import time
 
-from meltemi_lab import ROOT, Lab, check, equal, main, netns
+from meltemi_lab import BUILD, Lab, check, equal, main, netns
 from meltemi_lab.check import within
 from meltemi_lab.daemon import SHELL
 from meltemi_lab.documents import service
@@ -157,8 +158,11 @@ def nobody_listens(lab, daemon):
 
 
 def unit(lab):
-    """The unit is one that systemd reads without a word, with the daemon in the place where the unit has it."""
-    text = (ROOT / "app/meltemid/meltemid.service").read_text()
+    """systemd reads the unit without a message, and the unit starts the daemon where meson installs it."""
+    text = (BUILD / "app/meltemid/meltemid.service").read_text()
+    options = {option["name"]: option["value"] for option in json.loads((BUILD / "meson-info/intro-buildoptions.json").read_text())}
+    installed = pathlib.Path(options["prefix"], options["sbindir"], "meltemid")
+    equal(re.findall("^ExecStart=(.*)$", text, re.M), [f"{installed} -c /etc/meltemi/node.yaml"], "the command of the unit")
     check("\nType=notify\n" in text and "\nWatchdogSec=" in text and "ExecStartPre" not in text, "the unit's way to start")
     check("\nRuntimeDirectoryMode=0711\n" in text, "a group can reach its socket in the runtime directory")
     check("\nReadWritePaths" not in text and "ProtectSystem=strict" in text, "the unit writes to its own directories only")
