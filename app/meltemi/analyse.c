@@ -4,6 +4,7 @@
  * running node. Runs meltemid --analyse with the given Node document, or with one made for the
  * directories as `import` makes it. Needs neither a daemon nor privileges.
  */
+#include "daemon_path.h"
 #include "import.h"
 
 #include <errno.h>
@@ -111,7 +112,7 @@ static int with_node(const struct ask *a)
 	}
 	n += arguments(a, argv + n);
 	argv[n] = NULL;
-	import_daemon(program, sizeof(program));
+	daemon_path(program, sizeof(program));
 	execvp(program, (char **)argv);
 	import_error("meltemid cannot be run: %s", strerror(errno));
 	return EXIT_UNREACHABLE;

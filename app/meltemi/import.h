@@ -51,8 +51,6 @@ bool import_read(struct import *m);
 void import_clean(struct import *m);
 bool import_save(struct import *m);
 
-/* Finds the meltemid of the same build, otherwise the one in PATH. */
-void import_daemon(char *path, size_t size);
 /*
  * Runs meltemid with m->args on the inputs, and prints its output. Returns its exit status, or
  * EXIT_UNREACHABLE if it cannot be run.

@@ -3,6 +3,7 @@
  * Runs meltemid to check the inputs, and replaces temporary paths in its output by the user's names
  * for them.
  */
+#include "daemon_path.h"
 #include "import.h"
 
 #include "mt_file.h"
@@ -15,29 +16,6 @@
 #include <unistd.h>
 
 /* ---- meltemid -------------------------------------------------------------------------------- */
-
-/*
- * Prefers the meltemid of the same build: in a build directory, next to this program, or where it
- * is installed. Otherwise any in PATH.
- */
-void import_daemon(char *path, size_t size)
-{
-	static const char *const places[] = {
-		"../meltemid/meltemid", "../sbin/meltemid", "meltemid"};
-	char own[PATH_MAX];
-	ssize_t n = readlink("/proc/self/exe", own, sizeof(own) - 1);
-	char *slash;
-
-	own[n > 0 ? n : 0] = '\0';
-	slash = strrchr(own, '/');
-	if (slash)
-		*slash = '\0';
-	for (size_t i = 0; slash && i < MT_ARRAY_LEN(places); i++)
-		if ((size_t)snprintf(path, size, "%s/%s", own, places[i]) < size &&
-			access(path, X_OK) == 0)
-			return;
-	snprintf(path, size, "meltemid");
-}
 
 /* In the child process: runs meltemid, with stdout to `out` and stderr to a file. */
 static void become(const struct import *m, const char *program, int out)
@@ -65,7 +43,7 @@ static pid_t start(const struct import *m, FILE **out)
 	int fds[2];
 	pid_t pid;
 
-	import_daemon(program, sizeof(program));
+	daemon_path(program, sizeof(program));
 	if (pipe2(fds, O_CLOEXEC)) {
 		import_error("no pipe: %s", strerror(errno));
 		return -1;

@@ -1,15 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon_path.h"
 #include "mt_log.h"
 #include "words.h"
 
 #include <ctype.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
+
+struct own_word {
+	const char *word, *help;
+};
 
 /* The shell's own commands, which start a line. */
-static const struct {
-	const char *word, *help;
-} own[] = {
+static const struct own_word own[] = {
 	{"watch", "repeat a command: watch [-n SECONDS] COMMAND"},
 	{"top", "a live view of the whole screen"},
 	{"quit", "leave the shell"},
@@ -101,10 +106,6 @@ void words_free(struct words *w)
 
 /* ---- completion for bash, zsh and fish ------------------------------------------------------- */
 
-struct own_word {
-	const char *word, *help;
-};
-
 /* Commands of this program, which are known without a daemon. */
 static const struct own_word programs[] = {
 	{"completion", "a script that lets bash, zsh or fish complete"},
@@ -124,11 +125,57 @@ static const struct own_word of_import[] = {
 	{"--save", "copies files and standard input to a directory"},
 };
 
+/* Options that may stand before the command. */
+static const struct own_word options[] = {
+	{"--ca", "authorities of a remote daemon's certificate"},
+	{"--cert", "our certificate for a remote daemon"},
+	{"--connect", "a daemon of another machine: HOST:PORT"},
+	{"--help", "the usage"},
+	{"--json", "answers as JSON"},
+	{"--key", "the key of --cert"},
+	{"--server-name", "the name in a remote daemon's certificate"},
+	{"--socket", "the daemon's admin.socket"},
+	{"--version", "the version of this program"},
+	{"--watch", "repeats the command every so many seconds"},
+};
+
 static void print_own(const struct own_word *v, size_t n, const char *part)
 {
 	for (size_t i = 0; i < n; i++)
 		if (strncmp(v[i].word, part, strlen(part)) == 0)
 			printf("%s\t%s\n", v[i].word, v[i].help);
+}
+
+static void print_found(const struct words *w)
+{
+	char safe[512];
+
+	for (size_t i = 0; i < w->n; i++) {
+		const char *help, *word = words_at(w, i, &help);
+
+		/* Names may come from documents and from the network. */
+		mt_escape(safe, sizeof(safe), word);
+		printf("%s\t%s\n", safe, help);
+	}
+}
+
+/*
+ * No daemon answers: meltemid of the same build knows the commands without names of a node. It
+ * replaces this program.
+ */
+static int print_static(char **given, int n)
+{
+	char path[PATH_MAX], *argv[LINE_MAX_BYTES + 3] = {"meltemid", "--complete"};
+
+	if (n <= 1)
+		print_own(own, MT_ARRAY_LEN(own), n ? given[0] : "");
+	if ((size_t)n >= MT_ARRAY_LEN(argv) - 2)
+		return EXIT_USAGE;
+	memcpy(argv + 2, given, (size_t)n * sizeof(*given));
+	fflush(stdout);
+	daemon_path(path, sizeof(path));
+	execvp(path, argv);
+	return EXIT_UNREACHABLE;
 }
 
 int words_print(struct client *c, char **given, int n)
@@ -137,6 +184,10 @@ int words_print(struct client *c, char **given, int n)
 	struct words w;
 	size_t len = 0;
 
+	if (n == 1 && given[0][0] == '-') {
+		print_own(options, MT_ARRAY_LEN(options), given[0]);
+		return EXIT_DONE;
+	}
 	if (n <= 1)
 		print_own(programs, MT_ARRAY_LEN(programs), n ? given[0] : "");
 	if (n > 1 && strcmp(given[0], "import") == 0) {
@@ -151,15 +202,9 @@ int words_print(struct client *c, char **given, int n)
 	if (len >= sizeof(line))
 		return EXIT_USAGE;
 	w = words_ask(c, line, len, n ? given[n - 1] : "");
-	for (size_t i = 0; i < w.n; i++) {
-		const char *help, *word = words_at(&w, i, &help);
-
-		char safe[512];
-
-		/* Names may come from documents and from the network. */
-		mt_escape(safe, sizeof(safe), word);
-		printf("%s\t%s\n", safe, help);
-	}
+	if (!w.answer)
+		return print_static(given, n);
+	print_found(&w);
 	words_free(&w);
 	return EXIT_DONE;
 }

@@ -24,6 +24,8 @@ static const char usage[] =
 	"      --metrics          print docs/reference/metrics.md: every metric, with its meaning\n"
 	"      --commands         print the commands of meltemi(1) as a section of its manual "
 	"page\n"
+	"      --complete WORD... print what may replace the last word of a command of "
+	"meltemi(1)\n"
 	"      --log-level LEVEL  error, warn, info (default) or debug\n"
 	"      --log-format FMT   text (default) or json\n"
 	"      --log-time         put the time into each line\n"
@@ -43,6 +45,7 @@ enum {
 	OPT_FROM,
 	OPT_METRICS,
 	OPT_COMMANDS,
+	OPT_COMPLETE,
 	OPT_LOG_LEVEL,
 	OPT_LOG_FORMAT,
 	OPT_LOG_TIME,
@@ -59,6 +62,7 @@ static const struct option options[] = {
 	{"from", required_argument, NULL, OPT_FROM},
 	{"metrics", no_argument, NULL, OPT_METRICS},
 	{"commands", no_argument, NULL, OPT_COMMANDS},
+	{"complete", no_argument, NULL, OPT_COMPLETE},
 	{"log-level", required_argument, NULL, OPT_LOG_LEVEL},
 	{"log-format", required_argument, NULL, OPT_LOG_FORMAT},
 	{"log-time", no_argument, NULL, OPT_LOG_TIME},
@@ -96,15 +100,29 @@ static int log_format(const char *word)
 	return -1;
 }
 
+/* Prints and frees the text. */
+static int print_text(struct mt_text_buf *text)
+{
+	bool ok = !text->failed && (!text->p || fputs(text->p, stdout) >= 0) && fflush(stdout) == 0;
+
+	mt_text_fini(text);
+	return ok ? EXIT_OK : EXIT_RUN;
+}
+
 static int print_page(void (*write)(struct mt_text_buf *out))
 {
 	struct mt_text_buf page = {0};
-	bool ok;
 
 	write(&page);
-	ok = !page.failed && fputs(page.p, stdout) >= 0 && fflush(stdout) == 0;
-	mt_text_fini(&page);
-	return ok ? EXIT_OK : EXIT_RUN;
+	return print_text(&page);
+}
+
+static int print_words(int n, char **words)
+{
+	struct mt_text_buf text = {0};
+
+	mt_ctl_complete((const char *const *)words, (uint32_t)n, &text);
+	return print_text(&text);
 }
 
 static int one(struct args *a, int opt)
@@ -166,7 +184,9 @@ int args_read(struct args *a, int argc, char **argv)
 	memset(a, 0, sizeof(*a));
 	a->log_level = -1;
 	while ((opt = getopt_long(argc, argv, "c:d:hV", options, NULL)) != -1) {
-		int code = one(a, opt);
+		/* The words after it are of another program's command line. */
+		int code = opt == OPT_COMPLETE ? print_words(argc - optind, argv + optind)
+					       : one(a, opt);
 
 		if (code >= 0)
 			return code;

@@ -297,6 +297,12 @@ void mt_ctl_text(const struct json_t *j, struct mt_text_buf *out);
 void mt_ctl_metrics_page(struct mt_text_buf *out);
 /* Appends the table of commands as a section of a manual page; needs no daemon. */
 void mt_ctl_commands_page(struct mt_text_buf *out);
+/*
+ * Appends a line "WORD<tab>HELP" for each word that may replace the last of the `n` words of a
+ * command line, in the order of `complete`. Uses the tables alone, so names of a running node are
+ * missing. Needs no daemon.
+ */
+void mt_ctl_complete(const char *const *words, uint32_t n, struct mt_text_buf *out);
 
 /*
  * Protocol of the socket. Client: a line of at most MT_CTL_LINE bytes, ended by \n. Server: a line

@@ -16,7 +16,7 @@ struct mt_offers {
 /* Offers a word if it starts with the part. */
 void mt_offer(struct mt_offers *o, const char *word, const char *help);
 
-/* Offers all live names of a kind. */
+/* Offers all live names of a kind. `c` NULL: only names that need no running node. */
 void mt_offer_names(struct mt_ctl *c, enum mt_names kind, struct mt_offers *o);
 
 /*

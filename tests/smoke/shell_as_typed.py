@@ -104,6 +104,9 @@ def shells_complete(socket):
         check("--complete" in ask("completion", shell).stdout, f"no script for {shell}")
     equal(ask("completion", "csh").returncode, 2, "exit status of a script for csh")
     equal(ask("-s", "/nonexistent", "--complete", "show", "").stderr, "", "words of completion without a daemon")
+    for words, want in ((("show", "nei"), ["neighbours"]), (("drai",), ["drain"]), (("to",), ["top"]), (("--js",), ["--json"])):
+        done = ask("-s", "/nonexistent", "--complete", "--", *words)
+        equal((done.returncode, [line.split("\t")[0] for line in done.stdout.splitlines()]), (0, want), f"completion of {words} without a daemon")
 
 
 def looks_only(daemon):

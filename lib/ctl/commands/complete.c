@@ -47,10 +47,11 @@ static void offer_commands(const char *const *line, uint32_t n, struct mt_offers
 	}
 }
 
+/* The fields are those of the answer, so a running node is needed. */
 static void offer_fields(struct mt_ctl *c, const struct mt_command *cmd, const struct mt_request *r,
 	const char *sign, struct mt_offers *o)
 {
-	json_t *answer = cmd->run(c, r);
+	json_t *answer = c ? cmd->run(c, r) : NULL;
 	const char *fields[64];
 	uint32_t n = answer ? mt_view_fields(answer, fields, MT_ARRAY_LEN(fields)) : 0;
 	char word[96];
@@ -129,7 +130,7 @@ static void offer_arguments(struct mt_ctl *c, const struct mt_command *cmd,
 	asked.args = line->words + used;
 	asked.n_args = at;
 	view = has_view(&asked);
-	if (cmd->offer && !view)
+	if (c && cmd->offer && !view)
 		cmd->offer(c, &asked, o);
 	asked.n_args = 0;
 	/* In an expression, comparison operators belong to the expression and not to `where`. */
@@ -153,14 +154,26 @@ static json_t *as_rows(const struct mt_offers *o, const char *wants)
 	return json_pack("{s:o, s:s, s:b}", "words", rows, "wants", wants, "more", o->more);
 }
 
-json_t *mt_run_complete(struct mt_ctl *c, const struct mt_request *r)
+/* Offers what may replace o->part after the words of the line. `c` NULL: no node runs. */
+static void offer_line(struct mt_ctl *c, struct mt_request *line, enum mt_role role,
+	struct mt_offers *o, char *wants, size_t size)
 {
 	const struct mt_command *cmd = NULL;
+	struct mt_err e;
+	uint32_t used = 0;
+
+	offer_commands(line->words, line->n, o);
+	if (line->n)
+		cmd = mt_command_find(line, &used, &e);
+	if (cmd && (cmd->role != MT_ROLE_OPERATE || role >= cmd->role))
+		offer_arguments(c, cmd, line, used, o, wants, size);
+}
+
+json_t *mt_run_complete(struct mt_ctl *c, const struct mt_request *r)
+{
 	struct mt_request line = {.who = r->who};
 	struct mt_offers o = {.words = json_object()};
 	char part[MT_CTL_LINE + 1] = "", wants[64] = "";
-	struct mt_err e;
-	uint32_t used = 0;
 	json_t *answer;
 	size_t len;
 
@@ -172,14 +185,28 @@ json_t *mt_run_complete(struct mt_ctl *c, const struct mt_request *r)
 	if (len && part[len - 1] == '*')
 		part[len - 1] = '\0';
 	o.part = part;
-	offer_commands(line.words, line.n, &o);
-	if (line.n)
-		cmd = mt_command_find(&line, &used, &e);
-	if (cmd && cmd->role == MT_ROLE_OPERATE && r->who->role < cmd->role)
-		cmd = NULL;
-	if (cmd)
-		offer_arguments(c, cmd, &line, used, &o, wants, sizeof(wants));
+	offer_line(c, &line, r->who->role, &o, wants, sizeof(wants));
 	answer = as_rows(&o, wants);
 	json_decref(o.words);
 	return answer;
+}
+
+void mt_ctl_complete(const char *const *words, uint32_t n, struct mt_text_buf *out)
+{
+	struct mt_request line = {.n = n ? n - 1 : 0};
+	struct mt_offers o = {.part = n ? words[n - 1] : ""};
+	char wants[64] = "";
+	const char *word;
+	json_t *help;
+
+	if (line.n > MT_CTL_WORDS)
+		return;
+	memcpy(line.words, words, line.n * sizeof(*words));
+	o.words = json_object();
+	offer_line(NULL, &line, MT_ROLE_OPERATE, &o, wants, sizeof(wants));
+	json_object_foreach(o.words, word, help)
+	{
+		mt_text_add(out, "%s\t%s\n", word, json_string_value(help));
+	}
+	json_decref(o.words);
 }

@@ -137,6 +137,13 @@ static void statuses(struct mt_ctl *c, struct mt_offers *o)
 			mt_object_status_help((enum mt_object_status)i));
 }
 
+/* True for names that come from tables, and so exist without a running node. */
+static bool from_tables(enum mt_names kind)
+{
+	return kind == MT_NAMES_COUNTER || kind == MT_NAMES_COMMAND || kind == MT_NAMES_STATUS ||
+	       kind == MT_NAMES_LOG;
+}
+
 void mt_offer_names(struct mt_ctl *c, enum mt_names kind, struct mt_offers *o)
 {
 	static void (*const walkers[MT_N_NAMES])(struct mt_ctl *, struct mt_offers *) = {
@@ -154,6 +161,6 @@ void mt_offer_names(struct mt_ctl *c, enum mt_names kind, struct mt_offers *o)
 		[MT_NAMES_LOG] = log_words,
 	};
 
-	if (walkers[kind])
+	if (walkers[kind] && (c || from_tables(kind)))
 		walkers[kind](c, o);
 }

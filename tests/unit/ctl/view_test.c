@@ -229,6 +229,58 @@ static void test_complete(void)
 }
 
 /* However many names there are, an answer has an end, and says so. */
+/* Without a node: commands, and names from tables. */
+static void test_complete_static(void)
+{
+	static const struct {
+		const char *words[4];
+		const char *want;
+	} t[] = {
+		{{"sh"}, "show"},
+		{{"show", "nei"}, "neighbours"},
+		{{"sh", "con"}, "connections config"},
+		{{"ready", "o"}, ""},
+		{{"nonsense", ""}, ""},
+		{{"show", "services", ""}, "where sort limit |"},
+		{{"show", "services", "where", ""}, "|"},
+		{{"show", "counters", "tcp_conns_f"}, "tcp_conns_full"},
+		{{"log", "level", "w"}, "warn worker"},
+		{{"drain", ""}, "|"},
+	};
+	const char *many[MT_CTL_WORDS + 2];
+	char got[200];
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
+		struct mt_text_buf out = {0};
+		uint32_t n = 0;
+		size_t len = 0;
+
+		while (n < MT_ARRAY_LEN(t[i].words) && t[i].words[n])
+			n++;
+		mt_ctl_complete(t[i].words, n, &out);
+		for (const char *p = out.p; p && *p; p = strchr(p, '\n') + 1) {
+			CU_ASSERT_PTR_NOT_NULL_FATAL(strchr(p, '\n'));
+			len += (size_t)snprintf(got + len, sizeof(got) - len, "%s%.*s",
+				len ? " " : "", (int)strcspn(p, "\t"), p);
+		}
+		got[len] = '\0';
+		if (strcmp(got, t[i].want) != 0)
+			printf("\n  %s %s: `%s`, want `%s`", t[i].words[0], t[i].words[1], got,
+				t[i].want);
+		CU_ASSERT_STRING_EQUAL(got, t[i].want);
+		mt_text_fini(&out);
+	}
+	for (size_t i = 0; i < MT_ARRAY_LEN(many); i++)
+		many[i] = "show";
+	for (uint32_t n = 0; n <= MT_ARRAY_LEN(many); n += MT_ARRAY_LEN(many)) {
+		struct mt_text_buf out = {0};
+
+		mt_ctl_complete(many, n, &out);
+		CU_ASSERT_EQUAL(out.p && strstr(out.p, "show\t") != NULL, n == 0);
+		mt_text_fini(&out);
+	}
+}
+
 static void test_bounded(void)
 {
 	struct mt_offers o = {.part = "a", .words = json_object()};
@@ -280,6 +332,7 @@ const struct mt_test view_tests[] = {
 	{"operators together", test_together},
 	{"members, filtered and counted", test_members},
 	{"what may stand at a place", test_complete},
+	{"completion without a node", test_complete_static},
 	{"completion is bounded", test_bounded},
 	{"help of every command", test_help},
 	{0},

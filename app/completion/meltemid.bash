@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: Apache-2.0
+# Completion of meltemid(8) for bash.
+_meltemid() {
+	local words='-c --config -d --directory --check --json --analyse --principal --from --metrics --commands --complete
+		--log-level --log-format --log-time --core-files -h --help -V --version'
+	COMPREPLY=()
+	case ${COMP_WORDS[COMP_CWORD - 1]} in
+	-c | --config) compopt -o default && return ;;
+	-d | --directory) compopt -o dirnames && return ;;
+	--principal | --from) return ;;
+	--log-level) words='error warn info debug' ;;
+	--log-format) words='text json' ;;
+	esac
+	mapfile -t COMPREPLY < <(compgen -W "$words" -- "${COMP_WORDS[COMP_CWORD]}")
+}
+complete -F _meltemid meltemid
