@@ -19,7 +19,8 @@ SANITIZED = ("-Db_sanitize=address,undefined", "-Db_lundef=false")
 OPTIONS = {DEBUG: ("-Dwerror=true",), ASAN: SANITIZED, FUZZ: ("-Dfuzz=true", *SANITIZED),
            TSAN: ("-Db_sanitize=thread", "-Db_lundef=false")}
 # Options that change the results of tests, with meson's defaults.
-DECIDE = {"buildtype": "release", "b_sanitize": "none", "b_lto": "false", "b_ndebug": "false", "tests": "true", "fuzz": "false"}
+DECIDE = {"buildtype": "release", "b_sanitize": "none", "b_lto": "false", "b_ndebug": "false", "tests": "true", "bench": "true",
+          "fuzz": "false"}
 COMPILERS = {FUZZ: ("clang", "clang++")}
 NICE = 10
 

@@ -17,7 +17,7 @@ LAB = (*DAEMON, "bench/blast/meltemi-blast", "tests/attack/flood", "tests/smoke/
        "tests/interop/xds/xds_probe", "tests/interop/tls/tls_peer", "tests/interop/authz/authz_judge")
 SIM, MESHSIM, TCPSCRIPT, DIFFERENTIAL = ("tests/sim/sim", "tests/meshsim/meshsim", "tests/tcpscript/run", "tests/differential/run")
 GOLDEN, LOADS = "tests/golden/picture", "tests/golden/loads"
-LINT = {"lint/metrics_page": DAEMON, "lint/tcp_page": (TCPSCRIPT,)}
+LINT = {"lint/debian": DAEMON, "lint/metrics_page": DAEMON, "lint/tcp_page": (TCPSCRIPT,)}
 
 # Labs that compute for a minute or more: statistical comparison of load balancing with Envoy's, and BoringSSL's test suite.
 ROTATING_LABS = re.compile(r"interop/(xds/test_oracle_|tls/test_bogo$)")
