@@ -9,13 +9,15 @@
 #include <string.h>
 
 static const char usage[] =
-	"usage: meltemid -c NODE.yaml [-d DIRECTORY]... [--check [--json]] [--log-level LEVEL]\n"
-	"                [--log-format FORMAT] [--log-time] [--core-files]\n"
+	"usage: meltemid -c NODE.yaml [-d DIRECTORY]... [--check [--strict] [--json]]\n"
+	"                [--log-level LEVEL] [--log-format FORMAT] [--log-time] [--core-files]\n"
 	"\n"
 	"  -c, --config FILE      the Node document\n"
 	"  -d, --directory DIR    a directory of documents, besides the Node's sources; "
 	"repeatable\n"
 	"      --check            read, check and compile everything, start nothing\n"
+	"      --strict           with --check: warnings fail, too (calls are lost, or have\n"
+	"                         another outcome than the documents specify); notes do not\n"
 	"      --json             with --check: the status of each object, as JSON; with\n"
 	"                         --analyse: the findings\n"
 	"      --analyse          the same as --check, with problems of policies instead of "
@@ -34,11 +36,13 @@ static const char usage[] =
 	"  -V, --version          the version\n"
 	"\n"
 	"Exit codes: 0 ok, 1 run time, 2 the Node document; of --check: 0 no document is refused\n"
-	"or last-good, 1 one is, 2 the Node document cannot be used; of --analyse: 1 something\n"
-	"is found. SIGTERM drains, SIGHUP reloads.\n";
+	"or last-good, 1 one is (with --strict: or a warning), 2 the Node document cannot be "
+	"used;\n"
+	"of --analyse: 1 something is found. SIGTERM drains, SIGHUP reloads.\n";
 
 enum {
 	OPT_CHECK = 256,
+	OPT_STRICT,
 	OPT_JSON,
 	OPT_ANALYSE,
 	OPT_PRINCIPAL,
@@ -56,6 +60,7 @@ static const struct option options[] = {
 	{"config", required_argument, NULL, 'c'},
 	{"directory", required_argument, NULL, 'd'},
 	{"check", no_argument, NULL, OPT_CHECK},
+	{"strict", no_argument, NULL, OPT_STRICT},
 	{"json", no_argument, NULL, OPT_JSON},
 	{"analyse", no_argument, NULL, OPT_ANALYSE},
 	{"principal", required_argument, NULL, OPT_PRINCIPAL},
@@ -142,6 +147,9 @@ static int one(struct args *a, int opt)
 	case OPT_CORE_FILES:
 		a->core_files = true;
 		return -1;
+	case OPT_STRICT:
+		a->strict = true;
+		return -1;
 	case OPT_JSON:
 		a->json = true;
 		return -1;
@@ -193,6 +201,8 @@ int args_read(struct args *a, int argc, char **argv)
 	}
 	if (optind < argc)
 		return wrong("there is an argument too many");
+	if (a->strict && (!a->check || a->analyse))
+		return wrong("--strict belongs to --check");
 	if (a->json && !a->check)
 		return wrong("--json belongs to --check");
 	if ((a->principal || a->from) && !a->analyse)

@@ -8,7 +8,10 @@
 #define EXIT_OK	    0
 #define EXIT_RUN    1 /* could not start, or stopped because of an error at run time */
 #define EXIT_CONFIG 2 /* arguments or the Node document are wrong; nothing was started */
-/* For --check: a document is refused or last-good; a start would continue without it. */
+/*
+ * For --check: a document is refused or last-good, and a start would continue without it; with
+ * --strict also any warning about documents.
+ */
 #define EXIT_REFUSED_SOME 1
 
 #define ARGS_DIRS_MAX 32
@@ -18,6 +21,7 @@ struct args {
 	const char *dirs[ARGS_DIRS_MAX];
 	uint32_t n_dirs;
 	bool check, json;
+	bool strict;		      /* with `check`: warnings fail it */
 	bool analyse;		      /* with `check` */
 	const char *principal, *from; /* the caller to analyse; NULL: print all findings */
 	bool debug;

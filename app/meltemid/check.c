@@ -117,13 +117,13 @@ static void check_cores(const struct mt_node *n, struct mt_diags *diags)
 		if (n->cores[i].v < CPU_SETSIZE && CPU_ISSET(n->cores[i].v, &here))
 			continue;
 		snprintf(path, sizeof(path), "spec.cores[%u]", i);
-		mt_diag_add(diags, MT_DIAG_WARNING,
+		mt_diag_add(diags, MT_DIAG_MACHINE,
 			(struct mt_origin){n->meta.origin.file, n->cores[i].line}, path,
 			"`lscpu -e` shows the cores, `taskset -p $$` those that are allowed",
 			"this machine has no core %u, or it may not be used", n->cores[i].v);
 	}
 	if (!n->n_cores && n->workers.v > (uint32_t)CPU_COUNT(&here))
-		mt_diag_add(diags, MT_DIAG_WARNING,
+		mt_diag_add(diags, MT_DIAG_MACHINE,
 			(struct mt_origin){n->meta.origin.file, n->workers.line}, "spec.workers",
 			"one worker for each core at most",
 			"%u workers would share the %d cores of this machine", n->workers.v,
@@ -145,7 +145,7 @@ static void check_memory(const struct mt_node *n, struct mt_diags *diags)
 
 	mt_memory_most("/proc", "/sys", in_hugepages(n), &most);
 	if (n->memory.mb.v > most.mb)
-		mt_diag_add(diags, MT_DIAG_WARNING,
+		mt_diag_add(diags, MT_DIAG_MACHINE,
 			(struct mt_origin){n->meta.origin.file, n->memory.mb.line},
 			"spec.memory.mb",
 			most.cgroup ? "raise the cgroup's limit (`systemctl edit meltemid`), or "
@@ -183,7 +183,7 @@ void check_connections(const struct mt_node *n, struct mt_diags *diags)
 
 	if (connections_fit(n, &e) == 0)
 		return;
-	mt_diag_add(diags, MT_DIAG_WARNING,
+	mt_diag_add(diags, MT_DIAG_MACHINE,
 		(struct mt_origin){n->meta.origin.file, n->connections.line}, "spec.connections",
 		"a node with so little memory left refuses to start with this", "%s",
 		e.text + strlen("spec.connections: "));

@@ -368,7 +368,7 @@ static void check_directory(const struct mt_node *n, const struct mt_text *direc
 	why = mt_identity_source_why(s);
 	note = mt_identity_source_note(s);
 	if (*why || *note)
-		mt_diag_add(diags, MT_DIAG_WARNING,
+		mt_diag_add(diags, MT_DIAG_MACHINE,
 			(struct mt_origin){n->meta.origin.file, directory->line}, path,
 			*why ? "a node runs without, and what needs its identity stays unused"
 			     : NULL,

@@ -29,9 +29,12 @@ static void to_log(const struct mt_diags *diags)
 	for (uint32_t i = 0; i < n; i++) {
 		enum mt_diag_severity severity = diags->items[i].severity;
 		bool grave = severity == MT_DIAG_ERROR || severity == MT_DIAG_CLOSED;
+		enum mt_log_level level = grave			     ? MT_LOG_ERROR
+					  : severity == MT_DIAG_NOTE ? MT_LOG_INFO
+								     : MT_LOG_WARN;
 
 		(void)mt_diag_format(&diags->items[i], line, sizeof(line));
-		mt_log(grave ? MT_LOG_ERROR : MT_LOG_WARN, "config", "%s", line);
+		mt_log(level, "config", "%s", line);
 	}
 	if (all > n)
 		mt_log(MT_LOG_WARN, "config", "and %u more: `meltemi show objects` has them",
@@ -81,8 +84,9 @@ static json_t *files(const struct mt_diags *diags)
 		snprintf(words, sizeof(words), "%s%s%s%s", e->message, e->remedy ? " (" : "",
 			e->remedy ? e->remedy : "", e->remedy ? ")" : "");
 		name = json_string(e->origin.file);
-		json_array_append_new(all, json_pack("{s:o, s:s}", "file",
-						   name ? name : json_string("?"), "text", words));
+		json_array_append_new(
+			all, json_pack("{s:o, s:s, s:s}", "file", name ? name : json_string("?"),
+				     "severity", mt_diag_severity_str(e->severity), "text", words));
 	}
 	return all;
 }
@@ -127,19 +131,26 @@ static void print_counts(const struct daemon *d)
 	putchar('\n');
 }
 
+/* True if the documents fail the check. */
+static bool fails(const struct daemon *d, const struct mt_diags *diags)
+{
+	if (mt_table_has_trouble(d->table) || d->sources_refused)
+		return true;
+	return d->args.strict && mt_diags_strict(diags);
+}
+
 int check_report(struct daemon *d, const struct mt_diags *diags, int rc)
 {
-	d->exit_code = rc						      ? EXIT_CONFIG
-		       : mt_table_has_trouble(d->table) || d->sources_refused ? EXIT_REFUSED_SOME
-									      : EXIT_OK;
+	d->exit_code = rc ? EXIT_CONFIG : fails(d, diags) ? EXIT_REFUSED_SOME : EXIT_OK;
 	if (d->args.analyse && rc == 0) {
 		d->exit_code = analyse_print(d);
 	} else if (d->args.json) {
 		print_json(d, diags, rc);
 	} else if (rc == 0) {
-		printf("%s: %u services, %u listeners, %u clusters, %u warnings\n", d->args.node,
-			d->first->n_services, d->first->n_listeners, d->first->n_clusters,
-			diags->warnings);
+		printf("%s: %u services, %u listeners, %u clusters, %u warnings, %u notes\n",
+			d->args.node, d->first->n_services, d->first->n_listeners,
+			d->first->n_clusters, mt_diags_strict(diags) + diags->machine,
+			diags->notes);
 		print_counts(d);
 	}
 	return rc;

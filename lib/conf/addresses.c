@@ -123,7 +123,7 @@ bool mt_b_serve_address(struct mt_build *b, const struct mt_meta *meta, uint32_t
 		return false;
 	}
 	if (own)
-		mt_b_warn(b, meta, line, path,
+		mt_b_note(b, meta, line, path,
 			"give the service an address of its own, or write a Gateway",
 			"%s is the own address of port %.64s: the node answers for it "
 			"with this service",

@@ -65,6 +65,16 @@ void mt_b_warn(struct mt_build *b, const struct mt_meta *meta, uint32_t line, co
 	va_end(ap);
 }
 
+void mt_b_note(struct mt_build *b, const struct mt_meta *meta, uint32_t line, const char *path,
+	const char *remedy, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	report(b, MT_DIAG_NOTE, meta, line, path, remedy, fmt, ap);
+	va_end(ap);
+}
+
 void mt_b_verdict(struct mt_build *b, enum mt_diag_severity severity, const struct mt_meta *meta,
 	const char *remedy, const char *fmt, ...)
 {
@@ -82,6 +92,16 @@ void mt_b_inert(struct mt_build *b, const struct mt_meta *meta, uint32_t line, c
 
 	va_start(ap, fmt);
 	report(b, MT_DIAG_INERT, meta, line, path, remedy, fmt, ap);
+	va_end(ap);
+}
+
+void mt_b_unused(struct mt_build *b, const struct mt_meta *meta, uint32_t line, const char *path,
+	const char *remedy, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	report(b, MT_DIAG_UNUSED, meta, line, path, remedy, fmt, ap);
 	va_end(ap);
 }
 

@@ -134,8 +134,8 @@ static void check_gateways(struct mt_build *b, const struct mt_meta *meta,
 				"write NAMESPACE/NAME of a Gateway document",
 				"no Gateway \"%.128s\" is served here", texts[i].s);
 		else
-			mt_b_inert(b, meta, texts[i].line, path,
-				"write NAMESPACE/NAME of a Gateway document",
+			(place == PLACE_NOWHERE ? mt_b_unused : mt_b_inert)(b, meta, texts[i].line,
+				path, "write NAMESPACE/NAME of a Gateway document",
 				"no Gateway \"%.128s\" is served here", texts[i].s);
 	}
 }

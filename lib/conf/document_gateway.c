@@ -329,7 +329,8 @@ static bool find_codec(struct mt_build *b, struct server *sv)
 	mt_b_port(b, &words, &is);
 	sv->web = is.web;
 	if (is.told)
-		mt_b_warn(b, meta, p->name.line, sv->path, is.remedy, "%s", is.told);
+		(is.harms ? mt_b_warn : mt_b_note)(
+			b, meta, p->name.line, sv->path, is.remedy, "%s", is.told);
 	switch (is.kind) {
 	case MT_PORT_MESSAGES:
 		sv->codec = is.proto->codec;
@@ -413,7 +414,7 @@ static void check_lists(struct mt_build *b, const struct mt_virtual_service *vs)
 		here = true;
 	}
 	if (here)
-		mt_b_inert(b, &vs->meta, vs->meta.origin.line, "spec.http",
+		mt_b_unused(b, &vs->meta, vs->meta.origin.line, "spec.http",
 			"name a port of the gateway tcp-metaprotocol-PROTOCOL",
 			"no port of its gateways carries messages");
 }

@@ -206,7 +206,7 @@ static void tell_unused(
 	const struct mt_meta *m = &vs->meta;
 
 	if (vs->n_hosts == 1 && vs->n_gateways < 2 && vs->hosts[0].s[0] != '*')
-		mt_b_inert(b, m, m->origin.line, NULL, remedy,
+		mt_b_unused(b, m, m->origin.line, NULL, remedy,
 			"none of its lists is for a port of %.128s", h->se->hosts[0].s);
 	else
 		mt_b_warn(b, m, m->origin.line, NULL, remedy,

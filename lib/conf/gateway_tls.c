@@ -135,7 +135,7 @@ static bool set_ciphers(const struct server *s, struct mt_tls_rules *r)
 		const char *one = tls->ciphers[i].s;
 
 		if (!is_known(one))
-			mt_b_warn(s->b, &s->gateway->meta, tls->ciphers[i].line, s->path, NULL,
+			mt_b_note(s->b, &s->gateway->meta, tls->ciphers[i].line, s->path, NULL,
 				"cipher suite \"%.64s\" is not spoken here", one);
 		else
 			add_cipher(s, r, one);

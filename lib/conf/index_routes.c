@@ -33,7 +33,7 @@ static struct mt_host *want_host(struct mt_build *b, const struct mt_meta *meta,
 	struct mt_host *h = mt_b_host(b, host->s, meta->ns);
 
 	if (!h)
-		mt_b_inert(b, meta, host->line, path, mt_b_host_remedy(b, host->s), MT_B_NO_HOST,
+		mt_b_unused(b, meta, host->line, path, mt_b_host_remedy(b, host->s), MT_B_NO_HOST,
 			host->s);
 	return h;
 }
@@ -206,7 +206,7 @@ static void miss_host(
 	if (others)
 		mt_b_warn(b, &vs->meta, vs->hosts[i].line, path, remedy, MT_B_NO_HOST, name);
 	else
-		mt_b_inert(b, &vs->meta, vs->hosts[i].line, path, remedy, MT_B_NO_HOST, name);
+		mt_b_unused(b, &vs->meta, vs->hosts[i].line, path, remedy, MT_B_NO_HOST, name);
 }
 
 static void tell(struct mt_build *b, const struct claims *c)

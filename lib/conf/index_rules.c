@@ -226,7 +226,7 @@ void mt_b_index_rules(struct mt_build *b)
 		else if (find_hosts(b, c))
 			found++;
 		else
-			mt_b_inert(b, &dr->meta, dr->host.line, "spec.host",
+			mt_b_unused(b, &dr->meta, dr->host.line, "spec.host",
 				mt_b_host_remedy(b, dr->host.s), MT_B_NO_HOST, dr->host.s);
 	}
 	for (uint32_t i = 0; i < b->n_hosts; i++)

@@ -123,7 +123,7 @@ void mt_b_meshed(struct mt_build *b)
 
 		tell(b, h, &of);
 		if (of.mesh && mt_b_is_somebody(b) && is_anybody(b, h))
-			mt_b_warn(b, m, m->origin.line, NULL,
+			mt_b_note(b, m, m->origin.line, NULL,
 				"write subjectAltNames, or the endpoints' serviceAccount",
 				"its endpoints may have any certificate of the mesh: their service "
 				"accounts are unknown");

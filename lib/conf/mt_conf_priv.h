@@ -238,6 +238,7 @@ struct mt_port_is {
 	enum mt_port_kind kind;
 	const struct mt_proto *proto; /* MESSAGES: not NULL */
 	const char *told, *remedy;    /* what the operator is told of it; NULL: nothing */
+	bool harms;		      /* `told`: it is not served, or loses its routes */
 	enum mt_port_web web;
 };
 
@@ -316,11 +317,17 @@ void mt_b_node_error(struct mt_build *b, uint32_t line, const char *path, const 
 	const char *fmt, ...) mt_printf(5, 6);
 void mt_b_warn(struct mt_build *b, const struct mt_meta *meta, uint32_t line, const char *path,
 	const char *remedy, const char *fmt, ...) mt_printf(6, 7);
+/* For information: no call has another outcome than its documents specify. */
+void mt_b_note(struct mt_build *b, const struct mt_meta *meta, uint32_t line, const char *path,
+	const char *remedy, const char *fmt, ...) mt_printf(6, 7);
 /* It closes something; or it is others' to enforce, or another one of its kind counts instead. */
 void mt_b_verdict(struct mt_build *b, enum mt_diag_severity severity, const struct mt_meta *meta,
 	const char *remedy, const char *fmt, ...) mt_printf(5, 6);
 /* What the object selects is not here: it has no effect, and goes on having none. */
 void mt_b_inert(struct mt_build *b, const struct mt_meta *meta, uint32_t line, const char *path,
+	const char *remedy, const char *fmt, ...) mt_printf(6, 7);
+/* As mt_b_inert(), where that is probably a mistake; it fails --strict. */
+void mt_b_unused(struct mt_build *b, const struct mt_meta *meta, uint32_t line, const char *path,
 	const char *remedy, const char *fmt, ...) mt_printf(6, 7);
 
 /* Another object is used in its place. */

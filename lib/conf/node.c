@@ -134,7 +134,7 @@ static void check_sources(struct node_check *c)
 		if (!why && mt_b_own_port(c->b, &a->addr))
 			why = "a port's own address, which is used anyway";
 		if (why && !mt_addr_unusable(&a->addr))
-			mt_b_warn(c->b, &c->n->meta, a->text.line, path, "remove it", "%.64s is %s",
+			mt_b_note(c->b, &c->n->meta, a->text.line, path, "remove it", "%.64s is %s",
 				a->text.s, why);
 	}
 }
@@ -331,14 +331,14 @@ static void check_cores(struct node_check *c)
 		mt_b_node_error(c->b, n->cores[0].line, "spec.cores", "write one for each worker",
 			"%u cores for %u workers", n->n_cores, n->workers.v);
 	else if (n->n_cores > n->workers.v)
-		mt_b_warn(c->b, &c->n->meta, n->cores[0].line, "spec.cores",
+		mt_b_note(c->b, &c->n->meta, n->cores[0].line, "spec.cores",
 			"set spec.workers, too",
 			"%u cores for %u workers: the last ones are not used", n->n_cores,
 			n->workers.v);
 	for (uint32_t i = 1; i < n->n_cores; i++)
 		for (uint32_t k = 0; k < i; k++)
 			if (n->cores[k].v == n->cores[i].v)
-				mt_b_warn(c->b, &c->n->meta, n->cores[i].line, "spec.cores",
+				mt_b_note(c->b, &c->n->meta, n->cores[i].line, "spec.cores",
 					"give each worker a core of its own",
 					"core %u is written twice", n->cores[i].v);
 }

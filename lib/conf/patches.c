@@ -99,7 +99,7 @@ static struct found apply(struct mt_build *b, const struct mt_meta *meta,
 		return found;
 	}
 	if (mt_addr_is4(&p->addr) && mt_addr_v4(&p->addr) == 0) {
-		mt_b_warn(b, meta, p->listener.line, path, NULL,
+		mt_b_note(b, meta, p->listener.line, path, NULL,
 			"accepted, not enforced: a gateway's port follows its Gateway "
 			"and MetaRouter");
 		found.applied = true;
@@ -165,7 +165,7 @@ static void apply_all(struct mt_build *b, const struct mt_envoy_filter *ef)
 		if (!f.applied && f.winner)
 			tell_taken(b, ef, &f, j);
 		else if (!f.applied && ef->n_written > 1)
-			mt_b_warn(b, &ef->meta, p->listener.line, path, remedy, why, p->listener.s);
+			mt_b_note(b, &ef->meta, p->listener.line, path, remedy, why, p->listener.s);
 	}
 	why = nothing_there(&all, &remedy);
 	if (ef->n_patches && !n && ef->n_patches == ef->n_written)

@@ -93,7 +93,8 @@ static bool tell_elsewhere(struct mt_build *b, const struct mt_policy *p)
 static void note_meshed(struct mt_build *b, const struct mt_policy *p)
 {
 	if (p->selected[MT_INSTANCE_MESHED] && n_ours(p))
-		mt_b_warn(b, p->meta, p->meta->origin.line, NULL, NULL,
+		(*refusal(b, p) ? mt_b_warn : mt_b_note)(b, p->meta, p->meta->origin.line, NULL,
+			NULL,
 			"%u of %u endpoints have proxies of their own, which enforce it there%s",
 			p->selected[MT_INSTANCE_MESHED], n_of(p), refusal(b, p));
 }
@@ -233,7 +234,7 @@ static void tell_tokens(struct mt_build *b, const struct mt_policy *p)
 			p->n_unsure);
 	note_places(b, p);
 	if (p->keeps_token)
-		mt_b_warn(b, p->meta, p->meta->origin.line, "spec.jwtRules",
+		mt_b_note(b, p->meta, p->meta->origin.line, "spec.jwtRules",
 			"write forwardOriginalToken: true",
 			"metadata of %s cannot be changed: servers get the token", p->keeps_token);
 }

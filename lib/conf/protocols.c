@@ -46,7 +46,7 @@ static void add_document(struct mt_build *b, const struct mt_app_protocol *ap)
 		return;
 	p->opts = MT_CODEC_OPT_MULTIPLEXING;
 	if (codec->correlation_mux != MT_CORR_SAFE)
-		mt_b_warn(b, &ap->meta, ap->multiplexing.line, "spec.multiplexing", "remove it",
+		mt_b_note(b, &ap->meta, ap->multiplexing.line, "spec.multiplexing", "remove it",
 			"has no effect: ids of %s cannot be shared", codec->name);
 }
 
@@ -148,6 +148,7 @@ static bool metaprotocol(struct mt_build *b, const char *rest, struct mt_port_is
 	is->kind = is->proto ? MT_PORT_MESSAGES : MT_PORT_BYTES;
 	if (!name || is->proto)
 		return true;
+	is->harms = true;
 	is->told = mt_region_printf(
 		&b->tmp, "unknown protocol \"%s\": it is forwarded as opaque TCP", name);
 	is->remedy = mt_b_protocol_remedy(b, name);
@@ -199,6 +200,7 @@ static void find_kind(struct mt_build *b, const struct mt_port_words *w, struct 
 	if (!is_served(w, first)) {
 		is->kind = MT_PORT_NOT_SERVED;
 		is->told = "only TCP is served";
+		is->harms = true;
 		return;
 	}
 	if (app) {

@@ -173,7 +173,7 @@ static void add_mirror(struct mt_build *b, const struct mt_route_for *f, const c
 	if (cluster == MT_NO_CLUSTER || !ppm)
 		return;
 	if (a->n_mirrors == MT_ROUTE_MIRRORS_MAX) {
-		mt_b_warn(b, f->meta, a->line, path, "remove one",
+		mt_b_note(b, f->meta, a->line, path, "remove one",
 			"a route has at most %u mirrors: this one gets no copies",
 			MT_ROUTE_MIRRORS_MAX);
 		return;
@@ -423,7 +423,7 @@ static int route_bytes(
 	bad = tcp_unsupported(r);
 	rc = bad ? unsupported(b, &of, bad, path) : 0;
 	if (r->mirror || r->n_mirrors)
-		mt_b_warn(b, of.meta, r->origin.line, path, "remove its mirror",
+		mt_b_note(b, of.meta, r->origin.line, path, "remove its mirror",
 			"opaque TCP connections are not copied");
 	if (rc == 0)
 		rc = fill_dests(b, &of, r, path, &a);

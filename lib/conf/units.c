@@ -69,8 +69,8 @@ static void add_port(struct mt_build *b, struct mt_host *h, uint32_t i)
 	}
 	mt_b_port(b, &words, &is);
 	if (is.told)
-		mt_b_warn(b, meta, port->name.line, mt_index_path(path, "spec.ports", i, ".name"),
-			is.remedy, "%s", is.told);
+		(is.harms ? mt_b_warn : mt_b_note)(b, meta, port->name.line,
+			mt_index_path(path, "spec.ports", i, ".name"), is.remedy, "%s", is.told);
 	switch (is.kind) {
 	case MT_PORT_MESSAGES:
 		add_unit(b, h, port, is.proto, is.web);

@@ -48,10 +48,13 @@ static struct mt_diag *add(struct mt_diags *d, enum mt_diag_severity severity,
 	d->warnings += severity == MT_DIAG_WARNING;
 	d->left_out += severity == MT_DIAG_LEFT_OUT;
 	d->not_served += severity == MT_DIAG_NOT_SERVED;
-	d->inert += severity == MT_DIAG_INERT;
+	d->inert += severity == MT_DIAG_INERT || severity == MT_DIAG_UNUSED;
 	d->shadowed += severity == MT_DIAG_SHADOWED;
 	d->closed += severity == MT_DIAG_CLOSED;
 	d->elsewhere += severity == MT_DIAG_ELSEWHERE;
+	d->unused += severity == MT_DIAG_UNUSED;
+	d->notes += severity == MT_DIAG_NOTE;
+	d->machine += severity == MT_DIAG_MACHINE;
 	if (!has_room(d, severity, object))
 		return NULL;
 	e = mt_region_push(&d->region, (void **)&d->items, &d->n, sizeof(*d->items));
@@ -144,7 +147,8 @@ void mt_diags_copy(struct mt_diags *d, const struct mt_diag *from, enum mt_diag_
 int mt_diag_format(const struct mt_diag *e, char *buf, size_t size)
 {
 	static const char *const words[] = {"error", "warning", "left out", "not served",
-		"no effect", "shadowed", "fails closed", "enforced elsewhere"};
+		"no effect", "shadowed", "fails closed", "enforced elsewhere", "warning: no effect",
+		"note", "warning"};
 	const char *file = e->origin.file ? e->origin.file : "configuration";
 	char line[16] = "";
 
@@ -176,7 +180,33 @@ static int by_place(const void *a, const void *b)
 uint32_t mt_diags_count(const struct mt_diags *d)
 {
 	return d->errors + d->warnings + d->left_out + d->not_served + d->inert + d->closed +
-	       d->elsewhere + d->shadowed;
+	       d->elsewhere + d->shadowed + d->notes + d->machine;
+}
+
+const char *mt_diag_severity_str(enum mt_diag_severity severity)
+{
+	switch (severity) {
+	case MT_DIAG_ERROR:
+		return "error";
+	case MT_DIAG_INERT:
+	case MT_DIAG_SHADOWED:
+	case MT_DIAG_ELSEWHERE:
+	case MT_DIAG_NOTE:
+		return "note";
+	default:
+		return "warning";
+	}
+}
+
+bool mt_diag_is_strict(enum mt_diag_severity severity)
+{
+	return severity == MT_DIAG_WARNING || severity == MT_DIAG_UNUSED ||
+	       severity == MT_DIAG_CLOSED;
+}
+
+uint32_t mt_diags_strict(const struct mt_diags *d)
+{
+	return d->warnings + d->unused + d->closed;
 }
 
 void mt_diags_sort(struct mt_diags *d)
@@ -202,7 +232,10 @@ void mt_diags_rewind(struct mt_diags *d, const struct mt_diags *mark)
 		.inert = mark->inert,
 		.closed = mark->closed,
 		.elsewhere = mark->elsewhere,
-		.shadowed = mark->shadowed};
+		.shadowed = mark->shadowed,
+		.unused = mark->unused,
+		.notes = mark->notes,
+		.machine = mark->machine};
 }
 
 void mt_diags_print(struct mt_diags *d, FILE *out)

@@ -13,6 +13,7 @@
 
 enum mt_diag_severity {
 	MT_DIAG_ERROR, /* the object is refused; without an object: the load */
+	/* calls are lost, or have another outcome than the documents specify: fails --strict */
 	MT_DIAG_WARNING,
 	/* a resource of a discovery service is wrong; the load goes on without it */
 	MT_DIAG_LEFT_OUT,
@@ -32,6 +33,12 @@ enum mt_diag_severity {
 	MT_DIAG_CLOSED,
 	/* A document restricts access to what other proxies protect: they enforce it. */
 	MT_DIAG_ELSEWHERE,
+	/* As MT_DIAG_INERT, and probably a mistake, such as a host that no service has. */
+	MT_DIAG_UNUSED,
+	/* For information: every call has the outcome that its documents specify. */
+	MT_DIAG_NOTE,
+	/* This machine lacks what the Node needs; the document may be for another machine. */
+	MT_DIAG_MACHINE,
 	MT_DIAG_SEVERITIES
 };
 
@@ -69,8 +76,9 @@ struct mt_diags {
 	/* of the last entry; n_last counts its entries in a row, by severity */
 	uint64_t last_object;
 	uint32_t n_last[MT_DIAG_SEVERITIES];
-	uint32_t errors, warnings, left_out, not_served, inert, closed, elsewhere,
-		shadowed; /* all of them, kept or not */
+	/* all of them, kept or not; `inert` includes `unused` */
+	uint32_t errors, warnings, left_out, not_served, inert, closed, elsewhere, shadowed, unused,
+		notes, machine;
 };
 
 void mt_diags_init(struct mt_diags *d);
@@ -110,6 +118,13 @@ void mt_diags_rewind(struct mt_diags *d, const struct mt_diags *mark);
  * NAME: PATH: MESSAGE". Returns the result of snprintf().
  */
 int mt_diag_format(const struct mt_diag *e, char *buf, size_t size);
+
+/* "error", "warning" or "note". */
+const char *mt_diag_severity_str(enum mt_diag_severity severity);
+/* True if entries of this severity fail `meltemid --check --strict`. */
+bool mt_diag_is_strict(enum mt_diag_severity severity);
+/* The number of entries that do, kept or not. */
+uint32_t mt_diags_strict(const struct mt_diags *d);
 
 /* The number of all entries, kept or not. */
 uint32_t mt_diags_count(const struct mt_diags *d);

@@ -22,9 +22,26 @@ static json_t *notes(const struct mt_object_row *row)
 
 	for (uint32_t i = 0; i < row->n_notes; i++)
 		json_array_append_new(
-			all, json_pack("{s:o, s:o}", "field", text(row->notes[i].field), "text",
-				     text(row->notes[i].text)));
+			all, json_pack("{s:s, s:o, s:o}", "severity",
+				     row->notes[i].warning ? "warning" : "note", "field",
+				     text(row->notes[i].field), "text", text(row->notes[i].text)));
 	return all;
+}
+
+const char *mt_row_severity(const struct mt_object_row *row)
+{
+	switch (row->status) {
+	case MT_OBJECT_REFUSED:
+	case MT_OBJECT_LAST_GOOD:
+		return "error";
+	case MT_OBJECT_FAIL_CLOSED:
+		return "warning";
+	case MT_OBJECT_IN_FORCE:
+	case MT_OBJECT_IGNORED:
+		return row->warned ? "warning" : row->n_notes ? "note" : "ok";
+	default:
+		return row->warned ? "warning" : "note";
+	}
 }
 
 static int by_text(const void *a, const void *b)
@@ -61,12 +78,12 @@ json_t *mt_row_json(const struct mt_object_row *row)
 {
 	const struct mt_object *o = row->o;
 
-	json_t *all = json_pack("{s:s, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o}",
-		"status", mt_object_status_str(row->status), "kind", text(o->kind), "namespace",
-		text(o->ns), "name", text(o->name), "file", text(o->origin.file), "line",
-		(json_int_t)o->origin.line, "group", text(o->group), "source", text(o->source),
-		"touches", touches(row), "origins", origins(row), "reason", text(row->why), "notes",
-		notes(row));
+	json_t *all = json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o}",
+		"status", mt_object_status_str(row->status), "severity", mt_row_severity(row),
+		"kind", text(o->kind), "namespace", text(o->ns), "name", text(o->name), "file",
+		text(o->origin.file), "line", (json_int_t)o->origin.line, "group", text(o->group),
+		"source", text(o->source), "touches", touches(row), "origins", origins(row),
+		"reason", text(row->why), "notes", notes(row));
 
 	/* The operator copies the hash into the Node's spec.unenforced. */
 	if (all && o->restricts && (row->status == MT_OBJECT_FAIL_CLOSED || row->unenforced))

@@ -97,6 +97,7 @@ bool mt_kept_forget(struct mt_kept *k, const char *kind, const char *ns, const c
 struct mt_note {
 	const char *field; /* NULL: the object as a whole */
 	const char *text;
+	bool warning; /* calls are lost, or have another outcome than the object specifies */
 };
 
 struct mt_object_row {
@@ -119,6 +120,7 @@ struct mt_object_row {
 	const char *first_why;
 	bool unenforced;  /* exempt for now: the Node's spec.unenforced lists it */
 	bool delegated;	  /* an applied VirtualService delegates to it */
+	bool warned;	  /* a warning is about it, or it has no effect, probably by mistake */
 	bool good_is_bad; /* the last good version was rejected, too, in this load */
 	bool condemned;	  /* mt_table_refuse() is about to reject the version in use */
 };
@@ -193,6 +195,9 @@ void mt_table_counts(const struct mt_object_table *t, uint32_t counts[MT_OBJECT_
  * True if an object is rejected or on its last good version, or if a file was not read completely.
  */
 bool mt_table_has_trouble(const struct mt_object_table *t);
+
+/* "error", "warning", "note" or "ok": the worst of the row's status and notes. */
+const char *mt_row_severity(const struct mt_object_row *row);
 
 /* All rows as an array. NULL: no memory. */
 json_t *mt_table_json(struct mt_object_table *t);

@@ -123,7 +123,7 @@ static void judge(struct proxies *x, const struct mt_proxy_setting *s)
 	}
 	tell(x, MT_DIAG_SHADOWED, &s->meta, NULL, "%s %s/%s is older and counts instead",
 		&first->meta);
-	tell(x, MT_DIAG_WARNING, &first->meta, NULL,
+	tell(x, MT_DIAG_NOTE, &first->meta, NULL,
 		"in place of %s %s/%s, which has no selector either", &s->meta);
 }
 

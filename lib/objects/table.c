@@ -222,6 +222,7 @@ void mt_table_reset(struct mt_object_table *t)
 		row->good_is_bad = false;
 		row->notes = NULL;
 		row->n_notes = 0;
+		row->warned = false;
 		row->touches = NULL;
 		row->n_touches = 0;
 	}

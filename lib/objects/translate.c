@@ -64,7 +64,7 @@ static void use(struct translation *x, const struct mt_meta *meta)
 	if (mt_idmap_put(&x->used, meta->serial, x))
 		x->m->region.failed = true;
 	if (meta->as_of)
-		mt_diag_object(&x->t->translated, MT_DIAG_WARNING, meta, meta->origin.line, NULL,
+		mt_diag_object(&x->t->translated, MT_DIAG_NOTE, meta, meta->origin.line, NULL,
 			"a discovery server (xDS) sends the current state",
 			"as of %s, when it was read from the cluster: "
 			"its addresses may be others' by now",
@@ -274,8 +274,7 @@ static void add_slices(
 		return;
 	for (uint32_t i = 0; i < whole->n; i++)
 		tell(x, MT_DIAG_SHADOWED, whole->v[i], NULL, "its Service has EndpointSlices");
-	tell(x, MT_DIAG_WARNING, slices->v[0], NULL,
-		"in place of the Endpoints of the same Service");
+	tell(x, MT_DIAG_NOTE, slices->v[0], NULL, "in place of the Endpoints of the same Service");
 }
 
 /*
@@ -392,7 +391,7 @@ static void translate(struct translation *x, const struct mt_kube_service *svc)
 	for (uint32_t i = 0; i < svc->n_cluster_ips; i++)
 		add_address(x, se, &svc->cluster_ips[i]);
 	if (svc->cluster_ip.s && strcmp(svc->cluster_ip.s, "None") == 0)
-		tell(x, MT_DIAG_WARNING, &svc->meta, "spec.clusterIP",
+		tell(x, MT_DIAG_NOTE, &svc->meta, "spec.clusterIP",
 			"a headless Service is served at an address that is allocated; "
 			"clients that resolve its name elsewhere go to the endpoints themselves");
 	if (!translate_ports(x, se, svc))
@@ -531,7 +530,7 @@ void mt_table_translate(struct mt_object_table *t, struct mt_model *m)
 		const struct mt_kube_service *svc = m->services.v[i];
 
 		if (svc->type.v == MT_KUBE_EXTERNAL_NAME)
-			tell(&x, MT_DIAG_WARNING, &svc->meta, "spec.externalName",
+			tell(&x, MT_DIAG_NOTE, &svc->meta, "spec.externalName",
 				"an alias: clients that resolve it elsewhere find its name; "
 				"nothing is served for it");
 		else

@@ -212,6 +212,8 @@ static void note(struct mt_object_table *t, struct mt_object_row *row, const str
 
 	if (!n)
 		return;
+	n->warning = mt_diag_is_strict(e->severity);
+	row->warned |= n->warning;
 	n->field = e->path ? mt_region_strdup(&t->words, e->path) : NULL;
 	n->text = mt_region_printf(&t->words, "%s%s%s%s", e->message ? e->message : "",
 		e->remedy ? " (" : "", e->remedy ? e->remedy : "", e->remedy ? ")" : "");
@@ -224,6 +226,7 @@ static enum mt_object_status status_of(enum mt_diag_severity s)
 {
 	switch (s) {
 	case MT_DIAG_INERT:
+	case MT_DIAG_UNUSED:
 		return MT_OBJECT_NO_EFFECT;
 	case MT_DIAG_CLOSED:
 		return MT_OBJECT_FAIL_CLOSED;
@@ -242,11 +245,12 @@ static void apply(struct mt_object_table *t, const struct mt_diag *e)
 
 	if (!row)
 		return;
-	if (e->severity == MT_DIAG_WARNING) {
+	if (e->severity == MT_DIAG_WARNING || e->severity == MT_DIAG_NOTE) {
 		note(t, row, e);
 	} else if (row->status < MT_OBJECT_FAIL_CLOSED && status_of(e->severity)) {
 		row->status = status_of(e->severity);
 		row->why = words_of(t, e);
+		row->warned |= mt_diag_is_strict(e->severity);
 	}
 }
 
@@ -294,7 +298,7 @@ static void touch_told(struct mt_object_table *t, const struct mt_diags *diags)
 
 static void say(struct mt_object_table *t, struct mt_object_row *row, const char *words)
 {
-	const struct mt_diag e = {.message = words};
+	const struct mt_diag e = {.severity = MT_DIAG_WARNING, .message = words};
 
 	note(t, row, &e);
 }

@@ -201,12 +201,12 @@ struct mt_listing *mt_cache_listing(struct mt_source_cache *c, const char *path)
 	return l;
 }
 
-/* Warns about a file without a document (all commented out, or not written yet), at each load. */
-static void warn_no_document(struct entry *e)
+/* Notes a file without a document (all commented out, or not written yet), at each load. */
+static void note_no_document(struct entry *e)
 {
 	if (e->documents || e->objects.n || e->diags.errors)
 		return;
-	mt_diag_add(&e->diags, MT_DIAG_WARNING, (struct mt_origin){e->path, 0}, NULL,
+	mt_diag_add(&e->diags, MT_DIAG_NOTE, (struct mt_origin){e->path, 0}, NULL,
 		"write one, or delete the file", e->len ? "holds no document" : "is empty");
 }
 
@@ -235,7 +235,7 @@ static int parse(struct entry *e, const struct mt_source_place *place, const cha
 	e->objects = objects;
 	e->hash = hash;
 	e->len = len;
-	warn_no_document(e);
+	note_no_document(e);
 	return 0;
 }
 
@@ -298,12 +298,14 @@ static void tell(const struct entry *e, struct mt_diags *diags)
 {
 	uint32_t errors = diags->errors + e->diags.errors;
 	uint32_t warnings = diags->warnings + e->diags.warnings;
+	uint32_t notes = diags->notes + e->diags.notes;
 
 	for (uint32_t i = 0; i < e->diags.n; i++)
 		mt_diags_copy(diags, &e->diags.items[i], e->diags.items[i].severity);
 	/* Include diagnostics that were counted but not kept. */
 	diags->errors = errors;
 	diags->warnings = warnings;
+	diags->notes = notes;
 	if (e->emptied)
 		mt_diag_add(diags, MT_DIAG_WARNING, (struct mt_origin){e->path, 0}, NULL,
 			"write it again; to remove its object, delete the file",

@@ -60,6 +60,15 @@ void mt_f_warn(struct mt_fctx *c, uint32_t line, const char *remedy, const char 
 	va_end(ap);
 }
 
+void mt_f_note(struct mt_fctx *c, uint32_t line, const char *remedy, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	report(c, MT_DIAG_NOTE, line, remedy, fmt, ap);
+	va_end(ap);
+}
+
 static bool want(
 	struct mt_fctx *c, const struct mt_ynode *n, enum mt_ytype type, const char *wanted)
 {
@@ -119,7 +128,7 @@ static void warn_if_renamed(struct mt_fctx *c, const struct mt_field *f, const s
 	if (!f->was || strcmp(f->was, n->key) != 0)
 		return;
 	snprintf(remedy, sizeof(remedy), "write %s", f->name);
-	mt_f_warn(c, n->key_line, remedy, "renamed; the next version will reject the old name");
+	mt_f_note(c, n->key_line, remedy, "renamed; the next version will reject the old name");
 }
 
 static void unknown_field(struct mt_fctx *c, const struct mt_section *s, const struct mt_ynode *n)
@@ -171,12 +180,19 @@ static void read_pointer(
 	*(void **)((uint8_t *)obj + f->offset) = sub;
 }
 
+static void not_enforced(
+	struct mt_fctx *c, const struct mt_field *f, const struct mt_ynode *n, const char *instead)
+{
+	(f->harms ? mt_f_warn : mt_f_note)(
+		c, n->key_line, NULL, "accepted, not enforced: %s", instead);
+}
+
 void mt_field_read(struct mt_fctx *c, const struct mt_field *f, const struct mt_ynode *n, void *obj)
 {
 	void *at = (uint8_t *)obj + f->offset;
 
 	if (f->status == MT_S_LATER)
-		mt_f_warn(c, n->key_line, NULL, "accepted, not enforced: %s", f->instead);
+		not_enforced(c, f, n, f->instead);
 	switch (f->type) {
 	case MT_F_TEXT:
 		(f->host ? mt_read_host : mt_read_text)(c, n, at);
@@ -215,7 +231,7 @@ void mt_field_read(struct mt_fctx *c, const struct mt_field *f, const struct mt_
 	case MT_F_SKIP:
 		break;
 	case MT_F_LATER:
-		mt_f_warn(c, n->key_line, NULL, "accepted, not enforced: %s", f->help);
+		not_enforced(c, f, n, f->help);
 		break;
 	case MT_F_REFUSED:
 		mt_f_error(c, n->key_line, "remove it", "%s", f->help);

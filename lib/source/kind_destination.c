@@ -25,9 +25,10 @@ static const struct mt_field hash_fields[] = {
 		.help = "the metadata key (case-sensitive) whose value chooses the endpoint"},
 	{"useSourceIp", MT_F_BOOL, AT(struct mt_hash_policy, use_source_ip),
 		.help = "the client's address chooses the endpoint"},
-	{"httpCookie", MT_F_CUSTOM, .custom = read_cookie, .status = MT_S_WARNS,
+	{"httpCookie", MT_F_CUSTOM, .custom = read_cookie, .status = MT_S_WARNS, .harms = true,
 		.help = "messages have no cookies"},
-	{"httpQueryParameterName", MT_F_LATER, .help = "messages have no query parameters"},
+	{"httpQueryParameterName", MT_F_LATER, .harms = true,
+		.help = "messages have no query parameters"},
 	{"ringHash", MT_F_POINTER, AT(struct mt_hash_policy, ring), .sub = &ring_section,
 		.help = "a hash ring, as in Envoy; default: a Maglev table"},
 	{"maglev", MT_F_SKIP, .help = "the default; Meltemi chooses the table's size"},
@@ -142,7 +143,8 @@ static const struct mt_section tcp_section = {"connectionPool.tcp", sizeof(struc
 
 static const struct mt_field http_fields[] = {
 	{"http2MaxRequests", MT_F_NUM, AT(struct mt_http_pool, max_requests), .min = 1,
-		.max = INT32_MAX, .status = MT_S_LATER, .instead = "calls are not counted",
+		.max = INT32_MAX, .status = MT_S_LATER, .harms = true,
+		.instead = "calls are not counted",
 		.help = "most outstanding calls of the cluster"},
 	{"http1MaxPendingRequests", MT_F_NUM, AT(struct mt_http_pool, max_pending), .min = 1,
 		.max = INT32_MAX,
@@ -278,8 +280,8 @@ static const struct mt_field policy_fields[] = {
 		.sub = &port_policy_section,
 		.help = "settings of one port: those of the host replace its whole policy at that "
 			"port, those of a subset replace the members that they contain"},
-	{"tunnel", MT_F_LATER, .help = "connections go directly to the endpoints"},
-	{"proxyProtocol", MT_F_LATER, .help = "no PROXY header is sent"},
+	{"tunnel", MT_F_LATER, .harms = true, .help = "connections go directly to the endpoints"},
+	{"proxyProtocol", MT_F_LATER, .harms = true, .help = "no PROXY header is sent"},
 	{"retryBudget", MT_F_LATER,
 		.help = "only calls that no endpoint has read are sent again, with a limit of "
 			"Meltemi's own"},

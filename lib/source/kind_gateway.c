@@ -65,7 +65,7 @@ static const struct mt_field tls_fields[] = {
 	{"cipherSuites", MT_F_TEXTS, AT_LIST(struct mt_gateway_tls, ciphers),
 		.help = "TLS 1.2 suites: those with ECDHE and AES-GCM or ChaCha20"},
 	{"tlsCertificates", MT_F_SKIP, .help = "use `credentialName`"},
-	{"insecureSkipVerify", MT_F_LATER,
+	{"insecureSkipVerify", MT_F_LATER, .harms = true,
 		.help = "clients' certificates are verified, and invalid ones are refused"},
 };
 

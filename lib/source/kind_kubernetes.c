@@ -11,7 +11,7 @@
 /* Fields of every document, which other code reads. */
 bool mt_unknown_told(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
-	mt_f_warn(c, n->key_line, NULL, "an unknown field, without effect");
+	mt_f_note(c, n->key_line, NULL, "an unknown field, without effect");
 	return true;
 }
 
@@ -49,7 +49,7 @@ static void read_affinity(struct mt_fctx *c, const struct mt_ynode *n, void *obj
 static void read_traffic_policy(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
 	if (n->type != MT_Y_SCALAR || strcmp(n->text, "Cluster") != 0)
-		mt_f_warn(c, n->key_line, NULL,
+		mt_f_note(c, n->key_line, NULL,
 			"accepted, not enforced: endpoints of all nodes are used");
 }
 
@@ -70,13 +70,13 @@ static const struct mt_field service_fields[] = {
 	{"publishNotReadyAddresses", MT_F_BOOL, AT(struct mt_kube_service, publish_not_ready),
 		.help = "true: endpoints that are not ready get calls as well"},
 	{"sessionAffinity", MT_F_CUSTOM, .custom = read_affinity, .status = MT_S_WARNS,
-		.help = "other than `None`: the balancer spreads calls"},
+		.harms = true, .help = "other than `None`: the balancer spreads calls"},
 	{"sessionAffinityConfig", MT_F_SKIP, .help = "time of an affinity, which is not enforced"},
 	{"internalTrafficPolicy", MT_F_CUSTOM, .custom = read_traffic_policy, .status = MT_S_WARNS,
 		.help = "other than `Cluster`: endpoints of all nodes get calls"},
 	{"externalTrafficPolicy", MT_F_SKIP, .help = "for nodes of Kubernetes"},
 	{"trafficDistribution", MT_F_LATER, .help = "endpoints of all zones are used"},
-	{"externalIPs", MT_F_LATER, .help = "only cluster addresses are answered"},
+	{"externalIPs", MT_F_LATER, .harms = true, .help = "only cluster addresses are answered"},
 	{"loadBalancerIP", MT_F_SKIP, .help = "for a load balancer"},
 	{"loadBalancerSourceRanges", MT_F_SKIP, .help = "for a load balancer"},
 	{"loadBalancerClass", MT_F_SKIP, .help = "for a load balancer"},

@@ -8,7 +8,7 @@
 /* Only warns, because MeshConfig has many settings of proxies and of Istio, and gets new ones. */
 static bool unknown_told(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
-	mt_f_warn(c, n->key_line, NULL, "accepted, not enforced: it is not read");
+	mt_f_note(c, n->key_line, NULL, "accepted, not enforced: it is not read");
 	return true;
 }
 

@@ -38,13 +38,13 @@ static bool is_true(const struct mt_ynode *n, const char *key)
 static void check_log(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
 	if (!is_true(n, "disabled"))
-		mt_f_warn(c, n->line, NULL, "accepted, not enforced: no access log is written");
+		mt_f_note(c, n->line, NULL, "accepted, not enforced: no access log is written");
 }
 
 static void check_tracing(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 {
 	if (!is_true(n, "disableSpanReporting"))
-		mt_f_warn(c, n->line, NULL,
+		mt_f_note(c, n->line, NULL,
 			"accepted, not enforced: no spans are sent; trace metadata of clients is "
 			"forwarded");
 }
@@ -56,13 +56,13 @@ static void check_metrics(struct mt_fctx *c, const struct mt_ynode *n, void *obj
 	const struct mt_ynode *overrides = mt_yaml_get(n, "overrides");
 
 	if (overrides && overrides->n)
-		mt_f_warn(c, overrides->key_line, NULL,
+		mt_f_note(c, overrides->key_line, NULL,
 			"accepted, not enforced: metrics have Meltemi's own names and labels");
 	for (const struct mt_ynode *p = providers ? providers->first : NULL; p; p = p->next) {
 		const struct mt_ynode *name = mt_yaml_get(p, "name");
 
 		if (!name || name->type != MT_Y_SCALAR || strcmp(name->text, "prometheus") != 0)
-			mt_f_warn(c, p->line, NULL,
+			mt_f_note(c, p->line, NULL,
 				"accepted, not enforced: metrics are scraped, or sent to the "
 				"collector that the Node names");
 	}

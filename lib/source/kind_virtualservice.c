@@ -128,7 +128,7 @@ static const struct mt_field rule_dest_fields[] = {
 		.required = true, .help = "the cluster to call"},
 	{"weight", MT_F_NUM, AT(struct mt_rule_dest, weight), .max = MT_WEIGHT_MAX,
 		.help = "share of the sum of all weights; in a MetaRouter they total 100"},
-	{"headers", MT_F_LATER, .help = "use the route's own headers"},
+	{"headers", MT_F_LATER, .harms = true, .help = "use the route's own headers"},
 };
 
 /*
@@ -262,8 +262,9 @@ static const struct mt_field rule_fields[] = {
 			"replaces"},
 	{"mirrors", MT_F_LIST, AT_LIST(struct mt_rule, mirrors), .sub = &mirror_section,
 		.help = "several mirrors, at most 4"},
-	{"retries", MT_F_LATER, .help = "only calls that no endpoint has read are sent again"},
-	{"fault", MT_F_LATER, .help = "no faults are injected"},
+	{"retries", MT_F_LATER, .harms = true,
+		.help = "only calls that no endpoint has read are sent again"},
+	{"fault", MT_F_LATER, .harms = true, .help = "no faults are injected"},
 	{"corsPolicy", MT_F_LATER, .help = "HTTP only"},
 	{"rewrite", MT_F_CUSTOM, .custom = rule_unsupported, .status = MT_S_REFUSED,
 		.help = "HTTP only"},

@@ -26,7 +26,7 @@ enum mt_field_type {
 	MT_F_LIST,     /* an array of structs, read by `sub` */
 	MT_F_CUSTOM,   /* `custom` reads it */
 	MT_F_SKIP,     /* known, without meaning for Meltemi; no message */
-	MT_F_LATER,    /* accepted, not enforced: warns with `help` */
+	MT_F_LATER,    /* accepted, not enforced: a note or warning with `help` */
 	MT_F_REFUSED, /* not supported and too important to ignore: an error with `help` as reason */
 };
 
@@ -34,9 +34,9 @@ enum mt_field_type {
 enum mt_field_status {
 	MT_S_ENFORCED,
 	MT_S_KEPT,  /* shown, but nothing depends on it */
-	MT_S_LATER, /* checked, not enforced: warns with `instead` */
+	MT_S_LATER, /* checked, not enforced: a note or warning with `instead` */
 	/* For the reference page only; the field's own reader acts: */
-	MT_S_WARNS,	 /* checked, not enforced: its own reader warns */
+	MT_S_WARNS,	 /* checked, not enforced: its own reader reports it */
 	MT_S_REFUSED,	 /* an object with this field is rejected where it is served */
 	MT_S_NOT_SERVED, /* not enforced: an object with this field is not served */
 };
@@ -59,7 +59,9 @@ struct mt_field {
 	enum mt_field_status status;
 	const char *help; /* for the reference page; LATER and REFUSED: what happens instead */
 	const char *instead;
-	const char *was; /* old name, accepted for one version with a warning; NULL: none */
+	const char *was; /* old name, accepted for one version with a note; NULL: none */
+	/* LATER, WARNS: a call can have another outcome without it, which is a warning and no note */
+	bool harms;
 };
 
 /* Every struct that a section fills begins with its struct mt_origin. */
@@ -116,6 +118,8 @@ void mt_path_pop(struct mt_fctx *c, uint32_t len);
 void mt_f_error(struct mt_fctx *c, uint32_t line, const char *remedy, const char *fmt, ...)
 	mt_printf(4, 5);
 void mt_f_warn(struct mt_fctx *c, uint32_t line, const char *remedy, const char *fmt, ...)
+	mt_printf(4, 5);
+void mt_f_note(struct mt_fctx *c, uint32_t line, const char *remedy, const char *fmt, ...)
 	mt_printf(4, 5);
 
 /* Fills obj (zeroed, of the section's size) from a map; sets its origin. */

@@ -34,14 +34,16 @@ static const char *status_str(const struct mt_field *f)
 	case MT_F_SKIP:
 		return "accepted, no effect";
 	case MT_F_LATER:
-		return "accepted, not enforced (warning)";
+		return f->harms ? "accepted, not enforced (warning)"
+				: "accepted, not enforced (note)";
 	case MT_F_REFUSED:
 		return "refused";
 	default:
 		break;
 	}
 	if (f->status == MT_S_LATER || f->status == MT_S_WARNS)
-		return "checked, not enforced (warning)";
+		return f->harms ? "checked, not enforced (warning)"
+				: "checked, not enforced (note)";
 	if (f->status == MT_S_REFUSED)
 		return "refused where it is served";
 	if (f->status == MT_S_NOT_SERVED)

@@ -25,6 +25,7 @@ static const struct mt_field target_fields[] = {
 	{"name", MT_F_TEXT, AT(struct mt_policy_target, name), .required = true,
 		.help = "its name in the policy's namespace"},
 	{"namespace", MT_F_TEXT, AT(struct mt_policy_target, ns), .status = MT_S_WARNS,
+		.harms = true,
 		.help = "targets are in the policy's namespace; another one has no effect"},
 };
 

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Runs the real `meltemid --check` over the documents of the talks, the slide's own form, and each document of bad/ in
-# the place of the one that it is a mutation of: exit status, file, line and words must be as bad/expected.tsv says.
+# the place of the one that it is a mutation of: exit status, file, line and words must be as bad/expected.tsv says. An error
+# fails the check, a warning fails it with --strict, and a note passes both.
 #   tests/documents/check.sh [build directory]
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
@@ -21,17 +22,18 @@ spec:
   stateDirectory: $work/state
 NODE
 
-# check NAME STATUS WORDS: one run over $work/docs.
+# check NAME STATUS WORDS [OPTION]...: one run over $work/docs.
 check() {
 	local name=$1 want=$2 words=$3 out status
-	out=$("$daemon" -c "$work/node.yaml" -d "$work/docs" --check 2>&1)
+	shift 3
+	out=$("$daemon" -c "$work/node.yaml" -d "$work/docs" --check "$@" 2>&1)
 	status=$?
 	tried=$((tried + 1))
 	if [ "$status" = "$want" ] && [[ $out == *"$words"* ]]; then
 		return
 	fi
 	failed=$((failed + 1))
-	printf 'FAILED %s: exit %s, wanted %s and: %s\n%s\n' "$name" "$status" "$want" "$words" "$out" >&2
+	printf 'FAILED %s%s: exit %s, wanted %s and: %s\n%s\n' "$name" "${*:+ $*}" "$status" "$want" "$words" "$out" >&2
 }
 
 fresh() {
@@ -41,6 +43,7 @@ fresh() {
 
 fresh
 check talks 0 ""
+check talks 0 "" --strict
 fresh
 cp "$here/slide/reviews-canary.yaml" "$work/docs/"
 check slide 0 "reviews-canary.yaml:12: warning: spec.awesomeRPC[0].match[0].user: is next to headers"
@@ -51,6 +54,11 @@ check odd/port-number-twice 1 "port-number-twice.yaml:7: error: spec.ports[1].nu
 fresh
 cp "$here/odd/address-by-dns.yaml" "$work/docs/"
 check odd/address-by-dns 0 "address-by-dns.yaml:9: no effect: it selects only endpoints outside the mesh"
+# The rules of a VirtualService are joined with those that it delegates to, after they are read.
+fresh
+cp "$here/odd/no-delegate.yaml" "$work/docs/dubbo-traffic-splitting.yaml"
+check odd/no-delegate 0 "dubbo-traffic-splitting.yaml:11: warning: spec.http[0].delegate: "
+check odd/no-delegate 1 "dubbo-traffic-splitting.yaml:11: warning: spec.http[0].delegate: " --strict
 # Each hides the next one's mistake; what stands beside them is served.
 fresh
 for i in $(seq -w 70); do
@@ -67,9 +75,11 @@ while IFS=$'\t' read -r file stands verdict line words; do
 	case $file in '#'*) continue ;; esac
 	fresh
 	cp "$here/bad/$file" "$work/docs/$stands"
-	status=1
-	[ "$verdict" = error ] || status=0
+	status=0 strict=1
+	[ "$verdict" != error ] || status=1
+	[ "$verdict" != note ] || strict=0
 	check "$file" $status "$work/docs/$stands:$line: $verdict: $words"
+	check "$file" $strict "$work/docs/$stands:$line: $verdict: $words" --strict
 done <"$here/bad/expected.tsv"
 while IFS=$'\t' read -r setting words; do
 	case $setting in '#'*) continue ;; esac

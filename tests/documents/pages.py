@@ -18,7 +18,7 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DAEMON = pathlib.Path(os.environ.get("MELTEMI_BUILD", ROOT / "build-debug")) / "app/meltemid/meltemid"
 BLOCK = re.compile(r"^(<!-- whole( with those above)? -->\n)?```yaml\n(.*?)^```$", re.M | re.S)
-FINDING = re.compile(r": (error|warning|no effect)\b.*")
+FINDING = re.compile(r": (error|warning|note|no effect)\b.*")
 TLS = "/etc/meltemi/tls"
 NODE = """\
 apiVersion: meltemi.io/v1

@@ -70,8 +70,9 @@ def _without_effect(case, before, after):
     if before.picture != after.picture:
         return "has an effect"
     new = [one for one in after.about(case.in_messages) if one not in before.messages]
-    if case.row.mark in reference.WARNED:
-        return None if any(": warning: " in one for one in new) else f"there is no warning: {_words(after)}"
+    for marks, word in ((reference.WARNED, "warning"), (reference.NOTED, "note")):
+        if case.row.mark in marks:
+            return None if any(f": {word}: " in one for one in new) else f"there is no {word}: {_words(after)}"
     return f"has a message: {new}" if new else None
 
 

@@ -172,7 +172,7 @@ static void unused_routes(void)
 	b = build_text(NULL, BYTES "  http: [{route: [{destination: {host: a.x}}]}]\n");
 	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
 	CU_ASSERT_EQUAL(b.diags.warnings, 0);
-	CU_ASSERT_TRUE(has_diag(&b, MT_DIAG_INERT, 10, "none of its lists is for a port of a.x"));
+	CU_ASSERT_TRUE(has_diag(&b, MT_DIAG_UNUSED, 10, "none of its lists is for a port of a.x"));
 	unbuild(&b);
 }
 

@@ -124,6 +124,22 @@ static void slide_form(void)
 	unbuild(&b);
 }
 
+static enum mt_diag_severity severity_of(const char *verdict)
+{
+	static const struct {
+		const char *word;
+		enum mt_diag_severity severity;
+	} words[] = {{"error", MT_DIAG_ERROR}, {"warning", MT_DIAG_WARNING},
+		{"warning: no effect", MT_DIAG_UNUSED}, {"fails closed", MT_DIAG_CLOSED},
+		{"note", MT_DIAG_NOTE}};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(words); i++)
+		if (strcmp(verdict, words[i].word) == 0)
+			return words[i].severity;
+	CU_FAIL_FATAL("a verdict that this test does not know");
+	return MT_DIAG_SEVERITIES;
+}
+
 static void one_mutation(char *row)
 {
 	char *file = strtok(row, "\t"), *stands = strtok(NULL, "\t");
@@ -136,9 +152,7 @@ static void one_mutation(char *row)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(words);
 	snprintf(by, sizeof(by), "bad/%s", file);
 	b = build_talks(stands, by);
-	severity = strcmp(verdict, "error") == 0     ? MT_DIAG_ERROR
-		   : strcmp(verdict, "warning") == 0 ? MT_DIAG_WARNING
-						     : MT_DIAG_INERT;
+	severity = severity_of(verdict);
 	CU_ASSERT_EQUAL(b.s == NULL, severity == MT_DIAG_ERROR);
 	as_expected = has_diag(&b, severity, (uint32_t)atoi(line), words) &&
 		      has_diag(&b, severity, (uint32_t)atoi(line), file);

@@ -280,10 +280,10 @@ static void without_outliers(void)
 		snprintf(text, sizeof(text), service_text, SIX, t[i].policy);
 		b = build_text(NULL, text);
 		CU_ASSERT_PTR_NOT_NULL(b.s);
-		CU_ASSERT_EQUAL(b.diags.n, t[i].warnings);
+		CU_ASSERT_EQUAL(b.diags.warnings, t[i].warnings);
 		CU_ASSERT(!t[i].warnings ||
 			  has_diag(&b, MT_DIAG_WARNING, 17, "no endpoint takes over"));
-		if (b.diags.n != t[i].warnings)
+		if (b.diags.warnings != t[i].warnings)
 			show_diags(&b);
 		unbuild(&b);
 	}

@@ -226,7 +226,7 @@ static void without_effect(void)
 {
 	struct built b;
 
-	judge(inert, MT_ARRAY_LEN(inert), MT_DIAG_INERT);
+	judge(inert, MT_ARRAY_LEN(inert), MT_DIAG_UNUSED);
 	b = build_text(NULL, SERVICE_A ISTIO("VirtualService",
 				     "vs") "  hosts: [z, a.x]\n"
 					   "  http: [{route: [{destination: {host: a.x}}]}]\n");

@@ -255,7 +255,7 @@ static void names(void)
 		"", true);
 	words(cluster(b.s, "outbound|1||m.x"), got, sizeof(got));
 	CU_ASSERT_STRING_EQUAL(got, "T sni outbound_.1_._.m.x alpn istio of alice for all");
-	CU_ASSERT_TRUE(has_diag(&b, MT_DIAG_WARNING, 2, "any certificate of the mesh"));
+	CU_ASSERT_TRUE(has_diag(&b, MT_DIAG_NOTE, 2, "any certificate of the mesh"));
 	unbuild(&b);
 }
 

@@ -183,7 +183,7 @@ static void an_emptied_file_goes_on(void)
 	write_text("a.yaml", "");
 	l = load(NULL);
 	CU_ASSERT_EQUAL(l.m->service_entries.n, 0);
-	CU_ASSERT_EQUAL(l.diags.warnings, 1);
+	CU_ASSERT_EQUAL(l.diags.notes, 1);
 	unload(&l);
 	end();
 }
@@ -201,7 +201,7 @@ static void only_comments(void)
 	l = load(NULL);
 	CU_ASSERT_EQUAL(l.m->service_entries.n, 0);
 	CU_ASSERT_EQUAL(l.diags.errors, 0);
-	CU_ASSERT_EQUAL_FATAL(l.diags.warnings, 1);
+	CU_ASSERT_EQUAL_FATAL(l.diags.notes, 1);
 	CU_ASSERT_STRING_EQUAL(l.diags.items[0].message, "holds no document");
 	unload(&l);
 	end();
