@@ -104,7 +104,9 @@ static struct mt_snapshot *load_rounds(
 		return NULL;
 	for (int round = 1;;) {
 		s = compile(d, t, diags, now);
-		if (!s && mt_table_refuse(t, diags)) {
+		if ((!s || mt_table_may_fall_back(t, diags)) && mt_table_refuse(t, diags)) {
+			if (s)
+				mt_conf_discard(d->conf, s, now);
 			mt_diags_rewind(diags, &mark);
 			continue;
 		}
@@ -317,7 +319,8 @@ static void first_error(const struct mt_diags *diags, char *buf, size_t size)
 {
 	buf[0] = '\0';
 	for (uint32_t i = 0; i < diags->n && !buf[0]; i++)
-		if (diags->items[i].severity == MT_DIAG_ERROR)
+		if (diags->items[i].severity == MT_DIAG_ERROR ||
+			diags->items[i].severity == MT_DIAG_UNREADABLE)
 			(void)mt_diag_format(&diags->items[i], buf, size);
 }
 
@@ -349,10 +352,15 @@ static int some_refused(struct daemon *d)
 
 	mt_table_counts(d->table, counts);
 	snprintf(words, sizeof(words), "%s", d->reload_words);
-	if (!counts[MT_OBJECT_REFUSED] && !counts[MT_OBJECT_LAST_GOOD])
+	if (!counts[MT_OBJECT_REFUSED] && !counts[MT_OBJECT_LAST_GOOD] && d->table->n_files_bad)
 		return report(d, -EINVAL,
 			"%.400s; but %u files could not be read to their end (`show config`); %s",
 			words, d->table->n_files_bad, d->reload_first);
+	if (!counts[MT_OBJECT_REFUSED] && !counts[MT_OBJECT_LAST_GOOD])
+		return report(d, -EINVAL,
+			"%.400s; but %u objects name files that cannot be used (`show objects`); "
+			"%s",
+			words, d->table->n_unreadable, d->reload_first);
 	return report(d, -EINVAL,
 		"%.400s; but %u objects are refused and %u stay in force in their last good "
 		"version (`show objects`); %s",

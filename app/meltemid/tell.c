@@ -28,7 +28,8 @@ static void to_log(const struct mt_diags *diags)
 
 	for (uint32_t i = 0; i < n; i++) {
 		enum mt_diag_severity severity = diags->items[i].severity;
-		bool grave = severity == MT_DIAG_ERROR || severity == MT_DIAG_CLOSED;
+		bool grave = severity == MT_DIAG_ERROR || severity == MT_DIAG_CLOSED ||
+			     severity == MT_DIAG_UNREADABLE;
 		enum mt_log_level level = grave			     ? MT_LOG_ERROR
 					  : severity == MT_DIAG_NOTE ? MT_LOG_INFO
 								     : MT_LOG_WARN;

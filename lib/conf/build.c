@@ -75,6 +75,16 @@ void mt_b_note(struct mt_build *b, const struct mt_meta *meta, uint32_t line, co
 	va_end(ap);
 }
 
+void mt_b_unusable(struct mt_build *b, const struct mt_meta *meta, uint32_t line, const char *path,
+	const char *remedy, bool file, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	report(b, file ? MT_DIAG_UNREADABLE : MT_DIAG_ABSENT, meta, line, path, remedy, fmt, ap);
+	va_end(ap);
+}
+
 void mt_b_verdict(struct mt_build *b, enum mt_diag_severity severity, const struct mt_meta *meta,
 	const char *remedy, const char *fmt, ...)
 {
@@ -322,6 +332,7 @@ struct mt_snapshot *mt_conf_compile(
 	if (b.snap->pub.holds)
 		memset(b.snap->pub.holds, 0, holds);
 	mt_credentials_begin(c);
+	b.snap->credentials = c->credentials.turn;
 	mt_conf_tokens_begin(&c->tokens);
 	mt_conf_providers_begin(&c->providers);
 	rc = b.snap->pub.holds ? run(&b) : -ENOMEM;

@@ -203,7 +203,7 @@ void mt_b_cluster_tls_release(struct mt_shared_cluster *sc)
 	free(sc->tls_why);
 }
 
-static const char *unmade(const struct mt_res_tls *tls)
+const char *mt_b_unmade_tls(const struct mt_res_tls *tls)
 {
 	if (tls->unmade)
 		return tls->unmade;
@@ -223,7 +223,7 @@ uint64_t mt_b_cluster_tls_stamp(struct mt_build *b, const struct mt_cluster_said
 	const struct mt_node_lend *l = lend_of(b);
 	const struct mt_conf_credential *with;
 
-	if (!tls || unmade(tls))
+	if (!tls || mt_b_unmade_tls(tls))
 		return 0;
 	with = mt_b_credential(b, tls);
 	if (!with || (!with->stamp && !is_held(b, with)))
@@ -237,8 +237,8 @@ const char *mt_b_no_tls(struct mt_build *b, const struct mt_res_tls *tls)
 {
 	const struct mt_conf_credential *with;
 
-	if (unmade(tls))
-		return unmade(tls);
+	if (mt_b_unmade_tls(tls))
+		return mt_b_unmade_tls(tls);
 	with = mt_b_credential(b, tls);
 	return !with ? "no memory" : with->credential || is_held(b, with) ? NULL : with->why.text;
 }

@@ -4,6 +4,7 @@
  * gateway passes TLS on.
  */
 #include "mt_conf_cluster_priv.h"
+#include "mt_conf_credentials_priv.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -106,39 +107,50 @@ static int list_clusters(struct mt_build *b)
 	return 0;
 }
 
+#define NO_TLS                                                                                     \
+	"TLS to endpoints cannot be established: %s. They are not called, because plaintext is "   \
+	"not permitted"
+#define NO_LAST_GOOD  ", unless a last good version of these settings is there"
+#define NO_TLS_REMEDY "write mode: DISABLE for plaintext"
+
 static void tell_tls(struct mt_build *b, const struct mt_meta *meta,
 	const struct mt_tls_settings *tls, const char *path, const char *field)
 {
 	char full[MT_CONF_PATH];
+	const struct mt_tls_fields fields = {.path = full,
+		.rest = tls && tls->credential.s ? "credentialName" : "mode",
+		.line = !tls		    ? 0
+			: tls->credential.s ? tls->credential.line
+					    : tls->mode.line,
+		.texts = {NULL, tls ? &tls->chain : NULL, tls ? &tls->key : NULL,
+			tls ? &tls->roots : NULL, tls ? &tls->crl : NULL},
+		.names = {NULL, "clientCertificate", "privateKey", "caCertificates", "caCrl"}};
+	struct mt_tls_trouble trouble;
 	struct mt_res_tls made;
-	const char *why;
 
 	if (!tls || !tls->mode.set || tls->mode.v == MT_TLS_DISABLE)
 		return;
 	mt_b_settings_tls(b, tls, meta->ns, &made);
-	why = mt_b_no_tls(b, &made);
-	if (!why)
-		return;
+	mt_b_tls_trouble(b, &made, &trouble);
 	snprintf(full, sizeof(full), "%s.%s", path, field);
-	mt_b_warn(b, meta, tls->mode.line, full, "write mode: DISABLE for plaintext",
-		"TLS to endpoints cannot be established: %s. They are not called, because "
-		"plaintext is not permitted",
-		why);
+	if (trouble.why)
+		mt_b_tell_trouble(b, meta, &fields, &trouble, NO_TLS_REMEDY,
+			trouble.material ? NO_TLS NO_LAST_GOOD : NO_TLS);
 }
 
 /* The BackendTLSPolicy of a port. */
 static void check_backend_tls(struct mt_build *b, const struct mt_se_port *port)
 {
+	const struct mt_tls_fields fields = {
+		.path = "spec.validation", .line = port->tls_by->origin.line};
+	struct mt_tls_trouble trouble;
 	struct mt_res_tls made;
-	const char *why;
 
 	mt_b_settings_tls(b, port->tls, port->tls_by->ns, &made);
-	why = mt_b_no_tls(b, &made);
-	if (why)
-		mt_b_warn(b, port->tls_by, port->tls_by->origin.line, "spec.validation", NULL,
-			"TLS to endpoints cannot be established: %s. They are not called, because "
-			"plaintext is not permitted",
-			why);
+	mt_b_tls_trouble(b, &made, &trouble);
+	if (trouble.why)
+		mt_b_tell_trouble(b, port->tls_by, &fields, &trouble, NULL,
+			trouble.material ? NO_TLS NO_LAST_GOOD : NO_TLS);
 }
 
 /* Each once. */
@@ -161,9 +173,9 @@ static void check_tls(struct mt_build *b, const struct mt_meta *meta,
 
 	if (!p)
 		return;
-	tell_tls(b, meta, p->tls, path, "tls.mode");
+	tell_tls(b, meta, p->tls, path, "tls");
 	for (uint32_t i = 0; i < p->n_ports; i++) {
-		snprintf(field, sizeof(field), "portLevelSettings[%u].tls.mode", i);
+		snprintf(field, sizeof(field), "portLevelSettings[%u].tls", i);
 		tell_tls(b, meta, p->ports[i].policy.tls, path, field);
 	}
 }

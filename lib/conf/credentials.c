@@ -88,31 +88,59 @@ static void hold(
 			x->why.text);
 }
 
+/* The part that cannot be used for a credential. */
+static enum mt_secret_part bad_part(const struct mt_secret_texts *t, const char *why)
+{
+	const struct mt_credential_texts pair = {.chain = t->chain, .key = t->key};
+	struct mt_credential *c;
+	struct mt_err e;
+
+	c = t->chain ? mt_credential_new(&pair, &e) : NULL;
+	mt_credential_drop(c);
+	if (t->chain && !c)
+		return strstr(e.text, "chain") ? MT_SECRET_CHAIN : MT_SECRET_KEY;
+	return strstr(why, "CRL") ? MT_SECRET_CRL : MT_SECRET_TRUST;
+}
+
+/* NULL with the reason in `x`, which names the file that it is of. */
+static struct mt_credential *new_of(struct mt_build *b, const struct mt_res_tls *tls,
+	struct mt_conf_credential *x, const struct mt_secret_texts *t)
+{
+	const struct mt_credential_texts of = {
+		.chain = t->chain, .key = t->key, .roots = t->roots, .crl = t->crl};
+	struct mt_credential *c = mt_credential_new(&of, &x->why);
+	const char *file;
+	struct mt_err e;
+
+	if (c)
+		return c;
+	mt_b_secret_blame(b, tls, t, x->why.text);
+	x->part = bad_part(t, x->why.text);
+	file = mt_b_secret_file(b, tls, x->part);
+	if (file) {
+		e = x->why;
+		mt_err(&x->why, -EINVAL, "%s: %s", file, e.text);
+	}
+	return NULL;
+}
+
 static void look_at_secrets(
 	struct mt_build *b, const struct mt_res_tls *tls, struct mt_conf_credential *x)
 {
 	const struct mt_err before = x->why;
 	struct mt_credential *credential;
 	struct mt_secret_texts t = {NULL};
-	const struct mt_credential_texts pem = {NULL};
-	struct mt_credential_texts of = pem;
-	uint64_t stamp;
 
+	x->why.text[0] = '\0';
+	x->part = MT_SECRET_NONE;
 	if (read_texts(b, tls, &t, &x->why)) {
+		x->part = t.part;
 		hold(x, tls, false, before.text);
-	} else if (x->credential && x->stamp == (stamp = stamp_of(&t))) {
-		/* It is the same. */
-	} else {
-		of.chain = t.chain;
-		of.key = t.key;
-		of.roots = t.roots;
-		of.crl = t.crl;
-		credential = mt_credential_new(&of, &x->why);
+	} else if (!x->credential || x->stamp != stamp_of(&t)) {
+		credential = new_of(b, tls, x, &t);
 		if (credential)
 			take(x, credential, stamp_of(&t));
 		else
-			mt_b_secret_blame(b, tls, &t, x->why.text);
-		if (!credential)
 			hold(x, tls, true, before.text);
 	}
 	mt_secret_texts_fini(&t);
@@ -214,13 +242,14 @@ void mt_credentials_begin(struct mt_conf *c)
 	c->credentials.own = NULL;
 }
 
-static void forget(struct mt_conf *c, bool all)
+/* Drops those that no build from `turn` on has needed. */
+static void forget(struct mt_conf *c, uint64_t turn)
 {
 	struct mt_conf_credential *x;
 	uint32_t pos = 0;
 
 	while ((x = mt_strmap_next(&c->credentials.all, &pos, NULL)) != NULL) {
-		if (!all && x->turn == c->credentials.turn)
+		if (x->turn >= turn)
 			continue;
 		mt_strmap_del(&c->credentials.all, x->key);
 		drop(x);
@@ -230,13 +259,17 @@ static void forget(struct mt_conf *c, bool all)
 
 void mt_credentials_end(struct mt_conf *c)
 {
-	forget(c, false);
 	c->credentials.own = NULL;
+}
+
+void mt_credentials_published(struct mt_conf *c, const struct mt_snap *s)
+{
+	forget(c, s->credentials);
 }
 
 void mt_credentials_fini(struct mt_conf *c)
 {
-	forget(c, true);
+	forget(c, UINT64_MAX);
 	for (int i = 0; i < 2; i++)
 		mt_conf_lend_put(c->credentials.lend[i]);
 	mt_strmap_fini(&c->credentials.all);

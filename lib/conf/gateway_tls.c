@@ -76,6 +76,31 @@ static const char *roots_of(const struct server *s)
 	return NULL;
 }
 
+/* Reports a certificate or roots that cannot be had. */
+static void tell_material(const struct server *s, const struct mt_res_tls *named,
+	const char *remedy, const char *missing)
+{
+	const struct mt_gateway_tls *tls = s->tls;
+	const struct mt_text *secret = tls->credential.s    ? &tls->credential
+				       : tls->n_credentials ? &tls->credentials[0]
+							    : NULL;
+	const struct mt_tls_fields fields = {.path = s->path,
+		.rest = !secret || tls->credential_ns ? NULL
+			: tls->credential.s	      ? "credentialName"
+						      : "credentialNames[0]",
+		.line = secret && secret->line ? secret->line : tls->origin.line,
+		.texts = {NULL, &tls->certificate, &tls->key, &tls->roots, &tls->crl},
+		.names = {NULL, "serverCertificate", "privateKey", "caCertificates", "caCrl"}};
+	struct mt_tls_trouble trouble = {.why = missing, .material = true};
+
+	if (!missing)
+		mt_b_tls_trouble(s->b, named, &trouble);
+	if (trouble.why)
+		mt_b_tell_trouble(s->b, &s->gateway->meta, &fields, &trouble, remedy,
+			"TLS cannot be ended: %s; this server is not served, unless a last good "
+			"version of these settings is there");
+}
+
 /* NULL: it is told, or no memory. */
 static struct mt_credential *credential_of(const struct server *s)
 {
@@ -83,21 +108,24 @@ static struct mt_credential *credential_of(const struct server *s)
 	struct mt_conf_credential *x;
 
 	if (!named.certificate) {
-		not_served(s, "write credentialName, or serverCertificate and privateKey",
+		tell_material(s, &named,
+			"write credentialName, or serverCertificate and privateKey",
 			"no certificate is named with its key");
 		return NULL;
 	}
 	if (asks_clients(s)) {
 		named.trust = roots_of(s);
 		if (!named.trust) {
-			not_served(s, "write caCertificates with a whole path, or credentialName",
+			tell_material(s, &named,
+				"write caCertificates with a whole path, or credentialName",
 				"no roots of clients are named");
 			return NULL;
 		}
+	} else {
+		named.anybody = true;
 	}
 	x = mt_b_credential(s->b, &named);
-	if (x && !x->credential)
-		not_served(s, NULL, x->why.text);
+	tell_material(s, &named, NULL, NULL);
 	return x ? x->credential : NULL;
 }
 

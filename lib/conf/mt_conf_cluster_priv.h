@@ -84,6 +84,8 @@ int mt_b_cluster_tls(
 	struct mt_build *b, struct mt_shared_cluster *sc, const struct mt_cluster_said *said);
 /* What of it is the cluster's own. */
 void mt_b_cluster_tls_release(struct mt_shared_cluster *sc);
+/* Why its settings do not suffice for it; NULL: they do. */
+const char *mt_b_unmade_tls(const struct mt_res_tls *tls);
 /* Why it cannot be spoken; NULL: it can. */
 const char *mt_b_no_tls(struct mt_build *b, const struct mt_res_tls *tls);
 /* Whether the operator lends the node's identity to anybody towards services of the namespace. */

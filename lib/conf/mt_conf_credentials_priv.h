@@ -13,13 +13,26 @@
 #define MT_SECRET_OWN	"default"
 #define MT_SECRET_ROOTS "ROOTCA"
 
+/* The part of a credential that cannot be used. */
+enum mt_secret_part {
+	MT_SECRET_NONE,
+	MT_SECRET_CHAIN,
+	MT_SECRET_KEY,
+	MT_SECRET_TRUST,
+	MT_SECRET_CRL
+};
+
 struct mt_conf_credential {
 	struct mt_credential *credential; /* NULL: it cannot be had */
 	/* Another one with any change of what it is made of, and the same for the same; 0: it cannot be had. */
 	uint64_t stamp;
 	bool own; /* it shows the node's own identity */
-	struct mt_err
-		why; /* of one that cannot be had: names the secret, or what is to be written */
+	/*
+	 * Reason why it cannot be had, which names the secret, or what is to be written. With a
+	 * credential: the last good one stays in use. "": it is as its names lead to.
+	 */
+	struct mt_err why;
+	enum mt_secret_part part;    /* of `why`; MT_SECRET_NONE: another reason */
 	struct mt_tls_context *like; /* the last one of a client's; NULL: none yet */
 	uint64_t turn;		     /* the last build that asked for it */
 	char key[];		     /* the names that lead to it */
@@ -46,7 +59,10 @@ bool mt_b_is_somebody(const struct mt_build *b);
 /* The trust domain of the first; NULL: there is none. In b->tmp. */
 const char *mt_b_held_domain(struct mt_build *b);
 
-/* Around a build: who was not asked for between them is dropped. */
+/*
+ * Around a build. A credential that no build has needed since the published one is dropped at the
+ * next publish: a build that fails, or is compiled again with last good versions, drops none.
+ */
 void mt_credentials_begin(struct mt_conf *c);
 void mt_credentials_end(struct mt_conf *c);
 void mt_credentials_fini(struct mt_conf *c);
@@ -54,6 +70,7 @@ void mt_credentials_fini(struct mt_conf *c);
 /* secret_texts.c: what a name of a secret leads to; wiped and freed by mt_secret_texts_fini(). */
 struct mt_secret_texts {
 	char *chain, *key, *roots, *crl;
+	enum mt_secret_part part; /* the last one that was read, or could not be */
 };
 
 /* Adds to `out`: a certificate with its key, or roots. 0, or a negative errno with *e. */
@@ -62,9 +79,33 @@ int mt_b_secret_certificate(struct mt_build *b, const struct mt_res_tls *tls, co
 int mt_b_secret_roots(struct mt_build *b, const struct mt_res_tls *tls, const char *name,
 	struct mt_secret_texts *out, struct mt_err *e);
 void mt_secret_texts_fini(struct mt_secret_texts *t);
+/* Path of the file of this part, in b->tmp; NULL: documents name none. */
+const char *mt_b_secret_file(
+	struct mt_build *b, const struct mt_res_tls *tls, enum mt_secret_part part);
 /* No credential comes of the texts: the Secret that they are of is refused; `why` NULL: if it is that of the certificate. */
 void mt_b_secret_blame(struct mt_build *b, const struct mt_res_tls *tls,
 	const struct mt_secret_texts *t, const char *why);
+
+/* material.c: settings of documents that cannot be applied. */
+struct mt_tls_trouble {
+	const char *why;	  /* NULL: none */
+	bool held;		  /* the last good certificate and roots stay in use */
+	bool material;		  /* the document's last good version is used, if there is one */
+	bool file;		  /* `material`: a file that it names */
+	enum mt_secret_part part; /* of `material`; MT_SECRET_NONE: settings that are missing */
+};
+void mt_b_tls_trouble(struct mt_build *b, const struct mt_res_tls *tls, struct mt_tls_trouble *out);
+/* Where a document names each part. */
+struct mt_tls_fields {
+	const char *path, *rest; /* "spec.servers[0].tls"; the field of settings that are missing */
+	uint32_t line;		 /* of these settings */
+	const struct mt_text *texts[5]; /* by part; NULL, or without a text: `line` */
+	const char *names[5];
+};
+/* Reports the trouble at the field that names the part; `words` of what it means, with one %s. */
+void mt_b_tell_trouble(struct mt_build *b, const struct mt_meta *meta,
+	const struct mt_tls_fields *f, const struct mt_tls_trouble *t, const char *remedy,
+	const char *words);
 
 /* secret_status.c: what becomes of Secrets; at the end, of those that nobody has named. */
 void mt_b_secret_is_used(struct mt_build *b, const struct mt_kube_secret *s);

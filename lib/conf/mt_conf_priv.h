@@ -74,6 +74,7 @@ struct mt_snap {
 	struct mt_extauthz_provider **providers; /* held */
 	uint32_t n_providers;
 	struct mt_vips_build *vips; /* NULL: no host needs an address */
+	uint64_t credentials;	    /* mt_conf_credentials.turn of its build */
 	struct mt_snap *next;	    /* retired list */
 	uint64_t token;		    /* RCU: quiescent when it has passed */
 };
@@ -88,6 +89,8 @@ struct mt_conf_credentials {
 	struct mt_conf_lend *lend[2];	/* to nobody, and to whom the Node says; the last ones */
 	uint64_t turn;			/* grows with each build */
 };
+/* Drops those that no build since this snapshot's has needed. */
+void mt_credentials_published(struct mt_conf *c, const struct mt_snap *s);
 
 /* Rules for tokens that snapshots share, and where their keys are from (policy_tokens.c). */
 struct mt_conf_tokens {
@@ -320,6 +323,12 @@ void mt_b_warn(struct mt_build *b, const struct mt_meta *meta, uint32_t line, co
 /* For information: no call has another outcome than its documents specify. */
 void mt_b_note(struct mt_build *b, const struct mt_meta *meta, uint32_t line, const char *path,
 	const char *remedy, const char *fmt, ...) mt_printf(6, 7);
+/*
+ * The object names something that cannot be had: its last good version is used, and without one it
+ * goes on as it is. `file`: a file, which is an error for the operator; otherwise a warning.
+ */
+void mt_b_unusable(struct mt_build *b, const struct mt_meta *meta, uint32_t line, const char *path,
+	const char *remedy, bool file, const char *fmt, ...) mt_printf(7, 8);
 /* It closes something; or it is others' to enforce, or another one of its kind counts instead. */
 void mt_b_verdict(struct mt_build *b, enum mt_diag_severity severity, const struct mt_meta *meta,
 	const char *remedy, const char *fmt, ...) mt_printf(5, 6);

@@ -148,6 +148,7 @@ int mt_conf_publish(struct mt_conf *c, struct mt_snapshot *s, uint64_t now,
 	talk(mt_container_of(s, struct mt_snap, pub));
 	if (old)
 		retire(c, old);
+	mt_credentials_published(c, mt_container_of(s, struct mt_snap, pub));
 	mt_route_indexes_sweep(c);
 	return 0;
 }

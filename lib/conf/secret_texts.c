@@ -106,8 +106,12 @@ static int read_pair(const char *files, struct mt_secret_texts *out, struct mt_e
 	if (!key || (size_t)(key - files) >= sizeof(chain))
 		return mt_err(e, -EINVAL, "%s: a certificate and its key come together", files);
 	snprintf(chain, sizeof(chain), "%.*s", (int)(key - files), files);
+	out->part = MT_SECRET_CHAIN;
 	rc = read_file(chain, &out->chain, e);
-	return rc ? rc : read_file(key + 1, &out->key, e);
+	if (rc)
+		return rc;
+	out->part = MT_SECRET_KEY;
+	return read_file(key + 1, &out->key, e);
 }
 
 /* A path, or the words for this machine's own list. */
@@ -135,8 +139,29 @@ static int read_roots(const char *files, struct mt_secret_texts *out, struct mt_
 	if (n >= sizeof(roots))
 		return mt_err(e, -EINVAL, "%.64s...: too long", files);
 	snprintf(roots, sizeof(roots), "%.*s", (int)n, files);
+	out->part = MT_SECRET_TRUST;
 	rc = read_list(roots, &out->roots, e);
-	return rc || !files[n] ? rc : read_file(files + n + 1, &out->crl, e);
+	if (rc || !files[n])
+		return rc;
+	out->part = MT_SECRET_CRL;
+	return read_file(files + n + 1, &out->crl, e);
+}
+
+const char *mt_b_secret_file(
+	struct mt_build *b, const struct mt_res_tls *tls, enum mt_secret_part part)
+{
+	bool pair = part == MT_SECRET_CHAIN || part == MT_SECRET_KEY;
+	const char *name = pair ? tls->certificate : tls->trust;
+	const char *files =
+		name && part && tls->documents ? behind(name, pair ? OF_CHAIN : OF_ROOTS) : NULL;
+	size_t first = files ? strcspn(files, "~") : 0;
+
+	/* Documents do not name the file of the machine's own list. */
+	if (!files || (part == MT_SECRET_TRUST && strncmp(files, "system", first) == 0))
+		return NULL;
+	if (part == MT_SECRET_CHAIN || part == MT_SECRET_TRUST)
+		return mt_region_strndup(&b->tmp, files, first);
+	return files[first] ? files + first + 1 : NULL;
 }
 
 /* ---- Secrets ---------------------------------------------------------------------------------------- */

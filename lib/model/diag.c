@@ -55,6 +55,8 @@ static struct mt_diag *add(struct mt_diags *d, enum mt_diag_severity severity,
 	d->unused += severity == MT_DIAG_UNUSED;
 	d->notes += severity == MT_DIAG_NOTE;
 	d->machine += severity == MT_DIAG_MACHINE;
+	d->unreadable += severity == MT_DIAG_UNREADABLE;
+	d->absent += severity == MT_DIAG_ABSENT;
 	if (!has_room(d, severity, object))
 		return NULL;
 	e = mt_region_push(&d->region, (void **)&d->items, &d->n, sizeof(*d->items));
@@ -148,7 +150,7 @@ int mt_diag_format(const struct mt_diag *e, char *buf, size_t size)
 {
 	static const char *const words[] = {"error", "warning", "left out", "not served",
 		"no effect", "shadowed", "fails closed", "enforced elsewhere", "warning: no effect",
-		"note", "warning"};
+		"note", "warning", "error", "warning"};
 	const char *file = e->origin.file ? e->origin.file : "configuration";
 	char line[16] = "";
 
@@ -161,11 +163,16 @@ int mt_diag_format(const struct mt_diag *e, char *buf, size_t size)
 		e->remedy ? e->remedy : "", e->remedy ? ")" : "");
 }
 
+static int is_error(const struct mt_diag *e)
+{
+	return e->severity == MT_DIAG_ERROR || e->severity == MT_DIAG_UNREADABLE;
+}
+
 /* Sorts errors first, so that they need not be searched for among hundreds of warnings. */
 static int by_place(const void *a, const void *b)
 {
 	const struct mt_diag *x = a, *y = b;
-	int c = (y->severity == MT_DIAG_ERROR) - (x->severity == MT_DIAG_ERROR);
+	int c = is_error(y) - is_error(x);
 
 	if (!c)
 		c = strcmp(
@@ -180,13 +187,14 @@ static int by_place(const void *a, const void *b)
 uint32_t mt_diags_count(const struct mt_diags *d)
 {
 	return d->errors + d->warnings + d->left_out + d->not_served + d->inert + d->closed +
-	       d->elsewhere + d->shadowed + d->notes + d->machine;
+	       d->elsewhere + d->shadowed + d->notes + d->machine + d->unreadable + d->absent;
 }
 
 const char *mt_diag_severity_str(enum mt_diag_severity severity)
 {
 	switch (severity) {
 	case MT_DIAG_ERROR:
+	case MT_DIAG_UNREADABLE:
 		return "error";
 	case MT_DIAG_INERT:
 	case MT_DIAG_SHADOWED:
@@ -201,12 +209,13 @@ const char *mt_diag_severity_str(enum mt_diag_severity severity)
 bool mt_diag_is_strict(enum mt_diag_severity severity)
 {
 	return severity == MT_DIAG_WARNING || severity == MT_DIAG_UNUSED ||
-	       severity == MT_DIAG_CLOSED;
+	       severity == MT_DIAG_CLOSED || severity == MT_DIAG_UNREADABLE ||
+	       severity == MT_DIAG_ABSENT;
 }
 
 uint32_t mt_diags_strict(const struct mt_diags *d)
 {
-	return d->warnings + d->unused + d->closed;
+	return d->warnings + d->unused + d->closed + d->unreadable + d->absent;
 }
 
 void mt_diags_sort(struct mt_diags *d)
@@ -235,7 +244,9 @@ void mt_diags_rewind(struct mt_diags *d, const struct mt_diags *mark)
 		.shadowed = mark->shadowed,
 		.unused = mark->unused,
 		.notes = mark->notes,
-		.machine = mark->machine};
+		.machine = mark->machine,
+		.unreadable = mark->unreadable,
+		.absent = mark->absent};
 }
 
 void mt_diags_print(struct mt_diags *d, FILE *out)

@@ -39,6 +39,14 @@ enum mt_diag_severity {
 	MT_DIAG_NOTE,
 	/* This machine lacks what the Node needs; the document may be for another machine. */
 	MT_DIAG_MACHINE,
+	/*
+	 * A document names a file that cannot be used: its last good version is used instead
+	 * (mt_table_may_fall_back()). Without one it stays in use, and what needs the file is not
+	 * served. An error for the operator in both cases.
+	 */
+	MT_DIAG_UNREADABLE,
+	/* The same for what the document does not name, or for a Secret: a warning. */
+	MT_DIAG_ABSENT,
 	MT_DIAG_SEVERITIES
 };
 
@@ -78,7 +86,7 @@ struct mt_diags {
 	uint32_t n_last[MT_DIAG_SEVERITIES];
 	/* all of them, kept or not; `inert` includes `unused` */
 	uint32_t errors, warnings, left_out, not_served, inert, closed, elsewhere, shadowed, unused,
-		notes, machine;
+		notes, machine, unreadable, absent;
 };
 
 void mt_diags_init(struct mt_diags *d);

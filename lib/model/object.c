@@ -63,8 +63,8 @@ static const struct {
 		"read the reason; rewrite the part that it names, give the node an identity "
 		"(`spec.identity`), add the Pods, or exempt the object until a date "
 		"(`spec.unenforced`)"},
-	{"a mistake in an edited document; a file that cannot be read; a conflict with another "
-	 "object",
+	{"a mistake in an edited document, such as the path of a certificate that cannot be read; "
+	 "a file that cannot be read; a conflict with another object",
 		"correct the line that `show errors` names; the fixed file is applied within 1.5 "
 		"s. "
 		"`forget` drops the last good version"},

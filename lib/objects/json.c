@@ -23,13 +23,15 @@ static json_t *notes(const struct mt_object_row *row)
 	for (uint32_t i = 0; i < row->n_notes; i++)
 		json_array_append_new(
 			all, json_pack("{s:s, s:o, s:o}", "severity",
-				     row->notes[i].warning ? "warning" : "note", "field",
+				     mt_diag_severity_str(row->notes[i].severity), "field",
 				     text(row->notes[i].field), "text", text(row->notes[i].text)));
 	return all;
 }
 
 const char *mt_row_severity(const struct mt_object_row *row)
 {
+	if (row->unreadable)
+		return "error";
 	switch (row->status) {
 	case MT_OBJECT_REFUSED:
 	case MT_OBJECT_LAST_GOOD:

@@ -168,8 +168,8 @@ static bool is_secret(const struct mt_object *o)
 
 static bool is_good(const struct mt_object_row *row)
 {
-	return row->used == row->o && !row->absent && row->o->root && !row->o->is_node &&
-	       row->status != MT_OBJECT_IGNORED;
+	return row->used == row->o && !row->unusable && !row->absent && row->o->root &&
+	       !row->o->is_node && row->status != MT_OBJECT_IGNORED;
 }
 
 static void keep(struct update *u, const struct mt_object_row *row)

@@ -97,7 +97,7 @@ bool mt_kept_forget(struct mt_kept *k, const char *kind, const char *ns, const c
 struct mt_note {
 	const char *field; /* NULL: the object as a whole */
 	const char *text;
-	bool warning; /* calls are lost, or have another outcome than the object specifies */
+	enum mt_diag_severity severity;
 };
 
 struct mt_object_row {
@@ -120,6 +120,8 @@ struct mt_object_row {
 	const char *first_why;
 	bool unenforced;  /* exempt for now: the Node's spec.unenforced lists it */
 	bool delegated;	  /* an applied VirtualService delegates to it */
+	bool unusable;	  /* it names TLS material that cannot be had: never a last good version */
+	bool unreadable;  /* `unusable`, because of a file */
 	bool warned;	  /* a warning is about it, or it has no effect, probably by mistake */
 	bool good_is_bad; /* the last good version was rejected, too, in this load */
 	bool condemned;	  /* mt_table_refuse() is about to reject the version in use */
@@ -139,6 +141,7 @@ struct mt_object_table {
 	int64_t wall, until; /* times of creation and of the next end of an exemption, 0: none */
 	struct mt_mesh_settings mesh;
 	uint32_t n_closings, n_files_bad;
+	uint32_t n_unreadable; /* rows with `unreadable` */
 	char **files_bad; /* copies of the names of files and directories not read completely */
 	struct mt_diags translated; /* diagnostics of translating objects for the model */
 	struct mt_diags told;	    /* errors of versions that are not used any more */
@@ -175,6 +178,13 @@ struct mt_model *mt_table_model(struct mt_object_table *t, int *rc);
 bool mt_table_refuse(struct mt_object_table *t, const struct mt_diags *diags);
 
 /*
+ * True if a version in use names TLS material that cannot be had (MT_DIAG_UNREADABLE,
+ * MT_DIAG_ABSENT), and its object has another last good version. Then discard what was compiled,
+ * call mt_table_refuse(), and compile again. Otherwise the version stays in use.
+ */
+bool mt_table_may_fall_back(struct mt_object_table *t, const struct mt_diags *diags);
+
+/*
  * Sets each row's final status, reason and notes; call after the last compilation, with its
  * `diags`. Adds to `diags` what the table found itself, and an error for each rejected or last-good
  * object that no error names.
@@ -192,7 +202,8 @@ bool mt_table_may_hold(const struct mt_object_table *t, const char *file);
 /* Counts the objects by status. */
 void mt_table_counts(const struct mt_object_table *t, uint32_t counts[MT_OBJECT_STATUSES]);
 /*
- * True if an object is rejected or on its last good version, or if a file was not read completely.
+ * True if an object is rejected or on its last good version, or names a file that cannot be used,
+ * or if a file was not read completely.
  */
 bool mt_table_has_trouble(const struct mt_object_table *t);
 

@@ -222,12 +222,12 @@ void mt_table_reset(struct mt_object_table *t)
 		row->good_is_bad = false;
 		row->notes = NULL;
 		row->n_notes = 0;
-		row->warned = false;
+		row->warned = row->unusable = row->unreadable = false;
 		row->touches = NULL;
 		row->n_touches = 0;
 	}
 	t->node_refused = t->first_node_refused;
-	t->n_rounds = 0;
+	t->n_rounds = t->n_unreadable = 0;
 	mt_strmap_fini(&t->troubles);
 	if (changed)
 		mt_table_changed(t);
@@ -360,5 +360,6 @@ bool mt_table_has_trouble(const struct mt_object_table *t)
 	uint32_t counts[MT_OBJECT_STATUSES];
 
 	mt_table_counts(t, counts);
-	return counts[MT_OBJECT_REFUSED] || counts[MT_OBJECT_LAST_GOOD] || t->n_files_bad;
+	return counts[MT_OBJECT_REFUSED] || counts[MT_OBJECT_LAST_GOOD] || t->n_files_bad ||
+	       t->n_unreadable;
 }

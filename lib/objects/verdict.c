@@ -58,6 +58,34 @@ void mt_row_fall_back(struct mt_object_table *t, struct mt_object_row *row)
 }
 
 /*
+ * True if the entry refuses the version in use: an error, or TLS material that cannot be had while
+ * there is another last good version.
+ */
+static bool is_refusal(const struct mt_object_row *row, const struct mt_diag *e)
+{
+	if (e->severity == MT_DIAG_ERROR)
+		return true;
+	if (e->severity != MT_DIAG_UNREADABLE && e->severity != MT_DIAG_ABSENT)
+		return false;
+	return row->used && row->good && !row->good_is_bad && row->good->hash != row->used->hash;
+}
+
+bool mt_table_may_fall_back(struct mt_object_table *t, const struct mt_diags *diags)
+{
+	if (!diags->unreadable && !diags->absent)
+		return false;
+	index_serials(t);
+	for (uint32_t i = 0; i < diags->n; i++) {
+		const struct mt_diag *e = &diags->items[i];
+		const struct mt_object_row *row = e->object ? mt_table_row(t, e->object) : NULL;
+
+		if (row && row->used && is_refusal(row, e))
+			return true;
+	}
+	return false;
+}
+
+/*
  * Marks the rows whose versions in use have errors, and copies the errors for `show errors`. False
  * if one of the rows is the Node.
  */
@@ -65,12 +93,10 @@ static bool condemn(struct mt_object_table *t, const struct mt_diags *diags)
 {
 	for (uint32_t i = 0; i < diags->n; i++) {
 		const struct mt_diag *e = &diags->items[i];
-		struct mt_object_row *row = e->severity == MT_DIAG_ERROR && e->object
-						    ? mt_table_row(t, e->object)
-						    : NULL;
+		struct mt_object_row *row = e->object ? mt_table_row(t, e->object) : NULL;
 
 		/* The version in use may also be a last good one that now conflicts with others. */
-		if (!row || !row->used)
+		if (!row || !row->used || !is_refusal(row, e))
 			continue;
 		if (row->o->is_node)
 			return false;
@@ -212,8 +238,8 @@ static void note(struct mt_object_table *t, struct mt_object_row *row, const str
 
 	if (!n)
 		return;
-	n->warning = mt_diag_is_strict(e->severity);
-	row->warned |= n->warning;
+	n->severity = e->severity;
+	row->warned |= mt_diag_is_strict(e->severity);
 	n->field = e->path ? mt_region_strdup(&t->words, e->path) : NULL;
 	n->text = mt_region_printf(&t->words, "%s%s%s%s", e->message ? e->message : "",
 		e->remedy ? " (" : "", e->remedy ? e->remedy : "", e->remedy ? ")" : "");
@@ -245,7 +271,12 @@ static void apply(struct mt_object_table *t, const struct mt_diag *e)
 
 	if (!row)
 		return;
-	if (e->severity == MT_DIAG_WARNING || e->severity == MT_DIAG_NOTE) {
+	if (e->severity == MT_DIAG_UNREADABLE || e->severity == MT_DIAG_ABSENT) {
+		row->unusable = true;
+		t->n_unreadable += !row->unreadable && e->severity == MT_DIAG_UNREADABLE;
+		row->unreadable |= e->severity == MT_DIAG_UNREADABLE;
+		note(t, row, e);
+	} else if (e->severity == MT_DIAG_WARNING || e->severity == MT_DIAG_NOTE) {
 		note(t, row, e);
 	} else if (row->status < MT_OBJECT_FAIL_CLOSED && status_of(e->severity)) {
 		row->status = status_of(e->severity);

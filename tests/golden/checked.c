@@ -33,10 +33,12 @@ struct mt_snapshot *checked_compile(struct mt_conf *c, struct mt_object_table *t
 		n++;
 		if (rounds)
 			*rounds = n;
-		if (s)
+		if (s && !mt_table_may_fall_back(t, diags))
 			return s;
 		if (!mt_table_refuse(t, diags))
 			break;
+		if (s)
+			mt_conf_discard(c, s, now);
 		mt_diags_rewind(diags, &mark);
 	}
 	MT_ASSERT(t->node_refused);

@@ -171,8 +171,11 @@ static struct mt_snapshot *compiled(struct mt_conf *conf, struct load *l, uint64
 		hold(conf, m->node);
 		s = mt_conf_compile(conf, m, &l->diags, now);
 		mt_model_free(m);
-		if (s || !mt_table_refuse(l->table, &l->diags))
+		if ((s && !mt_table_may_fall_back(l->table, &l->diags)) ||
+			!mt_table_refuse(l->table, &l->diags))
 			return s;
+		if (s)
+			mt_conf_discard(conf, s, now);
 		mt_diags_rewind(&l->diags, &mark);
 	}
 }

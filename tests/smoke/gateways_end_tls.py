@@ -3,7 +3,8 @@
 """
 Gateways end clients' TLS by Secrets among the documents, on a node without an identity: Dubbo calls in SIMPLE and MUTUAL, of one port by
 server names; clients without a certificate, with another authority's, with another name, and in clear text; a Secret that is replaced while
-calls go on, and one that is gone.
+calls go on, and one that is gone. Then by files, at the Gateway and to the server: a wrong path and a file that is broken while it is replaced
+cost no call.
 """
 
 import base64
@@ -38,6 +39,32 @@ spec: {hosts: [com.shop.quotes], gateways: [edge], routes: [{route: [{destinatio
 """
 
 
+# Files of the same Gateway, and to the server behind it; {roots} is on a line of its own.
+BY_FILES = """---
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {{name: files}}
+spec:
+  selector: {{}}
+  servers:
+    - port: {{number: 8444, name: tcp-metaprotocol-dubbo, protocol: TLS}}
+      hosts: [open.example]
+      tls: {{mode: SIMPLE, serverCertificate: {chain}, privateKey: {key}}}
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {{name: quotes}}
+spec:
+  host: com.shop.quotes
+  trafficPolicy:
+    tls:
+      mode: MUTUAL
+      clientCertificate: {pair}
+      privateKey: {key}
+      caCertificates: {roots}
+"""
+
+
 def encoded(path):
     return base64.b64encode(path.read_bytes()).decode()
 
@@ -55,14 +82,14 @@ class Scene:
         pair = {"tls.crt": encoded(chain), "tls.key": encoded(key), "ca.crt": encoded(self.ours.roots)}
         self.daemon.write("pair.json", json.dumps({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "pair"}, "data": pair}))
 
-    def client(self, sni, authority=None):
+    def client(self, sni, authority=None, to="192.0.2.1:8443"):
         """By which its calls go: an address on the client's host, behind which TLS begins."""
         words, port = [], next(self.ports)
         if authority:
             cert, key = authority.sign(f"client-{port}", "URI:spiffe://partner/ns/x/sa/y")
             words = ["--cert", cert, "--key", key]
         process = self.lab.python("client", f"client-{port}", "smoke/meltemi_lab/sidecar.py", "client", "--roots", self.ours.roots,
-                                  "--listen", f"127.0.0.1:{port}", "--to", "192.0.2.1:8443", "--sni", sni, *words)
+                                  "--listen", f"127.0.0.1:{port}", "--to", to, "--sni", sni, *words)
         process.wait_line("ready")
         return f"127.0.0.1:{port}"
 
@@ -113,6 +140,61 @@ def gone(s):
     equal(s.answered(s.client("open.example")), 0, "calls without a Secret")
 
 
+def write_files(s, **changed):
+    chain, key = s.pair
+    words = {"chain": chain, "pair": chain, "key": key, "roots": s.roots, **changed}
+    text = DOCUMENTS.replace("address: 198.51.100.11", "address: 198.51.100.11, ports: {tcp-metaprotocol-dubbo: 20881}")
+    s.daemon.write("edge.yaml", text.replace("gateways: [edge]", "gateways: [edge, files]") + BY_FILES.format(**words))
+    s.daemon.shell("reload", fail=False)
+
+
+def statuses(s):
+    return {(o["kind"], o["name"]): (o["status"], o["severity"]) for o in s.daemon.show("objects")["objects"]}
+
+
+def is_named(s, place, words):
+    """A line of the log with the document's line, the field, the reason and the remedy."""
+    number = (s.daemon.services / "edge.yaml").read_text().splitlines().index(place) + 1
+    s.daemon.wait_log(f"edge.yaml:{number}: error: {words}")
+
+
+def wrong_paths(s):
+    """The certificates of the last good versions go on, and /ready stays."""
+    write_files(s, chain="/nowhere/chain.pem", roots="/nowhere/roots.pem")
+    found = statuses(s)
+    equal((found["Gateway", "files"], found["DestinationRule", "quotes"]), (("last-good", "error"),) * 2, "statuses with wrong paths")
+    is_named(s, "      caCertificates: /nowhere/roots.pem", "spec.trafficPolicy.tls.caCertificates: TLS to endpoints cannot be established: "
+             "/nowhere/roots.pem: No such file or directory")
+    s.daemon.wait_log("error: spec.servers[0].tls.serverCertificate: TLS cannot be ended: /nowhere/chain.pem: No such file or directory")
+    s.daemon.wait_log("(correct the path, or restore the file)")
+    equal(s.daemon.check()[0], 1, "exit status of --check with wrong paths")
+    check(s.daemon.ready(), "the node is not ready")
+
+
+def by_files(s):
+    s.pair = s.ours.sign("files", "DNS:open.example,URI:spiffe://partner/ns/x/sa/y")
+    s.roots = s.lab.directory / "files-roots.pem"
+    s.roots.write_bytes(s.ours.roots.read_bytes())
+    s.lab.python("server1", "ends-tls", "smoke/meltemi_lab/sidecar.py", "server", "--roots", s.ours.roots, "--cert", s.pair[0], "--key", s.pair[1],
+                 "--listen", "198.51.100.11:20881", "--to", "127.0.0.1:20880").wait_line("ready")
+    write_files(s)
+    target = s.client("open.example", to="192.0.2.1:8444")
+    equal(s.answered(target), 20, "calls by files")
+    calls = s.lab.dubbo_client(target, seconds=6, connections=2)
+    calls.wait_line("calling")
+    wrong_paths(s)
+    equal(s.answered(s.client("open.example", to="192.0.2.1:8444")), 20, "calls on new connections with wrong paths")
+    write_files(s)
+    equal({status for key, (status, _) in statuses(s).items() if key[0] in ("DestinationRule", "Gateway") and key[1] != "edge"}, {"in-force"},
+          "statuses of repaired documents")
+    s.roots.write_text("-----BEGIN CERTIFICATE-----\nMIIB")
+    s.daemon.shell("reload", fail=False)
+    equal(statuses(s)["DestinationRule", "quotes"], ("in-force-with-notes", "warning"), "status while a file is being replaced")
+    equal(s.answered(s.client("open.example", to="192.0.2.1:8444")), 20, "calls while a file is being replaced")
+    report = calls.result()
+    equal(report["failed"], 0, f"calls that were lost beside {report['answered']}")
+
+
 def body():
     with Lab(servers=1) as lab:
         s = Scene(lab)
@@ -122,6 +204,8 @@ def body():
         replaced(s)
         told_of_its_end(s)
         gone(s)
+        s.daemon.leaves("errors", "it is given wrong paths", r"/nowhere/(chain|roots)\.pem")
+        by_files(s)
 
 
 main(body)

@@ -67,12 +67,15 @@ def by_rule(m, caller, judge, ask):
     ask(tls={"mode": "MUTUAL", "sni": "authz.example", "subjectAltNames": [ACCOUNT % ("shop", "judge")], **files})
     caller.gets(ANSWERED, "by files that a rule names", "allow")
     told(judge, NODE, "authz.example", "who asks by them")
+    ask(broken=True, tls={"mode": "MUTUAL", "sni": "authz.example", **files, "caCertificates": "/nowhere"})
+    caller.gets(ANSWERED, "by the last good version of a rule with a wrong path", "allow")
     ask(tls={"mode": "SIMPLE", "caCertificates": str(m.authority.roots)})
     caller.gets(DENIED, "without a certificate", "allow")
     ask(tls={"mode": "DISABLE"})
     caller.gets(DENIED, "in clear text, which a rule asks for", "allow")
-    ask(tls={"mode": "MUTUAL", "caCertificates": "/nowhere"})
-    caller.gets(DENIED, "by a rule that cannot be followed", "allow")
+    ask()
+    ask(broken=True, tls={"mode": "MUTUAL", **files, "caCertificates": "/nowhere"})
+    caller.gets(DENIED, "by a rule that cannot be followed, and has no last good version", "allow")
 
 
 def nobody(m, caller, ask):
@@ -94,14 +97,18 @@ def body():
         m.identify_as(ACCOUNT % ("shop", "judge"), lab.directory / "judge")
         m.daemon.write("services.yaml", SERVICE.replace("198.51.100.11", "198.51.100.13").replace("240.240.1.1", "240.240.1.9"))
 
-        def ask(**how):
+        def ask(broken=False, **how):
             m.daemon.write("judge.yaml", judges(**how))
+            if broken:
+                m.daemon.shell("reload", fail=False)
+                return
             write(m.daemon, policy(selector={"matchLabels": {"app": "demo"}}), service=JUDGE)
 
         m.daemon.write("judge.yaml", judges())
         m.daemon.write("mesh.yaml", mesh(service=JUDGE))
         m.forget()
         m.daemon.leaves("errors", "what nobody can be asked about is told as closed", "its provider cannot be queried")
+        m.daemon.leaves("errors", "a rule names a file that is not there", r"/nowhere: No such file")
         m.daemon.start()
         netns.run("ip", "-n", m.daemon.namespace, "addr", "add", f"{AT}/32", "dev", "lo")
         judge, caller = Judge(lab, m.daemon, f"{AT}:9000", lab.directory / "judge"), Caller(lab, server, "240.240.1.9")

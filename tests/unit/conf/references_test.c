@@ -180,7 +180,7 @@ static void tls_to_instances(void)
 		CU_ASSERT_EQUAL(subset->closed_by != NULL, by_tls[i].subset);
 		if (subset->closed_by)
 			CU_ASSERT_STRING_EQUAL(subset->closed_by->by, "DestinationRule default/c");
-		CU_ASSERT_TRUE(b.diags.warnings > 0);
+		CU_ASSERT_TRUE(mt_diags_strict(&b.diags) > 0);
 		unbuild(&b);
 	}
 }

@@ -8,8 +8,8 @@ int main(int argc, char **argv)
 		{"gateway_api", gateway_api_tests}, {"held", held_tests}, {"order", order_tests},
 		{"document", document_tests}, {"mesh", mesh_tests},
 		{"kubernetes", kubernetes_tests}, {"filters", filters_tests},
-		{"notes", notes_tests}, {"proxies", proxies_tests}, {"refused", refused_tests},
-		{0}};
+		{"notes", notes_tests}, {"material", material_tests}, {"proxies", proxies_tests},
+		{"refused", refused_tests}, {0}};
 
 	int rc = mt_test_main(suites, argc, argv);
 

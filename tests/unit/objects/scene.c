@@ -128,8 +128,12 @@ static void compile(struct scene *sc)
 		CU_ASSERT_PTR_NOT_NULL_FATAL(m);
 		sc->rounds++;
 		sc->s = mt_conf_compile(sc->conf, m, &sc->diags, NOW);
-		if (sc->s || !mt_table_refuse(sc->t, &sc->diags))
+		if ((sc->s && !mt_table_may_fall_back(sc->t, &sc->diags)) ||
+			!mt_table_refuse(sc->t, &sc->diags))
 			break;
+		if (sc->s)
+			mt_conf_discard(sc->conf, sc->s, NOW);
+		sc->s = NULL;
 		mt_diags_rewind(&sc->diags, &mark);
 	}
 	mt_table_finish(sc->t, &sc->diags);
