@@ -50,8 +50,9 @@ static const char *unique_name(
 	return name ? name : "";
 }
 
+/* `limiter`: the MetaRouter with the limits that apply; NULL: none. */
 static void bind_routes(struct mt_build *b, struct server *sv, const struct mt_meta *meta,
-	const struct mt_rule_list *list, const struct mt_limit_conf *limit, const char *host)
+	const struct mt_rule_list *list, const struct mt_meta_router *limiter, const char *host)
 {
 	const struct mt_gateway_server *conf = sv->conf;
 	uint16_t port = (uint16_t)conf->port.number.v;
@@ -78,8 +79,8 @@ static void bind_routes(struct mt_build *b, struct server *sv, const struct mt_m
 			.codec = sv->codec,
 			.port = port,
 			.fallback = MT_NO_CLUSTER},
-		.limit = limit,
-		.limit_meta = meta,
+		.limit = limiter ? limiter->limit : NULL,
+		.limit_meta = limiter ? &limiter->meta : meta,
 		.opts = sv->opts,
 		.gate = sv->gate,
 		.gate_hash = sv->gate_hash,
@@ -201,6 +202,32 @@ static void add_leading(struct mt_build *b, const struct server *sv, struct lead
 	mt_b_join_routes(b, &l->joining, vs, list);
 }
 
+static bool has_host(
+	struct mt_build *b, const struct mt_virtual_service *vs, const struct mt_meta_router *mr)
+{
+	const struct mt_host *h = mt_b_host(b, mr->hosts[0].s, mr->meta.ns);
+
+	for (uint32_t i = 0; h && i < vs->n_hosts; i++)
+		if (mt_b_host(b, vs->hosts[i].s, vs->meta.ns) == h)
+			return true;
+	return false;
+}
+
+/* The first MetaRouter without routes that names the gateway, for a host of these routes. */
+static const struct mt_meta_router *limiter_of(
+	struct mt_build *b, const struct server *sv, const struct mt_virtual_service *vs)
+{
+	for (uint32_t i = 0; sv->protocol && i < b->model->meta_routers.n; i++) {
+		const struct mt_meta_router *mr = b->model->meta_routers.v[i];
+
+		if (!mr->routes.n_rules && mr->limit && has_host(b, vs, mr) &&
+			mt_b_names_gateway(
+				mr->gateways, mr->n_gateways, mr->meta.ns, &sv->gateway->meta))
+			return mr;
+	}
+	return NULL;
+}
+
 /*
  * Binds the routes of a server. Connections of bytes and RPC carry no host, so one VirtualService
  * leads: the first that names the gateway, shares a host with the server, and has a route from this
@@ -223,7 +250,8 @@ static void bind_virtual_services(struct mt_build *b, struct server *sv)
 		}
 	}
 	if (l.first)
-		bind_routes(b, sv, &l.first->meta, l.list, NULL, l.first->hosts[0].s);
+		bind_routes(b, sv, &l.first->meta, l.list, limiter_of(b, sv, l.first),
+			l.first->hosts[0].s);
 }
 
 static void bind_routers(struct mt_build *b, struct server *sv)
@@ -233,7 +261,7 @@ static void bind_routers(struct mt_build *b, struct server *sv)
 
 		if (mr->routes.n_rules && mt_b_names_gateway(mr->gateways, mr->n_gateways,
 						  mr->meta.ns, &sv->gateway->meta))
-			bind_routes(b, sv, &mr->meta, &mr->routes, mr->limit, mr->hosts[0].s);
+			bind_routes(b, sv, &mr->meta, &mr->routes, mr, mr->hosts[0].s);
 	}
 }
 

@@ -148,7 +148,10 @@ int mt_b_document_service(struct mt_build *b, const struct mt_document_service *
 
 /* ---- which documents say it ---------------------------------------------------------------------- */
 
-/* A patch's own routes, then the MetaRouter's, then the VirtualService's, then the host itself. */
+/*
+ * A patch's own routes, then those of a MetaRouter that has some, then the VirtualService's, then
+ * the host itself.
+ */
 static void choose_rules(struct mt_host *h, const struct mt_unit *u, struct mt_route_for *f)
 {
 	const char *protocol = u->codec->opaque ? NULL : u->protocol;
@@ -159,12 +162,9 @@ static void choose_rules(struct mt_host *h, const struct mt_unit *u, struct mt_r
 	if (u->patch && u->patch->routes.n_rules) {
 		f->meta = u->patch_meta;
 		f->list = &u->patch->routes;
-	} else if (protocol && h->router) {
-		/* Without routes its calls go to the host, as Aeraki leads them. */
-		if (h->router->routes.n_rules) {
-			f->meta = &h->router->meta;
-			f->list = &h->router->routes;
-		}
+	} else if (protocol && h->router && h->router->routes.n_rules) {
+		f->meta = &h->router->meta;
+		f->list = &h->router->routes;
 	} else if (of->vs) {
 		f->list = mt_b_rule_list(of->vs, protocol);
 		if (f->list && !f->list->n_rules)

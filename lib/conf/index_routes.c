@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Chooses the routes that clients of a host's own address follow: the MetaRouter's, else those of a
- * VirtualService that names the host whole, else by a wildcard. Among wildcards the longest counts
- * for ports of messages, as in istiod 1.31 for HTTP. For ports of bytes the oldest VirtualService's
- * counts, as there for TCP. Among equals the oldest counts. A VirtualService that cannot be applied
- * to a host's ports is refused and does not take them, so that one compilation finds all that are
- * wrong.
+ * Chooses the routes that clients of a host's own address follow: those of a MetaRouter that has
+ * routes, else those of a VirtualService that names the host whole, else by a wildcard. Among
+ * wildcards the longest counts for ports of messages, as in istiod 1.31 for HTTP. For ports of
+ * bytes the oldest VirtualService's counts, as there for TCP. Among equals the oldest counts. A
+ * VirtualService that cannot be applied to a host's ports is refused and does not take them, so
+ * that one compilation finds all that are wrong.
  */
 #include "mt_conf_priv.h"
 
@@ -19,6 +19,9 @@ static void in_place_of(struct mt_build *b, const struct mt_meta *winner, uint32
 {
 	mt_b_shadowed(b, loser, loser_line, path, NULL, "\"%.128s\" is that of %s %s/%s", host,
 		winner->kind, winner->ns, winner->name);
+	/* tell_replaced() has reported it. */
+	if (strcmp(winner->kind, loser->kind) != 0)
+		return;
 	mt_b_warn(b, winner, line, NULL, NULL, "in place of %s %s/%s, which has \"%.128s\" as well",
 		loser->kind, loser->ns, loser->name, host);
 }
@@ -60,6 +63,12 @@ static void index_routers(struct mt_build *b)
 		else
 			h->router = mr;
 	}
+}
+
+/* True if the MetaRouter replaces routes of messages; without routes it adds its limits to them. */
+static bool has_routes(const struct mt_meta_router *router)
+{
+	return router && router->routes.n_rules;
 }
 
 /* Whether its routes are for clients of the services' own addresses. */
@@ -118,8 +127,7 @@ static bool has_ports(const struct mt_host *h, bool opaque)
 static bool can_route(struct mt_build *b, const struct mt_host *h,
 	const struct mt_virtual_service *vs, bool opaque)
 {
-	const struct mt_meta_router *router = opaque ? NULL : h->router;
-	bool can = true;
+	bool replaced = !opaque && has_routes(h->router), can = true;
 
 	for (const struct mt_unit *u = h->units; u; u = u->next) {
 		struct mt_route_for f = {.meta = &vs->meta,
@@ -128,7 +136,7 @@ static bool can_route(struct mt_build *b, const struct mt_host *h,
 			.codec = u->codec,
 			.port = (uint16_t)u->port->number.v};
 
-		if (u->codec->opaque != opaque || router || !f.list ||
+		if (u->codec->opaque != opaque || replaced || !f.list ||
 			(u->patch && u->patch->routes.n_rules))
 			continue;
 		can &= mt_b_can_route(b, &f, true);
@@ -136,9 +144,27 @@ static bool can_route(struct mt_build *b, const struct mt_host *h,
 	return can;
 }
 
+/* Reports that the MetaRouter's routes replace those that the VirtualService has for messages. */
+static void tell_replaced(
+	struct mt_build *b, const struct mt_host *h, const struct mt_virtual_service *vs)
+{
+	const struct mt_meta_router *router = h->router;
+
+	for (const struct mt_unit *u = h->units; u; u = u->next) {
+		if (u->codec->opaque || !mt_b_rule_list(vs, u->protocol))
+			continue;
+		mt_b_warn(b, &router->meta, router->routes.origin.line, "spec.routes",
+			"repeat what is needed here, or remove `routes`",
+			"the routes and timeouts of VirtualService %s/%s are not in force for "
+			"%.128s: these routes replace them",
+			vs->meta.ns, vs->meta.name, router->hosts[0].s);
+		return;
+	}
+}
+
 /*
- * Claims the host's ports of bytes, or of messages. A MetaRouter, even one for limits alone,
- * precedes routes of messages.
+ * Claims the host's ports of bytes, or of messages. A MetaRouter with routes precedes routes of
+ * messages.
  */
 static void claim(struct mt_build *b, struct claims *c, uint32_t i, struct mt_host *h, bool opaque)
 {
@@ -153,7 +179,9 @@ static void claim(struct mt_build *b, struct claims *c, uint32_t i, struct mt_ho
 		c->hidden++;
 		return;
 	}
-	if (h->router && !leads_bytes(vs))
+	if (!opaque && has_routes(h->router))
+		tell_replaced(b, h, vs);
+	if (has_routes(h->router) && !leads_bytes(vs))
 		by = &h->router->meta;
 	else if (of->vs && of->vs != vs)
 		by = &of->vs->meta;

@@ -27,6 +27,9 @@ static const struct mt_field rule_fields[] = {
 		.help = "calls that the route applies to; none: all"},
 	{"route", MT_F_LIST, AT_LIST(struct mt_rule, dests), .sub = &mt_sec_rule_dest,
 		.required = true, .help = "the destinations with their shares"},
+	{"timeout", MT_F_DURATION, AT(struct mt_rule, timeout),
+		.help = "longest time of a call; default: the deadline in the message, else 5m. A "
+			"field of Meltemi: Aeraki's MetaRouter has none"},
 	{"mirror", MT_F_POINTER, AT(struct mt_rule, mirror), .sub = &mt_sec_mirror_dest,
 		.help = "destination of a copy of each request; its reply is dropped"},
 	{"mirrorPercentage", MT_F_POINTER, AT(struct mt_rule, mirror_percent),
@@ -101,7 +104,9 @@ static const struct mt_field router_fields[] = {
 	{"gateways", MT_F_TEXTS, AT_LIST(struct mt_meta_router, gateways),
 		.help = "NAMESPACE/NAME of Gateways that route to this router as well"},
 	{"routes", MT_F_CUSTOM, .custom = read_routes, .sub = &rule_section,
-		.help = "the first that matches is used; none: all calls go to the host"},
+		.help = "the first that matches is used. They replace the routes and timeouts of "
+			"the "
+			"host's VirtualService; none: those stay, else all calls go to the host"},
 	{"localRateLimit", MT_F_POINTER, AT(struct mt_meta_router, limit), .sub = &mt_sec_limit,
 		.help = "a limit of calls, exact over all workers of the node"},
 	{"globalRateLimit", MT_F_LATER, .harms = true,

@@ -12,7 +12,7 @@ import socket
 import sys
 
 from meltemi_lab import TESTS, Lab, check, dubbo, equal, main, netns
-from meltemi_lab.documents import service
+from meltemi_lab.documents import service, weights
 
 sys.path.insert(0, str(TESTS / "interop" / "thrift"))
 
@@ -168,6 +168,41 @@ def play(lab, daemon, rand, number, seen):
         one(lab, daemon, kind, host, random_message(rand, kind.methods), seen)
 
 
+LIMIT = """\
+---
+apiVersion: metaprotocol.aeraki.io/v1alpha1
+kind: MetaRouter
+metadata: {{name: limit}}
+spec:
+  hosts: [{host}]
+  localRateLimit:
+    conditions:
+    - tokenBucket: {{fillInterval: 3600s, maxTokens: 2, tokensPerFill: 1}}
+      match: {{attributes: {{method: {{exact: echo}}}}}}
+"""
+
+
+def limits_beside_routes(lab, daemon):
+    """A MetaRouter without routes adds its limit to the routes of the VirtualService; with routes it replaces them, with a warning."""
+    host, kind, seen = HOSTS[0], Dubbo(), collections.Counter()
+    split = weights(host, {"v2": 100})
+    daemon.write("router0.yaml", split + LIMIT.format(host=host))
+    daemon.shell("reload")
+    equal([o["status"] for o in daemon.show("objects")["objects"] if o["file"].endswith("router0.yaml")], ["in-force"] * 2,
+          "statuses of a VirtualService and of a MetaRouter without routes")
+    for _ in range(3):
+        one(lab, daemon, kind, host, ("echo", SOURCES[0], {}), seen)
+    equal((seen["one endpoint"], seen["over limit"]), (2, 1), "calls by the VirtualService's routes and the MetaRouter's limit")
+    answers = {kind.call(lab, host, "sayHello", SOURCES[0], {}) for _ in range(12)}
+    equal({int(server.rsplit("/s", 1)[1]) for _, server in answers}, set(SUBSETS["v2"]), "servers of the subset that the VirtualService names")
+    daemon.write("router0.yaml", split + LIMIT.format(host=host) + f"  routes: [{{name: own, route: [{{destination: {{host: {host}, subset: v1}}}}]}}]\n")
+    daemon.shell("reload")
+    _, server = kind.call(lab, host, "sayHello", SOURCES[0], {})
+    check(int(server.rsplit("/s", 1)[1]) in SUBSETS["v1"], f"{server} is not of the subset that the MetaRouter's own routes name")
+    notes = [n["text"] for o in daemon.show("objects")["objects"] if o["name"] == "limit" for n in o["notes"]]
+    check(any("the routes and timeouts of VirtualService default/weights are not in force" in text for text in notes), f"notes: {notes}")
+
+
 def body():
     rand, seen = random.Random(SEED), collections.Counter()
     with Lab(servers=3) as lab:
@@ -181,6 +216,7 @@ def body():
         daemon.start()
         for number in range(ROUNDS):
             play(lab, daemon, rand, number, seen)
+        limits_beside_routes(lab, daemon)
         print(f"{ROUNDS * MESSAGES} messages, as explained: {dict(seen)}", flush=True)
         for outcome in ("one endpoint", "several endpoints", "over limit", "no route matches", "no such service at this address",
                         "earlier routes explained"):

@@ -190,6 +190,15 @@ spec:
   hosts: [com.shop.books]
   routes: [{name: all, route: [{destination: {host: com.shop.books}}]%s}]
 """
+SPLIT = """\
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: books, namespace: shop}
+spec: {hosts: [com.shop.books], http: [{route: [{destination: {host: com.shop.books}}], timeout: 2s}]}
+"""
+LIMITS = METAROUTER.replace("  routes: [{name: all, route: [{destination: {host: com.shop.books}}]%s}]",
+                            "  localRateLimit: {tokenBucket: {fillInterval: 1s, maxTokens: 5, tokensPerFill: 5}}")
 PROTOCOL = """\
 apiVersion: metaprotocol.aeraki.io/v1alpha1
 kind: ApplicationProtocol
@@ -255,6 +264,8 @@ metadata: {name: books, namespace: shop}
 spec: {host: com.shop.books, trafficPolicy: {tls: {mode: ISTIO_MUTUAL}}}
 """, "DestinationRule"),
     "MetaRouter of a `tcp-metaprotocol-` port": (BARE + METAROUTER % "", "MetaRouter"),
+    "MetaRouter without `routes`, with a VirtualService of the host": (BARE + SPLIT + LIMITS, ("MetaRouter", "VirtualService")),
+    "MetaRouter with `routes`, with a VirtualService of the host": (BARE + SPLIT + METAROUTER % ", timeout: 1s", "MetaRouter"),
     "MetaRouter that mirrors": (BARE + METAROUTER % ", mirror: {host: com.shop.books}", "MetaRouter"),
     "ApplicationProtocol with a codec that is here": (PROTOCOL % "thrift", "ApplicationProtocol"),
     "ApplicationProtocol with another codec": (PROTOCOL % "trpc", "ApplicationProtocol"),

@@ -117,6 +117,8 @@ static void meta_router_wins(void)
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
 	CU_ASSERT_TRUE(has_diag(&b, MT_DIAG_SHADOWED, LAST_OF_A + 6, "MetaRouter"));
+	CU_ASSERT_TRUE(has_diag(&b, MT_DIAG_WARNING, LAST_OF_A + 14,
+		"the routes and timeouts of VirtualService default/vs are not in force for a.x"));
 	s = service(b.s, "a.x");
 	CU_ASSERT_EQUAL_FATAL(mt_route_count(s->routes), 1);
 	a = mt_route_at(s->routes, 0);
@@ -137,15 +139,34 @@ static void meta_router_wins(void)
 	ROUTER("m")                                                                                \
 	"  hosts: [a.x]\n  localRateLimit: {tokenBucket: {maxTokens: 1, fillInterval: 1s}}\n"
 
-/* A MetaRouter says all of a host's messages, be it limits alone; bytes are the VirtualService's. */
+#define SPLIT                                                                                      \
+	"  http: [{name: split, timeout: 2s, route: [{destination: {host: a.x, subset: v1}, "      \
+	"weight: 90}, {destination: {host: a.x}, weight: 10}]}]\n"
+
+/* A MetaRouter without routes adds its limits to the VirtualService's routes. */
 static void beside_a_limit(void)
 {
-	struct built b = build_text(NULL,
-		SERVICE_A RULE_A ISTIO("VirtualService",
-			"v") "  hosts: [a.x]\n"
-			     "  http: [{route: [{destination: {host: a.x, subset: v1}}]}]\n"
-			     "  tcp: [{route: [{destination: {host: a.x}}]}]\n" LIMIT);
+	static const char *const more[] = {"", "  tcp: [{route: [{destination: {host: a.x}}]}]\n"};
+	const struct mt_route_action *a;
+	struct built b;
 
+	for (size_t i = 0; i < MT_ARRAY_LEN(more); i++) {
+		char text[4096];
+
+		snprintf(text, sizeof(text), "%s%s%s",
+			SERVICE_A RULE_A ISTIO("VirtualService", "v") "  hosts: [a.x]\n" SPLIT,
+			more[i], LIMIT);
+		b = build_text(NULL, text);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+		CU_ASSERT_EQUAL(b.diags.warnings + b.diags.shadowed, 0);
+		a = mt_route_at(service(b.s, "a.x")->routes, 0);
+		CU_ASSERT_STRING_EQUAL(a->name, "split");
+		CU_ASSERT_EQUAL(a->n_dests, 2);
+		CU_ASSERT_EQUAL(a->timeout_ms, 2000);
+		CU_ASSERT_EQUAL(service(b.s, "a.x")->n_filter_insts, 1);
+		unbuild(&b);
+	}
+	b = build_text(NULL, SERVICE_A RULE_A LIMIT);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
 	CU_ASSERT_STRING_EQUAL(mt_route_at(service(b.s, "a.x")->routes, 0)->name, "default");
 	CU_ASSERT_EQUAL(service(b.s, "a.x")->n_filter_insts, 1);
@@ -159,6 +180,27 @@ static void beside_a_limit(void)
 	unbuild(&b);
 }
 
+/* Routes of a MetaRouter replace those for messages also where the VirtualService has others. */
+static void replaces_a_part(void)
+{
+	struct built b = build_text(NULL,
+		SERVICE_A RULE_A ISTIO("VirtualService",
+			"v") "  hosts: [a.x]\n" SPLIT
+			     "  tcp: [{route: [{destination: {host: a.x}}]}]\n" ROUTER(
+				     "m") "  hosts: [a.x]\n  routes:\n  - name: r\n"
+					  "    timeout: 300ms\n"
+					  "    route: [{destination: {host: a.x}}]\n");
+	const struct mt_route_action *a;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+	CU_ASSERT_TRUE(has_diag(&b, MT_DIAG_WARNING, LAST_OF_A + 15,
+		"the routes and timeouts of VirtualService default/v are not in force for a.x"));
+	a = mt_route_at(service(b.s, "a.x")->routes, 0);
+	CU_ASSERT_STRING_EQUAL(a->name, "r");
+	CU_ASSERT_EQUAL(a->timeout_ms, 300);
+	unbuild(&b);
+}
+
 /* Routes for messages on a port of bytes do nothing, and that is told. */
 static void unused_routes(void)
 {
@@ -166,7 +208,7 @@ static void unused_routes(void)
 		build_text(NULL, BYTES "  http: [{route: [{destination: {host: a.x}}]}]\n" LIMIT);
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
-	CU_ASSERT_TRUE(has_diag(&b, MT_DIAG_SHADOWED, 14, "is that of MetaRouter default/m"));
+	CU_ASSERT_TRUE(has_diag(&b, MT_DIAG_UNUSED, 10, "none of its lists is for a port of a.x"));
 	CU_ASSERT_TRUE(has_diag(&b, MT_DIAG_WARNING, 21, "no port of a.x carries messages"));
 	unbuild(&b);
 	b = build_text(NULL, BYTES "  http: [{route: [{destination: {host: a.x}}]}]\n");
@@ -505,6 +547,7 @@ const struct mt_test compile_tests[] = {
 	{"meta_router_wins", meta_router_wins},
 	{"unused_routes", unused_routes},
 	{"beside_a_limit", beside_a_limit},
+	{"replaces_a_part", replaces_a_part},
 	{"shared_port", shared_port},
 	{"workload_entries", workload_entries},
 	{"tcp_weights", tcp_weights},

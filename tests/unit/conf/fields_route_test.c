@@ -60,6 +60,7 @@ static const struct field_row router_rows[] = {
 		CHANGES},
 	{"routes.route[].weight", ROUTE(SHARED(", weight: 40", ", weight: 60")),
 		ROUTE(SHARED(", weight: 30", ", weight: 70")), CHANGES},
+	{"routes.timeout", BESIDE("timeout: 5s"), BESIDE("timeout: 6s"), CHANGES},
 	{"routes.mirror.host", BESIDE("mirror: {host: a.x}"), BESIDE("mirror: {host: b.x}"),
 		CHANGES},
 	{"routes.mirror.subset", BESIDE("mirror: {host: b.x, subset: v1}"),
