@@ -21,6 +21,11 @@ char *tell_words(struct mt_diags *diags)
 	return text;
 }
 
+static bool is_note(enum mt_diag_severity severity)
+{
+	return severity == MT_DIAG_NOTE || severity == MT_DIAG_FIELDS;
+}
+
 static void to_log(const struct mt_diags *diags)
 {
 	uint32_t all = mt_diags_count(diags), n = MT_MIN(diags->n, LOG_LINES);
@@ -30,9 +35,9 @@ static void to_log(const struct mt_diags *diags)
 		enum mt_diag_severity severity = diags->items[i].severity;
 		bool grave = severity == MT_DIAG_ERROR || severity == MT_DIAG_CLOSED ||
 			     severity == MT_DIAG_UNREADABLE;
-		enum mt_log_level level = grave			     ? MT_LOG_ERROR
-					  : severity == MT_DIAG_NOTE ? MT_LOG_INFO
-								     : MT_LOG_WARN;
+		enum mt_log_level level = grave		      ? MT_LOG_ERROR
+					  : is_note(severity) ? MT_LOG_INFO
+							      : MT_LOG_WARN;
 
 		(void)mt_diag_format(&diags->items[i], line, sizeof(line));
 		mt_log(level, "config", "%s", line);

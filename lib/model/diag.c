@@ -53,7 +53,7 @@ static struct mt_diag *add(struct mt_diags *d, enum mt_diag_severity severity,
 	d->closed += severity == MT_DIAG_CLOSED;
 	d->elsewhere += severity == MT_DIAG_ELSEWHERE;
 	d->unused += severity == MT_DIAG_UNUSED;
-	d->notes += severity == MT_DIAG_NOTE;
+	d->notes += severity == MT_DIAG_NOTE || severity == MT_DIAG_FIELDS;
 	d->machine += severity == MT_DIAG_MACHINE;
 	d->unreadable += severity == MT_DIAG_UNREADABLE;
 	d->absent += severity == MT_DIAG_ABSENT;
@@ -150,7 +150,7 @@ int mt_diag_format(const struct mt_diag *e, char *buf, size_t size)
 {
 	static const char *const words[] = {"error", "warning", "left out", "not served",
 		"no effect", "shadowed", "fails closed", "enforced elsewhere", "warning: no effect",
-		"note", "warning", "error", "warning"};
+		"note", "note", "warning", "error", "warning"};
 	const char *file = e->origin.file ? e->origin.file : "configuration";
 	char line[16] = "";
 
@@ -163,16 +163,28 @@ int mt_diag_format(const struct mt_diag *e, char *buf, size_t size)
 		e->remedy ? e->remedy : "", e->remedy ? ")" : "");
 }
 
-static int is_error(const struct mt_diag *e)
+static int rank(const struct mt_diag *e)
 {
-	return e->severity == MT_DIAG_ERROR || e->severity == MT_DIAG_UNREADABLE;
+	switch (e->severity) {
+	case MT_DIAG_ERROR:
+	case MT_DIAG_UNREADABLE:
+		return 0;
+	case MT_DIAG_NOTE:
+	case MT_DIAG_FIELDS:
+		return 2;
+	default:
+		return 1;
+	}
 }
 
-/* Sorts errors first, so that they need not be searched for among hundreds of warnings. */
+/*
+ * Sorts errors first, so that they need not be searched for among hundreds of warnings, and notes
+ * last.
+ */
 static int by_place(const void *a, const void *b)
 {
 	const struct mt_diag *x = a, *y = b;
-	int c = is_error(y) - is_error(x);
+	int c = rank(x) - rank(y);
 
 	if (!c)
 		c = strcmp(
@@ -200,6 +212,7 @@ const char *mt_diag_severity_str(enum mt_diag_severity severity)
 	case MT_DIAG_SHADOWED:
 	case MT_DIAG_ELSEWHERE:
 	case MT_DIAG_NOTE:
+	case MT_DIAG_FIELDS:
 		return "note";
 	default:
 		return "warning";

@@ -37,6 +37,8 @@ enum mt_diag_severity {
 	MT_DIAG_UNUSED,
 	/* For information: every call has the outcome that its documents specify. */
 	MT_DIAG_NOTE,
+	/* As MT_DIAG_NOTE, about fields without a meaning here: the object's status stays. */
+	MT_DIAG_FIELDS,
 	/* This machine lacks what the Node needs; the document may be for another machine. */
 	MT_DIAG_MACHINE,
 	/*
@@ -137,10 +139,10 @@ uint32_t mt_diags_strict(const struct mt_diags *d);
 /* The number of all entries, kept or not. */
 uint32_t mt_diags_count(const struct mt_diags *d);
 
-/* Sorts errors first, then by file and line. */
+/* Sorts errors first and notes last, then by file and line. */
 void mt_diags_sort(struct mt_diags *d);
 
-/* Prints each entry on a line of its own: errors first, then by file and line. */
+/* Prints each entry on a line of its own: errors first and notes last, then by file and line. */
 void mt_diags_print(struct mt_diags *d, FILE *out);
 
 /*

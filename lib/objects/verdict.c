@@ -243,7 +243,7 @@ static void note(struct mt_object_table *t, struct mt_object_row *row, const str
 	n->field = e->path ? mt_region_strdup(&t->words, e->path) : NULL;
 	n->text = mt_region_printf(&t->words, "%s%s%s%s", e->message ? e->message : "",
 		e->remedy ? " (" : "", e->remedy ? e->remedy : "", e->remedy ? ")" : "");
-	if (row->status == MT_OBJECT_IN_FORCE)
+	if (row->status == MT_OBJECT_IN_FORCE && e->severity != MT_DIAG_FIELDS)
 		row->status = MT_OBJECT_NOTES;
 }
 
@@ -276,7 +276,8 @@ static void apply(struct mt_object_table *t, const struct mt_diag *e)
 		t->n_unreadable += !row->unreadable && e->severity == MT_DIAG_UNREADABLE;
 		row->unreadable |= e->severity == MT_DIAG_UNREADABLE;
 		note(t, row, e);
-	} else if (e->severity == MT_DIAG_WARNING || e->severity == MT_DIAG_NOTE) {
+	} else if (e->severity == MT_DIAG_WARNING || e->severity == MT_DIAG_NOTE ||
+		   e->severity == MT_DIAG_FIELDS) {
 		note(t, row, e);
 	} else if (row->status < MT_OBJECT_FAIL_CLOSED && status_of(e->severity)) {
 		row->status = status_of(e->severity);

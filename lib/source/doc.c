@@ -507,9 +507,14 @@ static void read_spec(struct mt_fctx *c, const struct mt_kind *k, struct mt_obje
 		mt_f_error(c, o->root->line, "add spec:", "the document has no spec");
 		return;
 	} else {
+		struct mt_ignored ignored = {0};
+
 		mt_path_push(c, "spec");
+		c->ignored = &ignored;
 		mt_section_read(c, k->spec, spec, obj + k->spec_at);
+		c->ignored = NULL;
 		mt_path_pop(c, 0);
+		mt_ignored_tell(c, &ignored);
 		if (k->status && mt_yaml_get(o->root, "status"))
 			k->status(c, mt_yaml_get(o->root, "status"), obj);
 	}

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define REASONS "docs/reference/configuration.md has the reasons"
+
 uint32_t mt_path_push(struct mt_fctx *c, const char *name)
 {
 	uint32_t len = c->path_len;
@@ -180,11 +182,56 @@ static void read_pointer(
 	*(void **)((uint8_t *)obj + f->offset) = sub;
 }
 
+/* ---- fields without effect ------------------------------------------------------------------- */
+
+static void ignore(struct mt_fctx *c, const struct mt_ynode *n, const char *words, bool counts)
+{
+	struct mt_ignored *i = c->ignored;
+	int len;
+
+	if (!i->n++) {
+		i->line = n->key_line;
+		i->words = words;
+		memcpy(i->first, c->path, sizeof(i->first));
+	}
+	i->counts |= counts;
+	len = snprintf(
+		i->all + i->len, sizeof(i->all) - i->len, "%s%s", i->len ? ", " : "", c->path);
+	if (i->n_all + 1 != i->n || (size_t)len >= sizeof(i->all) - i->len) {
+		i->all[i->len] = '\0';
+		return;
+	}
+	i->len += (uint32_t)len;
+	i->n_all++;
+}
+
+void mt_ignored_tell(struct mt_fctx *c, const struct mt_ignored *i)
+{
+	enum mt_diag_severity severity = i->counts ? MT_DIAG_NOTE : MT_DIAG_FIELDS;
+	const struct mt_meta about = {.origin = {c->file, i->line}, .serial = c->serial};
+
+	if (!i->n)
+		return;
+	if (i->n == 1)
+		mt_diag_object(c->diags, severity, &about, i->line, i->first, NULL, "%s: %s",
+			i->counts ? "accepted, not enforced" : "without effect",
+			i->words ? i->words : "");
+	else if (i->n == i->n_all)
+		mt_diag_object(c->diags, severity, &about, i->line, NULL, REASONS,
+			"fields without effect: %s", i->all);
+	else
+		mt_diag_object(c->diags, severity, &about, i->line, NULL, REASONS,
+			"fields without effect: %s, and %u more", i->all, i->n - i->n_all);
+}
+
 static void not_enforced(
 	struct mt_fctx *c, const struct mt_field *f, const struct mt_ynode *n, const char *instead)
 {
-	(f->harms ? mt_f_warn : mt_f_note)(
-		c, n->key_line, NULL, "accepted, not enforced: %s", instead);
+	if (!f->harms && c->ignored)
+		ignore(c, n, instead, true);
+	else
+		(f->harms ? mt_f_warn : mt_f_note)(
+			c, n->key_line, NULL, "accepted, not enforced: %s", instead);
 }
 
 void mt_field_read(struct mt_fctx *c, const struct mt_field *f, const struct mt_ynode *n, void *obj)
@@ -229,6 +276,8 @@ void mt_field_read(struct mt_fctx *c, const struct mt_field *f, const struct mt_
 		f->custom(c, n, obj);
 		break;
 	case MT_F_SKIP:
+		if (c->ignored && !f->quiet)
+			ignore(c, n, f->help, false);
 		break;
 	case MT_F_LATER:
 		not_enforced(c, f, n, f->help);

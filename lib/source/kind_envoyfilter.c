@@ -181,7 +181,7 @@ static const struct mt_section weight_section = {"weighted cluster", sizeof(stru
 static const struct mt_field weighted_fields[] = {
 	{"clusters", MT_F_LIST, AT_LIST(struct mt_rule, dests), .sub = &weight_section,
 		.help = "the clusters with their shares"},
-	{"totalWeight", MT_F_SKIP, .help = "the sum of the weights is used"},
+	{"totalWeight", MT_F_SKIP, .quiet = true, .help = "the sum of the weights is used"},
 };
 
 static const struct mt_section weighted_section = {"weightedClusters", sizeof(struct mt_rule),
@@ -252,7 +252,7 @@ static const struct mt_section rule_section = {"route", sizeof(struct mt_rule),
 	MT_ARRAY_LEN(rule_fields), .fields = rule_fields, .snake = true, .after = check_rule};
 
 static const struct mt_field config_fields[] = {
-	{"name", MT_F_SKIP, .help = "name of the table in Envoy"},
+	{"name", MT_F_SKIP, .quiet = true, .help = "name of the table in Envoy"},
 	{"routes", MT_F_LIST, AT_LIST(struct mt_rule_list, rules), .sub = &rule_section,
 		.help = "the first that matches is used"},
 };
@@ -271,8 +271,8 @@ static const struct mt_section condition_section = {"condition", sizeof(struct m
 	MT_ARRAY_LEN(condition_fields), .fields = condition_fields, .snake = true};
 
 static const struct mt_field limit_fields[] = {
-	{"@type", MT_F_SKIP, .help = "type of the message"},
-	{"statPrefix", MT_F_SKIP, .help = "part of Envoy's statistics names"},
+	{"@type", MT_F_SKIP, .quiet = true, .help = "type of the message"},
+	{"statPrefix", MT_F_SKIP, .quiet = true, .help = "part of Envoy's statistics names"},
 	{"tokenBucket", MT_F_POINTER, AT(struct mt_limit_conf, bucket), .sub = &mt_sec_bucket,
 		.help = "for calls that no condition matches"},
 	{"conditions", MT_F_LIST, AT_LIST(struct mt_limit_conf, conds), .sub = &condition_section,
@@ -372,14 +372,15 @@ static void read_type(struct mt_fctx *c, const struct mt_ynode *n, void *obj)
 static const struct mt_field proxy_fields[] = {
 	{"@type", MT_F_CUSTOM, .custom = read_type,
 		.help = "a MetaProtocolProxy; patches with other filters are not applied"},
-	{"statPrefix", MT_F_SKIP, .help = "part of Envoy's statistics names"},
+	{"statPrefix", MT_F_SKIP, .quiet = true, .help = "part of Envoy's statistics names"},
 	{"applicationProtocol", MT_F_TEXT, AT(struct mt_proxy_patch, protocol),
 		.help = "the protocol's name"},
 	{"codec", MT_F_CUSTOM, .custom = read_codec,
 		.help = "{name: aeraki.meta_protocol.codec.NAME}"},
 	{"protocol", MT_F_OBJECT, .sub = &protocol_section,
 		.help = "instead of applicationProtocol and codec"},
-	{"rds", MT_F_SKIP, .help = "routes come from MetaRouter and VirtualService documents"},
+	{"rds", MT_F_SKIP, .quiet = true,
+		.help = "routes come from MetaRouter and VirtualService documents"},
 	{"routeConfig", MT_F_OBJECT, AT(struct mt_proxy_patch, routes), .sub = &config_section,
 		.help = "routes of this listener, instead of those of other documents"},
 	{"metaProtocolFilters", MT_F_CUSTOM, .custom = read_filters,

@@ -81,7 +81,7 @@ static const struct mt_field server_fields[] = {
 	{"bind", MT_F_CUSTOM, .custom = read_bind, .help = "an address of the node; default: all"},
 	{"tls", MT_F_POINTER, AT(struct mt_gateway_server, tls), .sub = &tls_section,
 		.help = "TLS of the port, with `tls` routes by server name"},
-	{"name", MT_F_SKIP, .help = "for people"},
+	{"name", MT_F_SKIP, .quiet = true, .help = "for people"},
 	{"defaultEndpoint", MT_F_SKIP, .help = "not used by Istio either"},
 };
 

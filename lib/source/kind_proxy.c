@@ -17,7 +17,7 @@ static const struct mt_section selector_section = {"selector", sizeof(struct mt_
 	MT_ARRAY_LEN(selector_fields), .fields = selector_fields};
 
 static const struct mt_field target_fields[] = {
-	{"group", MT_F_SKIP, .help = "the kind is enough"},
+	{"group", MT_F_SKIP, .quiet = true, .help = "the kind is enough"},
 	{"kind", MT_F_TEXT, AT(struct mt_policy_target, kind), .required = true,
 		.help = "`Gateway` of Gateway API; no other proxies are here"},
 	{"name", MT_F_TEXT, AT(struct mt_policy_target, name), .required = true,
@@ -69,15 +69,15 @@ static void check_metrics(struct mt_fctx *c, const struct mt_ynode *n, void *obj
 }
 
 static const struct mt_field log_fields[] = {
-	{"disabled", MT_F_SKIP, .help = "`true` is always the case"},
-	{"providers", MT_F_SKIP, .help = "no access log is written, with a warning"},
+	{"disabled", MT_F_SKIP, .quiet = true, .help = "`true` is always the case"},
+	{"providers", MT_F_SKIP, .quiet = true, .help = "no access log is written, with a warning"},
 	{"filter", MT_F_SKIP, .help = "no access log is written"},
 	{"match", MT_F_SKIP, .help = "no access log is written"},
 };
 
 static const struct mt_field tracing_fields[] = {
-	{"disableSpanReporting", MT_F_SKIP, .help = "`true` is always the case"},
-	{"providers", MT_F_SKIP, .help = "no spans are sent, with a warning"},
+	{"disableSpanReporting", MT_F_SKIP, .quiet = true, .help = "`true` is always the case"},
+	{"providers", MT_F_SKIP, .quiet = true, .help = "no spans are sent, with a warning"},
 	{"match", MT_F_SKIP, .help = "no spans are sent"},
 	{"randomSamplingPercentage", MT_F_SKIP, .help = "no spans are sent"},
 	{"customTags", MT_F_SKIP, .help = "no spans are sent"},
@@ -87,8 +87,9 @@ static const struct mt_field tracing_fields[] = {
 };
 
 static const struct mt_field metrics_fields[] = {
-	{"providers", MT_F_SKIP, .help = "`prometheus` is always on; others get a warning"},
-	{"overrides", MT_F_SKIP,
+	{"providers", MT_F_SKIP, .quiet = true,
+		.help = "`prometheus` is always on; others get a warning"},
+	{"overrides", MT_F_SKIP, .quiet = true,
 		.help = "metrics have Meltemi's own names and labels, with a warning"},
 	{"reportingInterval", MT_F_LATER, .help = "metrics are current at each scrape"},
 };

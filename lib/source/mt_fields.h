@@ -25,7 +25,7 @@ enum mt_field_type {
 	MT_F_POINTER,  /* a pointer to a struct, read by `sub`; NULL if not written */
 	MT_F_LIST,     /* an array of structs, read by `sub` */
 	MT_F_CUSTOM,   /* `custom` reads it */
-	MT_F_SKIP,     /* known, without meaning for Meltemi; no message */
+	MT_F_SKIP,     /* known, without meaning for Meltemi: a note, unless `quiet` */
 	MT_F_LATER,    /* accepted, not enforced: a note or warning with `help` */
 	MT_F_REFUSED, /* not supported and too important to ignore: an error with `help` as reason */
 };
@@ -43,6 +43,7 @@ enum mt_field_status {
 
 struct mt_fctx;
 struct mt_section;
+struct mt_ignored;
 
 typedef void mt_field_fn(struct mt_fctx *c, const struct mt_ynode *n, void *obj);
 
@@ -62,6 +63,7 @@ struct mt_field {
 	const char *was; /* old name, accepted for one version with a note; NULL: none */
 	/* LATER, WARNS: a call can have another outcome without it, which is a warning and no note */
 	bool harms;
+	bool quiet; /* SKIP: no note, because it names something, or other code reads it */
 };
 
 /* Every struct that a section fills begins with its struct mt_origin. */
@@ -106,6 +108,7 @@ struct mt_fctx {
 	bool too_many;		       /* the text has more objects than `most` permits */
 	const struct mt_model *filled; /* the last part that received an object */
 	bool bare_headers;	       /* the current match has `headers:` without a value */
+	struct mt_ignored *ignored;    /* collects fields without effect; NULL: nothing does */
 	char path[MT_PATH_MAX];
 	uint32_t path_len;
 };
@@ -114,6 +117,18 @@ struct mt_fctx {
 uint32_t mt_path_push(struct mt_fctx *c, const char *name);
 uint32_t mt_path_push_index(struct mt_fctx *c, uint32_t index);
 void mt_path_pop(struct mt_fctx *c, uint32_t len);
+
+/* Fields of an object that have no effect, which get one note together. */
+struct mt_ignored {
+	uint32_t n, line;  /* how many, and the line of the first */
+	bool counts;	   /* one of them is not enforced: the object's status has it */
+	const char *words; /* of the first: what happens instead */
+	char first[MT_PATH_MAX];
+	char all[700]; /* as many paths as there is room for */
+	uint32_t n_all, len;
+};
+/* Reports them, if there are any. */
+void mt_ignored_tell(struct mt_fctx *c, const struct mt_ignored *i);
 
 void mt_f_error(struct mt_fctx *c, uint32_t line, const char *remedy, const char *fmt, ...)
 	mt_printf(4, 5);

@@ -28,11 +28,12 @@ static const char *type_str(const struct mt_field *f)
 	return f->type == MT_F_CUSTOM && f->sub ? "map or list" : names[f->type];
 }
 
-static const char *status_str(const struct mt_field *f)
+/* `noted`: fields without effect have a note in these documents. */
+static const char *status_str(const struct mt_field *f, bool noted)
 {
 	switch (f->type) {
 	case MT_F_SKIP:
-		return "accepted, no effect";
+		return noted && !f->quiet ? "accepted, no effect (note)" : "accepted, no effect";
 	case MT_F_LATER:
 		return f->harms ? "accepted, not enforced (warning)"
 				: "accepted, not enforced (note)";
@@ -56,6 +57,7 @@ static const char *status_str(const struct mt_field *f)
 /* A table that is being written, and the sections that it has: each is written once. */
 struct table {
 	FILE *out;
+	bool noted; /* status_str() */
 	uint32_t n;
 	struct {
 		const struct mt_section *s;
@@ -165,14 +167,14 @@ static void write_row(
 		fprintf(t->out, "%s`%s%s`", i ? ", " : "", path, f[i].name);
 	fputs(" | ", t->out);
 	write_value(t, f, as);
-	fprintf(t->out, " | %s | ", status_str(f));
+	fprintf(t->out, " | %s | ", status_str(f, t->noted));
 	for (const char *p = f->help ? f->help : ""; *p; p++)
 		fprintf(t->out, "%s%c", *p == '|' ? "\\" : "", *p);
 	fputs(" |\n", t->out);
 }
 
 /* How many of the `n` fields have one row, because only their names differ. */
-static uint32_t alike(const struct mt_field *f, uint32_t n)
+static uint32_t alike(const struct table *t, const struct mt_field *f, uint32_t n)
 {
 	uint32_t k = 1;
 
@@ -180,8 +182,8 @@ static uint32_t alike(const struct mt_field *f, uint32_t n)
 		return 1;
 	while (k < n && !f[k].sub && !f[k].words && !f[k].max &&
 		strcmp(type_str(&f[k]), type_str(f)) == 0 &&
-		strcmp(status_str(&f[k]), status_str(f)) == 0 && f[k].help && f->help &&
-		strcmp(f[k].help, f->help) == 0)
+		strcmp(status_str(&f[k], t->noted), status_str(f, t->noted)) == 0 && f[k].help &&
+		f->help && strcmp(f[k].help, f->help) == 0)
 		k++;
 	return k;
 }
@@ -199,7 +201,7 @@ static void write_section(
 		const struct mt_field *f = &s->fields[i];
 		const char *as = f->sub ? seen_at(t, f->sub) : NULL;
 
-		n = alike(f, s->n_fields - i);
+		n = alike(t, f, s->n_fields - i);
 		write_row(t, f, n, path, as);
 		if (!f->sub || as || shared_title(f->sub))
 			continue;
@@ -210,9 +212,9 @@ static void write_section(
 	}
 }
 
-static void write_table(FILE *out, const struct mt_section *s, const char *path)
+static void write_table(FILE *out, const struct mt_section *s, const char *path, bool noted)
 {
-	struct table t = {.out = out};
+	struct table t = {.out = out, .noted = noted};
 
 	fputs("\n| field | value | effect | meaning |\n|---|---|---|---|\n", out);
 	write_section(&t, s, path, 0);
@@ -239,7 +241,7 @@ static void write_kind(FILE *out, const struct mt_kind *k)
 		fprintf(out, "%s`%s%s%s`", i ? ", " : "", k->group, *k->group ? "/" : "",
 			k->versions[i]);
 	fputc('\n', out);
-	write_table(out, k->spec, k->kubernetes ? "" : "spec.");
+	write_table(out, k->spec, k->kubernetes ? "" : "spec.", !k->kubernetes);
 }
 
 /* Writes the tables that a kind's own refers to. */
@@ -248,7 +250,7 @@ static void write_shared(FILE *out, const struct mt_kind *k)
 	for (size_t i = 0; i < MT_ARRAY_LEN(shared); i++)
 		if (shared[i].user == k->spec) {
 			fprintf(out, "\n### %s\n\n%s\n", shared[i].title, shared[i].note);
-			write_table(out, shared[i].s, "");
+			write_table(out, shared[i].s, "", !k->kubernetes);
 		}
 }
 
@@ -316,7 +318,7 @@ void mt_source_index(FILE *out)
 void mt_source_reference(FILE *out)
 {
 	fputs("\n### " METADATA "\n", out);
-	write_table(out, &mt_sec_metadata, "metadata.");
+	write_table(out, &mt_sec_metadata, "metadata.", false);
 	for (const struct mt_kind *k = mt_kinds; k->kind; k++)
 		if (k->spec) {
 			write_kind(out, k);

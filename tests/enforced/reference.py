@@ -12,11 +12,12 @@ MESH_CONFIG = "MeshConfig"  # a file without apiVersion, kind and metadata, or a
 
 ENFORCED, REQUIRED = "enforced", "enforced, required"
 NO_EFFECT, KEPT = "accepted, no effect", "kept, nothing depends on it"
+IGNORED = "accepted, no effect (note)"
 WARNED = ("accepted, not enforced (warning)", "checked, not enforced (warning)")
-NOTED = ("accepted, not enforced (note)", "checked, not enforced (note)")
+NOTED = ("accepted, not enforced (note)", "checked, not enforced (note)", IGNORED)
 REFUSED, NOT_SERVED = "refused where it is served", "not enforced: what has it is not served"
 ALWAYS_REFUSED = "refused"
-MARKS = (ENFORCED, REQUIRED, NO_EFFECT, KEPT, *WARNED, *NOTED, REFUSED, NOT_SERVED, ALWAYS_REFUSED)
+MARKS = (ENFORCED, REQUIRED, NO_EFFECT, IGNORED, KEPT, *WARNED, *NOTED, REFUSED, NOT_SERVED, ALWAYS_REFUSED)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -58,7 +58,8 @@ static const struct row rows[] = {
 			"true}]}]}"),
 		"in-force-with-notes", "own names and labels"},
 	{"Telemetry", TELEMETRY("a", "x", "{accessLoging: []}"), "refused", "accessLogging"},
-	{"ProxyConfig", CONFIG("a", "x", "{image: {imageType: debug}}"), "in-force", ""},
+	{"ProxyConfig", CONFIG("a", "x", "{image: {imageType: debug}}"), "in-force",
+		"without effect: for containers that Istio starts"},
 	{"ProxyConfig", CONFIG("a", "x", "{concurrency: 2}"), "in-force-with-notes",
 		"the Node sets the number of threads"},
 	/* The older one counts, of its kind, and by namespace; those with selectors stand beside it. */

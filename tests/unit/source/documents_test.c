@@ -349,6 +349,46 @@ static void warned_documents_table(void)
 	}
 }
 
+/* Fields without effect are in one note, in the order of the document; metadata are none of them. */
+static void ignored_fields(void)
+{
+	static const struct bad_document rows[] = {
+		{DR "  host: a\n  trafficPolicy: {outlierDetection: {interval: 1s}}\n",
+			"6: note: spec.trafficPolicy.outlierDetection.interval: without effect: "
+			"not "
+			"used"},
+		{DR "  host: a\n  trafficPolicy: {outlierDetection: {interval: 1s}, "
+		    "connectionPool: {tcp: {tcpKeepalive: {time: 1s}}}}\n",
+			"6: note: fields without effect: spec.trafficPolicy.outlierDetection."
+			"interval, spec.trafficPolicy.connectionPool.tcp.tcpKeepalive (docs/"},
+		{VS "  hosts: [a]\n  http:\n  - route: [{destination: {host: a}}]\n    match: "
+		    "[{name: "
+		    "n}]\n    corsPolicy: {}\n    retries: {attempts: 3}\n",
+			"9: note: spec.http[0].corsPolicy: accepted, not enforced: HTTP only"},
+	};
+	static char text[8192];
+	struct loaded l;
+	size_t len;
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++) {
+		l = load_text(rows[i].text);
+		CU_ASSERT_EQUAL(l.diags.errors, 0);
+		CU_ASSERT_EQUAL(l.diags.notes, 1);
+		CU_ASSERT_NSTRING_EQUAL(first_diag(&l), rows[i].expect, strlen(rows[i].expect));
+		unload(&l);
+	}
+	/* More than a note has room for are counted. */
+	len = (size_t)snprintf(text, sizeof(text), VS "  hosts: [a]\n  http:\n");
+	for (int i = 0; i < 60; i++)
+		len += (size_t)snprintf(text + len, sizeof(text) - len,
+			"  - {route: [{destination: {host: a}}], corsPolicy: {}}\n");
+	l = load_text(text);
+	CU_ASSERT_EQUAL(l.diags.n, 1);
+	CU_ASSERT_PTR_NOT_NULL(strstr(first_diag(&l), ", and "));
+	CU_ASSERT_PTR_NOT_NULL(strstr(first_diag(&l), " more (docs/"));
+	unload(&l);
+}
+
 /* New fields and words of Istio's API, 1.31 and 1.32, do not cost the document that has them. */
 static void newest_fields(void)
 {
@@ -681,6 +721,7 @@ static void tls_routes(void)
 const struct mt_test documents_tests[] = {
 	{"bad_documents_table", bad_documents_table},
 	{"warned_documents_table", warned_documents_table},
+	{"ignored_fields", ignored_fields},
 	{"newest_fields", newest_fields},
 	{"renamed_key", renamed_key},
 	{"mirrors_of_nothing", mirrors_of_nothing},
