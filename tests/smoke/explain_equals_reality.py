@@ -11,7 +11,7 @@ import random
 import socket
 import sys
 
-from meltemi_lab import TESTS, Lab, check, dubbo, equal, main, netns
+from meltemi_lab import TESTS, Failure, Lab, check, dubbo, equal, main, netns
 from meltemi_lab.documents import service, weights
 
 sys.path.insert(0, str(TESTS / "interop" / "thrift"))
@@ -168,6 +168,14 @@ def play(lab, daemon, rand, number, seen):
         one(lab, daemon, kind, host, random_message(rand, kind.methods), seen)
 
 
+def refusal(daemon, *words):
+    try:
+        daemon.shell(*words)
+    except Failure as failure:
+        return str(failure)
+    return ""
+
+
 LIMIT = """\
 ---
 apiVersion: metaprotocol.aeraki.io/v1alpha1
@@ -193,6 +201,9 @@ def limits_beside_routes(lab, daemon):
     for _ in range(3):
         one(lab, daemon, kind, host, ("echo", SOURCES[0], {}), seen)
     equal((seen["one endpoint"], seen["over limit"]), (2, 1), "calls by the VirtualService's routes and the MetaRouter's limit")
+    told = json.loads(daemon.shell("--json", "explain", f"service={host}", "method=sayHello"))
+    equal((told["protocol"], told["service"]), ("dubbo", host), "explain finds the protocol of a service")
+    check("no listener has the service" in refusal(daemon, "explain", "service=com.example.nobody"), "explain of a service that nothing has")
     answers = {kind.call(lab, host, "sayHello", SOURCES[0], {}) for _ in range(12)}
     equal({int(server.rsplit("/s", 1)[1]) for _, server in answers}, set(SUBSETS["v2"]), "servers of the subset that the VirtualService names")
     daemon.write("router0.yaml", split + LIMIT.format(host=host) + f"  routes: [{{name: own, route: [{{destination: {{host: {host}, subset: v1}}}}]}}]\n")

@@ -44,8 +44,9 @@ const struct mt_command mt_commands_tune[] = {
 		.help = "the handling of a message, without sending one",
 		.more = "protocol=NAME service=NAME method=NAME src=ADDRESS principal=PRINCIPAL "
 			"sni=NAME listener=ADDRESS:PORT, and KEY=VALUE for any other metadata of "
-			"the message (.KEY=VALUE where KEY is one of these words). Either protocol "
-			"or listener is required. The answer names the listener, the result of "
+			"the message (.KEY=VALUE where KEY is one of these words). Give "
+			"service, protocol or listener; without protocol it is that of the "
+			"service. The answer names the listener, the result of "
 			"each filter (no token is used), the route and why earlier ones do not "
 			"match, and the share of each endpoint, with the line of the document that "
 			"decides each.",

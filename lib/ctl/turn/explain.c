@@ -30,6 +30,7 @@ struct explain {
 	const struct mt_snapshot *snap;
 	struct mt_said said;
 	const struct mt_filter_chain_proto *proto; /* on the listener */
+	const struct mt_codec *other; /* another protocol that has the service; NULL: none */
 	const struct mt_service *service;
 	const struct mt_route_action *route;
 	json_t *out;
@@ -90,21 +91,34 @@ static const struct mt_filter_chain_proto *proto_at(
 	return NULL;
 }
 
-/* Searches all listeners by protocol and service, if no address was given. */
+/* Adds a listener's entry that has the service. */
+static void take(struct explain *x, const struct mt_filter_chain_proto *p, json_t *also)
+{
+	const struct mt_listener *l = p->chain->listener;
+	char where[MT_ADDR_STRLEN];
+
+	if (!x->proto)
+		x->proto = p;
+	else if (p->codec != x->proto->codec)
+		x->other = p->codec;
+	else if (json_array_size(also) < ALSO_MAX)
+		json_array_append_new(
+			also, json_string(mt_addr_port_str(&l->addr, l->port, where)));
+}
+
+/* Searches all listeners by protocol (if one was given) and service, if no address was given. */
 static void search(struct explain *x, json_t *also)
 {
 	for (uint32_t i = 0; i < x->snap->n_listeners; i++) {
 		const struct mt_listener *l = &x->snap->listeners[i];
-		const struct mt_filter_chain_proto *p = proto_at(l, x->said.protocol);
-		char where[MT_ADDR_STRLEN];
 
-		if (!p || !at(&x->said, p))
-			continue;
-		if (!x->proto)
-			x->proto = p;
-		else if (json_array_size(also) < ALSO_MAX)
-			json_array_append_new(
-				also, json_string(mt_addr_port_str(&l->addr, l->port, where)));
+		for (uint32_t k = 0; k < l->n_protos; k++) {
+			const struct mt_filter_chain_proto *p = &l->protos[k];
+			bool wanted = !x->said.protocol || p->codec == x->said.protocol;
+
+			if (wanted && proto_at(l, p->codec) == p && at(&x->said, p))
+				take(x, p, also);
+		}
 	}
 }
 
@@ -131,8 +145,15 @@ static json_t *find_listener(struct explain *x)
 	if (json_array_size(also))
 		json_object_set(x->out, "also_at", also);
 	json_decref(also);
+	if (x->other)
+		return mt_ctl_error(
+			"the service %s has the protocols %s and %s: give protocol=NAME",
+			s->service, x->proto->codec->name, x->other->name);
 	if (x->proto)
 		return NULL;
+	if (!s->protocol)
+		return mt_ctl_error(
+			"no listener has the service %s; `show services` lists them", s->service);
 	return mt_ctl_error(
 		"no listener of protocol %s has the service %s; `show services` lists them",
 		s->protocol->name, s->service ? s->service : "of such a message");

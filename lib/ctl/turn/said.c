@@ -198,10 +198,10 @@ int mt_said_parse(struct mt_said *s, const char *const *words, uint32_t n, struc
 	for (uint32_t i = 0; i < n; i++)
 		if (!(i && goes_on(s, words[i - 1], words[i])) && parse_word(s, words[i], e))
 			return -EINVAL;
-	if (!s->protocol && !s->has_listener)
+	if (!s->protocol && !s->has_listener && !s->service)
 		return mt_err(e, -EINVAL,
-			"give protocol=NAME, or listener=ADDRESS:PORT, and KEY=VALUE for the "
-			"message's metadata");
+			"give service=NAME, protocol=NAME or listener=ADDRESS:PORT, and KEY=VALUE "
+			"for the message's metadata");
 	return 0;
 }
 
@@ -227,7 +227,7 @@ void mt_offer_said(struct mt_ctl *c, const struct mt_request *r, struct mt_offer
 		const char *word, *help;
 		enum mt_expr_field field; /* field whose values complete it */
 	} rows[] = {
-		{"protocol=", "the protocol, if no listener is given", MT_EXPR_proto},
+		{"protocol=", "the protocol, if several have the service", MT_EXPR_proto},
 		{"service=", "the service that is called", MT_EXPR_service},
 		{"method=", "the method that is called", MT_EXPR_method},
 		{"src=", "the client's address", MT_EXPR_src},
