@@ -20,6 +20,7 @@ struct mt_request {
 	uint32_t n;
 	const char *const *args; /* the words after the command's own */
 	uint32_t n_args;
+	const char *where; /* for commands that select: the expression of `where`; NULL: none */
 	const struct mt_who *who;
 	bool json, help;
 	char text[MT_CTL_LINE + 1];
@@ -68,8 +69,11 @@ struct mt_command {
 	enum mt_names names[MT_COMMAND_ARGS]; /* for the 1st, 2nd .. argument */
 	/* NULL, or offers completions besides names; r->args are the arguments before it */
 	void (*offer)(struct mt_ctl *c, const struct mt_request *r, struct mt_offers *o);
+	/* The arguments are an expression, and `run` takes that of `where` too (r->where). */
+	bool selects;
 	/*
-	 * Returns the answer, or NULL (no memory). An object {"error": "..."} becomes exit code 1.
+	 * Returns the answer, or NULL (no memory). mt_ctl_error() becomes exit code 1,
+	 * mt_ctl_wrong() exit code 2.
 	 */
 	json_t *(*run)(struct mt_ctl *c, const struct mt_request *r);
 	/*
@@ -310,9 +314,9 @@ struct mt_ask_more {
 	uint64_t rate;		       /* bytes per second */
 	const char *service, *cluster; /* NULL: none, or several */
 };
-/* True if the connection matches, now that all values are known. */
-bool mt_ask_connection_fits(const struct mt_expr *x, uint16_t worker,
-	const struct mt_ask_connection *a, const struct mt_ask_more *more);
+/* Sets the values of a connection's fields; all are known then. */
+void mt_ask_know(uint16_t worker, const struct mt_ask_connection *a, const struct mt_ask_more *more,
+	struct mt_expr_values *v);
 
 /* ---- pace.c: rates of connections ----------------------------------------------------------- */
 
@@ -703,5 +707,7 @@ void mt_ctl_put_answer(json_t *j, bool json, struct mt_text_buf *out);
  */
 void mt_ctl_client_answer(struct mt_ctl *c, int code, const struct mt_text_buf *body);
 
-/* {"error": words} */
+/* {"error": words}: the command failed. */
 json_t *mt_ctl_error(const char *fmt, ...) mt_printf(1, 2);
+/* The error of wrong arguments. */
+json_t *mt_ctl_wrong(const struct mt_err *e);

@@ -34,6 +34,9 @@ void mt_offer_keys(struct mt_offers *o);
  * and lists its values. Otherwise `status=overlimit` would silently match nothing.
  */
 int mt_ctl_expr(struct mt_expr *x, const char *text, uint64_t fields, struct mt_err *e);
+/* The same with these names, among which are `fields`. */
+int mt_ctl_expr_of(struct mt_expr *x, const char *text, const struct mt_expr_names *names,
+	uint64_t fields, struct mt_err *e);
 /*
  * Adds `note` to the answer if the expression names something that does not exist now, or a service
  * without calls, to explain why no results come.

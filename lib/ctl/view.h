@@ -11,25 +11,12 @@
 
 #define MT_VIEW_MAX 8
 
-struct mt_condition {
-	const char *field, *value;
-	enum mt_compare {
-		MT_IS,
-		MT_IS_NOT,
-		MT_HOLDS,
-		MT_LESS,
-		MT_MORE,
-		MT_AT_MOST,
-		MT_AT_LEAST
-	} op;
-};
-
 struct mt_ctl_view {
-	struct mt_condition where[MT_VIEW_MAX];
+	char where[MT_CTL_LINE + 1]; /* an expression; "": every row */
 	const char *grep[MT_VIEW_MAX];
 	/* A field, or "-field" for the reverse order; NULL: original order. */
 	const char *sort;
-	uint32_t n_where, n_grep, limit; /* limit UINT32_MAX: all rows */
+	uint32_t n_grep, limit; /* limit UINT32_MAX: all rows */
 	bool count;
 };
 
@@ -46,8 +33,18 @@ int mt_view_cut(struct mt_ctl_view *v, struct mt_request *r, bool table, struct 
  */
 int mt_view_apply(const struct mt_ctl_view *v, json_t **answer, struct mt_err *e);
 
-/*
- * Fields of the tables in an answer, in their order, at most max. The strings belong to the answer.
- * Returns their number.
- */
-uint32_t mt_view_fields(const json_t *answer, const char **fields, uint32_t max);
+/* Lists the columns of all tables in an answer. The strings belong to the first row of each. */
+void mt_view_fields(const json_t *answer, struct mt_expr_names *names);
+
+/* Adds the columns of a table with their types. The strings belong to its first row. */
+void mt_view_names(struct mt_expr_names *names, const json_t *rows);
+
+/* A row as the source of an expression's values. */
+struct mt_view_row {
+	const struct mt_expr_names *names;
+	const json_t *row;
+	char text[MT_CELL];
+};
+
+/* An mt_expr_get: the value of a column that `names` got by mt_expr_names_add(). */
+struct mt_value mt_view_value(void *view_row, uint32_t id);

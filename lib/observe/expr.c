@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Evaluates expressions, in which values may still be unknown. */
+/* Evaluates expressions over typed values, some of them still unknown. */
 #include "mt_expr.h"
 
-const struct mt_expr_field_row mt_expr_fields[MT_EXPR_N_FIELDS] = {
-#define MT_EXPR_FIELD(n, t, w) {#n, MT_EXPR_##t, w},
-#include "expr_fields.def"
-#undef MT_EXPR_FIELD
-};
+#include <math.h>
 
-_Static_assert(MT_EXPR_N_FIELDS <= 64, "a bit for each field");
+/* Numbers with a fraction are equal if they agree in the two decimals that tables show. */
+#define HALF_SHOWN 0.005
 
 static uint8_t lower(uint8_t c)
 {
@@ -42,86 +39,172 @@ static bool matches(const char *pat, uint32_t n, struct mt_slice s)
 	return p == n;
 }
 
-static bool compare(uint8_t cmp, uint64_t a, uint64_t b)
+static bool contains(struct mt_slice s, const char *part, uint32_t n)
 {
-	switch ((enum mt_expr_cmp)cmp) {
-	case MT_EXPR_EQ:
-		return a == b;
-	case MT_EXPR_NE:
-		return a != b;
-	case MT_EXPR_LT:
-		return a < b;
-	case MT_EXPR_LE:
-		return a <= b;
-	case MT_EXPR_GT:
-		return a > b;
-	case MT_EXPR_GE:
-		return a >= b;
+	for (uint32_t i = 0; n <= s.len && i <= s.len - n; i++) {
+		uint32_t k = 0;
+
+		while (k < n && lower(s.p[i + k]) == lower((uint8_t)part[k]))
+			k++;
+		if (k == n)
+			return true;
 	}
 	return false;
 }
 
-static bool holds(
-	const struct mt_expr *x, const struct mt_expr_term *t, const union mt_expr_value *v)
+static int order_of_texts(struct mt_slice s, const char *text, uint32_t n)
 {
-	bool eq;
+	int c = memcmp(s.p, text, MT_MIN(s.len, n));
 
-	switch (mt_expr_fields[t->field].type) {
-	case MT_EXPR_ADDR:
-		eq = mt_prefix_contains(&t->addr, t->prefix, &v->addr);
-		break;
-	case MT_EXPR_TEXT:
-		eq = v->text.p && matches(x->texts + t->text, t->len, v->text);
-		break;
+	return c ? c : (s.len > n) - (s.len < n);
+}
+
+/* Result of an operator, by the order of value and constant. */
+static struct mt_value by_order(uint8_t cmp, int order)
+{
+	static const struct {
+		bool less, same, more;
+	} rows[] = {[MT_EXPR_EQ] = {false, true, false},
+		[MT_EXPR_NE] = {true, false, true},
+		[MT_EXPR_LT] = {true, false, false},
+		[MT_EXPR_LE] = {true, true, false},
+		[MT_EXPR_GT] = {false, false, true},
+		[MT_EXPR_GE] = {false, true, true}};
+
+	return mt_value_bool(order < 0 ? rows[cmp].less : order ? rows[cmp].more : rows[cmp].same);
+}
+
+static struct mt_value by_text(
+	const struct mt_expr *x, const struct mt_expr_term *t, struct mt_slice s)
+{
+	const char *text = x->texts + t->text;
+
+	switch (t->cmp) {
+	case MT_EXPR_EQ:
+		return mt_value_bool(matches(text, t->len, s));
+	case MT_EXPR_NE:
+		return mt_value_bool(!matches(text, t->len, s));
+	case MT_EXPR_HAS:
+		return mt_value_bool(contains(s, text, t->len));
 	default:
-		return compare(t->cmp, v->number, t->number);
+		return by_order(t->cmp, order_of_texts(s, text, t->len));
 	}
-	return eq == (t->cmp == MT_EXPR_EQ);
 }
 
-static enum mt_tri term_of_field(const struct mt_expr *x, const struct mt_expr_term *t,
-	const struct mt_expr_values *v, uint8_t field)
+static struct mt_value by_number(const struct mt_expr_term *t, const struct mt_value *v)
 {
-	if (!(v->known >> field & 1))
-		return MT_TRI_MAYBE;
-	return holds(x, t, &v->v[field]) ? MT_TRI_YES : MT_TRI_NO;
+	double a = v->type == MT_VALUE_INT ? (double)v->n : v->real;
+	double b = t->type == MT_VALUE_INT ? (double)t->number : t->real;
+
+	if (v->type == MT_VALUE_INT && t->type == MT_VALUE_INT)
+		return by_order(t->cmp, (v->n > t->number) - (v->n < t->number));
+	if (t->cmp == MT_EXPR_EQ || t->cmp == MT_EXPR_NE)
+		return mt_value_bool((fabs(a - b) <= HALF_SHOWN) == (t->cmp == MT_EXPR_EQ));
+	return by_order(t->cmp, (a > b) - (a < b));
 }
 
-static enum mt_tri term(
-	const struct mt_expr *x, const struct mt_expr_term *t, const struct mt_expr_values *v)
+/* `-` and "" equal an absent value; every other operator but != is false. */
+static struct mt_value by_absence(const struct mt_expr *x, const struct mt_expr_term *t)
 {
-	enum mt_tri a, b;
+	bool eq = t->type == MT_VALUE_ABSENT ||
+		  (t->type == MT_VALUE_TEXT &&
+			  (t->len == 0 || (t->len == 1 && x->texts[t->text] == '-')));
 
-	if (t->field != MT_EXPR_host)
-		return term_of_field(x, t, v, t->field);
-	a = term_of_field(x, t, v, MT_EXPR_src);
-	b = term_of_field(x, t, v, MT_EXPR_dst);
-	return t->cmp == MT_EXPR_EQ ? MT_MAX(a, b) : MT_MIN(a, b);
+	return mt_value_bool(t->cmp == MT_EXPR_NE ? !eq : eq && t->cmp == MT_EXPR_EQ);
 }
 
-enum mt_tri mt_expr_eval(const struct mt_expr *x, const struct mt_expr_values *v)
+static bool is_number(uint8_t type)
 {
-	enum mt_tri stack[MT_EXPR_TERMS];
+	return type == MT_VALUE_INT || type == MT_VALUE_NUMBER;
+}
+
+static struct mt_value term(
+	const struct mt_expr *x, const struct mt_expr_term *t, const struct mt_value *v)
+{
+	bool ne = t->cmp == MT_EXPR_NE;
+
+	if (v->type == MT_VALUE_UNKNOWN || v->type == MT_VALUE_ERROR)
+		return *v;
+	if (v->type == MT_VALUE_ABSENT)
+		return by_absence(x, t);
+	if (t->type == MT_VALUE_ABSENT)
+		return mt_value_bool(ne);
+	if (is_number(v->type) && is_number(t->type))
+		return by_number(t, v);
+	if (v->type != t->type)
+		return (struct mt_value){.type = MT_VALUE_ERROR};
+	if (v->type == MT_VALUE_TEXT)
+		return by_text(x, t, v->text);
+	if (v->type == MT_VALUE_BOOL)
+		return mt_value_bool((v->yes == t->yes) != ne);
+	return mt_value_bool(mt_prefix_contains(&t->addr, t->prefix, &v->addr) != ne);
+}
+
+/*
+ * The operand that decides: `and` is false if one is, `or` true if one is. Otherwise an unknown
+ * operand may still decide, and an error remains.
+ */
+static struct mt_value joined(struct mt_value a, struct mt_value b, bool decides)
+{
+	if (a.type == MT_VALUE_BOOL && a.yes == decides)
+		return a;
+	if (b.type == MT_VALUE_BOOL)
+		return b.yes == decides ? b : a;
+	return a.type == MT_VALUE_UNKNOWN || a.type == MT_VALUE_ERROR
+		       ? (b.type == MT_VALUE_UNKNOWN ? b : a)
+		       : b;
+}
+
+struct mt_value mt_expr_run(const struct mt_expr *x, mt_expr_get get, void *arg)
+{
+	struct mt_value stack[MT_EXPR_TERMS];
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < x->n_ops; i++) {
 		uint8_t op = x->ops[i];
 
 		if (op < MT_EXPR_TERMS) {
-			stack[n++] = term(x, &x->terms[op], v);
+			struct mt_value v = get(arg, x->terms[op].field);
+
+			stack[n++] = term(x, &x->terms[op], &v);
 			continue;
 		}
 		if (op == MT_EXPR_OP_NOT) {
-			stack[n - 1] = MT_TRI_YES - stack[n - 1];
+			if (stack[n - 1].type == MT_VALUE_BOOL)
+				stack[n - 1].yes = !stack[n - 1].yes;
 			continue;
 		}
 		n--;
-		if (op == MT_EXPR_OP_AND)
-			stack[n - 1] = MT_MIN(stack[n - 1], stack[n]);
-		else
-			stack[n - 1] = MT_MAX(stack[n - 1], stack[n]);
+		stack[n - 1] = joined(stack[n - 1], stack[n], op == MT_EXPR_OP_OR);
 	}
-	return n ? stack[0] : MT_TRI_YES;
+	return n ? stack[0] : mt_value_bool(true);
+}
+
+struct mt_value mt_expr_field_value(void *arg, uint32_t id)
+{
+	const struct mt_expr_values *v = arg;
+
+	if (id >= MT_EXPR_N_FIELDS || !(v->known >> id & 1))
+		return (struct mt_value){.type = MT_VALUE_UNKNOWN};
+	switch (mt_expr_fields[id].type) {
+	case MT_EXPR_ADDR:
+		return (struct mt_value){MT_VALUE_ADDR, {.addr = v->v[id].addr}};
+	case MT_EXPR_TEXT:
+		if (!v->v[id].text.p)
+			return (struct mt_value){.type = MT_VALUE_ABSENT};
+		return (struct mt_value){MT_VALUE_TEXT, {.text = v->v[id].text}};
+	default:
+		return (struct mt_value){MT_VALUE_INT, {.n = (int64_t)v->v[id].number}};
+	}
+}
+
+enum mt_tri mt_expr_eval(const struct mt_expr *x, const struct mt_expr_values *v)
+{
+	struct mt_value r = mt_expr_run(x, mt_expr_field_value, (void *)v);
+
+	if (r.type == MT_VALUE_UNKNOWN)
+		return MT_TRI_MAYBE;
+	return r.type == MT_VALUE_BOOL && r.yes ? MT_TRI_YES : MT_TRI_NO;
 }
 
 uint64_t mt_expr_uses(const struct mt_expr *x)
@@ -129,6 +212,15 @@ uint64_t mt_expr_uses(const struct mt_expr *x)
 	uint64_t bits = 0;
 
 	for (uint32_t i = 0; i < x->n_terms; i++)
-		bits |= 1ull << x->terms[i].field;
+		if (x->terms[i].field < MT_EXPR_N_FIELDS)
+			bits |= 1ull << x->terms[i].field;
 	return bits;
+}
+
+bool mt_expr_uses_others(const struct mt_expr *x)
+{
+	for (uint32_t i = 0; i < x->n_terms; i++)
+		if (x->terms[i].field >= MT_EXPR_N_FIELDS)
+			return true;
+	return false;
 }

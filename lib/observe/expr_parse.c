@@ -1,31 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Compiles expressions by recursive descent into postfix:
+ * Parses expressions by recursive descent into postfix:
  *
  *    or = and { "or" and }    and = not { ["and"] not }    not = "not" not | "(" or ")" | condition
- *    condition = ( field | "." key ) ("=" | "!=" | "<" | "<=" | ">" | ">=") value
+ *    condition = ( field | "." key ) ("=" | "!=" | "~" | "<" | "<=" | ">" | ">=") value
  */
 #include "mt_expr.h"
 
+#include <ctype.h>
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <strings.h>
 
 struct parser {
 	struct mt_expr *x;
 	const char *at;
-	uint64_t allowed;
+	const struct mt_expr_names *names;
 	struct mt_err *e;
 	uint32_t depth;
-	const char *field; /* field of the condition, as written */
-	int field_len;
+	const struct mt_expr_name *name; /* of the condition */
+	struct mt_expr_name key;	 /* for `name`, if it is `.KEY` */
 };
 
 static const struct {
 	const char *sign;
 	enum mt_expr_cmp cmp;
 } signs[] = {{"!=", MT_EXPR_NE}, {"<=", MT_EXPR_LE}, {">=", MT_EXPR_GE}, {"=", MT_EXPR_EQ},
-	{"<", MT_EXPR_LT}, {">", MT_EXPR_GT}};
+	{"~", MT_EXPR_HAS}, {"<", MT_EXPR_LT}, {">", MT_EXPR_GT}};
 
 static int or_list(struct parser *p);
 
@@ -43,7 +46,7 @@ static void skip_spaces(struct parser *p)
 /* Length of the next word: up to a space, a parenthesis, a quote or a comparison operator. */
 static size_t word_len(const struct parser *p)
 {
-	return strcspn(p->at, " \t()=!<>\"");
+	return strcspn(p->at, " \t()=!<>~\"");
 }
 
 static bool is_word(const struct parser *p, const char *word)
@@ -52,19 +55,6 @@ static bool is_word(const struct parser *p, const char *word)
 
 	return n == strlen(word) && strncasecmp(p->at, word, n) == 0 &&
 	       (!p->at[n] || strchr(" \t()", p->at[n]));
-}
-
-/* Names of the allowed fields, with commas between them. */
-static const char *names(uint64_t allowed, char *buf, size_t size)
-{
-	size_t n = 0;
-
-	buf[0] = '\0';
-	for (uint32_t f = 0; f <= MT_EXPR_meta0; f++)
-		if (allowed >> f & 1 && n < size)
-			n += (size_t)snprintf(buf + n, size - n, "%s%s", n ? ", " : "",
-				f == MT_EXPR_meta0 ? ".KEY" : mt_expr_fields[f].name);
-	return buf;
 }
 
 static int emit(struct parser *p, uint8_t op)
@@ -89,59 +79,64 @@ static int add_text(struct parser *p, const char *text, size_t len, uint16_t *at
 	return 0;
 }
 
-/* Finds or adds the field of ".KEY"; a key that was named before keeps its field. */
-static int find_key(struct parser *p, size_t len, enum mt_expr_field *field)
+static int use_key(struct parser *p, uint32_t i)
 {
-	const char *key = p->at + 1;
-	struct mt_expr *x = p->x;
-	char buf[320];
-	int rc;
+	uint8_t id = (uint8_t)(MT_EXPR_meta0 + i);
 
-	if (!(p->allowed & MT_EXPR_BIT(meta0)))
-		return mt_err(p->e, -EINVAL, "`%.*s`: metadata cannot be used here; fields are: %s",
-			(int)MT_MIN(len, 40u), p->at, names(p->allowed, buf, sizeof(buf)));
+	p->key = (struct mt_expr_name){p->x->texts + p->x->keys[i], MT_EXPR_TEXT, id, id};
+	p->name = &p->key;
+	return 0;
+}
+
+/* Finds or adds the field of ".KEY"; a key that was named before keeps its field. */
+static int find_key(struct parser *p, size_t len)
+{
+	struct mt_expr *x = p->x;
+
 	if (len == 1)
 		return mt_err(
 			p->e, -EINVAL, "`.` needs a key of metadata after it, as in .user=Jason");
 	for (uint32_t i = 0; i < x->n_keys; i++)
 		if (strlen(mt_expr_key(x, i)) == len - 1 &&
-			memcmp(mt_expr_key(x, i), key, len - 1) == 0) {
-			*field = MT_EXPR_meta0 + i;
-			return 0;
-		}
+			memcmp(mt_expr_key(x, i), p->at + 1, len - 1) == 0)
+			return use_key(p, i);
 	if (x->n_keys == MT_EXPR_KEYS)
 		return mt_err(p->e, -EINVAL, "more than %d keys of metadata", MT_EXPR_KEYS);
-	rc = add_text(p, key, len - 1, &x->keys[x->n_keys]);
-	if (rc == 0)
-		rc = add_text(p, "", 1, &(uint16_t){0});
-	*field = MT_EXPR_meta0 + x->n_keys++;
-	return rc;
+	if (add_text(p, p->at, len, &x->keys[x->n_keys]) < 0 ||
+		add_text(p, "", 1, &(uint16_t){0}) < 0)
+		return -EINVAL;
+	return use_key(p, x->n_keys++);
 }
 
-static int find_field(struct parser *p, size_t len, enum mt_expr_field *field)
+static int find_name(struct parser *p, size_t len)
 {
-	char buf[320];
+	if (*p->at == '.' && p->names->keys)
+		return find_key(p, len);
+	p->name = mt_expr_name_find(p->names, p->at, len, p->e);
+	return p->name ? 0 : -EINVAL;
+}
 
-	if (*p->at == '.')
-		return find_key(p, len, field);
-	for (uint32_t f = 0; f < MT_EXPR_meta0; f++) {
-		if (strlen(mt_expr_fields[f].name) != len ||
-			strncasecmp(mt_expr_fields[f].name, p->at, len) != 0)
-			continue;
-		*field = f;
-		if (p->allowed >> f & 1)
+static int check_sign(const struct parser *p, enum mt_expr_cmp cmp)
+{
+	switch (p->name->type) {
+	case MT_EXPR_ADDR:
+	case MT_EXPR_BOOL:
+		if (cmp <= MT_EXPR_NE)
 			return 0;
-		return mt_err(p->e, -EINVAL, "`%.*s` cannot be used here; fields are: %s", (int)len,
-			p->at, names(p->allowed, buf, sizeof(buf)));
+		return mt_err(p->e, -EINVAL, "`%s` compares by = and != only", p->name->name);
+	case MT_EXPR_NUMBER:
+	case MT_EXPR_TIME:
+		if (cmp != MT_EXPR_HAS)
+			return 0;
+		return mt_err(
+			p->e, -EINVAL, "`%s` compares by = != < <= > and >= only", p->name->name);
+	default:
+		return 0;
 	}
-	return mt_err(p->e, -EINVAL, "`%.*s` is not a field; fields are: %s", (int)MT_MIN(len, 40u),
-		p->at, names(p->allowed, buf, sizeof(buf)));
 }
 
-static int find_sign(struct parser *p, size_t word, struct mt_expr_term *t)
+static int find_sign(struct parser *p, struct mt_expr_term *t)
 {
-	char buf[320];
-
 	for (size_t i = 0; i < MT_ARRAY_LEN(signs); i++) {
 		size_t n = strlen(signs[i].sign);
 
@@ -154,16 +149,10 @@ static int find_sign(struct parser *p, size_t word, struct mt_expr_term *t)
 				"quotes",
 				signs[i].sign, signs[i].sign);
 		t->cmp = signs[i].cmp;
-		if (t->cmp <= MT_EXPR_NE || mt_expr_fields[t->field].type == MT_EXPR_NUMBER ||
-			mt_expr_fields[t->field].type == MT_EXPR_TIME)
-			return 0;
-		return mt_err(
-			p->e, -EINVAL, "`%.*s` compares by = and != only", p->field_len, p->field);
+		return check_sign(p, signs[i].cmp);
 	}
-	return mt_err(p->e, -EINVAL,
-		"`%.*s` needs an operator and a value after it, as in %.*s=…; fields are: %s",
-		p->field_len, p->field, p->field_len, p->field,
-		names(p->allowed, buf, sizeof(buf)));
+	return mt_err(p->e, -EINVAL, "`%s` needs an operator and a value after it, as in %s=…",
+		p->name->name, p->name->name);
 }
 
 /* Reads a bare or quoted value and advances past it. */
@@ -190,23 +179,25 @@ static int take_value(struct parser *p, const char **value, size_t *len)
 
 static int parse_addr(struct parser *p, struct mt_expr_term *t, const char *word)
 {
+	t->type = MT_VALUE_ADDR;
 	if (mt_prefix_parse(word, &t->addr, &t->prefix) == 0)
 		return 0;
 	return mt_err(p->e, -EINVAL,
 		"%s: `%s` is neither an address nor a network; 192.0.2.1, 10.0.0.0/8, "
 		"2001:db8::/32",
-		mt_expr_fields[t->field].name, word);
+		p->name->name, word);
 }
 
-static bool unit_of(const char *unit, bool is_time, uint64_t *factor)
+static bool unit_of(const char *unit, bool is_time, int64_t *factor)
 {
 	static const struct {
 		const char *unit;
 		bool is_time;
-		uint64_t factor;
+		int64_t factor;
 	} rows[] = {{"ns", true, 1}, {"us", true, MT_USEC}, {"ms", true, MT_MSEC},
-		{"s", true, MT_SEC}, {"", false, 1}, {"k", false, 1u << 10}, {"m", false, 1u << 20},
-		{"g", false, 1u << 30}};
+		{"s", true, MT_SEC}, {"", false, 1}, {"k", false, 1000}, {"m", false, 1000000},
+		{"g", false, 1000000000}, {"ki", false, 1 << 10}, {"mi", false, 1 << 20},
+		{"gi", false, 1 << 30}};
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(rows); i++)
 		if (rows[i].is_time == is_time && strcasecmp(rows[i].unit, unit) == 0) {
@@ -216,71 +207,115 @@ static bool unit_of(const char *unit, bool is_time, uint64_t *factor)
 	return false;
 }
 
+/* Parses "1500", "-3", "1.5k", "64Ki", "1e6" or, for times, "20ms"; false: it is neither. */
+static bool scan_number(struct mt_expr_term *t, const char *word, bool is_time)
+{
+	size_t sign = *word == '-';
+	int64_t factor, n;
+	char *whole, *end;
+	double real;
+
+	if (!isdigit((unsigned char)word[sign]) || strpbrk(word, "xXpP"))
+		return false;
+	errno = 0;
+	n = strtoll(word, &whole, 10);
+	real = strtod(word, &end);
+	if (!unit_of(end, is_time, &factor) || !isfinite(real))
+		return false;
+	if (whole == end) {
+		t->type = MT_VALUE_INT;
+		return errno == 0 && !__builtin_mul_overflow(n, factor, &t->number);
+	}
+	real *= (double)factor;
+	t->type = is_time || real == rint(real) ? MT_VALUE_INT : MT_VALUE_NUMBER;
+	if (t->type == MT_VALUE_NUMBER)
+		t->real = real;
+	else if (fabs(real) < 0x1p62)
+		t->number = (int64_t)real;
+	else
+		return false;
+	return true;
+}
+
 static int parse_number(struct parser *p, struct mt_expr_term *t, const char *word)
 {
-	bool is_time = mt_expr_fields[t->field].type == MT_EXPR_TIME;
-	size_t digits = strspn(word, "0123456789");
-	uint64_t factor, n = 0;
+	bool is_time = p->name->type == MT_EXPR_TIME;
 
-	for (size_t i = 0; i < digits && i < 10; i++)
-		n = n * 10 + (uint64_t)(word[i] - '0');
-	if (digits && digits <= 10 && unit_of(word + digits, is_time, &factor)) {
-		t->number = n * factor;
+	if (scan_number(t, word, is_time))
 		return 0;
-	}
-	return mt_err(p->e, -EINVAL, "%s: `%s` is not a %s", mt_expr_fields[t->field].name, word,
-		is_time ? "time; 500us, 20ms, 3s" : "number; 1500, 64k, 2m");
+	return mt_err(p->e, -EINVAL, "%s: `%s` is not a %s", p->name->name, word,
+		is_time ? "time; 500us, 20ms, 3s" : "number; 1500, 64k, 2Mi");
+}
+
+static int parse_bool(struct parser *p, struct mt_expr_term *t, const char *word)
+{
+	t->type = MT_VALUE_BOOL;
+	t->yes = strcasecmp(word, "yes") == 0 || strcasecmp(word, "true") == 0;
+	if (t->yes || strcasecmp(word, "no") == 0 || strcasecmp(word, "false") == 0)
+		return 0;
+	return mt_err(p->e, -EINVAL, "%s: `%s` is not yes or no", p->name->name, word);
 }
 
 static int set_value(struct parser *p, struct mt_expr_term *t, const char *value, size_t len)
 {
 	char word[64];
 
-	if (mt_expr_fields[t->field].type == MT_EXPR_TEXT) {
+	if (p->name->type == MT_EXPR_TEXT || p->name->type == MT_EXPR_ANY) {
+		t->type = MT_VALUE_TEXT;
 		t->len = (uint16_t)len;
 		return add_text(p, value, len, &t->text);
 	}
+	if (len == 1 && *value == '-' && t->cmp <= MT_EXPR_NE) {
+		t->type = MT_VALUE_ABSENT;
+		return 0;
+	}
 	snprintf(word, sizeof(word), "%.*s", (int)MT_MIN(len, sizeof(word) - 1), value);
 	if (len >= sizeof(word))
-		return mt_err(p->e, -EINVAL, "%s: `%s…` is too long", mt_expr_fields[t->field].name,
-			word);
-	if (mt_expr_fields[t->field].type == MT_EXPR_ADDR)
+		return mt_err(p->e, -EINVAL, "%s: `%s…` is too long", p->name->name, word);
+	if (p->name->type == MT_EXPR_ADDR)
 		return parse_addr(p, t, word);
+	if (p->name->type == MT_EXPR_BOOL)
+		return parse_bool(p, t, word);
 	return parse_number(p, t, word);
+}
+
+static int add_term(struct parser *p, const struct mt_expr_term *t, uint8_t id)
+{
+	struct mt_expr *x = p->x;
+
+	if (x->n_terms == MT_EXPR_TERMS)
+		return mt_err(p->e, -EINVAL, "more than %d conditions", MT_EXPR_TERMS);
+	x->terms[x->n_terms] = *t;
+	x->terms[x->n_terms].field = id;
+	return emit(p, x->n_terms++);
 }
 
 static int condition(struct parser *p)
 {
 	struct mt_expr_term t = {0};
 	size_t len = word_len(p), value_len = 0;
-	enum mt_expr_field field = 0;
 	const char *value = NULL;
-	int rc;
+	int rc = find_name(p, len);
 
-	if (p->x->n_terms == MT_EXPR_TERMS)
-		return mt_err(p->e, -EINVAL, "more than %d conditions", MT_EXPR_TERMS);
-	p->field = p->at;
-	p->field_len = (int)MT_MIN(len, 80u);
-	rc = find_field(p, len, &field);
 	if (rc)
 		return rc;
-	t.field = (uint8_t)field;
 	p->at += len;
 	skip_spaces(p);
-	rc = find_sign(p, len, &t);
+	rc = find_sign(p, &t);
 	if (rc == 0)
 		rc = take_value(p, &value, &value_len);
 	if (rc)
 		return rc;
 	if (value_len == 0 && p->at[-1] != '"')
 		return mt_err(p->e, -EINVAL,
-			"`%.*s` needs a value after its operator; \"\" is empty text", p->field_len,
-			p->field);
+			"`%s` needs a value after its operator; \"\" is empty text", p->name->name);
 	rc = set_value(p, &t, value, value_len);
-	if (rc)
+	if (rc == 0)
+		rc = add_term(p, &t, p->name->id);
+	if (rc || p->name->also == p->name->id)
 		return rc;
-	p->x->terms[p->x->n_terms] = t;
-	return emit(p, p->x->n_terms++);
+	rc = add_term(p, &t, p->name->also);
+	return rc ? rc : emit(p, t.cmp == MT_EXPR_EQ ? MT_EXPR_OP_OR : MT_EXPR_OP_AND);
 }
 
 static int group(struct parser *p)
@@ -354,9 +389,10 @@ static int or_list(struct parser *p)
 	return rc;
 }
 
-int mt_expr_compile(struct mt_expr *x, const char *text, uint64_t allowed, struct mt_err *e)
+int mt_expr_parse(
+	struct mt_expr *x, const char *text, const struct mt_expr_names *names, struct mt_err *e)
 {
-	struct parser p = {.x = x, .at = text, .allowed = allowed, .e = e};
+	struct parser p = {.x = x, .at = text, .names = names, .e = e};
 	int rc;
 
 	memset(x, 0, sizeof(*x));
@@ -369,4 +405,12 @@ int mt_expr_compile(struct mt_expr *x, const char *text, uint64_t allowed, struc
 	if (*p.at)
 		return mt_err(e, -EINVAL, "`)` closes nothing");
 	return 0;
+}
+
+int mt_expr_compile(struct mt_expr *x, const char *text, uint64_t allowed, struct mt_err *e)
+{
+	struct mt_expr_names names;
+
+	mt_expr_names_of_fields(&names, allowed);
+	return mt_expr_parse(x, text, &names, e);
 }

@@ -24,6 +24,53 @@ static void make_values(struct mt_expr_values *v, const uint8_t *p, size_t n, ui
 	}
 }
 
+/* The value of a column by its id: each type, absent, unknown and an error. */
+static struct mt_value column(void *arg, uint32_t id)
+{
+	const struct mt_slice *text = arg;
+
+	switch ((id - MT_EXPR_N_FIELDS + text->len) % 7) {
+	case 0:
+		return (struct mt_value){MT_VALUE_TEXT, {.text = *text}};
+	case 1:
+		return (struct mt_value){MT_VALUE_INT, {.n = (int64_t)text->len}};
+	case 2:
+		return (struct mt_value){MT_VALUE_NUMBER, {.real = text->len / 3.0}};
+	case 3:
+		return mt_value_bool(text->len & 1);
+	case 4:
+		return (struct mt_value){.type = MT_VALUE_ABSENT};
+	case 5:
+		return (struct mt_value){.type = MT_VALUE_UNKNOWN};
+	default:
+		return (struct mt_value){.type = MT_VALUE_ERROR};
+	}
+}
+
+/* Columns of a table, whose rows may have values of other types than the parser was told. */
+static void check_columns(const char *text, size_t n)
+{
+	struct mt_slice value = {(const uint8_t *)text, (uint32_t)n};
+	struct mt_expr_names names = {.n = 0};
+	struct mt_err e = {""};
+	struct mt_value got;
+	struct mt_expr x;
+
+	mt_expr_names_add(&names, "name", MT_EXPR_TEXT);
+	mt_expr_names_add(&names, "count", MT_EXPR_NUMBER);
+	mt_expr_names_add(&names, "counted", MT_EXPR_NUMBER);
+	mt_expr_names_add(&names, "ready", MT_EXPR_BOOL);
+	mt_expr_names_add(&names, "of", MT_EXPR_ANY);
+	if (mt_expr_parse(&x, text, &names, &e) != 0) {
+		MT_ASSERT(e.text[0]);
+		return;
+	}
+	got = mt_expr_run(&x, column, &value);
+	MT_ASSERT(got.type == MT_VALUE_BOOL || got.type == MT_VALUE_UNKNOWN ||
+		  got.type == MT_VALUE_ERROR);
+	MT_ASSERT(mt_expr_uses(&x) == 0 && mt_expr_uses_others(&x) == (x.n_terms > 0));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct mt_expr_values some, all;
@@ -39,11 +86,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(text, data + 1, n);
 	text[n] = '\0';
 	n = strlen(text);
+	check_columns(text, n);
 	if (mt_expr_compile(&x, text, ~0ull, &e) != 0) {
 		MT_ASSERT(e.text[0]);
 		return 0;
 	}
-	MT_ASSERT(mt_expr_compile(&again, text, mt_expr_uses(&x), &e) == 0);
+	MT_ASSERT(mt_expr_compile(&again, text, mt_expr_uses(&x) | MT_EXPR_BIT(host), &e) == 0);
 	MT_ASSERT(memcmp(&x, &again, sizeof(x)) == 0);
 	make_values(&some, data + 1, n, data[0]);
 	make_values(&all, data + 1, n, 0xff);

@@ -180,7 +180,7 @@ def ends_in_words(daemon, calls):
                         (["snaplen", "x"], "snaplen")):
         refused = subprocess.run(shell(daemon, "capture", daemon.directory / "x.pcapng", *words), capture_output=True, text=True,
                                  timeout=20, check=False)
-        check(refused.returncode == 1 and told in refused.stderr, f"capture {words}: {refused.stderr!r}")
+        check(refused.returncode == 2 and told in refused.stderr, f"capture {words}: {refused.stderr!r}")
     calls()
 
 

@@ -9,11 +9,12 @@ import json
 import os
 import pathlib
 import re
+import socket
 import subprocess
 
 import jsonschema
 
-from meltemi_lab import TESTS, Lab, check, main
+from meltemi_lab import TESTS, Lab, check, equal, main
 from meltemi_lab.daemon import MELTEMID
 
 PAGE = TESTS.parent / "docs/reference/commands.md"
@@ -131,6 +132,65 @@ def check_schema(command, answer):
         check(False, f"--json {command}: {error.message} at {list(error.absolute_path)}")
 
 
+class Direct:
+    """The admin socket, without a process for each command."""
+
+    def __init__(self, path):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(str(path))
+        self.file = self.sock.makefile("rb")
+
+    def ask(self, line):
+        """Exit code and answer."""
+        self.sock.sendall(f"--json {line}\n".encode())
+        _, code, size = self.file.readline().split()
+        return int(code), json.loads(self.file.read(int(size)))
+
+    def tables(self, line):
+        code, answer = self.ask(line)
+        equal(code, 0, f"exit code of {line}: {str(answer)[:300]}")
+        return {name: rows for name, rows in answer.items() if isinstance(rows, list) and rows and isinstance(rows[0], dict)}
+
+
+def constant(value):
+    """The value as an expression has it. What a line cannot hold matches `*`, as do blanks, of which a line keeps one."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if not isinstance(value, str):
+        return json.dumps(value)
+    return '"' + re.sub(r'[\x00-\x1f"]|\s\s+|--', "*", value[:200]) + ("*" if len(value) > 200 else "") + '"'
+
+
+def finds_first_row(direct, command, table, column, value):
+    """Whether `where COLUMN=VALUE` has the row of which the value is: it is the first that matches. A value that moves is tried again."""
+    if isinstance(value, (list, dict)):
+        return bool(direct.tables(f"{command} where {column}!=- limit 1").get(table))
+    seen = set()
+    for _ in range(10):
+        rows = direct.tables(f"{command} where {column}={constant(value)} limit 1").get(table, [])
+        if rows and (rows[0][column] == value or isinstance(value, float)):
+            return True
+        seen.add(value)
+        value = next((row[column] for row in direct.tables(command).get(table, [])), None)
+    text = constant(value)
+    return len(seen) > 1 and bool(direct.tables(f"{command} where {column}<{text} or {column}>={text} or {column}=- limit 1").get(table))
+
+
+def every_column_selects(daemon, commands):
+    """`where` knows every column of every table that there is, by the value of its first row; and no other."""
+    direct, seen = Direct(daemon.directory / "admin.sock"), 0
+    for command in commands:
+        for table, rows in direct.tables(command).items():
+            for column, value in rows[0].items():
+                check(finds_first_row(direct, command, table, column, value), f"{command} where {column}={constant(value)} has no row of {table}")
+                seen += 1
+            code, answer = direct.ask(f"{command} where {column}x=1")
+            check(code == 2 and f"`{column}x` is not a field here; " in answer["error"] and "fields are: " in answer["error"], f"{command}: {code} {answer}")
+    check(seen > 200, f"only {seen} columns")
+
+
 def examples_of_page():
     text = PAGE.read_text() if PAGE.exists() else ""
     return dict(re.findall(r"^### ([^\n]+)\n\n[^\n]+\n\n```\n\$[^\n]*\n(.*?)```\n", text, re.M | re.S))
@@ -156,6 +216,7 @@ def body():
 
         call(100)
         manual = subprocess.run([MELTEMID, "--commands"], capture_output=True, text=True, check=True).stdout
+        every_column_selects(daemon, [row["command"] for row in table if row["command"].startswith("show ")])
         for row in ordered(table):
             check(f"**{row['command']}**" in manual, f"the manual page has no {row['command']}")
             command = row["command"]

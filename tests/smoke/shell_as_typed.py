@@ -66,9 +66,9 @@ def explains_mistakes(s):
     s.type("frobnicate\r")
     s.sees("no command `frobnicate`")
     s.type("show ports where mtu\r")
-    s.sees("where needs conditions")
+    s.sees("needs an operator and a value after it")
     s.type("show ports sort nothing\r")
-    s.sees("no field `nothing`; there are name link mac")
+    s.sees("`nothing` is not a field here; fields are: name, link, mac")
     s.type("--watch 0 show ports\r")
     s.sees("--watch needs seconds from 0.1 to 3600")
 

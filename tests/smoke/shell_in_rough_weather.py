@@ -47,20 +47,24 @@ def mistakes(socket):
     says(socket, "shwo ports", 2, "no command `shwo ports`", "did you mean `show ports`?")
     says(socket, "show servces", 2, "did you mean `show services`?")
     says(socket, "show co", 2, "which one: ")
-    says(socket, "show connections where state", 2, "where needs conditions")
-    says(socket, "show exchanges service=", 1, "service")
-    says(socket, "show exchanges (service=x", 1)
-    says(socket, "trace start took>", 1)
+    says(socket, "show connections where state", 2, "`state` needs an operator and a value")
+    says(socket, "show exchanges service=", 2, "service")
+    says(socket, "show exchanges (service=x", 2)
+    says(socket, "trace start took>", 2)
     says(socket, "show ports | grep", 2, "grep")
     says(socket, "x" * 2000, 2, "too long")
     says(socket, "show ports \x01", 2, "control characters")
     # What would hold for nothing is no answer of "none".
     says(socket, "show errors sort", 2, "sort needs a field after it")
-    says(socket, "show services where requests>many", 2, "`requests` is a number, `many` is none")
-    says(socket, "show slow status=overlimit", 1, "status: `overlimit` is none of: ok", "over_limit")
-    says(socket, "show connections side=upstream", 1, "is none of: client server")
-    says(socket, "trace start packets outcome=no_such", 1, "outcome: `no_such` is none of:")
-    says(socket, "trace start status==ok", 1, "`==` is not an operator")
+    says(socket, "show services where requests>many", 2, "requests: `many` is not a number")
+    says(socket, "show slow status=overlimit", 2, "status: `overlimit` is none of: ok", "over_limit")
+    says(socket, "show connections side=upstream", 2, "is none of: client server")
+    says(socket, "trace start packets outcome=no_such", 2, "outcome: `no_such` is none of:")
+    says(socket, "trace start status==ok", 2, "`==` is not an operator")
+    # One text for an unknown field, wherever the expression is.
+    for words, field in (("show connections sied=x", "side"), ("show connections where sied=x", "side"), ("show services where reqests>1", "requests"),
+                         ("show services sort reqests", "requests"), ("trace start metod=x", "method"), ("capture start lne>1", "len")):
+        says(socket, words, 2, f"is not a field here; did you mean `{field}`? fields are: ")
     says(socket, "trace show from here", 1, "usage: trace show [from N]")
 
 

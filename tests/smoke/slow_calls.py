@@ -61,6 +61,7 @@ def over(daemon, lab):
         check(row["server_us"] >= DELAY_US * 0.9, f"the server took {row['server_us']} us")
     equal(len(show(daemon, "slow", "took>300ms", "status=ok")), 16, "slow calls by what they took")
     equal(show(daemon, "slow", "status!=ok"), [], "slow calls that failed")
+    equal(len(show(daemon, "slow", "where", "took>300ms", "took_us>300k", "status=ok")), 16, "slow calls by fields and columns")
 
 
 def long_names(daemon, lab):
@@ -91,10 +92,14 @@ def connections(daemon, lab):
     equal({row["side"] for row in rows}, {"server"}, "their side")
     equal(len(show(daemon, "connections", lab.server(1))), 1, "connections that name a server")
     equal(show(daemon, "connections", "retransmits>1000"), [], "connections that lost a lot")
-    for words, told in ((("method=x",), "cannot be used here"), (("top", "colour"), "there are: age"), (("rtt>5",), "is not a time")):
+    # Fields, which workers decide, and columns, with `where` and without, are one language.
+    for words in (("side=server", "dport=20880", "mss>0", f"remote~{lab.server(1)}:"), ("where", "side=server", f"remote={lab.server(1)}:20880"),
+                  ("side=server", "where", f"remote={lab.server(1)}:20880 or remote=nowhere"), (lab.server(1), "where", "snd_wnd>0 side=server")):
+        equal(len(show(daemon, "connections", *words)), 1, f"connections by {words}")
+    for words, told in ((("method=x",), "is not a field here"), (("top", "colour"), "fields are: age"), (("rtt>5",), "is not a time")):
         done = subprocess.run([SHELL, "-s", daemon.directory / "admin.sock", "show", "connections", *words], text=True,
                               capture_output=True, timeout=30, check=False)
-        check(done.returncode and told in done.stderr, f"show connections {words}: {done.stderr!r}")
+        check(done.returncode == 2 and told in done.stderr, f"show connections {words}: {done.stderr!r}")
 
 
 def rates(daemon, lab):

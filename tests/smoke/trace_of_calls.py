@@ -196,8 +196,8 @@ def one_connection(daemon, calls, server):
 
 def mistakes(daemon):
     for words, told in ((["start", "metod=x"], "`metod` is not a field"), (["start", "method=x", "count", "0"], "count"),
-                        (["start", "method"], "needs an operator"), (["start", "connection", "method=x"], "`method` cannot be used here"),
-                        (["start", "packets", ".user=x"], "metadata cannot be used here"), (["stop"], "no trace is running")):
+                        (["start", "method"], "needs an operator"), (["start", "connection", "method=x"], "`method` is not a field here"),
+                        (["start", "packets", ".user=x"], "`.user` is not a field here"), (["stop"], "no trace is running")):
         text = refused(daemon, *words)
         check(told in text, f"trace {words}: {text!r}")
 

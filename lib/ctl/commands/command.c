@@ -57,6 +57,23 @@ json_t *mt_ctl_error(const char *fmt, ...)
 	return json_pack("{s:o}", "error", mt_json_text(text));
 }
 
+json_t *mt_ctl_wrong(const struct mt_err *e)
+{
+	return json_pack("{s:o, s:b}", "error", mt_json_text(e->text), "wrong", 1);
+}
+
+/* The exit code of an answer. */
+static int code_of(json_t *j)
+{
+	bool wrong = json_object_get(j, "wrong") && json_object_get(j, "error");
+
+	if (wrong)
+		json_object_del(j, "wrong");
+	if (!j || json_object_get(j, "error"))
+		return wrong ? MT_CTL_USAGE : MT_CTL_FAILED;
+	return MT_CTL_OK;
+}
+
 /*
  * Number of words of the request that match the whole command; 0: it does not match. *exact: no
  * word is shortened.
@@ -260,9 +277,14 @@ static json_t *run(struct mt_ctl *c, struct mt_request *r, int *code)
 	*code = MT_CTL_FAILED;
 	if (!may_run(cmd, r->who, &e))
 		return mt_ctl_error("%s", e.text);
-	j = cmd->run(c, r);
-	if (j && !json_object_get(j, "error"))
-		*code = MT_CTL_OK;
+	if (cmd->selects) {
+		r->where = view.where;
+		j = cmd->run(c, r);
+		view.where[0] = '\0';
+	} else {
+		j = cmd->run(c, r);
+	}
+	*code = code_of(j);
 	if (*code == MT_CTL_OK && !filter(cmd, r, &j))
 		*code = MT_CTL_USAGE;
 	if (*code == MT_CTL_OK && mt_view_apply(&view, &j, &e) < 0) {

@@ -30,7 +30,7 @@ static json_t *one(const struct mt_command *cmd)
 	bool table = strncmp(cmd->words, "show ", 5) == 0;
 
 	snprintf(usage, sizeof(usage), "%s%s%s%s", cmd->words, *cmd->args ? " " : "", cmd->args,
-		table ? " [where FIELD=VALUE...] [sort FIELD] [limit N]" : "");
+		table ? " [where EXPRESSION] [sort FIELD] [limit N]" : "");
 	return json_pack("{s:s, s:s, s:s, s:s?}", "usage", usage, "what", cmd->help, "role",
 		role_str(cmd->role), "more", cmd->more);
 }
@@ -68,8 +68,8 @@ const struct mt_command mt_commands_help[] = {
 		.args = "[COMMAND...]",
 		.help = "this list, or the description of a command",
 		.more = "Words may be shortened while they are unique. Every `show` accepts, after "
-			"its own words, `where FIELD=VALUE ...` (also != < > <= >= and ~ for a "
-			"part of a text; k, M and G after numbers), `sort FIELD` (largest first, "
+			"its own words, `where EXPRESSION` (`where n>5 state=open not name~x`: "
+			"docs/reference/expressions.md), `sort FIELD` (largest first, "
 			"-FIELD: smallest first) and `limit N`. Every command accepts `| grep "
 			"WORD`, `| count` and `| json` at its end.",
 		.names = {MT_NAMES_COMMAND},

@@ -36,6 +36,7 @@ const struct mt_command mt_commands_show[] = {
 			"rows that contain it. Rates are bytes per second of the last `rate_ms`: "
 			"since the last `show connections`, or since the connection started.",
 		.offer = mt_offer_connections,
+		.selects = true,
 		.run = mt_show_connections},
 	{.words = "show exchanges",
 		.args = "[EXPRESSION...]",
@@ -45,6 +46,7 @@ const struct mt_command mt_commands_show[] = {
 			"age>100ms`), with the time spent so far: in Meltemi (filters, queue), "
 			"connecting, at the server, on the reply to the client.",
 		.offer = mt_offer_exchanges,
+		.selects = true,
 		.run = mt_show_exchanges},
 	{.words = "show slow",
 		.args = "[EXPRESSION...]",
@@ -52,6 +54,7 @@ const struct mt_command mt_commands_show[] = {
 		.more = "The 16 slowest of each worker, of this minute and the one before it. An "
 			"expression selects among them (`method=sayHello status!=ok`).",
 		.offer = mt_offer_slow,
+		.selects = true,
 		.run = mt_show_slow},
 	{.words = "show neighbours",
 		.args = "[TEXT]",

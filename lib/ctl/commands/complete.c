@@ -52,12 +52,12 @@ static void offer_fields(struct mt_ctl *c, const struct mt_command *cmd, const s
 	const char *sign, struct mt_offers *o)
 {
 	json_t *answer = c ? cmd->run(c, r) : NULL;
-	const char *fields[64];
-	uint32_t n = answer ? mt_view_fields(answer, fields, MT_ARRAY_LEN(fields)) : 0;
+	struct mt_expr_names names;
 	char word[96];
 
-	for (uint32_t i = 0; i < n; i++) {
-		snprintf(word, sizeof(word), "%s%s", fields[i], sign);
+	mt_view_fields(answer, &names);
+	for (uint32_t i = 0; i < names.n; i++) {
+		snprintf(word, sizeof(word), "%s%s", names.of[i].name, sign);
 		mt_offer(o, word, "field");
 	}
 	json_decref(answer);
@@ -76,13 +76,17 @@ static void offer_filters(const char *last, struct mt_offers *o)
 static void offer_view(struct mt_ctl *c, const struct mt_command *cmd, const struct mt_request *r,
 	const char *last, struct mt_offers *o)
 {
+	struct mt_request all = {.who = r->who, .where = ""};
+
 	if (strcmp(last, "sort") == 0) {
-		offer_fields(c, cmd, r, "", o);
+		offer_fields(c, cmd, &all, "", o);
 	} else if (strcmp(last, "where") == 0 || strpbrk(last, "=<>~")) {
-		offer_fields(c, cmd, r, "=", o);
+		if (cmd->selects)
+			cmd->offer(c, &all, o);
+		offer_fields(c, cmd, &all, "=", o);
 	} else if (strcmp(last, "limit") != 0) {
 		mt_offer(o, "where",
-			"only rows that meet conditions: FIELD=VALUE, FIELD>N, FIELD~TEXT");
+			"only rows that match an expression: FIELD=VALUE, FIELD>N, FIELD~TEXT");
 		mt_offer(o, "sort",
 			"rows in the order of a field, largest first; -FIELD: smallest first");
 		mt_offer(o, "limit", "at most so many rows");
@@ -132,7 +136,6 @@ static void offer_arguments(struct mt_ctl *c, const struct mt_command *cmd,
 	view = has_view(&asked);
 	if (c && cmd->offer && !view)
 		cmd->offer(c, &asked, o);
-	asked.n_args = 0;
 	/* In an expression, comparison operators belong to the expression and not to `where`. */
 	if (show && at >= min && cmd->offer && !view)
 		offer_view(c, cmd, &asked, "", o);

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
-#define SIGNS "=!<>"
+#define SIGNS "=!<>~"
 
 /* Values of a field: live names, or fixed words. */
 static const struct values {

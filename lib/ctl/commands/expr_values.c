@@ -26,7 +26,8 @@ static bool holds_for(const struct mt_expr *x, const struct mt_expr_term *t, con
 	one.n_terms = one.n_ops = 1;
 	one.ops[0] = 0;
 	one.terms[0] = *t;
-	one.terms[0].cmp = MT_EXPR_EQ;
+	if (t->cmp == MT_EXPR_NE)
+		one.terms[0].cmp = MT_EXPR_EQ;
 	mt_expr_set_text(&v, t->field, (struct mt_slice){(const uint8_t *)value, strlen(value)});
 	return mt_expr_eval(&one, &v) == MT_TRI_YES;
 }
@@ -69,7 +70,16 @@ static int no_value(const struct mt_expr *x, const struct mt_expr_term *t, const
 
 int mt_ctl_expr(struct mt_expr *x, const char *text, uint64_t fields, struct mt_err *e)
 {
-	int rc = mt_expr_compile(x, text, fields, e);
+	struct mt_expr_names names;
+
+	mt_expr_names_of_fields(&names, fields);
+	return mt_ctl_expr_of(x, text, &names, fields, e);
+}
+
+int mt_ctl_expr_of(struct mt_expr *x, const char *text, const struct mt_expr_names *names,
+	uint64_t fields, struct mt_err *e)
+{
+	int rc = mt_expr_parse(x, text, names, e);
 
 	for (uint32_t i = 0; rc == 0 && i < x->n_terms; i++) {
 		const struct mt_expr_term *t = &x->terms[i];

@@ -73,6 +73,7 @@ int mt_request_parse(struct mt_request *r, const char *line, size_t len, struct 
 	const char *odd = not_text(line, len);
 
 	r->n = r->n_args = 0;
+	r->where = NULL;
 	r->args = r->words;
 	r->json = r->help = false;
 	if (len > MT_CTL_LINE)

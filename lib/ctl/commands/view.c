@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Applies a view to an answer: selects rows by conditions, sorts them, and limits their number. */
+/* Applies a view to an answer: selects rows by an expression, sorts and limits them. */
 #include "view.h"
 
 #include <errno.h>
-#include <fnmatch.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -13,110 +11,148 @@ static bool is_table(const json_t *v)
 	return json_is_array(v) && json_is_object(json_array_get(v, 0));
 }
 
-uint32_t mt_view_fields(const json_t *answer, const char **fields, uint32_t max)
+void mt_view_fields(const json_t *answer, struct mt_expr_names *names)
 {
 	const char *key, *name;
 	json_t *v, *member;
-	uint32_t n = 0;
 
+	*names = (struct mt_expr_names){.n = 0};
 	json_object_foreach((json_t *)answer, key, v)
 	{
 		if (!is_table(v))
 			continue;
 		json_object_foreach(json_array_get(v, 0), name, member)
 		{
-			bool known = false;
-
-			for (uint32_t i = 0; i < n && !known; i++)
-				known = strcmp(fields[i], name) == 0;
-			if (!known && n < max)
-				fields[n++] = name;
+			mt_expr_names_add(names, name, MT_EXPR_ANY);
 		}
 	}
-	return n;
 }
 
-/* Full name of a field that may be shortened; NULL: unknown or ambiguous. */
-static const char *field_of(const json_t *row, const char *name)
+/* Type of a column. Values of several types, and lists, compare by the text that is shown. */
+static enum mt_expr_type type_of(const json_t *rows, const char *column)
 {
-	const char *key, *found = NULL;
-	uint32_t n = 0;
+	enum mt_expr_type type = MT_EXPR_ANY, own;
+	json_t *row;
+	size_t i;
+
+	json_array_foreach((json_t *)rows, i, row)
+	{
+		const json_t *v = json_object_get(row, column);
+
+		if (!v || json_is_null(v))
+			continue;
+		own = json_is_number(v)	   ? MT_EXPR_NUMBER
+		      : json_is_boolean(v) ? MT_EXPR_BOOL
+					   : MT_EXPR_TEXT;
+		if (type != MT_EXPR_ANY && type != own)
+			return MT_EXPR_TEXT;
+		type = own;
+	}
+	return type;
+}
+
+void mt_view_names(struct mt_expr_names *names, const json_t *rows)
+{
+	const char *name;
 	json_t *v;
 
-	json_object_foreach((json_t *)row, key, v)
+	json_object_foreach(json_array_get(rows, 0), name, v)
 	{
-		if (strcmp(key, name) == 0)
-			return key;
-		if (strncmp(key, name, strlen(name)) == 0) {
-			found = key;
-			n++;
+		mt_expr_names_add(names, name, type_of(rows, name));
+	}
+}
+
+static struct mt_value text_of(const char *text, size_t len)
+{
+	return (struct mt_value){MT_VALUE_TEXT, {.text = {(const uint8_t *)text, (uint32_t)len}}};
+}
+
+struct mt_value mt_view_value(void *view_row, uint32_t id)
+{
+	struct mt_view_row *r = view_row;
+	const struct mt_expr_name *name = &r->names->of[id - MT_EXPR_N_FIELDS];
+	const json_t *v = json_object_get(r->row, name->name);
+
+	if (!v || json_is_null(v))
+		return (struct mt_value){.type = MT_VALUE_ABSENT};
+	if (json_is_string(v))
+		return text_of(json_string_value(v), json_string_length(v));
+	if (name->type == MT_EXPR_TEXT) {
+		mt_render_cell(v, r->text, sizeof(r->text));
+		return text_of(r->text, strlen(r->text));
+	}
+	if (json_is_boolean(v))
+		return mt_value_bool(json_is_true(v));
+	if (json_is_integer(v))
+		return (struct mt_value){MT_VALUE_INT, {.n = json_integer_value(v)}};
+	return (struct mt_value){MT_VALUE_NUMBER, {.real = json_real_value(v)}};
+}
+
+/* Compiles the expression for one of the tables: the columns of the others are absent in it. */
+static int compile(struct mt_expr *x, const char *text, struct mt_expr_names *names,
+	const json_t *rows, struct mt_err *e)
+{
+	for (uint32_t i = 0; i < names->n; i++)
+		names->of[i].type = MT_EXPR_ANY;
+	if (mt_expr_parse(x, text, names, e) < 0)
+		return -EINVAL;
+	for (uint32_t i = 0; i < x->n_terms; i++) {
+		struct mt_expr_name *name = &names->of[x->terms[i].field - MT_EXPR_N_FIELDS];
+
+		name->type = type_of(rows, name->name);
+	}
+	return mt_expr_parse(x, text, names, e);
+}
+
+/* Returns the rows that match; NULL with the reason in e. */
+static json_t *chosen(
+	const char *text, struct mt_expr_names *names, const json_t *rows, struct mt_err *e)
+{
+	struct mt_view_row r = {.names = names};
+	struct mt_expr x;
+	json_t *kept, *row;
+	size_t i;
+
+	if (compile(&x, text, names, rows, e) < 0)
+		return NULL;
+	kept = json_array();
+	json_array_foreach((json_t *)rows, i, row)
+	{
+		struct mt_value v;
+
+		r.row = row;
+		v = mt_expr_run(&x, mt_view_value, &r);
+		if (v.type == MT_VALUE_BOOL && v.yes)
+			json_array_append(kept, row);
+	}
+	return kept;
+}
+
+/* Tables without rows have no columns: without any row every field is accepted. */
+static int select_rows(const char *text, json_t *answer, struct mt_err *e)
+{
+	struct mt_expr_names names;
+	json_t *selected, *rows;
+	const char *key;
+
+	mt_view_fields(answer, &names);
+	if (!*text || !names.n)
+		return 0;
+	selected = json_object();
+	json_object_foreach(answer, key, rows)
+	{
+		json_t *kept = is_table(rows) ? chosen(text, &names, rows, e) : NULL;
+
+		if (is_table(rows) && !kept) {
+			json_decref(selected);
+			return -EINVAL;
 		}
+		if (kept)
+			json_object_set_new(selected, key, kept);
 	}
-	return n == 1 ? found : NULL;
-}
-
-/* Parses "1500", "1.5k" or "10M"; false: not a number. */
-static bool number(const char *text, double *value)
-{
-	static const char units[] = "kMG";
-	const char *unit;
-	char *end;
-
-	*value = strtod(text, &end);
-	if (end == text)
-		return false;
-	unit = *end ? strchr(units, *end) : NULL;
-	if (!unit)
-		return *end == '\0';
-	*value *= pow(1000, (double)(unit - units + 1));
-	return end[1] == '\0';
-}
-
-static bool compare(enum mt_compare op, double have, double want)
-{
-	switch (op) {
-	case MT_IS:
-		return have == want;
-	case MT_IS_NOT:
-		return have != want;
-	case MT_LESS:
-		return have < want;
-	case MT_MORE:
-		return have > want;
-	case MT_AT_MOST:
-		return have <= want;
-	case MT_AT_LEAST:
-		return have >= want;
-	case MT_HOLDS:
-		break;
-	}
-	return false;
-}
-
-/*
- * True if the row meets the condition. On texts =, != and ~ ignore case, and * and ? are wildcards
- * of = and !=.
- */
-static bool meets(const json_t *row, const struct mt_condition *c)
-{
-	const char *field = field_of(row, c->field);
-	const json_t *v = field ? json_object_get(row, field) : NULL;
-	char text[MT_CELL];
-	double want;
-
-	if (json_is_number(v) && c->op != MT_HOLDS)
-		return number(c->value, &want) && compare(c->op, json_number_value(v), want);
-	mt_render_cell(v, text, sizeof(text));
-	switch (c->op) {
-	case MT_IS:
-		return fnmatch(c->value, text, FNM_CASEFOLD) == 0;
-	case MT_IS_NOT:
-		return fnmatch(c->value, text, FNM_CASEFOLD) != 0;
-	case MT_HOLDS:
-		return strcasestr(text, c->value) != NULL;
-	default:
-		return compare(c->op, strcmp(text, c->value), 0);
-	}
+	json_object_update(answer, selected);
+	json_decref(selected);
+	return 0;
 }
 
 /*
@@ -169,55 +205,6 @@ static int sort_rows(json_t *rows, const char *field, int sign)
 	return 0;
 }
 
-static int no_field(const json_t *answer, const char *name, struct mt_err *e)
-{
-	const char *fields[32];
-	uint32_t n = mt_view_fields(answer, fields, MT_ARRAY_LEN(fields));
-	size_t len;
-
-	mt_err(e, -EINVAL, "no field `%.64s`; there are", name);
-	len = strlen(e->text);
-	for (uint32_t i = 0; i < n && len < sizeof(e->text); i++)
-		len += (size_t)snprintf(e->text + len, sizeof(e->text) - len, " %s", fields[i]);
-	return -EINVAL;
-}
-
-/* True if one of the tables has the field; without any row every field is accepted. */
-static bool known(const json_t *answer, const char *name)
-{
-	bool tables = false;
-	const char *key;
-	json_t *v;
-
-	json_object_foreach((json_t *)answer, key, v)
-	{
-		if (is_table(v) && field_of(json_array_get(v, 0), name))
-			return true;
-		tables |= is_table(v);
-	}
-	return !tables;
-}
-
-static int table(const struct mt_ctl_view *v, json_t *rows)
-{
-	const char *sort = v->sort && *v->sort == '-' ? v->sort + 1 : v->sort;
-	const char *field;
-
-	for (size_t i = json_array_size(rows); i-- > 0;)
-		for (uint32_t k = 0; k < v->n_where; k++)
-			if (!meets(json_array_get(rows, i), &v->where[k])) {
-				json_array_remove(rows, i);
-				break;
-			}
-	/* Take the key from a remaining row, because removed rows free their keys. */
-	field = sort ? field_of(json_array_get(rows, 0), sort) : NULL;
-	if (field && sort_rows(rows, field, *v->sort == '-' ? -1 : 1) < 0)
-		return -ENOMEM;
-	while (json_array_size(rows) > v->limit)
-		json_array_remove(rows, json_array_size(rows) - 1);
-	return 0;
-}
-
 /* Number of rows of each array; for an answer without arrays, number of members. */
 static json_t *counted(const json_t *answer)
 {
@@ -234,45 +221,43 @@ static json_t *counted(const json_t *answer)
 	return n;
 }
 
-/* False with the reason in e if a numeric field is compared with a value that is not a number. */
-static bool comparable(const json_t *answer, const struct mt_condition *c, struct mt_err *e)
+/* Writes the full name of the field to sort by; "": none, or there is no row. */
+static int sort_field(
+	const json_t *answer, const char *word, char *field, size_t size, struct mt_err *e)
 {
-	const char *key, *field;
-	double value;
-	json_t *v;
+	const struct mt_expr_name *name;
+	struct mt_expr_names names;
 
-	if (c->op == MT_HOLDS || number(c->value, &value))
-		return true;
-	json_object_foreach((json_t *)answer, key, v)
-	{
-		const json_t *row = is_table(v) ? json_array_get(v, 0) : NULL;
-
-		field = row ? field_of(row, c->field) : NULL;
-		if (field && json_is_number(json_object_get(row, field))) {
-			mt_err(e, -EINVAL, "`%s` is a number, `%.64s` is none", field, c->value);
-			return false;
-		}
-	}
-	return true;
+	field[0] = '\0';
+	mt_view_fields(answer, &names);
+	if (!word || !names.n)
+		return 0;
+	word += *word == '-';
+	name = mt_expr_name_find(&names, word, strlen(word), e);
+	if (!name)
+		return -EINVAL;
+	snprintf(field, size, "%s", name->name);
+	return 0;
 }
 
 int mt_view_apply(const struct mt_ctl_view *v, json_t **answer, struct mt_err *e)
 {
-	const char *sort = v->sort && *v->sort == '-' ? v->sort + 1 : v->sort, *key;
-	json_t *member, *n;
+	json_t *rows, *n;
+	const char *key;
+	char field[64];
 
-	for (uint32_t i = 0; i < v->n_where; i++)
-		if (!known(*answer, v->where[i].field))
-			return no_field(*answer, v->where[i].field, e);
-	for (uint32_t i = 0; i < v->n_where; i++)
-		if (!comparable(*answer, &v->where[i], e))
-			return -EINVAL;
-	if (sort && !known(*answer, sort))
-		return no_field(*answer, sort, e);
-	json_object_foreach(*answer, key, member)
+	if (sort_field(*answer, v->sort, field, sizeof(field), e) < 0 ||
+		select_rows(v->where, *answer, e) < 0)
+		return -EINVAL;
+	json_object_foreach(*answer, key, rows)
 	{
-		if (is_table(member) && table(v, member) < 0)
+		if (!is_table(rows))
+			continue;
+		if (*field && json_object_get(json_array_get(rows, 0), field) &&
+			sort_rows(rows, field, *v->sort == '-' ? -1 : 1) < 0)
 			return mt_err(e, -ENOMEM, "no memory");
+		while (json_array_size(rows) > v->limit)
+			json_array_remove(rows, json_array_size(rows) - 1);
 	}
 	for (uint32_t i = 0; i < v->n_grep; i++)
 		mt_render_filter(*answer, v->grep[i]);

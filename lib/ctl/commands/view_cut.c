@@ -5,43 +5,26 @@
 #include <errno.h>
 #include <string.h>
 
-/* Checked in this order: longer operators first. */
-static const struct {
-	const char *sign;
-	enum mt_compare op;
-} signs[] = {{"!=", MT_IS_NOT}, {"<=", MT_AT_MOST}, {">=", MT_AT_LEAST}, {"=", MT_IS},
-	{"~", MT_HOLDS}, {"<", MT_LESS}, {">", MT_MORE}};
-
-/* Splits "field=value" in place; false: the word has no operator. */
-static bool condition(const char *word, struct mt_condition *c)
+/* True if the word changes whether what follows is within quotes. */
+static bool turns_quote(const char *word)
 {
-	char *at = strpbrk(word, "!<>=~");
+	bool odd = false;
 
-	for (size_t i = 0; at && at != word && i < MT_ARRAY_LEN(signs); i++) {
-		size_t len = strlen(signs[i].sign);
-
-		if (strncmp(at, signs[i].sign, len) != 0)
-			continue;
-		*at = '\0';
-		*c = (struct mt_condition){word, at + len, signs[i].op};
-		return true;
-	}
-	return false;
+	for (; (word = strchr(word, '"')) != NULL; word++)
+		odd = !odd;
+	return odd;
 }
 
-/* Number of words that are conditions of `where`; 0: none. */
-static uint32_t where(
-	struct mt_ctl_view *v, const struct mt_request *r, uint32_t at, struct mt_err *e)
+/* Number of words after `where` that are its expression. */
+static uint32_t where(struct mt_ctl_view *v, const struct mt_request *r, uint32_t at)
 {
+	bool quoted = false;
 	uint32_t n = 0;
-	struct mt_condition c;
 
-	while (at + n < r->n && condition(r->words[at + n], &c)) {
-		if (v->n_where == MT_VIEW_MAX)
-			return (uint32_t)mt_err(e, 0, "at most %u conditions", MT_VIEW_MAX);
-		v->where[v->n_where++] = c;
-		n++;
-	}
+	while (at + n < r->n && (quoted || (strcmp(r->words[at + n], "sort") != 0 &&
+						   strcmp(r->words[at + n], "limit") != 0)))
+		quoted ^= turns_quote(r->words[at + n++]);
+	mt_ctl_join_words(r->words + at, n, v->where, sizeof(v->where));
 	return n;
 }
 
@@ -77,14 +60,25 @@ static int filter(
 	return 0;
 }
 
+/* The first bar that is not within the quotes of `where`; r->n: none. */
+static uint32_t first_bar(const struct mt_request *r)
+{
+	bool quoted = false, within = false;
+	uint32_t i = 0;
+
+	for (; i < r->n && (quoted || strcmp(r->words[i], "|") != 0); i++) {
+		quoted = within && quoted != turns_quote(r->words[i]);
+		within |= strcmp(r->words[i], "where") == 0;
+	}
+	return i;
+}
+
 /* Parses all filters, from the first bar on. */
 static int filters(struct mt_ctl_view *v, struct mt_request *r, struct mt_err *e)
 {
-	uint32_t bar = 0, at, end;
+	uint32_t bar = first_bar(r), at, end;
 	int rc = 0;
 
-	while (bar < r->n && strcmp(r->words[bar], "|") != 0)
-		bar++;
 	for (at = bar; at < r->n && rc == 0; at = end) {
 		for (end = at + 1; end < r->n && strcmp(r->words[end], "|") != 0;)
 			end++;
@@ -102,7 +96,7 @@ static int half_typed(const char *word, struct mt_err *e)
 {
 	static const struct {
 		const char *word, *wants;
-	} all[] = {{"where", "conditions like state=closed, bytes>1000 or name~abc"},
+	} all[] = {{"where", "an expression like state=closed, bytes>1000 or name~abc"},
 		{"sort", "a field"}, {"limit", "a number of rows"}};
 
 	for (size_t i = 0; i < MT_ARRAY_LEN(all); i++)
@@ -125,14 +119,10 @@ static int table_word(struct mt_ctl_view *v, struct mt_request *r, uint32_t at, 
 	if (at + 1 >= r->n)
 		return half_typed(word, e);
 	if (strcmp(word, "where") == 0) {
-		e->text[0] = '\0';
-		n = where(v, r, at + 1, e);
-		if (e->text[0])
-			return -EINVAL;
-		return n ? (int)n + 1
-			 : mt_err(e, -EINVAL,
-				   "where needs conditions like state=closed, bytes>1000 or "
-				   "name~abc");
+		if (v->where[0])
+			return mt_err(e, -EINVAL, "`where` is given twice");
+		n = where(v, r, at + 1);
+		return n ? (int)n + 1 : half_typed(word, e);
 	}
 	if (strcmp(word, "sort") == 0) {
 		v->sort = r->words[at + 1];
@@ -158,9 +148,7 @@ int mt_view_cut(struct mt_ctl_view *v, struct mt_request *r, bool table, struct 
 			return n;
 		if (n == 0 && first < r->n)
 			return mt_err(e, -EINVAL,
-				"`%s` is out of place; there may stand a condition, `where`, "
-				"`sort` or "
-				"`limit`",
+				"`%s` is out of place; there may stand `where`, `sort` or `limit`",
 				r->words[at]);
 		first = n ? MT_MIN(first, at) : first;
 		at += n ? (uint32_t)n : 1;

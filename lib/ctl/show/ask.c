@@ -41,21 +41,18 @@ static void know_connection(
 	mt_expr_set_number(v, MT_EXPR_calls, a->use.calls);
 }
 
-bool mt_ask_connection_fits(const struct mt_expr *x, uint16_t worker,
-	const struct mt_ask_connection *a, const struct mt_ask_more *more)
+void mt_ask_know(uint16_t worker, const struct mt_ask_connection *a, const struct mt_ask_more *more,
+	struct mt_expr_values *v)
 {
-	struct mt_expr_values v;
-
-	know_connection(worker, a, &v);
-	mt_expr_set_number(&v, MT_EXPR_rate, more->rate);
-	mt_expr_set_str(&v, MT_EXPR_service, more->service);
-	mt_expr_set_str(&v, MT_EXPR_cluster, more->cluster);
-	return mt_expr_eval(x, &v) == MT_TRI_YES;
+	know_connection(worker, a, v);
+	mt_expr_set_number(v, MT_EXPR_rate, more->rate);
+	mt_expr_set_str(v, MT_EXPR_service, more->service);
+	mt_expr_set_str(v, MT_EXPR_cluster, more->cluster);
 }
 
 /*
- * A worker knows neither rates nor names. It keeps every connection that may match; the control
- * thread evaluates the expression again.
+ * A worker knows neither rates, nor names, nor columns. It keeps every connection that may match;
+ * the control thread evaluates the expression again.
  */
 static bool next_connection(struct mt_worker *w, struct mt_ask *a)
 {
@@ -70,18 +67,18 @@ static bool next_connection(struct mt_worker *w, struct mt_ask *a)
 	return true;
 }
 
-/* True if the exchange matches the expression. */
+/* True if the exchange may match the expression: columns are unknown here. */
 static bool call_wanted(const struct mt_ask *a, const struct mt_record *r)
 {
 	struct mt_record_texts made;
 	struct mt_expr_values v;
 
 	/* Build no texts for an empty expression: packets wait meanwhile. */
-	if (!mt_expr_uses(&a->expr))
+	if (!a->expr.n_terms)
 		return true;
 	v.known = 0;
 	mt_record_know(r, &made, &v);
-	return mt_expr_eval(&a->expr, &v) == MT_TRI_YES;
+	return mt_expr_eval(&a->expr, &v) != MT_TRI_NO;
 }
 
 static bool next_exchange(struct mt_worker *w, struct mt_ask *a)

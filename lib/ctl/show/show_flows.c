@@ -5,6 +5,7 @@
  */
 #include "mt_ctl_priv.h"
 #include "names.h"
+#include "view.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -43,7 +44,10 @@ struct row {
 /* State of one command. */
 struct flows {
 	enum mt_ask_what what;
+	void (*add)(json_t *list, const struct row *row);
 	struct mt_expr expr;
+	struct mt_expr_names names; /* fields, and the columns of `add` */
+	json_t *sample;		    /* a row, which holds the names of the columns */
 	/* Field to sort by, largest first; MT_EXPR_N_FIELDS: unsorted. */
 	enum mt_expr_field top;
 	struct row *rows; /* 2 * ROWS; settle() keeps the first ROWS */
@@ -70,33 +74,6 @@ static void set_where(json_t *o, const char *name, const struct mt_addr *a, uint
 }
 
 /* ---- gathering ------------------------------------------------------------------------------ */
-
-static uint64_t key_of(const struct flows *f, const struct row *r)
-{
-	switch (f->top) {
-	case MT_EXPR_age:
-		return f->what == MT_ASK_CONNECTIONS ? r->conn.age_ns : r->call.took;
-	case MT_EXPR_bytes:
-		return f->what == MT_ASK_CONNECTIONS ? r->conn.bytes_in + r->conn.bytes_out
-						     : r->call.bytes_in + r->call.bytes_out;
-	case MT_EXPR_queued:
-		return r->conn.tx_bytes;
-	case MT_EXPR_retransmits:
-		return r->conn.retransmits;
-	case MT_EXPR_rtt:
-		return r->conn.srtt_us;
-	case MT_EXPR_rate:
-		return r->rate.in + r->rate.out;
-	case MT_EXPR_calls:
-		return r->use.calls;
-	case MT_EXPR_unacked:
-		return r->conn.unacked;
-	case MT_EXPR_zero_windows:
-		return r->conn.zero_windows;
-	default:
-		return 0;
-	}
-}
 
 static int by_key(const void *a, const void *b)
 {
@@ -130,15 +107,52 @@ static const char *cluster_of(const struct mt_ctl *c, const struct mt_conn_use *
 	return mt_upstream_cluster_name(mt_conf_upstreams(c->env.conf), use->cluster);
 }
 
-/* Fills the row; false: the connection does not match the expression. */
+/* The values of a row: its fields, and its columns, for which the row is built when needed. */
+struct values {
+	const struct flows *f;
+	const struct row *r;
+	struct mt_expr_values fields;
+	struct mt_view_row columns;
+	json_t *built;
+};
+
+static struct mt_value value_of(void *arg, uint32_t id)
+{
+	struct values *v = arg;
+
+	if (id < MT_EXPR_N_FIELDS)
+		return mt_expr_field_value(&v->fields, id);
+	if (!v->built) {
+		v->built = json_array();
+		v->f->add(v->built, v->r);
+		v->columns.row = json_array_get(v->built, 0);
+	}
+	return mt_view_value(&v->columns, id);
+}
+
+/* True if the row matches; sets its key. */
+static bool fits(struct values *v, struct row *r)
+{
+	struct mt_value got = mt_expr_run(&v->f->expr, value_of, v);
+
+	json_decref(v->built);
+	if (v->f->top != MT_EXPR_N_FIELDS)
+		r->key = v->fields.v[v->f->top].number;
+	return got.type == MT_VALUE_BOOL && got.yes;
+}
+
+/* Fills the row; false: it does not match the expression. */
 static bool fill(
 	struct mt_ctl *c, const struct flows *f, const struct mt_ask *a, uint32_t i, struct row *r)
 {
+	struct values v = {.f = f, .r = r, .columns.names = &f->names};
+	struct mt_record_texts made;
 	struct mt_ask_more more;
 
 	if (f->what != MT_ASK_CONNECTIONS) {
 		r->call = a->calls[i];
-		return true;
+		mt_record_know(&r->call, &made, &v.fields);
+		return fits(&v, r);
 	}
 	r->conn = a->rows[i].tcp;
 	r->use = a->rows[i].use;
@@ -146,7 +160,8 @@ static bool fill(
 	r->service = service_of(c, &r->conn);
 	r->cluster = cluster_of(c, &r->use);
 	more = (struct mt_ask_more){r->rate.in + r->rate.out, r->service, r->cluster};
-	return mt_ask_connection_fits(&f->expr, r->worker, &a->rows[i], &more);
+	mt_ask_know(r->worker, &a->rows[i], &more, &v.fields);
+	return fits(&v, r);
 }
 
 static void take(struct mt_ctl *c, struct flows *f, uint16_t worker, const struct mt_ask *a)
@@ -157,7 +172,6 @@ static void take(struct mt_ctl *c, struct flows *f, uint16_t worker, const struc
 		r->worker = worker;
 		if (!fill(c, f, a, i, r))
 			continue;
-		r->key = key_of(f, r);
 		if (++f->n == 2 * ROWS)
 			settle(f);
 	}
@@ -190,24 +204,19 @@ static void gather(struct mt_ctl *c, struct flows *f)
 static int take_top(
 	const struct mt_request *r, uint64_t tops, struct flows *f, uint32_t *n, struct mt_err *e)
 {
-	char names[128] = "";
-	size_t at = 0;
+	const struct mt_expr_name *top;
+	const char *word;
 
 	*n = r->n_args;
 	if (r->n_args < 2 || strcmp(r->args[r->n_args - 2], "top") != 0)
 		return 0;
 	*n -= 2;
-	for (uint32_t i = 0; i < MT_EXPR_N_FIELDS; i++) {
-		if (!(tops >> i & 1))
-			continue;
-		if (strcmp(mt_expr_fields[i].name, r->args[*n + 1]) == 0) {
-			f->top = i;
-			return 0;
-		}
-		at += (size_t)snprintf(names + at, sizeof(names) - at, "%s%s", at ? ", " : "",
-			mt_expr_fields[i].name);
-	}
-	return mt_err(e, -EINVAL, "`%s` has no top; there are: %s", r->args[*n + 1], names);
+	word = r->args[*n + 1];
+	mt_expr_names_of_fields(&f->names, tops);
+	top = mt_expr_name_find(&f->names, word, strlen(word), e);
+	if (top)
+		f->top = top->id;
+	return top ? 0 : -EINVAL;
 }
 
 /* Records keep only the start of a long name, so a longer value is cut to a prefix match. */
@@ -221,52 +230,73 @@ static void match_what_is_kept(struct mt_expr *x)
 				: t->field == MT_EXPR_method ? MT_RECORD_METHOD
 							     : UINT32_MAX;
 
-		if (t->len <= room || memchr(value, '*', room))
+		if (t->cmp > MT_EXPR_NE || t->len <= room || memchr(value, '*', room))
 			continue;
 		value[room] = '*';
 		t->len = (uint16_t)(room + 1);
 	}
 }
 
-/* *text: a single word without an operator, which filters rows; NULL: none. */
+/* Names of an expression: the fields, then the columns of the answer, by a row without a call. */
+static void make_names(struct flows *f, uint64_t fields)
+{
+	static const struct row none = {.service = "", .cluster = ""};
+
+	f->sample = json_array();
+	f->add(f->sample, &none);
+	mt_expr_names_of_fields(&f->names, fields);
+	mt_view_names(&f->names, f->sample);
+}
+
+/*
+ * Both the arguments and `where` select. *text: a single word without an operator, which filters
+ * rows; NULL: none.
+ */
 static int parse(const struct mt_request *r, uint64_t fields, uint64_t tops, struct flows *f,
 	const char **text, struct mt_err *e)
 {
-	char expr[MT_CTL_LINE + 1];
+	const char *where = r->where ? r->where : "";
+	char own[MT_CTL_LINE + 1], expr[2 * MT_CTL_LINE + 8];
 	uint32_t n;
 	int rc = take_top(r, tops, f, &n, e);
 
 	*text = NULL;
 	if (rc)
 		return rc;
-	if (n == 1 && !strpbrk(r->args[0], "=<>!")) {
+	if (n == 1 && !strpbrk(r->args[0], "=<>!~")) {
 		*text = r->args[0];
-		return mt_ctl_expr(&f->expr, "", fields, e);
+		n = 0;
 	}
-	mt_ctl_join_words(r->args, n, expr, sizeof(expr));
-	rc = mt_ctl_expr(&f->expr, expr, fields, e);
+	mt_ctl_join_words(r->args, n, own, sizeof(own));
+	snprintf(expr, sizeof(expr), *own && *where ? "(%s) (%s)" : "%s%s", own, where);
+	make_names(f, fields);
+	rc = mt_ctl_expr_of(&f->expr, expr, &f->names, fields, e);
 	if (rc == 0 && f->what != MT_ASK_CONNECTIONS)
 		match_what_is_kept(&f->expr);
 	return rc;
 }
 
 static json_t *show(struct mt_ctl *c, const struct mt_request *r, struct flows *f, const char *name,
-	uint64_t fields, uint64_t tops, void (*add)(json_t *list, const struct row *row))
+	uint64_t fields, uint64_t tops)
 {
 	json_t *list, *all;
 	const char *text;
 	struct mt_err e;
 
-	if (parse(r, fields, tops, f, &text, &e) < 0)
-		return mt_ctl_error("%s", e.text);
+	if (parse(r, fields, tops, f, &text, &e) < 0) {
+		json_decref(f->sample);
+		return mt_ctl_wrong(&e);
+	}
 	f->rows = calloc(2 * ROWS, sizeof(*f->rows));
-	if (!f->rows)
+	if (!f->rows) {
+		json_decref(f->sample);
 		return NULL;
+	}
 	f->silent = json_array();
 	gather(c, f);
 	list = json_array();
 	for (uint32_t i = 0; i < f->n; i++)
-		add(list, &f->rows[i]);
+		f->add(list, &f->rows[i]);
 	all = json_pack("{s:o}", name, list);
 	if (text)
 		mt_render_filter(all, text);
@@ -275,6 +305,7 @@ static json_t *show(struct mt_ctl *c, const struct mt_request *r, struct flows *
 		json_object_set(all, "workers_without_answer", f->silent);
 	mt_render_absent(all, "workers_without_answer");
 	json_decref(f->silent);
+	json_decref(f->sample);
 	free(f->rows);
 	return all;
 }
@@ -334,11 +365,12 @@ json_t *mt_show_connections(struct mt_ctl *c, const struct mt_request *r)
 {
 	const uint64_t tops = MT_EXPR_BIT(age) | MT_EXPR_BIT(bytes) | MT_EXPR_BIT(queued) |
 			      MT_EXPR_BIT(retransmits) | MT_EXPR_BIT(rtt) | MT_EXPR_BIT(rate) |
-			      MT_EXPR_BIT(unacked) | MT_EXPR_BIT(zero_windows);
-	struct flows f = {.what = MT_ASK_CONNECTIONS, .top = MT_EXPR_N_FIELDS};
+			      MT_EXPR_BIT(unacked) | MT_EXPR_BIT(zero_windows) | MT_EXPR_BIT(calls);
+	struct flows f = {
+		.what = MT_ASK_CONNECTIONS, .top = MT_EXPR_N_FIELDS, .add = add_connection};
 	uint32_t conns, half_open, time_wait;
 	uint64_t total = 0;
-	json_t *all = show(c, r, &f, "connections", CONNECTION_FIELDS, tops, add_connection);
+	json_t *all = show(c, r, &f, "connections", CONNECTION_FIELDS, tops);
 
 	for (uint16_t w = 0; w < c->env.n_workers; w++) {
 		mt_tcp_counts(mt_worker_tcp(c->env.workers[w]), &conns, &half_open, &time_wait);
@@ -383,10 +415,9 @@ static void add_exchange(json_t *list, const struct row *r)
 
 json_t *mt_show_exchanges(struct mt_ctl *c, const struct mt_request *r)
 {
-	struct flows f = {.what = MT_ASK_EXCHANGES, .top = MT_EXPR_age};
+	struct flows f = {.what = MT_ASK_EXCHANGES, .top = MT_EXPR_age, .add = add_exchange};
 
-	return show(c, r, &f, "exchanges", EXCHANGE_FIELDS, MT_EXPR_BIT(age) | MT_EXPR_BIT(bytes),
-		add_exchange);
+	return show(c, r, &f, "exchanges", EXCHANGE_FIELDS, MT_EXPR_BIT(age) | MT_EXPR_BIT(bytes));
 }
 
 static void add_slow(json_t *list, const struct row *r)
@@ -398,27 +429,29 @@ static void add_slow(json_t *list, const struct row *r)
 
 json_t *mt_show_slow(struct mt_ctl *c, const struct mt_request *r)
 {
-	struct flows f = {.what = MT_ASK_SLOW, .top = MT_EXPR_age};
+	struct flows f = {.what = MT_ASK_SLOW, .top = MT_EXPR_age, .add = add_slow};
 
-	return show(c, r, &f, "slow", SLOW_FIELDS, MT_EXPR_BIT(age) | MT_EXPR_BIT(bytes), add_slow);
+	return show(c, r, &f, "slow", SLOW_FIELDS, MT_EXPR_BIT(age) | MT_EXPR_BIT(bytes));
 }
 
 /* ---- completion ----------------------------------------------------------------------------- */
 
-static void offer(struct mt_ctl *c, uint64_t fields, struct mt_offers *o)
+static void offer(
+	struct mt_ctl *c, const struct mt_request *r, uint64_t fields, struct mt_offers *o)
 {
-	mt_offer(o, "top", "those that have the most of a field");
+	if (!r->where)
+		mt_offer(o, "top", "those that have the most of a field");
 	mt_offer_expression(c, fields, o);
 }
 
 void mt_offer_connections(struct mt_ctl *c, const struct mt_request *r, struct mt_offers *o)
 {
-	offer(c, CONNECTION_FIELDS, o);
+	offer(c, r, CONNECTION_FIELDS, o);
 }
 
 void mt_offer_exchanges(struct mt_ctl *c, const struct mt_request *r, struct mt_offers *o)
 {
-	offer(c, EXCHANGE_FIELDS, o);
+	offer(c, r, EXCHANGE_FIELDS, o);
 }
 
 void mt_offer_slow(struct mt_ctl *c, const struct mt_request *r, struct mt_offers *o)

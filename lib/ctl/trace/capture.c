@@ -184,7 +184,7 @@ json_t *mt_capture_start(struct mt_ctl *c, const struct mt_request *r)
 	if (no)
 		return no;
 	if (mt_ctl_capture_ask(&a, r, &e) < 0)
-		return mt_ctl_error("%s", e.text);
+		return mt_ctl_wrong(&e);
 	if (!c->capture)
 		c->capture = calloc(1, sizeof(*c->capture));
 	if (!c->capture)

@@ -264,7 +264,7 @@ json_t *mt_trace_start(struct mt_ctl *c, const struct mt_request *r)
 	json_t *j;
 
 	if (parse_start(r, &w, &e) < 0)
-		return mt_ctl_error("%s", e.text);
+		return mt_ctl_wrong(&e);
 	if (c->env.n_workers == 0)
 		return mt_ctl_error("this node has no workers");
 	if (t && t->on)

@@ -5,9 +5,15 @@
 
 #include <errno.h>
 
-static const char rows[] = "{\"rows\": [{\"name\": \"b\", \"n\": 5, \"state\": \"open\"}, "
-			   "{\"name\": \"a\", \"n\": 1500, \"state\": \"closed\"}, "
-			   "{\"name\": \"c\", \"n\": 5, \"state\": \"Open\"}], \"total\": 3}";
+static const char rows[] = "{\"rows\": [{\"name\": \"b\", \"n\": 5, \"state\": \"open\", \"note\": "
+			   "null, \"list\": [5, 7], "
+			   "\"mixed\": \"5\", \"up\": false, \"load\": 0.333333}, "
+			   "{\"name\": \"a\", \"n\": 1500, \"state\": \"closed\", \"note\": \"two "
+			   "words\", \"list\": [], "
+			   "\"mixed\": 3, \"up\": true, \"load\": 1}, "
+			   "{\"name\": \"c\", \"n\": 5, \"state\": \"Open\", \"note\": null, "
+			   "\"list\": [7], \"mixed\": 3, "
+			   "\"up\": false, \"load\": 0}], \"total\": 3}";
 
 /* What is left of the rows behind `line`, as "name name", or the error. */
 static void view(const char *line, char *got, size_t size)
@@ -46,10 +52,20 @@ static void test_view(void)
 		{"show x where n=5", "b c show x"},
 		{"show x where n>5", "a show x"},
 		{"show x where n>=1.5k", "a show x"},
+		{"show x where n>=1.5Ki", " show x"},
 		{"show x where n<1M n!=5", "a show x"},
 		{"show x where state=open", "b c show x"},
 		{"show x where state=clo*", "a show x"},
 		{"show x where st~PEN", "b c show x"},
+		{"show x where (n>5 or name=c) not name=b", "a c show x"},
+		{"show x where name = b or name = a sort n", "a b show x"},
+		{"show x where name!=\"a | b\" | grep open", "b c show x"},
+		{"show x where note=-", "b c show x"},
+		{"show x where note=\"two words\"", "a show x"},
+		{"show x where note=two", " show x"},
+		{"show x where list=*7* mixed>4", "b show x"},
+		{"show x where up=yes", "a show x"},
+		{"show x where up=no load=0.33", "b show x"},
 		{"show x sort n", "a b c show x"},
 		{"show x sort -n", "b c a show x"},
 		{"show x sort name limit 2", "a b show x"},
@@ -59,21 +75,31 @@ static void test_view(void)
 		{"show x where n=5 | count", "2 show x"},
 		{"show x limit", "limit needs a number of rows after it"},
 		{"show x sort", "sort needs a field after it"},
-		{"show x where", "where needs conditions"},
-		{"show x where n>many", "`n` is a number, `many` is none"},
-		{"show x where n!=many", "`n` is a number, `many` is none"},
-		{"show x where n~00", "a show x"},
-		{"show x where nowhere=1", "no field `nowhere`; there are name n state"},
-		{"show x sort nowhere", "no field `nowhere`; there are name n state"},
-		{"show x where n", "where needs conditions"},
-		{"show x where n=5 oops", "`oops` is out of place"},
+		{"show x where", "where needs an expression"},
+		{"show x where sort n", "where needs an expression"},
+		{"show x where n=5 sort n where n=5", "`where` is given twice"},
+		{"show x where n>many", "n: `many` is not a number"},
+		{"show x where n!=many", "n: `many` is not a number"},
+		{"show x where n~00", "`n` compares by = != < <= > and >= only"},
+		{"show x where nowhere=1",
+			"`nowhere` is not a field here; fields are: name, n, state,"},
+		{"show x sort nmae",
+			"`nmae` is not a field here; did you mean `name`? fields are: name, n"},
+		{"show x where n", "`n` needs an operator"},
+		{"show x where n=5 oops", "`oops` is not a field here"},
+		{"show x where n=", "`n` needs a value"},
+		{"show x where (n=5", "a parenthesis is not closed"},
+		{"show x where name=\"a | grep x", "the quote before"},
+		{"show x limit 1 oops", "`oops` is out of place"},
 		{"show x limit ten", "limit needs a number of rows, not `ten`"},
 		{"show x limit -1", "limit needs a number of rows, not `-1`"},
 		{"show x |", "expected `grep WORD`, `count` or `json` after |"},
 		{"show x | grep", "expected `grep WORD`, `count` or `json` after |"},
 		{"show x | frobnicate", "expected `grep WORD`, `count` or `json` after |"},
 		{"show x | count | grep", "expected `grep WORD`, `count` or `json` after |"},
-		{"show x where n=1 n=1 n=1 n=1 n=1 n=1 n=1 n=1 n=1", "at most 8 conditions"},
+		{"show x where n=1 n=1 n=1 n=1 n=1 n=1 n=1 n=1 n=1 "
+		 "n=1 n=1 n=1 n=1 n=1 n=1 n=1 n=1",
+			"more than 16 conditions"},
 	};
 	char got[600];
 
@@ -154,6 +180,109 @@ static void test_together(void)
 						names);
 					check_line(line, names);
 				}
+}
+
+/*
+ * An answer with several tables: a column may be in some of them, with a type of its own. What is
+ * not there is absent.
+ */
+static void test_tables(void)
+{
+	static const struct {
+		const char *line, *want;
+	} t[] = {
+		{"show x where n=5", "a1 b1"},
+		{"show x where size>3", "a2"},
+		{"show x where size!=3", "a2 b1 b2"},
+		{"show x where size=- sort -name", "b2 b1"},
+		{"show x where other=x or size=3", "a1 b1"},
+		{"show x where n>x", "n: `x` is not a number"},
+		{"show x where none=1", "`none` is not a field here"},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
+		json_t *j = json_pack(
+			"{s:[{s:s,s:i,s:i},{s:s,s:i,s:i}], s:[{s:s,s:s,s:s},{s:s,s:s,s:s}], s:[]}",
+			"first", "name", "a1", "n", 5, "size", 3, "name", "a2", "n", 6, "size", 4,
+			"second", "name", "b1", "n", "5", "other", "x", "name", "b2", "n", "x",
+			"other", "y", "empty");
+		struct mt_err e = {""};
+		struct mt_ctl_view v;
+		struct mt_request r;
+		char got[600] = "";
+		json_t *list, *row;
+		const char *key;
+		size_t k;
+
+		CU_ASSERT_PTR_NOT_NULL_FATAL(j);
+		CU_ASSERT_EQUAL(mt_request_parse(&r, t[i].line, strlen(t[i].line), &e), 0);
+		CU_ASSERT_EQUAL(mt_view_cut(&v, &r, true, &e), 0);
+		if (mt_view_apply(&v, &j, &e) == -EINVAL)
+			snprintf(got, sizeof(got), "%.*s", (int)strlen(t[i].want), e.text);
+		else
+			json_object_foreach(j, key, list) json_array_foreach(list, k, row) snprintf(
+				got + strlen(got), sizeof(got) - strlen(got), "%s%s",
+				*got ? " " : "", json_string_value(json_object_get(row, "name")));
+		if (strcmp(got, t[i].want) != 0)
+			printf("\n  %s: `%s`, want `%s`", t[i].line, got, t[i].want);
+		CU_ASSERT_STRING_EQUAL(got, t[i].want);
+		json_decref(j);
+	}
+}
+
+/* Wrong words of an expression are errors of usage, wherever the expression is. */
+static void test_codes(void)
+{
+	static const struct {
+		const char *line, *want;
+	} t[] = {
+		{"show connections rtt>5", "rtt: `5` is not a time"},
+		{"show connections where rtt>5", "rtt: `5` is not a time"},
+		{"show connections where sied=client",
+			"`sied` is not a field here; did you mean `side`?"},
+		{"show exchanges where side=client", "`side` is not a field here; "},
+		{"show slow sevice=x", "did you mean `service`?"},
+		{"show connections side=x", "side: `x` is none of"},
+		{"show connections where side=x", "side: `x` is none of"},
+		{"show connections top colour", "`colour` is not a field here; fields are: age"},
+		{"trace start metod=x", "did you mean `method`?"},
+		{"trace start took>5", "took: `5` is not a time"},
+		{"show meaning where uint=x", "did you mean `unit`?"},
+		{"show meaning sort uint", "did you mean `unit`?"},
+	};
+	struct mt_ctl *c = test_ctl(NULL);
+	int code;
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
+		char *out = test_run(c, t[i].line, &code);
+
+		if (code != MT_CTL_USAGE || !strstr(out, t[i].want) || strstr(out, "wrong"))
+			printf("\n  %s: %d, `%s`", t[i].line, code, out);
+		CU_ASSERT_EQUAL(code, MT_CTL_USAGE);
+		CU_ASSERT_PTR_NOT_NULL(strstr(out, t[i].want));
+		CU_ASSERT_PTR_NULL(strstr(out, "wrong"));
+		free(out);
+	}
+	mt_ctl_destroy(c);
+}
+
+/* Columns that are no fields of connections are known without any connection. */
+static void test_columns_without_rows(void)
+{
+	struct mt_ctl *c = test_ctl(NULL);
+	int code;
+
+	free(test_run(c, "show connections where srtt_us>5 local=- side=client", &code));
+	CU_ASSERT_EQUAL(code, MT_CTL_OK);
+	free(test_run(c, "show connections side=client where ssthresh>5 or of=x top rate", &code));
+	CU_ASSERT_EQUAL(code, MT_CTL_USAGE);
+	free(test_run(c, "show connections side=client top rate where ssthresh>5 or of=x", &code));
+	CU_ASSERT_EQUAL(code, MT_CTL_OK);
+	free(test_run(c, "show exchanges where age_us>5 client!=x", &code));
+	CU_ASSERT_EQUAL(code, MT_CTL_OK);
+	free(test_run(c, "show slow where took_us>5 took>5us", &code));
+	CU_ASSERT_EQUAL(code, MT_CTL_OK);
+	mt_ctl_destroy(c);
 }
 
 /* An answer without tables: its members are filtered, then counted. */
@@ -330,6 +459,9 @@ static void test_help(void)
 const struct mt_test view_tests[] = {
 	{"conditions, order, limits, filters", test_view},
 	{"operators together", test_together},
+	{"several tables", test_tables},
+	{"wrong expressions are wrong usage", test_codes},
+	{"columns without rows", test_columns_without_rows},
 	{"members, filtered and counted", test_members},
 	{"what may stand at a place", test_complete},
 	{"completion without a node", test_complete_static},
