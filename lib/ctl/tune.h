@@ -20,6 +20,8 @@ json_t *mt_run_commit(struct mt_ctl *c, const struct mt_request *r);
 /* coverage.c */
 json_t *mt_show_coverage(struct mt_ctl *c, const struct mt_request *r);
 
-/* "2026-11-20 21:33:59Z" */
-#define MT_WALL_LEN 32
-char *mt_wall_str(uint64_t wall_ns, char buf[MT_WALL_LEN]);
+/*
+ * Sets a time in both forms: NAME as "2026-11-20 21:33:59Z", NAME_unix_ms in milliseconds. Tables
+ * have the first in text, and both in JSON.
+ */
+void mt_set_time(json_t *row, const char *name, int64_t unix_ms);

@@ -11,6 +11,7 @@ import pathlib
 import re
 import socket
 import subprocess
+import time
 
 import jsonschema
 
@@ -102,12 +103,24 @@ def joined(schemas):
     return {"type": sorted(set().union(*types))}
 
 
+def check_times(command, row):
+    """A time is there as text and in milliseconds."""
+    for key, value in row.items():
+        if isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d.*", value):
+            ms = row.get(f"{key}_unix_ms")
+            check(ms and time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(ms // 1000)) == value, f"--json {command}: {key} is {value}, and in ms {ms}")
+        if key.endswith("_unix_ms"):
+            check((row[key] is None) == (row[key.removesuffix("_unix_ms")] is None), f"--json {command}: {key} without text, or the reverse: {row}")
+
+
 def check_rows(command, answer):
     """Each row of a table has the same members, so that none of them depends on what has happened."""
     for name, rows in answer.items():
         if isinstance(rows, list) and rows and isinstance(rows[0], dict):
             odd = {key for row in rows for key in row.keys() ^ rows[0].keys()}
             check(not odd, f"--json {command}: not every row of {name} has {sorted(odd)}")
+            for row in rows:
+                check_times(command, row)
 
 
 def keep_rows(schema, old):

@@ -171,6 +171,18 @@ static bool is_sentence(const char *name)
 	return false;
 }
 
+/* True for NAME_unix_ms of a row that has NAME: text has each time once. */
+static bool is_time_again(const json_t *row, const char *key)
+{
+	size_t len = strlen(key), end = strlen("_unix_ms");
+	char name[64];
+
+	if (len <= end || strcmp(key + len - end, "_unix_ms") != 0)
+		return false;
+	snprintf(name, sizeof(name), "%.*s", (int)(len - end), key);
+	return json_object_get(row, name);
+}
+
 /* The first value of the column that is not null; NULL: none. */
 static const json_t *value_of(const json_t *rows, const char *key)
 {
@@ -199,7 +211,7 @@ static uint32_t columns_of(const json_t *rows, struct column *cols)
 
 		if (n == COLUMNS)
 			break;
-		if (some)
+		if (some && !is_time_again(json_array_get(rows, 0), key))
 			cols[n++] = (struct column){
 				key, strlen(key), json_is_number(some), is_sentence(key)};
 	}

@@ -294,11 +294,11 @@ static bool is_forgiven(const struct mt_ctl *c, const struct outlier *e)
 static json_t *row_of(const struct mt_ctl *c, const struct outlier *e)
 {
 	const struct mt_aside *a = &e->a;
-	char name[MT_ADDR_STRLEN], when[MT_WALL_LEN];
+	char name[MT_ADDR_STRLEN];
 	bool forgiven = is_forgiven(c, e);
 	json_t *row = json_object();
 
-	set_str(row, "when", mt_wall_str(a->wall, when));
+	mt_set_time(row, "when", (int64_t)(a->wall / MT_MSEC));
 	set_str(row, "cluster", e->cluster);
 	set_str(row, "endpoint", mt_addr_port_str(&a->addr, a->port, name));
 	set_str(row, "what", a->what == MT_ASIDE_LEAVING ? "leaving" : "ejected");
@@ -312,8 +312,8 @@ static json_t *row_of(const struct mt_ctl *c, const struct outlier *e)
 	if (!forgiven && c->now < a->until)
 		set_ms(row, "left_ms", a->until - c->now);
 	else if (!e->open)
-		set_str(row, "returned", mt_wall_str(a->wall + (a->until - a->at), when));
-	mt_render_absent(row, "rule why times left_ms returned");
+		mt_set_time(row, "returned", (int64_t)((a->wall + (a->until - a->at)) / MT_MSEC));
+	mt_render_absent(row, "rule why times left_ms returned returned_unix_ms");
 	return row;
 }
 

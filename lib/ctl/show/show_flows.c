@@ -5,6 +5,7 @@
  */
 #include "mt_ctl_priv.h"
 #include "names.h"
+#include "tune.h"
 #include "view.h"
 
 #include <errno.h>
@@ -424,7 +425,7 @@ static void add_slow(json_t *list, const struct row *r)
 {
 	json_t *row = add_call(list, r, true);
 
-	set_int(row, "ended_unix_ms", (r->call.wall + r->call.took) / MT_MSEC);
+	mt_set_time(row, "ended", (int64_t)((r->call.wall + r->call.took) / MT_MSEC));
 }
 
 json_t *mt_show_slow(struct mt_ctl *c, const struct mt_request *r)

@@ -29,11 +29,12 @@ json_t *mt_show_history(struct mt_ctl *c, const struct mt_request *r)
 	json_t *list = json_array(), *all;
 
 	for (uint32_t i = 0; c->env.history && (e = mt_history_at(c->env.history, i)); i++) {
-		char when[MT_WALL_LEN];
-		json_t *row = json_pack("{s:I, s:s, s:s, s:s, s:s, s:s}", "version",
-			(json_int_t)e->version, "when", mt_wall_str(e->wall, when), "from", e->from,
-			"who", e->who, "can_roll_back", e->texts ? "yes" : "no", "what", e->what);
+		json_t *row = json_pack("{s:I}", "version", (json_int_t)e->version);
 
+		mt_set_time(row, "when", (int64_t)(e->wall / MT_MSEC));
+		json_object_update_new(
+			row, json_pack("{s:s, s:s, s:s, s:s}", "from", e->from, "who", e->who,
+				     "can_roll_back", e->texts ? "yes" : "no", "what", e->what));
 		if (row && e->changes[0])
 			json_object_set_new(row, "reason", mt_json_text(e->changes));
 		mt_render_absent(row, "reason");

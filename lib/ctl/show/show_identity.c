@@ -5,19 +5,12 @@
  */
 #include "mt_ctl_priv.h"
 
-#include "mt_cert.h"
 #include "mt_tls_pool.h"
+#include "tune.h"
 
 static json_t *text(const char *s)
 {
 	return s && *s ? mt_json_text(s) : json_null();
-}
-
-static json_t *moment(int64_t at)
-{
-	char words[32];
-
-	return json_string(mt_time_words(at, words, sizeof(words)));
 }
 
 int64_t mt_ctl_until(const struct mt_ctl *c, int64_t at)
@@ -50,6 +43,13 @@ const char *mt_ctl_identity_state(const struct mt_ctl *c, const struct mt_ctl_id
 
 /* ---- show identity -------------------------------------------------------------------------- */
 
+/* Adds when something ends, and in how many seconds. */
+static void add_end(const struct mt_ctl *c, json_t *row, const char *name, int64_t at)
+{
+	mt_set_time(row, name, at * 1000);
+	json_object_set_new(row, "left_s", json_integer(mt_ctl_until(c, at)));
+}
+
 static void add_leaf(const struct mt_ctl *c, const struct mt_ctl_identity *who, json_t *row)
 {
 	const struct mt_credential *cr = who->credential;
@@ -61,9 +61,8 @@ static void add_leaf(const struct mt_ctl *c, const struct mt_ctl_identity *who, 
 	json_object_set_new(row, "trust_domain", text(leaf.trust_domain));
 	json_object_set_new(row, "serial", text(leaf.serial));
 	json_object_set_new(row, "issuer", text(leaf.issuer));
-	json_object_set_new(row, "valid_from", moment(cr->not_before));
-	json_object_set_new(row, "valid_until", moment(cr->not_after));
-	json_object_set_new(row, "left_s", json_integer(mt_ctl_until(c, cr->not_after)));
+	mt_set_time(row, "valid_from", cr->not_before * 1000);
+	add_end(c, row, "valid_until", cr->not_after);
 	json_object_set_new(row, "source", text(who->from));
 }
 
@@ -73,8 +72,8 @@ static json_t *identity_row(const struct mt_ctl *c, const struct mt_ctl_identity
 		"state", mt_ctl_identity_state(c, who));
 
 	add_leaf(c, who, row);
-	mt_render_absent(
-		row, "principal trust_domain serial issuer valid_from valid_until left_s source");
+	mt_render_absent(row, "principal trust_domain serial issuer valid_from valid_from_unix_ms "
+			      "valid_until valid_until_unix_ms left_s source");
 	json_object_set_new(row, "directory", text(who->directory));
 	json_object_set_new(row, "changes", json_integer(who->changes));
 	json_object_set_new(row, "reason", text(who->why));
@@ -87,13 +86,14 @@ static void add_roots(const struct mt_ctl *c, const struct mt_ctl_identity *who,
 	const struct mt_credential *cr = who->credential;
 	struct mt_credential_root root;
 
-	for (uint32_t i = 0; cr && mt_credential_root(cr, i, &root); i++)
-		json_array_append_new(
-			list, json_pack("{s:o, s:o, s:o, s:o, s:I}", "for",
-				      text(who->held_for ? who->held_for : "node"), "subject",
-				      text(root.subject), "serial", text(root.serial),
-				      "valid_until", moment(root.not_after), "left_s",
-				      (json_int_t)mt_ctl_until(c, root.not_after)));
+	for (uint32_t i = 0; cr && mt_credential_root(cr, i, &root); i++) {
+		json_t *row = json_pack("{s:o, s:o, s:o}", "for",
+			text(who->held_for ? who->held_for : "node"), "subject", text(root.subject),
+			"serial", text(root.serial));
+
+		add_end(c, row, "valid_until", root.not_after);
+		json_array_append_new(list, row);
+	}
 }
 
 static void add_crls(const struct mt_ctl *c, const struct mt_ctl_identity *who, json_t *list)
@@ -101,12 +101,13 @@ static void add_crls(const struct mt_ctl *c, const struct mt_ctl_identity *who, 
 	const struct mt_credential *cr = who->credential;
 	struct mt_credential_crl crl;
 
-	for (uint32_t i = 0; cr && mt_credential_crl(cr, i, &crl); i++)
-		json_array_append_new(
-			list, json_pack("{s:o, s:o, s:o, s:I}", "for",
-				      text(who->held_for ? who->held_for : "node"), "issuer",
-				      text(crl.issuer), "next_update", moment(crl.next_update),
-				      "left_s", (json_int_t)mt_ctl_until(c, crl.next_update)));
+	for (uint32_t i = 0; cr && mt_credential_crl(cr, i, &crl); i++) {
+		json_t *row = json_pack("{s:o, s:o}", "for",
+			text(who->held_for ? who->held_for : "node"), "issuer", text(crl.issuer));
+
+		add_end(c, row, "next_update", crl.next_update);
+		json_array_append_new(list, row);
+	}
 }
 
 static json_t *handshakes(const struct mt_ctl *c)

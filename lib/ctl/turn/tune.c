@@ -14,14 +14,17 @@
 
 #define WORDS_MAX 24
 
-char *mt_wall_str(uint64_t wall_ns, char buf[MT_WALL_LEN])
+void mt_set_time(json_t *row, const char *name, int64_t unix_ms)
 {
-	time_t t = (time_t)(wall_ns / MT_SEC);
+	time_t t = (time_t)(unix_ms / 1000);
+	char text[40], in_ms[64];
 	struct tm tm;
 
 	gmtime_r(&t, &tm);
-	strftime(buf, MT_WALL_LEN, "%Y-%m-%d %H:%M:%SZ", &tm);
-	return buf;
+	strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%SZ", &tm);
+	snprintf(in_ms, sizeof(in_ms), "%s_unix_ms", name);
+	json_object_set_new(row, name, json_string(text));
+	json_object_set_new(row, in_ms, json_integer(unix_ms));
 }
 
 static uint64_t wall_now(const struct mt_ctl *c)
@@ -167,15 +170,15 @@ json_t *mt_show_overrides(struct mt_ctl *c, const struct mt_request *r)
 
 	for (uint32_t i = 0; s && i < s->n; i++) {
 		const struct mt_override *o = &s->v[i];
-		char text[MT_OVERRIDE_TEXT], when[MT_WALL_LEN];
+		char text[MT_OVERRIDE_TEXT];
 		struct mt_err e = {""};
 		bool applies = mt_conf_override_applies(c->env.conf, o, &e);
+		json_t *row = json_pack("{s:I, s:s, s:b, s:s, s:s}", "id", (json_int_t)o->id,
+			"override", mt_override_str(o, text), "kept", o->keep, "in_effect",
+			applies ? "yes" : e.text, "by", o->who);
 
-		json_array_append_new(
-			list, json_pack("{s:I, s:s, s:b, s:s, s:s, s:s}", "id", (json_int_t)o->id,
-				      "override", mt_override_str(o, text), "kept", o->keep,
-				      "in_effect", applies ? "yes" : e.text, "by", o->who, "since",
-				      mt_wall_str(o->wall, when)));
+		mt_set_time(row, "since", (int64_t)(o->wall / MT_MSEC));
+		json_array_append_new(list, row);
 	}
 	return json_pack(
 		"{s:I, s:o}", "version", (json_int_t)(s ? s->version : 0), "overrides", list);
