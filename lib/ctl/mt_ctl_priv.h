@@ -54,6 +54,15 @@ enum mt_names {
 
 #define MT_COMMAND_ARGS 4
 
+/* Groups of `help`. */
+enum mt_group {
+	MT_GROUP_LOOK,	  /* shows the present state */
+	MT_GROUP_EXPLAIN, /* finds out why, changes nothing that is served */
+	MT_GROUP_CHANGE,
+	MT_GROUP_RESCUE, /* undoes a change, or serves in spite of a fault */
+	MT_N_GROUPS
+};
+
 struct mt_offers; /* names.h */
 
 struct mt_command {
@@ -63,9 +72,10 @@ struct mt_command {
 	 * "[TEXT]" alone: rows are filtered by it, and the command does not handle it.
 	 */
 	const char *args;
-	const char *help;  /* one line */
-	const char *more;  /* NULL, or paragraphs for `help COMMAND` and the man page */
-	enum mt_role role; /* required; checked in one place, before `run` */
+	const char *help; /* one line */
+	const char *more; /* NULL, or paragraphs for `help COMMAND` and the man page */
+	enum mt_group group;
+	enum mt_role role;		      /* required; checked in one place, before `run` */
 	enum mt_names names[MT_COMMAND_ARGS]; /* for the 1st, 2nd .. argument */
 	/* NULL, or offers completions besides names; r->args are the arguments before it */
 	void (*offer)(struct mt_ctl *c, const struct mt_request *r, struct mt_offers *o);

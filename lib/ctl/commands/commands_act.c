@@ -95,11 +95,13 @@ static void offer_ready(struct mt_ctl *c, const struct mt_request *r, struct mt_
 
 const struct mt_command mt_commands_act[] = {
 	{.words = "reload",
+		.group = MT_GROUP_CHANGE,
 		.args = "",
 		.help = "read the documents again",
 		.role = MT_ROLE_OPERATE,
 		.run = run_reload},
 	{.words = "forget",
+		.group = MT_GROUP_RESCUE,
 		.args = "KIND NAMESPACE/NAME",
 		.help = "drop the last good version of a document",
 		.more = "If the current version of a document cannot be used, its last good "
@@ -108,11 +110,13 @@ const struct mt_command mt_commands_act[] = {
 		.role = MT_ROLE_OPERATE,
 		.run = run_forget},
 	{.words = "drain",
+		.group = MT_GROUP_CHANGE,
 		.args = "",
 		.help = "accept no new connections, finish outstanding calls",
 		.role = MT_ROLE_OPERATE,
 		.run = run_drain},
 	{.words = "ready",
+		.group = MT_GROUP_CHANGE,
 		.args = "on|off",
 		.help = "off: /ready answers 503, so that load balancers avoid the node; on: ends "
 			"that",
@@ -122,6 +126,7 @@ const struct mt_command mt_commands_act[] = {
 		.offer = offer_ready,
 		.run = run_ready},
 	{.words = "accept",
+		.group = MT_GROUP_RESCUE,
 		.args = "",
 		.help = "accept the services served now as complete: the node is ready",
 		.more = "The node stops waiting for the hosts and sources that `show ready` lists, "

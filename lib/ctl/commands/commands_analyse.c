@@ -44,6 +44,7 @@ const struct mt_command mt_commands_analyse[] = {
 	 * pays it.
 	 */
 	{.words = "analyse",
+		.group = MT_GROUP_EXPLAIN,
 		.role = MT_ROLE_OPERATE,
 		.args = "[WORD...]",
 		.help = "problems of policies: open services, rules that never decide",

@@ -4,6 +4,7 @@
 
 const struct mt_command mt_commands_capture[] = {
 	{.words = "capture start",
+		.group = MT_GROUP_EXPLAIN,
 		.args = "[EXPRESSION...]",
 		.help = "copy the bytes of packets or messages; `meltemi capture FILE` writes them "
 			"down",
@@ -22,6 +23,7 @@ const struct mt_command mt_commands_capture[] = {
 		.offer = mt_capture_offer,
 		.run = mt_capture_start},
 	{.words = "capture read",
+		.group = MT_GROUP_EXPLAIN,
 		.args = "ID",
 		.help = "records captured since the last read; each record is returned once",
 		.more = "ID is the answer of `capture start`. Bytes are base64. `more` false: no "
@@ -29,6 +31,7 @@ const struct mt_command mt_commands_capture[] = {
 		.role = MT_ROLE_OPERATE,
 		.run = mt_capture_read},
 	{.words = "capture stop",
+		.group = MT_GROUP_EXPLAIN,
 		.args = "",
 		.help = "end the capture; its records can still be read for 10 seconds",
 		.role = MT_ROLE_OPERATE,

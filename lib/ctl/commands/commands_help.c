@@ -35,27 +35,41 @@ static json_t *one(const struct mt_command *cmd)
 		role_str(cmd->role), "more", cmd->more);
 }
 
+/*
+ * Rows of the commands that begin with the words of the request: in text by section, each with a
+ * title, and in JSON in the order of the table.
+ */
+static json_t *rows_of(const struct mt_request *r)
+{
+	static const char *const names[MT_N_GROUPS] = {"look", "explain", "change", "rescue"};
+	json_t *list = json_array();
+	const struct mt_command *cmd;
+
+	for (enum mt_group group = 0; group < (r->json ? 1 : MT_N_GROUPS); group++)
+		for (uint32_t i = 0; (cmd = mt_command_at(i)) != NULL; i++)
+			if ((r->json || cmd->group == group) && begins(cmd, r))
+				json_array_append_new(
+					list, json_pack("{s:s, s:s, s:s, s:s, s:s}", "section",
+						      names[cmd->group], "command", cmd->words,
+						      "arguments", cmd->args, "role",
+						      role_str(cmd->role), "help", cmd->help));
+	return list;
+}
+
 static json_t *run_help(struct mt_ctl *c, const struct mt_request *r)
 {
-	const struct mt_command *cmd, *found = NULL;
+	const struct mt_command *found = NULL;
 	struct mt_request words = {.n = r->n_args};
-	json_t *list = json_array();
+	json_t *list;
 	struct mt_err e;
 	uint32_t used;
 
 	memcpy(words.words, r->args, r->n_args * sizeof(r->args[0]));
 	if (r->n_args)
 		found = mt_command_find(&words, &used, &e);
-	if (found && used == r->n_args) {
-		json_decref(list);
+	if (found && used == r->n_args)
 		return one(found);
-	}
-	for (uint32_t i = 0; (cmd = mt_command_at(i)) != NULL; i++)
-		if (begins(cmd, r))
-			json_array_append_new(
-				list, json_pack("{s:s, s:s, s:s, s:s}", "command", cmd->words,
-					      "arguments", cmd->args, "role", role_str(cmd->role),
-					      "help", cmd->help));
+	list = rows_of(r);
 	if (json_array_size(list) == 0) {
 		json_decref(list);
 		return mt_ctl_error("no command `%s`; `help` lists them all", r->args[0]);
@@ -65,6 +79,7 @@ static json_t *run_help(struct mt_ctl *c, const struct mt_request *r)
 
 const struct mt_command mt_commands_help[] = {
 	{.words = "help",
+		.group = MT_GROUP_EXPLAIN,
 		.args = "[COMMAND...]",
 		.help = "this list, or the description of a command",
 		.more = "Words may be shortened while they are unique. Every `show` accepts, after "
@@ -75,6 +90,7 @@ const struct mt_command mt_commands_help[] = {
 		.names = {MT_NAMES_COMMAND},
 		.run = run_help},
 	{.words = "complete",
+		.group = MT_GROUP_EXPLAIN,
 		.args = "[WORD...]",
 		.help = "completions for these words, where the last word ends in *; for shells",
 		.more = "`complete show co*` returns the possible words: parts of commands, names "

@@ -34,6 +34,7 @@ const struct mt_command mt_commands_log[] = {
 		.names = {MT_NAMES_LOG},
 		.run = show_log},
 	{.words = "log level",
+		.group = MT_GROUP_CHANGE,
 		.args = "[MODULE] LEVEL [version=N]",
 		.help = "error, warn, info or debug, for a module or for all of them",
 		.more = "A level for all modules ends those of single ones; `show log` lists "

@@ -4,6 +4,7 @@
 
 const struct mt_command mt_commands_trace[] = {
 	{.words = "trace start",
+		.group = MT_GROUP_EXPLAIN,
 		.args = "[EXPRESSION...]",
 		.help = "record the matching exchanges or packets in every stage",
 		.more = "trace start [exchanges|packets|connection] EXPRESSION [count "
@@ -21,6 +22,7 @@ const struct mt_command mt_commands_trace[] = {
 		.offer = mt_trace_offer,
 		.run = mt_trace_start},
 	{.words = "trace show",
+		.group = MT_GROUP_EXPLAIN,
 		.args = "[from] [N]",
 		.help = "recorded traces, step by step",
 		.more = "Each step has its time since the start of its trace, its cycles, the "
@@ -28,6 +30,7 @@ const struct mt_command mt_commands_trace[] = {
 			"trace show --follow` shows them as they arrive.",
 		.run = mt_trace_show},
 	{.words = "trace stop",
+		.group = MT_GROUP_EXPLAIN,
 		.args = "",
 		.help = "end the trace; its records can still be shown",
 		.role = MT_ROLE_OPERATE,

@@ -40,6 +40,7 @@ static json_t *tune_worker(struct mt_ctl *c, const struct mt_request *r)
 
 const struct mt_command mt_commands_tune[] = {
 	{.words = "explain",
+		.group = MT_GROUP_EXPLAIN,
 		.args = "KEY=VALUE...",
 		.help = "the handling of a message, without sending one",
 		.more = "protocol=NAME service=NAME method=NAME src=ADDRESS principal=PRINCIPAL "
@@ -53,6 +54,7 @@ const struct mt_command mt_commands_tune[] = {
 		.offer = mt_offer_said,
 		.run = mt_run_explain},
 	{.words = "tune drain",
+		.group = MT_GROUP_CHANGE,
 		.args = "ADDRESS:PORT [CLUSTER] [version=N]",
 		.help = "an endpoint gets no new calls; `tune drop` brings it back",
 		.more = "Refused for the only endpoint of a cluster that is not drained, because "
@@ -63,6 +65,7 @@ const struct mt_command mt_commands_tune[] = {
 		.names = {MT_NAMES_ENDPOINT, MT_NAMES_CLUSTER},
 		.run = tune_drain},
 	{.words = "tune weight",
+		.group = MT_GROUP_CHANGE,
 		.args = "ADDRESS:PORT WEIGHT [CLUSTER] [version=N]",
 		.help = "an endpoint's weight among its cluster's",
 		.more = HOLDS,
@@ -70,6 +73,7 @@ const struct mt_command mt_commands_tune[] = {
 		.names = {MT_NAMES_ENDPOINT, MT_NAMES_NONE, MT_NAMES_CLUSTER},
 		.run = tune_weight},
 	{.words = "tune split",
+		.group = MT_GROUP_CHANGE,
 		.args = "SERVICE ROUTE SUBSET=WEIGHT...",
 		.help = "shares of a route's calls by destination",
 		.more = "Name each destination by its subset or its cluster; other destinations "
@@ -79,6 +83,7 @@ const struct mt_command mt_commands_tune[] = {
 		.names = {MT_NAMES_SERVICE, MT_NAMES_ROUTE},
 		.run = tune_split},
 	{.words = "tune limit",
+		.group = MT_GROUP_CHANGE,
 		.args = "SERVICE:PORT SETTING...",
 		.help = "settings of a rate limit, or report-only mode",
 		.more = "[CONDITION] as in `show limits` (none: the service's own bucket), then "
@@ -89,6 +94,7 @@ const struct mt_command mt_commands_tune[] = {
 		.names = {MT_NAMES_LIMIT},
 		.run = tune_limit},
 	{.words = "tune fault",
+		.group = MT_GROUP_CHANGE,
 		.args = "SERVICE SETTING...",
 		.help = "fault injection: answer a share of a service's calls with an error, or "
 			"delay it",
@@ -98,6 +104,7 @@ const struct mt_command mt_commands_tune[] = {
 		.names = {MT_NAMES_SERVICE},
 		.run = tune_fault},
 	{.words = "tune worker",
+		.group = MT_GROUP_CHANGE,
 		.args = "SETTING [version=N]",
 		.help = "idle=poll|adaptive, burst=N (packets), coalesce=N (bytes), sampling=T|off",
 		.more = "sampling: at most one call in that time (1ms) becomes an exemplar of the "
@@ -105,6 +112,7 @@ const struct mt_command mt_commands_tune[] = {
 		.role = MT_ROLE_OPERATE,
 		.run = tune_worker},
 	{.words = "tune keep",
+		.group = MT_GROUP_CHANGE,
 		.args = "ID|all [version=N]",
 		.help = "make an override apply across restarts",
 		.role = MT_ROLE_OPERATE,
@@ -114,6 +122,7 @@ const struct mt_command mt_commands_tune[] = {
 		.help = "run-time overrides: author, time, and if they have an effect",
 		.run = mt_show_overrides},
 	{.words = "tune drop",
+		.group = MT_GROUP_RESCUE,
 		.args = "ID|all [version=N]",
 		.help = "drop an override: documents apply again",
 		.role = MT_ROLE_OPERATE,
@@ -123,6 +132,7 @@ const struct mt_command mt_commands_tune[] = {
 		.help = "earlier configurations: time, author, source, changes",
 		.run = mt_show_history},
 	{.words = "diff",
+		.group = MT_GROUP_EXPLAIN,
 		.args = "VERSION VERSION",
 		.help = "differences between two configurations, line by line",
 		.more = "Documents are shown unchanged, with their secrets, which operators may "
@@ -131,6 +141,7 @@ const struct mt_command mt_commands_tune[] = {
 		.names = {MT_NAMES_VERSION, MT_NAMES_VERSION},
 		.run = mt_run_diff},
 	{.words = "rollback",
+		.group = MT_GROUP_RESCUE,
 		.args = "VERSION",
 		.help = "return to the documents and overrides of that version, until the next "
 			"reload",
@@ -141,11 +152,13 @@ const struct mt_command mt_commands_tune[] = {
 		.names = {MT_NAMES_VERSION},
 		.run = mt_run_rollback},
 	{.words = "commit confirm",
+		.group = MT_GROUP_CHANGE,
 		.args = "TIME",
 		.help = "undo all changes from now on after TIME, unless `commit` is given",
 		.role = MT_ROLE_OPERATE,
 		.run = mt_run_commit_confirm},
 	{.words = "commit",
+		.group = MT_GROUP_CHANGE,
 		.args = "",
 		.help = "keep the active configuration",
 		.role = MT_ROLE_OPERATE,

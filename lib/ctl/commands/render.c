@@ -211,7 +211,8 @@ static uint32_t columns_of(const json_t *rows, struct column *cols)
 
 		if (n == COLUMNS)
 			break;
-		if (some && !is_time_again(json_array_get(rows, 0), key))
+		if (some && strcmp(key, "section") != 0 &&
+			!is_time_again(json_array_get(rows, 0), key))
 			cols[n++] = (struct column){
 				key, strlen(key), json_is_number(some), is_sentence(key)};
 	}
@@ -255,6 +256,18 @@ static void row_text(
 	}
 }
 
+/* Puts the title of a section above its first row. */
+static void put_section(const json_t *rows, size_t i, struct mt_text_buf *out)
+{
+	const char *name = json_string_value(json_object_get(json_array_get(rows, i), "section"));
+	const char *before =
+		i ? json_string_value(json_object_get(json_array_get(rows, i - 1), "section"))
+		  : NULL;
+
+	if (name && (!before || strcmp(name, before) != 0))
+		mt_text_add(out, "\n%s:\n", name);
+}
+
 static void table(const json_t *rows, struct mt_text_buf *out)
 {
 	struct column cols[COLUMNS];
@@ -274,6 +287,7 @@ static void table(const json_t *rows, struct mt_text_buf *out)
 		put_cell(out, &cols[k], cols[k].name, k + 1 == n_beside);
 	json_array_foreach(rows, i, row)
 	{
+		put_section(rows, i, out);
 		row_text(row, cols, n, out);
 	}
 }

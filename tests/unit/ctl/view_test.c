@@ -428,6 +428,22 @@ static void test_bounded(void)
 	json_decref(o.words);
 }
 
+/* `help` has its sections in this order, each with its commands. */
+static void check_sections(struct mt_ctl *c)
+{
+	static const char *const order[] = {"\nlook:\n", "\nshow version ", "\nexplain:\n",
+		"\ntrace start ", "\nchange:\n", "\ntune drain ", "\nrescue:\n", "\nrollback "};
+	char *out, *at;
+	int code;
+
+	out = at = test_run(c, "help", &code);
+	for (size_t i = 0; at && i < MT_ARRAY_LEN(order); i++) {
+		at = strstr(at, order[i]);
+		CU_ASSERT_PTR_NOT_NULL(at);
+	}
+	free(out);
+}
+
 /* Of every command there is help, by its name and by its first word. */
 static void test_help(void)
 {
@@ -451,6 +467,7 @@ static void test_help(void)
 		CU_ASSERT_EQUAL(code, MT_CTL_OK);
 		free(out);
 	}
+	check_sections(c);
 	free(test_run(c, "help nonsense", &code));
 	CU_ASSERT_EQUAL(code, MT_CTL_FAILED);
 	mt_ctl_destroy(c);
