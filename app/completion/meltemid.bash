@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Completion of meltemid(8) for bash.
 _meltemid() {
-	local words='-c --config -d --directory --check --json --analyse --principal --from --metrics --commands --complete
+	local words='-c --config -d --directory --check --strict --json --analyse --principal --from --metrics --commands --complete
 		--log-level --log-format --log-time --core-files -h --help -V --version'
 	COMPREPLY=()
 	case ${COMP_WORDS[COMP_CWORD - 1]} in
