@@ -55,6 +55,11 @@ void mt_kept_drop(struct mt_kept *k, struct mt_kept_one *one);
  */
 char *mt_document_text(const struct mt_ynode *root);
 
+/*
+ * demands.c: true if `good` demands as strong TLS as `edited` at each place where that has `tls`.
+ */
+bool mt_object_demands(const struct mt_object *good, const struct mt_object *edited);
+
 /* verdict.c: replaces the version in use by the last good one, or by none. */
 void mt_row_fall_back(struct mt_object_table *t, struct mt_object_row *row);
 

@@ -59,7 +59,7 @@ void mt_row_fall_back(struct mt_object_table *t, struct mt_object_row *row)
 
 /*
  * True if the entry refuses the version in use: an error, or TLS material that cannot be had while
- * there is another last good version.
+ * there is another last good version that demands no less of TLS.
  */
 static bool is_refusal(const struct mt_object_row *row, const struct mt_diag *e)
 {
@@ -67,7 +67,8 @@ static bool is_refusal(const struct mt_object_row *row, const struct mt_diag *e)
 		return true;
 	if (e->severity != MT_DIAG_UNREADABLE && e->severity != MT_DIAG_ABSENT)
 		return false;
-	return row->used && row->good && !row->good_is_bad && row->good->hash != row->used->hash;
+	return row->used && row->good && !row->good_is_bad && row->good->hash != row->used->hash &&
+	       mt_object_demands(row->good, row->used);
 }
 
 bool mt_table_may_fall_back(struct mt_object_table *t, const struct mt_diags *diags)

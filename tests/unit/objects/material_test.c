@@ -3,6 +3,8 @@
 #include "../tls/pki.h"
 #include "objects_test.h"
 
+#include "mt_objects_priv.h"
+
 #define CLOSED (-2)
 
 static char rule[512];
@@ -174,5 +176,96 @@ static void rotation(void)
 	scene_end(&sc);
 }
 
-const struct mt_test material_tests[] = {
-	{"edits", edits}, {"first_loads", first_loads}, {"rotation", rotation}, {0}};
+#define MISSING	 "{mode: SIMPLE, caCertificates: @/rots.pem}"
+#define GATEWAY	 ISTIO("Gateway", "g", "x") "  selector: {}\n  servers:\n"
+#define ON(port) "  - port: {number: " port ", name: p" port ", protocol: "
+
+/* A last good version that demands less of TLS does not replace an edited one, which stays closed. */
+static void weaker_versions(void)
+{
+	static const char *const weak[] = {"{mode: DISABLE}", "{}"};
+	struct scene sc;
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(weak); i++) {
+		begin(&sc);
+		write_rule(&sc, weak[i]);
+		scene_load(&sc);
+		CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), 1);
+		write_rule(&sc, MISSING);
+		scene_load(&sc);
+		IS_STATUS(&sc, "DestinationRule", "d", "in-force-with-notes");
+		CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), CLOSED);
+		scene_restart(&sc);
+		scene_load(&sc);
+		CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), CLOSED);
+		write_rule(&sc, GOOD);
+		scene_load(&sc);
+		CU_ASSERT_EQUAL(scene_endpoints(&sc, "a.x"), 1);
+		scene_end(&sc);
+	}
+}
+
+static bool covers(const char *good, const char *edited)
+{
+	const char *const texts[] = {good, edited};
+	struct mt_object *o[2];
+	struct scene sc[2];
+	bool does;
+
+	for (int i = 0; i < 2; i++) {
+		scene_begin(&sc[i]);
+		scene_write(&sc[i], "o.yaml", texts[i]);
+		scene_load(&sc[i]);
+		o[i] = scene_row(&sc[i],
+			strstr(texts[i], "Gateway") ? "Gateway" : "DestinationRule",
+			strstr(texts[i], "Gateway") ? "g" : "d")
+			       ->o;
+	}
+	does = mt_object_demands(o[0], o[1]);
+	scene_end(&sc[0]);
+	scene_end(&sc[1]);
+	return does;
+}
+
+#define RULE(host, rest) ISTIO("DestinationRule", "d", "x") "  host: " host "\n" rest
+#define PORTS(port)                                                                                \
+	"  trafficPolicy:\n    portLevelSettings:\n    - port: {number: " port "}\n      tls: "    \
+	"{mode: SIMPLE}\n"
+#define SUBSET(name) "  subsets:\n  - name: " name "\n    trafficPolicy: {tls: {mode: SIMPLE}}\n"
+
+static void demands(void)
+{
+	static const struct {
+		const char *good, *edited;
+		bool covers;
+	} t[] = {
+		{GATEWAY ON("443") "TLS}\n    tls: {mode: SIMPLE}\n",
+			GATEWAY ON("443") "TLS}\n    tls: {mode: SIMPLE, credentialName: c}\n",
+			true},
+		{GATEWAY ON("443") "TCP}\n", GATEWAY ON("443") "TLS}\n    tls: {mode: SIMPLE}\n",
+			false},
+		{GATEWAY ON("443") "TLS}\n    tls: {mode: SIMPLE}\n",
+			GATEWAY ON("443") "TLS}\n    tls: {mode: MUTUAL}\n", false},
+		{GATEWAY ON("443") "TLS}\n    tls: {mode: MUTUAL}\n",
+			GATEWAY ON("443") "TLS}\n    tls: {mode: SIMPLE}\n", true},
+		{GATEWAY ON("443") "TLS}\n    tls: {mode: PASSTHROUGH}\n",
+			GATEWAY ON("443") "TLS}\n    tls: {mode: SIMPLE}\n", false},
+		{RULE("a.x", PORTS("80")), RULE("a.x", PORTS("80")), true},
+		{RULE("a.x", PORTS("80")), RULE("a.x", PORTS("81")), false},
+		{RULE("a.x", PORTS("80")), RULE("b.x", PORTS("80")), false},
+		{RULE("a.x", SUBSET("v1")), RULE("a.x", SUBSET("v1")), true},
+		{RULE("a.x", SUBSET("v1")), RULE("a.x", SUBSET("v2")), false},
+		{RULE("a.x", SUBSET("v1")), RULE("a.x", PORTS("80")), false},
+		{RULE("a.x", PORTS("80")), RULE("a.x", ""), true},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(t); i++) {
+		CU_ASSERT_EQUAL(covers(t[i].good, t[i].edited), t[i].covers);
+		if (covers(t[i].good, t[i].edited) != t[i].covers)
+			fprintf(stderr, "row %zu\n", i);
+	}
+}
+
+const struct mt_test material_tests[] = {{"edits", edits}, {"first_loads", first_loads},
+	{"rotation", rotation}, {"versions that demand less", weaker_versions},
+	{"demands", demands}, {0}};
