@@ -27,6 +27,7 @@ static const char bash[] =
 	"\t\treturn\n"
 	"\tfi\n"
 	"\twhile IFS=$'\\t' read -r word _; do\n"
+	"\t\tprintf -v word %q \"$word\"\n" /* names of documents must not run as commands */
 	"\t\tCOMPREPLY+=(\"$word\")\n"
 	"\tdone < <(meltemi \"${options[@]}\" --complete -- \"${before[@]}\" "
 	"\"${COMP_WORDS[COMP_CWORD]}\" 2>/dev/null)\n"

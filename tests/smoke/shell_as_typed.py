@@ -100,6 +100,11 @@ def shells_complete(socket):
               'COMP_WORDS=(meltemi show services org.); COMP_CWORD=3; _meltemi; echo "${COMPREPLY[@]}"')
     check("org.apache.dubbo.samples.basic.api.demoservice" in subprocess.run(["bash", "-c", script], text=True, capture_output=True, timeout=30,
                                                 check=False).stdout, "bash completes no service")
+    # The name of a route is any text; bash would run it with the line.
+    script = ("source <(meltemi completion bash); meltemi() { printf '%s\\n' 'x$(touch${IFS}y)'; }; "
+              'COMP_WORDS=(meltemi show x); COMP_CWORD=2; _meltemi; echo "${COMPREPLY[@]}"')
+    done = subprocess.run(["bash", "-c", f"export PATH={os.path.dirname(SHELL)}:$PATH; {script}"], text=True, capture_output=True, timeout=30, check=False)
+    equal(done.stdout.strip(), r"x\$\(touch\$\{IFS\}y\)", "a name that is a command, as bash would insert it")
     for shell in ("zsh", "fish"):
         check("--complete" in ask("completion", shell).stdout, f"no script for {shell}")
     equal(ask("completion", "csh").returncode, 2, "exit status of a script for csh")
