@@ -110,7 +110,7 @@ static int list_clusters(struct mt_build *b)
 #define NO_TLS                                                                                     \
 	"TLS to endpoints cannot be established: %s. They are not called, because plaintext is "   \
 	"not permitted"
-#define NO_LAST_GOOD  ", unless a last good version of these settings is there"
+#define NO_LAST_GOOD  ", unless a last good version with as strong TLS is there"
 #define NO_TLS_REMEDY "write mode: DISABLE for plaintext"
 
 static void tell_tls(struct mt_build *b, const struct mt_meta *meta,

@@ -98,7 +98,7 @@ static void tell_material(const struct server *s, const struct mt_res_tls *named
 	if (trouble.why)
 		mt_b_tell_trouble(s->b, &s->gateway->meta, &fields, &trouble, remedy,
 			"TLS cannot be ended: %s; this server is not served, unless a last good "
-			"version of these settings is there");
+			"version with as strong TLS is there");
 }
 
 /* NULL: it is told, or no memory. */
