@@ -202,30 +202,20 @@ static void add_leading(struct mt_build *b, const struct server *sv, struct lead
 	mt_b_join_routes(b, &l->joining, vs, list);
 }
 
-static bool has_host(
-	struct mt_build *b, const struct mt_virtual_service *vs, const struct mt_meta_router *mr)
+/* `vs`: the VirtualService with the routes; NULL: they are of a MetaRouter. */
+static const struct mt_meta_router *limiter_of(struct mt_build *b, const struct server *sv,
+	const struct mt_meta *meta, const struct mt_virtual_service *vs,
+	const struct mt_rule_list *list)
 {
-	const struct mt_host *h = mt_b_host(b, mr->hosts[0].s, mr->meta.ns);
+	const struct mt_gateway_limits at = {.gateway = sv->gateway,
+		.name = sv->name,
+		.port = (uint16_t)sv->conf->port.number.v,
+		.messages = sv->protocol,
+		.meta = meta,
+		.vs = vs,
+		.list = list};
 
-	for (uint32_t i = 0; h && i < vs->n_hosts; i++)
-		if (mt_b_host(b, vs->hosts[i].s, vs->meta.ns) == h)
-			return true;
-	return false;
-}
-
-/* The first MetaRouter without routes that names the gateway, for a host of these routes. */
-static const struct mt_meta_router *limiter_of(
-	struct mt_build *b, const struct server *sv, const struct mt_virtual_service *vs)
-{
-	for (uint32_t i = 0; sv->protocol && i < b->model->meta_routers.n; i++) {
-		const struct mt_meta_router *mr = b->model->meta_routers.v[i];
-
-		if (!mr->routes.n_rules && mr->limit && has_host(b, vs, mr) &&
-			mt_b_names_gateway(
-				mr->gateways, mr->n_gateways, mr->meta.ns, &sv->gateway->meta))
-			return mr;
-	}
-	return NULL;
+	return mt_b_gateway_limiter(b, &at);
 }
 
 /*
@@ -250,8 +240,8 @@ static void bind_virtual_services(struct mt_build *b, struct server *sv)
 		}
 	}
 	if (l.first)
-		bind_routes(b, sv, &l.first->meta, l.list, limiter_of(b, sv, l.first),
-			l.first->hosts[0].s);
+		bind_routes(b, sv, &l.first->meta, l.list,
+			limiter_of(b, sv, &l.first->meta, l.first, l.list), l.first->hosts[0].s);
 }
 
 static void bind_routers(struct mt_build *b, struct server *sv)
@@ -259,9 +249,11 @@ static void bind_routers(struct mt_build *b, struct server *sv)
 	for (uint32_t i = 0; sv->protocol && i < b->model->meta_routers.n; i++) {
 		const struct mt_meta_router *mr = b->model->meta_routers.v[i];
 
-		if (mr->routes.n_rules && mt_b_names_gateway(mr->gateways, mr->n_gateways,
-						  mr->meta.ns, &sv->gateway->meta))
-			bind_routes(b, sv, &mr->meta, &mr->routes, mr, mr->hosts[0].s);
+		if (!mr->routes.n_rules || !mt_b_names_gateway(mr->gateways, mr->n_gateways,
+						   mr->meta.ns, &sv->gateway->meta))
+			continue;
+		(void)limiter_of(b, sv, &mr->meta, NULL, &mr->routes);
+		bind_routes(b, sv, &mr->meta, &mr->routes, mr, mr->hosts[0].s);
 	}
 }
 

@@ -178,6 +178,24 @@ uint32_t mt_b_takes_all(const struct mt_rule_list *list, uint32_t from, uint16_t
 void mt_b_join_routes(struct mt_build *b, const struct mt_joining *j,
 	const struct mt_virtual_service *vs, const struct mt_rule_list *list);
 
+/* Routes that lead from a port of a gateway. */
+struct mt_gateway_limits {
+	const struct mt_gateway *gateway;
+	const char *name; /* NAMESPACE/NAME */
+	uint16_t port;
+	bool messages;
+	const struct mt_meta *meta;	     /* of the routes */
+	const struct mt_virtual_service *vs; /* NULL: they are a MetaRouter's */
+	const struct mt_rule_list *list;
+};
+
+/*
+ * gateway_limits.c: the first MetaRouter without routes that names the gateway and is for these
+ * routes; NULL: none. Warns about others that are for the same calls.
+ */
+const struct mt_meta_router *mt_b_gateway_limiter(
+	struct mt_build *b, const struct mt_gateway_limits *at);
+
 /* false: it has none. */
 bool mt_b_bind_tls(
 	struct mt_build *b, const struct mt_tls_door *d, const struct mt_virtual_service *vs);

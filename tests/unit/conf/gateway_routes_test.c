@@ -163,8 +163,62 @@ static void made_again(void)
 	unbuild(&c);
 }
 
+#define LIMIT(name, host)                                                                          \
+	"---\napiVersion: metaprotocol.aeraki.io/v1alpha1\nkind: MetaRouter\nmetadata: "           \
+	"{name: " name "}\nspec:\n  hosts: [" host "]\n  gateways: [gw]\n"                         \
+	"  localRateLimit: {tokenBucket: {maxTokens: 1, fillInterval: 1s}}\n"
+#define BOTH                                                                                       \
+	"  dubbo: [{name: v, match: [{headers: {k: {exact: x}}}], route: [{destination: {host: "   \
+	"a.x}}]}, {name: w, route: [{destination: {host: b.x}}]}]\n"
+#define TO_A   LIST("dubbo", "v", "", "a.x")
+#define NOT_AT "its limit does not apply at port 80 of default/gw: "
+
+/* The limit of a MetaRouter without routes applies at the gateway, or a warning says that not. */
+static void limits(void)
+{
+	static const struct {
+		const char *text;
+		uint32_t n_limits;
+		const char *told;
+	} rows_of_limits[] = {
+		{BASE VS("v", "default", "a.x", TO_A) LIMIT("m", "a.x"), 1, NULL},
+		{BASE VS("v", "default", "'*'", TO_A) LIMIT("m", "a.x"), 1, NULL},
+		{BASE VS("v", "default", "'*.x'", TO_A) LIMIT("m", "a.x"), 1, NULL},
+		/* The limit of one host is not applied to calls to the other. */
+		{BASE VS("v", "default", "'*'", BOTH) LIMIT("m", "b.x"), 0,
+			NOT_AT "VirtualService default/v leads from there"},
+		{BASE VS("v", "default", "s.test", TO_A) LIMIT("m", "a.x"), 0,
+			NOT_AT "VirtualService default/v leads from there"},
+		{BASE VS("v", "default", "a.x, b.x", BOTH) LIMIT("m", "a.x") LIMIT("n", "b.x"), 1,
+			NOT_AT "that of MetaRouter default/m does"},
+		{BASE ROUTER("r") "  hosts: [b.x]\n  gateways: [gw]\n  routes: [{name: r, route: "
+				  "[{destination: {host: a.x}}]}]\n" LIMIT("m", "a.x"),
+			0, NOT_AT "MetaRouter default/r leads from there"},
+		/* No call to its host passes here. */
+		{BASE VS("v", "default", "a.x", TO_A) LIMIT("m", "b.x"), 0, NULL},
+	};
+
+	for (size_t i = 0; i < MT_ARRAY_LEN(rows_of_limits); i++) {
+		const char *want = rows_of_limits[i].told;
+		struct built b = build_text(NULL, rows_of_limits[i].text);
+		bool good;
+
+		CU_ASSERT_PTR_NOT_NULL_FATAL(b.s);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(at(&b, 80));
+		good = at(&b, 80)->n_filter_insts == rows_of_limits[i].n_limits &&
+		       !told(&b) == !want && (!want || strcmp(told(&b), want) == 0);
+		CU_ASSERT_TRUE(good);
+		if (!good) {
+			fprintf(stderr, "row %zu: %s\n", i, told(&b) ? told(&b) : "");
+			show_diags(&b);
+		}
+		unbuild(&b);
+	}
+}
+
 const struct mt_test gateway_routes_tests[] = {
 	{"of_one_port", of_one_port},
+	{"limits", limits},
 	{"made_again", made_again},
 	{0},
 };
