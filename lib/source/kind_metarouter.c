@@ -28,8 +28,9 @@ static const struct mt_field rule_fields[] = {
 	{"route", MT_F_LIST, AT_LIST(struct mt_rule, dests), .sub = &mt_sec_rule_dest,
 		.required = true, .help = "the destinations with their shares"},
 	{"timeout", MT_F_DURATION, AT(struct mt_rule, timeout),
-		.help = "longest time of a call; default: the deadline in the message, else 5m. A "
-			"field of Meltemi: Aeraki's MetaRouter has none"},
+		.help = "longest time of a call; default: the deadline in the message, else "
+			"`spec.defaults.timeout` of the Node. A field of Meltemi: Aeraki's "
+			"MetaRouter has none"},
 	{"mirror", MT_F_POINTER, AT(struct mt_rule, mirror), .sub = &mt_sec_mirror_dest,
 		.help = "destination of a copy of each request; its reply is dropped"},
 	{"mirrorPercentage", MT_F_POINTER, AT(struct mt_rule, mirror_percent),
