@@ -35,6 +35,10 @@ play "every part of role host" host.yml -e '{"host_isolated_cores": "1", "host_i
 	"host_devices": [{"address": "0000:00:00.0", "driver": "vfio-pci"}]}'
 refused "host_isolated_cores" host.yml -e host_isolated_cores=many
 play "installation of a package" site.yml -e "meltemi_deb=$log.deb" -e host_hugepages_mb=0
+for names in '"name": "policy"' '"name": "a.yaml", "content": {}}, {"name": "a.yaml"'; do
+	refused "each name may be there once" site.yml -e host_hugepages_mb=0 -e "{\"meltemi_package\": \"none\",
+		\"meltemi_daemon\": \"/bin/true\", \"meltemi_directory\": \"$log.etc\", \"meltemi_documents\": [{$names, \"content\": {}}]}"
+done
 play "upgrade from source" upgrade.yml -e '{"meltemi_package": "none", "upgrade_install_command": "true", "upgrade_rollback_command": "true"}'
 play "removal" remove.yml --limit localhost -e '{"meltemi_remove_host": true}'
 echo "ansible: lint clean, check mode ran"
