@@ -155,8 +155,8 @@ int check_report(struct daemon *d, const struct mt_diags *diags, int rc)
 	} else if (rc == 0) {
 		printf("%s: %u services, %u listeners, %u clusters, %u warnings, %u notes\n",
 			d->args.node, d->first->n_services, d->first->n_listeners,
-			d->first->n_clusters, mt_diags_strict(diags) + diags->machine,
-			diags->notes);
+			d->first->n_clusters,
+			mt_diags_strict(diags) - diags->unreadable + diags->machine, diags->notes);
 		print_counts(d);
 	}
 	return rc;

@@ -4,6 +4,7 @@
  * one. The cache also bridges the moment between a writer's truncation of a file and its first
  * write.
  */
+#include "mt_fields.h"
 #include "mt_files.h"
 
 #include "mt_strmap.h"
@@ -201,12 +202,18 @@ struct mt_listing *mt_cache_listing(struct mt_source_cache *c, const char *path)
 	return l;
 }
 
-/* Notes a file without a document (all commented out, or not written yet), at each load. */
-static void note_no_document(struct entry *e)
+/*
+ * Reports a file without a document at each load. All commented out is a note. An empty one is an
+ * error: it may be about to be written, or its objects may be lost (see is_legible()).
+ */
+static void tell_no_document(struct entry *e)
 {
+	/* As in mt_load_error(), a serial that no object has: no object is rejected. */
+	const struct mt_meta about = {.origin = {e->path, 0}, .serial = mt_object_serial()};
+
 	if (e->documents || e->objects.n || e->diags.errors)
 		return;
-	mt_diag_add(&e->diags, MT_DIAG_NOTE, (struct mt_origin){e->path, 0}, NULL,
+	mt_diag_object(&e->diags, e->len ? MT_DIAG_NOTE : MT_DIAG_ERROR, &about, 0, NULL,
 		"write one, or delete the file", e->len ? "holds no document" : "is empty");
 }
 
@@ -235,7 +242,7 @@ static int parse(struct entry *e, const struct mt_source_place *place, const cha
 	e->objects = objects;
 	e->hash = hash;
 	e->len = len;
-	note_no_document(e);
+	tell_no_document(e);
 	return 0;
 }
 

@@ -179,11 +179,13 @@ static void an_emptied_file_goes_on(void)
 	CU_ASSERT_EQUAL(l.m->service_entries.n, 0);
 	CU_ASSERT_EQUAL(l.diags.n, 0);
 	unload(&l);
-	/* A file that comes back empty has no past. */
+	/* A file that comes back empty has no past. --check fails for it, so it is an error. */
 	write_text("a.yaml", "");
 	l = load(NULL);
 	CU_ASSERT_EQUAL(l.m->service_entries.n, 0);
-	CU_ASSERT_EQUAL(l.diags.notes, 1);
+	CU_ASSERT_EQUAL(l.diags.notes, 0);
+	CU_ASSERT_EQUAL_FATAL(l.diags.errors, 1);
+	CU_ASSERT_STRING_EQUAL(l.diags.items[0].message, "is empty");
 	unload(&l);
 	end();
 }
