@@ -204,17 +204,20 @@ void mt_oneway_ask(struct mt_proxy *p, struct mt_up *u)
 	mt_up_arm(p, u);
 }
 
-/* True if a FIN was sent on as many connections as calls wait; the end of each one makes room. */
+/* Its end depends on the server alone: a FIN was sent on it and none of its calls is awaited. */
+static bool is_ending(const struct mt_up *u)
+{
+	return u->s && u->s->tx_shut && mt_ref_is_none(u->attempt) && mt_list_empty(&u->behind);
+}
+
+/* True if as many connections are ending as calls wait; the end of each one makes room. */
 static bool is_room_coming(const struct mt_lanes *ln, uint32_t waiting)
 {
 	const struct mt_list *n;
 	uint32_t ending = 0;
 
-	mt_list_foreach (n, &ln->conns[MT_UP_SERIAL]) {
-		const struct mt_up *u = mt_list_entry(n, struct mt_up, node);
-
-		ending += u->s && u->s->tx_shut;
-	}
+	mt_list_foreach (n, &ln->conns[MT_UP_SERIAL])
+		ending += is_ending(mt_list_entry(n, struct mt_up, node));
 	return ending >= waiting;
 }
 
@@ -501,7 +504,9 @@ void mt_oneway_left(struct mt_proxy *p, struct mt_up *u, const struct mt_attempt
 	if (!u->left && mt_method_known(p, a) != MT_METHOD_ANSWERS)
 		u->left = a->method_key;
 	mt_oneway_ask(p, u);
-	/* If it had been asked before, nobody may wait for its end any longer. */
+	/* It may have been asked before; its end is not awaited until the call's time-out. */
+	if (u->s && u->s->tx_shut)
+		u->skip_until = MT_MIN(u->skip_until, p->now + p->conf.message_ms * MT_MSEC);
 	mt_up_arm(p, u);
 }
 

@@ -7,6 +7,16 @@
 static struct mt_codec closing;
 
 /* The first listener speaks the protocol, and its clients never half-close. */
+static struct fake_conn *start_with(const struct mt_codec *codec, const struct mt_proxy_conf *conf)
+{
+	scene_start_with(1, conf);
+	closing = *codec;
+	closing.client_whole_close = true;
+	config_speak(lab.snap, 0, &closing, 0);
+	scene_patient();
+	return lab_client(CONFIG_SAFE);
+}
+
 static struct fake_conn *start(const struct mt_codec *codec, uint32_t outstanding)
 {
 	const struct mt_proxy_conf conf = {.max_down = 64,
@@ -14,12 +24,7 @@ static struct fake_conn *start(const struct mt_codec *codec, uint32_t outstandin
 		.max_exchanges = 4096,
 		.down_outstanding = outstanding};
 
-	scene_start_with(1, &conf);
-	closing = *codec;
-	closing.client_whole_close = true;
-	config_speak(lab.snap, 0, &closing, 0);
-	scene_patient();
-	return lab_client(CONFIG_SAFE);
+	return start_with(codec, &conf);
 }
 
 static void call(struct fake_conn *c, const char *method, uint64_t id)
@@ -286,6 +291,51 @@ static void test_goes_on_answering(void)
 	scene_stop();
 }
 
+/*
+ * All connections are taken: one was tested by FIN and its server hangs, the other one is idle and
+ * bound to a client. Another client's call gets the place of the second while the first still has a
+ * call, and else that of the first when the test is over.
+ */
+static void test_room(void)
+{
+	static const struct mt_proxy_conf conf = {
+		.max_down = 64, .max_up = 64, .max_exchanges = 4096, .serial_lanes = 2};
+
+	for (int gone = 0; gone < 2; gone++) {
+		struct fake_conn *hung, *bound, *c, *s[2];
+
+		hung = start_with(&toy_named_codec, &conf);
+		closing.client_whole_close = gone;
+		bound = lab_client(CONFIG_SAFE);
+		c = lab_client(CONFIG_SAFE);
+		call(hung, "slow", 1);
+		s[0] = scene_connected_server(0);
+		call(bound, "note", 2);
+		call(bound, "ask ", 3);
+		s[1] = scene_connected_server(1);
+		answer(s[1], "ask ", 3);
+		lab_fin(hung);
+		lab_advance(1100 * MT_MSEC);
+		CU_ASSERT_TRUE(s[0]->shut && !s[1]->shut);
+		CU_ASSERT_EQUAL(hung->aborted, gone);
+		call(c, "ask ", 4);
+		CU_ASSERT_EQUAL(s[1]->shut, !gone);
+		if (gone)
+			lab_advance(11 * MT_SEC);
+		else
+			lab_fin(s[1]);
+		CU_ASSERT_EQUAL(lab_n_servers(), 2);
+		s[0] = scene_connected_server(1);
+		expect(s[0], "ask ", 4);
+		if (!gone)
+			lab_close(hung, MT_CLOSE_RESET);
+		lab_close(c, MT_CLOSE_RESET);
+		lab_close(bound, MT_CLOSE_RESET);
+		lab_advance(700 * MT_SEC);
+		scene_stop();
+	}
+}
+
 /* After a call without its reply no other reply is forwarded, which could be taken for that one. */
 static void test_no_reply_after(void)
 {
@@ -411,6 +461,7 @@ const struct mt_test leave_tests[] = {
 	{"tested by FIN", test_tested_by_fin},
 	{"no result of the test", test_no_result},
 	{"goes on answering", test_goes_on_answering},
+	{"room for others", test_room},
 	{"no reply after a lost one", test_no_reply_after},
 	{"calls known to be one-way", test_silent},
 	{"evidence of a server that hangs", test_evidence},
