@@ -217,8 +217,9 @@ static bool is_room_coming(const struct mt_lanes *ln, uint32_t waiting)
 	uint32_t ending = 0;
 
 	mt_list_foreach (n, &ln->conns[MT_UP_SERIAL])
-		ending += is_ending(mt_list_entry(n, struct mt_up, node));
-	return ending >= waiting;
+		if (is_ending(mt_list_entry(n, struct mt_up, node)) && ++ending >= waiting)
+			return true;
+	return false;
 }
 
 /* Asks the bound connection that has been idle for longest; false: there is none. */
@@ -494,7 +495,8 @@ bool mt_oneway_keep(struct mt_proxy *p, struct mt_up *u)
 	u->busy = u->s->tx_shut;
 	mt_up_arm(p, u);
 	/* None of its client's calls will take it any more, or others wait and need it. */
-	if (mt_slab_get(&p->ups, d->serial) != u || !is_room_coming(u->lanes, u->lanes->n_queued))
+	if (mt_slab_get(&p->ups, d->serial) != u ||
+		(u->lanes->n_queued > 0 && !is_room_coming(u->lanes, u->lanes->n_queued)))
 		mt_oneway_ask(p, u);
 	return true;
 }
