@@ -11,6 +11,9 @@
  *   too, and its connection is tested by FIN. Until a result comes, all calls on
  *   that connection stay, for WAIT without a byte from the server. Their replies are forwarded,
  *   because the FIN may be the test of another Meltemi, which goes on reading.
+ * - Another Meltemi also tests behind two-way calls, of methods that it does not know yet, while
+ *   their clients wait. So if several calls of a client are out on serial connections, or some were
+ *   one-way without the type (mt_down.several), all stay, and as long as a tester waits.
  * - A long reply that is being forwarded goes on. The client's host resets the connection if
  *   nothing reads it.
  * - After a call has ended without its reply (mt_down.left), no further reply is forwarded, so that
@@ -22,12 +25,23 @@
 /* Time for the test by FIN, after the call was sent, the client's FIN and each reply. */
 #define WAIT MT_SEC
 
-static uint64_t wait_until(
-	const struct mt_down *d, const struct mt_exchange *ex, const struct mt_up *u)
+static uint64_t wait_until(const struct mt_proxy *p, const struct mt_down *d,
+	const struct mt_exchange *ex, const struct mt_up *u)
 {
 	uint64_t last = MT_MAX(ex->sent, d->last_rx);
 
-	return MT_MAX(last, u->last_rx) + WAIT;
+	if (u)
+		last = MT_MAX(last, u->last_rx);
+	return last + (d->several ? p->conf.message_ms * MT_MSEC : WAIT);
+}
+
+/* mt_down.several, at the client's FIN. */
+static bool has_several(struct mt_proxy *p, const struct mt_down *d)
+{
+	const struct mt_up *u = mt_slab_get(&p->ups, d->serial);
+
+	return mt_correlation_of(d->codec, d->codec_opts) == MT_CORR_SERIAL &&
+	       (d->outstanding > 1 || (u && u->bound && mt_ref_eq(u->client, d->self)));
 }
 
 /* True if the call, which has the form of a two-way call, is sent or waits for the test. */
@@ -36,13 +50,15 @@ static bool may_be_oneway(struct mt_proxy *p, const struct mt_down *d, const str
 	const struct mt_attempt *a = mt_exchange_attempt(p, ex);
 	const struct mt_up *u;
 
-	if (mt_correlation_of(ex->codec, ex->codec_opts) != MT_CORR_SERIAL ||
-		ex->state >= MT_EX_REPLYING)
+	if (mt_correlation_of(ex->codec, ex->codec_opts) != MT_CORR_SERIAL)
 		return false;
+	if (ex->state >= MT_EX_REPLYING)
+		return d->several && !d->left;
 	if (!a || a->state != MT_ATTEMPT_SENT)
-		return mt_method_may_be_silent(p, ex);
+		return mt_method_may_be_silent(p, ex) ||
+		       (d->several && p->now < wait_until(p, d, ex, NULL));
 	u = mt_slab_get(&p->ups, a->up);
-	return u && mt_up_in_doubt(u) && p->now < wait_until(d, ex, u);
+	return u && (d->several || mt_up_in_doubt(u)) && p->now < wait_until(p, d, ex, u);
 }
 
 static bool goes_on(struct mt_proxy *p, const struct mt_down *d, const struct mt_exchange *ex)
@@ -58,8 +74,9 @@ static uint64_t next_look(struct mt_proxy *p, const struct mt_down *d, const str
 
 	if (ex->oneway || ex->state >= MT_EX_REPLYING)
 		return MT_NEVER;
-	return a && a->state == MT_ATTEMPT_SENT ? wait_until(d, ex, mt_slab_at(&p->ups, a->up.idx))
-						: p->now + WAIT;
+	return a && a->state == MT_ATTEMPT_SENT
+		       ? wait_until(p, d, ex, mt_slab_at(&p->ups, a->up.idx))
+		       : p->now + WAIT;
 }
 
 static void end(struct mt_proxy *p, struct mt_down *d, struct mt_exchange *ex)
@@ -105,6 +122,7 @@ void mt_leave(struct mt_proxy *p, struct mt_down *d)
 	struct mt_ref self = d->self, behind;
 	uint64_t at = MT_NEVER;
 
+	d->several = d->several || has_several(p, d);
 	/* It must not end under this loop. */
 	d->decoding = true;
 	while ((ex = next_to_end(p, d, ex, &at))) {

@@ -311,7 +311,8 @@ struct mt_down {
 	bool decoding; /* prevents re-entry by replies from inside of the decode loop */
 	bool paused;
 	bool eof;
-	bool left; /* closed by its client while a call waited; no reply may follow (leave.c) */
+	bool several; /* at the client's FIN the test of another Meltemi was possible (leave.c) */
+	bool left;    /* closed by its client while a call waited; no reply may follow (leave.c) */
 	uint8_t ending; /* enum mt_down_ending */
 	bool told;	/* GOAWAY was sent */
 	bool own_lane;	/* was above mt_proxy_conf.reply_soft: its calls use bulk connections */

@@ -251,7 +251,7 @@ static void run_client_close(struct sim *s)
 {
 	struct world *w = world_new_rpc(s, 0, sim_one_in(&s->plan, 2) ? WANT_THRIFT : WANT_DUBBO);
 
-	w->must_count = MT_PROXY_exchange_client_closed;
+	w->proxy.message_ms = 3000;
 	w->config.listener[0].cluster_b = 0;
 	w->rpc.route_to[0] = w->rpc.route_to[1] = 0;
 	world_go(w);
@@ -268,9 +268,12 @@ static void run_client_close(struct sim *s)
 		c->notes = w->rpc.protocol.serial && sim_one_in(&s->plan, 2);
 	}
 	world_run_calls(w);
-	sim_run(s, s->now + 5 * MT_SEC, NULL, NULL);
+	/* Several serial calls of a client stay for message_ms. */
+	sim_run(s, s->now + 15 * MT_SEC, NULL, NULL);
 	if (!s->failed && mesh_exchanges(&w->mesh))
 		sim_fail(s, "%u calls of clients that closed still wait", mesh_exchanges(&w->mesh));
+	if (!s->failed && mesh_counter(&w->mesh, MT_PROXY_exchange_client_closed) == 0)
+		sim_fail(s, "no call ended with its client");
 	world_end(w);
 }
 

@@ -209,23 +209,73 @@ static void test_serial(void)
 	scene_stop();
 }
 
-/* A reply that waits for that to an earlier call has been counted. */
+/* A reply that waits for that to an earlier call is sent behind it. It is counted in any case. */
 static void test_held_reply(void)
 {
-	struct fake_conn *c = start(&toy_named_codec, 0), *s, *second;
+	for (int hangs = 0; hangs < 2; hangs++) {
+		struct fake_conn *c = start(&toy_named_codec, 0), *s, *second;
 
-	s = know("ask ");
-	call(c, "ask ", 5);
-	call(c, "ask ", 6);
-	second = scene_connected_server(1);
-	expect(s, "ask ", 5);
-	expect(second, "ask ", 6);
-	answer(second, "ask ", 6);
-	CU_ASSERT_EQUAL(c->sent.len, 0);
-	lab_fin(c);
-	CU_ASSERT_TRUE(c->aborted);
-	ended(2, 1, 0);
-	scene_stop();
+		s = know("ask ");
+		call(c, "ask ", 5);
+		call(c, "ask ", 6);
+		second = scene_connected_server(1);
+		expect(s, "ask ", 5);
+		expect(second, "ask ", 6);
+		answer(second, "ask ", 6);
+		CU_ASSERT_EQUAL(c->sent.len, 0);
+		lab_fin(c);
+		lab_advance(9 * MT_SEC);
+		CU_ASSERT_TRUE(c->live && !c->aborted);
+		if (hangs) {
+			lab_advance(1100 * MT_MSEC);
+			CU_ASSERT_TRUE(c->aborted);
+			CU_ASSERT_EQUAL(c->sent.len, 0);
+		} else {
+			answer(s, "ask ", 5);
+			expect(c, "ask ", 5);
+			expect(c, "ask ", 6);
+			CU_ASSERT_TRUE(c->detached);
+		}
+		ended(3 - (uint64_t)hangs, (uint64_t)hangs, 0);
+		scene_stop();
+	}
+}
+
+/*
+ * Another Meltemi, which does not know the methods, tests by FIN while its client waits for a slow
+ * reply. The calls before it are known to be one-way here, or end with the reply.
+ */
+static void test_tester_waits(void)
+{
+	for (int known = 0; known < 2; known++) {
+		struct fake_conn *c = start(&toy_named_codec, 0), *s;
+
+		s = know("slow");
+		for (int i = 0; i < 3 * known; i++) {
+			struct fake_conn *teacher = lab_client(CONFIG_SAFE);
+
+			call(teacher, "note", 1);
+			s = scene_connected_server(0);
+			expect(s, "note", 1);
+			lab_fin(teacher);
+			lab_fin(s);
+		}
+		for (uint64_t i = 0; i < 64; i++)
+			call(c, "note", i);
+		call(c, "slow", 64);
+		s = scene_connected_server(0);
+		for (uint64_t i = 0; i < 64; i++)
+			expect(s, "note", i);
+		expect(s, "slow", 64);
+		lab_advance(1100 * MT_MSEC);
+		lab_fin(c);
+		lab_advance(8 * MT_SEC);
+		CU_ASSERT_TRUE(c->live && !c->aborted);
+		answer(s, "slow", 64);
+		expect(c, "slow", 64);
+		CU_ASSERT_TRUE(c->detached);
+		scene_stop();
+	}
 }
 
 /* It may be one-way in spite of its type: the server's FIN shows that it is. */
@@ -348,9 +398,14 @@ static void test_no_reply_after(void)
 	expect(s, "ask ", 1);
 	expect(second, "new ", 2);
 	lab_fin(c);
-	ended(1, 1, 0);
 	CU_ASSERT_TRUE(second->shut && c->live);
-	answer(second, "new ", 2);
+	lab_advance(5 * MT_SEC);
+	toy_make(scene_buf, 'P', 2, "new ", 40);
+	CU_ASSERT_TRUE_FATAL(lab_feed(second, scene_buf, 20));
+	lab_advance(5100 * MT_MSEC);
+	ended(1, 1, 0);
+	toy_make(scene_buf, 'P', 2, "new ", 40);
+	CU_ASSERT_TRUE_FATAL(lab_feed(second, scene_buf + 20, 20));
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_up_late_reply), 1);
 	CU_ASSERT_TRUE(c->aborted);
 	ended(1, 2, 0);
@@ -379,7 +434,7 @@ static void test_silent(void)
 	expect(s, "slow", 1);
 	expect(s, "note", 2);
 	lab_fin(c);
-	lab_advance(1100 * MT_MSEC);
+	lab_advance(10100 * MT_MSEC);
 	CU_ASSERT_TRUE(c->aborted);
 	ended(0, 1, 4);
 	scene_stop();
@@ -458,6 +513,7 @@ const struct mt_test leave_tests[] = {
 	{"a long reply goes on", test_long_reply},
 	{"one call at a time", test_serial},
 	{"a held reply", test_held_reply},
+	{"a tester waits", test_tester_waits},
 	{"tested by FIN", test_tested_by_fin},
 	{"no result of the test", test_no_result},
 	{"goes on answering", test_goes_on_answering},
