@@ -164,6 +164,11 @@ void mt_reply_local(
 		mt_down_reset(p, d, MT_PROXY_reply_truncated);
 		return;
 	}
+	if (mt_unlikely(d->left)) {
+		mt_exchange_leave(p, ex, false);
+		mt_reply_settle(p, down);
+		return;
+	}
 	count_local(p, ex, what, text);
 	if (mt_unlikely(!codec->reply || codec->reply(&ex->seed, what, text, &out, p->pools))) {
 		mt_chain_free(&out);
@@ -175,6 +180,10 @@ void mt_reply_local(
 
 void mt_reply_aside(struct mt_proxy *p, struct mt_down *d, struct mt_chain *c)
 {
+	if (mt_unlikely(d->left)) {
+		mt_chain_free(c);
+		return;
+	}
 	if (mt_likely(mt_ref_is_none(d->streaming))) {
 		mt_reply_send(p, d, c);
 	} else {
@@ -190,6 +199,10 @@ static void go_on(struct mt_proxy *p, struct mt_down *d, struct mt_exchange *ex)
 	struct mt_up *u;
 
 	mt_list_del(&ex->queue_node);
+	if (mt_unlikely(d->left) && mt_ref_is_none(d->streaming)) {
+		mt_exchange_leave(p, ex, false);
+		return;
+	}
 	if (ex->rsp.len > 0) {
 		mt_exchange_trace_client(p, ex, d, &ex->rsp);
 		mt_down_held(d, -(int64_t)ex->rsp.truesize);

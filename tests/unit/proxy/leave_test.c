@@ -412,6 +412,28 @@ static void test_no_reply_after(void)
 	scene_stop();
 }
 
+/* The same for a local reply. */
+static void test_no_local_reply_after(void)
+{
+	struct fake_conn *c = start(&toy_named_codec, 0), *s, *second;
+
+	s = know("ask ");
+	call(c, "ask ", 1);
+	call(c, "new ", 2);
+	expect(s, "ask ", 1);
+	lab_fin(c);
+	/* The first one stays for 10 s, the other one until its connection is open. */
+	lab_advance(10100 * MT_MSEC);
+	CU_ASSERT_TRUE(c->live && !c->aborted);
+	ended(1, 1, 0);
+	for (int i = 0; i < 10 && (second = lab_server(1)) && !second->connected; i++)
+		lab_close(second, MT_CLOSE_REFUSED);
+	CU_ASSERT_TRUE(c->aborted);
+	CU_ASSERT_EQUAL(c->sent.len, 0);
+	ended(1, 2, 0);
+	scene_stop();
+}
+
 /* Calls that are known to be one-way end as such, also those behind a call that is not answered. */
 static void test_silent(void)
 {
@@ -519,6 +541,7 @@ const struct mt_test leave_tests[] = {
 	{"goes on answering", test_goes_on_answering},
 	{"room for others", test_room},
 	{"no reply after a lost one", test_no_reply_after},
+	{"no local reply after a lost one", test_no_local_reply_after},
 	{"calls known to be one-way", test_silent},
 	{"evidence of a server that hangs", test_evidence},
 	{"no evidence", test_no_evidence},
