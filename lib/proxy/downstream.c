@@ -189,11 +189,29 @@ static bool has_more(const struct mt_down *d)
 	       (d->ending == MT_DOWN_WINDING || mt_down_in_message(d) || mt_stream_coming(d->s));
 }
 
+/* Time without an acknowledgement after which queued replies are given up. */
+#define TAIL MT_SEC
+
+/* A reset would drop replies that are queued, and a client that reads on takes them (leave.c). */
+static bool delivers(struct mt_proxy *p, struct mt_down *d)
+{
+	uint64_t until = d->last_ack + TAIL;
+
+	if (d->s->tx_queued == 0 || p->now >= until)
+		return false;
+	d->s->want_writable = true;
+	d->leave_at = until;
+	mt_down_arm(p, d);
+	return true;
+}
+
 static mt_noinline void maybe_finish(struct mt_proxy *p, struct mt_down *d)
 {
 	struct mt_stream *s = d->s;
 
 	if (!s || d->decoding || mt_down_owed(d) > 0 || has_more(d))
+		return;
+	if (mt_unlikely(d->left) && delivers(p, d))
 		return;
 	d->s = NULL;
 	if (mt_unlikely(d->left)) {

@@ -18,7 +18,8 @@
  *   nothing reads it.
  * - After a call has ended without its reply (mt_down.left), no further reply is forwarded, so that
  *   a client which reads after all cannot take it for the missing one. The client's connection ends
- *   by a reset, because a FIN would prove to another Meltemi that the call has none (oneway.c).
+ *   by a reset, because a FIN would prove to another Meltemi that the call has none (oneway.c). It
+ *   comes after the bytes that are queued (downstream.c).
  */
 #include "mt_proxy_priv.h"
 
@@ -79,12 +80,20 @@ static uint64_t next_look(struct mt_proxy *p, const struct mt_down *d, const str
 		       : p->now + WAIT;
 }
 
+/* From here on no reply is forwarded; what is queued has its time (downstream.c). */
+static void set_left(struct mt_proxy *p, struct mt_down *d)
+{
+	if (!d->left)
+		d->last_ack = p->now;
+	d->left = true;
+}
+
 static void end(struct mt_proxy *p, struct mt_down *d, struct mt_exchange *ex)
 {
 	/* The test has shown nothing, but earlier ones have. */
 	if (mt_oneway_expired(p, ex))
 		return;
-	d->left = true;
+	set_left(p, d);
 	mt_silence_given_up(p, ex, d->s);
 	mt_exchange_leave(p, ex, false);
 }
@@ -145,7 +154,7 @@ bool mt_leave_call(struct mt_proxy *p, struct mt_down *d, struct mt_exchange *ex
 {
 	if (!mt_down_closed(d) || goes_on(p, d, ex))
 		return false;
-	d->left = true;
+	set_left(p, d);
 	mt_exchange_leave(p, ex, false);
 	return true;
 }

@@ -126,6 +126,8 @@ void mt_reply_whole(struct mt_proxy *p, struct mt_exchange *ex, struct mt_chain 
 	mt_exchange_trace_client(p, ex, d, reply);
 	mt_reply_send(p, d, reply);
 	mt_exchange_end(p, ex);
+	if (mt_unlikely(d->left))
+		d->last_ack = p->now; /* the end of a long one: it has its time (downstream.c) */
 	mt_reply_budget(p, d);
 	mt_reply_settle(p, down);
 }
@@ -207,6 +209,8 @@ static void go_on(struct mt_proxy *p, struct mt_down *d, struct mt_exchange *ex)
 		mt_exchange_trace_client(p, ex, d, &ex->rsp);
 		mt_down_held(d, -(int64_t)ex->rsp.truesize);
 		d->streaming = ex->self;
+		if (mt_unlikely(d->left))
+			d->last_ack = p->now;
 		mt_reply_send(p, d, &ex->rsp);
 	}
 	if (ex->rsp_complete) {

@@ -146,28 +146,40 @@ static void test_pipelined(void)
 	scene_stop();
 }
 
-/* A reply that is being forwarded goes on. */
+/* A reply that is being forwarded goes on, to its last byte if the client reads. */
 static void test_long_reply(void)
 {
 	enum { LEN = 100000 };
-	struct fake_conn *c = start(&toy_codec, 0), *s;
-	uint64_t id;
 
-	call(c, "ask ", 1);
-	s = scene_connected_server(0);
-	id = scene_next_sent(s).id;
-	call(c, "ask ", 2);
-	toy_make(scene_buf, 'P', id, "done", LEN);
-	lab_feed(s, scene_buf, LEN / 2);
-	CU_ASSERT_EQUAL(c->sent.len, LEN / 2);
-	lab_fin(c);
-	CU_ASSERT_TRUE(c->live && !c->aborted);
-	ended(1, 1, 0);
-	toy_make(scene_buf, 'P', id, "done", LEN);
-	lab_feed(s, scene_buf + LEN / 2, LEN / 2);
-	CU_ASSERT_TRUE(c->aborted);
-	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_reply_truncated), 0);
-	scene_stop();
+	for (int reads = 0; reads < 2; reads++) {
+		struct fake_conn *c = start(&toy_codec, 0), *s;
+		uint64_t id;
+
+		call(c, "ask ", 1);
+		s = scene_connected_server(0);
+		id = scene_next_sent(s).id;
+		call(c, "ask ", 2);
+		toy_make(scene_buf, 'P', id, "done", LEN);
+		lab_feed(s, scene_buf, LEN / 2);
+		CU_ASSERT_EQUAL(c->sent.len, LEN / 2);
+		lab_fin(c);
+		CU_ASSERT_TRUE(c->live && !c->aborted);
+		ended(1, 1, 0);
+		lab_advance(2 * MT_SEC);
+		toy_make(scene_buf, 'P', id, "done", LEN);
+		lab_feed(s, scene_buf + LEN / 2, LEN / 2);
+		CU_ASSERT_TRUE(c->live && !c->aborted);
+		for (uint32_t taken = 0; reads && taken < LEN;) {
+			CU_ASSERT_FALSE_FATAL(c->aborted);
+			lab_advance(900 * MT_MSEC);
+			taken += lab_take(c, scene_buf, LEN / 4);
+		}
+		if (!reads)
+			lab_advance(1100 * MT_MSEC);
+		CU_ASSERT_TRUE(c->aborted);
+		CU_ASSERT_EQUAL(scene_counted(MT_PROXY_reply_truncated), 0);
+		scene_stop();
+	}
 }
 
 /* After it the method is known to answer. */
