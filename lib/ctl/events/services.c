@@ -91,71 +91,121 @@ static int name_closed(const struct mt_snapshot *s, struct mt_strmap *closed, st
 	return rc;
 }
 
-static bool is_configured(const struct mt_snapshot *s, const char *name)
-{
-	size_t len = strcspn(name, " "); /* without " at ADDRESS" */
+/* The hosts and services of a snapshot, when the first closed service ends. */
+struct configured {
+	const struct mt_snapshot *of;
+	struct mt_strmap names;
+	bool collected;
+};
 
+/* Without memory some are missing, and only the words in the log differ. */
+static void collect(struct configured *g)
+{
+	const struct mt_snapshot *s = g->of;
+
+	g->collected = true;
 	for (uint32_t i = 0; i < s->n_clusters; i++) {
 		const char *host = mt_cluster_host(&s->clusters[i]);
 
-		if (host && strlen(host) == len && memcmp(host, name, len) == 0)
-			return true;
+		if (host)
+			(void)mt_strmap_put(&g->names, host, (void *)s, NULL);
 	}
 	for (uint32_t i = 0; i < s->n_services; i++)
-		if (strlen(s->services[i]->name) == len &&
-			memcmp(s->services[i]->name, name, len) == 0)
-			return true;
-	return false;
+		(void)mt_strmap_put(&g->names, s->services[i]->name, (void *)s, NULL);
+}
+
+/* `name` may end with " at ADDRESS". */
+static bool is_configured(struct configured *g, char *name)
+{
+	char *end = name + strcspn(name, " "), kept = *end;
+	bool found;
+
+	if (!g->collected)
+		collect(g);
+	*end = '\0';
+	found = mt_strmap_get(&g->names, name) != NULL;
+	*end = kept;
+	return found;
 }
 
 /* ---- the log -------------------------------------------------------------------------------- */
 
+/* Lines for one snapshot, of services that are closed and of those that are not any more. */
+#define LINES 20
+
 /* Without memory the service is logged with the next snapshot. */
-static void starts(struct mt_ctl *c, const char *name, const char *by)
+static bool starts(struct mt_ctl *c, const char *name, const char *by)
 {
 	struct mt_closed *x = calloc(1, sizeof(*x) + strlen(name) + 1);
 
 	if (!x)
-		return;
+		return false;
 	strcpy(x->name, name);
 	x->by = strdup(by);
 	if (!x->by || mt_strmap_put(&c->events->closed, x->name, x, NULL)) {
 		free(x->by);
 		free(x);
-		return;
+		return false;
 	}
 	x->since = c->now;
 	x->still = true;
-	mt_log(MT_LOG_WARN, "worker", "service %s closed by %s: calls to it are denied", name, by);
+	return true;
 }
 
-static void ends(struct mt_ctl *c, const struct mt_snapshot *s, struct mt_closed *x)
+static void log_end(const struct mt_ctl *c, struct configured *g, struct mt_closed *x)
 {
 	char words[MT_CTL_SPAN];
 
 	mt_log(MT_LOG_INFO, "worker", "service %s %s, %s after it was closed by %s", x->name,
-		is_configured(s, x->name) ? "open again" : "no longer configured",
+		is_configured(g, x->name) ? "open again" : "no longer configured",
 		mt_ctl_span(c->now - x->since, words), x->by);
-	drop(c->events, x);
+}
+
+static void all_ends(struct mt_ctl *c, const struct mt_snapshot *s)
+{
+	struct configured g = {.of = s};
+	struct mt_closed *x;
+	uint32_t pos = 0, n = 0;
+
+	while ((x = mt_strmap_next(&c->events->closed, &pos, NULL)) != NULL) {
+		if (x->still)
+			continue;
+		if (n++ < LINES)
+			log_end(c, &g, x);
+		drop(c->events, x);
+	}
+	if (n > LINES)
+		mt_log(MT_LOG_INFO, "worker", "%u more services open again or no longer configured",
+			n - LINES);
+	mt_strmap_fini(&g.names);
+}
+
+static void all_starts(struct mt_ctl *c, const struct mt_strmap *now)
+{
+	const char *name, *by;
+	uint32_t pos = 0, n = 0;
+
+	while ((by = mt_strmap_next(now, &pos, &name)) != NULL) {
+		if (mt_strmap_get(&c->events->closed, name) || !starts(c, name, by))
+			continue;
+		if (n++ < LINES)
+			mt_log(MT_LOG_WARN, "worker",
+				"service %s closed by %s: calls to it are denied", name, by);
+	}
+	if (n > LINES)
+		mt_log(MT_LOG_WARN, "worker",
+			"%u more services closed by policies: calls to them are denied", n - LINES);
 }
 
 static void compare(struct mt_ctl *c, const struct mt_snapshot *s, const struct mt_strmap *now)
 {
-	struct mt_strmap *closed = &c->events->closed;
-	const char *name, *by;
 	struct mt_closed *x;
 	uint32_t pos = 0;
 
-	while ((x = mt_strmap_next(closed, &pos, NULL)) != NULL)
+	while ((x = mt_strmap_next(&c->events->closed, &pos, NULL)) != NULL)
 		x->still = mt_strmap_get(now, x->name) != NULL;
-	pos = 0;
-	while ((x = mt_strmap_next(closed, &pos, NULL)) != NULL)
-		if (!x->still)
-			ends(c, s, x);
-	pos = 0;
-	while ((by = mt_strmap_next(now, &pos, &name)) != NULL)
-		if (!mt_strmap_get(closed, name))
-			starts(c, name, by);
+	all_ends(c, s);
+	all_starts(c, now);
 }
 
 void mt_events_services(struct mt_ctl *c)

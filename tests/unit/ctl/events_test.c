@@ -28,7 +28,7 @@ static void publish(struct rig *r, const char *first, const char *second, const 
 	struct mt_snapshot *s;
 	struct mt_diags diags;
 	struct mt_err e;
-	char text[2048];
+	static char text[40000];
 
 	mt_diags_init(&diags);
 	snprintf(text, sizeof(text), "%s%s%s", first, second, third);
@@ -163,6 +163,37 @@ static void test_services(void)
 	end(&r);
 }
 
+/* Many at once have 20 lines and one that counts the others. */
+static void test_many_services(void)
+{
+	enum { N = 50, LINES = 20 };
+	static char all[32768];
+	const char *by;
+	uint32_t pos = 0, n = 0;
+	struct rig r;
+
+	all[0] = '\0';
+	for (int i = 0; i < N; i++)
+		snprintf(all + strlen(all), sizeof(all) - strlen(all),
+			"---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\n"
+			"metadata: {name: a%d, namespace: shop}\nspec:\n  hosts: [h%d.x]\n"
+			"  addresses: [240.240.1.%d]\n  location: MESH_INTERNAL\n"
+			"  resolution: STATIC\n  ports: [{number: 80, name: tcp, protocol: "
+			"TCP}]\n%s",
+			i, i, i + 1, two);
+	begin(&r);
+	publish(&r, all, closing, "");
+	CU_ASSERT(logs(&r, LINES + 1, 0));
+	while (mt_events_closed_next(r.c, &pos, &by))
+		n++;
+	CU_ASSERT_EQUAL(n, N);
+	publish(&r, all, "", "");
+	CU_ASSERT(logs(&r, 0, LINES + 1));
+	pos = 0;
+	CU_ASSERT_PTR_NULL(mt_events_closed_next(r.c, &pos, &by));
+	end(&r);
+}
+
 /* A certificate that is valid for 900 s, from 100 s on; what is seen of it at these times. */
 static void test_certificates(void)
 {
@@ -213,4 +244,5 @@ static void test_spans(void)
 
 const struct mt_test events_tests[] = {{"clusters without an endpoint", test_clusters},
 	{"start and end of a lack", test_lack}, {"closed services", test_services},
-	{"certificates", test_certificates}, {"spans", test_spans}, {0}};
+	{"many closed services", test_many_services}, {"certificates", test_certificates},
+	{"spans", test_spans}, {0}};
