@@ -23,8 +23,8 @@
  *   connection's window. A server's FIN after ours (oneway.c) starts the count again.
  * - There, clients that close their connection while a call waits are evidence, too, because their
  *   own time-out may be shorter: of calls that were sent completely and have waited for the
- *   endpoint's 99th percentile. Two clients, by address, are needed, and any reply starts the count
- *   again.
+ *   endpoint's 99th percentile, or 1 s while that is not known. Two clients, by address, are
+ *   needed, and any reply starts the count again.
  */
 #include "mt_proxy_priv.h"
 #include "mt_strmap.h"
@@ -289,13 +289,15 @@ void mt_silence_given_up(
 	struct mt_ep_state *ep = a ? mt_attempt_ep(a) : NULL;
 	bool own_rule = rule && rule->failures;
 	struct mt_ep_where at;
+	uint64_t least;
 
 	if (!u || !ep || ex->oneway || ex->status || a->state != MT_ATTEMPT_SENT)
 		return;
 	at = mt_lanes_where(u->lanes);
 	if (mt_up_shares(u) && at.codec->heartbeat && mt_ep_beats(u->lanes) && !own_rule)
 		return;
-	if (p->now - ex->sent < p99(p, u->lanes) || !mt_ep_talks(ep, at.way))
+	least = p99(p, u->lanes);
+	if (p->now - ex->sent < (least ? least : MT_SILENCE_LEAST) || !mt_ep_talks(ep, at.way))
 		return;
 	if (mt_ep_given_up(ep, rule, client_of(client), p->now))
 		mt_ep_aside(p, ep, rule, &at, "clients give up their calls",

@@ -342,10 +342,10 @@ bool mt_ep_timed_out(struct mt_ep_state *e, const struct mt_outlier_rule *rule, 
 
 /*
  * Counts a call that its client gave up, by closing its connection before the reply. `client`
- * identifies the client, equally on all workers. Calls given up are time-outs once there are five
- * of at least two clients without any reply in between: with the zero-filled rule they eject the
- * endpoint if at least 1 s has passed since the first; otherwise each counts as a failure. So no
- * single client ejects an endpoint. Returns true if this call ejected it.
+ * identifies the client, equally on all workers. Calls given up are evidence once there are five of
+ * at least two clients without any reply in between, and at least 1 s has passed since the first.
+ * With the zero-filled rule they then eject the endpoint; otherwise each one from then on counts as
+ * a failure. So no single client ejects an endpoint. Returns true if this call ejected it.
  */
 bool mt_ep_given_up(
 	struct mt_ep_state *e, const struct mt_outlier_rule *rule, uint32_t client, uint64_t now);

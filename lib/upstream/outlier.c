@@ -223,17 +223,11 @@ bool mt_ep_given_up(
 		next = given_up_by(seen, client, ms);
 	while (!__atomic_compare_exchange_n(
 		&e->given_up, &seen, next, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
-	if (!is_evidence(next))
-		return false;
-	if (rule->failures) {
-		/* Those before this one have not counted yet. */
-		for (uint32_t n = is_evidence(seen) ? 1 : GIVEN_UP; n > 0; n--)
-			if (count(e, rule, FAILURE, now))
-				return true;
-		return false;
-	}
 	first = (uint32_t)(next >> GIVEN_MS_AT) & GIVEN_MS_MASK;
-	return ((ms - first) & GIVEN_MS_MASK) >= TIMEOUTS_MS && eject(e, rule, now);
+	/* Not within 1 s: the calls of two clients that end together are one moment. */
+	if (!is_evidence(next) || ((ms - first) & GIVEN_MS_MASK) < TIMEOUTS_MS)
+		return false;
+	return rule->failures ? count(e, rule, FAILURE, now) : eject(e, rule, now);
 }
 
 bool mt_ep_silent(struct mt_ep_state *e, const struct mt_outlier_rule *rule, uint64_t now)

@@ -9,7 +9,7 @@
 
 #define CLIENTS	    4
 #define CALLS	    25
-#define PATIENCE    (300 * MT_MSEC)
+#define PATIENCE    (1100 * MT_MSEC)
 #define LATE	    (PATIENCE + 100 * MT_MSEC)
 #define HANGS_FOR   (40 * MT_SEC)
 #define ADDRESS_ONE 0

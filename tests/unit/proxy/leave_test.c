@@ -474,8 +474,8 @@ static void test_silent(void)
 	scene_stop();
 }
 
-/* A client calls the server, which does not answer, and gives up after a second. */
-static struct fake_conn *give_up(uint8_t host, bool resets)
+/* A client calls the server, which does not answer, and gives up after this time. */
+static struct fake_conn *give_up_after(uint64_t ns, uint8_t host, bool resets)
 {
 	struct fake_conn *c = lab_client_from(CONFIG_SAFE, host), *s;
 	uint32_t i = 0;
@@ -486,12 +486,17 @@ static struct fake_conn *give_up(uint8_t host, bool resets)
 	if (!s->connected)
 		lab_connect(s);
 	expect(s, "ask ", 1);
-	lab_advance(MT_SEC);
+	lab_advance(ns);
 	if (resets)
 		lab_close(c, MT_CLOSE_RESET);
 	else
 		lab_fin(c);
 	return s;
+}
+
+static struct fake_conn *give_up(uint8_t host, bool resets)
+{
+	return give_up_after(MT_SEC, host, resets);
 }
 
 static uint64_t ejections(void)
@@ -539,6 +544,22 @@ static void test_no_evidence(void)
 	scene_stop();
 }
 
+/* While the endpoint's latency is not known, calls count that have waited for 1 s. */
+static void test_latency_unknown(void)
+{
+	struct fake_conn *c = start(&toy_named_codec, 0);
+
+	for (uint8_t i = 0; i < 12; i++)
+		give_up_after(900 * MT_MSEC, (uint8_t)(7 + i % 2), true);
+	CU_ASSERT_EQUAL(ejections(), 0);
+	for (uint8_t i = 0; i < 5; i++)
+		give_up((uint8_t)(7 + i % 2), true);
+	CU_ASSERT_EQUAL(ejections(), 1);
+	lab_fin(c);
+	lab_advance(60 * MT_SEC);
+	scene_stop();
+}
+
 const struct mt_test leave_tests[] = {
 	{"two-way calls", test_two_way},
 	{"clients that may half-close", test_may_half_close},
@@ -557,5 +578,6 @@ const struct mt_test leave_tests[] = {
 	{"calls known to be one-way", test_silent},
 	{"evidence of a server that hangs", test_evidence},
 	{"no evidence", test_no_evidence},
+	{"evidence while the latency is unknown", test_latency_unknown},
 	{0},
 };

@@ -229,18 +229,18 @@ static void test_given_up(void)
 		uint32_t at[12];
 		int ejects[MT_ARRAY_LEN(rules)];
 	} t[] = {
-		{"ababa", {1, 4, 7, 10, 13}, {4, 4, -1}},
-		{"aaaab", {1, 4, 7, 10, 13}, {4, 4, -1}},
+		{"ababa", {1, 4, 7, 10, 13}, {4, -1, -1}},
+		{"aaaab", {1, 4, 7, 10, 13}, {4, -1, -1}},
 		{"abcd", {1, 10, 20, 30}, {-1, -1, -1}},
 		/* One client alone. */
 		{"aaaaaaaaaaaa", {1, 4, 7, 10, 13, 16, 19, 22, 25, 28, 31, 34}, {-1, -1, -1}},
-		{"aaaaaaaab", {1, 4, 7, 10, 13, 16, 19, 22, 25}, {8, 8, -1}},
-		{"aabbccd", {1, 4, 7, 10, 13, 16, 19}, {4, 4, 6}},
+		{"aaaaaaaab", {1, 4, 7, 10, 13, 16, 19, 22, 25}, {8, -1, -1}},
+		{"aabbccdabcd", {1, 4, 7, 10, 13, 16, 19, 22, 25, 28, 31}, {4, 6, 10}},
 		/* A reply of any kind starts over. */
 		{"abablabab", {1, 4, 7, 10, 11, 13, 16, 19, 22}, {-1, -1, -1}},
-		{"ababslababa", {1, 4, 7, 10, 11, 12, 13, 16, 19, 22, 25}, {10, 10, -1}},
+		{"ababslababa", {1, 4, 7, 10, 11, 12, 13, 16, 19, 22, 25}, {10, -1, -1}},
 		/* Many at once are one moment. */
-		{"ababababc", {1, 1, 1, 1, 1, 1, 1, 1, 20}, {8, 4, 6}},
+		{"aaaabbbbabc", {1, 1, 1, 1, 1, 1, 1, 1, 20, 21, 22}, {8, 10, -1}},
 		/* Time-outs have a count of their own by the zero-filled rule. */
 		{"ababttttt", {1, 4, 7, 10, 13, 16, 19, 22, 25}, {8, 6, -1}},
 	};
