@@ -128,7 +128,10 @@ void mt_exchange_leave(struct mt_proxy *p, struct mt_exchange *ex, bool cut_off)
 		mt_unacked_end(p, ex);
 		return;
 	}
-	mt_count(p->counters, cut_off ? MT_PROXY_exchange_reset : MT_PROXY_exchange_client_closed);
+	/* Else counted by its answer. */
+	if (!ex->status || cut_off)
+		mt_count(p->counters,
+			cut_off ? MT_PROXY_exchange_reset : MT_PROXY_exchange_client_closed);
 	mt_account_left(p, ex, cut_off);
 	if (cut_off)
 		mt_exchange_cut_off(ex);

@@ -249,6 +249,8 @@ static void test_held_reply(void)
 			CU_ASSERT_TRUE(c->detached);
 		}
 		ended(3 - (uint64_t)hangs, (uint64_t)hangs, 0);
+		CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_answered), 3 - (uint64_t)hangs);
+		CU_ASSERT_EQUAL(scene_counted(MT_PROXY_exchange_client_closed), (uint64_t)hangs);
 		scene_stop();
 	}
 }
