@@ -132,6 +132,7 @@ static void pass_whole(struct mt_proxy *p, struct mt_up *u)
 		return;
 	}
 	if (mt_unlikely(mt_exchange_down(p, ex)->left)) {
+		mt_silence_replied(u->lanes);
 		mt_chain_drop(&u->s->rx, len);
 		mt_leave_answered(p, ex);
 		return;
@@ -222,6 +223,7 @@ bool mt_up_begin_long(struct mt_proxy *p, struct mt_up *u)
 	u->reply_late = whose == MT_WHOSE_LATE;
 	u->msg_started = 0;
 	if (ex && mt_unlikely(mt_exchange_down(p, ex)->left)) {
+		mt_silence_replied(u->lanes);
 		mt_leave_answered(p, ex);
 		if (!mt_slab_live(&p->ups, ref) || !u->s)
 			return true;

@@ -404,6 +404,7 @@ static void test_room(void)
 static void test_no_reply_after(void)
 {
 	struct fake_conn *c = start(&toy_named_codec, 0), *s, *second;
+	const struct mt_ep_state *ep;
 
 	s = know("ask ");
 	call(c, "ask ", 1);
@@ -411,6 +412,8 @@ static void test_no_reply_after(void)
 	second = scene_connected_server(1);
 	expect(s, "ask ", 1);
 	expect(second, "new ", 2);
+	ep = lab.snap->clusters[0].eps[0].state;
+	lab_advance(100 * MT_MSEC);
 	lab_fin(c);
 	CU_ASSERT_TRUE(second->shut && c->live);
 	lab_advance(5 * MT_SEC);
@@ -418,8 +421,11 @@ static void test_no_reply_after(void)
 	CU_ASSERT_TRUE_FATAL(lab_feed(second, scene_buf, 20));
 	lab_advance(5100 * MT_MSEC);
 	ended(1, 1, 0);
+	CU_ASSERT_NOT_EQUAL(ep->given_up, 0);
 	toy_make(scene_buf, 'P', 2, "new ", 40);
 	CU_ASSERT_TRUE_FATAL(lab_feed(second, scene_buf + 20, 20));
+	/* The server is alive all the same. */
+	CU_ASSERT_EQUAL(ep->given_up, 0);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_up_late_reply), 1);
 	CU_ASSERT_TRUE(c->aborted);
 	ended(1, 2, 0);
