@@ -260,7 +260,8 @@ static void after_pump(struct mt_proxy *p, struct mt_down *d)
 		return;
 	if (d->eof && !waits)
 		mt_oneway_client_ended(p, d);
-	if (mt_down_closed(d)) {
+	/* Not at each reply: calls that go on are due at leave_at, mt_leave_call() judges new ones. */
+	if (mt_down_closed(d) && (!d->leave_at || p->now >= d->leave_at)) {
 		mt_leave(p, d);
 		if (!mt_slab_live(&p->downs, ref))
 			return;
