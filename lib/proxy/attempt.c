@@ -75,6 +75,17 @@ static void leave_shared(struct mt_proxy *p, struct mt_attempt *a, struct mt_up 
 	}
 }
 
+/*
+ * Without ids the reply could be taken for the next call's, so no other call follows. But it shows
+ * that the server does not hang (silence.c).
+ */
+static mt_noinline void skip_without_ids(struct mt_proxy *p, struct mt_up *u)
+{
+	u->state = MT_UP_DRAINING;
+	u->skip_until = p->now + p->conf.message_ms * MT_MSEC;
+	mt_up_arm(p, u);
+}
+
 /* The connection was this call's alone: wait for the unwanted reply, or give the connection up. */
 static void leave_own(struct mt_proxy *p, struct mt_attempt *a, struct mt_up *u)
 {
@@ -94,9 +105,10 @@ static void leave_own(struct mt_proxy *p, struct mt_attempt *a, struct mt_up *u)
 		return;
 	}
 	u->skip_until = MT_MAX(ex->deadline.at, p->now + p->conf.message_ms * MT_MSEC);
-	/* Without ids the reply, if it comes, could be taken for the next call's. */
-	if (ex->in_message || (!in_doubt && mt_ids_known(u) == MT_IDS_ABSENT))
+	if (mt_unlikely(ex->in_message))
 		mt_up_kill(p, u, MT_REPLY_CONN_LOST, MT_PROXY_up_given_up);
+	else if (mt_unlikely(!in_doubt && mt_ids_known(u) == MT_IDS_ABSENT))
+		skip_without_ids(p, u);
 	else if (mt_unlikely(in_doubt))
 		mt_oneway_left(p, u, a);
 	else

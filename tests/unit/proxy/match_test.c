@@ -214,7 +214,8 @@ static void test_never_given(void)
  */
 static void test_no_ids(void)
 {
-	struct fake_conn *a, *b, *s;
+	struct fake_conn *a, *b, *s, *other;
+	const struct mt_ep_state *ep;
 
 	begin();
 	a = lab_client(CONFIG_NAMED);
@@ -224,12 +225,26 @@ static void test_no_ids(void)
 		CU_ASSERT_PTR_EQUAL(served(b, "ask ", 10 + i, false), s);
 	}
 	CU_ASSERT_EQUAL(lab_n_servers(), 1);
-	/* Its client leaves, so its reply could be taken for the next call's. */
+	/* Its client leaves: the late reply is nobody's, but shows that the server is alive. */
+	ep = lab.snap->clusters[0].eps[0].state;
 	call(a, 'Q', "ask ", 20);
 	next_id(s, "ask ");
+	lab_advance(100 * MT_MSEC);
 	lab_close(a, MT_CLOSE_RESET);
-	CU_ASSERT_TRUE(s->aborted);
-	s = served(b, "ask ", 21, false);
+	CU_ASSERT_FALSE(s->aborted);
+	CU_ASSERT_NOT_EQUAL(ep->given_up, 0);
+	call(b, 'Q', "ask ", 21);
+	CU_ASSERT_EQUAL(lab_n_servers(), 2);
+	other = scene_connected_server(1);
+	answer(s, "ask ", 0);
+	CU_ASSERT_EQUAL(ep->given_up, 0);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_up_late_reply), 1);
+	CU_ASSERT_EQUAL(b->sent.len, 0);
+	CU_ASSERT_TRUE(s->detached);
+	s = other;
+	next_id(s, "ask ");
+	answer(s, "ask ", 0);
+	expect(b, "ask ", 21);
 	/* Another method's reply. */
 	call(b, 'Q', "ask ", 22);
 	answer(s, "note", 0);
@@ -242,6 +257,24 @@ static void test_no_ids(void)
 	served(b, "ask ", 24, false);
 	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_up_unknown_reply), 2);
 	lab_close(b, MT_CLOSE_RESET);
+	scene_stop();
+}
+
+/* The late reply does not come: the connection ends. */
+static void test_no_ids_no_reply(void)
+{
+	struct fake_conn *c, *s;
+
+	begin();
+	c = lab_client(CONFIG_NAMED);
+	s = served(c, "ask ", 1, false);
+	call(c, 'Q', "ask ", 2);
+	next_id(s, "ask ");
+	lab_close(c, MT_CLOSE_RESET);
+	lab_advance(9 * MT_SEC);
+	CU_ASSERT_FALSE(s->aborted);
+	lab_advance(2 * MT_SEC);
+	CU_ASSERT_TRUE(s->aborted);
 	scene_stop();
 }
 
@@ -674,7 +707,8 @@ const struct mt_test match_tests[] = {{"equal ids", test_equal_ids},
 	{"a one-way call is answered", test_one_way_is_answered},
 	{"answered twice", test_answered_twice}, {"client left", test_client_left},
 	{"an id that was never given", test_never_given}, {"no ids", test_no_ids},
-	{"no ids, one-way", test_no_ids_one_way}, {"one gives way", test_one_gives_way},
+	{"no ids, no late reply", test_no_ids_no_reply}, {"no ids, one-way", test_no_ids_one_way},
+	{"one gives way", test_one_gives_way},
 	{"any acknowledged one gives way", test_any_acknowledged},
 	{"not known yet", test_not_known_yet}, {"bound client", test_bound_client},
 	{"bound client, no ids", test_bound_no_ids}, {"bulk", test_bulk},

@@ -271,7 +271,10 @@ static void no_ids(struct talk *t)
 	expect_nothing(t->a);
 }
 
-/* A call without an answer ends the connection where ids are not echoed. */
+/*
+ * After a call without an answer no other call takes the connection where ids are not echoed. A late
+ * answer ends it, or the call's time-out.
+ */
 static void no_ids_left(struct talk *t)
 {
 	call(t, t->b, false, "ask");
@@ -281,6 +284,9 @@ static void no_ids_left(struct talk *t)
 	call(t, t->a, false, "ask");
 	taken(t, 0, false, "ask");
 	lab_close(t->a, MT_CLOSE_RESET);
+	CU_ASSERT_EQUAL(lab_n_servers(), 1);
+	answer(t, 0, 0, "ask", TEXT);
+	CU_ASSERT_EQUAL(scene_counted(MT_PROXY_up_late_reply), 1);
 	CU_ASSERT_EQUAL(lab_n_servers(), 0);
 	call(t, t->b, false, "ask");
 	taken(t, 0, false, "ask");
