@@ -31,7 +31,7 @@ enum mt_bucket_state {
 	MT_BUCKET_OLD,	   /* replaced; `next` has its tokens */
 };
 
-/* State of mt_limit_watch() for a bucket. */
+/* State of mt_limit_watch() for a bucket. Control thread only. */
 struct mt_bucket_watch {
 	bool on;
 	uint64_t seen;	/* refused requests at the last look */
@@ -66,13 +66,19 @@ struct mt_bucket {
 	uint64_t retired_at;
 	uint64_t base_admitted, base_refused, base_reported; /* of the buckets that it replaced */
 	bool turned;					     /* its numbers are overridden */
-	struct mt_bucket_watch watch;
-	struct mt_bucket *chain; /* in the registry's hash */
+	struct mt_bucket *chain;			     /* in the registry's hash */
 	uint16_t workers;
-	struct mt_bucket_share shares[]; /* by worker */
+	struct mt_bucket_share shares[]; /* by worker; behind them: mt_bucket_watch() */
 };
 
 #define MT_BUCKET_MOVED UINT64_MAX
+
+_Static_assert(sizeof(struct mt_bucket_watch) <= MT_CACHE_LINE, "room behind the shares");
+
+static inline struct mt_bucket_watch *mt_bucket_watch(struct mt_bucket *b)
+{
+	return (struct mt_bucket_watch *)&b->shares[b->workers];
+}
 
 /* How long claimed tokens may stay unused. */
 #define MT_CLAIM_KEEP MT_MSEC

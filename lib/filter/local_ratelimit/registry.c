@@ -77,7 +77,8 @@ static struct mt_bucket *create(struct mt_limit_registry *r, const char *service
 	uint32_t ordinal, const struct mt_bucket_numbers *numbers)
 {
 	/* The shares follow the bucket, each on its own cache line. */
-	size_t size = sizeof(struct mt_bucket) + r->workers * sizeof(struct mt_bucket_share);
+	size_t size = sizeof(struct mt_bucket) + r->workers * sizeof(struct mt_bucket_share) +
+		      MT_CACHE_LINE; /* mt_bucket_watch() */
 	struct mt_bucket *b = aligned_alloc(MT_CACHE_LINE, size);
 
 	if (!b)
@@ -252,7 +253,7 @@ static void replace(struct mt_bucket *old, struct mt_bucket *b, uint64_t now)
 	b->refs++;
 	old->state = MT_BUCKET_OLD;
 	sum_counts(old, &b->base_admitted, &b->base_refused, &b->base_reported);
-	b->watch = old->watch;
+	*mt_bucket_watch(b) = *mt_bucket_watch(old);
 }
 
 void mt_limit_commit(struct mt_limit_registry *r, uint64_t now)
@@ -358,6 +359,7 @@ uint32_t mt_limit_watch(struct mt_limit_registry *r, uint64_t now, mt_limit_edge
 
 	for (uint32_t i = 0; i < N_CHAINS; i++) {
 		for (struct mt_bucket *b = r->chains[i]; b; b = b->chain) {
+			struct mt_bucket_watch *w = mt_bucket_watch(b);
 			uint64_t admitted, refused, reported;
 
 			if (b->state != MT_BUCKET_LIVE || b->refs == 0)
@@ -365,12 +367,12 @@ uint32_t mt_limit_watch(struct mt_limit_registry *r, uint64_t now, mt_limit_edge
 			sum_counts(b, &admitted, &refused, &reported);
 			/* A worker counts a refusal a moment before it counts that it let it pass. */
 			if (__atomic_load_n(&b->report_only, __ATOMIC_RELAXED))
-				refused = b->watch.seen;
-			if (look(&b->watch, refused, now, &edge)) {
+				refused = w->seen;
+			if (look(w, refused, now, &edge)) {
 				mt_limit_describe(b, now, &info);
 				fn(arg, &info, &edge);
 			}
-			on += b->watch.on;
+			on += w->on;
 		}
 	}
 	return on;
