@@ -79,7 +79,8 @@ def body():
         daemon.write("limit.yaml", LIMIT)
         daemon.start()
         sock = lab.connect("client", VIP, 20880)
-        for ident in range(5):
+        # All calls together are no more than the 16 that a worker keeps for `show slow`.
+        for ident in range(3):
             sock.sendall(request(ident, "sayHello", ["a"]))
             sock.recv(1000)
         for ident in range(4):
@@ -98,13 +99,13 @@ def body():
             within(5, lambda: not daemon.show("exchanges")["exchanges"], "no call of a client that has left")
         now = within(5, lambda: all_over(daemon), f"columns that add up: {row(daemon)}")
         equal({c: now[c] for c in ("requests", *COLUMNS)},
-              {"requests": 18, "ok": 5, "app_errors": 0, "protocol_errors": 0, "local_replies": 3, "client_closed": 5, "reset": 0,
+              {"requests": 16, "ok": 3, "app_errors": 0, "protocol_errors": 0, "local_replies": 3, "client_closed": 5, "reset": 0,
                "oneway": 5}, "calls by their ends")
         equal(now["limited"], 3, "calls over the limit")
         # What went wrong but for limits, as the alert rules count it: never less than nothing.
         equal(scraped(daemon, "meltemi_service_local_replies_total"), scraped(daemon, "meltemi_service_limited_total"), "refusals")
         equal(scraped(daemon, "meltemi_service_client_closed_total"), 5, "clients that left, in /metrics")
-        equal(scraped(daemon, "istio_requests_total"), 18, "calls in Istio's metric")
+        equal(scraped(daemon, "istio_requests_total"), 16, "calls in Istio's metric")
         equal(scraped(daemon, "istio_requests_total", 'response_flags="DC"'), 5, "clients that left, in Istio's metric")
         equal(scraped(daemon, "istio_requests_total", 'response_flags="RL"'), 3, "refusals in Istio's metric")
         status = sorted(call["status"] for call in daemon.show("slow")["slow"])
