@@ -68,12 +68,12 @@ struct mt_bucket {
 	bool turned;					     /* its numbers are overridden */
 	struct mt_bucket *chain;			     /* in the registry's hash */
 	uint16_t workers;
-	struct mt_bucket_share shares[]; /* by worker; behind them: mt_bucket_watch() */
+	struct mt_bucket_share shares[]; /* by worker; after them: mt_bucket_watch() */
 };
 
 #define MT_BUCKET_MOVED UINT64_MAX
 
-_Static_assert(sizeof(struct mt_bucket_watch) <= MT_CACHE_LINE, "room behind the shares");
+_Static_assert(sizeof(struct mt_bucket_watch) <= MT_CACHE_LINE, "space after the shares");
 
 static inline struct mt_bucket_watch *mt_bucket_watch(struct mt_bucket *b)
 {
