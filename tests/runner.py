@@ -3,13 +3,17 @@
 Builds what the chosen tests need (a plain build, sanitized builds, fuzz targets) and runs the tests in parallel, each with a
 time limit. tests/run starts this program after it has checked the packages.
 
+Without options it runs the gate: the tests that decide about a commit, the same each day, except those that depend on time. A test with
+peers or threads that fails runs once more at the end, alone; if it passes then, it is printed as unstable.
+
   --quick      about three minutes: unit tests, some seeds of the simulator, lint, documents; needs no root
   --timing     also run the tests in tests/wall_clock, at the end and one at a time; use an otherwise idle machine
-  --part N     the N-th seventh of the rotating tests (mutants, fuzzing, fresh seeds, sanitized scenarios, broken TCP rules);
-               the default depends on the date of the tested commit
-  --long       all parts, --timing, more seeds, transfers of 1 GB in place of 24 MB, all smoke tests also with the sanitized build;
-               takes hours
-  --only NAME  only tests with NAME in their names, of all parts; may be repeated
+  --rotating   instead of the gate, a seventh of the rotating tests: mutants, fuzzing, fresh seeds, sanitized scenarios, broken TCP rules,
+               long benches and comparisons
+  --part N     of --rotating, the N-th seventh; the default depends on the date of the tested commit
+  --long       the gate and all parts, --timing, more seeds, transfers of 1 GB in place of 24 MB, all smoke tests also with the sanitized
+               build; takes hours
+  --only NAME  only tests with NAME in their names, of the gate and all parts; may be repeated
   --list       print the names of the tests and build nothing; configures a missing build directory, because meson knows the tests
   --hugepages on|off  labs use hugepages or not; the default is on if the machine has enough
   --jobs N     schedule tests and compilers as for N cores
@@ -24,9 +28,9 @@ import signal
 import sys
 import time
 
-from running import cache, pool, verdict
+from running import cache, catalog, pool, second_try, verdict
 from running.build import NICE, Build, builds_of, configured, known_of
-from running.catalog import LAB, every_job, note_outcomes
+from running.catalog import LAB, note_outcomes
 from running.cost import Costs
 from running.hugepages import as_wanted
 from running.job import A_LAB, ASAN, BESIDE, DEBUG, FUZZ, LAST, ROOT, TIMED, TSAN
@@ -43,6 +47,7 @@ SPACE_OF_A_BUILD = {DEBUG: 2 << 30, ASAN: 2 << 30, TSAN: 1 << 30, FUZZ: 1 << 30}
 class Runner:
     def __init__(self, jobs):
         self.jobs, self.tally, self.costs, self.number = jobs, verdict.Tally(), Costs(), 0
+        self.twice = []  # jobs that failed and run once more
 
     @staticmethod
     def once(job):
@@ -55,17 +60,7 @@ class Runner:
             return job.make()
         if job.root and os.geteuid():
             return verdict.SKIPPED, "SKIPPED: needs root", 0
-        status, output, cpu = self.once(job)
-        if not self.again(job, status):
-            return status, output, cpu
-        print(f"{verdict.quote(output)}\n    {job.name} failed; the second try:", flush=True)
-        self.tally.again.append(job.name)
         return self.once(job)
-
-    @staticmethod
-    def again(job, status):
-        """True if the job runs a second time: only tests with a result that depends on the machine's speed do."""
-        return status not in (0, verdict.SKIPPED) and job.stage == TIMED and job.name not in verdict.EXPECTED
 
     def done(self, job, result, seconds):
         """Reports a result. False: the run stops, because a build failed."""
@@ -80,9 +75,36 @@ class Runner:
             print(f"{job.name}: {'done' if status == 0 else 'FAILED'} ({seconds:.1f} s, CPU {cpu:.1f} s)", flush=True)
             return status == 0
         self.number += 1
-        said = verdict.judge(job, status, output, self.tally)
-        print(f"[{self.number}/{len(self.jobs)}] {job.name}: {said} ({seconds:.1f} s, CPU {cpu:.1f} s)", flush=True)
+        self.decide(job, status, output, f"{seconds:.1f} s, CPU {cpu:.1f} s")
         return True
+
+    def decide(self, job, status, output, took):
+        """Adds the result of the first try to the tally, unless the job has a second one."""
+        tally = verdict.Tally()
+        said = verdict.judge(job, status, output, tally)
+        fault = second_try.refusal(job, status, output) if tally.failed else None
+        if tally.failed and not fault:
+            self.twice.append(job)
+            said += "; it runs once more at the end"
+        else:
+            self.tally.add(tally)
+        if fault:
+            said += f"; no second try: {fault}"
+        print(f"[{self.number}/{len(self.jobs)}] {job.name}: {said} ({took})", flush=True)
+
+    def second_tries(self):
+        """Runs failed tests again, each alone."""
+        jobs, self.twice = self.twice, []
+        for job in jobs:
+            began = time.monotonic()
+            status, output, cpu = self.once(job)
+            tally = verdict.Tally()
+            said = verdict.judge(job, status, output, tally)
+            if not tally.failed:
+                print(verdict.quote(output), flush=True)
+                (tally.timed if job.stage == TIMED else tally.unstable).append(job.name)
+            self.tally.add(tally)
+            print(f"{job.name}: second try: {said} ({time.monotonic() - began:.1f} s, CPU {cpu:.1f} s)", flush=True)
 
     def run(self, cores, labs):
         beside = self.costs.longest_first([job for job in self.jobs if job.stage == BESIDE])
@@ -91,6 +113,7 @@ class Runner:
         if not any(name.startswith("build/") for name in self.tally.failed):
             for stage in (LAST, TIMED):
                 pool.run([job for job in self.jobs if job.stage == stage], 1, 1, self.work, self.done)
+                self.second_tries()
 
 
 def labs_at_once(cores):
@@ -117,20 +140,38 @@ def arguments():
     parser = argparse.ArgumentParser("tests/run", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--timing", action="store_true")
+    parser.add_argument("--rotating", action="store_true")
     parser.add_argument("--part", type=int, choices=range(1, PARTS + 1), metavar="N")
     parser.add_argument("--long", action="store_true")
     parser.add_argument("--only", action="append", default=[])
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--hugepages", choices=("on", "off"))
     parser.add_argument("--jobs", type=_cores, metavar="N", default=os.cpu_count() or 1)
-    return parser.parse_args()
+    options = parser.parse_args()
+    options.rotating |= options.part is not None
+    if options.quick + options.rotating + options.long > 1:
+        parser.error("give one of --quick, --rotating (or --part) and --long")
+    options.timing |= options.rotating or options.long
+    return options
+
+
+def _candidates(options, part, known, rooms):
+    """The jobs that --only chooses from."""
+    if options.quick:
+        return catalog.quick(known, rooms)
+    if options.rotating:
+        return catalog.rotating(known, part)
+    jobs = catalog.gate(known, rooms, options.long)
+    parts = [part] if options.long else [Part(n) for n in range(1, PARTS + 1)] if options.only else []
+    for one in parts:
+        jobs += catalog.rotating(known, one)
+    return jobs
 
 
 def _named(options, part, known, rooms):
-    """The jobs of the options. --only searches all parts of the rotation, unless --part names one."""
-    parts = [part, *(Part(n) for n in range(1, PARTS + 1) if options.only and not options.part and not options.long)]
+    """The jobs of the options, each name once: parts share some jobs, which differ in their seeds only."""
     jobs = {}
-    for job in (job for one in parts for job in every_job(known, rooms, one, options.quick)):
+    for job in _candidates(options, part, known, rooms):
         if not options.only or any(name in job.name for name in options.only):
             jobs.setdefault(job.name, job)
     return list(jobs.values())
@@ -139,16 +180,16 @@ def _named(options, part, known, rooms):
 def chosen_jobs(options, part):
     """The jobs that run. Ends the program if there are none, or none for one of the --only."""
     known, rooms = known_of(DEBUG)
-    verdict.check_tables([job.name for job in every_job(known, rooms, Part(whole=True))])
+    verdict.check_tables([job.name for job in [*catalog.gate(known, rooms, True), *catalog.rotating(known, Part(whole=True))]])
     named = _named(options, part, known, rooms)
-    jobs = [job for job in named if job.stage != TIMED or options.timing or options.long]
+    jobs = [job for job in named if job.stage != TIMED or options.timing]
     if len(jobs) < len(named):
         print(f"left out, because time decides their result (add --timing): {', '.join(job.name for job in named if job.stage == TIMED)}", file=sys.stderr)
     if named and not jobs:
         raise SystemExit(1)
     idle = [name for name in options.only if not any(name in job.name for job in named)]
     if idle or not named:
-        where = " with --quick" if options.quick else f" in part {options.part}" if options.part else ""
+        where = " with --quick" if options.quick else f" in part {part.number}" if options.rotating else ""
         raise SystemExit(f"no test's name contains {' or '.join(idle)}{where}; `tests/run --list --long` prints all names")
     return jobs
 
@@ -158,7 +199,7 @@ def run(options, part, jobs):
     warning = cache.environment()[1]
     if warning:
         print(f"warning: {warning}", flush=True)
-    print("quick" if options.quick else part, flush=True)
+    print("quick" if options.quick else part if options.rotating else f"the gate and {part}" if options.long else "the gate", flush=True)
     runner, labs = Runner(jobs), labs_at_once(options.jobs)
     try:
         with scratch() as folder, as_wanted(options.hugepages, labs):

@@ -12,7 +12,7 @@ import sys
 import time
 
 from . import cache
-from .job import ALL_CORES, ASAN, DEBUG, FUZZ, ROOT, TSAN
+from .job import A_LAB, ALL_CORES, ASAN, BESIDE, DEBUG, FUZZ, ROOT, TSAN
 from .process import run_limited
 
 SANITIZED = ("-Db_sanitize=address,undefined", "-Db_lundef=false")
@@ -101,26 +101,41 @@ class Build:
             return run_limited(["ninja", "-C", self.directory, *sorted(self.targets)], left, cache.environment()[0], nice=NICE)
 
 
-def builds_of(jobs, first):
-    """
-    The builds that the jobs need, in order: first the targets that many labs need, so that labs run while compilers work on the
-    rest. Also sets `after` of each job to its build.
-    """
-    out = []
+def _build(directory, number, jobs):
+    """The build of what these jobs need, which they wait for."""
+    build = Build(directory, tuple({target for job in jobs for target in job.targets}), number)
+    for job in jobs:
+        job.after = (*job.after, build.name)
+    return build
+
+
+def _builds(jobs, first):
+    """The builds in order: the plain one in two stages, of which the first has the targets that many labs need."""
     for directory in (DEBUG, ASAN, TSAN, FUZZ):
         chosen = [job for job in jobs if job.build == directory and job.targets]
-        stages = [[job for job in chosen if set(job.targets) <= first], [job for job in chosen if not set(job.targets) <= first]]
-        for number, stage in enumerate(stages, 1):
-            if not stage:
-                continue
-            build = Build(directory, tuple({target for job in stage for target in job.targets}), number)
-            out.append(build)
-            for job in stage:
-                job.after = (*job.after, build.name)
-    # One build after the other, because two ninjas must not work in one directory.
-    for before, build in zip(out, out[1:]):
-        build.after = (before.name,)
-    return out
+        early = [job for job in chosen if directory == DEBUG and set(job.targets) <= first]
+        late = [job for job in chosen if job not in early]
+        yield from (_build(directory, number, stage) for number, stage in enumerate((early, late), 1) if stage)
+
+
+def builds_of(jobs, first):
+    """
+    The builds that the jobs need. Sets `after` of builds and jobs, so that no lab runs beside a compiler, which would take the cores that
+    its peers need: the plain build is first, then all labs of this build, then the other builds, then the labs of those. Lint that needs
+    no build is before all.
+    """
+    builds = list(_builds(jobs, set(first)))
+    plain, other = [build for build in builds if build.directory == DEBUG], [build for build in builds if build.directory != DEBUG]
+    labs = [job for job in jobs if job.takes == A_LAB and job.stage == BESIDE]
+    for lab in labs:
+        lab.after = (*lab.after, *(build.name for build in (plain if lab.build == DEBUG else builds)))
+    before = [job.name for job in jobs if job.name.startswith("lint/") and not job.targets and not job.after]
+    for build in plain:
+        build.after, before = tuple(before), [build.name]
+    before += [lab.name for lab in labs if lab.build == DEBUG]
+    for build in other:
+        build.after, before = tuple(before), [*before, build.name]
+    return builds
 
 
 def known_of(directory):

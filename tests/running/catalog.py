@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All jobs, and the selection for a run."""
+"""
+All jobs. The gate's are the same for each commit and each day, so that only the commit decides their results. Rotating jobs search for
+faults that no commit of the day has: a run has one part of them.
+"""
 
 import os
 import pathlib
@@ -7,7 +10,7 @@ import re
 
 from . import verdict
 from .job import A_CORE, A_LAB, ALL_CORES, ASAN, BESIDE, DEBUG, FUZZ, LAST, ROOT, TESTS, TIMED, TSAN, Job
-from .part import FIXED_SEEDS, LONG_SEEDS
+from .part import FIXED_SEEDS, FIXED_SHUFFLE, LONG_SEEDS
 
 SANITIZED_SMOKE = ("dubbo_split_on_one_connection", "bad_input", "opaque_half_close", "kill_server_under_load")
 SANITIZED = {"ASAN_OPTIONS": "detect_leaks=1:abort_on_error=1", "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
@@ -19,11 +22,12 @@ SIM, MESHSIM, TCPSCRIPT, DIFFERENTIAL = ("tests/sim/sim", "tests/meshsim/meshsim
 GOLDEN, LOADS = "tests/golden/picture", "tests/golden/loads"
 LINT = {"lint/debian": DAEMON, "lint/metrics_page": DAEMON, "lint/tcp_page": (TCPSCRIPT,)}
 
-# Labs that compute for a minute or more: statistical comparison of load balancing with Envoy's, and BoringSSL's test suite.
-ROTATING_LABS = re.compile(r"interop/(xds/test_oracle_|tls/test_bogo$)")
+# Labs of the rotating part: statistical comparison of load balancing with Envoy's, BoringSSL's test suite, and the CPU time of a thread,
+# which the use of the caches by other programs of the host doubles.
+ROTATING_LABS = re.compile(r"interop/(xds/test_oracle_|tls/test_bogo$)|smoke/control_turns_are_short$")
 
-# metrics_cost compiles the data path two more times; the others take 20 to 120 s of a core.
-ROTATING_BENCHES = ("metrics_cost", "documents_cost", "watch_cost", "scale", "stripped")
+# The instruction counts of single operations. All other benches rotate, because they take 20 to 120 s of a core.
+GATE_BENCHES = ("micro",)
 
 # Libraries with unit tests that run threads, and a part of the names of these tests or of their suite (empty: all).
 THREADED = {"filter": "", "identity": "read elsewhere", "jwt": "all slots", "net": "", "observe": "none is torn",
@@ -92,21 +96,29 @@ def _seeds(name, seeds, seconds=900):
     return Job(f"sim/{name}", argv, seconds, targets=(SIM,), takes=ALL_CORES, seeds=seeds)
 
 
-def _simulators(known, part):
+def _scenarios(known):
+    return [test for test in known if _suite(test) == "sim"]
+
+
+def _simulators(known, whole):
     """
     Scenarios and seeds in the plain build. The sanitized build quarantines freed slots, and so hides faults that only immediate
     reuse of a slot shows.
     """
-    scenarios = [test for test in known if _suite(test) == "sim"]
-    jobs = [_meson(test) for test in scenarios]
-    jobs += [_meson(test, ASAN, "asan/", SANITIZED) for test in part.of(scenarios)]
+    fixed = LONG_SEEDS if whole else FIXED_SEEDS
+    jobs = [*map(_meson, _scenarios(known)), _seeds("seeds", fixed, seconds=5400 if whole else 900)]
+    # A fresh seed that failed is listed, and runs with each commit until the fault is repaired.
+    return jobs + [_seeds(f"listed-{seed}", range(seed, seed + 1)) for seed in verdict.listed_seeds() if seed not in fixed]
+
+
+def _rotating_simulators(known, part):
+    """Fresh seeds, and scenarios and seeds in the sanitized build."""
+    jobs = [_meson(test, ASAN, "asan/", SANITIZED) for test in part.of(_scenarios(known))]
     jobs.append(Job("asan/sim/seeds", [ASAN / SIM, "--seeds", _a_range(part.sanitized_seeds())], 900, SANITIZED, build=ASAN, targets=(SIM,)))
-    fixed, fresh = LONG_SEEDS if part.whole else FIXED_SEEDS, part.fresh_seeds()
-    jobs += [_seeds("seeds", fixed, seconds=5400 if part.whole else 900), _seeds("fresh", fresh)]
+    jobs.append(_seeds("fresh", part.fresh_seeds()))
     if part.whole:
         jobs.append(Job("sim/replies", [DEBUG / SIM, *LONG_REPLIES], 1800, targets=(SIM,), takes=ALL_CORES))
-    # A fresh seed that failed is listed, and runs every day until the fault is repaired.
-    return jobs + [_seeds(f"listed-{seed}", range(seed, seed + 1)) for seed in verdict.listed_seeds() if seed not in fixed and seed not in fresh]
+    return jobs
 
 
 def _rows(name, macro):
@@ -133,11 +145,14 @@ def _mutants(part):
     return jobs
 
 
-def _differential(part):
-    """Compares lib/tcp with the kernel's TCP, also with broken rules, each of which must be detected. The kernel runs once for all."""
-    seeds = "1-100000" if part.whole else "1-10000"
-    return [Job(f"differential/{name}", [DEBUG / DIFFERENTIAL, *argv], 900, root=True, targets=(DIFFERENTIAL,))
-            for name, argv in (("seeds", ["--seeds", seeds]), ("broken", ["--break", ",".join(KERNEL_BREAKS)]))]
+def _differential(name, *argv):
+    """Compares lib/tcp with the kernel's TCP."""
+    return Job(f"differential/{name}", [DEBUG / DIFFERENTIAL, *argv], 900, root=True, targets=(DIFFERENTIAL,))
+
+
+def _broken_differential():
+    """The comparison with rules of lib/tcp broken, each of which it must detect. The kernel runs once for all."""
+    return _differential("broken", "--break", ",".join(KERNEL_BREAKS))
 
 
 def _fuzzers(known, part):
@@ -149,14 +164,17 @@ def _fuzzers(known, part):
                 build=FUZZ, targets=(str(path), f"{path}_replay"), drawn=True) for path in programs]
 
 
-def _benches(known, part):
-    """Instruction counts. Each part has those of single operations, and at most one of the longer ones."""
-    elsewhere = set(ROTATING_BENCHES) - set(part.of(ROTATING_BENCHES))
-    jobs = [_meson(test) for test in known if _suite(test) == "bench" and test["name"] not in elsewhere]
+def _benches(known):
+    """Instruction counts and memory."""
+    jobs = [_meson(test) for test in known if _suite(test) == "bench"]
     for job in jobs:
         # These two count instructions of programs without time-outs; the others run workers against peers in real time.
         job.stage = BESIDE if job.name in ("bench/micro", "bench/documents_cost") else LAST
     return jobs
+
+
+def _of_the_gate(bench):
+    return bench.name.removeprefix("bench/") in GATE_BENCHES
 
 
 def _scripts(folder, pattern, seconds, env, root=True, build=DEBUG, targets=LAB, prefix=""):
@@ -174,39 +192,49 @@ def _scripts(folder, pattern, seconds, env, root=True, build=DEBUG, targets=LAB,
     return out
 
 
-def _labs(part):
-    longer = {"MELTEMI_LONG": "1"} if part.whole else {}
+def _labs(whole):
+    """All labs, with those of ROTATING_LABS."""
+    longer = {"MELTEMI_LONG": "1"} if whole else {}
     debug, asan = {"MELTEMI_BUILD": str(DEBUG), **longer}, {"MELTEMI_BUILD": str(ASAN), "MELTEMI_SLOW": "1"}
-    jobs = _scripts(TESTS / "smoke", "*.py", 1200 if part.whole else 300, debug)
-    jobs += _scripts(TESTS / "attack", "*.py", 900 if part.whole else 300, debug)
-    for name in ("*",) if part.whole else SANITIZED_SMOKE:
+    jobs = _scripts(TESTS / "smoke", "*.py", 1200 if whole else 300, debug)
+    jobs += _scripts(TESTS / "attack", "*.py", 900 if whole else 300, debug)
+    for name in ("*",) if whole else SANITIZED_SMOKE:
         found = _scripts(TESTS / "smoke", f"{name}.py", 600, asan, build=ASAN, prefix="asan/")
         jobs += [job for job in found if job.name.removeprefix("asan/") not in verdict.WALL_CLOCK]  # times of the sanitized build mean nothing
-    if part.whole:
+    if whole:
         jobs += _scripts(TESTS / "interop", "*/long_*", 1500, debug)
-    interop = _scripts(TESTS / "interop", "*/test_*", 600, debug)
-    rotating = [job for job in interop if ROTATING_LABS.match(job.name)]
-    return jobs + [job for job in interop if job not in rotating] + part.of(rotating)
+    return jobs + _scripts(TESTS / "interop", "*/test_*", 600, debug)
 
 
-def _documents(quick, part):
+def _rotating(lab):
+    return bool(ROTATING_LABS.match(lab.name))
+
+
+def _documents():
     debug, folder = {"MELTEMI_BUILD": str(DEBUG)}, TESTS / "documents"
     jobs = _scripts(folder, "*", 300, debug, root=False, targets=DAEMON)
     jobs += _scripts(folder / "real", "check.py", 60, debug, root=False, targets=())
     for name in ("real", "analyse"):
         jobs += _scripts(folder / name, "run.py", 300, debug, root=False, targets=DAEMON)
-    jobs += _scripts(folder / "istiod", "run.py", 300, debug, root=False, targets=(GOLDEN,))
-    if quick:
-        return jobs
-    orders = _scripts(folder / "real", "orders.py", 600, debug, root=False, targets=(*DAEMON, GOLDEN))
-    for job in orders:
-        job.argv += ["--orders", "20" if part.whole else "6", "--seed", str(part.block * 100)]
-    mixtures = _scripts(folder / "real", "mixtures.py", 7200 if part.whole else 600, {"MELTEMI_BUILD": str(ASAN)}, root=False, build=ASAN,
-                        targets=(DAEMON[0], LOADS))
-    for job in mixtures:
-        job.argv += ["--sets", "60000" if part.whole else "1200", "--seed", str(part.block)]
-        job.drawn = True
-    return jobs + orders + mixtures
+    return jobs + _scripts(folder / "istiod", "run.py", 300, debug, root=False, targets=(GOLDEN,))
+
+
+def _shuffled(orders, sets, seed, suffix="", whole=False):
+    """Documents in random orders, and random mixtures of documents with mistakes."""
+    folder, debug, asan = TESTS / "documents/real", {"MELTEMI_BUILD": str(DEBUG)}, {"MELTEMI_BUILD": str(ASAN)}
+    jobs = _scripts(folder, "orders.py", 600, debug, root=False, targets=(*DAEMON, GOLDEN))
+    jobs += _scripts(folder, "mixtures.py", 7200 if whole else 600, asan, root=False, build=ASAN, targets=(DAEMON[0], LOADS))
+    for job, more in zip(jobs, (["--orders", orders, "--seed", seed * 100], ["--sets", sets, "--seed", seed])):
+        job.argv += map(str, more)
+        job.name += suffix
+    return jobs
+
+
+def _rotating_documents(part):
+    jobs = _shuffled(*((20, 60000) if part.whole else (6, 1200)), part.block, "_fresh", part.whole)
+    for job in jobs:
+        job.drawn = job.name.endswith("mixtures_fresh")
+    return jobs
 
 
 def _lint(rooms):
@@ -234,9 +262,20 @@ def _quick(jobs):
     return [job for job in jobs if not re.match(r"unit/(fuzz_|blast)", job.name)] + [_seeds("seeds", QUICK_SEEDS)]
 
 
-def every_job(known, rooms, part, quick=False):
-    jobs = _units(known) + _documents(quick, part) + _lint(rooms)
-    if quick:
-        return _quick(jobs)
-    return [*jobs, *_plain_units_sanitized(known, part), *_simulators(known, part), *_threads(), *_mutants(part), *_differential(part), *_fuzzers(known, part),
-            *_benches(known, part), *_labs(part)]
+def gate(known, rooms, whole=False):
+    """The jobs that decide about a commit; whole: with more seeds, and longer."""
+    return [*_units(known), *_documents(), *_lint(rooms), *_simulators(known, whole), *_threads(), *_shuffled(6, 1200, FIXED_SHUFFLE),
+            _differential("seeds", "--seeds", "1-100000" if whole else "1-10000"), *filter(_of_the_gate, _benches(known)),
+            *(lab for lab in _labs(whole) if not _rotating(lab))]
+
+
+def quick(known, rooms):
+    return _quick(_units(known) + _documents() + _lint(rooms))
+
+
+def rotating(known, part):
+    """The jobs of one part, or of all."""
+    benches = [job for job in _benches(known) if not _of_the_gate(job)]
+    labs = [lab for lab in _labs(part.whole) if _rotating(lab)]
+    return [*_plain_units_sanitized(known, part), *_rotating_simulators(known, part), *_mutants(part), _broken_differential(),
+            *_fuzzers(known, part), *part.of(benches), *part.of(labs), *_rotating_documents(part)]

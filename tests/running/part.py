@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Selects the seventh of the rotating tests that a run contains: by the date of the tested commit, so that a run can be repeated,
-or by --part; --long selects all.
+Selects the seventh of the rotating tests that a run with --rotating contains: by the date of the tested commit, so that a run can be
+repeated, or by --part; --long selects all.
 """
 
 import datetime
@@ -12,6 +12,7 @@ from .job import ROOT
 PARTS = 7
 FIXED_SEEDS = range(1, 501)
 SANITIZED_SEEDS = 60  # of one part
+FIXED_SHUFFLE = 1  # the gate's seed of random orders and mixtures of documents
 FRESH = 500  # seeds of one day
 FIRST_FRESH = 1_000_000
 LONG_SEEDS = range(1, 50_001)
@@ -57,7 +58,7 @@ class Part:
     def __str__(self):
         date = datetime.date(1970, 1, 1) + datetime.timedelta(days=self.day)
         if self.whole:
-            return f"all {PARTS} parts"
+            return f"rotating tests, all {PARTS} parts"
         seeds = self.fresh_seeds()
-        return f"part {self.number} of {PARTS}, {self.whose} {date}, fresh seeds {seeds[0]}-{seeds[-1]} " \
-               f"(to repeat: --part {self.number} on a commit of that week)"
+        return f"rotating tests, part {self.number} of {PARTS}, {self.whose} {date}, fresh seeds {seeds[0]}-{seeds[-1]} " \
+               f"(to repeat: --rotating --part {self.number} on a commit of that week)"

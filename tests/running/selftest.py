@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """
-The runner's own state: what a killed run has left is removed, and neither another run nor an operator's setting is mistaken for
-that. Needs no build.
+The runner: it removes what a killed run has left, and mistakes neither another run nor an operator's setting for that. Labs start after
+compilers have ended. Tests that depend on the load have a second try, and faults have none. Needs no build.
 """
 
 import contextlib
@@ -19,7 +19,10 @@ from unittest import mock
 TESTS = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(TESTS))
 
-from running import hugepages, scratch  # noqa: E402
+import runner  # noqa: E402
+from running import hugepages, scratch, verdict  # noqa: E402
+from running.build import builds_of  # noqa: E402
+from running.job import A_CORE, A_LAB, ASAN, DEBUG, TIMED, TSAN, Job  # noqa: E402
 
 # A run that has started two programs, of which the second has no mark, as a guard. Prints its directory and their ids.
 RUN = f"""
@@ -166,6 +169,114 @@ class Hugepages(unittest.TestCase):
         with self.run_of(), self.assertRaisesRegex(SystemExit, "another run"), self.run_of():
             pass
         self.assertEqual(self.pages(), self.BEFORE)
+
+
+class SecondTry(unittest.TestCase):
+    """A test that depends on the load runs again, once, unless its output shows a fault."""
+
+    FAILS_ONCE = "echo 'FAILED: too late'; test $(grep -c . $RUNS) = 2"
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.runs = pathlib.Path(folder.name, "runs")
+
+    def result(self, script, name="smoke/a", **job):
+        """Runs a test that is a shell script. Returns the tally, how often it ran, and what the runner printed."""
+        self.runs.write_text("")
+        one = Job(name, ["sh", "-c", f"echo run >>$RUNS; {script}"], **{"seconds": 30, "env": {"RUNS": str(self.runs)}, "takes": A_LAB, **job})
+        tally, printed = self.run_all([one])
+        return tally, len(self.runs.read_text().split()), printed
+
+    @staticmethod
+    def run_all(jobs):
+        run, printed = runner.Runner(jobs), io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            run.run(1, 1)
+            status = run.tally.close(0)
+        assert status == (1 if run.tally.failed else 0)
+        return run.tally, printed.getvalue()
+
+    def test_unstable(self):
+        tally, runs, printed = self.result(self.FAILS_ONCE)
+        self.assertEqual((tally.passed, tally.failed, tally.unstable, runs), (["smoke/a"], [], ["smoke/a"], 2))
+        self.assertEqual(printed.count("      | FAILED: too late"), 2)
+        self.assertIn("\nunstable: smoke/a\n", printed)
+        self.assertTrue(printed.endswith("\n1 passed, 0 failed\n"))
+
+    def test_failed_twice(self):
+        tally, runs, printed = self.result("echo the reason; exit 1")
+        self.assertEqual((tally.passed, tally.failed, tally.unstable, runs), ([], ["smoke/a"], [], 2))
+        self.assertIn("\nfailed: smoke/a\n      | the reason\n", printed)
+
+    def test_too_slow(self):
+        tally, runs, _ = self.result("test $(grep -c . $RUNS) = 2 || sleep 20", seconds=1)
+        self.assertEqual((tally.unstable, runs), (["smoke/a"], 2))
+
+    def test_passed_or_skipped(self):
+        for status in (0, verdict.SKIPPED):
+            with mock.patch.dict(os.environ, CI=""):
+                self.assertEqual(self.result(f"exit {status}")[1], 1)
+
+    def test_faults_have_one_try(self):
+        for text in ("==1==ERROR: AddressSanitizer: heap-use-after-free", "a.c:3:4: runtime error: signed integer overflow",
+                     "meltemi: lib/a.c:7: broken invariant: n < 4", "FAILED: meltemid ended by itself with -11: ",
+                     "FAILED: at the end of the lab {} are still in use", "FAILED: the log has errors: []",
+                     'FAILED: others were harmed: {"unanswered": 3}', "FAILED: replies that were another's: found (1, 0), expected (0, 0)"):
+            tally, runs, printed = self.result(f"echo '{text.replace(chr(39), '')}'; echo \"{text.replace(chr(34), '')}\"; exit 1")
+            self.assertEqual((tally.failed, runs), (["smoke/a"], 1), text)
+            self.assertIn("; no second try: a", printed)
+
+    def test_counts_of_nothing_are_no_fault(self):
+        text = 'FAILED: too slow: {\\"unanswered\\": 0, \\"wrong\\": [], \\"made\\": 7}'
+        self.assertEqual(self.result(f'echo "{text}"; exit 1')[1], 2)
+
+    def test_a_crash_has_one_try(self):
+        self.assertEqual(self.result("kill -SEGV $$")[1], 1)
+
+    def test_what_load_does_not_change_has_one_try(self):
+        for name in ("lint/a", "tsan/a", "sim/seeds", "asan/sim/a", "bench/micro", "unit/tcp", "unit/tcpscript", "unit/steps", "mutants/sim/a"):
+            self.assertEqual(self.result("exit 1", name=name, takes=A_CORE)[1], 1, name)
+        for name in ("unit/worker", "unit/proxy", "interop/a/b", "attack/a", "asan/smoke/a", "documents/a", "differential/seeds"):
+            self.assertEqual(self.result("exit 1", name=name, takes=A_CORE)[1], 2, name)
+        self.assertEqual(self.result("exit 0", must_fail=True)[1], 1)
+
+    def many(self, number, **job):
+        self.runs.write_text("")
+        script = "echo $NAME >>$RUNS; test $(grep -cx $NAME $RUNS) = 2"
+        return self.run_all([Job(f"smoke/{n}", ["sh", "-c", script], 30, {"RUNS": str(self.runs), "NAME": str(n)}, takes=A_LAB, **job)
+                             for n in range(number)])[0]
+
+    def test_five_unstable_tests_pass(self):
+        self.assertEqual(self.many(5).failed, [])
+
+    def test_six_unstable_tests_fail(self):
+        self.assertEqual(self.many(6).failed, ["more than 5 unstable tests"])
+
+    def test_timed_tests_do_not_count(self):
+        tally = self.many(6, stage=TIMED)
+        self.assertEqual((tally.failed, tally.unstable, len(tally.timed)), ([], [], 6))
+
+
+class Order(unittest.TestCase):
+    """No lab runs beside a compiler."""
+
+    def test_order(self):
+        def job(name, build, takes=A_CORE, target="a"):
+            return Job(name, ["true"], 1, build=build, targets=(target,) if target else (), takes=takes)
+
+        lint, unit, lab = job("lint/a", DEBUG, target=None), job("unit/a", ASAN), job("smoke/a", DEBUG, A_LAB)
+        late, slow, tsan = job("smoke/b", DEBUG, A_LAB, "b"), job("asan/smoke/a", ASAN, A_LAB), job("tsan/a", TSAN)
+        builds = builds_of([lint, unit, lab, late, slow, tsan], {"a"})
+        self.assertEqual([build.name for build in builds], ["build/debug-1", "build/debug-2", "build/asan-2", "build/tsan-2"])
+        after = {one.name: set(one.after) for one in [lint, unit, lab, late, slow, tsan, *builds]}
+        plain = {"build/debug-1", "build/debug-2"}
+        self.assertEqual((after["lint/a"], after["build/debug-1"], after["build/debug-2"]), (set(), {"lint/a"}, {"build/debug-1"}))
+        self.assertLessEqual(plain, after["smoke/a"] & after["smoke/b"])
+        self.assertLessEqual({"smoke/a", "smoke/b"}, after["build/asan-2"])
+        self.assertLessEqual({"build/asan-2", "smoke/a"}, after["build/tsan-2"])
+        self.assertLessEqual({build.name for build in builds}, after["asan/smoke/a"])
+        self.assertEqual((after["unit/a"], after["tsan/a"]), ({"build/asan-2"}, {"build/tsan-2"}))
 
 
 if __name__ == "__main__":

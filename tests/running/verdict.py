@@ -17,6 +17,8 @@ WALL_CLOCK = table("wall_clock", 2)       # {name: (reason)}
 # CI counts a skipped test as failed, unless the test needs something that tests/packages does not install.
 MAY_SKIP = {"lint/ansible": "ansible-lint", "interop/ansible/long_ansible": "ansible"}
 SEED = "sim/seed-"
+MOST_UNSTABLE = 5  # tests that may fail and pass alone afterwards
+LAST_WORDS = 15    # lines of a failed test that the end of the run repeats
 UNFINISHED = re.compile(r"^(floor: |stopped; )", re.M)
 A_SEED_FAILED = re.compile(r"^seed (\d+) FAILED: (.*)$", re.M)
 
@@ -26,20 +28,33 @@ class Tally:
     passed: list = dataclasses.field(default_factory=list)
     failed: list = dataclasses.field(default_factory=list)
     skipped: list = dataclasses.field(default_factory=list)
-    again: list = dataclasses.field(default_factory=list)
     expected: list = dataclasses.field(default_factory=list)
+    unstable: list = dataclasses.field(default_factory=list)  # passed the second time; also in `passed`
+    timed: list = dataclasses.field(default_factory=list)     # the same, of tests/wall_clock
+    said: dict = dataclasses.field(default_factory=dict)      # {name of a failed test: the end of its output}
 
     def line(self):
         more = f", {len(self.skipped)} skipped" if self.skipped else ""
         return f"{len(self.passed)} passed, {len(self.failed)} failed{more}"
 
+    def add(self, other):
+        for field in dataclasses.fields(self):
+            mine, more = getattr(self, field.name), getattr(other, field.name)
+            mine.update(more) if isinstance(mine, dict) else mine.extend(more)
+
     def close(self, seconds):
-        for name in self.again:
+        for name in self.timed:
             print(f"needed a second try: {name}")
+        for name in self.unstable:
+            print(f"unstable: {name}")
         if self.expected:
             print(f"failed as expected (tests/expected_failures): {len(self.expected)}")
+        if len(self.unstable) > MOST_UNSTABLE:
+            self.failed.append(f"more than {MOST_UNSTABLE} unstable tests")
         for name in self.failed:
             print(f"failed: {name}")
+            if name in self.said:
+                print(quote(self.said[name], LAST_WORDS))
         print(f"in {seconds:.0f} s\n{self.line()}", flush=True)
         return 1 if self.failed else 0
 
@@ -59,8 +74,14 @@ def listed_seeds():
     return [int(name.removeprefix(SEED)) for name in EXPECTED if name.startswith(SEED)]
 
 
-def quote(output):
-    return "\n".join("      | " + line for line in output.strip().splitlines()[-40:])
+def quote(output, lines=40):
+    return "\n".join("      | " + line for line in output.strip().splitlines()[-lines:])
+
+
+def _failed(name, output, tally):
+    tally.failed.append(name)
+    tally.said[name] = output
+    print(quote(output), flush=True)
 
 
 def _as_expected(job, status, output, tally):
@@ -79,8 +100,7 @@ def _as_expected(job, status, output, tally):
 def _broken(job, status, output, tally):
     """The result of a program with a deliberate bug: a check must fail, or the program must crash."""
     if status != 0 and status not in CRASHED and not (status == 1 and CAUGHT.search(output)):
-        tally.failed.append(job.name)
-        print(quote(output), flush=True)
+        _failed(job.name, output, tally)
         return f"FAILED: it ended before its checks (exit {status})"
     if status == 0 and job.name in EXPECTED:
         tally.expected.append(job.name)
@@ -108,6 +128,7 @@ def _seeds(job, status, output, tally):
     tally.expected += as_expected
     tally.failed += wrong
     if wrong:
+        tally.said[wrong[0]] = output
         print(quote(output), flush=True)
     else:
         tally.passed.append(job.name)
@@ -131,6 +152,5 @@ def judge(job, status, output, tally):
     if status == 0:
         tally.passed.append(job.name)
         return "passed"
-    tally.failed.append(job.name)
-    print(quote(output), flush=True)
+    _failed(job.name, output, tally)
     return "FAILED (too slow)" if status is None else f"FAILED (exit {status})"

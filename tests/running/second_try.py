@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Decides whether a failed test runs a second time, alone. Only tests do that have peers or threads, so that their result depends on the
+load of the machine, and only if their output shows no fault that load cannot cause.
+"""
+
+import re
+
+from . import verdict
+from .catalog import THREADED
+
+# Deliberate bugs, fixed seeds, packet scripts and instruction counts have the same result on each machine, and a data race is one.
+ONE_TRY = re.compile(r"(lint|tsan|sim|asan/sim|mutants|fuzz|bench)/|differential/broken$")
+UNITS = re.compile(r"(?:asan/)?unit/(\w+)$")
+# Unit tests that may run again: of libraries with threads, and of the load generator against peers in real time.
+UNITS_IN_TIME = {*THREADED, "blast_loopback"}
+
+FAULTS = {
+    "a sanitizer's report": r"(Address|Leak|Thread|Memory|UndefinedBehavior)Sanitizer|: runtime error: ",
+    "a broken assertion": r": broken invariant: |Assertion `.*' failed|MT_ASSERT",
+    "a crash": r"ended by itself with|\bSIG(SEGV|ABRT|BUS|ILL|FPE)\b|Segmentation fault|double free|core dumped",
+    "an error of the teardown": r"FAILED: (at the end of the lab |exit status at the end of the lab|meltemid does not end: |the log has errors: )",
+    "a lost or foreign reply": r"FAILED: .*(another's|crossed|executed twice|answered twice|lost)|"
+                               r"FAILED: .*[\"'](unanswered|wrong|crossed|strays)[\"']: (?!0|\[\]|\{\})",
+}
+FAULTS = {what: re.compile(pattern) for what, pattern in FAULTS.items()}
+
+
+def _in_time(job):
+    """True if the result of a job depends on the load of the machine."""
+    unit = UNITS.match(job.name)
+    if unit:
+        return unit.group(1) in UNITS_IN_TIME
+    return not ONE_TRY.match(job.name) and not job.must_fail and job.name not in verdict.EXPECTED
+
+
+def refusal(job, status, output):
+    """Why a failed job has no second try, or None if it has one."""
+    if not _in_time(job):
+        return "its result does not depend on the load"
+    if status in verdict.CRASHED:
+        return "a crash"
+    return next((what for what, pattern in FAULTS.items() if pattern.search(output)), None)
