@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <limits.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,8 +70,95 @@ static int read_file(
 	return mt_err(e, rc, "%s: %s", path, strerror(-rc));
 }
 
-int mt_file_read(
-	const char *path, size_t max, int flags, char **data, size_t *len, struct mt_err *e)
+static const char *user_name(char name[64])
+{
+	struct passwd p, *found = NULL;
+	char names[1024];
+
+	if (getpwuid_r(geteuid(), &p, names, sizeof(names), &found) == 0 && found)
+		snprintf(name, 64, "%s", p.pw_name);
+	else
+		snprintf(name, 64, "%u", geteuid());
+	return name;
+}
+
+static const char *group_name(char name[64])
+{
+	struct group g, *found = NULL;
+	char names[1024];
+
+	if (getgrgid_r(getegid(), &g, names, sizeof(names), &found) == 0 && found)
+		snprintf(name, 64, "%s", g.gr_name);
+	else
+		snprintf(name, 64, "%u", getegid());
+	return name;
+}
+
+/*
+ * Finds the directory that this process may not search on the way to `path`, with all symbolic
+ * links followed; "": none.
+ */
+static void closed_directory(const char *path, char at[PATH_MAX])
+{
+	char *slash;
+
+	at[0] = '\0';
+	if (realpath(path, at) || errno != EACCES) {
+		at[0] = '\0';
+		return;
+	}
+	/* glibc leaves the path up to the component that it could not look up. */
+	slash = strrchr(at, '/');
+	if (slash)
+		slash[slash == at] = '\0';
+}
+
+/* Writes the file that `path` is a symbolic link to; "": it is none. */
+static void target_of(const char *path, char at[PATH_MAX])
+{
+	struct stat st;
+
+	if (lstat(path, &st) || !S_ISLNK(st.st_mode) || !realpath(path, at))
+		at[0] = '\0';
+}
+
+const char *mt_file_remedy(
+	const char *path, enum mt_file_kind kind, int err, char *buf, size_t size)
+{
+	char name[64], at[PATH_MAX];
+	const char *file, *link;
+
+	buf[0] = '\0';
+	if ((err != EACCES && err != -EACCES) || geteuid() == 0)
+		return buf;
+	closed_directory(path, at);
+	if (at[0]) {
+		snprintf(buf, size, "chgrp %s %s && chmod g+x %s", group_name(name), at, at);
+		return buf;
+	}
+	target_of(path, at);
+	file = at[0] ? at : path;
+	link = at[0] ? path : "";
+	if (kind == MT_FILE_SECRET)
+		snprintf(buf, size, "chown %s %s && chmod 400 %s%s%s", user_name(name), file, file,
+			*link ? ", the target of symbolic link " : "", link);
+	else
+		snprintf(buf, size, "chgrp %s %s && chmod g+r %s%s%s", group_name(name), file, file,
+			*link ? ", the target of symbolic link " : "", link);
+	return buf;
+}
+
+int mt_file_not_opened(const char *path, enum mt_file_kind kind, int err, struct mt_err *e)
+{
+	char remedy[512];
+
+	(void)mt_file_remedy(path, kind, err, remedy, sizeof(remedy));
+	return mt_err(e, -err, "%s: %s%s%s%s", path, strerror(err), remedy[0] ? " (" : "", remedy,
+		remedy[0] ? ")" : "");
+}
+
+static int read_path(const char *path, enum mt_file_kind kind, size_t max, int flags, char **data,
+	size_t *len, struct mt_err *e)
 {
 	/* Non-blocking, so that opening a FIFO of that name does not block. */
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | flags), rc;
@@ -77,10 +166,21 @@ int mt_file_read(
 	*data = NULL;
 	*len = 0;
 	if (fd < 0)
-		return mt_err(e, -errno, "%s: %s", path, strerror(errno));
+		return mt_file_not_opened(path, kind, errno, e);
 	rc = read_file(fd, path, max, data, len, e);
 	close(fd);
 	return rc;
+}
+
+int mt_file_read(
+	const char *path, size_t max, int flags, char **data, size_t *len, struct mt_err *e)
+{
+	return read_path(path, MT_FILE_SHARED, max, flags, data, len, e);
+}
+
+int mt_file_read_secret(const char *path, char **data, size_t *len, struct mt_err *e)
+{
+	return read_path(path, MT_FILE_SECRET, MT_FILE_SMALL, 0, data, len, e);
 }
 
 /* ---- writing -------------------------------------------------------------------------------- */
@@ -108,7 +208,9 @@ static int write_all(int fd, const char *p, size_t len)
 	return fsync(fd) ? -errno : 0;
 }
 
-static int write_beside(const char *tmp, const void *data, size_t len, mode_t mode)
+/* `like` NULL: this process's user and group. */
+static int write_beside(
+	const char *tmp, const void *data, size_t len, mode_t mode, const struct stat *like)
 {
 	int fd, rc = 0;
 
@@ -118,7 +220,10 @@ static int write_beside(const char *tmp, const void *data, size_t len, mode_t mo
 	fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return -errno;
-	if (mode != 0600 && fchmod(fd, mode))
+	/* The owner comes first, because its change removes bits of the mode. */
+	if (like && fchown(fd, like->st_uid, like->st_gid))
+		rc = -errno;
+	if (rc == 0 && mode != 0600 && fchmod(fd, mode))
 		rc = -errno;
 	if (rc == 0)
 		rc = write_all(fd, data, len);
@@ -143,7 +248,8 @@ static int sync_directory(const char *path)
 	return rc;
 }
 
-int mt_file_replace(const char *path, const void *data, size_t len, mode_t mode, struct mt_err *e)
+static int replace(const char *path, const void *data, size_t len, mode_t mode,
+	const struct stat *like, struct mt_err *e)
 {
 	size_t n = name_of(path);
 	char tmp[PATH_MAX];
@@ -151,7 +257,7 @@ int mt_file_replace(const char *path, const void *data, size_t len, mode_t mode,
 
 	if (snprintf(tmp, sizeof(tmp), "%.*s.%s.new", (int)n, path, path + n) >= (int)sizeof(tmp))
 		return mt_err(e, -ENAMETOOLONG, "%s: %s", path, strerror(ENAMETOOLONG));
-	rc = write_beside(tmp, data, len, mode);
+	rc = write_beside(tmp, data, len, mode, like);
 	if (rc == 0 && rename(tmp, path))
 		rc = -errno;
 	if (rc) {
@@ -161,6 +267,17 @@ int mt_file_replace(const char *path, const void *data, size_t len, mode_t mode,
 	}
 	rc = sync_directory(path);
 	return rc ? mt_err(e, rc, "%s: %s", path, strerror(-rc)) : 0;
+}
+
+int mt_file_replace(const char *path, const void *data, size_t len, mode_t mode, struct mt_err *e)
+{
+	return replace(path, data, len, mode, NULL, e);
+}
+
+int mt_file_replace_like(
+	const char *path, const void *data, size_t len, const struct stat *like, struct mt_err *e)
+{
+	return replace(path, data, len, like->st_mode & 07777, like, e);
 }
 
 int mt_file_directory(const char *path, mode_t mode, struct mt_err *e)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mt_log_priv.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +23,8 @@ static const char *const format_names[] = {"text", "json"};
 static struct {
 	uint8_t levels[MT_LOG_MODULES];
 	enum mt_log_format format;
-	bool time, journal, unlimited;
+	bool time, journal, unlimited, never_waits;
+	uint32_t lost; /* lines, since the last one that was written */
 	struct mt_log_counts counts[MT_LOG_MODULES];
 	struct mt_log_site sites[MT_LOG_SITES];
 } the_log = {.levels = {[0 ... MT_LOG_MODULES - 1] = MT_LOG_INFO}};
@@ -57,6 +59,11 @@ void mt_log_set_format(enum mt_log_format f)
 void mt_log_set_limit(bool on)
 {
 	the_log.unlimited = !on;
+}
+
+void mt_log_set_waiting(bool on)
+{
+	the_log.never_waits = !on;
 }
 
 void mt_log_detect_journal(void)
@@ -143,6 +150,40 @@ static const char *time_now(char *buf, size_t size)
 	return buf;
 }
 
+/* True if standard error takes a line at once. */
+static bool has_room(void)
+{
+	struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
+
+	return poll(&p, 1, 0) != 0;
+}
+
+static void put(const char *line, size_t len)
+{
+	if (the_log.never_waits && !has_room()) {
+		the_log.lost++;
+		return;
+	}
+	/* One write for each line, so that lines of threads and child processes do not mix. */
+	(void)!write(STDERR_FILENO, line, len);
+}
+
+static void say_lost(void)
+{
+	char out[MT_LOG_LINE], words[96], when[40];
+	struct mt_log_line l = {.level = MT_LOG_WARN,
+		.module = modules[MT_LOGS_boot].name,
+		.words = words,
+		.format = the_log.format,
+		.journal = the_log.journal,
+		.time = time_now(when, sizeof(when))};
+
+	snprintf(words, sizeof(words), "%u lines of the log were lost: nothing read standard error",
+		the_log.lost);
+	the_log.lost = 0;
+	put(out, mt_log_write_line(out, &l));
+}
+
 static void say(enum mt_log_level level, enum mt_log_module m, const char *words)
 {
 	char out[MT_LOG_LINE], when[40];
@@ -154,9 +195,10 @@ static void say(enum mt_log_level level, enum mt_log_module m, const char *words
 		.time = time_now(when, sizeof(when))};
 	size_t len = mt_log_write_line(out, &l);
 
+	if (the_log.lost && has_room())
+		say_lost();
 	the_log.counts[m].lines[level]++;
-	/* One write for each line, so that lines of threads and child processes do not mix. */
-	(void)!write(STDERR_FILENO, out, len);
+	put(out, len);
 }
 
 void mt_log(enum mt_log_level level, const char *module, const char *fmt, ...)

@@ -7,6 +7,7 @@
 
 #include "mt_log.h"
 
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #define MT_FILE_SMALL (1u << 20) /* maximum bytes of a certificate, a key or a token */
@@ -20,6 +21,26 @@
 int mt_file_read(
 	const char *path, size_t max, int flags, char **data, size_t *len, struct mt_err *e);
 
+/* The same for a private key or a token, at most MT_FILE_SMALL bytes. */
+int mt_file_read_secret(const char *path, char **data, size_t *len, struct mt_err *e);
+
+/* Members of this process's group may operate it, but not have its keys. */
+enum mt_file_kind {
+	MT_FILE_SHARED, /* the group may read it: documents, certificates */
+	MT_FILE_SECRET, /* only the user may: private keys, tokens */
+};
+
+/*
+ * The command that lets this process read a file, for -EACCES or EACCES in a process that is not
+ * root: "chgrp GROUP PATH && chmod g+r PATH", or "chown USER PATH && chmod 400 PATH" for a secret.
+ * PATH is the target of a symbolic link, which follows. If a directory on the way must not be
+ * searched: "chgrp GROUP DIRECTORY && chmod g+x DIRECTORY". Otherwise "".
+ */
+const char *mt_file_remedy(
+	const char *path, enum mt_file_kind kind, int err, char *buf, size_t size);
+/* Fills *e for a file that open() refused with this errno, with the remedy. Returns -err. */
+int mt_file_not_opened(const char *path, enum mt_file_kind kind, int err, struct mt_err *e);
+
 /*
  * Replaces a file: writes it to ".NAME.new" in the same directory (a link of that name is not
  * followed), syncs it, renames it, and syncs the directory. It has exactly the mode, whatever the
@@ -27,6 +48,12 @@ int mt_file_read(
  * nothing else is left. Returns 0, or -errno with *e naming the path.
  */
 int mt_file_replace(const char *path, const void *data, size_t len, mode_t mode, struct mt_err *e);
+/*
+ * The same, with owner, group and mode of *like. They are set before the file has its name, so that
+ * no link of that name, which another user may make, is followed.
+ */
+int mt_file_replace_like(
+	const char *path, const void *data, size_t len, const struct stat *like, struct mt_err *e);
 
 /*
  * Creates the directory with the mode if it does not exist (its parent must). Returns 0, or -errno

@@ -37,6 +37,11 @@ void mt_log_set_format(enum mt_log_format f);
  */
 void mt_log_set_limit(bool on);
 /*
+ * False: a line is lost if standard error is a pipe or socket that is full, because its reader has
+ * stopped; the next line that can be written reports how many. True at first: mt_log() waits.
+ */
+void mt_log_set_waiting(bool on);
+/*
  * If standard error is the journal (sd-daemon(3): JOURNAL_STREAM), lines start with its priorities:
  * <4>.
  */

@@ -4,7 +4,8 @@
 
 #include "mt_log.h"
 
-#define MT_LOG_LINE 4352 /* maximum bytes of a line, with its end */
+/* Maximum bytes of a line, with its end: PIPE_BUF, what a pipe takes at once (pipe(7)). */
+#define MT_LOG_LINE 4096
 
 struct mt_log_line {
 	enum mt_log_level level;

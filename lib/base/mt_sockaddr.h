@@ -17,3 +17,6 @@ socklen_t mt_sockaddr(const struct mt_addr *a, uint16_t port, struct sockaddr_st
  * NULL); then both are zero.
  */
 bool mt_sockaddr_read(const struct sockaddr *sa, struct mt_addr *a, uint16_t *port);
+
+/* Remedy for a failed bind(), as text for an error line; `error` is -errno. Any thread. */
+const char *mt_bind_remedy(int error);

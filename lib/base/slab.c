@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mt_slab.h"
 #include "mt_poison.h"
+#include "mt_slab_debug.h"
 
 #include <errno.h>
 #include <string.h>
@@ -94,6 +95,8 @@ void mt_slab_fini(struct mt_slab *s)
 }
 
 #ifdef MT_DEBUG_POOLS
+bool mt_slab_reuse_at_once;
+
 /*
  * Takes fresh objects before any reuse, then the oldest, so that a stale pointer stays poisoned as
  * long as possible.
@@ -102,6 +105,8 @@ int64_t mt_slab_take_slowly(struct mt_slab *s)
 {
 	uint32_t idx;
 
+	if (mt_slab_reuse_at_once && s->n_free > 0)
+		return s->free[(s->free_head + --s->n_free) % s->cap];
 	if (s->fresh < s->cap) {
 		mt_slab_reach(s, s->fresh + 1);
 		return s->fresh - 1;

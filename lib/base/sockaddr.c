@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mt_sockaddr.h"
 
+#include <errno.h>
 #include <netinet/in.h>
 
 socklen_t mt_sockaddr(const struct mt_addr *a, uint16_t port, struct sockaddr_storage *ss)
@@ -38,4 +39,18 @@ bool mt_sockaddr_read(const struct sockaddr *sa, struct mt_addr *a, uint16_t *po
 	if (port)
 		*port = p;
 	return sa && (sa->sa_family == AF_INET || sa->sa_family == AF_INET6);
+}
+
+const char *mt_bind_remedy(int error)
+{
+	switch (-error) {
+	case EADDRINUSE:
+		return "stop the process that uses it (`ss -lntup`), or choose another port";
+	case EADDRNOTAVAIL:
+		return "no interface of the host has this address (`ip addr`)";
+	case EACCES:
+		return "a port below 1024 needs CAP_NET_BIND_SERVICE (`meltemid --rights -c NODE`)";
+	default:
+		return "choose another address";
+	}
 }

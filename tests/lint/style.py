@@ -30,6 +30,7 @@ COLD = {
     "base/base_log.c": "the log of the control thread",
     "base/base_rand.c": "seeds at boot",
     "base/base_region.c": "compiles configuration",
+    "base/base_std.c": "first and last call of programs",
     "base/base_strmap.c": "compiles configuration",
     "observe/observe_capture.c": "the control thread makes and frees captures",
     "observe/observe_trace.c": "the control thread makes and frees traces",

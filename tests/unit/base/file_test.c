@@ -12,6 +12,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* ---- what is synced, and when: these stand in front of the C library's ----------------------- */
@@ -19,6 +20,7 @@
 static char steps[32]; /* "f": a file was synced, "d": a directory, "r": renamed */
 static int sync_error; /* what the next fsync() of a file says */
 static ino_t synced_dir;
+static const char *link_to_plant; /* takes the place of the next file that is renamed */
 
 static void step(char c)
 {
@@ -46,8 +48,13 @@ int fsync(int fd)
 
 int rename(const char *from, const char *to)
 {
+	const char *link = link_to_plant;
+	int rc;
+
 	step('r');
-	return (int)syscall(SYS_renameat, AT_FDCWD, from, AT_FDCWD, to);
+	link_to_plant = NULL;
+	rc = (int)syscall(SYS_renameat, AT_FDCWD, from, AT_FDCWD, to);
+	return link ? (int)syscall(SYS_renameat, AT_FDCWD, link, AT_FDCWD, to) : rc;
 }
 
 /* ---- a directory of our own ------------------------------------------------------------------ */
@@ -158,6 +165,36 @@ static void modes(void)
 	}
 	umask(before);
 	unlink(in_dir("a"));
+	end();
+}
+
+/*
+ * Owner and mode of another file. Another user's link that appears where the file was is replaced,
+ * not followed.
+ */
+static void owners(void)
+{
+	const struct stat like = {.st_mode = S_IFREG | 0640, .st_uid = 64747, .st_gid = 64748};
+	struct stat st;
+
+	begin();
+	put(in_dir("victim"), "of root");
+	put(in_dir("a"), "old");
+	CU_ASSERT_EQUAL(symlink(in_dir("victim"), in_dir("link")), 0);
+	if (geteuid() != 0)
+		CU_ASSERT_EQUAL(mt_file_replace_like(in_dir("a"), "x", 1, &like, &e), -EPERM);
+	CU_ASSERT(holds(in_dir("a"), "old"));
+	if (geteuid() == 0) {
+		link_to_plant = in_dir("link");
+		CU_ASSERT_EQUAL(mt_file_replace_like(in_dir("a"), "new", 3, &like, &e), 0);
+		CU_ASSERT(stat(in_dir("victim"), &st) == 0 && st.st_uid == 0 && st.st_gid == 0);
+		CU_ASSERT_EQUAL(mt_file_replace_like(in_dir("a"), "new", 3, &like, &e), 0);
+		CU_ASSERT(lstat(in_dir("a"), &st) == 0 && st.st_uid == 64747 &&
+			  st.st_gid == 64748 && st.st_mode == like.st_mode);
+	}
+	unlink(in_dir("link"));
+	unlink(in_dir("a"));
+	unlink(in_dir("victim"));
 	end();
 }
 
@@ -350,9 +387,121 @@ static void directory(void)
 	end();
 }
 
+/*
+ * The error of a file of another user names the command that lets the service read it: documents by
+ * the group, keys only by the user. Root has no such need. In a process of its own, which gives up
+ * root.
+ */
+static void unreadable(void)
+{
+	char want[512], *text;
+	int status = -1;
+	size_t len;
+	pid_t child;
+
+	if (geteuid() != 0)
+		return;
+	begin();
+	CU_ASSERT_EQUAL(mt_file_replace(in_dir("k"), "key", 3, 0600, &e), 0);
+	CU_ASSERT_EQUAL(chmod(dir, 0755), 0);
+	child = fork();
+	if (child == 0) {
+		if (setgid(64747) || setuid(64747))
+			_exit(1);
+		snprintf(want, sizeof(want),
+			"%s: Permission denied (chgrp 64747 %s && chmod g+r %s)", in_dir("k"),
+			in_dir("k"), in_dir("k"));
+		if (mt_file_read(in_dir("k"), 100, 0, &text, &len, &e) != -EACCES)
+			_exit(2);
+		if (strcmp(e.text, want))
+			_exit(3);
+		snprintf(want, sizeof(want),
+			"%s: Permission denied (chown 64747 %s && chmod 400 %s)", in_dir("k"),
+			in_dir("k"), in_dir("k"));
+		if (mt_file_read_secret(in_dir("k"), &text, &len, &e) != -EACCES)
+			_exit(4);
+		_exit(strcmp(e.text, want) ? 5 : 0);
+	}
+	CU_ASSERT_EQUAL(waitpid(child, &status, 0), child);
+	CU_ASSERT_TRUE(WIFEXITED(status));
+	CU_ASSERT_EQUAL(WEXITSTATUS(status), 0);
+	CU_ASSERT_EQUAL(mt_file_not_opened("/x", MT_FILE_SECRET, EACCES, &e), -EACCES);
+	CU_ASSERT_STRING_EQUAL(e.text, "/x: Permission denied");
+	unlink(in_dir("k"));
+	end();
+}
+
+/* Removes the directory of the test from all paths in a text. */
+static char *without_dir(char *text)
+{
+	size_t len = strlen(dir) + 1;
+
+	for (char *p; (p = strstr(text, dir)) != NULL;)
+		memmove(p, p + len, strlen(p + len) + 1);
+	return text;
+}
+
+/* Gives up root and compares the remedies; exits with the row that differs, 0: none. */
+static void compare_remedies(void)
+{
+	static const struct {
+		const char *path;
+		enum mt_file_kind kind;
+		const char *want;
+	} t[] = {
+		{"k", MT_FILE_SHARED, "chgrp 64747 k && chmod g+r k"},
+		{"l", MT_FILE_SHARED,
+			"chgrp 64747 k && chmod g+r k, the target of symbolic link l"},
+		{"l2", MT_FILE_SECRET,
+			"chown 64747 k && chmod 400 k, the target of symbolic link l2"},
+		{"closed/k", MT_FILE_SHARED, "chgrp 64747 closed && chmod g+x closed"},
+		{"l3", MT_FILE_SECRET, "chgrp 64747 closed && chmod g+x closed"},
+	};
+	char got[1024];
+
+	if (setgid(64747) || setuid(64747))
+		_exit(100);
+	for (int i = 0; i < (int)MT_ARRAY_LEN(t); i++) {
+		mt_file_remedy(in_dir(t[i].path), t[i].kind, EACCES, got, sizeof(got));
+		if (strcmp(without_dir(got), t[i].want) != 0)
+			_exit(1 + i);
+	}
+	_exit(0);
+}
+
+/* The remedy names what has to be changed: the target of links, and a directory on the way. */
+static void behind_links(void)
+{
+	int status = -1;
+	pid_t child;
+
+	if (geteuid() != 0)
+		return;
+	begin();
+	CU_ASSERT_EQUAL(chmod(dir, 0755), 0);
+	CU_ASSERT_EQUAL(mkdir(in_dir("closed"), 0700), 0);
+	CU_ASSERT_EQUAL(mt_file_replace(in_dir("k"), "key", 3, 0600, &e), 0);
+	CU_ASSERT_EQUAL(symlink("k", in_dir("l")), 0);
+	CU_ASSERT_EQUAL(symlink("l", in_dir("l2")), 0);
+	CU_ASSERT_EQUAL(symlink("closed/k", in_dir("l3")), 0);
+	child = fork();
+	if (child == 0)
+		compare_remedies();
+	CU_ASSERT_EQUAL(waitpid(child, &status, 0), child);
+	CU_ASSERT_TRUE(WIFEXITED(status));
+	CU_ASSERT_EQUAL(WEXITSTATUS(status), 0);
+	unlink(in_dir("k"));
+	unlink(in_dir("l"));
+	unlink(in_dir("l2"));
+	unlink(in_dir("l3"));
+	rmdir(in_dir("closed"));
+	end();
+}
+
 const struct mt_test file_tests[] = {
 	{"replaced", replaced},
 	{"modes", modes},
+	{"owners", owners},
 	{"without_a_slash", without_a_slash},
 	{"leftovers", leftovers},
 	{"full_disk", full_disk},
@@ -360,6 +509,8 @@ const struct mt_test file_tests[] = {
 	{"read_only", read_only},
 	{"read_whole", read_whole},
 	{"no_file", no_file},
+	{"unreadable", unreadable},
+	{"behind_links", behind_links},
 	{"directory", directory},
 	{0},
 };

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <fcntl.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "mt_log_priv.h"
 #include "suites.h"
@@ -106,11 +109,58 @@ static void levels_by_module(void)
 	mt_log_set_level(MT_LOG_INFO);
 }
 
+/* Fills a pipe that nothing reads. */
+static void fill(int fd)
+{
+	static const char zeros[4096];
+	int flags = fcntl(fd, F_GETFL);
+
+	CU_ASSERT_EQUAL(fcntl(fd, F_SETFL, flags | O_NONBLOCK), 0);
+	while (write(fd, zeros, sizeof(zeros)) > 0)
+		;
+	CU_ASSERT_EQUAL(fcntl(fd, F_SETFL, flags), 0);
+}
+
+static void empty(int fd)
+{
+	char zeros[4096];
+	int left;
+
+	while (ioctl(fd, FIONREAD, &left) == 0 && left > 0)
+		CU_ASSERT_FATAL(read(fd, zeros, sizeof(zeros)) > 0);
+}
+
+/* Nothing reads standard error: lines are lost and counted, and the program goes on. */
+static void never_waits(void)
+{
+	int ends[2], kept = dup(STDERR_FILENO);
+	char text[512] = "";
+
+	CU_ASSERT_EQUAL_FATAL(pipe(ends), 0);
+	CU_ASSERT_EQUAL(dup2(ends[1], STDERR_FILENO), STDERR_FILENO);
+	fill(ends[1]);
+	mt_log_set_waiting(false);
+	mt_log(MT_LOG_INFO, "dns", "one");
+	mt_log(MT_LOG_INFO, "dns", "two");
+	empty(ends[0]);
+	mt_log(MT_LOG_INFO, "dns", "three");
+	mt_log_set_waiting(true);
+	CU_ASSERT_EQUAL(dup2(kept, STDERR_FILENO), STDERR_FILENO);
+	CU_ASSERT_FATAL(read(ends[0], text, sizeof(text) - 1) > 0);
+	CU_ASSERT_STRING_EQUAL(text,
+		"level=warn module=boot msg=\"2 lines of the log were lost: nothing read standard "
+		"error\"\nlevel=info module=dns msg=\"three\"\n");
+	close(ends[0]);
+	close(ends[1]);
+	close(kept);
+}
+
 const struct mt_test log_tests[] = {
 	{"lines in both forms", lines_in_both_forms},
 	{"too long is cut", too_long_is_cut},
 	{"a site is held back", a_site_is_held_back},
 	{"sites share room", sites_share_room},
 	{"levels by module", levels_by_module},
+	{"never waits", never_waits},
 	{0},
 };

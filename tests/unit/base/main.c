@@ -11,6 +11,7 @@ int main(int argc, char **argv)
 		{"heap", heap_tests},
 		{"hist", hist_tests},
 		{"log", log_tests},
+		{"std", std_tests},
 		{"maps", maps_tests},
 		{"region", region_tests},
 		{"siphash", siphash_tests},
