@@ -16,7 +16,9 @@
  *   Otherwise the daemon does not start, and logs the reason.
  * - The filter does not affect normal operation, except memory that is both writable and executable
  *   (mmap, mprotect, shmat). A filter library (kind Filter) is loaded as before, but cannot start
- *   programs or generate code at run time.
+ *   programs or generate code at run time, nor open files and sockets on a worker.
+ * - Workers and threads that only compute have an allow list on top (threads.c). A refused call
+ *   fails with EPERM, so that the node goes on.
  *
  * Capabilities that the daemon keeps:
  * - CAP_DAC_READ_SEARCH always: documents and certificates of other users. CAP_IPC_LOCK always.
@@ -27,10 +29,13 @@
  * - CAP_DAC_OVERRIDE if another user owns the state directory, CAP_DAC_READ_SEARCH is missing, or
  *   the daemon connects to sockets of other users (discovery servers, an agent's socket, memif).
  *
- * Limits: the process keeps uid 0, which owns files that control the kernel (/proc/sys) and the
- * host's service managers (units, udev rules, tmpfiles in /run). The systemd unit makes these files
- * read-only, and hides the managers' sockets, because a read-only mount does not prevent connect().
- * Without the unit they are not protected.
+ * All of these only as far as the process had them: under the unit it is the user `meltemi` with
+ * the capabilities of its profile (mt_rights_profile.h).
+ *
+ * Limits: a process that was started as root keeps uid 0, which owns files that control the kernel
+ * (/proc/sys) and the host's service managers (units, udev rules, tmpfiles in /run). The systemd
+ * unit makes these files read-only, and hides the managers' sockets, because a read-only mount does
+ * not prevent connect(). Without the unit they are not protected.
  */
 #pragma once
 
@@ -70,3 +75,24 @@ int mt_rights_keep(uint64_t keep, struct mt_err *e);
  * that is writable and executable. Returns 0, or -errno with the reason in *e.
  */
 int mt_rights_refuse_calls(struct mt_err *e);
+
+/* Facts about the process that mt_rights_confine_threads() needs. */
+struct mt_rights_threads {
+	uint32_t workers; /* fewer threads of DPDK with their names are an error */
+	/*
+	 * Permit ioctl(): a driver that shares its device with the kernel (mlx5) restores a receive
+	 * queue by it after an error.
+	 */
+	bool shared_device;
+};
+
+/*
+ * Lets the workers and the threads that compute handshakes and verify tokens make only the calls of
+ * an allow list: on descriptors that are open, sleeping, memory, time. All else, such as opening a
+ * file or a socket, fails with EPERM, and the kernel's audit log reports it. The threads are found
+ * by their names, and interrupted as by mt_rights_keep(). Later threads have the filter of their
+ * creator. Call it after mt_rights_refuse_calls(), once, on one thread. Returns the number of these
+ * threads, 0 in builds with a sanitizer, or -errno with the reason in *e: -ESRCH if fewer than
+ * of->workers were found, -ETIMEDOUT if one has not reacted in 8 s.
+ */
+int mt_rights_confine_threads(const struct mt_rights_threads *of, struct mt_err *e);

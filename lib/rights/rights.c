@@ -44,11 +44,15 @@ uint64_t mt_rights_now(void)
 	return data[0].effective | (uint64_t)data[1].effective << 32;
 }
 
-/* Drops capabilities of the calling thread; async-signal-safe. */
+/*
+ * Drops capabilities of the calling thread; async-signal-safe. A thread that has none to drop makes
+ * no call, because the unit of a node that needs no capability does not permit it.
+ */
 static int drop_own(uint64_t keep)
 {
 	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {0};
+	uint32_t more = 0;
 	int rc = get(data);
 
 	if (rc)
@@ -56,11 +60,12 @@ static int drop_own(uint64_t keep)
 	for (int i = 0; i < _LINUX_CAPABILITY_U32S_3; i++) {
 		uint32_t mask = (uint32_t)(keep >> (32 * i));
 
+		more |= (data[i].permitted & ~mask) | data[i].inheritable;
 		data[i].effective &= mask;
 		data[i].permitted &= mask;
 		data[i].inheritable = 0;
 	}
-	return syscall(SYS_capset, &head, data) == 0 ? 0 : -errno;
+	return !more || syscall(SYS_capset, &head, data) == 0 ? 0 : -errno;
 }
 
 static void on_signal(int sig)

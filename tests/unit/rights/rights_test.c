@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is given up is given up by every thread, those that were there and those that come. Each case is a process of its own. */
 #include "mt_rights.h"
-#include "mt_test.h"
+#include "profile_test.h"
 
 #include <errno.h>
 #include <linux/capability.h>
@@ -196,11 +196,28 @@ static void calls_of_all_threads(void)
 	in_a_process(calls_child);
 }
 
+static void calls_of_workers(void)
+{
+	in_a_process(threads_child);
+}
+
+static void every_call(void)
+{
+	in_a_process(refused_child);
+	in_a_process(refused_shared_child);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct mt_test tests[] = {
 		{"capabilities_of_all_threads", capabilities_of_all_threads},
 		{"calls_of_all_threads", calls_of_all_threads},
+		{"calls_of_workers", calls_of_workers},
+		{"every_call", every_call},
+		{"table_of_ports", table_of_ports},
+		{"device_of_another_host", device_of_another_host},
+		{"texts", texts},
+		{"listeners", listeners},
 		{0},
 	};
 	const struct mt_suite suites[] = {{"rights", tests}, {0}};
