@@ -15,9 +15,10 @@
 #define MT_EAL_NO_HUGE_ARGS "--no-huge", "--no-shconf", "--iova-mode=va"
 
 /* RSS hash types to request; a device gets those that it supports. */
+#define MT_RSS_UDP_TYPES (RTE_ETH_RSS_NONFRAG_IPV4_UDP | RTE_ETH_RSS_NONFRAG_IPV6_UDP)
 #define MT_RSS_TYPES                                                                               \
 	(RTE_ETH_RSS_IPV4 | RTE_ETH_RSS_IPV6 | RTE_ETH_RSS_NONFRAG_IPV4_TCP |                      \
-		RTE_ETH_RSS_NONFRAG_IPV6_TCP)
+		RTE_ETH_RSS_NONFRAG_IPV6_TCP | MT_RSS_UDP_TYPES)
 
 /* rte_eth_dev_close() returns an int since 20.11; -ENOTSUP is harmless and ignored. */
 static inline void mt_compat_close(uint16_t id)

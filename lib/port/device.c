@@ -129,6 +129,13 @@ static int make_sheet(struct mt_ethdev *d, const char *devargs, uint16_t workers
 
 /* ---- probe -------------------------------------------------------------------------------- */
 
+/* The remedy for a service without root that may lack a right. */
+static const char *rights_hint(void)
+{
+	return geteuid() == 0 ? ""
+			      : "; `meltemid --rights -c NODE` prints the rights that it needs";
+}
+
 static int probe(struct mt_ethdev *d, const char *devargs, struct mt_err *e)
 {
 	char name[RTE_ETH_NAME_MAX_LEN];
@@ -162,12 +169,13 @@ static int probe(struct mt_ethdev *d, const char *devargs, struct mt_err *e)
 	}
 	if (pci)
 		return mt_err(e, -ENODEV,
-			"port %s: no usable device at %s: `dpdk-devbind.py -s` shows which there "
-			"are, "
-			"and `dpdk-devbind.py -b vfio-pci %s` gives one to DPDK",
-			d->port.name, name, name);
-	return mt_err(
-		e, rc, "port %s: %s does not start: %s", d->port.name, devargs, mt_eal_complaint());
+			"port %s: no usable device at %s: `meltemi nic` lists the cards, and "
+			"`meltemi nic bind %s` gives one to DPDK%s",
+			d->port.name, name, name, rights_hint());
+	if (mt_interface_tap_fault(d, e))
+		return -EIO;
+	return mt_err(e, rc, "port %s: %s does not start: %s%s", d->port.name, devargs,
+		mt_eal_complaint(), rights_hint());
 }
 
 /* ---- open --------------------------------------------------------------------------------- */
@@ -221,6 +229,8 @@ static int open_device(
 	if (rc == 0)
 		rc = mt_interface_check(c, d, e);
 	if (rc == 0)
+		rc = mt_socket_check(c, e);
+	if (rc == 0)
 		rc = choose_mtu(c, d, e);
 	if (rc == 0)
 		rc = mt_devargs_make(
@@ -231,6 +241,8 @@ static int open_device(
 		rc = make_sheet(d, devargs, workers, e);
 	if (rc == 0)
 		rc = mt_interface_setup(c, d, e);
+	if (rc == 0)
+		mt_socket_made(c, d->socket, sizeof(d->socket));
 	return rc;
 }
 

@@ -49,9 +49,12 @@ static ssize_t log_write(void *cookie, const char *text, size_t len)
 		n--;
 	if (n == 0)
 		return (ssize_t)len;
+	mt_log(MT_LOG_DEBUG, "dpdk", "%.*s", (int)n, text);
+	/* The EAL only reports that a driver failed, after the message of the driver. */
+	if (strncmp(text, "EAL: ", 5) == 0 && complaint[0] && strncmp(complaint, "EAL: ", 5) != 0)
+		return (ssize_t)len;
 	memcpy(complaint, text, n);
 	complaint[n] = '\0';
-	mt_log(MT_LOG_DEBUG, "dpdk", "%s", complaint);
 	return (ssize_t)len;
 }
 
@@ -173,8 +176,8 @@ static int eal_failed(const struct mt_eal_conf *c, struct mt_err *e)
 
 	if (err == EACCES || err == EPERM)
 		return mt_err(e, -err,
-			"not permitted (%s): run as root, or give the service CAP_NET_RAW, "
-			"CAP_NET_ADMIN and CAP_IPC_LOCK",
+			"not permitted (%s): run as root, or with the rights that `meltemid "
+			"--rights -c NODE` prints",
 			words);
 	return mt_err(e, err ? -err : -EIO,
 		"DPDK did not start with %u MB (%s): run again with --log-level debug for its "

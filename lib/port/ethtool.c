@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Offloads of a kernel interface, as far as they are visible here. A veth peer that leaves
+ * Offloads of a kernel interface, as far as they are visible here, and the end of those that join
+ * received segments. A veth peer that leaves
  * checksums and segmentation to "the hardware" delivers packets that are not valid on a wire. Its
  * settings are visible only in the same namespace.
  */
@@ -56,4 +57,30 @@ int mt_kernel_offloads(const char *iface, struct mt_kernel_offloads *o)
 	o->lro = flag(fd, iface, ETHTOOL_GFLAGS, ETH_FLAG_LRO);
 	close(fd);
 	return 0;
+}
+
+static int clear(int fd, const char *iface, uint32_t get, uint32_t set, uint32_t mask)
+{
+	struct ethtool_value v = {.cmd = get};
+	int rc = call(fd, iface, &v);
+
+	if (rc || !(v.data & mask))
+		return rc;
+	v.cmd = set;
+	v.data &= ~mask;
+	return call(fd, iface, &v);
+}
+
+int mt_kernel_gro_off(const char *iface)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int rc;
+
+	if (fd < 0)
+		return -errno;
+	rc = clear(fd, iface, ETHTOOL_GGRO, ETHTOOL_SGRO, 1);
+	if (rc == 0)
+		rc = clear(fd, iface, ETHTOOL_GFLAGS, ETHTOOL_SFLAGS, ETH_FLAG_LRO);
+	close(fd);
+	return rc;
 }

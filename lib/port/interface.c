@@ -3,6 +3,8 @@
 #include "mt_port_priv.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -43,9 +45,11 @@ int mt_kernel_set_mtu(const char *iface, uint16_t mtu, struct mt_err *e)
 	return 0;
 }
 
-static bool may_open_raw_sockets(void)
+/* Opens a socket of the family that the driver uses, as a service manager may permit one only. */
+static bool may_open_raw_sockets(const char *device)
 {
-	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+	int family = strncmp(device, "net_af_xdp", 10) == 0 ? AF_XDP : AF_PACKET;
+	int fd = socket(family, SOCK_RAW | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
 		return errno != EPERM && errno != EACCES;
@@ -53,8 +57,21 @@ static bool may_open_raw_sockets(void)
 	return true;
 }
 
-/* Logs offload settings that the sender on the other side must change. */
-static void advise(const char *port, const char *iface)
+/* Ends the joining of received segments, or logs the command if that is not permitted. */
+static void split_segments(const char *port, const char *iface)
+{
+	if (mt_kernel_gro_off(iface) == 0)
+		mt_log(MT_LOG_INFO, "port", "%s: gro and lro of interface %s are switched off",
+			port, iface);
+	else
+		mt_log(MT_LOG_WARN, "port",
+			"%s: %s joins received segments to superframes, which will be dropped: "
+			"`ethtool -K %s gro off lro off`",
+			port, iface, iface);
+}
+
+/* Changes offload settings of the interface, and logs those that its peer must change. */
+static void set_offloads(const char *port, const char *iface)
 {
 	struct mt_kernel_offloads o;
 
@@ -71,10 +88,19 @@ static void advise(const char *port, const char *iface)
 			"finished packets: `ethtool -K PEER tx off gso off tso off`",
 			port, iface);
 	if (!o.veth && (o.gro || o.lro))
-		mt_log(MT_LOG_WARN, "port",
-			"%s: %s joins received segments to superframes, which will be dropped: "
-			"`ethtool -K %s gro off lro off`",
-			port, iface, iface);
+		split_segments(port, iface);
+}
+
+static int set_up(const char *port, const char *iface, struct mt_err *e)
+{
+	struct mt_err ignored;
+
+	if (mt_kernel_link_up(iface, &ignored))
+		return mt_err(e, -ENETDOWN,
+			"port %s: interface %s is down: `ip link set dev %s up`", port, iface,
+			iface);
+	mt_log(MT_LOG_INFO, "port", "%s: interface %s was down and is set up", port, iface);
+	return 0;
 }
 
 /*
@@ -133,10 +159,26 @@ bool mt_interface_runs(const struct mt_ethdev *d)
 	       (r.ifr_flags & IFF_RUNNING);
 }
 
-/* Checks an interface that must exist, up, in this namespace. */
-static int check_existing(const struct mt_port_conf *c, struct mt_ethdev *d, struct mt_err *e)
+bool mt_interface_is_gone(const struct mt_ethdev *d)
 {
+	char name[IF_NAMESIZE];
 	struct ifreq r;
+
+	/* A TAP works by another name, too. */
+	if (d->ifindex && d->profile.makes_interface)
+		return !if_indextoname((unsigned int)d->ifindex, name) && errno == ENXIO;
+	return d->ifindex &&
+	       (query(d->interface, SIOCGIFINDEX, &r) == -ENODEV || r.ifr_ifindex != d->ifindex);
+}
+
+/*
+ * Takes an interface that must exist in this namespace: claims it, sets it up and ends the joining
+ * of received segments.
+ */
+static int take_existing(const struct mt_port_conf *c, struct mt_ethdev *d, struct mt_err *e)
+{
+	struct ifreq r, now;
+	int rc;
 
 	if (query(d->interface, SIOCGIFFLAGS, &r))
 		return mt_err(e, -ENODEV,
@@ -144,21 +186,22 @@ static int check_existing(const struct mt_port_conf *c, struct mt_ethdev *d, str
 			"shows "
 			"those that are; `ip netns exec NS meltemid ...` runs in another",
 			c->name, d->interface);
-	if (!(r.ifr_flags & IFF_UP))
-		return mt_err(e, -ENETDOWN,
-			"port %s: interface %s is down: `ip link set dev %s up`", c->name,
-			d->interface, d->interface);
-	if (query(d->interface, SIOCGIFMTU, &r) == 0)
-		d->port.mtu = (uint16_t)MT_MIN(r.ifr_mtu, UINT16_MAX);
-	if (!may_open_raw_sockets())
+	if (query(d->interface, SIOCGIFMTU, &now) == 0)
+		d->port.mtu = (uint16_t)MT_MIN(now.ifr_mtu, UINT16_MAX);
+	if (!may_open_raw_sockets(c->device))
 		return mt_err(e, -EPERM,
-			"port %s: not permitted to open raw sockets: run as root, or give the "
-			"program "
-			"CAP_NET_RAW and CAP_NET_ADMIN (`setcap cap_net_raw,cap_net_admin+ep "
-			"meltemid`)",
+			"port %s: not permitted to open raw sockets: run as root, or with the "
+			"rights that `meltemid --rights -c NODE` prints (`--unit`: as a drop-in of "
+			"the service)",
 			c->name);
-	advise(c->name, d->interface);
-	return claim(c, d, e);
+	if (query(d->interface, SIOCGIFINDEX, &now) == 0)
+		d->ifindex = now.ifr_ifindex;
+	rc = claim(c, d, e);
+	if (rc == 0 && !(r.ifr_flags & IFF_UP))
+		rc = set_up(c->name, d->interface, e);
+	if (rc == 0)
+		set_offloads(c->name, d->interface);
+	return rc;
 }
 
 /* Checks an interface that the driver makes: its name must be free, and /dev/net/tun is needed. */
@@ -175,9 +218,33 @@ static int check_made(const struct mt_port_conf *c, struct mt_ethdev *d, struct 
 			c->name, d->interface, d->interface);
 	if (access("/dev/net/tun", R_OK | W_OK) != 0)
 		return mt_err(e, -errno,
-			"port %s: /dev/net/tun cannot be opened (%s): run as root, or `modprobe "
-			"tun`",
+			"port %s: /dev/net/tun cannot be opened (%s): `modprobe tun`, run as root, "
+			"or with the rights that `meltemid --rights -c NODE` prints",
 			c->name, strerror(errno));
+	/* Another process could add queues of its own to the TAP, and get a part of the packets. */
+	return claim(c, d, e);
+}
+
+int mt_interface_tap_fault(const struct mt_ethdev *d, struct mt_err *e)
+{
+	struct ifreq r = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_MULTI_QUEUE};
+	int fd = d->profile.makes_interface ? open("/dev/net/tun", O_RDWR | O_CLOEXEC) : -1, rc;
+
+	if (fd < 0)
+		return 0;
+	memcpy(r.ifr_name, d->interface, sizeof(r.ifr_name));
+	rc = ioctl(fd, TUNSETIFF, &r) == 0 ? 0 : -errno;
+	close(fd);
+	if (rc == -EPERM)
+		return mt_err(e, rc,
+			"port %s: not permitted to make interface %s (CAP_NET_ADMIN): run as root, "
+			"or with the rights that `meltemid --rights -c NODE` prints",
+			d->port.name, d->interface);
+	if (rc == -EBUSY || rc == -EINVAL)
+		return mt_err(e, -EBUSY,
+			"port %s: TAP %s belongs to another program: choose another iface=, or end "
+			"that program and run `ip link del dev %s`",
+			d->port.name, d->interface, d->interface);
 	return 0;
 }
 
@@ -211,15 +278,18 @@ int mt_interface_check(const struct mt_port_conf *c, struct mt_ethdev *d, struct
 
 	if (rc || !d->interface[0])
 		return rc;
-	return d->profile.makes_interface ? check_made(c, d, e) : check_existing(c, d, e);
+	return d->profile.makes_interface ? check_made(c, d, e) : take_existing(c, d, e);
 }
 
 int mt_interface_setup(const struct mt_port_conf *c, struct mt_ethdev *d, struct mt_err *e)
 {
+	struct ifreq r;
 	int rc = 0;
 
 	if (!d->profile.makes_interface)
 		return 0;
+	if (query(d->interface, SIOCGIFINDEX, &r) == 0)
+		d->ifindex = r.ifr_ifindex;
 	rc = mt_kernel_link_up(d->interface, e);
 	for (uint32_t i = 0; rc == 0 && i < c->n_kernel_addresses; i++)
 		rc = mt_kernel_add_address(d->interface, c->kernel_addresses[i], e);

@@ -10,6 +10,9 @@
  */
 #include "mt_port_priv.h"
 
+#include <errno.h>
+#include <unistd.h>
+
 #include <rte_ethdev.h>
 
 #define RESTART_EVERY (1 * MT_SEC)
@@ -41,18 +44,44 @@ static bool may_restart(struct mt_ethdev *d, uint64_t now)
 	return due;
 }
 
+/* A connected peer needs the socket's file no more, so only a port without link lacks it. */
+static enum mt_port_gone gone_of(const struct mt_ethdev *d, bool is_up)
+{
+	if (mt_interface_is_gone(d))
+		return d->profile.makes_interface ? MT_PORT_NO_TAP : MT_PORT_NO_DEVICE;
+	if (rte_eth_dev_is_removed(d->port.dpdk_id) == 1)
+		return MT_PORT_NO_DEVICE;
+	if (!is_up && d->socket[0] && access(d->socket, F_OK) != 0 && errno == ENOENT)
+		return MT_PORT_NO_SOCKET;
+	return MT_PORT_THERE;
+}
+
+const char *mt_port_gone_str(enum mt_port_gone gone)
+{
+	return gone == MT_PORT_NO_SOCKET ? "socket" : gone == MT_PORT_NO_TAP ? "TAP" : "device";
+}
+
+const char *mt_port_gone_remedy(enum mt_port_gone gone)
+{
+	return gone == MT_PORT_NO_DEVICE ? "bring it back, then run `systemctl restart meltemid`"
+					 : "run `systemctl restart meltemid`, which makes it again";
+}
+
 bool mt_port_watch(struct mt_port *p, uint64_t now, void (*quiesce)(void *arg), void *arg)
 {
 	struct mt_ethdev *d = mt_ethdev(p);
+	enum mt_port_gone had = p->gone;
 	bool was = p->link_up, is;
 
 	if (!d->started)
 		return false;
 	is = ask(d);
+	p->gone = gone_of(d, is);
+	is = is && !p->gone;
 	if (!is && quiesce && d->profile.link_restart && may_restart(d, now)) {
 		restart(d, quiesce, arg);
 		is = ask(d);
 	}
 	__atomic_store_n(&p->link_up, is, __ATOMIC_RELAXED);
-	return is != was;
+	return is != was || p->gone != had;
 }

@@ -68,6 +68,7 @@ struct mt_port_caps {
 	bool tx_holds;	     /* sent mbufs may stay in use for long (virtio_user) */
 	bool rx_shared;	     /* received mbufs may still be referenced by their sender (ring) */
 	bool rss;	     /* the device spreads flows by RSS with a known key and RETA */
+	bool rss_udp;	     /* it hashes ports of datagrams, too; only with `rss` */
 	uint16_t tx_min_len; /* frames are padded to this (60 on real links, 0: never) */
 	uint16_t max_frame;  /* longest frame that the device receives and sends whole */
 };
@@ -90,6 +91,14 @@ struct mt_port_worker {
 	uint64_t counters[MT_PORT_N_OUTCOMES];
 } mt_cache_aligned;
 
+/* The part of a port that was removed while it was open. Only a start opens another. */
+enum mt_port_gone {
+	MT_PORT_THERE,	   /* nothing */
+	MT_PORT_NO_DEVICE, /* its card, or a kernel interface that has to exist */
+	MT_PORT_NO_TAP,	   /* the kernel interface that the daemon makes */
+	MT_PORT_NO_SOCKET, /* the socket that the daemon makes, and no peer is connected */
+};
+
 struct mt_port {
 	const struct mt_port_ops *ops;
 	char name[32];
@@ -99,7 +108,8 @@ struct mt_port {
 	uint16_t n_rxq, n_txq;
 	struct rte_ether_addr mac;
 	struct mt_port_caps caps;
-	bool link_up; /* ctl: w, workers: r */
+	bool link_up;		/* ctl: w, workers: r */
+	enum mt_port_gone gone; /* ctl */
 	/*
 	 * [n_rxq] descriptors to sleep on, readable when packets wait; -1 or NULL: the driver has
 	 * none
@@ -120,6 +130,10 @@ static inline bool mt_port_polls(
 {
 	return queue < p->n_rxq && queue % workers == worker;
 }
+
+/* The removed part as a noun, "device", and the remedy. Static texts; `gone` is not THERE. */
+const char *mt_port_gone_str(enum mt_port_gone gone);
+const char *mt_port_gone_remedy(enum mt_port_gone gone);
 
 /* Sum of one counter over the port's workers; control thread. */
 uint64_t mt_port_count(const struct mt_port *p, enum mt_port_outcome o);

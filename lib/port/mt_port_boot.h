@@ -26,7 +26,9 @@
  * packet, and would reset each connection to an address that it owns. mt_kernel_address_free()
  * therefore refuses such addresses in the namespace; the daemon checks every port address and VIP,
  * at start and at each reload. mt_kernel_offloads() checks a veth's peer in the same namespace;
- * otherwise a log line describes the required setting. A TAP port's kernel side gets its addresses
+ * otherwise a log line describes the required setting. An interface that is down is set up, and its
+ * GRO and LRO are switched off, so that it needs no other preparation, also after a boot. Without
+ * CAP_NET_ADMIN an interface that is down is refused. A TAP port's kernel side gets its addresses
  * and routes by rtnetlink.
  *
  * Sleep (wakeup.c): `rx-wakeup` selects what ends the sleep of an idle worker: the ethdev's receive
@@ -164,7 +166,7 @@ int mt_port_rss_read(const struct mt_port *p, struct mt_port_rss_state *s);
 /*
  * Updates the link state. A port that waits for its peer (a memif client before its server) is
  * restarted; only then is `quiesce` called, which must return after every worker has passed a loop
- * iteration. Returns true when link_up changed.
+ * iteration. Returns true when link_up or gone changed.
  */
 bool mt_port_watch(struct mt_port *p, uint64_t now, void (*quiesce)(void *arg), void *arg);
 
@@ -206,3 +208,8 @@ struct mt_kernel_offloads {
 	bool gro, lro; /* the interface itself merges segments into superframes */
 };
 int mt_kernel_offloads(const char *iface, struct mt_kernel_offloads *o);
+/*
+ * Keeps the kernel from joining received segments of the interface (GRO, LRO); needs CAP_NET_ADMIN.
+ * Returns 0, also if it did not join any, or -errno.
+ */
+int mt_kernel_gro_off(const char *iface);

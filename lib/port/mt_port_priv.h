@@ -21,6 +21,8 @@ struct mt_ethdev {
 	struct mt_profile profile;
 	struct rte_device *device;
 	char interface[IFNAMSIZ]; /* name of the kernel's interface; "": none */
+	int ifindex;		  /* of `interface`; 0: none */
+	char socket[108];	  /* file of the socket that the port makes; "": none */
 	/* listening socket that claims `interface` for this process; 0: none */
 	int claim;
 	uint16_t rx_desc, tx_desc;
@@ -141,7 +143,10 @@ struct rte_mbuf *mt_port_fit(
 
 /* ---- eal.c, device.c, queues.c ------------------------------------------------------------ */
 
-/* Last error message of the driver, for error lines; "" if none since the last call. */
+/*
+ * Last error message of a driver since the last call, for error lines, otherwise of the EAL; "" if
+ * there was none.
+ */
 const char *mt_eal_complaint(void);
 int mt_ethdev_sheet(struct mt_ethdev *d, uint16_t workers, struct mt_err *e);
 /*
@@ -156,4 +161,18 @@ int mt_interface_check(const struct mt_port_conf *c, struct mt_ethdev *d, struct
  * True if an existing interface is up and has carrier, or if the port uses no existing interface.
  */
 bool mt_interface_runs(const struct mt_ethdev *d);
+/* True if the interface that was opened was removed, even if its name is used again. */
+bool mt_interface_is_gone(const struct mt_ethdev *d);
 int mt_interface_setup(const struct mt_port_conf *c, struct mt_ethdev *d, struct mt_err *e);
+/*
+ * The reason why a TAP of this name cannot be made: -EPERM or -EBUSY with the remedy. 0: none is
+ * known.
+ */
+int mt_interface_tap_fault(const struct mt_ethdev *d, struct mt_err *e);
+/*
+ * Checks the socket of a memif, vhost-user or virtio-user port: 0, or -errno with the remedy.
+ * Removes a socket on which no process listens. Accepts other devices.
+ */
+int mt_socket_check(const struct mt_port_conf *c, struct mt_err *e);
+/* Writes the file of the socket that the port makes; "": none. */
+void mt_socket_made(const struct mt_port_conf *c, char *path, size_t size);

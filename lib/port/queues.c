@@ -138,6 +138,15 @@ static int set_reta(struct mt_ethdev *d, const struct rte_eth_dev_info *info,
 	return rc ? failed(d, rc, "RSS table", e) : 0;
 }
 
+/* True if the device, as it reports itself, hashes ports of datagrams. */
+static bool hashes_udp(const struct mt_ethdev *d)
+{
+	struct rte_eth_rss_conf conf = {0};
+
+	return d->port.caps.rss && rte_eth_dev_rss_hash_conf_get(d->port.dpdk_id, &conf) == 0 &&
+	       (conf.rss_hf & MT_RSS_UDP_TYPES) == MT_RSS_UDP_TYPES;
+}
+
 /* Makes rings from the workers without a transmit queue to those with one. */
 static int make_forward_rings(struct mt_ethdev *d, struct mt_err *e)
 {
@@ -225,6 +234,7 @@ int mt_port_start(struct mt_port *p, struct mt_pools *const *pools, const struct
 		rc = set_reta(d, &info, rss, e);
 	if (rc)
 		return rc;
+	d->port.caps.rss_udp = hashes_udp(d);
 	mt_wakeup_open(d);
 	(void)mt_port_watch(p, 0, NULL, NULL);
 	return 0;

@@ -112,6 +112,7 @@ static void rss_is_read_back(void)
 	CU_ASSERT_TRUE(p->caps.rss);
 	CU_ASSERT_EQUAL(mt_port_start(p, test_pools, &rss, &e), 0);
 	CU_ASSERT_TRUE(p->caps.rss);
+	CU_ASSERT_TRUE(p->caps.rss_udp);
 	CU_ASSERT_EQUAL(mt_port_rss_read(p, &s), 0);
 	CU_ASSERT_EQUAL(s.key_len, 40);
 	CU_ASSERT_EQUAL(memcmp(s.key, key, 40), 0);
