@@ -80,6 +80,7 @@ static void numbers(struct mt_image *im, struct mt_tcp *t)
 	MT_IMAGE(im, t->wait);
 	MT_IMAGE(im, t->half);
 	MT_IMAGE(im, t->cookie_until);
+	MT_IMAGE(im, t->ignores_syns);
 	MT_IMAGE(im, t->rst_tokens);
 	MT_IMAGE(im, t->rst_ms);
 	MT_IMAGE(im, t->rack_walked);

@@ -112,6 +112,11 @@ static mt_noinline void miss(struct mt_tcp *t, struct mt_tcp_seg *seg)
 {
 	bool listens = false;
 
+	if (mt_unlikely(t->ignores_syns) &&
+		(seg->flags & (MT_TCP_SYN | MT_TCP_ACK)) == MT_TCP_SYN) {
+		mt_tcp_drop(t, seg, MT_TCP_syns_ignored);
+		return;
+	}
 	/* An ACK gets a RST even if there is a listener, unless cookies are outstanding. */
 	if (!(seg->flags & MT_TCP_ACK) || t->now < t->cookie_until)
 		listens = t->listen && t->listen->lookup(t->listen_arg, &seg->tuple.local,

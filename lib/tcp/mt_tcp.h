@@ -132,6 +132,11 @@ uint32_t mt_tcp_reset_all(struct mt_tcp *t, uint32_t *idx, uint32_t budget);
 /* Records segments in `trace` from now on; NULL: stop. Call it between loop iterations. */
 void mt_tcp_set_trace(struct mt_tcp *t, struct mt_trace *trace);
 
+/*
+ * Drops SYNs without an answer from now on, for a process that is about to end: a client repeats
+ * its SYN, and so connects to the next process in place of a failure.
+ */
+void mt_tcp_ignore_syns(struct mt_tcp *t);
 /* True if a connection that its user has detached still has bytes to deliver. */
 bool mt_tcp_owes(const struct mt_tcp *t);
 

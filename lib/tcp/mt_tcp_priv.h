@@ -80,6 +80,7 @@ struct mt_tcp {
 	struct mt_tcp_half_list {
 		uint32_t head, tail; /* index + 1 */
 	} half[MT_TCP_HALF_LEVELS];
+	bool ignores_syns; /* mt_tcp_ignore_syns() */
 	/* until then cookies are accepted, because some were sent; 0: none */
 	uint64_t cookie_until;
 

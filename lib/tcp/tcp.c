@@ -159,6 +159,11 @@ uint16_t mt_tcp_coalesce(const struct mt_tcp *t)
 	return t->coalesce;
 }
 
+void mt_tcp_ignore_syns(struct mt_tcp *t)
+{
+	t->ignores_syns = true;
+}
+
 void mt_tcp_destroy(struct mt_tcp *t)
 {
 	struct mt_tcp_conn *c;

@@ -26,6 +26,7 @@ int main(int argc, char **argv)
 		{"table", table_tests},
 		{"congestion", cc_tests},
 		{"found", found_tests},
+		{"ignored", ignore_tests},
 		{0},
 	};
 	int rc = 0;

@@ -149,5 +149,5 @@ void take_ctrl(uint32_t leave);
 
 extern const struct mt_test open_tests[], walk_tests[], data_tests[], loss_tests[], window_tests[],
 	close_tests[], guard_tests[], wait_tests[], memory_tests[], table_tests[], cc_tests[],
-	found_tests[], reclaim_tests[], recovery_tests[], ecn_tests[], share_tests[],
-	silence_tests[], evict_tests[], crowd_tests[];
+	found_tests[], ignore_tests[], reclaim_tests[], recovery_tests[], ecn_tests[],
+	share_tests[], silence_tests[], evict_tests[], crowd_tests[];
