@@ -463,3 +463,13 @@ enum mt_tls_role mt_tls_context_role(const struct mt_tls_context *c)
 {
 	return c->role;
 }
+
+enum mt_tls_trust mt_tls_context_trust(const struct mt_tls_context *c)
+{
+	return c->trust;
+}
+
+uint16_t mt_tls_context_min_version(const struct mt_tls_context *c)
+{
+	return (uint16_t)SSL_CTX_get_min_proto_version(c->ssl);
+}

@@ -292,6 +292,11 @@ static void fire(void *arg, struct mt_timer *t)
 	mt_stream_again(c->lower);
 }
 
+void mt_tls_layer_resumed(struct mt_tls_layer *l, uint64_t now)
+{
+	l->grace_until = now + MT_TLS_RESUME_MS * MT_MSEC;
+}
+
 void mt_tls_layer_turn(struct mt_tls_layer *l, uint64_t now)
 {
 	l->now = now;

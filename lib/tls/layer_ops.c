@@ -265,6 +265,24 @@ bool mt_tls_stream_is(const struct mt_tls_layer *l, const struct mt_stream *s)
 	return s->ops == &l->ops;
 }
 
+const struct mt_stream *mt_tls_stream_above(
+	const struct mt_tls_layer *l, const struct mt_stream *lower)
+{
+	if (lower->user_ctx != l ||
+		(lower->user != &tls_lower_user && lower->user != &tls_lower_user_of_held))
+		return NULL;
+	return &tls_above(lower)->s;
+}
+
+const char *mt_tls_cipher_str(enum mt_tls_cipher c)
+{
+	static const char *const names[] = {[MT_TLS_AES_128_GCM] = "AES-128-GCM",
+		[MT_TLS_AES_256_GCM] = "AES-256-GCM",
+		[MT_TLS_CHACHA20_POLY1305] = "CHACHA20-POLY1305"};
+
+	return names[c];
+}
+
 const struct mt_tls_peer *mt_tls_stream_peer(
 	const struct mt_tls_layer *l, const struct mt_stream *s)
 {

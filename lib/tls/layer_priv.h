@@ -95,6 +95,7 @@ struct tls_conn {
 	bool retry : 1;	     /* retry_at has passed */
 	bool gathers : 1;    /* sent bytes wait for the end of this loop iteration's events */
 	bool broken : 1;     /* nothing can be sealed any more */
+	uint8_t graces : 2;  /* times that a pause of the worker moved its deadline */
 	bool closed_in : 1, close_sent : 1, detached : 1, pumping : 1, full : 1;
 	/*
 	 * Text from plain_at to `accepted`: what is not sealed, and, if the user may take it back,

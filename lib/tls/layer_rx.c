@@ -203,11 +203,27 @@ static bool waits_for_us(const struct tls_conn *c)
 	       (c->state == TLS_SHAKING && (c->given == 0 || c->lower->rx.len > 0));
 }
 
+/* Pauses of the worker that move a handshake's deadline; many pauses must not keep it forever. */
+#define GRACES 3
+
+/* True if the time for the handshake is over; moves a deadline that a pause of the worker used. */
+static bool is_late(struct tls_conn *c)
+{
+	const struct mt_tls_layer *l = c->layer;
+
+	if (mt_likely(l->now < c->deadline))
+		return false;
+	if (l->now >= l->grace_until || c->graces == GRACES)
+		return true;
+	c->graces++;
+	c->deadline = l->grace_until;
+	tls_arm(c);
+	return false;
+}
+
 void tls_pump(struct tls_conn *c)
 {
-	uint64_t now = c->layer->now;
-
-	if (now >= c->deadline && c->state != TLS_DONE) {
+	if (c->state != TLS_DONE && is_late(c)) {
 		if (c->state == TLS_FAILED) {
 			tls_shake(c);
 			return;

@@ -106,6 +106,9 @@ void mt_tls_context_leave(struct mt_tls_context *c);
 void mt_tls_contexts_sweep(void);
 enum mt_tls_role mt_tls_context_role(const struct mt_tls_context *c);
 const char *mt_tls_context_sni(const struct mt_tls_context *c);
+enum mt_tls_trust mt_tls_context_trust(const struct mt_tls_context *c);
+/* The lowest version that the context accepts: 0x0303 or 0x0304. */
+uint16_t mt_tls_context_min_version(const struct mt_tls_context *c);
 /*
  * Hash of what the context requires of a peer and sends to it: role, trust, roots, revocation
  * lists, names, domains, protocols, versions, ciphers, server name. A client's includes the

@@ -24,6 +24,8 @@
  */
 #define MT_TLS_HELLO_MS 10000
 #define MT_TLS_SHAKE_MS 5000
+/* Least time that a handshake has left after its worker did not run: mt_tls_layer_resumed(). */
+#define MT_TLS_RESUME_MS 2000
 /* At most 1/MT_TLS_COMING of all streams belong to clients that are not accepted yet. */
 #define MT_TLS_COMING 4
 /*
@@ -92,7 +94,8 @@ struct mt_tls_layer {
 	const struct mt_tls_hands *hands;
 	void *hands_arg;
 	struct mt_wheel wheel;
-	uint64_t now; /* of this loop iteration */
+	uint64_t now;	      /* of this loop iteration */
+	uint64_t grace_until; /* no handshake times out before; see mt_tls_layer_resumed() */
 	uint32_t mss;
 	struct mt_stream_ops ops;
 	uint32_t *peer_heads; /* hash table of peers: index + 1 */
@@ -122,6 +125,14 @@ static inline uint64_t mt_tls_layer_next(struct mt_tls_layer *l)
 {
 	return mt_wheel_next(&l->wheel);
 }
+
+/*
+ * The worker did not run for a while and continues at `now`. Bytes from peers and results of
+ * handshake threads that came meanwhile are still unread, so no handshake times out in the next
+ * MT_TLS_RESUME_MS, at most three times in a row. Call it in the worker's thread, before
+ * mt_tls_layer_turn().
+ */
+void mt_tls_layer_resumed(struct mt_tls_layer *l, uint64_t now);
 
 /*
  * An mt_tls_event_fn: processes a handshake's event. Call it outside of all operations and events.
@@ -168,6 +179,9 @@ struct mt_tls_why {
 };
 
 bool mt_tls_stream_is(const struct mt_tls_layer *l, const struct mt_stream *s);
+/* The TLS stream above a stream of the transport; NULL: the layer does not use it. */
+const struct mt_stream *mt_tls_stream_above(
+	const struct mt_tls_layer *l, const struct mt_stream *lower);
 /*
  * The peer, from the time the stream is connected until closed() returned. NULL if it is not a TLS
  * stream or has no peer yet.
@@ -183,6 +197,8 @@ uint64_t mt_tls_stream_tag(const struct mt_stream *s);
 /* 0x0303 or 0x0304; 0: not connected. The cipher is an enum mt_tls_cipher. */
 uint16_t mt_tls_stream_version(const struct mt_stream *s);
 uint8_t mt_tls_stream_cipher(const struct mt_stream *s);
+/* "AES-128-GCM" */
+const char *mt_tls_cipher_str(enum mt_tls_cipher c);
 struct mt_tls_why mt_tls_stream_why(const struct mt_stream *s);
 /*
  * True if its TLS 1.2 key has reached its usage limit and cannot be changed: send no new requests.

@@ -122,6 +122,68 @@ static void test_silent_server(void)
 	layers_end();
 }
 
+/*
+ * A pause of the server's worker that is longer than the handshake's limit: what the client sent
+ * meanwhile completes the handshake. A client that sent nothing is given up two seconds later.
+ */
+static void test_pause(void)
+{
+	struct mt_tls_layer *l = &layers.layer[SERVER];
+
+	for (int sends = 0; sends <= 1; sends++) {
+		layers_begin(NULL, NULL);
+		layers_open(60000);
+		for (uint32_t i = 0; i < 50000 && !l->n_shaking; i++) {
+			layers_pass(0);
+			usleep(100); /* a thread makes the hello */
+		}
+		layers.handshakes_stop = true;
+		layers.now += 6 * MT_SEC;
+		mt_tls_layer_resumed(l, layers.now);
+		layers_pass((MT_TLS_RESUME_MS - 100) * MT_MSEC);
+		CU_ASSERT_EQUAL(l->coming, 1);
+		if (sends) {
+			layers.handshakes_stop = false;
+			layers_until(&B->connected);
+			layers_until(&A->connected);
+		}
+		layers_pass(200 * MT_MSEC);
+		CU_ASSERT_EQUAL(l->counts[MT_TLS_N_timed_out], !sends);
+		layers.handshakes_stop = false;
+		if (sends)
+			layers_end_in_order();
+		else
+			layers_until(&A->closed);
+		layers_settle();
+		layers_end();
+	}
+}
+
+/* A worker that pauses again and again does not keep a client that sends nothing. */
+static void test_pauses(void)
+{
+	struct mt_tls_layer *l = &layers.layer[SERVER];
+	int pauses = 0;
+
+	layers_begin(NULL, NULL);
+	layers_open(600000);
+	for (uint32_t i = 0; i < 50000 && !l->n_shaking; i++) {
+		layers_pass(0);
+		usleep(100); /* a thread makes the hello */
+	}
+	layers.handshakes_stop = true;
+	for (; pauses < 10 && !l->counts[MT_TLS_N_timed_out]; pauses++) {
+		layers.now += 6 * MT_SEC;
+		mt_tls_layer_resumed(l, layers.now);
+		layers_pass((MT_TLS_RESUME_MS - 100) * MT_MSEC);
+	}
+	CU_ASSERT_EQUAL(pauses, 4);
+	layers.handshakes_stop = false;
+	layers_until(&A->closed);
+	layers_settle();
+	layers_end();
+}
+
 /* Who begins and says nothing more has five seconds; and his address, when many are under way, no more than its share. */
 static void test_shares(void)
 {
@@ -377,8 +439,8 @@ static void test_taken_later(void)
 
 const struct mt_test layer_begin_tests[] = {{"handshakes that fail", test_refused},
 	{"judged late", test_judged_late}, {"times", test_times},
-	{"silent server", test_silent_server}, {"shares", test_shares},
-	{"wrong hellos", test_wrong_hellos}, {"no room for a handshake", test_later},
-	{"unwanted", test_unwanted}, {"FIN in the handshake", test_fin_early},
-	{"RST in the handshake", test_reset_early}, {"half a hello gives way", test_evicted},
-	{"taken later", test_taken_later}, {0}};
+	{"silent server", test_silent_server}, {"pause", test_pause}, {"pauses", test_pauses},
+	{"shares", test_shares}, {"wrong hellos", test_wrong_hellos},
+	{"no room for a handshake", test_later}, {"unwanted", test_unwanted},
+	{"FIN in the handshake", test_fin_early}, {"RST in the handshake", test_reset_early},
+	{"half a hello gives way", test_evicted}, {"taken later", test_taken_later}, {0}};

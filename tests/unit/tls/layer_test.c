@@ -113,6 +113,10 @@ static void test_one_record(void)
 	CU_ASSERT_EQUAL(B->s->rx.len, 1448 - 5 - 1 - 16);
 	CU_ASSERT_EQUAL(B->rx_most, 1448 - 5 - 1 - 16);
 	CU_ASSERT_TRUE(layers_lower(SERVER)->s.rx.len <= 2 * PIPE_WINDOW);
+	CU_ASSERT_PTR_EQUAL(
+		mt_tls_stream_above(&layers.layer[SERVER], &layers_lower(SERVER)->s), B->s);
+	CU_ASSERT_PTR_NULL(mt_tls_stream_above(&layers.layer[CLIENT], &layers_lower(SERVER)->s));
+	CU_ASSERT_PTR_NULL(mt_tls_stream_above(&layers.layer[SERVER], B->s));
 	/* The begin of a longer message is kept, so one more comes. */
 	mt_stream_keep(B->s, B->s->rx.len);
 	layers_settle();
