@@ -51,7 +51,7 @@ struct mt_ep_state {
 	uint16_t refs;		/* number of compiled clusters that name it; ctl only */
 	uint16_t ejected_total; /* since start, at most 65,535; atomic */
 	uint8_t ejections;	/* in a row: lengthens the ejection; atomic */
-	bool draining;		/* by the operator; ctl: w, worker: r (atomic) */
+	uint8_t draining;	/* enum mt_ep_drain; ctl: w, worker: r (atomic) */
 	/* Calls that timed out in a row, and the time of the first (outlier.c), 0: none; atomic */
 	uint32_t timeouts;
 	uint8_t back; /* enum mt_ep_back; atomic */
@@ -62,6 +62,17 @@ struct mt_ep_state {
 
 /* Small, for 100,000 endpoints. Rarely written. */
 _Static_assert(sizeof(struct mt_ep_state) == 64, "64 bytes for each endpoint");
+
+/* Why an endpoint drains: what it has goes on, and it gets no new calls, connections or flows. */
+enum mt_ep_drain {
+	MT_EP_DRAIN_NONE,
+	MT_EP_DRAIN_OPERATOR,	 /* `drain endpoint` */
+	MT_EP_DRAIN_LABEL,	 /* MT_DRAIN_LABEL */
+	MT_EP_DRAIN_TERMINATING, /* its EndpointSlice */
+};
+
+/* Label of a workload that drains while its value is "true". */
+#define MT_DRAIN_LABEL "meltemi.io/drain"
 
 /* How an ejected endpoint returns to rotation once its ejection time is over. */
 enum mt_ep_back {
@@ -76,10 +87,11 @@ struct mt_endpoint {
 	struct mt_ep_state *state;
 	uint32_t weight;
 	uint16_t port;
-	uint8_t zone;	  /* index in mt_cluster.zones + 1; 0: unknown */
-	bool guarded : 1; /* its policy in mt_cluster.guards authorizes calls to it */
-	bool meshed : 1;  /* its source marks it as having a sidecar */
-	bool tls : 1;	  /* connections to it use TLS (mt_cluster_tls()) */
+	uint8_t zone;	   /* index in mt_cluster.zones + 1; 0: unknown */
+	bool guarded : 1;  /* its policy in mt_cluster.guards authorizes calls to it */
+	bool meshed : 1;   /* its source marks it as having a sidecar */
+	bool tls : 1;	   /* connections to it use TLS (mt_cluster_tls()) */
+	uint8_t drain : 2; /* enum mt_ep_drain, by documents */
 };
 
 struct mt_authz;
@@ -157,6 +169,7 @@ struct mt_cluster {
 	uint32_t index;	  /* small, stable across snapshots */
 	enum mt_lb lb;
 	enum mt_lb_hash hash_by;
+	bool drains;	/* documents drain some of its endpoints */
 	uint32_t n_out; /* endpoints that the control plane takes out of rotation; not in eps */
 	struct mt_key hash_keys[MT_CLUSTER_HASH_KEYS];
 	uint32_t n_hash_keys;
@@ -354,6 +367,12 @@ bool mt_ep_given_up(
 bool mt_ep_silent(struct mt_ep_state *e, const struct mt_outlier_rule *rule, uint64_t now);
 
 /*
+ * Ejects an endpoint of a forwarded port that has failed its health checks, until mt_ep_returned().
+ * One thread checks an endpoint, and calls this only while it is not ejected.
+ */
+void mt_ep_unhealthy(struct mt_ep_state *e, uint64_t now);
+
+/*
  * The caller has ejected the endpoint and checks its health once the ejection time is over. The
  * endpoint stays ejected until mt_ep_returned().
  */
@@ -443,9 +462,9 @@ static inline bool mt_ep_is_leaving(const struct mt_ep_state *e, uint64_t now)
 	return mt_unlikely(until) && until - (uint32_t)(now / MT_MSEC) - 1 < MT_EP_LEAVING_MS;
 }
 
-static inline void mt_ep_drain(struct mt_ep_state *e, bool on)
+static inline void mt_ep_drain(struct mt_ep_state *e, enum mt_ep_drain why)
 {
-	__atomic_store_n(&e->draining, on, __ATOMIC_RELAXED);
+	__atomic_store_n(&e->draining, (uint8_t)why, __ATOMIC_RELAXED);
 }
 
 /* ---- registry: state that outlives snapshots; control thread only ---------------------------- */

@@ -235,6 +235,17 @@ bool mt_ep_silent(struct mt_ep_state *e, const struct mt_outlier_rule *rule, uin
 	return !mt_ep_ejected(e, now) && eject(e, rule ? rule : &usual, now);
 }
 
+void mt_ep_unhealthy(struct mt_ep_state *e, uint64_t now)
+{
+	uint8_t n = __atomic_load_n(&e->ejections, __ATOMIC_RELAXED);
+
+	__atomic_store_n(&e->ejections, n < UINT8_MAX ? (uint8_t)(n + 1) : n, __ATOMIC_RELAXED);
+	if (__atomic_load_n(&e->ejected_total, __ATOMIC_RELAXED) < UINT16_MAX)
+		__atomic_fetch_add(&e->ejected_total, 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&e->ejected_until, now, __ATOMIC_RELAXED);
+	__atomic_store_n(&e->back, MT_EP_BACK_ASKED, __ATOMIC_RELAXED);
+}
+
 void mt_ep_ask(struct mt_ep_state *e)
 {
 	__atomic_store_n(&e->back, MT_EP_BACK_ASKED, __ATOMIC_RELAXED);

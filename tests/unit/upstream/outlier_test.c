@@ -393,7 +393,27 @@ static void test_trial_threads(void)
 	CU_ASSERT_EQUAL(total_ejections, 1);
 }
 
+/* Health checks eject at once and end the ejection, whatever time has passed. */
+static void test_unhealthy(void)
+{
+	struct mt_ep_state e = {0};
+	uint64_t now = 100 * MT_SEC;
+
+	for (uint32_t i = 1; i <= 3; i++) {
+		mt_ep_unhealthy(&e, now);
+		CU_ASSERT_EQUAL(e.ejected_total, i);
+		CU_ASSERT_EQUAL(e.ejections, i);
+		CU_ASSERT_TRUE(mt_ep_ejected(&e, now));
+		CU_ASSERT_TRUE(mt_ep_ejected(&e, now + 3600 * MT_SEC));
+		CU_ASSERT_FALSE(mt_ep_try(&e, NULL, now + 3600 * MT_SEC));
+		mt_ep_returned(&e, now + 1);
+		CU_ASSERT_FALSE(mt_ep_ejected(&e, now + 1));
+		CU_ASSERT_EQUAL(e.back, MT_EP_BACK_NOW);
+	}
+}
+
 const struct mt_test outlier_tests[] = {
+	{"unhealthy by checks", test_unhealthy},
 	{"three failures within 10 s", test_window},
 	{"five time-outs in a row, not all at once", test_timeouts},
 	{"calls given up", test_given_up},
