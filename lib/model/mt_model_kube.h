@@ -163,8 +163,8 @@ struct mt_mesh_config {
 	struct mt_text root_ns, trust_domain;
 	struct mt_text *aliases, *service_export, *route_export, *rule_export;
 	uint32_t n_aliases, n_service_export, n_route_export, n_rule_export;
-	struct mt_num auto_mtls, connect_timeout; /* ms */
-	struct mt_locality_policy *locality;	  /* NULL: not set */
+	struct mt_num auto_mtls, connect_timeout, detect_timeout; /* ms */
+	struct mt_locality_policy *locality;			  /* NULL: not set */
 	struct mt_ext_provider *providers;
 	uint32_t n_providers;
 };

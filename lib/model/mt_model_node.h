@@ -3,6 +3,7 @@
 #pragma once
 
 #include "mt_log.h"
+#include "mt_model_forwarding.h"
 #include "mt_model_types.h"
 
 /* Decides whether a server has not read what it was sent, when its connection ends. */
@@ -13,13 +14,7 @@ enum mt_idle_mode { MT_IDLE_ADAPTIVE, MT_IDLE_POLL };
 enum mt_hugepages { MT_HUGEPAGES_AUTO, MT_HUGEPAGES_ON, MT_HUGEPAGES_OFF };
 
 #define MT_NODE_CONNECTIONS 32768u
-
-/* "192.0.2.1/24" */
-struct mt_node_addr {
-	struct mt_text text;
-	struct mt_addr addr;
-	uint8_t prefix; /* bits of the written family */
-};
+#define MT_NODE_FLOWS	    65536u
 
 /* An address that may enter by its port; if `mac_text` is written, only from that station. */
 struct mt_node_bound {
@@ -258,6 +253,7 @@ struct mt_node {
 	struct mt_num unread;	   /* enum mt_unread_mode */
 	struct mt_num keepalive;   /* ms of silence before a probe; 0: none; not set: two hours */
 	struct mt_num connections; /* of clients, per worker; default MT_NODE_CONNECTIONS */
+	struct mt_num flows;	   /* forwarded at layer 4, per worker; default MT_NODE_FLOWS */
 	struct mt_num retransmissions; /* in a row before a connection ends; 0: lib/tcp's default */
 	struct mt_num hop_limit;       /* of sent packets; 0: lib/net's default */
 	struct mt_num dscp;
@@ -265,6 +261,9 @@ struct mt_node {
 	uint32_t n_cores;
 	struct mt_node_addr *source_addresses; /* additional ones for upstream connections */
 	uint32_t n_source_addresses;
+	struct mt_node_forwarding *forwarding;
+	uint32_t n_forwarding;
+	struct mt_node_nat *nat; /* NULL: not written */
 	struct mt_node_memory memory;
 	struct mt_node_locality locality;
 	struct mt_node_defaults defaults;

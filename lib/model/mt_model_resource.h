@@ -35,8 +35,9 @@ struct mt_res_endpoint {
 	struct mt_addr addr;
 	uint32_t weight; /* 1 and up, within its locality */
 	uint16_t port;
-	uint8_t health; /* enum mt_res_health */
-	bool tls;	/* of a cluster with tls_by_endpoint: this endpoint needs TLS */
+	uint8_t health : 4; /* enum mt_res_health */
+	uint8_t drain : 4;  /* enum mt_ep_drain, of a document; it is kept, with a share of 0 */
+	bool tls;	    /* of a cluster with tls_by_endpoint: this endpoint needs TLS */
 };
 
 struct mt_res_locality {

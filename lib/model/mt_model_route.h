@@ -81,6 +81,23 @@ struct mt_rule_mirror {
 	struct mt_rule_percent *percent; /* NULL: all */
 };
 
+/* Reasons for another attempt; bits of mt_rule_retries.on. */
+enum mt_rule_retry {
+	MT_RULE_RETRY_UNSENT = 1, /* connect-failure */
+	MT_RULE_RETRY_UNREAD = 2, /* refused-stream */
+	MT_RULE_RETRY_LOST = 4,	  /* reset */
+};
+
+struct mt_rule_retries {
+	struct mt_origin origin;
+	struct mt_num attempts; /* after the first; 0: none */
+	struct mt_num per_try;	/* ms; not set: the call's time-out */
+	struct mt_num backoff;	/* ms; not set: the default */
+	struct mt_num other_hosts;
+	uint32_t on;	 /* enum mt_rule_retry */
+	bool on_written; /* else `on` is the default */
+};
+
 /* Another VirtualService, whose rules replace this rule. */
 struct mt_rule_delegate {
 	struct mt_origin origin;
@@ -101,6 +118,7 @@ struct mt_rule {
 	struct mt_rule_mutation *req_mut, *rsp_mut;
 	uint32_t n_req_mut, n_rsp_mut;
 	struct mt_num timeout;
+	struct mt_rule_retries *retries; /* NULL: not written */
 	/*
 	 * Input of a hash balancer: values of these keys, then the client's address. None: the
 	 * cluster's.
@@ -127,6 +145,8 @@ struct mt_rule_list {
 	uint32_t n_rules;
 	uint64_t
 		made_of; /* of a merged list: a hash of its parts' serials; 0: the document's own */
+	/* Of a list that was joined with delegates: the one in the document. NULL: this one. */
+	const struct mt_rule_list *written;
 };
 
 struct mt_virtual_service {

@@ -55,6 +55,7 @@ struct mt_workload {
 	bool own_ports;	     /* it has only the ports in `ports` */
 	bool looked_up;	     /* a copy with an address that its name resolved to */
 	bool labels_unknown; /* its Pod is not among the documents */
+	bool terminating;    /* by its EndpointSlice */
 };
 
 struct mt_selector {

@@ -27,6 +27,16 @@ struct mt_num {
 	bool set;
 };
 
+/* Parses "1h30m", "1.5s" or "200ms" into ms. 0, -EINVAL: not a duration, -ERANGE: too long. */
+int mt_duration_parse(const char *text, uint64_t *ms);
+
+/* An address with its prefix: "192.0.2.1/24" */
+struct mt_node_addr {
+	struct mt_text text;
+	struct mt_addr addr;
+	uint8_t prefix; /* bits of the written family */
+};
+
 struct mt_kv {
 	const char *key, *value;
 	struct mt_origin origin;

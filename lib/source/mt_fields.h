@@ -170,9 +170,6 @@ bool mt_read_host(struct mt_fctx *c, const struct mt_ynode *n, struct mt_text *o
 bool mt_read_hosts(
 	struct mt_fctx *c, const struct mt_ynode *n, struct mt_text **out, uint32_t *n_out);
 
-/* Parses "1h30m", "1.5s" or "200ms" into ms. 0, -EINVAL: not a duration, -ERANGE: too long. */
-int mt_duration_parse(const char *text, uint64_t *ms);
-
 /* rules.c: shared by VirtualService, MetaRouter and EnvoyFilter. */
 mt_field_fn mt_read_string_matches; /* a map of key to StringMatch into struct mt_rule_match */
 void mt_read_string_match(
