@@ -377,7 +377,7 @@ int stack_open(struct stack *s, struct conns *conns, const struct mt_tcp_conf *t
 	struct mt_err *e)
 {
 	static const struct mt_listen_ops listen = {on_lookup, on_accept};
-	static const struct mt_net_events events = {on_neigh, on_icmp};
+	static const struct mt_net_events events = {.neigh = on_neigh, .icmp = on_icmp};
 	struct mt_port *ports[1] = {&s->port};
 	struct mt_rand r;
 	uint64_t secret[4]; /* not a random secret: the same seed makes the same sequence numbers */

@@ -17,7 +17,7 @@ static void on_icmp(
 	mt_tcp_icmp_event(((struct bench_stack *)arg)->tcp, t, seq, kind, mtu);
 }
 
-static const struct mt_net_events events = {on_neigh, on_icmp};
+static const struct mt_net_events events = {.neigh = on_neigh, .icmp = on_icmp};
 
 int bench_stack_open(struct bench_stack *s, const struct bench_stack_conf *c, struct mt_err *e)
 {

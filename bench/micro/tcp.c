@@ -101,7 +101,7 @@ static void on_icmp(
 }
 
 static const struct mt_listen_ops listen_ops = {on_lookup, on_accept};
-static const struct mt_net_events events = {on_neigh, on_icmp};
+static const struct mt_net_events events = {.neigh = on_neigh, .icmp = on_icmp};
 
 static void make_host(int i, struct mt_pools *p)
 {

@@ -48,21 +48,26 @@ static void reply_ip6(const struct net_rx *rx, uint8_t proto, struct rte_mbuf *m
 	memcpy(ip->dst_addr, &rx->src, sizeof(ip->dst_addr));
 }
 
-void net_reply_as(struct mt_netw *w, const struct net_rx *rx, uint8_t proto, struct rte_mbuf *m)
+void net_reply_by(struct mt_netw *w, const struct net_rx *rx, uint8_t proto, struct rte_mbuf *m,
+	const struct mt_net_dst *dst)
 {
-	uint8_t l2[18];
-	uint8_t n;
-
 	if (rx->is4)
 		reply_ip4(rx, proto, m);
 	else
 		reply_ip6(rx, proto, m);
-	n = net_l2_write(w, rx->port->index, &rx->peer,
-		rx->is4 ? RTE_ETHER_TYPE_IPV4 : RTE_ETHER_TYPE_IPV6, l2);
-	memcpy(prepend(m, n), l2, n);
+	memcpy(prepend(m, dst->l2len), dst->l2, dst->l2len);
 	m->ol_flags &= RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL;
 	m->tx_offload = 0;
-	net_tx(w, rx->port->index, m);
+	net_tx(w, dst->port, m);
+}
+
+void net_reply_as(struct mt_netw *w, const struct net_rx *rx, uint8_t proto, struct rte_mbuf *m)
+{
+	struct mt_net_dst dst = {.port = rx->port->index};
+
+	dst.l2len = net_l2_write(w, dst.port, &rx->peer,
+		rx->is4 ? RTE_ETHER_TYPE_IPV4 : RTE_ETHER_TYPE_IPV6, dst.l2);
+	net_reply_by(w, rx, proto, m, &dst);
 }
 
 void net_reply(struct mt_netw *w, const struct net_rx *rx, struct rte_mbuf *m)
@@ -161,6 +166,8 @@ void net_icmp_error_in(
 	uint16_t owner;
 	uint32_t seq;
 
+	if (rx->forward && net_gate_error(w, rx, off))
+		return;
 	if (!quoted(rx, off, &t, &seq) || !mt_net_is_local(w, &t.local)) {
 		net_drop(w, m, MT_NET_icmp_error_foreign);
 		return;

@@ -70,6 +70,9 @@ void net_icmp4_input(struct mt_netw *w, struct net_rx *rx)
 	case RTE_IP_ICMP_ECHO_REQUEST:
 		net_echo(w, rx, RTE_IP_ICMP_ECHO_REPLY, 0);
 		return;
+	case RTE_IP_ICMP_ECHO_REPLY:
+		net_echo_reply(w, rx);
+		return;
 	case UNREACH:
 		unreach_in(w, rx, icmp->icmp_code);
 		return;
@@ -82,24 +85,31 @@ void net_icmp4_input(struct mt_netw *w, struct net_rx *rx)
 	}
 }
 
-/* ---- unreachables out ---------------------------------------------------------------------- */
+/* ---- errors out ---------------------------------------------------------------------------- */
 
-static void fill4(const struct net_rx *rx, struct rte_mbuf *m, struct rte_icmp_hdr *icmp)
+const struct net_error net_port_unreachable = {UNREACH, UNREACH_PORT, ICMP6_UNREACH, ICMP6_PORT, 0};
+static const struct net_error proto_unreachable = {
+	UNREACH, UNREACH_PROTO, ICMP6_PARAM, ICMP6_NEXT_HDR, 0};
+
+static void fill4(const struct net_error *e, struct rte_mbuf *m, struct rte_icmp_hdr *icmp)
 {
-	icmp->icmp_type = UNREACH;
-	icmp->icmp_code = rx->proto == IPPROTO_UDP ? UNREACH_PORT : UNREACH_PROTO;
+	uint32_t word = rte_cpu_to_be_32(e->word);
+
+	icmp->icmp_type = e->type4;
+	icmp->icmp_code = e->code4;
+	memcpy(&icmp->icmp_ident, &word, sizeof(word));
 	icmp->icmp_cksum = net_cksum(m, 0, m->pkt_len, 0);
 }
 
-static void fill6(const struct net_rx *rx, struct rte_mbuf *m, struct rte_icmp_hdr *icmp)
+static void fill6(const struct net_rx *rx, const struct net_error *e, struct rte_mbuf *m,
+	struct rte_icmp_hdr *icmp)
 {
-	bool udp = rx->proto == IPPROTO_UDP;
-	uint32_t pointer = rte_cpu_to_be_32(rx->nh_off);
+	/* A parameter problem names the field that was not understood. */
+	uint32_t word = rte_cpu_to_be_32(e->type6 == ICMP6_PARAM ? rx->nh_off : e->word);
 
-	icmp->icmp_type = udp ? ICMP6_UNREACH : ICMP6_PARAM;
-	icmp->icmp_code = udp ? ICMP6_PORT : ICMP6_NEXT_HDR;
-	if (!udp)
-		memcpy(&icmp->icmp_ident, &pointer, sizeof(pointer));
+	icmp->icmp_type = e->type6;
+	icmp->icmp_code = e->code6;
+	memcpy(&icmp->icmp_ident, &word, sizeof(word));
 	icmp->icmp_cksum = net_cksum(
 		m, 0, m->pkt_len, net_pseudo6(&rx->dst, &rx->src, m->pkt_len, IPPROTO_ICMPV6));
 }
@@ -108,7 +118,7 @@ static void fill6(const struct net_rx *rx, struct rte_mbuf *m, struct rte_icmp_h
  * Builds the error, quoting as much of the packet as a control mbuf holds: more than RFC 792
  * requires.
  */
-static struct rte_mbuf *build(struct mt_netw *w, const struct net_rx *rx)
+static struct rte_mbuf *build(struct mt_netw *w, const struct net_rx *rx, const struct net_error *e)
 {
 	uint16_t quote = MT_MIN(rx->len, NET_QUOTE_MAX);
 	struct rte_mbuf *m = mt_buf_ctrl(w->pools);
@@ -126,30 +136,37 @@ static struct rte_mbuf *build(struct mt_netw *w, const struct net_rx *rx)
 	if (from != (const void *)(icmp + 1))
 		memcpy(icmp + 1, from, quote);
 	if (rx->is4)
-		fill4(rx, m, icmp);
+		fill4(e, m, icmp);
 	else
-		fill6(rx, m, icmp);
+		fill6(rx, e, m, icmp);
 	return m;
 }
 
-void net_unreachable(struct mt_netw *w, struct net_rx *rx)
+void net_error_out(
+	struct mt_netw *w, struct net_rx *rx, const struct net_error *e, struct net_limit *limit)
 {
 	struct rte_mbuf *m;
 
-	net_count(w, MT_NET_proto_unserved);
 	/* No error about packets to a group or without a source address (RFC 1122 §3.2.2). */
 	if (!rx->l2_unicast || rx->dst.b[0] == 0xff || mt_addr_is_zero(&rx->src)) {
 		mt_buf_free(rx->m);
 		return;
 	}
-	if (net_limited(&w->error_limit, w->now)) {
+	if (net_limited(limit, w->now)) {
 		net_drop(w, rx->m, MT_NET_icmp_limited);
 		return;
 	}
-	m = build(w, rx);
+	m = build(w, rx, e);
 	mt_buf_free(rx->m);
 	if (!m)
 		return;
 	net_count(w, MT_NET_icmp_error_out);
 	net_reply(w, rx, m);
+}
+
+void net_unreachable(struct mt_netw *w, struct net_rx *rx)
+{
+	net_count(w, MT_NET_proto_unserved);
+	net_error_out(w, rx, rx->proto == IPPROTO_UDP ? &net_port_unreachable : &proto_unreachable,
+		&w->error_limit);
 }

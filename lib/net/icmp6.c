@@ -56,6 +56,8 @@ void net_icmp6_input(struct mt_netw *w, struct net_rx *rx)
 		net_drop(w, rx->m, MT_NET_icmp_ignored);
 	else if (icmp->icmp_type == ECHO_REQUEST)
 		net_echo(w, rx, ECHO_REPLY, net_pseudo6(&rx->dst, &rx->src, len, IPPROTO_ICMPV6));
+	else if (icmp->icmp_type == ECHO_REPLY)
+		net_echo_reply(w, rx);
 	else if (icmp->icmp_type >= UNREACH && icmp->icmp_type <= PARAM_PROBLEM)
 		error_in(w, rx, icmp);
 	else

@@ -14,6 +14,9 @@ void mt_netw_image(struct mt_netw *w, struct mt_image *im)
 	MT_IMAGE(im, w->rand);
 	MT_IMAGE(im, w->echo_limit);
 	MT_IMAGE(im, w->error_limit);
+	MT_IMAGE(im, w->forward_limit);
+	MT_IMAGE(im, w->too_big_limit);
+	MT_IMAGE(im, w->pass_limit);
 	MT_IMAGE(im, w->n_pmtu);
 	MT_IMAGE(im, w->pmtu_check);
 	MT_IMAGE(im, w->pmtu);

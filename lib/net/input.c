@@ -191,6 +191,13 @@ uint16_t net_input_handed(
 			tcp[kept++] = rx.m;
 			continue;
 		}
+		/* Of datagrams only those for lib/l4 are handed over. */
+		if ((rx.m->packet_type & RTE_PTYPE_L4_MASK) == RTE_PTYPE_L4_UDP ||
+			(rx.m->packet_type & RTE_PTYPE_L4_MASK) == RTE_PTYPE_L4_FRAG ||
+			(rx.m->packet_type & RTE_PTYPE_L4_MASK) == MT_NET_PTYPE_SEGMENT) {
+			w->forwarded[w->n_forwarded++] = rx.m;
+			continue;
+		}
 		/* Set by net_icmp_error_in() on the other worker. */
 		rx.port = w->net->ports[rx.m->port];
 		if (frame_in(w, &rx))

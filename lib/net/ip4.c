@@ -101,7 +101,11 @@ bool net_ip4_input(struct mt_netw *w, struct net_rx *rx)
 		net_drop(w, rx->m, MT_NET_multicast_ignored);
 		return false;
 	}
-	if (mt_unlikely(!mt_net_is_local(w, &rx->dst))) {
+	if (mt_unlikely(!net_to_us(w, rx))) {
+		if (w->has_servers &&
+			(ip->fragment_offset & FRAGMENTED ? net_gate_fragment(w, rx, false)
+							  : net_gate_foreign(w, rx)))
+			return false;
 		net_punt(w, rx, MT_NET_not_local);
 		return false;
 	}
@@ -110,9 +114,12 @@ bool net_ip4_input(struct mt_netw *w, struct net_rx *rx)
 		return false;
 	}
 	if (mt_unlikely(ip->fragment_offset & FRAGMENTED)) {
-		net_drop(w, rx->m, MT_NET_ip_fragment_refused);
+		if (!net_gate_fragment(w, rx, true))
+			net_drop(w, rx->m, MT_NET_ip_fragment_refused);
 		return false;
 	}
+	if (mt_unlikely(rx->forward) && net_gate_may(w->served, rx) && net_gate(w, rx))
+		return false;
 	net_trim(rx->m, (uint32_t)rx->l2_len + rx->len);
 	return net_l4_input(w, rx);
 }

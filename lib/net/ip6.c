@@ -88,8 +88,10 @@ static enum mt_net_outcome walk(struct net_rx *rx)
 		if (i == EXT_MAX || off + 8 > here || (rx->proto == IPPROTO_HOPOPTS && i > 0))
 			return MT_NET_ip_header_bad;
 		len = ext_len(rx->proto, ip + off, here - off, &why);
-		if (len == 0)
+		if (len == 0) {
+			rx->l3_len = (uint16_t)off; /* for fragment() */
 			return why;
+		}
 		rx->proto = ip[off];
 		rx->nh_off = (uint8_t)off;
 		off += len;
@@ -135,6 +137,25 @@ static enum mt_net_outcome check(struct net_rx *rx, const struct rte_ipv6_hdr *i
 	return walk(rx);
 }
 
+/* A part of a packet, with its fragment header at l3_len: lib/l4 gets it, or it is dropped. */
+static mt_noinline void fragment(struct mt_netw *w, struct net_rx *rx)
+{
+	const uint8_t *header = (const uint8_t *)rx_l3(rx) + rx->l3_len;
+	enum mt_net_outcome why = MT_NET_ip_fragment_refused;
+	bool local;
+
+	rx->proto = header[0];
+	rx->nh_off = (uint8_t)rx->l3_len;
+	rx->l3_len = (uint16_t)(rx->l3_len + sizeof(struct rte_ipv6_fragment_ext));
+	local = net_to_us(w, rx);
+	if (!source_ok(rx) || (local && net_is_ours(w, &rx->src)))
+		why = MT_NET_martian_source;
+	else if (rx->l2_unicast && rx->dst.b[0] != 0xff && !mt_addr_is4(&rx->dst) &&
+		 net_gate_fragment(w, rx, local))
+		return;
+	net_drop(w, rx->m, why);
+}
+
 bool net_ip6_input(struct mt_netw *w, struct net_rx *rx)
 {
 	enum mt_net_outcome bad = check(rx, rx_l3(rx));
@@ -143,7 +164,10 @@ bool net_ip6_input(struct mt_netw *w, struct net_rx *rx)
 	if (bad == MT_NET_rx_tcp && !source_ok(rx))
 		bad = MT_NET_martian_source;
 	if (mt_unlikely(bad != MT_NET_rx_tcp)) {
-		net_drop(w, rx->m, bad);
+		if (bad == MT_NET_ip_fragment_refused)
+			fragment(w, rx);
+		else
+			net_drop(w, rx->m, bad);
 		return false;
 	}
 	/* Of group packets only neighbour discovery is accepted; it checks the target itself. */
@@ -153,7 +177,9 @@ bool net_ip6_input(struct mt_netw *w, struct net_rx *rx)
 			net_drop(w, rx->m, MT_NET_multicast_ignored);
 			return false;
 		}
-	} else if (mt_unlikely(mt_addr_is4(&rx->dst) || !mt_net_is_local(w, &rx->dst))) {
+	} else if (mt_unlikely(mt_addr_is4(&rx->dst) || !net_to_us(w, rx))) {
+		if (w->has_servers && !mt_addr_is4(&rx->dst) && net_gate_foreign(w, rx))
+			return false;
 		net_punt(w, rx, MT_NET_not_local);
 		return false;
 	}
@@ -161,6 +187,8 @@ bool net_ip6_input(struct mt_netw *w, struct net_rx *rx)
 		net_drop(w, rx->m, MT_NET_martian_source);
 		return false;
 	}
+	if (mt_unlikely(rx->forward) && net_gate_may(w->served, rx) && net_gate(w, rx))
+		return false;
 	net_trim(rx->m, (uint32_t)rx->l2_len + rx->len);
 	return net_l4_input(w, rx);
 }

@@ -37,6 +37,7 @@ struct mt_net_dst {
 	uint32_t gen;	/* of routes and neighbours when this was filled; 0: never */
 	uint8_t l2len;	/* 14, or 18 with a VLAN tag; 0: not resolved yet */
 	uint8_t l2[18];
+	bool on_link; /* the neighbour is the destination itself, not a router */
 };
 
 enum mt_net_result {
@@ -54,6 +55,15 @@ enum mt_net_icmp {
 	MT_NET_ICMP_HARD,    /* protocol or port unreachable, administratively prohibited */
 };
 
+#define MT_NET_ECHO_DATA 16
+
+/* An ICMP echo request of the node, or the reply to one. */
+struct mt_net_echo {
+	struct mt_addr remote; /* to which it goes, or from which it comes */
+	uint16_t ident, seq;
+	uint8_t data[MT_NET_ECHO_DATA];
+};
+
 /* Events for the layer above, set at creation; raised inside tick and input, on this worker. */
 struct mt_net_events {
 	/*
@@ -69,6 +79,11 @@ struct mt_net_events {
 	 */
 	void (*icmp)(void *arg, const struct mt_tuple *t, uint32_t seq, enum mt_net_icmp kind,
 		uint16_t mtu);
+	/*
+	 * An ICMP echo reply with MT_NET_ECHO_DATA bytes, to whatever request; the receiver checks
+	 * that it answers one of its own. NULL: replies are dropped.
+	 */
+	void (*echo)(void *arg, const struct mt_net_echo *e);
 };
 
 /* ---- the node's part: control thread ------------------------------------------------------- */
@@ -119,6 +134,11 @@ struct mt_net_old;
  */
 struct mt_net *mt_net_create(struct mt_port *const *ports, uint16_t n_ports, uint16_t workers,
 	const struct mt_steer *steer);
+/*
+ * Sets the key of the neighbour table's hash, so that outsiders cannot aim at one bucket. Random in
+ * a daemon; without a call it is 0. Boot only, before the first worker's part.
+ */
+void mt_net_key(struct mt_net *net, const uint64_t key[2]);
 /* Call it after all workers' parts are destroyed. */
 void mt_net_destroy(struct mt_net *net);
 
@@ -168,6 +188,29 @@ struct mt_net_bound {
  * occurs twice, the first entry counts. Returns 0 or -ENOMEM.
  */
 int mt_net_vips_bind(struct mt_net_vips *v, const struct mt_net_bound *bound, uint32_t n);
+/* (address, port, protocol) of packets that lib/l4 forwards. */
+struct mt_net_row {
+	struct mt_addr addr;
+	uint16_t port; /* > 0 */
+	uint8_t proto; /* IPPROTO_UDP or IPPROTO_TCP; others are ignored */
+};
+
+struct mt_net_forwards {
+	const struct mt_net_row *rows; /* destinations, of the VIPs */
+	uint32_t n_rows;
+	const struct mt_net_row *servers; /* sources of packets to addresses that are not local */
+	uint32_t n_servers;
+	/* Destinations with a port of nat_lo to nat_hi: VIPs or the node's own addresses. */
+	const struct mt_addr *nat;
+	uint32_t n_nat;
+	uint16_t nat_lo, nat_hi;
+	bool nat_tcp; /* of TCP as well, not only of UDP */
+};
+/*
+ * Sets which packets of `v` are left to mt_net_forwarded(); the new ones replace the previous ones
+ * as a whole. Without a call there are none. Returns 0 or -ENOMEM.
+ */
+int mt_net_vips_forward(struct mt_net_vips *v, const struct mt_net_forwards *f);
 void mt_net_vips_use(struct mt_net *net, struct mt_net_vips *v, struct mt_net_old **old);
 void mt_net_vips_drop(struct mt_net_vips *v);
 
@@ -230,7 +273,24 @@ void mt_net_begin(struct mt_netw *w, uint64_t now);
 uint16_t mt_net_input(struct mt_netw *w, struct mt_port *port, struct rte_mbuf **pkts, uint16_t n,
 	struct rte_mbuf **tcp);
 
-/* The same for packets from mt_steer_pop(): TCP is passed through, ICMP errors become events. */
+/* In packet_type: a TCP segment for lib/l4, unlike RTE_PTYPE_L4_TCP for lib/tcp. */
+#define MT_NET_PTYPE_SEGMENT RTE_PTYPE_L4_NONFRAG
+
+/*
+ * Packets of the last burst for lib/l4, which the caller takes before it passes another burst: the
+ * array and, in *n, how many. Their IP headers are checked, they are datagrams or TCP segments with
+ * a complete header (of TCP without its options) and a source that can be a host, fragments of
+ * datagrams (packet_type L4_FRAG; l3_len includes an IPv6 fragment header), or ICMP errors about
+ * one that the node sent, and otherwise as mt_l4_input() needs them. With several workers hash.rss
+ * is as for TCP; for an error it is that of the quoted tuple, and a fragment is at its datagram's
+ * owner already.
+ */
+struct rte_mbuf **mt_net_forwarded(struct mt_netw *w, uint16_t *n);
+
+/*
+ * The same for packets from mt_steer_pop(): TCP and forwarded packets are passed through, ICMP
+ * errors become events.
+ */
 uint16_t mt_net_input_handed(
 	struct mt_netw *w, struct rte_mbuf **pkts, uint16_t n, struct rte_mbuf **tcp);
 
@@ -241,7 +301,8 @@ uint16_t mt_net_input_handed(
 void mt_net_tick(struct mt_netw *w);
 
 /*
- * Hands queued packets to the ports, alternating between segments of connections and all others.
+ * Hands queued packets to the ports, alternating between segments of connections, forwarded packets
+ * and all others.
  * Packets that a port does not take stay queued; if the port made no progress for 100 ms they are
  * dropped and counted.
  */
@@ -349,6 +410,83 @@ static inline uint32_t mt_net_headroom(const struct mt_net_dst *dst, bool is4)
 {
 	return (dst->l2len ? dst->l2len : 18u) + (is4 ? 20u : 40u);
 }
+
+/* ---- for lib/l4 ---------------------------------------------------------------------------- */
+
+/* Changes when a struct mt_net_dst filled earlier is stale. */
+uint32_t mt_net_gen(const struct mt_netw *w);
+
+/*
+ * As mt_net_route(), for a destination that an outsider may have made up: the client of a reply. An
+ * entry for an unknown neighbour takes only the part of a bucket that is open to outsiders, so that
+ * entries for endpoints and routers find a place.
+ */
+enum mt_net_result mt_net_route_guest(
+	struct mt_netw *w, const struct mt_addr *remote, struct mt_net_dst *dst);
+
+/*
+ * Queues a received packet for the port of `dst`, which mt_net_route() filled; takes it. Its header
+ * is rewritten already, except for the Ethernet header, of m->l2_len bytes, which is replaced here.
+ * False: it was dropped, because the queue for forwarded packets is full or there was no buffer
+ * (counted).
+ */
+bool mt_net_forward(struct mt_netw *w, struct rte_mbuf *m, const struct mt_net_dst *dst);
+
+/* Errors about a packet that is not forwarded. */
+enum mt_net_error {
+	MT_NET_ERROR_TIME,    /* its TTL or hop limit is used up */
+	MT_NET_ERROR_TOO_BIG, /* it is longer than the next hop's MTU */
+	MT_NET_ERROR_PORT,    /* nothing serves its port */
+	MT_NET_ERROR_ADMIN,   /* it was refused */
+};
+/*
+ * Answers a packet, not yet rewritten, with an ICMP error (rate limited) from its destination
+ * address, or from the receiving port's own if the destination is not local; takes the packet.
+ * `mtu`: for TOO_BIG.
+ */
+void mt_net_forward_error(
+	struct mt_netw *w, struct rte_mbuf *m, enum mt_net_error kind, uint16_t mtu);
+/*
+ * Answers a TCP segment, not yet rewritten, with a reset as a host without a connection does (RFC
+ * 9293 §3.10.7.1), within the rate limit of those ICMP errors; takes the segment. A reset gets no
+ * answer.
+ */
+void mt_net_forward_reset(struct mt_netw *w, struct rte_mbuf *m);
+/* Bytes of a packet that an ICMP error quotes at most. */
+#define MT_NET_QUOTE_MAX 112
+
+/* An ICMP error that goes on to the sender of the quoted packet. */
+struct mt_net_passed {
+	struct mt_addr from, to;
+	uint8_t type, code; /* of the family of `to` */
+	uint8_t word[4];    /* bytes 4 to 7 of the message */
+	uint16_t len;	    /* of the quote, at most MT_NET_QUOTE_MAX */
+	const void *quote;
+};
+/*
+ * Sends the error by `dst`, which mt_net_route() filled, rate limited. False: it was dropped
+ * (counted).
+ */
+bool mt_net_pass_error(
+	struct mt_netw *w, const struct mt_net_passed *e, const struct mt_net_dst *dst);
+/*
+ * Reads the tuple and protocol of a quoted datagram or TCP segment, from the view of its sender.
+ * False: it is another protocol, a later fragment, or cut off before the eighth byte after the IP
+ * header.
+ */
+bool mt_net_quoted(const void *quote, uint32_t len, struct mt_tuple *t, uint8_t *proto);
+/*
+ * Sends an echo request, from an address of mt_net_source_addr(). Any worker may receive the reply,
+ * by mt_net_events.echo(). MT_NET_SENT; otherwise nothing was sent: MT_NET_WAIT if the neighbour is
+ * being resolved or did not answer lately, MT_NET_NO_ROUTE or MT_NET_NO_MEMORY if the node lacks a
+ * route, a source address, a place for the neighbour, or a buffer.
+ */
+enum mt_net_result mt_net_ping(struct mt_netw *w, const struct mt_net_echo *e, uint64_t rnd);
+/*
+ * Takes back a packet for an address that is not local and for which there is no flow: it goes to
+ * the kernel, or is dropped and counted.
+ */
+void mt_net_not_forwarded(struct mt_netw *w, struct rte_mbuf *m);
 
 /*
  * Lowers the MTU of the path to `remote` to `mtu` bytes. Call it when an ICMP packet-too-big has

@@ -36,9 +36,10 @@ struct net_addr {
 	/* MT_NET_PORT_NONE: announced and answered on the port of its connected prefix */
 	uint16_t port;
 	uint8_t prefix;
-	bool fresh;   /* to be announced */
-	bool leaving; /* still received, for existing connections, but no longer claimed */
-	bool has_mac; /* for `bound` */
+	bool fresh;	 /* to be announced */
+	bool leaving;	 /* still received, for existing connections, but no longer claimed */
+	bool has_mac;	 /* for `bound` */
+	uint8_t forward; /* NET_FORWARD_*: some packets for it are forwarded */
 	struct rte_ether_addr mac;
 };
 
@@ -50,10 +51,31 @@ struct net_set {
 	uint32_t *slots;
 };
 
+/* (address, port, protocol), open addressing, at most half full; port 0: free. */
+struct net_rows {
+	struct mt_net_row *slots;
+	uint32_t n;
+	uint32_t mask;
+};
+
+#define NET_FORWARD_ROWS 0x01 /* those of net_served.rows */
+#define NET_FORWARD_NAT	 0x02 /* those to ports nat_lo to nat_hi, if the address is in `nat` */
+
+/* Bits of net_served.row_ports: twice a power of two, for the ports of UDP and of TCP. */
+#define NET_ROW_PORTS 8192u
+
 /* Address sets that the control thread swaps as one when the configuration changes. */
 struct net_served {
 	struct net_set vips;
 	struct net_set bound; /* workloads' addresses, each with the port by which it enters */
+	/* Forwarded: destinations; sources of packets to foreign addresses; NAT addresses. */
+	struct net_rows rows, servers;
+	/* Bits by net_row_bit(). A bit is set if an address has a row for the port. */
+	uint64_t row_ports[NET_ROW_PORTS / 64];
+	struct net_set nat;
+	struct net_set server_addrs; /* of `servers`: a later fragment has no port */
+	uint16_t nat_lo, nat_hi;
+	bool nat_tcp; /* NAT addresses take TCP as well */
 };
 
 /* Checks on a port's frames that come first. The common port has no flag. */
@@ -106,7 +128,9 @@ const struct net_addr *net_port_addr(
 
 #define NET_NEIGH_MAX  4096
 #define NET_NEIGH_WAYS 8
-#define NET_NEIGH_NONE UINT32_MAX
+/* Entries that outsiders can cause may fill only this part of a bucket. */
+#define NET_NEIGH_GUEST_WAYS (NET_NEIGH_WAYS / 2)
+#define NET_NEIGH_NONE	     UINT32_MAX
 #define NET_NEIGH_NOBODY                                                                           \
 	NET_NEIGH_MAX /* mt_net_dst.neigh of an answer to a station that has no entry */
 
@@ -208,18 +232,19 @@ struct mt_net {
 	_Atomic uint32_t neigh_done; /* grows when an entry became usable or failed */
 	_Atomic(struct mt_netw *) workers_part[MT_WORKERS_MAX];
 	struct net_neigh *neigh;
+	uint64_t key[2]; /* of the neighbours' buckets */
 };
 
 /* ---- one worker ---------------------------------------------------------------------------- */
 
 /*
- * Packets waiting for one port, in two queues: segments of connections, and all others. A full
- * second queue drops the newest packet.
+ * Packets waiting for one port, in three queues: segments of connections, forwarded packets, and
+ * all others. The last two drop the newest packet when they are full.
  */
 #define NET_TXQ	      512
 #define NET_TXQ_OTHER 128
 
-enum net_lane_kind { NET_LANE_TCP, NET_LANE_OTHER, NET_LANES };
+enum net_lane_kind { NET_LANE_TCP, NET_LANE_OTHER, NET_LANE_FORWARD, NET_LANES };
 
 struct net_lane {
 	uint16_t n;
@@ -227,7 +252,7 @@ struct net_lane {
 	struct rte_mbuf *m[NET_TXQ];
 };
 
-/* Two queues that alternate while both hold packets, so that neither starves the other. */
+/* Queues that take turns while several hold packets, so that none starves another. */
 struct net_txq {
 	/* the port took less than it was offered: not offered again in this loop iteration */
 	bool refused;
@@ -236,9 +261,15 @@ struct net_txq {
 	struct net_lane lane[NET_LANES];
 };
 
+static inline uint32_t net_txq_queued(const struct net_txq *q)
+{
+	return (uint32_t)q->lane[NET_LANE_TCP].n + q->lane[NET_LANE_OTHER].n +
+	       q->lane[NET_LANE_FORWARD].n;
+}
+
 static inline bool net_txq_empty(const struct net_txq *q)
 {
-	return q->lane[NET_LANE_TCP].n + q->lane[NET_LANE_OTHER].n == 0;
+	return net_txq_queued(q) == 0;
 }
 
 #define NET_PMTU_SETS 64
@@ -272,10 +303,18 @@ struct net_owner {
 	struct net_neigh_own neigh[NET_NEIGH_MAX];
 };
 
+/* A received burst at most, as long as the caller takes forwarded packets after each. */
+#define NET_FORWARDED 256
+
 struct mt_netw {
 	struct mt_net *net;
 	const struct net_table *table;
-	const struct net_set *vips; /* of a struct net_served */
+	const struct net_served *served;
+	const struct net_set *vips; /* of `served` */
+	uint8_t own_forward;	    /* NET_FORWARD_NAT if there are NAT addresses */
+	bool has_servers;	    /* served->servers is not empty */
+	uint16_t n_forwarded;
+	struct rte_mbuf *forwarded[NET_FORWARDED]; /* for lib/l4 */
 	struct mt_pools *pools;
 	uint64_t now;
 	uint32_t gen; /* of destinations; see mt_net_begin() */
@@ -290,6 +329,9 @@ struct mt_netw {
 	struct mt_trace *trace; /* NULL: nothing is traced */
 	struct mt_rand rand;
 	struct net_limit echo_limit, error_limit;
+	struct net_limit forward_limit; /* errors about packets that lib/l4 does not forward */
+	struct net_limit too_big_limit; /* those that path MTU discovery of its clients needs */
+	struct net_limit pass_limit;	/* errors that lib/l4 passes on */
 	uint32_t n_pmtu;
 	uint64_t pmtu_check;
 	struct net_owner *owner; /* NULL but for the owner */
@@ -343,6 +385,8 @@ void net_tx(struct mt_netw *w, uint16_t port, struct rte_mbuf *m);
  * necessary. If there is none, counts a drop.
  */
 bool net_tx_other_room(struct mt_netw *w, uint16_t port);
+/* True if there is room for one more forwarded packet, after a flush if necessary. */
+bool net_tx_forward_room(struct mt_netw *w, uint16_t port);
 /* The queue must have room. */
 void net_tx_put(struct mt_netw *w, uint16_t port, enum net_lane_kind kind, struct rte_mbuf *m);
 /* Frees the queued packets. */
@@ -398,8 +442,8 @@ uint32_t net_sum_keep(struct rte_mbuf *m, uint32_t off, uint32_t front);
 
 /* Headers are made contiguous up to here; packets with longer ones are dropped. */
 #define NET_HEADERS_MAX 384
-/* Bytes of a packet that an ICMP error quotes; they fit in a control mbuf. */
-#define NET_QUOTE_MAX 112
+/* They fit in a control mbuf. */
+#define NET_QUOTE_MAX MT_NET_QUOTE_MAX
 
 /*
  * An Ethernet header in a frame, possibly unaligned: net_ring hands over headers that a sender put
@@ -421,6 +465,7 @@ struct net_rx {
 	struct rte_ether_addr peer; /* sender of the frame */
 	bool l2_unicast;	    /* sent to this station, not to a group */
 	bool is4;
+	uint8_t forward; /* NET_FORWARD_* of the destination */
 	uint8_t l2_len;
 	uint8_t proto;
 	uint8_t ttl;
@@ -457,6 +502,51 @@ bool net_ip4_input(struct mt_netw *w, struct net_rx *rx);
 bool net_ip6_input(struct mt_netw *w, struct net_rx *rx);
 /* Handles what follows the IP header of a packet for this node. */
 bool net_l4_input(struct mt_netw *w, struct net_rx *rx);
+/* True if the destination is local; sets rx->forward. */
+bool net_to_us(const struct mt_netw *w, struct net_rx *rx);
+static inline uint32_t net_row_bit(uint16_t port, uint8_t proto)
+{
+	_Static_assert((IPPROTO_TCP & 1) != (IPPROTO_UDP & 1), "their lowest bits differ");
+	return (port * 2u | (proto & 1u)) % NET_ROW_PORTS;
+}
+
+/*
+ * False: net_gate() would not take the packet. Spares most packets of terminated services at an
+ * address with rx->forward the search.
+ */
+static inline bool net_gate_may(const struct net_served *s, const struct net_rx *rx)
+{
+	uint16_t port;
+	uint32_t bit;
+
+	if (rx->m->data_len < rx->l2_len + rx->l3_len + 2 * sizeof(port))
+		return false;
+	port = rte_be_to_cpu_16(((const uint16_t *)rx_l4(rx))[1]);
+	bit = net_row_bit(port, rx->proto);
+	if (s->row_ports[bit / 64] >> bit % 64 & 1)
+		return true;
+	return rx->forward & NET_FORWARD_NAT && port >= s->nat_lo && port <= s->nat_hi;
+}
+
+/*
+ * gate.c. Takes a datagram or TCP segment for an address with rx->forward, or for a foreign
+ * address, to w->forwarded if lib/l4 forwards it; false: it does not.
+ */
+bool net_gate(struct mt_netw *w, struct net_rx *rx);
+bool net_gate_foreign(struct mt_netw *w, struct net_rx *rx);
+/*
+ * The same for a fragment, which goes to the worker that keeps its datagram's state. `local`: the
+ * destination is.
+ */
+bool net_gate_fragment(struct mt_netw *w, struct net_rx *rx, bool local);
+/*
+ * The same for an ICMP error with a right checksum about a packet that lib/l4 sent; the quoted
+ * packet starts `off` bytes after the start of the ICMP header.
+ */
+bool net_gate_error(struct mt_netw *w, struct net_rx *rx, uint16_t off);
+/* set.c. Copies the rows; 0 or -ENOMEM. */
+int net_rows_init(struct net_rows *r, const struct mt_net_row *rows, uint32_t n);
+bool net_rows_has(const struct net_rows *r, const struct mt_addr *a, uint16_t port, uint8_t proto);
 /*
  * bound.c. True if the frame's source address may enter by its port; false: it was dropped and
  * counted. A frame too short to have a source address passes, because no later stage attributes the
@@ -483,6 +573,18 @@ void net_icmp6_input(struct mt_netw *w, struct net_rx *rx);
  */
 void net_icmp_error_in(
 	struct mt_netw *w, struct net_rx *rx, uint16_t off, enum mt_net_icmp kind, uint16_t mtu);
+/* Kind of an ICMP error that the node sends, for both families. */
+struct net_error {
+	uint8_t type4, code4, type6, code6;
+	uint32_t word; /* bytes 4 to 7 of the message: an MTU */
+};
+extern const struct net_error net_port_unreachable;
+/*
+ * Sends the error to the packet's sender, from the address to which the packet was sent (rx->dst
+ * may be replaced before), unless the limit is exhausted; takes the packet.
+ */
+void net_error_out(
+	struct mt_netw *w, struct net_rx *rx, const struct net_error *e, struct net_limit *limit);
 /* Answers that the protocol (or UDP port) is not served, rate limited; takes the packet. */
 void net_unreachable(struct mt_netw *w, struct net_rx *rx);
 /*
@@ -492,8 +594,13 @@ void net_unreachable(struct mt_netw *w, struct net_rx *rx);
 void net_reply(struct mt_netw *w, const struct net_rx *rx, struct rte_mbuf *m);
 /* The same for any protocol: m's data starts at its header. */
 void net_reply_as(struct mt_netw *w, const struct net_rx *rx, uint8_t proto, struct rte_mbuf *m);
+/* The same, by another port and to another station. Of rx it needs is4, src and dst. */
+void net_reply_by(struct mt_netw *w, const struct net_rx *rx, uint8_t proto, struct rte_mbuf *m,
+	const struct mt_net_dst *dst);
 /* Handles a UDP datagram for this node if UDP is served; takes the packet. */
 void net_udp_input(struct mt_netw *w, struct net_rx *rx);
+/* echo.c: passes on an echo reply with a right checksum, or drops it. */
+void net_echo_reply(struct mt_netw *w, struct net_rx *rx);
 /* Answers an echo request by `type` (checksum over `pseudo` too, for ICMPv6); takes the packet. */
 void net_echo(struct mt_netw *w, struct net_rx *rx, uint8_t type, uint32_t pseudo);
 /* Sum of the pseudo header. */

@@ -7,9 +7,13 @@
  */
 #include "mt_net_priv.h"
 
-static uint32_t bucket(uint16_t port, const struct mt_addr *a)
+#include "mt_table.h"
+
+/* Keyed, so that outsiders cannot aim at one bucket. */
+static uint32_t bucket(const struct mt_net *net, uint16_t port, const struct mt_addr *a)
 {
-	uint64_t x = (a->q[0] ^ mt_rotl64(a->q[1], 23) ^ port) * 0x9e3779b97f4a7c15ull;
+	uint64_t x = mt_fold64(a->q[0] ^ port ^ net->key[0] ^ UINT64_C(0x9e3779b97f4a7c15),
+		a->q[1] ^ net->key[1] ^ UINT64_C(0xa0761d6478bd642f));
 
 	return (uint32_t)(x >> 32) % (NET_NEIGH_MAX / NET_NEIGH_WAYS) * NET_NEIGH_WAYS;
 }
@@ -39,7 +43,7 @@ static uint64_t match(const struct net_neigh *n, uint16_t port, const struct mt_
 uint32_t net_neigh_find(
 	const struct mt_net *net, uint16_t port, const struct mt_addr *a, uint64_t *word)
 {
-	uint32_t b = bucket(port, a);
+	uint32_t b = bucket(net, port, a);
 
 	for (uint32_t i = b; i < b + NET_NEIGH_WAYS; i++) {
 		*word = match(&net->neigh[i], port, a);
@@ -73,7 +77,7 @@ static bool claim(struct net_neigh *n, uint16_t port, const struct mt_addr *a, u
 uint32_t net_neigh_get(
 	struct mt_net *net, uint16_t port, const struct mt_addr *a, uint32_t ways, uint64_t *word)
 {
-	uint32_t b = bucket(port, a), i = net_neigh_find(net, port, a, word);
+	uint32_t b = bucket(net, port, a), i = net_neigh_find(net, port, a, word);
 
 	if (i != NET_NEIGH_NONE)
 		return i;

@@ -13,8 +13,6 @@
 #define REACHABLE  (30 * MT_SEC)
 #define FAILED_FOR (3 * MT_SEC)
 #define IDLE_MAX   (60 * MT_SEC)
-/* Entries learned from unsolicited packets may fill only half a bucket. */
-#define LEARN_WAYS (NET_NEIGH_WAYS / 2)
 
 struct net_owner *net_owner_create(void)
 {
@@ -215,7 +213,7 @@ static void learn(struct mt_netw *w, const struct net_learn *l)
 	/* Update every entry of this neighbour, because two workers may have claimed one each. */
 	idx = net_neigh_find(w->net, l->port, &l->addr, &word);
 	if (idx == NET_NEIGH_NONE && l->create && l->has_mac)
-		idx = net_neigh_get(w->net, l->port, &l->addr, LEARN_WAYS, &word);
+		idx = net_neigh_get(w->net, l->port, &l->addr, NET_NEIGH_GUEST_WAYS, &word);
 	if (idx == NET_NEIGH_NONE)
 		return;
 	for (uint32_t b = idx - idx % NET_NEIGH_WAYS; b % NET_NEIGH_WAYS || !known; b++) {

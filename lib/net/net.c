@@ -52,6 +52,11 @@ struct mt_net *mt_net_create(struct mt_port *const *ports, uint16_t n_ports, uin
 	return net;
 }
 
+void mt_net_key(struct mt_net *net, const uint64_t key[2])
+{
+	memcpy(net->key, key, sizeof(net->key));
+}
+
 void mt_net_destroy(struct mt_net *net)
 {
 	net_table_free(atomic_load(&net->table));
@@ -75,6 +80,9 @@ struct mt_netw *mt_netw_create(struct mt_net *net, uint16_t worker, struct mt_po
 	w->pools = pools;
 	w->echo_limit = (struct net_limit){0, ECHO_BURST, ECHO_BURST, ECHO_PER_SEC};
 	w->error_limit = (struct net_limit){0, ERROR_BURST, ERROR_BURST, ERROR_PER_SEC};
+	w->forward_limit = w->error_limit;
+	w->too_big_limit = w->echo_limit;
+	w->pass_limit = w->echo_limit;
 	mt_rand_seed(&w->rand, seed);
 	mt_netw_set_events(w, events, events_arg);
 	w->wait = calloc(NET_NEIGH_MAX, sizeof(*w->wait));
@@ -137,7 +145,10 @@ void mt_net_begin(struct mt_netw *w, uint64_t now)
 	 */
 	w->conf = atomic_load_explicit(&w->net->conf_gen, memory_order_acquire);
 	w->table = atomic_load_explicit(&w->net->table, memory_order_acquire);
-	w->vips = &atomic_load_explicit(&w->net->served, memory_order_acquire)->vips;
+	w->served = atomic_load_explicit(&w->net->served, memory_order_acquire);
+	w->vips = &w->served->vips;
+	w->own_forward = w->served->nat.n ? NET_FORWARD_NAT : 0;
+	w->has_servers = w->served->servers.n > 0;
 }
 
 void mt_net_tick(struct mt_netw *w)
@@ -151,6 +162,14 @@ void mt_net_tick(struct mt_netw *w)
 bool mt_net_is_local(const struct mt_netw *w, const struct mt_addr *a)
 {
 	return net_set_find(w->vips, a) || net_set_find(&w->table->own, a);
+}
+
+bool net_to_us(const struct mt_netw *w, struct net_rx *rx)
+{
+	const struct net_addr *vip = net_set_find(w->vips, &rx->dst);
+
+	rx->forward = vip ? vip->forward : w->own_forward;
+	return vip || net_set_find(&w->table->own, &rx->dst);
 }
 
 bool net_is_ours(const struct mt_netw *w, const struct mt_addr *a)

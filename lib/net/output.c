@@ -53,6 +53,7 @@ static const struct net_route *find_route(
 	dst->mtu = net_pmtu(w, remote, w->net->ports[r->port]->mtu);
 	dst->gen = w->gen;
 	dst->l2len = 0;
+	dst->on_link = r->connected;
 	return r;
 }
 
@@ -63,8 +64,8 @@ static void write_l2(struct mt_netw *w, const struct mt_addr *remote,
 		mt_addr_is4(remote) ? RTE_ETHER_TYPE_IPV4 : RTE_ETHER_TYPE_IPV6, dst->l2);
 }
 
-enum mt_net_result mt_net_route(struct mt_netw *w, const struct mt_addr *local,
-	const struct mt_addr *remote, struct mt_net_dst *dst)
+static enum mt_net_result route(
+	struct mt_netw *w, const struct mt_addr *remote, uint32_t ways, struct mt_net_dst *dst)
 {
 	const struct net_route *r = find_route(w, remote, dst);
 	const struct mt_addr *hop;
@@ -74,7 +75,7 @@ enum mt_net_result mt_net_route(struct mt_netw *w, const struct mt_addr *local,
 	if (!r)
 		return refuse(w, dst, MT_NET_no_route);
 	hop = r->connected ? remote : &r->via;
-	dst->neigh = net_neigh_get(w->net, r->port, hop, NET_NEIGH_WAYS, &word);
+	dst->neigh = net_neigh_get(w->net, r->port, hop, ways, &word);
 	if (mt_unlikely(dst->neigh == NET_NEIGH_NONE))
 		return refuse(w, dst, MT_NET_neigh_full);
 	if (mt_unlikely(!neigh_usable(word))) {
@@ -86,6 +87,18 @@ enum mt_net_result mt_net_route(struct mt_netw *w, const struct mt_addr *local,
 	neigh_mac(word, &mac);
 	write_l2(w, remote, &mac, dst);
 	return MT_NET_SENT;
+}
+
+enum mt_net_result mt_net_route(struct mt_netw *w, const struct mt_addr *local,
+	const struct mt_addr *remote, struct mt_net_dst *dst)
+{
+	return route(w, remote, NET_NEIGH_WAYS, dst);
+}
+
+enum mt_net_result mt_net_route_guest(
+	struct mt_netw *w, const struct mt_addr *remote, struct mt_net_dst *dst)
+{
+	return route(w, remote, NET_NEIGH_GUEST_WAYS, dst);
 }
 
 enum mt_net_result mt_net_tx_ready(

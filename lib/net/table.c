@@ -239,6 +239,10 @@ void net_served_free(struct net_served *s)
 		return;
 	net_set_fini(&s->vips);
 	net_set_fini(&s->bound);
+	net_set_fini(&s->nat);
+	net_set_fini(&s->server_addrs);
+	free(s->rows.slots);
+	free(s->servers.slots);
 	free(s);
 }
 
@@ -327,7 +331,8 @@ struct mt_net_vips *mt_net_vips_new(const struct mt_addr *vips, uint32_t n, uint
 	v->old = calloc(1, sizeof(*v->old));
 	v->set = calloc(1, sizeof(*v->set));
 	if (!v->old || !v->set || net_set_init(&v->set->vips, n) ||
-		net_set_init(&v->set->bound, 0)) {
+		net_set_init(&v->set->bound, 0) ||
+		mt_net_vips_forward(v, &(struct mt_net_forwards){0})) {
 		mt_net_vips_drop(v);
 		return NULL;
 	}
@@ -358,6 +363,63 @@ int mt_net_vips_bind(struct mt_net_vips *v, const struct mt_net_bound *bound, ui
 					.mac = bound[i].mac});
 	net_set_fini(&v->set->bound);
 	v->set->bound = s;
+	return 0;
+}
+
+static void mark(struct net_served *s, const struct mt_addr *a, uint8_t forward)
+{
+	struct net_addr *vip = (struct net_addr *)net_set_find(&s->vips, a);
+
+	if (vip)
+		vip->forward |= forward;
+}
+
+static void note_ports(struct net_served *s, const struct mt_net_forwards *f)
+{
+	memset(s->row_ports, 0, sizeof(s->row_ports));
+	for (uint32_t i = 0; i < f->n_rows; i++) {
+		uint32_t bit = net_row_bit(f->rows[i].port, f->rows[i].proto);
+
+		s->row_ports[bit / 64] |= UINT64_C(1) << bit % 64;
+	}
+}
+
+int mt_net_vips_forward(struct mt_net_vips *v, const struct mt_net_forwards *f)
+{
+	struct net_rows rows = {0}, servers = {0};
+	struct net_served *s = v->set;
+	struct net_set nat = {0}, addrs = {0};
+
+	if (net_rows_init(&rows, f->rows, f->n_rows) ||
+		net_rows_init(&servers, f->servers, f->n_servers) || net_set_init(&nat, f->n_nat) ||
+		net_set_init(&addrs, f->n_servers)) {
+		free(rows.slots);
+		free(servers.slots);
+		net_set_fini(&nat);
+		return -ENOMEM;
+	}
+	for (uint32_t i = 0; i < s->vips.n; i++)
+		s->vips.list[i].forward = 0;
+	for (uint32_t i = 0; i < f->n_rows; i++)
+		mark(s, &f->rows[i].addr, NET_FORWARD_ROWS);
+	for (uint32_t i = 0; i < f->n_nat; i++) {
+		mark(s, &f->nat[i], NET_FORWARD_NAT);
+		net_set_add(&nat, &(struct net_addr){.addr = f->nat[i], .prefix = 128});
+	}
+	for (uint32_t i = 0; i < f->n_servers; i++)
+		net_set_add(&addrs, &(struct net_addr){.addr = f->servers[i].addr, .prefix = 128});
+	free(s->rows.slots);
+	free(s->servers.slots);
+	net_set_fini(&s->nat);
+	net_set_fini(&s->server_addrs);
+	s->rows = rows;
+	note_ports(s, f);
+	s->servers = servers;
+	s->nat = nat;
+	s->server_addrs = addrs;
+	s->nat_lo = f->nat_lo;
+	s->nat_hi = f->nat_hi;
+	s->nat_tcp = f->nat_tcp;
 	return 0;
 }
 

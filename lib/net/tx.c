@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Transmit queues: two small arrays per port, offered to the port at the end of the loop iteration,
- * or when one is full. One holds segments of connections: a connection checks for room before it
- * builds a segment, and keeps its bytes if there is none. The other holds packets without flow
- * control (ARP, ND, ICMP, datagrams, answers without a connection, packets between a port and its
- * exception TAP) and drops the newest when full.
+ * Transmit queues: three small arrays per port, offered to the port at the end of the loop
+ * iteration, or when one is full. One holds segments of connections: a connection checks for room
+ * before it builds a segment, and keeps its bytes if there is none. The second holds packets
+ * without flow control (ARP, ND, ICMP, datagrams, answers without a connection, packets between a
+ * port and its exception TAP), the third forwarded packets; both drop the newest when full.
  */
 #include "mt_mutant.h"
 #include "mt_net_priv.h"
@@ -42,22 +42,34 @@ static uint16_t settle(struct net_lane *l)
 	return done;
 }
 
-/* Offers bursts of both queues alternately until the port takes less than it was offered. */
+/* The next queue, from q->next on, with packets that were not offered yet; NET_LANES: none. */
+static uint8_t next_lane(const struct net_txq *q)
+{
+	uint8_t k = q->next;
+
+	for (int i = 0; i < NET_LANES; i++) {
+		if (q->lane[k].done < q->lane[k].n)
+			return k;
+		k = (uint8_t)(k + 1) % NET_LANES;
+	}
+	return NET_LANES;
+}
+
+/* Offers bursts of the queues in turn until the port takes less than it was offered. */
 static void flush_port(struct mt_netw *w, uint16_t p)
 {
 	struct net_txq *q = &w->tx[p];
-	struct net_lane *tcp = &q->lane[NET_LANE_TCP], *other = &q->lane[NET_LANE_OTHER];
 	bool took_all = true;
-	uint16_t done;
+	uint16_t done = 0;
+	uint8_t k;
 
-	while (took_all && (tcp->done < tcp->n || other->done < other->n)) {
-		uint8_t k = q->lane[q->next].done < q->lane[q->next].n ? q->next : q->next ^ 1;
-
+	while (took_all && (k = next_lane(q)) < NET_LANES) {
 		took_all = offer(w, p, &q->lane[k]);
-		q->next = k ^ 1;
+		q->next = (uint8_t)(k + 1) % NET_LANES;
 	}
 	q->refused = !took_all;
-	done = (uint16_t)(settle(tcp) + settle(other));
+	for (k = 0; k < NET_LANES; k++)
+		done = (uint16_t)(done + settle(&q->lane[k]));
 	if (done == 0)
 		return;
 	mt_count_n(w->counters, MT_NET_tx_packets, done);
@@ -82,16 +94,15 @@ void mt_net_flush(struct mt_netw *w)
 		if (mt_likely(net_txq_empty(q) || w->now - q->progress < TX_STUCK))
 			continue;
 		/* A link that comes back must not deliver outdated segments. */
-		mt_count_n(w->counters, MT_NET_tx_stuck,
-			q->lane[NET_LANE_TCP].n + q->lane[NET_LANE_OTHER].n);
+		mt_count_n(w->counters, MT_NET_tx_stuck, net_txq_queued(q));
 		net_txq_drop(q);
 	}
 }
 
 void net_txq_drop(struct net_txq *q)
 {
-	drop_all(&q->lane[NET_LANE_TCP]);
-	drop_all(&q->lane[NET_LANE_OTHER]);
+	for (int k = 0; k < NET_LANES; k++)
+		drop_all(&q->lane[k]);
 }
 
 static uint32_t room(struct mt_netw *w, uint16_t port, enum net_lane_kind kind, uint32_t max)
@@ -116,12 +127,17 @@ bool net_tx_other_room(struct mt_netw *w, uint16_t port)
 	return false;
 }
 
+bool net_tx_forward_room(struct mt_netw *w, uint16_t port)
+{
+	return room(w, port, NET_LANE_FORWARD, NET_TXQ) > 0;
+}
+
 void net_tx_put(struct mt_netw *w, uint16_t port, enum net_lane_kind kind, struct rte_mbuf *m)
 {
 	struct net_txq *q = &w->tx[port];
 	struct net_lane *l = &q->lane[kind];
 
-	MT_ASSERT(l->n < (kind == NET_LANE_TCP ? NET_TXQ : NET_TXQ_OTHER));
+	MT_ASSERT(l->n < (kind == NET_LANE_OTHER ? NET_TXQ_OTHER : NET_TXQ));
 	if (net_txq_empty(q))
 		q->progress = w->now;
 	l->m[l->n++] = m;

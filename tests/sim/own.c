@@ -26,7 +26,7 @@ static void on_icmp(
 	mt_tcp_icmp_event(w->tcp, t, seq, kind, mtu);
 }
 
-static const struct mt_net_events net_events = {on_neigh, on_icmp};
+static const struct mt_net_events net_events = {.neigh = on_neigh, .icmp = on_icmp};
 
 /* Packets that this worker owns stay; the others go to their owners. */
 static uint16_t split(struct own_worker *w, struct rte_mbuf **pkts, uint16_t n)

@@ -110,7 +110,7 @@ static void on_icmp(
 	mt_tcp_icmp_event(w->tcp, t, seq, kind, mtu);
 }
 
-static const struct mt_net_events events = {on_neigh, on_icmp};
+static const struct mt_net_events events = {.neigh = on_neigh, .icmp = on_icmp};
 
 static void turn(struct packets *w)
 {

@@ -52,7 +52,7 @@ static void on_icmp(
 	mt_tcp_icmp_event(st->tcp, t, seq, kind, mtu);
 }
 
-static const struct mt_net_events net_events = {on_neigh, on_icmp};
+static const struct mt_net_events net_events = {.neigh = on_neigh, .icmp = on_icmp};
 
 /* ---- life ---- */
 

@@ -104,7 +104,7 @@ void fx_open(struct fx *f, uint16_t workers)
 
 void fx_open_node(struct fx *f, uint16_t workers)
 {
-	static const struct mt_net_events events = {on_neigh, on_icmp};
+	static const struct mt_net_events events = {.neigh = on_neigh, .icmp = on_icmp};
 	const struct mt_net_addr_conf addrs[] = {{fx_addr("192.0.2.1"), 24, 0},
 		{fx_addr("2001:db8::1"), 64, 0}, {fx_addr("198.51.100.1"), 24, 1}};
 	const struct mt_net_route_conf routes[] = {

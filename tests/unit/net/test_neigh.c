@@ -162,6 +162,46 @@ static void idle_is_forgotten(void)
 	CU_ASSERT(fx_close(&f));
 }
 
+/* A neighbour to which only echo requests go is in use as well. */
+static void pinged_is_kept(void)
+{
+	struct mt_net_echo e = {.remote = fx_addr("192.0.2.9")};
+
+	open_quiet(1);
+	CU_ASSERT_EQUAL(mt_net_ping(f.w[0], &e, 1), MT_NET_WAIT);
+	fx_turn(&f, 0);
+	arp_from(0, 2, "192.0.2.9", fx_peer_mac, "192.0.2.1");
+	for (int i = 0; i < 200; i++) {
+		fx_turn(&f, MT_SEC);
+		CU_ASSERT_EQUAL(mt_net_ping(f.w[0], &e, 1), MT_NET_SENT);
+		mt_net_flush(f.w[0]);
+		for (uint16_t k = 0; k < f.port[0].n; k++)
+			if (memcmp(f.port[0].sent[k].b + 12, "\x08\x06", 2) == 0)
+				arp_from(0, 2, "192.0.2.9", fx_peer_mac, "192.0.2.1");
+		fx_clear(&f);
+	}
+	CU_ASSERT_EQUAL(fx_count(&f, MT_NET_icmp_echo_out), 200);
+	CU_ASSERT(fx_close(&f));
+}
+
+/* Why an echo request is not sent: the host is silent, or the node cannot send it. */
+static void not_pinged(void)
+{
+	struct mt_net_echo e = {.remote = fx_addr("192.0.2.9")};
+	bool failed = false;
+
+	open_quiet(1);
+	for (int i = 0; i < 8; i++) {
+		CU_ASSERT_EQUAL(mt_net_ping(f.w[0], &e, 1), MT_NET_WAIT);
+		failed |= strcmp(state_of("192.0.2.9"), "failed") == 0;
+		fx_turn(&f, MT_SEC);
+	}
+	CU_ASSERT(failed);
+	e.remote = fx_addr("192.0.2.255");
+	CU_ASSERT_EQUAL(mt_net_ping(f.w[0], &e, 1), MT_NET_NO_ROUTE);
+	CU_ASSERT(fx_close(&f));
+}
+
 static void moved(void)
 {
 	static const uint8_t other[6] = {2, 0, 0, 0, 0, 0x77};
@@ -565,6 +605,8 @@ const struct mt_test net_neigh_tests[] = {
 	{"failed_comes_back", failed_comes_back},
 	{"used_is_probed", used_is_probed},
 	{"idle_is_forgotten", idle_is_forgotten},
+	{"pinged_is_kept", pinged_is_kept},
+	{"not_pinged", not_pinged},
 	{"moved", moved},
 	{"learned_from_request", learned_from_request},
 	{"across_workers", across_workers},
