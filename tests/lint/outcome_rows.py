@@ -48,7 +48,6 @@ UNREACHED = {
     "dns.no_socket": "the kernel would have to refuse a socket",
     "extauthz.no_memory": "the heap would have to fail on the thread that asks",
     "jwt.internal": "the heap would have to fail on the thread that verifies",
-    "net.neigh_full": "65,536 neighbours on one link",
     "otlp.no_memory": "the heap would have to fail on the control thread",
     "port.tx_full": "a device whose ring stays full: virtual ones here take what they are given",
     "port.tx_stranded": "a device with fewer transmit queues than workers that is full for long",

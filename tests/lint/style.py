@@ -16,7 +16,7 @@ BUILD = pathlib.Path(os.environ.get("MELTEMI_BUILD", ROOT / "build-debug"))
 LOOK_TWICE, TOO_LONG = 500, 800
 
 # Rooms that run per packet, and the calls that would break design §4 and §2 there.
-HOT_ROOMS = ("base", "observe", "buf", "steer", "net", "stream", "tls", "tcp", "balance", "codec", "route", "filter", "upstream", "proxy", "worker")
+HOT_ROOMS = ("base", "observe", "buf", "steer", "net", "l4", "stream", "tls", "tcp", "balance", "codec", "route", "filter", "upstream", "proxy", "worker")
 FORBIDDEN = set("""malloc calloc realloc free rte_malloc rte_zmalloc printf fprintf puts mt_log write read open close mmap
     clock_gettime gettimeofday time nanosleep usleep getrandom rand random pthread_mutex_lock pthread_spin_lock""".split())
 MISSING = []  # tools without which something is not looked at
@@ -52,6 +52,12 @@ COLD = {
     "net/net_net.c": "boot",
     "net/net_set.c": "the control thread replaces tables",
     "net/net_table.c": "the control thread replaces tables",
+    "l4/l4_compile.c": "compiles configuration",
+    "l4/l4_health_memory.c": "boot only",
+    "l4/l4_limit_make.c": "control thread, and boot",
+    "l4/l4_compile_group.c": "compiles configuration",
+    "l4/l4_compile_sources.c": "compiles configuration",
+    "l4/l4_l4.c": "boot",
     "tcp/tcp_tcp.c": "boot",
     "tls/tls_context.c": "the control thread makes contexts",
     "tls/tls_handshake.c": "threads of handshakes",

@@ -38,7 +38,7 @@ THREADED = {"filter": "", "identity": "read elsewhere", "jwt": "all slots", "net
 PLAIN = re.compile(r"(steps|fuzz_steps_\w+|source|identity|rights|golden|enforced|changes|replay|blast|blast_loopback|bench_stripped)$")
 
 # Libraries with unit tests that report the outcomes they have reached.
-OUTCOMES = ("buf", "dns", "filter", "net", "port", "proxy", "tcp", "tls", "upstream", "worker")
+OUTCOMES = ("buf", "dns", "filter", "l4", "net", "port", "proxy", "tcp", "tls", "upstream", "worker")
 
 QUICK_SEEDS = range(1, 201)
 # With --long: a million calls to servers that send replies to no call, or to the wrong one.

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Cycles and instructions of a forwarded packet. A generator writes datagrams of random flows, in
+ * both directions, into a few buffers, and one of these loops takes them, 32 at a time:
+ *
+ * 	gen	 nothing
+ * 	macswap	 swaps the Ethernet addresses, as testpmd's macswap does
+ * 	bare	 checks the headers, finds a 64-byte entry, rewrites: the least that NAT needs
+ * 	l4	 lib/l4 and lib/net's transmit queue
+ * 	limited	 the same, with lists of clients and all limits, which no packet exceeds
+ *
+ * All of them include the generator. The port is this program's: it takes each packet and, while
+ * verifying, computes its checksums anew and compares its ends with those of its flow.
+ */
+#pragma once
+
+#include "mt_l4.h"
+
+#define BURST	  32
+#define ENDPOINTS 100
+#define VIP_PORT  4000
+#define EP_PORT	  5000
+#define MARK	  8 /* bytes of payload that name flow and direction */
+
+#define BENCH_DENIED 0x0b000000u /* 11.0.0.0/8: clients that the TCP service denies */
+
+/* Segments of a flood (flood.c). */
+enum bench_flood { FLOOD_NONE, FLOOD_SYN, FLOOD_SEGMENT, FLOOD_DENIED };
+
+/* What the endpoint sees of a flow; network byte order. */
+struct bench_flow {
+	uint32_t source;
+	uint16_t port;
+	uint16_t endpoint; /* index */
+};
+
+struct bench_l4 {
+	struct mt_port port; /* first: the port's functions get this */
+	struct mt_pools pools;
+	struct mt_steer steer;
+	struct mt_net *net;
+	struct mt_netw *netw;
+	struct mt_l4_set *set, *limited; /* in use; with limits and lists of clients */
+	struct mt_l4_limiter *limiter;
+	struct mt_l4 *l4;
+	uint64_t now;
+	uint32_t flows;
+	uint16_t size; /* of frames, without CRC; 0: IMIX */
+	enum mt_l4_mode mode;
+	uint64_t rnd;
+	struct bench_flow *flow;
+	struct rte_mbuf *stock[2 * BURST];
+	uint32_t n_stock;
+	/* transmit */
+	enum bench_flood flood;
+	bool learn, verify;
+	uint64_t sent, wrong, arps;
+	struct mt_addr arp_target;
+	bool arp_due;
+};
+
+/* node.c: a node with services on this program's port. Exits with a reason if it cannot. */
+void bench_open(struct bench_l4 *b);
+void bench_close(struct bench_l4 *b);
+/* Uses the other set, which all flows are compared with. */
+void bench_limit(struct bench_l4 *b);
+/* Begins a loop iteration `ns` later. */
+void bench_begin(struct bench_l4 *b, uint64_t ns);
+/* Passes n packets to lib/l4 and flushes. */
+void bench_forward(struct bench_l4 *b, struct rte_mbuf **pkts, uint16_t n);
+
+/* flows.c: frames of flow i in a direction; those of replies need its source. */
+void bench_write(struct bench_l4 *b, struct rte_mbuf *m, uint32_t i, bool reply);
+/* A burst of random flows in buffers of the stock; they return when the port takes them. */
+void bench_burst(struct bench_l4 *b, struct rte_mbuf **pkts);
+void bench_return(struct bench_l4 *b, struct rte_mbuf **pkts, uint16_t n);
+/* Reads a sent frame: learns its flow's source, or counts it in `wrong`. */
+void bench_look(struct bench_l4 *b, const struct rte_mbuf *m);
+/* Makes all flows, each with a reply. Returns cycles a flow. */
+double bench_fill(struct bench_l4 *b);
+uint32_t bench_client(uint32_t i);
+uint16_t bench_client_port(uint32_t i);
+uint32_t bench_endpoint(uint32_t i);
+#define BENCH_VIP rte_cpu_to_be_32(0xc0000250) /* 192.0.2.80 */
+
+/* flood.c: fills the places of new flows, then counts so many bursts of b->flood. */
+void bench_flood(struct bench_l4 *b, uint32_t bursts);
+
+/* bare.c: the loop without lib/l4, over the same flows. */
+struct bare;
+struct bare *bare_open(const struct bench_l4 *b);
+void bare_close(struct bare *a);
+/* Packets without an entry are counted in b->wrong. */
+void bare_forward(struct bare *a, struct bench_l4 *b, struct rte_mbuf **pkts, uint16_t n);

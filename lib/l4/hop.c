@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Next hops. Flows share a small cache of them: an entry names a place and its stamp, which changes
+ * whenever the place gets another content or routes and neighbours change. A packet waits at most a
+ * second for a neighbour that is being resolved. A neighbour that does not answer must not keep
+ * packets for others from waiting, so each has a share of the places, and so have replies: their
+ * neighbours may be forged clients on the link, any number of them.
+ */
+#include "mt_l4_priv.h"
+
+#include <string.h>
+
+#define WAIT MT_SEC
+
+static struct mt_addr new_destination(const struct mt_l4 *l, uint32_t idx)
+{
+	/* The reverse of the other direction's key. */
+	return l4_key_src(&l->entries[idx ^ 1].key);
+}
+
+/* The place of a hop. The MTU is part of it, because it may differ by destination. */
+static struct l4_hop *place(struct mt_l4 *l, const struct mt_net_dst *dst)
+{
+	uint32_t h = (dst->neigh * 31 + dst->mtu) * 0x9e3779b9u;
+
+	return &l->hops[(h >> 16) % L4_HOPS];
+}
+
+static bool is_same(const struct mt_net_dst *a, const struct mt_net_dst *b)
+{
+	return a->neigh == b->neigh && a->mtu == b->mtu && a->port == b->port && a->gen == b->gen;
+}
+
+static bool may_park(const struct mt_l4 *l, uint32_t hop, bool reply)
+{
+	uint32_t same = 0, replies = 0;
+
+	for (uint32_t i = 0; i < l->n_parked; i++) {
+		same += l->parked[i].hop == hop;
+		replies += l->parked[i].reply;
+	}
+	return l->n_parked < L4_PARKED && same < L4_PARKED_HOP &&
+	       (!reply || replies < L4_PARKED_REPLIES);
+}
+
+void l4_park(struct mt_l4 *l, struct rte_mbuf *m, uint32_t hop, bool reply)
+{
+	uint64_t until = l->park_until ? l->park_until : l->now + WAIT;
+
+	if (l->now >= until || !may_park(l, hop, reply)) {
+		l4_drop(l, m, MT_L4_neighbour_unknown);
+		return;
+	}
+	if (!l->park_until)
+		l4_count(l, MT_L4_neighbour_wait);
+	l->parked[l->n_parked++] = (struct l4_parked){m, until, hop, reply};
+}
+
+const struct mt_net_dst *l4_set_hop(struct mt_l4 *l, uint32_t idx, const struct mt_net_dst *dst)
+{
+	struct l4_entry *e = &l->entries[idx];
+	struct l4_hop *h = place(l, dst);
+
+	if (!is_same(&h->dst, dst)) {
+		h->dst = *dst;
+		h->has_source = false;
+		if (++h->stamp == 0)
+			h->stamp = 1;
+	}
+	e->hop = (uint16_t)(h - l->hops);
+	e->stamp = h->stamp;
+	return &h->dst;
+}
+
+/* MT_L4_DSR keeps the destination's address, with which a router would send the packet back. */
+static bool may_use(const struct mt_l4 *l, uint32_t idx, const struct mt_net_dst *dst)
+{
+	const struct l4_entry *e = &l->entries[idx];
+
+	return dst->on_link || !(e->service & L4_ONE_WAY) || e->mode != MT_L4_DSR;
+}
+
+mt_noinline static const struct mt_net_dst *resolve(
+	struct mt_l4 *l, struct rte_mbuf *m, uint32_t idx)
+{
+	struct mt_addr to = new_destination(l, idx);
+	struct mt_net_dst dst = {0};
+	bool reply = idx & 1;
+
+	switch (reply ? mt_net_route_guest(l->net, &to, &dst)
+		      : mt_net_route(l->net, NULL, &to, &dst)) {
+	case MT_NET_SENT:
+		if (mt_likely(may_use(l, idx, &dst)))
+			return l4_set_hop(l, idx, &dst);
+		l4_drop(l, m, MT_L4_not_on_link);
+		return NULL;
+	case MT_NET_WAIT:
+		l4_park(l, m, dst.neigh, reply);
+		return NULL;
+	default:
+		l4_drop(l, m, MT_L4_no_route);
+		return NULL;
+	}
+}
+
+const struct mt_net_dst *l4_route(struct mt_l4 *l, struct rte_mbuf *m, uint32_t idx)
+{
+	const struct l4_entry *e = &l->entries[idx];
+	const struct l4_hop *h = &l->hops[e->hop];
+
+	if (mt_likely(h->stamp == e->stamp && h->dst.gen == l->net_gen && e->stamp))
+		return &h->dst;
+	return resolve(l, m, idx);
+}
+
+void l4_retry(struct mt_l4 *l)
+{
+	struct l4_parked waiting[L4_PARKED];
+	uint32_t n = l->n_parked;
+
+	if (mt_likely(n == 0) || l->now - l->retried < L4_RETRY)
+		return;
+	l->retried = l->now;
+	memcpy(waiting, l->parked, n * sizeof(waiting[0]));
+	l->n_parked = 0;
+	for (uint32_t i = 0; i < n; i++) {
+		l->park_until = waiting[i].until;
+		mt_l4_input(l, &waiting[i].m, 1);
+	}
+	l->park_until = 0;
+}

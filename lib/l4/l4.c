@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A worker's part: creation, the set in use, what is shown. */
+#include "mt_l4_priv.h"
+
+#include <string.h>
+#include <sys/mman.h>
+
+static const struct mt_outcome rows[] = {
+#define MT_OUTCOME(n, s, w) {#n, s, w},
+#include "l4_outcomes.def"
+#undef MT_OUTCOME
+};
+
+const struct mt_outcome_set mt_l4_outcomes = {"l4", rows, MT_ARRAY_LEN(rows)};
+
+static size_t entries_size(const struct mt_l4 *l)
+{
+	return (size_t)l->max * 2 * sizeof(*l->entries);
+}
+
+static size_t tcp_size(const struct mt_l4 *l)
+{
+	return (size_t)l->max * sizeof(*l->tcp);
+}
+
+/* Pages of memory: touched as flows are made, large ones where the kernel has them. */
+void *l4_reserve(size_t len)
+{
+	void *p = mmap(NULL, len, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (p == MAP_FAILED)
+		return NULL;
+	(void)madvise(p, len, MADV_HUGEPAGE);
+	return p;
+}
+
+struct mt_l4 *mt_l4_create(const struct mt_l4_worker_conf *c)
+{
+	size_t size = RTE_ALIGN_CEIL(sizeof(struct mt_l4), MT_CACHE_LINE);
+	struct mt_l4 *l;
+
+	MT_ASSERT(c->flows > 0 && c->flows <= MT_L4_FLOWS_MAX);
+	l = aligned_alloc(MT_CACHE_LINE, size);
+	if (!l)
+		return NULL;
+	memset(l, 0, size);
+	l->worker = c->worker;
+	l->steer = c->steer;
+	l->net = c->net;
+	l->max = c->flows;
+	l->shares.max = l->max - MT_MAX(l->max / 4, 1u);
+	l->secret[0] = c->secret[0];
+	l->secret[1] = c->secret[1];
+	mt_rand_seed(&l->rand, c->seed);
+	l->entries = l4_reserve(entries_size(l));
+	l->tcp = l4_reserve(tcp_size(l));
+	l->stats = calloc(MT_L4_SERVICES_MAX, sizeof(*l->stats));
+	l->fragments = calloc(1, l4_fragments_size());
+	if (!l->fragments || l4_fragments_init(l) || l4_health_init(l, c) ||
+		l4_limits_init(l, c->limiter) || !l->entries || !l->tcp || !l->stats ||
+		mt_table_init(&l->table, 2 * c->flows, l4_hash_of, l)) {
+		mt_l4_destroy(l);
+		return NULL;
+	}
+	(void)madvise(
+		l->table.b, (size_t)l->table.max_buckets * sizeof(*l->table.b), MADV_HUGEPAGE);
+	return l;
+}
+
+void mt_l4_destroy(struct mt_l4 *l)
+{
+	if (!l)
+		return;
+	for (uint32_t i = 0; i < l->n_parked; i++)
+		mt_buf_free(l->parked[i].m);
+	if (l->fragments)
+		l4_fragments_fini(l);
+	free(l->fragments);
+	l4_health_fini(l);
+	l4_limits_fini(l);
+	mt_table_fini(&l->table);
+	if (l->entries)
+		munmap(l->entries, entries_size(l));
+	if (l->tcp)
+		munmap(l->tcp, tcp_size(l));
+	free(l->stats);
+	free(l);
+}
+
+uint64_t *mt_l4_counters(struct mt_l4 *l)
+{
+	return l->counters;
+}
+
+const struct mt_l4_stats *mt_l4_service_stats(const struct mt_l4 *l)
+{
+	return l->stats;
+}
+
+uint32_t mt_l4_flows(const struct mt_l4 *l)
+{
+	return __atomic_load_n(&l->used, __ATOMIC_RELAXED);
+}
+
+void mt_l4_usage(const struct mt_l4 *l, struct mt_l4_usage *u)
+{
+	*u = (struct mt_l4_usage){.capacity = l->max,
+		.flows = mt_l4_flows(l),
+		.kept = __atomic_load_n(&l->shares.kept, __ATOMIC_RELAXED),
+		.kept_max = l->shares.max};
+}
+
+uint64_t mt_l4_flow_bytes(void)
+{
+	/* Two entries with a state of TCP, and twice a way of a bucket that is 40 % full. */
+	return 2 * sizeof(struct l4_entry) + sizeof(struct l4_tcp) +
+	       2 * sizeof(struct mt_table_bucket) * 10 / (4 * MT_TABLE_WAYS);
+}
+
+/* The health of an endpoint has changed since the last call. */
+static bool has_changed_health(struct mt_l4 *l)
+{
+	uint32_t changes = l->health ? __atomic_load_n(&l->health->changes, __ATOMIC_ACQUIRE) : 0;
+	bool changed = changes != l->health_seen;
+
+	l->health_seen = changes;
+	return changed;
+}
+
+void mt_l4_begin(struct mt_l4 *l, uint64_t now, const struct mt_l4_set *set)
+{
+	l->now = now;
+	l->tick = L4_TICKS(now);
+	l->net_gen = mt_net_gen(l->net);
+	l->set = set;
+	if (mt_unlikely(has_changed_health(l)))
+		l->to_check = l->fresh;
+	l->limits = set ? set->limits : NULL;
+	MT_ASSERT(!l->limits || l->limiting.shared);
+	if (mt_likely(l->generation == (set ? set->generation : 0)))
+		return;
+	l->generation = set ? set->generation : 0;
+	l->to_check = l->fresh;
+	l->check_at = 0;
+}
+
+uint32_t mt_l4_places(const struct mt_l4 *l)
+{
+	return l->fresh;
+}
+
+bool mt_l4_flow_next(const struct mt_l4 *l, uint32_t *idx, uint32_t end, struct mt_l4_flow *f)
+{
+	for (; *idx < MT_MIN(l->fresh, end); (*idx)++) {
+		const struct l4_entry *e = &l->entries[2 * *idx];
+		bool kept = e[1].service & L4_KEPT;
+		uint32_t idle;
+
+		if (!(e->service & L4_USED))
+			continue;
+		idle = l->tick - e->seen;
+		if (kept)
+			idle = MT_MIN(idle, l->tick - e[1].seen);
+		*f = (struct mt_l4_flow){.client = l4_key_src(&e[0].key),
+			.vip = l4_key_dst(&e[0].key),
+			.source = l4_key_dst(&e[1].key),
+			.endpoint = l4_key_src(&e[1].key),
+			.client_port = l4_key_sport(&e[0].key),
+			.vip_port = l4_key_dport(&e[0].key),
+			.source_port = l4_key_dport(&e[1].key),
+			.endpoint_port = l4_key_sport(&e[1].key),
+			.proto = l4_key_proto(&e[0].key),
+			.mode = (uint8_t)l4_mode_of(e),
+			.answered = e[1].service & L4_ANSWERED,
+			.kept = kept,
+			.state = l4_key_proto(&e[0].key) == IPPROTO_TCP ? l->tcp[*idx].state
+									: MT_L4_STATELESS,
+			.timeout = (uint64_t)l4_timeout(l, *idx) << L4_TICK_SHIFT,
+			.service = e->service & L4_SERVICE,
+			.packets = {e[0].packets, kept ? e[1].packets : 0},
+			.idle = (uint64_t)idle << L4_TICK_SHIFT};
+		(*idx)++;
+		return true;
+	}
+	return false;
+}

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The first packet of a flow: its row, its endpoint, and a source for which replies arrive at this
+ * worker and belong to no other flow.
+ */
+#include "mt_l4_priv.h"
+
+#include <string.h>
+
+/* NAT addresses tried for one flow. */
+#define ADDRESSES 4
+
+/* No secret, and bytes in network order. */
+uint64_t l4_choice_hash(const struct l4_key *k, bool by_source)
+{
+	struct mt_addr ends[2] = {l4_key_src(k), l4_key_dst(k)};
+	uint64_t h = mt_balance_hash(ends, by_source ? sizeof(ends[0]) : sizeof(ends), 0);
+	uint64_t ports = rte_cpu_to_le_64(k->q[4]);
+
+	return by_source ? h : mt_balance_hash(&ports, sizeof(ports), h);
+}
+
+/* A source that is wanted; lib/steer knows no protocol. */
+struct wish {
+	struct mt_l4 *l;
+	uint8_t proto;
+	bool scarce; /* no port was free: take one of a flow that was reset */
+};
+
+/* True if replies to this source belong to another flow. One that is over is removed. */
+static bool taken(void *arg, const struct mt_tuple *t)
+{
+	struct wish *w = arg;
+	struct l4_key k = l4_make_key(&t->remote, t->rport, &t->local, t->lport, w->proto);
+	uint32_t idx = l4_find(w->l, &k, l4_hash(w->l, &k));
+
+	if (idx == L4_NONE)
+		return false;
+	if (!l4_is_expired(w->l, idx / 2) && !(w->scarce && l4_is_idle_reset(w->l, idx / 2)))
+		return true;
+	l4_expire(w->l, idx / 2);
+	return false;
+}
+
+static bool find_port(struct wish *w, struct mt_tuple *t, uint16_t lo, uint16_t hi)
+{
+	struct mt_l4 *l = w->l;
+
+	t->lport = (uint16_t)(lo + mt_rand_below(&l->rand, (uint32_t)hi - lo + 1));
+	w->scarce = false;
+	if (mt_steer_source_port(l->steer, l->worker, t, lo, hi, taken, w) == 0)
+		return true;
+	w->scarce = true;
+	return mt_steer_source_port(l->steer, l->worker, t, lo, hi, taken, w) == 0;
+}
+
+/* The client's own address, and its port if possible. */
+static bool keep_source(struct wish *w, struct mt_tuple *t)
+{
+	if (mt_steer_owner(w->l->steer, t) == w->l->worker && !taken(w, t))
+		return true;
+	return find_port(w, t, L4_PORTS_LO, L4_PORTS_HI);
+}
+
+static bool nat_source(struct wish *w, struct mt_tuple *t)
+{
+	struct mt_l4 *l = w->l;
+	bool is4 = mt_addr_is4(&t->remote);
+	const struct mt_addr *nat = is4 ? l->set->nat4 : l->set->nat6;
+	uint32_t n = is4 ? l->set->n_nat4 : l->set->n_nat6;
+	uint32_t at = n ? mt_rand_below(&l->rand, n) : 0;
+
+	for (uint32_t i = 0; n && i < ADDRESSES; i++) {
+		t->local = nat[(at + i) % n];
+		if (find_port(w, t, l->set->nat_lo, l->set->nat_hi))
+			return true;
+	}
+	return false;
+}
+
+mt_noinline void l4_refuse(struct mt_l4 *l, struct rte_mbuf *m, enum mt_l4_outcome why,
+	enum mt_net_error error, uint16_t mtu)
+{
+	l4_count(l, why);
+	/* Errors are about first fragments only (RFC 1122 §3.2.2). */
+	if (mt_unlikely(l4_is_later_fragment(m)))
+		mt_buf_free(m);
+	else if (l4_is_tcp(m) && (error == MT_NET_ERROR_PORT || error == MT_NET_ERROR_ADMIN))
+		mt_net_forward_reset(l->net, m);
+	else
+		mt_net_forward_error(l->net, m, error, mtu);
+}
+
+/* Counts and frees; a TCP segment is answered by a reset. */
+static void reject(struct mt_l4 *l, struct rte_mbuf *m, enum mt_l4_outcome why)
+{
+	if (l4_is_tcp(m))
+		l4_refuse(l, m, why, MT_NET_ERROR_PORT, 0);
+	else
+		l4_drop(l, m, why);
+}
+
+/* A packet for no service: a reply without a flow, or one that arrived after a change. */
+static void no_row(struct mt_l4 *l, struct l4_pkt *p, const struct mt_addr *dst)
+{
+	if (!mt_net_is_local(l->net, dst))
+		mt_net_not_forwarded(l->net, p->m);
+	else if (l->set && mt_l4_addr_bits(l->set, dst) & MT_L4_ADDR_NAT)
+		reject(l, p->m, MT_L4_no_flow);
+	else
+		reject(l, p->m, MT_L4_no_row);
+}
+
+/* The row of the packet, if a new flow may be made there; NULL: it was answered or dropped. */
+static const struct mt_l4_row *open_row(struct mt_l4 *l, struct l4_pkt *p)
+{
+	struct mt_addr dst = l4_key_dst(&p->key), client;
+	const struct mt_l4_row *r =
+		l->set ? mt_l4_row(l->set, &dst, l4_key_dport(&p->key), l4_key_proto(&p->key))
+		       : NULL;
+
+	if (!r) {
+		no_row(l, p, &dst);
+		return NULL;
+	}
+	if (r->closed) {
+		l->stats[r->service].closed++;
+		reject(l, p->m, MT_L4_closed_by_policy);
+		return NULL;
+	}
+	client = l4_key_src(&p->key);
+	if (!l4_sources_admit(r->sources, &client)) {
+		l4_drop(l, p->m, MT_L4_source_denied);
+		return NULL;
+	}
+	if (l4_is_tcp(p->m) && !p->opens && !mt_l4_is_one_way(r->mode)) {
+		reject(l, p->m, MT_L4_no_connection);
+		return NULL;
+	}
+	if (!r->group) {
+		l4_refuse(l, p->m, MT_L4_no_endpoint, MT_NET_ERROR_PORT, 0);
+		return NULL;
+	}
+	if (l4_hops_left(p->m) <= 1) {
+		l4_refuse(l, p->m, MT_L4_ttl_exceeded, MT_NET_ERROR_TIME, 0);
+		return NULL;
+	}
+	return r;
+}
+
+/* True if the packet can go there; otherwise it is parked, answered or dropped. */
+static bool reaches(
+	struct mt_l4 *l, struct l4_pkt *p, const struct mt_l4_endpoint *to, struct mt_net_dst *dst)
+{
+	enum mt_net_result rc = mt_net_route(l->net, NULL, &to->addr, dst);
+
+	if (rc != MT_NET_SENT && rc != MT_NET_WAIT) {
+		l4_drop(l, p->m, MT_L4_no_route);
+		return false;
+	}
+	if (p->m->pkt_len - p->m->l2_len > dst->mtu) {
+		l4_refuse(l, p->m, MT_L4_too_big, MT_NET_ERROR_TOO_BIG, dst->mtu);
+		return false;
+	}
+	if (rc == MT_NET_WAIT)
+		l4_park(l, p->m, dst->neigh, false);
+	return rc == MT_NET_SENT;
+}
+
+/* An endpoint, and what is counted if the packet makes a flow with it. */
+struct choice {
+	const struct mt_l4_endpoint *to;
+	enum mt_l4_outcome counts; /* MT_L4_N_OUTCOMES: nothing */
+};
+
+static struct choice choose(const struct l4_pkt *p, const struct mt_l4_group *g, uint64_t now)
+{
+	uint64_t hash = l4_choice_hash(&p->key, g->by_source);
+	struct choice c = {&g->endpoints[l4_slot(g, hash)], MT_L4_N_OUTCOMES};
+	const struct mt_l4_endpoint *slot = c.to;
+
+	/* The rest of a connection (in one-way modes) stays where it began, if it lives there. */
+	if (l4_is_tcp(p->m) && !p->opens) {
+		c.to = &g->endpoints[l4_slot_of_rest(g, hash, now)];
+		return c;
+	}
+	c.to = &g->endpoints[mt_l4_choose(g, hash)];
+	if (mt_unlikely(c.to != slot))
+		c.counts = MT_L4_flows_moved;
+	else if (mt_unlikely(l4_is_unhealthy(c.to)))
+		c.counts = MT_L4_flows_unhealthy;
+	return c;
+}
+
+/* Makes the flow of a mode with replies. */
+static uint32_t make(struct mt_l4 *l, struct l4_pkt *p, const struct mt_l4_row *r,
+	const struct mt_l4_endpoint *to)
+{
+	struct wish w = {.l = l, .proto = l4_key_proto(&p->key)};
+	struct mt_net_dst dst = {0};
+	struct mt_tuple t;
+	struct l4_key back;
+	uint32_t idx;
+
+	if (!reaches(l, p, to, &dst))
+		return L4_NONE;
+	t = (struct mt_tuple){.local = l4_key_src(&p->key),
+		.remote = to->addr,
+		.lport = l4_key_sport(&p->key),
+		.rport = to->port};
+	if (!(r->mode == MT_L4_NAT ? keep_source(&w, &t) : nat_source(&w, &t))) {
+		l->stats[r->service].no_nat_port++;
+		l4_refuse(l, p->m, MT_L4_no_nat_port, MT_NET_ERROR_ADMIN, 0);
+		return L4_NONE;
+	}
+	back = l4_make_key(&t.remote, t.rport, &t.local, t.lport, w.proto);
+	if (!l4_connection_begin(l, p->m, r->service))
+		return L4_NONE;
+	idx = l4_add(l, &p->key, &back, r->service);
+	l4_connection_made(l, r->service, idx);
+	if (idx == L4_NONE) {
+		l4_drop(l, p->m, MT_L4_table_full);
+		return L4_NONE;
+	}
+	if (l4_is_tcp(p->m))
+		l4_tcp_open(l, idx / 2, p->m, to->index);
+	(void)l4_set_hop(l, idx, &dst);
+	return idx;
+}
+
+/* A packet that cannot be sent makes no flow: it would take the place of another one. */
+uint32_t l4_new(struct mt_l4 *l, struct l4_pkt *p)
+{
+	const struct mt_l4_row *r = open_row(l, p);
+	struct choice c;
+	uint32_t idx;
+
+	/* A segment of TCP without a SYN is the rest of a connection that began elsewhere. */
+	if (!r || !l4_limit_new(l, p, r->service, l4_is_tcp(p->m) && !p->opens))
+		return L4_NONE;
+	c = choose(p, r->group, l->now);
+	idx = mt_l4_is_one_way(r->mode) ? l4_one_way_new(l, p, r, c.to) : make(l, p, r, c.to);
+	if (idx != L4_NONE && mt_unlikely(c.counts != MT_L4_N_OUTCOMES))
+		l4_count(l, c.counts);
+	return idx;
+}

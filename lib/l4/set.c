@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reads a compiled set. */
+#include "mt_l4_priv.h"
+
+#include <string.h>
+
+uint32_t l4_row_hash(const struct mt_addr *a, uint16_t port, uint8_t proto)
+{
+	uint64_t x = a->q[0] ^ mt_rotl64(a->q[1], 29) ^ ((uint64_t)proto << 16 | port);
+
+	return (uint32_t)((x * 0x9e3779b97f4a7c15ull) >> 32);
+}
+
+const struct mt_l4_row *mt_l4_row(
+	const struct mt_l4_set *s, const struct mt_addr *a, uint16_t port, uint8_t proto)
+{
+	for (uint32_t i = l4_row_hash(a, port, proto) & s->mask; s->slots[i];
+		i = (i + 1) & s->mask) {
+		const struct mt_l4_row *r = &s->rows[s->slots[i] - 1];
+
+		if (r->port == port && r->proto == proto && mt_addr_eq(&r->addr, a))
+			return r;
+	}
+	return NULL;
+}
+
+uint32_t mt_l4_addr_bits(const struct mt_l4_set *s, const struct mt_addr *a)
+{
+	uint32_t lo = 0, hi = s->n_addrs;
+
+	while (lo < hi) {
+		uint32_t mid = lo + (hi - lo) / 2;
+		int cmp = memcmp(a, &s->addrs[mid].addr, sizeof(*a));
+
+		if (cmp == 0)
+			return s->addrs[mid].bits;
+		if (cmp < 0)
+			hi = mid;
+		else
+			lo = mid + 1;
+	}
+	return 0;
+}
+
+const struct mt_l4_service *mt_l4_service(const struct mt_l4_set *s, uint32_t id)
+{
+	uint32_t lo = 0, hi = s->n_services;
+
+	while (lo < hi) {
+		uint32_t mid = lo + (hi - lo) / 2;
+
+		if (s->services[mid].id == id)
+			return &s->services[mid];
+		if (id < s->services[mid].id)
+			hi = mid;
+		else
+			lo = mid + 1;
+	}
+	return NULL;
+}
+
+uint32_t l4_slot_of_rest(const struct mt_l4_group *g, uint64_t hash, uint64_t now)
+{
+	uint32_t e = L4_NONE;
+
+	if (g->before_at && now < g->before_until)
+		e = g->before_at[g->before.slots[hash % g->before.size]];
+	return e != L4_NONE ? e : l4_slot(g, hash);
+}
+
+/* Slots and endpoints that are read for another choice at most. */
+#define NEXT_SLOTS     128
+#define NEXT_ENDPOINTS 128
+
+/*
+ * The endpoint of the next slot with a healthy one. An endpoint of a small weight may have no slot
+ * near, so the list of endpoints follows.
+ */
+static mt_noinline uint32_t choose_other(const struct mt_l4_group *g, uint32_t at)
+{
+	uint32_t first = g->table.slots[at], n = MT_MIN(g->n_endpoints, NEXT_ENDPOINTS);
+
+	for (uint32_t i = 0; i < NEXT_SLOTS; i++) {
+		at = at + 1 == g->table.size ? 0 : at + 1;
+		if (!l4_is_unhealthy(&g->endpoints[g->table.slots[at]]))
+			return g->table.slots[at];
+	}
+	for (uint32_t i = 1; i < n; i++) {
+		uint32_t e = (first + i) % g->n_endpoints;
+
+		if (g->endpoints[e].chosen && !l4_is_unhealthy(&g->endpoints[e]))
+			return e;
+	}
+	return first;
+}
+
+uint32_t mt_l4_choose(const struct mt_l4_group *g, uint64_t hash)
+{
+	uint32_t at = (uint32_t)(hash % g->table.size);
+
+	if (mt_likely(!l4_is_unhealthy(&g->endpoints[g->table.slots[at]])))
+		return g->table.slots[at];
+	return choose_other(g, at);
+}
+
+/* True if address `a` is before `b`, as memcmp() orders them; forged packets pay for it. */
+static inline bool is_before(const struct mt_addr *a, const struct mt_addr *b)
+{
+	uint64_t x = rte_be_to_cpu_64(a->q[0]), y = rte_be_to_cpu_64(b->q[0]);
+
+	return x != y ? x < y : rte_be_to_cpu_64(a->q[1]) < rte_be_to_cpu_64(b->q[1]);
+}
+
+static bool is_in(const struct l4_ranges *l, const struct mt_addr *a)
+{
+	bool is4 = mt_addr_is4(a);
+	uint32_t lo = is4 ? 0 : l->n4, end = is4 ? l->n4 : l->n, hi = end;
+
+	/* `lo` becomes the first range that ends at the address or after it. */
+	while (lo < hi) {
+		uint32_t mid = lo + (hi - lo) / 2;
+
+		if (is_before(&l->v[mid].hi, a))
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < end && !is_before(a, &l->v[lo].lo);
+}
+
+bool l4_sources_admit(const struct mt_l4_sources *s, const struct mt_addr *client)
+{
+	if (!s)
+		return true;
+	if (is_in(&s->deny, client))
+		return false;
+	return s->allow.n == 0 || is_in(&s->allow, client);
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "../net/fixture.h"
+#include "test_l4.h"
+
+int main(int argc, char **argv)
+{
+	const struct mt_suite suites[] = {{"set", set_tests}, {"flows", flow_tests},
+		{"rewrite", rewrite_tests}, {"malformed", malformed_tests}, {"gate", gate_tests},
+		{"share", share_tests}, {"icmp", icmp_tests}, {"sources", source_tests},
+		{"fragment", fragment_tests}, {"fragment_limits", fragment_limit_tests},
+		{"tcp", tcp_tests}, {"segments", segment_tests}, {"one_way", one_way_tests},
+		{"one_way_flows", one_way_flow_tests}, {"health", health_tests},
+		{"health_heard", health_heard_tests}, {"limits", limit_tests},
+		{"limits_flows", limit_flow_tests}, {"limits_table", limit_table_tests},
+		{"nodes", node_tests}, {"packets", packet_tests}, {"overload", overload_tests},
+		{0}};
+
+	fx_eal();
+	return mt_test_main(suites, argc, argv);
+}

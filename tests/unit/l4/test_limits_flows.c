@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Connections, and what limits leave alone: flows that exist, replies, changes of the set. */
+#include "limited.h"
+#include "mt_l4_priv.h"
+#include "test_l4.h"
+
+#include <malloc.h>
+#include <stdio.h>
+
+static const struct li_service *const nat = &li_services[MT_L4_NAT];
+
+/* Connections of all workers together, of UDP and of TCP. */
+static void connections(uint16_t workers, bool tcp)
+{
+	uint32_t service = tcp ? nat->tcp_id : nat->id, n = 0;
+	char client[MT_ADDR_STRLEN];
+
+	li_open(workers, 2000);
+	sc_turn(&li, 60 * MT_SEC); /* flows of the neighbours end */
+	for (uint32_t i = 0; i < 20000; i++)
+		sc_turn(&li, MT_MSEC);
+	li_limit(service, MT_L4_SERVICE_CONNECTIONS, 100);
+	for (uint32_t i = 0; i < 300; i++)
+		n += tcp ? li_syn(nat, li_client(i, client), 2000)
+			 : li_datagram(nat, li_client(i, client), 2000, 10);
+	CU_ASSERT_EQUAL(n, 100);
+	CU_ASSERT_EQUAL(li_refused(service, MT_L4_SERVICE_CONNECTIONS), 200);
+	CU_ASSERT_EQUAL(sc_count(&li, MT_L4_limit_service_connections), 200);
+	CU_ASSERT_EQUAL(mt_l4_limiter_connections(li.limiter, service), 100);
+	/* Those that are there go on, and places come back when they end. */
+	CU_ASSERT(tcp ? li_syn(nat, li_client(0, client), 2000)
+		      : li_datagram(nat, li_client(0, client), 2000, 10));
+	for (uint32_t i = 0; i < 90000; i++)
+		sc_turn(&li, MT_MSEC);
+	CU_ASSERT_EQUAL(mt_l4_limiter_connections(li.limiter, service), 0);
+	CU_ASSERT(tcp ? li_syn(nat, li_client(299, client), 2000)
+		      : li_datagram(nat, li_client(299, client), 2000, 10));
+	li_close();
+}
+
+static void connections_of_one(void)
+{
+	connections(1, false);
+	connections(1, true);
+}
+
+static void connections_of_three(void)
+{
+	connections(3, false);
+	connections(3, true);
+}
+
+/* A closed connection gives its place back at once, and a SYN on its ports needs one. */
+static void closed(void)
+{
+	struct cn c[3];
+
+	li_open(1, 2000);
+	li_limit(SC_NAT_TCP, MT_L4_SERVICE_CONNECTIONS, 2);
+	for (uint32_t i = 0; i < 3; i++)
+		c[i] = cn_new("10.1.0.7", (uint16_t)(3000 + i), false);
+	CU_ASSERT(cn_open(&li, &c[0]) && cn_open(&li, &c[1]));
+	CU_ASSERT(!cn_open(&li, &c[2]));
+	(void)cn_client(&li, &c[0], FIN | ACK, 0);
+	(void)cn_server(&li, &c[0], FIN | ACK, 0);
+	(void)cn_client(&li, &c[0], ACK, 0);
+	CU_ASSERT_EQUAL(cn_state(&li, &c[0]), MT_L4_TIME_WAIT);
+	CU_ASSERT_EQUAL(mt_l4_limiter_connections(li.limiter, SC_NAT_TCP), 1);
+	c[2] = cn_new("10.1.0.7", 3002, false);
+	CU_ASSERT(cn_open(&li, &c[2]));
+	/* An old sequence number: the flow of the closed connection stays. */
+	c[0].seq[0] -= 1000;
+	CU_ASSERT_PTR_NULL(cn_client(&li, &c[0], SYN, 0));
+	CU_ASSERT_EQUAL(li_refused(SC_NAT_TCP, MT_L4_SERVICE_CONNECTIONS), 2);
+	li_close();
+}
+
+/* A reset gives the place back; a flow that goes on takes one again. */
+static void reset(void)
+{
+	struct cn c = cn_new("10.1.0.7", 3000, false);
+
+	li_open(1, 2000);
+	li_limit(SC_NAT_TCP, MT_L4_SERVICE_CONNECTIONS, 1);
+	CU_ASSERT(cn_open(&li, &c));
+	(void)cn_client(&li, &c, RST, 0);
+	CU_ASSERT_EQUAL(mt_l4_limiter_connections(li.limiter, SC_NAT_TCP), 0);
+	CU_ASSERT_PTR_NOT_NULL(cn_server(&li, &c, ACK, 10));
+	CU_ASSERT_EQUAL(mt_l4_limiter_connections(li.limiter, SC_NAT_TCP), 1);
+	(void)cn_client(&li, &c, RST, 0);
+	CU_ASSERT(li_syn(nat, "10.1.0.8", 3000));
+	/* A SYN on the ports of a reset connection begins one. */
+	CU_ASSERT(!li_syn(nat, "10.1.0.7", 3000));
+	CU_ASSERT_EQUAL(mt_l4_limiter_connections(li.limiter, SC_NAT_TCP), 1);
+	li_close();
+}
+
+/* Flows from before the limit are counted, and none of them ends. */
+static void adopted(void)
+{
+	char client[MT_ADDR_STRLEN];
+	uint32_t flows;
+
+	li_open(3, 2000);
+	for (uint32_t i = 0; i < 50; i++)
+		CU_ASSERT(li_syn(nat, li_client(i, client), 3000));
+	flows = sc_flows(&li);
+	li_limit(SC_NAT_TCP, MT_L4_SERVICE_CONNECTIONS, 20);
+	for (uint32_t i = 0; i < 2000; i++)
+		sc_turn(&li, MT_MSEC);
+	CU_ASSERT_EQUAL(sc_flows(&li), flows);
+	CU_ASSERT_EQUAL(mt_l4_limiter_connections(li.limiter, SC_NAT_TCP), 50);
+	CU_ASSERT(!li_syn(nat, li_client(60, client), 3000));
+	li_limit(SC_NAT_TCP, MT_L4_SERVICE_CONNECTIONS, 51);
+	CU_ASSERT(li_syn(nat, li_client(60, client), 3000));
+	CU_ASSERT(!li_syn(nat, li_client(61, client), 3000));
+	li_close();
+}
+
+/* newConnections never drops a packet of a flow, however many begin. */
+static void established(void)
+{
+	struct cn c = cn_new("10.1.0.7", 3000, false);
+	uint32_t lost = 0;
+
+	li_open(1, 2000);
+	li.limits[SC_NAT_TCP].max[MT_L4_SOURCE_NEW_CONNECTIONS] = 5;
+	li.limits[SC_NAT_TCP].max[MT_L4_SERVICE_NEW_CONNECTIONS] = 9;
+	sc_swap(&li);
+	CU_ASSERT(cn_open(&li, &c));
+	for (uint32_t i = 0; i < 200; i++) {
+		(void)li_syn(nat, "10.1.0.7", (uint16_t)(4000 + i));
+		lost += cn_client(&li, &c, ACK, 100) == NULL;
+		lost += cn_server(&li, &c, ACK, 100) == NULL;
+	}
+	CU_ASSERT_EQUAL(lost, 0);
+	CU_ASSERT(li_refused(SC_NAT_TCP, MT_L4_SOURCE_NEW_CONNECTIONS) >= 190);
+	li_close();
+}
+
+/* A SYN that was dropped passes when the client repeats it after a second. */
+static void repeated_syn(void)
+{
+	li_open(1, 2000);
+	li_limit(SC_NAT_TCP, MT_L4_SOURCE_NEW_CONNECTIONS, 1);
+	CU_ASSERT(li_syn(nat, "10.1.0.7", 3000));
+	CU_ASSERT(!li_syn(nat, "10.1.0.7", 3001));
+	CU_ASSERT(li_syn(nat, "10.1.0.7", 3000)); /* of the same flow: no new connection */
+	sc_turn(&li, MT_SEC);
+	CU_ASSERT(li_syn(nat, "10.1.0.7", 3001));
+	li_close();
+}
+
+/* A connection that began at another node (one-way modes) is not a new one. */
+static void rest_of_connection(void)
+{
+	const struct li_service *v = &li_services[MT_L4_DSR];
+	struct cn_segment g = {.src = "10.1.0.7",
+		.dst = v->vip,
+		.sport = 3000,
+		.dport = v->tcp_port,
+		.seq = 1000,
+		.flags = ACK,
+		.data = 10};
+
+	li_open(1, 2000);
+	li_limit(v->tcp_id, MT_L4_SOURCE_NEW_CONNECTIONS, 1);
+	CU_ASSERT(li_syn(v, "10.1.0.7", 2999));
+	for (uint32_t i = 0; i < 20; i++) {
+		g.sport++;
+		CU_ASSERT_PTR_NOT_NULL(cn_pass(&li, &g));
+	}
+	CU_ASSERT(!li_syn(v, "10.1.0.7", 2998));
+	li_close();
+}
+
+/* Another set with the same limits leaves buckets as they are, and so do other numbers. */
+static void swap(void)
+{
+	uint32_t n = 0;
+
+	li_open(3, 2000);
+	li.limits[SC_NAT].max[MT_L4_SOURCE_PACKETS] = 60;
+	li.limits[SC_NAT].max[MT_L4_SERVICE_PACKETS] = 90;
+	sc_swap(&li);
+	for (uint32_t i = 0; i < 400; i++)
+		n += li_datagram(
+			nat, i % 2 ? "10.1.0.7" : "10.1.0.8", (uint16_t)(2000 + i % 60), 10);
+	CU_ASSERT(n >= 85 && n <= 90);
+	for (uint32_t k = 0; k < 50; k++) {
+		sc_swap(&li);
+		n += li_datagram(nat, "10.1.0.7", (uint16_t)(2000 + k), 10);
+	}
+	CU_ASSERT(n <= 90);
+	/* Twice the rate: buckets are as empty as before, and fill twice as fast. */
+	li.limits[SC_NAT].max[MT_L4_SERVICE_PACKETS] = 180;
+	sc_swap(&li);
+	CU_ASSERT(!li_datagram(nat, "10.1.0.9", 2000, 10));
+	n = 0;
+	for (uint32_t i = 0; i < 1000; i++) {
+		n += li_datagram(
+			nat, li_client(i, (char[MT_ADDR_STRLEN]){0}), (uint16_t)(2000 + i), 10);
+		sc_turn(&li, MT_MSEC);
+	}
+	CU_ASSERT(n >= 175 && n <= 185);
+	/* Without limits all pass. */
+	li_limit(SC_NAT, MT_L4_SERVICE_PACKETS, 0);
+	for (uint32_t i = 0; i < 400; i++)
+		CU_ASSERT(li_datagram(nat, "10.1.0.7", 2000, 10));
+	li_close();
+}
+
+/* A packet that waits for a neighbour is charged once, when it comes. */
+static void parked(void)
+{
+	for (uint32_t m = 0; m < LI_SERVICES; m++) {
+		const struct li_service *v = &li_services[m];
+		struct sc_udp u = {.src = "10.1.0.7",
+			.dst = v->vip,
+			.sport = 2000,
+			.dport = v->port,
+			.data = 10};
+
+		memset(li.limits, 0, sizeof(li.limits));
+		li.limits[v->id].max[MT_L4_SOURCE_NEW_CONNECTIONS] = 1;
+		li.limits[v->id].max[MT_L4_SERVICE_PACKETS] = 1;
+		sc_open(&li, 1, 1000);
+		(void)sc_pass(&li, &u);
+		CU_ASSERT_EQUAL(sc_count(&li, MT_L4_forwarded), 1);
+		CU_ASSERT(sc_count(&li, MT_L4_neighbour_wait) > 0);
+		(void)sc_pass(&li, &u);
+		CU_ASSERT_EQUAL(sc_count(&li, MT_L4_forwarded), 1);
+		li_close();
+	}
+}
+
+/* Neither packets nor connections within and beyond limits allocate memory. */
+static void no_allocation(void)
+{
+	size_t before;
+	char client[MT_ADDR_STRLEN];
+
+	li_open(1, 2000);
+	for (uint32_t i = 0; i < MT_L4_LIMITS; i++)
+		li.limits[SC_NAT].max[i] = i % L4_KINDS == MT_L4_SOURCE_BYTES ? 20000 : 50;
+	sc_swap(&li);
+	before = mallinfo2().uordblks;
+	for (uint32_t i = 0; i < 3000; i++) {
+		(void)li_datagram(nat, li_client(i % 70, client), (uint16_t)(2000 + i % 9), 100);
+		sc_turn(&li, MT_MSEC);
+	}
+	CU_ASSERT_EQUAL(mallinfo2().uordblks, before);
+	li_close();
+}
+
+const struct mt_test limit_flow_tests[] = {{"connections, one worker", connections_of_one},
+	{"connections, three workers", connections_of_three}, {"closed", closed}, {"reset", reset},
+	{"adopted", adopted}, {"established", established}, {"repeated SYN", repeated_syn},
+	{"rest of a connection", rest_of_connection}, {"swap", swap}, {"parked", parked},
+	{"no allocation", no_allocation}, {0}};

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Clients that may use a service: lists of networks, and what becomes of flows of others. */
+#include "mt_l4_priv.h"
+#include "scene.h"
+#include "test_l4.h"
+
+#define NETWORKS 40
+
+static struct mt_l4_network network(const char *text)
+{
+	struct mt_l4_network n = {0};
+
+	CU_ASSERT_EQUAL_FATAL(mt_prefix_parse(text, &n.addr, &n.prefix), 0);
+	return n;
+}
+
+static bool admits(const struct mt_l4_sources *s, const char *client)
+{
+	struct mt_addr a;
+
+	CU_ASSERT_EQUAL_FATAL(mt_addr_parse(client, &a), 0);
+	return l4_sources_admit(s, &a);
+}
+
+static struct mt_l4_sources *made(const struct mt_l4_network *allow, uint32_t n_allow,
+	const struct mt_l4_network *deny, uint32_t n_deny)
+{
+	struct mt_l4_service_conf c = {
+		.allow = allow, .n_allow = n_allow, .deny = deny, .n_deny = n_deny};
+	struct mt_l4_sources *s = NULL;
+
+	CU_ASSERT_EQUAL_FATAL(l4_sources_make(&c, &s), 0);
+	return s;
+}
+
+static void lists(void)
+{
+	struct mt_l4_network allow[] = {
+		network("10.0.0.0/8"), network("2001:db8::/32"), network("192.0.2.7")};
+	struct mt_l4_network deny[] = {
+		network("10.1.0.0/16"), network("10.1.2.0/24"), network("2001:db8:1::9/128")};
+	struct mt_l4_sources *s = made(allow, 3, deny, 3);
+
+	CU_ASSERT(admits(s, "10.0.255.255") && admits(s, "10.2.0.0") && admits(s, "192.0.2.7"));
+	CU_ASSERT(!admits(s, "10.1.0.0") && !admits(s, "10.1.2.3") && !admits(s, "10.1.255.255"));
+	CU_ASSERT(!admits(s, "9.255.255.255") && !admits(s, "11.0.0.0") && !admits(s, "192.0.2.8"));
+	CU_ASSERT(admits(s, "2001:db8:1::8") && !admits(s, "2001:db8:1::9") &&
+		  !admits(s, "2001:db9::"));
+	l4_sources_free(s);
+	/* `allow` alone closes the service to the other family, `deny` alone opens it to all others. */
+	s = made(allow, 1, NULL, 0);
+	CU_ASSERT(admits(s, "10.1.2.3") && !admits(s, "2001:db8::1"));
+	l4_sources_free(s);
+	s = made(NULL, 0, deny, 1);
+	CU_ASSERT(!admits(s, "10.1.2.3") && admits(s, "10.2.0.1") && admits(s, "2001:db8::1"));
+	l4_sources_free(s);
+	CU_ASSERT_PTR_NULL(made(NULL, 0, NULL, 0));
+}
+
+/* ::/0 contains no IPv4 address, and 0.0.0.0/0 no IPv6 address. */
+static void families(void)
+{
+	struct mt_l4_network all4 = network("0.0.0.0/0"), all6 = network("::/0");
+	struct mt_l4_sources *s = made(&all4, 1, NULL, 0);
+
+	CU_ASSERT(
+		admits(s, "0.0.0.0") && admits(s, "255.255.255.255") && !admits(s, "2001:db8::1"));
+	l4_sources_free(s);
+	s = made(&all6, 1, NULL, 0);
+	CU_ASSERT(admits(s, "::1") && admits(s, "ffff::1") && !admits(s, "192.0.2.1"));
+	l4_sources_free(s);
+}
+
+static struct mt_l4_network any_network(struct mt_rand *rand)
+{
+	struct mt_l4_network n = {0};
+	bool is4 = mt_rand_below(rand, 2);
+
+	/* Few distinct bits, so that networks contain each other and clients meet them. */
+	if (is4)
+		n.addr = mt_addr4(rte_cpu_to_be_32(0x0a000000 | mt_rand_below(rand, 64)));
+	else
+		n.addr.q[1] = rte_cpu_to_be_64(mt_rand_below(rand, 64));
+	n.prefix = (uint8_t)((is4 ? 26 : 122) + mt_rand_below(rand, 7));
+	return n;
+}
+
+static bool is_in(const struct mt_l4_network *v, const struct mt_addr *a)
+{
+	for (uint32_t i = 0; i < NETWORKS / 2; i++)
+		if (mt_prefix_contains(&v[i].addr, v[i].prefix, a))
+			return true;
+	return false;
+}
+
+static void at_random(void)
+{
+	struct mt_rand rand;
+
+	mt_rand_seed(&rand, 7);
+	for (uint32_t round = 0; round < 200; round++) {
+		struct mt_l4_network v[NETWORKS], *deny = &v[NETWORKS / 2];
+		struct mt_l4_sources *s;
+
+		for (uint32_t i = 0; i < NETWORKS; i++)
+			v[i] = any_network(&rand);
+		s = made(v, NETWORKS / 2, deny, NETWORKS / 2);
+		for (uint32_t i = 0; i < 140; i++) {
+			struct mt_addr a = mt_addr4(rte_cpu_to_be_32(0x09ffffffu + i));
+
+			CU_ASSERT_EQUAL(l4_sources_admit(s, &a), is_in(v, &a) && !is_in(deny, &a));
+			a = (struct mt_addr){.q = {0, rte_cpu_to_be_64(i)}};
+			CU_ASSERT_EQUAL(l4_sources_admit(s, &a), is_in(v, &a) && !is_in(deny, &a));
+		}
+		l4_sources_free(s);
+	}
+}
+
+/* A client that the lists leave out gets no new flow, and soon loses those that it has. */
+static void flows(void)
+{
+	static struct scene s;
+	struct sc_udp u = {
+		.src = "10.1.1.1", .dst = "192.0.2.80", .sport = 9, .dport = 4000, .data = 4};
+	struct mt_l4_network deny = network("10.1.0.0/16");
+	struct mt_l4_sources *sources = made(NULL, 0, &deny, 1);
+
+	sc_open(&s, 1, 400);
+	CU_ASSERT_PTR_NOT_NULL(sc_pass(&s, &u));
+	for (uint32_t i = 0; i < s.set->n_rows; i++)
+		if (s.set->rows[i].service == SC_NAT)
+			s.set->rows[i].sources = sources;
+	s.set->generation++;
+	u.sport = 10;
+	CU_ASSERT_PTR_NULL(sc_pass(&s, &u));
+	CU_ASSERT_EQUAL(sc_count(&s, MT_L4_source_denied), 1);
+	u.src = "10.2.1.1";
+	CU_ASSERT_PTR_NOT_NULL(sc_pass(&s, &u));
+	for (uint32_t i = 0; i < 2000; i++)
+		sc_turn(&s, MT_MSEC);
+	CU_ASSERT_EQUAL(sc_flows(&s), 1);
+	CU_ASSERT_EQUAL(sc_count(&s, MT_L4_flows_ended), 1);
+	CU_ASSERT(sc_close(&s));
+	l4_sources_free(sources);
+}
+
+const struct mt_test source_tests[] = {
+	{"lists", lists}, {"families", families}, {"at random", at_random}, {"flows", flows}, {0}};
