@@ -19,6 +19,7 @@ DAEMON = ("app/meltemid/meltemid", "app/meltemi/meltemi")
 LAB = (*DAEMON, "bench/blast/meltemi-blast", "tests/attack/flood", "tests/smoke/impair", "tests/smoke/libslow_disk.so",
        "tests/interop/xds/xds_probe", "tests/interop/tls/tls_peer", "tests/interop/authz/authz_judge")
 SIM, MESHSIM, TCPSCRIPT, DIFFERENTIAL = ("tests/sim/sim", "tests/meshsim/meshsim", "tests/tcpscript/run", "tests/differential/run")
+CONNTRACK = "tests/conntrack/run"
 GOLDEN, LOADS = "tests/golden/picture", "tests/golden/loads"
 LINT = {"lint/debian": DAEMON, "lint/metrics_page": DAEMON, "lint/tcp_page": (TCPSCRIPT,)}
 
@@ -155,6 +156,12 @@ def _broken_differential():
     return _differential("broken", "--break", ",".join(KERNEL_BREAKS))
 
 
+def _conntrack(whole):
+    """Compares the states of forwarded TCP flows with the kernel's connection tracking."""
+    seeds = "1-200000" if whole else "1-10000"
+    return Job("conntrack/seeds", [DEBUG / CONNTRACK, "--seeds", seeds], 900, root=True, targets=(CONNTRACK,))
+
+
 def _fuzzers(known, part):
     """Fuzzers of this part, one minute each, from their corpora; tests/fuzz/run.py leaves findings in the build directory."""
     replayers = [pathlib.Path(test["cmd"][0]).relative_to(DEBUG) for test in known if test["name"].startswith("fuzz_")]
@@ -265,8 +272,8 @@ def _quick(jobs):
 def gate(known, rooms, whole=False):
     """The jobs that decide about a commit; whole: with more seeds, and longer."""
     return [*_units(known), *_documents(), *_lint(rooms), *_simulators(known, whole), *_threads(), *_shuffled(6, 1200, FIXED_SHUFFLE),
-            _differential("seeds", "--seeds", "1-100000" if whole else "1-10000"), *filter(_of_the_gate, _benches(known)),
-            *(lab for lab in _labs(whole) if not _rotating(lab))]
+            _differential("seeds", "--seeds", "1-100000" if whole else "1-10000"), _conntrack(whole),
+            *filter(_of_the_gate, _benches(known)), *(lab for lab in _labs(whole) if not _rotating(lab))]
 
 
 def quick(known, rooms):

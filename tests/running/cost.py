@@ -6,7 +6,7 @@ import json
 from .job import DEBUG
 
 LAST = DEBUG / "seconds.json"
-CLASSES = ("build", "smoke", "attack", "interop", "unit", "sim", "asan/sim", "asan", "tsan", "mutants", "differential", "fuzz",
+CLASSES = ("build", "smoke", "attack", "interop", "unit", "sim", "asan/sim", "asan", "tsan", "mutants", "differential", "conntrack", "fuzz",
            "bench", "lint", "running", "documents")
 
 
