@@ -3,7 +3,7 @@
  * lib/authz: decides which calls are allowed, by rules compiled from AuthorizationPolicies.
  * docs/how-to/authorization.md specifies what a rule means for RPC. The control thread compiles
  * rules; after that they are immutable and shared. lib/conf decides which policies apply to an
- * endpoint (policies.c), and lib/proxy calls the evaluation (guard.c).
+ * endpoint (policies.c), and lib/proxy calls the evaluation (access/authorize.c).
  *
  * The result of a match is one of NO < UNKNOWN < UNREAD < YES. UNKNOWN is a condition that Meltemi
  * cannot evaluate; UNREAD is a value that the server may see and Meltemi cannot read. "All of"

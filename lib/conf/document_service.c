@@ -4,7 +4,7 @@
  * over.
  */
 #include "mt_conf_mesh_priv.h"
-#include "mt_guard.h"
+#include "mt_authorize.h"
 
 #include <errno.h>
 #include <string.h>

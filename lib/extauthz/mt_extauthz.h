@@ -9,7 +9,7 @@
  *    clients of the service, and a reference to the credential instead of its texts.
  * 2. It attaches them to compiled policies of action CLOSE (mt_authz_policy.asks). If such a policy
  *    matches, lib/authz returns MT_AUTHZ_ASK; code that does not know this value denies.
- * 3. lib/proxy (policy_question.c, policy_asks.c) fills a slot and suspends the call, as for token
+ * 3. lib/proxy (access/ext_authz*.c) fills a slot and suspends the call, as for token
  *    verification (mt_verdict_wait()).
  * 4. After the answer it evaluates the policies again, with the provider's id in mt_exchange.asked.
  *    The id and the stored token data are released when the call has passed its authorization

@@ -16,5 +16,5 @@ bool mt_policy_asks_begin(struct mt_proxy *p, struct mt_exchange *ex,
 	const struct mt_guard_ask *ask, const struct mt_authz_policy *by, struct mt_unasked *why);
 /* What was answered; how many. */
 uint32_t mt_policy_asks_turn(struct mt_proxy *p);
-/* policy_question.c: the call in words, into the slot. false: there is no room, or it cannot be read. */
+/* ext_authz_request.c: the call in words, into the slot. false: there is no room, or it cannot be read. */
 bool mt_guard_describe(const struct mt_guard_ask *ask, struct mt_extauthz_slot *s);

@@ -3,7 +3,7 @@
 #pragma once
 
 /*
- * A verdict is waited for, a token's (tokens.c) or somebody's who is asked (policy_asks.c): the call is suspended, within bounds. false: too
+ * A verdict is waited for, a token's (tokens.c) or somebody's who is asked (ext_authz.c): the call is suspended, within bounds. false: too
  * many wait, or it has waited too often; nothing has changed. The caller puts it into a list. And its end: it goes on where it began to wait,
  * in the newest configuration.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Filter chains of a listener. One chain is selected for each connection, once: by its addresses
- * and ports if these suffice, else by the client's first bytes (undecided.c).
+ * and ports if these suffice, else by the client's first bytes (chain_selection.c).
  *
  * The criteria have the order of Envoy's FilterChainMatch: destination port, destination address,
  * server name, transport protocol, application protocols, source type, source address, source port.

@@ -138,7 +138,7 @@ uint64_t mt_proxy_next(struct mt_proxy *p);
 /*
  * Checks that each waiting object is in a list, and that an event or timer for the list will come.
  * Returns NULL, or a static text with the fault. For tests and the simulator, between loop
- * iterations; walks all objects (check.c).
+ * iterations; walks all objects (invariants.c).
  */
 const char *mt_proxy_check(struct mt_proxy *p);
 

@@ -4,7 +4,7 @@
 
 #include "mt_proxy_priv.h"
 
-/* aside.c */
+/* ejection.c */
 static inline struct mt_ep_where mt_lanes_where(const struct mt_lanes *ln)
 {
 	return (struct mt_ep_where){ln->tls, ln->addr, ln->port, ln->cluster_index, ln->codec,
@@ -84,7 +84,7 @@ void mt_waiting_answered(struct mt_proxy *p, struct mt_pair *pr);
 /* The opaque stream waits no more: its server has sent a FIN (by_server), or is left. */
 void mt_waiting_ended(struct mt_proxy *p, struct mt_pair *pr, bool by_server);
 
-/* probe.c */
+/* health_check.c */
 extern const struct mt_stream_user mt_probe_user;
 /* Asks an endpoint that was just put aside whether it is back; when its time is over, until it answers. */
 void mt_probe_begin(struct mt_proxy *p, struct mt_ep_state *ep, const struct mt_ep_where *at);

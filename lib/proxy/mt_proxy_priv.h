@@ -86,7 +86,7 @@ void mt_account_oneway(
 	struct mt_proxy *p, const struct mt_exchange *ex, enum mt_proxy_outcome what);
 void mt_account_left(struct mt_proxy *p, const struct mt_exchange *ex, bool cut_off);
 
-/* rebind.c */
+/* snapshot_move.c */
 /* Moves a connection to the current snapshot. */
 void mt_down_rebind(struct mt_proxy *p, struct mt_down *d);
 /* Moves a call that is not on its way to the current snapshot; false: its service is gone. */
@@ -277,7 +277,7 @@ void mt_down_timer(struct mt_proxy *p, struct mt_down *d);
 void mt_down_arm(struct mt_proxy *p, struct mt_down *d);
 uint32_t mt_down_owed(const struct mt_down *d);
 
-/* wind_up.c: the end of a client's connection that we want */
+/* drain.c: the end of a client's connection that we want */
 /* The client is told; what it has sent, and sends until it is quiet, is served; then FIN. It may have ended on return. */
 void mt_down_wind_up(struct mt_proxy *p, struct mt_down *d);
 /* The same where nothing is awaited of it: FIN as soon as nothing is owed and nothing is there. */
@@ -369,7 +369,7 @@ void mt_dispatch_view(struct mt_proxy *p, struct mt_exchange *ex);
 /* The filters are done with it: route, endpoint, lane. */
 void mt_dispatch_route(struct mt_proxy *p, struct mt_exchange *ex);
 
-/* await.c: only the name of the cluster is there */
+/* on_demand.c: only the name of the cluster is there */
 void mt_awaiting_init(struct mt_proxy *p);
 /* Whether it is so: then the call waits, or was answered. */
 bool mt_await_call(struct mt_proxy *p, struct mt_exchange *ex);
@@ -600,7 +600,7 @@ static inline bool mt_up_ended(const struct mt_up *u)
 {
 	return u->eof && !u->paused && !u->retry_at && !mt_reading_waits(&u->reading);
 }
-/* Closes a connection; calls that are still out on it may be sent again (repeat.c), or are answered natively. */
+/* Closes a connection; calls that are still out on it may be sent again (retry.c), or are answered natively. */
 void mt_up_close(struct mt_proxy *p, struct mt_up *u, enum mt_proxy_outcome why);
 /* Resets it; calls that are out on it are answered natively with `what`. */
 void mt_up_kill(
@@ -643,7 +643,7 @@ static inline enum mt_unread mt_up_unread(
 /* Who is not let through, by what has judged him; counted. */
 void mt_guard_count(struct mt_proxy *p, enum mt_authz_effect e, const struct mt_authz_policy *by);
 /*
- * guard.c: whether the call, or the stream of bytes, may go to this endpoint, which is guarded. false: it is counted, and a
+ * authorize.c: whether the call, or the stream of bytes, may go to this endpoint, which is guarded. false: it is counted, and a
  * call is answered.
  */
 bool mt_guard_passes(struct mt_proxy *p, struct mt_exchange *ex, const struct mt_endpoint *ep);
@@ -663,7 +663,7 @@ bool mt_guard_lets_in(
 	struct mt_proxy *p, const struct mt_pair *pr, const struct mt_gate_guard *gate);
 bool mt_guard_ends(struct mt_proxy *p, const struct mt_pair *pr, uint32_t *cost);
 
-/* repeat.c: the calls of a server's connection that ends */
+/* retry.c: the calls of a server's connection that ends */
 enum mt_up_end {
 	MT_UP_END_GONE, /* inside closed() */
 	MT_UP_END_ABORT,
@@ -721,10 +721,10 @@ void mt_up_continue_long(struct mt_proxy *p, struct mt_up *u);
 #include "mt_exchange_verdict.h"
 #include "mt_exchange_tokens.h"
 #include "mt_exchange_asks.h"
-#include "mt_oneway.h"
+#include "pool/mt_oneway.h"
 #include "mt_leave.h"
 #include "mt_unacked.h"
-#include "mt_opaque.h"
+#include "session/mt_session_priv.h"
 #include "mt_undecided.h"
 #include "mt_proxy_health.h"
 #include "mt_proxy_trace.h"

@@ -19,14 +19,14 @@
  */
 #pragma once
 
-#include "mt_guard.h"
+#include "mt_authorize.h"
 #include "mt_hello.h"
 #include "mt_proxy.h"
 #include "mt_tls_layer.h"
 #include "mt_policy_asks.h"
 #include "mt_tokens.h"
 #include "mt_verdict.h"
-#include "mt_waiting.h"
+#include "endpoint/mt_waiting.h"
 
 /* ---- deadlines: FIFO lists per distinct time-out value ---- */
 
@@ -49,7 +49,7 @@ struct mt_deadlines {
 
 enum mt_ex_state {
 	MT_EX_ROUTING,	 /* only within a loop iteration: it has no attempt yet */
-	MT_EX_AWAITING,	 /* waits for an on-demand cluster (await.c) */
+	MT_EX_AWAITING,	 /* waits for an on-demand cluster (on_demand.c) */
 	MT_EX_SUSPENDED, /* a filter waits; mt_proxy_resume() continues (filters.c) */
 	MT_EX_TRYING,	 /* no reply byte is forwarded; mt_attempt.state has the progress */
 	MT_EX_REPLYING,	 /* a part of a long reply is forwarded */
@@ -88,7 +88,7 @@ struct mt_method {
 struct mt_attempt {
 	/*
 	 * List for QUEUED: mt_lanes.fair or .bulk; CONNECTING: mt_up.waiting; UNACKED: mt_up.unacked;
-	 * otherwise only used while its connection ends (repeat.c).
+	 * otherwise only used while its connection ends (retry.c).
 	 */
 	struct mt_list node;
 	uint32_t exchange; /* index; an attempt never outlives its exchange */
@@ -172,10 +172,10 @@ struct mt_exchange {
 	char method[MT_RECORD_METHOD];
 	const struct mt_codec *codec;
 	uint8_t codec_opts;
-	struct mt_snapshot *snap; /* held; may change while the call is under way (rebind.c) */
+	struct mt_snapshot *snap; /* held; may change during the call (snapshot_move.c) */
 	/*
 	 * In `snap`. NULL: not selected yet, or not in the configuration any more. `cluster` may also
-	 * become NULL after the call was sent (rebind.c).
+	 * become NULL after the call was sent (snapshot_move.c).
 	 */
 	struct mt_service *service;
 	const struct mt_route_action *route;
@@ -215,7 +215,7 @@ struct mt_exchange_side {
 	/* How often it has waited again; the client bucket that it counts for. */
 	uint8_t verdict_waits, verdict_client;
 	bool verdict_at_gate;
-	/* Waits for an external authorization decision (policy_asks.c), else for its token. */
+	/* Waits for an external authorization decision (ext_authz.c), else for its token. */
 	bool asks;
 	uint32_t verdict_bytes;
 };
@@ -238,7 +238,7 @@ struct mt_readings {
 
 /* ---- downstream ---- */
 
-/* Phase of ending a client connection (wind_up.c). */
+/* Phase of ending a client connection (drain.c). */
 enum mt_down_ending {
 	MT_DOWN_GOES_ON,
 	/* Serves requests until the client is idle, at most a third of the drain time. */
@@ -300,7 +300,7 @@ struct mt_down {
 	uint64_t above_soft_since;
 	uint64_t msg_started; /* ns: start of the incomplete message; 0: none */
 	/*
-	 * ns: when to try again after a lack of memory, or to continue with ending (wind_up.c); 0:
+	 * ns: when to try again after a lack of memory, or to continue with ending (drain.c); 0:
 	 * never.
 	 */
 	uint64_t retry_at;
@@ -341,7 +341,7 @@ struct mt_mirror {
 	uint64_t ask_at;       /* ns: when an on-demand cluster may be requested again */
 };
 
-/* A client connection without a selected filter chain or protocol (undecided.c). */
+/* A client connection without a selected filter chain or protocol (chain_selection.c). */
 struct mt_undecided {
 	struct mt_stream *s;
 	struct mt_snapshot *snap; /* held */
@@ -416,13 +416,13 @@ struct mt_connecting {
 	 */
 	struct mt_chain given;
 	uint32_t pair; /* index in mt_proxy.pairs */
-	/* While it waits for an on-demand cluster (await.c): */
+	/* While it waits for an on-demand cluster (on_demand.c): */
 	struct mt_list node; /* mt_awaiting.streams */
 	uint32_t awaits;     /* index of the cluster + 1; 0: does not wait */
 	bool waited;
 };
 
-/* ---- waiting for a cluster (await.c) ---- */
+/* ---- waiting for a cluster (on_demand.c) ---- */
 
 struct mt_await_list {
 	struct mt_list list;
@@ -446,7 +446,7 @@ struct mt_asks {
 	uint32_t tail mt_cache_aligned; /* ctl: w, worker: r */
 };
 
-/* Ring of endpoints' health events, to the control thread (aside.c). */
+/* Ring of endpoints' health events, to the control thread (ejection.c). */
 #define MT_ASIDES 128
 
 struct mt_asides {
@@ -583,7 +583,7 @@ struct mt_up {
 	uint64_t given; /* bytes passed to the stream so far */
 	/*
 	 * ns: when the server ended the connection while calls were outstanding, and when to check
-	 * again if the calls were read (repeat.c).
+	 * again if the calls were read (retry.c).
 	 */
 	uint64_t ended_at, look_at;
 	struct mt_silence silence;
@@ -678,7 +678,7 @@ struct mt_ep_where {
 	uint32_t connect_ms;
 };
 
-/* Probe of an ejected endpoint (probe.c). */
+/* Probe of an ejected endpoint (health_check.c). */
 struct mt_probe {
 	struct mt_stream *s; /* NULL: not connected */
 	struct mt_timer timer;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* undecided.c: clients of which it is not known yet what serves them. */
+/* chain_selection.c: clients of which it is not known yet what serves them. */
 #pragma once
 
 #include "mt_proxy_types.h"

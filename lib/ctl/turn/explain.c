@@ -7,7 +7,7 @@
  */
 #include "explain.h"
 
-#include "mt_guard.h"
+#include "mt_authorize.h"
 #include "mt_lend.h"
 #include "mt_tokens.h"
 #include "mt_rand.h"

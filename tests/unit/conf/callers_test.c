@@ -4,7 +4,7 @@
 
 #include "../tls/pki.h"
 #include "mt_authz.h"
-#include "mt_guard.h"
+#include "mt_authorize.h"
 
 #include <stdio.h>
 

@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 #include "mt_authz.h"
-#include "mt_guard.h"
+#include "mt_authorize.h"
 
 #define NODE                                                                                       \
 	"apiVersion: meltemi.io/v1\nkind: Node\nmetadata: {name: n}\nspec:\n"                      \

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Calls against the rules of the gate that they come in by: a filter in front of all others. */
-#include "mt_guard.h"
+#include "mt_authorize.h"
 
 #include "mt_proxy_priv.h"
 

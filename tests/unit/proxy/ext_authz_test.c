@@ -3,7 +3,7 @@
 #include "scene.h"
 
 #include "mt_extauthz_priv.h"
-#include "mt_guard.h"
+#include "mt_authorize.h"
 #include "mt_proxy_priv.h"
 
 static struct mt_extauthz asker;

@@ -2,7 +2,7 @@
 /*
  * One-way calls that were sent. No reply tells that their server has them, only its machine's acknowledgement, so until that is
  * there their attempt lives, in mt_up.unacked: what the server provably has not read when its connection ends is sent again
- * like any other call (repeat.c). Meanwhile they hold up nothing but their client's FIN, and that for message_ms at most.
+ * like any other call (retry.c). Meanwhile they hold up nothing but their client's FIN, and that for message_ms at most.
  */
 #include "mt_proxy_priv.h"
 

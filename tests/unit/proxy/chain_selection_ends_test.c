@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What ends the selection of a filter chain: configurations, memory, clients that leave, a drain. */
-#include "undecided.h"
+#include "chain_selection.h"
 
 /* It is decided under the configuration of the moment. */
 static void test_published_meanwhile(void)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Calls that wait for a verdict: their token's (tokens.c), or that of somebody who is asked (policy_asks.c). */
+/* Calls that wait for a verdict: their token's (tokens.c), or that of somebody who is asked (ext_authz.c). */
 #include "mt_proxy_priv.h"
 
 _Static_assert(MT_VERDICT_CLIENTS == MT_FAIR_BUCKETS, "they are counted by mt_fair_bucket()");

@@ -664,7 +664,7 @@ void mt_lane_send_more(struct mt_proxy *p, struct mt_up *u, struct mt_attempt *a
 /* It is to carry no other call. */
 static void end_free(struct mt_proxy *p, struct mt_up *u)
 {
-	/* Else when they are acknowledged; its server's end is looked at by who is told of it (repeat.c). */
+	/* Else when they are acknowledged; its server's end is looked at by who is told of it (retry.c). */
 	if (mt_list_empty(&u->unacked))
 		mt_up_close(
 			p, u, u->state == MT_UP_DRAINING ? MT_PROXY_up_drained : MT_PROXY_up_eof);

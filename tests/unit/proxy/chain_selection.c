@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "undecided.h"
+#include "chain_selection.h"
 
 #include "mt_codec_priv.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Clients of which first bytes, or silence, have to tell what serves them. */
-#include "undecided.h"
+#include "chain_selection.h"
 
 #include "mt_codec_priv.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Calls and byte streams against the rules that guard an endpoint, once it is chosen. */
-#include "mt_guard.h"
+#include "mt_authorize.h"
 
 #include "mt_proxy_priv.h"
 

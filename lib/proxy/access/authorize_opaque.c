@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Byte streams against the rules of gates and endpoints: as they are opened, and when rules change. */
-#include "mt_guard.h"
+#include "mt_authorize.h"
 
 #include "mt_proxy_priv.h"
 

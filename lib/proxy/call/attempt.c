@@ -52,7 +52,7 @@ static void unqueue(struct mt_proxy *p, struct mt_attempt *a)
 		mt_lanes_maybe_free(p, ln);
 		return;
 	}
-	/* Else its connection ends (repeat.c). */
+	/* Else its connection ends (retry.c). */
 	mt_list_del(&a->node);
 	if (a->state == MT_ATTEMPT_CONNECTING)
 		((struct mt_up *)mt_slab_get(&p->ups, a->up))->n_waiting--;

@@ -248,7 +248,7 @@ static uint32_t rebind_connecting(struct mt_proxy *p, struct mt_connecting *j)
 	const struct mt_pair *pr = mt_slab_at(&p->pairs, j->pair);
 	uint32_t cost = 1;
 
-	/* Those that wait for their cluster have moved, or do so soon (await.c). */
+	/* Those that wait for their cluster have moved, or do so soon (on_demand.c). */
 	if (j->snap == p->snap || j->awaits || !must_move(p, j->snap))
 		return cost;
 	switch_cluster(p, pr->down, j->gateway, &j->cluster, &j->shows, &j->tried, &cost);
@@ -425,7 +425,7 @@ static bool mark_named(struct mt_proxy *p)
 	return true;
 }
 
-/* Those made meanwhile are marked by lib/proxy/lane.c. Returns what it cost, 0: none is left. */
+/* Those made meanwhile are marked by lib/proxy/pool/lane.c. Returns what it cost, 0: none is left. */
 static uint32_t drain_unnamed(struct mt_proxy *p)
 {
 	struct mt_lanes *ln = mt_slab_next(&p->lanes, &p->rebind_idx);
