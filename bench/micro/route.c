@@ -21,8 +21,9 @@
 static const char *const keys[] = {"interface", "method", NULL};
 static struct mt_slice current[2];
 
-static bool metadata(const struct mt_msg *msg, const struct mt_chain *c, const struct mt_key *key,
-	struct mt_slice *value, uint8_t *scratch)
+static bool metadata(const struct mt_codec *self, const struct mt_msg *msg,
+	const struct mt_chain *c, const struct mt_key *key, struct mt_slice *value,
+	uint8_t *scratch)
 {
 	if (key->id < 0)
 		return false;
@@ -30,7 +31,7 @@ static bool metadata(const struct mt_msg *msg, const struct mt_chain *c, const s
 	return true;
 }
 
-static const struct mt_codec codec = {.name = "bench", .keys = keys, .metadata = metadata};
+static const struct mt_codec codec = {.name = "bench", .keys = keys, .metadata.leading = metadata};
 static char names[10000][24];
 static struct mt_view view = {.codec = &codec};
 

@@ -300,7 +300,7 @@ static bool is_of_another_protocol(const struct idle *p)
 		if (strcmp(all->rows[i].of->ns, p->meta->ns) != 0)
 			continue;
 		there = true;
-		if (strcmp(all->rows[i].codec->name, "dubbo") == 0)
+		if (all->rows[i].codec->dubbo_policies)
 			return false;
 	}
 	return there;

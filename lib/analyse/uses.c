@@ -377,7 +377,7 @@ static void note_policies(struct mt_analysis *a, const struct mt_authz *l,
 		}
 		u->messages |= !codec->opaque;
 		u->bytes |= codec->opaque;
-		u->dubbo |= strcmp(codec->name, "dubbo") == 0;
+		u->dubbo |= codec->dubbo_policies;
 		u->kubernetes |= row && row->se->kubernetes;
 		if (p->vanished)
 			u->vanished = p->vanished;

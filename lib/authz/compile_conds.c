@@ -70,7 +70,7 @@ static bool has_names(const struct mt_codec *codec)
 
 bool mt_authz_carries(const struct mt_codec *codec)
 {
-	return !codec->opaque && (codec->index || codec->metadata);
+	return !codec->opaque && (codec->metadata.index || codec->metadata.leading);
 }
 
 /* Adds a condition on a field that only some codecs have; notes the name if this codec lacks it. */

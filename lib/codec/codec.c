@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mt_codec_priv.h"
+#include "mt_strmap.h"
 
 #include <errno.h>
 #include <string.h>
 #include <strings.h>
 
 const struct mt_codec *const mt_codecs[] = {
-	&mt_codec_dubbo,
-	&mt_codec_thrift,
-	&mt_codec_awesomerpc,
-	&mt_codec_opaque,
+#define MT_CODEC(folder) &mt_codec_##folder,
+#include "codecs.def"
+#undef MT_CODEC
 	NULL,
 };
 
@@ -40,6 +40,63 @@ const struct mt_codec *mt_codec_find(const char *name)
 			((*c)->aeraki_name && strcmp((*c)->aeraki_name, name) == 0))
 			return *c;
 	return NULL;
+}
+
+const struct mt_codec *mt_codec_bytes(void)
+{
+	return &mt_codec_opaque;
+}
+
+uint64_t mt_codec_identity(const struct mt_codec *codec)
+{
+	return codec->content ? codec->content : mt_strhash(codec->name, codec->version);
+}
+
+const struct mt_codec *mt_codec_of(uint64_t identity)
+{
+	for (const struct mt_codec *const *c = mt_codecs; *c; c++)
+		if (mt_codec_identity(*c) == identity)
+			return *c;
+	return NULL;
+}
+
+bool mt_codec_alike(const struct mt_codec *a, const struct mt_codec *b)
+{
+	return a && b && mt_codec_identity(a) == mt_codec_identity(b);
+}
+
+/* A header up to this length becomes writable whole, so that a new length needs no second copy. */
+#define HEADER_OWNED 16u
+
+/* Makes the first n bytes or more writable, usually in place. NULL: no memory. */
+static inline uint8_t *own(
+	const struct mt_msg *msg, struct mt_chain *c, uint32_t n, struct mt_pools *p)
+{
+	struct mt_link *l = mt_link(c->head);
+
+	n = MT_MAX(n, MT_MIN(msg->lead_len, HEADER_OWNED));
+	if (mt_unlikely(l->len < n || !mt_buf_writable(c->head)))
+		return mt_chain_own_prefix(c, n, p);
+	mt_link_touch(l, l->off + n);
+	return mt_link_data(c->head);
+}
+
+int mt_codec_put_id(const struct mt_codec *codec, struct mt_msg *msg, struct mt_chain *c,
+	uint64_t id, struct mt_pools *p)
+{
+	uint32_t at = codec->correlate.id_at, width = codec->correlate.id_width;
+	uint8_t *h = own(msg, c, at + width, p);
+
+	if (mt_unlikely(!h))
+		return -ENOMEM;
+	if (width == sizeof(id)) {
+		mt_put_be64(h + at, id);
+	} else {
+		id = (uint32_t)id;
+		mt_put_be32(h + at, (uint32_t)id);
+	}
+	msg->id = id;
+	return 0;
 }
 
 struct mt_key mt_key_make(const struct mt_codec *codec, const char *name)

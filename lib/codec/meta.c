@@ -29,8 +29,8 @@ void mt_meta_read(struct mt_metadata *m, const struct mt_codec *codec, struct mt
 {
 	m->n = m->end = m->text_used = 0;
 	m->state = MT_META_ABSENT;
-	if (codec->index)
-		codec->index(msg, c, m);
+	if (codec->metadata.index)
+		codec->metadata.index(codec, msg, c, m);
 }
 
 static inline bool is_entry(const struct mt_metadata *m, uint32_t i, const struct mt_key *key)

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * lib/codec: what depends on one layer-7 protocol. The contract (struct mt_codec) is a table of
- * pure functions over chains: no I/O, no clock, no allocation except from the pools passed in.
- * Called by lib/proxy; filters and routes see messages only through struct mt_view (mt_view.h).
+ * lib/codec: what depends on one layer-7 protocol. The contract (struct mt_codec) has properties,
+ * and five tables of pure functions over chains: no I/O, no clock, no allocation except from the
+ * pools passed in. Called by lib/proxy; filters and routes see messages only through struct mt_view
+ * (mt_view.h).
  */
 #pragma once
 
 #include "mt_base.h"
 #include "mt_buf.h"
 #include "mt_metadata.h"
+#include "mt_mutant.h"
 
 enum mt_dir {
 	MT_DIR_DOWN, /* bytes from a client */
@@ -179,6 +181,13 @@ struct mt_seed {
 struct mt_codec {
 	const char *name;	 /* "dubbo": third word of tcp-metaprotocol-<name> */
 	const char *aeraki_name; /* "aeraki.meta_protocol.codec.dubbo" */
+	/*
+	 * Input of mt_codec_identity(). A codec that is code has `content` 0; its version
+	 * changes when mt_msg, a seed or a decoder's state get another meaning. A codec that is
+	 * data has a hash of all that it consists of, its name included.
+	 */
+	uint32_t version;
+	uint64_t content;
 	enum mt_correlation correlation;
 	enum mt_correlation correlation_mux; /* with MT_CODEC_OPT_MULTIPLEXING */
 	bool server_speaks_first;
@@ -212,6 +221,8 @@ struct mt_codec {
 	 */
 	const struct mt_key *service_parts;
 	uint32_t n_service_parts;
+	/* Objects of kind DubboAuthorizationPolicy authorize its calls. */
+	bool dubbo_policies;
 	/*
 	 * Metadata with the caller's time-out in ms as decimal text, for complete requests. name
 	 * NULL: the protocol has none, or decode() sets msg->timeout_ms.
@@ -219,104 +230,140 @@ struct mt_codec {
 	struct mt_key deadline_key;
 	/* Metadata with the method's name, a leading key; name NULL: there is none. */
 	struct mt_key method_key;
-	uint8_t method_field;	 /* its index in mt_msg.field after decode(); 0: use metadata() */
+	uint8_t method_field;	 /* its index in mt_msg.field after decode(); 0: use leading() */
 	const char *const *keys; /* well-known keys, NULL-terminated; index = mt_key.id */
 	uint32_t leading_keys;	 /* bit i: keys[i] is known at MT_DECODE_LEADING */
 
-	/*
-	 * Checks whether a connection's first bytes belong to this codec. *need: bytes needed for
-	 * MORE.
-	 */
-	enum mt_sniff (*sniff)(const uint8_t *p, uint32_t n, uint32_t *need);
-
-	enum mt_decode (*decode)(struct mt_decoder *d, struct mt_msg *msg);
-
-	/*
-	 * The value of a key that needs no search: a leading one, after LEADING. `c` starts with
-	 * the message. A value that crosses mbufs is copied to scratch (MT_META_SCRATCH bytes; a
-	 * longer one is not found). Whole numbers are returned as decimal text. false: not there;
-	 * then the index is searched. A mutation never changes the result.
-	 */
-	bool (*metadata)(const struct mt_msg *msg, const struct mt_chain *c,
-		const struct mt_key *key, struct mt_slice *value, uint8_t *scratch);
-
-	/*
-	 * Reads all other metadata of a message into an empty index, by one walk that only goes
-	 * forward, and sets meta->state. NULL: there are none.
-	 */
-	void (*index)(struct mt_msg *msg, const struct mt_chain *c, struct mt_metadata *meta);
-
-	/*
-	 * For a message longer than MT_SCAN_AT_ONCE, which may be incomplete: continues the search
-	 * for the position where index() starts. Subtracts its work from *steps (a step is a few
-	 * ns) and stops at 0. NULL: the metadata come first in a message.
-	 */
-	enum mt_scan_rc (*seek)(
-		struct mt_scan *s, struct mt_msg *msg, const struct mt_chain *c, uint32_t *steps);
-	/*
-	 * True if such a request carries metadata. Without an index Meltemi cannot read them, but a
-	 * server may. NULL: no request has to carry metadata.
-	 */
-	bool (*carries)(const struct mt_msg *msg);
-	/*
-	 * The method that a complete call names in its arguments (Dubbo's $invoke), and that the
-	 * server runs instead of the call's own: returns 1. 0: it names none. -1: it may name one,
-	 * which cannot be read. NULL: the protocol has no such calls.
-	 */
-	int (*inner_method)(const struct mt_msg *msg, const struct mt_chain *c,
-		struct mt_slice *value, uint8_t *scratch);
 	/*
 	 * If a key is repeated, the servers of this protocol use the first value; false: the last.
 	 */
 	bool first_counts;
 
-	/* Saves what reply() and restore_id() need. */
-	void (*save)(const struct mt_msg *msg, const struct mt_chain *c, struct mt_seed *seed);
-
 	/*
-	 * Writes Meltemi's id into the message that `c` starts with and of which at least lead_len
-	 * bytes are there. The length may change; msg is updated. Returns 0, or -ENOMEM with
-	 * nothing changed. NULL if the codec has no ids.
+	 * The functions, by what they work on. `self` is the codec itself, so that one function
+	 * can serve several codecs that differ in their content.
 	 */
-	int (*set_id)(struct mt_msg *msg, struct mt_chain *c, uint64_t id, struct mt_pools *p);
-	/* Writes the client's own id back into a reply. */
-	int (*restore_id)(struct mt_msg *msg, struct mt_chain *c, const struct mt_seed *seed,
-		struct mt_pools *p);
+	struct mt_codec_frame {
+		/*
+		 * Checks whether a connection's first bytes belong to this codec. *need: bytes
+		 * needed for MORE.
+		 */
+		enum mt_sniff (*sniff)(
+			const struct mt_codec *self, const uint8_t *p, uint32_t n, uint32_t *need);
 
-	/*
-	 * Sets or removes metadata in a complete message whose bytes are exactly `c`; msg is
-	 * updated. Returns 0, -ENOMEM, or -ENOTSUP if this variant has no metadata that can be
-	 * changed; on an error nothing is changed. `meta` is the message's index, read or not;
-	 * after a change it is not valid. NULL: the protocol has no metadata.
-	 */
-	int (*mutate)(struct mt_msg *msg, struct mt_chain *c, struct mt_metadata *meta,
-		const struct mt_mutation *m, uint32_t n, struct mt_pools *p);
+		enum mt_decode (*decode)(
+			const struct mt_codec *self, struct mt_decoder *d, struct mt_msg *msg);
+	} frame;
 
-	/*
-	 * True if the client whose request `seed` was saved from can read this reply with metadata
-	 * added. NULL: each client can read each reply.
-	 */
-	bool (*reads_added)(const struct mt_seed *seed, const struct mt_msg *reply);
+	struct mt_codec_correlate {
+		/*
+		 * Place of the id if it is the same in every message, big-endian: its offset, and
+		 * its width of 4 or 8 bytes. Then set_id() and restore_id() are NULL, and
+		 * mt_codec_set_id() writes it. 0: they do.
+		 */
+		uint8_t id_at, id_width;
 
-	/*
-	 * Appends a native error for the saved request. Returns 0, -ENOMEM, or -ENOTSUP (close
-	 * instead).
-	 */
-	int (*reply)(const struct mt_seed *seed, enum mt_local_reply what, const char *text,
-		struct mt_chain *out, struct mt_pools *p);
+		/* Saves what reply() and restore_id() need; the client's id in seed->id. */
+		void (*save)(const struct mt_codec *self, const struct mt_msg *msg,
+			const struct mt_chain *c, struct mt_seed *seed);
 
-	/*
-	 * Appends the answer to a heartbeat, or, if msg is NULL, our own heartbeat request with
-	 * `id`. Returns 0 or -ENOMEM. NULL: the protocol has none.
-	 */
-	int (*heartbeat)(const struct mt_msg *msg, const struct mt_chain *c, uint64_t id,
-		struct mt_chain *out, struct mt_pools *p);
+		/*
+		 * Writes Meltemi's id into the message that `c` starts with and of which at least
+		 * lead_len bytes are there. The length may change; msg is updated. Returns 0, or
+		 * -ENOMEM with nothing changed. NULL if the codec has no ids. Call it by
+		 * mt_codec_set_id().
+		 */
+		int (*set_id)(const struct mt_codec *self, struct mt_msg *msg, struct mt_chain *c,
+			uint64_t id, struct mt_pools *p);
+		/* Writes the client's own id back into a reply. Call mt_codec_restore_id(). */
+		int (*restore_id)(const struct mt_codec *self, struct mt_msg *msg,
+			struct mt_chain *c, const struct mt_seed *seed, struct mt_pools *p);
+	} correlate;
 
-	/*
-	 * Appends a message that stops a client from sending more requests on its connection; those
-	 * already sent are answered. Returns 0 or -ENOMEM. NULL: the protocol has no such message.
-	 */
-	int (*goaway)(uint64_t id, struct mt_chain *out, struct mt_pools *p);
+	struct mt_codec_metadata {
+		/*
+		 * The value of a key that needs no search: a leading one, after LEADING. `c` starts
+		 * with the message. A value that crosses mbufs is copied to scratch
+		 * (MT_META_SCRATCH bytes; a longer one is not found). Whole numbers are returned as
+		 * decimal text. false: not there; then the index is searched. A mutation never
+		 * changes the result.
+		 */
+		bool (*leading)(const struct mt_codec *self, const struct mt_msg *msg,
+			const struct mt_chain *c, const struct mt_key *key, struct mt_slice *value,
+			uint8_t *scratch);
+
+		/*
+		 * Reads all other metadata of a message into an empty index, by one walk that only
+		 * goes forward, and sets meta->state. NULL: there are none.
+		 */
+		void (*index)(const struct mt_codec *self, struct mt_msg *msg,
+			const struct mt_chain *c, struct mt_metadata *meta);
+
+		/*
+		 * For a message longer than MT_SCAN_AT_ONCE, which may be incomplete: continues the
+		 * search for the position where index() starts. Subtracts its work from *steps (a
+		 * step is a few ns) and stops at 0. NULL: the metadata come first in a message.
+		 */
+		enum mt_scan_rc (*seek)(const struct mt_codec *self, struct mt_scan *s,
+			struct mt_msg *msg, const struct mt_chain *c, uint32_t *steps);
+		/*
+		 * True if such a request carries metadata. Without an index Meltemi cannot read
+		 * them, but a server may. NULL: no request has to carry metadata.
+		 */
+		bool (*carries)(const struct mt_codec *self, const struct mt_msg *msg);
+		/*
+		 * The method that a complete call names in its arguments (Dubbo's $invoke), and
+		 * that the server runs instead of the call's own: returns 1. 0: it names none. -1:
+		 * it may name one, which cannot be read. NULL: the protocol has no such calls.
+		 */
+		int (*inner_method)(const struct mt_codec *self, const struct mt_msg *msg,
+			const struct mt_chain *c, struct mt_slice *value, uint8_t *scratch);
+	} metadata;
+
+	struct mt_codec_rewrite {
+		/*
+		 * Sets or removes metadata in a complete message whose bytes are exactly `c`; msg
+		 * is updated. Returns 0, -ENOMEM, or -ENOTSUP if this variant has no metadata that
+		 * can be changed; on an error nothing is changed. `meta` is the message's index,
+		 * read or not; after a change it is not valid. NULL: the protocol has no metadata.
+		 */
+		int (*mutate)(const struct mt_codec *self, struct mt_msg *msg, struct mt_chain *c,
+			struct mt_metadata *meta, const struct mt_mutation *m, uint32_t n,
+			struct mt_pools *p);
+
+		/*
+		 * True if the client whose request `seed` was saved from can read this reply with
+		 * metadata added. NULL: each client can read each reply.
+		 */
+		bool (*reads_added)(const struct mt_codec *self, const struct mt_seed *seed,
+			const struct mt_msg *reply);
+	} rewrite;
+
+	struct mt_codec_write {
+		/*
+		 * Appends a native error for the saved request. Returns 0, -ENOMEM, or -ENOTSUP
+		 * (close instead).
+		 */
+		int (*reply)(const struct mt_codec *self, const struct mt_seed *seed,
+			enum mt_local_reply what, const char *text, struct mt_chain *out,
+			struct mt_pools *p);
+
+		/*
+		 * Appends the answer to a heartbeat, or, if msg is NULL, our own heartbeat request
+		 * with `id`. Returns 0 or -ENOMEM. NULL: the protocol has none.
+		 */
+		int (*heartbeat)(const struct mt_codec *self, const struct mt_msg *msg,
+			const struct mt_chain *c, uint64_t id, struct mt_chain *out,
+			struct mt_pools *p);
+
+		/*
+		 * Appends a message that stops a client from sending more requests on its
+		 * connection; those already sent are answered. Returns 0 or -ENOMEM. NULL: the
+		 * protocol has no such message.
+		 */
+		int (*goaway)(const struct mt_codec *self, uint64_t id, struct mt_chain *out,
+			struct mt_pools *p);
+	} write;
 };
 
 #define MT_META_SCRATCH 4096
@@ -324,8 +371,59 @@ struct mt_codec {
 /* All codecs of this build, in the order used by sniffing; NULL-terminated. */
 extern const struct mt_codec *const mt_codecs[];
 
-/* Finds a codec by name, case-insensitive, or by Aeraki's codec name; NULL: unknown. */
+/*
+ * Finds the codec that a document or an operator names, case-insensitive, or by Aeraki's codec
+ * name; NULL: unknown.
+ */
 const struct mt_codec *mt_codec_find(const char *name);
+
+/* The codec of opaque TCP. */
+const struct mt_codec *mt_codec_bytes(void);
+
+/*
+ * A number that codecs share only if they treat messages alike, wherever they are in memory.
+ * Connections keep such a codec over a reload, and an image names it.
+ */
+uint64_t mt_codec_identity(const struct mt_codec *codec);
+
+/* Finds the codec of this build with the identity; NULL: there is none. */
+const struct mt_codec *mt_codec_of(uint64_t identity);
+
+/* mt_codec_same() for different objects. */
+bool mt_codec_alike(const struct mt_codec *a, const struct mt_codec *b);
+
+/* True if both have the same identity, or both are NULL. */
+static inline bool mt_codec_same(const struct mt_codec *a, const struct mt_codec *b)
+{
+	return mt_likely(a == b) || mt_codec_alike(a, b);
+}
+
+/* mt_codec_set_id() where ids have a fixed place. */
+int mt_codec_put_id(const struct mt_codec *codec, struct mt_msg *msg, struct mt_chain *c,
+	uint64_t id, struct mt_pools *p);
+
+/* Writes Meltemi's id into a message, as correlate.set_id(); the codec has ids. */
+static inline int mt_codec_set_id(const struct mt_codec *codec, struct mt_msg *msg,
+	struct mt_chain *c, uint64_t id, struct mt_pools *p)
+{
+	if (codec->correlate.id_width)
+		return mt_codec_put_id(codec, msg, c, id, p);
+	return codec->correlate.set_id(codec, msg, c, id, p);
+}
+
+/* Writes the client's id into a reply, as correlate.restore_id(). 0 if the codec has no ids. */
+static inline int mt_codec_restore_id(const struct mt_codec *codec, struct mt_msg *msg,
+	struct mt_chain *c, const struct mt_seed *seed, struct mt_pools *p)
+{
+	if (codec->correlate.id_width) {
+		if (mt_mutant(MT_MUTANT_fixed_id_not_restored))
+			return 0;
+		return mt_codec_put_id(codec, msg, c, seed->id, p);
+	}
+	if (!codec->correlate.restore_id)
+		return 0;
+	return codec->correlate.restore_id(codec, msg, c, seed, p);
+}
 
 /* Reads a message's index, whatever it contained before. */
 void mt_meta_read(struct mt_metadata *m, const struct mt_codec *codec, struct mt_msg *msg,
@@ -365,7 +463,7 @@ void mt_decoder_taken(struct mt_decoder *d, uint32_t n);
 
 static inline enum mt_decode mt_decoder_run(struct mt_decoder *d, struct mt_msg *msg)
 {
-	return d->codec->decode(d, msg);
+	return d->codec->frame.decode(d->codec, d, msg);
 }
 
 /* Sets `why` and returns MT_DECODE_BAD. */

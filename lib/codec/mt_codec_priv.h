@@ -9,10 +9,9 @@
 
 #include <rte_byteorder.h>
 
-extern const struct mt_codec mt_codec_dubbo;
-extern const struct mt_codec mt_codec_thrift;
-extern const struct mt_codec mt_codec_awesomerpc;
-extern const struct mt_codec mt_codec_opaque;
+#define MT_CODEC(folder) extern const struct mt_codec mt_codec_##folder;
+#include "codecs.def"
+#undef MT_CODEC
 
 static inline uint32_t mt_get_be32(const void *p)
 {

@@ -63,7 +63,8 @@ bool mt_view_find(
 static inline bool mt_view_get_in(
 	struct mt_view *v, const struct mt_key *key, struct mt_slice *value, uint8_t *scratch)
 {
-	if (v->codec->metadata && v->codec->metadata(v->msg, v->chain, key, value, scratch))
+	if (v->codec->metadata.leading &&
+		v->codec->metadata.leading(v->codec, v->msg, v->chain, key, value, scratch))
 		return true;
 	return mt_view_find(v, key, value, scratch);
 }

@@ -23,7 +23,7 @@ static void check_conds(struct mt_build *b, const struct mt_meta *meta,
 
 		if (cond->op != MT_COND_REGEX)
 			continue;
-		compiled = mt_matcher_compile(mt_codecs[0], &def, 1, err, sizeof(err));
+		compiled = mt_matcher_compile(mt_codec_bytes(), &def, 1, err, sizeof(err));
 		if (!compiled) {
 			snprintf(full, sizeof(full), "%s.%.96s.regex", path, cond->key.s);
 			mt_b_error(b, meta, cond->value.line, full, "write it in RE2's syntax",

@@ -358,7 +358,7 @@ static bool find_codec(struct mt_build *b, struct server *sv)
 		sv->opts = is.proto->opts;
 		return true;
 	case MT_PORT_BYTES:
-		sv->codec = mt_codec_find("tcp");
+		sv->codec = mt_codec_bytes();
 		return true;
 	case MT_PORT_NOT_SERVED:
 		return false;

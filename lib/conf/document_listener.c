@@ -141,7 +141,7 @@ void mt_b_listen_tls(
 	*services = t->service;
 	t->service->holder = at->meta;
 	*c = (struct mt_listen_chain){
-		.match = m, .codec = mt_codec_find("tcp"), .services = services, .n_services = 1};
+		.match = m, .codec = mt_codec_bytes(), .services = services, .n_services = 1};
 	if (!l->origin.file)
 		l->origin = origin(b, at);
 }
@@ -180,7 +180,7 @@ static struct mt_listen_chain *end_chain(struct mt_build *b, struct mt_listen *l
 /* True if a service of this codec can share the chain, because keys tell its services apart. */
 static bool may_share(const struct mt_listen_chain *c, const struct mt_codec *codec, uint8_t opts)
 {
-	return c->codec == codec && c->opts == opts && codec->service_key;
+	return mt_codec_same(c->codec, codec) && c->opts == opts && codec->service_key;
 }
 
 /* The listener's chain for everybody; NULL: it cannot share that of somebody else, which is told, or no memory. */
@@ -209,7 +209,7 @@ static struct mt_listen_chain *own_chain(struct mt_build *b, struct mt_listen *l
 	if (may_share(c, codec, opts))
 		return c;
 	refuse(b, l, at, another,
-		c->codec == codec && c->opts == opts ? "" : " with another protocol");
+		mt_codec_same(c->codec, codec) && c->opts == opts ? "" : " with another protocol");
 	return NULL;
 }
 

@@ -31,7 +31,8 @@ static uint64_t serial_of(const struct mt_build *b, const struct mt_document_ser
 		return 0;
 	h = mt_hash_text(slot->key, h);
 	h = mt_hash_u64(slot->origin.line, mt_hash_text(slot->origin.file, h));
-	h = mt_hash_u64((uint64_t)f->port << 8 | d->opts, mt_hash_text(f->codec->name, h));
+	h = mt_hash_u64(
+		(uint64_t)f->port << 8 | d->opts, mt_hash_u64(mt_codec_identity(f->codec), h));
 	h = mt_hash_text(f->ns, mt_hash_text(f->gateway, h));
 	h = hash_list(f->list, f->list ? mt_hash_u64(f->meta->serial, h) : h);
 	if (d->limit)

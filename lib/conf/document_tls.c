@@ -121,7 +121,7 @@ static bool bind_rule(struct mt_build *b, const struct mt_tls_door *d,
 	}
 	t.service->unique = unique_name(b, d, vs, name, i);
 	f.list = only(b, list, vs->meta.serial, i);
-	f.codec = mt_codec_find("tcp");
+	f.codec = mt_codec_bytes();
 	*bound = (struct mt_document_service){.slot = t.service,
 		.route = f,
 		.limit_meta = &vs->meta,

@@ -63,7 +63,7 @@ static bool reads_the_same(struct mt_build *b, struct mt_inbound *in, const stru
 		in->bad || !mt_b_proxy_codec(b, &in->ef->meta, in->p, "spec.configPatches", &proto);
 	if (in->bad)
 		return false;
-	if (proto.codec == to->u->codec)
+	if (mt_codec_same(proto.codec, to->u->codec))
 		return true;
 	if (!in->told)
 		mt_b_warn(b, &in->ef->meta, in->p->origin.line, "spec.configPatches",

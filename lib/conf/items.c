@@ -261,7 +261,7 @@ void mt_items_listener(
 		const struct mt_filter_chain_proto *a = old->protos, *b = new_->protos;
 
 		number(&w, "services", a->n_services, b->n_services);
-		if (a->codec != b->codec) {
+		if (!mt_codec_same(a->codec, b->codec)) {
 			field(&w, "protocol");
 			say(&w, " %s to %s", a->codec->name, b->codec->name);
 		}

@@ -240,7 +240,7 @@ static void pass_as_bytes(struct mt_listen_chain *c)
 {
 	if (c->codec->opaque || c->n_services != 1)
 		return;
-	c->codec = mt_codec_find("tcp");
+	c->codec = mt_codec_bytes();
 	c->opts = 0;
 }
 

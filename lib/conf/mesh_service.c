@@ -161,7 +161,7 @@ static bool find_codec(struct mt_build *b, const struct mt_res_listener *l,
 	struct mt_proto proto;
 
 	if (!chain->proxy) {
-		said->codec = mt_codec_find("tcp");
+		said->codec = mt_codec_bytes();
 		return true;
 	}
 	if (!mt_b_proxy_codec(b, &l->meta, chain->proxy, "filter_chains", &proto))

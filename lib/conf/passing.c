@@ -115,7 +115,7 @@ static void bind(struct port *p, const struct mt_host *h, const struct mt_unit *
 	*d = (struct mt_document_service){.slot = t.service,
 		.route = {.meta = &h->se->meta,
 			.gateway = p->at->name,
-			.codec = mt_codec_find("tcp"),
+			.codec = mt_codec_bytes(),
 			.port = port,
 			.fallback = at},
 		.limit_meta = g,

@@ -46,7 +46,7 @@ bool mt_policy_stands_before(
 		(enum mt_port_web)u->web};
 
 	if (mt_policy_is_dubbo(p))
-		return strcmp(u->codec->name, "dubbo") == 0;
+		return u->codec->dubbo_policies;
 	return !is_filter(p) || one_stands(p, &f);
 }
 

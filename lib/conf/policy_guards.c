@@ -59,7 +59,7 @@ static bool gather_tokens(struct gathered *g, struct mt_policy *p)
 	}
 	*slot = p;
 	p->enforced = true;
-	for (uint32_t i = 0; !g->to->u->codec->mutate && i < p->of.tokens->n_rules; i++)
+	for (uint32_t i = 0; !g->to->u->codec->rewrite.mutate && i < p->of.tokens->n_rules; i++)
 		if (!p->of.tokens->rules[i].forward.v)
 			p->keeps_token = g->to->u->codec->name;
 	return true;

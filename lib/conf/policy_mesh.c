@@ -164,7 +164,7 @@ static void led(struct told *all, uint32_t at, const struct mt_codec *codec)
 
 	if (!t)
 		return;
-	t->several |= t->u.codec && t->u.codec != codec;
+	t->several |= t->u.codec && !mt_codec_same(t->u.codec, codec);
 	t->u.codec = codec;
 }
 

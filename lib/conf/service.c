@@ -154,7 +154,7 @@ struct mt_shared_service *mt_b_service_begin(struct mt_build *b, const struct mt
 	sv->topology = b->topology;
 	sv->codec = said->codec;
 	sv->opts = said->opts;
-	sv->hash = mt_strhash(said->codec->name, said->opts);
+	sv->hash = mt_hash_u64(mt_codec_identity(said->codec), said->opts);
 	sv->deps.region = b->keep = &sv->region;
 	b->last_file.kept_in = NULL;
 	b->deps = &sv->deps;

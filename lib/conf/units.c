@@ -76,7 +76,7 @@ static void add_port(struct mt_build *b, struct mt_host *h, uint32_t i)
 		add_unit(b, h, port, is.proto, is.web);
 		break;
 	case MT_PORT_BYTES:
-		add_unit(b, h, port, &(struct mt_proto){.codec = mt_codec_find("tcp")}, is.web);
+		add_unit(b, h, port, &(struct mt_proto){.codec = mt_codec_bytes()}, is.web);
 		break;
 	case MT_PORT_NOT_SERVED:
 		break;

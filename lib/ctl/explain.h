@@ -16,8 +16,8 @@ struct mt_said_pair {
 };
 
 struct mt_said {
-	struct mt_msg msg;     /* message of the view; metadata() finds this struct by it */
-	struct mt_codec codec; /* the protocol's codec with another metadata() */
+	struct mt_msg msg;     /* message of the view */
+	struct mt_codec codec; /* a copy with another leading(), which finds this struct by it */
 	struct mt_view view;
 	const struct mt_codec *protocol; /* NULL: not given */
 	const char *service;		 /* NULL: not given */

@@ -75,7 +75,8 @@ static bool nth(struct mt_view *v, const struct mt_key *k, uint32_t n, struct mt
 {
 	uint32_t i;
 
-	if (v->codec->metadata && v->codec->metadata(v->msg, v->chain, k, found, v->scratch)) {
+	if (v->codec->metadata.leading &&
+		v->codec->metadata.leading(v->codec, v->msg, v->chain, k, found, v->scratch)) {
 		if (n == 0)
 			return true;
 		n--;

@@ -19,7 +19,7 @@
  * - The user of a stream: the number of the library's vtable; the context is the new worker's.
  * - A configuration: the version of its snapshot. Its parts: their position in it; a service: its
  *   index.
- * - An endpoint's state: its index in the registry. A codec: its name.
+ * - An endpoint's state: its index in the registry. A codec: its identity.
  *
  * For any other pointer, such as a stream of a layer outside of the worker, saving fails with
  * -ENOTSUP and the worker continues. Hash tables are built again. The cursor of an incomplete

@@ -2,8 +2,6 @@
 /* What an image names: codecs, endpoints, and parts of snapshots by their places in them. */
 #include "mt_proxy_image_priv.h"
 
-#include <string.h>
-
 static const char gone[] = "the configuration that the image names is not here";
 static const char astray[] = "an object is not part of its configuration";
 
@@ -20,23 +18,15 @@ void mt_proxy_image_snapshot(
 		mt_image_fail(im, -ENOENT, gone);
 }
 
-#define NAME_MAX_LEN 64
-
 void mt_name_codec(struct mt_image *im, const struct proxy_image *x, const struct mt_codec **codec)
 {
-	char name[NAME_MAX_LEN] = "";
+	uint64_t identity = !im->loading && *codec ? mt_codec_identity(*codec) : 0;
 
-	if (!im->loading && *codec) {
-		if (strlen((*codec)->name) >= sizeof(name))
-			mt_image_fail(im, -ENOTSUP, "the name of a codec is too long");
-		strncpy(name, (*codec)->name, sizeof(name) - 1);
-	}
-	MT_IMAGE(im, name);
+	MT_IMAGE(im, identity);
 	if (!im->loading)
 		return;
-	name[sizeof(name) - 1] = '\0';
-	*codec = *name && !im->error ? x->names->codec(x->names->arg, name) : NULL;
-	if (*name && !*codec)
+	*codec = identity && !im->error ? x->names->codec(x->names->arg, identity) : NULL;
+	if (identity && !*codec)
 		mt_image_fail(im, -ENOENT, "a codec of the image is not here");
 }
 

@@ -21,8 +21,8 @@ struct mt_proxy_names {
 	struct mt_snapshot *(*snapshot)(void *arg, uint64_t version);
 	/* The endpoint state with this index. */
 	struct mt_ep_state *(*endpoint)(void *arg, uint32_t index);
-	/* The codec of this name. */
-	const struct mt_codec *(*codec)(void *arg, const char *name);
+	/* The codec with this identity. */
+	const struct mt_codec *(*codec)(void *arg, uint64_t identity);
 	/* For saving: one past the largest index of endpoints and of clusters. */
 	uint32_t n_endpoints, n_clusters;
 };

@@ -59,14 +59,14 @@ static void fuzz_use(const struct mt_codec *codec, const struct mt_decoder *by, 
 	struct mt_seed seed = {0};
 
 	fuzz_keys(codec, msg, c);
-	codec->save(msg, c, &seed);
-	MT_ASSERT(codec->reply(&seed, MT_REPLY_TIMEOUT, "timeout", &out, p) == 0);
-	if (codec->heartbeat)
-		MT_ASSERT(codec->heartbeat(msg, c, 1, &out, p) == 0);
+	codec->correlate.save(codec, msg, c, &seed);
+	MT_ASSERT(codec->write.reply(codec, &seed, MT_REPLY_TIMEOUT, "timeout", &out, p) == 0);
+	if (codec->write.heartbeat)
+		MT_ASSERT(codec->write.heartbeat(codec, msg, c, 1, &out, p) == 0);
 	mt_chain_free(&out);
-	if (codec->mutate)
-		codec->mutate(msg, c, &fuzz_view.meta, mu, MT_ARRAY_LEN(mu), p);
-	MT_ASSERT(codec->set_id(msg, c, codec->id_min, p) == 0);
+	if (codec->rewrite.mutate)
+		codec->rewrite.mutate(codec, msg, c, &fuzz_view.meta, mu, MT_ARRAY_LEN(mu), p);
+	MT_ASSERT(mt_codec_set_id(codec, msg, c, codec->id_min, p) == 0);
 	MT_ASSERT(msg->len == c->len);
 	if (!msg->refuse && msg->kind != MT_MSG_EVENT) {
 		struct mt_decoder d;
@@ -80,7 +80,7 @@ static void fuzz_use(const struct mt_codec *codec, const struct mt_decoder *by, 
 		MT_ASSERT(again.len == c->len && again.id == codec->id_min);
 		MT_ASSERT(again.kind == msg->kind && again.status == msg->status);
 	}
-	MT_ASSERT(codec->restore_id(msg, c, &seed, p) == 0);
+	MT_ASSERT(mt_codec_restore_id(codec, msg, c, &seed, p) == 0);
 	MT_ASSERT(msg->len == c->len);
 }
 

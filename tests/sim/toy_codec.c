@@ -14,7 +14,8 @@ struct state {
 	bool led;
 };
 
-static enum mt_sniff sniff(const uint8_t *p, uint32_t n, uint32_t *need)
+static enum mt_sniff sniff(
+	const struct mt_codec *self, const uint8_t *p, uint32_t n, uint32_t *need)
 {
 	*need = 2;
 	if (n < 2)
@@ -94,7 +95,7 @@ static enum mt_decode body(struct mt_decoder *d, struct mt_msg *msg)
 	return MT_DECODE_LEADING;
 }
 
-static enum mt_decode decode(struct mt_decoder *d, struct mt_msg *msg)
+static enum mt_decode decode(const struct mt_codec *self, struct mt_decoder *d, struct mt_msg *msg)
 {
 	enum mt_decode rc = MT_DECODE_DONE;
 
@@ -107,8 +108,9 @@ static enum mt_decode decode(struct mt_decoder *d, struct mt_msg *msg)
 	return rc;
 }
 
-static bool metadata(const struct mt_msg *msg, const struct mt_chain *c, const struct mt_key *key,
-	struct mt_slice *value, uint8_t *scratch)
+static bool metadata(const struct mt_codec *self, const struct mt_msg *msg,
+	const struct mt_chain *c, const struct mt_key *key, struct mt_slice *value,
+	uint8_t *scratch)
 {
 	if (key->id != KEY_ROUTE || !msg->field[KEY_ROUTE].len)
 		return false;
@@ -117,12 +119,14 @@ static bool metadata(const struct mt_msg *msg, const struct mt_chain *c, const s
 	return value->p != NULL;
 }
 
-static void save(const struct mt_msg *msg, const struct mt_chain *c, struct mt_seed *seed)
+static void save(const struct mt_codec *self, const struct mt_msg *msg, const struct mt_chain *c,
+	struct mt_seed *seed)
 {
 	*seed = (struct mt_seed){.id = msg->id};
 }
 
-static int put_id(struct mt_msg *msg, struct mt_chain *c, uint64_t id, struct mt_pools *p)
+static int put_id(const struct mt_codec *self, struct mt_msg *msg, struct mt_chain *c, uint64_t id,
+	struct mt_pools *p)
 {
 	uint8_t *b = mt_chain_own_prefix(c, 12, p);
 
@@ -134,10 +138,10 @@ static int put_id(struct mt_msg *msg, struct mt_chain *c, uint64_t id, struct mt
 	return 0;
 }
 
-static int restore_id(
-	struct mt_msg *msg, struct mt_chain *c, const struct mt_seed *seed, struct mt_pools *p)
+static int restore_id(const struct mt_codec *self, struct mt_msg *msg, struct mt_chain *c,
+	const struct mt_seed *seed, struct mt_pools *p)
 {
-	return put_id(msg, c, seed->id, p);
+	return put_id(self, msg, c, seed->id, p);
 }
 
 static int small(
@@ -151,19 +155,20 @@ static int small(
 	return mt_chain_write(out, p, b, sizeof(b));
 }
 
-static int reply(const struct mt_seed *seed, enum mt_local_reply what, const char *text,
-	struct mt_chain *out, struct mt_pools *p)
+static int reply(const struct mt_codec *self, const struct mt_seed *seed, enum mt_local_reply what,
+	const char *text, struct mt_chain *out, struct mt_pools *p)
 {
 	return small(out, p, TOY_REPLY, (uint8_t)(TOY_NATIVE + what), seed->id);
 }
 
-static int heartbeat(const struct mt_msg *msg, const struct mt_chain *c, uint64_t id,
-	struct mt_chain *out, struct mt_pools *p)
+static int heartbeat(const struct mt_codec *self, const struct mt_msg *msg,
+	const struct mt_chain *c, uint64_t id, struct mt_chain *out, struct mt_pools *p)
 {
 	return small(out, p, msg ? TOY_HEARTBEAT_REPLY : TOY_HEARTBEAT, 0, msg ? msg->id : id);
 }
 
-static int goaway(uint64_t id, struct mt_chain *out, struct mt_pools *p)
+static int goaway(
+	const struct mt_codec *self, uint64_t id, struct mt_chain *out, struct mt_pools *p)
 {
 	return small(out, p, TOY_DRAIN, 0, id);
 }
@@ -172,8 +177,9 @@ static const char *const keys[] = {"route", NULL};
 
 #define TOY_COMMON                                                                                 \
 	.max_message = 1u << 20, .heartbeat_s = 60, .keys = keys, .leading_keys = 1u << KEY_ROUTE, \
-	.sniff = sniff, .decode = decode, .metadata = metadata, .save = save, .set_id = put_id,    \
-	.restore_id = restore_id, .reply = reply, .heartbeat = heartbeat, .goaway = goaway
+	.frame.sniff = sniff, .frame.decode = decode, .metadata.leading = metadata,                \
+	.correlate.save = save, .correlate.set_id = put_id, .correlate.restore_id = restore_id,    \
+	.write.reply = reply, .write.heartbeat = heartbeat, .write.goaway = goaway
 
 const struct mt_codec toy_safe = {
 	.name = "toy",

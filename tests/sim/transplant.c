@@ -44,15 +44,15 @@ static struct mt_ep_state *endpoint_of(void *arg, uint32_t index)
 }
 
 /* A world may have one of its own, with the name of another. */
-static const struct mt_codec *codec_of(void *arg, const char *name)
+static const struct mt_codec *codec_of(void *arg, uint64_t identity)
 {
 	const struct mt_snapshot *s = ((const struct config_store *)arg)->current;
 
 	for (uint32_t i = 0; i < s->n_listeners; i++)
 		for (uint32_t p = 0; p < s->listeners[i].n_protos; p++)
-			if (strcmp(s->listeners[i].protos[p].codec->name, name) == 0)
+			if (mt_codec_identity(s->listeners[i].protos[p].codec) == identity)
 				return s->listeners[i].protos[p].codec;
-	return mt_codec_find(name);
+	return mt_codec_of(identity);
 }
 
 static struct mt_proxy_names names_of(struct config_store *st)

@@ -56,7 +56,7 @@ static enum mt_scan_rc seek(
 	enum mt_scan_rc rc;
 
 	begin(r);
-	rc = r->codec->seek(s, msg, c, &steps);
+	rc = r->codec->metadata.seek(r->codec, s, msg, c, &steps);
 	held_to(r, "seek",
 		r->bound.a + (uint64_t)BLOCKS_OF_LEAD * lead +
 			(uint64_t)BLOCKS_OF_STEP * (TURN - steps + 1));
@@ -94,15 +94,16 @@ static void use(struct run *r, struct mt_msg *msg, struct mt_chain *c, const str
 		view.meta.scan = *s;
 	ask(r, msg->len);
 	begin(r);
-	r->codec->save(msg, c, &seed);
+	r->codec->correlate.save(r->codec, msg, c, &seed);
 	end(r, "save", msg->lead_len);
-	if (r->codec->mutate && !msg->refuse) {
+	if (r->codec->rewrite.mutate && !msg->refuse) {
 		begin(r);
-		r->codec->mutate(msg, c, &view.meta, mu, MT_ARRAY_LEN(mu), r->pools);
+		r->codec->rewrite.mutate(
+			r->codec, msg, c, &view.meta, mu, MT_ARRAY_LEN(mu), r->pools);
 		end(r, "mutate", msg->len);
 	}
 	begin(r);
-	r->codec->set_id(msg, c, r->codec->id_min, r->pools);
+	mt_codec_set_id(r->codec, msg, c, r->codec->id_min, r->pools);
 	end(r, "set_id", msg->lead_len);
 }
 
@@ -147,7 +148,7 @@ static bool decode(struct run *r, struct mt_decoder *d, struct mt_msg *msg, stru
 		fresh = 0;
 		if (rc == MT_DECODE_BAD)
 			return false;
-		if (r->codec->seek && msg->len > MT_SCAN_AT_ONCE && msg->lead_len > 16 &&
+		if (r->codec->metadata.seek && msg->len > MT_SCAN_AT_ONCE && msg->lead_len > 16 &&
 			!msg->refuse)
 			while (seek(r, s, msg, c) == MT_SCAN_MORE && rc == MT_DECODE_DONE)
 				;

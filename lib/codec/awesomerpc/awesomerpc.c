@@ -26,7 +26,8 @@ static uint16_t be16(const uint8_t *p)
 	return (uint16_t)(p[0] << 8 | p[1]);
 }
 
-static enum mt_sniff sniff(const uint8_t *p, uint32_t n, uint32_t *need)
+static enum mt_sniff sniff(
+	const struct mt_codec *self, const uint8_t *p, uint32_t n, uint32_t *need)
 {
 	if (n < HEADER) {
 		*need = HEADER;
@@ -93,7 +94,7 @@ static enum mt_decode meta(struct mt_decoder *d, struct mt_msg *msg)
 	return MT_DECODE_DONE;
 }
 
-static enum mt_decode decode(struct mt_decoder *d, struct mt_msg *msg)
+static enum mt_decode decode(const struct mt_codec *self, struct mt_decoder *d, struct mt_msg *msg)
 {
 	bool leading = d->step < STEP_REST;
 	enum mt_decode rc = MT_DECODE_DONE;
@@ -138,13 +139,15 @@ static bool cmd(const struct mt_msg *msg, struct mt_slice *value, uint8_t *scrat
 	return true;
 }
 
-static bool metadata(const struct mt_msg *msg, const struct mt_chain *c, const struct mt_key *key,
-	struct mt_slice *value, uint8_t *scratch)
+static bool metadata(const struct mt_codec *self, const struct mt_msg *msg,
+	const struct mt_chain *c, const struct mt_key *key, struct mt_slice *value,
+	uint8_t *scratch)
 {
 	return key->id == 0 && cmd(msg, value, scratch);
 }
 
-static void index_lines(struct mt_msg *msg, const struct mt_chain *c, struct mt_metadata *m)
+static void index_lines(const struct mt_codec *self, struct mt_msg *msg, const struct mt_chain *c,
+	struct mt_metadata *m)
 {
 	struct mt_slice text = {NULL, msg->field[F_META].len}, k, v;
 	struct mt_cursor cur;
@@ -165,7 +168,8 @@ static void index_lines(struct mt_msg *msg, const struct mt_chain *c, struct mt_
 	m->state = MT_META_READ;
 }
 
-static void save(const struct mt_msg *msg, const struct mt_chain *c, struct mt_seed *seed)
+static void save(const struct mt_codec *self, const struct mt_msg *msg, const struct mt_chain *c,
+	struct mt_seed *seed)
 {
 	(void)c;
 	seed->id = msg->id;
@@ -173,26 +177,9 @@ static void save(const struct mt_msg *msg, const struct mt_chain *c, struct mt_s
 	seed->aux = msg->aux;
 }
 
-static int set_id(struct mt_msg *msg, struct mt_chain *c, uint64_t id, struct mt_pools *p)
-{
-	uint8_t *h = mt_chain_own_prefix(c, HEADER, p);
-
-	if (!h)
-		return -ENOMEM;
-	mt_put_be32(h + 1, (uint32_t)id);
-	msg->id = (uint32_t)id;
-	return 0;
-}
-
-static int restore_id(
-	struct mt_msg *msg, struct mt_chain *c, const struct mt_seed *seed, struct mt_pools *p)
-{
-	return set_id(msg, c, seed->id, p);
-}
-
 /* The request's header with the only error code; the format has no room for a text. */
-static int reply(const struct mt_seed *seed, enum mt_local_reply what, const char *text,
-	struct mt_chain *out, struct mt_pools *p)
+static int reply(const struct mt_codec *self, const struct mt_seed *seed, enum mt_local_reply what,
+	const char *text, struct mt_chain *out, struct mt_pools *p)
 {
 	uint8_t h[HEADER] = {seed->variant};
 
@@ -211,6 +198,7 @@ static const char *const keys[] = {"cmd", NULL};
 const struct mt_codec mt_codec_awesomerpc = {
 	.name = "awesomeRPC",
 	.aeraki_name = "aeraki.meta_protocol.codec.awesomerpc",
+	.version = 1,
 	.correlation = MT_CORR_SAFE,
 	.correlation_mux = MT_CORR_SAFE,
 	.max_message = MAX_MESSAGE,
@@ -220,12 +208,12 @@ const struct mt_codec mt_codec_awesomerpc = {
 	.method_key = {.name = "cmd", .len = 3, .id = 0, .hash = MT_KEY_HASH("cmd")},
 	.keys = keys,
 	.leading_keys = 0x1,
-	.sniff = sniff,
-	.decode = decode,
-	.metadata = metadata,
-	.index = index_lines,
-	.save = save,
-	.set_id = set_id,
-	.restore_id = restore_id,
-	.reply = reply,
+	.frame.sniff = sniff,
+	.frame.decode = decode,
+	.metadata.leading = metadata,
+	.metadata.index = index_lines,
+	.correlate.id_at = 1,
+	.correlate.id_width = 4,
+	.correlate.save = save,
+	.write.reply = reply,
 };

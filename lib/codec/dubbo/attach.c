@@ -115,8 +115,8 @@ static enum mt_scan_rc nothing(struct mt_scan *s, struct mt_msg *msg)
 	return MT_SCAN_DONE;
 }
 
-enum mt_scan_rc dubbo_seek(
-	struct mt_scan *s, struct mt_msg *msg, const struct mt_chain *c, uint32_t *steps)
+enum mt_scan_rc dubbo_seek(const struct mt_codec *self, struct mt_scan *s, struct mt_msg *msg,
+	const struct mt_chain *c, uint32_t *steps)
 {
 	struct scan *sc = (struct scan *)s->state;
 	enum hs_rc rc = HS_END;
@@ -340,7 +340,8 @@ static void read_map(struct mt_msg *msg, struct mt_metadata *m, struct hs_walk *
 	m->end = hs_pos(w);
 }
 
-void dubbo_index(struct mt_msg *msg, const struct mt_chain *c, struct mt_metadata *m)
+void dubbo_index(const struct mt_codec *self, struct mt_msg *msg, const struct mt_chain *c,
+	struct mt_metadata *m)
 {
 	struct scan *sc = (struct scan *)m->scan.state;
 	uint32_t steps = MT_SCAN_STEPS;
@@ -355,7 +356,7 @@ void dubbo_index(struct mt_msg *msg, const struct mt_chain *c, struct mt_metadat
 		hs_open(&sc->w, c, msg->field[DUBBO_F_MAP].off, msg->len);
 	} else {
 		m->scan.step = SCAN_BEGIN;
-		rc = dubbo_seek(&m->scan, msg, c, &steps);
+		rc = dubbo_seek(self, &m->scan, msg, c, &steps);
 		m->took += MT_SCAN_STEPS - steps;
 		if (rc == MT_SCAN_MORE)
 			return;
@@ -364,8 +365,8 @@ void dubbo_index(struct mt_msg *msg, const struct mt_chain *c, struct mt_metadat
 		read_map(msg, m, &sc->w);
 }
 
-bool dubbo_metadata(const struct mt_msg *msg, const struct mt_chain *c, const struct mt_key *key,
-	struct mt_slice *value, uint8_t *scratch)
+bool dubbo_metadata(const struct mt_codec *self, const struct mt_msg *msg, const struct mt_chain *c,
+	const struct mt_key *key, struct mt_slice *value, uint8_t *scratch)
 {
 	static const uint8_t fields[] = {
 		[DUBBO_K_INTERFACE] = DUBBO_F_INTERFACE,

@@ -133,7 +133,8 @@ bool dubbo_reads_attachments(const struct mt_msg *msg, const struct mt_chain *c)
 }
 
 /* A server that sends attachments has decided that its client reads them. */
-bool dubbo_reads_added(const struct mt_seed *seed, const struct mt_msg *reply)
+bool dubbo_reads_added(
+	const struct mt_codec *self, const struct mt_seed *seed, const struct mt_msg *reply)
 {
 	return reply->aux < DUBBO_RSP_EXCEPTION || reply->aux > DUBBO_RSP_NULL ||
 	       seed->flags & DUBBO_SEED_READS_ATT;
@@ -174,8 +175,8 @@ static int add_map(struct mt_msg *msg, struct mt_chain *c, const struct mt_mutat
 	return 0;
 }
 
-int dubbo_mutate(struct mt_msg *msg, struct mt_chain *c, struct mt_metadata *m,
-	const struct mt_mutation *mu, uint32_t n, struct mt_pools *p)
+int dubbo_mutate(const struct mt_codec *self, struct mt_msg *msg, struct mt_chain *c,
+	struct mt_metadata *m, const struct mt_mutation *mu, uint32_t n, struct mt_pools *p)
 {
 	struct mt_chain tail = {0};
 	uint32_t keep;
@@ -184,7 +185,7 @@ int dubbo_mutate(struct mt_msg *msg, struct mt_chain *c, struct mt_metadata *m,
 	if (n == 0)
 		return 0;
 	if (m->state == MT_META_UNREAD)
-		mt_meta_read(m, &mt_codec_dubbo, msg, c);
+		mt_meta_read(m, self, msg, c);
 	if (m->state != MT_META_READ || m->end != msg->len) {
 		rc = m->state == MT_META_ABSENT ? add_map(msg, c, mu, n, p) : -ENOTSUP;
 	} else {

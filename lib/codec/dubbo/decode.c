@@ -282,7 +282,7 @@ static bool at_once(struct mt_decoder *d, struct mt_msg *msg)
 	return s.n_strings == DUBBO_N_STRINGS;
 }
 
-enum mt_decode dubbo_decode(struct mt_decoder *d, struct mt_msg *msg)
+enum mt_decode dubbo_decode(const struct mt_codec *self, struct mt_decoder *d, struct mt_msg *msg)
 {
 	/* Each step returns DONE when it is passed. */
 	static enum mt_decode (*const steps[])(struct mt_decoder *, struct mt_msg *) = {

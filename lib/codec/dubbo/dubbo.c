@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dubbo.h"
 
-#include "mt_mutant.h"
-
 #include <errno.h>
 
-static enum mt_sniff sniff(const uint8_t *p, uint32_t n, uint32_t *need)
+static enum mt_sniff sniff(
+	const struct mt_codec *self, const uint8_t *p, uint32_t n, uint32_t *need)
 {
 	if ((n > 0 && p[0] != DUBBO_MAGIC_0) || (n > 1 && p[1] != DUBBO_MAGIC_1))
 		return MT_SNIFF_NO;
@@ -18,30 +17,12 @@ static enum mt_sniff sniff(const uint8_t *p, uint32_t n, uint32_t *need)
 	return MT_SNIFF_YES;
 }
 
-static void save(const struct mt_msg *msg, const struct mt_chain *c, struct mt_seed *seed)
+static void save(const struct mt_codec *self, const struct mt_msg *msg, const struct mt_chain *c,
+	struct mt_seed *seed)
 {
 	seed->id = msg->id;
 	seed->variant = msg->variant;
 	seed->flags = dubbo_reads_attachments(msg, c) ? DUBBO_SEED_READS_ATT : 0;
-}
-
-static int set_id(struct mt_msg *msg, struct mt_chain *c, uint64_t id, struct mt_pools *p)
-{
-	uint8_t *h = mt_chain_own_prefix(c, DUBBO_HEADER, p);
-
-	if (mt_unlikely(!h))
-		return -ENOMEM;
-	mt_put_be64(h + 4, id);
-	msg->id = id;
-	return 0;
-}
-
-static int restore_id(
-	struct mt_msg *msg, struct mt_chain *c, const struct mt_seed *seed, struct mt_pools *p)
-{
-	if (mt_mutant(MT_MUTANT_dubbo_id_not_restored))
-		return 0;
-	return set_id(msg, c, seed->id, p);
 }
 
 /*
@@ -86,8 +67,8 @@ static void put_header(uint8_t *h, uint8_t flags, uint8_t status, uint64_t id, u
 #define TEXT_MAX 1000
 
 /* Writes an error reply: one string, in hessian2 whatever the request's serialization is. */
-static int reply(const struct mt_seed *seed, enum mt_local_reply what, const char *text,
-	struct mt_chain *out, struct mt_pools *p)
+static int reply(const struct mt_codec *self, const struct mt_seed *seed, enum mt_local_reply what,
+	const char *text, struct mt_chain *out, struct mt_pools *p)
 {
 	struct mt_chain r = {0}, body = {0};
 	uint8_t h[DUBBO_HEADER];
@@ -117,8 +98,8 @@ nomem:
  * answer carries hessian2's null. The heartbeat's sender then reports an error, but accepts the
  * answer as a sign of life.
  */
-static int heartbeat(const struct mt_msg *msg, const struct mt_chain *c, uint64_t id,
-	struct mt_chain *out, struct mt_pools *p)
+static int heartbeat(const struct mt_codec *self, const struct mt_msg *msg,
+	const struct mt_chain *c, uint64_t id, struct mt_chain *out, struct mt_pools *p)
 {
 	uint8_t buf[DUBBO_HEADER + EVENT_BODY_MAX];
 	uint32_t body = 1;
@@ -141,7 +122,8 @@ static int heartbeat(const struct mt_msg *msg, const struct mt_chain *c, uint64_
  * Writes READONLY, as Apache's servers send it before they end (HeaderExchangeServer): an event
  * without an answer, the string "R" in hessian2, which consumers of all versions read.
  */
-static int goaway(uint64_t id, struct mt_chain *out, struct mt_pools *p)
+static int goaway(
+	const struct mt_codec *self, uint64_t id, struct mt_chain *out, struct mt_pools *p)
 {
 	uint8_t buf[DUBBO_HEADER + 2];
 
@@ -179,6 +161,7 @@ static const struct mt_key parts[] = {
 const struct mt_codec mt_codec_dubbo = {
 	.name = "dubbo",
 	.aeraki_name = "aeraki.meta_protocol.codec.dubbo",
+	.version = 1,
 	.correlation = MT_CORR_SAFE,
 	.correlation_mux = MT_CORR_SAFE,
 	.max_message = DUBBO_MAX_MESSAGE,
@@ -192,6 +175,7 @@ const struct mt_codec mt_codec_dubbo = {
 	.n_service_aliases = MT_ARRAY_LEN(aliases),
 	.service_parts = parts,
 	.n_service_parts = MT_ARRAY_LEN(parts),
+	.dubbo_policies = true,
 	/* consumers of 3.x send it */
 	.method_key = {.name = "method",
 		.len = 6,
@@ -204,19 +188,19 @@ const struct mt_codec mt_codec_dubbo = {
 		.hash = MT_KEY_HASH("timeout")},
 	.keys = keys,
 	.leading_keys = 0x7,
-	.sniff = sniff,
-	.decode = dubbo_decode,
-	.metadata = dubbo_metadata,
-	.index = dubbo_index,
-	.seek = dubbo_seek,
-	.carries = dubbo_carries,
-	.inner_method = dubbo_inner_method,
-	.save = save,
-	.set_id = set_id,
-	.restore_id = restore_id,
-	.mutate = dubbo_mutate,
-	.reads_added = dubbo_reads_added,
-	.reply = reply,
-	.heartbeat = heartbeat,
-	.goaway = goaway,
+	.frame.sniff = sniff,
+	.frame.decode = dubbo_decode,
+	.metadata.leading = dubbo_metadata,
+	.metadata.index = dubbo_index,
+	.metadata.seek = dubbo_seek,
+	.metadata.carries = dubbo_carries,
+	.metadata.inner_method = dubbo_inner_method,
+	.correlate.id_at = 4,
+	.correlate.id_width = 8,
+	.correlate.save = save,
+	.rewrite.mutate = dubbo_mutate,
+	.rewrite.reads_added = dubbo_reads_added,
+	.write.reply = reply,
+	.write.heartbeat = heartbeat,
+	.write.goaway = goaway,
 };

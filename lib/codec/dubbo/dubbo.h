@@ -76,18 +76,20 @@ enum dubbo_key {
  */
 #define DUBBO_LEAD_MAX (DUBBO_HEADER + MT_META_BYTES)
 
-enum mt_decode dubbo_decode(struct mt_decoder *d, struct mt_msg *msg);
-bool dubbo_metadata(const struct mt_msg *msg, const struct mt_chain *c, const struct mt_key *key,
-	struct mt_slice *value, uint8_t *scratch);
-enum mt_scan_rc dubbo_seek(
-	struct mt_scan *s, struct mt_msg *msg, const struct mt_chain *c, uint32_t *steps);
-void dubbo_index(struct mt_msg *msg, const struct mt_chain *c, struct mt_metadata *m);
+enum mt_decode dubbo_decode(const struct mt_codec *self, struct mt_decoder *d, struct mt_msg *msg);
+bool dubbo_metadata(const struct mt_codec *self, const struct mt_msg *msg, const struct mt_chain *c,
+	const struct mt_key *key, struct mt_slice *value, uint8_t *scratch);
+enum mt_scan_rc dubbo_seek(const struct mt_codec *self, struct mt_scan *s, struct mt_msg *msg,
+	const struct mt_chain *c, uint32_t *steps);
+void dubbo_index(const struct mt_codec *self, struct mt_msg *msg, const struct mt_chain *c,
+	struct mt_metadata *m);
 /* invoke.c */
-bool dubbo_carries(const struct mt_msg *msg);
-int dubbo_inner_method(const struct mt_msg *msg, const struct mt_chain *c, struct mt_slice *value,
-	uint8_t *scratch);
+bool dubbo_carries(const struct mt_codec *self, const struct mt_msg *msg);
+int dubbo_inner_method(const struct mt_codec *self, const struct mt_msg *msg,
+	const struct mt_chain *c, struct mt_slice *value, uint8_t *scratch);
 /* change.c */
 bool dubbo_reads_attachments(const struct mt_msg *msg, const struct mt_chain *c);
-bool dubbo_reads_added(const struct mt_seed *seed, const struct mt_msg *reply);
-int dubbo_mutate(struct mt_msg *msg, struct mt_chain *c, struct mt_metadata *m,
-	const struct mt_mutation *mu, uint32_t n, struct mt_pools *p);
+bool dubbo_reads_added(
+	const struct mt_codec *self, const struct mt_seed *seed, const struct mt_msg *reply);
+int dubbo_mutate(const struct mt_codec *self, struct mt_msg *msg, struct mt_chain *c,
+	struct mt_metadata *m, const struct mt_mutation *mu, uint32_t n, struct mt_pools *p);

@@ -3,7 +3,7 @@
 #include "dubbo.h"
 
 /* Every request has attachments. */
-bool dubbo_carries(const struct mt_msg *msg)
+bool dubbo_carries(const struct mt_codec *self, const struct mt_msg *msg)
 {
 	return msg->kind == MT_MSG_REQUEST || msg->kind == MT_MSG_ONEWAY;
 }
@@ -53,8 +53,8 @@ static void trim(struct mt_slice *v)
 	}
 }
 
-int dubbo_inner_method(const struct mt_msg *msg, const struct mt_chain *c, struct mt_slice *value,
-	uint8_t *scratch)
+int dubbo_inner_method(const struct mt_codec *self, const struct mt_msg *msg,
+	const struct mt_chain *c, struct mt_slice *value, uint8_t *scratch)
 {
 	uint32_t at, len;
 

@@ -6,7 +6,8 @@
  */
 #include "mt_codec_priv.h"
 
-static enum mt_sniff sniff(const uint8_t *p, uint32_t n, uint32_t *need)
+static enum mt_sniff sniff(
+	const struct mt_codec *self, const uint8_t *p, uint32_t n, uint32_t *need)
 {
 	(void)p;
 	(void)n;
@@ -16,9 +17,10 @@ static enum mt_sniff sniff(const uint8_t *p, uint32_t n, uint32_t *need)
 
 const struct mt_codec mt_codec_opaque = {
 	.name = "tcp",
+	.version = 1,
 	.correlation = MT_CORR_EXCLUSIVE,
 	.correlation_mux = MT_CORR_EXCLUSIVE,
 	.server_speaks_first = true,
 	.opaque = true,
-	.sniff = sniff,
+	.frame.sniff = sniff,
 };

@@ -440,7 +440,7 @@ static enum mt_decode rest(struct mt_decoder *d, struct mt_msg *msg)
 	return rc;
 }
 
-enum mt_decode thrift_decode(struct mt_decoder *d, struct mt_msg *msg)
+enum mt_decode thrift_decode(const struct mt_codec *self, struct mt_decoder *d, struct mt_msg *msg)
 {
 	/* Each step returns DONE when it is passed. */
 	static enum mt_decode (*const steps[])(struct mt_decoder *, struct mt_msg *) = {

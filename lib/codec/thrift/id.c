@@ -9,7 +9,8 @@
 
 #include <errno.h>
 
-void thrift_save(const struct mt_msg *msg, const struct mt_chain *c, struct mt_seed *seed)
+void thrift_save(const struct mt_codec *self, const struct mt_msg *msg, const struct mt_chain *c,
+	struct mt_seed *seed)
 {
 	uint32_t len = MT_MIN(msg->field[THRIFT_F_NAME].len, (uint32_t)sizeof(seed->bytes));
 
@@ -157,15 +158,16 @@ static mt_noinline int put(
 	return 0;
 }
 
-int thrift_set_id(struct mt_msg *msg, struct mt_chain *c, uint64_t id, struct mt_pools *p)
+int thrift_set_id(const struct mt_codec *self, struct mt_msg *msg, struct mt_chain *c, uint64_t id,
+	struct mt_pools *p)
 {
 	if (mt_likely(overwrite(msg, c, (uint32_t)id)))
 		return 0;
 	return put(msg, c, (uint32_t)id, (uint32_t)id, p);
 }
 
-int thrift_restore_id(
-	struct mt_msg *msg, struct mt_chain *c, const struct mt_seed *seed, struct mt_pools *p)
+int thrift_restore_id(const struct mt_codec *self, struct mt_msg *msg, struct mt_chain *c,
+	const struct mt_seed *seed, struct mt_pools *p)
 {
 	if (mt_mutant(MT_MUTANT_thrift_seqid_not_restored))
 		return 0;

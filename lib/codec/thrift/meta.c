@@ -19,8 +19,9 @@ static bool reply_method(const struct mt_msg *msg, const struct mt_chain *c, str
 	return true;
 }
 
-bool thrift_metadata(const struct mt_msg *msg, const struct mt_chain *c, const struct mt_key *key,
-	struct mt_slice *value, uint8_t *scratch)
+bool thrift_metadata(const struct mt_codec *self, const struct mt_msg *msg,
+	const struct mt_chain *c, const struct mt_key *key, struct mt_slice *value,
+	uint8_t *scratch)
 {
 	uint32_t f = key->id == 0 ? THRIFT_F_METHOD : THRIFT_F_SERVICE;
 
@@ -84,13 +85,14 @@ static bool blocks(struct mt_metadata *m, struct mt_cursor *cur)
 	return true;
 }
 
-bool thrift_carries(const struct mt_msg *msg)
+bool thrift_carries(const struct mt_codec *self, const struct mt_msg *msg)
 {
 	return THRIFT_TRANSPORT(msg->variant) == THRIFT_HEADER &&
 	       msg->field[THRIFT_F_INFO].off != 0;
 }
 
-void thrift_index(struct mt_msg *msg, const struct mt_chain *c, struct mt_metadata *m)
+void thrift_index(const struct mt_codec *self, struct mt_msg *msg, const struct mt_chain *c,
+	struct mt_metadata *m)
 {
 	uint32_t off = msg->field[THRIFT_F_INFO].off, len = msg->field[THRIFT_F_INFO].len;
 	struct mt_cursor cur;

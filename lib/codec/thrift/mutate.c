@@ -125,8 +125,8 @@ static int rebuild(struct build *b, const struct mt_metadata *m, struct mt_msg *
 	return commit(msg, c, head, b->pools);
 }
 
-int thrift_mutate(struct mt_msg *msg, struct mt_chain *c, struct mt_metadata *m,
-	const struct mt_mutation *mu, uint32_t n, struct mt_pools *p)
+int thrift_mutate(const struct mt_codec *self, struct mt_msg *msg, struct mt_chain *c,
+	struct mt_metadata *m, const struct mt_mutation *mu, uint32_t n, struct mt_pools *p)
 {
 	struct build b = {.from = c, .mu = mu, .n_mu = n, .pools = p};
 	struct mt_chain head = {0};
@@ -135,7 +135,7 @@ int thrift_mutate(struct mt_msg *msg, struct mt_chain *c, struct mt_metadata *m,
 	if (n == 0)
 		return 0;
 	if (m->state == MT_META_UNREAD)
-		mt_meta_read(m, &mt_codec_thrift, msg, c);
+		mt_meta_read(m, self, msg, c);
 	if (m->state != MT_META_READ || msg->refuse)
 		return -ENOTSUP;
 	rc = rebuild(&b, m, msg, c, &head);

@@ -88,8 +88,8 @@ static void put_compact(struct out *o, const struct mt_seed *s, uint32_t type, c
 	u8(o, 0);
 }
 
-int thrift_reply(const struct mt_seed *seed, enum mt_local_reply what, const char *text,
-	struct mt_chain *out, struct mt_pools *p)
+int thrift_reply(const struct mt_codec *self, const struct mt_seed *seed, enum mt_local_reply what,
+	const char *text, struct mt_chain *out, struct mt_pools *p)
 {
 	enum thrift_transport transport = THRIFT_TRANSPORT(seed->variant);
 	enum thrift_protocol proto = THRIFT_PROTOCOL(seed->variant);

@@ -4,7 +4,8 @@
 #include <errno.h>
 
 /* Makes the same checks as the decoder's detection, on flat bytes. */
-static enum mt_sniff sniff(const uint8_t *p, uint32_t n, uint32_t *need)
+static enum mt_sniff sniff(
+	const struct mt_codec *self, const uint8_t *p, uint32_t n, uint32_t *need)
 {
 	bool strict, compact;
 	uint32_t len, at;
@@ -41,6 +42,7 @@ static const char *const keys[] = {"method", "service", NULL};
 const struct mt_codec mt_codec_thrift = {
 	.name = "thrift",
 	.aeraki_name = "aeraki.meta_protocol.codec.thrift",
+	.version = 1,
 	.correlation = MT_CORR_SERIAL,
 	.correlation_mux = MT_CORR_SAFE,
 	.ordered_replies = true,
@@ -55,14 +57,14 @@ const struct mt_codec mt_codec_thrift = {
 	.method_field = THRIFT_F_METHOD,
 	.keys = keys,
 	.leading_keys = 0x3,
-	.sniff = sniff,
-	.decode = thrift_decode,
-	.metadata = thrift_metadata,
-	.index = thrift_index,
-	.carries = thrift_carries,
-	.save = thrift_save,
-	.set_id = thrift_set_id,
-	.restore_id = thrift_restore_id,
-	.mutate = thrift_mutate,
-	.reply = thrift_reply,
+	.frame.sniff = sniff,
+	.frame.decode = thrift_decode,
+	.metadata.leading = thrift_metadata,
+	.metadata.index = thrift_index,
+	.metadata.carries = thrift_carries,
+	.correlate.save = thrift_save,
+	.correlate.set_id = thrift_set_id,
+	.correlate.restore_id = thrift_restore_id,
+	.rewrite.mutate = thrift_mutate,
+	.write.reply = thrift_reply,
 };

@@ -119,18 +119,22 @@ bool thrift_read_varint(struct mt_cursor *cur, uint32_t *v);
 
 /* ---- the parts of the codec --------------------------------------------------------------- */
 
-enum mt_decode thrift_decode(struct mt_decoder *d, struct mt_msg *msg);
-bool thrift_metadata(const struct mt_msg *msg, const struct mt_chain *c, const struct mt_key *key,
-	struct mt_slice *value, uint8_t *scratch);
+enum mt_decode thrift_decode(const struct mt_codec *self, struct mt_decoder *d, struct mt_msg *msg);
+bool thrift_metadata(const struct mt_codec *self, const struct mt_msg *msg,
+	const struct mt_chain *c, const struct mt_key *key, struct mt_slice *value,
+	uint8_t *scratch);
 /* thrift_index() reads the infos of a THeader; an entry's `group` is its enum thrift_info_kind. */
 /* True for THeader, which may carry metadata, including some that thrift_index() cannot read. */
-bool thrift_carries(const struct mt_msg *msg);
-void thrift_index(struct mt_msg *msg, const struct mt_chain *c, struct mt_metadata *m);
-int thrift_mutate(struct mt_msg *msg, struct mt_chain *c, struct mt_metadata *m,
-	const struct mt_mutation *mu, uint32_t n, struct mt_pools *p);
-void thrift_save(const struct mt_msg *msg, const struct mt_chain *c, struct mt_seed *seed);
-int thrift_set_id(struct mt_msg *msg, struct mt_chain *c, uint64_t id, struct mt_pools *p);
-int thrift_restore_id(
-	struct mt_msg *msg, struct mt_chain *c, const struct mt_seed *seed, struct mt_pools *p);
-int thrift_reply(const struct mt_seed *seed, enum mt_local_reply what, const char *text,
-	struct mt_chain *out, struct mt_pools *p);
+bool thrift_carries(const struct mt_codec *self, const struct mt_msg *msg);
+void thrift_index(const struct mt_codec *self, struct mt_msg *msg, const struct mt_chain *c,
+	struct mt_metadata *m);
+int thrift_mutate(const struct mt_codec *self, struct mt_msg *msg, struct mt_chain *c,
+	struct mt_metadata *m, const struct mt_mutation *mu, uint32_t n, struct mt_pools *p);
+void thrift_save(const struct mt_codec *self, const struct mt_msg *msg, const struct mt_chain *c,
+	struct mt_seed *seed);
+int thrift_set_id(const struct mt_codec *self, struct mt_msg *msg, struct mt_chain *c, uint64_t id,
+	struct mt_pools *p);
+int thrift_restore_id(const struct mt_codec *self, struct mt_msg *msg, struct mt_chain *c,
+	const struct mt_seed *seed, struct mt_pools *p);
+int thrift_reply(const struct mt_codec *self, const struct mt_seed *seed, enum mt_local_reply what,
+	const char *text, struct mt_chain *out, struct mt_pools *p);

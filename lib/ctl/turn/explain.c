@@ -86,7 +86,7 @@ static const struct mt_filter_chain_proto *proto_at(
 	const struct mt_listener *l, const struct mt_codec *protocol)
 {
 	for (uint32_t i = 0; i < l->n_protos; i++)
-		if (!protocol || l->protos[i].codec == protocol)
+		if (!protocol || mt_codec_same(l->protos[i].codec, protocol))
 			return &l->protos[i];
 	return NULL;
 }
@@ -99,7 +99,7 @@ static void take(struct explain *x, const struct mt_filter_chain_proto *p, json_
 
 	if (!x->proto)
 		x->proto = p;
-	else if (p->codec != x->proto->codec)
+	else if (!mt_codec_same(p->codec, x->proto->codec))
 		x->other = p->codec;
 	else if (json_array_size(also) < ALSO_MAX)
 		json_array_append_new(
@@ -114,7 +114,8 @@ static void search(struct explain *x, json_t *also)
 
 		for (uint32_t k = 0; k < l->n_protos; k++) {
 			const struct mt_filter_chain_proto *p = &l->protos[k];
-			bool wanted = !x->said.protocol || p->codec == x->said.protocol;
+			bool wanted =
+				!x->said.protocol || mt_codec_same(p->codec, x->said.protocol);
 
 			if (wanted && proto_at(l, p->codec) == p && at(&x->said, p))
 				take(x, p, also);

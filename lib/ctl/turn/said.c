@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The view of a described message. Routes and filters read it through the codec's `metadata`
- * function, so that they treat it like a received message, and no second matching code exists.
+ * The view of a described message. Routes and filters read it through the codec's leading(),
+ * so that they treat it like a received message, and no second matching code exists.
  */
 #include "explain.h"
 #include "names.h"
@@ -21,10 +21,11 @@ static bool is_key(const struct mt_said_pair *p, const char *name, size_t len, b
 }
 
 /* Well-known keys match by the protocol's own name, whatever their case in a condition. */
-static bool metadata(const struct mt_msg *msg, const struct mt_chain *c, const struct mt_key *key,
-	struct mt_slice *value, uint8_t *scratch)
+static bool metadata(const struct mt_codec *self, const struct mt_msg *msg,
+	const struct mt_chain *c, const struct mt_key *key, struct mt_slice *value,
+	uint8_t *scratch)
 {
-	const struct mt_said *s = mt_container_of(msg, struct mt_said, msg);
+	const struct mt_said *s = mt_container_of(self, struct mt_said, codec);
 	const char *name = key->id >= 0 ? s->codec.keys[key->id] : key->name;
 	size_t len = key->id >= 0 ? strlen(name) : key->len;
 	bool icase = key->id < 0 && key->icase;
@@ -54,10 +55,10 @@ static int add(struct mt_said *s, const char *key, size_t len, const char *value
 void mt_said_use(struct mt_said *s, const struct mt_codec *codec)
 {
 	s->codec = *codec;
-	s->codec.metadata = metadata;
-	s->codec.index = NULL;
-	s->codec.carries = NULL;
-	s->codec.inner_method = NULL;
+	s->codec.metadata.leading = metadata;
+	s->codec.metadata.index = NULL;
+	s->codec.metadata.carries = NULL;
+	s->codec.metadata.inner_method = NULL;
 	s->view.codec = &s->codec;
 	s->view.msg = &s->msg;
 	/* `service` becomes the key that this protocol uses for its service. */

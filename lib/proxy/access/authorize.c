@@ -61,7 +61,7 @@ static bool is_unreadable(const struct mt_guard_ask *a)
 {
 	struct mt_view *v = a->v;
 
-	if (!v->codec->index)
+	if (!v->codec->metadata.index)
 		return false;
 	if (!a->whole)
 		return true;
@@ -69,7 +69,7 @@ static bool is_unreadable(const struct mt_guard_ask *a)
 	case MT_META_READ:
 		return false;
 	case MT_META_ABSENT:
-		return v->codec->carries && v->codec->carries(v->msg);
+		return v->codec->metadata.carries && v->codec->metadata.carries(v->codec, v->msg);
 	default:
 		return true;
 	}
@@ -83,7 +83,7 @@ static enum mt_authz_read next_entry(const struct mt_guard_ask *a, const struct 
 
 	if (is_unreadable(a))
 		return MT_AUTHZ_UNREADABLE;
-	if (!v->codec->index || v->meta.state != MT_META_READ)
+	if (!v->codec->metadata.index || v->meta.state != MT_META_READ)
 		return MT_AUTHZ_READ;
 	for (uint32_t i = *at; (i = mt_meta_next(&v->meta, key, i)) != UINT32_MAX; i++) {
 		const struct mt_meta_entry *e = &v->meta.entry[i];
@@ -162,8 +162,9 @@ static enum mt_authz_read metadata(
 			return MT_AUTHZ_UNREADABLE;
 		*pos = 1;
 		/* Without an index all of it is there at once. */
-		if ((key->id >= 0 || !v->codec->index) && v->codec->metadata &&
-			v->codec->metadata(v->msg, v->chain, key, value, a->scratch->value))
+		if ((key->id >= 0 || !v->codec->metadata.index) && v->codec->metadata.leading &&
+			v->codec->metadata.leading(
+				v->codec, v->msg, v->chain, key, value, a->scratch->value))
 			return MT_AUTHZ_READ;
 	}
 	at = *pos - 1;
@@ -241,10 +242,11 @@ static enum mt_authz_read interfaces(struct mt_authz_call *c)
 	struct mt_slice v;
 	bool more;
 
-	if (codec->service_key && codec->metadata) {
+	if (codec->service_key && codec->metadata.leading) {
 		struct mt_key key = mt_key_make(codec, codec->service_key);
 
-		if (codec->metadata(a->v->msg, a->v->chain, &key, &v, a->scratch->interface))
+		if (codec->metadata.leading(
+			    codec, a->v->msg, a->v->chain, &key, &v, a->scratch->interface))
 			more = !v.len || !add_names(c, codec, v);
 		else
 			more = codec->n_service_aliases > 0;
@@ -276,14 +278,15 @@ static enum mt_authz_read methods(struct mt_authz_call *c)
 	struct mt_slice v;
 	int inner = 0;
 
-	if (!codec->metadata ||
-		!codec->metadata(
-			a->v->msg, a->v->chain, &codec->method_key, &v, a->scratch->method) ||
+	if (!codec->metadata.leading ||
+		!codec->metadata.leading(codec, a->v->msg, a->v->chain, &codec->method_key, &v,
+			a->scratch->method) ||
 		is_no_method(v))
 		return MT_AUTHZ_UNREADABLE;
 	c->methods[c->n_methods++] = v;
-	if (codec->inner_method)
-		inner = codec->inner_method(a->v->msg, a->v->chain, &v, a->scratch->inner);
+	if (codec->metadata.inner_method)
+		inner = codec->metadata.inner_method(
+			codec, a->v->msg, a->v->chain, &v, a->scratch->inner);
 	if (inner > 0)
 		c->methods[c->n_methods++] = v;
 	return inner < 0 ? MT_AUTHZ_UNREADABLE : MT_AUTHZ_READ;

@@ -56,8 +56,8 @@ static bool put_own(struct mt_extauthz_slot *s, const struct mt_guard_ask *ask)
 {
 	struct mt_view *v = ask->v;
 
-	for (uint32_t i = 0; v->codec->index && v->meta.state == MT_META_READ && i < v->meta.n;
-		i++) {
+	for (uint32_t i = 0;
+		v->codec->metadata.index && v->meta.state == MT_META_READ && i < v->meta.n; i++) {
 		const struct mt_meta_entry *e = &v->meta.entry[i];
 		const struct mt_slice key = {e->key, e->key_len};
 		struct mt_slice value;

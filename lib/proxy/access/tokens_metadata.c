@@ -118,7 +118,7 @@ bool mt_metadata_strip(struct mt_proxy *p, const struct mt_key *key)
 			!change(p, m->key, m->key_len, NULL, 0))
 			return false;
 	}
-	if (!v->codec->index || mt_view_read(v) != MT_META_READ)
+	if (!v->codec->metadata.index || mt_view_read(v) != MT_META_READ)
 		return true;
 	for (uint32_t i = 0; (i = mt_meta_next(&v->meta, key, i)) != UINT32_MAX; i++)
 		if (!change(p, v->meta.entry[i].key, v->meta.entry[i].key_len, NULL, 0))
@@ -161,7 +161,7 @@ bool mt_tokens_adorn(struct mt_proxy *p, const struct mt_authz_tokens *t, uint32
 {
 	const struct mt_token_rule *r = &t->rules->rules[rule];
 	/* Where nothing can be changed the server gets the token: told of the policy. */
-	bool strips = !r->forward && p->view.codec->mutate, ok = mt_tokens_sanitize(p, t);
+	bool strips = !r->forward && p->view.codec->rewrite.mutate, ok = mt_tokens_sanitize(p, t);
 
 	for (uint32_t i = 0; strips && ok && i < t->rules->n_places; i++)
 		if (t->rules->places[i].rules >> rule & 1)

@@ -133,14 +133,15 @@ static bool has_key(const struct mt_metadata *m, const struct mt_mutation *chang
 static bool nothing_to_change(struct mt_view *v)
 {
 	const struct mt_codec *codec = v->codec;
-	enum mt_meta_state state = codec->index ? mt_view_read(v) : MT_META_TOO_LARGE;
+	enum mt_meta_state state = codec->metadata.index ? mt_view_read(v) : MT_META_TOO_LARGE;
 
 	for (uint32_t i = 0; i < v->n_mutations; i++)
 		if (v->mutations[i].value ||
 			(state == MT_META_READ && has_key(&v->meta, &v->mutations[i])))
 			return false;
 	return state == MT_META_READ ||
-	       (state == MT_META_ABSENT && !(codec->carries && codec->carries(v->msg)));
+	       (state == MT_META_ABSENT &&
+		       !(codec->metadata.carries && codec->metadata.carries(codec, v->msg)));
 }
 
 /* What filters and the route have changed goes into the message, once. false: it was answered, as it does not go without. */
@@ -152,9 +153,9 @@ static bool encode(struct mt_proxy *p, struct mt_exchange *ex)
 
 	if (mt_likely(v->n_mutations == 0))
 		return true;
-	ok = codec->mutate && !ex->in_message &&
-	     codec->mutate(&ex->msg, &ex->req, &v->meta, v->mutations, v->n_mutations, p->pools) ==
-		     0;
+	ok = codec->rewrite.mutate && !ex->in_message &&
+	     codec->rewrite.mutate(codec, &ex->msg, &ex->req, &v->meta, v->mutations,
+		     v->n_mutations, p->pools) == 0;
 	ok = ok || (!ex->in_message && nothing_to_change(v));
 	if (!ok)
 		mt_count(p->counters, MT_PROXY_mutation_failed);
@@ -258,7 +259,7 @@ static void refuse_without_exchange(struct mt_proxy *p, struct mt_down *d)
 	struct mt_chain out = {0};
 	struct mt_seed seed = {0};
 
-	codec->save(&d->msg, &d->s->rx, &seed);
+	codec->correlate.save(codec, &d->msg, &d->s->rx, &seed);
 	mt_count(p->counters, MT_PROXY_reply_overload);
 	mt_chain_drop(&d->s->rx, have);
 	d->skip_left = d->msg.len - have;
@@ -267,7 +268,8 @@ static void refuse_without_exchange(struct mt_proxy *p, struct mt_down *d)
 		return;
 	}
 	if ((d->ordered && d->outstanding > 0) ||
-		codec->reply(&seed, MT_REPLY_OVERLOAD, "too many calls", &out, p->pools)) {
+		codec->write.reply(
+			codec, &seed, MT_REPLY_OVERLOAD, "too many calls", &out, p->pools)) {
 		mt_down_reset(p, d, MT_PROXY_reply_unsendable);
 		return;
 	}
@@ -365,7 +367,7 @@ void mt_dispatch(struct mt_proxy *p, struct mt_down *d, bool complete)
 	ex->state = MT_EX_ROUTING;
 	if (mt_unlikely(ex->msg.len > p->conf.wide_from || d->apart))
 		ex->lane = (uint8_t)lane_apart(p, d, ex);
-	ex->codec->save(&ex->msg, &d->s->rx, &ex->seed);
+	ex->codec->correlate.save(ex->codec, &ex->msg, &d->s->rx, &ex->seed);
 	rc = take_bytes(p, d, ex);
 	view_of(p, ex, d);
 	mt_reading_use_scan(p, &d->reading);

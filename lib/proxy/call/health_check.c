@@ -90,7 +90,7 @@ static void on_connected(struct mt_stream *s)
 	const struct mt_codec *codec = pr->at.codec;
 	struct mt_chain out = {0};
 
-	if (codec->heartbeat(NULL, NULL, codec->id_min, &out, p->pools)) {
+	if (codec->write.heartbeat(codec, NULL, NULL, codec->id_min, &out, p->pools)) {
 		mt_count(p->counters, MT_PROXY_no_memory);
 		mt_chain_free(&out);
 		abort_it(p, pr, MT_ABORT_CANCELLED);
@@ -167,7 +167,7 @@ static const struct mt_lanes *lanes_of(const struct mt_proxy *p, const struct mt
 	const struct mt_lanes *of_caller = NULL;
 
 	for (const struct mt_lanes *ln = p->lanes_by_ep[pr->ep_index]; ln; ln = ln->next_class) {
-		if (ln->ep_id != pr->ep_id || ln->codec != pr->at.codec)
+		if (ln->ep_id != pr->ep_id || !mt_codec_same(ln->codec, pr->at.codec))
 			continue;
 		if (!ln->of_caller)
 			return ln;

@@ -301,7 +301,7 @@ const struct mt_filter_chain_proto *mt_filter_chain_find(
 	for (uint32_t i = 0; i < l->n_protos; i++) {
 		const struct mt_filter_chain_proto *p = &l->protos[i];
 
-		if (p->codec == codec && p->codec_opts == opts && p->chain->id == id &&
+		if (mt_codec_same(p->codec, codec) && p->codec_opts == opts && p->chain->id == id &&
 			!p->chain->refuse)
 			return p;
 	}
@@ -314,8 +314,8 @@ const struct mt_filter_chain_proto *mt_filter_chain_heir(
 	for (uint32_t i = 0; i < l->n_protos; i++) {
 		const struct mt_filter_chain_proto *p = &l->protos[i];
 
-		if (p->codec == codec && p->codec_opts == opts && p->chain->kin == kin &&
-			p->chain->tls && !p->chain->refuse)
+		if (mt_codec_same(p->codec, codec) && p->codec_opts == opts &&
+			p->chain->kin == kin && p->chain->tls && !p->chain->refuse)
 			return p;
 	}
 	return NULL;
@@ -355,8 +355,8 @@ const struct mt_filter_chain_proto *mt_filter_chain_successor(const struct mt_li
 		const struct mt_filter_chain *c = p->chain;
 		bool ends = c->tls != NULL;
 
-		if (p->codec != old->codec || p->codec_opts != old->codec_opts || c->refuse ||
-			!is_for_ends(&c->match, f) || !has_its_service(p, old))
+		if (!mt_codec_same(p->codec, old->codec) || p->codec_opts != old->codec_opts ||
+			c->refuse || !is_for_ends(&c->match, f) || !has_its_service(p, old))
 			continue;
 		/* TLS that passes through a chain is not ended here, so the old chain shows whether it is TLS. */
 		if (ends == f->tls && (ends || !is_for_tls(c) || is_for_tls(old->chain)))

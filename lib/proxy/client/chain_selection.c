@@ -65,7 +65,8 @@ static struct verdict sniff(const struct mt_undecided *u, bool all)
 		const struct mt_filter_chain_proto *proto = &u->chain->protos[i];
 		uint32_t need = 0;
 		enum mt_sniff rc = u->chain->n_protos == 1 ? MT_SNIFF_YES
-							   : proto->codec->sniff(bytes, n, &need);
+							   : proto->codec->frame.sniff(
+								     proto->codec, bytes, n, &need);
 
 		if (rc == MT_SNIFF_YES)
 			return serve(proto);

@@ -13,10 +13,10 @@ static void bad_message(struct mt_proxy *p, struct mt_down *d)
 
 	mt_count(p->counters, d->dec.too_long ? MT_PROXY_oversized : MT_PROXY_malformed);
 	d->ending = MT_DOWN_CLOSING;
-	if (d->msg.can_reply && d->msg.kind == MT_MSG_REQUEST && codec->reply &&
+	if (d->msg.can_reply && d->msg.kind == MT_MSG_REQUEST && codec->write.reply &&
 		mt_ref_is_none(d->streaming) && (!d->ordered || d->outstanding == 0)) {
-		codec->save(&d->msg, &d->s->rx, &seed);
-		if (codec->reply(&seed, what, d->dec.why, &out, p->pools) == 0) {
+		codec->correlate.save(codec, &d->msg, &d->s->rx, &seed);
+		if (codec->write.reply(codec, &seed, what, d->dec.why, &out, p->pools) == 0) {
 			mt_count(p->counters, MT_PROXY_reply_no_route + what);
 		} else {
 			mt_chain_free(&out);
@@ -32,14 +32,14 @@ static void answer_heartbeat(struct mt_proxy *p, struct mt_down *d)
 	const struct mt_codec *codec = d->codec;
 	struct mt_chain out = {0};
 
-	if (codec->heartbeat &&
-		codec->heartbeat(&d->msg, &d->s->rx, d->msg.id, &out, p->pools) == 0) {
+	if (codec->write.heartbeat &&
+		codec->write.heartbeat(codec, &d->msg, &d->s->rx, d->msg.id, &out, p->pools) == 0) {
 		mt_count(p->counters, MT_PROXY_heartbeat_answered);
 		mt_chain_drop(&d->s->rx, d->msg.len);
 		mt_reply_aside(p, d, &out);
 		return;
 	}
-	if (codec->heartbeat) {
+	if (codec->write.heartbeat) {
 		mt_count(p->counters, MT_PROXY_no_memory);
 		mt_chain_free(&out);
 	}
@@ -97,7 +97,7 @@ static void look_through(struct mt_proxy *p, struct mt_down *d)
 {
 	struct mt_service *svc;
 
-	if (!d->codec->seek || d->msg.len <= MT_SCAN_AT_ONCE || d->reading.scan)
+	if (!d->codec->metadata.seek || d->msg.len <= MT_SCAN_AT_ONCE || d->reading.scan)
 		return;
 	svc = service_of(p, d);
 	if (svc && svc->searches && !mt_reading_begin_scan(p, &d->reading))

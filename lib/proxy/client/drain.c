@@ -39,9 +39,9 @@ static void tell(struct mt_proxy *p, struct mt_down *d)
 {
 	struct mt_chain out = {0};
 
-	if (!d->codec->goaway || d->eof)
+	if (!d->codec->write.goaway || d->eof)
 		return;
-	if (d->codec->goaway(mt_rand_u64(&p->rnd) & INT32_MAX, &out, p->pools)) {
+	if (d->codec->write.goaway(d->codec, mt_rand_u64(&p->rnd) & INT32_MAX, &out, p->pools)) {
 		mt_count(p->counters, MT_PROXY_no_memory);
 		mt_chain_free(&out);
 		return;

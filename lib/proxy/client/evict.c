@@ -24,11 +24,11 @@ static bool refuse_message(struct mt_proxy *p, struct mt_down *d)
 	struct mt_chain out = {0};
 	struct mt_seed seed = {0};
 
-	if (!d->msg.can_reply || d->msg.kind != MT_MSG_REQUEST || !codec->reply ||
+	if (!d->msg.can_reply || d->msg.kind != MT_MSG_REQUEST || !codec->write.reply ||
 		d->outstanding > 0 || mt_down_in_message(d) || d->s->rx_kept == 0)
 		return false;
-	codec->save(&d->msg, &d->s->rx, &seed);
-	if (codec->reply(&seed, MT_REPLY_OVERLOAD,
+	codec->correlate.save(codec, &d->msg, &d->s->rx, &seed);
+	if (codec->write.reply(codec, &seed, MT_REPLY_OVERLOAD,
 		    "too much of memory waits for the rest of requests", &out, p->pools)) {
 		mt_chain_free(&out);
 		return false;

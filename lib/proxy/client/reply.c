@@ -172,7 +172,8 @@ void mt_reply_local(
 		return;
 	}
 	count_local(p, ex, what, text);
-	if (mt_unlikely(!codec->reply || codec->reply(&ex->seed, what, text, &out, p->pools))) {
+	if (mt_unlikely(!codec->write.reply ||
+			codec->write.reply(codec, &ex->seed, what, text, &out, p->pools))) {
 		mt_chain_free(&out);
 		mt_down_reset(p, d, MT_PROXY_reply_unsendable);
 		return;

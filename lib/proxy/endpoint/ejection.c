@@ -56,7 +56,7 @@ void mt_ep_aside(struct mt_proxy *p, struct mt_ep_state *ep, const struct mt_out
 	e.errors = rule ? rule->errors : 0;
 	e.until = __atomic_load_n(&ep->ejected_until, __ATOMIC_RELAXED);
 	tell(p, at, &e);
-	if (at->codec->heartbeat)
+	if (at->codec->write.heartbeat)
 		mt_probe_begin(p, ep, at);
 }
 

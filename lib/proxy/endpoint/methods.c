@@ -60,7 +60,7 @@ static uint64_t method_of(struct mt_proxy *p, const struct mt_codec *codec,
 	if (mt_likely(codec->method_field && off && c->head &&
 		      (uint64_t)off + len <= mt_link(c->head)->len))
 		return mt_method_hash(p, mt_link_data(c->head) + off, len);
-	return codec->metadata(msg, c, &codec->method_key, &v, p->view.scratch)
+	return codec->metadata.leading(codec, msg, c, &codec->method_key, &v, p->view.scratch)
 		       ? mt_method_hash(p, v.p, v.len)
 		       : 0;
 }

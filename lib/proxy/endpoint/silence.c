@@ -71,7 +71,7 @@ uint64_t mt_silence_due(const struct mt_up *u)
 	const struct mt_silence *s = &u->silence;
 	uint64_t at;
 
-	if (u->eof || !mt_up_shares(u) || !u->lanes->codec->heartbeat)
+	if (u->eof || !mt_up_shares(u) || !u->lanes->codec->write.heartbeat)
 		return MT_NEVER;
 	if (s->asked_at)
 		return s->asked_at + ANSWER;
@@ -98,7 +98,7 @@ static void ask(struct mt_proxy *p, struct mt_up *u)
 		s->asked_at = s->moved = p->now;
 		return;
 	}
-	if (codec->heartbeat(NULL, NULL, mt_id_next(u), &out, p->pools)) {
+	if (codec->write.heartbeat(codec, NULL, NULL, mt_id_next(u), &out, p->pools)) {
 		mt_count(p->counters, MT_PROXY_no_memory);
 		mt_chain_free(&out);
 		return;
@@ -255,7 +255,7 @@ void mt_silence_timed_out(struct mt_proxy *p, const struct mt_exchange *ex)
 	struct mt_up *u = mt_exchange_up(p, ex);
 	struct mt_ep_state *ep = a ? mt_attempt_ep(a) : NULL;
 	const struct mt_lanes *ln = waits_for(p, ex, a, u);
-	bool beats = ln && (!u || mt_up_shares(u)) && ln->codec->heartbeat;
+	bool beats = ln && (!u || mt_up_shares(u)) && ln->codec->write.heartbeat;
 	struct mt_ep_where at;
 
 	if (!ln || !ep)
@@ -294,7 +294,7 @@ void mt_silence_given_up(
 	if (!u || !ep || ex->oneway || ex->status || a->state != MT_ATTEMPT_SENT)
 		return;
 	at = mt_lanes_where(u->lanes);
-	if (mt_up_shares(u) && at.codec->heartbeat && mt_ep_beats(u->lanes) && !own_rule)
+	if (mt_up_shares(u) && at.codec->write.heartbeat && mt_ep_beats(u->lanes) && !own_rule)
 		return;
 	least = p99(p, u->lanes);
 	if (p->now - ex->sent < (least ? least : MT_SILENCE_LEAST) || !mt_ep_talks(ep, at.way))

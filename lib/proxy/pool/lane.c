@@ -62,7 +62,8 @@ static mt_noinline struct mt_lanes *lanes_new(struct mt_proxy *p, const struct m
 static bool is_outdated(
 	const struct mt_lanes *ln, const struct mt_codec *codec, const struct mt_ep_state *st)
 {
-	return ln->ep_id != st->id || (ln->codec != codec && !ln->codec->opaque && !codec->opaque);
+	return ln->ep_id != st->id ||
+	       (!mt_codec_same(ln->codec, codec) && !ln->codec->opaque && !codec->opaque);
 }
 
 /* The index has a new meaning, or the port a new protocol: who stands there under the old one ends. */
@@ -95,7 +96,7 @@ static mt_inline struct mt_lanes *lanes_get(struct mt_proxy *p, const struct mt_
 		ln = p->lanes_by_ep[ep->state->index];
 	}
 	/* A reload may change options: connections under the old ones end when they are idle. */
-	while (ln && mt_unlikely(ln->codec != codec || ln->lane_class != lane_class ||
+	while (ln && mt_unlikely(!mt_codec_same(ln->codec, codec) || ln->lane_class != lane_class ||
 				 ln->codec_opts != opts ||
 				 (ln->tls != tls && !mt_lanes_secured(ln, tls))))
 		ln = ln->next_class;
@@ -409,7 +410,7 @@ static mt_inline int give_own_id(
 	a->up_id = mt_id_next(u);
 	u->out_id = ex->oneway ? 0 : a->up_id;
 	u->out_method = a->method;
-	return codec->set_id(&ex->msg, &ex->req, a->up_id, p->pools);
+	return mt_codec_set_id(codec, &ex->msg, &ex->req, a->up_id, p->pools);
 }
 
 /* Writes an id of the connection's into a message for a shared connection. */
@@ -420,13 +421,14 @@ static int give_shared_id(
 	int rc;
 
 	if (ex->oneway) {
-		return u->lanes->codec->set_id(&ex->msg, &ex->req, mt_id_next(u), p->pools);
+		return mt_codec_set_id(
+			u->lanes->codec, &ex->msg, &ex->req, mt_id_next(u), p->pools);
 	}
 	id = mt_ring_take(p, u, a->self);
 	if (mt_unlikely(id == 0))
 		return -EAGAIN;
 	a->up_id = id;
-	rc = u->lanes->codec->set_id(&ex->msg, &ex->req, id, p->pools);
+	rc = mt_codec_set_id(u->lanes->codec, &ex->msg, &ex->req, id, p->pools);
 	if (mt_unlikely(rc))
 		mt_ring_release(u, mt_ring_find(p, u, id));
 	return rc;

@@ -135,8 +135,8 @@ const struct mt_endpoint *mt_oneway_bound(struct mt_proxy *p, struct mt_exchange
 
 	if (mt_likely(!u))
 		return ex->mirrored ? mt_mirror_endpoint(p) : NULL;
-	if (u->lanes->codec != ex->codec || c->lb == MT_LB_MAGLEV || c->lb == MT_LB_RING_HASH ||
-		!shares(p, u))
+	if (!mt_codec_same(u->lanes->codec, ex->codec) || c->lb == MT_LB_MAGLEV ||
+		c->lb == MT_LB_RING_HASH || !shares(p, u))
 		return NULL;
 	at = place_of(c, u);
 	if (at == c->n_eps || (at < 64 && ex->tried >> at & 1) || !mt_cluster_usable(c, at, p->now))
@@ -476,7 +476,7 @@ void mt_oneway_pass(struct mt_proxy *p, struct mt_up *u)
 	mt_count(p->counters, MT_PROXY_oneway_answered);
 	if (mt_unlikely(mt_chain_split(&u->s->rx, len, &reply, p->pools))) {
 		mt_chain_drop(&u->s->rx, len - reply.len);
-	} else if (!codec->restore_id || codec->restore_id(&u->msg, &reply, &seed, p->pools) == 0) {
+	} else if (mt_codec_restore_id(codec, &u->msg, &reply, &seed, p->pools) == 0) {
 		mt_reply_aside(p, mt_slab_get(&p->downs, u->client), &reply);
 		return;
 	}

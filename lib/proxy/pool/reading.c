@@ -49,7 +49,7 @@ bool mt_reading_scan(struct mt_proxy *p, struct mt_reading *r, const struct mt_c
 	if (!mt_reading_may(p, r))
 		return false;
 	may = steps = MT_MIN(r->left, p->readings.left);
-	rc = codec->seek(mt_slab_at(&p->scans, r->scan - 1), msg, c, &steps);
+	rc = codec->metadata.seek(codec, mt_slab_at(&p->scans, r->scan - 1), msg, c, &steps);
 	mt_reading_spend(p, r, may - steps);
 	if (rc == MT_SCAN_MORE && steps == 0)
 		mt_reading_wait(p, r);

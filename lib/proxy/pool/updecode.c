@@ -59,12 +59,13 @@ static bool mutate_reply(struct mt_proxy *p, struct mt_up *u, struct mt_exchange
 		mt_filter_mutate(&p->filters, v, ex->route->rsp_mut, ex->route->n_rsp_mut);
 	if (mt_likely(v->n_mutations == 0))
 		return true;
-	if (mt_unlikely(codec->reads_added && adds_any(v) && !codec->reads_added(&ex->seed, msg))) {
+	if (mt_unlikely(codec->rewrite.reads_added && adds_any(v) &&
+			!codec->rewrite.reads_added(codec, &ex->seed, msg))) {
 		mt_count(p->counters, MT_PROXY_mutation_old_client);
 		return true;
 	}
-	if (!codec->mutate ||
-		codec->mutate(msg, c, &v->meta, v->mutations, v->n_mutations, p->pools))
+	if (!codec->rewrite.mutate || codec->rewrite.mutate(codec, msg, c, &v->meta, v->mutations,
+					      v->n_mutations, p->pools))
 		mt_count(p->counters, MT_PROXY_mutation_failed);
 	return true;
 }
@@ -83,9 +84,9 @@ static int restore(
 {
 	const struct mt_codec *codec = u->lanes->codec;
 
-	if (!codec->restore_id || mt_mutant(MT_MUTANT_id_not_restored))
+	if (mt_mutant(MT_MUTANT_id_not_restored))
 		return 0;
-	return codec->restore_id(&u->msg, reply, &ex->seed, p->pools);
+	return mt_codec_restore_id(codec, &u->msg, reply, &ex->seed, p->pools);
 }
 
 /*
@@ -324,7 +325,7 @@ static void look_through(struct mt_proxy *p, struct mt_up *u)
 	struct mt_exchange *ex;
 	struct mt_slot *slot;
 
-	if (!codec->seek || u->msg.len <= MT_SCAN_AT_ONCE || u->msg.kind != MT_MSG_REPLY ||
+	if (!codec->metadata.seek || u->msg.len <= MT_SCAN_AT_ONCE || u->msg.kind != MT_MSG_REPLY ||
 		u->reading.scan)
 		return;
 	slot = mt_up_shares(u) ? mt_ring_find(p, u, u->msg.id) : NULL;

@@ -28,14 +28,14 @@ void mt_up_heartbeat(struct mt_proxy *p, struct mt_up *u)
 	const struct mt_codec *codec = u->lanes->codec;
 	struct mt_chain out = {0};
 
-	if (!codec->heartbeat)
+	if (!codec->write.heartbeat)
 		return;
 	/* Bytes that are on their way show that this node is alive. */
 	if (!may_answer(p, u)) {
 		mt_count(p->counters, MT_PROXY_up_heartbeat_dropped);
 		return;
 	}
-	if (codec->heartbeat(&u->msg, &u->s->rx, u->msg.id, &out, p->pools)) {
+	if (codec->write.heartbeat(codec, &u->msg, &u->s->rx, u->msg.id, &out, p->pools)) {
 		mt_count(p->counters, MT_PROXY_no_memory);
 		mt_chain_free(&out);
 		return;
@@ -50,14 +50,14 @@ void mt_up_request(struct mt_proxy *p, struct mt_up *u)
 	struct mt_chain out = {0};
 	struct mt_seed seed = {0};
 
-	if (u->msg.kind == MT_MSG_ONEWAY || !u->msg.can_reply || !codec->reply ||
+	if (u->msg.kind == MT_MSG_ONEWAY || !u->msg.can_reply || !codec->write.reply ||
 		!may_answer(p, u)) {
 		mt_count(p->counters, MT_PROXY_up_request_dropped);
 		return;
 	}
-	codec->save(&u->msg, &u->s->rx, &seed);
-	if (codec->reply(&seed, MT_REPLY_DENIED, "requests to clients are not forwarded", &out,
-		    p->pools)) {
+	codec->correlate.save(codec, &u->msg, &u->s->rx, &seed);
+	if (codec->write.reply(codec, &seed, MT_REPLY_DENIED,
+		    "requests to clients are not forwarded", &out, p->pools)) {
 		mt_chain_free(&out);
 		mt_count(p->counters, MT_PROXY_up_request_dropped);
 		return;

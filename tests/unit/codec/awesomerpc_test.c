@@ -25,8 +25,9 @@ static void error_reply(void)
 	uint8_t p[VECTOR_MAX];
 	uint32_t n = env_vector("awesomerpc/reply-error", p);
 
-	CU_ASSERT_EQUAL(
-		mt_codec_awesomerpc.reply(&seed, MT_REPLY_TIMEOUT, "", &out, &env_pools), 0);
+	CU_ASSERT_EQUAL(mt_codec_awesomerpc.write.reply(&mt_codec_awesomerpc, &seed,
+				MT_REPLY_TIMEOUT, "", &out, &env_pools),
+		0);
 	CU_ASSERT(env_equal(&out, p, n));
 	mt_chain_free(&out);
 }

@@ -25,6 +25,20 @@ static void keys(void)
 	CU_ASSERT_EQUAL(k.id, -1);
 }
 
+/* Ids have a fixed place, which must be wide enough, or functions that write them. */
+static void ids(const struct mt_codec *c)
+{
+	uint32_t width = c->correlate.id_width;
+
+	if (c->id_max == 0)
+		return;
+	CU_ASSERT_EQUAL(c->correlate.set_id == NULL, width != 0);
+	CU_ASSERT_EQUAL(c->correlate.restore_id == NULL, width != 0);
+	CU_ASSERT(width == 0 || width == 4 || width == 8);
+	CU_ASSERT(width != 4 || c->id_max <= UINT32_MAX);
+	CU_ASSERT(c->correlate.id_at + width <= MT_CHAIN_PREFIX_MAX);
+}
+
 /* What the proxy relies on without asking. */
 static void traits(void)
 {
@@ -32,13 +46,44 @@ static void traits(void)
 		CU_ASSERT((*c)->name && (*c)->name[0]);
 		if ((*c)->opaque)
 			continue;
-		CU_ASSERT((*c)->decode && (*c)->sniff && (*c)->metadata && (*c)->index);
-		CU_ASSERT((*c)->save && (*c)->reply && (*c)->keys && (*c)->max_message);
-		CU_ASSERT((*c)->id_max == 0 || ((*c)->set_id && (*c)->restore_id));
+		CU_ASSERT((*c)->frame.decode && (*c)->frame.sniff && (*c)->metadata.leading &&
+			  (*c)->metadata.index);
+		CU_ASSERT((*c)->correlate.save && (*c)->write.reply && (*c)->keys &&
+			  (*c)->max_message);
+		ids(*c);
 		CU_ASSERT_EQUAL((*c)->id_min % 4096, 0);
 		CU_ASSERT_EQUAL(((*c)->id_max + 1) % 4096, (*c)->id_max ? 0 : 1);
-		CU_ASSERT((*c)->heartbeat_s == 0 || (*c)->heartbeat);
+		CU_ASSERT((*c)->heartbeat_s == 0 || (*c)->write.heartbeat);
 	}
+}
+
+/* Connections and images keep what has the same identity, wherever it is in memory. */
+static void identity(void)
+{
+	struct mt_codec other = mt_codec_dubbo, data = mt_codec_dubbo;
+
+	CU_ASSERT_TRUE(mt_codec_same(&mt_codec_dubbo, &other));
+	other.version++;
+	CU_ASSERT_FALSE(mt_codec_same(&mt_codec_dubbo, &other));
+	other = mt_codec_dubbo;
+	other.name = "dubbo3";
+	CU_ASSERT_FALSE(mt_codec_same(&mt_codec_dubbo, &other));
+	CU_ASSERT_TRUE(mt_codec_same(NULL, NULL));
+	CU_ASSERT_FALSE(mt_codec_same(&mt_codec_dubbo, NULL));
+	CU_ASSERT_FALSE(mt_codec_same(NULL, &mt_codec_dubbo));
+	data.content = other.content = 7;
+	data.version++;
+	CU_ASSERT_TRUE(mt_codec_same(&data, &other));
+	data.content++;
+	CU_ASSERT_FALSE(mt_codec_same(&data, &other));
+	for (const struct mt_codec *const *a = mt_codecs; *a; a++) {
+		CU_ASSERT_PTR_EQUAL(mt_codec_of(mt_codec_identity(*a)), *a);
+		CU_ASSERT_NOT_EQUAL((*a)->version, 0);
+		CU_ASSERT_EQUAL((*a)->content, 0);
+		for (const struct mt_codec *const *b = mt_codecs; *b; b++)
+			CU_ASSERT_EQUAL(mt_codec_same(*a, *b), a == b);
+	}
+	CU_ASSERT_PTR_NULL(mt_codec_of(0));
 }
 
 static void words(void)
@@ -52,6 +97,7 @@ const struct mt_test codec_tests[] = {
 	{"find", find},
 	{"keys", keys},
 	{"traits", traits},
+	{"identity", identity},
 	{"words", words},
 	{0},
 };
@@ -60,12 +106,13 @@ int main(int argc, char **argv)
 {
 	const struct mt_suite suites[] = {
 		{"codec", codec_tests},
-		{"awesomerpc", awesomerpc_tests},
-		{"dubbo", dubbo_tests},
+#define MT_CODEC(folder) {#folder, folder##_tests},
+#include "codecs.def"
+#undef MT_CODEC
 		{"invoke", invoke_tests},
-		{"thrift", thrift_tests},
 		{"thrift values", thrift_value_tests},
 		{"metadata index", meta_tests},
+		{"golden bytes", golden_tests},
 		{"random", random_tests},
 		{0},
 	};

@@ -64,5 +64,10 @@ void env_round_trip(const struct mt_codec *codec, const struct expect *e, uint64
 void env_nomem(const struct mt_codec *codec, const struct expect *e, uint32_t piece,
 	int (*op)(void *arg, struct mt_msg *msg, struct mt_chain *c), void *arg);
 
-extern const struct mt_test codec_tests[], awesomerpc_tests[], dubbo_tests[], invoke_tests[],
-	thrift_tests[], thrift_value_tests[], meta_tests[], random_tests[];
+extern const struct mt_test codec_tests[], invoke_tests[], thrift_value_tests[], meta_tests[],
+	random_tests[], golden_tests[];
+
+/* Each codec's own suite. */
+#define MT_CODEC(folder) extern const struct mt_test folder##_tests[];
+#include "codecs.def"
+#undef MT_CODEC

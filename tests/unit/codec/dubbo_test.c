@@ -110,8 +110,8 @@ static void reply_as_verified(void)
 	uint8_t p[VECTOR_MAX];
 	uint32_t n = env_vector("dubbo/error-reply", p);
 
-	CU_ASSERT_EQUAL(mt_codec_dubbo.reply(&seed, MT_REPLY_NO_ENDPOINT, "no healthy upstream 80",
-				&c, &env_pools),
+	CU_ASSERT_EQUAL(mt_codec_dubbo.write.reply(&mt_codec_dubbo, &seed, MT_REPLY_NO_ENDPOINT,
+				"no healthy upstream 80", &c, &env_pools),
 		0);
 	CU_ASSERT(env_equal(&c, p, n));
 	mt_chain_free(&c);
@@ -129,7 +129,8 @@ static void reply_statuses(void)
 		uint8_t h[17];
 
 		CU_ASSERT_EQUAL(
-			mt_codec_dubbo.reply(&seed, (enum mt_local_reply)what,
+			mt_codec_dubbo.write.reply(&mt_codec_dubbo, &seed,
+				(enum mt_local_reply)what,
 				mt_local_reply_str((enum mt_local_reply)what), &c, &env_pools),
 			0);
 		CU_ASSERT_EQUAL(env_decode(&mt_codec_dubbo, MT_DIR_UP, &c, &msg), MT_DECODE_DONE);
@@ -148,12 +149,15 @@ static void heartbeats(void)
 	uint32_t n = env_vector("dubbo/heartbeat", p);
 	struct mt_msg msg;
 
-	CU_ASSERT_EQUAL(mt_codec_dubbo.heartbeat(NULL, NULL, 8, &out, &env_pools), 0);
+	CU_ASSERT_EQUAL(
+		mt_codec_dubbo.write.heartbeat(&mt_codec_dubbo, NULL, NULL, 8, &out, &env_pools),
+		0);
 	CU_ASSERT(env_equal(&out, p, n));
 	mt_chain_free(&out);
 	env_append(&c, p, n, 0);
 	CU_ASSERT_EQUAL(env_decode(&mt_codec_dubbo, MT_DIR_DOWN, &c, &msg), MT_DECODE_DONE);
-	CU_ASSERT_EQUAL(mt_codec_dubbo.heartbeat(&msg, &c, 0, &out, &env_pools), 0);
+	CU_ASSERT_EQUAL(
+		mt_codec_dubbo.write.heartbeat(&mt_codec_dubbo, &msg, &c, 0, &out, &env_pools), 0);
 	n = env_vector("dubbo/heartbeat-reply", p);
 	CU_ASSERT(env_equal(&out, p, n));
 	mt_chain_free(&out);
@@ -181,7 +185,9 @@ static void heartbeats_are_echoed(void)
 		env_append(&c, p, 16 + len, i % 5);
 		CU_ASSERT_EQUAL(env_decode(&mt_codec_dubbo, dir, &c, &msg), MT_DECODE_DONE);
 		CU_ASSERT_EQUAL(msg.kind, MT_MSG_HEARTBEAT);
-		CU_ASSERT_EQUAL(mt_codec_dubbo.heartbeat(&msg, &c, msg.id, &out, &env_pools), 0);
+		CU_ASSERT_EQUAL(mt_codec_dubbo.write.heartbeat(
+					&mt_codec_dubbo, &msg, &c, msg.id, &out, &env_pools),
+			0);
 		p[2] = 0x20 | 12;
 		p[3] = 20;
 		CU_ASSERT(env_equal(&out, p, 16 + len));
@@ -197,7 +203,7 @@ static void goes_away(void)
 	uint32_t n = env_vector("dubbo/event-readonly", p);
 	struct mt_chain out = {0};
 
-	CU_ASSERT_EQUAL(mt_codec_dubbo.goaway(10, &out, &env_pools), 0);
+	CU_ASSERT_EQUAL(mt_codec_dubbo.write.goaway(&mt_codec_dubbo, 10, &out, &env_pools), 0);
 	CU_ASSERT(env_equal(&out, p, n));
 	mt_chain_free(&out);
 }
@@ -247,8 +253,8 @@ static void change(uint32_t i, uint32_t piece)
 
 	env_append(&c, p, n, piece);
 	CU_ASSERT_EQUAL(env_decode(&mt_codec_dubbo, e.dir, &c, &msg), MT_DECODE_DONE);
-	CU_ASSERT_EQUAL(mt_codec_dubbo.mutate(
-				&msg, &c, env_index(), changes[i].mu, changes[i].n, &env_pools),
+	CU_ASSERT_EQUAL(mt_codec_dubbo.rewrite.mutate(&mt_codec_dubbo, &msg, &c, env_index(),
+				changes[i].mu, changes[i].n, &env_pools),
 		0);
 	CU_ASSERT_EQUAL(env_decode(&mt_codec_dubbo, e.dir, &c, &again), MT_DECODE_DONE);
 	CU_ASSERT_EQUAL(again.len, c.len);
@@ -298,8 +304,9 @@ static void reply_gets_attachments(void)
 		env_append(&c, before, sizeof(before), piece);
 		CU_ASSERT_EQUAL(env_decode(&mt_codec_dubbo, MT_DIR_UP, &c, &msg), MT_DECODE_DONE);
 		CU_ASSERT_STRING_EQUAL(env_meta(&mt_codec_dubbo, &msg, &c, "a"), "-");
-		CU_ASSERT_EQUAL(
-			mt_codec_dubbo.mutate(&msg, &c, env_index(), &mu, 1, &env_pools), 0);
+		CU_ASSERT_EQUAL(mt_codec_dubbo.rewrite.mutate(
+					&mt_codec_dubbo, &msg, &c, env_index(), &mu, 1, &env_pools),
+			0);
 		CU_ASSERT(env_equal(&c, after, sizeof(after)));
 		CU_ASSERT_STRING_EQUAL(env_meta(&mt_codec_dubbo, &msg, &c, "a"), "b");
 		mt_chain_free(&c);
@@ -308,14 +315,15 @@ static void reply_gets_attachments(void)
 
 static int op_set_id(void *arg, struct mt_msg *msg, struct mt_chain *c)
 {
-	return mt_codec_dubbo.set_id(msg, c, 99, &env_pools);
+	return mt_codec_set_id(&mt_codec_dubbo, msg, c, 99, &env_pools);
 }
 
 static int op_mutate(void *arg, struct mt_msg *msg, struct mt_chain *c)
 {
 	static const struct mt_mutation mu[] = {SET("user-id", "somebody else"), SET("b", "c")};
 
-	return mt_codec_dubbo.mutate(msg, c, env_index(), mu, MT_ARRAY_LEN(mu), &env_pools);
+	return mt_codec_dubbo.rewrite.mutate(
+		&mt_codec_dubbo, msg, c, env_index(), mu, MT_ARRAY_LEN(mu), &env_pools);
 }
 
 static void out_of_memory(void)

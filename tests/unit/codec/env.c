@@ -229,7 +229,7 @@ void env_expect(const struct mt_codec *codec, const struct expect *e)
 	twice(codec, e, p, n, 0);
 	twice(codec, e, p, n, 3);
 	if (e->dir == MT_DIR_DOWN)
-		CU_ASSERT_EQUAL(codec->sniff(p, n, &need), MT_SNIFF_YES);
+		CU_ASSERT_EQUAL(codec->frame.sniff(codec, p, n, &need), MT_SNIFF_YES);
 	CU_ASSERT_EQUAL(env_in_use(), before);
 }
 
@@ -246,14 +246,14 @@ void env_round_trip(const struct mt_codec *codec, const struct expect *e, uint64
 
 		env_append(&c, p, n, sizes[i]);
 		CU_ASSERT_EQUAL(env_decode(codec, e->dir, &c, &msg), MT_DECODE_DONE);
-		codec->save(&msg, &c, &seed);
-		CU_ASSERT_EQUAL(codec->set_id(&msg, &c, id, &env_pools), 0);
+		codec->correlate.save(codec, &msg, &c, &seed);
+		CU_ASSERT_EQUAL(mt_codec_set_id(codec, &msg, &c, id, &env_pools), 0);
 		CU_ASSERT_EQUAL(env_decode(codec, e->dir, &c, &again), MT_DECODE_DONE);
 		CU_ASSERT_EQUAL(again.id, id);
 		CU_ASSERT_EQUAL(msg.id, id);
 		CU_ASSERT_EQUAL(again.len, msg.len);
 		CU_ASSERT_EQUAL(memcmp(msg.field, again.field, sizeof(msg.field[0]) * 5), 0);
-		CU_ASSERT_EQUAL(codec->restore_id(&again, &c, &seed, &env_pools), 0);
+		CU_ASSERT_EQUAL(mt_codec_restore_id(codec, &again, &c, &seed, &env_pools), 0);
 		CU_ASSERT(env_equal(&c, p, n));
 		check(codec, e, &again, &c);
 		mt_chain_free(&c);

@@ -133,7 +133,7 @@ static void inner_methods(void)
 
 		env_append(&c, p, message(p, r), i % 4);
 		CU_ASSERT_EQUAL(env_decode(&mt_codec_dubbo, MT_DIR_DOWN, &c, &msg), MT_DECODE_DONE);
-		rc = mt_codec_dubbo.inner_method(&msg, &c, &v, scratch);
+		rc = mt_codec_dubbo.metadata.inner_method(&mt_codec_dubbo, &msg, &c, &v, scratch);
 		CU_ASSERT_EQUAL(rc, r->rc);
 		if (rc != r->rc)
 			fprintf(stderr, "row %u: %d\n", i / 4, rc);
@@ -156,12 +156,14 @@ static void not_readable(void)
 
 	env_append(&c, p, message(p, &rows[1]), 0);
 	CU_ASSERT_EQUAL(env_decode(&mt_codec_dubbo, MT_DIR_DOWN, &c, &msg), MT_DECODE_DONE);
-	CU_ASSERT_TRUE(mt_codec_dubbo.carries(&msg));
+	CU_ASSERT_TRUE(mt_codec_dubbo.metadata.carries(&mt_codec_dubbo, &msg));
 	msg.variant = DUBBO_SER_FASTJSON2;
-	CU_ASSERT_EQUAL(mt_codec_dubbo.inner_method(&msg, &c, &v, scratch), -1);
+	CU_ASSERT_EQUAL(
+		mt_codec_dubbo.metadata.inner_method(&mt_codec_dubbo, &msg, &c, &v, scratch), -1);
 	msg.variant = DUBBO_SER_HESSIAN;
 	msg.len++;
-	CU_ASSERT_EQUAL(mt_codec_dubbo.inner_method(&msg, &c, &v, scratch), -1);
+	CU_ASSERT_EQUAL(
+		mt_codec_dubbo.metadata.inner_method(&mt_codec_dubbo, &msg, &c, &v, scratch), -1);
 	mt_chain_free(&c);
 }
 

@@ -170,7 +170,7 @@ static void resumed(void)
 
 		env_append(&c, bytes + at, MT_MIN(7u, n - at), 4);
 		if (mt_decoder_run(&d, &msg) != MT_DECODE_MORE || msg.lead_len > 16) {
-			mt_codec_dubbo.seek(&scan, &msg, &c, &steps);
+			mt_codec_dubbo.metadata.seek(&mt_codec_dubbo, &scan, &msg, &c, &steps);
 			calls++;
 		}
 		/* mbufs are replaced under it. */
@@ -180,7 +180,7 @@ static void resumed(void)
 	for (enum mt_scan_rc rc = MT_SCAN_MORE; rc == MT_SCAN_MORE; calls++) {
 		uint32_t steps = 100;
 
-		rc = mt_codec_dubbo.seek(&scan, &msg, &c, &steps);
+		rc = mt_codec_dubbo.metadata.seek(&mt_codec_dubbo, &scan, &msg, &c, &steps);
 		CU_ASSERT_FATAL(calls < 100000);
 	}
 	mt_view_bind(&view, &mt_codec_dubbo, &msg, &c);

@@ -97,15 +97,16 @@ static void use(const struct mt_codec *codec, struct mt_msg *msg, struct mt_chai
 	mt_meta_clear(&meta);
 	mt_meta_read(&meta, codec, msg, c);
 	CU_ASSERT(touch(&meta) < UINT32_MAX);
-	codec->save(msg, c, &seed);
-	CU_ASSERT_EQUAL(codec->reply(&seed, MT_REPLY_TIMEOUT, "timeout", &out, &env_pools), 0);
+	codec->correlate.save(codec, msg, c, &seed);
+	CU_ASSERT_EQUAL(
+		codec->write.reply(codec, &seed, MT_REPLY_TIMEOUT, "timeout", &out, &env_pools), 0);
 	mt_chain_free(&out);
-	if (codec->mutate)
-		codec->mutate(msg, c, &meta, mu, MT_ARRAY_LEN(mu), &env_pools);
+	if (codec->rewrite.mutate)
+		codec->rewrite.mutate(codec, msg, c, &meta, mu, MT_ARRAY_LEN(mu), &env_pools);
 	CU_ASSERT_EQUAL(msg->len, c->len);
-	CU_ASSERT_EQUAL(codec->set_id(msg, c, id, &env_pools), 0);
+	CU_ASSERT_EQUAL(mt_codec_set_id(codec, msg, c, id, &env_pools), 0);
 	CU_ASSERT_EQUAL(msg->len, c->len);
-	CU_ASSERT_EQUAL(codec->restore_id(msg, c, &seed, &env_pools), 0);
+	CU_ASSERT_EQUAL(mt_codec_restore_id(codec, msg, c, &seed, &env_pools), 0);
 }
 
 static void one(const struct mt_codec *codec, struct mt_rand *r, uint32_t done[5])

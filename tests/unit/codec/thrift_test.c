@@ -88,13 +88,15 @@ static void long_theader(void)
 
 		env_append(&c, big, n, piece);
 		CU_ASSERT_EQUAL(env_decode(&mt_codec_thrift, IN, &c, &msg), MT_DECODE_DONE);
-		mt_codec_thrift.save(&msg, &c, &seed);
-		CU_ASSERT_EQUAL(mt_codec_thrift.set_id(&msg, &c, 1 << 27, &env_pools), 0);
+		mt_codec_thrift.correlate.save(&mt_codec_thrift, &msg, &c, &seed);
+		CU_ASSERT_EQUAL(
+			mt_codec_set_id(&mt_codec_thrift, &msg, &c, 1 << 27, &env_pools), 0);
 		CU_ASSERT_EQUAL(env_decode(&mt_codec_thrift, IN, &c, &again), MT_DECODE_DONE);
 		CU_ASSERT_EQUAL(again.id, 1 << 27);
 		CU_ASSERT_EQUAL(again.aux32, 1 << 27);
 		CU_ASSERT_STRING_EQUAL(env_meta(&mt_codec_thrift, &again, &c, "svc"), "demo");
-		CU_ASSERT_EQUAL(mt_codec_thrift.restore_id(&again, &c, &seed, &env_pools), 0);
+		CU_ASSERT_EQUAL(
+			mt_codec_restore_id(&mt_codec_thrift, &again, &c, &seed, &env_pools), 0);
 		CU_ASSERT(env_equal(&c, big, n));
 		mt_chain_free(&c);
 	}
@@ -173,9 +175,10 @@ static void error_replies(void)
 		CU_ASSERT_EQUAL(env_decode(&mt_codec_thrift, k % 2 ? MT_DIR_UP : IN, &c, &msg),
 			MT_DECODE_DONE);
 		CU_ASSERT_EQUAL(msg.kind, MT_MSG_REQUEST);
-		mt_codec_thrift.save(&msg, &c, &seed);
-		CU_ASSERT_EQUAL(mt_codec_thrift.reply(&seed, MT_REPLY_NO_ENDPOINT,
-					"no healthy upstream", &out, &env_pools),
+		mt_codec_thrift.correlate.save(&mt_codec_thrift, &msg, &c, &seed);
+		CU_ASSERT_EQUAL(
+			mt_codec_thrift.write.reply(&mt_codec_thrift, &seed, MT_REPLY_NO_ENDPOINT,
+				"no healthy upstream", &out, &env_pools),
 			0);
 		n = env_vector(replies[i].error, p);
 		CU_ASSERT(env_equal(&out, p, n));
@@ -198,9 +201,9 @@ static void theader_reply(void)
 
 		env_append(&c, p, n, 0);
 		CU_ASSERT_EQUAL(env_decode(&mt_codec_thrift, IN, &c, &msg), MT_DECODE_DONE);
-		mt_codec_thrift.save(&msg, &c, &seed);
-		CU_ASSERT_EQUAL(
-			mt_codec_thrift.reply(&seed, MT_REPLY_TIMEOUT, "timeout", &out, &env_pools),
+		mt_codec_thrift.correlate.save(&mt_codec_thrift, &msg, &c, &seed);
+		CU_ASSERT_EQUAL(mt_codec_thrift.write.reply(&mt_codec_thrift, &seed,
+					MT_REPLY_TIMEOUT, "timeout", &out, &env_pools),
 			0);
 		CU_ASSERT_EQUAL(env_decode(&mt_codec_thrift, OUT, &out, &msg), MT_DECODE_DONE);
 		CU_ASSERT_EQUAL(msg.status, MT_STATUS_PROTO_ERROR);
@@ -229,9 +232,10 @@ static void transforms(void)
 	CU_ASSERT_EQUAL(msg.refuse, 1 + MT_REPLY_UNSUPPORTED);
 	CU_ASSERT_EQUAL(msg.len, sizeof(call));
 	CU_ASSERT(msg.can_reply);
-	mt_codec_thrift.save(&msg, &c, &seed);
-	CU_ASSERT_EQUAL(
-		mt_codec_thrift.reply(&seed, MT_REPLY_UNSUPPORTED, "no", &out, &env_pools), 0);
+	mt_codec_thrift.correlate.save(&mt_codec_thrift, &msg, &c, &seed);
+	CU_ASSERT_EQUAL(mt_codec_thrift.write.reply(&mt_codec_thrift, &seed, MT_REPLY_UNSUPPORTED,
+				"no", &out, &env_pools),
+		0);
 	CU_ASSERT_EQUAL(env_decode(&mt_codec_thrift, OUT, &out, &msg), MT_DECODE_DONE);
 	CU_ASSERT_EQUAL(msg.id, 5);
 	mt_chain_free(&out);
@@ -255,17 +259,20 @@ static void mutations(void)
 
 		env_append(&c, p, env_vector(calls[i & 1], p), i / 2);
 		CU_ASSERT_EQUAL(env_decode(&mt_codec_thrift, IN, &c, &msg), MT_DECODE_DONE);
-		CU_ASSERT_EQUAL(
-			mt_codec_thrift.mutate(&msg, &c, env_index(), mu, 2, &env_pools), 0);
+		CU_ASSERT_EQUAL(mt_codec_thrift.rewrite.mutate(
+					&mt_codec_thrift, &msg, &c, env_index(), mu, 2, &env_pools),
+			0);
 		CU_ASSERT_EQUAL(env_decode(&mt_codec_thrift, IN, &c, &again), MT_DECODE_DONE);
 		CU_ASSERT_EQUAL(memcmp(&msg, &again, sizeof(msg)), 0);
 		CU_ASSERT_STRING_EQUAL(env_meta(&mt_codec_thrift, &msg, &c, "svc"), "other");
 		CU_ASSERT_STRING_EQUAL(env_meta(&mt_codec_thrift, &msg, &c, "x"), "");
 		CU_ASSERT_STRING_EQUAL(env_meta(&mt_codec_thrift, &msg, &c, "method"), "hello");
-		mt_codec_thrift.save(&msg, &c, &seed);
-		CU_ASSERT_EQUAL(mt_codec_thrift.set_id(&msg, &c, 1 << 27, &env_pools), 0);
+		mt_codec_thrift.correlate.save(&mt_codec_thrift, &msg, &c, &seed);
 		CU_ASSERT_EQUAL(
-			mt_codec_thrift.mutate(&msg, &c, env_index(), none, 1, &env_pools), 0);
+			mt_codec_set_id(&mt_codec_thrift, &msg, &c, 1 << 27, &env_pools), 0);
+		CU_ASSERT_EQUAL(mt_codec_thrift.rewrite.mutate(&mt_codec_thrift, &msg, &c,
+					env_index(), none, 1, &env_pools),
+			0);
 		CU_ASSERT_EQUAL(env_decode(&mt_codec_thrift, IN, &c, &again), MT_DECODE_DONE);
 		CU_ASSERT_EQUAL(memcmp(&msg, &again, sizeof(msg)), 0);
 		CU_ASSERT_EQUAL(again.id, 1 << 27);
@@ -276,14 +283,15 @@ static void mutations(void)
 
 static int op_set_id(void *arg, struct mt_msg *msg, struct mt_chain *c)
 {
-	return mt_codec_thrift.set_id(msg, c, 1 << 27, &env_pools);
+	return mt_codec_set_id(&mt_codec_thrift, msg, c, 1 << 27, &env_pools);
 }
 
 static int op_mutate(void *arg, struct mt_msg *msg, struct mt_chain *c)
 {
 	static const struct mt_mutation mu = {"svc", "other", 3, 5};
 
-	return mt_codec_thrift.mutate(msg, c, env_index(), &mu, 1, &env_pools);
+	return mt_codec_thrift.rewrite.mutate(
+		&mt_codec_thrift, msg, c, env_index(), &mu, 1, &env_pools);
 }
 
 static void out_of_memory(void)

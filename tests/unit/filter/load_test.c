@@ -82,7 +82,8 @@ static void test_wrong_verdicts(void)
 /* ---- the host's functions ------------------------------------------------------------------------ */
 
 /* Two values of "a", the last of which counts, and one of "b". */
-static void index_two(struct mt_msg *m, const struct mt_chain *c, struct mt_metadata *meta)
+static void index_two(const struct mt_codec *self, struct mt_msg *m, const struct mt_chain *c,
+	struct mt_metadata *meta)
 {
 	static const char *const kv[][2] = {{"a", "one"}, {"b", "bee"}, {"a", "two"}};
 
@@ -97,7 +98,7 @@ static void index_two(struct mt_msg *m, const struct mt_chain *c, struct mt_meta
 	meta->state = MT_META_READ;
 }
 
-static const struct mt_codec duplicates = {.name = "duplicates", .index = index_two};
+static const struct mt_codec duplicates = {.name = "duplicates", .metadata.index = index_two};
 
 static const struct mt_filter_host *const host = &mt_filter_the_host;
 static void (*tries)(struct mt_filter_call *c);

@@ -80,11 +80,11 @@ static struct mt_ep_state *endpoint_of(void *arg, uint32_t index)
 	return index < lab.snap->clusters[0].n_eps ? lab.snap->clusters[0].eps[index].state : NULL;
 }
 
-static const struct mt_codec *codec_of(void *arg, const char *name)
+static const struct mt_codec *codec_of(void *arg, uint64_t identity)
 {
 	(void)arg;
 	for (uint32_t i = 0; i < lab.snap->n_listeners; i++)
-		if (strcmp(lab.snap->listeners[i].protos->codec->name, name) == 0)
+		if (mt_codec_identity(lab.snap->listeners[i].protos->codec) == identity)
 			return lab.snap->listeners[i].protos->codec;
 	return NULL;
 }

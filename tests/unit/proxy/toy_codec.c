@@ -86,7 +86,8 @@ static enum mt_decode toy_header(struct mt_decoder *d, struct mt_msg *msg)
 
 bool toy_tired;
 
-static enum mt_decode toy_decode(struct mt_decoder *d, struct mt_msg *msg)
+static enum mt_decode toy_decode(
+	const struct mt_codec *self, struct mt_decoder *d, struct mt_msg *msg)
 {
 	enum mt_decode r = MT_DECODE_MORE;
 
@@ -102,8 +103,9 @@ static enum mt_decode toy_decode(struct mt_decoder *d, struct mt_msg *msg)
 	return d->cur.chain->len + d->taken >= msg->len ? MT_DECODE_DONE : r;
 }
 
-static bool toy_metadata(const struct mt_msg *msg, const struct mt_chain *c,
-	const struct mt_key *key, struct mt_slice *value, uint8_t *scratch)
+static bool toy_metadata(const struct mt_codec *self, const struct mt_msg *msg,
+	const struct mt_chain *c, const struct mt_key *key, struct mt_slice *value,
+	uint8_t *scratch)
 {
 	bool deadline = key->len == 8 && memcmp(key->name, "deadline", 8) == 0;
 
@@ -115,7 +117,8 @@ static bool toy_metadata(const struct mt_msg *msg, const struct mt_chain *c,
 
 struct toy_noted toy_noted;
 
-static void toy_index(struct mt_msg *msg, const struct mt_chain *c, struct mt_metadata *m)
+static void toy_index(const struct mt_codec *self, struct mt_msg *msg, const struct mt_chain *c,
+	struct mt_metadata *m)
 {
 	uint8_t method[4];
 
@@ -134,8 +137,8 @@ static void toy_index(struct mt_msg *msg, const struct mt_chain *c, struct mt_me
 		m->state = MT_META_TOO_LARGE;
 }
 
-static enum mt_scan_rc toy_seek(
-	struct mt_scan *s, struct mt_msg *msg, const struct mt_chain *c, uint32_t *steps)
+static enum mt_scan_rc toy_seek(const struct mt_codec *self, struct mt_scan *s, struct mt_msg *msg,
+	const struct mt_chain *c, uint32_t *steps)
 {
 	uint32_t *at = (uint32_t *)s->state, n;
 
@@ -159,8 +162,8 @@ static bool put_method(struct mt_chain *c, const char *method, struct mt_pools *
 	return h;
 }
 
-static int toy_mutate(struct mt_msg *msg, struct mt_chain *c, struct mt_metadata *meta,
-	const struct mt_mutation *m, uint32_t n, struct mt_pools *p)
+static int toy_mutate(const struct mt_codec *self, struct mt_msg *msg, struct mt_chain *c,
+	struct mt_metadata *meta, const struct mt_mutation *m, uint32_t n, struct mt_pools *p)
 {
 	char *to = toy_noted.changes;
 
@@ -178,12 +181,14 @@ static int toy_mutate(struct mt_msg *msg, struct mt_chain *c, struct mt_metadata
 	return 0;
 }
 
-static void toy_save(const struct mt_msg *msg, const struct mt_chain *c, struct mt_seed *seed)
+static void toy_save(const struct mt_codec *self, const struct mt_msg *msg,
+	const struct mt_chain *c, struct mt_seed *seed)
 {
 	seed->id = msg->id;
 }
 
-static int toy_set_id(struct mt_msg *msg, struct mt_chain *c, uint64_t id, struct mt_pools *p)
+static int toy_set_id(const struct mt_codec *self, struct mt_msg *msg, struct mt_chain *c,
+	uint64_t id, struct mt_pools *p)
 {
 	uint64_t be = rte_cpu_to_be_64(id);
 	uint8_t *h = mt_chain_own_prefix(c, TOY_HEADER, p);
@@ -197,14 +202,14 @@ static int toy_set_id(struct mt_msg *msg, struct mt_chain *c, uint64_t id, struc
 	return 0;
 }
 
-static int toy_restore_id(
-	struct mt_msg *msg, struct mt_chain *c, const struct mt_seed *seed, struct mt_pools *p)
+static int toy_restore_id(const struct mt_codec *self, struct mt_msg *msg, struct mt_chain *c,
+	const struct mt_seed *seed, struct mt_pools *p)
 {
-	return toy_set_id(msg, c, seed->id, p);
+	return toy_set_id(self, msg, c, seed->id, p);
 }
 
-static int toy_reply(const struct mt_seed *seed, enum mt_local_reply what, const char *text,
-	struct mt_chain *out, struct mt_pools *p)
+static int toy_reply(const struct mt_codec *self, const struct mt_seed *seed,
+	enum mt_local_reply what, const char *text, struct mt_chain *out, struct mt_pools *p)
 {
 	uint8_t m[TOY_HEADER + 1];
 
@@ -214,8 +219,8 @@ static int toy_reply(const struct mt_seed *seed, enum mt_local_reply what, const
 	return mt_chain_write(out, p, m, sizeof(m));
 }
 
-static int toy_heartbeat(const struct mt_msg *msg, const struct mt_chain *c, uint64_t id,
-	struct mt_chain *out, struct mt_pools *p)
+static int toy_heartbeat(const struct mt_codec *self, const struct mt_msg *msg,
+	const struct mt_chain *c, uint64_t id, struct mt_chain *out, struct mt_pools *p)
 {
 	uint8_t m[TOY_HEADER];
 
@@ -223,7 +228,8 @@ static int toy_heartbeat(const struct mt_msg *msg, const struct mt_chain *c, uin
 	return mt_chain_write(out, p, m, sizeof(m));
 }
 
-static int toy_goaway(uint64_t id, struct mt_chain *out, struct mt_pools *p)
+static int toy_goaway(
+	const struct mt_codec *self, uint64_t id, struct mt_chain *out, struct mt_pools *p)
 {
 	uint8_t m[TOY_HEADER];
 
@@ -233,17 +239,18 @@ static int toy_goaway(uint64_t id, struct mt_chain *out, struct mt_pools *p)
 
 #define TOY_COMMON                                                                                 \
 	.max_message = TOY_MAX, .id_min = 4096, .id_max = (1ull << 40) - 1,                        \
-	.deadline_key = {.name = "deadline", .len = 8, .id = -1}, .decode = toy_decode,            \
-	.metadata = toy_metadata, .index = toy_index, .seek = toy_seek, .mutate = toy_mutate,      \
-	.save = toy_save, .set_id = toy_set_id, .restore_id = toy_restore_id, .reply = toy_reply
+	.deadline_key = {.name = "deadline", .len = 8, .id = -1}, .frame.decode = toy_decode,      \
+	.metadata.leading = toy_metadata, .metadata.index = toy_index, .metadata.seek = toy_seek,  \
+	.rewrite.mutate = toy_mutate, .correlate.save = toy_save, .correlate.set_id = toy_set_id,  \
+	.correlate.restore_id = toy_restore_id, .write.reply = toy_reply
 
 const struct mt_codec toy_codec = {.name = "toy",
 	.whole_close = true,
 	.correlation = MT_CORR_SAFE,
 	.correlation_mux = MT_CORR_SAFE,
 	.heartbeat_s = 30,
-	.heartbeat = toy_heartbeat,
-	.goaway = toy_goaway,
+	.write.heartbeat = toy_heartbeat,
+	.write.goaway = toy_goaway,
 	TOY_COMMON};
 const struct mt_codec toy_serial_codec = {.name = "toyserial",
 	.correlation = MT_CORR_SERIAL,

@@ -14,8 +14,9 @@ static bool same_name(const char *p, size_t len, const struct mt_key *key)
 	return (key->icase ? strncasecmp(p, key->name, len) : strncmp(p, key->name, len)) == 0;
 }
 
-static bool metadata(const struct mt_msg *msg, const struct mt_chain *c, const struct mt_key *key,
-	struct mt_slice *value, uint8_t *scratch)
+static bool metadata(const struct mt_codec *self, const struct mt_msg *msg,
+	const struct mt_chain *c, const struct mt_key *key, struct mt_slice *value,
+	uint8_t *scratch)
 {
 	/* The "chain" of these tests is plain text. */
 	const char *text = (const char *)c;
@@ -38,7 +39,7 @@ static bool metadata(const struct mt_msg *msg, const struct mt_chain *c, const s
 }
 
 const struct mt_codec kv_codec = {
-	.name = "kv", .keys = keys, .leading_keys = 0x1, .metadata = metadata};
+	.name = "kv", .keys = keys, .leading_keys = 0x1, .metadata.leading = metadata};
 
 void kv_view(struct mt_view *v, const char *text)
 {

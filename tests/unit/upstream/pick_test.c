@@ -142,8 +142,9 @@ static void test_least_request(void)
 /* A message whose metadata is a table of key and value, in order of keys. */
 static const char *fake_values[4];
 
-static bool fake_metadata(const struct mt_msg *msg, const struct mt_chain *c,
-	const struct mt_key *key, struct mt_slice *value, uint8_t *scratch)
+static bool fake_metadata(const struct mt_codec *self, const struct mt_msg *msg,
+	const struct mt_chain *c, const struct mt_key *key, struct mt_slice *value,
+	uint8_t *scratch)
 {
 	const char *v = fake_values[key->id];
 
@@ -155,7 +156,7 @@ static bool fake_metadata(const struct mt_msg *msg, const struct mt_chain *c,
 	return true;
 }
 
-static const struct mt_codec fake_codec = {.name = "fake", .metadata = fake_metadata};
+static const struct mt_codec fake_codec = {.name = "fake", .metadata.leading = fake_metadata};
 
 static void test_hash_keys(void)
 {
